@@ -1,0 +1,194 @@
+//! Commands: what the orchestrator asks of a participant, and what can come back.
+
+use crate::id::StepIndex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{fmt, time::Duration};
+
+/// Whether a command performs a step or undoes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Direction {
+    /// Performs the step.
+    Do,
+    /// Undoes it.
+    Undo,
+}
+
+impl Direction {
+    /// `do` or `undo`; anything else is `None`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Direction> {
+        match text {
+            "do" => Some(Direction::Do),
+            "undo" => Some(Direction::Undo),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Direction::Do => "do",
+            Direction::Undo => "undo",
+        })
+    }
+}
+
+/// A command within its saga.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CommandRef {
+    /// Which step.
+    pub step: StepIndex,
+    /// Which of its two directions.
+    pub direction: Direction,
+}
+
+/// The methods a definition may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Body becomes the query.
+    Get,
+    /// JSON body.
+    Post,
+    /// JSON body.
+    Put,
+    /// JSON body.
+    Patch,
+    /// Body becomes the query.
+    Delete,
+}
+
+/// What is sent, evaluated once and recorded; every attempt sends the same bytes. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Request {
+    /// A record on the participant's command topic.
+    Kafka {
+        /// Name in participants.yaml.
+        participant: String,
+        /// The command's type, `ReserveStock`.
+        command: String,
+        /// The record's value.
+        body: Value,
+    },
+    /// A request to one of the participant's endpoints.
+    Http {
+        /// Name in participants.yaml.
+        participant: String,
+        /// The method.
+        method: Method,
+        /// Below the participant's base URL, percent-encoded, without a leading slash.
+        path: String,
+        /// JSON body, or the query of GET and DELETE; `None` sends none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Value>,
+    },
+    /// An event for everybody (`publish:` steps): succeeds by delivery report.
+    Publish {
+        /// Where to.
+        topic: String,
+        /// `ce_type`.
+        #[serde(rename = "type")]
+        event_type: String,
+        /// The record's key; the business key if the definition names none.
+        key: String,
+        /// The record's value.
+        body: Value,
+    },
+}
+
+impl Request {
+    /// The participant that is asked; `None` for a published event.
+    #[must_use]
+    pub fn participant(&self) -> Option<&str> {
+        match self {
+            Request::Kafka { participant, .. } | Request::Http { participant, .. } => Some(participant),
+            Request::Publish { .. } => None,
+        }
+    }
+}
+
+/// Why a command did not succeed, in the words of whoever knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// Stable and short: `http.409`, `timeout`, `expression`, or the participant's `error_code`.
+    pub code: String,
+    /// For people; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with `code` and `message`.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Failure {
+        Failure { code: code.into(), message: message.into() }
+    }
+}
+
+/// What came back for one attempt of a command, or what is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// It was done; whichever attempt this answers, the command is settled.
+    Succeeded {
+        /// `null` for an empty body.
+        result: Value,
+    },
+    /// Certainly no effect.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// Whether another attempt may help.
+        retry: Retryable,
+        /// What the participant asked for (`Retry-After`), capped by the caller.
+        retry_after: Option<Duration>,
+    },
+    /// It may have happened: timeout, broken connection, 5xx.
+    Unknown {
+        /// Why nothing is known.
+        failure: Failure,
+    },
+    /// The participant works on it: the attempt's timeout starts again. No attempt is counted.
+    Ongoing {
+        /// When to ask (202 with `Location`, 425) after this span; `None`: the participant reports by itself.
+        ask_after: Option<Duration>,
+        /// Where to ask (path and query on the same host); `None`: repeat the request.
+        location: Option<String>,
+    },
+    /// A guard or the transport refused before anything left: not an attempt.
+    NotSent {
+        /// Who refused.
+        guard: Guard,
+        /// Not before this long.
+        retry_after: Duration,
+    },
+}
+
+/// Whether and how a failure may be retried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Retryable {
+    /// No: the participant said so for good.
+    No,
+    /// By policy; exhausted means the step failed.
+    Yes,
+    /// By policy; exhausted means the saga parks (401, 403, 407: an expired token must not undo every saga).
+    ThenPark,
+}
+
+/// What can hold a command back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Guard {
+    /// The participant's circuit breaker is open.
+    Breaker,
+    /// The participant's bulkhead is full.
+    Bulkhead,
+    /// The participant's rate limit is reached.
+    RateLimit,
+    /// The transport cannot take it: unknown topic, missing authorisation, producer queue full.
+    Transport,
+}

@@ -1,0 +1,248 @@
+//! What a definition is once it has been read and proved.
+
+use crate::{
+    command::Method,
+    expression::{Expression, PathTemplate, Template},
+    id::StepIndex,
+    policy::{OnExhausted, RetryPolicy},
+};
+use std::time::Duration;
+
+/// One saga definition. Identified by `name` and `hash`.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// `saga:`
+    pub name: String,
+    /// `description:`
+    pub description: Option<String>,
+    /// Hex SHA-256 of the file's text.
+    pub hash: String,
+    /// The file's text, as it is stored.
+    pub text: String,
+    /// What starts it.
+    pub trigger: Trigger,
+    /// From the saga's start; on expiry: compensate before the pivot, overdue after it.
+    pub timeout: Option<Duration>,
+    /// In the order of the file, a block's steps in theirs. An index into it is a [`StepIndex`].
+    pub steps: Vec<Step>,
+    /// Result of the saga: `null` if absent.
+    pub output: Option<Template>,
+    /// Published when it completed.
+    pub on_completed: Option<OutcomeEvent>,
+    /// Published when it was compensated.
+    pub on_compensated: Option<OutcomeEvent>,
+    /// The saga's own defaults, for the resolution of policies.
+    pub defaults: PolicyOverrides,
+}
+
+/// Which records start the saga.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    /// Topic to read.
+    pub topic: String,
+    /// `type:`; `None` takes records without a type and of any type.
+    pub event_type: Option<String>,
+    /// `when:`; sees `event` and `record`.
+    pub when: Option<Expression>,
+    /// `key:`; sees `event` and `record`.
+    pub key: Template,
+    /// Where a first contact with the topic begins.
+    pub from: TriggerFrom,
+    /// How long a key stays taken; `None` for ever.
+    pub keep_keys: Option<Duration>,
+}
+
+/// Where a first contact with a trigger topic begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TriggerFrom {
+    /// With the oldest record.
+    #[default]
+    Earliest,
+    /// With records produced from now on.
+    Latest,
+    /// With records produced at or after this time.
+    Time(crate::time::Timestamp),
+}
+
+/// An event published when the saga ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutcomeEvent {
+    /// Where to.
+    pub topic: String,
+    /// `ce_type`.
+    pub event_type: String,
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// `step:`
+    pub name: String,
+    /// What has to be settled before it starts; empty: starts at once.
+    pub after: Vec<StepIndex>,
+    /// `if:`; false skips it.
+    pub condition: Option<Expression>,
+    /// What it does.
+    pub action: Action,
+    /// `check:`; not true rejects the step.
+    pub check: Option<Expression>,
+    /// What undoing it means.
+    pub effects: Effects,
+    /// `optional:` its failure is recorded and the saga goes on.
+    pub optional: bool,
+    /// `pivot:` once it succeeded the saga only goes forward.
+    pub pivot: bool,
+    /// Where it stands relative to the pivot.
+    pub side: PivotSide,
+    /// The step's own policy settings.
+    pub overrides: PolicyOverrides,
+}
+
+/// Where a step stands relative to the pivot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PivotSide {
+    /// The definition has no pivot, or the step is an ancestor of it.
+    Before,
+    /// It is the pivot.
+    Pivot,
+    /// It depends on the pivot: retried for ever by default, never undone.
+    After,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Asks a participant.
+    Call(Call),
+    /// Waits this long.
+    Wait(Duration),
+    /// Publishes an event.
+    Publish {
+        /// Where to.
+        topic: String,
+        /// `ce_type`.
+        event_type: String,
+        /// The record's key; the business key if absent.
+        key: Option<Template>,
+        /// The record's value.
+        with: Template,
+    },
+}
+
+/// A call to a participant.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Whom and how.
+    pub target: Target,
+    /// `with:`; `None`: `{}` for a do, `{"input": …, "result": …}` for an undo (nothing by DELETE).
+    pub with: Option<Template>,
+}
+
+/// Whom a call goes to.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// `participant.Command`
+    Kafka {
+        /// Name in participants.yaml.
+        participant: String,
+        /// The command's type.
+        command: String,
+    },
+    /// `METHOD participant/path`
+    Http {
+        /// Name in participants.yaml.
+        participant: String,
+        /// The method.
+        method: Method,
+        /// The path below the participant's base URL.
+        path: PathTemplate,
+    },
+}
+
+impl Target {
+    /// Name in participants.yaml.
+    #[must_use]
+    pub fn participant(&self) -> &str {
+        match self {
+            Target::Kafka { participant, .. } | Target::Http { participant, .. } => participant,
+        }
+    }
+}
+
+/// What a step leaves behind and how that is taken back.
+#[derive(Clone, Debug)]
+pub enum Effects {
+    /// `undo:`
+    Undo(Undo),
+    /// `readOnly: true`, and every `wait`: nothing to undo.
+    ReadOnly,
+    /// `irreversible: true`, and effects after the pivot: listed when the saga is compensated.
+    Irreversible,
+}
+
+/// How a step is undone. A pivot's undo is used only while its outcome is unknown or rejected.
+#[derive(Clone, Debug)]
+pub struct Undo {
+    /// The call.
+    pub call: Call,
+    /// The undo's own policy settings.
+    pub overrides: PolicyOverrides,
+}
+
+/// Settings that override policies further out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyOverrides {
+    /// `retry:`
+    pub retry: Option<RetryPolicy>,
+    /// `attemptTimeout:`
+    pub attempt_timeout: Option<Duration>,
+    /// `timeout:` of a step: everything, waits included.
+    pub timeout: Option<Duration>,
+    /// `onExhausted:`
+    pub on_exhausted: Option<OnExhausted>,
+}
+
+impl Definition {
+    /// The step at `index`.
+    ///
+    /// # Panics
+    /// If `index` is not a position of this definition.
+    #[must_use]
+    pub fn step(&self, index: StepIndex) -> &Step {
+        &self.steps[index.at()]
+    }
+
+    /// The position of the step called `name`.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<StepIndex> {
+        self.indices().find(|index| self.step(*index).name == name)
+    }
+
+    /// All positions, in order.
+    pub fn indices(&self) -> impl DoubleEndedIterator<Item = StepIndex> + use<> {
+        let count = u16::try_from(self.steps.len()).expect("parsing bounds the number of steps far below 65,536");
+        (0..count).map(StepIndex)
+    }
+
+    /// Steps that directly depend on `index`.
+    pub fn dependents(&self, index: StepIndex) -> impl Iterator<Item = StepIndex> + '_ {
+        self.indices().filter(move |other| self.step(*other).after.contains(&index))
+    }
+
+    /// Names of all participants that are called, each once, sorted.
+    #[must_use]
+    pub fn participants(&self) -> Vec<&str> {
+        let undos = self.steps.iter().filter_map(|step| match &step.effects {
+            Effects::Undo(undo) => Some(undo.call.target.participant()),
+            Effects::ReadOnly | Effects::Irreversible => None,
+        });
+        let calls = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Call(call) => Some(call.target.participant()),
+            Action::Wait(_) | Action::Publish { .. } => None,
+        });
+        let mut names: Vec<&str> = calls.chain(undos).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}

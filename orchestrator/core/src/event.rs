@@ -1,0 +1,341 @@
+//! What is recorded. One decision is one row of the journal: a version, a time and these events.
+//!
+//! The serde shape of these types is the stored shape: fields are added with defaults, never renamed or removed. Recorded
+//! histories in `tests/histories` hold every released build to that.
+
+use crate::{
+    command::{Direction, Failure, Guard, Request},
+    id::StepIndex,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// One row of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// 1, 2, 3, … without gaps.
+    pub version: u32,
+    /// When it was decided, by the owner's clock; never before the row above.
+    pub at: Timestamp,
+    /// At least one.
+    pub events: Vec<Event>,
+}
+
+/// Where the trigger came from and what it said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trigger {
+    /// Topic of the record.
+    pub topic: String,
+    /// Partition of the record.
+    pub partition: i32,
+    /// Offset of the record.
+    pub offset: i64,
+    /// The record's key, if it is text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The record's timestamp.
+    pub timestamp: Timestamp,
+    /// Headers whose values are text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The decoded payload: `event` in expressions.
+    pub event: Value,
+}
+
+/// Why a saga is being undone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cause {
+    /// A step failed, stayed unknown or was rejected by its `check`.
+    Step {
+        /// Which.
+        step: StepIndex,
+        /// Why.
+        failure: Failure,
+    },
+    /// The saga's timeout expired before the pivot.
+    Timeout,
+    /// An operator cancelled it.
+    Cancelled {
+        /// Who.
+        who: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a saga cannot go on by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ParkReason {
+    /// A step's retries are used up, or it failed for good after the pivot.
+    StepFailed {
+        /// Which.
+        step: StepIndex,
+        /// Why.
+        failure: Failure,
+    },
+    /// A pivot without `undo` ended unknown.
+    PivotUnknown {
+        /// The pivot.
+        step: StepIndex,
+        /// Why nothing is known.
+        failure: Failure,
+    },
+    /// One or more undos gave up or were refused for good; all others are done.
+    UndoFailed {
+        /// The steps that could not be undone.
+        steps: Vec<StepIndex>,
+        /// Of the first of them.
+        failure: Failure,
+    },
+    /// An expression of an undo or of `output` cannot be evaluated.
+    Expression {
+        /// The step whose undo it is; `None` for `output`.
+        step: Option<StepIndex>,
+        /// Why.
+        failure: Failure,
+    },
+    /// The saga grew beyond a limit (history, payload).
+    Limit {
+        /// Which and how far.
+        message: String,
+    },
+}
+
+/// What an operator can ask of a saga.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OperatorAction {
+    /// Try again what failed or waits, now, with fresh attempts.
+    Retry,
+    /// Take the step that it waits for as settled: a do as not applied (skipped), an undo as done by hand.
+    Skip,
+    /// Compensate. Refused after the pivot.
+    Cancel,
+    /// End it as it is; what was left undone is recorded.
+    Abandon,
+}
+
+/// The way a saga ended or is about to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum End {
+    /// Every step is applied, skipped, or optional.
+    Completed {
+        /// The definition's `output`, `null` without one.
+        output: Value,
+    },
+    /// Everything that was or may have been applied is undone.
+    Compensated {
+        /// The first cause.
+        cause: Cause,
+        /// Applied steps that have no undo because they are declared `irreversible`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        irreversible: Vec<StepIndex>,
+    },
+    /// An operator ended it.
+    Abandoned {
+        /// Who.
+        who: String,
+        /// Why.
+        reason: String,
+        /// Steps that are applied or unknown and not undone.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<StepIndex>,
+    },
+}
+
+/// A fact. Evolve applies it without rules.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Event {
+    /// The saga exists.
+    SagaStarted {
+        /// Name of the definition.
+        name: String,
+        /// The business key.
+        key: String,
+        /// Hash of the definition's text.
+        definition: String,
+        /// Hash of the resolved policies.
+        policies: String,
+        /// What started it.
+        trigger: Box<Trigger>,
+        /// W3C `traceparent` of the trigger, if it had one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        traceparent: Option<String>,
+    },
+    /// The first attempt of a command, or the beginning of a wait. Recorded before anything leaves.
+    StepStarted {
+        /// Which.
+        step: StepIndex,
+        /// Do or undo.
+        direction: Direction,
+        /// What is sent.
+        request: Request,
+    },
+    /// A `wait` step began.
+    WaitStarted {
+        /// Which.
+        step: StepIndex,
+        /// When it is over.
+        until: Timestamp,
+    },
+    /// A further attempt of a command whose request is on record.
+    AttemptStarted {
+        /// Which.
+        step: StepIndex,
+        /// Do or undo.
+        direction: Direction,
+        /// 2, 3, … ; the first one is `StepStarted`.
+        attempt: u32,
+    },
+    /// An attempt ended without success.
+    AttemptFailed {
+        /// Which.
+        step: StepIndex,
+        /// Do or undo.
+        direction: Direction,
+        /// Which attempt.
+        attempt: u32,
+        /// Certain, or unknown.
+        outcome: AttemptOutcome,
+        /// Why.
+        failure: Failure,
+        /// When the next attempt is due; `None`: there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_at: Option<Timestamp>,
+    },
+    /// The participant works on the attempt; its timeout starts again.
+    AttemptExtended {
+        /// Which.
+        step: StepIndex,
+        /// Do or undo.
+        direction: Direction,
+        /// Which attempt.
+        attempt: u32,
+        /// The attempt's new deadline.
+        deadline: Timestamp,
+        /// When to ask; `None`: the participant reports by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ask_at: Option<Timestamp>,
+        /// Where to ask; `None`: repeat the request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        location: Option<String>,
+    },
+    /// A guard holds the command back; no attempt is counted.
+    StepWaiting {
+        /// Which.
+        step: StepIndex,
+        /// Do or undo.
+        direction: Direction,
+        /// Who refused.
+        guard: Guard,
+        /// When to ask again.
+        not_before: Timestamp,
+        /// Whether any attempt of this command ever left.
+        ever_sent: bool,
+    },
+    /// The command succeeded: the step is applied, or undone.
+    StepSucceeded {
+        /// Which.
+        step: StepIndex,
+        /// Do or undo.
+        direction: Direction,
+        /// What the participant answered.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        result: Value,
+    },
+    /// The do succeeded and its `check` refused the result: counted as applied.
+    StepRejected {
+        /// Which.
+        step: StepIndex,
+        /// What the participant answered.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        result: Value,
+        /// Why the check refused.
+        failure: Failure,
+    },
+    /// The command ended without success.
+    StepFailed {
+        /// Which.
+        step: StepIndex,
+        /// Do or undo.
+        direction: Direction,
+        /// Certain, or unknown.
+        outcome: AttemptOutcome,
+        /// Why.
+        failure: Failure,
+    },
+    /// `if` was false, or an operator skipped it.
+    StepSkipped {
+        /// Which.
+        step: StepIndex,
+        /// Do: not performed. Undo: an operator declared it done by hand.
+        direction: Direction,
+    },
+    /// A success that came after the command had been given up fills in the result.
+    ResultArrived {
+        /// Which.
+        step: StepIndex,
+        /// What the participant answered.
+        result: Value,
+    },
+    /// From here on the saga is undone.
+    CompensationStarted {
+        /// Why.
+        cause: Cause,
+    },
+    /// The deadline passed after the pivot: the saga goes on and is marked.
+    SagaOverdue,
+    /// The saga cannot go on by itself.
+    SagaParked {
+        /// Why.
+        reason: ParkReason,
+    },
+    /// An operator acted.
+    OperatorActed {
+        /// Identity of the act; a repeat changes nothing.
+        id: String,
+        /// Who.
+        who: String,
+        /// Why.
+        reason: String,
+        /// What.
+        action: OperatorAction,
+    },
+    /// The outcome event has to be published before the saga can end.
+    OutcomeDue {
+        /// How it ends.
+        end: End,
+        /// What is published, under `ce_id` `<saga id>:outcome`.
+        request: Request,
+    },
+    /// Terminal.
+    SagaEnded {
+        /// How.
+        end: End,
+    },
+    /// Something that a person should look at; does not change the saga's course.
+    IncidentOpened {
+        /// The step it is about.
+        step: Option<StepIndex>,
+        /// What happened.
+        failure: Failure,
+    },
+}
+
+/// How an attempt or a command ended without success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AttemptOutcome {
+    /// Certainly no effect.
+    Failed,
+    /// It may have happened.
+    Unknown,
+}
+

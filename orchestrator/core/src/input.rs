@@ -1,0 +1,80 @@
+//! What can happen to a running saga, as one closed enum.
+
+use crate::{
+    command::{Answer, CommandRef, Failure},
+    event::{OperatorAction, Trigger},
+};
+use std::time::Duration;
+
+/// What starts a saga.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// The business key, 1 to 256 bytes.
+    pub key: String,
+    /// The record and its decoded payload.
+    pub trigger: Trigger,
+    /// W3C `traceparent` of the trigger.
+    pub traceparent: Option<String>,
+}
+
+/// One thing that happens to a saga that exists.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Something came back from a participant.
+    Answered {
+        /// For which command.
+        command: CommandRef,
+        /// For which attempt; `None` if the participant did not say.
+        attempt: Option<u32>,
+        /// What.
+        answer: Answer,
+    },
+    /// The broker took, or refused, what the saga published.
+    Delivered {
+        /// What was published.
+        publication: Publication,
+        /// How that went.
+        delivery: Delivery,
+    },
+    /// The time that [`crate::state::State::next_due`] named has come. Stale ones change nothing.
+    TimeReached,
+    /// An operator acts.
+    Operator {
+        /// Identity of the act.
+        id: String,
+        /// Who.
+        who: String,
+        /// Why.
+        reason: String,
+        /// What.
+        action: OperatorAction,
+    },
+}
+
+/// What a saga publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Publication {
+    /// The record of a `publish:` step.
+    Step(CommandRef),
+    /// The outcome event.
+    Outcome,
+}
+
+/// The broker's answer to a publication.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Delivery {
+    /// It has it.
+    Acknowledged,
+    /// It did not take it; try again after this span. Not counted as an attempt of an outcome event.
+    Refused {
+        /// Why.
+        failure: Failure,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// It will never take it (size).
+    Impossible {
+        /// Why.
+        failure: Failure,
+    },
+}

@@ -1,0 +1,19 @@
+//! The saga state machine, pure: no clock, no randomness, no I/O.
+//!
+//! Read in this order: [`definition`] (what a team writes), [`policy`] (what it resolves to), [`event`] (what is recorded),
+//! [`state`] (what the events fold to), [`input`] (what can happen), [`decide`] → [`evolve`] → [`react`].
+//!
+//! What this crate does not know: Kafka, HTTP, SQL, threads, time. Time, random numbers and ids are arguments.
+
+pub mod command;
+pub mod decide;
+pub mod definition;
+pub mod event;
+pub mod evolve;
+pub mod expression;
+pub mod id;
+pub mod input;
+pub mod policy;
+pub mod react;
+pub mod state;
+pub mod time;

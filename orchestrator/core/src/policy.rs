@@ -1,0 +1,73 @@
+//! Policies: retries and timeouts of every command of a definition, resolved when a saga starts and pinned to it.
+
+use crate::id::StepIndex;
+use crate::command::{CommandRef, Direction};
+pub use saga_guards::retry::RetryPolicy;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What happens when a step's retries are used up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnExhausted {
+    /// The saga is undone (before the pivot).
+    #[default]
+    Compensate,
+    /// The saga waits for an operator.
+    Park,
+}
+
+/// Policy of one command. Step over saga over participant over default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandPolicy {
+    /// Attempts and the delays between them.
+    pub retry: RetryPolicy,
+    /// One attempt: from leaving the guard to the answer.
+    pub attempt_timeout: Duration,
+}
+
+/// Policy of one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepPolicy {
+    /// Performing it.
+    #[serde(rename = "do")]
+    pub forward: CommandPolicy,
+    /// Undoing it.
+    pub undo: CommandPolicy,
+    /// Everything of the do, waits included; `None` has no limit.
+    pub timeout: Option<Duration>,
+    /// When the do's retries are used up.
+    pub on_exhausted: OnExhausted,
+}
+
+/// Policies of all steps, by position; stored as canonical JSON under its SHA-256.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Policies {
+    /// One per step of the definition.
+    pub steps: Vec<StepPolicy>,
+    /// The whole saga; `None` has no limit.
+    pub timeout: Option<Duration>,
+}
+
+impl Policies {
+    /// The policy of a step.
+    ///
+    /// # Panics
+    /// If `step` is not a position of the definition these policies were resolved for.
+    #[must_use]
+    pub fn step(&self, step: StepIndex) -> &StepPolicy {
+        &self.steps[step.at()]
+    }
+
+    /// The policy of a command.
+    #[must_use]
+    pub fn command(&self, command: CommandRef) -> &CommandPolicy {
+        match command.direction {
+            Direction::Do => &self.step(command.step).forward,
+            Direction::Undo => &self.step(command.step).undo,
+        }
+    }
+}

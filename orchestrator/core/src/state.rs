@@ -1,0 +1,1 @@
+//! What the journal of a saga folds to.

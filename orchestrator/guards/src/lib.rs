@@ -1,0 +1,3 @@
+//! Guards around calls to participants, pure: the clock is an argument, randomness is an argument, nothing waits here.
+
+pub mod retry;

@@ -1,0 +1,1 @@
+//! Retry policies: how many attempts, and how long between them.
