@@ -20,3 +20,15 @@ pub struct Scope<'a> {
     /// The command id of the do.
     pub do_id: Option<&'a str>,
 }
+
+/// A CEL expression, compiled.
+#[derive(Clone, Debug)]
+pub struct Expression;
+
+/// A YAML value in which `${ }` may stand, compiled.
+#[derive(Clone, Debug)]
+pub struct Template;
+
+/// A path in which `${ }` may stand, each percent-encoded as one segment.
+#[derive(Clone, Debug)]
+pub struct PathTemplate;
