@@ -1,1 +1,19 @@
-//! `kafka`
+//! Kafka: records in and out. What a record means for a saga is decided by pure functions; threads and network stay in three places.
+//!
+//! Read in this order: [`record`] (a record, byte-faithful), [`settings`], [`consumer`] (intake, acknowledgement, back pressure),
+//! [`watermark`] (what may be committed), [`producer`], [`topics`] (what must exist before anything starts), then the pure
+//! parts: [`trigger`], [`reply`], [`cloudevents`], [`envelope`], [`dlq`]. [`mock`] is the broker of `saga dev`.
+//!
+//! What this module does not know: shards and their owners, the journal, participants' guards.
+
+pub mod consumer;
+pub mod mock;
+pub mod producer;
+pub mod record;
+pub mod settings;
+pub mod watermark;
+
+pub use consumer::{Ack, Consumer, ConsumerEvent, Delivered};
+pub use producer::Producer;
+pub use record::{Coordinates, Header, Outgoing, Record, TopicPartition};
+pub use settings::{Broker, Settings};

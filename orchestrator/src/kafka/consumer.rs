@@ -1,0 +1,268 @@
+//! Intake: a thread that owns the client, delivers records with their acknowledgements and commits what is finished.
+//!
+//! The thread polls whatever happens: a slow engine, a full channel or a hold pause partitions, they never stop the polling,
+//! so the group stays whole. Nothing is lost by a crash: only offsets below the lowest unfinished record are committed.
+
+mod ack;
+mod context;
+mod intake;
+mod partitions;
+mod start;
+mod thread;
+mod trouble;
+
+pub(in crate::kafka) use context::log;
+
+pub use ack::Ack;
+
+use super::{record::TopicPartition, settings::Settings};
+use crate::kafka::Record;
+use rdkafka::consumer::BaseConsumer;
+use saga_core::definition::TriggerFrom;
+use std::{
+    sync::{Arc, mpsc as thread_mpsc},
+    thread as os_thread,
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, watch};
+
+/// Events that wait for the engine. A batch is up to 256 records, and the limit of unfinished records holds besides: small,
+/// because what waits here was fetched too early.
+const EVENTS: usize = 16;
+
+/// What a consumer reads and how.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Names the thread and its log lines: `triggers`, `shards`.
+    pub name: &'static str,
+    /// The consumer group, whose offsets are committed in either mode.
+    pub group: String,
+    /// Who decides which partitions are read.
+    pub mode: Mode,
+    /// What is read.
+    pub topics: Vec<TopicStart>,
+    /// When intake pauses.
+    pub limits: Limits,
+    /// No topic has a larger `max.message.bytes`; see [`super::topics`].
+    pub largest_batch: usize,
+}
+
+/// Who decides which partitions are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The consumer group: partitions are shared with the other instances.
+    Group,
+    /// All partitions of all topics are read here, and nobody else may.
+    Manual,
+}
+
+/// A topic and where a first contact with it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicStart {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// Used only while the group has no committed offset for it.
+    pub from: TriggerFrom,
+}
+
+impl TopicStart {
+    /// `topic`, from its oldest record.
+    #[must_use]
+    pub fn earliest(topic: &str) -> TopicStart {
+        TopicStart { topic: topic.into(), from: TriggerFrom::Earliest }
+    }
+}
+
+/// How much may be delivered and not finished before intake pauses. It resumes at half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Records.
+    pub unfinished_records: usize,
+    /// Their bytes.
+    pub unfinished_bytes: usize,
+}
+
+impl Default for Limits {
+    /// Some seconds of work for one engine, and no more memory than one large batch.
+    fn default() -> Limits {
+        Limits { unfinished_records: 4096, unfinished_bytes: 64 * 1024 * 1024 }
+    }
+}
+
+/// What intake tells the engine, in order.
+#[derive(Debug)]
+pub enum ConsumerEvent {
+    /// These partitions are read here from now on. May be empty: the group has no more to give.
+    Assigned(Vec<TopicPartition>),
+    /// These are not any more; acknowledgements of their records are ignored.
+    Revoked(Vec<TopicPartition>),
+    /// The group never read this topic before.
+    FirstContact {
+        /// The topic.
+        topic: Arc<str>,
+        /// How many records lie before us in the partitions assigned here.
+        records: u64,
+    },
+    /// Records, in the order of their partitions.
+    Records(Vec<Delivered>),
+    /// Committed offsets point at records that are gone (retention, or a topic made anew). Reading goes on at the oldest there is.
+    OffsetsLost {
+        /// Where.
+        partition: TopicPartition,
+        /// The record that should have come next.
+        expected: i64,
+        /// The one that does.
+        resumed: i64,
+    },
+    /// Something hinders intake: the broker cannot be reached, or refuses. Intake goes on trying.
+    Trouble(String),
+    /// What hindered intake is over.
+    Recovered,
+    /// Intake cannot go on and has ended; nothing follows. Never sent for an orderly stop.
+    Failed(String),
+}
+
+/// A record and the duty to say when it is finished.
+#[derive(Debug)]
+pub struct Delivered {
+    /// The record.
+    pub record: Record,
+    /// To be finished when every disposition of the record is on record.
+    pub ack: Ack,
+}
+
+/// What can be held back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Every partition, those that come included: the event store cannot be reached.
+    All,
+    /// One partition: its poison record cannot be dead-lettered.
+    Partition(TopicPartition),
+}
+
+/// How intake is doing, for health checks and metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// When the thread last polled; old means wedged, whatever the group believes.
+    pub polled: Option<Instant>,
+    /// Partitions that are read here.
+    pub assigned: usize,
+    /// Those of them that are paused now.
+    pub paused: usize,
+    /// Records that were delivered and are not finished.
+    pub unfinished_records: usize,
+    /// Their bytes.
+    pub unfinished_bytes: usize,
+    /// What hinders intake now.
+    pub trouble: Option<String>,
+}
+
+/// How a stop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every record was finished, offsets are committed, the group was left.
+    Clean,
+    /// The group was left, and so many records were not finished: they will be delivered again.
+    Unfinished(usize),
+    /// The deadline passed, or the broker cannot be reached: to the group this looks like a crash, which loses nothing.
+    Abandoned,
+}
+
+/// The consumer cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The client refused its settings.
+    #[error("cannot create the `{name}` consumer of Kafka")]
+    Create {
+        /// The plan's name.
+        name: &'static str,
+        /// The client's words.
+        source: rdkafka::error::KafkaError,
+    },
+    /// The operating system refused a thread.
+    #[error("cannot start the thread of the `{name}` consumer")]
+    Thread {
+        /// The plan's name.
+        name: &'static str,
+        /// Its words.
+        source: std::io::Error,
+    },
+}
+
+/// Handle of the thread. Dropping it abandons the consumer as a crash would; [`Consumer::stop`] ends it in order.
+#[derive(Debug)]
+pub struct Consumer {
+    commands: thread_mpsc::Sender<Command>,
+    status: watch::Receiver<Status>,
+}
+
+/// What the handle asks of the thread. Rare: a queue of them stays short by itself.
+#[derive(Debug)]
+enum Command {
+    Topics(Vec<TopicStart>),
+    Hold(Scope),
+    Release(Scope),
+    Stop { by: Instant, done: tokio::sync::oneshot::Sender<Stopped> },
+}
+
+impl Consumer {
+    /// Starts the thread. Does not wait for the broker: if it cannot be reached, [`ConsumerEvent::Trouble`] says so.
+    ///
+    /// # Errors
+    /// The client refuses the settings, or no thread can be had.
+    pub fn start(settings: &Settings, plan: Plan) -> Result<(Consumer, mpsc::Receiver<ConsumerEvent>), Error> {
+        let name = plan.name;
+        let config = settings.consumer(&plan.group, plan.largest_batch);
+        let client: BaseConsumer<context::Context> =
+            config.create_with_context(context::Context::new(name)).map_err(|source| Error::Create { name, source })?;
+        let (events, received) = mpsc::channel(EVENTS);
+        let (commands, orders) = thread_mpsc::channel();
+        let (report, status) = watch::channel(Status::default());
+        let intake = intake::Intake::new(client, plan, events, orders, report);
+        os_thread::Builder::new()
+            .name(format!("kafka-{name}"))
+            .spawn(move || thread::run(intake))
+            .map_err(|source| Error::Thread { name, source })?;
+        Ok((Consumer { commands, status }, received))
+    }
+
+    /// Reads these topics from now on instead of those of the plan.
+    pub fn set_topics(&self, topics: Vec<TopicStart>) {
+        self.command(Command::Topics(topics));
+    }
+
+    /// Pauses until [`Consumer::release`] of the same scope. Records that were delivered stay delivered.
+    pub fn hold(&self, scope: Scope) {
+        self.command(Command::Hold(scope));
+    }
+
+    /// Takes a hold back.
+    pub fn release(&self, scope: Scope) {
+        self.command(Command::Release(scope));
+    }
+
+    /// How intake is doing; changes a few times a second at most.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// Stops intake at once, waits for the records that are being worked on, commits and leaves the group: all within `deadline`.
+    /// The events must still be received meanwhile. The channel closes at the end.
+    pub async fn stop(self, deadline: Duration) -> Stopped {
+        let (done, answer) = tokio::sync::oneshot::channel();
+        self.command(Command::Stop { by: Instant::now() + deadline, done });
+        match tokio::time::timeout(deadline, answer).await {
+            Ok(Ok(stopped)) => stopped,
+            Ok(Err(_)) | Err(_) => Stopped::Abandoned,
+        }
+    }
+
+    /// A thread that has ended needs no more orders; its end was told by the event channel.
+    fn command(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! The broker of `saga dev` and of tests: librdkafka's mock cluster, in this process, for any client that can reach it.
+//!
+//! It keeps at most 5 MiB or 100,000 records of a partition and forgets everything when it ends. It makes the first member
+//! of a group wait for three seconds; consumers that are assigned by hand ([`super::consumer::Mode::Manual`]) do not wait.
+
+use rdkafka::{error::KafkaError, mocking::MockCluster, producer::DefaultProducerContext};
+use std::{io, sync::mpsc, thread};
+
+/// A running mock cluster of one broker. Dropping it ends it.
+#[derive(Debug)]
+pub struct MockBroker {
+    bootstrap_servers: String,
+    orders: Option<mpsc::Sender<Order>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// The mock broker cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused a thread.
+    #[error("cannot start the thread of the mock broker")]
+    Thread(#[from] io::Error),
+    /// librdkafka refused.
+    #[error("the mock broker failed")]
+    Cluster(#[from] KafkaError),
+    /// Its thread has ended.
+    #[error("the mock broker has ended")]
+    Ended,
+}
+
+/// One at a time: the caller waits for the answer.
+#[derive(Debug)]
+enum Order {
+    Create { topic: String, partitions: i32, done: mpsc::Sender<Result<(), KafkaError>> },
+    Reach { reachable: bool, done: mpsc::Sender<Result<(), KafkaError>> },
+}
+
+impl MockBroker {
+    /// Starts a cluster. Topics are made by [`MockBroker::create_topic`]; those that a client asks for appear with four partitions.
+    ///
+    /// # Errors
+    /// No thread, or no port on this machine's loopback.
+    pub fn start() -> Result<MockBroker, Error> {
+        let (orders, received) = mpsc::channel();
+        let (started, address) = mpsc::channel();
+        let thread = thread::Builder::new().name("kafka-mock".into()).spawn(move || match MockCluster::new(1) {
+            Ok(cluster) => {
+                let _ = started.send(Ok(cluster.bootstrap_servers()));
+                serve(&cluster, &received);
+            }
+            Err(error) => drop(started.send(Err(error))),
+        })?;
+        let bootstrap_servers = address.recv().map_err(|_| Error::Ended)??;
+        Ok(MockBroker { bootstrap_servers, orders: Some(orders), thread: Some(thread) })
+    }
+
+    /// `host:port`, for any client on this machine.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> &str {
+        &self.bootstrap_servers
+    }
+
+    /// Makes a topic.
+    ///
+    /// # Errors
+    /// It exists, or the name is refused.
+    pub fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), Error> {
+        self.order(|done| Order::Create { topic: topic.to_owned(), partitions, done })
+    }
+
+    /// Takes the broker off the network, or puts it back. What it holds stays.
+    ///
+    /// # Errors
+    /// The cluster has ended.
+    pub fn set_reachable(&self, reachable: bool) -> Result<(), Error> {
+        self.order(|done| Order::Reach { reachable, done })
+    }
+
+    fn order(&self, order: impl FnOnce(mpsc::Sender<Result<(), KafkaError>>) -> Order) -> Result<(), Error> {
+        let (done, answer) = mpsc::channel();
+        let orders = self.orders.as_ref().ok_or(Error::Ended)?;
+        orders.send(order(done)).map_err(|_| Error::Ended)?;
+        Ok(answer.recv().map_err(|_| Error::Ended)??)
+    }
+}
+
+impl Drop for MockBroker {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic in it has been printed; there is nothing left to end.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The cluster may only be touched by the thread that made it.
+fn serve(cluster: &MockCluster<'static, DefaultProducerContext>, orders: &mpsc::Receiver<Order>) {
+    for order in orders {
+        let (answer, done) = match order {
+            Order::Create { topic, partitions, done } => (cluster.create_topic(&topic, partitions, 1), done),
+            Order::Reach { reachable: true, done } => (cluster.broker_up(-1), done),
+            Order::Reach { reachable: false, done } => (cluster.broker_down(-1), done),
+        };
+        let _ = done.send(answer);
+    }
+}

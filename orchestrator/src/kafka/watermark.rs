@@ -1,0 +1,111 @@
+//! What may be committed of a partition: everything below the lowest record that is not finished.
+
+use std::collections::VecDeque;
+
+/// The records of one partition, in one assignment, that were delivered and are not all finished. Pure.
+///
+/// Offsets need not be contiguous: compaction and transaction markers leave gaps, which count as finished.
+#[derive(Debug, Default)]
+pub struct Watermark {
+    open: VecDeque<Entry>,
+    committable: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    offset: i64,
+    finished: bool,
+}
+
+impl Watermark {
+    /// A record was delivered. Offsets rise; one that does not was delivered before and is not counted again.
+    pub fn deliver(&mut self, offset: i64) {
+        let seen = self.open.back().map(|last| last.offset).max(self.committable.map(|next| next - 1));
+        if seen.is_none_or(|last| offset > last) {
+            self.open.push_back(Entry { offset, finished: false });
+        }
+    }
+
+    /// A record is finished. Repeats and offsets that were never delivered change nothing. True if more may be committed.
+    pub fn finish(&mut self, offset: i64) -> bool {
+        if let Ok(index) = self.open.binary_search_by_key(&offset, |entry| entry.offset) {
+            self.open[index].finished = true;
+        }
+        self.advance()
+    }
+
+    /// What to commit: the offset after the last record of the finished beginning. `None` until there is one.
+    #[must_use]
+    pub fn committable(&self) -> Option<i64> {
+        self.committable
+    }
+
+    /// The lowest delivered record that is not finished.
+    #[must_use]
+    pub fn oldest_unfinished(&self) -> Option<i64> {
+        self.open.front().map(|entry| entry.offset)
+    }
+
+    fn advance(&mut self) -> bool {
+        let before = self.committable;
+        while let Some(entry) = self.open.front()
+            && entry.finished
+        {
+            self.committable = Some(entry.offset + 1);
+            self.open.pop_front();
+        }
+        self.committable != before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::btree_set, prelude::*, sample::Index};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn nothing_is_committable_before_the_first_record_is_finished() {
+        let mut watermark = Watermark::default();
+        watermark.deliver(7);
+        watermark.deliver(8);
+        assert!(!watermark.finish(8));
+        assert_eq!((watermark.committable(), watermark.oldest_unfinished()), (None, Some(7)));
+        assert!(watermark.finish(7));
+        assert_eq!((watermark.committable(), watermark.oldest_unfinished()), (Some(9), None));
+    }
+
+    #[test]
+    fn a_record_that_was_committed_is_not_counted_again() {
+        let mut watermark = Watermark::default();
+        watermark.deliver(7);
+        watermark.finish(7);
+        watermark.deliver(7);
+        assert_eq!(watermark.oldest_unfinished(), None);
+    }
+
+    proptest! {
+        /// Whatever the gaps, the order and the repeats: below the committable offset everything is finished, and it is as high as it can be.
+        #[test]
+        fn the_finished_beginning_is_exactly_what_may_be_committed(
+            offsets in btree_set(0i64..500, 1..60),
+            picks in prop::collection::vec(any::<Index>(), 0..120),
+        ) {
+            let offsets: Vec<i64> = offsets.into_iter().collect();
+            let mut watermark = Watermark::default();
+            offsets.iter().for_each(|offset| watermark.deliver(*offset));
+            let mut finished = BTreeSet::new();
+            for pick in picks {
+                let offset = *pick.get(&offsets);
+                finished.insert(offset);
+                let before = watermark.committable();
+                let moved = watermark.finish(offset);
+                prop_assert_eq!(moved, watermark.committable() != before);
+                let expected = offsets.iter().take_while(|offset| finished.contains(offset)).last().map(|last| last + 1);
+                prop_assert_eq!(watermark.committable(), expected);
+                let oldest = offsets.iter().find(|offset| !finished.contains(offset)).copied();
+                prop_assert_eq!(watermark.oldest_unfinished(), oldest);
+            }
+        }
+    }
+}
