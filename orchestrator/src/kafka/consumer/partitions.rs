@@ -18,6 +18,8 @@ pub(super) struct Partitions {
     unfinished_bytes: usize,
     pressed: bool,
     holds: HashSet<Scope>,
+    /// Partitions that were paused when they were taken away: the client keeps that to itself until they come back.
+    left_paused: BTreeSet<TopicPartition>,
 }
 
 #[derive(Debug)]
@@ -28,7 +30,8 @@ struct Assigned {
     watermark: Watermark,
     /// Goes with every commit of the partition.
     metadata: String,
-    paused: bool,
+    /// Whether the client reads it; `None` if only the client knows.
+    paused: Option<bool>,
     /// A record was abandoned: everything from the oldest unfinished one has to be read again.
     abandoned: bool,
 }
@@ -58,21 +61,26 @@ impl Partitions {
             unfinished_bytes: 0,
             pressed: false,
             holds: HashSet::new(),
+            left_paused: BTreeSet::new(),
         }
     }
 
     /// Reading of `partition` begins at `next`; acknowledgements of earlier assignments of it mean nothing any more.
     pub(super) fn assign(&mut self, partition: TopicPartition, next: i64, metadata: String) {
+        self.revoke(&partition);
         self.generations += 1;
-        let watermark = Watermark::default();
-        let generation = self.generations;
-        self.assigned
-            .insert(partition, Assigned { generation, next, watermark, metadata, paused: false, abandoned: false });
+        let paused = if self.left_paused.remove(&partition) { None } else { Some(false) };
+        let (generation, watermark) = (self.generations, Watermark::default());
+        self.assigned.insert(partition, Assigned { generation, next, watermark, metadata, paused, abandoned: false });
     }
 
     /// Forgets `partition`; false if it was not read here.
     pub(super) fn revoke(&mut self, partition: &TopicPartition) -> bool {
-        self.assigned.remove(partition).is_some()
+        let removed = self.assigned.remove(partition);
+        if removed.as_ref().is_some_and(|assigned| assigned.paused != Some(false)) {
+            self.left_paused.insert(partition.clone());
+        }
+        removed.is_some()
     }
 
     /// A record was read; the slot to acknowledge it by, or nothing if the partition is not read here any more.
@@ -169,10 +177,10 @@ impl Partitions {
         let mut change = PauseChange::default();
         for (partition, assigned) in &mut self.assigned {
             let wanted = all || assigned.abandoned || held.contains(partition);
-            if wanted != assigned.paused {
+            if Some(wanted) != assigned.paused {
                 let list = if wanted { &mut change.pause } else { &mut change.resume };
                 list.push(partition.clone());
-                assigned.paused = wanted;
+                assigned.paused = Some(wanted);
             }
         }
         change
@@ -184,7 +192,7 @@ impl Partitions {
 
     /// Assigned and paused.
     pub(super) fn counts(&self) -> (usize, usize) {
-        (self.assigned.len(), self.assigned.values().filter(|assigned| assigned.paused).count())
+        (self.assigned.len(), self.assigned.values().filter(|assigned| assigned.paused == Some(true)).count())
     }
 }
 
@@ -246,6 +254,18 @@ mod tests {
         assert_eq!(partitions.settle(finished(slot)), None);
         assert_eq!(partitions.unfinished(), (0, 0));
         partitions.release(&Scope::Partition(orders(0)));
+        assert_eq!(partitions.pause_change(false).resume, [orders(0)]);
+    }
+
+    #[test]
+    fn a_partition_that_was_taken_away_paused_is_resumed_when_it_comes_back() {
+        let mut partitions = two_partitions();
+        partitions.hold(Scope::All);
+        partitions.pause_change(false);
+        partitions.revoke(&orders(0));
+        partitions.release(&Scope::All);
+        partitions.pause_change(false);
+        partitions.assign(orders(0), 5, String::new());
         assert_eq!(partitions.pause_change(false).resume, [orders(0)]);
     }
 

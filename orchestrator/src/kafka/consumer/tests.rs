@@ -77,7 +77,7 @@ impl Intake {
             match self.event().await {
                 ConsumerEvent::Records(records) => all.extend(records),
                 ConsumerEvent::FirstContact { topic, records } => {
-                    drop(self.contacts.insert(topic.to_string(), records))
+                    self.contacts.insert(topic.to_string(), records);
                 }
                 ConsumerEvent::Assigned(partitions) => self.assigned.extend(partitions),
                 ConsumerEvent::Revoked(partitions) => self.assigned.retain(|one| !partitions.contains(one)),
@@ -92,7 +92,7 @@ impl Intake {
             match self.event().await {
                 ConsumerEvent::Assigned(partitions) => self.assigned.extend(partitions),
                 ConsumerEvent::FirstContact { topic, records } => {
-                    drop(self.contacts.insert(topic.to_string(), records))
+                    self.contacts.insert(topic.to_string(), records);
                 }
                 other => panic!("unexpected {other:?}"),
             }
