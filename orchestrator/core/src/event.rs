@@ -227,6 +227,15 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         location: Option<String>,
     },
+    /// The participant is asked how far the attempt is.
+    AttemptAsked {
+        /// Which.
+        step: StepIndex,
+        /// Do or undo.
+        direction: Direction,
+        /// Which attempt.
+        attempt: u32,
+    },
     /// A guard holds the command back; no attempt is counted.
     StepWaiting {
         /// Which.
