@@ -5,7 +5,7 @@ use crate::{
     event::{AttemptOutcome, Decision, Event, OperatorAction},
     id::{SagaId, StepIndex},
     state::{
-        Attempting, CommandState, Course, EventName, Heading, Incident, Phase, Plan, Settled, State, StepState,
+        Attempting, CommandState, Course, EventName, Heading, Incident, Phase, Plan, Seen, Settled, State, StepState,
     },
     time::Timestamp,
 };
@@ -95,6 +95,7 @@ pub(crate) fn started(plan: &Plan, saga: SagaId, event: &Event, at: Timestamp) -
         key: key.clone(),
         trigger: Arc::new(trigger.as_ref().clone()),
         traceparent: traceparent.clone(),
+        seen: Arc::new(Seen::new(plan, saga, key, at, trigger)),
         course: Course::Forward,
         steps: vec![StepState::default(); plan.definition.steps.len()],
         results: serde_json::Map::new(),
@@ -135,6 +136,7 @@ pub fn step_of(event: &Event) -> Option<StepIndex> {
         | Event::CompensationStarted { .. }
         | Event::SagaOverdue
         | Event::SagaParked { .. }
+        | Event::SagaResumed
         | Event::OperatorActed { .. }
         | Event::OutcomeDue { .. }
         | Event::SagaEnded { .. } => None,
@@ -182,6 +184,10 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
         }
         Event::StepWaiting { step, direction, guard, not_before, .. } => {
             let command = state.command_mut(CommandRef { step: *step, direction: *direction });
+            if command.is_settled() {
+                command.fresh_from = command.attempt;
+                command.began_at = Some(at);
+            }
             command.began_at.get_or_insert(at);
             if let Phase::Attempting(_) = command.phase {
                 command.in_doubt.remove(&command.attempt);
@@ -192,6 +198,9 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
         Event::StepSucceeded { step, direction, result } => {
             settle(state, CommandRef { step: *step, direction: *direction }, Settled::Succeeded);
             if *direction == Direction::Do {
+                if plan.definition.step(*step).pivot {
+                    state.cancel = None;
+                }
                 let name = plan.definition.step(*step).name.clone();
                 state.results.insert(name, result.clone());
                 state.steps[step.at()].result = Some(result.clone());
@@ -222,6 +231,7 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
             let was = heading(&state.course);
             state.course = Course::Parked { reason: reason.clone(), was };
         }
+        Event::SagaResumed => resume(state),
         Event::OperatorActed { id, who, reason, action } => {
             state.acts.insert(id.clone());
             operator_acted(state, who, reason, *action);
@@ -287,12 +297,28 @@ fn operator_acted(state: &mut State, who: &str, reason: &str, action: OperatorAc
     match action {
         OperatorAction::Cancel => state.cancel = Some((who.to_owned(), reason.to_owned())),
         OperatorAction::Abandon => {}
-        OperatorAction::Retry | OperatorAction::Skip => {
-            if let Course::Parked { was, .. } = &state.course {
-                state.course = match was.clone() {
-                    Heading::Forward => Course::Forward,
-                    Heading::Back(cause) => Course::Compensating { cause },
-                };
+        OperatorAction::Skip => resume(state),
+        OperatorAction::Retry => {
+            resume(state);
+            grant_fresh_attempts(state);
+        }
+    }
+}
+
+fn resume(state: &mut State) {
+    if let Course::Parked { was, .. } = &state.course {
+        state.course = match was.clone() {
+            Heading::Forward => Course::Forward,
+            Heading::Back(cause) => Course::Compensating { cause },
+        };
+    }
+}
+
+fn grant_fresh_attempts(state: &mut State) {
+    for step in &mut state.steps {
+        for command in [&mut step.forward, &mut step.undo] {
+            if let Phase::Held { .. } | Phase::Resting { .. } = command.phase {
+                command.fresh_from = command.attempt;
             }
         }
     }

@@ -54,6 +54,8 @@ pub struct State {
     pub trigger: Arc<Trigger>,
     /// W3C `traceparent` of the trigger.
     pub traceparent: Option<String>,
+    /// What expressions see of it that never changes.
+    pub(crate) seen: Arc<Seen>,
     /// Where it is heading.
     pub course: Course,
     /// By position.
@@ -68,6 +70,13 @@ pub struct State {
     pub acts: BTreeSet<String>,
     /// What a person should look at.
     pub incidents: Vec<Incident>,
+}
+
+/// What expressions see of a saga that never changes: made once, because every step looks at it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) saga: Value,
+    pub(crate) record: Value,
 }
 
 /// Where a saga is heading.
@@ -285,20 +294,17 @@ impl State {
     pub fn deadline(&self, plan: &Plan) -> Option<Timestamp> {
         plan.policies.timeout.map(|timeout| self.started_at.plus(timeout))
     }
+}
 
-    /// `saga` in expressions.
-    pub(crate) fn saga_value(&self, plan: &Plan) -> Value {
-        json!({
-            "id": self.id.to_string(),
+impl Seen {
+    pub(crate) fn new(plan: &Plan, id: SagaId, key: &str, started_at: Timestamp, trigger: &Trigger) -> Seen {
+        let saga = json!({
+            "id": id.to_string(),
             "name": plan.definition.name,
-            "key": self.key,
-            "startedAt": crate::time::rfc3339(self.started_at),
-        })
-    }
-
-    /// `record` in expressions.
-    pub(crate) fn record_value(&self) -> Value {
-        record_value(&self.trigger)
+            "key": key,
+            "startedAt": crate::time::rfc3339(started_at),
+        });
+        Seen { saga, record: record_value(trigger) }
     }
 }
 
@@ -336,7 +342,11 @@ impl StepState {
         match &self.forward.phase {
             Phase::Settled(Settled::Succeeded | Settled::Skipped) => true,
             Phase::Settled(Settled::Rejected(_) | Settled::Failed(_) | Settled::Unknown(_)) => definition.optional,
-            Phase::Idle | Phase::Held { .. } | Phase::Attempting(_) | Phase::Resting { .. } | Phase::Sleeping { .. } => false,
+            Phase::Idle
+            | Phase::Held { .. }
+            | Phase::Attempting(_)
+            | Phase::Resting { .. }
+            | Phase::Sleeping { .. } => false,
         }
     }
 

@@ -45,7 +45,9 @@ impl CommandState {
         match &self.phase {
             Phase::Idle | Phase::Settled(_) => None,
             Phase::Held { not_before, .. } => Some(*not_before),
-            Phase::Attempting(attempting) => Some(attempting.ask_at.map_or(attempting.deadline, |ask| ask.min(attempting.deadline))),
+            Phase::Attempting(attempting) => {
+                Some(attempting.ask_at.map_or(attempting.deadline, |ask| ask.min(attempting.deadline)))
+            }
             Phase::Resting { until } | Phase::Sleeping { until } => Some(*until),
         }
     }
