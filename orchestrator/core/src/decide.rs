@@ -1,1 +1,235 @@
-//! decide
+//! (state, input) → events. Total: every pair is decided, ignored with a reason, refused with a reason, or an error that names both.
+//!
+//! One input makes at most one [`Decision`]; everything that follows from it at once is in the same row. The state is evolved along, so
+//! that later parts of a decision see what its earlier parts recorded; it equals what the journal folds to.
+
+mod advance;
+mod answer;
+mod compensate;
+mod draft;
+mod operator;
+mod request;
+mod time;
+
+use crate::{
+    command::CommandRef,
+    event::{Decision, Event},
+    evolve,
+    id::{SagaId, StepIndex},
+    input::{Delivery, Input, Publication, Start},
+    state::{Course, Plan, State},
+    time::Timestamp,
+};
+use draft::Draft;
+
+/// Rows after which a saga parks, and again at each multiple: a journal of this length is a loop that nobody noticed. A person can move
+/// it on or abandon it.
+pub const HISTORY_LIMIT: u32 = 10_000;
+/// Rows after which a saga is worth a warning.
+pub const HISTORY_WARNING: u32 = 8_000;
+/// The largest evaluated body of a request, as JSON: what the transports take without special settings.
+pub const REQUEST_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// What a decision needs beside state and input.
+pub struct Context<'a> {
+    /// The owner's clock.
+    pub now: Timestamp,
+    /// Seed of the jitter of this decision.
+    pub random: u64,
+    /// Asked before a call is recorded as started. An admitted call holds a permit until it is made.
+    pub admission: &'a mut dyn FnMut(&str, CommandRef) -> Admission,
+}
+
+/// A guard's answer to a call that has not been recorded yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It may leave.
+    Admitted,
+    /// The breaker is open.
+    Refused {
+        /// When to ask again.
+        not_before: Timestamp,
+    },
+}
+
+/// What an input leads to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// A row for the journal; the state has been evolved by it.
+    Decided(Decision),
+    /// Nothing changes.
+    Ignored(Ignored),
+    /// An operator's act that the state does not allow.
+    Refused(Refused),
+}
+
+/// Why an input changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ignored {
+    /// The saga has ended.
+    #[error("the saga has ended")]
+    Terminal,
+    /// The saga has ended, and a step that was neither applied nor undone reports success.
+    #[error("the saga has ended and step {} reports success after all", step.0)]
+    LateSuccess {
+        /// Which.
+        step: StepIndex,
+    },
+    /// The command is settled.
+    #[error("the command is settled")]
+    Settled,
+    /// The command was never sent.
+    #[error("the command was never sent")]
+    NeverSent,
+    /// The attempt has been answered, or the answer does not say which of several attempts it means.
+    #[error("the attempt is answered, or the answer does not say which attempt it means")]
+    NoSuchAttempt,
+    /// The time that was set has been replaced.
+    #[error("nothing is due")]
+    NotDue,
+    /// The same act is on record.
+    #[error("the same act is on record")]
+    Repeated,
+    /// Nothing is waiting for this delivery.
+    #[error("nothing waits for this delivery")]
+    NotPublishing,
+}
+
+impl Ignored {
+    /// Short and stable, for counters.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Ignored::Terminal => "terminal",
+            Ignored::LateSuccess { .. } => "late_success",
+            Ignored::Settled => "settled",
+            Ignored::NeverSent => "never_sent",
+            Ignored::NoSuchAttempt => "no_such_attempt",
+            Ignored::NotDue => "not_due",
+            Ignored::Repeated => "repeated",
+            Ignored::NotPublishing => "not_publishing",
+        }
+    }
+}
+
+/// Why an operator's act is not allowed, and what is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub &'static str);
+
+/// An input that cannot belong to this saga.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Illegal {
+    /// It names a step that the definition does not have.
+    #[error("saga {saga} has {steps} steps, the input names step {step}")]
+    NoSuchStep {
+        /// The saga.
+        saga: SagaId,
+        /// How many steps it has.
+        steps: usize,
+        /// The step that is named.
+        step: u16,
+    },
+}
+
+/// Starts a saga: its start and its first steps are one row.
+pub fn start(plan: &Plan, saga: SagaId, start: Start, context: &mut Context<'_>) -> (Decision, State) {
+    let event = Event::SagaStarted {
+        name: plan.definition.name.clone(),
+        key: start.key,
+        definition: plan.definition.hash.clone(),
+        policies: plan.policies_hash.clone(),
+        trigger: Box::new(start.trigger),
+        traceparent: start.traceparent,
+    };
+    let mut state = evolve::started(plan, saga, &event, context.now).expect("the event is a start");
+    let mut draft = Draft::new(plan, &mut state, context);
+    draft.emit(event);
+    draft.advance();
+    let decision = draft.finish().expect("it holds the start");
+    (decision, state)
+}
+
+/// Decides on one input. `state` is evolved if and only if the answer is [`Outcome::Decided`].
+///
+/// # Errors
+/// When the input names a step that the saga does not have.
+pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Context<'_>) -> Result<Outcome, Illegal> {
+    check(state, input)?;
+    if let Course::Ended(_) = state.course {
+        return Ok(Outcome::Ignored(terminal(state, input)));
+    }
+    let mut draft = Draft::new(plan, state, context);
+    let verdict = match input {
+        Input::Answered { command, attempt, answer } => draft.answered(*command, *attempt, answer),
+        Input::Delivered { publication: Publication::Outcome, delivery } => draft.outcome_delivered(delivery),
+        Input::Delivered { publication: Publication::Step(command), delivery } => draft.delivered(*command, delivery),
+        Input::TimeReached => draft.time_reached(),
+        Input::Operator { id, who, reason, action } => draft.operator(id, who, reason, *action),
+    };
+    if let Err(stop) = verdict {
+        debug_assert!(draft.is_empty(), "an input that changes nothing recorded something");
+        return Ok(match stop {
+            Stop::Ignored(ignored) => Outcome::Ignored(ignored),
+            Stop::Refused(refused) => Outcome::Refused(refused),
+        });
+    }
+    draft.advance();
+    Ok(draft.finish().map_or(Outcome::Ignored(Ignored::NotDue), Outcome::Decided))
+}
+
+/// Why an input leads to no row.
+enum Stop {
+    Ignored(Ignored),
+    Refused(Refused),
+}
+
+impl From<Ignored> for Stop {
+    fn from(ignored: Ignored) -> Stop {
+        Stop::Ignored(ignored)
+    }
+}
+
+impl From<Refused> for Stop {
+    fn from(refused: Refused) -> Stop {
+        Stop::Refused(refused)
+    }
+}
+
+fn check(state: &State, input: &Input) -> Result<(), Illegal> {
+    let step = match input {
+        Input::Answered { command, .. } | Input::Delivered { publication: Publication::Step(command), .. } => {
+            command.step
+        }
+        Input::Delivered { publication: Publication::Outcome, .. } | Input::TimeReached | Input::Operator { .. } => {
+            return Ok(());
+        }
+    };
+    let steps = state.steps.len();
+    if step.at() < steps { Ok(()) } else { Err(Illegal::NoSuchStep { saga: state.id, steps, step: step.0 }) }
+}
+
+fn terminal(state: &State, input: &Input) -> Ignored {
+    use crate::command::{Answer, Direction};
+    let Input::Answered { command, answer: Answer::Succeeded { .. }, .. } = input else { return Ignored::Terminal };
+    let step = state.step(command.step);
+    let accounted_for = command.direction == Direction::Undo || step.may_be_applied() || step.undo.is_settled();
+    if accounted_for { Ignored::Terminal } else { Ignored::LateSuccess { step: command.step } }
+}
+
+impl Draft<'_, '_> {
+    fn outcome_delivered(&mut self, delivery: &Delivery) -> Result<(), Stop> {
+        let Course::OutcomeDue { end, .. } = &self.state.course else { return Err(Ignored::NotPublishing.into()) };
+        let end = end.clone();
+        match delivery {
+            Delivery::Acknowledged => self.emit(Event::SagaEnded { end }),
+            // Whoever publishes it tries again by itself: nothing to record.
+            Delivery::Refused { .. } => return Err(Ignored::NotPublishing.into()),
+            Delivery::Impossible { failure } => {
+                self.emit(Event::IncidentOpened { step: None, failure: failure.clone() });
+                self.emit(Event::SagaEnded { end });
+            }
+        }
+        Ok(())
+    }
+}

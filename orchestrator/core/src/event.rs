@@ -92,10 +92,8 @@ pub enum ParkReason {
         /// Of the first of them.
         failure: Failure,
     },
-    /// An expression of an undo or of `output` cannot be evaluated.
-    Expression {
-        /// The step whose undo it is; `None` for `output`.
-        step: Option<StepIndex>,
+    /// `output` cannot be evaluated.
+    Output {
         /// Why.
         failure: Failure,
     },
@@ -107,7 +105,7 @@ pub enum ParkReason {
 }
 
 /// What an operator can ask of a saga.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OperatorAction {
     /// Try again what failed or waits, now, with fresh attempts.
@@ -227,6 +225,15 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         location: Option<String>,
     },
+    /// The participant is asked how far the attempt is.
+    AttemptAsked {
+        /// Which.
+        step: StepIndex,
+        /// Do or undo.
+        direction: Direction,
+        /// Which attempt.
+        attempt: u32,
+    },
     /// A guard holds the command back; no attempt is counted.
     StepWaiting {
         /// Which.
@@ -297,6 +304,8 @@ pub enum Event {
         /// Why.
         reason: ParkReason,
     },
+    /// What it was parked for resolved itself: a late success arrived.
+    SagaResumed,
     /// An operator acted.
     OperatorActed {
         /// Identity of the act; a repeat changes nothing.
@@ -338,4 +347,3 @@ pub enum AttemptOutcome {
     /// It may have happened.
     Unknown,
 }
-

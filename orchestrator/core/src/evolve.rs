@@ -1,1 +1,325 @@
-//! evolve
+//! (state, event) → state. Applies facts; has no rules and refuses nothing that decide recorded.
+
+use crate::{
+    command::{CommandRef, Direction},
+    event::{AttemptOutcome, Decision, Event, OperatorAction},
+    id::{SagaId, StepIndex},
+    state::{
+        Attempting, CommandState, Course, EventName, Heading, Incident, Phase, Plan, Seen, Settled, State, StepState,
+    },
+    time::Timestamp,
+};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// Rows that are not the journal of one saga.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// There is no row.
+    #[error("there is no row")]
+    Empty,
+    /// The first event is not the start, or a start comes again.
+    #[error("row {version} begins with something else than the saga's start")]
+    NoStart {
+        /// The row.
+        version: u32,
+    },
+    /// Versions have a gap.
+    #[error("expected row {expected}, found row {found}")]
+    Gap {
+        /// The version that should follow.
+        expected: u32,
+        /// The version that does.
+        found: u32,
+    },
+    /// A row names a step that the definition does not have.
+    #[error("row {version} names step {step}, the definition has {steps} steps")]
+    NoSuchStep {
+        /// The row.
+        version: u32,
+        /// The step it names.
+        step: u16,
+        /// How many there are.
+        steps: usize,
+    },
+}
+
+/// Folds a whole journal.
+///
+/// # Errors
+/// When the rows are not 1..n, do not begin with the start, or name steps that the plan does not have.
+pub fn fold(plan: &Plan, saga: SagaId, decisions: &[Decision]) -> Result<State, FoldError> {
+    let (first, rest) = decisions.split_first().ok_or(FoldError::Empty)?;
+    if first.version != 1 {
+        return Err(FoldError::Gap { expected: 1, found: first.version });
+    }
+    let mut state = begin(plan, saga, first)?;
+    for decision in rest {
+        let expected = state.version + 1;
+        if decision.version != expected {
+            return Err(FoldError::Gap { expected, found: decision.version });
+        }
+        check_steps(plan, decision)?;
+        evolve(plan, &mut state, decision);
+    }
+    Ok(state)
+}
+
+/// Applies one row to the state that the rows before it fold to.
+pub fn evolve(plan: &Plan, state: &mut State, decision: &Decision) {
+    for (event, index) in decision.events.iter().zip(0u16..) {
+        apply(plan, state, event, EventName { version: decision.version, index }, decision.at);
+    }
+    state.version = decision.version;
+    state.last_at = decision.at;
+}
+
+fn begin(plan: &Plan, saga: SagaId, first: &Decision) -> Result<State, FoldError> {
+    let no_start = FoldError::NoStart { version: first.version };
+    check_steps(plan, first)?;
+    let mut state = match first.events.first() {
+        Some(event) => started(plan, saga, event, first.at).ok_or(no_start)?,
+        None => return Err(no_start),
+    };
+    evolve(plan, &mut state, first);
+    Ok(state)
+}
+
+/// The state right after its start; `None` if `event` is not a start.
+pub(crate) fn started(plan: &Plan, saga: SagaId, event: &Event, at: Timestamp) -> Option<State> {
+    let Event::SagaStarted { key, trigger, traceparent, .. } = event else { return None };
+    Some(State {
+        id: saga,
+        version: 0,
+        last_at: at,
+        started_at: at,
+        key: key.clone(),
+        trigger: Arc::new(trigger.as_ref().clone()),
+        traceparent: traceparent.clone(),
+        seen: Arc::new(Seen::new(plan, saga, key, at, trigger)),
+        course: Course::Forward,
+        steps: vec![StepState::default(); plan.definition.steps.len()],
+        results: serde_json::Map::new(),
+        overdue: false,
+        cancel: None,
+        acts: BTreeSet::new(),
+        incidents: Vec::new(),
+    })
+}
+
+fn check_steps(plan: &Plan, decision: &Decision) -> Result<(), FoldError> {
+    let steps = plan.definition.steps.len();
+    let named = decision.events.iter().filter_map(step_of);
+    match named.map(|step| step.0).find(|step| usize::from(*step) >= steps) {
+        Some(step) => Err(FoldError::NoSuchStep { version: decision.version, step, steps }),
+        None => Ok(()),
+    }
+}
+
+/// The step that an event is about.
+#[must_use]
+pub fn step_of(event: &Event) -> Option<StepIndex> {
+    match event {
+        Event::StepStarted { step, .. }
+        | Event::WaitStarted { step, .. }
+        | Event::AttemptStarted { step, .. }
+        | Event::AttemptFailed { step, .. }
+        | Event::AttemptExtended { step, .. }
+        | Event::AttemptAsked { step, .. }
+        | Event::StepWaiting { step, .. }
+        | Event::StepSucceeded { step, .. }
+        | Event::StepRejected { step, .. }
+        | Event::StepFailed { step, .. }
+        | Event::StepSkipped { step, .. }
+        | Event::ResultArrived { step, .. } => Some(*step),
+        Event::IncidentOpened { step, .. } => *step,
+        Event::SagaStarted { .. }
+        | Event::CompensationStarted { .. }
+        | Event::SagaOverdue
+        | Event::SagaParked { .. }
+        | Event::SagaResumed
+        | Event::OperatorActed { .. }
+        | Event::OutcomeDue { .. }
+        | Event::SagaEnded { .. } => None,
+    }
+}
+
+/// Applies one event.
+pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventName, at: Timestamp) {
+    match event {
+        Event::SagaStarted { .. } => {}
+        Event::StepStarted { step, direction, request } => {
+            let command = CommandRef { step: *step, direction: *direction };
+            state.command_mut(command).request = Some(Arc::new(request.clone()));
+            attempt_started(plan, state, command, 1, name, at);
+        }
+        Event::WaitStarted { step, until } => {
+            let command = state.command_mut(CommandRef { step: *step, direction: Direction::Do });
+            command.began_at.get_or_insert(at);
+            command.phase = Phase::Sleeping { until: *until };
+        }
+        Event::AttemptStarted { step, direction, attempt } => {
+            attempt_started(plan, state, CommandRef { step: *step, direction: *direction }, *attempt, name, at);
+        }
+        Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at } => {
+            let command = state.command_mut(CommandRef { step: *step, direction: *direction });
+            attempt_failed(command, *attempt, *outcome, *retry_at);
+            command.last_failure = Some(failure.clone());
+        }
+        Event::AttemptExtended { step, direction, deadline, ask_at, location, .. } => {
+            let command = state.command_mut(CommandRef { step: *step, direction: *direction });
+            if let Phase::Attempting(attempting) = &mut command.phase {
+                attempting.deadline = *deadline;
+                attempting.ask_at = *ask_at;
+                attempting.location.clone_from(location);
+                attempting.first = false;
+            }
+        }
+        Event::AttemptAsked { step, direction, .. } => {
+            let command = state.command_mut(CommandRef { step: *step, direction: *direction });
+            if let Phase::Attempting(attempting) = &mut command.phase {
+                attempting.ask_at = None;
+                attempting.asked += 1;
+                attempting.cause = name;
+            }
+        }
+        Event::StepWaiting { step, direction, guard, not_before, .. } => {
+            let command = state.command_mut(CommandRef { step: *step, direction: *direction });
+            if command.is_settled() {
+                command.fresh_from = command.attempt;
+                command.began_at = Some(at);
+            }
+            command.began_at.get_or_insert(at);
+            if let Phase::Attempting(_) = command.phase {
+                command.in_doubt.remove(&command.attempt);
+                command.attempt -= 1;
+            }
+            command.phase = Phase::Held { guard: *guard, not_before: *not_before };
+        }
+        Event::StepSucceeded { step, direction, result } => {
+            settle(state, CommandRef { step: *step, direction: *direction }, Settled::Succeeded);
+            if *direction == Direction::Do {
+                if plan.definition.step(*step).pivot {
+                    state.cancel = None;
+                }
+                let name = plan.definition.step(*step).name.clone();
+                state.results.insert(name, result.clone());
+                state.steps[step.at()].result = Some(result.clone());
+            }
+        }
+        Event::StepRejected { step, result, failure } => {
+            let command = CommandRef { step: *step, direction: Direction::Do };
+            settle(state, command, Settled::Rejected(failure.clone()));
+            state.steps[step.at()].result = Some(result.clone());
+        }
+        Event::StepFailed { step, direction, outcome, failure } => {
+            let settled = match outcome {
+                AttemptOutcome::Failed => Settled::Failed(failure.clone()),
+                AttemptOutcome::Unknown => Settled::Unknown(failure.clone()),
+            };
+            settle(state, CommandRef { step: *step, direction: *direction }, settled);
+        }
+        Event::StepSkipped { step, direction } => {
+            settle(state, CommandRef { step: *step, direction: *direction }, Settled::Skipped);
+        }
+        Event::ResultArrived { step, result } => result_arrived(&mut state.steps[step.at()], result),
+        Event::CompensationStarted { cause } => {
+            state.cancel = None;
+            state.course = Course::Compensating { cause: cause.clone() };
+        }
+        Event::SagaOverdue => state.overdue = true,
+        Event::SagaParked { reason } => {
+            let was = heading(&state.course);
+            state.course = Course::Parked { reason: reason.clone(), was };
+        }
+        Event::SagaResumed => resume(state),
+        Event::OperatorActed { id, who, reason, action } => {
+            state.acts.insert(id.clone());
+            operator_acted(state, who, reason, *action);
+        }
+        Event::OutcomeDue { end, request } => {
+            state.course = Course::OutcomeDue { end: end.clone(), request: request.clone(), cause: name };
+        }
+        Event::SagaEnded { end } => state.course = Course::Ended(end.clone()),
+        Event::IncidentOpened { step, failure } => {
+            state.incidents.push(Incident { at, step: *step, failure: failure.clone() });
+        }
+    }
+}
+
+fn attempt_started(plan: &Plan, state: &mut State, command: CommandRef, attempt: u32, cause: EventName, at: Timestamp) {
+    let deadline = at.plus(plan.policies.command(command).attempt_timeout);
+    let it = state.command_mut(command);
+    if it.is_settled() {
+        it.fresh_from = attempt - 1;
+        it.began_at = Some(at);
+    }
+    it.began_at.get_or_insert(at);
+    it.attempt = attempt;
+    it.in_doubt.insert(attempt);
+    let first = it.in_doubt.len() == 1 && it.last_failure.is_none();
+    it.phase = Phase::Attempting(Attempting { deadline, ask_at: None, location: None, asked: 0, cause, first });
+}
+
+fn attempt_failed(command: &mut CommandState, attempt: u32, outcome: AttemptOutcome, retry_at: Option<Timestamp>) {
+    if outcome == AttemptOutcome::Failed {
+        command.in_doubt.remove(&attempt);
+    }
+    if let (true, Some(until)) = (attempt == command.attempt, retry_at) {
+        command.phase = Phase::Resting { until };
+    }
+}
+
+fn settle(state: &mut State, command: CommandRef, settled: Settled) {
+    let it = state.command_mut(command);
+    if let Settled::Failed(failure) | Settled::Unknown(failure) = &settled {
+        it.last_failure = Some(failure.clone());
+    }
+    it.phase = Phase::Settled(settled);
+}
+
+/// A success that comes after its step was given up: from now on the step may be applied, and its undo knows the result.
+fn result_arrived(step: &mut StepState, result: &serde_json::Value) {
+    step.result = Some(result.clone());
+    if let Phase::Settled(Settled::Failed(failure)) = &step.forward.phase {
+        step.forward.phase = Phase::Settled(Settled::Unknown(failure.clone()));
+    }
+}
+
+fn heading(course: &Course) -> Heading {
+    match course {
+        Course::Compensating { cause } => Heading::Back(cause.clone()),
+        Course::Parked { was, .. } => was.clone(),
+        Course::Forward | Course::OutcomeDue { .. } | Course::Ended(_) => Heading::Forward,
+    }
+}
+
+fn operator_acted(state: &mut State, who: &str, reason: &str, action: OperatorAction) {
+    match action {
+        OperatorAction::Cancel => state.cancel = Some((who.to_owned(), reason.to_owned())),
+        OperatorAction::Abandon => {}
+        OperatorAction::Skip => resume(state),
+        OperatorAction::Retry => {
+            resume(state);
+            grant_fresh_attempts(state);
+        }
+    }
+}
+
+fn resume(state: &mut State) {
+    if let Course::Parked { was, .. } = &state.course {
+        state.course = match was.clone() {
+            Heading::Forward => Course::Forward,
+            Heading::Back(cause) => Course::Compensating { cause },
+        };
+    }
+}
+
+fn grant_fresh_attempts(state: &mut State) {
+    for step in &mut state.steps {
+        for command in [&mut step.forward, &mut step.undo] {
+            if let Phase::Held { .. } | Phase::Resting { .. } = command.phase {
+                command.fresh_from = command.attempt;
+            }
+        }
+    }
+}

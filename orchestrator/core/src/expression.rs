@@ -1,4 +1,23 @@
 //! Expressions: CEL, compiled once when a definition is read, evaluated against a [`Scope`].
+//!
+//! An expression comes from a file that somebody else wrote and runs on the thread that owns a shard. So its size is bounded
+//! before a parser sees it, its depth and nesting before it is accepted, and its iterations while it runs ([`limits`]).
+
+mod compile;
+mod evaluate;
+mod explain;
+mod json;
+pub mod limits;
+mod path;
+mod reads;
+mod scan;
+mod select;
+mod template;
+
+pub use compile::Expression;
+pub use path::PathTemplate;
+pub use reads::{Fact, FunctionCall, Read};
+pub use template::{Piece, Template};
 
 use serde_json::{Map, Value};
 
@@ -21,14 +40,45 @@ pub struct Scope<'a> {
     pub do_id: Option<&'a str>,
 }
 
-/// A CEL expression, compiled.
-#[derive(Clone, Debug)]
-pub struct Expression;
+/// Why a source is not an expression.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CompileError {
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead, where that is known.
+    pub help: Option<String>,
+    /// Where in the source, in bytes.
+    pub offset: usize,
+    /// How much of the source is meant, in bytes; 0 for a point.
+    pub length: usize,
+}
 
-/// A YAML value in which `${ }` may stand, compiled.
-#[derive(Clone, Debug)]
-pub struct Template;
+/// Why an expression has no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{expression}`: {message}")]
+pub struct EvaluateError {
+    /// The expression's source, shortened.
+    pub expression: String,
+    /// What is wrong and what to write.
+    pub message: String,
+}
 
-/// A path in which `${ }` may stand, each percent-encoded as one segment.
-#[derive(Clone, Debug)]
-pub struct PathTemplate;
+/// The longest excerpt of a source that an error carries: errors are journalled, and an excerpt only has to be recognised.
+const EXCERPT_CHARS: usize = 120;
+
+impl EvaluateError {
+    pub(crate) fn new(source: &str, message: impl Into<String>) -> EvaluateError {
+        EvaluateError { expression: shorten(source, EXCERPT_CHARS), message: message.into() }
+    }
+}
+
+pub(crate) fn shorten(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -71,3 +71,27 @@ impl Policies {
         }
     }
 }
+
+impl Policies {
+    /// The text that is stored: compact JSON, the same for equal policies.
+    #[must_use]
+    pub fn canonical_json(&self) -> String {
+        serde_json::to_string(self).expect("policies have string keys only")
+    }
+
+    /// Hex SHA-256 of the stored text.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(self.canonical_json());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Reads a stored text back.
+    ///
+    /// # Errors
+    /// When it is not the text of policies.
+    pub fn from_json(text: &str) -> Result<Policies, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+}

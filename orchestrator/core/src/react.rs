@@ -1,1 +1,110 @@
-//! react
+//! state → outstanding effects. The journal is the outbox: after a crash the new owner folds it, calls this, and sends what is returned,
+//! under the same ids and with the same bytes.
+
+use crate::{
+    command::{CommandRef, Request},
+    id::CommandId,
+    input::Publication,
+    state::{Attempting, Course, EventName, Phase, Plan, State},
+    time::Timestamp,
+};
+use std::{sync::Arc, time::Duration};
+
+/// Something that has to leave.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Ask a participant.
+    Call(CallEffect),
+    /// Publish an event.
+    Publish(PublishEffect),
+}
+
+/// An attempt that is unanswered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallEffect {
+    /// Which command.
+    pub command: CommandRef,
+    /// Its identity for ever.
+    pub id: CommandId,
+    /// Which attempt.
+    pub attempt: u32,
+    /// What is sent.
+    pub request: Arc<Request>,
+    /// One attempt: from leaving the guard to the answer.
+    pub attempt_timeout: Duration,
+    /// When the state machine counts it as unknown.
+    pub deadline: Timestamp,
+    /// How often the participant was asked how far it is: each asking is an effect of its own.
+    pub asked: u32,
+    /// Where to ask; `None`: send the request.
+    pub location: Option<String>,
+    /// The event that caused it.
+    pub cause: EventName,
+}
+
+/// A publication that the broker has not acknowledged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PublishEffect {
+    /// Which.
+    pub publication: Publication,
+    /// `ce_id`: the same for every try.
+    pub event_id: String,
+    /// Which attempt of a `publish` step; 0 for the outcome event.
+    pub attempt: u32,
+    /// What is published.
+    pub request: Arc<Request>,
+    /// The event that caused it.
+    pub cause: EventName,
+}
+
+/// Everything that is outstanding. Whoever performs effects leaves out what it has sent in this life.
+#[must_use]
+pub fn react(plan: &Plan, state: &State) -> Vec<Effect> {
+    match &state.course {
+        Course::Forward | Course::Compensating { .. } | Course::Parked { .. } => attempts(plan, state).collect(),
+        Course::OutcomeDue { request, cause, .. } => vec![Effect::Publish(PublishEffect {
+            publication: Publication::Outcome,
+            event_id: format!("{}:outcome", state.id),
+            attempt: 0,
+            request: Arc::new(request.clone()),
+            cause: *cause,
+        })],
+        Course::Ended(_) => Vec::new(),
+    }
+}
+
+fn attempts<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Effect> + 'a {
+    state.commands().filter_map(move |(command, it)| match &it.phase {
+        Phase::Attempting(attempting) => {
+            Some(effect(plan, state, command, attempting, it.attempt, it.request.clone()?))
+        }
+        Phase::Idle | Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Settled(_) => None,
+    })
+}
+
+fn effect(
+    plan: &Plan,
+    state: &State,
+    command: CommandRef,
+    attempting: &Attempting,
+    attempt: u32,
+    request: Arc<Request>,
+) -> Effect {
+    let id = state.command_id(plan, command);
+    if let Request::Publish { .. } = *request {
+        let publication = Publication::Step(command);
+        let event_id = id.to_string();
+        return Effect::Publish(PublishEffect { publication, event_id, attempt, request, cause: attempting.cause });
+    }
+    Effect::Call(CallEffect {
+        command,
+        id,
+        attempt,
+        request,
+        attempt_timeout: plan.policies.command(command).attempt_timeout,
+        deadline: attempting.deadline,
+        asked: attempting.asked,
+        location: attempting.location.clone(),
+        cause: attempting.cause,
+    })
+}

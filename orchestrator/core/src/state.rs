@@ -1,1 +1,401 @@
 //! What the journal of a saga folds to.
+
+mod due;
+mod status;
+pub mod view;
+
+use crate::{
+    command::{CommandRef, Direction, Failure, Guard, Request},
+    definition::{Definition, Effects, PivotSide, Step},
+    event::{Cause, End, ParkReason, Trigger},
+    id::{CommandId, SagaId, StepIndex},
+    policy::Policies,
+    time::Timestamp,
+};
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeSet, sync::Arc};
+
+pub use status::Status;
+
+/// What a saga runs by: pinned when it starts.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The definition.
+    pub definition: Arc<Definition>,
+    /// Retries and timeouts, resolved.
+    pub policies: Arc<Policies>,
+    /// Hash of the policies' canonical text.
+    pub policies_hash: String,
+}
+
+impl Plan {
+    /// The plan of `definition` under `policies`.
+    #[must_use]
+    pub fn new(definition: Arc<Definition>, policies: Arc<Policies>) -> Plan {
+        let policies_hash = policies.hash();
+        Plan { definition, policies, policies_hash }
+    }
+}
+
+/// One saga.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// Its identity.
+    pub id: SagaId,
+    /// Version of the last row.
+    pub version: u32,
+    /// Time of the last row.
+    pub last_at: Timestamp,
+    /// Time of the first row.
+    pub started_at: Timestamp,
+    /// The business key.
+    pub key: String,
+    /// What started it.
+    pub trigger: Arc<Trigger>,
+    /// W3C `traceparent` of the trigger.
+    pub traceparent: Option<String>,
+    /// What expressions see of it that never changes.
+    pub(crate) seen: Arc<Seen>,
+    /// Where it is heading.
+    pub course: Course,
+    /// By position.
+    pub steps: Vec<StepState>,
+    /// `steps` in expressions: results of the steps that succeeded, by name.
+    pub results: Map<String, Value>,
+    /// Its time ended after the pivot.
+    pub overdue: bool,
+    /// A cancel that waits for the pivot's answer: who and why.
+    pub cancel: Option<(String, String)>,
+    /// Ids of the operator acts that are on record.
+    pub acts: BTreeSet<String>,
+    /// What a person should look at.
+    pub incidents: Vec<Incident>,
+}
+
+/// What expressions see of a saga that never changes: made once, because every step looks at it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) saga: Value,
+    pub(crate) record: Value,
+}
+
+/// Where a saga is heading.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Course {
+    /// To its end.
+    Forward,
+    /// Back.
+    Compensating {
+        /// Why.
+        cause: Cause,
+    },
+    /// Nowhere until somebody acts.
+    Parked {
+        /// Why.
+        reason: ParkReason,
+        /// Where it was heading.
+        was: Heading,
+    },
+    /// Its outcome event has to be delivered.
+    OutcomeDue {
+        /// How it ends then.
+        end: End,
+        /// What is published.
+        request: Request,
+        /// `<version>.<index>` of the event that made it due.
+        cause: EventName,
+    },
+    /// Terminal.
+    Ended(End),
+}
+
+/// Where a parked saga was heading.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heading {
+    /// To its end.
+    Forward,
+    /// Back.
+    Back(Cause),
+}
+
+/// Something that a person should look at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incident {
+    /// When.
+    pub at: Timestamp,
+    /// The step it is about.
+    pub step: Option<StepIndex>,
+    /// What.
+    pub failure: Failure,
+}
+
+/// Name of an event: the row and its place in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventName {
+    /// The row.
+    pub version: u32,
+    /// The event in it.
+    pub index: u16,
+}
+
+impl std::fmt::Display for EventName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.version, self.index)
+    }
+}
+
+/// One step of a saga.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepState {
+    /// Performing it.
+    pub forward: CommandState,
+    /// Undoing it.
+    pub undo: CommandState,
+    /// What the participant answered: of a success, a rejected success, or a late one.
+    pub result: Option<Value>,
+}
+
+/// One command of a step, in either direction.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CommandState {
+    /// What is sent; set once.
+    pub request: Option<Arc<Request>>,
+    /// When the step began to be worked on, guards included.
+    pub began_at: Option<Timestamp>,
+    /// The highest attempt that was started and not taken back by a guard.
+    pub attempt: u32,
+    /// Attempts before this one are not counted any more: an operator granted fresh ones.
+    pub fresh_from: u32,
+    /// Attempts that left and of which it is not certain that they had no effect.
+    pub in_doubt: BTreeSet<u32>,
+    /// How the last attempt ended, if not well.
+    pub last_failure: Option<Failure>,
+    /// What is going on.
+    pub phase: Phase,
+}
+
+/// What is going on with a command.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Phase {
+    /// Not begun.
+    #[default]
+    Idle,
+    /// A guard holds it back.
+    Held {
+        /// Which.
+        guard: Guard,
+        /// When to ask again.
+        not_before: Timestamp,
+    },
+    /// An attempt is out.
+    Attempting(Attempting),
+    /// Between two attempts.
+    Resting {
+        /// When the next one is due.
+        until: Timestamp,
+    },
+    /// A `wait` step.
+    Sleeping {
+        /// When it is over.
+        until: Timestamp,
+    },
+    /// It ended.
+    Settled(Settled),
+}
+
+/// An attempt that is out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempting {
+    /// When it counts as unknown.
+    pub deadline: Timestamp,
+    /// When to ask how far it is.
+    pub ask_at: Option<Timestamp>,
+    /// Where to ask; `None`: repeat the request.
+    pub location: Option<String>,
+    /// How often it was asked.
+    pub asked: u32,
+    /// The event that let it leave.
+    pub cause: EventName,
+    /// Whether it is the command's first try and within its first timeout.
+    pub first: bool,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Settled {
+    /// Applied, or undone.
+    Succeeded,
+    /// Applied, and its `check` refused the result.
+    Rejected(Failure),
+    /// Certainly no effect; of an undo: it gave up.
+    Failed(Failure),
+    /// It may have had its effect; of an undo: it gave up.
+    Unknown(Failure),
+    /// Not performed; of an undo: done by hand.
+    Skipped,
+}
+
+impl State {
+    /// The step at `index`.
+    ///
+    /// # Panics
+    /// If `index` is not a position of the saga's definition.
+    #[must_use]
+    pub fn step(&self, index: StepIndex) -> &StepState {
+        &self.steps[index.at()]
+    }
+
+    /// One command.
+    #[must_use]
+    pub fn command(&self, command: CommandRef) -> &CommandState {
+        let step = self.step(command.step);
+        match command.direction {
+            Direction::Do => &step.forward,
+            Direction::Undo => &step.undo,
+        }
+    }
+
+    pub(crate) fn command_mut(&mut self, command: CommandRef) -> &mut CommandState {
+        let step = &mut self.steps[command.step.at()];
+        match command.direction {
+            Direction::Do => &mut step.forward,
+            Direction::Undo => &mut step.undo,
+        }
+    }
+
+    /// The identity of a command.
+    #[must_use]
+    pub fn command_id(&self, plan: &Plan, command: CommandRef) -> CommandId {
+        let step = plan.definition.step(command.step).name.clone();
+        CommandId { saga: self.id, step, direction: command.direction }
+    }
+
+    /// All commands, steps in order, do before undo.
+    pub(crate) fn commands(&self) -> impl Iterator<Item = (CommandRef, &CommandState)> {
+        self.steps.iter().zip(0u16..).flat_map(|(step, index)| {
+            let command = |direction| CommandRef { step: StepIndex(index), direction };
+            [(command(Direction::Do), &step.forward), (command(Direction::Undo), &step.undo)]
+        })
+    }
+
+    /// Whether the pivot's success is on record.
+    #[must_use]
+    pub fn pivot_passed(&self, plan: &Plan) -> bool {
+        self.pivot(plan).is_some_and(|index| self.step(index).forward.phase == Phase::Settled(Settled::Succeeded))
+    }
+
+    /// The pivot's position.
+    pub(crate) fn pivot(&self, plan: &Plan) -> Option<StepIndex> {
+        plan.definition.indices().find(|index| plan.definition.step(*index).side == PivotSide::Pivot)
+    }
+
+    /// When the saga's time ends.
+    #[must_use]
+    pub fn deadline(&self, plan: &Plan) -> Option<Timestamp> {
+        plan.policies.timeout.map(|timeout| self.started_at.plus(timeout))
+    }
+}
+
+impl Seen {
+    pub(crate) fn new(plan: &Plan, id: SagaId, key: &str, started_at: Timestamp, trigger: &Trigger) -> Seen {
+        let saga = json!({
+            "id": id.to_string(),
+            "name": plan.definition.name,
+            "key": key,
+            "startedAt": crate::time::rfc3339(started_at),
+        });
+        Seen { saga, record: record_value(trigger) }
+    }
+}
+
+/// `record` in expressions.
+#[must_use]
+pub fn record_value(trigger: &Trigger) -> Value {
+    json!({
+        "topic": trigger.topic,
+        "partition": trigger.partition,
+        "offset": trigger.offset,
+        "key": trigger.key,
+        "timestamp": crate::time::rfc3339(trigger.timestamp),
+        "headers": trigger.headers,
+    })
+}
+
+impl StepState {
+    /// Whether it is applied or may be: it has to be undone, if it can be, when the saga goes back.
+    #[must_use]
+    pub fn may_be_applied(&self) -> bool {
+        match &self.forward.phase {
+            Phase::Settled(Settled::Succeeded | Settled::Rejected(_) | Settled::Unknown(_)) => true,
+            Phase::Settled(Settled::Failed(_) | Settled::Skipped)
+            | Phase::Idle
+            | Phase::Held { .. }
+            | Phase::Attempting(_)
+            | Phase::Resting { .. }
+            | Phase::Sleeping { .. } => false,
+        }
+    }
+
+    /// Whether what follows may start: it succeeded, was skipped, or is optional and ended.
+    #[must_use]
+    pub fn lets_pass(&self, definition: &Step) -> bool {
+        match &self.forward.phase {
+            Phase::Settled(Settled::Succeeded | Settled::Skipped) => true,
+            Phase::Settled(Settled::Rejected(_) | Settled::Failed(_) | Settled::Unknown(_)) => definition.optional,
+            Phase::Idle
+            | Phase::Held { .. }
+            | Phase::Attempting(_)
+            | Phase::Resting { .. }
+            | Phase::Sleeping { .. } => false,
+        }
+    }
+
+    /// Whether an undo is needed and not begun, once the saga goes back.
+    pub(crate) fn undo_is_due(&self, definition: &Step) -> bool {
+        matches!(definition.effects, Effects::Undo(_)) && self.may_be_applied() && self.undo.phase == Phase::Idle
+    }
+
+    /// Whether nothing of it is applied any more that could be undone.
+    pub(crate) fn is_cleared(&self, definition: &Step) -> bool {
+        let undone = matches!(self.undo.phase, Phase::Settled(Settled::Succeeded | Settled::Skipped));
+        let nothing_to_undo = !self.may_be_applied() || !matches!(definition.effects, Effects::Undo(_));
+        !self.forward.is_open() && (undone || nothing_to_undo)
+    }
+}
+
+impl CommandState {
+    /// Whether it began and has not ended.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match self.phase {
+            Phase::Held { .. } | Phase::Attempting(_) | Phase::Resting { .. } | Phase::Sleeping { .. } => true,
+            Phase::Idle | Phase::Settled(_) => false,
+        }
+    }
+
+    /// Whether it ended.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        matches!(self.phase, Phase::Settled(_))
+    }
+
+    /// Whether it ended without success, as an undo that has to be looked at.
+    #[must_use]
+    pub fn gave_up(&self) -> Option<&Failure> {
+        match &self.phase {
+            Phase::Settled(Settled::Failed(failure) | Settled::Unknown(failure)) => Some(failure),
+            Phase::Settled(Settled::Succeeded | Settled::Rejected(_) | Settled::Skipped)
+            | Phase::Idle
+            | Phase::Held { .. }
+            | Phase::Attempting(_)
+            | Phase::Resting { .. }
+            | Phase::Sleeping { .. } => None,
+        }
+    }
+
+    /// Attempts that count against the policy.
+    #[must_use]
+    pub fn attempts_used(&self) -> u32 {
+        self.attempt.saturating_sub(self.fresh_from)
+    }
+}

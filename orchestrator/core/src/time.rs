@@ -25,3 +25,12 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
+
+/// `at` as RFC 3339 in UTC with milliseconds; a point outside of what a calendar holds as its number of milliseconds.
+#[must_use]
+pub fn rfc3339(at: Timestamp) -> String {
+    match jiff::Timestamp::from_millisecond(at.0) {
+        Ok(instant) => format!("{instant:.3}"),
+        Err(_) => at.0.to_string(),
+    }
+}

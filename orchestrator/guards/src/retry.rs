@@ -52,3 +52,115 @@ pub enum Jitter {
     /// Anything from zero to the delay.
     Full,
 }
+
+impl RetryPolicy {
+    /// Few and quick: 3 attempts, 500 ms to 5 s.
+    #[must_use]
+    pub fn quick() -> RetryPolicy {
+        RetryPolicy::exponential(3, 500, 5_000)
+    }
+
+    /// The default: 5 attempts, 1 s to 30 s.
+    #[must_use]
+    pub fn standard() -> RetryPolicy {
+        RetryPolicy::exponential(5, 1_000, 30_000)
+    }
+
+    /// Many: 10 attempts, 2 s to 60 s.
+    #[must_use]
+    pub fn aggressive() -> RetryPolicy {
+        RetryPolicy::exponential(10, 2_000, 60_000)
+    }
+
+    /// For participants that count calls: 5 attempts, 5 s to 120 s.
+    #[must_use]
+    pub fn rate_limited() -> RetryPolicy {
+        RetryPolicy::exponential(5, 5_000, 120_000)
+    }
+
+    /// For undos, which are worth more patience: 30 attempts, 1 s to 5 m.
+    #[must_use]
+    pub fn undo() -> RetryPolicy {
+        RetryPolicy::exponential(30, 1_000, 300_000)
+    }
+
+    fn exponential(attempts: u32, delay_ms: u64, max_delay_ms: u64) -> RetryPolicy {
+        RetryPolicy {
+            attempts: Attempts::Limited(NonZeroU32::new(attempts).unwrap_or(NonZeroU32::MIN)),
+            delay: Duration::from_millis(delay_ms),
+            max_delay: Duration::from_millis(max_delay_ms),
+            backoff: Backoff::Exponential,
+            jitter: Jitter::Equal,
+        }
+    }
+
+    /// Whether attempt number `attempt` (the first is 1) may be made.
+    #[must_use]
+    pub fn allows(&self, attempt: u32) -> bool {
+        match self.attempts {
+            Attempts::Forever => true,
+            Attempts::Limited(most) => attempt <= most.get(),
+        }
+    }
+
+    /// How long to rest before attempt number `attempt` (2, 3, …); never more than `max_delay`, whatever the numbers.
+    #[must_use]
+    pub fn delay_before(&self, attempt: u32, random: u64) -> Duration {
+        let retries_before = attempt.saturating_sub(2);
+        let grown = match self.backoff {
+            Backoff::Constant => self.delay,
+            Backoff::Linear => self.delay.saturating_mul(retries_before.saturating_add(1)),
+            Backoff::Exponential => self.delay.saturating_mul(1u32.checked_shl(retries_before).unwrap_or(u32::MAX)),
+        };
+        self.jitter.spread(grown.min(self.max_delay), random)
+    }
+}
+
+impl Jitter {
+    /// `delay` spread by `random`; never longer than `delay`. Equal and full jitter as in "Exponential Backoff And Jitter" (AWS
+    /// Architecture Blog, 2015).
+    #[must_use]
+    pub fn spread(self, delay: Duration, random: u64) -> Duration {
+        let share = Duration::from_nanos(fraction(delay, random));
+        match self {
+            Jitter::None => delay,
+            Jitter::Equal => delay / 2 + share / 2,
+            Jitter::Full => share,
+        }
+    }
+}
+
+/// `delay` in nanoseconds times `random / 2^64`, rounded down.
+fn fraction(delay: Duration, random: u64) -> u64 {
+    let nanos = delay.as_nanos().min(u128::from(u64::MAX));
+    let product = (nanos * u128::from(random)) >> 64;
+    u64::try_from(product).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn standard_doubles_from_one_second_to_thirty() {
+        let policy = RetryPolicy { jitter: Jitter::None, ..RetryPolicy::standard() };
+        let delays = [2, 3, 4, 5, 6, 7, 8].map(|attempt| policy.delay_before(attempt, 0).as_secs());
+        assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30]);
+        assert!(policy.allows(5));
+        assert!(!policy.allows(6));
+    }
+
+    proptest! {
+        #[test]
+        fn a_delay_is_never_longer_than_the_longest(attempt in any::<u32>(), random in any::<u64>(), delay_ms in 0u64..1 << 50) {
+            for backoff in [Backoff::Constant, Backoff::Linear, Backoff::Exponential] {
+                for jitter in [Jitter::None, Jitter::Equal, Jitter::Full] {
+                    let delay = Duration::from_millis(delay_ms);
+                    let policy = RetryPolicy { delay, backoff, jitter, ..RetryPolicy::standard() };
+                    prop_assert!(policy.delay_before(attempt, random) <= policy.max_delay);
+                }
+            }
+        }
+    }
+}

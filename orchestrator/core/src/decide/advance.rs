@@ -1,0 +1,172 @@
+//! What follows at once from what was recorded: ready steps start, and a saga with nothing left to do ends.
+
+use super::{
+    answer::{Ended, Then},
+    draft::{Draft, forward, undo},
+};
+use crate::{
+    command::{CommandRef, Direction, Failure, Request},
+    definition::{Action, OutcomeEvent},
+    event::{AttemptOutcome, End, Event, ParkReason},
+    id::StepIndex,
+    state::{Course, Phase},
+};
+use serde_json::{Value, json};
+
+impl Draft<'_, '_> {
+    /// Goes on until nothing more follows. Each round records something, and a round for each step is the most there can be: a step is
+    /// started, skipped or failed once in each direction.
+    pub(super) fn advance(&mut self) {
+        let most_rounds = 2 * self.state.steps.len() + 2;
+        for _ in 0..most_rounds {
+            let before = self.recorded();
+            match self.state.course {
+                Course::Forward => self.advance_forward(),
+                Course::Compensating { .. } => self.advance_back(),
+                Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => return,
+            }
+            if self.recorded() == before {
+                return;
+            }
+        }
+    }
+
+    fn is_forward(&self) -> bool {
+        matches!(self.state.course, Course::Forward)
+    }
+
+    fn advance_forward(&mut self) {
+        if self.state.cancel.is_some() && !self.state.pivot_is_out(self.plan) && !self.state.pivot_passed(self.plan) {
+            self.go_back_as_told();
+            return;
+        }
+        for step in self.plan.definition.indices() {
+            if self.is_forward() && self.is_ready(step) {
+                self.begin_step(step);
+            }
+        }
+        for step in self.plan.definition.indices() {
+            let definition = self.plan.definition.step(step);
+            if self.is_forward() && definition.optional && self.state.step(step).undo_is_due(definition) {
+                self.begin_or_fail(undo(step));
+            }
+        }
+        if self.is_forward() && self.is_at_its_end() {
+            self.complete();
+        }
+    }
+
+    fn is_ready(&self, step: StepIndex) -> bool {
+        let definition = self.plan.definition.step(step);
+        let passes = |before: &StepIndex| self.state.step(*before).lets_pass(self.plan.definition.step(*before));
+        self.state.step(step).forward.phase == Phase::Idle && definition.after.iter().all(passes)
+    }
+
+    fn begin_step(&mut self, step: StepIndex) {
+        match self.condition(step) {
+            Err(failure) => self.never_began(forward(step), failure),
+            Ok(false) => self.emit(Event::StepSkipped { step, direction: Direction::Do }),
+            Ok(true) => match &self.plan.definition.step(step).action {
+                Action::Wait(span) => {
+                    let until = self.now.plus(*span);
+                    self.emit(Event::WaitStarted { step, until });
+                }
+                Action::Call(_) | Action::Publish { .. } => self.begin_or_fail(forward(step)),
+            },
+        }
+    }
+
+    /// Begins a command; one whose request cannot be evaluated has failed, and nothing is sent.
+    pub(super) fn begin_or_fail(&mut self, command: CommandRef) {
+        if let Err(failure) = self.begin(command) {
+            self.never_began(command, failure);
+        }
+    }
+
+    fn never_began(&mut self, command: CommandRef, failure: Failure) {
+        let (step, direction) = (command.step, command.direction);
+        let outcome = AttemptOutcome::Failed;
+        self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone() });
+        match direction {
+            Direction::Do => self.step_ended_badly(command, Ended { failure, then: Then::Definite }),
+            Direction::Undo => self.emit(Event::IncidentOpened { step: Some(step), failure }),
+        }
+    }
+
+    /// Every step lets pass, and the undos of optional steps have ended.
+    fn is_at_its_end(&self) -> bool {
+        let mut steps = self.plan.definition.indices();
+        steps.all(|step| {
+            let state = self.state.step(step);
+            state.lets_pass(self.plan.definition.step(step)) && !state.undo.is_open()
+        })
+    }
+
+    fn complete(&mut self) {
+        if let Some(reason) = self.undos_that_gave_up() {
+            self.emit(Event::SagaParked { reason });
+            return;
+        }
+        match self.output() {
+            Ok(output) => self.end(End::Completed { output }),
+            Err(failure) => self.emit(Event::SagaParked { reason: ParkReason::Output { failure } }),
+        }
+    }
+
+    /// The undos that a person has to look at before the saga can end.
+    pub(super) fn undos_that_gave_up(&self) -> Option<ParkReason> {
+        let gave_up = |step: &StepIndex| self.state.step(*step).undo.gave_up().is_some();
+        let steps: Vec<StepIndex> = self.plan.definition.indices().filter(gave_up).collect();
+        let failure = self.state.step(*steps.first()?).undo.gave_up()?.clone();
+        Some(ParkReason::UndoFailed { steps, failure })
+    }
+
+    /// The end, or the outcome event that has to be delivered before it.
+    pub(super) fn end(&mut self, end: End) {
+        let definition = &self.plan.definition;
+        let event = match &end {
+            End::Completed { .. } => definition.on_completed.as_ref(),
+            End::Compensated { .. } => definition.on_compensated.as_ref(),
+            End::Abandoned { .. } => None,
+        };
+        match event {
+            Some(event) => {
+                let request = self.outcome_event(event, &end);
+                self.emit(Event::OutcomeDue { end, request });
+            }
+            None => self.emit(Event::SagaEnded { end }),
+        }
+    }
+
+    fn outcome_event(&self, event: &OutcomeEvent, end: &End) -> Request {
+        let common = |status: &str| {
+            json!({
+                "sagaId": self.state.id.to_string(),
+                "saga": self.plan.definition.name,
+                "key": self.state.key,
+                "status": status,
+            })
+        };
+        let mut body = match end {
+            End::Completed { .. } => common("completed"),
+            End::Compensated { .. } => common("compensated"),
+            End::Abandoned { .. } => common("abandoned"),
+        };
+        match end {
+            End::Completed { output } => body["output"] = output.clone(),
+            End::Compensated { cause, .. } => {
+                let (step, reason) = self.told(cause);
+                body["output"] = Value::Null;
+                body["failedStep"] = step;
+                body["reason"] = reason;
+            }
+            End::Abandoned { .. } => {}
+        }
+        Request::Publish {
+            topic: event.topic.clone(),
+            event_type: event.event_type.clone(),
+            key: self.state.key.clone(),
+            body,
+        }
+    }
+}

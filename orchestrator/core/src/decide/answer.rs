@@ -1,0 +1,322 @@
+//! What came back from a participant or the broker.
+
+use super::{Ignored, Stop, draft::Draft};
+use crate::{
+    command::{Answer, CommandRef, Direction, Failure, Guard, Retryable},
+    definition::PivotSide,
+    event::{AttemptOutcome, Event, ParkReason},
+    input::Delivery,
+    policy::OnExhausted,
+    state::{Course, Phase},
+};
+use serde_json::Value;
+use std::time::Duration;
+
+/// What is to be done about a command that ended without success.
+pub(super) struct Ended {
+    pub(super) failure: Failure,
+    pub(super) then: Then,
+}
+
+/// Why retries ended, as far as it decides what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// The participant said so for good.
+    Definite,
+    /// The attempts are used up.
+    Exhausted,
+    /// The attempts are used up on a refusal that a person can mend.
+    Park,
+}
+
+impl Draft<'_, '_> {
+    pub(super) fn answered(&mut self, command: CommandRef, attempt: Option<u32>, answer: &Answer) -> Result<(), Stop> {
+        match answer {
+            Answer::Succeeded { result } => self.succeeded(command, result),
+            Answer::Failed { failure, retry, retry_after } => {
+                let attempt = self.unanswered(command, attempt)?;
+                self.failed(command, attempt, failure, *retry, *retry_after);
+                Ok(())
+            }
+            Answer::Unknown { failure } => {
+                let attempt = self.current(command, attempt)?;
+                self.unknown(command, attempt, failure);
+                Ok(())
+            }
+            Answer::Ongoing { ask_after, location } => {
+                let attempt = self.current(command, attempt)?;
+                self.ongoing(command, attempt, *ask_after, location.clone());
+                Ok(())
+            }
+            Answer::NotSent { guard, retry_after } => {
+                let attempt = self.current(command, attempt)?;
+                self.not_sent(command, attempt, *guard, *retry_after);
+                Ok(())
+            }
+        }
+    }
+
+    /// The broker's answer to a `publish` step: an attempt like any other.
+    pub(super) fn delivered(&mut self, command: CommandRef, delivery: &Delivery) -> Result<(), Stop> {
+        let answer = match delivery {
+            Delivery::Acknowledged => Answer::Succeeded { result: Value::Null },
+            Delivery::Refused { failure, .. } => Answer::Unknown { failure: failure.clone() },
+            Delivery::Impossible { failure } => {
+                Answer::Failed { failure: failure.clone(), retry: Retryable::No, retry_after: None }
+            }
+        };
+        self.answered(command, None, &answer)
+    }
+
+    /// Settles the command whichever attempt it answers.
+    fn succeeded(&mut self, command: CommandRef, result: &Value) -> Result<(), Stop> {
+        let it = self.state.command(command);
+        if it.request.is_none() {
+            return Err(Ignored::NeverSent.into());
+        }
+        if !it.is_settled() {
+            self.record_success(command, result);
+            return Ok(());
+        }
+        match command.direction {
+            Direction::Undo => self.late_undo(command, result),
+            Direction::Do => self.late_do(command, result),
+        }
+    }
+
+    fn record_success(&mut self, command: CommandRef, result: &Value) {
+        let step = command.step;
+        let checked = match command.direction {
+            Direction::Do => self.check(step, result),
+            Direction::Undo => Ok(()),
+        };
+        match checked {
+            Ok(()) => {
+                let cancelled = self.state.cancel.is_some();
+                self.emit(Event::StepSucceeded { step, direction: command.direction, result: kept(command, result) });
+                self.cancel_came_too_late(command, cancelled);
+            }
+            Err(failure) => {
+                self.emit(Event::StepRejected { step, result: result.clone(), failure: failure.clone() });
+                self.step_ended_badly(command, Ended { failure, then: Then::Definite });
+            }
+        }
+    }
+
+    fn cancel_came_too_late(&mut self, command: CommandRef, cancelled: bool) {
+        if cancelled && self.state.cancel.is_none() {
+            let failure =
+                Failure::new("cancel_too_late", "the pivot succeeded while the cancel waited; the saga goes on");
+            self.emit(Event::IncidentOpened { step: Some(command.step), failure });
+        }
+    }
+
+    /// An undo that had given up reports success: it is undone after all.
+    fn late_undo(&mut self, command: CommandRef, result: &Value) -> Result<(), Stop> {
+        if self.state.command(command).gave_up().is_none() {
+            return Err(Ignored::Settled.into());
+        }
+        let (step, direction) = (command.step, command.direction);
+        self.emit(Event::StepSucceeded { step, direction, result: kept(command, result) });
+        self.resume_if(|reason| matches!(reason, ParkReason::UndoFailed { .. }));
+        Ok(())
+    }
+
+    /// A saga that was parked for what has now happened goes on.
+    fn resume_if(&mut self, is_the_reason: impl Fn(&ParkReason) -> bool) {
+        let Course::Parked { reason, .. } = &self.state.course else { return };
+        if is_the_reason(reason) && self.undos_that_gave_up().is_none() {
+            self.emit(Event::SagaResumed);
+        }
+    }
+
+    /// A do that had been given up reports success: its undo, if it has not left yet, will know the result.
+    fn late_do(&mut self, command: CommandRef, result: &Value) -> Result<(), Stop> {
+        if self.is_parked_for(command) {
+            self.record_success(command, result);
+            self.resume_if(|_| true);
+            return Ok(());
+        }
+        let step = self.state.step(command.step);
+        let undo_left = step.undo.request.is_some() || step.undo.is_settled();
+        if step.forward.gave_up().is_none() || step.result.is_some() || undo_left {
+            return Err(Ignored::Settled.into());
+        }
+        self.emit(Event::ResultArrived { step: command.step, result: result.clone() });
+        Ok(())
+    }
+
+    fn is_parked_for(&self, command: CommandRef) -> bool {
+        let Course::Parked { reason, .. } = &self.state.course else { return false };
+        match reason {
+            ParkReason::StepFailed { step, .. } | ParkReason::PivotUnknown { step, .. } => {
+                *step == command.step && self.state.command(command).gave_up().is_some()
+            }
+            ParkReason::UndoFailed { .. } | ParkReason::Output { .. } | ParkReason::Limit { .. } => false,
+        }
+    }
+
+    /// The attempt that a failure counts for: the one it names, or the only one that is unanswered.
+    fn unanswered(&self, command: CommandRef, attempt: Option<u32>) -> Result<u32, Stop> {
+        let it = self.state.command(command);
+        if it.request.is_none() {
+            return Err(Ignored::NeverSent.into());
+        }
+        if it.is_settled() {
+            return Err(Ignored::Settled.into());
+        }
+        let mut in_doubt = it.in_doubt.iter().copied();
+        let named = match (attempt, in_doubt.next(), in_doubt.next()) {
+            (Some(attempt), ..) => it.in_doubt.contains(&attempt).then_some(attempt),
+            (None, Some(only), None) => Some(only),
+            (None, None | Some(_), _) => None,
+        };
+        named.ok_or_else(|| Ignored::NoSuchAttempt.into())
+    }
+
+    /// The attempt that is out, if the answer is about it.
+    fn current(&self, command: CommandRef, attempt: Option<u32>) -> Result<u32, Stop> {
+        let it = self.state.command(command);
+        match &it.phase {
+            Phase::Attempting(_) if attempt.is_none_or(|attempt| attempt == it.attempt) => Ok(it.attempt),
+            Phase::Attempting(_) | Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } => {
+                Err(Ignored::NoSuchAttempt.into())
+            }
+            Phase::Settled(_) => Err(Ignored::Settled.into()),
+            Phase::Idle => Err(Ignored::NeverSent.into()),
+        }
+    }
+
+    fn failed(
+        &mut self,
+        command: CommandRef,
+        attempt: u32,
+        failure: &Failure,
+        retry: Retryable,
+        retry_after: Option<Duration>,
+    ) {
+        let is_current = attempt == self.state.command(command).attempt;
+        let ended = match retry {
+            Retryable::No => Some(Then::Definite),
+            Retryable::Yes | Retryable::ThenPark if !is_current => None,
+            Retryable::Yes if self.may_retry(command) => None,
+            Retryable::ThenPark if self.may_retry(command) => None,
+            Retryable::Yes => Some(Then::Exhausted),
+            Retryable::ThenPark => Some(Then::Park),
+        };
+        self.attempt_ended(command, attempt, AttemptOutcome::Failed, failure, ended, retry_after);
+    }
+
+    /// Also what an attempt's timeout amounts to.
+    pub(super) fn unknown(&mut self, command: CommandRef, attempt: u32, failure: &Failure) {
+        let ended = (!self.may_retry(command)).then_some(Then::Exhausted);
+        self.attempt_ended(command, attempt, AttemptOutcome::Unknown, failure, ended, None);
+    }
+
+    fn attempt_ended(
+        &mut self,
+        command: CommandRef,
+        attempt: u32,
+        outcome: AttemptOutcome,
+        failure: &Failure,
+        ended: Option<Then>,
+        retry_after: Option<Duration>,
+    ) {
+        let (step, direction) = (command.step, command.direction);
+        let is_current = attempt == self.state.command(command).attempt;
+        let retry_at = (ended.is_none() && is_current).then(|| self.next_attempt_at(command, retry_after));
+        self.emit(Event::AttemptFailed { step, direction, attempt, outcome, failure: failure.clone(), retry_at });
+        if let Some(then) = ended {
+            self.give_up(command, failure.clone(), then);
+        }
+    }
+
+    fn next_attempt_at(&mut self, command: CommandRef, retry_after: Option<Duration>) -> crate::time::Timestamp {
+        let random = self.random();
+        let next = self.state.command(command).attempts_used() + 1;
+        let delay = self.plan.policies.command(command).retry.delay_before(next, random);
+        self.now.plus(delay.max(retry_after.unwrap_or_default()))
+    }
+
+    /// Whether the policy grants another attempt and the saga's course allows one.
+    fn may_retry(&self, command: CommandRef) -> bool {
+        let next = self.state.command(command).attempts_used() + 1;
+        self.plan.policies.command(command).retry.allows(next) && !self.retries_are_over(command)
+    }
+
+    /// Forward retries end when the saga goes back, and those of the pivot when the saga's time is over or a cancel waits.
+    pub(super) fn retries_are_over(&self, command: CommandRef) -> bool {
+        if command.direction == Direction::Undo {
+            return false;
+        }
+        match &self.state.course {
+            Course::Compensating { .. } => true,
+            Course::Forward | Course::Parked { .. } => {
+                let is_pivot = self.plan.definition.step(command.step).side == PivotSide::Pivot;
+                is_pivot && self.saga_must_go_back()
+            }
+            Course::OutcomeDue { .. } | Course::Ended(_) => true,
+        }
+    }
+
+    /// The command's end, without success: certain only if no attempt of it is in doubt.
+    pub(super) fn give_up(&mut self, command: CommandRef, failure: Failure, then: Then) {
+        let certain = self.state.command(command).in_doubt.is_empty();
+        let outcome = if certain { AttemptOutcome::Failed } else { AttemptOutcome::Unknown };
+        let (step, direction) = (command.step, command.direction);
+        self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone() });
+        match direction {
+            Direction::Do => self.step_ended_badly(command, Ended { failure, then }),
+            Direction::Undo => {
+                self.emit(Event::IncidentOpened { step: Some(step), failure });
+            }
+        }
+    }
+
+    /// What the end of a do without success means for the saga.
+    pub(super) fn step_ended_badly(&mut self, command: CommandRef, ended: Ended) {
+        let definition = self.plan.definition.step(command.step);
+        if definition.optional || !matches!(self.state.course, Course::Forward) {
+            return;
+        }
+        let policy = self.plan.policies.step(command.step);
+        let parks = match ended.then {
+            Then::Park => true,
+            Then::Exhausted => policy.on_exhausted == OnExhausted::Park,
+            Then::Definite => false,
+        };
+        let reason = ParkReason::StepFailed { step: command.step, failure: ended.failure.clone() };
+        match definition.side {
+            PivotSide::After => self.emit(Event::SagaParked { reason }),
+            PivotSide::Before | PivotSide::Pivot if parks => self.emit(Event::SagaParked { reason }),
+            PivotSide::Before => self.go_back(command.step, ended.failure),
+            PivotSide::Pivot => self.pivot_ended_badly(command.step, ended.failure),
+        }
+    }
+
+    fn ongoing(&mut self, command: CommandRef, attempt: u32, ask_after: Option<Duration>, location: Option<String>) {
+        let policy = self.plan.policies.command(command);
+        let timeout = policy.attempt_timeout;
+        let (step, direction) = (command.step, command.direction);
+        let ask_at = ask_after.map(|after| self.now.plus(after.max(SHORTEST_ASK)));
+        let deadline = ask_at.unwrap_or(self.now).plus(timeout);
+        self.emit(Event::AttemptExtended { step, direction, attempt, deadline, ask_at, location });
+    }
+
+    fn not_sent(&mut self, command: CommandRef, attempt: u32, guard: Guard, retry_after: Duration) {
+        let (step, direction) = (command.step, command.direction);
+        let not_before = self.now.plus(retry_after.max(SHORTEST_ASK));
+        self.emit(Event::StepWaiting { step, direction, guard, not_before, ever_sent: attempt > 1 });
+    }
+}
+
+/// A participant that says "ask me at once" must not turn into a loop of journal rows.
+const SHORTEST_ASK: Duration = Duration::from_millis(100);
+
+/// The answer to an undo is not kept: nothing reads it.
+fn kept(command: CommandRef, result: &Value) -> Value {
+    match command.direction {
+        Direction::Do => result.clone(),
+        Direction::Undo => Value::Null,
+    }
+}

@@ -1,0 +1,132 @@
+//! The way back.
+
+use super::draft::{Draft, forward, undo};
+use crate::{
+    command::Failure,
+    definition::Effects,
+    event::{AttemptOutcome, Cause, End, Event, ParkReason},
+    id::StepIndex,
+    state::{Course, Phase, Settled},
+};
+use serde_json::{Value, json};
+
+impl Draft<'_, '_> {
+    /// Goes back because of a step.
+    pub(super) fn go_back(&mut self, step: StepIndex, failure: Failure) {
+        self.emit(Event::CompensationStarted { cause: Cause::Step { step, failure } });
+    }
+
+    /// Whether a cancel waits or the saga's time is over, before the pivot is passed.
+    pub(super) fn saga_must_go_back(&self) -> bool {
+        let late = self.state.deadline(self.plan).is_some_and(|deadline| deadline <= self.now);
+        (self.state.cancel.is_some() || late) && !self.state.pivot_passed(self.plan)
+    }
+
+    /// Goes back because of a cancel that waited, or of the saga's time.
+    pub(super) fn go_back_as_told(&mut self) {
+        let cause = match self.state.cancel.clone() {
+            Some((who, reason)) => Cause::Cancelled { who, reason },
+            None => Cause::Timeout,
+        };
+        self.emit(Event::CompensationStarted { cause });
+    }
+
+    /// A pivot that may have happened and cannot be undone is for a person to look at.
+    pub(super) fn pivot_ended_badly(&mut self, step: StepIndex, failure: Failure) {
+        let may_be_applied = self.state.step(step).may_be_applied();
+        let has_undo = matches!(self.plan.definition.step(step).effects, Effects::Undo(_));
+        if may_be_applied && !has_undo {
+            self.emit(Event::SagaParked { reason: ParkReason::PivotUnknown { step, failure } });
+        } else if self.saga_must_go_back() {
+            self.go_back_as_told();
+        } else {
+            self.go_back(step, failure);
+        }
+    }
+
+    pub(super) fn advance_back(&mut self) {
+        self.settle_what_is_not_out();
+        for step in self.plan.definition.indices() {
+            if self.may_undo_now(step) {
+                self.begin_or_fail(undo(step));
+            }
+        }
+        let something_open = self.state.commands().any(|(_, command)| command.is_open());
+        let something_due = self.plan.definition.indices().any(|step| self.may_undo_now(step));
+        if !something_open && !something_due {
+            self.end_back();
+        }
+    }
+
+    /// Retries, waits and guards end with the way back; an attempt that is out is awaited.
+    fn settle_what_is_not_out(&mut self) {
+        for step in self.plan.definition.indices() {
+            let command = &self.state.step(step).forward;
+            match command.phase {
+                Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } => {
+                    let certain = command.in_doubt.is_empty();
+                    let outcome = if certain { AttemptOutcome::Failed } else { AttemptOutcome::Unknown };
+                    let stopped = || Failure::new("stopped", "the saga goes back");
+                    let failure = command.last_failure.clone().unwrap_or_else(stopped);
+                    self.emit(Event::StepFailed { step, direction: forward(step).direction, outcome, failure });
+                }
+                Phase::Idle | Phase::Attempting(_) | Phase::Settled(_) => {}
+            }
+        }
+    }
+
+    /// A step is undone when all that depends on it is settled and, where needed, undone.
+    fn may_undo_now(&self, step: StepIndex) -> bool {
+        let definition = &self.plan.definition;
+        let is_due = self.state.step(step).undo_is_due(definition.step(step));
+        is_due && definition.dependents(step).all(|dependent| self.is_clear(dependent))
+    }
+
+    fn is_clear(&self, step: StepIndex) -> bool {
+        let definition = &self.plan.definition;
+        let cleared = self.state.step(step).is_cleared(definition.step(step));
+        cleared && definition.dependents(step).all(|dependent| self.is_clear(dependent))
+    }
+
+    fn end_back(&mut self) {
+        if let Some(reason) = self.undos_that_gave_up() {
+            self.emit(Event::SagaParked { reason });
+            return;
+        }
+        let Course::Compensating { cause } = self.state.course.clone() else { return };
+        let irreversible = self.applied_for_good();
+        self.end(End::Compensated { cause, irreversible });
+    }
+
+    fn applied_for_good(&self) -> Vec<StepIndex> {
+        let stays = |step: &StepIndex| {
+            let irreversible = matches!(self.plan.definition.step(*step).effects, Effects::Irreversible);
+            irreversible && self.state.step(*step).may_be_applied()
+        };
+        self.plan.definition.indices().filter(stays).collect()
+    }
+
+    /// Steps that are applied, or may be, and not undone.
+    pub(super) fn left_undone(&self) -> Vec<StepIndex> {
+        let left = |step: &StepIndex| {
+            let state = self.state.step(*step);
+            let out = matches!(state.forward.phase, Phase::Attempting(_)) || !state.forward.in_doubt.is_empty();
+            let undone = matches!(state.undo.phase, Phase::Settled(Settled::Succeeded | Settled::Skipped));
+            let has_effects = !matches!(self.plan.definition.step(*step).effects, Effects::ReadOnly);
+            has_effects && !undone && (out || state.may_be_applied())
+        };
+        self.plan.definition.indices().filter(left).collect()
+    }
+
+    /// A cause in the words of the outcome event: the step's name, and why.
+    pub(super) fn told(&self, cause: &Cause) -> (Value, Value) {
+        match cause {
+            Cause::Step { step, failure } => (
+                json!(self.plan.definition.step(*step).name),
+                json!({"code": failure.code, "message": failure.message}),
+            ),
+            Cause::Timeout => (Value::Null, json!({"code": "timeout", "message": "the saga's time was over"})),
+            Cause::Cancelled { reason, .. } => (Value::Null, json!({"code": "cancelled", "message": reason})),
+        }
+    }
+}

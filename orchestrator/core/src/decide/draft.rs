@@ -1,0 +1,83 @@
+//! A decision in the making: what it has recorded so far, and the state that this leads to.
+
+use super::{Context, HISTORY_LIMIT};
+use crate::{
+    command::{CommandRef, Direction},
+    event::{Decision, Event, ParkReason},
+    evolve,
+    id::StepIndex,
+    state::{Course, EventName, Plan, State},
+    time::Timestamp,
+};
+
+pub(super) struct Draft<'a, 'c> {
+    pub(super) plan: &'a Plan,
+    pub(super) state: &'a mut State,
+    pub(super) context: &'a mut Context<'c>,
+    /// Never before the row above: a clock that went back does not reorder a journal.
+    pub(super) now: Timestamp,
+    events: Vec<Event>,
+}
+
+impl<'a, 'c> Draft<'a, 'c> {
+    pub(super) fn new(plan: &'a Plan, state: &'a mut State, context: &'a mut Context<'c>) -> Draft<'a, 'c> {
+        let now = context.now.max(state.last_at);
+        Draft { plan, state, context, now, events: Vec::new() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// How many facts are recorded.
+    pub(super) fn recorded(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Records a fact and applies it.
+    pub(super) fn emit(&mut self, event: Event) {
+        let index = u16::try_from(self.events.len()).unwrap_or(u16::MAX);
+        let name = EventName { version: self.state.version + 1, index };
+        evolve::apply(self.plan, self.state, &event, name, self.now);
+        self.events.push(event);
+    }
+
+    /// The row; `None` if nothing was recorded.
+    pub(super) fn finish(mut self) -> Option<Decision> {
+        if self.events.is_empty() {
+            return None;
+        }
+        self.hold_history_limit();
+        let version = self.state.version + 1;
+        self.state.version = version;
+        self.state.last_at = self.now;
+        Some(Decision { version, at: self.now, events: self.events })
+    }
+
+    fn hold_history_limit(&mut self) {
+        let on_its_way = matches!(self.state.course, Course::Forward | Course::Compensating { .. });
+        let version = self.state.version + 1;
+        if on_its_way && version.is_multiple_of(HISTORY_LIMIT) {
+            let message = format!("the journal has {version} rows, the limit is {HISTORY_LIMIT}");
+            self.emit(Event::SagaParked { reason: ParkReason::Limit { message } });
+        }
+    }
+
+    /// Different for each use within a decision, so that parallel steps do not rest equally long.
+    pub(super) fn random(&mut self) -> u64 {
+        // SplitMix64's increment and finalizer (Steele, Lea, Flood 2014): one seed gives a sequence.
+        self.context.random = self.context.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.context.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+pub(super) fn forward(step: StepIndex) -> CommandRef {
+    CommandRef { step, direction: Direction::Do }
+}
+
+pub(super) fn undo(step: StepIndex) -> CommandRef {
+    CommandRef { step, direction: Direction::Undo }
+}

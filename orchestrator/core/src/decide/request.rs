@@ -1,0 +1,241 @@
+//! Beginning a command: evaluate what is sent, once, and record it before it leaves.
+
+use super::{Admission, REQUEST_LIMIT_BYTES, draft::Draft};
+use crate::{
+    command::{CommandRef, Direction, Failure, Guard, Method, Request},
+    definition::{Action, Call, Effects, Target},
+    event::Event,
+    expression::{Expression, Scope, Template},
+    id::StepIndex,
+    state::State,
+};
+use serde_json::{Value, json};
+
+/// Code of a failure that an expression caused.
+const EXPRESSION: &str = "expression";
+/// Code of a failure that a limit caused.
+const LIMIT: &str = "limit";
+
+/// What expressions see of a step of its own, beside what all see.
+#[derive(Clone, Copy, Default)]
+struct Own<'v> {
+    input: Option<&'v Value>,
+    result: Option<&'v Value>,
+    do_id: Option<&'v str>,
+}
+
+impl Draft<'_, '_> {
+    /// Whether the step's `if` holds; no `if` holds.
+    pub(super) fn condition(&self, step: StepIndex) -> Result<bool, Failure> {
+        let Some(condition) = &self.plan.definition.step(step).condition else { return Ok(true) };
+        self.boolean(condition, "if", Own::default())
+    }
+
+    /// Whether the step's `check` accepts `result`.
+    pub(super) fn check(&self, step: StepIndex, result: &Value) -> Result<(), Failure> {
+        let Some(check) = &self.plan.definition.step(step).check else { return Ok(()) };
+        let input = sent(self.state, step);
+        let do_id = self.state.command_id(self.plan, super::draft::forward(step)).to_string();
+        let own = Own { input: Some(&input), result: Some(result), do_id: Some(&do_id) };
+        let accepted = self.boolean(check, "check", own)?;
+        if accepted { Ok(()) } else { Err(Failure::new("check", format!("`{}` is false", check.source()))) }
+    }
+
+    /// The definition's `output`.
+    pub(super) fn output(&self) -> Result<Value, Failure> {
+        match &self.plan.definition.output {
+            None => Ok(Value::Null),
+            Some(output) => self.render(output, "output", Own::default()),
+        }
+    }
+
+    /// What a command sends.
+    pub(super) fn request(&self, command: CommandRef) -> Result<Request, Failure> {
+        let definition = self.plan.definition.step(command.step);
+        let request = match command.direction {
+            Direction::Do => self.do_request(&definition.action)?,
+            Direction::Undo => match &definition.effects {
+                Effects::Undo(undo) => self.undo_request(command.step, &undo.call)?,
+                Effects::ReadOnly | Effects::Irreversible => {
+                    return Err(Failure::new("no_undo", "the step has no undo"));
+                }
+            },
+        };
+        within_limit(request)
+    }
+
+    fn do_request(&self, action: &Action) -> Result<Request, Failure> {
+        match action {
+            Action::Call(call) => {
+                let body = match &call.with {
+                    Some(with) => Some(self.render(with, "with", Own::default())?),
+                    None => default_body(&call.target, || json!({})),
+                };
+                self.call_request(&call.target, body, Own::default())
+            }
+            Action::Publish { topic, event_type, key, with } => Ok(Request::Publish {
+                topic: topic.clone(),
+                event_type: event_type.clone(),
+                key: match key {
+                    Some(key) => key_text(&self.render(key, "key", Own::default())?)?,
+                    None => self.state.key.clone(),
+                },
+                body: self.render(with, "with", Own::default())?,
+            }),
+            Action::Wait(_) => Err(Failure::new(EXPRESSION, "a wait sends nothing")),
+        }
+    }
+
+    /// Without `with`, an undo is told what the do was sent and what it answered; by DELETE it is told nothing.
+    fn undo_request(&self, step: StepIndex, call: &Call) -> Result<Request, Failure> {
+        let input = sent(self.state, step);
+        let result = self.state.step(step).result.clone().unwrap_or(Value::Null);
+        let do_id = self.state.command_id(self.plan, super::draft::forward(step)).to_string();
+        let own = Own { input: Some(&input), result: Some(&result), do_id: Some(&do_id) };
+        let body = match &call.with {
+            Some(with) => Some(self.render(with, "undo.with", own)?),
+            None => default_body(&call.target, || json!({"input": input, "result": result})),
+        };
+        self.call_request(&call.target, body, own)
+    }
+
+    fn call_request(&self, target: &Target, body: Option<Value>, own: Own<'_>) -> Result<Request, Failure> {
+        match target {
+            Target::Kafka { participant, command } => Ok(Request::Kafka {
+                participant: participant.clone(),
+                command: command.clone(),
+                body: body.unwrap_or_else(|| json!({})),
+            }),
+            Target::Http { participant, method, path } => {
+                let path = self.in_scope(own, |scope| {
+                    path.render(scope).map_err(|error| Failure::new(EXPRESSION, format!("path: {error}")))
+                })?;
+                Ok(Request::Http { participant: participant.clone(), method: *method, path, body })
+            }
+        }
+    }
+
+    fn render(&self, template: &Template, place: &str, own: Own<'_>) -> Result<Value, Failure> {
+        self.in_scope(own, |scope| {
+            template.render(scope).map_err(|error| Failure::new(EXPRESSION, format!("{place}: {error}")))
+        })
+    }
+
+    fn boolean(&self, expression: &Expression, place: &str, own: Own<'_>) -> Result<bool, Failure> {
+        self.in_scope(own, |scope| {
+            expression.evaluate_bool(scope).map_err(|error| Failure::new(EXPRESSION, format!("{place}: {error}")))
+        })
+    }
+
+    fn in_scope<T>(&self, own: Own<'_>, evaluate: impl FnOnce(&Scope<'_>) -> T) -> T {
+        evaluate(&Scope {
+            event: Some(&self.state.trigger.event),
+            record: Some(&self.state.seen.record),
+            saga: Some(&self.state.seen.saga),
+            steps: Some(&self.state.results),
+            input: own.input,
+            result: own.result,
+            do_id: own.do_id,
+        })
+    }
+
+    /// Asks the guard, then records the first attempt; a refusal is recorded instead and nothing leaves.
+    pub(super) fn begin(&mut self, command: CommandRef) -> Result<(), Failure> {
+        let request = self.request(command)?;
+        if let Some(not_before) = self.refused(&request, command) {
+            self.hold(command, not_before);
+            return Ok(());
+        }
+        self.emit(Event::StepStarted { step: command.step, direction: command.direction, request });
+        Ok(())
+    }
+
+    /// A further attempt of a command whose request is on record.
+    pub(super) fn attempt_again(&mut self, command: CommandRef) {
+        let it = self.state.command(command);
+        let attempt = it.attempt + 1;
+        let Some(request) = it.request.clone() else { return };
+        match self.refused(&request, command) {
+            Some(not_before) => self.hold(command, not_before),
+            None => self.emit(Event::AttemptStarted { step: command.step, direction: command.direction, attempt }),
+        }
+    }
+
+    fn refused(&mut self, request: &Request, command: CommandRef) -> Option<crate::time::Timestamp> {
+        match (self.context.admission)(request.participant()?, command) {
+            Admission::Admitted => None,
+            Admission::Refused { not_before } => Some(not_before),
+        }
+    }
+
+    fn hold(&mut self, command: CommandRef, not_before: crate::time::Timestamp) {
+        let ever_sent = self.state.command(command).attempt > 0;
+        self.emit(Event::StepWaiting {
+            step: command.step,
+            direction: command.direction,
+            guard: Guard::Breaker,
+            // A guard that names the past would be asked again in the same millisecond, for ever.
+            not_before: not_before.max(self.now.plus(std::time::Duration::from_millis(1))),
+            ever_sent,
+        });
+    }
+}
+
+/// `input` in expressions: what the do was sent; `null` if it never was.
+fn sent(state: &State, step: StepIndex) -> Value {
+    match state.step(step).forward.request.as_deref() {
+        Some(Request::Kafka { body, .. } | Request::Publish { body, .. }) => body.clone(),
+        Some(Request::Http { body, .. }) => body.clone().unwrap_or(Value::Null),
+        None => Value::Null,
+    }
+}
+
+fn default_body(target: &Target, body: impl FnOnce() -> Value) -> Option<Value> {
+    match target {
+        Target::Http { method: Method::Delete | Method::Get, .. } => None,
+        Target::Http { method: Method::Post | Method::Put | Method::Patch, .. } | Target::Kafka { .. } => Some(body()),
+    }
+}
+
+fn key_text(value: &Value) -> Result<String, Failure> {
+    match value {
+        Value::String(text) if !text.is_empty() => Ok(text.clone()),
+        Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        Value::String(_) | Value::Number(_) | Value::Null | Value::Array(_) | Value::Object(_) => Err(Failure::new(
+            EXPRESSION,
+            format!("key: expected a string that is not empty, an integer or a boolean, found `{value}`"),
+        )),
+    }
+}
+
+fn within_limit(request: Request) -> Result<Request, Failure> {
+    let body = match &request {
+        Request::Kafka { body, .. } | Request::Publish { body, .. } => Some(body),
+        Request::Http { body, .. } => body.as_ref(),
+    };
+    let size_bytes = body.map_or(0, size_bytes);
+    if size_bytes <= REQUEST_LIMIT_BYTES {
+        return Ok(request);
+    }
+    Err(Failure::new(LIMIT, format!("the body has {size_bytes} bytes, the limit is {REQUEST_LIMIT_BYTES}")))
+}
+
+/// Bytes of `value` as compact JSON, without writing them anywhere.
+fn size_bytes(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    match serde_json::to_writer(&mut count, value) {
+        Ok(()) => count.0,
+        Err(_) => usize::MAX,
+    }
+}

@@ -1,0 +1,96 @@
+//! What the passing of time leads to. Stale timers change nothing.
+
+use super::{Ignored, Stop, answer::Then, draft::Draft};
+use crate::{
+    command::{CommandRef, Direction, Failure},
+    definition::Action,
+    event::{Cause, Event},
+    state::{Course, Phase},
+    time::Timestamp,
+};
+use serde_json::Value;
+
+impl Draft<'_, '_> {
+    pub(super) fn time_reached(&mut self) -> Result<(), Stop> {
+        match self.state.course {
+            Course::Forward | Course::Compensating { .. } => {}
+            Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => return Err(Ignored::NotDue.into()),
+        }
+        self.saga_time();
+        let commands: Vec<CommandRef> = self.state.commands().map(|(command, _)| command).collect();
+        for command in commands {
+            self.command_time(command);
+        }
+        if self.is_empty() { Err(Ignored::NotDue.into()) } else { Ok(()) }
+    }
+
+    fn saga_time(&mut self) {
+        let is_forward = matches!(self.state.course, Course::Forward);
+        let is_over = self.state.deadline_due(self.plan).is_some_and(|deadline| deadline <= self.now);
+        if !is_forward || !is_over {
+            return;
+        }
+        if self.state.pivot_passed(self.plan) {
+            let failure = Failure::new("overdue", "the saga's time ended after its pivot; it goes on");
+            self.emit(Event::SagaOverdue);
+            self.emit(Event::IncidentOpened { step: None, failure });
+        } else {
+            self.emit(Event::CompensationStarted { cause: Cause::Timeout });
+        }
+    }
+
+    fn command_time(&mut self, command: CommandRef) {
+        let going_back = matches!(self.state.course, Course::Compensating { .. });
+        if command.direction == Direction::Do && self.step_time_is_over(command) && !going_back {
+            let failure = Failure::new("timeout", "the step's time was over");
+            self.give_up(command, failure, Then::Exhausted);
+            return;
+        }
+        let due = |at: &Timestamp, now: Timestamp| *at <= now;
+        match &self.state.command(command).phase {
+            Phase::Idle | Phase::Settled(_) => {}
+            // What rests when the saga goes back is settled by the way back itself.
+            Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. }
+                if going_back && command.direction == Direction::Do => {}
+            Phase::Held { not_before, .. } if due(not_before, self.now) => self.offer_again(command),
+            Phase::Resting { until } if due(until, self.now) => self.offer_again(command),
+            Phase::Sleeping { until } if due(until, self.now) => self.emit(Event::StepSucceeded {
+                step: command.step,
+                direction: command.direction,
+                result: Value::Null,
+            }),
+            Phase::Attempting(attempting) if due(&attempting.deadline, self.now) => self.attempt_timed_out(command),
+            Phase::Attempting(attempting) if attempting.ask_at.is_some_and(|at| due(&at, self.now)) => {
+                self.ask(command)
+            }
+            Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Attempting(_) => {}
+        }
+    }
+
+    fn step_time_is_over(&self, command: CommandRef) -> bool {
+        let timeout = self.plan.policies.step(command.step).timeout;
+        // A wait ends by itself; its own time is what it waits.
+        let is_wait = matches!(self.plan.definition.step(command.step).action, Action::Wait(_));
+        let deadline = self.state.command(command).step_deadline(timeout);
+        !is_wait && deadline.is_some_and(|deadline| deadline <= self.now)
+    }
+
+    /// What a guard held back, or what rested, tries again.
+    pub(super) fn offer_again(&mut self, command: CommandRef) {
+        if self.state.command(command).request.is_some() {
+            self.attempt_again(command);
+        } else {
+            self.begin_or_fail(command);
+        }
+    }
+
+    fn attempt_timed_out(&mut self, command: CommandRef) {
+        let attempt = self.state.command(command).attempt;
+        self.unknown(command, attempt, &Failure::new("timeout", "no answer within the attempt's time"));
+    }
+
+    fn ask(&mut self, command: CommandRef) {
+        let attempt = self.state.command(command).attempt;
+        self.emit(Event::AttemptAsked { step: command.step, direction: command.direction, attempt });
+    }
+}

@@ -1,0 +1,244 @@
+//! From a source to an expression, within the bounds.
+
+use super::{
+    CompileError, EvaluateError, Scope, evaluate, limits,
+    reads::{self, FunctionCall, Read},
+    scan,
+    select::{Selected, Selection},
+};
+use cel::{
+    common::ast::{CallExpr, EntryExpr, Expr, IdedExpr},
+    parser::PrattParser,
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A CEL expression, compiled. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    inner: Arc<Compiled>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    source: String,
+    tree: IdedExpr,
+    /// Set if the expression only selects: its value is passed unchanged and CEL is not asked.
+    selection: Option<Selection>,
+}
+
+impl Expression {
+    /// Compiles `source`.
+    ///
+    /// # Errors
+    /// If it is empty, not CEL, or beyond one of the [`limits`].
+    pub fn compile(source: &str) -> Result<Expression, CompileError> {
+        check_source(source)?;
+        let parser = PrattParser::new().max_expression_node_count(limits::MAX_NODES);
+        let mut tree = parser.parse(source).map_err(|errors| syntax_error(source, &errors))?;
+        check_tree(source, &tree)?;
+        let selection = Selection::of(&tree);
+        meter(&mut tree);
+        Ok(Expression { inner: Arc::new(Compiled { source: source.to_owned(), tree, selection }) })
+    }
+
+    /// The source as it was written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.inner.source
+    }
+
+    /// The value in `scope`.
+    ///
+    /// # Errors
+    /// If a name is absent, types do not fit, or the evaluation would visit too many elements.
+    pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, EvaluateError> {
+        let value = match &self.inner.selection {
+            Some(selection) => selection.value(scope).map(Selected::to_value),
+            None => evaluate::evaluate(&self.inner.tree, scope),
+        };
+        value.map_err(|message| EvaluateError::new(self.source(), message))
+    }
+
+    /// The value of a condition.
+    ///
+    /// # Errors
+    /// As [`Expression::evaluate`], and if the value is not a boolean.
+    pub fn evaluate_bool(&self, scope: &Scope<'_>) -> Result<bool, EvaluateError> {
+        let value = self.evaluate(scope)?;
+        value.as_bool().ok_or_else(|| {
+            let found = super::json::kind(&value);
+            EvaluateError::new(self.source(), format!("is {found}, a condition has to be true or false"))
+        })
+    }
+
+    /// Every name it reads, in order, with what is known where it is read.
+    #[must_use]
+    pub fn reads(&self) -> Vec<Read> {
+        reads::reads(&self.inner.tree)
+    }
+
+    /// Every function it calls, operators and macros left out.
+    #[must_use]
+    pub fn calls(&self) -> Vec<FunctionCall> {
+        reads::calls(&self.inner.tree)
+    }
+
+    /// Where `word` stands in the source as a whole name, in bytes.
+    #[must_use]
+    pub fn offset_of(&self, word: &str) -> Option<usize> {
+        scan::find_word(self.source(), word)
+    }
+}
+
+fn error(offset: usize, length: usize, message: impl Into<String>, help: Option<&str>) -> CompileError {
+    CompileError { message: message.into(), help: help.map(str::to_owned), offset, length }
+}
+
+/// What has to hold before the parser may see the source: it recurses, and a stack that overflows ends the process.
+fn check_source(source: &str) -> Result<(), CompileError> {
+    if source.trim().is_empty() {
+        return Err(error(0, source.len(), "the expression is empty", Some("write a CEL expression")));
+    }
+    if source.len() > limits::MAX_SOURCE_BYTES {
+        let message = format!("the expression has {} bytes; at most {} are allowed", source.len(), limits::MAX_SOURCE_BYTES);
+        return Err(error(0, source.len(), message, Some("move the logic into a participant")));
+    }
+    check_nesting(source)
+}
+
+fn check_nesting(source: &str) -> Result<(), CompileError> {
+    let (mut depth, mut run, mut choices) = (0usize, 0usize, 0usize);
+    for (offset, byte) in scan::code(source) {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            b'?' => choices += 1,
+            _ => {}
+        }
+        run = match byte {
+            b'!' | b'-' => run + 1,
+            byte if byte.is_ascii_whitespace() => run,
+            _ => 0,
+        };
+        if depth > limits::MAX_BRACKETS {
+            return Err(too_deep(offset, format!("brackets nest deeper than {}", limits::MAX_BRACKETS)));
+        }
+        if run > limits::MAX_OPERATOR_RUN || choices > limits::MAX_OPERATOR_RUN {
+            return Err(too_deep(offset, format!("more than {} operators nest here", limits::MAX_OPERATOR_RUN)));
+        }
+    }
+    Ok(())
+}
+
+fn too_deep(offset: usize, message: String) -> CompileError {
+    error(offset, 1, message, Some("split the expression over several values, or move the logic into a participant"))
+}
+
+fn syntax_error(source: &str, errors: &cel::ParseErrors) -> CompileError {
+    let Some(first) = errors.errors.first() else {
+        return error(0, source.len(), "not a CEL expression", None);
+    };
+    let offset = offset_of(source, first.pos);
+    let message = first.msg.trim_start_matches("Syntax error: ").replace('\n', " ");
+    error(offset, usize::from(offset < source.len()), message, hint(source))
+}
+
+fn hint(source: &str) -> Option<&'static str> {
+    let word = |text: &str| scan::find_word(source, text).is_some();
+    if source.contains("${") {
+        Some("`when`, `if` and `check` take a bare expression: leave `${ }` away")
+    } else if word("and") || word("or") || word("not") {
+        Some("CEL writes `&&`, `||` and `!`")
+    } else if scan::code(source).any(|(at, byte)| byte == b'=' && source[at..].starts_with("===")) {
+        Some("CEL compares with `==`")
+    } else {
+        None
+    }
+}
+
+/// The byte offset of a line and column that count from 1, columns in characters.
+fn offset_of(source: &str, (line, column): (isize, isize)) -> usize {
+    let (line, column) = (line.max(1).unsigned_abs(), column.max(1).unsigned_abs());
+    let start: usize = source.split_inclusive('\n').take(line - 1).map(str::len).sum();
+    let rest = &source[start.min(source.len())..];
+    start + rest.char_indices().nth(column - 1).map_or(rest.len(), |(at, _)| at)
+}
+
+/// Depth and nesting of the parsed tree, on an explicit stack: the tree may be deeper than what is allowed.
+fn check_tree(source: &str, tree: &IdedExpr) -> Result<(), CompileError> {
+    let mut stack = vec![(tree, 1usize, 0usize)];
+    while let Some((node, depth, loops)) = stack.pop() {
+        if depth > limits::MAX_DEPTH {
+            let message = format!("the expression nests deeper than {} levels", limits::MAX_DEPTH);
+            return Err(CompileError { length: source.len(), ..too_deep(0, message) });
+        }
+        let loops = loops + usize::from(matches!(node.expr, Expr::Comprehension(_)));
+        if loops > limits::MAX_COMPREHENSIONS {
+            let message = format!("`map`, `filter`, `all` and `exists` nest at most {} deep", limits::MAX_COMPREHENSIONS);
+            return Err(CompileError { length: source.len(), ..too_deep(0, message) });
+        }
+        match node.expr {
+            Expr::Unspecified => return Err(error(0, source.len(), "not a complete CEL expression", hint(source))),
+            Expr::Struct(_) => return Err(no_messages(source)),
+            _ => {}
+        }
+        stack.extend(children(node).into_iter().map(|child| (child, depth + 1, loops)));
+    }
+    Ok(())
+}
+
+fn no_messages(source: &str) -> CompileError {
+    error(0, source.len(), "there are no message types here", Some("write a map: {\"name\": value}"))
+}
+
+/// The direct parts of a node.
+pub(super) fn children(node: &IdedExpr) -> Vec<&IdedExpr> {
+    match &node.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
+        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).collect(),
+        Expr::Comprehension(all) => {
+            vec![&all.iter_range, &all.accu_init, &all.loop_cond, &all.loop_step, &all.result]
+        }
+        Expr::List(list) => list.elements.iter().collect(),
+        Expr::Map(map) => map.entries.iter().flat_map(|entry| entry_parts(&entry.expr)).collect(),
+        Expr::Select(select) => vec![&select.operand],
+        Expr::Struct(new) => new.entries.iter().flat_map(|entry| entry_parts(&entry.expr)).collect(),
+    }
+}
+
+fn entry_parts(entry: &EntryExpr) -> Vec<&IdedExpr> {
+    match entry {
+        EntryExpr::StructField(field) => vec![&field.value],
+        EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
+    }
+}
+
+/// Puts every range that is iterated through [`evaluate::METER`], which counts its elements: CEL has no budget of its own.
+fn meter(node: &mut IdedExpr) {
+    match &mut node.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
+        Expr::Call(call) => call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(meter),
+        Expr::Comprehension(all) => {
+            let parts = [&mut all.iter_range, &mut all.accu_init, &mut all.loop_cond, &mut all.loop_step, &mut all.result];
+            parts.into_iter().for_each(meter);
+            let range = std::mem::take(&mut all.iter_range);
+            let call = CallExpr { func_name: evaluate::METER.to_owned(), target: None, args: vec![range] };
+            all.iter_range = IdedExpr { id: 0, expr: Expr::Call(call) };
+        }
+        Expr::List(list) => list.elements.iter_mut().for_each(meter),
+        Expr::Map(map) => map.entries.iter_mut().for_each(|entry| meter_entry(&mut entry.expr)),
+        Expr::Select(select) => meter(&mut select.operand),
+        Expr::Struct(new) => new.entries.iter_mut().for_each(|entry| meter_entry(&mut entry.expr)),
+    }
+}
+
+fn meter_entry(entry: &mut EntryExpr) {
+    match entry {
+        EntryExpr::StructField(field) => meter(&mut field.value),
+        EntryExpr::MapEntry(entry) => {
+            meter(&mut entry.key);
+            meter(&mut entry.value);
+        }
+    }
+}

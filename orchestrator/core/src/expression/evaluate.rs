@@ -1,0 +1,61 @@
+//! Evaluation by CEL: one shared environment, names resolved where they are read, iterations counted.
+
+use super::{Scope, explain, json, limits, select::Selected};
+use cel::{
+    Context, Env, ExecutionError,
+    common::{ast::IdedExpr, types, value::CowVal},
+    context::VariableResolver,
+};
+use serde_json::Value;
+use std::{
+    cell::Cell,
+    sync::{Arc, LazyLock},
+};
+
+/// The function through which every iterated range goes. Its name cannot be written in CEL.
+pub(super) const METER: &str = "@meter";
+
+/// One environment for all: building one costs 37 µs, a context on it 22 ns.
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::default().with_optional_support(false).with_stdlib();
+    for kind in [types::LIST_TYPE, types::MAP_TYPE] {
+        let id = format!("meter_{}", kind.name());
+        env.add_overload(METER, &id, vec![kind], meter).expect("the name is ours and each type is added once");
+    }
+    Arc::new(env)
+});
+
+thread_local! {
+    /// Elements that the evaluation on this thread may still visit: CEL's functions are plain ones, without a place for state.
+    static BUDGET: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The value of `tree`, or why there is none.
+pub(super) fn evaluate(tree: &IdedExpr, scope: &Scope<'_>) -> Result<Value, String> {
+    BUDGET.set(limits::MAX_ITERATIONS);
+    let names = Names(*scope);
+    let mut context = Context::with_env(Arc::clone(&ENV));
+    context.set_variable_resolver(&names);
+    let value = cel::Value::resolve_val(tree, &context).map_err(|error| explain::explain(&error))?;
+    json::from_cel(value.as_ref())
+}
+
+fn meter<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let range = args.pop().ok_or_else(|| ExecutionError::InternalError("a range is missing".into()))?;
+    let size = range.as_sizer().and_then(|sizer| i64::try_from(sizer.size()).ok()).unwrap_or(i64::MAX);
+    let left = i64::from(BUDGET.get()) - size;
+    BUDGET.set(u32::try_from(left).map_err(|_| explain::too_many_iterations())?);
+    Ok(range)
+}
+
+/// Names of a scope. CEL asks for the longest name first (`event.a.b`, then `event.a`), so that only what is read is converted.
+struct Names<'a>(Scope<'a>);
+
+impl VariableResolver for Names<'_> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        let mut segments = name.split('.');
+        let root = self.0.root(segments.next()?)?;
+        let selected = segments.try_fold(root, Selected::field)?;
+        Some(CowVal::Owned(selected.to_cel()))
+    }
+}

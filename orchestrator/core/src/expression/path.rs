@@ -1,0 +1,76 @@
+//! Paths in which `${ }` may stand.
+
+use super::{
+    CompileError, EvaluateError, Expression, Scope,
+    template::{self, Piece},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// Everything but RFC 3986's unreserved characters: a value stays one segment.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A path in which `${ }` may stand, each percent-encoded as one segment.
+#[derive(Clone, Debug)]
+pub struct PathTemplate {
+    pieces: Vec<Piece>,
+}
+
+impl PathTemplate {
+    /// Compiles a path without a leading slash.
+    ///
+    /// # Errors
+    /// If a `${ }` does not compile, or the text around it is not a path: empty segments, `..`, a query, spaces.
+    pub fn compile(text: &str) -> Result<PathTemplate, CompileError> {
+        let pieces = template::pieces(text)?;
+        let shape = pieces.iter().map(|piece| match piece {
+            Piece::Text(plain) => plain.as_str(),
+            Piece::Value(_) => "x",
+        });
+        let shape: String = shape.collect();
+        match wrong_path(&shape) {
+            None => Ok(PathTemplate { pieces }),
+            Some(message) => Err(CompileError { message, help: Some(HELP.into()), offset: 0, length: text.len() }),
+        }
+    }
+
+    /// The path, percent-encoded.
+    ///
+    /// # Errors
+    /// If an expression has no value, or one that would change the path's shape: an empty one, `.` or `..`.
+    pub fn render(&self, scope: &Scope<'_>) -> Result<String, EvaluateError> {
+        let pieces = self.pieces.iter().map(|piece| match piece {
+            Piece::Text(plain) => Ok(plain.clone()),
+            Piece::Value(expression) => encoded(expression, scope),
+        });
+        let path = pieces.collect::<Result<String, _>>()?;
+        match path.split('/').find(|segment| matches!(*segment, "" | "." | "..")) {
+            None => Ok(path),
+            Some(segment) => Err(EvaluateError::new(&path, format!("has the segment `{segment}`, which is not a name"))),
+        }
+    }
+
+    /// Every expression in it, in order.
+    #[must_use]
+    pub fn expressions(&self) -> Vec<&Expression> {
+        template::values(&self.pieces)
+    }
+}
+
+fn encoded(expression: &Expression, scope: &Scope<'_>) -> Result<String, EvaluateError> {
+    let text = template::scalar_text(expression, scope)?;
+    if text.is_empty() {
+        return Err(EvaluateError::new(expression.source(), "is empty; a path needs a name there"));
+    }
+    Ok(utf8_percent_encode(&text, SEGMENT).to_string())
+}
+
+const HELP: &str = "write METHOD participant/path/with/${ event.id }; GET and DELETE send `with` as the query";
+
+fn wrong_path(shape: &str) -> Option<String> {
+    let strange = shape.chars().find(|sign| !sign.is_ascii_alphanumeric() && !"-._~/%:@!$&'()*+,;=".contains(*sign));
+    if let Some(sign) = strange {
+        return Some(format!("`{sign}` cannot stand in a path"));
+    }
+    let segment = shape.split('/').find(|segment| matches!(*segment, "" | "." | ".."));
+    segment.map(|segment| format!("the path has the segment `{segment}`"))
+}

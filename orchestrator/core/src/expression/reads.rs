@@ -1,0 +1,207 @@
+//! Which names an expression reads, and what is known where it reads them. CEL has no type checker, so this is ours.
+
+use super::evaluate::METER;
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
+
+/// One read of a name: `event.items`, `steps.charge.chargeId`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Root first, up to what cannot be known (an index that is computed).
+    pub path: Vec<String>,
+    /// What holds wherever this read is evaluated.
+    pub known: Vec<Fact>,
+    /// Inside of `has(…)`, of which this is the whole argument.
+    pub asks_presence: bool,
+}
+
+/// What a condition has established.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// `has(path)`
+    Present(Vec<String>),
+    /// `path != null`
+    NotNull(Vec<String>),
+}
+
+/// A call of a function by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionCall {
+    /// Its name, with a namespace if it has one.
+    pub name: String,
+    /// Whether it is called on a value: `text.startsWith("a")`.
+    pub on_value: bool,
+}
+
+pub(super) fn reads(tree: &IdedExpr) -> Vec<Read> {
+    let mut walk = Walk::default();
+    walk.node(tree, &[]);
+    walk.reads
+}
+
+pub(super) fn calls(tree: &IdedExpr) -> Vec<FunctionCall> {
+    let mut found = Vec::new();
+    let mut stack = vec![tree];
+    while let Some(node) = stack.pop() {
+        if let Expr::Call(call) = &node.expr
+            && call.func_name.starts_with(|first: char| first.is_ascii_alphabetic())
+        {
+            found.push(FunctionCall { name: call.func_name.clone(), on_value: call.target.is_some() });
+        }
+        stack.extend(super::compile::children(node));
+    }
+    found
+}
+
+#[derive(Default)]
+struct Walk {
+    reads: Vec<Read>,
+    /// Variables of the macros around.
+    scoped: Vec<String>,
+}
+
+impl Walk {
+    fn node(&mut self, node: &IdedExpr, known: &[Fact]) {
+        if let Some(path) = path_of(node) {
+            return self.read(path, known, false);
+        }
+        match &node.expr {
+            Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
+            Expr::Select(select) => self.select(node, &select.operand, known),
+            Expr::Call(call) => self.call(call, known),
+            Expr::Comprehension(all) => self.comprehension(all, known),
+            Expr::List(list) => list.elements.iter().for_each(|element| self.node(element, known)),
+            Expr::Map(map) => map.entries.iter().for_each(|entry| self.entry(&entry.expr, known)),
+            Expr::Struct(new) => new.entries.iter().for_each(|entry| self.entry(&entry.expr, known)),
+        }
+    }
+
+    fn read(&mut self, path: Vec<String>, known: &[Fact], asks_presence: bool) {
+        let scoped = path.first().is_some_and(|root| root.starts_with('@') || self.scoped.contains(root));
+        if !scoped {
+            self.reads.push(Read { path, known: known.to_vec(), asks_presence });
+        }
+    }
+
+    fn select(&mut self, node: &IdedExpr, operand: &IdedExpr, known: &[Fact]) {
+        match presence_path(node) {
+            Some(path) => self.read(path, known, true),
+            None => self.node(operand, known),
+        }
+    }
+
+    fn entry(&mut self, entry: &EntryExpr, known: &[Fact]) {
+        match entry {
+            EntryExpr::StructField(field) => self.node(&field.value, known),
+            EntryExpr::MapEntry(entry) => {
+                self.node(&entry.key, known);
+                self.node(&entry.value, known);
+            }
+        }
+    }
+
+    fn call(&mut self, call: &CallExpr, known: &[Fact]) {
+        match (call.func_name.as_str(), call.args.as_slice()) {
+            (operators::CONDITIONAL, [condition, yes, no]) => {
+                self.node(condition, known);
+                self.node(yes, &with(known, facts(condition, true)));
+                self.node(no, &with(known, facts(condition, false)));
+            }
+            (operators::LOGICAL_AND, [left, right]) => {
+                self.node(left, known);
+                self.node(right, &with(known, facts(left, true)));
+            }
+            (operators::LOGICAL_OR, [left, right]) => {
+                self.node(left, known);
+                self.node(right, &with(known, facts(left, false)));
+            }
+            (_, args) => call.target.as_deref().into_iter().chain(args).for_each(|part| self.node(part, known)),
+        }
+    }
+
+    fn comprehension(&mut self, all: &ComprehensionExpr, known: &[Fact]) {
+        self.node(&all.iter_range, known);
+        self.node(&all.accu_init, known);
+        let outside = self.scoped.len();
+        self.scoped.extend([all.iter_var.clone(), all.accu_var.clone()]);
+        self.scoped.extend(all.iter_var2.clone());
+        for part in [&all.loop_cond, &all.loop_step, &all.result] {
+            self.node(part, known);
+        }
+        self.scoped.truncate(outside);
+    }
+}
+
+fn with(known: &[Fact], more: Vec<Fact>) -> Vec<Fact> {
+    known.iter().cloned().chain(more).collect()
+}
+
+/// What holds once `condition` came out as `truth`.
+fn facts(condition: &IdedExpr, truth: bool) -> Vec<Fact> {
+    if let Some(path) = presence_path(condition) {
+        return if truth { vec![Fact::Present(path)] } else { Vec::new() };
+    }
+    let Expr::Call(call) = &condition.expr else { return Vec::new() };
+    match (call.func_name.as_str(), call.args.as_slice(), truth) {
+        (operators::LOGICAL_NOT, [inner], _) => facts(inner, !truth),
+        (operators::LOGICAL_AND, [left, right], true) | (operators::LOGICAL_OR, [left, right], false) => {
+            with(&facts(left, truth), facts(right, truth))
+        }
+        (operators::NOT_EQUALS, [left, right], true) | (operators::EQUALS, [left, right], false) => {
+            not_null(left, right).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn not_null(left: &IdedExpr, right: &IdedExpr) -> Option<Fact> {
+    let is_null = |node: &IdedExpr| matches!(node.expr, Expr::Literal(LiteralValue::Null));
+    match (is_null(left), is_null(right)) {
+        (false, true) => path_of(left).map(Fact::NotNull),
+        (true, false) => path_of(right).map(Fact::NotNull),
+        (true, true) | (false, false) => None,
+    }
+}
+
+/// The path inside of `has(path)`.
+fn presence_path(node: &IdedExpr) -> Option<Vec<String>> {
+    match &node.expr {
+        Expr::Select(select) if select.test => {
+            let mut path = path_of(&select.operand)?;
+            path.push(select.field.clone());
+            Some(path)
+        }
+        _ => None,
+    }
+}
+
+/// The path that a chain of selections spells; an index by a number ends what is known of it.
+fn path_of(node: &IdedExpr) -> Option<Vec<String>> {
+    match &node.expr {
+        Expr::Ident(root) => Some(vec![root.clone()]),
+        Expr::Select(select) if !select.test => extend(&select.operand, Some(&select.field)),
+        Expr::Call(call) if call.func_name == operators::INDEX => match call.args.as_slice() {
+            [of, index] => extend(of, text_of(index)?),
+            _ => None,
+        },
+        Expr::Call(call) if call.func_name == METER => path_of(call.args.first()?),
+        _ => None,
+    }
+}
+
+fn extend(operand: &IdedExpr, field: Option<&str>) -> Option<Vec<String>> {
+    let mut path = path_of(operand)?;
+    path.push(field.map_or_else(|| ANY_ELEMENT.to_owned(), str::to_owned));
+    Some(path)
+}
+
+/// Stands in a path for an element of a list.
+pub(crate) const ANY_ELEMENT: &str = "[]";
+
+/// The name that an index selects: `Some(None)` for a number, `None` for what is computed.
+fn text_of(index: &IdedExpr) -> Option<Option<&str>> {
+    match &index.expr {
+        Expr::Literal(LiteralValue::String(name)) => Some(Some(name.inner())),
+        Expr::Literal(LiteralValue::Int(_) | LiteralValue::UInt(_)) => Some(None),
+        _ => None,
+    }
+}

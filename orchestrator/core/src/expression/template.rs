@@ -1,0 +1,161 @@
+//! Values in which `${ }` may stand.
+
+use super::{CompileError, EvaluateError, Expression, Scope, json, scan};
+use serde_json::{Map, Value};
+
+/// A YAML value in which `${ }` may stand, compiled. A scalar that is one `${ }` keeps its type; text around it takes strings,
+/// numbers and booleans.
+#[derive(Clone, Debug)]
+pub enum Template {
+    /// No `${ }` in it.
+    Literal(Value),
+    /// One `${ }` and nothing else.
+    Whole(Expression),
+    /// Text around `${ }`.
+    Text(Vec<Piece>),
+    /// A list.
+    List(Vec<Template>),
+    /// A map; keys are taken as they are.
+    Map(Vec<(String, Template)>),
+}
+
+/// A part of a text.
+#[derive(Clone, Debug)]
+pub enum Piece {
+    /// As it is.
+    Text(String),
+    /// `${ }`
+    Value(Expression),
+}
+
+impl Template {
+    /// Compiles one scalar. `$${` is a literal `${`.
+    ///
+    /// # Errors
+    /// If a `${` never ends or what is in it does not compile; the offset counts in `text`.
+    pub fn text(text: &str) -> Result<Template, CompileError> {
+        let pieces = pieces(text)?;
+        Ok(match pieces.as_slice() {
+            [] => Template::Literal(Value::from("")),
+            [Piece::Text(text)] => Template::Literal(Value::from(text.as_str())),
+            [Piece::Value(expression)] => Template::Whole(expression.clone()),
+            _ => Template::Text(pieces),
+        })
+    }
+
+    /// The value in `scope`, its maps sorted by key.
+    ///
+    /// # Errors
+    /// If one of its expressions has no value, or a text cannot take it.
+    pub fn render(&self, scope: &Scope<'_>) -> Result<Value, EvaluateError> {
+        match self {
+            Template::Literal(value) => Ok(value.clone()),
+            Template::Whole(expression) => expression.evaluate(scope),
+            Template::Text(pieces) => render_text(pieces, scope).map(Value::String),
+            Template::List(items) => items.iter().map(|item| item.render(scope)).collect(),
+            Template::Map(entries) => {
+                let values = entries.iter().map(|(key, value)| Ok((key.clone(), value.render(scope)?)));
+                values.collect::<Result<Map<_, _>, _>>().map(Value::Object)
+            }
+        }
+    }
+
+    /// Every expression in it, in order.
+    #[must_use]
+    pub fn expressions(&self) -> Vec<&Expression> {
+        match self {
+            Template::Literal(_) => Vec::new(),
+            Template::Whole(expression) => vec![expression],
+            Template::Text(pieces) => values(pieces),
+            Template::List(items) => items.iter().flat_map(Template::expressions).collect(),
+            Template::Map(entries) => entries.iter().flat_map(|(_, value)| value.expressions()).collect(),
+        }
+    }
+}
+
+pub(super) fn values(pieces: &[Piece]) -> Vec<&Expression> {
+    let value = |piece| match piece {
+        &Piece::Text(_) => None,
+        Piece::Value(expression) => Some(expression),
+    };
+    pieces.iter().filter_map(value).collect()
+}
+
+/// Splits at `${ }`. `${` ends at the matching `}` outside CEL strings and braces.
+pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, CompileError> {
+    let mut pieces = Vec::new();
+    let mut plain = String::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find("${").map(|found| at + found) {
+        if text[at..found].ends_with('$') {
+            plain.push_str(&text[at..found - 1]);
+            plain.push_str("${");
+            at = found + 2;
+            continue;
+        }
+        plain.push_str(&text[at..found]);
+        let source = enclosed(text, found)?;
+        push_text(&mut pieces, &mut plain);
+        pieces.push(Piece::Value(compile_at(source, found + 2)?));
+        at = found + 2 + source.len() + 1;
+    }
+    plain.push_str(&text[at..]);
+    push_text(&mut pieces, &mut plain);
+    Ok(pieces)
+}
+
+fn push_text(pieces: &mut Vec<Piece>, plain: &mut String) {
+    if !plain.is_empty() {
+        pieces.push(Piece::Text(std::mem::take(plain)));
+    }
+}
+
+/// What stands between the `${` at `open` and its `}`.
+fn enclosed(text: &str, open: usize) -> Result<&str, CompileError> {
+    let inside = &text[open + 2..];
+    let mut depth = 0usize;
+    for (offset, byte) in scan::code(inside) {
+        match byte {
+            b'{' => depth += 1,
+            b'}' if depth == 0 => return Ok(&inside[..offset]),
+            b'}' => depth -= 1,
+            _ => {}
+        }
+    }
+    Err(CompileError {
+        message: "`${` is never closed".into(),
+        help: Some("close it with `}`, or write `$${` for a literal `${`".into()),
+        offset: open,
+        length: 2,
+    })
+}
+
+fn compile_at(source: &str, offset: usize) -> Result<Expression, CompileError> {
+    let trimmed = source.trim_start();
+    let skipped = source.len() - trimmed.len();
+    Expression::compile(trimmed.trim_end())
+        .map_err(|error| CompileError { offset: error.offset + offset + skipped, ..error })
+}
+
+fn render_text(pieces: &[Piece], scope: &Scope<'_>) -> Result<String, EvaluateError> {
+    let mut text = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Text(plain) => text.push_str(plain),
+            Piece::Value(expression) => text.push_str(&scalar_text(expression, scope)?),
+        }
+    }
+    Ok(text)
+}
+
+pub(super) fn scalar_text(expression: &Expression, scope: &Scope<'_>) -> Result<String, EvaluateError> {
+    match expression.evaluate(scope)? {
+        Value::String(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(truth) => Ok(truth.to_string()),
+        other @ (Value::Null | Value::Array(_) | Value::Object(_)) => {
+            let found = json::kind(&other);
+            Err(EvaluateError::new(expression.source(), format!("is {found}; text takes strings, numbers and booleans")))
+        }
+    }
+}

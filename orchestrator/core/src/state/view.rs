@@ -1,0 +1,315 @@
+//! A saga as people and programs are shown it.
+
+use super::{CommandState, Course, Phase, Plan, Settled, State, Status};
+use crate::{
+    command::{Direction, Failure, Guard},
+    definition::Effects,
+    event::{Cause, End, ParkReason},
+    id::StepIndex,
+    time::{Timestamp, rfc3339},
+};
+use serde::Serialize;
+use serde_json::Value;
+
+/// One saga, whole.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SagaView {
+    /// Its identity.
+    pub id: String,
+    /// Name of its definition.
+    pub saga: String,
+    /// The business key.
+    pub key: String,
+    /// Its status.
+    pub status: Status,
+    /// The step it is at or waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Why it is where it is, if that needs a reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// RFC 3339, UTC.
+    pub updated_at: String,
+    /// When something happens by itself; RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_due: Option<String>,
+    /// Hash of its definition.
+    pub definition: String,
+    /// Rows of its journal.
+    pub version: u32,
+    /// Its time ended after the pivot.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub overdue: bool,
+    /// In the order of the definition.
+    pub steps: Vec<StepView>,
+    /// The output of a completed saga.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// What a person should look at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub incidents: Vec<IncidentView>,
+}
+
+/// One step of a saga.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepView {
+    /// Its name.
+    pub step: String,
+    /// What became of it.
+    pub phase: StepPhase,
+    /// Attempts of the do.
+    pub attempts: u32,
+    /// Attempts of the undo.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub undo_attempts: u32,
+    /// What the participant answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    /// How the last attempt, of the undo if there was one, ended, if not well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// When something happens to it by itself; RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_due: Option<String>,
+}
+
+/// What became of a step, both directions in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StepPhase {
+    /// Not begun.
+    Pending,
+    /// An attempt is out.
+    Running,
+    /// On a timer, a guard, or the next attempt.
+    Waiting,
+    /// Applied.
+    Succeeded,
+    /// Applied, and refused by its `check`.
+    Rejected,
+    /// Certainly not applied.
+    Failed,
+    /// May be applied.
+    Unknown,
+    /// Not performed.
+    Skipped,
+    /// Its undo is being worked on.
+    Undoing,
+    /// Undone.
+    Undone,
+    /// Its undo gave up.
+    UndoFailed,
+}
+
+/// Something that a person should look at.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IncidentView {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// The step it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// What.
+    pub failure: Failure,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl State {
+    /// The step that the saga is at or waits for, and why it is where it is: what a list shows.
+    #[must_use]
+    pub fn focus(&self, plan: &Plan) -> (Option<StepIndex>, Option<String>) {
+        match &self.course {
+            Course::Forward | Course::Compensating { .. } => self.focus_on_work(plan),
+            Course::Parked { reason, .. } => (parked_step(reason), Some(parked(plan, reason))),
+            Course::OutcomeDue { .. } => (None, Some("the outcome event is not delivered yet".into())),
+            Course::Ended(End::Completed { .. }) => (None, None),
+            Course::Ended(End::Compensated { cause, .. }) => (cause_step(cause), Some(caused(plan, cause))),
+            Course::Ended(End::Abandoned { who, reason, .. }) => (None, Some(format!("{who}: {reason}"))),
+        }
+    }
+
+    fn focus_on_work(&self, plan: &Plan) -> (Option<StepIndex>, Option<String>) {
+        let open = self.commands().filter(|(_, command)| command.is_open());
+        let Some((command, it)) = open.min_by_key(|(_, command)| urgency(command)) else { return (None, None) };
+        let undoing = if command.direction == Direction::Undo { "undo: " } else { "" };
+        let reason = waits_for(it).map(|text| format!("{undoing}{text}"));
+        let cause = match &self.course {
+            Course::Compensating { cause } => Some(caused(plan, cause)),
+            Course::Forward | Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => None,
+        };
+        (Some(command.step), reason.or(cause))
+    }
+
+    /// The saga, whole.
+    #[must_use]
+    pub fn view(&self, plan: &Plan) -> SagaView {
+        let (step, reason) = self.focus(plan);
+        let name = |step: StepIndex| plan.definition.step(step).name.clone();
+        SagaView {
+            id: self.id.to_string(),
+            saga: plan.definition.name.clone(),
+            key: self.key.clone(),
+            status: self.status(),
+            step: step.map(name),
+            reason,
+            started_at: rfc3339(self.started_at),
+            updated_at: rfc3339(self.last_at),
+            next_due: self.next_due(plan).map(rfc3339),
+            definition: plan.definition.hash.clone(),
+            version: self.version,
+            overdue: self.overdue,
+            steps: plan.definition.indices().map(|step| self.step_view(plan, step)).collect(),
+            output: self.completed_output(),
+            incidents: self
+                .incidents
+                .iter()
+                .map(|incident| IncidentView {
+                    at: rfc3339(incident.at),
+                    step: incident.step.map(name),
+                    failure: incident.failure.clone(),
+                })
+                .collect(),
+        }
+    }
+
+    fn completed_output(&self) -> Option<Value> {
+        match &self.course {
+            Course::Ended(End::Completed { output }) if !output.is_null() => Some(output.clone()),
+            Course::Ended(_)
+            | Course::Forward
+            | Course::Compensating { .. }
+            | Course::Parked { .. }
+            | Course::OutcomeDue { .. } => None,
+        }
+    }
+
+    fn step_view(&self, plan: &Plan, index: StepIndex) -> StepView {
+        let (definition, step) = (plan.definition.step(index), self.step(index));
+        let shown = if step.undo.phase == Phase::Idle { &step.forward } else { &step.undo };
+        let is_over = matches!(shown.phase, Phase::Settled(Settled::Succeeded | Settled::Skipped));
+        StepView {
+            step: definition.name.clone(),
+            phase: phase(&step.forward, &step.undo, matches!(definition.effects, Effects::Undo(_))),
+            attempts: step.forward.attempt,
+            undo_attempts: step.undo.attempt,
+            result: step.result.clone().filter(|result| !result.is_null()),
+            failure: shown.last_failure.clone().filter(|_| !is_over).or_else(|| {
+                step.forward
+                    .last_failure
+                    .clone()
+                    .filter(|_| !step.forward.is_settled() || step.forward.gave_up().is_some())
+            }),
+            next_due: shown.due().map(rfc3339),
+        }
+    }
+}
+
+fn phase(forward: &CommandState, undo: &CommandState, undoable: bool) -> StepPhase {
+    match &undo.phase {
+        Phase::Settled(Settled::Succeeded | Settled::Skipped) if undoable => return StepPhase::Undone,
+        Phase::Settled(_) => return StepPhase::UndoFailed,
+        Phase::Held { .. } | Phase::Attempting(_) | Phase::Resting { .. } | Phase::Sleeping { .. } => {
+            return StepPhase::Undoing;
+        }
+        Phase::Idle => {}
+    }
+    match &forward.phase {
+        Phase::Idle => StepPhase::Pending,
+        Phase::Attempting(_) => StepPhase::Running,
+        Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } => StepPhase::Waiting,
+        Phase::Settled(Settled::Succeeded) => StepPhase::Succeeded,
+        Phase::Settled(Settled::Rejected(_)) => StepPhase::Rejected,
+        Phase::Settled(Settled::Failed(_)) => StepPhase::Failed,
+        Phase::Settled(Settled::Unknown(_)) => StepPhase::Unknown,
+        Phase::Settled(Settled::Skipped) => StepPhase::Skipped,
+    }
+}
+
+/// Commands that are out come first, then the one that is due next.
+fn urgency(command: &CommandState) -> (bool, Timestamp) {
+    let is_out = matches!(command.phase, Phase::Attempting(_));
+    (!is_out, command.due().unwrap_or(Timestamp::MAX))
+}
+
+fn waits_for(command: &CommandState) -> Option<String> {
+    let failure = command.last_failure.as_ref().map(|failure| format!(" after {}", told(failure))).unwrap_or_default();
+    match &command.phase {
+        Phase::Held { guard, not_before } => {
+            Some(format!("held back by {} until {}", guard_name(*guard), rfc3339(*not_before)))
+        }
+        Phase::Resting { until } => Some(format!("attempt {} at {}{failure}", command.attempt + 1, rfc3339(*until))),
+        Phase::Sleeping { until } => Some(format!("waits until {}", rfc3339(*until))),
+        Phase::Attempting(attempting) if attempting.first => None,
+        Phase::Attempting(_) => Some(format!("attempt {} is out{failure}", command.attempt)),
+        Phase::Idle | Phase::Settled(_) => None,
+    }
+}
+
+/// A guard in words.
+#[must_use]
+pub fn guard_name(guard: Guard) -> &'static str {
+    match guard {
+        Guard::Breaker => "the circuit breaker",
+        Guard::Bulkhead => "the bulkhead",
+        Guard::RateLimit => "the rate limit",
+        Guard::Transport => "the transport",
+    }
+}
+
+/// A failure in words.
+#[must_use]
+pub fn told(failure: &Failure) -> String {
+    if failure.message.is_empty() { failure.code.clone() } else { format!("{}: {}", failure.code, failure.message) }
+}
+
+/// Why a saga goes back, in words.
+#[must_use]
+pub fn caused(plan: &Plan, cause: &Cause) -> String {
+    match cause {
+        Cause::Step { step, failure } => format!("{}: {}", plan.definition.step(*step).name, told(failure)),
+        Cause::Timeout => "the saga's time was over".into(),
+        Cause::Cancelled { who, reason } => format!("cancelled by {who}: {reason}"),
+    }
+}
+
+fn cause_step(cause: &Cause) -> Option<StepIndex> {
+    match cause {
+        Cause::Step { step, .. } => Some(*step),
+        Cause::Timeout | Cause::Cancelled { .. } => None,
+    }
+}
+
+/// Why a saga is parked, in words.
+#[must_use]
+pub fn parked(plan: &Plan, reason: &ParkReason) -> String {
+    let name = |step: &StepIndex| plan.definition.step(*step).name.clone();
+    match reason {
+        ParkReason::StepFailed { step, failure } => format!("{} failed: {}", name(step), told(failure)),
+        ParkReason::PivotUnknown { step, failure } => {
+            format!("whether the pivot {} happened is unknown: {}", name(step), told(failure))
+        }
+        ParkReason::UndoFailed { steps, failure } => {
+            let names: Vec<String> = steps.iter().map(name).collect();
+            format!("the undo of {} gave up: {}", names.join(", "), told(failure))
+        }
+        ParkReason::Output { failure } => format!("the output cannot be evaluated: {}", told(failure)),
+        ParkReason::Limit { message } => message.clone(),
+    }
+}
+
+fn parked_step(reason: &ParkReason) -> Option<StepIndex> {
+    match reason {
+        ParkReason::StepFailed { step, .. } | ParkReason::PivotUnknown { step, .. } => Some(*step),
+        ParkReason::UndoFailed { steps, .. } => steps.first().copied(),
+        ParkReason::Output { .. } | ParkReason::Limit { .. } => None,
+    }
+}
