@@ -1,0 +1,54 @@
+-- The same tables as on Postgres; see there for the reasons. Ids and hashes are blobs, booleans 0 and 1.
+
+CREATE TABLE installation (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    id     BLOB    NOT NULL,
+    shards INTEGER NOT NULL CHECK (shards BETWEEN 1 AND 4096)
+) STRICT;
+
+CREATE TABLE shard_epochs (
+    shard INTEGER PRIMARY KEY CHECK (shard BETWEEN 0 AND 4095),
+    epoch INTEGER NOT NULL CHECK (epoch > 0),
+    owner TEXT    NOT NULL
+) STRICT;
+
+CREATE TABLE journal (
+    stream      BLOB    NOT NULL,
+    version     INTEGER NOT NULL CHECK (version > 0),
+    append_id   BLOB    NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    payload     BLOB    NOT NULL,
+    PRIMARY KEY (stream, version)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE stream_keys (
+    category     TEXT NOT NULL,
+    key          TEXT NOT NULL,
+    stream       BLOB NOT NULL,
+    payload_hash BLOB NOT NULL CHECK (length(payload_hash) = 32),
+    PRIMARY KEY (category, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE streams (
+    stream     BLOB    NOT NULL PRIMARY KEY,
+    shard      INTEGER NOT NULL,
+    category   TEXT    NOT NULL,
+    key        TEXT    NOT NULL,
+    document   TEXT    NOT NULL,
+    status     TEXT    NOT NULL,
+    open       INTEGER NOT NULL CHECK (open IN (0, 1)),
+    step       TEXT,
+    reason     TEXT,
+    started_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX streams_open ON streams (shard, stream) WHERE open = 1;
+CREATE INDEX streams_key ON streams (key);
+
+CREATE TABLE documents (
+    kind TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (kind, hash)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,48 @@
+//! Migrations: embedded, numbered, each applied once, never altered.
+
+use crate::Error;
+use sha2::{Digest, Sha256};
+
+/// One migration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Migration {
+    pub(crate) version: i32,
+    pub(crate) sql: &'static str,
+}
+
+/// One migration that a database has.
+#[derive(Clone, Debug)]
+pub(crate) struct Applied {
+    pub(crate) version: i32,
+    pub(crate) checksum: String,
+}
+
+impl Migration {
+    pub(crate) fn checksum(&self) -> String {
+        Sha256::digest(self.sql).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The migrations that `applied` lacks.
+///
+/// # Errors
+/// When the database has migrations that this build does not know, or knows otherwise.
+pub(crate) fn missing(known: &'static [Migration], applied: &[Applied]) -> Result<Vec<Migration>, Error> {
+    for done in applied {
+        let Some(migration) = known.iter().find(|migration| migration.version == done.version) else {
+            let newest = known.last().map_or(0, |migration| migration.version);
+            return Err(Error::Schema(format!(
+                "the database has schema version {}, this build knows versions up to {newest}: use a build that is at least as new as the one that migrated it",
+                done.version
+            )));
+        };
+        if migration.checksum() != done.checksum {
+            return Err(Error::Schema(format!(
+                "schema version {} of the database was made by another migration than this build's: it was altered after its release, or the database belongs to another program",
+                done.version
+            )));
+        }
+    }
+    let is_missing = |migration: &&Migration| applied.iter().all(|done| done.version != migration.version);
+    Ok(known.iter().filter(is_missing).copied().collect())
+}

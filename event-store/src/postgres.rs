@@ -1,0 +1,312 @@
+//! The store on Postgres 13 or newer.
+
+use crate::{
+    Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, Row, StreamSummary,
+    migrate::{self, Applied, Migration},
+    stream::check_batch,
+};
+use async_trait::async_trait;
+use sqlx::{
+    AssertSqlSafe, PgPool, Row as _,
+    postgres::{PgConnectOptions, PgPoolOptions, PgRow},
+};
+use std::{str::FromStr, time::Duration};
+use uuid::Uuid;
+
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, sql: include_str!("../migrations/postgres/0001_event_store.sql") }];
+
+/// Connections of one engine: two committers, claims and recovery, and a few readers.
+const CONNECTIONS: u32 = 8;
+/// How long a caller waits for a connection before the database counts as away.
+const ACQUIRE: Duration = Duration::from_secs(5);
+/// Advisory lock that one start at a time migrates under.
+const MIGRATION_LOCK: i64 = 1_396_786_000;
+
+/// A store on Postgres.
+///
+/// Every call but the migration is a single statement, and so a transaction of its own: sqlx's `begin` may leave a transaction open when
+/// its future is dropped (0.9.0), a single statement cannot.
+#[derive(Debug)]
+pub struct Postgres {
+    pool: PgPool,
+    identity: Identity,
+}
+
+impl Postgres {
+    /// Opens the store; see [`crate::open`].
+    ///
+    /// # Errors
+    /// As [`crate::open`].
+    pub async fn open(address: &str, access: Access) -> Result<Postgres, Error> {
+        let options = PgConnectOptions::from_str(address).map_err(|error| Error::Address(error.to_string()))?;
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE)
+            .connect_with(options.application_name("saga").options(session_settings(access)))
+            .await
+            .map_err(unreachable)?;
+        let identity = match access {
+            Access::Write { shards } => {
+                let migrating = pool.clone();
+                // A task of its own: whoever waits for it may go away without leaving its transaction open.
+                let task = tokio::spawn(async move { migrate(&migrating).await });
+                task.await.map_err(|error| Error::Schema(format!("the migration broke off: {error}")))??;
+                create(&pool, shards).await?
+            }
+            Access::Read => existing(&pool).await?,
+        };
+        Ok(Postgres { pool, identity })
+    }
+}
+
+/// Bounds on what one statement may do to the others.
+fn session_settings(access: Access) -> Vec<(&'static str, &'static str)> {
+    let mut settings = vec![
+        ("statement_timeout", "10s"),
+        ("lock_timeout", "5s"),
+        ("idle_in_transaction_session_timeout", "10s"),
+        ("synchronous_commit", "on"),
+    ];
+    if access == Access::Read {
+        settings.push(("default_transaction_read_only", "on"));
+    }
+    settings
+}
+
+fn unreachable(error: sqlx::Error) -> Error {
+    match error {
+        sqlx::Error::Database(error) => Error::Refused(error.to_string()),
+        error => Error::Unavailable(error.to_string()),
+    }
+}
+
+async fn migrate(pool: &PgPool) -> Result<(), Error> {
+    let mut transaction = pool.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *transaction).await?;
+    sqlx::raw_sql(include_str!("postgres/sql/schema_versions.sql")).execute(&mut *transaction).await?;
+    let rows = sqlx::query("SELECT version, checksum FROM schema_versions").fetch_all(&mut *transaction).await?;
+    let applied = rows
+        .iter()
+        .map(|row| Ok(Applied { version: row.try_get("version")?, checksum: row.try_get("checksum")? }))
+        .collect::<Result<Vec<_>, sqlx::Error>>()?;
+    for migration in migrate::missing(MIGRATIONS, &applied)? {
+        sqlx::raw_sql(AssertSqlSafe(migration.sql)).execute(&mut *transaction).await?;
+        sqlx::query("INSERT INTO schema_versions (version, checksum) VALUES ($1, $2)")
+            .bind(migration.version)
+            .bind(migration.checksum())
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn create(pool: &PgPool, shards: u16) -> Result<Identity, Error> {
+    sqlx::query("INSERT INTO installation (id, shards) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+        .bind(Uuid::new_v4())
+        .bind(i32::from(shards))
+        .execute(pool)
+        .await?;
+    let identity = existing(pool).await?;
+    if identity.shards != shards {
+        return Err(Error::Shards { stored: identity.shards, configured: shards });
+    }
+    Ok(identity)
+}
+
+async fn existing(pool: &PgPool) -> Result<Identity, Error> {
+    let row = sqlx::query("SELECT id, shards FROM installation").fetch_optional(pool).await.map_err(|error| {
+        let is_empty = error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("42P01");
+        if is_empty {
+            Error::Schema("the database has no event store yet: start the engine once".into())
+        } else {
+            error.into()
+        }
+    })?;
+    let row = row.ok_or_else(|| Error::Schema("the event store is not complete: start the engine once".into()))?;
+    let shards: i32 = row.try_get("shards")?;
+    let shards = u16::try_from(shards).map_err(|_| Error::Schema(format!("the store says {shards} shards")))?;
+    Ok(Identity { installation: row.try_get("id")?, shards })
+}
+
+#[async_trait]
+impl EventStore for Postgres {
+    fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error> {
+        let row = sqlx::query("SELECT claim_shard($1, $2) AS epoch")
+            .bind(i32::from(shard))
+            .bind(owner)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(Epoch(row.try_get("epoch")?))
+    }
+
+    async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {
+        check_batch(batch)?;
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = bind_batch(batch).fetch_all(&self.pool).await?;
+        let mut answers = vec![Appended::Committed; batch.len()];
+        for row in &rows {
+            let (position, answer) = read_answer(row)?;
+            if let Some(slot) = answers.get_mut(position) {
+                *slot = answer;
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error> {
+        let rows = sqlx::query(
+            "SELECT version, recorded_at, append_id, payload FROM journal WHERE stream = $1 ORDER BY version",
+        )
+        .bind(stream)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read_row).collect()
+    }
+
+    async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error> {
+        let rows = sqlx::query(include_str!("postgres/sql/read_many.sql")).bind(streams).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((row.try_get("stream")?, read_row(row)?))).collect()
+    }
+
+    async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {
+        let rows = sqlx::query(include_str!("postgres/sql/open_streams.sql"))
+            .bind(i32::from(shard))
+            .bind(after.unwrap_or(Uuid::nil()))
+            .bind(i64::from(limit.min(MAX_PAGE)))
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get("stream")?)).collect()
+    }
+
+    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, Error> {
+        let row = sqlx::query(include_str!("postgres/sql/summary.sql")).bind(stream).fetch_optional(&self.pool).await?;
+        row.as_ref().map(read_summary).transpose()
+    }
+
+    async fn list(&self, filter: &Filter) -> Result<Vec<StreamSummary>, Error> {
+        let rows = sqlx::query(include_str!("postgres/sql/list.sql"))
+            .bind(&filter.statuses)
+            .bind(&filter.category)
+            .bind(&filter.key)
+            .bind(filter.before)
+            .bind(i64::from(filter.limit.min(MAX_PAGE)))
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(read_summary).collect()
+    }
+
+    async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {
+        let rows = sqlx::query("SELECT category, status, count(*) AS streams FROM streams GROUP BY 1, 2 ORDER BY 1, 2")
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("status")?, row.try_get("streams")?))).collect()
+    }
+
+    async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error> {
+        sqlx::query("INSERT INTO documents (kind, hash, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+            .bind(kind)
+            .bind(hash)
+            .bind(body)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, Error> {
+        let row = sqlx::query("SELECT body FROM documents WHERE kind = $1 AND hash = $2")
+            .bind(kind)
+            .bind(hash)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| Ok(row.try_get("body")?)).transpose()
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn activity(&self) -> Result<Activity, Error> {
+        let row = sqlx::query(include_str!("postgres/sql/activity.sql")).fetch_one(&self.pool).await?;
+        Ok(Activity { commits: row.try_get("commits")?, wal_bytes: row.try_get("wal_bytes")? })
+    }
+}
+
+type PgQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+/// The batch as one array a column, owned by the query.
+fn bind_batch(batch: &[Append]) -> PgQuery {
+    fn column<T>(batch: &[Append], value: impl Fn(&Append) -> T) -> Vec<T> {
+        batch.iter().map(value).collect()
+    }
+    sqlx::query(include_str!("postgres/sql/append.sql"))
+        .bind(column(batch, |append| i32::from(append.shard)))
+        .bind(column(batch, |append| append.epoch.0))
+        .bind(column(batch, |append| append.append_id))
+        .bind(column(batch, |append| append.stream))
+        .bind(column(batch, |append| i32::try_from(append.version).unwrap_or(i32::MAX)))
+        .bind(column(batch, |append| append.recorded_at_ms))
+        .bind(column(batch, |append| append.payload.clone()))
+        .bind(column(batch, |append| append.category.clone()))
+        .bind(column(batch, |append| append.key.clone()))
+        .bind(column(batch, |append| append.new_key.as_ref().map(|key| key.payload_hash.to_vec())))
+        .bind(column(batch, |append| append.summary.as_ref().map(|summary| summary.document.clone())))
+        .bind(column(batch, |append| append.summary.as_ref().map(|summary| summary.status.clone())))
+        .bind(column(batch, |append| append.summary.as_ref().map(|summary| summary.open)))
+        .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.step.clone())))
+        .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.reason.clone())))
+        .bind(column(batch, |append| append.summary.as_ref().map(|summary| summary.started_at_ms)))
+}
+
+fn read_answer(row: &PgRow) -> Result<(usize, Appended), Error> {
+    let position: i64 = row.try_get("o_position")?;
+    let position =
+        usize::try_from(position - 1).map_err(|_| Error::Refused(format!("answer at position {position}")))?;
+    let answer = match row.try_get::<i32, _>("o_answer")? {
+        0 => Appended::Committed,
+        1 => Appended::DuplicateKey { stream: row.try_get("o_stream")?, payload_hash: read_hash(row)? },
+        2 => Appended::Conflict,
+        3 => Appended::Fenced,
+        other => return Err(Error::Refused(format!("append_batch answered {other}"))),
+    };
+    Ok((position, answer))
+}
+
+fn read_hash(row: &PgRow) -> Result<[u8; 32], Error> {
+    let bytes: Vec<u8> = row.try_get("o_payload_hash")?;
+    bytes
+        .try_into()
+        .map_err(|bytes: Vec<u8>| Error::Refused(format!("a stored payload hash has {} bytes", bytes.len())))
+}
+
+fn read_row(row: &PgRow) -> Result<Row, Error> {
+    let version: i32 = row.try_get("version")?;
+    Ok(Row {
+        version: u32::try_from(version).map_err(|_| Error::Refused(format!("a stored version is {version}")))?,
+        recorded_at_ms: row.try_get("recorded_at")?,
+        append_id: row.try_get("append_id")?,
+        payload: row.try_get("payload")?,
+    })
+}
+
+fn read_summary(row: &PgRow) -> Result<StreamSummary, Error> {
+    Ok(StreamSummary {
+        stream: row.try_get("stream")?,
+        category: row.try_get("category")?,
+        key: row.try_get("key")?,
+        document: row.try_get("document")?,
+        status: row.try_get("status")?,
+        step: row.try_get("step")?,
+        reason: row.try_get("reason")?,
+        started_at_ms: row.try_get("started_at")?,
+        updated_at_ms: row.try_get("updated_at")?,
+    })
+}

@@ -1,0 +1,8 @@
+SELECT stream, category, key, document, status, step, reason, started_at, updated_at
+FROM streams
+WHERE (cardinality($1::text[]) = 0 OR status = ANY ($1))
+  AND ($2::text IS NULL OR category = $2)
+  AND ($3::text IS NULL OR key = $3)
+  AND ($4::uuid IS NULL OR stream < $4)
+ORDER BY stream DESC
+LIMIT $5

@@ -1,0 +1,4 @@
+SELECT stream, version, recorded_at, append_id, payload
+FROM journal
+WHERE stream = ANY ($1)
+ORDER BY stream, version

@@ -1,0 +1,271 @@
+//! The store in one SQLite file, for trying out: one engine at a time, readers beside it.
+
+mod append;
+mod lock;
+
+use crate::{
+    Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, Row, StreamSummary,
+    migrate::{self, Applied, Migration},
+    stream::check_batch,
+};
+use async_trait::async_trait;
+use lock::FileLock;
+use sqlx::{
+    AssertSqlSafe, Row as _, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
+};
+use std::{path::Path, time::Duration};
+use uuid::Uuid;
+
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, sql: include_str!("../migrations/sqlite/0001_event_store.sql") }];
+
+/// SQLite has one writer at a time; more connections would only wait for each other.
+const WRITERS: u32 = 1;
+/// Readers beside the writer.
+const READERS: u32 = 4;
+/// How long a statement waits for another process's write.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// A store in one file.
+#[derive(Debug)]
+pub struct Sqlite {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    identity: Identity,
+    /// Held for as long as the store is open to write.
+    _lock: Option<FileLock>,
+}
+
+impl Sqlite {
+    /// Opens the file at `path`; see [`crate::open`].
+    ///
+    /// # Errors
+    /// As [`crate::open`]; [`Error::Locked`] when another engine has the file.
+    pub async fn open(path: &str, access: Access) -> Result<Sqlite, Error> {
+        match access {
+            Access::Write { shards } => Sqlite::open_to_write(path, shards).await,
+            Access::Read => Sqlite::open_to_read(path).await,
+        }
+    }
+
+    async fn open_to_write(path: &str, shards: u16) -> Result<Sqlite, Error> {
+        let lock = FileLock::take(path)?;
+        let options = options(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL: a commit that was answered survives a power cut, as it does on Postgres.
+            .synchronous(SqliteSynchronous::Full);
+        let writer = pool(WRITERS, options).await?;
+        let migrating = writer.clone();
+        let task = tokio::spawn(async move {
+            migrate(&migrating).await?;
+            create(&migrating, shards).await
+        });
+        let identity = task.await.map_err(|error| Error::Schema(format!("the migration broke off: {error}")))??;
+        let readers = pool(READERS, reading(path)).await?;
+        Ok(Sqlite { writer, readers, identity, _lock: Some(lock) })
+    }
+
+    async fn open_to_read(path: &str) -> Result<Sqlite, Error> {
+        if !Path::new(path).exists() {
+            return Err(Error::Schema(format!("there is no event store at {path} yet: start the engine once")));
+        }
+        let readers = pool(READERS, reading(path)).await?;
+        let identity = existing(&readers).await?;
+        Ok(Sqlite { writer: readers.clone(), readers, identity, _lock: None })
+    }
+}
+
+fn options(path: &str) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY).foreign_keys(false)
+}
+
+fn reading(path: &str) -> SqliteConnectOptions {
+    options(path).read_only(true)
+}
+
+async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
+    Ok(SqlitePoolOptions::new().max_connections(connections).connect_with(options).await?)
+}
+
+async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    sqlx::raw_sql(include_str!("sqlite/sql/schema_versions.sql")).execute(&mut *transaction).await?;
+    let rows = sqlx::query("SELECT version, checksum FROM schema_versions").fetch_all(&mut *transaction).await?;
+    let applied = rows
+        .iter()
+        .map(|row| Ok(Applied { version: row.try_get("version")?, checksum: row.try_get("checksum")? }))
+        .collect::<Result<Vec<_>, sqlx::Error>>()?;
+    for migration in migrate::missing(MIGRATIONS, &applied)? {
+        sqlx::raw_sql(AssertSqlSafe(migration.sql)).execute(&mut *transaction).await?;
+        sqlx::query("INSERT INTO schema_versions (version, checksum) VALUES (?1, ?2)")
+            .bind(migration.version)
+            .bind(migration.checksum())
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn create(pool: &SqlitePool, shards: u16) -> Result<Identity, Error> {
+    sqlx::query("INSERT INTO installation (one, id, shards) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING")
+        .bind(Uuid::new_v4())
+        .bind(i64::from(shards))
+        .execute(pool)
+        .await?;
+    let identity = existing(pool).await?;
+    if identity.shards != shards {
+        return Err(Error::Shards { stored: identity.shards, configured: shards });
+    }
+    Ok(identity)
+}
+
+async fn existing(pool: &SqlitePool) -> Result<Identity, Error> {
+    let row = sqlx::query("SELECT id, shards FROM installation").fetch_optional(pool).await.map_err(|error| {
+        let is_empty = error.as_database_error().is_some_and(|error| error.message().contains("no such table"));
+        if is_empty {
+            Error::Schema("the file has no event store yet: start the engine once".into())
+        } else {
+            error.into()
+        }
+    })?;
+    let row = row.ok_or_else(|| Error::Schema("the event store is not complete: start the engine once".into()))?;
+    let shards: i64 = row.try_get("shards")?;
+    let shards = u16::try_from(shards).map_err(|_| Error::Schema(format!("the store says {shards} shards")))?;
+    Ok(Identity { installation: row.try_get("id")?, shards })
+}
+
+#[async_trait]
+impl EventStore for Sqlite {
+    fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error> {
+        let row = sqlx::query(include_str!("sqlite/sql/claim.sql"))
+            .bind(i64::from(shard))
+            .bind(owner)
+            .fetch_one(&self.writer)
+            .await?;
+        Ok(Epoch(row.try_get("epoch")?))
+    }
+
+    async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {
+        check_batch(batch)?;
+        let (writer, batch) = (self.writer.clone(), batch.to_vec());
+        // A task of its own: whoever waits for it may go away without leaving its transaction open.
+        let task = tokio::spawn(async move { append::append(&writer, &batch).await });
+        task.await.map_err(|error| Error::Unavailable(format!("the append broke off: {error}")))?
+    }
+
+    async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error> {
+        let rows = sqlx::query(
+            "SELECT version, recorded_at, append_id, payload FROM journal WHERE stream = ?1 ORDER BY version",
+        )
+        .bind(stream)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(read_row).collect()
+    }
+
+    async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error> {
+        let mut sorted = streams.to_vec();
+        sorted.sort_unstable();
+        let mut all = Vec::new();
+        for stream in sorted {
+            all.extend(self.read(stream).await?.into_iter().map(|row| (stream, row)));
+        }
+        Ok(all)
+    }
+
+    async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {
+        let rows = sqlx::query(include_str!("sqlite/sql/open_streams.sql"))
+            .bind(i64::from(shard))
+            .bind(after.unwrap_or(Uuid::nil()))
+            .bind(i64::from(limit.min(MAX_PAGE)))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get("stream")?)).collect()
+    }
+
+    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, Error> {
+        let row =
+            sqlx::query(include_str!("sqlite/sql/summary.sql")).bind(stream).fetch_optional(&self.readers).await?;
+        row.as_ref().map(read_summary).transpose()
+    }
+
+    async fn list(&self, filter: &Filter) -> Result<Vec<StreamSummary>, Error> {
+        let statuses =
+            if filter.statuses.is_empty() { String::new() } else { format!(",{},", filter.statuses.join(",")) };
+        let rows = sqlx::query(include_str!("sqlite/sql/list.sql"))
+            .bind(statuses)
+            .bind(&filter.category)
+            .bind(&filter.key)
+            .bind(filter.before)
+            .bind(i64::from(filter.limit.min(MAX_PAGE)))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(read_summary).collect()
+    }
+
+    async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {
+        let rows = sqlx::query("SELECT category, status, count(*) AS streams FROM streams GROUP BY 1, 2 ORDER BY 1, 2")
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("status")?, row.try_get("streams")?))).collect()
+    }
+
+    async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error> {
+        sqlx::query("INSERT INTO documents (kind, hash, body) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")
+            .bind(kind)
+            .bind(hash)
+            .bind(body)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, Error> {
+        let row = sqlx::query("SELECT body FROM documents WHERE kind = ?1 AND hash = ?2")
+            .bind(kind)
+            .bind(hash)
+            .fetch_optional(&self.readers)
+            .await?;
+        row.map(|row| Ok(row.try_get("body")?)).transpose()
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        sqlx::query("SELECT 1").execute(&self.readers).await?;
+        Ok(())
+    }
+
+    async fn activity(&self) -> Result<Activity, Error> {
+        Ok(Activity::default())
+    }
+}
+
+fn read_row(row: &SqliteRow) -> Result<Row, Error> {
+    let version: i64 = row.try_get("version")?;
+    Ok(Row {
+        version: u32::try_from(version).map_err(|_| Error::Refused(format!("a stored version is {version}")))?,
+        recorded_at_ms: row.try_get("recorded_at")?,
+        append_id: row.try_get("append_id")?,
+        payload: row.try_get("payload")?,
+    })
+}
+
+fn read_summary(row: &SqliteRow) -> Result<StreamSummary, Error> {
+    Ok(StreamSummary {
+        stream: row.try_get("stream")?,
+        category: row.try_get("category")?,
+        key: row.try_get("key")?,
+        document: row.try_get("document")?,
+        status: row.try_get("status")?,
+        step: row.try_get("step")?,
+        reason: row.try_get("reason")?,
+        started_at_ms: row.try_get("started_at")?,
+        updated_at_ms: row.try_get("updated_at")?,
+    })
+}

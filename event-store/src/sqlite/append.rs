@@ -1,0 +1,102 @@
+//! One batch in one transaction, row by row: SQLite is in this process, a statement costs no round trip.
+
+use crate::{Append, Appended, Error, Summary};
+use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
+use uuid::Uuid;
+
+pub(super) async fn append(writer: &SqlitePool, batch: &[Append]) -> Result<Vec<Appended>, Error> {
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+    let mut answers = Vec::with_capacity(batch.len());
+    for append in batch {
+        answers.push(append_one(&mut transaction, append).await?);
+    }
+    transaction.commit().await?;
+    Ok(answers)
+}
+
+async fn append_one(transaction: &mut Transaction<'static, Sqlite>, append: &Append) -> Result<Appended, Error> {
+    if let Some(row) = row_at(transaction, append).await? {
+        return Ok(if row == append.append_id { Appended::Committed } else { Appended::Conflict });
+    }
+    if epoch(transaction, append.shard).await? != Some(append.epoch.0) {
+        return Ok(Appended::Fenced);
+    }
+    if let Some(taken) = take_key(transaction, append).await? {
+        return Ok(taken);
+    }
+    sqlx::query("INSERT INTO journal (stream, version, append_id, recorded_at, payload) VALUES (?1, ?2, ?3, ?4, ?5)")
+        .bind(append.stream)
+        .bind(i64::from(append.version))
+        .bind(append.append_id)
+        .bind(append.recorded_at_ms)
+        .bind(append.payload.clone())
+        .execute(&mut **transaction)
+        .await?;
+    if let Some(summary) = &append.summary {
+        show(transaction, append, summary).await?;
+    }
+    Ok(Appended::Committed)
+}
+
+async fn row_at(transaction: &mut Transaction<'static, Sqlite>, append: &Append) -> Result<Option<Uuid>, Error> {
+    let row = sqlx::query("SELECT append_id FROM journal WHERE stream = ?1 AND version = ?2")
+        .bind(append.stream)
+        .bind(i64::from(append.version))
+        .fetch_optional(&mut **transaction)
+        .await?;
+    row.map(|row| Ok(row.try_get("append_id")?)).transpose()
+}
+
+async fn epoch(transaction: &mut Transaction<'static, Sqlite>, shard: u16) -> Result<Option<i64>, Error> {
+    let row = sqlx::query("SELECT epoch FROM shard_epochs WHERE shard = ?1")
+        .bind(i64::from(shard))
+        .fetch_optional(&mut **transaction)
+        .await?;
+    row.map(|row| Ok(row.try_get("epoch")?)).transpose()
+}
+
+/// `None`: the key is the stream's, or the append takes none.
+async fn take_key(transaction: &mut Transaction<'static, Sqlite>, append: &Append) -> Result<Option<Appended>, Error> {
+    let Some(new_key) = &append.new_key else { return Ok(None) };
+    sqlx::query(
+        "INSERT INTO stream_keys (category, key, stream, payload_hash) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )
+    .bind(append.category.clone())
+    .bind(append.key.clone())
+    .bind(append.stream)
+    .bind(new_key.payload_hash.to_vec())
+    .execute(&mut **transaction)
+    .await?;
+    let row = sqlx::query("SELECT stream, payload_hash FROM stream_keys WHERE category = ?1 AND key = ?2")
+        .bind(append.category.clone())
+        .bind(append.key.clone())
+        .fetch_one(&mut **transaction)
+        .await?;
+    let stream: Uuid = row.try_get("stream")?;
+    if stream == append.stream {
+        return Ok(None);
+    }
+    let hash: Vec<u8> = row.try_get("payload_hash")?;
+    let payload_hash = hash
+        .try_into()
+        .map_err(|hash: Vec<u8>| Error::Refused(format!("a stored payload hash has {} bytes", hash.len())))?;
+    Ok(Some(Appended::DuplicateKey { stream, payload_hash }))
+}
+
+async fn show(transaction: &mut Transaction<'static, Sqlite>, append: &Append, summary: &Summary) -> Result<(), Error> {
+    sqlx::query(include_str!("sql/upsert_stream.sql"))
+        .bind(append.stream)
+        .bind(i64::from(append.shard))
+        .bind(append.category.clone())
+        .bind(append.key.clone())
+        .bind(summary.document.clone())
+        .bind(summary.status.clone())
+        .bind(summary.open)
+        .bind(summary.step.clone())
+        .bind(summary.reason.clone())
+        .bind(summary.started_at_ms)
+        .bind(append.recorded_at_ms)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! One engine per file: a lock on a file beside it, held by the operating system for as long as the process lives.
+
+use crate::Error;
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Write},
+};
+
+/// The lock; released when it is dropped, or when the process dies.
+#[derive(Debug)]
+pub(super) struct FileLock {
+    _file: File,
+}
+
+impl FileLock {
+    pub(super) fn take(path: &str) -> Result<FileLock, Error> {
+        let lock_path = format!("{path}.lock");
+        let refused = |error: std::io::Error| Error::Refused(format!("{lock_path}: {error}"));
+        let mut file =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&lock_path).map_err(refused)?;
+        if file.try_lock().is_err() {
+            let mut holder = String::new();
+            // What it says is a help for people; that it cannot be read changes nothing.
+            drop(file.read_to_string(&mut holder));
+            return Err(Error::Locked { path: path.to_owned(), holder: holder.trim().to_owned() });
+        }
+        file.set_len(0).map_err(refused)?;
+        write!(file, "process {}", std::process::id()).map_err(refused)?;
+        Ok(FileLock { _file: file })
+    }
+}

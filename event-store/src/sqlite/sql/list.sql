@@ -1,0 +1,8 @@
+SELECT stream, category, key, document, status, step, reason, started_at, updated_at
+FROM streams
+WHERE (?1 = '' OR instr(?1, ',' || status || ',') > 0)
+  AND (?2 IS NULL OR category = ?2)
+  AND (?3 IS NULL OR key = ?3)
+  AND (?4 IS NULL OR stream < ?4)
+ORDER BY stream DESC
+LIMIT ?5

@@ -1,0 +1,3 @@
+SELECT stream, category, key, document, status, step, reason, started_at, updated_at
+FROM streams
+WHERE stream = ?1

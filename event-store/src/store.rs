@@ -1,0 +1,96 @@
+//! The seam.
+
+use crate::{Activity, Append, Appended, Epoch, Error, Filter, Row, StreamSummary, postgres::Postgres, sqlite::Sqlite};
+use async_trait::async_trait;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What a store is, fixed when it was created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Drawn at random at creation; what belongs to this store carries it.
+    pub installation: Uuid,
+    /// How many shards it has.
+    pub shards: u16,
+}
+
+/// How a store is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To write: migrates the schema, creates the store with this many shards if it is new.
+    Write {
+        /// How many shards the configuration says.
+        shards: u16,
+    },
+    /// To read only: changes nothing, works beside an engine.
+    Read,
+}
+
+/// Opens the store at `address`: `postgres://…` or `sqlite:…`.
+///
+/// # Errors
+/// When the address is neither, the database does not answer, its schema is newer than this build or was altered, its number of shards is
+/// another one, or (SQLite) another engine has it.
+pub async fn open(address: &str, access: Access) -> Result<Arc<dyn EventStore>, Error> {
+    if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+        return Ok(Arc::new(Postgres::open(address, access).await?));
+    }
+    match address.strip_prefix("sqlite:") {
+        Some(path) => Ok(Arc::new(Sqlite::open(path.trim_start_matches("//"), access).await?)),
+        None => Err(Error::Address(without_secret(address))),
+    }
+}
+
+fn without_secret(address: &str) -> String {
+    match address.split_once('@') {
+        Some((_, host)) => format!("…@{host}"),
+        None => address.to_owned(),
+    }
+}
+
+/// Streams of versioned rows. Used as `Arc<dyn EventStore>`. Cancelling a future never leaves a transaction open and never undoes what was
+/// committed.
+#[async_trait]
+pub trait EventStore: std::fmt::Debug + Send + Sync {
+    /// What the store is.
+    fn identity(&self) -> Identity;
+
+    /// Raises the shard's epoch and returns it. From then on no append of an older epoch is committed. A crash in between leaves the epoch
+    /// raised and unused.
+    async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error>;
+
+    /// Writes a batch in one transaction and answers each append alone, in order: one that is refused does not fail the others. At most one
+    /// append of a stream, [`crate::MAX_BATCH_ROWS`] rows and [`crate::MAX_BATCH_BYTES`] of payload. After [`Error::Unavailable`] it is not
+    /// known what was committed: the same batch again answers [`Appended::Committed`] for what was.
+    async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error>;
+
+    /// All rows of a stream, oldest first; none if there is no such stream.
+    async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error>;
+
+    /// All rows of several streams, by stream and version; at most [`crate::MAX_PAGE`] streams.
+    async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error>;
+
+    /// A page of the shard's open streams after `after`, ascending.
+    async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error>;
+
+    /// The read model's row of a stream.
+    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, Error>;
+
+    /// A page of the read model, newest streams first.
+    async fn list(&self, filter: &Filter) -> Result<Vec<StreamSummary>, Error>;
+
+    /// How many streams there are, by category and status.
+    async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error>;
+
+    /// Keeps a text under its kind and hash; a repeat changes nothing.
+    async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error>;
+
+    /// The text kept under kind and hash.
+    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, Error>;
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<(), Error>;
+
+    /// What the database has done so far; zeros where it does not say.
+    async fn activity(&self) -> Result<Activity, Error>;
+}
