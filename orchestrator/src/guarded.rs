@@ -1,1 +1,203 @@
-//! `guarded`
+//! The guards before every participant: a breaker that is asked while a decision is made, a bulkhead that is entered before a call
+//! leaves, and the breaker's verdict when it has come back.
+//!
+//! What a guard refuses is no attempt. Nothing in the chain allocates, and each stage reads the clock once.
+
+mod bulkhead;
+mod permit;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use crate::participants::{Call, Dispatch};
+pub use permit::{Permit, Verdict};
+pub use settings::{Error, ParticipantSettings, Transport};
+
+use crate::participants::http::{HttpParticipant, NOT_CONNECTED};
+use bulkhead::Bulkhead;
+use permit::Health;
+use saga_core::command::{Answer, Guard};
+use saga_guards::breaker;
+use serde::Serialize;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tracing::warn;
+
+/// When a command to a participant that is not configured, or configured for another transport, is offered again.
+const UNKNOWN_REST: Duration = Duration::from_secs(5);
+
+/// When a command that a full bulkhead refused is offered again.
+const BULKHEAD_REST: Duration = Duration::from_secs(1);
+
+/// Names of unknown participants that are remembered so that each is logged once; more are not told apart.
+const MAX_UNKNOWN: usize = 1_000;
+
+/// All participants and their guards.
+#[derive(Debug)]
+pub struct Guarded {
+    participants: HashMap<String, Participant>,
+    unknown: Mutex<BTreeSet<String>>,
+}
+
+/// What the breaker says to a call that is about to be decided.
+#[derive(Debug)]
+pub enum Admission {
+    /// It may leave, after the commit.
+    Admitted(Permit),
+    /// It may not.
+    Refused {
+        /// When to ask again, from now.
+        not_before: Duration,
+    },
+}
+
+/// A participant's guards at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParticipantSnapshot {
+    /// Its name.
+    pub name: String,
+    /// What its breaker does.
+    pub breaker: breaker::State,
+    /// Calls that were admitted and are unanswered, those that wait left out.
+    pub in_flight: u32,
+    /// Calls that wait for the bulkhead.
+    pub waiting: u32,
+}
+
+#[derive(Debug)]
+struct Participant {
+    health: Arc<Health>,
+    route: Route,
+}
+
+/// How a participant is reached.
+#[derive(Debug)]
+enum Route {
+    Http { participant: Box<HttpParticipant>, bulkhead: Bulkhead },
+    Kafka { commands: String },
+}
+
+impl Guarded {
+    /// Guards for these participants, all healthy. Connects to none of them.
+    ///
+    /// # Errors
+    /// When one cannot be called with its settings, or two have one name.
+    pub fn new(settings: Vec<ParticipantSettings>) -> Result<Guarded, Error> {
+        let mut participants = HashMap::new();
+        for each in settings {
+            let health = Arc::new(Health::new(each.breaker));
+            let route = match each.transport {
+                Transport::Http(http) => Route::Http {
+                    participant: Box::new(HttpParticipant::new(&http)?),
+                    bulkhead: Bulkhead::new(each.bulkhead),
+                },
+                Transport::Kafka { commands } => Route::Kafka { commands },
+            };
+            if participants.insert(each.name.clone(), Participant { health, route }).is_some() {
+                return Err(Error::Duplicate(each.name));
+            }
+        }
+        Ok(Guarded { participants, unknown: Mutex::default() })
+    }
+
+    /// Whether a call to `participant` may leave. One that is not configured is waited for, since it may be again: nothing is undone
+    /// because a file was edited.
+    pub fn admit(&self, participant: &str) -> Admission {
+        let Some(found) = self.participants.get(participant) else {
+            self.warn_once(participant);
+            return Admission::Refused { not_before: UNKNOWN_REST };
+        };
+        match Permit::take(&found.health) {
+            Ok(permit) => Admission::Admitted(permit),
+            Err(not_before) => Admission::Refused { not_before: spread(not_before) },
+        }
+    }
+
+    /// Performs `call` over HTTP, at most as many at once as the bulkhead allows, and tells the breaker how it went. Dropping the future
+    /// gives everything back.
+    pub async fn call(&self, permit: Permit, call: Call) -> Answer {
+        let route = call.request.participant().and_then(|name| self.participants.get(name)).map(|found| &found.route);
+        let Some(Route::Http { participant, bulkhead }) = route else {
+            return refused(&call, Guard::Transport, UNKNOWN_REST);
+        };
+        let Ok(slot) = bulkhead.enter().await else { return refused(&call, Guard::Bulkhead, BULKHEAD_REST) };
+        let answer = participant.call(&call).await;
+        drop(slot);
+        match verdict(&answer) {
+            Some(verdict) => permit.settle(verdict),
+            None => drop(permit),
+        }
+        answer
+    }
+
+    /// The topic that takes `participant`'s commands; `None` if it is not configured or called over HTTP.
+    #[must_use]
+    pub fn kafka_topic(&self, participant: &str) -> Option<&str> {
+        match &self.participants.get(participant)?.route {
+            Route::Kafka { commands } => Some(commands),
+            Route::Http { .. } => None,
+        }
+    }
+
+    /// All participants at this moment, by name.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<ParticipantSnapshot> {
+        let mut all: Vec<_> = self.participants.iter().map(|(name, it)| it.snapshot(name)).collect();
+        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+
+    fn warn_once(&self, participant: &str) {
+        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        if unknown.len() < MAX_UNKNOWN && !unknown.contains(participant) {
+            unknown.insert(participant.to_owned());
+            warn!(participant, "a participant is not configured; commands to it wait");
+        }
+    }
+}
+
+impl Participant {
+    fn snapshot(&self, name: &str) -> ParticipantSnapshot {
+        let waiting = match &self.route {
+            Route::Http { bulkhead, .. } => bulkhead.waiting(),
+            Route::Kafka { .. } => 0,
+        };
+        let in_flight = self.health.permits().saturating_sub(waiting);
+        ParticipantSnapshot { name: name.to_owned(), breaker: self.health.state(), in_flight, waiting }
+    }
+}
+
+/// Nothing left. That is the whole truth only if nothing had left before: an attempt that is being asked after, or may have left in an
+/// earlier life, is under way all the same.
+fn refused(call: &Call, guard: Guard, retry_after: Duration) -> Answer {
+    if call.is_untouched() {
+        Answer::NotSent { guard, retry_after }
+    } else {
+        Answer::Ongoing { ask_after: Some(retry_after), location: call.location.clone() }
+    }
+}
+
+/// What an answer says about the participant's health; `None`: nothing. Saying no is healthy, an error of its own is not, even where
+/// `failOn` makes it a definite failure.
+fn verdict(answer: &Answer) -> Option<Verdict> {
+    match answer {
+        Answer::Succeeded { .. } | Answer::Ongoing { .. } => Some(Verdict::Success),
+        Answer::Failed { failure, .. } if failure.code.starts_with("request.") => None,
+        Answer::Failed { failure, .. } if failure.code == NOT_CONNECTED || failure.code.starts_with("http.5") => {
+            Some(Verdict::Failure)
+        }
+        Answer::Failed { .. } => Some(Verdict::Success),
+        Answer::Unknown { failure } if failure.code.starts_with("request.") => None,
+        Answer::Unknown { .. } => Some(Verdict::Failure),
+        Answer::NotSent { .. } => None,
+    }
+}
+
+/// Up to a quarter later, so that everybody who was refused does not come back at once.
+fn spread(rest: Duration) -> Duration {
+    rest + rest.mul_f64(fastrand::f64() / 4.0)
+}

@@ -1,0 +1,182 @@
+use super::*;
+use crate::participants::http::HttpSettings;
+use axum::{Router, http::StatusCode};
+use saga_core::{
+    command::{Direction, Method, Request},
+    id::{CommandId, SagaId, Shard},
+    time::Timestamp,
+};
+use serde_json::{Value, json};
+use std::{num::NonZeroU32, sync::atomic::AtomicU16};
+use tokio::{net::TcpListener, sync::Semaphore};
+
+/// A participant that answers what it is told, when it is let go.
+struct Payments {
+    status: Arc<AtomicU16>,
+    go: Arc<Semaphore>,
+    url: String,
+}
+
+impl Payments {
+    async fn serve(status: u16) -> Payments {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let payments = Payments { status: Arc::new(status.into()), go: Arc::new(Semaphore::new(0)), url };
+        let (status, go) = (Arc::clone(&payments.status), Arc::clone(&payments.go));
+        let app = Router::new().fallback(move || {
+            let (status, go) = (Arc::clone(&status), Arc::clone(&go));
+            async move {
+                go.acquire().await.expect("never closed").forget();
+                StatusCode::from_u16(status.load(std::sync::atomic::Ordering::Relaxed)).expect("a status")
+            }
+        });
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        payments
+    }
+
+    fn guarded(&self, bulkhead: u32) -> Guarded {
+        guarded(Transport::Http(HttpSettings::at("payments", &self.url)), bulkhead)
+    }
+}
+
+fn guarded(transport: Transport, bulkhead: u32) -> Guarded {
+    let breaker = breaker::Config::new(0.5, 2, Duration::from_secs(30), Duration::from_secs(10), 1).expect("sensible");
+    let bulkhead = NonZeroU32::new(bulkhead).expect("not zero");
+    let settings = ParticipantSettings { name: "payments".into(), transport, breaker, bulkhead };
+    Guarded::new(vec![settings]).expect("settings that can be called")
+}
+
+fn a_call() -> Call {
+    let saga = SagaId::new(Timestamp(1_000), Shard(7), 42);
+    let body = Some(json!({}));
+    Call {
+        id: CommandId { saga, step: "charge".into(), direction: Direction::Do },
+        saga_name: "order".into(),
+        attempt: 1,
+        request: Arc::new(Request::Http {
+            participant: "payments".into(),
+            method: Method::Post,
+            path: "charges".into(),
+            body,
+        }),
+        attempt_timeout: Duration::from_secs(60),
+        location: None,
+        asked: 0,
+        dispatch: Dispatch::First,
+        traceparent: None,
+    }
+}
+
+fn permit(guarded: &Guarded) -> Permit {
+    match guarded.admit("payments") {
+        Admission::Admitted(permit) => permit,
+        Admission::Refused { not_before } => panic!("refused for {not_before:?}"),
+    }
+}
+
+fn refused_for(guarded: &Guarded, participant: &str) -> Option<Duration> {
+    match guarded.admit(participant) {
+        Admission::Admitted(_) => None,
+        Admission::Refused { not_before } => Some(not_before),
+    }
+}
+
+fn only(guarded: &Guarded) -> ParticipantSnapshot {
+    guarded.snapshot().pop().expect("one participant")
+}
+
+#[tokio::test]
+async fn failures_open_the_breaker_and_business_answers_do_not() {
+    let payments = Payments::serve(422).await;
+    payments.go.add_permits(100);
+    let guarded = payments.guarded(8);
+    for _ in 0..4 {
+        assert!(matches!(guarded.call(permit(&guarded), a_call()).await, Answer::Failed { .. }));
+    }
+    payments.status.store(503, std::sync::atomic::Ordering::Relaxed);
+    for _ in 0..4 {
+        assert!(matches!(guarded.call(permit(&guarded), a_call()).await, Answer::Unknown { .. }));
+    }
+    let rest = refused_for(&guarded, "payments").expect("open");
+    assert!(rest > Duration::from_secs(9) && rest <= Duration::from_millis(12_500), "{rest:?}");
+    assert_eq!(serde_json::to_value(guarded.snapshot()).expect("serialisable"), snapshot("open"));
+}
+
+fn snapshot(breaker: &str) -> Value {
+    json!([{"name": "payments", "breaker": breaker, "inFlight": 0, "waiting": 0}])
+}
+
+#[tokio::test]
+async fn a_participant_that_is_not_there_opens_the_breaker() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    drop(listener);
+    let guarded = guarded(Transport::Http(HttpSettings::at("payments", url)), 8);
+    for _ in 0..2 {
+        assert!(matches!(guarded.call(permit(&guarded), a_call()).await, Answer::Failed { .. }));
+    }
+    assert!(refused_for(&guarded, "payments").is_some());
+}
+
+#[tokio::test]
+async fn a_full_bulkhead_is_no_attempt() {
+    let payments = Payments::serve(200).await;
+    let guarded = Arc::new(payments.guarded(1));
+    let calls = (0..18).map(|_| {
+        let (guarded, permit) = (Arc::clone(&guarded), permit(&guarded));
+        async move { guarded.call(permit, a_call()).await }
+    });
+    let mut calls: Vec<_> = calls.map(Box::pin).collect();
+    let mut turned_away = calls.pop().expect("eighteen");
+    let all = tokio::spawn(futures_util::future::join_all(calls));
+    while only(&guarded).waiting < 16 {
+        tokio::task::yield_now().await;
+    }
+    let not_sent = Answer::NotSent { guard: Guard::Bulkhead, retry_after: Duration::from_secs(1) };
+    assert_eq!((&mut turned_away).await, not_sent);
+    assert_eq!(only(&guarded), ParticipantSnapshot { in_flight: 1, waiting: 16, ..only(&guarded) });
+    payments.go.add_permits(17);
+    let answers = all.await.expect("no panic");
+    assert!(answers.iter().all(|answer| *answer == Answer::Succeeded { result: Value::Null }));
+    assert_eq!(serde_json::to_value(guarded.snapshot()).expect("serialisable"), snapshot("closed"));
+}
+
+#[test]
+fn what_is_refused_after_it_may_have_left_goes_on() {
+    let rest = Duration::from_secs(1);
+    let told = Call { asked: 1, location: Some("/jobs/1".into()), ..a_call() };
+    let ongoing = |location| Answer::Ongoing { ask_after: Some(rest), location };
+    assert_eq!(refused(&told, Guard::Bulkhead, rest), ongoing(Some("/jobs/1".into())));
+    assert_eq!(refused(&a_call().repeated(), Guard::Bulkhead, rest), ongoing(None));
+    let not_sent = Answer::NotSent { guard: Guard::Bulkhead, retry_after: rest };
+    assert_eq!(refused(&a_call(), Guard::Bulkhead, rest), not_sent);
+}
+
+#[tokio::test]
+async fn a_dropped_call_gives_everything_back() {
+    let payments = Payments::serve(200).await;
+    let guarded = payments.guarded(1);
+    let mut call = Box::pin(guarded.call(permit(&guarded), a_call()));
+    assert!(futures_util::FutureExt::now_or_never(&mut call).is_none());
+    assert_eq!(only(&guarded).in_flight, 1);
+    drop(call);
+    assert_eq!(serde_json::to_value(guarded.snapshot()).expect("serialisable"), snapshot("closed"));
+}
+
+#[test]
+fn replies_of_a_kafka_participant_settle_its_permits() {
+    let guarded = guarded(Transport::Kafka { commands: "payments.commands".into() }, 1);
+    assert_eq!(guarded.kafka_topic("payments"), Some("payments.commands"));
+    assert_eq!(guarded.kafka_topic("nobody"), None);
+    let permits: Vec<_> = (0..2).map(|_| permit(&guarded)).collect();
+    assert_eq!(only(&guarded).in_flight, 2);
+    permits.into_iter().for_each(|permit| permit.settle(Verdict::Failure));
+    assert!(refused_for(&guarded, "payments").is_some());
+}
+
+#[test]
+fn a_participant_that_is_not_configured_is_waited_for() {
+    let guarded = guarded(Transport::Kafka { commands: "payments.commands".into() }, 1);
+    assert_eq!(refused_for(&guarded, "nobody"), Some(Duration::from_secs(5)));
+    assert_eq!(refused_for(&guarded, "nobody"), Some(Duration::from_secs(5)));
+}

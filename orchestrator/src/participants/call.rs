@@ -1,0 +1,79 @@
+//! One attempt of one command, as it is handed to a participant.
+
+use saga_core::{
+    command::{Direction, Request},
+    id::CommandId,
+    react::CallEffect,
+};
+use std::{sync::Arc, time::Duration};
+
+/// One attempt of one command.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The command's identity for ever.
+    pub id: CommandId,
+    /// Name of the saga's definition.
+    pub saga_name: Arc<str>,
+    /// 1, 2, 3, …
+    pub attempt: u32,
+    /// What is sent.
+    pub request: Arc<Request>,
+    /// From leaving the guard to the complete answer.
+    pub attempt_timeout: Duration,
+    /// Where to ask how far the participant is; `None`: send the request.
+    pub location: Option<String>,
+    /// How often the participant was asked how far this attempt is.
+    pub asked: u32,
+    /// Whether this attempt may have left before.
+    pub dispatch: Dispatch,
+    /// W3C trace context to go on with.
+    pub traceparent: Option<Arc<str>>,
+}
+
+/// Whether an attempt may have left before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispatch {
+    /// It has not.
+    First,
+    /// It may have, in the life of an earlier owner.
+    Repeated,
+}
+
+impl Call {
+    /// The call that `effect` stands for, on its first dispatch.
+    #[must_use]
+    pub fn new(effect: CallEffect, saga_name: &str, traceparent: Option<&str>) -> Call {
+        Call {
+            id: effect.id,
+            saga_name: saga_name.into(),
+            attempt: effect.attempt,
+            request: effect.request,
+            attempt_timeout: effect.attempt_timeout,
+            location: effect.location,
+            asked: effect.asked,
+            dispatch: Dispatch::First,
+            traceparent: traceparent.map(Arc::from),
+        }
+    }
+
+    /// The same call, said to have left before, perhaps.
+    #[must_use]
+    pub fn repeated(self) -> Call {
+        Call { dispatch: Dispatch::Repeated, ..self }
+    }
+
+    /// Whether it performs or undoes.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.id.direction
+    }
+
+    /// Whether nothing of this attempt has left before. Only then does "it did not leave" mean "it had no effect".
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        match self.dispatch {
+            Dispatch::First => self.asked == 0,
+            Dispatch::Repeated => false,
+        }
+    }
+}

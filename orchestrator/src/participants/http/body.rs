@@ -1,0 +1,85 @@
+//! Answers' bodies: read within a limit, and made a value.
+
+use reqwest::{Response, header::CONTENT_TYPE};
+use saga_core::command::Failure;
+use serde_json::Value;
+
+/// Characters of an error's body that become a failure's message.
+const MESSAGE_CHARS: usize = 300;
+
+/// Why a body cannot be had.
+pub(super) enum Broken {
+    /// The connection ended before the body did.
+    Connection(reqwest::Error),
+    /// It has more bytes than allowed.
+    TooLong,
+}
+
+/// What kind of text a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Json,
+    Text,
+    /// The participant did not say.
+    Unsaid,
+}
+
+pub(super) fn kind(response: &Response) -> Kind {
+    let Some(value) = response.headers().get(CONTENT_TYPE) else { return Kind::Unsaid };
+    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let is_json = essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json");
+    if is_json { Kind::Json } else { Kind::Text }
+}
+
+/// The whole body, of at most `limit` bytes, whatever its `Content-Length` claims.
+pub(super) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Broken> {
+    let claimed = response.content_length().unwrap_or(0);
+    let expected = usize::try_from(claimed).unwrap_or(usize::MAX);
+    if expected > limit {
+        return Err(Broken::TooLong);
+    }
+    let mut body = Vec::with_capacity(expected);
+    while let Some(chunk) = response.chunk().await.map_err(Broken::Connection)? {
+        if body.len() + chunk.len() > limit {
+            return Err(Broken::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The result that a success carries: `null` if empty, JSON if it says so, else the text.
+pub(super) fn result(kind: Kind, body: &[u8]) -> Result<Value, Failure> {
+    if body.is_empty() {
+        return Ok(Value::Null);
+    }
+    let value = match kind {
+        Kind::Json => serde_json::from_slice(body)
+            .map_err(|error| Failure::new("answer.json", format!("the answer is not JSON: {error}")))?,
+        Kind::Unsaid => serde_json::from_slice(body).unwrap_or_else(|_| text(body)),
+        Kind::Text => text(body),
+    };
+    if has_nul(&value) {
+        return Err(Failure::new("answer.nul", "the answer has a NUL character, which the journal cannot keep"));
+    }
+    Ok(value)
+}
+
+/// The beginning of an error's body, for people.
+pub(super) fn message(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    text.trim().chars().filter(|char| *char != '\0').take(MESSAGE_CHARS).collect()
+}
+
+fn text(body: &[u8]) -> Value {
+    Value::String(String::from_utf8_lossy(body).into_owned())
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}

@@ -1,0 +1,79 @@
+//! What a status means. The one place where HTTP becomes succeeded, failed, unknown or ongoing.
+
+use super::settings::HttpSettings;
+use crate::participants::Call;
+use saga_core::command::{Direction, Retryable};
+
+/// What a status means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// It was done; the body is the result.
+    Succeeded,
+    /// It had been undone before.
+    AlreadyUndone,
+    /// Certainly no effect.
+    Failed(Retryable),
+    /// It may have happened.
+    Unknown,
+    /// Accepted: if the answer names a place to ask, ask there; if not, it was done.
+    Accepted,
+    /// Ask the same again later.
+    Later,
+}
+
+/// Statuses that the settings move to another class.
+#[derive(Clone, Debug)]
+pub(super) struct Overrides {
+    retry_on: Vec<super::StatusPattern>,
+    fail_on: Vec<super::StatusPattern>,
+}
+
+impl Overrides {
+    pub(super) fn new(settings: &HttpSettings) -> Overrides {
+        Overrides { retry_on: settings.retry_on.clone(), fail_on: settings.fail_on.clone() }
+    }
+
+    /// What `status` means as an answer to `call`.
+    pub(super) fn meaning(&self, call: &Call, status: u16) -> Meaning {
+        if call.location.is_some() { told(call, status) } else { self.answered(call, status) }
+    }
+
+    /// To retry what may have happened does not make it certain: statuses that mean unknown stay so under `retryOn`.
+    fn answered(&self, call: &Call, status: u16) -> Meaning {
+        let usual = usual(call, status);
+        if self.fail_on.iter().any(|pattern| pattern.matches(status)) {
+            return Meaning::Failed(Retryable::No);
+        }
+        if self.retry_on.iter().any(|pattern| pattern.matches(status)) && usual != Meaning::Unknown {
+            return Meaning::Failed(Retryable::Yes);
+        }
+        usual
+    }
+}
+
+/// What `status` means as the answer to a request. Redirects are not followed, and the participant may have acted before it sent one.
+fn usual(call: &Call, status: u16) -> Meaning {
+    match status {
+        202 => Meaning::Accepted,
+        200..=299 => Meaning::Succeeded,
+        425 => Meaning::Later,
+        408 | 429 => Meaning::Failed(Retryable::Yes),
+        401 | 403 | 407 => Meaning::Failed(Retryable::ThenPark),
+        409 if call.attempt > 1 || !call.is_untouched() => Meaning::Failed(Retryable::Yes),
+        410 if call.direction() == Direction::Undo => Meaning::AlreadyUndone,
+        400..=499 => Meaning::Failed(Retryable::No),
+        _ => Meaning::Unknown,
+    }
+}
+
+/// What `status` means at the place where an accepted command is asked after. That the place is gone says nothing about the command.
+fn told(call: &Call, status: u16) -> Meaning {
+    match status {
+        202 | 408 | 425 | 429 => Meaning::Later,
+        200..=299 => Meaning::Succeeded,
+        401 | 403 | 407 => Meaning::Failed(Retryable::ThenPark),
+        410 if call.direction() == Direction::Undo => Meaning::AlreadyUndone,
+        409 | 422 => Meaning::Failed(Retryable::No),
+        _ => Meaning::Unknown,
+    }
+}

@@ -1,0 +1,105 @@
+//! From a recorded request to bytes on the wire.
+
+use super::HttpParticipant;
+use crate::participants::Call;
+use reqwest::{
+    Url,
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+};
+use saga_core::command::{Failure, Method, Request};
+use serde_json::Value;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The HTTP request of one attempt. A failure is one of the definition: no attempt can succeed.
+pub(super) fn build(participant: &HttpParticipant, call: &Call) -> Result<reqwest::Request, Failure> {
+    let mut request = match (&call.location, &*call.request) {
+        (Some(location), _) => ask(participant, location)?,
+        (None, Request::Http { method, path, body, .. }) => perform(participant, *method, path, body.as_ref())?,
+        (None, Request::Kafka { .. } | Request::Publish { .. }) => {
+            return Err(Failure::new(
+                "request.transport",
+                "the participant is called over HTTP, the request is a record",
+            ));
+        }
+    };
+    let headers = request.headers_mut();
+    headers.extend(participant.headers.clone());
+    headers.insert(IDEMPOTENCY_KEY, header(&call.id.to_string())?);
+    headers.insert(REQUEST_ID, header(&format!("{}:{}", call.id, call.attempt))?);
+    headers.insert(CORRELATION_ID, header(&call.id.saga.to_string())?);
+    if let Some(traceparent) = &call.traceparent {
+        headers.insert(TRACEPARENT, header(traceparent)?);
+    }
+    Ok(request)
+}
+
+fn ask(participant: &HttpParticipant, location: &str) -> Result<reqwest::Request, Failure> {
+    let url = participant.endpoints.located(location).ok_or_else(|| {
+        Failure::new("request.location", format!("`{location}` is at no endpoint of the participant"))
+    })?;
+    Ok(reqwest::Request::new(reqwest::Method::GET, url))
+}
+
+fn perform(
+    participant: &HttpParticipant,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<reqwest::Request, Failure> {
+    let mut url = participant
+        .endpoints
+        .url(path)
+        .ok_or_else(|| Failure::new("request.path", format!("`{path}` is no path below the participant's URL")))?;
+    let method = match method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Delete => reqwest::Method::DELETE,
+    };
+    let Some(body) = body else { return Ok(reqwest::Request::new(method, url)) };
+    if matches!(method, reqwest::Method::GET | reqwest::Method::DELETE) {
+        append_query(&mut url, body)?;
+        return Ok(reqwest::Request::new(method, url));
+    }
+    let mut request = reqwest::Request::new(method, url);
+    request.headers_mut().insert(CONTENT_TYPE, JSON);
+    *request.body_mut() = Some(body.to_string().into());
+    Ok(request)
+}
+
+/// One pair a member, in the order of their names; members of a list repeat the name, `null` is left out, objects are JSON text.
+fn append_query(url: &mut Url, body: &Value) -> Result<(), Failure> {
+    let Value::Object(members) = body else {
+        return Err(Failure::new("request.query", format!("the body of GET and DELETE is an object, found `{body}`")));
+    };
+    if members.is_empty() {
+        return Ok(());
+    }
+    let mut pairs = url.query_pairs_mut();
+    for (name, value) in members {
+        let values = match value {
+            Value::Array(values) => values.as_slice(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+                std::slice::from_ref(value)
+            }
+        };
+        for value in values.iter().filter(|value| !value.is_null()) {
+            match value.as_str() {
+                Some(text) => pairs.append_pair(name, text),
+                None => pairs.append_pair(name, &value.to_string()),
+            };
+        }
+    }
+    Ok(())
+}
+
+fn header(value: &str) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_bytes(value.as_bytes())
+        .map_err(|_| Failure::new("request.header", format!("`{value}` cannot be the value of a header")))
+}

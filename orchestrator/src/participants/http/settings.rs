@@ -1,0 +1,168 @@
+//! What is configured about one participant that is called over HTTP.
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use std::{fmt, str::FromStr, time::Duration};
+
+/// Most bytes of an answer unless configured otherwise: an answer becomes part of the saga's journal.
+pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// What is configured about one participant.
+#[derive(Clone)]
+pub struct HttpSettings {
+    /// Its name, for errors.
+    pub name: String,
+    /// Base URLs, taken in turn; at least one.
+    pub endpoints: Vec<String>,
+    /// For establishing a connection, TLS included.
+    pub connect_timeout: Duration,
+    /// Most bytes of an answer.
+    pub max_answer_bytes: usize,
+    /// Value of the `Authorization` header.
+    pub authorization: Option<String>,
+    /// Further headers of every request.
+    pub headers: Vec<(String, String)>,
+    /// Statuses that are retried although they usually are not.
+    pub retry_on: Vec<StatusPattern>,
+    /// Statuses that assert that nothing happened and that retrying does not help.
+    pub fail_on: Vec<StatusPattern>,
+}
+
+impl HttpSettings {
+    /// The defaults for a participant at one base URL.
+    #[must_use]
+    pub fn at(name: impl Into<String>, url: impl Into<String>) -> HttpSettings {
+        HttpSettings {
+            name: name.into(),
+            endpoints: vec![url.into()],
+            connect_timeout: Duration::from_secs(2),
+            max_answer_bytes: MAX_ANSWER_BYTES,
+            authorization: None,
+            headers: Vec::new(),
+            retry_on: Vec::new(),
+            fail_on: Vec::new(),
+        }
+    }
+
+    /// The configured headers, `Authorization` among them.
+    pub(super) fn header_map(&self) -> Result<HeaderMap, Error> {
+        let mut map = HeaderMap::new();
+        for (name, value) in &self.headers {
+            map.append(self.header_name(name)?, self.header_value(name, value)?);
+        }
+        if let Some(authorization) = &self.authorization {
+            let name = reqwest::header::AUTHORIZATION;
+            map.insert(&name, self.header_value(name.as_str(), authorization)?);
+        }
+        Ok(map)
+    }
+
+    fn header_name(&self, name: &str) -> Result<HeaderName, Error> {
+        HeaderName::from_str(name).map_err(|_| self.wrong_header(name))
+    }
+
+    /// Marked sensitive, because headers are where secrets are configured.
+    fn header_value(&self, name: &str, value: &str) -> Result<HeaderValue, Error> {
+        let mut value = HeaderValue::from_str(value).map_err(|_| self.wrong_header(name))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    fn wrong_header(&self, name: &str) -> Error {
+        Error::Header { participant: self.name.clone(), header: name.to_owned() }
+    }
+}
+
+impl fmt::Debug for HttpSettings {
+    /// Leaves out values of headers: they may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("HttpSettings")
+            .field("name", &self.name)
+            .field("endpoints", &self.endpoints)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("max_answer_bytes", &self.max_answer_bytes)
+            .field("authorization", &self.authorization.as_ref().map(|_| "…"))
+            .field("headers", &headers)
+            .field("retry_on", &self.retry_on)
+            .field("fail_on", &self.fail_on)
+            .finish()
+    }
+}
+
+/// Settings that no participant can be called with.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nowhere to call.
+    #[error("participant `{participant}` has no endpoint")]
+    NoEndpoint {
+        /// Which participant.
+        participant: String,
+    },
+    /// An endpoint is not a base URL.
+    #[error("participant `{participant}`: endpoint `{url}` is not a base URL: {reason}")]
+    Endpoint {
+        /// Which participant.
+        participant: String,
+        /// As configured, without what may be secret.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A header's name or value cannot be sent. The value is not shown, because it may be secret.
+    #[error("participant `{participant}`: header `{header}` has a name or a value that cannot be sent")]
+    Header {
+        /// Which participant.
+        participant: String,
+        /// Which header.
+        header: String,
+    },
+    /// The client cannot be made, for want of certificates of authorities for example.
+    #[error("participant `{participant}`: no HTTP client can be made")]
+    Client {
+        /// Which participant.
+        participant: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+}
+
+/// One status, or all of a class: `409`, `5xx`. Only statuses from 300 on can be moved to another class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusPattern {
+    /// This one.
+    Exactly(u16),
+    /// All that begin with this digit.
+    Class(u16),
+}
+
+impl StatusPattern {
+    /// Whether `status` is meant.
+    #[must_use]
+    pub fn matches(self, status: u16) -> bool {
+        match self {
+            StatusPattern::Exactly(exact) => status == exact,
+            StatusPattern::Class(class) => status / 100 == class,
+        }
+    }
+}
+
+/// A text is not a pattern of statuses.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a status from 300 to 599, nor one of 3xx, 4xx, 5xx")]
+pub struct NotAStatusPattern(pub String);
+
+impl FromStr for StatusPattern {
+    type Err = NotAStatusPattern;
+
+    fn from_str(text: &str) -> Result<StatusPattern, NotAStatusPattern> {
+        match text {
+            "3xx" => Ok(StatusPattern::Class(3)),
+            "4xx" => Ok(StatusPattern::Class(4)),
+            "5xx" => Ok(StatusPattern::Class(5)),
+            number => match number.parse() {
+                Ok(status @ 300..=599) => Ok(StatusPattern::Exactly(status)),
+                Ok(_) | Err(_) => Err(NotAStatusPattern(text.to_owned())),
+            },
+        }
+    }
+}
