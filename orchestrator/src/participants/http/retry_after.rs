@@ -29,7 +29,7 @@ mod tests {
         check("99999999999999999999999", Some(600));
         check("Sun, 06 Nov 1994 08:49:47 GMT", Some(10));
         check("Sun, 06 Nov 1994 08:49:27 GMT", Some(0));
-        check("Sun, 06 Nov 2094 08:49:27 GMT", Some(600));
+        check("Mon, 06 Nov 1995 08:49:27 GMT", Some(600));
         check("soon", None);
         check("-1", None);
         check("", None);
