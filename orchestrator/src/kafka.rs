@@ -6,14 +6,22 @@
 //!
 //! What this module does not know: shards and their owners, the journal, participants' guards.
 
+pub mod cloudevents;
 pub mod consumer;
+pub mod dlq;
+pub mod envelope;
 pub mod mock;
+pub mod payload;
+pub mod poison;
 pub mod producer;
 pub mod record;
+pub mod reply;
 pub mod settings;
+pub mod trigger;
 pub mod watermark;
 
 pub use consumer::{Ack, Consumer, ConsumerEvent, Delivered};
+pub use poison::{Poison, PoisonCode};
 pub use producer::Producer;
 pub use record::{Coordinates, Header, Outgoing, Record, TopicPartition};
 pub use settings::{Broker, Settings};

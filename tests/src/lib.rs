@@ -1,1 +1,20 @@
-//! .
+//! What the tests of the whole product stand on: servers, fake participants, the engine as a child process, and an oracle
+//! that judges what happened without any of the engine's code.
+//!
+//! `tests/run` provides the servers; `tests/run with cargo test -p saga-tests` runs these tests alone.
+
+pub mod containers;
+pub mod control;
+pub mod engine;
+pub mod eventually;
+pub mod kafka;
+//pub mod oracle;
+pub mod participant;
+pub mod postgres;
+pub mod servers;
+
+/// A name that no other test uses, in this run or an earlier one.
+#[must_use]
+pub fn unique(prefix: &str) -> String {
+    format!("{prefix}-{}", uuid::Uuid::new_v4().simple())
+}

@@ -121,9 +121,9 @@ impl Breaker {
                 }
             }
             (Phase::HalfOpen(probes), Some(ticket)) => match verdict {
-                Verdict::Success if probes.succeed(&ticket, now) => self.close(now),
+                Verdict::Success if probes.succeed(ticket, now) => self.close(now),
                 Verdict::Success => {}
-                Verdict::Failure if probes.give_back(&ticket, now) => self.open(now),
+                Verdict::Failure if probes.give_back(ticket, now) => self.open(now),
                 Verdict::Failure => {}
             },
             (Phase::HalfOpen(_), None) | (Phase::Open { .. }, _) => {}
@@ -138,7 +138,7 @@ impl Breaker {
         }
         match (&mut self.phase, probe) {
             (Phase::HalfOpen(probes), Some(ticket)) => {
-                probes.give_back(&ticket, now);
+                probes.give_back(ticket, now);
             }
             (Phase::HalfOpen(_), None) | (Phase::Closed(_) | Phase::Open { .. }, _) => {}
         }

@@ -17,7 +17,7 @@ struct Slot {
 }
 
 /// Proof of holding a slot; stale once the slot expired and went to another probe.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
     slot: usize,
     number: u64,
@@ -43,7 +43,7 @@ impl Probes {
     }
 
     /// Counts a success of a valid ticket; true when all probes have succeeded.
-    pub(super) fn succeed(&mut self, ticket: &Ticket, now: Duration) -> bool {
+    pub(super) fn succeed(&mut self, ticket: Ticket, now: Duration) -> bool {
         if self.give_back(ticket, now) {
             self.succeeded += 1;
         }
@@ -51,7 +51,7 @@ impl Probes {
     }
 
     /// Frees the slot; false if the ticket is stale.
-    pub(super) fn give_back(&mut self, ticket: &Ticket, now: Duration) -> bool {
+    pub(super) fn give_back(&mut self, ticket: Ticket, now: Duration) -> bool {
         self.expire(now);
         let slot = &mut self.slots[ticket.slot];
         let valid = slot.held.is_some_and(|(number, _)| number == ticket.number);

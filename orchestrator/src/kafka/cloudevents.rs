@@ -1,0 +1,228 @@
+//! CloudEvents, binary mode out, both modes in: commands, published events, and the type of what arrives.
+
+use super::{
+    payload,
+    poison::{Poison, PoisonCode},
+    record::{Header, Outgoing, Record, text_header},
+};
+use base64::Engine as _;
+use bytes::Bytes;
+use saga_core::{
+    id::{CommandId, SagaId},
+    time::{Timestamp, rfc3339},
+};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// Content type of everything that is sent.
+pub const JSON: &str = "application/json";
+
+/// Content type of a structured CloudEvent, parameters aside.
+const STRUCTURED: &str = "application/cloudevents+json";
+
+/// What a command record says besides its body.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandRecord<'a> {
+    /// The command's identity: `ce_id` and `idempotency_key`.
+    pub id: &'a CommandId,
+    /// Its type, `ReserveStock`.
+    pub command: &'a str,
+    /// The record's value.
+    pub body: &'a Value,
+    /// Name of the definition.
+    pub saga_name: &'a str,
+    /// 1, 2, 3, …
+    pub attempt: u32,
+    /// Where the reply is expected.
+    pub reply_topic: &'a str,
+    /// The event that caused it, `<version>.<index>`.
+    pub causation: &'a str,
+    /// W3C `traceparent` to pass on.
+    pub traceparent: Option<&'a str>,
+    /// When this attempt was decided.
+    pub at: Timestamp,
+}
+
+/// What a published event says besides its body.
+#[derive(Clone, Copy, Debug)]
+pub struct PublishedRecord<'a> {
+    /// `ce_id`: the command id of a `publish` step, [`outcome_id`] of an outcome event. The same for every try.
+    pub id: &'a str,
+    /// `ce_type`.
+    pub event_type: &'a str,
+    /// The record's key.
+    pub key: &'a str,
+    /// The record's value.
+    pub body: &'a Value,
+    /// The saga that publishes.
+    pub saga: SagaId,
+    /// Name of its definition.
+    pub saga_name: &'a str,
+    /// The event that caused it, `<version>.<index>`.
+    pub causation: &'a str,
+    /// W3C `traceparent` to pass on.
+    pub traceparent: Option<&'a str>,
+    /// When it was decided; part of the bytes, so not the time of a try.
+    pub at: Timestamp,
+}
+
+/// The record of one attempt of a command, keyed by the saga.
+#[must_use]
+pub fn command(topic: &Arc<str>, record: &CommandRecord<'_>) -> Outgoing {
+    let CommandRecord { id, saga_name, attempt, reply_topic, .. } = *record;
+    let ce_id = id.to_string();
+    let saga = id.saga.to_string();
+    let mut headers = event_headers(&ce_id, record.command, saga_name, record.at);
+    headers.extend(correlation(&saga, record.causation, record.traceparent));
+    headers.extend([
+        text_header("saga_name", saga_name),
+        text_header("saga_step", id.step.as_str()),
+        text_header("saga_direction", id.direction.to_string()),
+        text_header("saga_attempt", attempt.to_string()),
+        text_header("idempotency_key", ce_id),
+        text_header("reply_topic", reply_topic),
+    ]);
+    outgoing(topic, saga, record.body, headers)
+}
+
+/// The record of a published event. Every try of it has the same bytes.
+#[must_use]
+pub fn published(topic: &Arc<str>, record: &PublishedRecord<'_>) -> Outgoing {
+    let saga = record.saga.to_string();
+    let mut headers = event_headers(record.id, record.event_type, record.saga_name, record.at);
+    headers.extend(correlation(&saga, record.causation, record.traceparent));
+    headers.push(text_header("saga_name", record.saga_name));
+    outgoing(topic, record.key.to_owned(), record.body, headers)
+}
+
+/// `ce_id` of a saga's outcome event.
+#[must_use]
+pub fn outcome_id(saga: SagaId) -> String {
+    format!("{saga}:outcome")
+}
+
+/// What can be told of a record before its content is decoded.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    record: &'a Record,
+    event_type: Option<String>,
+    structured: Structured,
+}
+
+/// The envelope of a structured CloudEvent.
+#[derive(Debug)]
+enum Structured {
+    /// The record is none.
+    No,
+    Envelope(Map<String, Value>),
+    /// It says it is one and is not.
+    Broken(Poison),
+}
+
+impl<'a> Incoming<'a> {
+    /// Finds the type of a record: the header `ce_type`, else the `type` of a structured CloudEvent.
+    #[must_use]
+    pub fn of(record: &'a Record) -> Incoming<'a> {
+        let structured = structured(record);
+        let in_envelope = || structured.attribute("type").map(str::to_owned);
+        let event_type = record.header("ce_type").and_then(payload::text).map(str::to_owned).or_else(in_envelope);
+        Incoming { record, event_type, structured }
+    }
+
+    /// The record's type, if it says one.
+    #[must_use]
+    pub fn event_type(&self) -> Option<&str> {
+        self.event_type.as_deref()
+    }
+
+    /// Why a record that claims to be a structured CloudEvent has no type.
+    #[must_use]
+    pub fn broken(&self) -> Option<&Poison> {
+        match &self.structured {
+            Structured::Broken(poison) => Some(poison),
+            Structured::No | Structured::Envelope(_) => None,
+        }
+    }
+
+    /// W3C `traceparent`, from the header or the envelope.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&str> {
+        let header = |name| self.record.header(name).and_then(payload::text);
+        header("traceparent").or_else(|| header("ce_traceparent")).or_else(|| self.structured.attribute("traceparent"))
+    }
+
+    /// The content: the record's value, or the `data` of a structured CloudEvent. A record without a value has the content `null`.
+    ///
+    /// # Errors
+    /// It is not JSON, or contains NUL.
+    pub fn decode(self) -> Result<Value, Poison> {
+        match (self.structured, self.record.value.as_deref()) {
+            (Structured::Broken(poison), _) => Err(poison),
+            (Structured::Envelope(envelope), _) => data(envelope),
+            (Structured::No, Some(bytes)) => payload::json(bytes),
+            (Structured::No, None) => Ok(Value::Null),
+        }
+    }
+}
+
+impl Structured {
+    fn attribute(&self, name: &str) -> Option<&str> {
+        match self {
+            Structured::Envelope(envelope) => envelope.get(name)?.as_str(),
+            Structured::No | Structured::Broken(_) => None,
+        }
+    }
+}
+
+fn structured(record: &Record) -> Structured {
+    let content_type = record.header_text("content-type").unwrap_or_default();
+    let is_structured =
+        content_type.get(..STRUCTURED.len()).is_some_and(|start| start.eq_ignore_ascii_case(STRUCTURED));
+    let Some(bytes) = record.value.as_deref().filter(|_| is_structured) else { return Structured::No };
+    if record.size() > payload::LARGEST_RECORD {
+        return Structured::Broken(Poison::new(PoisonCode::Oversize, "a structured CloudEvent of more than 1 MiB"));
+    }
+    match payload::json(bytes) {
+        Ok(Value::Object(envelope)) => Structured::Envelope(envelope),
+        Ok(_) => Structured::Broken(Poison::new(PoisonCode::NotJson, "a structured CloudEvent has to be an object")),
+        Err(poison) => Structured::Broken(poison),
+    }
+}
+
+fn data(mut envelope: Map<String, Value>) -> Result<Value, Poison> {
+    let Some(encoded) = envelope.get("data_base64") else {
+        return Ok(envelope.remove("data").unwrap_or_default());
+    };
+    let encoded = encoded.as_str().unwrap_or_default();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(encoded);
+    let bytes = bytes.map_err(|error| Poison::new(PoisonCode::NotJson, format!("data_base64: {error}")))?;
+    payload::json(&bytes)
+}
+
+fn event_headers(id: &str, event_type: &str, saga_name: &str, at: Timestamp) -> Vec<Header> {
+    vec![
+        text_header("ce_specversion", "1.0"),
+        text_header("ce_id", id),
+        text_header("ce_source", format!("/sagas/{saga_name}")),
+        text_header("ce_type", event_type),
+        text_header("ce_time", rfc3339(at)),
+    ]
+}
+
+fn correlation(saga: &str, causation: &str, traceparent: Option<&str>) -> Vec<Header> {
+    let mut headers = vec![
+        text_header("ce_correlationid", saga),
+        text_header("ce_causationid", causation),
+        text_header("content-type", JSON),
+    ];
+    headers.extend(traceparent.map(|parent| text_header("traceparent", parent)));
+    headers
+}
+
+fn outgoing(topic: &Arc<str>, key: String, body: &Value, headers: Vec<Header>) -> Outgoing {
+    let value = Some(Bytes::from(body.to_string()));
+    Outgoing { topic: topic.clone(), partition: None, key: Some(Bytes::from(key)), value, headers }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! The record of a poison record: itself, byte for byte, and where it came from and why.
+
+use super::{
+    payload::LARGEST_RECORD,
+    poison::Poison,
+    record::{Coordinates, Header, Outgoing, Record, text_header},
+};
+use bytes::Bytes;
+use saga_core::time::{Timestamp, rfc3339};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::{fmt::Write as _, sync::Arc};
+
+/// Of the diagnosis, this much goes into a header.
+const MESSAGE_BYTES: usize = 1024;
+
+/// Key and headers of a record that becomes a pointer stay with it up to this size: they are what a person looks for.
+const POINTER_CONTEXT: usize = 64 * 1024;
+
+/// The DLQ record of `record`. `definition` names who cannot process it; `None` if nobody can.
+///
+/// Key, value and headers are byte-equal, and `saga_dlq_*` headers follow. Above 1 MiB it is a [`pointer`].
+#[must_use]
+pub fn record(
+    topic: &Arc<str>,
+    record: &Record,
+    poison: &Poison,
+    definition: Option<&str>,
+    now: Timestamp,
+) -> Outgoing {
+    if record.size() > LARGEST_RECORD {
+        return pointer(topic, record, poison, definition, now);
+    }
+    let mut headers = record.headers.clone();
+    headers.extend(provenance(record, poison, definition, now));
+    Outgoing { topic: topic.clone(), partition: None, key: record.key.clone(), value: record.value.clone(), headers }
+}
+
+/// The DLQ record of a record that is too large to be copied: its value says where it is, how large, and its SHA-256. For
+/// use where the DLQ refuses the record itself for its size, too.
+#[must_use]
+pub fn pointer(
+    topic: &Arc<str>,
+    record: &Record,
+    poison: &Poison,
+    definition: Option<&str>,
+    now: Timestamp,
+) -> Outgoing {
+    let value = record.value.as_deref().unwrap_or_default();
+    let place = json!({
+        "topic": &*record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "size": value.len(),
+        "sha256": hex(&Sha256::digest(value)),
+    });
+    let context = record.size() - value.len();
+    let keep = context <= POINTER_CONTEXT;
+    let mut headers = if keep { record.headers.clone() } else { Vec::new() };
+    headers.extend(provenance(record, poison, definition, now));
+    headers.push(text_header("saga_dlq_pointer", "true"));
+    let key = record.key.clone().filter(|_| keep);
+    Outgoing { topic: topic.clone(), partition: None, key, value: Some(Bytes::from(place.to_string())), headers }
+}
+
+/// Identity of a dead-lettered record: `topic/partition/offset/definition`. The same record of the same definition has it
+/// again when it is dead-lettered twice.
+#[must_use]
+pub fn id(coordinates: &Coordinates, definition: Option<&str>) -> String {
+    match definition {
+        Some(name) => format!("{coordinates}/{name}"),
+        None => coordinates.to_string(),
+    }
+}
+
+fn provenance(record: &Record, poison: &Poison, definition: Option<&str>, now: Timestamp) -> [Header; 8] {
+    let message = &poison.message[..poison.message.floor_char_boundary(MESSAGE_BYTES)];
+    [
+        text_header("saga_dlq_topic", &*record.topic),
+        text_header("saga_dlq_partition", record.partition.to_string()),
+        text_header("saga_dlq_offset", record.offset.to_string()),
+        text_header("saga_dlq_timestamp", record.timestamp.0.to_string()),
+        text_header("saga_dlq_code", poison.code.as_str()),
+        text_header("saga_dlq_message", message),
+        text_header("saga_dlq_time", rfc3339(now)),
+        text_header("saga_dlq_id", id(&record.coordinates(), definition)),
+    ]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::poison::PoisonCode;
+
+    fn poison_record(value: Option<Bytes>) -> Record {
+        Record {
+            topic: "shop.orders".into(),
+            partition: 3,
+            offset: 14,
+            timestamp: Timestamp(1_700_000_000_000),
+            key: None,
+            value,
+            headers: vec![
+                text_header("a", "1"),
+                ("a".into(), None),
+                ("b".into(), Some(Bytes::from_static(&[0xff, 0]))),
+            ],
+        }
+    }
+
+    fn dead_letter(record: &Record) -> Outgoing {
+        let poison = Poison::new(PoisonCode::NotJson, "expected value at line 1");
+        super::record(&"saga.dlq".into(), record, &poison, Some("order-fulfillment"), Timestamp(1_700_000_001_000))
+    }
+
+    #[test]
+    fn key_value_and_headers_are_byte_equal_and_provenance_follows() {
+        for value in [None, Some(Bytes::new()), Some(Bytes::from_static(&[0, 0xff, b'{']))] {
+            let record = poison_record(value);
+            let dead = dead_letter(&record);
+            assert_eq!((&dead.key, &dead.value), (&record.key, &record.value));
+            assert_eq!(dead.headers[..3], record.headers[..]);
+            let shown: Vec<_> = ["topic", "partition", "offset", "timestamp", "code", "message", "time", "id"]
+                .iter()
+                .map(|name| dead.header_text(&format!("saga_dlq_{name}")).expect("present"))
+                .collect();
+            assert_eq!(
+                shown,
+                [
+                    "shop.orders",
+                    "3",
+                    "14",
+                    "1700000000000",
+                    "not_json",
+                    "expected value at line 1",
+                    "2023-11-14T22:13:21.000Z",
+                    "shop.orders/3/14/order-fulfillment"
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn a_record_above_one_mebibyte_becomes_a_pointer() {
+        let record = poison_record(Some(Bytes::from(vec![b'x'; LARGEST_RECORD + 1])));
+        let dead = dead_letter(&record);
+        let place: serde_json::Value = serde_json::from_slice(dead.value.as_deref().expect("a value")).expect("JSON");
+        assert_eq!((&place["offset"], &place["size"]), (&json!(14), &json!(LARGEST_RECORD + 1)));
+        assert_eq!(place["sha256"].as_str().map(str::len), Some(64));
+        assert_eq!(dead.header_text("saga_dlq_pointer"), Some("true"));
+        assert!(dead.size() < 2048);
+    }
+
+    #[test]
+    fn a_pointer_does_not_drag_large_headers_along() {
+        let mut record = poison_record(None);
+        record.headers.push(("h".into(), Some(Bytes::from(vec![0; 2 * LARGEST_RECORD]))));
+        assert!(dead_letter(&record).size() < 2048);
+    }
+}

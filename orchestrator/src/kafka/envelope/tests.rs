@@ -1,0 +1,113 @@
+use super::*;
+use saga_core::command::{Direction, Failure, Guard, Retryable};
+use serde_json::json;
+use std::time::Duration;
+
+fn saga() -> SagaId {
+    SagaId::new(Timestamp(1_700_000_000_000), Shard(7), 42)
+}
+
+/// What comes out at the other end of the inbox.
+fn through_the_inbox(inbound: &Inbound) -> Result<Inbound, Poison> {
+    let Outgoing { topic, partition, key, value, headers } = forward(&"saga.inbox".into(), Shard(7), inbound);
+    assert_eq!(partition, Some(7));
+    receive(&Record { topic, partition: 7, offset: 99, timestamp: Timestamp(5), key, value, headers })
+}
+
+fn odd_records() -> Vec<Record> {
+    let record = |key, value, headers| Record {
+        topic: "shop.orders".into(),
+        partition: 3,
+        offset: 14,
+        timestamp: Timestamp(-1),
+        key,
+        value,
+        headers,
+    };
+    vec![
+        record(None, None, vec![]),
+        record(Some(Bytes::new()), Some(Bytes::new()), vec![("a".into(), None), ("a".into(), Some(Bytes::new()))]),
+        record(
+            Some(Bytes::from_static(&[0xff])),
+            Some(Bytes::from_static(&[0])),
+            vec![("b".into(), Some(Bytes::from_static(&[0xfe])))],
+        ),
+        // A record that was forwarded before, or pretends to: its headers are its own.
+        record(
+            None,
+            None,
+            vec![text_header(KIND, "operator"), text_header(TOPIC, "elsewhere"), text_header(OFFSET, "x")],
+        ),
+    ]
+}
+
+#[test]
+fn a_forwarded_record_arrives_as_it_was_read() {
+    for record in odd_records() {
+        let reply = Inbound::Reply(record.clone());
+        assert_eq!(through_the_inbox(&reply), Ok(reply));
+        let trigger = Inbound::Trigger { record, definition: "order-fulfillment".into(), hash: "ab12".into() };
+        assert_eq!(through_the_inbox(&trigger), Ok(trigger));
+    }
+}
+
+#[test]
+fn every_answer_survives_forwarding() {
+    let failure = || Failure::new("http.503", "");
+    let answers = [
+        Answer::Succeeded { result: json!({"a": [1, null]}) },
+        Answer::Succeeded { result: json!(null) },
+        Answer::Failed {
+            failure: failure(),
+            retry: Retryable::ThenPark,
+            retry_after: Some(Duration::from_millis(1500)),
+        },
+        Answer::Failed { failure: failure(), retry: Retryable::No, retry_after: None },
+        Answer::Unknown { failure: failure() },
+        Answer::Ongoing { ask_after: Some(Duration::from_secs(2)), location: Some("/jobs/1?x=y".into()) },
+        Answer::Ongoing { ask_after: None, location: None },
+        Answer::NotSent { guard: Guard::Bulkhead, retry_after: Duration::from_secs(1) },
+    ];
+    for (answer, attempt) in answers.into_iter().zip([Some(1), None].into_iter().cycle()) {
+        let command = CommandId { saga: saga(), step: "charge".into(), direction: Direction::Do };
+        let outcome = Inbound::Outcome(CallOutcome { command, attempt, answer });
+        assert_eq!(through_the_inbox(&outcome), Ok(outcome));
+    }
+}
+
+#[test]
+fn an_operator_s_act_survives_forwarding() {
+    let act = Inbound::Operator(OperatorAct {
+        saga: saga(),
+        id: "a1".into(),
+        who: "ada".into(),
+        reason: "customer called".into(),
+        action: OperatorAction::Cancel,
+    });
+    assert_eq!(through_the_inbox(&act), Ok(act));
+}
+
+#[test]
+fn the_json_that_is_on_its_way_can_be_read_by_the_next_version() {
+    let recorded = json!({"command": format!("{}:charge:do", saga()), "answer": {"outcome": "failed",
+        "failure": {"code": "http.409"}, "retry": "no", "later": "ignored"}});
+    let record = Record {
+        value: Some(Bytes::from(recorded.to_string())),
+        headers: vec![text_header(KIND, "outcome")],
+        ..odd_records().remove(0)
+    };
+    assert!(matches!(
+        receive(&record),
+        Ok(Inbound::Outcome(CallOutcome { attempt: None, answer: Answer::Failed { .. }, .. }))
+    ));
+}
+
+#[test]
+fn what_no_instance_wrote_is_poison() {
+    let mut strange = odd_records().remove(0);
+    assert_eq!(receive(&strange).expect_err("poison").code, PoisonCode::Inbox);
+    for kind in ["trigger", "outcome", "operator", "party"] {
+        strange.headers = vec![text_header(KIND, kind)];
+        assert_eq!(receive(&strange).expect_err("poison").code, PoisonCode::Inbox, "{kind}");
+    }
+}

@@ -1,0 +1,128 @@
+//! JSON of inputs that were never records. Versions of the product forward to each other through it while they are rolled
+//! out: fields are added with defaults, never renamed or removed.
+
+use super::{CallOutcome, OperatorAct};
+use crate::kafka::poison::{Poison, PoisonCode};
+use saga_core::{
+    command::{Answer, Failure, Guard, Retryable},
+    event::OperatorAction,
+    id::SagaId,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::time::Duration;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OutcomeWire {
+    command: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+    answer: AnswerWire,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "outcome")]
+enum AnswerWire {
+    Succeeded {
+        #[serde(default)]
+        result: Value,
+    },
+    Failed {
+        failure: Failure,
+        retry: Retryable,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+    },
+    Unknown {
+        failure: Failure,
+    },
+    Ongoing {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ask_after_ms: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        location: Option<String>,
+    },
+    NotSent {
+        guard: Guard,
+        retry_after_ms: u64,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OperatorWire {
+    saga: String,
+    id: String,
+    who: String,
+    reason: String,
+    action: OperatorAction,
+}
+
+pub(super) fn outcome(outcome: &CallOutcome) -> String {
+    let CallOutcome { command, attempt, answer } = outcome;
+    json(&OutcomeWire { command: command.to_string(), attempt: *attempt, answer: to_wire(answer.clone()) })
+}
+
+pub(super) fn operator(act: &OperatorAct) -> String {
+    let OperatorAct { saga, id, who, reason, action } = act.clone();
+    json(&OperatorWire { saga: saga.to_string(), id, who, reason, action })
+}
+
+pub(super) fn read_outcome(bytes: &[u8]) -> Result<CallOutcome, Poison> {
+    let OutcomeWire { command, attempt, answer } = read(bytes)?;
+    let command = command.parse().map_err(|error: saga_core::id::NotACommandId| foreign(error.to_string()))?;
+    Ok(CallOutcome { command, attempt, answer: from_wire(answer) })
+}
+
+pub(super) fn read_operator(bytes: &[u8]) -> Result<OperatorAct, Poison> {
+    let OperatorWire { saga, id, who, reason, action } = read(bytes)?;
+    let saga: SagaId = saga.parse().map_err(|error: saga_core::id::NotASagaId| foreign(error.to_string()))?;
+    Ok(OperatorAct { saga, id, who, reason, action })
+}
+
+fn to_wire(answer: Answer) -> AnswerWire {
+    match answer {
+        Answer::Succeeded { result } => AnswerWire::Succeeded { result },
+        Answer::Failed { failure, retry, retry_after } => {
+            AnswerWire::Failed { failure, retry, retry_after_ms: retry_after.map(millis) }
+        }
+        Answer::Unknown { failure } => AnswerWire::Unknown { failure },
+        Answer::Ongoing { ask_after, location } => {
+            AnswerWire::Ongoing { ask_after_ms: ask_after.map(millis), location }
+        }
+        Answer::NotSent { guard, retry_after } => AnswerWire::NotSent { guard, retry_after_ms: millis(retry_after) },
+    }
+}
+
+fn from_wire(answer: AnswerWire) -> Answer {
+    match answer {
+        AnswerWire::Succeeded { result } => Answer::Succeeded { result },
+        AnswerWire::Failed { failure, retry, retry_after_ms } => {
+            Answer::Failed { failure, retry, retry_after: retry_after_ms.map(Duration::from_millis) }
+        }
+        AnswerWire::Unknown { failure } => Answer::Unknown { failure },
+        AnswerWire::Ongoing { ask_after_ms, location } => {
+            Answer::Ongoing { ask_after: ask_after_ms.map(Duration::from_millis), location }
+        }
+        AnswerWire::NotSent { guard, retry_after_ms } => {
+            Answer::NotSent { guard, retry_after: Duration::from_millis(retry_after_ms) }
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn json(wire: &impl Serialize) -> String {
+    serde_json::to_string(wire).expect("strings, numbers and JSON values always serialise")
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Poison> {
+    serde_json::from_slice(bytes).map_err(|error| foreign(error.to_string()))
+}
+
+fn foreign(message: String) -> Poison {
+    Poison::new(PoisonCode::Inbox, message)
+}

@@ -1,0 +1,79 @@
+//! Why a record can never be processed as it is.
+
+use std::fmt;
+
+/// A poison record's diagnosis, as it goes to the DLQ.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Poison {
+    /// What class of fault it is.
+    pub code: PoisonCode,
+    /// What is wrong with this record, for people.
+    pub message: String,
+}
+
+/// Classes of faults. Their names are stable: filters and runbooks use them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PoisonCode {
+    /// It has no type, and every trigger of its topic wants one.
+    NoType,
+    /// Its value is not JSON.
+    NotJson,
+    /// A string in it contains NUL, which no database takes.
+    Nul,
+    /// Larger than 1 MiB.
+    Oversize,
+    /// The definition's `when` has no value for it.
+    When,
+    /// The definition's `key` has no usable value for it.
+    Key,
+    /// A reply that does not say which command it answers.
+    NoCommand,
+    /// A reply whose `saga_outcome` is missing or unknown.
+    Outcome,
+    /// A reply with a header that cannot be read.
+    Header,
+    /// A record of the inbox that no instance wrote.
+    Inbox,
+    /// The saga it names is unknown.
+    UnknownSaga,
+    /// The definition it was forwarded for is unknown.
+    UnknownDefinition,
+    /// Processing it ended every owner of its shard.
+    Crash,
+}
+
+impl Poison {
+    /// A diagnosis.
+    pub fn new(code: PoisonCode, message: impl Into<String>) -> Poison {
+        Poison { code, message: message.into() }
+    }
+}
+
+impl PoisonCode {
+    /// The stable name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PoisonCode::NoType => "no_type",
+            PoisonCode::NotJson => "not_json",
+            PoisonCode::Nul => "nul",
+            PoisonCode::Oversize => "oversize",
+            PoisonCode::When => "when",
+            PoisonCode::Key => "key",
+            PoisonCode::NoCommand => "no_command",
+            PoisonCode::Outcome => "outcome",
+            PoisonCode::Header => "header",
+            PoisonCode::Inbox => "inbox",
+            PoisonCode::UnknownSaga => "unknown_saga",
+            PoisonCode::UnknownDefinition => "unknown_definition",
+            PoisonCode::Crash => "crash",
+        }
+    }
+}
+
+impl fmt::Display for PoisonCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,140 @@
+//! What a participant's reply means.
+
+use super::{
+    payload,
+    poison::{Poison, PoisonCode},
+    record::Record,
+};
+use saga_core::{
+    command::{Answer, Failure, Retryable},
+    id::CommandId,
+};
+use serde_json::Value;
+
+/// Of a participant's error message, this much is kept: it is read by people and stored in the journal.
+const MESSAGE_BYTES: usize = 4096;
+
+/// `error_code` of a failure that names none.
+const UNNAMED: &str = "failed";
+
+/// What came back for a command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// Which command it answers; carries the saga and thereby the shard.
+    pub command: CommandId,
+    /// Which attempt, if the participant said so.
+    pub attempt: Option<u32>,
+    /// What it says.
+    pub answer: Answer,
+}
+
+/// A reply that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Parsed {
+    /// It says what it has to.
+    Reply(Reply),
+    /// It does not. It goes to the DLQ, and where it names its command, that attempt is unknown.
+    Poison {
+        /// Why.
+        poison: Poison,
+        /// The same as an answer; `None` if not even the command can be told.
+        unknown: Option<Reply>,
+    },
+}
+
+/// Reads a reply. Total: whatever the bytes, there is an answer or a diagnosis.
+#[must_use]
+pub fn parse(record: &Record) -> Parsed {
+    let command = match command(record) {
+        Ok(command) => command,
+        Err(poison) => return Parsed::Poison { poison, unknown: None },
+    };
+    let (attempt, answer) = match attempt(record) {
+        Ok(attempt) => (attempt, answer(record)),
+        Err(poison) => (None, Err(poison)),
+    };
+    match answer {
+        Ok(answer) => Parsed::Reply(Reply { command, attempt, answer }),
+        Err(poison) => {
+            let failure = Failure::new(format!("reply.{}", poison.code), poison.message.as_str());
+            let unknown = Some(Reply { command, attempt, answer: Answer::Unknown { failure } });
+            Parsed::Poison { poison, unknown }
+        }
+    }
+}
+
+/// The idempotency key names the command; a correlation id that names another saga makes both worthless.
+fn command(record: &Record) -> Result<CommandId, Poison> {
+    let unreadable = |message: String| Poison::new(PoisonCode::NoCommand, message);
+    let key = record.header_text("idempotency_key").ok_or_else(|| unreadable("no header idempotency_key".into()))?;
+    let command: CommandId =
+        key.parse().map_err(|error: saga_core::id::NotACommandId| unreadable(error.to_string()))?;
+    match record.header_text("ce_correlationid") {
+        Some(saga) if !saga.eq_ignore_ascii_case(&command.saga.to_string()) => {
+            Err(unreadable(format!("ce_correlationid `{saga}` is not the saga of idempotency_key `{key}`")))
+        }
+        Some(_) | None => Ok(command),
+    }
+}
+
+fn attempt(record: &Record) -> Result<Option<u32>, Poison> {
+    let Some(bytes) = record.header("saga_attempt") else { return Ok(None) };
+    let number = payload::text(bytes).and_then(|text| text.parse().ok()).filter(|attempt| *attempt > 0);
+    let wrong = || Poison::new(PoisonCode::Header, "saga_attempt is not a number from 1");
+    number.ok_or_else(wrong).map(Some)
+}
+
+fn answer(record: &Record) -> Result<Answer, Poison> {
+    if record.size() > payload::LARGEST_RECORD {
+        return Err(Poison::new(PoisonCode::Oversize, format!("{} bytes, at most 1 MiB", record.size())));
+    }
+    match text(record, "saga_outcome")? {
+        Some("succeeded") => Ok(Answer::Succeeded { result: result(record)? }),
+        Some("failed") => failed(record),
+        Some("ongoing") => Ok(Answer::Ongoing { ask_after: None, location: None }),
+        Some(other) => Err(Poison::new(
+            PoisonCode::Outcome,
+            format!("saga_outcome is `{other}`, expected succeeded, failed or ongoing"),
+        )),
+        None => Err(Poison::new(PoisonCode::Outcome, "no header saga_outcome: expected succeeded, failed or ongoing")),
+    }
+}
+
+fn result(record: &Record) -> Result<Value, Poison> {
+    match record.value.as_deref() {
+        None | Some([]) => Ok(Value::Null),
+        Some(bytes) => payload::json(bytes),
+    }
+}
+
+fn failed(record: &Record) -> Result<Answer, Poison> {
+    let code = text(record, "error_code")?.filter(|code| !code.is_empty()).unwrap_or(UNNAMED);
+    let message = text(record, "error_message")?.unwrap_or_default();
+    let failure = Failure::new(shortened(code), shortened(message));
+    Ok(Answer::Failed { failure, retry: retryable(record)?, retry_after: None })
+}
+
+/// A participant that says nothing has refused for good, as a 4xx answer would.
+fn retryable(record: &Record) -> Result<Retryable, Poison> {
+    match text(record, "error_retryable")?.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("false") => Ok(Retryable::No),
+        Some("true") => Ok(Retryable::Yes),
+        Some(other) => {
+            Err(Poison::new(PoisonCode::Header, format!("error_retryable is `{other}`, expected true or false")))
+        }
+    }
+}
+
+fn text<'a>(record: &'a Record, name: &str) -> Result<Option<&'a str>, Poison> {
+    let Some(bytes) = record.header(name) else { return Ok(None) };
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| Poison::new(PoisonCode::Header, format!("{name} is not text")))?;
+    payload::without_nul(text, name).map(Some)
+}
+
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MESSAGE_BYTES)]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! What a record of a trigger topic means to each definition. Pure, and total: there is a disposition for whatever arrives.
+
+use super::{
+    cloudevents::Incoming,
+    payload::{self, LARGEST_RECORD},
+    poison::{Poison, PoisonCode},
+    record::Record,
+};
+use saga_core::{
+    definition::Definition,
+    event::Trigger,
+    expression::{EvaluateError, Scope},
+    input::Start,
+    state::record_value,
+};
+use serde_json::Value;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+/// The longest business key, in bytes.
+const LONGEST_KEY: usize = 256;
+
+/// What a record means to one definition.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Disposition {
+    /// It starts a saga, unless its key is taken.
+    Start(Box<Start>),
+    /// The definition does not want it.
+    Unwanted,
+    /// The definition wants it and can never process it.
+    Poison(Poison),
+}
+
+/// A disposition and whose it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// Position in the list that was given; `None` where the record is poison to the topic as a whole.
+    pub definition: Option<usize>,
+    /// What the record means to it.
+    pub disposition: Disposition,
+}
+
+/// Judges `record` for every definition whose trigger reads its topic, in this order: type, unwanted, `no_type`, size, content, `when`, `key`.
+/// A definition that fails does not hinder the others.
+#[must_use]
+pub fn judge(record: &Record, definitions: &[Arc<Definition>]) -> Vec<Judgement> {
+    let reading = || (0..definitions.len()).filter(|at| definitions[*at].trigger.topic == *record.topic);
+    let incoming = Incoming::of(record);
+    let wanted: Vec<usize> = reading().filter(|at| wants(&definitions[*at], incoming.event_type())).collect();
+    if wanted.is_empty() && incoming.event_type().is_none() && record.value.is_some() && reading().next().is_some() {
+        return vec![Judgement { definition: None, disposition: Disposition::Poison(no_type(&incoming)) }];
+    }
+    let untyped_tombstone = record.value.is_none() && incoming.event_type().is_none();
+    if wanted.is_empty() || untyped_tombstone {
+        return reading().map(|at| unwanted(Some(at))).collect();
+    }
+    let trigger = content(record, incoming);
+    let dispose = |at: usize| match &trigger {
+        _ if !wanted.contains(&at) => Disposition::Unwanted,
+        Ok(decoded) => decoded.dispose(&definitions[at]),
+        Err(poison) => Disposition::Poison(poison.clone()),
+    };
+    reading().map(|at| Judgement { definition: Some(at), disposition: dispose(at) }).collect()
+}
+
+/// Judges a forwarded trigger for the one definition it was forwarded for, whatever its topic and type.
+#[must_use]
+pub fn judge_for(record: &Record, definition: &Definition) -> Disposition {
+    match content(record, Incoming::of(record)) {
+        Ok(decoded) => decoded.dispose(definition),
+        Err(poison) => Disposition::Poison(poison),
+    }
+}
+
+fn wants(definition: &Definition, event_type: Option<&str>) -> bool {
+    match (&definition.trigger.event_type, event_type) {
+        (None, _) => true,
+        (Some(wanted), Some(found)) => wanted == found,
+        (Some(_), None) => false,
+    }
+}
+
+fn unwanted(definition: Option<usize>) -> Judgement {
+    Judgement { definition, disposition: Disposition::Unwanted }
+}
+
+fn no_type(incoming: &Incoming<'_>) -> Poison {
+    let why = incoming.broken().map(|poison| format!("; {}", poison.message)).unwrap_or_default();
+    let message = format!(
+        "neither a header ce_type nor a structured CloudEvent, and every trigger of the topic names a type{why}"
+    );
+    Poison::new(PoisonCode::NoType, message)
+}
+
+/// A record whose content is known.
+#[derive(Debug)]
+struct Decoded {
+    trigger: Trigger,
+    /// `record` in expressions.
+    shown: Value,
+    traceparent: Option<String>,
+}
+
+fn content(record: &Record, incoming: Incoming<'_>) -> Result<Decoded, Poison> {
+    if record.size() > LARGEST_RECORD {
+        return Err(Poison::new(PoisonCode::Oversize, format!("{} bytes, at most 1 MiB", record.size())));
+    }
+    let traceparent = incoming.traceparent().map(str::to_owned);
+    let event = incoming.decode()?;
+    let trigger = trigger(record, event);
+    Ok(Decoded { shown: record_value(&trigger), trigger, traceparent })
+}
+
+fn trigger(record: &Record, event: Value) -> Trigger {
+    let text = |bytes: &[u8]| payload::text(bytes).map(str::to_owned);
+    let headers = record.headers.iter();
+    Trigger {
+        topic: record.topic.to_string(),
+        partition: record.partition,
+        offset: record.offset,
+        key: record.key.as_deref().and_then(text),
+        timestamp: record.timestamp,
+        headers: headers.filter_map(|(name, value)| Some((text(name.as_bytes())?, text(value.as_deref()?)?))).collect(),
+        event,
+    }
+}
+
+impl Decoded {
+    fn dispose(&self, definition: &Definition) -> Disposition {
+        // The evaluator is foreign code that runs what strangers sent: a panic in it is this record's fault, not the engine's.
+        let judged = catch_unwind(AssertUnwindSafe(|| self.start(definition)));
+        match judged.unwrap_or_else(|_| Err(Poison::new(PoisonCode::Key, "evaluating `when` or `key` panicked"))) {
+            Ok(Some(start)) => Disposition::Start(Box::new(start)),
+            Ok(None) => Disposition::Unwanted,
+            Err(poison) => Disposition::Poison(poison),
+        }
+    }
+
+    fn start(&self, definition: &Definition) -> Result<Option<Start>, Poison> {
+        let scope = Scope { event: Some(&self.trigger.event), record: Some(&self.shown), ..Scope::default() };
+        let poison = |code| move |error: EvaluateError| Poison::new(code, error.to_string());
+        if let Some(when) = &definition.trigger.when
+            && !when.evaluate_bool(&scope).map_err(poison(PoisonCode::When))?
+        {
+            return Ok(None);
+        }
+        let key = definition.trigger.key.render(&scope).map_err(poison(PoisonCode::Key))?;
+        let key = business_key(key)?;
+        Ok(Some(Start { key, trigger: self.trigger.clone(), traceparent: self.traceparent.clone() }))
+    }
+}
+
+fn business_key(value: Value) -> Result<String, Poison> {
+    let wrong =
+        |found: &str| Poison::new(PoisonCode::Key, format!("`key` is {found}, expected a string, integer or boolean"));
+    let key = match value {
+        Value::String(text) => text,
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
+        Value::Number(number) => return Err(wrong(&format!("{number}"))),
+        Value::Null => return Err(wrong("null")),
+        Value::Array(_) => return Err(wrong("a list")),
+        Value::Object(_) => return Err(wrong("a map")),
+    };
+    payload::without_nul(&key, "`key`")?;
+    match key.len() {
+        1..=LONGEST_KEY => Ok(key),
+        length => Err(Poison::new(PoisonCode::Key, format!("`key` has {length} bytes, expected 1 to {LONGEST_KEY}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

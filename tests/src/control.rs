@@ -1,0 +1,53 @@
+//! Stopping and starting a server from inside a test.
+
+use anyhow::{Context, Result, ensure};
+use std::path::PathBuf;
+use tokio::process::Command;
+
+/// What can be done to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Starts it; nothing if it runs.
+    Start,
+    /// Ends it in good order.
+    Stop,
+    /// Ends it with SIGKILL: what it had not made durable is gone.
+    Kill,
+    /// Stop, then start.
+    Restart,
+}
+
+impl Action {
+    fn word(self) -> &'static str {
+        match self {
+            Action::Start => "start",
+            Action::Stop => "stop",
+            Action::Kill => "kill",
+            Action::Restart => "restart",
+        }
+    }
+}
+
+/// A program that takes one of the words `start`, `stop`, `kill`, `restart` and returns when that is done.
+#[derive(Clone, Debug)]
+pub struct Control(PathBuf);
+
+impl Control {
+    /// The program that the environment variable `name` names, if any does.
+    #[must_use]
+    pub fn from_env(name: &str) -> Option<Control> {
+        std::env::var_os(name).map(|path| Control(PathBuf::from(path)))
+    }
+
+    /// Performs `action` and waits for its end.
+    ///
+    /// # Errors
+    /// When the program cannot be run or reports a failure; the message carries what it printed.
+    pub async fn perform(&self, action: Action) -> Result<()> {
+        let word = action.word();
+        let output = Command::new(&self.0).arg(word).output().await.with_context(|| format!("{}", self.0.display()))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{} {word}: {}: {said}", self.0.display(), output.status);
+        Ok(())
+    }
+}

@@ -1,0 +1,270 @@
+//! Topics, records in and records out.
+
+use crate::{
+    control::{Action, Control},
+    eventually::eventually,
+    unique,
+};
+use anyhow::{Context, Result, anyhow};
+use rdkafka::{
+    ClientConfig, Message, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer, StreamConsumer},
+    message::{BorrowedMessage, Header, Headers, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+    topic_partition_list::Offset,
+};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// A broker that was killed recovers its logs first: 10 to 15 s on two cores.
+const START: Duration = Duration::from_secs(90);
+/// For one request to a broker that runs.
+const REQUEST: Duration = Duration::from_secs(30);
+/// The largest record that a test sends: larger than any topic of the product takes.
+const LARGEST_RECORD: &str = "120000000";
+
+/// A broker.
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    bootstrap: String,
+    control: Option<Control>,
+}
+
+/// A record to be produced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// `None`: by the key's hash.
+    pub partition: Option<i32>,
+    /// The key.
+    pub key: Option<Vec<u8>>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// In order; a name may occur more than once, a value may be absent.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Record {
+    /// A JSON event of type `event_type` with `key`.
+    #[must_use]
+    pub fn event(event_type: &str, key: &str, payload: &serde_json::Value) -> Record {
+        let headers = vec![
+            ("ce_type".to_owned(), Some(event_type.as_bytes().to_vec())),
+            ("content-type".to_owned(), Some(b"application/json".to_vec())),
+        ];
+        let value = Some(payload.to_string().into_bytes());
+        Record { partition: None, key: Some(key.as_bytes().to_vec()), value, headers }
+    }
+}
+
+/// A record that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Where it lay.
+    pub partition: i32,
+    /// Where in the partition.
+    pub offset: i64,
+    /// Key, value and headers.
+    pub record: Record,
+}
+
+impl Received {
+    /// The first header called `name`, if it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.record.headers.iter().find(|(candidate, _)| candidate == name)?;
+        std::str::from_utf8(value.as_deref()?).ok()
+    }
+
+    /// The value as JSON; `null` if it is none.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        let value = self.record.value.as_deref().unwrap_or_default();
+        serde_json::from_slice(value).unwrap_or(serde_json::Value::Null)
+    }
+}
+
+impl Kafka {
+    /// The broker at `bootstrap`.
+    #[must_use]
+    pub fn new(bootstrap: String, control: Option<Control>) -> Kafka {
+        Kafka { bootstrap, control }
+    }
+
+    /// Bootstrap servers.
+    #[must_use]
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// Settings of a client.
+    #[must_use]
+    pub fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("broker.address.family", "v4")
+            .set("message.max.bytes", LARGEST_RECORD)
+            .set("reconnect.backoff.max.ms", "1000");
+        config
+    }
+
+    /// A topic with a name of its own and `partitions` partitions.
+    ///
+    /// # Errors
+    /// When the broker does not create it.
+    pub async fn fresh_topic(&self, prefix: &str, partitions: i32) -> Result<String> {
+        let name = unique(prefix);
+        self.create_topic(&name, partitions, &[]).await?;
+        Ok(name)
+    }
+
+    /// The topic `name`, with `settings` such as `("max.message.bytes", "100000000")`.
+    ///
+    /// # Errors
+    /// When the broker does not create it, or it exists.
+    pub async fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.client().create()?;
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        for (key, value) in settings {
+            topic = topic.set(key, value);
+        }
+        let options = AdminOptions::new().operation_timeout(Some(REQUEST));
+        for result in admin.create_topics([&topic], &options).await? {
+            result.map_err(|(topic, code)| anyhow!("topic {topic}: {code}"))?;
+        }
+        Ok(())
+    }
+
+    /// A producer that waits for all replicas.
+    ///
+    /// # Errors
+    /// When librdkafka refuses its settings.
+    pub fn producer(&self) -> Result<Producer> {
+        Ok(Producer(self.client().set("enable.idempotence", "true").set("linger.ms", "1").create()?))
+    }
+
+    /// Produces one record and returns its partition and offset.
+    ///
+    /// # Errors
+    /// When the broker does not acknowledge it.
+    pub async fn produce(&self, topic: &str, record: &Record) -> Result<(i32, i64)> {
+        self.producer()?.send(topic, record).await
+    }
+
+    /// Reads `topic` from its beginning until `enough` says so, and returns all that was read.
+    ///
+    /// # Errors
+    /// When `within` is over; the message says what had been read by then.
+    pub async fn read_until(
+        &self,
+        topic: &str,
+        within: Duration,
+        mut enough: impl FnMut(&[Received]) -> bool,
+    ) -> Result<Vec<Received>> {
+        let consumer = self.reader(topic)?;
+        let end = Instant::now() + within;
+        let mut records = Vec::new();
+        while !enough(&records) {
+            let message = timeout_at(end, consumer.recv()).await.map_err(|_| unmet(topic, within, &records))?;
+            records.push(received(&message.with_context(|| format!("reading {topic}"))?));
+        }
+        Ok(records)
+    }
+
+    /// The offset that `group` has committed for a partition; `None` if it never did.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn committed(&self, group: &str, topic: &str, partition: i32) -> Result<Option<i64>> {
+        let consumer: BaseConsumer = self.client().set("group.id", group).create()?;
+        let mut wanted = TopicPartitionList::new();
+        wanted.add_partition(topic, partition);
+        let found = tokio::task::spawn_blocking(move || consumer.committed_offsets(wanted, REQUEST)).await??;
+        let offset = found.find_partition(topic, partition).context("the answer lacks the partition")?.offset();
+        Ok(match offset {
+            Offset::Offset(offset) => Some(offset),
+            Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => None,
+        })
+    }
+
+    /// Performs `action`; after a start, returns when the broker answers.
+    ///
+    /// # Errors
+    /// When the broker is not ours to stop, or does not come back.
+    pub async fn perform(&self, action: Action) -> Result<()> {
+        let control = self.control.as_ref().context("this Kafka cannot be stopped: no control program is set")?;
+        control.perform(action).await?;
+        match action {
+            Action::Start | Action::Restart => self.answers().await,
+            Action::Stop | Action::Kill => Ok(()),
+        }
+    }
+
+    async fn answers(&self) -> Result<()> {
+        eventually("Kafka answers", START, || async {
+            let consumer: BaseConsumer = self.client().create()?;
+            tokio::task::spawn_blocking(move || consumer.fetch_metadata(None, Duration::from_secs(2))).await??;
+            Ok(Some(()))
+        })
+        .await
+    }
+
+    /// Reads every partition of `topic` from the beginning, belonging to no group.
+    fn reader(&self, topic: &str) -> Result<StreamConsumer> {
+        let mut config = self.client();
+        config
+            .set("group.id", "unused")
+            .set("enable.auto.commit", "false")
+            .set("receive.message.max.bytes", "200000000");
+        let consumer: StreamConsumer = config.create()?;
+        let metadata = consumer.fetch_metadata(Some(topic), REQUEST)?;
+        let partitions = metadata.topics().first().context("the broker knows no such topic")?.partitions();
+        let mut assignment = TopicPartitionList::new();
+        for partition in partitions {
+            assignment.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
+        }
+        consumer.assign(&assignment)?;
+        Ok(consumer)
+    }
+}
+
+/// Sends records one by one or many at a time.
+#[derive(Clone)]
+pub struct Producer(FutureProducer);
+
+impl Producer {
+    /// Produces one record and returns its partition and offset.
+    ///
+    /// # Errors
+    /// When the broker does not acknowledge it.
+    pub async fn send(&self, topic: &str, record: &Record) -> Result<(i32, i64)> {
+        let mut headers = OwnedHeaders::new();
+        for (key, value) in &record.headers {
+            headers = headers.insert(Header { key, value: value.as_deref() });
+        }
+        let mut message: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(topic).headers(headers);
+        message.partition = record.partition;
+        message.key = record.key.as_deref();
+        message.payload = record.value.as_deref();
+        let delivery = self.0.send(message, REQUEST).await.map_err(|(error, _)| error)?;
+        Ok((delivery.partition, delivery.offset))
+    }
+}
+
+pub(crate) fn received(message: &BorrowedMessage<'_>) -> Received {
+    let header = |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
+    let record = Record {
+        partition: Some(message.partition()),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: message.headers().map(|headers| headers.iter().map(header).collect()).unwrap_or_default(),
+    };
+    Received { partition: message.partition(), offset: message.offset(), record }
+}
+
+fn unmet(topic: &str, within: Duration, records: &[Received]) -> anyhow::Error {
+    let values = records.iter().map(|received| received.json().to_string()).collect::<Vec<_>>().join("\n  ");
+    anyhow!("{topic}: not enough within {within:?}; {} records were read:\n  {values}", records.len())
+}

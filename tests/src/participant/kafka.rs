@@ -1,0 +1,129 @@
+//! The participant over Kafka: reads its command topic, replies where the command says.
+
+use super::{Answer, Behaviour, Call, Delivery, Participant};
+use crate::{
+    kafka::{Kafka, Producer, Received, Record, received},
+    unique,
+};
+use anyhow::{Context, Result};
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use std::collections::BTreeMap;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Answers until it is dropped.
+pub struct KafkaParticipant {
+    participant: Participant,
+    topic: String,
+    serving: JoinHandle<()>,
+}
+
+impl KafkaParticipant {
+    /// Serves the commands of `topic`, from the oldest.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the settings.
+    pub fn start(participant: Participant, kafka: &Kafka, topic: &str) -> Result<KafkaParticipant> {
+        let consumer: StreamConsumer = kafka
+            .client()
+            .set("group.id", unique("participant"))
+            .set("auto.offset.reset", "earliest")
+            .set("session.timeout.ms", "6000")
+            .create()?;
+        consumer.subscribe(&[topic])?;
+        let serving = tokio::spawn(serve(participant.clone(), consumer, kafka.producer()?));
+        Ok(KafkaParticipant { participant, topic: topic.to_owned(), serving })
+    }
+
+    /// Its command topic.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Its script and ledger.
+    #[must_use]
+    pub fn participant(&self) -> &Participant {
+        &self.participant
+    }
+}
+
+impl Drop for KafkaParticipant {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn serve(participant: Participant, consumer: StreamConsumer, producer: Producer) {
+    // Replies on their way and replies held back; they end with the participant.
+    let mut replies = JoinSet::new();
+    loop {
+        // An error here is a broker that is away; the client goes on by itself when it is back.
+        let Ok(message) = consumer.recv().await else { continue };
+        let command = received(&message);
+        let Some(call) = call_of(&command) else { continue };
+        let behaviour = participant.perform(call);
+        let producer = producer.clone();
+        replies.spawn(async move { reply(&producer, &command, behaviour).await });
+        while replies.try_join_next().is_some() {}
+    }
+}
+
+fn call_of(command: &Received) -> Option<Call> {
+    let text = |(name, value): &(String, Option<Vec<u8>>)| {
+        Some((name.to_lowercase(), String::from_utf8(value.clone()?).ok()?))
+    };
+    let headers: BTreeMap<String, String> = command.record.headers.iter().filter_map(text).collect();
+    Some(Call {
+        command: headers.get("idempotency_key")?.clone(),
+        target: headers.get("ce_type").cloned().unwrap_or_default(),
+        body: command.json(),
+        headers,
+    })
+}
+
+async fn reply(producer: &Producer, command: &Received, behaviour: Behaviour) -> Result<()> {
+    let times = match &behaviour.delivery {
+        Delivery::Once => 1,
+        Delivery::Twice => 2,
+        Delivery::Never => return Ok(()),
+        Delivery::Held(gate) => {
+            gate.pass().await;
+            1
+        }
+    };
+    let Some(record) = reply_record(command, &behaviour.answer) else { return Ok(()) };
+    let topic = command.header("reply_topic").context("the command names no reply topic")?;
+    for _ in 0..times {
+        producer.send(topic, &record).await?;
+    }
+    Ok(())
+}
+
+fn reply_record(command: &Received, answer: &Answer) -> Option<Record> {
+    let mut headers = Vec::new();
+    for name in ["ce_correlationid", "idempotency_key", "saga_attempt"] {
+        if let Some(value) = command.header(name) {
+            headers.push((name, value.to_owned()));
+        }
+    }
+    let value = match answer {
+        Answer::Succeeded(result) => {
+            headers.push(("saga_outcome", "succeeded".into()));
+            Some(result.to_string().into_bytes())
+        }
+        Answer::Failed { code, message, retryable } => {
+            headers.push(("saga_outcome", "failed".into()));
+            headers.push(("error_code", code.clone()));
+            headers.push(("error_message", message.clone()));
+            headers.push(("error_retryable", retryable.to_string()));
+            None
+        }
+        Answer::Ongoing => {
+            headers.push(("saga_outcome", "ongoing".into()));
+            None
+        }
+        Answer::Status(_) => return None,
+    };
+    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))).collect();
+    Some(Record { partition: None, key: None, value, headers })
+}

@@ -1,0 +1,111 @@
+//! A database of its own for every test.
+
+use crate::{
+    control::{Action, Control},
+    eventually::eventually,
+    unique,
+};
+use anyhow::{Context, Result};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, Executor, PgPool, postgres::PgConnectOptions, postgres::PgPoolOptions,
+};
+use std::{thread, time::Duration};
+
+/// A server that was killed recovers its log first.
+const START: Duration = Duration::from_secs(60);
+/// Of a test's own look into its database.
+const CONNECTIONS: u32 = 4;
+
+/// A server on which databases can be created.
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    url: String,
+    control: Option<Control>,
+}
+
+impl Postgres {
+    /// The server at `url`, whose role may create databases.
+    #[must_use]
+    pub fn new(url: String, control: Option<Control>) -> Postgres {
+        Postgres { url, control }
+    }
+
+    /// An empty database, dropped with the value.
+    ///
+    /// # Errors
+    /// When the server does not answer or refuses.
+    pub async fn database(&self) -> Result<Database> {
+        let name = unique("saga_test").replace('-', "_");
+        run(&self.options()?, &format!("CREATE DATABASE {name}")).await?;
+        let options = self.options()?.database(&name);
+        Ok(Database { server: self.options()?, url: options.to_url_lossy().to_string(), options, name })
+    }
+
+    /// Performs `action`; after a start, returns when the server answers.
+    ///
+    /// # Errors
+    /// When the server is not ours to stop, or does not come back.
+    pub async fn perform(&self, action: Action) -> Result<()> {
+        let control = self.control.as_ref().context("this Postgres cannot be stopped: no control program is set")?;
+        control.perform(action).await?;
+        match action {
+            Action::Start | Action::Restart => self.answers().await,
+            Action::Stop | Action::Kill => Ok(()),
+        }
+    }
+
+    async fn answers(&self) -> Result<()> {
+        let options = self.options()?;
+        eventually("Postgres answers", START, || async { run(&options, "SELECT 1").await.map(Some) }).await
+    }
+
+    fn options(&self) -> Result<PgConnectOptions> {
+        self.url.parse().with_context(|| format!("not a Postgres address: {}", self.url))
+    }
+}
+
+/// One test's database.
+#[derive(Debug)]
+pub struct Database {
+    server: PgConnectOptions,
+    options: PgConnectOptions,
+    url: String,
+    name: String,
+}
+
+impl Database {
+    /// Where the engine finds it, password included.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Connections for the test's own look.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn pool(&self) -> Result<PgPool> {
+        Ok(PgPoolOptions::new().max_connections(CONNECTIONS).connect_with(self.options.clone()).await?)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let server = self.server.clone();
+        // In a thread of its own, because the test's runtime may be the one that is going down. A database that cannot be
+        // dropped (its server is stopped) is left to the end of the run, which removes the whole cluster.
+        let dropping = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(run(&server, &statement))
+        });
+        drop(dropping.join());
+    }
+}
+
+async fn run(options: &PgConnectOptions, statement: &str) -> Result<()> {
+    let mut connection = options.connect().await?;
+    connection.execute(AssertSqlSafe(statement)).await.with_context(|| statement.to_owned())?;
+    connection.close().await?;
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! Which Postgres and which Kafka the tests talk to.
+//!
+//! `tests/run` provides them and says where they are in the environment. A test that needs a server and has none says so
+//! on the terminal and ends; under `CI=true` it fails, so that nothing goes untested unnoticed.
+
+use crate::{control::Control, kafka::Kafka, postgres::Postgres};
+use std::io::Write as _;
+
+/// Connection string of a role that may create databases.
+pub const POSTGRES_URL: &str = "SAGA_TEST_POSTGRES_URL";
+/// The same for Postgres 18.
+pub const POSTGRES_URL_18: &str = "SAGA_TEST_POSTGRES_URL_18";
+/// Program that stops and starts the Postgres of [`POSTGRES_URL`].
+pub const POSTGRES_CONTROL: &str = "SAGA_TEST_POSTGRES_CONTROL";
+/// Bootstrap servers.
+pub const KAFKA: &str = "SAGA_TEST_KAFKA";
+/// Program that stops and starts the broker of [`KAFKA`].
+pub const KAFKA_CONTROL: &str = "SAGA_TEST_KAFKA_CONTROL";
+
+/// The Kafka of this run; `None` has been reported.
+#[must_use]
+pub fn kafka() -> Option<Kafka> {
+    address(KAFKA).map(|bootstrap| Kafka::new(bootstrap, Control::from_env(KAFKA_CONTROL)))
+}
+
+/// The Postgres of this run; `None` has been reported.
+#[must_use]
+pub fn postgres() -> Option<Postgres> {
+    address(POSTGRES_URL).map(|url| Postgres::new(url, Control::from_env(POSTGRES_CONTROL)))
+}
+
+/// The newer Postgres of this run; `None` has been reported.
+#[must_use]
+pub fn postgres_18() -> Option<Postgres> {
+    address(POSTGRES_URL_18).map(|url| Postgres::new(url, None))
+}
+
+/// Reports that the running test cannot test, because of `reason`.
+///
+/// # Panics
+/// Under `CI=true`: there a test that does not test is a failure.
+pub fn report_not_run(reason: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} cannot run: {reason}");
+    // Written to the stream itself: what `eprintln!` prints is kept from view while a test passes.
+    let line = format!("NOT RUN: {test}: {reason}; `tests/run` provides it\n");
+    std::io::stderr().write_all(line.as_bytes()).expect("the standard error stream takes a line");
+}
+
+fn address(variable: &str) -> Option<String> {
+    let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
+    if value.is_none() {
+        report_not_run(&format!("{variable} is not set"));
+    }
+    value
+}
