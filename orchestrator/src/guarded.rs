@@ -6,19 +6,19 @@
 mod bulkhead;
 mod permit;
 mod settings;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use crate::participants::{Call, Dispatch};
 pub use permit::{Permit, Verdict};
 pub use settings::{Error, ParticipantSettings, Transport};
+pub use snapshot::{BreakerState, ParticipantSnapshot};
 
 use crate::participants::http::{HttpParticipant, NOT_CONNECTED};
 use bulkhead::Bulkhead;
 use permit::Health;
 use saga_core::command::{Answer, Guard};
-use saga_guards::breaker;
-use serde::Serialize;
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -54,20 +54,6 @@ pub enum Admission {
     },
 }
 
-/// A participant's guards at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ParticipantSnapshot {
-    /// Its name.
-    pub name: String,
-    /// What its breaker does.
-    pub breaker: breaker::State,
-    /// Calls that were admitted and are unanswered, those that wait left out.
-    pub in_flight: u32,
-    /// Calls that wait for the bulkhead.
-    pub waiting: u32,
-}
-
 #[derive(Debug)]
 struct Participant {
     health: Arc<Health>,
@@ -89,7 +75,7 @@ impl Guarded {
     pub fn new(settings: Vec<ParticipantSettings>) -> Result<Guarded, Error> {
         let mut participants = HashMap::new();
         for each in settings {
-            let health = Arc::new(Health::new(each.breaker));
+            let health = Arc::new(Health::new(each.name.clone(), each.breaker));
             let route = match each.transport {
                 Transport::Http(http) => Route::Http {
                     participant: Box::new(HttpParticipant::new(&http)?),
@@ -166,8 +152,15 @@ impl Participant {
             Route::Http { bulkhead, .. } => bulkhead.waiting(),
             Route::Kafka { .. } => 0,
         };
-        let in_flight = self.health.permits().saturating_sub(waiting);
-        ParticipantSnapshot { name: name.to_owned(), breaker: self.health.state(), in_flight, waiting }
+        let breaker = self.health.snapshot();
+        ParticipantSnapshot {
+            name: name.to_owned(),
+            breaker: breaker.state.into(),
+            calls: breaker.calls,
+            failures: breaker.failures,
+            in_flight: self.health.permits().saturating_sub(waiting),
+            waiting,
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! A participant's breaker, and the permits it has given.
 
-pub use saga_guards::breaker::Verdict;
-
-use saga_guards::breaker::{self, Breaker};
+use saga_guards::{
+    Monotonic,
+    breaker::{self, Admission, Breaker, Settled, Snapshot, Ticket},
+};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -10,10 +11,16 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tracing::{info, warn};
+
+/// How long a probe holds its slot at most: longer than most attempts. Without it, calls whose answers are lost would keep the breaker
+/// half-open for ever.
+const PROBE_HOLD: Duration = Duration::from_secs(60);
 
 /// A breaker with a clock.
 #[derive(Debug)]
 pub(super) struct Health {
+    participant: String,
     started: Instant,
     breaker: Mutex<Breaker>,
     permits: AtomicU32,
@@ -25,17 +32,27 @@ pub(super) struct Health {
 pub struct Permit {
     health: Arc<Health>,
     /// Taken out when it is settled.
-    leave: Option<breaker::Permit>,
+    ticket: Option<Ticket>,
+}
+
+/// What a call that left says about its participant. If it says nothing, drop the permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It answered, be it to say no.
+    Success,
+    /// It did not, or not in time, or with an error of its own.
+    Failure,
 }
 
 impl Health {
-    pub(super) fn new(config: breaker::Config) -> Health {
-        Health { started: Instant::now(), breaker: Mutex::new(Breaker::new(config)), permits: AtomicU32::new(0) }
+    pub(super) fn new(participant: String, config: breaker::Config) -> Health {
+        let breaker = Mutex::new(Breaker::new(config, Monotonic::default()));
+        Health { participant, started: Instant::now(), breaker, permits: AtomicU32::new(0) }
     }
 
-    pub(super) fn state(&self) -> breaker::State {
+    pub(super) fn snapshot(&self) -> Snapshot {
         let now = self.now();
-        self.breaker().state(now)
+        self.breaker().snapshot(now)
     }
 
     /// Permits that are neither settled nor given back.
@@ -43,8 +60,19 @@ impl Health {
         self.permits.load(Ordering::Relaxed)
     }
 
-    fn now(&self) -> Duration {
-        self.started.elapsed()
+    fn settle(&self, ticket: Ticket, verdict: breaker::Verdict) {
+        let now = self.now();
+        let settled = self.breaker().settle(ticket, verdict, now);
+        let participant = self.participant.as_str();
+        match settled {
+            Settled::Kept | Settled::Stale => {}
+            Settled::Opened(trip) => warn!(participant, ?trip, "the breaker opened; commands wait"),
+            Settled::Closed => info!(participant, "the breaker closed"),
+        }
+    }
+
+    fn now(&self) -> Monotonic {
+        Monotonic::since_origin(self.started.elapsed())
     }
 
     /// A breaker is consistent between any two of its methods, so a panic elsewhere under the lock leaves nothing half done.
@@ -57,16 +85,24 @@ impl Permit {
     /// Leave for one call, or how long to wait before asking again.
     pub(super) fn take(health: &Arc<Health>) -> Result<Permit, Duration> {
         let now = health.now();
-        let leave = health.breaker().admit(now).map_err(|refused| refused.not_before.saturating_sub(now))?;
-        health.permits.fetch_add(1, Ordering::Relaxed);
-        Ok(Permit { health: Arc::clone(health), leave: Some(leave) })
+        let admission = health.breaker().admit(now, PROBE_HOLD);
+        match admission {
+            Admission::Refused { retry_after } => Err(retry_after),
+            Admission::Admitted(ticket) => {
+                health.permits.fetch_add(1, Ordering::Relaxed);
+                Ok(Permit { health: Arc::clone(health), ticket: Some(ticket) })
+            }
+        }
     }
 
     /// Tells the breaker how the call went.
     pub fn settle(mut self, verdict: Verdict) {
-        if let Some(leave) = self.leave.take() {
-            let now = self.health.now();
-            self.health.breaker().record(leave, verdict, now);
+        if let Some(ticket) = self.ticket.take() {
+            let verdict = match verdict {
+                Verdict::Success => breaker::Verdict::Succeeded,
+                Verdict::Failure => breaker::Verdict::Failed,
+            };
+            self.health.settle(ticket, verdict);
         }
     }
 }
@@ -74,9 +110,8 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.health.permits.fetch_sub(1, Ordering::Relaxed);
-        if let Some(leave) = self.leave.take() {
-            let now = self.health.now();
-            self.health.breaker().give_back(leave, now);
+        if let Some(ticket) = self.ticket.take() {
+            self.health.settle(ticket, breaker::Verdict::Neutral);
         }
     }
 }

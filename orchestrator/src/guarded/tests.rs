@@ -6,6 +6,7 @@ use saga_core::{
     id::{CommandId, SagaId, Shard},
     time::Timestamp,
 };
+use saga_guards::breaker;
 use serde_json::{Value, json};
 use std::{num::NonZeroU32, sync::atomic::AtomicU16};
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -40,7 +41,8 @@ impl Payments {
 }
 
 fn guarded(transport: Transport, bulkhead: u32) -> Guarded {
-    let breaker = breaker::Config::new(0.5, 2, Duration::from_secs(30), Duration::from_secs(10), 1).expect("sensible");
+    let breaker = breaker::Settings { minimum_calls: 2, ..breaker::Settings::default() };
+    let breaker = breaker::Config::new(breaker).expect("sensible");
     let bulkhead = NonZeroU32::new(bulkhead).expect("not zero");
     let settings = ParticipantSettings { name: "payments".into(), transport, breaker, bulkhead };
     Guarded::new(vec![settings]).expect("settings that can be called")
@@ -99,11 +101,12 @@ async fn failures_open_the_breaker_and_business_answers_do_not() {
     }
     let rest = refused_for(&guarded, "payments").expect("open");
     assert!(rest > Duration::from_secs(9) && rest <= Duration::from_millis(12_500), "{rest:?}");
-    assert_eq!(serde_json::to_value(guarded.snapshot()).expect("serialisable"), snapshot("open"));
+    assert_eq!(stands(&guarded), (BreakerState::Open, 0, 0));
 }
 
-fn snapshot(breaker: &str) -> Value {
-    json!([{"name": "payments", "breaker": breaker, "inFlight": 0, "waiting": 0}])
+fn stands(guarded: &Guarded) -> (BreakerState, u32, u32) {
+    let only = only(guarded);
+    (only.breaker, only.in_flight, only.waiting)
 }
 
 #[tokio::test]
@@ -134,11 +137,11 @@ async fn a_full_bulkhead_is_no_attempt() {
     }
     let not_sent = Answer::NotSent { guard: Guard::Bulkhead, retry_after: Duration::from_secs(1) };
     assert_eq!((&mut turned_away).await, not_sent);
-    assert_eq!(only(&guarded), ParticipantSnapshot { in_flight: 1, waiting: 16, ..only(&guarded) });
+    assert_eq!(stands(&guarded), (BreakerState::Closed, 1, 16));
     payments.go.add_permits(17);
     let answers = all.await.expect("no panic");
     assert!(answers.iter().all(|answer| *answer == Answer::Succeeded { result: Value::Null }));
-    assert_eq!(serde_json::to_value(guarded.snapshot()).expect("serialisable"), snapshot("closed"));
+    assert_eq!(stands(&guarded), (BreakerState::Closed, 0, 0));
 }
 
 #[test]
@@ -160,7 +163,7 @@ async fn a_dropped_call_gives_everything_back() {
     assert!(futures_util::FutureExt::now_or_never(&mut call).is_none());
     assert_eq!(only(&guarded).in_flight, 1);
     drop(call);
-    assert_eq!(serde_json::to_value(guarded.snapshot()).expect("serialisable"), snapshot("closed"));
+    assert_eq!(stands(&guarded), (BreakerState::Closed, 0, 0));
 }
 
 #[test]
@@ -179,4 +182,13 @@ fn a_participant_that_is_not_configured_is_waited_for() {
     let guarded = guarded(Transport::Kafka { commands: "payments.commands".into() }, 1);
     assert_eq!(refused_for(&guarded, "nobody"), Some(Duration::from_secs(5)));
     assert_eq!(refused_for(&guarded, "nobody"), Some(Duration::from_secs(5)));
+}
+
+#[test]
+fn a_snapshot_is_shown_in_camel_case() {
+    let guarded = guarded(Transport::Kafka { commands: "payments.commands".into() }, 1);
+    permit(&guarded).settle(Verdict::Failure);
+    let expected =
+        json!([{"name": "payments", "breaker": "closed", "calls": 1, "failures": 1, "inFlight": 0, "waiting": 0}]);
+    assert_eq!(serde_json::to_value(guarded.snapshot()).expect("serialisable"), expected);
 }
