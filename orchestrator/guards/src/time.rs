@@ -1,0 +1,32 @@
+use std::time::Duration;
+
+/// A reading of a clock that never goes back: the time since an origin that the process chose once. Wall clocks jump, and a breaker that
+/// reads one stays open for as long as the jump.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Monotonic(Duration);
+
+impl Monotonic {
+    /// The reading `elapsed` after the origin.
+    #[must_use]
+    pub const fn since_origin(elapsed: Duration) -> Monotonic {
+        Monotonic(elapsed)
+    }
+
+    /// The time between the origin and this reading.
+    #[must_use]
+    pub const fn elapsed(self) -> Duration {
+        self.0
+    }
+
+    /// This reading plus `span`, saturating.
+    #[must_use]
+    pub const fn plus(self, span: Duration) -> Monotonic {
+        Monotonic(self.0.saturating_add(span))
+    }
+
+    /// The span from `earlier` to this reading; zero if this one is not after it.
+    #[must_use]
+    pub const fn since(self, earlier: Monotonic) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
