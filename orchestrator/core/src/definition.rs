@@ -1,5 +1,77 @@
 //! Saga definitions: the validated form of one YAML file. Invalid ones cannot be built; [`parse`] is the only way in.
+//!
+//! A file is read into a tree with positions, the tree into drafts of steps, and what they mean together is proved. Every
+//! finding is collected: a file is refused with all of its errors at once.
 
+pub mod avro;
+mod build;
+pub mod diagnostic;
+mod duration;
+mod fields;
+mod fit;
+mod graph;
+mod keys;
+pub mod library;
 pub mod model;
+mod names;
+pub mod participants;
+mod policies;
+mod proofs;
+pub mod schema;
+mod steps;
+mod target;
+mod tree;
+mod uses;
+mod values;
 
+pub use avro::Schemas;
+pub use diagnostic::{Code, Diagnostic, Severity, Style, render};
+pub use library::{Library, Source};
 pub use model::*;
+pub use participants::{Participant, Participants};
+pub use steps::MAX_STEPS;
+pub use tree::MAX_FILE_BYTES;
+
+/// A definition that holds, and what somebody should look at.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The definition.
+    pub definition: Definition,
+    /// Findings that do not stop it.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads and proves one definition. Without participants and schemas, what depends on them is not proved.
+///
+/// # Errors
+/// Every finding of the file, warnings included, if one of them is an error.
+pub fn parse(
+    file_name: &str,
+    text: &str,
+    participants: Option<&Participants>,
+    schemas: Option<&Schemas>,
+) -> Result<Parsed, Vec<Diagnostic>> {
+    build::parse(file_name, text, participants, schemas)
+}
+
+/// Reads a definition that was proved when it was stored: participants and schemas may have changed since.
+///
+/// # Errors
+/// Why the text cannot be read any more, in one line.
+pub fn parse_stored(text: &str) -> Result<Definition, String> {
+    match parse("stored definition", text, None, None) {
+        Ok(parsed) => Ok(parsed.definition),
+        Err(findings) => {
+            let first = findings.iter().find(|finding| finding.is_error());
+            Err(first.map_or_else(|| "it cannot be read".to_owned(), ToString::to_string))
+        }
+    }
+}
+
+/// Hex SHA-256 of a definition's text: its identity beside the name.
+#[must_use]
+pub fn hash(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

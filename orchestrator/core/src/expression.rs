@@ -16,10 +16,52 @@ mod template;
 
 pub use compile::Expression;
 pub use path::PathTemplate;
+pub(crate) use reads::ANY_ELEMENT;
 pub use reads::{Fact, FunctionCall, Read};
 pub use template::{Piece, Template};
 
 use serde_json::{Map, Value};
+
+/// Functions that an expression can call by name.
+pub(crate) const FUNCTIONS: &[&str] = &[
+    "bool",
+    "bytes",
+    "double",
+    "duration",
+    "dyn",
+    "has",
+    "int",
+    "matches",
+    "size",
+    "string",
+    "timestamp",
+    "type",
+    "uint",
+];
+
+/// Functions that an expression can call on a value.
+pub(crate) const METHODS: &[&str] = &[
+    "all",
+    "contains",
+    "endsWith",
+    "exists",
+    "exists_one",
+    "filter",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getFullYear",
+    "getHours",
+    "getMilliseconds",
+    "getMinutes",
+    "getMonth",
+    "getSeconds",
+    "map",
+    "matches",
+    "size",
+    "startsWith",
+];
 
 /// What an expression can see. Absent names are errors that say so.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,7 +1,11 @@
 //! Policies: retries and timeouts of every command of a definition, resolved when a saga starts and pinned to it.
 
-use crate::id::StepIndex;
-use crate::command::{CommandRef, Direction};
+mod resolve;
+
+use crate::{
+    command::{CommandRef, Direction},
+    id::StepIndex,
+};
 pub use saga_guards::retry::RetryPolicy;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

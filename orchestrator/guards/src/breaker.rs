@@ -1,181 +1,297 @@
-//! A circuit breaker: refuses calls to a participant that mostly fails, and tries carefully whether it has recovered.
+//! The circuit breaker: a participant that keeps failing is left alone for a while, then asked by a few probes, then used again.
 //!
 //! ```text
-//! Closed   --(enough calls, too many failed)--> Open
-//! Open     --(open_for has passed)-----------> HalfOpen
-//! HalfOpen --(as many successes as probes)---> Closed
-//! HalfOpen --(a probe failed)----------------> Open
+//! Closed   --(failure rate over the window, or failures in a row)--> Open
+//! Open     --(openFor is over and somebody asks)-------------------> HalfOpen
+//! HalfOpen --(a probe fails)---------------------------------------> Open
+//! HalfOpen --(as many probes succeeded as are configured)----------> Closed, with an empty window
 //! ```
 //!
-//! Every change begins a generation. A permit carries the generation it was given in, and a result from an older one changes nothing: a
-//! call that hung since before the breaker opened says nothing about now. Failures are counted over time and not in a row, because
-//! one success in between does not make a participant healthy that fails half of its calls.
+//! Whoever is admitted holds a [`Ticket`] and settles it exactly once. A ticket names the generation it was issued in, and every change of
+//! state begins a new one, so the result of a call that was begun in an earlier state never changes the present one. A ticket settled as
+//! [`Verdict::Neutral`] gives its probe slot back and says nothing; one that is never settled loses its slot when its time is over.
+//!
+//! Failures are those of the transport and of the participant's machinery: broken connections, timeouts, 5xx. A participant that answers
+//! "declined" works.
 
 mod config;
-mod probes;
-#[cfg(test)]
-mod tests;
+mod probing;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{Config, ConfigError, MAX_PROBES};
-use probes::{Probes, Ticket};
-use serde::Serialize;
+
+use crate::Monotonic;
+use probing::{ProbeId, Probing};
 use std::time::Duration;
 use window::Window;
 
-/// How long a probe holds its slot at most. Longer than most attempts; without it, calls whose answers are lost would keep the breaker
-/// half-open for ever.
-pub const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
+/// While all probes are out, whoever asks is told to come back after this share of `openFor`: probes answer sooner than that, and what
+/// waits should not wait much longer than they take.
+const PROBING_SHARE: u32 = 4;
 
-/// How a call ended, as far as the participant's health is concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It answered, be it to say no.
-    Success,
-    /// It did not, or not in time, or with an error of its own.
-    Failure,
+/// One breaker. Changes under `&mut`; whoever shares it locks it.
+#[derive(Clone, Debug)]
+pub struct Breaker {
+    config: Config,
+    phase: Phase,
+    generation: u64,
+    failures_in_a_row: u32,
 }
 
-/// What a breaker does at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug)]
+enum Phase {
+    Closed { window: Window },
+    Open { since: Monotonic },
+    HalfOpen { probing: Probing },
+}
+
+/// What a breaker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Lets every call through.
+    /// It admits everyone.
     Closed,
-    /// Lets none through.
+    /// It admits nobody until its time is over.
     Open,
-    /// Lets a few through to see.
+    /// It admits probes only.
     HalfOpen,
 }
 
-/// Leave for one call. Hand it to [`Breaker::record`] when the call has ended, or to [`Breaker::give_back`] when nothing was learned.
+/// The breaker's answer to whoever wants to call.
 #[derive(Debug)]
-#[must_use = "a permit that is not handed back keeps its probe's slot until that expires"]
-pub struct Permit {
-    generation: u64,
-    probe: Option<Ticket>,
+pub enum Admission {
+    /// The call may be made; settle the ticket when its end is known.
+    Admitted(Ticket),
+    /// It may not.
+    Refused {
+        /// When to ask again: not before this long. Exact, so spread it: many wait for the same moment.
+        retry_after: Duration,
+    },
 }
 
-/// No leave.
+/// The right to make one call. Settle it, [`Verdict::Neutral`] if nothing came of it.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a ticket that is not settled keeps its probe slot until its time is over"]
+pub struct Ticket {
+    generation: u64,
+    probe: Option<ProbeId>,
+}
+
+impl Ticket {
+    /// Whether the call finds out if the participant is back.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.probe.is_some()
+    }
+}
+
+/// What a call says about its participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// When it makes sense to ask again, on the clock of the question; always later than it.
-    pub not_before: Duration,
+pub enum Verdict {
+    /// It answered, whatever the answer says about the business.
+    Succeeded,
+    /// It could not be reached, did not answer, or broke: transport faults, timeouts, 5xx.
+    Failed,
+    /// Nothing: the call did not leave, or was given up for a reason of ours.
+    Neutral,
 }
 
-/// A circuit breaker. `now` is always the time since one arbitrary start; small steps backwards do no harm.
-#[derive(Debug)]
-pub struct Breaker {
-    config: Config,
-    generation: u64,
-    phase: Phase,
+/// What settling a ticket did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It was counted, or was neutral, and the state is the same.
+    Kept,
+    /// It belongs to an earlier state and was not counted.
+    Stale,
+    /// The breaker opened.
+    Opened(Trip),
+    /// The breaker closed.
+    Closed,
 }
 
-#[derive(Debug)]
-enum Phase {
-    Closed(Window),
-    Open { until: Duration },
-    HalfOpen(Probes),
+/// Why a breaker opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trip {
+    /// Too large a share of the window's calls failed.
+    FailureRate,
+    /// Too many failures in a row.
+    ConsecutiveFailures,
+    /// A probe failed.
+    Probe,
+}
+
+/// A breaker as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Snapshot {
+    /// What it is doing. An open breaker whose time is over is shown open until somebody asks it.
+    pub state: State,
+    /// Calls in the window; 0 unless closed.
+    pub calls: u32,
+    /// How many of them failed.
+    pub failures: u32,
+    /// Failures since the last success.
+    pub failures_in_a_row: u32,
+    /// Probes that are out; 0 unless half-open.
+    pub probes_out: u32,
+    /// How long an open breaker goes on refusing.
+    pub open_for: Option<Duration>,
+}
+
+impl Snapshot {
+    /// Share of the window's calls that failed; `None` without calls.
+    #[must_use]
+    pub fn failure_rate(&self) -> Option<f64> {
+        (self.calls > 0).then(|| f64::from(self.failures) / f64::from(self.calls))
+    }
 }
 
 impl Breaker {
-    /// A closed breaker that has seen nothing.
+    /// A closed breaker that has seen no call.
     #[must_use]
-    pub fn new(config: Config) -> Breaker {
-        let phase = Phase::Closed(Window::new(config.window(), Duration::ZERO));
-        Breaker { config, generation: 0, phase }
+    pub fn new(config: Config, now: Monotonic) -> Breaker {
+        let phase = Phase::closed(&config, now);
+        Breaker { config, phase, generation: 0, failures_in_a_row: 0 }
     }
 
-    /// Leave for one call.
-    ///
-    /// # Errors
-    /// When it is open, or half-open with all probes under way.
-    pub fn admit(&mut self, now: Duration) -> Result<Permit, Refused> {
-        if let Phase::Open { until } = self.phase
-            && until <= now
-        {
-            self.enter(Phase::HalfOpen(Probes::new(self.config.probes())));
-        }
-        let rest = self.config.open_for() / 2;
+    /// Asks for one call. `hold` bounds how long a probe keeps its slot: a little more than the call can take.
+    pub fn admit(&mut self, now: Monotonic, hold: Duration) -> Admission {
+        let open_for = self.config.open_for();
         match &mut self.phase {
-            Phase::Closed(_) => Ok(Permit { generation: self.generation, probe: None }),
-            Phase::Open { until } => Err(Refused { not_before: *until }),
-            Phase::HalfOpen(probes) => match probes.take(now, now + PROBE_TIMEOUT) {
-                Ok(ticket) => Ok(Permit { generation: self.generation, probe: Some(ticket) }),
-                Err(expiry) => Err(Refused { not_before: expiry.min(now + rest).max(now + SHORTEST_REST) }),
+            Phase::Closed { .. } => Admission::Admitted(Ticket { generation: self.generation, probe: None }),
+            Phase::Open { since } if now.since(*since) < open_for => {
+                Admission::Refused { retry_after: open_for.saturating_sub(now.since(*since)) }
+            }
+            Phase::Open { .. } => {
+                self.enter(Phase::HalfOpen { probing: Probing::default() });
+                self.admit(now, hold)
+            }
+            Phase::HalfOpen { probing } => match probing.take(self.config.probes(), now, hold) {
+                Ok(probe) => Admission::Admitted(Ticket { generation: self.generation, probe: Some(probe) }),
+                Err(next_slot) => Admission::Refused { retry_after: next_slot.min(open_for / PROBING_SHARE) },
             },
         }
     }
 
-    /// Counts how a call ended.
-    pub fn record(&mut self, permit: Permit, verdict: Verdict, now: Duration) {
-        let Permit { generation, probe } = permit;
-        if generation != self.generation {
-            return;
+    /// Takes a ticket back with what its call said.
+    // By value: a ticket is good for one verdict.
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn settle(&mut self, ticket: Ticket, verdict: Verdict, now: Monotonic) -> Settled {
+        if ticket.generation != self.generation {
+            return Settled::Stale;
         }
-        match (&mut self.phase, probe) {
-            (Phase::Closed(window), _) => {
-                window.count(verdict, now);
-                if verdict == Verdict::Failure {
-                    self.open_if_failing(now);
-                }
+        match (&mut self.phase, ticket.probe) {
+            (Phase::Closed { .. }, None) => self.called(verdict, now),
+            (Phase::HalfOpen { .. }, Some(probe)) => self.probed(probe, verdict, now),
+            // A breaker issues no other tickets, so this one is another breaker's.
+            (Phase::Closed { .. }, Some(_)) | (Phase::HalfOpen { .. }, None) | (Phase::Open { .. }, _) => {
+                Settled::Stale
             }
-            (Phase::HalfOpen(probes), Some(ticket)) => match verdict {
-                Verdict::Success if probes.succeed(ticket, now) => self.close(now),
-                Verdict::Success => {}
-                Verdict::Failure if probes.give_back(ticket, now) => self.open(now),
-                Verdict::Failure => {}
-            },
-            (Phase::HalfOpen(_), None) | (Phase::Open { .. }, _) => {}
         }
     }
 
-    /// Takes a permit back for a call of which nothing was learned: it never left, or nobody waits for it any more.
-    pub fn give_back(&mut self, permit: Permit, now: Duration) {
-        let Permit { generation, probe } = permit;
-        if generation != self.generation {
-            return;
-        }
-        match (&mut self.phase, probe) {
-            (Phase::HalfOpen(probes), Some(ticket)) => {
-                probes.give_back(ticket, now);
-            }
-            (Phase::HalfOpen(_), None) | (Phase::Closed(_) | Phase::Open { .. }, _) => {}
+    /// Works by `config` from now on. State and generation stay; the window starts anew if its span is another one.
+    pub fn configure(&mut self, config: Config, now: Monotonic) {
+        let same_window = config.window() == self.config.window();
+        self.config = config;
+        if !same_window && matches!(self.phase, Phase::Closed { .. }) {
+            self.phase = Phase::closed(&self.config, now);
         }
     }
 
-    /// What it does at `now`.
+    /// What it is doing.
     #[must_use]
-    pub fn state(&self, now: Duration) -> State {
+    pub fn state(&self) -> State {
         match self.phase {
-            Phase::Closed(_) => State::Closed,
-            Phase::Open { until } if now < until => State::Open,
-            Phase::Open { .. } | Phase::HalfOpen(_) => State::HalfOpen,
+            Phase::Closed { .. } => State::Closed,
+            Phase::Open { .. } => State::Open,
+            Phase::HalfOpen { .. } => State::HalfOpen,
         }
     }
 
-    fn open_if_failing(&mut self, now: Duration) {
-        let Phase::Closed(window) = &mut self.phase else { return };
-        let counts = window.counts(now);
-        let failing = f64::from(counts.failures) >= self.config.failure_rate() * f64::from(counts.calls());
-        if counts.calls() >= self.config.minimum_calls() && failing {
-            self.open(now);
+    /// How it stands.
+    pub fn snapshot(&mut self, now: Monotonic) -> Snapshot {
+        let open_for = self.config.open_for();
+        let mut snapshot = Snapshot {
+            state: self.state(),
+            calls: 0,
+            failures: 0,
+            failures_in_a_row: self.failures_in_a_row,
+            probes_out: 0,
+            open_for: None,
+        };
+        match &mut self.phase {
+            Phase::Closed { window } => {
+                let counts = window.counts(now);
+                (snapshot.calls, snapshot.failures) = (counts.calls, counts.failures);
+            }
+            Phase::Open { since } => snapshot.open_for = Some(open_for.saturating_sub(now.since(*since))),
+            Phase::HalfOpen { probing } => snapshot.probes_out = probing.out(now),
+        }
+        snapshot
+    }
+
+    fn called(&mut self, verdict: Verdict, now: Monotonic) -> Settled {
+        let Phase::Closed { window } = &mut self.phase else { return Settled::Stale };
+        let counts = match verdict {
+            Verdict::Neutral => return Settled::Kept,
+            Verdict::Succeeded => window.add(now, false),
+            Verdict::Failed => window.add(now, true),
+        };
+        self.failures_in_a_row = match verdict {
+            Verdict::Failed => self.failures_in_a_row.saturating_add(1),
+            Verdict::Succeeded | Verdict::Neutral => 0,
+        };
+        if self.config.is_too_many_in_a_row(self.failures_in_a_row) {
+            return self.open(Trip::ConsecutiveFailures, now);
+        }
+        if self.config.is_too_many(counts.failures, counts.calls) {
+            return self.open(Trip::FailureRate, now);
+        }
+        Settled::Kept
+    }
+
+    fn probed(&mut self, probe: ProbeId, verdict: Verdict, now: Monotonic) -> Settled {
+        let Phase::HalfOpen { probing } = &mut self.phase else { return Settled::Stale };
+        match verdict {
+            Verdict::Neutral => {
+                probing.give_back(probe);
+                Settled::Kept
+            }
+            Verdict::Failed => {
+                self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+                self.open(Trip::Probe, now)
+            }
+            Verdict::Succeeded => {
+                let succeeded = probing.succeeded(probe);
+                self.failures_in_a_row = 0;
+                self.close_after(succeeded, now)
+            }
         }
     }
 
-    fn open(&mut self, now: Duration) {
-        self.enter(Phase::Open { until: now.saturating_add(self.config.open_for()) });
+    fn close_after(&mut self, succeeded: u32, now: Monotonic) -> Settled {
+        if succeeded < self.config.probes() {
+            return Settled::Kept;
+        }
+        self.enter(Phase::closed(&self.config, now));
+        Settled::Closed
     }
 
-    fn close(&mut self, now: Duration) {
-        self.enter(Phase::Closed(Window::new(self.config.window(), now)));
+    fn open(&mut self, trip: Trip, now: Monotonic) -> Settled {
+        self.enter(Phase::Open { since: now });
+        Settled::Opened(trip)
     }
 
     fn enter(&mut self, phase: Phase) {
-        self.generation += 1;
         self.phase = phase;
+        self.generation = self.generation.wrapping_add(1);
     }
 }
 
-/// Whoever is refused while probes are under way asks again no sooner than this: every question is a decision on record.
-const SHORTEST_REST: Duration = Duration::from_millis(100);
+impl Phase {
+    fn closed(config: &Config, now: Monotonic) -> Phase {
+        Phase::Closed { window: Window::new(config.window(), now) }
+    }
+}

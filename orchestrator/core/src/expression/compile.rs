@@ -23,6 +23,8 @@ pub struct Expression {
 struct Compiled {
     source: String,
     tree: IdedExpr,
+    /// Levels of the tree: evaluation takes stack for each.
+    depth: usize,
     /// Set if the expression only selects: its value is passed unchanged and CEL is not asked.
     selection: Option<Selection>,
 }
@@ -39,7 +41,8 @@ impl Expression {
         check_tree(source, &tree)?;
         let selection = Selection::of(&tree);
         meter(&mut tree);
-        Ok(Expression { inner: Arc::new(Compiled { source: source.to_owned(), tree, selection }) })
+        let depth = check_tree(source, &tree)?;
+        Ok(Expression { inner: Arc::new(Compiled { source: source.to_owned(), tree, depth, selection }) })
     }
 
     /// The source as it was written.
@@ -55,7 +58,7 @@ impl Expression {
     pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, EvaluateError> {
         let value = match &self.inner.selection {
             Some(selection) => selection.value(scope).map(Selected::to_value),
-            None => evaluate::evaluate(&self.inner.tree, scope),
+            None => evaluate::evaluate(&self.inner.tree, self.inner.depth, scope),
         };
         value.map_err(|message| EvaluateError::new(self.source(), message))
     }
@@ -101,7 +104,8 @@ fn check_source(source: &str) -> Result<(), CompileError> {
         return Err(error(0, source.len(), "the expression is empty", Some("write a CEL expression")));
     }
     if source.len() > limits::MAX_SOURCE_BYTES {
-        let message = format!("the expression has {} bytes; at most {} are allowed", source.len(), limits::MAX_SOURCE_BYTES);
+        let message =
+            format!("the expression has {} bytes; at most {} are allowed", source.len(), limits::MAX_SOURCE_BYTES);
         return Err(error(0, source.len(), message, Some("move the logic into a participant")));
     }
     check_nesting(source)
@@ -165,17 +169,20 @@ fn offset_of(source: &str, (line, column): (isize, isize)) -> usize {
     start + rest.char_indices().nth(column - 1).map_or(rest.len(), |(at, _)| at)
 }
 
-/// Depth and nesting of the parsed tree, on an explicit stack: the tree may be deeper than what is allowed.
-fn check_tree(source: &str, tree: &IdedExpr) -> Result<(), CompileError> {
+/// The depth of the parsed tree, if depth and nesting are within bounds. On an explicit stack: the tree may be deeper than what is allowed.
+fn check_tree(source: &str, tree: &IdedExpr) -> Result<usize, CompileError> {
+    let mut deepest = 0;
     let mut stack = vec![(tree, 1usize, 0usize)];
     while let Some((node, depth, loops)) = stack.pop() {
+        deepest = deepest.max(depth);
         if depth > limits::MAX_DEPTH {
             let message = format!("the expression nests deeper than {} levels", limits::MAX_DEPTH);
             return Err(CompileError { length: source.len(), ..too_deep(0, message) });
         }
         let loops = loops + usize::from(matches!(node.expr, Expr::Comprehension(_)));
         if loops > limits::MAX_COMPREHENSIONS {
-            let message = format!("`map`, `filter`, `all` and `exists` nest at most {} deep", limits::MAX_COMPREHENSIONS);
+            let message =
+                format!("`map`, `filter`, `all` and `exists` nest at most {} deep", limits::MAX_COMPREHENSIONS);
             return Err(CompileError { length: source.len(), ..too_deep(0, message) });
         }
         match node.expr {
@@ -185,7 +192,7 @@ fn check_tree(source: &str, tree: &IdedExpr) -> Result<(), CompileError> {
         }
         stack.extend(children(node).into_iter().map(|child| (child, depth + 1, loops)));
     }
-    Ok(())
+    Ok(deepest)
 }
 
 fn no_messages(source: &str) -> CompileError {
@@ -220,7 +227,8 @@ fn meter(node: &mut IdedExpr) {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
         Expr::Call(call) => call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(meter),
         Expr::Comprehension(all) => {
-            let parts = [&mut all.iter_range, &mut all.accu_init, &mut all.loop_cond, &mut all.loop_step, &mut all.result];
+            let parts =
+                [&mut all.iter_range, &mut all.accu_init, &mut all.loop_cond, &mut all.loop_step, &mut all.result];
             parts.into_iter().for_each(meter);
             let range = std::mem::take(&mut all.iter_range);
             let call = CallExpr { func_name: evaluate::METER.to_owned(), target: None, args: vec![range] };

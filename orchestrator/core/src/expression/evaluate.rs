@@ -30,8 +30,20 @@ thread_local! {
     static BUDGET: Cell<u32> = const { Cell::new(0) };
 }
 
-/// The value of `tree`, or why there is none.
-pub(super) fn evaluate(tree: &IdedExpr, scope: &Scope<'_>) -> Result<Value, String> {
+/// The value of `tree`, or why there is none. A deep tree gets a stack of its own, which costs some 30 µs.
+pub(super) fn evaluate(tree: &IdedExpr, depth: usize, scope: &Scope<'_>) -> Result<Value, String> {
+    if depth <= limits::INLINE_DEPTH {
+        return evaluate_here(tree, scope);
+    }
+    std::thread::scope(|threads| {
+        let builder = std::thread::Builder::new().name("deep expression".into()).stack_size(limits::DEEP_STACK_BYTES);
+        let thread = builder.spawn_scoped(threads, || evaluate_here(tree, scope));
+        let thread = thread.map_err(|error| format!("no stack for an expression {depth} levels deep: {error}"))?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn evaluate_here(tree: &IdedExpr, scope: &Scope<'_>) -> Result<Value, String> {
     BUDGET.set(limits::MAX_ITERATIONS);
     let names = Names(*scope);
     let mut context = Context::with_env(Arc::clone(&ENV));
@@ -42,8 +54,8 @@ pub(super) fn evaluate(tree: &IdedExpr, scope: &Scope<'_>) -> Result<Value, Stri
 
 fn meter<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let range = args.pop().ok_or_else(|| ExecutionError::InternalError("a range is missing".into()))?;
-    let size = range.as_sizer().and_then(|sizer| i64::try_from(sizer.size()).ok()).unwrap_or(i64::MAX);
-    let left = i64::from(BUDGET.get()) - size;
+    let size = range.as_sizer().and_then(|sizer| Some(*sizer.size().inner())).unwrap_or(i64::MAX);
+    let left = i64::from(BUDGET.get()).saturating_sub(size);
     BUDGET.set(u32::try_from(left).map_err(|_| explain::too_many_iterations())?);
     Ok(range)
 }

@@ -16,7 +16,9 @@ pub(super) fn explain(error: &ExecutionError) -> String {
         ExecutionError::UnsupportedBinaryOperator(operator, left, right) => no_operator(operator, left, right),
         ExecutionError::ValuesNotComparable(left, right) => no_operator("compare", left, right),
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".to_owned(),
-        ExecutionError::Overflow(..) => "the result does not fit 64 bits; write double(x) where it may be large".to_owned(),
+        ExecutionError::Overflow(..) => {
+            "the result does not fit 64 bits; write double(x) where it may be large".to_owned()
+        }
         ExecutionError::IndexOutOfBounds(_) => "the list is shorter than that; compare size(…) first".to_owned(),
         ExecutionError::FunctionError { function, message } if function == TOO_MANY => message.clone(),
         other => other.to_string(),

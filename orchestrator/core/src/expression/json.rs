@@ -2,7 +2,8 @@
 
 use cel::common::{
     types::{
-        CelBool, CelDouble, CelDuration, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelTimestamp, CelUInt, Kind,
+        CelBool, CelDouble, CelDuration, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelTimestamp, CelUInt,
+        Kind,
     },
     value::Val,
 };

@@ -8,9 +8,12 @@ pub const WARN_SOURCE_BYTES: usize = 2048;
 pub const MAX_BRACKETS: usize = 32;
 /// Most `!` and `-` in a row, and most `? :` in one expression: each is a level of the parser's recursion too.
 pub const MAX_OPERATOR_RUN: usize = 32;
-/// Deepest syntax tree. Evaluation recurses once per level, and a level takes up to 4 KiB of stack in a debug build; a
-/// worker thread has 2 MiB.
+/// Deepest syntax tree. Evaluation recurses once per level, and CEL's interpreter takes up to 50 KiB of stack for one.
 pub const MAX_DEPTH: usize = 96;
+/// Deepest tree that is evaluated on the caller's stack: 600 KiB of the 2 MiB that a worker thread has.
+pub const INLINE_DEPTH: usize = 12;
+/// Stack for what is deeper: three times what the deepest tree takes. Only pages that are touched exist.
+pub const DEEP_STACK_BYTES: usize = 16 * 1024 * 1024;
 /// Most nodes, macros expanded: bounds the time of one pass over the tree.
 pub const MAX_NODES: usize = 4096;
 /// Deepest nesting of `map`, `filter`, `all`, `exists`, `exists_one`: two is a join, three is a program.

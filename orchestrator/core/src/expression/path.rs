@@ -45,7 +45,9 @@ impl PathTemplate {
         let path = pieces.collect::<Result<String, _>>()?;
         match path.split('/').find(|segment| matches!(*segment, "" | "." | "..")) {
             None => Ok(path),
-            Some(segment) => Err(EvaluateError::new(&path, format!("has the segment `{segment}`, which is not a name"))),
+            Some(segment) => {
+                Err(EvaluateError::new(&path, format!("has the segment `{segment}`, which is not a name")))
+            }
         }
     }
 

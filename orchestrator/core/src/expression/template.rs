@@ -155,7 +155,10 @@ pub(super) fn scalar_text(expression: &Expression, scope: &Scope<'_>) -> Result<
         Value::Bool(truth) => Ok(truth.to_string()),
         other @ (Value::Null | Value::Array(_) | Value::Object(_)) => {
             let found = json::kind(&other);
-            Err(EvaluateError::new(expression.source(), format!("is {found}; text takes strings, numbers and booleans")))
+            Err(EvaluateError::new(
+                expression.source(),
+                format!("is {found}; text takes strings, numbers and booleans"),
+            ))
         }
     }
 }

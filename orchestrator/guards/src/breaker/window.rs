@@ -1,71 +1,148 @@
-//! Calls of the last while, counted in buckets.
-
-use super::Verdict;
+use crate::Monotonic;
 use std::time::Duration;
 
-/// Buckets of a window: a call is forgotten between one window and one window plus a tenth after it was counted.
-const BUCKETS: u32 = 10;
+/// Buckets of a window: the oldest tenth of the calls leaves at a time.
+const BUCKETS: usize = 10;
 
-/// How calls ended within the window.
+/// Counts of calls over a span of time that moves on. Adding and reading cost the same however many calls there were.
+#[derive(Clone, Debug)]
+pub(super) struct Window {
+    width_ns: u64,
+    /// Number of the newest bucket since the origin of the clock; its place in the ring is that modulo [`BUCKETS`].
+    newest: u64,
+    buckets: [Counts; BUCKETS],
+    total: Counts,
+}
+
+/// Calls and how many of them failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    pub(super) successes: u32,
+    pub(super) calls: u32,
     pub(super) failures: u32,
 }
 
-impl Counts {
-    pub(super) fn calls(self) -> u32 {
-        self.successes.saturating_add(self.failures)
-    }
-
-    fn add(&mut self, other: Counts) {
-        self.successes = self.successes.saturating_add(other.successes);
-        self.failures = self.failures.saturating_add(other.failures);
-    }
-}
-
-/// A ring of buckets over time.
-#[derive(Clone, Debug)]
-pub(super) struct Window {
-    buckets: [Counts; BUCKETS as usize],
-    width: Duration,
-    /// Number of the newest bucket, counted from the start of the clock.
-    newest: u128,
-}
-
 impl Window {
-    pub(super) fn new(length: Duration, now: Duration) -> Window {
-        let width = (length / BUCKETS).max(Duration::from_nanos(1));
-        Window { buckets: Default::default(), width, newest: now.as_nanos() / width.as_nanos() }
+    pub(super) fn new(span: Duration, now: Monotonic) -> Window {
+        let width_ns = (nanos(span) / BUCKETS as u64).max(1);
+        let empty = Counts::default();
+        let mut window = Window { width_ns, newest: 0, buckets: [empty; BUCKETS], total: empty };
+        window.newest = window.number(now);
+        window
     }
 
-    pub(super) fn count(&mut self, verdict: Verdict, now: Duration) {
-        self.roll(now);
+    /// Counts one call and says how many there are now. A reading older than the newest one counts as the newest: readers race by
+    /// nanoseconds, and time never goes back.
+    pub(super) fn add(&mut self, now: Monotonic, failed: bool) -> Counts {
+        self.advance(now);
         let bucket = &mut self.buckets[place(self.newest)];
-        match verdict {
-            Verdict::Success => bucket.successes = bucket.successes.saturating_add(1),
-            Verdict::Failure => bucket.failures = bucket.failures.saturating_add(1),
+        for counts in [bucket, &mut self.total] {
+            counts.calls = counts.calls.saturating_add(1);
+            counts.failures = counts.failures.saturating_add(u32::from(failed));
         }
+        self.total
     }
 
-    pub(super) fn counts(&mut self, now: Duration) -> Counts {
-        self.roll(now);
-        let mut sum = Counts::default();
-        self.buckets.iter().for_each(|bucket| sum.add(*bucket));
-        sum
+    pub(super) fn counts(&mut self, now: Monotonic) -> Counts {
+        self.advance(now);
+        self.total
     }
 
-    /// Empties the buckets that lie between the newest and `now`. A clock read earlier by another thread counts as the newest bucket.
-    fn roll(&mut self, now: Duration) {
-        let current = now.as_nanos() / self.width.as_nanos();
-        let passed = current.saturating_sub(self.newest).min(u128::from(BUCKETS));
-        for step in 0..passed {
-            self.buckets[place(current - step)] = Counts::default();
+    fn advance(&mut self, now: Monotonic) {
+        let number = self.number(now);
+        let passed = number.saturating_sub(self.newest);
+        if passed == 0 {
+            return;
         }
-        self.newest = self.newest.max(current);
+        let cleared = usize::try_from(passed).unwrap_or(BUCKETS).min(BUCKETS);
+        for step in 1..=cleared {
+            self.clear(place(self.newest.wrapping_add(step as u64)));
+        }
+        self.newest = number;
+    }
+
+    fn clear(&mut self, place: usize) {
+        let left = std::mem::take(&mut self.buckets[place]);
+        self.total.calls = self.total.calls.saturating_sub(left.calls);
+        self.total.failures = self.total.failures.saturating_sub(left.failures);
+    }
+
+    fn number(&self, now: Monotonic) -> u64 {
+        nanos(now.elapsed()) / self.width_ns
     }
 }
 
-fn place(number: u128) -> usize {
-    usize::try_from(number % u128::from(BUCKETS)).expect("a remainder by ten fits")
+/// In 64 bits, which last for 584 years and divide several times faster than 128.
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn place(number: u64) -> usize {
+    usize::try_from(number % BUCKETS as u64).expect("a remainder by ten fits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SPAN_MS: u64 = 1_000;
+
+    fn at(millis: u64) -> Monotonic {
+        Monotonic::since_origin(Duration::from_millis(millis))
+    }
+
+    fn window() -> Window {
+        Window::new(Duration::from_millis(SPAN_MS), at(0))
+    }
+
+    #[test]
+    fn a_call_counts_until_its_tenth_of_the_window_has_left() {
+        let mut window = window();
+        window.add(at(50), true);
+        window.add(at(150), false);
+        assert_eq!(window.counts(at(999)), Counts { calls: 2, failures: 1 });
+        assert_eq!(window.counts(at(1_000)), Counts { calls: 1, failures: 0 });
+        assert_eq!(window.counts(at(1_100)), Counts::default());
+    }
+
+    #[test]
+    fn a_reading_that_is_older_than_the_newest_counts_as_the_newest() {
+        let mut window = window();
+        window.add(at(5_000), false);
+        window.add(at(10), true);
+        assert_eq!(window.counts(at(4_000)), Counts { calls: 2, failures: 1 });
+        assert_eq!(window.counts(at(5_999)), Counts { calls: 2, failures: 1 });
+    }
+
+    #[test]
+    fn a_clock_at_its_end_is_counted_too() {
+        let mut window = window();
+        window.add(Monotonic::since_origin(Duration::MAX), true);
+        assert_eq!(window.counts(Monotonic::since_origin(Duration::MAX)), Counts { calls: 1, failures: 1 });
+    }
+
+    /// The same, of all calls ever made.
+    fn naive(calls: &[(u64, bool)], now: u64) -> Counts {
+        let bucket = |millis: u64| millis / (SPAN_MS / BUCKETS as u64);
+        let counted = calls.iter().filter(|(made, _)| bucket(*made) + BUCKETS as u64 > bucket(now));
+        counted.fold(Counts::default(), |counts, (_, failed)| Counts {
+            calls: counts.calls + 1,
+            failures: counts.failures + u32::from(*failed),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_counts_what_a_list_of_all_calls_counts(calls in prop::collection::vec((0u64..700, any::<bool>()), 0..200)) {
+            let mut window = window();
+            let mut now = 0;
+            let mut made = Vec::new();
+            for (rest, failed) in calls {
+                now += rest;
+                window.add(at(now), failed);
+                made.push((now, failed));
+                prop_assert_eq!(window.counts(at(now)), naive(&made, now));
+            }
+        }
+    }
 }

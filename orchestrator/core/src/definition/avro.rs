@@ -1,0 +1,117 @@
+//! Avro schemas of events: whether an expression reads a field that the trigger's event has.
+
+use super::diagnostic::{Code, Diagnostic, Report, Span};
+use crate::expression::ANY_ELEMENT;
+use apache_avro::Schema;
+use std::collections::BTreeMap;
+
+/// Avro schemas by the full name of their record. Events whose type has none are not checked.
+#[derive(Clone, Debug, Default)]
+pub struct Schemas {
+    /// Every named type, those within others included.
+    named: BTreeMap<String, Schema>,
+}
+
+/// Deepest nesting of a schema that is looked into.
+const MAX_LEVELS: usize = 32;
+
+impl Schemas {
+    /// Schemas that somebody else has parsed.
+    #[must_use]
+    pub fn new(schemas: impl IntoIterator<Item = Schema>) -> Schemas {
+        let mut all = Schemas::default();
+        schemas.into_iter().for_each(|schema| all.collect(&schema, MAX_LEVELS));
+        all
+    }
+
+    /// The schemas of `.avsc` files, given as (file name, text). Each file stands for itself.
+    ///
+    /// # Errors
+    /// A finding for each file that is not a schema.
+    pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Schemas, Vec<Diagnostic>> {
+        let mut parsed = Vec::new();
+        let mut findings = Vec::new();
+        for (file, text) in files {
+            match Schema::parse_str(text) {
+                Ok(schema) => parsed.push(schema),
+                Err(error) => {
+                    let mut report = Report::new(file, text);
+                    let help = "write one Avro schema as JSON, {\"type\": \"record\", \"name\": …, \"fields\": […]}";
+                    report.error(Code::BadSchema, Span::default(), format!("not an Avro schema: {error}")).help(help);
+                    findings.extend(report.into_findings());
+                }
+            }
+        }
+        if findings.is_empty() { Ok(Schemas::new(parsed)) } else { Err(findings) }
+    }
+
+    fn collect(&mut self, schema: &Schema, levels: usize) {
+        let Some(levels) = levels.checked_sub(1) else { return };
+        if let Some(name) = schema.name() {
+            self.named.insert(name.fullname(None).clone(), schema.clone());
+        }
+        match schema {
+            Schema::Record(record) => record.fields.iter().for_each(|field| self.collect(&field.schema, levels)),
+            Schema::Array(array) => self.collect(&array.items, levels),
+            Schema::Map(map) => self.collect(&map.types, levels),
+            Schema::Union(union) => union.variants().iter().for_each(|variant| self.collect(variant, levels)),
+            // Everything else holds no further schema.
+            _ => {}
+        }
+    }
+
+    /// The record whose full or short name is `event_type`; `None` if there is none, or several by the short name.
+    #[must_use]
+    pub fn record(&self, event_type: &str) -> Option<&Schema> {
+        let is_record = |schema: &&Schema| matches!(schema, Schema::Record(_));
+        if let Some(schema) = self.named.get(event_type).filter(is_record) {
+            return Some(schema);
+        }
+        let short = |name: &str| name.rsplit('.').next() == Some(event_type);
+        let mut found = self.named.iter().filter(|(name, _)| short(name)).map(|(_, schema)| schema).filter(is_record);
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    /// Follows `path` from `schema`.
+    pub(crate) fn follow<'s>(&'s self, schema: &'s Schema, path: &[String]) -> Result<(), Missing<'s>> {
+        let Some((name, rest)) = path.split_first() else { return Ok(()) };
+        match schema {
+            Schema::Record(record) => {
+                let field = record.fields.iter().find(|field| field.name == *name);
+                let names = || Missing {
+                    depth: path.len(),
+                    known: record.fields.iter().map(|field| field.name.as_str()).collect(),
+                };
+                self.follow(&field.ok_or_else(names)?.schema, rest)
+            }
+            Schema::Map(map) => self.follow(&map.types, rest),
+            Schema::Array(array) if name == ANY_ELEMENT => self.follow(&array.items, rest),
+            Schema::Union(union) => self.follow_any(union.variants(), path),
+            Schema::Ref { name } => {
+                self.named.get(&name.fullname(None)).map_or(Ok(()), |schema| self.follow(schema, path))
+            }
+            // Scalars have no fields.
+            _ => Err(Missing { depth: path.len(), known: Vec::new() }),
+        }
+    }
+
+    /// One variant that has the path is enough; else the variant that has most of it says what it knows.
+    fn follow_any<'s>(&'s self, variants: &'s [Schema], path: &[String]) -> Result<(), Missing<'s>> {
+        let mut nearest: Option<Missing<'s>> = None;
+        for variant in variants.iter().filter(|variant| !matches!(variant, Schema::Null)) {
+            let Err(missing) = self.follow(variant, path) else { return Ok(()) };
+            if nearest.as_ref().is_none_or(|best| missing.depth < best.depth) {
+                nearest = Some(missing);
+            }
+        }
+        Err(nearest.unwrap_or(Missing { depth: path.len(), known: Vec::new() }))
+    }
+}
+
+/// Where a path leaves the schema.
+pub(crate) struct Missing<'a> {
+    /// How many segments of the path are left, the missing one included.
+    pub(crate) depth: usize,
+    /// The fields that are there.
+    pub(crate) known: Vec<&'a str>,
+}

@@ -1,0 +1,230 @@
+//! From a file's text to a definition.
+
+use super::{
+    Parsed,
+    avro::Schemas,
+    diagnostic::{Code, Diagnostic, Report, Span},
+    fields::{Fields, Spanned},
+    fit,
+    graph::Graph,
+    hash,
+    keys::{DEFINITION, OUTCOME, TRIGGER},
+    model::{Action, Definition, Effects, OutcomeEvent, PivotSide, PolicyOverrides, Step, Trigger, TriggerFrom},
+    names::Names,
+    participants::Participants,
+    policies, proofs,
+    steps::{self, Draft},
+    target, tree,
+    uses::{Place, Reading},
+    values,
+};
+use crate::{expression::Template, id::StepIndex, policy::RetryPolicy, time::Timestamp};
+use std::time::Duration;
+
+pub(super) fn parse(
+    file: &str,
+    text: &str,
+    participants: Option<&Participants>,
+    schemas: Option<&Schemas>,
+) -> Result<Parsed, Vec<Diagnostic>> {
+    let mut reading = Reading::new(file, text);
+    let definition = read(text, participants, schemas, &mut reading);
+    let refused = reading.report.has_errors();
+    let findings = reading.report.into_findings();
+    match definition {
+        Some(definition) if !refused => Ok(Parsed { definition, warnings: findings }),
+        Some(_) | None => Err(findings),
+    }
+}
+
+fn read(
+    text: &str,
+    participants: Option<&Participants>,
+    schemas: Option<&Schemas>,
+    reading: &mut Reading,
+) -> Option<Definition> {
+    let root = tree::read(&mut reading.report)?;
+    let fields = Fields::read(&root, &DEFINITION, &mut reading.report)?;
+    let name = saga_name(&fields, reading);
+    let description = fields.text("description", &mut reading.report).map(|text| text.value);
+    let trigger = trigger(&fields, reading);
+    let timeout = fields.node("timeout").map(|node| node.span);
+    let timeout =
+        fields.duration("timeout", &mut reading.report).zip(timeout).map(|(value, span)| Spanned { value, span });
+    let defaults = defaults(&fields, reading);
+    let drafts = fields.node("steps").map(|node| steps::read(node, reading)).unwrap_or_default();
+    let output = fields.node("output").and_then(|node| values::template(node, Place::Output, reading));
+    let on_completed = outcome(&fields, "onCompleted", trigger.as_ref(), reading);
+    let on_compensated = outcome(&fields, "onCompensated", trigger.as_ref(), reading);
+    let graph = prove(&drafts, trigger.as_ref(), timeout.as_ref(), participants, schemas, reading)?;
+    Some(Definition {
+        name: name?,
+        description,
+        hash: hash(text),
+        text: text.to_owned(),
+        trigger: trigger?,
+        timeout: timeout.map(|timeout| timeout.value),
+        steps: build_steps(drafts, &graph)?,
+        output,
+        on_completed,
+        on_compensated,
+        defaults,
+    })
+}
+
+fn saga_name(fields: &Fields<'_>, reading: &mut Reading) -> Option<String> {
+    let name = fields.text("saga", &mut reading.report)?;
+    if !target::is_name(&name.value) {
+        let message = format!("`{}` cannot be the name of a saga", name.value);
+        let help = "letters, digits, `-`, `_` and `.`, a letter first, at most 128";
+        reading.report.error(Code::BadName, name.span, message).help(help);
+    }
+    Some(name.value)
+}
+
+fn defaults(fields: &Fields<'_>, reading: &mut Reading) -> PolicyOverrides {
+    let report = &mut reading.report;
+    PolicyOverrides {
+        retry: fields.node("retry").and_then(|node| policies::retry(node, RetryPolicy::standard(), report)),
+        on_exhausted: policies::on_exhausted(fields, report),
+        attempt_timeout: None,
+        timeout: None,
+    }
+}
+
+fn trigger(fields: &Fields<'_>, reading: &mut Reading) -> Option<Trigger> {
+    let fields = Fields::read(fields.node("trigger")?, &TRIGGER, &mut reading.report)?;
+    let topic = fields.name("topic", &mut reading.report);
+    let event_type = fields.name("type", &mut reading.report);
+    let when = fields.node("when").and_then(|node| values::condition(node, Place::When, reading));
+    let key = fields.node("key").and_then(|node| key(node, reading));
+    let from = from(&fields, &mut reading.report);
+    let keep_keys = fields.duration("keepKeys", &mut reading.report);
+    Some(Trigger {
+        topic: topic?.value,
+        event_type: event_type.map(|text| text.value),
+        when,
+        key: key?,
+        from,
+        keep_keys,
+    })
+}
+
+/// A business key is one scalar that reads something: a constant one would start one saga, once.
+fn key(node: &tree::Node, reading: &mut Reading) -> Option<Template> {
+    let template = values::template(node, Place::Key, reading)?;
+    let help = "for example: ${ event.orderId }";
+    match &template {
+        Template::Whole(_) | Template::Text(_) => Some(template),
+        Template::Literal(_) => {
+            reading.report.error(Code::WrongValue, node.span, "the key is the same for every event").help(help);
+            None
+        }
+        Template::List(_) | Template::Map(_) => {
+            super::fields::wrong(&mut reading.report, node, "a key is one value").help(help);
+            None
+        }
+    }
+}
+
+fn from(fields: &Fields<'_>, report: &mut Report) -> TriggerFrom {
+    let Some(text) = fields.text("from", report) else { return TriggerFrom::default() };
+    match text.value.as_str() {
+        "earliest" => TriggerFrom::Earliest,
+        "latest" => TriggerFrom::Latest,
+        time => match time.parse::<jiff::Timestamp>() {
+            Ok(time) => TriggerFrom::Time(Timestamp(time.as_millisecond())),
+            Err(_) => {
+                let message = format!("`{time}` is not a place to begin");
+                let help = "write earliest, latest, or a time such as 2026-01-01T00:00:00Z";
+                report.error(Code::WrongValue, text.span, message).help(help);
+                TriggerFrom::default()
+            }
+        },
+    }
+}
+
+fn outcome(fields: &Fields<'_>, key: &str, trigger: Option<&Trigger>, reading: &mut Reading) -> Option<OutcomeEvent> {
+    let fields = Fields::read(fields.node(key)?, &OUTCOME, &mut reading.report)?;
+    let topic = fields.name("publish", &mut reading.report);
+    let event_type = fields.name("type", &mut reading.report);
+    let (topic, event_type) = (topic?, event_type?);
+    if trigger.is_some_and(|trigger| triggers(trigger, &topic.value, &event_type.value)) {
+        let message = "this event would start the saga again";
+        let help = "publish another type, and give the trigger a `type`; or use another topic";
+        reading.report.error(Code::TriggersItself, event_type.span, message).help(help);
+    }
+    Some(OutcomeEvent { topic: topic.value, event_type: event_type.value })
+}
+
+/// Whether an event of this type on this topic is one that `trigger` wants, as far as its type says.
+fn triggers(trigger: &Trigger, topic: &str, event_type: &str) -> bool {
+    trigger.topic == topic && trigger.event_type.as_deref().is_none_or(|wanted| wanted == event_type)
+}
+
+fn prove(
+    drafts: &[Draft],
+    trigger: Option<&Trigger>,
+    timeout: Option<&Spanned<Duration>>,
+    participants: Option<&Participants>,
+    schemas: Option<&Schemas>,
+    reading: &mut Reading,
+) -> Option<Graph> {
+    let Reading { report, uses } = reading;
+    if let Some(participants) = participants {
+        fit::participants(drafts, participants, report);
+    }
+    loops(drafts, trigger, report);
+    let graph = Graph::of(drafts, report)?;
+    proofs::prove(drafts, &graph, report);
+    fit::timeouts(drafts, &graph, timeout, participants, report);
+    let event_type = trigger.and_then(|trigger| trigger.event_type.as_deref());
+    let event = schemas.zip(event_type).and_then(|(schemas, name)| Some((schemas, schemas.record(name)?)));
+    let names = Names { drafts, graph: &graph, event };
+    uses.iter().for_each(|used| names.prove(used, report));
+    Some(graph)
+}
+
+/// A published event that triggers the saga again may be meant, with another key; it is rarely.
+fn loops(drafts: &[Draft], trigger: Option<&Trigger>, report: &mut Report) {
+    let Some(trigger) = trigger else { return };
+    for draft in drafts {
+        if let Some(Action::Publish { topic, event_type, .. }) = &draft.action
+            && triggers(trigger, topic, event_type)
+        {
+            let message = format!("step `{}` publishes what starts this saga", draft.name.value);
+            report.warning(Code::TriggersItself, draft.target, message).help("make sure that `when` ends the circle");
+        }
+    }
+}
+
+fn build_steps(drafts: Vec<Draft>, graph: &Graph) -> Option<Vec<Step>> {
+    drafts.into_iter().enumerate().map(|(at, draft)| build_step(draft, at, graph)).collect()
+}
+
+fn build_step(draft: Draft, at: usize, graph: &Graph) -> Option<Step> {
+    let side = graph.side(at)?;
+    let after =
+        graph.after[at].iter().map(|step| u16::try_from(*step).ok().map(StepIndex)).collect::<Option<Vec<_>>>()?;
+    Some(Step {
+        effects: effects(&draft, side)?,
+        name: draft.name.value,
+        after,
+        condition: draft.condition.map(|condition| condition.value),
+        action: draft.action?,
+        check: draft.check.map(|check| check.value),
+        optional: draft.optional.is_some(),
+        pivot: draft.pivot.is_some(),
+        side,
+        overrides: draft.overrides,
+    })
+}
+
+fn effects(draft: &Draft, side: PivotSide) -> Option<Effects> {
+    match (&draft.undo, side) {
+        (Some(undo), _) => undo.value.clone().map(Effects::Undo),
+        (None, _) if draft.read_only.is_some() || draft.is_wait() => Some(Effects::ReadOnly),
+        (None, PivotSide::Before) => draft.irreversible.map(|_: Span| Effects::Irreversible),
+        (None, PivotSide::Pivot | PivotSide::After) => Some(Effects::Irreversible),
+    }
+}

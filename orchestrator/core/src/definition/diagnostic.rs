@@ -1,0 +1,196 @@
+//! What is wrong with a file, where, and what to write instead.
+
+mod code;
+mod render;
+
+pub use code::Code;
+pub use render::{Style, render};
+
+use serde::Serialize;
+use std::{fmt, sync::Arc};
+
+/// A part of a file, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+/// Whether a finding stops the file from being used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Severity {
+    /// The file is refused.
+    Error,
+    /// The file works; somebody should look.
+    Warning,
+}
+
+/// A further place that a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Related {
+    /// Where.
+    pub span: Span,
+    /// What is there.
+    pub text: String,
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Stable name of what is wrong; the documentation has a page for each.
+    pub code: Code,
+    /// Whether it stops the file from being used.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// What to write.
+    pub help: Option<String>,
+    /// Name of the file.
+    pub file: String,
+    /// Where in the file.
+    pub span: Span,
+    /// Other places that belong to it.
+    pub related: Vec<Related>,
+    /// The file's text, for the excerpt.
+    pub(crate) text: Arc<str>,
+}
+
+/// A place for people: both count from 1, columns in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Line.
+    pub line: usize,
+    /// Column.
+    pub column: usize,
+}
+
+impl Diagnostic {
+    /// Where it starts.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        position(&self.text, self.span.start)
+    }
+
+    /// Whether it stops the file from being used.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    /// The shape for `--output json`: one object with the keys
+    /// `file line column endLine endColumn offset length severity code message help`.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        let (from, to) = (self.position(), position(&self.text, self.span.end));
+        serde_json::json!({
+            "file": self.file,
+            "line": from.line,
+            "column": from.column,
+            "endLine": to.line,
+            "endColumn": to.column,
+            "offset": self.span.start,
+            "length": self.span.end.saturating_sub(self.span.start),
+            "severity": self.severity,
+            "code": self.code.as_str(),
+            "message": self.message,
+            "help": self.help,
+        })
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Position { line, column } = self.position();
+        write!(f, "{}:{line}:{column}: {} [{}]", self.file, self.message, self.code.as_str())
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+fn position(text: &str, offset: usize) -> Position {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    Position { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+}
+
+/// Collects the findings of one file.
+pub(crate) struct Report {
+    file: String,
+    text: Arc<str>,
+    findings: Vec<Diagnostic>,
+}
+
+/// Most findings per file that are kept: the file that causes more has one cause.
+const MAX_FINDINGS: usize = 100;
+
+impl Report {
+    pub(crate) fn new(file: &str, text: &str) -> Report {
+        Report { file: file.to_owned(), text: text.into(), findings: Vec::new() }
+    }
+
+    /// The file's text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> Finding<'_> {
+        self.add(Severity::Error, code, span, message.into())
+    }
+
+    pub(crate) fn warning(&mut self, code: Code, span: Span, message: impl Into<String>) -> Finding<'_> {
+        self.add(Severity::Warning, code, span, message.into())
+    }
+
+    fn add(&mut self, severity: Severity, code: Code, span: Span, message: String) -> Finding<'_> {
+        let (file, text) = (self.file.clone(), Arc::clone(&self.text));
+        let diagnostic = Diagnostic { code, severity, message, help: None, file, span, related: Vec::new(), text };
+        self.findings.push(diagnostic);
+        Finding(self.findings.last_mut().expect("one was just added"))
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.findings.iter().any(Diagnostic::is_error)
+    }
+
+    /// All findings, in the order of the file.
+    pub(crate) fn into_findings(mut self) -> Vec<Diagnostic> {
+        self.findings.sort_by_key(|finding| (finding.span, finding.severity));
+        self.findings.dedup();
+        self.findings.truncate(MAX_FINDINGS);
+        self.findings
+    }
+}
+
+/// A finding that can be said more about.
+pub(crate) struct Finding<'a>(&'a mut Diagnostic);
+
+impl Finding<'_> {
+    pub(crate) fn help(self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn related(self, span: Span, text: impl Into<String>) -> Self {
+        self.0.related.push(Related { span, text: text.into() });
+        self
+    }
+}
+
+/// `did you mean …?` for the most similar of `known`.
+pub(crate) fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(wrong, known).map(|name| format!("did you mean `{name}`?"))
+}
+
+/// The most similar of `known`, if it is similar enough to be a slip.
+pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored =
+        known.into_iter().map(|name| (strsim::jaro_winkler(&wrong.to_lowercase(), &name.to_lowercase()), name));
+    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 >= SIMILAR).then_some(best.1)
+}
+
+/// Jaro-Winkler similarity from which on two names are taken for a slip: `onExausted`, `tiemout`, but not `step` for `retry`.
+const SIMILAR: f64 = 0.8;

@@ -1,0 +1,121 @@
+//! Names of everything that can be wrong.
+
+use serde::{Serialize, Serializer};
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// Stable name of what is wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Code {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &'static [Code] = &[$(Code::$variant),+];
+
+            /// As it is printed.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Code::$variant => $name,)+
+                }
+            }
+
+            /// What it means and what to do about it.
+            #[must_use]
+            pub fn explanation(self) -> &'static str {
+                match self {
+                    $(Code::$variant => concat!($($doc, "\n"),+),)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The file is not YAML, or uses a part of YAML that is refused here: aliases, merge keys, tags, several documents.
+    Yaml = "yaml",
+    /// The file is larger than the limits: 256 KiB, 64 levels, 50,000 parts. Split it into several definitions.
+    TooLarge = "too-large",
+    /// `${ }` stands unquoted where YAML reads `{`, `}` or `: ` for itself. Quote it: `"${ event.id }"`.
+    UnquotedExpression = "unquoted-expression",
+    /// A key that does not exist here. It is refused because a misspelt `undo` must not be ignored.
+    UnknownKey = "unknown-key",
+    /// A key that has to be there is not.
+    MissingKey = "missing-key",
+    /// Keys that exclude each other stand together, such as `do` and `wait` in one step.
+    ConflictingKeys = "conflicting-keys",
+    /// A value of the wrong kind, or outside of what is allowed: a text for a boolean, an unknown preset, zero attempts.
+    WrongValue = "wrong-value",
+    /// A number that is written in a way that does not survive reading (`010`, `1_000`, `0x1F`). Quote it, or write it plainly.
+    AmbiguousNumber = "ambiguous-number",
+    /// Not a duration. Write `500ms`, `30s`, `15m`, `2h`, `7d`, or ISO 8601 (`PT15M`).
+    BadDuration = "bad-duration",
+    /// Not a name. Steps are `[a-z][A-Za-z0-9_]{0,63}` because expressions read them (`steps.reserve`), where a hyphen
+    /// would be a minus; sagas and participants may contain `-` and `.`.
+    BadName = "bad-name",
+    /// What a step does is neither `participant.Command` nor `METHOD participant/path`.
+    BadTarget = "bad-target",
+    /// Two steps have the same name.
+    DuplicateStep = "duplicate-step",
+    /// `after` names a step that does not exist.
+    UnknownStep = "unknown-step",
+    /// `parallel` holds steps only: no `parallel` within, no `after` inside.
+    Nesting = "nesting",
+    /// More steps than the limit.
+    TooManySteps = "too-many-steps",
+    /// The steps wait for each other in a circle.
+    Cycle = "cycle",
+    /// A step that never runs, because its `if` is never true.
+    UnreachableStep = "unreachable-step",
+    /// A condition that does not depend on anything. (Warning.)
+    ConstantCondition = "constant-condition",
+    /// Not a CEL expression, or one that is too large or too deep.
+    Expression = "expression",
+    /// An expression near the limit; at the limit it is refused. (Warning.)
+    LongExpression = "long-expression",
+    /// An expression reads a name that does not exist where it stands.
+    UnknownName = "unknown-name",
+    /// An expression calls a function that does not exist.
+    UnknownFunction = "unknown-function",
+    /// An expression reads the result of a step that need not have succeeded, or `result` after an unknown outcome. Guard it
+    /// in the same expression with `has(steps.name)` or `result != null`.
+    UnprovenRead = "unproven-read",
+    /// The schema of the trigger's event has no such field.
+    UnknownField = "unknown-field",
+    /// A schema file is not an Avro schema.
+    BadSchema = "bad-schema",
+    /// A step before the pivot has effects and no `undo`, so the saga could not be undone.
+    MissingUndo = "missing-undo",
+    /// A `check` can reject a step that has done its work; the step needs an `undo`.
+    CheckWithoutUndo = "check-without-undo",
+    /// A `check` after the pivot can only park the saga. (Warning.)
+    CheckAfterPivot = "check-after-pivot",
+    /// An `undo` after the pivot is never used. (Warning.)
+    UndoAfterPivot = "undo-after-pivot",
+    /// More than one step is the pivot.
+    TwoPivots = "two-pivots",
+    /// A step runs beside the pivot: it may be done or not when the pivot succeeds, so neither undoing nor going on is right.
+    BesidePivot = "beside-pivot",
+    /// `onExhausted: compensate` after the pivot, where a saga only goes forward.
+    CompensateAfterPivot = "compensate-after-pivot",
+    /// A timeout that cannot be kept: the longest path of waits and attempts is longer.
+    TimeoutTooShort = "timeout-too-short",
+    /// A participant that participants.yaml does not have.
+    UnknownParticipant = "unknown-participant",
+    /// A step asks a participant over a transport that it does not speak.
+    WrongTransport = "wrong-transport",
+    /// `${ env.NAME }` names a variable that is not set.
+    MissingVariable = "missing-variable",
+    /// Two files define a saga of the same name.
+    DuplicateDefinition = "duplicate-definition",
+    /// An outcome event would start its own saga again, for ever.
+    TriggersItself = "triggers-itself",
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}

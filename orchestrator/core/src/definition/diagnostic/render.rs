@@ -1,0 +1,104 @@
+//! Findings for people.
+
+use super::{Diagnostic, Severity};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceSpan};
+use std::fmt::{self, Write};
+
+/// How findings are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// With colours, for a terminal.
+    Colour,
+    /// Without, for files and tests.
+    Plain,
+}
+
+/// Columns after which lines are wrapped.
+const WIDTH: usize = 120;
+
+/// All findings, each with its excerpt; empty if there are none.
+#[must_use]
+pub fn render(findings: &[Diagnostic], style: Style) -> String {
+    let theme = match style {
+        Style::Colour => GraphicalTheme::unicode(),
+        Style::Plain => GraphicalTheme::unicode_nocolor(),
+    };
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_links(false);
+    let mut text = String::new();
+    for finding in findings {
+        handler.render_report(&mut text, &Excerpt::of(finding)).expect("a string takes everything");
+        text.push('\n');
+    }
+    text
+}
+
+/// A finding in miette's terms.
+struct Excerpt<'a> {
+    finding: &'a Diagnostic,
+    source: NamedSource<String>,
+}
+
+impl<'a> Excerpt<'a> {
+    fn of(finding: &'a Diagnostic) -> Excerpt<'a> {
+        Excerpt { finding, source: NamedSource::new(&finding.file, finding.text.to_string()) }
+    }
+}
+
+impl fmt::Debug for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.finding.fmt(f)
+    }
+}
+
+impl fmt::Display for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.finding.message)
+    }
+}
+
+impl std::error::Error for Excerpt<'_> {}
+
+impl miette::Diagnostic for Excerpt<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.finding.code.as_str()))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.finding.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.finding.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        Some(&self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let here = |span: super::Span| SourceSpan::from((span.start, span.end.saturating_sub(span.start)));
+        let related = self.finding.related.iter();
+        let related = related.map(move |place| LabeledSpan::new_with_span(Some(place.text.clone()), here(place.span)));
+        let main = LabeledSpan::new_primary_with_span(Some("here".to_owned()), here(self.finding.span));
+        Some(Box::new(std::iter::once(main).chain(related)))
+    }
+}
+
+impl Diagnostic {
+    /// How many errors and warnings there are, in words; empty if there are none.
+    #[must_use]
+    pub fn summary(findings: &[Diagnostic]) -> String {
+        let errors = findings.iter().filter(|finding| finding.is_error()).count();
+        let mut text = String::new();
+        for (count, one) in [(errors, "error"), (findings.len() - errors, "warning")] {
+            if count > 0 {
+                let (comma, many) = (if text.is_empty() { "" } else { ", " }, if count == 1 { "" } else { "s" });
+                write!(text, "{comma}{count} {one}{many}").expect("a string takes everything");
+            }
+        }
+        text
+    }
+}

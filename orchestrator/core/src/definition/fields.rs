@@ -1,0 +1,209 @@
+//! Reading the values of a map: each method reports what is wrong and goes on.
+
+use super::{
+    diagnostic::{Code, Finding, Report, Span, did_you_mean},
+    duration,
+    keys::{Need, Shape},
+    tree::{Key, Node, Yaml},
+};
+use std::time::Duration;
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Spanned<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
+}
+
+/// The entries of a map whose keys are those of a shape.
+pub(crate) struct Fields<'a> {
+    shape: &'static Shape,
+    /// Of the whole map.
+    pub(crate) span: Span,
+    entries: &'a [(Key, Node)],
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of `node`, which has to be a map; unknown and missing keys are reported.
+    pub(crate) fn read(node: &'a Node, shape: &'static Shape, report: &mut Report) -> Option<Fields<'a>> {
+        let Yaml::Map(entries) = &node.value else {
+            wrong(report, node, &format!("{} is a map", shape.name));
+            return None;
+        };
+        let fields = Fields { shape, span: head(node, entries), entries };
+        fields.refuse_unknown(report);
+        fields.refuse_missing(report);
+        Some(fields)
+    }
+
+    fn refuse_unknown(&self, report: &mut Report) {
+        for (key, _) in self.entries.iter().filter(|(key, _)| !self.shape.has(&key.text)) {
+            let message = format!("{} has no key `{}`", self.shape.name, key.text);
+            let list = || format!("its keys are {}", self.shape.names().collect::<Vec<_>>().join(", "));
+            let help = did_you_mean(&key.text, self.shape.names()).unwrap_or_else(list);
+            report.error(Code::UnknownKey, key.span, message).help(help);
+        }
+    }
+
+    fn refuse_missing(&self, report: &mut Report) {
+        for rule in self.shape.keys.iter().filter(|rule| rule.need == Need::Required && self.node(rule.name).is_none())
+        {
+            let message = format!("{} needs `{}`", self.shape.name, rule.name);
+            let help = format!("{} For example: {}: {}", rule.description, rule.name, rule.example);
+            report.error(Code::MissingKey, self.span, message).help(help);
+        }
+    }
+
+    /// The value under `key`.
+    pub(crate) fn node(&self, key: &str) -> Option<&'a Node> {
+        debug_assert!(self.shape.has(key), "`{key}` is not a key of {}", self.shape.name);
+        self.entries.iter().find(|(name, _)| name.text == key).map(|(_, node)| node)
+    }
+
+    /// Where `key` itself stands.
+    pub(crate) fn key_span(&self, key: &str) -> Option<Span> {
+        self.entries.iter().find(|(name, _)| name.text == key).map(|(name, _)| name.span)
+    }
+
+    pub(crate) fn text(&self, key: &str, report: &mut Report) -> Option<Spanned<String>> {
+        let node = self.node(key)?;
+        text(node, report).map(|value| Spanned { value, span: node.span })
+    }
+
+    /// A text that is not empty.
+    pub(crate) fn name(&self, key: &str, report: &mut Report) -> Option<Spanned<String>> {
+        let text = self.text(key, report)?;
+        if text.value.trim().is_empty() {
+            report.error(Code::WrongValue, text.span, format!("`{key}` is empty"));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// `false` if the key is absent.
+    pub(crate) fn flag(&self, key: &str, report: &mut Report) -> bool {
+        match self.node(key) {
+            None => false,
+            Some(Node { value: Yaml::Bool(truth), .. }) => *truth,
+            Some(node) => {
+                wrong(report, node, &format!("`{key}` is true or false"));
+                false
+            }
+        }
+    }
+
+    pub(crate) fn duration(&self, key: &str, report: &mut Report) -> Option<Duration> {
+        self.node(key).and_then(|node| duration(node, report))
+    }
+
+    /// A whole number of at least `least`.
+    pub(crate) fn integer(&self, key: &str, least: u32, report: &mut Report) -> Option<u32> {
+        let node = self.node(key)?;
+        let number = plain_number(node, report).and_then(|()| match node.value {
+            Yaml::Int(number) => u32::try_from(number).ok(),
+            Yaml::Null
+            | Yaml::Bool(_)
+            | Yaml::Uint(_)
+            | Yaml::Float(_)
+            | Yaml::Text(_)
+            | Yaml::List(_)
+            | Yaml::Map(_) => None,
+        });
+        let fits = number.filter(|number| *number >= least);
+        if fits.is_none() {
+            wrong(report, node, &format!("`{key}` is a whole number of at least {least}"));
+        }
+        fits
+    }
+
+    /// One of `choices`.
+    pub(crate) fn choice(&self, key: &str, choices: &[&'static str], report: &mut Report) -> Option<&'static str> {
+        self.node(key).and_then(|node| choice(node, key, choices, report))
+    }
+}
+
+/// One of `choices`.
+pub(crate) fn choice(node: &Node, key: &str, choices: &[&'static str], report: &mut Report) -> Option<&'static str> {
+    let list = || choices.join(", ");
+    let Yaml::Text(text) = &node.value else {
+        wrong(report, node, &format!("`{key}` is one of {}", list()));
+        return None;
+    };
+    let found = choices.iter().find(|choice| *choice == text);
+    if found.is_none() {
+        let message = format!("`{text}` is not one of {}", list());
+        let help = did_you_mean(text, choices.iter().copied()).unwrap_or_else(|| format!("write {}", list()));
+        report.error(Code::WrongValue, node.span, message).help(help);
+    }
+    found.copied()
+}
+
+/// A text; numbers have to be quoted, so that nobody wonders what became of `1.10`.
+pub(crate) fn text(node: &Node, report: &mut Report) -> Option<String> {
+    match &node.value {
+        Yaml::Text(text) => Some(text.clone()),
+        Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => {
+            let found = format!("a text is expected here, and this is {}", node.value.kind());
+            report.error(Code::WrongValue, node.span, found).help("quote it");
+            None
+        }
+        Yaml::Null | Yaml::List(_) | Yaml::Map(_) => {
+            wrong(report, node, "a text is expected here");
+            None
+        }
+    }
+}
+
+pub(crate) fn duration(node: &Node, report: &mut Report) -> Option<Duration> {
+    let source = &report.text()[node.span.start.min(report.text().len())..node.span.end.min(report.text().len())];
+    let written = match &node.value {
+        Yaml::Text(text) => text.clone(),
+        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) | Yaml::Map(_) => {
+            source.lines().next().unwrap_or_default().to_owned()
+        }
+    };
+    match duration::parse(&written) {
+        Ok(duration) => Some(duration),
+        Err(reason) => {
+            report
+                .error(Code::BadDuration, node.span, format!("`{written}` is not a duration: {reason}"))
+                .help(duration::HELP);
+            None
+        }
+    }
+}
+
+/// Whether a number stands there as it will be read: `010` and `0x1F` do not.
+pub(crate) fn plain_number(node: &Node, report: &mut Report) -> Option<()> {
+    let value = match node.value {
+        Yaml::Int(number) => number.to_string(),
+        Yaml::Uint(number) => number.to_string(),
+        Yaml::Null | Yaml::Bool(_) | Yaml::Float(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => return Some(()),
+    };
+    let written = report.text().get(node.span.start..node.span.end).unwrap_or_default().trim();
+    if written == value {
+        return Some(());
+    }
+    let message = format!("`{written}` would be read as the number {value}");
+    let help = format!("write {value}, or \"{written}\" if it is a text");
+    report.error(Code::AmbiguousNumber, node.span, message).help(help);
+    None
+}
+
+/// Reports that `node` is of the wrong kind.
+pub(crate) fn wrong<'r>(report: &'r mut Report, node: &Node, expected: &str) -> Finding<'r> {
+    let message = format!("{expected}, and this is {}", node.value.kind());
+    report.error(Code::WrongValue, first_line(report, node.span), message)
+}
+
+/// A span no longer than its first line: a map of thirty lines is pointed at by its beginning.
+pub(crate) fn first_line(report: &Report, span: Span) -> Span {
+    let text = report.text().get(span.start..span.end).unwrap_or_default();
+    let length = text.find('\n').unwrap_or(text.len());
+    Span { start: span.start, end: span.start + text[..length].trim_end().len() }
+}
+
+/// Where a map begins: its first key.
+fn head(node: &Node, entries: &[(Key, Node)]) -> Span {
+    entries.first().map_or(node.span, |(key, _)| key.span)
+}

@@ -1,0 +1,103 @@
+//! Proof that a definition fits its timeouts and its participants.
+
+use super::{
+    diagnostic::{Code, Report, Span, did_you_mean},
+    fields::Spanned,
+    graph::Graph,
+    model::{Action, Target},
+    participants::{Participants, Transport},
+    steps::Draft,
+};
+use std::time::Duration;
+
+/// Reports a saga timeout that the longest path of waits and first attempts exceeds, and step timeouts below one attempt.
+pub(crate) fn timeouts(
+    drafts: &[Draft],
+    graph: &Graph,
+    timeout: Option<&Spanned<Duration>>,
+    participants: Option<&Participants>,
+    report: &mut Report,
+) {
+    let spans: Vec<Duration> = drafts.iter().map(|draft| longest_attempt(draft, participants)).collect();
+    for draft in drafts {
+        step_timeout(draft, report);
+    }
+    let Some(timeout) = timeout else { return };
+    let (total, path) = longest_path(graph, &spans);
+    if total <= timeout.value {
+        return;
+    }
+    let names = path.iter().map(|step| drafts[*step].name.value.as_str()).collect::<Vec<_>>().join(" → ");
+    let message = format!("the saga ends after {}, and {names} may take {}", text(timeout.value), text(total));
+    let help = format!("raise it to more than {}, or shorten waits and attempt timeouts", text(total));
+    report.error(Code::TimeoutTooShort, timeout.span, message).help(help);
+}
+
+fn step_timeout(draft: &Draft, report: &mut Report) {
+    let (Some(all), Some(one)) = (draft.overrides.timeout, draft.overrides.attempt_timeout) else { return };
+    if let Some(span) = draft.timeout.filter(|_| one > all) {
+        let message = format!("the step ends after {}, before one attempt of {} is over", text(all), text(one));
+        report.error(Code::TimeoutTooShort, span, message).help("make `timeout` at least as long as `attemptTimeout`");
+    }
+}
+
+/// What a step takes if its first attempt uses all of its time.
+fn longest_attempt(draft: &Draft, participants: Option<&Participants>) -> Duration {
+    let attempt = match &draft.action {
+        Some(Action::Wait(span)) => return *span,
+        Some(Action::Call(call)) => {
+            let participant = participants.and_then(|all| all.get(call.target.participant()));
+            draft.overrides.attempt_timeout.or(participant.map(|participant| participant.timeout)).unwrap_or_default()
+        }
+        Some(Action::Publish { .. }) | None => draft.overrides.attempt_timeout.unwrap_or_default(),
+    };
+    draft.overrides.timeout.map_or(attempt, |timeout| timeout.min(attempt))
+}
+
+fn longest_path(graph: &Graph, spans: &[Duration]) -> (Duration, Vec<usize>) {
+    let mut best: Vec<(Duration, Vec<usize>)> = vec![(Duration::ZERO, Vec::new()); spans.len()];
+    for step in &graph.order {
+        let longest = graph.after[*step].iter().map(|before| &best[*before]).max_by_key(|(span, _)| *span);
+        let (before, mut path) = longest.cloned().unwrap_or_default();
+        path.push(*step);
+        best[*step] = (before.saturating_add(spans[*step]), path);
+    }
+    best.into_iter().max_by_key(|(span, _)| *span).unwrap_or_default()
+}
+
+/// A span in the file's own notation.
+fn text(span: Duration) -> String {
+    let millis = span.as_millis();
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    let unit = units.into_iter().find(|(_, size)| millis > 0 && millis.is_multiple_of(*size));
+    unit.map_or_else(|| format!("{millis}ms"), |(name, size)| format!("{}{name}", millis / size))
+}
+
+/// Reports every participant that is unknown, or asked over the wrong transport.
+pub(crate) fn participants(drafts: &[Draft], participants: &Participants, report: &mut Report) {
+    for draft in drafts {
+        if let Some(Action::Call(call)) = &draft.action {
+            participant(&call.target, draft.target, participants, report);
+        }
+        if let (Some(undo), Some(span)) = (draft.undo.as_ref().and_then(|undo| undo.value.as_ref()), draft.undo_target)
+        {
+            participant(&undo.call.target, span, participants, report);
+        }
+    }
+}
+
+fn participant(target: &Target, span: Span, participants: &Participants, report: &mut Report) {
+    let name = target.participant();
+    let Some(participant) = participants.get(name) else {
+        let help =
+            did_you_mean(name, participants.names()).unwrap_or_else(|| format!("add `{name}` to participants.yaml"));
+        report.error(Code::UnknownParticipant, span, format!("there is no participant `{name}`")).help(help);
+        return;
+    };
+    let help = match (target, &participant.transport) {
+        (Target::Kafka { .. }, Transport::Kafka { .. }) | (Target::Http { .. }, Transport::Http { .. }) => return,
+        (Target::Kafka { .. }, Transport::Http { .. }) => format!("`{name}` speaks HTTP: write METHOD {name}/path"),
+        (Target::Http { .. }, Transport::Kafka { .. }) => format!("`{name}` speaks Kafka: write {name}.Command"),
+    };
+    report.error(Code::WrongTransport, span, format!("`{name}` is asked over the wrong transport")).help(help);
+}

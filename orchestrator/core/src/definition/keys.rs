@@ -1,0 +1,93 @@
+//! Every key that a file may have: what the parser accepts, and what the JSON Schema says.
+
+mod definition;
+mod participants;
+
+pub(crate) use definition::{CALL, DEFINITION, OUTCOME, PARALLEL, PUBLISH, RETRY, TRIGGER, UNDO, WAIT};
+pub(crate) use participants::{BREAKER, ENDPOINT, HTTP, KAFKA, PARTICIPANT, PARTICIPANTS};
+
+/// A map with known keys.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    /// What it is called in messages: `a step`.
+    pub(crate) name: &'static str,
+    /// For the JSON Schema.
+    pub(crate) title: &'static str,
+    pub(crate) keys: &'static [KeyRule],
+}
+
+/// One key of a shape.
+#[derive(Debug)]
+pub(crate) struct KeyRule {
+    pub(crate) name: &'static str,
+    pub(crate) need: Need,
+    pub(crate) value: Rule,
+    pub(crate) description: &'static str,
+    /// As JSON; empty for none.
+    pub(crate) default: &'static str,
+    /// As JSON.
+    pub(crate) example: &'static str,
+}
+
+/// Whether a key has to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    Required,
+    Optional,
+}
+
+/// What stands under a key, as far as a schema can say it.
+#[derive(Debug)]
+pub(crate) enum Rule {
+    Text,
+    /// A text of this pattern.
+    Pattern(&'static str),
+    Bool,
+    Duration,
+    /// A CEL expression without `${ }`.
+    Condition,
+    /// A scalar in which `${ }` may stand.
+    Scalar,
+    /// Any value in which `${ }` may stand.
+    Value,
+    /// At least this.
+    Integer(u32),
+    /// A share: more than 0, at most 1.
+    Share,
+    Choice(&'static [&'static str]),
+    Shape(&'static Shape),
+    List(&'static Rule),
+    /// Named entries of one shape.
+    Named(&'static Shape),
+    /// Texts by name.
+    Texts,
+    Either(&'static [Rule]),
+    /// A status or a class of statuses.
+    Status,
+}
+
+impl Shape {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().map(|key| key.name)
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.keys.iter().any(|key| key.name == name)
+    }
+}
+
+/// A key that may be absent.
+const fn key(
+    name: &'static str,
+    value: Rule,
+    description: &'static str,
+    default: &'static str,
+    example: &'static str,
+) -> KeyRule {
+    KeyRule { name, need: Need::Optional, value, description, default, example }
+}
+
+/// A key that has to be there.
+const fn required(name: &'static str, value: Rule, description: &'static str, example: &'static str) -> KeyRule {
+    KeyRule { name, need: Need::Required, value, description, default: "", example }
+}

@@ -1,0 +1,340 @@
+//! The keys of a saga definition.
+
+use super::{KeyRule, Rule, Shape, key, required};
+
+const DURATION: Rule = Rule::Duration;
+const STEP_NAME: Rule = Rule::Pattern("^[a-z][A-Za-z0-9_]{0,63}$");
+const SAGA_NAME: Rule = Rule::Pattern("^[A-Za-z][A-Za-z0-9._-]{0,127}$");
+
+pub(crate) static DEFINITION: Shape = Shape {
+    name: "a saga definition",
+    title: "Saga definition",
+    keys: &[
+        key("$schema", Rule::Text, "Read by editors, ignored otherwise.", "", "\"../schemas/saga.schema.json\""),
+        required(
+            "saga",
+            SAGA_NAME,
+            "Name of the saga. With the file's content it identifies the definition.",
+            "\"order-fulfillment\"",
+        ),
+        key(
+            "description",
+            Rule::Text,
+            "What it achieves, for people.",
+            "",
+            "\"Reserve stock, charge the card, ship the parcel; or undo all of it.\"",
+        ),
+        required(
+            "trigger",
+            Rule::Shape(&TRIGGER),
+            "The event that starts a saga.",
+            "{\"topic\": \"shop.orders\", \"type\": \"OrderPlaced\", \"key\": \"${ event.orderId }\"}",
+        ),
+        key(
+            "timeout",
+            DURATION,
+            "For the whole saga, from its start. On expiry it compensates before the pivot, and is marked overdue after it. None by default.",
+            "",
+            "\"15m\"",
+        ),
+        key(
+            "retry",
+            RETRY_RULE,
+            "Retries of every step that has none of its own; a preset or its parts. Undos have their own.",
+            "\"standard\"",
+            "{\"attempts\": 3, \"delay\": \"1s\"}",
+        ),
+        key(
+            "onExhausted",
+            ON_EXHAUSTED,
+            "When a step's retries are used up: compensate, or park and wait for an operator. Steps may override it.",
+            "\"compensate\"",
+            "\"park\"",
+        ),
+        required(
+            "steps",
+            Rule::List(&STEP),
+            "What is done. A step follows the item before it, unless it has `after`.",
+            "[{\"step\": \"charge\", \"do\": \"POST payments/charges\", \"undo\": \"POST payments/refunds\"}]",
+        ),
+        key(
+            "output",
+            Rule::Value,
+            "Result of the saga, in its outcome event and in the API.",
+            "null",
+            "{\"chargeId\": \"${ steps.charge.chargeId }\"}",
+        ),
+        key(
+            "onCompleted",
+            Rule::Shape(&OUTCOME),
+            "Published when the saga completed.",
+            "",
+            "{\"publish\": \"shop.orders\", \"type\": \"OrderFulfilled\"}",
+        ),
+        key(
+            "onCompensated",
+            Rule::Shape(&OUTCOME),
+            "Published when the saga was undone.",
+            "",
+            "{\"publish\": \"shop.orders\", \"type\": \"OrderRejected\"}",
+        ),
+    ],
+};
+
+const RETRY_RULE: Rule = Rule::Either(&[Rule::Choice(super::super::policies::PRESETS), Rule::Shape(&RETRY)]);
+const ON_EXHAUSTED: Rule = Rule::Choice(&["compensate", "park"]);
+const STEP: Rule =
+    Rule::Either(&[Rule::Shape(&CALL), Rule::Shape(&WAIT), Rule::Shape(&PUBLISH), Rule::Shape(&PARALLEL)]);
+const PARALLEL_STEP: Rule = Rule::Either(&[Rule::Shape(&CALL), Rule::Shape(&WAIT), Rule::Shape(&PUBLISH)]);
+
+pub(crate) static TRIGGER: Shape = Shape {
+    name: "a trigger",
+    title: "Trigger",
+    keys: &[
+        required("topic", Rule::Text, "Kafka topic to read.", "\"shop.orders\""),
+        key(
+            "type",
+            Rule::Text,
+            "Type of the event: header `ce_type`, `type` of a CloudEvent, or name of the Avro record. Without it every event of the topic is tried.",
+            "",
+            "\"OrderPlaced\"",
+        ),
+        key(
+            "when",
+            Rule::Condition,
+            "Which events start a saga. Sees `event` and `record`.",
+            "true",
+            "\"event.amountCents > 0\"",
+        ),
+        required(
+            "key",
+            Rule::Scalar,
+            "Business key, 1 to 256 bytes: the same key never starts the saga twice.",
+            "\"${ event.orderId }\"",
+        ),
+        key(
+            "from",
+            Rule::Text,
+            "Where a first contact with the topic begins: `earliest`, `latest`, or a time.",
+            "\"earliest\"",
+            "\"2026-01-01T00:00:00Z\"",
+        ),
+        key("keepKeys", DURATION, "How long a key stays taken. For ever by default.", "", "\"90d\""),
+    ],
+};
+
+const NAME: KeyRule =
+    required("step", STEP_NAME, "Name of the step; expressions read its result as `steps.<name>`.", "\"reserve\"");
+const AFTER: KeyRule = key(
+    "after",
+    Rule::List(&STEP_NAME),
+    "Steps that have to be settled first, in place of the item above. `[]` starts at once.",
+    "",
+    "[\"reserve\"]",
+);
+const IF: KeyRule =
+    key("if", Rule::Condition, "False skips the step; what follows goes on.", "true", "\"!event.digital\"");
+const OPTIONAL: KeyRule = key("optional", Rule::Bool, "Its failure is recorded and the saga goes on.", "false", "true");
+const PIVOT: KeyRule = key(
+    "pivot",
+    Rule::Bool,
+    "Once it succeeded the saga only goes forward: later steps are retried, nothing is undone.",
+    "false",
+    "true",
+);
+const IRREVERSIBLE: KeyRule = key(
+    "irreversible",
+    Rule::Bool,
+    "It has effects that nothing can undo; they are listed when the saga is compensated.",
+    "false",
+    "true",
+);
+const STEP_TIMEOUT: KeyRule = key(
+    "timeout",
+    DURATION,
+    "For everything of the step: attempts, delays and waits for guards. None by default.",
+    "",
+    "\"2m\"",
+);
+const ATTEMPT_TIMEOUT: KeyRule = key(
+    "attemptTimeout",
+    DURATION,
+    "For one attempt, from leaving the guard to the answer. The participant's `timeout` by default.",
+    "",
+    "\"5s\"",
+);
+const STEP_RETRY: KeyRule = key(
+    "retry",
+    RETRY_RULE,
+    "Retries of this step. By default the saga's, then the participant's, then `standard`; after the pivot for ever.",
+    "\"standard\"",
+    "\"quick\"",
+);
+const STEP_EXHAUSTED: KeyRule = key(
+    "onExhausted",
+    ON_EXHAUSTED,
+    "When its retries are used up. After the pivot only `park` is possible.",
+    "\"compensate\"",
+    "\"park\"",
+);
+const WITH: KeyRule = key(
+    "with",
+    Rule::Value,
+    "What is sent: JSON in which `${ }` may stand. GET and DELETE send it as the query.",
+    "{}",
+    "{\"orderId\": \"${ event.orderId }\"}",
+);
+const UNDO_KEY: KeyRule = key(
+    "undo",
+    UNDO_RULE,
+    "How the step is undone. The short form sends the step's input and result.",
+    "",
+    "\"inventory.ReleaseStock\"",
+);
+const UNDO_RULE: Rule = Rule::Either(&[TARGET, Rule::Shape(&UNDO)]);
+const TARGET: Rule = Rule::Pattern("^((GET|POST|PUT|PATCH|DELETE) .+/.+|[^ ]+\\.[^ ]+)$");
+
+pub(crate) static CALL: Shape = Shape {
+    name: "a step",
+    title: "Step that asks a participant",
+    keys: &[
+        NAME,
+        required(
+            "do",
+            TARGET,
+            "The command: `participant.Command` over Kafka, `METHOD participant/path` over HTTP.",
+            "\"POST payments/charges\"",
+        ),
+        WITH,
+        UNDO_KEY,
+        IF,
+        key(
+            "check",
+            Rule::Condition,
+            "Looks at `result` after success. Not true rejects the step: it is undone and not retried.",
+            "",
+            "\"result.score < 80\"",
+        ),
+        AFTER,
+        OPTIONAL,
+        PIVOT,
+        key("readOnly", Rule::Bool, "It has no effects and needs no undo.", "false", "true"),
+        IRREVERSIBLE,
+        STEP_TIMEOUT,
+        ATTEMPT_TIMEOUT,
+        STEP_RETRY,
+        STEP_EXHAUSTED,
+    ],
+};
+
+pub(crate) static WAIT: Shape = Shape {
+    name: "a step that waits",
+    title: "Step that waits",
+    keys: &[NAME, required("wait", DURATION, "How long it waits.", "\"10m\""), IF, AFTER],
+};
+
+pub(crate) static PUBLISH: Shape = Shape {
+    name: "a step that publishes",
+    title: "Step that publishes an event",
+    keys: &[
+        NAME,
+        required(
+            "publish",
+            Rule::Text,
+            "Topic of the event. The step succeeds when the broker has it.",
+            "\"shop.notices\"",
+        ),
+        required("type", Rule::Text, "Type of the event.", "\"OrderConfirmed\""),
+        key("key", Rule::Scalar, "The record's key. The business key by default.", "", "\"${ event.customerId }\""),
+        key(
+            "with",
+            Rule::Value,
+            "The record's value: JSON in which `${ }` may stand.",
+            "{}",
+            "{\"orderId\": \"${ event.orderId }\"}",
+        ),
+        UNDO_KEY,
+        IF,
+        AFTER,
+        OPTIONAL,
+        PIVOT,
+        IRREVERSIBLE,
+        STEP_TIMEOUT,
+        ATTEMPT_TIMEOUT,
+        STEP_RETRY,
+        STEP_EXHAUSTED,
+    ],
+};
+
+pub(crate) static PARALLEL: Shape = Shape {
+    name: "a parallel block",
+    title: "Steps beside each other",
+    keys: &[required(
+        "parallel",
+        Rule::List(&PARALLEL_STEP),
+        "Steps that start together. The item below follows when all of them are settled.",
+        "[{\"step\": \"fraud\", \"do\": \"POST payments/fraud-checks\", \"readOnly\": true}]",
+    )],
+};
+
+pub(crate) static UNDO: Shape = Shape {
+    name: "an undo",
+    title: "Undo",
+    keys: &[
+        required("do", TARGET, "The command that undoes the step.", "\"POST payments/refunds\""),
+        key(
+            "with",
+            Rule::Value,
+            "What is sent. Sees `input`, `result` and `doId` besides the rest. By default `{\"input\": …, \"result\": …}`; by DELETE nothing.",
+            "",
+            "{\"chargeOf\": \"${ doId }\"}",
+        ),
+        key(
+            "retry",
+            RETRY_RULE,
+            "Retries of the undo: 30 attempts, 1 s to 5 m, unless changed here.",
+            "{\"attempts\": 30, \"delay\": \"1s\", \"maxDelay\": \"5m\"}",
+            "{\"attempts\": \"forever\", \"delay\": \"1s\", \"maxDelay\": \"5m\"}",
+        ),
+        ATTEMPT_TIMEOUT,
+    ],
+};
+
+pub(crate) static RETRY: Shape = Shape {
+    name: "a retry policy",
+    title: "Retry policy",
+    keys: &[
+        key(
+            "attempts",
+            Rule::Either(&[Rule::Integer(1), Rule::Choice(&["forever"])]),
+            "How often it is tried, the first time included.",
+            "5",
+            "\"forever\"",
+        ),
+        key("delay", DURATION, "Before the second attempt.", "\"1s\"", "\"200ms\""),
+        key("maxDelay", DURATION, "The longest delay.", "\"30s\"", "\"5m\""),
+        key(
+            "backoff",
+            Rule::Choice(&["constant", "linear", "exponential"]),
+            "How the delay grows.",
+            "\"exponential\"",
+            "\"linear\"",
+        ),
+        key(
+            "jitter",
+            Rule::Choice(&["none", "equal", "full"]),
+            "How the delay is spread, so that many sagas do not come back at once.",
+            "\"equal\"",
+            "\"full\"",
+        ),
+    ],
+};
+
+pub(crate) static OUTCOME: Shape = Shape {
+    name: "an outcome event",
+    title: "Outcome event",
+    keys: &[
+        required("publish", Rule::Text, "Topic of the event.", "\"shop.orders\""),
+        required("type", Rule::Text, "Type of the event; never one that triggers this saga.", "\"OrderFulfilled\""),
+    ],
+};

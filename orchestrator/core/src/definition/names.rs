@@ -1,0 +1,235 @@
+//! Proof that every expression reads only what is there.
+
+use super::{
+    avro::Schemas,
+    diagnostic::{Code, Report, Span, did_you_mean},
+    graph::Graph,
+    model::Action,
+    steps::Draft,
+    uses::{Place, Use},
+    values,
+};
+use crate::expression::{FUNCTIONS, Fact, METHODS, Read, Template};
+use apache_avro::Schema;
+
+/// What the expressions of a definition are proved against.
+pub(crate) struct Names<'a> {
+    pub(crate) drafts: &'a [Draft],
+    pub(crate) graph: &'a Graph,
+    /// The schemas, and the one of the trigger's event.
+    pub(crate) event: Option<(&'a Schemas, &'a Schema)>,
+}
+
+const ALWAYS: [&str; 2] = ["event", "record"];
+const IN_STEPS: [&str; 4] = ["event", "record", "saga", "steps"];
+const AFTER_DO: [&str; 7] = ["event", "record", "saga", "steps", "input", "result", "doId"];
+const RECORD: [&str; 6] = ["topic", "partition", "offset", "key", "timestamp", "headers"];
+const SAGA: [&str; 4] = ["id", "name", "key", "startedAt"];
+/// Names of types: `type(x) == int`.
+const TYPES: [&str; 11] =
+    ["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type", "google"];
+
+fn visible(place: Place) -> &'static [&'static str] {
+    match place {
+        Place::When | Place::Key => &ALWAYS,
+        Place::If(_) | Place::Do(_) | Place::Output => &IN_STEPS,
+        Place::Check(_) | Place::Undo(_) => &AFTER_DO,
+    }
+}
+
+fn step_of(place: Place) -> Option<usize> {
+    match place {
+        Place::When | Place::Key | Place::Output => None,
+        Place::If(at) | Place::Do(at) | Place::Check(at) | Place::Undo(at) => Some(at),
+    }
+}
+
+impl Names<'_> {
+    /// Reports what `used` reads and calls that is not there.
+    pub(crate) fn prove(&self, used: &Use, report: &mut Report) {
+        for call in used.expression.calls() {
+            let known = if call.on_value { METHODS } else { FUNCTIONS };
+            if !known.contains(&call.name.as_str()) {
+                let help = did_you_mean(&call.name, known.iter().copied())
+                    .unwrap_or_else(|| format!("there are {}", known.join(", ")));
+                report
+                    .error(
+                        Code::UnknownFunction,
+                        at(report, used, &call.name),
+                        format!("there is no function `{}`", call.name),
+                    )
+                    .help(help);
+            }
+        }
+        for read in used.expression.reads() {
+            self.read(used, &read, report);
+        }
+    }
+
+    fn read(&self, used: &Use, read: &Read, report: &mut Report) {
+        let Some(root) = read.path.first().map(String::as_str) else { return };
+        if !visible(used.place).contains(&root) {
+            if !TYPES.contains(&root) {
+                self.unknown_root(used, root, report);
+            }
+            return;
+        }
+        match root {
+            "event" => self.event(used, read, report),
+            "record" => fixed(used, read, &RECORD, report),
+            "saga" => fixed(used, read, &SAGA, report),
+            "steps" => self.step(used, read, report),
+            "input" => self.input(used, read, report),
+            "result" => result(used, read, report),
+            _ => fixed(used, read, &[], report),
+        }
+    }
+
+    fn unknown_root(&self, used: &Use, root: &str, report: &mut Report) {
+        let span = at(report, used, root);
+        if AFTER_DO.contains(&root) {
+            let where_known = match root {
+                "input" | "result" | "doId" => "it is known in `check` and `undo` only",
+                _ => "`when` and `key` see `event` and `record` only",
+            };
+            report.error(Code::UnknownName, span, format!("`{root}` is not known here")).help(where_known);
+            return;
+        }
+        let known = visible(used.place);
+        let help = if self.drafts.iter().any(|draft| draft.name.value == root) {
+            format!("write `steps.{root}` for the result of that step")
+        } else {
+            did_you_mean(root, known.iter().copied()).unwrap_or_else(|| format!("known here are {}", known.join(", ")))
+        };
+        report.error(Code::UnknownName, span, format!("there is no name `{root}`")).help(help);
+    }
+
+    fn event(&self, used: &Use, read: &Read, report: &mut Report) {
+        let Some((schemas, schema)) = self.event else { return };
+        let Err(missing) = schemas.follow(schema, &read.path[1..]) else { return };
+        let wrong = read.path.len() - missing.depth;
+        let (parent, field) = (read.path[..wrong].join("."), &read.path[wrong]);
+        let help =
+            did_you_mean(field, missing.known.iter().copied()).unwrap_or_else(|| match missing.known.as_slice() {
+                [] => format!("`{parent}` is a single value"),
+                known => format!("`{parent}` has {}", known.join(", ")),
+            });
+        let message = format!("by its schema `{parent}` has no field `{field}`");
+        report.error(Code::UnknownField, at(report, used, field), message).help(help);
+    }
+
+    fn step(&self, used: &Use, read: &Read, report: &mut Report) {
+        let Some(name) = read.path.get(1) else {
+            let help = "write steps.<name>, as in steps.reserve";
+            report.error(Code::UnknownName, at(report, used, "steps"), "`steps` is read one step at a time").help(help);
+            return;
+        };
+        let Some(step) = self.drafts.iter().position(|draft| draft.name.value == *name) else {
+            let help = did_you_mean(name, self.drafts.iter().map(|draft| draft.name.value.as_str()));
+            let help = help.unwrap_or_else(|| "name a step of this saga".to_owned());
+            report.error(Code::UnknownName, at(report, used, name), format!("there is no step `{name}`")).help(help);
+            return;
+        };
+        if step_of(used.place) == Some(step) {
+            let help = "write `result` in its `check` and `undo`";
+            report
+                .error(Code::UnknownName, at(report, used, name), "a step does not see itself under `steps`")
+                .help(help);
+        } else if let Some(action) =
+            self.drafts[step].action.as_ref().and_then(without_result).filter(|_| read.path.len() > 2)
+        {
+            report
+                .error(Code::UnknownName, at(report, used, name), format!("`{name}` {action}, it has no result"))
+                .help("read something else");
+        } else {
+            self.presence(used, read, step, report);
+        }
+    }
+
+    /// A step that need not have succeeded has to be asked for with `has(…)`.
+    fn presence(&self, used: &Use, read: &Read, step: usize, report: &mut Report) {
+        let name = &self.drafts[step].name.value;
+        let path = vec!["steps".to_owned(), name.clone()];
+        let is_question = read.asks_presence && read.path.len() == 2;
+        if is_question || read.known.contains(&Fact::Present(path)) {
+            return;
+        }
+        let draft = &self.drafts[step];
+        let reason = match step_of(used.place) {
+            Some(reader) if !self.graph.precedes(step, reader) => "is not settled before this step",
+            Some(_) | None if draft.optional.is_some() => "is optional",
+            Some(_) | None if draft.condition.is_some() => "has an `if`",
+            Some(_) | None => return,
+        };
+        let whole = read.path.join(".").replace(&format!(".{}", crate::expression::ANY_ELEMENT), "[…]");
+        let help = format!("guard it in the same expression: has(steps.{name}) ? {whole} : null");
+        let message = format!("step `{name}` {reason}, so it need not have a result");
+        report.error(Code::UnprovenRead, at(report, used, name), message).help(help);
+    }
+
+    fn input(&self, used: &Use, read: &Read, report: &mut Report) {
+        let (Some(field), Some(step)) = (read.path.get(1), step_of(used.place)) else { return };
+        let with = match &self.drafts[step].action {
+            Some(Action::Call(call)) => call.with.as_ref(),
+            Some(Action::Publish { with, .. }) => Some(with),
+            Some(Action::Wait(_)) | None => return,
+        };
+        let known: Vec<&str> = match with {
+            None => Vec::new(),
+            Some(Template::Map(entries)) => entries.iter().map(|(key, _)| key.as_str()).collect(),
+            Some(Template::Literal(value)) => {
+                value.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect()
+            }
+            Some(Template::Whole(_) | Template::Text(_) | Template::List(_)) => return,
+        };
+        if !known.contains(&field.as_str()) {
+            let help =
+                did_you_mean(field, known.iter().copied()).unwrap_or_else(|| "add it to the step's `with`".to_owned());
+            report
+                .error(Code::UnknownName, at(report, used, field), format!("the step is not sent a `{field}`"))
+                .help(help);
+        }
+    }
+}
+
+fn without_result(action: &Action) -> Option<&'static str> {
+    match action {
+        Action::Call(_) => None,
+        Action::Wait(_) => Some("waits"),
+        Action::Publish { .. } => Some("publishes"),
+    }
+}
+
+/// In an undo, `result` is null after an unknown outcome.
+fn result(used: &Use, read: &Read, report: &mut Report) {
+    let asked = read.known.contains(&Fact::NotNull(vec!["result".to_owned()]));
+    if read.path.len() == 1 || asked || !matches!(used.place, Place::Undo(_)) {
+        return;
+    }
+    let help = format!(
+        "guard it in the same expression: result != null ? {} : null; or find the effect by `doId`",
+        read.path.join(".")
+    );
+    let message = "after an unknown outcome there is no `result` to read";
+    report.error(Code::UnprovenRead, at(report, used, "result"), message).help(help);
+}
+
+/// A name whose fields are fixed.
+fn fixed(used: &Use, read: &Read, known: &[&str], report: &mut Report) {
+    let (root, Some(field)) = (&read.path[0], read.path.get(1)) else { return };
+    if known.contains(&field.as_str()) {
+        return;
+    }
+    let list = || if known.is_empty() { format!("`{root}` is a text") } else { format!("it has {}", known.join(", ")) };
+    let help = did_you_mean(field, known.iter().copied()).unwrap_or_else(list);
+    report.error(Code::UnknownName, at(report, used, field), format!("`{root}` has no field `{field}`")).help(help);
+}
+
+/// Where `word` stands in the file.
+fn at(report: &Report, used: &Use, word: &str) -> Span {
+    let source = used.expression.source();
+    match used.expression.offset_of(word) {
+        Some(offset) => values::part(report, used.span, source, offset, word.len()),
+        None => values::part(report, used.span, source, 0, source.len()),
+    }
+}

@@ -1,0 +1,85 @@
+//! Retries as a file says them.
+
+use super::{
+    diagnostic::Report,
+    fields::{self, Fields},
+    keys::RETRY,
+    tree::{Node, Yaml},
+};
+use crate::policy::{OnExhausted, RetryPolicy};
+use saga_guards::retry::{Attempts, Backoff, Jitter};
+use std::num::NonZeroU32;
+
+/// Names of the presets.
+pub(crate) const PRESETS: &[&str] = &["quick", "standard", "aggressive", "rateLimited"];
+
+/// A preset, or parts that replace those of `base`.
+pub(crate) fn retry(node: &Node, base: RetryPolicy, report: &mut Report) -> Option<RetryPolicy> {
+    match &node.value {
+        Yaml::Text(_) => fields::choice(node, "retry", PRESETS, report).map(preset),
+        Yaml::Map(_) => Some(parts(&Fields::read(node, &RETRY, report)?, base, report)),
+        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) => {
+            let help = "for example {attempts: 3, delay: 1s}";
+            fields::wrong(report, node, &format!("`retry` is one of {}, or a map", PRESETS.join(", "))).help(help);
+            None
+        }
+    }
+}
+
+fn preset(name: &str) -> RetryPolicy {
+    match name {
+        "quick" => RetryPolicy::quick(),
+        "aggressive" => RetryPolicy::aggressive(),
+        "rateLimited" => RetryPolicy::rate_limited(),
+        _ => RetryPolicy::standard(),
+    }
+}
+
+fn parts(fields: &Fields<'_>, base: RetryPolicy, report: &mut Report) -> RetryPolicy {
+    let attempts = attempts(fields, report).unwrap_or(base.attempts);
+    let delay = fields.duration("delay", report).unwrap_or(base.delay);
+    let max_delay = fields.duration("maxDelay", report).unwrap_or(base.max_delay.max(delay));
+    let backoff = match fields.choice("backoff", &["constant", "linear", "exponential"], report) {
+        Some("constant") => Backoff::Constant,
+        Some("linear") => Backoff::Linear,
+        Some(_) => Backoff::Exponential,
+        None => base.backoff,
+    };
+    let jitter = match fields.choice("jitter", &["none", "equal", "full"], report) {
+        Some("none") => Jitter::None,
+        Some("equal") => Jitter::Equal,
+        Some(_) => Jitter::Full,
+        None => base.jitter,
+    };
+    refuse_inverted(fields, delay, max_delay, report);
+    RetryPolicy { attempts, delay, max_delay, backoff, jitter }
+}
+
+fn refuse_inverted(fields: &Fields<'_>, delay: std::time::Duration, most: std::time::Duration, report: &mut Report) {
+    if let Some(node) = fields.node("maxDelay").filter(|_| most < delay) {
+        let message = "`maxDelay` is shorter than `delay`";
+        report.error(super::diagnostic::Code::WrongValue, node.span, message).help("make it at least as long");
+    }
+}
+
+fn attempts(fields: &Fields<'_>, report: &mut Report) -> Option<Attempts> {
+    match &fields.node("attempts")?.value {
+        Yaml::Text(text) if text == "forever" => Some(Attempts::Forever),
+        Yaml::Text(_) => {
+            fields.choice("attempts", &["forever"], report);
+            None
+        }
+        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) | Yaml::Map(_) => {
+            let count = fields.integer("attempts", 1, report)?;
+            NonZeroU32::new(count).map(Attempts::Limited)
+        }
+    }
+}
+
+/// `onExhausted:`
+pub(crate) fn on_exhausted(fields: &Fields<'_>, report: &mut Report) -> Option<OnExhausted> {
+    match fields.choice("onExhausted", &["compensate", "park"], report)? {
+        "park" => Some(OnExhausted::Park),
+        _ => Some(OnExhausted::Compensate),
+    }
+}

@@ -1,0 +1,123 @@
+//! Proof that a saga can be undone, or is past the point where it has to be.
+
+use super::{
+    diagnostic::{Code, Report, Span},
+    graph::Graph,
+    model::{Action, PivotSide, Target},
+    steps::Draft,
+};
+use crate::{command::Method, expression::Scope, policy::OnExhausted};
+
+/// Reports every step that contradicts itself or its place in the graph.
+pub(crate) fn prove(drafts: &[Draft], graph: &Graph, report: &mut Report) {
+    for (at, draft) in drafts.iter().enumerate() {
+        conflicts(draft, report);
+        constants(draft, report);
+        match graph.side(at) {
+            None => beside(drafts, graph, draft, report),
+            Some(PivotSide::Before) => {
+                needs_undo(draft, report);
+                check_needs_undo(draft, report);
+            }
+            Some(PivotSide::Pivot) => check_needs_undo(draft, report),
+            Some(PivotSide::After) => after(draft, report),
+        }
+    }
+}
+
+fn conflicts(draft: &Draft, report: &mut Report) {
+    let said = [
+        ("undo", draft.undo.as_ref().map(|undo| undo.span)),
+        ("readOnly", draft.read_only),
+        ("irreversible", draft.irreversible),
+    ];
+    let said: Vec<(&str, Span)> = said.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
+    if let [(first, _), (second, span), ..] = said.as_slice() {
+        let message = format!("`{first}` and `{second}` contradict each other");
+        let help = "`undo` takes effects back, `readOnly` has none, `irreversible` cannot: keep one";
+        report.error(Code::ConflictingKeys, *span, message).help(help);
+    }
+    if let (Some(optional), Some(pivot)) = (draft.optional, draft.pivot) {
+        let finding = report.error(Code::ConflictingKeys, optional, "the pivot cannot be optional");
+        finding.related(pivot, "the pivot").help("its success decides: remove one of the two");
+    }
+}
+
+fn constants(draft: &Draft, report: &mut Report) {
+    let conditions = [("if", &draft.condition), ("check", &draft.check)];
+    for (key, condition) in conditions.into_iter().filter_map(|(key, condition)| Some((key, condition.as_ref()?))) {
+        if !condition.value.reads().is_empty() {
+            continue;
+        }
+        let Ok(truth) = condition.value.evaluate_bool(&Scope::default()) else { continue };
+        let name = &draft.name.value;
+        match (key, truth) {
+            ("if", false) => {
+                let message = format!("step `{name}` never runs");
+                report
+                    .error(Code::UnreachableStep, condition.span, message)
+                    .help("remove the step, or let `if` read something");
+            }
+            _ => {
+                let message = format!("this `{key}` is always {truth}");
+                report
+                    .warning(Code::ConstantCondition, condition.span, message)
+                    .help("remove it, or let it read something");
+            }
+        }
+    }
+}
+
+fn has_answer(draft: &Draft) -> bool {
+    draft.undo.is_some() || draft.read_only.is_some() || draft.is_wait()
+}
+
+fn needs_undo(draft: &Draft, report: &mut Report) {
+    if has_answer(draft) || draft.irreversible.is_some() || draft.action.is_none() {
+        return;
+    }
+    let message = format!("step `{}` has effects and cannot be undone", draft.name.value);
+    let help = match &draft.action {
+        Some(Action::Call(call)) => match call.target {
+            Target::Http { method: Method::Get, .. } => "a GET has no effects: write `readOnly: true`",
+            Target::Http { .. } | Target::Kafka { .. } => {
+                "write `undo: …`; or `readOnly: true` if it has no effects, `irreversible: true` if nothing can undo them"
+            }
+        },
+        Some(Action::Publish { .. } | Action::Wait(_)) | None => {
+            "write `undo: …`, or `irreversible: true`: an event that is out stays out"
+        }
+    };
+    report.error(Code::MissingUndo, draft.name.span, message).help(help);
+}
+
+fn check_needs_undo(draft: &Draft, report: &mut Report) {
+    let Some(check) = draft.check.as_ref().filter(|_| !has_answer(draft)) else { return };
+    let message = "what this `check` rejects has already happened and needs an `undo`";
+    let help = "write `undo: …`, or `readOnly: true` if the step has no effects";
+    report.error(Code::CheckWithoutUndo, check.span, message).help(help);
+}
+
+fn after(draft: &Draft, report: &mut Report) {
+    if let (Some(span), Some(OnExhausted::Compensate)) = (draft.on_exhausted, draft.overrides.on_exhausted) {
+        let message = format!("step `{}` is after the pivot, where nothing is undone", draft.name.value);
+        report.error(Code::CompensateAfterPivot, span, message).help("write `onExhausted: park`, or leave it away");
+    }
+    if let Some(check) = &draft.check {
+        let message = "after the pivot a `check` that rejects can only park the saga";
+        report.warning(Code::CheckAfterPivot, check.span, message).help("check before the pivot");
+    }
+    if let Some(undo) = draft.undo.as_ref().filter(|_| draft.optional.is_none()) {
+        let message = "after the pivot nothing is undone: this `undo` is never used";
+        report.warning(Code::UndoAfterPivot, undo.span, message).help("remove it");
+    }
+}
+
+fn beside(drafts: &[Draft], graph: &Graph, draft: &Draft, report: &mut Report) {
+    let Some(pivot) = graph.pivot.map(|pivot| &drafts[pivot]) else { return };
+    let name = &pivot.name.value;
+    let message = format!("step `{}` runs beside the pivot `{name}`", draft.name.value);
+    let help = format!("let it follow the pivot (`after: [{name}]`), or the pivot follow it");
+    let finding = report.error(Code::BesidePivot, draft.name.span, message);
+    finding.related(pivot.pivot.unwrap_or(pivot.name.span), "the pivot").help(help);
+}

@@ -1,0 +1,104 @@
+//! JSON Schemas (draft-07, which every editor understands) of the files that people write, from the keys that are accepted.
+
+use super::keys::{DEFINITION, KeyRule, Need, PARTICIPANTS, Rule, Shape};
+use serde_json::{Map, Value, json};
+
+/// The schema of a saga definition.
+#[must_use]
+pub fn saga() -> Value {
+    root(&DEFINITION, "One business transaction: what starts it, its steps, and how each is undone.")
+}
+
+/// The schema of participants.yaml.
+#[must_use]
+pub fn participants() -> Value {
+    root(&PARTICIPANTS, "The services that perform commands, and how they are reached and guarded.")
+}
+
+/// A schema as it is written to a file.
+#[must_use]
+pub fn text(schema: &Value) -> String {
+    format!("{schema:#}\n")
+}
+
+const DURATION_PATTERN: &str = "^([0-9]+(ms|s|m|h|d)|P.+)$";
+
+fn root(shape: &'static Shape, description: &str) -> Value {
+    let mut definitions = Map::new();
+    let Value::Object(mut schema) = object(shape, &mut definitions) else { return Value::Null };
+    schema.insert("$schema".into(), json!("http://json-schema.org/draft-07/schema#"));
+    schema.insert("description".into(), json!(description));
+    schema.insert("definitions".into(), Value::Object(definitions));
+    Value::Object(schema)
+}
+
+fn object(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
+    let properties: Map<String, Value> =
+        shape.keys.iter().map(|key| (key.name.to_owned(), property(key, definitions))).collect();
+    let required: Vec<&str> = shape.keys.iter().filter(|key| key.need == Need::Required).map(|key| key.name).collect();
+    let mut object = json!({
+        "type": "object", "title": shape.title, "additionalProperties": false, "properties": properties,
+    });
+    if !required.is_empty() {
+        object["required"] = json!(required);
+    }
+    object
+}
+
+/// Draft-07 ignores what stands beside `$ref`, so the rule is wrapped.
+fn property(key: &KeyRule, definitions: &mut Map<String, Value>) -> Value {
+    let mut schema = rule(&key.value, definitions);
+    if schema.get("$ref").is_some() {
+        schema = json!({"allOf": [schema]});
+    }
+    schema["description"] = json!(key.description);
+    for (name, text) in [("default", key.default), ("examples", key.example)] {
+        if !text.is_empty() {
+            let value: Value =
+                serde_json::from_str(text).expect("defaults and examples are JSON; a test reads them all");
+            schema[name] = if name == "examples" { json!([value]) } else { value };
+        }
+    }
+    schema
+}
+
+fn rule(rule: &Rule, definitions: &mut Map<String, Value>) -> Value {
+    match rule {
+        Rule::Text => json!({"type": "string"}),
+        Rule::Pattern(pattern) => json!({"type": "string", "pattern": pattern}),
+        Rule::Bool => json!({"type": "boolean"}),
+        Rule::Duration => json!({"type": "string", "pattern": DURATION_PATTERN}),
+        Rule::Condition => json!({"type": ["string", "boolean"]}),
+        Rule::Scalar => json!({"type": "string", "minLength": 1}),
+        Rule::Value => json!({}),
+        Rule::Integer(least) => json!({"type": "integer", "minimum": least}),
+        Rule::Share => json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
+        Rule::Choice(choices) => json!({"type": "string", "enum": choices}),
+        Rule::Shape(shape) => reference(shape, definitions),
+        Rule::List(item) => json!({"type": "array", "items": self::rule(item, definitions)}),
+        Rule::Named(shape) => json!({"type": "object", "additionalProperties": reference(shape, definitions)}),
+        Rule::Texts => json!({"type": "object", "additionalProperties": {"type": "string"}}),
+        Rule::Either(rules) => {
+            let rules: Vec<Value> = rules.iter().map(|either| self::rule(either, definitions)).collect();
+            json!({"anyOf": rules})
+        }
+        Rule::Status => {
+            json!({"anyOf": [{"type": "integer", "minimum": 300, "maximum": 599}, {"type": "string", "enum": ["3xx", "4xx", "5xx"]}]})
+        }
+    }
+}
+
+fn reference(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
+    let name: String = shape.title.split(' ').map(capitalised).collect();
+    if !definitions.contains_key(&name) {
+        definitions.insert(name.clone(), Value::Null);
+        let object = object(shape, definitions);
+        definitions.insert(name.clone(), object);
+    }
+    json!({"$ref": format!("#/definitions/{name}")})
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

@@ -1,0 +1,282 @@
+//! The steps of a file, read one by one; what they mean together is proved afterwards.
+
+use super::{
+    diagnostic::{Code, Span},
+    fields::{Fields, Spanned, first_line, wrong},
+    keys::{CALL, PARALLEL, PUBLISH, Shape, UNDO, WAIT},
+    model::{Action, Call, PolicyOverrides, Undo},
+    policies, target,
+    tree::{Node, Yaml},
+    uses::{Place, Reading},
+    values,
+};
+use crate::{
+    expression::{Expression, Template},
+    policy::RetryPolicy,
+};
+use serde_json::{Map, Value};
+
+/// Most steps of a definition.
+pub const MAX_STEPS: usize = 200;
+/// From here on `saga check` warns.
+const WARN_STEPS: usize = 100;
+
+/// A step as it was read. What could not be read is absent, and has been reported.
+pub(crate) struct Draft {
+    pub(crate) name: Spanned<String>,
+    /// The item it belongs to: its own, or its block.
+    pub(crate) item: usize,
+    pub(crate) after: Option<Vec<Spanned<String>>>,
+    pub(crate) condition: Option<Spanned<Expression>>,
+    pub(crate) action: Option<Action>,
+    pub(crate) check: Option<Spanned<Expression>>,
+    pub(crate) undo: Option<Spanned<Option<Undo>>>,
+    pub(crate) optional: Option<Span>,
+    pub(crate) pivot: Option<Span>,
+    pub(crate) read_only: Option<Span>,
+    pub(crate) irreversible: Option<Span>,
+    pub(crate) on_exhausted: Option<Span>,
+    pub(crate) timeout: Option<Span>,
+    /// Where it says whom it asks.
+    pub(crate) target: Span,
+    pub(crate) undo_target: Option<Span>,
+    pub(crate) overrides: PolicyOverrides,
+}
+
+impl Draft {
+    pub(crate) fn is_wait(&self) -> bool {
+        matches!(self.action, Some(Action::Wait(_)))
+    }
+}
+
+/// The steps under `steps:`, blocks flattened, in the order of the file.
+pub(crate) fn read(node: &Node, reading: &mut Reading) -> Vec<Draft> {
+    let Yaml::List(items) = &node.value else {
+        wrong(&mut reading.report, node, "`steps` is a list").help("begin each step with `- step: name`");
+        return Vec::new();
+    };
+    if items.is_empty() {
+        reading.report.error(Code::MissingKey, node.span, "a saga needs a step").help("begin with `- step: name`");
+    }
+    let mut drafts = Vec::new();
+    for (item, node) in items.iter().enumerate() {
+        match block(node) {
+            Some(steps) => parallel(node, steps, item, &mut drafts, reading),
+            None => drafts.extend(step(node, item, drafts.len(), reading)),
+        }
+    }
+    limit(node, drafts.len(), reading);
+    drafts
+}
+
+fn limit(node: &Node, count: usize, reading: &mut Reading) {
+    let span = first_line(&reading.report, node.span);
+    let help = "split the saga: its outcome event can trigger the next one";
+    if count > MAX_STEPS {
+        let message = format!("{count} steps; at most {MAX_STEPS} are possible");
+        reading.report.error(Code::TooManySteps, span, message).help(help);
+    } else if count > WARN_STEPS {
+        let message = format!("{count} steps; {MAX_STEPS} are the limit");
+        reading.report.warning(Code::TooManySteps, span, message).help(help);
+    }
+}
+
+/// What stands under `parallel`.
+fn block(node: &Node) -> Option<&Node> {
+    let Yaml::Map(entries) = &node.value else { return None };
+    entries.iter().find(|(key, _)| key.text == "parallel").map(|(_, steps)| steps)
+}
+
+fn parallel(node: &Node, steps: &Node, item: usize, drafts: &mut Vec<Draft>, reading: &mut Reading) {
+    Fields::read(node, &PARALLEL, &mut reading.report);
+    let Yaml::List(steps) = &steps.value else {
+        wrong(&mut reading.report, steps, "`parallel` is a list of steps");
+        return;
+    };
+    for node in steps {
+        if block(node).is_some() {
+            let span = first_line(&reading.report, node.span);
+            let help = "give the steps `after: […]` instead, outside of the block";
+            reading.report.error(Code::Nesting, span, "`parallel` within `parallel`").help(help);
+            continue;
+        }
+        let Some(draft) = step(node, item, drafts.len(), reading) else { continue };
+        if draft.after.is_some() {
+            let help = "a step with `after` stands outside of the block";
+            reading.report.error(Code::Nesting, draft.name.span, "`after` inside of `parallel`").help(help);
+        }
+        drafts.push(draft);
+    }
+}
+
+fn step(node: &Node, item: usize, at: usize, reading: &mut Reading) -> Option<Draft> {
+    let shape = shape_of(node, reading)?;
+    let fields = Fields::read(node, shape, &mut reading.report)?;
+    let name = step_name(&fields, reading)?;
+    let flag = |key: &str, reading: &mut Reading| {
+        shape
+            .has(key)
+            .then(|| fields.flag(key, &mut reading.report))
+            .filter(|set| *set)
+            .and_then(|_| fields.key_span(key))
+    };
+    let of_shape = |key: &'static str| Some(key).filter(|key| shape.has(key));
+    Some(Draft {
+        item,
+        after: after(&fields, reading),
+        condition: condition(&fields, "if", Place::If(at), reading),
+        action: action(&fields, shape, at, reading),
+        check: of_shape("check").and_then(|key| condition(&fields, key, Place::Check(at), reading)),
+        undo: of_shape("undo").and_then(|key| undo(fields.node(key)?, Place::Undo(at), reading)),
+        optional: flag("optional", reading),
+        pivot: flag("pivot", reading),
+        read_only: flag("readOnly", reading),
+        irreversible: flag("irreversible", reading),
+        on_exhausted: of_shape("onExhausted").and_then(|key| fields.key_span(key)),
+        timeout: of_shape("timeout").and_then(|key| fields.node(key)).map(|node| node.span),
+        target: ["do", "publish"]
+            .into_iter()
+            .filter_map(of_shape)
+            .find_map(|key| fields.node(key))
+            .map_or(name.span, |node| node.span),
+        undo_target: of_shape("undo").and_then(|key| fields.node(key)).map(undo_target),
+        overrides: overrides(&fields, shape, reading),
+        name,
+    })
+}
+
+/// Which kind of step it is, by the key that says what it does.
+fn shape_of(node: &Node, reading: &mut Reading) -> Option<&'static Shape> {
+    let Yaml::Map(entries) = &node.value else {
+        wrong(&mut reading.report, node, "a step is a map").help("begin it with `- step: name`");
+        return None;
+    };
+    let kinds = [("do", &CALL), ("wait", &WAIT), ("publish", &PUBLISH)];
+    let found: Vec<_> = kinds
+        .into_iter()
+        .filter_map(|(name, shape)| entries.iter().find(|(key, _)| key.text == name).map(|(key, _)| (key, shape)))
+        .collect();
+    match found.as_slice() {
+        [] => Some(&CALL),
+        [(_, shape)] => Some(shape),
+        [(first, _), (second, _), ..] => {
+            let message = format!("a step has either `{}` or `{}`", first.text, second.text);
+            let finding = reading.report.error(Code::ConflictingKeys, second.span, message);
+            finding.related(first.span, "and this").help("make two steps of it");
+            None
+        }
+    }
+}
+
+fn step_name(fields: &Fields<'_>, reading: &mut Reading) -> Option<Spanned<String>> {
+    let name = fields.text("step", &mut reading.report)?;
+    if !is_step_name(&name.value) {
+        let message = format!("`{}` cannot be the name of a step", name.value);
+        let help = format!("write `{}`: a small letter, then up to 63 letters, digits or `_`", camel(&name.value));
+        reading.report.error(Code::BadName, name.span, message).help(help);
+    }
+    Some(name)
+}
+
+fn is_step_name(name: &str) -> bool {
+    name.len() <= 64
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_')
+}
+
+/// `cool-off` as `coolOff`.
+fn camel(name: &str) -> String {
+    let mut upper = false;
+    let mut result = String::new();
+    for sign in name.chars() {
+        match sign {
+            sign if !sign.is_ascii_alphanumeric() && sign != '_' => upper = !result.is_empty(),
+            sign if result.is_empty() && !sign.is_ascii_alphabetic() => {}
+            sign if result.is_empty() => result.push(sign.to_ascii_lowercase()),
+            sign if std::mem::take(&mut upper) => result.push(sign.to_ascii_uppercase()),
+            sign => result.push(sign),
+        }
+    }
+    if result.is_empty() { "name".to_owned() } else { result.chars().take(64).collect() }
+}
+
+fn after(fields: &Fields<'_>, reading: &mut Reading) -> Option<Vec<Spanned<String>>> {
+    let node = fields.node("after")?;
+    let Yaml::List(names) = &node.value else {
+        wrong(&mut reading.report, node, "`after` is a list of steps").help("write after: [reserve]");
+        return None;
+    };
+    let name =
+        |node: &Node| super::fields::text(node, &mut reading.report).map(|value| Spanned { value, span: node.span });
+    Some(names.iter().filter_map(name).collect())
+}
+
+fn condition(fields: &Fields<'_>, key: &str, place: Place, reading: &mut Reading) -> Option<Spanned<Expression>> {
+    let node = fields.node(key)?;
+    values::condition(node, place, reading).map(|value| Spanned { value, span: node.span })
+}
+
+fn action(fields: &Fields<'_>, shape: &'static Shape, at: usize, reading: &mut Reading) -> Option<Action> {
+    if shape.has("wait") {
+        return fields.duration("wait", &mut reading.report).map(Action::Wait);
+    }
+    let with = fields.node("with").map(|node| values::template(node, Place::Do(at), reading));
+    if shape.has("publish") {
+        return publish(fields, with.flatten(), at, reading);
+    }
+    let target = target::read(&fields.text("do", &mut reading.report)?, Place::Do(at), reading)?;
+    Some(Action::Call(Call { target, with: with.flatten() }))
+}
+
+fn publish(fields: &Fields<'_>, with: Option<Template>, at: usize, reading: &mut Reading) -> Option<Action> {
+    let topic = fields.name("publish", &mut reading.report);
+    let event_type = fields.name("type", &mut reading.report);
+    let key = fields.node("key").and_then(|node| values::template(node, Place::Do(at), reading));
+    let with = with.unwrap_or_else(|| Template::Literal(Value::Object(Map::new())));
+    Some(Action::Publish { topic: topic?.value, event_type: event_type?.value, key, with })
+}
+
+/// The short form is a target, the long one a map.
+fn undo(node: &Node, place: Place, reading: &mut Reading) -> Option<Spanned<Option<Undo>>> {
+    let span = first_line(&reading.report, node.span);
+    let undo = match &node.value {
+        Yaml::Text(text) => {
+            let target = target::read(&Spanned { value: text.clone(), span: node.span }, place, reading);
+            target.map(|target| Undo { call: Call { target, with: None }, overrides: PolicyOverrides::default() })
+        }
+        Yaml::Map(_) => long_undo(node, place, reading),
+        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) => {
+            wrong(&mut reading.report, node, "`undo` is a command, or a map with `do`");
+            None
+        }
+    };
+    Some(Spanned { value: undo, span })
+}
+
+fn long_undo(node: &Node, place: Place, reading: &mut Reading) -> Option<Undo> {
+    let fields = Fields::read(node, &UNDO, &mut reading.report)?;
+    let with = fields.node("with").and_then(|node| values::template(node, place, reading));
+    let retry = fields.node("retry").and_then(|node| policies::retry(node, RetryPolicy::undo(), &mut reading.report));
+    let attempt_timeout = fields.duration("attemptTimeout", &mut reading.report);
+    let overrides = PolicyOverrides { retry, attempt_timeout, ..PolicyOverrides::default() };
+    let target = target::read(&fields.text("do", &mut reading.report)?, place, reading)?;
+    Some(Undo { call: Call { target, with }, overrides })
+}
+
+fn undo_target(node: &Node) -> Span {
+    let Yaml::Map(entries) = &node.value else { return node.span };
+    entries.iter().find(|(key, _)| key.text == "do").map_or(node.span, |(_, target)| target.span)
+}
+
+fn overrides(fields: &Fields<'_>, shape: &'static Shape, reading: &mut Reading) -> PolicyOverrides {
+    if !shape.has("retry") {
+        return PolicyOverrides::default();
+    }
+    let report = &mut reading.report;
+    PolicyOverrides {
+        retry: fields.node("retry").and_then(|node| policies::retry(node, RetryPolicy::standard(), report)),
+        attempt_timeout: fields.duration("attemptTimeout", report),
+        timeout: fields.duration("timeout", report),
+        on_exhausted: policies::on_exhausted(fields, report),
+    }
+}

@@ -1,0 +1,68 @@
+//! Whom a call goes to: `participant.Command` or `METHOD participant/path`.
+
+use super::{
+    diagnostic::{Code, Report, Span, did_you_mean},
+    fields::Spanned,
+    uses::{Place, Reading},
+};
+use crate::{command::Method, definition::model::Target, expression::PathTemplate};
+
+const METHODS: [(&str, Method); 5] = [
+    ("GET", Method::Get),
+    ("POST", Method::Post),
+    ("PUT", Method::Put),
+    ("PATCH", Method::Patch),
+    ("DELETE", Method::Delete),
+];
+
+const HELP: &str = "write participant.Command for Kafka, or METHOD participant/path for HTTP";
+
+/// Reads a target; its path's expressions are noted as used at `place`.
+pub(crate) fn read(text: &Spanned<String>, place: Place, reading: &mut Reading) -> Option<Target> {
+    match text.value.split_once(' ') {
+        None => kafka(text, &mut reading.report),
+        Some((method, rest)) => http(method, rest.trim_start(), text, place, reading),
+    }
+}
+
+fn kafka(text: &Spanned<String>, report: &mut Report) -> Option<Target> {
+    let split = text.value.rsplit_once('.').filter(|(participant, command)| is_name(participant) && is_name(command));
+    let Some((participant, command)) = split else {
+        bad(report, text.span, &text.value);
+        return None;
+    };
+    Some(Target::Kafka { participant: participant.to_owned(), command: command.to_owned() })
+}
+
+fn http(method: &str, rest: &str, text: &Spanned<String>, place: Place, reading: &mut Reading) -> Option<Target> {
+    let Some((_, method)) = METHODS.iter().find(|(name, _)| *name == method) else {
+        let help = did_you_mean(method, METHODS.map(|(name, _)| name)).unwrap_or_else(|| HELP.to_owned());
+        reading.report.error(Code::BadTarget, text.span, format!("`{method}` is not a method")).help(help);
+        return None;
+    };
+    let Some((participant, path)) = rest.split_once('/').filter(|(participant, _)| is_name(participant)) else {
+        bad(&mut reading.report, text.span, &text.value);
+        return None;
+    };
+    match PathTemplate::compile(path) {
+        Ok(path) => {
+            reading.uses.add_all(path.expressions(), text.span, place);
+            Some(Target::Http { participant: participant.to_owned(), method: *method, path })
+        }
+        Err(error) => {
+            super::values::report_compile_error(&mut reading.report, Code::BadTarget, text.span, path, &error);
+            None
+        }
+    }
+}
+
+fn bad(report: &mut Report, span: Span, text: &str) {
+    report.error(Code::BadTarget, span, format!("`{text}` names no command")).help(HELP);
+}
+
+/// Names of participants and commands.
+pub(crate) fn is_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.len() <= 128
+        && text.chars().all(|sign| sign.is_ascii_alphanumeric() || "._-".contains(sign))
+}

@@ -1,0 +1,264 @@
+//! YAML with positions: the one form from which definitions and participants are read.
+
+use super::diagnostic::{Code, Report, Span};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+use std::fmt;
+
+/// A YAML node and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) span: Span,
+    pub(crate) value: Yaml,
+}
+
+/// What a node is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Yaml {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    Float(f64),
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<(Key, Node)>),
+}
+
+/// A key and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) span: Span,
+    pub(crate) text: String,
+}
+
+impl PartialEq for Node {
+    fn eq(&self, other: &Node) -> bool {
+        self.value == other.value
+    }
+}
+
+impl Yaml {
+    /// What it is, in the words of the documentation.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Yaml::Null => "nothing",
+            Yaml::Bool(_) => "a boolean",
+            Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => "a number",
+            Yaml::Text(_) => "a text",
+            Yaml::List(_) => "a list",
+            Yaml::Map(_) => "a map",
+        }
+    }
+}
+
+impl Node {
+    fn of(spanned: Spanned<Yaml>) -> Node {
+        Node { span: span_of(spanned.referenced), value: spanned.value }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
+        Spanned::<Yaml>::deserialize(deserializer).map(Node::of)
+    }
+}
+
+/// Byte offsets of a position that serde-saphyr reports.
+pub(crate) fn span_of(location: serde_saphyr::Location) -> Span {
+    let span = location.span();
+    let number = |value: Option<u64>| value.and_then(|value| usize::try_from(value).ok()).unwrap_or(0);
+    let start = number(span.byte_offset());
+    Span { start, end: start + number(span.byte_len()) }
+}
+
+impl<'de> Deserialize<'de> for Yaml {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Yaml, D::Error> {
+        deserializer.deserialize_any(YamlVisitor)
+    }
+}
+
+struct YamlVisitor;
+
+impl<'de> Visitor<'de> for YamlVisitor {
+    type Value = Yaml;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a YAML value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Yaml, E> {
+        Ok(Yaml::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Yaml, E> {
+        Ok(Yaml::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Yaml, D::Error> {
+        Yaml::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> Result<Yaml, E> {
+        Ok(Yaml::Bool(truth))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Yaml, E> {
+        Ok(Yaml::Int(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Yaml, E> {
+        Ok(i64::try_from(number).map_or(Yaml::Uint(number), Yaml::Int))
+    }
+
+    fn visit_i128<E: serde::de::Error>(self, number: i128) -> Result<Yaml, E> {
+        Err(E::custom(format_args!("the number {number} does not fit 64 bits; quote it")))
+    }
+
+    fn visit_u128<E: serde::de::Error>(self, number: u128) -> Result<Yaml, E> {
+        Err(E::custom(format_args!("the number {number} does not fit 64 bits; quote it")))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Yaml, E> {
+        if number.is_finite() { Ok(Yaml::Float(number)) } else { Err(E::custom("a number has to be finite")) }
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Yaml, E> {
+        Ok(Yaml::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Yaml, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element::<Node>()? {
+            items.push(item);
+        }
+        Ok(Yaml::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Yaml, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(key) = access.next_key::<Node>()? {
+            let key = key_of(key).map_err(A::Error::custom)?;
+            entries.push((key, access.next_value::<Node>()?));
+        }
+        Ok(Yaml::Map(entries))
+    }
+}
+
+fn key_of(node: Node) -> Result<Key, String> {
+    let text = match node.value {
+        Yaml::Text(text) => text,
+        Yaml::Bool(truth) => truth.to_string(),
+        Yaml::Int(number) => number.to_string(),
+        Yaml::Uint(number) => number.to_string(),
+        Yaml::Null | Yaml::Float(_) | Yaml::List(_) | Yaml::Map(_) => return Err("a key has to be a text".to_owned()),
+    };
+    Ok(Key { span: node.span, text })
+}
+
+/// Reads the text of `report`; what is wrong with it is in the report afterwards.
+pub(crate) fn read(report: &mut Report) -> Option<Node> {
+    let text = report.text().to_owned();
+    if text.len() > MAX_FILE_BYTES {
+        let message = format!("the file has {} bytes; at most {MAX_FILE_BYTES} are read", text.len());
+        report.error(Code::TooLarge, Span::default(), message).help("split it over several files");
+        return None;
+    }
+    match serde_saphyr::from_str_with_options::<Node>(&text, options()) {
+        Ok(node) => Some(node),
+        Err(error) => {
+            refuse(report, &text, &error);
+            None
+        }
+    }
+}
+
+/// Largest file: a definition of this size is a program, and every instance holds the text of all versions that run.
+pub const MAX_FILE_BYTES: usize = 256 * 1024;
+/// Deepest nesting: the tree is walked recursively.
+const MAX_LEVELS: usize = 64;
+/// Most parser events: what 256 KiB of sensible YAML never has.
+const MAX_EVENTS: usize = 50_000;
+
+/// Nothing of YAML that hides what a file says: no aliases, no merge keys, no tags of one's own, no `yes` for `true`.
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        strict_booleans: true,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+        merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
+        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,
+        budget: serde_saphyr::budget! {
+            max_events: MAX_EVENTS,
+            max_nodes: MAX_EVENTS,
+            max_depth: MAX_LEVELS,
+            max_aliases: 0,
+            max_anchors: 0,
+            max_merge_keys: 0,
+            max_documents: 1,
+            max_total_scalar_bytes: MAX_FILE_BYTES,
+        },
+    }
+}
+
+fn refuse(report: &mut Report, text: &str, error: &serde_saphyr::Error) {
+    let at = error.location().map(span_of).unwrap_or_default();
+    let start = at.start.min(text.len());
+    let span = Span { start, end: at.end.clamp(start, text.len()) };
+    if let Some(unquoted) = unquoted_expression(text, start) {
+        report
+            .error(Code::UnquotedExpression, unquoted, "YAML reads this `{` for itself")
+            .help("quote the expression: \"${ … }\"");
+        return;
+    }
+    let code =
+        if matches!(error.without_snippet(), serde_saphyr::Error::Budget { .. }) { Code::TooLarge } else { Code::Yaml };
+    let message = error.to_string();
+    let message = message.lines().next().unwrap_or("not YAML").to_owned();
+    let finding = report.error(code, span, message);
+    if let Some(help) = help(error) {
+        finding.help(help);
+    }
+}
+
+fn help(error: &serde_saphyr::Error) -> Option<&'static str> {
+    match error.without_snippet() {
+        serde_saphyr::Error::MergeKeyNotAllowed { .. } => Some("write the keys out: merge keys hide what a file says"),
+        serde_saphyr::Error::DuplicateMappingKey { .. } => Some("keep one of them"),
+        serde_saphyr::Error::MultipleDocuments { .. } => Some("write one definition per file"),
+        serde_saphyr::Error::Budget { .. } => {
+            Some("write values out instead of anchors and aliases, and split large files")
+        }
+        _ => None,
+    }
+}
+
+/// An unquoted `${ }` on the line of `offset` or the one above, where a parser that stumbled over it reports.
+fn unquoted_expression(text: &str, offset: usize) -> Option<Span> {
+    let line_start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
+    let above = text[..line_start.saturating_sub(1)].rfind('\n').map_or(0, |at| at + 1);
+    let line_end = text[offset..].find('\n').map_or(text.len(), |length| offset + length);
+    [(line_start, line_end), (above, line_start)].into_iter().find_map(|(start, end)| unquoted_in(text, start, end))
+}
+
+fn unquoted_in(text: &str, start: usize, end: usize) -> Option<Span> {
+    let (mut quote, mut flow) = (None, 0usize);
+    let line = &text[start..end];
+    for (at, sign) in line.char_indices() {
+        match (quote, sign) {
+            (Some(open), close) if open == close => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(sign),
+            (None, '#') if line[..at].ends_with(' ') => return None,
+            (None, '$') if line[at..].starts_with("${") => {
+                let length = line[at..].find('}').map_or(line.len() - at, |length| length + 1);
+                let troubles = flow > 0 || line[at..].contains(": ");
+                return troubles.then_some(Span { start: start + at, end: start + at + length });
+            }
+            (None, '{' | '[') => flow += 1,
+            (None, '}' | ']') => flow = flow.saturating_sub(1),
+            (None, _) => {}
+        }
+    }
+    None
+}

@@ -1,0 +1,141 @@
+//! Expressions and values of a file, compiled.
+
+use super::{
+    diagnostic::{Code, Report, Span},
+    fields::{self, wrong},
+    tree::{Key, Node, Yaml},
+    uses::{Place, Reading},
+};
+use crate::expression::{CompileError, Expression, Template, limits};
+use serde_json::{Map, Number, Value};
+
+/// A condition: bare CEL, or `true`/`false`.
+pub(crate) fn condition(node: &Node, place: Place, reading: &mut Reading) -> Option<Expression> {
+    let source = match &node.value {
+        Yaml::Text(text) => text.clone(),
+        Yaml::Bool(truth) => truth.to_string(),
+        Yaml::Null | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) | Yaml::Map(_) => {
+            wrong(&mut reading.report, node, "a condition is a CEL expression")
+                .help("for example: event.amountCents > 0");
+            return None;
+        }
+    };
+    match Expression::compile(source.trim()) {
+        Ok(expression) => {
+            warn_if_long(&expression, node.span, &mut reading.report);
+            reading.uses.add(&expression, node.span, place);
+            Some(expression)
+        }
+        Err(error) => {
+            report_compile_error(&mut reading.report, Code::Expression, node.span, source.trim(), &error);
+            None
+        }
+    }
+}
+
+/// A value in which `${ }` may stand.
+pub(crate) fn template(node: &Node, place: Place, reading: &mut Reading) -> Option<Template> {
+    match &node.value {
+        Yaml::Text(text) => scalar(text, node.span, place, reading),
+        Yaml::List(items) => list(items, place, reading),
+        Yaml::Map(entries) => map(entries, place, reading),
+        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => {
+            fields::plain_number(node, &mut reading.report)?;
+            Some(Template::Literal(literal(&node.value)))
+        }
+    }
+}
+
+fn scalar(text: &str, span: Span, place: Place, reading: &mut Reading) -> Option<Template> {
+    match Template::text(text) {
+        Ok(template) => {
+            template
+                .expressions()
+                .into_iter()
+                .for_each(|expression| warn_if_long(expression, span, &mut reading.report));
+            reading.uses.add_all(template.expressions(), span, place);
+            Some(template)
+        }
+        Err(error) => {
+            report_compile_error(&mut reading.report, Code::Expression, span, text, &error);
+            None
+        }
+    }
+}
+
+fn list(items: &[Node], place: Place, reading: &mut Reading) -> Option<Template> {
+    let items: Vec<Option<Template>> = items.iter().map(|item| template(item, place, reading)).collect();
+    let items = items.into_iter().collect::<Option<Vec<_>>>()?;
+    let values = items.iter().map(as_literal).collect::<Option<Vec<_>>>();
+    Some(values.map_or(Template::List(items), |values| Template::Literal(Value::Array(values))))
+}
+
+fn map(entries: &[(Key, Node)], place: Place, reading: &mut Reading) -> Option<Template> {
+    let entries: Vec<Option<(String, Template)>> =
+        entries.iter().map(|(key, value)| entry(key, value, place, reading)).collect();
+    let mut entries = entries.into_iter().collect::<Option<Vec<_>>>()?;
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    let values =
+        entries.iter().map(|(key, value)| Some((key.clone(), as_literal(value)?))).collect::<Option<Map<_, _>>>();
+    Some(values.map_or(Template::Map(entries), |values| Template::Literal(Value::Object(values))))
+}
+
+fn entry(key: &Key, value: &Node, place: Place, reading: &mut Reading) -> Option<(String, Template)> {
+    if key.text.contains("${") {
+        let help = "compute the whole map: ${ {\"a\" + \"b\": 1} }";
+        reading
+            .report
+            .error(Code::Expression, key.span, "a key is taken as it is, `${ }` does not work in it")
+            .help(help);
+    }
+    template(value, place, reading).map(|value| (key.text.clone(), value))
+}
+
+fn as_literal(template: &Template) -> Option<Value> {
+    match template {
+        Template::Literal(value) => Some(value.clone()),
+        Template::Whole(_) | Template::Text(_) | Template::List(_) | Template::Map(_) => None,
+    }
+}
+
+fn literal(value: &Yaml) -> Value {
+    match value {
+        Yaml::Bool(truth) => Value::Bool(*truth),
+        Yaml::Int(number) => Value::from(*number),
+        Yaml::Uint(number) => Value::from(*number),
+        Yaml::Float(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
+        Yaml::Text(text) => Value::from(text.as_str()),
+        Yaml::Null | Yaml::List(_) | Yaml::Map(_) => Value::Null,
+    }
+}
+
+fn warn_if_long(expression: &Expression, span: Span, report: &mut Report) {
+    let length = expression.source().len();
+    if length > limits::WARN_SOURCE_BYTES {
+        let message = format!("the expression has {length} bytes; {} are the limit", limits::MAX_SOURCE_BYTES);
+        report
+            .warning(Code::LongExpression, fields::first_line(report, span), message)
+            .help("move logic into a participant");
+    }
+}
+
+/// Reports that `text`, a part of the scalar at `span`, does not compile.
+pub(crate) fn report_compile_error(report: &mut Report, code: Code, span: Span, text: &str, error: &CompileError) {
+    let at = part(report, span, text, error.offset, error.length);
+    let finding = report.error(code, at, error.message.clone());
+    if let Some(help) = &error.help {
+        finding.help(help.clone());
+    }
+}
+
+/// Where a part of `text` stands in the file, if the scalar at `span` holds `text` as it is; else the scalar's first line.
+pub(crate) fn part(report: &Report, span: Span, text: &str, offset: usize, length: usize) -> Span {
+    let scalar = report.text().get(span.start..span.end).unwrap_or_default();
+    match scalar.find(text) {
+        Some(base) => {
+            let start = span.start + base + offset.min(text.len());
+            Span { start, end: (start + length.max(1)).min(span.end.max(start)) }
+        }
+        None => fields::first_line(report, span),
+    }
+}

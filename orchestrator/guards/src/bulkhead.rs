@@ -1,0 +1,235 @@
+//! The bulkhead: how many calls to one participant are out at once, and who goes next.
+//!
+//! Pure: a waiter is whatever the caller wakes somebody with. A place that is given up passes to the waiter that came first, without being
+//! free in between, so nobody overtakes.
+
+use std::{collections::VecDeque, num::NonZeroU32};
+
+/// Permits and the queue for them.
+#[derive(Debug)]
+pub struct Bulkhead<W> {
+    limit: NonZeroU32,
+    queue_limit: u32,
+    in_flight: u32,
+    waiting: VecDeque<(WaiterId, W)>,
+    last: u64,
+}
+
+/// Identity of one waiter. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WaiterId(u64);
+
+/// There is no place and no room to wait for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the bulkhead and its queue are full")]
+pub struct Full;
+
+/// What became of a waiter that no longer wants to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// It left the queue.
+    Gone,
+    /// It had been given a place already, which is still its own: use it or leave it.
+    HasPlace,
+}
+
+impl<W> Bulkhead<W> {
+    /// `limit` places, and a queue for `queue_limit`.
+    #[must_use]
+    pub fn new(limit: NonZeroU32, queue_limit: u32) -> Bulkhead<W> {
+        Bulkhead { limit, queue_limit, in_flight: 0, waiting: VecDeque::new(), last: 0 }
+    }
+
+    /// Takes a place if one is free. Whoever gets one calls [`Bulkhead::leave`] once.
+    #[must_use]
+    pub fn enter(&mut self) -> bool {
+        let free = self.in_flight < self.limit.get();
+        self.in_flight += u32::from(free);
+        free
+    }
+
+    /// Queues for a place.
+    ///
+    /// # Errors
+    /// When the queue is full.
+    pub fn queue(&mut self, waiter: W) -> Result<WaiterId, Full> {
+        if self.waiting() >= self.queue_limit {
+            return Err(Full);
+        }
+        self.last += 1;
+        let id = WaiterId(self.last);
+        self.waiting.push_back((id, waiter));
+        Ok(id)
+    }
+
+    /// Gives a place up. The waiter that is returned has it now: wake it.
+    #[must_use = "the waiter that is returned has the place and must be woken"]
+    pub fn leave(&mut self) -> Option<W> {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.admit_next()
+    }
+
+    /// The waiter `id` no longer waits.
+    pub fn withdraw(&mut self, id: WaiterId) -> Withdrawn {
+        // Ids grow along the queue.
+        match self.waiting.binary_search_by_key(&id, |(waiter, _)| *waiter) {
+            Ok(place) => {
+                self.waiting.remove(place);
+                Withdrawn::Gone
+            }
+            Err(_) => Withdrawn::HasPlace,
+        }
+    }
+
+    /// Another number of places. Fewer than are taken: those stay until they are left. More: call [`Bulkhead::admit_next`] for whom to wake.
+    pub fn resize(&mut self, limit: NonZeroU32) {
+        self.limit = limit;
+    }
+
+    /// The first waiter, with a place of its own, if one is free.
+    #[must_use = "the waiter that is returned has the place and must be woken"]
+    pub fn admit_next(&mut self) -> Option<W> {
+        if self.waiting.is_empty() || !self.enter() {
+            return None;
+        }
+        self.waiting.pop_front().map(|(_, waiter)| waiter)
+    }
+
+    /// Places taken.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Waiters in the queue.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        u32::try_from(self.waiting.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Places there are.
+    #[must_use]
+    pub fn limit(&self) -> NonZeroU32 {
+        self.limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bulkhead(limit: u32, queue_limit: u32) -> Bulkhead<&'static str> {
+        Bulkhead::new(NonZeroU32::new(limit).expect("at least one place"), queue_limit)
+    }
+
+    #[test]
+    fn it_takes_as_many_as_it_has_places_and_queues_as_many_as_it_has_room_for() {
+        let mut bulkhead = bulkhead(2, 1);
+        assert!(bulkhead.enter() && bulkhead.enter());
+        assert!(!bulkhead.enter());
+        assert!(bulkhead.queue("first").is_ok());
+        assert_eq!(bulkhead.queue("second"), Err(Full));
+        assert_eq!((bulkhead.in_flight(), bulkhead.waiting()), (2, 1));
+    }
+
+    #[test]
+    fn a_place_passes_to_whoever_came_first_and_nobody_overtakes() {
+        let mut bulkhead = bulkhead(1, 8);
+        assert!(bulkhead.enter());
+        bulkhead.queue("first").expect("there is room");
+        bulkhead.queue("second").expect("there is room");
+        assert_eq!(bulkhead.leave(), Some("first"));
+        assert!(!bulkhead.enter());
+        assert_eq!(bulkhead.leave(), Some("second"));
+        assert_eq!(bulkhead.leave(), None);
+        assert!(bulkhead.enter());
+    }
+
+    #[test]
+    fn a_waiter_that_gives_up_leaves_the_queue_unless_it_has_a_place_by_then() {
+        let mut bulkhead = bulkhead(1, 8);
+        assert!(bulkhead.enter());
+        let first = bulkhead.queue("first").expect("there is room");
+        let second = bulkhead.queue("second").expect("there is room");
+        let third = bulkhead.queue("third").expect("there is room");
+        assert_eq!(bulkhead.withdraw(second), Withdrawn::Gone);
+        assert_eq!(bulkhead.leave(), Some("first"));
+        assert_eq!(bulkhead.withdraw(first), Withdrawn::HasPlace);
+        assert_eq!(bulkhead.leave(), Some("third"));
+        assert_eq!(bulkhead.withdraw(third), Withdrawn::HasPlace);
+    }
+
+    #[test]
+    fn fewer_places_are_reached_as_calls_end_and_more_are_there_at_once() {
+        let mut bulkhead = bulkhead(2, 8);
+        assert!(bulkhead.enter() && bulkhead.enter());
+        bulkhead.queue("first").expect("there is room");
+        bulkhead.queue("second").expect("there is room");
+        bulkhead.resize(NonZeroU32::MIN);
+        assert_eq!(bulkhead.leave(), None);
+        assert_eq!(bulkhead.leave(), Some("first"));
+        bulkhead.resize(NonZeroU32::new(3).expect("three"));
+        assert_eq!(bulkhead.admit_next(), Some("second"));
+        assert_eq!(bulkhead.admit_next(), None);
+        assert_eq!(bulkhead.in_flight(), 2);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Act {
+        Arrive,
+        Leave,
+        GiveUp(usize),
+        Resize(u32),
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        prop_oneof![
+            4 => Just(Act::Arrive),
+            3 => Just(Act::Leave),
+            1 => any::<usize>().prop_map(Act::GiveUp),
+            1 => (1u32..6).prop_map(Act::Resize),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_place_has_one_holder_and_nobody_waits_beside_a_free_place(acts in prop::collection::vec(act(), 0..200)) {
+            let mut bulkhead: Bulkhead<usize> = Bulkhead::new(NonZeroU32::MIN, 4);
+            let mut holders = 0u32;
+            let mut queued: Vec<(WaiterId, usize)> = Vec::new();
+            for (arrival, act) in acts.into_iter().enumerate() {
+                match act {
+                    Act::Arrive if bulkhead.enter() => holders += 1,
+                    Act::Arrive => match bulkhead.queue(arrival) {
+                        Ok(id) => queued.push((id, arrival)),
+                        Err(Full) => prop_assert_eq!(queued.len(), 4),
+                    },
+                    Act::Leave if holders == 0 => {}
+                    Act::Leave => {
+                        holders -= 1;
+                        if let Some(woken) = bulkhead.leave() {
+                            prop_assert_eq!(queued.remove(0).1, woken);
+                            holders += 1;
+                        }
+                    }
+                    Act::GiveUp(_) if queued.is_empty() => {}
+                    Act::GiveUp(index) => {
+                        let (id, _) = queued.remove(index % queued.len());
+                        prop_assert_eq!(bulkhead.withdraw(id), Withdrawn::Gone);
+                    }
+                    Act::Resize(limit) => {
+                        bulkhead.resize(NonZeroU32::new(limit).expect("at least one"));
+                        while let Some(woken) = bulkhead.admit_next() {
+                            prop_assert_eq!(queued.remove(0).1, woken);
+                            holders += 1;
+                        }
+                    }
+                }
+                prop_assert_eq!(bulkhead.in_flight(), holders);
+                prop_assert_eq!(bulkhead.waiting() as usize, queued.len());
+                prop_assert!(queued.is_empty() || holders >= bulkhead.limit().get());
+            }
+        }
+    }
+}
