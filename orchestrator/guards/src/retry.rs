@@ -151,6 +151,47 @@ mod tests {
         assert!(!policy.allows(6));
     }
 
+    #[test]
+    fn the_presets_differ_in_patience() {
+        let check = |policy: RetryPolicy, attempts, first_s: f64, longest_s: f64| {
+            assert!(policy.allows(attempts) && !policy.allows(attempts + 1));
+            let policy = RetryPolicy { jitter: Jitter::None, ..policy };
+            assert_eq!(policy.delay_before(2, 0).as_secs_f64(), first_s);
+            assert_eq!(policy.delay_before(u32::MAX, 0).as_secs_f64(), longest_s);
+        };
+        check(RetryPolicy::quick(), 3, 0.5, 5.0);
+        check(RetryPolicy::standard(), 5, 1.0, 30.0);
+        check(RetryPolicy::aggressive(), 10, 2.0, 60.0);
+        check(RetryPolicy::rate_limited(), 5, 5.0, 120.0);
+        check(RetryPolicy::undo(), 30, 1.0, 300.0);
+    }
+
+    #[test]
+    fn delays_grow_as_the_backoff_says() {
+        let seconds = |backoff| {
+            let policy = RetryPolicy { backoff, jitter: Jitter::None, ..RetryPolicy::standard() };
+            [2, 3, 4].map(|attempt| policy.delay_before(attempt, 0).as_secs())
+        };
+        assert_eq!(seconds(Backoff::Constant), [1, 1, 1]);
+        assert_eq!(seconds(Backoff::Linear), [1, 2, 3]);
+        assert_eq!(seconds(Backoff::Exponential), [1, 2, 4]);
+    }
+
+    #[test]
+    fn jitter_spreads_over_what_it_says() {
+        let delay = Duration::from_secs(8);
+        let spread = |jitter: Jitter| [0, u64::MAX].map(|random| jitter.spread(delay, random).as_secs_f64().round());
+        assert_eq!(spread(Jitter::None), [8.0, 8.0]);
+        assert_eq!(spread(Jitter::Equal), [4.0, 8.0]);
+        assert_eq!(spread(Jitter::Full), [0.0, 8.0]);
+    }
+
+    #[test]
+    fn forever_allows_every_attempt() {
+        let policy = RetryPolicy { attempts: Attempts::Forever, ..RetryPolicy::undo() };
+        assert!(policy.allows(u32::MAX));
+    }
+
     proptest! {
         #[test]
         fn a_delay_is_never_longer_than_the_longest(attempt in any::<u32>(), random in any::<u64>(), delay_ms in 0u64..1 << 50) {
