@@ -18,7 +18,10 @@ pub use snapshot::{BreakerState, ParticipantSnapshot};
 use crate::participants::http::{HttpParticipant, NOT_CONNECTED};
 use bulkhead::Bulkhead;
 use permit::Health;
-use saga_core::command::{Answer, Guard};
+use saga_core::{
+    command::{Answer, Guard},
+    definition::participants::Participants,
+};
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -88,6 +91,14 @@ impl Guarded {
             }
         }
         Ok(Guarded { participants, unknown: Mutex::default() })
+    }
+
+    /// Guards for what participants.yaml says.
+    ///
+    /// # Errors
+    /// As [`Guarded::new`].
+    pub fn from_participants(participants: &Participants) -> Result<Guarded, Error> {
+        Guarded::new(participants.iter().map(|(name, it)| ParticipantSettings::of(name, it)).collect())
     }
 
     /// Whether a call to `participant` may leave. One that is not configured is waited for, since it may be again: nothing is undone

@@ -1,6 +1,7 @@
 //! What is configured about a participant and its guards.
 
 use crate::participants::http::{self, HttpSettings};
+use saga_core::definition::participants::{self, Participant, Secret};
 use saga_guards::breaker;
 use std::num::NonZeroU32;
 
@@ -27,6 +28,32 @@ pub enum Transport {
         /// The topic that takes its commands.
         commands: String,
     },
+}
+
+impl ParticipantSettings {
+    /// The settings that participants.yaml gives to the participant called `name`.
+    #[must_use]
+    pub fn of(name: &str, participant: &Participant) -> ParticipantSettings {
+        let transport = match &participant.transport {
+            participants::Transport::Kafka { commands } => Transport::Kafka { commands: commands.clone() },
+            participants::Transport::Http { endpoints } => Transport::Http(HttpSettings {
+                name: name.to_owned(),
+                endpoints: endpoints.clone(),
+                connect_timeout: participant.connect_timeout,
+                max_answer_bytes: usize::try_from(participant.max_answer_bytes).unwrap_or(usize::MAX),
+                authorization: participant.authorization.as_ref().map(|secret| secret.reveal().to_owned()),
+                headers: participant.headers.iter().map(revealed).collect(),
+                retry_on: participant.retry_on.clone(),
+                fail_on: participant.fail_on.clone(),
+            }),
+        };
+        let (breaker, bulkhead) = (participant.breaker.clone(), participant.bulkhead);
+        ParticipantSettings { name: name.to_owned(), transport, breaker, bulkhead }
+    }
+}
+
+fn revealed((name, value): (&String, &Secret)) -> (String, String) {
+    (name.clone(), value.reveal().to_owned())
 }
 
 /// Participants that cannot be guarded.

@@ -3,6 +3,7 @@ use crate::participants::http::HttpSettings;
 use axum::{Router, http::StatusCode};
 use saga_core::{
     command::{Direction, Method, Request},
+    definition::participants,
     id::{CommandId, SagaId, Shard},
     time::Timestamp,
 };
@@ -190,4 +191,29 @@ fn a_snapshot_is_shown_in_camel_case() {
     let expected =
         json!([{"name": "payments", "breaker": "closed", "calls": 1, "failures": 1, "inFlight": 0, "waiting": 0}]);
     assert_eq!(serde_json::to_value(guarded.snapshot()).expect("serialisable"), expected);
+}
+
+#[test]
+fn participants_are_guarded_as_their_file_says() {
+    let text = r#"
+participants:
+  inventory:
+    kafka: {commands: inventory.commands}
+  payments:
+    http: {endpoints: [{url: "http://localhost:9001", weight: 3}, {url: "http://localhost:9002", weight: 1}]}
+    bulkhead: 8
+    authorization: Bearer ${ env.TOKEN }
+    retryOn: [409, 5xx]
+"#;
+    let env = |name: &str| (name == "TOKEN").then(|| "secret".to_owned());
+    let participants = participants::parse("participants.yaml", text, &env).expect("a valid file");
+    let payments = participants.get("payments").expect("it is in the file");
+    let settings = ParticipantSettings::of("payments", payments);
+    let Transport::Http(http) = &settings.transport else { panic!("payments are called over HTTP") };
+    assert_eq!((settings.bulkhead.get(), http.endpoints.len(), http.retry_on.len()), (8, 2, 2));
+    assert_eq!(http.authorization.as_deref(), Some("Bearer secret"));
+    let guarded = Guarded::from_participants(&participants).expect("they can be guarded");
+    assert_eq!(guarded.kafka_topic("inventory"), Some("inventory.commands"));
+    let names: Vec<_> = guarded.snapshot().into_iter().map(|it| it.name).collect();
+    assert_eq!(names, ["inventory", "payments"]);
 }

@@ -21,7 +21,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use settings::{Error, HttpSettings, MAX_ANSWER_BYTES, NotAStatusPattern, StatusPattern};
+pub use settings::{Error, HttpSettings, MAX_ANSWER_BYTES};
 
 use super::Call;
 use body::Broken;

@@ -2,7 +2,10 @@
 
 use super::settings::HttpSettings;
 use crate::participants::Call;
-use saga_core::command::{Direction, Retryable};
+use saga_core::{
+    command::{Direction, Retryable},
+    definition::participants::Status,
+};
 
 /// What a status means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +27,8 @@ pub(super) enum Meaning {
 /// Statuses that the settings move to another class.
 #[derive(Clone, Debug)]
 pub(super) struct Overrides {
-    retry_on: Vec<super::StatusPattern>,
-    fail_on: Vec<super::StatusPattern>,
+    retry_on: Vec<Status>,
+    fail_on: Vec<Status>,
 }
 
 impl Overrides {

@@ -2,22 +2,41 @@
 
 use super::settings::{Error, HttpSettings};
 use reqwest::Url;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The base URLs of a participant, taken in turn.
+/// The base URLs of a participant, each with its share of the calls.
 #[derive(Debug)]
 pub(super) struct Endpoints {
     bases: Vec<Url>,
-    next: AtomicUsize,
+    /// The weights added up: the endpoint at an index has the numbers below its own sum and not below the one before.
+    sums: Vec<u64>,
+    calls: AtomicU64,
 }
+
+/// 2^64 divided by the golden ratio. Its multiples are spread evenly, so that the calls that an endpoint gets do not come in a row.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Endpoints {
     pub(super) fn new(settings: &HttpSettings) -> Result<Endpoints, Error> {
-        let bases = settings.endpoints.iter().map(|url| base(settings, url)).collect::<Result<Vec<_>, _>>()?;
+        let bases = settings.endpoints.iter().map(|it| base(settings, &it.url)).collect::<Result<Vec<_>, _>>()?;
         if bases.is_empty() {
             return Err(Error::NoEndpoint { participant: settings.name.clone() });
         }
-        Ok(Endpoints { bases, next: AtomicUsize::new(0) })
+        let weights = settings.endpoints.iter().map(|it| u64::from(it.weight.get()));
+        let sums = weights.scan(0, |sum, weight| {
+            *sum += weight;
+            Some(*sum)
+        });
+        Ok(Endpoints { bases, sums: sums.collect(), calls: AtomicU64::new(0) })
+    }
+
+    /// The base for the next call.
+    fn next(&self) -> &Url {
+        let spread = self.calls.fetch_add(1, Ordering::Relaxed).wrapping_mul(GOLDEN);
+        let total = self.sums.last().copied().unwrap_or(1);
+        let number = u64::try_from((u128::from(spread) * u128::from(total)) >> 64).unwrap_or(0);
+        let index = self.sums.partition_point(|sum| *sum <= number);
+        &self.bases[index.min(self.bases.len() - 1)]
     }
 
     pub(super) fn any_encrypted(&self) -> bool {
@@ -26,7 +45,7 @@ impl Endpoints {
 
     /// `path` below the next base; `None` if it is no path or would leave the base (`..`).
     pub(super) fn url(&self, path: &str) -> Option<Url> {
-        let base = &self.bases[self.next.fetch_add(1, Ordering::Relaxed) % self.bases.len()];
+        let base = self.next();
         let url = Url::parse(&format!("{base}{path}")).ok()?;
         (same_host(&url, base) && url.path().starts_with(base.path())).then_some(url)
     }
@@ -82,5 +101,32 @@ fn path_and_query(url: &Url) -> String {
     match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use saga_core::definition::participants::Endpoint;
+    use std::num::NonZeroU32;
+
+    #[test]
+    fn every_endpoint_gets_its_share() {
+        let endpoint = |(host, weight): (&str, u32)| Endpoint {
+            url: format!("http://{host}"),
+            weight: NonZeroU32::new(weight).expect("not zero"),
+        };
+        let endpoints = [("one", 1), ("three", 3), ("six", 6)].map(endpoint).to_vec();
+        let endpoints = Endpoints::new(&HttpSettings { endpoints, ..HttpSettings::at("payments", "") });
+        let endpoints = endpoints.expect("base URLs");
+        let mut calls = std::collections::BTreeMap::new();
+        for _ in 0..1_000 {
+            let url = endpoints.url("charges").expect("a path");
+            *calls.entry(url.host_str().map(str::to_owned)).or_insert(0_i32) += 1;
+        }
+        for (host, share) in [("one", 100), ("three", 300), ("six", 600)] {
+            let got = calls.get(&Some(host.to_owned())).copied().unwrap_or(0);
+            assert!((got - share).abs() <= 10, "{host} got {got}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! What is configured about one participant that is called over HTTP.
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use std::{fmt, str::FromStr, time::Duration};
+use saga_core::definition::participants::{Endpoint, Status};
+use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
 /// Most bytes of an answer unless configured otherwise: an answer becomes part of the saga's journal.
 pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -11,8 +12,8 @@ pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 pub struct HttpSettings {
     /// Its name, for errors.
     pub name: String,
-    /// Base URLs, taken in turn; at least one.
-    pub endpoints: Vec<String>,
+    /// Base URLs and their shares of the calls; at least one.
+    pub endpoints: Vec<Endpoint>,
     /// For establishing a connection, TLS included.
     pub connect_timeout: Duration,
     /// Most bytes of an answer.
@@ -22,9 +23,9 @@ pub struct HttpSettings {
     /// Further headers of every request.
     pub headers: Vec<(String, String)>,
     /// Statuses that are retried although they usually are not.
-    pub retry_on: Vec<StatusPattern>,
+    pub retry_on: Vec<Status>,
     /// Statuses that assert that nothing happened and that retrying does not help.
-    pub fail_on: Vec<StatusPattern>,
+    pub fail_on: Vec<Status>,
 }
 
 impl HttpSettings {
@@ -33,7 +34,7 @@ impl HttpSettings {
     pub fn at(name: impl Into<String>, url: impl Into<String>) -> HttpSettings {
         HttpSettings {
             name: name.into(),
-            endpoints: vec![url.into()],
+            endpoints: vec![Endpoint { url: url.into(), weight: NonZeroU32::MIN }],
             connect_timeout: Duration::from_secs(2),
             max_answer_bytes: MAX_ANSWER_BYTES,
             authorization: None,
@@ -124,45 +125,4 @@ pub enum Error {
         /// Why.
         source: reqwest::Error,
     },
-}
-
-/// One status, or all of a class: `409`, `5xx`. Only statuses from 300 on can be moved to another class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StatusPattern {
-    /// This one.
-    Exactly(u16),
-    /// All that begin with this digit.
-    Class(u16),
-}
-
-impl StatusPattern {
-    /// Whether `status` is meant.
-    #[must_use]
-    pub fn matches(self, status: u16) -> bool {
-        match self {
-            StatusPattern::Exactly(exact) => status == exact,
-            StatusPattern::Class(class) => status / 100 == class,
-        }
-    }
-}
-
-/// A text is not a pattern of statuses.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a status from 300 to 599, nor one of 3xx, 4xx, 5xx")]
-pub struct NotAStatusPattern(pub String);
-
-impl FromStr for StatusPattern {
-    type Err = NotAStatusPattern;
-
-    fn from_str(text: &str) -> Result<StatusPattern, NotAStatusPattern> {
-        match text {
-            "3xx" => Ok(StatusPattern::Class(3)),
-            "4xx" => Ok(StatusPattern::Class(4)),
-            "5xx" => Ok(StatusPattern::Class(5)),
-            number => match number.parse() {
-                Ok(status @ 300..=599) => Ok(StatusPattern::Exactly(status)),
-                Ok(_) | Err(_) => Err(NotAStatusPattern(text.to_owned())),
-            },
-        }
-    }
 }
