@@ -1,1 +1,83 @@
-//! `api`
+//! The HTTP side for operators: health, sagas, acts, metrics, and the web UI. Reads the store; acts go to the shards' owners as inputs.
+
+mod acts;
+mod errors;
+mod health;
+mod pages;
+mod sagas;
+mod server;
+
+pub use server::Server;
+
+use crate::{engine::Parts, startup::Readiness};
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, header},
+    middleware,
+    routing::{get, post},
+};
+use std::{net::SocketAddr, sync::Arc};
+use tokio::sync::watch;
+
+/// The largest body of a request to the API: an act is a few lines.
+const BODY_BYTES: usize = 64 * 1024;
+
+/// What the API works on.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) readiness: watch::Receiver<Readiness>,
+    pub(crate) metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
+}
+
+impl Backend {
+    /// Of an engine.
+    #[must_use]
+    pub fn new(parts: Arc<Parts>, readiness: watch::Receiver<Readiness>) -> Backend {
+        Backend { parts, readiness, metrics: crate::telemetry::metrics() }
+    }
+}
+
+/// Listens on `address` and serves until [`Server::stop`].
+///
+/// # Errors
+/// When the address cannot be had.
+pub async fn start(address: SocketAddr, backend: Backend) -> anyhow::Result<Server> {
+    server::start(address, routes(backend)).await
+}
+
+fn routes(backend: Backend) -> Router {
+    Router::new()
+        .route("/", get(pages::list))
+        .route("/sagas/{id}", get(pages::saga))
+        .route("/assets/saga.css", get(pages::style))
+        .route("/assets/saga.js", get(pages::script))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/api/sagas", get(sagas::list))
+        .route("/api/sagas/{id}", get(sagas::show))
+        .route("/api/sagas/{id}/history", get(sagas::history))
+        .route("/api/sagas/{id}/{action}", post(acts::act))
+        .route("/api/guards", get(sagas::guards))
+        .fallback(errors::no_route)
+        .layer(middleware::map_response(with_security_headers))
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES))
+        .with_state(backend)
+}
+
+/// Every answer: payloads are hostile, so nothing but our own files runs, and nobody frames us.
+async fn with_security_headers(mut response: axum::response::Response) -> axum::response::Response {
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+                          base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    for (name, value) in headers {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

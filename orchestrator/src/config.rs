@@ -1,1 +1,210 @@
-//! `config`
+//! Configuration: flag over environment over file; everything is checked before anything starts, and all errors are told at once.
+
+mod layers;
+
+use layers::{Layers, Setting};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+/// The file that is read when nobody names one.
+pub const DEFAULT_FILE: &str = "config.yaml";
+
+/// What the engine is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How to reach Kafka.
+    pub kafka: Kafka,
+    /// Address of the event store.
+    pub store: String,
+    /// Folder of `*.saga.yaml` and `participants.yaml`.
+    pub sagas: PathBuf,
+    /// Folder of `*.avsc`.
+    pub schemas: PathBuf,
+    /// Names of the internal topics.
+    pub topics: Topics,
+    /// How many shards; fixed when the store is created.
+    pub shards: u16,
+    /// Where the API and the web UI listen.
+    pub listen: SocketAddr,
+}
+
+/// How to reach Kafka.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Kafka {
+    /// `host:port`, separated by commas.
+    pub bootstrap_servers: String,
+    /// Consumer group.
+    pub group: String,
+    /// For static membership.
+    pub instance_id: Option<String>,
+    /// Handed to librdkafka as they are.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Kafka {
+    /// Without the properties' values: some are secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kafka")
+            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("group", &self.group)
+            .field("instance_id", &self.instance_id)
+            .field("properties", &self.properties.keys())
+            .finish()
+    }
+}
+
+/// Names of the internal topics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topics {
+    /// One partition per shard.
+    pub inbox: String,
+    /// Where participants reply to.
+    pub replies: String,
+    /// Where poison messages go.
+    pub dlq: String,
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Error(pub Vec<String>);
+
+/// What flags override: key and value, as typed.
+pub type Flags = Vec<(&'static str, String)>;
+
+/// Where a configuration comes from.
+pub struct Sources<'a> {
+    /// The file; `None`: [`DEFAULT_FILE`] if it is there.
+    pub file: Option<&'a Path>,
+    /// The environment.
+    pub env: BTreeMap<String, String>,
+    /// Flags.
+    pub flags: Flags,
+}
+
+impl Sources<'_> {
+    /// Of this process: its environment, the file that `file` or `SAGA_CONFIG` names, and `flags`.
+    #[must_use]
+    pub fn of_process(file: Option<&Path>, flags: Flags) -> Sources<'_> {
+        Sources { file, env: std::env::vars().collect(), flags }
+    }
+}
+
+/// Reads and checks the configuration.
+///
+/// # Errors
+/// Every key that is unknown, missing or has a value that it cannot have: where it was set, what was found, what was expected.
+pub fn load(sources: &Sources<'_>) -> Result<Config, Error> {
+    let layers = Layers::read(sources)?;
+    let mut check = Check { layers: &layers, errors: layers.errors.clone() };
+    let config = Config {
+        kafka: Kafka {
+            bootstrap_servers: check.servers("kafka.bootstrapServers", "localhost:9092"),
+            group: check.text("kafka.group", "saga-orchestrator"),
+            instance_id: check.layers.get("kafka.instanceId").map(|setting| setting.value.clone()),
+            properties: layers.properties.clone(),
+        },
+        store: check.store("store", "postgres://saga:saga@localhost:5432/saga"),
+        sagas: check.path("sagas", "./sagas"),
+        schemas: check.path("schemas", "./schemas"),
+        topics: Topics {
+            inbox: check.topic("topics.inbox", "saga.inbox"),
+            replies: check.topic("topics.replies", "saga.replies"),
+            dlq: check.topic("topics.dlq", "saga.dlq"),
+        },
+        shards: check.shards("shards", 64),
+        listen: check.listen("api.listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
+    };
+    check.topics_differ(&config.topics);
+    if check.errors.is_empty() { Ok(config) } else { Err(Error(check.errors)) }
+}
+
+/// Checks values and collects what is wrong with them.
+struct Check<'a> {
+    layers: &'a Layers,
+    errors: Vec<String>,
+}
+
+impl Check<'_> {
+    fn text(&mut self, key: &str, default: &str) -> String {
+        self.checked(key, default, "a text that is not empty", |text| {
+            (!text.trim().is_empty()).then(|| text.to_owned())
+        })
+    }
+
+    fn servers(&mut self, key: &str, default: &str) -> String {
+        let is_server = |server: &str| {
+            server.trim().rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        };
+        self.checked(key, default, "`host:port`, several separated by commas", |text| {
+            text.split(',').all(is_server).then(|| text.to_owned())
+        })
+    }
+
+    fn store(&mut self, key: &str, default: &str) -> String {
+        let schemes = ["postgres://", "postgresql://", "sqlite:"];
+        let expected = "`postgres://user:password@host:port/database` or `sqlite:./file.db`";
+        let value = self.checked(key, default, expected, |text| {
+            schemes.iter().any(|scheme| text.starts_with(scheme) && text.len() > scheme.len()).then(|| text.to_owned())
+        });
+        match value.strip_prefix("sqlite:") {
+            Some(path) => format!("sqlite:{}", self.layers.base.join(path.trim_start_matches("//")).display()),
+            None => value,
+        }
+    }
+
+    fn path(&mut self, key: &str, default: &str) -> PathBuf {
+        let text = self.text(key, default);
+        self.layers.base.join(text)
+    }
+
+    /// As Kafka names topics.
+    fn topic(&mut self, key: &str, default: &str) -> String {
+        let legal = |text: &str| {
+            let characters = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+            characters && (1..=249).contains(&text.len()) && text != "." && text != ".."
+        };
+        self.checked(key, default, "a topic's name: 1 to 249 of a-z A-Z 0-9 . _ -", |text| {
+            legal(text).then(|| text.to_owned())
+        })
+    }
+
+    fn shards(&mut self, key: &str, default: u16) -> u16 {
+        self.checked(key, &default.to_string(), "a number from 1 to 4096", |text| {
+            text.parse().ok().filter(|shards| (1..=saga_core::id::MAX_SHARDS).contains(shards))
+        })
+    }
+
+    fn listen(&mut self, key: &str, default: SocketAddr) -> SocketAddr {
+        self.checked(key, &default.to_string(), "an address and a port, `127.0.0.1:8080` or `[::]:8080`", |text| {
+            text.parse().ok()
+        })
+    }
+
+    fn checked<T>(&mut self, key: &str, default: &str, expected: &str, read: impl Fn(&str) -> Option<T>) -> T {
+        let fall_back = || read(default).expect("a default passes its own check");
+        let Some(Setting { value, source }) = self.layers.get(key) else { return fall_back() };
+        read(value).unwrap_or_else(|| {
+            self.errors.push(format!("{source}: `{key}` is `{}`: expected {expected}", shown(key, value)));
+            fall_back()
+        })
+    }
+
+    fn topics_differ(&mut self, topics: &Topics) {
+        let names = [&topics.inbox, &topics.replies, &topics.dlq];
+        if names[0] == names[1] || names[1] == names[2] || names[0] == names[2] {
+            self.errors.push("`topics.inbox`, `topics.replies` and `topics.dlq` must be three different topics".into());
+        }
+    }
+}
+
+/// A value as it may be shown: the address of a store may hold a password.
+fn shown(key: &str, value: &str) -> String {
+    match (key, value.split_once("://"), value.rsplit_once('@')) {
+        ("store", Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        _ => value.to_owned(),
+    }
+}

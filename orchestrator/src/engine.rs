@@ -1,1 +1,156 @@
-//! `engine`
+//! The engine: one writer per shard, group commit, effects after the commit.
+//!
+//! ```text
+//! kafka ─ intake ─┐                       ┌─ committer ─ event store
+//! inbox ─ ownership ─ router ─ shard task ┤
+//! calls, operators ┘                      └─ dispatch ─ participants (after the commit)
+//! ```
+//!
+//! Nothing is async while state changes: a shard's task decides, evolves and queues the append without awaiting.
+
+pub mod catalog;
+pub mod clock;
+mod committer;
+pub mod dead_letter;
+mod dispatch;
+mod due;
+pub mod intake;
+pub mod message;
+pub mod observer;
+pub mod operate;
+pub mod ownership;
+pub mod router;
+mod shard;
+mod starting;
+
+use crate::{guarded::Guarded, journal::Plans, kafka::Producer};
+use catalog::Catalog;
+use clock::Clock;
+use committer::Committer;
+use observer::Observer;
+use router::{Inbox, Router};
+use saga_event_store::EventStore;
+use std::sync::Arc;
+use tokio::{sync::broadcast, task::JoinHandle};
+use tokio_util::task::TaskTracker;
+
+/// Transactions that may be under way at once: one fills while one is written out.
+const COMMITTERS: usize = 2;
+
+/// Orders to hold partitions that may wait: a few per partition that is in trouble.
+const HOLD_ORDERS: usize = 256;
+
+/// What an engine is made of.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where the journal is.
+    pub store: Arc<dyn EventStore>,
+    /// Who performs the calls.
+    pub guarded: Arc<Guarded>,
+    /// What may start.
+    pub catalog: Catalog,
+    /// How many shards the installation has.
+    pub shards: u16,
+    /// Name of this process in claims and logs.
+    pub instance: String,
+    /// Where commands and events are produced; `None` without Kafka.
+    pub kafka: Option<KafkaSide>,
+    /// Where the time is read.
+    pub clock: Clock,
+    /// Who watches.
+    pub observer: Observer,
+}
+
+/// The engine's way out to Kafka.
+#[derive(Clone, Debug)]
+pub struct KafkaSide {
+    /// Takes records.
+    pub producer: Producer,
+    /// Name of the inbox topic.
+    pub inbox: Arc<str>,
+    /// Name of the topic that participants reply to.
+    pub replies: Arc<str>,
+    /// Name of the DLQ topic.
+    pub dlq: Arc<str>,
+}
+
+/// What the engine's tasks share.
+#[derive(Debug)]
+pub struct Parts {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) plans: Plans,
+    pub(crate) guarded: Arc<Guarded>,
+    pub(crate) catalog: Catalog,
+    pub(crate) instance: String,
+    pub(crate) kafka: Option<KafkaSide>,
+    pub(crate) clock: Clock,
+    pub(crate) observer: Observer,
+    pub(crate) router: Router,
+    /// Orders to the consumers to hold a partition; lost orders only pause less.
+    pub(crate) holds: broadcast::Sender<dead_letter::HoldOrder>,
+    committers: Vec<Committer>,
+    /// Dead letters on their way.
+    pub(crate) letters: TaskTracker,
+    /// Calls under way; they end by themselves, at their attempt's timeout at the latest.
+    calls: TaskTracker,
+}
+
+/// A running engine, without its consumers.
+#[derive(Debug)]
+pub struct Engine {
+    /// What its tasks share.
+    pub parts: Arc<Parts>,
+    writers: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Stores the definitions and starts the committers. No shard is owned yet.
+    ///
+    /// # Errors
+    /// When the store does not take the definitions.
+    pub async fn start(settings: Settings) -> Result<Engine, saga_event_store::Error> {
+        let plans = Plans::default();
+        for plan in settings.catalog.plans() {
+            plans.publish(settings.store.as_ref(), Arc::clone(plan)).await?;
+        }
+        let (committers, writers) = (0..COMMITTERS).map(|_| Committer::start(Arc::clone(&settings.store))).unzip();
+        let inbox = settings.kafka.as_ref().map_or(Inbox::Nowhere, |kafka| Inbox::Topic {
+            topic: Arc::clone(&kafka.inbox),
+            producer: kafka.producer.clone(),
+        });
+        let parts = Parts {
+            router: Router::new(settings.shards, inbox),
+            store: settings.store,
+            plans,
+            guarded: settings.guarded,
+            catalog: settings.catalog,
+            instance: settings.instance,
+            kafka: settings.kafka,
+            clock: settings.clock,
+            observer: settings.observer,
+            holds: broadcast::channel(HOLD_ORDERS).0,
+            committers,
+            letters: TaskTracker::new(),
+            calls: TaskTracker::new(),
+        };
+        Ok(Engine { parts: Arc::new(parts), writers })
+    }
+
+    /// Waits for the calls under way, at most `patience`, then for the committers. All shards must have been released. Whatever call is
+    /// still open then is sent again, under the same id, by the shard's next owner.
+    pub async fn finish(self, patience: std::time::Duration) {
+        self.parts.calls.close();
+        if tokio::time::timeout(patience, self.parts.calls.wait()).await.is_err() {
+            tracing::info!(calls = self.parts.calls.len(), "calls still open are sent again by the next owner");
+        }
+        for writer in self.writers {
+            writer.abort();
+        }
+    }
+}
+
+impl Parts {
+    pub(crate) fn committer(&self, shard: saga_core::id::Shard) -> &Committer {
+        &self.committers[usize::from(shard.0) % self.committers.len()]
+    }
+}

@@ -6,3 +6,9 @@ mod call;
 pub mod http;
 
 pub use call::{Call, Dispatch};
+
+/// Names the TLS implementation of this process, once; HTTP clients need one before they are made.
+pub fn install_tls() {
+    // Another part of the process was first: then it is set.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}

@@ -1,1 +1,98 @@
-//! `shutdown`
+//! The end, in order: not ready, intake stops, commits finish, offsets are committed, the group is left. Correctness never depends on it.
+
+use crate::{
+    api,
+    engine::{Engine, intake::Ended},
+    kafka::Producer,
+    startup::{Consumers, Readiness},
+};
+use anyhow::bail;
+use std::{future::Future, time::Duration};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+/// For intake: what was delivered is worked on, offsets are committed, the group is left.
+const CONSUMERS: Duration = Duration::from_secs(12);
+/// For calls that are out; whatever is open after that is sent again by the next owner.
+const CALLS: Duration = Duration::from_secs(5);
+/// For records that are on their way to the broker.
+const FLUSH: Duration = Duration::from_secs(5);
+/// For requests to the API.
+const API: Duration = Duration::from_secs(2);
+
+/// An engine at work.
+#[derive(Debug)]
+pub struct Running {
+    /// The engine.
+    pub engine: Engine,
+    /// Its way out to Kafka.
+    pub producer: Producer,
+    /// Its way in.
+    pub consumers: Consumers,
+    /// The API.
+    pub api: api::Server,
+    /// What the API says of it.
+    pub readiness: watch::Sender<Readiness>,
+}
+
+/// Waits for `stop`, or for intake to fail, then ends the engine.
+///
+/// # Errors
+/// When intake could not go on.
+pub async fn when(mut running: Running, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    tokio::pin!(stop);
+    let failed = tokio::select! {
+        () = &mut stop => None,
+        ended = &mut running.consumers.intake => Some(ended),
+        ended = &mut running.consumers.ownership => Some(ended),
+    };
+    let was_asked = failed.is_none();
+    end(running, was_asked).await;
+    match failed {
+        None | Some(Ok(Ended::Stopped)) => Ok(()),
+        Some(Ok(Ended::Failed(reason))) => bail!("intake cannot go on: {reason}"),
+        Some(Err(error)) => bail!("intake broke off: {error}"),
+    }
+}
+
+/// Ends the engine; within 30 s.
+pub async fn end(running: Running, consumers_run: bool) {
+    let Running { engine, producer, consumers, api, readiness } = running;
+    info!("stopping: intake stops, commits finish, offsets are committed, the group is left");
+    readiness.send_replace(Readiness::Stopping);
+    let triggers = consumers.triggers.stop(CONSUMERS).await;
+    // The shards go last: what intake had delivered is worked on by them.
+    let shards = consumers.shards.stop(CONSUMERS).await;
+    if consumers_run {
+        for (name, task) in [("intake", consumers.intake), ("ownership", consumers.ownership)] {
+            if tokio::time::timeout(CONSUMERS, task).await.is_err() {
+                warn!(name, "did not end in time; what it held is delivered again");
+            }
+        }
+    }
+    engine.finish(CALLS).await;
+    if !producer.flush(FLUSH).await {
+        warn!("records were still on their way to the broker; what they said is sent again at the next start");
+    }
+    api.stop(API).await;
+    info!(?triggers, ?shards, "stopped");
+}
+
+/// Resolves at SIGTERM or SIGINT. A second one ends the process at once.
+pub async fn signal() {
+    wait_for_signal().await;
+    tokio::spawn(async {
+        wait_for_signal().await;
+        warn!("told to stop twice: ending at once");
+        std::process::exit(1);
+    });
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("a signal handler can be set once the runtime runs");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

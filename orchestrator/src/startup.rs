@@ -1,1 +1,201 @@
-//! `startup`
+//! `saga serve`: everything is checked and made ready in one order, and the first thing that is wrong stops the start with an error that
+//! says what to do.
+
+mod definitions;
+
+pub use definitions::{Files, Loaded, load_files, read_source};
+
+use crate::{
+    api,
+    config::Config,
+    engine::{
+        Engine, KafkaSide, Parts, Settings, catalog::Catalog, clock::Clock, intake, observer::Observer,
+        ownership::Ownership,
+    },
+    guarded::Guarded,
+    kafka::{
+        self, Consumer, Producer,
+        consumer::{Limits, Mode, Plan as ConsumerPlan, TopicStart},
+        topics,
+    },
+    shutdown::{self, Running},
+};
+use anyhow::{Context, bail};
+use saga_event_store::{Access, EventStore};
+use std::{future::Future, sync::Arc};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+/// Whether this engine takes work, for load balancers and people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It does.
+    Ready,
+    /// It is about to.
+    Starting,
+    /// It takes no more.
+    Stopping,
+}
+
+/// What differs between `saga serve` and `saga dev`.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which kind of broker answers.
+    pub broker: kafka::Broker,
+    /// Who watches decisions.
+    pub observer: Observer,
+}
+
+/// Runs an engine until `stop` resolves, then ends it in order.
+///
+/// # Errors
+/// When something that the engine needs is missing or wrong, or intake cannot go on.
+pub async fn run(config: Config, files: Files, options: Options, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let running = start(config, files, options).await?;
+    shutdown::when(running, stop).await
+}
+
+/// Starts an engine; it works when this returns.
+///
+/// # Errors
+/// As [`run`].
+pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Result<Running> {
+    let loaded = load_files(&files, &|name| std::env::var(name).ok())?;
+    let store = open_store(&config).await?;
+    let kafka = kafka_settings(&config, options.broker)?;
+    let installation = store.identity().installation.to_string();
+    let ready =
+        topics::ensure(&kafka, &needs(&config, &loaded), &installation).await.context("the topics are not ready")?;
+    report(&ready);
+    let producer = Producer::start(&kafka).context("cannot start the producer of Kafka")?;
+    let engine = start_engine(&config, &loaded, store, &producer, options.observer).await?;
+    let (readiness, ready_now) = watch::channel(Readiness::Starting);
+    let api = api::start(config.listen, api::Backend::new(Arc::clone(&engine.parts), ready_now)).await?;
+    info!(address = %api.address, "the API and the web UI listen");
+    let consumers = start_consumers(&config, &loaded, &kafka, &engine.parts, ready.largest_batch)?;
+    readiness.send_replace(Readiness::Ready);
+    Ok(Running { engine, producer, consumers, api, readiness })
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn EventStore>> {
+    let access = Access::Write { shards: config.shards };
+    saga_event_store::open(&config.store, access).await.context("the event store cannot be used (key `store`)")
+}
+
+/// How this configuration reaches Kafka.
+///
+/// # Errors
+/// When a property is one that correctness depends on, or that librdkafka does not know.
+pub fn kafka_settings(config: &Config, broker: kafka::Broker) -> anyhow::Result<kafka::Settings> {
+    let mut settings = kafka::Settings::new(&config.kafka.bootstrap_servers, &config.kafka.group);
+    settings.instance_id.clone_from(&config.kafka.instance_id);
+    settings.properties.clone_from(&config.kafka.properties);
+    settings.broker = broker;
+    settings.check()?;
+    Ok(settings)
+}
+
+fn needs(config: &Config, loaded: &Loaded) -> topics::Needs {
+    let shared = |names: Vec<String>| names.into_iter().map(Arc::from).collect();
+    topics::Needs {
+        inbox: Arc::from(config.topics.inbox.as_str()),
+        replies: Arc::from(config.topics.replies.as_str()),
+        dlq: Arc::from(config.topics.dlq.as_str()),
+        shards: config.shards,
+        triggers: shared(loaded.trigger_topics()),
+        written: shared(loaded.written_topics()),
+    }
+}
+
+fn report(ready: &topics::Ready) {
+    for topic in &ready.created {
+        info!(%topic, "topic created");
+    }
+    for warning in &ready.warnings {
+        warn!("{warning}");
+    }
+}
+
+async fn start_engine(
+    config: &Config,
+    loaded: &Loaded,
+    store: Arc<dyn EventStore>,
+    producer: &Producer,
+    observer: Observer,
+) -> anyhow::Result<Engine> {
+    let kafka = KafkaSide {
+        producer: producer.clone(),
+        inbox: Arc::from(config.topics.inbox.as_str()),
+        replies: Arc::from(config.topics.replies.as_str()),
+        dlq: Arc::from(config.topics.dlq.as_str()),
+    };
+    let settings = Settings {
+        store,
+        guarded: Arc::new(Guarded::from_participants(&loaded.participants)?),
+        catalog: Catalog::new(loaded.plans.clone()),
+        shards: config.shards,
+        instance: instance_name(),
+        kafka: Some(kafka),
+        clock: Clock::Wall,
+        observer,
+    };
+    Engine::start(settings).await.context("the definitions cannot be stored")
+}
+
+/// Name of this process in claims and logs.
+fn instance_name() -> String {
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    format!("{}/{}", host.trim(), std::process::id())
+}
+
+/// The two consumers and the tasks that take what they deliver.
+#[derive(Debug)]
+pub struct Consumers {
+    /// Of trigger and reply topics.
+    pub triggers: Arc<Consumer>,
+    /// Of the inbox.
+    pub shards: Arc<Consumer>,
+    /// Ends when the consumer of triggers has.
+    pub intake: tokio::task::JoinHandle<intake::Ended>,
+    /// Ends when the consumer of the inbox has and all shards are released.
+    pub ownership: tokio::task::JoinHandle<intake::Ended>,
+}
+
+fn start_consumers(
+    config: &Config,
+    loaded: &Loaded,
+    kafka: &kafka::Settings,
+    parts: &Arc<Parts>,
+    largest_batch: usize,
+) -> anyhow::Result<Consumers> {
+    let plan = |name, group, mode, topics| ConsumerPlan {
+        name,
+        group,
+        mode,
+        topics,
+        limits: Limits::default(),
+        largest_batch,
+    };
+    let inbox = vec![TopicStart::earliest(&config.topics.inbox)];
+    let inbox_mode = if config.store.starts_with("sqlite:") { Mode::Manual } else { Mode::Group };
+    let (shards, shard_events) = Consumer::start(kafka, plan("shards", kafka.shards_group(), inbox_mode, inbox))?;
+    let mut topics = loaded.trigger_starts();
+    topics.push(TopicStart::earliest(&config.topics.replies));
+    let (triggers, trigger_events) =
+        Consumer::start(kafka, plan("triggers", kafka.group.clone(), Mode::Group, topics))?;
+    let (triggers, shards) = (Arc::new(triggers), Arc::new(shards));
+    let ownership = Ownership::new(Arc::clone(parts)).follow(Arc::clone(&shards), shard_events);
+    let intake = intake::run(Arc::clone(parts), Arc::clone(&triggers), trigger_events);
+    Ok(Consumers { triggers, shards, intake: tokio::spawn(intake), ownership: tokio::spawn(ownership) })
+}
+
+/// Refuses to start on nothing.
+pub(crate) fn require_definitions(count: usize, folder: &std::path::Path) -> anyhow::Result<()> {
+    if count == 0 {
+        bail!(
+            "there is no *.saga.yaml in {}: point the key `sagas` at the folder of your definitions",
+            folder.display()
+        );
+    }
+    Ok(())
+}

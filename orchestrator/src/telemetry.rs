@@ -1,1 +1,45 @@
-//! `telemetry`
+//! Logs and metrics of the process.
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::sync::OnceLock;
+use tracing_subscriber::EnvFilter;
+
+static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Sends log lines to stderr, filtered by `filter` (`info`, `saga_orchestrator=debug`, …), and starts recording metrics. A second call
+/// changes nothing.
+pub fn start(filter: &str, format: LogFormat) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let started = match format {
+        LogFormat::Text => lines.with_target(false).try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+    // Somebody else's subscriber is as good as ours.
+    drop(started);
+    record_metrics();
+}
+
+fn record_metrics() {
+    const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+    let Ok(builder) = PrometheusBuilder::new().set_buckets(&SECONDS) else { return };
+    if let Ok(handle) = builder.install_recorder() {
+        drop(METRICS.set(handle));
+    }
+}
+
+/// What was recorded, once recording started.
+#[must_use]
+pub fn metrics() -> Option<PrometheusHandle> {
+    METRICS.get().cloned()
+}

@@ -12,12 +12,14 @@ mod path;
 mod reads;
 mod scan;
 mod select;
+mod stack;
 mod template;
 
 pub use compile::Expression;
 pub use path::PathTemplate;
 pub(crate) use reads::ANY_ELEMENT;
 pub use reads::{Fact, FunctionCall, Read};
+pub(crate) use stack::on_deep_stack;
 pub use template::{Piece, Template};
 
 use serde_json::{Map, Value};

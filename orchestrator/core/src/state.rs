@@ -15,7 +15,7 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::Arc};
 
-pub use status::Status;
+pub use status::{NotAStatus, Status};
 
 /// What a saga runs by: pinned when it starts.
 #[derive(Clone, Debug)]

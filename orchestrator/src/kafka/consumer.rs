@@ -249,7 +249,7 @@ impl Consumer {
 
     /// Stops intake at once, waits for the records that are being worked on, commits and leaves the group: all within `deadline`.
     /// The events must still be received meanwhile. The channel closes at the end.
-    pub async fn stop(self, deadline: Duration) -> Stopped {
+    pub async fn stop(&self, deadline: Duration) -> Stopped {
         let (done, answer) = tokio::sync::oneshot::channel();
         self.command(Command::Stop { by: Instant::now() + deadline, done });
         match tokio::time::timeout(deadline, answer).await {

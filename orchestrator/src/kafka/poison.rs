@@ -39,6 +39,14 @@ pub enum PoisonCode {
     UnknownSaga,
     /// The definition it was forwarded for is unknown.
     UnknownDefinition,
+    /// It names a step that the saga's definition does not have.
+    UnknownStep,
+    /// It does not fit its saga's state in a way that no rule foresees.
+    IllegalInput,
+    /// The event store refuses what it leads to.
+    StoreRefused,
+    /// The journal of its saga cannot be read.
+    SagaUnreadable,
     /// Processing it ended every owner of its shard.
     Crash,
 }
@@ -67,6 +75,10 @@ impl PoisonCode {
             PoisonCode::Inbox => "inbox",
             PoisonCode::UnknownSaga => "unknown_saga",
             PoisonCode::UnknownDefinition => "unknown_definition",
+            PoisonCode::UnknownStep => "unknown_step",
+            PoisonCode::IllegalInput => "illegal_input",
+            PoisonCode::StoreRefused => "store_refused",
+            PoisonCode::SagaUnreadable => "saga_unreadable",
             PoisonCode::Crash => "crash",
         }
     }

@@ -27,10 +27,10 @@ impl<'a> Fields<'a> {
     /// The fields of `node`, which has to be a map; unknown and missing keys are reported.
     pub(crate) fn read(node: &'a Node, shape: &'static Shape, report: &mut Report) -> Option<Fields<'a>> {
         let Yaml::Map(entries) = &node.value else {
-            wrong(report, node, &format!("{} is a map", shape.name));
+            wrong(report, node, &format!("{} is a map", shape.name)).help(example(shape));
             return None;
         };
-        let fields = Fields { shape, span: head(node, entries), entries };
+        let fields = Fields { shape, span: lead(node), entries };
         fields.refuse_unknown(report);
         fields.refuse_missing(report);
         Some(fields)
@@ -74,20 +74,22 @@ impl<'a> Fields<'a> {
     pub(crate) fn name(&self, key: &str, report: &mut Report) -> Option<Spanned<String>> {
         let text = self.text(key, report)?;
         if text.value.trim().is_empty() {
-            report.error(Code::WrongValue, text.span, format!("`{key}` is empty"));
+            report
+                .error(Code::WrongValue, text.span, format!("`{key}` is empty"))
+                .help("write its name, or remove the key");
             return None;
         }
         Some(text)
     }
 
-    /// `false` if the key is absent.
+    /// `false` if the key is absent; `true` if it says something else, so that one slip is one finding.
     pub(crate) fn flag(&self, key: &str, report: &mut Report) -> bool {
         match self.node(key) {
             None => false,
             Some(Node { value: Yaml::Bool(truth), .. }) => *truth,
             Some(node) => {
-                wrong(report, node, &format!("`{key}` is true or false"));
-                false
+                wrong(report, node, &format!("`{key}` is true or false")).help("write true or false");
+                true
             }
         }
     }
@@ -99,7 +101,8 @@ impl<'a> Fields<'a> {
     /// A whole number of at least `least`.
     pub(crate) fn integer(&self, key: &str, least: u32, report: &mut Report) -> Option<u32> {
         let node = self.node(key)?;
-        let number = plain_number(node, report).and_then(|()| match node.value {
+        plain_number(node, report)?;
+        let number = match node.value {
             Yaml::Int(number) => u32::try_from(number).ok(),
             Yaml::Null
             | Yaml::Bool(_)
@@ -108,10 +111,11 @@ impl<'a> Fields<'a> {
             | Yaml::Text(_)
             | Yaml::List(_)
             | Yaml::Map(_) => None,
-        });
+        };
         let fits = number.filter(|number| *number >= least);
         if fits.is_none() {
-            wrong(report, node, &format!("`{key}` is a whole number of at least {least}"));
+            let help = format!("write {least} or more");
+            wrong(report, node, &format!("`{key}` is a whole number of at least {least}")).help(help);
         }
         fits
     }
@@ -126,7 +130,7 @@ impl<'a> Fields<'a> {
 pub(crate) fn choice(node: &Node, key: &str, choices: &[&'static str], report: &mut Report) -> Option<&'static str> {
     let list = || choices.join(", ");
     let Yaml::Text(text) = &node.value else {
-        wrong(report, node, &format!("`{key}` is one of {}", list()));
+        wrong(report, node, &format!("`{key}` is one of {}", list())).help(format!("write {}", list()));
         return None;
     };
     let found = choices.iter().find(|choice| *choice == text);
@@ -148,7 +152,7 @@ pub(crate) fn text(node: &Node, report: &mut Report) -> Option<String> {
             None
         }
         Yaml::Null | Yaml::List(_) | Yaml::Map(_) => {
-            wrong(report, node, "a text is expected here");
+            wrong(report, node, "a text is expected here").help("write a text");
             None
         }
     }
@@ -175,25 +179,56 @@ pub(crate) fn duration(node: &Node, report: &mut Report) -> Option<Duration> {
 
 /// Whether a number stands there as it will be read: `010` and `0x1F` do not.
 pub(crate) fn plain_number(node: &Node, report: &mut Report) -> Option<()> {
-    let value = match node.value {
-        Yaml::Int(number) => number.to_string(),
-        Yaml::Uint(number) => number.to_string(),
-        Yaml::Null | Yaml::Bool(_) | Yaml::Float(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => return Some(()),
+    let (value, is_plain) = match node.value {
+        Yaml::Int(number) => (number.to_string(), written(report, node) == number.to_string()),
+        Yaml::Uint(number) => (number.to_string(), written(report, node) == number.to_string()),
+        Yaml::Float(number) => (number.to_string(), is_json_number(written(report, node))),
+        Yaml::Null | Yaml::Bool(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => return Some(()),
     };
-    let written = report.text().get(node.span.start..node.span.end).unwrap_or_default().trim();
-    if written == value {
+    if is_plain {
         return Some(());
     }
+    let written = written(report, node).to_owned();
     let message = format!("`{written}` would be read as the number {value}");
     let help = format!("write {value}, or \"{written}\" if it is a text");
     report.error(Code::AmbiguousNumber, node.span, message).help(help);
     None
 }
 
+/// How a scalar is written in the file.
+fn written<'r>(report: &'r Report, node: &Node) -> &'r str {
+    report.text().get(node.span.start..node.span.end).unwrap_or_default().trim()
+}
+
+/// JSON's grammar of numbers: no leading zero, no `_`, digits around the point.
+fn is_json_number(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Number>(text).is_ok()
+}
+
 /// Reports that `node` is of the wrong kind.
 pub(crate) fn wrong<'r>(report: &'r mut Report, node: &Node, expected: &str) -> Finding<'r> {
-    let message = format!("{expected}, and this is {}", node.value.kind());
-    report.error(Code::WrongValue, first_line(report, node.span), message)
+    let found = match &node.value {
+        Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => format!("`{}`", written(report, node)),
+        Yaml::Text(text) => format!("the text `{}`", crate::expression::shorten(text, 40)),
+        Yaml::Null | Yaml::List(_) | Yaml::Map(_) => node.value.kind().to_owned(),
+    };
+    let span = first_line(report, lead(node));
+    report.error(Code::WrongValue, span, format!("{expected}, and this is {found}"))
+}
+
+/// How a map of this shape begins.
+fn example(shape: &Shape) -> String {
+    let key = shape.keys.iter().find(|key| key.need == Need::Required).or(shape.keys.first());
+    key.map_or_else(String::new, |key| format!("write its keys, such as {}: {}", key.name, key.example))
+}
+
+/// Where a node begins for a reader: a map at its first key, a list at its first item.
+pub(crate) fn lead(node: &Node) -> Span {
+    match &node.value {
+        Yaml::Map(entries) => entries.first().map_or(node.span, |(key, _)| key.span),
+        Yaml::List(items) => items.first().map_or(node.span, lead),
+        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::Text(_) => node.span,
+    }
 }
 
 /// A span no longer than its first line: a map of thirty lines is pointed at by its beginning.
@@ -201,9 +236,4 @@ pub(crate) fn first_line(report: &Report, span: Span) -> Span {
     let text = report.text().get(span.start..span.end).unwrap_or_default();
     let length = text.find('\n').unwrap_or(text.len());
     Span { start: span.start, end: span.start + text[..length].trim_end().len() }
-}
-
-/// Where a map begins: its first key.
-fn head(node: &Node, entries: &[(Key, Node)]) -> Span {
-    entries.first().map_or(node.span, |(key, _)| key.span)
 }

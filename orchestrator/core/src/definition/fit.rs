@@ -67,10 +67,16 @@ fn longest_path(graph: &Graph, spans: &[Duration]) -> (Duration, Vec<usize>) {
 
 /// A span in the file's own notation.
 fn text(span: Duration) -> String {
-    let millis = span.as_millis();
-    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    let unit = units.into_iter().find(|(_, size)| millis > 0 && millis.is_multiple_of(*size));
-    unit.map_or_else(|| format!("{millis}ms"), |(name, size)| format!("{}{name}", millis / size))
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    let mut rest = span.as_millis();
+    let mut parts = Vec::new();
+    for (name, size) in units {
+        if rest >= size {
+            parts.push(format!("{}{name}", rest / size));
+            rest %= size;
+        }
+    }
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
 /// Reports every participant that is unknown, or asked over the wrong transport.

@@ -2,14 +2,14 @@
 
 use super::{
     avro::Schemas,
-    diagnostic::{Code, Report, Span, did_you_mean},
+    diagnostic::{Code, Report, Span, did_you_mean, nearest},
     graph::Graph,
     model::Action,
     steps::Draft,
     uses::{Place, Use},
     values,
 };
-use crate::expression::{FUNCTIONS, Fact, METHODS, Read, Template};
+use crate::expression::{ANY_ELEMENT, FUNCTIONS, Fact, METHODS, Read, Template};
 use apache_avro::Schema;
 
 /// What the expressions of a definition are proved against.
@@ -50,8 +50,7 @@ impl Names<'_> {
         for call in used.expression.calls() {
             let known = if call.on_value { METHODS } else { FUNCTIONS };
             if !known.contains(&call.name.as_str()) {
-                let help = did_you_mean(&call.name, known.iter().copied())
-                    .unwrap_or_else(|| format!("there are {}", known.join(", ")));
+                let help = function_help(&call.name, call.on_value);
                 report
                     .error(
                         Code::UnknownFunction,
@@ -108,7 +107,7 @@ impl Names<'_> {
         let Some((schemas, schema)) = self.event else { return };
         let Err(missing) = schemas.follow(schema, &read.path[1..]) else { return };
         let wrong = read.path.len() - missing.depth;
-        let (parent, field) = (read.path[..wrong].join("."), &read.path[wrong]);
+        let (parent, field) = (text(&read.path[..wrong]), &read.path[wrong]);
         let help =
             did_you_mean(field, missing.known.iter().copied()).unwrap_or_else(|| match missing.known.as_slice() {
                 [] => format!("`{parent}` is a single value"),
@@ -161,7 +160,7 @@ impl Names<'_> {
             Some(_) | None if draft.condition.is_some() => "has an `if`",
             Some(_) | None => return,
         };
-        let whole = read.path.join(".").replace(&format!(".{}", crate::expression::ANY_ELEMENT), "[…]");
+        let whole = text(&read.path);
         let help = format!("guard it in the same expression: has(steps.{name}) ? {whole} : null");
         let message = format!("step `{name}` {reason}, so it need not have a result");
         report.error(Code::UnprovenRead, at(report, used, name), message).help(help);
@@ -208,7 +207,7 @@ fn result(used: &Use, read: &Read, report: &mut Report) {
     }
     let help = format!(
         "guard it in the same expression: result != null ? {} : null; or find the effect by `doId`",
-        read.path.join(".")
+        text(&read.path)
     );
     let message = "after an unknown outcome there is no `result` to read";
     report.error(Code::UnprovenRead, at(report, used, "result"), message).help(help);
@@ -223,6 +222,24 @@ fn fixed(used: &Use, read: &Read, known: &[&str], report: &mut Report) {
     let list = || if known.is_empty() { format!("`{root}` is a text") } else { format!("it has {}", known.join(", ")) };
     let help = did_you_mean(field, known.iter().copied()).unwrap_or_else(list);
     report.error(Code::UnknownName, at(report, used, field), format!("`{root}` has no field `{field}`")).help(help);
+}
+
+/// A path as it is written.
+fn text(path: &[String]) -> String {
+    path.join(".").replace(&format!(".{ANY_ELEMENT}"), "[…]")
+}
+
+/// What to write for a function that does not exist.
+fn function_help(name: &str, on_value: bool) -> String {
+    let (here, there) = if on_value { (METHODS, FUNCTIONS) } else { (FUNCTIONS, METHODS) };
+    if let Some(help) = did_you_mean(name, here.iter().copied()) {
+        return help;
+    }
+    match (nearest(name, there.iter().copied()), on_value) {
+        (Some(other), true) => format!("did you mean `{other}(…)`?"),
+        (Some(other), false) => format!("did you mean `value.{other}(…)`?"),
+        (None, _) => format!("there are {}", here.join(", ")),
+    }
 }
 
 /// Where `word` stands in the file.

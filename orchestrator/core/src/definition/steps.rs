@@ -2,7 +2,7 @@
 
 use super::{
     diagnostic::{Code, Span},
-    fields::{Fields, Spanned, first_line, wrong},
+    fields::{Fields, Spanned, first_line, lead, wrong},
     keys::{CALL, PARALLEL, PUBLISH, Shape, UNDO, WAIT},
     model::{Action, Call, PolicyOverrides, Undo},
     policies, target,
@@ -70,7 +70,7 @@ pub(crate) fn read(node: &Node, reading: &mut Reading) -> Vec<Draft> {
 }
 
 fn limit(node: &Node, count: usize, reading: &mut Reading) {
-    let span = first_line(&reading.report, node.span);
+    let span = first_line(&reading.report, lead(node));
     let help = "split the saga: its outcome event can trigger the next one";
     if count > MAX_STEPS {
         let message = format!("{count} steps; at most {MAX_STEPS} are possible");
@@ -90,12 +90,12 @@ fn block(node: &Node) -> Option<&Node> {
 fn parallel(node: &Node, steps: &Node, item: usize, drafts: &mut Vec<Draft>, reading: &mut Reading) {
     Fields::read(node, &PARALLEL, &mut reading.report);
     let Yaml::List(steps) = &steps.value else {
-        wrong(&mut reading.report, steps, "`parallel` is a list of steps");
+        wrong(&mut reading.report, steps, "`parallel` is a list of steps").help("begin each with `- step: name`");
         return;
     };
     for node in steps {
         if block(node).is_some() {
-            let span = first_line(&reading.report, node.span);
+            let span = first_line(&reading.report, lead(node));
             let help = "give the steps `after: […]` instead, outside of the block";
             reading.report.error(Code::Nesting, span, "`parallel` within `parallel`").help(help);
             continue;
@@ -112,7 +112,7 @@ fn parallel(node: &Node, steps: &Node, item: usize, drafts: &mut Vec<Draft>, rea
 fn step(node: &Node, item: usize, at: usize, reading: &mut Reading) -> Option<Draft> {
     let shape = shape_of(node, reading)?;
     let fields = Fields::read(node, shape, &mut reading.report)?;
-    let name = step_name(&fields, reading)?;
+    let name = step_name(&fields, at, reading);
     let flag = |key: &str, reading: &mut Reading| {
         shape
             .has(key)
@@ -168,14 +168,17 @@ fn shape_of(node: &Node, reading: &mut Reading) -> Option<&'static Shape> {
     }
 }
 
-fn step_name(fields: &Fields<'_>, reading: &mut Reading) -> Option<Spanned<String>> {
-    let name = fields.text("step", &mut reading.report)?;
+/// The step's name; one that stands in for it if it has none, which has been reported.
+fn step_name(fields: &Fields<'_>, at: usize, reading: &mut Reading) -> Spanned<String> {
+    let Some(name) = fields.text("step", &mut reading.report) else {
+        return Spanned { value: format!("step{at}"), span: fields.span };
+    };
     if !is_step_name(&name.value) {
         let message = format!("`{}` cannot be the name of a step", name.value);
         let help = format!("write `{}`: a small letter, then up to 63 letters, digits or `_`", camel(&name.value));
         reading.report.error(Code::BadName, name.span, message).help(help);
     }
-    Some(name)
+    name
 }
 
 fn is_step_name(name: &str) -> bool {
@@ -220,12 +223,12 @@ fn action(fields: &Fields<'_>, shape: &'static Shape, at: usize, reading: &mut R
     if shape.has("wait") {
         return fields.duration("wait", &mut reading.report).map(Action::Wait);
     }
-    let with = fields.node("with").map(|node| values::template(node, Place::Do(at), reading));
+    let with = fields.node("with").and_then(|node| values::body(node, Place::Do(at), reading));
     if shape.has("publish") {
-        return publish(fields, with.flatten(), at, reading);
+        return publish(fields, with, at, reading);
     }
     let target = target::read(&fields.text("do", &mut reading.report)?, Place::Do(at), reading)?;
-    Some(Action::Call(Call { target, with: with.flatten() }))
+    Some(Action::Call(Call { target, with }))
 }
 
 fn publish(fields: &Fields<'_>, with: Option<Template>, at: usize, reading: &mut Reading) -> Option<Action> {
@@ -238,7 +241,7 @@ fn publish(fields: &Fields<'_>, with: Option<Template>, at: usize, reading: &mut
 
 /// The short form is a target, the long one a map.
 fn undo(node: &Node, place: Place, reading: &mut Reading) -> Option<Spanned<Option<Undo>>> {
-    let span = first_line(&reading.report, node.span);
+    let span = first_line(&reading.report, lead(node));
     let undo = match &node.value {
         Yaml::Text(text) => {
             let target = target::read(&Spanned { value: text.clone(), span: node.span }, place, reading);
@@ -246,7 +249,7 @@ fn undo(node: &Node, place: Place, reading: &mut Reading) -> Option<Spanned<Opti
         }
         Yaml::Map(_) => long_undo(node, place, reading),
         Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) => {
-            wrong(&mut reading.report, node, "`undo` is a command, or a map with `do`");
+            wrong(&mut reading.report, node, "`undo` is a command, or a map with `do`").help(target::HELP);
             None
         }
     };
@@ -255,7 +258,7 @@ fn undo(node: &Node, place: Place, reading: &mut Reading) -> Option<Spanned<Opti
 
 fn long_undo(node: &Node, place: Place, reading: &mut Reading) -> Option<Undo> {
     let fields = Fields::read(node, &UNDO, &mut reading.report)?;
-    let with = fields.node("with").and_then(|node| values::template(node, place, reading));
+    let with = fields.node("with").and_then(|node| values::body(node, place, reading));
     let retry = fields.node("retry").and_then(|node| policies::retry(node, RetryPolicy::undo(), &mut reading.report));
     let attempt_timeout = fields.duration("attemptTimeout", &mut reading.report);
     let overrides = PolicyOverrides { retry, attempt_timeout, ..PolicyOverrides::default() };

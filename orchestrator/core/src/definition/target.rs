@@ -15,7 +15,7 @@ const METHODS: [(&str, Method); 5] = [
     ("DELETE", Method::Delete),
 ];
 
-const HELP: &str = "write participant.Command for Kafka, or METHOD participant/path for HTTP";
+pub(crate) const HELP: &str = "write participant.Command for Kafka, or METHOD participant/path for HTTP";
 
 /// Reads a target; its path's expressions are noted as used at `place`.
 pub(crate) fn read(text: &Spanned<String>, place: Place, reading: &mut Reading) -> Option<Target> {

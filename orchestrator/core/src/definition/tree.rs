@@ -1,6 +1,7 @@
 //! YAML with positions: the one form from which definitions and participants are read.
 
 use super::diagnostic::{Code, Report, Span};
+use crate::expression::on_deep_stack;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 use std::fmt;
@@ -164,9 +165,14 @@ pub(crate) fn read(report: &mut Report) -> Option<Node> {
         report.error(Code::TooLarge, Span::default(), message).help("split it over several files");
         return None;
     }
-    match serde_saphyr::from_str_with_options::<Node>(&text, options()) {
-        Ok(node) => Some(node),
+    // Deserialising recurses, in a debug build by 30 KiB a level.
+    match on_deep_stack(|| serde_saphyr::from_str_with_options::<Node>(&text, options())) {
+        Ok(Ok(node)) => Some(node),
         Err(error) => {
+            report.error(Code::TooLarge, Span::default(), format!("no stack to read it on: {error}"));
+            None
+        }
+        Ok(Err(error)) => {
             refuse(report, &text, &error);
             None
         }
@@ -175,7 +181,7 @@ pub(crate) fn read(report: &mut Report) -> Option<Node> {
 
 /// Largest file: a definition of this size is a program, and every instance holds the text of all versions that run.
 pub const MAX_FILE_BYTES: usize = 256 * 1024;
-/// Deepest nesting: the tree is walked recursively.
+/// Deepest nesting: the tree is read and walked recursively.
 const MAX_LEVELS: usize = 64;
 /// Most parser events: what 256 KiB of sensible YAML never has.
 const MAX_EVENTS: usize = 50_000;
@@ -202,35 +208,61 @@ fn options() -> serde_saphyr::Options {
 }
 
 fn refuse(report: &mut Report, text: &str, error: &serde_saphyr::Error) {
-    let at = error.location().map(span_of).unwrap_or_default();
-    let start = at.start.min(text.len());
-    let span = Span { start, end: at.end.clamp(start, text.len()) };
-    if let Some(unquoted) = unquoted_expression(text, start) {
-        report
-            .error(Code::UnquotedExpression, unquoted, "YAML reads this `{` for itself")
-            .help("quote the expression: \"${ … }\"");
+    let span = error.location().map(|location| place(text, location)).unwrap_or_default();
+    if let Some(unquoted) = unquoted_expression(text, span.start) {
+        let message = "YAML reads the braces or the colon of this for itself";
+        report.error(Code::UnquotedExpression, unquoted, message).help("quote the expression: \"${ … }\"");
         return;
     }
-    let code =
-        if matches!(error.without_snippet(), serde_saphyr::Error::Budget { .. }) { Code::TooLarge } else { Code::Yaml };
-    let message = error.to_string();
-    let message = message.lines().next().unwrap_or("not YAML").to_owned();
-    let finding = report.error(code, span, message);
-    if let Some(help) = help(error) {
-        finding.help(help);
+    let (code, message, help) = explain(error);
+    report.error(code, span, message).help(help);
+}
+
+/// Where an error is: what scans the file reports lines and columns, what reads it bytes too.
+fn place(text: &str, location: serde_saphyr::Location) -> Span {
+    if location.span().byte_offset().is_some() {
+        let Span { start, end } = span_of(location);
+        let start = start.min(text.len());
+        return Span { start, end: end.clamp(start, text.len()) };
+    }
+    let lines = usize::try_from(location.line()).unwrap_or(1).saturating_sub(1);
+    let columns = usize::try_from(location.column()).unwrap_or(1).saturating_sub(1);
+    let line_start: usize = text.split_inclusive('\n').take(lines).map(str::len).sum();
+    let line = text[line_start..].lines().next().unwrap_or_default();
+    let start = line_start + line.char_indices().nth(columns).map_or(line.len(), |(at, _)| at);
+    Span { start, end: start }
+}
+
+fn explain(error: &serde_saphyr::Error) -> (Code, String, &'static str) {
+    use serde_saphyr::{Error, budget::BudgetBreach};
+    match error.without_snippet() {
+        Error::MergeKeyNotAllowed { .. } => {
+            (Code::Yaml, "merge keys are refused".to_owned(), "write the keys out: merge keys hide what a file says")
+        }
+        Error::DuplicateMappingKey { key, .. } => {
+            let name = key.as_deref().map_or_else(String::new, |key| format!(" `{key}`"));
+            (Code::Yaml, format!("the key{name} stands here twice"), "keep one of them")
+        }
+        Error::MultipleDocuments { .. } => {
+            (Code::Yaml, "the file holds several documents".to_owned(), "write one definition per file")
+        }
+        Error::Budget { breach: BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. }, .. } => {
+            (Code::Yaml, "anchors and aliases are refused".to_owned(), "write the values out")
+        }
+        Error::Budget { .. } => {
+            let message = format!("the file has more than {MAX_LEVELS} levels or {MAX_EVENTS} parts");
+            (Code::TooLarge, message, "split it over several files")
+        }
+        other => {
+            (Code::Yaml, first_sentence(&other.to_string()), "check indentation, quotes and brackets around this place")
+        }
     }
 }
 
-fn help(error: &serde_saphyr::Error) -> Option<&'static str> {
-    match error.without_snippet() {
-        serde_saphyr::Error::MergeKeyNotAllowed { .. } => Some("write the keys out: merge keys hide what a file says"),
-        serde_saphyr::Error::DuplicateMappingKey { .. } => Some("keep one of them"),
-        serde_saphyr::Error::MultipleDocuments { .. } => Some("write one definition per file"),
-        serde_saphyr::Error::Budget { .. } => {
-            Some("write values out instead of anchors and aliases, and split large files")
-        }
-        _ => None,
-    }
+/// The message without the place, which is shown anyway.
+fn first_sentence(message: &str) -> String {
+    let line = message.lines().next().unwrap_or("not YAML");
+    line.rsplit_once(" at line ").map_or(line, |(before, _)| before).to_owned()
 }
 
 /// An unquoted `${ }` on the line of `offset` or the one above, where a parser that stumbled over it reports.

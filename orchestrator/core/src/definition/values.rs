@@ -33,6 +33,19 @@ pub(crate) fn condition(node: &Node, place: Place, reading: &mut Reading) -> Opt
     }
 }
 
+/// What is sent: a map, or one `${ }` that makes one.
+pub(crate) fn body(node: &Node, place: Place, reading: &mut Reading) -> Option<Template> {
+    let template = template(node, place, reading)?;
+    match &template {
+        Template::Map(_) | Template::Whole(_) | Template::Literal(Value::Object(_)) => Some(template),
+        Template::Literal(_) | Template::Text(_) | Template::List(_) => {
+            wrong(&mut reading.report, node, "`with` is a map")
+                .help("write with: {name: value}, or one `${ }` that makes a map");
+            None
+        }
+    }
+}
+
 /// A value in which `${ }` may stand.
 pub(crate) fn template(node: &Node, place: Place, reading: &mut Reading) -> Option<Template> {
     match &node.value {

@@ -144,8 +144,25 @@ fn syntax_error(source: &str, errors: &cel::ParseErrors) -> CompileError {
         return error(0, source.len(), "not a CEL expression", None);
     };
     let offset = offset_of(source, first.pos);
-    let message = first.msg.trim_start_matches("Syntax error: ").replace('\n', " ");
-    error(offset, usize::from(offset < source.len()), message, hint(source))
+    let (message, length) = plain_words(source, offset, first.msg.trim_start_matches("Syntax error: "));
+    error(
+        offset,
+        length,
+        message,
+        Some(hint(source).unwrap_or("CEL looks like this: event.amountCents > 0 && !event.digital")),
+    )
+}
+
+/// What the parser says, without its grammar; and how long the thing is that it means.
+fn plain_words(source: &str, offset: usize, message: &str) -> (String, usize) {
+    if offset >= source.len() {
+        return ("the expression ends too early".to_owned(), 0);
+    }
+    let text = message.strip_prefix("mismatched input '").and_then(|rest| rest.split_once("' expecting"));
+    match text {
+        Some((text, _)) => (format!("`{text}` does not belong here"), text.len()),
+        None => (message.lines().next().unwrap_or("not a CEL expression").to_owned(), 1),
+    }
 }
 
 fn hint(source: &str) -> Option<&'static str> {

@@ -30,17 +30,13 @@ thread_local! {
     static BUDGET: Cell<u32> = const { Cell::new(0) };
 }
 
-/// The value of `tree`, or why there is none. A deep tree gets a stack of its own, which costs some 30 µs.
+/// The value of `tree`, or why there is none. A deep tree gets a stack of its own.
 pub(super) fn evaluate(tree: &IdedExpr, depth: usize, scope: &Scope<'_>) -> Result<Value, String> {
     if depth <= limits::INLINE_DEPTH {
         return evaluate_here(tree, scope);
     }
-    std::thread::scope(|threads| {
-        let builder = std::thread::Builder::new().name("deep expression".into()).stack_size(limits::DEEP_STACK_BYTES);
-        let thread = builder.spawn_scoped(threads, || evaluate_here(tree, scope));
-        let thread = thread.map_err(|error| format!("no stack for an expression {depth} levels deep: {error}"))?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
+    let here = super::on_deep_stack(|| evaluate_here(tree, scope));
+    here.unwrap_or_else(|error| Err(format!("no stack for an expression {depth} levels deep: {error}")))
 }
 
 fn evaluate_here(tree: &IdedExpr, scope: &Scope<'_>) -> Result<Value, String> {

@@ -12,8 +12,6 @@ pub const MAX_OPERATOR_RUN: usize = 32;
 pub const MAX_DEPTH: usize = 96;
 /// Deepest tree that is evaluated on the caller's stack: 600 KiB of the 2 MiB that a worker thread has.
 pub const INLINE_DEPTH: usize = 12;
-/// Stack for what is deeper: three times what the deepest tree takes. Only pages that are touched exist.
-pub const DEEP_STACK_BYTES: usize = 16 * 1024 * 1024;
 /// Most nodes, macros expanded: bounds the time of one pass over the tree.
 pub const MAX_NODES: usize = 4096;
 /// Deepest nesting of `map`, `filter`, `all`, `exists`, `exists_one`: two is a join, three is a program.

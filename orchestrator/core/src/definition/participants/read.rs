@@ -7,7 +7,7 @@ use super::{
 use crate::{
     definition::{
         diagnostic::{Code, Diagnostic, Report, Span},
-        fields::{self, Fields, Spanned, first_line, wrong},
+        fields::{self, Fields, Spanned, first_line, lead, wrong},
         keys::{BREAKER, ENDPOINT, HTTP, KAFKA, PARTICIPANT, PARTICIPANTS},
         policies, target,
         tree::{self, Node, Yaml},
@@ -43,7 +43,8 @@ impl Reader<'_> {
         let Some(fields) = Fields::read(root, &PARTICIPANTS, &mut self.report) else { return Participants::default() };
         let Some(node) = fields.node("participants") else { return Participants::default() };
         let Yaml::Map(entries) = &node.value else {
-            wrong(&mut self.report, node, "`participants` is a map of names");
+            wrong(&mut self.report, node, "`participants` is a map of names")
+                .help("write name: {http: {url: …}} below it");
             return Participants::default();
         };
         if entries.len() > MAX_PARTICIPANTS {
@@ -73,7 +74,7 @@ impl Reader<'_> {
         let retry =
             fields.node("retry").and_then(|node| policies::retry(node, RetryPolicy::standard(), &mut self.report));
         let (retry_on, fail_on) = (self.statuses(&fields, "retryOn"), self.statuses(&fields, "failOn"));
-        let authorization = fields.text("authorization", &mut self.report).map(|text| Secret(self.expand(&text)));
+        let authorization = fields.text("authorization", &mut self.report).map(|text| self.secret(&text));
         Some(Participant {
             description: fields.text("description", &mut self.report).map(|text| text.value),
             timeout: fields.duration("timeout", &mut self.report).unwrap_or(default_timeout),
@@ -188,8 +189,8 @@ impl Reader<'_> {
             fields.integer("probes", 1, report).unwrap_or(default.probes()),
         );
         config.unwrap_or_else(|error| {
-            let span = first_line(report, node.span);
-            report.error(Code::WrongValue, span, error.to_string());
+            let span = first_line(report, lead(node));
+            report.error(Code::WrongValue, span, error.to_string()).help("change that number");
             default
         })
     }
@@ -233,7 +234,7 @@ impl Reader<'_> {
     fn headers(&mut self, fields: &Fields<'_>) -> BTreeMap<String, Secret> {
         let Some(node) = fields.node("headers") else { return BTreeMap::new() };
         let Yaml::Map(entries) = &node.value else {
-            wrong(&mut self.report, node, "`headers` is a map of texts");
+            wrong(&mut self.report, node, "`headers` is a map of texts").help("write headers: {X-Tenant: shop}");
             return BTreeMap::new();
         };
         let mut headers = BTreeMap::new();
@@ -241,13 +242,24 @@ impl Reader<'_> {
             let fits = !key.text.is_empty()
                 && key.text.chars().all(|sign| sign.is_ascii_alphanumeric() || "-_".contains(sign));
             if !fits {
-                self.report.error(Code::WrongValue, key.span, format!("`{}` is not the name of a header", key.text));
+                let message = format!("`{}` is not the name of a header", key.text);
+                self.report.error(Code::WrongValue, key.span, message).help("letters, digits, `-` and `_`");
             }
             let Some(value) = fields::text(node, &mut self.report) else { continue };
-            let value = self.expand(&Spanned { value, span: node.span });
-            headers.insert(key.text.clone(), Secret(value));
+            let secret = self.secret(&Spanned { value, span: node.span });
+            headers.insert(key.text.clone(), secret);
         }
         headers
+    }
+
+    /// The value of a header; a line break would begin another one.
+    fn secret(&mut self, text: &Spanned<String>) -> Secret {
+        let value = self.expand(text);
+        if value.contains(|sign: char| sign.is_control()) {
+            let message = "the value of a header has no line breaks or control characters";
+            self.report.error(Code::WrongValue, text.span, message).help("check the variables in it");
+        }
+        Secret(value)
     }
 
     /// `text` with every `${ env.NAME }` replaced.

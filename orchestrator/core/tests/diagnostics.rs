@@ -1,0 +1,129 @@
+//! Every finding as a person sees it: each bad file stands beside what is said about it. `UPDATE_GOLDEN=1` writes the answers anew.
+
+use saga_core::definition::{Code, Diagnostic, Library, Source, Style, participants, render};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+const PARTICIPANTS: &str = "
+participants:
+  inventory: {kafka: {commands: inventory.commands}}
+  payments: {http: {url: 'http://localhost:9001'}, timeout: 5s}
+  shipping: {kafka: {commands: shipping.commands}}
+";
+
+const ORDER_PLACED: &str = r#"{
+  "type": "record", "name": "OrderPlaced", "namespace": "com.example.shop",
+  "fields": [
+    {"name": "orderId", "type": "string"},
+    {"name": "amountCents", "type": "long"},
+    {"name": "digital", "type": "boolean"},
+    {"name": "address", "type": ["null", {"type": "record", "name": "Address", "fields": [{"name": "city", "type": "string"}]}]},
+    {"name": "items", "type": {"type": "array", "items": {
+      "type": "record", "name": "Line", "fields": [{"name": "sku", "type": "string"}]}}}
+  ]
+}"#;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics")
+}
+
+/// The files of the folder whose names end with `ending`, sorted.
+fn files(ending: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder()).expect("the folder of bad files");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.to_string_lossy().ends_with(ending));
+    paths.sort();
+    paths
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().expect("a file").to_string_lossy().into_owned()
+}
+
+fn source(path: &Path) -> Source {
+    Source::new(name(path), fs::read_to_string(path).expect("a text"))
+}
+
+fn findings_of(path: &Path) -> Vec<Diagnostic> {
+    let text = source(path);
+    if name(path).ends_with(".participants.yaml") {
+        return participants::parse(&text.name, &text.text, &|_| None).expect_err(&text.name);
+    }
+    let others = [Source::new("participants.yaml", PARTICIPANTS), Source::new("order-placed.avsc", ORDER_PLACED)];
+    Library::read(&[text], Some(&others[0]), &others[1..], &|_| None).findings
+}
+
+/// Compares `rendered` with the golden file beside `path`, or writes it.
+fn check(path: &Path, rendered: &str) {
+    let golden = path.with_extension("txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&golden, rendered).expect("the golden file is written");
+    }
+    let expected = fs::read_to_string(&golden).unwrap_or_default();
+    assert_eq!(rendered, expected, "{}; UPDATE_GOLDEN=1 accepts it", golden.display());
+}
+
+#[test]
+fn every_bad_file_says_what_to_write() {
+    let mut paths = files(".saga.yaml");
+    paths.extend(files(".participants.yaml"));
+    assert!(paths.len() > 30, "{} files", paths.len());
+    let mut helpless = Vec::new();
+    for path in paths {
+        let findings = findings_of(&path);
+        assert!(!findings.is_empty(), "{}", path.display());
+        check(&path, &render(&findings, Style::Plain));
+        helpless.extend(findings.into_iter().filter(|finding| finding.help.is_none()));
+    }
+    assert!(helpless.is_empty(), "no help: {}", render(&helpless, Style::Plain));
+}
+
+/// Codes that need more than one file, or none that is YAML.
+const ELSEWHERE: [Code; 3] = [Code::DuplicateDefinition, Code::BadSchema, Code::TooLarge];
+
+#[test]
+fn every_code_has_a_bad_file() {
+    let mut seen: BTreeSet<Code> = ELSEWHERE.into();
+    for path in files(".saga.yaml").into_iter().chain(files(".participants.yaml")) {
+        seen.extend(findings_of(&path).iter().map(|finding| finding.code));
+    }
+    let missing: Vec<&str> = Code::ALL.iter().filter(|code| !seen.contains(code)).map(|code| code.as_str()).collect();
+    assert!(missing.is_empty(), "no bad file for {missing:?}");
+}
+
+#[test]
+fn what_is_wrong_between_files_is_found() {
+    let one = source(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sagas/subscription-signup.saga.yaml"));
+    let two = Source { name: "again.saga.yaml".into(), ..one.clone() };
+    let library = Library::read(&[one, two], None, &[Source::new("bad.avsc", "{}")], &|_| None);
+    let codes: Vec<&str> = library.findings.iter().map(|finding| finding.code.as_str()).collect();
+    assert_eq!(codes, ["bad-schema", "duplicate-definition"]);
+    assert_eq!(library.definitions.len(), 1);
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_read() {
+    let large = [
+        " ".repeat(256 * 1024 + 1),
+        format!("a: {}{}", "[".repeat(70), "]".repeat(70)),
+        format!("a: [{}]", "1,".repeat(60_000)),
+    ];
+    for text in large {
+        let library = Library::read(&[Source::new("large.saga.yaml", text)], None, &[], &|_| None);
+        let codes: Vec<&str> = library.findings.iter().map(|finding| finding.code.as_str()).collect();
+        assert_eq!(codes, ["too-large"]);
+    }
+}
+
+#[test]
+fn findings_have_a_shape_for_programs() {
+    let findings = findings_of(&folder().join("unknown-key.saga.yaml"));
+    let json = findings[0].json();
+    let keys: Vec<&String> = json.as_object().expect("an object").keys().collect();
+    let expected = ["code", "column", "endColumn", "endLine", "file", "help", "length", "line", "message", "offset", "severity"];
+    assert_eq!(keys, expected);
+    assert_eq!((json["code"].as_str(), json["severity"].as_str()), (Some("unknown-key"), Some("error")));
+}

@@ -1,0 +1,72 @@
+//! `POST /api/sagas/{id}/{retry|skip|cancel|abandon}`.
+
+use super::{Backend, errors::Error, sagas};
+use crate::engine::operate::{self, Operated, OperatorAct};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use saga_core::event::OperatorAction;
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A reason longer than this is an essay; it is kept with the saga for ever.
+const REASON_BYTES: usize = 2000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    id: Option<String>,
+    who: String,
+    reason: String,
+}
+
+pub(super) async fn act(
+    State(backend): State<Backend>,
+    Path((saga, action)): Path<(String, String)>,
+    body: Bytes,
+) -> Result<Response, Error> {
+    let action = parse(&action)?;
+    let asked: Asked = serde_json::from_slice(&body).map_err(|error| Error::BadBody(error.to_string()))?;
+    let saga = sagas::resolve(&backend, &saga, None).await?;
+    let act = checked(asked, action)?;
+    let id = act.id.clone();
+    let parts = Arc::clone(&backend.parts);
+    // A task of its own: a client that goes away does not take its act back.
+    let operated =
+        tokio::spawn(async move { operate::operate(&parts, saga, act).await }).await.unwrap_or(Operated::Accepted);
+    match operated {
+        Operated::Applied => Ok(Json(json!({"status": "applied", "id": id, "saga": saga.to_string()})).into_response()),
+        Operated::Accepted => {
+            let body = json!({"status": "accepted, not yet applied", "id": id, "saga": saga.to_string()});
+            Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+        }
+        Operated::Refused { reason } => Err(Error::Refused(reason)),
+        Operated::UnknownSaga => Err(Error::NoSaga(saga.to_string())),
+    }
+}
+
+fn parse(action: &str) -> Result<OperatorAction, Error> {
+    match action {
+        "retry" => Ok(OperatorAction::Retry),
+        "skip" => Ok(OperatorAction::Skip),
+        "cancel" => Ok(OperatorAction::Cancel),
+        "abandon" => Ok(OperatorAction::Abandon),
+        other => Err(Error::NoRoute(format!("…/{other}: expected retry, skip, cancel or abandon"))),
+    }
+}
+
+fn checked(asked: Asked, action: OperatorAction) -> Result<OperatorAct, Error> {
+    for (name, text) in [("who", &asked.who), ("reason", &asked.reason)] {
+        if text.trim().is_empty() || text.len() > REASON_BYTES || text.contains('\0') {
+            return Err(Error::BadBody(format!("`{name}` must be a text of 1 to {REASON_BYTES} bytes")));
+        }
+    }
+    let id = asked.id.unwrap_or_else(|| Uuid::new_v4().to_string());
+    Ok(OperatorAct { id, who: asked.who, reason: asked.reason, action })
+}

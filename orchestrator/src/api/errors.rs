@@ -1,0 +1,101 @@
+//! One enum for whatever the API can answer instead: a status, a stable code, a message, and what to do.
+
+use axum::{
+    Json,
+    http::{StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+/// Why a request was not answered as asked.
+#[derive(Debug)]
+pub(super) enum Error {
+    NoRoute(String),
+    NoSaga(String),
+    SeveralSagas(String, Vec<String>),
+    BadParameter(String),
+    BadBody(String),
+    Refused(String),
+    StoreAway(String),
+    Unreadable(String),
+    TimedOut,
+    ForeignHost(String),
+}
+
+impl Error {
+    fn parts(&self) -> (StatusCode, &'static str, String, &'static str) {
+        match self {
+            Error::NoRoute(path) => {
+                (StatusCode::NOT_FOUND, "no_route", format!("there is nothing at {path}"), "see docs/api.md")
+            }
+            Error::NoSaga(id) => (
+                StatusCode::NOT_FOUND,
+                "no_saga",
+                format!("no saga has the id or key `{id}`"),
+                "saga list shows what there is",
+            ),
+            Error::SeveralSagas(key, ids) => (
+                StatusCode::CONFLICT,
+                "several_sagas",
+                format!("several sagas have the key `{key}`: {}", ids.join(", ")),
+                "name one by its id",
+            ),
+            Error::BadParameter(message) => {
+                (StatusCode::BAD_REQUEST, "bad_parameter", message.clone(), "see docs/api.md")
+            }
+            Error::BadBody(message) => (
+                StatusCode::BAD_REQUEST,
+                "bad_body",
+                message.clone(),
+                r#"send {"who": "your name", "reason": "why"} as application/json"#,
+            ),
+            Error::Refused(message) => {
+                (StatusCode::CONFLICT, "refused", message.clone(), "saga show tells what the saga waits for")
+            }
+            Error::StoreAway(message) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_away",
+                message.clone(),
+                "the engine goes on when the database answers",
+            ),
+            Error::Unreadable(message) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "unreadable",
+                message.clone(),
+                "the saga was written by another build, or its definition is gone",
+            ),
+            Error::TimedOut => {
+                (StatusCode::GATEWAY_TIMEOUT, "timed_out", "the request took too long".into(), "try again")
+            }
+            Error::ForeignHost(host) => (
+                StatusCode::FORBIDDEN,
+                "foreign_host",
+                format!("the request names host `{host}`, this server listens for this machine only"),
+                "use http://localhost, or set api.listen to an address that others may reach",
+            ),
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let (status, code, message, hint) = self.parts();
+        (status, Json(json!({"error": {"code": code, "message": message, "hint": hint}}))).into_response()
+    }
+}
+
+impl From<crate::journal::Error> for Error {
+    fn from(error: crate::journal::Error) -> Error {
+        if error.is_transient() { Error::StoreAway(error.to_string()) } else { Error::Unreadable(error.to_string()) }
+    }
+}
+
+impl From<saga_event_store::Error> for Error {
+    fn from(error: saga_event_store::Error) -> Error {
+        Error::StoreAway(error.to_string())
+    }
+}
+
+pub(super) async fn no_route(uri: Uri) -> Error {
+    Error::NoRoute(uri.path().to_owned())
+}

@@ -1,0 +1,132 @@
+//! The accept loop: connections, time for headers and requests are bounded, which `axum::serve` does not do.
+
+use anyhow::Context;
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, warn};
+
+/// Connections at once: operators and a scraper, not the public.
+const CONNECTIONS: usize = 256;
+/// For a request's headers: a client that dribbles them is cut off.
+const HEADERS: Duration = Duration::from_secs(10);
+/// For a whole request; longer than an operator's act waits.
+const REQUEST: Duration = Duration::from_secs(30);
+/// After an accept that failed for want of file descriptors.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// A listening API.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: CancellationToken,
+    connections: TaskTracker,
+}
+
+impl Server {
+    /// Takes no more connections and waits for the requests under way, at most `patience`.
+    pub async fn stop(self, patience: Duration) {
+        self.stop.cancel();
+        self.connections.close();
+        if tokio::time::timeout(patience, self.connections.wait()).await.is_err() {
+            debug!("requests to the API were cut off");
+        }
+    }
+}
+
+pub(super) async fn start(address: SocketAddr, routes: Router) -> anyhow::Result<Server> {
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: choose another port with --port, or the key `api.listen`")
+    })?;
+    let address = listener.local_addr()?;
+    let routes = routes
+        .layer(axum::middleware::from_fn(within_time))
+        .layer(axum::middleware::from_fn(move |request: Request, next: Next| only_for(address, request, next)));
+    let server = Server { address, stop: CancellationToken::new(), connections: TaskTracker::new() };
+    server.connections.spawn(accept(listener, routes, server.stop.clone(), server.connections.clone()));
+    Ok(server)
+}
+
+async fn accept(listener: TcpListener, routes: Router, stop: CancellationToken, connections: TaskTracker) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Some(place) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { return };
+        let Ok(place) = place else { return };
+        match stop.run_until_cancelled(listener.accept()).await {
+            None => return,
+            Some(Ok((stream, _))) => {
+                let serving = serve(stream, routes.clone(), stop.clone());
+                connections.spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
+            }
+            Some(Err(error)) => {
+                warn!(%error, "the API cannot accept a connection");
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, routes: Router, stop: CancellationToken) {
+    let service = TowerToHyperService::new(routes);
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "a connection to the API broke off");
+    }
+}
+
+async fn within_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => super::errors::Error::TimedOut.into_response(),
+    }
+}
+
+/// On a loopback address the Host header must name one: a page elsewhere whose name was rebound to us gets nothing.
+async fn only_for(address: SocketAddr, request: Request, next: Next) -> Response {
+    let host = request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if address.ip().is_loopback() && !is_local(host) {
+        return super::errors::Error::ForeignHost(host.to_owned()).into_response();
+    }
+    next.run(request).await
+}
+
+fn is_local(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.chars().all(|digit| digit.is_ascii_digit()) => name,
+        Some(_) | None => host,
+    };
+    name == "localhost" || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Keeps the body's type in one place.
+pub(super) fn text(content_type: &'static str, text: impl Into<Body>) -> Response {
+    ([(axum::http::header::CONTENT_TYPE, content_type)], text.into()).into_response()
+}

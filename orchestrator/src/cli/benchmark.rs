@@ -1,0 +1,74 @@
+//! `bench`.
+
+use super::{ConfigFile, Output, output};
+use crate::{
+    bench::{self, Round},
+    config::{self, Sources},
+};
+use clap::Args;
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// How many sagas a round runs
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
+    sagas: u32,
+    /// How many run at once; one round for each
+    #[arg(long, value_delimiter = ',', default_value = "64,256", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    in_flight: Vec<u32>,
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Address of an event store that no engine uses
+    #[arg(long, value_name = "ADDRESS")]
+    store: Option<String>,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
+    let flags = args.store.map(|store| vec![("store", store)]).unwrap_or_default();
+    let config = config::load(&Sources::of_process(args.file.config.as_deref(), flags))?;
+    let rounds = bench::run(&config.store, config.shards, args.sagas, &args.in_flight).await?;
+    output::many(&rounds, args.output, table)?;
+    Ok(if rounds.iter().all(Round::is_whole) { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn table(rounds: &[Round]) -> String {
+    let row = |round: &Round| {
+        [
+            round.in_flight.to_string(),
+            format!("{:.0}", round.sagas_per_second),
+            format!("{:.1}", round.p50_ms),
+            format!("{:.1}", round.p99_ms),
+            format!("{:.3}", round.commits_per_saga),
+            format!("{:.2}", round.rows_per_saga),
+            format!("{:.0}", round.wal_bytes_per_saga),
+            format!("{:.3}", round.engine_cpu_seconds_per_1000),
+            format!("{:.3}", round.participant_cpu_seconds_per_1000),
+            format!("{}/{}", round.completed, round.sagas),
+            if round.is_whole() { "four each".into() } else { format!("{:?}", round.calls) },
+        ]
+    };
+    output::table(
+        [
+            "in flight",
+            "sagas/s",
+            "p50 ms",
+            "p99 ms",
+            "commits",
+            "rows",
+            "WAL bytes",
+            "CPU-s/1000",
+            "participant",
+            "completed",
+            "calls",
+        ],
+        rounds.iter().map(row),
+    )
+}
+
+pub(super) async fn participant() -> anyhow::Result<ExitCode> {
+    bench::participant::run(|address| drop(output::line(&address.to_string()))).await?;
+    Ok(ExitCode::SUCCESS)
+}

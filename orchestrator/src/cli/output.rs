@@ -1,0 +1,101 @@
+//! The one place that prints data.
+
+use super::Output;
+use serde::Serialize;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+/// Prints a line of data.
+pub(super) fn line(text: &str) -> anyhow::Result<()> {
+    match writeln!(io::stdout().lock(), "{text}") {
+        // Whoever read us has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+/// Prints one value, as its JSON or YAML, or as `table` says.
+pub(super) fn one<T: Serialize>(value: &T, output: Output, table: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+    match output {
+        Output::Table => line(table(value).trim_end()),
+        Output::Json => line(&serde_json::to_string(value)?),
+        Output::Yaml => line(yaml(value)?.trim_end()),
+    }
+}
+
+/// Prints a list: one JSON object per line, one YAML document each, or a table.
+pub(super) fn many<T: Serialize>(
+    values: &[T],
+    output: Output,
+    table: impl FnOnce(&[T]) -> String,
+) -> anyhow::Result<()> {
+    match output {
+        Output::Table => line(table(values).trim_end()),
+        Output::Json => values.iter().try_for_each(|value| line(&serde_json::to_string(value)?)),
+        Output::Yaml => values.iter().try_for_each(|value| line(&format!("---\n{}", yaml(value)?.trim_end()))),
+    }
+}
+
+/// JSON is YAML: keys in order and quoted text, laid out for reading.
+fn yaml<T: Serialize>(value: &T) -> anyhow::Result<String> {
+    let mut out = String::new();
+    write_yaml(&serde_json::to_value(value)?, 0, &mut out);
+    Ok(out)
+}
+
+fn write_yaml(value: &serde_json::Value, depth: usize, out: &mut String) {
+    use serde_json::Value;
+    let indent = "  ".repeat(depth);
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (name, field) in fields {
+                out.push_str(&format!("{indent}{name}:"));
+                write_child(field, depth, out);
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            for item in items {
+                out.push_str(&format!("{indent}-"));
+                write_child(item, depth, out);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            out.push_str(&format!("{indent}{value}\n"));
+        }
+    }
+}
+
+fn write_child(value: &serde_json::Value, depth: usize, out: &mut String) {
+    let is_nested = value.as_object().is_some_and(|fields| !fields.is_empty())
+        || value.as_array().is_some_and(|items| !items.is_empty());
+    if is_nested {
+        out.push('\n');
+        write_yaml(value, depth + 1, out);
+    } else {
+        out.push_str(&format!(" {value}\n"));
+    }
+}
+
+/// Columns that fit a terminal, without lines.
+pub(super) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(header.map(str::to_uppercase));
+    for row in rows {
+        table.add_row(row);
+    }
+    table.to_string()
+}
+
+/// Tells people on stderr what failed and why.
+pub(super) fn failed(error: &anyhow::Error) -> ExitCode {
+    note(&format!("error: {error:#}"));
+    ExitCode::from(1)
+}
+
+/// Tells people something on stderr.
+pub(super) fn note(text: &str) {
+    // Nobody is there to be told that nobody can be told.
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}

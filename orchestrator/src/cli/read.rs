@@ -1,0 +1,155 @@
+//! `list`, `show`, `history`: read the store, and talk to nobody else.
+
+use super::{ConfigFile, Output, output};
+use crate::{
+    config::{self, Sources},
+    journal::{
+        self, Plans, Recorded,
+        history::{self, HistoryLine},
+        reading::{self, Found, SagaLine, Wanted},
+    },
+};
+use anyhow::{Context, bail};
+use clap::Args;
+use saga_core::{
+    id::SagaId,
+    state::{
+        Status,
+        view::{SagaView, StepView},
+    },
+};
+use saga_event_store::{Access, EventStore};
+use std::{process::ExitCode, sync::Arc};
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Address of the event store, instead of the configuration's
+    #[arg(long, value_name = "ADDRESS")]
+    store: Option<String>,
+    /// Only these statuses, separated by commas
+    #[arg(long, value_delimiter = ',', value_parser = super::status)]
+    status: Vec<Status>,
+    /// Only sagas of this definition
+    #[arg(long, value_name = "NAME")]
+    saga: Option<String>,
+    /// Only this business key
+    #[arg(long)]
+    key: Option<String>,
+    /// At most this many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OneArgs {
+    /// The saga's id, or its business key
+    #[arg(value_name = "ID|KEY")]
+    name: String,
+    /// Which definition, where several have sagas with this key
+    #[arg(long, value_name = "NAME")]
+    saga: Option<String>,
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Address of the event store, instead of the configuration's
+    #[arg(long, value_name = "ADDRESS")]
+    store: Option<String>,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(super) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
+    let store = open(&args.file, args.store).await?;
+    let wanted = Wanted { statuses: args.status, saga: args.saga, key: args.key, before: None, limit: args.limit };
+    let mut lines = reading::list(store.as_ref(), &wanted).await?;
+    reading::refresh(store.as_ref(), &Plans::default(), &mut lines).await?;
+    output::many(&lines, args.output, list_table)?;
+    if lines.len() == usize::try_from(args.limit).unwrap_or(usize::MAX) {
+        output::note(&format!("hint: there may be more; --limit {} shows more", args.limit.saturating_mul(10)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list_table(lines: &[SagaLine]) -> String {
+    let row = |line: &SagaLine| {
+        let (step, reason) = (line.step.clone().unwrap_or_default(), line.reason.clone().unwrap_or_default());
+        [
+            line.id.clone(),
+            line.saga.clone(),
+            line.key.clone(),
+            line.status.clone(),
+            step,
+            reason,
+            line.updated_at.clone(),
+        ]
+    };
+    output::table(["id", "saga", "key", "status", "step", "reason", "updated"], lines.iter().map(row))
+}
+
+pub(super) async fn show(args: OneArgs) -> anyhow::Result<ExitCode> {
+    let recorded = recorded(&args).await?;
+    output::one(&recorded.state.view(&recorded.plan), args.output, show_text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_text(saga: &SagaView) -> String {
+    let reason = saga.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let overdue = if saga.overdue { ", overdue" } else { "" };
+    let row = |step: &StepView| {
+        let failure = step.failure.as_ref().map(saga_core::state::view::told).unwrap_or_default();
+        let result = step.result.as_ref().map(ToString::to_string).unwrap_or_default();
+        let phase = serde_json::to_value(step.phase).ok().and_then(|word| word.as_str().map(str::to_owned));
+        [
+            step.step.clone(),
+            phase.unwrap_or_default(),
+            (step.attempts + step.undo_attempts).to_string(),
+            result,
+            failure,
+        ]
+    };
+    let steps = output::table(["step", "state", "attempts", "result", "failure"], saga.steps.iter().map(row));
+    let next = saga.next_due.as_ref().map(|due| format!("next by itself at {due}\n")).unwrap_or_default();
+    format!(
+        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{next}\n{steps}",
+        saga.saga, saga.key, saga.status, saga.id, saga.started_at, saga.updated_at
+    )
+}
+
+pub(super) async fn history(args: OneArgs) -> anyhow::Result<ExitCode> {
+    let recorded = recorded(&args).await?;
+    output::many(&history::history(&recorded), args.output, history_table)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn history_table(lines: &[HistoryLine]) -> String {
+    let row = |line: &HistoryLine| [line.event.clone(), line.at.clone(), line.text.clone()];
+    output::table(["event", "time", "what happened"], lines.iter().map(row))
+}
+
+async fn open(file: &ConfigFile, store: Option<String>) -> anyhow::Result<Arc<dyn EventStore>> {
+    let flags = store.map(|store| vec![("store", store)]).unwrap_or_default();
+    let config = config::load(&Sources::of_process(file.config.as_deref(), flags))?;
+    saga_event_store::open(&config.store, Access::Read).await.context("the event store cannot be read (key `store`)")
+}
+
+async fn recorded(args: &OneArgs) -> anyhow::Result<Recorded> {
+    let store = open(&args.file, args.store.clone()).await?;
+    let id = the_one(reading::find(store.as_ref(), &args.name, args.saga.as_deref()).await?, &args.name)?;
+    let recorded = journal::read(store.as_ref(), &Plans::default(), id).await?;
+    recorded.with_context(|| format!("no saga has the id {id}"))
+}
+
+fn the_one(found: Found, name: &str) -> anyhow::Result<SagaId> {
+    match found {
+        Found::One(id) => Ok(id),
+        Found::None => bail!("no saga has the id or key `{name}`\nhint: `saga list` shows what there is"),
+        Found::Several(lines) => {
+            bail!("several sagas have the key `{name}`:\n{}\nhint: `--saga NAME` decides", list_table(&lines))
+        }
+    }
+}

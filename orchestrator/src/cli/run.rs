@@ -1,0 +1,74 @@
+//! `serve` and `dev`.
+
+use super::ConfigFile;
+use crate::{
+    config::{self, Sources},
+    dev,
+    engine::observer::Observer,
+    kafka::Broker,
+    shutdown,
+    startup::{self, Files, Options},
+};
+use clap::Args;
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Address of the event store
+    #[arg(long, value_name = "ADDRESS")]
+    store: Option<String>,
+    /// Folder of definitions and participants.yaml
+    #[arg(long, value_name = "DIR")]
+    sagas: Option<String>,
+    /// Address of the broker
+    #[arg(long, value_name = "HOST:PORT")]
+    bootstrap_servers: Option<String>,
+    /// Address that the API listens on
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DevArgs {
+    /// Where the run keeps its files
+    #[arg(long, default_value = "./.saga-dev", value_name = "DIR")]
+    data: PathBuf,
+    /// Port of the web UI and the API
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Place this many orders and no more
+    #[arg(long, value_name = "N")]
+    orders: Option<u32>,
+    /// End when all orders are accounted for
+    #[arg(long, requires = "orders")]
+    exit: bool,
+}
+
+pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    let given = [
+        ("store", args.store),
+        ("sagas", args.sagas),
+        ("kafka.bootstrapServers", args.bootstrap_servers),
+        ("api.listen", args.listen),
+    ];
+    let flags = given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    let config = config::load(&Sources::of_process(args.file.config.as_deref(), flags))?;
+    let files = Files::of_folders(&config.sagas, &config.schemas)?;
+    startup::require_definitions(files.sagas.len(), &config.sagas)?;
+    let options = Options { broker: Broker::Real, observer: Observer::default() };
+    startup::run(config, files, options, shutdown::signal()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn dev(args: DevArgs) -> anyhow::Result<ExitCode> {
+    let options = dev::Options {
+        data: args.data,
+        listen: SocketAddr::from(([127, 0, 0, 1], args.port)),
+        orders: args.orders,
+        exit: args.exit,
+    };
+    let accounted_for = dev::run(options, shutdown::signal()).await?;
+    Ok(if accounted_for { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}

@@ -1,0 +1,247 @@
+//! File, environment and flags, laid over each other key by key; each value remembers where it was set.
+
+use super::{DEFAULT_FILE, Error, Sources};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// Every key there is, but `kafka.properties.*`.
+const KEYS: [&str; 11] = [
+    "kafka.bootstrapServers",
+    "kafka.group",
+    "kafka.instanceId",
+    "store",
+    "sagas",
+    "schemas",
+    "topics.inbox",
+    "topics.replies",
+    "topics.dlq",
+    "shards",
+    "api.listen",
+];
+
+/// Variables that begin like ours and are read elsewhere.
+const OTHER_VARIABLES: [&str; 3] = ["SAGA_CONFIG", "SAGA_LOG", "SAGA_SERVER"];
+const TEST_PREFIX: &str = "SAGA_TEST_";
+const PROPERTIES: &str = "kafka.properties";
+
+/// One value and where it was set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Setting {
+    pub(super) value: String,
+    pub(super) source: String,
+}
+
+/// All values that were set.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    settings: BTreeMap<String, Setting>,
+    pub(super) properties: BTreeMap<String, String>,
+    /// Relative paths are relative to the file's folder.
+    pub(super) base: PathBuf,
+    pub(super) errors: Vec<String>,
+}
+
+impl Layers {
+    pub(super) fn read(sources: &Sources<'_>) -> Result<Layers, Error> {
+        let mut layers = Layers::default();
+        if let Some(file) = file_of(sources) {
+            layers.read_file(&file, &sources.env)?;
+        }
+        layers.read_environment(&sources.env);
+        for (key, value) in &sources.flags {
+            layers.set(key, value.clone(), "command line".into());
+        }
+        Ok(layers)
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Setting> {
+        self.settings.get(key)
+    }
+
+    fn set(&mut self, key: &str, value: String, source: String) {
+        self.settings.insert(key.to_owned(), Setting { value, source });
+    }
+
+    fn read_file(&mut self, file: &Path, env: &BTreeMap<String, String>) -> Result<(), Error> {
+        let name = file.display().to_string();
+        let text =
+            std::fs::read_to_string(file).map_err(|error| Error(vec![format!("{name}: cannot be read: {error}")]))?;
+        let tree: Value = serde_saphyr::from_str(&text)
+            .map_err(|error| Error(vec![format!("{name}: not readable as YAML: {error}")]))?;
+        self.base = file.parent().map(Path::to_path_buf).unwrap_or_default();
+        match tree {
+            Value::Null => {}
+            Value::Object(_) => self.flatten(&name, String::new(), &tree, env),
+            other => return Err(Error(vec![format!("{name}: expected keys and values, found `{other}`")])),
+        }
+        Ok(())
+    }
+
+    fn flatten(&mut self, file: &str, path: String, value: &Value, env: &BTreeMap<String, String>) {
+        if let Some(property) = path.strip_prefix(PROPERTIES).and_then(|rest| rest.strip_prefix('.')) {
+            return self.property(file, property, value, env);
+        }
+        match value {
+            Value::Object(children) => {
+                for (name, child) in children {
+                    let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    self.flatten(file, path, child, env);
+                }
+            }
+            Value::Null | Value::Array(_) => self.not_a_scalar(file, &path, value),
+            Value::String(_) | Value::Number(_) | Value::Bool(_) if KEYS.contains(&path.as_str()) => {
+                self.set(&path, scalar(value), file.to_owned());
+            }
+            Value::String(_) | Value::Number(_) | Value::Bool(_) => {
+                self.errors.push(format!("{file}: `{path}` is not a key{}", did_you_mean(&path, KEYS)));
+            }
+        }
+    }
+
+    fn not_a_scalar(&mut self, file: &str, path: &str, value: &Value) {
+        if path == PROPERTIES && value.is_null() {
+            return;
+        }
+        self.errors.push(format!("{file}: `{path}` is `{value}`: expected one value, as text or number"));
+    }
+
+    fn property(&mut self, file: &str, name: &str, value: &Value, env: &BTreeMap<String, String>) {
+        match value {
+            Value::String(_) | Value::Number(_) | Value::Bool(_) => {}
+            Value::Null | Value::Array(_) | Value::Object(_) => {
+                return self
+                    .errors
+                    .push(format!("{file}: `{PROPERTIES}.{name}`: expected one value, as text or number"));
+            }
+        }
+        match with_environment(&scalar(value), env) {
+            Ok(value) => drop(self.properties.insert(name.to_owned(), value)),
+            Err(missing) => self.errors.push(format!(
+                "{file}: `{PROPERTIES}.{name}` reads the environment variable `{missing}`, which is not set"
+            )),
+        }
+    }
+
+    fn read_environment(&mut self, env: &BTreeMap<String, String>) {
+        for (name, value) in env.iter().filter(|(name, _)| name.starts_with("SAGA_")) {
+            if OTHER_VARIABLES.contains(&name.as_str()) || name.starts_with(TEST_PREFIX) {
+                continue;
+            }
+            match KEYS.iter().find(|key| variable(key) == *name) {
+                Some(key) => self.set(key, value.clone(), format!("environment variable {name}")),
+                None => {
+                    let names: Vec<String> = KEYS.iter().map(|key| variable(key)).collect();
+                    let hint = did_you_mean(name, names.iter().map(String::as_str));
+                    self.errors.push(format!("environment: `{name}` is not a variable of the orchestrator{hint}"));
+                }
+            }
+        }
+    }
+}
+
+fn file_of(sources: &Sources<'_>) -> Option<PathBuf> {
+    let named = sources.file.map(Path::to_path_buf).or_else(|| sources.env.get("SAGA_CONFIG").map(PathBuf::from));
+    named.or_else(|| Path::new(DEFAULT_FILE).exists().then(|| PathBuf::from(DEFAULT_FILE)))
+}
+
+/// `kafka.bootstrapServers` is `SAGA_KAFKA_BOOTSTRAP_SERVERS`.
+fn variable(key: &str) -> String {
+    let mut name = String::from("SAGA_");
+    for character in key.chars() {
+        match character {
+            '.' => name.push('_'),
+            upper if upper.is_ascii_uppercase() => {
+                name.push('_');
+                name.push(upper);
+            }
+            lower => name.push(lower.to_ascii_uppercase()),
+        }
+    }
+    name
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+/// Replaces each `${ env.NAME }`; the name of a variable that is not set is the error.
+fn with_environment(text: &str, env: &BTreeMap<String, String>) -> Result<String, String> {
+    let (mut rest, mut out) = (text, String::new());
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((inside, behind)) = after.split_once('}') else { break };
+        let Some(name) = inside.trim().strip_prefix("env.") else { return Err(inside.trim().to_owned()) };
+        out.push_str(before);
+        out.push_str(env.get(name).ok_or_else(|| name.to_owned())?);
+        rest = behind;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+fn did_you_mean<'k>(found: &str, keys: impl IntoIterator<Item = &'k str>) -> String {
+    const ALIKE: f64 = 0.75;
+    let likeness = |key: &str| strsim::jaro_winkler(found, key);
+    let best = keys.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    match best.filter(|key| likeness(key) > ALIKE) {
+        Some(key) => format!("; did you mean `{key}`?"),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, load};
+
+    fn check(file: &str, env: &[(&str, &str)], flags: super::super::Flags) -> Result<Config, Vec<String>> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("c.yaml");
+        std::fs::write(&path, file).expect("written");
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        load(&Sources { file: Some(&path), env, flags })
+            .map_err(|error| error.0.iter().map(|line| line.replace(&path.display().to_string(), "c.yaml")).collect())
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+        let file = "shards: 8\nkafka: {group: file, bootstrapServers: 'a:1'}\n";
+        let env = [("SAGA_KAFKA_GROUP", "env"), ("SAGA_KAFKA_BOOTSTRAP_SERVERS", "b:2")];
+        let config = check(file, &env, vec![("kafka.group", "flag".into())]).expect("good");
+        assert_eq!((config.shards, config.kafka.group.as_str()), (8, "flag"));
+        assert_eq!(config.kafka.bootstrap_servers, "b:2");
+    }
+
+    #[test]
+    fn every_error_is_told_at_once_with_place_value_and_expectation() {
+        let file =
+            "shards: 5000\nstor: x\nstore: mysql://u:secret@h/d\napi: {listen: nowhere}\ntopics: {dlq: saga.inbox}\n";
+        let errors = check(file, &[("SAGA_KAFKA_GRUOP", "x")], vec![]).expect_err("bad");
+        assert_eq!(
+            errors,
+            [
+                "c.yaml: `stor` is not a key; did you mean `store`?",
+                "environment: `SAGA_KAFKA_GRUOP` is not a variable of the orchestrator; did you mean `SAGA_KAFKA_GROUP`?",
+                "c.yaml: `store` is `mysql://…@h/d`: expected `postgres://user:password@host:port/database` or `sqlite:./file.db`",
+                "c.yaml: `shards` is `5000`: expected a number from 1 to 4096",
+                "c.yaml: `api.listen` is `nowhere`: expected an address and a port, `127.0.0.1:8080` or `[::]:8080`",
+                "`topics.inbox`, `topics.replies` and `topics.dlq` must be three different topics",
+            ]
+        );
+    }
+
+    #[test]
+    fn properties_read_the_environment_and_are_not_printed() {
+        let file = "kafka:\n  properties:\n    security.protocol: ssl\n    ssl.key.password: ${ env.KEY_PASSWORD }\n";
+        let config = check(file, &[("KEY_PASSWORD", "hunter2")], vec![]).expect("good");
+        assert_eq!(config.kafka.properties["ssl.key.password"], "hunter2");
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let errors = check(file, &[], vec![]).expect_err("not set");
+        assert!(errors[0].contains("`KEY_PASSWORD`, which is not set"), "{errors:?}");
+    }
+}

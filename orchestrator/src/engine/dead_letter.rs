@@ -1,0 +1,86 @@
+//! Records that nobody can process go to the DLQ topic. The offset moves after the delivery report; until then the partition is held.
+
+use super::{
+    Parts,
+    message::{Disposition, Receipt},
+};
+use crate::kafka::{
+    Record, TopicPartition, dlq,
+    poison::{Poison, PoisonCode},
+    producer::Outcome,
+};
+use std::{sync::Arc, time::Duration};
+use tracing::{error, info, warn};
+
+/// Between two tries to write the DLQ.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Why a record is dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// What is wrong with it.
+    pub poison: Poison,
+    /// The definition that cannot process it, if it is one's matter.
+    pub definition: Option<String>,
+}
+
+impl DeadLetter {
+    /// A dead letter that is no definition's matter.
+    pub fn new(code: PoisonCode, message: impl Into<String>) -> DeadLetter {
+        Poison::new(code, message).into()
+    }
+
+    /// Of this definition.
+    #[must_use]
+    pub fn of(self, definition: impl Into<String>) -> DeadLetter {
+        DeadLetter { definition: Some(definition.into()), ..self }
+    }
+}
+
+impl From<Poison> for DeadLetter {
+    fn from(poison: Poison) -> DeadLetter {
+        DeadLetter { poison, definition: None }
+    }
+}
+
+/// Whether a consumer has to hold a partition back.
+#[derive(Clone, Debug)]
+pub enum HoldOrder {
+    /// Its dead record cannot be written.
+    Hold(TopicPartition),
+    /// It was written.
+    Release(TopicPartition),
+}
+
+/// Writes `record` to the DLQ, in a task of its own, as often as it takes; then settles `receipt`.
+pub(crate) fn send(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt, letter: DeadLetter) {
+    warn!(
+        record = %record.coordinates(), code = %letter.poison.code, message = letter.poison.message, definition = letter.definition,
+        "a record that cannot be processed goes to the DLQ"
+    );
+    metrics::counter!("saga_dlq_total", "code" => letter.poison.code.as_str()).increment(1);
+    let parts = Arc::clone(parts);
+    parts.clone().letters.spawn(async move {
+        write(&parts, &record, &letter).await;
+        receipt.settle(Disposition::Ignored(letter.poison.code.to_string()));
+    });
+}
+
+async fn write(parts: &Parts, record: &Record, letter: &DeadLetter) {
+    let Some(kafka) = parts.kafka.as_ref() else { return };
+    let outgoing = dlq::record(&kafka.dlq, record, &letter.poison, letter.definition.as_deref(), parts.clock.now());
+    let partition = TopicPartition { topic: Arc::clone(&record.topic), partition: record.partition };
+    let mut held = false;
+    while let Outcome::Undelivered(undelivered) = kafka.producer.send(&outgoing).await {
+        if !held {
+            error!(%partition, %undelivered, "the DLQ cannot be written: the partition is paused until it can");
+            held = parts.holds.send(HoldOrder::Hold(partition.clone())).is_ok();
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+    if held {
+        info!(%partition, "the DLQ takes records again: the partition goes on");
+        // Nobody listens: then nobody holds.
+        drop(parts.holds.send(HoldOrder::Release(partition)));
+    }
+}

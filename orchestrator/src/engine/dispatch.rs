@@ -1,0 +1,181 @@
+//! Effects, performed in one place, after the commit of their cause.
+
+use super::{
+    Parts,
+    message::{Body, Message, Receipt},
+};
+use crate::{
+    guarded::{self, Guarded, Permit},
+    kafka::{
+        Outgoing,
+        cloudevents::{self, CommandRecord, PublishedRecord},
+        producer::Outcome,
+        reply::Reply,
+    },
+    participants::{Call, Dispatch},
+};
+use saga_core::{
+    command::{Answer, CommandRef, Failure, Guard, Request},
+    decide::{Admission, Context},
+    id::{CommandId, SagaId},
+    input::{Delivery, Input, Publication},
+    react::{CallEffect, PublishEffect},
+    state::{Plan, State},
+    time::Timestamp,
+};
+use std::{sync::Arc, time::Duration};
+use tracing::warn;
+
+/// When to offer a command again that the transport cannot take now.
+const TRANSPORT_RETRY: Duration = Duration::from_secs(5);
+
+/// Asks the guards while a decision is made, and keeps the permits for the calls that it starts.
+pub(super) struct Admissions<'a> {
+    guarded: &'a Guarded,
+    now: Timestamp,
+    permits: Vec<(CommandRef, Permit)>,
+}
+
+impl<'a> Admissions<'a> {
+    pub(super) fn new(guarded: &'a Guarded, now: Timestamp) -> Admissions<'a> {
+        Admissions { guarded, now, permits: Vec::new() }
+    }
+
+    /// Calls `decide` with a context whose admissions are kept here.
+    pub(super) fn during<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        let (guarded, now, permits) = (self.guarded, self.now, &mut self.permits);
+        let mut ask = |participant: &str, command: CommandRef| match guarded.admit(participant) {
+            guarded::Admission::Admitted(permit) => {
+                permits.push((command, permit));
+                Admission::Admitted
+            }
+            guarded::Admission::Refused { not_before } => Admission::Refused { not_before: now.plus(not_before) },
+        };
+        decide(&mut Context { now, random: fastrand::u64(..), admission: &mut ask })
+    }
+
+    pub(super) fn into_permits(self) -> Vec<(CommandRef, Permit)> {
+        self.permits
+    }
+}
+
+/// Lets a call leave; its answer comes back as a message to the saga's shard. A Kafka call's permit is handed back: it is held until the
+/// reply or the attempt's end.
+pub(super) fn call(
+    parts: &Arc<Parts>,
+    plan: &Plan,
+    state: &State,
+    effect: CallEffect,
+    permit: Permit,
+    dispatch: Dispatch,
+) -> Option<Permit> {
+    if let Request::Kafka { .. } = &*effect.request {
+        send_command(parts, plan, state, &effect);
+        return Some(permit);
+    }
+    let (id, attempt) = (effect.id.clone(), effect.attempt);
+    let call = Call::new(effect, &plan.definition.name, state.traceparent.as_deref());
+    let call = match dispatch {
+        Dispatch::First => call,
+        Dispatch::Repeated => call.repeated(),
+    };
+    let parts_of_call = Arc::clone(parts);
+    parts.calls.spawn(async move {
+        let answer = parts_of_call.guarded.call(permit, call).await;
+        answered(&parts_of_call, id, attempt, answer).await;
+    });
+    None
+}
+
+/// The command's record. A reply is awaited by the attempt's deadline; only a record that certainly or possibly did not arrive says so.
+fn send_command(parts: &Arc<Parts>, plan: &Plan, state: &State, effect: &CallEffect) {
+    let (id, attempt) = (effect.id.clone(), effect.attempt);
+    let record = command_record(parts, plan, state, effect);
+    let parts_of_call = Arc::clone(parts);
+    parts.calls.spawn(async move {
+        let Some(answer) = deliver_command(&parts_of_call, record).await else { return };
+        answered(&parts_of_call, id, attempt, answer).await;
+    });
+}
+
+fn command_record(parts: &Parts, plan: &Plan, state: &State, effect: &CallEffect) -> Option<Outgoing> {
+    let Request::Kafka { participant, command, body } = &*effect.request else { return None };
+    let kafka = parts.kafka.as_ref()?;
+    let topic: Arc<str> = Arc::from(parts.guarded.kafka_topic(participant)?);
+    Some(cloudevents::command(
+        &topic,
+        &CommandRecord {
+            id: &effect.id,
+            command,
+            body,
+            saga_name: &plan.definition.name,
+            attempt: effect.attempt,
+            reply_topic: &kafka.replies,
+            causation: &effect.cause.to_string(),
+            traceparent: state.traceparent.as_deref(),
+            at: state.last_at,
+        },
+    ))
+}
+
+/// `None`: the broker has it, and the participant will answer.
+async fn deliver_command(parts: &Parts, record: Option<Outgoing>) -> Option<Answer> {
+    let (Some(record), Some(kafka)) = (record, parts.kafka.as_ref()) else {
+        return Some(Answer::NotSent { guard: Guard::Transport, retry_after: TRANSPORT_RETRY });
+    };
+    match kafka.producer.send(&record).await {
+        Outcome::Delivered { .. } => None,
+        Outcome::Undelivered(undelivered) => Some(undelivered.answer()),
+    }
+}
+
+/// Publishes what a saga publishes. A step's publication is tried once per attempt; the outcome event until the broker has it or never will.
+pub(super) fn publish(parts: &Arc<Parts>, saga: SagaId, plan: &Plan, state: &State, effect: &PublishEffect) {
+    let publication = effect.publication;
+    let record = published_record(saga, plan, state, effect);
+    let parts_of_call = Arc::clone(parts);
+    parts.calls.spawn(async move {
+        let delivery = deliver(&parts_of_call, saga, record.as_ref(), publication).await;
+        parts_of_call.router.route_saga(saga, Message::of(saga, Input::Delivered { publication, delivery })).await;
+    });
+}
+
+fn published_record(saga: SagaId, plan: &Plan, state: &State, effect: &PublishEffect) -> Option<Outgoing> {
+    let Request::Publish { topic, event_type, key, body } = &*effect.request else { return None };
+    Some(cloudevents::published(
+        &Arc::from(topic.as_str()),
+        &PublishedRecord {
+            id: &effect.event_id,
+            event_type,
+            key,
+            body,
+            saga,
+            saga_name: &plan.definition.name,
+            causation: &effect.cause.to_string(),
+            traceparent: state.traceparent.as_deref(),
+            at: state.last_at,
+        },
+    ))
+}
+
+async fn deliver(parts: &Parts, saga: SagaId, record: Option<&Outgoing>, publication: Publication) -> Delivery {
+    let (Some(record), Some(kafka)) = (record, parts.kafka.as_ref()) else {
+        let failure = Failure::new("no_kafka", "this engine runs without Kafka");
+        return Delivery::Impossible { failure };
+    };
+    loop {
+        match (kafka.producer.send(record).await.publication(), publication) {
+            (Delivery::Refused { failure, retry_after }, Publication::Outcome) => {
+                warn!(%saga, ?failure, "the outcome event is not delivered yet; it is tried again");
+                tokio::time::sleep(retry_after.max(TRANSPORT_RETRY)).await;
+            }
+            (delivery, Publication::Outcome | Publication::Step(_)) => return delivery,
+        }
+    }
+}
+
+async fn answered(parts: &Parts, command: CommandId, attempt: u32, answer: Answer) {
+    let shard = command.saga.shard();
+    let body = Body::Reply(Box::new(Reply { command, attempt: Some(attempt), answer }));
+    parts.router.route(shard, Message { body, record: None, receipt: Receipt::None }).await;
+}

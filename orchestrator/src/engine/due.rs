@@ -1,0 +1,87 @@
+//! When which saga has to be looked at again: one entry per saga, so that a million waiting sagas cost two small entries each.
+
+use saga_core::{id::SagaId, time::Timestamp};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+};
+
+/// The timers of one shard.
+#[derive(Debug, Default)]
+pub(super) struct DueTimes {
+    queue: BinaryHeap<Reverse<(Timestamp, SagaId)>>,
+    current: HashMap<SagaId, Timestamp>,
+}
+
+impl DueTimes {
+    /// Replaces the saga's due time; `None` removes it.
+    pub(super) fn set(&mut self, saga: SagaId, due: Option<Timestamp>) {
+        let Some(due) = due else {
+            self.current.remove(&saga);
+            return;
+        };
+        if self.current.insert(saga, due) != Some(due) {
+            self.queue.push(Reverse((due, saga)));
+        }
+    }
+
+    /// The earliest due time.
+    pub(super) fn next(&mut self) -> Option<Timestamp> {
+        self.drop_stale();
+        self.queue.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// Removes and returns the next saga that is due at `now`.
+    pub(super) fn pop(&mut self, now: Timestamp) -> Option<SagaId> {
+        self.drop_stale();
+        let Reverse((due, saga)) = *self.queue.peek()?;
+        if due > now {
+            return None;
+        }
+        self.queue.pop();
+        self.current.remove(&saga);
+        Some(saga)
+    }
+
+    /// Entries that were replaced or removed stay in the heap until they come up: a heap cannot remove from its middle.
+    fn drop_stale(&mut self) {
+        while let Some(Reverse((due, saga))) = self.queue.peek() {
+            if self.current.get(saga) == Some(due) {
+                return;
+            }
+            self.queue.pop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use saga_core::id::Shard;
+
+    fn saga(n: u64) -> SagaId {
+        SagaId::new(Timestamp(1), Shard(0), n << 2)
+    }
+
+    #[test]
+    fn a_replaced_due_time_fires_once() {
+        let mut due = DueTimes::default();
+        due.set(saga(1), Some(Timestamp(50)));
+        due.set(saga(1), Some(Timestamp(80)));
+        due.set(saga(2), Some(Timestamp(60)));
+        assert_eq!(due.next(), Some(Timestamp(60)));
+        assert_eq!(due.pop(Timestamp(59)), None);
+        assert_eq!(due.pop(Timestamp(100)), Some(saga(2)));
+        assert_eq!(due.pop(Timestamp(100)), Some(saga(1)));
+        assert_eq!(due.pop(Timestamp(100)), None);
+    }
+
+    #[test]
+    fn a_removed_due_time_never_fires() {
+        let mut due = DueTimes::default();
+        due.set(saga(1), Some(Timestamp(50)));
+        due.set(saga(1), None);
+        assert_eq!(due.next(), None);
+        assert_eq!(due.pop(Timestamp(100)), None);
+    }
+}

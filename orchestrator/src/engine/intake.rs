@@ -1,0 +1,178 @@
+//! Records of trigger and reply topics: each is decided here, once per definition, and brought to the shards it concerns.
+
+use super::{
+    Parts,
+    dead_letter::{self, DeadLetter, HoldOrder},
+    message::{Body, Message, Receipt},
+};
+use crate::kafka::{
+    Ack, Consumer, ConsumerEvent, Delivered, Record, TopicPartition,
+    consumer::Scope,
+    reply::{self, Parsed},
+    trigger::{self, Disposition, Judgement},
+};
+use saga_core::{id::Shard, state::Plan};
+use std::{collections::HashMap, sync::Arc};
+use tokio::sync::{broadcast, mpsc};
+use tracing::{debug, error, info, warn};
+
+/// How intake ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// It cannot go on.
+    Failed(String),
+}
+
+/// Holds and releases partitions of one consumer as the dead letters demand. A partition is held while any of its letters waits.
+pub(super) struct Holds {
+    orders: broadcast::Receiver<HoldOrder>,
+    held: HashMap<TopicPartition, usize>,
+}
+
+impl Holds {
+    pub(super) fn new(parts: &Parts) -> Holds {
+        Holds { orders: parts.holds.subscribe(), held: HashMap::new() }
+    }
+
+    /// The next order; never returns when nobody can give one any more.
+    pub(super) async fn next(&mut self) -> HoldOrder {
+        loop {
+            match self.orders.recv().await {
+                Ok(order) => return order,
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
+
+    pub(super) fn obey(&mut self, consumer: &Consumer, order: HoldOrder) {
+        match order {
+            HoldOrder::Hold(partition) => {
+                consumer.hold(Scope::Partition(partition.clone()));
+                *self.held.entry(partition).or_default() += 1;
+            }
+            HoldOrder::Release(partition) => {
+                let letters = self.held.remove(&partition).unwrap_or(0).saturating_sub(1);
+                if letters == 0 {
+                    consumer.release(Scope::Partition(partition));
+                } else {
+                    self.held.insert(partition, letters);
+                }
+            }
+        }
+    }
+}
+
+/// Takes records until the consumer's channel closes: after its stop, or when it cannot go on.
+pub async fn run(parts: Arc<Parts>, consumer: Arc<Consumer>, mut events: mpsc::Receiver<ConsumerEvent>) -> Ended {
+    let mut holds = Holds::new(&parts);
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                None => return Ended::Stopped,
+                Some(ConsumerEvent::Failed(reason)) => return Ended::Failed(reason),
+                Some(event) => take(&parts, event).await,
+            },
+            order = holds.next() => holds.obey(&consumer, order),
+        }
+    }
+}
+
+async fn take(parts: &Arc<Parts>, event: ConsumerEvent) {
+    match event {
+        ConsumerEvent::Records(records) => {
+            for Delivered { record, ack } in records {
+                take_record(parts, Arc::new(record), ack).await;
+            }
+        }
+        other => report("triggers", &other),
+    }
+}
+
+/// What a consumer says of itself, for people.
+pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
+    match event {
+        ConsumerEvent::Assigned(partitions) => info!(consumer, count = partitions.len(), "partitions assigned"),
+        ConsumerEvent::Revoked(partitions) => info!(consumer, count = partitions.len(), "partitions revoked"),
+        ConsumerEvent::FirstContact { topic, records } => {
+            info!(consumer, %topic, records, "first contact with the topic: so many records lie before us");
+        }
+        ConsumerEvent::OffsetsLost { partition, expected, resumed } => {
+            error!(consumer, %partition, expected, resumed, "records that were not read yet are gone from the topic");
+            metrics::counter!("saga_offsets_lost_total").increment(1);
+        }
+        ConsumerEvent::Trouble(reason) => {
+            warn!(consumer, reason, "Kafka cannot be reached or refuses; intake waits and tries again")
+        }
+        ConsumerEvent::Recovered => info!(consumer, "Kafka answers again"),
+        ConsumerEvent::Failed(reason) => error!(consumer, reason, "intake cannot go on"),
+        ConsumerEvent::Records(_) => {}
+    }
+}
+
+async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
+    let is_reply = parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic);
+    if is_reply {
+        take_reply(parts, record, Receipt::Offset(ack)).await;
+    } else {
+        take_trigger(parts, record, ack).await;
+    }
+}
+
+/// A record of a trigger topic: every definition of the topic has its own disposition of it.
+async fn take_trigger(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
+    metrics::counter!("saga_records_total", "topic" => record.topic.to_string()).increment(1);
+    let plans = parts.catalog.of_topic(&record.topic);
+    for Judgement { definition, disposition } in trigger::judge(&record, parts.catalog.definitions_of(&record.topic)) {
+        let plan = definition.and_then(|index| plans.get(index));
+        match (disposition, plan) {
+            (Disposition::Start(start), Some(plan)) => {
+                begin(parts, plan, *start, &record, Receipt::Offset(ack.clone())).await;
+            }
+            (Disposition::Poison(poison), plan) => {
+                let definition = plan.map(|plan| plan.definition.name.clone());
+                let letter = DeadLetter { poison, definition };
+                dead_letter::send(parts, Arc::clone(&record), Receipt::Offset(ack.clone()), letter);
+            }
+            (Disposition::Unwanted | Disposition::Start(_), _) => {
+                debug!(record = %record.coordinates(), "the trigger does not want the record");
+            }
+        }
+    }
+    ack.finish();
+}
+
+pub(super) async fn begin(
+    parts: &Arc<Parts>,
+    plan: &Arc<Plan>,
+    start: saga_core::input::Start,
+    record: &Arc<Record>,
+    receipt: Receipt,
+) {
+    let shard = Shard::of(&plan.definition.name, &start.key, parts.router.shards());
+    let body = Body::Start { plan: Arc::clone(plan), start: Box::new(start) };
+    parts.router.route(shard, Message { body, record: Some(Arc::clone(record)), receipt }).await;
+}
+
+/// A reply of a participant, read here or handed on through the inbox. One that cannot be read but says which command it answers leaves
+/// that attempt unknown, beside going to the DLQ.
+pub(super) async fn take_reply(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt) {
+    metrics::counter!("saga_replies_total").increment(1);
+    match reply::parse(&record) {
+        Parsed::Reply(reply) => {
+            let shard = reply.command.saga.shard();
+            let body = Body::Reply(Box::new(reply));
+            parts.router.route(shard, Message { body, record: Some(record), receipt }).await;
+        }
+        Parsed::Poison { poison, unknown } => {
+            if let Some(reply) = unknown {
+                let shard = reply.command.saga.shard();
+                let body = Body::Reply(Box::new(reply));
+                parts.router.route(shard, Message { body, record: None, receipt: Receipt::None }).await;
+            }
+            dead_letter::send(parts, record, receipt, poison.into());
+        }
+    }
+}

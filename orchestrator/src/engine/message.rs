@@ -1,0 +1,124 @@
+//! What reaches a shard, and who has to be told when it is dealt with.
+
+use crate::kafka::{Ack, Record, reply::Reply};
+use saga_core::{
+    command::CommandRef,
+    id::SagaId,
+    input::{Input, Start},
+    state::Plan,
+};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// One thing for one shard. It is finished exactly once: after the commit of what it caused, or of the finding that it causes nothing.
+#[derive(Debug)]
+pub struct Message {
+    /// What it says.
+    pub body: Body,
+    /// The bytes it came as, so that another owner can be handed the same.
+    pub record: Option<Arc<Record>>,
+    /// Who waits for it to be dealt with.
+    pub receipt: Receipt,
+}
+
+impl Message {
+    /// An input that nobody waits for.
+    #[must_use]
+    pub fn of(saga: SagaId, input: Input) -> Message {
+        Message { body: Body::Input { saga, input }, record: None, receipt: Receipt::None }
+    }
+}
+
+/// What a message says.
+#[derive(Debug)]
+pub enum Body {
+    /// A trigger that its definition wants.
+    Start {
+        /// The definition and policies that the saga will be pinned to.
+        plan: Arc<Plan>,
+        /// Key and trigger.
+        start: Box<Start>,
+    },
+    /// A participant's reply, which names its step as the definition does.
+    Reply(Box<Reply>),
+    /// Something that happens to a saga.
+    Input {
+        /// Which.
+        saga: SagaId,
+        /// What.
+        input: Input,
+    },
+}
+
+impl Body {
+    /// The saga it is about; `None` for one that does not exist yet.
+    #[must_use]
+    pub fn saga(&self) -> Option<SagaId> {
+        match self {
+            Body::Start { .. } => None,
+            Body::Reply(reply) => Some(reply.command.saga),
+            Body::Input { saga, .. } => Some(*saga),
+        }
+    }
+
+    /// What happens to a saga that runs by `plan`; `None` if it names a step that the plan does not have, or is a start.
+    #[must_use]
+    pub fn input(&self, plan: &Plan) -> Option<Input> {
+        match self {
+            Body::Start { .. } => None,
+            Body::Input { input, .. } => Some(input.clone()),
+            Body::Reply(reply) => {
+                let step = plan.definition.find(&reply.command.step)?;
+                let command = CommandRef { step, direction: reply.command.direction };
+                Some(Input::Answered { command, attempt: reply.attempt, answer: reply.answer.clone() })
+            }
+        }
+    }
+}
+
+/// Who waits for a message to be dealt with.
+#[derive(Debug)]
+pub enum Receipt {
+    /// Nobody: a call's outcome or a timer, which the journal brings back after a crash.
+    None,
+    /// The offset of a Kafka record.
+    Offset(Ack),
+    /// An operator, or whoever started a saga in process.
+    Reply(oneshot::Sender<Disposition>),
+}
+
+impl Receipt {
+    /// Tells whoever waits. An offset is finished whatever the disposition says: each of them is final.
+    pub fn settle(self, disposition: Disposition) {
+        match self {
+            Receipt::None => {}
+            Receipt::Offset(ack) => ack.finish(),
+            // Who no longer waits has given up on the answer, not on the act.
+            Receipt::Reply(reply) => drop(reply.send(disposition)),
+        }
+    }
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// It caused this saga to start.
+    Started(SagaId),
+    /// Its business key is taken by this saga.
+    Duplicate {
+        /// The saga that has the key.
+        saga: SagaId,
+        /// Whether the payload is another one than that saga was started with.
+        other_payload: bool,
+    },
+    /// It caused a decision.
+    Applied,
+    /// It is dealt with and changed nothing.
+    Ignored(String),
+    /// An operator's act that the saga's state does not allow.
+    Refused(String),
+    /// No such saga.
+    UnknownSaga,
+    /// It was handed to the shard's owner through the inbox.
+    Forwarded,
+}

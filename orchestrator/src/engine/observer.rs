@@ -1,0 +1,34 @@
+//! Who watches decisions as they are committed: the terminal of `saga dev`, the benchmark.
+
+use saga_core::{event::Decision, id::SagaId, state::Plan, state::State};
+use std::sync::Arc;
+
+/// Watches commits. Called by the shard's task after the commit, so it must return at once.
+pub trait Observe: Send + Sync {
+    /// `decision` of `saga` is in the store; `state` is what the saga is now.
+    fn committed(&self, saga: SagaId, plan: &Plan, state: &State, decision: &Decision);
+}
+
+/// Somebody who watches, or nobody.
+#[derive(Clone, Default)]
+pub struct Observer(Option<Arc<dyn Observe>>);
+
+impl Observer {
+    /// Calls `watcher` for every commit.
+    #[must_use]
+    pub fn new(watcher: Arc<dyn Observe>) -> Observer {
+        Observer(Some(watcher))
+    }
+
+    pub(super) fn committed(&self, saga: SagaId, plan: &Plan, state: &State, decision: &Decision) {
+        if let Some(watcher) = &self.0 {
+            watcher.committed(saga, plan, state, decision);
+        }
+    }
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Observer(somebody)" } else { "Observer(nobody)" })
+    }
+}

@@ -1,0 +1,92 @@
+//! Operators' acts: inputs like any other, with somebody who waits for what becomes of them.
+
+use super::{
+    Parts,
+    message::{Body, Disposition, Message, Receipt},
+};
+use saga_core::{
+    event::{Event, OperatorAction},
+    id::SagaId,
+    input::Input,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::oneshot, time::Instant};
+
+/// How long whoever asks waits for the disposition.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks at the journal when another engine owns the shard.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// One act of one operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorAct {
+    /// Identity of the act; the same id is applied once.
+    pub id: String,
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub reason: String,
+    /// What.
+    pub action: OperatorAction,
+}
+
+/// What became of an act within [`PATIENCE`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operated {
+    /// It is in the journal.
+    Applied,
+    /// The saga's state does not allow it.
+    Refused {
+        /// Why, and what is allowed.
+        reason: String,
+    },
+    /// It is on its way to the shard's owner.
+    Accepted,
+    /// No such saga.
+    UnknownSaga,
+}
+
+/// Brings `act` to the saga's owner and waits for what becomes of it. An act that was accepted is not lost: it is in the owner's queue or
+/// in the inbox. A crash of the owner before the commit loses an act in its queue, and whoever asked is told `Accepted` at most.
+pub async fn operate(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Operated {
+    let (reply, answer) = oneshot::channel();
+    let id = act.id.clone();
+    let input = Input::Operator { id: act.id, who: act.who, reason: act.reason, action: act.action };
+    let message = Message { body: Body::Input { saga, input }, record: None, receipt: Receipt::Reply(reply) };
+    let until = Instant::now() + PATIENCE;
+    let routed = async {
+        parts.router.route_saga(saga, message).await;
+        answer.await
+    };
+    match tokio::time::timeout_at(until, routed).await {
+        Ok(Ok(disposition)) => settled(parts, saga, &id, disposition, until).await,
+        Ok(Err(_)) | Err(_) => Operated::Accepted,
+    }
+}
+
+async fn settled(parts: &Arc<Parts>, saga: SagaId, id: &str, disposition: Disposition, until: Instant) -> Operated {
+    match disposition {
+        Disposition::Applied | Disposition::Started(_) => Operated::Applied,
+        Disposition::Duplicate { .. } | Disposition::Ignored(_) => Operated::Applied,
+        Disposition::Refused(reason) => Operated::Refused { reason },
+        Disposition::UnknownSaga => Operated::UnknownSaga,
+        Disposition::Forwarded => recorded_elsewhere(parts, saga, id, until).await,
+    }
+}
+
+/// Another engine owns the shard: its journal is the only place that tells.
+async fn recorded_elsewhere(parts: &Arc<Parts>, saga: SagaId, id: &str, until: Instant) -> Operated {
+    while Instant::now() < until {
+        if is_recorded(parts, saga, id).await {
+            return Operated::Applied;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Operated::Accepted
+}
+
+async fn is_recorded(parts: &Arc<Parts>, saga: SagaId, id: &str) -> bool {
+    let Ok(Some(recorded)) = crate::journal::read(parts.store.as_ref(), &parts.plans, saga).await else { return false };
+    let mut events = recorded.decisions.iter().flat_map(|decision| &decision.events);
+    events.any(|event| matches!(event, Event::OperatorActed { id: acted, .. } if acted == id))
+}

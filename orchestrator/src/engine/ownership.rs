@@ -1,0 +1,160 @@
+//! Which shards are written here: the partitions of the inbox that the group assigns, or all of them.
+
+use super::{
+    Parts,
+    dead_letter::{self, DeadLetter},
+    intake::{self, Ended, Holds},
+    message::{self, Body, Message, Receipt},
+    shard,
+};
+use crate::kafka::{
+    Ack, Consumer, ConsumerEvent, Delivered, Record, TopicPartition,
+    envelope::{self, CallOutcome, Inbound},
+    poison::PoisonCode,
+    reply::Reply,
+    trigger::{self, Disposition},
+};
+use saga_core::{id::Shard, input::Input};
+use std::{collections::HashMap, sync::Arc};
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+/// The shard tasks of this engine.
+#[derive(Debug)]
+pub struct Ownership {
+    parts: Arc<Parts>,
+    shards: HashMap<Shard, Owner>,
+}
+
+#[derive(Debug)]
+struct Owner {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Ownership {
+    /// Of no shard yet.
+    #[must_use]
+    pub fn new(parts: Arc<Parts>) -> Ownership {
+        Ownership { parts, shards: HashMap::new() }
+    }
+
+    /// Starts a shard's task: its queue is open at once, its work begins when it has claimed the shard and read what is open.
+    pub fn acquire(&mut self, shard: Shard) {
+        if self.shards.contains_key(&shard) {
+            return;
+        }
+        let stop = CancellationToken::new();
+        let messages = self.parts.router.open(shard);
+        let task = tokio::spawn(shard::run(Arc::clone(&self.parts), shard, messages, stop.clone()));
+        self.shards.insert(shard, Owner { stop, task });
+        metrics::gauge!("saga_shards_owned").set(count(self.shards.len()));
+    }
+
+    /// Stops shards' tasks and waits for them: their appends are answered and their queues handed over when it returns.
+    pub async fn release(&mut self, shards: impl IntoIterator<Item = Shard>) {
+        let owners: Vec<(Shard, Owner)> =
+            shards.into_iter().filter_map(|shard| Some((shard, self.shards.remove(&shard)?))).collect();
+        for (shard, owner) in &owners {
+            self.parts.router.close(*shard);
+            owner.stop.cancel();
+        }
+        for (shard, owner) in owners {
+            if let Err(error) = owner.task.await {
+                tracing::error!(shard = shard.0, %error, "a shard's task broke off");
+            }
+        }
+        metrics::gauge!("saga_shards_owned").set(count(self.shards.len()));
+    }
+
+    /// Stops all of them.
+    pub async fn release_all(&mut self) {
+        let all: Vec<Shard> = self.shards.keys().copied().collect();
+        self.release(all).await;
+    }
+
+    /// Follows the inbox until its consumer stops; then no shard is owned.
+    pub async fn follow(mut self, consumer: Arc<Consumer>, mut events: mpsc::Receiver<ConsumerEvent>) -> Ended {
+        let mut holds = Holds::new(&self.parts);
+        let ended = loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    None => break Ended::Stopped,
+                    Some(ConsumerEvent::Failed(reason)) => break Ended::Failed(reason),
+                    Some(event) => self.take(event).await,
+                },
+                order = holds.next() => holds.obey(&consumer, order),
+            }
+        };
+        self.release_all().await;
+        ended
+    }
+
+    async fn take(&mut self, event: ConsumerEvent) {
+        intake::report("shards", &event);
+        match event {
+            ConsumerEvent::Assigned(partitions) => shards(&partitions).for_each(|shard| self.acquire(shard)),
+            ConsumerEvent::Revoked(partitions) => self.release(shards(&partitions)).await,
+            ConsumerEvent::Records(records) => {
+                for Delivered { record, ack } in records {
+                    take_record(&self.parts, Arc::new(record), ack).await;
+                }
+            }
+            ConsumerEvent::FirstContact { .. }
+            | ConsumerEvent::OffsetsLost { .. }
+            | ConsumerEvent::Trouble(_)
+            | ConsumerEvent::Recovered
+            | ConsumerEvent::Failed(_) => {}
+        }
+    }
+}
+
+fn shards(partitions: &[TopicPartition]) -> impl Iterator<Item = Shard> {
+    partitions.iter().filter_map(|partition| u16::try_from(partition.partition).ok()).map(Shard)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "at most 4,096 shards")]
+fn count(shards: usize) -> f64 {
+    shards as f64
+}
+
+/// A record of the inbox: what another engine read or learnt for a shard of ours.
+async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
+    let receipt = Receipt::Offset(ack);
+    match envelope::receive(&record) {
+        Ok(Inbound::Trigger { record: original, definition, hash }) => {
+            take_trigger(parts, Arc::new(original), &definition, &hash, receipt).await;
+        }
+        Ok(Inbound::Reply(original)) => intake::take_reply(parts, Arc::new(original), receipt).await,
+        Ok(Inbound::Outcome(CallOutcome { command, attempt, answer })) => {
+            let shard = command.saga.shard();
+            let body = Body::Reply(Box::new(Reply { command, attempt, answer }));
+            parts.router.route(shard, Message { body, record: None, receipt }).await;
+        }
+        Ok(Inbound::Operator(act)) => {
+            let saga = act.saga;
+            let input = Input::Operator { id: act.id, who: act.who, reason: act.reason, action: act.action };
+            let body = Body::Input { saga, input };
+            parts.router.route(saga.shard(), Message { body, record: None, receipt }).await;
+        }
+        Err(poison) => dead_letter::send(parts, record, receipt, poison.into()),
+    }
+}
+
+/// The forwarded trigger names the definition that wants it; that may be a version which this engine has only in the store.
+async fn take_trigger(parts: &Arc<Parts>, original: Arc<Record>, definition: &str, hash: &str, receipt: Receipt) {
+    let live = parts.catalog.named(definition).filter(|plan| plan.definition.hash == hash).cloned();
+    let plan = live.or_else(|| parts.plans.of_definition(hash)).or_else(|| parts.catalog.named(definition).cloned());
+    let Some(plan) = plan else {
+        let message = format!("no definition `{definition}` with hash {hash} is known here");
+        let letter = DeadLetter::new(PoisonCode::UnknownDefinition, message).of(definition);
+        return dead_letter::send(parts, original, receipt, letter);
+    };
+    match trigger::judge_for(&original, &plan.definition) {
+        Disposition::Start(start) => intake::begin(parts, &plan, *start, &original, receipt).await,
+        Disposition::Poison(poison) => {
+            dead_letter::send(parts, original, receipt, DeadLetter::from(poison).of(definition));
+        }
+        Disposition::Unwanted => receipt.settle(message::Disposition::Ignored("unwanted".into())),
+    }
+}

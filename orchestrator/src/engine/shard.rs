@@ -1,0 +1,93 @@
+//! One task per owned shard: claims it, reads back what is open, then is the only writer of its sagas until it is fenced or told to stop.
+//!
+//! Nothing is awaited between a decision and the queueing of its append, and effects leave in [`owned::Owned::committed`] only.
+
+mod live;
+mod owned;
+mod recovery;
+
+use super::{Parts, message::Message};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use owned::Owned;
+use saga_core::id::Shard;
+use saga_event_store::Epoch;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// Fenced but still assigned: claim again after this, plus as much again at random, so that two owners do not take turns.
+const RECLAIM: Duration = Duration::from_secs(1);
+/// Between two tries to claim or read while the store is away.
+const STORE_RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Owns `shard` until `stop`. When it returns no append of this task is under way, and what was queued for the shard is in the inbox.
+pub(super) async fn run(
+    parts: Arc<Parts>,
+    shard: Shard,
+    mut messages: mpsc::Receiver<Message>,
+    stop: CancellationToken,
+) {
+    while let Ended::Fenced = own(&parts, shard, &mut messages, &stop).await {
+        warn!(shard = shard.0, "another engine claimed this shard; claiming it again if it is still assigned here");
+        metrics::counter!("saga_shard_fenced_total").increment(1);
+        let rest = RECLAIM + RECLAIM.mul_f64(fastrand::f64());
+        if stop.run_until_cancelled(tokio::time::sleep(rest)).await.is_none() {
+            break;
+        }
+    }
+    hand_over(&parts, shard, messages).await;
+    info!(shard = shard.0, "shard released");
+}
+
+/// Why ownership ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Stopped,
+    Fenced,
+}
+
+async fn own(
+    parts: &Arc<Parts>,
+    shard: Shard,
+    messages: &mut mpsc::Receiver<Message>,
+    stop: &CancellationToken,
+) -> Ended {
+    let Some(epoch) = stop.run_until_cancelled(claim(parts, shard)).await else { return Ended::Stopped };
+    let mut owned = Owned::new(Arc::clone(parts), shard, epoch);
+    if stop.run_until_cancelled(owned.recover()).await.is_none() {
+        return Ended::Stopped;
+    }
+    let ended = owned.serve(messages, stop).await;
+    for message in owned.take_unfinished() {
+        parts.router.forward(shard, message).await;
+    }
+    ended
+}
+
+async fn claim(parts: &Parts, shard: Shard) -> Epoch {
+    until_answered("claim a shard", || parts.store.claim(shard.0, &parts.instance)).await
+}
+
+/// Tries until the store answers; only a stop ends it, from outside.
+async fn until_answered<T, F: Future<Output = Result<T, saga_event_store::Error>>>(
+    what: &str,
+    mut attempt: impl FnMut() -> F,
+) -> T {
+    let mut delays =
+        ExponentialBuilder::default().with_max_delay(STORE_RETRY_MAX).with_jitter().without_max_times().build();
+    loop {
+        match attempt().await {
+            Ok(answer) => return answer,
+            Err(error) => warn!(%error, "cannot {what}; trying again"),
+        }
+        tokio::time::sleep(delays.next().unwrap_or(STORE_RETRY_MAX)).await;
+    }
+}
+
+async fn hand_over(parts: &Parts, shard: Shard, mut messages: mpsc::Receiver<Message>) {
+    messages.close();
+    while let Some(message) = messages.recv().await {
+        parts.router.forward(shard, message).await;
+    }
+}

@@ -1,0 +1,107 @@
+//! What a shard's task holds of one saga.
+
+use crate::{
+    engine::message::Message,
+    guarded::{Permit, Verdict},
+};
+use saga_core::{
+    command::{Answer, CommandRef},
+    event::Decision,
+    input::{Input, Publication},
+    react::Effect,
+    state::{Plan, State, Status},
+};
+use std::{collections::VecDeque, sync::Arc};
+
+/// A saga in memory.
+pub(super) enum Slot {
+    /// Its journal is being read.
+    Loading {
+        /// What came in the meantime.
+        waiting: VecDeque<Message>,
+    },
+    /// It can decide.
+    Ready(Box<Live>),
+}
+
+/// A saga that can decide.
+pub(super) struct Live {
+    pub(super) plan: Arc<Plan>,
+    /// One decision ahead of the store while an append is in flight; read by nobody else, dropped if the append is not committed.
+    pub(super) state: State,
+    /// The status that the read model shows once the append in flight is committed.
+    pub(super) shown: Option<Status>,
+    pub(super) append: Option<InFlight>,
+    /// What came while an append was in flight.
+    pub(super) waiting: VecDeque<Message>,
+    /// What has left in this life and is still outstanding.
+    pub(super) sent: Vec<Sent>,
+    /// Taken when a call was decided, handed over when it leaves.
+    pub(super) permits: Vec<(CommandRef, Permit)>,
+}
+
+/// A decision that is on its way to the store.
+pub(super) struct InFlight {
+    pub(super) message: Message,
+    pub(super) decision: Decision,
+}
+
+/// Identity of an effect that has left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    Call { command: CommandRef, attempt: u32, asked: u32 },
+    Publish(Publication, u32),
+}
+
+impl Sent {
+    pub(super) fn of(effect: &Effect) -> Sent {
+        match effect {
+            Effect::Call(call) => Sent::Call { command: call.command, attempt: call.attempt, asked: call.asked },
+            Effect::Publish(publish) => Sent::Publish(publish.publication, publish.attempt),
+        }
+    }
+}
+
+impl Live {
+    pub(super) fn new(plan: Arc<Plan>, state: State, shown: Option<Status>) -> Live {
+        Live { plan, state, shown, append: None, waiting: VecDeque::new(), sent: Vec::new(), permits: Vec::new() }
+    }
+
+    /// Nothing of it is under way: it can be read again when something happens to it.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.append.is_none() && self.waiting.is_empty() && self.sent.is_empty()
+    }
+
+    /// The permit taken for `command`, if one was.
+    pub(super) fn take_permit(&mut self, command: CommandRef) -> Option<Permit> {
+        let index = self.permits.iter().position(|(held, _)| *held == command)?;
+        Some(self.permits.swap_remove(index).1)
+    }
+
+    /// An answer tells the breaker how the participant is; what it was about is no matter of the guard.
+    pub(super) fn settle_permit(&mut self, input: &Input) {
+        let Input::Answered { command, answer, .. } = input else { return };
+        let verdict = match answer {
+            Answer::Succeeded { .. } | Answer::Failed { .. } => Verdict::Success,
+            Answer::Unknown { .. } => Verdict::Failure,
+            // The attempt goes on, or nothing was sent.
+            Answer::Ongoing { .. } | Answer::NotSent { .. } => return,
+        };
+        if let Some(permit) = self.take_permit(*command) {
+            permit.settle(verdict);
+        }
+    }
+
+    /// Forgets what is no longer outstanding. A permit that is still held for it belongs to an attempt that nobody answered in time.
+    pub(super) fn forget_all_but(&mut self, effects: &[Effect]) {
+        let outstanding: Vec<Sent> = effects.iter().map(Sent::of).collect();
+        for over in self.sent.extract_if(.., |sent| !outstanding.contains(sent)).collect::<Vec<_>>() {
+            let Sent::Call { command, .. } = over else { continue };
+            let goes_on =
+                outstanding.iter().any(|sent| matches!(sent, Sent::Call { command: other, .. } if *other == command));
+            if !goes_on && let Some(permit) = self.take_permit(command) {
+                permit.settle(Verdict::Failure);
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Definitions and policies by hash: a saga goes on with what it was started with, whatever the files say now.
+
+use saga_core::{
+    definition::{self, Definition},
+    event::{Decision, Event},
+    id::SagaId,
+    policy::Policies,
+    state::Plan,
+};
+use saga_event_store::EventStore;
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// Kinds of documents in the store.
+const DEFINITION: &str = "definition";
+const POLICIES: &str = "policies";
+
+/// Plans that were read or started with, by the hashes of definition and policies. They are few (one per deployed version), so none is
+/// forgotten.
+#[derive(Debug, Default)]
+pub struct Plans(RwLock<HashMap<(String, String), Arc<Plan>>>);
+
+/// The definition or the policies of a saga cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The store did not answer.
+    #[error("the event store did not answer")]
+    Store(#[from] saga_event_store::Error),
+    /// The journal does not begin with a start.
+    #[error("the journal of {0} does not begin with its start")]
+    NoStart(SagaId),
+    /// The store does not have the text.
+    #[error("the store has no {kind} with hash {hash}")]
+    Missing {
+        /// `definition` or `policies`.
+        kind: &'static str,
+        /// Its hash.
+        hash: String,
+    },
+    /// The text is there and this build cannot read it.
+    #[error("the stored {kind} with hash {hash} cannot be read: {reason}")]
+    Unreadable {
+        /// `definition` or `policies`.
+        kind: &'static str,
+        /// Its hash.
+        hash: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Plans {
+    /// Stores the texts of `plan` under their hashes and remembers it. When it returns, a saga may be pinned to it.
+    ///
+    /// # Errors
+    /// When the store did not take them.
+    pub async fn publish(&self, store: &dyn EventStore, plan: Arc<Plan>) -> Result<(), saga_event_store::Error> {
+        store.put_document(DEFINITION, &plan.definition.hash, &plan.definition.text).await?;
+        store.put_document(POLICIES, &plan.policies_hash, &plan.policies.canonical_json()).await?;
+        self.remember(plan);
+        Ok(())
+    }
+
+    /// The plan that the saga was started with.
+    ///
+    /// # Errors
+    /// When the store is away, or has not what the saga's first row names.
+    pub async fn of(
+        &self,
+        store: &dyn EventStore,
+        saga: SagaId,
+        decisions: &[Decision],
+    ) -> Result<Arc<Plan>, PlanError> {
+        let (definition, policies) = hashes(decisions).ok_or(PlanError::NoStart(saga))?;
+        if let Some(plan) = self.get(&definition, &policies) {
+            return Ok(plan);
+        }
+        let plan = Arc::new(load(store, &definition, &policies).await?);
+        self.remember(Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    /// The plan with these hashes, if it was used before.
+    #[must_use]
+    pub fn get(&self, definition: &str, policies: &str) -> Option<Arc<Plan>> {
+        let plans = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        plans.get(&(definition.to_owned(), policies.to_owned())).cloned()
+    }
+
+    /// Any plan of the definition with this hash.
+    #[must_use]
+    pub fn of_definition(&self, hash: &str) -> Option<Arc<Plan>> {
+        let plans = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        plans.values().find(|plan| plan.definition.hash == hash).cloned()
+    }
+
+    fn remember(&self, plan: Arc<Plan>) {
+        let key = (plan.definition.hash.clone(), plan.policies_hash.clone());
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key, plan);
+    }
+}
+
+fn hashes(decisions: &[Decision]) -> Option<(String, String)> {
+    let first = decisions.first()?.events.first()?;
+    let Event::SagaStarted { definition, policies, .. } = first else { return None };
+    Some((definition.clone(), policies.clone()))
+}
+
+async fn load(store: &dyn EventStore, definition: &str, policies: &str) -> Result<Plan, PlanError> {
+    let text = document(store, DEFINITION, definition).await?;
+    let definition = read_definition(definition, &text)?;
+    let text = document(store, POLICIES, policies).await?;
+    let policies = Policies::from_json(&text).map_err(|error| PlanError::Unreadable {
+        kind: POLICIES,
+        hash: policies.to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(Plan::new(Arc::new(definition), Arc::new(policies)))
+}
+
+async fn document(store: &dyn EventStore, kind: &'static str, hash: &str) -> Result<String, PlanError> {
+    let found = store.get_document(kind, hash).await?;
+    found.ok_or_else(|| PlanError::Missing { kind, hash: hash.to_owned() })
+}
+
+/// Without participants and schemas: they may have changed since, and the text was proved when it was stored.
+fn read_definition(hash: &str, text: &str) -> Result<Definition, PlanError> {
+    definition::parse_stored(text).map_err(|reason| PlanError::Unreadable {
+        kind: DEFINITION,
+        hash: hash.to_owned(),
+        reason,
+    })
+}

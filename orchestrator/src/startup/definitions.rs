@@ -1,0 +1,155 @@
+//! Files of a folder → definitions and participants, or every finding in them.
+
+use crate::kafka::consumer::TopicStart;
+use anyhow::Context;
+use saga_core::{
+    definition::{
+        Action, Definition, Diagnostic, Library, Participants, Source, Style, participants::Transport, render,
+    },
+    policy::Policies,
+    state::Plan,
+};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The files that an engine runs by, as texts.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// `*.saga.yaml`: name and text.
+    pub sagas: Vec<Source>,
+    /// `participants.yaml`, if there is one.
+    pub participants: Option<Source>,
+    /// `*.avsc`: name and text.
+    pub schemas: Vec<Source>,
+}
+
+/// What the files say.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Every definition with the policies that a saga started now is pinned to.
+    pub plans: Vec<Arc<Plan>>,
+    /// Who performs the calls.
+    pub participants: Participants,
+    /// What is worth a look and hinders nothing.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Files were read and cannot be used; the text is for people.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(pub String);
+
+impl Files {
+    /// Reads a folder of definitions and one of schemas.
+    ///
+    /// # Errors
+    /// When a folder or a file cannot be read. A folder of schemas that does not exist holds none.
+    pub fn of_folders(sagas: &Path, schemas: &Path) -> anyhow::Result<Files> {
+        let participants = sagas.join("participants.yaml");
+        Ok(Files {
+            sagas: read_all(sagas, ".saga.yaml")?,
+            participants: if participants.exists() { Some(read_source(&participants)?) } else { None },
+            schemas: if schemas.is_dir() { read_all(schemas, ".avsc")? } else { Vec::new() },
+        })
+    }
+}
+
+fn read_all(folder: &Path, suffix: &str) -> anyhow::Result<Vec<Source>> {
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("the folder {} cannot be read", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    paths.retain(|path| path.to_string_lossy().ends_with(suffix));
+    paths.sort();
+    paths.iter().map(|path| read_source(path)).collect()
+}
+
+/// Reads one file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_source(path: &Path) -> anyhow::Result<Source> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(Source::new(path.display().to_string(), text))
+}
+
+impl Files {
+    /// Everything that is to be said about the files.
+    #[must_use]
+    pub fn check(&self) -> Vec<Diagnostic> {
+        self.read(&|name| std::env::var(name).ok()).findings
+    }
+
+    fn read(&self, env: &dyn Fn(&str) -> Option<String>) -> Library {
+        Library::read(&self.sagas, self.participants.as_ref(), &self.schemas, env)
+    }
+}
+
+/// Proves all files together.
+///
+/// # Errors
+/// [`Unusable`] with every finding, rendered.
+pub fn load_files(files: &Files, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Unusable> {
+    let library = files.read(env);
+    if library.has_errors() {
+        return Err(Unusable(render(&library.findings, Style::Plain)));
+    }
+    let plans = library.definitions.iter().map(|definition| plan(definition, &library.participants)).collect();
+    Ok(Loaded { plans, participants: library.participants, warnings: library.findings })
+}
+
+fn plan(definition: &Arc<Definition>, participants: &Participants) -> Arc<Plan> {
+    let policies = Policies::resolve(definition, participants);
+    Arc::new(Plan::new(Arc::clone(definition), Arc::new(policies)))
+}
+
+impl Loaded {
+    /// Topics that triggers read, each once.
+    #[must_use]
+    pub fn trigger_topics(&self) -> Vec<String> {
+        let topics: BTreeSet<&String> = self.plans.iter().map(|plan| &plan.definition.trigger.topic).collect();
+        topics.into_iter().cloned().collect()
+    }
+
+    /// The same with where a first contact begins: where definitions differ, the earliest wins, and keys keep the others from harm.
+    #[must_use]
+    pub fn trigger_starts(&self) -> Vec<TopicStart> {
+        let start = |topic: String| {
+            let of_topic = self.plans.iter().filter(|plan| plan.definition.trigger.topic == topic);
+            let from = of_topic.map(|plan| plan.definition.trigger.from).min_by_key(|from| earliness(*from));
+            TopicStart { topic: Arc::from(topic.as_str()), from: from.unwrap_or_default() }
+        };
+        self.trigger_topics().into_iter().map(start).collect()
+    }
+
+    /// Topics that commands and events are written to, each once.
+    #[must_use]
+    pub fn written_topics(&self) -> Vec<String> {
+        let commands = self.participants.iter().filter_map(|(_, participant)| match &participant.transport {
+            Transport::Kafka { commands } => Some(commands.clone()),
+            Transport::Http { .. } => None,
+        });
+        let events = self.plans.iter().flat_map(|plan| published(&plan.definition));
+        commands.chain(events).collect::<BTreeSet<String>>().into_iter().collect()
+    }
+}
+
+fn earliness(from: saga_core::definition::TriggerFrom) -> (u8, i64) {
+    use saga_core::definition::TriggerFrom;
+    match from {
+        TriggerFrom::Earliest => (0, 0),
+        TriggerFrom::Time(at) => (1, at.0),
+        TriggerFrom::Latest => (2, 0),
+    }
+}
+
+fn published(definition: &Definition) -> Vec<String> {
+    let steps = definition.steps.iter().filter_map(|step| match &step.action {
+        Action::Publish { topic, .. } => Some(topic.clone()),
+        Action::Call(_) | Action::Wait(_) => None,
+    });
+    let outcomes = definition.on_completed.iter().chain(&definition.on_compensated).map(|event| event.topic.clone());
+    steps.chain(outcomes).collect()
+}
