@@ -17,6 +17,7 @@ pub mod producer;
 pub mod record;
 pub mod reply;
 pub mod settings;
+pub mod topics;
 pub mod trigger;
 pub mod watermark;
 
