@@ -21,6 +21,9 @@ pub mod topics;
 pub mod trigger;
 pub mod watermark;
 
+#[cfg(test)]
+mod testing;
+
 pub use consumer::{Ack, Consumer, ConsumerEvent, Delivered};
 pub use poison::{Poison, PoisonCode};
 pub use producer::Producer;

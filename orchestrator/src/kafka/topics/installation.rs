@@ -12,24 +12,38 @@ use rdkafka::{
 };
 use std::{
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
 /// For one question, and for the one record that is ever written.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Before a partition without a leader is asked again: a topic that was just created has none for a moment.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
 /// Makes `inbox` the inbox of `installation` if it is nobody's yet, and fails if it is somebody else's.
 pub(super) fn claim(settings: &Settings, marker: &Arc<str>, inbox: &Arc<str>, installation: &str) -> Result<(), Error> {
     let unreachable = |source| Error::Unreachable { servers: settings.bootstrap_servers.clone(), source };
-    let mut owner = read(settings, marker).map_err(unreachable)?;
+    let mut owner = read_patiently(settings, marker).map_err(unreachable)?;
     if owner.is_none() {
         write(settings, marker, installation)?;
-        owner = read(settings, marker).map_err(unreachable)?;
+        owner = read_patiently(settings, marker).map_err(unreachable)?;
     }
     match owner {
         Some(found) if found == installation => Ok(()),
         Some(found) => Err(Error::OtherInstallation { inbox: inbox.clone(), found, expected: installation.to_owned() }),
         None => Err(Error::Mark { topic: marker.clone(), reason: "it was written and cannot be read yet".to_owned() }),
+    }
+}
+
+fn read_patiently(settings: &Settings, marker: &str) -> KafkaResult<Option<String>> {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        match read(settings, marker) {
+            Err(_) if Instant::now() < give_up => thread::sleep(ASK_AGAIN),
+            answer => return answer,
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! Against the mock broker; and against a real one where `SAGA_TEST_KAFKA` names it, which the test run sees to.
 
 use super::*;
-use crate::kafka::mock::MockBroker;
+use crate::kafka::{
+    mock::MockBroker,
+    testing::{real_broker, unique},
+};
 
 fn needs(prefix: &str) -> Needs {
     let name = |topic: &str| -> Arc<str> { format!("{prefix}{topic}").into() };
@@ -56,20 +59,10 @@ async fn a_broker_that_does_not_answer_is_named() {
     assert!(error.is_transient() && error.to_string().contains(broker.bootstrap_servers()), "{error}");
 }
 
-/// Address of a real broker, if the test run provides one.
-fn real() -> Option<Settings> {
-    let servers = std::env::var("SAGA_TEST_KAFKA").ok()?;
-    Some(Settings::new(servers, "saga"))
-}
-
-fn fresh() -> String {
-    format!("t{}.", uuid::Uuid::new_v4())
-}
-
 #[tokio::test]
 async fn on_a_real_broker_everything_is_created_once_and_belongs_to_one_installation() {
-    let Some(settings) = real() else { return };
-    let needs = needs(&fresh());
+    let Some(settings) = real_broker() else { return };
+    let needs = needs(&unique("t"));
     let ready = ensure(&settings, &needs, "here").await.expect("created");
     assert_eq!(ready.created.len(), 6);
     assert_eq!((ready.largest_batch, ready.warnings.as_slice()), (USUAL_BATCH, &[][..]));
@@ -83,8 +76,8 @@ async fn on_a_real_broker_everything_is_created_once_and_belongs_to_one_installa
 
 #[tokio::test]
 async fn a_topic_that_cannot_be_created_is_named_with_what_to_run() {
-    let Some(settings) = real() else { return };
-    let needs = Needs { triggers: vec!["not a topic".into()], ..needs(&fresh()) };
+    let Some(settings) = real_broker() else { return };
+    let needs = Needs { triggers: vec!["not a topic".into()], ..needs(&unique("t")) };
     let error = ensure(&settings, &needs, "here").await.expect_err("an invalid name").to_string();
     assert!(error.contains("topic not a topic (trigger of a saga) does not exist and could not be created"), "{error}");
     assert!(error.contains("kafka-topics.sh --bootstrap-server"), "{error}");
