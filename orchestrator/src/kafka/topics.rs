@@ -114,7 +114,9 @@ fn check_limits(admin: &Admin, settings: &Settings, needs: &Needs) -> Result<Rea
             }
             Limit::Hidden(reason) => {
                 ready.largest_batch = LARGEST_BATCH;
-                ready.warnings.push(format!("the configuration of topic {topic} may not be read ({reason}); assuming 128 MiB"));
+                ready
+                    .warnings
+                    .push(format!("the configuration of topic {topic} may not be read ({reason}); assuming 128 MiB"));
             }
         }
     }
@@ -126,11 +128,16 @@ fn check_inbox(settings: &Settings, inbox: &Arc<str>, limit: usize, compacted: b
     let alter = format!("kafka-configs.sh --bootstrap-server {servers} --alter --topic {inbox} --add-config");
     if compacted {
         let command = format!("{alter} cleanup.policy=delete");
-        return Err(Error::Inbox { inbox: inbox.clone(), wrong: "is compacted, which would drop inputs".into(), command });
+        return Err(Error::Inbox {
+            inbox: inbox.clone(),
+            wrong: "is compacted, which would drop inputs".into(),
+            command,
+        });
     }
     if limit < INBOX_RECORD {
         let command = format!("{alter} max.message.bytes={USUAL_BATCH}");
-        let wrong = format!("takes records of at most {limit} bytes (max.message.bytes), expected {INBOX_RECORD} or more");
+        let wrong =
+            format!("takes records of at most {limit} bytes (max.message.bytes), expected {INBOX_RECORD} or more");
         return Err(Error::Inbox { inbox: inbox.clone(), wrong, command });
     }
     Ok(())

@@ -52,7 +52,11 @@ impl Existing {
 
 /// What a topic's configuration says.
 pub(super) enum Limit {
-    Known { max_message_bytes: usize, compacted: bool, retention_ms: Option<i64> },
+    Known {
+        max_message_bytes: usize,
+        compacted: bool,
+        retention_ms: Option<i64>,
+    },
     /// It may not be read.
     Hidden(String),
 }
@@ -76,7 +80,10 @@ impl Admin {
         }
         let topics: Vec<NewTopic<'_>> = needs.iter().map(new_topic).collect();
         let results = self.wait(self.client.create_topics(&topics, &options()))?;
-        let refused = results.into_iter().filter_map(Result::err).filter(|(_, code)| *code != RDKafkaErrorCode::TopicAlreadyExists);
+        let refused = results
+            .into_iter()
+            .filter_map(Result::err)
+            .filter(|(_, code)| *code != RDKafkaErrorCode::TopicAlreadyExists);
         let missing: Vec<Missing> = refused
             .filter_map(|(topic, code)| {
                 let need = needs.iter().find(|need| *need.topic == *topic)?;

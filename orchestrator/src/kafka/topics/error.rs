@@ -27,7 +27,9 @@ pub enum Error {
         topic: Arc<str>,
     },
     /// Shards are the partitions of the inbox.
-    #[error("the inbox {inbox} has {partitions} partitions and `shards` is {shards}: they have to be equal, and `shards` cannot change once the store exists")]
+    #[error(
+        "the inbox {inbox} has {partitions} partitions and `shards` is {shards}: they have to be equal, and `shards` cannot change once the store exists"
+    )]
     Shards {
         /// `topics.inbox`.
         inbox: Arc<str>,
@@ -47,7 +49,9 @@ pub enum Error {
         command: String,
     },
     /// A record could come that cannot be received: librdkafka would reconnect for ever.
-    #[error("topic {topic} allows records of {limit} bytes (max.message.bytes); at most 134217728 (128 MiB) can be read")]
+    #[error(
+        "topic {topic} allows records of {limit} bytes (max.message.bytes); at most 134217728 (128 MiB) can be read"
+    )]
     LimitTooHigh {
         /// The topic.
         topic: Arc<str>,
@@ -55,7 +59,9 @@ pub enum Error {
         limit: usize,
     },
     /// Inbox and store are of different installations: sagas would be answered by a store that does not know them.
-    #[error("the inbox {inbox} belongs to installation {found}, the store to {expected}: set topics.inbox to another topic, or store to the one that belongs to it")]
+    #[error(
+        "the inbox {inbox} belongs to installation {found}, the store to {expected}: set topics.inbox to another topic, or store to the one that belongs to it"
+    )]
     OtherInstallation {
         /// `topics.inbox`.
         inbox: Arc<str>,

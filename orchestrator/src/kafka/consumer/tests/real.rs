@@ -86,7 +86,9 @@ async fn reading_goes_on_at_the_oldest_record_where_committed_ones_are_gone() {
     intake.stop().await;
     delete_below(&shop, 6).await;
     let mut intake = shop.consume(shop.plan(Mode::Group));
-    let ConsumerEvent::OffsetsLost { partition, expected, resumed } = intake.next().await else { panic!("offsets are lost") };
+    let ConsumerEvent::OffsetsLost { partition, expected, resumed } = intake.next().await else {
+        panic!("offsets are lost")
+    };
     assert_eq!((partition, expected, resumed), (shop.partition(0), 2, 6));
     let records = intake.records(4).await;
     assert_eq!(values(&records), ["6", "7", "8", "9"]);
