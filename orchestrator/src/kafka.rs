@@ -17,8 +17,12 @@ pub mod producer;
 pub mod record;
 pub mod reply;
 pub mod settings;
+pub mod topics;
 pub mod trigger;
 pub mod watermark;
+
+#[cfg(test)]
+mod testing;
 
 pub use consumer::{Ack, Consumer, ConsumerEvent, Delivered};
 pub use poison::{Poison, PoisonCode};

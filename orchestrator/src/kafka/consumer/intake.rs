@@ -1,48 +1,35 @@
 //! One turn of the thread: orders, acknowledgements, assignments, pauses, events, and a poll at the end of every turn.
 
+mod assigning;
+mod reading;
+
 use super::{
-    Command, ConsumerEvent, Delivered, Mode, Plan, Status, TopicStart,
-    ack::{Ack, Settled},
-    context::{Context, Rebalance},
+    Command, ConsumerEvent, Mode, Plan, Status, TopicStart,
+    ack::Settled,
+    context::Context,
     partitions::{Committable, Partitions, PauseChange},
-    start::{self, Position},
+    start,
     thread::Stop,
     trouble::Trouble,
 };
-use crate::kafka::record::{self, TopicPartition};
+use crate::kafka::record::TopicPartition;
 use rdkafka::{
-    Message, Offset,
+    Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
-use saga_core::time::Timestamp;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, mpsc as thread_mpsc},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, watch};
 
-/// Records of one event: enough to spread the cost of a wake-up, few enough to be worked on at once.
-const BATCH_RECORDS: usize = 256;
-
-/// Bytes of one event beyond which no further record is added.
-const BATCH_BYTES: usize = 1024 * 1024;
-
-/// How long a poll waits for a record; orders and acknowledgements wait as long.
-const POLL: Duration = Duration::from_millis(50);
-
-/// The same while paused or stopping, when an acknowledgement is what is waited for.
+/// How long a poll waits while paused or stopping, when an acknowledgement is what is waited for.
 const POLL_PAUSED: Duration = Duration::from_millis(5);
 
 /// Before the broker is asked again where partitions begin.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
-
-/// Before abandoned records are read again, so that a fault that repeats does not spin.
-const REREAD_AFTER: Duration = Duration::from_secs(1);
-
-/// How often partitions are listed anew when they are assigned by hand: as fast as a person adds them.
-const LIST_EVERY: Duration = Duration::from_secs(30);
 
 /// How often the status is published.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
@@ -223,8 +210,8 @@ impl Intake {
         }
     }
 
-    fn store(&self, all: impl IntoIterator<Item = Committable>) -> Option<rdkafka::TopicPartitionList> {
-        let mut list = rdkafka::TopicPartitionList::new();
+    fn store(&self, all: impl IntoIterator<Item = Committable>) -> Option<TopicPartitionList> {
+        let mut list = TopicPartitionList::new();
         for Committable { partition, offset, metadata } in all {
             let mut element = list.add_partition(&partition.topic, partition.partition);
             element.set_offset(Offset::Offset(offset)).ok()?;
@@ -237,149 +224,6 @@ impl Intake {
             tracing::debug!(consumer = self.plan.name, %error, "offsets not stored");
         }
         Some(list)
-    }
-
-    fn take_rebalances(&mut self) {
-        while let Some(rebalance) = self.client.context().next_rebalance() {
-            match rebalance {
-                Rebalance::Assign(partitions) => {
-                    self.pending.get_or_insert_default().extend(partitions);
-                    self.ask_at = Instant::now();
-                    if self.client.closed() || self.stop.is_some() {
-                        self.answer_without_reading();
-                    }
-                }
-                Rebalance::Revoke(partitions) => {
-                    self.take_settled();
-                    if let Err(error) = self.give_up(partitions) {
-                        tracing::warn!(consumer = self.plan.name, %error, "partitions could not be given back");
-                    }
-                }
-            }
-        }
-    }
-
-    /// The group must get its answer even when nothing will be read any more.
-    fn answer_without_reading(&mut self) {
-        self.pending = None;
-        if let Err(error) = self.client.incremental_assign(&rdkafka::TopicPartitionList::new()) {
-            tracing::debug!(consumer = self.plan.name, %error, "assignment not answered");
-        }
-    }
-
-    fn give_up(&mut self, partitions: Vec<TopicPartition>) -> KafkaResult<()> {
-        if let Some(pending) = &mut self.pending {
-            pending.retain(|one| !partitions.contains(one));
-        }
-        let held: Vec<TopicPartition> = partitions.into_iter().filter(|one| self.partitions.revoke(one)).collect();
-        let answered = self.client.incremental_unassign(&start::list(held.iter().map(|one| (one, Offset::Invalid)))?);
-        self.outbox.push_back(ConsumerEvent::Revoked(held));
-        answered
-    }
-
-    fn list_by_hand(&mut self) {
-        let now = Instant::now();
-        if self.plan.mode == Mode::Group || self.stop.is_some() || now < self.list_at {
-            return;
-        }
-        self.list_at = now + LIST_EVERY;
-        let mut wanted = Vec::new();
-        for start in &self.plan.topics {
-            match start::partitions_of(&self.client, &start.topic) {
-                Ok(found) => wanted.extend(found),
-                Err(error) => {
-                    self.list_at = now + ASK_AGAIN;
-                    let message = format!("partitions of {} cannot be listed: {error}", start.topic);
-                    return self.complain(&message);
-                }
-            }
-        }
-        wanted.retain(|one| !self.partitions.contains(one));
-        if !wanted.is_empty() {
-            self.pending = Some(wanted);
-        }
-    }
-
-    fn assign_pending(&mut self) {
-        if self.pending.is_none() || self.stop.is_some() || Instant::now() < self.ask_at {
-            return;
-        }
-        let wanted = self.pending.take().unwrap_or_default();
-        let positions = if wanted.is_empty() {
-            Ok(Vec::new())
-        } else {
-            start::positions(&self.client, &wanted, &self.plan.topics, now_ms())
-        };
-        if let Err(error) = positions.and_then(|positions| self.begin_at(positions)) {
-            self.ask_at = Instant::now() + ASK_AGAIN;
-            self.pending = Some(wanted);
-            self.complain(&format!("it cannot be told where partitions begin: {error}"));
-        }
-    }
-
-    fn begin_at(&mut self, positions: Vec<Position>) -> KafkaResult<()> {
-        let offsets = positions.iter().map(|one| (&one.partition, Offset::Offset(one.next)));
-        self.client.incremental_assign(&start::list(offsets)?)?;
-        self.keep_beginnings(&positions);
-        let mut contacts: BTreeMap<Arc<str>, u64> = BTreeMap::new();
-        for Position { partition, fresh, .. } in &positions {
-            if let Some(records) = fresh {
-                *contacts.entry(partition.topic.clone()).or_default() += records;
-            }
-        }
-        let assigned = positions.iter().map(|one| one.partition.clone()).collect();
-        for Position { partition, next, metadata, .. } in positions {
-            self.partitions.assign(partition, next, metadata);
-        }
-        self.outbox.extend(contacts.into_iter().map(|(topic, records)| ConsumerEvent::FirstContact { topic, records }));
-        self.outbox.push_back(ConsumerEvent::Assigned(assigned));
-        Ok(())
-    }
-
-    /// Commits where a first contact began, before anything is finished: else a restart would meet the topic once more, later.
-    fn keep_beginnings(&self, positions: &[Position]) {
-        let fresh = positions.iter().filter(|one| one.fresh.is_some());
-        let beginnings: Vec<Committable> = fresh
-            .map(|one| Committable {
-                partition: one.partition.clone(),
-                offset: one.next,
-                metadata: one.metadata.clone(),
-            })
-            .collect();
-        if beginnings.is_empty() {
-            return;
-        }
-        let Some(list) = self.store(beginnings) else { return };
-        if let Err(error) = self.client.commit(&list, CommitMode::Async) {
-            tracing::warn!(consumer = self.plan.name, %error, "the beginning of a first contact is not committed");
-        }
-    }
-
-    fn reread_abandoned(&mut self) {
-        let abandoned = self.partitions.abandoned();
-        if abandoned.is_empty() || self.stop.is_some() {
-            return;
-        }
-        let now = Instant::now();
-        let due = *self.reread_at.get_or_insert(now + REREAD_AFTER);
-        if now < due {
-            return;
-        }
-        self.reread_at = None;
-        for (partition, offset) in abandoned {
-            tracing::warn!(consumer = self.plan.name, %partition, offset, "records were abandoned and are read again");
-            if let Err(error) = self.reread(&partition, offset) {
-                self.complain(&format!("{partition} cannot be read again: {error}"));
-            }
-        }
-    }
-
-    fn reread(&mut self, partition: &TopicPartition, offset: i64) -> KafkaResult<()> {
-        let metadata = self.partitions.metadata(partition);
-        self.client.incremental_unassign(&start::list([(partition, Offset::Invalid)])?)?;
-        self.client.incremental_assign(&start::list([(partition, Offset::Offset(offset))])?)?;
-        self.partitions.assign(partition.clone(), offset, metadata);
-        Ok(())
     }
 
     fn change_pauses(&mut self) {
@@ -444,103 +288,4 @@ impl Intake {
         let polled = Some(now);
         self.report.send_replace(Status { polled, assigned, paused, unfinished_records, unfinished_bytes, trouble });
     }
-
-    fn poll(&mut self) -> Turn {
-        let mut wait = if self.partitions.pressed() || self.stop.is_some() { POLL_PAUSED } else { POLL };
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        let mut error = None;
-        while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
-            match self.client.poll(wait) {
-                None => break,
-                Some(Err(failed)) => {
-                    error = Some(failed);
-                    break;
-                }
-                Some(Ok(message)) => {
-                    let name = name(&mut self.names, message.topic());
-                    let record = record::from_message(&message, name);
-                    bytes += record.size();
-                    batch.extend(deliver(&mut self.partitions, &self.settled.0, record));
-                }
-            }
-            if self.partitions.pressed() {
-                break;
-            }
-            wait = Duration::ZERO;
-        }
-        if !batch.is_empty() {
-            self.outbox.push_back(ConsumerEvent::Records(batch));
-        }
-        error.map_or(Turn::Go, |error| self.failed(&error))
-    }
-
-    fn failed(&mut self, error: &KafkaError) -> Turn {
-        let reason = self.client.context().take_reason();
-        let message = reason.map_or_else(|| error.to_string(), |reason| format!("{error}: {reason}"));
-        match error {
-            KafkaError::MessageConsumptionFatal(_) => return Turn::Failed(message),
-            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => self.find_lost_offsets(),
-            // One broker of several, or a lookup that is tried again: if all are gone, the client says so.
-            KafkaError::MessageConsumption(
-                RDKafkaErrorCode::BrokerTransportFailure
-                | RDKafkaErrorCode::Resolve
-                | RDKafkaErrorCode::OperationTimedOut,
-            )
-            | KafkaError::PartitionEOF(_) => tracing::debug!(consumer = self.plan.name, message, "kafka client"),
-            _ => self.complain(&message),
-        }
-        Turn::Go
-    }
-
-    /// The client says that some partition's next offset does not exist, and not which: ask about each.
-    fn find_lost_offsets(&mut self) {
-        for (partition, expected) in self.partitions.positions() {
-            match start::bounds(&self.client, &partition) {
-                Ok((low, high)) if expected < low || expected > high => self.resume_at(partition, expected, low),
-                // The client may have stopped reading it all the same (a truncated log), so it is begun again where it was.
-                Ok(_) => self.partitions.abandon(&partition),
-                Err(error) => {
-                    self.partitions.abandon(&partition);
-                    self.complain(&format!("{partition} cannot be looked at: {error}"));
-                }
-            }
-        }
-    }
-
-    fn resume_at(&mut self, partition: TopicPartition, expected: i64, resumed: i64) {
-        if let Err(error) = self.reread(&partition, resumed) {
-            return self.complain(&format!("{partition} cannot be read from {resumed}: {error}"));
-        }
-        let metadata = self.partitions.metadata(&partition);
-        let list = self.store([Committable { partition: partition.clone(), offset: resumed, metadata }]);
-        // Said outright, because the client by itself never commits an offset lower than the last.
-        if let Some(Err(error)) = list.map(|list| self.client.commit(&list, CommitMode::Async)) {
-            tracing::warn!(consumer = self.plan.name, %partition, %error, "the new offset is not committed");
-        }
-        self.outbox.push_back(ConsumerEvent::OffsetsLost { partition, expected, resumed });
-    }
-}
-
-fn deliver(
-    partitions: &mut Partitions,
-    settled: &thread_mpsc::Sender<Settled>,
-    record: record::Record,
-) -> Option<Delivered> {
-    let partition = TopicPartition { topic: record.topic.clone(), partition: record.partition };
-    let slot = partitions.deliver(&partition, record.offset, record.size())?;
-    Some(Delivered { record, ack: Ack::new(slot, settled.clone()) })
-}
-
-fn name(names: &mut HashMap<String, Arc<str>>, topic: &str) -> Arc<str> {
-    if let Some(known) = names.get(topic) {
-        return known.clone();
-    }
-    let new: Arc<str> = topic.into();
-    names.insert(topic.to_owned(), new.clone());
-    new
-}
-
-fn now_ms() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -1,0 +1,165 @@
+//! Intake against a real broker: what the mock does not do as Kafka does.
+
+use super::*;
+use crate::kafka::{Producer, producer::UndeliveredKind, settings::LARGEST_BATCH, topics};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions},
+};
+
+#[tokio::test]
+async fn a_group_shares_partitions_and_whoever_stays_gets_them_back() {
+    let Some(shop) = Shop::real(4, &[]).await else { return };
+    let mut first = shop.consume(shop.plan(Mode::Group));
+    first.until_assigned(4).await;
+    let mut second = shop.consume(shop.plan(Mode::Group));
+    while second.assigned.len() < 2 || first.assigned.len() > 2 {
+        tokio::select! {
+            () = first.step() => {}
+            () = second.step() => {}
+        }
+    }
+    assert_eq!(second.stop().await, Stopped::Clean);
+    first.until_assigned(4).await;
+    assert_eq!(first.stop().await, Stopped::Clean);
+}
+
+#[tokio::test]
+async fn a_partition_that_moves_takes_what_is_not_finished_with_it() {
+    let Some(shop) = Shop::real(2, &[]).await else { return };
+    shop.place((0..20).map(|number| (number % 2, number.to_string()))).await;
+    let mut first = shop.consume(shop.plan(Mode::Group));
+    let records = first.records(20).await;
+    let mut kept = Vec::new();
+    for Delivered { record, ack } in records {
+        // Of each partition five are finished.
+        if record.offset < 5 { ack.finish() } else { kept.push(ack) }
+    }
+    let mut second = shop.consume(shop.plan(Mode::Group));
+    while second.assigned.is_empty() {
+        tokio::select! {
+            () = first.step() => {}
+            () = second.step() => {}
+        }
+    }
+    let moved = second.records(5).await;
+    assert_eq!(moved.iter().map(|one| one.record.offset).collect::<Vec<_>>(), [5, 6, 7, 8, 9]);
+    // Acknowledgements of the partition that is gone change nothing there.
+    kept.into_iter().for_each(Ack::finish);
+    finish(moved);
+    assert_eq!(first.stop().await, Stopped::Clean);
+    assert_eq!(second.stop().await, Stopped::Clean);
+}
+
+#[tokio::test]
+async fn latest_means_the_first_contact_of_the_group_for_partitions_that_come_later_too() {
+    let Some(mut shop) = Shop::real(1, &[]).await else { return };
+    shop.place([(0, "old".into())]).await;
+    let latest = |shop: &Shop| Plan {
+        topics: vec![TopicStart { topic: shop.topic.clone(), from: TriggerFrom::Latest }],
+        ..shop.plan(Mode::Group)
+    };
+    let mut intake = shop.consume(latest(&shop));
+    intake.until_assigned(1).await;
+    assert_eq!(intake.stop().await, Stopped::Clean);
+    add_partition(&shop).await;
+    // One that knows of the new partition.
+    shop.producer = Producer::start(&shop.settings).expect("a producer");
+    shop.place([(1, "in the new partition".into()), (0, "in the old one".into())]).await;
+    let mut intake = shop.consume(latest(&shop));
+    let mut records = intake.records(2).await;
+    records.sort_by_key(|one| one.record.partition);
+    assert_eq!(values(&records), ["in the old one", "in the new partition"]);
+    finish(records);
+    assert_eq!(intake.stop().await, Stopped::Clean);
+}
+
+#[tokio::test]
+async fn reading_goes_on_at_the_oldest_record_where_committed_ones_are_gone() {
+    let Some(shop) = Shop::real(1, &[]).await else { return };
+    shop.place(numbered(10)).await;
+    let mut intake = shop.consume(shop.plan(Mode::Group));
+    let mut records = intake.records(10).await;
+    let rest = records.split_off(2);
+    finish(records);
+    drop(rest);
+    intake.stop().await;
+    delete_below(&shop, 6).await;
+    let mut intake = shop.consume(shop.plan(Mode::Group));
+    let ConsumerEvent::OffsetsLost { partition, expected, resumed } = intake.next().await else {
+        panic!("offsets are lost")
+    };
+    assert_eq!((partition, expected, resumed), (shop.partition(0), 2, 6));
+    let records = intake.records(4).await;
+    assert_eq!(values(&records), ["6", "7", "8", "9"]);
+    finish(records);
+    assert_eq!(intake.stop().await, Stopped::Clean);
+}
+
+#[tokio::test]
+async fn what_everybody_has_read_can_be_removed() {
+    let Some(shop) = Shop::real(2, &[]).await else { return };
+    shop.place(numbered(10)).await;
+    let group = &shop.settings.group;
+    assert_eq!(topics::trim(&shop.settings, group, &shop.topic).await.expect("nothing to do"), []);
+    let mut intake = shop.consume(shop.plan(Mode::Group));
+    finish(intake.records(10).await);
+    assert_eq!(intake.stop().await, Stopped::Clean);
+    let trimmed = topics::trim(&shop.settings, group, &shop.topic).await.expect("trimmed");
+    assert_eq!(trimmed, [topics::Trimmed { partition: shop.partition(0), oldest: 10 }]);
+    assert_eq!(topics::trim(&shop.settings, group, &shop.topic).await.expect("nothing left"), []);
+}
+
+#[tokio::test]
+async fn a_record_of_100_megabytes_is_read_and_those_beside_it_too() {
+    // As large as a broker takes with its default `socket.request.max.bytes`.
+    const LARGE: usize = 100_000_000;
+    let limit = LARGEST_BATCH.to_string();
+    let Some(mut shop) = Shop::real(1, &[("max.message.bytes", &limit)]).await else { return };
+    shop.settings.properties.insert("message.max.bytes".into(), limit.clone());
+    shop.settings.properties.insert("queue.buffering.max.kbytes".into(), "262144".into());
+    shop.producer = Producer::start(&shop.settings).expect("a producer");
+    shop.place([(0, "before".into())]).await;
+    let large = Outgoing { value: Some(Bytes::from(vec![b'x'; LARGE])), ..shop.order(0, "") };
+    let outcome = shop.producer.send(&large).await;
+    assert!(outcome.is_delivered(), "{outcome:?}");
+    shop.place([(0, "after".into())]).await;
+    let mut intake = shop.consume(Plan { largest_batch: LARGEST_BATCH, ..shop.plan(Mode::Group) });
+    let records = intake.records(3).await;
+    assert_eq!(records.iter().map(|one| one.record.size() > LARGE).collect::<Vec<_>>(), [false, true, false]);
+    finish(records);
+    assert_eq!(intake.stop().await, Stopped::Clean);
+}
+
+#[tokio::test]
+async fn the_broker_s_refusals_are_told_apart() {
+    let Some(shop) = Shop::real(1, &[]).await else { return };
+    let kind = |outcome| match outcome {
+        Outcome::Undelivered(undelivered) => undelivered.kind,
+        Outcome::Delivered { .. } => panic!("delivered"),
+    };
+    let large = Outgoing { value: Some(Bytes::from(vec![0; 3 * 1024 * 1024])), ..shop.order(0, "") };
+    assert_eq!(kind(shop.producer.send(&large).await), UndeliveredKind::TooLarge);
+    let nowhere = Outgoing { topic: "no.such.topic".into(), partition: None, ..shop.order(0, "") };
+    assert_eq!(kind(shop.producer.send(&nowhere).await), UndeliveredKind::UnknownTopic);
+    let no_partition = Outgoing { partition: Some(7), ..shop.order(0, "") };
+    assert_eq!(kind(shop.producer.send(&no_partition).await), UndeliveredKind::UnknownTopic);
+    shop.place([(0, "fine".into())]).await;
+    assert!(shop.producer.flush(Duration::from_secs(10)).await);
+}
+
+fn admin(shop: &Shop) -> AdminClient<rdkafka::client::DefaultClientContext> {
+    shop.settings.client().create().expect("a client")
+}
+
+async fn add_partition(shop: &Shop) {
+    let more = rdkafka::admin::NewPartitions::new(&shop.topic, 2);
+    let results = admin(shop).create_partitions(&[more], &AdminOptions::new()).await.expect("the broker answers");
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}
+
+async fn delete_below(shop: &Shop, offset: i64) {
+    let mut below = TopicPartitionList::new();
+    below.add_partition_offset(&shop.topic, 0, Offset::Offset(offset)).expect("an offset");
+    admin(shop).delete_records(&below, &AdminOptions::new()).await.expect("the broker answers");
+}

@@ -1,0 +1,147 @@
+//! What must exist at the broker before anything starts: topics, their limits, and the proof that inbox and store belong together.
+
+mod admin;
+mod error;
+mod installation;
+mod needs;
+mod trim;
+
+pub use error::{Error, Missing};
+pub use needs::Needs;
+pub use trim::{Trimmed, trim};
+
+use super::settings::{Broker, LARGEST_BATCH, Settings, USUAL_BATCH};
+use admin::{Admin, Existing, Limit};
+use needs::Need;
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long topics that were just created may take to be known: a cluster tells its members one by one.
+const KNOWN_WITHIN: Duration = Duration::from_secs(15);
+
+/// How often it is looked whether they are.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What the inbox must be able to take: a record of 1 MiB and what forwarding adds.
+const INBOX_RECORD: usize = 1024 * 1024 + 64 * 1024;
+
+/// What was found and made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// Topics that did not exist and were created.
+    pub created: Vec<Arc<str>>,
+    /// The largest `max.message.bytes` of the topics that are read; goes into [`super::consumer::Plan`].
+    pub largest_batch: usize,
+    /// What a person should know and that does not hinder the start.
+    pub warnings: Vec<String>,
+}
+
+/// Sees to it that all topics exist as they have to, and that the inbox belongs to the installation `installation`, which is
+/// the store's own name for itself. Safe to repeat, and for several instances at once.
+///
+/// # Errors
+/// The broker cannot be reached ([`Error::is_transient`]); a topic is missing and may not be created; the inbox has another
+/// number of partitions than there are shards, or belongs to another store; a topic allows larger records than can be read.
+pub async fn ensure(settings: &Settings, needs: &Needs, installation: &str) -> Result<Ready, Error> {
+    let (settings, needs, installation) = (settings.clone(), needs.clone(), installation.to_owned());
+    let work = move || match settings.broker {
+        Broker::Real => ensure_real(&settings, &needs, &installation),
+        Broker::Mock => ensure_mock(&settings, &needs),
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(Error::Panicked(panic.to_string())))
+}
+
+fn ensure_real(settings: &Settings, needs: &Needs, installation: &str) -> Result<Ready, Error> {
+    let admin = Admin::connect(settings)?;
+    let existing = admin.existing()?;
+    let absent: Vec<Need> = needs.all().into_iter().filter(|need| !existing.has(&need.topic)).collect();
+    admin.create(&absent)?;
+    let existing = if absent.is_empty() { existing } else { known(&admin, &absent)? };
+    check_shards(&existing, needs)?;
+    let mut ready = check_limits(&admin, settings, needs)?;
+    installation::claim(settings, &needs.marker(), &needs.inbox, installation)?;
+    ready.created = absent.into_iter().map(|need| need.topic).collect();
+    Ok(ready)
+}
+
+/// The mock has no topic configuration to check and no past that could belong to somebody else.
+fn ensure_mock(settings: &Settings, needs: &Needs) -> Result<Ready, Error> {
+    let admin = Admin::connect(settings)?;
+    check_shards(&admin.existing()?, needs)?;
+    Ok(Ready { largest_batch: USUAL_BATCH, ..Ready::default() })
+}
+
+fn known(admin: &Admin, absent: &[Need]) -> Result<Existing, Error> {
+    let give_up = Instant::now() + KNOWN_WITHIN;
+    loop {
+        let existing = admin.existing()?;
+        let Some(late) = absent.iter().find(|need| !existing.has(&need.topic)) else { return Ok(existing) };
+        if Instant::now() >= give_up {
+            return Err(Error::NotKnown { topic: late.topic.clone() });
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn check_shards(existing: &Existing, needs: &Needs) -> Result<(), Error> {
+    match existing.partitions(&needs.inbox) {
+        Some(partitions) if partitions == usize::from(needs.shards) => Ok(()),
+        Some(partitions) => Err(Error::Shards { inbox: needs.inbox.clone(), partitions, shards: needs.shards }),
+        None => Err(Error::NotKnown { topic: needs.inbox.clone() }),
+    }
+}
+
+fn check_limits(admin: &Admin, settings: &Settings, needs: &Needs) -> Result<Ready, Error> {
+    let mut ready = Ready { largest_batch: USUAL_BATCH, ..Ready::default() };
+    for topic in needs.read() {
+        match admin.limit(&topic)? {
+            Limit::Known { max_message_bytes, .. } if max_message_bytes > LARGEST_BATCH => {
+                return Err(Error::LimitTooHigh { topic, limit: max_message_bytes });
+            }
+            Limit::Known { max_message_bytes, compacted, retention_ms } => {
+                ready.largest_batch = ready.largest_batch.max(max_message_bytes);
+                if topic == needs.inbox {
+                    check_inbox(settings, &topic, max_message_bytes, compacted)?;
+                }
+                if needs.keeps(&topic) && retention_ms.is_some_and(|ms| ms >= 0) {
+                    ready.warnings.push(format!(
+                        "topic {topic} drops records by age (retention.ms): what is not read in time is lost; set it to -1"
+                    ));
+                }
+            }
+            Limit::Hidden(reason) => {
+                ready.largest_batch = LARGEST_BATCH;
+                ready
+                    .warnings
+                    .push(format!("the configuration of topic {topic} may not be read ({reason}); assuming 128 MiB"));
+            }
+        }
+    }
+    Ok(ready)
+}
+
+fn check_inbox(settings: &Settings, inbox: &Arc<str>, limit: usize, compacted: bool) -> Result<(), Error> {
+    let servers = &settings.bootstrap_servers;
+    let alter = format!("kafka-configs.sh --bootstrap-server {servers} --alter --topic {inbox} --add-config");
+    if compacted {
+        let command = format!("{alter} cleanup.policy=delete");
+        return Err(Error::Inbox {
+            inbox: inbox.clone(),
+            wrong: "is compacted, which would drop inputs".into(),
+            command,
+        });
+    }
+    if limit < INBOX_RECORD {
+        let command = format!("{alter} max.message.bytes={USUAL_BATCH}");
+        let wrong =
+            format!("takes records of at most {limit} bytes (max.message.bytes), expected {INBOX_RECORD} or more");
+        return Err(Error::Inbox { inbox: inbox.clone(), wrong, command });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Questions to the broker about topics, and their creation. Blocking: runs on a thread that may wait.
+
+use super::{
+    error::{Error, Missing},
+    needs::Need,
+};
+use crate::kafka::{consumer::log, settings::Settings};
+use rdkafka::{
+    ClientContext, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
+    config::RDKafkaLogLevel,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use tokio::runtime::Handle;
+
+/// One question to the broker; at start a cluster may still elect leaders.
+const ASK: Duration = Duration::from_secs(10);
+
+/// The broker's default replication factor.
+const BROKERS_CHOICE: TopicReplication<'static> = TopicReplication::Fixed(-1);
+
+pub(super) struct Admin {
+    client: AdminClient<Quiet>,
+    servers: String,
+}
+
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log("admin", level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka client");
+    }
+}
+
+/// Topics and their numbers of partitions.
+pub(super) struct Existing(BTreeMap<String, usize>);
+
+impl Existing {
+    pub(super) fn has(&self, topic: &str) -> bool {
+        self.0.contains_key(topic)
+    }
+
+    pub(super) fn partitions(&self, topic: &str) -> Option<usize> {
+        self.0.get(topic).copied()
+    }
+}
+
+/// What a topic's configuration says.
+pub(super) enum Limit {
+    Known {
+        max_message_bytes: usize,
+        compacted: bool,
+        retention_ms: Option<i64>,
+    },
+    /// It may not be read.
+    Hidden(String),
+}
+
+impl Admin {
+    pub(super) fn connect(settings: &Settings) -> Result<Admin, Error> {
+        let client = settings.client().create_with_context(Quiet).map_err(Error::Client)?;
+        Ok(Admin { client, servers: settings.bootstrap_servers.clone() })
+    }
+
+    pub(super) fn existing(&self) -> Result<Existing, Error> {
+        let metadata = self.client.inner().fetch_metadata(None, ASK).map_err(|source| self.unreachable(source))?;
+        let topics = metadata.topics().iter().filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
+        Ok(Existing(topics.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()))
+    }
+
+    /// Creates all of `needs`. One that another instance creates at the same time is as good.
+    pub(super) fn create(&self, needs: &[Need]) -> Result<(), Error> {
+        if needs.is_empty() {
+            return Ok(());
+        }
+        let topics: Vec<NewTopic<'_>> = needs.iter().map(new_topic).collect();
+        let results = self.wait(self.client.create_topics(&topics, &options()))?;
+        let refused = results
+            .into_iter()
+            .filter_map(Result::err)
+            .filter(|(_, code)| *code != RDKafkaErrorCode::TopicAlreadyExists);
+        let missing: Vec<Missing> = refused
+            .filter_map(|(topic, code)| {
+                let need = needs.iter().find(|need| *need.topic == *topic)?;
+                let (purpose, command) = (need.purpose, need.command(&self.servers));
+                Some(Missing { topic: need.topic.clone(), purpose, reason: code.to_string(), command })
+            })
+            .collect();
+        if missing.is_empty() { Ok(()) } else { Err(Error::Missing(missing)) }
+    }
+
+    pub(super) fn limit(&self, topic: &Arc<str>) -> Result<Limit, Error> {
+        let asked = [ResourceSpecifier::Topic(topic)];
+        let mut answers = self.wait(self.client.describe_configs(&asked, &options()))?;
+        Ok(match answers.pop() {
+            Some(Ok(config)) => limit(&config),
+            Some(Err(code)) => Limit::Hidden(code.to_string()),
+            None => Limit::Hidden("no answer".to_owned()),
+        })
+    }
+
+    /// Deletes what is below the offsets; what the broker refuses is left.
+    pub(super) fn delete_records(&self, below: &TopicPartitionList) -> Result<TopicPartitionList, Error> {
+        self.wait(self.client.delete_records(below, &options()))
+    }
+
+    pub(super) fn unreachable(&self, source: KafkaError) -> Error {
+        Error::Unreachable { servers: self.servers.clone(), source }
+    }
+
+    fn wait<T>(&self, answer: impl Future<Output = Result<T, KafkaError>>) -> Result<T, Error> {
+        Handle::current().block_on(answer).map_err(|source| self.unreachable(source))
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(ASK)).operation_timeout(Some(ASK))
+}
+
+fn new_topic(need: &Need) -> NewTopic<'_> {
+    let topic = NewTopic::new(&need.topic, need.partitions, BROKERS_CHOICE);
+    need.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
+}
+
+fn limit(config: &ConfigResource) -> Limit {
+    let value = |name| config.get(name).and_then(|entry| entry.value.as_deref());
+    match value("max.message.bytes").and_then(|text| text.parse().ok()) {
+        Some(max_message_bytes) => Limit::Known {
+            max_message_bytes,
+            compacted: value("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
+            retention_ms: value("retention.ms").and_then(|text| text.parse().ok()),
+        },
+        None => Limit::Hidden("max.message.bytes is not told".to_owned()),
+    }
+}

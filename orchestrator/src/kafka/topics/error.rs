@@ -1,0 +1,125 @@
+//! Why the topics are not as they have to be, and what a person can do about it.
+
+use rdkafka::error::KafkaError;
+use std::{fmt, sync::Arc};
+
+/// The broker does not have what is needed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing answers there, or not to us. It may later.
+    #[error("kafka at {servers} does not answer: {source}")]
+    Unreachable {
+        /// `kafka.bootstrapServers`.
+        servers: String,
+        /// The client's words.
+        source: KafkaError,
+    },
+    /// The client refuses its settings.
+    #[error("cannot create a client of Kafka: {0}")]
+    Client(KafkaError),
+    /// Topics are missing and could not be created.
+    #[error("{}", list(.0))]
+    Missing(Vec<Missing>),
+    /// A topic was created and is still unknown.
+    #[error("topic {topic} was created and is not known to the broker yet; start again")]
+    NotKnown {
+        /// The topic.
+        topic: Arc<str>,
+    },
+    /// Shards are the partitions of the inbox.
+    #[error(
+        "the inbox {inbox} has {partitions} partitions and `shards` is {shards}: they have to be equal, and `shards` cannot change once the store exists"
+    )]
+    Shards {
+        /// `topics.inbox`.
+        inbox: Arc<str>,
+        /// What it has.
+        partitions: usize,
+        /// What is configured.
+        shards: u16,
+    },
+    /// The inbox would lose or refuse inputs.
+    #[error("the inbox {inbox} {wrong}; run: {command}")]
+    Inbox {
+        /// `topics.inbox`.
+        inbox: Arc<str>,
+        /// What is wrong with it.
+        wrong: String,
+        /// What puts it right.
+        command: String,
+    },
+    /// A record could come that cannot be received: librdkafka would reconnect for ever.
+    #[error(
+        "topic {topic} allows records of {limit} bytes (max.message.bytes); at most 134217728 (128 MiB) can be read"
+    )]
+    LimitTooHigh {
+        /// The topic.
+        topic: Arc<str>,
+        /// Its limit.
+        limit: usize,
+    },
+    /// Inbox and store are of different installations: sagas would be answered by a store that does not know them.
+    #[error(
+        "the inbox {inbox} belongs to installation {found}, the store to {expected}: set topics.inbox to another topic, or store to the one that belongs to it"
+    )]
+    OtherInstallation {
+        /// `topics.inbox`.
+        inbox: Arc<str>,
+        /// What the inbox says.
+        found: String,
+        /// What the store says.
+        expected: String,
+    },
+    /// The mark of the installation could not be written.
+    #[error("topic {topic} does not take the mark of the installation: {reason}")]
+    Mark {
+        /// The topic.
+        topic: Arc<str>,
+        /// Why.
+        reason: String,
+    },
+    /// A bug.
+    #[error("looking after topics panicked: {0}")]
+    Panicked(String),
+}
+
+/// A topic that does not exist and could not be created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Its name.
+    pub topic: Arc<str>,
+    /// What for.
+    pub purpose: &'static str,
+    /// Why it could not be created.
+    pub reason: String,
+    /// What a person can run.
+    pub command: String,
+}
+
+impl Error {
+    /// Whether waiting may help: the broker cannot be reached, or is slow.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Unreachable { .. } | Error::NotKnown { .. } | Error::Mark { .. } => true,
+            Error::Client(_)
+            | Error::Missing(_)
+            | Error::Shards { .. }
+            | Error::Inbox { .. }
+            | Error::LimitTooHigh { .. }
+            | Error::OtherInstallation { .. }
+            | Error::Panicked(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Missing { topic, purpose, reason, command } = self;
+        write!(f, "topic {topic} ({purpose}) does not exist and could not be created: {reason}; run: {command}")
+    }
+}
+
+fn list(missing: &[Missing]) -> String {
+    missing.iter().map(Missing::to_string).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,84 @@
+//! Against the mock broker; and against a real one where `SAGA_TEST_KAFKA` names it, which the test run sees to.
+
+use super::*;
+use crate::kafka::{
+    mock::MockBroker,
+    testing::{real_broker, unique},
+};
+
+fn needs(prefix: &str) -> Needs {
+    let name = |topic: &str| -> Arc<str> { format!("{prefix}{topic}").into() };
+    Needs {
+        inbox: name("inbox"),
+        replies: name("replies"),
+        dlq: name("dlq"),
+        shards: 8,
+        triggers: vec![name("orders")],
+        written: vec![name("inventory.commands"), name("orders")],
+    }
+}
+
+#[test]
+fn every_topic_is_needed_once_and_the_command_makes_it_as_it_has_to_be() {
+    let all = needs("saga.").all();
+    let names: Vec<&str> = all.iter().map(|need| &*need.topic).collect();
+    assert_eq!(
+        names,
+        ["saga.inbox", "saga.replies", "saga.dlq", "saga.inbox.installation", "saga.orders", "saga.inventory.commands"]
+    );
+    assert_eq!(
+        all[0].command("localhost:9092"),
+        "kafka-topics.sh --bootstrap-server localhost:9092 --create --topic saga.inbox --partitions 8 \
+         --config retention.ms=-1 --config cleanup.policy=delete --config max.message.bytes=2097152"
+    );
+    assert_eq!(
+        all[4].command("localhost:9092"),
+        "kafka-topics.sh --bootstrap-server localhost:9092 --create --topic saga.orders"
+    );
+}
+
+#[tokio::test]
+async fn an_inbox_with_another_number_of_partitions_than_shards_stops_the_start() {
+    let broker = MockBroker::start().expect("a mock broker");
+    broker.create_topic("saga.inbox", 4).expect("a topic");
+    let settings = Settings { broker: Broker::Mock, ..Settings::new(broker.bootstrap_servers(), "saga") };
+    let error = ensure(&settings, &needs("saga."), "here").await.expect_err("another number");
+    assert!(matches!(error, Error::Shards { partitions: 4, shards: 8, .. }), "{error}");
+    assert!(error.to_string().contains("saga.inbox has 4 partitions and `shards` is 8"), "{error}");
+    let fitting = Needs { shards: 4, ..needs("saga.") };
+    assert_eq!(ensure(&settings, &fitting, "here").await.expect("ready").largest_batch, USUAL_BATCH);
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_answer_is_named() {
+    let broker = MockBroker::start().expect("a mock broker");
+    broker.set_reachable(false).expect("down");
+    let mut settings = Settings { broker: Broker::Mock, ..Settings::new(broker.bootstrap_servers(), "saga") };
+    settings.properties.insert("socket.timeout.ms".into(), "1000".into());
+    let error = ensure(&settings, &needs("saga."), "here").await.expect_err("unreachable");
+    assert!(error.is_transient() && error.to_string().contains(broker.bootstrap_servers()), "{error}");
+}
+
+#[tokio::test]
+async fn on_a_real_broker_everything_is_created_once_and_belongs_to_one_installation() {
+    let Some(settings) = real_broker() else { return };
+    let needs = needs(&unique("t"));
+    let ready = ensure(&settings, &needs, "here").await.expect("created");
+    assert_eq!(ready.created.len(), 6);
+    assert_eq!((ready.largest_batch, ready.warnings.as_slice()), (USUAL_BATCH, &[][..]));
+    let again = ensure(&settings, &needs, "here").await.expect("as it was");
+    assert!(again.created.is_empty());
+    let error = ensure(&settings, &needs, "elsewhere").await.expect_err("another store");
+    assert!(matches!(error, Error::OtherInstallation { .. }), "{error}");
+    let error = ensure(&settings, &Needs { shards: 9, ..needs }, "here").await.expect_err("other shards");
+    assert!(matches!(error, Error::Shards { partitions: 8, shards: 9, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_topic_that_cannot_be_created_is_named_with_what_to_run() {
+    let Some(settings) = real_broker() else { return };
+    let needs = Needs { triggers: vec!["not a topic".into()], ..needs(&unique("t")) };
+    let error = ensure(&settings, &needs, "here").await.expect_err("an invalid name").to_string();
+    assert!(error.contains("topic not a topic (trigger of a saga) does not exist and could not be created"), "{error}");
+    assert!(error.contains("kafka-topics.sh --bootstrap-server"), "{error}");
+}
