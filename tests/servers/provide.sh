@@ -127,7 +127,7 @@ start_containers() { # postgres | kafka …
     cargo build --workspace --bins --tests --locked
     export SAGA_TEST_KAFKA_IMAGE=$kafka_image SAGA_TEST_POSTGRES_IMAGE=$postgres_image
     mkfifo "$servers/hold" "$servers/addresses"
-    "$target/debug/hold-containers" "$@" <"$servers/hold" >"$servers/addresses" 2>>"$logs/containers.log" &
+    RUST_BACKTRACE=0 "$target/debug/hold-containers" "$@" <"$servers/hold" >"$servers/addresses" 2>>"$logs/containers.log" &
     holder_pid=$!
     exec {hold}>"$servers/hold"
     local name value
