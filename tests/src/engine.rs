@@ -23,6 +23,8 @@ use tokio::{
 
 /// Path of the binary, where somebody else has built it.
 pub const BINARY: &str = "SAGA_TEST_BINARY";
+/// Which log lines the engine writes, as its flag `--log` takes it.
+pub const LOG: &str = "SAGA_TEST_LOG";
 /// Joining the groups, claiming the shards and folding what is open.
 const READY: Duration = Duration::from_secs(60);
 /// What is promised for an end in good order.
@@ -92,6 +94,12 @@ impl Engine {
     /// When the log cannot be read.
     pub fn log(&self) -> Result<String> {
         Ok(std::fs::read_to_string(&self.log)?)
+    }
+
+    /// The end of what it logged, for the message of a failure.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        tail(&self.log)
     }
 
     /// SIGKILL; returns when it is gone.
@@ -164,6 +172,9 @@ fn serve(config: &Path, log: File) -> Result<Child> {
     let mut command = Command::new(binary()?);
     command.arg("serve").arg("--config").arg(config);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+    if let Some(filter) = env::var_os(LOG) {
+        command.arg("--log").arg(filter);
+    }
     // Only what the test wrote counts.
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SAGA_")) {
         command.env_remove(name);

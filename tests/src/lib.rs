@@ -8,10 +8,12 @@ pub mod control;
 pub mod engine;
 pub mod eventually;
 pub mod kafka;
-//pub mod oracle;
+
+pub mod oracle;
 pub mod participant;
 pub mod postgres;
 pub mod servers;
+pub mod world;
 
 /// A name that no other test uses, in this run or an earlier one.
 #[must_use]

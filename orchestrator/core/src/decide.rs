@@ -157,7 +157,7 @@ pub fn start(plan: &Plan, saga: SagaId, start: Start, context: &mut Context<'_>)
 pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Context<'_>) -> Result<Outcome, Illegal> {
     check(state, input)?;
     if let Course::Ended(_) = state.course {
-        return Ok(Outcome::Ignored(terminal(state, input)));
+        return Ok(after_the_end(state, input));
     }
     let mut draft = Draft::new(plan, state, context);
     let verdict = match input {
@@ -207,6 +207,18 @@ fn check(state: &State, input: &Input) -> Result<(), Illegal> {
     };
     let steps = state.steps.len();
     if step.at() < steps { Ok(()) } else { Err(Illegal::NoSuchStep { saga: state.id, steps, step: step.0 }) }
+}
+
+fn after_the_end(state: &State, input: &Input) -> Outcome {
+    match input {
+        Input::Operator { id, .. } if !state.acts.contains(id) => {
+            Outcome::Refused(Refused("the saga has ended, and a terminal saga changes no more"))
+        }
+        Input::Operator { .. } => Outcome::Ignored(Ignored::Repeated),
+        Input::Answered { .. } | Input::Delivered { .. } | Input::TimeReached => {
+            Outcome::Ignored(terminal(state, input))
+        }
+    }
 }
 
 fn terminal(state: &State, input: &Input) -> Ignored {

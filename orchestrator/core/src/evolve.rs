@@ -8,6 +8,7 @@ use crate::{
         Attempting, CommandState, Course, EventName, Heading, Incident, Phase, Plan, Seen, Settled, State, StepState,
     },
     time::Timestamp,
+    trace,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -94,7 +95,7 @@ pub(crate) fn started(plan: &Plan, saga: SagaId, event: &Event, at: Timestamp) -
         started_at: at,
         key: key.clone(),
         trigger: Arc::new(trigger.as_ref().clone()),
-        traceparent: traceparent.clone(),
+        traceparent: trace::traceparent(saga, traceparent.as_deref()),
         seen: Arc::new(Seen::new(plan, saga, key, at, trigger)),
         course: Course::Forward,
         steps: vec![StepState::default(); plan.definition.steps.len()],

@@ -17,3 +17,4 @@ pub mod policy;
 pub mod react;
 pub mod state;
 pub mod time;
+pub mod trace;

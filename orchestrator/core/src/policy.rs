@@ -6,7 +6,7 @@ use crate::{
     command::{CommandRef, Direction},
     id::StepIndex,
 };
-pub use saga_guards::retry::RetryPolicy;
+pub use saga_guards::retry::{Attempts, RetryPolicy};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -19,6 +19,24 @@ pub enum OnExhausted {
     Compensate,
     /// The saga waits for an operator.
     Park,
+}
+
+/// Retries as a file says them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryRule {
+    /// What the file says, over the defaults of its place.
+    pub policy: RetryPolicy,
+    /// Whether it says how many attempts; otherwise their number is that of the step's side of the pivot.
+    pub says_attempts: bool,
+}
+
+impl RetryRule {
+    /// The policy of a step which, where the file does not say so, is tried `usual` times.
+    #[must_use]
+    pub fn on(&self, usual: Attempts) -> RetryPolicy {
+        let attempts = if self.says_attempts { self.policy.attempts } else { usual };
+        RetryPolicy { attempts, ..self.policy.clone() }
+    }
 }
 
 /// Policy of one command. Step over saga over participant over default.

@@ -52,8 +52,8 @@ pub struct State {
     pub key: String,
     /// What started it.
     pub trigger: Arc<Trigger>,
-    /// W3C `traceparent` of the trigger.
-    pub traceparent: Option<String>,
+    /// W3C `traceparent` of everything that it sends.
+    pub traceparent: String,
     /// What expressions see of it that never changes.
     pub(crate) seen: Arc<Seen>,
     /// Where it is heading.

@@ -123,7 +123,8 @@ fn findings_have_a_shape_for_programs() {
     let findings = findings_of(&folder().join("unknown-key.saga.yaml"));
     let json = findings[0].json();
     let keys: Vec<&String> = json.as_object().expect("an object").keys().collect();
-    let expected = ["code", "column", "endColumn", "endLine", "file", "help", "length", "line", "message", "offset", "severity"];
+    let expected =
+        ["code", "column", "endColumn", "endLine", "file", "help", "length", "line", "message", "offset", "severity"];
     assert_eq!(keys, expected);
     assert_eq!((json["code"].as_str(), json["severity"].as_str()), (Some("unknown-key"), Some("error")));
 }

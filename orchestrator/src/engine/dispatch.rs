@@ -74,7 +74,7 @@ pub(super) fn call(
         return Some(permit);
     }
     let (id, attempt) = (effect.id.clone(), effect.attempt);
-    let call = Call::new(effect, &plan.definition.name, state.traceparent.as_deref());
+    let call = Call::new(effect, &plan.definition.name, Some(&state.traceparent));
     let call = match dispatch {
         Dispatch::First => call,
         Dispatch::Repeated => call.repeated(),
@@ -112,7 +112,7 @@ fn command_record(parts: &Parts, plan: &Plan, state: &State, effect: &CallEffect
             attempt: effect.attempt,
             reply_topic: &kafka.replies,
             causation: &effect.cause.to_string(),
-            traceparent: state.traceparent.as_deref(),
+            traceparent: Some(&state.traceparent),
             at: state.last_at,
         },
     ))
@@ -152,7 +152,7 @@ fn published_record(saga: SagaId, plan: &Plan, state: &State, effect: &PublishEf
             saga,
             saga_name: &plan.definition.name,
             causation: &effect.cause.to_string(),
-            traceparent: state.traceparent.as_deref(),
+            traceparent: Some(&state.traceparent),
             at: state.last_at,
         },
     ))

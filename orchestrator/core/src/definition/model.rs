@@ -4,7 +4,7 @@ use crate::{
     command::Method,
     expression::{Expression, PathTemplate, Template},
     id::StepIndex,
-    policy::{OnExhausted, RetryPolicy},
+    policy::{OnExhausted, RetryRule},
 };
 use std::time::Duration;
 
@@ -193,7 +193,7 @@ pub struct Undo {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyOverrides {
     /// `retry:`
-    pub retry: Option<RetryPolicy>,
+    pub retry: Option<RetryRule>,
     /// `attemptTimeout:`
     pub attempt_timeout: Option<Duration>,
     /// `timeout:` of a step: everything, waits included.

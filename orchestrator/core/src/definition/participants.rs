@@ -3,7 +3,7 @@
 mod read;
 
 use super::diagnostic::Diagnostic;
-use crate::policy::RetryPolicy;
+use crate::policy::RetryRule;
 use saga_guards::breaker;
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
 
@@ -25,7 +25,7 @@ pub struct Participant {
     /// Opening a connection.
     pub connect_timeout: Duration,
     /// Of steps that say nothing, and whose saga says nothing; `None`: `standard`, after the pivot for ever.
-    pub retry: Option<RetryPolicy>,
+    pub retry: Option<RetryRule>,
     /// When calls are refused.
     pub breaker: breaker::Config,
     /// Most calls under way at once.

@@ -6,7 +6,7 @@ use super::{
     keys::RETRY,
     tree::{Node, Yaml},
 };
-use crate::policy::{OnExhausted, RetryPolicy};
+use crate::policy::{OnExhausted, RetryPolicy, RetryRule};
 use saga_guards::retry::{Attempts, Backoff, Jitter};
 use std::num::NonZeroU32;
 
@@ -14,9 +14,12 @@ use std::num::NonZeroU32;
 pub(crate) const PRESETS: &[&str] = &["quick", "standard", "aggressive", "rateLimited"];
 
 /// A preset, or parts that replace those of `base`.
-pub(crate) fn retry(node: &Node, base: RetryPolicy, report: &mut Report) -> Option<RetryPolicy> {
+pub(crate) fn retry(node: &Node, base: RetryPolicy, report: &mut Report) -> Option<RetryRule> {
     match &node.value {
-        Yaml::Text(_) => fields::choice(node, "retry", PRESETS, report).map(preset),
+        Yaml::Text(_) => {
+            let policy = fields::choice(node, "retry", PRESETS, report).map(preset)?;
+            Some(RetryRule { policy, says_attempts: true })
+        }
         Yaml::Map(_) => Some(parts(&Fields::read(node, &RETRY, report)?, base, report)),
         Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) => {
             let help = "for example {attempts: 3, delay: 1s}";
@@ -35,7 +38,8 @@ fn preset(name: &str) -> RetryPolicy {
     }
 }
 
-fn parts(fields: &Fields<'_>, base: RetryPolicy, report: &mut Report) -> RetryPolicy {
+fn parts(fields: &Fields<'_>, base: RetryPolicy, report: &mut Report) -> RetryRule {
+    let says_attempts = fields.node("attempts").is_some();
     let attempts = attempts(fields, report).unwrap_or(base.attempts);
     let delay = fields.duration("delay", report).unwrap_or(base.delay);
     let max_delay = fields.duration("maxDelay", report).unwrap_or(base.max_delay.max(delay));
@@ -52,7 +56,7 @@ fn parts(fields: &Fields<'_>, base: RetryPolicy, report: &mut Report) -> RetryPo
         None => base.jitter,
     };
     refuse_inverted(fields, delay, max_delay, report);
-    RetryPolicy { attempts, delay, max_delay, backoff, jitter }
+    RetryRule { policy: RetryPolicy { attempts, delay, max_delay, backoff, jitter }, says_attempts }
 }
 
 fn refuse_inverted(fields: &Fields<'_>, delay: std::time::Duration, most: std::time::Duration, report: &mut Report) {

@@ -1,11 +1,10 @@
 //! From what files say to what a saga is pinned to.
 
-use super::{CommandPolicy, OnExhausted, Policies, RetryPolicy, StepPolicy};
+use super::{Attempts, CommandPolicy, OnExhausted, Policies, RetryPolicy, StepPolicy};
 use crate::definition::{
     Action, Definition, Effects, Participants, PivotSide, Step,
     participants::{HTTP_TIMEOUT, KAFKA_TIMEOUT},
 };
-use saga_guards::retry::Attempts;
 use std::time::Duration;
 
 impl Policies {
@@ -34,10 +33,10 @@ fn forward(step: &Step, definition: &Definition, participants: &Participants) ->
     };
     let participant = participant.and_then(|name| participants.get(name));
     let said = step.overrides.retry.as_ref().or(definition.defaults.retry.as_ref());
-    let retry = said.or(participant.and_then(|participant| participant.retry.as_ref())).cloned();
+    let retry = said.or(participant.and_then(|participant| participant.retry.as_ref()));
     let timeout = step.overrides.attempt_timeout.or(participant.map(|participant| participant.timeout));
     CommandPolicy {
-        retry: retry.unwrap_or_else(|| default_retry(step)),
+        retry: retry.map_or_else(|| default_retry(step), |rule| rule.on(default_retry(step).attempts)),
         attempt_timeout: timeout.unwrap_or(default_timeout),
     }
 }
@@ -59,7 +58,7 @@ fn undo(step: &Step, participants: &Participants) -> CommandPolicy {
     let participant = participants.get(undo.call.target.participant());
     let timeout = undo.overrides.attempt_timeout.or(participant.map(|participant| participant.timeout));
     CommandPolicy {
-        retry: undo.overrides.retry.clone().unwrap_or_else(RetryPolicy::undo),
+        retry: undo.overrides.retry.as_ref().map_or_else(RetryPolicy::undo, |rule| rule.policy.clone()),
         attempt_timeout: timeout.unwrap_or_else(|| transport_timeout(&undo.call)),
     }
 }

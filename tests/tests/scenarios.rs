@@ -1,0 +1,18 @@
+//! Sagas on a real broker and a real database, with the real binary: what users see when things go well and when they do not.
+
+#[path = "scenarios/definitions.rs"]
+mod definitions;
+#[path = "scenarios/duplicates.rs"]
+mod duplicates;
+#[path = "scenarios/forward.rs"]
+mod forward;
+#[path = "scenarios/operators.rs"]
+mod operators;
+#[path = "scenarios/pivot.rs"]
+mod pivot;
+#[path = "scenarios/poison.rs"]
+mod poison;
+#[path = "scenarios/time.rs"]
+mod time;
+#[path = "scenarios/undo.rs"]
+mod undo;

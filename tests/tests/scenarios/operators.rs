@@ -1,0 +1,71 @@
+//! Operators move sagas on with the command line.
+
+use super::definitions::ORDER;
+use anyhow::{Context, Result};
+use saga_tests::{
+    engine::{Engine, binary},
+    oracle::{Exempt, judge},
+    participant::{Behaviour, Script},
+    world::{World, reaches},
+};
+use serde_json::json;
+use std::process::Output;
+use tokio::process::Command;
+
+async fn saga(engine: &Engine, arguments: &[&str]) -> Result<Output> {
+    Ok(Command::new(binary()?).args(arguments).arg("--server").arg(engine.api().base()).output().await?)
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+async fn stuck() -> Result<Option<World>> {
+    let payments = Script::default().on("charge:do", |_| Behaviour::status(401));
+    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(None) };
+    world.define("order", ORDER)?;
+    Ok(Some(world))
+}
+
+#[tokio::test]
+async fn an_expired_token_parks_and_a_cancel_undoes() -> Result<()> {
+    let Some(world) = stuck().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    world.order("4711", &json!({})).await?;
+    let parked = reaches(&engine, "4711", &["parked"]).await?;
+    let id = parked["id"].as_str().context("a saga has an id")?;
+    let output = saga(&engine, &["cancel", "4711", "--reason", "the token is gone for good"]).await?;
+    assert!(output.status.success(), "{}", said(&output));
+    reaches(&engine, "4711", &["compensated"]).await?;
+    assert_eq!(world.effects(id), ["reserve:do", "reserve:undo"]);
+    let again = saga(&engine, &["cancel", "4711", "--reason", "once more"]).await?;
+    assert_eq!(again.status.code(), Some(1), "a terminal saga is final: {}", said(&again));
+    judge(&world, Exempt::default()).await
+}
+
+#[tokio::test]
+async fn abandon_ends_a_saga_as_it_is_and_records_what_stands() -> Result<()> {
+    let Some(world) = stuck().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    world.order("4711", &json!({})).await?;
+    reaches(&engine, "4711", &["parked"]).await?;
+    let without = saga(&engine, &["abandon", "4711"]).await?;
+    assert_eq!(without.status.code(), Some(2), "a reason is needed: {}", said(&without));
+    let output = saga(&engine, &["abandon", "4711", "--reason", "settled by hand"]).await?;
+    assert!(output.status.success(), "{}", said(&output));
+    reaches(&engine, "4711", &["abandoned"]).await?;
+    let (_, history) = engine.api().get("/api/sagas/4711/history").await?;
+    let text = history.to_string();
+    assert!(text.contains("settled by hand") && text.contains("reserve"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_by_that_name_is_said() -> Result<()> {
+    let Some(world) = stuck().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    let output = saga(&engine, &["retry", "nobody", "--reason", "try"]).await?;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("nobody"), "{}", said(&output));
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! After the pivot a saga only goes forward.
+
+use anyhow::{Context, Result};
+use saga_tests::{
+    oracle::{Exempt, judge},
+    participant::{Behaviour, Script},
+    world::{World, reaches},
+};
+use serde_json::json;
+
+const WITH_PIVOT: &str = r"
+steps:
+  - step: reserve
+    do: inventory.ReserveStock
+    undo: inventory.ReleaseStock
+  - step: charge
+    do: POST payments/charges
+    undo: POST payments/refunds
+    pivot: true
+  - step: ship
+    do: inventory.ShipParcel
+";
+
+#[tokio::test]
+async fn what_follows_the_pivot_is_tried_until_it_succeeds() -> Result<()> {
+    let stubborn = |nth| if nth < 6 { Behaviour::fail_retryably("busy") } else { Behaviour::succeed(json!({})) };
+    let Some(world) = World::new(Script::default().on("ship:do", stubborn), Script::default()).await? else {
+        return Ok(());
+    };
+    world.define("order", &format!("retry: {{delay: 20ms, maxDelay: 50ms}}\n{WITH_PIVOT}"))?;
+    let engine = world.start().await?;
+    world.order("4711", &json!({})).await?;
+    let saga = reaches(&engine, "4711", &["completed"]).await?;
+    assert_eq!(saga["steps"][2]["attempts"], 6, "{saga}");
+    judge(&world, Exempt::default()).await
+}
+
+#[tokio::test]
+async fn a_definite_failure_after_the_pivot_parks_and_a_cancel_is_refused() -> Result<()> {
+    let Some(world) =
+        World::new(Script::default().on("ship:do", |_| Behaviour::fail("no_carrier")), Script::default()).await?
+    else {
+        return Ok(());
+    };
+    world.define("order", WITH_PIVOT)?;
+    let engine = world.start().await?;
+    world.order("4711", &json!({})).await?;
+    let saga = reaches(&engine, "4711", &["parked"]).await?;
+    let id = saga["id"].as_str().context("a saga has an id")?;
+    let act = json!({"who": "ada", "reason": "the customer called"});
+    let (status, body) = engine.api().post(&format!("/api/sagas/{id}/cancel"), &act).await?;
+    assert_eq!((status.as_u16(), &body["error"]["code"]), (409, &json!("refused")), "{body}");
+    let (status, body) = engine.api().post(&format!("/api/sagas/{id}/skip"), &act).await?;
+    assert_eq!(status.as_u16(), 200, "{body}");
+    reaches(&engine, "4711", &["completed"]).await?;
+    assert_eq!(world.effects(id), ["reserve:do", "charge:do"]);
+    judge(&world, Exempt::default()).await
+}
+
+#[tokio::test]
+async fn a_pivot_that_fails_was_not_passed() -> Result<()> {
+    let Some(world) =
+        World::new(Script::default(), Script::default().on("charge:do", |_| Behaviour::fail("no_funds"))).await?
+    else {
+        return Ok(());
+    };
+    world.define("order", WITH_PIVOT)?;
+    let engine = world.start().await?;
+    world.order("4711", &json!({})).await?;
+    let saga = reaches(&engine, "4711", &["compensated"]).await?;
+    let id = saga["id"].as_str().context("a saga has an id")?;
+    assert_eq!(world.effects(id), ["reserve:do", "reserve:undo"]);
+    judge(&world, Exempt::default()).await
+}

@@ -1,0 +1,111 @@
+//! What nobody can process goes to the DLQ topic as it came; what nobody wants does not.
+
+use super::definitions::ORDER;
+use anyhow::Result;
+use saga_tests::{
+    kafka::{Received, Record},
+    participant::Script,
+    world::{WITHIN, World, reaches},
+};
+use serde_json::json;
+
+fn raw(headers: &[(&str, &str)], value: Option<&[u8]>) -> Record {
+    let headers = headers.iter().map(|(name, value)| ((*name).into(), Some(value.as_bytes().to_vec()))).collect();
+    Record { partition: Some(0), key: Some(b"k\0\xff".to_vec()), value: value.map(<[u8]>::to_vec), headers }
+}
+
+fn code(letter: &Received) -> &str {
+    letter.header("saga_dlq_code").unwrap_or("none")
+}
+
+#[tokio::test]
+async fn poison_goes_to_the_dlq_byte_for_byte_and_the_rest_goes_on() -> Result<()> {
+    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    world.define("order", ORDER)?;
+    let engine = world.start().await?;
+    let typed = [("ce_type", "OrderPlaced"), ("twice", "1"), ("twice", "2")];
+    let poison = [
+        raw(&typed, Some(b"{not json")),
+        raw(&[], Some(br#"{"orderId": "1"}"#)),
+        raw(&typed, Some(br#"{"other": 1}"#)),
+        raw(&typed, Some(br#"{"orderId": "a\u0000b"}"#)),
+        raw(&typed, Some(br#"{"orderId": {"an": "object"}}"#)),
+        raw(&typed, None),
+    ];
+    let unwanted =
+        [raw(&[("ce_type", "OrderPaid")], Some(b"{not json")), raw(&[("ce_type", "OrderPaid")], None), raw(&[], None)];
+    for record in unwanted.iter().chain(&poison) {
+        world.send(&world.orders, record).await?;
+    }
+    world.order("4711", &json!({})).await?;
+    reaches(&engine, "4711", &["completed"]).await?;
+
+    let letters =
+        world.kafka.read_until(world.installation.dlq(), WITHIN, |letters| letters.len() == poison.len()).await?;
+    for (position, record) in poison.iter().enumerate() {
+        let offset = (position + unwanted.len()).to_string();
+        let letter = letters.iter().find(|letter| letter.header("saga_dlq_offset") == Some(&offset));
+        let Some(letter) = letter else { anyhow::bail!("no letter for offset {offset}: {letters:?}") };
+        assert_eq!((&letter.record.key, &letter.record.value), (&record.key, &record.value));
+        assert_eq!(&letter.record.headers[..record.headers.len()], &record.headers[..], "headers byte for byte");
+        assert_eq!(letter.header("saga_dlq_topic"), Some(world.orders.as_str()));
+        assert_eq!(letter.header("saga_dlq_partition"), Some("0"));
+        for header in ["saga_dlq_timestamp", "saga_dlq_message", "saga_dlq_time", "saga_dlq_id"] {
+            assert!(letter.header(header).is_some_and(|text| !text.is_empty()), "{header}: {letter:?}");
+        }
+        println!("{offset}: {} {}", code(letter), letter.header("saga_dlq_message").unwrap_or_default());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn replies_that_answer_nothing_go_to_the_dlq() -> Result<()> {
+    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    world.define("order", ORDER)?;
+    let engine = world.start().await?;
+    let replies = world.installation.replies();
+    world.order("4711", &json!({})).await?;
+    let id = reaches(&engine, "4711", &["completed"]).await?["id"].as_str().unwrap_or_default().to_owned();
+    let nobody = "01a1fd5e-cd14-7005-9df6-748edc4017ec";
+    let reply = |saga: &str, command: &str, outcome: &str| {
+        raw(&[("ce_correlationid", saga), ("idempotency_key", command), ("saga_outcome", outcome)], Some(b"{}"))
+    };
+    world.send(replies, &raw(&[], Some(b"{}"))).await?;
+    world.send(replies, &reply(nobody, &format!("{nobody}:charge:do"), "succeeded")).await?;
+    world.send(replies, &reply(&id, &format!("{id}:nonsense:do"), "succeeded")).await?;
+    world.send(replies, &reply(&id, &format!("{id}:reserve:do"), "perhaps")).await?;
+    // For a finished saga: a log line and a counter, not poison.
+    world.send(replies, &reply(&id, &format!("{id}:reserve:do"), "succeeded")).await?;
+    let letters = world.kafka.read_until(world.installation.dlq(), WITHIN, |letters| letters.len() == 4).await?;
+    for letter in &letters {
+        println!("{} {}", code(letter), letter.header("saga_dlq_message").unwrap_or_default());
+        assert_ne!(code(letter), "none");
+    }
+    world.order("4712", &json!({})).await?;
+    reaches(&engine, "4712", &["completed"]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_record_of_100_mb_becomes_a_pointer() -> Result<()> {
+    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let large = saga_tests::unique("large");
+    world.kafka.create_topic(&large, 1, &[("max.message.bytes", "110000000")]).await?;
+    world.installation.definition(
+        "large",
+        &format!("saga: large\ntrigger: {{topic: {large}, type: OrderPlaced, key: \"${{ event.orderId }}\"}}\n{ORDER}"),
+    )?;
+    let engine = world.start().await?;
+    let mut value = br#"{"orderId": "1", "padding": ""#.to_vec();
+    value.resize(100_000_000, b'x');
+    value.extend_from_slice(br#""}"#);
+    world.send(&large, &raw(&[("ce_type", "OrderPlaced")], Some(&value))).await?;
+    world.send(&large, &Record::event("OrderPlaced", "4711", &json!({"orderId": "4711"}))).await?;
+    reaches(&engine, "4711", &["completed"]).await?;
+    let letters = world.kafka.read_until(world.installation.dlq(), WITHIN, |letters| !letters.is_empty()).await?;
+    let pointer = letters[0].json();
+    println!("{} {pointer}", code(&letters[0]));
+    assert!(letters[0].record.value.as_ref().is_some_and(|value| value.len() < 10_000), "a pointer is small");
+    assert_eq!(letters[0].header("saga_dlq_offset"), Some("0"));
+    Ok(())
+}
