@@ -8,9 +8,11 @@ use crate::{
 };
 use anyhow::bail;
 use std::{future::Future, time::Duration};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tracing::{info, warn};
 
+/// For everything but the API: a supervisor that waits for 30 s, as many do, finds the process gone.
+const TOTAL: Duration = Duration::from_secs(25);
 /// For intake: what was delivered is worked on, offsets are committed, the group is left.
 const CONSUMERS: Duration = Duration::from_secs(12);
 /// For calls that are out; whatever is open after that is sent again by the next owner.
@@ -55,23 +57,25 @@ pub async fn when(mut running: Running, stop: impl Future<Output = ()>) -> anyho
     }
 }
 
-/// Ends the engine; within 30 s.
+/// Ends the engine, within [`TOTAL`] whatever does not answer.
 pub async fn end(running: Running, consumers_run: bool) {
     let Running { engine, producer, consumers, api, readiness } = running;
     info!("stopping: intake stops, commits finish, offsets are committed, the group is left");
+    let deadline = Instant::now() + TOTAL;
+    let at_most = |patience: Duration| patience.min(deadline.saturating_duration_since(Instant::now()));
     readiness.send_replace(Readiness::Stopping);
-    let triggers = consumers.triggers.stop(CONSUMERS).await;
+    let triggers = consumers.triggers.stop(at_most(CONSUMERS)).await;
     // The shards go last: what intake had delivered is worked on by them.
-    let shards = consumers.shards.stop(CONSUMERS).await;
+    let shards = consumers.shards.stop(at_most(CONSUMERS)).await;
     if consumers_run {
         for (name, task) in [("intake", consumers.intake), ("ownership", consumers.ownership)] {
-            if tokio::time::timeout(CONSUMERS, task).await.is_err() {
+            if tokio::time::timeout(at_most(CONSUMERS), task).await.is_err() {
                 warn!(name, "did not end in time; what it held is delivered again");
             }
         }
     }
-    engine.finish(CALLS).await;
-    if !producer.flush(FLUSH).await {
+    engine.finish(at_most(CALLS)).await;
+    if !producer.flush(at_most(FLUSH)).await {
         warn!("records were still on their way to the broker; what they said is sent again at the next start");
     }
     api.stop(API).await;

@@ -2,6 +2,7 @@
 //! says what to do.
 
 mod definitions;
+mod patience;
 
 pub use definitions::{Files, Loaded, load_files, read_source};
 
@@ -51,11 +52,18 @@ pub struct Options {
 /// # Errors
 /// When something that the engine needs is missing or wrong, or intake cannot go on.
 pub async fn run(config: Config, files: Files, options: Options, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let running = start(config, files, options).await?;
+    tokio::pin!(stop);
+    let running = tokio::select! {
+        running = start(config, files, options) => running?,
+        () = &mut stop => {
+            info!("stopped before the start was over");
+            return Ok(());
+        }
+    };
     shutdown::when(running, stop).await
 }
 
-/// Starts an engine; it works when this returns.
+/// Starts an engine; it works when this returns. A store or a broker that does not answer is waited for, and the log says so.
 ///
 /// # Errors
 /// As [`run`].
@@ -64,8 +72,7 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
     let store = open_store(&config).await?;
     let kafka = kafka_settings(&config, options.broker)?;
     let installation = store.identity().installation.to_string();
-    let ready =
-        topics::ensure(&kafka, &needs(&config, &loaded), &installation).await.context("the topics are not ready")?;
+    let ready = ready_topics(&kafka, &needs(&config, &loaded), &installation).await?;
     report(&ready);
     let producer = Producer::start(&kafka).context("cannot start the producer of Kafka")?;
     let engine = start_engine(&config, &loaded, store, &producer, options.observer).await?;
@@ -79,7 +86,24 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
 
 async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn EventStore>> {
     let access = Access::Write { shards: config.shards };
-    saga_event_store::open(&config.store, access).await.context("the event store cannot be used (key `store`)")
+    patience::until_it_answers(
+        "the event store (key `store`)",
+        || saga_event_store::open(&config.store, access),
+        saga_event_store::Error::is_transient,
+    )
+    .await
+    .context("the event store cannot be used (key `store`)")
+}
+
+async fn ready_topics(
+    kafka: &kafka::Settings,
+    needs: &topics::Needs,
+    installation: &str,
+) -> anyhow::Result<topics::Ready> {
+    let ensure = || topics::ensure(kafka, needs, installation);
+    patience::until_it_answers("Kafka (key `kafka.bootstrapServers`)", ensure, topics::Error::is_transient)
+        .await
+        .context("the topics are not ready")
 }
 
 /// How this configuration reaches Kafka.

@@ -13,6 +13,7 @@ pub mod oracle;
 pub mod participant;
 pub mod postgres;
 pub mod servers;
+pub mod traffic;
 pub mod world;
 
 /// A name that no other test uses, in this run or an earlier one.

@@ -54,6 +54,21 @@ impl Installation {
         self
     }
 
+    /// Sets `key` of the configuration, beside all sections.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: Value) -> Installation {
+        self.config[key] = value;
+        self
+    }
+
+    /// Removes the definition `name`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn remove_definition(&self, name: &str) -> Result<()> {
+        Ok(fs::remove_file(self.sagas().join(format!("{name}.saga.yaml")))?)
+    }
+
     /// Writes the definition `name`.
     ///
     /// # Errors

@@ -1,0 +1,52 @@
+//! Waiting for what does not answer yet.
+
+use backon::{ExponentialBuilder, Retryable};
+use std::{fmt::Display, future::Future, time::Duration};
+use tracing::warn;
+
+/// The first wait; each is twice the last.
+const FIRST: Duration = Duration::from_millis(500);
+/// The longest wait: a server that comes back is noticed within it.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Tries until it works, however long that takes, and says at each try what it waits for and why.
+///
+/// # Errors
+/// When `attempt` fails in a way that waiting does not mend.
+pub(super) async fn until_it_answers<T, E: Display, F: Future<Output = Result<T, E>>>(
+    what: &'static str,
+    attempt: impl FnMut() -> F,
+    is_transient: fn(&E) -> bool,
+) -> Result<T, E> {
+    let waits = ExponentialBuilder::default().with_min_delay(FIRST).with_max_delay(LONGEST).without_max_times();
+    attempt
+        .retry(waits)
+        .when(is_transient)
+        .notify(|error, wait| warn!(%error, ?wait, "{what} does not answer; the engine waits and tries again"))
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    async fn outcomes(list: &[Result<u8, &'static str>]) -> Result<u8, &'static str> {
+        let next = Cell::new(0);
+        let attempt = || {
+            let outcome = list[next.replace(next.get() + 1)];
+            async move { outcome }
+        };
+        until_it_answers("it", attempt, |error| *error == "away").await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_back_is_waited_for() {
+        assert_eq!(outcomes(&[Err("away"), Err("away"), Ok(1)]).await, Ok(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_wrong_is_not() {
+        assert_eq!(outcomes(&[Err("away"), Err("wrong"), Ok(1)]).await, Err("wrong"));
+    }
+}
