@@ -29,7 +29,7 @@ use std::{
 };
 use tracing::warn;
 
-/// When a command to a participant that is not configured, or configured for another transport, is offered again.
+/// When a command to a participant that is configured for another transport is offered again.
 const UNKNOWN_REST: Duration = Duration::from_secs(5);
 
 /// When a command that a full bulkhead refused is offered again.
@@ -55,6 +55,8 @@ pub enum Admission {
         /// When to ask again, from now.
         not_before: Duration,
     },
+    /// Nobody of that name is configured.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -101,12 +103,11 @@ impl Guarded {
         Guarded::new(participants.iter().map(|(name, it)| ParticipantSettings::of(name, it)).collect())
     }
 
-    /// Whether a call to `participant` may leave. One that is not configured is waited for, since it may be again: nothing is undone
-    /// because a file was edited.
+    /// Whether a call to `participant` may leave.
     pub fn admit(&self, participant: &str) -> Admission {
         let Some(found) = self.participants.get(participant) else {
             self.warn_once(participant);
-            return Admission::Refused { not_before: UNKNOWN_REST };
+            return Admission::Gone;
         };
         match Permit::take(&found.health) {
             Ok(permit) => Admission::Admitted(permit),
@@ -152,7 +153,7 @@ impl Guarded {
         let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
         if unknown.len() < MAX_UNKNOWN && !unknown.contains(participant) {
             unknown.insert(participant.to_owned());
-            warn!(participant, "a participant is not configured; commands to it wait");
+            warn!(participant, "a participant is not configured; sagas that need it park");
         }
     }
 }

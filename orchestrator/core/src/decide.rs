@@ -50,6 +50,8 @@ pub enum Admission {
         /// When to ask again.
         not_before: Timestamp,
     },
+    /// There is no such participant any more: the saga parks until a person has brought it back.
+    Gone,
 }
 
 /// What an input leads to.

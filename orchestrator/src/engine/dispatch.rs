@@ -49,6 +49,7 @@ impl<'a> Admissions<'a> {
                 permits.push((command, permit));
                 Admission::Admitted
             }
+            guarded::Admission::Gone => Admission::Gone,
             guarded::Admission::Refused { not_before } => Admission::Refused { not_before: now.plus(not_before) },
         };
         decide(&mut Context { now, random: fastrand::u64(..), admission: &mut ask })

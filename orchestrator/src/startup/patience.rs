@@ -19,6 +19,15 @@ pub(super) async fn until_it_answers<T, E: Display, F: Future<Output = Result<T,
     is_transient: fn(&E) -> bool,
 ) -> Result<T, E> {
     let waits = ExponentialBuilder::default().with_min_delay(FIRST).with_max_delay(LONGEST).without_max_times();
+    until(waits, what, attempt, is_transient).await
+}
+
+async fn until<T, E: Display, F: Future<Output = Result<T, E>>>(
+    waits: ExponentialBuilder,
+    what: &'static str,
+    attempt: impl FnMut() -> F,
+    is_transient: fn(&E) -> bool,
+) -> Result<T, E> {
     attempt
         .retry(waits)
         .when(is_transient)
@@ -37,15 +46,16 @@ mod tests {
             let outcome = list[next.replace(next.get() + 1)];
             async move { outcome }
         };
-        until_it_answers("it", attempt, |error| *error == "away").await
+        let at_once = ExponentialBuilder::default().with_min_delay(Duration::ZERO).with_max_delay(Duration::ZERO);
+        until(at_once.without_max_times(), "it", attempt, |error| *error == "away").await
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_comes_back_is_waited_for() {
         assert_eq!(outcomes(&[Err("away"), Err("away"), Ok(1)]).await, Ok(1));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_is_wrong_is_not() {
         assert_eq!(outcomes(&[Err("away"), Err("wrong"), Ok(1)]).await, Err("wrong"));
     }

@@ -5,7 +5,7 @@ use super::{
     draft::{Draft, forward, undo},
 };
 use crate::{
-    command::{CommandRef, Direction, Failure, Request},
+    command::{CommandRef, Direction, Request},
     definition::{Action, OutcomeEvent},
     event::{AttemptOutcome, End, Event, ParkReason},
     id::StepIndex,
@@ -64,7 +64,7 @@ impl Draft<'_, '_> {
 
     fn begin_step(&mut self, step: StepIndex) {
         match self.condition(step) {
-            Err(failure) => self.never_began(forward(step), failure),
+            Err(failure) => self.never_began(forward(step), Ended { failure, then: Then::Definite }),
             Ok(false) => self.emit(Event::StepSkipped { step, direction: Direction::Do }),
             Ok(true) => match &self.plan.definition.step(step).action {
                 Action::Wait(span) => {
@@ -78,17 +78,17 @@ impl Draft<'_, '_> {
 
     /// Begins a command; one whose request cannot be evaluated has failed, and nothing is sent.
     pub(super) fn begin_or_fail(&mut self, command: CommandRef) {
-        if let Err(failure) = self.begin(command) {
-            self.never_began(command, failure);
+        if let Err(ended) = self.begin(command) {
+            self.never_began(command, ended);
         }
     }
 
-    fn never_began(&mut self, command: CommandRef, failure: Failure) {
+    fn never_began(&mut self, command: CommandRef, ended: Ended) {
         let (step, direction) = (command.step, command.direction);
-        let outcome = AttemptOutcome::Failed;
+        let (outcome, failure) = (AttemptOutcome::Failed, ended.failure.clone());
         self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone() });
         match direction {
-            Direction::Do => self.step_ended_badly(command, Ended { failure, then: Then::Definite }),
+            Direction::Do => self.step_ended_badly(command, ended),
             Direction::Undo => self.emit(Event::IncidentOpened { step: Some(step), failure }),
         }
     }

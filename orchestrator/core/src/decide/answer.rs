@@ -25,7 +25,7 @@ pub(super) enum Then {
     Definite,
     /// The attempts are used up.
     Exhausted,
-    /// The attempts are used up on a refusal that a person can mend.
+    /// A person can mend it: a refusal that used up the attempts, a participant that is gone.
     Park,
 }
 

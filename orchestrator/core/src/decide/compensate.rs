@@ -46,13 +46,11 @@ impl Draft<'_, '_> {
 
     pub(super) fn advance_back(&mut self) {
         self.settle_what_is_not_out();
-        for step in self.plan.definition.indices() {
-            if self.may_undo_now(step) {
-                self.begin_or_fail(undo(step));
-            }
+        for step in self.undos_due() {
+            self.begin_or_fail(undo(step));
         }
         let something_open = self.state.commands().any(|(_, command)| command.is_open());
-        let something_due = self.plan.definition.indices().any(|step| self.may_undo_now(step));
+        let something_due = !self.undos_due().is_empty();
         if !something_open && !something_due {
             self.end_back();
         }
@@ -76,16 +74,28 @@ impl Draft<'_, '_> {
     }
 
     /// A step is undone when all that depends on it is settled and, where needed, undone.
-    fn may_undo_now(&self, step: StepIndex) -> bool {
+    fn undos_due(&self) -> Vec<StepIndex> {
         let definition = &self.plan.definition;
-        let is_due = self.state.step(step).undo_is_due(definition.step(step));
-        is_due && definition.dependents(step).all(|dependent| self.is_clear(dependent))
+        let blocked = self.blocked();
+        let is_due = |step: &StepIndex| self.state.step(*step).undo_is_due(definition.step(*step));
+        definition.indices().filter(|step| is_due(step) && !blocked[step.at()]).collect()
     }
 
-    fn is_clear(&self, step: StepIndex) -> bool {
+    /// By step: whether something that depends on it, at any distance, is not settled or has still to be undone. From each such step back
+    /// along `after`, every step visited once: paths through a graph can be exponentially many.
+    fn blocked(&self) -> Vec<bool> {
         let definition = &self.plan.definition;
-        let cleared = self.state.step(step).is_cleared(definition.step(step));
-        cleared && definition.dependents(step).all(|dependent| self.is_clear(dependent))
+        let mut blocked = vec![false; self.state.steps.len()];
+        let is_clear = |step: &StepIndex| self.state.step(*step).is_cleared(definition.step(*step));
+        let mut visit: Vec<StepIndex> = definition.indices().filter(|step| !is_clear(step)).collect();
+        while let Some(step) = visit.pop() {
+            for before in &definition.step(step).after {
+                if !std::mem::replace(&mut blocked[before.at()], true) {
+                    visit.push(*before);
+                }
+            }
+        }
+        blocked
     }
 
     fn end_back(&mut self) {

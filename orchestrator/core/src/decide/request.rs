@@ -1,6 +1,10 @@
 //! Beginning a command: evaluate what is sent, once, and record it before it leaves.
 
-use super::{Admission, REQUEST_LIMIT_BYTES, draft::Draft};
+use super::{
+    Admission, REQUEST_LIMIT_BYTES,
+    answer::{Ended, Then},
+    draft::Draft,
+};
 use crate::{
     command::{CommandRef, Direction, Failure, Guard, Method, Request},
     definition::{Action, Call, Effects, Target},
@@ -13,6 +17,8 @@ use serde_json::{Value, json};
 
 /// Code of a failure that an expression caused.
 const EXPRESSION: &str = "expression";
+/// Code of a failure that a participant's absence from participants.yaml caused.
+const GONE: &str = "participant_gone";
 /// Code of a failure that a limit caused.
 const LIMIT: &str = "limit";
 
@@ -140,13 +146,14 @@ impl Draft<'_, '_> {
     }
 
     /// Asks the guard, then records the first attempt; a refusal is recorded instead and nothing leaves.
-    pub(super) fn begin(&mut self, command: CommandRef) -> Result<(), Failure> {
-        let request = self.request(command)?;
-        if let Some(not_before) = self.refused(&request, command) {
-            self.hold(command, not_before);
-            return Ok(());
+    pub(super) fn begin(&mut self, command: CommandRef) -> Result<(), Ended> {
+        let request = self.request(command).map_err(|failure| Ended { failure, then: Then::Definite })?;
+        let CommandRef { step, direction } = command;
+        match self.admission(&request, command) {
+            Admission::Admitted => self.emit(Event::StepStarted { step, direction, request }),
+            Admission::Refused { not_before } => self.hold(command, not_before),
+            Admission::Gone => return Err(Ended { failure: gone(&request), then: Then::Park }),
         }
-        self.emit(Event::StepStarted { step: command.step, direction: command.direction, request });
         Ok(())
     }
 
@@ -155,16 +162,20 @@ impl Draft<'_, '_> {
         let it = self.state.command(command);
         let attempt = it.attempt + 1;
         let Some(request) = it.request.clone() else { return };
-        match self.refused(&request, command) {
-            Some(not_before) => self.hold(command, not_before),
-            None => self.emit(Event::AttemptStarted { step: command.step, direction: command.direction, attempt }),
+        match self.admission(&request, command) {
+            Admission::Admitted => {
+                self.emit(Event::AttemptStarted { step: command.step, direction: command.direction, attempt });
+            }
+            Admission::Refused { not_before } => self.hold(command, not_before),
+            Admission::Gone => self.give_up(command, gone(&request), Then::Park),
         }
     }
 
-    fn refused(&mut self, request: &Request, command: CommandRef) -> Option<crate::time::Timestamp> {
-        match (self.context.admission)(request.participant()?, command) {
-            Admission::Admitted => None,
-            Admission::Refused { not_before } => Some(not_before),
+    /// What is published has no participant, and no guard.
+    fn admission(&mut self, request: &Request, command: CommandRef) -> Admission {
+        match request.participant() {
+            Some(participant) => (self.context.admission)(participant, command),
+            None => Admission::Admitted,
         }
     }
 
@@ -179,6 +190,13 @@ impl Draft<'_, '_> {
             ever_sent,
         });
     }
+}
+
+fn gone(request: &Request) -> Failure {
+    let participant = request.participant().unwrap_or_default();
+    let message =
+        format!("participants.yaml has no `{participant}` that takes this command; bring it back, then retry");
+    Failure::new(GONE, message)
 }
 
 /// `input` in expressions: what the do was sent; `null` if it never was.

@@ -22,7 +22,7 @@ use crate::{
 };
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use saga_core::{
-    command::Answer,
+    command::{Answer, Failure},
     decide::{self, Ignored, Outcome},
     event::Decision,
     id::{SagaId, Shard},
@@ -284,6 +284,13 @@ impl Owned {
     fn late_permit(&mut self, saga: SagaId, effect: &CallEffect) -> Option<Permit> {
         match self.parts.guarded.admit(effect.request.participant()?) {
             Admission::Admitted(permit) => Some(permit),
+            Admission::Gone => {
+                let failure = Failure::new("participant_gone", "the participant is not configured any more");
+                let answer = Answer::Unknown { failure };
+                let input = Input::Answered { command: effect.command, attempt: Some(effect.attempt), answer };
+                self.held_back.push((saga, input));
+                None
+            }
             Admission::Refused { not_before } => {
                 // Not `NotSent`: the attempt may have left in another life.
                 let answer = Answer::Ongoing { ask_after: Some(not_before), location: effect.location.clone() };
