@@ -11,7 +11,8 @@ mod snapshot;
 mod tests;
 
 pub use crate::participants::{Call, Dispatch};
-pub use permit::{Permit, Verdict};
+pub use bulkhead::{Full, Slot};
+pub use permit::{Permit, Seat, Verdict};
 pub use settings::{Error, ParticipantSettings, Transport};
 pub use snapshot::{BreakerState, ParticipantSnapshot};
 
@@ -33,7 +34,7 @@ use tracing::warn;
 const UNKNOWN_REST: Duration = Duration::from_secs(5);
 
 /// When a command that a full bulkhead refused is offered again.
-const BULKHEAD_REST: Duration = Duration::from_secs(1);
+pub const BULKHEAD_REST: Duration = Duration::from_secs(1);
 
 /// Names of unknown participants that are remembered so that each is logged once; more are not told apart.
 const MAX_UNKNOWN: usize = 1_000;
@@ -69,7 +70,7 @@ struct Participant {
 #[derive(Debug)]
 enum Route {
     Http { participant: Box<HttpParticipant>, bulkhead: Bulkhead },
-    Kafka { commands: String },
+    Kafka { commands: String, bulkhead: Bulkhead },
 }
 
 impl Guarded {
@@ -86,7 +87,7 @@ impl Guarded {
                     participant: Box::new(HttpParticipant::new(&http)?),
                     bulkhead: Bulkhead::new(each.bulkhead),
                 },
-                Transport::Kafka { commands } => Route::Kafka { commands },
+                Transport::Kafka { commands } => Route::Kafka { commands, bulkhead: Bulkhead::new(each.bulkhead) },
             };
             if participants.insert(each.name.clone(), Participant { health, route }).is_some() {
                 return Err(Error::Duplicate(each.name));
@@ -132,11 +133,23 @@ impl Guarded {
         answer
     }
 
+    /// A place for one command over Kafka, to be held until its reply or its attempt's end.
+    ///
+    /// # Errors
+    /// When as many are under way as the bulkhead allows, and none ends within its patience: offer the command again after
+    /// [`BULKHEAD_REST`].
+    pub async fn enter(&self, participant: &str) -> Result<Option<Slot>, Full> {
+        match self.participants.get(participant).map(|found| &found.route) {
+            Some(Route::Kafka { bulkhead, .. }) => bulkhead.enter().await.map(Some),
+            Some(Route::Http { .. }) | None => Ok(None),
+        }
+    }
+
     /// The topic that takes `participant`'s commands; `None` if it is not configured or called over HTTP.
     #[must_use]
     pub fn kafka_topic(&self, participant: &str) -> Option<&str> {
         match &self.participants.get(participant)?.route {
-            Route::Kafka { commands } => Some(commands),
+            Route::Kafka { commands, .. } => Some(commands),
             Route::Http { .. } => None,
         }
     }
@@ -161,8 +174,7 @@ impl Guarded {
 impl Participant {
     fn snapshot(&self, name: &str) -> ParticipantSnapshot {
         let waiting = match &self.route {
-            Route::Http { bulkhead, .. } => bulkhead.waiting(),
-            Route::Kafka { .. } => 0,
+            Route::Http { bulkhead, .. } | Route::Kafka { bulkhead, .. } => bulkhead.waiting(),
         };
         let breaker = self.health.snapshot();
         ParticipantSnapshot {

@@ -7,6 +7,7 @@ pub mod reading;
 
 pub use plans::{PlanError, Plans};
 
+use crate::panics::caught;
 use saga_core::{
     event::Decision,
     evolve,
@@ -80,8 +81,9 @@ pub async fn read(store: &dyn EventStore, plans: &Plans, saga: SagaId) -> Result
 pub async fn fold(store: &dyn EventStore, plans: &Plans, saga: SagaId, rows: Vec<Row>) -> Result<Recorded, Error> {
     let decisions = decode(saga, rows)?;
     let plan = plans.of(store, saga, &decisions).await?;
-    let state =
-        evolve::fold(&plan, saga, &decisions).map_err(|error| Error::Fold { saga, reason: error.to_string() })?;
+    let state = caught(|| evolve::fold(&plan, saga, &decisions).map_err(|error| error.to_string()))
+        .flatten()
+        .map_err(|reason| Error::Fold { saga, reason })?;
     Ok(Recorded { plan, state, decisions })
 }
 

@@ -12,6 +12,7 @@ pub mod engine;
 pub mod guarded;
 pub mod journal;
 pub mod kafka;
+mod panics;
 pub mod participants;
 pub mod shutdown;
 pub mod startup;

@@ -13,7 +13,7 @@ mod time;
 
 use crate::{
     command::CommandRef,
-    event::{Decision, Event},
+    event::{Decision, Event, ParkReason},
     evolve,
     id::{SagaId, StepIndex},
     input::{Delivery, Input, Publication, Start},
@@ -178,6 +178,17 @@ pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Conte
     }
     draft.advance();
     Ok(draft.finish().map_or(Outcome::Ignored(Ignored::NotDue), Outcome::Decided))
+}
+
+/// Parks a saga for a reason outside of its rules: its decisions cannot be made. Its commands that are out stay out; an operator's retry
+/// goes on. `None` if it is parked or at its end already. `state` is evolved along.
+pub fn park(plan: &Plan, state: &mut State, message: String, context: &mut Context<'_>) -> Option<Decision> {
+    if !matches!(state.course, Course::Forward | Course::Compensating { .. }) {
+        return None;
+    }
+    let mut draft = Draft::new(plan, state, context);
+    draft.emit(Event::SagaParked { reason: ParkReason::Limit { message } });
+    draft.finish()
 }
 
 /// Why an input leads to no row.

@@ -5,7 +5,7 @@ use super::{
     message::{Body, Message, Receipt},
 };
 use crate::{
-    guarded::{self, Guarded, Permit},
+    guarded::{self, Guarded, Permit, Seat},
     kafka::{
         Outgoing,
         cloudevents::{self, CommandRecord, PublishedRecord},
@@ -71,7 +71,7 @@ pub(super) fn call(
     dispatch: Dispatch,
 ) -> Option<Permit> {
     if let Request::Kafka { .. } = &*effect.request {
-        send_command(parts, plan, state, &effect);
+        send_command(parts, plan, state, &effect, permit.seat(), dispatch);
         return Some(permit);
     }
     let (id, attempt) = (effect.id.clone(), effect.attempt);
@@ -89,14 +89,34 @@ pub(super) fn call(
 }
 
 /// The command's record. A reply is awaited by the attempt's deadline; only a record that certainly or possibly did not arrive says so.
-fn send_command(parts: &Arc<Parts>, plan: &Plan, state: &State, effect: &CallEffect) {
+fn send_command(parts: &Arc<Parts>, plan: &Plan, state: &State, effect: &CallEffect, seat: Seat, dispatch: Dispatch) {
     let (id, attempt) = (effect.id.clone(), effect.attempt);
     let record = command_record(parts, plan, state, effect);
+    let participant = effect.request.participant().unwrap_or_default().to_owned();
+    let untouched = dispatch == Dispatch::First && effect.asked == 0;
     let parts_of_call = Arc::clone(parts);
     parts.calls.spawn(async move {
-        let Some(answer) = deliver_command(&parts_of_call, record).await else { return };
+        let answer = match parts_of_call.guarded.enter(&participant).await {
+            Ok(place) => {
+                // Taken at most once per permit, and a permit is for one call.
+                place.map(|place| seat.set(place));
+                drop(seat);
+                deliver_command(&parts_of_call, record).await
+            }
+            Err(guarded::Full) => Some(held_back(untouched)),
+        };
+        let Some(answer) = answer else { return };
         answered(&parts_of_call, id, attempt, answer).await;
     });
+}
+
+/// The bulkhead is full. Of a command that may have left before it cannot be said that nothing was sent.
+fn held_back(untouched: bool) -> Answer {
+    if untouched {
+        Answer::NotSent { guard: Guard::Bulkhead, retry_after: guarded::BULKHEAD_REST }
+    } else {
+        Answer::Ongoing { ask_after: Some(guarded::BULKHEAD_REST), location: None }
+    }
 }
 
 fn command_record(parts: &Parts, plan: &Plan, state: &State, effect: &CallEffect) -> Option<Outgoing> {

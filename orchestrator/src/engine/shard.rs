@@ -1,10 +1,13 @@
 //! One task per owned shard: claims it, reads back what is open, then is the only writer of its sagas until it is fenced or told to stop.
 //!
-//! Nothing is awaited between a decision and the queueing of its append, and effects leave in [`owned::Owned::committed`] only.
+//! Nothing is awaited between a decision and the queueing of its append, and effects leave after [`owned::Owned::committed`] only.
 
+mod effects;
 mod live;
+mod loading;
 mod owned;
 mod recovery;
+mod starts;
 
 use super::{Parts, message::Message};
 use backon::{BackoffBuilder, ExponentialBuilder};

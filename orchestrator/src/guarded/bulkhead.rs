@@ -1,75 +1,107 @@
-//! A bulkhead: so many calls to one participant at once, and a short queue before it.
+//! The bulkhead of `saga-guards` with tasks as its waiters: so many calls to one participant at once, and a short queue before it.
 
+use saga_guards::bulkhead::{Bulkhead as Places, WaiterId};
 use std::{
     num::NonZeroU32,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::oneshot;
 
 /// Longest wait in memory; whoever waits longer is recorded as waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Calls that may wait for each slot: what a slot clears within the patience at 60 ms a call. More would only wait to be refused.
-const WAITING_PER_SLOT: u32 = 16;
+/// Calls that may wait for each place: what a place clears within the patience at 60 ms a call. More would only wait to be refused.
+const WAITING_PER_PLACE: u32 = 16;
 
 /// So many calls at once, and a short queue.
 #[derive(Debug)]
 pub(super) struct Bulkhead {
-    slots: Semaphore,
-    waiting: AtomicU32,
-    most_waiting: u32,
+    shared: Arc<Shared>,
     patience: Duration,
 }
 
-/// Neither a slot nor, within the patience, a place in the queue.
+/// Locked for a few instructions at a time, never across an await.
+#[derive(Debug)]
+struct Shared(Mutex<Places<oneshot::Sender<Slot>>>);
+
+/// A place, passed on when dropped.
+#[derive(Debug)]
+pub struct Slot(Arc<Shared>);
+
+/// Neither a place nor, within the patience, a turn in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Full;
+pub struct Full;
 
 impl Bulkhead {
-    pub(super) fn new(slots: NonZeroU32) -> Bulkhead {
-        Bulkhead::with_patience(slots, PATIENCE)
+    pub(super) fn new(places: NonZeroU32) -> Bulkhead {
+        Bulkhead::with_patience(places, PATIENCE)
     }
 
-    fn with_patience(slots: NonZeroU32, patience: Duration) -> Bulkhead {
-        let most_waiting = slots.get().saturating_mul(WAITING_PER_SLOT);
-        let slots = Semaphore::new(
-            usize::try_from(slots.get()).map_or(Semaphore::MAX_PERMITS, |slots| slots.min(Semaphore::MAX_PERMITS)),
-        );
-        Bulkhead { slots, waiting: AtomicU32::new(0), most_waiting, patience }
+    fn with_patience(places: NonZeroU32, patience: Duration) -> Bulkhead {
+        let places = Places::new(places, places.get().saturating_mul(WAITING_PER_PLACE));
+        Bulkhead { shared: Arc::new(Shared(Mutex::new(places))), patience }
     }
 
-    /// A slot, free again when the guard is dropped.
-    pub(super) async fn enter(&self) -> Result<SemaphorePermit<'_>, Full> {
-        if let Ok(slot) = self.slots.try_acquire() {
-            return Ok(slot);
-        }
-        let _place = Place::take(self)?;
-        match tokio::time::timeout(self.patience, self.slots.acquire()).await {
+    /// A place, free again when it is dropped. Dropping the future leaves the queue.
+    pub(super) async fn enter(&self) -> Result<Slot, Full> {
+        let (mut turn, _place_in_queue) = match self.shared.enter()? {
+            Entered::AtOnce(slot) => return Ok(slot),
+            Entered::Queued(turn, waiter) => (turn, Queued { shared: &self.shared, waiter }),
+        };
+        match tokio::time::timeout(self.patience, &mut turn).await {
             Ok(Ok(slot)) => Ok(slot),
             Ok(Err(_)) | Err(_) => Err(Full),
         }
     }
 
     pub(super) fn waiting(&self) -> u32 {
-        self.waiting.load(Ordering::Relaxed)
+        self.shared.places().waiting()
     }
 }
 
-/// A place in the queue, free again when dropped.
-struct Place<'a>(&'a Bulkhead);
+enum Entered {
+    AtOnce(Slot),
+    Queued(oneshot::Receiver<Slot>, WaiterId),
+}
 
-impl<'a> Place<'a> {
-    fn take(bulkhead: &'a Bulkhead) -> Result<Place<'a>, Full> {
-        let before = bulkhead.waiting.fetch_add(1, Ordering::Relaxed);
-        let place = Place(bulkhead);
-        if before < bulkhead.most_waiting { Ok(place) } else { Err(Full) }
+impl Shared {
+    fn enter(self: &Arc<Shared>) -> Result<Entered, Full> {
+        let mut places = self.places();
+        if places.enter() {
+            return Ok(Entered::AtOnce(Slot(Arc::clone(self))));
+        }
+        let (wake, turn) = oneshot::channel();
+        let waiter = places.queue(wake).map_err(|_| Full)?;
+        Ok(Entered::Queued(turn, waiter))
+    }
+
+    /// The queue is consistent between any two of its methods.
+    fn places(&self) -> MutexGuard<'_, Places<oneshot::Sender<Slot>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        // A statement of its own: the lock is released before the next one is woken, who may drop the place at once.
+        let next = self.0.places().leave();
+        if let Some(wake) = next {
+            // Sent to somebody who has given up, the place comes back here and is passed on.
+            drop(wake.send(Slot(Arc::clone(&self.0))));
+        }
+    }
+}
+
+/// Leaves the queue when dropped. Whoever has been given a place by then finds it in the channel, which drops it.
+struct Queued<'a> {
+    shared: &'a Shared,
+    waiter: WaiterId,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        let _ = self.shared.places().withdraw(self.waiter);
     }
 }
 
@@ -87,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lets_the_next_in_when_a_slot_is_free() {
+    async fn lets_the_next_in_when_a_place_is_free() {
         let bulkhead = Bulkhead::new(NonZeroU32::MIN);
         let slot = bulkhead.enter().await.expect("free");
         let mut next = Box::pin(bulkhead.enter());
@@ -101,11 +133,24 @@ mod tests {
     async fn refuses_at_once_when_the_queue_is_full() {
         let bulkhead = Bulkhead::new(NonZeroU32::MIN);
         let slot = bulkhead.enter().await.expect("free");
-        let mut queue: Vec<_> = (0..WAITING_PER_SLOT).map(|_| Box::pin(bulkhead.enter())).collect();
+        let mut queue: Vec<_> = (0..WAITING_PER_PLACE).map(|_| Box::pin(bulkhead.enter())).collect();
         assert!(queue.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
         assert!(matches!(bulkhead.enter().now_or_never(), Some(Err(Full))));
         drop(slot);
         let entered = join_all(queue.into_iter().map(|waiting| async { waiting.await.map(drop) })).await;
         assert!(entered.iter().all(Result::is_ok));
+    }
+
+    #[tokio::test]
+    async fn a_place_given_to_somebody_who_left_is_passed_on() {
+        let bulkhead = Bulkhead::new(NonZeroU32::MIN);
+        let slot = bulkhead.enter().await.expect("free");
+        let mut leaves = Box::pin(bulkhead.enter());
+        let mut stays = Box::pin(bulkhead.enter());
+        assert!((&mut leaves).now_or_never().is_none() && (&mut stays).now_or_never().is_none());
+        drop(slot);
+        drop(leaves);
+        assert!(stays.await.is_ok());
+        assert!(matches!(bulkhead.enter().now_or_never(), Some(Ok(_))));
     }
 }

@@ -1,12 +1,13 @@
 //! A participant's breaker, and the permits it has given.
 
+use super::bulkhead::Slot;
 use saga_guards::{
     Monotonic,
     breaker::{self, Admission, Breaker, Settled, Snapshot, Ticket},
 };
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
@@ -33,7 +34,12 @@ pub struct Permit {
     health: Arc<Health>,
     /// Taken out when it is settled.
     ticket: Option<Ticket>,
+    /// Where the place in the bulkhead is put that the call gets later.
+    seat: Seat,
 }
+
+/// The place of a call that is awaited: filled by whoever sends it, free again with the permit.
+pub type Seat = Arc<OnceLock<Slot>>;
 
 /// What a call that left says about its participant. If it says nothing, drop the permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,9 +96,15 @@ impl Permit {
             Admission::Refused { retry_after } => Err(retry_after),
             Admission::Admitted(ticket) => {
                 health.permits.fetch_add(1, Ordering::Relaxed);
-                Ok(Permit { health: Arc::clone(health), ticket: Some(ticket) })
+                Ok(Permit { health: Arc::clone(health), ticket: Some(ticket), seat: Seat::default() })
             }
         }
+    }
+
+    /// Where to put the call's place in the bulkhead, so that it is held as long as the permit.
+    #[must_use]
+    pub fn seat(&self) -> Seat {
+        Arc::clone(&self.seat)
     }
 
     /// Tells the breaker how the call went.

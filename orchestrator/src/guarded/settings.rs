@@ -14,7 +14,7 @@ pub struct ParticipantSettings {
     pub transport: Transport,
     /// When it is left alone.
     pub breaker: breaker::Config,
-    /// Calls over HTTP that may be under way at once.
+    /// Calls that may be under way at once.
     pub bulkhead: NonZeroU32,
 }
 

@@ -110,8 +110,11 @@ pub const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
 pub const KAFKA_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connect timeout of participants that say nothing.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Calls under way at once, of participants that say nothing.
+/// Calls over HTTP under way at once, of participants that say nothing.
 pub const BULKHEAD: NonZeroU32 = NonZeroU32::new(64).expect("64 is not zero");
+/// The same over Kafka, where the topic is a queue already and a command is under way until its reply: enough that 10 ms a command
+/// allow 100,000 a second, few enough that a participant which is down is not sent everything there is.
+pub const KAFKA_BULKHEAD: NonZeroU32 = NonZeroU32::new(1024).expect("1024 is not zero");
 /// Largest answer, of participants that say nothing.
 pub const MAX_ANSWER_BYTES: u32 = 1024 * 1024;
 

@@ -38,6 +38,8 @@ pub(super) struct Live {
     pub(super) sent: Vec<Sent>,
     /// Taken when a call was decided, handed over when it leaves.
     pub(super) permits: Vec<(CommandRef, Permit)>,
+    /// A decision or its effects panicked with this: the state is not to be trusted.
+    pub(super) broken: Option<String>,
 }
 
 /// A decision that is on its way to the store.
@@ -64,7 +66,16 @@ impl Sent {
 
 impl Live {
     pub(super) fn new(plan: Arc<Plan>, state: State, shown: Option<Status>) -> Live {
-        Live { plan, state, shown, append: None, waiting: VecDeque::new(), sent: Vec::new(), permits: Vec::new() }
+        Live {
+            plan,
+            state,
+            shown,
+            append: None,
+            waiting: VecDeque::new(),
+            sent: Vec::new(),
+            permits: Vec::new(),
+            broken: None,
+        }
     }
 
     /// Nothing of it is under way: it can be read again when something happens to it.
@@ -84,8 +95,10 @@ impl Live {
         let verdict = match answer {
             Answer::Succeeded { .. } | Answer::Failed { .. } => Verdict::Success,
             Answer::Unknown { .. } => Verdict::Failure,
-            // The attempt goes on, or nothing was sent.
-            Answer::Ongoing { .. } | Answer::NotSent { .. } => return,
+            // The attempt goes on.
+            Answer::Ongoing { .. } => return,
+            // Nothing left, so nothing is known: the permit is given back.
+            Answer::NotSent { .. } => return drop(self.take_permit(*command)),
         };
         if let Some(permit) = self.take_permit(*command) {
             permit.settle(verdict);

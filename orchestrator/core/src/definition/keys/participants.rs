@@ -65,7 +65,13 @@ pub(crate) static PARTICIPANT: Shape = Shape {
             "{\"failureRate\": 0.5, \"minimumCalls\": 10, \"window\": \"30s\", \"openFor\": \"10s\", \"probes\": 3}",
             "{\"openFor\": \"30s\"}",
         ),
-        key("bulkhead", Rule::Integer(1), "Most calls under way at once.", "64", "200"),
+        key(
+            "bulkhead",
+            Rule::Integer(1),
+            "Most calls under way at once, from one engine; over Kafka until the reply. 64 over HTTP, 1024 over Kafka.",
+            "64",
+            "200",
+        ),
         key("retryOn", STATUSES, "Statuses that count as failed, and may be retried (HTTP).", "", "[409, \"5xx\"]"),
         key(
             "failOn",

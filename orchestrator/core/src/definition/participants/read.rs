@@ -1,8 +1,8 @@
 //! Reading participants.yaml.
 
 use super::{
-    BULKHEAD, CONNECT_TIMEOUT, Endpoint, HTTP_TIMEOUT, KAFKA_TIMEOUT, MAX_ANSWER_BYTES, Participant, Participants,
-    Secret, Status, Transport,
+    BULKHEAD, CONNECT_TIMEOUT, Endpoint, HTTP_TIMEOUT, KAFKA_BULKHEAD, KAFKA_TIMEOUT, MAX_ANSWER_BYTES, Participant,
+    Participants, Secret, Status, Transport,
 };
 use crate::{
     definition::{
@@ -67,9 +67,9 @@ impl Reader<'_> {
     fn participant(&mut self, name: Span, node: &Node) -> Option<Participant> {
         let fields = Fields::read(node, &PARTICIPANT, &mut self.report)?;
         let transport = self.transport(name, &fields);
-        let default_timeout = match &transport {
-            Some(Transport::Kafka { .. }) => KAFKA_TIMEOUT,
-            Some(Transport::Http { .. }) | None => HTTP_TIMEOUT,
+        let (default_timeout, default_bulkhead) = match &transport {
+            Some(Transport::Kafka { .. }) => (KAFKA_TIMEOUT, KAFKA_BULKHEAD),
+            Some(Transport::Http { .. }) | None => (HTTP_TIMEOUT, BULKHEAD),
         };
         let retry =
             fields.node("retry").and_then(|node| policies::retry(node, RetryPolicy::standard(), &mut self.report));
@@ -81,7 +81,10 @@ impl Reader<'_> {
             connect_timeout: fields.duration("connectTimeout", &mut self.report).unwrap_or(CONNECT_TIMEOUT),
             retry,
             breaker: self.breaker(&fields),
-            bulkhead: fields.integer("bulkhead", 1, &mut self.report).and_then(NonZeroU32::new).unwrap_or(BULKHEAD),
+            bulkhead: fields
+                .integer("bulkhead", 1, &mut self.report)
+                .and_then(NonZeroU32::new)
+                .unwrap_or(default_bulkhead),
             retry_on,
             fail_on,
             max_answer_bytes: fields.integer("maxAnswerBytes", 1, &mut self.report).unwrap_or(MAX_ANSWER_BYTES),

@@ -1,0 +1,76 @@
+//! Effects, after the commit of their cause.
+
+use super::{
+    live::{Live, Sent},
+    owned::Owned,
+};
+use crate::{
+    engine::dispatch,
+    guarded::{Admission, Permit},
+    panics::caught,
+    participants::Dispatch,
+};
+use saga_core::{
+    command::{Answer, Failure},
+    id::SagaId,
+    input::Input,
+    react::{CallEffect, Effect, react},
+};
+
+impl Owned {
+    /// Lets everything leave that is outstanding and has not left in this life. What was outstanding when the saga was read may have left in
+    /// another one: it is repeated.
+    pub(super) fn perform(&mut self, saga: SagaId, live: &mut Live, dispatch: Dispatch) {
+        let effects = match caught(|| react(&live.plan, &live.state)) {
+            Ok(effects) => effects,
+            Err(panic) => {
+                live.broken = Some(panic);
+                return;
+            }
+        };
+        live.forget_all_but(&effects);
+        for effect in effects {
+            let sent = Sent::of(&effect);
+            if !live.sent.contains(&sent) {
+                live.sent.push(sent);
+                self.let_leave(saga, live, effect, dispatch);
+            }
+        }
+    }
+
+    pub(super) fn let_leave(&mut self, saga: SagaId, live: &mut Live, effect: Effect, dispatch: Dispatch) {
+        match effect {
+            Effect::Publish(effect) => dispatch::publish(&self.parts, saga, &live.plan, &live.state, &effect),
+            Effect::Call(effect) => {
+                let command = effect.command;
+                let Some(permit) = live.take_permit(command).or_else(|| self.late_permit(saga, &effect)) else {
+                    return;
+                };
+                if let Some(permit) = dispatch::call(&self.parts, &live.plan, &live.state, effect, permit, dispatch) {
+                    live.permits.push((command, permit));
+                }
+            }
+        }
+    }
+
+    /// For a call that was recorded in another life, or that asks how far it is: no decision of this life asked the guard for it.
+    pub(super) fn late_permit(&mut self, saga: SagaId, effect: &CallEffect) -> Option<Permit> {
+        match self.parts.guarded.admit(effect.request.participant()?) {
+            Admission::Admitted(permit) => Some(permit),
+            Admission::Gone => {
+                let failure = Failure::new("participant_gone", "the participant is not configured any more");
+                let answer = Answer::Unknown { failure };
+                let input = Input::Answered { command: effect.command, attempt: Some(effect.attempt), answer };
+                self.held_back.push((saga, input));
+                None
+            }
+            Admission::Refused { not_before } => {
+                // Not `NotSent`: the attempt may have left in another life.
+                let answer = Answer::Ongoing { ask_after: Some(not_before), location: effect.location.clone() };
+                let input = Input::Answered { command: effect.command, attempt: Some(effect.attempt), answer };
+                self.held_back.push((saga, input));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Sagas that are not in memory, and sagas that cannot be worked on.
+
+use super::{
+    live::{Live, Slot},
+    owned::Owned,
+    recovery,
+};
+use crate::{
+    engine::{
+        dead_letter::{self, DeadLetter},
+        dispatch::Admissions,
+        message::{Body, Disposition, Message},
+    },
+    journal::{self, Recorded},
+    kafka::poison::PoisonCode,
+    participants::Dispatch,
+};
+use saga_core::{decide, id::SagaId, input::Input};
+use std::{collections::VecDeque, sync::Arc};
+use tracing::error;
+
+impl Owned {
+    pub(super) fn load(&mut self, saga: SagaId, waiting: VecDeque<Message>) {
+        if waiting.is_empty() {
+            return;
+        }
+        self.sagas.insert(saga, Slot::Loading { waiting });
+        let parts = Arc::clone(&self.parts);
+        self.loads.push(Box::pin(async move { (saga, recovery::read(&parts, saga).await) }));
+    }
+
+    /// What was decided last cannot be trusted: the saga is read again, parked where its journal ends, and only then told what waits.
+    pub(super) fn read_and_park(&mut self, saga: SagaId, mut waiting: VecDeque<Message>, reason: String) {
+        error!(%saga, reason, "the saga made the engine panic; it is parked, the shard goes on");
+        metrics::counter!("saga_panics_total").increment(1);
+        self.to_park.insert(saga, reason);
+        // A load for nobody is none.
+        waiting.push_back(Message::of(saga, Input::TimeReached));
+        self.load(saga, waiting);
+    }
+
+    fn park(&mut self, saga: SagaId, live: &mut Live, reason: String) {
+        let mut admissions = Admissions::new(&self.parts.guarded, self.parts.clock.now());
+        let parked = admissions.during(|context| decide::park(&live.plan, &mut live.state, reason, context));
+        if let Some(decision) = parked {
+            self.append(saga, live, Message::of(saga, Input::TimeReached), decision);
+        }
+    }
+
+    pub(super) fn loaded(&mut self, saga: SagaId, loaded: Result<Option<Recorded>, journal::Error>) {
+        let Some(Slot::Loading { waiting }) = self.sagas.remove(&saga) else { return };
+        match loaded {
+            Ok(Some(recorded)) => {
+                let shown = recorded.state.status();
+                let mut live = Box::new(Live::new(recorded.plan, recorded.state, Some(shown)));
+                live.waiting = waiting;
+                match self.to_park.remove(&saga) {
+                    Some(reason) => self.park(saga, &mut live, reason),
+                    None => self.perform(saga, &mut live, Dispatch::Repeated),
+                }
+                self.go_on(saga, live);
+            }
+            Ok(None) => waiting.into_iter().for_each(|message| self.unknown_saga(message)),
+            Err(error) => {
+                error!(%saga, error = &error as &dyn std::error::Error, "the saga cannot be read; the shard goes on without it");
+                metrics::counter!("saga_unreadable_total").increment(1);
+                let reason = error.to_string();
+                waiting.into_iter().for_each(|message| self.set_aside(message, PoisonCode::SagaUnreadable, &reason));
+            }
+        }
+    }
+
+    pub(super) fn unknown_saga(&self, message: Message) {
+        match (message.record, message.receipt) {
+            (Some(record), receipt) => {
+                dead_letter::send(
+                    &self.parts,
+                    record,
+                    receipt,
+                    DeadLetter::new(PoisonCode::UnknownSaga, "no saga has this id"),
+                );
+            }
+            (None, receipt) => receipt.settle(Disposition::UnknownSaga),
+        }
+    }
+
+    /// What cannot be processed goes to the DLQ if it came as a record; whoever waits for an act is told.
+    pub(super) fn set_aside(&self, message: Message, code: PoisonCode, reason: &str) {
+        error!(shard = self.shard.0, %code, reason, "a message is set aside");
+        match (message.record, message.receipt) {
+            (Some(record), receipt) => dead_letter::send(&self.parts, record, receipt, DeadLetter::new(code, reason)),
+            (None, receipt) => receipt.settle(Disposition::Refused(reason.to_owned())),
+        }
+    }
+
+    /// Everything that is held and not settled. Timers are left out: the next owner has its own.
+    pub(super) fn take_unfinished(&mut self) -> Vec<Message> {
+        let starting: Vec<Message> = self.starting.take_all().collect();
+        let slots = std::mem::take(&mut self.sagas).into_values();
+        let waiting = slots.flat_map(|slot| match slot {
+            Slot::Loading { waiting } => waiting,
+            Slot::Ready(live) => live.waiting,
+        });
+        let is_timer = |message: &Message| matches!(message.body, Body::Input { input: Input::TimeReached, .. });
+        starting.into_iter().chain(waiting.filter(|message| !is_timer(message))).collect()
+    }
+}
