@@ -1,6 +1,41 @@
-//! `saga dev`.
+//! `saga dev`: an engine on a broker, a store and participants of its own, in one process with nothing installed.
+//!
+//! The broker forgets everything when the process ends; the store and the participants' memory stay in the folder. A later run takes the
+//! open sagas from the journal: whatever had no answer leaves again under the same command id, to new topics, and a participant that
+//! did it before answers as before. An order that left and had not begun is lost with the broker, so the end waits for it to begin.
 
-use std::{future::Future, net::SocketAddr, path::PathBuf};
+mod banner;
+mod files;
+mod ledger;
+mod orders;
+mod participants;
+mod stage;
+mod story;
+mod tally;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod traffic;
+mod watcher;
+
+pub use terminal::{Palette, Terminal, Written};
+
+use crate::{
+    kafka::Producer,
+    shutdown::{self, Running},
+};
+use stage::Stage;
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+use tally::Tally;
+use tokio::sync::watch;
+use traffic::{Demand, Traffic};
+use watcher::{Board, Watcher};
 
 /// What `saga dev` is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,10 +50,87 @@ pub struct Options {
     pub exit: bool,
 }
 
-/// Runs until `stop`, or until all orders are accounted for.
+/// Runs until `stop`, or with `exit` until every saga, of earlier runs too, has ended or is parked. False if one is neither although
+/// the run was to end by itself.
 ///
 /// # Errors
 /// When something that it needs cannot be had.
-pub async fn run(_options: Options, _stop: impl Future<Output = ()>) -> anyhow::Result<bool> {
-    anyhow::bail!("not there yet")
+pub async fn run(options: Options, terminal: Terminal, stop: impl Future<Output = ()>) -> anyhow::Result<bool> {
+    let ended = run_on(&options, &terminal, stop).await;
+    terminal.end().await;
+    ended
+}
+
+async fn run_on(options: &Options, terminal: &Terminal, stop: impl Future<Output = ()>) -> anyhow::Result<bool> {
+    let stage = Stage::set(options).await?;
+    let left_open = stage.left_open().await;
+    let earlier = left_open.len();
+    let board: Board = Arc::new(watch::Sender::new(Tally::of_earlier_runs(left_open)));
+    let watcher = watcher(options, terminal, &board);
+    tokio::pin!(stop);
+    let running = tokio::select! {
+        running = stage.start(watcher) => running?,
+        () = &mut stop => return Ok(!options.exit),
+    };
+    stage.folder.write_config(&stage.config, running.api.address)?;
+    terminal.say(&banner::welcome(&stage.places(running.api.address, earlier)));
+    let run = orders::run_name(now_ms());
+    let traffic = Traffic { producer: Producer::start(&stage.kafka)?, run, board };
+    serve(running, &traffic, options, terminal, stop).await
+}
+
+fn watcher(options: &Options, terminal: &Terminal, board: &Board) -> Watcher {
+    let server = match options.listen.port() {
+        8080 => String::new(),
+        _ => format!(" --server http://{}", options.listen),
+    };
+    let advice = (!options.exit).then(|| format!("saga retry{server}"));
+    Watcher { board: Arc::clone(board), terminal: terminal.clone(), begun: Instant::now(), advice }
+}
+
+/// Places orders until it is over, then ends the engine and says how its sagas ended.
+async fn serve(
+    running: Running,
+    traffic: &Traffic,
+    options: &Options,
+    terminal: &Terminal,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<bool> {
+    let first_order = Instant::now();
+    let mut placed = Ok(());
+    let over = async {
+        tokio::select! {
+            ended = place(traffic, options, terminal) => placed = ended,
+            () = stop => terminal.say("\nEnding: no more orders; what is under way is written down."),
+        }
+        traffic.until_begun().await;
+    };
+    shutdown::when(running, over).await?;
+    placed?;
+    let summary = traffic.board.borrow().summary();
+    if options.exit {
+        terminal.say(&banner::summary(&summary, first_order));
+        return Ok(summary.is_whole() && summary.settled() >= options.orders.unwrap_or(0));
+    }
+    terminal.say(&banner::farewell(&summary));
+    Ok(true)
+}
+
+/// Ends only where the run is to end by itself.
+async fn place(traffic: &Traffic, options: &Options, terminal: &Terminal) -> anyhow::Result<()> {
+    let first_order = Instant::now();
+    let Some(orders) = options.orders else { return traffic.place(Demand::Trickle).await };
+    traffic.place(Demand::Batch(orders)).await?;
+    if !options.exit {
+        let summary = traffic.board.borrow().summary();
+        terminal.say(&banner::summary(&summary, first_order));
+        terminal.say("All orders are accounted for. The pages stay; Ctrl-C ends.");
+        std::future::pending::<()>().await;
+    }
+    Ok(())
+}
+
+fn now_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }

@@ -206,11 +206,19 @@ fn start_consumers(
     let mut topics = loaded.trigger_starts();
     topics.push(TopicStart::earliest(&config.topics.replies));
     let (triggers, trigger_events) =
-        Consumer::start(kafka, plan("triggers", kafka.group.clone(), Mode::Group, topics))?;
+        Consumer::start(kafka, plan("triggers", kafka.group.clone(), trigger_mode(kafka.broker), topics))?;
     let (triggers, shards) = (Arc::new(triggers), Arc::new(shards));
     let ownership = Ownership::new(Arc::clone(parts)).follow(Arc::clone(&shards), shard_events);
     let intake = intake::run(Arc::clone(parts), Arc::clone(&triggers), trigger_events);
     Ok(Consumers { triggers, shards, intake: tokio::spawn(intake), ownership: tokio::spawn(ownership) })
+}
+
+/// The mock broker belongs to this engine alone, and would make the first member of a group wait.
+fn trigger_mode(broker: kafka::Broker) -> Mode {
+    match broker {
+        kafka::Broker::Real => Mode::Group,
+        kafka::Broker::Mock => Mode::Manual,
+    }
 }
 
 /// Refuses to start on nothing.

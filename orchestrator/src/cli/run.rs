@@ -3,7 +3,7 @@
 use super::ConfigFile;
 use crate::{
     config::{self, Sources},
-    dev,
+    dev::{self, Terminal},
     engine::observer::Observer,
     kafka::Broker,
     shutdown,
@@ -69,6 +69,6 @@ pub(super) async fn dev(args: DevArgs) -> anyhow::Result<ExitCode> {
         orders: args.orders,
         exit: args.exit,
     };
-    let accounted_for = dev::run(options, shutdown::signal()).await?;
+    let accounted_for = dev::run(options, Terminal::stdout()?, shutdown::signal()).await?;
     Ok(if accounted_for { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -1,107 +1,141 @@
-//! What the sample participants remember: one final answer per command id, in a file, so that a second run knows what the first one did.
+//! What the sample participants remember, in a file, so that a later run knows what an earlier one did.
 //!
-//! This is the barrier that every participant needs: the same command gets the same answer, and a do that comes after its undo does nothing.
+//! This is the barrier that every participant needs: a command that was done gets the same answer again, an undo is accepted whether
+//! or not its do ever arrived, and a do that comes after its undo does nothing.
 
-use serde::{Deserialize, Serialize};
+#[cfg(test)]
+mod tests;
+
+use saga_core::{command::Direction, id::CommandId};
 use serde_json::Value;
-use std::{
-    collections::HashMap,
-    fs::{File, OpenOptions},
-    io::{self, BufRead, BufReader, Write},
-    path::Path,
+use sqlx::{
+    ConnectOptions, Row, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
+use std::path::Path;
+use tokio::sync::Mutex;
 
-/// A final answer of a sample participant.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum Final {
+/// Code of the refusal that a do gets whose undo came first.
+pub(super) const UNDONE: &str = "undone";
+
+/// What a participant says to a command.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Verdict {
     /// Done, with this result.
     Done(Value),
-    /// Declined: code and message.
-    Declined(String, String),
+    /// Refused; nothing was done.
+    Declined {
+        /// Short and stable.
+        code: String,
+        /// For people.
+        message: String,
+    },
 }
 
-/// Answers by command id, and the file that keeps them.
+/// What is known when a command is performed. For an undo it is what became of the do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Past {
+    /// Nothing: of an undo that there is nothing to undo.
+    Nothing,
+    /// It was refused.
+    Declined,
+    /// It was done.
+    Done,
+}
+
+/// Whether a command was answered before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hearing {
+    /// It is answered now.
+    First,
+    /// It gets the answer that it had.
+    Again,
+}
+
+/// Verdicts by command.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    answers: HashMap<String, Final>,
-    file: File,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Line {
-    id: String,
-    answer: Final,
+    /// One writer, and nobody between its look and its entry.
+    connection: Mutex<SqliteConnection>,
 }
 
 impl Ledger {
-    /// Reads the answers of earlier runs from `path`. A last line that a crash cut short is dropped: its answer never left.
-    pub(super) fn open(path: &Path) -> io::Result<Ledger> {
-        let file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
-        let lines = BufReader::new(file.try_clone()?).lines();
-        let answers = lines
-            .map_while(Result::ok)
-            .filter_map(|line| serde_json::from_str::<Line>(&line).ok())
-            .map(|line| (line.id, line.answer))
-            .collect();
-        Ok(Ledger { answers, file })
+    /// Opens the file at `path`, or makes it. What was answered survives the death of the process; of a power cut it may lose the last
+    /// answers, which a demonstration can bear.
+    pub(super) async fn open(path: &Path) -> Result<Ledger, sqlx::Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal);
+        let mut connection = options.connect().await?;
+        sqlx::raw_sql(include_str!("ledger/schema.sql")).execute(&mut connection).await?;
+        Ok(Ledger { connection: Mutex::new(connection) })
     }
 
-    /// The answer to the command `id` (`<saga>:<step>:<do or undo>`): the one given before, or the one that `perform` makes now. A do
-    /// whose undo was answered is declined without being performed.
-    pub(super) fn answer(&mut self, id: &str, perform: impl FnOnce() -> Final) -> io::Result<Final> {
-        if let Some(answer) = self.answers.get(id) {
-            return Ok(answer.clone());
+    /// The answer to `command`: the one that it had, or the one that `perform` makes now.
+    pub(super) async fn answer(
+        &self,
+        command: &CommandId,
+        perform: impl FnOnce(Past) -> Verdict,
+    ) -> Result<(Verdict, Hearing), sqlx::Error> {
+        let mut connection = self.connection.lock().await;
+        let own = find(&mut connection, command).await?;
+        if let Some(done @ Verdict::Done(_)) = own {
+            return Ok((done, Hearing::Again));
         }
-        let answer = if self.is_undone(id) {
-            Final::Declined("undone".into(), "its undo came first".into())
-        } else {
-            perform()
+        let other = find(&mut connection, &counterpart(command)).await?;
+        let verdict = match (command.direction, past(other.as_ref())) {
+            (Direction::Do, Past::Done) => undone(),
+            (Direction::Do, Past::Nothing | Past::Declined) => perform(past(own.as_ref())),
+            (Direction::Undo, past_of_do) => perform(past_of_do),
         };
-        self.keep(id, &answer)?;
-        Ok(answer)
-    }
-
-    fn is_undone(&self, id: &str) -> bool {
-        id.strip_suffix(":do").is_some_and(|stem| self.answers.contains_key(&format!("{stem}:undo")))
-    }
-
-    fn keep(&mut self, id: &str, answer: &Final) -> io::Result<()> {
-        let line = Line { id: id.to_owned(), answer: answer.clone() };
-        let mut text = serde_json::to_string(&line).map_err(io::Error::other)?;
-        text.push('\n');
-        self.file.write_all(text.as_bytes())?;
-        self.answers.insert(line.id, line.answer);
-        Ok(())
+        keep(&mut connection, command, &verdict).await?;
+        Ok((verdict, Hearing::First))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
+fn counterpart(command: &CommandId) -> CommandId {
+    let direction = match command.direction {
+        Direction::Do => Direction::Undo,
+        Direction::Undo => Direction::Do,
+    };
+    CommandId { direction, ..command.clone() }
+}
 
-    fn done(result: Value) -> impl FnOnce() -> Final {
-        move || Final::Done(result)
-    }
+fn undone() -> Verdict {
+    Verdict::Declined { code: UNDONE.into(), message: "its undo came first, so it does nothing".into() }
+}
 
-    #[test]
-    fn a_repeated_command_gets_its_first_answer_even_after_a_restart() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("answers.jsonl");
-        let mut ledger = Ledger::open(&path).expect("opens");
-        let first = ledger.answer("s:reserve:do", done(json!(1))).expect("kept");
-        drop(ledger);
-        let mut ledger = Ledger::open(&path).expect("opens again");
-        assert_eq!(ledger.answer("s:reserve:do", done(json!(2))).expect("kept"), first);
+fn past(verdict: Option<&Verdict>) -> Past {
+    match verdict {
+        None => Past::Nothing,
+        Some(Verdict::Declined { .. }) => Past::Declined,
+        Some(Verdict::Done(_)) => Past::Done,
     }
+}
 
-    #[test]
-    fn a_do_after_its_undo_does_nothing() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut ledger = Ledger::open(&folder.path().join("answers.jsonl")).expect("opens");
-        ledger.answer("s:reserve:undo", done(Value::Null)).expect("kept");
-        let late = ledger.answer("s:reserve:do", || panic!("it must not be performed")).expect("kept");
-        assert!(matches!(late, Final::Declined(code, _) if code == "undone"));
-    }
+async fn find(connection: &mut SqliteConnection, command: &CommandId) -> Result<Option<Verdict>, sqlx::Error> {
+    let found = sqlx::query(include_str!("ledger/find.sql")).bind(command.to_string());
+    let Some(row) = found.fetch_optional(connection).await? else { return Ok(None) };
+    let result: Option<String> = row.try_get("result")?;
+    Ok(Some(match result {
+        Some(json) => Verdict::Done(serde_json::from_str(&json).map_err(|error| sqlx::Error::Decode(error.into()))?),
+        None => Verdict::Declined { code: row.try_get("code")?, message: row.try_get("message")? },
+    }))
+}
+
+async fn keep(connection: &mut SqliteConnection, command: &CommandId, verdict: &Verdict) -> Result<(), sqlx::Error> {
+    let (result, refusal) = match verdict {
+        Verdict::Done(result) => (Some(result.to_string()), None),
+        Verdict::Declined { code, message } => (None, Some((code, message))),
+    };
+    sqlx::query(include_str!("ledger/keep.sql"))
+        .bind(command.to_string())
+        .bind(result)
+        .bind(refusal.map(|(code, _)| code))
+        .bind(refusal.map(|(_, message)| message))
+        .execute(connection)
+        .await?;
+    Ok(())
 }

@@ -1,0 +1,154 @@
+//! What the sample participants do with a command: decided by what the command says alone, so that everybody can order a success, a
+//! refusal or a silence.
+//!
+//! | what is asked for | what happens |
+//! |---|---|
+//! | an item `unicorn` | inventory has none: refused |
+//! | an item `piano` | inventory takes no notice of the command |
+//! | a customer `mallory` | a fraud score of 95, where the sagas allow less |
+//! | a customer `bob` | no member of the loyalty programme: refused |
+//! | a charge of 1,000.00 or more | over the card's limit: refused |
+//! | a charge of 99.99 | charged, and answered too late the first time |
+//! | a charge of 666.00 | charged, and never answered |
+//! | an address in Atlantis | no courier goes there, unless somebody insists |
+//! | a trip to PEK | a visa is required |
+//! | a car in VCE | none to be had: refused |
+//! | an account that ends with 666 | blocked: refused |
+//! | a transfer to an account that ends with 404 | closed: refused |
+
+use super::{Command, Verdict};
+use crate::dev::ledger::Past;
+use saga_core::command::Direction;
+use serde_json::{Value, json};
+
+/// From here on a charge is refused.
+const CARD_LIMIT_CENTS: i64 = 100_000;
+/// A charge that is answered late.
+const LATE_CENTS: i64 = 9_999;
+/// A charge that is never answered.
+const WITHHELD_CENTS: i64 = 66_600;
+
+/// Whether and when an answer leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// At once.
+    Prompt,
+    /// The first one too late, a repeated one at once.
+    LateAtFirst,
+    /// Never, although the command is performed.
+    Withheld,
+    /// Never, and the command is not performed.
+    Deaf,
+}
+
+pub(super) fn delivery(command: &Command) -> Delivery {
+    match (command.id.direction, command.target.as_str()) {
+        (Direction::Do, "inventory.ReserveStock") if asks_for(command, "piano") => Delivery::Deaf,
+        (Direction::Do, "POST payments/charges") => match cents(command) {
+            LATE_CENTS => Delivery::LateAtFirst,
+            WITHHELD_CENTS => Delivery::Withheld,
+            _ => Delivery::Prompt,
+        },
+        (Direction::Do | Direction::Undo, _) => Delivery::Prompt,
+    }
+}
+
+pub(super) fn verdict(command: &Command, past: Past) -> Verdict {
+    match command.id.direction {
+        Direction::Undo => Verdict::Done(json!({"undone": past == Past::Done})),
+        Direction::Do => match command.target.split_once(['.', ' ']) {
+            Some(("inventory" | "shipping" | "accounts", _)) => over_kafka(command, past),
+            Some(_) | None => over_http(command),
+        },
+    }
+}
+
+fn over_kafka(command: &Command, past: Past) -> Verdict {
+    let at = |pointer| text(command, pointer);
+    match command.target.as_str() {
+        "inventory.ReserveStock" if asks_for(command, "unicorn") => {
+            declined("out_of_stock", "there is no unicorn in stock")
+        }
+        "inventory.ReserveStock" => number(command, "reservationId", "R"),
+        "shipping.CreateParcel" if at("/address/city") == "Atlantis" && past == Past::Nothing => {
+            declined("undeliverable", "no courier goes to Atlantis")
+        }
+        "shipping.CreateParcel" => number(command, "trackingId", "P"),
+        "shipping.SendLetter" => number(command, "letterId", "L"),
+        "accounts.HoldAmount" if at("/account").ends_with("666") => declined("blocked", "the account is blocked"),
+        "accounts.HoldAmount" => number(command, "holdId", "H"),
+        "accounts.Transfer" if at("/to").ends_with("404") => declined("closed", "the account does not exist any more"),
+        "accounts.Transfer" => number(command, "bookedAt", "B"),
+        other => unknown(other),
+    }
+}
+
+fn over_http(command: &Command) -> Verdict {
+    match command.target.as_str() {
+        "POST payments/fraud-checks" => Verdict::Done(json!({"score": score(text(command, "/customerId"))})),
+        "POST payments/loyalty" if text(command, "/customerId") == "bob" => {
+            declined("no_member", "bob collects no points")
+        }
+        "POST payments/loyalty" => Verdict::Done(json!({"points": 10})),
+        "POST payments/charges" if cents(command) >= CARD_LIMIT_CENTS => {
+            declined("card_declined", "the card's limit is 1,000.00")
+        }
+        "POST payments/charges" => number(command, "chargeId", "C"),
+        "POST travel/flights" => booked(command, "F", 18_900),
+        "POST travel/hotels" => booked(command, "B", 8_900 * nights(command)),
+        "POST travel/cars" if text(command, "/city") == "VCE" => declined("no_cars", "there are no cars in Venice"),
+        "POST travel/cars" => booked(command, "A", 7_500),
+        other => match other.split_once('/') {
+            Some(("GET travel", rest)) if rest.starts_with("visa-rules/") => {
+                Verdict::Done(json!({"required": rest.ends_with("/PEK")}))
+            }
+            Some(("PUT travel", rest)) if rest.starts_with("accounts/") => number(command, "accountId", "U"),
+            Some(_) | None => unknown(other),
+        },
+    }
+}
+
+fn declined(code: &str, message: &str) -> Verdict {
+    Verdict::Declined { code: code.into(), message: message.into() }
+}
+
+fn unknown(target: &str) -> Verdict {
+    declined("unknown_command", &format!("nobody here knows {target}"))
+}
+
+/// Something with a number of its own: of the saga, so that it is the same for every attempt.
+fn number(command: &Command, name: &str, prefix: &str) -> Verdict {
+    Verdict::Done(json!({name: name_of(command, prefix)}))
+}
+
+fn booked(command: &Command, prefix: &str, cents: i64) -> Verdict {
+    Verdict::Done(json!({"bookingId": name_of(command, prefix), "priceCents": cents}))
+}
+
+fn name_of(command: &Command, prefix: &str) -> String {
+    let saga = command.id.saga.to_string();
+    format!("{prefix}-{}", saga.rsplit('-').next().unwrap_or_default())
+}
+
+fn score(customer: &str) -> i64 {
+    if customer.starts_with("mallory") { 95 } else { 12 }
+}
+
+fn asks_for(command: &Command, sku: &str) -> bool {
+    let lines = command.body.pointer("/lines").and_then(Value::as_array);
+    lines.is_some_and(|lines| lines.iter().any(|line| line.get("sku").and_then(Value::as_str) == Some(sku)))
+}
+
+fn text<'a>(command: &'a Command, pointer: &str) -> &'a str {
+    command.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn cents(command: &Command) -> i64 {
+    command.body.get("amountCents").and_then(Value::as_i64).unwrap_or(0)
+}
+
+fn nights(command: &Command) -> i64 {
+    /// A longer stay costs no more, whatever somebody writes.
+    const MOST: i64 = 365;
+    command.body.get("nights").and_then(Value::as_i64).unwrap_or(1).clamp(1, MOST)
+}

@@ -1,0 +1,115 @@
+//! The sample participants that take commands from topics: each command is performed and replied to where it says.
+
+use super::{Command, Memory, Verdict};
+use crate::kafka::{
+    Consumer, ConsumerEvent, Delivered, Outgoing, Producer, Record, Settings,
+    consumer::{Limits, Mode, Plan, TopicStart},
+    record::text_header,
+    settings::USUAL_BATCH,
+};
+use bytes::Bytes;
+use saga_core::id::CommandId;
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, JoinSet},
+};
+use tracing::{debug, warn};
+
+/// Commands that are being performed: each is a task, and a late answer holds its own for seconds.
+const AT_WORK: usize = 256;
+/// Headers of a command that its reply repeats.
+const REPEATED: [&str; 3] = ["ce_correlationid", "idempotency_key", "saga_attempt"];
+
+/// Consumes until it is dropped.
+#[derive(Debug)]
+pub(super) struct Listening {
+    /// Dropping it ends the thread of the client.
+    _consumer: Consumer,
+    serving: JoinHandle<()>,
+}
+
+impl Listening {
+    /// Reads all partitions by hand: on this broker nobody shares them, and a group would make the first member wait.
+    pub(super) fn start(
+        settings: &Settings,
+        topics: &[String],
+        producer: Producer,
+        memory: Arc<Memory>,
+    ) -> anyhow::Result<Listening> {
+        let plan = Plan {
+            name: "participants",
+            group: "sample-participants".into(),
+            mode: Mode::Manual,
+            topics: topics.iter().map(|topic| TopicStart::earliest(topic)).collect(),
+            limits: Limits { unfinished_records: AT_WORK, ..Limits::default() },
+            largest_batch: USUAL_BATCH,
+        };
+        let (consumer, events) = Consumer::start(settings, plan)?;
+        Ok(Listening { _consumer: consumer, serving: tokio::spawn(serve(events, producer, memory)) })
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn serve(mut events: mpsc::Receiver<ConsumerEvent>, producer: Producer, memory: Arc<Memory>) {
+    // They end with this task.
+    let mut at_work = JoinSet::new();
+    while let Some(event) = events.recv().await {
+        match event {
+            ConsumerEvent::Records(records) => {
+                for delivered in records {
+                    at_work.spawn(perform(delivered, producer.clone(), Arc::clone(&memory)));
+                }
+            }
+            ConsumerEvent::Failed(reason) => warn!(reason, "the sample participants take no more commands from Kafka"),
+            other => debug!(event = ?other, "consumer of the sample participants"),
+        }
+        while at_work.try_join_next().is_some() {}
+    }
+}
+
+async fn perform(delivered: Delivered, producer: Producer, memory: Arc<Memory>) {
+    let Delivered { record, ack } = delivered;
+    if let Some(reply) = reply(&record, &memory).await {
+        let outcome = producer.send(&reply).await;
+        if !outcome.is_delivered() {
+            debug!(?outcome, "a reply was not delivered; the command comes again");
+        }
+    }
+    ack.finish();
+}
+
+/// `None`: the record is no command, or is left without an answer.
+async fn reply(record: &Record, memory: &Memory) -> Option<Outgoing> {
+    let id: CommandId = record.header_text("idempotency_key")?.parse().ok()?;
+    let topic = Arc::from(record.header_text("reply_topic")?);
+    let participant = record.topic.strip_suffix(".commands").unwrap_or(&record.topic);
+    let target = format!("{participant}.{}", record.header_text("ce_type")?);
+    let body = record.value.as_deref().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or(Value::Null);
+    let verdict = memory.hear(&Command { id, target, body }).await?;
+    Some(reply_record(topic, record, &verdict))
+}
+
+fn reply_record(topic: Arc<str>, command: &Record, verdict: &Verdict) -> Outgoing {
+    let repeated = |name: &&str| Some(text_header(name, command.header_text(name)?));
+    let mut headers: Vec<_> = REPEATED.iter().filter_map(repeated).collect();
+    let value = match verdict {
+        Verdict::Done(result) => {
+            headers.push(text_header("saga_outcome", "succeeded"));
+            Some(Bytes::from(result.to_string()))
+        }
+        Verdict::Declined { code, message } => {
+            headers.push(text_header("saga_outcome", "failed"));
+            headers.push(text_header("error_code", code.as_str()));
+            headers.push(text_header("error_message", message.as_str()));
+            None
+        }
+    };
+    Outgoing { topic, partition: None, key: command.key.clone(), value, headers }
+}

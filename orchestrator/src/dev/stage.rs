@@ -1,0 +1,134 @@
+//! Everything that a run stands on: a folder, a broker, participants, and the engine between them.
+
+use super::{
+    Options,
+    banner::Places,
+    files::{self, Folder, SHARDS},
+    participants::Participants,
+    tally::Name,
+    watcher::Watcher,
+};
+use crate::{
+    config::Config,
+    engine::observer::Observer,
+    journal::reading::{self, Wanted},
+    kafka::{self, Broker, mock::MockBroker},
+    shutdown::Running,
+    startup::{self, Files, Loaded, load_files},
+};
+use anyhow::Context;
+use saga_core::{definition::participants::Transport, state::Status};
+use saga_event_store::{Access, MAX_PAGE};
+use std::{net::SocketAddr, sync::Arc};
+
+/// Partitions of topics whose number nobody counts: as many as the broker gives to topics that clients make.
+const PARTITIONS: i32 = 4;
+
+/// What must be there before the engine, and until after it: what is named last is dropped last.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) folder: Folder,
+    pub(super) config: Config,
+    pub(super) kafka: kafka::Settings,
+    files: Files,
+    commands: Vec<String>,
+    triggers: Vec<String>,
+    participants: Participants,
+    broker: MockBroker,
+}
+
+impl Stage {
+    /// Sets everything up but the engine.
+    ///
+    /// # Errors
+    /// The port is taken, the folder cannot be used, or this machine gives no ports or threads.
+    pub(super) async fn set(options: &Options) -> anyhow::Result<Stage> {
+        refuse_a_taken_port(options.listen).await?;
+        let folder = Folder::make(&options.data)
+            .with_context(|| format!("the folder {} cannot be used: choose another with --data", options.data.display()))?;
+        let broker = MockBroker::start()?;
+        let mut participants = Participants::start(&folder.memory()).await?;
+        let config = files::config(&folder, broker.bootstrap_servers(), options.listen);
+        let kafka = startup::kafka_settings(&config, Broker::Mock)?;
+        let files = files::files(participants.address());
+        let loaded = load_files(&files, &|_| None)?;
+        create_topics(&broker, &config, &loaded)?;
+        let commands = command_topics(&loaded);
+        participants.consume(&kafka, &commands)?;
+        Ok(Stage { folder, config, kafka, files, commands, triggers: loaded.trigger_topics(), participants, broker })
+    }
+
+    /// Starts the engine. When it returns, whatever is produced to a trigger's topic is read.
+    ///
+    /// # Errors
+    /// As [`startup::start`].
+    pub(super) async fn start(&self, watcher: Watcher) -> anyhow::Result<Running> {
+        let options = startup::Options { broker: Broker::Mock, observer: Observer::new(Arc::new(watcher)) };
+        let started = startup::start(self.config.clone(), self.files.clone(), options).await;
+        let running = started.map_err(|error| self.explained(error))?;
+        let mut triggers = running.consumers.triggers.status();
+        triggers.wait_for(|status| status.assigned > 0).await.context("the consumer of Kafka ended at the start")?;
+        Ok(running)
+    }
+
+    /// Sagas that earlier runs left open.
+    pub(super) async fn left_open(&self) -> Vec<Name> {
+        if !self.folder.store().exists() {
+            return Vec::new();
+        }
+        // A store that cannot be read stops the start a moment later, with its reason.
+        let Ok(store) = saga_event_store::open(&self.config.store, Access::Read).await else { return Vec::new() };
+        let statuses = vec![Status::Running, Status::Waiting, Status::Compensating];
+        let wanted = Wanted { statuses, limit: MAX_PAGE, ..Wanted::default() };
+        let lines = reading::list(store.as_ref(), &wanted).await.unwrap_or_default();
+        lines.into_iter().map(|line| (line.saga, line.key)).collect()
+    }
+
+    /// For people.
+    pub(super) fn places(&self, page: SocketAddr, left_open: usize) -> Places<'_> {
+        Places {
+            folder: &self.folder,
+            page,
+            broker: self.broker.bootstrap_servers(),
+            http: self.participants.address(),
+            commands: &self.commands,
+            triggers: &self.triggers,
+            left_open,
+        }
+    }
+
+    fn explained(&self, error: anyhow::Error) -> anyhow::Error {
+        let locked = error.chain().any(|cause| {
+            matches!(cause.downcast_ref::<saga_event_store::Error>(), Some(saga_event_store::Error::Locked { .. }))
+        });
+        if locked { error.context("another run has this folder: end it, or choose another folder with --data") } else { error }
+    }
+}
+
+/// Before anything is made. The port may still be taken in between: then the API's own error says the same.
+async fn refuse_a_taken_port(listen: SocketAddr) -> anyhow::Result<()> {
+    let bound = tokio::net::TcpListener::bind(listen).await;
+    bound.map(drop).with_context(|| format!("port {} cannot be had: choose another one with --port", listen.port()))
+}
+
+/// All topics at once: the engine counts the inbox's partitions, and consumers look for new topics only now and then.
+fn create_topics(broker: &MockBroker, config: &Config, loaded: &Loaded) -> anyhow::Result<()> {
+    broker.create_topic(&config.topics.inbox, i32::from(SHARDS))?;
+    let mut topics = vec![config.topics.replies.clone(), config.topics.dlq.clone()];
+    topics.extend(loaded.trigger_topics());
+    topics.extend(loaded.written_topics());
+    topics.sort();
+    topics.dedup();
+    for topic in topics {
+        broker.create_topic(&topic, PARTITIONS)?;
+    }
+    Ok(())
+}
+
+fn command_topics(loaded: &Loaded) -> Vec<String> {
+    let commands = loaded.participants.iter().filter_map(|(_, participant)| match &participant.transport {
+        Transport::Kafka { commands } => Some(commands.clone()),
+        Transport::Http { .. } => None,
+    });
+    commands.collect()
+}

@@ -1,0 +1,227 @@
+//! The terminal: a thread of its own writes, so that nobody waits for a terminal that is slow or stopped.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+/// Lines that may wait: some seconds of a busy run. What comes on top is counted and left out.
+const WAITING: usize = 8192;
+/// A business key is padded to this: the sample orders' longest.
+const KEY_WIDTH: usize = 21;
+/// A step's name is padded to this: the shipped sagas' longest.
+const STEP_WIDTH: usize = 8;
+
+/// Whether colour helps whoever reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Palette {
+    /// A person at a terminal.
+    Colour,
+    /// A file, a pipe, or somebody who wants none (`NO_COLOR`).
+    Plain,
+}
+
+/// What a line is about: a sign, and a colour where there is colour. The line's words say the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    Begin,
+    Send,
+    Good,
+    Bad,
+    Back,
+    Undone,
+    Wait,
+    Skip,
+    Parked,
+    Ended,
+    EndedUndone,
+}
+
+/// One line about one saga.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fact {
+    /// The step, or empty.
+    pub(super) step: String,
+    pub(super) mark: Mark,
+    pub(super) text: String,
+}
+
+/// A handle of the thread. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Terminal {
+    lines: mpsc::SyncSender<Order>,
+    palette: Palette,
+    lost: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Order {
+    Write(String),
+    End(mpsc::SyncSender<()>),
+}
+
+impl Terminal {
+    /// Writes to stdout.
+    ///
+    /// # Errors
+    /// No thread can be had.
+    pub fn stdout() -> io::Result<Terminal> {
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let palette = if io::stdout().is_terminal() && !no_colour { Palette::Colour } else { Palette::Plain };
+        Terminal::to(io::stdout(), palette)
+    }
+
+    /// Writes to `out`.
+    ///
+    /// # Errors
+    /// No thread can be had.
+    pub fn to(out: impl Write + Send + 'static, palette: Palette) -> io::Result<Terminal> {
+        let (lines, orders) = mpsc::sync_channel(WAITING);
+        let lost = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&lost);
+        thread::Builder::new().name("terminal".into()).spawn(move || write(out, &orders, &counted))?;
+        Ok(Terminal { lines, palette, lost })
+    }
+
+    /// Shows lines of text as they are.
+    pub(super) fn say(&self, text: &str) {
+        self.put(format!("{text}\n"));
+    }
+
+    /// Shows a fact about the saga with this key. Returns at once, whatever the terminal does.
+    pub(super) fn show(&self, seconds: f64, key: &str, fact: &Fact) {
+        self.put(self.line(seconds, key, fact));
+    }
+
+    /// Waits until everything is written. Nothing is shown after that.
+    pub(super) async fn end(&self) {
+        let (done, written) = mpsc::sync_channel(1);
+        let lines = self.lines.clone();
+        let waited = tokio::task::spawn_blocking(move || {
+            // A thread that is gone has nothing left to write.
+            if lines.send(Order::End(done)).is_ok() {
+                let _ = written.recv();
+            }
+        });
+        drop(waited.await);
+    }
+
+    fn put(&self, text: String) {
+        if self.lines.try_send(Order::Write(text)).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn line(&self, seconds: f64, key: &str, Fact { step, mark, text }: &Fact) -> String {
+        let (sign, colour) = mark.look();
+        // Both hold what strangers wrote, who must not steer the terminal.
+        let (key, text) = (harmless(key), harmless(text));
+        let head = format!("{seconds:>7.1} s  {key:<KEY_WIDTH$}  {step:<STEP_WIDTH$}  ");
+        match self.palette {
+            Palette::Colour => format!("\x1b[2m{head}\x1b[0m\x1b[{colour}m{sign} {text}\x1b[0m\n"),
+            Palette::Plain => format!("{head}{sign} {text}\n"),
+        }
+    }
+}
+
+impl Mark {
+    /// The sign, and the colour's number.
+    fn look(self) -> (char, u8) {
+        match self {
+            Mark::Begin => ('●', 1),
+            Mark::Send => ('→', 0),
+            Mark::Good => ('✓', 32),
+            Mark::Bad => ('✗', 31),
+            Mark::Back => ('↶', 33),
+            Mark::Undone => ('↺', 33),
+            Mark::Wait => ('…', 36),
+            Mark::Skip => ('–', 2),
+            Mark::Parked => ('!', 35),
+            Mark::Ended => ('■', 32),
+            Mark::EndedUndone => ('■', 33),
+        }
+    }
+}
+
+fn harmless(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+/// Until it is told to end, or nobody can tell it anything any more. A reader who went away is no reason to stop the run.
+fn write(mut out: impl Write, orders: &mpsc::Receiver<Order>, lost: &AtomicU64) {
+    while let Ok(order) = orders.recv() {
+        match order {
+            Order::Write(text) => drop(out.write_all(text.as_bytes())),
+            Order::End(done) => {
+                drop(out.flush());
+                let _ = done.send(());
+                return;
+            }
+        }
+        match lost.swap(0, Ordering::Relaxed) {
+            0 => {}
+            lines => drop(writeln!(out, "  … {lines} lines are left out: the terminal is too slow for them")),
+        }
+    }
+}
+
+/// What was written, for tests.
+#[derive(Clone, Debug, Default)]
+pub struct Written(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Written {
+    /// As text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fact() -> Fact {
+        Fact { step: "charge".into(), mark: Mark::Good, text: "done".into() }
+    }
+
+    #[tokio::test]
+    async fn facts_are_aligned_and_in_order() {
+        let written = Written::default();
+        let terminal = Terminal::to(written.clone(), Palette::Plain).expect("a thread");
+        terminal.show(0.44, "order-a-001", &fact());
+        terminal.show(12.0, "order-a-002", &Fact { step: String::new(), ..fact() });
+        terminal.end().await;
+        let text = written.text();
+        let columns: Vec<usize> = text.lines().map(|line| line.find('✓').expect("a sign")).collect();
+        assert_eq!(columns.len(), 2);
+        assert_eq!(columns[0], columns[1], "{text}");
+        assert!(text.starts_with("    0.4 s  order-a-001"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn only_a_terminal_sees_colour() {
+        for (palette, coloured) in [(Palette::Plain, false), (Palette::Colour, true)] {
+            let written = Written::default();
+            let terminal = Terminal::to(written.clone(), palette).expect("a thread");
+            terminal.show(0.0, "order", &fact());
+            terminal.end().await;
+            assert_eq!(written.text().contains('\x1b'), coloured);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Customers: orders leave for the broker, as any service would publish them.
+
+use super::{
+    orders::{self, Order},
+    watcher::Board,
+};
+use crate::kafka::{Outgoing, Producer, producer::Outcome, record::text_header};
+use anyhow::bail;
+use bytes::Bytes;
+use std::time::{Duration, Instant};
+
+/// Between two orders of the trickle: so long that a saga can be followed by eye.
+const PACE: Duration = Duration::from_secs(3);
+/// Every so many orders of the trickle one is of another business than the shop.
+const ELSEWHERE_EVERY: u32 = 4;
+/// Orders of a batch that may be open at once; those to silent participants take their places for seconds.
+const OPEN: usize = 64;
+/// A run in which nothing ends for this long is stuck.
+const STUCK: Duration = Duration::from_secs(60);
+/// At the end, orders that left already get so long to begin: the broker forgets them with the process.
+const BEGIN: Duration = Duration::from_secs(2);
+
+/// What is ordered in this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Demand {
+    /// One order after another, without end.
+    Trickle,
+    /// So many orders of the shop.
+    Batch(u32),
+}
+
+/// Places orders.
+#[derive(Debug)]
+pub(super) struct Traffic {
+    pub(super) producer: Producer,
+    /// Tells this run's orders from those of earlier ones.
+    pub(super) run: String,
+    pub(super) board: Board,
+}
+
+impl Traffic {
+    /// Places what is demanded. A batch ends when every saga is accounted for, or nothing ended for [`STUCK`]; a trickle never ends.
+    ///
+    /// # Errors
+    /// When the broker does not take an order.
+    pub(super) async fn place(&self, demand: Demand) -> anyhow::Result<()> {
+        match demand {
+            Demand::Trickle => self.trickle().await,
+            Demand::Batch(orders) => self.batch(orders).await,
+        }
+    }
+
+    async fn trickle(&self) -> anyhow::Result<()> {
+        let (mut shop, mut elsewhere) = (0, 0);
+        for turn in 1u32.. {
+            let order = if turn % ELSEWHERE_EVERY == 0 {
+                elsewhere += 1;
+                orders::elsewhere(&self.run, elsewhere)
+            } else {
+                shop += 1;
+                orders::shop(&self.run, shop)
+            };
+            self.send(order).await?;
+            tokio::time::sleep(PACE).await;
+        }
+        Ok(())
+    }
+
+    async fn batch(&self, orders: u32) -> anyhow::Result<()> {
+        for number in 1..=orders {
+            if !self.until_at_most(OPEN - 1).await {
+                return Ok(());
+            }
+            self.send(orders::shop(&self.run, number)).await?;
+        }
+        self.until_at_most(0).await;
+        Ok(())
+    }
+
+    /// Whether no more than `open` sagas are unaccounted for now; false when nothing changed for too long.
+    async fn until_at_most(&self, open: usize) -> bool {
+        let mut tally = self.board.subscribe();
+        loop {
+            if tally.borrow_and_update().unaccounted() <= open {
+                return true;
+            }
+            match tokio::time::timeout(STUCK, tally.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return false,
+            }
+        }
+    }
+
+    /// Waits until every order that left has become a saga, at most [`BEGIN`].
+    pub(super) async fn until_begun(&self) {
+        let mut tally = self.board.subscribe();
+        // An order that has not begun by then is not in the journal either: nobody will miss it there.
+        drop(tokio::time::timeout(BEGIN, tally.wait_for(|tally| tally.not_begun() == 0)).await);
+    }
+
+    async fn send(&self, order: Order) -> anyhow::Result<()> {
+        let name = (order.saga.to_owned(), order.key.clone());
+        self.board.send_modify(|tally| tally.ordered(name, Instant::now()));
+        match self.producer.send(&record(order)).await {
+            Outcome::Delivered { .. } => Ok(()),
+            Outcome::Undelivered(reason) => bail!("the broker does not take an order: {reason}"),
+        }
+    }
+}
+
+fn record(order: Order) -> Outgoing {
+    Outgoing {
+        topic: order.topic.into(),
+        partition: None,
+        key: Some(Bytes::from(order.key)),
+        value: Some(Bytes::from(order.payload.to_string())),
+        headers: vec![text_header("ce_type", order.event_type), text_header("content-type", "application/json")],
+    }
+}
