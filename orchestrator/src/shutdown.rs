@@ -86,6 +86,7 @@ pub async fn end(running: Running, consumers_run: bool) {
 }
 
 /// Resolves at SIGTERM or SIGINT. A second one ends the process at once.
+#[allow(clippy::disallowed_methods, reason = "who asks twice does not want to wait for what is still to be committed")]
 pub async fn signal() {
     wait_for_signal().await;
     tokio::spawn(async {

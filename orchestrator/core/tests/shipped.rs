@@ -42,3 +42,14 @@ fn the_schema_files_for_editors_are_what_the_product_prints() {
         assert!(file == printed, "{} is out of date: run this test with UPDATE_GOLDEN=1", path.display());
     }
 }
+
+#[test]
+fn editors_find_nothing_wrong_with_what_ships() {
+    let validator = jsonschema::draft7::new(&schema::saga()).expect("the schema is one");
+    for source in files("sagas", ".saga.yaml") {
+        let yaml: serde_json::Value = serde_saphyr::from_str(&source.text).expect("YAML");
+        let errors: Vec<String> = validator.iter_errors(&yaml).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", source.name);
+    }
+    assert!(!validator.is_valid(&serde_json::json!({"saga": "no-steps"})), "a schema that takes everything");
+}

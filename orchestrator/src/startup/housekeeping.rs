@@ -40,7 +40,7 @@ async fn trim(kafka: &Settings, group: &str, topic: &Arc<str>) {
     match topics::trim(kafka, group, topic).await {
         Ok(trimmed) => debug!(%topic, partitions = trimmed.len(), "records that everybody has read are removed"),
         Err(error) => {
-            warn!(%topic, %error, "records that everybody has read are not removed; they stay until the next try")
+            warn!(%topic, %error, "records that everybody has read are not removed; they stay until the next try");
         }
     }
 }
