@@ -37,7 +37,8 @@ pub(crate) fn plan(body: &str) -> Plan {
     let text = format!("saga: test\ntrigger: {{topic: orders, key: \"${{ event.id }}\"}}\n{body}");
     let participants = participants();
     let parsed = definition::parse("test.saga.yaml", &text, Some(&participants), None);
-    let parsed = parsed.unwrap_or_else(|findings| panic!("{}", definition::render(&findings, definition::Style::Plain)));
+    let parsed =
+        parsed.unwrap_or_else(|findings| panic!("{}", definition::render(&findings, definition::Style::Plain)));
     let policies = Policies::resolve(&parsed.definition, &participants);
     Plan::new(Arc::new(parsed.definition), Arc::new(policies))
 }
