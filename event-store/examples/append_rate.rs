@@ -104,7 +104,7 @@ fn row(stream: Uuid, shard: u16, epochs: &[Epoch], version: u32) -> Append {
         payload: vec![b'x'; PAYLOAD_BYTES],
         category: "order-fulfillment".into(),
         key: format!("order-{}", stream.as_u128() as u32),
-        new_key: (version == 1).then(|| NewKey { payload_hash: [7; 32] }),
+        new_key: (version == 1).then_some(NewKey { payload_hash: [7; 32] }),
         summary: match version {
             1 => Some(summary("running", true)),
             STREAM_ROWS => Some(summary("completed", false)),

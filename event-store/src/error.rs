@@ -63,6 +63,10 @@ impl From<sqlx::Error> for Error {
                 Error::Refused(error.to_string())
             }
             sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::Configuration(_)
+            | sqlx::Error::InvalidArgument(_)
+            | sqlx::Error::Encode(_)
+            | sqlx::Error::TypeNotFound { .. }
             | sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::Decode(_)
             | sqlx::Error::RowNotFound => Error::Refused(error.to_string()),
@@ -74,9 +78,9 @@ impl From<sqlx::Error> for Error {
 
 /// Whether a database error goes away by itself. Postgres: connection (08), rollback (40), resources (53), lock not available (55P03),
 /// operator intervention and timeouts (57), system errors (58), read-only transaction on a server that is being switched (25006), plans
-/// that a migration made stale (0A000). SQLite: busy and locked.
+/// that a migration made stale (0A000). SQLite: busy, locked, and no space left.
 fn passes(code: &str) -> bool {
     let classes = ["08", "40", "53", "57", "58"];
-    let codes = ["55P03", "25006", "0A000", "5", "6", "261", "517", "262"];
+    let codes = ["55P03", "25006", "0A000", "5", "6", "13", "261", "262", "517", "773"];
     (code.len() == 5 && classes.iter().any(|class| code.starts_with(class))) || codes.contains(&code)
 }

@@ -46,3 +46,17 @@ pub(crate) fn missing(known: &'static [Migration], applied: &[Applied]) -> Resul
     let is_missing = |migration: &&Migration| applied.iter().all(|done| done.version != migration.version);
     Ok(known.iter().filter(is_missing).copied().collect())
 }
+
+/// Whether a database can be read that has been migrated by `applied`.
+///
+/// # Errors
+/// As [`missing`], and when migrations are missing, which a reader does not make up for.
+pub(crate) fn complete(known: &'static [Migration], applied: &[Applied]) -> Result<(), Error> {
+    match missing(known, applied)?.first() {
+        None => Ok(()),
+        Some(migration) => Err(Error::Schema(format!(
+            "the database lacks schema version {}: start the engine of this build once",
+            migration.version
+        ))),
+    }
+}

@@ -3,11 +3,11 @@
 use crate::{
     Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, Row, StreamSummary,
     migrate::{self, Applied, Migration},
-    stream::check_batch,
+    stream::{check_batch, check_claim, check_streams, check_texts, has_nul},
 };
 use async_trait::async_trait;
 use sqlx::{
-    AssertSqlSafe, PgPool, Row as _,
+    AssertSqlSafe, Connection as _, PgExecutor, PgPool, Row as _,
     postgres::{PgConnectOptions, PgPoolOptions, PgRow},
 };
 use std::{str::FromStr, time::Duration};
@@ -20,8 +20,9 @@ const MIGRATIONS: &[Migration] =
 const CONNECTIONS: u32 = 8;
 /// How long a caller waits for a connection before the database counts as away.
 const ACQUIRE: Duration = Duration::from_secs(5);
-/// Advisory lock that one start at a time migrates under.
-const MIGRATION_LOCK: i64 = 1_396_786_000;
+
+/// What Postgres says of a table that is not there.
+const UNDEFINED_TABLE: &str = "42P01";
 
 /// A store on Postgres.
 ///
@@ -31,6 +32,7 @@ const MIGRATION_LOCK: i64 = 1_396_786_000;
 pub struct Postgres {
     pool: PgPool,
     identity: Identity,
+    access: Access,
 }
 
 impl Postgres {
@@ -44,8 +46,7 @@ impl Postgres {
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE)
             .connect_with(options.application_name("saga").options(session_settings(access)))
-            .await
-            .map_err(unreachable)?;
+            .await?;
         let identity = match access {
             Access::Write { shards } => {
                 let migrating = pool.clone();
@@ -54,9 +55,19 @@ impl Postgres {
                 task.await.map_err(|error| Error::Schema(format!("the migration broke off: {error}")))??;
                 create(&pool, shards).await?
             }
-            Access::Read => existing(&pool).await?,
+            Access::Read => {
+                migrate::complete(MIGRATIONS, &applied(&pool).await.map_err(nothing_yet)?)?;
+                existing(&pool).await?
+            }
         };
-        Ok(Postgres { pool, identity })
+        Ok(Postgres { pool, identity, access })
+    }
+
+    fn check_writable(&self) -> Result<(), Error> {
+        match self.access {
+            Access::Write { .. } => Ok(()),
+            Access::Read => Err(Error::Refused("the store was opened to read".into())),
+        }
     }
 }
 
@@ -74,23 +85,12 @@ fn session_settings(access: Access) -> Vec<(&'static str, &'static str)> {
     settings
 }
 
-fn unreachable(error: sqlx::Error) -> Error {
-    match error {
-        sqlx::Error::Database(error) => Error::Refused(error.to_string()),
-        error => Error::Unavailable(error.to_string()),
-    }
-}
-
 async fn migrate(pool: &PgPool) -> Result<(), Error> {
-    let mut transaction = pool.begin().await?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *transaction).await?;
+    let mut connection = pool.acquire().await?;
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(include_str!("postgres/sql/begin_migration.sql")).execute(&mut *transaction).await?;
     sqlx::raw_sql(include_str!("postgres/sql/schema_versions.sql")).execute(&mut *transaction).await?;
-    let rows = sqlx::query("SELECT version, checksum FROM schema_versions").fetch_all(&mut *transaction).await?;
-    let applied = rows
-        .iter()
-        .map(|row| Ok(Applied { version: row.try_get("version")?, checksum: row.try_get("checksum")? }))
-        .collect::<Result<Vec<_>, sqlx::Error>>()?;
-    for migration in migrate::missing(MIGRATIONS, &applied)? {
+    for migration in migrate::missing(MIGRATIONS, &applied(&mut *transaction).await?)? {
         sqlx::raw_sql(AssertSqlSafe(migration.sql)).execute(&mut *transaction).await?;
         sqlx::query("INSERT INTO schema_versions (version, checksum) VALUES ($1, $2)")
             .bind(migration.version)
@@ -100,6 +100,13 @@ async fn migrate(pool: &PgPool) -> Result<(), Error> {
     }
     transaction.commit().await?;
     Ok(())
+}
+
+async fn applied(executor: impl PgExecutor<'_>) -> Result<Vec<Applied>, sqlx::Error> {
+    let rows = sqlx::query("SELECT version, checksum FROM schema_versions").fetch_all(executor).await?;
+    rows.iter()
+        .map(|row| Ok(Applied { version: row.try_get("version")?, checksum: row.try_get("checksum")? }))
+        .collect()
 }
 
 async fn create(pool: &PgPool, shards: u16) -> Result<Identity, Error> {
@@ -116,18 +123,20 @@ async fn create(pool: &PgPool, shards: u16) -> Result<Identity, Error> {
 }
 
 async fn existing(pool: &PgPool) -> Result<Identity, Error> {
-    let row = sqlx::query("SELECT id, shards FROM installation").fetch_optional(pool).await.map_err(|error| {
-        let is_empty = error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("42P01");
-        if is_empty {
-            Error::Schema("the database has no event store yet: start the engine once".into())
-        } else {
-            error.into()
-        }
-    })?;
+    let row = sqlx::query("SELECT id, shards FROM installation").fetch_optional(pool).await.map_err(nothing_yet)?;
     let row = row.ok_or_else(|| Error::Schema("the event store is not complete: start the engine once".into()))?;
     let shards: i32 = row.try_get("shards")?;
     let shards = u16::try_from(shards).map_err(|_| Error::Schema(format!("the store says {shards} shards")))?;
     Ok(Identity { installation: row.try_get("id")?, shards })
+}
+
+fn nothing_yet(error: sqlx::Error) -> Error {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    if code.as_deref() == Some(UNDEFINED_TABLE) {
+        Error::Schema("the database has no event store yet: start the engine once".into())
+    } else {
+        error.into()
+    }
 }
 
 #[async_trait]
@@ -137,6 +146,8 @@ impl EventStore for Postgres {
     }
 
     async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error> {
+        self.check_writable()?;
+        check_claim(shard, self.identity.shards, owner)?;
         let row = sqlx::query("SELECT claim_shard($1, $2) AS epoch")
             .bind(i32::from(shard))
             .bind(owner)
@@ -146,6 +157,7 @@ impl EventStore for Postgres {
     }
 
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {
+        self.check_writable()?;
         check_batch(batch)?;
         if batch.is_empty() {
             return Ok(Vec::new());
@@ -172,6 +184,7 @@ impl EventStore for Postgres {
     }
 
     async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error> {
+        check_streams(streams)?;
         let rows = sqlx::query(include_str!("postgres/sql/read_many.sql")).bind(streams).fetch_all(&self.pool).await?;
         rows.iter().map(|row| Ok((row.try_get("stream")?, read_row(row)?))).collect()
     }
@@ -192,8 +205,11 @@ impl EventStore for Postgres {
     }
 
     async fn list(&self, filter: &Filter) -> Result<Vec<StreamSummary>, Error> {
+        if filter.finds_nothing() {
+            return Ok(Vec::new());
+        }
         let rows = sqlx::query(include_str!("postgres/sql/list.sql"))
-            .bind(&filter.statuses)
+            .bind(filter.known_statuses())
             .bind(&filter.category)
             .bind(&filter.key)
             .bind(filter.before)
@@ -211,6 +227,8 @@ impl EventStore for Postgres {
     }
 
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error> {
+        self.check_writable()?;
+        check_texts([kind, hash, body])?;
         sqlx::query("INSERT INTO documents (kind, hash, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
             .bind(kind)
             .bind(hash)
@@ -221,6 +239,9 @@ impl EventStore for Postgres {
     }
 
     async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, Error> {
+        if has_nul(kind) || has_nul(hash) {
+            return Ok(None);
+        }
         let row = sqlx::query("SELECT body FROM documents WHERE kind = $1 AND hash = $2")
             .bind(kind)
             .bind(hash)
@@ -252,7 +273,8 @@ fn bind_batch(batch: &[Append]) -> PgQuery {
         .bind(column(batch, |append| append.epoch.0))
         .bind(column(batch, |append| append.append_id))
         .bind(column(batch, |append| append.stream))
-        .bind(column(batch, |append| i32::try_from(append.version).unwrap_or(i32::MAX)))
+        // It fits: the batch was checked.
+        .bind(column(batch, |append| append.version.cast_signed()))
         .bind(column(batch, |append| append.recorded_at_ms))
         .bind(column(batch, |append| append.payload.clone()))
         .bind(column(batch, |append| append.category.clone()))

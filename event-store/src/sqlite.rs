@@ -6,12 +6,12 @@ mod lock;
 use crate::{
     Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, Row, StreamSummary,
     migrate::{self, Applied, Migration},
-    stream::check_batch,
+    stream::{check_batch, check_claim, check_streams, check_texts, has_nul},
 };
 use async_trait::async_trait;
 use lock::FileLock;
 use sqlx::{
-    AssertSqlSafe, Row as _, SqlitePool,
+    AssertSqlSafe, Row as _, SqliteExecutor, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 use std::{path::Path, time::Duration};
@@ -33,8 +33,8 @@ pub struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
     identity: Identity,
-    /// Held for as long as the store is open to write.
-    _lock: Option<FileLock>,
+    /// Held for as long as the store is open to write; `None`: it is open to read.
+    lock: Option<FileLock>,
 }
 
 impl Sqlite {
@@ -64,7 +64,7 @@ impl Sqlite {
         });
         let identity = task.await.map_err(|error| Error::Schema(format!("the migration broke off: {error}")))??;
         let readers = pool(READERS, reading(path)).await?;
-        Ok(Sqlite { writer, readers, identity, _lock: Some(lock) })
+        Ok(Sqlite { writer, readers, identity, lock: Some(lock) })
     }
 
     async fn open_to_read(path: &str) -> Result<Sqlite, Error> {
@@ -72,8 +72,16 @@ impl Sqlite {
             return Err(Error::Schema(format!("there is no event store at {path} yet: start the engine once")));
         }
         let readers = pool(READERS, reading(path)).await?;
+        migrate::complete(MIGRATIONS, &applied(&readers).await.map_err(nothing_yet)?)?;
         let identity = existing(&readers).await?;
-        Ok(Sqlite { writer: readers.clone(), readers, identity, _lock: None })
+        Ok(Sqlite { writer: readers.clone(), readers, identity, lock: None })
+    }
+
+    fn check_writable(&self) -> Result<(), Error> {
+        match self.lock {
+            Some(_) => Ok(()),
+            None => Err(Error::Refused("the store was opened to read".into())),
+        }
     }
 }
 
@@ -92,12 +100,7 @@ async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqliteP
 async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     sqlx::raw_sql(include_str!("sqlite/sql/schema_versions.sql")).execute(&mut *transaction).await?;
-    let rows = sqlx::query("SELECT version, checksum FROM schema_versions").fetch_all(&mut *transaction).await?;
-    let applied = rows
-        .iter()
-        .map(|row| Ok(Applied { version: row.try_get("version")?, checksum: row.try_get("checksum")? }))
-        .collect::<Result<Vec<_>, sqlx::Error>>()?;
-    for migration in migrate::missing(MIGRATIONS, &applied)? {
+    for migration in migrate::missing(MIGRATIONS, &applied(&mut *transaction).await?)? {
         sqlx::raw_sql(AssertSqlSafe(migration.sql)).execute(&mut *transaction).await?;
         sqlx::query("INSERT INTO schema_versions (version, checksum) VALUES (?1, ?2)")
             .bind(migration.version)
@@ -107,6 +110,13 @@ async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
     }
     transaction.commit().await?;
     Ok(())
+}
+
+async fn applied(executor: impl SqliteExecutor<'_>) -> Result<Vec<Applied>, sqlx::Error> {
+    let rows = sqlx::query("SELECT version, checksum FROM schema_versions").fetch_all(executor).await?;
+    rows.iter()
+        .map(|row| Ok(Applied { version: row.try_get("version")?, checksum: row.try_get("checksum")? }))
+        .collect()
 }
 
 async fn create(pool: &SqlitePool, shards: u16) -> Result<Identity, Error> {
@@ -123,18 +133,19 @@ async fn create(pool: &SqlitePool, shards: u16) -> Result<Identity, Error> {
 }
 
 async fn existing(pool: &SqlitePool) -> Result<Identity, Error> {
-    let row = sqlx::query("SELECT id, shards FROM installation").fetch_optional(pool).await.map_err(|error| {
-        let is_empty = error.as_database_error().is_some_and(|error| error.message().contains("no such table"));
-        if is_empty {
-            Error::Schema("the file has no event store yet: start the engine once".into())
-        } else {
-            error.into()
-        }
-    })?;
+    let row = sqlx::query("SELECT id, shards FROM installation").fetch_optional(pool).await.map_err(nothing_yet)?;
     let row = row.ok_or_else(|| Error::Schema("the event store is not complete: start the engine once".into()))?;
     let shards: i64 = row.try_get("shards")?;
     let shards = u16::try_from(shards).map_err(|_| Error::Schema(format!("the store says {shards} shards")))?;
     Ok(Identity { installation: row.try_get("id")?, shards })
+}
+
+fn nothing_yet(error: sqlx::Error) -> Error {
+    if error.as_database_error().is_some_and(|error| error.message().contains("no such table")) {
+        Error::Schema("the file has no event store yet: start the engine once".into())
+    } else {
+        error.into()
+    }
 }
 
 #[async_trait]
@@ -144,6 +155,8 @@ impl EventStore for Sqlite {
     }
 
     async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error> {
+        self.check_writable()?;
+        check_claim(shard, self.identity.shards, owner)?;
         let row = sqlx::query(include_str!("sqlite/sql/claim.sql"))
             .bind(i64::from(shard))
             .bind(owner)
@@ -153,6 +166,7 @@ impl EventStore for Sqlite {
     }
 
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {
+        self.check_writable()?;
         check_batch(batch)?;
         let (writer, batch) = (self.writer.clone(), batch.to_vec());
         // A task of its own: whoever waits for it may go away without leaving its transaction open.
@@ -171,8 +185,10 @@ impl EventStore for Sqlite {
     }
 
     async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error> {
+        check_streams(streams)?;
         let mut sorted = streams.to_vec();
         sorted.sort_unstable();
+        sorted.dedup();
         let mut all = Vec::new();
         for stream in sorted {
             all.extend(self.read(stream).await?.into_iter().map(|row| (stream, row)));
@@ -197,8 +213,11 @@ impl EventStore for Sqlite {
     }
 
     async fn list(&self, filter: &Filter) -> Result<Vec<StreamSummary>, Error> {
+        if filter.finds_nothing() {
+            return Ok(Vec::new());
+        }
         let statuses =
-            if filter.statuses.is_empty() { String::new() } else { format!(",{},", filter.statuses.join(",")) };
+            if filter.statuses.is_empty() { String::new() } else { format!(",{},", filter.known_statuses().join(",")) };
         let rows = sqlx::query(include_str!("sqlite/sql/list.sql"))
             .bind(statuses)
             .bind(&filter.category)
@@ -218,6 +237,8 @@ impl EventStore for Sqlite {
     }
 
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error> {
+        self.check_writable()?;
+        check_texts([kind, hash, body])?;
         sqlx::query("INSERT INTO documents (kind, hash, body) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")
             .bind(kind)
             .bind(hash)
@@ -228,6 +249,9 @@ impl EventStore for Sqlite {
     }
 
     async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, Error> {
+        if has_nul(kind) || has_nul(hash) {
+            return Ok(None);
+        }
         let row = sqlx::query("SELECT body FROM documents WHERE kind = ?1 AND hash = ?2")
             .bind(kind)
             .bind(hash)

@@ -1,6 +1,9 @@
 //! The seam.
 
-use crate::{Activity, Append, Appended, Epoch, Error, Filter, Row, StreamSummary, postgres::Postgres, sqlite::Sqlite};
+use crate::{
+    Activity, Append, Appended, Epoch, Error, Filter, Row, StreamSummary, postgres::Postgres, sqlite::Sqlite,
+    stream::check_shards,
+};
 use async_trait::async_trait;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -29,15 +32,21 @@ pub enum Access {
 /// Opens the store at `address`: `postgres://…` or `sqlite:…`.
 ///
 /// # Errors
-/// When the address is neither, the database does not answer, its schema is newer than this build or was altered, its number of shards is
-/// another one, or (SQLite) another engine has it.
+/// When the address is neither, the database does not answer, its schema is newer than this build or was altered (or, to read, older), its
+/// number of shards is another one or out of bounds, or (SQLite) another engine has it.
 pub async fn open(address: &str, access: Access) -> Result<Arc<dyn EventStore>, Error> {
+    if let Access::Write { shards } = access {
+        check_shards(shards)?;
+    }
     if address.starts_with("postgres://") || address.starts_with("postgresql://") {
         return Ok(Arc::new(Postgres::open(address, access).await?));
     }
     match address.strip_prefix("sqlite:") {
-        Some(path) => Ok(Arc::new(Sqlite::open(path.trim_start_matches("//"), access).await?)),
-        None => Err(Error::Address(without_secret(address))),
+        // SQLite knows more kinds of address: of a database in memory, and with parameters. None of them is a store that stays.
+        Some(path) if !path.is_empty() && !path.starts_with(':') && !path.contains('?') => {
+            Ok(Arc::new(Sqlite::open(path.strip_prefix("//").unwrap_or(path), access).await?))
+        }
+        Some(_) | None => Err(Error::Address(without_secret(address))),
     }
 }
 
@@ -56,12 +65,18 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     fn identity(&self) -> Identity;
 
     /// Raises the shard's epoch and returns it. From then on no append of an older epoch is committed. A crash in between leaves the epoch
-    /// raised and unused.
+    /// raised and unused. A shard that the store does not have is an [`Error::Limit`].
     async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error>;
 
-    /// Writes a batch in one transaction and answers each append alone, in order: one that is refused does not fail the others. At most one
-    /// append of a stream, [`crate::MAX_BATCH_ROWS`] rows and [`crate::MAX_BATCH_BYTES`] of payload. After [`Error::Unavailable`] it is not
-    /// known what was committed: the same batch again answers [`Appended::Committed`] for what was.
+    /// Writes a batch in one transaction and answers each append alone, in order: one that is a duplicate, a conflict or fenced does not
+    /// fail the others. A row is written with its key and its change of the read model, or nothing of it is. At most one append of a stream,
+    /// [`crate::MAX_BATCH_ROWS`] rows and [`crate::MAX_BATCH_BYTES`] of payload.
+    ///
+    /// Of several answers the first that is true: committed under this append id, fenced, duplicate key, conflict.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] when one append breaks a limit: none of the batch was sent, and the others can be sent without it.
+    /// [`Error::Unavailable`]: it is not known what was committed; the same batch again answers [`Appended::Committed`] for what was.
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error>;
 
     /// All rows of a stream, oldest first; none if there is no such stream.

@@ -10,7 +10,11 @@ pub const MAX_BATCH_ROWS: usize = 1024;
 pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of a key: what an index entry holds comfortably.
 pub const MAX_KEY_BYTES: usize = 256;
-/// Rows of one page of a list or a recovery.
+/// Bytes of a category: with a key it is one index entry, of which a Postgres page holds 2,704.
+pub const MAX_CATEGORY_BYTES: usize = 256;
+/// Shards of one store: an id has 12 bits for its shard.
+pub const MAX_SHARDS: u16 = 4096;
+/// Rows of one page of a list, a recovery or a sweep.
 pub const MAX_PAGE: u32 = 10_000;
 
 /// Fencing token of a shard. Whoever claims the shard raises it; appends of older epochs are refused.
@@ -80,7 +84,7 @@ pub enum Appended {
         /// Which was started by this.
         payload_hash: [u8; 32],
     },
-    /// Another row has this version; nothing was written.
+    /// Another row has this version, or none has the version before it; nothing was written. Read the stream again.
     Conflict,
     /// Somebody claimed the shard; nothing was written.
     Fenced,
@@ -125,7 +129,7 @@ pub struct StreamSummary {
 /// Which streams to list; an empty filter lists all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// One of these; empty: any.
+    /// One of these words, which have no commas; empty: any.
     pub statuses: Vec<String>,
     /// This one.
     pub category: Option<String>,
@@ -168,14 +172,88 @@ pub(crate) fn check_batch(batch: &[Append]) -> Result<(), Error> {
 }
 
 fn check_append(append: &Append) -> Result<(), Error> {
-    if append.key.is_empty() || append.key.len() > MAX_KEY_BYTES {
-        let length = append.key.len();
-        return Err(Error::Limit(format!("a key has {length} bytes, expected 1 to {MAX_KEY_BYTES}")));
+    check_length("key", &append.key, MAX_KEY_BYTES)?;
+    check_length("category", &append.category, MAX_CATEGORY_BYTES)?;
+    if append.version == 0 || i32::try_from(append.version).is_err() {
+        return Err(Error::Limit(format!("a version is {}, expected 1 to {}", append.version, i32::MAX)));
     }
-    let texts = append.summary.iter().flat_map(|summary| [summary.step.as_deref(), summary.reason.as_deref()]);
-    let mut texts = texts.flatten().chain([append.key.as_str(), append.category.as_str()]);
-    if texts.any(|text| text.contains('\0')) {
+    check_texts([append.key.as_str(), append.category.as_str()])?;
+    append.summary.as_ref().map_or(Ok(()), check_summary)
+}
+
+fn check_summary(summary: &Summary) -> Result<(), Error> {
+    check_texts([summary.document.as_str(), summary.status.as_str()])?;
+    check_texts(summary.step.as_deref())?;
+    check_texts(summary.reason.as_deref())
+}
+
+fn check_length(what: &str, text: &str, most: usize) -> Result<(), Error> {
+    match text.len() {
+        length if length == 0 || length > most => {
+            Err(Error::Limit(format!("a {what} has {length} bytes, expected 1 to {most}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether texts can be kept.
+///
+/// # Errors
+/// When one has a NUL character: Postgres cannot keep it, and what one store refuses all do.
+pub(crate) fn check_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+    if texts.into_iter().any(has_nul) {
         return Err(Error::Limit("a text has a NUL character, which a database cannot keep".into()));
     }
     Ok(())
+}
+
+/// Whether a claim names a shard that the store has, by an owner that can be kept.
+///
+/// # Errors
+/// Which of them it does not.
+pub(crate) fn check_claim(shard: u16, shards: u16, owner: &str) -> Result<(), Error> {
+    if shard >= shards {
+        return Err(Error::Limit(format!("shard {shard} was claimed, the store has shards 0 to {}", shards - 1)));
+    }
+    check_texts([owner])
+}
+
+/// Whether a store can be created with so many shards.
+///
+/// # Errors
+/// When not.
+pub(crate) fn check_shards(shards: u16) -> Result<(), Error> {
+    if (1..=MAX_SHARDS).contains(&shards) {
+        return Ok(());
+    }
+    Err(Error::Limit(format!("a store with {shards} shards was asked for, expected 1 to {MAX_SHARDS}")))
+}
+
+/// Whether so many streams can be read at once.
+///
+/// # Errors
+/// When not.
+pub(crate) fn check_streams(streams: &[Uuid]) -> Result<(), Error> {
+    if u32::try_from(streams.len()).is_ok_and(|length| length <= MAX_PAGE) {
+        return Ok(());
+    }
+    Err(Error::Limit(format!("{} streams were asked for at once, the limit is {MAX_PAGE}", streams.len())))
+}
+
+impl Filter {
+    /// Whether it asks for a text that no store can have.
+    pub(crate) fn finds_nothing(&self) -> bool {
+        let (category, key) = (self.category.as_deref(), self.key.as_deref());
+        let only_unknown_statuses = !self.statuses.is_empty() && self.statuses.iter().all(|status| has_nul(status));
+        only_unknown_statuses || category.is_some_and(has_nul) || key.is_some_and(has_nul)
+    }
+
+    /// The statuses that a store can have; empty: any.
+    pub(crate) fn known_statuses(&self) -> Vec<&str> {
+        self.statuses.iter().map(String::as_str).filter(|status| !has_nul(status)).collect()
+    }
+}
+
+pub(crate) fn has_nul(text: &str) -> bool {
+    text.contains('\0')
 }

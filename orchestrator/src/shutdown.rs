@@ -4,7 +4,7 @@ use crate::{
     api,
     engine::{Engine, intake::Ended},
     kafka::Producer,
-    startup::{Consumers, Readiness},
+    startup::{Consumers, Housekeeping, Readiness},
 };
 use anyhow::bail;
 use std::{future::Future, time::Duration};
@@ -35,6 +35,8 @@ pub struct Running {
     pub api: api::Server,
     /// What the API says of it.
     pub readiness: watch::Sender<Readiness>,
+    /// Tidies now and then; a mock broker needs none.
+    pub housekeeping: Option<Housekeeping>,
 }
 
 /// Waits for `stop`, or for intake to fail, then ends the engine.
@@ -59,7 +61,8 @@ pub async fn when(mut running: Running, stop: impl Future<Output = ()>) -> anyho
 
 /// Ends the engine, within [`TOTAL`] whatever does not answer.
 pub async fn end(running: Running, consumers_run: bool) {
-    let Running { engine, producer, consumers, api, readiness } = running;
+    let Running { engine, producer, consumers, api, readiness, housekeeping } = running;
+    drop(housekeeping);
     info!("stopping: intake stops, commits finish, offsets are committed, the group is left");
     let deadline = Instant::now() + TOTAL;
     let at_most = |patience: Duration| patience.min(deadline.saturating_duration_since(Instant::now()));
@@ -83,6 +86,7 @@ pub async fn end(running: Running, consumers_run: bool) {
 }
 
 /// Resolves at SIGTERM or SIGINT. A second one ends the process at once.
+#[allow(clippy::disallowed_methods, reason = "who asks twice does not want to wait for what is still to be committed")]
 pub async fn signal() {
     wait_for_signal().await;
     tokio::spawn(async {

@@ -2,9 +2,11 @@
 //! says what to do.
 
 mod definitions;
+mod housekeeping;
 mod patience;
 
 pub use definitions::{Files, Loaded, load_files, read_source};
+pub use housekeeping::Housekeeping;
 
 use crate::{
     api,
@@ -80,8 +82,9 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
     let api = api::start(config.listen, api::Backend::new(Arc::clone(&engine.parts), ready_now)).await?;
     info!(address = %api.address, "the API and the web UI listen");
     let consumers = start_consumers(&config, &loaded, &kafka, &engine.parts, ready.largest_batch)?;
+    let housekeeping = (kafka.broker == kafka::Broker::Real).then(|| housekeeping::start(&config, &kafka));
     readiness.send_replace(Readiness::Ready);
-    Ok(Running { engine, producer, consumers, api, readiness })
+    Ok(Running { engine, producer, consumers, api, readiness, housekeeping })
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn EventStore>> {

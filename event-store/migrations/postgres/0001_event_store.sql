@@ -84,6 +84,7 @@ CREATE FUNCTION append_batch(
 LANGUAGE plpgsql AS $$
 DECLARE
     v_shard    integer;
+    v_taken    uuid[];
     v_inserted uuid[];
 BEGIN
     -- (a) In ascending order, so that two batches never wait for each other.
@@ -107,7 +108,10 @@ BEGIN
         -- (c)
         INSERT INTO journal (stream, version, append_id, recorded_at, payload)
             SELECT h.stream, h.version, h.append_id, h.recorded_at, h.payload FROM held h
-            WHERE h.payload_hash IS NULL OR h.stream IN (SELECT t.stream FROM taken t)
+            WHERE (h.payload_hash IS NULL OR h.stream IN (SELECT t.stream FROM taken t))
+              -- Versions have no gaps. Not EXISTS: below an OR that may be planned as a hash of the whole journal.
+              AND (h.version = 1
+                   OR (SELECT p.version FROM journal p WHERE p.stream = h.stream AND p.version = h.version - 1) IS NOT NULL)
             ON CONFLICT DO NOTHING RETURNING journal.stream
     ), shown AS (
         -- (d)
@@ -118,11 +122,15 @@ BEGIN
                 reason = excluded.reason, updated_at = excluded.updated_at
             RETURNING 1
     )
-    SELECT array_agg(w.stream) INTO v_inserted FROM written w;
+    SELECT (SELECT array_agg(t.stream) FROM taken t), (SELECT array_agg(w.stream) FROM written w) INTO v_taken, v_inserted;
 
     IF cardinality(v_inserted) = cardinality(p_stream) THEN
         RETURN;
     END IF;
+    -- A key goes with its stream's first row or not at all.
+    DELETE FROM stream_keys k USING unnest(p_category, p_key, p_stream) AS i (category, key, stream)
+        WHERE k.category = i.category AND k.key = i.key AND k.stream = i.stream
+          AND i.stream = ANY (v_taken) AND i.stream <> ALL (coalesce(v_inserted, '{}'));
     -- Whatever was not written: committed before under the same append id, or why not.
     RETURN QUERY
         SELECT i.position,

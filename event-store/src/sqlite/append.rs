@@ -1,6 +1,6 @@
 //! One batch in one transaction, row by row: SQLite is in this process, a statement costs no round trip.
 
-use crate::{Append, Appended, Error, Summary};
+use crate::{Append, Appended, Error, NewKey, Summary};
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
 
@@ -15,14 +15,27 @@ pub(super) async fn append(writer: &SqlitePool, batch: &[Append]) -> Result<Vec<
 }
 
 async fn append_one(transaction: &mut Transaction<'static, Sqlite>, append: &Append) -> Result<Appended, Error> {
-    if let Some(row) = row_at(transaction, append).await? {
-        return Ok(if row == append.append_id { Appended::Committed } else { Appended::Conflict });
+    let row = row_at(transaction, append.stream, append.version).await?;
+    if row == Some(append.append_id) {
+        return Ok(Appended::Committed);
     }
     if epoch(transaction, append.shard).await? != Some(append.epoch.0) {
         return Ok(Appended::Fenced);
     }
-    if let Some(taken) = take_key(transaction, append).await? {
+    if let Some(taken) = taken_by_another(transaction, append).await? {
         return Ok(taken);
+    }
+    let skips_one = append.version > 1 && row_at(transaction, append.stream, append.version - 1).await?.is_none();
+    if row.is_some() || skips_one {
+        return Ok(Appended::Conflict);
+    }
+    write(transaction, append).await?;
+    Ok(Appended::Committed)
+}
+
+async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &Append) -> Result<(), Error> {
+    if let Some(new_key) = &append.new_key {
+        take_key(transaction, append, new_key).await?;
     }
     sqlx::query("INSERT INTO journal (stream, version, append_id, recorded_at, payload) VALUES (?1, ?2, ?3, ?4, ?5)")
         .bind(append.stream)
@@ -35,13 +48,18 @@ async fn append_one(transaction: &mut Transaction<'static, Sqlite>, append: &App
     if let Some(summary) = &append.summary {
         show(transaction, append, summary).await?;
     }
-    Ok(Appended::Committed)
+    Ok(())
 }
 
-async fn row_at(transaction: &mut Transaction<'static, Sqlite>, append: &Append) -> Result<Option<Uuid>, Error> {
+/// Under which id the row was appended.
+async fn row_at(
+    transaction: &mut Transaction<'static, Sqlite>,
+    stream: Uuid,
+    version: u32,
+) -> Result<Option<Uuid>, Error> {
     let row = sqlx::query("SELECT append_id FROM journal WHERE stream = ?1 AND version = ?2")
-        .bind(append.stream)
-        .bind(i64::from(append.version))
+        .bind(stream)
+        .bind(i64::from(version))
         .fetch_optional(&mut **transaction)
         .await?;
     row.map(|row| Ok(row.try_get("append_id")?)).transpose()
@@ -55,23 +73,20 @@ async fn epoch(transaction: &mut Transaction<'static, Sqlite>, shard: u16) -> Re
     row.map(|row| Ok(row.try_get("epoch")?)).transpose()
 }
 
-/// `None`: the key is the stream's, or the append takes none.
-async fn take_key(transaction: &mut Transaction<'static, Sqlite>, append: &Append) -> Result<Option<Appended>, Error> {
-    let Some(new_key) = &append.new_key else { return Ok(None) };
-    sqlx::query(
-        "INSERT INTO stream_keys (category, key, stream, payload_hash) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-    )
-    .bind(append.category.clone())
-    .bind(append.key.clone())
-    .bind(append.stream)
-    .bind(new_key.payload_hash.to_vec())
-    .execute(&mut **transaction)
-    .await?;
+/// `None`: the key is free or the stream's own, or the append takes none.
+async fn taken_by_another(
+    transaction: &mut Transaction<'static, Sqlite>,
+    append: &Append,
+) -> Result<Option<Appended>, Error> {
+    if append.new_key.is_none() {
+        return Ok(None);
+    }
     let row = sqlx::query("SELECT stream, payload_hash FROM stream_keys WHERE category = ?1 AND key = ?2")
         .bind(append.category.clone())
         .bind(append.key.clone())
-        .fetch_one(&mut **transaction)
+        .fetch_optional(&mut **transaction)
         .await?;
+    let Some(row) = row else { return Ok(None) };
     let stream: Uuid = row.try_get("stream")?;
     if stream == append.stream {
         return Ok(None);
@@ -81,6 +96,23 @@ async fn take_key(transaction: &mut Transaction<'static, Sqlite>, append: &Appen
         .try_into()
         .map_err(|hash: Vec<u8>| Error::Refused(format!("a stored payload hash has {} bytes", hash.len())))?;
     Ok(Some(Appended::DuplicateKey { stream, payload_hash }))
+}
+
+async fn take_key(
+    transaction: &mut Transaction<'static, Sqlite>,
+    append: &Append,
+    new_key: &NewKey,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO stream_keys (category, key, stream, payload_hash) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )
+    .bind(append.category.clone())
+    .bind(append.key.clone())
+    .bind(append.stream)
+    .bind(new_key.payload_hash.to_vec())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
 }
 
 async fn show(transaction: &mut Transaction<'static, Sqlite>, append: &Append, summary: &Summary) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     io::{Read, Write},
 };
 
@@ -14,11 +14,14 @@ pub(super) struct FileLock {
 
 impl FileLock {
     pub(super) fn take(path: &str) -> Result<FileLock, Error> {
-        let lock_path = format!("{path}.lock");
+        let lock_path = format!("{}.lock", real(path));
         let refused = |error: std::io::Error| Error::Refused(format!("{lock_path}: {error}"));
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&lock_path).map_err(refused)?;
-        if file.try_lock().is_err() {
+        if let Err(error) = file.try_lock() {
+            if let TryLockError::Error(error) = error {
+                return Err(refused(error));
+            }
             let mut holder = String::new();
             // What it says is a help for people; that it cannot be read changes nothing.
             drop(file.read_to_string(&mut holder));
@@ -28,4 +31,9 @@ impl FileLock {
         write!(file, "process {}", std::process::id()).map_err(refused)?;
         Ok(FileLock { _file: file })
     }
+}
+
+/// Where links lead to: two names of one file have one lock. A file that does not exist yet has only the name it is given.
+fn real(path: &str) -> String {
+    std::fs::canonicalize(path).map_or_else(|_| path.to_owned(), |real| real.display().to_string())
 }

@@ -74,13 +74,13 @@ impl Layers {
         self.base = file.parent().map(Path::to_path_buf).unwrap_or_default();
         match tree {
             Value::Null => {}
-            Value::Object(_) => self.flatten(&name, String::new(), &tree, env),
+            Value::Object(_) => self.flatten(&name, "", &tree, env),
             other => return Err(Error(vec![format!("{name}: expected keys and values, found `{other}`")])),
         }
         Ok(())
     }
 
-    fn flatten(&mut self, file: &str, path: String, value: &Value, env: &BTreeMap<String, String>) {
+    fn flatten(&mut self, file: &str, path: &str, value: &Value, env: &BTreeMap<String, String>) {
         if let Some(property) = path.strip_prefix(PROPERTIES).and_then(|rest| rest.strip_prefix('.')) {
             return self.property(file, property, value, env);
         }
@@ -88,15 +88,15 @@ impl Layers {
             Value::Object(children) => {
                 for (name, child) in children {
                     let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                    self.flatten(file, path, child, env);
+                    self.flatten(file, &path, child, env);
                 }
             }
-            Value::Null | Value::Array(_) => self.not_a_scalar(file, &path, value),
-            Value::String(_) | Value::Number(_) | Value::Bool(_) if KEYS.contains(&path.as_str()) => {
-                self.set(&path, scalar(value), file.to_owned());
+            Value::Null | Value::Array(_) => self.not_a_scalar(file, path, value),
+            Value::String(_) | Value::Number(_) | Value::Bool(_) if KEYS.contains(&path) => {
+                self.set(path, scalar(value), file.to_owned());
             }
             Value::String(_) | Value::Number(_) | Value::Bool(_) => {
-                self.errors.push(format!("{file}: `{path}` is not a key{}", did_you_mean(&path, KEYS)));
+                self.errors.push(format!("{file}: `{path}` is not a key{}", did_you_mean(path, KEYS)));
             }
         }
     }

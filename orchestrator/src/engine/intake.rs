@@ -104,7 +104,7 @@ pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
             metrics::counter!("saga_offsets_lost_total").increment(1);
         }
         ConsumerEvent::Trouble(reason) => {
-            warn!(consumer, reason, "Kafka cannot be reached or refuses; intake waits and tries again")
+            warn!(consumer, reason, "Kafka cannot be reached or refuses; intake waits and tries again");
         }
         ConsumerEvent::Recovered => info!(consumer, "Kafka answers again"),
         ConsumerEvent::Failed(reason) => error!(consumer, reason, "intake cannot go on"),

@@ -8,7 +8,7 @@ use super::{
     settings::USUAL_BATCH,
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, future::Future, io::Write as _, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io::Write as _, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::timeout};
 
 /// Far above what any test needs; reached only by a fault.
@@ -164,8 +164,8 @@ impl Intake {
         self.consumer.stop(Duration::from_secs(20)).await
     }
 
-    fn event(&mut self) -> impl Future<Output = ConsumerEvent> {
-        async { timeout(PATIENCE, self.events.recv()).await.expect("an event in time").expect("intake runs") }
+    async fn event(&mut self) -> ConsumerEvent {
+        timeout(PATIENCE, self.events.recv()).await.expect("an event in time").expect("intake runs")
     }
 
     fn note(&mut self, event: ConsumerEvent) -> Option<ConsumerEvent> {

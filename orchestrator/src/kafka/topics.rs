@@ -82,8 +82,14 @@ fn known(admin: &Admin, absent: &[Need]) -> Result<Existing, Error> {
         if Instant::now() >= give_up {
             return Err(Error::NotKnown { topic: late.topic.clone() });
         }
-        thread::sleep(LOOK_EVERY);
+        pause(LOOK_EVERY);
     }
+}
+
+/// On a thread for blocking work, where nobody's saga waits.
+#[allow(clippy::disallowed_methods, reason = "this code runs in `spawn_blocking` only")]
+fn pause(span: Duration) {
+    thread::sleep(span);
 }
 
 fn check_shards(existing: &Existing, needs: &Needs) -> Result<(), Error> {

@@ -61,7 +61,7 @@ impl Draft<'_, '_> {
             }),
             Phase::Attempting(attempting) if due(&attempting.deadline, self.now) => self.attempt_timed_out(command),
             Phase::Attempting(attempting) if attempting.ask_at.is_some_and(|at| due(&at, self.now)) => {
-                self.ask(command)
+                self.ask(command);
             }
             Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Attempting(_) => {}
         }

@@ -48,7 +48,7 @@ impl Schemas {
     fn collect(&mut self, schema: &Schema, levels: usize) {
         let Some(levels) = levels.checked_sub(1) else { return };
         if let Some(name) = schema.name() {
-            self.named.insert(name.fullname(None).clone(), schema.clone());
+            self.named.insert(name.fullname(None), schema.clone());
         }
         match schema {
             Schema::Record(record) => record.fields.iter().for_each(|field| self.collect(&field.schema, levels)),

@@ -85,7 +85,7 @@ fn saga_name(fields: &Fields<'_>, reading: &mut Reading) -> Option<String> {
 fn defaults(fields: &Fields<'_>, reading: &mut Reading) -> PolicyOverrides {
     let report = &mut reading.report;
     PolicyOverrides {
-        retry: fields.node("retry").and_then(|node| policies::retry(node, RetryPolicy::standard(), report)),
+        retry: fields.node("retry").and_then(|node| policies::retry(node, &RetryPolicy::standard(), report)),
         on_exhausted: policies::on_exhausted(fields, report),
         attempt_timeout: None,
         timeout: None,

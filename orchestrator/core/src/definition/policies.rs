@@ -14,7 +14,7 @@ use std::num::NonZeroU32;
 pub(crate) const PRESETS: &[&str] = &["quick", "standard", "aggressive", "rateLimited"];
 
 /// A preset, or parts that replace those of `base`.
-pub(crate) fn retry(node: &Node, base: RetryPolicy, report: &mut Report) -> Option<RetryRule> {
+pub(crate) fn retry(node: &Node, base: &RetryPolicy, report: &mut Report) -> Option<RetryRule> {
     match &node.value {
         Yaml::Text(_) => {
             let policy = fields::choice(node, "retry", PRESETS, report).map(preset)?;
@@ -38,7 +38,7 @@ fn preset(name: &str) -> RetryPolicy {
     }
 }
 
-fn parts(fields: &Fields<'_>, base: RetryPolicy, report: &mut Report) -> RetryRule {
+fn parts(fields: &Fields<'_>, base: &RetryPolicy, report: &mut Report) -> RetryRule {
     let says_attempts = fields.node("attempts").is_some();
     let attempts = attempts(fields, report).unwrap_or(base.attempts);
     let delay = fields.duration("delay", report).unwrap_or(base.delay);

@@ -259,7 +259,7 @@ fn undo(node: &Node, place: Place, reading: &mut Reading) -> Option<Spanned<Opti
 fn long_undo(node: &Node, place: Place, reading: &mut Reading) -> Option<Undo> {
     let fields = Fields::read(node, &UNDO, &mut reading.report)?;
     let with = fields.node("with").and_then(|node| values::body(node, place, reading));
-    let retry = fields.node("retry").and_then(|node| policies::retry(node, RetryPolicy::undo(), &mut reading.report));
+    let retry = fields.node("retry").and_then(|node| policies::retry(node, &RetryPolicy::undo(), &mut reading.report));
     let attempt_timeout = fields.duration("attemptTimeout", &mut reading.report);
     let overrides = PolicyOverrides { retry, attempt_timeout, ..PolicyOverrides::default() };
     let target = target::read(&fields.text("do", &mut reading.report)?, place, reading)?;
@@ -277,7 +277,7 @@ fn overrides(fields: &Fields<'_>, shape: &'static Shape, reading: &mut Reading) 
     }
     let report = &mut reading.report;
     PolicyOverrides {
-        retry: fields.node("retry").and_then(|node| policies::retry(node, RetryPolicy::standard(), report)),
+        retry: fields.node("retry").and_then(|node| policies::retry(node, &RetryPolicy::standard(), report)),
         attempt_timeout: fields.duration("attemptTimeout", report),
         timeout: fields.duration("timeout", report),
         on_exhausted: policies::on_exhausted(fields, report),

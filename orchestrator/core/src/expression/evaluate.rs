@@ -50,7 +50,7 @@ fn evaluate_here(tree: &IdedExpr, scope: &Scope<'_>) -> Result<Value, String> {
 
 fn meter<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let range = args.pop().ok_or_else(|| ExecutionError::InternalError("a range is missing".into()))?;
-    let size = range.as_sizer().and_then(|sizer| Some(*sizer.size().inner())).unwrap_or(i64::MAX);
+    let size = range.as_sizer().map(|sizer| *sizer.size().inner()).unwrap_or(i64::MAX);
     let left = i64::from(BUDGET.get()).saturating_sub(size);
     BUDGET.set(u32::try_from(left).map_err(|_| explain::too_many_iterations())?);
     Ok(range)

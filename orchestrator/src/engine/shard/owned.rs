@@ -40,6 +40,9 @@ use uuid::Uuid;
 /// Appends of one shard that may be under way; beyond it the shard takes no more messages until one is answered.
 const IN_FLIGHT: usize = 1024;
 
+/// What reading a saga led to.
+pub(super) type Loaded = Result<Option<Recorded>, journal::Error>;
+
 pub(super) struct Owned {
     pub(super) parts: Arc<Parts>,
     pub(super) shard: Shard,
@@ -48,7 +51,7 @@ pub(super) struct Owned {
     pub(super) due: DueTimes,
     pub(super) starting: Starting,
     appends: FuturesUnordered<BoxFuture<'static, (SagaId, Result<Appended, NotCommitted>)>>,
-    pub(super) loads: FuturesUnordered<BoxFuture<'static, (SagaId, Result<Option<Recorded>, journal::Error>)>>,
+    pub(super) loads: FuturesUnordered<BoxFuture<'static, (SagaId, Loaded)>>,
     /// Calls that the guard holds back outside of a decision; they become inputs in the next turn.
     pub(super) held_back: Vec<(SagaId, Input)>,
     /// Sagas that are read again to be parked, with the reason.
@@ -211,7 +214,7 @@ impl Owned {
         match answer {
             Ok(Appended::Committed) => self.committed(saga, live, in_flight),
             Ok(Appended::DuplicateKey { stream, payload_hash }) => {
-                self.duplicate(&live, in_flight, stream, payload_hash)
+                self.duplicate(&live, in_flight, stream, payload_hash);
             }
             Ok(Appended::Conflict) => self.conflict(saga, *live, in_flight),
             Ok(Appended::Fenced) | Err(NotCommitted::Stopped) => {

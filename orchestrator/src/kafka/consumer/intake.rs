@@ -142,7 +142,7 @@ impl Intake {
         match self.client.commit_consumer_state(CommitMode::Sync) {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
             Err(error) => {
-                tracing::warn!(consumer = self.plan.name, %error, "offsets could not be committed at the end")
+                tracing::warn!(consumer = self.plan.name, %error, "offsets could not be committed at the end");
             }
         }
         if self.client.close_queue().is_err() {

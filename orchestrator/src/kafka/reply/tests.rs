@@ -91,21 +91,22 @@ fn ongoing_starts_the_attempt_s_timeout_again() {
 
 #[test]
 fn a_poison_reply_that_names_its_command_is_unknown_for_its_attempt() {
-    let attempt = ("saga_attempt", "2");
-    let cases: [(&[(&str, &str)], Option<&[u8]>, PoisonCode); 6] = [
-        (&[attempt], None, PoisonCode::Outcome),
-        (&[attempt, ("saga_outcome", "maybe")], None, PoisonCode::Outcome),
-        (&[attempt, ("saga_outcome", "succeeded")], Some(b"{"), PoisonCode::NotJson),
-        (&[attempt, ("saga_outcome", "succeeded")], Some(br#""\u0000""#), PoisonCode::Nul),
-        (&[attempt, ("saga_outcome", "failed"), ("error_code", "a\0b")], None, PoisonCode::Nul),
-        (&[attempt, ("saga_outcome", "failed"), ("error_retryable", "often")], None, PoisonCode::Header),
+    const ATTEMPT: (&str, &str) = ("saga_attempt", "2");
+    type Case = (&'static [(&'static str, &'static str)], Option<&'static [u8]>, PoisonCode);
+    let cases: [Case; 6] = [
+        (&[ATTEMPT], None, PoisonCode::Outcome),
+        (&[ATTEMPT, ("saga_outcome", "maybe")], None, PoisonCode::Outcome),
+        (&[ATTEMPT, ("saga_outcome", "succeeded")], Some(b"{"), PoisonCode::NotJson),
+        (&[ATTEMPT, ("saga_outcome", "succeeded")], Some(br#""\u0000""#), PoisonCode::Nul),
+        (&[ATTEMPT, ("saga_outcome", "failed"), ("error_code", "a\0b")], None, PoisonCode::Nul),
+        (&[ATTEMPT, ("saga_outcome", "failed"), ("error_retryable", "often")], None, PoisonCode::Header),
     ];
     for (headers, value, code) in cases {
         assert_eq!(poisoned(&reply(headers, value)), (code, Some(Some(2))));
     }
     let large = vec![b' '; payload::LARGEST_RECORD];
     assert_eq!(
-        poisoned(&reply(&[attempt, ("saga_outcome", "succeeded")], Some(&large))),
+        poisoned(&reply(&[ATTEMPT, ("saga_outcome", "succeeded")], Some(&large))),
         (PoisonCode::Oversize, Some(Some(2)))
     );
     assert_eq!(

@@ -12,7 +12,6 @@ use rdkafka::{
 };
 use std::{
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -41,7 +40,7 @@ fn read_patiently(settings: &Settings, marker: &str) -> KafkaResult<Option<Strin
     let give_up = Instant::now() + PATIENCE;
     loop {
         match read(settings, marker) {
-            Err(_) if Instant::now() < give_up => thread::sleep(ASK_AGAIN),
+            Err(_) if Instant::now() < give_up => super::pause(ASK_AGAIN),
             answer => return answer,
         }
     }

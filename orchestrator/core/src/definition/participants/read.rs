@@ -72,7 +72,7 @@ impl Reader<'_> {
             Some(Transport::Http { .. }) | None => (HTTP_TIMEOUT, BULKHEAD),
         };
         let retry =
-            fields.node("retry").and_then(|node| policies::retry(node, RetryPolicy::standard(), &mut self.report));
+            fields.node("retry").and_then(|node| policies::retry(node, &RetryPolicy::standard(), &mut self.report));
         let (retry_on, fail_on) = (self.statuses(&fields, "retryOn"), self.statuses(&fields, "failOn"));
         let authorization = fields.text("authorization", &mut self.report).map(|text| self.secret(&text));
         Some(Participant {

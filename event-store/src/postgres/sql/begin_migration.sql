@@ -1,0 +1,4 @@
+-- One start at a time migrates; the others wait for it, and then find nothing left to do. A migration takes as long as it takes.
+SET LOCAL statement_timeout = 0;
+SET LOCAL lock_timeout = '60s';
+SELECT pg_advisory_xact_lock(1396786000);

@@ -1,0 +1,11 @@
+//! The cases, by what they are about. Each gets a place of its own.
+
+pub(crate) mod appends;
+pub(crate) mod cancelling;
+pub(crate) mod documents;
+pub(crate) mod fencing;
+pub(crate) mod keys;
+pub(crate) mod limits;
+pub(crate) mod opening;
+pub(crate) mod read_model;
+pub(crate) mod recovery;

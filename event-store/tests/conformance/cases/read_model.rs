@@ -1,0 +1,151 @@
+//! The read model: one row per stream, in the transaction of the journal row that changes it.
+
+use crate::{
+    place::{Place, Store},
+    streams::{CATEGORY, STARTED_MS, after, all, append, claim, commit, commit_all, rival_of, showing, start},
+};
+use anyhow::{Context, Result};
+use saga_event_store::{Append, Appended, Epoch, Filter, StreamSummary, Summary};
+use uuid::Uuid;
+
+pub(crate) async fn a_status_changes_with_its_row(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let first = start(claim(&store).await?, "order-1");
+    commit(&store, &first).await?;
+    let running = summary(&store, first.stream).await?;
+    let expected = StreamSummary {
+        stream: first.stream,
+        category: CATEGORY.into(),
+        key: "order-1".into(),
+        document: "d0".repeat(32),
+        status: "running".into(),
+        step: None,
+        reason: None,
+        started_at_ms: STARTED_MS,
+        updated_at_ms: STARTED_MS,
+    };
+    assert_eq!(running, expected);
+    let parked = waiting_at(showing(after(&first), "parked"), "charge", "the card's issuer does not answer");
+    commit(&store, &parked).await?;
+    let shown = StreamSummary {
+        status: "parked".into(),
+        step: Some("charge".into()),
+        reason: Some("the card's issuer does not answer".into()),
+        updated_at_ms: STARTED_MS + 1000,
+        ..expected.clone()
+    };
+    assert_eq!(summary(&store, first.stream).await?, shown);
+    commit(&store, &showing(after(&parked), "running")).await?;
+    let again = StreamSummary { updated_at_ms: STARTED_MS + 2000, ..expected };
+    assert_eq!(summary(&store, first.stream).await?, again);
+    assert_eq!(store.summary(Uuid::new_v4()).await?, None);
+    Ok(())
+}
+
+fn waiting_at(append: Append, step: &str, reason: &str) -> Append {
+    let at = |summary| Summary { step: Some(step.to_owned()), reason: Some(reason.to_owned()), ..summary };
+    Append { summary: append.summary.map(at), ..append }
+}
+
+async fn summary(store: &Store, stream: Uuid) -> Result<StreamSummary> {
+    store.summary(stream).await?.context("the stream is in the read model")
+}
+
+pub(crate) async fn a_refused_append_changes_no_status(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let epoch = claim(&store).await?;
+    let (first, lost) = (start(epoch, "order-1"), start(epoch, "order-1"));
+    let second = showing(after(&first), "compensating");
+    commit(&store, &first).await?;
+    commit(&store, &second).await?;
+    let before = store.list(&all()).await?;
+    let fenced = Append { epoch: Epoch(epoch.0 + 7), ..showing(after(&second), "completed") };
+    assert_eq!(append(&store, &showing(rival_of(&second), "completed")).await?, Appended::Conflict);
+    assert_eq!(append(&store, &fenced).await?, Appended::Fenced);
+    assert!(matches!(append(&store, &lost).await?, Appended::DuplicateKey { .. }));
+    // Nor does the repeat of an append that has long been committed bring its status back.
+    commit(&store, &first).await?;
+    assert_eq!(store.list(&all()).await?, before);
+    Ok(())
+}
+
+pub(crate) async fn an_append_may_leave_the_status_as_it_is(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let first = start(claim(&store).await?, "order-1");
+    commit(&store, &first).await?;
+    let before = summary(&store, first.stream).await?;
+    commit(&store, &after(&first)).await?;
+    assert_eq!(summary(&store, first.stream).await?, before);
+    Ok(())
+}
+
+pub(crate) async fn a_list_is_filtered(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let streams = a_few_streams(&store).await?;
+    let listed = async |filter: Filter| -> Result<Vec<usize>> {
+        let found = store.list(&Filter { limit: 100, ..filter }).await?;
+        Ok(found.iter().filter_map(|row| streams.iter().position(|id| *id == row.stream)).collect())
+    };
+    let statuses = |words: &[&str]| Filter { statuses: words.iter().map(|&it| it.into()).collect(), ..all() };
+    assert_eq!(listed(all()).await?, [4, 3, 2, 1, 0]);
+    assert_eq!(listed(statuses(&["running"])).await?, [3, 0]);
+    assert_eq!(listed(statuses(&["parked", "completed"])).await?, [4, 2, 1]);
+    // A word is not found by a part of it.
+    assert_eq!(listed(statuses(&["run", "unning", "%", ""])).await?, [0; 0]);
+    assert_eq!(listed(Filter { category: Some("refund".into()), ..all() }).await?, [4, 3]);
+    assert_eq!(listed(Filter { key: Some("order-1".into()), ..all() }).await?, [3, 0]);
+    assert_eq!(listed(Filter { key: Some("ORDER-1".into()), ..all() }).await?, [0; 0]);
+    assert_eq!(listed(Filter { category: Some("refund".into()), ..statuses(&["parked"]) }).await?, [4]);
+    assert_eq!(listed(Filter { before: Some(streams[3]), ..statuses(&["running"]) }).await?, [0]);
+    Ok(())
+}
+
+/// In the order of their ids: key, status and category as the expectations above have them.
+async fn a_few_streams(store: &Store) -> Result<Vec<Uuid>> {
+    let epoch = claim(store).await?;
+    let made = [
+        ("order-1", "running", CATEGORY),
+        ("order-2", "parked", CATEGORY),
+        ("order-3", "completed", CATEGORY),
+        ("order-1", "running", "refund"),
+        ("order-4", "parked", "refund"),
+    ];
+    let starts =
+        made.map(|(key, status, category)| Append { category: category.into(), ..showing(start(epoch, key), status) });
+    commit_all(store, &starts).await?;
+    Ok(starts.iter().map(|it| it.stream).collect())
+}
+
+pub(crate) async fn a_list_has_pages_newest_first(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let epoch = claim(&store).await?;
+    let starts: Vec<Append> = (0..25).map(|number| start(epoch, &format!("order-{number}"))).collect();
+    commit_all(&store, &starts).await?;
+    let mut pages = Vec::new();
+    let mut before = None;
+    loop {
+        let page = store.list(&Filter { before, limit: 10, ..Filter::default() }).await?;
+        let Some(last) = page.last() else { break };
+        before = Some(last.stream);
+        pages.push(page);
+    }
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 5]);
+    let listed: Vec<Uuid> = pages.iter().flatten().map(|row| row.stream).collect();
+    assert_eq!(listed, starts.iter().rev().map(|it| it.stream).collect::<Vec<_>>());
+    assert_eq!(store.list(&Filter { limit: 0, ..Filter::default() }).await?, []);
+    assert_eq!(store.list(&Filter { limit: u32::MAX, ..Filter::default() }).await?.len(), 25);
+    Ok(())
+}
+
+pub(crate) async fn streams_are_counted_by_category_and_status(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    assert_eq!(store.counts().await?, []);
+    a_few_streams(&store).await?;
+    let counts = store.counts().await?;
+    let counts: Vec<(&str, &str, i64)> =
+        counts.iter().map(|(a, b, number)| (a.as_str(), b.as_str(), *number)).collect();
+    let orders = [(CATEGORY, "completed", 1), (CATEGORY, "parked", 1), (CATEGORY, "running", 1)];
+    assert_eq!(counts[..3], orders);
+    assert_eq!(counts[3..], [("refund", "parked", 1), ("refund", "running", 1)]);
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! One suite for every store: what [`saga_event_store::EventStore`] promises, tried on each of them, and beside it what is
+//! particular to one.
+//!
+//! A new store needs a function that returns a [`place::Place`] of its own for every test, and one line below.
+
+mod cases;
+mod place;
+mod postgres;
+mod sqlite;
+mod streams;
+
+/// Every case of the suite as a test of one store. A case that is not listed is dead code, and so an error of the lints.
+macro_rules! conformance {
+    ($store:ident, $place:path) => {
+        mod $store {
+            tests_at! {
+                $place;
+                appends:
+                    an_append_is_read_back_as_it_was_written
+                    rows_are_read_in_the_order_of_their_versions
+                    payloads_are_bytes
+                    a_version_that_is_taken_is_a_conflict
+                    a_version_that_skips_one_is_a_conflict
+                    a_repeat_finds_its_own_row
+                    each_append_of_a_batch_is_answered_alone
+                    a_batch_may_be_empty_or_full
+                    of_two_writers_of_a_version_one_wins;
+                keys:
+                    a_taken_key_is_answered_with_its_stream
+                    a_key_is_taken_in_its_category_only
+                    keys_differ_by_their_bytes
+                    of_two_streams_with_one_key_in_a_batch_one_wins
+                    of_many_starts_with_one_key_one_wins
+                    a_refused_start_takes_no_key;
+                fencing:
+                    every_claim_raises_the_epoch_of_its_shard_alone
+                    only_the_last_claim_may_write
+                    a_fenced_writer_learns_what_it_had_committed
+                    a_fenced_writer_is_told_so_before_all_else
+                    nothing_of_a_zombie_follows_a_claim
+                    a_shard_beyond_the_last_cannot_be_claimed;
+                read_model:
+                    a_status_changes_with_its_row
+                    a_refused_append_changes_no_status
+                    an_append_may_leave_the_status_as_it_is
+                    a_list_is_filtered
+                    a_list_has_pages_newest_first
+                    streams_are_counted_by_category_and_status;
+                recovery:
+                    open_streams_are_those_of_the_shard
+                    open_streams_have_pages
+                    many_streams_are_read_at_once
+                    what_was_committed_is_there_after_a_restart;
+                limits:
+                    what_breaks_a_limit_is_refused_before_it_is_sent
+                    what_just_keeps_the_limits_is_taken
+                    a_text_with_nul_finds_nothing_and_is_not_kept;
+                documents:
+                    a_document_is_kept_under_its_kind_and_hash
+                    a_document_is_put_once;
+                opening:
+                    a_store_keeps_its_identity
+                    another_number_of_shards_is_refused
+                    a_number_of_shards_has_bounds
+                    what_is_not_there_cannot_be_read
+                    a_newer_schema_is_refused
+                    an_altered_schema_is_refused
+                    an_older_schema_is_not_read
+                    a_reader_works_beside_the_engine_and_writes_nothing;
+                cancelling:
+                    a_dropped_append_is_written_whole_or_not_at_all
+                    a_dropped_claim_leaves_the_shard_claimable
+                    a_dropped_start_can_be_repeated;
+            }
+        }
+    };
+}
+
+macro_rules! tests_at {
+    ($place:path; $($topic:ident: $($case:ident)+;)+) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() -> anyhow::Result<()> {
+                let Some(place) = $place().await? else { return Ok(()) };
+                crate::cases::$topic::$case(place.as_ref()).await
+            }
+        )+)+
+    };
+}
+
+conformance!(on_sqlite, crate::sqlite::place);
+conformance!(on_postgres, crate::postgres::place);
+conformance!(on_postgres_18, crate::postgres::place_18);

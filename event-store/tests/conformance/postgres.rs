@@ -1,0 +1,109 @@
+//! Postgres: a database of its own for every test, and what only a server can do.
+//!
+//! `tests/run` provides the servers and says where they are in the environment. A test that needs one and has none says so
+//! on the terminal and ends; under `CI=true` it fails, so that nothing goes untested unnoticed.
+
+use crate::place::Place;
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row as _, postgres::PgConnectOptions};
+use std::{io::Write as _, thread};
+use uuid::Uuid;
+
+/// Connection string of a role that may create databases.
+const URL: &str = "SAGA_TEST_POSTGRES_URL";
+/// The same for Postgres 18.
+const URL_18: &str = "SAGA_TEST_POSTGRES_URL_18";
+
+/// An empty database; `None` has been reported.
+pub(crate) async fn place() -> Result<Option<Box<dyn Place>>> {
+    Ok(database(URL).await?.map(|database| Box::new(database) as Box<dyn Place>))
+}
+
+/// The same on Postgres 18.
+pub(crate) async fn place_18() -> Result<Option<Box<dyn Place>>> {
+    Ok(database(URL_18).await?.map(|database| Box::new(database) as Box<dyn Place>))
+}
+
+struct Database {
+    server: PgConnectOptions,
+    options: PgConnectOptions,
+    address: String,
+    name: String,
+}
+
+async fn database(variable: &str) -> Result<Option<Database>> {
+    let Some(url) = address(variable) else { return Ok(None) };
+    let server: PgConnectOptions = url.parse().with_context(|| format!("{variable} is not an address"))?;
+    let name = format!("saga_store_{}", Uuid::new_v4().simple());
+    run(&server, &format!("CREATE DATABASE {name}")).await?;
+    let options = server.clone().database(&name);
+    Ok(Some(Database { address: options.to_url_lossy().to_string(), server, options, name }))
+}
+
+fn address(variable: &str) -> Option<String> {
+    let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
+    if value.is_none() {
+        report_not_run(&format!("{variable} is not set"));
+    }
+    value
+}
+
+fn report_not_run(reason: &str) {
+    let thread = thread::current();
+    let test = thread.name().unwrap_or("a test");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} cannot run: {reason}");
+    // Written to the stream itself: what `eprintln!` prints is kept from view while a test passes.
+    let line = format!("NOT RUN: {test}: {reason}; `tests/run` provides it\n");
+    std::io::stderr().write_all(line.as_bytes()).expect("the standard error stream takes a line");
+}
+
+async fn run(options: &PgConnectOptions, statement: &str) -> Result<()> {
+    let mut connection = options.connect().await?;
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.with_context(|| statement.to_owned())?;
+    connection.close().await?;
+    Ok(())
+}
+
+impl Database {
+    async fn connect(&self) -> Result<PgConnection> {
+        Ok(self.options.connect().await?)
+    }
+}
+
+#[async_trait]
+impl Place for Database {
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    async fn run(&self, statement: &str) -> Result<()> {
+        run(&self.options, statement).await
+    }
+
+    async fn number(&self, query: &str) -> Result<i64> {
+        let mut connection = self.connect().await?;
+        let number = sqlx::query(AssertSqlSafe(query)).fetch_one(&mut connection).await?.try_get(0)?;
+        connection.close().await?;
+        Ok(number)
+    }
+
+    async fn idle_transactions(&self) -> Result<i64> {
+        let query =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
+        self.number(query).await
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let (server, statement) = (self.server.clone(), format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        // In a thread of its own, because the test's runtime may be the one that is going down. A database that cannot be
+        // dropped is left to the end of the run, which removes the whole cluster.
+        let dropping = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(run(&server, &statement))
+        });
+        drop(dropping.join());
+    }
+}

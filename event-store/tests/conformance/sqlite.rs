@@ -1,0 +1,62 @@
+//! SQLite: a file of its own for every test, and what only a file can do.
+
+use crate::place::Place;
+use anyhow::Result;
+use async_trait::async_trait;
+use sqlx::{AssertSqlSafe, Connection, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use std::{path::PathBuf, time::Duration};
+use tempfile::TempDir;
+
+struct File {
+    folder: TempDir,
+    address: String,
+}
+
+/// A file that does not exist yet, in a folder of its own.
+pub(crate) async fn place() -> Result<Option<Box<dyn Place>>> {
+    Ok(Some(Box::new(file()?)))
+}
+
+fn file() -> Result<File> {
+    let folder = TempDir::new()?;
+    let address = format!("sqlite:{}", folder.path().join("saga.db").display());
+    Ok(File { folder, address })
+}
+
+impl File {
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("saga.db")
+    }
+
+    async fn connect(&self) -> Result<SqliteConnection> {
+        let options = SqliteConnectOptions::new().filename(self.path()).busy_timeout(Duration::from_secs(5));
+        Ok(SqliteConnection::connect_with(&options).await?)
+    }
+}
+
+#[async_trait]
+impl Place for File {
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    async fn run(&self, statement: &str) -> Result<()> {
+        let mut connection = self.connect().await?;
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
+        connection.close().await?;
+        Ok(())
+    }
+
+    async fn number(&self, query: &str) -> Result<i64> {
+        let mut connection = self.connect().await?;
+        let row = sqlx::raw_sql(AssertSqlSafe(query)).fetch_one(&mut connection).await?;
+        let number = row.try_get(0)?;
+        connection.close().await?;
+        Ok(number)
+    }
+
+    /// Whoever is in a transaction of writing keeps the others out.
+    async fn idle_transactions(&self) -> Result<i64> {
+        Ok(i64::from(self.run("BEGIN IMMEDIATE; ROLLBACK").await.is_err()))
+    }
+}

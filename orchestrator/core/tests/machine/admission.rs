@@ -1,0 +1,126 @@
+//! Guards: a refusal is not an attempt.
+
+use crate::given::{START, busy, declined, done, given, given_gate, lost, not_sent, seconds};
+use saga_core::{decide::Admission, event::OperatorAction, state::Status};
+use serde_json::json;
+
+const ONE: &str = "
+retry: {attempts: 2, delay: 1s, jitter: none}
+steps: [{step: reserve, do: stock.Reserve, undo: stock.Release}]
+";
+
+fn refused() -> Admission {
+    Admission::Refused { not_before: START.plus(seconds(10)) }
+}
+
+#[test]
+fn a_refused_call_is_recorded_as_waiting_and_not_as_started() {
+    given_gate(ONE, json!({"id": 1}), refused())
+        .then(&["started", "reserve held by Breaker"])
+        .then_out(&[])
+        .then_status(Status::Waiting)
+        .then_due_in(Some(seconds(10)));
+}
+
+#[test]
+fn a_held_call_leaves_when_the_guard_lets_it() {
+    given_gate(ONE, json!({"id": 1}), refused())
+        .while_gate(Admission::Admitted)
+        .when_due()
+        .then(&["reserve sent"])
+        .when("reserve", busy())
+        .then(&["reserve #1 failed (busy), rests"]);
+}
+
+#[test]
+fn a_guard_that_names_the_past_is_asked_again_a_moment_later() {
+    let past = Admission::Refused { not_before: START };
+    given_gate(ONE, json!({"id": 1}), past).when_due().then(&["reserve held by Breaker"]).when_due();
+}
+
+#[test]
+fn a_refusal_uses_up_no_attempt() {
+    given(ONE)
+        .when("reserve", not_sent())
+        .then(&["reserve held by Bulkhead"])
+        .then_due_in(Some(seconds(1)))
+        .when_due()
+        .when("reserve", busy())
+        .when_due()
+        .when("reserve", busy())
+        .then_status(Status::Compensated);
+}
+
+#[test]
+fn a_refusal_of_a_later_attempt_says_that_something_was_sent_before() {
+    given(ONE)
+        .when("reserve", lost())
+        .while_gate(refused())
+        .when_due()
+        .then(&["reserve held by Breaker, sent before"])
+        .while_gate(Admission::Admitted)
+        .when_due()
+        .then(&["reserve sent #2"]);
+}
+
+#[test]
+fn deadlines_hold_while_a_guard_refuses() {
+    let until_later = Admission::Refused { not_before: START.plus(seconds(100)) };
+    given_gate(&format!("timeout: 40s{ONE}"), json!({"id": 1}), until_later)
+        .then_due_in(Some(seconds(40)))
+        .when_due()
+        .then(&["goes back (timeout)", "reserve failed (stopped)", "compensated"]);
+}
+
+#[test]
+fn a_step_whose_time_ends_and_that_never_left_is_failed() {
+    const BODY: &str = "steps: [{step: reserve, do: stock.Reserve, undo: stock.Release, timeout: 5s}]";
+    given_gate(BODY, json!({"id": 1}), refused()).when_due().then(&[
+        "reserve failed (timeout)",
+        "goes back (reserve: timeout)",
+        "compensated",
+    ]);
+    given(BODY).when("reserve", not_sent()).while_gate(refused()).when_due().when_passed(seconds(5)).then(&[
+        "reserve failed (timeout)",
+        "goes back (reserve: timeout)",
+        "compensated",
+    ]);
+}
+
+#[test]
+fn a_refused_undo_waits_and_is_not_given_up() {
+    given("steps: [{step: a, do: stock.A, undo: stock.UndoA}, {step: b, do: stock.B, undo: stock.UndoB}]")
+        .when("a", done())
+        .while_gate(refused())
+        .when("b", declined())
+        .then(&["b #1 failed (declined)", "b failed (declined)", "goes back (b: declined)", "undo a held by Breaker"])
+        .then_status(Status::Compensating)
+        .while_gate(Admission::Admitted)
+        .when_due()
+        .then(&["undo a sent"])
+        .when("undo a", not_sent())
+        .then(&["undo a held by Bulkhead"])
+        .when_due()
+        .when("undo a", done())
+        .then(&["undo a succeeded", "compensated"]);
+}
+
+#[test]
+fn a_participant_that_is_gone_parks_the_saga_until_it_is_back() {
+    given_gate(ONE, json!({"id": 1}), Admission::Gone)
+        .then(&["started", "reserve failed (participant_gone)", "parked (reserve: participant_gone)"])
+        .while_gate(Admission::Admitted)
+        .when_operator(OperatorAction::Retry)
+        .then(&["operator: retry", "reserve sent"])
+        .when("reserve", done())
+        .then_status(Status::Completed);
+}
+
+#[test]
+fn a_participant_that_is_gone_between_two_attempts_parks_the_saga() {
+    given(ONE)
+        .when("reserve", lost())
+        .while_gate(Admission::Gone)
+        .when_due()
+        .then(&["reserve unknown (participant_gone)", "parked (reserve: participant_gone)"]);
+}

@@ -1,0 +1,399 @@
+//! The way to the end: order, conditions, checks, results, retries.
+
+use crate::given::{busy, declined, done, given, given_event, lost, not_sent, ongoing, result, seconds};
+use saga_core::{
+    command::{Answer, Failure, Request, Retryable},
+    decide::{self, Context, Ignored, Illegal},
+    input::{Delivery, Input},
+    state::Status,
+};
+use serde_json::json;
+use std::time::Duration;
+
+const TWO: &str = "
+steps:
+  - {step: reserve, do: stock.Reserve, undo: stock.Release}
+  - {step: charge, do: POST bank/charges, undo: POST bank/refunds}
+";
+
+#[test]
+fn the_start_and_the_first_step_are_one_decision() {
+    given(TWO).then(&["started", "reserve sent"]).then_out(&["reserve"]).then_status(Status::Running);
+}
+
+#[test]
+fn the_success_of_a_step_and_the_start_of_the_next_are_one_decision() {
+    given(TWO).when("reserve", done()).then(&["reserve succeeded", "charge sent"]).then_out(&["charge"]);
+}
+
+#[test]
+fn a_saga_whose_steps_succeeded_is_completed_with_its_output() {
+    let saga = given(&format!("output: {{paid: \"${{ steps.charge.cents }}\"}}{TWO}"))
+        .when("reserve", done())
+        .when("charge", result(json!({"cents": 5})))
+        .then(&["charge succeeded", "completed"])
+        .then_status(Status::Completed)
+        .then_due_in(None)
+        .then_out(&[]);
+    assert_eq!(saga.state.view(&saga.plan).output, Some(json!({"paid": 5})));
+}
+
+#[test]
+fn a_two_step_saga_is_three_rows() {
+    let saga = given(TWO).when("reserve", done()).when("charge", done());
+    let versions: Vec<u32> = saga.journal.iter().map(|decision| decision.version).collect();
+    assert_eq!(versions, [1, 2, 3]);
+}
+
+#[test]
+fn an_input_that_names_a_step_the_definition_lacks_is_an_error_that_names_both() {
+    let mut saga = given(TWO);
+    let command = saga_core::command::CommandRef { step: saga_core::id::StepIndex(9), ..saga.command("reserve") };
+    let mut admission = |_: &str, _| decide::Admission::Admitted;
+    let mut context = Context { now: saga.state.last_at, random: 1, admission: &mut admission };
+    let input = Input::Answered { command, attempt: None, answer: done() };
+    let refused = decide::decide(&saga.plan, &mut saga.state, &input, &mut context);
+    assert!(matches!(refused, Err(Illegal::NoSuchStep { steps: 2, step: 9, .. })));
+}
+
+#[test]
+fn every_attempt_sends_the_request_that_was_recorded_first() {
+    let saga = given(
+        "steps: [{step: reserve, do: stock.Reserve, undo: stock.Release, with: {b: \"${ event.id }\", a: \"${ saga.key }\"}}]",
+    );
+    let first = saga.body("reserve");
+    let saga = saga.when("reserve", busy()).when_due().then(&["reserve sent #2"]);
+    assert_eq!(saga.body("reserve"), first);
+    assert_eq!(first.to_string(), r#"{"a":"4711","b":"4711"}"#, "keys are sorted");
+}
+
+#[test]
+fn an_undo_without_with_is_told_what_the_do_was_sent_and_answered() {
+    let saga = given(
+        "steps:
+  - {step: reserve, do: stock.Reserve, with: {id: \"${ event.id }\"}, undo: stock.Release}
+  - {step: charge, do: POST bank/charges, undo: POST bank/refunds}",
+    )
+    .when("reserve", result(json!({"shelf": 3})))
+    .when("charge", declined());
+    assert_eq!(saga.body("undo reserve"), json!({"input": {"id": "4711"}, "result": {"shelf": 3}}));
+}
+
+#[test]
+fn an_undo_by_delete_sends_no_body_and_its_path_may_name_the_do() {
+    let saga = given(
+        "steps:
+  - {step: reserve, do: POST bank/holds, undo: \"DELETE bank/holds/${ doId }\"}
+  - {step: charge, do: POST bank/charges, undo: POST bank/refunds}",
+    )
+    .when("reserve", done())
+    .when("charge", declined());
+    let request = saga.state.command(saga.command("undo reserve")).request.clone().expect("it was sent");
+    let Request::Http { path, body, .. } = &*request else { panic!("{request:?}") };
+    assert_eq!(path, &format!("holds/{}%3Areserve%3Ado", saga.state.id));
+    assert_eq!(body, &None);
+}
+
+#[test]
+fn a_step_whose_if_is_false_is_skipped_and_the_next_starts() {
+    const BODY: &str = "
+steps:
+  - {step: reserve, do: stock.Reserve, undo: stock.Release, if: event.physical}
+  - {step: charge, do: POST bank/charges, undo: POST bank/refunds}
+";
+    given_event(BODY, json!({"id": 1, "physical": false})).then(&["started", "reserve skipped", "charge sent"]);
+    given_event(BODY, json!({"id": 1, "physical": true})).then(&["started", "reserve sent"]);
+}
+
+#[test]
+fn a_saga_whose_steps_are_all_skipped_is_completed_at_once() {
+    given_event(
+        "steps: [{step: reserve, do: stock.Reserve, undo: stock.Release, if: event.physical}]",
+        json!({"id": 1, "physical": false}),
+    )
+    .then(&["started", "reserve skipped", "completed"]);
+}
+
+#[test]
+fn an_if_that_cannot_be_evaluated_fails_the_step_and_nothing_is_sent() {
+    given("steps: [{step: reserve, do: stock.Reserve, undo: stock.Release, if: event.nothing > 3}]")
+        .then(&["started", "reserve failed (expression)", "goes back (reserve: expression)", "compensated"])
+        .then_out(&[]);
+}
+
+#[test]
+fn a_with_that_cannot_be_evaluated_fails_the_step_and_nothing_is_sent() {
+    given("steps: [{step: reserve, do: stock.Reserve, undo: stock.Release, with: {a: \"${ event.nothing }\"}}]")
+        .then(&["started", "reserve failed (expression)", "goes back (reserve: expression)", "compensated"]);
+}
+
+#[test]
+fn a_request_over_the_limit_fails_the_step() {
+    let large = "x".repeat(decide::REQUEST_LIMIT_BYTES);
+    given_event(
+        "steps: [{step: reserve, do: stock.Reserve, undo: stock.Release, with: {a: \"${ event.a }\"}}]",
+        json!({"id": 1, "a": large}),
+    )
+    .then(&["started", "reserve failed (limit)", "goes back (reserve: limit)", "compensated"]);
+}
+
+const CHECKED: &str = "
+steps:
+  - {step: reserve, do: stock.Reserve, undo: stock.Release, check: result.left > 0}
+  - {step: charge, do: POST bank/charges, undo: POST bank/refunds}
+";
+
+#[test]
+fn a_check_that_holds_lets_the_next_step_start() {
+    given(CHECKED).when("reserve", result(json!({"left": 1}))).then(&["reserve succeeded", "charge sent"]);
+}
+
+#[test]
+fn a_check_that_is_false_rejects_the_step_which_is_not_retried_and_undone() {
+    given(CHECKED).when("reserve", result(json!({"left": 0}))).then(&[
+        "reserve rejected (check)",
+        "goes back (reserve: check)",
+        "undo reserve sent",
+    ]);
+}
+
+#[test]
+fn a_check_that_errs_or_is_no_boolean_rejects_the_step() {
+    for answer in [json!({}), json!({"left": "many"}), json!(null)] {
+        given(CHECKED).when("reserve", result(answer)).then(&[
+            "reserve rejected (expression)",
+            "goes back (reserve: expression)",
+            "undo reserve sent",
+        ]);
+    }
+}
+
+#[test]
+fn a_rejected_read_only_step_has_nothing_to_undo() {
+    given("steps: [{step: look, do: GET bank/accounts, readOnly: true, check: result.ok}]")
+        .when("look", result(json!({"ok": false})))
+        .then(&["look rejected (check)", "goes back (look: check)", "compensated"]);
+}
+
+const RETRIED: &str = "
+retry: {attempts: 3, delay: 2s, backoff: constant, jitter: none}
+steps: [{step: reserve, do: stock.Reserve, undo: stock.Release}]
+";
+
+#[test]
+fn a_retryable_failure_rests_for_the_delay_of_the_policy() {
+    given(RETRIED)
+        .when("reserve", busy())
+        .then(&["reserve #1 failed (busy), rests"])
+        .then_status(Status::Waiting)
+        .then_due_in(Some(seconds(2)))
+        .then_out(&[])
+        .when_due()
+        .then(&["reserve sent #2"])
+        .then_out(&["reserve"]);
+}
+
+#[test]
+fn a_retry_waits_as_long_as_the_participant_asks() {
+    let retry_after = Some(seconds(60));
+    let busy = Answer::Failed { failure: Failure::new("http.429", ""), retry: Retryable::Yes, retry_after };
+    given(RETRIED).when("reserve", busy).then_due_in(Some(seconds(60)));
+}
+
+#[test]
+fn attempts_count_the_first_and_then_the_step_has_failed() {
+    given(RETRIED)
+        .when("reserve", busy())
+        .when_due()
+        .when("reserve", busy())
+        .when_due()
+        .then(&["reserve sent #3"])
+        .when("reserve", busy())
+        .then(&["reserve #3 failed (busy)", "reserve failed (busy)", "goes back (reserve: busy)", "compensated"]);
+}
+
+#[test]
+fn a_definite_failure_ends_the_retries() {
+    given(RETRIED).when("reserve", declined()).then(&[
+        "reserve #1 failed (declined)",
+        "reserve failed (declined)",
+        "goes back (reserve: declined)",
+        "compensated",
+    ]);
+}
+
+#[test]
+fn exhausted_retries_park_the_saga_where_the_definition_says_so() {
+    given("onExhausted: park\nretry: {attempts: 1}\nsteps: [{step: a, do: stock.A, undo: stock.B}]")
+        .when("a", busy())
+        .then(&["a #1 failed (busy)", "a failed (busy)", "parked (a: busy)"])
+        .then_status(Status::Parked)
+        .then_due_in(None);
+}
+
+#[test]
+fn a_failure_counts_once_for_the_attempt_that_it_names() {
+    given(RETRIED)
+        .when("reserve", busy())
+        .when_attempt(Some(1), "reserve", busy())
+        .then_ignored(&Ignored::NoSuchAttempt)
+        .when_due()
+        .when_attempt(Some(1), "reserve", busy())
+        .then_ignored(&Ignored::NoSuchAttempt)
+        .then_out(&["reserve"]);
+}
+
+#[test]
+fn a_failure_without_a_number_counts_only_while_exactly_one_attempt_is_unanswered() {
+    given(RETRIED).when_attempt(None, "reserve", busy()).then(&["reserve #1 failed (busy), rests"]);
+    given(RETRIED)
+        .when("reserve", lost())
+        .when_due()
+        .when_attempt(None, "reserve", busy())
+        .then_ignored(&Ignored::NoSuchAttempt);
+}
+
+#[test]
+fn a_failure_of_an_earlier_attempt_does_not_end_the_one_that_is_out() {
+    given(RETRIED)
+        .when("reserve", lost())
+        .when_due()
+        .when_attempt(Some(1), "reserve", busy())
+        .then(&["reserve #1 failed (busy)"])
+        .then_out(&["reserve"]);
+}
+
+#[test]
+fn a_success_settles_the_command_whichever_attempt_it_answers() {
+    for attempt in [None, Some(1), Some(2), Some(7)] {
+        given(RETRIED)
+            .when("reserve", lost())
+            .when_due()
+            .when_attempt(attempt, "reserve", done())
+            .then(&["reserve succeeded", "completed"]);
+    }
+    given(RETRIED).when("reserve", lost()).when("reserve", done()).then(&["reserve succeeded", "completed"]);
+}
+
+#[test]
+fn a_second_answer_to_a_settled_command_changes_nothing() {
+    for answer in [done(), declined(), busy(), lost(), ongoing(), not_sent()] {
+        given(TWO).when("reserve", done()).when("reserve", answer).then_ignored(&Ignored::Settled);
+    }
+}
+
+#[test]
+fn an_answer_to_a_command_that_was_never_sent_changes_nothing() {
+    for answer in [done(), declined(), busy(), lost(), ongoing(), not_sent()] {
+        given(TWO).when("charge", answer.clone()).then_ignored(&Ignored::NeverSent);
+        given(TWO).when("undo reserve", answer).then_ignored(&Ignored::NeverSent);
+    }
+}
+
+#[test]
+fn a_timer_that_is_early_changes_nothing() {
+    given(TWO).when_passed(seconds(1)).then_ignored(&Ignored::NotDue);
+}
+
+#[test]
+fn a_terminal_saga_changes_no_more() {
+    let completed = || given(RETRIED).when("reserve", done());
+    for answer in [done(), declined(), busy(), lost(), ongoing(), not_sent()] {
+        completed().when("reserve", answer).then_ignored(&Ignored::Terminal);
+    }
+    completed().when_passed(seconds(99)).then_ignored(&Ignored::Terminal);
+    completed().when_outcome(Delivery::Acknowledged).then_ignored(&Ignored::Terminal);
+}
+
+#[test]
+fn a_late_success_of_a_step_neither_applied_nor_undone_is_told_after_the_end() {
+    let compensated = given(RETRIED).when("reserve", declined());
+    let step = compensated.command("reserve").step;
+    compensated.when("reserve", done()).then_ignored(&Ignored::LateSuccess { step });
+}
+
+#[test]
+fn a_wait_lasts_as_long_as_it_says() {
+    given("steps: [{step: coolOff, wait: 10m}]")
+        .then(&["started", "coolOff waits"])
+        .then_status(Status::Waiting)
+        .then_out(&[])
+        .then_due_in(Some(seconds(600)))
+        .when_passed(seconds(599))
+        .then_ignored(&Ignored::NotDue)
+        .when_passed(seconds(1))
+        .then(&["coolOff succeeded", "completed"]);
+}
+
+const TOLD: &str = "
+retry: {attempts: 2, delay: 1s, jitter: none}
+steps: [{step: tell, publish: news, type: Told, with: {id: \"${ event.id }\"}, irreversible: true}]
+";
+
+#[test]
+fn a_published_step_succeeds_by_its_delivery_report() {
+    let saga = given(TOLD).then_out(&["tell"]).when_published("tell", Delivery::Acknowledged);
+    assert_eq!(saga.body("tell"), json!({"id": "4711"}));
+    saga.then(&["tell succeeded", "completed"]);
+}
+
+#[test]
+fn a_publication_that_the_broker_did_not_take_is_tried_again_under_the_same_id() {
+    let refused = Delivery::Refused { failure: Failure::new("broker", ""), retry_after: Duration::from_secs(1) };
+    given(TOLD)
+        .when_published("tell", refused)
+        .then(&["tell #1 unknown (broker), rests"])
+        .when_due()
+        .then(&["tell sent #2"]);
+}
+
+#[test]
+fn a_publication_that_the_broker_will_never_take_has_failed() {
+    let impossible = Delivery::Impossible { failure: Failure::new("size", "") };
+    given(TOLD).when_published("tell", impossible).then(&[
+        "tell #1 failed (size)",
+        "tell failed (size)",
+        "goes back (tell: size)",
+        "compensated",
+    ]);
+}
+
+#[test]
+fn a_saga_with_an_outcome_event_is_terminal_only_after_its_delivery() {
+    let saga = given(&format!("onCompleted: {{publish: news, type: Done}}{RETRIED}"))
+        .when("reserve", done())
+        .then(&["reserve succeeded", "outcome due: completed"])
+        .then_out(&["outcome"])
+        .then_status(Status::Running)
+        .when_passed(seconds(9))
+        .then_ignored(&Ignored::NotDue);
+    let refused = Delivery::Refused { failure: Failure::new("broker", ""), retry_after: seconds(1) };
+    saga.when_outcome(refused)
+        .then_ignored(&Ignored::NotPublishing)
+        .then_out(&["outcome"])
+        .when_outcome(Delivery::Acknowledged)
+        .then(&["completed"])
+        .then_status(Status::Completed)
+        .then_out(&[]);
+}
+
+#[test]
+fn an_outcome_event_that_can_never_be_delivered_ends_the_saga_with_an_incident() {
+    given(&format!("onCompensated: {{publish: news, type: Undone}}{RETRIED}"))
+        .when("reserve", declined())
+        .then_status(Status::Compensating)
+        .when_outcome(Delivery::Impossible { failure: Failure::new("size", "") })
+        .then(&["incident (size)", "compensated"]);
+}
+
+#[test]
+fn a_delivery_that_nothing_waits_for_changes_nothing() {
+    given(TWO).when_outcome(Delivery::Acknowledged).then_ignored(&Ignored::NotPublishing);
+}
+
+#[test]
+fn an_output_that_cannot_be_evaluated_parks_the_saga() {
+    given(&format!("output: {{a: \"${{ event.nothing }}\"}}{RETRIED}"))
+        .when("reserve", done())
+        .then(&["reserve succeeded", "parked (output: expression)"]);
+}

@@ -1,0 +1,288 @@
+//! given a definition, when something happens, then this is recorded and outstanding.
+//!
+//! Whatever a test does, after every input the journal folds to the state that decide left, and an input that is ignored or refused
+//! leaves the state as it was.
+
+use crate::words;
+use saga_core::{
+    command::{Answer, CommandRef, Direction, Failure, Guard, Retryable},
+    decide::{self, Admission, Context, Ignored, Outcome},
+    definition::{self, Participants, participants},
+    event::{Decision, OperatorAction, Trigger},
+    evolve,
+    id::{SagaId, Shard},
+    input::{Delivery, Input, Publication, Start},
+    policy::Policies,
+    react::{Effect, react},
+    state::{Plan, State, Status},
+    time::Timestamp,
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+pub(crate) const START: Timestamp = Timestamp(1_700_000_000_000);
+
+const PARTICIPANTS: &str = "
+participants:
+  stock: {kafka: {commands: stock.commands}, timeout: 30s}
+  bank: {http: {url: 'http://localhost:9001'}, timeout: 5s}
+";
+
+pub(crate) fn participants() -> Participants {
+    participants::parse("participants.yaml", PARTICIPANTS, &|_| None).expect("the participants of the tests hold")
+}
+
+/// The plan of a definition that begins with its `steps:` or its own settings.
+pub(crate) fn plan(body: &str) -> Plan {
+    let text = format!("saga: test\ntrigger: {{topic: orders, key: \"${{ event.id }}\"}}\n{body}");
+    let participants = participants();
+    let parsed = definition::parse("test.saga.yaml", &text, Some(&participants), None);
+    let parsed =
+        parsed.unwrap_or_else(|findings| panic!("{}", definition::render(&findings, definition::Style::Plain)));
+    let policies = Policies::resolve(&parsed.definition, &participants);
+    Plan::new(Arc::new(parsed.definition), Arc::new(policies))
+}
+
+pub(crate) fn start_with(event: Value) -> Start {
+    let trigger = Trigger {
+        topic: "orders".into(),
+        partition: 0,
+        offset: 7,
+        key: None,
+        timestamp: START,
+        headers: BTreeMap::new(),
+        event,
+    };
+    Start { key: "4711".into(), trigger, traceparent: None }
+}
+
+pub(crate) fn saga_id() -> SagaId {
+    SagaId::new(START, Shard(3), 42)
+}
+
+/// A saga under test.
+pub(crate) struct Saga {
+    pub(crate) plan: Plan,
+    pub(crate) state: State,
+    pub(crate) journal: Vec<Decision>,
+    now: Timestamp,
+    gate: Admission,
+    last: Outcome,
+    acts: u32,
+}
+
+/// A saga of the definition that `body` completes, right after its start.
+pub(crate) fn given(body: &str) -> Saga {
+    given_event(body, json!({"id": "4711"}))
+}
+
+/// The same, started by `event`.
+pub(crate) fn given_event(body: &str, event: Value) -> Saga {
+    given_gate(body, event, Admission::Admitted)
+}
+
+/// The same, while the guard of every participant answers `gate`.
+pub(crate) fn given_gate(body: &str, event: Value, gate: Admission) -> Saga {
+    let plan = plan(body);
+    let mut admission = |_: &str, _: CommandRef| gate;
+    let mut context = Context { now: START, random: 1, admission: &mut admission };
+    let (decision, state) = decide::start(&plan, saga_id(), start_with(event), &mut context);
+    let last = Outcome::Decided(decision.clone());
+    let saga = Saga { plan, state, journal: vec![decision], now: START, gate, last, acts: 0 };
+    saga.holds();
+    saga
+}
+
+impl Saga {
+    /// `command` is a step's name, or `undo` and a step's name.
+    pub(crate) fn command(&self, command: &str) -> CommandRef {
+        let (direction, name) = match command.strip_prefix("undo ") {
+            Some(name) => (Direction::Undo, name),
+            None => (Direction::Do, command),
+        };
+        let step = self.plan.definition.find(name).unwrap_or_else(|| panic!("no step {name}"));
+        CommandRef { step, direction }
+    }
+
+    /// The current attempt of `command` is answered.
+    pub(crate) fn when(self, command: &str, answer: Answer) -> Saga {
+        let command = self.command(command);
+        let attempt = Some(self.state.command(command).attempt);
+        self.input(&Input::Answered { command, attempt, answer })
+    }
+
+    /// `attempt` of `command` is answered; `None`: the answer does not say which.
+    pub(crate) fn when_attempt(self, attempt: Option<u32>, command: &str, answer: Answer) -> Saga {
+        let command = self.command(command);
+        self.input(&Input::Answered { command, attempt, answer })
+    }
+
+    /// The broker answers the publication of a `publish:` step.
+    pub(crate) fn when_published(self, step: &str, delivery: Delivery) -> Saga {
+        let publication = Publication::Step(self.command(step));
+        self.input(&Input::Delivered { publication, delivery })
+    }
+
+    /// The broker answers the outcome event.
+    pub(crate) fn when_outcome(self, delivery: Delivery) -> Saga {
+        self.input(&Input::Delivered { publication: Publication::Outcome, delivery })
+    }
+
+    /// Time passes, and the saga is told.
+    pub(crate) fn when_passed(mut self, span: Duration) -> Saga {
+        self.now = self.now.plus(span);
+        self.input(&Input::TimeReached)
+    }
+
+    /// Time passes until the saga wants to be looked at, and it is.
+    pub(crate) fn when_due(mut self) -> Saga {
+        let due = self.state.next_due(&self.plan).expect("something is due");
+        self.now = self.now.max(due);
+        self.input(&Input::TimeReached)
+    }
+
+    pub(crate) fn when_operator(mut self, action: OperatorAction) -> Saga {
+        self.acts += 1;
+        let id = format!("act-{}", self.acts);
+        self.when_act(&id, action)
+    }
+
+    pub(crate) fn when_act(self, id: &str, action: OperatorAction) -> Saga {
+        self.input(&Input::Operator { id: id.into(), who: "ada".into(), reason: "asked".into(), action })
+    }
+
+    /// From here on the guard of every participant answers so.
+    pub(crate) fn while_gate(mut self, gate: Admission) -> Saga {
+        self.gate = gate;
+        self
+    }
+
+    pub(crate) fn input(mut self, input: &Input) -> Saga {
+        let before = self.state.clone();
+        let gate = self.gate;
+        let mut admission = |_: &str, _: CommandRef| gate;
+        let random = u64::from(self.state.version);
+        let mut context = Context { now: self.now, random, admission: &mut admission };
+        self.last = decide::decide(&self.plan, &mut self.state, input, &mut context).expect("a legal input");
+        match &self.last {
+            Outcome::Decided(decision) => self.journal.push(decision.clone()),
+            Outcome::Ignored(_) | Outcome::Refused(_) => assert_eq!(self.state, before, "nothing changes"),
+        }
+        self.holds();
+        self
+    }
+
+    /// What holds after every input.
+    fn holds(&self) {
+        let folded = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
+        assert_eq!(folded, self.state, "the journal folds to the state");
+        let due = self.state.next_due(&self.plan);
+        let told = matches!(self.last, Outcome::Ignored(Ignored::NotDue));
+        assert!(!told || due.is_none_or(|due| due > self.now), "what is due was looked at: {due:?} at {:?}", self.now);
+    }
+
+    /// The last input was recorded as these facts.
+    #[track_caller]
+    pub(crate) fn then(self, facts: &[&str]) -> Saga {
+        let Outcome::Decided(decision) = &self.last else { panic!("not decided: {:?}", self.last) };
+        let told: Vec<String> = decision.events.iter().map(|event| words::told(&self.plan, event)).collect();
+        assert_eq!(told, facts);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn then_ignored(self, why: &Ignored) -> Saga {
+        assert_eq!(self.last, Outcome::Ignored(why.clone()));
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn then_refused(self, part: &str) -> Saga {
+        let Outcome::Refused(refused) = &self.last else { panic!("not refused: {:?}", self.last) };
+        assert!(refused.0.contains(part), "{refused}");
+        self
+    }
+
+    /// Exactly these commands and publications are outstanding.
+    #[track_caller]
+    pub(crate) fn then_out(self, commands: &[&str]) -> Saga {
+        let out: Vec<String> = react(&self.plan, &self.state).iter().map(|effect| self.effect(effect)).collect();
+        assert_eq!(out, commands);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn then_status(self, status: Status) -> Saga {
+        assert_eq!(self.state.status(), status, "{:?}", self.state.course);
+        self
+    }
+
+    /// The saga is looked at again after this long, counted from now.
+    #[track_caller]
+    pub(crate) fn then_due_in(self, span: Option<Duration>) -> Saga {
+        assert_eq!(self.state.next_due(&self.plan), span.map(|span| self.now.plus(span)));
+        self
+    }
+
+    /// What was sent for `command`.
+    pub(crate) fn body(&self, command: &str) -> Value {
+        use saga_core::command::Request;
+        let request = self.state.command(self.command(command)).request.clone().expect("it was sent");
+        match &*request {
+            Request::Kafka { body, .. } | Request::Publish { body, .. } => body.clone(),
+            Request::Http { body, .. } => body.clone().unwrap_or(Value::Null),
+        }
+    }
+
+    fn effect(&self, effect: &Effect) -> String {
+        match effect {
+            Effect::Call(call) => words::command(&self.plan, call.command),
+            Effect::Publish(publish) => match publish.publication {
+                Publication::Step(command) => words::command(&self.plan, command),
+                Publication::Outcome => "outcome".into(),
+            },
+        }
+    }
+}
+
+pub(crate) fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+pub(crate) fn done() -> Answer {
+    Answer::Succeeded { result: json!({}) }
+}
+
+pub(crate) fn result(result: Value) -> Answer {
+    Answer::Succeeded { result }
+}
+
+/// The participant says no for good.
+pub(crate) fn declined() -> Answer {
+    Answer::Failed { failure: Failure::new("declined", ""), retry: Retryable::No, retry_after: None }
+}
+
+/// The participant says no for now.
+pub(crate) fn busy() -> Answer {
+    Answer::Failed { failure: Failure::new("busy", ""), retry: Retryable::Yes, retry_after: None }
+}
+
+/// The participant does not know us.
+pub(crate) fn forbidden() -> Answer {
+    Answer::Failed { failure: Failure::new("http.401", ""), retry: Retryable::ThenPark, retry_after: None }
+}
+
+/// It may have happened.
+pub(crate) fn lost() -> Answer {
+    Answer::Unknown { failure: Failure::new("lost", "") }
+}
+
+/// The participant works on it and will report.
+pub(crate) fn ongoing() -> Answer {
+    Answer::Ongoing { ask_after: None, location: None }
+}
+
+/// A guard held the attempt back before anything left.
+pub(crate) fn not_sent() -> Answer {
+    Answer::NotSent { guard: Guard::Bulkhead, retry_after: Duration::from_secs(1) }
+}

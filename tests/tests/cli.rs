@@ -1,0 +1,112 @@
+//! The commands that people type: what they print, in which form, and with which exit status.
+
+use anyhow::{Context, Result};
+use saga_tests::{
+    engine::binary,
+    participant::{Behaviour, Script},
+    world::{World, reaches},
+};
+use serde_json::{Value, json};
+use std::{
+    path::{Path, PathBuf},
+    process::Output,
+};
+use tokio::process::Command;
+
+async fn saga(folder: &Path, arguments: &[&str]) -> Result<Output> {
+    let mut command = Command::new(binary()?);
+    command.current_dir(folder).args(arguments).env_remove("SAGA_CONFIG");
+    Ok(command.output().await?)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn lines(output: &Output) -> Result<Vec<Value>> {
+    text(&output.stdout).lines().map(|line| serde_json::from_str(line).context(line.to_owned())).collect()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+const STEPS: &str = "
+steps:
+  - step: reserve
+    do: inventory.ReserveStock
+    undo: inventory.ReleaseStock
+";
+
+#[tokio::test]
+async fn what_happened_is_read_by_id_and_by_key_and_filtered() -> Result<()> {
+    let refusing = Script::default().when(|call, _| {
+        (call.body["refuse"] == true && call.command.ends_with(":do")).then(|| Behaviour::fail("out_of_stock"))
+    });
+    let Some(world) = World::new(refusing, Script::default()).await? else { return Ok(()) };
+    let steps = STEPS.replace("    undo", "    with: {refuse: \"${ event.refuse }\"}\n    undo");
+    world.define("order", &steps)?;
+    world.define("audit", &STEPS.replace("reserve", "note"))?;
+    let engine = world.start().await?;
+    world.order("1", &json!({"refuse": false})).await?;
+    world.order("2", &json!({"refuse": true})).await?;
+    let folder = world.installation.folder();
+    std::fs::write(folder.join("config.yaml"), json!({"store": world.database.url()}).to_string())?;
+    for (name, key, status) in [
+        ("order", "1", "completed"),
+        ("order", "2", "compensated"),
+        ("audit", "1", "completed"),
+        ("audit", "2", "completed"),
+    ] {
+        saga_tests::eventually::eventually("all have ended", saga_tests::world::WITHIN, || async {
+            let (_, list) = engine.api().get(&format!("/api/sagas?saga={name}&key={key}")).await?;
+            Ok((list["sagas"][0]["status"] == status).then_some(()))
+        })
+        .await?;
+    }
+
+    let listed = lines(&saga(folder, &["list", "--output", "json"]).await?)?;
+    assert_eq!(listed.len(), 4);
+    let keys: Vec<&str> = listed[0].as_object().context("an object")?.keys().map(String::as_str).collect();
+    for key in ["id", "saga", "key", "status", "startedAt", "updatedAt", "definition"] {
+        assert!(keys.contains(&key), "{key}: {keys:?}");
+    }
+    let compensated = lines(&saga(folder, &["list", "--status", "compensated", "--output", "json"]).await?)?;
+    assert_eq!((compensated.len(), &compensated[0]["key"]), (1, &json!("2")));
+    assert!(compensated[0]["reason"].as_str().is_some_and(|reason| reason.contains("out_of_stock")), "{compensated:?}");
+    assert_eq!(lines(&saga(folder, &["list", "--saga", "audit", "--limit", "1", "--output", "json"]).await?)?.len(), 1);
+
+    let several = saga(folder, &["show", "2"]).await?;
+    let said = text(&several.stderr);
+    assert_eq!(several.status.code(), Some(1));
+    assert!(said.contains("order") && said.contains("audit") && said.contains("--saga"), "{said}");
+    let shown = lines(&saga(folder, &["show", "2", "--saga", "order", "--output", "json"]).await?)?;
+    assert_eq!(shown[0]["steps"][0]["phase"], "failed");
+    let id = shown[0]["id"].as_str().context("an id")?;
+    let history = text(&saga(folder, &["history", id]).await?.stdout);
+    assert!(history.contains("out_of_stock") && history.contains("compensated"), "{history}");
+    let nobody = saga(folder, &["show", "nobody"]).await?;
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(text(&nobody.stderr).contains("nobody"), "{}", text(&nobody.stderr));
+    drop(reaches(&engine, id, &["compensated"]).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn check_says_everything_at_once_and_how_it_went() -> Result<()> {
+    let shipped = saga(&root(), &["check"]).await?;
+    assert_eq!(shipped.status.code(), Some(0), "{}", text(&shipped.stderr));
+    let folder = tempfile::tempdir()?;
+    let bad = "saga: bad\ntrigger: {topic: t, type: T, key: \"${ event.id }\"}\nsteps:\n  - step: a\n    do: nobody.Do\n    retries: 3\n  - step: b\n    wait: soon\n";
+    std::fs::write(folder.path().join("bad.saga.yaml"), bad)?;
+    let found = saga(folder.path(), &["check", "bad.saga.yaml", "--output", "json"]).await?;
+    assert_eq!(found.status.code(), Some(1), "{}", text(&found.stderr));
+    let findings = lines(&found)?;
+    let codes: Vec<&str> = findings.iter().filter_map(|finding| finding["code"].as_str()).collect();
+    for code in ["unknown-key", "bad-duration"] {
+        assert!(codes.contains(&code), "{code}: {codes:?}");
+    }
+    assert!(findings.iter().all(|finding| finding["line"].is_u64() && finding["help"].is_string()), "{findings:?}");
+    assert_eq!(saga(folder.path(), &["check", "--nonsense"]).await?.status.code(), Some(2));
+    Ok(())
+}
