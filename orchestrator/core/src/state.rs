@@ -355,6 +355,12 @@ impl StepState {
         matches!(definition.effects, Effects::Undo(_)) && self.may_be_applied() && self.undo.phase == Phase::Idle
     }
 
+    /// Whether an undo is needed while the saga goes forward: of an optional step that may be applied and did not succeed.
+    pub(crate) fn undo_is_due_on_the_way(&self, definition: &Step) -> bool {
+        let succeeded = matches!(self.forward.phase, Phase::Settled(Settled::Succeeded));
+        definition.optional && !succeeded && self.undo_is_due(definition)
+    }
+
     /// Whether nothing of it is applied any more that could be undone.
     pub(crate) fn is_cleared(&self, definition: &Step) -> bool {
         let undone = matches!(self.undo.phase, Phase::Settled(Settled::Succeeded | Settled::Skipped));

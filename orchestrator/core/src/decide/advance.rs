@@ -47,7 +47,7 @@ impl Draft<'_, '_> {
         }
         for step in self.plan.definition.indices() {
             let definition = self.plan.definition.step(step);
-            if self.is_forward() && definition.optional && self.state.step(step).undo_is_due(definition) {
+            if self.is_forward() && self.state.step(step).undo_is_due_on_the_way(definition) {
                 self.begin_or_fail(undo(step));
             }
         }
