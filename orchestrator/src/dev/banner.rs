@@ -60,7 +60,8 @@ pub(super) const EXAMPLE: &str = concat!(
 pub(super) fn summary(summary: &Summary, first_order: Instant) -> String {
     let took = summary.last_settled.map_or(0.0, |last| last.duration_since(first_order).as_secs_f64());
     let rate = if took > 0.0 { f64::from(summary.settled()) / took } else { 0.0 };
-    let median = summary.median.map_or_else(String::new, |median| format!(", half of them within {} ms", median.as_millis()));
+    let median =
+        summary.median.map_or_else(String::new, |median| format!(", half of them within {} ms", median.as_millis()));
     let Summary { completed, compensated, parked, abandoned, .. } = summary;
     let mut text = format!(
         "\n{} sagas in {took:.1} s: {rate:.1} sagas/s{median}\n\n  \

@@ -6,6 +6,7 @@ use crate::{
 };
 use saga_core::definition::Source;
 use std::{
+    collections::BTreeMap,
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -87,7 +88,7 @@ pub(super) fn config(folder: &Folder, bootstrap_servers: &str, listen: SocketAdd
             bootstrap_servers: bootstrap_servers.to_owned(),
             group: "saga-dev".into(),
             instance_id: None,
-            properties: std::collections::BTreeMap::new(),
+            properties: BTreeMap::new(),
         },
         store: folder.store_address(),
         // Definitions are embedded; nothing is read from here.

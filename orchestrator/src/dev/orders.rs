@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn keys_differ_between_orders_and_between_runs() {
-        let keys = |run: &str| (1..=40).flat_map(|number| [shop(run, number).key, elsewhere(run, number).key]).collect();
+        let keys =
+            |run: &str| (1..=40).flat_map(|number| [shop(run, number).key, elsewhere(run, number).key]).collect();
         let (one, other): (BTreeSet<String>, BTreeSet<String>) = (keys("a"), keys("b"));
         assert_eq!((one.len(), one.is_disjoint(&other)), (80, true));
     }

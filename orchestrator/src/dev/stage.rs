@@ -19,12 +19,12 @@ use crate::{
 use anyhow::Context;
 use saga_core::{definition::participants::Transport, state::Status};
 use saga_event_store::{Access, MAX_PAGE};
-use std::{net::SocketAddr, sync::Arc};
+use std::{mem::ManuallyDrop, net::SocketAddr, sync::Arc};
 
 /// Partitions of topics whose number nobody counts: as many as the broker gives to topics that clients make.
 const PARTITIONS: i32 = 4;
 
-/// What must be there before the engine, and until after it: what is named last is dropped last.
+/// What must be there before the engine, and until after it.
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) folder: Folder,
@@ -34,7 +34,8 @@ pub(super) struct Stage {
     commands: Vec<String>,
     triggers: Vec<String>,
     participants: Participants,
-    broker: MockBroker,
+    /// Lives as long as the process: clients that end a moment after it would complain that it is gone.
+    broker: ManuallyDrop<MockBroker>,
 }
 
 impl Stage {
@@ -44,9 +45,10 @@ impl Stage {
     /// The port is taken, the folder cannot be used, or this machine gives no ports or threads.
     pub(super) async fn set(options: &Options) -> anyhow::Result<Stage> {
         refuse_a_taken_port(options.listen).await?;
-        let folder = Folder::make(&options.data)
-            .with_context(|| format!("the folder {} cannot be used: choose another with --data", options.data.display()))?;
-        let broker = MockBroker::start()?;
+        let folder = Folder::make(&options.data).with_context(|| {
+            format!("the folder {} cannot be used: choose another with --data", options.data.display())
+        })?;
+        let broker = ManuallyDrop::new(MockBroker::start()?);
         let mut participants = Participants::start(&folder.memory()).await?;
         let config = files::config(&folder, broker.bootstrap_servers(), options.listen);
         let kafka = startup::kafka_settings(&config, Broker::Mock)?;
@@ -101,7 +103,11 @@ impl Stage {
         let locked = error.chain().any(|cause| {
             matches!(cause.downcast_ref::<saga_event_store::Error>(), Some(saga_event_store::Error::Locked { .. }))
         });
-        if locked { error.context("another run has this folder: end it, or choose another folder with --data") } else { error }
+        if locked {
+            error.context("another run has this folder: end it, or choose another folder with --data")
+        } else {
+            error
+        }
     }
 }
 

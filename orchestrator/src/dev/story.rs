@@ -50,21 +50,19 @@ impl Teller<'_> {
                 (Some(*step), Mark::Wait, format!("{}held back by {who} for {rest}", undo(*direction)))
             }
             Event::StepSucceeded { step, direction: Direction::Do, result } => {
-                (Some(*step), Mark::Good, format!("done{}", with_gist(result)))
+                (Some(*step), Mark::Good, format!("done{}", with_gist(result, &self.state.key)))
             }
             Event::StepSucceeded { step, direction: Direction::Undo, .. } => {
                 (Some(*step), Mark::Undone, "undone".to_owned())
             }
             Event::StepRejected { step, failure, result } => {
-                let answer = with_gist(result);
+                let answer = with_gist(result, &self.state.key);
                 (Some(*step), Mark::Bad, format!("answered{answer}, and that is refused ({})", view::told(failure)))
             }
             Event::StepFailed { step, direction, outcome, failure } => {
                 (Some(*step), Mark::Bad, format!("{}{}", undo(*direction), told(*outcome, failure)))
             }
-            Event::StepSkipped { step, direction: Direction::Do } => {
-                (Some(*step), Mark::Skip, "not needed".to_owned())
-            }
+            Event::StepSkipped { step, direction: Direction::Do } => (Some(*step), Mark::Skip, "not needed".to_owned()),
             Event::StepSkipped { step, direction: Direction::Undo } => {
                 (Some(*step), Mark::Undone, "declared undone by hand".to_owned())
             }
@@ -93,7 +91,8 @@ impl Teller<'_> {
     fn began(&self, name: &str, trigger: &Trigger) -> String {
         let what = trigger.headers.get("ce_type").or(self.plan.definition.trigger.event_type.as_ref());
         let what = what.map_or("an event", String::as_str);
-        format!("{what} on {} starts saga {name}{}", trigger.topic, with_gist(&trigger.event))
+        let gist = with_gist(&trigger.event, &self.state.key);
+        format!("{what} on {} starts saga {name}{gist}", trigger.topic)
     }
 
     fn sent(&self, step: StepIndex, direction: Direction, request: &Request) -> (Option<StepIndex>, Mark, String) {
@@ -154,6 +153,7 @@ fn undo(direction: Direction) -> &'static str {
 fn told(outcome: AttemptOutcome, failure: &Failure) -> String {
     match outcome {
         AttemptOutcome::Failed => format!("refused ({})", view::told(failure)),
+        AttemptOutcome::Unknown if failure.code == "timeout" => "no answer in time: it may have happened".to_owned(),
         AttemptOutcome::Unknown => format!("no answer, so it may have happened ({})", view::told(failure)),
     }
 }
@@ -164,10 +164,11 @@ fn word(variant: &impl serde::Serialize) -> String {
     value.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// The plain fields of an object, as far as they fit a line.
-fn with_gist(value: &Value) -> String {
+/// The plain fields of an object, as far as they fit a line; not those that only repeat the saga's key, which stands before it.
+fn with_gist(value: &Value, key: &str) -> String {
     let Some(fields) = value.as_object() else { return String::new() };
     let shown = fields.iter().filter_map(|(name, value)| match value {
+        Value::String(text) if text == key => None,
         Value::String(text) => Some(format!("{name} {text}")),
         Value::Number(_) | Value::Bool(_) => Some(format!("{name} {value}")),
         Value::Null | Value::Array(_) | Value::Object(_) => None,

@@ -15,6 +15,10 @@ const ANSWER_OVERHEAD: usize = 1024 * 1024;
 /// What the clients are told of a topic whose limit is not known: the broker's default of 1 MiB and some.
 pub const USUAL_BATCH: usize = 2 * 1024 * 1024;
 
+/// The mock broker answers a fetch that finds nothing only when its time is over, even if records come before that. The default of half a
+/// second would be what every step over Kafka takes.
+const MOCK_FETCH_WAIT_MS: &str = "10";
+
 /// Which kind of broker answers. The mock of `saga dev` knows neither topic configuration nor creation by clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Broker {
@@ -138,6 +142,9 @@ impl Settings {
         tune(&mut config, &self.properties, "heartbeat.interval.ms", "3000");
         tune(&mut config, &self.properties, "auto.commit.interval.ms", "1000");
         tune(&mut config, &self.properties, "fetch.max.bytes", &fetch.to_string());
+        if self.broker == Broker::Mock {
+            tune(&mut config, &self.properties, "fetch.wait.max.ms", MOCK_FETCH_WAIT_MS);
+        }
         config.set("receive.message.max.bytes", (fetch + ANSWER_OVERHEAD).to_string());
         config.set("group.id", group);
         config.set("group.protocol", "classic");

@@ -34,7 +34,8 @@ pub(super) struct Listening {
 
 impl Listening {
     pub(super) async fn start(memory: Arc<Memory>) -> anyhow::Result<Listening> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port for the participants")?;
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port for the participants")?;
         let address = listener.local_addr()?;
         let routes = Router::new().fallback(answer).layer(DefaultBodyLimit::max(BODY_BYTES)).with_state(memory);
         let serving = tokio::spawn(async move {
