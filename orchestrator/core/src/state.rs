@@ -350,6 +350,21 @@ impl StepState {
         }
     }
 
+    /// Why the do ended without the success that was asked for.
+    pub(crate) fn ended_badly(&self) -> Option<&Failure> {
+        match &self.forward.phase {
+            Phase::Settled(Settled::Rejected(failure) | Settled::Failed(failure) | Settled::Unknown(failure)) => {
+                Some(failure)
+            }
+            Phase::Settled(Settled::Succeeded | Settled::Skipped)
+            | Phase::Idle
+            | Phase::Held { .. }
+            | Phase::Attempting(_)
+            | Phase::Resting { .. }
+            | Phase::Sleeping { .. } => None,
+        }
+    }
+
     /// Whether an undo is needed and not begun, once the saga goes back.
     pub(crate) fn undo_is_due(&self, definition: &Step) -> bool {
         matches!(definition.effects, Effects::Undo(_)) && self.may_be_applied() && self.undo.phase == Phase::Idle
