@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # The binary `saga` on Debian, started by a user that owns nothing.
 #
 #   docker build -t saga-orchestrator .
@@ -14,10 +13,8 @@ RUN apt-get update \
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
 COPY . .
-# The caches outlive a build, the binary has to leave the target folder to get into the layer.
-RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p saga-orchestrator \
+# Nothing here needs BuildKit, which not every Docker has.
+RUN cargo build --release --locked -p saga-orchestrator \
     && install -D target/release/saga /out/saga
 
 FROM debian:bookworm-slim

@@ -103,7 +103,7 @@ fn row(stream: Uuid, shard: u16, epochs: &[Epoch], version: u32) -> Append {
         recorded_at_ms: now_ms(),
         payload: vec![b'x'; PAYLOAD_BYTES],
         category: "order-fulfillment".into(),
-        key: format!("order-{}", stream.as_u128() as u32),
+        key: format!("order-{}", stream.simple()),
         new_key: (version == 1).then_some(NewKey { payload_hash: [7; 32] }),
         summary: match version {
             1 => Some(summary("running", true)),

@@ -2,8 +2,9 @@
 
 use crate::{
     Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, Row, StreamSummary,
+    Sweep, Swept,
     migrate::{self, Applied, Migration},
-    stream::{check_batch, check_claim, check_streams, check_texts, has_nul},
+    stream::{check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul},
 };
 use async_trait::async_trait;
 use sqlx::{
@@ -224,6 +225,21 @@ impl EventStore for Postgres {
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("status")?, row.try_get("streams")?))).collect()
+    }
+
+    async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error> {
+        self.check_writable()?;
+        let limit = check_sweep(sweep)?;
+        let row = sqlx::query(include_str!("postgres/sql/forget_keys.sql"))
+            .bind(&sweep.category)
+            // No key is empty.
+            .bind(sweep.after.as_deref().unwrap_or_default())
+            .bind(sweep.ended_before_ms)
+            .bind(i64::from(limit))
+            .fetch_one(&self.pool)
+            .await?;
+        let forgotten: i64 = row.try_get("forgotten")?;
+        Ok(Swept::page(forgotten.unsigned_abs(), row.try_get("looked_at")?, row.try_get("last_key")?, limit))
     }
 
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error> {

@@ -5,8 +5,9 @@ mod lock;
 
 use crate::{
     Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, Row, StreamSummary,
+    Sweep, Swept,
     migrate::{self, Applied, Migration},
-    stream::{check_batch, check_claim, check_streams, check_texts, has_nul},
+    stream::{check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul},
 };
 use async_trait::async_trait;
 use lock::FileLock;
@@ -234,6 +235,28 @@ impl EventStore for Sqlite {
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("status")?, row.try_get("streams")?))).collect()
+    }
+
+    async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error> {
+        self.check_writable()?;
+        let limit = check_sweep(sweep)?;
+        // No key is empty.
+        let after = sweep.after.as_deref().unwrap_or_default();
+        let page = sqlx::query(include_str!("sqlite/sql/keys_to_look_at.sql"))
+            .bind(&sweep.category)
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_one(&self.readers)
+            .await?;
+        let last: Option<String> = page.try_get("last_key")?;
+        let deleted = sqlx::query(include_str!("sqlite/sql/forget_keys.sql"))
+            .bind(&sweep.category)
+            .bind(after)
+            .bind(&last)
+            .bind(sweep.ended_before_ms)
+            .execute(&self.writer)
+            .await?;
+        Ok(Swept::page(deleted.rows_affected(), page.try_get("looked_at")?, last, limit))
     }
 
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error> {

@@ -1,8 +1,8 @@
 //! The seam.
 
 use crate::{
-    Activity, Append, Appended, Epoch, Error, Filter, Row, StreamSummary, postgres::Postgres, sqlite::Sqlite,
-    stream::check_shards,
+    Activity, Append, Appended, Epoch, Error, Filter, Row, StreamSummary, Sweep, Swept, postgres::Postgres,
+    sqlite::Sqlite, stream::check_shards,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -96,6 +96,19 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
 
     /// How many streams there are, by category and status.
     async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error>;
+
+    /// Forgets keys of streams that ended long ago, a page at a time in an order of the store's own: from then on such a key starts a new
+    /// stream. Without it a key stays taken for ever, which is what keeps a record that is delivered once more from starting its stream
+    /// again; so the time has to be longer than such records live.
+    ///
+    /// A key stays taken while its stream is open, and where the read model does not know its stream. Rows and the read model stay as they
+    /// are, so several streams of a category can then have the same key. Needs no claim: a stream that is not open stays so, and an append
+    /// that takes a key while it is forgotten is a duplicate, starts its stream, or is a conflict whose repeat starts it. A call that
+    /// breaks off has forgotten its page or nothing; either way the page can be swept again.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] when it looks at no key or at more than [`crate::MAX_PAGE`].
+    async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error>;
 
     /// Keeps a text under its kind and hash; a repeat changes nothing.
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error>;

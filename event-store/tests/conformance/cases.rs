@@ -4,6 +4,7 @@ pub(crate) mod appends;
 pub(crate) mod cancelling;
 pub(crate) mod documents;
 pub(crate) mod fencing;
+pub(crate) mod forgetting;
 pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod opening;

@@ -55,6 +55,12 @@ macro_rules! conformance {
                     what_breaks_a_limit_is_refused_before_it_is_sent
                     what_just_keeps_the_limits_is_taken
                     a_text_with_nul_finds_nothing_and_is_not_kept;
+                forgetting:
+                    keys_of_streams_that_ended_long_ago_are_forgotten
+                    a_forgotten_key_starts_a_new_stream
+                    a_sweep_has_pages
+                    a_sweep_and_a_start_do_not_hinder_each_other
+                    a_sweep_without_bounds_is_refused;
                 documents:
                     a_document_is_kept_under_its_kind_and_hash
                     a_document_is_put_once;

@@ -296,7 +296,10 @@ fn heading(course: &Course) -> Heading {
 
 fn operator_acted(state: &mut State, who: &str, reason: &str, action: OperatorAction) {
     match action {
-        OperatorAction::Cancel => state.cancel = Some((who.to_owned(), reason.to_owned())),
+        OperatorAction::Cancel => {
+            resume(state);
+            state.cancel = Some((who.to_owned(), reason.to_owned()));
+        }
         OperatorAction::Abandon => {}
         OperatorAction::Skip => resume(state),
         OperatorAction::Retry => {

@@ -350,15 +350,24 @@ impl StepState {
         }
     }
 
+    /// Why the do ended without the success that was asked for.
+    pub(crate) fn ended_badly(&self) -> Option<&Failure> {
+        match &self.forward.phase {
+            Phase::Settled(Settled::Rejected(failure) | Settled::Failed(failure) | Settled::Unknown(failure)) => {
+                Some(failure)
+            }
+            Phase::Settled(Settled::Succeeded | Settled::Skipped)
+            | Phase::Idle
+            | Phase::Held { .. }
+            | Phase::Attempting(_)
+            | Phase::Resting { .. }
+            | Phase::Sleeping { .. } => None,
+        }
+    }
+
     /// Whether an undo is needed and not begun, once the saga goes back.
     pub(crate) fn undo_is_due(&self, definition: &Step) -> bool {
         matches!(definition.effects, Effects::Undo(_)) && self.may_be_applied() && self.undo.phase == Phase::Idle
-    }
-
-    /// Whether an undo is needed while the saga goes forward: of an optional step that may be applied and did not succeed.
-    pub(crate) fn undo_is_due_on_the_way(&self, definition: &Step) -> bool {
-        let succeeded = matches!(self.forward.phase, Phase::Settled(Settled::Succeeded));
-        definition.optional && !succeeded && self.undo_is_due(definition)
     }
 
     /// Whether nothing of it is applied any more that could be undone.

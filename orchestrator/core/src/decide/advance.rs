@@ -9,7 +9,7 @@ use crate::{
     definition::{Action, OutcomeEvent},
     event::{AttemptOutcome, End, Event, ParkReason},
     id::StepIndex,
-    state::{Course, Phase},
+    state::{Course, Phase, Settled},
 };
 use serde_json::{Value, json};
 
@@ -40,6 +40,7 @@ impl Draft<'_, '_> {
             self.go_back_as_told();
             return;
         }
+        self.look_at_what_ended_badly();
         for step in self.plan.definition.indices() {
             if self.is_forward() && self.is_ready(step) {
                 self.begin_step(step);
@@ -47,12 +48,24 @@ impl Draft<'_, '_> {
         }
         for step in self.plan.definition.indices() {
             let definition = self.plan.definition.step(step);
-            if self.is_forward() && self.state.step(step).undo_is_due_on_the_way(definition) {
+            let regretted = definition.optional && self.state.step(step).ended_badly().is_some();
+            if self.is_forward() && regretted && self.state.step(step).undo_is_due(definition) {
                 self.begin_or_fail(undo(step));
             }
         }
         if self.is_forward() && self.is_at_its_end() {
             self.complete();
+        }
+    }
+
+    /// While a saga is parked nothing follows from what ends badly; it does when the saga is moved on.
+    fn look_at_what_ended_badly(&mut self) {
+        for step in self.plan.definition.indices() {
+            let state = self.state.step(step);
+            let Some(failure) = state.ended_badly().filter(|_| self.is_forward()).cloned() else { continue };
+            let rejected = matches!(state.forward.phase, Phase::Settled(Settled::Rejected(_)));
+            let then = if rejected { Then::Definite } else { Then::Exhausted };
+            self.step_ended_badly(forward(step), Ended { failure, then });
         }
     }
 
@@ -62,7 +75,7 @@ impl Draft<'_, '_> {
         self.state.step(step).forward.phase == Phase::Idle && definition.after.iter().all(passes)
     }
 
-    fn begin_step(&mut self, step: StepIndex) {
+    pub(super) fn begin_step(&mut self, step: StepIndex) {
         match self.condition(step) {
             Err(failure) => self.never_began(forward(step), Ended { failure, then: Then::Definite }),
             Ok(false) => self.emit(Event::StepSkipped { step, direction: Direction::Do }),

@@ -7,7 +7,7 @@ use crate::{
     event::{AttemptOutcome, Event, ParkReason},
     input::Delivery,
     policy::OnExhausted,
-    state::{Course, Phase},
+    state::{Course, Heading, Phase, Settled},
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -118,23 +118,21 @@ impl Draft<'_, '_> {
         }
         let (step, direction) = (command.step, command.direction);
         self.emit(Event::StepSucceeded { step, direction, result: kept(command, result) });
-        self.resume_if(|reason| matches!(reason, ParkReason::UndoFailed { .. }));
-        Ok(())
-    }
-
-    /// A saga that was parked for what has now happened goes on.
-    fn resume_if(&mut self, is_the_reason: impl Fn(&ParkReason) -> bool) {
-        let Course::Parked { reason, .. } = &self.state.course else { return };
-        if is_the_reason(reason) && self.undos_that_gave_up().is_none() {
+        let parked = matches!(self.state.course, Course::Parked { reason: ParkReason::UndoFailed { .. }, .. });
+        if parked && self.undos_that_gave_up().is_none() {
             self.emit(Event::SagaResumed);
         }
+        Ok(())
     }
 
     /// A do that had been given up reports success: its undo, if it has not left yet, will know the result.
     fn late_do(&mut self, command: CommandRef, result: &Value) -> Result<(), Stop> {
-        if self.is_parked_for(command) {
+        if self.nothing_followed_from(command) {
+            let parked_for_it = self.is_parked_for(command);
             self.record_success(command, result);
-            self.resume_if(|_| true);
+            if parked_for_it {
+                self.emit(Event::SagaResumed);
+            }
             return Ok(());
         }
         let step = self.state.step(command.step);
@@ -142,16 +140,26 @@ impl Draft<'_, '_> {
         if step.forward.gave_up().is_none() || step.result.is_some() || undo_left {
             return Err(Ignored::Settled.into());
         }
+        let certain = matches!(step.forward.phase, Phase::Settled(Settled::Failed(_)));
         self.emit(Event::ResultArrived { step: command.step, result: result.clone() });
+        if certain && matches!(self.state.course, Course::OutcomeDue { .. }) {
+            let failure = Failure::new("late_success", "the step reports success after the saga's end was decided");
+            self.emit(Event::IncidentOpened { step: Some(command.step), failure });
+        }
         Ok(())
+    }
+
+    /// Whether the do was given up and the saga, parked on its way forward, has not done anything about it.
+    fn nothing_followed_from(&self, command: CommandRef) -> bool {
+        let parked = matches!(self.state.course, Course::Parked { was: Heading::Forward, .. });
+        let required = !self.plan.definition.step(command.step).optional;
+        parked && required && self.state.command(command).gave_up().is_some()
     }
 
     fn is_parked_for(&self, command: CommandRef) -> bool {
         let Course::Parked { reason, .. } = &self.state.course else { return false };
         match reason {
-            ParkReason::StepFailed { step, .. } | ParkReason::PivotUnknown { step, .. } => {
-                *step == command.step && self.state.command(command).gave_up().is_some()
-            }
+            ParkReason::StepFailed { step, .. } | ParkReason::PivotUnknown { step, .. } => *step == command.step,
             ParkReason::UndoFailed { .. } | ParkReason::Output { .. } | ParkReason::Limit { .. } => false,
         }
     }
@@ -288,9 +296,9 @@ impl Draft<'_, '_> {
         let reason = ParkReason::StepFailed { step: command.step, failure: ended.failure.clone() };
         match definition.side {
             PivotSide::After => self.emit(Event::SagaParked { reason }),
-            PivotSide::Before | PivotSide::Pivot if parks => self.emit(Event::SagaParked { reason }),
+            PivotSide::Before if parks => self.emit(Event::SagaParked { reason }),
             PivotSide::Before => self.go_back(command.step, ended.failure),
-            PivotSide::Pivot => self.pivot_ended_badly(command.step, ended.failure),
+            PivotSide::Pivot => self.pivot_ended_badly(command.step, ended.failure, parks),
         }
     }
 

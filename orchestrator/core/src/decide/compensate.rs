@@ -28,17 +28,36 @@ impl Draft<'_, '_> {
             Some((who, reason)) => Cause::Cancelled { who, reason },
             None => Cause::Timeout,
         };
-        self.emit(Event::CompensationStarted { cause });
+        self.turn_back(cause);
+    }
+
+    /// Goes back for a reason that is not a step's. A pivot that rests in doubt and cannot be undone is for a person to look at first.
+    pub(super) fn turn_back(&mut self, cause: Cause) {
+        let rests_in_doubt = |pivot: &StepIndex| {
+            let command = &self.state.step(*pivot).forward;
+            command.is_open() && !command.in_doubt.is_empty() && !self.has_undo(*pivot)
+        };
+        match self.state.pivot(self.plan).filter(rests_in_doubt) {
+            Some(pivot) => {
+                let failure = self.stop(pivot);
+                self.emit(Event::SagaParked { reason: ParkReason::PivotUnknown { step: pivot, failure } });
+            }
+            None => self.emit(Event::CompensationStarted { cause }),
+        }
+    }
+
+    fn has_undo(&self, step: StepIndex) -> bool {
+        matches!(self.plan.definition.step(step).effects, Effects::Undo(_))
     }
 
     /// A pivot that may have happened and cannot be undone is for a person to look at.
-    pub(super) fn pivot_ended_badly(&mut self, step: StepIndex, failure: Failure) {
-        let may_be_applied = self.state.step(step).may_be_applied();
-        let has_undo = matches!(self.plan.definition.step(step).effects, Effects::Undo(_));
-        if may_be_applied && !has_undo {
+    pub(super) fn pivot_ended_badly(&mut self, step: StepIndex, failure: Failure, parks: bool) {
+        if self.state.step(step).may_be_applied() && !self.has_undo(step) {
             self.emit(Event::SagaParked { reason: ParkReason::PivotUnknown { step, failure } });
         } else if self.saga_must_go_back() {
             self.go_back_as_told();
+        } else if parks {
+            self.emit(Event::SagaParked { reason: ParkReason::StepFailed { step, failure } });
         } else {
             self.go_back(step, failure);
         }
@@ -59,18 +78,25 @@ impl Draft<'_, '_> {
     /// Retries, waits and guards end with the way back; an attempt that is out is awaited.
     fn settle_what_is_not_out(&mut self) {
         for step in self.plan.definition.indices() {
-            let command = &self.state.step(step).forward;
-            match command.phase {
+            match self.state.step(step).forward.phase {
                 Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } => {
-                    let certain = command.in_doubt.is_empty();
-                    let outcome = if certain { AttemptOutcome::Failed } else { AttemptOutcome::Unknown };
-                    let stopped = || Failure::new("stopped", "the saga goes back");
-                    let failure = command.last_failure.clone().unwrap_or_else(stopped);
-                    self.emit(Event::StepFailed { step, direction: forward(step).direction, outcome, failure });
+                    self.stop(step);
                 }
                 Phase::Idle | Phase::Attempting(_) | Phase::Settled(_) => {}
             }
         }
+    }
+
+    /// Ends a do that is not out; why is how its last attempt ended.
+    fn stop(&mut self, step: StepIndex) -> Failure {
+        let command = &self.state.step(step).forward;
+        let certain = command.in_doubt.is_empty();
+        let outcome = if certain { AttemptOutcome::Failed } else { AttemptOutcome::Unknown };
+        let stopped = || Failure::new("stopped", "the saga goes back");
+        let failure = command.last_failure.clone().unwrap_or_else(stopped);
+        let direction = forward(step).direction;
+        self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone() });
+        failure
     }
 
     /// A step is undone when all that depends on it is settled and, where needed, undone.

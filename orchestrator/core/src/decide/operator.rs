@@ -6,8 +6,9 @@ use super::{
 };
 use crate::{
     command::{CommandRef, Direction},
-    event::{Cause, End, Event, OperatorAction, ParkReason},
-    state::{Course, Phase},
+    event::{End, Event, OperatorAction, ParkReason},
+    id::StepIndex,
+    state::{Course, Heading, Phase},
 };
 
 impl Draft<'_, '_> {
@@ -19,7 +20,7 @@ impl Draft<'_, '_> {
         match action {
             OperatorAction::Retry => self.retry(acted),
             OperatorAction::Skip => self.skip(acted),
-            OperatorAction::Cancel => self.cancel(acted, who, reason),
+            OperatorAction::Cancel => self.cancel(acted),
             OperatorAction::Abandon => {
                 let left = self.left_undone();
                 self.emit(acted);
@@ -31,7 +32,8 @@ impl Draft<'_, '_> {
 
     fn retry(&mut self, acted: Event) -> Result<(), Stop> {
         let again = match &self.state.course {
-            Course::Parked { reason, .. } => failed_commands(reason),
+            Course::Parked { was: Heading::Forward, .. } => self.given_up_forward(),
+            Course::Parked { was: Heading::Back(_), .. } => self.given_up_undos(),
             Course::Forward | Course::Compensating { .. } => self.resting_commands()?,
             Course::OutcomeDue { .. } | Course::Ended(_) => {
                 return Err(
@@ -69,9 +71,9 @@ impl Draft<'_, '_> {
                 self.emit(Event::StepSkipped { step, direction: Direction::Do });
                 self.go_back(step, failure);
             }
-            ParkReason::UndoFailed { steps, .. } => {
-                for step in steps {
-                    self.emit(Event::StepSkipped { step, direction: Direction::Undo });
+            ParkReason::UndoFailed { .. } => {
+                for CommandRef { step, direction } in self.given_up_undos() {
+                    self.emit(Event::StepSkipped { step, direction });
                 }
             }
             ParkReason::Output { .. } => self.end(End::Completed { output: serde_json::Value::Null }),
@@ -80,39 +82,40 @@ impl Draft<'_, '_> {
         Ok(())
     }
 
-    fn cancel(&mut self, acted: Event, who: &str, reason: &str) -> Result<(), Stop> {
+    /// What follows from a cancel follows at once, or after the answer of a pivot that is out.
+    fn cancel(&mut self, acted: Event) -> Result<(), Stop> {
         if self.state.pivot_passed(self.plan) {
             return Err(Refused("the pivot is passed: the saga only goes forward; abandon ends it as it is").into());
         }
         match &self.state.course {
-            Course::Compensating { .. } => Err(Refused("the saga is being undone already").into()),
             Course::OutcomeDue { .. } | Course::Ended(_) => Err(Refused("the saga is at its end").into()),
             Course::Parked { reason: ParkReason::PivotUnknown { .. }, .. } => Err(Refused(
                 "whether the pivot happened is not known: retry asks again; skip, once you know that it did not happen, undoes the rest",
             )
             .into()),
-            Course::Parked { reason: ParkReason::UndoFailed { .. }, .. } => {
+            Course::Parked { reason: ParkReason::UndoFailed { .. }, was: Heading::Back(_) } => {
                 Err(Refused("undos gave up: retry tries them again; skip, once they are done by hand, goes on").into())
             }
-            Course::Forward if self.state.pivot_is_out(self.plan) => {
-                self.emit(acted);
-                Ok(())
+            Course::Compensating { .. } | Course::Parked { was: Heading::Back(_), .. } => {
+                Err(Refused("the saga is being undone already").into())
             }
-            Course::Forward | Course::Parked { .. } => {
+            Course::Forward | Course::Parked { was: Heading::Forward, .. } => {
                 self.emit(acted);
-                let cause = Cause::Cancelled { who: who.into(), reason: reason.into() };
-                self.emit(Event::CompensationStarted { cause });
                 Ok(())
             }
         }
     }
-}
 
-/// The commands that a parked saga waits for.
-fn failed_commands(reason: &ParkReason) -> Vec<CommandRef> {
-    match reason {
-        ParkReason::StepFailed { step, .. } | ParkReason::PivotUnknown { step, .. } => vec![forward(*step)],
-        ParkReason::UndoFailed { steps, .. } => steps.iter().map(|step| undo(*step)).collect(),
-        ParkReason::Output { .. } | ParkReason::Limit { .. } => Vec::new(),
+    /// What a saga that is parked on its way forward waits for: required steps that ended badly, and undos of optional ones.
+    fn given_up_forward(&self) -> Vec<CommandRef> {
+        let definition = &self.plan.definition;
+        let ended_badly =
+            |step: &StepIndex| !definition.step(*step).optional && self.state.step(*step).ended_badly().is_some();
+        definition.indices().filter(ended_badly).map(forward).chain(self.given_up_undos()).collect()
+    }
+
+    fn given_up_undos(&self) -> Vec<CommandRef> {
+        let gave_up = |step: &StepIndex| self.state.step(*step).undo.gave_up().is_some();
+        self.plan.definition.indices().filter(gave_up).map(undo).collect()
     }
 }

@@ -3,7 +3,6 @@
 use super::{Ignored, Stop, answer::Then, draft::Draft};
 use crate::{
     command::{CommandRef, Direction, Failure},
-    definition::Action,
     event::{Cause, Event},
     state::{Course, Phase},
     time::Timestamp,
@@ -35,13 +34,13 @@ impl Draft<'_, '_> {
             self.emit(Event::SagaOverdue);
             self.emit(Event::IncidentOpened { step: None, failure });
         } else {
-            self.emit(Event::CompensationStarted { cause: Cause::Timeout });
+            self.turn_back(Cause::Timeout);
         }
     }
 
     fn command_time(&mut self, command: CommandRef) {
         let going_back = matches!(self.state.course, Course::Compensating { .. });
-        if command.direction == Direction::Do && self.step_time_is_over(command) && !going_back {
+        if self.state.step_ends(self.plan, command).is_some_and(|end| end <= self.now) {
             let failure = Failure::new("timeout", "the step's time was over");
             self.give_up(command, failure, Then::Exhausted);
             return;
@@ -67,20 +66,14 @@ impl Draft<'_, '_> {
         }
     }
 
-    fn step_time_is_over(&self, command: CommandRef) -> bool {
-        let timeout = self.plan.policies.step(command.step).timeout;
-        // A wait ends by itself; its own time is what it waits.
-        let is_wait = matches!(self.plan.definition.step(command.step).action, Action::Wait(_));
-        let deadline = self.state.command(command).step_deadline(timeout);
-        !is_wait && deadline.is_some_and(|deadline| deadline <= self.now)
-    }
-
-    /// What a guard held back, or what rested, tries again.
+    /// What a guard held back, what rested, or what an operator wants tried again. A step whose condition could not be evaluated begins
+    /// with its condition.
     pub(super) fn offer_again(&mut self, command: CommandRef) {
-        if self.state.command(command).request.is_some() {
-            self.attempt_again(command);
-        } else {
-            self.begin_or_fail(command);
+        let it = self.state.command(command);
+        match (command.direction, it.request.is_some(), it.began_at.is_some()) {
+            (_, true, _) => self.attempt_again(command),
+            (Direction::Do, false, false) => self.begin_step(command.step),
+            (Direction::Do, false, true) | (Direction::Undo, false, _) => self.begin_or_fail(command),
         }
     }
 

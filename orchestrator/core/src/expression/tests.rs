@@ -177,7 +177,7 @@ fn the_deepest_expression_has_a_value_on_any_stack() {
 #[test]
 fn an_inline_expression_fits_half_of_a_worker() {
     on_a_stack_of(1024 * 1024, || {
-        let sum = vec!["event.amountCents"; limits::INLINE_DEPTH - 1].join("+");
+        let sum = ["event.amountCents"; limits::INLINE_DEPTH - 1].join("+");
         let nested = format!("{}1{}", "[".repeat(limits::INLINE_DEPTH - 1), "]".repeat(limits::INLINE_DEPTH - 1));
         assert!(value(&sum).is_ok() && value(&nested).is_ok());
     });

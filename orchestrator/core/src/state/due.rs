@@ -1,7 +1,11 @@
 //! When a saga has to be looked at again.
 
 use super::{CommandState, Course, Phase, Plan, State};
-use crate::{command::Direction, time::Timestamp};
+use crate::{
+    command::{CommandRef, Direction},
+    definition::Action,
+    time::Timestamp,
+};
 
 impl State {
     /// The earliest point at which [`crate::input::Input::TimeReached`] may change something; `None`: never. A parked saga's times do not
@@ -16,13 +20,17 @@ impl State {
     }
 
     fn commands_due<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Timestamp> + 'a {
-        self.commands().flat_map(|(command, state)| {
-            let step_ends = match command.direction {
-                Direction::Do => state.step_deadline(plan.policies.step(command.step).timeout),
-                Direction::Undo => None,
-            };
-            state.due().into_iter().chain(step_ends)
-        })
+        self.commands().flat_map(|(command, state)| state.due().into_iter().chain(self.step_ends(plan, command)))
+    }
+
+    /// When the whole time of the step ends that `command` performs. It ends to matter when the saga goes back, and a wait has none: its
+    /// own time is what it waits.
+    pub(crate) fn step_ends(&self, plan: &Plan, command: CommandRef) -> Option<Timestamp> {
+        let is_wait = matches!(plan.definition.step(command.step).action, Action::Wait(_));
+        if command.direction == Direction::Undo || is_wait || !matches!(self.course, Course::Forward) {
+            return None;
+        }
+        self.command(command).step_deadline(plan.policies.step(command.step).timeout)
     }
 
     /// The saga's own deadline matters until it is overdue. While the pivot is out its answer is awaited.
@@ -53,7 +61,7 @@ impl CommandState {
     }
 
     /// When the step's whole time ends, while it is worked on.
-    pub(crate) fn step_deadline(&self, timeout: Option<std::time::Duration>) -> Option<Timestamp> {
+    fn step_deadline(&self, timeout: Option<std::time::Duration>) -> Option<Timestamp> {
         if !self.is_open() {
             return None;
         }

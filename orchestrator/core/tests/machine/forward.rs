@@ -59,7 +59,8 @@ fn an_input_that_names_a_step_the_definition_lacks_is_an_error_that_names_both()
 #[test]
 fn every_attempt_sends_the_request_that_was_recorded_first() {
     let saga = given(
-        "steps: [{step: reserve, do: stock.Reserve, undo: stock.Release, with: {b: \"${ event.id }\", a: \"${ saga.key }\"}}]",
+        "steps:
+  - {step: reserve, do: stock.Reserve, undo: stock.Release, with: {b: \"${ event.id }\", a: \"${ saga.key }\"}}",
     );
     let first = saga.body("reserve");
     let saga = saga.when("reserve", busy()).when_due().then(&["reserve sent #2"]);

@@ -157,6 +157,18 @@ impl Saga {
         self
     }
 
+    /// The owner's clock shows something else.
+    pub(crate) fn at(mut self, now: Timestamp) -> Saga {
+        self.now = now;
+        self
+    }
+
+    /// The owner is lost, and a new one folds the journal.
+    pub(crate) fn recovered(mut self) -> Saga {
+        self.state = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
+        self
+    }
+
     pub(crate) fn input(mut self, input: &Input) -> Saga {
         let before = self.state.clone();
         let gate = self.gate;

@@ -5,3 +5,10 @@ mod words;
 
 mod admission;
 mod forward;
+mod operator;
+mod optional;
+mod parallel;
+mod pivot;
+mod timeouts;
+mod undo;
+mod unknown;

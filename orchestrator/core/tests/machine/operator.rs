@@ -1,0 +1,239 @@
+//! Operators' acts: identified, with a person and a reason, and refused with words where they do not fit.
+
+use crate::given::{busy, declined, done, given, lost, seconds};
+use saga_core::{
+    decide::{self, Context, Ignored},
+    event::OperatorAction::{Abandon, Cancel, Retry, Skip},
+    state::Status,
+};
+
+const TWO: &str = "
+retry: {attempts: 2, delay: 1m, jitter: none}
+steps:
+  - {step: a, do: stock.A, undo: stock.UndoA}
+  - {step: b, do: stock.B, undo: stock.UndoB}
+";
+
+#[test]
+fn cancel_compensates() {
+    given(TWO)
+        .when("a", done())
+        .when_operator(Cancel)
+        .then(&["operator: cancel", "goes back (cancelled by ada)"])
+        .then_out(&["b"])
+        .when("b", done())
+        .then_out(&["undo b"])
+        .when("undo b", done())
+        .when("undo a", done())
+        .then_status(Status::Compensated);
+}
+
+#[test]
+fn cancel_is_refused_where_it_cannot_matter() {
+    given(TWO).when_operator(Cancel).when_operator(Cancel).then_refused("being undone already");
+    given(TWO)
+        .when("a", done())
+        .when("b", declined())
+        .when("undo a", declined())
+        .when_operator(Cancel)
+        .then_refused("undos gave up");
+    given(&format!("onCompleted: {{publish: news, type: Done}}{TWO}"))
+        .when("a", done())
+        .when("b", done())
+        .when_operator(Cancel)
+        .then_refused("at its end");
+}
+
+#[test]
+fn the_same_act_changes_nothing_twice() {
+    given(TWO)
+        .when("a", busy())
+        .when_act("1", Retry)
+        .then(&["operator: retry", "a sent #2"])
+        .when_act("1", Retry)
+        .then_ignored(&Ignored::Repeated);
+    given(TWO).when_act("1", Abandon).when_act("1", Abandon).then_ignored(&Ignored::Repeated);
+    given(TWO).when_act("1", Abandon).when_act("2", Retry).then_refused("changes no more");
+}
+
+#[test]
+fn retry_makes_what_rests_leave_now_with_fresh_attempts() {
+    given(TWO)
+        .when("a", busy())
+        .when_operator(Retry)
+        .then(&["operator: retry", "a sent #2"])
+        .when("a", busy())
+        .then(&["a #2 failed (busy), rests"])
+        .when_due()
+        .when("a", busy())
+        .then_status(Status::Compensated);
+}
+
+#[test]
+fn retry_is_refused_where_nothing_failed_or_waits() {
+    given(TWO).when_operator(Retry).then_refused("nothing to retry");
+    given(&format!("onCompleted: {{publish: news, type: Done}}{TWO}"))
+        .when("a", done())
+        .when("b", done())
+        .when_operator(Retry)
+        .then_refused("until it takes it");
+}
+
+#[test]
+fn skip_takes_the_step_that_a_parked_saga_waits_for_as_not_applied() {
+    given(&format!("onExhausted: park{TWO}"))
+        .when("a", busy())
+        .when_due()
+        .when("a", busy())
+        .when_operator(Skip)
+        .then(&["operator: skip", "a skipped", "b sent"])
+        .when("b", done())
+        .then_status(Status::Completed);
+}
+
+#[test]
+fn skip_is_refused_unless_the_saga_is_parked() {
+    given(TWO).when_operator(Skip).then_refused("only a parked saga");
+}
+
+#[test]
+fn cancel_of_a_parked_saga_undoes_what_may_be_applied() {
+    given(&format!("onExhausted: park{TWO}"))
+        .when("a", lost())
+        .when_due()
+        .when("a", busy())
+        .then(&["a #2 failed (busy)", "a unknown (busy)", "parked (a: busy)"])
+        .when_operator(Cancel)
+        .then(&["operator: cancel", "goes back (cancelled by ada)", "undo a sent"]);
+}
+
+#[test]
+fn abandon_ends_the_saga_and_records_what_is_left_undone() {
+    given(TWO)
+        .when("a", done())
+        .when_operator(Abandon)
+        .then(&["operator: abandon", "abandoned, left a, b"])
+        .then_status(Status::Abandoned)
+        .then_out(&[])
+        .then_due_in(None);
+    given(TWO)
+        .when("a", done())
+        .when("b", declined())
+        .when("undo a", declined())
+        .when_operator(Abandon)
+        .then(&["operator: abandon", "abandoned, left a"]);
+    given(TWO).when("a", busy()).when_operator(Abandon).then(&["operator: abandon", "abandoned"]);
+}
+
+#[test]
+fn a_late_success_settles_what_the_saga_is_parked_for_although_an_optional_undo_gave_up() {
+    const BODY: &str = "
+onExhausted: park
+retry: {attempts: 1}
+steps:
+  - {step: extra, do: stock.E, undo: stock.UndoE, optional: true}
+  - {step: a, do: stock.A, undo: stock.UndoA}
+  - {step: b, do: stock.B, undo: stock.UndoB}
+";
+    given(BODY)
+        .when("extra", lost())
+        .when("undo extra", declined())
+        .when("a", busy())
+        .then_status(Status::Parked)
+        .when("a", done())
+        .then(&["a succeeded", "resumed", "b sent"]);
+}
+
+#[test]
+fn a_late_success_that_the_check_refuses_compensates_the_parked_saga() {
+    given(
+        "onExhausted: park\nretry: {attempts: 1}\nsteps: [{step: a, do: stock.A, undo: stock.UndoA, check: result.ok}]",
+    )
+    .when("a", busy())
+    .when("a", done())
+    .then(&["a rejected (expression)", "resumed", "goes back (a: expression)", "undo a sent"]);
+}
+
+#[test]
+fn an_output_that_cannot_be_evaluated_is_skipped_or_cancelled() {
+    let parked = || given(&format!("output: {{x: \"${{ event.nothing }}\"}}{TWO}")).when("a", done()).when("b", done());
+    parked().when_operator(Retry).then(&["operator: retry", "parked (output: expression)"]);
+    parked().when_operator(Skip).then(&["operator: skip", "completed"]);
+    parked().when_operator(Cancel).then_out(&["undo b"]);
+}
+
+/// Parks the saga as whoever cannot decide on it does.
+fn stopped(mut saga: crate::given::Saga) -> crate::given::Saga {
+    let mut admission = |_: &str, _| decide::Admission::Admitted;
+    let mut context = Context { now: saga.state.last_at, random: 1, admission: &mut admission };
+    let decision =
+        decide::park(&saga.plan, &mut saga.state, "panicked".into(), &mut context).expect("it is on its way");
+    saga.journal.push(decision);
+    saga
+}
+
+#[test]
+fn a_saga_stopped_at_a_limit_goes_on_where_it_was() {
+    stopped(given(TWO).when("a", done()))
+        .then_status(Status::Parked)
+        .then_out(&["b"])
+        .when("b", busy())
+        .then(&["b #1 failed (busy), rests"])
+        .then_due_in(None)
+        .when_operator(Retry)
+        .then_status(Status::Waiting)
+        .when_due()
+        .then(&["b sent #2"])
+        .when("b", done())
+        .then_status(Status::Completed);
+}
+
+#[test]
+fn a_saga_stopped_at_a_limit_can_be_cancelled() {
+    stopped(given(TWO).when("a", done()))
+        .when_operator(Cancel)
+        .then(&["operator: cancel", "goes back (cancelled by ada)"]);
+}
+
+#[test]
+fn a_saga_stopped_on_its_way_back_is_being_undone_already() {
+    stopped(given(TWO).when("a", done()).when("b", declined()))
+        .when_operator(Cancel)
+        .then_refused("being undone already");
+}
+
+#[test]
+fn a_saga_stopped_while_its_pivot_is_out_awaits_the_answer_before_it_is_cancelled() {
+    const BODY: &str =
+        "steps: [{step: a, do: stock.A, undo: stock.UndoA}, {step: pay, do: stock.P, undo: stock.UndoP, pivot: true}]";
+    let cancelled =
+        || stopped(given(BODY).when("a", done())).when_operator(Cancel).then(&["operator: cancel"]).then_out(&["pay"]);
+    cancelled().when("pay", done()).then(&["pay succeeded", "incident (cancel_too_late)", "completed"]);
+    cancelled().when("pay", declined()).then(&[
+        "pay #1 failed (declined)",
+        "pay failed (declined)",
+        "goes back (cancelled by ada)",
+        "undo a sent",
+    ]);
+}
+
+#[test]
+fn only_a_saga_on_its_way_can_be_stopped() {
+    let mut saga = given(TWO).when_operator(Abandon);
+    let mut admission = |_: &str, _| decide::Admission::Admitted;
+    let mut context = Context { now: saga.state.last_at, random: 1, admission: &mut admission };
+    assert_eq!(decide::park(&saga.plan, &mut saga.state, "panicked".into(), &mut context), None);
+}
+
+#[test]
+fn a_journal_that_is_too_long_parks_the_saga_and_a_person_moves_it_on() {
+    let mut saga = given("steps: [{step: a, do: stock.A, undo: stock.UndoA}]");
+    saga.state.version = decide::HISTORY_LIMIT - 1;
+    let mut admission = |_: &str, _| decide::Admission::Admitted;
+    let command = saga.command("a");
+    let input = saga_core::input::Input::Answered { command, attempt: Some(1), answer: lost() };
+    let mut context = Context { now: saga.state.last_at.plus(seconds(1)), random: 1, admission: &mut admission };
+    let outcome = decide::decide(&saga.plan, &mut saga.state, &input, &mut context).expect("legal");
+    assert!(matches!(outcome, decide::Outcome::Decided(_)));
+    assert_eq!(saga.state.status(), Status::Parked);
+}

@@ -1,0 +1,174 @@
+//! Branches: what is in flight when another one fails.
+
+use crate::given::{busy, declined, done, given, lost, ongoing, seconds};
+use saga_core::{
+    event::OperatorAction::{Retry, Skip},
+    state::Status,
+};
+use serde_json::json;
+
+const FORK: &str = "
+retry: {attempts: 2, delay: 5s, jitter: none}
+steps:
+  - parallel:
+      - {step: left, do: stock.L, undo: stock.UndoL}
+      - {step: right, do: stock.X, undo: stock.UndoX}
+  - {step: last, do: stock.Z, undo: stock.UndoZ}
+";
+
+#[test]
+fn steps_of_a_block_start_together_and_the_next_item_after_all_of_them() {
+    given(FORK)
+        .then(&["started", "left sent", "right sent"])
+        .when("right", done())
+        .then(&["right succeeded"])
+        .when("left", done())
+        .then(&["left succeeded", "last sent"]);
+}
+
+#[test]
+fn a_call_in_flight_is_awaited_and_undone_when_it_succeeds() {
+    given(FORK)
+        .when("left", declined())
+        .then(&["left #1 failed (declined)", "left failed (declined)", "goes back (left: declined)"])
+        .then_out(&["right"])
+        .when("right", done())
+        .then(&["right succeeded", "undo right sent"]);
+}
+
+#[test]
+fn a_call_in_flight_that_fails_while_going_back_is_not_tried_again() {
+    given(FORK).when("left", declined()).when("right", busy()).then(&[
+        "right #1 failed (busy)",
+        "right failed (busy)",
+        "compensated",
+    ]);
+}
+
+#[test]
+fn a_call_in_flight_is_unknown_after_its_attempt_timeout_and_undone() {
+    given(FORK).when("left", declined()).when_passed(seconds(30)).then(&[
+        "right #1 unknown (timeout)",
+        "right unknown (timeout)",
+        "undo right sent",
+    ]);
+}
+
+#[test]
+fn a_call_in_flight_that_is_ongoing_is_awaited_longer() {
+    given(FORK)
+        .when("left", declined())
+        .when_passed(seconds(20))
+        .when("right", ongoing())
+        .then(&["right #1 ongoing"])
+        .then_due_in(Some(seconds(30)));
+}
+
+#[test]
+fn compensation_ends_retries_waits_and_timers() {
+    given(
+        "retry: {attempts: 2, delay: 5s, jitter: none}
+steps:
+  - parallel:
+      - {step: left, do: stock.L, undo: stock.UndoL}
+      - {step: right, do: stock.X, undo: stock.UndoX}
+  - {step: coolOff, wait: 1h, after: []}",
+    )
+    .when("right", busy())
+    .when("left", declined())
+    .then(&[
+        "left #1 failed (declined)",
+        "left failed (declined)",
+        "goes back (left: declined)",
+        "right failed (busy)",
+        "coolOff failed (stopped)",
+        "compensated",
+    ])
+    .then_due_in(None);
+}
+
+#[test]
+fn a_step_that_rests_after_an_unknown_attempt_is_undone() {
+    given(FORK).when("right", lost()).when("left", declined()).then(&[
+        "left #1 failed (declined)",
+        "left failed (declined)",
+        "goes back (left: declined)",
+        "right unknown (lost)",
+        "undo right sent",
+    ]);
+}
+
+#[test]
+fn the_first_cause_of_going_back_is_the_one_that_is_told() {
+    let saga = given(&format!("onCompensated: {{publish: news, type: Undone}}{FORK}"))
+        .when("left", declined())
+        .when("right", busy())
+        .then_out(&["outcome"]);
+    let saga_core::state::Course::OutcomeDue { request, .. } = &saga.state.course else { panic!("{:?}", saga.state) };
+    let saga_core::command::Request::Publish { body, key, .. } = request else { panic!("{request:?}") };
+    assert_eq!(key, "4711");
+    assert_eq!(
+        body,
+        &json!({
+            "sagaId": saga.state.id.to_string(), "saga": "test", "key": "4711", "status": "compensated", "output": null,
+            "failedStep": "left", "reason": {"code": "declined", "message": ""},
+        })
+    );
+}
+
+const PARKING: &str = "
+onExhausted: park
+retry: {attempts: 1}
+steps:
+  - parallel:
+      - {step: left, do: stock.L, undo: stock.UndoL}
+      - {step: right, do: stock.X, undo: stock.UndoX}
+";
+
+#[test]
+fn a_branch_goes_on_while_the_saga_is_parked_for_another() {
+    given(PARKING)
+        .when("left", busy())
+        .then_status(Status::Parked)
+        .then_out(&["right"])
+        .when("right", done())
+        .then(&["right succeeded"])
+        .when_operator(Retry)
+        .then(&["operator: retry", "left sent #2"])
+        .when("left", done())
+        .then(&["left succeeded", "completed"]);
+}
+
+#[test]
+fn a_second_branch_that_is_exhausted_while_the_saga_is_parked_is_retried_with_the_first() {
+    given(PARKING)
+        .when("left", busy())
+        .when("right", busy())
+        .then(&["right #1 failed (busy)", "right failed (busy)"])
+        .when_operator(Retry)
+        .then(&["operator: retry", "left sent #2", "right sent #2"])
+        .when("left", done())
+        .when("right", done())
+        .then_status(Status::Completed);
+}
+
+#[test]
+fn a_skip_settles_one_branch_and_the_saga_parks_for_the_other() {
+    given(PARKING)
+        .when("left", busy())
+        .when("right", busy())
+        .when_operator(Skip)
+        .then(&["operator: skip", "left skipped", "parked (right: busy)"])
+        .when_operator(Skip)
+        .then(&["operator: skip", "right skipped", "completed"]);
+}
+
+#[test]
+fn a_branch_refused_while_the_saga_is_parked_is_seen_when_it_is_moved_on() {
+    given(PARKING)
+        .when("left", busy())
+        .when("right", declined())
+        .then_status(Status::Parked)
+        .when_operator(Skip)
+        .then(&["operator: skip", "left skipped", "parked (right: declined)"]);
+}

@@ -1,0 +1,132 @@
+//! Outcomes that nobody knows: when in doubt, undo.
+
+use crate::given::{busy, declined, done, given, lost, not_sent, ongoing, result, seconds};
+use saga_core::{
+    command::Answer,
+    decide::Ignored,
+    state::{Settled, Status},
+};
+use serde_json::json;
+
+const ONE: &str = "
+retry: {attempts: 2, delay: 1s, jitter: none}
+steps: [{step: a, do: stock.A, undo: stock.UndoA}]
+";
+
+#[test]
+fn an_attempt_without_answer_is_unknown_after_its_timeout() {
+    given(ONE).then_due_in(Some(seconds(30))).when_due().then(&["a #1 unknown (timeout), rests"]);
+}
+
+#[test]
+fn a_step_that_stays_unknown_is_undone_like_one_that_succeeded() {
+    given(ONE).when("a", lost()).when_due().when("a", lost()).then(&[
+        "a #2 unknown (lost)",
+        "a unknown (lost)",
+        "goes back (a: lost)",
+        "undo a sent",
+    ]);
+}
+
+#[test]
+fn a_failure_is_not_certain_while_another_attempt_is_in_doubt() {
+    for answer in [busy(), declined()] {
+        let saga = given(ONE).when("a", lost()).when_due().when("a", answer).then_out(&["undo a"]);
+        let phase = &saga.state.command(saga.command("a")).phase;
+        assert!(matches!(phase, saga_core::state::Phase::Settled(Settled::Unknown(_))), "{phase:?}");
+    }
+}
+
+#[test]
+fn a_failure_is_certain_once_every_attempt_that_left_is_known_to_have_failed() {
+    given(ONE).when("a", lost()).when_due().when_attempt(Some(1), "a", busy()).when("a", busy()).then(&[
+        "a #2 failed (busy)",
+        "a failed (busy)",
+        "goes back (a: busy)",
+        "compensated",
+    ]);
+}
+
+#[test]
+fn a_definite_failure_beside_a_doubt_ends_the_retries() {
+    given(ONE).when("a", lost()).when("a", declined()).then(&[
+        "a #1 failed (declined)",
+        "a failed (declined)",
+        "goes back (a: declined)",
+        "compensated",
+    ]);
+}
+
+#[test]
+fn a_second_report_of_an_unknown_attempt_changes_nothing() {
+    given(ONE).when("a", lost()).when("a", lost()).then_ignored(&Ignored::NoSuchAttempt);
+}
+
+#[test]
+fn an_attempt_that_a_guard_held_back_is_not_in_doubt() {
+    given(ONE).when("a", not_sent()).when_due().when("a", declined()).then_status(Status::Compensated);
+}
+
+#[test]
+fn the_undo_of_an_unknown_step_is_told_null_and_a_success_that_comes_later_changes_nothing() {
+    let saga = given(&ONE.replace("attempts: 2", "attempts: 1")).when("a", lost());
+    assert_eq!(saga.body("undo a"), json!({"input": {}, "result": null}));
+    saga.when("a", result(json!({"late": true}))).then_ignored(&Ignored::Settled);
+}
+
+#[test]
+fn a_late_success_before_the_undo_was_sent_fills_in_the_result() {
+    // The guard holds the undo back, so that it has not been sent when the success arrives.
+    let refused = saga_core::decide::Admission::Refused { not_before: crate::given::START.plus(seconds(10)) };
+    let saga = given("retry: {attempts: 1}\nsteps: [{step: a, do: stock.A, undo: stock.UndoA}]")
+        .while_gate(refused)
+        .when("a", lost())
+        .then(&["a #1 unknown (lost)", "a unknown (lost)", "goes back (a: lost)", "undo a held by Breaker"])
+        .when("a", result(json!({"late": true})))
+        .then(&["a result arrived"])
+        .when("a", result(json!({"late": true})))
+        .then_ignored(&Ignored::Settled)
+        .while_gate(saga_core::decide::Admission::Admitted)
+        .when_due();
+    assert_eq!(saga.body("undo a"), json!({"input": {}, "result": {"late": true}}));
+}
+
+#[test]
+fn an_ongoing_attempt_starts_its_timeout_again_and_counts_no_attempt() {
+    given(ONE)
+        .when_passed(seconds(29))
+        .then_ignored(&Ignored::NotDue)
+        .when("a", ongoing())
+        .then(&["a #1 ongoing"])
+        .then_due_in(Some(seconds(30)))
+        .then_status(Status::Waiting)
+        .when("a", done())
+        .then_status(Status::Completed);
+}
+
+#[test]
+fn an_ongoing_attempt_is_asked_when_the_participant_says() {
+    let ask = Answer::Ongoing { ask_after: Some(seconds(3)), location: Some("jobs/1".into()) };
+    let saga = given(ONE).when("a", ask.clone()).then(&["a #1 ongoing, to be asked"]).then_due_in(Some(seconds(3)));
+    let saga = saga.when_due().then(&["a #1 asked"]).then_out(&["a"]).then_due_in(Some(seconds(30)));
+    let saga_core::react::Effect::Call(call) = &saga_core::react::react(&saga.plan, &saga.state)[0] else {
+        panic!("a call")
+    };
+    assert_eq!((call.asked, call.location.as_deref(), call.attempt), (1, Some("jobs/1"), 1));
+    saga.when("a", ask)
+        .then(&["a #1 ongoing, to be asked"])
+        .when_due()
+        .when("a", done())
+        .then_status(Status::Completed);
+}
+
+#[test]
+fn an_asked_attempt_without_answer_is_unknown() {
+    let ask = Answer::Ongoing { ask_after: Some(seconds(3)), location: None };
+    given(ONE).when("a", ask).when_due().when_due().then(&["a #1 unknown (timeout), rests"]);
+}
+
+#[test]
+fn a_late_report_of_progress_of_an_earlier_attempt_changes_nothing() {
+    given(ONE).when("a", lost()).when_due().when_attempt(Some(1), "a", ongoing()).then_ignored(&Ignored::NoSuchAttempt);
+}
