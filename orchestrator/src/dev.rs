@@ -18,7 +18,7 @@ mod tests;
 mod traffic;
 mod watcher;
 
-pub use terminal::{Palette, Terminal, Written};
+pub use terminal::{Palette, Terminal};
 
 use crate::{
     kafka::Producer,

@@ -1,6 +1,6 @@
 //! What is said before the first saga and after the last.
 
-use super::{files::Folder, tally::Summary};
+use super::{files::Folder, tally::Summary, terminal::quoted};
 use std::{net::SocketAddr, time::Instant};
 
 /// Names that are listed; the others are counted.
@@ -23,7 +23,7 @@ pub(super) fn welcome(places: &Places<'_>) -> String {
     let earlier = match left_open {
         0 => String::new(),
         1 => "\nOne saga of an earlier run is open: it goes on.".to_owned(),
-        some => format!("\n{some} sagas of an earlier run are open: they go on."),
+        some => format!("\n{some} sagas of earlier runs are open: they go on."),
     };
     format!(
         "\
@@ -45,7 +45,7 @@ Ask for a unicorn or a piano, as customer mallory, for 100000 cents or more, or 
         port = page.port(),
         triggers = triggers.join(", "),
         commands = commands.join(", "),
-        config = folder.config().display(),
+        config = quoted(&folder.config().to_string_lossy()),
         example = EXAMPLE,
     )
 }

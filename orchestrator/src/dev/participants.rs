@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tracing::warn;
 
-/// How late a late answer is: longer than the attempt timeout of every sample participant.
+/// How late a late answer is, in a run: longer than the attempt timeout of every sample participant.
 const LATE: Duration = Duration::from_secs(3);
 
 /// A command as it arrived.
@@ -38,6 +38,8 @@ pub(super) struct Participants {
 #[derive(Debug)]
 struct Memory {
     ledger: Ledger,
+    /// How late a late answer is.
+    late: Duration,
 }
 
 impl Participants {
@@ -48,7 +50,7 @@ impl Participants {
     pub(super) async fn start(path: &Path) -> anyhow::Result<Participants> {
         let ledger = Ledger::open(path).await;
         let ledger = ledger.with_context(|| format!("the participants' memory {} cannot be used", path.display()))?;
-        let memory = Arc::new(Memory { ledger });
+        let memory = Arc::new(Memory { ledger, late: LATE });
         let http = http::Listening::start(Arc::clone(&memory)).await?;
         Ok(Participants { http, kafka: None, memory })
     }
@@ -86,7 +88,7 @@ impl Memory {
         match (delivery, hearing) {
             (Delivery::Prompt, _) | (Delivery::LateAtFirst, Hearing::Again) => Some(verdict),
             (Delivery::LateAtFirst, Hearing::First) => {
-                tokio::time::sleep(LATE).await;
+                tokio::time::sleep(self.late).await;
                 Some(verdict)
             }
             (Delivery::Withheld | Delivery::Deaf, _) => None,

@@ -184,7 +184,8 @@ fn with_gist(value: &Value, key: &str) -> String {
 fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
-        0..60 => format!("{:.1} s", duration.as_secs_f64()),
+        0 => format!("{} ms", duration.as_millis()),
+        1..60 => format!("{:.1} s", duration.as_secs_f64()),
         60..3600 => format!("{} min", seconds / 60),
         _ => format!("{:.1} h", duration.as_secs_f64() / 3600.0),
     }

@@ -3,7 +3,7 @@
 use std::{
     io::{self, IsTerminal, Write},
     sync::{
-        Arc, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -13,7 +13,7 @@ use std::{
 /// Lines that may wait: some seconds of a busy run. What comes on top is counted and left out.
 const WAITING: usize = 8192;
 /// A business key is padded to this: the sample orders' longest.
-const KEY_WIDTH: usize = 21;
+const KEY_WIDTH: usize = 24;
 /// A step's name is padded to this: the shipped sagas' longest.
 const STEP_WIDTH: usize = 8;
 
@@ -148,6 +148,15 @@ impl Mark {
     }
 }
 
+/// `text` as a shell takes it for one word, whatever it holds.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = |sign: char| sign.is_ascii_alphanumeric() || "._-/:@%+,".contains(sign);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 fn harmless(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
@@ -171,20 +180,32 @@ fn write(mut out: impl Write, orders: &mpsc::Receiver<Order>, lost: &AtomicU64) 
 }
 
 /// What was written, for tests.
-#[derive(Clone, Debug, Default)]
-pub struct Written(Arc<std::sync::Mutex<Vec<u8>>>);
+#[cfg(test)]
+#[derive(Clone, Debug)]
+pub(super) struct Written(Arc<tokio::sync::watch::Sender<String>>);
 
+#[cfg(test)]
 impl Written {
-    /// As text.
-    #[must_use]
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    pub(super) fn new() -> Written {
+        Written(Arc::new(tokio::sync::watch::Sender::default()))
+    }
+
+    pub(super) fn text(&self) -> String {
+        self.0.borrow().clone()
+    }
+
+    /// Waits until all of it together fulfils `condition`.
+    pub(super) async fn until(&self, condition: impl Fn(&str) -> bool) {
+        let mut text = self.0.subscribe();
+        text.wait_for(|text| condition(text)).await.expect("this holds the sender");
     }
 }
 
+#[cfg(test)]
 impl Write for Written {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        self.0.send_modify(|text| text.push_str(&String::from_utf8_lossy(bytes)));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -202,7 +223,7 @@ mod tests {
 
     #[tokio::test]
     async fn facts_are_aligned_and_in_order() {
-        let written = Written::default();
+        let written = Written::new();
         let terminal = Terminal::to(written.clone(), Palette::Plain).expect("a thread");
         terminal.show(0.44, "order-a-001", &fact());
         terminal.show(12.0, "order-a-002", &Fact { step: String::new(), ..fact() });
@@ -214,10 +235,17 @@ mod tests {
         assert!(text.starts_with("    0.4 s  order-a-001"), "{text}");
     }
 
+    #[test]
+    fn what_somebody_may_paste_into_a_shell_is_one_word() {
+        assert_eq!(quoted("./.saga-dev/config.yaml"), "./.saga-dev/config.yaml");
+        assert_eq!(quoted("a folder"), "'a folder'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+
     #[tokio::test]
     async fn only_a_terminal_sees_colour() {
         for (palette, coloured) in [(Palette::Plain, false), (Palette::Colour, true)] {
-            let written = Written::default();
+            let written = Written::new();
             let terminal = Terminal::to(written.clone(), palette).expect("a thread");
             terminal.show(0.0, "order", &fact());
             terminal.end().await;

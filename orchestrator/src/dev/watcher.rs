@@ -3,7 +3,7 @@
 use super::{
     story,
     tally::Tally,
-    terminal::{Fact, Mark, Terminal},
+    terminal::{Fact, Mark, Terminal, quoted},
 };
 use crate::engine::observer::Observe;
 use saga_core::{
@@ -38,7 +38,7 @@ impl Observe for Watcher {
         }
         let is_parked = decision.events.iter().any(|event| matches!(event, Event::SagaParked { .. }));
         if let Some(advice) = self.advice.as_ref().filter(|_| is_parked) {
-            let text = format!("to try again: {advice} {} --reason \"the courier found a way\"", state.key);
+            let text = format!("to try again: {advice} {} --reason \"the courier found a way\"", quoted(&state.key));
             self.terminal.show(seconds, &state.key, &Fact { step: String::new(), mark: Mark::Parked, text });
         }
     }
