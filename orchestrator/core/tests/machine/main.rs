@@ -9,6 +9,7 @@ mod operator;
 mod optional;
 mod parallel;
 mod pivot;
+mod properties;
 mod timeouts;
 mod undo;
 mod unknown;
