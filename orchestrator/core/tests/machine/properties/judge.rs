@@ -189,7 +189,7 @@ impl Judge {
     fn held(&mut self, step: usize, direction: Direction) {
         let command = self.command(step, direction);
         if let Some(attempt) = command.out.take() {
-            command.counted -= 1;
+            command.counted = command.counted.saturating_sub(1);
             command.doubts.remove(&attempt);
         }
         command.began = true;
