@@ -8,12 +8,17 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row as _, postgres::PgConnectOptions};
 use std::{io::Write as _, thread};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 /// Connection string of a role that may create databases.
 const URL: &str = "SAGA_TEST_POSTGRES_URL";
 /// The same for Postgres 18.
 const URL_18: &str = "SAGA_TEST_POSTGRES_URL_18";
+
+/// Databases at one time, on machines that run many tests side by side: each takes about ten connections, of which a server has 100 unless
+/// it is told otherwise.
+static DATABASES: Semaphore = Semaphore::const_new(8);
 
 /// An empty database; `None` has been reported.
 pub(crate) async fn place() -> Result<Option<Box<dyn Place>>> {
@@ -41,16 +46,18 @@ pub(crate) struct Database {
     options: PgConnectOptions,
     address: String,
     name: String,
+    _permit: SemaphorePermit<'static>,
 }
 
 async fn database_at(variable: &str) -> Result<Option<Box<Database>>> {
     let Some(url) = address(variable) else { return Ok(None) };
+    let permit = DATABASES.acquire().await?;
     let server: PgConnectOptions = url.parse().with_context(|| format!("{variable} is not an address"))?;
     let name = format!("saga_store_{}", Uuid::new_v4().simple());
     run(&server, &format!("CREATE DATABASE {name}")).await?;
     let options = server.clone().database(&name);
     let address = options.to_url_lossy().to_string();
-    Ok(Some(Box::new(Database { server, options, address, name })))
+    Ok(Some(Box::new(Database { server, options, address, name, _permit: permit })))
 }
 
 fn address(variable: &str) -> Option<String> {
