@@ -278,8 +278,8 @@ impl Draft<'_, '_> {
             return false;
         }
         match &self.state.course {
-            Course::Compensating { .. } => true,
-            Course::Forward | Course::Parked { .. } => {
+            Course::Compensating { .. } | Course::Parked { was: Heading::Back(_), .. } => true,
+            Course::Forward | Course::Parked { was: Heading::Forward, .. } => {
                 let is_pivot = self.plan.definition.step(command.step).side == PivotSide::Pivot;
                 is_pivot && self.saga_must_go_back()
             }

@@ -10,6 +10,8 @@ mod optional;
 mod parallel;
 mod pivot;
 mod properties;
+mod recovery;
 mod timeouts;
+mod transitions;
 mod undo;
 mod unknown;

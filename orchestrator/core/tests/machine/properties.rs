@@ -10,7 +10,7 @@ use spec::Spec;
 use world::World;
 
 /// How many sagas are run: what keeps a debug build within a few seconds.
-const SAGAS: u32 = 400;
+const SAGAS: u32 = 500;
 /// The most events of a saga's life that are drawn; after them the world is kind.
 const MOST_EVENTS: usize = 60;
 

@@ -109,7 +109,7 @@ fn in_blocks(drawn: &[Drawn], pivot: Option<usize>) -> Vec<Vec<usize>> {
     for (at, drawn) in drawn.iter().enumerate() {
         let alone = pivot == Some(at) || (at > 0 && pivot == Some(at - 1)) || blocks.is_empty();
         match blocks.last_mut() {
-            Some(block) if !alone && drawn.bits % 2 == 0 => block.push(at),
+            Some(block) if !alone && drawn.bits.is_multiple_of(2) => block.push(at),
             Some(_) | None => blocks.push(vec![at]),
         }
     }
@@ -129,11 +129,12 @@ fn step(at: usize, drawn: &Drawn, after: Vec<usize>, pivot: Option<usize>) -> St
         (5 | 6, _) => Kind::Publish,
         _ => Kind::Wait,
     };
-    let optional = side != Side::Pivot && kind != Kind::Wait && drawn.flags[0] % 4 == 0;
+    let optional = side != Side::Pivot && kind != Kind::Wait && drawn.flags[0].is_multiple_of(4);
     let effects = effects(drawn, kind, side, optional);
-    let checked =
-        drawn.flags[1] % 3 == 0 && matches!(kind, Kind::Kafka | Kind::Http) && effects != Effects::Irreversible;
-    let says_attempts = side != Side::After || optional || drawn.flags[4] % 2 == 0;
+    let checked = drawn.flags[1].is_multiple_of(3)
+        && matches!(kind, Kind::Kafka | Kind::Http)
+        && effects != Effects::Irreversible;
+    let says_attempts = side != Side::After || optional || drawn.flags[4].is_multiple_of(2);
     Step {
         kind,
         after,
@@ -144,8 +145,8 @@ fn step(at: usize, drawn: &Drawn, after: Vec<usize>, pivot: Option<usize>) -> St
         checked,
         attempts: says_attempts.then_some(drawn.attempts),
         undo_attempts: drawn.undo_attempts,
-        parks: side != Side::After && drawn.flags[3] % 4 == 0,
-        timed: kind != Kind::Wait && drawn.flags[4] % 5 == 0,
+        parks: side != Side::After && drawn.flags[3].is_multiple_of(4),
+        timed: kind != Kind::Wait && drawn.flags[4].is_multiple_of(5),
     }
 }
 
