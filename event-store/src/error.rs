@@ -84,3 +84,26 @@ fn passes(code: &str) -> bool {
     let codes = ["55P03", "25006", "0A000", "5", "6", "13", "261", "262", "517", "773"];
     (code.len() == 5 && classes.iter().any(|class| code.starts_with(class))) || codes.contains(&code)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::passes;
+
+    #[test]
+    fn what_goes_away_by_itself_passes() {
+        let postgres =
+            ["08006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "57P03", "58030", "25006"];
+        let sqlite = ["5", "6", "13", "261", "517"];
+        for code in postgres.into_iter().chain(sqlite) {
+            assert!(passes(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_stays_does_not_pass() {
+        // No such database, password, syntax, constraint, out of range, a file that is no database, SQLite's constraint and disk faults.
+        for code in ["3D000", "28P01", "42601", "23514", "22003", "26", "19", "10", "", "53", "8"] {
+            assert!(!passes(code), "{code}");
+        }
+    }
+}

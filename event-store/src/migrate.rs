@@ -60,3 +60,39 @@ pub(crate) fn complete(known: &'static [Migration], applied: &[Applied]) -> Resu
         ))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: &[Migration] =
+        &[Migration { version: 1, sql: "CREATE TABLE a ()" }, Migration { version: 2, sql: "CREATE TABLE b ()" }];
+
+    fn applied(migrations: &[Migration]) -> Vec<Applied> {
+        migrations.iter().map(|it| Applied { version: it.version, checksum: it.checksum() }).collect()
+    }
+
+    fn versions(missing: Vec<Migration>) -> Vec<i32> {
+        missing.into_iter().map(|migration| migration.version).collect()
+    }
+
+    #[test]
+    fn what_is_missing_is_applied_in_order() {
+        assert_eq!(versions(missing(KNOWN, &[]).unwrap()), [1, 2]);
+        assert_eq!(versions(missing(KNOWN, &applied(&KNOWN[..1])).unwrap()), [2]);
+        assert_eq!(versions(missing(KNOWN, &applied(KNOWN)).unwrap()), [0; 0]);
+    }
+
+    #[test]
+    fn a_reader_needs_all_of_them() {
+        assert!(complete(KNOWN, &applied(KNOWN)).is_ok());
+        let lacking = complete(KNOWN, &applied(&KNOWN[..1])).unwrap_err().to_string();
+        assert!(lacking.contains("lacks schema version 2"), "{lacking}");
+    }
+
+    #[test]
+    fn an_older_build_does_not_touch_a_newer_schema() {
+        let newer = missing(&KNOWN[..1], &applied(KNOWN)).unwrap_err().to_string();
+        assert!(newer.contains("has schema version 2, this build knows versions up to 1"), "{newer}");
+    }
+}

@@ -4,11 +4,12 @@ use crate::{
     Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, Row, StreamSummary,
     Sweep, Swept,
     migrate::{self, Applied, Migration},
+    store::without_secret,
     stream::{check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul},
 };
 use async_trait::async_trait;
 use sqlx::{
-    AssertSqlSafe, Connection as _, PgExecutor, PgPool, Row as _,
+    AssertSqlSafe, Connection as _, PgConnection, PgExecutor, PgPool, Row as _,
     postgres::{PgConnectOptions, PgPoolOptions, PgRow},
 };
 use std::{str::FromStr, time::Duration};
@@ -22,6 +23,9 @@ const CONNECTIONS: u32 = 8;
 /// How long a caller waits for a connection before the database counts as away.
 const ACQUIRE: Duration = Duration::from_secs(5);
 
+/// A connection that was used so recently is not asked whether it lives: under load that would be a second round trip of every append, and
+/// what finds it dead is told that the fault passes.
+const TRUSTED: Duration = Duration::from_secs(1);
 /// What Postgres says of a table that is not there.
 const UNDEFINED_TABLE: &str = "42P01";
 
@@ -42,10 +46,12 @@ impl Postgres {
     /// # Errors
     /// As [`crate::open`].
     pub async fn open(address: &str, access: Access) -> Result<Postgres, Error> {
-        let options = PgConnectOptions::from_str(address).map_err(|error| Error::Address(error.to_string()))?;
+        let options = PgConnectOptions::from_str(address).map_err(|_| Error::Address(without_secret(address)))?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE)
+            .test_before_acquire(false)
+            .before_acquire(|connection, used| Box::pin(test_if_idle(connection, used.idle_for)))
             .connect_with(options.application_name("saga").options(session_settings(access)))
             .await?;
         let identity = match access {
@@ -70,6 +76,13 @@ impl Postgres {
             Access::Read => Err(Error::Refused("the store was opened to read".into())),
         }
     }
+}
+
+async fn test_if_idle(connection: &mut PgConnection, idle: Duration) -> Result<bool, sqlx::Error> {
+    if idle > TRUSTED {
+        connection.ping().await?;
+    }
+    Ok(true)
 }
 
 /// Bounds on what one statement may do to the others.

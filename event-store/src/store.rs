@@ -50,8 +50,10 @@ pub async fn open(address: &str, access: Access) -> Result<Arc<dyn EventStore>, 
     }
 }
 
-fn without_secret(address: &str) -> String {
-    match address.split_once('@') {
+/// An address as it may be shown and logged: without user, password and parameters.
+pub(crate) fn without_secret(address: &str) -> String {
+    let address = address.split_once('?').map_or(address, |(address, _)| address);
+    match address.rsplit_once('@') {
         Some((_, host)) => format!("…@{host}"),
         None => address.to_owned(),
     }

@@ -12,8 +12,8 @@ use std::{
 /// The file that is read when nobody names one.
 pub const DEFAULT_FILE: &str = "config.yaml";
 
-/// What the engine is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the engine is told. Its `Debug` hides what may be secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Config {
     /// How to reach Kafka.
     pub kafka: Kafka,
@@ -29,6 +29,20 @@ pub struct Config {
     pub shards: u16,
     /// Where the API and the web UI listen.
     pub listen: SocketAddr,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("kafka", &self.kafka)
+            .field("store", &shown("store", &self.store))
+            .field("sagas", &self.sagas)
+            .field("schemas", &self.schemas)
+            .field("topics", &self.topics)
+            .field("shards", &self.shards)
+            .field("listen", &self.listen)
+            .finish()
+    }
 }
 
 /// How to reach Kafka.

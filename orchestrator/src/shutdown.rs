@@ -35,8 +35,8 @@ pub struct Running {
     pub api: api::Server,
     /// What the API says of it.
     pub readiness: watch::Sender<Readiness>,
-    /// Tidies now and then; a mock broker needs none.
-    pub housekeeping: Option<Housekeeping>,
+    /// Tidies now and then.
+    pub housekeeping: Housekeeping,
 }
 
 /// Waits for `stop`, or for intake to fail, then ends the engine.

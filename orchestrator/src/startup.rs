@@ -82,7 +82,7 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
     let api = api::start(config.listen, api::Backend::new(Arc::clone(&engine.parts), ready_now)).await?;
     info!(address = %api.address, "the API and the web UI listen");
     let consumers = start_consumers(&config, &loaded, &kafka, &engine.parts, ready.largest_batch)?;
-    let housekeeping = (kafka.broker == kafka::Broker::Real).then(|| housekeeping::start(&config, &kafka));
+    let housekeeping = housekeeping::start(&config, &kafka, &engine.parts);
     readiness.send_replace(Readiness::Ready);
     Ok(Running { engine, producer, consumers, api, readiness, housekeeping })
 }

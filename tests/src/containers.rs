@@ -7,6 +7,7 @@ use testcontainers::{
     core::{IntoContainerPort, WaitFor},
     runners::AsyncRunner,
 };
+use uuid::Uuid;
 
 /// Image of the broker; `tests/run` sets it.
 pub const KAFKA_IMAGE: &str = "SAGA_TEST_KAFKA_IMAGE";
@@ -15,6 +16,8 @@ pub const POSTGRES_IMAGE: &str = "SAGA_TEST_POSTGRES_IMAGE";
 
 /// A broker forms its quorum and a database its cluster first; both on a machine that may be busy compiling.
 const START: Duration = Duration::from_secs(120);
+/// Of ten thousand ports most are free.
+const PORTS_TRIED: usize = 1000;
 /// The same settings as a broker that runs as a process.
 const KAFKA_SETTINGS: &str = include_str!("../servers/kafka.properties");
 
@@ -92,6 +95,10 @@ fn image(variable: &str) -> Result<GenericImage> {
     Ok(GenericImage::new(name, tag))
 }
 
+/// Below the range from which the system gives ports to outgoing connections and to whoever asks for any: a port that is free now is still
+/// free when the container takes it, and again when it starts the next time.
 fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    let is_free = |port: &u16| TcpListener::bind(("0.0.0.0", *port)).is_ok();
+    let drawn = std::iter::repeat_with(|| 20_000 + u16::try_from(Uuid::new_v4().as_u128() % 10_000).unwrap_or(0));
+    drawn.take(PORTS_TRIED).find(is_free).context("no free port between 20000 and 30000")
 }

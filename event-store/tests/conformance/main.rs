@@ -6,6 +6,7 @@
 mod cases;
 mod place;
 mod postgres;
+mod proxy;
 mod sqlite;
 mod streams;
 
@@ -94,6 +95,42 @@ macro_rules! tests_at {
     };
 }
 
+/// What only a server can do.
+macro_rules! server {
+    ($server:ident, $database:path) => {
+        mod $server {
+            tests_at! {
+                $database;
+                server:
+                    an_append_that_waited_for_a_claim_is_fenced
+                    a_claim_waits_for_what_is_under_way
+                    an_append_is_repeated_when_its_connection_was_cut
+                    a_commit_whose_answer_was_lost_is_recognised
+                    a_lock_that_is_held_too_long_passes
+                    a_batch_that_the_database_refuses_is_not_written
+                    many_first_starts_migrate_once
+                    what_a_server_refuses_does_not_pass
+                    a_server_that_is_away_passes;
+            }
+        }
+    };
+}
+
+mod on_a_file {
+    tests_at! {
+        crate::sqlite::file;
+        file:
+            a_second_engine_is_refused_while_readers_work
+            of_many_first_starts_one_has_the_file
+            another_name_of_the_file_has_the_same_lock
+            a_file_can_be_read_when_no_engine_runs
+            what_is_no_database_is_refused
+            an_address_that_is_none_is_refused_without_its_secret;
+    }
+}
+
 conformance!(on_sqlite, crate::sqlite::place);
 conformance!(on_postgres, crate::postgres::place);
 conformance!(on_postgres_18, crate::postgres::place_18);
+server!(on_a_server, crate::postgres::database);
+server!(on_a_server_18, crate::postgres::database_18);

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row as _, postgres::PgConnectOptions};
 use std::{io::Write as _, thread};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 /// Connection string of a role that may create databases.
@@ -15,30 +16,48 @@ const URL: &str = "SAGA_TEST_POSTGRES_URL";
 /// The same for Postgres 18.
 const URL_18: &str = "SAGA_TEST_POSTGRES_URL_18";
 
+/// Databases at one time, on machines that run many tests side by side: each takes about ten connections, of which a server has 100 unless
+/// it is told otherwise.
+static DATABASES: Semaphore = Semaphore::const_new(8);
+
 /// An empty database; `None` has been reported.
 pub(crate) async fn place() -> Result<Option<Box<dyn Place>>> {
-    Ok(database(URL).await?.map(|database| Box::new(database) as Box<dyn Place>))
+    Ok(database().await?.map(|database| database as Box<dyn Place>))
 }
 
 /// The same on Postgres 18.
 pub(crate) async fn place_18() -> Result<Option<Box<dyn Place>>> {
-    Ok(database(URL_18).await?.map(|database| Box::new(database) as Box<dyn Place>))
+    Ok(database_18().await?.map(|database| database as Box<dyn Place>))
 }
 
-struct Database {
+/// As [`place`], for what only a server can do.
+pub(crate) async fn database() -> Result<Option<Box<Database>>> {
+    database_at(URL).await
+}
+
+/// The same on Postgres 18.
+pub(crate) async fn database_18() -> Result<Option<Box<Database>>> {
+    database_at(URL_18).await
+}
+
+/// One test's database.
+pub(crate) struct Database {
     server: PgConnectOptions,
     options: PgConnectOptions,
     address: String,
     name: String,
+    _permit: SemaphorePermit<'static>,
 }
 
-async fn database(variable: &str) -> Result<Option<Database>> {
+async fn database_at(variable: &str) -> Result<Option<Box<Database>>> {
     let Some(url) = address(variable) else { return Ok(None) };
+    let permit = DATABASES.acquire().await?;
     let server: PgConnectOptions = url.parse().with_context(|| format!("{variable} is not an address"))?;
     let name = format!("saga_store_{}", Uuid::new_v4().simple());
     run(&server, &format!("CREATE DATABASE {name}")).await?;
     let options = server.clone().database(&name);
-    Ok(Some(Database { address: options.to_url_lossy().to_string(), server, options, name }))
+    let address = options.to_url_lossy().to_string();
+    Ok(Some(Box::new(Database { server, options, address, name, _permit: permit })))
 }
 
 fn address(variable: &str) -> Option<String> {
@@ -66,7 +85,13 @@ async fn run(options: &PgConnectOptions, statement: &str) -> Result<()> {
 }
 
 impl Database {
-    async fn connect(&self) -> Result<PgConnection> {
+    /// How a client other than the store comes here.
+    pub(crate) fn options(&self) -> PgConnectOptions {
+        self.options.clone()
+    }
+
+    /// A connection past the store.
+    pub(crate) async fn connect(&self) -> Result<PgConnection> {
         Ok(self.options.connect().await?)
     }
 }

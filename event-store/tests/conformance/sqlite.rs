@@ -7,24 +7,28 @@ use sqlx::{AssertSqlSafe, Connection, Row as _, SqliteConnection, sqlite::Sqlite
 use std::{path::PathBuf, time::Duration};
 use tempfile::TempDir;
 
-struct File {
+/// One test's file.
+pub(crate) struct File {
     folder: TempDir,
     address: String,
 }
 
 /// A file that does not exist yet, in a folder of its own.
 pub(crate) async fn place() -> Result<Option<Box<dyn Place>>> {
-    Ok(Some(Box::new(file()?)))
+    Ok(file().await?.map(|file| file as Box<dyn Place>))
 }
 
-fn file() -> Result<File> {
+/// As [`place`], for what only a file can do.
+#[expect(clippy::unused_async, reason = "as the places that have to be asked for")]
+pub(crate) async fn file() -> Result<Option<Box<File>>> {
     let folder = TempDir::new()?;
     let address = format!("sqlite:{}", folder.path().join("saga.db").display());
-    Ok(File { folder, address })
+    Ok(Some(Box::new(File { folder, address })))
 }
 
 impl File {
-    fn path(&self) -> PathBuf {
+    /// The file, which need not exist.
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("saga.db")
     }
 

@@ -62,7 +62,7 @@ pub fn fold(plan: &Plan, saga: SagaId, decisions: &[Decision]) -> Result<State, 
         check_steps(plan, decision)?;
         evolve(plan, &mut state, decision);
     }
-    Ok(state)
+    Ok(state.inherited())
 }
 
 /// Applies one row to the state that the rows before it fold to.

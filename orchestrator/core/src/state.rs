@@ -166,6 +166,8 @@ pub struct CommandState {
     pub attempt: u32,
     /// Attempts before this one are not counted any more: an operator granted fresh ones.
     pub fresh_from: u32,
+    /// Attempts up to this one were made by an earlier owner: each may have left more than once, because what is outstanding leaves again.
+    pub inherited: u32,
     /// Attempts that left and of which it is not certain that they had no effect.
     pub in_doubt: BTreeSet<u32>,
     /// How the last attempt ended, if not well.
@@ -276,6 +278,18 @@ impl State {
             let command = |direction| CommandRef { step: StepIndex(index), direction };
             [(command(Direction::Do), &step.forward), (command(Direction::Undo), &step.undo)]
         })
+    }
+
+    /// The state as it is folded by a new owner: what an attempt's answers are worth depends on how often it left, and that is not known of
+    /// attempts of an earlier owner.
+    #[must_use]
+    pub fn inherited(mut self) -> State {
+        for step in &mut self.steps {
+            for command in [&mut step.forward, &mut step.undo] {
+                command.inherited = command.attempt;
+            }
+        }
+        self
     }
 
     /// Whether the pivot's success is on record.

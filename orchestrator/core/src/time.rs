@@ -12,6 +12,13 @@ impl Timestamp {
     /// The latest point that can be expressed; used as "never".
     pub const MAX: Timestamp = Timestamp(i64::MAX);
 
+    /// This point minus `span`, saturating.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Timestamp {
+        let span_ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        Timestamp(self.0.saturating_sub(span_ms))
+    }
+
     /// This point plus `span`, saturating.
     #[must_use]
     pub fn plus(self, span: Duration) -> Timestamp {

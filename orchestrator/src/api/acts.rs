@@ -5,7 +5,7 @@ use crate::engine::operate::{self, Operated, OperatorAct};
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -29,11 +29,12 @@ struct Asked {
 pub(super) async fn act(
     State(backend): State<Backend>,
     Path((saga, action)): Path<(String, String)>,
+    named: Result<Query<sagas::Named>, QueryRejection>,
     body: Bytes,
 ) -> Result<Response, Error> {
     let action = parse(&action)?;
     let asked: Asked = serde_json::from_slice(&body).map_err(|error| Error::BadBody(error.to_string()))?;
-    let saga = sagas::resolve(&backend, &saga, None).await?;
+    let saga = sagas::resolve(&backend, &saga, sagas::checked(named)?.saga.as_deref()).await?;
     let act = checked(asked, action)?;
     let id = act.id.clone();
     let parts = Arc::clone(&backend.parts);

@@ -7,7 +7,7 @@ use crate::journal::{
 };
 use askama::Template;
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     response::{Html, IntoResponse, Response},
 };
 use saga_core::{
@@ -37,8 +37,11 @@ struct SagaPage {
     history: Vec<HistoryLine>,
 }
 
-pub(super) async fn list(State(backend): State<Backend>, query: Query<sagas::Asked>) -> Result<Response, Error> {
-    let mut lines = sagas::lines(&backend, &query.0).await?;
+pub(super) async fn list(
+    State(backend): State<Backend>,
+    query: Result<Query<sagas::Asked>, QueryRejection>,
+) -> Result<Response, Error> {
+    let mut lines = sagas::lines(&backend, &sagas::checked(query)?).await?;
     lines.truncate(LINES);
     let mut listed = Vec::with_capacity(lines.len());
     for line in lines {
@@ -58,7 +61,7 @@ async fn steps(backend: &Backend, line: &SagaLine) -> Vec<StepView> {
 }
 
 pub(super) async fn saga(State(backend): State<Backend>, Path(id): Path<String>) -> Result<Response, Error> {
-    let recorded = sagas::recorded(&backend, &id).await?;
+    let recorded = sagas::recorded(&backend, &id, None).await?;
     Ok(page(&SagaPage { saga: recorded.state.view(&recorded.plan), history: history::history(&recorded) }))
 }
 

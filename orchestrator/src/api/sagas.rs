@@ -7,7 +7,7 @@ use crate::journal::{
 };
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
 };
 use saga_core::{id::SagaId, state::Status, state::view::SagaView};
 use serde::Deserialize;
@@ -28,8 +28,23 @@ pub(super) struct Asked {
     limit: Option<u32>,
 }
 
-pub(super) async fn list(State(backend): State<Backend>, query: Query<Asked>) -> Result<Json<Value>, Error> {
-    let lines = lines(&backend, &query.0).await?;
+/// Which definition is meant, where several have sagas with one key.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Named {
+    pub(super) saga: Option<String>,
+}
+
+/// What a query says, or an error in the API's own form.
+pub(super) fn checked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Error> {
+    query.map(|Query(asked)| asked).map_err(|rejection| Error::BadParameter(rejection.body_text()))
+}
+
+pub(super) async fn list(
+    State(backend): State<Backend>,
+    query: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<Value>, Error> {
+    let lines = lines(&backend, &checked(query)?).await?;
     let next = lines.last().map(|line| line.id.clone());
     Ok(Json(json!({"sagas": lines, "next": next})))
 }
@@ -53,13 +68,21 @@ fn wanted(asked: &Asked) -> Result<Wanted, Error> {
     })
 }
 
-pub(super) async fn show(State(backend): State<Backend>, Path(id): Path<String>) -> Result<Json<SagaView>, Error> {
-    let recorded = recorded(&backend, &id).await?;
+pub(super) async fn show(
+    State(backend): State<Backend>,
+    Path(id): Path<String>,
+    named: Result<Query<Named>, QueryRejection>,
+) -> Result<Json<SagaView>, Error> {
+    let recorded = recorded(&backend, &id, checked(named)?.saga.as_deref()).await?;
     Ok(Json(recorded.state.view(&recorded.plan)))
 }
 
-pub(super) async fn history(State(backend): State<Backend>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
-    let recorded = recorded(&backend, &id).await?;
+pub(super) async fn history(
+    State(backend): State<Backend>,
+    Path(id): Path<String>,
+    named: Result<Query<Named>, QueryRejection>,
+) -> Result<Json<Value>, Error> {
+    let recorded = recorded(&backend, &id, checked(named)?.saga.as_deref()).await?;
     Ok(Json(json!({"events": history::history(&recorded)})))
 }
 
@@ -67,8 +90,8 @@ pub(super) async fn guards(State(backend): State<Backend>) -> Json<Value> {
     Json(json!({"guards": backend.parts.guarded.snapshot()}))
 }
 
-pub(super) async fn recorded(backend: &Backend, name: &str) -> Result<Recorded, Error> {
-    let id = resolve(backend, name, None).await?;
+pub(super) async fn recorded(backend: &Backend, name: &str, saga: Option<&str>) -> Result<Recorded, Error> {
+    let id = resolve(backend, name, saga).await?;
     let recorded = journal::read(backend.parts.store.as_ref(), &backend.parts.plans, id).await?;
     recorded.ok_or_else(|| Error::NoSaga(name.to_owned()))
 }

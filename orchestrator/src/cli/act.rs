@@ -1,12 +1,17 @@
 //! `retry`, `skip`, `cancel`, `abandon`: ask the API, which brings the act to the saga's owner.
 
-use super::output;
+use super::{ConfigFile, output};
+use crate::config::{self, Sources};
 use anyhow::{Context, bail};
 use clap::Args;
 use reqwest::StatusCode;
 use saga_core::event::OperatorAction;
 use serde_json::{Value, json};
-use std::{process::ExitCode, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    process::ExitCode,
+    time::Duration,
+};
 
 /// Longer than the API waits for the disposition.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,16 +27,44 @@ pub(super) struct ActArgs {
     /// Who; goes into the saga's journal
     #[arg(long, env = "USER", default_value = "unknown")]
     who: String,
-    /// Address of an engine's API
-    #[arg(long, env = "SAGA_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
-    server: String,
+    /// Which definition, where several have sagas with this key
+    #[arg(long, value_name = "NAME")]
+    saga: Option<String>,
+    /// Address of an engine's API, instead of the configuration's api.listen
+    #[arg(long, env = "SAGA_SERVER", value_name = "URL")]
+    server: Option<String>,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+impl ActArgs {
+    fn server(&self) -> anyhow::Result<String> {
+        if let Some(server) = &self.server {
+            return Ok(server.trim_end_matches('/').to_owned());
+        }
+        let mut address = config::load(&Sources::of_process(self.file.config.as_deref(), Vec::new()))?.listen;
+        // Who listens everywhere is also here.
+        if address.ip().is_unspecified() {
+            address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
+        Ok(format!("http://{address}"))
+    }
+
+    fn url(&self, server: &str, word: &str) -> String {
+        let encoded =
+            |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let url = format!("{server}/api/sagas/{}/{word}", encoded(&self.name));
+        match &self.saga {
+            Some(saga) => format!("{url}?saga={}", encoded(saga)),
+            None => url,
+        }
+    }
 }
 
 pub(super) async fn act(args: ActArgs, action: OperatorAction) -> anyhow::Result<ExitCode> {
     let word = serde_json::to_value(action)?.as_str().unwrap_or_default().to_owned();
-    let server = args.server.trim_end_matches('/');
-    let name = percent_encoding::utf8_percent_encode(&args.name, percent_encoding::NON_ALPHANUMERIC);
-    let url = format!("{server}/api/sagas/{name}/{word}");
+    let server = args.server()?;
+    let url = args.url(&server, &word);
     crate::participants::install_tls();
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
     let body = serde_json::to_vec(&json!({"who": args.who, "reason": args.reason}))?;

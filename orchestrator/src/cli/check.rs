@@ -48,6 +48,9 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     for (_, files) in by_folder(args)? {
         definitions += files.sagas.len();
         findings.extend(files.check());
+        if let Some(message) = files.unchecked_participants() {
+            output::note(&format!("warning: {message}"));
+        }
     }
     print(&findings, args.output)?;
     let errors = findings.iter().filter(|finding| finding.is_error()).count();

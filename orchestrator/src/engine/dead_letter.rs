@@ -7,7 +7,7 @@ use super::{
 use crate::kafka::{
     Record, TopicPartition, dlq,
     poison::{Poison, PoisonCode},
-    producer::Outcome,
+    producer::{Outcome, UndeliveredKind},
 };
 use std::{sync::Arc, time::Duration};
 use tracing::{error, info, warn};
@@ -68,10 +68,17 @@ pub(crate) fn send(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt, le
 
 async fn write(parts: &Parts, record: &Record, letter: &DeadLetter) {
     let Some(kafka) = parts.kafka.as_ref() else { return };
-    let outgoing = dlq::record(&kafka.dlq, record, &letter.poison, letter.definition.as_deref(), parts.clock.now());
+    let definition = letter.definition.as_deref();
+    let mut outgoing = dlq::record(&kafka.dlq, record, &letter.poison, definition, parts.clock.now());
     let partition = TopicPartition { topic: Arc::clone(&record.topic), partition: record.partition };
-    let mut held = false;
+    let (mut held, mut is_pointer) = (false, false);
     while let Outcome::Undelivered(undelivered) = kafka.producer.send(&outgoing).await {
+        if undelivered.kind == UndeliveredKind::TooLarge && !is_pointer {
+            warn!(%partition, "the DLQ does not take a record of this size: it gets a pointer to it");
+            outgoing = dlq::pointer(&kafka.dlq, record, &letter.poison, definition, parts.clock.now());
+            is_pointer = true;
+            continue;
+        }
         if !held {
             error!(%partition, %undelivered, "the DLQ cannot be written: the partition is paused until it can");
             held = parts.holds.send(HoldOrder::Hold(partition.clone())).is_ok();

@@ -5,9 +5,11 @@ use super::{
     message::{Body, Disposition, Message, Receipt},
 };
 use saga_core::{
+    decide::{self, Admission, Context, Outcome},
     event::{Event, OperatorAction},
     id::SagaId,
     input::Input,
+    time::Timestamp,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::oneshot, time::Instant};
@@ -50,39 +52,60 @@ pub enum Operated {
 /// in the inbox. A crash of the owner before the commit loses an act in its queue, and whoever asked is told `Accepted` at most.
 pub async fn operate(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Operated {
     let (reply, answer) = oneshot::channel();
-    let id = act.id.clone();
     let input = Input::Operator { id: act.id, who: act.who, reason: act.reason, action: act.action };
-    let message = Message { body: Body::Input { saga, input }, record: None, receipt: Receipt::Reply(reply) };
+    let body = Body::Input { saga, input: input.clone() };
+    let message = Message { body, record: None, receipt: Receipt::Reply(reply) };
     let until = Instant::now() + PATIENCE;
     let routed = async {
         parts.router.route_saga(saga, message).await;
         answer.await
     };
     match tokio::time::timeout_at(until, routed).await {
-        Ok(Ok(disposition)) => settled(parts, saga, &id, disposition, until).await,
+        Ok(Ok(disposition)) => settled(parts, saga, &input, disposition, until).await,
         Ok(Err(_)) | Err(_) => Operated::Accepted,
     }
 }
 
-async fn settled(parts: &Arc<Parts>, saga: SagaId, id: &str, disposition: Disposition, until: Instant) -> Operated {
+async fn settled(
+    parts: &Arc<Parts>,
+    saga: SagaId,
+    input: &Input,
+    disposition: Disposition,
+    until: Instant,
+) -> Operated {
     match disposition {
         Disposition::Applied | Disposition::Started(_) => Operated::Applied,
         Disposition::Duplicate { .. } | Disposition::Ignored(_) => Operated::Applied,
         Disposition::Refused(reason) => Operated::Refused { reason },
         Disposition::UnknownSaga => Operated::UnknownSaga,
-        Disposition::Forwarded => recorded_elsewhere(parts, saga, id, until).await,
+        Disposition::Forwarded => recorded_elsewhere(parts, saga, input, until).await,
     }
 }
 
 /// Another engine owns the shard: its journal is the only place that tells.
-async fn recorded_elsewhere(parts: &Arc<Parts>, saga: SagaId, id: &str, until: Instant) -> Operated {
+async fn recorded_elsewhere(parts: &Arc<Parts>, saga: SagaId, input: &Input, until: Instant) -> Operated {
+    let Input::Operator { id, .. } = input else { return Operated::Accepted };
     while Instant::now() < until {
         if is_recorded(parts, saga, id).await {
             return Operated::Applied;
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
-    Operated::Accepted
+    match would_be_refused(parts, saga, input).await {
+        Some(reason) => Operated::Refused { reason },
+        None => Operated::Accepted,
+    }
+}
+
+/// What the owner's answer would be to an act that it has not recorded: it decides by the same state and the same rules. Nothing is changed.
+async fn would_be_refused(parts: &Arc<Parts>, saga: SagaId, input: &Input) -> Option<String> {
+    let mut recorded = crate::journal::read(parts.store.as_ref(), &parts.plans, saga).await.ok()??;
+    let mut never = |_: &str, _| Admission::Refused { not_before: Timestamp::MAX };
+    let mut context = Context { now: parts.clock.now(), random: 0, admission: &mut never };
+    match decide::decide(&recorded.plan, &mut recorded.state, input, &mut context) {
+        Ok(Outcome::Refused(refused)) => Some(refused.to_string()),
+        Ok(Outcome::Decided(_) | Outcome::Ignored(_)) | Err(_) => None,
+    }
 }
 
 async fn is_recorded(parts: &Arc<Parts>, saga: SagaId, id: &str) -> bool {

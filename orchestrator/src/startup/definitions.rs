@@ -82,6 +82,21 @@ impl Files {
         self.read(&|name| std::env::var(name).ok()).findings
     }
 
+    /// What to say when definitions call participants and no file says who they are.
+    #[must_use]
+    pub fn unchecked_participants(&self) -> Option<String> {
+        self.without_participants(&self.read(&|name| std::env::var(name).ok()))
+    }
+
+    fn without_participants(&self, library: &Library) -> Option<String> {
+        let called: BTreeSet<&str> =
+            library.definitions.iter().flat_map(|definition| definition.participants()).collect();
+        let names = called.into_iter().collect::<Vec<_>>().join(", ");
+        (self.participants.is_none() && !names.is_empty()).then(|| {
+            format!("there is no participants.yaml beside the definitions, which call {names}: it has to say how each is reached")
+        })
+    }
+
     fn read(&self, env: &dyn Fn(&str) -> Option<String>) -> Library {
         Library::read(&self.sagas, self.participants.as_ref(), &self.schemas, env)
     }
@@ -95,6 +110,9 @@ pub fn load_files(files: &Files, env: &dyn Fn(&str) -> Option<String>) -> Result
     let library = files.read(env);
     if library.has_errors() {
         return Err(Unusable(render(&library.findings, Style::Plain)));
+    }
+    if let Some(message) = files.without_participants(&library) {
+        return Err(Unusable(message));
     }
     let plans = library.definitions.iter().map(|definition| plan(definition, &library.participants)).collect();
     Ok(Loaded { plans, participants: library.participants, warnings: library.findings })

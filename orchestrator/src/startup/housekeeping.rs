@@ -1,39 +1,87 @@
-//! What has to be tidied now and then: records of our own topics that everybody has read.
+//! What has to be tidied now and then: records of our own topics that everybody has read, and keys that are kept for a time only.
 
 use crate::{
     config::Config,
-    kafka::{Settings, topics},
+    engine::Parts,
+    kafka::{Broker, Settings, topics},
 };
+use saga_event_store::Sweep;
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 /// How often: the topics hold what this engine brings in that time, and a look costs a few requests.
 const EVERY: Duration = Duration::from_secs(300);
 
-/// A task that tidies until it is dropped.
+/// Keys that are looked at in one transaction: some milliseconds of work.
+const PAGE: u32 = 1000;
+
+/// Tasks that tidy until they are dropped.
 #[derive(Debug)]
-pub struct Housekeeping(JoinHandle<()>);
+pub struct Housekeeping(Vec<JoinHandle<()>>);
 
 impl Drop for Housekeeping {
     fn drop(&mut self) {
-        self.0.abort();
+        self.0.iter().for_each(JoinHandle::abort);
     }
 }
 
 /// Starts to tidy; the first time after [`EVERY`], spread, so that instances which start together do not come together.
-pub(super) fn start(config: &Config, kafka: &Settings) -> Housekeeping {
+pub(super) fn start(config: &Config, kafka: &Settings, parts: &Arc<Parts>) -> Housekeeping {
+    let mut tasks = vec![tokio::spawn(forget_keys(Arc::clone(parts)))];
+    // The mock broker forgets everything anyway.
+    if kafka.broker == Broker::Real {
+        tasks.push(trim_topics(config, kafka));
+    }
+    Housekeeping(tasks)
+}
+
+async fn rest() {
+    tokio::time::sleep(EVERY.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
+}
+
+async fn forget_keys(parts: Arc<Parts>) {
+    loop {
+        rest().await;
+        for plan in parts.catalog.plans() {
+            let Some(keep) = plan.definition.trigger.keep_keys else { continue };
+            let ended_before_ms = parts.clock.now().minus(keep).0;
+            if let Err(error) = sweep(&parts, &plan.definition.name, ended_before_ms).await {
+                warn!(saga = plan.definition.name, %error, "old keys are not forgotten; they stay until the next try");
+            }
+        }
+    }
+}
+
+async fn sweep(parts: &Parts, category: &str, ended_before_ms: i64) -> Result<(), saga_event_store::Error> {
+    let mut sweep = Sweep { category: category.to_owned(), ended_before_ms, after: None, limit: PAGE };
+    let mut forgotten = 0;
+    loop {
+        let swept = parts.store.forget_keys(&sweep).await?;
+        forgotten += swept.forgotten;
+        match swept.next {
+            Some(next) => sweep.after = Some(next),
+            None => break,
+        }
+    }
+    if forgotten > 0 {
+        info!(saga = category, forgotten, "keys of sagas that ended longer ago than keepKeys are forgotten");
+    }
+    Ok(())
+}
+
+fn trim_topics(config: &Config, kafka: &Settings) -> JoinHandle<()> {
     let own = [(kafka.shards_group(), &config.topics.inbox), (kafka.group.clone(), &config.topics.replies)];
     let own = own.map(|(group, topic)| (group, Arc::<str>::from(topic.as_str())));
     let kafka = kafka.clone();
-    Housekeeping(tokio::spawn(async move {
+    tokio::spawn(async move {
         loop {
-            tokio::time::sleep(EVERY.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
+            rest().await;
             for (group, topic) in &own {
                 trim(&kafka, group, topic).await;
             }
         }
-    }))
+    })
 }
 
 async fn trim(kafka: &Settings, group: &str, topic: &Arc<str>) {

@@ -35,7 +35,8 @@ impl Draft<'_, '_> {
             Answer::Succeeded { result } => self.succeeded(command, result),
             Answer::Failed { failure, retry, retry_after } => {
                 let attempt = self.unanswered(command, attempt)?;
-                self.failed(command, attempt, failure, *retry, *retry_after);
+                let outcome = self.worth(command, attempt, *retry)?;
+                self.failed(command, attempt, outcome, failure, *retry, *retry_after);
                 Ok(())
             }
             Answer::Unknown { failure } => {
@@ -50,13 +51,16 @@ impl Draft<'_, '_> {
             }
             Answer::NotSent { guard, retry_after } => {
                 let attempt = self.current(command, attempt)?;
+                if self.is_inherited(command, attempt) {
+                    return Err(Ignored::NoSuchAttempt.into());
+                }
                 self.not_sent(command, attempt, *guard, *retry_after);
                 Ok(())
             }
         }
     }
 
-    /// The broker's answer to a `publish` step: an attempt like any other.
+    /// The broker's answer to a `publish` step: an attempt like any other. It does not say which, and is about the one that is out.
     pub(super) fn delivered(&mut self, command: CommandRef, delivery: &Delivery) -> Result<(), Stop> {
         let answer = match delivery {
             Delivery::Acknowledged => Answer::Succeeded { result: Value::Null },
@@ -65,7 +69,9 @@ impl Draft<'_, '_> {
                 Answer::Failed { failure: failure.clone(), retry: Retryable::No, retry_after: None }
             }
         };
-        self.answered(command, None, &answer)
+        let it = self.state.command(command);
+        let out = matches!(it.phase, Phase::Attempting(_)).then_some(it.attempt);
+        self.answered(command, out, &answer)
     }
 
     /// Settles the command whichever attempt it answers.
@@ -182,6 +188,19 @@ impl Draft<'_, '_> {
         named.ok_or_else(|| Ignored::NoSuchAttempt.into())
     }
 
+    /// What a failure says of its attempt. That a participant is busy says nothing of what left under an earlier owner; that it refuses for
+    /// good is its answer to the command, however often that left.
+    fn worth(&self, command: CommandRef, attempt: u32, retry: Retryable) -> Result<AttemptOutcome, Stop> {
+        if retry == Retryable::No || !self.is_inherited(command, attempt) {
+            return Ok(AttemptOutcome::Failed);
+        }
+        self.current(command, Some(attempt)).map(|_| AttemptOutcome::Unknown)
+    }
+
+    fn is_inherited(&self, command: CommandRef, attempt: u32) -> bool {
+        attempt <= self.state.command(command).inherited
+    }
+
     /// The attempt that is out, if the answer is about it.
     fn current(&self, command: CommandRef, attempt: Option<u32>) -> Result<u32, Stop> {
         let it = self.state.command(command);
@@ -199,6 +218,7 @@ impl Draft<'_, '_> {
         &mut self,
         command: CommandRef,
         attempt: u32,
+        outcome: AttemptOutcome,
         failure: &Failure,
         retry: Retryable,
         retry_after: Option<Duration>,
@@ -212,7 +232,7 @@ impl Draft<'_, '_> {
             Retryable::Yes => Some(Then::Exhausted),
             Retryable::ThenPark => Some(Then::Park),
         };
-        self.attempt_ended(command, attempt, AttemptOutcome::Failed, failure, ended, retry_after);
+        self.attempt_ended(command, attempt, outcome, failure, ended, retry_after);
     }
 
     /// Also what an attempt's timeout amounts to.
@@ -258,8 +278,8 @@ impl Draft<'_, '_> {
             return false;
         }
         match &self.state.course {
-            Course::Compensating { .. } => true,
-            Course::Forward | Course::Parked { .. } => {
+            Course::Compensating { .. } | Course::Parked { was: Heading::Back(_), .. } => true,
+            Course::Forward | Course::Parked { was: Heading::Forward, .. } => {
                 let is_pivot = self.plan.definition.step(command.step).side == PivotSide::Pivot;
                 is_pivot && self.saga_must_go_back()
             }

@@ -360,6 +360,17 @@ fn a_publication_that_the_broker_will_never_take_has_failed() {
 }
 
 #[test]
+fn a_broker_that_will_never_take_it_is_heard_on_a_later_attempt_too() {
+    let impossible = Delivery::Impossible { failure: Failure::new("size", "") };
+    given(TOLD).when_due().when_due().then(&["tell sent #2"]).when_published("tell", impossible).then(&[
+        "tell #2 failed (size)",
+        "tell unknown (size)",
+        "goes back (tell: size)",
+        "compensated but for tell",
+    ]);
+}
+
+#[test]
 fn a_saga_with_an_outcome_event_is_terminal_only_after_its_delivery() {
     let saga = given(&format!("onCompleted: {{publish: news, type: Done}}{RETRIED}"))
         .when("reserve", done())

@@ -130,3 +130,30 @@ fn an_asked_attempt_without_answer_is_unknown() {
 fn a_late_report_of_progress_of_an_earlier_attempt_changes_nothing() {
     given(ONE).when("a", lost()).when_due().when_attempt(Some(1), "a", ongoing()).then_ignored(&Ignored::NoSuchAttempt);
 }
+
+#[test]
+fn that_a_participant_is_busy_says_nothing_of_what_left_under_an_earlier_owner() {
+    given(ONE)
+        .recovered()
+        .when("a", busy())
+        .then(&["a #1 unknown (busy), rests"])
+        .when_due()
+        .when("a", busy())
+        .then(&["a #2 failed (busy)", "a unknown (busy)", "goes back (a: busy)", "undo a sent"]);
+    given(ONE)
+        .when("a", lost())
+        .when_due()
+        .recovered()
+        .when_attempt(Some(1), "a", busy())
+        .then_ignored(&Ignored::NoSuchAttempt);
+}
+
+#[test]
+fn a_refusal_for_good_is_certain_however_often_the_attempt_left() {
+    given(ONE).recovered().when("a", declined()).then_status(Status::Compensated);
+}
+
+#[test]
+fn what_left_under_an_earlier_owner_cannot_be_said_not_to_have_been_sent() {
+    given(ONE).recovered().when("a", not_sent()).then_ignored(&Ignored::NoSuchAttempt).then_out(&["a"]);
+}

@@ -1,0 +1,183 @@
+//! What can happen between a store and a server.
+
+use crate::{
+    place::{Place, SHARDS, Store, until},
+    postgres::Database,
+    proxy::Proxy,
+    streams::{SHARD, after, append, claim, commit, start, versions},
+};
+use anyhow::{Result, bail, ensure};
+use saga_event_store::{Access, Append, Appended, Epoch, Error, open};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// The same words as [`dyn Place`] has them.
+async fn engine(database: &Database) -> Result<Store, Error> {
+    (database as &dyn Place).engine().await
+}
+
+fn append_beside(store: &Store, row: &Append) -> JoinHandle<Result<Vec<Appended>, Error>> {
+    let (store, row) = (Arc::clone(store), row.clone());
+    tokio::spawn(async move { store.append(&[row]).await })
+}
+
+/// Sessions of the store that wait for the lock of a shard.
+const WAITING: &str = "FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'saga' AND wait_event_type = 'Lock' AND wait_event = 'advisory'";
+
+async fn until_one_waits(database: &Database) -> Result<()> {
+    until(
+        "a session waits for a shard",
+        async || Ok(database.number(&format!("SELECT count(*) {WAITING}")).await? == 1),
+    )
+    .await
+}
+
+/// A session that has begun, and holds what claims hold.
+async fn claiming(database: &Database) -> Result<PgConnection> {
+    let mut session = database.connect().await?;
+    sqlx::raw_sql("BEGIN").execute(&mut session).await?;
+    sqlx::query("SELECT claim_shard($1, 'another engine')").bind(i32::from(SHARD)).execute(&mut session).await?;
+    Ok(session)
+}
+
+async fn end(mut session: PgConnection, how: &'static str) -> Result<()> {
+    sqlx::raw_sql(how).execute(&mut session).await?;
+    Ok(session.close().await?)
+}
+
+/// Epochs are read by a statement after the locks: one that was begun before would still see the old epoch.
+pub(crate) async fn an_append_that_waited_for_a_claim_is_fenced(database: &Database) -> Result<()> {
+    let store = engine(database).await?;
+    let first = start(claim(&store).await?, "order-1");
+    let session = claiming(database).await?;
+    let appending = append_beside(&store, &first);
+    until_one_waits(database).await?;
+    end(session, "COMMIT").await?;
+    assert_eq!(appending.await??, [Appended::Fenced]);
+    assert_eq!(store.read(first.stream).await?, []);
+    Ok(())
+}
+
+pub(crate) async fn a_claim_waits_for_what_is_under_way(database: &Database) -> Result<()> {
+    let store = engine(database).await?;
+    claim(&store).await?;
+    let mut session = database.connect().await?;
+    sqlx::raw_sql("BEGIN; SELECT pg_advisory_xact_lock_shared(1396786001, 3)").execute(&mut session).await?;
+    let claiming = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.claim(SHARD, "engine").await }
+    });
+    until_one_waits(database).await?;
+    assert_eq!(database.number("SELECT epoch FROM shard_epochs WHERE shard = 3").await?, 1);
+    end(session, "COMMIT").await?;
+    assert_eq!(claiming.await??, Epoch(2));
+    Ok(())
+}
+
+pub(crate) async fn an_append_is_repeated_when_its_connection_was_cut(database: &Database) -> Result<()> {
+    let store = engine(database).await?;
+    let epoch = claim(&store).await?;
+    for round in 0..5 {
+        let row = start(epoch, &format!("order-{round}"));
+        let session = claiming(database).await?;
+        let appending = append_beside(&store, &row);
+        until_one_waits(database).await?;
+        database.number(&format!("SELECT count(pg_terminate_backend(pid)) {WAITING}")).await?;
+        passes(appending.await?)?;
+        end(session, "ROLLBACK").await?;
+        commit(&store, &row).await?;
+        assert_eq!(versions(&store, row.stream).await?, [1]);
+    }
+    Ok(())
+}
+
+/// That it was not done, for a reason that goes away by itself.
+fn passes<T: std::fmt::Debug>(answer: Result<T, Error>) -> Result<()> {
+    match answer {
+        Err(error) if error.is_transient() => Ok(()),
+        other => bail!("a passing fault is said to be one, not {other:?}"),
+    }
+}
+
+pub(crate) async fn a_commit_whose_answer_was_lost_is_recognised(database: &Database) -> Result<()> {
+    let options = database.options();
+    let proxy = Proxy::to((options.get_host().to_owned(), options.get_port()), b"nobody hears of it").await?;
+    let way = options.host("127.0.0.1").port(proxy.port()).to_url_lossy().to_string();
+    let through = open(&way, Access::Write { shards: SHARDS }).await?;
+    let store = engine(database).await?;
+    let mut last = start(claim(&store).await?, "order-1");
+    commit(&store, &last).await?;
+    for version in 2..=6 {
+        last = Append { payload: b"nobody hears of it".to_vec(), ..after(&last) };
+        passes(through.append(std::slice::from_ref(&last)).await)?;
+        assert_eq!((database as &dyn Place).rows("journal").await?, version, "it was committed all the same");
+        commit(&store, &last).await?;
+    }
+    assert_eq!(versions(&store, last.stream).await?, [1, 2, 3, 4, 5, 6]);
+    Ok(())
+}
+
+pub(crate) async fn a_lock_that_is_held_too_long_passes(database: &Database) -> Result<()> {
+    let store = engine(database).await?;
+    let row = start(claim(&store).await?, "order-1");
+    let session = claiming(database).await?;
+    passes(store.append(std::slice::from_ref(&row)).await)?;
+    end(session, "ROLLBACK").await?;
+    commit(&store, &row).await
+}
+
+pub(crate) async fn a_batch_that_the_database_refuses_is_not_written(database: &Database) -> Result<()> {
+    let store = engine(database).await?;
+    let epoch = claim(&store).await?;
+    database.run("ALTER TABLE journal ADD CHECK (octet_length(payload) < 1000)").await?;
+    let (good, bad) = (start(epoch, "order-1"), Append { payload: vec![0; 1000], ..start(epoch, "order-2") });
+    match store.append(&[good.clone(), bad]).await {
+        Err(error @ Error::Refused(_)) => ensure!(!error.is_transient()),
+        other => bail!("the database refuses, not {other:?}"),
+    }
+    assert_eq!(database.number("SELECT count(*) FROM stream_keys").await?, 0);
+    commit(&store, &good).await
+}
+
+pub(crate) async fn many_first_starts_migrate_once(database: &Database) -> Result<()> {
+    let address = database.address().to_owned();
+    let starts: Vec<_> = (0..8)
+        .map(|_| {
+            let address = address.clone();
+            tokio::spawn(async move { open(&address, Access::Write { shards: SHARDS }).await })
+        })
+        .collect();
+    let mut stores = Vec::new();
+    for starting in starts {
+        stores.push(starting.await??);
+    }
+    let identity = stores[0].identity();
+    ensure!(stores.iter().all(|store| store.identity() == identity), "they opened one store");
+    let row = start(claim(&stores[7]).await?, "order-1");
+    assert_eq!(append(&stores[0], &row).await?, Appended::Committed);
+    Ok(())
+}
+
+pub(crate) async fn what_a_server_refuses_does_not_pass(database: &Database) -> Result<()> {
+    let options = database.options();
+    refuses(options.clone().database("no_such_database")).await?;
+    refuses(options.username("no_such_role").password("a-secret")).await
+}
+
+async fn refuses(options: PgConnectOptions) -> Result<()> {
+    match open(options.to_url_lossy().as_str(), Access::Write { shards: SHARDS }).await {
+        Err(error @ Error::Refused(_)) => ensure!(!error.to_string().contains("a-secret"), "{error}"),
+        other => bail!("the server refuses, not {other:?}"),
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_server_that_is_away_passes(database: &Database) -> Result<()> {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    let nobody = listener.local_addr()?.port();
+    drop(listener);
+    let away = database.options().host("127.0.0.1").port(nobody).to_url_lossy().to_string();
+    passes(open(&away, Access::Write { shards: SHARDS }).await)
+}

@@ -1,0 +1,289 @@
+//! The judge: knows the definition as it was drawn and hears every fact, and asks neither decide nor evolve what is right.
+
+use super::spec::{Effects, Kind, Side, Spec, name};
+use saga_core::{
+    command::Direction,
+    event::{AttemptOutcome, Decision, End, Event, OperatorAction, ParkReason},
+};
+use std::collections::BTreeSet;
+
+/// What the journal said of one command.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard {
+    /// The attempt that is out.
+    pub(super) out: Option<u32>,
+    /// Attempts since an operator granted fresh ones.
+    counted: u32,
+    /// Attempts that left and are not known to have failed.
+    doubts: BTreeSet<u32>,
+    began: bool,
+    pub(super) ended: Option<Ended>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Succeeded,
+    Rejected,
+    Failed,
+    Unknown,
+    Skipped,
+}
+
+#[derive(Debug)]
+pub(super) struct Judge {
+    spec: Spec,
+    pub(super) forward: Vec<Heard>,
+    pub(super) undo: Vec<Heard>,
+    version: u32,
+    goes_back: bool,
+    parked: bool,
+    pub(super) end: Option<End>,
+    /// An operator declared something about the step.
+    pub(super) declared: Vec<bool>,
+}
+
+impl Judge {
+    pub(super) fn new(spec: Spec) -> Judge {
+        let commands = vec![Heard::default(); spec.steps.len()];
+        let declared = vec![false; spec.steps.len()];
+        Judge {
+            forward: commands.clone(),
+            undo: commands,
+            version: 0,
+            goes_back: false,
+            parked: false,
+            end: None,
+            declared,
+            spec,
+        }
+    }
+
+    pub(super) fn hears(&mut self, decision: &Decision) {
+        assert!(self.end.is_none(), "a terminal saga is final: {decision:?}");
+        assert_eq!(decision.version, self.version + 1, "versions have no gaps");
+        assert!(!decision.events.is_empty(), "a row records something");
+        self.version = decision.version;
+        for event in &decision.events {
+            self.hears_event(event);
+        }
+    }
+
+    fn hears_event(&mut self, event: &Event) {
+        match event {
+            Event::StepStarted { step, direction, .. } => self.sent(step.at(), *direction, 1),
+            Event::AttemptStarted { step, direction, attempt } => self.sent(step.at(), *direction, *attempt),
+            Event::WaitStarted { step, .. } => {
+                self.may_begin(step.at());
+                self.forward[step.at()].began = true;
+            }
+            Event::AttemptFailed { step, direction, attempt, outcome, .. } => {
+                self.command(step.at(), *direction).attempt_failed(*attempt, *outcome);
+            }
+            Event::StepWaiting { step, direction, .. } => self.held(step.at(), *direction),
+            Event::StepSucceeded { step, direction, .. } => self.ended(step.at(), *direction, Ended::Succeeded),
+            Event::StepRejected { step, .. } => self.ended(step.at(), Direction::Do, Ended::Rejected),
+            Event::StepFailed { step, direction, outcome, .. } => self.failed(step.at(), *direction, *outcome),
+            Event::StepSkipped { step, direction } => self.skipped(step.at(), *direction),
+            Event::CompensationStarted { .. } => {
+                assert!(!self.pivot_passed(), "after the pivot the saga only goes forward");
+                assert!(!self.goes_back, "a saga goes back once");
+                self.goes_back = true;
+            }
+            Event::SagaParked { reason } => self.parked_for(reason),
+            Event::SagaResumed => self.parked = false,
+            Event::OperatorActed { action, .. } => self.operator(*action),
+            Event::SagaEnded { end } => {
+                self.ends(end);
+                self.end = Some(end.clone());
+            }
+            Event::SagaStarted { .. }
+            | Event::AttemptExtended { .. }
+            | Event::AttemptAsked { .. }
+            | Event::ResultArrived { .. }
+            | Event::SagaOverdue
+            | Event::OutcomeDue { .. }
+            | Event::IncidentOpened { .. } => {}
+        }
+    }
+
+    pub(super) fn command(&mut self, step: usize, direction: Direction) -> &mut Heard {
+        match direction {
+            Direction::Do => &mut self.forward[step],
+            Direction::Undo => &mut self.undo[step],
+        }
+    }
+
+    fn sent(&mut self, step: usize, direction: Direction, attempt: u32) {
+        match direction {
+            Direction::Do => self.may_begin(step),
+            Direction::Undo => self.may_undo(step),
+        }
+        let most = match direction {
+            Direction::Do => self.spec.steps[step].attempts,
+            Direction::Undo => Some(self.spec.steps[step].undo_attempts),
+        };
+        let command = self.command(step, direction);
+        command.began = true;
+        command.ended = None;
+        command.out = Some(attempt);
+        command.counted += 1;
+        command.doubts.insert(attempt);
+        let counted = command.counted;
+        assert!(most.is_none_or(|most| counted <= most), "{direction} {}: {counted} attempts of {most:?}", name(step));
+    }
+
+    fn may_begin(&self, step: usize) {
+        let spec = &self.spec.steps[step];
+        assert_ne!(spec.condition, Some(false), "{} has to be skipped", name(step));
+        assert!(!self.goes_back, "{} begins on the way back", name(step));
+        assert!(!self.undo[step].began, "{} is done after its undo was sent", name(step));
+        for before in &spec.after {
+            let passes = match self.forward[*before].ended {
+                Some(Ended::Succeeded | Ended::Skipped) => true,
+                Some(Ended::Rejected | Ended::Failed | Ended::Unknown) => self.spec.steps[*before].optional,
+                None => false,
+            };
+            assert!(passes, "{} begins before {} let it", name(step), name(*before));
+        }
+    }
+
+    fn may_undo(&self, step: usize) {
+        assert_eq!(self.spec.steps[step].effects, Effects::Undo, "{} has no undo", name(step));
+        assert!(self.may_be_applied(step), "{} was certainly not done", name(step));
+        let regretted = self.spec.steps[step].optional
+            && matches!(self.forward[step].ended, Some(Ended::Rejected | Ended::Failed | Ended::Unknown));
+        assert!(self.goes_back || regretted, "{} is undone on the way forward", name(step));
+        if regretted {
+            return;
+        }
+        assert!(!self.pivot_passed(), "{} is undone after the pivot", name(step));
+        for later in self.spec.dependents(step) {
+            let forward = &self.forward[later];
+            assert!(
+                !forward.began || forward.ended.is_some(),
+                "{} is undone before {} is settled",
+                name(step),
+                name(later)
+            );
+            let needs = self.spec.steps[later].effects == Effects::Undo && self.may_be_applied(later);
+            let undone = matches!(self.undo[later].ended, Some(Ended::Succeeded | Ended::Skipped));
+            assert!(!needs || undone, "{} is undone before {}", name(step), name(later));
+        }
+    }
+
+    /// Whether nobody can say that it has no effect.
+    fn may_be_applied(&self, step: usize) -> bool {
+        let forward = &self.forward[step];
+        match forward.ended {
+            Some(Ended::Skipped) => false,
+            Some(Ended::Succeeded | Ended::Rejected) => true,
+            Some(Ended::Failed | Ended::Unknown) | None => !forward.doubts.is_empty(),
+        }
+    }
+
+    fn pivot_passed(&self) -> bool {
+        let pivot = self.spec.steps.iter().position(|step| step.side == Side::Pivot);
+        pivot.is_some_and(|pivot| self.forward[pivot].ended == Some(Ended::Succeeded))
+    }
+
+    fn held(&mut self, step: usize, direction: Direction) {
+        let command = self.command(step, direction);
+        if let Some(attempt) = command.out.take() {
+            command.counted = command.counted.saturating_sub(1);
+            command.doubts.remove(&attempt);
+        }
+        command.began = true;
+        command.ended = None;
+    }
+
+    fn ended(&mut self, step: usize, direction: Direction, ended: Ended) {
+        let command = self.command(step, direction);
+        command.out = None;
+        command.ended = Some(ended);
+    }
+
+    fn failed(&mut self, step: usize, direction: Direction, outcome: AttemptOutcome) {
+        let certain = self.command(step, direction).doubts.is_empty();
+        let ended = match outcome {
+            AttemptOutcome::Failed => Ended::Failed,
+            AttemptOutcome::Unknown => Ended::Unknown,
+        };
+        assert_eq!(ended == Ended::Failed, certain, "{direction} {}: a failure is certain without doubts", name(step));
+        self.ended(step, direction, ended);
+    }
+
+    fn skipped(&mut self, step: usize, direction: Direction) {
+        let by_condition = direction == Direction::Do && self.spec.steps[step].condition == Some(false);
+        assert!(by_condition || self.declared[step], "{} is skipped without a reason", name(step));
+        self.ended(step, direction, Ended::Skipped);
+    }
+
+    fn parked_for(&mut self, reason: &ParkReason) {
+        assert!(!self.parked, "a parked saga parks again");
+        self.parked = true;
+        if let ParkReason::UndoFailed { .. } = reason {
+            let open = self.undo.iter().chain(&self.forward).any(|command| command.began && command.ended.is_none());
+            assert!(!open, "the rest finishes before the saga parks for an undo");
+        }
+    }
+
+    fn operator(&mut self, action: OperatorAction) {
+        match action {
+            OperatorAction::Retry => {
+                self.parked = false;
+                for command in self.forward.iter_mut().chain(&mut self.undo) {
+                    command.counted = 0;
+                }
+            }
+            OperatorAction::Skip => {
+                self.parked = false;
+                for step in 0..self.declared.len() {
+                    let gave_up = |heard: &Heard| matches!(heard.ended, Some(Ended::Failed | Ended::Unknown));
+                    let rejected = self.forward[step].ended == Some(Ended::Rejected);
+                    self.declared[step] |= rejected || gave_up(&self.forward[step]) || gave_up(&self.undo[step]);
+                }
+            }
+            OperatorAction::Cancel => self.parked = false,
+            OperatorAction::Abandon => {}
+        }
+    }
+
+    fn ends(&self, end: &End) {
+        let all = || 0..self.spec.steps.len();
+        match end {
+            End::Completed { .. } => {
+                for step in all().filter(|step| !self.spec.steps[*step].optional) {
+                    let done = matches!(self.forward[step].ended, Some(Ended::Succeeded | Ended::Skipped));
+                    assert!(done, "completed without {}", name(step));
+                }
+            }
+            End::Compensated { .. } => assert!(self.goes_back, "compensated without a cause"),
+            End::Abandoned { .. } => return,
+        }
+        let open = self.undo.iter().chain(&self.forward).any(|command| command.began && command.ended.is_none());
+        assert!(!open, "ended while something is under way");
+    }
+
+    /// What is out, by what the journal said.
+    pub(super) fn out(&self) -> BTreeSet<(usize, Direction, u32)> {
+        let forward =
+            self.forward.iter().enumerate().filter_map(|(step, heard)| Some((step, Direction::Do, heard.out?)));
+        let undo = self.undo.iter().enumerate().filter_map(|(step, heard)| Some((step, Direction::Undo, heard.out?)));
+        if self.end.is_some() { BTreeSet::new() } else { forward.chain(undo).collect() }
+    }
+
+    pub(super) fn is_wait(&self, step: usize) -> bool {
+        self.spec.steps[step].kind == Kind::Wait
+    }
+}
+
+impl Heard {
+    fn attempt_failed(&mut self, attempt: u32, outcome: AttemptOutcome) {
+        if outcome == AttemptOutcome::Failed {
+            assert!(self.doubts.remove(&attempt), "a failure counts once, for an attempt that was out");
+        }
+        if self.out == Some(attempt) {
+            self.out = None;
+        }
+    }
+}

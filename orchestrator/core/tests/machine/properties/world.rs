@@ -1,0 +1,459 @@
+//! A world that loses, repeats, delays and refuses, around participants that are idempotent and keep the barrier: a do that arrives after
+//! its undo does nothing.
+
+use super::{
+    judge::{Ended, Judge},
+    spec::{Effects, Side, Spec, name},
+};
+use crate::given::{plan, saga_id, seconds, start_with};
+use saga_core::{
+    command::{Answer, CommandRef, Direction, Failure, Guard, Retryable},
+    decide::{self, Admission, Context, Ignored, Outcome},
+    event::{Decision, End, OperatorAction},
+    evolve,
+    input::{Delivery, Input, Publication},
+    react::{Effect, react},
+    state::{Course, EventName, Plan, State},
+    time::Timestamp,
+};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// More inputs than any saga of these definitions needs in a kind world.
+const MOST_INPUTS: usize = 500;
+/// What one step left behind at its participant.
+#[derive(Clone, Copy, Debug, Default)]
+struct Site {
+    applied: bool,
+    undone: bool,
+    declined: bool,
+    answers_badly: bool,
+}
+
+/// A request on its way to a participant.
+#[derive(Clone, Debug)]
+struct Message {
+    command: CommandRef,
+    attempt: u32,
+    is_publication: bool,
+    /// No other message of this attempt left before.
+    untouched: bool,
+    /// The owner that sent it.
+    life: u32,
+}
+
+/// What a participant does with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mood {
+    Does,
+    DoesBadly,
+    Declines,
+    IsBusy,
+    KnowsUsNot,
+    IsAtIt,
+}
+
+pub(super) struct World {
+    spec: Spec,
+    plan: Plan,
+    state: State,
+    journal: Vec<Decision>,
+    judge: Judge,
+    sites: Vec<Site>,
+    now: Timestamp,
+    refuses_until: Timestamp,
+    /// On their way to participants.
+    net: Vec<Message>,
+    /// On their way back.
+    replies: Vec<Input>,
+    /// What was an input before.
+    heard: Vec<Input>,
+    /// What left in this life.
+    sent: BTreeSet<(u32, u16, u32)>,
+    /// What left in any life.
+    ever_sent: BTreeSet<(u32, u16)>,
+    acts: usize,
+    life: u32,
+}
+
+impl World {
+    pub(super) fn new(spec: Spec) -> World {
+        let plan = plan(&spec.yaml());
+        let now = crate::given::START;
+        let mut admission = |_: &str, _| Admission::Admitted;
+        let mut context = Context { now, random: 1, admission: &mut admission };
+        let event = json!({"id": "4711", "yes": true, "no": false});
+        let (decision, state) = decide::start(&plan, saga_id(), start_with(event), &mut context);
+        let mut world = World {
+            judge: Judge::new(spec.clone()),
+            sites: vec![Site::default(); spec.steps.len()],
+            spec,
+            plan,
+            state,
+            journal: Vec::new(),
+            now,
+            refuses_until: now,
+            net: Vec::new(),
+            replies: Vec::new(),
+            heard: Vec::new(),
+            sent: BTreeSet::new(),
+            ever_sent: BTreeSet::new(),
+            acts: 0,
+            life: 1,
+        };
+        world.recorded(decision);
+        world
+    }
+
+    /// One thing happens, drawn.
+    pub(super) fn happens(&mut self, drawn: u16) {
+        let (what, which) = (drawn % 25, usize::from(drawn / 25));
+        match what {
+            0..=5 => self.arrives(which, Mood::Does, true),
+            6 => self.arrives(which, Mood::DoesBadly, true),
+            7 => self.arrives(which, Mood::Declines, true),
+            8 => self.arrives(which, Mood::IsBusy, true),
+            9 => self.arrives(which, Mood::KnowsUsNot, true),
+            10 => self.arrives(which, Mood::IsAtIt, true),
+            11 => self.arrives(which, Mood::Does, false),
+            12 => self.is_lost(which),
+            13 => self.connection_breaks(which),
+            14 => self.is_held_back(which),
+            15 | 16 => self.is_answered(which),
+            17 => self.is_repeated(which),
+            18 => self.crashes(),
+            19 => self.refuses_until = self.now.plus(seconds(1 + drawn as u64 % 40)),
+            20 | 21 => self.comes_due(),
+            22 => self.passes(1 + drawn as u64 % 90),
+            23 => self.operator(which),
+            _ => self.is_answered_twice(which),
+        }
+    }
+
+    /// From here on everything that is sent arrives once, is done and answered, and people move parked sagas on.
+    pub(super) fn is_kind(&mut self) {
+        self.refuses_until = self.now;
+        for _ in 0..MOST_INPUTS {
+            if !self.net.is_empty() {
+                self.arrives(0, Mood::Does, true);
+            } else if !self.replies.is_empty() {
+                self.is_answered(0);
+            } else if self.judge.end.is_some() {
+                return;
+            } else if self.is_parked() {
+                self.is_moved_on();
+            } else {
+                self.comes_due();
+            }
+        }
+        panic!("the saga does not end: {:?}\n{:?}", self.state.course, self.state.steps);
+    }
+
+    fn is_parked(&self) -> bool {
+        matches!(self.state.course, Course::Parked { .. })
+    }
+
+    fn is_moved_on(&mut self) {
+        // What stays refused is skipped at last.
+        let action = if self.acts % 3 == 2 { OperatorAction::Skip } else { OperatorAction::Retry };
+        let before = self.journal.len();
+        self.acts(action);
+        assert!(self.journal.len() > before, "a parked saga can be moved on: {:?}", self.state.course);
+    }
+
+    fn take(&mut self, which: usize) -> Option<Message> {
+        let count = self.net.len();
+        (count > 0).then(|| self.net.remove(which % count))
+    }
+
+    fn arrives(&mut self, which: usize, mood: Mood, answered: bool) {
+        let Some(message) = self.take(which) else { return };
+        let Some(answer) = self.performs(&message, mood) else { return };
+        let input = reply(&message, answer);
+        if answered {
+            self.input(&input);
+        } else {
+            self.replies.push(input);
+        }
+    }
+
+    /// What an idempotent participant answers.
+    fn performs(&mut self, message: &Message, mood: Mood) -> Option<Answer> {
+        let step = message.command.step.at();
+        let checked = self.spec.steps[step].checked;
+        let is_copy = |other: &Message| {
+            other.command == message.command && other.attempt == message.attempt && other.life == message.life
+        };
+        let copies = self.net.iter().any(is_copy);
+        let site = &mut self.sites[step];
+        match (message.command.direction, mood) {
+            (Direction::Do, _) if site.undone || site.declined => Some(failed("declined", Retryable::No)),
+            (Direction::Do, _) if site.applied => Some(done(site.answers_badly)),
+            (Direction::Undo, _) if site.undone => Some(done(false)),
+            // What was sent once and arrives twice is answered alike.
+            (_, Mood::IsBusy) if !copies => Some(failed("busy", Retryable::Yes)),
+            (_, Mood::KnowsUsNot) if !copies => Some(failed("http.401", Retryable::ThenPark)),
+            (_, Mood::IsAtIt) if !message.is_publication => {
+                Some(Answer::Ongoing { ask_after: step.is_multiple_of(2).then(|| seconds(4)), location: None })
+            }
+            (Direction::Do, Mood::Declines) => {
+                site.declined = true;
+                Some(failed("declined", Retryable::No))
+            }
+            (Direction::Undo, Mood::Declines) => Some(failed("declined", Retryable::No)),
+            (Direction::Do, Mood::DoesBadly | Mood::Does | Mood::IsBusy | Mood::KnowsUsNot | Mood::IsAtIt) => {
+                site.applied = true;
+                site.answers_badly = checked && mood == Mood::DoesBadly;
+                Some(done(site.answers_badly))
+            }
+            (Direction::Undo, Mood::DoesBadly | Mood::Does | Mood::IsBusy | Mood::KnowsUsNot | Mood::IsAtIt) => {
+                site.undone = true;
+                Some(done(false))
+            }
+        }
+    }
+
+    /// The request, or its answer, is lost, and nobody says so.
+    fn is_lost(&mut self, which: usize) {
+        let Some(message) = self.take(which) else { return };
+        if which.is_multiple_of(2) {
+            self.performs(&message, Mood::Does);
+        }
+    }
+
+    /// The request, or its answer, is lost, and the caller sees that something broke.
+    fn connection_breaks(&mut self, which: usize) {
+        let Some(message) = self.take(which) else { return };
+        if which.is_multiple_of(2) {
+            self.performs(&message, Mood::Does);
+        }
+        self.input(&reply(&message, Answer::Unknown { failure: Failure::new("lost", "") }));
+    }
+
+    /// A guard refuses what has not left.
+    fn is_held_back(&mut self, which: usize) {
+        let Some(at) = self.net.iter().position(|message| message.untouched && !message.is_publication) else { return };
+        let message = self.net.remove(at);
+        let retry_after = seconds(1 + which as u64 % 9);
+        self.input(&reply(&message, Answer::NotSent { guard: Guard::Bulkhead, retry_after }));
+    }
+
+    fn is_answered(&mut self, which: usize) {
+        let count = self.replies.len();
+        if count > 0 {
+            let input = self.replies.remove(which % count);
+            self.input(&input);
+        }
+    }
+
+    /// A request arrives a second time.
+    fn is_repeated(&mut self, which: usize) {
+        let count = self.net.len();
+        if count > 0 {
+            let copy = Message { untouched: false, ..self.net[which % count].clone() };
+            self.net[which % count].untouched = false;
+            self.net.push(copy);
+        }
+    }
+
+    /// An old input comes again.
+    fn is_answered_twice(&mut self, which: usize) {
+        let count = self.heard.len();
+        if count > 0 {
+            let input = self.heard[which % count].clone();
+            self.input(&input);
+        }
+    }
+
+    /// The owner dies; the next one folds the journal and sends what is outstanding.
+    fn crashes(&mut self) {
+        self.state = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
+        self.sent.clear();
+        self.life += 1;
+        self.sends();
+    }
+
+    fn comes_due(&mut self) {
+        if let Some(due) = self.state.next_due(&self.plan) {
+            self.now = self.now.max(due);
+            self.input(&Input::TimeReached);
+            let next = self.state.next_due(&self.plan);
+            assert!(next.is_none_or(|next| next > self.now), "what was due is due again at once: {:?}", self.state);
+        }
+    }
+
+    fn passes(&mut self, count: u64) {
+        self.now = self.now.plus(seconds(count));
+        self.input(&Input::TimeReached);
+    }
+
+    fn operator(&mut self, which: usize) {
+        let actions = [
+            OperatorAction::Retry,
+            OperatorAction::Retry,
+            OperatorAction::Cancel,
+            OperatorAction::Skip,
+            OperatorAction::Cancel,
+            OperatorAction::Abandon,
+        ];
+        self.acts(actions[which % actions.len()]);
+    }
+
+    fn acts(&mut self, action: OperatorAction) {
+        self.acts += 1;
+        let id = format!("act-{}", self.acts);
+        self.input(&Input::Operator { id, who: "ada".into(), reason: "asked".into(), action });
+    }
+
+    fn input(&mut self, input: &Input) {
+        // A guard speaks to the caller, who hears it once.
+        if !matches!(input, Input::Answered { answer: Answer::NotSent { .. }, .. }) {
+            self.heard.push(input.clone());
+        }
+        let decided = self.decides(input);
+        // What prolongs an attempt prolongs it each time.
+        let prolongs = matches!(input, Input::Answered { answer: Answer::Ongoing { .. }, .. });
+        if decided && !prolongs {
+            assert!(!self.decides(input), "the same input twice: {input:?}");
+        }
+    }
+
+    /// Whether it was recorded.
+    fn decides(&mut self, input: &Input) -> bool {
+        let before = self.state.clone();
+        let ended = self.judge.end.is_some();
+        let (now, until) = (self.now, self.refuses_until);
+        let gate = if until > now { Admission::Refused { not_before: until } } else { Admission::Admitted };
+        let mut admission = |_: &str, _| gate;
+        let mut context = Context { now, random: now.0.unsigned_abs(), admission: &mut admission };
+        match decide::decide(&self.plan, &mut self.state, input, &mut context).expect("a legal input") {
+            Outcome::Decided(decision) => {
+                assert!(!ended, "a terminal saga is final");
+                self.recorded(decision);
+                true
+            }
+            Outcome::Ignored(ignored) => {
+                assert_eq!(self.state, before, "nothing changes");
+                self.was_ignored(&ignored);
+                false
+            }
+            Outcome::Refused(_) => {
+                assert_eq!(self.state, before, "nothing changes");
+                false
+            }
+        }
+    }
+
+    /// Only a person can end a saga, or take a step as settled, while it is not known what became of the step.
+    fn was_ignored(&self, ignored: &Ignored) {
+        let Ignored::LateSuccess { step } = ignored else { return };
+        let by_a_person = matches!(self.judge.end, Some(End::Abandoned { .. })) || self.judge.declared[step.at()];
+        assert!(by_a_person, "the saga ended and {} happened: {:?}", name(step.at()), self.state.course);
+    }
+
+    fn recorded(&mut self, decision: Decision) {
+        self.judge.hears(&decision);
+        self.journal.push(decision);
+        let folded = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
+        assert_eq!(folded, self.state.clone().inherited(), "the journal folds to the state");
+        self.sends();
+    }
+
+    /// Everything outstanding leaves, once in a life; and it is all that the journal says is out.
+    fn sends(&mut self) {
+        let effects = react(&self.plan, &self.state);
+        let mut out = BTreeSet::new();
+        for effect in &effects {
+            match effect {
+                Effect::Call(call) => {
+                    out.insert((call.command.step.at(), call.command.direction, call.attempt));
+                    self.send(call.command, call.attempt, false, call.cause, call.asked);
+                }
+                Effect::Publish(publish) => match publish.publication {
+                    Publication::Step(command) => {
+                        out.insert((command.step.at(), command.direction, publish.attempt));
+                        self.send(command, publish.attempt, true, publish.cause, 0);
+                    }
+                    Publication::Outcome => self.publishes_outcome(publish.cause),
+                },
+            }
+        }
+        assert_eq!(out, self.judge.out(), "what is outstanding is what the journal says is out");
+        let stuck = effects.is_empty() && self.state.next_due(&self.plan).is_none();
+        let rests = self.is_parked() || self.judge.end.is_some();
+        assert!(rests || !stuck, "nothing will ever happen: {:?}", self.state);
+    }
+
+    fn send(&mut self, command: CommandRef, attempt: u32, is_publication: bool, cause: EventName, asked: u32) {
+        if self.sent.insert((cause.version, cause.index, asked)) {
+            let untouched = self.ever_sent.insert((cause.version, cause.index)) && asked == 0;
+            self.net.push(Message { command, attempt, is_publication, untouched, life: self.life });
+        }
+    }
+
+    fn publishes_outcome(&mut self, cause: EventName) {
+        if self.sent.insert((cause.version, cause.index, 0)) {
+            let delivery = Delivery::Acknowledged;
+            self.replies.push(Input::Delivered { publication: Publication::Outcome, delivery });
+        }
+    }
+
+    /// What the participants are left with is what the end promises, whatever still arrives.
+    pub(super) fn is_judged(&self) {
+        let end = self.judge.end.as_ref().expect("it ended");
+        for step in 0..self.spec.steps.len() {
+            if !self.judge.declared[step] && !self.judge.is_wait(step) {
+                self.is_judged_at(step, end);
+            }
+        }
+    }
+
+    fn is_judged_at(&self, step: usize, end: &End) {
+        let (spec, site, forward) = (&self.spec.steps[step], self.sites[step], &self.judge.forward[step]);
+        let stays = site.applied && !site.undone;
+        let told = format!("{}: {site:?} {forward:?} {end:?}", name(step));
+        match end {
+            End::Completed { .. } if spec.optional && forward.ended != Some(Ended::Succeeded) => {
+                assert!(!stays || spec.effects != Effects::Undo, "given up and left: {told}");
+            }
+            End::Completed { .. } if forward.ended == Some(Ended::Skipped) => assert!(!site.applied, "{told}"),
+            End::Completed { .. } => assert!(stays, "completed and not applied: {told}"),
+            End::Compensated { irreversible, .. } => match spec.effects {
+                Effects::Undo => assert!(!stays, "compensated and left: {told}"),
+                Effects::Irreversible if spec.side == Side::Pivot => assert!(!stays, "the pivot happened: {told}"),
+                Effects::Irreversible => {
+                    assert!(!stays || irreversible.iter().any(|listed| listed.at() == step), "not listed: {told}");
+                }
+                Effects::ReadOnly => {}
+            },
+            End::Abandoned { left, .. } => {
+                let listed = left.iter().any(|left| left.at() == step);
+                assert!(!stays || listed || spec.effects == Effects::ReadOnly, "not told: {told}");
+            }
+        }
+    }
+}
+
+fn reply(message: &Message, answer: Answer) -> Input {
+    let command = message.command;
+    if !message.is_publication {
+        return Input::Answered { command, attempt: Some(message.attempt), answer };
+    }
+    let delivery = match answer {
+        Answer::Succeeded { .. } => Delivery::Acknowledged,
+        Answer::Failed { failure, retry: Retryable::No, .. } => Delivery::Impossible { failure },
+        Answer::Failed { failure, .. } | Answer::Unknown { failure } => {
+            Delivery::Refused { failure, retry_after: seconds(1) }
+        }
+        Answer::Ongoing { .. } | Answer::NotSent { .. } => unreachable!("the broker does not answer so"),
+    };
+    Input::Delivered { publication: Publication::Step(command), delivery }
+}
+
+fn done(badly: bool) -> Answer {
+    Answer::Succeeded { result: json!({"ok": !badly}) }
+}
+
+fn failed(code: &str, retry: Retryable) -> Answer {
+    Answer::Failed { failure: Failure::new(code, ""), retry, retry_after: None }
+}

@@ -1,0 +1,141 @@
+//! The owner is lost after any decision: the next one folds the journal, finds the same things outstanding, and comes to the same end.
+
+use crate::given::{Saga, declined, done, given, lost, ongoing};
+use saga_core::{event::OperatorAction, input::Delivery, react::react};
+
+/// One thing that happens in a scenario.
+#[derive(Clone)]
+enum Happens {
+    Done(&'static str),
+    Declined(&'static str),
+    Lost(&'static str),
+    Ongoing(&'static str),
+    Due,
+    Acts(OperatorAction),
+    Delivered,
+}
+
+use Happens::{Acts, Declined, Delivered, Done, Due, Lost, Ongoing};
+
+fn happens(saga: Saga, what: &Happens) -> Saga {
+    match what {
+        Done(command) => saga.when(command, done()),
+        Declined(command) => saga.when(command, declined()),
+        Lost(command) => saga.when(command, lost()),
+        Ongoing(command) => saga.when(command, ongoing()),
+        Due => saga.when_due(),
+        Acts(action) => saga.when_operator(*action),
+        Delivered => saga.when_outcome(Delivery::Acknowledged),
+    }
+}
+
+/// Runs the scenario once as it is, and once for each decision after which the owner is lost.
+fn comes_to_the_same_end(body: &str, scenario: &[Happens]) {
+    let whole = scenario.iter().fold(given(body), happens);
+    assert!(whole.state.status().is_terminal(), "{:?}", whole.state.course);
+    for cut in 0..scenario.len() {
+        let before = scenario[..cut].iter().fold(given(body), happens);
+        let outstanding = react(&before.plan, &before.state);
+        let after = before.recovered();
+        assert_eq!(react(&after.plan, &after.state), outstanding, "cut after {cut}");
+        let end = scenario[cut..].iter().fold(after, happens);
+        assert_eq!(end.journal, whole.journal, "cut after {cut}");
+    }
+}
+
+const SHOP: &str = "
+retry: {attempts: 2, delay: 3s, jitter: none}
+onCompleted: {publish: news, type: Done}
+onCompensated: {publish: news, type: Undone}
+steps:
+  - {step: reserve, do: stock.Reserve, undo: stock.Release}
+  - parallel:
+      - {step: fraud, do: POST bank/checks, readOnly: true}
+      - {step: loyalty, do: POST bank/loyalty, undo: POST bank/loyalty/cancel, optional: true}
+  - {step: rest, wait: 10m}
+  - {step: charge, do: POST bank/charges, pivot: true}
+  - {step: ship, do: stock.Ship}
+";
+
+#[test]
+fn a_saga_that_completes() {
+    comes_to_the_same_end(
+        SHOP,
+        &[
+            Done("reserve"),
+            Ongoing("fraud"),
+            Lost("loyalty"),
+            Done("fraud"),
+            Due,
+            Lost("loyalty"),
+            Done("undo loyalty"),
+            Due,
+            Lost("charge"),
+            Due,
+            Done("charge"),
+            Due,
+            Due,
+            Done("ship"),
+            Delivered,
+        ],
+    );
+}
+
+#[test]
+fn a_saga_that_is_undone() {
+    comes_to_the_same_end(
+        SHOP,
+        &[
+            Lost("reserve"),
+            Due,
+            Done("reserve"),
+            Done("loyalty"),
+            Declined("fraud"),
+            Lost("undo loyalty"),
+            Due,
+            Done("undo loyalty"),
+            Due,
+            Due,
+            Done("undo reserve"),
+            Delivered,
+        ],
+    );
+}
+
+#[test]
+fn a_saga_that_parks_and_is_moved_on() {
+    comes_to_the_same_end(
+        SHOP,
+        &[
+            Done("reserve"),
+            Done("fraud"),
+            Declined("loyalty"),
+            Due,
+            Lost("charge"),
+            Due,
+            Lost("charge"),
+            Acts(OperatorAction::Retry),
+            Done("charge"),
+            Declined("ship"),
+            Acts(OperatorAction::Skip),
+            Delivered,
+        ],
+    );
+}
+
+#[test]
+fn a_saga_that_is_cancelled() {
+    comes_to_the_same_end(
+        SHOP,
+        &[
+            Done("reserve"),
+            Acts(OperatorAction::Cancel),
+            Done("fraud"),
+            Due,
+            Done("undo loyalty"),
+            Declined("undo reserve"),
+            Acts(OperatorAction::Skip),
+            Delivered,
+        ],
+    );
+}

@@ -1,0 +1,342 @@
+//! Sagas of a few definitions, driven by a seeded sequence; in every state every input is offered to a copy.
+
+use super::{ACTS, Act, Commands, Course, HAPPENINGS, Happening, Phase};
+use crate::given::{
+    START, busy, declined, done, forbidden, lost, not_sent, ongoing, plan, saga_id, seconds, start_with,
+};
+use saga_core::{
+    command::{Answer, CommandRef, Direction, Failure},
+    decide::{self, Admission, Context, Ignored, Outcome},
+    event::OperatorAction,
+    id::StepIndex,
+    input::{Delivery, Input, Publication},
+    state::{self, Heading, Plan, Settled, State},
+    time::Timestamp,
+};
+use serde_json::json;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
+
+/// Sagas of each definition.
+const SAGAS: u64 = 130;
+/// Inputs of each saga.
+const INPUTS: u64 = 28;
+/// How often inputs are offered in states that look alike: what follows depends on more than how they look.
+const LOOKS: u32 = 2;
+
+const DEFINITIONS: [&str; 6] = [
+    "
+retry: {attempts: 2, delay: 3s, jitter: none}
+timeout: 5m
+onCompensated: {publish: news, type: Undone}
+steps:
+  - {step: a, do: stock.A, undo: {do: stock.UndoA, retry: {attempts: 2, delay: 3s}}, check: \"!has(result.bad)\"}
+  - parallel:
+      - {step: b, do: stock.B, undo: {do: stock.UndoB, retry: {attempts: 2, delay: 3s}}, timeout: 50s}
+      - {step: look, do: GET bank/look, readOnly: true, if: event.looks}
+      - {step: rest, wait: 25s}
+",
+    "
+retry: {attempts: 2, delay: 3s, jitter: none}
+onExhausted: park
+onCompleted: {publish: news, type: Done}
+onCompensated: {publish: news, type: Undone}
+steps:
+  - parallel:
+      - {step: a, do: stock.A, undo: stock.UndoA, check: \"!has(result.bad)\"}
+      - {step: extra, do: stock.E, undo: {do: stock.UndoE, retry: {attempts: 2, delay: 3s}}, optional: true, check: \"!has(result.bad)\"}
+      - {step: nap, wait: 25s}
+  - {step: b, do: stock.B, undo: {do: stock.UndoB, retry: {attempts: 1}}}
+",
+    "
+retry: {attempts: 2, delay: 3s, jitter: none}
+onCompleted: {publish: news, type: Done}
+steps:
+  - {step: extra, do: stock.E, undo: {do: stock.UndoE, retry: {attempts: 2, delay: 3s}}, optional: true, check: \"!has(result.bad)\"}
+  - {step: pay, do: stock.P, undo: stock.UndoP, pivot: true, check: \"!has(result.bad)\"}
+  - parallel:
+      - {step: ship, do: stock.S, check: \"!has(result.bad)\"}
+      - {step: tell, publish: news, type: Told, irreversible: true}
+      - {step: rest, wait: 25s}
+",
+    "
+retry: {attempts: 1}
+onCompensated: {publish: news, type: Undone}
+steps:
+  - parallel:
+      - {step: a, do: stock.A, undo: {do: stock.UndoA, retry: {attempts: 1}}}
+      - {step: b, do: stock.B, undo: {do: stock.UndoB, retry: {attempts: 3, delay: 3s}}}
+      - {step: c, do: stock.C, undo: {do: stock.UndoC, retry: {attempts: 3, delay: 3s}}, if: event.looks}
+",
+    "
+retry: {attempts: 2, delay: 3s, jitter: none}
+timeout: 3m
+steps:
+  - {step: a, do: stock.A, undo: stock.UndoA}
+  - {step: pay, do: stock.P, pivot: true}
+",
+    "
+retry: {attempts: 1}
+output: {nothing: \"${ event.nothing }\"}
+steps:
+  - {step: extra, do: stock.E, undo: {do: stock.UndoE, retry: {attempts: 1}}, optional: true}
+  - {step: a, do: stock.A, undo: stock.UndoA}
+",
+];
+
+/// What was seen to follow.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) commands: Commands,
+    pub(super) acts: BTreeMap<(Course, Act), BTreeSet<char>>,
+}
+
+/// Everything, seen once.
+pub(super) fn explore() -> &'static Seen {
+    static SEEN: OnceLock<Seen> = OnceLock::new();
+    SEEN.get_or_init(|| {
+        let mut seen = Seen::default();
+        for (definition, body) in DEFINITIONS.iter().enumerate() {
+            let plan = plan(body);
+            let mut looks = BTreeMap::new();
+            for saga in 0..SAGAS {
+                Explorer::new(&plan, saga * 31 + definition as u64).run(&mut looks, &mut seen);
+            }
+        }
+        seen
+    })
+}
+
+/// What a state looks like.
+type Look = (Course, Vec<Phase>);
+
+struct Explorer<'p> {
+    plan: &'p Plan,
+    state: State,
+    now: Timestamp,
+    random: u64,
+    acts: u64,
+}
+
+impl Explorer<'_> {
+    fn new(plan: &Plan, seed: u64) -> Explorer<'_> {
+        let event = json!({"id": "4711", "looks": seed.is_multiple_of(2)});
+        let gate = if seed % 5 == 4 { refused(START) } else { Admission::Admitted };
+        let mut admission = |_: &str, _| gate;
+        let mut context = Context { now: START, random: seed, admission: &mut admission };
+        let (_, state) = decide::start(plan, saga_id(), start_with(event), &mut context);
+        Explorer { plan, state, now: START, random: seed, acts: 0 }
+    }
+
+    fn run(&mut self, looks: &mut BTreeMap<Look, u32>, seen: &mut Seen) {
+        for _ in 0..INPUTS {
+            let times = looks.entry(self.look()).or_default();
+            *times += 1;
+            if *times <= LOOKS {
+                self.offers(seen);
+            }
+            let limit = self.draw(if course(&self.state) == Course::Back { 8 } else { 25 }) == 0;
+            if limit {
+                let mut admission = |_: &str, _| Admission::Admitted;
+                let mut context = Context { now: self.now, random: 1, admission: &mut admission };
+                decide::park(self.plan, &mut self.state, "a limit".into(), &mut context);
+            } else {
+                let input = self.likely();
+                let (now, gate) = (self.now, if self.draw(5) == 0 { refused(self.now) } else { Admission::Admitted });
+                decided(self.plan, &mut self.state, &input, now, gate);
+            }
+        }
+    }
+
+    fn look(&self) -> Look {
+        (course(&self.state), self.commands().into_iter().map(|command| phase(&self.state, command)).collect())
+    }
+
+    fn draw(&mut self, below: usize) -> usize {
+        // SplitMix64 (Steele, Lea, Flood 2014).
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % below as u64) as usize
+    }
+
+    /// An input that is about something: an answer to what is out, the time that something waits for, a person.
+    fn likely(&mut self) -> Input {
+        let commands = self.commands();
+        let out: Vec<CommandRef> =
+            commands.iter().copied().filter(|command| phase(&self.state, *command) == Phase::Attempting).collect();
+        match self.draw(10) {
+            0..=5 if !out.is_empty() => {
+                let command = out[self.draw(out.len())];
+                let happening = HAPPENINGS[[0, 0, 0, 0, 1, 2, 3, 4, 4, 5, 6, 6][self.draw(12)]];
+                let attempt = Some(self.state.command(command).attempt);
+                let bad = self.draw(4) == 0;
+                Input::Answered { command, attempt, answer: answer(happening, bad) }
+            }
+            6 => {
+                let command = commands[self.draw(commands.len())];
+                let happening = HAPPENINGS[self.draw(7)];
+                Input::Answered { command, attempt: None, answer: answer(happening, false) }
+            }
+            7 if matches!(self.state.course, state::Course::Parked { .. }) || self.draw(4) == 0 => {
+                let act = [Act::Retry, Act::Skip, Act::Cancel, Act::OutcomeAcknowledged, Act::Abandon][self.draw(5)];
+                self.act(act)
+            }
+            _ => {
+                let due = self.state.next_due(self.plan);
+                self.now = due.map_or(self.now, |due| self.now.max(due));
+                Input::TimeReached
+            }
+        }
+    }
+
+    fn commands(&self) -> Vec<CommandRef> {
+        let both = |step| [Direction::Do, Direction::Undo].map(|direction| CommandRef { step, direction });
+        (0..self.state.steps.len()).map(|step| StepIndex(step as u16)).flat_map(both).collect()
+    }
+
+    fn act(&mut self, act: Act) -> Input {
+        self.acts += 1;
+        act_input(act, &format!("act-{}", self.acts))
+    }
+
+    /// Offers every input to a copy of the state.
+    fn offers(&mut self, seen: &mut Seen) {
+        let course = course(&self.state);
+        for command in self.commands() {
+            let key = (course, command.direction, phase(&self.state, command));
+            for happening in HAPPENINGS.into_iter().filter(|happening| *happening != Happening::Due) {
+                for bad in [false, true] {
+                    let letter = self.offer(&input(&self.state, command, happening, bad));
+                    seen.commands.entry((key, happening)).or_default().insert(letter);
+                }
+            }
+        }
+        self.offers_time(course, seen);
+        for act in ACTS {
+            let mut state = self.state.clone();
+            let id = if act == Act::Repeated { "act-0" } else { "probe" };
+            state.acts.insert("act-0".into());
+            let letter = decided(self.plan, &mut state, &act_input(act, id), self.now, Admission::Admitted);
+            seen.acts.entry((course, act)).or_default().insert(letter);
+        }
+    }
+
+    fn offer(&self, input: &Input) -> char {
+        decided(self.plan, &mut self.state.clone(), input, self.now, Admission::Admitted)
+    }
+
+    /// Time is offered to all commands at once: what counts is what became of each.
+    fn offers_time(&self, course: Course, seen: &mut Seen) {
+        let now = self.state.next_due(self.plan).map_or(self.now, |due| self.now.max(due));
+        let mut later = self.state.clone();
+        let letter = decided(self.plan, &mut later, &Input::TimeReached, now, Admission::Admitted);
+        for command in self.commands() {
+            let key = (course, command.direction, phase(&self.state, command));
+            let same = self.state.command(command) == later.command(command);
+            let letter = if letter == '+' && same { '-' } else { letter };
+            seen.commands.entry((key, Happening::Due)).or_default().insert(letter);
+        }
+    }
+}
+
+fn refused(now: Timestamp) -> Admission {
+    Admission::Refused { not_before: now.plus(seconds(7)) }
+}
+
+fn input(state: &State, command: CommandRef, happening: Happening, bad: bool) -> Input {
+    let failure = Failure::new("broker", "");
+    let delivery = match happening {
+        Happening::Acknowledged => Delivery::Acknowledged,
+        Happening::NotTaken => Delivery::Refused { failure, retry_after: seconds(1) },
+        Happening::NeverTaken => Delivery::Impossible { failure },
+        Happening::Succeeded
+        | Happening::Refused
+        | Happening::Busy
+        | Happening::Forbidden
+        | Happening::Lost
+        | Happening::Ongoing
+        | Happening::NotSent
+        | Happening::Due => {
+            let attempt = Some(state.command(command).attempt);
+            return Input::Answered { command, attempt, answer: answer(happening, bad) };
+        }
+    };
+    Input::Delivered { publication: Publication::Step(command), delivery }
+}
+
+fn answer(happening: Happening, bad: bool) -> Answer {
+    match happening {
+        Happening::Succeeded if bad => Answer::Succeeded { result: json!({"bad": true}) },
+        Happening::Succeeded | Happening::Acknowledged => done(),
+        Happening::Refused | Happening::NeverTaken => declined(),
+        Happening::Busy => busy(),
+        Happening::Forbidden => forbidden(),
+        Happening::Lost | Happening::NotTaken => lost(),
+        Happening::Ongoing | Happening::Due => ongoing(),
+        Happening::NotSent => not_sent(),
+    }
+}
+
+fn act_input(act: Act, id: &str) -> Input {
+    let outcome = |delivery| Input::Delivered { publication: Publication::Outcome, delivery };
+    let failure = Failure::new("broker", "");
+    let action = match act {
+        Act::Retry | Act::Repeated => OperatorAction::Retry,
+        Act::Skip => OperatorAction::Skip,
+        Act::Cancel => OperatorAction::Cancel,
+        Act::Abandon => OperatorAction::Abandon,
+        Act::OutcomeAcknowledged => return outcome(Delivery::Acknowledged),
+        Act::OutcomeNotTaken => return outcome(Delivery::Refused { failure, retry_after: seconds(1) }),
+        Act::OutcomeNeverTaken => return outcome(Delivery::Impossible { failure }),
+    };
+    Input::Operator { id: id.into(), who: "ada".into(), reason: "asked".into(), action }
+}
+
+fn decided(plan: &Plan, state: &mut State, input: &Input, now: Timestamp, gate: Admission) -> char {
+    let mut admission = |_: &str, _| gate;
+    let mut context = Context { now, random: 1, admission: &mut admission };
+    match decide::decide(plan, state, input, &mut context).expect("a legal input") {
+        Outcome::Decided(_) => '+',
+        Outcome::Refused(_) => 'R',
+        Outcome::Ignored(ignored) => match ignored {
+            Ignored::Terminal => 'T',
+            Ignored::LateSuccess { .. } => 'L',
+            Ignored::Settled => 'S',
+            Ignored::NeverSent => 'N',
+            Ignored::NoSuchAttempt => 'A',
+            Ignored::NotDue => 'D',
+            Ignored::Repeated => '=',
+            Ignored::NotPublishing => 'P',
+        },
+    }
+}
+
+fn course(state: &State) -> Course {
+    match &state.course {
+        state::Course::Forward => Course::Forward,
+        state::Course::Compensating { .. } => Course::Back,
+        state::Course::Parked { was: Heading::Forward, .. } => Course::ParkedForward,
+        state::Course::Parked { was: Heading::Back(_), .. } => Course::ParkedBack,
+        state::Course::OutcomeDue { .. } => Course::OutcomeDue,
+        state::Course::Ended(_) => Course::Ended,
+    }
+}
+
+fn phase(state: &State, command: CommandRef) -> Phase {
+    match &state.command(command).phase {
+        state::Phase::Idle => Phase::Idle,
+        state::Phase::Held { .. } => Phase::Held,
+        state::Phase::Attempting(_) => Phase::Attempting,
+        state::Phase::Resting { .. } => Phase::Resting,
+        state::Phase::Sleeping { .. } => Phase::Sleeping,
+        state::Phase::Settled(Settled::Succeeded) => Phase::Succeeded,
+        state::Phase::Settled(Settled::Rejected(_)) => Phase::Rejected,
+        state::Phase::Settled(Settled::Failed(_)) => Phase::Failed,
+        state::Phase::Settled(Settled::Unknown(_)) => Phase::Unknown,
+        state::Phase::Settled(Settled::Skipped) => Phase::Skipped,
+    }
+}
