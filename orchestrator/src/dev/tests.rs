@@ -97,3 +97,52 @@ async fn a_folder_that_another_run_has_is_refused() {
     let error = run(options, terminal().1, std::future::pending()).await.expect_err("the folder is in use");
     assert!(format!("{error:#}").contains("--data"), "{error:#}");
 }
+
+/// What each order of the other businesses comes to, by its number.
+const ELSEWHERE: [(u32, &str); 12] = [
+    (1, "completed"),    // a trip
+    (2, "completed"),    // a transfer
+    (3, "completed"),    // a subscription
+    (4, "compensated"),  // a trip without the visa it needs
+    (5, "compensated"),  // a transfer from a blocked account
+    (6, "compensated"),  // a subscription beyond the card's limit
+    (7, "completed"),    // a trip without the car, which was optional
+    (8, "compensated"),  // a transfer that is a fraud
+    (9, "completed"),    // a subscription
+    (10, "completed"),   // a trip with a car
+    (11, "compensated"), // a transfer to an account that is closed
+    (12, "compensated"), // a subscription beyond the card's limit
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_businesses_come_to_what_their_definitions_say() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = options(&folder, Some(0), false);
+    let (written, on) = terminal();
+    let ordering = written.clone();
+    let stop = async move {
+        ordering.until(|text| text.contains("All orders are accounted for")).await;
+        place_elsewhere(&ordering.text()).await;
+        let ends = |text: &str| text.matches('■').count() + text.matches("! parked").count();
+        ordering.until(|text| ends(text) == ELSEWHERE.len()).await;
+    };
+    run(options.clone(), on, stop).await.expect("it runs");
+    let lines = sagas(&options.data).await;
+    for (number, status) in ELSEWHERE {
+        let key = orders::elsewhere("test", number).key;
+        let line = lines.iter().find(|line| line.key == key).expect("every order began");
+        assert_eq!(line.status, status, "{key}: {}", written.text());
+    }
+}
+
+/// As a client of its own, at the address that was shown.
+async fn place_elsewhere(shown: &str) {
+    let line = shown.lines().find(|line| line.trim_start().starts_with("Kafka")).expect("the address is shown");
+    let address = line.split_whitespace().nth(1).expect("an address");
+    let settings = crate::kafka::Settings::new(address, "test");
+    let producer = Producer::start(&settings).expect("a producer");
+    for (number, _) in ELSEWHERE {
+        let sent = producer.send(&traffic::record(orders::elsewhere("test", number))).await;
+        assert!(sent.is_delivered(), "{sent:?}");
+    }
+}

@@ -108,7 +108,7 @@ impl Traffic {
     }
 }
 
-fn record(order: Order) -> Outgoing {
+pub(super) fn record(order: Order) -> Outgoing {
     Outgoing {
         topic: order.topic.into(),
         partition: None,
