@@ -151,6 +151,7 @@ async fn start(
     let engine = Engine::start(Settings {
         store: Arc::clone(store),
         guarded: Arc::new(Guarded::from_participants(&loaded.participants)?),
+        participants: Arc::new(loaded.participants.clone()),
         catalog: Catalog::new(loaded.plans),
         shards,
         instance: format!("bench/{}", std::process::id()),

@@ -29,16 +29,20 @@ use clock::Clock;
 use committer::Committer;
 use observer::Observer;
 use router::{Inbox, Router};
+use saga_core::definition::Participants;
 use saga_event_store::EventStore;
 use std::sync::Arc;
-use tokio::{sync::broadcast, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
 use tokio_util::task::TaskTracker;
 
 /// Transactions that may be under way at once: one fills while one is written out.
 const COMMITTERS: usize = 2;
 
-/// Orders to hold partitions that may wait: a few per partition that is in trouble.
-const HOLD_ORDERS: usize = 256;
+/// Sagas that are read at once, beside recovery: half of the store's connections stay for commits and claims.
+const READS: usize = 4;
 
 /// What an engine is made of.
 #[derive(Debug)]
@@ -49,6 +53,8 @@ pub struct Settings {
     pub guarded: Arc<Guarded>,
     /// What may start.
     pub catalog: Catalog,
+    /// Whose timeouts and retries new sagas of a forwarded trigger get.
+    pub participants: Arc<Participants>,
     /// How many shards the installation has.
     pub shards: u16,
     /// Name of this process in claims and logs.
@@ -81,13 +87,16 @@ pub struct Parts {
     pub(crate) plans: Plans,
     pub(crate) guarded: Arc<Guarded>,
     pub(crate) catalog: Catalog,
+    pub(crate) participants: Arc<Participants>,
     pub(crate) instance: String,
     pub(crate) kafka: Option<KafkaSide>,
     pub(crate) clock: Clock,
     pub(crate) observer: Observer,
     pub(crate) router: Router,
-    /// Orders to the consumers to hold a partition; lost orders only pause less.
-    pub(crate) holds: broadcast::Sender<dead_letter::HoldOrder>,
+    /// Partitions that the consumers hold back.
+    pub(crate) holds: watch::Sender<dead_letter::Held>,
+    /// Turns to read a saga that fell due or got a message.
+    pub(crate) reads: Semaphore,
     committers: Vec<Committer>,
     /// Dead letters on their way.
     pub(crate) letters: TaskTracker,
@@ -124,11 +133,13 @@ impl Engine {
             plans,
             guarded: settings.guarded,
             catalog: settings.catalog,
+            participants: settings.participants,
             instance: settings.instance,
             kafka: settings.kafka,
             clock: settings.clock,
             observer: settings.observer,
-            holds: broadcast::channel(HOLD_ORDERS).0,
+            holds: watch::Sender::default(),
+            reads: Semaphore::new(READS),
             committers,
             letters: TaskTracker::new(),
             calls: TaskTracker::new(),

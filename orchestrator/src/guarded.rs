@@ -26,7 +26,7 @@ use saga_core::{
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tracing::warn;
 
@@ -118,12 +118,15 @@ impl Guarded {
 
     /// Performs `call` over HTTP, at most as many at once as the bulkhead allows, and tells the breaker how it went. Dropping the future
     /// gives everything back.
-    pub async fn call(&self, permit: Permit, call: Call) -> Answer {
+    pub async fn call(&self, permit: Permit, mut call: Call) -> Answer {
         let route = call.request.participant().and_then(|name| self.participants.get(name)).map(|found| &found.route);
         let Some(Route::Http { participant, bulkhead }) = route else {
             return refused(&call, Guard::Transport, UNKNOWN_REST);
         };
+        let asked = Instant::now();
         let Ok(slot) = bulkhead.enter().await else { return refused(&call, Guard::Bulkhead, BULKHEAD_REST) };
+        // The saga's own timer runs from the decision: a call that outlasts it would run beside the next attempt.
+        call.attempt_timeout = call.attempt_timeout.saturating_sub(asked.elapsed());
         let answer = participant.call(&call).await;
         drop(slot);
         match verdict(&answer) {

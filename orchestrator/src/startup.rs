@@ -160,6 +160,7 @@ async fn start_engine(
         store,
         guarded: Arc::new(Guarded::from_participants(&loaded.participants)?),
         catalog: Catalog::new(loaded.plans.clone()),
+        participants: Arc::new(loaded.participants.clone()),
         shards: config.shards,
         instance: instance_name(),
         kafka: Some(kafka),

@@ -2,11 +2,12 @@
 
 mod due;
 mod status;
+mod step;
 pub mod view;
 
 use crate::{
     command::{CommandRef, Direction, Failure, Guard, Request},
-    definition::{Definition, Effects, PivotSide, Step},
+    definition::{Definition, PivotSide},
     event::{Cause, End, ParkReason, Trigger},
     id::{CommandId, SagaId, StepIndex},
     policy::Policies,
@@ -333,98 +334,4 @@ pub fn record_value(trigger: &Trigger) -> Value {
         "timestamp": crate::time::rfc3339(trigger.timestamp),
         "headers": trigger.headers,
     })
-}
-
-impl StepState {
-    /// Whether it is applied or may be: it has to be undone, if it can be, when the saga goes back.
-    #[must_use]
-    pub fn may_be_applied(&self) -> bool {
-        match &self.forward.phase {
-            Phase::Settled(Settled::Succeeded | Settled::Rejected(_) | Settled::Unknown(_)) => true,
-            Phase::Settled(Settled::Failed(_) | Settled::Skipped)
-            | Phase::Idle
-            | Phase::Held { .. }
-            | Phase::Attempting(_)
-            | Phase::Resting { .. }
-            | Phase::Sleeping { .. } => false,
-        }
-    }
-
-    /// Whether what follows may start: it succeeded, was skipped, or is optional and ended.
-    #[must_use]
-    pub fn lets_pass(&self, definition: &Step) -> bool {
-        match &self.forward.phase {
-            Phase::Settled(Settled::Succeeded | Settled::Skipped) => true,
-            Phase::Settled(Settled::Rejected(_) | Settled::Failed(_) | Settled::Unknown(_)) => definition.optional,
-            Phase::Idle
-            | Phase::Held { .. }
-            | Phase::Attempting(_)
-            | Phase::Resting { .. }
-            | Phase::Sleeping { .. } => false,
-        }
-    }
-
-    /// Why the do ended without the success that was asked for.
-    pub(crate) fn ended_badly(&self) -> Option<&Failure> {
-        match &self.forward.phase {
-            Phase::Settled(Settled::Rejected(failure) | Settled::Failed(failure) | Settled::Unknown(failure)) => {
-                Some(failure)
-            }
-            Phase::Settled(Settled::Succeeded | Settled::Skipped)
-            | Phase::Idle
-            | Phase::Held { .. }
-            | Phase::Attempting(_)
-            | Phase::Resting { .. }
-            | Phase::Sleeping { .. } => None,
-        }
-    }
-
-    /// Whether an undo is needed and not begun, once the saga goes back.
-    pub(crate) fn undo_is_due(&self, definition: &Step) -> bool {
-        matches!(definition.effects, Effects::Undo(_)) && self.may_be_applied() && self.undo.phase == Phase::Idle
-    }
-
-    /// Whether nothing of it is applied any more that could be undone.
-    pub(crate) fn is_cleared(&self, definition: &Step) -> bool {
-        let undone = matches!(self.undo.phase, Phase::Settled(Settled::Succeeded | Settled::Skipped));
-        let nothing_to_undo = !self.may_be_applied() || !matches!(definition.effects, Effects::Undo(_));
-        !self.forward.is_open() && (undone || nothing_to_undo)
-    }
-}
-
-impl CommandState {
-    /// Whether it began and has not ended.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        match self.phase {
-            Phase::Held { .. } | Phase::Attempting(_) | Phase::Resting { .. } | Phase::Sleeping { .. } => true,
-            Phase::Idle | Phase::Settled(_) => false,
-        }
-    }
-
-    /// Whether it ended.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        matches!(self.phase, Phase::Settled(_))
-    }
-
-    /// Whether it ended without success, as an undo that has to be looked at.
-    #[must_use]
-    pub fn gave_up(&self) -> Option<&Failure> {
-        match &self.phase {
-            Phase::Settled(Settled::Failed(failure) | Settled::Unknown(failure)) => Some(failure),
-            Phase::Settled(Settled::Succeeded | Settled::Rejected(_) | Settled::Skipped)
-            | Phase::Idle
-            | Phase::Held { .. }
-            | Phase::Attempting(_)
-            | Phase::Resting { .. }
-            | Phase::Sleeping { .. } => None,
-        }
-    }
-
-    /// Attempts that count against the policy.
-    #[must_use]
-    pub fn attempts_used(&self) -> u32 {
-        self.attempt.saturating_sub(self.fresh_from)
-    }
 }

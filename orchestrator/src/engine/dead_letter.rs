@@ -9,7 +9,7 @@ use crate::kafka::{
     poison::{Poison, PoisonCode},
     producer::{Outcome, UndeliveredKind},
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tracing::{error, info, warn};
 
 /// Between two tries to write the DLQ.
@@ -43,14 +43,9 @@ impl From<Poison> for DeadLetter {
     }
 }
 
-/// Whether a consumer has to hold a partition back.
-#[derive(Clone, Debug)]
-pub enum HoldOrder {
-    /// Its dead record cannot be written.
-    Hold(TopicPartition),
-    /// It was written.
-    Release(TopicPartition),
-}
+/// Partitions that have to be held back, with the number of their dead records that cannot be written yet. A state and not a series of
+/// orders, so that whoever looks late misses nothing.
+pub type Held = HashMap<TopicPartition, usize>;
 
 /// Writes `record` to the DLQ, in a task of its own, as often as it takes; then settles `receipt`.
 pub(crate) fn send(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt, letter: DeadLetter) {
@@ -81,13 +76,37 @@ async fn write(parts: &Parts, record: &Record, letter: &DeadLetter) {
         }
         if !held {
             error!(%partition, %undelivered, "the DLQ cannot be written: the partition is paused until it can");
-            held = parts.holds.send(HoldOrder::Hold(partition.clone())).is_ok();
+            parts.holds.send_modify(|all| *all.entry(partition.clone()).or_default() += 1);
+            held = true;
         }
         tokio::time::sleep(RETRY).await;
     }
     if held {
         info!(%partition, "the DLQ takes records again: the partition goes on");
-        // Nobody listens: then nobody holds.
-        drop(parts.holds.send(HoldOrder::Release(partition)));
+        parts.holds.send_modify(|all| release(all, &partition));
+    }
+}
+
+fn release(held: &mut Held, partition: &TopicPartition) {
+    let letters = held.get(partition).map_or(0, |letters| letters.saturating_sub(1));
+    if letters == 0 {
+        held.remove(partition);
+    } else {
+        held.insert(partition.clone(), letters);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_held_while_any_of_its_letters_waits() {
+        let partition = TopicPartition { topic: "orders".into(), partition: 3 };
+        let mut held = Held::from([(partition.clone(), 2)]);
+        release(&mut held, &partition);
+        assert_eq!(held.get(&partition), Some(&1));
+        release(&mut held, &partition);
+        assert!(held.is_empty());
     }
 }

@@ -6,6 +6,9 @@ use std::{
     collections::{BinaryHeap, HashMap},
 };
 
+/// Stale entries that are not worth the making of a new heap.
+const MOST_STALE: usize = 1024;
+
 /// The timers of one shard.
 #[derive(Debug, Default)]
 pub(super) struct DueTimes {
@@ -22,6 +25,14 @@ impl DueTimes {
         };
         if self.current.insert(saga, due) != Some(due) {
             self.queue.push(Reverse((due, saga)));
+            self.keep_small();
+        }
+    }
+
+    /// Stale entries come up at their own time only, which can be far off: once they are the most, the heap is made anew.
+    fn keep_small(&mut self) {
+        if self.queue.len() > 2 * self.current.len() + MOST_STALE {
+            self.queue = self.current.iter().map(|(saga, due)| Reverse((*due, *saga))).collect();
         }
     }
 

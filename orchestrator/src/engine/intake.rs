@@ -2,18 +2,19 @@
 
 use super::{
     Parts,
-    dead_letter::{self, DeadLetter, HoldOrder},
+    dead_letter::{self, DeadLetter, Held},
     message::{Body, Message, Receipt},
 };
 use crate::kafka::{
     Ack, Consumer, ConsumerEvent, Delivered, Record, TopicPartition,
     consumer::Scope,
+    poison::PoisonCode,
     reply::{self, Parsed},
     trigger::{self, Disposition, Judgement},
 };
 use saga_core::{id::Shard, state::Plan};
-use std::{collections::HashMap, sync::Arc};
-use tokio::sync::{broadcast, mpsc};
+use std::{collections::HashSet, sync::Arc};
+use tokio::sync::{mpsc, watch};
 use tracing::{debug, error, info, warn};
 
 /// How intake ended.
@@ -25,43 +26,33 @@ pub enum Ended {
     Failed(String),
 }
 
-/// Holds and releases partitions of one consumer as the dead letters demand. A partition is held while any of its letters waits.
+/// Holds and releases partitions of one consumer as the dead letters demand.
 pub(super) struct Holds {
-    orders: broadcast::Receiver<HoldOrder>,
-    held: HashMap<TopicPartition, usize>,
+    wanted: watch::Receiver<Held>,
+    held: HashSet<TopicPartition>,
 }
 
 impl Holds {
     pub(super) fn new(parts: &Parts) -> Holds {
-        Holds { orders: parts.holds.subscribe(), held: HashMap::new() }
+        Holds { wanted: parts.holds.subscribe(), held: HashSet::new() }
     }
 
-    /// The next order; never returns when nobody can give one any more.
-    pub(super) async fn next(&mut self) -> HoldOrder {
-        loop {
-            match self.orders.recv().await {
-                Ok(order) => return order,
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-            }
+    /// Returns when something may have changed; never when nothing can any more.
+    pub(super) async fn changed(&mut self) {
+        if self.wanted.changed().await.is_err() {
+            std::future::pending().await
         }
     }
 
-    pub(super) fn obey(&mut self, consumer: &Consumer, order: HoldOrder) {
-        match order {
-            HoldOrder::Hold(partition) => {
-                consumer.hold(Scope::Partition(partition.clone()));
-                *self.held.entry(partition).or_default() += 1;
-            }
-            HoldOrder::Release(partition) => {
-                let letters = self.held.remove(&partition).unwrap_or(0).saturating_sub(1);
-                if letters == 0 {
-                    consumer.release(Scope::Partition(partition));
-                } else {
-                    self.held.insert(partition, letters);
-                }
-            }
+    pub(super) fn obey(&mut self, consumer: &Consumer) {
+        let wanted: HashSet<TopicPartition> = self.wanted.borrow_and_update().keys().cloned().collect();
+        for partition in wanted.difference(&self.held) {
+            consumer.hold(Scope::Partition(partition.clone()));
         }
+        for partition in self.held.difference(&wanted) {
+            consumer.release(Scope::Partition(partition.clone()));
+        }
+        self.held = wanted;
     }
 }
 
@@ -75,7 +66,7 @@ pub async fn run(parts: Arc<Parts>, consumer: Arc<Consumer>, mut events: mpsc::R
                 Some(ConsumerEvent::Failed(reason)) => return Ended::Failed(reason),
                 Some(event) => take(&parts, event).await,
             },
-            order = holds.next() => holds.obey(&consumer, order),
+            () = holds.changed() => holds.obey(&consumer),
         }
     }
 }
@@ -161,13 +152,17 @@ pub(super) async fn begin(
 pub(super) async fn take_reply(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt) {
     metrics::counter!("saga_replies_total").increment(1);
     match reply::parse(&record) {
+        Parsed::Reply(reply) if !parts.router.has(reply.command.saga.shard()) => {
+            let letter = DeadLetter::new(PoisonCode::UnknownSaga, "no saga of this installation can have this id");
+            dead_letter::send(parts, record, receipt, letter);
+        }
         Parsed::Reply(reply) => {
             let shard = reply.command.saga.shard();
             let body = Body::Reply(Box::new(reply));
             parts.router.route(shard, Message { body, record: Some(record), receipt }).await;
         }
         Parsed::Poison { poison, unknown } => {
-            if let Some(reply) = unknown {
+            if let Some(reply) = unknown.filter(|reply| parts.router.has(reply.command.saga.shard())) {
                 let shard = reply.command.saga.shard();
                 let body = Body::Reply(Box::new(reply));
                 parts.router.route(shard, Message { body, record: None, receipt: Receipt::None }).await;

@@ -56,11 +56,10 @@ pub async fn operate(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Oper
     let body = Body::Input { saga, input: input.clone() };
     let message = Message { body, record: None, receipt: Receipt::Reply(reply) };
     let until = Instant::now() + PATIENCE;
-    let routed = async {
-        parts.router.route_saga(saga, message).await;
-        answer.await
-    };
-    match tokio::time::timeout_at(until, routed).await {
+    // A task of its own: an act that nobody waits for any more is brought to its saga all the same.
+    let router = parts.router.clone();
+    parts.calls.spawn(async move { router.route_saga(saga, message).await });
+    match tokio::time::timeout_at(until, answer).await {
         Ok(Ok(disposition)) => settled(parts, saga, &input, disposition, until).await,
         Ok(Err(_)) | Err(_) => Operated::Accepted,
     }

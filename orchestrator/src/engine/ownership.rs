@@ -14,10 +14,14 @@ use crate::kafka::{
     reply::Reply,
     trigger::{self, Disposition},
 };
-use saga_core::{id::Shard, input::Input};
-use std::{collections::HashMap, sync::Arc};
+use saga_core::{id::Shard, input::Input, state::Plan};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+/// Between two tries to read a definition while the store is away.
+const ASK_STORE_AGAIN: Duration = Duration::from_millis(500);
 
 /// The shard tasks of this engine.
 #[derive(Debug)]
@@ -83,7 +87,7 @@ impl Ownership {
                     Some(ConsumerEvent::Failed(reason)) => break Ended::Failed(reason),
                     Some(event) => self.take(event).await,
                 },
-                order = holds.next() => holds.obey(&consumer, order),
+                () = holds.changed() => holds.obey(&consumer),
             }
         };
         self.release_all().await;
@@ -96,9 +100,14 @@ impl Ownership {
             ConsumerEvent::Assigned(partitions) => shards(&partitions).for_each(|shard| self.acquire(shard)),
             ConsumerEvent::Revoked(partitions) => self.release(shards(&partitions)).await,
             ConsumerEvent::Records(records) => {
-                for Delivered { record, ack } in records {
-                    take_record(&self.parts, Arc::new(record), ack).await;
-                }
+                // A task of its own: one shard whose queue is full must not keep the others from being given up in time. The consumer's
+                // bound of unfinished records bounds these tasks.
+                let parts = Arc::clone(&self.parts);
+                self.parts.calls.spawn(async move {
+                    for Delivered { record, ack } in records {
+                        take_record(&parts, Arc::new(record), ack).await;
+                    }
+                });
             }
             ConsumerEvent::FirstContact { .. }
             | ConsumerEvent::OffsetsLost { .. }
@@ -126,6 +135,10 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
             take_trigger(parts, Arc::new(original), &definition, &hash, receipt).await;
         }
         Ok(Inbound::Reply(original)) => intake::take_reply(parts, Arc::new(original), receipt).await,
+        Ok(Inbound::Outcome(CallOutcome { command, .. })) if !parts.router.has(command.saga.shard()) => {
+            foreign(parts, record, receipt);
+        }
+        Ok(Inbound::Operator(act)) if !parts.router.has(act.saga.shard()) => foreign(parts, record, receipt),
         Ok(Inbound::Outcome(CallOutcome { command, attempt, answer })) => {
             let shard = command.saga.shard();
             let body = Body::Reply(Box::new(Reply { command, attempt, answer }));
@@ -141,14 +154,19 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
     }
 }
 
-/// The forwarded trigger names the definition that wants it; that may be a version which this engine has only in the store.
+fn foreign(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt) {
+    let letter = DeadLetter::new(PoisonCode::UnknownSaga, "no saga of this installation can have this id");
+    dead_letter::send(parts, record, receipt, letter);
+}
+
+/// The forwarded trigger names the definition that wants it, by hash; that may be a version which this engine has only in the store.
 async fn take_trigger(parts: &Arc<Parts>, original: Arc<Record>, definition: &str, hash: &str, receipt: Receipt) {
-    let live = parts.catalog.named(definition).filter(|plan| plan.definition.hash == hash).cloned();
-    let plan = live.or_else(|| parts.plans.of_definition(hash)).or_else(|| parts.catalog.named(definition).cloned());
-    let Some(plan) = plan else {
-        let message = format!("no definition `{definition}` with hash {hash} is known here");
-        let letter = DeadLetter::new(PoisonCode::UnknownDefinition, message).of(definition);
-        return dead_letter::send(parts, original, receipt, letter);
+    let plan = match plan_of(parts, definition, hash).await {
+        Ok(plan) => plan,
+        Err(reason) => {
+            let letter = DeadLetter::new(PoisonCode::UnknownDefinition, reason).of(definition);
+            return dead_letter::send(parts, original, receipt, letter);
+        }
     };
     match trigger::judge_for(&original, &plan.definition) {
         Disposition::Start(start) => intake::begin(parts, &plan, *start, &original, receipt).await,
@@ -156,5 +174,23 @@ async fn take_trigger(parts: &Arc<Parts>, original: Arc<Record>, definition: &st
             dead_letter::send(parts, original, receipt, DeadLetter::from(poison).of(definition));
         }
         Disposition::Unwanted => receipt.settle(message::Disposition::Ignored("unwanted".into())),
+    }
+}
+
+/// The plan of exactly this text: another text of the same name may want other records. Whoever forwarded the trigger had stored the text
+/// before; a store that is away is waited for.
+async fn plan_of(parts: &Parts, name: &str, hash: &str) -> Result<Arc<Plan>, String> {
+    if let Some(live) = parts.catalog.named(name).filter(|plan| plan.definition.hash == hash) {
+        return Ok(Arc::clone(live));
+    }
+    loop {
+        match parts.plans.stored(parts.store.as_ref(), hash, &parts.participants).await {
+            Ok(plan) => return Ok(plan),
+            Err(error) if error.is_transient() => {
+                warn!(%error, definition = name, "a forwarded trigger waits for the text of its definition");
+                tokio::time::sleep(ASK_STORE_AGAIN).await;
+            }
+            Err(error) => return Err(format!("definition `{name}`: {error}")),
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::message::{Body, Disposition, Message};
 use crate::kafka::{
     Producer,
     envelope::{self, CallOutcome, Inbound, OperatorAct},
-    producer::Outcome,
+    producer::{Outcome, UndeliveredKind},
 };
 use saga_core::{
     id::{SagaId, Shard},
@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::mpsc;
-use tracing::warn;
+use tracing::{error, warn};
 
 /// Messages that may wait for one shard; beyond it whoever brings them waits.
 pub(super) const SHARD_QUEUE: usize = 512;
@@ -58,6 +58,12 @@ impl Router {
     pub fn shards(&self) -> u16 {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         u16::try_from(slots.len()).expect("made from a u16")
+    }
+
+    /// Whether the installation has the shard. An id that somebody else made can name one that it has not.
+    #[must_use]
+    pub fn has(&self, shard: Shard) -> bool {
+        shard.0 < self.shards()
     }
 
     /// Brings `message` to the owner of its shard. Returns when that has it: its queue, or the inbox by delivery report. Waits while the
@@ -130,12 +136,27 @@ impl Router {
         };
         let outgoing = envelope::forward(topic, shard, &inbound);
         while let Outcome::Undelivered(undelivered) = producer.send(&outgoing).await {
+            if matches!(undelivered.kind, UndeliveredKind::TooLarge | UndeliveredKind::Invalid) {
+                return never_forwarded(shard, message, &undelivered.to_string());
+            }
             warn!(shard = shard.0, %undelivered, "the inbox cannot be written; the message is kept and tried again");
             tokio::time::sleep(FORWARD_RETRY).await;
         }
         metrics::counter!("saga_forwarded_total").increment(1);
         message.receipt.settle(Disposition::Forwarded);
     }
+}
+
+/// The inbox will never take it. Of a record the offset is not finished, so that it is read again, by then perhaps where its shard is owned;
+/// the outcome of a call is had again by asking again, which the next owner does.
+fn never_forwarded(shard: Shard, message: Message, reason: &str) {
+    error!(
+        shard = shard.0,
+        reason,
+        "a message is too large for the inbox: its cause is read or asked again; raise max.message.bytes of the inbox"
+    );
+    metrics::counter!("saga_not_forwarded_total").increment(1);
+    drop(message);
 }
 
 /// `None`: the next owner has it from the journal.

@@ -11,13 +11,14 @@ mod starts;
 
 use super::{Parts, message::Message};
 use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::FutureExt as _;
 use owned::Owned;
 use saga_core::id::Shard;
 use saga_event_store::Epoch;
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Fenced but still assigned: claim again after this, plus as much again at random, so that two owners do not take turns.
 const RECLAIM: Duration = Duration::from_secs(1);
@@ -32,7 +33,10 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) {
     while let Ended::Fenced = own(&parts, shard, &mut messages, &stop).await {
-        warn!(shard = shard.0, "another engine claimed this shard; claiming it again if it is still assigned here");
+        warn!(
+            shard = shard.0,
+            "the shard is lost here (claimed elsewhere, or broken off); claiming it again if it is still assigned here"
+        );
         metrics::counter!("saga_shard_fenced_total").increment(1);
         let rest = RECLAIM + RECLAIM.mul_f64(fastrand::f64());
         if stop.run_until_cancelled(tokio::time::sleep(rest)).await.is_none() {
@@ -51,6 +55,26 @@ enum Ended {
 }
 
 async fn own(
+    parts: &Arc<Parts>,
+    shard: Shard,
+    messages: &mut mpsc::Receiver<Message>,
+    stop: &CancellationToken,
+) -> Ended {
+    match AssertUnwindSafe(own_unguarded(parts, shard, messages, stop)).catch_unwind().await {
+        Ok(ended) => ended,
+        Err(panic) => {
+            let reason = crate::panics::message(panic.as_ref());
+            error!(
+                shard = shard.0,
+                reason, "the shard's task panicked: it is claimed anew and its sagas are read again"
+            );
+            metrics::counter!("saga_panics_total").increment(1);
+            Ended::Fenced
+        }
+    }
+}
+
+async fn own_unguarded(
     parts: &Arc<Parts>,
     shard: Shard,
     messages: &mut mpsc::Receiver<Message>,

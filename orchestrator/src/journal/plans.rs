@@ -1,7 +1,7 @@
 //! Definitions and policies by hash: a saga goes on with what it was started with, whatever the files say now.
 
 use saga_core::{
-    definition::{self, Definition},
+    definition::{self, Definition, Participants},
     event::{Decision, Event},
     id::SagaId,
     policy::Policies,
@@ -51,6 +51,17 @@ pub enum PlanError {
     },
 }
 
+impl PlanError {
+    /// Whether the same read may succeed later without anybody's doing.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            PlanError::Store(error) => error.is_transient(),
+            PlanError::NoStart(_) | PlanError::Missing { .. } | PlanError::Unreadable { .. } => false,
+        }
+    }
+}
+
 impl Plans {
     /// Stores the texts of `plan` under their hashes and remembers it. When it returns, a saga may be pinned to it.
     ///
@@ -89,9 +100,27 @@ impl Plans {
         plans.get(&(definition.to_owned(), policies.to_owned())).cloned()
     }
 
-    /// Any plan of the definition with this hash.
-    #[must_use]
-    pub fn of_definition(&self, hash: &str) -> Option<Arc<Plan>> {
+    /// A plan for new sagas of the definition with this hash, as the store has it, with the policies that these participants give it.
+    ///
+    /// # Errors
+    /// When the store is away ([`PlanError::is_transient`]), has no such text, or this build cannot read it.
+    pub async fn stored(
+        &self,
+        store: &dyn EventStore,
+        hash: &str,
+        participants: &Participants,
+    ) -> Result<Arc<Plan>, PlanError> {
+        let definition = match self.of_definition(hash) {
+            Some(plan) => Arc::clone(&plan.definition),
+            None => Arc::new(read_definition(hash, &document(store, DEFINITION, hash).await?)?),
+        };
+        let policies = Policies::resolve(&definition, participants);
+        let plan = Arc::new(Plan::new(definition, Arc::new(policies)));
+        self.publish(store, Arc::clone(&plan)).await?;
+        Ok(plan)
+    }
+
+    fn of_definition(&self, hash: &str) -> Option<Arc<Plan>> {
         let plans = self.0.read().unwrap_or_else(PoisonError::into_inner);
         plans.values().find(|plan| plan.definition.hash == hash).cloned()
     }

@@ -18,7 +18,7 @@ pub struct Call {
     pub attempt: u32,
     /// What is sent.
     pub request: Arc<Request>,
-    /// From leaving the guard to the complete answer.
+    /// From leaving the engine to the complete answer, the wait for a place in the bulkhead included.
     pub attempt_timeout: Duration,
     /// Where to ask how far the participant is; `None`: send the request.
     pub location: Option<String>,

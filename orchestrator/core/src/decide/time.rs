@@ -18,7 +18,10 @@ impl Draft<'_, '_> {
         self.saga_time();
         let commands: Vec<CommandRef> = self.state.commands().map(|(command, _)| command).collect();
         for command in commands {
-            self.command_time(command);
+            // The times of a parked saga do not fire, from the moment that it parks.
+            if !matches!(self.state.course, Course::Parked { .. }) {
+                self.command_time(command);
+            }
         }
         if self.is_empty() { Err(Ignored::NotDue.into()) } else { Ok(()) }
     }

@@ -4,6 +4,7 @@ mod given;
 mod words;
 
 mod admission;
+mod ends;
 mod forward;
 mod operator;
 mod optional;

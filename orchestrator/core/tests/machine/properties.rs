@@ -2,6 +2,7 @@
 //! rules by himself.
 
 mod judge;
+mod participants;
 mod spec;
 mod world;
 

@@ -66,6 +66,26 @@ fn the_time_of_a_parked_saga_does_not_fire_and_is_looked_at_when_it_is_moved_on(
         .then_out(&["a"]);
 }
 
+#[test]
+fn nothing_begins_once_the_saga_is_parked_in_the_same_moment() {
+    const BODY: &str = "
+onExhausted: park
+steps:
+  - parallel:
+      - {step: a, do: stock.A, undo: stock.UndoA, retry: {attempts: 1}}
+      - {step: b, do: stock.B, undo: stock.UndoB, retry: {attempts: 2, delay: 30s, jitter: none}}
+";
+    given(BODY)
+        .when("b", busy())
+        .when_due()
+        .then(&["a #1 unknown (timeout)", "a unknown (timeout)", "parked (a: timeout)"])
+        .then_out(&[])
+        .when_operator(Retry)
+        .then(&["operator: retry", "a sent #2"])
+        .when_due()
+        .then(&["b sent #2"]);
+}
+
 const STEP_TIMED: &str = "
 retry: {attempts: 5, delay: 20s, jitter: none}
 steps:

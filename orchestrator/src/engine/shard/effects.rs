@@ -20,7 +20,7 @@ use saga_core::{
 impl Owned {
     /// Lets everything leave that is outstanding and has not left in this life. What was outstanding when the saga was read may have left in
     /// another one: it is repeated.
-    pub(super) fn perform(&mut self, saga: SagaId, live: &mut Live, dispatch: Dispatch) {
+    pub(super) fn perform(&mut self, saga: SagaId, live: &mut Live) {
         let effects = match caught(|| react(&live.plan, &live.state)) {
             Ok(effects) => effects,
             Err(panic) => {
@@ -32,6 +32,7 @@ impl Owned {
         for effect in effects {
             let sent = Sent::of(&effect);
             if !live.sent.contains(&sent) {
+                let dispatch = live.dispatch_of(&sent);
                 live.sent.push(sent);
                 self.let_leave(saga, live, effect, dispatch);
             }
@@ -50,6 +51,16 @@ impl Owned {
                     live.permits.push((command, permit));
                 }
             }
+        }
+    }
+
+    /// An attempt's time runs from its leaving. Where the store was slow or away, the decision is older than that by the time of the commit.
+    pub(super) fn begin_times_anew<'s>(&mut self, saga: SagaId, sent: impl Iterator<Item = &'s Sent>) {
+        for sent in sent {
+            let Sent::Call { command, attempt, .. } = sent else { continue };
+            let answer = Answer::Ongoing { ask_after: None, location: None };
+            let input = Input::Answered { command: *command, attempt: Some(*attempt), answer };
+            self.held_back.push((saga, input));
         }
     }
 

@@ -3,12 +3,14 @@
 use crate::{
     engine::message::Message,
     guarded::{Permit, Verdict},
+    panics::caught,
+    participants::Dispatch,
 };
 use saga_core::{
     command::{Answer, CommandRef},
     event::Decision,
     input::{Input, Publication},
-    react::Effect,
+    react::{Effect, react},
     state::{Plan, State, Status},
 };
 use std::{collections::VecDeque, sync::Arc};
@@ -36,6 +38,8 @@ pub(super) struct Live {
     pub(super) waiting: VecDeque<Message>,
     /// What has left in this life and is still outstanding.
     pub(super) sent: Vec<Sent>,
+    /// What was outstanding when the saga was read: it may have left in the life of an earlier owner.
+    before: Vec<Sent>,
     /// Taken when a call was decided, handed over when it leaves.
     pub(super) permits: Vec<(CommandRef, Permit)>,
     /// A decision or its effects panicked with this: the state is not to be trusted.
@@ -65,7 +69,27 @@ impl Sent {
 }
 
 impl Live {
-    pub(super) fn new(plan: Arc<Plan>, state: State, shown: Option<Status>) -> Live {
+    /// A saga that starts here.
+    pub(super) fn new(plan: Arc<Plan>, state: State) -> Live {
+        Live::with(plan, state, None, Vec::new())
+    }
+
+    /// A saga that was read: what is outstanding may have left before.
+    pub(super) fn taken_over(plan: Arc<Plan>, state: State) -> Live {
+        let shown = state.status();
+        let outstanding = caught(|| react(&plan, &state));
+        let before = outstanding.as_ref().map(|effects| effects.iter().map(Sent::of).collect()).unwrap_or_default();
+        let mut live = Live::with(plan, state, Some(shown), before);
+        live.broken = outstanding.err();
+        live
+    }
+
+    /// Whether `sent` may have left in the life of an earlier owner.
+    pub(super) fn dispatch_of(&self, sent: &Sent) -> Dispatch {
+        if self.before.contains(sent) { Dispatch::Repeated } else { Dispatch::First }
+    }
+
+    fn with(plan: Arc<Plan>, state: State, shown: Option<Status>, before: Vec<Sent>) -> Live {
         Live {
             plan,
             state,
@@ -73,6 +97,7 @@ impl Live {
             append: None,
             waiting: VecDeque::new(),
             sent: Vec::new(),
+            before,
             permits: Vec::new(),
             broken: None,
         }

@@ -13,7 +13,6 @@ use crate::{
     },
     journal::{self, Recorded},
     kafka::poison::PoisonCode,
-    participants::Dispatch,
 };
 use saga_core::{decide, id::SagaId, input::Input};
 use std::{collections::VecDeque, sync::Arc};
@@ -26,13 +25,19 @@ impl Owned {
         }
         self.sagas.insert(saga, Slot::Loading { waiting });
         let parts = Arc::clone(&self.parts);
-        self.loads.push(Box::pin(async move { (saga, recovery::read(&parts, saga).await) }));
+        self.loads.push(Box::pin(async move {
+            // A herd of sagas that fall due together must not keep the committers from the database.
+            let turn = parts.reads.acquire().await;
+            let read = recovery::read(&parts, saga).await;
+            drop(turn);
+            (saga, read)
+        }));
     }
 
     /// What was decided last cannot be trusted: the saga is read again, parked where its journal ends, and only then told what waits.
     pub(super) fn read_and_park(&mut self, saga: SagaId, mut waiting: VecDeque<Message>, reason: String) {
-        error!(%saga, reason, "the saga made the engine panic; it is parked, the shard goes on");
-        metrics::counter!("saga_panics_total").increment(1);
+        error!(%saga, reason, "the saga cannot go on like this; it is parked, the shard goes on");
+        metrics::counter!("saga_stopped_total").increment(1);
         self.to_park.insert(saga, reason);
         // A load for nobody is none.
         waiting.push_back(Message::of(saga, Input::TimeReached));
@@ -51,12 +56,11 @@ impl Owned {
         let Some(Slot::Loading { waiting }) = self.sagas.remove(&saga) else { return };
         match loaded {
             Ok(Some(recorded)) => {
-                let shown = recorded.state.status();
-                let mut live = Box::new(Live::new(recorded.plan, recorded.state, Some(shown)));
+                let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state));
                 live.waiting = waiting;
                 match self.to_park.remove(&saga) {
                     Some(reason) => self.park(saga, &mut live, reason),
-                    None => self.perform(saga, &mut live, Dispatch::Repeated),
+                    None => self.perform(saga, &mut live),
                 }
                 self.go_on(saga, live);
             }

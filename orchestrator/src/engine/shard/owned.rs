@@ -17,7 +17,6 @@ use crate::{
     journal::{self, Recorded},
     kafka::poison::PoisonCode,
     panics::caught,
-    participants::Dispatch,
 };
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use saga_core::{
@@ -31,6 +30,7 @@ use saga_event_store::{Append, Appended, Epoch, NewKey, Summary};
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,11 @@ use uuid::Uuid;
 
 /// Appends of one shard that may be under way; beyond it the shard takes no more messages until one is answered.
 const IN_FLIGHT: usize = 1024;
+
+/// Beyond it a commit has taken of the time of the attempts that it starts: their time begins anew when they leave.
+const LATE_COMMIT: Duration = Duration::from_secs(1);
+/// Messages after which timers are looked at although more messages are there.
+const TIMERS_EVERY: u32 = 64;
 
 /// What reading a saga led to.
 pub(super) type Loaded = Result<Option<Recorded>, journal::Error>;
@@ -79,9 +84,14 @@ impl Owned {
     /// Works until it is told to stop or fenced; then waits for the appends that are under way, so that every message is either settled
     /// or still held.
     pub(super) async fn serve(&mut self, messages: &mut mpsc::Receiver<Message>, stop: &CancellationToken) -> Ended {
+        let mut messages_since_timers = 0;
         while !self.fenced {
             for (saga, input) in std::mem::take(&mut self.held_back) {
                 self.take_input(saga, Message::of(saga, input));
+            }
+            if messages_since_timers >= TIMERS_EVERY {
+                messages_since_timers = 0;
+                self.fire();
             }
             let wake = self.wake();
             tokio::select! {
@@ -89,7 +99,10 @@ impl Owned {
                 Some((saga, answer)) = self.appends.next() => self.answered(saga, answer),
                 Some((saga, loaded)) = self.loads.next() => self.loaded(saga, loaded),
                 () = stop.cancelled() => break,
-                Some(message) = messages.recv(), if self.appends.len() < IN_FLIGHT => self.take(message),
+                Some(message) = messages.recv(), if self.appends.len() < IN_FLIGHT => {
+                    messages_since_timers += 1;
+                    self.take(message);
+                }
                 () = tokio::time::sleep_until(wake) => self.fire(),
             }
         }
@@ -223,9 +236,14 @@ impl Owned {
                 self.sagas.insert(saga, Slot::Ready(live));
             }
             Err(NotCommitted::Impossible(reason)) => {
+                let is_start = matches!(in_flight.message.body, Body::Start { .. });
                 self.start_ended(&live);
                 self.set_aside(in_flight.message, PoisonCode::StoreRefused, &reason);
-                self.load(saga, live.waiting);
+                if is_start {
+                    live.waiting.into_iter().for_each(|message| self.unknown_saga(message));
+                } else {
+                    self.read_and_park(saga, live.waiting, reason);
+                }
             }
         }
     }
@@ -242,7 +260,12 @@ impl Owned {
             Body::Reply(_) | Body::Input { .. } => Disposition::Applied,
         };
         message.receipt.settle(disposition);
-        self.perform(saga, &mut live, Dispatch::First);
+        let is_late = self.parts.clock.now().since(decision.at) > LATE_COMMIT;
+        let had_left = if is_late { live.sent.clone() } else { Vec::new() };
+        self.perform(saga, &mut live);
+        if is_late {
+            self.begin_times_anew(saga, live.sent.iter().filter(|sent| !had_left.contains(sent)));
+        }
         self.due.set(saga, live.state.next_due(&live.plan));
         self.go_on(saga, live);
     }

@@ -8,7 +8,6 @@ use super::{
 use crate::{
     engine::Parts,
     journal::{self, Recorded},
-    participants::Dispatch,
 };
 use saga_core::{
     id::{SagaId, Shard},
@@ -61,15 +60,14 @@ impl Owned {
     }
 
     fn put_to_work(&mut self, saga: SagaId, recorded: Recorded) {
-        let shown = recorded.state.status();
         let due = recorded.state.next_due(&recorded.plan);
-        let mut live = Box::new(Live::new(recorded.plan, recorded.state, Some(shown)));
+        let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state));
         if due.is_some_and(|due| due <= self.parts.clock.now()) {
             self.sagas.insert(saga, Slot::Ready(live));
             self.take_input(saga, crate::engine::message::Message::of(saga, Input::TimeReached));
             return;
         }
-        self.perform(saga, &mut live, Dispatch::Repeated);
+        self.perform(saga, &mut live);
         self.due.set(saga, due);
         self.go_on(saga, live);
     }

@@ -35,7 +35,7 @@ impl Owned {
             Ok(started) => started,
             Err(panic) => return self.start_impossible(message, &panic),
         };
-        let mut live = Box::new(Live::new(plan, state, None));
+        let mut live = Box::new(Live::new(plan, state));
         live.permits = admissions.into_permits();
         self.append(id, &mut live, message, decision);
         self.sagas.insert(id, Slot::Ready(live));

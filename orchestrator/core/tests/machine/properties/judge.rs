@@ -114,6 +114,7 @@ impl Judge {
     }
 
     fn sent(&mut self, step: usize, direction: Direction, attempt: u32) {
+        assert!(!self.parked, "{direction} {} leaves while the saga is parked", name(step));
         match direction {
             Direction::Do => self.may_begin(step),
             Direction::Undo => self.may_undo(step),

@@ -1,13 +1,13 @@
-//! A world that loses, repeats, delays and refuses, around participants that are idempotent and keep the barrier: a do that arrives after
-//! its undo does nothing.
+//! A world that loses, repeats, delays and refuses.
 
 use super::{
     judge::{Ended, Judge},
+    participants::{Message, Mood, Site},
     spec::{Effects, Side, Spec, name},
 };
 use crate::given::{plan, saga_id, seconds, start_with};
 use saga_core::{
-    command::{Answer, CommandRef, Direction, Failure, Guard, Retryable},
+    command::{Answer, CommandRef, Failure, Guard},
     decide::{self, Admission, Context, Ignored, Outcome},
     event::{Decision, End, OperatorAction},
     evolve,
@@ -21,38 +21,6 @@ use std::collections::BTreeSet;
 
 /// More inputs than any saga of these definitions needs in a kind world.
 const MOST_INPUTS: usize = 500;
-/// What one step left behind at its participant.
-#[derive(Clone, Copy, Debug, Default)]
-struct Site {
-    applied: bool,
-    undone: bool,
-    declined: bool,
-    answers_badly: bool,
-}
-
-/// A request on its way to a participant.
-#[derive(Clone, Debug)]
-struct Message {
-    command: CommandRef,
-    attempt: u32,
-    is_publication: bool,
-    /// No other message of this attempt left before.
-    untouched: bool,
-    /// The owner that sent it.
-    life: u32,
-}
-
-/// What a participant does with a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mood {
-    Does,
-    DoesBadly,
-    Declines,
-    IsBusy,
-    KnowsUsNot,
-    IsAtIt,
-}
-
 pub(super) struct World {
     spec: Spec,
     plan: Plan,
@@ -62,6 +30,8 @@ pub(super) struct World {
     sites: Vec<Site>,
     now: Timestamp,
     refuses_until: Timestamp,
+    /// The participants are not configured.
+    is_gone: bool,
     /// On their way to participants.
     net: Vec<Message>,
     /// On their way back.
@@ -93,6 +63,7 @@ impl World {
             journal: Vec::new(),
             now,
             refuses_until: now,
+            is_gone: false,
             net: Vec::new(),
             replies: Vec::new(),
             heard: Vec::new(),
@@ -107,7 +78,7 @@ impl World {
 
     /// One thing happens, drawn.
     pub(super) fn happens(&mut self, drawn: u16) {
-        let (what, which) = (drawn % 25, usize::from(drawn / 25));
+        let (what, which) = (drawn % 26, usize::from(drawn / 26));
         match what {
             0..=5 => self.arrives(which, Mood::Does, true),
             6 => self.arrives(which, Mood::DoesBadly, true),
@@ -122,10 +93,12 @@ impl World {
             15 | 16 => self.is_answered(which),
             17 => self.is_repeated(which),
             18 => self.crashes(),
+            19 if which.is_multiple_of(3) => self.is_gone = !self.is_gone,
             19 => self.refuses_until = self.now.plus(seconds(1 + drawn as u64 % 40)),
             20 | 21 => self.comes_due(),
             22 => self.passes(1 + drawn as u64 % 90),
             23 => self.operator(which),
+            24 => self.is_stopped(),
             _ => self.is_answered_twice(which),
         }
     }
@@ -133,6 +106,7 @@ impl World {
     /// From here on everything that is sent arrives once, is done and answered, and people move parked sagas on.
     pub(super) fn is_kind(&mut self) {
         self.refuses_until = self.now;
+        self.is_gone = false;
         for _ in 0..MOST_INPUTS {
             if !self.net.is_empty() {
                 self.arrives(0, Mood::Does, true);
@@ -168,8 +142,8 @@ impl World {
 
     fn arrives(&mut self, which: usize, mood: Mood, answered: bool) {
         let Some(message) = self.take(which) else { return };
-        let Some(answer) = self.performs(&message, mood) else { return };
-        let input = reply(&message, answer);
+        let answer = self.performs(&message, mood);
+        let input = message.reply(answer);
         if answered {
             self.input(&input);
         } else {
@@ -177,40 +151,11 @@ impl World {
         }
     }
 
-    /// What an idempotent participant answers.
-    fn performs(&mut self, message: &Message, mood: Mood) -> Option<Answer> {
+    fn performs(&mut self, message: &Message, mood: Mood) -> Answer {
         let step = message.command.step.at();
+        let copied = self.net.iter().any(|other| other.is_copy_of(message));
         let checked = self.spec.steps[step].checked;
-        let is_copy = |other: &Message| {
-            other.command == message.command && other.attempt == message.attempt && other.life == message.life
-        };
-        let copies = self.net.iter().any(is_copy);
-        let site = &mut self.sites[step];
-        match (message.command.direction, mood) {
-            (Direction::Do, _) if site.undone || site.declined => Some(failed("declined", Retryable::No)),
-            (Direction::Do, _) if site.applied => Some(done(site.answers_badly)),
-            (Direction::Undo, _) if site.undone => Some(done(false)),
-            // What was sent once and arrives twice is answered alike.
-            (_, Mood::IsBusy) if !copies => Some(failed("busy", Retryable::Yes)),
-            (_, Mood::KnowsUsNot) if !copies => Some(failed("http.401", Retryable::ThenPark)),
-            (_, Mood::IsAtIt) if !message.is_publication => {
-                Some(Answer::Ongoing { ask_after: step.is_multiple_of(2).then(|| seconds(4)), location: None })
-            }
-            (Direction::Do, Mood::Declines) => {
-                site.declined = true;
-                Some(failed("declined", Retryable::No))
-            }
-            (Direction::Undo, Mood::Declines) => Some(failed("declined", Retryable::No)),
-            (Direction::Do, Mood::DoesBadly | Mood::Does | Mood::IsBusy | Mood::KnowsUsNot | Mood::IsAtIt) => {
-                site.applied = true;
-                site.answers_badly = checked && mood == Mood::DoesBadly;
-                Some(done(site.answers_badly))
-            }
-            (Direction::Undo, Mood::DoesBadly | Mood::Does | Mood::IsBusy | Mood::KnowsUsNot | Mood::IsAtIt) => {
-                site.undone = true;
-                Some(done(false))
-            }
-        }
+        self.sites[step].answers(message, mood, copied, checked)
     }
 
     /// The request, or its answer, is lost, and nobody says so.
@@ -227,7 +172,7 @@ impl World {
         if which.is_multiple_of(2) {
             self.performs(&message, Mood::Does);
         }
-        self.input(&reply(&message, Answer::Unknown { failure: Failure::new("lost", "") }));
+        self.input(&message.reply(Answer::Unknown { failure: Failure::new("lost", "") }));
     }
 
     /// A guard refuses what has not left.
@@ -235,7 +180,7 @@ impl World {
         let Some(at) = self.net.iter().position(|message| message.untouched && !message.is_publication) else { return };
         let message = self.net.remove(at);
         let retry_after = seconds(1 + which as u64 % 9);
-        self.input(&reply(&message, Answer::NotSent { guard: Guard::Bulkhead, retry_after }));
+        self.input(&message.reply(Answer::NotSent { guard: Guard::Bulkhead, retry_after }));
     }
 
     fn is_answered(&mut self, which: usize) {
@@ -299,6 +244,15 @@ impl World {
         self.acts(actions[which % actions.len()]);
     }
 
+    /// Whoever decides cannot, for once.
+    fn is_stopped(&mut self) {
+        let mut admission = |_: &str, _| Admission::Admitted;
+        let mut context = Context { now: self.now, random: 1, admission: &mut admission };
+        if let Some(decision) = decide::park(&self.plan, &mut self.state, "stopped".into(), &mut context) {
+            self.recorded(decision);
+        }
+    }
+
     fn acts(&mut self, action: OperatorAction) {
         self.acts += 1;
         let id = format!("act-{}", self.acts);
@@ -323,7 +277,13 @@ impl World {
         let before = self.state.clone();
         let ended = self.judge.end.is_some();
         let (now, until) = (self.now, self.refuses_until);
-        let gate = if until > now { Admission::Refused { not_before: until } } else { Admission::Admitted };
+        let gate = if self.is_gone {
+            Admission::Gone
+        } else if until > now {
+            Admission::Refused { not_before: until }
+        } else {
+            Admission::Admitted
+        };
         let mut admission = |_: &str, _| gate;
         let mut context = Context { now, random: now.0.unsigned_abs(), admission: &mut admission };
         match decide::decide(&self.plan, &mut self.state, input, &mut context).expect("a legal input") {
@@ -432,28 +392,4 @@ impl World {
             }
         }
     }
-}
-
-fn reply(message: &Message, answer: Answer) -> Input {
-    let command = message.command;
-    if !message.is_publication {
-        return Input::Answered { command, attempt: Some(message.attempt), answer };
-    }
-    let delivery = match answer {
-        Answer::Succeeded { .. } => Delivery::Acknowledged,
-        Answer::Failed { failure, retry: Retryable::No, .. } => Delivery::Impossible { failure },
-        Answer::Failed { failure, .. } | Answer::Unknown { failure } => {
-            Delivery::Refused { failure, retry_after: seconds(1) }
-        }
-        Answer::Ongoing { .. } | Answer::NotSent { .. } => unreachable!("the broker does not answer so"),
-    };
-    Input::Delivered { publication: Publication::Step(command), delivery }
-}
-
-fn done(badly: bool) -> Answer {
-    Answer::Succeeded { result: json!({"ok": !badly}) }
-}
-
-fn failed(code: &str, retry: Retryable) -> Answer {
-    Answer::Failed { failure: Failure::new(code, ""), retry, retry_after: None }
 }

@@ -1,0 +1,103 @@
+//! Participants that are idempotent for each command and keep the barrier: a do that arrives after its undo does nothing.
+
+use crate::given::seconds;
+use saga_core::{
+    command::{Answer, CommandRef, Direction, Failure, Retryable},
+    input::{Delivery, Input, Publication},
+};
+use serde_json::json;
+
+/// What one step left behind at its participant.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Site {
+    pub(super) applied: bool,
+    pub(super) undone: bool,
+    declined: bool,
+    answers_badly: bool,
+}
+
+/// A request on its way to a participant.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) command: CommandRef,
+    pub(super) attempt: u32,
+    pub(super) is_publication: bool,
+    /// No other message of this attempt left before.
+    pub(super) untouched: bool,
+    /// The owner that sent it.
+    pub(super) life: u32,
+}
+
+/// What a participant is inclined to do with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mood {
+    Does,
+    DoesBadly,
+    Declines,
+    IsBusy,
+    KnowsUsNot,
+    IsAtIt,
+}
+
+impl Message {
+    /// Whether both are the same sending, which arrives twice.
+    pub(super) fn is_copy_of(&self, other: &Message) -> bool {
+        self.command == other.command && self.attempt == other.attempt && self.life == other.life
+    }
+
+    /// The answer on its way back.
+    pub(super) fn reply(&self, answer: Answer) -> Input {
+        let command = self.command;
+        if !self.is_publication {
+            return Input::Answered { command, attempt: Some(self.attempt), answer };
+        }
+        let delivery = match answer {
+            Answer::Succeeded { .. } => Delivery::Acknowledged,
+            Answer::Failed { failure, retry: Retryable::No, .. } => Delivery::Impossible { failure },
+            Answer::Failed { failure, .. } | Answer::Unknown { failure } => {
+                Delivery::Refused { failure, retry_after: seconds(1) }
+            }
+            Answer::Ongoing { .. } | Answer::NotSent { .. } => unreachable!("the broker does not answer so"),
+        };
+        Input::Delivered { publication: Publication::Step(command), delivery }
+    }
+}
+
+impl Site {
+    /// What was done, declined or undone before is answered as before; what was sent once and arrives twice is answered alike.
+    pub(super) fn answers(&mut self, message: &Message, mood: Mood, is_copied: bool, is_checked: bool) -> Answer {
+        match (message.command.direction, mood) {
+            (Direction::Do, _) if self.undone || self.declined => failed("declined", Retryable::No),
+            (Direction::Do, _) if self.applied => done(self.answers_badly),
+            (Direction::Undo, _) if self.undone => done(false),
+            (_, Mood::IsBusy) if !is_copied => failed("busy", Retryable::Yes),
+            (_, Mood::KnowsUsNot) if !is_copied => failed("http.401", Retryable::ThenPark),
+            (_, Mood::IsAtIt) if !message.is_publication => {
+                let asks = message.command.step.at().is_multiple_of(2);
+                Answer::Ongoing { ask_after: asks.then(|| seconds(4)), location: None }
+            }
+            (Direction::Do, Mood::Declines) => {
+                self.declined = true;
+                failed("declined", Retryable::No)
+            }
+            (Direction::Undo, Mood::Declines) => failed("declined", Retryable::No),
+            (Direction::Do, Mood::DoesBadly | Mood::Does | Mood::IsBusy | Mood::KnowsUsNot | Mood::IsAtIt) => {
+                self.applied = true;
+                self.answers_badly = is_checked && mood == Mood::DoesBadly;
+                done(self.answers_badly)
+            }
+            (Direction::Undo, Mood::DoesBadly | Mood::Does | Mood::IsBusy | Mood::KnowsUsNot | Mood::IsAtIt) => {
+                self.undone = true;
+                done(false)
+            }
+        }
+    }
+}
+
+fn done(badly: bool) -> Answer {
+    Answer::Succeeded { result: json!({"ok": !badly}) }
+}
+
+fn failed(code: &str, retry: Retryable) -> Answer {
+    Answer::Failed { failure: Failure::new(code, ""), retry, retry_after: None }
+}
