@@ -40,7 +40,7 @@ impl Holds {
     /// Returns when something may have changed; never when nothing can any more.
     pub(super) async fn changed(&mut self) {
         if self.wanted.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
