@@ -19,7 +19,7 @@ pub enum FoldError {
     #[error("there is no row")]
     Empty,
     /// The first event is not the start, or a start comes again.
-    #[error("row {version} begins with something else than the saga's start")]
+    #[error("the saga's start has to be the first event of row 1 and nowhere else, which row {version} does not keep")]
     NoStart {
         /// The row.
         version: u32,
@@ -58,6 +58,9 @@ pub fn fold(plan: &Plan, saga: SagaId, decisions: &[Decision]) -> Result<State, 
         let expected = state.version + 1;
         if decision.version != expected {
             return Err(FoldError::Gap { expected, found: decision.version });
+        }
+        if decision.events.iter().any(|event| matches!(event, Event::SagaStarted { .. })) {
+            return Err(FoldError::NoStart { version: decision.version });
         }
         check_steps(plan, decision)?;
         evolve(plan, &mut state, decision);

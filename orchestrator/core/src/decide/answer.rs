@@ -41,7 +41,7 @@ impl Draft<'_, '_> {
             }
             Answer::Unknown { failure } => {
                 let attempt = self.current(command, attempt)?;
-                self.unknown(command, attempt, failure);
+                self.unknown(command, attempt, failure, None);
                 Ok(())
             }
             Answer::Ongoing { ask_after, location } => {
@@ -51,7 +51,7 @@ impl Draft<'_, '_> {
             }
             Answer::NotSent { guard, retry_after } => {
                 let attempt = self.current(command, attempt)?;
-                if self.is_inherited(command, attempt) {
+                if self.left_before(command, attempt) {
                     return Err(Ignored::NoSuchAttempt.into());
                 }
                 self.not_sent(command, attempt, *guard, *retry_after);
@@ -64,7 +64,11 @@ impl Draft<'_, '_> {
     pub(super) fn delivered(&mut self, command: CommandRef, delivery: &Delivery) -> Result<(), Stop> {
         let answer = match delivery {
             Delivery::Acknowledged => Answer::Succeeded { result: Value::Null },
-            Delivery::Refused { failure, .. } => Answer::Unknown { failure: failure.clone() },
+            Delivery::Refused { failure, retry_after } => {
+                let attempt = self.current(command, None)?;
+                self.unknown(command, attempt, failure, Some(*retry_after));
+                return Ok(());
+            }
             Delivery::Impossible { failure } => {
                 Answer::Failed { failure: failure.clone(), retry: Retryable::No, retry_after: None }
             }
@@ -197,6 +201,17 @@ impl Draft<'_, '_> {
         self.current(command, Some(attempt)).map(|_| AttemptOutcome::Unknown)
     }
 
+    /// Whether a guard that refuses now refuses only a further sending of the attempt: it is asked after, or an earlier owner sent it.
+    fn left_before(&self, command: CommandRef, attempt: u32) -> bool {
+        let asked = match &self.state.command(command).phase {
+            Phase::Attempting(attempting) => attempting.asked > 0,
+            Phase::Idle | Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Settled(_) => {
+                false
+            }
+        };
+        asked || self.is_inherited(command, attempt)
+    }
+
     fn is_inherited(&self, command: CommandRef, attempt: u32) -> bool {
         attempt <= self.state.command(command).inherited
     }
@@ -236,9 +251,15 @@ impl Draft<'_, '_> {
     }
 
     /// Also what an attempt's timeout amounts to.
-    pub(super) fn unknown(&mut self, command: CommandRef, attempt: u32, failure: &Failure) {
+    pub(super) fn unknown(
+        &mut self,
+        command: CommandRef,
+        attempt: u32,
+        failure: &Failure,
+        retry_after: Option<Duration>,
+    ) {
         let ended = (!self.may_retry(command)).then_some(Then::Exhausted);
-        self.attempt_ended(command, attempt, AttemptOutcome::Unknown, failure, ended, None);
+        self.attempt_ended(command, attempt, AttemptOutcome::Unknown, failure, ended, retry_after);
     }
 
     fn attempt_ended(

@@ -82,7 +82,7 @@ impl Draft<'_, '_> {
 
     fn attempt_timed_out(&mut self, command: CommandRef) {
         let attempt = self.state.command(command).attempt;
-        self.unknown(command, attempt, &Failure::new("timeout", "no answer within the attempt's time"));
+        self.unknown(command, attempt, &Failure::new("timeout", "no answer within the attempt's time"), None);
     }
 
     fn ask(&mut self, command: CommandRef) {

@@ -3,7 +3,6 @@
 use crate::given::{busy, declined, done, given, lost, not_sent, ongoing, seconds};
 use saga_core::{command::Failure, decide::Ignored, input::Delivery, state::Status};
 use serde_json::json;
-use std::time::Duration;
 
 const TWO: &str = "
 steps:
@@ -30,10 +29,11 @@ fn a_published_step_succeeds_by_its_delivery_report() {
 
 #[test]
 fn a_publication_that_the_broker_did_not_take_is_tried_again_under_the_same_id() {
-    let refused = Delivery::Refused { failure: Failure::new("broker", ""), retry_after: Duration::from_secs(1) };
+    let refused = Delivery::Refused { failure: Failure::new("broker", ""), retry_after: seconds(4) };
     given(TOLD)
         .when_published("tell", refused)
         .then(&["tell #1 unknown (broker), rests"])
+        .then_due_in(Some(seconds(4)))
         .when_due()
         .then(&["tell sent #2"]);
 }
@@ -86,6 +86,17 @@ fn an_outcome_event_that_can_never_be_delivered_ends_the_saga_with_an_incident()
         .then_status(Status::Compensating)
         .when_outcome(Delivery::Impossible { failure: Failure::new("size", "") })
         .then(&["incident (size)", "compensated"]);
+}
+
+#[test]
+fn a_late_success_while_the_outcome_event_is_due_opens_an_incident_once() {
+    given(&format!("onCompensated: {{publish: news, type: Undone}}{RETRIED}"))
+        .when("reserve", declined())
+        .when("reserve", done())
+        .then(&["reserve result arrived", "incident (late_success)"])
+        .then_out(&["outcome"])
+        .when("reserve", done())
+        .then_ignored(&Ignored::Settled);
 }
 
 #[test]

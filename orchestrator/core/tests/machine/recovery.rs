@@ -1,7 +1,13 @@
 //! The owner is lost after any decision: the next one folds the journal, finds the same things outstanding, and comes to the same end.
 
 use crate::given::{Saga, declined, done, given, lost, ongoing};
-use saga_core::{event::OperatorAction, input::Delivery, react::react};
+use saga_core::{
+    event::{Decision, Event, OperatorAction},
+    evolve::{self, FoldError},
+    id::StepIndex,
+    input::Delivery,
+    react::react,
+};
 
 /// One thing that happens in a scenario.
 #[derive(Clone)]
@@ -138,4 +144,34 @@ fn a_saga_that_is_cancelled() {
             Delivered,
         ],
     );
+}
+
+#[test]
+fn a_saga_is_pinned_to_the_hashes_of_its_definition_and_its_policies() {
+    let saga = given(SHOP);
+    let Event::SagaStarted { definition, policies, name, key, .. } = &saga.journal[0].events[0] else {
+        panic!("{:?}", saga.journal[0])
+    };
+    assert_eq!((name.as_str(), key.as_str()), ("test", "4711"));
+    assert_eq!(definition, &saga.plan.definition.hash);
+    assert_eq!(policies, &saga.plan.policies.hash());
+}
+
+#[test]
+fn rows_that_are_not_the_journal_of_one_saga_are_refused() {
+    let saga = given(SHOP).when("reserve", done());
+    let fold = |rows: &[Decision]| evolve::fold(&saga.plan, saga.state.id, rows).map(|state| state.version);
+    let (first, second) = (saga.journal[0].clone(), saga.journal[1].clone());
+    let third = Decision { version: 3, ..second.clone() };
+    let elsewhere = Event::StepSkipped { step: StepIndex(99), direction: saga_core::command::Direction::Do };
+    let foreign = Decision { events: vec![elsewhere], ..second.clone() };
+    let unstarted = Decision { version: 1, ..second.clone() };
+    let restarted = Decision { version: 2, ..first.clone() };
+    assert_eq!(fold(&[first.clone(), second.clone()]), Ok(2));
+    assert_eq!(fold(&[]), Err(FoldError::Empty));
+    assert_eq!(fold(&[second]), Err(FoldError::Gap { expected: 1, found: 2 }));
+    assert_eq!(fold(&[unstarted]), Err(FoldError::NoStart { version: 1 }));
+    assert_eq!(fold(&[first.clone(), restarted]), Err(FoldError::NoStart { version: 2 }));
+    assert_eq!(fold(&[first.clone(), third]), Err(FoldError::Gap { expected: 2, found: 3 }));
+    assert_eq!(fold(&[first, foreign]), Err(FoldError::NoSuchStep { version: 2, step: 99, steps: 6 }));
 }

@@ -157,3 +157,9 @@ fn a_refusal_for_good_is_certain_however_often_the_attempt_left() {
 fn what_left_under_an_earlier_owner_cannot_be_said_not_to_have_been_sent() {
     given(ONE).recovered().when("a", not_sent()).then_ignored(&Ignored::NoSuchAttempt).then_out(&["a"]);
 }
+
+#[test]
+fn an_attempt_that_is_asked_after_cannot_be_said_not_to_have_been_sent() {
+    let ask = Answer::Ongoing { ask_after: Some(seconds(3)), location: None };
+    given(ONE).when("a", ask).when_due().when("a", not_sent()).then_ignored(&Ignored::NoSuchAttempt).then_out(&["a"]);
+}

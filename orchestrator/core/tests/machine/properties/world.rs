@@ -313,6 +313,9 @@ impl World {
 
     fn recorded(&mut self, decision: Decision) {
         self.judge.hears(&decision);
+        let text = serde_json::to_string(&decision).expect("a row is JSON");
+        let read: Decision = serde_json::from_str(&text).expect("a row reads back");
+        assert_eq!(read, decision);
         self.journal.push(decision);
         let folded = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
         assert_eq!(folded, self.state.clone().inherited(), "the journal folds to the state");
