@@ -51,10 +51,11 @@ impl Draft<'_, '_> {
             }
             Answer::NotSent { guard, retry_after } => {
                 let attempt = self.current(command, attempt)?;
-                if self.left_before(command, attempt) {
-                    return Err(Ignored::NoSuchAttempt.into());
+                match self.left_before(command, attempt) {
+                    // Under way all the same: sent or asked after again when the guard allows.
+                    Some(location) => self.ongoing(command, attempt, Some(*retry_after), location),
+                    None => self.not_sent(command, attempt, *guard, *retry_after),
                 }
-                self.not_sent(command, attempt, *guard, *retry_after);
                 Ok(())
             }
         }
@@ -201,15 +202,12 @@ impl Draft<'_, '_> {
         self.current(command, Some(attempt)).map(|_| AttemptOutcome::Unknown)
     }
 
-    /// Whether a guard that refuses now refuses only a further sending of the attempt: it is asked after, or an earlier owner sent it.
-    fn left_before(&self, command: CommandRef, attempt: u32) -> bool {
-        let asked = match &self.state.command(command).phase {
-            Phase::Attempting(attempting) => attempting.asked > 0,
-            Phase::Idle | Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Settled(_) => {
-                false
-            }
-        };
-        asked || self.is_inherited(command, attempt)
+    /// Where the attempt is asked after, if a guard that refuses now refuses only a further sending of it: it was asked after before, or
+    /// an earlier owner sent it.
+    fn left_before(&self, command: CommandRef, attempt: u32) -> Option<Option<String>> {
+        let Phase::Attempting(attempting) = &self.state.command(command).phase else { return None };
+        let left = attempting.asked > 0 || self.is_inherited(command, attempt);
+        left.then(|| attempting.location.clone())
     }
 
     fn is_inherited(&self, command: CommandRef, attempt: u32) -> bool {

@@ -164,7 +164,7 @@ fn rows_that_are_not_the_journal_of_one_saga_are_refused() {
     let (first, second) = (saga.journal[0].clone(), saga.journal[1].clone());
     let third = Decision { version: 3, ..second.clone() };
     let elsewhere = Event::StepSkipped { step: StepIndex(99), direction: saga_core::command::Direction::Do };
-    let foreign = Decision { events: vec![elsewhere], ..second.clone() };
+    let foreign = Decision { events: vec![elsewhere], ..second };
     let unstarted = Decision { version: 1, ..second.clone() };
     let restarted = Decision { version: 2, ..first.clone() };
     assert_eq!(fold(&[first.clone(), second.clone()]), Ok(2));

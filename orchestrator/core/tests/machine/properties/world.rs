@@ -266,7 +266,7 @@ impl World {
         }
         let decided = self.decides(input);
         // What prolongs an attempt prolongs it each time.
-        let prolongs = matches!(input, Input::Answered { answer: Answer::Ongoing { .. }, .. });
+        let prolongs = matches!(input, Input::Answered { answer: Answer::Ongoing { .. } | Answer::NotSent { .. }, .. });
         if decided && !prolongs {
             assert!(!self.decides(input), "the same input twice: {input:?}");
         }
