@@ -31,18 +31,31 @@ impl Draft<'_, '_> {
         self.turn_back(cause);
     }
 
-    /// Goes back for a reason that is not a step's. A pivot that rests in doubt and cannot be undone is for a person to look at first.
+    /// Goes back for a reason that is not a step's. A pivot in doubt that cannot be undone is for a person to look at first.
     pub(super) fn turn_back(&mut self, cause: Cause) {
-        let rests_in_doubt = |pivot: &StepIndex| {
-            let command = &self.state.step(*pivot).forward;
-            command.is_open() && !command.in_doubt.is_empty() && !self.has_undo(*pivot)
-        };
-        match self.state.pivot(self.plan).filter(rests_in_doubt) {
-            Some(pivot) => {
-                let failure = self.stop(pivot);
-                self.emit(Event::SagaParked { reason: ParkReason::PivotUnknown { step: pivot, failure } });
+        match self.pivot_in_doubt() {
+            Some((step, failure)) => {
+                self.emit(Event::SagaParked { reason: ParkReason::PivotUnknown { step, failure } })
             }
             None => self.emit(Event::CompensationStarted { cause }),
+        }
+    }
+
+    /// The pivot, if it has no undo and may have happened, and why that is not known. One that rests is ended.
+    fn pivot_in_doubt(&mut self) -> Option<(StepIndex, Failure)> {
+        let pivot = self.state.pivot(self.plan).filter(|pivot| !self.has_undo(*pivot))?;
+        let command = &self.state.step(pivot).forward;
+        match &command.phase {
+            Phase::Settled(Settled::Unknown(failure)) => Some((pivot, failure.clone())),
+            Phase::Held { .. } | Phase::Resting { .. } if !command.in_doubt.is_empty() => {
+                Some((pivot, self.stop(pivot)))
+            }
+            Phase::Settled(Settled::Succeeded | Settled::Rejected(_) | Settled::Failed(_) | Settled::Skipped)
+            | Phase::Idle
+            | Phase::Held { .. }
+            | Phase::Attempting(_)
+            | Phase::Resting { .. }
+            | Phase::Sleeping { .. } => None,
         }
     }
 

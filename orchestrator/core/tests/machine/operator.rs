@@ -218,6 +218,15 @@ fn a_saga_stopped_while_its_pivot_is_out_awaits_the_answer_before_it_is_cancelle
 }
 
 #[test]
+fn a_saga_stopped_before_its_pivot_ended_unknown_parks_for_the_pivot_when_it_is_cancelled() {
+    stopped(given("steps: [{step: pay, do: stock.P, pivot: true, retry: {attempts: 1}}]"))
+        .when("pay", lost())
+        .then(&["pay #1 unknown (lost)", "pay unknown (lost)"])
+        .when_operator(Cancel)
+        .then(&["operator: cancel", "parked (pivot pay unknown: lost)"]);
+}
+
+#[test]
 fn only_a_saga_on_its_way_can_be_stopped() {
     let mut saga = given(TWO).when_operator(Abandon);
     let mut admission = |_: &str, _| decide::Admission::Admitted;
