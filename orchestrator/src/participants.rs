@@ -6,9 +6,11 @@ mod call;
 pub mod http;
 
 pub use call::{Call, Dispatch};
+use std::sync::OnceLock;
 
 /// Names the TLS implementation of this process, once; HTTP clients need one before they are made.
 pub fn install_tls() {
-    // Another part of the process was first: then it is set.
-    drop(rustls::crypto::ring::default_provider().install_default());
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    // Whoever installed another provider before has the say.
+    INSTALLED.get_or_init(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }

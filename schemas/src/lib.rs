@@ -1,1 +1,9 @@
-//! .
+//! The Avro schemas of the domain events that ship with the project, by file name.
+
+/// `*.avsc` of this folder: name and text.
+pub const DOMAIN_EVENTS: [(&str, &str); 4] = [
+    ("order-placed.avsc", include_str!("../order-placed.avsc")),
+    ("subscription-requested.avsc", include_str!("../subscription-requested.avsc")),
+    ("transfer-ordered.avsc", include_str!("../transfer-ordered.avsc")),
+    ("trip-requested.avsc", include_str!("../trip-requested.avsc")),
+];

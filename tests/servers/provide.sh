@@ -151,10 +151,6 @@ control_containers() { # postgres | kafka …
 
 stop_servers() {
     [[ -n $servers ]] || return 0
-    if [[ -n $holder_pid ]]; then
-        exec {hold}>&-
-        wait "$holder_pid" || say "the containers may not all be gone"
-    fi
     local server script
     for server in kafka postgres postgres-18; do
         script=$root/tests/servers/${server%-18}
@@ -162,6 +158,11 @@ stop_servers() {
             "$script" "$servers/$server" stop || "$script" "$servers/$server" kill || true
         fi
     done
+    # Last: a local server that was started after the containers holds their holder's input open, too.
+    if [[ -n $holder_pid ]]; then
+        exec {hold}>&-
+        wait "$holder_pid" || say "the containers may not all be gone"
+    fi
     rm -rf "$servers"
     servers=
 }

@@ -21,12 +21,6 @@ const SAGAS: [(&str, &str); 4] = [
     ("subscription-signup.saga.yaml", include_str!("../../../sagas/subscription-signup.saga.yaml")),
     ("travel-booking.saga.yaml", include_str!("../../../sagas/travel-booking.saga.yaml")),
 ];
-const SCHEMAS: [(&str, &str); 4] = [
-    ("order-placed.avsc", include_str!("../../../schemas/order-placed.avsc")),
-    ("subscription-requested.avsc", include_str!("../../../schemas/subscription-requested.avsc")),
-    ("transfer-ordered.avsc", include_str!("../../../schemas/transfer-ordered.avsc")),
-    ("trip-requested.avsc", include_str!("../../../schemas/trip-requested.avsc")),
-];
 const PARTICIPANTS: &str = include_str!("participants.yaml");
 /// Stands in [`PARTICIPANTS`] for the address that the run has.
 const ADDRESS: &str = "PARTICIPANTS";
@@ -77,7 +71,7 @@ pub(super) fn files(address: SocketAddr) -> Files {
     Files {
         sagas: sources(&SAGAS),
         participants: Some(Source::new("participants.yaml", participants)),
-        schemas: sources(&SCHEMAS),
+        schemas: sources(&saga_schemas::DOMAIN_EVENTS),
     }
 }
 
@@ -121,7 +115,7 @@ mod tests {
     #[test]
     fn everything_that_ships_is_embedded() {
         assert_eq!(names(&SAGAS), shipped("sagas", ".saga.yaml"));
-        assert_eq!(names(&SCHEMAS), shipped("schemas", ".avsc"));
+        assert_eq!(names(&saga_schemas::DOMAIN_EVENTS), shipped("schemas", ".avsc"));
     }
 
     #[test]

@@ -34,10 +34,7 @@ use reqwest::{
 use saga_core::command::{Answer, Failure, Retryable};
 use saga_guards::retry::RetryPolicy;
 use serde_json::Value;
-use std::{
-    sync::OnceLock,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 /// Code of the failure when no connection could be had. Nothing was sent then.
 pub const NOT_CONNECTED: &str = "connect";
@@ -140,7 +137,7 @@ impl HttpParticipant {
 }
 
 fn client(settings: &HttpSettings, endpoints: &Endpoints) -> Result<Client, reqwest::Error> {
-    install_crypto();
+    super::install_tls();
     let builder = Client::builder()
         .user_agent(concat!("saga-orchestrator/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(settings.connect_timeout)
@@ -152,12 +149,6 @@ fn client(settings: &HttpSettings, endpoints: &Endpoints) -> Result<Client, reqw
     // Without an encrypted endpoint nothing is verified, and a machine without authorities' certificates will do.
     let builder = if endpoints.any_encrypted() { builder } else { builder.tls_certs_only([]) };
     builder.build()
-}
-
-/// Once per process; whoever installed another provider before has the say.
-fn install_crypto() {
-    static INSTALLED: OnceLock<()> = OnceLock::new();
-    INSTALLED.get_or_init(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }
 
 /// How long to rest before asking, if the participant does not say.
