@@ -35,7 +35,7 @@ impl Draft<'_, '_> {
     pub(super) fn turn_back(&mut self, cause: Cause) {
         match self.pivot_in_doubt() {
             Some((step, failure)) => {
-                self.emit(Event::SagaParked { reason: ParkReason::PivotUnknown { step, failure } })
+                self.emit(Event::SagaParked { reason: ParkReason::PivotUnknown { step, failure } });
             }
             None => self.emit(Event::CompensationStarted { cause }),
         }
