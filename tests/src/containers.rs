@@ -82,7 +82,7 @@ fn broker_settings(port: u16) -> Vec<(String, String)> {
     let variable =
         |(key, value): (&str, &str)| (format!("KAFKA_{}", key.replace('.', "_").to_uppercase()), value.into());
     let mut variables: Vec<(String, String)> = shared.chain(own).map(variable).collect();
-    variables.push(("KAFKA_HEAP_OPTS".into(), "-Xmx512m".into()));
+    variables.push(("KAFKA_HEAP_OPTS".into(), "-Xmx1g".into()));
     variables
 }
 

@@ -8,7 +8,7 @@ use crate::{
 use anyhow::{Context, Result, anyhow};
 use rdkafka::{
     ClientConfig, Message, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer, StreamConsumer},
     message::{BorrowedMessage, Header, Headers, OwnedHeaders},
@@ -133,6 +133,19 @@ impl Kafka {
         let options = AdminOptions::new().operation_timeout(Some(REQUEST));
         for result in admin.create_topics([&topic], &options).await? {
             result.map_err(|(topic, code)| anyhow!("topic {topic}: {code}"))?;
+        }
+        Ok(())
+    }
+
+    /// Changes one setting of a topic that exists.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub async fn alter_topic(&self, name: &str, key: &str, value: &str) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.client().create()?;
+        let change = AlterConfig::new(ResourceSpecifier::Topic(name)).set(key, value);
+        for result in admin.alter_configs([&change], &AdminOptions::new()).await? {
+            result.map_err(|(_, code)| anyhow!("topic {name}: {code}"))?;
         }
         Ok(())
     }

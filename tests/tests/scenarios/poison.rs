@@ -3,6 +3,7 @@
 use super::definitions::ORDER;
 use anyhow::Result;
 use saga_tests::{
+    eventually::eventually,
     kafka::{Received, Record},
     participant::Script,
     world::{WITHIN, World, reaches},
@@ -107,5 +108,32 @@ async fn a_record_of_100_mb_becomes_a_pointer() -> Result<()> {
     assert_eq!((&pointer["topic"], &pointer["offset"]), (&json!(large), &json!(0)));
     assert!(letters[0].record.value.as_ref().is_some_and(|value| value.len() < 10_000), "a pointer is small");
     assert_eq!(letters[0].header("saga_dlq_offset"), Some("0"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_partition_is_paused_while_the_dlq_cannot_be_written() -> Result<()> {
+    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    world.define("order", ORDER)?;
+    let dlq = world.installation.dlq();
+    // Not even a pointer fits.
+    world.kafka.create_topic(dlq, 1, &[("max.message.bytes", "100")]).await?;
+    let engine = world.start().await?;
+    world.send(&world.orders, &raw(&[("ce_type", "OrderPlaced")], Some(b"{not json"))).await?;
+    eventually("the engine says so", WITHIN, || async {
+        Ok(engine.log()?.contains("the DLQ cannot be written: the partition is paused until it can").then_some(()))
+    })
+    .await?;
+    let behind = Record { partition: Some(0), ..Record::event("OrderPlaced", "4711", &json!({"orderId": "4711"})) };
+    let elsewhere = Record { partition: Some(1), ..Record::event("OrderPlaced", "4712", &json!({"orderId": "4712"})) };
+    world.send(&world.orders, &behind).await?;
+    world.send(&world.orders, &elsewhere).await?;
+    reaches(&engine, "4712", &["completed"]).await?;
+    let committed = world.kafka.committed(world.installation.group(), &world.orders, 0).await?;
+    assert_ne!(committed, Some(1), "the offset does not move before the letter is written");
+    world.kafka.alter_topic(dlq, "max.message.bytes", "1048588").await?;
+    let letters = world.kafka.read_until(dlq, WITHIN, |letters| !letters.is_empty()).await?;
+    assert_eq!(code(&letters[0]), "not_json");
+    reaches(&engine, "4711", &["completed"]).await?;
     Ok(())
 }
