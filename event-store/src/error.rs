@@ -6,7 +6,12 @@ pub enum Error {
     /// The database did not answer, or not in time. Of an append it is not known whether it was committed: repeat the same bytes.
     #[error("the database did not answer: {0}")]
     Unavailable(String),
-    /// The database answered with something that repeating will not change.
+    /// The database does not let the store work: wrong credentials, a database or privilege that is gone, a broken disk. Somebody has to
+    /// mend that; what was asked is not at fault, and of an append it is as unknown whether it was committed as with [`Error::Unavailable`].
+    #[error("the database cannot be used: {0}")]
+    Unusable(String),
+    /// The database refuses what was asked for what it is, and so will refuse it again: a value out of range, bytes that are no text, a
+    /// constraint, too large for an index.
     #[error("the database refuses: {0}")]
     Refused(String),
     /// The request breaks a limit of the store; nothing was sent.
@@ -41,11 +46,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same call may succeed later without anybody's doing.
+    /// Whether the same call may succeed later: the fault is the database's or the way's to it, not that of what was asked. An engine that
+    /// runs waits for it, however long somebody takes to mend it.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Unavailable(_) => true,
+            Error::Unavailable(_) | Error::Unusable(_) => true,
             Error::Refused(_)
             | Error::Limit(_)
             | Error::Schema(_)
@@ -54,56 +60,155 @@ impl Error {
             | Error::Address(_) => false,
         }
     }
+
+    /// Whether the same call may succeed later without anybody's doing. An engine that starts waits for nothing else: a password that is
+    /// wrong is better said at once.
+    #[must_use]
+    pub fn is_worth_waiting_at_start(&self) -> bool {
+        match self {
+            Error::Unavailable(_) => true,
+            Error::Unusable(_)
+            | Error::Refused(_)
+            | Error::Limit(_)
+            | Error::Schema(_)
+            | Error::Shards { .. }
+            | Error::Locked { .. }
+            | Error::Address(_) => false,
+        }
+    }
+
+    /// The same error, which says where it happened. `place` has no secrets.
+    #[must_use]
+    pub(crate) fn at(self, place: &str) -> Error {
+        match self {
+            Error::Unavailable(text) => Error::Unavailable(format!("{place}: {text}")),
+            Error::Unusable(text) => Error::Unusable(format!("{place}: {text}")),
+            Error::Refused(text) => Error::Refused(format!("{place}: {text}")),
+            other @ (Error::Limit(_)
+            | Error::Schema(_)
+            | Error::Shards { .. }
+            | Error::Locked { .. }
+            | Error::Address(_)) => other,
+        }
+    }
 }
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
+        let text = error.to_string();
         match &error {
-            sqlx::Error::Database(database) if !passes(database.code().as_deref().unwrap_or_default()) => {
-                Error::Refused(error.to_string())
-            }
+            sqlx::Error::Database(database) => match fault(database.code().as_deref().unwrap_or_default()) {
+                Fault::Request => Error::Refused(text),
+                Fault::Passing => Error::Unavailable(text),
+                Fault::Lasting => Error::Unusable(text),
+            },
+            sqlx::Error::Encode(_) => Error::Refused(text),
+            // The database and this build have different ideas of a statement or its answer.
             sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::ColumnIndexOutOfBounds { .. }
             | sqlx::Error::Configuration(_)
             | sqlx::Error::InvalidArgument(_)
-            | sqlx::Error::Encode(_)
             | sqlx::Error::TypeNotFound { .. }
             | sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::Decode(_)
-            | sqlx::Error::RowNotFound => Error::Refused(error.to_string()),
+            | sqlx::Error::RowNotFound => Error::Unusable(text),
             // Everything else is the connection's or the pool's doing.
-            _ => Error::Unavailable(error.to_string()),
+            _ => Error::Unavailable(text),
         }
     }
 }
 
-/// Whether a database error goes away by itself. Postgres: connection (08), rollback (40), resources (53), lock not available (55P03),
-/// operator intervention and timeouts (57), system errors (58), read-only transaction on a server that is being switched (25006), plans
-/// that a migration made stale (0A000). SQLite: busy, locked, and no space left.
-fn passes(code: &str) -> bool {
-    let classes = ["08", "40", "53", "57", "58"];
-    let codes = ["55P03", "25006", "0A000", "5", "6", "13", "261", "262", "517", "773"];
-    (code.len() == 5 && classes.iter().any(|class| code.starts_with(class))) || codes.contains(&code)
+/// Whose an error of a database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// What was asked.
+    Request,
+    /// The database's, and it goes away by itself.
+    Passing,
+    /// The database's or its operators', and somebody has to mend it. What is not known counts as this: to wait for what does not come is
+    /// seen and can be mended, to give up a row that nothing is wrong with cannot.
+    Lasting,
+}
+
+/// A code of Postgres has five characters, one of SQLite is a number below 10,000.
+fn fault(code: &str) -> Fault {
+    match code.parse() {
+        Ok(number) if code.len() < 5 => fault_of_sqlite(number),
+        Ok(_) | Err(_) => fault_of_postgres(code),
+    }
+}
+
+/// The request's own: data exceptions (22), constraints (23), limits of the program (54). Passing: connection (08), rollback (40),
+/// resources (53), lock not available (55P03), operator intervention and timeouts (57), system errors (58), read-only transaction on a
+/// server that is being switched (25006), plans that a migration made stale (0A000).
+fn fault_of_postgres(code: &str) -> Fault {
+    match (code, code.get(..2).filter(|_| code.len() == 5)) {
+        // Keys and versions are what writers compete for: a repeat finds who has them.
+        ("23505", _) => Fault::Passing,
+        ("55P03" | "25006" | "0A000", _) | (_, Some("08" | "40" | "53" | "57" | "58")) => Fault::Passing,
+        (_, Some("22" | "23" | "54")) => Fault::Request,
+        (_, Some(_) | None) => Fault::Lasting,
+    }
+}
+
+/// The low byte of a code is the error, the rest says more of it.
+fn fault_of_sqlite(code: u16) -> Fault {
+    const BUSY: u16 = 5;
+    const LOCKED: u16 = 6;
+    const FULL: u16 = 13;
+    const TOO_BIG: u16 = 18;
+    const CONSTRAINT: u16 = 19;
+    const CONSTRAINT_PRIMARY_KEY: u16 = 1555;
+    const CONSTRAINT_UNIQUE: u16 = 2067;
+    const MISMATCH: u16 = 20;
+    match (code, code & 0xff) {
+        (CONSTRAINT_PRIMARY_KEY | CONSTRAINT_UNIQUE, _) | (_, BUSY | LOCKED | FULL) => Fault::Passing,
+        (_, TOO_BIG | CONSTRAINT | MISMATCH) => Fault::Request,
+        (_, _) => Fault::Lasting,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::passes;
+    use super::{Error, Fault, fault};
 
-    #[test]
-    fn what_goes_away_by_itself_passes() {
-        let postgres =
-            ["08006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "57P03", "58030", "25006"];
-        let sqlite = ["5", "6", "13", "261", "517"];
-        for code in postgres.into_iter().chain(sqlite) {
-            assert!(passes(code), "{code}");
+    fn all(codes: &[&str], expected: Fault) {
+        for code in codes {
+            assert_eq!(fault(code), expected, "{code}");
         }
     }
 
     #[test]
-    fn what_stays_does_not_pass() {
-        // No such database, password, syntax, constraint, out of range, a file that is no database, SQLite's constraint and disk faults.
-        for code in ["3D000", "28P01", "42601", "23514", "22003", "26", "19", "10", "", "53", "8"] {
-            assert!(!passes(code), "{code}");
-        }
+    fn what_goes_away_by_itself_passes() {
+        all(&["08006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "57P03"], Fault::Passing);
+        all(&["58030", "25006", "0A000", "23505"], Fault::Passing);
+        all(&["5", "6", "13", "261", "517", "1555", "2067"], Fault::Passing);
+    }
+
+    #[test]
+    fn only_a_row_can_be_at_fault_for_good() {
+        // Bytes that are no text, out of range, not null, a check, too large for an index.
+        all(&["22021", "22003", "23502", "23514", "54000"], Fault::Request);
+        all(&["18", "19", "275", "1299", "3091", "20"], Fault::Request);
+    }
+
+    #[test]
+    fn what_somebody_has_to_mend_lasts() {
+        // Password, who may connect, a privilege, no such database or table or function, syntax, what nobody knows, an index that is broken.
+        all(
+            &["28P01", "28000", "42501", "3D000", "42P01", "42883", "42601", "XX000", "XX002", "P0001"],
+            Fault::Lasting,
+        );
+        // A disk that cannot be read or written, a file that is no database, that may not be written, that is broken or gone.
+        all(&["10", "778", "26", "8", "11", "14", "", "53", "2", "22"], Fault::Lasting);
+    }
+
+    #[test]
+    fn a_start_waits_only_for_what_comes_by_itself() {
+        let (away, denied) = (Error::Unavailable("no route".into()), Error::Unusable("no such role".into()));
+        assert!(away.is_transient() && away.is_worth_waiting_at_start());
+        assert!(denied.is_transient() && !denied.is_worth_waiting_at_start());
+        let refused = Error::Refused("out of range".into());
+        assert!(!refused.is_transient() && !refused.is_worth_waiting_at_start());
     }
 }

@@ -67,6 +67,7 @@ impl Postgres {
                 existing(&pool).await?
             }
         };
+        check_privileges(&pool, access).await?;
         Ok(Postgres { pool, identity, access })
     }
 
@@ -121,6 +122,18 @@ async fn applied(executor: impl PgExecutor<'_>) -> Result<Vec<Applied>, sqlx::Er
     rows.iter()
         .map(|row| Ok(Applied { version: row.try_get("version")?, checksum: row.try_get("checksum")? }))
         .collect()
+}
+
+/// Whether all that the store does is allowed: said at the start, and not by the first append.
+async fn check_privileges(pool: &PgPool, access: Access) -> Result<(), Error> {
+    let row = sqlx::query(include_str!("postgres/sql/missing_privileges.sql"))
+        .bind(access != Access::Read)
+        .fetch_one(pool)
+        .await?;
+    match row.try_get::<Option<String>, _>("missing")? {
+        None => Ok(()),
+        Some(missing) => Err(Error::Unusable(format!("the role lacks privileges: grant it {missing}"))),
+    }
 }
 
 async fn create(pool: &PgPool, shards: u16) -> Result<Identity, Error> {
@@ -320,13 +333,13 @@ fn bind_batch(batch: &[Append]) -> PgQuery {
 fn read_answer(row: &PgRow) -> Result<(usize, Appended), Error> {
     let position: i64 = row.try_get("o_position")?;
     let position =
-        usize::try_from(position - 1).map_err(|_| Error::Refused(format!("answer at position {position}")))?;
+        usize::try_from(position - 1).map_err(|_| Error::Unusable(format!("answer at position {position}")))?;
     let answer = match row.try_get::<i32, _>("o_answer")? {
         0 => Appended::Committed,
         1 => Appended::DuplicateKey { stream: row.try_get("o_stream")?, payload_hash: read_hash(row)? },
         2 => Appended::Conflict,
         3 => Appended::Fenced,
-        other => return Err(Error::Refused(format!("append_batch answered {other}"))),
+        other => return Err(Error::Unusable(format!("append_batch answered {other}"))),
     };
     Ok((position, answer))
 }
@@ -335,7 +348,7 @@ fn read_hash(row: &PgRow) -> Result<[u8; 32], Error> {
     let bytes: Vec<u8> = row.try_get("o_payload_hash")?;
     bytes
         .try_into()
-        .map_err(|bytes: Vec<u8>| Error::Refused(format!("a stored payload hash has {} bytes", bytes.len())))
+        .map_err(|bytes: Vec<u8>| Error::Unusable(format!("a stored payload hash has {} bytes", bytes.len())))
 }
 
 fn read_row(row: &PgRow) -> Result<Row, Error> {

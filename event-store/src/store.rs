@@ -32,12 +32,18 @@ pub enum Access {
 /// Opens the store at `address`: `postgres://…` or `sqlite:…`.
 ///
 /// # Errors
-/// When the address is neither, the database does not answer, its schema is newer than this build or was altered (or, to read, older), its
-/// number of shards is another one or out of bounds, or (SQLite) another engine has it.
+/// When the address is neither, the database does not answer or cannot be used (credentials, database, privileges), its schema is newer than
+/// this build or was altered (or, to read, older), its number of shards is another one or out of bounds, or (SQLite) another engine has it.
+/// Only [`Error::is_worth_waiting_at_start`] may pass by itself.
 pub async fn open(address: &str, access: Access) -> Result<Arc<dyn EventStore>, Error> {
     if let Access::Write { shards } = access {
         check_shards(shards)?;
     }
+    let opened = open_place(address, access).await;
+    opened.map_err(|error| error.at(&without_secret(address)))
+}
+
+async fn open_place(address: &str, access: Access) -> Result<Arc<dyn EventStore>, Error> {
     if address.starts_with("postgres://") || address.starts_with("postgresql://") {
         return Ok(Arc::new(Postgres::open(address, access).await?));
     }
@@ -78,7 +84,9 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`Error::Limit`] when one append breaks a limit: none of the batch was sent, and the others can be sent without it.
-    /// [`Error::Unavailable`]: it is not known what was committed; the same batch again answers [`Appended::Committed`] for what was.
+    /// [`Error::Refused`] when the database takes one append's values for faulty: nothing of this call was written; the others can be sent
+    /// without it. What [`Error::is_transient`]: it is not known what was committed; the same batch again answers [`Appended::Committed`]
+    /// for what was.
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error>;
 
     /// All rows of a stream, oldest first; none if there is no such stream.

@@ -92,7 +92,7 @@ async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn EventStore>> {
     patience::until_it_answers(
         "the event store (key `store`)",
         || saga_event_store::open(&config.store, access),
-        saga_event_store::Error::is_transient,
+        saga_event_store::Error::is_worth_waiting_at_start,
     )
     .await
     .context("the event store cannot be used (key `store`)")

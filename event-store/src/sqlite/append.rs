@@ -94,7 +94,7 @@ async fn taken_by_another(
     let hash: Vec<u8> = row.try_get("payload_hash")?;
     let payload_hash = hash
         .try_into()
-        .map_err(|hash: Vec<u8>| Error::Refused(format!("a stored payload hash has {} bytes", hash.len())))?;
+        .map_err(|hash: Vec<u8>| Error::Unusable(format!("a stored payload hash has {} bytes", hash.len())))?;
     Ok(Some(Appended::DuplicateKey { stream, payload_hash }))
 }
 

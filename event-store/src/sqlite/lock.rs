@@ -15,7 +15,7 @@ pub(super) struct FileLock {
 impl FileLock {
     pub(super) fn take(path: &str) -> Result<FileLock, Error> {
         let lock_path = format!("{}.lock", real(path));
-        let refused = |error: std::io::Error| Error::Refused(format!("{lock_path}: {error}"));
+        let refused = |error: std::io::Error| Error::Unusable(format!("{lock_path}: {error}"));
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&lock_path).map_err(refused)?;
         if let Err(error) = file.try_lock() {

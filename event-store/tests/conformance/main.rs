@@ -109,7 +109,8 @@ macro_rules! server {
                     a_lock_that_is_held_too_long_passes
                     a_batch_that_the_database_refuses_is_not_written
                     many_first_starts_migrate_once
-                    what_a_server_refuses_does_not_pass
+                    what_a_server_refuses_at_a_start_is_not_waited_for
+                    what_is_taken_from_a_running_store_is_waited_for
                     a_server_that_is_away_passes;
             }
         }

@@ -99,7 +99,7 @@ pub(crate) async fn a_reader_works_beside_the_engine_and_writes_nothing(place: &
 /// Why it was not opened.
 fn refused(opened: Result<Store, Error>) -> Result<Error> {
     match opened {
-        Err(error) if error.is_transient() => bail!("that does not go away by itself: {error}"),
+        Err(error) if error.is_worth_waiting_at_start() => bail!("that does not go away by itself: {error}"),
         Err(error) => Ok(error),
         Ok(_) => bail!("the store was opened"),
     }

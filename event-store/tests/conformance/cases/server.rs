@@ -160,18 +160,71 @@ pub(crate) async fn many_first_starts_migrate_once(database: &Database) -> Resul
     Ok(())
 }
 
-pub(crate) async fn what_a_server_refuses_does_not_pass(database: &Database) -> Result<()> {
+pub(crate) async fn what_a_server_refuses_at_a_start_is_not_waited_for(database: &Database) -> Result<()> {
     let options = database.options();
-    refuses(options.clone().database("no_such_database")).await?;
-    refuses(options.username("no_such_role").password("a-secret")).await
+    refuses(options.clone().database("no_such_database"), "no_such_database").await?;
+    refuses(options.username("no_such_role").password("a-secret"), "no_such_role").await
 }
 
-async fn refuses(options: PgConnectOptions) -> Result<()> {
+/// A start is told so at once, with the place and without the secret.
+async fn refuses(options: PgConnectOptions, what: &str) -> Result<()> {
+    let place = format!("@{}:{}/", options.get_host(), options.get_port());
     match open(options.to_url_lossy().as_str(), Access::Write { shards: SHARDS }).await {
-        Err(error @ Error::Refused(_)) => ensure!(!error.to_string().contains("a-secret"), "{error}"),
+        Err(error @ Error::Unusable(_)) if !error.is_worth_waiting_at_start() => {
+            let text = error.to_string();
+            ensure!(text.contains(&place) && text.contains(what) && !text.contains("a-secret"), "{text}");
+        }
         other => bail!("the server refuses, not {other:?}"),
     }
     Ok(())
+}
+
+/// Nothing is wrong with the row: it is written when somebody has given the privilege back, or the function its name.
+pub(crate) async fn what_is_taken_from_a_running_store_is_waited_for(database: &Database) -> Result<()> {
+    drop(engine(database).await?);
+    let role = Role::create(database).await?;
+    let store = open(&role.address, Access::Write { shards: SHARDS }).await?;
+    let row = start(claim(&store).await?, "order-1");
+    database.run(&format!("REVOKE INSERT ON journal FROM {}", role.name)).await?;
+    denied(store.append(std::slice::from_ref(&row)).await, "journal")?;
+    denied(open(&role.address, Access::Write { shards: SHARDS }).await, "INSERT on journal")?;
+    database.run(&format!("GRANT INSERT ON journal TO {}", role.name)).await?;
+    database.run("ALTER TABLE journal RENAME TO journal_of_another").await?;
+    denied(store.read(row.stream).await, "journal")?;
+    database.run("ALTER TABLE journal_of_another RENAME TO journal").await?;
+    commit(&store, &row).await?;
+    drop(store);
+    role.drop().await
+}
+
+fn denied<T: std::fmt::Debug>(answer: Result<T, Error>, what: &str) -> Result<()> {
+    match answer {
+        Err(error @ Error::Unusable(_)) if error.is_transient() => ensure!(error.to_string().contains(what), "{error}"),
+        other => bail!("the database cannot be used, not {other:?}"),
+    }
+    Ok(())
+}
+
+/// A role that may do all that an engine does.
+struct Role<'a> {
+    database: &'a Database,
+    name: String,
+    address: String,
+}
+
+impl Role<'_> {
+    async fn create(database: &Database) -> Result<Role<'_>> {
+        let name = format!("saga_role_{}", uuid::Uuid::new_v4().simple());
+        let grants =
+            format!("GRANT ALL ON SCHEMA public TO {name}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}");
+        database.run(&format!("CREATE ROLE {name} LOGIN PASSWORD 'a-secret'; {grants}")).await?;
+        let address = database.options().username(&name).password("a-secret").to_url_lossy().to_string();
+        Ok(Role { database, name, address })
+    }
+
+    async fn drop(self) -> Result<()> {
+        self.database.run(&format!("DROP OWNED BY {0}; DROP ROLE {0}", self.name)).await
+    }
 }
 
 pub(crate) async fn a_server_that_is_away_passes(database: &Database) -> Result<()> {

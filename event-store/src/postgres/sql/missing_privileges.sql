@@ -1,0 +1,10 @@
+-- What the role may not do, for people; null: nothing. $1: whether the store writes.
+SELECT string_agg(needed.privilege || ' on ' || needed.name, ', ') AS missing
+FROM (VALUES
+    ('shard_epochs', 'SELECT', false), ('shard_epochs', 'INSERT', true), ('shard_epochs', 'UPDATE', true),
+    ('journal', 'SELECT', false), ('journal', 'INSERT', true),
+    ('stream_keys', 'SELECT', false), ('stream_keys', 'INSERT', true), ('stream_keys', 'DELETE', true),
+    ('streams', 'SELECT', false), ('streams', 'INSERT', true), ('streams', 'UPDATE', true),
+    ('documents', 'SELECT', false), ('documents', 'INSERT', true)
+) AS needed (name, privilege, writes)
+WHERE ($1 OR NOT needed.writes) AND NOT has_table_privilege(needed.name, needed.privilege)
