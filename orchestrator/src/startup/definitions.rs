@@ -114,8 +114,26 @@ pub fn load_files(files: &Files, env: &dyn Fn(&str) -> Option<String>) -> Result
     if let Some(message) = files.without_participants(&library) {
         return Err(Unusable(message));
     }
+    if let Some(message) = different_beginnings(&library.definitions) {
+        return Err(Unusable(message));
+    }
     let plans = library.definitions.iter().map(|definition| plan(definition, &library.participants)).collect();
     Ok(Loaded { plans, participants: library.participants, warnings: library.findings })
+}
+
+/// A topic is read once, from one place, for all its definitions: were they to differ, one of them would start sagas for records that it says
+/// it does not want.
+fn different_beginnings(definitions: &[Arc<Definition>]) -> Option<String> {
+    definitions.iter().enumerate().find_map(|(position, one)| {
+        let differs = |other: &&Arc<Definition>| {
+            other.trigger.topic == one.trigger.topic && other.trigger.from != one.trigger.from
+        };
+        let other = definitions[position + 1..].iter().find(differs)?;
+        Some(format!(
+            "`{}` and `{}` are triggered by topic {} and begin at different places: say the same `trigger.from` in both, or in neither",
+            one.name, other.name, one.trigger.topic
+        ))
+    })
 }
 
 fn plan(definition: &Arc<Definition>, participants: &Participants) -> Arc<Plan> {
@@ -131,13 +149,13 @@ impl Loaded {
         topics.into_iter().cloned().collect()
     }
 
-    /// The same with where a first contact begins: where definitions differ, the earliest wins, and keys keep the others from harm.
+    /// The same with where a first contact begins, on which all definitions of a topic agree.
     #[must_use]
     pub fn trigger_starts(&self) -> Vec<TopicStart> {
         let start = |topic: String| {
-            let of_topic = self.plans.iter().filter(|plan| plan.definition.trigger.topic == topic);
-            let from = of_topic.map(|plan| plan.definition.trigger.from).min_by_key(|from| earliness(*from));
-            TopicStart { topic: Arc::from(topic.as_str()), from: from.unwrap_or_default() }
+            let of_topic = self.plans.iter().find(|plan| plan.definition.trigger.topic == topic);
+            let from = of_topic.map(|plan| plan.definition.trigger.from).unwrap_or_default();
+            TopicStart { topic: Arc::from(topic.as_str()), from }
         };
         self.trigger_topics().into_iter().map(start).collect()
     }
@@ -154,15 +172,6 @@ impl Loaded {
     }
 }
 
-fn earliness(from: saga_core::definition::TriggerFrom) -> (u8, i64) {
-    use saga_core::definition::TriggerFrom;
-    match from {
-        TriggerFrom::Earliest => (0, 0),
-        TriggerFrom::Time(at) => (1, at.0),
-        TriggerFrom::Latest => (2, 0),
-    }
-}
-
 fn published(definition: &Definition) -> Vec<String> {
     let steps = definition.steps.iter().filter_map(|step| match &step.action {
         Action::Publish { topic, .. } => Some(topic.clone()),
@@ -170,4 +179,32 @@ fn published(definition: &Definition) -> Vec<String> {
     });
     let outcomes = definition.on_completed.iter().chain(&definition.on_compensated).map(|event| event.topic.clone());
     steps.chain(outcomes).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn definition(name: &str, from: &str) -> Source {
+        let trigger = format!("{{topic: t, type: T, key: \"${{ event.id }}\"{from}}}");
+        Source::new(name, format!("saga: {name}\ntrigger: {trigger}\nsteps:\n  - step: rest\n    wait: 1s\n"))
+    }
+
+    fn load(sagas: Vec<Source>) -> Result<Loaded, Unusable> {
+        load_files(&Files { sagas, ..Files::default() }, &|_| None)
+    }
+
+    #[test]
+    fn definitions_of_one_topic_begin_at_one_place() {
+        assert!(load(vec![definition("a", ""), definition("b", ", from: earliest")]).is_ok());
+        let error = load(vec![definition("a", ""), definition("b", ", from: latest")]).expect_err("they differ");
+        assert!(error.0.contains("`a` and `b`") && error.0.contains("trigger.from"), "{error}");
+    }
+
+    #[test]
+    fn whoever_is_called_has_to_be_in_participants() {
+        let calling = "saga: a\ntrigger: {topic: t, type: T, key: \"${ event.id }\"}\nsteps:\n  - step: pay\n    do: POST bank/payments\n    readOnly: true\n";
+        let error = load(vec![Source::new("a", calling)]).expect_err("nobody says who the bank is");
+        assert!(error.0.contains("participants.yaml") && error.0.contains("bank"), "{error}");
+    }
 }
