@@ -1,6 +1,6 @@
 //! Group commit without a timer: whatever is queued goes into one transaction, and each append is answered alone.
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use saga_event_store::{Append, Appended, Error, EventStore};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -26,10 +26,10 @@ pub(crate) struct Committer {
     queue: mpsc::Sender<Request>,
 }
 
-/// The store cannot take the append, now or ever.
+/// The append was not committed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum NotCommitted {
-    /// The store refuses these bytes for good.
+    /// The store refuses these bytes for good, and does not have them from an earlier try.
     #[error("the event store refuses the append: {0}")]
     Impossible(String),
     /// The committer has stopped.
@@ -52,8 +52,8 @@ impl Committer {
         (Committer { queue }, task)
     }
 
-    /// Appends one decision. Returns when its transaction's fate is known; a store that is away is waited for, with the same bytes, as
-    /// often as it takes. Dropping the future does not undo the append.
+    /// Appends one decision. Returns when its transaction's fate is known; a store that is away, or that somebody has to mend, is waited
+    /// for, with the same bytes, as often as it takes. Dropping the future does not undo the append.
     ///
     /// # Errors
     /// When the store refuses the bytes for good, or the committer has stopped.
@@ -112,44 +112,91 @@ async fn commit(store: &dyn EventStore, appends: Vec<Append>, replies: Replies) 
                 drop(reply.send(Ok(answer)));
             }
         }
-        Err(error) if appends.len() == 1 => refuse(replies, &error),
+        // One append that is at fault must not fail the hundred that share its batch.
         Err(_) => one_by_one(store, appends, replies).await,
     }
 }
 
-/// One impossible append must not fail the hundred that share its batch.
 async fn one_by_one(store: &dyn EventStore, appends: Vec<Append>, replies: Replies) {
     for (append, reply) in appends.into_iter().zip(replies) {
-        match append_until_known(store, std::slice::from_ref(&append)).await {
-            Ok(answers) => drop(reply.send(answers.into_iter().next().ok_or(NotCommitted::Stopped))),
-            Err(error) => refuse(vec![reply], &error),
+        drop(reply.send(alone(store, &append).await));
+    }
+}
+
+async fn alone(store: &dyn EventStore, append: &Append) -> Result<Appended, NotCommitted> {
+    match append_until_known(store, std::slice::from_ref(append)).await {
+        Ok(answers) => answers.into_iter().next().ok_or(NotCommitted::Stopped),
+        // An earlier try may have been committed without an answer, and the database taken against such rows only since.
+        Err(_) if is_there(store, append).await => Ok(Appended::Committed),
+        Err(refusal) => {
+            error!(error = %refusal, stream = %append.stream, version = append.version, "the event store refuses an append for good");
+            Err(NotCommitted::Impossible(refusal.to_string()))
         }
     }
 }
 
-fn refuse(replies: Replies, error: &Error) {
-    error!(%error, "the event store refuses an append for good");
-    for reply in replies {
-        drop(reply.send(Err(NotCommitted::Impossible(error.to_string()))));
+/// Whether the row is committed under its own append id. Nothing is given up before this is known.
+async fn is_there(store: &dyn EventStore, append: &Append) -> bool {
+    let mut delays = delays();
+    loop {
+        match store.read(append.stream).await {
+            Ok(rows) => {
+                return rows.iter().any(|row| (row.version, row.append_id) == (append.version, append.append_id));
+            }
+            Err(error) => {
+                error!(%error, stream = %append.stream, "cannot read whether an append that is refused was committed before; trying again");
+                rest(&mut delays).await;
+            }
+        }
     }
 }
 
 /// Repeats the same bytes while the store is away or a commit's fate is unknown: the key (saga, version) and the append id make that safe.
+///
+/// # Errors
+/// Only when an append of these is itself at fault.
 async fn append_until_known(store: &dyn EventStore, appends: &[Append]) -> Result<Vec<Appended>, Error> {
-    let mut delays = ExponentialBuilder::default()
+    let mut delays = delays();
+    loop {
+        match store.append(appends).await {
+            Ok(answers) => return Ok(answers),
+            Err(error) if is_their_fault(&error) => return Err(error),
+            Err(error) if error.is_worth_waiting_at_start() => {
+                warn!(%error, rows = appends.len(), "the event store is away; the same rows are written again when it answers");
+            }
+            Err(error) => {
+                error!(%error, rows = appends.len(), "the event store takes no rows until somebody mends this; the same rows wait for it");
+            }
+        }
+        rest(&mut delays).await;
+    }
+}
+
+/// Whether it is the rows that are at fault, and not the store, the way to it or who runs it.
+fn is_their_fault(error: &Error) -> bool {
+    match error {
+        Error::Refused(_) | Error::Limit(_) => true,
+        Error::Unavailable(_)
+        | Error::Unusable(_)
+        | Error::Schema(_)
+        | Error::Shards { .. }
+        | Error::Locked { .. }
+        | Error::Address(_) => false,
+    }
+}
+
+fn delays() -> ExponentialBackoff {
+    ExponentialBuilder::default()
         .with_min_delay(RETRY_MIN)
         .with_max_delay(RETRY_MAX)
         .with_jitter()
         .without_max_times()
-        .build();
-    loop {
-        match store.append(appends).await {
-            Ok(answers) => return Ok(answers),
-            Err(error) if error.is_transient() => {
-                warn!(%error, rows = appends.len(), "the event store is away; the same rows are written again when it answers");
-                tokio::time::sleep(delays.next().unwrap_or(RETRY_MAX)).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
+        .build()
 }
+
+async fn rest(delays: &mut ExponentialBackoff) {
+    tokio::time::sleep(delays.next().unwrap_or(RETRY_MAX)).await;
+}
+
+#[cfg(test)]
+mod tests;
