@@ -86,13 +86,15 @@ async fn test_if_idle(connection: &mut PgConnection, idle: Duration) -> Result<b
     Ok(true)
 }
 
-/// Bounds on what one statement may do to the others.
+/// Bounds on what one statement may do to the others, and what holds whatever the server, the database and the role have as defaults.
 fn session_settings(access: Access) -> Vec<(&'static str, &'static str)> {
     let mut settings = vec![
         ("statement_timeout", "10s"),
         ("lock_timeout", "5s"),
         ("idle_in_transaction_session_timeout", "10s"),
         ("synchronous_commit", "on"),
+        // The fence: in one transaction, what is read after a lock has to show what was committed while it was waited for.
+        ("default_transaction_isolation", "read committed"),
     ];
     if access == Access::Read {
         settings.push(("default_transaction_read_only", "on"));

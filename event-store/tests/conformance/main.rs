@@ -103,6 +103,7 @@ macro_rules! server {
                 $database;
                 server:
                     an_append_that_waited_for_a_claim_is_fenced
+                    the_fence_holds_whatever_isolation_is_the_default
                     a_claim_waits_for_what_is_under_way
                     an_append_is_repeated_when_its_connection_was_cut
                     a_commit_whose_answer_was_lost_is_recognised

@@ -49,6 +49,21 @@ async fn end(mut session: PgConnection, how: &'static str) -> Result<()> {
 
 /// Epochs are read by a statement after the locks: one that was begun before would still see the old epoch.
 pub(crate) async fn an_append_that_waited_for_a_claim_is_fenced(database: &Database) -> Result<()> {
+    is_fenced_after_waiting(database).await
+}
+
+/// With such a default the snapshot would be older than the locks, and the epoch that it shows too.
+pub(crate) async fn the_fence_holds_whatever_isolation_is_the_default(database: &Database) -> Result<()> {
+    let options = database.options();
+    let name = options.get_database().unwrap_or_default();
+    for isolation in ["repeatable read", "serializable"] {
+        database.run(&format!("ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'")).await?;
+        is_fenced_after_waiting(database).await?;
+    }
+    Ok(())
+}
+
+async fn is_fenced_after_waiting(database: &Database) -> Result<()> {
     let store = engine(database).await?;
     let first = start(claim(&store).await?, "order-1");
     let session = claiming(database).await?;
