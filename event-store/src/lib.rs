@@ -13,5 +13,5 @@ pub use error::Error;
 pub use store::{Access, EventStore, Identity, open};
 pub use stream::{
     Activity, Append, Appended, Epoch, Filter, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES,
-    MAX_PAGE, MAX_SHARDS, NewKey, Row, StreamSummary, Summary, Sweep, Swept,
+    MAX_PAGE, MAX_SHARDS, NewKey, Portion, Row, StreamSummary, Summary, Sweep, Swept,
 };

@@ -1,11 +1,11 @@
 //! The store on Postgres 13 or newer.
 
 use crate::{
-    Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, Row, StreamSummary,
-    Sweep, Swept,
+    Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, Portion, Row,
+    StreamSummary, Sweep, Swept,
     migrate::{self, Applied, Migration},
     store::without_secret,
-    stream::{check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul},
+    stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
 };
 use async_trait::async_trait;
 use sqlx::{
@@ -216,6 +216,22 @@ impl EventStore for Postgres {
         check_streams(streams)?;
         let rows = sqlx::query(include_str!("postgres/sql/read_many.sql")).bind(streams).fetch_all(&self.pool).await?;
         rows.iter().map(|row| Ok((row.try_get("stream")?, read_row(row)?))).collect()
+    }
+
+    async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
+        check_streams(streams)?;
+        let mut reached = in_order(streams);
+        let sizes = sqlx::query(include_str!("postgres/sql/sizes.sql")).bind(&reached).fetch_all(&self.pool).await?;
+        let mut budget = Budget::of(max_bytes);
+        let mut left = Vec::new();
+        for size in &sizes {
+            if !budget.takes(size.try_get("bytes")?) {
+                let next: Uuid = size.try_get("stream")?;
+                left = reached.split_off(reached.partition_point(|stream| *stream < next));
+                break;
+            }
+        }
+        Ok(Portion { rows: self.read_many(&reached).await?, left })
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {

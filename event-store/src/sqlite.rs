@@ -4,10 +4,10 @@ mod append;
 mod lock;
 
 use crate::{
-    Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, Row, StreamSummary,
-    Sweep, Swept,
+    Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, Portion, Row,
+    StreamSummary, Sweep, Swept,
     migrate::{self, Applied, Migration},
-    stream::{check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul},
+    stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
 };
 use async_trait::async_trait;
 use lock::FileLock;
@@ -76,6 +76,15 @@ impl Sqlite {
         migrate::complete(MIGRATIONS, &applied(&readers).await.map_err(nothing_yet)?)?;
         let identity = existing(&readers).await?;
         Ok(Sqlite { writer: readers.clone(), readers, identity, lock: None })
+    }
+
+    /// Payload bytes of a stream. A payload's length is known without loading it.
+    async fn size(&self, stream: Uuid) -> Result<i64, Error> {
+        let row = sqlx::query("SELECT coalesce(sum(length(payload)), 0) AS bytes FROM journal WHERE stream = ?1")
+            .bind(stream)
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(row.try_get("bytes")?)
     }
 
     fn check_writable(&self) -> Result<(), Error> {
@@ -187,14 +196,27 @@ impl EventStore for Sqlite {
 
     async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error> {
         check_streams(streams)?;
-        let mut sorted = streams.to_vec();
-        sorted.sort_unstable();
-        sorted.dedup();
         let mut all = Vec::new();
-        for stream in sorted {
+        for stream in in_order(streams) {
             all.extend(self.read(stream).await?.into_iter().map(|row| (stream, row)));
         }
         Ok(all)
+    }
+
+    async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
+        check_streams(streams)?;
+        let mut left = in_order(streams);
+        let mut budget = Budget::of(max_bytes);
+        let mut rows = Vec::new();
+        let mut reached = 0;
+        for stream in &left {
+            if !budget.takes(self.size(*stream).await?) {
+                break;
+            }
+            rows.extend(self.read(*stream).await?.into_iter().map(|row| (*stream, row)));
+            reached += 1;
+        }
+        Ok(Portion { rows, left: left.split_off(reached) })
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {

@@ -1,7 +1,7 @@
 //! The seam.
 
 use crate::{
-    Activity, Append, Appended, Epoch, Error, Filter, Row, StreamSummary, Sweep, Swept, postgres::Postgres,
+    Activity, Append, Appended, Epoch, Error, Filter, Portion, Row, StreamSummary, Sweep, Swept, postgres::Postgres,
     sqlite::Sqlite, stream::check_shards,
 };
 use async_trait::async_trait;
@@ -94,6 +94,13 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
 
     /// All rows of several streams, by stream and version; at most [`crate::MAX_PAGE`] streams.
     async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error>;
+
+    /// All rows of the first of several streams, by stream and version: of as many as have at most `max_bytes` of payload together, and of
+    /// one however large it is. At most [`crate::MAX_PAGE`] streams; those that were not reached are [`Portion::left`].
+    ///
+    /// What a stream has is measured before it is read: a row that is appended in between comes on top. None is in a shard that the caller
+    /// has claimed and does not write to meanwhile.
+    async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error>;
 
     /// A page of the shard's open streams after `after`, ascending.
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error>;

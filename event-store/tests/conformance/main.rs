@@ -51,6 +51,8 @@ macro_rules! conformance {
                     open_streams_are_those_of_the_shard
                     open_streams_have_pages
                     many_streams_are_read_at_once
+                    many_streams_are_read_within_bounds
+                    what_was_left_is_read_next
                     what_was_committed_is_there_after_a_restart;
                 limits:
                     what_breaks_a_limit_is_refused_before_it_is_sent

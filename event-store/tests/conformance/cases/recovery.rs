@@ -1,7 +1,7 @@
 //! What a new owner of a shard reads.
 
 use crate::{
-    place::Place,
+    place::{Place, Store},
     streams::{SHARD, after, all, claim, claim_all, commit, commit_all, showing, start, start_in},
 };
 use anyhow::{Result, ensure};
@@ -60,6 +60,58 @@ pub(crate) async fn many_streams_are_read_at_once(place: &dyn Place) -> Result<(
     let many = vec![a; MAX_PAGE as usize + 1];
     ensure!(matches!(store.read_many(&many).await, Err(Error::Limit(_))));
     Ok(())
+}
+
+pub(crate) async fn many_streams_are_read_within_bounds(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let epoch = claim(&store).await?;
+    let of_size = |key: &str, bytes| Append { payload: vec![b'x'; bytes], ..start(epoch, key) };
+    // The third is larger than any bound below; the database keeps it apart from its row.
+    let (one, two, three) = (of_size("order-1", 400), of_size("order-2", 500), of_size("order-3", 1_000_000));
+    let unwritten = start(epoch, "order-4").stream;
+    let four = of_size("order-5", 0);
+    commit_all(&store, &[one.clone(), two.clone(), three.clone(), four.clone()]).await?;
+    commit(&store, &Append { payload: vec![b'y'; 100], ..after(&one) }).await?;
+    let (a, b, c, d) = (one.stream, two.stream, three.stream, four.stream);
+    let asked = [d, c, a, unwritten, b, a];
+    let first = [(a, 1), (a, 2), (b, 1)];
+    assert_eq!(within(&store, &asked, 1000).await?, (first.to_vec(), vec![c, unwritten, d]));
+    assert_eq!(within(&store, &asked, 999).await?, (first[..2].to_vec(), vec![b, c, unwritten, d]));
+    // One is read however large it is, whole, and what has no bytes comes with it.
+    assert_eq!(within(&store, &asked, 0).await?, (first[..2].to_vec(), vec![b, c, unwritten, d]));
+    assert_eq!(within(&store, &[c, unwritten, d], 1).await?, (vec![(c, 1), (d, 1)], vec![]));
+    assert_eq!(within(&store, &asked, u64::MAX).await?, ([&first[..], &[(c, 1), (d, 1)]].concat(), vec![]));
+    let many = vec![a; MAX_PAGE as usize + 1];
+    ensure!(matches!(store.read_within(&many, 1).await, Err(Error::Limit(_))));
+    Ok(())
+}
+
+/// A page is read to its end, each stream once and whole, by asking for what was left.
+pub(crate) async fn what_was_left_is_read_next(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let epoch = claim(&store).await?;
+    let starts: Vec<Append> = (0..25).map(|number| start(epoch, &format!("order-{number}"))).collect();
+    commit_all(&store, &starts).await?;
+    commit_all(&store, &starts.iter().map(after).collect::<Vec<_>>()).await?;
+    let page = store.open_streams(SHARD, None, 25).await?;
+    let (mut left, mut rows, mut portions) = (page.clone(), Vec::new(), 0);
+    while !left.is_empty() {
+        let portion = store.read_within(&left, 100).await?;
+        let bytes: usize = portion.rows.iter().map(|(_, row)| row.payload.len()).sum();
+        ensure!(bytes <= 100, "a portion has {bytes} bytes");
+        (left, portions) = (portion.left, portions + 1);
+        rows.extend(portion.rows);
+    }
+    // Two rows have 17 bytes, so five streams are a portion.
+    assert_eq!(portions, 5);
+    assert_eq!(rows, store.read_many(&page).await?);
+    Ok(())
+}
+
+/// Which rows are read, and which streams are left.
+async fn within(store: &Store, streams: &[Uuid], max_bytes: u64) -> Result<(Vec<(Uuid, u32)>, Vec<Uuid>)> {
+    let portion = store.read_within(streams, max_bytes).await?;
+    Ok((portion.rows.iter().map(|(stream, row)| (*stream, row.version)).collect(), portion.left))
 }
 
 pub(crate) async fn what_was_committed_is_there_after_a_restart(place: &dyn Place) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::{Committer, NotCommitted, Replies, commit};
 use async_trait::async_trait;
 use saga_event_store::{
-    Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, Row, StreamSummary, Sweep, Swept,
+    Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, Portion, Row, StreamSummary, Sweep, Swept,
 };
 use std::{
     collections::VecDeque,
@@ -195,6 +195,10 @@ impl EventStore for Fake {
     }
 
     async fn read_many(&self, _: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error> {
+        Err(unasked())
+    }
+
+    async fn read_within(&self, _: &[Uuid], _: u64) -> Result<Portion, Error> {
         Err(unasked())
     }
 

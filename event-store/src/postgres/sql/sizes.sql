@@ -1,0 +1,6 @@
+-- A payload's length is known without loading it.
+SELECT stream, sum(octet_length(payload)) AS bytes
+FROM journal
+WHERE stream = ANY ($1)
+GROUP BY stream
+ORDER BY stream
