@@ -184,6 +184,7 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
                 attempting.ask_at = None;
                 attempting.asked += 1;
                 attempting.cause = name;
+                command.asked_after.insert(command.attempt);
             }
         }
         Event::StepWaiting { step, direction, guard, not_before, .. } => {
@@ -197,6 +198,7 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
                 command.in_doubt.remove(&command.attempt);
                 command.attempt -= 1;
             }
+            command.refused = command.refused.saturating_add(1);
             command.phase = Phase::Held { guard: *guard, not_before: *not_before };
         }
         Event::StepSucceeded { step, direction, result } => {
@@ -241,7 +243,7 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
             operator_acted(state, who, reason, *action);
         }
         Event::OutcomeDue { end, request } => {
-            state.course = Course::OutcomeDue { end: end.clone(), request: request.clone(), cause: name };
+            state.course = Course::OutcomeDue { end: end.clone(), request: request.clone(), cause: name, at };
         }
         Event::SagaEnded { end } => state.course = Course::Ended(end.clone()),
         Event::IncidentOpened { step, failure } => {
@@ -261,10 +263,11 @@ fn attempt_started(plan: &Plan, state: &mut State, command: CommandRef, attempt:
     it.attempt = attempt;
     it.in_doubt.insert(attempt);
     let first = it.in_doubt.len() == 1 && it.last_failure.is_none();
-    it.phase = Phase::Attempting(Attempting { deadline, ask_at: None, location: None, asked: 0, cause, first });
+    it.phase = Phase::Attempting(Attempting { deadline, ask_at: None, location: None, asked: 0, cause, at, first });
 }
 
 fn attempt_failed(command: &mut CommandState, attempt: u32, outcome: AttemptOutcome, retry_at: Option<Timestamp>) {
+    command.refused = 0;
     if outcome == AttemptOutcome::Failed {
         command.in_doubt.remove(&attempt);
     }

@@ -40,6 +40,8 @@ pub struct CallEffect {
     pub location: Option<String>,
     /// The event that caused it.
     pub cause: EventName,
+    /// When the attempt began: every sending of it says the same time.
+    pub at: Timestamp,
 }
 
 /// A publication that the broker has not acknowledged.
@@ -55,6 +57,8 @@ pub struct PublishEffect {
     pub request: Arc<Request>,
     /// The event that caused it.
     pub cause: EventName,
+    /// When its cause was recorded: every try says the same time.
+    pub at: Timestamp,
 }
 
 /// Everything that is outstanding. Whoever performs effects leaves out what it has sent in this life.
@@ -62,12 +66,13 @@ pub struct PublishEffect {
 pub fn react(plan: &Plan, state: &State) -> Vec<Effect> {
     match &state.course {
         Course::Forward | Course::Compensating { .. } | Course::Parked { .. } => attempts(plan, state).collect(),
-        Course::OutcomeDue { request, cause, .. } => vec![Effect::Publish(PublishEffect {
+        Course::OutcomeDue { request, cause, at, .. } => vec![Effect::Publish(PublishEffect {
             publication: Publication::Outcome,
             event_id: format!("{}:outcome", state.id),
             attempt: 0,
             request: Arc::new(request.clone()),
             cause: *cause,
+            at: *at,
         })],
         Course::Ended(_) => Vec::new(),
     }
@@ -94,7 +99,14 @@ fn effect(
     if let Request::Publish { .. } = *request {
         let publication = Publication::Step(command);
         let event_id = id.to_string();
-        return Effect::Publish(PublishEffect { publication, event_id, attempt, request, cause: attempting.cause });
+        return Effect::Publish(PublishEffect {
+            publication,
+            event_id,
+            attempt,
+            request,
+            cause: attempting.cause,
+            at: attempting.at,
+        });
     }
     Effect::Call(CallEffect {
         command,
@@ -106,5 +118,6 @@ fn effect(
         asked: attempting.asked,
         location: attempting.location.clone(),
         cause: attempting.cause,
+        at: attempting.at,
     })
 }

@@ -105,6 +105,8 @@ pub enum Course {
         request: Request,
         /// `<version>.<index>` of the event that made it due.
         cause: EventName,
+        /// When it was recorded.
+        at: Timestamp,
     },
     /// Terminal.
     Ended(End),
@@ -169,6 +171,10 @@ pub struct CommandState {
     pub fresh_from: u32,
     /// Attempts up to this one were made by an earlier owner: each may have left more than once, because what is outstanding leaves again.
     pub inherited: u32,
+    /// Attempts that were asked after: the participant had accepted them, or said that it was not ready.
+    pub asked_after: BTreeSet<u32>,
+    /// How often in a row a guard refused it, since an attempt was last answered.
+    pub refused: u32,
     /// Attempts that left and of which it is not certain that they had no effect.
     pub in_doubt: BTreeSet<u32>,
     /// How the last attempt ended, if not well.
@@ -219,6 +225,8 @@ pub struct Attempting {
     pub asked: u32,
     /// The event that let it leave.
     pub cause: EventName,
+    /// When it was let leave; stays the same when it is asked after.
+    pub at: Timestamp,
     /// Whether it is the command's first try and within its first timeout.
     pub first: bool,
 }

@@ -23,6 +23,7 @@ use saga_core::{
     state::{Plan, State},
     time::Timestamp,
 };
+use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tracing::warn;
 
@@ -134,7 +135,7 @@ fn command_record(parts: &Parts, plan: &Plan, state: &State, effect: &CallEffect
             reply_topic: &kafka.replies,
             causation: &effect.cause.to_string(),
             traceparent: Some(&state.traceparent),
-            at: state.last_at,
+            at: effect.at,
         },
     ))
 }
@@ -152,13 +153,33 @@ async fn deliver_command(parts: &Parts, record: Option<Outgoing>) -> Option<Answ
 
 /// Publishes what a saga publishes. A step's publication is tried once per attempt; the outcome event until the broker has it or never will.
 pub(super) fn publish(parts: &Arc<Parts>, saga: SagaId, plan: &Plan, state: &State, effect: &PublishEffect) {
-    let publication = effect.publication;
+    let (publication, attempt) = (effect.publication, effect.attempt);
     let record = published_record(saga, plan, state, effect);
     let parts_of_call = Arc::clone(parts);
     parts.calls.spawn(async move {
-        let delivery = deliver(&parts_of_call, saga, record.as_ref(), publication).await;
-        parts_of_call.router.route_saga(saga, Message::of(saga, Input::Delivered { publication, delivery })).await;
+        let input = match publication {
+            Publication::Step(command) => {
+                let answer = publish_once(&parts_of_call, record.as_ref()).await;
+                Input::Answered { command, attempt: Some(attempt), answer }
+            }
+            Publication::Outcome => {
+                let delivery = publish_outcome(&parts_of_call, saga, record.as_ref()).await;
+                Input::Delivered { publication, delivery }
+            }
+        };
+        parts_of_call.router.route_saga(saga, Message::of(saga, input)).await;
     });
+}
+
+/// The delivery report is the answer to an attempt, and says no more than it knows: what certainly did not reach the broker waits.
+async fn publish_once(parts: &Parts, record: Option<&Outgoing>) -> Answer {
+    let (Some(record), Some(kafka)) = (record, parts.kafka.as_ref()) else {
+        return Answer::NotSent { guard: Guard::Transport, retry_after: TRANSPORT_RETRY };
+    };
+    match kafka.producer.send(record).await {
+        Outcome::Delivered { .. } => Answer::Succeeded { result: Value::Null },
+        Outcome::Undelivered(undelivered) => undelivered.answer(),
+    }
 }
 
 fn published_record(saga: SagaId, plan: &Plan, state: &State, effect: &PublishEffect) -> Option<Outgoing> {
@@ -174,23 +195,23 @@ fn published_record(saga: SagaId, plan: &Plan, state: &State, effect: &PublishEf
             saga_name: &plan.definition.name,
             causation: &effect.cause.to_string(),
             traceparent: Some(&state.traceparent),
-            at: state.last_at,
+            at: effect.at,
         },
     ))
 }
 
-async fn deliver(parts: &Parts, saga: SagaId, record: Option<&Outgoing>, publication: Publication) -> Delivery {
+async fn publish_outcome(parts: &Parts, saga: SagaId, record: Option<&Outgoing>) -> Delivery {
     let (Some(record), Some(kafka)) = (record, parts.kafka.as_ref()) else {
         let failure = Failure::new("no_kafka", "this engine runs without Kafka");
         return Delivery::Impossible { failure };
     };
     loop {
-        match (kafka.producer.send(record).await.publication(), publication) {
-            (Delivery::Refused { failure, retry_after }, Publication::Outcome) => {
+        match kafka.producer.send(record).await.publication() {
+            Delivery::Refused { failure, retry_after } => {
                 warn!(%saga, ?failure, "the outcome event is not delivered yet; it is tried again");
                 tokio::time::sleep(retry_after.max(TRANSPORT_RETRY)).await;
             }
-            (delivery, Publication::Outcome | Publication::Step(_)) => return delivery,
+            delivery @ (Delivery::Acknowledged | Delivery::Impossible { .. }) => return delivery,
         }
     }
 }

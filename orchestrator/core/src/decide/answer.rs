@@ -193,10 +193,12 @@ impl Draft<'_, '_> {
         named.ok_or_else(|| Ignored::NoSuchAttempt.into())
     }
 
-    /// What a failure says of its attempt. That a participant is busy says nothing of what left under an earlier owner; that it refuses for
-    /// good is its answer to the command, however often that left.
+    /// What a failure says of its attempt. That a participant is busy, or lets nobody in, says nothing of what left under an earlier owner,
+    /// nor of what it has accepted and is asked after; that it refuses for good is its answer to the command, however often that left.
     fn worth(&self, command: CommandRef, attempt: u32, retry: Retryable) -> Result<AttemptOutcome, Stop> {
-        if retry == Retryable::No || !self.is_inherited(command, attempt) {
+        let may_be_under_way =
+            self.is_inherited(command, attempt) || self.state.command(command).asked_after.contains(&attempt);
+        if retry == Retryable::No || !may_be_under_way {
             return Ok(AttemptOutcome::Failed);
         }
         self.current(command, Some(attempt)).map(|_| AttemptOutcome::Unknown)
@@ -352,7 +354,7 @@ impl Draft<'_, '_> {
 
     fn not_sent(&mut self, command: CommandRef, attempt: u32, guard: Guard, retry_after: Duration) {
         let (step, direction) = (command.step, command.direction);
-        let not_before = self.now.plus(retry_after.max(SHORTEST_ASK));
+        let not_before = self.now.plus(retry_after.max(SHORTEST_ASK)).max(self.now.plus(self.rest_of_refused(command)));
         self.emit(Event::StepWaiting { step, direction, guard, not_before, ever_sent: attempt > 1 });
     }
 }

@@ -54,7 +54,11 @@ impl<'a, 'c> Draft<'a, 'c> {
         Some(Decision { version, at: self.now, events: self.events })
     }
 
+    /// Waiting for a guard is no loop: a participant may be away for days, and nothing follows from that.
     fn hold_history_limit(&mut self) {
+        if self.events.iter().all(|event| matches!(event, Event::StepWaiting { .. })) {
+            return;
+        }
         let on_its_way = matches!(self.state.course, Course::Forward | Course::Compensating { .. });
         let version = self.state.version + 1;
         if on_its_way && version.is_multiple_of(HISTORY_LIMIT) {

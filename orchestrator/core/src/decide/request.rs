@@ -11,9 +11,11 @@ use crate::{
     event::Event,
     expression::{Expression, Scope, Template},
     id::StepIndex,
+    policy::{Attempts, RetryPolicy},
     state::State,
 };
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Code of a failure that an expression caused.
 const EXPRESSION: &str = "expression";
@@ -181,15 +183,33 @@ impl Draft<'_, '_> {
 
     fn hold(&mut self, command: CommandRef, not_before: crate::time::Timestamp) {
         let ever_sent = self.state.command(command).attempt > 0;
+        let rest = self.rest_of_refused(command);
         self.emit(Event::StepWaiting {
             step: command.step,
             direction: command.direction,
             guard: Guard::Breaker,
             // A guard that names the past would be asked again in the same millisecond, for ever.
-            not_before: not_before.max(self.now.plus(std::time::Duration::from_millis(1))),
+            not_before: not_before.max(self.now.plus(Duration::from_millis(1))).max(self.now.plus(rest)),
             ever_sent,
         });
     }
+
+    /// How long a command that a guard refuses rests at least: nothing the first time, then longer each time, so that a participant which is
+    /// down for a day costs some rows an hour for each saga that waits for it.
+    pub(super) fn rest_of_refused(&mut self, command: CommandRef) -> Duration {
+        let refused = self.state.command(command).refused;
+        if refused == 0 {
+            return Duration::ZERO;
+        }
+        let random = self.random();
+        refusals().delay_before(refused.saturating_add(1), random)
+    }
+}
+
+/// Rests between refusals of a guard: 1 s to 30 s. A participant that is well again is noticed within the longest.
+fn refusals() -> RetryPolicy {
+    let (delay, max_delay) = (Duration::from_secs(1), Duration::from_secs(30));
+    RetryPolicy { attempts: Attempts::Forever, delay, max_delay, ..RetryPolicy::standard() }
 }
 
 fn gone(request: &Request) -> Failure {

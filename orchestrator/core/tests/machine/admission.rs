@@ -1,7 +1,13 @@
 //! Guards: a refusal is not an attempt.
 
 use crate::given::{START, busy, declined, done, given, given_gate, lost, not_sent, seconds};
-use saga_core::{decide::Admission, event::OperatorAction, state::Status};
+use saga_core::{
+    command::CommandRef,
+    decide::{self, Admission, Context, Outcome},
+    event::OperatorAction,
+    input::Input,
+    state::Status,
+};
 use serde_json::json;
 
 const ONE: &str = "
@@ -123,4 +129,33 @@ fn a_participant_that_is_gone_between_two_attempts_parks_the_saga() {
         .while_gate(Admission::Gone)
         .when_due()
         .then(&["reserve unknown (participant_gone)", "parked (reserve: participant_gone)"]);
+}
+
+#[test]
+fn a_command_that_is_refused_again_and_again_rests_longer_each_time() {
+    let past = Admission::Refused { not_before: START };
+    let mut saga = given_gate(ONE, json!({"id": 1}), past);
+    let mut rests = Vec::new();
+    for _ in 0..10 {
+        saga = saga.when_due();
+        let due = saga.state.next_due(&saga.plan).expect("it waits");
+        rests.push(due.since(saga.state.last_at));
+    }
+    assert!(rests.iter().all(|rest| *rest <= seconds(30)), "{rests:?}");
+    assert!(rests[0] <= seconds(1) && rests[9] >= seconds(15), "{rests:?}");
+    saga.while_gate(Admission::Admitted).when_due().then(&["reserve sent"]);
+}
+
+#[test]
+fn waiting_for_a_guard_is_no_loop_however_long_it_takes() {
+    for (gate, parks) in [(refused(), false), (Admission::Admitted, true)] {
+        let mut saga = given_gate(ONE, json!({"id": 1}), refused());
+        saga.state.version = decide::HISTORY_LIMIT - 1;
+        let mut admission = |_: &str, _: CommandRef| gate;
+        let now = saga.state.next_due(&saga.plan).expect("it waits");
+        let mut context = Context { now, random: 1, admission: &mut admission };
+        let outcome = decide::decide(&saga.plan, &mut saga.state, &Input::TimeReached, &mut context);
+        assert!(matches!(outcome, Ok(Outcome::Decided(_))));
+        assert_eq!(saga.state.status() == Status::Parked, parks, "{gate:?}");
+    }
 }

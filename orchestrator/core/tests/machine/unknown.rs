@@ -1,9 +1,10 @@
 //! Outcomes that nobody knows: when in doubt, undo.
 
-use crate::given::{busy, declined, done, given, lost, not_sent, ongoing, result, seconds};
+use crate::given::{busy, declined, done, forbidden, given, lost, not_sent, ongoing, result, seconds};
 use saga_core::{
     command::Answer,
     decide::Ignored,
+    event::OperatorAction,
     state::{Settled, Status},
 };
 use serde_json::json;
@@ -169,4 +170,19 @@ fn what_left_under_an_earlier_owner_is_under_way_though_a_guard_holds_its_repeti
 fn an_attempt_that_is_asked_after_is_under_way_though_a_guard_holds_the_question_back() {
     let ask = Answer::Ongoing { ask_after: Some(seconds(3)), location: None };
     given(ONE).when("a", ask).when_due().when("a", not_sent()).then(&["a #1 ongoing, to be asked"]).then_out(&["a"]);
+}
+
+#[test]
+fn that_nobody_is_let_in_says_nothing_of_what_was_accepted() {
+    let ask = Answer::Ongoing { ask_after: Some(seconds(3)), location: Some("jobs/1".into()) };
+    given(ONE)
+        .when("a", ask)
+        .when_due()
+        .when("a", forbidden())
+        .then(&["a #1 unknown (http.401), rests"])
+        .when_due()
+        .when("a", forbidden())
+        .then(&["a #2 failed (http.401)", "a unknown (http.401)", "parked (a: http.401)"])
+        .when_operator(OperatorAction::Cancel)
+        .then(&["operator: cancel", "goes back (cancelled by ada)", "undo a sent"]);
 }

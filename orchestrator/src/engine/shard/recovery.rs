@@ -15,10 +15,12 @@ use saga_core::{
 };
 use saga_event_store::Row;
 use std::time::Duration;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
-/// Sagas of one page: some megabytes of journals at a time.
+/// Payload of the journals that are in memory at once: more than a page of small sagas, far less than one of large ones.
+const PORTION_BYTES: u64 = 16 * 1024 * 1024;
+/// Sagas of one page.
 const PAGE: u32 = 500;
 /// Between two tries to read one saga while the store is away.
 const READ_AGAIN: Duration = Duration::from_millis(500);
@@ -27,7 +29,10 @@ const READ_AGAIN: Duration = Duration::from_millis(500);
 pub(super) async fn read(parts: &Parts, saga: SagaId) -> Result<Option<Recorded>, journal::Error> {
     loop {
         match journal::read(parts.store.as_ref(), &parts.plans, saga).await {
-            Err(error) if error.is_transient() => tokio::time::sleep(READ_AGAIN).await,
+            Err(error) if error.is_transient() => {
+                warn!(%saga, %error, "the saga cannot be read yet; trying again");
+                tokio::time::sleep(READ_AGAIN).await;
+            }
             answer => return answer,
         }
     }
@@ -42,8 +47,14 @@ impl Owned {
             let Some(last) = page.last().copied() else { break };
             sagas += page.len();
             after = Some(last);
-            for (saga, rows) in rows_of(&self.parts, &page).await {
-                self.take_over(saga, rows).await;
+            let mut left = page;
+            while !left.is_empty() {
+                let portion =
+                    until_answered("read journals", || self.parts.store.read_within(&left, PORTION_BYTES)).await;
+                left = portion.left;
+                for (saga, rows) in by_saga(portion.rows) {
+                    self.take_over(saga, rows).await;
+                }
             }
         }
         if sagas > 0 {
@@ -84,9 +95,8 @@ async fn open_page(parts: &Parts, shard: Shard, after: Option<Uuid>) -> Vec<Uuid
     until_answered("list open sagas", || parts.store.open_streams(shard.0, after, PAGE)).await
 }
 
-async fn rows_of(parts: &Parts, page: &[Uuid]) -> Vec<(SagaId, Vec<Row>)> {
-    let rows = until_answered("read journals", || parts.store.read_many(page)).await;
-    let mut sagas: Vec<(SagaId, Vec<Row>)> = Vec::with_capacity(page.len());
+fn by_saga(rows: Vec<(Uuid, Row)>) -> Vec<(SagaId, Vec<Row>)> {
+    let mut sagas: Vec<(SagaId, Vec<Row>)> = Vec::new();
     for (stream, row) in rows {
         let Some(saga) = SagaId::from_uuid(stream) else { continue };
         match sagas.last_mut() {
