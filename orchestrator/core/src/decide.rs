@@ -16,7 +16,7 @@ use crate::{
     event::{Decision, Event, ParkReason},
     evolve,
     id::{SagaId, StepIndex},
-    input::{Delivery, Input, Publication, Start},
+    input::{Delivery, Input, Start},
     state::{Course, Plan, State},
     time::Timestamp,
 };
@@ -164,8 +164,7 @@ pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Conte
     let mut draft = Draft::new(plan, state, context);
     let verdict = match input {
         Input::Answered { command, attempt, answer } => draft.answered(*command, *attempt, answer),
-        Input::Delivered { publication: Publication::Outcome, delivery } => draft.outcome_delivered(delivery),
-        Input::Delivered { publication: Publication::Step(command), delivery } => draft.delivered(*command, delivery),
+        Input::Delivered { delivery } => draft.outcome_delivered(delivery),
         Input::TimeReached => draft.time_reached(),
         Input::Operator { id, who, reason, action } => draft.operator(id, who, reason, *action),
     };
@@ -211,12 +210,8 @@ impl From<Refused> for Stop {
 
 fn check(state: &State, input: &Input) -> Result<(), Illegal> {
     let step = match input {
-        Input::Answered { command, .. } | Input::Delivered { publication: Publication::Step(command), .. } => {
-            command.step
-        }
-        Input::Delivered { publication: Publication::Outcome, .. } | Input::TimeReached | Input::Operator { .. } => {
-            return Ok(());
-        }
+        Input::Answered { command, .. } => command.step,
+        Input::Delivered { .. } | Input::TimeReached | Input::Operator { .. } => return Ok(()),
     };
     let steps = state.steps.len();
     if step.at() < steps { Ok(()) } else { Err(Illegal::NoSuchStep { saga: state.id, steps, step: step.0 }) }

@@ -20,7 +20,7 @@ pub struct Start {
 /// One thing that happens to a saga that exists.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// Something came back from a participant.
+    /// Something came back from a participant, or from the broker for a `publish` step.
     Answered {
         /// For which command.
         command: CommandRef,
@@ -29,10 +29,8 @@ pub enum Input {
         /// What.
         answer: Answer,
     },
-    /// The broker took, or refused, what the saga published.
+    /// The broker took, or refused, the outcome event. What it says of a `publish` step is an answer like any other.
     Delivered {
-        /// What was published.
-        publication: Publication,
         /// How that went.
         delivery: Delivery,
     },
@@ -60,12 +58,12 @@ pub enum Publication {
     Outcome,
 }
 
-/// The broker's answer to a publication.
+/// The broker's answer to an outcome event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Delivery {
     /// It has it.
     Acknowledged,
-    /// It did not take it; try again after this span. Not counted as an attempt of an outcome event.
+    /// It did not, or may not, have taken it: try again after this span. Not counted as an attempt.
     Refused {
         /// Why.
         failure: Failure,

@@ -164,7 +164,7 @@ pub(super) fn publish(parts: &Arc<Parts>, saga: SagaId, plan: &Plan, state: &Sta
             }
             Publication::Outcome => {
                 let delivery = publish_outcome(&parts_of_call, saga, record.as_ref()).await;
-                Input::Delivered { publication, delivery }
+                Input::Delivered { delivery }
             }
         };
         parts_of_call.router.route_saga(saga, Message::of(saga, input)).await;

@@ -2,10 +2,9 @@
 
 use super::{Ignored, Stop, draft::Draft};
 use crate::{
-    command::{Answer, CommandRef, Direction, Failure, Guard, Retryable},
+    command::{Answer, CommandRef, Direction, Failure, Guard, Request, Retryable},
     definition::PivotSide,
     event::{AttemptOutcome, Event, ParkReason},
-    input::Delivery,
     policy::OnExhausted,
     state::{Course, Heading, Phase, Settled},
 };
@@ -51,32 +50,10 @@ impl Draft<'_, '_> {
             }
             Answer::NotSent { guard, retry_after } => {
                 let attempt = self.current(command, attempt)?;
-                match self.left_before(command, attempt) {
-                    // Under way all the same: sent or asked after again when the guard allows.
-                    Some(location) => self.ongoing(command, attempt, Some(*retry_after), location),
-                    None => self.not_sent(command, attempt, *guard, *retry_after),
-                }
+                self.held_back(command, attempt, *guard, *retry_after);
                 Ok(())
             }
         }
-    }
-
-    /// The broker's answer to a `publish` step: an attempt like any other. It does not say which, and is about the one that is out.
-    pub(super) fn delivered(&mut self, command: CommandRef, delivery: &Delivery) -> Result<(), Stop> {
-        let answer = match delivery {
-            Delivery::Acknowledged => Answer::Succeeded { result: Value::Null },
-            Delivery::Refused { failure, retry_after } => {
-                let attempt = self.current(command, None)?;
-                self.unknown(command, attempt, failure, Some(*retry_after));
-                return Ok(());
-            }
-            Delivery::Impossible { failure } => {
-                Answer::Failed { failure: failure.clone(), retry: Retryable::No, retry_after: None }
-            }
-        };
-        let it = self.state.command(command);
-        let out = matches!(it.phase, Phase::Attempting(_)).then_some(it.attempt);
-        self.answered(command, out, &answer)
     }
 
     /// Settles the command whichever attempt it answers.
@@ -350,6 +327,20 @@ impl Draft<'_, '_> {
         let ask_at = ask_after.map(|after| self.now.plus(after.max(SHORTEST_ASK)));
         let deadline = ask_at.unwrap_or(self.now).plus(timeout);
         self.emit(Event::AttemptExtended { step, direction, attempt, deadline, ask_at, location });
+    }
+
+    /// What left before is under way all the same: it is sent or asked after again when the guard allows. A broker cannot be asked, so what
+    /// an earlier owner published is in doubt and published again.
+    fn held_back(&mut self, command: CommandRef, attempt: u32, guard: Guard, retry_after: Duration) {
+        let is_published = matches!(self.state.command(command).request.as_deref(), Some(Request::Publish { .. }));
+        match self.left_before(command, attempt) {
+            None => self.not_sent(command, attempt, guard, retry_after),
+            Some(_) if is_published => {
+                let failure = Failure::new("not_sent_again", "the broker cannot be reached to publish it again");
+                self.unknown(command, attempt, &failure, Some(retry_after));
+            }
+            Some(location) => self.ongoing(command, attempt, Some(retry_after), location),
+        }
     }
 
     fn not_sent(&mut self, command: CommandRef, attempt: u32, guard: Guard, retry_after: Duration) {

@@ -1,7 +1,13 @@
 //! What is published, and how a saga ends.
 
-use crate::given::{busy, declined, done, given, lost, not_sent, ongoing, seconds};
-use saga_core::{command::Failure, decide::Ignored, input::Delivery, state::Status};
+use crate::given::{Saga, busy, declined, done, given, lost, not_sent, ongoing, seconds};
+use saga_core::{
+    command::{Answer, Failure, Guard, Retryable},
+    decide::Ignored,
+    input::Delivery,
+    react::{Effect, react},
+    state::Status,
+};
 use serde_json::json;
 
 const TWO: &str = "
@@ -20,28 +26,72 @@ retry: {attempts: 2, delay: 1s, jitter: none}
 steps: [{step: tell, publish: news, type: Told, with: {id: \"${ event.id }\"}, irreversible: true}]
 ";
 
+/// The broker will never take it.
+fn too_large() -> Answer {
+    Answer::Failed { failure: Failure::new("size", ""), retry: Retryable::No, retry_after: None }
+}
+
+/// The transport certainly did not let it leave.
+fn unreachable(retry_after: u64) -> Answer {
+    Answer::NotSent { guard: Guard::Transport, retry_after: seconds(retry_after) }
+}
+
 #[test]
 fn a_published_step_succeeds_by_its_delivery_report() {
-    let saga = given(TOLD).then_out(&["tell"]).when_published("tell", Delivery::Acknowledged);
+    let saga = given(TOLD).then_out(&["tell"]).when("tell", done());
     assert_eq!(saga.body("tell"), json!({"id": "4711"}));
     saga.then(&["tell succeeded", "completed"]);
 }
 
 #[test]
 fn a_publication_that_the_broker_did_not_take_is_tried_again_under_the_same_id() {
-    let refused = Delivery::Refused { failure: Failure::new("broker", ""), retry_after: seconds(4) };
+    let published = |saga: &Saga| match &react(&saga.plan, &saga.state)[..] {
+        [Effect::Publish(publish)] => (publish.event_id.clone(), publish.request.clone()),
+        other => panic!("{other:?}"),
+    };
+    let saga = given(TOLD);
+    let first = published(&saga);
+    let saga = saga.when("tell", lost()).then(&["tell #1 unknown (lost), rests"]).when_due().then(&["tell sent #2"]);
+    assert_eq!(published(&saga), first);
+}
+
+#[test]
+fn a_publication_that_certainly_did_not_leave_waits_and_counts_no_attempt() {
+    let mut saga = given(TOLD);
+    for _ in 0..5 {
+        saga = saga.when("tell", unreachable(4)).then(&["tell held by Transport"]);
+        let rest = saga.state.next_due(&saga.plan).expect("it waits").since(saga.state.last_at);
+        assert!(rest >= seconds(4), "{rest:?}");
+        saga = saga.when_due().then(&["tell sent #1"]);
+    }
+    saga.when("tell", done()).then(&["tell succeeded", "completed"]);
+}
+
+#[test]
+fn a_report_about_an_earlier_attempt_says_nothing_of_the_one_that_is_out() {
+    let again = || given(TOLD).when("tell", lost()).when_due().then(&["tell sent #2"]);
+    for report in [lost(), unreachable(4)] {
+        again().when_attempt(Some(1), "tell", report).then_ignored(&Ignored::NoSuchAttempt).then_out(&["tell"]);
+    }
+    again().when_attempt(Some(1), "tell", done()).then(&["tell succeeded", "completed"]);
+}
+
+#[test]
+fn a_publication_of_an_earlier_owner_that_cannot_leave_again_is_in_doubt_and_published_later() {
     given(TOLD)
-        .when_published("tell", refused)
-        .then(&["tell #1 unknown (broker), rests"])
+        .recovered()
+        .when("tell", unreachable(4))
+        .then(&["tell #1 unknown (not_sent_again), rests"])
         .then_due_in(Some(seconds(4)))
         .when_due()
-        .then(&["tell sent #2"]);
+        .then(&["tell sent #2"])
+        .when("tell", unreachable(4))
+        .then(&["tell held by Transport, sent before"]);
 }
 
 #[test]
 fn a_publication_that_the_broker_will_never_take_has_failed() {
-    let impossible = Delivery::Impossible { failure: Failure::new("size", "") };
-    given(TOLD).when_published("tell", impossible).then(&[
+    given(TOLD).when("tell", too_large()).then(&[
         "tell #1 failed (size)",
         "tell failed (size)",
         "goes back (tell: size)",
@@ -51,8 +101,7 @@ fn a_publication_that_the_broker_will_never_take_has_failed() {
 
 #[test]
 fn a_broker_that_will_never_take_it_is_heard_on_a_later_attempt_too() {
-    let impossible = Delivery::Impossible { failure: Failure::new("size", "") };
-    given(TOLD).when_due().when_due().then(&["tell sent #2"]).when_published("tell", impossible).then(&[
+    given(TOLD).when_due().when_due().then(&["tell sent #2"]).when("tell", too_large()).then(&[
         "tell #2 failed (size)",
         "tell unknown (size)",
         "goes back (tell: size)",

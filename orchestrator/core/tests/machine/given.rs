@@ -117,15 +117,9 @@ impl Saga {
         self.input(&Input::Answered { command, attempt, answer })
     }
 
-    /// The broker answers the publication of a `publish:` step.
-    pub(crate) fn when_published(self, step: &str, delivery: Delivery) -> Saga {
-        let publication = Publication::Step(self.command(step));
-        self.input(&Input::Delivered { publication, delivery })
-    }
-
     /// The broker answers the outcome event.
     pub(crate) fn when_outcome(self, delivery: Delivery) -> Saga {
-        self.input(&Input::Delivered { publication: Publication::Outcome, delivery })
+        self.input(&Input::Delivered { delivery })
     }
 
     /// Time passes, and the saga is told.

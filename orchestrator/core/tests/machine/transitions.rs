@@ -60,13 +60,10 @@ enum Happening {
     Lost,
     Ongoing,
     NotSent,
-    Acknowledged,
-    NotTaken,
-    NeverTaken,
     Due,
 }
 
-const HAPPENINGS: [Happening; 11] = [
+const HAPPENINGS: [Happening; 8] = [
     Happening::Succeeded,
     Happening::Refused,
     Happening::Busy,
@@ -74,9 +71,6 @@ const HAPPENINGS: [Happening; 11] = [
     Happening::Lost,
     Happening::Ongoing,
     Happening::NotSent,
-    Happening::Acknowledged,
-    Happening::NotTaken,
-    Happening::NeverTaken,
     Happening::Due,
 ];
 

@@ -3,7 +3,7 @@
 use crate::given::seconds;
 use saga_core::{
     command::{Answer, CommandRef, Direction, Failure, Retryable},
-    input::{Delivery, Input, Publication},
+    input::Input,
 };
 use serde_json::json;
 
@@ -48,18 +48,18 @@ impl Message {
     /// The answer on its way back.
     pub(super) fn reply(&self, answer: Answer) -> Input {
         let command = self.command;
-        if !self.is_publication {
-            return Input::Answered { command, attempt: Some(self.attempt), answer };
-        }
-        let delivery = match answer {
-            Answer::Succeeded { .. } => Delivery::Acknowledged,
-            Answer::Failed { failure, retry: Retryable::No, .. } => Delivery::Impossible { failure },
-            Answer::Failed { failure, .. } | Answer::Unknown { failure } => {
-                Delivery::Refused { failure, retry_after: seconds(1) }
+        let answer = match answer {
+            // A broker knows no "not now": it has the record, never will, or nobody knows.
+            Answer::Failed { failure, retry: Retryable::Yes | Retryable::ThenPark, .. } if self.is_publication => {
+                Answer::Unknown { failure }
             }
-            Answer::Ongoing { .. } | Answer::NotSent { .. } => unreachable!("the broker does not answer so"),
+            Answer::Succeeded { .. }
+            | Answer::Failed { .. }
+            | Answer::Unknown { .. }
+            | Answer::Ongoing { .. }
+            | Answer::NotSent { .. } => answer,
         };
-        Input::Delivered { publication: Publication::Step(command), delivery }
+        Input::Answered { command, attempt: Some(self.attempt), answer }
     }
 }
 

@@ -175,9 +175,9 @@ impl World {
         self.input(&message.reply(Answer::Unknown { failure: Failure::new("lost", "") }));
     }
 
-    /// A guard refuses what has not left.
+    /// A guard, or the transport, refuses what has not left.
     fn is_held_back(&mut self, which: usize) {
-        let Some(at) = self.net.iter().position(|message| message.untouched && !message.is_publication) else { return };
+        let Some(at) = self.net.iter().position(|message| message.untouched) else { return };
         let message = self.net.remove(at);
         let retry_after = seconds(1 + which as u64 % 9);
         self.input(&message.reply(Answer::NotSent { guard: Guard::Bulkhead, retry_after }));
@@ -357,7 +357,7 @@ impl World {
     fn publishes_outcome(&mut self, cause: EventName) {
         if self.sent.insert((cause.version, cause.index, 0)) {
             let delivery = Delivery::Acknowledged;
-            self.replies.push(Input::Delivered { publication: Publication::Outcome, delivery });
+            self.replies.push(Input::Delivered { delivery });
         }
     }
 

@@ -9,7 +9,7 @@ use saga_core::{
     decide::{self, Admission, Context, Ignored, Outcome},
     event::OperatorAction,
     id::StepIndex,
-    input::{Delivery, Input, Publication},
+    input::{Delivery, Input},
     state::{self, Heading, Plan, Settled, State},
     time::Timestamp,
 };
@@ -248,41 +248,25 @@ fn refused(now: Timestamp) -> Admission {
 }
 
 fn input(state: &State, command: CommandRef, happening: Happening, bad: bool) -> Input {
-    let failure = Failure::new("broker", "");
-    let delivery = match happening {
-        Happening::Acknowledged => Delivery::Acknowledged,
-        Happening::NotTaken => Delivery::Refused { failure, retry_after: seconds(1) },
-        Happening::NeverTaken => Delivery::Impossible { failure },
-        Happening::Succeeded
-        | Happening::Refused
-        | Happening::Busy
-        | Happening::Forbidden
-        | Happening::Lost
-        | Happening::Ongoing
-        | Happening::NotSent
-        | Happening::Due => {
-            let attempt = Some(state.command(command).attempt);
-            return Input::Answered { command, attempt, answer: answer(happening, bad) };
-        }
-    };
-    Input::Delivered { publication: Publication::Step(command), delivery }
+    let attempt = Some(state.command(command).attempt);
+    Input::Answered { command, attempt, answer: answer(happening, bad) }
 }
 
 fn answer(happening: Happening, bad: bool) -> Answer {
     match happening {
         Happening::Succeeded if bad => Answer::Succeeded { result: json!({"bad": true}) },
-        Happening::Succeeded | Happening::Acknowledged => done(),
-        Happening::Refused | Happening::NeverTaken => declined(),
+        Happening::Succeeded => done(),
+        Happening::Refused => declined(),
         Happening::Busy => busy(),
         Happening::Forbidden => forbidden(),
-        Happening::Lost | Happening::NotTaken => lost(),
+        Happening::Lost => lost(),
         Happening::Ongoing | Happening::Due => ongoing(),
         Happening::NotSent => not_sent(),
     }
 }
 
 fn act_input(act: Act, id: &str) -> Input {
-    let outcome = |delivery| Input::Delivered { publication: Publication::Outcome, delivery };
+    let outcome = |delivery| Input::Delivered { delivery };
     let failure = Failure::new("broker", "");
     let action = match act {
         Act::Retry | Act::Repeated => OperatorAction::Retry,
