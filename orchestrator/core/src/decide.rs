@@ -23,7 +23,7 @@ use crate::{
 use draft::Draft;
 
 /// Rows after which a saga parks, and again at each multiple: a journal of this length is a loop that nobody noticed. A person can move
-/// it on or abandon it.
+/// it on or abandon it. Waiting for a guard is no loop, and what it records does not count.
 pub const HISTORY_LIMIT: u32 = 10_000;
 /// Rows after which a saga is worth a warning.
 pub const HISTORY_WARNING: u32 = 8_000;

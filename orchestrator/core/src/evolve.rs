@@ -73,8 +73,21 @@ pub fn evolve(plan: &Plan, state: &mut State, decision: &Decision) {
     for (event, index) in decision.events.iter().zip(0u16..) {
         apply(plan, state, event, EventName { version: decision.version, index }, decision.at);
     }
+    close(state, decision);
+}
+
+/// What a row means to the state when all its events are applied.
+pub(crate) fn close(state: &mut State, decision: &Decision) {
+    if counts(&decision.events) {
+        state.counted_rows = state.counted_rows.saturating_add(1);
+    }
     state.version = decision.version;
     state.last_at = decision.at;
+}
+
+/// Whether a row of these events is more than waiting for a guard.
+pub(crate) fn counts(events: &[Event]) -> bool {
+    events.iter().any(|event| !matches!(event, Event::StepWaiting { .. }))
 }
 
 fn begin(plan: &Plan, saga: SagaId, first: &Decision) -> Result<State, FoldError> {
@@ -95,6 +108,7 @@ pub(crate) fn started(plan: &Plan, saga: SagaId, event: &Event, at: Timestamp) -
         id: saga,
         version: 0,
         last_at: at,
+        counted_rows: 0,
         started_at: at,
         key: key.clone(),
         trigger: Arc::new(trigger.as_ref().clone()),
@@ -188,18 +202,8 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
             }
         }
         Event::StepWaiting { step, direction, guard, not_before, .. } => {
-            let command = state.command_mut(CommandRef { step: *step, direction: *direction });
-            if command.is_settled() {
-                command.fresh_from = command.attempt;
-                command.began_at = Some(at);
-            }
-            command.began_at.get_or_insert(at);
-            if let Phase::Attempting(_) = command.phase {
-                command.in_doubt.remove(&command.attempt);
-                command.attempt -= 1;
-            }
-            command.refused = command.refused.saturating_add(1);
-            command.phase = Phase::Held { guard: *guard, not_before: *not_before };
+            let command = CommandRef { step: *step, direction: *direction };
+            held(state, command, Phase::Held { guard: *guard, not_before: *not_before }, at);
         }
         Event::StepSucceeded { step, direction, result } => {
             settle(state, CommandRef { step: *step, direction: *direction }, Settled::Succeeded);
@@ -266,6 +270,22 @@ fn attempt_started(plan: &Plan, state: &mut State, command: CommandRef, attempt:
     it.phase = Phase::Attempting(Attempting { deadline, ask_at: None, location: None, asked: 0, cause, at, first });
 }
 
+/// An attempt that was started and did not leave is taken back, and so is the count of the row that started it.
+fn held(state: &mut State, command: CommandRef, phase: Phase, at: Timestamp) {
+    let it = state.command_mut(command);
+    if it.is_settled() {
+        it.fresh_from = it.attempt;
+        it.began_at = Some(at);
+    }
+    it.began_at.get_or_insert(at);
+    it.refused = it.refused.saturating_add(1);
+    if let Phase::Attempting(_) = std::mem::replace(&mut it.phase, phase) {
+        it.in_doubt.remove(&it.attempt);
+        it.attempt -= 1;
+        state.counted_rows = state.counted_rows.saturating_sub(1);
+    }
+}
+
 fn attempt_failed(command: &mut CommandState, attempt: u32, outcome: AttemptOutcome, retry_at: Option<Timestamp>) {
     command.refused = 0;
     if outcome == AttemptOutcome::Failed {
@@ -281,6 +301,7 @@ fn settle(state: &mut State, command: CommandRef, settled: Settled) {
     if let Settled::Failed(failure) | Settled::Unknown(failure) = &settled {
         it.last_failure = Some(failure.clone());
     }
+    it.refused = 0;
     it.phase = Phase::Settled(settled);
 }
 

@@ -47,6 +47,8 @@ pub struct State {
     pub version: u32,
     /// Time of the last row.
     pub last_at: Timestamp,
+    /// Rows that count against [`crate::decide::HISTORY_LIMIT`]: all but those of waiting for a guard.
+    pub counted_rows: u32,
     /// Time of the first row.
     pub started_at: Timestamp,
     /// The business key.

@@ -48,21 +48,17 @@ impl<'a, 'c> Draft<'a, 'c> {
             return None;
         }
         self.hold_history_limit();
-        let version = self.state.version + 1;
-        self.state.version = version;
-        self.state.last_at = self.now;
-        Some(Decision { version, at: self.now, events: self.events })
+        let decision = Decision { version: self.state.version + 1, at: self.now, events: self.events };
+        evolve::close(self.state, &decision);
+        Some(decision)
     }
 
     /// Waiting for a guard is no loop: a participant may be away for days, and nothing follows from that.
     fn hold_history_limit(&mut self) {
-        if self.events.iter().all(|event| matches!(event, Event::StepWaiting { .. })) {
-            return;
-        }
         let on_its_way = matches!(self.state.course, Course::Forward | Course::Compensating { .. });
-        let version = self.state.version + 1;
-        if on_its_way && version.is_multiple_of(HISTORY_LIMIT) {
-            let message = format!("the journal has {version} rows, the limit is {HISTORY_LIMIT}");
+        let rows = self.state.counted_rows.saturating_add(1);
+        if on_its_way && evolve::counts(&self.events) && rows.is_multiple_of(HISTORY_LIMIT) {
+            let message = format!("the journal has {rows} rows beside waiting, the limit is {HISTORY_LIMIT}");
             self.emit(Event::SagaParked { reason: ParkReason::Limit { message } });
         }
     }

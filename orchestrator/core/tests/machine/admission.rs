@@ -1,6 +1,6 @@
 //! Guards: a refusal is not an attempt.
 
-use crate::given::{START, busy, declined, done, given, given_gate, lost, not_sent, seconds};
+use crate::given::{START, Saga, busy, declined, done, given, given_gate, lost, not_sent, seconds};
 use saga_core::{
     command::CommandRef,
     decide::{self, Admission, Context, Outcome},
@@ -147,10 +147,60 @@ fn a_command_that_is_refused_again_and_again_rests_longer_each_time() {
 }
 
 #[test]
-fn waiting_for_a_guard_is_no_loop_however_long_it_takes() {
-    for (gate, parks) in [(refused(), false), (Admission::Admitted, true)] {
+fn a_first_refusal_keeps_the_time_that_the_guard_names_and_so_does_the_first_after_an_answer() {
+    let held = |saga: &Saga| saga.state.next_due(&saga.plan).expect("it waits").since(saga.state.last_at);
+    let mut saga = given(ONE);
+    for _ in 0..6 {
+        saga = saga.when("reserve", not_sent()).when_due();
+    }
+    let long = saga.when("reserve", not_sent());
+    assert!(held(&long) > seconds(5), "{:?}", held(&long));
+    long.when_due()
+        .when("reserve", lost())
+        .when_due()
+        .when("reserve", not_sent())
+        .then(&["reserve held by Bulkhead, sent before"])
+        .then_due_in(Some(seconds(1)));
+}
+
+#[test]
+fn a_retried_step_begins_with_short_rests_again() {
+    let mut saga = given("onExhausted: park\nsteps: [{step: a, do: stock.A, undo: stock.UndoA, timeout: 40s}]");
+    while saga.state.status() != Status::Parked {
+        saga = if saga.state.command(saga.command("a")).attempt > 0 {
+            saga.when("a", not_sent())
+        } else {
+            saga.when_due()
+        };
+    }
+    saga.when_operator(OperatorAction::Retry)
+        .then(&["operator: retry", "a sent #1"])
+        .when("a", not_sent())
+        .then_due_in(Some(seconds(1)));
+}
+
+#[test]
+fn rows_of_waiting_for_a_guard_do_not_count_against_the_limit_of_a_journal() {
+    let mut asked = given_gate(ONE, json!({"id": 1}), Admission::Refused { not_before: START });
+    let mut offered = given(ONE);
+    let (rows_asked, rows_offered) = (asked.state.counted_rows, offered.state.counted_rows);
+    for _ in 0..20 {
+        asked = asked.when_due().then(&["reserve held by Breaker"]);
+        offered = offered.when("reserve", not_sent()).when_due().then(&["reserve sent #1"]);
+    }
+    assert_eq!(asked.state.counted_rows, rows_asked);
+    assert_eq!(offered.state.counted_rows, rows_offered);
+}
+
+#[test]
+fn a_saga_at_the_limit_of_its_journal_goes_on_waiting_and_parks_when_it_does_more() {
+    let at_limit = || {
         let mut saga = given_gate(ONE, json!({"id": 1}), refused());
-        saga.state.version = decide::HISTORY_LIMIT - 1;
+        saga.state.counted_rows = decide::HISTORY_LIMIT - 1;
+        saga
+    };
+    for (gate, parks) in [(refused(), false), (Admission::Admitted, true)] {
+        let mut saga = at_limit();
         let mut admission = |_: &str, _: CommandRef| gate;
         let now = saga.state.next_due(&saga.plan).expect("it waits");
         let mut context = Context { now, random: 1, admission: &mut admission };

@@ -237,7 +237,7 @@ fn only_a_saga_on_its_way_can_be_stopped() {
 #[test]
 fn a_journal_that_is_too_long_parks_the_saga_and_a_person_moves_it_on() {
     let mut saga = given("steps: [{step: a, do: stock.A, undo: stock.UndoA}]");
-    saga.state.version = decide::HISTORY_LIMIT - 1;
+    saga.state.counted_rows = decide::HISTORY_LIMIT - 1;
     let mut admission = |_: &str, _| decide::Admission::Admitted;
     let command = saga.command("a");
     let input = saga_core::input::Input::Answered { command, attempt: Some(1), answer: lost() };
