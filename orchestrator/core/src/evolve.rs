@@ -197,7 +197,6 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
             if let Phase::Attempting(attempting) = &mut command.phase {
                 attempting.ask_at = None;
                 attempting.asked += 1;
-                attempting.cause = name;
                 command.asked_after.insert(command.attempt);
             }
         }

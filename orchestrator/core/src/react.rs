@@ -38,7 +38,7 @@ pub struct CallEffect {
     pub asked: u32,
     /// Where to ask; `None`: send the request.
     pub location: Option<String>,
-    /// The event that caused it.
+    /// The event that began the attempt: every sending of it names the same.
     pub cause: EventName,
     /// When the attempt began: every sending of it says the same time.
     pub at: Timestamp,

@@ -225,7 +225,7 @@ pub struct Attempting {
     pub location: Option<String>,
     /// How often it was asked.
     pub asked: u32,
-    /// The event that let it leave.
+    /// The event that let it leave; stays the same when it is asked after, because the record that is sent again names it.
     pub cause: EventName,
     /// When it was let leave; stays the same when it is asked after.
     pub at: Timestamp,

@@ -1,12 +1,15 @@
 //! The owner is lost after any decision: the next one folds the journal, finds the same things outstanding, and comes to the same end.
 
-use crate::given::{Saga, declined, done, given, lost, ongoing};
+use crate::given::{START, Saga, declined, done, given, lost, ongoing, seconds};
 use saga_core::{
+    command::Answer,
     event::{Decision, Event, OperatorAction},
     evolve::{self, FoldError},
     id::StepIndex,
     input::Delivery,
-    react::react,
+    react::{Effect, react},
+    state::EventName,
+    time::Timestamp,
 };
 
 /// One thing that happens in a scenario.
@@ -144,6 +147,39 @@ fn a_saga_that_is_cancelled() {
             Delivered,
         ],
     );
+}
+
+/// When, and by what, everything that is outstanding was caused: the time and the cause that its records tell.
+fn told(saga: &Saga) -> Vec<(Timestamp, EventName)> {
+    let told = |effect: &Effect| match effect {
+        Effect::Call(call) => (call.at, call.cause),
+        Effect::Publish(publish) => (publish.at, publish.cause),
+    };
+    react(&saga.plan, &saga.state).iter().map(told).collect()
+}
+
+#[test]
+fn what_is_sent_again_tells_the_time_and_the_cause_of_its_attempt_whatever_happened_since() {
+    const BESIDE: &str = "
+retry: {attempts: 2, delay: 1s, jitter: none}
+onCompleted: {publish: news, type: Done}
+steps:
+  - parallel: [{step: a, do: stock.A, undo: stock.UndoA}, {step: b, do: stock.B, undo: stock.UndoB}]
+";
+    let asks = Answer::Ongoing { ask_after: Some(seconds(3)), location: None };
+    let saga = given(BESIDE);
+    let [first, other] = told(&saga)[..] else { panic!("two commands are out") };
+    let saga = saga.at(START.plus(seconds(2))).when("b", done()).when("a", asks).when_due().then(&["a #1 asked"]);
+    assert_ne!(saga.state.last_at, START);
+    assert_eq!((told(&saga), other.0), (vec![first], START));
+    let saga = saga.recovered();
+    assert_eq!(told(&saga), [first]);
+    let saga = saga.when("a", lost()).when_due().then(&["a sent #2"]);
+    let cause = EventName { version: saga.state.version, index: 0 };
+    assert_eq!(told(&saga), [(saga.state.last_at, cause)]);
+    let saga = saga.when("a", done()).then(&["a succeeded", "outcome due: completed"]);
+    let due = vec![(saga.state.last_at, EventName { version: saga.state.version, index: 1 })];
+    assert_eq!((told(&saga), told(&saga.recovered())), (due.clone(), due));
 }
 
 #[test]

@@ -173,6 +173,28 @@ fn an_attempt_that_is_asked_after_is_under_way_though_a_guard_holds_the_question
 }
 
 #[test]
+fn whatever_may_be_retried_says_nothing_of_what_was_accepted_however_long_ago() {
+    let once = ONE.replace("attempts: 2", "attempts: 1");
+    let ask = || Answer::Ongoing { ask_after: Some(seconds(3)), location: None };
+    given(&once)
+        .when("a", ask())
+        .when_due()
+        .when("a", ask())
+        .then(&["a #1 ongoing, to be asked"])
+        .when("a", busy())
+        .then(&["a #1 unknown (busy)", "a unknown (busy)", "goes back (a: busy)", "undo a sent"]);
+    // The next attempt is refused for good: the one that was accepted stays in doubt.
+    given(ONE)
+        .when("a", ask())
+        .when_due()
+        .when_due()
+        .then(&["a #1 unknown (timeout), rests"])
+        .when_due()
+        .when("a", declined())
+        .then_out(&["undo a"]);
+}
+
+#[test]
 fn that_nobody_is_let_in_says_nothing_of_what_was_accepted() {
     let ask = Answer::Ongoing { ask_after: Some(seconds(3)), location: Some("jobs/1".into()) };
     given(ONE)
