@@ -71,8 +71,9 @@ pub async fn run(config: Config, files: Files, options: Options, stop: impl Futu
 /// As [`run`].
 pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Result<Running> {
     let loaded = load_files(&files, &|name| std::env::var(name).ok())?;
-    let store = open_store(&config).await?;
     let kafka = kafka_settings(&config, options.broker)?;
+    let store = open_store(&config).await?;
+    require_its_inbox(store.as_ref(), &config.topics.inbox).await?;
     let installation = store.identity().installation.to_string();
     let ready = ready_topics(&kafka, &needs(&config, &loaded), &installation).await?;
     report(&ready);
@@ -96,6 +97,19 @@ async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn EventStore>> {
     )
     .await
     .context("the event store cannot be used (key `store`)")
+}
+
+/// A store has one inbox for ever: under another one, a second engine would take the shards of the first from it.
+async fn require_its_inbox(store: &dyn EventStore, inbox: &str) -> anyhow::Result<()> {
+    const KIND: &str = "installation";
+    const INBOX: &str = "inbox";
+    store.put_document(KIND, INBOX, inbox).await?;
+    match store.get_document(KIND, INBOX).await? {
+        Some(own) if own != inbox => bail!(
+            "the store belongs to the inbox {own}, the configuration says {inbox}: set topics.inbox to {own}, or store to another one"
+        ),
+        Some(_) | None => Ok(()),
+    }
 }
 
 async fn ready_topics(

@@ -217,3 +217,12 @@ async fn a_stop_is_orderly() -> Result<()> {
     assert_eq!(committed, Some(offset + 1), "offsets are committed");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_store_is_not_taken_over_through_another_inbox() -> Result<()> {
+    let Some(world) = world().await? else { return Ok(()) };
+    drop(world.start().await?);
+    let said = refused(&world.installation.with("topics", "inbox", json!(unique("other")))).await?;
+    assert!(said.contains("the store belongs to the inbox"), "{said}");
+    Ok(())
+}

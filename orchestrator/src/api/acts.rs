@@ -6,7 +6,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use saga_core::event::OperatorAction;
@@ -30,8 +30,10 @@ pub(super) async fn act(
     State(backend): State<Backend>,
     Path((saga, action)): Path<(String, String)>,
     named: Result<Query<sagas::Named>, QueryRejection>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Error> {
+    require_json(&headers)?;
     let action = parse(&action)?;
     let asked: Asked = serde_json::from_slice(&body).map_err(|error| Error::BadBody(error.to_string()))?;
     let saga = sagas::resolve(&backend, &saga, sagas::checked(named)?.saga.as_deref()).await?;
@@ -50,6 +52,17 @@ pub(super) async fn act(
         Operated::Refused { reason } => Err(Error::Refused(reason)),
         Operated::UnknownSaga => Err(Error::NoSaga(saga.to_string())),
     }
+}
+
+/// A page elsewhere can make a browser send a form or plain text here, under its user's name; JSON it would have to ask leave for first, which
+/// nobody gives.
+fn require_json(headers: &HeaderMap) -> Result<(), Error> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if media_type.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Error::BadBody(format!("the header content-type is `{content_type}`, expected application/json")))
 }
 
 fn parse(action: &str) -> Result<OperatorAction, Error> {

@@ -51,7 +51,7 @@ impl Server {
 
 pub(super) async fn start(address: SocketAddr, routes: Router) -> anyhow::Result<Server> {
     let listener = TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}: choose another port with --port, or the key `api.listen`")
+        format!("cannot listen on {address}: choose another address with --listen, or the key `api.listen`")
     })?;
     let address = listener.local_addr()?;
     let routes = routes

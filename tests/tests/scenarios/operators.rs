@@ -69,3 +69,18 @@ async fn nobody_by_that_name_is_said() -> Result<()> {
     assert!(said(&output).contains("nobody"), "{}", said(&output));
     Ok(())
 }
+
+#[tokio::test]
+async fn an_act_that_a_page_elsewhere_could_send_is_refused() -> Result<()> {
+    let Some(world) = stuck().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    world.order("4711", &json!({})).await?;
+    reaches(&engine, "4711", &["parked"]).await?;
+    let url = format!("{}/api/sagas/4711/cancel", engine.api().base());
+    let act = json!({"who": "mallory", "reason": "because I can"}).to_string();
+    let client = saga_tests::engine::http_client()?;
+    let answer = client.post(url).header("content-type", "text/plain").body(act).send().await?;
+    assert_eq!(answer.status().as_u16(), 400);
+    reaches(&engine, "4711", &["parked"]).await?;
+    Ok(())
+}
