@@ -17,6 +17,7 @@ use saga_core::{
 };
 use saga_event_store::{EventStore, Row};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// A saga cannot be read back.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +73,23 @@ pub async fn read(store: &dyn EventStore, plans: &Plans, saga: SagaId) -> Result
         return Ok(None);
     }
     fold(store, plans, saga, rows).await.map(Some)
+}
+
+/// Payload of the journals of several sagas that are in memory at once: more than a page of small sagas, far less than one of large ones.
+pub const PORTION_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Rows by saga, in their order; rows of one saga stand together.
+#[must_use]
+pub fn by_saga(rows: Vec<(Uuid, Row)>) -> Vec<(SagaId, Vec<Row>)> {
+    let mut sagas: Vec<(SagaId, Vec<Row>)> = Vec::new();
+    for (stream, row) in rows {
+        let Some(saga) = SagaId::from_uuid(stream) else { continue };
+        match sagas.last_mut() {
+            Some((last, rows)) if *last == saga => rows.push(row),
+            Some(_) | None => sagas.push((saga, vec![row])),
+        }
+    }
+    sagas
 }
 
 /// Folds rows that were read.

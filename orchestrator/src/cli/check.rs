@@ -47,8 +47,9 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut definitions = 0;
     for (_, files) in by_folder(args)? {
         definitions += files.sagas.len();
-        findings.extend(files.check());
-        if let Some(message) = files.unchecked_participants() {
+        let (found, unchecked) = files.check();
+        findings.extend(found);
+        if let Some(message) = unchecked {
             output::note(&format!("warning: {message}"));
         }
     }

@@ -30,6 +30,11 @@ impl DeadLetter {
         Poison::new(code, message).into()
     }
 
+    /// It names a saga of a shard that the installation does not have.
+    pub fn of_foreign_saga() -> DeadLetter {
+        DeadLetter::new(PoisonCode::UnknownSaga, "no saga of this installation can have this id")
+    }
+
     /// Of this definition.
     #[must_use]
     pub fn of(self, definition: impl Into<String>) -> DeadLetter {

@@ -102,7 +102,7 @@ fn send_command(parts: &Arc<Parts>, plan: &Plan, state: &State, effect: &CallEff
                 // Taken at most once per permit, and a permit is for one call.
                 place.map(|place| seat.set(place));
                 drop(seat);
-                deliver_command(&parts_of_call, record).await
+                deliver(&parts_of_call, record.as_ref()).await.err()
             }
             Err(guarded::Full) => Some(held_back(untouched)),
         };
@@ -140,14 +140,14 @@ fn command_record(parts: &Parts, plan: &Plan, state: &State, effect: &CallEffect
     ))
 }
 
-/// `None`: the broker has it, and the participant will answer.
-async fn deliver_command(parts: &Parts, record: Option<Outgoing>) -> Option<Answer> {
+/// Once. What the broker does not have is an answer to the attempt, which says no more than is known: what certainly did not reach it waits.
+async fn deliver(parts: &Parts, record: Option<&Outgoing>) -> Result<(), Answer> {
     let (Some(record), Some(kafka)) = (record, parts.kafka.as_ref()) else {
-        return Some(Answer::NotSent { guard: Guard::Transport, retry_after: TRANSPORT_RETRY });
+        return Err(Answer::NotSent { guard: Guard::Transport, retry_after: TRANSPORT_RETRY });
     };
-    match kafka.producer.send(&record).await {
-        Outcome::Delivered { .. } => None,
-        Outcome::Undelivered(undelivered) => Some(undelivered.answer()),
+    match kafka.producer.send(record).await {
+        Outcome::Delivered { .. } => Ok(()),
+        Outcome::Undelivered(undelivered) => Err(undelivered.answer()),
     }
 }
 
@@ -159,7 +159,8 @@ pub(super) fn publish(parts: &Arc<Parts>, saga: SagaId, plan: &Plan, state: &Sta
     parts.calls.spawn(async move {
         let input = match publication {
             Publication::Step(command) => {
-                let answer = publish_once(&parts_of_call, record.as_ref()).await;
+                let delivered = deliver(&parts_of_call, record.as_ref()).await;
+                let answer = delivered.map_or_else(|answer| answer, |()| Answer::Succeeded { result: Value::Null });
                 Input::Answered { command, attempt: Some(attempt), answer }
             }
             Publication::Outcome => {
@@ -169,17 +170,6 @@ pub(super) fn publish(parts: &Arc<Parts>, saga: SagaId, plan: &Plan, state: &Sta
         };
         parts_of_call.router.route_saga(saga, Message::of(saga, input)).await;
     });
-}
-
-/// The delivery report is the answer to an attempt, and says no more than it knows: what certainly did not reach the broker waits.
-async fn publish_once(parts: &Parts, record: Option<&Outgoing>) -> Answer {
-    let (Some(record), Some(kafka)) = (record, parts.kafka.as_ref()) else {
-        return Answer::NotSent { guard: Guard::Transport, retry_after: TRANSPORT_RETRY };
-    };
-    match kafka.producer.send(record).await {
-        Outcome::Delivered { .. } => Answer::Succeeded { result: Value::Null },
-        Outcome::Undelivered(undelivered) => undelivered.answer(),
-    }
 }
 
 fn published_record(saga: SagaId, plan: &Plan, state: &State, effect: &PublishEffect) -> Option<Outgoing> {

@@ -8,7 +8,6 @@ use super::{
 use crate::kafka::{
     Ack, Consumer, ConsumerEvent, Delivered, Record, TopicPartition,
     consumer::Scope,
-    poison::PoisonCode,
     reply::{self, Parsed},
     trigger::{self, Disposition, Judgement},
 };
@@ -153,8 +152,7 @@ pub(super) async fn take_reply(parts: &Arc<Parts>, record: Arc<Record>, receipt:
     metrics::counter!("saga_replies_total").increment(1);
     match reply::parse(&record) {
         Parsed::Reply(reply) if !parts.router.has(reply.command.saga.shard()) => {
-            let letter = DeadLetter::new(PoisonCode::UnknownSaga, "no saga of this installation can have this id");
-            dead_letter::send(parts, record, receipt, letter);
+            dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
         }
         Parsed::Reply(reply) => {
             let shard = reply.command.saga.shard();

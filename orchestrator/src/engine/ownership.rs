@@ -136,9 +136,11 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
         }
         Ok(Inbound::Reply(original)) => intake::take_reply(parts, Arc::new(original), receipt).await,
         Ok(Inbound::Outcome(CallOutcome { command, .. })) if !parts.router.has(command.saga.shard()) => {
-            foreign(parts, record, receipt);
+            dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
         }
-        Ok(Inbound::Operator(act)) if !parts.router.has(act.saga.shard()) => foreign(parts, record, receipt),
+        Ok(Inbound::Operator(act)) if !parts.router.has(act.saga.shard()) => {
+            dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
+        }
         Ok(Inbound::Outcome(CallOutcome { command, attempt, answer })) => {
             let shard = command.saga.shard();
             let body = Body::Reply(Box::new(Reply { command, attempt, answer }));
@@ -152,11 +154,6 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
         }
         Err(poison) => dead_letter::send(parts, record, receipt, poison.into()),
     }
-}
-
-fn foreign(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt) {
-    let letter = DeadLetter::new(PoisonCode::UnknownSaga, "no saga of this installation can have this id");
-    dead_letter::send(parts, record, receipt, letter);
 }
 
 /// The forwarded trigger names the definition that wants it, by hash; that may be a version which this engine has only in the store.

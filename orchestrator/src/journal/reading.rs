@@ -1,9 +1,11 @@
 //! What operators read: lists from the read model, single sagas from their journals.
 
-use super::{Error, Plans, Recorded, read};
+use super::{Error, PORTION_BYTES, Plans, Recorded, by_saga, fold};
 use saga_core::{id::SagaId, state::Status, time::Timestamp, time::rfc3339};
 use saga_event_store::{EventStore, Filter, StreamSummary};
 use serde::Serialize;
+use std::collections::HashMap;
+use uuid::Uuid;
 
 /// One line of a list. Step and reason are those of the last change of status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -95,17 +97,20 @@ pub async fn refresh(
     plans: &Plans,
     lines: &mut [SagaLine],
 ) -> Result<(), saga_event_store::Error> {
-    for line in lines {
-        let is_open = line.status.parse::<Status>().is_ok_and(|status| !status.is_terminal());
-        let Ok(id) = line.id.parse::<SagaId>() else { continue };
-        if !is_open {
-            continue;
-        }
-        match read(store, plans, id).await {
-            Ok(Some(recorded)) => show_now(line, &recorded),
-            Ok(None) => {}
-            Err(Error::Store(error)) => return Err(error),
-            Err(Error::Unreadable(_) | Error::Plan(_) | Error::Fold { .. }) => {}
+    let is_open = |line: &&mut SagaLine| line.status.parse::<Status>().is_ok_and(|status| !status.is_terminal());
+    let open = lines.iter_mut().filter(is_open).filter_map(|line| Some((line.id.parse().ok()?, line)));
+    let mut open: HashMap<SagaId, &mut SagaLine> = open.collect();
+    let mut left: Vec<Uuid> = open.keys().map(|id| id.uuid()).collect();
+    while !left.is_empty() {
+        let portion = store.read_within(&left, PORTION_BYTES).await?;
+        left = portion.left;
+        for (id, rows) in by_saga(portion.rows) {
+            let Some(line) = open.get_mut(&id) else { continue };
+            match fold(store, plans, id, rows).await {
+                Ok(recorded) => show_now(line, &recorded),
+                Err(Error::Store(error)) => return Err(error),
+                Err(Error::Unreadable(_) | Error::Plan(_) | Error::Fold { .. }) => {}
+            }
         }
     }
     Ok(())

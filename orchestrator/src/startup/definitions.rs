@@ -76,16 +76,13 @@ pub fn read_source(path: &Path) -> anyhow::Result<Source> {
 }
 
 impl Files {
-    /// Everything that is to be said about the files.
+    /// Everything that is to be said about the files, and, when definitions call participants and no file says who they are, that nobody was
+    /// checked.
     #[must_use]
-    pub fn check(&self) -> Vec<Diagnostic> {
-        self.read(&|name| std::env::var(name).ok()).findings
-    }
-
-    /// What to say when definitions call participants and no file says who they are.
-    #[must_use]
-    pub fn unchecked_participants(&self) -> Option<String> {
-        self.without_participants(&self.read(&|name| std::env::var(name).ok()))
+    pub fn check(&self) -> (Vec<Diagnostic>, Option<String>) {
+        let library = self.read(&|name| std::env::var(name).ok());
+        let unchecked = self.without_participants(&library);
+        (library.findings, unchecked)
     }
 
     fn without_participants(&self, library: &Library) -> Option<String> {

@@ -11,7 +11,7 @@ use crate::{
     participants::Dispatch,
 };
 use saga_core::{
-    command::{Answer, Failure},
+    command::{Answer, CommandRef, Failure},
     id::SagaId,
     input::Input,
     react::{CallEffect, Effect, react},
@@ -58,30 +58,29 @@ impl Owned {
     pub(super) fn begin_times_anew<'s>(&mut self, saga: SagaId, sent: impl Iterator<Item = &'s Sent>) {
         for sent in sent {
             let Sent::Call { command, attempt, .. } = sent else { continue };
-            let answer = Answer::Ongoing { ask_after: None, location: None };
-            let input = Input::Answered { command: *command, attempt: Some(*attempt), answer };
-            self.held_back.push((saga, input));
+            self.answer_next(saga, *command, *attempt, Answer::Ongoing { ask_after: None, location: None });
         }
+    }
+
+    /// Becomes an input in the next turn: no decision is made while effects leave.
+    fn answer_next(&mut self, saga: SagaId, command: CommandRef, attempt: u32, answer: Answer) {
+        self.held_back.push((saga, Input::Answered { command, attempt: Some(attempt), answer }));
     }
 
     /// For a call that was recorded in another life, or that asks how far it is: no decision of this life asked the guard for it.
     pub(super) fn late_permit(&mut self, saga: SagaId, effect: &CallEffect) -> Option<Permit> {
-        match self.parts.guarded.admit(effect.request.participant()?) {
-            Admission::Admitted(permit) => Some(permit),
+        let answer = match self.parts.guarded.admit(effect.request.participant()?) {
+            Admission::Admitted(permit) => return Some(permit),
             Admission::Gone => {
                 let failure = Failure::new("participant_gone", "the participant is not configured any more");
-                let answer = Answer::Unknown { failure };
-                let input = Input::Answered { command: effect.command, attempt: Some(effect.attempt), answer };
-                self.held_back.push((saga, input));
-                None
+                Answer::Unknown { failure }
             }
+            // Not `NotSent`: the attempt may have left in another life.
             Admission::Refused { not_before } => {
-                // Not `NotSent`: the attempt may have left in another life.
-                let answer = Answer::Ongoing { ask_after: Some(not_before), location: effect.location.clone() };
-                let input = Input::Answered { command: effect.command, attempt: Some(effect.attempt), answer };
-                self.held_back.push((saga, input));
-                None
+                Answer::Ongoing { ask_after: Some(not_before), location: effect.location.clone() }
             }
-        }
+        };
+        self.answer_next(saga, effect.command, effect.attempt, answer);
+        None
     }
 }

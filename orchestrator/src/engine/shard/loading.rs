@@ -66,8 +66,7 @@ impl Owned {
             }
             Ok(None) => waiting.into_iter().for_each(|message| self.unknown_saga(message)),
             Err(error) => {
-                error!(%saga, error = &error as &dyn std::error::Error, "the saga cannot be read; the shard goes on without it");
-                metrics::counter!("saga_unreadable_total").increment(1);
+                recovery::leave_out(saga, &error);
                 let reason = error.to_string();
                 waiting.into_iter().for_each(|message| self.set_aside(message, PoisonCode::SagaUnreadable, &reason));
             }
@@ -75,25 +74,20 @@ impl Owned {
     }
 
     pub(super) fn unknown_saga(&self, message: Message) {
-        match (message.record, message.receipt) {
-            (Some(record), receipt) => {
-                dead_letter::send(
-                    &self.parts,
-                    record,
-                    receipt,
-                    DeadLetter::new(PoisonCode::UnknownSaga, "no saga has this id"),
-                );
-            }
-            (None, receipt) => receipt.settle(Disposition::UnknownSaga),
-        }
+        let letter = DeadLetter::new(PoisonCode::UnknownSaga, "no saga has this id");
+        self.turn_away(message, letter, Disposition::UnknownSaga);
+    }
+
+    pub(super) fn set_aside(&self, message: Message, code: PoisonCode, reason: &str) {
+        error!(shard = self.shard.0, %code, reason, "a message is set aside");
+        self.turn_away(message, DeadLetter::new(code, reason), Disposition::Refused(reason.to_owned()));
     }
 
     /// What cannot be processed goes to the DLQ if it came as a record; whoever waits for an act is told.
-    pub(super) fn set_aside(&self, message: Message, code: PoisonCode, reason: &str) {
-        error!(shard = self.shard.0, %code, reason, "a message is set aside");
+    fn turn_away(&self, message: Message, letter: DeadLetter, told: Disposition) {
         match (message.record, message.receipt) {
-            (Some(record), receipt) => dead_letter::send(&self.parts, record, receipt, DeadLetter::new(code, reason)),
-            (None, receipt) => receipt.settle(Disposition::Refused(reason.to_owned())),
+            (Some(record), receipt) => dead_letter::send(&self.parts, record, receipt, letter),
+            (None, receipt) => receipt.settle(told),
         }
     }
 

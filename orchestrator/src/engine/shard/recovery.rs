@@ -18,8 +18,6 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-/// Payload of the journals that are in memory at once: more than a page of small sagas, far less than one of large ones.
-const PORTION_BYTES: u64 = 16 * 1024 * 1024;
 /// Sagas of one page.
 const PAGE: u32 = 500;
 /// Between two tries to read one saga while the store is away.
@@ -50,9 +48,10 @@ impl Owned {
             let mut left = page;
             while !left.is_empty() {
                 let portion =
-                    until_answered("read journals", || self.parts.store.read_within(&left, PORTION_BYTES)).await;
+                    until_answered("read journals", || self.parts.store.read_within(&left, journal::PORTION_BYTES))
+                        .await;
                 left = portion.left;
-                for (saga, rows) in by_saga(portion.rows) {
+                for (saga, rows) in journal::by_saga(portion.rows) {
                     self.take_over(saga, rows).await;
                 }
             }
@@ -95,20 +94,8 @@ async fn open_page(parts: &Parts, shard: Shard, after: Option<Uuid>) -> Vec<Uuid
     until_answered("list open sagas", || parts.store.open_streams(shard.0, after, PAGE)).await
 }
 
-fn by_saga(rows: Vec<(Uuid, Row)>) -> Vec<(SagaId, Vec<Row>)> {
-    let mut sagas: Vec<(SagaId, Vec<Row>)> = Vec::new();
-    for (stream, row) in rows {
-        let Some(saga) = SagaId::from_uuid(stream) else { continue };
-        match sagas.last_mut() {
-            Some((last, rows)) if *last == saga => rows.push(row),
-            Some(_) | None => sagas.push((saga, vec![row])),
-        }
-    }
-    sagas
-}
-
 /// One saga that cannot be read must not stop the shard: it stays as it is, and says so at every start.
-fn leave_out(saga: SagaId, error: &journal::Error) {
+pub(super) fn leave_out(saga: SagaId, error: &journal::Error) {
     metrics::counter!("saga_unreadable_total").increment(1);
     error!(%saga, error = error as &dyn std::error::Error, "the saga cannot be read; the shard goes on without it");
 }
