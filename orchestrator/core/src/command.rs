@@ -1,6 +1,7 @@
 //! Commands: what the orchestrator asks of a participant, and what can come back.
 
 use crate::id::StepIndex;
+pub use saga_guards::class::ErrorClass;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{fmt, time::Duration};
@@ -120,12 +121,21 @@ pub struct Failure {
     /// For people; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// What kind of failure, where a participant or the way to it failed; `None` for failures of our own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<ErrorClass>,
 }
 
 impl Failure {
     /// A failure with `code` and `message`.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Failure {
-        Failure { code: code.into(), message: message.into() }
+        Failure { code: code.into(), message: message.into(), class: None }
+    }
+
+    /// The same, of `class`.
+    #[must_use]
+    pub fn of_class(self, class: ErrorClass) -> Failure {
+        Failure { class: Some(class), ..self }
     }
 }
 
@@ -191,4 +201,8 @@ pub enum Guard {
     RateLimit,
     /// The transport cannot take it: unknown topic, missing authorisation, producer queue full.
     Transport,
+    /// Further attempts would add too much to the participant's load.
+    RetryBudget,
+    /// The participant is unhealthy by its own word.
+    Health,
 }

@@ -21,12 +21,12 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, ConfigError, MAX_PROBES};
+pub use config::{Config, ConfigError, MAX_PROBES, MAX_WINDOW_CALLS, Settings, Window};
 
 use crate::Monotonic;
 use probing::{ProbeId, Probing};
 use std::time::Duration;
-use window::Window;
+use window::Window as Counts;
 
 /// While all probes are out, whoever asks is told to come back after this share of `openFor`: probes answer sooner than that, and what
 /// waits should not wait much longer than they take.
@@ -43,7 +43,7 @@ pub struct Breaker {
 
 #[derive(Clone, Debug)]
 enum Phase {
-    Closed { window: Window },
+    Closed { window: Counts },
     Open { since: Monotonic },
     HalfOpen { probing: Probing },
 }
@@ -292,6 +292,6 @@ impl Breaker {
 
 impl Phase {
     fn closed(config: &Config, now: Monotonic) -> Phase {
-        Phase::Closed { window: Window::new(config.window(), now) }
+        Phase::Closed { window: Counts::new(config.window(), now) }
     }
 }

@@ -36,7 +36,7 @@ impl ParticipantSettings {
     pub fn of(name: &str, participant: &Participant) -> ParticipantSettings {
         let transport = match &participant.transport {
             participants::Transport::Kafka { commands } => Transport::Kafka { commands: commands.clone() },
-            participants::Transport::Http { endpoints } => Transport::Http(HttpSettings {
+            participants::Transport::Http { endpoints, .. } => Transport::Http(HttpSettings {
                 name: name.to_owned(),
                 endpoints: endpoints.clone(),
                 connect_timeout: participant.connect_timeout,
@@ -47,7 +47,7 @@ impl ParticipantSettings {
                 fail_on: participant.fail_on.clone(),
             }),
         };
-        let (breaker, bulkhead) = (participant.breaker.clone(), participant.bulkhead);
+        let (breaker, bulkhead) = (participant.breaker, participant.bulkhead.limit);
         ParticipantSettings { name: name.to_owned(), transport, breaker, bulkhead }
     }
 }

@@ -42,7 +42,8 @@ impl Payments {
 }
 
 fn guarded(transport: Transport, bulkhead: u32) -> Guarded {
-    let breaker = breaker::Config::new(0.5, 2, Duration::from_secs(30), Duration::from_secs(10), 1).expect("sensible");
+    let breaker = breaker::Settings { minimum_calls: 2, probes: 1, ..breaker::Settings::default() };
+    let breaker = breaker::Config::new(breaker).expect("sensible");
     let bulkhead = NonZeroU32::new(bulkhead).expect("not zero");
     let settings = ParticipantSettings { name: "payments".into(), transport, breaker, bulkhead };
     Guarded::new(vec![settings]).expect("settings that can be called")

@@ -4,8 +4,20 @@ mod read;
 
 use super::diagnostic::Diagnostic;
 use crate::policy::RetryRule;
-use saga_guards::breaker;
-use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
+use saga_guards::{
+    adaptive,
+    balancer::{Ejection, Strategy},
+    breaker, budget,
+    class::ErrorClass,
+    health,
+    rate::Rate,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    num::NonZeroU32,
+    time::Duration,
+};
 
 /// All participants, by the name that definitions use.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,10 +38,32 @@ pub struct Participant {
     pub connect_timeout: Duration,
     /// Of steps that say nothing, and whose saga says nothing; `None`: `standard`, after the pivot for ever.
     pub retry: Option<RetryRule>,
+    /// The kind of integration whose values it has where it says nothing.
+    pub kind: Option<Kind>,
+    /// Between two pieces of an answer, the first one included (HTTP); `None`: as long as the attempt.
+    pub read_timeout: Option<Duration>,
+    /// Until the request is written (HTTP); `None`: as long as the attempt.
+    pub write_timeout: Option<Duration>,
     /// When calls are refused.
     pub breaker: breaker::Config,
-    /// Most calls under way at once.
-    pub bulkhead: NonZeroU32,
+    /// How many calls are under way at once.
+    pub bulkhead: Bulkhead,
+    /// How many calls leave in a span; `None`: any number.
+    pub rate_limit: Option<Rate>,
+    /// How much further attempts may add to its load.
+    pub retry_budget: budget::Config,
+    /// Working at a share of the capacity.
+    pub degraded: Degraded,
+    /// Asking it how it is; `None`: it is not asked.
+    pub health: Option<Health>,
+    /// What it can do, for steps that name a capability instead of a participant.
+    pub capabilities: BTreeSet<String>,
+    /// Participants that it needs itself.
+    pub depends_on: Vec<String>,
+    /// Failures that are of another class than they usually are.
+    pub classes: Vec<(FailurePattern, ErrorClass)>,
+    /// Classes that are handled in another way than they usually are.
+    pub handling: BTreeMap<ErrorClass, Handling>,
     /// Statuses that count as failed and may be retried.
     pub retry_on: Vec<Status>,
     /// Statuses that count as failed for good.
@@ -54,7 +88,102 @@ pub enum Transport {
     Http {
         /// At least one.
         endpoints: Vec<Endpoint>,
+        /// How one of them is picked.
+        balance: Strategy,
+        /// When one of them is left out; `None`: never.
+        ejection: Option<Ejection>,
     },
+}
+
+/// Kinds of integration, each with values of its own for what a participant does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A store behind a service.
+    Database,
+    /// A model that takes its time.
+    AiService,
+    /// Prices: soon, or of no use.
+    MarketData,
+    /// Fast, and not worth waiting for.
+    Cache,
+    /// Somebody else's service.
+    ExternalApi,
+}
+
+/// How many calls are under way at once, and how many may wait for a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bulkhead {
+    /// Places.
+    pub limit: NonZeroU32,
+    /// Calls that wait in memory for a place; `None`: 16 for each place.
+    pub max_waiting: Option<u32>,
+    /// How long one waits in memory before it is recorded as waiting; at most a second.
+    pub max_wait: Duration,
+    /// The limit moves within these bounds by how the participant answers; `None`: it stays.
+    pub adaptive: Option<adaptive::Config>,
+}
+
+impl Bulkhead {
+    /// `limit` places, the usual queue, no adaptation.
+    #[must_use]
+    pub const fn of(limit: NonZeroU32) -> Bulkhead {
+        Bulkhead { limit, max_waiting: None, max_wait: BULKHEAD_WAIT, adaptive: None }
+    }
+}
+
+/// Working at a share of the capacity while the rest waits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Degraded {
+    /// Share of the places and of the rate, more than 0 and at most 1.
+    pub share: f64,
+    /// For so long after its breaker has tripped and closed again; `None`: only by hand.
+    pub after_trip: Option<Duration>,
+}
+
+impl Default for Degraded {
+    fn default() -> Degraded {
+        Degraded { share: 0.25, after_trip: None }
+    }
+}
+
+/// Asking a participant how it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// How it is asked.
+    pub check: HealthCheck,
+    /// How often, and what the answers are worth.
+    pub config: health::Config,
+}
+
+/// How a participant is asked how it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HealthCheck {
+    /// `GET` on this path of each endpoint; 2xx is well.
+    Path(String),
+    /// `GET` on this URL, for participants that take commands over Kafka; 2xx is well.
+    Url(String),
+    /// A connection to each endpoint.
+    Connect,
+}
+
+/// Which failures are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FailurePattern {
+    /// Those with this status, or of this class of statuses.
+    Status(Status),
+    /// Those with this `error_code`.
+    Code(String),
+}
+
+/// What becomes of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handling {
+    /// It is tried again by policy.
+    Retry,
+    /// It is not tried again.
+    Fail,
+    /// It is tried again by policy, and then a person has to look at it.
+    RetryThenPark,
 }
 
 /// One instance of an HTTP participant.
@@ -115,6 +244,8 @@ pub const BULKHEAD: NonZeroU32 = NonZeroU32::new(64).expect("64 is not zero");
 /// The same over Kafka, where the topic is a queue already and a command is under way until its reply: enough that 10 ms a command
 /// allow 100,000 a second, few enough that a participant which is down is not sent everything there is.
 pub const KAFKA_BULKHEAD: NonZeroU32 = NonZeroU32::new(1024).expect("1024 is not zero");
+/// How long a call waits for a place in memory.
+pub const BULKHEAD_WAIT: Duration = Duration::from_secs(1);
 /// Largest answer, of participants that say nothing.
 pub const MAX_ANSWER_BYTES: u32 = 1024 * 1024;
 

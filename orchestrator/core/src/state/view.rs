@@ -262,6 +262,8 @@ pub fn guard_name(guard: Guard) -> &'static str {
         Guard::Bulkhead => "the bulkhead",
         Guard::RateLimit => "the rate limit",
         Guard::Transport => "the transport",
+        Guard::RetryBudget => "the retry budget",
+        Guard::Health => "the participant's health",
     }
 }
 

@@ -1,158 +1,213 @@
 //! When a breaker opens, and how it closes again.
 
-use serde::{Deserialize, Serialize};
 use std::{num::NonZeroU32, time::Duration};
 
 /// Most probes that a half-open breaker may have: each is a call to a participant that was failing a moment ago.
 pub const MAX_PROBES: u32 = 100;
+/// Most calls of a window that counts calls: each is kept.
+pub const MAX_WINDOW_CALLS: u32 = 10_000;
+
+/// Which calls are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// Those of the last so long.
+    Time(Duration),
+    /// The last so many.
+    Calls(u32),
+}
+
+/// What a file says of a breaker, unchecked; the defaults where it says nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Which calls count.
+    pub window: Window,
+    /// With fewer calls in the window no rate opens it.
+    pub minimum_calls: u32,
+    /// Share of failed calls from which on it opens, more than 0 and at most 1.
+    pub failure_rate: f64,
+    /// A call that takes longer is slow; `None`: none is.
+    pub slow_call: Option<Duration>,
+    /// Share of slow calls from which on it opens, more than 0 and at most 1.
+    pub slow_call_rate: f64,
+    /// So many failures in a row open it, whatever the rate; `None`: no number of them does.
+    pub consecutive_failures: Option<NonZeroU32>,
+    /// How long it refuses everything the first time.
+    pub open_for: Duration,
+    /// The longest: each time that it opens again without having been closed doubles the time.
+    pub max_open_for: Duration,
+    /// So many probes may be out at once.
+    pub probes: u32,
+    /// So many probes have to succeed before it closes; `None`: as many as may be out.
+    pub successes: Option<u32>,
+    /// How long a probe keeps its slot at most.
+    pub probe_timeout: Duration,
+    /// How long it takes after closing until it admits everyone again.
+    pub ramp: Duration,
+    /// Sheds load before it opens: of K times the calls that were accepted lately it admits all, of more a share ("Handling Overload",
+    /// Site Reliability Engineering, 2016, with K = 2); `None`: it does not.
+    pub shed_above: Option<f64>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            window: Window::Time(Duration::from_secs(30)),
+            minimum_calls: 10,
+            failure_rate: 0.5,
+            slow_call: None,
+            slow_call_rate: 1.0,
+            consecutive_failures: None,
+            open_for: Duration::from_secs(10),
+            max_open_for: Duration::from_secs(120),
+            probes: 3,
+            successes: None,
+            probe_timeout: Duration::from_secs(60),
+            ramp: Duration::from_secs(10),
+            shed_above: None,
+        }
+    }
+}
 
 /// When a breaker opens, and how it closes again. Built only through [`Config::new`], so its numbers always make sense.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", try_from = "Unchecked")]
-pub struct Config {
-    failure_rate: f64,
-    minimum_calls: u32,
-    window: Duration,
-    open_for: Duration,
-    probes: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    consecutive_failures: Option<NonZeroU32>,
-}
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Config(Settings);
 
 /// Numbers that a breaker cannot work with.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ConfigError {
     /// A share of calls is more than 0 and at most 1.
-    #[error("failureRate is {0}: expected more than 0 and at most 1")]
-    FailureRate(f64),
+    #[error("{0} is {1}: expected more than 0 and at most 1")]
+    Share(&'static str, f64),
     /// A rate of no calls is no rate.
     #[error("minimumCalls is 0: expected at least 1")]
     MinimumCalls,
+    /// A rate that needs more calls than the window holds never opens it.
+    #[error("minimumCalls is {minimum}, the window holds {window} calls: expected at most as many")]
+    MoreThanWindow {
+        /// `minimumCalls`
+        minimum: u32,
+        /// Calls of the window.
+        window: u32,
+    },
     /// The window is divided into buckets of at least a millisecond.
     #[error("window is {0:?}: expected at least 10ms")]
     Window(Duration),
-    /// A breaker that opens for no time never refuses.
-    #[error("openFor is 0: expected more")]
-    OpenFor,
+    /// A window of calls holds some, and not too many.
+    #[error("window is {0} calls: expected 1 to {MAX_WINDOW_CALLS}")]
+    WindowCalls(u32),
+    /// A span that must not be zero.
+    #[error("{0} is 0: expected more")]
+    Zero(&'static str),
+    /// The longest is not shorter than the first.
+    #[error("maxOpenFor is {longest:?}, shorter than openFor, which is {first:?}")]
+    OpenFor {
+        /// `openFor`
+        first: Duration,
+        /// `maxOpenFor`
+        longest: Duration,
+    },
     /// Without a probe nothing closes the breaker; with too many it is no probe.
-    #[error("probes is {0}: expected 1 to {MAX_PROBES}")]
-    Probes(u32),
+    #[error("{0} is {1}: expected 1 to {MAX_PROBES}")]
+    Probes(&'static str, u32),
+    /// Accepted calls times less than 1 would shed what is well.
+    #[error("shedAbove is {0}: expected at least 1.1")]
+    Shed(f64),
 }
 
 impl Config {
-    /// Opens when at least `failure_rate` of at least `minimum_calls` calls within `window` failed; stays open for `open_for`; closes
-    /// when `probes` calls in a row succeeded.
+    /// The checked settings.
     ///
     /// # Errors
     /// When a number makes no sense; the error says which and what is expected.
-    pub fn new(
-        failure_rate: f64,
-        minimum_calls: u32,
-        window: Duration,
-        open_for: Duration,
-        probes: u32,
-    ) -> Result<Config, ConfigError> {
-        if !(failure_rate > 0.0 && failure_rate <= 1.0) {
-            return Err(ConfigError::FailureRate(failure_rate));
+    pub fn new(settings: Settings) -> Result<Config, ConfigError> {
+        check_window(&settings)?;
+        check_shares(&settings)?;
+        for (name, span) in [
+            ("openFor", settings.open_for),
+            ("probeTimeout", settings.probe_timeout),
+            ("slowCall", settings.slow_call.unwrap_or(Duration::MAX)),
+        ] {
+            if span.is_zero() {
+                return Err(ConfigError::Zero(name));
+            }
         }
-        if minimum_calls == 0 {
-            return Err(ConfigError::MinimumCalls);
+        if settings.max_open_for < settings.open_for {
+            return Err(ConfigError::OpenFor { first: settings.open_for, longest: settings.max_open_for });
         }
-        if window < Duration::from_millis(10) {
-            return Err(ConfigError::Window(window));
+        for (name, count) in [("probes", settings.probes), ("successes", settings.successes.unwrap_or(1))] {
+            if !(1..=MAX_PROBES).contains(&count) {
+                return Err(ConfigError::Probes(name, count));
+            }
         }
-        if open_for.is_zero() {
-            return Err(ConfigError::OpenFor);
+        Ok(Config(settings))
+    }
+
+    /// The settings, which make sense.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0
+    }
+
+    pub(super) fn open_for(&self) -> Duration {
+        self.0.open_for
+    }
+
+    pub(super) fn probes(&self) -> u32 {
+        self.0.probes
+    }
+
+    pub(super) fn window(&self) -> Duration {
+        match self.0.window {
+            Window::Time(span) => span,
+            Window::Calls(_) => Duration::MAX,
         }
-        if !(1..=MAX_PROBES).contains(&probes) {
-            return Err(ConfigError::Probes(probes));
-        }
-        Ok(Config { failure_rate, minimum_calls, window, open_for, probes, consecutive_failures: None })
     }
 
-    /// The same, but it also opens after `failures` in a row, whatever the rate and however few the calls.
+    /// So many probes have to succeed before it closes.
     #[must_use]
-    pub fn with_consecutive_failures(self, failures: NonZeroU32) -> Config {
-        Config { consecutive_failures: Some(failures), ..self }
-    }
-
-    /// Share of failed calls at which it opens, more than 0 and at most 1.
-    #[must_use]
-    pub fn failure_rate(&self) -> f64 {
-        self.failure_rate
-    }
-
-    /// Below this number of calls within the window it never opens.
-    #[must_use]
-    pub fn minimum_calls(&self) -> u32 {
-        self.minimum_calls
-    }
-
-    /// How far back calls count.
-    #[must_use]
-    pub fn window(&self) -> Duration {
-        self.window
-    }
-
-    /// How long it refuses everything once open.
-    #[must_use]
-    pub fn open_for(&self) -> Duration {
-        self.open_for
-    }
-
-    /// How many calls have to succeed before it closes; never more are under way while it is half-open.
-    #[must_use]
-    pub fn probes(&self) -> u32 {
-        self.probes
-    }
-
-    /// So many failures in a row open it too; `None`: no number of them does.
-    #[must_use]
-    pub fn consecutive_failures(&self) -> Option<NonZeroU32> {
-        self.consecutive_failures
+    pub fn successes(&self) -> u32 {
+        self.0.successes.unwrap_or(self.0.probes)
     }
 
     pub(super) fn is_too_many(&self, failures: u32, calls: u32) -> bool {
-        calls >= self.minimum_calls && f64::from(failures) >= self.failure_rate * f64::from(calls)
+        calls >= self.0.minimum_calls && f64::from(failures) >= self.0.failure_rate * f64::from(calls)
     }
 
     pub(super) fn is_too_many_in_a_row(&self, failures: u32) -> bool {
-        self.consecutive_failures.is_some_and(|most| failures >= most.get())
+        self.0.consecutive_failures.is_some_and(|most| failures >= most.get())
     }
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config {
-            failure_rate: 0.5,
-            minimum_calls: 10,
-            window: Duration::from_secs(30),
-            open_for: Duration::from_secs(10),
-            probes: 3,
-            consecutive_failures: None,
-        }
+        Config(Settings::default())
     }
 }
 
-/// The wire shape, before its numbers are checked.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Unchecked {
-    failure_rate: f64,
-    minimum_calls: u32,
-    window: Duration,
-    open_for: Duration,
-    probes: u32,
-    #[serde(default)]
-    consecutive_failures: Option<NonZeroU32>,
+fn check_window(settings: &Settings) -> Result<(), ConfigError> {
+    if settings.minimum_calls == 0 {
+        return Err(ConfigError::MinimumCalls);
+    }
+    match settings.window {
+        Window::Time(span) if span < Duration::from_millis(10) => Err(ConfigError::Window(span)),
+        Window::Calls(calls) if !(1..=MAX_WINDOW_CALLS).contains(&calls) => Err(ConfigError::WindowCalls(calls)),
+        Window::Calls(window) if settings.minimum_calls > window => {
+            Err(ConfigError::MoreThanWindow { minimum: settings.minimum_calls, window })
+        }
+        Window::Time(_) | Window::Calls(_) => Ok(()),
+    }
 }
 
-impl TryFrom<Unchecked> for Config {
-    type Error = ConfigError;
-
-    fn try_from(it: Unchecked) -> Result<Config, ConfigError> {
-        let config = Config::new(it.failure_rate, it.minimum_calls, it.window, it.open_for, it.probes)?;
-        Ok(Config { consecutive_failures: it.consecutive_failures, ..config })
+fn check_shares(settings: &Settings) -> Result<(), ConfigError> {
+    for (name, share) in [("failureRate", settings.failure_rate), ("slowCallRate", settings.slow_call_rate)] {
+        if !(share > 0.0 && share <= 1.0) {
+            return Err(ConfigError::Share(name, share));
+        }
+    }
+    match settings.shed_above {
+        // Not a number is no factor either.
+        Some(factor) if factor.is_nan() || factor < 1.1 => Err(ConfigError::Shed(factor)),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -160,30 +215,46 @@ impl TryFrom<Unchecked> for Config {
 mod tests {
     use super::*;
 
-    const WINDOW: Duration = Duration::from_secs(30);
-    const OPEN_FOR: Duration = Duration::from_secs(10);
+    fn refusal(change: impl FnOnce(&mut Settings)) -> ConfigError {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        Config::new(settings).expect_err("no breaker can work with that")
+    }
 
     #[test]
     fn the_defaults_are_what_may_be_configured() {
-        assert_eq!(Config::new(0.5, 10, WINDOW, OPEN_FOR, 3), Ok(Config::default()));
+        assert_eq!(Config::new(Settings::default()), Ok(Config::default()));
     }
 
     #[test]
     fn what_no_breaker_can_work_with_is_refused() {
         for rate in [0.0, -0.5, 1.01, f64::NAN, f64::INFINITY] {
-            assert!(matches!(Config::new(rate, 10, WINDOW, OPEN_FOR, 3), Err(ConfigError::FailureRate(_))));
+            assert!(matches!(refusal(|it| it.failure_rate = rate), ConfigError::Share("failureRate", _)));
+            assert!(matches!(refusal(|it| it.slow_call_rate = rate), ConfigError::Share("slowCallRate", _)));
         }
-        assert_eq!(Config::new(0.5, 0, WINDOW, OPEN_FOR, 3), Err(ConfigError::MinimumCalls));
-        assert_eq!(Config::new(0.5, 10, Duration::ZERO, OPEN_FOR, 3), Err(ConfigError::Window(Duration::ZERO)));
-        assert_eq!(Config::new(0.5, 10, WINDOW, Duration::ZERO, 3), Err(ConfigError::OpenFor));
-        for probes in [0, MAX_PROBES + 1] {
-            assert_eq!(Config::new(0.5, 10, WINDOW, OPEN_FOR, probes), Err(ConfigError::Probes(probes)));
+        for factor in [1.0, 0.0, f64::NAN] {
+            assert!(matches!(refusal(|it| it.shed_above = Some(factor)), ConfigError::Shed(_)));
+        }
+        let zero = Duration::ZERO;
+        assert_eq!(refusal(|it| it.minimum_calls = 0), ConfigError::MinimumCalls);
+        assert_eq!(refusal(|it| it.window = Window::Time(zero)), ConfigError::Window(zero));
+        assert_eq!(refusal(|it| it.window = Window::Calls(0)), ConfigError::WindowCalls(0));
+        assert_eq!(
+            refusal(|it| it.window = Window::Calls(5)),
+            ConfigError::MoreThanWindow { minimum: 10, window: 5 }
+        );
+        assert_eq!(refusal(|it| it.open_for = zero), ConfigError::Zero("openFor"));
+        assert_eq!(refusal(|it| it.probe_timeout = zero), ConfigError::Zero("probeTimeout"));
+        assert_eq!(refusal(|it| it.slow_call = Some(zero)), ConfigError::Zero("slowCall"));
+        assert!(matches!(refusal(|it| it.max_open_for = Duration::from_secs(1)), ConfigError::OpenFor { .. }));
+        for count in [0, MAX_PROBES + 1] {
+            assert_eq!(refusal(|it| it.probes = count), ConfigError::Probes("probes", count));
+            assert_eq!(refusal(|it| it.successes = Some(count)), ConfigError::Probes("successes", count));
         }
     }
 
     #[test]
     fn a_refusal_says_the_value_and_what_is_expected() {
-        let error = Config::new(0.5, 10, WINDOW, OPEN_FOR, 0).expect_err("no probes");
-        assert_eq!(error.to_string(), "probes is 0: expected 1 to 100");
+        assert_eq!(refusal(|it| it.probes = 0).to_string(), "probes is 0: expected 1 to 100");
     }
 }

@@ -22,12 +22,17 @@ struct Settings {
 
 impl Settings {
     fn config(&self) -> Config {
-        let config = Config::new(self.failure_rate, self.minimum_calls, self.window, self.open_for, self.probes)
-            .expect("the test's settings are valid");
-        match self.consecutive_failures.and_then(NonZeroU32::new) {
-            Some(failures) => config.with_consecutive_failures(failures),
-            None => config,
-        }
+        let settings = super::Settings {
+            failure_rate: self.failure_rate,
+            minimum_calls: self.minimum_calls,
+            window: super::config::Window::Time(self.window),
+            open_for: self.open_for,
+            max_open_for: self.open_for,
+            probes: self.probes,
+            consecutive_failures: self.consecutive_failures.and_then(NonZeroU32::new),
+            ..super::Settings::default()
+        };
+        Config::new(settings).expect("the test's settings are valid")
     }
 }
 

@@ -1,8 +1,8 @@
 //! Reading participants.yaml.
 
 use super::{
-    BULKHEAD, CONNECT_TIMEOUT, Endpoint, HTTP_TIMEOUT, KAFKA_BULKHEAD, KAFKA_TIMEOUT, MAX_ANSWER_BYTES, Participant,
-    Participants, Secret, Status, Transport,
+    BULKHEAD, Bulkhead, CONNECT_TIMEOUT, Degraded, Endpoint, HTTP_TIMEOUT, KAFKA_BULKHEAD, KAFKA_TIMEOUT,
+    MAX_ANSWER_BYTES, Participant, Participants, Secret, Status, Transport,
 };
 use crate::{
     definition::{
@@ -14,8 +14,8 @@ use crate::{
     },
     policy::RetryPolicy,
 };
-use saga_guards::breaker;
-use std::{collections::BTreeMap, num::NonZeroU32};
+use saga_guards::{balancer::{Ejection, Strategy}, breaker, budget};
+use std::{collections::{BTreeMap, BTreeSet}, num::NonZeroU32};
 
 /// Most participants: each keeps connections and guards.
 const MAX_PARTICIPANTS: usize = 500;
@@ -80,11 +80,24 @@ impl Reader<'_> {
             timeout: fields.duration("timeout", &mut self.report).unwrap_or(default_timeout),
             connect_timeout: fields.duration("connectTimeout", &mut self.report).unwrap_or(CONNECT_TIMEOUT),
             retry,
+            kind: None,
+            read_timeout: None,
+            write_timeout: None,
             breaker: self.breaker(&fields),
-            bulkhead: fields
-                .integer("bulkhead", 1, &mut self.report)
-                .and_then(NonZeroU32::new)
-                .unwrap_or(default_bulkhead),
+            bulkhead: Bulkhead::of(
+                fields
+                    .integer("bulkhead", 1, &mut self.report)
+                    .and_then(NonZeroU32::new)
+                    .unwrap_or(default_bulkhead),
+            ),
+            rate_limit: None,
+            retry_budget: budget::Config::default(),
+            degraded: Degraded::default(),
+            health: None,
+            capabilities: BTreeSet::new(),
+            depends_on: Vec::new(),
+            classes: Vec::new(),
+            handling: BTreeMap::new(),
             retry_on,
             fail_on,
             max_answer_bytes: fields.integer("maxAnswerBytes", 1, &mut self.report).unwrap_or(MAX_ANSWER_BYTES),
@@ -136,7 +149,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some(Transport::Http { endpoints })
+        Some(Transport::Http { endpoints, balance: Strategy::default(), ejection: Some(Ejection::default()) })
     }
 
     fn endpoints(&mut self, node: &Node) -> Option<Vec<Endpoint>> {
@@ -180,21 +193,23 @@ impl Reader<'_> {
     }
 
     fn breaker(&mut self, fields: &Fields<'_>) -> breaker::Config {
-        let default = breaker::Config::default();
-        let Some(node) = fields.node("breaker") else { return default };
-        let Some(fields) = Fields::read(node, &BREAKER, &mut self.report) else { return default };
+        let usual = breaker::Config::default();
+        let Some(node) = fields.node("breaker") else { return usual };
+        let Some(fields) = Fields::read(node, &BREAKER, &mut self.report) else { return usual };
         let report = &mut self.report;
-        let config = breaker::Config::new(
-            share(&fields, "failureRate", report).unwrap_or(default.failure_rate()),
-            fields.integer("minimumCalls", 1, report).unwrap_or(default.minimum_calls()),
-            fields.duration("window", report).unwrap_or(default.window()),
-            fields.duration("openFor", report).unwrap_or(default.open_for()),
-            fields.integer("probes", 1, report).unwrap_or(default.probes()),
-        );
-        config.unwrap_or_else(|error| {
+        let default = usual.settings();
+        let settings = breaker::Settings {
+            failure_rate: share(&fields, "failureRate", report).unwrap_or(default.failure_rate),
+            minimum_calls: fields.integer("minimumCalls", 1, report).unwrap_or(default.minimum_calls),
+            window: fields.duration("window", report).map_or(default.window, breaker::Window::Time),
+            open_for: fields.duration("openFor", report).unwrap_or(default.open_for),
+            probes: fields.integer("probes", 1, report).unwrap_or(default.probes),
+            ..*default
+        };
+        breaker::Config::new(settings).unwrap_or_else(|error| {
             let span = first_line(report, lead(node));
             report.error(Code::WrongValue, span, error.to_string()).help("change that number");
-            default
+            usual
         })
     }
 
