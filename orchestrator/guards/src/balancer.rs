@@ -1,5 +1,207 @@
 //! Which of a participant's endpoints takes a call, and which of them are left out for a while.
+//!
+//! Three things are known of an endpoint: how many calls to it are under way, how its calls ended (failures in a row leave it out for a
+//! time: outlier detection), and what its health checks say. None of them may leave nobody: at most half of the endpoints are left out for
+//! failures, and while fewer than half are healthy, health is no reason to leave one out (Envoy's panic threshold): the rest would be
+//! buried under the load of all.
 
+mod choose;
 mod config;
+mod endpoint;
+#[cfg(test)]
+mod tests;
 
 pub use config::{Ejection, Strategy};
+pub use endpoint::EndpointSnapshot;
+
+use crate::Monotonic;
+use choose::Tier;
+use endpoint::{Endpoint, Id};
+use std::{num::NonZeroU32, time::Duration};
+
+/// The endpoints of one participant.
+#[derive(Debug)]
+pub struct Balancer {
+    strategy: Strategy,
+    ejection: Option<Ejection>,
+    endpoints: Vec<Endpoint>,
+    last_id: u64,
+}
+
+/// An endpoint that was picked for one call. It counts as busy until [`Balancer::done`] is told how the call went.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the endpoint counts as busy until the pick is done"]
+pub struct Pick {
+    index: usize,
+    id: Id,
+    /// How often the endpoint had been left out: what was picked before says nothing about it afterwards.
+    era: u32,
+}
+
+impl Pick {
+    /// Position of the endpoint in the list of the time of the pick.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+}
+
+/// What a call says about the endpoint that took it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It answered, be it to say no.
+    Succeeded,
+    /// It did not, or not in time, or with an error of its own.
+    Failed,
+    /// Nothing: the call never left, or nobody waited for its end.
+    Neutral,
+}
+
+/// What followed from a call's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The endpoint stays as it is.
+    Kept,
+    /// It is left out for so long.
+    Ejected(Duration),
+}
+
+/// A new list's endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its share of the calls, relative to the others.
+    pub weight: NonZeroU32,
+    /// Position in the list before, if it was there: what is known of it stays.
+    pub was: Option<usize>,
+}
+
+impl Balancer {
+    /// One endpoint for each weight, all healthy and unused. Without `ejection` none is left out for failures.
+    ///
+    /// # Panics
+    /// If there is no weight.
+    #[must_use]
+    pub fn new(weights: &[NonZeroU32], strategy: Strategy, ejection: Option<Ejection>) -> Balancer {
+        let listed: Vec<_> = weights.iter().map(|weight| Listed { weight: *weight, was: None }).collect();
+        let mut balancer = Balancer { strategy, ejection, endpoints: Vec::new(), last_id: 0 };
+        balancer.configure(&listed, strategy, ejection, Monotonic::default());
+        balancer
+    }
+
+    /// Another list, another way to pick. Endpoints that were in the list before keep what is known of them; if more than half of the new list
+    /// would be left out, those whose time is over first come back at once.
+    ///
+    /// # Panics
+    /// If the list is empty.
+    pub fn configure(&mut self, listed: &[Listed], strategy: Strategy, ejection: Option<Ejection>, now: Monotonic) {
+        assert!(!listed.is_empty(), "a participant has at least one endpoint");
+        let mut before: Vec<Option<Endpoint>> = self.endpoints.drain(..).map(Some).collect();
+        for each in listed {
+            let known = each.was.and_then(|was| before.get_mut(was)?.take());
+            let endpoint = match known {
+                Some(known) => known.weighing(each.weight),
+                None => Endpoint::new(self.next_id(), each.weight),
+            };
+            self.endpoints.push(endpoint);
+        }
+        (self.strategy, self.ejection) = (strategy, ejection);
+        self.let_back_beyond_half(now);
+    }
+
+    /// An endpoint for one call, by the strategy, among those that are neither left out nor unhealthy; there is always one. `avoid` (the
+    /// position of one that just failed the same command) is picked only if no other may be.
+    pub fn pick(&mut self, now: Monotonic, random: u64, avoid: Option<usize>) -> Pick {
+        let tier = Tier::first_with_any(&self.endpoints, now, avoid);
+        let index = choose::one(&mut self.endpoints, self.strategy, &tier, random);
+        let endpoint = &mut self.endpoints[index];
+        endpoint.begin();
+        Pick { index, id: endpoint.id, era: endpoint.ejections_ever }
+    }
+
+    /// The call of `pick` is over. Of an endpoint that was left out since, or is not listed any more, it says nothing.
+    #[expect(clippy::needless_pass_by_value, reason = "a pick ends once")]
+    pub fn done(&mut self, pick: Pick, verdict: Verdict, now: Monotonic) -> Settled {
+        let Some(index) = self.position(&pick) else { return Settled::Kept };
+        let endpoint = &mut self.endpoints[index];
+        endpoint.end();
+        if endpoint.ejections_ever != pick.era {
+            return Settled::Kept;
+        }
+        match verdict {
+            Verdict::Neutral => Settled::Kept,
+            Verdict::Succeeded => {
+                endpoint.succeeded();
+                Settled::Kept
+            }
+            Verdict::Failed => {
+                endpoint.failed();
+                self.eject_if_due(index, now)
+            }
+        }
+    }
+
+    /// What the health check of the endpoint at `index` says; a position that is not listed is nobody's.
+    pub fn set_health(&mut self, index: usize, healthy: bool) {
+        if let Some(endpoint) = self.endpoints.get_mut(index) {
+            endpoint.healthy = healthy;
+        }
+    }
+
+    /// The endpoints at this moment, by position.
+    #[must_use]
+    pub fn snapshot(&self, now: Monotonic) -> Vec<EndpointSnapshot> {
+        self.endpoints.iter().map(|endpoint| endpoint.snapshot(now)).collect()
+    }
+
+    /// How many endpoints there are; at least one.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    pub fn len(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    /// Lists change rarely, so the position of the pick is nearly always still the endpoint's.
+    fn position(&self, pick: &Pick) -> Option<usize> {
+        let is_it = |endpoint: &Endpoint| endpoint.id == pick.id;
+        match self.endpoints.get(pick.index) {
+            Some(endpoint) if is_it(endpoint) => Some(pick.index),
+            Some(_) | None => self.endpoints.iter().position(is_it),
+        }
+    }
+
+    fn eject_if_due(&mut self, index: usize, now: Monotonic) -> Settled {
+        let Some(ejection) = self.ejection else { return Settled::Kept };
+        let out = self.endpoints.iter().filter(|endpoint| endpoint.is_ejected(now)).count();
+        let has_room = 2 * (out + 1) <= self.endpoints.len();
+        let endpoint = &mut self.endpoints[index];
+        if endpoint.failures < ejection.consecutive_failures.get() || endpoint.is_ejected(now) || !has_room {
+            return Settled::Kept;
+        }
+        Settled::Ejected(endpoint.eject(&ejection, now))
+    }
+
+    fn let_back_beyond_half(&mut self, now: Monotonic) {
+        let most = if self.ejection.is_some() { self.endpoints.len() / 2 } else { 0 };
+        loop {
+            let out = self.endpoints.iter_mut().filter(|endpoint| endpoint.is_ejected(now));
+            let (count, first) = out.fold((0, None), |(count, first), endpoint| (count + 1, sooner(first, endpoint)));
+            match first {
+                Some(endpoint) if count > most => endpoint.let_back(),
+                Some(_) | None => return,
+            }
+        }
+    }
+
+    fn next_id(&mut self) -> Id {
+        self.last_id += 1;
+        Id(self.last_id)
+    }
+}
+
+/// The one of the two that is left out for a shorter time.
+fn sooner<'e>(first: Option<&'e mut Endpoint>, other: &'e mut Endpoint) -> Option<&'e mut Endpoint> {
+    match first {
+        Some(first) if first.ejected_until <= other.ejected_until => Some(first),
+        Some(_) | None => Some(other),
+    }
+}
