@@ -53,6 +53,8 @@ pub enum Admission {
     Admitted(Permit),
     /// It may not.
     Refused {
+        /// Who refuses.
+        guard: Guard,
         /// When to ask again, from now.
         not_before: Duration,
     },
@@ -112,7 +114,7 @@ impl Guarded {
         };
         match Permit::take(&found.health) {
             Ok(permit) => Admission::Admitted(permit),
-            Err(not_before) => Admission::Refused { not_before: spread(not_before) },
+            Err(not_before) => Admission::Refused { guard: Guard::Breaker, not_before: spread(not_before) },
         }
     }
 

@@ -12,7 +12,7 @@ mod request;
 mod time;
 
 use crate::{
-    command::CommandRef,
+    command::{CommandRef, Guard},
     event::{Decision, Event, ParkReason},
     evolve,
     id::{SagaId, StepIndex},
@@ -37,7 +37,18 @@ pub struct Context<'a> {
     /// Seed of the jitter of this decision.
     pub random: u64,
     /// Asked before a call is recorded as started. An admitted call holds a permit until it is made.
-    pub admission: &'a mut dyn FnMut(&str, CommandRef) -> Admission,
+    pub admission: &'a mut dyn FnMut(Asking<'_>) -> Admission,
+}
+
+/// A call that is about to be recorded as started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asking<'a> {
+    /// Whom it goes to.
+    pub participant: &'a str,
+    /// Which command.
+    pub command: CommandRef,
+    /// Which attempt of it, 1 for the first.
+    pub attempt: u32,
 }
 
 /// A guard's answer to a call that has not been recorded yet.
@@ -45,8 +56,10 @@ pub struct Context<'a> {
 pub enum Admission {
     /// It may leave.
     Admitted,
-    /// The breaker is open.
+    /// It may not leave now.
     Refused {
+        /// Who refuses.
+        guard: Guard,
         /// When to ask again.
         not_before: Timestamp,
     },
@@ -89,6 +102,14 @@ pub enum Ignored {
     /// The time that was set has been replaced.
     #[error("nothing is due")]
     NotDue,
+    /// The guard that holds the command refuses it still: nothing new to record.
+    #[error("{guard:?} holds it still")]
+    StillHeld {
+        /// Who refuses.
+        guard: Guard,
+        /// When to ask again.
+        not_before: Timestamp,
+    },
     /// The same act is on record.
     #[error("the same act is on record")]
     Repeated,
@@ -108,6 +129,7 @@ impl Ignored {
             Ignored::NeverSent => "never_sent",
             Ignored::NoSuchAttempt => "no_such_attempt",
             Ignored::NotDue => "not_due",
+            Ignored::StillHeld { .. } => "still_held",
             Ignored::Repeated => "repeated",
             Ignored::NotPublishing => "not_publishing",
         }
@@ -166,6 +188,7 @@ pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Conte
         Input::Answered { command, attempt, answer } => draft.answered(*command, *attempt, answer),
         Input::Delivered { delivery } => draft.outcome_delivered(delivery),
         Input::TimeReached => draft.time_reached(),
+        Input::Released { command } => draft.released(*command),
         Input::Operator { id, who, reason, action } => draft.operator(id, who, reason, *action),
     };
     if let Err(stop) = verdict {
@@ -210,7 +233,7 @@ impl From<Refused> for Stop {
 
 fn check(state: &State, input: &Input) -> Result<(), Illegal> {
     let step = match input {
-        Input::Answered { command, .. } => command.step,
+        Input::Answered { command, .. } | Input::Released { command } => command.step,
         Input::Delivered { .. } | Input::TimeReached | Input::Operator { .. } => return Ok(()),
     };
     let steps = state.steps.len();
@@ -223,7 +246,7 @@ fn after_the_end(state: &State, input: &Input) -> Outcome {
             Outcome::Refused(Refused("the saga has ended, and a terminal saga changes no more"))
         }
         Input::Operator { .. } => Outcome::Ignored(Ignored::Repeated),
-        Input::Answered { .. } | Input::Delivered { .. } | Input::TimeReached => {
+        Input::Answered { .. } | Input::Delivered { .. } | Input::TimeReached | Input::Released { .. } => {
             Outcome::Ignored(terminal(state, input))
         }
     }

@@ -242,6 +242,9 @@ pub enum Event {
         direction: Direction,
         /// Who refused.
         guard: Guard,
+        /// Whose guard it is; `None`: nobody's, an event is published.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        participant: Option<String>,
         /// When to ask again.
         not_before: Timestamp,
         /// Whether any attempt of this command ever left.

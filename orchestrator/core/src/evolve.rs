@@ -200,9 +200,10 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
                 command.asked_after.insert(command.attempt);
             }
         }
-        Event::StepWaiting { step, direction, guard, not_before, .. } => {
+        Event::StepWaiting { step, direction, guard, participant, not_before, .. } => {
             let command = CommandRef { step: *step, direction: *direction };
-            held(state, command, Phase::Held { guard: *guard, not_before: *not_before }, at);
+            let phase = Phase::Held { guard: *guard, participant: participant.clone(), not_before: *not_before };
+            held(state, command, phase, at);
         }
         Event::StepSucceeded { step, direction, result } => {
             settle(state, CommandRef { step: *step, direction: *direction }, Settled::Succeeded);

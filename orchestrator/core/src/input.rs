@@ -36,6 +36,11 @@ pub enum Input {
     },
     /// The time that [`crate::state::State::next_due`] named has come. Stale ones change nothing.
     TimeReached,
+    /// The guard that holds the command back may let it leave now. Changes nothing if it does not, or if no guard holds it.
+    Released {
+        /// Which command.
+        command: CommandRef,
+    },
     /// An operator acts.
     Operator {
         /// Identity of the act.

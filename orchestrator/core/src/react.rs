@@ -2,7 +2,7 @@
 //! under the same ids and with the same bytes.
 
 use crate::{
-    command::{CommandRef, Request},
+    command::{CommandRef, Guard, Request},
     id::CommandId,
     input::Publication,
     state::{Attempting, Course, EventName, Phase, Plan, State},
@@ -17,6 +17,23 @@ pub enum Effect {
     Call(CallEffect),
     /// Publish an event.
     Publish(PublishEffect),
+    /// Wait in a guard's line.
+    Wait(WaitEffect),
+}
+
+/// A command that a participant's guard holds back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitEffect {
+    /// Which command.
+    pub command: CommandRef,
+    /// Whose guard.
+    pub participant: String,
+    /// Which guard.
+    pub guard: Guard,
+    /// When to ask again at the earliest.
+    pub not_before: Timestamp,
+    /// Since when the command is worked on: who has waited longest goes first.
+    pub since: Timestamp,
 }
 
 /// An attempt that is unanswered.
@@ -65,7 +82,9 @@ pub struct PublishEffect {
 #[must_use]
 pub fn react(plan: &Plan, state: &State) -> Vec<Effect> {
     match &state.course {
-        Course::Forward | Course::Compensating { .. } | Course::Parked { .. } => attempts(plan, state).collect(),
+        Course::Forward | Course::Compensating { .. } => attempts(plan, state).chain(waits(state)).collect(),
+        // Nothing that waits goes on in a parked saga.
+        Course::Parked { .. } => attempts(plan, state).collect(),
         Course::OutcomeDue { request, cause, at, .. } => vec![Effect::Publish(PublishEffect {
             publication: Publication::Outcome,
             event_id: format!("{}:outcome", state.id),
@@ -84,6 +103,24 @@ fn attempts<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Effect
             Some(effect(plan, state, command, attempting, it.attempt, it.request.clone()?))
         }
         Phase::Idle | Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Settled(_) => None,
+    })
+}
+
+fn waits(state: &State) -> impl Iterator<Item = Effect> + '_ {
+    state.commands().filter_map(|(command, it)| match &it.phase {
+        Phase::Held { guard, participant: Some(participant), not_before } => Some(Effect::Wait(WaitEffect {
+            command,
+            participant: participant.clone(),
+            guard: *guard,
+            not_before: *not_before,
+            since: it.began_at.unwrap_or(state.last_at),
+        })),
+        Phase::Held { participant: None, .. }
+        | Phase::Idle
+        | Phase::Attempting(_)
+        | Phase::Resting { .. }
+        | Phase::Sleeping { .. }
+        | Phase::Settled(_) => None,
     })
 }
 

@@ -195,6 +195,8 @@ pub enum Phase {
     Held {
         /// Which.
         guard: Guard,
+        /// Whose; `None`: nobody's, or on record from before that was said.
+        participant: Option<String>,
         /// When to ask again.
         not_before: Timestamp,
     },

@@ -16,7 +16,7 @@ use crate::{
 };
 use saga_core::{
     command::{Answer, CommandRef, Failure, Guard, Request},
-    decide::{Admission, Context},
+    decide::{Admission, Asking, Context},
     id::{CommandId, SagaId},
     input::{Delivery, Input, Publication},
     react::{CallEffect, PublishEffect},
@@ -45,13 +45,15 @@ impl<'a> Admissions<'a> {
     /// Calls `decide` with a context whose admissions are kept here.
     pub(super) fn during<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let (guarded, now, permits) = (self.guarded, self.now, &mut self.permits);
-        let mut ask = |participant: &str, command: CommandRef| match guarded.admit(participant) {
+        let mut ask = |asking: Asking<'_>| match guarded.admit(asking.participant) {
             guarded::Admission::Admitted(permit) => {
-                permits.push((command, permit));
+                permits.push((asking.command, permit));
                 Admission::Admitted
             }
             guarded::Admission::Gone => Admission::Gone,
-            guarded::Admission::Refused { not_before } => Admission::Refused { not_before: now.plus(not_before) },
+            guarded::Admission::Refused { guard, not_before } => {
+                Admission::Refused { guard, not_before: now.plus(not_before) }
+            }
         };
         decide(&mut Context { now, random: fastrand::u64(..), admission: &mut ask })
     }

@@ -5,7 +5,8 @@ use super::{
     message::{Body, Disposition, Message, Receipt},
 };
 use saga_core::{
-    decide::{self, Admission, Context, Outcome},
+    command::Guard,
+    decide::{self, Admission, Asking, Context, Outcome},
     event::{Event, OperatorAction},
     id::SagaId,
     input::Input,
@@ -99,7 +100,7 @@ async fn recorded_elsewhere(parts: &Arc<Parts>, saga: SagaId, input: &Input, unt
 /// What the owner's answer would be to an act that it has not recorded: it decides by the same state and the same rules. Nothing is changed.
 async fn would_be_refused(parts: &Arc<Parts>, saga: SagaId, input: &Input) -> Option<String> {
     let mut recorded = crate::journal::read(parts.store.as_ref(), &parts.plans, saga).await.ok()??;
-    let mut never = |_: &str, _| Admission::Refused { not_before: Timestamp::MAX };
+    let mut never = |_: Asking<'_>| Admission::Refused { guard: Guard::Breaker, not_before: Timestamp::MAX };
     let mut context = Context { now: parts.clock.now(), random: 0, admission: &mut never };
     match decide::decide(&recorded.plan, &mut recorded.state, input, &mut context) {
         Ok(Outcome::Refused(refused)) => Some(refused.to_string()),

@@ -183,6 +183,12 @@ fn inbound(message: &Message) -> Option<Inbound> {
                 action: *action,
             }))
         }
-        (Body::Input { input: Input::TimeReached | Input::Delivered { .. } | Input::Answered { .. }, .. }, _) => None,
+        (
+            Body::Input {
+                input: Input::TimeReached | Input::Released { .. } | Input::Delivered { .. } | Input::Answered { .. },
+                ..
+            },
+            _,
+        ) => None,
     }
 }

@@ -73,7 +73,7 @@ fn a_call() -> Call {
 fn permit(guarded: &Guarded) -> Permit {
     match guarded.admit("payments") {
         Admission::Admitted(permit) => permit,
-        Admission::Refused { not_before } => panic!("refused for {not_before:?}"),
+        Admission::Refused { not_before, .. } => panic!("refused for {not_before:?}"),
         Admission::Gone => panic!("nobody is called payments"),
     }
 }
@@ -81,7 +81,7 @@ fn permit(guarded: &Guarded) -> Permit {
 fn refused_for(guarded: &Guarded, participant: &str) -> Option<Duration> {
     match guarded.admit(participant) {
         Admission::Admitted(_) | Admission::Gone => None,
-        Admission::Refused { not_before } => Some(not_before),
+        Admission::Refused { not_before, .. } => Some(not_before),
     }
 }
 

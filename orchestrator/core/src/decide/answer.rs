@@ -346,7 +346,8 @@ impl Draft<'_, '_> {
     fn not_sent(&mut self, command: CommandRef, attempt: u32, guard: Guard, retry_after: Duration) {
         let (step, direction) = (command.step, command.direction);
         let not_before = self.now.plus(retry_after.max(SHORTEST_ASK)).max(self.now.plus(self.rest_of_refused(command)));
-        self.emit(Event::StepWaiting { step, direction, guard, not_before, ever_sent: attempt > 1 });
+        let participant = self.state.command(command).request.as_deref().and_then(Request::participant).map(Into::into);
+        self.emit(Event::StepWaiting { step, direction, guard, participant, not_before, ever_sent: attempt > 1 });
     }
 }
 

@@ -1,6 +1,6 @@
 //! A decision in the making: what it has recorded so far, and the state that this leads to.
 
-use super::{Context, HISTORY_LIMIT};
+use super::{Context, HISTORY_LIMIT, Ignored};
 use crate::{
     command::{CommandRef, Direction},
     event::{Decision, Event, ParkReason},
@@ -16,13 +16,17 @@ pub(super) struct Draft<'a, 'c> {
     pub(super) context: &'a mut Context<'c>,
     /// Never before the row above: a clock that went back does not reorder a journal.
     pub(super) now: Timestamp,
+    /// The command that its guard may let leave now.
+    pub(super) released: Option<CommandRef>,
+    /// What the guard says that refuses it still.
+    pub(super) still_held: Option<Ignored>,
     events: Vec<Event>,
 }
 
 impl<'a, 'c> Draft<'a, 'c> {
     pub(super) fn new(plan: &'a Plan, state: &'a mut State, context: &'a mut Context<'c>) -> Draft<'a, 'c> {
         let now = context.now.max(state.last_at);
-        Draft { plan, state, context, now, events: Vec::new() }
+        Draft { plan, state, context, now, released: None, still_held: None, events: Vec::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {

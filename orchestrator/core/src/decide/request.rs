@@ -1,7 +1,7 @@
 //! Beginning a command: evaluate what is sent, once, and record it before it leaves.
 
 use super::{
-    Admission, REQUEST_LIMIT_BYTES,
+    Admission, Asking, Ignored, REQUEST_LIMIT_BYTES,
     answer::{Ended, Then},
     draft::Draft,
 };
@@ -12,7 +12,8 @@ use crate::{
     expression::{Expression, Scope, Template},
     id::StepIndex,
     policy::{Attempts, RetryPolicy},
-    state::State,
+    state::{Phase, State},
+    time::Timestamp,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -153,7 +154,7 @@ impl Draft<'_, '_> {
         let CommandRef { step, direction } = command;
         match self.admission(&request, command) {
             Admission::Admitted => self.emit(Event::StepStarted { step, direction, request }),
-            Admission::Refused { not_before } => self.hold(command, not_before),
+            Admission::Refused { guard, not_before } => self.hold(command, &request, guard, not_before),
             Admission::Gone => return Err(Ended { failure: gone(&request), then: Then::Park }),
         }
         Ok(())
@@ -168,30 +169,41 @@ impl Draft<'_, '_> {
             Admission::Admitted => {
                 self.emit(Event::AttemptStarted { step: command.step, direction: command.direction, attempt });
             }
-            Admission::Refused { not_before } => self.hold(command, not_before),
+            Admission::Refused { guard, not_before } => self.hold(command, &request, guard, not_before),
             Admission::Gone => self.give_up(command, gone(&request), Then::Park),
         }
     }
 
     /// What is published has no participant, and no guard.
     fn admission(&mut self, request: &Request, command: CommandRef) -> Admission {
+        let attempt = self.state.command(command).attempt + 1;
         match request.participant() {
-            Some(participant) => (self.context.admission)(participant, command),
+            Some(participant) => (self.context.admission)(Asking { participant, command, attempt }),
             None => Admission::Admitted,
         }
     }
 
-    fn hold(&mut self, command: CommandRef, not_before: crate::time::Timestamp) {
+    /// A guard that refuses a command which it holds already is nothing new: what waits for a participant that is away for a day costs one row.
+    fn hold(&mut self, command: CommandRef, request: &Request, guard: Guard, not_before: Timestamp) {
+        if self.released == Some(command) && self.is_held_by(command, guard) {
+            self.still_held = Some(Ignored::StillHeld { guard, not_before });
+            return;
+        }
         let ever_sent = self.state.command(command).attempt > 0;
         let rest = self.rest_of_refused(command);
         self.emit(Event::StepWaiting {
             step: command.step,
             direction: command.direction,
-            guard: Guard::Breaker,
+            guard,
+            participant: request.participant().map(Into::into),
             // A guard that names the past would be asked again in the same millisecond, for ever.
             not_before: not_before.max(self.now.plus(Duration::from_millis(1))).max(self.now.plus(rest)),
             ever_sent,
         });
+    }
+
+    fn is_held_by(&self, command: CommandRef, guard: Guard) -> bool {
+        matches!(self.state.command(command).phase, Phase::Held { guard: by, .. } if by == guard)
     }
 
     /// How long a command that a guard refuses rests at least: nothing the first time, then longer each time, so that a participant which is

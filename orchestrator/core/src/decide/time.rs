@@ -26,6 +26,21 @@ impl Draft<'_, '_> {
         if self.is_empty() { Err(Ignored::NotDue.into()) } else { Ok(()) }
     }
 
+    pub(super) fn released(&mut self, command: CommandRef) -> Result<(), Stop> {
+        let is_under_way = matches!(self.state.course, Course::Forward | Course::Compensating { .. });
+        let held = matches!(self.state.command(command).phase, Phase::Held { .. });
+        let given_up = command.direction == Direction::Do && matches!(self.state.course, Course::Compensating { .. });
+        if !is_under_way || !held || given_up {
+            return Err(Ignored::NotDue.into());
+        }
+        self.released = Some(command);
+        self.offer_again(command);
+        match self.still_held.take() {
+            Some(still_held) if self.is_empty() => Err(still_held.into()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn saga_time(&mut self) {
         let is_forward = matches!(self.state.course, Course::Forward);
         let is_over = self.state.deadline_due(self.plan).is_some_and(|deadline| deadline <= self.now);

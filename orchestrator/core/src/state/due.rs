@@ -19,6 +19,23 @@ impl State {
         }
     }
 
+    /// The same without what a participant's guard holds: whoever keeps the guard's waiting line lets that go on, by
+    /// [`crate::input::Input::Released`].
+    #[must_use]
+    pub fn next_due_beside_guards(&self, plan: &Plan) -> Option<Timestamp> {
+        let commands = || {
+            self.commands().flat_map(|(command, state)| {
+                let own = state.due().filter(|_| state.held_by().is_none());
+                own.into_iter().chain(self.step_ends(plan, command))
+            })
+        };
+        match &self.course {
+            Course::Forward => commands().chain(self.deadline_due(plan)).min(),
+            Course::Compensating { .. } => commands().min(),
+            Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => None,
+        }
+    }
+
     fn commands_due<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Timestamp> + 'a {
         self.commands().flat_map(|(command, state)| state.due().into_iter().chain(self.step_ends(plan, command)))
     }
@@ -48,6 +65,19 @@ impl State {
 }
 
 impl CommandState {
+    /// The participant whose guard holds it.
+    #[must_use]
+    pub fn held_by(&self) -> Option<&str> {
+        match &self.phase {
+            Phase::Held { participant, .. } => participant.as_deref(),
+            Phase::Idle
+            | Phase::Settled(_)
+            | Phase::Attempting(_)
+            | Phase::Resting { .. }
+            | Phase::Sleeping { .. } => None,
+        }
+    }
+
     /// When the command itself has to be looked at.
     pub(crate) fn due(&self) -> Option<Timestamp> {
         match &self.phase {

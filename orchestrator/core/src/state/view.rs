@@ -243,8 +243,9 @@ fn urgency(command: &CommandState) -> (bool, Timestamp) {
 fn waits_for(command: &CommandState) -> Option<String> {
     let failure = command.last_failure.as_ref().map(|failure| format!(" after {}", told(failure))).unwrap_or_default();
     match &command.phase {
-        Phase::Held { guard, not_before } => {
-            Some(format!("held back by {} until {}", guard_name(*guard), rfc3339(*not_before)))
+        Phase::Held { guard, participant, not_before } => {
+            let whose = participant.as_deref().map(|name| format!(" of {name}")).unwrap_or_default();
+            Some(format!("held back by {}{whose}, at least until {}", guard_name(*guard), rfc3339(*not_before)))
         }
         Phase::Resting { until } => Some(format!("attempt {} at {}{failure}", command.attempt + 1, rfc3339(*until))),
         Phase::Sleeping { until } => Some(format!("waits until {}", rfc3339(*until))),

@@ -2,10 +2,11 @@
 
 use crate::given::{START, Saga, busy, declined, done, given, given_gate, lost, not_sent, seconds};
 use saga_core::{
-    command::CommandRef,
-    decide::{self, Admission, Context, Outcome},
+    command::Guard,
+    decide::{self, Admission, Context, Ignored, Outcome},
     event::OperatorAction,
     input::Input,
+    react::{Effect, react},
     state::Status,
 };
 use serde_json::json;
@@ -16,14 +17,14 @@ steps: [{step: reserve, do: stock.Reserve, undo: stock.Release}]
 ";
 
 fn refused() -> Admission {
-    Admission::Refused { not_before: START.plus(seconds(10)) }
+    Admission::Refused { guard: Guard::Breaker, not_before: START.plus(seconds(10)) }
 }
 
 #[test]
 fn a_refused_call_is_recorded_as_waiting_and_not_as_started() {
     given_gate(ONE, json!({"id": 1}), refused())
         .then(&["started", "reserve held by Breaker"])
-        .then_out(&[])
+        .then_out(&["reserve waits"])
         .then_status(Status::Waiting)
         .then_due_in(Some(seconds(10)));
 }
@@ -40,7 +41,7 @@ fn a_held_call_leaves_when_the_guard_lets_it() {
 
 #[test]
 fn a_guard_that_names_the_past_is_asked_again_a_moment_later() {
-    let past = Admission::Refused { not_before: START };
+    let past = Admission::Refused { guard: Guard::Breaker, not_before: START };
     given_gate(ONE, json!({"id": 1}), past).when_due().then(&["reserve held by Breaker"]).when_due();
 }
 
@@ -71,7 +72,7 @@ fn a_refusal_of_a_later_attempt_says_that_something_was_sent_before() {
 
 #[test]
 fn deadlines_hold_while_a_guard_refuses() {
-    let until_later = Admission::Refused { not_before: START.plus(seconds(100)) };
+    let until_later = Admission::Refused { guard: Guard::Breaker, not_before: START.plus(seconds(100)) };
     given_gate(&format!("timeout: 40s{ONE}"), json!({"id": 1}), until_later)
         .then_due_in(Some(seconds(40)))
         .when_due()
@@ -133,7 +134,7 @@ fn a_participant_that_is_gone_between_two_attempts_parks_the_saga() {
 
 #[test]
 fn a_command_that_is_refused_again_and_again_rests_longer_each_time() {
-    let past = Admission::Refused { not_before: START };
+    let past = Admission::Refused { guard: Guard::Breaker, not_before: START };
     let mut saga = given_gate(ONE, json!({"id": 1}), past);
     let mut rests = Vec::new();
     for _ in 0..10 {
@@ -181,7 +182,7 @@ fn a_retried_step_begins_with_short_rests_again() {
 
 #[test]
 fn rows_of_waiting_for_a_guard_do_not_count_against_the_limit_of_a_journal() {
-    let mut asked = given_gate(ONE, json!({"id": 1}), Admission::Refused { not_before: START });
+    let mut asked = given_gate(ONE, json!({"id": 1}), Admission::Refused { guard: Guard::Breaker, not_before: START });
     let mut offered = given(ONE);
     let (rows_asked, rows_offered) = (asked.state.counted_rows, offered.state.counted_rows);
     for _ in 0..20 {
@@ -201,11 +202,51 @@ fn a_saga_at_the_limit_of_its_journal_goes_on_waiting_and_parks_when_it_does_mor
     };
     for (gate, parks) in [(refused(), false), (Admission::Admitted, true)] {
         let mut saga = at_limit();
-        let mut admission = |_: &str, _: CommandRef| gate;
+        let mut admission = |_: decide::Asking<'_>| gate;
         let now = saga.state.next_due(&saga.plan).expect("it waits");
         let mut context = Context { now, random: 1, admission: &mut admission };
         let outcome = decide::decide(&saga.plan, &mut saga.state, &Input::TimeReached, &mut context);
         assert!(matches!(outcome, Ok(Outcome::Decided(_))));
         assert_eq!(saga.state.status() == Status::Parked, parks, "{gate:?}");
     }
+}
+
+#[test]
+fn a_guard_that_still_refuses_costs_no_row() {
+    given_gate(ONE, json!({"id": 1}), refused())
+        .when_released("reserve")
+        .then_ignored(&Ignored::StillHeld { guard: Guard::Breaker, not_before: START.plus(seconds(10)) })
+        .then_status(Status::Waiting)
+        .while_gate(Admission::Refused { guard: Guard::RateLimit, not_before: START.plus(seconds(5)) })
+        .when_released("reserve")
+        .then(&["reserve held by RateLimit"])
+        .while_gate(Admission::Admitted)
+        .when_released("reserve")
+        .then(&["reserve sent"]);
+}
+
+#[test]
+fn only_what_a_guard_holds_is_released() {
+    given(ONE)
+        .when_released("reserve")
+        .then_ignored(&Ignored::NotDue)
+        .when("reserve", busy())
+        .when_released("reserve")
+        .then_ignored(&Ignored::NotDue);
+}
+
+#[test]
+fn what_a_guard_holds_waits_in_its_line_and_deadlines_hold_beside_it() {
+    let saga = given_gate(&format!("timeout: 40s{ONE}"), json!({"id": 1}), refused());
+    let waits: Vec<_> = react(&saga.plan, &saga.state).into_iter().collect();
+    let [Effect::Wait(wait)] = waits.as_slice() else { panic!("it waits in a line: {waits:?}") };
+    assert_eq!((wait.participant.as_str(), wait.guard, wait.since), ("stock", Guard::Breaker, START));
+    assert_eq!(saga.state.next_due_beside_guards(&saga.plan), Some(START.plus(seconds(40))));
+    assert_eq!(saga.state.next_due(&saga.plan), Some(START.plus(seconds(10))));
+}
+
+#[test]
+fn nothing_waits_in_a_line_for_a_saga_that_is_parked() {
+    let saga = given_gate(ONE, json!({"id": 1}), refused()).while_gate(Admission::Gone).when_released("reserve");
+    saga.then_status(Status::Parked).then_out(&[]);
 }

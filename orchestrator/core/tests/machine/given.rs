@@ -84,7 +84,7 @@ pub(crate) fn given_event(body: &str, event: Value) -> Saga {
 /// The same, while the guard of every participant answers `gate`.
 pub(crate) fn given_gate(body: &str, event: Value, gate: Admission) -> Saga {
     let plan = plan(body);
-    let mut admission = |_: &str, _: CommandRef| gate;
+    let mut admission = |_: saga_core::decide::Asking<'_>| gate;
     let mut context = Context { now: START, random: 1, admission: &mut admission };
     let (decision, state) = decide::start(&plan, saga_id(), start_with(event), &mut context);
     let last = Outcome::Decided(decision.clone());
@@ -135,6 +135,12 @@ impl Saga {
         self.input(&Input::TimeReached)
     }
 
+    /// The guard of `command` may let it leave.
+    pub(crate) fn when_released(self, command: &str) -> Saga {
+        let command = self.command(command);
+        self.input(&Input::Released { command })
+    }
+
     pub(crate) fn when_operator(mut self, action: OperatorAction) -> Saga {
         self.acts += 1;
         let id = format!("act-{}", self.acts);
@@ -166,7 +172,7 @@ impl Saga {
     pub(crate) fn input(mut self, input: &Input) -> Saga {
         let before = self.state.clone();
         let gate = self.gate;
-        let mut admission = |_: &str, _: CommandRef| gate;
+        let mut admission = |_: saga_core::decide::Asking<'_>| gate;
         let random = u64::from(self.state.version);
         let mut context = Context { now: self.now, random, admission: &mut admission };
         self.last = decide::decide(&self.plan, &mut self.state, input, &mut context).expect("a legal input");
@@ -247,6 +253,7 @@ impl Saga {
                 Publication::Step(command) => words::command(&self.plan, command),
                 Publication::Outcome => "outcome".into(),
             },
+            Effect::Wait(wait) => format!("{} waits", words::command(&self.plan, wait.command)),
         }
     }
 }

@@ -180,6 +180,6 @@ fn a_new_owner_fires_what_came_due_while_nobody_looked() {
 
 #[test]
 fn a_held_step_without_time_of_its_own_waits_as_long_as_the_saga_may_run() {
-    let later = Admission::Refused { not_before: START.plus(seconds(9999)) };
+    let later = Admission::Refused { guard: saga_core::command::Guard::Breaker, not_before: START.plus(seconds(9999)) };
     given_gate(TIMED, json!({"id": 1}), later).then_due_in(Some(seconds(600)));
 }

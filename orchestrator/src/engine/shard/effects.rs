@@ -30,7 +30,7 @@ impl Owned {
         };
         live.forget_all_but(&effects);
         for effect in effects {
-            let sent = Sent::of(&effect);
+            let Some(sent) = Sent::of(&effect) else { continue };
             if !live.sent.contains(&sent) {
                 let dispatch = live.dispatch_of(&sent);
                 live.sent.push(sent);
@@ -41,6 +41,7 @@ impl Owned {
 
     pub(super) fn let_leave(&mut self, saga: SagaId, live: &mut Live, effect: Effect, dispatch: Dispatch) {
         match effect {
+            Effect::Wait(_) => {}
             Effect::Publish(effect) => dispatch::publish(&self.parts, saga, &live.plan, &live.state, &effect),
             Effect::Call(effect) => {
                 let command = effect.command;
@@ -76,7 +77,7 @@ impl Owned {
                 Answer::Unknown { failure }
             }
             // Not `NotSent`: the attempt may have left in another life.
-            Admission::Refused { not_before } => {
+            Admission::Refused { not_before, .. } => {
                 Answer::Ongoing { ask_after: Some(not_before), location: effect.location.clone() }
             }
         };

@@ -60,10 +60,12 @@ pub(super) enum Sent {
 }
 
 impl Sent {
-    pub(super) fn of(effect: &Effect) -> Sent {
+    /// `None` of what waits: nothing of it leaves.
+    pub(super) fn of(effect: &Effect) -> Option<Sent> {
         match effect {
-            Effect::Call(call) => Sent::Call { command: call.command, attempt: call.attempt, asked: call.asked },
-            Effect::Publish(publish) => Sent::Publish(publish.publication, publish.attempt),
+            Effect::Call(call) => Some(Sent::Call { command: call.command, attempt: call.attempt, asked: call.asked }),
+            Effect::Publish(publish) => Some(Sent::Publish(publish.publication, publish.attempt)),
+            Effect::Wait(_) => None,
         }
     }
 }
@@ -78,7 +80,8 @@ impl Live {
     pub(super) fn taken_over(plan: Arc<Plan>, state: State) -> Live {
         let shown = state.status();
         let outstanding = caught(|| react(&plan, &state));
-        let before = outstanding.as_ref().map(|effects| effects.iter().map(Sent::of).collect()).unwrap_or_default();
+        let before =
+            outstanding.as_ref().map(|effects| effects.iter().filter_map(Sent::of).collect()).unwrap_or_default();
         let mut live = Live::with(plan, state, Some(shown), before);
         live.broken = outstanding.err();
         live
@@ -132,7 +135,7 @@ impl Live {
 
     /// Forgets what is no longer outstanding. A permit that is still held for it belongs to an attempt that nobody answered in time.
     pub(super) fn forget_all_but(&mut self, effects: &[Effect]) {
-        let outstanding: Vec<Sent> = effects.iter().map(Sent::of).collect();
+        let outstanding: Vec<Sent> = effects.iter().filter_map(Sent::of).collect();
         for over in self.sent.extract_if(.., |sent| !outstanding.contains(sent)).collect::<Vec<_>>() {
             let Sent::Call { command, .. } = over else { continue };
             let goes_on =

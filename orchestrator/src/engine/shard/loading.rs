@@ -99,7 +99,9 @@ impl Owned {
             Slot::Loading { waiting } => waiting,
             Slot::Ready(live) => live.waiting,
         });
-        let is_timer = |message: &Message| matches!(message.body, Body::Input { input: Input::TimeReached, .. });
+        let is_timer = |message: &Message| {
+            matches!(message.body, Body::Input { input: Input::TimeReached | Input::Released { .. }, .. })
+        };
         starting.into_iter().chain(waiting.filter(|message| !is_timer(message))).collect()
     }
 }

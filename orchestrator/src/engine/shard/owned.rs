@@ -310,6 +310,7 @@ fn report_ignored(saga: SagaId, plan: &Plan, ignored: &Ignored) {
         | Ignored::NeverSent
         | Ignored::NoSuchAttempt
         | Ignored::NotDue
+        | Ignored::StillHeld { .. }
         | Ignored::Repeated
         | Ignored::NotPublishing => debug!(%saga, reason = %ignored, "an input changes nothing"),
     }

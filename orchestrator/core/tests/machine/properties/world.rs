@@ -50,7 +50,7 @@ impl World {
     pub(super) fn new(spec: Spec) -> World {
         let plan = plan(&spec.yaml());
         let now = crate::given::START;
-        let mut admission = |_: &str, _| Admission::Admitted;
+        let mut admission = |_: saga_core::decide::Asking<'_>| Admission::Admitted;
         let mut context = Context { now, random: 1, admission: &mut admission };
         let event = json!({"id": "4711", "yes": true, "no": false});
         let (decision, state) = decide::start(&plan, saga_id(), start_with(event), &mut context);
@@ -246,7 +246,7 @@ impl World {
 
     /// Whoever decides cannot, for once.
     fn is_stopped(&mut self) {
-        let mut admission = |_: &str, _| Admission::Admitted;
+        let mut admission = |_: saga_core::decide::Asking<'_>| Admission::Admitted;
         let mut context = Context { now: self.now, random: 1, admission: &mut admission };
         if let Some(decision) = decide::park(&self.plan, &mut self.state, "stopped".into(), &mut context) {
             self.recorded(decision);
@@ -280,11 +280,11 @@ impl World {
         let gate = if self.is_gone {
             Admission::Gone
         } else if until > now {
-            Admission::Refused { not_before: until }
+            Admission::Refused { guard: saga_core::command::Guard::Breaker, not_before: until }
         } else {
             Admission::Admitted
         };
-        let mut admission = |_: &str, _| gate;
+        let mut admission = |_: saga_core::decide::Asking<'_>| gate;
         let mut context = Context { now, random: now.0.unsigned_abs(), admission: &mut admission };
         match decide::decide(&self.plan, &mut self.state, input, &mut context).expect("a legal input") {
             Outcome::Decided(decision) => {
@@ -339,6 +339,7 @@ impl World {
                     }
                     Publication::Outcome => self.publishes_outcome(publish.cause),
                 },
+                Effect::Wait(_) => {}
             }
         }
         assert_eq!(out, self.judge.out(), "what is outstanding is what the journal says is out");

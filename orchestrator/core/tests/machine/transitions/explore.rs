@@ -124,7 +124,7 @@ impl Explorer<'_> {
     fn new(plan: &Plan, seed: u64) -> Explorer<'_> {
         let event = json!({"id": "4711", "looks": seed.is_multiple_of(2)});
         let gate = if seed % 5 == 4 { refused(START) } else { Admission::Admitted };
-        let mut admission = |_: &str, _| gate;
+        let mut admission = |_: saga_core::decide::Asking<'_>| gate;
         let mut context = Context { now: START, random: seed, admission: &mut admission };
         let (_, state) = decide::start(plan, saga_id(), start_with(event), &mut context);
         Explorer { plan, state, now: START, random: seed, acts: 0 }
@@ -139,7 +139,7 @@ impl Explorer<'_> {
             }
             let limit = self.draw(if course(&self.state) == Course::Back { 8 } else { 25 }) == 0;
             if limit {
-                let mut admission = |_: &str, _| Admission::Admitted;
+                let mut admission = |_: saga_core::decide::Asking<'_>| Admission::Admitted;
                 let mut context = Context { now: self.now, random: 1, admission: &mut admission };
                 decide::park(self.plan, &mut self.state, "a limit".into(), &mut context);
             } else {
@@ -244,7 +244,7 @@ impl Explorer<'_> {
 }
 
 fn refused(now: Timestamp) -> Admission {
-    Admission::Refused { not_before: now.plus(seconds(7)) }
+    Admission::Refused { guard: saga_core::command::Guard::Breaker, not_before: now.plus(seconds(7)) }
 }
 
 fn input(state: &State, command: CommandRef, happening: Happening, bad: bool) -> Input {
@@ -281,7 +281,7 @@ fn act_input(act: Act, id: &str) -> Input {
 }
 
 fn decided(plan: &Plan, state: &mut State, input: &Input, now: Timestamp, gate: Admission) -> char {
-    let mut admission = |_: &str, _| gate;
+    let mut admission = |_: saga_core::decide::Asking<'_>| gate;
     let mut context = Context { now, random: 1, admission: &mut admission };
     match decide::decide(plan, state, input, &mut context).expect("a legal input") {
         Outcome::Decided(_) => '+',
@@ -292,7 +292,7 @@ fn decided(plan: &Plan, state: &mut State, input: &Input, now: Timestamp, gate: 
             Ignored::Settled => 'S',
             Ignored::NeverSent => 'N',
             Ignored::NoSuchAttempt => 'A',
-            Ignored::NotDue => 'D',
+            Ignored::NotDue | Ignored::StillHeld { .. } => 'D',
             Ignored::Repeated => '=',
             Ignored::NotPublishing => 'P',
         },
