@@ -93,6 +93,7 @@ fn row(stream: Uuid, shard: u16, epochs: &[Epoch], version: u32) -> Append {
         step: None,
         reason: None,
         started_at_ms: now_ms(),
+        waits_on: Vec::new(),
     };
     Append {
         append_id: Uuid::new_v4(),

@@ -1,17 +1,21 @@
-//! Streams of versioned rows, with fenced writers, taken keys and a read model. Knows neither sagas nor Kafka.
+//! Streams of versioned rows, with fenced writers, taken keys and a read model, and logs of notes beside them. Knows neither sagas nor Kafka.
 //!
 //! [`EventStore`] is the seam; [`postgres`] and [`sqlite`] stand behind it, and one suite of tests holds both to the same behaviour.
 
 mod error;
 mod migrate;
+mod note;
 pub mod postgres;
 pub mod sqlite;
 mod store;
 mod stream;
+mod waits;
 
 pub use error::Error;
+pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, Note, NoteNumber};
 pub use store::{Access, EventStore, Identity, open};
 pub use stream::{
     Activity, Append, Appended, Epoch, Filter, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES,
     MAX_PAGE, MAX_SHARDS, NewKey, Portion, Row, StreamSummary, Summary, Sweep, Swept,
 };
+pub use waits::{Waiting, WaitsOn};

@@ -1,22 +1,30 @@
 //! The store on Postgres 13 or newer.
 
+mod notes;
+mod rows;
+
 use crate::{
-    Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, Portion, Row,
-    StreamSummary, Sweep, Swept,
+    Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, NewNote, Note,
+    NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, Waiting,
     migrate::{self, Applied, Migration},
+    note::check_note,
     store::without_secret,
     stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
 };
 use async_trait::async_trait;
+use rows::{bind_batch, read_answer, read_row, read_summary};
 use sqlx::{
     AssertSqlSafe, Connection as _, PgConnection, PgExecutor, PgPool, Row as _,
-    postgres::{PgConnectOptions, PgPoolOptions, PgRow},
+    postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::{str::FromStr, time::Duration};
 use uuid::Uuid;
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, sql: include_str!("../migrations/postgres/0001_event_store.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("../migrations/postgres/0001_event_store.sql") },
+    Migration { version: 2, sql: include_str!("../migrations/postgres/0002_notes.sql") },
+    Migration { version: 3, sql: include_str!("../migrations/postgres/0003_waits_on.sql") },
+];
 
 /// Connections of one engine: two committers, claims and recovery, and a few readers.
 const CONNECTIONS: u32 = 8;
@@ -259,6 +267,7 @@ impl EventStore for Postgres {
             .bind(&filter.key)
             .bind(filter.before)
             .bind(i64::from(filter.limit.min(MAX_PAGE)))
+            .bind(filter.waiting.as_ref().map(Waiting::part))
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(read_summary).collect()
@@ -310,6 +319,16 @@ impl EventStore for Postgres {
         row.map(|row| Ok(row.try_get("body")?)).transpose()
     }
 
+    async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, Error> {
+        self.check_writable()?;
+        check_note(note)?;
+        notes::add(&self.pool, note).await
+    }
+
+    async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error> {
+        notes::page(&self.pool, topic, after, limit).await
+    }
+
     async fn ping(&self) -> Result<(), Error> {
         sqlx::query("SELECT 1").execute(&self.pool).await?;
         Ok(())
@@ -319,76 +338,4 @@ impl EventStore for Postgres {
         let row = sqlx::query(include_str!("postgres/sql/activity.sql")).fetch_one(&self.pool).await?;
         Ok(Activity { commits: row.try_get("commits")?, wal_bytes: row.try_get("wal_bytes")? })
     }
-}
-
-type PgQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
-
-/// The batch as one array a column, owned by the query.
-fn bind_batch(batch: &[Append]) -> PgQuery {
-    fn column<T>(batch: &[Append], value: impl Fn(&Append) -> T) -> Vec<T> {
-        batch.iter().map(value).collect()
-    }
-    sqlx::query(include_str!("postgres/sql/append.sql"))
-        .bind(column(batch, |append| i32::from(append.shard)))
-        .bind(column(batch, |append| append.epoch.0))
-        .bind(column(batch, |append| append.append_id))
-        .bind(column(batch, |append| append.stream))
-        // It fits: the batch was checked.
-        .bind(column(batch, |append| append.version.cast_signed()))
-        .bind(column(batch, |append| append.recorded_at_ms))
-        .bind(column(batch, |append| append.payload.clone()))
-        .bind(column(batch, |append| append.category.clone()))
-        .bind(column(batch, |append| append.key.clone()))
-        .bind(column(batch, |append| append.new_key.as_ref().map(|key| key.payload_hash.to_vec())))
-        .bind(column(batch, |append| append.summary.as_ref().map(|summary| summary.document.clone())))
-        .bind(column(batch, |append| append.summary.as_ref().map(|summary| summary.status.clone())))
-        .bind(column(batch, |append| append.summary.as_ref().map(|summary| summary.open)))
-        .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.step.clone())))
-        .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.reason.clone())))
-        .bind(column(batch, |append| append.summary.as_ref().map(|summary| summary.started_at_ms)))
-}
-
-fn read_answer(row: &PgRow) -> Result<(usize, Appended), Error> {
-    let position: i64 = row.try_get("o_position")?;
-    let position =
-        usize::try_from(position - 1).map_err(|_| Error::Unusable(format!("answer at position {position}")))?;
-    let answer = match row.try_get::<i32, _>("o_answer")? {
-        0 => Appended::Committed,
-        1 => Appended::DuplicateKey { stream: row.try_get("o_stream")?, payload_hash: read_hash(row)? },
-        2 => Appended::Conflict,
-        3 => Appended::Fenced,
-        other => return Err(Error::Unusable(format!("append_batch answered {other}"))),
-    };
-    Ok((position, answer))
-}
-
-fn read_hash(row: &PgRow) -> Result<[u8; 32], Error> {
-    let bytes: Vec<u8> = row.try_get("o_payload_hash")?;
-    bytes
-        .try_into()
-        .map_err(|bytes: Vec<u8>| Error::Unusable(format!("a stored payload hash has {} bytes", bytes.len())))
-}
-
-fn read_row(row: &PgRow) -> Result<Row, Error> {
-    let version: i32 = row.try_get("version")?;
-    Ok(Row {
-        version: u32::try_from(version).map_err(|_| Error::Refused(format!("a stored version is {version}")))?,
-        recorded_at_ms: row.try_get("recorded_at")?,
-        append_id: row.try_get("append_id")?,
-        payload: row.try_get("payload")?,
-    })
-}
-
-fn read_summary(row: &PgRow) -> Result<StreamSummary, Error> {
-    Ok(StreamSummary {
-        stream: row.try_get("stream")?,
-        category: row.try_get("category")?,
-        key: row.try_get("key")?,
-        document: row.try_get("document")?,
-        status: row.try_get("status")?,
-        step: row.try_get("step")?,
-        reason: row.try_get("reason")?,
-        started_at_ms: row.try_get("started_at")?,
-        updated_at_ms: row.try_get("updated_at")?,
-    })
 }

@@ -2,12 +2,15 @@
 
 mod append;
 mod lock;
+mod notes;
 
 use crate::{
-    Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, Portion, Row,
-    StreamSummary, Sweep, Swept,
+    Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, NewNote, Note,
+    NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, Waiting,
     migrate::{self, Applied, Migration},
+    note::check_note,
     stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
+    waits,
 };
 use async_trait::async_trait;
 use lock::FileLock;
@@ -18,8 +21,11 @@ use sqlx::{
 use std::{path::Path, time::Duration};
 use uuid::Uuid;
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, sql: include_str!("../migrations/sqlite/0001_event_store.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("../migrations/sqlite/0001_event_store.sql") },
+    Migration { version: 2, sql: include_str!("../migrations/sqlite/0002_notes.sql") },
+    Migration { version: 3, sql: include_str!("../migrations/sqlite/0003_waits_on.sql") },
+];
 
 /// SQLite has one writer at a time; more connections would only wait for each other.
 const WRITERS: u32 = 1;
@@ -247,6 +253,7 @@ impl EventStore for Sqlite {
             .bind(&filter.key)
             .bind(filter.before)
             .bind(i64::from(filter.limit.min(MAX_PAGE)))
+            .bind(filter.waiting.as_ref().map(Waiting::part))
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(read_summary).collect()
@@ -305,6 +312,16 @@ impl EventStore for Sqlite {
         row.map(|row| Ok(row.try_get("body")?)).transpose()
     }
 
+    async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, Error> {
+        self.check_writable()?;
+        check_note(note)?;
+        notes::add(&self.writer, note).await
+    }
+
+    async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error> {
+        notes::page(&self.readers, topic, after, limit).await
+    }
+
     async fn ping(&self) -> Result<(), Error> {
         sqlx::query("SELECT 1").execute(&self.readers).await?;
         Ok(())
@@ -336,5 +353,6 @@ fn read_summary(row: &SqliteRow) -> Result<StreamSummary, Error> {
         reason: row.try_get("reason")?,
         started_at_ms: row.try_get("started_at")?,
         updated_at_ms: row.try_get("updated_at")?,
+        waits_on: waits::read(row.try_get("waits_on")?),
     })
 }

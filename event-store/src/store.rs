@@ -1,8 +1,8 @@
 //! The seam.
 
 use crate::{
-    Activity, Append, Appended, Epoch, Error, Filter, Portion, Row, StreamSummary, Sweep, Swept, postgres::Postgres,
-    sqlite::Sqlite, stream::check_shards,
+    Activity, Append, Appended, Epoch, Error, Filter, NewNote, Note, NoteNumber, Portion, Row, StreamSummary, Sweep,
+    Swept, postgres::Postgres, sqlite::Sqlite, stream::check_shards,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -132,6 +132,17 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
 
     /// The text kept under kind and hash.
     async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, Error>;
+
+    /// Adds a note to the end of its topic's log, and returns its place there. The same id in the same topic again is the same note: it
+    /// stays as it was first added, and its place is returned. Needs no claim; writers of one topic wait for each other.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] when topic or body break a limit; nothing was sent. After what [`Error::is_transient`] add the same note again.
+    async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, Error>;
+
+    /// A page of a topic's notes after `after`, in their order, at most [`crate::MAX_NOTES`]. Notes become visible in the order of their
+    /// numbers, whoever writes: whoever reads on after the last number it saw misses none. An empty page is the end for now.
+    async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error>;
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), Error>;

@@ -1,6 +1,6 @@
 //! Streams, rows and what an append brings.
 
-use crate::Error;
+use crate::{Error, Waiting, WaitsOn};
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -70,6 +70,8 @@ pub struct Summary {
     pub reason: Option<String>,
     /// Milliseconds since the epoch; read only when the row is new.
     pub started_at_ms: i64,
+    /// What holds it; mostly nothing.
+    pub waits_on: Vec<WaitsOn>,
 }
 
 /// What became of one append.
@@ -131,8 +133,10 @@ pub struct StreamSummary {
     pub reason: Option<String>,
     /// Milliseconds since the epoch.
     pub started_at_ms: i64,
-    /// Milliseconds since the epoch: when the status changed last.
+    /// Milliseconds since the epoch: when the row changed last.
     pub updated_at_ms: i64,
+    /// What holds it; mostly nothing.
+    pub waits_on: Vec<WaitsOn>,
 }
 
 /// Which streams to list; an empty filter lists all.
@@ -144,6 +148,8 @@ pub struct Filter {
     pub category: Option<String>,
     /// This one.
     pub key: Option<String>,
+    /// Only streams that wait on something, and on what; `None`: any.
+    pub waiting: Option<Waiting>,
     /// Only streams before this one: the last of the page before.
     pub before: Option<Uuid>,
     /// How many, at most [`MAX_PAGE`].
@@ -155,7 +161,7 @@ pub struct Filter {
 pub struct Sweep {
     /// Of this category.
     pub category: String,
-    /// Only keys whose stream is not open, and has not changed its status since this time. Milliseconds since the epoch.
+    /// Only keys whose stream is not open, and whose row has not changed since this time. Milliseconds since the epoch.
     pub ended_before_ms: i64,
     /// Only keys after this one: [`Swept::next`] of the page before; `None`: from the first.
     pub after: Option<String>,
@@ -225,7 +231,11 @@ fn check_summary(summary: &Summary) -> Result<(), Error> {
     check_texts(summary.reason.as_deref())
 }
 
-fn check_length(what: &str, text: &str, most: usize) -> Result<(), Error> {
+/// Whether a text has 1 to `most` bytes.
+///
+/// # Errors
+/// When not.
+pub(crate) fn check_length(what: &str, text: &str, most: usize) -> Result<(), Error> {
     match text.len() {
         length if length == 0 || length > most => {
             Err(Error::Limit(format!("a {what} has {length} bytes, expected 1 to {most}")))
@@ -327,7 +337,8 @@ impl Filter {
     pub(crate) fn finds_nothing(&self) -> bool {
         let (category, key) = (self.category.as_deref(), self.key.as_deref());
         let only_unknown_statuses = !self.statuses.is_empty() && self.statuses.iter().all(|status| has_nul(status));
-        only_unknown_statuses || category.is_some_and(has_nul) || key.is_some_and(has_nul)
+        let waits_on_nothing = self.waiting.as_ref().is_some_and(Waiting::finds_nothing);
+        waits_on_nothing || only_unknown_statuses || category.is_some_and(has_nul) || key.is_some_and(has_nul)
     }
 
     /// The statuses that a store can have; empty: any.

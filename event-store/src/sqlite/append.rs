@@ -1,6 +1,6 @@
 //! One batch in one transaction, row by row: SQLite is in this process, a statement costs no round trip.
 
-use crate::{Append, Appended, Error, NewKey, Summary};
+use crate::{Append, Appended, Error, NewKey, Summary, waits::stored};
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
 
@@ -128,6 +128,7 @@ async fn show(transaction: &mut Transaction<'static, Sqlite>, append: &Append, s
         .bind(summary.reason.clone())
         .bind(summary.started_at_ms)
         .bind(append.recorded_at_ms)
+        .bind(stored(&summary.waits_on))
         .execute(&mut **transaction)
         .await?;
     Ok(())

@@ -46,7 +46,8 @@ macro_rules! conformance {
                     an_append_may_leave_the_status_as_it_is
                     a_list_is_filtered
                     a_list_has_pages_newest_first
-                    streams_are_counted_by_category_and_status;
+                    streams_are_counted_by_category_and_status
+                    what_streams_wait_on_is_found_by_kind_and_name;
                 recovery:
                     open_streams_are_those_of_the_shard
                     open_streams_have_pages
@@ -67,6 +68,13 @@ macro_rules! conformance {
                 documents:
                     a_document_is_kept_under_its_kind_and_hash
                     a_document_is_put_once;
+                notes:
+                    notes_are_read_in_the_order_they_were_added
+                    a_note_is_added_once
+                    notes_have_pages
+                    a_note_has_limits
+                    a_reader_reads_notes_and_adds_none
+                    whoever_reads_on_by_number_misses_no_note;
                 opening:
                     a_store_keeps_its_identity
                     another_number_of_shards_is_refused

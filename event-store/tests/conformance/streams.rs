@@ -71,6 +71,7 @@ pub(crate) fn showing(append: Append, status: &str) -> Append {
         step: None,
         reason: None,
         started_at_ms: STARTED_MS,
+        waits_on: Vec::new(),
     };
     Append { summary: Some(summary), ..append }
 }

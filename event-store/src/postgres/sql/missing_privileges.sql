@@ -5,6 +5,7 @@ FROM (VALUES
     ('journal', 'SELECT', false), ('journal', 'INSERT', true),
     ('stream_keys', 'SELECT', false), ('stream_keys', 'INSERT', true), ('stream_keys', 'DELETE', true),
     ('streams', 'SELECT', false), ('streams', 'INSERT', true), ('streams', 'UPDATE', true),
-    ('documents', 'SELECT', false), ('documents', 'INSERT', true)
+    ('documents', 'SELECT', false), ('documents', 'INSERT', true),
+    ('notes', 'SELECT', false), ('notes', 'INSERT', true)
 ) AS needed (name, privilege, writes)
 WHERE ($1 OR NOT needed.writes) AND NOT has_table_privilege(needed.name, needed.privilege)

@@ -5,7 +5,7 @@ use crate::{
     streams::{CATEGORY, STARTED_MS, after, all, append, claim, commit, commit_all, rival_of, showing, start},
 };
 use anyhow::{Context, Result};
-use saga_event_store::{Append, Appended, Epoch, Filter, StreamSummary, Summary};
+use saga_event_store::{Append, Appended, Epoch, Error, Filter, StreamSummary, Summary, Waiting, WaitsOn};
 use uuid::Uuid;
 
 pub(crate) async fn a_status_changes_with_its_row(place: &dyn Place) -> Result<()> {
@@ -23,6 +23,7 @@ pub(crate) async fn a_status_changes_with_its_row(place: &dyn Place) -> Result<(
         reason: None,
         started_at_ms: STARTED_MS,
         updated_at_ms: STARTED_MS,
+        waits_on: Vec::new(),
     };
     assert_eq!(running, expected);
     let parked = waiting_at(showing(after(&first), "parked"), "charge", "the card's issuer does not answer");
@@ -148,4 +149,43 @@ pub(crate) async fn streams_are_counted_by_category_and_status(place: &dyn Place
     assert_eq!(counts[..3], orders);
     assert_eq!(counts[3..], [("refund", "parked", 1), ("refund", "running", 1)]);
     Ok(())
+}
+
+pub(crate) async fn what_streams_wait_on_is_found_by_kind_and_name(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let epoch = claim(&store).await?;
+    let waits = [&["breaker:payments"][..], &[], &["breaker:pay", "bulkhead:payments"], &["breaker:pay"]];
+    let starts = waits.map(|words| waiting_on(showing(start(epoch, "order"), "waiting"), words));
+    let starts: Vec<Append> = starts.into_iter().zip(1..).map(|(it, n)| Append { key: format!("{n}"), ..it }).collect();
+    commit_all(&store, &starts).await?;
+    let listed = async |kind: &str, name: &str| -> Result<Vec<usize>> {
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let waiting = Some(Waiting { kind: given(kind), name: given(name) });
+        let found = store.list(&Filter { waiting, ..all() }).await?;
+        Ok(found.iter().filter_map(|row| starts.iter().position(|it| it.stream == row.stream)).collect())
+    };
+    assert_eq!(listed("", "").await?, [3, 2, 0]);
+    assert_eq!(listed("breaker", "").await?, [3, 2, 0]);
+    assert_eq!(listed("", "payments").await?, [2, 0]);
+    assert_eq!(listed("breaker", "payments").await?, [0]);
+    assert_eq!(listed("breaker", "pay").await?, [3, 2]);
+    // A word is not found by a part of it, nor by what it cannot have.
+    assert_eq!(listed("break", "").await?, [0; 0]);
+    assert_eq!(listed("", "ments").await?, [0; 0]);
+    assert_eq!(listed("breaker", "pay,bulkhead:payments").await?, [0; 0]);
+    assert_eq!(words_of(&summary(&store, starts[2].stream).await?), ["breaker:pay", "bulkhead:payments"]);
+    commit(&store, &showing(after(&starts[0]), "running")).await?;
+    assert_eq!(listed("", "payments").await?, [2]);
+    assert!(matches!(WaitsOn::new("breaker", "pay,ments"), Err(Error::Limit(_))));
+    Ok(())
+}
+
+fn waiting_on(append: Append, words: &[&str]) -> Append {
+    let parted = words.iter().filter_map(|word| word.split_once(':'));
+    let waits_on: Vec<_> = parted.filter_map(|(kind, name)| WaitsOn::new(kind, name).ok()).collect();
+    Append { summary: append.summary.map(|summary| Summary { waits_on, ..summary }), ..append }
+}
+
+fn words_of(summary: &StreamSummary) -> Vec<String> {
+    summary.waits_on.iter().map(ToString::to_string).collect()
 }
