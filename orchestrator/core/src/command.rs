@@ -206,3 +206,28 @@ pub enum Guard {
     /// The participant is unhealthy by its own word.
     Health,
 }
+
+impl Guard {
+    /// All of them.
+    pub const ALL: [Guard; 6] =
+        [Guard::Breaker, Guard::Bulkhead, Guard::RateLimit, Guard::Transport, Guard::RetryBudget, Guard::Health];
+
+    /// Its word, the same as in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Guard::Breaker => "breaker",
+            Guard::Bulkhead => "bulkhead",
+            Guard::RateLimit => "rateLimit",
+            Guard::Transport => "transport",
+            Guard::RetryBudget => "retryBudget",
+            Guard::Health => "health",
+        }
+    }
+
+    /// The guard with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Guard> {
+        Guard::ALL.into_iter().find(|guard| guard.as_str() == word)
+    }
+}

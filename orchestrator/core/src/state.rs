@@ -1,6 +1,7 @@
 //! What the journal of a saga folds to.
 
 mod due;
+mod held;
 mod status;
 mod step;
 pub mod view;
@@ -16,6 +17,7 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::Arc};
 
+pub use held::Held;
 pub use status::{NotAStatus, Status};
 
 /// What a saga runs by: pinned when it starts.

@@ -3,7 +3,7 @@
 use super::{Backend, errors::Error};
 use crate::journal::{
     self, Recorded, history,
-    reading::{self, Found, SagaLine, Wanted},
+    reading::{self, Found, SagaLine, WaitingOn, Wanted},
 };
 use axum::{
     Json,
@@ -19,11 +19,12 @@ const USUAL_LINES: u32 = 100;
 const MOST_LINES: u32 = 1000;
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Asked {
     status: Option<String>,
     saga: Option<String>,
     key: Option<String>,
+    waiting_on: Option<String>,
     before: Option<String>,
     limit: Option<u32>,
 }
@@ -58,11 +59,13 @@ pub(super) async fn lines(backend: &Backend, asked: &Asked) -> Result<Vec<SagaLi
 fn wanted(asked: &Asked) -> Result<Wanted, Error> {
     let statuses = asked.status.iter().flat_map(|list| list.split(',')).map(str::parse::<Status>);
     let statuses: Result<Vec<Status>, _> = statuses.collect();
+    let waiting_on = asked.waiting_on.as_deref().map(str::parse::<WaitingOn>).transpose();
     let before = asked.before.as_deref().map(str::parse::<SagaId>).transpose();
     Ok(Wanted {
         statuses: statuses.map_err(|error| Error::BadParameter(error.to_string()))?,
         saga: asked.saga.clone(),
         key: asked.key.clone(),
+        waiting_on: waiting_on.map_err(|error| Error::BadParameter(error.to_string()))?,
         before: before.map_err(|error| Error::BadParameter(error.to_string()))?,
         limit: asked.limit.unwrap_or(USUAL_LINES).clamp(1, MOST_LINES),
     })

@@ -6,7 +6,7 @@ use crate::{
     journal::{
         self, Plans, Recorded,
         history::{self, HistoryLine},
-        reading::{self, Found, SagaLine, Wanted},
+        reading::{self, Found, SagaLine, WaitingOn, Wanted},
     },
 };
 use anyhow::{Context, bail};
@@ -37,6 +37,9 @@ pub(super) struct ListArgs {
     /// Only this business key
     #[arg(long)]
     key: Option<String>,
+    /// Only sagas that a guard holds back: `payments`, `breaker:payments`, or `breaker:`
+    #[arg(long, value_name = "[GUARD:]PARTICIPANT")]
+    waiting_on: Option<WaitingOn>,
     /// At most this many
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
@@ -65,7 +68,14 @@ pub(super) struct OneArgs {
 
 pub(super) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
     let store = open(&args.file, args.store).await?;
-    let wanted = Wanted { statuses: args.status, saga: args.saga, key: args.key, before: None, limit: args.limit };
+    let wanted = Wanted {
+        statuses: args.status,
+        saga: args.saga,
+        key: args.key,
+        waiting_on: args.waiting_on,
+        before: None,
+        limit: args.limit,
+    };
     let mut lines = reading::list(store.as_ref(), &wanted).await?;
     reading::refresh(store.as_ref(), &Plans::default(), &mut lines).await?;
     output::many(&lines, args.output, list_table)?;

@@ -1,10 +1,10 @@
 //! What operators read: lists from the read model, single sagas from their journals.
 
 use super::{Error, PORTION_BYTES, Plans, Recorded, by_saga, fold};
-use saga_core::{id::SagaId, state::Status, time::Timestamp, time::rfc3339};
-use saga_event_store::{EventStore, Filter, StreamSummary};
+use saga_core::{command::Guard, id::SagaId, state::Status, time::Timestamp, time::rfc3339};
+use saga_event_store::{EventStore, Filter, StreamSummary, Waiting};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::{collections::HashMap, str::FromStr};
 use uuid::Uuid;
 
 /// One line of a list. Step and reason are those of the last change of status.
@@ -29,6 +29,9 @@ pub struct SagaLine {
     pub updated_at: String,
     /// Hash of its definition.
     pub definition: String,
+    /// The guards that hold it back, as `guard:participant`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waits_on: Vec<String>,
 }
 
 impl From<StreamSummary> for SagaLine {
@@ -43,6 +46,7 @@ impl From<StreamSummary> for SagaLine {
             started_at: rfc3339(Timestamp(row.started_at_ms)),
             updated_at: rfc3339(Timestamp(row.updated_at_ms)),
             definition: row.document,
+            waits_on: row.waits_on.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -56,10 +60,49 @@ pub struct Wanted {
     pub saga: Option<String>,
     /// With this business key.
     pub key: Option<String>,
+    /// Held back by this.
+    pub waiting_on: Option<WaitingOn>,
     /// Older than this one.
     pub before: Option<SagaId>,
     /// How many.
     pub limit: u32,
+}
+
+/// Which guards sagas wait on: those of a kind, of a participant, of both, or any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WaitingOn {
+    /// Of this kind.
+    pub guard: Option<Guard>,
+    /// Of this participant; of what is published, the topic.
+    pub participant: Option<String>,
+}
+
+/// Not a guard or a participant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not something that sagas wait on: expected a participant, a guard and a colon, or `guard:participant`, with one of the guards {guards}", guards = guard_words())]
+pub struct NotWaitedOn(String);
+
+/// `payments`, `breaker:`, or `breaker:payments`.
+impl FromStr for WaitingOn {
+    type Err = NotWaitedOn;
+
+    fn from_str(text: &str) -> Result<WaitingOn, NotWaitedOn> {
+        let not = || NotWaitedOn(text.to_owned());
+        let (guard, participant) = match text.split_once(':') {
+            None => (None, text),
+            Some((guard, participant)) => (Some(Guard::parse(guard).ok_or_else(not)?), participant),
+        };
+        if guard.is_none() && participant.is_empty() {
+            return Err(not());
+        }
+        Ok(WaitingOn { guard, participant: (!participant.is_empty()).then(|| participant.to_owned()) })
+    }
+}
+
+/// The words of all guards, for messages.
+#[must_use]
+pub fn guard_words() -> String {
+    Guard::ALL.map(Guard::as_str).join(", ")
 }
 
 /// What an id or a key names.
@@ -82,6 +125,10 @@ pub async fn list(store: &dyn EventStore, wanted: &Wanted) -> Result<Vec<SagaLin
         statuses: wanted.statuses.iter().map(ToString::to_string).collect(),
         category: wanted.saga.clone(),
         key: wanted.key.clone(),
+        waiting: wanted.waiting_on.as_ref().map(|waiting| Waiting {
+            kind: waiting.guard.map(|guard| guard.as_str().to_owned()),
+            name: waiting.participant.clone(),
+        }),
         before: wanted.before.map(SagaId::uuid),
         limit: wanted.limit,
     };
@@ -122,6 +169,8 @@ fn show_now(line: &mut SagaLine, recorded: &Recorded) {
     line.step = step.map(|step| recorded.plan.definition.step(step).name.clone());
     line.reason = reason;
     line.updated_at = rfc3339(recorded.state.last_at);
+    let held_by = recorded.state.held_by(&recorded.plan);
+    line.waits_on = held_by.iter().map(|held| format!("{}:{}", held.guard.as_str(), held.whose)).collect();
 }
 
 /// The saga that `name` means: an id if it reads as one, else a business key, of the definition `saga` if given.
@@ -141,5 +190,22 @@ pub async fn find(store: &dyn EventStore, name: &str, saga: Option<&str>) -> Res
         [] => Ok(Found::None),
         [only] => Ok(only.id.parse().map_or(Found::None, Found::One)),
         _ => Ok(Found::Several(lines)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_waited_on_is_read_by_guard_and_by_participant() {
+        let read = |text: &str| text.parse::<WaitingOn>().map(|it| (it.guard, it.participant));
+        assert_eq!(read("payments"), Ok((None, Some("payments".into()))));
+        assert_eq!(read("breaker:payments"), Ok((Some(Guard::Breaker), Some("payments".into()))));
+        assert_eq!(read("rateLimit:"), Ok((Some(Guard::RateLimit), None)));
+        for bad in ["", ":payments", "braker:payments"] {
+            let error = read(bad).expect_err(bad).to_string();
+            assert!(error.contains("breaker, bulkhead, rateLimit"), "{error}");
+        }
     }
 }

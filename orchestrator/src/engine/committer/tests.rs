@@ -3,7 +3,8 @@
 use super::{Committer, NotCommitted, Replies, commit};
 use async_trait::async_trait;
 use saga_event_store::{
-    Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, Portion, Row, StreamSummary, Sweep, Swept,
+    Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, NewNote, Note, NoteNumber, Portion, Row,
+    StreamSummary, Sweep, Swept,
 };
 use std::{
     collections::VecDeque,
@@ -227,6 +228,14 @@ impl EventStore for Fake {
     }
 
     async fn get_document(&self, _: &str, _: &str) -> Result<Option<String>, Error> {
+        Err(unasked())
+    }
+
+    async fn add_note(&self, _: &NewNote) -> Result<NoteNumber, Error> {
+        Err(unasked())
+    }
+
+    async fn notes(&self, _: &str, _: NoteNumber, _: u32) -> Result<Vec<Note>, Error> {
         Err(unasked())
     }
 

@@ -11,7 +11,7 @@ use saga_core::{
     event::Decision,
     input::{Input, Publication},
     react::{Effect, react},
-    state::{Plan, State, Status},
+    state::{Held, Plan, State, Status},
 };
 use std::{collections::VecDeque, sync::Arc};
 
@@ -31,8 +31,8 @@ pub(super) struct Live {
     pub(super) plan: Arc<Plan>,
     /// One decision ahead of the store while an append is in flight; read by nobody else, dropped if the append is not committed.
     pub(super) state: State,
-    /// The status that the read model shows once the append in flight is committed.
-    pub(super) shown: Option<Status>,
+    /// What the read model shows once the append in flight is committed.
+    pub(super) shown: Option<Shown>,
     pub(super) append: Option<InFlight>,
     /// What came while an append was in flight.
     pub(super) waiting: VecDeque<Message>,
@@ -44,6 +44,19 @@ pub(super) struct Live {
     pub(super) permits: Vec<(CommandRef, Permit)>,
     /// A decision or its effects panicked with this: the state is not to be trusted.
     pub(super) broken: Option<String>,
+}
+
+/// What brings a change of the read model when it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) status: Status,
+    pub(super) held_by: Vec<Held>,
+}
+
+impl Shown {
+    pub(super) fn of(plan: &Plan, state: &State) -> Shown {
+        Shown { status: state.status(), held_by: state.held_by(plan) }
+    }
 }
 
 /// A decision that is on its way to the store.
@@ -78,11 +91,13 @@ impl Live {
 
     /// A saga that was read: what is outstanding may have left before.
     pub(super) fn taken_over(plan: Arc<Plan>, state: State) -> Live {
-        let shown = state.status();
+        let shown = Shown::of(&plan, &state);
+        // What holds it may have been recorded by a build that did not show it.
+        let shown = shown.held_by.is_empty().then_some(shown);
         let outstanding = caught(|| react(&plan, &state));
         let before =
             outstanding.as_ref().map(|effects| effects.iter().filter_map(Sent::of).collect()).unwrap_or_default();
-        let mut live = Live::with(plan, state, Some(shown), before);
+        let mut live = Live::with(plan, state, shown, before);
         live.broken = outstanding.err();
         live
     }
@@ -92,7 +107,7 @@ impl Live {
         if self.before.contains(sent) { Dispatch::Repeated } else { Dispatch::First }
     }
 
-    fn with(plan: Arc<Plan>, state: State, shown: Option<Status>, before: Vec<Sent>) -> Live {
+    fn with(plan: Arc<Plan>, state: State, shown: Option<Shown>, before: Vec<Sent>) -> Live {
         Live {
             plan,
             state,

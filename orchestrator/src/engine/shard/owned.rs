@@ -2,7 +2,7 @@
 
 use super::{
     Ended,
-    live::{InFlight, Live, Slot},
+    live::{InFlight, Live, Shown, Slot},
     starts::payload_hash,
 };
 use crate::{
@@ -24,9 +24,9 @@ use saga_core::{
     event::Decision,
     id::{SagaId, Shard},
     input::Input,
-    state::{Plan, Status},
+    state::Plan,
 };
-use saga_event_store::{Append, Appended, Epoch, NewKey, Summary};
+use saga_event_store::{Append, Appended, Epoch, NewKey, Summary, WaitsOn};
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -203,9 +203,9 @@ impl Owned {
     }
 
     fn row(&self, saga: SagaId, live: &mut Live, decision: &Decision) -> Append {
-        let status = live.state.status();
-        let summary = (live.shown != Some(status)).then(|| summary(live, status));
-        live.shown = Some(status);
+        let shows = Shown::of(&live.plan, &live.state);
+        let summary = (live.shown.as_ref() != Some(&shows)).then(|| summary(live, &shows));
+        live.shown = Some(shows);
         Append {
             append_id: Uuid::from_u128(fastrand::u128(..)),
             shard: self.shard.0,
@@ -285,15 +285,21 @@ impl Owned {
     }
 }
 
-fn summary(live: &Live, status: Status) -> Summary {
+fn summary(live: &Live, shows: &Shown) -> Summary {
     let (step, reason) = live.state.focus(&live.plan);
     Summary {
         document: live.plan.definition.hash.clone(),
-        status: status.as_str().to_owned(),
-        open: !status.is_terminal(),
+        status: shows.status.as_str().to_owned(),
+        open: !shows.status.is_terminal(),
         step: step.map(|step| live.plan.definition.step(step).name.clone()),
         reason: reason.map(|reason| reason.replace('\0', "\u{fffd}")),
         started_at_ms: live.state.started_at.0,
+        // Names have none of the characters that are refused.
+        waits_on: shows
+            .held_by
+            .iter()
+            .filter_map(|held| WaitsOn::new(held.guard.as_str(), held.whose.as_str()).ok())
+            .collect(),
     }
 }
 

@@ -1,0 +1,65 @@
+//! What holds a saga back.
+
+use super::{Course, Phase, Plan, State};
+use crate::{
+    command::{CommandRef, Direction, Guard, Request},
+    definition::{Action, Effects},
+};
+
+/// A guard that holds commands of a saga back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Held {
+    /// Which.
+    pub guard: Guard,
+    /// The participant whose guard it is; of what is published, the topic.
+    pub whose: String,
+}
+
+impl State {
+    /// The guards that hold its commands back, each once, in order; none of a saga that is parked or has ended: nothing of it goes on when
+    /// the guard lets go.
+    #[must_use]
+    pub fn held_by(&self, plan: &Plan) -> Vec<Held> {
+        match self.course {
+            Course::Forward | Course::Compensating { .. } => {}
+            Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => return Vec::new(),
+        }
+        let mut held: Vec<Held> = self
+            .commands()
+            .filter_map(|(command, it)| match &it.phase {
+                Phase::Held { guard, participant, .. } => {
+                    let asked = || it.request.as_deref().map(asked);
+                    let whose = participant.as_deref().or_else(asked).or_else(|| planned(plan, command))?;
+                    Some(Held { guard: *guard, whose: whose.to_owned() })
+                }
+                Phase::Idle
+                | Phase::Attempting(_)
+                | Phase::Resting { .. }
+                | Phase::Sleeping { .. }
+                | Phase::Settled(_) => None,
+            })
+            .collect();
+        held.sort_unstable();
+        held.dedup();
+        held
+    }
+}
+
+fn asked(request: &Request) -> &str {
+    match request {
+        Request::Kafka { participant, .. } | Request::Http { participant, .. } => participant,
+        Request::Publish { topic, .. } => topic,
+    }
+}
+
+/// Whom a command that never left will ask, as the definition says.
+fn planned(plan: &Plan, command: CommandRef) -> Option<&str> {
+    let step = plan.definition.step(command.step);
+    match (command.direction, &step.action, &step.effects) {
+        (Direction::Do, Action::Call(call), _) => Some(call.target.participant()),
+        (Direction::Do, Action::Publish { topic, .. }, _) => Some(topic),
+        (Direction::Do, Action::Wait(_), _) => None,
+        (Direction::Undo, _, Effects::Undo(undo)) => Some(undo.call.target.participant()),
+        (Direction::Undo, _, Effects::ReadOnly | Effects::Irreversible) => None,
+    }
+}
