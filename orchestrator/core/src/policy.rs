@@ -26,7 +26,7 @@ pub enum OnExhausted {
 pub struct RetryRule {
     /// What the file says, over the defaults of its place.
     pub policy: RetryPolicy,
-    /// Whether it says how many attempts; otherwise their number is that of the step's side of the pivot.
+    /// Whether it says how many attempts; if not, what it has of them does not hold where a step is usually tried for ever.
     pub says_attempts: bool,
 }
 
@@ -34,8 +34,10 @@ impl RetryRule {
     /// The policy of a step which, where the file does not say so, is tried `usual` times.
     #[must_use]
     pub fn on(&self, usual: Attempts) -> RetryPolicy {
-        let attempts = if self.says_attempts { self.policy.attempts } else { usual };
-        RetryPolicy { attempts, ..self.policy.clone() }
+        match usual {
+            Attempts::Forever if !self.says_attempts => RetryPolicy { attempts: usual, ..self.policy.clone() },
+            Attempts::Forever | Attempts::Limited(_) => self.policy.clone(),
+        }
     }
 }
 

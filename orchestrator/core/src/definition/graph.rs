@@ -118,8 +118,8 @@ fn refuse_cycle(drafts: &[Draft], after: &[Vec<usize>], report: &mut Report) {
     report.error(Code::Cycle, drafts[*first].name.span, message).help(help);
 }
 
-/// The steps of one cycle, each before the one that follows it.
-fn find_cycle(after: &[Vec<usize>]) -> Vec<usize> {
+/// One cycle of what follows what, each before the one that follows it; empty if there is none.
+pub(crate) fn find_cycle(after: &[Vec<usize>]) -> Vec<usize> {
     let mut settled = vec![false; after.len()];
     while let Some(next) =
         (0..after.len()).find(|step| !settled[*step] && after[*step].iter().all(|other| settled[*other]))

@@ -4,7 +4,10 @@ mod definition;
 mod participants;
 
 pub(crate) use definition::{CALL, DEFINITION, OUTCOME, PARALLEL, PUBLISH, RETRY, TRIGGER, UNDO, WAIT};
-pub(crate) use participants::{BREAKER, ENDPOINT, HTTP, KAFKA, PARTICIPANT, PARTICIPANTS};
+pub(crate) use participants::{
+    ADAPTIVE, BREAKER, BULKHEAD, CLASSES, DEGRADED, EJECTION, ENDPOINT, ERRORS, HANDLE, HANDLINGS, HEALTH, HTTP, KAFKA,
+    PARTICIPANT, PARTICIPANTS, RATE_LIMIT, RETRY_BUDGET, STRATEGIES,
+};
 
 /// A map with known keys.
 #[derive(Debug)]
@@ -54,6 +57,8 @@ pub(crate) enum Rule {
     Integer(u32),
     /// A share: more than 0, at most 1.
     Share,
+    /// Any number.
+    Number,
     Choice(&'static [&'static str]),
     Shape(&'static Shape),
     List(&'static Rule),
@@ -61,6 +66,8 @@ pub(crate) enum Rule {
     Named(&'static Shape),
     /// Texts by name.
     Texts,
+    /// Values of one rule, by any key.
+    Entries(&'static Rule),
     Either(&'static [Rule]),
     /// A status or a class of statuses.
     Status,

@@ -1,6 +1,11 @@
 //! participants.yaml: the services that perform commands.
 
+mod kind;
 mod read;
+#[cfg(test)]
+mod tests;
+
+pub use kind::Kind;
 
 use super::diagnostic::Diagnostic;
 use crate::policy::RetryRule;
@@ -93,21 +98,6 @@ pub enum Transport {
         /// When one of them is left out; `None`: never.
         ejection: Option<Ejection>,
     },
-}
-
-/// Kinds of integration, each with values of its own for what a participant does not say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A store behind a service.
-    Database,
-    /// A model that takes its time.
-    AiService,
-    /// Prices: soon, or of no use.
-    MarketData,
-    /// Fast, and not worth waiting for.
-    Cache,
-    /// Somebody else's service.
-    ExternalApi,
 }
 
 /// How many calls are under way at once, and how many may wait for a place.

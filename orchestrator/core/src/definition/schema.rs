@@ -73,11 +73,13 @@ fn rule(rule: &Rule, definitions: &mut Map<String, Value>) -> Value {
         Rule::Value => json!({}),
         Rule::Integer(least) => json!({"type": "integer", "minimum": least}),
         Rule::Share => json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
+        Rule::Number => json!({"type": "number"}),
         Rule::Choice(choices) => json!({"type": "string", "enum": choices}),
         Rule::Shape(shape) => reference(shape, definitions),
         Rule::List(item) => json!({"type": "array", "items": self::rule(item, definitions)}),
         Rule::Named(shape) => json!({"type": "object", "additionalProperties": reference(shape, definitions)}),
         Rule::Texts => json!({"type": "object", "additionalProperties": {"type": "string"}}),
+        Rule::Entries(value) => json!({"type": "object", "additionalProperties": self::rule(value, definitions)}),
         Rule::Either(rules) => {
             let rules: Vec<Value> = rules.iter().map(|either| self::rule(either, definitions)).collect();
             json!({"anyOf": rules})

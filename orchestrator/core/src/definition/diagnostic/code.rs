@@ -65,7 +65,7 @@ codes! {
     Nesting = "nesting",
     /// More steps than the limit.
     TooManySteps = "too-many-steps",
-    /// The steps wait for each other in a circle.
+    /// The steps wait for each other in a circle, or participants need each other in one.
     Cycle = "cycle",
     /// A step that never runs, because its `if` is never true.
     UnreachableStep = "unreachable-step",

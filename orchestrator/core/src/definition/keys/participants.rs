@@ -1,6 +1,15 @@
 //! The keys of participants.yaml.
 
+mod failures;
+mod guards;
+mod transport;
+
+pub(crate) use failures::{CLASSES, ERRORS, HANDLE, HANDLINGS};
+pub(crate) use guards::{ADAPTIVE, BREAKER, BULKHEAD, DEGRADED, HEALTH, RATE_LIMIT, RETRY_BUDGET};
+pub(crate) use transport::{EJECTION, ENDPOINT, HTTP, KAFKA, STRATEGIES};
+
 use super::{Rule, Shape, key, required};
+use crate::definition::participants::Kind;
 
 pub(crate) static PARTICIPANTS: Shape = Shape {
     name: "participants.yaml",
@@ -44,19 +53,47 @@ pub(crate) static PARTICIPANT: Shape = Shape {
             "{\"url\": \"http://localhost:9001\"}",
         ),
         key(
+            "kind",
+            Rule::Choice(Kind::NAMES),
+            "Kind of integration: timeouts, retries, breaker and interval of health checks that suit it, where the participant says nothing.",
+            "",
+            "\"database\"",
+        ),
+        key(
             "timeout",
             Rule::Duration,
-            "For one attempt, from leaving the guard to the answer: 10s over HTTP, 30s over Kafka.",
+            "For one attempt, from leaving the guard to the complete answer: 10s over HTTP, 30s over Kafka.",
             "",
             "\"5s\"",
         ),
         key("connectTimeout", Rule::Duration, "For opening a connection (HTTP).", "\"2s\"", "\"500ms\""),
+        key(
+            "readTimeout",
+            Rule::Duration,
+            "For each piece of the answer, the first one included (HTTP). As long as the attempt by default.",
+            "",
+            "\"3s\"",
+        ),
+        key(
+            "writeTimeout",
+            Rule::Duration,
+            "Until the request is written (HTTP). As long as the attempt by default.",
+            "",
+            "\"3s\"",
+        ),
         key(
             "retry",
             Rule::Either(&[Rule::Choice(super::super::policies::PRESETS), Rule::Shape(&super::RETRY)]),
             "Retries of steps that say nothing, and whose saga says nothing.",
             "\"standard\"",
             "\"quick\"",
+        ),
+        key(
+            "retryBudget",
+            Rule::Shape(&RETRY_BUDGET),
+            "How much further attempts may add to its load.",
+            "{\"share\": 0.2, \"reservePerSecond\": 10}",
+            "{\"share\": 0.1}",
         ),
         key(
             "breaker",
@@ -67,10 +104,52 @@ pub(crate) static PARTICIPANT: Shape = Shape {
         ),
         key(
             "bulkhead",
-            Rule::Integer(1),
+            Rule::Either(&[Rule::Integer(1), Rule::Shape(&BULKHEAD)]),
             "Most calls under way at once, from one engine; over Kafka until the reply. 64 over HTTP, 1024 over Kafka.",
             "64",
             "200",
+        ),
+        key(
+            "rateLimit",
+            Rule::Either(&[Rule::Pattern("^[1-9][0-9]* ?/ ?[smh]$"), Rule::Shape(&RATE_LIMIT)]),
+            "Most calls in a span, from one engine: 100/s, 600/m, 1000/h. None by default.",
+            "",
+            "\"100/s\"",
+        ),
+        key(
+            "degraded",
+            Rule::Shape(&DEGRADED),
+            "Working at a share of the capacity: by hand, or for a while after its breaker tripped.",
+            "{\"share\": 0.25}",
+            "{\"share\": 0.5, \"afterTrip\": \"5m\"}",
+        ),
+        key(
+            "health",
+            Rule::Shape(&HEALTH),
+            "Asking it how it is; while it is unhealthy, steps wait. It is not asked by default.",
+            "",
+            "{\"path\": \"health\"}",
+        ),
+        key(
+            "capabilities",
+            Rule::List(&Rule::Pattern("^[a-z][a-z0-9-]{0,63}$")),
+            "What it can do, for steps that name a capability instead of a participant.",
+            "[]",
+            "[\"text-analysis\"]",
+        ),
+        key(
+            "dependsOn",
+            Rule::List(&Rule::Text),
+            "Participants of this file that it needs itself.",
+            "[]",
+            "[\"database\"]",
+        ),
+        key(
+            "errors",
+            Rule::Shape(&ERRORS),
+            "Failures that are of another class than they usually are, and classes that are handled in another way.",
+            "",
+            "{\"classify\": {\"418\": \"rate_limit\"}, \"handle\": {\"client_error\": \"retry\"}}",
         ),
         key("retryOn", STATUSES, "Statuses that count as failed, and may be retried (HTTP).", "", "[409, \"5xx\"]"),
         key(
@@ -95,58 +174,5 @@ pub(crate) static PARTICIPANT: Shape = Shape {
             "",
             "\"Bearer ${ env.PAYMENTS_TOKEN }\"",
         ),
-    ],
-};
-
-pub(crate) static KAFKA: Shape = Shape {
-    name: "a Kafka participant",
-    title: "Kafka participant",
-    keys: &[required(
-        "commands",
-        Rule::Text,
-        "Topic that it takes commands from. The header `reply_topic` tells it where replies go.",
-        "\"inventory.commands\"",
-    )],
-};
-
-pub(crate) static HTTP: Shape = Shape {
-    name: "an HTTP participant",
-    title: "HTTP participant",
-    keys: &[
-        key(
-            "url",
-            Rule::Text,
-            "Base of all its paths. Either this or `endpoints`. `${ env.NAME }` may stand in it.",
-            "",
-            "\"http://localhost:9001\"",
-        ),
-        key(
-            "endpoints",
-            Rule::List(&Rule::Shape(&ENDPOINT)),
-            "Several instances, one of which is picked for each call.",
-            "",
-            "[{\"url\": \"http://payments-1:9001\", \"weight\": 2}, {\"url\": \"http://payments-2:9001\"}]",
-        ),
-    ],
-};
-
-pub(crate) static ENDPOINT: Shape = Shape {
-    name: "an endpoint",
-    title: "Endpoint",
-    keys: &[
-        required("url", Rule::Text, "Base of all its paths.", "\"http://payments-1:9001\""),
-        key("weight", Rule::Integer(1), "Its share of the calls, relative to the others.", "1", "2"),
-    ],
-};
-
-pub(crate) static BREAKER: Shape = Shape {
-    name: "a breaker",
-    title: "Circuit breaker",
-    keys: &[
-        key("failureRate", Rule::Share, "Share of failed calls from which on it opens.", "0.5", "0.3"),
-        key("minimumCalls", Rule::Integer(1), "Below this number of calls in the window it stays closed.", "10", "20"),
-        key("window", Rule::Duration, "How far back calls count.", "\"30s\"", "\"1m\""),
-        key("openFor", Rule::Duration, "How long it refuses before it lets probes through.", "\"10s\"", "\"30s\""),
-        key("probes", Rule::Integer(1), "How many calls have to succeed before it closes.", "3", "5"),
     ],
 };

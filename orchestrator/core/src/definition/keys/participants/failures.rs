@@ -1,0 +1,48 @@
+//! The keys of failures: what class they are of, and what becomes of them.
+
+use super::super::{KeyRule, Rule, Shape, key};
+
+/// Names of the classes.
+pub(crate) const CLASSES: &[&str] =
+    &["network", "timeout", "rate_limit", "server_error", "client_error", "validation", "unknown"];
+/// What can become of a failure.
+pub(crate) const HANDLINGS: &[&str] = &["retry", "fail", "retry-then-park"];
+
+pub(crate) static ERRORS: Shape = Shape {
+    name: "`errors`",
+    title: "Errors",
+    keys: &[
+        key(
+            "classify",
+            Rule::Entries(&Rule::Choice(CLASSES)),
+            "Statuses (`409`, `5xx`) and error codes that are of another class than they usually are. The first that fits counts.",
+            "{}",
+            "{\"418\": \"rate_limit\", \"OUT_OF_STOCK\": \"validation\"}",
+        ),
+        key(
+            "handle",
+            Rule::Shape(&HANDLE),
+            "What becomes of the failures of a class. It never makes certain what is unknown; only `failOn` does.",
+            "{}",
+            "{\"client_error\": \"retry\", \"server_error\": \"fail\"}",
+        ),
+    ],
+};
+
+pub(crate) static HANDLE: Shape = Shape {
+    name: "`handle`",
+    title: "Handling of classes",
+    keys: &[
+        class("network", "No connection, or a broken one."),
+        class("timeout", "No answer in time."),
+        class("rate_limit", "It asks for fewer calls: 429."),
+        class("server_error", "An error of its own: 5xx."),
+        class("client_error", "It refuses the call: 401, 403, 404, 409 and so on."),
+        class("validation", "It refuses what was sent: 400, 413, 414, 415, 422."),
+        class("unknown", "None of these: an answer that cannot be read."),
+    ],
+};
+
+const fn class(name: &'static str, description: &'static str) -> KeyRule {
+    key(name, Rule::Choice(HANDLINGS), description, "", "\"retry-then-park\"")
+}

@@ -1,0 +1,223 @@
+//! The kinds of integration, and what each says where a participant says nothing.
+
+use super::{BULKHEAD, CONNECT_TIMEOUT, HTTP_TIMEOUT, KAFKA_BULKHEAD, KAFKA_TIMEOUT, Transport};
+use crate::policy::RetryPolicy;
+use saga_guards::{
+    breaker, health,
+    retry::{Attempts, Backoff, Jitter},
+};
+use std::{num::NonZeroU32, time::Duration};
+
+/// Kinds of integration, each with values of its own for what a participant does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A store behind a service.
+    Database,
+    /// A model that takes its time.
+    AiService,
+    /// Prices: soon, or of no use.
+    MarketData,
+    /// Fast, and not worth waiting for.
+    Cache,
+    /// Somebody else's service.
+    ExternalApi,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 5] = [Kind::Database, Kind::AiService, Kind::MarketData, Kind::Cache, Kind::ExternalApi];
+    /// Their names in participants.yaml, in the order of [`Kind::ALL`].
+    pub const NAMES: &'static [&'static str] = &["database", "ai_service", "market_data", "cache", "external_api"];
+
+    /// Its name in participants.yaml.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Database => "database",
+            Kind::AiService => "ai_service",
+            Kind::MarketData => "market_data",
+            Kind::Cache => "cache",
+            Kind::ExternalApi => "external_api",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    fn values(self) -> &'static Values {
+        match self {
+            Kind::Database => &DATABASE,
+            Kind::AiService => &AI_SERVICE,
+            Kind::MarketData => &MARKET_DATA,
+            Kind::Cache => &CACHE,
+            Kind::ExternalApi => &EXTERNAL_API,
+        }
+    }
+}
+
+/// The table of the kinds; docs/participants.md has the same.
+struct Values {
+    connect_ms: u64,
+    read_ms: u64,
+    write_ms: u64,
+    overall_ms: u64,
+    /// Attempts after the first one.
+    retries: u32,
+    delay_ms: u64,
+    max_delay_ms: u64,
+    jitter: Jitter,
+    failures_to_open: u32,
+    successes_to_close: u32,
+    health_interval_ms: u64,
+}
+
+/// The delay outlasts a fail-over's first moment, and stays below what a person at a screen takes for broken.
+const DATABASE: Values = Values {
+    connect_ms: 5_000,
+    read_ms: 10_000,
+    write_ms: 15_000,
+    overall_ms: 30_000,
+    retries: 3,
+    delay_ms: 500,
+    max_delay_ms: 10_000,
+    jitter: Jitter::Equal,
+    failures_to_open: 5,
+    successes_to_close: 2,
+    health_interval_ms: 30_000,
+};
+
+/// A model that is busy stays so for as long as its requests take: the delay is of that order.
+const AI_SERVICE: Values = Values {
+    connect_ms: 5_000,
+    read_ms: 30_000,
+    write_ms: 10_000,
+    overall_ms: 60_000,
+    retries: 3,
+    delay_ms: 2_000,
+    max_delay_ms: 30_000,
+    jitter: Jitter::Equal,
+    failures_to_open: 3,
+    successes_to_close: 2,
+    health_interval_ms: 60_000,
+};
+
+/// A price that comes late is worth nothing: both retries are over within a second.
+const MARKET_DATA: Values = Values {
+    connect_ms: 2_000,
+    read_ms: 5_000,
+    write_ms: 2_000,
+    overall_ms: 10_000,
+    retries: 2,
+    delay_ms: 200,
+    max_delay_ms: 2_000,
+    jitter: Jitter::Equal,
+    failures_to_open: 10,
+    successes_to_close: 5,
+    health_interval_ms: 10_000,
+};
+
+/// One more try for a connection that was closed meanwhile; whoever asks a cache has another way.
+const CACHE: Values = Values {
+    connect_ms: 1_000,
+    read_ms: 2_000,
+    write_ms: 2_000,
+    overall_ms: 5_000,
+    retries: 1,
+    delay_ms: 100,
+    max_delay_ms: 1_000,
+    jitter: Jitter::None,
+    failures_to_open: 20,
+    successes_to_close: 10,
+    health_interval_ms: 60_000,
+};
+
+/// Nobody here can mend it and it counts our calls: one retry more than usual, further apart.
+const EXTERNAL_API: Values = Values {
+    connect_ms: 5_000,
+    read_ms: 15_000,
+    write_ms: 10_000,
+    overall_ms: 30_000,
+    retries: 4,
+    delay_ms: 1_000,
+    max_delay_ms: 60_000,
+    jitter: Jitter::Equal,
+    failures_to_open: 5,
+    successes_to_close: 3,
+    health_interval_ms: 60_000,
+};
+
+impl Values {
+    fn retry(&self) -> RetryPolicy {
+        RetryPolicy {
+            attempts: NonZeroU32::new(self.retries + 1).map_or(Attempts::Forever, Attempts::Limited),
+            delay: Duration::from_millis(self.delay_ms),
+            max_delay: Duration::from_millis(self.max_delay_ms),
+            backoff: Backoff::Exponential,
+            jitter: self.jitter,
+        }
+    }
+
+    fn breaker(&self) -> breaker::Settings {
+        breaker::Settings {
+            consecutive_failures: NonZeroU32::new(self.failures_to_open),
+            successes: Some(self.successes_to_close),
+            ..breaker::Settings::default()
+        }
+    }
+
+    fn health(&self) -> health::Config {
+        health::Config { interval: Duration::from_millis(self.health_interval_ms), ..health::Config::default() }
+    }
+}
+
+/// What holds for a participant where its file says nothing.
+pub(super) struct Usual {
+    pub(super) timeout: Duration,
+    pub(super) connect_timeout: Duration,
+    pub(super) read_timeout: Option<Duration>,
+    pub(super) write_timeout: Option<Duration>,
+    /// `None`: that of the step's place.
+    pub(super) retry: Option<RetryPolicy>,
+    pub(super) breaker: breaker::Settings,
+    pub(super) health: health::Config,
+    pub(super) bulkhead: NonZeroU32,
+}
+
+impl Usual {
+    /// By its kind, and where that says nothing by its transport. Over Kafka there is no connection of its own to wait for.
+    pub(super) fn of(kind: Option<Kind>, transport: Option<&Transport>) -> Usual {
+        let usual = Usual::of_transport(transport);
+        let Some(values) = kind.map(Kind::values) else { return usual };
+        let by_http = |millis| matches!(transport, Some(Transport::Http { .. })).then(|| Duration::from_millis(millis));
+        Usual {
+            timeout: Duration::from_millis(values.overall_ms),
+            connect_timeout: by_http(values.connect_ms).unwrap_or(usual.connect_timeout),
+            read_timeout: by_http(values.read_ms),
+            write_timeout: by_http(values.write_ms),
+            retry: Some(values.retry()),
+            breaker: values.breaker(),
+            health: values.health(),
+            bulkhead: usual.bulkhead,
+        }
+    }
+
+    fn of_transport(transport: Option<&Transport>) -> Usual {
+        let (timeout, bulkhead) = match transport {
+            Some(Transport::Kafka { .. }) => (KAFKA_TIMEOUT, KAFKA_BULKHEAD),
+            Some(Transport::Http { .. }) | None => (HTTP_TIMEOUT, BULKHEAD),
+        };
+        Usual {
+            timeout,
+            connect_timeout: CONNECT_TIMEOUT,
+            read_timeout: None,
+            write_timeout: None,
+            retry: None,
+            breaker: breaker::Settings::default(),
+            health: health::Config::default(),
+            bulkhead,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Breaker, retry budget and degraded mode.
+
+use super::{Degraded, Reader};
+use crate::definition::{
+    diagnostic::{Code, Report},
+    fields::{Fields, first_line, lead, plain_number, wrong},
+    keys::{BREAKER, DEGRADED, RETRY_BUDGET},
+    tree::{Node, Yaml},
+};
+use saga_guards::{breaker, budget};
+use std::{num::NonZeroU32, time::Duration};
+
+impl Reader<'_> {
+    pub(super) fn breaker(&mut self, fields: &Fields<'_>, usual: breaker::Settings) -> breaker::Config {
+        let fields = fields.node("breaker").and_then(|node| Fields::read(node, &BREAKER, &mut self.report));
+        let settings = fields.as_ref().map_or(usual, |fields| settings(fields, &usual, &mut self.report));
+        breaker::Config::new(settings).unwrap_or_else(|error| {
+            if let Some(fields) = &fields {
+                refuse(fields, &error, &mut self.report);
+            }
+            breaker::Config::default()
+        })
+    }
+
+    pub(super) fn retry_budget(&mut self, fields: &Fields<'_>) -> budget::Config {
+        let usual = budget::Config::default();
+        let fields = fields.node("retryBudget").and_then(|node| Fields::read(node, &RETRY_BUDGET, &mut self.report));
+        let Some(fields) = fields else { return usual };
+        budget::Config {
+            share: share(&fields, "share", &mut self.report).unwrap_or(usual.share),
+            reserve_per_second: fields
+                .integer("reservePerSecond", 0, &mut self.report)
+                .unwrap_or(usual.reserve_per_second),
+        }
+    }
+
+    pub(super) fn degraded(&mut self, fields: &Fields<'_>) -> Degraded {
+        let usual = Degraded::default();
+        let fields = fields.node("degraded").and_then(|node| Fields::read(node, &DEGRADED, &mut self.report));
+        let Some(fields) = fields else { return usual };
+        Degraded {
+            share: share(&fields, "share", &mut self.report).unwrap_or(usual.share),
+            after_trip: fields.duration("afterTrip", &mut self.report).or(usual.after_trip),
+        }
+    }
+}
+
+fn settings(fields: &Fields<'_>, usual: &breaker::Settings, report: &mut Report) -> breaker::Settings {
+    let window = window(fields, report).unwrap_or(usual.window);
+    let open_for = fields.duration("openFor", report).unwrap_or(usual.open_for);
+    breaker::Settings {
+        window,
+        minimum_calls: fields
+            .integer("minimumCalls", 1, report)
+            .unwrap_or_else(|| minimum_in(window, usual.minimum_calls)),
+        failure_rate: share(fields, "failureRate", report).unwrap_or(usual.failure_rate),
+        slow_call: fields.duration("slowCall", report).or(usual.slow_call),
+        slow_call_rate: share(fields, "slowCallRate", report).unwrap_or(usual.slow_call_rate),
+        consecutive_failures: fields
+            .integer("consecutiveFailures", 1, report)
+            .and_then(NonZeroU32::new)
+            .or(usual.consecutive_failures),
+        open_for,
+        // Whoever writes only the first span means that it may be as long.
+        max_open_for: fields.duration("maxOpenFor", report).unwrap_or_else(|| usual.max_open_for.max(open_for)),
+        probes: fields.integer("probes", 1, report).unwrap_or(usual.probes),
+        successes: fields.integer("successes", 1, report).or(usual.successes),
+        probe_timeout: fields.duration("probeTimeout", report).unwrap_or(usual.probe_timeout),
+        ramp: ramp(fields, report).unwrap_or(usual.ramp),
+        shed_above: factor(fields, "shedAbove", report).or(usual.shed_above),
+    }
+}
+
+/// A window of fewer calls than are usually needed needs no more than it holds.
+fn minimum_in(window: breaker::Window, usual: u32) -> u32 {
+    match window {
+        breaker::Window::Time(_) => usual,
+        breaker::Window::Calls(calls) => usual.min(calls),
+    }
+}
+
+fn window(fields: &Fields<'_>, report: &mut Report) -> Option<breaker::Window> {
+    match fields.node("window")?.value {
+        Yaml::Int(_) | Yaml::Uint(_) => fields.integer("window", 1, report).map(breaker::Window::Calls),
+        Yaml::Null | Yaml::Bool(_) | Yaml::Float(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => {
+            fields.duration("window", report).map(breaker::Window::Time)
+        }
+    }
+}
+
+fn ramp(fields: &Fields<'_>, report: &mut Report) -> Option<Duration> {
+    match fields.node("ramp")?.value {
+        Yaml::Bool(false) => Some(Duration::ZERO),
+        Yaml::Null
+        | Yaml::Bool(true)
+        | Yaml::Int(_)
+        | Yaml::Uint(_)
+        | Yaml::Float(_)
+        | Yaml::Text(_)
+        | Yaml::List(_)
+        | Yaml::Map(_) => fields.duration("ramp", report),
+    }
+}
+
+/// The error begins with the key that it is about.
+fn refuse(fields: &Fields<'_>, error: &breaker::ConfigError, report: &mut Report) {
+    let message = error.to_string();
+    let key = message.split(' ').next().unwrap_or_default();
+    let node = BREAKER.has(key).then(|| fields.node(key)).flatten();
+    let span = first_line(report, node.map_or(fields.span, lead));
+    report.error(Code::WrongValue, span, message).help("change that number");
+}
+
+/// A share of more than 0 and at most 1.
+pub(super) fn share(fields: &Fields<'_>, key: &str, report: &mut Report) -> Option<f64> {
+    let node = fields.node(key)?;
+    let share = number(node, report)?.filter(|share| *share > 0.0 && *share <= 1.0);
+    if share.is_none() {
+        wrong(report, node, &format!("`{key}` is a share, more than 0 and at most 1")).help("half of all calls is 0.5");
+    }
+    share
+}
+
+/// A factor; the breaker says which of them it can work with.
+fn factor(fields: &Fields<'_>, key: &str, report: &mut Report) -> Option<f64> {
+    let node = fields.node(key)?;
+    let factor = number(node, report)?;
+    if factor.is_none() {
+        wrong(report, node, &format!("`{key}` is a number of at least 1.1")).help("write 2, or leave it out");
+    }
+    factor
+}
+
+/// `None` if it is written as no number should be, which is reported; `Some(None)` if it is none.
+fn number(node: &Node, report: &mut Report) -> Option<Option<f64>> {
+    plain_number(node, report)?;
+    Some(match node.value {
+        Yaml::Float(number) => Some(number),
+        Yaml::Int(number) => u32::try_from(number).ok().map(f64::from),
+        Yaml::Null | Yaml::Bool(_) | Yaml::Uint(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => None,
+    })
+}

@@ -1,0 +1,90 @@
+//! What participants can do, and whom they need.
+
+use super::Reader;
+use crate::definition::{
+    diagnostic::{Code, Report, did_you_mean},
+    fields::{self, Fields, Spanned, wrong},
+    graph::find_cycle,
+    tree::Yaml,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most names in one list: each is asked about whenever a participant is chosen.
+const MAX_NAMES: usize = 100;
+/// Longest name of a capability.
+const CAPABILITY_BYTES: usize = 64;
+
+/// What each participant needs, by its name.
+pub(super) type Needs = BTreeMap<String, Vec<Spanned<String>>>;
+
+impl Reader<'_> {
+    pub(super) fn capabilities(&mut self, fields: &Fields<'_>) -> BTreeSet<String> {
+        let mut capabilities = BTreeSet::new();
+        for name in self.names(fields, "capabilities", "[text-analysis]") {
+            if is_capability(&name.value) {
+                capabilities.insert(name.value);
+            } else {
+                let message = format!("`{}` cannot be the name of a capability", name.value);
+                let help = "small letters, digits and `-`, a letter first: text-analysis";
+                self.report.error(Code::BadName, name.span, message).help(help);
+            }
+        }
+        capabilities
+    }
+
+    pub(super) fn depends_on(&mut self, fields: &Fields<'_>) -> Vec<Spanned<String>> {
+        self.names(fields, "dependsOn", "[database]")
+    }
+
+    fn names(&mut self, fields: &Fields<'_>, key: &str, example: &str) -> Vec<Spanned<String>> {
+        let Some(node) = fields.node(key) else { return Vec::new() };
+        let Yaml::List(items) = &node.value else {
+            wrong(&mut self.report, node, &format!("`{key}` is a list of names"))
+                .help(format!("write {key}: {example}"));
+            return Vec::new();
+        };
+        if let Some(item) = items.get(MAX_NAMES) {
+            let message = format!("{} names; at most {MAX_NAMES} are possible", items.len());
+            self.report.error(Code::TooLarge, item.span, message).help("leave some of them out");
+        }
+        let texts = items.iter().map(|item| (item.span, fields::text(item, &mut self.report)));
+        texts.filter_map(|(span, text)| text.map(|value| Spanned { value, span })).collect()
+    }
+}
+
+fn is_capability(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.len() <= CAPABILITY_BYTES
+        && name.chars().all(|sign| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '-')
+}
+
+/// Reports names that nobody has, and participants that need each other in a circle.
+pub(super) fn check(needs: &Needs, report: &mut Report) {
+    let names: Vec<&str> = needs.keys().map(String::as_str).collect();
+    let mut edges = Vec::with_capacity(names.len());
+    for needed in needs.values() {
+        edges.push(needed.iter().filter_map(|name| position(&names, name, report)).collect());
+    }
+    let mut circle = find_cycle(&edges);
+    // It comes with whoever is needed first; people read "a needs b".
+    circle.get_mut(1..).unwrap_or_default().reverse();
+    if let [first, ..] = circle[..] {
+        let next = circle.get(1).copied().unwrap_or(first);
+        let circle: Vec<&str> = circle.iter().chain([&first]).map(|at| names[*at]).collect();
+        let edge = needs[names[first]].iter().find(|name| name.value == names[next]).expect("an edge of the circle");
+        let message = format!("the participants need each other: {}", circle.join(" → "));
+        report.error(Code::Cycle, edge.span, message).help("remove one of them from `dependsOn`");
+    }
+}
+
+fn position(names: &[&str], name: &Spanned<String>, report: &mut Report) -> Option<usize> {
+    let found = names.binary_search(&name.value.as_str()).ok();
+    if found.is_none() {
+        let help = did_you_mean(&name.value, names.iter().copied());
+        let message = format!("there is no participant `{}`", name.value);
+        report
+            .error(Code::UnknownParticipant, name.span, message)
+            .help(help.unwrap_or_else(|| "name a participant of this file".into()));
+    }
+    found
+}

@@ -1,0 +1,101 @@
+//! Texts in which `${ env.NAME }` stands: addresses and secrets.
+
+use super::{Reader, Secret};
+use crate::definition::{
+    diagnostic::{Code, Span},
+    fields::{self, Fields, Spanned, wrong},
+    tree::Yaml,
+};
+use std::collections::BTreeMap;
+
+impl Reader<'_> {
+    pub(super) fn headers(&mut self, fields: &Fields<'_>) -> BTreeMap<String, Secret> {
+        let Some(node) = fields.node("headers") else { return BTreeMap::new() };
+        let Yaml::Map(entries) = &node.value else {
+            wrong(&mut self.report, node, "`headers` is a map of texts").help("write headers: {X-Tenant: shop}");
+            return BTreeMap::new();
+        };
+        let mut headers = BTreeMap::new();
+        for (key, node) in entries {
+            let fits = !key.text.is_empty()
+                && key.text.chars().all(|sign| sign.is_ascii_alphanumeric() || "-_".contains(sign));
+            if !fits {
+                let message = format!("`{}` is not the name of a header", key.text);
+                self.report.error(Code::WrongValue, key.span, message).help("letters, digits, `-` and `_`");
+            }
+            let Some(value) = fields::text(node, &mut self.report) else { continue };
+            let secret = self.secret(&Spanned { value, span: node.span });
+            headers.insert(key.text.clone(), secret);
+        }
+        headers
+    }
+
+    /// The value of a header; a line break would begin another one.
+    pub(super) fn secret(&mut self, text: &Spanned<String>) -> Secret {
+        let value = self.expand(text);
+        if value.contains(|sign: char| sign.is_control()) {
+            let message = "the value of a header has no line breaks or control characters";
+            self.report.error(Code::WrongValue, text.span, message).help("check the variables in it");
+        }
+        Secret(value)
+    }
+
+    /// A base URL without a slash at its end.
+    pub(super) fn base_url(&mut self, text: &Spanned<String>) -> Option<String> {
+        let help = "http://host:port or https://host/base; credentials go to `authorization`";
+        let url = self.url(text, "the base URL of a service", &['?', '#', ' ', '@'], help)?;
+        Some(url.trim_end_matches('/').to_owned())
+    }
+
+    /// The URL of a page.
+    pub(super) fn page_url(&mut self, text: &Spanned<String>) -> Option<String> {
+        self.url(text, "a URL that can be asked", &['#', ' ', '@'], "http://host:port/path or https://host/path")
+    }
+
+    fn url(&mut self, text: &Spanned<String>, what: &str, without: &[char], help: &str) -> Option<String> {
+        let url = self.expand(text);
+        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        let host = rest.map(|rest| rest.split('/').next().unwrap_or_default());
+        if host.is_some_and(|host| !host.is_empty()) && !url.contains(without) {
+            return Some(url);
+        }
+        // What a variable made of it may be secret, so it is not shown.
+        let (message, help) = if text.value.contains("${") {
+            (format!("with its variables this is not {what}"), format!("the variable has to make it {help}"))
+        } else {
+            (format!("`{}` is not {what}", text.value), format!("write {help}"))
+        };
+        self.report.error(Code::WrongValue, text.span, message).help(help);
+        None
+    }
+
+    /// `text` with every `${ env.NAME }` replaced.
+    pub(super) fn expand(&mut self, text: &Spanned<String>) -> String {
+        let mut result = String::new();
+        let mut rest = text.value.as_str();
+        while let Some((before, after)) = rest.split_once("${") {
+            result.push_str(before);
+            let Some((inside, after)) = after.split_once('}') else {
+                self.report.error(Code::WrongValue, text.span, "`${` is never closed").help("write ${ env.NAME }");
+                return result;
+            };
+            result.push_str(&self.variable(inside.trim(), text.span));
+            rest = after;
+        }
+        result.push_str(rest);
+        result
+    }
+
+    fn variable(&mut self, inside: &str, span: Span) -> String {
+        let Some(name) = inside.strip_prefix("env.") else {
+            let message = format!("`${{ {inside} }}` is not known here");
+            self.report.error(Code::UnknownName, span, message).help("write ${ env.NAME }");
+            return String::new();
+        };
+        (self.env)(name).unwrap_or_else(|| {
+            let message = format!("the environment variable `{name}` is not set");
+            self.report.error(Code::MissingVariable, span, message).help(format!("set {name} before the start"));
+            String::new()
+        })
+    }
+}
