@@ -7,13 +7,17 @@ use std::{
 };
 
 /// Package → packages of ours that it may depend on, in whatever kind (normal, dev, build).
-const EDGES: [(&str, &[&str]); 6] = [
+const EDGES: [(&str, &[&str]); 7] = [
     ("saga-guards", &[]),
     ("saga-core", &["saga-guards"]),
     ("saga-event-store", &[]),
     ("saga-schemas", &[]),
-    ("saga-orchestrator", &["saga-core", "saga-guards", "saga-event-store", "saga-schemas"]),
-    ("saga-tests", &["saga-core", "saga-guards", "saga-event-store", "saga-schemas", "saga-orchestrator"]),
+    ("saga-participant", &[]),
+    ("saga-orchestrator", &["saga-core", "saga-guards", "saga-event-store", "saga-schemas", "saga-participant"]),
+    (
+        "saga-tests",
+        &["saga-core", "saga-guards", "saga-event-store", "saga-schemas", "saga-participant", "saga-orchestrator"],
+    ),
 ];
 
 /// Nothing that does or schedules input and output: purity is a fact of the manifest.
@@ -34,7 +38,7 @@ const IMPURE: [&str; 13] = [
 ];
 
 /// Libraries whose callers branch on their errors.
-const TYPED_ERRORS: [&str; 4] = ["saga-guards", "saga-core", "saga-event-store", "saga-schemas"];
+const TYPED_ERRORS: [&str; 5] = ["saga-guards", "saga-core", "saga-event-store", "saga-schemas", "saga-participant"];
 
 struct Package {
     manifest: String,

@@ -1,0 +1,231 @@
+//! Each command once, in the service's own transaction.
+//!
+//! | what comes | what is entered |
+//! |---|---|
+//! | a command for the first time | [`Entered::Perform`] |
+//! | one that was answered for good | [`Entered::Again`] with that answer |
+//! | a do after its undo | [`Entered::UndoneBefore`] |
+//! | an undo whose do did nothing | [`Entered::NothingToUndo`]; its do will never do anything |
+//!
+//! A command claims the row of its do, an undo its own row besides, always in this order. Unique keys and row locks decide between
+//! commands at the same time: the second one waits for the end of the first one's transaction, and then sees what it left. Nothing is left
+//! by a transaction that is rolled back, or whose process dies.
+
+mod postgres;
+mod row;
+mod sqlite;
+mod store;
+
+pub use row::{Row, State, Stored};
+pub use store::Store;
+
+use crate::{
+    answer::Answer,
+    command::{Command, CommandId, Direction},
+};
+use serde_json::Value;
+use sqlx::Pool;
+use std::marker::PhantomData;
+
+/// The barrier cannot do its work; whoever has the transaction rolls it back.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database refused or cannot be reached.
+    #[error("the table saga_commands cannot be used")]
+    Database(#[from] sqlx::Error),
+    /// A row holds what nobody here wrote.
+    #[error("the table saga_commands holds an unreadable row for `{command}`: {reason}")]
+    Unreadable {
+        /// The command.
+        command: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Only final answers are kept: after any other, roll back.
+    #[error("`{0}` has no final answer: roll the transaction back, so that nothing happened")]
+    NotFinal(CommandId),
+    /// The transaction did not enter with [`Entered::Perform`] for this command.
+    #[error("`{0}` was not entered in this transaction: call `enter` first, and `keep` only to perform")]
+    NotEntered(CommandId),
+}
+
+/// What a transaction that enters finds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entered {
+    /// Do the work in this transaction, [`Barrier::keep`] the answer, commit.
+    Perform(Before),
+    /// Answer this again; there is nothing to do.
+    Again(Answer),
+    /// A do whose undo came first: answer [`Answer::undone`]; there is nothing to do.
+    UndoneBefore,
+    /// An undo whose do never came, or did nothing: commit, then answer [`Answer::nothing_to_undo`].
+    NothingToUndo,
+}
+
+/// What is known when a command is to be performed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Before {
+    /// A do, asked for the first time.
+    Nothing,
+    /// A do that was refused at an earlier attempt, and somebody insists ([`Refusals::UntilInsisted`]).
+    Refused(Answer),
+    /// An undo: its do succeeded with this result.
+    Done(Value),
+}
+
+/// How long a refusal for good is kept. A success is kept for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refusals {
+    /// For ever: the same command never gets another answer, also when an operator retries the step.
+    #[default]
+    Kept,
+    /// Until the same command comes as a later attempt than the one that was refused: that is an operator's `saga retry`, since an engine that
+    /// was told no does not ask again by itself. Repeated deliveries of the refused attempt, and whatever names no attempt, get the refusal.
+    UntilInsisted,
+}
+
+/// The barrier of one service, in the table `saga_commands` of its database `DB`: [`sqlx::Postgres`] or [`sqlx::Sqlite`].
+///
+/// Expects the isolation that the database has by default. Under a stricter one, commands at the same time may end with the database's
+/// serialization errors, which roll back and do no harm. On SQLite nothing may have been *read* in the transaction before
+/// [`Barrier::enter`]: a transaction that begins by reading cannot always go on to write.
+#[derive(Debug)]
+pub struct Barrier<DB> {
+    refusals: Refusals,
+    database: PhantomData<fn() -> DB>,
+}
+
+// Not derived: a barrier is as easily copied whether or not its database's type is.
+impl<DB> Clone for Barrier<DB> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<DB> Copy for Barrier<DB> {}
+
+impl<DB: Store> Barrier<DB> {
+    /// The barrier of a database that has the table: a service that runs its own migrations puts `sql/postgres.sql` or `sql/sqlite.sql`
+    /// among them.
+    #[must_use]
+    pub fn new() -> Barrier<DB> {
+        Barrier { refusals: Refusals::default(), database: PhantomData }
+    }
+
+    /// The same; makes the table first where it is not there. Safe at every start, by several instances at once.
+    ///
+    /// # Errors
+    /// The database refuses, or cannot be reached.
+    pub async fn create(pool: &Pool<DB>) -> Result<Barrier<DB>, Error> {
+        DB::create(&mut *pool.acquire().await?).await?;
+        Ok(Barrier::new())
+    }
+
+    /// The same, with another way of keeping refusals.
+    #[must_use]
+    pub fn refusals(self, refusals: Refusals) -> Barrier<DB> {
+        Barrier { refusals, ..self }
+    }
+
+    /// Enters with a command; first thing in the transaction. Waits for other transactions that entered with this command or its counterpart.
+    ///
+    /// # Errors
+    /// The transaction has to be rolled back; nothing happened.
+    pub async fn enter(&self, tx: &mut DB::Connection, command: &Command) -> Result<Entered, Error> {
+        match command.direction() {
+            Direction::Do => self.enter_do(tx, command).await,
+            Direction::Undo => self.enter_undo(tx, command).await,
+        }
+    }
+
+    /// Keeps the final answer of a command that was entered to be performed; last thing before the commit.
+    ///
+    /// # Errors
+    /// The answer is not final, or the command was not entered: roll back.
+    pub async fn keep(&self, tx: &mut DB::Connection, command: &Command, answer: &Answer) -> Result<(), Error> {
+        let row = Row::answered(answer, command.attempt).ok_or_else(|| Error::NotFinal(command.id.clone()))?;
+        if DB::write(tx, &command.id, &row, State::Claimed).await? {
+            return Ok(());
+        }
+        Err(Error::NotEntered(command.id.clone()))
+    }
+
+    async fn enter_do(&self, tx: &mut DB::Connection, command: &Command) -> Result<Entered, Error> {
+        if DB::claim(tx, &command.id, State::Claimed).await? {
+            return Ok(Entered::Perform(Before::Nothing));
+        }
+        let row = existing::<DB>(tx, &command.id).await?;
+        match row.state {
+            State::Claimed => Ok(Entered::Perform(Before::Nothing)),
+            State::Undone => Ok(Entered::UndoneBefore),
+            State::Succeeded | State::Failed => self.answered(tx, command, row).await,
+        }
+    }
+
+    async fn enter_undo(&self, tx: &mut DB::Connection, command: &Command) -> Result<Entered, Error> {
+        let id_of_do = command.id.of_do();
+        let never_came = DB::claim(tx, &id_of_do, State::Undone).await?;
+        if !DB::claim(tx, &command.id, State::Claimed).await? {
+            let row = existing::<DB>(tx, &command.id).await?;
+            match row.state {
+                State::Succeeded | State::Failed => return self.answered(tx, command, row).await,
+                State::Claimed | State::Undone => {}
+            }
+        }
+        if never_came {
+            return nothing_to_undo::<DB>(tx, command).await;
+        }
+        let row = existing::<DB>(tx, &id_of_do).await?;
+        match row.state {
+            State::Succeeded => Ok(Entered::Perform(Before::Done(row.result(&id_of_do)?))),
+            State::Undone => nothing_to_undo::<DB>(tx, command).await,
+            State::Claimed | State::Failed => {
+                DB::write(tx, &id_of_do, &Row::undone(), row.state).await?;
+                nothing_to_undo::<DB>(tx, command).await
+            }
+        }
+    }
+
+    /// A command that has an answer gets it again, unless it was a refusal and somebody insists.
+    async fn answered(&self, tx: &mut DB::Connection, command: &Command, row: Row) -> Result<Entered, Error> {
+        let answer = row.answer(&command.id)?;
+        if !self.insisted(&row, command) {
+            return Ok(Entered::Again(answer));
+        }
+        DB::write(tx, &command.id, &Row::claimed(), row.state).await?;
+        match command.direction() {
+            Direction::Do => Ok(Entered::Perform(Before::Refused(answer))),
+            Direction::Undo => {
+                let of_do = command.id.of_do();
+                Ok(Entered::Perform(Before::Done(existing::<DB>(tx, &of_do).await?.result(&of_do)?)))
+            }
+        }
+    }
+
+    fn insisted(&self, row: &Row, command: &Command) -> bool {
+        match (self.refusals, row.state) {
+            (Refusals::UntilInsisted, State::Failed) => row.attempt.is_some() && row.attempt < command.attempt,
+            (Refusals::UntilInsisted, State::Claimed | State::Succeeded | State::Undone) | (Refusals::Kept, _) => false,
+        }
+    }
+}
+
+impl<DB: Store> Default for Barrier<DB> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+async fn nothing_to_undo<DB: Store>(tx: &mut DB::Connection, command: &Command) -> Result<Entered, Error> {
+    let row = Row::answered(&Answer::nothing_to_undo(), command.attempt).expect("a success is final");
+    DB::write(tx, &command.id, &row, State::Claimed).await?;
+    Ok(Entered::NothingToUndo)
+}
+
+/// The row of a command that could not be claimed, locked to the end of the transaction.
+async fn existing<DB: Store>(tx: &mut DB::Connection, id: &CommandId) -> Result<Row, Error> {
+    match DB::look(tx, id).await? {
+        Some(stored) => Row::read(id, stored),
+        None => Err(Error::Unreadable { command: id.to_string(), reason: "it was removed meanwhile".into() }),
+    }
+}

@@ -1,0 +1,117 @@
+//! A command's row, and what it means.
+
+use super::Error;
+use crate::{answer::Answer, command::CommandId};
+use serde_json::{Value, json};
+
+/// What became of a command, as the column `state` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Being performed by the transaction that sees it.
+    Claimed,
+    /// Done; the answer is the result.
+    Succeeded,
+    /// Refused for good; the answer says why.
+    Failed,
+    /// A do that will never do anything.
+    Undone,
+}
+
+/// The columns of one row as they are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Column `state`.
+    pub state: String,
+    /// Column `answer`: JSON.
+    pub answer: Option<String>,
+    /// Column `attempt`.
+    pub attempt: Option<i32>,
+}
+
+/// What a row says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// What became of the command.
+    pub state: State,
+    /// The result, or why not.
+    pub answer: Option<Value>,
+    /// Which attempt was answered.
+    pub attempt: Option<u32>,
+}
+
+impl State {
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Claimed => "claimed",
+            State::Succeeded => "succeeded",
+            State::Failed => "failed",
+            State::Undone => "undone",
+        }
+    }
+
+    fn parse(text: &str) -> Option<State> {
+        [State::Claimed, State::Succeeded, State::Failed, State::Undone].into_iter().find(|one| one.as_str() == text)
+    }
+}
+
+impl Row {
+    pub(super) fn claimed() -> Row {
+        Row { state: State::Claimed, answer: None, attempt: None }
+    }
+
+    pub(super) fn undone() -> Row {
+        Row { state: State::Undone, answer: None, attempt: None }
+    }
+
+    /// `None`: the answer is not final.
+    pub(super) fn answered(answer: &Answer, attempt: Option<u32>) -> Option<Row> {
+        let (state, answer) = match answer {
+            Answer::Succeeded(result) => (State::Succeeded, result.clone()),
+            Answer::Failed { code, message, retryable: false } => {
+                (State::Failed, json!({"code": code, "message": message}))
+            }
+            Answer::Failed { retryable: true, .. } | Answer::Ongoing => return None,
+        };
+        Some(Row { state, answer: Some(answer), attempt })
+    }
+
+    pub(super) fn read(id: &CommandId, stored: Stored) -> Result<Row, Error> {
+        let state =
+            State::parse(&stored.state).ok_or_else(|| unreadable(id, format!("its state is `{}`", stored.state)))?;
+        let answer = stored.answer.map(|text| serde_json::from_str(&text)).transpose();
+        let answer = answer.map_err(|error| unreadable(id, format!("its answer is not JSON: {error}")))?;
+        Ok(Row { state, answer, attempt: stored.attempt.and_then(|attempt| u32::try_from(attempt).ok()) })
+    }
+
+    pub(super) fn result(&self, id: &CommandId) -> Result<Value, Error> {
+        self.answer.clone().ok_or_else(|| unreadable(id, "it has no answer".into()))
+    }
+
+    /// The answer of a row that has one.
+    pub(super) fn answer(&self, id: &CommandId) -> Result<Answer, Error> {
+        let value = self.result(id)?;
+        let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(match self.state {
+            State::Failed => Answer::refused(text("code"), text("message")),
+            State::Succeeded | State::Claimed | State::Undone => Answer::Succeeded(value),
+        })
+    }
+
+    /// The answer as it is stored.
+    #[must_use]
+    pub fn answer_text(&self) -> Option<String> {
+        self.answer.as_ref().map(Value::to_string)
+    }
+
+    /// The attempt as it is stored; one beyond what the column holds is the largest that it does.
+    #[must_use]
+    pub fn attempt_number(&self) -> Option<i32> {
+        self.attempt.map(|attempt| i32::try_from(attempt).unwrap_or(i32::MAX))
+    }
+}
+
+fn unreadable(id: &CommandId, reason: String) -> Error {
+    Error::Unreadable { command: id.to_string(), reason }
+}

@@ -1,0 +1,50 @@
+//! The barrier on SQLite.
+
+use super::{
+    row::{Row, State, Stored},
+    store::Store,
+};
+use crate::command::CommandId;
+use sqlx::{Row as _, Sqlite, SqliteConnection};
+
+impl Store for Sqlite {
+    async fn create(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(include_str!("../../sql/sqlite.sql")).execute(connection).await?;
+        Ok(())
+    }
+
+    async fn claim(connection: &mut SqliteConnection, id: &CommandId, state: State) -> Result<bool, sqlx::Error> {
+        let insert = sqlx::query(include_str!("../../sql/sqlite/claim.sql"))
+            .bind(id.to_string())
+            .bind(&id.saga)
+            .bind(&id.step)
+            .bind(id.direction.as_str())
+            .bind(state.as_str());
+        Ok(insert.execute(connection).await?.rows_affected() == 1)
+    }
+
+    async fn look(connection: &mut SqliteConnection, id: &CommandId) -> Result<Option<Stored>, sqlx::Error> {
+        let select = sqlx::query(include_str!("../../sql/sqlite/look.sql")).bind(id.to_string());
+        let Some(row) = select.fetch_optional(connection).await? else { return Ok(None) };
+        Ok(Some(Stored {
+            state: row.try_get("state")?,
+            answer: row.try_get("answer")?,
+            attempt: row.try_get("attempt")?,
+        }))
+    }
+
+    async fn write(
+        connection: &mut SqliteConnection,
+        id: &CommandId,
+        row: &Row,
+        from: State,
+    ) -> Result<bool, sqlx::Error> {
+        let update = sqlx::query(include_str!("../../sql/sqlite/write.sql"))
+            .bind(id.to_string())
+            .bind(row.state.as_str())
+            .bind(row.answer_text())
+            .bind(row.attempt_number())
+            .bind(from.as_str());
+        Ok(update.execute(connection).await?.rows_affected() == 1)
+    }
+}

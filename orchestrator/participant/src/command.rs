@@ -1,0 +1,229 @@
+//! What is asked of a participant, whichever way it came.
+
+use serde_json::Value;
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+/// Whether a command performs its step or undoes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// Performs it.
+    Do,
+    /// Undoes it.
+    Undo,
+}
+
+impl Direction {
+    /// `do` or `undo`, as it is written in ids, headers and the table.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Direction::Do => "do",
+            Direction::Undo => "undo",
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// `<saga id>:<step>:<do or undo>`: the identity of a command for ever, the same for every attempt.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId {
+    /// The saga's id.
+    pub saga: String,
+    /// The step's name.
+    pub step: String,
+    /// Whether it performs or undoes the step.
+    pub direction: Direction,
+}
+
+impl CommandId {
+    /// The do of the same step; of a do itself.
+    #[must_use]
+    pub fn of_do(&self) -> CommandId {
+        CommandId { direction: Direction::Do, ..self.clone() }
+    }
+}
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.saga, self.step, self.direction)
+    }
+}
+
+/// A text is not a command id.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a command id: expected `<saga id>:<step>:<do or undo>`")]
+pub struct NotACommandId(pub String);
+
+impl FromStr for CommandId {
+    type Err = NotACommandId;
+
+    fn from_str(text: &str) -> Result<CommandId, NotACommandId> {
+        let read = || {
+            let (saga, rest) = text.split_once(':')?;
+            let (step, direction) = rest.split_once(':')?;
+            let direction = match direction {
+                "do" => Direction::Do,
+                "undo" => Direction::Undo,
+                _ => return None,
+            };
+            let named = !saga.is_empty() && !step.is_empty() && !text.contains('\0');
+            named.then(|| CommandId { saga: saga.to_owned(), step: step.to_owned(), direction })
+        };
+        read().ok_or_else(|| NotACommandId(text.to_owned()))
+    }
+}
+
+/// One attempt of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Command {
+    /// Its identity.
+    pub id: CommandId,
+    /// Name of the saga's definition. Over HTTP it is not said.
+    pub saga_name: Option<String>,
+    /// 1, 2, 3, …; `None`: not said, or unreadable.
+    pub attempt: Option<u32>,
+    /// What to do: `ReserveStock` from a topic, `POST payments/charges` over HTTP.
+    pub name: String,
+    /// What the step's `with` came to; `null` if there was nothing.
+    pub body: Value,
+    /// All headers that are text, by their names in lower case; of repeated ones the last.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Command {
+    /// Whether it performs or undoes.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.id.direction
+    }
+
+    /// A header, by its name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    /// A command as it lay in a topic.
+    ///
+    /// # Errors
+    /// Names the header that is missing or cannot be read, or says that the value is not JSON.
+    pub fn from_record(
+        headers: impl IntoIterator<Item = (String, String)>,
+        value: Option<&[u8]>,
+    ) -> Result<Command, NotACommand> {
+        let headers: BTreeMap<String, String> = headers.into_iter().collect();
+        let id = id(&headers, "idempotency_key")?;
+        let name = headers.get("ce_type").cloned().ok_or(NotACommand::Missing("ce_type"))?;
+        let attempt = headers.get("saga_attempt").and_then(|text| text.parse().ok());
+        let body = json(value.unwrap_or_default())?;
+        Ok(Command { id, saga_name: headers.get("saga_name").cloned(), attempt, name, body, headers })
+    }
+
+    /// A command as a request brought it; `name` is `METHOD path`.
+    ///
+    /// # Errors
+    /// Names the header that is missing or cannot be read, or says that the body is not JSON.
+    pub fn from_request(
+        name: impl Into<String>,
+        headers: impl IntoIterator<Item = (String, String)>,
+        body: &[u8],
+    ) -> Result<Command, NotACommand> {
+        let headers: BTreeMap<String, String> = headers.into_iter().collect();
+        let id = id(&headers, "idempotency-key")?;
+        let attempt = headers.get("x-request-id").and_then(|text| attempt_of(text, &id));
+        Ok(Command { id, saga_name: None, attempt, name: name.into(), body: json(body)?, headers })
+    }
+}
+
+/// Why something that came is no command.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NotACommand {
+    /// A header is not there, or is not text.
+    #[error("the header `{0}` is missing: a command has it")]
+    Missing(&'static str),
+    /// A header names no command.
+    #[error("the header `{header}`: {source}")]
+    Id {
+        /// The header.
+        header: &'static str,
+        /// What is wrong with it.
+        source: NotACommandId,
+    },
+    /// The body cannot be read.
+    #[error("the body is not JSON: {0}")]
+    Body(String),
+}
+
+fn id(headers: &BTreeMap<String, String>, header: &'static str) -> Result<CommandId, NotACommand> {
+    let text = headers.get(header).ok_or(NotACommand::Missing(header))?;
+    text.parse().map_err(|source| NotACommand::Id { header, source })
+}
+
+/// `X-Request-ID` is the command id, `:`, and the attempt, unless a proxy has put its own there.
+fn attempt_of(request: &str, id: &CommandId) -> Option<u32> {
+    request.strip_prefix(&id.to_string())?.strip_prefix(':')?.parse().ok()
+}
+
+fn json(bytes: &[u8]) -> Result<Value, NotACommand> {
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(bytes).map_err(|error| NotACommand::Body(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn headers(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_record_says_what_to_do_under_which_id() {
+        let headers = headers(&[
+            ("ce_type", "ReserveStock"),
+            ("idempotency_key", "saga-1:reserve:undo"),
+            ("saga_attempt", "2"),
+            ("saga_name", "order"),
+        ]);
+        let command = Command::from_record(headers, Some(br#"{"orderId":"4711"}"#)).expect("a command");
+        assert_eq!((command.id.saga.as_str(), command.id.step.as_str()), ("saga-1", "reserve"));
+        assert_eq!((command.direction(), command.attempt), (Direction::Undo, Some(2)));
+        assert_eq!((command.name.as_str(), command.body), ("ReserveStock", json!({"orderId": "4711"})));
+        assert_eq!(command.id.of_do().to_string(), "saga-1:reserve:do");
+    }
+
+    #[test]
+    fn a_request_tells_its_attempt_unless_a_proxy_wrote_over_it() {
+        let of = |request| {
+            let headers = headers(&[("idempotency-key", "s:charge:do"), ("x-request-id", request)]);
+            Command::from_request("POST charges", headers, b"").expect("a command").attempt
+        };
+        assert_eq!((of("s:charge:do:3"), of("s:charge:do"), of("0af7651916cd43dd")), (Some(3), None, None));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error =
+            |pairs: &[(&str, &str)]| Command::from_record(headers(pairs), None).expect_err("no command").to_string();
+        assert!(error(&[("ce_type", "T")]).contains("`idempotency_key` is missing"));
+        assert!(error(&[("idempotency_key", "s:a:do")]).contains("`ce_type` is missing"));
+        assert!(error(&[("ce_type", "T"), ("idempotency_key", "s:a:redo")]).contains("`s:a:redo` is not a command id"));
+        let body = Command::from_request("POST a", headers(&[("idempotency-key", "s:a:do")]), b"{");
+        assert!(matches!(body, Err(NotACommand::Body(_))));
+    }
+
+    #[test]
+    fn ids_have_three_parts() {
+        for text in ["", "s", "s:a", ":a:do", "s::do", "s:a:do:1", "s:a:b:do", "s\0:a:do"] {
+            assert!(text.parse::<CommandId>().is_err(), "{text}");
+        }
+    }
+}
