@@ -1,297 +1,208 @@
 //! The circuit breaker: a participant that keeps failing is left alone for a while, then asked by a few probes, then used again.
 //!
 //! ```text
-//! Closed   --(failure rate over the window, or failures in a row)--> Open
-//! Open     --(openFor is over and somebody asks)-------------------> HalfOpen
-//! HalfOpen --(a probe fails)---------------------------------------> Open
-//! HalfOpen --(as many probes succeeded as are configured)----------> Closed, with an empty window
+//! Closed   --(failure rate or slow-call rate over the window, or failures in a row)--> Open
+//! Open     --(its time is over and somebody asks)------------------------------------> HalfOpen
+//! HalfOpen --(a probe fails)---------------------------------------------------------> Open, for twice the time
+//! HalfOpen --(as many probes succeeded as are configured)----------------------------> Closed, with an empty window and a ramp
 //! ```
 //!
 //! Whoever is admitted holds a [`Ticket`] and settles it exactly once. A ticket names the generation it was issued in, and every change of
-//! state begins a new one, so the result of a call that was begun in an earlier state never changes the present one. A ticket settled as
-//! [`Verdict::Neutral`] gives its probe slot back and says nothing; one that is never settled loses its slot when its time is over.
+//! state begins a new one, so the result of a call that was begun in an earlier state never changes the present one; it is counted as stale.
+//! A ticket settled as [`Verdict::Neutral`] gives its slot back and says nothing; one that is never settled loses its slot when its time is
+//! over.
 //!
 //! Failures are those of the transport and of the participant's machinery: broken connections, timeouts, 5xx. A participant that answers
 //! "declined" works.
+//!
+//! Admitting and settling allocate nothing; time and lots are arguments.
 
 mod config;
-mod probing;
+mod counting;
+mod looking;
+mod ramp;
+mod shed;
+mod slots;
+mod snapshot;
+mod steering;
+mod ticket;
+mod watch;
 mod window;
 
 #[cfg(test)]
 mod tests;
 
 pub use config::{Config, ConfigError, MAX_PROBES, MAX_WINDOW_CALLS, Settings, Window};
+pub use snapshot::{Mode, Room, Snapshot, State};
+pub use ticket::{Admission, Refusal, Settled, Ticket, Trip, Verdict};
 
 use crate::Monotonic;
-use probing::{ProbeId, Probing};
+use ramp::{MAX_RAMP, Ramp};
+use shed::{SHED_REST, Shed};
+use slots::Slots;
 use std::time::Duration;
-use window::Window as Counts;
+use ticket::Leave;
+use watch::Watch;
+use window::Window as Counted;
 
-/// While all probes are out, whoever asks is told to come back after this share of `openFor`: probes answer sooner than that, and what
-/// waits should not wait much longer than they take.
+/// When somebody asks again who found a breaker forced open. Whoever forces it and lets it go wakes what waits, so this is for those that
+/// nobody woke.
+pub const FORCED_REST: Duration = Duration::from_secs(30);
+
+/// The longest pause that a participant may ask for: a date by mistake must not stop its sagas for days.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+
+/// While all probes or all calls of the ramp are out, whoever asks is told to come back after this share of `openFor`: they answer sooner
+/// than that, and what waits should not wait much longer than they take.
 const PROBING_SHARE: u32 = 4;
+
+/// Nobody is told to come back sooner.
+const SOONEST: Duration = Duration::from_millis(1);
 
 /// One breaker. Changes under `&mut`; whoever shares it locks it.
 #[derive(Clone, Debug)]
 pub struct Breaker {
     config: Config,
+    mode: Mode,
     phase: Phase,
+    /// When the mode or the phase began.
+    since: Monotonic,
     generation: u64,
+    /// The participant asked not to be called before.
+    asked_until: Monotonic,
+    /// The calls that are counted while it is closed; kept over changes of state because it is large.
+    window: Counted,
+    /// Those of the probes while it is half-open, those of the ramp while it is closed.
+    slots: Slots,
+    shed: Option<Shed>,
     failures_in_a_row: u32,
+    opened_in_a_row: u32,
+    stale_results: u64,
 }
 
-#[derive(Clone, Debug)]
+/// What it does when nobody forces it.
+#[derive(Clone, Copy, Debug)]
 enum Phase {
-    Closed { window: Counts },
-    Open { since: Monotonic },
-    HalfOpen { probing: Probing },
+    Closed { ramp: Option<Ramp>, watch: Watch },
+    Open { until: Monotonic, random: u64 },
+    HalfOpen { succeeded: u32 },
 }
 
-/// What a breaker is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It admits everyone.
-    Closed,
-    /// It admits nobody until its time is over.
-    Open,
-    /// It admits probes only.
-    HalfOpen,
-}
-
-/// The breaker's answer to whoever wants to call.
-#[derive(Debug)]
-pub enum Admission {
-    /// The call may be made; settle the ticket when its end is known.
-    Admitted(Ticket),
-    /// It may not.
-    Refused {
-        /// When to ask again: not before this long. Exact, so spread it: many wait for the same moment.
-        retry_after: Duration,
-    },
-}
-
-/// The right to make one call. Settle it, [`Verdict::Neutral`] if nothing came of it.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "a ticket that is not settled keeps its probe slot until its time is over"]
-pub struct Ticket {
-    generation: u64,
-    probe: Option<ProbeId>,
-}
-
-impl Ticket {
-    /// Whether the call finds out if the participant is back.
-    #[must_use]
-    pub fn is_probe(&self) -> bool {
-        self.probe.is_some()
-    }
-}
-
-/// What a call says about its participant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It answered, whatever the answer says about the business.
-    Succeeded,
-    /// It could not be reached, did not answer, or broke: transport faults, timeouts, 5xx.
-    Failed,
-    /// Nothing: the call did not leave, or was given up for a reason of ours.
-    Neutral,
-}
-
-/// What settling a ticket did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
-    /// It was counted, or was neutral, and the state is the same.
-    Kept,
-    /// It belongs to an earlier state and was not counted.
-    Stale,
-    /// The breaker opened.
-    Opened(Trip),
-    /// The breaker closed.
-    Closed,
-}
-
-/// Why a breaker opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trip {
-    /// Too large a share of the window's calls failed.
-    FailureRate,
-    /// Too many failures in a row.
-    ConsecutiveFailures,
-    /// A probe failed.
-    Probe,
-}
-
-/// A breaker as it is shown.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Snapshot {
-    /// What it is doing. An open breaker whose time is over is shown open until somebody asks it.
-    pub state: State,
-    /// Calls in the window; 0 unless closed.
-    pub calls: u32,
-    /// How many of them failed.
-    pub failures: u32,
-    /// Failures since the last success.
-    pub failures_in_a_row: u32,
-    /// Probes that are out; 0 unless half-open.
-    pub probes_out: u32,
-    /// How long an open breaker goes on refusing.
-    pub open_for: Option<Duration>,
-}
-
-impl Snapshot {
-    /// Share of the window's calls that failed; `None` without calls.
-    #[must_use]
-    pub fn failure_rate(&self) -> Option<f64> {
-        (self.calls > 0).then(|| f64::from(self.failures) / f64::from(self.calls))
-    }
+impl Phase {
+    const CLOSED: Phase = Phase::Closed { ramp: None, watch: Watch::Listening };
 }
 
 impl Breaker {
     /// A closed breaker that has seen no call.
     #[must_use]
     pub fn new(config: Config, now: Monotonic) -> Breaker {
-        let phase = Phase::closed(&config, now);
-        Breaker { config, phase, generation: 0, failures_in_a_row: 0 }
-    }
-
-    /// Asks for one call. `hold` bounds how long a probe keeps its slot: a little more than the call can take.
-    pub fn admit(&mut self, now: Monotonic, hold: Duration) -> Admission {
-        let open_for = self.config.open_for();
-        match &mut self.phase {
-            Phase::Closed { .. } => Admission::Admitted(Ticket { generation: self.generation, probe: None }),
-            Phase::Open { since } if now.since(*since) < open_for => {
-                Admission::Refused { retry_after: open_for.saturating_sub(now.since(*since)) }
-            }
-            Phase::Open { .. } => {
-                self.enter(Phase::HalfOpen { probing: Probing::default() });
-                self.admit(now, hold)
-            }
-            Phase::HalfOpen { probing } => match probing.take(self.config.probes(), now, hold) {
-                Ok(probe) => Admission::Admitted(Ticket { generation: self.generation, probe: Some(probe) }),
-                Err(next_slot) => Admission::Refused { retry_after: next_slot.min(open_for / PROBING_SHARE) },
-            },
+        Breaker {
+            mode: Mode::Automatic,
+            phase: Phase::CLOSED,
+            since: now,
+            generation: 0,
+            asked_until: Monotonic::default(),
+            window: Counted::new(config.settings().window, now),
+            slots: Slots::new(MAX_RAMP.max(MAX_PROBES)),
+            shed: config.settings().shed_above.map(|_| Shed::new(now)),
+            failures_in_a_row: 0,
+            opened_in_a_row: 0,
+            stale_results: 0,
+            config,
         }
     }
 
-    /// Takes a ticket back with what its call said.
-    // By value: a ticket is good for one verdict.
-    #[allow(clippy::needless_pass_by_value)]
-    pub fn settle(&mut self, ticket: Ticket, verdict: Verdict, now: Monotonic) -> Settled {
-        if ticket.generation != self.generation {
-            return Settled::Stale;
+    /// Asks for one call. `hold` bounds how long a probe or a call of the ramp keeps its slot: a little more than the call can take; it is
+    /// cut at `probeTimeout`. `random` decides who is shed.
+    pub fn admit(&mut self, now: Monotonic, hold: Duration, random: u64) -> Admission {
+        match self.mode {
+            Mode::Automatic => self.admit_by_phase(now, hold, random),
+            Mode::ForcedOpen => refuse(FORCED_REST, Refusal::Forced),
+            Mode::ForcedClosed | Mode::MetricsOnly => self.let_go(Leave::Freely),
         }
-        match (&mut self.phase, ticket.probe) {
-            (Phase::Closed { .. }, None) => self.called(verdict, now),
-            (Phase::HalfOpen { .. }, Some(probe)) => self.probed(probe, verdict, now),
-            // A breaker issues no other tickets, so this one is another breaker's.
-            (Phase::Closed { .. }, Some(_)) | (Phase::HalfOpen { .. }, None) | (Phase::Open { .. }, _) => {
-                Settled::Stale
+    }
+
+    fn admit_by_phase(&mut self, now: Monotonic, hold: Duration, random: u64) -> Admission {
+        if let Phase::Open { until, .. } = self.phase {
+            if now < until {
+                return refuse(until.max(self.asked_until).since(now), Refusal::Open);
+            }
+            if now >= self.asked_until {
+                self.enter(Phase::HalfOpen { succeeded: 0 }, now);
             }
         }
-    }
-
-    /// Works by `config` from now on. State and generation stay; the window starts anew if its span is another one.
-    pub fn configure(&mut self, config: Config, now: Monotonic) {
-        let same_window = config.window() == self.config.window();
-        self.config = config;
-        if !same_window && matches!(self.phase, Phase::Closed { .. }) {
-            self.phase = Phase::closed(&self.config, now);
+        if now < self.asked_until {
+            return refuse(self.asked_until.since(now), Refusal::Asked);
         }
-    }
-
-    /// What it is doing.
-    #[must_use]
-    pub fn state(&self) -> State {
         match self.phase {
-            Phase::Closed { .. } => State::Closed,
-            Phase::Open { .. } => State::Open,
-            Phase::HalfOpen { .. } => State::HalfOpen,
+            Phase::Closed { .. } => self.admit_closed(now, hold, random),
+            Phase::HalfOpen { .. } | Phase::Open { .. } => self.admit_probe(now, hold),
         }
     }
 
-    /// How it stands.
-    pub fn snapshot(&mut self, now: Monotonic) -> Snapshot {
-        let open_for = self.config.open_for();
-        let mut snapshot = Snapshot {
-            state: self.state(),
-            calls: 0,
-            failures: 0,
-            failures_in_a_row: self.failures_in_a_row,
-            probes_out: 0,
-            open_for: None,
+    fn admit_closed(&mut self, now: Monotonic, hold: Duration, random: u64) -> Admission {
+        if let Some(admission) = self.admit_on_ramp(now, hold) {
+            return admission;
+        }
+        let settings = self.config.settings();
+        let sheds = match (&mut self.shed, settings.shed_above) {
+            (Some(shed), Some(above)) => shed.sheds(above, settings.minimum_calls, now, random),
+            (Some(_) | None, _) => false,
         };
-        match &mut self.phase {
-            Phase::Closed { window } => {
-                let counts = window.counts(now);
-                (snapshot.calls, snapshot.failures) = (counts.calls, counts.failures);
-            }
-            Phase::Open { since } => snapshot.open_for = Some(open_for.saturating_sub(now.since(*since))),
-            Phase::HalfOpen { probing } => snapshot.probes_out = probing.out(now),
-        }
-        snapshot
+        if sheds { refuse(SHED_REST, Refusal::Shed) } else { self.let_go(Leave::Freely) }
     }
 
-    fn called(&mut self, verdict: Verdict, now: Monotonic) -> Settled {
-        let Phase::Closed { window } = &mut self.phase else { return Settled::Stale };
-        let counts = match verdict {
-            Verdict::Neutral => return Settled::Kept,
-            Verdict::Succeeded => window.add(now, false),
-            Verdict::Failed => window.add(now, true),
+    /// `None` if no ramp is under way.
+    fn admit_on_ramp(&mut self, now: Monotonic, hold: Duration) -> Option<Admission> {
+        let Phase::Closed { ramp, .. } = &mut self.phase else { return None };
+        let under_way = (*ramp)?;
+        if under_way.is_over(now) {
+            *ramp = None;
+            return None;
+        }
+        let taken = self.slots.take(under_way.at_once(), now, hold.min(self.config.settings().probe_timeout));
+        Some(match taken {
+            Ok(slot) => self.let_go(Leave::Ramp(slot)),
+            Err(next) => refuse(next.min(under_way.left(now)).min(self.short_rest()).max(SOONEST), Refusal::Ramp),
+        })
+    }
+
+    fn admit_probe(&mut self, now: Monotonic, hold: Duration) -> Admission {
+        let probe_timeout = self.config.settings().probe_timeout;
+        match self.slots.take(self.probes_wanted(), now, hold.min(probe_timeout)) {
+            Ok(slot) => self.let_go(Leave::Probe(slot)),
+            Err(next) => refuse(next.min(self.short_rest()).max(SOONEST), Refusal::Probing),
+        }
+    }
+
+    /// No more are let out at once than may still be needed to close it.
+    fn probes_wanted(&self) -> u32 {
+        let succeeded = match self.phase {
+            Phase::HalfOpen { succeeded } => succeeded,
+            Phase::Closed { .. } | Phase::Open { .. } => 0,
         };
-        self.failures_in_a_row = match verdict {
-            Verdict::Failed => self.failures_in_a_row.saturating_add(1),
-            Verdict::Succeeded | Verdict::Neutral => 0,
-        };
-        if self.config.is_too_many_in_a_row(self.failures_in_a_row) {
-            return self.open(Trip::ConsecutiveFailures, now);
-        }
-        if self.config.is_too_many(counts.failures, counts.calls) {
-            return self.open(Trip::FailureRate, now);
-        }
-        Settled::Kept
+        // One always may leave, even if more have succeeded than are asked for since the configuration changed.
+        self.config.successes().saturating_sub(succeeded).max(1).min(self.config.settings().probes)
     }
 
-    fn probed(&mut self, probe: ProbeId, verdict: Verdict, now: Monotonic) -> Settled {
-        let Phase::HalfOpen { probing } = &mut self.phase else { return Settled::Stale };
-        match verdict {
-            Verdict::Neutral => {
-                probing.give_back(probe);
-                Settled::Kept
-            }
-            Verdict::Failed => {
-                self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
-                self.open(Trip::Probe, now)
-            }
-            Verdict::Succeeded => {
-                let succeeded = probing.succeeded(probe);
-                self.failures_in_a_row = 0;
-                self.close_after(succeeded, now)
-            }
-        }
+    fn let_go(&self, leave: Leave) -> Admission {
+        Admission::Admitted(Ticket { generation: self.generation, leave })
     }
 
-    fn close_after(&mut self, succeeded: u32, now: Monotonic) -> Settled {
-        if succeeded < self.config.probes() {
-            return Settled::Kept;
-        }
-        self.enter(Phase::closed(&self.config, now));
-        Settled::Closed
+    fn short_rest(&self) -> Duration {
+        self.config.settings().open_for / PROBING_SHARE
     }
 
-    fn open(&mut self, trip: Trip, now: Monotonic) -> Settled {
-        self.enter(Phase::Open { since: now });
-        Settled::Opened(trip)
-    }
-
-    fn enter(&mut self, phase: Phase) {
+    /// Whatever was begun before belongs to an earlier generation from now on.
+    fn enter(&mut self, phase: Phase, now: Monotonic) {
         self.phase = phase;
+        self.since = now;
         self.generation = self.generation.wrapping_add(1);
+        self.slots.clear();
+        self.window.clear();
     }
 }
 
-impl Phase {
-    fn closed(config: &Config, now: Monotonic) -> Phase {
-        Phase::Closed { window: Counts::new(config.window(), now) }
-    }
+fn refuse(retry_after: Duration, why: Refusal) -> Admission {
+    Admission::Refused { retry_after, why }
 }

@@ -1,5 +1,6 @@
 //! Kinds of failures, and what each is worth to the retries and to the guards.
 
+use crate::breaker::Verdict;
 use serde::{Deserialize, Serialize};
 
 /// What kind of failure it was.
@@ -46,5 +47,53 @@ impl ErrorClass {
             ErrorClass::Validation => "validation",
             ErrorClass::Unknown => "unknown",
         }
+    }
+
+    /// Whether a further attempt may end otherwise, if nothing else is said. A refusal of the call or of what was sent stays one; what is not
+    /// known is tried again.
+    #[must_use]
+    pub fn is_retried(self) -> bool {
+        match self {
+            ErrorClass::Network
+            | ErrorClass::Timeout
+            | ErrorClass::RateLimit
+            | ErrorClass::ServerError
+            | ErrorClass::Unknown => true,
+            ErrorClass::ClientError | ErrorClass::Validation => false,
+        }
+    }
+
+    /// What it says to the breaker: a participant that refuses works, one that asks for fewer calls is not down.
+    #[must_use]
+    pub fn verdict(self) -> Verdict {
+        match self {
+            ErrorClass::Network | ErrorClass::Timeout | ErrorClass::ServerError | ErrorClass::Unknown => {
+                Verdict::Failed
+            }
+            ErrorClass::RateLimit => Verdict::Throttled,
+            ErrorClass::ClientError | ErrorClass::Validation => Verdict::Succeeded,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_is_worth_what_the_table_says() {
+        let table = ErrorClass::ALL.map(|class| (class.as_str(), class.is_retried(), class.verdict()));
+        assert_eq!(
+            table,
+            [
+                ("network", true, Verdict::Failed),
+                ("timeout", true, Verdict::Failed),
+                ("rate_limit", true, Verdict::Throttled),
+                ("server_error", true, Verdict::Failed),
+                ("client_error", false, Verdict::Succeeded),
+                ("validation", false, Verdict::Succeeded),
+                ("unknown", true, Verdict::Failed),
+            ]
+        );
     }
 }

@@ -7,6 +7,7 @@
 pub mod adaptive;
 pub mod balancer;
 pub mod breaker;
+mod buckets;
 pub mod budget;
 pub mod bulkhead;
 pub mod class;

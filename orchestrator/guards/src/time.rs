@@ -30,3 +30,10 @@ impl Monotonic {
         self.0.saturating_sub(earlier.0)
     }
 }
+
+/// `span` times `random / 2^64`, rounded down to nanoseconds; of more than 584 years that many.
+pub(crate) fn fraction(span: Duration, random: u64) -> Duration {
+    let nanos = span.as_nanos().min(u128::from(u64::MAX));
+    let product = (nanos * u128::from(random)) >> 64;
+    Duration::from_nanos(u64::try_from(product).unwrap_or(u64::MAX))
+}

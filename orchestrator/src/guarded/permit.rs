@@ -34,6 +34,7 @@ pub struct Permit {
     health: Arc<Health>,
     /// Taken out when it is settled.
     ticket: Option<Ticket>,
+    since: Monotonic,
     /// Where the place in the bulkhead is put that the call gets later.
     seat: Seat,
 }
@@ -66,14 +67,15 @@ impl Health {
         self.permits.load(Ordering::Relaxed)
     }
 
-    fn settle(&self, ticket: Ticket, verdict: breaker::Verdict) {
+    fn settle(&self, ticket: Ticket, verdict: breaker::Verdict, since: Monotonic) {
         let now = self.now();
-        let settled = self.breaker().settle(ticket, verdict, now);
+        let settled = self.breaker().settle(ticket, verdict, now.since(since), now, fastrand::u64(..));
         let participant = self.participant.as_str();
         match settled {
             Settled::Kept | Settled::Stale => {}
             Settled::Opened(trip) => warn!(participant, ?trip, "the breaker opened; commands wait"),
             Settled::Closed => info!(participant, "the breaker closed"),
+            Settled::WouldOpen(trip) => warn!(participant, ?trip, "the breaker would open if it did not only count"),
         }
     }
 
@@ -91,12 +93,12 @@ impl Permit {
     /// Leave for one call, or how long to wait before asking again.
     pub(super) fn take(health: &Arc<Health>) -> Result<Permit, Duration> {
         let now = health.now();
-        let admission = health.breaker().admit(now, PROBE_HOLD);
+        let admission = health.breaker().admit(now, PROBE_HOLD, fastrand::u64(..));
         match admission {
-            Admission::Refused { retry_after } => Err(retry_after),
+            Admission::Refused { retry_after, why: _ } => Err(retry_after),
             Admission::Admitted(ticket) => {
                 health.permits.fetch_add(1, Ordering::Relaxed);
-                Ok(Permit { health: Arc::clone(health), ticket: Some(ticket), seat: Seat::default() })
+                Ok(Permit { health: Arc::clone(health), ticket: Some(ticket), since: now, seat: Seat::default() })
             }
         }
     }
@@ -114,7 +116,7 @@ impl Permit {
                 Verdict::Success => breaker::Verdict::Succeeded,
                 Verdict::Failure => breaker::Verdict::Failed,
             };
-            self.health.settle(ticket, verdict);
+            self.health.settle(ticket, verdict, self.since);
         }
     }
 }
@@ -123,7 +125,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.health.permits.fetch_sub(1, Ordering::Relaxed);
         if let Some(ticket) = self.ticket.take() {
-            self.health.settle(ticket, breaker::Verdict::Neutral);
+            self.health.settle(ticket, breaker::Verdict::Neutral, self.since);
         }
     }
 }

@@ -31,6 +31,12 @@ pub enum BreakerState {
     Open,
     /// Lets probes through.
     HalfOpen,
+    /// Lets none through until somebody says otherwise.
+    ForcedOpen,
+    /// Lets every call through until somebody says otherwise.
+    ForcedClosed,
+    /// Lets every call through and counts.
+    MetricsOnly,
 }
 
 impl From<breaker::State> for BreakerState {
@@ -39,6 +45,9 @@ impl From<breaker::State> for BreakerState {
             breaker::State::Closed => BreakerState::Closed,
             breaker::State::Open => BreakerState::Open,
             breaker::State::HalfOpen => BreakerState::HalfOpen,
+            breaker::State::ForcedOpen => BreakerState::ForcedOpen,
+            breaker::State::ForcedClosed => BreakerState::ForcedClosed,
+            breaker::State::MetricsOnly => BreakerState::MetricsOnly,
         }
     }
 }

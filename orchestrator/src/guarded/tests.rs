@@ -102,7 +102,8 @@ async fn failures_open_the_breaker_and_business_answers_do_not() {
         assert!(matches!(guarded.call(permit(&guarded), a_call()).await, Answer::Unknown { .. }));
     }
     let rest = refused_for(&guarded, "payments").expect("open");
-    assert!(rest > Duration::from_secs(9) && rest <= Duration::from_millis(12_500), "{rest:?}");
+    // Ten seconds, a fifth more or less as the breaker draws it, and up to a quarter more for each that asks.
+    assert!(rest > Duration::from_secs(7) && rest <= Duration::from_secs(15), "{rest:?}");
     assert_eq!(stands(&guarded), (BreakerState::Open, 0, 0));
 }
 

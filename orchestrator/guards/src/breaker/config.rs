@@ -1,5 +1,7 @@
 //! When a breaker opens, and how it closes again.
 
+use super::{ticket::Trip, window::Counts};
+use crate::time::fraction;
 use std::{num::NonZeroU32, time::Duration};
 
 /// Most probes that a half-open breaker may have: each is a call to a participant that was failing a moment ago.
@@ -33,7 +35,8 @@ pub struct Settings {
     pub consecutive_failures: Option<NonZeroU32>,
     /// How long it refuses everything the first time.
     pub open_for: Duration,
-    /// The longest: each time that it opens again without having been closed doubles the time.
+    /// The longest: each time that it opens again without having been closed doubles the time. Up to a fifth more or less is drawn each
+    /// time, of the longest too, so that those that opened together do not ask together.
     pub max_open_for: Duration,
     /// So many probes may be out at once.
     pub probes: u32,
@@ -69,7 +72,7 @@ impl Default for Settings {
 }
 
 /// When a breaker opens, and how it closes again. Built only through [`Config::new`], so its numbers always make sense.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Config(Settings);
 
 /// Numbers that a breaker cannot work with.
@@ -148,39 +151,39 @@ impl Config {
         &self.0
     }
 
-    pub(super) fn open_for(&self) -> Duration {
-        self.0.open_for
-    }
-
-    pub(super) fn probes(&self) -> u32 {
-        self.0.probes
-    }
-
-    pub(super) fn window(&self) -> Duration {
-        match self.0.window {
-            Window::Time(span) => span,
-            Window::Calls(_) => Duration::MAX,
-        }
-    }
-
     /// So many probes have to succeed before it closes.
     #[must_use]
     pub fn successes(&self) -> u32 {
         self.0.successes.unwrap_or(self.0.probes)
     }
 
-    pub(super) fn is_too_many(&self, failures: u32, calls: u32) -> bool {
-        calls >= self.0.minimum_calls && f64::from(failures) >= self.0.failure_rate * f64::from(calls)
+    /// How long it stays open when it opens for the `opening`th time (1, 2, …) since it was last closed: doubled each time up to the longest,
+    /// then up to a fifth more or less, by `random`.
+    pub(super) fn open_span(&self, opening: u32, random: u64) -> Duration {
+        let doubled = 1u32.checked_shl(opening.saturating_sub(1)).unwrap_or(u32::MAX);
+        let span = self.0.open_for.saturating_mul(doubled).min(self.0.max_open_for);
+        let fifth = span / 5;
+        (span - fifth).saturating_add(fraction(fifth.saturating_mul(2), random))
     }
 
-    pub(super) fn is_too_many_in_a_row(&self, failures: u32) -> bool {
-        self.0.consecutive_failures.is_some_and(|most| failures >= most.get())
+    pub(super) fn is_slow(&self, took: Duration) -> bool {
+        self.0.slow_call.is_some_and(|slow| took > slow)
     }
-}
 
-impl Default for Config {
-    fn default() -> Config {
-        Config(Settings::default())
+    /// Why a breaker that has counted this opens; `None`: it does not.
+    pub(super) fn trip(&self, counts: Counts, failures_in_a_row: u32) -> Option<Trip> {
+        if self.0.consecutive_failures.is_some_and(|most| failures_in_a_row >= most.get()) {
+            return Some(Trip::ConsecutiveFailures);
+        }
+        if counts.calls < self.0.minimum_calls {
+            return None;
+        }
+        let calls = f64::from(counts.calls);
+        if f64::from(counts.failures) >= self.0.failure_rate * calls {
+            return Some(Trip::FailureRate);
+        }
+        // Without a limit no call is slow, and a rate of none is not reached.
+        (f64::from(counts.slow) >= self.0.slow_call_rate * calls).then_some(Trip::SlowCallRate)
     }
 }
 
@@ -239,10 +242,7 @@ mod tests {
         assert_eq!(refusal(|it| it.minimum_calls = 0), ConfigError::MinimumCalls);
         assert_eq!(refusal(|it| it.window = Window::Time(zero)), ConfigError::Window(zero));
         assert_eq!(refusal(|it| it.window = Window::Calls(0)), ConfigError::WindowCalls(0));
-        assert_eq!(
-            refusal(|it| it.window = Window::Calls(5)),
-            ConfigError::MoreThanWindow { minimum: 10, window: 5 }
-        );
+        assert_eq!(refusal(|it| it.window = Window::Calls(5)), ConfigError::MoreThanWindow { minimum: 10, window: 5 });
         assert_eq!(refusal(|it| it.open_for = zero), ConfigError::Zero("openFor"));
         assert_eq!(refusal(|it| it.probe_timeout = zero), ConfigError::Zero("probeTimeout"));
         assert_eq!(refusal(|it| it.slow_call = Some(zero)), ConfigError::Zero("slowCall"));

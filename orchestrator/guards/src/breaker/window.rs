@@ -1,148 +1,154 @@
-use crate::Monotonic;
-use std::time::Duration;
+use super::config;
+use crate::{
+    Monotonic,
+    buckets::{Buckets, Tally},
+};
 
-/// Buckets of a window: the oldest tenth of the calls leaves at a time.
+/// Buckets of a window of time: the oldest tenth of the calls leaves at a time.
 const BUCKETS: usize = 10;
 
-/// Counts of calls over a span of time that moves on. Adding and reading cost the same however many calls there were.
+/// The calls that a closed breaker looks at. Adding and reading cost the same however many there are.
 #[derive(Clone, Debug)]
-pub(super) struct Window {
-    width_ns: u64,
-    /// Number of the newest bucket since the origin of the clock; its place in the ring is that modulo [`BUCKETS`].
-    newest: u64,
-    buckets: [Counts; BUCKETS],
-    total: Counts,
+pub(super) enum Window {
+    Time(Box<Buckets<Counts, BUCKETS>>),
+    Calls(Ring),
 }
 
-/// Calls and how many of them failed.
+/// Calls, how many of them failed, how many took too long. A call can be both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) calls: u32,
     pub(super) failures: u32,
+    pub(super) slow: u32,
+}
+
+impl Counts {
+    /// One call.
+    pub(super) fn call(failed: bool, slow: bool) -> Counts {
+        Counts { calls: 1, failures: u32::from(failed), slow: u32::from(slow) }
+    }
+}
+
+impl Tally for Counts {
+    fn plus(&mut self, more: Counts) {
+        self.calls.plus(more.calls);
+        self.failures.plus(more.failures);
+        self.slow.plus(more.slow);
+    }
+
+    fn minus(&mut self, less: Counts) {
+        self.calls.minus(less.calls);
+        self.failures.minus(less.failures);
+        self.slow.minus(less.slow);
+    }
 }
 
 impl Window {
-    pub(super) fn new(span: Duration, now: Monotonic) -> Window {
-        let width_ns = (nanos(span) / BUCKETS as u64).max(1);
-        let empty = Counts::default();
-        let mut window = Window { width_ns, newest: 0, buckets: [empty; BUCKETS], total: empty };
-        window.newest = window.number(now);
-        window
+    pub(super) fn new(window: config::Window, now: Monotonic) -> Window {
+        match window {
+            config::Window::Time(span) => Window::Time(Box::new(Buckets::new(span / BUCKETS as u32, now))),
+            config::Window::Calls(calls) => Window::Calls(Ring::new(calls)),
+        }
     }
 
-    /// Counts one call and says how many there are now. A reading older than the newest one counts as the newest: readers race by
-    /// nanoseconds, and time never goes back.
-    pub(super) fn add(&mut self, now: Monotonic, failed: bool) -> Counts {
-        self.advance(now);
-        let bucket = &mut self.buckets[place(self.newest)];
-        for counts in [bucket, &mut self.total] {
-            counts.calls = counts.calls.saturating_add(1);
-            counts.failures = counts.failures.saturating_add(u32::from(failed));
+    /// Counts one call and says how many there are now.
+    pub(super) fn add(&mut self, call: Counts, now: Monotonic) -> Counts {
+        match self {
+            Window::Time(buckets) => buckets.add(call, now),
+            Window::Calls(ring) => ring.add(call),
         }
-        self.total
     }
 
     pub(super) fn counts(&mut self, now: Monotonic) -> Counts {
-        self.advance(now);
+        match self {
+            Window::Time(buckets) => buckets.total(now),
+            Window::Calls(ring) => ring.total,
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        match self {
+            Window::Time(buckets) => buckets.clear(),
+            Window::Calls(ring) => ring.clear(),
+        }
+    }
+}
+
+/// The last calls and their sum. The newest takes the place of the oldest.
+#[derive(Clone, Debug)]
+pub(super) struct Ring {
+    calls: Box<[Counts]>,
+    next: usize,
+    total: Counts,
+}
+
+impl Ring {
+    fn new(calls: u32) -> Ring {
+        let calls = usize::try_from(calls).expect("a configured number of calls fits").max(1);
+        Ring { calls: vec![Counts::default(); calls].into_boxed_slice(), next: 0, total: Counts::default() }
+    }
+
+    fn add(&mut self, call: Counts) -> Counts {
+        let oldest = std::mem::replace(&mut self.calls[self.next], call);
+        self.total.minus(oldest);
+        self.total.plus(call);
+        self.next = if self.next + 1 == self.calls.len() { 0 } else { self.next + 1 };
         self.total
     }
 
-    fn advance(&mut self, now: Monotonic) {
-        let number = self.number(now);
-        let passed = number.saturating_sub(self.newest);
-        if passed == 0 {
-            return;
-        }
-        let cleared = usize::try_from(passed).unwrap_or(BUCKETS).min(BUCKETS);
-        for step in 1..=cleared {
-            self.clear(place(self.newest.wrapping_add(step as u64)));
-        }
-        self.newest = number;
+    fn clear(&mut self) {
+        self.calls.fill(Counts::default());
+        self.total = Counts::default();
     }
-
-    fn clear(&mut self, place: usize) {
-        let left = std::mem::take(&mut self.buckets[place]);
-        self.total.calls = self.total.calls.saturating_sub(left.calls);
-        self.total.failures = self.total.failures.saturating_sub(left.failures);
-    }
-
-    fn number(&self, now: Monotonic) -> u64 {
-        nanos(now.elapsed()) / self.width_ns
-    }
-}
-
-/// In 64 bits, which last for 584 years and divide several times faster than 128.
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn place(number: u64) -> usize {
-    usize::try_from(number % BUCKETS as u64).expect("a remainder by ten fits")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    const SPAN_MS: u64 = 1_000;
+    use std::time::Duration;
 
     fn at(millis: u64) -> Monotonic {
         Monotonic::since_origin(Duration::from_millis(millis))
     }
 
-    fn window() -> Window {
-        Window::new(Duration::from_millis(SPAN_MS), at(0))
+    #[test]
+    fn a_window_of_calls_forgets_the_oldest_call_and_no_time() {
+        let mut window = Window::new(config::Window::Calls(3), at(0));
+        for (millis, failed) in [(0, true), (1, false), (2, false)] {
+            window.add(Counts::call(failed, true), at(millis));
+        }
+        assert_eq!(window.counts(at(3_600_000)), Counts { calls: 3, failures: 1, slow: 3 });
+        assert_eq!(window.add(Counts::call(false, false), at(3)), Counts { calls: 3, failures: 0, slow: 2 });
     }
 
     #[test]
-    fn a_call_counts_until_its_tenth_of_the_window_has_left() {
-        let mut window = window();
-        window.add(at(50), true);
-        window.add(at(150), false);
-        assert_eq!(window.counts(at(999)), Counts { calls: 2, failures: 1 });
-        assert_eq!(window.counts(at(1_000)), Counts { calls: 1, failures: 0 });
-        assert_eq!(window.counts(at(1_100)), Counts::default());
-    }
-
-    #[test]
-    fn a_reading_that_is_older_than_the_newest_counts_as_the_newest() {
-        let mut window = window();
-        window.add(at(5_000), false);
-        window.add(at(10), true);
-        assert_eq!(window.counts(at(4_000)), Counts { calls: 2, failures: 1 });
-        assert_eq!(window.counts(at(5_999)), Counts { calls: 2, failures: 1 });
-    }
-
-    #[test]
-    fn a_clock_at_its_end_is_counted_too() {
-        let mut window = window();
-        window.add(Monotonic::since_origin(Duration::MAX), true);
-        assert_eq!(window.counts(Monotonic::since_origin(Duration::MAX)), Counts { calls: 1, failures: 1 });
-    }
-
-    /// The same, of all calls ever made.
-    fn naive(calls: &[(u64, bool)], now: u64) -> Counts {
-        let bucket = |millis: u64| millis / (SPAN_MS / BUCKETS as u64);
-        let counted = calls.iter().filter(|(made, _)| bucket(*made) + BUCKETS as u64 > bucket(now));
-        counted.fold(Counts::default(), |counts, (_, failed)| Counts {
-            calls: counts.calls + 1,
-            failures: counts.failures + u32::from(*failed),
-        })
+    fn a_cleared_window_counts_anew() {
+        for kind in [config::Window::Calls(2), config::Window::Time(Duration::from_secs(1))] {
+            let mut window = Window::new(kind, at(0));
+            window.add(Counts::call(true, true), at(1));
+            window.clear();
+            assert_eq!(window.counts(at(1)), Counts::default());
+            assert_eq!(window.add(Counts::call(true, false), at(1)), Counts::call(true, false));
+        }
     }
 
     proptest! {
         #[test]
-        fn it_counts_what_a_list_of_all_calls_counts(calls in prop::collection::vec((0u64..700, any::<bool>()), 0..200)) {
-            let mut window = window();
-            let mut now = 0;
-            let mut made = Vec::new();
-            for (rest, failed) in calls {
-                now += rest;
-                window.add(at(now), failed);
-                made.push((now, failed));
-                prop_assert_eq!(window.counts(at(now)), naive(&made, now));
+        fn a_window_of_calls_sums_the_last_of_them(
+            calls in prop::collection::vec(any::<(bool, bool)>(), 0..60),
+            size in 1u32..20,
+        ) {
+            let mut window = Window::new(config::Window::Calls(size), at(0));
+            for (failed, slow) in &calls {
+                window.add(Counts::call(*failed, *slow), at(0));
             }
+            let last = calls.iter().rev().take(size as usize);
+            let expected = last.fold(Counts::default(), |mut sum, (failed, slow)| {
+                sum.plus(Counts::call(*failed, *slow));
+                sum
+            });
+            prop_assert_eq!(window.counts(at(0)), expected);
         }
     }
 }

@@ -1,0 +1,92 @@
+use crate::Monotonic;
+use std::time::Duration;
+
+/// Who decides what a breaker does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It does, by what it counts.
+    #[default]
+    Automatic,
+    /// Somebody: it admits nobody.
+    ForcedOpen,
+    /// Somebody: it admits everyone and counts nothing.
+    ForcedClosed,
+    /// Nobody: it admits everyone, counts, and says when it would have opened.
+    MetricsOnly,
+}
+
+/// What a breaker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// It admits everyone, or as many as its ramp allows.
+    Closed,
+    /// It admits nobody until its time is over.
+    Open,
+    /// It admits probes only.
+    HalfOpen,
+    /// It admits nobody until somebody says otherwise.
+    ForcedOpen,
+    /// It admits everyone until somebody says otherwise.
+    ForcedClosed,
+    /// It admits everyone and counts.
+    MetricsOnly,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [State; 6] =
+        [State::Closed, State::Open, State::HalfOpen, State::ForcedOpen, State::ForcedClosed, State::MetricsOnly];
+}
+
+/// A breaker as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Snapshot {
+    /// What it is doing. An open breaker whose time is over is shown open until somebody asks it.
+    pub state: State,
+    /// When that began.
+    pub since: Monotonic,
+    /// Calls in the window; 0 unless closed or only counting.
+    pub calls: u32,
+    /// How many of them failed.
+    pub failures: u32,
+    /// How many of them were slow.
+    pub slow: u32,
+    /// Share of the window's calls that failed; `None` below the minimum of calls.
+    pub failure_rate: Option<f64>,
+    /// Share of the window's calls that were slow; `None` below the minimum of calls.
+    pub slow_call_rate: Option<f64>,
+    /// Failures since the last success.
+    pub failures_in_a_row: u32,
+    /// Probes that are out; 0 unless half-open.
+    pub probes_out: u32,
+    /// How many calls the ramp lets out at once; `None` unless it is under way.
+    pub ramp: Option<u32>,
+    /// How long an open breaker goes on refusing.
+    pub open_for: Option<Duration>,
+    /// How long the pause lasts that the participant asked for.
+    pub asked_for: Option<Duration>,
+    /// How often it opened since it was last closed.
+    pub opened_in_a_row: u32,
+    /// Results that were not counted because they belong to an earlier state, ever.
+    pub stale_results: u64,
+    /// Slots, of probes and of the ramp, whose holders did not come back in their time, ever.
+    pub probes_expired: u64,
+}
+
+/// How many calls a breaker would admit now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// So many; [`u32::MAX`]: any number.
+    pub calls: u32,
+    /// When there may be more by time alone, from now, more than zero; `None`: time alone makes no more.
+    pub look_again: Option<Duration>,
+}
+
+impl Room {
+    /// Any number of calls.
+    pub(super) const UNLIMITED: Room = Room { calls: u32::MAX, look_again: None };
+
+    pub(super) fn none_for(rest: Duration) -> Room {
+        Room { calls: 0, look_again: Some(rest) }
+    }
+}

@@ -1,0 +1,73 @@
+use super::{Breaker, Config, Counted, LONGEST_PAUSE, Mode, Phase, Ramp, Shed};
+use crate::Monotonic;
+use std::time::Duration;
+
+impl Breaker {
+    /// Works by `config` from now on. State, mode, generation and what is out stay. The window starts anew if it is another one; the end of
+    /// an opening is the one that this configuration would have given it.
+    pub fn configure(&mut self, config: Config, now: Monotonic) {
+        let settings = config.settings();
+        if settings.window != self.config.settings().window {
+            self.window = Counted::new(settings.window, now);
+        }
+        self.shed = settings.shed_above.map(|_| self.shed.take().unwrap_or_else(|| Shed::new(now)));
+        match &mut self.phase {
+            Phase::Open { until, random } => *until = self.since.plus(config.open_span(self.opened_in_a_row, *random)),
+            Phase::Closed { ramp, .. } if settings.ramp.is_zero() => *ramp = None,
+            Phase::Closed { .. } | Phase::HalfOpen { .. } => {}
+        }
+        self.config = config;
+    }
+
+    /// Who decides what it does.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Leaves it to `mode` from now on; the same mode again changes nothing. Forced open and left to itself again it is half-open: nobody has
+    /// asked the participant meanwhile. Otherwise it begins closed, with an empty window.
+    pub fn set_mode(&mut self, mode: Mode, now: Monotonic) {
+        if mode == self.mode {
+            return;
+        }
+        let unasked = self.mode == Mode::ForcedOpen && mode == Mode::Automatic;
+        self.forget_failures();
+        self.mode = mode;
+        self.enter(if unasked { Phase::HalfOpen { succeeded: 0 } } else { Phase::CLOSED }, now);
+    }
+
+    /// Closed, with an empty window and without a ramp; what was asked for or forced is forgotten. The totals stay.
+    pub fn reset(&mut self, now: Monotonic) {
+        self.forget_failures();
+        self.mode = Mode::Automatic;
+        self.asked_until = Monotonic::default();
+        self.forget_shedding();
+        self.enter(Phase::CLOSED, now);
+    }
+
+    /// The participant asked not to be called for `span` (`Retry-After` with 429 or 503): it refuses at least until then, at the longest for
+    /// [`LONGEST_PAUSE`]. Never makes it sooner. A closed breaker ramps up afterwards. Forced closed or only counting it admits all the
+    /// same.
+    pub fn open_for_at_least(&mut self, span: Duration, now: Monotonic) {
+        let until = now.plus(span.min(LONGEST_PAUSE));
+        if until <= self.asked_until.max(now) {
+            return;
+        }
+        self.asked_until = until;
+        if let Phase::Closed { ramp, .. } = &mut self.phase {
+            *ramp = Ramp::from(&self.config, until);
+        }
+    }
+
+    pub(super) fn forget_shedding(&mut self) {
+        if let Some(shed) = &mut self.shed {
+            shed.forget();
+        }
+    }
+
+    fn forget_failures(&mut self) {
+        self.failures_in_a_row = 0;
+        self.opened_in_a_row = 0;
+    }
+}

@@ -1,0 +1,141 @@
+use super::slots::SlotId;
+use std::time::Duration;
+
+/// The breaker's answer to whoever wants to call.
+#[derive(Debug)]
+pub enum Admission {
+    /// The call may be made; settle the ticket when its end is known.
+    Admitted(Ticket),
+    /// It may not.
+    Refused {
+        /// When to ask again: not before this long, more than zero. Exact, so spread it: many wait for the same moment.
+        retry_after: Duration,
+        /// What refuses it.
+        why: Refusal,
+    },
+}
+
+/// What of a breaker refuses a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// It is open.
+    Open,
+    /// It is forced open.
+    Forced,
+    /// It is half-open, and all probes are out.
+    Probing,
+    /// It has just closed, and as many calls are out as the ramp allows.
+    Ramp,
+    /// The participant accepts fewer calls than are made, and this one was drawn.
+    Shed,
+    /// The participant asked for a pause.
+    Asked,
+}
+
+impl Refusal {
+    /// Its name in metrics and in what people read.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Refusal::Open => "open",
+            Refusal::Forced => "forced",
+            Refusal::Probing => "probing",
+            Refusal::Ramp => "ramp",
+            Refusal::Shed => "shed",
+            Refusal::Asked => "asked",
+        }
+    }
+}
+
+/// The right to make one call. Settle it, [`Verdict::Neutral`] if nothing came of it.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a ticket that is not settled keeps its slot until its time is over"]
+pub struct Ticket {
+    pub(super) generation: u64,
+    pub(super) leave: Leave,
+}
+
+/// By what a call was admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leave {
+    Freely,
+    Probe(SlotId),
+    Ramp(SlotId),
+}
+
+impl Ticket {
+    /// Whether the call finds out if the participant is back.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        match self.leave {
+            Leave::Probe(_) => true,
+            Leave::Freely | Leave::Ramp(_) => false,
+        }
+    }
+}
+
+/// What a call says about its participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It answered, whatever the answer says about the business.
+    Succeeded,
+    /// It could not be reached, did not answer, or broke: transport faults, timeouts, 5xx.
+    Failed,
+    /// It asks for fewer calls (429). Counts as failed in the rate and as a probe, but never in a row: a participant that defends itself is
+    /// not down. The rule of linkerd's proxy.
+    Throttled,
+    /// Nothing: the call did not leave, or was given up for a reason of ours.
+    Neutral,
+}
+
+impl Verdict {
+    /// Whether the call counts as failed; `None`: it does not count.
+    pub(super) fn failed(self) -> Option<bool> {
+        match self {
+            Verdict::Succeeded => Some(false),
+            Verdict::Failed | Verdict::Throttled => Some(true),
+            Verdict::Neutral => None,
+        }
+    }
+}
+
+/// What settling a ticket did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It was counted, or was neutral, and the state is the same.
+    Kept,
+    /// It belongs to an earlier state and was not counted.
+    Stale,
+    /// The breaker opened.
+    Opened(Trip),
+    /// The breaker closed.
+    Closed,
+    /// It only counts, and would have opened now. Said once per window.
+    WouldOpen(Trip),
+}
+
+/// Why a breaker opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trip {
+    /// Too large a share of the window's calls failed.
+    FailureRate,
+    /// Too large a share of the window's calls was slow.
+    SlowCallRate,
+    /// Too many failures in a row.
+    ConsecutiveFailures,
+    /// A probe failed, or was slow.
+    Probe,
+}
+
+impl Trip {
+    /// Its name in metrics and in what people read.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Trip::FailureRate => "failureRate",
+            Trip::SlowCallRate => "slowCallRate",
+            Trip::ConsecutiveFailures => "consecutiveFailures",
+            Trip::Probe => "probe",
+        }
+    }
+}

@@ -1,0 +1,165 @@
+use crate::Monotonic;
+use std::time::Duration;
+
+/// What is counted: numbers that are added as calls come and taken off as they grow old.
+pub(crate) trait Tally: Copy + Default {
+    fn plus(&mut self, more: Self);
+    fn minus(&mut self, less: Self);
+}
+
+impl Tally for u32 {
+    fn plus(&mut self, more: u32) {
+        *self = self.saturating_add(more);
+    }
+
+    fn minus(&mut self, less: u32) {
+        *self = self.saturating_sub(less);
+    }
+}
+
+/// Sums over a span of time that moves on, in `N` buckets: the oldest of them leaves at a time. Adding and reading cost the same however
+/// much was added.
+#[derive(Clone, Debug)]
+pub(crate) struct Buckets<T, const N: usize> {
+    width_ns: u64,
+    /// Number of the newest bucket since the origin of the clock; its place in the ring is that modulo `N`.
+    newest: u64,
+    buckets: [T; N],
+    total: T,
+}
+
+impl<T: Tally, const N: usize> Buckets<T, N> {
+    /// Empty buckets that are `width` wide, at least a nanosecond.
+    pub(crate) fn new(width: Duration, now: Monotonic) -> Buckets<T, N> {
+        let width_ns = nanos(width).max(1);
+        Buckets { width_ns, newest: nanos(now.elapsed()) / width_ns, buckets: [T::default(); N], total: T::default() }
+    }
+
+    /// Adds `more` and says what the sum is now. A reading older than the newest one counts as the newest: readers race by nanoseconds,
+    /// and time never goes back.
+    pub(crate) fn add(&mut self, more: T, now: Monotonic) -> T {
+        self.advance(now);
+        self.buckets[place::<N>(self.newest)].plus(more);
+        self.total.plus(more);
+        self.total
+    }
+
+    /// The sum of what has not left.
+    pub(crate) fn total(&mut self, now: Monotonic) -> T {
+        self.advance(now);
+        self.total
+    }
+
+    /// Nothing was added.
+    pub(crate) fn clear(&mut self) {
+        self.buckets = [T::default(); N];
+        self.total = T::default();
+    }
+
+    /// How long until the oldest bucket leaves that `counts`, more than zero; `None` if none does.
+    pub(crate) fn leaves_in(&self, now: Monotonic, counts: impl Fn(T) -> bool) -> Option<Duration> {
+        let ages = (0..N as u64).rev().filter(|age| *age <= self.newest);
+        let mut numbers = ages.map(|age| self.newest - age);
+        let oldest = numbers.find(|number| counts(self.buckets[place::<N>(*number)]))?;
+        let leaves = oldest.saturating_add(N as u64).saturating_mul(self.width_ns);
+        Some(Duration::from_nanos(leaves.saturating_sub(nanos(now.elapsed())).max(1)))
+    }
+
+    fn advance(&mut self, now: Monotonic) {
+        let number = nanos(now.elapsed()) / self.width_ns;
+        let passed = number.saturating_sub(self.newest);
+        if passed == 0 {
+            return;
+        }
+        let left = usize::try_from(passed).unwrap_or(N).min(N);
+        for step in 1..=left {
+            let place = place::<N>(self.newest.wrapping_add(step as u64));
+            self.total.minus(std::mem::take(&mut self.buckets[place]));
+        }
+        self.newest = number;
+    }
+}
+
+/// In 64 bits, which last for 584 years and divide several times faster than 128.
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn place<const N: usize>(number: u64) -> usize {
+    usize::try_from(number % N as u64).expect("a remainder by the number of buckets fits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WIDTH_MS: u64 = 100;
+
+    fn at(millis: u64) -> Monotonic {
+        Monotonic::since_origin(Duration::from_millis(millis))
+    }
+
+    fn second() -> Buckets<u32, 10> {
+        Buckets::new(Duration::from_millis(WIDTH_MS), at(0))
+    }
+
+    #[test]
+    fn what_was_added_counts_until_its_tenth_of_the_span_has_left() {
+        let mut second = second();
+        second.add(1, at(50));
+        second.add(2, at(150));
+        assert_eq!(second.total(at(999)), 3);
+        assert_eq!(second.total(at(1_000)), 2);
+        assert_eq!(second.total(at(1_100)), 0);
+    }
+
+    #[test]
+    fn a_reading_that_is_older_than_the_newest_counts_as_the_newest() {
+        let mut second = second();
+        second.add(1, at(5_000));
+        second.add(1, at(10));
+        assert_eq!(second.total(at(4_000)), 2);
+        assert_eq!(second.total(at(5_999)), 2);
+        assert_eq!(second.total(at(6_000)), 0);
+    }
+
+    #[test]
+    fn a_clock_at_its_end_is_counted_too() {
+        let mut second = second();
+        let end = Monotonic::since_origin(Duration::MAX);
+        second.add(1, end);
+        assert_eq!(second.total(end), 1);
+        assert!(second.leaves_in(end, |count| count > 0).is_some_and(|rest| rest > Duration::ZERO));
+    }
+
+    #[test]
+    fn it_says_when_the_oldest_leaves_that_counts() {
+        let mut second = second();
+        assert_eq!(second.leaves_in(at(0), |count| count > 0), None);
+        second.add(1, at(250));
+        second.add(9, at(350));
+        assert_eq!(second.leaves_in(at(350), |count| count > 0), Some(Duration::from_millis(850)));
+        assert_eq!(second.leaves_in(at(350), |count| count > 1), Some(Duration::from_millis(950)));
+    }
+
+    /// The same, of all that was ever added.
+    fn naive(added: &[(u64, u32)], now: u64) -> u32 {
+        added.iter().filter(|(made, _)| made / WIDTH_MS + 10 > now / WIDTH_MS).map(|(_, count)| count).sum()
+    }
+
+    proptest! {
+        #[test]
+        fn it_sums_what_a_list_of_everything_sums(steps in prop::collection::vec((0u64..700, 0u32..9), 0..200)) {
+            let mut second = second();
+            let mut now = 0;
+            let mut added = Vec::new();
+            for (rest, count) in steps {
+                now += rest;
+                second.add(count, at(now));
+                added.push((now, count));
+                prop_assert_eq!(second.total(at(now)), naive(&added, now));
+            }
+        }
+    }
+}
