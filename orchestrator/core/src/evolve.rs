@@ -180,7 +180,7 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
         }
         Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at } => {
             let command = state.command_mut(CommandRef { step: *step, direction: *direction });
-            attempt_failed(command, *attempt, *outcome, *retry_at);
+            attempt_failed(command, *attempt, *outcome, *retry_at, at);
             command.last_failure = Some(failure.clone());
         }
         Event::AttemptExtended { step, direction, deadline, ask_at, location, .. } => {
@@ -286,13 +286,20 @@ fn held(state: &mut State, command: CommandRef, phase: Phase, at: Timestamp) {
     }
 }
 
-fn attempt_failed(command: &mut CommandState, attempt: u32, outcome: AttemptOutcome, retry_at: Option<Timestamp>) {
+fn attempt_failed(
+    command: &mut CommandState,
+    attempt: u32,
+    outcome: AttemptOutcome,
+    retry_at: Option<Timestamp>,
+    at: Timestamp,
+) {
     command.refused = 0;
     if outcome == AttemptOutcome::Failed {
         command.in_doubt.remove(&attempt);
     }
     if let (true, Some(until)) = (attempt == command.attempt, retry_at) {
         command.phase = Phase::Resting { until };
+        command.rested = Some(until.since(at));
     }
 }
 

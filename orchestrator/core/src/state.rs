@@ -15,7 +15,7 @@ use crate::{
     time::Timestamp,
 };
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 pub use held::Held;
 pub use status::{NotAStatus, Status};
@@ -179,6 +179,8 @@ pub struct CommandState {
     pub asked_after: BTreeSet<u32>,
     /// How often in a row a guard refused it, since an attempt was last answered.
     pub refused: u32,
+    /// How long it rested before its last attempt, or rests now; `None` before the first rest.
+    pub rested: Option<Duration>,
     /// Attempts that left and of which it is not certain that they had no effect.
     pub in_doubt: BTreeSet<u32>,
     /// How the last attempt ended, if not well.

@@ -1,5 +1,6 @@
 //! Retry policies: how many attempts, and how long between them.
 
+use crate::time::fraction;
 use serde::{Deserialize, Serialize};
 use std::{num::NonZeroU32, time::Duration};
 
@@ -17,7 +18,13 @@ pub struct RetryPolicy {
     pub backoff: Backoff,
     /// How the delay is spread.
     pub jitter: Jitter,
+    /// By how much an exponential delay grows each time, in percent: 200 doubles it. Policies that were stored without it double.
+    #[serde(default = "doubling", skip_serializing_if = "is_doubling")]
+    pub factor_percent: u32,
 }
+
+/// What stored policies mean that do not say how the delay grows; they keep their hash.
+const DOUBLING: u32 = 200;
 
 /// A number of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +44,7 @@ pub enum Backoff {
     Constant,
     /// `delay`, twice, three times…
     Linear,
-    /// `delay`, doubled each time.
+    /// `delay`, times the factor each time.
     Exponential,
 }
 
@@ -51,6 +58,9 @@ pub enum Jitter {
     Equal,
     /// Anything from zero to the delay.
     Full,
+    /// Anything from `delay` to three times the rest before, at most the longest delay. It grows by itself: how the delay grows otherwise is
+    /// not looked at.
+    Decorrelated,
 }
 
 impl RetryPolicy {
@@ -91,6 +101,7 @@ impl RetryPolicy {
             max_delay: Duration::from_millis(max_delay_ms),
             backoff: Backoff::Exponential,
             jitter: Jitter::Equal,
+            factor_percent: DOUBLING,
         }
     }
 
@@ -103,38 +114,50 @@ impl RetryPolicy {
         }
     }
 
-    /// How long to rest before attempt number `attempt` (2, 3, …); never more than `max_delay`, whatever the numbers.
+    /// How long to rest before attempt number `attempt` (2, 3, …), having rested for `previous` before the one before it; never more than
+    /// `max_delay`, whatever the numbers. Equal, full and decorrelated jitter as in "Exponential Backoff And Jitter" (AWS Architecture Blog,
+    /// 2015).
     #[must_use]
-    pub fn delay_before(&self, attempt: u32, random: u64) -> Duration {
-        let retries_before = attempt.saturating_sub(2);
+    pub fn delay_before(&self, attempt: u32, previous: Option<Duration>, random: u64) -> Duration {
+        let grown = self.grown(attempt.saturating_sub(2));
+        match self.jitter {
+            Jitter::None => grown,
+            Jitter::Equal => grown / 2 + fraction(grown, random) / 2,
+            Jitter::Full => fraction(grown, random),
+            Jitter::Decorrelated => self.decorrelated(previous.unwrap_or(self.delay), random),
+        }
+    }
+
+    fn grown(&self, retries_before: u32) -> Duration {
         let grown = match self.backoff {
             Backoff::Constant => self.delay,
             Backoff::Linear => self.delay.saturating_mul(retries_before.saturating_add(1)),
-            Backoff::Exponential => self.delay.saturating_mul(1u32.checked_shl(retries_before).unwrap_or(u32::MAX)),
+            Backoff::Exponential => self.exponential_after(retries_before),
         };
-        self.jitter.spread(grown.min(self.max_delay), random)
+        grown.min(self.max_delay)
+    }
+
+    /// In floats, because a factor of little more than one takes thousands of steps to reach the longest delay.
+    fn exponential_after(&self, retries_before: u32) -> Duration {
+        let factor = f64::from(self.factor_percent) / 100.0;
+        let grown = self.delay.as_secs_f64() * factor.powi(i32::try_from(retries_before).unwrap_or(i32::MAX));
+        Duration::try_from_secs_f64(grown).unwrap_or(self.max_delay)
+    }
+
+    fn decorrelated(&self, previous: Duration, random: u64) -> Duration {
+        let span = previous.saturating_mul(3).saturating_sub(self.delay);
+        self.delay.saturating_add(fraction(span, random)).min(self.max_delay)
     }
 }
 
-impl Jitter {
-    /// `delay` spread by `random`; never longer than `delay`. Equal and full jitter as in "Exponential Backoff And Jitter" (AWS
-    /// Architecture Blog, 2015).
-    #[must_use]
-    pub fn spread(self, delay: Duration, random: u64) -> Duration {
-        let share = Duration::from_nanos(fraction(delay, random));
-        match self {
-            Jitter::None => delay,
-            Jitter::Equal => delay / 2 + share / 2,
-            Jitter::Full => share,
-        }
-    }
+fn doubling() -> u32 {
+    DOUBLING
 }
 
-/// `delay` in nanoseconds times `random / 2^64`, rounded down.
-fn fraction(delay: Duration, random: u64) -> u64 {
-    let nanos = delay.as_nanos().min(u128::from(u64::MAX));
-    let product = (nanos * u128::from(random)) >> 64;
-    u64::try_from(product).unwrap_or(u64::MAX)
+// serde hands over a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_doubling(factor_percent: &u32) -> bool {
+    *factor_percent == DOUBLING
 }
 
 #[cfg(test)]
@@ -145,7 +168,7 @@ mod tests {
     #[test]
     fn standard_doubles_from_one_second_to_thirty() {
         let policy = RetryPolicy { jitter: Jitter::None, ..RetryPolicy::standard() };
-        let delays = [2, 3, 4, 5, 6, 7, 8].map(|attempt| policy.delay_before(attempt, 0).as_secs());
+        let delays = [2, 3, 4, 5, 6, 7, 8].map(|attempt| policy.delay_before(attempt, None, 0).as_secs());
         assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30]);
         assert!(policy.allows(5));
         assert!(!policy.allows(6));
@@ -156,8 +179,8 @@ mod tests {
         let check = |policy: RetryPolicy, attempts, first_s: f64, longest_s: f64| {
             assert!(policy.allows(attempts) && !policy.allows(attempts + 1));
             let policy = RetryPolicy { jitter: Jitter::None, ..policy };
-            assert_eq!(policy.delay_before(2, 0).as_secs_f64(), first_s);
-            assert_eq!(policy.delay_before(u32::MAX, 0).as_secs_f64(), longest_s);
+            assert_eq!(policy.delay_before(2, None, 0).as_secs_f64(), first_s);
+            assert_eq!(policy.delay_before(u32::MAX, None, 0).as_secs_f64(), longest_s);
         };
         check(RetryPolicy::quick(), 3, 0.5, 5.0);
         check(RetryPolicy::standard(), 5, 1.0, 30.0);
@@ -170,7 +193,7 @@ mod tests {
     fn delays_grow_as_the_backoff_says() {
         let seconds = |backoff| {
             let policy = RetryPolicy { backoff, jitter: Jitter::None, ..RetryPolicy::standard() };
-            [2, 3, 4].map(|attempt| policy.delay_before(attempt, 0).as_secs())
+            [2, 3, 4].map(|attempt| policy.delay_before(attempt, None, 0).as_secs())
         };
         assert_eq!(seconds(Backoff::Constant), [1, 1, 1]);
         assert_eq!(seconds(Backoff::Linear), [1, 2, 3]);
@@ -178,12 +201,50 @@ mod tests {
     }
 
     #[test]
+    fn an_exponential_delay_grows_by_its_factor() {
+        let millis = |factor_percent| {
+            let policy = RetryPolicy { factor_percent, jitter: Jitter::None, ..RetryPolicy::standard() };
+            [2, 3, 4, 5].map(|attempt| policy.delay_before(attempt, None, 0).as_millis())
+        };
+        assert_eq!(millis(150), [1_000, 1_500, 2_250, 3_375]);
+        assert_eq!(millis(200), [1_000, 2_000, 4_000, 8_000]);
+        assert_eq!(millis(100), [1_000, 1_000, 1_000, 1_000]);
+    }
+
+    #[test]
     fn jitter_spreads_over_what_it_says() {
-        let delay = Duration::from_secs(8);
-        let spread = |jitter: Jitter| [0, u64::MAX].map(|random| jitter.spread(delay, random).as_secs_f64().round());
+        let spread = |jitter| {
+            let policy = RetryPolicy { delay: Duration::from_secs(8), jitter, ..RetryPolicy::standard() };
+            [0, u64::MAX].map(|random| policy.delay_before(2, None, random).as_secs_f64().round())
+        };
         assert_eq!(spread(Jitter::None), [8.0, 8.0]);
         assert_eq!(spread(Jitter::Equal), [4.0, 8.0]);
         assert_eq!(spread(Jitter::Full), [0.0, 8.0]);
+        assert_eq!(spread(Jitter::Decorrelated), [8.0, 24.0]);
+    }
+
+    #[test]
+    fn decorrelated_jitter_grows_from_the_rest_before() {
+        let policy = RetryPolicy { jitter: Jitter::Decorrelated, ..RetryPolicy::standard() };
+        let rest = |previous, random| policy.delay_before(9, Some(Duration::from_secs(previous)), random).as_secs_f64();
+        assert_eq!([rest(5, 0), rest(5, u64::MAX).round()], [1.0, 15.0]);
+        assert_eq!([rest(20, 0), rest(20, u64::MAX)], [1.0, 30.0]);
+        assert_eq!(rest(0, u64::MAX), 1.0);
+    }
+
+    #[test]
+    fn a_policy_that_was_stored_without_a_factor_doubles_and_is_stored_as_before() {
+        let stored = concat!(
+            r#"{"attempts":{"limited":5},"delay":{"secs":1,"nanos":0},"maxDelay":{"secs":30,"nanos":0},"#,
+            r#""backoff":"exponential","jitter":"equal"}"#,
+        );
+        let policy: RetryPolicy = serde_json::from_str(stored).expect("it was stored");
+        assert_eq!(policy, RetryPolicy::standard());
+        assert_eq!(serde_json::to_string(&policy).expect("it can be stored"), stored);
+        let slower = RetryPolicy { factor_percent: 150, ..policy };
+        let text = serde_json::to_string(&slower).expect("it can be stored");
+        assert!(text.ends_with(r#""factorPercent":150}"#), "{text}");
+        assert_eq!(serde_json::from_str::<RetryPolicy>(&text).expect("it was stored"), slower);
     }
 
     #[test]
@@ -194,12 +255,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_delay_is_never_longer_than_the_longest(attempt in any::<u32>(), random in any::<u64>(), delay_ms in 0u64..1 << 50) {
+        fn a_delay_is_never_longer_than_the_longest(
+            attempt in any::<u32>(),
+            random in any::<u64>(),
+            (delay_ms, previous_ms) in (0u64..1 << 50, prop::option::of(0u64..1 << 50)),
+            factor_percent in any::<u32>(),
+        ) {
             for backoff in [Backoff::Constant, Backoff::Linear, Backoff::Exponential] {
-                for jitter in [Jitter::None, Jitter::Equal, Jitter::Full] {
+                for jitter in [Jitter::None, Jitter::Equal, Jitter::Full, Jitter::Decorrelated] {
                     let delay = Duration::from_millis(delay_ms);
-                    let policy = RetryPolicy { delay, backoff, jitter, ..RetryPolicy::standard() };
-                    prop_assert!(policy.delay_before(attempt, random) <= policy.max_delay);
+                    let policy = RetryPolicy { delay, backoff, jitter, factor_percent, ..RetryPolicy::standard() };
+                    let previous = previous_ms.map(Duration::from_millis);
+                    prop_assert!(policy.delay_before(attempt, previous, random) <= policy.max_delay);
                 }
             }
         }

@@ -153,7 +153,7 @@ fn client(settings: &HttpSettings, endpoints: &Endpoints) -> Result<Client, reqw
 
 /// How long to rest before asking, if the participant does not say.
 fn rest(call: &Call) -> Duration {
-    RetryPolicy::standard().delay_before(call.asked.saturating_add(2), fastrand::u64(..))
+    RetryPolicy::standard().delay_before(call.asked.saturating_add(2), None, fastrand::u64(..))
 }
 
 /// The request cannot be made from what is recorded. If nothing left before, it certainly has no effect.

@@ -259,8 +259,11 @@ impl Draft<'_, '_> {
 
     fn next_attempt_at(&mut self, command: CommandRef, retry_after: Option<Duration>) -> crate::time::Timestamp {
         let random = self.random();
-        let next = self.state.command(command).attempts_used() + 1;
-        let delay = self.plan.policies.command(command).retry.delay_before(next, random);
+        let it = self.state.command(command);
+        let next = it.attempts_used() + 1;
+        // The rests before an operator granted fresh attempts are no measure for these.
+        let rested = it.rested.filter(|_| next > 2);
+        let delay = self.plan.policies.command(command).retry.delay_before(next, rested, random);
         self.now.plus(delay.max(retry_after.unwrap_or_default()))
     }
 

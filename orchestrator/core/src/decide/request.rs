@@ -214,7 +214,7 @@ impl Draft<'_, '_> {
             return Duration::ZERO;
         }
         let random = self.random();
-        refusals().delay_before(refused.saturating_add(1), random)
+        refusals().delay_before(refused.saturating_add(1), None, random)
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) enum Rule {
     Share,
     /// Any number.
     Number,
+    /// By how much something grows: 1 to 10.
+    Factor,
     Choice(&'static [&'static str]),
     Shape(&'static Shape),
     List(&'static Rule),

@@ -8,10 +8,13 @@ use super::{
 };
 use crate::policy::{OnExhausted, RetryPolicy, RetryRule};
 use saga_guards::retry::{Attempts, Backoff, Jitter};
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, ops::RangeInclusive};
 
-/// Names of the presets.
-pub(crate) const PRESETS: &[&str] = &["quick", "standard", "aggressive", "rateLimited"];
+/// Names of the presets. The last is another spelling of the one before.
+pub(crate) const PRESETS: &[&str] = &["quick", "standard", "aggressive", "rate-limited", "rateLimited"];
+
+/// Least and most of `multiplier`, in percent. Beyond the most a third attempt waits for the longest delay already.
+const MULTIPLIER_PERCENT: RangeInclusive<f64> = 100.0..=1_000.0;
 
 /// A preset, or parts that replace those of `base`.
 pub(crate) fn retry(node: &Node, base: &RetryPolicy, report: &mut Report) -> Option<RetryRule> {
@@ -33,7 +36,7 @@ fn preset(name: &str) -> RetryPolicy {
     match name {
         "quick" => RetryPolicy::quick(),
         "aggressive" => RetryPolicy::aggressive(),
-        "rateLimited" => RetryPolicy::rate_limited(),
+        "rate-limited" | "rateLimited" => RetryPolicy::rate_limited(),
         _ => RetryPolicy::standard(),
     }
 }
@@ -49,14 +52,33 @@ fn parts(fields: &Fields<'_>, base: &RetryPolicy, report: &mut Report) -> RetryR
         Some(_) => Backoff::Exponential,
         None => base.backoff,
     };
-    let jitter = match fields.choice("jitter", &["none", "equal", "full"], report) {
+    let jitter = match fields.choice("jitter", &["none", "equal", "full", "decorrelated"], report) {
         Some("none") => Jitter::None,
         Some("equal") => Jitter::Equal,
+        Some("decorrelated") => Jitter::Decorrelated,
         Some(_) => Jitter::Full,
         None => base.jitter,
     };
+    let factor_percent = multiplier(fields, report).unwrap_or(base.factor_percent);
     refuse_inverted(fields, delay, max_delay, report);
-    RetryRule { policy: RetryPolicy { attempts, delay, max_delay, backoff, jitter }, says_attempts }
+    RetryRule { policy: RetryPolicy { attempts, delay, max_delay, backoff, jitter, factor_percent }, says_attempts }
+}
+
+/// `multiplier:`, in percent.
+fn multiplier(fields: &Fields<'_>, report: &mut Report) -> Option<u32> {
+    let node = fields.node("multiplier")?;
+    let factor = match &node.value {
+        Yaml::Float(factor) => *factor,
+        Yaml::Int(factor) => *factor as f64,
+        Yaml::Uint(factor) => *factor as f64,
+        Yaml::Null | Yaml::Bool(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => f64::NAN,
+    };
+    let percent = (factor * 100.0).round();
+    if MULTIPLIER_PERCENT.contains(&percent) {
+        return Some(percent as u32);
+    }
+    fields::wrong(report, node, "`multiplier` is a number from 1 to 10").help("for example multiplier: 1.5");
+    None
 }
 
 fn refuse_inverted(fields: &Fields<'_>, delay: std::time::Duration, most: std::time::Duration, report: &mut Report) {

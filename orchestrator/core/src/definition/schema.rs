@@ -72,6 +72,7 @@ fn rule(rule: &Rule, definitions: &mut Map<String, Value>) -> Value {
         Rule::Scalar => json!({"type": "string", "minLength": 1}),
         Rule::Value => json!({}),
         Rule::Integer(least) => json!({"type": "integer", "minimum": least}),
+        Rule::Factor => json!({"type": "number", "minimum": 1, "maximum": 10}),
         Rule::Share => json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
         Rule::Number => json!({"type": "number"}),
         Rule::Choice(choices) => json!({"type": "string", "enum": choices}),

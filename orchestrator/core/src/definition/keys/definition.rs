@@ -320,10 +320,11 @@ pub(crate) static RETRY: Shape = Shape {
             "\"exponential\"",
             "\"linear\"",
         ),
+        key("multiplier", Rule::Factor, "By how much an exponential delay grows each time, 1 to 10.", "2", "1.5"),
         key(
             "jitter",
-            Rule::Choice(&["none", "equal", "full"]),
-            "How the delay is spread, so that many sagas do not come back at once.",
+            Rule::Choice(&["none", "equal", "full", "decorrelated"]),
+            "How the delay is spread, so that many sagas do not come back at once. `decorrelated` grows by itself, from the delay before.",
             "\"equal\"",
             "\"full\"",
         ),
