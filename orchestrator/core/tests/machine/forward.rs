@@ -8,6 +8,7 @@ use saga_core::{
     state::Status,
 };
 use serde_json::json;
+use std::time::Duration;
 
 const TWO: &str = "
 steps:
@@ -191,6 +192,37 @@ fn a_retryable_failure_rests_for_the_delay_of_the_policy() {
         .when_due()
         .then(&["reserve sent #2"])
         .then_out(&["reserve"]);
+}
+
+#[test]
+fn rests_grow_by_the_multiplier() {
+    given("retry: {attempts: 4, delay: 2s, multiplier: 1.5, jitter: none}\nsteps: [{step: look, do: stock.Look, readOnly: true}]")
+        .when("look", busy())
+        .then_due_in(Some(seconds(2)))
+        .when_due()
+        .when("look", busy())
+        .then_due_in(Some(seconds(3)))
+        .when_due()
+        .when("look", busy())
+        .then_due_in(Some(Duration::from_millis(4_500)));
+}
+
+#[test]
+fn decorrelated_rests_grow_from_the_rest_before() {
+    let mut saga = given(
+        "retry: {attempts: 20, delay: 1s, maxDelay: 1h, jitter: decorrelated}
+steps: [{step: look, do: stock.Look, readOnly: true}]",
+    );
+    let mut rests = vec![seconds(1)];
+    for _ in 0..10 {
+        saga = saga.when("look", busy());
+        let rest = saga.state.next_due(&saga.plan).expect("it rests").since(saga.state.last_at);
+        let before = *rests.last().expect("one at least");
+        assert!(rest >= seconds(1) && rest <= before * 3, "{rest:?} after {before:?}");
+        rests.push(rest);
+        saga = saga.when_due();
+    }
+    assert!(rests.iter().any(|rest| *rest > seconds(3)), "they grow: {rests:?}");
 }
 
 #[test]
