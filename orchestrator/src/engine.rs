@@ -8,6 +8,7 @@
 //!
 //! Nothing is async while state changes: a shard's task decides, evolves and queues the append without awaiting.
 
+mod answers;
 pub mod catalog;
 pub mod clock;
 mod committer;
@@ -24,6 +25,7 @@ mod shard;
 mod starting;
 
 use crate::{guarded::Guarded, journal::Plans, kafka::Producer};
+use answers::Answers;
 use catalog::Catalog;
 use clock::Clock;
 use committer::Committer;
@@ -92,6 +94,8 @@ pub struct Parts {
     pub(crate) kafka: Option<KafkaSide>,
     pub(crate) clock: Clock,
     pub(crate) observer: Observer,
+    /// What participants answered to read-only commands.
+    pub(crate) answers: Answers,
     pub(crate) router: Router,
     /// Partitions that the consumers hold back.
     pub(crate) holds: watch::Sender<dead_letter::Held>,
@@ -138,6 +142,7 @@ impl Engine {
             kafka: settings.kafka,
             clock: settings.clock,
             observer: settings.observer,
+            answers: Answers::default(),
             holds: watch::Sender::default(),
             reads: Semaphore::new(READS),
             committers,

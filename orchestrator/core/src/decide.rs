@@ -7,12 +7,13 @@ mod advance;
 mod answer;
 mod compensate;
 mod draft;
+mod fallback;
 mod operator;
 mod request;
 mod time;
 
 use crate::{
-    command::{CommandRef, Guard},
+    command::{CommandRef, Guard, Request},
     event::{Decision, Event, ParkReason},
     evolve,
     id::{SagaId, StepIndex},
@@ -21,6 +22,8 @@ use crate::{
     time::Timestamp,
 };
 use draft::Draft;
+
+pub use fallback::Known;
 
 /// Rows after which a saga parks, and again at each multiple: a journal of this length is a loop that nobody noticed. A person can move
 /// it on or abandon it. Waiting for a guard is no loop, and what it records does not count.
@@ -38,6 +41,8 @@ pub struct Context<'a> {
     pub random: u64,
     /// Asked before a call is recorded as started. An admitted call holds a permit until it is made.
     pub admission: &'a mut dyn FnMut(Asking<'_>) -> Admission,
+    /// Asked for the last answer to the same request of a read-only step; what it says is recorded, so that a journal is folded without it.
+    pub recall: &'a mut dyn FnMut(&Request) -> Option<Known>,
 }
 
 /// A call that is about to be recorded as started.

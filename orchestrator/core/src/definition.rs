@@ -7,6 +7,7 @@ pub mod avro;
 mod build;
 pub mod diagnostic;
 mod duration;
+mod fallbacks;
 mod fields;
 mod fit;
 mod graph;

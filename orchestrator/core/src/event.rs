@@ -3,6 +3,8 @@
 //! The serde shape of these types is the stored shape: fields are added with defaults, never renamed or removed. Recorded
 //! histories in `tests/histories` hold every released build to that.
 
+mod substitute;
+
 use crate::{
     command::{Direction, Failure, Guard, Request},
     id::StepIndex,
@@ -11,6 +13,8 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+
+pub use substitute::{FallbackKind, Substitute};
 
 /// One row of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -280,6 +284,19 @@ pub enum Event {
         outcome: AttemptOutcome,
         /// Why.
         failure: Failure,
+    },
+    /// Something answered in place of the participant: the cache before a call, or a fallback after the do ended without success.
+    StepAnswered {
+        /// Which.
+        step: StepIndex,
+        /// What answered.
+        by: Substitute,
+        /// What would have been sent, where nothing of it is on record yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<Request>,
+        /// What `steps.<name>` reads from now on; `null` of a failure.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        result: Value,
     },
     /// `if` was false, or an operator skipped it.
     StepSkipped {

@@ -2,7 +2,7 @@
 
 use crate::{
     command::{CommandRef, Direction},
-    event::{AttemptOutcome, Decision, Event, OperatorAction},
+    event::{AttemptOutcome, Decision, Event, OperatorAction, Substitute},
     id::{SagaId, StepIndex},
     state::{
         Attempting, CommandState, Course, EventName, Heading, Incident, Phase, Plan, Seen, Settled, State, StepState,
@@ -147,6 +147,7 @@ pub fn step_of(event: &Event) -> Option<StepIndex> {
         | Event::StepSucceeded { step, .. }
         | Event::StepRejected { step, .. }
         | Event::StepFailed { step, .. }
+        | Event::StepAnswered { step, .. }
         | Event::StepSkipped { step, .. }
         | Event::ResultArrived { step, .. } => Some(*step),
         Event::IncidentOpened { step, .. } => *step,
@@ -228,6 +229,12 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
             };
             settle(state, CommandRef { step: *step, direction: *direction }, settled);
         }
+        Event::StepAnswered { step, by, request, result } => {
+            if let Some(request) = request {
+                state.steps[step.at()].forward.request = Some(Arc::new(request.clone()));
+            }
+            answered(plan, state, *step, by, result);
+        }
         Event::StepSkipped { step, direction } => {
             settle(state, CommandRef { step: *step, direction: *direction }, Settled::Skipped);
         }
@@ -256,13 +263,27 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
     }
 }
 
+/// The cache settles a step that nobody asked; what a fallback answers leaves open what became of the do, and its undo is not told of it.
+fn answered(plan: &Plan, state: &mut State, step: StepIndex, by: &Substitute, result: &serde_json::Value) {
+    if let Substitute::Cache { .. } = by {
+        settle(state, CommandRef { step, direction: Direction::Do }, Settled::Succeeded);
+        state.steps[step.at()].result = Some(result.clone());
+    }
+    if by.failure().is_none() {
+        state.results.insert(plan.definition.step(step).name.clone(), result.clone());
+    }
+    state.steps[step.at()].substitute = Some(by.clone());
+}
+
 fn attempt_started(plan: &Plan, state: &mut State, command: CommandRef, attempt: u32, cause: EventName, at: Timestamp) {
     let deadline = at.plus(plan.policies.command(command).attempt_timeout);
     let it = state.command_mut(command);
     if it.is_settled() {
         it.fresh_from = attempt - 1;
         it.began_at = Some(at);
+        forget_substitute(state, command);
     }
+    let it = state.command_mut(command);
     it.began_at.get_or_insert(at);
     it.attempt = attempt;
     it.in_doubt.insert(attempt);
@@ -276,7 +297,9 @@ fn held(state: &mut State, command: CommandRef, phase: Phase, at: Timestamp) {
     if it.is_settled() {
         it.fresh_from = it.attempt;
         it.began_at = Some(at);
+        forget_substitute(state, command);
     }
+    let it = state.command_mut(command);
     it.began_at.get_or_insert(at);
     it.refused = it.refused.saturating_add(1);
     if let Phase::Attempting(_) = std::mem::replace(&mut it.phase, phase) {
@@ -303,7 +326,15 @@ fn attempt_failed(
     }
 }
 
+/// What is begun anew, or ends anew, has not been answered for.
+fn forget_substitute(state: &mut State, command: CommandRef) {
+    if command.direction == Direction::Do {
+        state.steps[command.step.at()].substitute = None;
+    }
+}
+
 fn settle(state: &mut State, command: CommandRef, settled: Settled) {
+    forget_substitute(state, command);
     let it = state.command_mut(command);
     if let Settled::Failed(failure) | Settled::Unknown(failure) = &settled {
         it.last_failure = Some(failure.clone());

@@ -9,7 +9,7 @@ pub mod view;
 use crate::{
     command::{CommandRef, Direction, Failure, Guard, Request},
     definition::{Definition, PivotSide},
-    event::{Cause, End, ParkReason, Trigger},
+    event::{Cause, End, ParkReason, Substitute, Trigger},
     id::{CommandId, SagaId, StepIndex},
     policy::Policies,
     time::Timestamp,
@@ -65,7 +65,7 @@ pub struct State {
     pub course: Course,
     /// By position.
     pub steps: Vec<StepState>,
-    /// `steps` in expressions: results of the steps that succeeded, by name.
+    /// `steps` in expressions: results of the steps that succeeded or were answered for, by name.
     pub results: Map<String, Value>,
     /// Its time ended after the pivot.
     pub overdue: bool,
@@ -158,8 +158,10 @@ pub struct StepState {
     pub forward: CommandState,
     /// Undoing it.
     pub undo: CommandState,
-    /// What the participant answered: of a success, a rejected success, or a late one.
+    /// What the participant answered: of a success, a rejected success, or a late one; of the cache's, what it answered before.
     pub result: Option<Value>,
+    /// What answered in its place, if anything did.
+    pub substitute: Option<Substitute>,
 }
 
 /// One command of a step, in either direction.

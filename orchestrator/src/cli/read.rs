@@ -114,9 +114,10 @@ fn show_text(saga: &SagaView) -> String {
         let failure = step.failure.as_ref().map(saga_core::state::view::told).unwrap_or_default();
         let result = step.result.as_ref().map(ToString::to_string).unwrap_or_default();
         let phase = serde_json::to_value(step.phase).ok().and_then(|word| word.as_str().map(str::to_owned));
+        let answered = step.answered_by.as_ref().map(|by| format!(", answered by {}", by.text)).unwrap_or_default();
         [
             step.step.clone(),
-            phase.unwrap_or_default(),
+            format!("{}{answered}", phase.unwrap_or_default()),
             (step.attempts + step.undo_attempts).to_string(),
             result,
             failure,

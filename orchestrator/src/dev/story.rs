@@ -55,6 +55,11 @@ impl Teller<'_> {
             Event::StepSucceeded { step, direction: Direction::Undo, .. } => {
                 (Some(*step), Mark::Undone, "undone".to_owned())
             }
+            Event::StepAnswered { step, by, result, .. } => {
+                let mark = if by.failure().is_some() { Mark::Bad } else { Mark::Good };
+                let gist = with_gist(result, &self.state.key);
+                (Some(*step), mark, format!("answered by {}{gist}", view::stood_in(by)))
+            }
             Event::StepRejected { step, failure, result } => {
                 let answer = with_gist(result, &self.state.key);
                 (Some(*step), Mark::Bad, format!("answered{answer}, and that is refused ({})", view::told(failure)))

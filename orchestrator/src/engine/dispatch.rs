@@ -2,6 +2,7 @@
 
 use super::{
     Parts,
+    answers::Answers,
     message::{Body, Message, Receipt},
 };
 use crate::{
@@ -33,13 +34,14 @@ const TRANSPORT_RETRY: Duration = Duration::from_secs(5);
 /// Asks the guards while a decision is made, and keeps the permits for the calls that it starts.
 pub(super) struct Admissions<'a> {
     guarded: &'a Guarded,
+    answers: &'a Answers,
     now: Timestamp,
     permits: Vec<(CommandRef, Permit)>,
 }
 
 impl<'a> Admissions<'a> {
-    pub(super) fn new(guarded: &'a Guarded, now: Timestamp) -> Admissions<'a> {
-        Admissions { guarded, now, permits: Vec::new() }
+    pub(super) fn new(parts: &'a Parts, now: Timestamp) -> Admissions<'a> {
+        Admissions { guarded: &parts.guarded, answers: &parts.answers, now, permits: Vec::new() }
     }
 
     /// Calls `decide` with a context whose admissions are kept here.
@@ -55,7 +57,9 @@ impl<'a> Admissions<'a> {
                 Admission::Refused { guard, not_before: now.plus(not_before) }
             }
         };
-        decide(&mut Context { now, random: fastrand::u64(..), admission: &mut ask })
+        let answers = self.answers;
+        let mut recall = |request: &Request| answers.recall(request);
+        decide(&mut Context { now, random: fastrand::u64(..), admission: &mut ask, recall: &mut recall })
     }
 
     pub(super) fn into_permits(self) -> Vec<(CommandRef, Permit)> {

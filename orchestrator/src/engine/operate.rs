@@ -101,7 +101,8 @@ async fn recorded_elsewhere(parts: &Arc<Parts>, saga: SagaId, input: &Input, unt
 async fn would_be_refused(parts: &Arc<Parts>, saga: SagaId, input: &Input) -> Option<String> {
     let mut recorded = crate::journal::read(parts.store.as_ref(), &parts.plans, saga).await.ok()??;
     let mut never = |_: Asking<'_>| Admission::Refused { guard: Guard::Breaker, not_before: Timestamp::MAX };
-    let mut context = Context { now: parts.clock.now(), random: 0, admission: &mut never };
+    let now = parts.clock.now();
+    let mut context = Context { now, random: 0, admission: &mut never, recall: &mut |_| None };
     match decide::decide(&recorded.plan, &mut recorded.state, input, &mut context) {
         Ok(Outcome::Refused(refused)) => Some(refused.to_string()),
         Ok(Outcome::Decided(_) | Outcome::Ignored(_)) | Err(_) => None,

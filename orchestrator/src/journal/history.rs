@@ -87,6 +87,7 @@ pub fn describe(plan: &Plan, event: &Event) -> String {
                 format!("{} ended unknown, it may have happened: {}", command(plan, *step, *direction), told(failure))
             }
         },
+        Event::StepAnswered { step, by, .. } => format!("{} answered by {}", name(plan, *step), view::stood_in(by)),
         Event::StepSkipped { step, direction: Direction::Do } => format!("{} skipped", name(plan, *step)),
         Event::StepSkipped { step, direction: Direction::Undo } => {
             format!("undo of {} declared done by hand", name(plan, *step))

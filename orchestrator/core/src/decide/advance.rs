@@ -100,6 +100,10 @@ impl Draft<'_, '_> {
         let (step, direction) = (command.step, command.direction);
         let (outcome, failure) = (AttemptOutcome::Failed, ended.failure.clone());
         self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone() });
+        // What cannot be evaluated is a mistake of the definition: no fallback hides it.
+        if ended.then == Then::Park {
+            self.fall_back(command, ended.then);
+        }
         match direction {
             Direction::Do => self.step_ended_badly(command, ended),
             Direction::Undo => self.emit(Event::IncidentOpened { step: Some(step), failure }),

@@ -137,11 +137,13 @@ impl Draft<'_, '_> {
         Ok(())
     }
 
-    /// Whether the do was given up and the saga, parked on its way forward, has not done anything about it.
+    /// Whether the do was given up and the saga, parked on its way forward, has not done anything about it: what a fallback answered has been
+    /// read.
     fn nothing_followed_from(&self, command: CommandRef) -> bool {
         let parked = matches!(self.state.course, Course::Parked { was: Heading::Forward, .. });
         let required = !self.plan.definition.step(command.step).optional;
-        parked && required && self.state.command(command).gave_up().is_some()
+        let answered = self.state.step(command.step).is_answered_for();
+        parked && required && !answered && self.state.command(command).gave_up().is_some()
     }
 
     fn is_parked_for(&self, command: CommandRef) -> bool {
@@ -294,6 +296,7 @@ impl Draft<'_, '_> {
         let outcome = if certain { AttemptOutcome::Failed } else { AttemptOutcome::Unknown };
         let (step, direction) = (command.step, command.direction);
         self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone() });
+        self.fall_back(command, then);
         match direction {
             Direction::Do => self.step_ended_badly(command, Ended { failure, then }),
             Direction::Undo => {
@@ -302,12 +305,15 @@ impl Draft<'_, '_> {
         }
     }
 
-    /// What the end of a do without success means for the saga.
+    /// What the end of a do without success means for the saga: nothing where a fallback has answered.
     pub(super) fn step_ended_badly(&mut self, command: CommandRef, ended: Ended) {
         let definition = self.plan.definition.step(command.step);
-        if definition.optional || !matches!(self.state.course, Course::Forward) {
+        let state = self.state.step(command.step);
+        if definition.optional || state.is_answered_for() || !matches!(self.state.course, Course::Forward) {
             return;
         }
+        let declared = state.failed_for_good().cloned();
+        let ended = declared.map_or(ended, |failure| Ended { failure, then: Then::Definite });
         let policy = self.plan.policies.step(command.step);
         let parks = match ended.then {
             Then::Park => true,
@@ -351,6 +357,9 @@ impl Draft<'_, '_> {
         let not_before = self.now.plus(retry_after.max(SHORTEST_ASK)).max(self.now.plus(self.rest_of_refused(command)));
         let participant = self.state.command(command).request.as_deref().and_then(Request::participant).map(Into::into);
         self.emit(Event::StepWaiting { step, direction, guard, participant, not_before, ever_sent: attempt > 1 });
+        if attempt == 1 {
+            self.answered_though_refused(command, guard);
+        }
     }
 }
 

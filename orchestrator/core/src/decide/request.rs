@@ -40,10 +40,20 @@ impl Draft<'_, '_> {
         self.boolean(condition, "if", Own::default())
     }
 
-    /// Whether the step's `check` accepts `result`.
+    /// Whether the step's `check` accepts what the participant answered.
     pub(super) fn check(&self, step: StepIndex, result: &Value) -> Result<(), Failure> {
+        self.check_answer(step, result, self.state.step(step).forward.request.as_deref())
+    }
+
+    /// Whether the step's `check` accepts `result` as an answer to `request`.
+    pub(super) fn check_answer(
+        &self,
+        step: StepIndex,
+        result: &Value,
+        request: Option<&Request>,
+    ) -> Result<(), Failure> {
         let Some(check) = &self.plan.definition.step(step).check else { return Ok(()) };
-        let input = sent(self.state, step);
+        let input = body_of(request);
         let do_id = self.state.command_id(self.plan, super::draft::forward(step)).to_string();
         let own = Own { input: Some(&input), result: Some(result), do_id: Some(&do_id) };
         let accepted = self.boolean(check, "check", own)?;
@@ -71,6 +81,11 @@ impl Draft<'_, '_> {
             },
         };
         within_limit(request)
+    }
+
+    /// What a fallback's expression comes out as.
+    pub(super) fn fallback_value(&self, template: &Template) -> Result<Value, Failure> {
+        self.render(template, "fallback", Own::default())
     }
 
     fn do_request(&self, action: &Action) -> Result<Request, Failure> {
@@ -151,10 +166,13 @@ impl Draft<'_, '_> {
     /// Asks the guard, then records the first attempt; a refusal is recorded instead and nothing leaves.
     pub(super) fn begin(&mut self, command: CommandRef) -> Result<(), Ended> {
         let request = self.request(command).map_err(|failure| Ended { failure, then: Then::Definite })?;
+        if self.answered_from_cache(command, &request) {
+            return Ok(());
+        }
         let CommandRef { step, direction } = command;
         match self.admission(&request, command) {
             Admission::Admitted => self.emit(Event::StepStarted { step, direction, request }),
-            Admission::Refused { guard, not_before } => self.hold(command, &request, guard, not_before),
+            Admission::Refused { guard, not_before } => self.refused(command, &request, guard, not_before),
             Admission::Gone => return Err(Ended { failure: gone(&request), then: Then::Park }),
         }
         Ok(())
@@ -169,7 +187,7 @@ impl Draft<'_, '_> {
             Admission::Admitted => {
                 self.emit(Event::AttemptStarted { step: command.step, direction: command.direction, attempt });
             }
-            Admission::Refused { guard, not_before } => self.hold(command, &request, guard, not_before),
+            Admission::Refused { guard, not_before } => self.refused(command, &request, guard, not_before),
             Admission::Gone => self.give_up(command, gone(&request), Then::Park),
         }
     }
@@ -180,6 +198,14 @@ impl Draft<'_, '_> {
         match request.participant() {
             Some(participant) => (self.context.admission)(Asking { participant, command, attempt }),
             None => Admission::Admitted,
+        }
+    }
+
+    /// A fallback that does not wait for the guard answers; otherwise the command waits.
+    fn refused(&mut self, command: CommandRef, request: &Request, guard: Guard, not_before: Timestamp) {
+        let never_left = self.state.command(command).attempt == 0;
+        if !(never_left && self.answered_though_refused(command, guard)) {
+            self.hold(command, request, guard, not_before);
         }
     }
 
@@ -233,7 +259,11 @@ fn gone(request: &Request) -> Failure {
 
 /// `input` in expressions: what the do was sent; `null` if it never was.
 fn sent(state: &State, step: StepIndex) -> Value {
-    match state.step(step).forward.request.as_deref() {
+    body_of(state.step(step).forward.request.as_deref())
+}
+
+fn body_of(request: Option<&Request>) -> Value {
+    match request {
         Some(Request::Kafka { body, .. } | Request::Publish { body, .. }) => body.clone(),
         Some(Request::Http { body, .. }) => body.clone().unwrap_or(Value::Null),
         None => Value::Null,

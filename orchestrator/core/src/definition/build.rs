@@ -4,6 +4,7 @@ use super::{
     Parsed,
     avro::Schemas,
     diagnostic::{Code, Diagnostic, Report, Span},
+    fallbacks,
     fields::{Fields, Spanned},
     fit,
     graph::Graph,
@@ -177,6 +178,7 @@ fn prove(
     loops(drafts, trigger, report);
     let graph = Graph::of(drafts, report)?;
     proofs::prove(drafts, &graph, report);
+    fallbacks::prove(drafts, report);
     fit::timeouts(drafts, &graph, timeout, participants, report);
     let event_type = trigger.and_then(|trigger| trigger.event_type.as_deref());
     let event = schemas.zip(event_type).and_then(|(schemas, name)| Some((schemas, schemas.record(name)?)));
@@ -216,6 +218,8 @@ fn build_step(draft: Draft, at: usize, graph: &Graph) -> Option<Step> {
         optional: draft.optional.is_some(),
         pivot: draft.pivot.is_some(),
         side,
+        cache: draft.cache.map(|cache| cache.value),
+        fallback: draft.fallback.into_iter().map(|fallback| fallback.value).collect(),
         overrides: draft.overrides,
     })
 }

@@ -1,9 +1,11 @@
 //! Every key that a file may have: what the parser accepts, and what the JSON Schema says.
 
 mod definition;
+mod fallback;
 mod participants;
 
 pub(crate) use definition::{CALL, DEFINITION, OUTCOME, PARALLEL, PUBLISH, RETRY, TRIGGER, UNDO, WAIT};
+pub(crate) use fallback::{FAIL, FALLBACK};
 pub(crate) use participants::{
     ADAPTIVE, BREAKER, BULKHEAD, CLASSES, DEGRADED, EJECTION, ENDPOINT, ERRORS, HANDLE, HANDLINGS, HEALTH, HTTP, KAFKA,
     PARTICIPANT, PARTICIPANTS, RATE_LIMIT, RETRY_BUDGET, STRATEGIES,

@@ -1,5 +1,7 @@
 //! What a definition is once it has been read and proved.
 
+mod fallback;
+
 use crate::{
     command::Method,
     expression::{Expression, PathTemplate, Template},
@@ -7,6 +9,8 @@ use crate::{
     policy::{OnExhausted, RetryRule},
 };
 use std::time::Duration;
+
+pub use fallback::{Fallback, FallbackAnswer, FallbackWhen};
 
 /// One saga definition. Identified by `name` and `hash`.
 #[derive(Clone, Debug)]
@@ -94,6 +98,10 @@ pub struct Step {
     pub pivot: bool,
     /// Where it stands relative to the pivot.
     pub side: PivotSide,
+    /// `cache:` an answer to the same request that is at most so old is used instead of a call; read-only steps only.
+    pub cache: Option<Duration>,
+    /// `fallback:` by priority; empty for pivots, waits and publications.
+    pub fallback: Vec<Fallback>,
     /// The step's own policy settings.
     pub overrides: PolicyOverrides,
 }
@@ -202,6 +210,23 @@ pub struct PolicyOverrides {
     pub on_exhausted: Option<OnExhausted>,
 }
 
+impl Step {
+    /// Whom it asks; `None` for a wait and a publication.
+    #[must_use]
+    pub fn participant(&self) -> Option<&str> {
+        match &self.action {
+            Action::Call(call) => Some(call.target.participant()),
+            Action::Wait(_) | Action::Publish { .. } => None,
+        }
+    }
+
+    /// Whether answers of its participant are worth remembering.
+    #[must_use]
+    pub fn remembers(&self) -> bool {
+        self.cache.is_some() || self.fallback.iter().any(|fallback| fallback.answer.is_remembered())
+    }
+}
+
 impl Definition {
     /// The step at `index`.
     ///
@@ -236,10 +261,7 @@ impl Definition {
             Effects::Undo(undo) => Some(undo.call.target.participant()),
             Effects::ReadOnly | Effects::Irreversible => None,
         });
-        let calls = self.steps.iter().filter_map(|step| match &step.action {
-            Action::Call(call) => Some(call.target.participant()),
-            Action::Wait(_) | Action::Publish { .. } => None,
-        });
+        let calls = self.steps.iter().filter_map(Step::participant);
         let mut names: Vec<&str> = calls.chain(undos).collect();
         names.sort_unstable();
         names.dedup();

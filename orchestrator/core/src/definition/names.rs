@@ -32,7 +32,7 @@ const TYPES: [&str; 11] =
 fn visible(place: Place) -> &'static [&'static str] {
     match place {
         Place::When | Place::Key => &ALWAYS,
-        Place::If(_) | Place::Do(_) | Place::Output => &IN_STEPS,
+        Place::If(_) | Place::Do(_) | Place::Fallback(_) | Place::Output => &IN_STEPS,
         Place::Check(_) | Place::Undo(_) => &AFTER_DO,
     }
 }
@@ -40,7 +40,7 @@ fn visible(place: Place) -> &'static [&'static str] {
 fn step_of(place: Place) -> Option<usize> {
     match place {
         Place::When | Place::Key | Place::Output => None,
-        Place::If(at) | Place::Do(at) | Place::Check(at) | Place::Undo(at) => Some(at),
+        Place::If(at) | Place::Do(at) | Place::Check(at) | Place::Fallback(at) | Place::Undo(at) => Some(at),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::{
     diagnostic::{Code, Span},
+    fallbacks,
     fields::{Fields, Spanned, first_line, lead, wrong},
     keys::{CALL, PARALLEL, PUBLISH, Shape, UNDO, WAIT},
-    model::{Action, Call, PolicyOverrides, Undo},
+    model::{Action, Call, Fallback, PolicyOverrides, Undo},
     policies, target,
     tree::{Node, Yaml},
     uses::{Place, Reading},
@@ -15,6 +16,7 @@ use crate::{
     policy::RetryPolicy,
 };
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 /// Most steps of a definition.
 pub const MAX_STEPS: usize = 200;
@@ -31,6 +33,8 @@ pub(crate) struct Draft {
     pub(crate) action: Option<Action>,
     pub(crate) check: Option<Spanned<Expression>>,
     pub(crate) undo: Option<Spanned<Option<Undo>>>,
+    pub(crate) cache: Option<Spanned<Duration>>,
+    pub(crate) fallback: Vec<Spanned<Fallback>>,
     pub(crate) optional: Option<Span>,
     pub(crate) pivot: Option<Span>,
     pub(crate) read_only: Option<Span>,
@@ -128,6 +132,8 @@ fn step(node: &Node, item: usize, at: usize, reading: &mut Reading) -> Option<Dr
         action: action(&fields, shape, at, reading),
         check: of_shape("check").and_then(|key| condition(&fields, key, Place::Check(at), reading)),
         undo: of_shape("undo").and_then(|key| undo(fields.node(key)?, Place::Undo(at), reading)),
+        cache: fallbacks::cache(&fields, shape, reading),
+        fallback: fallbacks::read(&fields, shape, at, reading),
         optional: flag("optional", reading),
         pivot: flag("pivot", reading),
         read_only: flag("readOnly", reading),

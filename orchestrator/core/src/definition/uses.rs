@@ -21,6 +21,8 @@ pub(crate) enum Place {
     /// `with` and the path of a do, `key` of a publish.
     Do(usize),
     Check(usize),
+    /// `expression` of a fallback.
+    Fallback(usize),
     Undo(usize),
     Output,
 }

@@ -59,6 +59,21 @@ pub(crate) fn template(node: &Node, place: Place, reading: &mut Reading) -> Opti
     }
 }
 
+/// A value that is taken as it is.
+pub(crate) fn plain(node: &Node, report: &mut Report) -> Option<Value> {
+    match &node.value {
+        Yaml::List(items) => items.iter().map(|item| plain(item, report)).collect::<Option<_>>().map(Value::Array),
+        Yaml::Map(entries) => {
+            let entries = entries.iter().map(|(key, value)| Some((key.text.clone(), plain(value, report)?)));
+            entries.collect::<Option<Map<_, _>>>().map(Value::Object)
+        }
+        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::Text(_) => {
+            fields::plain_number(node, report)?;
+            Some(literal(&node.value))
+        }
+    }
+}
+
 fn scalar(text: &str, span: Span, place: Place, reading: &mut Reading) -> Option<Template> {
     match Template::text(text) {
         Ok(template) => {

@@ -4,6 +4,7 @@ use super::{CommandState, Phase, Settled, StepState};
 use crate::{
     command::Failure,
     definition::{Effects, Step},
+    event::Substitute,
 };
 
 impl StepState {
@@ -21,12 +22,23 @@ impl StepState {
         }
     }
 
-    /// Whether what follows may start: it succeeded, was skipped, or is optional and ended.
+    /// Whether a fallback gave a result in place of a do that ended without success.
+    #[must_use]
+    pub fn is_answered_for(&self) -> bool {
+        match &self.substitute {
+            Some(Substitute::Fallback { kind, .. }) => kind.failure().is_none(),
+            Some(Substitute::Cache { .. }) | None => false,
+        }
+    }
+
+    /// Whether what follows may start: it succeeded, was skipped or answered for, or is optional and ended.
     #[must_use]
     pub fn lets_pass(&self, definition: &Step) -> bool {
         match &self.forward.phase {
             Phase::Settled(Settled::Succeeded | Settled::Skipped) => true,
-            Phase::Settled(Settled::Rejected(_) | Settled::Failed(_) | Settled::Unknown(_)) => definition.optional,
+            Phase::Settled(Settled::Rejected(_) | Settled::Failed(_) | Settled::Unknown(_)) => {
+                definition.optional || self.is_answered_for()
+            }
             Phase::Idle
             | Phase::Held { .. }
             | Phase::Attempting(_)
@@ -35,8 +47,21 @@ impl StepState {
         }
     }
 
-    /// Why the do ended without the success that was asked for.
+    /// Why the do ended without the success that was asked for, and without anything that answered for it; by a fallback's word, if that
+    /// says that it failed.
     pub(crate) fn ended_badly(&self) -> Option<&Failure> {
+        if self.is_answered_for() {
+            return None;
+        }
+        self.failed_for_good().or_else(|| self.failure())
+    }
+
+    /// The failure that a fallback declared.
+    pub(crate) fn failed_for_good(&self) -> Option<&Failure> {
+        self.substitute.as_ref().and_then(Substitute::failure)
+    }
+
+    fn failure(&self) -> Option<&Failure> {
         match &self.forward.phase {
             Phase::Settled(Settled::Rejected(failure) | Settled::Failed(failure) | Settled::Unknown(failure)) => {
                 Some(failure)

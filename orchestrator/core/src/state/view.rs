@@ -4,7 +4,7 @@ use super::{CommandState, Course, Phase, Plan, Settled, State, Status};
 use crate::{
     command::{Direction, Failure, Guard},
     definition::Effects,
-    event::{Cause, End, ParkReason},
+    event::{Cause, End, FallbackKind, ParkReason, Substitute},
     id::StepIndex,
     time::{Timestamp, rfc3339},
 };
@@ -66,15 +66,31 @@ pub struct StepView {
     /// Attempts of the undo.
     #[serde(skip_serializing_if = "is_zero")]
     pub undo_attempts: u32,
-    /// What the participant answered.
+    /// What the participant answered, or what answered in its place: what `steps.<name>` reads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
+    /// What answered in place of the participant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<SubstituteView>,
     /// How the last attempt, of the undo if there was one, ended, if not well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// When something happens to it by itself; RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_due: Option<String>,
+}
+
+/// What answered in place of a participant.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubstituteView {
+    /// `cache`, or the fallback's key: `cached`, `lastKnown`, `value`, `expression`, `fail`.
+    pub kind: &'static str,
+    /// When the participant gave the answer that is used again; RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// In words.
+    pub text: String,
 }
 
 /// What became of a step, both directions in one word.
@@ -192,6 +208,15 @@ impl State {
         }
     }
 
+    /// What the participant said late is known to the step's undo only.
+    fn shown_result(&self, plan: &Plan, index: StepIndex) -> Option<Value> {
+        let step = self.step(index);
+        if step.is_answered_for() {
+            return self.results.get(&plan.definition.step(index).name).cloned();
+        }
+        step.result.clone()
+    }
+
     fn step_view(&self, plan: &Plan, index: StepIndex) -> StepView {
         let (definition, step) = (plan.definition.step(index), self.step(index));
         let shown = if step.undo.phase == Phase::Idle { &step.forward } else { &step.undo };
@@ -201,7 +226,8 @@ impl State {
             phase: phase(&step.forward, &step.undo, matches!(definition.effects, Effects::Undo(_))),
             attempts: step.forward.attempt,
             undo_attempts: step.undo.attempt,
-            result: step.result.clone().filter(|result| !result.is_null()),
+            result: self.shown_result(plan, index).filter(|result| !result.is_null()),
+            answered_by: step.substitute.as_ref().map(substitute_view),
             failure: shown.last_failure.clone().filter(|_| !is_over).or_else(|| {
                 step.forward
                     .last_failure
@@ -265,6 +291,30 @@ pub fn guard_name(guard: Guard) -> &'static str {
         Guard::Transport => "the transport",
         Guard::RetryBudget => "the retry budget",
         Guard::Health => "the participant's health",
+    }
+}
+
+fn substitute_view(by: &Substitute) -> SubstituteView {
+    SubstituteView { kind: by.code(), at: by.answered_at().map(rfc3339), text: stood_in(by) }
+}
+
+/// What answered in place of a participant, in words.
+#[must_use]
+pub fn stood_in(by: &Substitute) -> String {
+    match by {
+        Substitute::Cache { at } => format!("the cache, with the answer of {}", rfc3339(*at)),
+        Substitute::Fallback { index, kind } => {
+            let place = u32::from(*index) + 1;
+            match kind {
+                FallbackKind::Cached { at } => format!("fallback {place}, with the cached answer of {}", rfc3339(*at)),
+                FallbackKind::LastKnown { at } => {
+                    format!("fallback {place}, with the last known answer, of {}", rfc3339(*at))
+                }
+                FallbackKind::Value => format!("fallback {place}, with a fixed value"),
+                FallbackKind::Expression => format!("fallback {place}, with an expression"),
+                FallbackKind::Fail { failure } => format!("fallback {place}, with the failure {}", told(failure)),
+            }
+        }
     }
 }
 

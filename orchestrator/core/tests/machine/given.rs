@@ -5,8 +5,8 @@
 
 use crate::words;
 use saga_core::{
-    command::{Answer, CommandRef, Direction, Failure, Guard, Retryable},
-    decide::{self, Admission, Context, Ignored, Outcome},
+    command::{Answer, CommandRef, Direction, Failure, Guard, Request, Retryable},
+    decide::{self, Admission, Context, Ignored, Known, Outcome},
     definition::{self, Participants, participants},
     event::{Decision, OperatorAction, Trigger},
     evolve,
@@ -67,6 +67,7 @@ pub(crate) struct Saga {
     pub(crate) journal: Vec<Decision>,
     now: Timestamp,
     gate: Admission,
+    known: Option<Known>,
     last: Outcome,
     acts: u32,
 }
@@ -83,12 +84,18 @@ pub(crate) fn given_event(body: &str, event: Value) -> Saga {
 
 /// The same, while the guard of every participant answers `gate`.
 pub(crate) fn given_gate(body: &str, event: Value, gate: Admission) -> Saga {
+    given_known(body, event, gate, None)
+}
+
+/// The same, while the last answer to every request of a read-only step is `known`.
+pub(crate) fn given_known(body: &str, event: Value, gate: Admission, known: Option<Known>) -> Saga {
     let plan = plan(body);
     let mut admission = |_: saga_core::decide::Asking<'_>| gate;
-    let mut context = Context { now: START, random: 1, admission: &mut admission };
+    let mut recall = |_: &Request| known.clone();
+    let mut context = Context { now: START, random: 1, admission: &mut admission, recall: &mut recall };
     let (decision, state) = decide::start(&plan, saga_id(), start_with(event), &mut context);
     let last = Outcome::Decided(decision.clone());
-    let saga = Saga { plan, state, journal: vec![decision], now: START, gate, last, acts: 0 };
+    let saga = Saga { plan, state, journal: vec![decision], now: START, gate, known, last, acts: 0 };
     saga.holds();
     saga
 }
@@ -157,6 +164,12 @@ impl Saga {
         self
     }
 
+    /// From here on the last answer to every request of a read-only step is `result`, which the participant gave at `at`.
+    pub(crate) fn while_known(mut self, at: Timestamp, result: Value) -> Saga {
+        self.known = Some(Known { at, result });
+        self
+    }
+
     /// The owner's clock shows something else.
     pub(crate) fn at(mut self, now: Timestamp) -> Saga {
         self.now = now;
@@ -171,10 +184,11 @@ impl Saga {
 
     pub(crate) fn input(mut self, input: &Input) -> Saga {
         let before = self.state.clone();
-        let gate = self.gate;
+        let (gate, known) = (self.gate, self.known.clone());
         let mut admission = |_: saga_core::decide::Asking<'_>| gate;
+        let mut recall = |_: &Request| known.clone();
         let random = u64::from(self.state.version);
-        let mut context = Context { now: self.now, random, admission: &mut admission };
+        let mut context = Context { now: self.now, random, admission: &mut admission, recall: &mut recall };
         self.last = decide::decide(&self.plan, &mut self.state, input, &mut context).expect("a legal input");
         match &self.last {
             Outcome::Decided(decision) => self.journal.push(decision.clone()),
@@ -238,7 +252,6 @@ impl Saga {
 
     /// What was sent for `command`.
     pub(crate) fn body(&self, command: &str) -> Value {
-        use saga_core::command::Request;
         let request = self.state.command(self.command(command)).request.clone().expect("it was sent");
         match &*request {
             Request::Kafka { body, .. } | Request::Publish { body, .. } => body.clone(),

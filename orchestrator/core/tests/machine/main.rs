@@ -5,6 +5,7 @@ mod words;
 
 mod admission;
 mod ends;
+mod fallback;
 mod forward;
 mod operator;
 mod optional;

@@ -2,7 +2,7 @@
 
 use saga_core::{
     command::{CommandRef, Direction, Failure},
-    event::{AttemptOutcome, Cause, End, Event, OperatorAction, ParkReason},
+    event::{AttemptOutcome, Cause, End, Event, OperatorAction, ParkReason, Substitute},
     id::StepIndex,
     state::Plan,
 };
@@ -49,6 +49,7 @@ pub(crate) fn told(plan: &Plan, event: &Event) -> String {
         Event::StepFailed { step, direction, outcome, failure } => {
             format!("{} {}", named(step, direction), ended(*outcome, failure))
         }
+        Event::StepAnswered { step, by, .. } => format!("{} answered by {}", name(plan, *step), substitute(by)),
         Event::StepSkipped { step, direction } => format!("{} skipped", named(step, direction)),
         Event::ResultArrived { step, .. } => format!("{} result arrived", name(plan, *step)),
         Event::CompensationStarted { cause } => format!("goes back ({})", caused(plan, cause)),
@@ -59,6 +60,13 @@ pub(crate) fn told(plan: &Plan, event: &Event) -> String {
         Event::OutcomeDue { end, .. } => format!("outcome due: {}", finished(plan, end)),
         Event::SagaEnded { end } => finished(plan, end),
         Event::IncidentOpened { failure, .. } => format!("incident ({})", failure.code),
+    }
+}
+
+fn substitute(by: &Substitute) -> String {
+    match by {
+        Substitute::Cache { .. } => "cache".into(),
+        Substitute::Fallback { index, kind } => format!("fallback {index} ({})", kind.code()),
     }
 }
 

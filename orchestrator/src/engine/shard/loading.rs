@@ -45,7 +45,7 @@ impl Owned {
     }
 
     fn park(&mut self, saga: SagaId, live: &mut Live, reason: String) {
-        let mut admissions = Admissions::new(&self.parts.guarded, self.parts.clock.now());
+        let mut admissions = Admissions::new(&self.parts, self.parts.clock.now());
         let parked = admissions.during(|context| decide::park(&live.plan, &mut live.state, reason, context));
         if let Some(decision) = parked {
             self.append(saga, live, Message::of(saga, Input::TimeReached), decision);

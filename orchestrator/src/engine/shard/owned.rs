@@ -170,7 +170,7 @@ impl Owned {
             return self.set_aside(message, PoisonCode::UnknownStep, "the saga's definition has no such step");
         };
         live.settle_permit(&input);
-        let mut admissions = Admissions::new(&self.parts.guarded, self.parts.clock.now());
+        let mut admissions = Admissions::new(&self.parts, self.parts.clock.now());
         let decided =
             caught(|| admissions.during(|context| decide::decide(&live.plan, &mut live.state, &input, context)));
         let outcome = match decided {
@@ -252,6 +252,7 @@ impl Owned {
     fn committed(&mut self, saga: SagaId, mut live: Box<Live>, in_flight: InFlight) {
         let InFlight { message, decision } = in_flight;
         self.parts.observer.committed(saga, &live.plan, &live.state, &decision);
+        self.parts.answers.committed(&live.plan, &live.state, &decision);
         let disposition = match &message.body {
             Body::Start { .. } => {
                 self.start_ended(&live);

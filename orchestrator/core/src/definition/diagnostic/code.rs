@@ -100,6 +100,14 @@ codes! {
     BesidePivot = "beside-pivot",
     /// `onExhausted: compensate` after the pivot, where a saga only goes forward.
     CompensateAfterPivot = "compensate-after-pivot",
+    /// `cache`, `cached` and `lastKnown` answer with what was answered before, which a step with effects must not be.
+    NotReadOnly = "not-read-only",
+    /// The pivot has a `cache` or a `fallback`. Only its participant can say that it happened.
+    FallbackOfPivot = "fallback-of-pivot",
+    /// A fallback stands behind one that always answers. (Warning.)
+    UnreachableFallback = "unreachable-fallback",
+    /// `${` in the `value` of a fallback, which is taken as it is. (Warning.)
+    LiteralExpression = "literal-expression",
     /// A timeout that cannot be kept: the longest path of waits and attempts is longer.
     TimeoutTooShort = "timeout-too-short",
     /// A participant that participants.yaml does not have.

@@ -1,6 +1,6 @@
 //! The keys of a saga definition.
 
-use super::{KeyRule, Rule, Shape, key, required};
+use super::{FALLBACK, KeyRule, Rule, Shape, key, required};
 
 const DURATION: Rule = Rule::Duration;
 const STEP_NAME: Rule = Rule::Pattern("^[a-z][A-Za-z0-9_]{0,63}$");
@@ -219,6 +219,20 @@ pub(crate) static CALL: Shape = Shape {
         OPTIONAL,
         PIVOT,
         key("readOnly", Rule::Bool, "It has no effects and needs no undo.", "false", "true"),
+        key(
+            "cache",
+            DURATION,
+            "With `readOnly`: an answer to the same request that is at most so old is used instead of a call.",
+            "",
+            "\"5m\"",
+        ),
+        key(
+            "fallback",
+            Rule::List(&Rule::Shape(&FALLBACK)),
+            "What answers when the step ended without success: the first item that can. An undo has none.",
+            "",
+            "[{\"lastKnown\": true}, {\"value\": {\"score\": 50}}]",
+        ),
         IRREVERSIBLE,
         STEP_TIMEOUT,
         ATTEMPT_TIMEOUT,

@@ -3,7 +3,7 @@
 use super::spec::{Effects, Kind, Side, Spec, name};
 use saga_core::{
     command::Direction,
-    event::{AttemptOutcome, Decision, End, Event, OperatorAction, ParkReason},
+    event::{AttemptOutcome, Decision, End, Event, OperatorAction, ParkReason, Substitute},
 };
 use std::collections::BTreeSet;
 
@@ -18,6 +18,8 @@ pub(super) struct Heard {
     doubts: BTreeSet<u32>,
     began: bool,
     pub(super) ended: Option<Ended>,
+    /// Something else answered, with a result.
+    pub(super) answered_for: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,7 @@ impl Judge {
             Event::StepSucceeded { step, direction, .. } => self.ended(step.at(), *direction, Ended::Succeeded),
             Event::StepRejected { step, .. } => self.ended(step.at(), Direction::Do, Ended::Rejected),
             Event::StepFailed { step, direction, outcome, .. } => self.failed(step.at(), *direction, *outcome),
+            Event::StepAnswered { step, by, .. } => self.answered_for(step.at(), by),
             Event::StepSkipped { step, direction } => self.skipped(step.at(), *direction),
             Event::CompensationStarted { .. } => {
                 assert!(!self.pivot_passed(), "after the pivot the saga only goes forward");
@@ -124,6 +127,7 @@ impl Judge {
             Direction::Undo => Some(self.spec.steps[step].undo_attempts),
         };
         let command = self.command(step, direction);
+        assert!(!command.answered_for, "{direction} {} leaves though it is answered for", name(step));
         command.began = true;
         command.ended = None;
         command.out = Some(attempt);
@@ -141,7 +145,9 @@ impl Judge {
         for before in &spec.after {
             let passes = match self.forward[*before].ended {
                 Some(Ended::Succeeded | Ended::Skipped) => true,
-                Some(Ended::Rejected | Ended::Failed | Ended::Unknown) => self.spec.steps[*before].optional,
+                Some(Ended::Rejected | Ended::Failed | Ended::Unknown) => {
+                    self.spec.steps[*before].optional || self.forward[*before].answered_for
+                }
                 None => false,
             };
             assert!(passes, "{} begins before {} let it", name(step), name(*before));
@@ -152,6 +158,7 @@ impl Judge {
         assert_eq!(self.spec.steps[step].effects, Effects::Undo, "{} has no undo", name(step));
         assert!(self.may_be_applied(step), "{} was certainly not done", name(step));
         let regretted = self.spec.steps[step].optional
+            && !self.forward[step].answered_for
             && matches!(self.forward[step].ended, Some(Ended::Rejected | Ended::Failed | Ended::Unknown));
         assert!(self.goes_back || regretted, "{} is undone on the way forward", name(step));
         if regretted {
@@ -213,6 +220,24 @@ impl Judge {
         self.ended(step, direction, ended);
     }
 
+    fn answered_for(&mut self, step: usize, by: &Substitute) {
+        let spec = &self.spec.steps[step];
+        assert!(!self.goes_back, "{} is answered for on the way back", name(step));
+        assert!(spec.fallback.may_say(by), "{}: {by:?} of {:?}", name(step), spec.fallback);
+        let forward = &mut self.forward[step];
+        match by {
+            Substitute::Cache { .. } => {
+                assert!(!forward.began || forward.counted == 0, "the cache answers before a call");
+                self.may_begin(step);
+                self.ended(step, Direction::Do, Ended::Succeeded);
+            }
+            Substitute::Fallback { .. } => {
+                assert!(matches!(forward.ended, Some(Ended::Failed | Ended::Unknown)), "{} did not fail", name(step));
+            }
+        }
+        self.forward[step].answered_for = by.failure().is_none();
+    }
+
     fn skipped(&mut self, step: usize, direction: Direction) {
         let by_condition = direction == Direction::Do && self.spec.steps[step].condition == Some(false);
         assert!(by_condition || self.declared[step], "{} is skipped without a reason", name(step));
@@ -254,8 +279,9 @@ impl Judge {
         match end {
             End::Completed { .. } => {
                 for step in all().filter(|step| !self.spec.steps[*step].optional) {
-                    let done = matches!(self.forward[step].ended, Some(Ended::Succeeded | Ended::Skipped));
-                    assert!(done, "completed without {}", name(step));
+                    let forward = &self.forward[step];
+                    let done = matches!(forward.ended, Some(Ended::Succeeded | Ended::Skipped));
+                    assert!(done || forward.answered_for, "completed without {}", name(step));
                 }
             }
             End::Compensated { .. } => assert!(self.goes_back, "compensated without a cause"),

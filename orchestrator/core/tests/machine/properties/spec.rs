@@ -1,6 +1,7 @@
 //! Random definitions, known to the judge before they are written as YAML.
 
 use proptest::prelude::*;
+use saga_core::event::Substitute;
 use std::fmt::Write as _;
 
 /// What a definition says, by itself.
@@ -26,6 +27,7 @@ pub(crate) struct Step {
     /// `None`: it says nothing.
     pub(crate) attempts: Option<u32>,
     pub(crate) undo_attempts: u32,
+    pub(crate) fallback: Fallback,
     parks: bool,
     timed: bool,
 }
@@ -45,6 +47,20 @@ pub(crate) enum Effects {
     Irreversible,
 }
 
+/// What answers for a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fallback {
+    None,
+    Value,
+    ValueWhenRefused,
+    /// A value that the step's `check` refuses, then a failure.
+    FailsAtLast,
+    /// What is remembered, then a failure.
+    Remembered,
+    /// The cache before a call, the last answer after it.
+    Cache,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Before,
@@ -61,17 +77,19 @@ struct Drawn {
     flags: [u8; 5],
     attempts: u32,
     undo_attempts: u32,
+    fallback: u8,
 }
 
 fn drawn() -> impl Strategy<Value = Drawn> {
-    (0..8u8, any::<u8>(), 0..6u8, any::<[u8; 5]>(), 1..4u32, 1..4u32).prop_map(
-        |(kind, bits, effects, flags, attempts, undo_attempts)| Drawn {
+    (0..8u8, any::<u8>(), 0..6u8, any::<[u8; 5]>(), 1..4u32, 1..4u32, 0..10u8).prop_map(
+        |(kind, bits, effects, flags, attempts, undo_attempts, fallback)| Drawn {
             kind,
             bits,
             effects,
             flags,
             attempts,
             undo_attempts,
+            fallback,
         },
     )
 }
@@ -145,8 +163,21 @@ fn step(at: usize, drawn: &Drawn, after: Vec<usize>, pivot: Option<usize>) -> St
         checked,
         attempts: says_attempts.then_some(drawn.attempts),
         undo_attempts: drawn.undo_attempts,
+        fallback: fallback(drawn, kind, side, effects),
         parks: side != Side::After && drawn.flags[3].is_multiple_of(4),
         timed: kind != Kind::Wait && drawn.flags[4].is_multiple_of(5),
+    }
+}
+
+fn fallback(drawn: &Drawn, kind: Kind, side: Side, effects: Effects) -> Fallback {
+    match (kind, side, effects, drawn.fallback) {
+        (Kind::Publish | Kind::Wait, ..) | (_, Side::Pivot, ..) => Fallback::None,
+        (_, _, Effects::ReadOnly, 6 | 7) => Fallback::Remembered,
+        (_, _, Effects::ReadOnly, 8 | 9) => Fallback::Cache,
+        (.., 3) => Fallback::Value,
+        (.., 4) => Fallback::ValueWhenRefused,
+        (.., 5) => Fallback::FailsAtLast,
+        _ => Fallback::None,
     }
 }
 
@@ -234,9 +265,35 @@ impl Step {
             (self.side == Side::Pivot, ", pivot: true".to_owned()),
             (self.parks, ", onExhausted: park".to_owned()),
             (self.timed, ", timeout: 45s".to_owned()),
+            (self.fallback != Fallback::None, format!(", {}", self.fallback.yaml())),
         ];
         text.extend(parts.into_iter().filter(|(said, _)| *said).map(|(_, part)| part));
         text.extend(self.attempts.map(|attempts| format!(", retry: {}", retry(attempts))));
         text
+    }
+}
+
+impl Fallback {
+    fn yaml(self) -> &'static str {
+        match self {
+            Fallback::None => "",
+            Fallback::Value => "fallback: [{value: {ok: true}}]",
+            Fallback::ValueWhenRefused => "fallback: [{value: {ok: true}, when: refused}]",
+            Fallback::FailsAtLast => "fallback: [{expression: {ok: \"${ event.no }\"}}, {fail: {code: none}}]",
+            Fallback::Remembered => "fallback: [{cached: 10m}, {lastKnown: true}, {fail: {code: none}}]",
+            Fallback::Cache => "cache: 10m, fallback: [{lastKnown: true, when: refused}]",
+        }
+    }
+
+    /// Whether such a fallback can be what answered.
+    pub(crate) fn may_say(self, by: &Substitute) -> bool {
+        let codes: &[&str] = match self {
+            Fallback::None => &[],
+            Fallback::Value | Fallback::ValueWhenRefused => &["value"],
+            Fallback::FailsAtLast => &["expression", "fail"],
+            Fallback::Remembered => &["cached", "lastKnown", "fail"],
+            Fallback::Cache => &["cache", "lastKnown"],
+        };
+        codes.contains(&by.code())
     }
 }

@@ -1,0 +1,143 @@
+//! What answers for a step in place of its participant: the cache before a call, fallbacks when a do ended without success.
+
+use super::{
+    answer::{Ended, Then},
+    draft::{Draft, forward},
+};
+use crate::{
+    command::{CommandRef, Direction, Failure, Guard, Request},
+    definition::{Fallback, FallbackAnswer, FallbackWhen},
+    event::{AttemptOutcome, Event, FallbackKind, Substitute},
+    id::StepIndex,
+    state::{Course, Heading, view},
+    time::Timestamp,
+};
+use serde_json::Value;
+use std::{sync::Arc, time::Duration};
+
+/// An answer to the same request that somebody remembers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// When the participant gave it.
+    pub at: Timestamp,
+    /// What it answered.
+    pub result: Value,
+}
+
+/// Why a fallback is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    /// The do ended.
+    Ended(Then),
+    /// A guard holds back a do of which nothing has left.
+    Refused,
+}
+
+impl Draft<'_, '_> {
+    /// Settles a step whose `cache` has a fresh answer to the same request that its `check` accepts. `false`: a call has to be made.
+    pub(super) fn answered_from_cache(&mut self, command: CommandRef, request: &Request) -> bool {
+        let step = command.step;
+        let most = self.plan.definition.step(step).cache.filter(|_| command.direction == Direction::Do);
+        let Some(known) = most.and_then(|most| self.recent(request, most)) else { return false };
+        if self.check_answer(step, &known.result, Some(request)).is_err() {
+            return false;
+        }
+        let by = Substitute::Cache { at: known.at };
+        self.emit(Event::StepAnswered { step, by, request: Some(request.clone()), result: known.result });
+        true
+    }
+
+    /// Lets the step's fallbacks answer for a do that has just ended, if one of them can.
+    pub(super) fn fall_back(&mut self, command: CommandRef, then: Then) {
+        if command.direction == Direction::Do {
+            self.answer_for(command.step, Occasion::Ended(then));
+        }
+    }
+
+    /// Ends a do that a guard holds back before anything of it has left, if a fallback answers for it then. `false`: it waits.
+    pub(super) fn answered_though_refused(&mut self, command: CommandRef, guard: Guard) -> bool {
+        let CommandRef { step, direction } = command;
+        if direction == Direction::Undo {
+            return false;
+        }
+        let request = self.what_is_asked(step);
+        let Some((by, result)) = self.stand_in(step, request.as_deref(), Occasion::Refused) else { return false };
+        let failure = Failure::new("refused", format!("{} lets nothing through", view::guard_name(guard)));
+        self.emit(Event::StepFailed { step, direction, outcome: AttemptOutcome::Failed, failure: failure.clone() });
+        self.record_answer(step, by, request, result);
+        self.step_ended_badly(command, Ended { failure, then: Then::Definite });
+        true
+    }
+
+    fn answer_for(&mut self, step: StepIndex, occasion: Occasion) {
+        if self.plan.definition.step(step).fallback.is_empty() {
+            return;
+        }
+        let request = self.what_is_asked(step);
+        if let Some((by, result)) = self.stand_in(step, request.as_deref(), occasion) {
+            self.record_answer(step, by, request, result);
+        }
+    }
+
+    fn record_answer(&mut self, step: StepIndex, by: Substitute, request: Option<Arc<Request>>, result: Value) {
+        let on_record = self.state.step(step).forward.request.is_some();
+        let request = request.filter(|_| !on_record).map(Arc::unwrap_or_clone);
+        self.emit(Event::StepAnswered { step, by, request, result });
+    }
+
+    /// What the do sends, or would have sent.
+    fn what_is_asked(&self, step: StepIndex) -> Option<Arc<Request>> {
+        let recorded = self.state.step(step).forward.request.clone();
+        recorded.or_else(|| self.request(forward(step)).ok().map(Arc::new))
+    }
+
+    /// The first fallback that can answer, and its answer. On the way back nothing needs one.
+    fn stand_in(
+        &mut self,
+        step: StepIndex,
+        request: Option<&Request>,
+        occasion: Occasion,
+    ) -> Option<(Substitute, Value)> {
+        if !matches!(self.state.course, Course::Forward | Course::Parked { was: Heading::Forward, .. }) {
+            return None;
+        }
+        let plan = self.plan;
+        let items = plan.definition.step(step).fallback.iter().zip(0u16..);
+        items.filter(|(fallback, _)| suits(fallback, occasion)).find_map(|(fallback, index)| {
+            let (kind, result) = self.answer_of(&fallback.answer, request)?;
+            let refused = kind.failure().is_none() && self.check_answer(step, &result, request).is_err();
+            (!refused).then_some((Substitute::Fallback { index, kind }, result))
+        })
+    }
+
+    fn answer_of(&mut self, answer: &FallbackAnswer, request: Option<&Request>) -> Option<(FallbackKind, Value)> {
+        match answer {
+            FallbackAnswer::Cached(most) => {
+                self.recent(request?, *most).map(|known| (FallbackKind::Cached { at: known.at }, known.result))
+            }
+            FallbackAnswer::LastKnown => {
+                let known = (self.context.recall)(request?)?;
+                Some((FallbackKind::LastKnown { at: known.at }, known.result))
+            }
+            FallbackAnswer::Value(value) => Some((FallbackKind::Value, value.clone())),
+            FallbackAnswer::Expression(template) => {
+                self.fallback_value(template).ok().map(|value| (FallbackKind::Expression, value))
+            }
+            FallbackAnswer::Fail(failure) => Some((FallbackKind::Fail { failure: failure.clone() }, Value::Null)),
+        }
+    }
+
+    fn recent(&mut self, request: &Request, most: Duration) -> Option<Known> {
+        let now = self.now;
+        (self.context.recall)(request).filter(|known| now.since(known.at) <= most)
+    }
+}
+
+/// What a person can mend parks the saga rather than undo it: then only a fallback that has a result answers.
+fn suits(fallback: &Fallback, occasion: Occasion) -> bool {
+    match occasion {
+        Occasion::Ended(Then::Definite | Then::Exhausted) => true,
+        Occasion::Ended(Then::Park) => !matches!(fallback.answer, FallbackAnswer::Fail(_)),
+        Occasion::Refused => fallback.when == FallbackWhen::Refused,
+    }
+}

@@ -1,0 +1,174 @@
+//! `cache` and `fallback` of a step: reading them, and the proof that they can answer.
+
+use super::{
+    diagnostic::{Code, Report, Span},
+    fields::{Fields, Spanned, first_line, lead, wrong},
+    keys::{FAIL, FALLBACK, Shape},
+    model::{Fallback, FallbackAnswer, FallbackWhen},
+    steps::Draft,
+    tree::{Node, Yaml},
+    uses::{Place, Reading},
+    values,
+};
+use crate::{command::Failure, expression::Template};
+use std::time::Duration;
+
+/// The keys of which a fallback has one.
+const ANSWERS: [&str; 5] = ["cached", "lastKnown", "value", "expression", "fail"];
+
+/// The step's `cache`.
+pub(crate) fn cache(fields: &Fields<'_>, shape: &Shape, reading: &mut Reading) -> Option<Spanned<Duration>> {
+    let span = shape.has("cache").then(|| fields.node("cache"))??.span;
+    fields.duration("cache", &mut reading.report).map(|value| Spanned { value, span })
+}
+
+/// The step's `fallback`, by priority. What cannot be read is absent, and has been reported.
+pub(crate) fn read(fields: &Fields<'_>, shape: &Shape, at: usize, reading: &mut Reading) -> Vec<Spanned<Fallback>> {
+    let Some(node) = shape.has("fallback").then(|| fields.node("fallback")).flatten() else { return Vec::new() };
+    let help = "for example: fallback: [{lastKnown: true}, {value: {score: 50}}]";
+    let Yaml::List(items) = &node.value else {
+        wrong(&mut reading.report, node, "`fallback` is a list").help(help);
+        return Vec::new();
+    };
+    if items.is_empty() {
+        reading.report.error(Code::WrongValue, node.span, "`fallback` is empty").help(help);
+    }
+    items.iter().filter_map(|item| fallback(item, at, reading)).collect()
+}
+
+fn fallback(node: &Node, at: usize, reading: &mut Reading) -> Option<Spanned<Fallback>> {
+    let fields = Fields::read(node, &FALLBACK, &mut reading.report)?;
+    let span = first_line(&reading.report, lead(node));
+    let key = the_one(&fields, span, reading)?;
+    let when = match fields.choice("when", &["exhausted", "refused"], &mut reading.report) {
+        Some("refused") => FallbackWhen::Refused,
+        Some(_) | None => FallbackWhen::Exhausted,
+    };
+    let answer = answer(&fields, key, at, reading)?;
+    Some(Spanned { value: Fallback { answer, when }, span })
+}
+
+/// The key that says what it answers.
+fn the_one(fields: &Fields<'_>, span: Span, reading: &mut Reading) -> Option<&'static str> {
+    let said: Vec<_> = ANSWERS.into_iter().filter_map(|key| Some((key, fields.key_span(key)?))).collect();
+    match said.as_slice() {
+        [(key, _)] => Some(key),
+        [] => {
+            let message = format!("a fallback has one of {}", ANSWERS.join(", "));
+            reading.report.error(Code::MissingKey, span, message).help("for example: {value: {score: 50}}");
+            None
+        }
+        [(first, _), (second, span), ..] => {
+            let message = format!("a fallback has either `{first}` or `{second}`");
+            reading
+                .report
+                .error(Code::ConflictingKeys, *span, message)
+                .help("make two items of it: the first that can answer does");
+            None
+        }
+    }
+}
+
+fn answer(fields: &Fields<'_>, key: &str, at: usize, reading: &mut Reading) -> Option<FallbackAnswer> {
+    let node = fields.node(key)?;
+    match key {
+        "cached" => fields.duration(key, &mut reading.report).map(FallbackAnswer::Cached),
+        "lastKnown" => last_known(fields, node, reading),
+        "value" => value(node, reading),
+        "expression" => expression(node, at, reading),
+        _ => fail(node, reading),
+    }
+}
+
+fn last_known(fields: &Fields<'_>, node: &Node, reading: &mut Reading) -> Option<FallbackAnswer> {
+    if !fields.flag("lastKnown", &mut reading.report) {
+        let message = "`lastKnown: false` answers nothing";
+        reading.report.error(Code::WrongValue, node.span, message).help("write true, or remove the item");
+        return None;
+    }
+    Some(FallbackAnswer::LastKnown)
+}
+
+/// Taken as it is; whoever writes `${` in it meant an expression.
+fn value(node: &Node, reading: &mut Reading) -> Option<FallbackAnswer> {
+    let value = values::plain(node, &mut reading.report)?;
+    if value.to_string().contains("${") {
+        let span = first_line(&reading.report, lead(node));
+        let help = "write `expression` in place of `value`, if it is to be evaluated";
+        reading.report.warning(Code::LiteralExpression, span, "a `value` is taken as it is, with its `${`").help(help);
+    }
+    Some(FallbackAnswer::Value(value))
+}
+
+fn expression(node: &Node, at: usize, reading: &mut Reading) -> Option<FallbackAnswer> {
+    let template = values::template(node, Place::Fallback(at), reading)?;
+    if let Template::Literal(_) = template {
+        let help = "write `${ … }` around what is to be evaluated, or `value` in place of `expression`";
+        wrong(&mut reading.report, node, "`expression` has a `${ }` in it").help(help);
+        return None;
+    }
+    Some(FallbackAnswer::Expression(template))
+}
+
+fn fail(node: &Node, reading: &mut Reading) -> Option<FallbackAnswer> {
+    let fields = Fields::read(node, &FAIL, &mut reading.report)?;
+    let code = fields.name("code", &mut reading.report);
+    let message = fields.text("message", &mut reading.report).map(|text| text.value).unwrap_or_default();
+    Some(FallbackAnswer::Fail(Failure::new(code?.value, message)))
+}
+
+/// Reports what can never answer, or must not.
+pub(crate) fn prove(drafts: &[Draft], report: &mut Report) {
+    for draft in drafts {
+        of_pivot(draft, report);
+        needs_read_only(draft, report);
+        unreachable(draft, report);
+    }
+}
+
+fn of_pivot(draft: &Draft, report: &mut Report) {
+    let said = draft.cache.as_ref().map(|cache| ("cache", cache.span));
+    let said = said.or_else(|| draft.fallback.first().map(|first| ("fallback", first.span)));
+    if let (Some((key, span)), Some(pivot)) = (said, draft.pivot) {
+        let finding = report.error(Code::FallbackOfPivot, span, format!("the pivot has no `{key}`"));
+        finding
+            .related(pivot, "the pivot")
+            .help("only its participant can say that it happened: remove one of the two");
+    }
+}
+
+/// What a participant answered before says nothing of effects that were not made.
+fn needs_read_only(draft: &Draft, report: &mut Report) {
+    if draft.read_only.is_some() || draft.action.is_none() {
+        return;
+    }
+    let cache = draft.cache.as_ref().map(|cache| ("cache", cache.span));
+    let remembered = draft.fallback.iter().filter_map(|fallback| match fallback.value.answer {
+        FallbackAnswer::Cached(_) => Some(("cached", fallback.span)),
+        FallbackAnswer::LastKnown => Some(("lastKnown", fallback.span)),
+        FallbackAnswer::Value(_) | FallbackAnswer::Expression(_) | FallbackAnswer::Fail(_) => None,
+    });
+    for (key, span) in cache.into_iter().chain(remembered) {
+        let message = format!("`{key}` answers with what was said to somebody else, and this step has effects");
+        let help = "write `readOnly: true` if it has none; or give a `value`, an `expression` or `fail`";
+        report.error(Code::NotReadOnly, span, message).help(help);
+    }
+}
+
+/// A literal and a failure can always answer, unless the step's `check` looks at the literal. An expression can fail to.
+fn unreachable(draft: &Draft, report: &mut Report) {
+    let ends = |fallback: &&Spanned<Fallback>| match fallback.value.answer {
+        FallbackAnswer::Value(_) => draft.check.is_none(),
+        FallbackAnswer::Fail(_) => true,
+        FallbackAnswer::Cached(_) | FallbackAnswer::LastKnown | FallbackAnswer::Expression(_) => false,
+    };
+    let Some(last) = draft.fallback.iter().position(|fallback| ends(&fallback)) else { return };
+    // One that comes first when a guard refuses is reached.
+    let reached = |fallback: &&Spanned<Fallback>| {
+        fallback.value.when == FallbackWhen::Refused && draft.fallback[last].value.when == FallbackWhen::Exhausted
+    };
+    for fallback in draft.fallback[last + 1..].iter().filter(|fallback| !reached(fallback)) {
+        let finding = report.warning(Code::UnreachableFallback, fallback.span, "this fallback is never reached");
+        finding.related(draft.fallback[last].span, "this one always answers").help("change their order, or remove it");
+    }
+}

@@ -1,0 +1,108 @@
+//! What answered in place of a participant.
+
+use crate::{command::Failure, time::Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What answered in place of a participant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Substitute {
+    /// The step's `cache`, before any call: nothing was asked, and the step succeeded.
+    Cache {
+        /// When the participant answered so.
+        at: Timestamp,
+    },
+    /// One of the step's fallbacks. What became of the do stays what is on record.
+    Fallback {
+        /// Its place in the definition's list, from 0.
+        index: u16,
+        /// What kind it is.
+        kind: FallbackKind,
+    },
+}
+
+/// What kind of fallback answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FallbackKind {
+    /// An answer to the same request that is recent enough.
+    Cached {
+        /// When the participant answered so.
+        at: Timestamp,
+    },
+    /// The last answer to the same request.
+    LastKnown {
+        /// When the participant answered so.
+        at: Timestamp,
+    },
+    /// A literal.
+    Value,
+    /// An expression.
+    Expression,
+    /// It says that the step failed for good.
+    Fail {
+        /// With what.
+        failure: Failure,
+    },
+}
+
+impl Substitute {
+    /// Short and stable, for counters and programs: `cache`, or the fallback's key.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Substitute::Cache { .. } => "cache",
+            Substitute::Fallback { kind, .. } => kind.code(),
+        }
+    }
+
+    /// When the participant gave the answer that is used again; `None`: it never gave it.
+    #[must_use]
+    pub fn answered_at(&self) -> Option<Timestamp> {
+        match self {
+            Substitute::Cache { at }
+            | Substitute::Fallback { kind: FallbackKind::Cached { at } | FallbackKind::LastKnown { at }, .. } => {
+                Some(*at)
+            }
+            Substitute::Fallback {
+                kind: FallbackKind::Value | FallbackKind::Expression | FallbackKind::Fail { .. },
+                ..
+            } => None,
+        }
+    }
+
+    /// Why the step failed, if that is what it says.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Substitute::Fallback { kind, .. } => kind.failure(),
+            Substitute::Cache { .. } => None,
+        }
+    }
+}
+
+impl FallbackKind {
+    /// Its key in a definition.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            FallbackKind::Cached { .. } => "cached",
+            FallbackKind::LastKnown { .. } => "lastKnown",
+            FallbackKind::Value => "value",
+            FallbackKind::Expression => "expression",
+            FallbackKind::Fail { .. } => "fail",
+        }
+    }
+
+    /// Why the step failed, if that is what it says.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            FallbackKind::Fail { failure } => Some(failure),
+            FallbackKind::Cached { .. }
+            | FallbackKind::LastKnown { .. }
+            | FallbackKind::Value
+            | FallbackKind::Expression => None,
+        }
+    }
+}
