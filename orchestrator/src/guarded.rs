@@ -4,6 +4,8 @@
 //! What a guard refuses is no attempt. Nothing in the chain allocates, and each stage reads the clock once.
 
 mod bulkhead;
+pub mod health;
+pub mod lifecycle;
 mod permit;
 mod settings;
 mod snapshot;
@@ -16,12 +18,13 @@ pub use permit::{Permit, Seat, Verdict};
 pub use settings::{Error, ParticipantSettings, Transport};
 pub use snapshot::{BreakerState, ParticipantSnapshot};
 
-use crate::participants::http::{HttpParticipant, NOT_CONNECTED};
+use crate::participants::http::{self, HttpParticipant, NOT_CONNECTED};
 use bulkhead::Bulkhead;
+use health::{HealthChecks, Question};
 use permit::Health;
 use saga_core::{
     command::{Answer, Guard},
-    definition::participants::Participants,
+    definition::participants::{self, Participants},
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -44,6 +47,7 @@ const MAX_UNKNOWN: usize = 1_000;
 pub struct Guarded {
     participants: HashMap<String, Participant>,
     unknown: Mutex<BTreeSet<String>>,
+    checks: HealthChecks,
 }
 
 /// What the breaker says to a call that is about to be decided.
@@ -82,6 +86,7 @@ impl Guarded {
     /// When one cannot be called with its settings, or two have one name.
     pub fn new(settings: Vec<ParticipantSettings>) -> Result<Guarded, Error> {
         let mut participants = HashMap::new();
+        let checks = HealthChecks::default();
         for each in settings {
             let health = Arc::new(Health::new(each.name.clone(), each.breaker));
             let route = match each.transport {
@@ -91,11 +96,12 @@ impl Guarded {
                 },
                 Transport::Kafka { commands } => Route::Kafka { commands, bulkhead: Bulkhead::new(each.bulkhead) },
             };
+            checks.watch(&each.name, question(&each.name, each.health.as_ref(), &route)?);
             if participants.insert(each.name.clone(), Participant { health, route }).is_some() {
                 return Err(Error::Duplicate(each.name));
             }
         }
-        Ok(Guarded { participants, unknown: Mutex::default() })
+        Ok(Guarded { participants, unknown: Mutex::default(), checks })
     }
 
     /// Guards for what participants.yaml says.
@@ -104,6 +110,12 @@ impl Guarded {
     /// As [`Guarded::new`].
     pub fn from_participants(participants: &Participants) -> Result<Guarded, Error> {
         Guarded::new(participants.iter().map(|(name, it)| ParticipantSettings::of(name, it)).collect())
+    }
+
+    /// What participants say of themselves when they are asked.
+    #[must_use]
+    pub fn health_checks(&self) -> &HealthChecks {
+        &self.checks
     }
 
     /// Whether a call to `participant` may leave.
@@ -191,6 +203,22 @@ impl Participant {
             waiting,
         }
     }
+}
+
+/// What a participant is asked by its health check, and how often.
+fn question(
+    name: &str,
+    asked: Option<&participants::Health>,
+    route: &Route,
+) -> Result<Option<(Question, saga_guards::health::Config)>, Error> {
+    let Some(asked) = asked else { return Ok(None) };
+    let prober = match route {
+        Route::Http { participant, .. } => Some(participant.prober()),
+        Route::Kafka { .. } => None,
+    };
+    let question = Question::of(&asked.check, prober)
+        .map_err(|source| http::Error::Client { participant: name.to_owned(), source })?;
+    Ok(question.map(|question| (question, asked.config)))
 }
 
 /// Nothing left. That is the whole truth only if nothing had left before: an attempt that is being asked after, or may have left in an

@@ -63,6 +63,7 @@ pub async fn when(mut running: Running, stop: impl Future<Output = ()>) -> anyho
 pub async fn end(running: Running, consumers_run: bool) {
     let Running { engine, producer, consumers, api, readiness, housekeeping } = running;
     drop(housekeeping);
+    engine.parts.guarded.health_checks().stop();
     info!("stopping: intake stops, commits finish, offsets are committed, the group is left");
     let deadline = Instant::now() + TOTAL;
     let at_most = |patience: Duration| patience.min(deadline.saturating_duration_since(Instant::now()));

@@ -84,6 +84,7 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
     info!(address = %api.address, "the API and the web UI listen");
     let consumers = start_consumers(&config, &loaded, &kafka, &engine.parts, ready.largest_batch)?;
     let housekeeping = housekeeping::start(&config, &kafka, &engine.parts);
+    engine.parts.guarded.health_checks().start();
     readiness.send_replace(Readiness::Ready);
     Ok(Running { engine, producer, consumers, api, readiness, housekeeping })
 }

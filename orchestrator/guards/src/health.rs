@@ -134,6 +134,20 @@ impl Health {
         self.last_at.map_or(Duration::ZERO, |last| last.plus(self.config.interval).since(now))
     }
 
+    /// Whether calls are to wait: for how long at least, until a check may have said something else. An old answer refuses nobody: without
+    /// checks nothing is known.
+    #[must_use]
+    pub fn refuses(&self, now: Monotonic) -> Option<Duration> {
+        let due = self.last_at?.plus(self.config.interval);
+        let answered = due.plus(self.config.timeout);
+        match self.state {
+            State::Unknown | State::Healthy => None,
+            State::Unhealthy if now < due => Some(due.since(now)),
+            State::Unhealthy if now < answered => Some(answered.since(now)),
+            State::Unhealthy => None,
+        }
+    }
+
     /// What is known at this moment.
     #[must_use]
     pub fn snapshot(&self, now: Monotonic) -> Snapshot {

@@ -47,10 +47,13 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut definitions = 0;
     for (_, files) in by_folder(args)? {
         definitions += files.sagas.len();
-        let (found, unchecked) = files.check();
-        findings.extend(found);
-        if let Some(message) = unchecked {
+        let checked = files.check();
+        findings.extend(checked.findings);
+        if let Some(message) = checked.unchecked {
             output::note(&format!("warning: {message}"));
+        }
+        if let Some(path) = checked.critical_path {
+            output::note(&path.to_string());
         }
     }
     print(&findings, args.output)?;

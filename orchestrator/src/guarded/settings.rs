@@ -16,6 +16,8 @@ pub struct ParticipantSettings {
     pub breaker: breaker::Config,
     /// Calls that may be under way at once.
     pub bulkhead: NonZeroU32,
+    /// Asking it how it is.
+    pub health: Option<participants::Health>,
 }
 
 /// How a participant is reached.
@@ -36,9 +38,11 @@ impl ParticipantSettings {
     pub fn of(name: &str, participant: &Participant) -> ParticipantSettings {
         let transport = match &participant.transport {
             participants::Transport::Kafka { commands } => Transport::Kafka { commands: commands.clone() },
-            participants::Transport::Http { endpoints, .. } => Transport::Http(HttpSettings {
+            participants::Transport::Http { endpoints, balance, ejection } => Transport::Http(HttpSettings {
                 name: name.to_owned(),
                 endpoints: endpoints.clone(),
+                balance: *balance,
+                ejection: *ejection,
                 connect_timeout: participant.connect_timeout,
                 max_answer_bytes: usize::try_from(participant.max_answer_bytes).unwrap_or(usize::MAX),
                 authorization: participant.authorization.as_ref().map(|secret| secret.reveal().to_owned()),
@@ -48,7 +52,7 @@ impl ParticipantSettings {
             }),
         };
         let (breaker, bulkhead) = (participant.breaker, participant.bulkhead.limit);
-        ParticipantSettings { name: name.to_owned(), transport, breaker, bulkhead }
+        ParticipantSettings { name: name.to_owned(), transport, breaker, bulkhead, health: participant.health.clone() }
     }
 }
 

@@ -15,18 +15,21 @@
 mod body;
 mod classify;
 mod endpoints;
+mod prober;
 mod retry_after;
 mod send;
 mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use endpoints::EndpointState;
+pub use prober::{Probed, Prober, get_url};
 pub use settings::{Error, HttpSettings, MAX_ANSWER_BYTES};
 
 use super::Call;
 use body::Broken;
 use classify::{Meaning, Overrides};
-use endpoints::Endpoints;
+use endpoints::{Endpoints, Picked};
 use reqwest::{
     Client, Response, Url,
     header::{HeaderMap, LOCATION, RETRY_AFTER},
@@ -34,7 +37,10 @@ use reqwest::{
 use saga_core::command::{Answer, Failure, Retryable};
 use saga_guards::retry::RetryPolicy;
 use serde_json::Value;
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 /// Code of the failure when no connection could be had. Nothing was sent then.
 pub const NOT_CONNECTED: &str = "connect";
@@ -50,7 +56,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct HttpParticipant {
     client: Client,
-    endpoints: Endpoints,
+    endpoints: Arc<Endpoints>,
     headers: HeaderMap,
     overrides: Overrides,
     max_answer_bytes: usize,
@@ -64,7 +70,7 @@ impl HttpParticipant {
     pub fn new(settings: &HttpSettings) -> Result<HttpParticipant, Error> {
         let endpoints = Endpoints::new(settings)?;
         let headers = settings.header_map()?;
-        let client = client(settings, &endpoints)
+        let client = client(settings.connect_timeout, endpoints.any_encrypted())
             .map_err(|source| Error::Client { participant: settings.name.clone(), source })?;
         let overrides = Overrides::new(settings);
         Ok(HttpParticipant { client, endpoints, headers, overrides, max_answer_bytes: settings.max_answer_bytes })
@@ -73,7 +79,36 @@ impl HttpParticipant {
     /// One attempt: sends the request, or asks at the location, and waits at most the attempt's timeout for the complete answer.
     /// Never answers [`Answer::NotSent`]: that is the guards' word.
     pub async fn call(&self, call: &Call) -> Answer {
-        let request = match send::build(self, call) {
+        // Where to ask how far it is says the location.
+        let Some(picked) = call.location.is_none().then(|| self.endpoints.pick()) else {
+            return self.attempt(call, None).await;
+        };
+        let answer = self.attempt(call, Some(&picked)).await;
+        picked.settle(&answer);
+        answer
+    }
+
+    /// The same participant under these settings, which goes on with what `before` knows of endpoints that stay.
+    #[must_use]
+    pub fn continuing(self, before: &HttpParticipant) -> HttpParticipant {
+        before.endpoints.become_as(&self.endpoints);
+        HttpParticipant { endpoints: Arc::clone(&before.endpoints), ..self }
+    }
+
+    /// All endpoints at this moment.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<EndpointState> {
+        self.endpoints.states()
+    }
+
+    /// Whom to ask how it is.
+    #[must_use]
+    pub fn prober(&self) -> Prober {
+        Prober::of(self)
+    }
+
+    async fn attempt(&self, call: &Call, picked: Option<&Picked>) -> Answer {
+        let request = match send::build(self, call, picked) {
             Ok(request) => request,
             Err(failure) => return impossible(call, failure),
         };
@@ -136,18 +171,26 @@ impl HttpParticipant {
     }
 }
 
-fn client(settings: &HttpSettings, endpoints: &Endpoints) -> Result<Client, reqwest::Error> {
+/// A client for health checks of participants that take no calls over HTTP.
+///
+/// # Errors
+/// When none can be made, for want of certificates of authorities for example.
+pub fn plain_client(connect_timeout: Duration, encrypted: bool) -> Result<Client, reqwest::Error> {
+    client(connect_timeout, encrypted)
+}
+
+fn client(connect_timeout: Duration, encrypted: bool) -> Result<Client, reqwest::Error> {
     super::install_tls();
     let builder = Client::builder()
         .user_agent(concat!("saga-orchestrator/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(settings.connect_timeout)
+        .connect_timeout(connect_timeout)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy();
     // Without an encrypted endpoint nothing is verified, and a machine without authorities' certificates will do.
-    let builder = if endpoints.any_encrypted() { builder } else { builder.tls_certs_only([]) };
+    let builder = if encrypted { builder } else { builder.tls_certs_only([]) };
     builder.build()
 }
 

@@ -4,7 +4,9 @@ use crate::kafka::consumer::TopicStart;
 use anyhow::Context;
 use saga_core::{
     definition::{
-        Action, Definition, Diagnostic, Library, Participants, Source, Style, participants::Transport, render,
+        Action, Definition, Diagnostic, Library, Participants, Source, Style,
+        participants::{CriticalPath, Transport},
+        render,
     },
     policy::Policies,
     state::Plan,
@@ -35,6 +37,17 @@ pub struct Loaded {
     pub participants: Participants,
     /// What is worth a look and hinders nothing.
     pub warnings: Vec<Diagnostic>,
+}
+
+/// What `saga check` has to say about files.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What is wrong, and what is worth a look.
+    pub findings: Vec<Diagnostic>,
+    /// When definitions call participants and no file says who they are: that nobody was checked.
+    pub unchecked: Option<String>,
+    /// Which chain of participants that need each other takes longest, if any needs another.
+    pub critical_path: Option<CriticalPath>,
 }
 
 /// Files were read and cannot be used; the text is for people.
@@ -76,13 +89,13 @@ pub fn read_source(path: &Path) -> anyhow::Result<Source> {
 }
 
 impl Files {
-    /// Everything that is to be said about the files, and, when definitions call participants and no file says who they are, that nobody was
-    /// checked.
+    /// Everything that is to be said about the files.
     #[must_use]
-    pub fn check(&self) -> (Vec<Diagnostic>, Option<String>) {
+    pub fn check(&self) -> Checked {
         let library = self.read(&|name| std::env::var(name).ok());
         let unchecked = self.without_participants(&library);
-        (library.findings, unchecked)
+        let critical_path = library.participants.critical_path();
+        Checked { findings: library.findings, unchecked, critical_path }
     }
 
     fn without_participants(&self, library: &Library) -> Option<String> {

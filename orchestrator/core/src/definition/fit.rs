@@ -66,7 +66,7 @@ fn longest_path(graph: &Graph, spans: &[Duration]) -> (Duration, Vec<usize>) {
 }
 
 /// A span in the file's own notation.
-fn text(span: Duration) -> String {
+pub(crate) fn text(span: Duration) -> String {
     let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
     let mut rest = span.as_millis();
     let mut parts = Vec::new();

@@ -1,9 +1,12 @@
 //! participants.yaml: the services that perform commands.
 
+mod critical_path;
 mod kind;
 mod read;
 #[cfg(test)]
 mod tests;
+
+pub use critical_path::CriticalPath;
 
 pub use kind::Kind;
 

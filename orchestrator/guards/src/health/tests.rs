@@ -110,3 +110,15 @@ fn other_settings_leave_what_is_known() {
     assert!(health.is_healthy());
     assert_eq!(checked(&mut health, &[Outcome::Failed])[0], Checked::Became(State::Unhealthy));
 }
+
+#[test]
+fn the_unhealthy_refuse_until_the_next_check_and_nobody_once_checks_have_ceased() {
+    let mut health = health(1, 1);
+    assert_eq!(health.refuses(at(0)), None);
+    health.checked(Outcome::Failed, at(0));
+    assert_eq!(health.refuses(at(10)), Some(Duration::from_secs(20)));
+    assert_eq!(health.refuses(at(31)), Some(Duration::from_secs(4)));
+    assert_eq!(health.refuses(at(35)), None);
+    health.checked(PASSED, at(31));
+    assert_eq!(health.refuses(at(32)), None);
+}

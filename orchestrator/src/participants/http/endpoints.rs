@@ -1,53 +1,117 @@
-//! Where a participant listens, and what may be called there.
+//! Where a participant listens, which of its endpoints takes a call, and what may be called there.
+
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use state::EndpointState;
 
 use super::settings::{Error, HttpSettings};
 use reqwest::Url;
-use std::sync::atomic::{AtomicU64, Ordering};
+use saga_core::command::Answer;
+use saga_guards::{
+    Monotonic,
+    balancer::{Balancer, Ejection, Listed, Pick, Settled, Strategy, Verdict},
+};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+use tracing::warn;
 
-/// The base URLs of a participant, each with its share of the calls.
+/// The base URLs of a participant, and what is known of each.
 #[derive(Debug)]
 pub(super) struct Endpoints {
-    bases: Vec<Url>,
-    /// The weights added up: the endpoint at an index has the numbers below its own sum and not below the one before.
-    sums: Vec<u64>,
-    calls: AtomicU64,
+    participant: String,
+    started: Instant,
+    listed: Mutex<Listing>,
 }
 
-/// 2^64 divided by the golden ratio. Its multiples are spread evenly, so that the calls that an endpoint gets do not come in a row.
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/// What has to change together.
+#[derive(Debug)]
+struct Listing {
+    bases: Vec<Arc<Url>>,
+    weights: Vec<NonZeroU32>,
+    strategy: Strategy,
+    ejection: Option<Ejection>,
+    /// Its positions are those of `bases`.
+    balancer: Balancer,
+}
+
+/// The endpoint that takes one call. Dropped, it says nothing about the endpoint.
+#[derive(Debug)]
+#[must_use = "a dropped pick is given back at once"]
+pub(super) struct Picked {
+    endpoints: Arc<Endpoints>,
+    base: Arc<Url>,
+    index: usize,
+    /// Taken out when it is settled.
+    pick: Option<Pick>,
+}
 
 impl Endpoints {
-    pub(super) fn new(settings: &HttpSettings) -> Result<Endpoints, Error> {
-        let bases = settings.endpoints.iter().map(|it| base(settings, &it.url)).collect::<Result<Vec<_>, _>>()?;
+    pub(super) fn new(settings: &HttpSettings) -> Result<Arc<Endpoints>, Error> {
+        let bases = settings.endpoints.iter().map(|it| base(settings, &it.url).map(Arc::new));
+        let bases = bases.collect::<Result<Vec<_>, _>>()?;
         if bases.is_empty() {
             return Err(Error::NoEndpoint { participant: settings.name.clone() });
         }
-        let weights = settings.endpoints.iter().map(|it| u64::from(it.weight.get()));
-        let sums = weights.scan(0, |sum, weight| {
-            *sum += weight;
-            Some(*sum)
-        });
-        Ok(Endpoints { bases, sums: sums.collect(), calls: AtomicU64::new(0) })
+        let weights: Vec<_> = settings.endpoints.iter().map(|it| it.weight).collect();
+        let (strategy, ejection) = (settings.balance, settings.ejection);
+        let balancer = Balancer::new(&weights, strategy, ejection);
+        let listed = Mutex::new(Listing { bases, weights, strategy, ejection, balancer });
+        Ok(Arc::new(Endpoints { participant: settings.name.clone(), started: Instant::now(), listed }))
     }
 
-    /// The base for the next call.
-    fn next(&self) -> &Url {
-        let spread = self.calls.fetch_add(1, Ordering::Relaxed).wrapping_mul(GOLDEN);
-        let total = self.sums.last().copied().unwrap_or(1);
-        let number = u64::try_from((u128::from(spread) * u128::from(total)) >> 64).unwrap_or(0);
-        let index = self.sums.partition_point(|sum| *sum <= number);
-        &self.bases[index.min(self.bases.len() - 1)]
+    /// From here on the list of `next` and its way to pick; what is known of endpoints that stay is kept, calls under way included.
+    pub(super) fn become_as(&self, next: &Endpoints) {
+        let now = self.now();
+        let (bases, weights, strategy, ejection) = next.listing().settings();
+        let mut listing = self.listing();
+        let was = |base: &Url| listing.bases.iter().position(|before| **before == *base);
+        let listed = bases.iter().zip(&weights).map(|(base, weight)| Listed { weight: *weight, was: was(base) });
+        let listed: Vec<_> = listed.collect();
+        listing.balancer.configure(&listed, strategy, ejection, now);
+        (listing.bases, listing.weights, listing.strategy, listing.ejection) = (bases, weights, strategy, ejection);
+    }
+
+    /// The endpoint for the next call.
+    pub(super) fn pick(self: &Arc<Self>) -> Picked {
+        self.pick_avoiding(None)
+    }
+
+    /// The endpoint for another try of a call that `before` could not take: another one, if there is one.
+    #[expect(dead_code, reason = "for tries in memory")]
+    pub(super) fn pick_other_than(self: &Arc<Self>, before: &Picked) -> Picked {
+        self.pick_avoiding(Some(before.index))
+    }
+
+    fn pick_avoiding(self: &Arc<Self>, avoid: Option<usize>) -> Picked {
+        let now = self.now();
+        let mut listing = self.listing();
+        let pick = listing.balancer.pick(now, fastrand::u64(..), avoid);
+        let index = pick.index();
+        let base = Arc::clone(&listing.bases[index]);
+        drop(listing);
+        Picked { endpoints: Arc::clone(self), base, index, pick: Some(pick) }
     }
 
     pub(super) fn any_encrypted(&self) -> bool {
-        self.bases.iter().any(|base| base.scheme() == "https")
+        self.listing().bases.iter().any(|base| base.scheme() == "https")
     }
 
-    /// `path` below the next base; `None` if it is no path or would leave the base (`..`).
-    pub(super) fn url(&self, path: &str) -> Option<Url> {
-        let base = self.next();
-        let url = Url::parse(&format!("{base}{path}")).ok()?;
-        (same_host(&url, base) && url.path().starts_with(base.path())).then_some(url)
+    /// All base URLs at this moment.
+    pub(super) fn bases(&self) -> Vec<Arc<Url>> {
+        self.listing().bases.clone()
+    }
+
+    /// What the health check of the endpoint at `base` says; one that is not listed any more is nobody's.
+    pub(super) fn set_health(&self, base: &Url, healthy: bool) {
+        let mut listing = self.listing();
+        if let Some(index) = listing.bases.iter().position(|listed| **listed == *base) {
+            listing.balancer.set_health(index, healthy);
+        }
     }
 
     /// What is recorded of a `Location` header that came with the answer to `asked`; `None` if it leads to another host. With one
@@ -57,7 +121,7 @@ impl Endpoints {
         if !same_host(&url, asked) || !url.username().is_empty() || url.password().is_some() {
             return None;
         }
-        Some(match self.bases.as_slice() {
+        Some(match self.listing().bases.as_slice() {
             [_] => path_and_query(&url),
             _ => url.to_string(),
         })
@@ -65,9 +129,91 @@ impl Endpoints {
 
     /// The URL of a recorded location; `None` if its host is not, or no longer, one of the participant's.
     pub(super) fn located(&self, location: &str) -> Option<Url> {
-        let url = self.bases.first()?.join(location).ok()?;
-        self.bases.iter().any(|base| same_host(base, &url)).then_some(url)
+        let listing = self.listing();
+        let url = listing.bases.first()?.join(location).ok()?;
+        listing.bases.iter().any(|base| same_host(base, &url)).then_some(url)
     }
+
+    /// All endpoints at this moment, for people.
+    pub(super) fn states(&self) -> Vec<EndpointState> {
+        let now = self.now();
+        let listing = self.listing();
+        let known = listing.balancer.snapshot(now);
+        listing.bases.iter().zip(known).map(|(base, known)| EndpointState::of(base, &known)).collect()
+    }
+
+    fn now(&self) -> Monotonic {
+        Monotonic::since_origin(self.started.elapsed())
+    }
+
+    /// A balancer is consistent between any two of its methods, so a panic elsewhere under the lock leaves nothing half done.
+    fn listing(&self) -> MutexGuard<'_, Listing> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listing {
+    fn settings(&self) -> (Vec<Arc<Url>>, Vec<NonZeroU32>, Strategy, Option<Ejection>) {
+        (self.bases.clone(), self.weights.clone(), self.strategy, self.ejection)
+    }
+}
+
+impl Picked {
+    /// `path` below the endpoint's base; `None` if it is no path or would leave the base (`..`).
+    pub(super) fn url(&self, path: &str) -> Option<Url> {
+        below(&self.base, path)
+    }
+
+    /// Tells how the call went.
+    pub(super) fn settle(mut self, answer: &Answer) {
+        self.end(verdict(answer));
+    }
+
+    fn end(&mut self, verdict: Verdict) {
+        let Some(pick) = self.pick.take() else { return };
+        let now = self.endpoints.now();
+        let settled = self.endpoints.listing().balancer.done(pick, verdict, now);
+        match settled {
+            Settled::Kept => {}
+            Settled::Ejected(span) => self.report(span),
+        }
+    }
+
+    fn report(&self, span: std::time::Duration) {
+        let (participant, endpoint) = (self.endpoints.participant.as_str(), self.base.as_str());
+        warn!(participant, endpoint, ?span, "an endpoint failed again and again; it is left out");
+        let labels = [("participant", participant.to_owned()), ("endpoint", endpoint.to_owned())];
+        metrics::counter!("saga_endpoint_ejections_total", &labels).increment(1);
+    }
+}
+
+impl Drop for Picked {
+    fn drop(&mut self) {
+        self.end(Verdict::Neutral);
+    }
+}
+
+/// What an answer says about the endpoint that gave it: saying no is well, an error of its own is not, and what we did wrong is nobody's.
+fn verdict(answer: &Answer) -> Verdict {
+    match answer {
+        Answer::Succeeded { .. } | Answer::Ongoing { .. } => Verdict::Succeeded,
+        Answer::NotSent { .. } => Verdict::Neutral,
+        Answer::Failed { failure, .. } | Answer::Unknown { failure } if failure.code.starts_with("request.") => {
+            Verdict::Neutral
+        }
+        Answer::Failed { failure, .. } => match failure.code.as_str() {
+            super::NOT_CONNECTED => Verdict::Failed,
+            code if code.starts_with("http.5") => Verdict::Failed,
+            _ => Verdict::Succeeded,
+        },
+        Answer::Unknown { .. } => Verdict::Failed,
+    }
+}
+
+/// `path` below `base`; `None` if it is no path or would leave the base (`..`).
+pub(super) fn below(base: &Url, path: &str) -> Option<Url> {
+    let url = Url::parse(&format!("{base}{path}")).ok()?;
+    (same_host(&url, base) && url.path().starts_with(base.path())).then_some(url)
 }
 
 fn base(settings: &HttpSettings, text: &str) -> Result<Url, Error> {
@@ -101,32 +247,5 @@ fn path_and_query(url: &Url) -> String {
     match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use saga_core::definition::participants::Endpoint;
-    use std::num::NonZeroU32;
-
-    #[test]
-    fn every_endpoint_gets_its_share() {
-        let endpoint = |(host, weight): (&str, u32)| Endpoint {
-            url: format!("http://{host}"),
-            weight: NonZeroU32::new(weight).expect("not zero"),
-        };
-        let endpoints = [("one", 1), ("three", 3), ("six", 6)].map(endpoint).to_vec();
-        let endpoints = Endpoints::new(&HttpSettings { endpoints, ..HttpSettings::at("payments", "") });
-        let endpoints = endpoints.expect("base URLs");
-        let mut calls = std::collections::BTreeMap::new();
-        for _ in 0..1_000 {
-            let url = endpoints.url("charges").expect("a path");
-            *calls.entry(url.host_str().map(str::to_owned)).or_insert(0_i32) += 1;
-        }
-        for (host, share) in [("one", 100), ("three", 300), ("six", 600)] {
-            let got = calls.get(&Some(host.to_owned())).copied().unwrap_or(0);
-            assert!((got - share).abs() <= 10, "{host} got {got}");
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! From a recorded request to bytes on the wire.
 
-use super::HttpParticipant;
+use super::{HttpParticipant, endpoints::Picked};
 use crate::participants::Call;
 use reqwest::{
     Url,
@@ -15,11 +15,19 @@ const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The HTTP request of one attempt. A failure is one of the definition: no attempt can succeed.
-pub(super) fn build(participant: &HttpParticipant, call: &Call) -> Result<reqwest::Request, Failure> {
+/// The HTTP request of one attempt, to the endpoint that was picked for it; one that asks at a location needs none. A failure is one of the
+/// definition: no attempt can succeed.
+pub(super) fn build(
+    participant: &HttpParticipant,
+    call: &Call,
+    picked: Option<&Picked>,
+) -> Result<reqwest::Request, Failure> {
     let mut request = match (&call.location, &*call.request) {
         (Some(location), _) => ask(participant, location)?,
-        (None, Request::Http { method, path, body, .. }) => perform(participant, *method, path, body.as_ref())?,
+        (None, Request::Http { method, path, body, .. }) => {
+            let url = picked.and_then(|picked| picked.url(path)).ok_or_else(|| no_path(path))?;
+            perform(url, *method, body.as_ref())?
+        }
         (None, Request::Kafka { .. } | Request::Publish { .. }) => {
             return Err(Failure::new(
                 "request.transport",
@@ -45,16 +53,11 @@ fn ask(participant: &HttpParticipant, location: &str) -> Result<reqwest::Request
     Ok(reqwest::Request::new(reqwest::Method::GET, url))
 }
 
-fn perform(
-    participant: &HttpParticipant,
-    method: Method,
-    path: &str,
-    body: Option<&Value>,
-) -> Result<reqwest::Request, Failure> {
-    let mut url = participant
-        .endpoints
-        .url(path)
-        .ok_or_else(|| Failure::new("request.path", format!("`{path}` is no path below the participant's URL")))?;
+fn no_path(path: &str) -> Failure {
+    Failure::new("request.path", format!("`{path}` is no path below the participant's URL"))
+}
+
+fn perform(mut url: Url, method: Method, body: Option<&Value>) -> Result<reqwest::Request, Failure> {
     let method = match method {
         Method::Get => reqwest::Method::GET,
         Method::Post => reqwest::Method::POST,

@@ -2,6 +2,7 @@
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use saga_core::definition::participants::{Endpoint, Status};
+use saga_guards::balancer::{Ejection, Strategy};
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
 /// Most bytes of an answer unless configured otherwise: an answer becomes part of the saga's journal.
@@ -14,6 +15,10 @@ pub struct HttpSettings {
     pub name: String,
     /// Base URLs and their shares of the calls; at least one.
     pub endpoints: Vec<Endpoint>,
+    /// How one of them is picked for a call.
+    pub balance: Strategy,
+    /// When one of them is left out; `None`: never.
+    pub ejection: Option<Ejection>,
     /// For establishing a connection, TLS included.
     pub connect_timeout: Duration,
     /// Most bytes of an answer.
@@ -35,6 +40,8 @@ impl HttpSettings {
         HttpSettings {
             name: name.into(),
             endpoints: vec![Endpoint { url: url.into(), weight: NonZeroU32::MIN }],
+            balance: Strategy::default(),
+            ejection: Some(Ejection::default()),
             connect_timeout: Duration::from_secs(2),
             max_answer_bytes: MAX_ANSWER_BYTES,
             authorization: None,
@@ -80,6 +87,8 @@ impl fmt::Debug for HttpSettings {
         f.debug_struct("HttpSettings")
             .field("name", &self.name)
             .field("endpoints", &self.endpoints)
+            .field("balance", &self.balance)
+            .field("ejection", &self.ejection)
             .field("connect_timeout", &self.connect_timeout)
             .field("max_answer_bytes", &self.max_answer_bytes)
             .field("authorization", &self.authorization.as_ref().map(|_| "…"))

@@ -1,0 +1,78 @@
+//! Which chain of participants that need each other takes longest.
+
+use super::Participants;
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+/// A chain of participants, each of which needs the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CriticalPath {
+    /// Their names, whoever needs the others first.
+    pub names: Vec<String>,
+    /// Their attempt timeouts, added up.
+    pub total: Duration,
+}
+
+impl fmt::Display for CriticalPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = crate::definition::fit::text(self.total);
+        write!(f, "critical path: {} ({total})", self.names.join(" → "))
+    }
+}
+
+impl Participants {
+    /// The chain of `dependsOn` whose attempt timeouts add up to most: how long an answer of its first participant may take if everybody waits
+    /// for whom he needs. `None` if nobody needs anybody. Of equally long ones the one whose names come first.
+    #[must_use]
+    pub fn critical_path(&self) -> Option<CriticalPath> {
+        let mut known = BTreeMap::new();
+        let needy = self.iter().filter(|(_, participant)| !participant.depends_on.is_empty());
+        let paths = needy.map(|(name, _)| self.longest_from(name, &mut known));
+        paths.reduce(longer)
+    }
+
+    /// Each participant is looked at once. Circles are refused where the file is read; one would count as long as it is found.
+    fn longest_from<'p>(&'p self, name: &'p str, known: &mut BTreeMap<&'p str, CriticalPath>) -> CriticalPath {
+        if let Some(path) = known.get(name) {
+            return path.clone();
+        }
+        let Some(participant) = self.get(name) else { return CriticalPath::default() };
+        known.insert(name, CriticalPath::default());
+        let needed = participant.depends_on.iter().map(|next| self.longest_from(next, known));
+        let mut path = needed.reduce(longer).unwrap_or_default();
+        path.names.insert(0, name.to_owned());
+        path.total = path.total.saturating_add(participant.timeout);
+        known.insert(name, path.clone());
+        path
+    }
+}
+
+fn longer(one: CriticalPath, other: CriticalPath) -> CriticalPath {
+    if other.total > one.total { other } else { one }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::definition::participants::parse;
+
+    fn path(text: &str) -> Option<String> {
+        let participants = parse("participants.yaml", text, &|_| None).expect("participants that hold");
+        participants.critical_path().map(|path| path.to_string())
+    }
+
+    #[test]
+    fn it_is_the_chain_whose_timeouts_add_up_to_most() {
+        let text = "
+participants:
+  web: {http: {url: 'http://web'}, timeout: 10s, dependsOn: [payments, cache]}
+  payments: {http: {url: 'http://payments'}, timeout: 5s, dependsOn: [database]}
+  database: {kafka: {commands: database}, timeout: 30s}
+  cache: {http: {url: 'http://cache'}, timeout: 34s}
+";
+        assert_eq!(path(text).as_deref(), Some("critical path: web → payments → database (45s)"));
+    }
+
+    #[test]
+    fn there_is_none_where_nobody_needs_anybody() {
+        assert_eq!(path("participants: {web: {http: {url: 'http://web'}}}"), None);
+    }
+}

@@ -1,0 +1,90 @@
+//! Asking a participant how it is.
+
+use super::{
+    HttpParticipant,
+    endpoints::{self, Endpoints},
+};
+use futures_util::future::join_all;
+use reqwest::{Client, Url, header::HeaderMap};
+use saga_guards::health::Outcome;
+use std::{sync::Arc, time::Duration};
+use tokio::{net::TcpStream, time::Instant};
+
+/// Asks the endpoints of one participant how they are, beside its calls: by its connections and with its headers, without its guards.
+#[derive(Clone, Debug)]
+pub struct Prober {
+    client: Client,
+    headers: HeaderMap,
+    endpoints: Arc<Endpoints>,
+}
+
+/// What one endpoint answered.
+#[derive(Clone, Debug)]
+pub struct Probed {
+    /// Its base URL.
+    pub url: Arc<Url>,
+    /// What it answered.
+    pub outcome: Outcome,
+}
+
+impl Prober {
+    pub(super) fn of(participant: &HttpParticipant) -> Prober {
+        Prober {
+            client: participant.client.clone(),
+            headers: participant.headers.clone(),
+            endpoints: Arc::clone(&participant.endpoints),
+        }
+    }
+
+    /// `GET` on `path` below each endpoint, all at once; 2xx within `timeout` is well.
+    pub async fn get(&self, path: &str, timeout: Duration) -> Vec<Probed> {
+        let path = path.trim_start_matches('/');
+        let all = self.endpoints.bases().into_iter().map(|url| async move {
+            let outcome = match endpoints::below(&url, path) {
+                Some(there) => get(&self.client, there, self.headers.clone(), timeout).await,
+                None => Outcome::Failed,
+            };
+            Probed { url, outcome }
+        });
+        join_all(all).await
+    }
+
+    /// A TCP connection to each endpoint, all at once, and closed again; well if there is one within `timeout`.
+    pub async fn connect(&self, timeout: Duration) -> Vec<Probed> {
+        let all = self.endpoints.bases().into_iter().map(|url| async move {
+            let outcome = connect(&url, timeout).await;
+            Probed { url, outcome }
+        });
+        join_all(all).await
+    }
+
+    /// What the checks of the endpoint at `url` say, for whoever picks one.
+    pub fn set_health(&self, url: &Url, healthy: bool) {
+        self.endpoints.set_health(url, healthy);
+    }
+}
+
+/// `GET` on `url`, for a participant that takes no calls over HTTP; 2xx within `timeout` is well.
+pub async fn get_url(client: &Client, url: &Url, timeout: Duration) -> Outcome {
+    get(client, url.clone(), HeaderMap::new(), timeout).await
+}
+
+async fn get(client: &Client, url: Url, headers: HeaderMap, timeout: Duration) -> Outcome {
+    let asked = Instant::now();
+    let answer = client.get(url).headers(headers).timeout(timeout).send().await;
+    match answer {
+        Ok(answer) if answer.status().is_success() => Outcome::Passed { took: asked.elapsed() },
+        Ok(_) | Err(_) => Outcome::Failed,
+    }
+}
+
+async fn connect(url: &Url, timeout: Duration) -> Outcome {
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Outcome::Failed };
+    // An IPv6 address stands in brackets in a URL.
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let asked = Instant::now();
+    match tokio::time::timeout(timeout, TcpStream::connect((host, port))).await {
+        Ok(Ok(_connection)) => Outcome::Passed { took: asked.elapsed() },
+        Ok(Err(_)) | Err(_) => Outcome::Failed,
+    }
+}
