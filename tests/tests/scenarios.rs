@@ -4,6 +4,8 @@
 mod definitions;
 #[path = "scenarios/duplicates.rs"]
 mod duplicates;
+#[path = "scenarios/fallback.rs"]
+mod fallback;
 #[path = "scenarios/forward.rs"]
 mod forward;
 #[path = "scenarios/operators.rs"]
