@@ -123,6 +123,8 @@ impl Breaker {
     }
 
     fn admit_by_phase(&mut self, now: Monotonic, hold: Duration, random: u64) -> Admission {
+        // Readers race: one that read before the state began is told no longer a time than the state lasts.
+        let now = now.max(self.since);
         if let Phase::Open { until, .. } = self.phase {
             if now < until {
                 return refuse(until.max(self.asked_until).since(now), Refusal::Open);

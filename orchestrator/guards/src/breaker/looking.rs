@@ -18,6 +18,7 @@ impl Breaker {
 
     /// How many calls it would admit now, without admitting any. Looking changes nothing.
     pub fn room(&mut self, now: Monotonic) -> Room {
+        let now = now.max(self.since);
         match self.mode {
             Mode::ForcedOpen => return Room::none_for(FORCED_REST),
             Mode::ForcedClosed | Mode::MetricsOnly => return Room::UNLIMITED,

@@ -1,0 +1,95 @@
+//! What the guards cost that every call passes: `cargo bench -p saga-guards`. The clock is an argument, so its price is not in here.
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use saga_guards::{
+    Monotonic,
+    breaker::{Admission, Breaker, Config, Mode, Settings, Verdict, Window},
+    budget::{self, Budget},
+};
+use std::{hint::black_box, time::Duration};
+
+const HOLD: Duration = Duration::from_secs(30);
+const TOOK: Duration = Duration::from_millis(12);
+/// Calls come so far apart: one bucket of a window of 30 seconds holds 30,000 of them.
+const APART: Duration = Duration::from_micros(100);
+
+/// A clock that moves on by itself.
+struct Clock(Duration);
+
+impl Clock {
+    fn read(&mut self) -> Monotonic {
+        self.0 += APART;
+        Monotonic::since_origin(self.0)
+    }
+}
+
+fn breaker(change: impl FnOnce(&mut Settings)) -> Breaker {
+    let mut settings = Settings { slow_call: Some(Duration::from_secs(2)), ..Settings::default() };
+    change(&mut settings);
+    Breaker::new(Config::new(settings).expect("valid settings"), Monotonic::default())
+}
+
+/// One call that goes well, or is refused.
+fn call(breaker: &mut Breaker, clock: &mut Clock) {
+    match breaker.admit(clock.read(), HOLD, 7) {
+        Admission::Admitted(ticket) => {
+            black_box(breaker.settle(ticket, Verdict::Succeeded, TOOK, clock.read(), 7));
+        }
+        Admission::Refused { retry_after, .. } => {
+            black_box(retry_after);
+        }
+    }
+}
+
+fn breakers(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("breaker");
+    let mut forced = breaker(|_| {});
+    forced.set_mode(Mode::ForcedOpen, Monotonic::default());
+    let mut paused = breaker(|_| {});
+    paused.open_for_at_least(Duration::MAX, Monotonic::default());
+    for (name, mut breaker) in [
+        ("closed, window of time", breaker(|_| {})),
+        ("closed, window of 100 calls", breaker(|it| it.window = Window::Calls(100))),
+        ("closed, window of 10,000 calls", breaker(|it| it.window = Window::Calls(10_000))),
+        ("closed, shedding", breaker(|it| it.shed_above = Some(2.0))),
+        ("refused, forced open", forced),
+        ("refused, asked to pause", paused),
+    ] {
+        let mut clock = Clock(Duration::ZERO);
+        group.bench_function(name, |bencher| bencher.iter(|| call(&mut breaker, &mut clock)));
+    }
+    group.finish();
+}
+
+fn opening(criterion: &mut Criterion) {
+    criterion.bench_function("breaker/opens and closes", |bencher| {
+        bencher.iter_batched(
+            || breaker(|it| (it.minimum_calls, it.probes) = (1, 1)),
+            |mut breaker| {
+                let closed = Monotonic::default();
+                if let Admission::Admitted(ticket) = breaker.admit(closed, HOLD, 7) {
+                    black_box(breaker.settle(ticket, Verdict::Failed, TOOK, closed, 7));
+                }
+                let later = closed.plus(Duration::from_secs(60));
+                if let Admission::Admitted(ticket) = breaker.admit(later, HOLD, 7) {
+                    black_box(breaker.settle(ticket, Verdict::Succeeded, TOOK, later, 7));
+                }
+                breaker
+            },
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+fn budgets(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("budget");
+    let (mut budget, mut clock) = (Budget::new(budget::Config::default(), Monotonic::default()), Clock(Duration::ZERO));
+    group.bench_function("a first attempt", |bencher| bencher.iter(|| budget.first(clock.read())));
+    group.bench_function("a further attempt", |bencher| bencher.iter(|| black_box(budget.take(clock.read()))));
+    let mut empty = Budget::new(budget::Config { share: 0.0, reserve_per_second: 0 }, Monotonic::default());
+    group.bench_function("refused", |bencher| bencher.iter(|| black_box(empty.take(clock.read()))));
+    group.finish();
+}
+
+criterion_group!(benches, breakers, opening, budgets);
+criterion_main!(benches);
