@@ -43,20 +43,34 @@ fn call(breaker: &mut Breaker, clock: &mut Clock) {
 
 fn breakers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("breaker");
-    let mut forced = breaker(|_| {});
-    forced.set_mode(Mode::ForcedOpen, Monotonic::default());
-    let mut paused = breaker(|_| {});
-    paused.open_for_at_least(Duration::MAX, Monotonic::default());
     for (name, mut breaker) in [
         ("closed, window of time", breaker(|_| {})),
         ("closed, window of 100 calls", breaker(|it| it.window = Window::Calls(100))),
         ("closed, window of 10,000 calls", breaker(|it| it.window = Window::Calls(10_000))),
         ("closed, shedding", breaker(|it| it.shed_above = Some(2.0))),
-        ("refused, forced open", forced),
-        ("refused, asked to pause", paused),
     ] {
         let mut clock = Clock(Duration::ZERO);
         group.bench_function(name, |bencher| bencher.iter(|| call(&mut breaker, &mut clock)));
+    }
+    group.finish();
+}
+
+/// Time stands still, so that it goes on refusing.
+fn refusals(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("breaker");
+    let now = Monotonic::since_origin(Duration::from_secs(60));
+    let mut open = breaker(|it| it.minimum_calls = 1);
+    if let Admission::Admitted(ticket) = open.admit(now, HOLD, 7) {
+        black_box(open.settle(ticket, Verdict::Failed, TOOK, now, 7));
+    }
+    let mut forced = breaker(|_| {});
+    forced.set_mode(Mode::ForcedOpen, now);
+    let mut paused = breaker(|_| {});
+    paused.open_for_at_least(Duration::MAX, now);
+    for (name, mut breaker) in [("open", open), ("forced open", forced), ("asked to pause", paused)] {
+        group.bench_function(format!("refused, {name}"), |bencher| {
+            bencher.iter(|| black_box(breaker.admit(black_box(now), HOLD, 7)));
+        });
     }
     group.finish();
 }
@@ -91,5 +105,5 @@ fn budgets(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, breakers, opening, budgets);
+criterion_group!(benches, breakers, refusals, opening, budgets);
 criterion_main!(benches);

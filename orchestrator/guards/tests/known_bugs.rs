@@ -127,7 +127,7 @@ fn never_are_more_probes_out_than_configured() {
             assert!(out.iter().filter(|(since, _)| now.since(*since) < HOLD).count() <= 4);
         }
         out.retain(|(since, _)| now.since(*since) < HOLD);
-        if lots.draw() % 200 == 0 && !out.is_empty() {
+        if lots.draw().is_multiple_of(200) && !out.is_empty() {
             let (_, ticket) = out.swap_remove(0);
             settle(&mut breaker, ticket, Verdict::Failed, now);
             // It is open again, and whatever was out is stale.
