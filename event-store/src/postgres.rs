@@ -5,11 +5,12 @@ mod rows;
 
 use crate::{
     Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, NewNote, Note,
-    NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, Waiting,
+    NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
     migrate::{self, Applied, Migration},
     note::check_note,
     store::without_secret,
     stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
+    waits,
 };
 use async_trait::async_trait;
 use rows::{bind_batch, read_answer, read_row, read_summary};
@@ -278,6 +279,12 @@ impl EventStore for Postgres {
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("status")?, row.try_get("streams")?))).collect()
+    }
+
+    async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error> {
+        let rows = sqlx::query(waits::COUNTS).fetch_all(&self.pool).await?;
+        let stored = rows.iter().map(|row| Ok((row.try_get("waits_on")?, row.try_get("streams")?)));
+        Ok(waits::counted(stored.collect::<Result<Vec<_>, Error>>()?))
     }
 
     async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error> {

@@ -6,7 +6,7 @@ mod notes;
 
 use crate::{
     Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, NewNote, Note,
-    NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, Waiting,
+    NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
     migrate::{self, Applied, Migration},
     note::check_note,
     stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
@@ -264,6 +264,12 @@ impl EventStore for Sqlite {
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("status")?, row.try_get("streams")?))).collect()
+    }
+
+    async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error> {
+        let rows = sqlx::query(waits::COUNTS).fetch_all(&self.readers).await?;
+        let stored = rows.iter().map(|row| Ok((row.try_get("waits_on")?, row.try_get("streams")?)));
+        Ok(waits::counted(stored.collect::<Result<Vec<_>, Error>>()?))
     }
 
     async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error> {

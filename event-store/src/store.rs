@@ -2,7 +2,7 @@
 
 use crate::{
     Activity, Append, Appended, Epoch, Error, Filter, NewNote, Note, NoteNumber, Portion, Row, StreamSummary, Sweep,
-    Swept, postgres::Postgres, sqlite::Sqlite, stream::check_shards,
+    Swept, WaitsOn, postgres::Postgres, sqlite::Sqlite, stream::check_shards,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -113,6 +113,9 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
 
     /// How many streams there are, by category and status.
     async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error>;
+
+    /// How many streams wait on what; one that waits on several counts for each.
+    async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error>;
 
     /// Forgets keys of streams that ended long ago, a page at a time in an order of the store's own: from then on such a key starts a new
     /// stream. Without it a key stays taken for ever, which is what keeps a record that is delivered once more from starting its stream

@@ -1,7 +1,7 @@
 //! What streams wait on.
 
 use crate::{Error, stream::has_nul};
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// Between a kind and a name.
 const INNER: char = ':';
@@ -67,6 +67,21 @@ impl Waiting {
     pub(crate) fn finds_nothing(&self) -> bool {
         [&self.kind, &self.name].into_iter().flatten().any(|text| !is_word(text))
     }
+}
+
+/// The same for all databases.
+pub(crate) const COUNTS: &str =
+    "SELECT waits_on, count(*) AS streams FROM streams WHERE waits_on IS NOT NULL GROUP BY waits_on";
+
+/// What [`COUNTS`] finds, by each thing that is waited on.
+pub(crate) fn counted(stored: Vec<(String, i64)>) -> Vec<(WaitsOn, i64)> {
+    let mut counts = BTreeMap::new();
+    for (text, streams) in stored {
+        for waits_on in read(Some(text)) {
+            *counts.entry(waits_on).or_default() += streams;
+        }
+    }
+    counts.into_iter().collect()
 }
 
 fn is_word(text: &str) -> bool {

@@ -2,6 +2,8 @@
 
 mod acts;
 mod errors;
+mod guard_events;
+mod guards;
 mod health;
 mod pages;
 mod sagas;
@@ -17,7 +19,7 @@ use axum::{
     routing::{get, post},
 };
 use std::{net::SocketAddr, sync::Arc};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// The largest body of a request to the API: an act is a few lines.
 const BODY_BYTES: usize = 64 * 1024;
@@ -28,13 +30,16 @@ pub struct Backend {
     pub(crate) parts: Arc<Parts>,
     pub(crate) readiness: watch::Receiver<Readiness>,
     pub(crate) metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
+    /// Places of those who follow the changes of guards.
+    pub(crate) readers: Arc<Semaphore>,
 }
 
 impl Backend {
     /// Of an engine.
     #[must_use]
     pub fn new(parts: Arc<Parts>, readiness: watch::Receiver<Readiness>) -> Backend {
-        Backend { parts, readiness, metrics: crate::telemetry::metrics() }
+        let readers = Arc::new(Semaphore::new(guard_events::READERS));
+        Backend { parts, readiness, metrics: crate::telemetry::metrics(), readers }
     }
 }
 
@@ -59,7 +64,12 @@ fn routes(backend: Backend) -> Router {
         .route("/api/sagas/{id}", get(sagas::show))
         .route("/api/sagas/{id}/history", get(sagas::history))
         .route("/api/sagas/{id}/{action}", post(acts::act))
-        .route("/api/guards", get(sagas::guards))
+        .route("/api/guards", get(guards::list))
+        .route("/api/guards/acts", get(guards::acts))
+        .route("/api/guards/waiting", get(guards::waiting))
+        .route("/api/guards/events", get(guard_events::events))
+        .route("/api/guards/{participant}", get(guards::show))
+        .route("/api/guards/{participant}/{action}", post(guards::act))
         .fallback(errors::no_route)
         .layer(middleware::map_response(with_security_headers))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES))

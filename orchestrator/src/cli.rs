@@ -3,9 +3,11 @@
 mod act;
 mod benchmark;
 mod check;
+mod guard;
 mod output;
 mod read;
 mod run;
+mod server;
 
 use crate::telemetry::{self, LogFormat};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -82,6 +84,9 @@ enum Command {
     Cancel(act::ActArgs),
     /// End a saga as it is; what is left undone is recorded
     Abandon(act::ActArgs),
+    /// Show and steer the guards before participants: breakers and limits
+    #[command(subcommand)]
+    Guard(guard::GuardCommand),
     /// Measure this machine: sagas per second against a no-op participant
     Bench(benchmark::BenchArgs),
     /// Be the participant of a benchmark; started by `bench`
@@ -126,6 +131,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Skip(args) => act::act(args, OperatorAction::Skip).await,
         Command::Cancel(args) => act::act(args, OperatorAction::Cancel).await,
         Command::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
+        Command::Guard(command) => guard::run(command).await,
         Command::Bench(args) => benchmark::run(args).await,
         Command::BenchParticipant => benchmark::participant().await,
     }

@@ -24,7 +24,11 @@ pub mod router;
 mod shard;
 mod starting;
 
-use crate::{guarded::Guarded, journal::Plans, kafka::Producer};
+use crate::{
+    guarded::{Guarded, acts::record::Acts},
+    journal::Plans,
+    kafka::Producer,
+};
 use answers::Answers;
 use catalog::Catalog;
 use clock::Clock;
@@ -88,6 +92,8 @@ pub struct Parts {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) plans: Plans,
     pub(crate) guarded: Arc<Guarded>,
+    /// What people decided about guards.
+    pub(crate) acts: Arc<Acts>,
     pub(crate) catalog: Catalog,
     pub(crate) participants: Arc<Participants>,
     pub(crate) instance: String,
@@ -114,18 +120,24 @@ pub struct Engine {
     /// What its tasks share.
     pub parts: Arc<Parts>,
     writers: Vec<JoinHandle<()>>,
+    follower: JoinHandle<()>,
 }
 
 impl Engine {
-    /// Stores the definitions and starts the committers. No shard is owned yet.
+    /// Stores the definitions, puts into effect what people decided about guards, and starts the committers. No shard is owned yet, and so
+    /// nobody was called.
     ///
     /// # Errors
-    /// When the store does not take the definitions.
+    /// When the store does not take the definitions, or does not say what is on record.
     pub async fn start(settings: Settings) -> Result<Engine, saga_event_store::Error> {
         let plans = Plans::default();
         for plan in settings.catalog.plans() {
             plans.publish(settings.store.as_ref(), Arc::clone(plan)).await?;
         }
+        let acts = Arc::new(Acts::new(Arc::clone(&settings.store), Arc::clone(&settings.guarded)));
+        acts.catch_up().await?;
+        let following = Arc::clone(&acts);
+        let follower = tokio::spawn(async move { following.follow().await });
         let (committers, writers) = (0..COMMITTERS).map(|_| Committer::start(Arc::clone(&settings.store))).unzip();
         let inbox = settings.kafka.as_ref().map_or(Inbox::Nowhere, |kafka| Inbox::Topic {
             topic: Arc::clone(&kafka.inbox),
@@ -136,6 +148,7 @@ impl Engine {
             store: settings.store,
             plans,
             guarded: settings.guarded,
+            acts,
             catalog: settings.catalog,
             participants: settings.participants,
             instance: settings.instance,
@@ -149,7 +162,7 @@ impl Engine {
             letters: TaskTracker::new(),
             calls: TaskTracker::new(),
         };
-        Ok(Engine { parts: Arc::new(parts), writers })
+        Ok(Engine { parts: Arc::new(parts), writers, follower })
     }
 
     /// Waits for the calls under way, at most `patience`, then for the committers. All shards must have been released. Whatever call is
@@ -159,6 +172,7 @@ impl Engine {
         if tokio::time::timeout(patience, self.parts.calls.wait()).await.is_err() {
             tracing::info!(calls = self.parts.calls.len(), "calls still open are sent again by the next owner");
         }
+        self.follower.abort();
         for writer in self.writers {
             writer.abort();
         }

@@ -3,9 +3,12 @@
 //!
 //! What a guard refuses is no attempt. Nothing in the chain allocates, and each stage reads the clock once.
 
+pub mod acts;
 mod bulkhead;
+pub mod changes;
 pub mod health;
 pub mod lifecycle;
+pub mod metrics;
 mod permit;
 mod settings;
 mod snapshot;
@@ -19,7 +22,9 @@ pub use settings::{Error, ParticipantSettings, Transport};
 pub use snapshot::{BreakerState, ParticipantSnapshot};
 
 use crate::participants::http::{self, HttpParticipant, NOT_CONNECTED};
+use acts::Override;
 use bulkhead::Bulkhead;
+use changes::Changes;
 use health::{HealthChecks, Question};
 use permit::Health;
 use saga_core::{
@@ -48,6 +53,7 @@ pub struct Guarded {
     participants: HashMap<String, Participant>,
     unknown: Mutex<BTreeSet<String>>,
     checks: HealthChecks,
+    changes: Changes,
 }
 
 /// What the breaker says to a call that is about to be decided.
@@ -85,10 +91,10 @@ impl Guarded {
     /// # Errors
     /// When one cannot be called with its settings, or two have one name.
     pub fn new(settings: Vec<ParticipantSettings>) -> Result<Guarded, Error> {
-        let mut participants = HashMap::new();
+        let (mut participants, changes) = (HashMap::new(), Changes::default());
         let checks = HealthChecks::default();
         for each in settings {
-            let health = Arc::new(Health::new(each.name.clone(), each.breaker));
+            let health = Arc::new(Health::new(each.name.clone(), each.breaker, changes.clone()));
             let route = match each.transport {
                 Transport::Http(http) => Route::Http {
                     participant: Box::new(HttpParticipant::new(&http)?),
@@ -101,7 +107,7 @@ impl Guarded {
                 return Err(Error::Duplicate(each.name));
             }
         }
-        Ok(Guarded { participants, unknown: Mutex::default(), checks })
+        Ok(Guarded { participants, unknown: Mutex::default(), checks, changes })
     }
 
     /// Guards for what participants.yaml says.
@@ -171,6 +177,20 @@ impl Guarded {
         }
     }
 
+    /// Puts what people decided about `participant` into effect, over what participants.yaml says; the same again changes nothing. Its
+    /// breaker is forced, left to itself, or reset. Of a participant that is not configured nothing is changed.
+    pub fn apply(&self, participant: &str, given: &Override) {
+        if let Some(found) = self.participants.get(participant) {
+            found.health.steer(given.mode, given.resets);
+        }
+    }
+
+    /// Where changes of guards are published.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
     /// All participants at this moment, by name.
     #[must_use]
     pub fn snapshot(&self) -> Vec<ParticipantSnapshot> {
@@ -190,15 +210,22 @@ impl Guarded {
 
 impl Participant {
     fn snapshot(&self, name: &str) -> ParticipantSnapshot {
-        let waiting = match &self.route {
-            Route::Http { bulkhead, .. } | Route::Kafka { bulkhead, .. } => bulkhead.waiting(),
+        let bulkhead = match &self.route {
+            Route::Http { bulkhead, .. } | Route::Kafka { bulkhead, .. } => bulkhead,
         };
+        let waiting = bulkhead.waiting();
         let breaker = self.health.snapshot();
         ParticipantSnapshot {
             name: name.to_owned(),
             breaker: breaker.state.into(),
             calls: breaker.calls,
             failures: breaker.failures,
+            slow_calls: breaker.slow,
+            failure_rate: breaker.failure_rate,
+            slow_call_rate: breaker.slow_call_rate,
+            stale_results: breaker.stale_results,
+            probes_expired: breaker.probes_expired,
+            limit: bulkhead.limit(),
             in_flight: self.health.permits().saturating_sub(waiting),
             waiting,
         }

@@ -26,7 +26,7 @@ mod uses;
 mod values;
 
 pub use avro::Schemas;
-pub use diagnostic::{Code, Diagnostic, Severity, Style, render};
+pub use diagnostic::{Code, Diagnostic, Severity, Style, did_you_mean, render};
 pub use library::{Library, Source};
 pub use model::*;
 pub use participants::{Participant, Participants};

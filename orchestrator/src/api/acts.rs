@@ -1,7 +1,10 @@
 //! `POST /api/sagas/{id}/{retry|skip|cancel|abandon}`.
 
 use super::{Backend, errors::Error, sagas};
-use crate::engine::operate::{self, Operated, OperatorAct};
+use crate::{
+    engine::operate::{self, Operated, OperatorAct},
+    guarded::acts::check_texts,
+};
 use axum::{
     Json,
     body::Bytes,
@@ -14,9 +17,6 @@ use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// A reason longer than this is an essay; it is kept with the saga for ever.
-const REASON_BYTES: usize = 2000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,7 +56,7 @@ pub(super) async fn act(
 
 /// A page elsewhere can make a browser send a form or plain text here, under its user's name; JSON it would have to ask leave for first, which
 /// nobody gives.
-fn require_json(headers: &HeaderMap) -> Result<(), Error> {
+pub(super) fn require_json(headers: &HeaderMap) -> Result<(), Error> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if media_type.eq_ignore_ascii_case("application/json") {
@@ -76,11 +76,7 @@ fn parse(action: &str) -> Result<OperatorAction, Error> {
 }
 
 fn checked(asked: Asked, action: OperatorAction) -> Result<OperatorAct, Error> {
-    for (name, text) in [("who", &asked.who), ("reason", &asked.reason)] {
-        if text.trim().is_empty() || text.len() > REASON_BYTES || text.contains('\0') {
-            return Err(Error::BadBody(format!("`{name}` must be a text of 1 to {REASON_BYTES} bytes")));
-        }
-    }
+    check_texts(&asked.who, &asked.reason).map_err(Error::BadBody)?;
     let id = asked.id.unwrap_or_else(|| Uuid::new_v4().to_string());
     Ok(OperatorAct { id, who: asked.who, reason: asked.reason, action })
 }

@@ -20,10 +20,12 @@ pub(super) enum Error {
     Unreadable(String),
     TimedOut,
     ForeignHost(String),
+    NoParticipant { name: String, hint: Option<String> },
+    TooManyReaders(usize),
 }
 
 impl Error {
-    fn parts(&self) -> (StatusCode, &'static str, String, &'static str) {
+    fn parts(&self) -> (StatusCode, &'static str, String, &str) {
         match self {
             Error::NoRoute(path) => {
                 (StatusCode::NOT_FOUND, "no_route", format!("there is nothing at {path}"), "see docs/api.md")
@@ -63,6 +65,18 @@ impl Error {
                 "unreadable",
                 message.clone(),
                 "the saga was written by another build, or its definition is gone",
+            ),
+            Error::NoParticipant { name, hint } => (
+                StatusCode::NOT_FOUND,
+                "no_participant",
+                format!("no participant is called `{name}`"),
+                hint.as_deref().unwrap_or("saga guard list shows what there is"),
+            ),
+            Error::TooManyReaders(most) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_readers",
+                format!("{most} readers follow the changes already"),
+                "end one of them, or ask another engine",
             ),
             Error::TimedOut => {
                 (StatusCode::GATEWAY_TIMEOUT, "timed_out", "the request took too long".into(), "try again")

@@ -1,7 +1,7 @@
 //! Live: the process answers. Ready: it takes work.
 
 use super::{Backend, server};
-use crate::startup::Readiness;
+use crate::{guarded::metrics, startup::Readiness};
 use axum::{
     Json,
     extract::State,
@@ -37,8 +37,18 @@ pub(super) async fn ready(State(backend): State<Backend>) -> Response {
 }
 
 pub(super) async fn metrics(State(backend): State<Backend>) -> Response {
+    show_guards(&backend).await;
     match &backend.metrics {
         Some(metrics) => server::text("text/plain; version=0.0.4", metrics.render()),
         None => (StatusCode::NOT_FOUND, "no metrics are recorded in this process\n").into_response(),
+    }
+}
+
+/// A database that is away leaves the numbers of sagas as they were.
+async fn show_guards(backend: &Backend) {
+    let participants = backend.parts.guarded.snapshot();
+    metrics::show(&participants);
+    if let Ok(Ok(held)) = tokio::time::timeout(PING, backend.parts.store.waiting_counts()).await {
+        metrics::show_held(&participants, &held);
     }
 }

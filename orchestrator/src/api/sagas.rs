@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Lines of a list unless asked otherwise.
-const USUAL_LINES: u32 = 100;
+pub(super) const USUAL_LINES: u32 = 100;
 /// The most lines of one answer.
-const MOST_LINES: u32 = 1000;
+pub(super) const MOST_LINES: u32 = 1000;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -87,10 +87,6 @@ pub(super) async fn history(
 ) -> Result<Json<Value>, Error> {
     let recorded = recorded(&backend, &id, checked(named)?.saga.as_deref()).await?;
     Ok(Json(json!({"events": history::history(&recorded)})))
-}
-
-pub(super) async fn guards(State(backend): State<Backend>) -> Json<Value> {
-    Json(json!({"guards": backend.parts.guarded.snapshot()}))
 }
 
 pub(super) async fn recorded(backend: &Backend, name: &str, saga: Option<&str>) -> Result<Recorded, Error> {

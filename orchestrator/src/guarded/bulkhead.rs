@@ -55,6 +55,10 @@ impl Bulkhead {
         }
     }
 
+    pub(super) fn limit(&self) -> u32 {
+        self.shared.places().limit().get()
+    }
+
     pub(super) fn waiting(&self) -> u32 {
         self.shared.places().waiting()
     }

@@ -1,14 +1,19 @@
 //! A participant's breaker, and the permits it has given.
 
-use super::bulkhead::Slot;
+use super::{
+    acts::Mode,
+    bulkhead::Slot,
+    changes::{Changes, What},
+    metrics::{Called, Meters},
+};
 use saga_guards::{
     Monotonic,
-    breaker::{self, Admission, Breaker, Settled, Snapshot, Ticket},
+    breaker::{self, Admission, Breaker, Settled, Snapshot, State, Ticket},
 };
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -25,6 +30,10 @@ pub(super) struct Health {
     started: Instant,
     breaker: Mutex<Breaker>,
     permits: AtomicU32,
+    /// How many resets on record were put into effect.
+    resets: AtomicU64,
+    meters: Meters,
+    changes: Changes,
 }
 
 /// Leave for one call to one participant. Dropped, it is given back and says nothing about the participant.
@@ -52,9 +61,41 @@ pub enum Verdict {
 }
 
 impl Health {
-    pub(super) fn new(participant: String, config: breaker::Config) -> Health {
-        let breaker = Mutex::new(Breaker::new(config, Monotonic::default()));
-        Health { participant, started: Instant::now(), breaker, permits: AtomicU32::new(0) }
+    pub(super) fn new(participant: String, config: breaker::Config, changes: Changes) -> Health {
+        Health {
+            meters: Meters::of(&participant),
+            participant,
+            started: Instant::now(),
+            breaker: Mutex::new(Breaker::new(config, Monotonic::default())),
+            permits: AtomicU32::new(0),
+            resets: AtomicU64::new(0),
+            changes,
+        }
+    }
+
+    /// Leaves the breaker to `mode`; reset first if there were more `resets` than before.
+    pub(super) fn steer(&self, mode: Mode, resets: u64) {
+        let now = self.now();
+        let is_reset = self.resets.swap(resets, Ordering::Relaxed) < resets;
+        let is_new = {
+            let mut breaker = self.breaker();
+            let before = breaker.mode();
+            if is_reset {
+                breaker.reset(now);
+            }
+            breaker.set_mode(mode.into(), now);
+            breaker.mode() != before
+        };
+        if is_reset {
+            self.tell(What::Reset);
+        }
+        if is_new {
+            self.tell(What::ModeChanged { mode });
+        }
+    }
+
+    fn tell(&self, what: What) {
+        self.changes.publish(Some(&self.participant), what);
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -69,13 +110,24 @@ impl Health {
 
     fn settle(&self, ticket: Ticket, verdict: breaker::Verdict, since: Monotonic) {
         let now = self.now();
-        let settled = self.breaker().settle(ticket, verdict, now.since(since), now, fastrand::u64(..));
+        let took = now.since(since);
+        let settled = self.breaker().settle(ticket, verdict, took, now, fastrand::u64(..));
+        self.meters.called(kind(verdict), took);
         let participant = self.participant.as_str();
         match settled {
             Settled::Kept | Settled::Stale => {}
-            Settled::Opened(trip) => warn!(participant, ?trip, "the breaker opened; commands wait"),
-            Settled::Closed => info!(participant, "the breaker closed"),
-            Settled::WouldOpen(trip) => warn!(participant, ?trip, "the breaker would open if it did not only count"),
+            Settled::Opened(trip) => {
+                warn!(participant, ?trip, "the breaker opened; commands wait");
+                self.tell(What::BreakerOpened { trip });
+            }
+            Settled::Closed => {
+                info!(participant, "the breaker closed");
+                self.tell(What::BreakerClosed);
+            }
+            Settled::WouldOpen(trip) => {
+                warn!(participant, ?trip, "the breaker would open if it did not only count");
+                self.tell(What::BreakerWouldOpen { trip });
+            }
         }
     }
 
@@ -93,9 +145,20 @@ impl Permit {
     /// Leave for one call, or how long to wait before asking again.
     pub(super) fn take(health: &Arc<Health>) -> Result<Permit, Duration> {
         let now = health.now();
-        let admission = health.breaker().admit(now, PROBE_HOLD, fastrand::u64(..));
+        let (admission, begins_probing) = {
+            let mut breaker = health.breaker();
+            let before = breaker.state();
+            let admission = breaker.admit(now, PROBE_HOLD, fastrand::u64(..));
+            (admission, before == State::Open && breaker.state() == State::HalfOpen)
+        };
+        if begins_probing {
+            health.tell(What::BreakerHalfOpen);
+        }
         match admission {
-            Admission::Refused { retry_after, why: _ } => Err(retry_after),
+            Admission::Refused { retry_after, why: _ } => {
+                health.meters.not_permitted();
+                Err(retry_after)
+            }
             Admission::Admitted(ticket) => {
                 health.permits.fetch_add(1, Ordering::Relaxed);
                 Ok(Permit { health: Arc::clone(health), ticket: Some(ticket), since: now, seat: Seat::default() })
@@ -127,5 +190,13 @@ impl Drop for Permit {
         if let Some(ticket) = self.ticket.take() {
             self.health.settle(ticket, breaker::Verdict::Neutral, self.since);
         }
+    }
+}
+
+fn kind(verdict: breaker::Verdict) -> Called {
+    match verdict {
+        breaker::Verdict::Succeeded => Called::Successful,
+        breaker::Verdict::Failed | breaker::Verdict::Throttled => Called::Failed,
+        breaker::Verdict::Neutral => Called::Ignored,
     }
 }

@@ -4,7 +4,7 @@ use saga_guards::breaker;
 use serde::Serialize;
 
 /// A participant and its guards at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParticipantSnapshot {
     /// Its name.
@@ -15,6 +15,22 @@ pub struct ParticipantSnapshot {
     pub calls: u32,
     /// How many of them failed.
     pub failures: u32,
+    /// How many of them were slow.
+    pub slow_calls: u32,
+    /// Share of them that failed; `None` below the minimum of calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_rate: Option<f64>,
+    /// Share of them that were slow; `None` below the minimum of calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow_call_rate: Option<f64>,
+    /// Results that were not counted because they belong to an earlier state of the breaker, ever.
+    #[serde(skip)]
+    pub stale_results: u64,
+    /// Probes that did not come back in their time, ever.
+    #[serde(skip)]
+    pub probes_expired: u64,
+    /// Calls that may be under way at once.
+    pub limit: u32,
     /// Calls that were admitted and are unanswered, those that wait left out.
     pub in_flight: u32,
     /// Calls that wait for the bulkhead.
@@ -37,6 +53,18 @@ pub enum BreakerState {
     ForcedClosed,
     /// Lets every call through and counts.
     MetricsOnly,
+}
+
+impl BreakerState {
+    /// All of them.
+    pub const ALL: [BreakerState; 6] = [
+        BreakerState::Closed,
+        BreakerState::Open,
+        BreakerState::HalfOpen,
+        BreakerState::ForcedOpen,
+        BreakerState::ForcedClosed,
+        BreakerState::MetricsOnly,
+    ];
 }
 
 impl From<breaker::State> for BreakerState {

@@ -190,8 +190,7 @@ fn a_participant_that_is_not_configured_is_waited_for() {
 fn a_snapshot_is_shown_in_camel_case() {
     let guarded = guarded(Transport::Kafka { commands: "payments.commands".into() }, 1);
     permit(&guarded).settle(Verdict::Failure);
-    let expected =
-        json!([{"name": "payments", "breaker": "closed", "calls": 1, "failures": 1, "inFlight": 0, "waiting": 0}]);
+    let expected = json!([{"name": "payments", "breaker": "closed", "calls": 1, "failures": 1, "slowCalls": 0, "limit": 1, "inFlight": 0, "waiting": 0}]);
     assert_eq!(serde_json::to_value(guarded.snapshot()).expect("serialisable"), expected);
 }
 

@@ -173,6 +173,10 @@ pub(crate) async fn what_streams_wait_on_is_found_by_kind_and_name(place: &dyn P
     assert_eq!(listed("break", "").await?, [0; 0]);
     assert_eq!(listed("", "ments").await?, [0; 0]);
     assert_eq!(listed("breaker", "pay,bulkhead:payments").await?, [0; 0]);
+    let counts = store.waiting_counts().await?;
+    let counts: Vec<(String, i64)> = counts.into_iter().map(|(it, streams)| (it.to_string(), streams)).collect();
+    let counted = |word: &str, streams| (word.to_owned(), streams);
+    assert_eq!(counts, [counted("breaker:pay", 2), counted("breaker:payments", 1), counted("bulkhead:payments", 1)]);
     assert_eq!(words_of(&summary(&store, starts[2].stream).await?), ["breaker:pay", "bulkhead:payments"]);
     commit(&store, &showing(after(&starts[0]), "running")).await?;
     assert_eq!(listed("", "payments").await?, [2]);

@@ -4,7 +4,7 @@ use super::{Committer, NotCommitted, Replies, commit};
 use async_trait::async_trait;
 use saga_event_store::{
     Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, NewNote, Note, NoteNumber, Portion, Row,
-    StreamSummary, Sweep, Swept,
+    StreamSummary, Sweep, Swept, WaitsOn,
 };
 use std::{
     collections::VecDeque,
@@ -216,6 +216,10 @@ impl EventStore for Fake {
     }
 
     async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {
+        Err(unasked())
+    }
+
+    async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error> {
         Err(unasked())
     }
 

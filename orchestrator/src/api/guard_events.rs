@@ -1,0 +1,80 @@
+//! `GET /api/guards/events`: changes of guards as server-sent events, as they happen.
+
+use super::{Backend, errors::Error, sagas};
+use crate::{guarded::changes::Change, startup::Readiness};
+use axum::{
+    extract::{Query, State, rejection::QueryRejection},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures_util::stream;
+use serde::Deserialize;
+use serde_json::json;
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio::sync::{
+    OwnedSemaphorePermit,
+    broadcast::{Receiver, error::RecvError},
+    watch,
+};
+
+/// Readers at once: a few terminals and dashboards. Each holds one of the API's connections for as long as it reads.
+pub(super) const READERS: usize = 16;
+
+/// Between two comments while nothing changes: proxies cut connections that are silent for half a minute and more.
+const COMMENT: Duration = Duration::from_secs(15);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Whose {
+    participant: Option<String>,
+}
+
+struct Reader {
+    changes: Receiver<Arc<Change>>,
+    participant: Option<String>,
+    readiness: watch::Receiver<Readiness>,
+    _place: OwnedSemaphorePermit,
+}
+
+pub(super) async fn events(
+    State(backend): State<Backend>,
+    query: Result<Query<Whose>, QueryRejection>,
+) -> Result<Response, Error> {
+    let participant = sagas::checked(query)?.participant;
+    let place = Arc::clone(&backend.readers).try_acquire_owned().map_err(|_| Error::TooManyReaders(READERS))?;
+    let changes = backend.parts.guarded.changes().follow();
+    let reader = Reader { changes, participant, readiness: backend.readiness, _place: place };
+    let events =
+        stream::unfold(reader, |mut reader| async move { Some((Ok::<_, Infallible>(reader.next().await?), reader)) });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(COMMENT)).into_response())
+}
+
+impl Reader {
+    /// `None`: the engine stops.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            let received = tokio::select! {
+                received = self.changes.recv() => received,
+                _ = self.readiness.wait_for(|readiness| *readiness == Readiness::Stopping) => return None,
+            };
+            match received {
+                Ok(change) if self.wants(&change) => return Event::default().event("change").json_data(&*change).ok(),
+                Ok(_) => {}
+                Err(RecvError::Lagged(missed)) => {
+                    return Event::default().event("missed").json_data(json!({"missed": missed})).ok();
+                }
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// What is about all participants is about each.
+    fn wants(&self, change: &Change) -> bool {
+        match (&self.participant, &change.participant) {
+            (Some(wanted), Some(participant)) => wanted == participant,
+            (None, _) | (Some(_), None) => true,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Guards: how they stand, what people did to them and why, who waits on them.
+
+use super::{Backend, acts, errors::Error, sagas};
+use crate::{
+    guarded::{
+        ParticipantSnapshot,
+        acts::{
+            Given, GivenRate, GuardAct, GuardAction,
+            record::{InForce, RecordedAct, Refused},
+        },
+    },
+    journal::reading::{self, SagaLine, WaitingOn, Wanted, guard_words},
+};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use saga_core::{command::Guard, id::SagaId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{num::NonZeroU32, sync::Arc};
+use uuid::Uuid;
+
+/// Acts that are shown with one participant.
+const LAST_ACTS: usize = 10;
+
+/// A participant's guards, and what people decided about them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GuardLine {
+    #[serde(flatten)]
+    guard: ParticipantSnapshot,
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    in_force: Option<InForce>,
+}
+
+impl GuardLine {
+    fn of(backend: &Backend, guard: ParticipantSnapshot) -> GuardLine {
+        GuardLine { in_force: backend.parts.acts.in_force(&guard.name), guard }
+    }
+}
+
+pub(super) async fn list(State(backend): State<Backend>) -> Json<Value> {
+    let all = backend.parts.guarded.snapshot().into_iter();
+    let lines: Vec<GuardLine> = all.map(|guard| GuardLine::of(&backend, guard)).collect();
+    Json(json!({"guards": lines}))
+}
+
+pub(super) async fn show(State(backend): State<Backend>, Path(name): Path<String>) -> Result<Json<Value>, Error> {
+    let all = backend.parts.guarded.snapshot();
+    let Some(guard) = all.iter().find(|it| it.name == name) else {
+        let hint = saga_core::definition::did_you_mean(&name, all.iter().map(|it| it.name.as_str()));
+        return Err(Error::NoParticipant { name, hint });
+    };
+    let acts = backend.parts.acts.list(Some(&name), LAST_ACTS).await?;
+    Ok(Json(json!({"guard": GuardLine::of(&backend, guard.clone()), "acts": acts})))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhichActs {
+    participant: Option<String>,
+    limit: Option<u32>,
+}
+
+pub(super) async fn acts(
+    State(backend): State<Backend>,
+    query: Result<Query<WhichActs>, QueryRejection>,
+) -> Result<Json<Value>, Error> {
+    let asked = sagas::checked(query)?;
+    let limit = asked.limit.unwrap_or(sagas::USUAL_LINES).clamp(1, sagas::MOST_LINES);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let acts: Vec<RecordedAct> = backend.parts.acts.list(asked.participant.as_deref(), limit).await?;
+    Ok(Json(json!({"acts": acts})))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhoWaits {
+    participant: Option<String>,
+    guard: Option<String>,
+    before: Option<String>,
+    limit: Option<u32>,
+}
+
+pub(super) async fn waiting(
+    State(backend): State<Backend>,
+    query: Result<Query<WhoWaits>, QueryRejection>,
+) -> Result<Json<Value>, Error> {
+    let lines = reading::list(backend.parts.store.as_ref(), &wanted(sagas::checked(query)?)?).await?;
+    let next = lines.last().map(|line| line.id.clone());
+    let lines: Vec<SagaLine> = lines;
+    Ok(Json(json!({"sagas": lines, "next": next})))
+}
+
+fn wanted(asked: WhoWaits) -> Result<Wanted, Error> {
+    let guard = asked.guard.map(|word| {
+        let unknown = || Error::BadParameter(format!("`{word}` is not a guard, expected one of {}", guard_words()));
+        Guard::parse(&word).ok_or_else(unknown)
+    });
+    let before = asked.before.as_deref().map(str::parse::<SagaId>).transpose();
+    Ok(Wanted {
+        waiting_on: Some(WaitingOn { guard: guard.transpose()?, participant: asked.participant }),
+        before: before.map_err(|error| Error::BadParameter(error.to_string()))?,
+        limit: asked.limit.unwrap_or(sagas::USUAL_LINES).clamp(1, sagas::MOST_LINES),
+        ..Wanted::default()
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    id: Option<Uuid>,
+    who: String,
+    reason: String,
+    share: Option<f64>,
+    bulkhead: Option<NonZeroU32>,
+    rate: Option<GivenRate>,
+}
+
+pub(super) async fn act(
+    State(backend): State<Backend>,
+    Path((participant, action)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Error> {
+    acts::require_json(&headers)?;
+    let asked: Asked = serde_json::from_slice(&body).map_err(|error| Error::BadBody(error.to_string()))?;
+    let id = asked.id.unwrap_or_else(Uuid::new_v4);
+    let action = action_of(&action, Given { share: asked.share, bulkhead: asked.bulkhead, rate: asked.rate })?;
+    let act = GuardAct { participant: participant.clone(), action, who: asked.who, reason: asked.reason };
+    let (parts, at) = (Arc::clone(&backend.parts), backend.parts.clock.now());
+    // A task of its own: a client that goes away does not take its act back.
+    let recording = tokio::spawn(async move { parts.acts.act(id, &act, at).await });
+    let recorded = recording.await.map_err(|error| Error::StoreAway(format!("the recording broke off: {error}")))?;
+    let (number, is_applied) = recorded.map_err(refused)?;
+    let (code, status) =
+        if is_applied { (StatusCode::OK, "applied") } else { (StatusCode::ACCEPTED, "accepted, not yet applied") };
+    let in_force = backend.parts.acts.in_force(&participant);
+    let answer =
+        json!({"status": status, "id": id, "number": number, "participant": participant, "override": in_force});
+    Ok((code, Json(answer)).into_response())
+}
+
+fn action_of(word: &str, given: Given) -> Result<GuardAction, Error> {
+    let action = match word {
+        "open" => GuardAction::Open,
+        "close" => GuardAction::Close,
+        "reset" => GuardAction::Reset,
+        "metrics-only" => GuardAction::MetricsOnly,
+        "set" => return Ok(GuardAction::Set(given)),
+        other => {
+            return Err(Error::NoRoute(format!("…/{other}: expected open, close, reset, metrics-only or set")));
+        }
+    };
+    if given == Given::default() {
+        return Ok(action);
+    }
+    Err(Error::BadBody(format!("`share`, `bulkhead` and `rate` belong to `set`, not to `{word}`")))
+}
+
+fn refused(refused: Refused) -> Error {
+    match refused {
+        Refused::NoParticipant { name, hint } => Error::NoParticipant { name, hint },
+        Refused::Malformed(message) => Error::BadBody(message),
+        Refused::Store(error) => error.into(),
+    }
+}

@@ -1,0 +1,165 @@
+//! `guard …`: how participants' guards stand, and acts on them, by an engine's API.
+
+mod print;
+mod watch;
+
+use super::{
+    Output, output,
+    server::{ServerArgs, encoded},
+};
+use crate::guarded::acts::GivenRate;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use std::{num::NonZeroU32, process::ExitCode};
+
+/// What to do with guards.
+#[derive(Debug, Subcommand)]
+pub(super) enum GuardCommand {
+    /// Show the guards of all participants
+    List(ListArgs),
+    /// Show the guards of one participant, and what was done to them
+    Show(ShowArgs),
+    /// Let no call through until somebody says otherwise
+    Open(ActArgs),
+    /// Let every call through until somebody says otherwise, and count nothing
+    Close(ActArgs),
+    /// Take back all that was done, and begin with a closed breaker and an empty window
+    Reset(ActArgs),
+    /// Let every call through and count, so that the metrics show what the breaker would do
+    MetricsOnly(ActArgs),
+    /// Set limits other than those of participants.yaml; what is not given stays
+    Set(SetArgs),
+    /// Show what was done to guards, by whom and why, newest first
+    Acts(ActsArgs),
+    /// Follow what happens to guards, one line a change
+    Watch(WatchArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// Its name in participants.yaml
+    participant: String,
+    #[command(flatten)]
+    server: ServerArgs,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ActArgs {
+    /// Its name in participants.yaml
+    participant: String,
+    /// Why; goes on record
+    #[arg(long)]
+    reason: String,
+    /// Who; goes on record
+    #[arg(long, env = "USER", default_value = "unknown")]
+    who: String,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "limits", required = true, multiple = true)]
+pub(super) struct SetArgs {
+    #[command(flatten)]
+    act: ActArgs,
+    /// Use only this share of its capacity: above 0, at most 1
+    #[arg(long)]
+    share: Option<f64>,
+    /// Calls that may be under way at once
+    #[arg(long, value_name = "CALLS")]
+    bulkhead: Option<NonZeroU32>,
+    /// Calls in a second, a minute or an hour: 50/s, 600/m, 1000/h
+    #[arg(long)]
+    rate: Option<GivenRate>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ActsArgs {
+    /// Only those of this participant
+    #[arg(long)]
+    participant: Option<String>,
+    /// At most this many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    limit: u32,
+    #[command(flatten)]
+    server: ServerArgs,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WatchArgs {
+    /// Only those of this participant
+    #[arg(long)]
+    participant: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(super) async fn run(command: GuardCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        GuardCommand::List(args) => list(args).await,
+        GuardCommand::Show(args) => show(args).await,
+        GuardCommand::Open(args) => act(args, "open", json!({})).await,
+        GuardCommand::Close(args) => act(args, "close", json!({})).await,
+        GuardCommand::Reset(args) => act(args, "reset", json!({})).await,
+        GuardCommand::MetricsOnly(args) => act(args, "metrics-only", json!({})).await,
+        GuardCommand::Set(args) => set(args).await,
+        GuardCommand::Acts(args) => acts(args).await,
+        GuardCommand::Watch(args) => watch::watch(args).await,
+    }
+}
+
+async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
+    let answer = args.server.open()?.get("/api/guards").await?;
+    output::many(&items(&answer, "guards"), args.output, print::guards)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(args: ShowArgs) -> anyhow::Result<ExitCode> {
+    let answer = args.server.open()?.get(&format!("/api/guards/{}", encoded(&args.participant))).await?;
+    output::one(&answer, args.output, print::guard)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn acts(args: ActsArgs) -> anyhow::Result<ExitCode> {
+    let whose = args.participant.as_deref().map(|name| format!("&participant={}", encoded(name))).unwrap_or_default();
+    let answer = args.server.open()?.get(&format!("/api/guards/acts?limit={}{whose}", args.limit)).await?;
+    output::many(&items(&answer, "acts"), args.output, print::acts)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn set(args: SetArgs) -> anyhow::Result<ExitCode> {
+    let SetArgs { act: whom, share, bulkhead, rate } = args;
+    act(whom, "set", json!({"share": share, "bulkhead": bulkhead, "rate": rate})).await
+}
+
+async fn act(args: ActArgs, word: &str, mut body: Value) -> anyhow::Result<ExitCode> {
+    body["who"] = json!(args.who);
+    body["reason"] = json!(args.reason);
+    let path = format!("/api/guards/{}/{word}", encoded(&args.participant));
+    let answer = args.server.open()?.post(&path, &body).await?;
+    let status = answer["status"].as_str().unwrap_or_default();
+    output::line(&format!("{word} {}: {status}", args.participant))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn items(answer: &Value, key: &str) -> Vec<Value> {
+    answer[key].as_array().cloned().unwrap_or_default()
+}

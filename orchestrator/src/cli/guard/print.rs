@@ -1,0 +1,87 @@
+//! Guards, acts and changes for people.
+
+use super::output;
+use serde_json::Value;
+
+pub(super) fn guards(guards: &[Value]) -> String {
+    let row = |guard: &Value| {
+        let calls = format!("{}/{}", word(guard, "failures"), word(guard, "calls"));
+        let under_way = format!("{}/{}", word(guard, "inFlight"), word(guard, "limit"));
+        [word(guard, "name"), word(guard, "breaker"), calls, under_way, word(guard, "waiting"), in_force(guard)]
+    };
+    output::table(["participant", "breaker", "failed", "under way", "waiting", "by hand"], guards.iter().map(row))
+}
+
+pub(super) fn guard(answer: &Value) -> String {
+    let line = guards(std::slice::from_ref(&answer["guard"]));
+    let acts = answer["acts"].as_array().cloned().unwrap_or_default();
+    if acts.is_empty() { line } else { format!("{line}\n\n{}", self::acts(&acts)) }
+}
+
+pub(super) fn acts(acts: &[Value]) -> String {
+    let row = |act: &Value| {
+        let done = match given(&act["given"]) {
+            given if given.is_empty() => word(act, "action"),
+            given => format!("{} {given}", word(act, "action")),
+        };
+        [word(act, "number"), word(act, "at"), word(act, "participant"), done, word(act, "who"), word(act, "reason")]
+    };
+    output::table(["act", "time", "participant", "what", "who", "why"], acts.iter().map(row))
+}
+
+/// `2026-11-21T09:38:59.086Z payments breakerOpened trip=failureRate`
+pub(super) fn change(change: &Value) -> String {
+    let known = ["at", "participant", "change"];
+    let more = change.as_object().into_iter().flatten().filter(|(key, _)| !known.contains(&key.as_str()));
+    let more = more.map(|(key, value)| format!(" {key}={}", text(value)));
+    let whom = change["participant"].as_str().unwrap_or("-");
+    format!("{} {whom} {}{}", word(change, "at"), word(change, "change"), more.collect::<String>())
+}
+
+/// What people decided about a participant that is in force.
+fn in_force(guard: &Value) -> String {
+    let Some(decided) = guard.get("override") else { return String::new() };
+    let mode = decided["mode"].as_str().filter(|mode| *mode != "automatic").unwrap_or_default();
+    let parts = [mode.to_owned(), given(decided)];
+    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    format!("{} ({}: {})", parts.join(" "), word(&decided["by"], "who"), word(&decided["by"], "reason"))
+}
+
+fn given(given: &Value) -> String {
+    let set = |key: &'static str| given.get(key).map(|value| format!("{key}={}", text(value)));
+    ["share", "bulkhead", "rate"].into_iter().filter_map(set).collect::<Vec<_>>().join(" ")
+}
+
+fn word(object: &Value, key: &str) -> String {
+    object.get(key).map(text).unwrap_or_default()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_change_is_one_line() {
+        let opened = json!({"at": "2026-11-21T09:38:59.086Z", "participant": "payments", "change": "breakerOpened",
+            "trip": "failureRate"});
+        assert_eq!(change(&opened), "2026-11-21T09:38:59.086Z payments breakerOpened trip=failureRate");
+        let reloaded = json!({"at": "2026-11-21T09:38:59.086Z", "change": "configReloaded"});
+        assert_eq!(change(&reloaded), "2026-11-21T09:38:59.086Z - configReloaded");
+    }
+
+    #[test]
+    fn what_is_done_by_hand_is_seen_in_the_list() {
+        let by = json!({"who": "anna", "reason": "they migrate"});
+        let decided = json!({"mode": "forcedOpen", "share": 0.25, "by": by});
+        let line = json!({"name": "payments", "breaker": "forcedOpen", "calls": 3, "failures": 1, "inFlight": 0,
+            "limit": 64, "waiting": 0, "override": decided});
+        let shown = guards(&[line]);
+        assert!(shown.contains("forcedOpen share=0.25 (anna: they migrate)"), "{shown}");
+        assert!(shown.contains("1/3") && shown.contains("0/64"), "{shown}");
+    }
+}

@@ -1,0 +1,68 @@
+//! `guard watch`: the event stream, one line a change.
+
+use super::{WatchArgs, encoded, output, print};
+use crate::cli::Output;
+use anyhow::bail;
+use serde_json::Value;
+use std::process::ExitCode;
+
+/// The longest line of the stream: a change with a reason of the largest size, many times over.
+const MAX_LINE: usize = 64 * 1024;
+
+pub(super) async fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {
+    let whose = args.participant.as_deref().map(|name| format!("?participant={}", encoded(name))).unwrap_or_default();
+    let mut response = args.server.open()?.follow(&format!("/api/guards/events{whose}")).await?;
+    output::note("following; changes of this engine from now on");
+    let mut lines = Lines::default();
+    while let Some(chunk) = response.chunk().await? {
+        for line in lines.take(&chunk)? {
+            show(&line, args.output)?;
+        }
+    }
+    output::note("the engine ended the stream");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Only the data lines carry something: names of events, comments and empty lines do not.
+fn show(line: &str, output: Output) -> anyhow::Result<()> {
+    let Some(data) = line.strip_prefix("data:") else { return Ok(()) };
+    let data: Value = serde_json::from_str(data.trim())?;
+    match data.get("missed") {
+        Some(missed) => {
+            output::note(&format!("{missed} changes were missed: this reader is too slow"));
+            Ok(())
+        }
+        None => output::many(&[data], output, |one| one.iter().map(print::change).collect()),
+    }
+}
+
+/// Bytes as they come, lines as they are complete.
+#[derive(Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    fn take(&mut self, chunk: &[u8]) -> anyhow::Result<Vec<String>> {
+        let mut lines = Vec::new();
+        for byte in chunk {
+            match byte {
+                b'\n' => lines.push(String::from_utf8_lossy(&std::mem::take(&mut self.0)).trim_end().to_owned()),
+                _ if self.0.len() >= MAX_LINE => bail!("a line of more than {MAX_LINE} bytes is not an engine's"),
+                byte => self.0.push(*byte),
+            }
+        }
+        Ok(lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_however_they_come() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.take(b"event: change\ndata: {\"a\"").expect("short"), ["event: change"]);
+        assert_eq!(lines.take(b":1}\r\n\n").expect("short"), ["data: {\"a\":1}", ""]);
+        assert!(lines.take(&vec![b'x'; MAX_LINE + 1]).is_err());
+    }
+}

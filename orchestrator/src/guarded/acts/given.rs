@@ -1,0 +1,179 @@
+//! Limits as people give them.
+
+use saga_guards::rate::Rate;
+use serde::{Deserialize, Serialize};
+use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
+
+/// The largest bulkhead: more calls at once than one process has connections for.
+const MAX_BULKHEAD: u32 = 100_000;
+/// The fastest rate: more calls a second than one engine makes.
+const MAX_CALLS_PER_SECOND: u32 = 1_000_000;
+
+/// Limits that somebody sets; what is `None` stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Given {
+    /// The share of the participant's capacity that is used, above 0 and at most 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// Calls that may be under way at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bulkhead: Option<NonZeroU32>,
+    /// Calls in a span.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<GivenRate>,
+}
+
+/// Limits that nobody can want.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GivenError {
+    /// Nothing is given.
+    #[error("nothing is set: give `share`, `bulkhead` or `rate`")]
+    Nothing,
+    /// Not a share.
+    #[error("`share` must be above 0 and at most 1; to let no call through, open the guard")]
+    Share,
+    /// Too many at once.
+    #[error("`bulkhead` must be at most {MAX_BULKHEAD}")]
+    Bulkhead,
+    /// Not a rate.
+    #[error("`{0}` is not a rate: write 100/s, 600/m or 1000/h, at most {MAX_CALLS_PER_SECOND} calls a second")]
+    Rate(String),
+}
+
+impl Given {
+    /// Whether something is given, and can be.
+    ///
+    /// # Errors
+    /// What cannot.
+    pub fn check(&self) -> Result<(), GivenError> {
+        if *self == Given::default() {
+            return Err(GivenError::Nothing);
+        }
+        if self.share.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
+            return Err(GivenError::Share);
+        }
+        if self.bulkhead.is_some_and(|places| places.get() > MAX_BULKHEAD) {
+            return Err(GivenError::Bulkhead);
+        }
+        Ok(())
+    }
+}
+
+/// So many calls a second, a minute or an hour: `100/s`, `600/m`, `1000/h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GivenRate {
+    calls: NonZeroU32,
+    per: Per,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Per {
+    Second,
+    Minute,
+    Hour,
+}
+
+impl Per {
+    fn seconds(self) -> u32 {
+        match self {
+            Per::Second => 1,
+            Per::Minute => 60,
+            Per::Hour => 3_600,
+        }
+    }
+}
+
+impl GivenRate {
+    /// The rate that it stands for. After a pause the calls of one second may come at once, so that what came within one may leave within
+    /// one.
+    #[must_use]
+    pub fn rate(self) -> Rate {
+        let burst = self.calls.get().div_ceil(self.per.seconds());
+        Rate {
+            calls: self.calls,
+            per: Duration::from_secs(self.per.seconds().into()),
+            burst: NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN),
+        }
+    }
+}
+
+impl FromStr for GivenRate {
+    type Err = GivenError;
+
+    fn from_str(text: &str) -> Result<GivenRate, GivenError> {
+        let not = || GivenError::Rate(text.to_owned());
+        let (calls, unit) = text.split_once('/').ok_or_else(not)?;
+        let per = match unit.trim() {
+            "s" => Per::Second,
+            "m" => Per::Minute,
+            "h" => Per::Hour,
+            _ => return Err(not()),
+        };
+        let calls: NonZeroU32 = calls.trim().parse().map_err(|_| not())?;
+        if calls.get().div_ceil(per.seconds()) > MAX_CALLS_PER_SECOND {
+            return Err(not());
+        }
+        Ok(GivenRate { calls, per })
+    }
+}
+
+impl fmt::Display for GivenRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.per {
+            Per::Second => "s",
+            Per::Minute => "m",
+            Per::Hour => "h",
+        };
+        write!(f, "{}/{unit}", self.calls)
+    }
+}
+
+impl TryFrom<String> for GivenRate {
+    type Error = GivenError;
+
+    fn try_from(text: String) -> Result<GivenRate, GivenError> {
+        text.parse()
+    }
+}
+
+impl From<GivenRate> for String {
+    fn from(rate: GivenRate) -> String {
+        rate.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_calls_in_a_span() {
+        let rate = |text: &str| text.parse::<GivenRate>().map(GivenRate::rate);
+        let of = |calls, seconds, burst| Rate {
+            calls: NonZeroU32::new(calls).expect("not zero"),
+            per: Duration::from_secs(seconds),
+            burst: NonZeroU32::new(burst).expect("not zero"),
+        };
+        assert_eq!(rate("50/s"), Ok(of(50, 1, 50)));
+        assert_eq!(rate("600/m"), Ok(of(600, 60, 10)));
+        assert_eq!(rate("10/h"), Ok(of(10, 3_600, 1)));
+        for bad in ["", "50", "0/s", "-1/s", "50/d", "1.5/s", "9999999/s"] {
+            assert_eq!(rate(bad), Err(GivenError::Rate(bad.into())));
+        }
+        assert_eq!("600/m".parse::<GivenRate>().map(|it| it.to_string()), Ok("600/m".into()));
+    }
+
+    #[test]
+    fn limits_that_nobody_can_want_are_refused() {
+        let share = |share| Given { share: Some(share), ..Given::default() }.check();
+        assert_eq!((share(1.0), share(0.01)), (Ok(()), Ok(())));
+        for bad in [0.0, -1.0, 1.01, f64::NAN, f64::INFINITY] {
+            assert_eq!(share(bad), Err(GivenError::Share), "{bad}");
+        }
+        assert_eq!(Given::default().check(), Err(GivenError::Nothing));
+        let bulkhead = Given { bulkhead: NonZeroU32::new(MAX_BULKHEAD + 1), ..Given::default() };
+        assert_eq!(bulkhead.check(), Err(GivenError::Bulkhead));
+    }
+}

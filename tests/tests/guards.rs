@@ -1,0 +1,169 @@
+//! People steer guards with the command line: what waits is found, what was done is on record, and all of it survives the engine.
+
+use anyhow::{Context, Result, ensure};
+use saga_tests::{
+    engine::{Engine, binary, http_client},
+    eventually::eventually,
+    participant::Script,
+    world::{WITHIN, World, reaches},
+};
+use serde_json::{Value, json};
+use std::process::{Output, Stdio};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
+
+const STEPS: &str = "
+steps:
+  - step: reserve
+    do: inventory.ReserveStock
+    undo: inventory.ReleaseStock
+  - step: charge
+    do: POST payments/charges
+    undo: POST payments/refunds
+";
+
+async fn world() -> Result<Option<World>> {
+    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(None) };
+    world.define("order", STEPS)?;
+    Ok(Some(world))
+}
+
+async fn saga(arguments: &[&str]) -> Result<Output> {
+    Ok(Command::new(binary()?).args(arguments).output().await?)
+}
+
+/// `saga guard …` against this engine.
+async fn guard(engine: &Engine, arguments: &[&str]) -> Result<Output> {
+    saga(&[&["guard"], arguments, &["--server", engine.api().base()]].concat()).await
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn lines(output: &Output) -> Result<Vec<Value>> {
+    ensure!(output.status.success(), "{}", said(output));
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+async fn does(engine: &Engine, arguments: &[&str]) -> Result<()> {
+    let output = guard(engine, arguments).await?;
+    ensure!(output.status.success() && said(&output).contains("applied"), "{}", said(&output));
+    Ok(())
+}
+
+/// Keys of the sagas that wait, as the API answers with one query.
+async fn waiting(engine: &Engine, query: &str) -> Result<Vec<(String, String)>> {
+    let (_, answer) = engine.api().get(&format!("/api/guards/waiting?{query}")).await?;
+    let sagas = answer["sagas"].as_array().with_context(|| answer.to_string())?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Ok(sagas.iter().map(|saga| (text(&saga["key"]), text(&saga["waitsOn"][0]))).collect())
+}
+
+async fn metrics(engine: &Engine) -> Result<String> {
+    Ok(http_client()?.get(format!("{}/metrics", engine.api().base())).send().await?.text().await?)
+}
+
+#[tokio::test]
+async fn what_a_forced_guard_holds_is_found_and_goes_on_when_it_is_taken_back() -> Result<()> {
+    let Some(world) = world().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    does(&engine, &["open", "payments", "--who", "anna", "--reason", "they migrate"]).await?;
+    world.order("4711", &json!({})).await?;
+    reaches(&engine, "4711", &["waiting"]).await?;
+    let expected = [("4711".to_owned(), "breaker:payments".to_owned())];
+    assert_eq!(waiting(&engine, "participant=payments&guard=breaker").await?, expected);
+    assert_eq!(waiting(&engine, "guard=breaker").await?, expected);
+    assert_eq!(waiting(&engine, "participant=inventory").await?, []);
+    let listed = async |on: &str| -> Result<usize> {
+        let store = world.database.url();
+        let output = saga(&["list", "--store", store, "--waiting-on", on, "--output", "json"]).await?;
+        Ok(lines(&output)?.len())
+    };
+    assert_eq!((listed("payments").await?, listed("breaker:payments").await?, listed("health:").await?), (1, 1, 0));
+    let text = metrics(&engine).await?;
+    for line in [
+        r#"resilience4j_circuitbreaker_state{name="payments",state="forced_open"} 1"#,
+        r#"saga_guard_parked{participant="payments",guard="breaker"} 1"#,
+        r#"resilience4j_circuitbreaker_calls_seconds_count{name="inventory",kind="successful"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line} is missing:\n{text}");
+    }
+
+    ensure!(engine.terminate().await?.success());
+    let engine = world.start().await?;
+    let shown = lines(&guard(&engine, &["list", "--output", "json"]).await?)?;
+    let payments = shown.iter().find(|guard| guard["name"] == "payments").context("payments are configured")?;
+    assert_eq!((&payments["breaker"], &payments["override"]["by"]["who"]), (&json!("forcedOpen"), &json!("anna")));
+    reaches(&engine, "4711", &["waiting"]).await?;
+    does(&engine, &["reset", "payments", "--who", "ben", "--reason", "they are done"]).await?;
+    reaches(&engine, "4711", &["completed"]).await?;
+    assert_eq!(waiting(&engine, "participant=payments").await?, []);
+    let acts = lines(&guard(&engine, &["acts", "--participant", "payments", "--output", "json"]).await?)?;
+    let told: Vec<[&Value; 3]> = acts.iter().map(|act| ["action", "who", "reason"].map(|key| &act[key])).collect();
+    let expected = [["reset", "ben", "they are done"], ["open", "anna", "they migrate"]];
+    assert_eq!(json!(told), json!(expected));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_act_that_cannot_be_meant_is_refused_with_what_to_write() -> Result<()> {
+    let Some(world) = world().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    let refused = async |arguments: &[&str], code: i32, hint: &str| -> Result<()> {
+        let output = guard(&engine, arguments).await?;
+        ensure!(output.status.code() == Some(code) && said(&output).contains(hint), "{arguments:?}: {}", said(&output));
+        Ok(())
+    };
+    refused(&["open", "payments"], 2, "--reason").await?;
+    refused(&["set", "payments", "--reason", "why not"], 2, "--share").await?;
+    refused(&["set", "payments", "--rate", "fast", "--reason", "why not"], 2, "100/s").await?;
+    refused(&["set", "payments", "--share", "2", "--reason", "why not"], 1, "above 0 and at most 1").await?;
+    refused(&["open", "payment", "--reason", "why not"], 1, "did you mean `payments`?").await?;
+    refused(&["show", "nobody"], 1, "saga guard list").await?;
+    does(&engine, &["set", "payments", "--share", "0.25", "--rate", "600/m", "--reason", "gently"]).await?;
+    refused(&["show", "payments"], 0, "share=0.25 rate=600/m").await?;
+    let url = format!("{}/api/guards/payments/open", engine.api().base());
+    let act = json!({"who": "mallory", "reason": "because I can"}).to_string();
+    let answer = http_client()?.post(url).header("content-type", "text/plain").body(act).send().await?;
+    assert_eq!(answer.status().as_u16(), 400, "a page elsewhere could send that");
+    assert_eq!(lines(&guard(&engine, &["acts", "--output", "json"]).await?)?.len(), 1);
+    Ok(())
+}
+
+/// `saga guard watch`, once it follows.
+async fn watch(engine: &Engine) -> Result<(Child, Lines<BufReader<ChildStdout>>)> {
+    let mut command = Command::new(binary()?);
+    command.args(["guard", "watch", "--output", "json", "--server", engine.api().base()]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()?;
+    let mut told = BufReader::new(child.stderr.take().context("piped")?).lines();
+    let following = told.next_line().await?.context("it says that it follows")?;
+    ensure!(following.starts_with("following"), "{following}");
+    let lines = BufReader::new(child.stdout.take().context("piped")?).lines();
+    Ok((child, lines))
+}
+
+#[tokio::test]
+async fn whoever_watches_sees_what_happens_to_guards() -> Result<()> {
+    let Some(world) = world().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    let (mut child, mut changes) = watch(&engine).await?;
+    does(&engine, &["metrics-only", "payments", "--who", "anna", "--reason", "trying out"]).await?;
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        let line = tokio::time::timeout(WITHIN, changes.next_line()).await??.context("the stream goes on")?;
+        seen.push(serde_json::from_str::<Value>(&line)?);
+    }
+    assert_eq!((&seen[0]["change"], &seen[0]["mode"]), (&json!("modeChanged"), &json!("metricsOnly")));
+    let act = ["change", "participant", "action", "who", "reason"].map(|key| seen[1][key].clone());
+    assert_eq!(json!(act), json!(["actApplied", "payments", "metricsOnly", "anna", "trying out"]));
+    ensure!(engine.terminate().await?.success());
+    let ended = eventually("the watch ends with the engine", WITHIN, || {
+        let ended = child.try_wait();
+        async move { Ok(ended?) }
+    });
+    assert!(ended.await?.success());
+    Ok(())
+}
