@@ -47,8 +47,8 @@ fn id(saga: &Value) -> Result<String> {
     Ok(saga["id"].as_str().context("a saga has an id")?.to_owned())
 }
 
-async fn metrics(engine: &Engine) -> Result<String> {
-    Ok(http_client()?.get(format!("{}/metrics", engine.api().base())).send().await?.text().await?)
+async fn text(engine: &Engine, path: &str) -> Result<String> {
+    Ok(http_client()?.get(format!("{}{path}", engine.api().base())).send().await?.text().await?)
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn a_fresh_answer_to_the_same_request_saves_a_call() -> Result<()> {
     let second = find(&engine, "second").await?.context("it is there")?;
     assert_eq!(second["steps"][0]["answeredBy"]["kind"], "cache", "{second}");
     assert_eq!((&second["steps"][0]["phase"], &second["steps"][0]["attempts"]), (&json!("succeeded"), &json!(0)));
-    let metrics = metrics(&engine).await?;
+    let metrics = text(&engine, "/metrics").await?;
     assert!(metrics.contains(r#"saga_answer_cache_total{outcome="hit"} 1"#), "{metrics}");
     assert!(metrics.contains(r#"saga_answer_cache_total{outcome="miss"} 2"#), "{metrics}");
     judge(&world, Exempt { lasting: &["score"], ..Exempt::default() }).await
@@ -97,7 +97,10 @@ async fn the_last_known_answer_stands_in_and_the_next_item_where_there_is_none()
     assert_eq!(scores, expected);
     let (_, history) = engine.api().get("/api/sagas/second/history").await?;
     assert!(history.to_string().contains("score answered by fallback 1, with the last known answer"), "{history}");
-    let metrics = metrics(&engine).await?;
+    let second = find(&engine, "second").await?.context("it is there")?;
+    let page = text(&engine, &format!("/sagas/{}", id(&second)?)).await?;
+    assert!(page.contains("<br>answered by fallback 1, with the last known answer"), "{page}");
+    let metrics = text(&engine, "/metrics").await?;
     assert!(metrics.contains("saga_fallbacks_total") && metrics.contains(r#"kind="lastKnown""#), "{metrics}");
     judge(&world, Exempt { lasting: &["score"], ..Exempt::default() }).await
 }

@@ -34,10 +34,12 @@ enum Phase {
     Rejected,
     Failed,
     Unknown,
+    /// Failed or unknown, and a fallback gave a result.
+    AnsweredFor,
     Skipped,
 }
 
-const PHASES: [Phase; 10] = [
+const PHASES: [Phase; 11] = [
     Phase::Idle,
     Phase::Held,
     Phase::Attempting,
@@ -47,6 +49,7 @@ const PHASES: [Phase; 10] = [
     Phase::Rejected,
     Phase::Failed,
     Phase::Unknown,
+    Phase::AnsweredFor,
     Phase::Skipped,
 ];
 
@@ -100,10 +103,13 @@ const ACTS: [Act; 8] = [
 
 /// Why a command is never in `phase` while its saga is on `course`; `None`: it can be.
 fn never(course: Course, direction: Direction, phase: Phase) -> Option<&'static str> {
-    use Phase::{Attempting, Failed, Held, Idle, Rejected, Resting, Skipped, Sleeping, Succeeded, Unknown};
+    use Phase::{
+        AnsweredFor, Attempting, Failed, Held, Idle, Rejected, Resting, Skipped, Sleeping, Succeeded, Unknown,
+    };
     match (course, direction, phase) {
         (_, Direction::Undo, Sleeping) => Some("only a do waits"),
         (_, Direction::Undo, Rejected) => Some("only a do is checked"),
+        (_, Direction::Undo, AnsweredFor) => Some("only a do is answered for"),
         (Course::Back, Direction::Do, Held) => Some("going back ends what is not out"),
         (Course::Back | Course::ParkedBack, Direction::Do, Resting | Sleeping) => {
             Some("going back ends what is not out")
@@ -113,9 +119,12 @@ fn never(course: Course, direction: Direction, phase: Phase) -> Option<&'static 
         }
         (Course::OutcomeDue, Direction::Undo, Failed | Unknown) => Some("an undo that gave up parks before the end"),
         (Course::Forward, Direction::Undo, Skipped) => Some("an undo is skipped when nothing else is left to do"),
-        (_, _, Idle | Held | Attempting | Resting | Sleeping | Succeeded | Rejected | Failed | Unknown | Skipped) => {
-            None
-        }
+        (
+            _,
+            _,
+            Idle | Held | Attempting | Resting | Sleeping | Succeeded | Rejected | Failed | Unknown | AnsweredFor
+            | Skipped,
+        ) => None,
     }
 }
 

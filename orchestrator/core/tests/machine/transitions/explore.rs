@@ -26,7 +26,7 @@ const INPUTS: u64 = 28;
 /// How often inputs are offered in states that look alike: what follows depends on more than how they look.
 const LOOKS: u32 = 2;
 
-const DEFINITIONS: [&str; 6] = [
+const DEFINITIONS: [&str; 7] = [
     "
 retry: {attempts: 2, delay: 3s, jitter: none}
 timeout: 5m
@@ -83,6 +83,18 @@ output: {nothing: \"${ event.nothing }\"}
 steps:
   - {step: extra, do: stock.E, undo: {do: stock.UndoE, retry: {attempts: 1}}, optional: true}
   - {step: a, do: stock.A, undo: stock.UndoA}
+",
+    "
+retry: {attempts: 1}
+onExhausted: park
+onCompleted: {publish: news, type: Done}
+onCompensated: {publish: news, type: Undone}
+steps:
+  - parallel:
+      - {step: a, do: stock.A, undo: {do: stock.UndoA, retry: {attempts: 1}}, fallback: [{value: {}, when: refused}]}
+      - {step: b, do: stock.B, undo: {do: stock.UndoB, retry: {attempts: 1}}, fallback: [{value: {}}]}
+      - {step: c, do: stock.C, undo: {do: stock.UndoC, retry: {attempts: 1}}, fallback: [{fail: {code: no}}]}
+  - {step: d, do: stock.D, undo: stock.UndoD}
 ",
 ];
 
@@ -312,6 +324,9 @@ fn course(state: &State) -> Course {
 }
 
 fn phase(state: &State, command: CommandRef) -> Phase {
+    if command.direction == Direction::Do && state.step(command.step).is_answered_for() {
+        return Phase::AnsweredFor;
+    }
     match &state.command(command).phase {
         state::Phase::Idle => Phase::Idle,
         state::Phase::Held { .. } => Phase::Held,
