@@ -5,6 +5,7 @@
 
 pub mod acts;
 mod bulkhead;
+mod capability;
 pub mod changes;
 pub mod health;
 pub mod lifecycle;
@@ -75,6 +76,7 @@ pub enum Admission {
 #[derive(Debug)]
 struct Participant {
     health: Arc<Health>,
+    capabilities: BTreeSet<String>,
     route: Route,
 }
 
@@ -103,7 +105,10 @@ impl Guarded {
                 Transport::Kafka { commands } => Route::Kafka { commands, bulkhead: Bulkhead::new(each.bulkhead) },
             };
             checks.watch(&each.name, question(&each.name, each.health.as_ref(), &route)?);
-            if participants.insert(each.name.clone(), Participant { health, route }).is_some() {
+            if participants
+                .insert(each.name.clone(), Participant { health, capabilities: each.capabilities, route })
+                .is_some()
+            {
                 return Err(Error::Duplicate(each.name));
             }
         }

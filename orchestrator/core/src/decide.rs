@@ -5,6 +5,7 @@
 
 mod advance;
 mod answer;
+mod choice;
 mod compensate;
 mod draft;
 mod fallback;
@@ -14,6 +15,7 @@ mod time;
 
 use crate::{
     command::{CommandRef, Guard, Request},
+    definition::Over,
     event::{Decision, Event, ParkReason},
     evolve,
     id::{SagaId, StepIndex},
@@ -41,6 +43,9 @@ pub struct Context<'a> {
     pub random: u64,
     /// Asked before a call is recorded as started. An admitted call holds a permit until it is made.
     pub admission: &'a mut dyn FnMut(Asking<'_>) -> Admission,
+    /// Asked for a participant with a capability, when a command begins that names none; `None`: nobody has it. Whom it names is recorded
+    /// with the request, so that a journal is folded without it.
+    pub choose: &'a mut dyn FnMut(Choosing<'_>) -> Option<String>,
     /// Asked for the last answer to the same request of a read-only step; what it says is recorded, so that a journal is folded without it.
     pub recall: &'a mut dyn FnMut(&Request) -> Option<Known>,
 }
@@ -54,6 +59,15 @@ pub struct Asking<'a> {
     pub command: CommandRef,
     /// Which attempt of it, 1 for the first.
     pub attempt: u32,
+}
+
+/// A command that any participant with a capability may perform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choosing<'a> {
+    /// The capability.
+    pub capability: &'a str,
+    /// How the command travels.
+    pub over: Over,
 }
 
 /// A guard's answer to a call that has not been recorded yet.

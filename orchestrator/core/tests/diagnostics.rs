@@ -10,8 +10,8 @@ use std::{
 const PARTICIPANTS: &str = "
 participants:
   inventory: {kafka: {commands: inventory.commands}}
-  payments: {http: {url: 'http://localhost:9001'}, timeout: 5s}
-  shipping: {kafka: {commands: shipping.commands}}
+  payments: {http: {url: 'http://localhost:9001'}, timeout: 5s, capabilities: [translation]}
+  shipping: {kafka: {commands: shipping.commands}, capabilities: [text-analysis, translation]}
 ";
 
 const ORDER_PLACED: &str = r#"{

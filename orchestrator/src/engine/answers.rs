@@ -186,7 +186,7 @@ fn stood_in(plan: &Plan, step: StepIndex, by: &Substitute) {
         Substitute::Cache { .. } => metrics::counter!("saga_answer_cache_total", "outcome" => "hit").increment(1),
         Substitute::Fallback { kind, .. } => {
             let step = plan.definition.step(step);
-            let (participant, name) = (step.participant().unwrap_or_default().to_owned(), step.name.clone());
+            let (participant, name) = (step.whom().map(ToString::to_string).unwrap_or_default(), step.name.clone());
             metrics::counter!("saga_fallbacks_total", "participant" => participant, "step" => name, "kind" => kind.code())
                 .increment(1);
         }

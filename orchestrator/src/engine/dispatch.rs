@@ -17,7 +17,7 @@ use crate::{
 };
 use saga_core::{
     command::{Answer, CommandRef, Failure, Guard, Request},
-    decide::{Admission, Asking, Context},
+    decide::{Admission, Asking, Choosing, Context},
     id::{CommandId, SagaId},
     input::{Delivery, Input, Publication},
     react::{CallEffect, PublishEffect},
@@ -59,7 +59,9 @@ impl<'a> Admissions<'a> {
         };
         let answers = self.answers;
         let mut recall = |request: &Request| answers.recall(request);
-        decide(&mut Context { now, random: fastrand::u64(..), admission: &mut ask, recall: &mut recall })
+        let mut choose = |choosing: Choosing<'_>| guarded.choose(choosing);
+        let random = fastrand::u64(..);
+        decide(&mut Context { now, random, admission: &mut ask, choose: &mut choose, recall: &mut recall })
     }
 
     pub(super) fn into_permits(self) -> Vec<(CommandRef, Permit)> {

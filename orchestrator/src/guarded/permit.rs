@@ -23,6 +23,9 @@ use tracing::{info, warn};
 /// half-open for ever.
 const PROBE_HOLD: Duration = Duration::from_secs(60);
 
+/// How soon a place may be free where all probes are out, as far as whoever picks a participant is concerned.
+const PROBES_OUT_REST: Duration = Duration::from_secs(1);
+
 /// A breaker with a clock.
 #[derive(Debug)]
 pub(super) struct Health {
@@ -101,6 +104,13 @@ impl Health {
     pub(super) fn snapshot(&self) -> Snapshot {
         let now = self.now();
         self.breaker().snapshot(now)
+    }
+
+    /// How long no call would be admitted; `None`: one would be now.
+    pub(super) fn refuses(&self) -> Option<Duration> {
+        let now = self.now();
+        let room = self.breaker().room(now);
+        (room.calls == 0).then(|| room.look_again.unwrap_or(PROBES_OUT_REST))
     }
 
     /// Permits that are neither settled nor given back.

@@ -3,7 +3,7 @@
 use crate::participants::http::{self, HttpSettings};
 use saga_core::definition::participants::{self, Participant, Secret};
 use saga_guards::breaker;
-use std::num::NonZeroU32;
+use std::{collections::BTreeSet, num::NonZeroU32};
 
 /// One participant and its guards.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct ParticipantSettings {
     pub bulkhead: NonZeroU32,
     /// Asking it how it is.
     pub health: Option<participants::Health>,
+    /// What it can do.
+    pub capabilities: BTreeSet<String>,
 }
 
 /// How a participant is reached.
@@ -52,7 +54,14 @@ impl ParticipantSettings {
             }),
         };
         let (breaker, bulkhead) = (participant.breaker, participant.bulkhead.limit);
-        ParticipantSettings { name: name.to_owned(), transport, breaker, bulkhead, health: participant.health.clone() }
+        ParticipantSettings {
+            name: name.to_owned(),
+            transport,
+            breaker,
+            bulkhead,
+            health: participant.health.clone(),
+            capabilities: participant.capabilities.clone(),
+        }
     }
 }
 

@@ -45,7 +45,14 @@ fn guarded(transport: Transport, bulkhead: u32) -> Guarded {
     let breaker = breaker::Settings { minimum_calls: 2, probes: 1, ..breaker::Settings::default() };
     let breaker = breaker::Config::new(breaker).expect("sensible");
     let bulkhead = NonZeroU32::new(bulkhead).expect("not zero");
-    let settings = ParticipantSettings { name: "payments".into(), transport, breaker, bulkhead, health: None };
+    let settings = ParticipantSettings {
+        name: "payments".into(),
+        transport,
+        breaker,
+        bulkhead,
+        health: None,
+        capabilities: BTreeSet::new(),
+    };
     Guarded::new(vec![settings]).expect("settings that can be called")
 }
 

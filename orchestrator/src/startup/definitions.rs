@@ -99,8 +99,8 @@ impl Files {
     }
 
     fn without_participants(&self, library: &Library) -> Option<String> {
-        let called: BTreeSet<&str> =
-            library.definitions.iter().flat_map(|definition| definition.participants()).collect();
+        let called: BTreeSet<String> =
+            library.definitions.iter().flat_map(|definition| definition.called()).map(ToString::to_string).collect();
         let names = called.into_iter().collect::<Vec<_>>().join(", ");
         (self.participants.is_none() && !names.is_empty()).then(|| {
             format!("there is no participants.yaml beside the definitions, which call {names}: it has to say how each is reached")

@@ -86,9 +86,12 @@ impl Draft<'_, '_> {
     }
 
     /// What the do sends, or would have sent.
-    fn what_is_asked(&self, step: StepIndex) -> Option<Arc<Request>> {
-        let recorded = self.state.step(step).forward.request.clone();
-        recorded.or_else(|| self.request(forward(step)).ok().map(Arc::new))
+    fn what_is_asked(&mut self, step: StepIndex) -> Option<Arc<Request>> {
+        if let Some(recorded) = &self.state.step(step).forward.request {
+            return Some(Arc::clone(recorded));
+        }
+        let performer = self.performer(forward(step)).ok()?;
+        self.request(forward(step), performer).ok().map(Arc::new)
     }
 
     /// The first fallback that can answer, and its answer. On the way back nothing needs one.

@@ -21,7 +21,7 @@ use std::time::Duration;
 /// Code of a failure that an expression caused.
 const EXPRESSION: &str = "expression";
 /// Code of a failure that a participant's absence from participants.yaml caused.
-const GONE: &str = "participant_gone";
+pub(super) const GONE: &str = "participant_gone";
 /// Code of a failure that a limit caused.
 const LIMIT: &str = "limit";
 
@@ -68,13 +68,13 @@ impl Draft<'_, '_> {
         }
     }
 
-    /// What a command sends.
-    pub(super) fn request(&self, command: CommandRef) -> Result<Request, Failure> {
+    /// What a command sends to `performer`.
+    pub(super) fn request(&self, command: CommandRef, performer: String) -> Result<Request, Failure> {
         let definition = self.plan.definition.step(command.step);
         let request = match command.direction {
-            Direction::Do => self.do_request(&definition.action)?,
+            Direction::Do => self.do_request(&definition.action, performer)?,
             Direction::Undo => match &definition.effects {
-                Effects::Undo(undo) => self.undo_request(command.step, &undo.call)?,
+                Effects::Undo(undo) => self.undo_request(command.step, &undo.call, performer)?,
                 Effects::ReadOnly | Effects::Irreversible => {
                     return Err(Failure::new("no_undo", "the step has no undo"));
                 }
@@ -88,14 +88,14 @@ impl Draft<'_, '_> {
         self.render(template, "fallback", Own::default())
     }
 
-    fn do_request(&self, action: &Action) -> Result<Request, Failure> {
+    fn do_request(&self, action: &Action, performer: String) -> Result<Request, Failure> {
         match action {
             Action::Call(call) => {
                 let body = match &call.with {
                     Some(with) => Some(self.render(with, "with", Own::default())?),
                     None => default_body(&call.target, || json!({})),
                 };
-                self.call_request(&call.target, body, Own::default())
+                self.call_request(&call.target, performer, body, Own::default())
             }
             Action::Publish { topic, event_type, key, with } => Ok(Request::Publish {
                 topic: topic.clone(),
@@ -111,7 +111,7 @@ impl Draft<'_, '_> {
     }
 
     /// Without `with`, an undo is told what the do was sent and what it answered; by DELETE it is told nothing.
-    fn undo_request(&self, step: StepIndex, call: &Call) -> Result<Request, Failure> {
+    fn undo_request(&self, step: StepIndex, call: &Call, performer: String) -> Result<Request, Failure> {
         let input = sent(self.state, step);
         let result = self.state.step(step).result.clone().unwrap_or(Value::Null);
         let do_id = self.state.command_id(self.plan, super::draft::forward(step)).to_string();
@@ -120,21 +120,25 @@ impl Draft<'_, '_> {
             Some(with) => Some(self.render(with, "undo.with", own)?),
             None => default_body(&call.target, || json!({"input": input, "result": result})),
         };
-        self.call_request(&call.target, body, own)
+        self.call_request(&call.target, performer, body, own)
     }
 
-    fn call_request(&self, target: &Target, body: Option<Value>, own: Own<'_>) -> Result<Request, Failure> {
+    fn call_request(
+        &self,
+        target: &Target,
+        participant: String,
+        body: Option<Value>,
+        own: Own<'_>,
+    ) -> Result<Request, Failure> {
         match target {
-            Target::Kafka { participant, command } => Ok(Request::Kafka {
-                participant: participant.clone(),
-                command: command.clone(),
-                body: body.unwrap_or_else(|| json!({})),
-            }),
-            Target::Http { participant, method, path } => {
+            Target::Kafka { command, .. } => {
+                Ok(Request::Kafka { participant, command: command.clone(), body: body.unwrap_or_else(|| json!({})) })
+            }
+            Target::Http { method, path, .. } => {
                 let path = self.in_scope(own, |scope| {
                     path.render(scope).map_err(|error| Failure::new(EXPRESSION, format!("path: {error}")))
                 })?;
-                Ok(Request::Http { participant: participant.clone(), method: *method, path, body })
+                Ok(Request::Http { participant, method: *method, path, body })
             }
         }
     }
@@ -165,7 +169,8 @@ impl Draft<'_, '_> {
 
     /// Asks the guard, then records the first attempt; a refusal is recorded instead and nothing leaves.
     pub(super) fn begin(&mut self, command: CommandRef) -> Result<(), Ended> {
-        let request = self.request(command).map_err(|failure| Ended { failure, then: Then::Definite })?;
+        let performer = self.performer(command)?;
+        let request = self.request(command, performer).map_err(|failure| Ended { failure, then: Then::Definite })?;
         if self.answered_from_cache(command, &request) {
             return Ok(());
         }
@@ -211,7 +216,7 @@ impl Draft<'_, '_> {
 
     /// A guard that refuses a command which it holds already is nothing new: what waits for a participant that is away for a day costs one row.
     fn hold(&mut self, command: CommandRef, request: &Request, guard: Guard, not_before: Timestamp) {
-        if self.released == Some(command) && self.is_held_by(command, guard) {
+        if self.released == Some(command) && self.is_held_by(command, request, guard) {
             self.still_held = Some(Ignored::StillHeld { guard, not_before });
             return;
         }
@@ -228,8 +233,15 @@ impl Draft<'_, '_> {
         });
     }
 
-    fn is_held_by(&self, command: CommandRef, guard: Guard) -> bool {
-        matches!(self.state.command(command).phase, Phase::Held { guard: by, .. } if by == guard)
+    fn is_held_by(&self, command: CommandRef, request: &Request, guard: Guard) -> bool {
+        match &self.state.command(command).phase {
+            Phase::Held { guard: by, participant, .. } => {
+                *by == guard && participant.as_deref() == request.participant()
+            }
+            Phase::Idle | Phase::Attempting(_) | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Settled(_) => {
+                false
+            }
+        }
     }
 
     /// How long a command that a guard refuses rests at least: nothing the first time, then longer each time, so that a participant which is

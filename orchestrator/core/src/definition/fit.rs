@@ -4,7 +4,7 @@ use super::{
     diagnostic::{Code, Report, Span, did_you_mean},
     fields::Spanned,
     graph::Graph,
-    model::{Action, Target},
+    model::{Action, Over, Target, Whom},
     participants::{Participants, Transport},
     steps::Draft,
 };
@@ -46,8 +46,9 @@ fn longest_attempt(draft: &Draft, participants: Option<&Participants>) -> Durati
     let attempt = match &draft.action {
         Some(Action::Wait(span)) => return *span,
         Some(Action::Call(call)) => {
-            let participant = participants.and_then(|all| all.get(call.target.participant()));
-            draft.overrides.attempt_timeout.or(participant.map(|participant| participant.timeout)).unwrap_or_default()
+            let candidates = participants.into_iter().flat_map(|all| all.candidates(&call.target));
+            let longest = candidates.map(|participant| participant.timeout).max();
+            draft.overrides.attempt_timeout.or(longest).unwrap_or_default()
         }
         Some(Action::Publish { .. }) | None => draft.overrides.attempt_timeout.unwrap_or_default(),
     };
@@ -88,12 +89,29 @@ pub(crate) fn participants(drafts: &[Draft], participants: &Participants, report
         if let (Some(undo), Some(span)) = (draft.undo.as_ref().and_then(|undo| undo.value.as_ref()), draft.undo_target)
         {
             participant(&undo.call.target, span, participants, report);
+            same_transport(draft.action.as_ref(), &undo.call.target, span, report);
         }
     }
 }
 
+/// An undo by the capability of its do goes to whom the do went to, who is reached in one way.
+fn same_transport(action: Option<&Action>, undo: &Target, span: Span, report: &mut Report) {
+    let Some(Action::Call(call)) = action else { return };
+    let (Some(capability), true) = (undo.capability(), undo.whom() == call.target.whom()) else { return };
+    if undo.over() == call.target.over() {
+        return;
+    }
+    let message =
+        format!("the do asks for `capability:{capability}` over {}, its undo over {}", call.target.over(), undo.over());
+    let help = "an undo goes to the participant that performed the do: write it as the do is written";
+    report.error(Code::WrongTransport, span, message).help(help);
+}
+
 fn participant(target: &Target, span: Span, participants: &Participants, report: &mut Report) {
-    let name = target.participant();
+    let name = match target.whom() {
+        Whom::Participant(name) => name,
+        Whom::Capability(name) => return capability(name, target.over(), span, participants, report),
+    };
     let Some(participant) = participants.get(name) else {
         let help =
             did_you_mean(name, participants.names()).unwrap_or_else(|| format!("add `{name}` to participants.yaml"));
@@ -106,4 +124,28 @@ fn participant(target: &Target, span: Span, participants: &Participants, report:
         (Target::Http { .. }, Transport::Kafka { .. }) => format!("`{name}` speaks Kafka: write {name}.Command"),
     };
     report.error(Code::WrongTransport, span, format!("`{name}` is asked over the wrong transport")).help(help);
+}
+
+fn capability(name: &str, over: Over, span: Span, participants: &Participants, report: &mut Report) {
+    if participants.with_capability(name, over).next().is_some() {
+        return;
+    }
+    let other = match over {
+        Over::Kafka => Over::Http,
+        Over::Http => Over::Kafka,
+    };
+    let elsewhere: Vec<&str> = participants.with_capability(name, other).map(|(name, _)| name).collect();
+    if elsewhere.is_empty() {
+        let known = participants.iter().flat_map(|(_, it)| it.capabilities.iter().map(String::as_str));
+        let help = did_you_mean(name, known)
+            .unwrap_or_else(|| format!("write capabilities: [{name}] at those that have it, in participants.yaml"));
+        report.error(Code::UnknownCapability, span, format!("no participant has the capability `{name}`")).help(help);
+        return;
+    }
+    let help = match other {
+        Over::Kafka => format!("{} over Kafka: write capability:{name}.Command", elsewhere.join(", ")),
+        Over::Http => format!("{} over HTTP: write METHOD capability:{name}/path", elsewhere.join(", ")),
+    };
+    let message = format!("no participant has the capability `{name}` over {over}");
+    report.error(Code::WrongTransport, span, message).help(help);
 }

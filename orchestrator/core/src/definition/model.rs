@@ -1,16 +1,17 @@
 //! What a definition is once it has been read and proved.
 
 mod fallback;
+mod whom;
 
 use crate::{
-    command::Method,
-    expression::{Expression, PathTemplate, Template},
+    expression::{Expression, Template},
     id::StepIndex,
     policy::{OnExhausted, RetryRule},
 };
 use std::time::Duration;
 
 pub use fallback::{Fallback, FallbackAnswer, FallbackWhen};
+pub use whom::{Over, Target, Whom};
 
 /// One saga definition. Identified by `name` and `hash`.
 #[derive(Clone, Debug)]
@@ -146,37 +147,6 @@ pub struct Call {
     pub with: Option<Template>,
 }
 
-/// Whom a call goes to.
-#[derive(Clone, Debug)]
-pub enum Target {
-    /// `participant.Command`
-    Kafka {
-        /// Name in participants.yaml.
-        participant: String,
-        /// The command's type.
-        command: String,
-    },
-    /// `METHOD participant/path`
-    Http {
-        /// Name in participants.yaml.
-        participant: String,
-        /// The method.
-        method: Method,
-        /// The path below the participant's base URL.
-        path: PathTemplate,
-    },
-}
-
-impl Target {
-    /// Name in participants.yaml.
-    #[must_use]
-    pub fn participant(&self) -> &str {
-        match self {
-            Target::Kafka { participant, .. } | Target::Http { participant, .. } => participant,
-        }
-    }
-}
-
 /// What a step leaves behind and how that is taken back.
 #[derive(Clone, Debug)]
 pub enum Effects {
@@ -213,9 +183,9 @@ pub struct PolicyOverrides {
 impl Step {
     /// Whom it asks; `None` for a wait and a publication.
     #[must_use]
-    pub fn participant(&self) -> Option<&str> {
+    pub fn whom(&self) -> Option<&Whom> {
         match &self.action {
-            Action::Call(call) => Some(call.target.participant()),
+            Action::Call(call) => Some(call.target.whom()),
             Action::Wait(_) | Action::Publish { .. } => None,
         }
     }
@@ -254,15 +224,15 @@ impl Definition {
         self.indices().filter(move |other| self.step(*other).after.contains(&index))
     }
 
-    /// Names of all participants that are called, each once, sorted.
+    /// All participants and capabilities that are called, each once, sorted.
     #[must_use]
-    pub fn participants(&self) -> Vec<&str> {
+    pub fn called(&self) -> Vec<&Whom> {
         let undos = self.steps.iter().filter_map(|step| match &step.effects {
-            Effects::Undo(undo) => Some(undo.call.target.participant()),
+            Effects::Undo(undo) => Some(undo.call.target.whom()),
             Effects::ReadOnly | Effects::Irreversible => None,
         });
-        let calls = self.steps.iter().filter_map(Step::participant);
-        let mut names: Vec<&str> = calls.chain(undos).collect();
+        let calls = self.steps.iter().filter_map(Step::whom);
+        let mut names: Vec<&Whom> = calls.chain(undos).collect();
         names.sort_unstable();
         names.dedup();
         names

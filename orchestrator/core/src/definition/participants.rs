@@ -10,7 +10,10 @@ pub use critical_path::CriticalPath;
 
 pub use kind::Kind;
 
-use super::diagnostic::Diagnostic;
+use super::{
+    diagnostic::Diagnostic,
+    model::{Over, Target, Whom},
+};
 use crate::policy::RetryRule;
 use saga_guards::{
     adaptive,
@@ -101,6 +104,17 @@ pub enum Transport {
         /// When one of them is left out; `None`: never.
         ejection: Option<Ejection>,
     },
+}
+
+impl Transport {
+    /// How commands travel.
+    #[must_use]
+    pub fn over(&self) -> Over {
+        match self {
+            Transport::Kafka { .. } => Over::Kafka,
+            Transport::Http { .. } => Over::Http,
+        }
+    }
 }
 
 /// How many calls are under way at once, and how many may wait for a place.
@@ -247,6 +261,20 @@ impl Participants {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Participant> {
         self.by_name.get(name)
+    }
+
+    /// Those that have `capability` and are reached so, sorted by name.
+    pub fn with_capability(&self, capability: &str, over: Over) -> impl Iterator<Item = (&str, &Participant)> {
+        self.iter().filter(move |(_, it)| it.transport.over() == over && it.capabilities.contains(capability))
+    }
+
+    /// Those that may be asked to perform what goes to `target`: the one that is named, or all that have the capability.
+    pub fn candidates(&self, target: &Target) -> impl Iterator<Item = &Participant> {
+        let (named, capable) = match target.whom() {
+            Whom::Participant(name) => (self.get(name), None),
+            Whom::Capability(name) => (None, Some(self.with_capability(name, target.over()))),
+        };
+        named.into_iter().chain(capable.into_iter().flatten().map(|(_, participant)| participant))
     }
 
     /// All names, sorted.

@@ -1,11 +1,15 @@
-//! Whom a call goes to: `participant.Command` or `METHOD participant/path`.
+//! Whom a call goes to: `participant.Command` or `METHOD participant/path`; in place of the participant may stand `capability:name`.
 
 use super::{
     diagnostic::{Code, Report, Span, did_you_mean},
     fields::Spanned,
     uses::{Place, Reading},
 };
-use crate::{command::Method, definition::model::Target, expression::PathTemplate};
+use crate::{
+    command::Method,
+    definition::model::{Target, Whom},
+    expression::PathTemplate,
+};
 
 const METHODS: [(&str, Method); 5] = [
     ("GET", Method::Get),
@@ -14,6 +18,12 @@ const METHODS: [(&str, Method); 5] = [
     ("PATCH", Method::Patch),
     ("DELETE", Method::Delete),
 ];
+
+/// Before the name of a capability. A participant's name holds no colon.
+const CAPABILITY: &str = "capability:";
+
+/// Longest name of a capability.
+const CAPABILITY_BYTES: usize = 64;
 
 pub(crate) const HELP: &str = "write participant.Command for Kafka, or METHOD participant/path for HTTP";
 
@@ -26,12 +36,12 @@ pub(crate) fn read(text: &Spanned<String>, place: Place, reading: &mut Reading) 
 }
 
 fn kafka(text: &Spanned<String>, report: &mut Report) -> Option<Target> {
-    let split = text.value.rsplit_once('.').filter(|(participant, command)| is_name(participant) && is_name(command));
-    let Some((participant, command)) = split else {
+    let split = text.value.rsplit_once('.').filter(|(_, command)| is_name(command));
+    let Some((whom, command)) = split.and_then(|(name, command)| Some((whom(name)?, command))) else {
         bad(report, text.span, &text.value);
         return None;
     };
-    Some(Target::Kafka { participant: participant.to_owned(), command: command.to_owned() })
+    Some(Target::Kafka { whom, command: command.to_owned() })
 }
 
 fn http(method: &str, rest: &str, text: &Spanned<String>, place: Place, reading: &mut Reading) -> Option<Target> {
@@ -40,14 +50,14 @@ fn http(method: &str, rest: &str, text: &Spanned<String>, place: Place, reading:
         reading.report.error(Code::BadTarget, text.span, format!("`{method}` is not a method")).help(help);
         return None;
     };
-    let Some((participant, path)) = rest.split_once('/').filter(|(participant, _)| is_name(participant)) else {
+    let Some((whom, path)) = rest.split_once('/').and_then(|(name, path)| Some((whom(name)?, path))) else {
         bad(&mut reading.report, text.span, &text.value);
         return None;
     };
     match PathTemplate::compile(path) {
         Ok(path) => {
             reading.uses.add_all(path.expressions(), text.span, place);
-            Some(Target::Http { participant: participant.to_owned(), method: *method, path })
+            Some(Target::Http { whom, method: *method, path })
         }
         Err(error) => {
             super::values::report_compile_error(&mut reading.report, Code::BadTarget, text.span, path, &error);
@@ -58,6 +68,20 @@ fn http(method: &str, rest: &str, text: &Spanned<String>, place: Place, reading:
 
 fn bad(report: &mut Report, span: Span, text: &str) {
     report.error(Code::BadTarget, span, format!("`{text}` names no command")).help(HELP);
+}
+
+fn whom(text: &str) -> Option<Whom> {
+    match text.strip_prefix(CAPABILITY) {
+        Some(name) => is_capability(name).then(|| Whom::Capability(name.to_owned())),
+        None => is_name(text).then(|| Whom::Participant(text.to_owned())),
+    }
+}
+
+/// Names of capabilities.
+pub(crate) fn is_capability(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.len() <= CAPABILITY_BYTES
+        && text.chars().all(|sign| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '-')
 }
 
 /// Names of participants and commands.

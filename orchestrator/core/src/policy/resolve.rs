@@ -1,6 +1,6 @@
 //! From what files say to what a saga is pinned to.
 
-use super::{Attempts, CommandPolicy, OnExhausted, Policies, RetryPolicy, StepPolicy};
+use super::{Attempts, CommandPolicy, OnExhausted, Policies, RetryPolicy, RetryRule, StepPolicy};
 use crate::definition::{
     Action, Definition, Effects, Participants, PivotSide, Step,
     participants::{HTTP_TIMEOUT, KAFKA_TIMEOUT},
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 impl Policies {
     /// The policies of every step: step over saga over participant over default. A participant that is missing counts as one
-    /// that says nothing.
+    /// that says nothing; of several with one capability the most patient counts.
     #[must_use]
     pub fn resolve(definition: &Definition, participants: &Participants) -> Policies {
         let steps = definition.steps.iter().map(|step| resolve_step(step, definition, participants)).collect();
@@ -27,18 +27,32 @@ fn resolve_step(step: &Step, definition: &Definition, participants: &Participant
 }
 
 fn forward(step: &Step, definition: &Definition, participants: &Participants) -> CommandPolicy {
-    let (participant, default_timeout) = match &step.action {
-        Action::Call(call) => (Some(call.target.participant()), transport_timeout(call)),
-        Action::Publish { .. } | Action::Wait(_) => (None, KAFKA_TIMEOUT),
+    let (candidates, default_timeout) = match &step.action {
+        Action::Call(call) => (participants.candidates(&call.target).collect(), transport_timeout(call)),
+        Action::Publish { .. } | Action::Wait(_) => (Vec::new(), KAFKA_TIMEOUT),
     };
-    let participant = participant.and_then(|name| participants.get(name));
     let said = step.overrides.retry.as_ref().or(definition.defaults.retry.as_ref());
-    let retry = said.or(participant.and_then(|participant| participant.retry.as_ref()));
-    let timeout = step.overrides.attempt_timeout.or(participant.map(|participant| participant.timeout));
-    CommandPolicy {
-        retry: retry.map_or_else(|| default_retry(step), |rule| rule.on(default_retry(step).attempts)),
-        attempt_timeout: timeout.unwrap_or(default_timeout),
-    }
+    let policy = |rule: Option<&RetryRule>| {
+        rule.map_or_else(|| default_retry(step), |rule| rule.on(default_retry(step).attempts))
+    };
+    let retry = match said {
+        Some(_) => policy(said),
+        None => most_patient(candidates.iter().map(|it| policy(it.retry.as_ref()))).unwrap_or_else(|| policy(None)),
+    };
+    let timeout = step.overrides.attempt_timeout.or(candidates.iter().map(|it| it.timeout).max());
+    CommandPolicy { retry, attempt_timeout: timeout.unwrap_or(default_timeout) }
+}
+
+/// Of several participants with one capability any may be chosen, so the step is as patient as the most patient of them: by attempts, then by
+/// the longest delay.
+fn most_patient(policies: impl Iterator<Item = RetryPolicy>) -> Option<RetryPolicy> {
+    policies.max_by_key(|policy| {
+        let attempts = match policy.attempts {
+            Attempts::Limited(count) => u64::from(count.get()),
+            Attempts::Forever => u64::MAX,
+        };
+        (attempts, policy.max_delay)
+    })
 }
 
 /// After the pivot a saga only goes forward, so what nobody limited is tried for ever.
@@ -55,8 +69,8 @@ fn undo(step: &Step, participants: &Participants) -> CommandPolicy {
     let Effects::Undo(undo) = &step.effects else {
         return CommandPolicy { retry: RetryPolicy::undo(), attempt_timeout: HTTP_TIMEOUT };
     };
-    let participant = participants.get(undo.call.target.participant());
-    let timeout = undo.overrides.attempt_timeout.or(participant.map(|participant| participant.timeout));
+    let longest = participants.candidates(&undo.call.target).map(|it| it.timeout).max();
+    let timeout = undo.overrides.attempt_timeout.or(longest);
     CommandPolicy {
         retry: undo.overrides.retry.as_ref().map_or_else(RetryPolicy::undo, |rule| rule.policy.clone()),
         attempt_timeout: timeout.unwrap_or_else(|| transport_timeout(&undo.call)),

@@ -52,14 +52,14 @@ fn asked(request: &Request) -> &str {
     }
 }
 
-/// Whom a command that never left will ask, as the definition says.
+/// Whom a command that never left will ask, as the definition says; `None` where it names a capability: whose guard it is was recorded.
 fn planned(plan: &Plan, command: CommandRef) -> Option<&str> {
     let step = plan.definition.step(command.step);
     match (command.direction, &step.action, &step.effects) {
-        (Direction::Do, Action::Call(call), _) => Some(call.target.participant()),
+        (Direction::Do, Action::Call(call), _) => call.target.whom().participant(),
         (Direction::Do, Action::Publish { topic, .. }, _) => Some(topic),
         (Direction::Do, Action::Wait(_), _) => None,
-        (Direction::Undo, _, Effects::Undo(undo)) => Some(undo.call.target.participant()),
+        (Direction::Undo, _, Effects::Undo(undo)) => undo.call.target.whom().participant(),
         (Direction::Undo, _, Effects::ReadOnly | Effects::Irreversible) => None,
     }
 }

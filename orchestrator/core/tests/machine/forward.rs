@@ -50,7 +50,13 @@ fn an_input_that_names_a_step_the_definition_lacks_is_an_error_that_names_both()
     let mut saga = given(TWO);
     let command = saga_core::command::CommandRef { step: saga_core::id::StepIndex(9), ..saga.command("reserve") };
     let mut admission = |_: saga_core::decide::Asking<'_>| decide::Admission::Admitted;
-    let mut context = Context { now: saga.state.last_at, random: 1, admission: &mut admission, recall: &mut |_| None };
+    let mut context = Context {
+        now: saga.state.last_at,
+        random: 1,
+        admission: &mut admission,
+        choose: &mut |_| None,
+        recall: &mut |_| None,
+    };
     let input = Input::Answered { command, attempt: None, answer: done() };
     let refused = decide::decide(&saga.plan, &mut saga.state, &input, &mut context);
     assert!(matches!(refused, Err(Illegal::NoSuchStep { steps: 2, step: 9, .. })));

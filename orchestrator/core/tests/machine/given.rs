@@ -6,7 +6,7 @@
 use crate::words;
 use saga_core::{
     command::{Answer, CommandRef, Direction, Failure, Guard, Request, Retryable},
-    decide::{self, Admission, Context, Ignored, Known, Outcome},
+    decide::{self, Admission, Choosing, Context, Ignored, Known, Outcome},
     definition::{self, Participants, participants},
     event::{Decision, OperatorAction, Trigger},
     evolve,
@@ -26,6 +26,8 @@ const PARTICIPANTS: &str = "
 participants:
   stock: {kafka: {commands: stock.commands}, timeout: 30s}
   bank: {http: {url: 'http://localhost:9001'}, timeout: 5s}
+  reader-a: {kafka: {commands: a.commands}, timeout: 45s, capabilities: [text-analysis]}
+  reader-b: {kafka: {commands: b.commands}, retry: {attempts: 9}, capabilities: [text-analysis]}
 ";
 
 pub(crate) fn participants() -> Participants {
@@ -68,6 +70,7 @@ pub(crate) struct Saga {
     now: Timestamp,
     gate: Admission,
     known: Option<Known>,
+    chosen: Option<&'static str>,
     last: Outcome,
     acts: u32,
 }
@@ -89,13 +92,24 @@ pub(crate) fn given_gate(body: &str, event: Value, gate: Admission) -> Saga {
 
 /// The same, while the last answer to every request of a read-only step is `known`.
 pub(crate) fn given_known(body: &str, event: Value, gate: Admission, known: Option<Known>) -> Saga {
+    begun(body, event, gate, known, Some("reader-a"))
+}
+
+/// The same, while `chosen` is who is chosen by capability.
+pub(crate) fn given_chosen(body: &str, chosen: Option<&'static str>) -> Saga {
+    begun(body, json!({"id": "4711"}), Admission::Admitted, None, chosen)
+}
+
+fn begun(body: &str, event: Value, gate: Admission, known: Option<Known>, chosen: Option<&'static str>) -> Saga {
     let plan = plan(body);
     let mut admission = |_: saga_core::decide::Asking<'_>| gate;
     let mut recall = |_: &Request| known.clone();
-    let mut context = Context { now: START, random: 1, admission: &mut admission, recall: &mut recall };
+    let mut choose = |_: Choosing<'_>| chosen.map(str::to_owned);
+    let mut context =
+        Context { now: START, random: 1, admission: &mut admission, choose: &mut choose, recall: &mut recall };
     let (decision, state) = decide::start(&plan, saga_id(), start_with(event), &mut context);
     let last = Outcome::Decided(decision.clone());
-    let saga = Saga { plan, state, journal: vec![decision], now: START, gate, known, last, acts: 0 };
+    let saga = Saga { plan, state, journal: vec![decision], now: START, gate, known, chosen, last, acts: 0 };
     saga.holds();
     saga
 }
@@ -170,6 +184,12 @@ impl Saga {
         self
     }
 
+    /// From here on `chosen` is who is chosen by capability.
+    pub(crate) fn while_chosen(mut self, chosen: Option<&'static str>) -> Saga {
+        self.chosen = chosen;
+        self
+    }
+
     /// The owner's clock shows something else.
     pub(crate) fn at(mut self, now: Timestamp) -> Saga {
         self.now = now;
@@ -188,7 +208,10 @@ impl Saga {
         let mut admission = |_: saga_core::decide::Asking<'_>| gate;
         let mut recall = |_: &Request| known.clone();
         let random = u64::from(self.state.version);
-        let mut context = Context { now: self.now, random, admission: &mut admission, recall: &mut recall };
+        let chosen = self.chosen;
+        let mut choose = |_: Choosing<'_>| chosen.map(str::to_owned);
+        let mut context =
+            Context { now: self.now, random, admission: &mut admission, choose: &mut choose, recall: &mut recall };
         self.last = decide::decide(&self.plan, &mut self.state, input, &mut context).expect("a legal input");
         match &self.last {
             Outcome::Decided(decision) => self.journal.push(decision.clone()),

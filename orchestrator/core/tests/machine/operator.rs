@@ -165,7 +165,13 @@ fn an_output_that_cannot_be_evaluated_is_skipped_or_cancelled() {
 /// Parks the saga as whoever cannot decide on it does.
 fn stopped(mut saga: crate::given::Saga) -> crate::given::Saga {
     let mut admission = |_: saga_core::decide::Asking<'_>| decide::Admission::Admitted;
-    let mut context = Context { now: saga.state.last_at, random: 1, admission: &mut admission, recall: &mut |_| None };
+    let mut context = Context {
+        now: saga.state.last_at,
+        random: 1,
+        admission: &mut admission,
+        choose: &mut |_| None,
+        recall: &mut |_| None,
+    };
     let decision =
         decide::park(&saga.plan, &mut saga.state, "panicked".into(), &mut context).expect("it is on its way");
     saga.journal.push(decision);
@@ -230,7 +236,13 @@ fn a_saga_stopped_before_its_pivot_ended_unknown_parks_for_the_pivot_when_it_is_
 fn only_a_saga_on_its_way_can_be_stopped() {
     let mut saga = given(TWO).when_operator(Abandon);
     let mut admission = |_: saga_core::decide::Asking<'_>| decide::Admission::Admitted;
-    let mut context = Context { now: saga.state.last_at, random: 1, admission: &mut admission, recall: &mut |_| None };
+    let mut context = Context {
+        now: saga.state.last_at,
+        random: 1,
+        admission: &mut admission,
+        choose: &mut |_| None,
+        recall: &mut |_| None,
+    };
     assert_eq!(decide::park(&saga.plan, &mut saga.state, "panicked".into(), &mut context), None);
 }
 
@@ -245,6 +257,7 @@ fn a_journal_that_is_too_long_parks_the_saga_and_a_person_moves_it_on() {
         now: saga.state.last_at.plus(seconds(1)),
         random: 1,
         admission: &mut admission,
+        choose: &mut |_| None,
         recall: &mut |_| None,
     };
     let outcome = decide::decide(&saga.plan, &mut saga.state, &input, &mut context).expect("legal");

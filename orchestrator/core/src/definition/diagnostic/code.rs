@@ -55,7 +55,7 @@ codes! {
     /// Not a name. Steps are `[a-z][A-Za-z0-9_]{0,63}` because expressions read them (`steps.reserve`), where a hyphen
     /// would be a minus; sagas and participants may contain `-` and `.`.
     BadName = "bad-name",
-    /// What a step does is neither `participant.Command` nor `METHOD participant/path`.
+    /// What a step does is neither `participant.Command` nor `METHOD participant/path`, where `capability:name` may stand for a participant.
     BadTarget = "bad-target",
     /// Two steps have the same name.
     DuplicateStep = "duplicate-step",
@@ -112,6 +112,8 @@ codes! {
     TimeoutTooShort = "timeout-too-short",
     /// A participant that participants.yaml does not have.
     UnknownParticipant = "unknown-participant",
+    /// A capability that no participant of participants.yaml has.
+    UnknownCapability = "unknown-capability",
     /// A step asks a participant over a transport that it does not speak.
     WrongTransport = "wrong-transport",
     /// `${ env.NAME }` names a variable that is not set.

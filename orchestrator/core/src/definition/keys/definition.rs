@@ -202,7 +202,7 @@ pub(crate) static CALL: Shape = Shape {
         required(
             "do",
             TARGET,
-            "The command: `participant.Command` over Kafka, `METHOD participant/path` over HTTP.",
+            "The command: `participant.Command` over Kafka, `METHOD participant/path` over HTTP. `capability:name` may stand for the participant.",
             "\"POST payments/charges\"",
         ),
         WITH,

@@ -52,7 +52,8 @@ impl World {
         let now = crate::given::START;
         let mut admission = |_: saga_core::decide::Asking<'_>| Admission::Admitted;
         let mut recall = |_: &Request| remembered(now);
-        let mut context = Context { now, random: 1, admission: &mut admission, recall: &mut recall };
+        let mut context =
+            Context { now, random: 1, admission: &mut admission, choose: &mut |_| None, recall: &mut recall };
         let event = json!({"id": "4711", "yes": true, "no": false});
         let (decision, state) = decide::start(&plan, saga_id(), start_with(event), &mut context);
         let mut world = World {
@@ -248,7 +249,13 @@ impl World {
     /// Whoever decides cannot, for once.
     fn is_stopped(&mut self) {
         let mut admission = |_: saga_core::decide::Asking<'_>| Admission::Admitted;
-        let mut context = Context { now: self.now, random: 1, admission: &mut admission, recall: &mut |_| None };
+        let mut context = Context {
+            now: self.now,
+            random: 1,
+            admission: &mut admission,
+            choose: &mut |_| None,
+            recall: &mut |_| None,
+        };
         if let Some(decision) = decide::park(&self.plan, &mut self.state, "stopped".into(), &mut context) {
             self.recorded(decision);
         }
@@ -288,7 +295,8 @@ impl World {
         let mut admission = |_: saga_core::decide::Asking<'_>| gate;
         let random = now.0.unsigned_abs();
         let mut recall = |_: &Request| remembered(now);
-        let mut context = Context { now, random, admission: &mut admission, recall: &mut recall };
+        let mut context =
+            Context { now, random, admission: &mut admission, choose: &mut |_| None, recall: &mut recall };
         match decide::decide(&self.plan, &mut self.state, input, &mut context).expect("a legal input") {
             Outcome::Decided(decision) => {
                 assert!(!ended, "a terminal saga is final");

@@ -137,7 +137,13 @@ impl Explorer<'_> {
         let event = json!({"id": "4711", "looks": seed.is_multiple_of(2)});
         let gate = if seed % 5 == 4 { refused(START) } else { Admission::Admitted };
         let mut admission = |_: saga_core::decide::Asking<'_>| gate;
-        let mut context = Context { now: START, random: seed, admission: &mut admission, recall: &mut |_| None };
+        let mut context = Context {
+            now: START,
+            random: seed,
+            admission: &mut admission,
+            choose: &mut |_| None,
+            recall: &mut |_| None,
+        };
         let (_, state) = decide::start(plan, saga_id(), start_with(event), &mut context);
         Explorer { plan, state, now: START, random: seed, acts: 0 }
     }
@@ -152,8 +158,13 @@ impl Explorer<'_> {
             let limit = self.draw(if course(&self.state) == Course::Back { 8 } else { 25 }) == 0;
             if limit {
                 let mut admission = |_: saga_core::decide::Asking<'_>| Admission::Admitted;
-                let mut context =
-                    Context { now: self.now, random: 1, admission: &mut admission, recall: &mut |_| None };
+                let mut context = Context {
+                    now: self.now,
+                    random: 1,
+                    admission: &mut admission,
+                    choose: &mut |_| None,
+                    recall: &mut |_| None,
+                };
                 decide::park(self.plan, &mut self.state, "a limit".into(), &mut context);
             } else {
                 let input = self.likely();
@@ -295,7 +306,8 @@ fn act_input(act: Act, id: &str) -> Input {
 
 fn decided(plan: &Plan, state: &mut State, input: &Input, now: Timestamp, gate: Admission) -> char {
     let mut admission = |_: saga_core::decide::Asking<'_>| gate;
-    let mut context = Context { now, random: 1, admission: &mut admission, recall: &mut |_| None };
+    let mut context =
+        Context { now, random: 1, admission: &mut admission, choose: &mut |_| None, recall: &mut |_| None };
     match decide::decide(plan, state, input, &mut context).expect("a legal input") {
         Outcome::Decided(_) => '+',
         Outcome::Refused(_) => 'R',

@@ -5,14 +5,13 @@ use crate::definition::{
     diagnostic::{Code, Report, did_you_mean},
     fields::{self, Fields, Spanned, wrong},
     graph::find_cycle,
+    target,
     tree::Yaml,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most names in one list: each is asked about whenever a participant is chosen.
 const MAX_NAMES: usize = 100;
-/// Longest name of a capability.
-const CAPABILITY_BYTES: usize = 64;
 
 /// What each participant needs, by its name.
 pub(super) type Needs = BTreeMap<String, Vec<Spanned<String>>>;
@@ -21,7 +20,7 @@ impl Reader<'_> {
     pub(super) fn capabilities(&mut self, fields: &Fields<'_>) -> BTreeSet<String> {
         let mut capabilities = BTreeSet::new();
         for name in self.names(fields, "capabilities", "[text-analysis]") {
-            if is_capability(&name.value) {
+            if target::is_capability(&name.value) {
                 capabilities.insert(name.value);
             } else {
                 let message = format!("`{}` cannot be the name of a capability", name.value);
@@ -50,12 +49,6 @@ impl Reader<'_> {
         let texts = items.iter().map(|item| (item.span, fields::text(item, &mut self.report)));
         texts.filter_map(|(span, text)| text.map(|value| Spanned { value, span })).collect()
     }
-}
-
-fn is_capability(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.len() <= CAPABILITY_BYTES
-        && name.chars().all(|sign| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '-')
 }
 
 /// Reports names that nobody has, and participants that need each other in a circle.
