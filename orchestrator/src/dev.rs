@@ -6,6 +6,7 @@
 
 mod banner;
 mod files;
+mod ledger;
 mod orders;
 mod participants;
 mod stage;

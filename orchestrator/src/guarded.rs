@@ -273,7 +273,7 @@ fn verdict(answer: &Answer) -> Option<Verdict> {
             Some(Verdict::Failure)
         }
         Answer::Failed { .. } => Some(Verdict::Success),
-        Answer::Unknown { failure } if failure.code.starts_with("request.") => None,
+        Answer::Unknown { failure, .. } if failure.code.starts_with("request.") => None,
         Answer::Unknown { .. } => Some(Verdict::Failure),
         Answer::NotSent { .. } => None,
     }

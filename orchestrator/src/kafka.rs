@@ -22,7 +22,7 @@ pub mod trigger;
 pub mod watermark;
 
 #[cfg(test)]
-pub(crate) mod testing;
+mod testing;
 
 pub use consumer::{Ack, Consumer, ConsumerEvent, Delivered};
 pub use poison::{Poison, PoisonCode};

@@ -3,9 +3,11 @@
 //! Nothing here retries or decides; [`crate::guarded`] stands before it.
 
 mod call;
+mod classes;
 pub mod http;
 
 pub use call::{Call, Dispatch};
+pub use classes::Classes;
 use std::sync::OnceLock;
 
 /// Names the TLS implementation of this process, once; HTTP clients need one before they are made.

@@ -160,6 +160,10 @@ pub enum Answer {
     Unknown {
         /// Why nothing is known.
         failure: Failure,
+        /// Whether another attempt is made, as by a policy it usually is. Whatever this says, the outcome stays unknown.
+        retry: Retryable,
+        /// What the participant asked for (`Retry-After`), capped by the caller.
+        retry_after: Option<Duration>,
     },
     /// The participant works on it: the attempt's timeout starts again. No attempt is counted.
     Ongoing {
@@ -175,6 +179,14 @@ pub enum Answer {
         /// Not before this long.
         retry_after: Duration,
     },
+}
+
+impl Answer {
+    /// Nothing is known, for this reason; it is tried again by policy.
+    #[must_use]
+    pub fn unknown(failure: Failure) -> Answer {
+        Answer::Unknown { failure, retry: Retryable::Yes, retry_after: None }
+    }
 }
 
 /// Whether and how a failure may be retried.

@@ -1,6 +1,9 @@
 //! What is configured about a participant and its guards.
 
-use crate::participants::http::{self, HttpSettings};
+use crate::participants::{
+    Classes,
+    http::{self, HttpSettings},
+};
 use saga_core::definition::participants::{self, Participant, Secret};
 use saga_guards::breaker;
 use std::{collections::BTreeSet, num::NonZeroU32};
@@ -46,11 +49,14 @@ impl ParticipantSettings {
                 balance: *balance,
                 ejection: *ejection,
                 connect_timeout: participant.connect_timeout,
+                read_timeout: participant.read_timeout,
+                write_timeout: participant.write_timeout,
                 max_answer_bytes: usize::try_from(participant.max_answer_bytes).unwrap_or(usize::MAX),
                 authorization: participant.authorization.as_ref().map(|secret| secret.reveal().to_owned()),
                 headers: participant.headers.iter().map(revealed).collect(),
                 retry_on: participant.retry_on.clone(),
                 fail_on: participant.fail_on.clone(),
+                classes: Classes::of(participant),
             }),
         };
         let (breaker, bulkhead) = (participant.breaker, participant.bulkhead.limit);

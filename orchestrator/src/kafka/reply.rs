@@ -6,7 +6,7 @@ use super::{
     record::Record,
 };
 use saga_core::{
-    command::{Answer, Failure, Retryable},
+    command::{Answer, ErrorClass, Failure, Retryable},
     id::CommandId,
 };
 use serde_json::Value;
@@ -57,7 +57,8 @@ pub fn parse(record: &Record) -> Parsed {
         Ok(answer) => Parsed::Reply(Reply { command, attempt, answer }),
         Err(poison) => {
             let failure = Failure::new(format!("reply.{}", poison.code), poison.message.as_str());
-            let unknown = Some(Reply { command, attempt, answer: Answer::Unknown { failure } });
+            let failure = failure.of_class(ErrorClass::Unknown);
+            let unknown = Some(Reply { command, attempt, answer: Answer::unknown(failure) });
             Parsed::Poison { poison, unknown }
         }
     }
@@ -110,8 +111,17 @@ fn result(record: &Record) -> Result<Value, Poison> {
 fn failed(record: &Record) -> Result<Answer, Poison> {
     let code = text(record, "error_code")?.filter(|code| !code.is_empty()).unwrap_or(UNNAMED);
     let message = text(record, "error_message")?.unwrap_or_default();
-    let failure = Failure::new(shortened(code), shortened(message));
-    Ok(Answer::Failed { failure, retry: retryable(record)?, retry_after: None })
+    let retry = retryable(record)?;
+    let failure = Failure::new(shortened(code), shortened(message)).of_class(class(retry));
+    Ok(Answer::Failed { failure, retry, retry_after: None })
+}
+
+/// A reply has no status: all that is known is whether trying again may help. The participant's own `errors` may say more of a code.
+fn class(retry: Retryable) -> ErrorClass {
+    match retry {
+        Retryable::No => ErrorClass::ClientError,
+        Retryable::Yes | Retryable::ThenPark => ErrorClass::Unknown,
+    }
 }
 
 /// A participant that says nothing has refused for good, as a 4xx answer would.

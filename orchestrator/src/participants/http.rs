@@ -15,32 +15,30 @@
 mod body;
 mod classify;
 mod endpoints;
+mod exchange;
+mod outgoing;
+mod pace;
 mod prober;
 mod retry_after;
 mod send;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tries;
 
 pub use endpoints::EndpointState;
 pub use prober::{Probed, Prober, get_url};
 pub use settings::{Error, HttpSettings, MAX_ANSWER_BYTES};
 
 use super::Call;
-use body::Broken;
-use classify::{Meaning, Overrides};
+use classify::Overrides;
 use endpoints::{Endpoints, Picked};
-use reqwest::{
-    Client, Response, Url,
-    header::{HeaderMap, LOCATION, RETRY_AFTER},
-};
-use saga_core::command::{Answer, Failure, Retryable};
-use saga_guards::retry::RetryPolicy;
-use serde_json::Value;
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use pace::Pace;
+use reqwest::{Client, header::HeaderMap};
+use saga_core::command::{Answer, ErrorClass, Failure, Retryable};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+use tries::Tries;
 
 /// Code of the failure when no connection could be had. Nothing was sent then.
 pub const NOT_CONNECTED: &str = "connect";
@@ -59,6 +57,7 @@ pub struct HttpParticipant {
     endpoints: Arc<Endpoints>,
     headers: HeaderMap,
     overrides: Overrides,
+    pace: Pace,
     max_answer_bytes: usize,
 }
 
@@ -73,19 +72,21 @@ impl HttpParticipant {
         let client = client(settings.connect_timeout, endpoints.any_encrypted())
             .map_err(|source| Error::Client { participant: settings.name.clone(), source })?;
         let overrides = Overrides::new(settings);
-        Ok(HttpParticipant { client, endpoints, headers, overrides, max_answer_bytes: settings.max_answer_bytes })
+        let (pace, max_answer_bytes) = (Pace::of(settings), settings.max_answer_bytes);
+        Ok(HttpParticipant { client, endpoints, headers, overrides, pace, max_answer_bytes })
     }
 
-    /// One attempt: sends the request, or asks at the location, and waits at most the attempt's timeout for the complete answer.
+    /// One attempt: sends the request, or asks at the location, and waits at most the attempt's timeout for the complete answer. While nothing
+    /// left for want of a connection it is tried again at once, twice at most and within a second, at another endpoint if there is one.
     /// Never answers [`Answer::NotSent`]: that is the guards' word.
     pub async fn call(&self, call: &Call) -> Answer {
-        // Where to ask how far it is says the location.
-        let Some(picked) = call.location.is_none().then(|| self.endpoints.pick()) else {
-            return self.attempt(call, None).await;
-        };
-        let answer = self.attempt(call, Some(&picked)).await;
-        picked.settle(&answer);
-        answer
+        let deadline = Instant::now() + call.attempt_timeout;
+        let mut tries = Tries::until(deadline);
+        loop {
+            let answer = self.once(call, deadline).await;
+            let Some(rest) = nothing_left(&answer).then(|| tries.rest()).flatten() else { return answer };
+            tokio::time::sleep(rest).await;
+        }
     }
 
     /// The same participant under these settings, which goes on with what `before` knows of endpoints that stay.
@@ -107,66 +108,24 @@ impl HttpParticipant {
         Prober::of(self)
     }
 
-    async fn attempt(&self, call: &Call, picked: Option<&Picked>) -> Answer {
+    /// One try, at an endpoint of its own. Where to ask how far it is says the location, and there is no other.
+    async fn once(&self, call: &Call, deadline: Instant) -> Answer {
+        let Some(picked) = call.location.is_none().then(|| self.endpoints.pick()) else {
+            return self.ask(call, None, deadline).await;
+        };
+        let answer = self.ask(call, Some(&picked), deadline).await;
+        picked.settle(&answer);
+        answer
+    }
+
+    async fn ask(&self, call: &Call, picked: Option<&Picked>, deadline: Instant) -> Answer {
         let request = match send::build(self, call, picked) {
             Ok(request) => request,
             Err(failure) => return impossible(call, failure),
         };
-        let url = request.url().clone();
-        match tokio::time::timeout(call.attempt_timeout, self.exchange(call, url, request)).await {
+        match tokio::time::timeout_at(deadline, exchange::exchange(self, call, request)).await {
             Ok(answer) => answer,
-            Err(_elapsed) => unknown("timeout", format!("no complete answer within {:?}", call.attempt_timeout)),
-        }
-    }
-
-    async fn exchange(&self, call: &Call, url: Url, request: reqwest::Request) -> Answer {
-        match self.client.execute(request).await {
-            Ok(response) => self.answer(call, &url, response).await,
-            Err(error) if error.is_connect() && call.is_untouched() => Answer::Failed {
-                failure: Failure::new(NOT_CONNECTED, explain(&error)),
-                retry: Retryable::Yes,
-                retry_after: None,
-            },
-            Err(error) if error.is_connect() => unknown(NOT_CONNECTED, explain(&error)),
-            Err(error) => unknown("connection", explain(&error)),
-        }
-    }
-
-    async fn answer(&self, call: &Call, url: &Url, response: Response) -> Answer {
-        let status = response.status().as_u16();
-        let retry_after =
-            header(&response, &RETRY_AFTER).and_then(|value| retry_after::parse(value, SystemTime::now()));
-        let location = header(&response, &LOCATION).map(str::to_owned);
-        let kind = body::kind(&response);
-        let body = body::read(response, self.max_answer_bytes).await;
-        let ongoing =
-            |location| Answer::Ongoing { ask_after: Some(retry_after.unwrap_or_else(|| rest(call))), location };
-        match (self.overrides.meaning(call, status), location) {
-            (Meaning::Accepted, Some(location)) => match self.endpoints.location(url, &location) {
-                Some(location) => ongoing(Some(location)),
-                None => unknown("answer.location", format!("accepted, to be asked at another host: {location}")),
-            },
-            (Meaning::Later, location) => {
-                let moved = location.and_then(|location| self.endpoints.location(url, &location));
-                ongoing(call.location.as_ref().map(|before| moved.unwrap_or_else(|| before.clone())))
-            }
-            (Meaning::Succeeded | Meaning::Accepted, _) => self.succeeded(kind, body),
-            (Meaning::AlreadyUndone, _) => Answer::Succeeded { result: Value::Null },
-            (Meaning::Failed(retry), _) => Answer::Failed { failure: refusal(status, body), retry, retry_after },
-            (Meaning::Unknown, _) => Answer::Unknown { failure: refusal(status, body) },
-        }
-    }
-
-    fn succeeded(&self, kind: body::Kind, body: Result<Vec<u8>, Broken>) -> Answer {
-        match body {
-            Ok(body) => match body::result(kind, &body) {
-                Ok(result) => Answer::Succeeded { result },
-                Err(failure) => Answer::Unknown { failure },
-            },
-            Err(Broken::Connection(error)) => unknown("connection", explain(&error)),
-            Err(Broken::TooLong) => {
-                unknown("answer.size", format!("the answer has more than {} bytes", self.max_answer_bytes))
-            }
+            Err(_elapsed) => self.overrides.classes().applied(out_of_time(call)),
         }
     }
 }
@@ -194,39 +153,24 @@ fn client(connect_timeout: Duration, encrypted: bool) -> Result<Client, reqwest:
     builder.build()
 }
 
-/// How long to rest before asking, if the participant does not say.
-fn rest(call: &Call) -> Duration {
-    RetryPolicy::standard().delay_before(call.asked.saturating_add(2), None, fastrand::u64(..))
-}
-
 /// The request cannot be made from what is recorded. If nothing left before, it certainly has no effect.
 fn impossible(call: &Call, failure: Failure) -> Answer {
     if call.is_untouched() {
         Answer::Failed { failure, retry: Retryable::No, retry_after: None }
     } else {
-        Answer::Unknown { failure }
+        Answer::unknown(failure)
     }
 }
 
-fn unknown(code: &str, message: String) -> Answer {
-    Answer::Unknown { failure: Failure::new(code, message) }
+fn out_of_time(call: &Call) -> Answer {
+    let message = format!("no complete answer within {:?}", call.attempt_timeout);
+    Answer::unknown(Failure::new("timeout", message).of_class(ErrorClass::Timeout))
 }
 
-fn refusal(status: u16, body: Result<Vec<u8>, Broken>) -> Failure {
-    Failure::new(format!("http.{status}"), body.map(|body| body::message(&body)).unwrap_or_default())
-}
-
-fn header<'a>(response: &'a Response, name: &reqwest::header::HeaderName) -> Option<&'a str> {
-    response.headers().get(name)?.to_str().ok()
-}
-
-/// The error and its causes in one line, without the URL, whose query may hold what is nobody's business.
-fn explain(error: &reqwest::Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    let mut line = if error.is_connect() { "no connection".to_owned() } else { "the connection broke".to_owned() };
-    for cause in causes {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
+/// Only of a call of which nothing left before is it said that it failed for want of a connection.
+fn nothing_left(answer: &Answer) -> bool {
+    match answer {
+        Answer::Failed { failure, .. } => failure.code == NOT_CONNECTED,
+        Answer::Succeeded { .. } | Answer::Unknown { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. } => false,
     }
-    line
 }

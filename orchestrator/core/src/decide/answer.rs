@@ -38,9 +38,9 @@ impl Draft<'_, '_> {
                 self.failed(command, attempt, outcome, failure, *retry, *retry_after);
                 Ok(())
             }
-            Answer::Unknown { failure } => {
+            Answer::Unknown { failure, retry, retry_after } => {
                 let attempt = self.current(command, attempt)?;
-                self.unknown(command, attempt, failure, None);
+                self.unknown(command, attempt, failure, *retry, *retry_after);
                 Ok(())
             }
             Answer::Ongoing { ask_after, location } => {
@@ -219,14 +219,20 @@ impl Draft<'_, '_> {
     ) {
         let is_current = attempt == self.state.command(command).attempt;
         let ended = match retry {
-            Retryable::No => Some(Then::Definite),
             Retryable::Yes | Retryable::ThenPark if !is_current => None,
-            Retryable::Yes if self.may_retry(command) => None,
-            Retryable::ThenPark if self.may_retry(command) => None,
-            Retryable::Yes => Some(Then::Exhausted),
-            Retryable::ThenPark => Some(Then::Park),
+            Retryable::Yes | Retryable::ThenPark | Retryable::No => self.end_of_retries(command, retry),
         };
         self.attempt_ended(command, attempt, outcome, failure, ended, retry_after);
+    }
+
+    /// `None`: another attempt is made.
+    fn end_of_retries(&self, command: CommandRef, retry: Retryable) -> Option<Then> {
+        match retry {
+            Retryable::No => Some(Then::Definite),
+            Retryable::Yes | Retryable::ThenPark if self.may_retry(command) => None,
+            Retryable::Yes => Some(Then::Exhausted),
+            Retryable::ThenPark => Some(Then::Park),
+        }
     }
 
     /// Also what an attempt's timeout amounts to.
@@ -235,9 +241,10 @@ impl Draft<'_, '_> {
         command: CommandRef,
         attempt: u32,
         failure: &Failure,
+        retry: Retryable,
         retry_after: Option<Duration>,
     ) {
-        let ended = (!self.may_retry(command)).then_some(Then::Exhausted);
+        let ended = self.end_of_retries(command, retry);
         self.attempt_ended(command, attempt, AttemptOutcome::Unknown, failure, ended, retry_after);
     }
 
@@ -346,7 +353,7 @@ impl Draft<'_, '_> {
             None => self.not_sent(command, attempt, guard, retry_after),
             Some(_) if is_published => {
                 let failure = Failure::new("not_sent_again", "the broker cannot be reached to publish it again");
-                self.unknown(command, attempt, &failure, Some(retry_after));
+                self.unknown(command, attempt, &failure, Retryable::Yes, Some(retry_after));
             }
             Some(location) => self.ongoing(command, attempt, Some(retry_after), location),
         }

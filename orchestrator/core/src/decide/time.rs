@@ -2,7 +2,7 @@
 
 use super::{Ignored, Stop, answer::Then, draft::Draft};
 use crate::{
-    command::{CommandRef, Direction, Failure},
+    command::{CommandRef, Direction, ErrorClass, Failure, Retryable},
     event::{Cause, Event},
     state::{Course, Phase},
     time::Timestamp,
@@ -97,7 +97,8 @@ impl Draft<'_, '_> {
 
     fn attempt_timed_out(&mut self, command: CommandRef) {
         let attempt = self.state.command(command).attempt;
-        self.unknown(command, attempt, &Failure::new("timeout", "no answer within the attempt's time"), None);
+        let failure = Failure::new("timeout", "no answer within the attempt's time").of_class(ErrorClass::Timeout);
+        self.unknown(command, attempt, &failure, Retryable::Yes, None);
     }
 
     fn ask(&mut self, command: CommandRef) {

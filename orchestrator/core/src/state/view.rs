@@ -2,7 +2,7 @@
 
 use super::{CommandState, Course, Phase, Plan, Settled, State, Status};
 use crate::{
-    command::{Direction, Failure, Guard},
+    command::{Direction, ErrorClass, Failure, Guard},
     definition::Effects,
     event::{Cause, End, FallbackKind, ParkReason, Substitute},
     id::StepIndex,
@@ -321,7 +321,13 @@ pub fn stood_in(by: &Substitute) -> String {
 /// A failure in words.
 #[must_use]
 pub fn told(failure: &Failure) -> String {
-    if failure.message.is_empty() { failure.code.clone() } else { format!("{}: {}", failure.code, failure.message) }
+    let class = failure.class.map(ErrorClass::as_str).filter(|class| *class != failure.code);
+    let class = class.map(|class| format!(" [{class}]")).unwrap_or_default();
+    if failure.message.is_empty() {
+        format!("{}{class}", failure.code)
+    } else {
+        format!("{}{class}: {}", failure.code, failure.message)
+    }
 }
 
 /// Why a saga goes back, in words.

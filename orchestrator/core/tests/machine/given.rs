@@ -323,7 +323,7 @@ pub(crate) fn forbidden() -> Answer {
 
 /// It may have happened.
 pub(crate) fn lost() -> Answer {
-    Answer::Unknown { failure: Failure::new("lost", "") }
+    Answer::unknown(Failure::new("lost", ""))
 }
 
 /// The participant works on it and will report.

@@ -2,7 +2,7 @@
 
 use crate::given::{busy, declined, done, forbidden, given, lost, not_sent, ongoing, result, seconds};
 use saga_core::{
-    command::Answer,
+    command::{Answer, ErrorClass, Failure, Retryable},
     decide::Ignored,
     event::OperatorAction,
     state::{Settled, Status},
@@ -16,7 +16,9 @@ steps: [{step: a, do: stock.A, undo: stock.UndoA}]
 
 #[test]
 fn an_attempt_without_answer_is_unknown_after_its_timeout() {
-    given(ONE).then_due_in(Some(seconds(30))).when_due().then(&["a #1 unknown (timeout), rests"]);
+    let saga = given(ONE).then_due_in(Some(seconds(30))).when_due().then(&["a #1 unknown (timeout), rests"]);
+    let failure = saga.state.command(saga.command("a")).last_failure.clone();
+    assert_eq!(failure.and_then(|failure| failure.class), Some(ErrorClass::Timeout));
 }
 
 #[test]
@@ -46,6 +48,33 @@ fn a_failure_is_certain_once_every_attempt_that_left_is_known_to_have_failed() {
         "goes back (a: busy)",
         "compensated",
     ]);
+}
+
+/// An attempt that nobody knows anything of, with what is to be done about it.
+fn lost_and(retry: Retryable, retry_after: Option<std::time::Duration>) -> Answer {
+    Answer::Unknown { failure: Failure::new("lost", ""), retry, retry_after }
+}
+
+#[test]
+fn the_next_attempt_after_an_unknown_one_waits_as_long_as_the_participant_asks_and_as_its_policy_says() {
+    given(ONE).when("a", lost_and(Retryable::Yes, Some(seconds(60)))).then_due_in(Some(seconds(60)));
+    given(ONE).when("a", lost_and(Retryable::Yes, Some(seconds(0)))).then_due_in(Some(seconds(1)));
+}
+
+#[test]
+fn an_unknown_attempt_that_is_not_to_be_tried_again_leaves_the_step_unknown() {
+    given(ONE).when("a", lost_and(Retryable::No, None)).then(&[
+        "a #1 unknown (lost)",
+        "a unknown (lost)",
+        "goes back (a: lost)",
+        "undo a sent",
+    ]);
+}
+
+#[test]
+fn an_unknown_attempt_that_a_person_has_to_look_at_is_tried_again_first() {
+    let park = || lost_and(Retryable::ThenPark, None);
+    given(ONE).when("a", park()).then_due_in(Some(seconds(1))).when_due().when("a", park()).then_status(Status::Parked);
 }
 
 #[test]

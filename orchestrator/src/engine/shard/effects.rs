@@ -74,7 +74,7 @@ impl Owned {
             Admission::Admitted(permit) => return Some(permit),
             Admission::Gone => {
                 let failure = Failure::new("participant_gone", "the participant is not configured any more");
-                Answer::Unknown { failure }
+                Answer::unknown(failure)
             }
             // Not `NotSent`: the attempt may have left in another life.
             Admission::Refused { not_before, .. } => {

@@ -1,5 +1,5 @@
 use super::*;
-use saga_core::command::{Direction, Failure, Guard, Retryable};
+use saga_core::command::{Direction, ErrorClass, Failure, Guard, Retryable};
 use serde_json::json;
 use std::time::Duration;
 
@@ -63,7 +63,8 @@ fn every_answer_survives_forwarding() {
             retry_after: Some(Duration::from_millis(1500)),
         },
         Answer::Failed { failure: failure(), retry: Retryable::No, retry_after: None },
-        Answer::Unknown { failure: failure() },
+        Answer::unknown(failure().of_class(ErrorClass::ServerError)),
+        Answer::Unknown { failure: failure(), retry: Retryable::No, retry_after: Some(Duration::from_secs(7)) },
         Answer::Ongoing { ask_after: Some(Duration::from_secs(2)), location: Some("/jobs/1?x=y".into()) },
         Answer::Ongoing { ask_after: None, location: None },
         Answer::NotSent { guard: Guard::Bulkhead, retry_after: Duration::from_secs(1) },

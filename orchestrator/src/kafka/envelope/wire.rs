@@ -36,6 +36,10 @@ enum AnswerWire {
     },
     Unknown {
         failure: Failure,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry: Option<Retryable>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
     },
     Ongoing {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,7 +91,9 @@ fn to_wire(answer: Answer) -> AnswerWire {
         Answer::Failed { failure, retry, retry_after } => {
             AnswerWire::Failed { failure, retry, retry_after_ms: retry_after.map(millis) }
         }
-        Answer::Unknown { failure } => AnswerWire::Unknown { failure },
+        Answer::Unknown { failure, retry, retry_after } => {
+            AnswerWire::Unknown { failure, retry: Some(retry), retry_after_ms: retry_after.map(millis) }
+        }
         Answer::Ongoing { ask_after, location } => {
             AnswerWire::Ongoing { ask_after_ms: ask_after.map(millis), location }
         }
@@ -101,7 +107,11 @@ fn from_wire(answer: AnswerWire) -> Answer {
         AnswerWire::Failed { failure, retry, retry_after_ms } => {
             Answer::Failed { failure, retry, retry_after: retry_after_ms.map(Duration::from_millis) }
         }
-        AnswerWire::Unknown { failure } => Answer::Unknown { failure },
+        AnswerWire::Unknown { failure, retry, retry_after_ms } => Answer::Unknown {
+            failure,
+            retry: retry.unwrap_or(Retryable::Yes),
+            retry_after: retry_after_ms.map(Duration::from_millis),
+        },
         AnswerWire::Ongoing { ask_after_ms, location } => {
             Answer::Ongoing { ask_after: ask_after_ms.map(Duration::from_millis), location }
         }

@@ -2,7 +2,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use saga_core::{
-    command::{Answer, Failure, Guard, Retryable},
+    command::{Answer, ErrorClass, Failure, Guard, Retryable},
     input::Delivery,
 };
 use std::{fmt, time::Duration};
@@ -99,7 +99,7 @@ impl Undelivered {
             UndeliveredKind::QueueFull | UndeliveredKind::NotSent => {
                 Answer::NotSent { guard: Guard::Transport, retry_after: ROOM_RETRY }
             }
-            UndeliveredKind::Unknown => Answer::Unknown { failure },
+            UndeliveredKind::Unknown => Answer::unknown(failure),
         }
     }
 
@@ -116,7 +116,17 @@ impl Undelivered {
     }
 
     fn failure(&self) -> Failure {
-        Failure::new(self.kind.to_string(), self.message.as_str())
+        Failure::new(self.kind.to_string(), self.message.as_str()).of_class(self.kind.class())
+    }
+}
+
+impl UndeliveredKind {
+    fn class(self) -> ErrorClass {
+        match self {
+            UndeliveredKind::TooLarge | UndeliveredKind::Invalid => ErrorClass::Validation,
+            UndeliveredKind::UnknownTopic | UndeliveredKind::Unauthorized => ErrorClass::ClientError,
+            UndeliveredKind::QueueFull | UndeliveredKind::NotSent | UndeliveredKind::Unknown => ErrorClass::Network,
+        }
     }
 }
 
@@ -175,6 +185,7 @@ mod tests {
         assert!(matches!(
             answer(RDKafkaErrorCode::MessageSizeTooLarge),
             Answer::Failed { retry: Retryable::No, failure, .. } if failure.code == "kafka.too_large"
+                && failure.class == Some(ErrorClass::Validation)
         ));
     }
 
@@ -188,7 +199,8 @@ mod tests {
     #[test]
     fn what_is_not_certain_is_unknown() {
         for code in [RDKafkaErrorCode::MessageTimedOut, RDKafkaErrorCode::PurgeInflight, RDKafkaErrorCode::Fail] {
-            assert!(matches!(answer(code), Answer::Unknown { .. }));
+            let Answer::Unknown { failure, retry: Retryable::Yes, .. } = answer(code) else { panic!("unknown") };
+            assert_eq!(failure.class, Some(ErrorClass::Network));
         }
     }
 }

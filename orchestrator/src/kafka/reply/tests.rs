@@ -74,13 +74,15 @@ fn a_failure_says_what_and_whether_to_try_again() {
         ("error_message", "none left"),
         ("error_retryable", "True"),
     ];
-    let expected = |code: &str, message: &str, retry| Answer::Failed {
-        failure: Failure::new(code, message),
+    let expected = |code: &str, message: &str, class, retry| Answer::Failed {
+        failure: Failure::new(code, message).of_class(class),
         retry,
         retry_after: None,
     };
-    assert_eq!(answered(&reply(&headers, None)).1, expected("sold_out", "none left", Retryable::Yes));
-    assert_eq!(answered(&reply(&headers[..1], Some(b"ignored"))).1, expected("failed", "", Retryable::No));
+    let told = expected("sold_out", "none left", ErrorClass::Unknown, Retryable::Yes);
+    assert_eq!(answered(&reply(&headers, None)).1, told);
+    let untold = expected("failed", "", ErrorClass::ClientError, Retryable::No);
+    assert_eq!(answered(&reply(&headers[..1], Some(b"ignored"))).1, untold);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Answers' bodies: read within a limit, and made a value.
 
+use super::pace::Late;
 use reqwest::{Response, header::CONTENT_TYPE};
 use saga_core::command::Failure;
 use serde_json::Value;
+use std::time::Duration;
 
 /// Characters of an error's body that become a failure's message.
 const MESSAGE_CHARS: usize = 300;
@@ -11,6 +13,8 @@ const MESSAGE_CHARS: usize = 300;
 pub(super) enum Broken {
     /// The connection ended before the body did.
     Connection(reqwest::Error),
+    /// A piece of it was too long in coming.
+    Late(Late),
     /// It has more bytes than allowed.
     TooLong,
 }
@@ -31,21 +35,30 @@ pub(super) fn kind(response: &Response) -> Kind {
     if is_json { Kind::Json } else { Kind::Text }
 }
 
-/// The whole body, of at most `limit` bytes, whatever its `Content-Length` claims.
-pub(super) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Broken> {
+/// The whole body, of at most `limit` bytes, whatever its `Content-Length` claims, and each piece of it within `piece`.
+pub(super) async fn read(mut response: Response, limit: usize, piece: Option<Duration>) -> Result<Vec<u8>, Broken> {
     let claimed = response.content_length().unwrap_or(0);
     let expected = usize::try_from(claimed).unwrap_or(usize::MAX);
     if expected > limit {
         return Err(Broken::TooLong);
     }
     let mut body = Vec::with_capacity(expected);
-    while let Some(chunk) = response.chunk().await.map_err(Broken::Connection)? {
+    while let Some(chunk) = next(&mut response, piece).await? {
         if body.len() + chunk.len() > limit {
             return Err(Broken::TooLong);
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+async fn next(response: &mut Response, limit: Option<Duration>) -> Result<Option<bytes::Bytes>, Broken> {
+    let piece = response.chunk();
+    let piece = match limit {
+        None => piece.await,
+        Some(limit) => tokio::time::timeout(limit, piece).await.map_err(|_| Broken::Late(Late::Read(limit)))?,
+    };
+    piece.map_err(Broken::Connection)
 }
 
 /// The result that a success carries: `null` if empty, JSON if it says so, else the text.

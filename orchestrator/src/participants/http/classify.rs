@@ -1,9 +1,9 @@
 //! What a status means. The one place where HTTP becomes succeeded, failed, unknown or ongoing.
 
 use super::settings::HttpSettings;
-use crate::participants::Call;
+use crate::participants::{Call, Classes};
 use saga_core::{
-    command::{Direction, Retryable},
+    command::{Direction, ErrorClass, Retryable},
     definition::participants::Status,
 };
 
@@ -29,11 +29,27 @@ pub(super) enum Meaning {
 pub(super) struct Overrides {
     retry_on: Vec<Status>,
     fail_on: Vec<Status>,
+    classes: Classes,
 }
 
 impl Overrides {
     pub(super) fn new(settings: &HttpSettings) -> Overrides {
-        Overrides { retry_on: settings.retry_on.clone(), fail_on: settings.fail_on.clone() }
+        Overrides {
+            retry_on: settings.retry_on.clone(),
+            fail_on: settings.fail_on.clone(),
+            classes: settings.classes.clone(),
+        }
+    }
+
+    /// Of what class failures are, and how each class is handled.
+    pub(super) fn classes(&self) -> &Classes {
+        &self.classes
+    }
+
+    /// Whether the settings say of `status` itself what it means as an answer to `call`.
+    pub(super) fn move_status(&self, call: &Call, status: u16) -> bool {
+        let mut said = self.retry_on.iter().chain(&self.fail_on);
+        call.location.is_none() && said.any(|pattern| pattern.matches(status))
     }
 
     /// What `status` means as an answer to `call`.
@@ -51,6 +67,17 @@ impl Overrides {
             return Meaning::Failed(Retryable::Yes);
         }
         usual
+    }
+}
+
+/// The class of a failure by its status, if the participant's file says nothing else.
+pub(super) fn class(status: u16) -> ErrorClass {
+    match status {
+        429 => ErrorClass::RateLimit,
+        400 | 413 | 414 | 415 | 422 => ErrorClass::Validation,
+        400..=499 => ErrorClass::ClientError,
+        500..=599 => ErrorClass::ServerError,
+        _ => ErrorClass::Unknown,
     }
 }
 

@@ -198,7 +198,7 @@ fn verdict(answer: &Answer) -> Verdict {
     match answer {
         Answer::Succeeded { .. } | Answer::Ongoing { .. } => Verdict::Succeeded,
         Answer::NotSent { .. } => Verdict::Neutral,
-        Answer::Failed { failure, .. } | Answer::Unknown { failure } if failure.code.starts_with("request.") => {
+        Answer::Failed { failure, .. } | Answer::Unknown { failure, .. } if failure.code.starts_with("request.") => {
             Verdict::Neutral
         }
         Answer::Failed { failure, .. } => match failure.code.as_str() {

@@ -1,17 +1,41 @@
-//! The `Retry-After` header.
+//! The `Retry-After` header: on which answers it counts, and what it says.
 
+use reqwest::{Response, header::RETRY_AFTER};
+use saga_core::command::{Answer, ErrorClass};
 use std::time::{Duration, SystemTime};
 
-/// Longest span that a participant can ask for: a saga must not rest for a day because of a typing error in a date.
-const LONGEST: Duration = Duration::from_secs(10 * 60);
+/// Longest span that a participant can ask for. The rest is on record and survives restarts, so it may be long; but a saga must not rest for a
+/// day because of a typing error in a date.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// The span that a `Retry-After` asks for, capped; `None` if it is neither seconds nor a date.
-pub(super) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
+/// What `response` asks for.
+pub(super) fn of(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    parse(value, SystemTime::now())
+}
+
+/// `answer` to a request with `status`, without its hint where that means nothing: it counts where the participant asks for fewer calls or
+/// is away for a while. Elsewhere servers send it for reasons of their own.
+pub(super) fn where_it_counts(status: u16, mut answer: Answer) -> Answer {
+    match &mut answer {
+        Answer::Failed { failure, retry_after, .. } | Answer::Unknown { failure, retry_after, .. } => {
+            if !matches!(status, 408 | 429 | 503) && failure.class != Some(ErrorClass::RateLimit) {
+                *retry_after = None;
+            }
+        }
+        Answer::Succeeded { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. } => {}
+    }
+    answer
+}
+
+/// The span that a `Retry-After` asks for, capped; `None` if it is neither seconds nor a date. A date that is past asks for nothing.
+fn parse(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
-    let span = match value.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => LONGEST,
-        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let span = if is_number {
+        value.parse().map_or(LONGEST, Duration::from_secs)
+    } else {
+        httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default()
     };
     Some(span.min(LONGEST))
 }
@@ -19,19 +43,55 @@ pub(super) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use saga_core::command::{Failure, Retryable};
 
     #[test]
     fn reads_seconds_and_dates_and_caps_both() {
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("a date");
-        let check = |value, seconds: Option<u64>| assert_eq!(parse(value, now), seconds.map(Duration::from_secs));
+        let check = |value, seconds: Option<u64>| {
+            assert_eq!(parse(value, now), seconds.map(Duration::from_secs), "`{value}`");
+        };
         check("7", Some(7));
-        check(" 86400 ", Some(600));
-        check("99999999999999999999999", Some(600));
+        check("0", Some(0));
+        check(" 86400 ", Some(3_600));
+        // Larger than 32 and than 64 bits.
+        check("9999999999", Some(3_600));
+        check("99999999999999999999999", Some(3_600));
         check("Sun, 06 Nov 1994 08:49:47 GMT", Some(10));
+        check("Sunday, 06-Nov-94 08:49:47 GMT", Some(10));
+        check("Sun Nov  6 08:49:47 1994", Some(10));
         check("Sun, 06 Nov 1994 08:49:27 GMT", Some(0));
-        check("Mon, 06 Nov 1995 08:49:27 GMT", Some(600));
-        check("soon", None);
-        check("-1", None);
-        check("", None);
+        check("Thu, 01 Jan 1970 00:00:00 GMT", Some(0));
+        check("Mon, 06 Nov 1995 08:49:27 GMT", Some(3_600));
+        check("Fri, 31 Dec 9999 23:59:59 GMT", Some(3_600));
+    }
+
+    #[test]
+    fn what_is_neither_seconds_nor_a_date_asks_for_nothing() {
+        // Lenient readers take the second one for a year.
+        for value in ["-1", "-3", "+5", "1.5", "1e3", "0x10", "٣", "soon", "5 seconds", "2026-11-21", "", " "] {
+            assert_eq!(parse(value, SystemTime::UNIX_EPOCH), None, "`{value}`");
+        }
+    }
+
+    #[test]
+    fn it_counts_where_the_participant_asks_for_fewer_calls_or_is_away() {
+        let hint = Some(Duration::from_secs(7));
+        let failed = |class| Answer::Failed {
+            failure: Failure::new("", "").of_class(class),
+            retry: Retryable::Yes,
+            retry_after: hint,
+        };
+        let kept = |status, class| match where_it_counts(status, failed(class)) {
+            Answer::Failed { retry_after, .. } => retry_after == hint,
+            other => panic!("{other:?}"),
+        };
+        for status in [408, 429, 503] {
+            assert!(kept(status, ErrorClass::ServerError), "{status}");
+        }
+        assert!(kept(418, ErrorClass::RateLimit));
+        for status in [401, 409, 413, 500, 502] {
+            assert!(!kept(status, ErrorClass::ClientError), "{status}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What is configured about one participant that is called over HTTP.
 
+use crate::participants::Classes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use saga_core::definition::participants::{Endpoint, Status};
 use saga_guards::balancer::{Ejection, Strategy};
@@ -21,6 +22,10 @@ pub struct HttpSettings {
     pub ejection: Option<Ejection>,
     /// For establishing a connection, TLS included.
     pub connect_timeout: Duration,
+    /// For each piece of the answer, the first one included; `None`: as long as the attempt.
+    pub read_timeout: Option<Duration>,
+    /// From the connection until the request is written; `None`: as long as the attempt.
+    pub write_timeout: Option<Duration>,
     /// Most bytes of an answer.
     pub max_answer_bytes: usize,
     /// Value of the `Authorization` header.
@@ -31,6 +36,8 @@ pub struct HttpSettings {
     pub retry_on: Vec<Status>,
     /// Statuses that assert that nothing happened and that retrying does not help.
     pub fail_on: Vec<Status>,
+    /// Classes of failures, and how each is handled, where that is not the usual.
+    pub classes: Classes,
 }
 
 impl HttpSettings {
@@ -43,11 +50,14 @@ impl HttpSettings {
             balance: Strategy::default(),
             ejection: Some(Ejection::default()),
             connect_timeout: Duration::from_secs(2),
+            read_timeout: None,
+            write_timeout: None,
             max_answer_bytes: MAX_ANSWER_BYTES,
             authorization: None,
             headers: Vec::new(),
             retry_on: Vec::new(),
             fail_on: Vec::new(),
+            classes: Classes::default(),
         }
     }
 
@@ -90,11 +100,14 @@ impl fmt::Debug for HttpSettings {
             .field("balance", &self.balance)
             .field("ejection", &self.ejection)
             .field("connect_timeout", &self.connect_timeout)
+            .field("read_timeout", &self.read_timeout)
+            .field("write_timeout", &self.write_timeout)
             .field("max_answer_bytes", &self.max_answer_bytes)
             .field("authorization", &self.authorization.as_ref().map(|_| "…"))
             .field("headers", &headers)
             .field("retry_on", &self.retry_on)
             .field("fail_on", &self.fail_on)
+            .field("classes", &self.classes)
             .finish()
     }
 }

@@ -12,7 +12,7 @@ use saga_core::{
     id::{CommandId, SagaId, Shard},
     time::Timestamp,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -90,7 +90,7 @@ fn summary(answer: &Answer) -> String {
     match answer {
         Answer::Succeeded { result } => format!("succeeded {result}"),
         Answer::Failed { failure, retry, .. } => format!("failed {} {retry:?}", failure.code),
-        Answer::Unknown { failure } => format!("unknown {}", failure.code),
+        Answer::Unknown { failure, .. } => format!("unknown {}", failure.code),
         Answer::Ongoing { location, .. } => format!("ongoing {location:?}"),
         Answer::NotSent { guard, .. } => format!("not sent {guard:?}"),
     }
@@ -236,7 +236,7 @@ async fn an_accepted_command_is_asked_for_where_the_participant_says() {
             (Answer::Ongoing { ask_after, location }, Some(expected)) => {
                 assert_eq!((ask_after, location.as_deref()), (Some(Duration::from_secs(7)), Some(expected)));
             }
-            (Answer::Unknown { failure }, None) => assert_eq!(failure.code, "answer.location"),
+            (Answer::Unknown { failure, .. }, None) => assert_eq!(failure.code, "answer.location"),
             (other, _) => panic!("{place}: {other:?}"),
         }
     };
@@ -262,10 +262,66 @@ async fn of_several_endpoints_the_one_that_accepted_is_asked() {
 
 #[tokio::test]
 async fn retry_after_is_kept() {
-    let settings = answering(|_| reply(429, &[(header::RETRY_AFTER, "3600")], " slow\0 down ")).await;
-    let failure = Failure::new("http.429", "slow down");
-    let retry_after = Some(Duration::from_secs(600));
+    let settings = answering(|_| reply(429, &[(header::RETRY_AFTER, "86400")], " slow\0 down ")).await;
+    let failure = Failure::new("http.429", "slow down").of_class(ErrorClass::RateLimit);
+    let retry_after = Some(Duration::from_secs(3_600));
     assert_eq!(ask(&settings, &a_call()).await, Answer::Failed { failure, retry: Retryable::Yes, retry_after });
+    let away = answering(|_| reply(503, &[(header::RETRY_AFTER, "7")], "")).await;
+    let failure = Failure::new("http.503", "").of_class(ErrorClass::ServerError);
+    let retry_after = Some(Duration::from_secs(7));
+    assert_eq!(ask(&away, &a_call()).await, Answer::Unknown { failure, retry: Retryable::Yes, retry_after });
+    let broken = answering(|_| reply(500, &[(header::RETRY_AFTER, "7")], "")).await;
+    let failure = Failure::new("http.500", "").of_class(ErrorClass::ServerError);
+    assert_eq!(ask(&broken, &a_call()).await, Answer::unknown(failure));
+}
+
+fn class_of(answer: &Answer) -> Option<ErrorClass> {
+    match answer {
+        Answer::Failed { failure, .. } | Answer::Unknown { failure, .. } => failure.class,
+        Answer::Succeeded { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. } => None,
+    }
+}
+
+#[tokio::test]
+async fn every_status_is_of_the_class_that_the_table_says() {
+    use ErrorClass::{ClientError, RateLimit, ServerError, Unknown, Validation};
+    let table = [
+        (Unknown, &[303][..]),
+        (Validation, &[400, 413, 414, 415, 422]),
+        (ClientError, &[401, 403, 404, 408, 409, 410, 451]),
+        (RateLimit, &[429]),
+        (ServerError, &[500, 503, 599]),
+    ];
+    for (class, statuses) in table {
+        for status in statuses {
+            let settings = answering(move |_| reply(*status, &[], "")).await;
+            assert_eq!(class_of(&ask(&settings, &a_call()).await), Some(class), "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_participant_s_file_moves_failures_to_classes_and_says_how_those_are_handled() {
+    use saga_core::definition::participants::{FailurePattern, Handling};
+    let patterns = vec![(FailurePattern::Status(Status::Exactly(418)), ErrorClass::RateLimit)];
+    let handling = std::collections::BTreeMap::from([
+        (ErrorClass::RateLimit, Handling::RetryThenPark),
+        (ErrorClass::ServerError, Handling::Fail),
+    ]);
+    let classes = crate::participants::Classes { patterns, handling };
+    let check = async |status: u16, fail_on: Vec<Status>| {
+        let settings = answering(move |_| reply(status, &[(header::RETRY_AFTER, "7")], "")).await;
+        ask(&HttpSettings { classes: classes.clone(), fail_on, ..settings }, &a_call()).await
+    };
+    let teapot = Failure::new("http.418", "").of_class(ErrorClass::RateLimit);
+    let seven = Some(Duration::from_secs(7));
+    let parked = Answer::Failed { failure: teapot.clone(), retry: Retryable::ThenPark, retry_after: seven };
+    assert_eq!(check(418, vec![]).await, parked);
+    let said = Answer::Failed { failure: teapot, retry: Retryable::No, retry_after: seven };
+    assert_eq!(check(418, vec![Status::Exactly(418)]).await, said, "failOn wins");
+    let broken = Failure::new("http.500", "").of_class(ErrorClass::ServerError);
+    let in_doubt = Answer::Unknown { failure: broken, retry: Retryable::No, retry_after: None };
+    assert_eq!(check(500, vec![]).await, in_doubt, "no configuration but failOn makes it certain");
 }
 
 #[tokio::test]
@@ -274,9 +330,87 @@ async fn without_a_connection_nothing_was_sent() {
     drop(listener);
     let settings = HttpSettings::at("payments", format!("http://{address}"));
     assert_eq!(summary(&ask(&settings, &a_call()).await), "failed connect Yes");
+    assert_eq!(class_of(&ask(&settings, &a_call()).await), Some(ErrorClass::Network));
     assert_eq!(summary(&ask(&settings, &a_call().repeated()).await), "unknown connect");
     let nowhere = HttpSettings::at("payments", "http://participant.invalid");
     assert_eq!(summary(&ask(&nowhere, &a_call()).await), "failed connect Yes");
+}
+
+#[tokio::test]
+async fn while_nothing_left_another_endpoint_is_tried_at_once() {
+    let there = answering(|_| reply(200, &[], "")).await;
+    let (listener, address) = listen().await;
+    drop(listener);
+    let gone = HttpSettings::at("payments", format!("http://{address}"));
+    let settings = HttpSettings { endpoints: [gone.endpoints, there.endpoints].concat(), ..there };
+    let participant = HttpParticipant::new(&settings).expect("settings that can be called");
+    for _ in 0..3 {
+        assert_eq!(summary(&participant.call(&a_call()).await), "succeeded null");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_may_have_left_before_is_not_tried_at_once() {
+    let there = answering(|_| reply(200, &[], "")).await;
+    let (listener, address) = listen().await;
+    drop(listener);
+    let gone = HttpSettings::at("payments", format!("http://{address}"));
+    let settings = HttpSettings { endpoints: [gone.endpoints, there.endpoints].concat(), ..there };
+    let participant = HttpParticipant::new(&settings).expect("settings that can be called");
+    assert_eq!(summary(&participant.call(&a_call().repeated()).await), "unknown connect");
+}
+
+/// Long enough to arrive, short enough to be missed.
+const SHORT: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn each_piece_of_an_answer_has_its_own_time() {
+    for answer in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"a\""] {
+        let settings = HttpSettings { read_timeout: Some(SHORT), ..raw(answer, Then::Hang).await };
+        let answer = ask(&settings, &a_call()).await;
+        assert_eq!((summary(&answer), class_of(&answer)), ("unknown timeout.read".into(), Some(ErrorClass::Timeout)));
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_body_is_answered_in_its_time_too() {
+    let get = sending(Method::Get, "charges", json!({}));
+    let settings = raw(b"", Then::Hang).await;
+    let settings = HttpSettings { read_timeout: Some(SHORT), connect_timeout: SHORT, ..settings };
+    assert_eq!(summary(&ask(&settings, &get).await), "unknown timeout.read");
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_takes_is_given_up() {
+    let (listener, address) = listen().await;
+    let hold = tokio::spawn(async move {
+        let connection = listener.accept().await.expect("a connection");
+        std::future::pending::<()>().await;
+        drop(connection);
+    });
+    let large = sending(Method::Post, "charges", json!("x".repeat(32 * 1024 * 1024)));
+    let settings =
+        HttpSettings { write_timeout: Some(SHORT), ..HttpSettings::at("payments", format!("http://{address}")) };
+    let answer = ask(&settings, &large).await;
+    assert_eq!((summary(&answer), class_of(&answer)), ("unknown timeout.write".into(), Some(ErrorClass::Timeout)));
+    hold.abort();
+}
+
+#[tokio::test]
+async fn a_request_whose_writing_is_watched_says_its_length() {
+    let settings = answering(|received| {
+        let length = received.headers().get(header::CONTENT_LENGTH).map(|value| value.to_str().expect("a number"));
+        let chunked = received.headers().contains_key(header::TRANSFER_ENCODING);
+        reply(
+            200,
+            &[(header::CONTENT_TYPE, "text/plain")],
+            if length == Some("102") && !chunked { "as one" } else { "no" },
+        )
+    })
+    .await;
+    let settings = HttpSettings { read_timeout: Some(LONG), write_timeout: Some(LONG), ..settings };
+    let call = sending(Method::Post, "charges", json!("x".repeat(100)));
+    assert_eq!(summary(&ask(&settings, &call).await), r#"succeeded "as one""#);
 }
 
 /// Accepts one connection, reads the request's head, writes `answer` and, if told so, closes.

@@ -1,5 +1,5 @@
 use super::*;
-use saga_guards::breaker::Window;
+use saga_guards::{breaker::Window, retry::Jitter};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -51,6 +51,25 @@ fn every_kind_has_the_values_of_the_table() {
         let breaker = it.breaker.settings();
         assert_eq!((breaker.consecutive_failures, breaker.successes), (Some(number(failures)), Some(successes)));
         assert_eq!(it.health.expect("a health check").config.interval, seconds(interval), "{kind}");
+    }
+}
+
+#[test]
+fn the_delays_of_the_kinds_grow_as_the_table_says() {
+    // Before each retry, in milliseconds, without jitter.
+    let table: [(&str, Jitter, &[u128]); 5] = [
+        ("database", Jitter::Equal, &[500, 1_000, 2_000]),
+        ("ai_service", Jitter::Equal, &[2_000, 3_000, 4_500]),
+        ("market_data", Jitter::Equal, &[200, 300]),
+        ("cache", Jitter::None, &[100]),
+        ("external_api", Jitter::Equal, &[1_000, 2_000, 4_000, 8_000]),
+    ];
+    for (kind, jitter, delays) in table {
+        let retry = over_http(&format!("kind: {kind}")).retry.expect("its kind has retries").policy;
+        assert_eq!(retry.jitter, jitter, "{kind}");
+        let retry = saga_guards::retry::RetryPolicy { jitter: Jitter::None, ..retry };
+        let got: Vec<u128> = (2..).zip(delays).map(|(attempt, _)| retry.delay_before(attempt, None, 0).as_millis()).collect();
+        assert_eq!(got, delays, "{kind}");
     }
 }
 

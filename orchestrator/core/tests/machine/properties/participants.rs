@@ -51,7 +51,7 @@ impl Message {
         let answer = match answer {
             // A broker knows no "not now": it has the record, never will, or nobody knows.
             Answer::Failed { failure, retry: Retryable::Yes | Retryable::ThenPark, .. } if self.is_publication => {
-                Answer::Unknown { failure }
+                Answer::unknown(failure)
             }
             Answer::Succeeded { .. }
             | Answer::Failed { .. }

@@ -174,7 +174,7 @@ impl World {
         if which.is_multiple_of(2) {
             self.performs(&message, Mood::Does);
         }
-        self.input(&message.reply(Answer::Unknown { failure: Failure::new("lost", "") }));
+        self.input(&message.reply(Answer::unknown(Failure::new("lost", ""))));
     }
 
     /// A guard, or the transport, refuses what has not left.

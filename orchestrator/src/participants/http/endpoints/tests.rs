@@ -22,7 +22,7 @@ fn host(picked: &Picked) -> String {
 }
 
 fn broke() -> Answer {
-    Answer::Unknown { failure: Failure::new("connection", "") }
+    Answer::unknown(Failure::new("connection", ""))
 }
 
 fn declined(code: &str) -> Answer {
@@ -63,8 +63,8 @@ fn what_an_answer_says_about_its_endpoint() {
         (declined("http.503"), Verdict::Failed),
         (declined(super::super::NOT_CONNECTED), Verdict::Failed),
         (declined("request.path"), Verdict::Neutral),
-        (Answer::Unknown { failure: Failure::new("timeout", "") }, Verdict::Failed),
-        (Answer::Unknown { failure: Failure::new("request.path", "") }, Verdict::Neutral),
+        (Answer::unknown(Failure::new("timeout", "")), Verdict::Failed),
+        (Answer::unknown(Failure::new("request.path", "")), Verdict::Neutral),
     ];
     for (answer, expected) in table {
         assert_eq!(verdict(&answer), expected, "{answer:?}");

@@ -1,0 +1,1 @@
+SELECT result, code, message FROM answers WHERE command = ?1

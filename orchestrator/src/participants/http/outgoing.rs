@@ -1,0 +1,87 @@
+//! A request's body that tells how far it is written.
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::sync::watch;
+
+/// How much the connection is given at once. It asks for more when it has room, so a body is written when its last piece was taken; smaller
+/// pieces would tell more exactly and cost more.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// How far a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// Nothing of its body was taken: there is no connection yet.
+    Connecting,
+    /// A connection takes it.
+    Writing,
+    /// The connection has taken all of it.
+    Written,
+}
+
+/// The body of one request.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    rest: Bytes,
+    stage: watch::Sender<Stage>,
+}
+
+impl Outgoing {
+    /// A body of these bytes, of which there is at least one, and where its stage is told.
+    pub(super) fn new(bytes: Bytes) -> (Outgoing, watch::Receiver<Stage>) {
+        let (stage, stages) = watch::channel(Stage::Connecting);
+        (Outgoing { rest: bytes, stage }, stages)
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let length = self.rest.len().min(PIECE_BYTES);
+        let piece = self.rest.split_to(length);
+        self.stage.send_replace(if self.rest.is_empty() { Stage::Written } else { Stage::Writing });
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// Exact, so that the request says its length and needs no chunks.
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(u64::try_from(self.rest.len()).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(body: &mut Outgoing) -> Option<usize> {
+        let polled = Pin::new(body).poll_frame(&mut Context::from_waker(std::task::Waker::noop()));
+        let Poll::Ready(frame) = polled else { panic!("it has all its bytes") };
+        frame.map(|frame| frame.expect("it never fails").into_data().expect("data").len())
+    }
+
+    #[test]
+    fn it_is_written_when_its_last_piece_was_taken() {
+        let (mut body, stages) = Outgoing::new(Bytes::from(vec![b' '; PIECE_BYTES * 2 + 1]));
+        assert_eq!((*stages.borrow(), body.size_hint().exact()), (Stage::Connecting, Some(PIECE_BYTES as u64 * 2 + 1)));
+        assert_eq!((next(&mut body), *stages.borrow()), (Some(PIECE_BYTES), Stage::Writing));
+        assert_eq!((next(&mut body), *stages.borrow()), (Some(PIECE_BYTES), Stage::Writing));
+        assert!(!body.is_end_stream());
+        assert_eq!((next(&mut body), *stages.borrow()), (Some(1), Stage::Written));
+        assert!(body.is_end_stream());
+        assert_eq!((next(&mut body), body.size_hint().exact()), (None, Some(0)));
+    }
+}

@@ -1,0 +1,109 @@
+//! How long the parts of an exchange may take: writing the request, and each piece of the answer.
+
+use super::{
+    outgoing::{Outgoing, Stage},
+    settings::HttpSettings,
+};
+use bytes::Bytes;
+use reqwest::{Body, Request};
+use saga_core::command::{Answer, ErrorClass, Failure};
+use std::time::Duration;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+/// What a participant is allowed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// For a connection; the client holds it.
+    pub(super) connect: Duration,
+    /// For each piece of the answer, the first one included; `None`: as long as the attempt.
+    pub(super) read: Option<Duration>,
+    /// From the connection until the request is written; `None`: as long as the attempt.
+    pub(super) write: Option<Duration>,
+}
+
+/// What took too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Late {
+    /// The participant did not take the request.
+    Write(Duration),
+    /// It did not answer, or not go on.
+    Read(Duration),
+}
+
+impl Late {
+    /// Something of the request may have left, so nothing is known.
+    pub(super) fn answer(self) -> Answer {
+        let (code, message) = match self {
+            Late::Write(limit) => ("timeout.write", format!("the request was not taken within {limit:?}")),
+            Late::Read(limit) => ("timeout.read", format!("no piece of an answer within {limit:?}")),
+        };
+        Answer::unknown(Failure::new(code, message).of_class(ErrorClass::Timeout))
+    }
+}
+
+/// The pace of one request.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pace: Pace,
+    /// `None`: there is no body to write.
+    stages: Option<watch::Receiver<Stage>>,
+}
+
+impl Pace {
+    pub(super) fn of(settings: &HttpSettings) -> Pace {
+        Pace { connect: settings.connect_timeout, read: settings.read_timeout, write: settings.write_timeout }
+    }
+
+    /// Watches `request`, whose body tells from now on how far it is.
+    pub(super) fn watch(self, request: &mut Request) -> Watch {
+        if self.read.is_none() && self.write.is_none() {
+            return Watch { pace: self, stages: None };
+        }
+        let bytes = request.body().and_then(Body::as_bytes).filter(|bytes| !bytes.is_empty());
+        let stages = bytes.map(Bytes::copy_from_slice).map(|bytes| {
+            let (body, stages) = Outgoing::new(bytes);
+            *request.body_mut() = Some(Body::wrap(body));
+            stages
+        });
+        Watch { pace: self, stages }
+    }
+}
+
+impl Watch {
+    /// Ends when something takes too long before the answer begins; never if nothing does.
+    pub(super) async fn late(self) -> Late {
+        let read = match self.stages {
+            Some(stages) => match written(stages, self.pace.write).await {
+                Ok(()) => self.pace.read,
+                Err(late) => return late,
+            },
+            // Nothing tells when there is a connection. While there may be none, the client's own limit says so, and is certain.
+            None => self.pace.read.map(|read| read.max(self.pace.connect)),
+        };
+        match read {
+            Some(read) => sleep(read).await,
+            None => std::future::pending().await,
+        }
+        Late::Read(self.pace.read.unwrap_or_default())
+    }
+}
+
+/// Waits for the connection as long as that takes, and then for the last piece.
+async fn written(mut stages: watch::Receiver<Stage>, limit: Option<Duration>) -> Result<(), Late> {
+    reached(&mut stages, Stage::Writing).await;
+    match limit {
+        None => reached(&mut stages, Stage::Written).await,
+        Some(limit) => timeout(limit, reached(&mut stages, Stage::Written)).await.map_err(|_| Late::Write(limit))?,
+    }
+    Ok(())
+}
+
+/// Never, if the body was dropped before: then the connection broke, and says so itself.
+async fn reached(stages: &mut watch::Receiver<Stage>, stage: Stage) {
+    if stages.wait_for(|now| *now >= stage).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
