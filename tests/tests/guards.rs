@@ -87,6 +87,7 @@ async fn what_a_forced_guard_holds_is_found_and_goes_on_when_it_is_taken_back() 
     for line in [
         r#"resilience4j_circuitbreaker_state{name="payments",state="forced_open"} 1"#,
         r#"saga_guard_parked{participant="payments",guard="breaker"} 1"#,
+        r#"resilience4j_retry_calls_total{name="inventory",kind="successful_without_retry"} 1"#,
         r#"resilience4j_circuitbreaker_calls_seconds_count{name="inventory",kind="successful"} 1"#,
     ] {
         assert!(text.contains(line), "{line} is missing:\n{text}");

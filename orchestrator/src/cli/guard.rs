@@ -8,7 +8,7 @@ use super::{
     server::{ServerArgs, encoded},
 };
 use crate::guarded::acts::GivenRate;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 use std::{num::NonZeroU32, process::ExitCode};
 
@@ -70,7 +70,7 @@ pub(super) struct ActArgs {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "limits", required = true, multiple = true)]
+#[command(group(ArgGroup::new("limits").args(["share", "bulkhead", "rate"]).required(true).multiple(true)))]
 pub(super) struct SetArgs {
     #[command(flatten)]
     act: ActArgs,

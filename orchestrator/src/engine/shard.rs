@@ -5,6 +5,7 @@
 mod effects;
 mod live;
 mod loading;
+mod measured;
 mod owned;
 mod recovery;
 mod starts;

@@ -1,6 +1,9 @@
 //! What happens to guards, as it happens: for everybody who follows `GET /api/guards/events`.
 
-use super::acts::{GuardAction, Mode};
+use super::{
+    acts::{GuardAction, Mode},
+    lifecycle::Lifecycle,
+};
 use crate::engine::clock::Clock;
 use saga_core::time::{Timestamp, rfc3339};
 use saga_guards::breaker::Trip;
@@ -93,8 +96,8 @@ pub enum What {
     },
     /// The participant's lifecycle has a new phase.
     Lifecycle {
-        /// Its word: `registered`, `starting`, `running`, `degraded`, `stopping`, `failed`.
-        phase: &'static str,
+        /// The new one.
+        phase: Lifecycle,
     },
     /// Only a share of the participant's capacity is used.
     Degraded {

@@ -40,10 +40,6 @@ pub struct Meters {
     failed: Histogram,
     ignored: Histogram,
     not_permitted: Counter,
-    succeeded_at_once: Counter,
-    succeeded_late: Counter,
-    failed_at_once: Counter,
-    failed_late: Counter,
     /// In the order of [`Guard::ALL`].
     waits: [Histogram; Guard::ALL.len()],
 }
@@ -53,8 +49,6 @@ impl Meters {
     #[must_use]
     pub fn of(name: &str) -> Meters {
         let calls = |kind: &'static str| histogram!("resilience4j_circuitbreaker_calls_seconds", "name" => name.to_owned(), "kind" => kind);
-        let retries =
-            |kind: &'static str| counter!("resilience4j_retry_calls_total", "name" => name.to_owned(), "kind" => kind);
         let not_permitted = counter!("resilience4j_circuitbreaker_not_permitted_calls_total", "name" => name.to_owned(),
             "kind" => "not_permitted");
         let waits = Guard::ALL.map(
@@ -65,10 +59,6 @@ impl Meters {
             failed: calls("failed"),
             ignored: calls("ignored"),
             not_permitted,
-            succeeded_at_once: retries("successful_without_retry"),
-            succeeded_late: retries("successful_with_retry"),
-            failed_at_once: retries("failed_without_retry"),
-            failed_late: retries("failed_with_retry"),
             waits,
         }
     }
@@ -88,22 +78,22 @@ impl Meters {
         self.not_permitted.increment(1);
     }
 
-    /// A command has ended.
-    pub fn retried(&self, kind: Retried) {
-        let retries = match kind {
-            Retried::SuccessfulWithoutRetry => &self.succeeded_at_once,
-            Retried::SuccessfulWithRetry => &self.succeeded_late,
-            Retried::FailedWithoutRetry => &self.failed_at_once,
-            Retried::FailedWithRetry => &self.failed_late,
-        };
-        retries.increment(1);
-    }
-
     /// A command was let go that `guard` had held for `waited`, in memory or on record.
     pub fn waited(&self, guard: Guard, waited: Duration) {
         let handles = Guard::ALL.iter().zip(&self.waits);
         handles.filter(|(other, _)| **other == guard).for_each(|(_, histogram)| histogram.record(waited.as_secs_f64()));
     }
+}
+
+/// A command to the participant called `name` has ended. Once per command and after its commit, so that it need not be cheap.
+pub fn retried(name: &str, kind: Retried) {
+    let kind = match kind {
+        Retried::SuccessfulWithoutRetry => "successful_without_retry",
+        Retried::SuccessfulWithRetry => "successful_with_retry",
+        Retried::FailedWithoutRetry => "failed_without_retry",
+        Retried::FailedWithRetry => "failed_with_retry",
+    };
+    counter!("resilience4j_retry_calls_total", "name" => name.to_owned(), "kind" => kind).increment(1);
 }
 
 /// Sets what is a state and not an event: how each participant stands.
@@ -204,7 +194,7 @@ mod tests {
             let meters = Meters::of("payments");
             meters.called(Called::Failed, Duration::from_millis(50));
             meters.not_permitted();
-            meters.retried(Retried::SuccessfulWithRetry);
+            retried("payments", Retried::SuccessfulWithRetry);
             meters.waited(Guard::RateLimit, Duration::from_millis(50));
             let held = WaitsOn::new("breaker", "payments").expect("words");
             show(&[payments()]);

@@ -251,3 +251,19 @@ fn nothing_waits_in_a_line_for_a_saga_that_is_parked() {
     let saga = given_gate(ONE, json!({"id": 1}), refused()).while_gate(Admission::Gone).when_released("reserve");
     saga.then_status(Status::Parked).then_out(&[]);
 }
+
+#[test]
+fn what_holds_a_saga_is_each_guard_once_and_only_while_it_goes_on() {
+    const TWO: &str = "
+steps:
+  - parallel:
+      - {step: reserve, do: stock.Reserve, undo: stock.Release}
+      - {step: note, do: stock.Note, undo: stock.Forget}
+      - {step: charge, do: bank.Charge, undo: bank.Refund}
+";
+    given_gate(TWO, json!({"id": 1}), refused())
+        .then_held_by(&["breaker:bank", "breaker:stock"])
+        .while_gate(Admission::Admitted)
+        .when_due()
+        .then_held_by(&[]);
+}

@@ -266,6 +266,15 @@ impl Saga {
         self
     }
 
+    /// The guards that hold it back, as `guard:participant`.
+    #[track_caller]
+    pub(crate) fn then_held_by(self, expected: &[&str]) -> Saga {
+        let held = self.state.held_by(&self.plan);
+        let held: Vec<String> = held.iter().map(|it| format!("{}:{}", it.guard.as_str(), it.whose)).collect();
+        assert_eq!(held, expected);
+        self
+    }
+
     /// The saga is looked at again after this long, counted from now.
     #[track_caller]
     pub(crate) fn then_due_in(self, span: Option<Duration>) -> Saga {

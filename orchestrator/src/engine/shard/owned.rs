@@ -3,6 +3,7 @@
 use super::{
     Ended,
     live::{InFlight, Live, Shown, Slot},
+    measured,
     starts::payload_hash,
 };
 use crate::{
@@ -253,6 +254,7 @@ impl Owned {
         let InFlight { message, decision } = in_flight;
         self.parts.observer.committed(saga, &live.plan, &live.state, &decision);
         self.parts.answers.committed(&live.plan, &live.state, &decision);
+        measured::ended(&live.state, &decision);
         let disposition = match &message.body {
             Body::Start { .. } => {
                 self.start_ended(&live);
