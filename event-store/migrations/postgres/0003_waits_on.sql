@@ -4,9 +4,7 @@ ALTER TABLE streams ADD COLUMN waits_on text;
 -- Few streams wait: who looks for them passes by the others.
 CREATE INDEX streams_waiting ON streams (stream) WHERE waits_on IS NOT NULL;
 
--- As before, and what the stream waits on. Beside the function of the first migration, which engines of the build before go on calling
--- while they run.
--- One batch, one transaction, one round trip. Answers: 0 committed, 1 duplicate key, 2 conflict, 3 fenced.
+-- As before, and what the stream waits on. One batch, one transaction, one round trip. Answers: 0 committed, 1 duplicate key, 2 conflict, 3 fenced.
 -- The arrays are columns of the batch; a null key or status means that the append brings none.
 CREATE FUNCTION append_batch(
     p_shard integer[], p_epoch bigint[], p_append_id uuid[], p_stream uuid[], p_version integer[], p_recorded_at bigint[],
@@ -79,4 +77,17 @@ BEGIN
         LEFT JOIN journal j ON j.stream = i.stream AND j.version = i.version
         LEFT JOIN stream_keys k ON k.category = i.category AND k.key = i.key AND i.payload_hash IS NOT NULL
         WHERE i.stream <> ALL (coalesce(v_inserted, '{}'));
+END $$;
+
+-- As engines of the build before go on calling it while they run: what they change waits on nothing that they could name.
+CREATE OR REPLACE FUNCTION append_batch(
+    p_shard integer[], p_epoch bigint[], p_append_id uuid[], p_stream uuid[], p_version integer[], p_recorded_at bigint[],
+    p_payload bytea[], p_category text[], p_key text[], p_payload_hash bytea[], p_document text[],
+    p_status text[], p_open boolean[], p_step text[], p_reason text[], p_started_at bigint[]
+) RETURNS TABLE (o_position bigint, o_answer integer, o_stream uuid, o_payload_hash bytea)
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM append_batch(
+        p_shard, p_epoch, p_append_id, p_stream, p_version, p_recorded_at, p_payload, p_category, p_key, p_payload_hash, p_document,
+        p_status, p_open, p_step, p_reason, p_started_at, array_fill(NULL::text, ARRAY[cardinality(p_shard)]));
 END $$;

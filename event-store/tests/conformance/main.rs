@@ -122,7 +122,8 @@ macro_rules! server {
                     many_first_starts_migrate_once
                     what_a_server_refuses_at_a_start_is_not_waited_for
                     what_is_taken_from_a_running_store_is_waited_for
-                    a_server_that_is_away_passes;
+                    a_server_that_is_away_passes
+                    an_engine_of_the_build_before_leaves_nobody_waiting;
             }
         }
     };
