@@ -259,7 +259,7 @@ steps:
   - parallel:
       - {step: reserve, do: stock.Reserve, undo: stock.Release}
       - {step: note, do: stock.Note, undo: stock.Forget}
-      - {step: charge, do: bank.Charge, undo: bank.Refund}
+      - {step: charge, do: POST bank/charges, undo: POST bank/refunds}
 ";
     given_gate(TWO, json!({"id": 1}), refused())
         .then_held_by(&["breaker:bank", "breaker:stock"])
