@@ -8,6 +8,7 @@ mod output;
 mod read;
 mod run;
 mod server;
+mod verify;
 
 use crate::telemetry::{self, LogFormat};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -87,6 +88,8 @@ enum Command {
     /// Show and steer the guards before participants: breakers and limits
     #[command(subcommand)]
     Guard(guard::GuardCommand),
+    /// Hold a participant to the contract: repeats, undo before do, late do
+    VerifyParticipant(verify::VerifyArgs),
     /// Measure this machine: sagas per second against a no-op participant
     Bench(benchmark::BenchArgs),
     /// Be the participant of a benchmark; started by `bench`
@@ -132,6 +135,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Cancel(args) => act::act(args, OperatorAction::Cancel).await,
         Command::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
         Command::Guard(command) => guard::run(command).await,
+        Command::VerifyParticipant(args) => verify::run(args).await,
         Command::Bench(args) => benchmark::run(args).await,
         Command::BenchParticipant => benchmark::participant().await,
     }

@@ -6,7 +6,6 @@
 
 mod banner;
 mod files;
-mod ledger;
 mod orders;
 mod participants;
 mod stage;

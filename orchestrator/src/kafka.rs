@@ -22,7 +22,7 @@ pub mod trigger;
 pub mod watermark;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use consumer::{Ack, Consumer, ConsumerEvent, Delivered};
 pub use poison::{Poison, PoisonCode};

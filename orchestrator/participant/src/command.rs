@@ -55,7 +55,7 @@ impl fmt::Display for CommandId {
 }
 
 /// A text is not a command id.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is not a command id: expected `<saga id>:<step>:<do or undo>`")]
 pub struct NotACommandId(pub String);
 
@@ -141,7 +141,7 @@ impl Command {
 }
 
 /// Why something that came is no command.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NotACommand {
     /// A header is not there, or is not text.
     #[error("the header `{0}` is missing: a command has it")]

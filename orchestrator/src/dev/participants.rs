@@ -4,26 +4,19 @@ mod conduct;
 mod http;
 mod kafka;
 
-use super::ledger::{Hearing, Ledger, Verdict};
 use crate::kafka::{Producer, Settings};
 use anyhow::Context;
-use conduct::Delivery;
-use saga_core::id::CommandId;
-use serde_json::Value;
+use conduct::{Conduct, Delivery};
+use saga_participant::{Answer, Answering, Barrier, Command, Participant, Refusals};
+use sqlx::{
+    Sqlite, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tracing::warn;
 
 /// How late a late answer is, in a run: longer than the attempt timeout of every sample participant.
 const LATE: Duration = Duration::from_secs(3);
-
-/// A command as it arrived.
-#[derive(Clone, Debug, PartialEq)]
-struct Command {
-    id: CommandId,
-    /// `inventory.ReserveStock`, or `POST payments/charges`.
-    target: String,
-    body: Value,
-}
 
 /// All of them, at work until they are dropped.
 #[derive(Debug)]
@@ -34,10 +27,11 @@ pub(super) struct Participants {
     memory: Arc<Memory>,
 }
 
-/// What both transports share.
+/// What both transports share: whatever was answered for good, in a file, so that a later run knows what an earlier one did.
 #[derive(Debug)]
 struct Memory {
-    ledger: Ledger,
+    pool: SqlitePool,
+    barrier: Barrier<Sqlite>,
     /// How late a late answer is.
     late: Duration,
 }
@@ -48,9 +42,9 @@ impl Participants {
     /// # Errors
     /// When the file or a port cannot be had.
     pub(super) async fn start(path: &Path) -> anyhow::Result<Participants> {
-        let ledger = Ledger::open(path).await;
-        let ledger = ledger.with_context(|| format!("the participants' memory {} cannot be used", path.display()))?;
-        let memory = Arc::new(Memory { ledger, late: LATE });
+        let memory = Memory::open(path, LATE).await;
+        let memory = memory.with_context(|| format!("the participants' memory {} cannot be used", path.display()))?;
+        let memory = Arc::new(memory);
         let http = http::Listening::start(Arc::clone(&memory)).await?;
         Ok(Participants { http, kafka: None, memory })
     }
@@ -72,26 +66,36 @@ impl Participants {
 }
 
 impl Memory {
+    /// Opens the file at `path`, or makes it. What was answered survives the death of the process; of a power cut it may lose the last
+    /// answers, which a demonstration can bear.
+    async fn open(path: &Path, late: Duration) -> anyhow::Result<Memory> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal);
+        // SQLite has one writer: a second connection would only poll for its turn.
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        let barrier = Barrier::create(&pool).await?.refusals(Refusals::UntilInsisted);
+        Ok(Memory { pool, barrier, late })
+    }
+
     /// Performs a command and says what to answer, when the time has come. `None`: nothing is ever answered.
-    async fn hear(&self, command: &Command) -> Option<Verdict> {
-        let delivery = conduct::delivery(command);
+    async fn hear(&self, command: Command) -> Option<Answer> {
+        let delivery = conduct::delivery(&command);
         if delivery == Delivery::Deaf {
             return None;
         }
-        let (verdict, hearing) = match self.ledger.answer(&command.id, |past| conduct::verdict(command, past)).await {
-            Ok(answered) => answered,
-            Err(error) => {
-                warn!(%error, "a sample participant cannot reach its memory and does not answer");
-                return None;
-            }
-        };
-        match (delivery, hearing) {
-            (Delivery::Prompt, _) | (Delivery::LateAtFirst, Hearing::Again) => Some(verdict),
-            (Delivery::LateAtFirst, Hearing::First) => {
+        let (conduct, performed) = Conduct::new();
+        let answered = Participant::new(self.pool.clone(), self.barrier, conduct).answer(command).await;
+        let answer = answered.inspect_err(|error| warn!(%error, "a sample participant does not answer")).ok()?;
+        match delivery {
+            Delivery::LateAtFirst if performed.is_set() => {
                 tokio::time::sleep(self.late).await;
-                Some(verdict)
+                Some(answer)
             }
-            (Delivery::Withheld | Delivery::Deaf, _) => None,
+            Delivery::Prompt | Delivery::LateAtFirst => Some(answer),
+            Delivery::Withheld | Delivery::Deaf => None,
         }
     }
 }

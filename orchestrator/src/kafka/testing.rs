@@ -15,7 +15,7 @@ use tokio::{sync::mpsc, time::timeout};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The real broker of this run, if there is one. `None` has been reported; where `CI` is `true` that is a failure.
-pub(super) fn real_broker() -> Option<Settings> {
+pub(crate) fn real_broker() -> Option<Settings> {
     let address = std::env::var("SAGA_TEST_KAFKA").ok().filter(|address| !address.is_empty());
     if address.is_none() {
         let thread = std::thread::current();
@@ -31,7 +31,7 @@ pub(super) fn real_broker() -> Option<Settings> {
 }
 
 /// A name that no other test uses, in this run or an earlier one.
-pub(super) fn unique(prefix: &str) -> String {
+pub(crate) fn unique(prefix: &str) -> String {
     format!("{prefix}{}", uuid::Uuid::new_v4().simple())
 }
 
@@ -103,7 +103,7 @@ impl Shop {
     }
 }
 
-async fn create(settings: &Settings, topic: &str, partitions: i32, config: &[(&str, &str)]) {
+pub(crate) async fn create(settings: &Settings, topic: &str, partitions: i32, config: &[(&str, &str)]) {
     use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
     let admin: AdminClient<_> = settings.client().create().expect("a client");
     let new = config

@@ -16,10 +16,13 @@
 //! | an account that ends with 666 | blocked: refused |
 //! | a transfer to an account that ends with 404 | closed: refused |
 
-use super::{Command, Verdict};
-use crate::dev::ledger::Past;
-use saga_core::command::Direction;
+use saga_participant::{Answer, Before, Command, Direction, Handler, HandlerError};
 use serde_json::{Value, json};
+use sqlx::{Sqlite, SqliteConnection};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// From here on a charge is refused.
 const CARD_LIMIT_CENTS: i64 = 100_000;
@@ -42,7 +45,7 @@ pub(super) enum Delivery {
 }
 
 pub(super) fn delivery(command: &Command) -> Delivery {
-    match (command.id.direction, command.target.as_str()) {
+    match (command.direction(), command.name.as_str()) {
         (Direction::Do, "inventory.ReserveStock") if asks_for(command, "piano") => Delivery::Deaf,
         (Direction::Do, "POST payments/charges") => match cents(command) {
             LATE_CENTS => Delivery::LateAtFirst,
@@ -53,24 +56,59 @@ pub(super) fn delivery(command: &Command) -> Delivery {
     }
 }
 
-pub(super) fn verdict(command: &Command, past: Past) -> Verdict {
-    match command.id.direction {
-        Direction::Undo => Verdict::Done(json!({"undone": past == Past::Done})),
-        Direction::Do => match command.target.split_once(['.', ' ']) {
-            Some(("inventory" | "shipping" | "accounts", _)) => over_kafka(command, past),
+/// Performs one command; nothing is written but the answer, which the barrier keeps.
+#[derive(Debug)]
+pub(super) struct Conduct {
+    performed: Performed,
+}
+
+/// Whether the command was performed now; if not, it had its answer before.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Performed(Arc<AtomicBool>);
+
+impl Conduct {
+    pub(super) fn new() -> (Conduct, Performed) {
+        let performed = Performed::default();
+        (Conduct { performed: performed.clone() }, performed)
+    }
+}
+
+impl Performed {
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Handler<Sqlite> for Conduct {
+    async fn perform(
+        &self,
+        _: &mut SqliteConnection,
+        command: &Command,
+        before: Before,
+    ) -> Result<Answer, HandlerError> {
+        self.performed.0.store(true, Ordering::Relaxed);
+        Ok(answer(command, &before))
+    }
+}
+
+fn answer(command: &Command, before: &Before) -> Answer {
+    match command.direction() {
+        Direction::Undo => Answer::Succeeded(json!({"undone": true})),
+        Direction::Do => match command.name.split_once(['.', ' ']) {
+            Some(("inventory" | "shipping" | "accounts", _)) => over_kafka(command, before),
             Some(_) | None => over_http(command),
         },
     }
 }
 
-fn over_kafka(command: &Command, past: Past) -> Verdict {
+fn over_kafka(command: &Command, before: &Before) -> Answer {
     let at = |pointer| text(command, pointer);
-    match command.target.as_str() {
+    match command.name.as_str() {
         "inventory.ReserveStock" if asks_for(command, "unicorn") => {
             declined("out_of_stock", "there is no unicorn in stock")
         }
         "inventory.ReserveStock" => number(command, "reservationId", "R"),
-        "shipping.CreateParcel" if at("/address/city") == "Atlantis" && past == Past::Nothing => {
+        "shipping.CreateParcel" if at("/address/city") == "Atlantis" && *before == Before::Nothing => {
             declined("undeliverable", "no courier goes to Atlantis")
         }
         "shipping.CreateParcel" => number(command, "trackingId", "P"),
@@ -83,13 +121,13 @@ fn over_kafka(command: &Command, past: Past) -> Verdict {
     }
 }
 
-fn over_http(command: &Command) -> Verdict {
-    match command.target.as_str() {
-        "POST payments/fraud-checks" => Verdict::Done(json!({"score": score(text(command, "/customerId"))})),
+fn over_http(command: &Command) -> Answer {
+    match command.name.as_str() {
+        "POST payments/fraud-checks" => Answer::Succeeded(json!({"score": score(text(command, "/customerId"))})),
         "POST payments/loyalty" if text(command, "/customerId") == "bob" => {
             declined("no_member", "bob collects no points")
         }
-        "POST payments/loyalty" => Verdict::Done(json!({"points": 10})),
+        "POST payments/loyalty" => Answer::Succeeded(json!({"points": 10})),
         "POST payments/charges" if cents(command) >= CARD_LIMIT_CENTS => {
             declined("card_declined", "the card's limit is 1,000.00")
         }
@@ -100,7 +138,7 @@ fn over_http(command: &Command) -> Verdict {
         "POST travel/cars" => booked(command, "A", 7_500),
         other => match other.split_once('/') {
             Some(("GET travel", rest)) if rest.starts_with("visa-rules/") => {
-                Verdict::Done(json!({"required": rest.ends_with("/PEK")}))
+                Answer::Succeeded(json!({"required": rest.ends_with("/PEK")}))
             }
             Some(("PUT travel", rest)) if rest.starts_with("accounts/") => number(command, "accountId", "U"),
             Some(_) | None => unknown(other),
@@ -108,26 +146,25 @@ fn over_http(command: &Command) -> Verdict {
     }
 }
 
-fn declined(code: &str, message: &str) -> Verdict {
-    Verdict::Declined { code: code.into(), message: message.into() }
+fn declined(code: &str, message: &str) -> Answer {
+    Answer::refused(code, message)
 }
 
-fn unknown(target: &str) -> Verdict {
+fn unknown(target: &str) -> Answer {
     declined("unknown_command", &format!("nobody here knows {target}"))
 }
 
 /// Something with a number of its own: of the saga, so that it is the same for every attempt.
-fn number(command: &Command, name: &str, prefix: &str) -> Verdict {
-    Verdict::Done(json!({name: name_of(command, prefix)}))
+fn number(command: &Command, name: &str, prefix: &str) -> Answer {
+    Answer::Succeeded(json!({name: name_of(command, prefix)}))
 }
 
-fn booked(command: &Command, prefix: &str, cents: i64) -> Verdict {
-    Verdict::Done(json!({"bookingId": name_of(command, prefix), "priceCents": cents}))
+fn booked(command: &Command, prefix: &str, cents: i64) -> Answer {
+    Answer::Succeeded(json!({"bookingId": name_of(command, prefix), "priceCents": cents}))
 }
 
 fn name_of(command: &Command, prefix: &str) -> String {
-    let saga = command.id.saga.to_string();
-    format!("{prefix}-{}", saga.rsplit('-').next().unwrap_or_default())
+    format!("{prefix}-{}", command.id.saga.rsplit('-').next().unwrap_or_default())
 }
 
 fn score(customer: &str) -> i64 {

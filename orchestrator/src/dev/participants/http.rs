@@ -1,18 +1,16 @@
 //! The sample participants that are called over HTTP: `/payments/…` and `/travel/…` on one port.
 
-use super::{Command, Memory, Verdict};
+use super::Memory;
 use anyhow::Context;
 use axum::{
     Router,
-    body::Bytes,
     extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, Method, StatusCode, Uri, header::CONTENT_TYPE},
+    http::StatusCode,
     response::{IntoResponse, Response},
     serve::ListenerExt,
 };
 use percent_encoding::percent_decode_str;
-use saga_core::id::CommandId;
-use serde_json::Value;
+use saga_participant::{Answer, http::SagaCommand};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -61,21 +59,10 @@ fn without_delay(stream: &mut tokio::net::TcpStream) {
     drop(stream.set_nodelay(true));
 }
 
-async fn answer(
-    State(memory): State<Arc<Memory>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
-    let Some(id) = key.and_then(|key| key.parse::<CommandId>().ok()) else {
-        return (StatusCode::BAD_REQUEST, "the header Idempotency-Key names no command\n").into_response();
-    };
-    let path = percent_decode_str(uri.path().trim_start_matches('/')).decode_utf8_lossy();
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    match memory.hear(&Command { id, target: format!("{method} {path}"), body }).await {
-        Some(verdict) => response(&verdict),
+async fn answer(State(memory): State<Arc<Memory>>, SagaCommand(mut command): SagaCommand) -> Response {
+    command.name = percent_decode_str(&command.name).decode_utf8_lossy().into_owned();
+    match memory.hear(command).await {
+        Some(answer) => response(answer),
         None => {
             tokio::time::sleep(SILENCE).await;
             StatusCode::GATEWAY_TIMEOUT.into_response()
@@ -83,11 +70,12 @@ async fn answer(
     }
 }
 
-fn response(verdict: &Verdict) -> Response {
-    match verdict {
-        Verdict::Done(result) => ([(CONTENT_TYPE, "application/json")], result.to_string()).into_response(),
-        Verdict::Declined { code, message } => {
+/// A refusal as a line of text: the body becomes the failure's message, which people watch here.
+fn response(answer: Answer) -> Response {
+    match answer {
+        Answer::Failed { code, message, retryable: false } => {
             (StatusCode::UNPROCESSABLE_ENTITY, format!("{code}: {message}")).into_response()
         }
+        Answer::Succeeded(_) | Answer::Failed { .. } | Answer::Ongoing => answer.into_response(),
     }
 }

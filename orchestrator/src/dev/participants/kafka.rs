@@ -1,6 +1,6 @@
 //! The sample participants that take commands from topics: each command is performed and replied to where it says.
 
-use super::{Command, Memory, Verdict};
+use super::Memory;
 use crate::kafka::{
     Consumer, ConsumerEvent, Delivered, Outgoing, Producer, Record, Settings,
     consumer::{Limits, Mode, Plan, TopicStart},
@@ -8,8 +8,7 @@ use crate::kafka::{
     settings::USUAL_BATCH,
 };
 use bytes::Bytes;
-use saga_core::id::CommandId;
-use serde_json::Value;
+use saga_participant::{Answer, Command};
 use std::sync::Arc;
 use tokio::{
     sync::mpsc,
@@ -87,27 +86,34 @@ async fn perform(delivered: Delivered, producer: Producer, memory: Arc<Memory>) 
 
 /// `None`: the record is no command, or is left without an answer.
 async fn reply(record: &Record, memory: &Memory) -> Option<Outgoing> {
-    let id: CommandId = record.header_text("idempotency_key")?.parse().ok()?;
-    let topic = Arc::from(record.header_text("reply_topic")?);
+    let texts =
+        record.headers.iter().filter_map(|(name, _)| Some((name.clone(), record.header_text(name)?.to_owned())));
+    let command = Command::from_record(texts, record.value.as_deref());
+    let command = command.inspect_err(|error| debug!(%error, "not a command")).ok()?;
+    let topic = Arc::from(command.header("reply_topic")?);
     let participant = record.topic.strip_suffix(".commands").unwrap_or(&record.topic);
-    let target = format!("{participant}.{}", record.header_text("ce_type")?);
-    let body = record.value.as_deref().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or(Value::Null);
-    let verdict = memory.hear(&Command { id, target, body }).await?;
-    Some(reply_record(topic, record, &verdict))
+    let name = format!("{participant}.{}", command.name);
+    let answer = memory.hear(Command { name, ..command }).await?;
+    Some(reply_record(topic, record, &answer))
 }
 
-fn reply_record(topic: Arc<str>, command: &Record, verdict: &Verdict) -> Outgoing {
+fn reply_record(topic: Arc<str>, command: &Record, answer: &Answer) -> Outgoing {
     let repeated = |name: &&str| Some(text_header(name, command.header_text(name)?));
     let mut headers: Vec<_> = REPEATED.iter().filter_map(repeated).collect();
-    let value = match verdict {
-        Verdict::Done(result) => {
+    let value = match answer {
+        Answer::Succeeded(result) => {
             headers.push(text_header("saga_outcome", "succeeded"));
             Some(Bytes::from(result.to_string()))
         }
-        Verdict::Declined { code, message } => {
+        Answer::Failed { code, message, retryable } => {
             headers.push(text_header("saga_outcome", "failed"));
             headers.push(text_header("error_code", code.as_str()));
             headers.push(text_header("error_message", message.as_str()));
+            headers.push(text_header("error_retryable", retryable.to_string()));
+            None
+        }
+        Answer::Ongoing => {
+            headers.push(text_header("saga_outcome", "ongoing"));
             None
         }
     };

@@ -1,0 +1,184 @@
+//! Reads records, hands them to the lane of their saga, and commits behind the lanes.
+
+use super::{
+    Error, OnPoison, Poison, Served, Settings,
+    lane::{End, Lane, Work, skip},
+    offsets::{Offsets, Place},
+    record,
+};
+use crate::participant::Answering;
+use rdkafka::{
+    ClientContext, Message,
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance, StreamConsumer},
+    error::KafkaError,
+    message::OwnedMessage,
+    producer::FutureProducer,
+};
+use std::{
+    future::Future,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::mpsc, task::JoinSet};
+use tracing::{debug, warn};
+
+/// Commands that wait in each lane: enough that a lane need not wait for the topic, and few, because a full lane holds up the others.
+const WAITING: usize = 8;
+
+/// Counts the assignments.
+#[derive(Debug, Default)]
+struct Assignments(AtomicU64);
+
+impl ClientContext for Assignments {}
+
+impl ConsumerContext for Assignments {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(_) = rebalance {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+pub(super) struct Intake {
+    consumer: Arc<StreamConsumer<Assignments>>,
+    lanes: Vec<mpsc::Sender<Work>>,
+    at_work: JoinSet<()>,
+    finished: mpsc::Receiver<(Place, End)>,
+    offsets: Offsets,
+    on_poison: OnPoison,
+    served: Served,
+}
+
+impl Intake {
+    pub(super) fn start<A: Answering>(
+        settings: &Settings,
+        answering: &Arc<A>,
+        on_poison: &OnPoison,
+    ) -> Result<Intake, Error> {
+        let consumer: StreamConsumer<Assignments> =
+            settings.consumer().create_with_context(Assignments::default()).map_err(Error::Client)?;
+        let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics).map_err(Error::Client)?;
+        let producer: FutureProducer = settings.producer().create().map_err(Error::Client)?;
+        let count = settings.at_once.max(1);
+        // Room for all that can be at work, so that no lane ever waits for the intake, which may be waiting for a lane.
+        let (tell, finished) = mpsc::channel(count * (WAITING + 1) + 1);
+        let mut at_work = JoinSet::new();
+        let lane = |_| {
+            let (works, to_do) = mpsc::channel(WAITING);
+            let lane = Lane {
+                answering: Arc::clone(answering),
+                producer: producer.clone(),
+                on_poison: Arc::clone(on_poison),
+                finished: tell.clone(),
+            };
+            at_work.spawn(lane.run(to_do));
+            works
+        };
+        let lanes = (0..count).map(lane).collect();
+        let on_poison = Arc::clone(on_poison);
+        let (offsets, served) = (Offsets::default(), Served::default());
+        Ok(Intake { consumer: Arc::new(consumer), lanes, at_work, finished, offsets, on_poison, served })
+    }
+
+    /// Takes records until `stop`.
+    pub(super) async fn take_until(&mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        tokio::pin!(stop);
+        let consumer = Arc::clone(&self.consumer);
+        loop {
+            tokio::select! {
+                () = &mut stop => return Ok(()),
+                // None ends before it is told to, unless it panics.
+                Some(_) = self.at_work.join_next() => return Err(Error::Panicked),
+                Some((place, end)) = self.finished.recv() => self.finish(&place, end),
+                message = consumer.recv() => match message {
+                    Ok(message) => {
+                        let Some((lane, work)) = self.read(message.detach()) else { continue };
+                        tokio::select! {
+                            () = &mut stop => return Ok(()),
+                            sent = lane.send(work) => sent.map_err(|_| Error::Panicked)?,
+                        }
+                    }
+                    Err(KafkaError::MessageConsumptionFatal(code)) => {
+                        return Err(Error::Fatal(KafkaError::MessageConsumptionFatal(code)));
+                    }
+                    Err(error) => warn!(%error, "reading commands"),
+                },
+            }
+        }
+    }
+
+    /// Lets the lanes end, commits what they finished and leaves the group.
+    pub(super) async fn end(mut self, grace: Duration) -> Served {
+        self.lanes.clear();
+        let ending = async {
+            while let Some(ended) = self.at_work.join_next().await {
+                if let Err(error) = ended {
+                    warn!(%error, "a lane of commands");
+                }
+            }
+        };
+        if tokio::time::timeout(grace, ending).await.is_err() {
+            warn!(?grace, "commands are still at work at the end; they come again");
+            self.at_work.abort_all();
+        }
+        while let Ok((place, end)) = self.finished.try_recv() {
+            self.finish(&place, end);
+        }
+        let consumer = self.consumer;
+        // Leaving the group waits for the broker.
+        let left = tokio::task::spawn_blocking(move || {
+            if let Err(error) = consumer.commit_consumer_state(CommitMode::Sync) {
+                debug!(%error, "the last offsets were not committed; their commands come again");
+            }
+            drop(consumer);
+        });
+        drop(left.await);
+        self.served
+    }
+
+    /// The lane of a record's saga. `None`: the record was skipped.
+    fn read(&mut self, record: OwnedMessage) -> Option<(mpsc::Sender<Work>, Work)> {
+        let place = Place {
+            topic: record.topic().to_owned(),
+            partition: record.partition(),
+            offset: record.offset(),
+            assignment: self.consumer.context().0.load(Ordering::Relaxed),
+        };
+        self.offsets.begin(&place);
+        match record::command(&record) {
+            Ok((command, reply_topic)) => {
+                let lane = self.lane(&command.id.saga);
+                Some((lane, Work { command, reply_topic, place, record }))
+            }
+            Err(reason) => {
+                skip(&self.on_poison, &Poison { reason, record });
+                self.finish(&place, End::Poison);
+                None
+            }
+        }
+    }
+
+    fn lane(&self, saga: &str) -> mpsc::Sender<Work> {
+        let mut hasher = DefaultHasher::new();
+        saga.hash(&mut hasher);
+        let index = hasher.finish() % (self.lanes.len() as u64);
+        self.lanes[usize::try_from(index).unwrap_or_default()].clone()
+    }
+
+    fn finish(&mut self, place: &Place, end: End) {
+        match end {
+            End::Replied => self.served.replied += 1,
+            End::Unsettled => self.served.unsettled += 1,
+            End::Poison => self.served.poison += 1,
+        }
+        let Some(next) = self.offsets.finish(place) else { return };
+        if let Err(error) = self.consumer.store_offset(&place.topic, place.partition, next - 1) {
+            debug!(%error, topic = place.topic, "the partition was taken away; its commands come again elsewhere");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! One lane: commands of the sagas that fall to it, one after the other.
+
+use super::{OnPoison, Poison, Reason, offsets::Place, record};
+use crate::{command::Command, participant::Answering};
+use rdkafka::{
+    Message,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::OwnedMessage,
+    producer::{FutureProducer, FutureRecord},
+    util::Timeout,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+/// Between two tries to write a reply, when the client has given up on the first: the broker is away, so there is no hurry.
+const REPLY_RETRY: Duration = Duration::from_secs(1);
+
+/// A command that was read.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) command: Command,
+    pub(super) reply_topic: String,
+    pub(super) place: Place,
+    pub(super) record: OwnedMessage,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Replied,
+    Unsettled,
+    Poison,
+}
+
+/// What all lanes share.
+pub(super) struct Lane<A> {
+    pub(super) answering: Arc<A>,
+    pub(super) producer: FutureProducer,
+    pub(super) on_poison: OnPoison,
+    pub(super) finished: mpsc::Sender<(Place, End)>,
+}
+
+impl<A: Answering> Lane<A> {
+    pub(super) async fn run(self, mut works: mpsc::Receiver<Work>) {
+        while let Some(work) = works.recv().await {
+            let end = self.answer(&work).await;
+            if self.finished.send((work.place, end)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn answer(&self, work: &Work) -> End {
+        let answer = match self.answering.answer(work.command.clone()).await {
+            Ok(answer) => answer,
+            Err(unsettled) => {
+                warn!(%unsettled, error = %unsettled.source, "a command gets no reply; it comes again");
+                return End::Unsettled;
+            }
+        };
+        let (headers, value) = record::reply(&work.command, &answer);
+        loop {
+            let mut reply = FutureRecord::to(&work.reply_topic).key(&work.command.id.saga).headers(headers.clone());
+            reply.payload = value.as_ref();
+            match self.producer.send(reply, Timeout::Never).await {
+                Ok(_) => return End::Replied,
+                Err((error, _)) if is_for_good(&error) => return self.poison(work, &error),
+                Err((error, _)) => {
+                    warn!(command = %work.command.id, %error, "a reply was not acknowledged; it is sent again");
+                }
+            }
+            tokio::time::sleep(REPLY_RETRY).await;
+        }
+    }
+
+    fn poison(&self, work: &Work, error: &KafkaError) -> End {
+        let reason = Reason::Reply { topic: work.reply_topic.clone(), reason: error.to_string() };
+        skip(&self.on_poison, &Poison { reason, record: work.record.clone() });
+        End::Poison
+    }
+}
+
+/// Tells everybody of a record that is skipped.
+pub(super) fn skip(on_poison: &OnPoison, poison: &Poison) {
+    warn!(topic = poison.record.topic(), partition = poison.record.partition(), offset = poison.record.offset(),
+        reason = %poison.reason, "a record is skipped");
+    on_poison(poison);
+}
+
+/// Whether no later try can come to another end. A topic that does not exist may be created, but not while a whole lane waits for it.
+fn is_for_good(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::InvalidTopic
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::InvalidRecord
+                | RDKafkaErrorCode::PolicyViolation
+        )
+    )
+}

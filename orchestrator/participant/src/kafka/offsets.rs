@@ -1,0 +1,76 @@
+//! Which offset may be committed: the lowest that is not finished.
+
+use std::collections::{BTreeSet, HashMap};
+
+/// Where a record lay, and during which assignment it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) assignment: u64,
+}
+
+/// Records that are at work, by partition. As many as are in the lanes.
+#[derive(Debug, Default)]
+pub(super) struct Offsets {
+    assignment: u64,
+    partitions: HashMap<(String, i32), Partition>,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    at_work: BTreeSet<i64>,
+    next: i64,
+}
+
+impl Offsets {
+    /// A record is at work. A new assignment forgets what was at work under the one before: whoever has the partition now reads it again.
+    pub(super) fn begin(&mut self, place: &Place) {
+        if place.assignment != self.assignment {
+            self.assignment = place.assignment;
+            self.partitions.clear();
+        }
+        let partition = self.partitions.entry((place.topic.clone(), place.partition)).or_default();
+        partition.at_work.insert(place.offset);
+        partition.next = partition.next.max(place.offset + 1);
+    }
+
+    /// A record is finished: the offset from which its partition is to be read when everything is lost now. `None`: the record belongs to an
+    /// assignment that is over.
+    pub(super) fn finish(&mut self, place: &Place) -> Option<i64> {
+        if place.assignment != self.assignment {
+            return None;
+        }
+        let partition = self.partitions.get_mut(&(place.topic.clone(), place.partition))?;
+        partition.at_work.remove(&place.offset);
+        Some(partition.at_work.first().copied().unwrap_or(partition.next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(offset: i64, assignment: u64) -> Place {
+        Place { topic: "commands".into(), partition: 0, offset, assignment }
+    }
+
+    #[test]
+    fn the_lowest_unfinished_record_holds_the_offset() {
+        let mut offsets = Offsets::default();
+        (4..7).for_each(|offset| offsets.begin(&place(offset, 0)));
+        assert_eq!(offsets.finish(&place(5, 0)), Some(4));
+        assert_eq!(offsets.finish(&place(4, 0)), Some(6));
+        assert_eq!(offsets.finish(&place(6, 0)), Some(7));
+    }
+
+    #[test]
+    fn what_an_earlier_assignment_left_moves_nothing() {
+        let mut offsets = Offsets::default();
+        offsets.begin(&place(4, 0));
+        offsets.begin(&place(9, 1));
+        assert_eq!(offsets.finish(&place(4, 0)), None);
+        assert_eq!(offsets.finish(&place(9, 1)), Some(10));
+    }
+}

@@ -1,0 +1,96 @@
+//! Records in and out, as the contract has them.
+
+use crate::{
+    answer::Answer,
+    command::{Command, NotACommand},
+};
+use rdkafka::{
+    Message,
+    message::{Header, Headers, OwnedHeaders, OwnedMessage},
+};
+use serde_json::Value;
+use std::{fmt, panic};
+
+/// Headers of a command that its reply repeats.
+const REPEATED: [&str; 3] = ["ce_correlationid", "idempotency_key", "saga_attempt"];
+
+/// A record that can never be answered, and is skipped.
+#[derive(Clone, Debug)]
+pub struct Poison {
+    /// Why.
+    pub reason: Reason,
+    /// The record as it was.
+    pub record: OwnedMessage,
+}
+
+/// Why a record is poison.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// It is no command.
+    #[error(transparent)]
+    NotACommand(#[from] NotACommand),
+    /// It does not say where its reply goes.
+    #[error("the header `reply_topic` is missing: nobody can be answered")]
+    NoReplyTopic,
+    /// The command was performed, and its reply can never be written where it says.
+    #[error("no reply can be written to topic `{topic}`: {reason}")]
+    Reply {
+        /// Where to.
+        topic: String,
+        /// The broker's word.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Poison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let record = &self.record;
+        write!(f, "{}/{}/{}: {}", record.topic(), record.partition(), record.offset(), self.reason)
+    }
+}
+
+/// The command in a record, and where its reply goes.
+pub(super) fn command(record: &OwnedMessage) -> Result<(Command, String), Reason> {
+    let command = Command::from_record(headers(record), record.payload())?;
+    let reply_topic = command.header("reply_topic").filter(|topic| !topic.is_empty());
+    let reply_topic = reply_topic.ok_or(Reason::NoReplyTopic)?.to_owned();
+    Ok((command, reply_topic))
+}
+
+/// Headers that are text, by names in lower case.
+fn headers(record: &OwnedMessage) -> Vec<(String, String)> {
+    let Some(native) = record.headers() else { return Vec::new() };
+    (0..native.count()).filter_map(|index| header(native, index)).collect()
+}
+
+/// The client panics on a name that is not UTF-8, which the protocol forbids and brokers do not check: such a header is passed over.
+fn header(native: &OwnedHeaders, index: usize) -> Option<(String, String)> {
+    let read = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+        let header = native.try_get(index)?;
+        Some((header.key.to_ascii_lowercase(), String::from_utf8(header.value?.to_vec()).ok()?))
+    }));
+    read.ok().flatten()
+}
+
+/// The headers and the value of a reply.
+pub(super) fn reply(command: &Command, answer: &Answer) -> (OwnedHeaders, Option<String>) {
+    let repeated = REPEATED.iter().filter_map(|name| Some((*name, command.header(name)?)));
+    let headers = repeated.fold(OwnedHeaders::new(), |headers, (key, value)| with(headers, key, value));
+    match answer {
+        Answer::Succeeded(result) => (with(headers, "saga_outcome", "succeeded"), value(result)),
+        Answer::Ongoing => (with(headers, "saga_outcome", "ongoing"), None),
+        Answer::Failed { code, message, retryable } => {
+            let headers = with(headers, "saga_outcome", "failed");
+            let headers = with(with(headers, "error_code", code), "error_message", message);
+            (with(headers, "error_retryable", if *retryable { "true" } else { "false" }), None)
+        }
+    }
+}
+
+fn value(result: &Value) -> Option<String> {
+    (!result.is_null()).then(|| result.to_string())
+}
+
+fn with(headers: OwnedHeaders, key: &str, value: &str) -> OwnedHeaders {
+    headers.insert(Header { key, value: Some(value) })
+}

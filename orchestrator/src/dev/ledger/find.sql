@@ -1,1 +1,0 @@
-SELECT result, code, message FROM answers WHERE command = ?1

@@ -1,0 +1,109 @@
+//! `saga verify-participant`: holds a participant to the contract, by asking of it what an engine may ask on a bad day.
+//!
+//! What is sent is what the engine sends: requests of [`crate::participants::http`], records of [`crate::kafka::cloudevents`]. Every check has
+//! a saga id of its own, which no engine knows.
+
+mod checks;
+mod kafka;
+mod subject;
+mod trial;
+
+pub use checks::Check;
+pub use subject::{NotASubject, Target};
+
+use crate::{
+    guarded::{ParticipantSettings, Transport},
+    kafka::Settings,
+    participants::http::HttpParticipant,
+};
+use anyhow::Context;
+use kafka::Topic;
+use saga_core::definition::participants::Participant;
+use serde::Serialize;
+use serde_json::Value;
+use std::time::Duration;
+use trial::{Trial, Wire};
+
+/// What is verified.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subject {
+    /// The `do`.
+    pub target: Target,
+    /// Its `undo`; `None`: what an undo has to keep is not tested.
+    pub undo: Option<Target>,
+    /// What the `do` is sent.
+    pub with: Value,
+    /// What the `undo` is sent.
+    pub undo_with: Value,
+    /// How long an attempt may take.
+    pub timeout: Duration,
+}
+
+/// Whether the participant keeps one rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It did whenever it was asked.
+    Holds,
+    /// It did not.
+    Broken,
+    /// Nobody can tell from this.
+    NotTested,
+}
+
+/// One attempt and what came of it, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Exchange {
+    /// What was sent.
+    pub sent: String,
+    /// What came back.
+    pub came: String,
+}
+
+/// What one check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// Which check.
+    pub check: Check,
+    /// Whether the rule is kept.
+    pub verdict: Verdict,
+    /// Why it is broken, or was not tested; empty if it holds.
+    pub why: String,
+    /// Everything that was asked, in order.
+    pub exchanges: Vec<Exchange>,
+    /// What the contract says.
+    pub contract: &'static str,
+    /// Where to read it.
+    pub read: &'static str,
+}
+
+/// Asks `participant` everything there is to ask about `subject`; a participant that hangs takes the attempt timeout each time. Commands from a
+/// topic are answered to `reply_topic`, or else to one that is made for this and removed afterwards.
+///
+/// # Errors
+/// The participant cannot be asked at all: its settings are wrong, or the broker does not let us.
+pub async fn run(
+    name: &str,
+    participant: &Participant,
+    subject: &Subject,
+    broker: &Settings,
+    reply_topic: Option<&str>,
+) -> anyhow::Result<Vec<Finding>> {
+    match ParticipantSettings::of(name, participant).transport {
+        Transport::Http(settings) => {
+            let participant = HttpParticipant::new(&settings).context("the participant cannot be called")?;
+            Ok(checks::all(&mut Trial::new(subject, Wire::Http(participant))).await)
+        }
+        Transport::Kafka { commands } => {
+            let topic = Topic::find(broker, reply_topic).await?;
+            let wire = kafka::Wire::start(broker, &commands, &topic).await?;
+            let findings = checks::all(&mut Trial::new(subject, Wire::Kafka(wire))).await;
+            topic.remove(broker).await;
+            Ok(findings)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

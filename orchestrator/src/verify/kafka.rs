@@ -1,0 +1,232 @@
+//! Commands to a topic, replies from another one.
+
+use crate::{
+    engine::clock::Clock,
+    kafka::{
+        Ack, Consumer, ConsumerEvent, Delivered, Producer, Record, Settings, cloudevents,
+        consumer::{Limits, Mode, Plan, TopicStart},
+        producer::Outcome,
+        reply::{self, Parsed, Reply},
+        settings::USUAL_BATCH,
+    },
+    participants::Call,
+};
+use anyhow::{Context, bail};
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    error::RDKafkaErrorCode,
+};
+use saga_core::{
+    command::{Answer, Failure, Request},
+    definition::TriggerFrom,
+};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::mpsc, time::Instant};
+use tracing::debug;
+
+/// Making or removing a topic.
+const ADMIN: Duration = Duration::from_secs(10);
+/// How many attempt timeouts a participant that says `ongoing` may take in all.
+const ONGOING: u32 = 3;
+/// Headers that every reply has to copy.
+const COPIED: [&str; 2] = ["idempotency_key", "ce_correlationid"];
+
+/// Where replies go.
+#[derive(Debug)]
+pub(super) struct Topic {
+    name: Arc<str>,
+    origin: Origin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Given,
+    Made,
+}
+
+impl Topic {
+    /// The given topic, or a new one: an engine that reads its own replies is not bothered.
+    pub(super) async fn find(settings: &Settings, given: Option<&str>) -> anyhow::Result<Topic> {
+        if let Some(name) = given {
+            return Ok(Topic { name: name.into(), origin: Origin::Given });
+        }
+        let name = format!("saga.verify-{:016x}", fastrand::u64(..));
+        let admin: AdminClient<DefaultClientContext> = settings.client().create().context("no client of Kafka")?;
+        let topic = NewTopic::new(&name, 1, TopicReplication::Fixed(-1));
+        let options = AdminOptions::new().operation_timeout(Some(ADMIN)).request_timeout(Some(ADMIN));
+        let made = admin.create_topics([&topic], &options).await;
+        let made =
+            made.with_context(|| format!("the broker {} makes no topic for replies", settings.bootstrap_servers))?;
+        if let Some(Err((_, code))) =
+            made.into_iter().next().filter(|made| !matches!(made, Err((_, RDKafkaErrorCode::TopicAlreadyExists))))
+        {
+            bail!("no topic for replies can be made ({code}): name one with --reply-topic that no engine reads");
+        }
+        Ok(Topic { name: name.into(), origin: Origin::Made })
+    }
+
+    /// What lies in a topic that was not made for this answers nobody here.
+    fn beginning(&self) -> TriggerFrom {
+        match self.origin {
+            Origin::Given => TriggerFrom::Latest,
+            Origin::Made => TriggerFrom::Earliest,
+        }
+    }
+
+    /// Takes a topic away that was made for this.
+    pub(super) async fn remove(self, settings: &Settings) {
+        if self.origin == Origin::Given {
+            return;
+        }
+        let Ok(admin) = settings.client().create::<AdminClient<DefaultClientContext>>() else { return };
+        let removed = admin.delete_topics(&[&self.name], &AdminOptions::new().operation_timeout(Some(ADMIN))).await;
+        debug!(topic = %self.name, ?removed, "topic of replies");
+    }
+}
+
+/// The way to one participant and back.
+pub(super) struct Wire {
+    commands: Arc<str>,
+    replies: Arc<str>,
+    producer: Producer,
+    /// Dropping it ends the client.
+    _consumer: Consumer,
+    events: mpsc::Receiver<ConsumerEvent>,
+    /// Read and not yet looked at: one batch at most.
+    waiting: VecDeque<Record>,
+    /// Never finished, so that nothing is committed and no group remains; as many as the limits of intake allow.
+    held: Vec<Ack>,
+    lapses: Vec<String>,
+}
+
+impl Wire {
+    pub(super) async fn start(settings: &Settings, commands: &str, topic: &Topic) -> anyhow::Result<Wire> {
+        let plan = Plan {
+            name: "verify",
+            group: format!("saga.verify-{:016x}", fastrand::u64(..)),
+            mode: Mode::Manual,
+            topics: vec![TopicStart { topic: Arc::clone(&topic.name), from: topic.beginning() }],
+            limits: Limits::default(),
+            largest_batch: USUAL_BATCH,
+        };
+        let (consumer, events) = Consumer::start(settings, plan)?;
+        let producer = Producer::start(settings)?;
+        // A topic that is read from its end has an end only now.
+        let mut status = consumer.status();
+        let assigned = tokio::time::timeout(ADMIN, status.wait_for(|status| status.assigned > 0)).await;
+        assigned.with_context(|| format!("topic {} cannot be read", topic.name))?.context("intake ended")?;
+        let (commands, replies) = (Arc::from(commands), Arc::clone(&topic.name));
+        let (waiting, held, lapses) = (VecDeque::new(), Vec::new(), Vec::new());
+        Ok(Wire { commands, replies, producer, _consumer: consumer, events, waiting, held, lapses })
+    }
+
+    /// Each different one once.
+    pub(super) fn lapses(&self) -> &[String] {
+        &self.lapses
+    }
+
+    /// The answers to `calls`, which leave at the same time.
+    pub(super) async fn ask(&mut self, calls: &[Call]) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = Vec::with_capacity(calls.len());
+        for call in calls {
+            answers.push(self.send(call).await);
+        }
+        let timeout = calls.iter().map(|call| call.attempt_timeout).max().unwrap_or_default();
+        let last = Instant::now() + timeout * ONGOING;
+        let mut until = Instant::now() + timeout;
+        while answers.iter().any(Option::is_none) {
+            let Ok(Some(record)) = tokio::time::timeout_at(until.min(last), self.record()).await else { break };
+            if self.take(&record, calls, &mut answers) {
+                until = Instant::now() + timeout;
+            }
+        }
+        answers.into_iter().map(|answer| answer.unwrap_or_else(|| silence(timeout, &self.replies))).collect()
+    }
+
+    /// An answer only if the command did not leave.
+    async fn send(&self, call: &Call) -> Option<Answer> {
+        let Request::Kafka { command, body, .. } = call.request.as_ref() else { return None };
+        let record = cloudevents::CommandRecord {
+            id: &call.id,
+            command,
+            body,
+            saga_name: &call.saga_name,
+            attempt: call.attempt,
+            reply_topic: &self.replies,
+            causation: "1.0",
+            traceparent: call.traceparent.as_deref(),
+            at: Clock::Wall.now(),
+        };
+        match self.producer.send(&cloudevents::command(&self.commands, &record)).await {
+            Outcome::Delivered { .. } => None,
+            Outcome::Undelivered(undelivered) => Some(undelivered.answer()),
+        }
+    }
+
+    /// The next record on the topic of replies; `None`: there will be none.
+    async fn record(&mut self) -> Option<Record> {
+        loop {
+            if let Some(record) = self.waiting.pop_front() {
+                return Some(record);
+            }
+            match self.events.recv().await? {
+                ConsumerEvent::Records(records) => {
+                    for Delivered { record, ack } in records {
+                        self.waiting.push_back(record);
+                        self.held.push(ack);
+                    }
+                }
+                ConsumerEvent::Failed(reason) => {
+                    debug!(reason, "no more replies");
+                    return None;
+                }
+                other => debug!(event = ?other, "consumer of replies"),
+            }
+        }
+    }
+
+    /// Reads a reply. True: somebody works on what is asked.
+    fn take(&mut self, record: &Record, calls: &[Call], answers: &mut [Option<Answer>]) -> bool {
+        let missing: BTreeSet<&str> = COPIED.into_iter().filter(|name| record.header_text(name).is_none()).collect();
+        for name in missing {
+            self.lapse(format!("a reply lacks the header {name}"));
+        }
+        let (reply, poison) = match reply::parse(record) {
+            Parsed::Reply(reply) => (Some(reply), None),
+            Parsed::Poison { poison, unknown } => (unknown, Some(poison)),
+        };
+        if let Some(poison) = poison {
+            self.lapse(format!("a reply cannot be read: {}", poison.message));
+        }
+        let Some(reply) = reply else { return false };
+        if matches!(reply.answer, Answer::Ongoing { .. }) {
+            return true;
+        }
+        if let Some(at) = unanswered(&reply, calls, answers) {
+            answers[at] = Some(reply.answer);
+        }
+        false
+    }
+
+    fn lapse(&mut self, lapse: String) {
+        if !self.lapses.contains(&lapse) {
+            self.lapses.push(lapse);
+        }
+    }
+}
+
+/// The call that a reply answers: the attempt that it names, or the first one of its command.
+fn unanswered(reply: &Reply, calls: &[Call], answers: &[Option<Answer>]) -> Option<usize> {
+    let meant = |call: &Call| call.id == reply.command && reply.attempt.is_none_or(|attempt| attempt == call.attempt);
+    calls.iter().zip(answers).position(|(call, answer)| meant(call) && answer.is_none())
+}
+
+fn silence(timeout: Duration, replies: &str) -> Answer {
+    let message = format!("no reply within {timeout:?} on {replies}, which is what reply_topic said");
+    Answer::Unknown { failure: Failure::new("timeout", message) }
+}

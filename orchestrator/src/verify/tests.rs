@@ -1,0 +1,32 @@
+//! A participant that is right, and one for each way of being wrong.
+
+mod bad;
+mod good;
+mod over_kafka;
+
+use super::*;
+use saga_core::definition::participants;
+use serde_json::json;
+
+/// The checks that came out as `verdict`.
+fn named(findings: &[Finding], verdict: Verdict) -> Vec<Check> {
+    findings.iter().filter(|finding| finding.verdict == verdict).map(|finding| finding.check).collect()
+}
+
+fn subject() -> Subject {
+    Subject {
+        target: "POST payments/charges".parse().expect("a command"),
+        undo: Some("POST payments/refunds".parse().expect("a command")),
+        with: json!({"amountCents": 100}),
+        undo_with: json!({}),
+        timeout: Duration::from_secs(10),
+    }
+}
+
+async fn over_http(address: std::net::SocketAddr, subject: &Subject) -> Vec<Finding> {
+    let text = format!("participants:\n  payments:\n    http: {{url: http://{address}}}\n");
+    let participants = participants::parse("participants.yaml", &text, &|_| None).expect("it can be read");
+    let participant = participants.get("payments").expect("it is there");
+    let broker = Settings::new("127.0.0.1:1", "unused");
+    run("payments", participant, subject, &broker, None).await.expect("it can be asked")
+}

@@ -1,0 +1,166 @@
+//! Each rule is broken by somebody, and found.
+
+use super::*;
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// What is wrong with a participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// It answers 500 to everything.
+    Broken,
+    /// It answers something that is not what it says.
+    NotJson,
+    /// It performs whatever comes, as often as it comes.
+    NoMemory,
+    /// It looks whether a command is known, and writes it down later.
+    LooksBeforeItWrites,
+    /// It refuses every undo.
+    NoUndo,
+    /// It refuses an undo whose do is undone.
+    UndoesOnce,
+    /// It refuses an undo whose do it does not know.
+    KnowsNoUndo,
+    /// It answers an undo before its do, and forgets it.
+    NoBarrier,
+    /// It forgets a do when it is undone.
+    ForgetsTheDo,
+}
+
+#[derive(Debug)]
+struct Service {
+    fault: Fault,
+    numbers: AtomicU64,
+    /// Charges by saga; `None`: undone.
+    charges: Mutex<BTreeMap<String, Option<u64>>>,
+    /// Deliveries at once meet here.
+    together: tokio::sync::Barrier,
+}
+
+async fn answer(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
+    let header = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (saga, direction) = header.split_once(':').unwrap_or_default();
+    match service.fault {
+        Fault::Broken => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Fault::NotJson => ([("content-type", "application/json")], "done!").into_response(),
+        Fault::LooksBeforeItWrites if !direction.ends_with(":undo") => service.charge_late(saga).await,
+        Fault::LooksBeforeItWrites
+        | Fault::NoMemory
+        | Fault::NoUndo
+        | Fault::UndoesOnce
+        | Fault::KnowsNoUndo
+        | Fault::NoBarrier
+        | Fault::ForgetsTheDo => {
+            if direction.ends_with(":undo") {
+                service.undo(saga)
+            } else {
+                service.charge(saga)
+            }
+        }
+    }
+}
+
+impl Service {
+    fn charge(&self, saga: &str) -> Response {
+        let mut charges = self.charges.lock().expect("no panic under it");
+        let known = charges.get(saga).copied().filter(|_| self.fault != Fault::NoMemory);
+        match known {
+            Some(Some(number)) => charged(number),
+            Some(None) => StatusCode::UNPROCESSABLE_ENTITY.into_response(),
+            None => {
+                let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+                charges.insert(saga.into(), Some(number));
+                charged(number)
+            }
+        }
+    }
+
+    /// Those that come at once all look before one of them writes. Whoever comes alone is let through when a second one comes or time is up.
+    async fn charge_late(&self, saga: &str) -> Response {
+        let known = self.charges.lock().expect("no panic under it").get(saga).copied();
+        if known.is_none() {
+            drop(tokio::time::timeout(Duration::from_millis(200), self.together.wait()).await);
+            let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+            self.charges.lock().expect("no panic under it").insert(saga.into(), Some(number));
+            return charged(number);
+        }
+        self.charge(saga)
+    }
+
+    fn undo(&self, saga: &str) -> Response {
+        let mut charges = self.charges.lock().expect("no panic under it");
+        let known = charges.get(saga).copied();
+        match (self.fault, known) {
+            (Fault::NoUndo, _) | (Fault::UndoesOnce, Some(None)) | (Fault::KnowsNoUndo, None) => {
+                return StatusCode::NOT_FOUND.into_response();
+            }
+            (Fault::NoBarrier, None) => {}
+            (Fault::ForgetsTheDo, Some(_)) => drop(charges.remove(saga)),
+            _ => drop(charges.insert(saga.into(), None)),
+        }
+        ([("content-type", "application/json")], "{}").into_response()
+    }
+}
+
+fn charged(number: u64) -> Response {
+    ([("content-type", "application/json")], json!({"chargeId": number}).to_string()).into_response()
+}
+
+async fn broken(fault: Fault) -> Vec<Check> {
+    let service = Service {
+        fault,
+        numbers: AtomicU64::new(0),
+        charges: Mutex::default(),
+        together: tokio::sync::Barrier::new(2),
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let routes = Router::new().fallback(answer).with_state(Arc::new(service));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    named(&over_http(address, &subject()).await, Verdict::Broken)
+}
+
+#[tokio::test]
+async fn each_fault_is_found() {
+    let all_answers = [Check::Answers, Check::DoAtOnce, Check::UndoBeforeDo];
+    let faults: &[(Fault, &[Check])] = &[
+        (Fault::Broken, &all_answers),
+        (Fault::NotJson, &all_answers),
+        (Fault::NoMemory, &[Check::DoTwice, Check::DoAtOnce, Check::LateDo, Check::DoAfterUndo]),
+        (Fault::LooksBeforeItWrites, &[Check::DoAtOnce]),
+        (Fault::NoUndo, &[Check::Undo, Check::UndoTwice, Check::UndoBeforeDo]),
+        (Fault::UndoesOnce, &[Check::UndoTwice]),
+        (Fault::KnowsNoUndo, &[Check::UndoBeforeDo]),
+        (Fault::NoBarrier, &[Check::LateDo]),
+        (Fault::ForgetsTheDo, &[Check::DoAfterUndo]),
+    ];
+    for (fault, checks) in faults {
+        assert_eq!(broken(*fault).await, *checks, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_finding_says_what_was_sent_what_came_and_where_to_read() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(StatusCode::NOT_IMPLEMENTED)).await });
+    let findings = over_http(address, &subject()).await;
+    let found = &findings[0];
+    assert!(
+        found.exchanges[0].sent.starts_with("POST payments/charges ")
+            && found.exchanges[0].sent.ends_with(":verify:do, attempt 1")
+    );
+    assert!(found.exchanges[0].came.starts_with("unknown (http.501) after "), "{found:?}");
+    assert_eq!((found.why.as_str(), found.read), ("unknown (http.501)", "docs/participants.md#the-rules"));
+}

@@ -1,0 +1,68 @@
+//! The kit's participant breaks nothing.
+
+use super::*;
+use saga_participant::{
+    Answer, Answering, Barrier, Before, Command, Direction, Handler, HandlerError, Participant as Kit,
+    http::SagaCommand,
+};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, sqlite::SqlitePoolOptions};
+
+/// Numbers its charges, so that one which is made anew is another one.
+pub(super) struct Charges;
+
+impl Handler<Sqlite> for Charges {
+    async fn perform(&self, tx: &mut SqliteConnection, command: &Command, _: Before) -> Result<Answer, HandlerError> {
+        match command.direction() {
+            Direction::Undo => Ok(Answer::Succeeded(json!({"undone": true}))),
+            Direction::Do if command.body == json!("refuse") => Ok(Answer::refused("declined", "as told")),
+            Direction::Do => {
+                let insert = sqlx::query_scalar("INSERT INTO charges DEFAULT VALUES RETURNING number");
+                let number: i64 = insert.fetch_one(tx).await?;
+                Ok(Answer::Succeeded(json!({"chargeId": number})))
+            }
+        }
+    }
+}
+
+pub(super) async fn kit() -> Kit<Sqlite, Charges> {
+    let pool: SqlitePool =
+        SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.expect("a database in memory");
+    let table = sqlx::raw_sql("CREATE TABLE charges (number INTEGER PRIMARY KEY)");
+    table.execute(&pool).await.expect("it takes a table");
+    let barrier = Barrier::create(&pool).await.expect("it takes another");
+    Kit::new(pool, barrier, Charges)
+}
+
+async fn serve() -> std::net::SocketAddr {
+    let kit = kit().await;
+    let answer = move |SagaCommand(command): SagaCommand| {
+        let kit = kit.clone();
+        async move { kit.answer(command).await }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    address
+}
+
+#[tokio::test]
+async fn what_the_kit_makes_keeps_every_rule() {
+    let findings = over_http(serve().await, &subject()).await;
+    assert_eq!(named(&findings, Verdict::Broken), [], "{findings:#?}");
+    assert_eq!(named(&findings, Verdict::NotTested), [Check::Headers], "{findings:#?}");
+}
+
+#[tokio::test]
+async fn without_an_undo_its_rules_are_not_tested() {
+    let findings = over_http(serve().await, &Subject { undo: None, ..subject() }).await;
+    assert_eq!(named(&findings, Verdict::Holds), [Check::Answers, Check::DoTwice, Check::DoAtOnce]);
+    assert_eq!(named(&findings, Verdict::Broken), []);
+}
+
+#[tokio::test]
+async fn a_do_that_is_refused_says_little_of_its_undo() {
+    let findings = over_http(serve().await, &Subject { with: json!("refuse"), ..subject() }).await;
+    let untested = [Check::Undo, Check::UndoTwice, Check::DoAfterUndo, Check::Headers];
+    assert_eq!(named(&findings, Verdict::NotTested), untested, "{findings:#?}");
+    assert_eq!(named(&findings, Verdict::Broken), []);
+}

@@ -1,0 +1,89 @@
+//! Over a real broker: the kit's command loop is right; one that forgets a header or answers nobody is not.
+
+use super::{good, *};
+use crate::kafka::{
+    Consumer, ConsumerEvent, Outgoing, Producer,
+    consumer::{Limits, Mode, Plan, TopicStart},
+    record::text_header,
+    settings::USUAL_BATCH,
+    testing::{create, real_broker, unique},
+};
+use saga_participant::kafka::{Listener, Settings as KitSettings};
+
+fn inventory() -> Subject {
+    Subject {
+        target: "inventory.ReserveStock".parse().expect("a command"),
+        undo: Some("inventory.ReleaseStock".parse().expect("a command")),
+        ..subject()
+    }
+}
+
+async fn verified(settings: &Settings, commands: &str, subject: &Subject) -> Vec<Finding> {
+    let text = format!("participants:\n  inventory:\n    kafka: {{commands: {commands}}}\n");
+    let participants = participants::parse("participants.yaml", &text, &|_| None).expect("it can be read");
+    let participant = participants.get("inventory").expect("it is there");
+    run("inventory", participant, subject, settings, None).await.expect("it can be asked")
+}
+
+/// The broker and a topic of commands. `None` has been reported.
+async fn stage() -> Option<(Settings, String)> {
+    let settings = real_broker()?;
+    let commands = unique("verify-commands-");
+    create(&settings, &commands, 1, &[]).await;
+    Some((settings, commands))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_kit_s_command_loop_keeps_every_rule() {
+    let Some((settings, commands)) = stage().await else { return };
+    let of_kit = KitSettings::new(&settings.bootstrap_servers, commands.clone(), &[&commands]);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(Listener::new(of_kit, good::kit().await).run(async move { drop(stopped.await) }));
+    let findings = verified(&settings, &commands, &inventory()).await;
+    assert_eq!(named(&findings, Verdict::Holds), Check::ALL, "{findings:#?}");
+    drop(stop);
+    serving.await.expect("no panic").expect("it served");
+}
+
+/// Answers everything alike, with no header but those that an engine cannot do without.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_that_were_not_copied_are_found() {
+    let Some((settings, commands)) = stage().await else { return };
+    let plan = Plan {
+        name: "bad",
+        group: commands.clone(),
+        mode: Mode::Manual,
+        topics: vec![TopicStart::earliest(&commands)],
+        limits: Limits::default(),
+        largest_batch: USUAL_BATCH,
+    };
+    let (_consumer, mut events) = Consumer::start(&settings, plan).expect("a consumer");
+    let producer = Producer::start(&settings).expect("a producer");
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            let ConsumerEvent::Records(records) = event else { continue };
+            for delivered in records {
+                let header = |name: &str| delivered.record.header_text(name).unwrap_or_default().to_owned();
+                let headers = vec![
+                    text_header("idempotency_key", header("idempotency_key")),
+                    text_header("saga_outcome", "succeeded"),
+                ];
+                let topic = header("reply_topic").into();
+                producer.send(&Outgoing { topic, partition: None, key: None, value: None, headers }).await;
+                delivered.ack.finish();
+            }
+        }
+    });
+    let findings = verified(&settings, &commands, &inventory()).await;
+    assert_eq!(named(&findings, Verdict::Broken), [Check::LateDo, Check::Headers], "{findings:#?}");
+    assert_eq!(findings[8].why, "a reply lacks the header ce_correlationid");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_answer_is_told_where_the_answer_was_awaited() {
+    let Some((settings, commands)) = stage().await else { return };
+    let subject = Subject { timeout: Duration::from_millis(50), undo: None, ..inventory() };
+    let findings = verified(&settings, &commands, &subject).await;
+    assert_eq!(named(&findings, Verdict::Broken), [Check::Answers, Check::DoAtOnce], "{findings:#?}");
+    assert!(findings[0].why.contains("which is what reply_topic said"), "{findings:#?}");
+}

@@ -1,0 +1,168 @@
+//! One attempt after another, of sagas that do not exist, with a note of each.
+
+use super::{Exchange, Subject, kafka};
+use crate::{
+    engine::clock::Clock,
+    participants::{Call, Dispatch, http::HttpParticipant},
+};
+use saga_core::{
+    command::{Answer, Direction, Retryable},
+    id::{CommandId, SagaId, Shard},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// Name of the definition that the commands claim to come from.
+const SAGA: &str = "verify-participant";
+/// Name of its only step.
+const STEP: &str = "verify";
+/// Attempts of one command, as an engine retries: enough for a participant that answers a repeated command with "still at it".
+const ATTEMPTS: u32 = 6;
+/// Before the next attempt, unless the participant asks for more: short, because only we are waiting.
+const REST: Duration = Duration::from_millis(300);
+/// However long a participant asks to be left alone, a trial does not wait longer.
+const LONGEST_REST: Duration = Duration::from_secs(5);
+/// How many attempt timeouts a participant that says `ongoing` may take in all.
+const ONGOING: u32 = 3;
+
+/// How attempts leave.
+pub(super) enum Wire {
+    Http(HttpParticipant),
+    Kafka(kafka::Wire),
+}
+
+/// Attempts against one participant.
+pub(super) struct Trial<'a> {
+    pub(super) subject: &'a Subject,
+    wire: Wire,
+    exchanges: Vec<Exchange>,
+}
+
+/// A command of a saga of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    saga: SagaId,
+}
+
+impl Asked {
+    /// Of a saga that nobody knows.
+    pub(super) fn anew() -> Asked {
+        Asked { saga: SagaId::new(Clock::Wall.now(), Shard(0), fastrand::u64(..)) }
+    }
+}
+
+impl<'a> Trial<'a> {
+    pub(super) fn new(subject: &'a Subject, wire: Wire) -> Trial<'a> {
+        Trial { subject, wire, exchanges: Vec::new() }
+    }
+
+    /// What was asked since the last time.
+    pub(super) fn take_exchanges(&mut self) -> Vec<Exchange> {
+        std::mem::take(&mut self.exchanges)
+    }
+
+    /// Shortcomings of replies that an engine bears with, as they were seen so far. `None`: there are no replies over HTTP.
+    pub(super) fn lapses(&self) -> Option<&[String]> {
+        match &self.wire {
+            Wire::Http(_) => None,
+            Wire::Kafka(wire) => Some(wire.lapses()),
+        }
+    }
+
+    /// The answer to attempt `first`, or to a later one while it is a failure that may be retried.
+    pub(super) async fn settle(&mut self, asked: Asked, direction: Direction, first: u32) -> Answer {
+        let mut attempt = first;
+        loop {
+            let answer = self.attempts(asked, direction, attempt..=attempt).await.remove(0);
+            let Answer::Failed { retry: Retryable::Yes, retry_after, .. } = &answer else { return answer };
+            if attempt - first + 1 >= ATTEMPTS {
+                return answer;
+            }
+            tokio::time::sleep(retry_after.unwrap_or(REST).clamp(REST, LONGEST_REST)).await;
+            attempt += 1;
+        }
+    }
+
+    /// Several attempts of one command at the same time; their answers in order.
+    pub(super) async fn attempts(
+        &mut self,
+        asked: Asked,
+        direction: Direction,
+        attempts: std::ops::RangeInclusive<u32>,
+    ) -> Vec<Answer> {
+        let calls: Vec<Call> = attempts.map(|attempt| self.call(asked, direction, attempt)).collect();
+        let begun = Instant::now();
+        let answers = match &mut self.wire {
+            Wire::Http(participant) => {
+                futures_util::future::join_all(calls.iter().map(|call| over_http(participant, call))).await
+            }
+            Wire::Kafka(wire) => wire.ask(&calls).await,
+        };
+        let together = if calls.len() > 1 { " at the same time" } else { "" };
+        for (call, answer) in calls.iter().zip(&answers) {
+            let sent = format!("{} {}, attempt {}{together}", self.name(direction), call.id, call.attempt);
+            self.exchanges.push(Exchange { sent, came: format!("{} after {:.0?}", said(answer), begun.elapsed()) });
+        }
+        answers
+    }
+
+    fn name(&self, direction: Direction) -> String {
+        match direction {
+            Direction::Do => self.subject.target.to_string(),
+            Direction::Undo => self.subject.undo.as_ref().unwrap_or(&self.subject.target).to_string(),
+        }
+    }
+
+    fn call(&self, asked: Asked, direction: Direction, attempt: u32) -> Call {
+        let request = match direction {
+            Direction::Do => self.subject.target.request(self.subject.with.clone()),
+            Direction::Undo => {
+                let target = self.subject.undo.as_ref().unwrap_or(&self.subject.target);
+                target.request(self.subject.undo_with.clone())
+            }
+        };
+        Call {
+            id: CommandId { saga: asked.saga, step: STEP.into(), direction },
+            saga_name: SAGA.into(),
+            attempt,
+            request: Arc::new(request),
+            attempt_timeout: self.subject.timeout,
+            location: None,
+            asked: 0,
+            dispatch: Dispatch::First,
+            traceparent: None,
+        }
+    }
+}
+
+/// One attempt to its end, asking where and as often as the participant says.
+async fn over_http(participant: &HttpParticipant, call: &Call) -> Answer {
+    let give_up = Instant::now() + call.attempt_timeout * ONGOING;
+    let mut call = call.clone();
+    loop {
+        let answer = participant.call(&call).await;
+        let Answer::Ongoing { ask_after, location } = &answer else { return answer };
+        let rest = ask_after.unwrap_or(REST).min(LONGEST_REST);
+        if Instant::now() + rest > give_up {
+            return answer;
+        }
+        tokio::time::sleep(rest).await;
+        call = Call { location: location.clone(), asked: call.asked + 1, ..call };
+    }
+}
+
+/// An answer in words.
+pub(super) fn said(answer: &Answer) -> String {
+    let because = |failure: &saga_core::command::Failure| match failure.message.as_str() {
+        "" => failure.code.clone(),
+        message => format!("{}: {message}", failure.code),
+    };
+    match answer {
+        Answer::Succeeded { result } => format!("succeeded {result}"),
+        Answer::Failed { failure, retry: Retryable::No, .. } => format!("failed for good ({})", because(failure)),
+        Answer::Failed { failure, .. } => format!("failed, may be retried ({})", because(failure)),
+        Answer::Unknown { failure } => format!("unknown ({})", because(failure)),
+        Answer::Ongoing { .. } => "ongoing".into(),
+        Answer::NotSent { guard, .. } => format!("not sent ({guard:?})"),
+    }
+}
