@@ -212,6 +212,22 @@ mod tests {
     }
 
     #[test]
+    fn the_critical_path_of_participants_that_need_each_other_is_told() {
+        let text =
+            "participants: {web: {http: {url: 'http://web'}, dependsOn: [store]}, store: {kafka: {commands: store}}}";
+        let files = Files { participants: Some(Source::new("participants.yaml", text)), ..Files::default() };
+        let told = files.check().critical_path.map(|path| path.to_string());
+        assert_eq!(told.as_deref(), Some("critical path: web → store (40s)"));
+    }
+
+    #[test]
+    fn a_capability_that_is_called_has_to_be_in_participants() {
+        let calling = "saga: a\ntrigger: {topic: t, type: T, key: \"${ event.id }\"}\nsteps:\n  - step: read\n    do: capability:reading.Read\n    readOnly: true\n";
+        let error = load(vec![Source::new("a", calling)]).expect_err("nobody says who reads");
+        assert!(error.0.contains("capability:reading"), "{error}");
+    }
+
+    #[test]
     fn whoever_is_called_has_to_be_in_participants() {
         let calling = "saga: a\ntrigger: {topic: t, type: T, key: \"${ event.id }\"}\nsteps:\n  - step: pay\n    do: POST bank/payments\n    readOnly: true\n";
         let error = load(vec![Source::new("a", calling)]).expect_err("nobody says who the bank is");

@@ -4,7 +4,7 @@ use super::question::{Question, Round};
 use crate::participants::http::Probed;
 use saga_guards::{
     Monotonic,
-    health::{Checked, Config, Health, Snapshot, State},
+    health::{Checked, Config, Health, Outcome, Snapshot, State},
 };
 use std::{
     collections::HashMap,
@@ -103,8 +103,21 @@ impl Watched {
             }
         }
         let checked = known.whole.checked(round.outcome(), now);
+        let healthy = known.whole.is_healthy();
         drop(known);
+        self.count(round.outcome(), healthy);
         self.report(checked);
+    }
+
+    fn count(&self, outcome: Outcome, healthy: bool) {
+        let participant = self.participant.clone();
+        let outcome = match outcome {
+            Outcome::Passed { .. } => "passed",
+            Outcome::Failed => "failed",
+        };
+        metrics::counter!("saga_health_checks_total", "participant" => participant.clone(), "outcome" => outcome)
+            .increment(1);
+        metrics::gauge!("saga_participant_healthy", "participant" => participant).set(f64::from(u8::from(healthy)));
     }
 
     fn report(&self, checked: Checked) {
