@@ -228,5 +228,5 @@ fn unanswered(reply: &Reply, calls: &[Call], answers: &[Option<Answer>]) -> Opti
 
 fn silence(timeout: Duration, replies: &str) -> Answer {
     let message = format!("no reply within {timeout:?} on {replies}, which is what reply_topic said");
-    Answer::Unknown { failure: Failure::new("timeout", message) }
+    Answer::unknown(Failure::new("timeout", message))
 }

@@ -161,7 +161,7 @@ pub(super) fn said(answer: &Answer) -> String {
         Answer::Succeeded { result } => format!("succeeded {result}"),
         Answer::Failed { failure, retry: Retryable::No, .. } => format!("failed for good ({})", because(failure)),
         Answer::Failed { failure, .. } => format!("failed, may be retried ({})", because(failure)),
-        Answer::Unknown { failure } => format!("unknown ({})", because(failure)),
+        Answer::Unknown { failure, .. } => format!("unknown ({})", because(failure)),
         Answer::Ongoing { .. } => "ongoing".into(),
         Answer::NotSent { guard, .. } => format!("not sent ({guard:?})"),
     }
