@@ -47,8 +47,10 @@ pub enum Verdict {
     Holds,
     /// It did not.
     Broken,
-    /// Nobody can tell from this.
+    /// Nobody can tell, because what it needs did not come about.
     NotTested,
+    /// Not asked for, or there is no such thing here.
+    NotAsked,
 }
 
 /// One attempt and what came of it, in words.
@@ -78,11 +80,16 @@ pub struct Finding {
     pub read: &'static str,
 }
 
+/// The participant cannot be asked: nothing of it is verified.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the participant cannot be asked: {0}")]
+pub struct Unreachable(pub String);
+
 /// Asks `participant` everything there is to ask about `subject`; a participant that hangs takes the attempt timeout each time. Commands from a
 /// topic are answered to `reply_topic`, or else to one that is made for this and removed afterwards.
 ///
 /// # Errors
-/// The participant cannot be asked at all: its settings are wrong, or the broker does not let us.
+/// The participant cannot be asked at all: it is away ([`Unreachable`]), its settings are wrong, or the broker does not let us.
 pub async fn run(
     name: &str,
     participant: &Participant,
@@ -93,14 +100,14 @@ pub async fn run(
     match ParticipantSettings::of(name, participant).transport {
         Transport::Http(settings) => {
             let participant = HttpParticipant::new(&settings).context("the participant cannot be called")?;
-            Ok(checks::all(&mut Trial::new(subject, Wire::Http(participant))).await)
+            Ok(checks::all(&mut Trial::new(subject, Wire::Http(participant))).await?)
         }
         Transport::Kafka { commands } => {
             let topic = Topic::find(broker, reply_topic).await?;
             let wire = kafka::Wire::start(broker, &commands, &topic).await?;
             let findings = checks::all(&mut Trial::new(subject, Wire::Kafka(wire))).await;
             topic.remove(broker).await;
-            Ok(findings)
+            Ok(findings?)
         }
     }
 }

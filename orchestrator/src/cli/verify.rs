@@ -70,9 +70,17 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let name = subject.target.participant().to_owned();
     let findings = verify::run(&name, &participant, &subject, &broker, args.reply_topic.as_deref()).await?;
     output::many(&findings, args.output, shown)?;
-    let broken = findings.iter().filter(|finding| finding.verdict == Verdict::Broken).count();
-    output::note(&summary(&findings, broken));
-    Ok(if broken == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    output::note(&summary(&findings));
+    Ok(exit_code(&findings))
+}
+
+/// What could not be tested is not proved: only `--with` can help there, which makes it a usage error.
+fn exit_code(findings: &[Finding]) -> ExitCode {
+    match (count(findings, Verdict::Broken), count(findings, Verdict::NotTested)) {
+        (0, 0) => ExitCode::SUCCESS,
+        (0, _) => ExitCode::from(2),
+        _ => ExitCode::from(1),
+    }
 }
 
 fn prepared(args: &VerifyArgs, config: &Config) -> anyhow::Result<(Participant, Subject)> {
@@ -125,7 +133,7 @@ fn announcement(args: &VerifyArgs, (_, subject): &(Participant, Subject)) -> Str
 fn shown(findings: &[Finding]) -> String {
     let row =
         |finding: &Finding| [finding.check.name().to_owned(), word(finding.verdict).to_owned(), finding.why.clone()];
-    let mut text = output::table(["check", "", "why"], findings.iter().map(row));
+    let mut text = output::table(["check", "result", "why"], findings.iter().map(row));
     for finding in findings.iter().filter(|finding| finding.verdict == Verdict::Broken) {
         text.push_str(&format!(
             "\n\n{}\n  the contract  {}\n  to read       {}",
@@ -145,14 +153,21 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::Holds => "holds",
         Verdict::Broken => "BROKEN",
         Verdict::NotTested => "not tested",
+        Verdict::NotAsked => "not asked",
     }
 }
 
-fn summary(findings: &[Finding], broken: usize) -> String {
-    let untested = findings.iter().filter(|finding| finding.verdict == Verdict::NotTested).count();
-    format!(
-        "{} checks: {} hold, {broken} broken, {untested} not tested",
-        findings.len(),
-        findings.len() - broken - untested
-    )
+fn summary(findings: &[Finding]) -> String {
+    let of = |verdict| count(findings, verdict);
+    let (holds, broken, untested) = (of(Verdict::Holds), of(Verdict::Broken), of(Verdict::NotTested));
+    let asked = findings.len() - of(Verdict::NotAsked);
+    let hint = match untested {
+        0 => "",
+        _ => "\nhint: --with has to say something that succeeds",
+    };
+    format!("{asked} checks: {holds} hold, {broken} broken, {untested} could not be tested{hint}")
+}
+
+fn count(findings: &[Finding], verdict: Verdict) -> usize {
+    findings.iter().filter(|finding| finding.verdict == verdict).count()
 }

@@ -1,7 +1,7 @@
 //! The rules, one check each.
 
 use super::{
-    Finding, Verdict,
+    Finding, Unreachable, Verdict,
     trial::{Asked, Trial, said},
 };
 use saga_core::command::{Answer, Direction, Retryable};
@@ -111,26 +111,32 @@ enum Outcome {
     Holds,
     Broken(String),
     NotTested(String),
+    NotAsked(String),
 }
 
-pub(super) async fn all(trial: &mut Trial<'_>) -> Vec<Finding> {
+/// All checks, unless the participant cannot be asked.
+pub(super) async fn all(trial: &mut Trial<'_>) -> Result<Vec<Finding>, Unreachable> {
     let mut findings = Vec::with_capacity(Check::ALL.len());
     for check in Check::ALL {
         let outcome = made(check, trial).await;
+        if let Some(unreachable) = trial.unreachable() {
+            return Err(unreachable);
+        }
         let (verdict, why) = match outcome {
             Outcome::Holds => (Verdict::Holds, String::new()),
             Outcome::Broken(why) => (Verdict::Broken, why),
             Outcome::NotTested(why) => (Verdict::NotTested, why),
+            Outcome::NotAsked(why) => (Verdict::NotAsked, why),
         };
         let exchanges = trial.take_exchanges();
         findings.push(Finding { check, verdict, why, exchanges, contract: check.contract(), read: check.read() });
     }
-    findings
+    Ok(findings)
 }
 
 async fn made(check: Check, trial: &mut Trial<'_>) -> Outcome {
     if check.needs_undo() && trial.subject.undo.is_none() {
-        return Outcome::NotTested("no --undo was given".into());
+        return Outcome::NotAsked("no --undo was given".into());
     }
     let asked = Asked::anew();
     match check {
@@ -239,14 +245,14 @@ async fn do_after_undo(trial: &mut Trial<'_>, asked: Asked) -> Outcome {
 /// Looks at the replies to everything that was asked before.
 fn headers(trial: &Trial<'_>) -> Outcome {
     match trial.lapses() {
-        None => Outcome::NotTested("there are none over HTTP".into()),
+        None => Outcome::NotAsked("there are none over HTTP".into()),
         Some([]) => Outcome::Holds,
         Some(lapses) => Outcome::Broken(lapses.join("; ")),
     }
 }
 
 fn not_done(answer: &Answer) -> Outcome {
-    Outcome::NotTested(format!("the do did not succeed: {}; --with has to say something that does", said(answer)))
+    Outcome::NotTested(format!("the do did not succeed: {}", said(answer)))
 }
 
 fn is_final(answer: &Answer) -> bool {

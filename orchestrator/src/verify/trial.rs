@@ -1,9 +1,12 @@
 //! One attempt after another, of sagas that do not exist, with a note of each.
 
-use super::{Exchange, Subject, kafka};
+use super::{Exchange, Subject, Unreachable, kafka};
 use crate::{
     engine::clock::Clock,
-    participants::{Call, Dispatch, http::HttpParticipant},
+    participants::{
+        Call, Dispatch,
+        http::{HttpParticipant, NOT_CONNECTED},
+    },
 };
 use saga_core::{
     command::{Answer, Direction, Retryable},
@@ -36,6 +39,7 @@ pub(super) struct Trial<'a> {
     pub(super) subject: &'a Subject,
     wire: Wire,
     exchanges: Vec<Exchange>,
+    unreachable: Option<String>,
 }
 
 /// A command of a saga of its own.
@@ -53,12 +57,17 @@ impl Asked {
 
 impl<'a> Trial<'a> {
     pub(super) fn new(subject: &'a Subject, wire: Wire) -> Trial<'a> {
-        Trial { subject, wire, exchanges: Vec::new() }
+        Trial { subject, wire, exchanges: Vec::new(), unreachable: None }
     }
 
     /// What was asked since the last time.
     pub(super) fn take_exchanges(&mut self) -> Vec<Exchange> {
         std::mem::take(&mut self.exchanges)
+    }
+
+    /// Why something that was asked did not reach the participant.
+    pub(super) fn unreachable(&self) -> Option<Unreachable> {
+        self.unreachable.clone().map(Unreachable)
     }
 
     /// Shortcomings of replies that an engine bears with, as they were seen so far. `None`: there are no replies over HTTP.
@@ -98,6 +107,7 @@ impl<'a> Trial<'a> {
             }
             Wire::Kafka(wire) => wire.ask(&calls).await,
         };
+        self.unreachable = answers.iter().find_map(unsent).or_else(|| self.unreachable.take());
         let together = if calls.len() > 1 { " at the same time" } else { "" };
         for (call, answer) in calls.iter().zip(&answers) {
             let sent = format!("{} {}, attempt {}{together}", self.name(direction), call.id, call.attempt);
@@ -132,6 +142,15 @@ impl<'a> Trial<'a> {
             dispatch: Dispatch::First,
             traceparent: None,
         }
+    }
+}
+
+/// Why an attempt did not reach the participant. Over HTTP that is a failure in general; here it says nothing of the participant's manners.
+fn unsent(answer: &Answer) -> Option<String> {
+    match answer {
+        Answer::NotSent { .. } => Some("its topic of commands does not exist, or may not be written".into()),
+        Answer::Failed { failure, .. } if failure.code == NOT_CONNECTED => Some(failure.message.clone()),
+        Answer::Failed { .. } | Answer::Succeeded { .. } | Answer::Unknown { .. } | Answer::Ongoing { .. } => None,
     }
 }
 

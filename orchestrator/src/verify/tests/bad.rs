@@ -164,3 +164,12 @@ async fn a_finding_says_what_was_sent_what_came_and_where_to_read() {
     assert!(found.exchanges[0].came.starts_with("unknown (http.501) after "), "{found:?}");
     assert_eq!((found.why.as_str(), found.read), ("unknown (http.501)", "docs/participants.md#the-rules"));
 }
+
+#[tokio::test]
+async fn who_is_not_there_breaks_nothing_and_is_said_to_be_away() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    drop(listener);
+    let error = attempted(address, &subject()).await.expect_err("nobody listens");
+    assert!(error.downcast_ref::<Unreachable>().is_some(), "{error:#}");
+}

@@ -87,3 +87,13 @@ async fn who_does_not_answer_is_told_where_the_answer_was_awaited() {
     assert_eq!(named(&findings, Verdict::Broken), [Check::Answers, Check::DoAtOnce], "{findings:#?}");
     assert!(findings[0].why.contains("which is what reply_topic said"), "{findings:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_does_not_exist_is_no_fault_of_anybody() {
+    let Some(settings) = real_broker() else { return };
+    let text = format!("participants:\n  inventory:\n    kafka: {{commands: {}}}\n", unique("nowhere-"));
+    let participants = participants::parse("participants.yaml", &text, &|_| None).expect("it can be read");
+    let participant = participants.get("inventory").expect("it is there");
+    let error = run("inventory", participant, &inventory(), &settings, None).await.expect_err("there is no topic");
+    assert!(format!("{error:#}").contains("topic of commands"), "{error:#}");
+}
