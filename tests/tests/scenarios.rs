@@ -8,6 +8,8 @@ mod definitions;
 mod duplicates;
 #[path = "scenarios/fallback.rs"]
 mod fallback;
+#[path = "scenarios/endpoints.rs"]
+mod endpoints;
 #[path = "scenarios/forward.rs"]
 mod forward;
 #[path = "scenarios/operators.rs"]
