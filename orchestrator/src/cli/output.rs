@@ -9,10 +9,26 @@ use std::{
 
 /// Prints a line of data.
 pub(super) fn line(text: &str) -> anyhow::Result<()> {
+    line_is_taken(text).map(drop)
+}
+
+/// Prints a line of data; false: whoever read us has seen enough.
+fn line_is_taken(text: &str) -> anyhow::Result<bool> {
     match writeln!(io::stdout().lock(), "{text}") {
-        // Whoever read us has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        written => {
+            written?;
+            Ok(true)
+        }
+    }
+}
+
+/// Prints the next value of a list without an end; false: whoever read us has seen enough.
+pub(super) fn next<T: Serialize>(value: &T, output: Output, table: impl FnOnce(&T) -> String) -> anyhow::Result<bool> {
+    match output {
+        Output::Table => line_is_taken(&table(value)),
+        Output::Json => line_is_taken(&serde_json::to_string(value)?),
+        Output::Yaml => line_is_taken(&format!("---\n{}", yaml(value)?.trim_end())),
     }
 }
 

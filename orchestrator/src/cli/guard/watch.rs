@@ -16,23 +16,25 @@ pub(super) async fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {
     let mut lines = Lines::default();
     while let Some(chunk) = response.chunk().await? {
         for line in lines.take(&chunk)? {
-            show(&line, args.output)?;
+            if !show(&line, args.output)? {
+                return Ok(ExitCode::SUCCESS);
+            }
         }
     }
     output::note("the engine ended the stream");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Only the data lines carry something: names of events, comments and empty lines do not.
-fn show(line: &str, output: Output) -> anyhow::Result<()> {
-    let Some(data) = line.strip_prefix("data:") else { return Ok(()) };
+/// Only the data lines carry something: names of events, comments and empty lines do not. False: whoever read us has seen enough.
+fn show(line: &str, output: Output) -> anyhow::Result<bool> {
+    let Some(data) = line.strip_prefix("data:") else { return Ok(true) };
     let data: Value = serde_json::from_str(data.trim())?;
     match data.get("missed") {
         Some(missed) => {
             output::note(&format!("{missed} changes were missed: this reader is too slow"));
-            Ok(())
+            Ok(true)
         }
-        None => output::many(&[data], output, |one| one.iter().map(print::change).collect()),
+        None => output::next(&data, output, print::change),
     }
 }
 
