@@ -79,8 +79,11 @@ pub enum Refusals {
     /// For ever: the same command never gets another answer, also when an operator retries the step.
     #[default]
     Kept,
-    /// Until the same command comes as a later attempt than the one that was refused: that is an operator's `saga retry`, since an engine that
-    /// was told no does not ask again by itself. Repeated deliveries of the refused attempt, and whatever names no attempt, get the refusal.
+    /// Until the same command comes as a later attempt than the one that was refused, as an operator's `saga retry` sends it. Repeated
+    /// deliveries of the refused attempt, and whatever names no attempt, get the refusal.
+    ///
+    /// A later attempt that left because the refusal of the earlier one was late is taken for insistence too, and may be performed after the
+    /// engine has given the step up: only for commands that are refused well within the attempt's timeout.
     UntilInsisted,
 }
 
