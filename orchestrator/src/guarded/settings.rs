@@ -26,6 +26,8 @@ pub struct ParticipantSettings {
 }
 
 /// How a participant is reached.
+// One for each participant, read once.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug)]
 pub enum Transport {
     /// By requests.

@@ -107,7 +107,10 @@ fn the_undo_of_an_unknown_step_is_told_null_and_a_success_that_comes_later_chang
 #[test]
 fn a_late_success_before_the_undo_was_sent_fills_in_the_result() {
     // The guard holds the undo back, so that it has not been sent when the success arrives.
-    let refused = saga_core::decide::Admission::Refused { guard: saga_core::command::Guard::Breaker, not_before: crate::given::START.plus(seconds(10)) };
+    let refused = saga_core::decide::Admission::Refused {
+        guard: saga_core::command::Guard::Breaker,
+        not_before: crate::given::START.plus(seconds(10)),
+    };
     let saga = given("retry: {attempts: 1}\nsteps: [{step: a, do: stock.A, undo: stock.UndoA}]")
         .while_gate(refused)
         .when("a", lost())

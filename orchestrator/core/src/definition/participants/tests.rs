@@ -68,7 +68,8 @@ fn the_delays_of_the_kinds_grow_as_the_table_says() {
         let retry = over_http(&format!("kind: {kind}")).retry.expect("its kind has retries").policy;
         assert_eq!(retry.jitter, jitter, "{kind}");
         let retry = saga_guards::retry::RetryPolicy { jitter: Jitter::None, ..retry };
-        let got: Vec<u128> = (2..).zip(delays).map(|(attempt, _)| retry.delay_before(attempt, None, 0).as_millis()).collect();
+        let got: Vec<u128> =
+            (2..).zip(delays).map(|(attempt, _)| retry.delay_before(attempt, None, 0).as_millis()).collect();
         assert_eq!(got, delays, "{kind}");
     }
 }
