@@ -22,6 +22,9 @@ use tokio::{
     net::TcpListener,
 };
 
+mod classes;
+mod pace;
+
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -283,48 +286,6 @@ fn class_of(answer: &Answer) -> Option<ErrorClass> {
 }
 
 #[tokio::test]
-async fn every_status_is_of_the_class_that_the_table_says() {
-    use ErrorClass::{ClientError, RateLimit, ServerError, Unknown, Validation};
-    let table = [
-        (Unknown, &[303][..]),
-        (Validation, &[400, 413, 414, 415, 422]),
-        (ClientError, &[401, 403, 404, 408, 409, 410, 451]),
-        (RateLimit, &[429]),
-        (ServerError, &[500, 503, 599]),
-    ];
-    for (class, statuses) in table {
-        for status in statuses {
-            let settings = answering(move |_| reply(*status, &[], "")).await;
-            assert_eq!(class_of(&ask(&settings, &a_call()).await), Some(class), "{status}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_participant_s_file_moves_failures_to_classes_and_says_how_those_are_handled() {
-    use saga_core::definition::participants::{FailurePattern, Handling};
-    let patterns = vec![(FailurePattern::Status(Status::Exactly(418)), ErrorClass::RateLimit)];
-    let handling = std::collections::BTreeMap::from([
-        (ErrorClass::RateLimit, Handling::RetryThenPark),
-        (ErrorClass::ServerError, Handling::Fail),
-    ]);
-    let classes = crate::participants::Classes { patterns, handling };
-    let check = async |status: u16, fail_on: Vec<Status>| {
-        let settings = answering(move |_| reply(status, &[(header::RETRY_AFTER, "7")], "")).await;
-        ask(&HttpSettings { classes: classes.clone(), fail_on, ..settings }, &a_call()).await
-    };
-    let teapot = Failure::new("http.418", "").of_class(ErrorClass::RateLimit);
-    let seven = Some(Duration::from_secs(7));
-    let parked = Answer::Failed { failure: teapot.clone(), retry: Retryable::ThenPark, retry_after: seven };
-    assert_eq!(check(418, vec![]).await, parked);
-    let said = Answer::Failed { failure: teapot, retry: Retryable::No, retry_after: seven };
-    assert_eq!(check(418, vec![Status::Exactly(418)]).await, said, "failOn wins");
-    let broken = Failure::new("http.500", "").of_class(ErrorClass::ServerError);
-    let in_doubt = Answer::Unknown { failure: broken, retry: Retryable::No, retry_after: None };
-    assert_eq!(check(500, vec![]).await, in_doubt, "no configuration but failOn makes it certain");
-}
-
-#[tokio::test]
 async fn without_a_connection_nothing_was_sent() {
     let (listener, address) = listen().await;
     drop(listener);
@@ -334,83 +295,6 @@ async fn without_a_connection_nothing_was_sent() {
     assert_eq!(summary(&ask(&settings, &a_call().repeated()).await), "unknown connect");
     let nowhere = HttpSettings::at("payments", "http://participant.invalid");
     assert_eq!(summary(&ask(&nowhere, &a_call()).await), "failed connect Yes");
-}
-
-#[tokio::test]
-async fn while_nothing_left_another_endpoint_is_tried_at_once() {
-    let there = answering(|_| reply(200, &[], "")).await;
-    let (listener, address) = listen().await;
-    drop(listener);
-    let gone = HttpSettings::at("payments", format!("http://{address}"));
-    let settings = HttpSettings { endpoints: [gone.endpoints, there.endpoints].concat(), ..there };
-    let participant = HttpParticipant::new(&settings).expect("settings that can be called");
-    for _ in 0..3 {
-        assert_eq!(summary(&participant.call(&a_call()).await), "succeeded null");
-    }
-}
-
-#[tokio::test]
-async fn a_call_that_may_have_left_before_is_not_tried_at_once() {
-    let there = answering(|_| reply(200, &[], "")).await;
-    let (listener, address) = listen().await;
-    drop(listener);
-    let gone = HttpSettings::at("payments", format!("http://{address}"));
-    let settings = HttpSettings { endpoints: [gone.endpoints, there.endpoints].concat(), ..there };
-    let participant = HttpParticipant::new(&settings).expect("settings that can be called");
-    assert_eq!(summary(&participant.call(&a_call().repeated()).await), "unknown connect");
-}
-
-/// Long enough to arrive, short enough to be missed.
-const SHORT: Duration = Duration::from_millis(50);
-
-#[tokio::test]
-async fn each_piece_of_an_answer_has_its_own_time() {
-    for answer in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"a\""] {
-        let settings = HttpSettings { read_timeout: Some(SHORT), ..raw(answer, Then::Hang).await };
-        let answer = ask(&settings, &a_call()).await;
-        assert_eq!((summary(&answer), class_of(&answer)), ("unknown timeout.read".into(), Some(ErrorClass::Timeout)));
-    }
-}
-
-#[tokio::test]
-async fn a_request_without_a_body_is_answered_in_its_time_too() {
-    let get = sending(Method::Get, "charges", json!({}));
-    let settings = raw(b"", Then::Hang).await;
-    let settings = HttpSettings { read_timeout: Some(SHORT), connect_timeout: SHORT, ..settings };
-    assert_eq!(summary(&ask(&settings, &get).await), "unknown timeout.read");
-}
-
-#[tokio::test]
-async fn a_request_that_nobody_takes_is_given_up() {
-    let (listener, address) = listen().await;
-    let hold = tokio::spawn(async move {
-        let connection = listener.accept().await.expect("a connection");
-        std::future::pending::<()>().await;
-        drop(connection);
-    });
-    let large = sending(Method::Post, "charges", json!("x".repeat(32 * 1024 * 1024)));
-    let settings =
-        HttpSettings { write_timeout: Some(SHORT), ..HttpSettings::at("payments", format!("http://{address}")) };
-    let answer = ask(&settings, &large).await;
-    assert_eq!((summary(&answer), class_of(&answer)), ("unknown timeout.write".into(), Some(ErrorClass::Timeout)));
-    hold.abort();
-}
-
-#[tokio::test]
-async fn a_request_whose_writing_is_watched_says_its_length() {
-    let settings = answering(|received| {
-        let length = received.headers().get(header::CONTENT_LENGTH).map(|value| value.to_str().expect("a number"));
-        let chunked = received.headers().contains_key(header::TRANSFER_ENCODING);
-        reply(
-            200,
-            &[(header::CONTENT_TYPE, "text/plain")],
-            if length == Some("102") && !chunked { "as one" } else { "no" },
-        )
-    })
-    .await;
-    let settings = HttpSettings { read_timeout: Some(LONG), write_timeout: Some(LONG), ..settings };
-    let call = sending(Method::Post, "charges", json!("x".repeat(100)));
-    assert_eq!(summary(&ask(&settings, &call).await), r#"succeeded "as one""#);
 }
 
 /// Accepts one connection, reads the request's head, writes `answer` and, if told so, closes.
