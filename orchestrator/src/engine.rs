@@ -121,6 +121,8 @@ pub struct Engine {
     pub parts: Arc<Parts>,
     writers: Vec<JoinHandle<()>>,
     follower: JoinHandle<()>,
+    /// Calls who waits for a guard.
+    lines: JoinHandle<()>,
 }
 
 impl Engine {
@@ -143,6 +145,7 @@ impl Engine {
             topic: Arc::clone(&kafka.inbox),
             producer: kafka.producer.clone(),
         });
+        let lines = tokio::spawn(Arc::clone(&settings.guarded).keep_lines());
         let parts = Parts {
             router: Router::new(settings.shards, inbox),
             store: settings.store,
@@ -162,7 +165,7 @@ impl Engine {
             letters: TaskTracker::new(),
             calls: TaskTracker::new(),
         };
-        Ok(Engine { parts: Arc::new(parts), writers, follower })
+        Ok(Engine { parts: Arc::new(parts), writers, follower, lines })
     }
 
     /// Waits for the calls under way, at most `patience`, then for the committers. All shards must have been released. Whatever call is
@@ -172,9 +175,8 @@ impl Engine {
         if tokio::time::timeout(patience, self.parts.calls.wait()).await.is_err() {
             tracing::info!(calls = self.parts.calls.len(), "calls still open are sent again by the next owner");
         }
-        self.follower.abort();
-        for writer in self.writers {
-            writer.abort();
+        for task in self.writers.into_iter().chain([self.follower, self.lines]) {
+            task.abort();
         }
     }
 }

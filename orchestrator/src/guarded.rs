@@ -1,12 +1,12 @@
-//! The guards before every participant: a breaker that is asked while a decision is made, a bulkhead that is entered before a call
-//! leaves, and the breaker's verdict when it has come back.
+//! The guards before every participant: asked while a decision is made, passed when a call leaves, and told when it has come back.
 //!
-//! What a guard refuses is no attempt. Nothing in the chain allocates, and each stage reads the clock once.
+//! What a guard refuses is no attempt: the command waits in the guard's line until it is called. Nothing in the chain allocates unless
+//! somebody waits, and each stage reads the clock once.
 
 pub mod acts;
-mod bulkhead;
 mod capability;
 pub mod changes;
+mod gate;
 pub mod health;
 pub mod lifecycle;
 pub mod metrics;
@@ -15,28 +15,32 @@ mod settings;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod waker;
 
 pub use crate::participants::{Call, Dispatch};
-pub use bulkhead::{Full, Slot};
-pub use permit::{Permit, Seat, Verdict};
-pub use settings::{Error, ParticipantSettings, Transport};
+pub(crate) use gate::{Asking, Refused, Since, Waiter, Wake, lane};
+pub use gate::{InLine, Slot, Woken};
+pub(crate) use permit::{Departure, Said};
+pub use permit::{Permit, Seat};
+pub use settings::{Error, GateSettings, ParticipantSettings, Steering, Transport};
 pub use snapshot::{BreakerState, ParticipantSnapshot};
 
-use crate::participants::http::{self, HttpParticipant, NOT_CONNECTED};
-use acts::Override;
-use bulkhead::Bulkhead;
+use crate::participants::http::{self, HttpParticipant, HttpSettings};
+use arc_swap::ArcSwap;
 use changes::Changes;
+use gate::Gate;
 use health::{HealthChecks, Question};
-use permit::Health;
 use saga_core::{
     command::{Answer, Guard},
     definition::participants::{self, Participants},
 };
 use std::{
     collections::{BTreeSet, HashMap},
+    num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use tokio::sync::Notify;
 use tracing::warn;
 
 /// When a command to a participant that is configured for another transport is offered again.
@@ -51,13 +55,18 @@ const MAX_UNKNOWN: usize = 1_000;
 /// All participants and their guards.
 #[derive(Debug)]
 pub struct Guarded {
-    participants: HashMap<String, Participant>,
+    participants: ArcSwap<HashMap<String, Participant>>,
+    /// Where commands wait for participants that nobody has configured: they are called at once, and find out.
+    nowhere: Arc<Gate>,
+    /// Of participants that are configured no more, while commands wait or calls are out.
+    removed: Mutex<Vec<Arc<Gate>>>,
     unknown: Mutex<BTreeSet<String>>,
     checks: HealthChecks,
     changes: Changes,
+    bell: Arc<Notify>,
 }
 
-/// What the breaker says to a call that is about to be decided.
+/// What the guards say to a call that is about to be decided.
 #[derive(Debug)]
 pub enum Admission {
     /// It may leave, after the commit.
@@ -73,18 +82,18 @@ pub enum Admission {
     Gone,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Participant {
-    health: Arc<Health>,
-    capabilities: BTreeSet<String>,
+    gate: Arc<Gate>,
+    capabilities: Arc<BTreeSet<String>>,
     route: Route,
 }
 
 /// How a participant is reached.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Route {
-    Http { participant: Box<HttpParticipant>, bulkhead: Bulkhead },
-    Kafka { commands: String, bulkhead: Bulkhead },
+    Http { participant: Arc<HttpParticipant>, settings: Arc<HttpSettings> },
+    Kafka { commands: Arc<str> },
 }
 
 impl Guarded {
@@ -92,27 +101,20 @@ impl Guarded {
     ///
     /// # Errors
     /// When one cannot be called with its settings, or two have one name.
-    pub fn new(settings: Vec<ParticipantSettings>) -> Result<Guarded, Error> {
-        let (mut participants, changes) = (HashMap::new(), Changes::default());
-        let checks = HealthChecks::default();
-        for each in settings {
-            let health = Arc::new(Health::new(each.name.clone(), each.breaker, changes.clone()));
-            let route = match each.transport {
-                Transport::Http(http) => Route::Http {
-                    participant: Box::new(HttpParticipant::new(&http)?),
-                    bulkhead: Bulkhead::new(each.bulkhead),
-                },
-                Transport::Kafka { commands } => Route::Kafka { commands, bulkhead: Bulkhead::new(each.bulkhead) },
-            };
-            checks.watch(&each.name, question(&each.name, each.health.as_ref(), &route)?);
-            if participants
-                .insert(each.name.clone(), Participant { health, capabilities: each.capabilities, route })
-                .is_some()
-            {
-                return Err(Error::Duplicate(each.name));
-            }
-        }
-        Ok(Guarded { participants, unknown: Mutex::default(), checks, changes })
+    pub fn new(settings: &[ParticipantSettings]) -> Result<Guarded, Error> {
+        let (bell, changes) = (Arc::new(Notify::new()), Changes::default());
+        let anybody = GateSettings::of_places(NonZeroU32::MAX);
+        let guarded = Guarded {
+            participants: ArcSwap::default(),
+            nowhere: Arc::new(Gate::new("", anybody, Arc::clone(&bell), changes.clone())),
+            removed: Mutex::default(),
+            unknown: Mutex::default(),
+            checks: HealthChecks::default(),
+            changes,
+            bell,
+        };
+        guarded.configure(settings)?;
+        Ok(guarded)
     }
 
     /// Guards for what participants.yaml says.
@@ -120,7 +122,65 @@ impl Guarded {
     /// # Errors
     /// As [`Guarded::new`].
     pub fn from_participants(participants: &Participants) -> Result<Guarded, Error> {
-        Guarded::new(participants.iter().map(|(name, it)| ParticipantSettings::of(name, it)).collect())
+        Guarded::new(&settings_of(participants))
+    }
+
+    /// Works by `settings` from now on, wholly or, on an error, not at all. Breakers keep their state, lines who waits in them; calls that are
+    /// out end as they began. Whoever waits for a participant that is gone finds out at once.
+    ///
+    /// # Errors
+    /// As [`Guarded::new`].
+    pub fn configure(&self, settings: &[ParticipantSettings]) -> Result<(), Error> {
+        let before = self.participants.load_full();
+        let mut next = HashMap::new();
+        let mut watched = Vec::new();
+        for each in settings {
+            let participant = self.participant(each, before.get(&each.name))?;
+            watched.push((&each.name, question(&each.name, each.health.as_ref(), &participant.route)?));
+            if next.insert(each.name.clone(), participant).is_some() {
+                return Err(Error::Duplicate(each.name.clone()));
+            }
+        }
+        // From here on nothing can fail.
+        for (name, question) in watched {
+            self.checks.watch(name, question);
+        }
+        self.checks.forget_all_but(&|name| next.contains_key(name));
+        let next = Arc::new(next);
+        self.participants.store(Arc::clone(&next));
+        for each in settings {
+            next.get(&each.name).into_iter().for_each(|participant| participant.gate.configure(each.gate));
+        }
+        self.let_go_of(before.iter().filter(|(name, _)| !next.contains_key(*name)).map(|(_, gone)| &gone.gate));
+        Ok(())
+    }
+
+    fn participant(&self, settings: &ParticipantSettings, before: Option<&Participant>) -> Result<Participant, Error> {
+        let gate = before.map(|known| Arc::clone(&known.gate));
+        let gate = gate.unwrap_or_else(|| {
+            Arc::new(Gate::new(&settings.name, settings.gate, Arc::clone(&self.bell), self.changes.clone()))
+        });
+        let route = match (&settings.transport, before.map(|known| &known.route)) {
+            // The same connections go on.
+            (Transport::Http(http), Some(Route::Http { participant, settings })) if **settings == *http => {
+                Route::Http { participant: Arc::clone(participant), settings: Arc::clone(settings) }
+            }
+            (Transport::Http(http), _) => {
+                Route::Http { participant: Arc::new(HttpParticipant::new(http)?), settings: Arc::new(http.clone()) }
+            }
+            (Transport::Kafka { commands }, _) => Route::Kafka { commands: commands.as_str().into() },
+        };
+        Ok(Participant { gate, capabilities: Arc::new(settings.capabilities.clone()), route })
+    }
+
+    fn let_go_of<'a>(&self, gates: impl Iterator<Item = &'a Arc<Gate>>) {
+        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        removed.retain(|gate| gate.is_in_use());
+        for gate in gates {
+            gate.configure(GateSettings::of_places(NonZeroU32::MAX));
+            gate.apply(Steering { mode: saga_guards::breaker::Mode::ForcedClosed, ..Steering::default() });
+            removed.push(Arc::clone(gate));
+        }
     }
 
     /// What participants say of themselves when they are asked.
@@ -130,63 +190,68 @@ impl Guarded {
     }
 
     /// Whether a call to `participant` may leave.
-    pub fn admit(&self, participant: &str) -> Admission {
-        let Some(found) = self.participants.get(participant) else {
+    pub(crate) fn admit(&self, participant: &str, asking: Asking) -> Admission {
+        let participants = self.participants.load();
+        let Some(found) = participants.get(participant) else {
             self.warn_once(participant);
             return Admission::Gone;
         };
-        match Permit::take(&found.health) {
+        match found.gate.admit(asking, self.checks.is_well(participant)) {
             Ok(permit) => Admission::Admitted(permit),
-            Err(not_before) => Admission::Refused { guard: Guard::Breaker, not_before: spread(not_before) },
+            Err(Refused { guard, not_before }) => Admission::Refused { guard, not_before },
         }
     }
 
-    /// Performs `call` over HTTP, at most as many at once as the bulkhead allows, and tells the breaker how it went. Dropping the future
-    /// gives everything back.
-    pub async fn call(&self, permit: Permit, mut call: Call) -> Answer {
-        let route = call.request.participant().and_then(|name| self.participants.get(name)).map(|found| &found.route);
-        let Some(Route::Http { participant, bulkhead }) = route else {
-            return refused(&call, Guard::Transport, UNKNOWN_REST);
+    /// Waits in `participant`'s line until it is called.
+    pub(crate) fn join(&self, participant: &str, since: Since, waiter: Waiter) -> InLine {
+        let participants = self.participants.load();
+        participants.get(participant).map_or(&self.nowhere, |found| &found.gate).join(since, waiter)
+    }
+
+    /// Performs `call` over HTTP when the rate limit and the bulkhead let it, and tells the guards how it went. Dropping the future gives
+    /// everything back.
+    pub async fn call(&self, mut permit: Permit, mut call: Call) -> Answer {
+        let Some(participant) = call.request.participant().and_then(|name| self.http(name)) else {
+            return refused(&call, Refused { guard: Guard::Transport, not_before: UNKNOWN_REST });
         };
         let asked = Instant::now();
-        let Ok(slot) = bulkhead.enter().await else { return refused(&call, Guard::Bulkhead, BULKHEAD_REST) };
+        let slot = match permit.pass().await {
+            Ok(slot) => slot,
+            Err(by) => return refused(&call, by),
+        };
         // The saga's own timer runs from the decision: a call that outlasts it would run beside the next attempt.
         call.attempt_timeout = call.attempt_timeout.saturating_sub(asked.elapsed());
         let answer = participant.call(&call).await;
+        permit.settle(Said::by(&answer));
         drop(slot);
-        match verdict(&answer) {
-            Some(verdict) => permit.settle(verdict),
-            None => drop(permit),
-        }
         answer
     }
 
-    /// A place for one command over Kafka, to be held until its reply or its attempt's end.
-    ///
-    /// # Errors
-    /// When as many are under way as the bulkhead allows, and none ends within its patience: offer the command again after
-    /// [`BULKHEAD_REST`].
-    pub async fn enter(&self, participant: &str) -> Result<Option<Slot>, Full> {
-        match self.participants.get(participant).map(|found| &found.route) {
-            Some(Route::Kafka { bulkhead, .. }) => bulkhead.enter().await.map(Some),
-            Some(Route::Http { .. }) | None => Ok(None),
+    fn http(&self, name: &str) -> Option<Arc<HttpParticipant>> {
+        match &self.participants.load().get(name)?.route {
+            Route::Http { participant, .. } => Some(Arc::clone(participant)),
+            Route::Kafka { .. } => None,
         }
     }
 
     /// The topic that takes `participant`'s commands; `None` if it is not configured or called over HTTP.
     #[must_use]
-    pub fn kafka_topic(&self, participant: &str) -> Option<&str> {
-        match &self.participants.get(participant)?.route {
-            Route::Kafka { commands, .. } => Some(commands),
+    pub fn kafka_topic(&self, participant: &str) -> Option<Arc<str>> {
+        match &self.participants.load().get(participant)?.route {
+            Route::Kafka { commands } => Some(Arc::clone(commands)),
             Route::Http { .. } => None,
         }
     }
 
-    /// Puts what people decided about `participant` into effect, over what participants.yaml says; the same again changes nothing. Its
-    /// breaker is forced, left to itself, or reset. Of a participant that is not configured nothing is changed.
-    pub fn apply(&self, participant: &str, given: &Override) {
-        if let Some(found) = self.participants.get(participant) {
-            found.health.steer(given.mode, given.resets);
+    /// Puts what people decided about `participant` into effect, over what participants.yaml says; the same again changes nothing. Of a
+    /// participant that is not configured nothing is changed.
+    pub fn apply(&self, participant: &str, given: &acts::Override) {
+        self.steer(participant, Steering::from(given));
+    }
+
+    fn steer(&self, participant: &str, steering: Steering) {
+        if let Some(found) = self.participants.load().get(participant) {
+            found.gate.apply(steering);
         }
     }
 
@@ -199,7 +264,9 @@ impl Guarded {
     /// All participants at this moment, by name.
     #[must_use]
     pub fn snapshot(&self) -> Vec<ParticipantSnapshot> {
-        let mut all: Vec<_> = self.participants.iter().map(|(name, it)| it.snapshot(name)).collect();
+        let participants = self.participants.load();
+        let mut all: Vec<_> =
+            participants.iter().map(|(name, it)| ParticipantSnapshot::of(name, &it.gate.view())).collect();
         all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         all
     }
@@ -213,28 +280,10 @@ impl Guarded {
     }
 }
 
-impl Participant {
-    fn snapshot(&self, name: &str) -> ParticipantSnapshot {
-        let bulkhead = match &self.route {
-            Route::Http { bulkhead, .. } | Route::Kafka { bulkhead, .. } => bulkhead,
-        };
-        let waiting = bulkhead.waiting();
-        let breaker = self.health.snapshot();
-        ParticipantSnapshot {
-            name: name.to_owned(),
-            breaker: breaker.state.into(),
-            calls: breaker.calls,
-            failures: breaker.failures,
-            slow_calls: breaker.slow,
-            failure_rate: breaker.failure_rate,
-            slow_call_rate: breaker.slow_call_rate,
-            stale_results: breaker.stale_results,
-            probes_expired: breaker.probes_expired,
-            limit: bulkhead.limit(),
-            in_flight: self.health.permits().saturating_sub(waiting),
-            waiting,
-        }
-    }
+/// The settings of all participants of a file.
+#[must_use]
+pub fn settings_of(participants: &Participants) -> Vec<ParticipantSettings> {
+    participants.iter().map(|(name, it)| ParticipantSettings::of(name, it)).collect()
 }
 
 /// What a participant is asked by its health check, and how often.
@@ -255,31 +304,10 @@ fn question(
 
 /// Nothing left. That is the whole truth only if nothing had left before: an attempt that is being asked after, or may have left in an
 /// earlier life, is under way all the same.
-fn refused(call: &Call, guard: Guard, retry_after: Duration) -> Answer {
+fn refused(call: &Call, by: Refused) -> Answer {
     if call.is_untouched() {
-        Answer::NotSent { guard, retry_after }
+        Answer::NotSent { guard: by.guard, retry_after: by.not_before }
     } else {
-        Answer::Ongoing { ask_after: Some(retry_after), location: call.location.clone() }
+        Answer::Ongoing { ask_after: Some(by.not_before), location: call.location.clone() }
     }
-}
-
-/// What an answer says about the participant's health; `None`: nothing. Saying no is healthy, an error of its own is not, even where
-/// `failOn` makes it a definite failure.
-fn verdict(answer: &Answer) -> Option<Verdict> {
-    match answer {
-        Answer::Succeeded { .. } | Answer::Ongoing { .. } => Some(Verdict::Success),
-        Answer::Failed { failure, .. } if failure.code.starts_with("request.") => None,
-        Answer::Failed { failure, .. } if failure.code == NOT_CONNECTED || failure.code.starts_with("http.5") => {
-            Some(Verdict::Failure)
-        }
-        Answer::Failed { .. } => Some(Verdict::Success),
-        Answer::Unknown { failure, .. } if failure.code.starts_with("request.") => None,
-        Answer::Unknown { .. } => Some(Verdict::Failure),
-        Answer::NotSent { .. } => None,
-    }
-}
-
-/// Up to a quarter later, so that everybody who was refused does not come back at once.
-fn spread(rest: Duration) -> Duration {
-    rest + rest.mul_f64(fastrand::f64() / 4.0)
 }

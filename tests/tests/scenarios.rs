@@ -6,10 +6,10 @@ mod capabilities;
 mod definitions;
 #[path = "scenarios/duplicates.rs"]
 mod duplicates;
-#[path = "scenarios/fallback.rs"]
-mod fallback;
 #[path = "scenarios/endpoints.rs"]
 mod endpoints;
+#[path = "scenarios/fallback.rs"]
+mod fallback;
 #[path = "scenarios/forward.rs"]
 mod forward;
 #[path = "scenarios/operators.rs"]

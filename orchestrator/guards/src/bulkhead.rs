@@ -1,8 +1,9 @@
 //! The bulkhead: how many calls to one participant are out at once, and who goes next.
 //!
-//! Pure: a waiter is whatever the caller wakes somebody with. A place that is given up passes to the waiter that came first, without being
-//! free in between, so nobody overtakes.
+//! Pure: a waiter is whatever the caller wakes somebody with. A place that is given up passes to the waiter that came first, undos before
+//! dos, without being free in between, so nobody else overtakes.
 
+use crate::Lane;
 use std::{collections::VecDeque, num::NonZeroU32};
 
 /// Permits and the queue for them.
@@ -11,7 +12,7 @@ pub struct Bulkhead<W> {
     limit: NonZeroU32,
     queue_limit: u32,
     in_flight: u32,
-    waiting: VecDeque<(WaiterId, W)>,
+    waiting: [VecDeque<(WaiterId, W)>; 2],
     last: u64,
 }
 
@@ -37,7 +38,7 @@ impl<W> Bulkhead<W> {
     /// `limit` places, and a queue for `queue_limit`.
     #[must_use]
     pub fn new(limit: NonZeroU32, queue_limit: u32) -> Bulkhead<W> {
-        Bulkhead { limit, queue_limit, in_flight: 0, waiting: VecDeque::new(), last: 0 }
+        Bulkhead { limit, queue_limit, in_flight: 0, waiting: [VecDeque::new(), VecDeque::new()], last: 0 }
     }
 
     /// Takes a place if one is free. Whoever gets one calls [`Bulkhead::leave`] once.
@@ -52,13 +53,13 @@ impl<W> Bulkhead<W> {
     ///
     /// # Errors
     /// When the queue is full.
-    pub fn queue(&mut self, waiter: W) -> Result<WaiterId, Full> {
+    pub fn queue(&mut self, lane: Lane, waiter: W) -> Result<WaiterId, Full> {
         if self.waiting() >= self.queue_limit {
             return Err(Full);
         }
         self.last += 1;
         let id = WaiterId(self.last);
-        self.waiting.push_back((id, waiter));
+        self.waiting[lane.index()].push_back((id, waiter));
         Ok(id)
     }
 
@@ -71,14 +72,14 @@ impl<W> Bulkhead<W> {
 
     /// The waiter `id` no longer waits.
     pub fn withdraw(&mut self, id: WaiterId) -> Withdrawn {
-        // Ids grow along the queue.
-        match self.waiting.binary_search_by_key(&id, |(waiter, _)| *waiter) {
-            Ok(place) => {
-                self.waiting.remove(place);
-                Withdrawn::Gone
+        for queue in &mut self.waiting {
+            // Ids grow along a queue.
+            if let Ok(place) = queue.binary_search_by_key(&id, |(waiter, _)| *waiter) {
+                queue.remove(place);
+                return Withdrawn::Gone;
             }
-            Err(_) => Withdrawn::HasPlace,
         }
+        Withdrawn::HasPlace
     }
 
     /// Another number of places. Fewer than are taken: those stay until they are left. More: call [`Bulkhead::admit_next`] for whom to wake.
@@ -89,10 +90,10 @@ impl<W> Bulkhead<W> {
     /// The first waiter, with a place of its own, if one is free.
     #[must_use = "the waiter that is returned has the place and must be woken"]
     pub fn admit_next(&mut self) -> Option<W> {
-        if self.waiting.is_empty() || !self.enter() {
+        if self.waiting() == 0 || !self.enter() {
             return None;
         }
-        self.waiting.pop_front().map(|(_, waiter)| waiter)
+        self.waiting.iter_mut().find_map(VecDeque::pop_front).map(|(_, waiter)| waiter)
     }
 
     /// Places taken.
@@ -104,7 +105,18 @@ impl<W> Bulkhead<W> {
     /// Waiters in the queue.
     #[must_use]
     pub fn waiting(&self) -> u32 {
-        u32::try_from(self.waiting.len()).unwrap_or(u32::MAX)
+        self.waiting.iter().map(|queue| u32::try_from(queue.len()).unwrap_or(u32::MAX)).fold(0, u32::saturating_add)
+    }
+
+    /// Waiters that it has room for, beside those that wait.
+    #[must_use]
+    pub fn queue_room(&self) -> u32 {
+        self.queue_limit.saturating_sub(self.waiting())
+    }
+
+    /// Room for another number of waiters; who waits already stays.
+    pub fn resize_queue(&mut self, queue_limit: u32) {
+        self.queue_limit = queue_limit;
     }
 
     /// Places there are.
@@ -128,8 +140,8 @@ mod tests {
         let mut bulkhead = bulkhead(2, 1);
         assert!(bulkhead.enter() && bulkhead.enter());
         assert!(!bulkhead.enter());
-        assert!(bulkhead.queue("first").is_ok());
-        assert_eq!(bulkhead.queue("second"), Err(Full));
+        assert!(bulkhead.queue(Lane::Do, "first").is_ok());
+        assert_eq!(bulkhead.queue(Lane::Do, "second"), Err(Full));
         assert_eq!((bulkhead.in_flight(), bulkhead.waiting()), (2, 1));
     }
 
@@ -137,8 +149,8 @@ mod tests {
     fn a_place_passes_to_whoever_came_first_and_nobody_overtakes() {
         let mut bulkhead = bulkhead(1, 8);
         assert!(bulkhead.enter());
-        bulkhead.queue("first").expect("there is room");
-        bulkhead.queue("second").expect("there is room");
+        bulkhead.queue(Lane::Do, "first").expect("there is room");
+        bulkhead.queue(Lane::Do, "second").expect("there is room");
         assert_eq!(bulkhead.leave(), Some("first"));
         assert!(!bulkhead.enter());
         assert_eq!(bulkhead.leave(), Some("second"));
@@ -147,12 +159,24 @@ mod tests {
     }
 
     #[test]
+    fn undos_go_before_dos() {
+        let mut bulkhead = bulkhead(1, 8);
+        assert!(bulkhead.enter());
+        bulkhead.queue(Lane::Do, "do").expect("there is room");
+        let gone = bulkhead.queue(Lane::Undo, "undo that gives up").expect("there is room");
+        bulkhead.queue(Lane::Undo, "undo").expect("there is room");
+        assert_eq!(bulkhead.withdraw(gone), Withdrawn::Gone);
+        assert_eq!(bulkhead.leave(), Some("undo"));
+        assert_eq!(bulkhead.leave(), Some("do"));
+    }
+
+    #[test]
     fn a_waiter_that_gives_up_leaves_the_queue_unless_it_has_a_place_by_then() {
         let mut bulkhead = bulkhead(1, 8);
         assert!(bulkhead.enter());
-        let first = bulkhead.queue("first").expect("there is room");
-        let second = bulkhead.queue("second").expect("there is room");
-        let third = bulkhead.queue("third").expect("there is room");
+        let first = bulkhead.queue(Lane::Do, "first").expect("there is room");
+        let second = bulkhead.queue(Lane::Do, "second").expect("there is room");
+        let third = bulkhead.queue(Lane::Do, "third").expect("there is room");
         assert_eq!(bulkhead.withdraw(second), Withdrawn::Gone);
         assert_eq!(bulkhead.leave(), Some("first"));
         assert_eq!(bulkhead.withdraw(first), Withdrawn::HasPlace);
@@ -164,8 +188,8 @@ mod tests {
     fn fewer_places_are_reached_as_calls_end_and_more_are_there_at_once() {
         let mut bulkhead = bulkhead(2, 8);
         assert!(bulkhead.enter() && bulkhead.enter());
-        bulkhead.queue("first").expect("there is room");
-        bulkhead.queue("second").expect("there is room");
+        bulkhead.queue(Lane::Do, "first").expect("there is room");
+        bulkhead.queue(Lane::Do, "second").expect("there is room");
         bulkhead.resize(NonZeroU32::MIN);
         assert_eq!(bulkhead.leave(), None);
         assert_eq!(bulkhead.leave(), Some("first"));
@@ -201,7 +225,7 @@ mod tests {
             for (arrival, act) in acts.into_iter().enumerate() {
                 match act {
                     Act::Arrive if bulkhead.enter() => holders += 1,
-                    Act::Arrive => match bulkhead.queue(arrival) {
+                    Act::Arrive => match bulkhead.queue(Lane::Do, arrival) {
                         Ok(id) => queued.push((id, arrival)),
                         Err(Full) => prop_assert_eq!(queued.len(), 4),
                     },

@@ -1,5 +1,7 @@
-//! A rate: so many calls in a span.
+//! The rate limit: so many calls in a span, by the generic cell rate algorithm (ITU-T I.371, ATM Forum 1996): one point in time is all its
+//! state, and what it refuses it can say when to ask again.
 
+use crate::Monotonic;
 use std::{num::NonZeroU32, time::Duration};
 
 /// So many calls in a span, and how many of them may come at once.
@@ -11,4 +13,169 @@ pub struct Rate {
     pub per: Duration,
     /// So many may come at once after a pause.
     pub burst: NonZeroU32,
+}
+
+impl Rate {
+    /// From one call to the next at an even pace; at least a nanosecond.
+    #[must_use]
+    pub fn pace(&self) -> Duration {
+        (self.per / self.calls.get()).max(Duration::from_nanos(1))
+    }
+
+    /// This share of it, at least one call at once.
+    #[must_use]
+    pub fn scaled(&self, share: f64) -> Rate {
+        let burst = NonZeroU32::new(scaled(self.burst.get(), share)).unwrap_or(NonZeroU32::MIN);
+        let stretched = self.per.as_secs_f64() / share.max(f64::MIN_POSITIVE);
+        Rate { per: Duration::try_from_secs_f64(stretched).unwrap_or(Duration::MAX), burst, ..*self }
+    }
+}
+
+/// `share` of `count`, rounded down.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub(crate) fn scaled(count: u32, share: f64) -> u32 {
+    (f64::from(count) * share) as u32
+}
+
+/// Lets calls pass at a rate.
+#[derive(Clone, Debug)]
+pub struct RateLimit {
+    rate: Rate,
+    /// When the calls so far would have come at an even pace: the theoretical arrival time of the next one.
+    due: Monotonic,
+}
+
+impl RateLimit {
+    /// Nothing has passed yet.
+    #[must_use]
+    pub fn new(rate: Rate, now: Monotonic) -> RateLimit {
+        RateLimit { rate, due: now }
+    }
+
+    /// Lets one call pass.
+    ///
+    /// # Errors
+    /// How long until one may pass, if nobody else asks. Nothing is taken then.
+    pub fn take(&mut self, now: Monotonic) -> Result<(), Duration> {
+        let wait = self.wait(now);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.due = self.due.max(now).plus(self.rate.pace());
+        Ok(())
+    }
+
+    /// How long until one may pass; zero: now.
+    #[must_use]
+    pub fn wait(&self, now: Monotonic) -> Duration {
+        self.due.since(now).saturating_sub(self.tolerance())
+    }
+
+    /// How many may pass at `now`.
+    #[must_use]
+    pub fn room(&self, now: Monotonic) -> u32 {
+        if !self.wait(now).is_zero() {
+            return 0;
+        }
+        let left = self.tolerance().saturating_sub(self.due.since(now)).as_nanos() / self.rate.pace().as_nanos();
+        u32::try_from(left).unwrap_or(u32::MAX).saturating_add(1).min(self.rate.burst.get())
+    }
+
+    /// Another rate from now on; what has passed still counts, at the new pace.
+    pub fn configure(&mut self, rate: Rate, now: Monotonic) {
+        let owed = self.due.since(now).as_secs_f64() / self.rate.pace().as_secs_f64();
+        self.rate = rate;
+        let owed = Duration::try_from_secs_f64(owed * rate.pace().as_secs_f64()).unwrap_or(Duration::MAX);
+        self.due = now.plus(owed);
+    }
+
+    /// The rate.
+    #[must_use]
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    fn tolerance(&self) -> Duration {
+        self.rate.pace().saturating_mul(self.rate.burst.get() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rate(calls: u32, per_ms: u64, burst: u32) -> Rate {
+        let count = |count| NonZeroU32::new(count).expect("not zero");
+        Rate { calls: count(calls), per: Duration::from_millis(per_ms), burst: count(burst) }
+    }
+
+    fn at(ms: u64) -> Monotonic {
+        Monotonic::since_origin(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn a_burst_passes_and_then_the_pace_holds() {
+        let mut limit = RateLimit::new(rate(10, 1_000, 3), at(0));
+        assert_eq!(limit.room(at(0)), 3);
+        for room in [2, 1, 0] {
+            assert_eq!(limit.take(at(0)), Ok(()));
+            assert_eq!(limit.room(at(0)), room);
+        }
+        assert_eq!(limit.take(at(0)), Err(Duration::from_millis(100)));
+        assert_eq!(limit.take(at(60)), Err(Duration::from_millis(40)));
+        assert_eq!(limit.take(at(100)), Ok(()));
+        assert_eq!(limit.room(at(10_000)), 3);
+    }
+
+    #[test]
+    fn what_is_refused_costs_nothing() {
+        let mut limit = RateLimit::new(rate(1, 1_000, 1), at(0));
+        assert_eq!(limit.take(at(0)), Ok(()));
+        for _ in 0..1_000 {
+            assert!(limit.take(at(1)).is_err());
+        }
+        assert_eq!(limit.take(at(1_000)), Ok(()));
+    }
+
+    #[test]
+    fn a_share_of_a_rate_is_slower_and_never_nothing() {
+        let scaled = rate(10, 1_000, 4).scaled(0.25);
+        assert_eq!((scaled.pace(), scaled.burst.get()), (Duration::from_millis(400), 1));
+        assert_eq!(rate(1, 1_000, 1).scaled(0.1).burst.get(), 1);
+    }
+
+    #[test]
+    fn another_rate_holds_at_once_and_forgives_nothing() {
+        let mut limit = RateLimit::new(rate(10, 1_000, 1), at(0));
+        assert_eq!(limit.take(at(0)), Ok(()));
+        limit.configure(rate(1, 1_000, 1), at(0));
+        assert_eq!(limit.take(at(0)), Err(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn rates_beyond_a_call_a_nanosecond_do_not_misbehave() {
+        let mut limit = RateLimit::new(rate(u32::MAX, 1, u32::MAX), at(0));
+        assert!((0..1_000).all(|_| limit.take(at(0)).is_ok()));
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_the_burst_and_the_pace_allow(
+            calls in 1u32..50, burst in 1u32..20, gaps_ms in prop::collection::vec(0u64..200, 1..300)
+        ) {
+            let mut limit = RateLimit::new(rate(calls, 1_000, burst), at(0));
+            let (mut now, mut passed) = (0, 0u32);
+            for gap in gaps_ms {
+                now += gap;
+                let room = limit.room(at(now));
+                prop_assert!(room <= burst);
+                let took = limit.take(at(now));
+                prop_assert_eq!(took.is_ok(), room > 0);
+                passed += u32::from(took.is_ok());
+                let allowed = f64::from(burst) + f64::from(calls) * Duration::from_millis(now).as_secs_f64();
+                prop_assert!(f64::from(passed) <= allowed + 1e-6, "{} of {}", passed, allowed);
+            }
+        }
+    }
 }

@@ -294,7 +294,7 @@ fn a_call_that_was_given_up_leaves_no_permit_behind() {
 fn a_waiter_that_is_woken_has_its_place_already() {
     let mut bulkhead = Bulkhead::new(NonZeroU32::MIN, 8);
     assert!(bulkhead.enter());
-    let first = bulkhead.queue("first").expect("there is room");
+    let first = bulkhead.queue(saga_guards::Lane::Do, "first").expect("there is room");
     assert_eq!(bulkhead.leave(), Some("first"));
     assert!(!bulkhead.enter(), "the place is the waiter's");
     assert_eq!(bulkhead.withdraw(first), Withdrawn::HasPlace);

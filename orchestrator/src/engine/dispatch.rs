@@ -6,7 +6,7 @@ use super::{
     message::{Body, Message, Receipt},
 };
 use crate::{
-    guarded::{self, Guarded, Permit, Seat},
+    guarded::{self, Departure, Guarded, Permit, Refused, Seat},
     kafka::{
         Outgoing,
         cloudevents::{self, CommandRecord, PublishedRecord},
@@ -36,18 +36,24 @@ pub(super) struct Admissions<'a> {
     guarded: &'a Guarded,
     answers: &'a Answers,
     now: Timestamp,
+    is_woken: bool,
     permits: Vec<(CommandRef, Permit)>,
 }
 
 impl<'a> Admissions<'a> {
     pub(super) fn new(parts: &'a Parts, now: Timestamp) -> Admissions<'a> {
-        Admissions { guarded: &parts.guarded, answers: &parts.answers, now, permits: Vec::new() }
+        Admissions { guarded: &parts.guarded, answers: &parts.answers, now, is_woken: false, permits: Vec::new() }
+    }
+
+    /// The decision is about `message`: whoever was called out of a line has nobody before it.
+    pub(super) fn about(self, message: &Message) -> Admissions<'a> {
+        Admissions { is_woken: matches!(message.receipt, Receipt::Woken(_)), ..self }
     }
 
     /// Calls `decide` with a context whose admissions are kept here.
     pub(super) fn during<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
-        let (guarded, now, permits) = (self.guarded, self.now, &mut self.permits);
-        let mut ask = |asking: Asking<'_>| match guarded.admit(asking.participant) {
+        let (guarded, now, is_woken, permits) = (self.guarded, self.now, self.is_woken, &mut self.permits);
+        let mut ask = |asking: Asking<'_>| match guarded.admit(asking.participant, who(&asking, is_woken)) {
             guarded::Admission::Admitted(permit) => {
                 permits.push((asking.command, permit));
                 Admission::Admitted
@@ -69,6 +75,11 @@ impl<'a> Admissions<'a> {
     }
 }
 
+fn who(asking: &Asking<'_>, is_woken: bool) -> guarded::Asking {
+    let lane = guarded::lane(asking.command.direction);
+    guarded::Asking { lane, is_further: asking.attempt > 1, is_woken }
+}
+
 /// Lets a call leave; its answer comes back as a message to the saga's shard. A Kafka call's permit is handed back: it is held until the
 /// reply or the attempt's end.
 pub(super) fn call(
@@ -76,11 +87,11 @@ pub(super) fn call(
     plan: &Plan,
     state: &State,
     effect: CallEffect,
-    permit: Permit,
+    mut permit: Permit,
     dispatch: Dispatch,
 ) -> Option<Permit> {
     if let Request::Kafka { .. } = &*effect.request {
-        send_command(parts, plan, state, &effect, permit.seat(), dispatch);
+        send_command(parts, plan, state, &effect, permit.departure(), dispatch);
         return Some(permit);
     }
     let (id, attempt) = (effect.id.clone(), effect.attempt);
@@ -98,40 +109,46 @@ pub(super) fn call(
 }
 
 /// The command's record. A reply is awaited by the attempt's deadline; only a record that certainly or possibly did not arrive says so.
-fn send_command(parts: &Arc<Parts>, plan: &Plan, state: &State, effect: &CallEffect, seat: Seat, dispatch: Dispatch) {
+fn send_command(
+    parts: &Arc<Parts>,
+    plan: &Plan,
+    state: &State,
+    effect: &CallEffect,
+    (departure, seat): (Departure, Seat),
+    dispatch: Dispatch,
+) {
     let (id, attempt) = (effect.id.clone(), effect.attempt);
     let record = command_record(parts, plan, state, effect);
-    let participant = effect.request.participant().unwrap_or_default().to_owned();
     let untouched = dispatch == Dispatch::First && effect.asked == 0;
     let parts_of_call = Arc::clone(parts);
     parts.calls.spawn(async move {
-        let answer = match parts_of_call.guarded.enter(&participant).await {
+        let answer = match departure.pass().await {
             Ok(place) => {
                 // Taken at most once per permit, and a permit is for one call.
-                place.map(|place| seat.set(place));
+                drop(seat.set(place));
                 drop(seat);
                 deliver(&parts_of_call, record.as_ref()).await.err()
             }
-            Err(guarded::Full) => Some(held_back(untouched)),
+            Err(by) => Some(held_back(untouched, by)),
         };
         let Some(answer) = answer else { return };
         answered(&parts_of_call, id, attempt, answer).await;
     });
 }
 
-/// The bulkhead is full. Of a command that may have left before it cannot be said that nothing was sent.
-fn held_back(untouched: bool) -> Answer {
+/// A guard lets nothing out. Of a command that may have left before it cannot be said that nothing was sent.
+fn held_back(untouched: bool, by: Refused) -> Answer {
     if untouched {
-        Answer::NotSent { guard: Guard::Bulkhead, retry_after: guarded::BULKHEAD_REST }
+        Answer::NotSent { guard: by.guard, retry_after: by.not_before }
     } else {
-        Answer::Ongoing { ask_after: Some(guarded::BULKHEAD_REST), location: None }
+        Answer::Ongoing { ask_after: Some(by.not_before), location: None }
     }
 }
 
 fn command_record(parts: &Parts, plan: &Plan, state: &State, effect: &CallEffect) -> Option<Outgoing> {
     let Request::Kafka { participant, command, body } = &*effect.request else { return None };
     let kafka = parts.kafka.as_ref()?;
-    let topic: Arc<str> = Arc::from(parts.guarded.kafka_topic(participant)?);
+    let topic = parts.guarded.kafka_topic(participant)?;
     Some(cloudevents::command(
         &topic,
         &CommandRecord {

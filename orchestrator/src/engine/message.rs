@@ -1,6 +1,9 @@
 //! What reaches a shard, and who has to be told when it is dealt with.
 
-use crate::kafka::{Ack, Record, reply::Reply};
+use crate::{
+    guarded::Woken,
+    kafka::{Ack, Record, reply::Reply},
+};
 use saga_core::{
     command::CommandRef,
     id::SagaId,
@@ -85,6 +88,8 @@ pub enum Receipt {
     Offset(Ack),
     /// An operator, or whoever started a saga in process.
     Reply(oneshot::Sender<Disposition>),
+    /// A guard's line, which calls the next one when this one has asked.
+    Woken(Woken),
 }
 
 impl Receipt {
@@ -92,6 +97,7 @@ impl Receipt {
     pub fn settle(self, disposition: Disposition) {
         match self {
             Receipt::None => {}
+            Receipt::Woken(woken) => drop(woken),
             Receipt::Offset(ack) => ack.finish(),
             // Who no longer waits has given up on the answer, not on the act.
             Receipt::Reply(reply) => drop(reply.send(disposition)),

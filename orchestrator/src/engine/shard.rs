@@ -10,6 +10,7 @@ mod measured;
 mod owned;
 mod recovery;
 mod starts;
+mod waits;
 
 use super::{Parts, message::Message};
 use backon::{BackoffBuilder, ExponentialBuilder};

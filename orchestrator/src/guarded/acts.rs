@@ -75,6 +75,17 @@ pub enum Mode {
     MetricsOnly,
 }
 
+impl From<breaker::Mode> for Mode {
+    fn from(mode: breaker::Mode) -> Mode {
+        match mode {
+            breaker::Mode::Automatic => Mode::Automatic,
+            breaker::Mode::ForcedOpen => Mode::ForcedOpen,
+            breaker::Mode::ForcedClosed => Mode::ForcedClosed,
+            breaker::Mode::MetricsOnly => Mode::MetricsOnly,
+        }
+    }
+}
+
 impl From<Mode> for breaker::Mode {
     fn from(mode: Mode) -> breaker::Mode {
         match mode {

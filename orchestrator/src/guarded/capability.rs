@@ -21,19 +21,20 @@ impl Guarded {
     /// places; if none may, the one that may be asked soonest. `None`: nobody has it.
     #[must_use]
     pub fn choose(&self, choosing: Choosing<'_>) -> Option<String> {
-        let capable = self.participants.iter().filter(|(_, it)| it.can(choosing));
+        let participants = self.participants.load();
+        let capable = participants.iter().filter(|(_, it)| it.can(choosing));
         let candidates: Vec<_> = capable.map(|(name, it)| self.candidate(name, it)).collect();
         best(candidates, fastrand::u64(..)).map(|best| best.name.to_owned())
     }
 
     fn candidate<'a>(&self, name: &'a str, participant: &Participant) -> Candidate<'a> {
         let unwell = self.checks.is_well(name).err().unwrap_or_default();
-        let (Route::Http { bulkhead, .. } | Route::Kafka { bulkhead, .. }) = &participant.route;
+        let view = participant.gate.view();
         Candidate {
             name,
-            opens_in: participant.health.refuses().unwrap_or_default().max(unwell),
-            busy: participant.health.permits(),
-            places: bulkhead.limit(),
+            opens_in: participant.gate.opens_in().max(unwell),
+            busy: view.permits.saturating_add(view.in_line),
+            places: view.limit.get(),
         }
     }
 }

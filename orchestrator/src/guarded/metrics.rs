@@ -117,19 +117,15 @@ fn show_one(it: &ParticipantSnapshot) {
     plain("resilience4j_circuitbreaker_slow_call_rate", percent(it.slow_call_rate));
     plain("resilience4j_bulkhead_max_allowed_concurrent_calls", f64::from(it.limit));
     plain("resilience4j_bulkhead_available_concurrent_calls", f64::from(it.limit.saturating_sub(it.in_flight)));
+    if let Some(room) = it.rate_room {
+        plain("resilience4j_ratelimiter_available_permissions", f64::from(room));
+        plain("resilience4j_ratelimiter_waiting_threads", f64::from(it.pacing));
+    }
+    let ours = |metric: &'static str, value: f64| gauge!(metric, "participant" => it.name.clone()).set(value);
+    ours("saga_retry_budget_balance", f64::from(it.retry_budget));
+    ours("saga_guard_share", it.share);
     counter!("saga_guard_stale_results_total", "participant" => it.name.clone()).absolute(it.stale_results);
     counter!("saga_guard_probes_expired_total", "participant" => it.name.clone()).absolute(it.probes_expired);
-}
-
-/// How many calls the rate limit of the participant called `name` would let go now, and how many wait for it.
-pub fn show_rate(name: &str, available: u32, waiting: u32) {
-    gauge!("resilience4j_ratelimiter_available_permissions", "name" => name.to_owned()).set(f64::from(available));
-    gauge!("resilience4j_ratelimiter_waiting_threads", "name" => name.to_owned()).set(f64::from(waiting));
-}
-
-/// What is left of the retry budget of the participant called `name`, in attempts.
-pub fn show_budget(name: &str, balance: f64) {
-    gauge!("saga_retry_budget_balance", "participant" => name.to_owned()).set(balance);
 }
 
 /// How many sagas of the whole installation each guard holds back; those of `participants` that hold none are set to 0.
@@ -183,6 +179,11 @@ mod tests {
             limit: 64,
             in_flight: 3,
             waiting: 0,
+            pacing: 1,
+            in_line: 12,
+            rate_room: Some(5),
+            retry_budget: 2,
+            share: 1.0,
         }
     }
 
@@ -199,8 +200,6 @@ mod tests {
             let held = WaitsOn::new("breaker", "payments").expect("words");
             show(&[payments()]);
             show_held(&[payments()], &[(held, 12)]);
-            show_rate("payments", 5, 0);
-            show_budget("payments", 2.5);
         });
         let text = handle.render();
         for line in [
@@ -217,12 +216,13 @@ mod tests {
             r#"resilience4j_bulkhead_max_allowed_concurrent_calls{name="payments"} 64"#,
             r#"resilience4j_bulkhead_available_concurrent_calls{name="payments"} 61"#,
             r#"resilience4j_ratelimiter_available_permissions{name="payments"} 5"#,
+            r#"resilience4j_ratelimiter_waiting_threads{name="payments"} 1"#,
             r#"saga_guard_parked{participant="payments",guard="breaker"} 12"#,
             r#"saga_guard_parked{participant="payments",guard="health"} 0"#,
             r#"saga_guard_wait_seconds_count{participant="payments",guard="rateLimit"} 1"#,
             r#"saga_guard_stale_results_total{participant="payments"} 7"#,
             r#"saga_guard_probes_expired_total{participant="payments"} 1"#,
-            r#"saga_retry_budget_balance{participant="payments"} 2.5"#,
+            r#"saga_retry_budget_balance{participant="payments"} 2"#,
         ] {
             assert!(text.contains(line), "{line} is missing:\n{text}");
         }

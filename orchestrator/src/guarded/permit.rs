@@ -1,212 +1,184 @@
-//! A participant's breaker, and the permits it has given.
+//! Leave for one call, and what the call says when it has ended.
 
-use super::{
-    acts::Mode,
-    bulkhead::Slot,
-    changes::{Changes, What},
-    metrics::{Called, Meters},
-};
+use super::gate::{Full, Gate, Slot};
+use crate::participants::http::NOT_CONNECTED;
+use saga_core::command::{Answer, ErrorClass, Failure};
 use saga_guards::{
-    Monotonic,
-    breaker::{self, Admission, Breaker, Settled, Snapshot, State, Ticket},
+    Lane, Monotonic,
+    adaptive::Load,
+    breaker::{Ticket, Verdict},
 };
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, OnceLock},
+    time::Duration,
 };
-use tracing::{info, warn};
 
-/// How long a probe holds its slot at most: longer than most attempts. Without it, calls whose answers are lost would keep the breaker
-/// half-open for ever.
-const PROBE_HOLD: Duration = Duration::from_secs(60);
-
-/// How soon a place may be free where all probes are out, as far as whoever picks a participant is concerned.
-const PROBES_OUT_REST: Duration = Duration::from_secs(1);
-
-/// A breaker with a clock.
-#[derive(Debug)]
-pub(super) struct Health {
-    participant: String,
-    started: Instant,
-    breaker: Mutex<Breaker>,
-    permits: AtomicU32,
-    /// How many resets on record were put into effect.
-    resets: AtomicU64,
-    meters: Meters,
-    changes: Changes,
-}
+/// Failures with a code of this kind are mistakes in the request: nothing left, and nothing is said about the participant.
+const OWN_MISTAKE: &str = "request.";
 
 /// Leave for one call to one participant. Dropped, it is given back and says nothing about the participant.
 #[derive(Debug)]
 #[must_use = "a dropped permit is given back at once"]
 pub struct Permit {
-    health: Arc<Health>,
+    gate: Arc<Gate>,
     /// Taken out when it is settled.
     ticket: Option<Ticket>,
-    since: Monotonic,
-    /// Where the place in the bulkhead is put that the call gets later.
-    seat: Seat,
+    lane: Lane,
+    /// When it was given, or its call left.
+    left_at: Monotonic,
+    /// Where the place in the bulkhead is put that the call gets later, if somebody else holds it.
+    seat: Option<Seat>,
 }
 
 /// The place of a call that is awaited: filled by whoever sends it, free again with the permit.
 pub type Seat = Arc<OnceLock<Slot>>;
 
-/// What a call that left says about its participant. If it says nothing, drop the permit.
+/// What a call says about its participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It answered, be it to say no.
-    Success,
-    /// It did not, or not in time, or with an error of its own.
-    Failure,
+pub(crate) struct Said {
+    pub(crate) verdict: Verdict,
+    pub(crate) pressure: Pressure,
+    /// How long the participant asks not to be called.
+    pub(crate) pause: Option<Duration>,
 }
 
-impl Health {
-    pub(super) fn new(participant: String, config: breaker::Config, changes: Changes) -> Health {
-        Health {
-            meters: Meters::of(&participant),
-            participant,
-            started: Instant::now(),
-            breaker: Mutex::new(Breaker::new(config, Monotonic::default())),
-            permits: AtomicU32::new(0),
-            resets: AtomicU64::new(0),
-            changes,
+/// What a call says about its participant's load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pressure {
+    /// It answered: how soon, tells.
+    ByTime,
+    /// It asks for less, or did not answer in time.
+    TooMuch,
+    /// Nothing.
+    Unsaid,
+}
+
+impl Said {
+    pub(crate) const NOTHING: Said = Said { verdict: Verdict::Neutral, pressure: Pressure::Unsaid, pause: None };
+
+    /// What `answer` says. To say no for a reason of the business is healthy; an error of its own is not, even where `failOn` makes it a
+    /// definite failure.
+    pub(crate) fn by(answer: &Answer) -> Said {
+        match answer {
+            Answer::Succeeded { .. } | Answer::Ongoing { .. } => Said::of(Verdict::Succeeded, Pressure::ByTime),
+            Answer::NotSent { .. } => Said::NOTHING,
+            Answer::Failed { failure, .. } | Answer::Unknown { failure, .. }
+                if failure.code.starts_with(OWN_MISTAKE) =>
+            {
+                Said::NOTHING
+            }
+            Answer::Failed { failure, retry_after, .. } => Said {
+                pause: retry_after.filter(|_| asks_for_less(failure)),
+                ..Said::of(refusal(failure), pressure(failure))
+            },
+            Answer::Unknown { failure, retry_after, .. } => Said {
+                pause: retry_after.filter(|_| asks_for_less(failure)),
+                ..Said::of(failure.class.map_or(Verdict::Failed, ErrorClass::verdict), pressure(failure))
+            },
         }
     }
 
-    /// Leaves the breaker to `mode`; reset first if there were more `resets` than before.
-    pub(super) fn steer(&self, mode: Mode, resets: u64) {
-        let now = self.now();
-        let is_reset = self.resets.swap(resets, Ordering::Relaxed) < resets;
-        let is_new = {
-            let mut breaker = self.breaker();
-            let before = breaker.mode();
-            if is_reset {
-                breaker.reset(now);
-            }
-            breaker.set_mode(mode.into(), now);
-            breaker.mode() != before
-        };
-        if is_reset {
-            self.tell(What::Reset);
-        }
-        if is_new {
-            self.tell(What::ModeChanged { mode });
+    /// Nobody answered in time.
+    pub(crate) const UNANSWERED: Said = Said { verdict: Verdict::Failed, pressure: Pressure::TooMuch, pause: None };
+
+    pub(super) fn load(self, took: Duration) -> Load {
+        match self.pressure {
+            Pressure::ByTime => Load::Answered(took),
+            Pressure::TooMuch => Load::TooMuch,
+            Pressure::Unsaid => Load::Unsaid,
         }
     }
 
-    fn tell(&self, what: What) {
-        self.changes.publish(Some(&self.participant), what);
+    const fn of(verdict: Verdict, pressure: Pressure) -> Said {
+        Said { verdict, pressure, pause: None }
     }
+}
 
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let now = self.now();
-        self.breaker().snapshot(now)
-    }
-
-    /// How long no call would be admitted; `None`: one would be now.
-    pub(super) fn refuses(&self) -> Option<Duration> {
-        let now = self.now();
-        let room = self.breaker().room(now);
-        (room.calls == 0).then(|| room.look_again.unwrap_or(PROBES_OUT_REST))
-    }
-
-    /// Permits that are neither settled nor given back.
-    pub(super) fn permits(&self) -> u32 {
-        self.permits.load(Ordering::Relaxed)
-    }
-
-    fn settle(&self, ticket: Ticket, verdict: breaker::Verdict, since: Monotonic) {
-        let now = self.now();
-        let took = now.since(since);
-        let settled = self.breaker().settle(ticket, verdict, took, now, fastrand::u64(..));
-        self.meters.called(kind(verdict), took);
-        let participant = self.participant.as_str();
-        match settled {
-            Settled::Kept | Settled::Stale => {}
-            Settled::Opened(trip) => {
-                warn!(participant, ?trip, "the breaker opened; commands wait");
-                self.tell(What::BreakerOpened { trip });
-            }
-            Settled::Closed => {
-                info!(participant, "the breaker closed");
-                self.tell(What::BreakerClosed);
-            }
-            Settled::WouldOpen(trip) => {
-                warn!(participant, ?trip, "the breaker would open if it did not only count");
-                self.tell(What::BreakerWouldOpen { trip });
-            }
+/// A failure that is certain was said by the participant itself, unless nobody was reached.
+fn refusal(failure: &Failure) -> Verdict {
+    match failure.class {
+        Some(class @ (ErrorClass::Network | ErrorClass::Timeout | ErrorClass::RateLimit | ErrorClass::ServerError)) => {
+            class.verdict()
         }
+        None if failure.code == NOT_CONNECTED => Verdict::Failed,
+        Some(ErrorClass::ClientError | ErrorClass::Validation | ErrorClass::Unknown) | None => Verdict::Succeeded,
     }
+}
 
-    fn now(&self) -> Monotonic {
-        Monotonic::since_origin(self.started.elapsed())
+fn pressure(failure: &Failure) -> Pressure {
+    match failure.class {
+        Some(ErrorClass::Network) => Pressure::Unsaid,
+        Some(ErrorClass::Timeout | ErrorClass::RateLimit) => Pressure::TooMuch,
+        Some(ErrorClass::ServerError) if is_overloaded(failure) => Pressure::TooMuch,
+        Some(ErrorClass::ServerError | ErrorClass::ClientError | ErrorClass::Validation | ErrorClass::Unknown)
+        | None => Pressure::ByTime,
     }
+}
 
-    /// A breaker is consistent between any two of its methods, so a panic elsewhere under the lock leaves nothing half done.
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn is_overloaded(failure: &Failure) -> bool {
+    matches!(failure.code.as_str(), "http.503" | "http.504")
+}
+
+/// Only an answer about load speaks for all calls to the participant; another one speaks for its own.
+fn asks_for_less(failure: &Failure) -> bool {
+    failure.class == Some(ErrorClass::RateLimit) || is_overloaded(failure)
 }
 
 impl Permit {
-    /// Leave for one call, or how long to wait before asking again.
-    pub(super) fn take(health: &Arc<Health>) -> Result<Permit, Duration> {
-        let now = health.now();
-        let (admission, begins_probing) = {
-            let mut breaker = health.breaker();
-            let before = breaker.state();
-            let admission = breaker.admit(now, PROBE_HOLD, fastrand::u64(..));
-            (admission, before == State::Open && breaker.state() == State::HalfOpen)
-        };
-        if begins_probing {
-            health.tell(What::BreakerHalfOpen);
-        }
-        match admission {
-            Admission::Refused { retry_after, why: _ } => {
-                health.meters.not_permitted();
-                Err(retry_after)
-            }
-            Admission::Admitted(ticket) => {
-                health.permits.fetch_add(1, Ordering::Relaxed);
-                Ok(Permit { health: Arc::clone(health), ticket: Some(ticket), since: now, seat: Seat::default() })
-            }
-        }
+    pub(super) fn new(gate: Arc<Gate>, ticket: Ticket, lane: Lane, now: Monotonic) -> Permit {
+        Permit { gate, ticket: Some(ticket), lane, left_at: now, seat: None }
     }
 
-    /// Where to put the call's place in the bulkhead, so that it is held as long as the permit.
-    #[must_use]
-    pub fn seat(&self) -> Seat {
-        Arc::clone(&self.seat)
+    /// Waits for the rate limit and then for a place in the bulkhead, each for a short time. The call leaves when this returns.
+    ///
+    /// # Errors
+    /// Who refuses, and when to ask again.
+    pub(crate) async fn pass(&mut self) -> Result<Slot, super::gate::Refused> {
+        let slot = Departure { gate: Arc::clone(&self.gate), lane: self.lane }.pass().await?;
+        self.left_at = self.gate.now();
+        Ok(slot)
     }
 
-    /// Tells the breaker how the call went.
-    pub fn settle(mut self, verdict: Verdict) {
+    /// The same for a call whose permit stays here while somebody else sends it.
+    pub(crate) fn departure(&mut self) -> (Departure, Seat) {
+        let seat = self.seat.get_or_insert_with(Seat::default);
+        (Departure { gate: Arc::clone(&self.gate), lane: self.lane }, Arc::clone(seat))
+    }
+
+    /// Tells the guards how the call went.
+    pub(crate) fn settle(mut self, said: Said) {
+        self.give_back(said);
+    }
+
+    fn give_back(&mut self, said: Said) {
         if let Some(ticket) = self.ticket.take() {
-            let verdict = match verdict {
-                Verdict::Success => breaker::Verdict::Succeeded,
-                Verdict::Failure => breaker::Verdict::Failed,
-            };
-            self.health.settle(ticket, verdict, self.since);
+            let left_at = self.seat.as_ref().and_then(|seat| seat.get()).map_or(self.left_at, Slot::since);
+            self.gate.settle(ticket, left_at, said);
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.health.permits.fetch_sub(1, Ordering::Relaxed);
-        if let Some(ticket) = self.ticket.take() {
-            self.health.settle(ticket, breaker::Verdict::Neutral, self.since);
-        }
+        self.give_back(Said::NOTHING);
     }
 }
 
-fn kind(verdict: breaker::Verdict) -> Called {
-    match verdict {
-        breaker::Verdict::Succeeded => Called::Successful,
-        breaker::Verdict::Failed | breaker::Verdict::Throttled => Called::Failed,
-        breaker::Verdict::Neutral => Called::Ignored,
+/// The way out through a gate.
+#[derive(Debug)]
+pub(crate) struct Departure {
+    gate: Arc<Gate>,
+    lane: Lane,
+}
+
+impl Departure {
+    /// As [`Permit::pass`].
+    pub(crate) async fn pass(self) -> Result<Slot, super::gate::Refused> {
+        use super::gate::Refused;
+        use saga_core::command::Guard;
+        let paced = self.gate.pace(self.lane).await;
+        paced.map_err(|not_before| Refused { guard: Guard::RateLimit, not_before })?;
+        let entered = self.gate.enter(self.lane).await;
+        entered.map_err(|Full| Refused { guard: Guard::Bulkhead, not_before: super::BULKHEAD_REST })
     }
 }

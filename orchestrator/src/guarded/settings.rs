@@ -1,11 +1,12 @@
 //! What is configured about a participant and its guards.
 
+use super::acts;
 use crate::participants::{
     Classes,
     http::{self, HttpSettings},
 };
 use saga_core::definition::participants::{self, Participant, Secret};
-use saga_guards::breaker;
+use saga_guards::{breaker, budget, rate::Rate};
 use std::{collections::BTreeSet, num::NonZeroU32};
 
 /// One participant and its guards.
@@ -15,20 +16,80 @@ pub struct ParticipantSettings {
     pub name: String,
     /// How it is reached.
     pub transport: Transport,
-    /// When it is left alone.
-    pub breaker: breaker::Config,
-    /// Calls that may be under way at once.
-    pub bulkhead: NonZeroU32,
+    /// How its guards work.
+    pub gate: GateSettings,
     /// Asking it how it is.
     pub health: Option<participants::Health>,
     /// What it can do.
     pub capabilities: BTreeSet<String>,
 }
 
+/// How the guards of a participant work.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GateSettings {
+    /// When it is left alone.
+    pub breaker: breaker::Config,
+    /// How much further attempts may add to its load.
+    pub budget: budget::Config,
+    /// How many calls are under way at once.
+    pub bulkhead: participants::Bulkhead,
+    /// How many calls leave in a span.
+    pub rate: Option<Rate>,
+    /// Working at a share of the capacity.
+    pub degraded: participants::Degraded,
+}
+
+impl GateSettings {
+    /// The defaults, with so many calls at once.
+    #[must_use]
+    pub fn of_places(places: NonZeroU32) -> GateSettings {
+        GateSettings {
+            breaker: breaker::Config::default(),
+            budget: budget::Config::default(),
+            bulkhead: participants::Bulkhead::of(places),
+            rate: None,
+            degraded: participants::Degraded::default(),
+        }
+    }
+}
+
+/// What holds beside the file, because somebody said so.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Steering {
+    /// Who decides what the breaker does.
+    pub mode: breaker::Mode,
+    /// The share of its capacity that it works at.
+    pub share: Option<f64>,
+    /// Calls at once.
+    pub bulkhead: Option<NonZeroU32>,
+    /// Calls in a span.
+    pub rate: Option<Rate>,
+    /// How often it was reset: another number than before resets it.
+    pub resets: u64,
+}
+
+impl From<&acts::Override> for Steering {
+    fn from(given: &acts::Override) -> Steering {
+        Steering {
+            mode: given.mode.into(),
+            share: given.share,
+            bulkhead: given.bulkhead,
+            rate: given.rate.map(|rate| rate.rate()),
+            resets: given.resets,
+        }
+    }
+}
+
+impl Default for Steering {
+    fn default() -> Steering {
+        Steering { mode: breaker::Mode::Automatic, share: None, bulkhead: None, rate: None, resets: 0 }
+    }
+}
+
 /// How a participant is reached.
 // One for each participant, read once.
 #[allow(clippy::large_enum_variant)]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Transport {
     /// By requests.
     Http(HttpSettings),
@@ -61,12 +122,17 @@ impl ParticipantSettings {
                 classes: Classes::of(participant),
             }),
         };
-        let (breaker, bulkhead) = (participant.breaker, participant.bulkhead.limit);
+        let gate = GateSettings {
+            breaker: participant.breaker,
+            budget: participant.retry_budget,
+            bulkhead: participant.bulkhead,
+            rate: participant.rate_limit,
+            degraded: participant.degraded,
+        };
         ParticipantSettings {
             name: name.to_owned(),
             transport,
-            breaker,
-            bulkhead,
+            gate,
             health: participant.health.clone(),
             capabilities: participant.capabilities.clone(),
         }

@@ -1,5 +1,6 @@
 //! How participants stand, for people.
 
+use super::gate::GateView;
 use saga_guards::breaker;
 use serde::Serialize;
 
@@ -33,8 +34,43 @@ pub struct ParticipantSnapshot {
     pub limit: u32,
     /// Calls that were admitted and are unanswered, those that wait left out.
     pub in_flight: u32,
-    /// Calls that wait for the bulkhead.
+    /// Calls that wait in memory for the bulkhead.
     pub waiting: u32,
+    /// Calls that wait in memory for the rate limit.
+    pub pacing: u32,
+    /// Commands of this engine that wait durably until they are called.
+    pub in_line: u32,
+    /// Calls that the rate limit lets pass now; `None`: there is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_room: Option<u32>,
+    /// Further attempts that the retry budget allows now.
+    pub retry_budget: u32,
+    /// Share of the capacity that is used.
+    pub share: f64,
+}
+
+impl ParticipantSnapshot {
+    pub(super) fn of(name: &str, view: &GateView) -> ParticipantSnapshot {
+        ParticipantSnapshot {
+            name: name.to_owned(),
+            breaker: view.breaker.state.into(),
+            calls: view.breaker.calls,
+            failures: view.breaker.failures,
+            slow_calls: view.breaker.slow,
+            failure_rate: view.breaker.failure_rate,
+            slow_call_rate: view.breaker.slow_call_rate,
+            stale_results: view.breaker.stale_results,
+            probes_expired: view.breaker.probes_expired,
+            limit: view.limit.get(),
+            in_flight: view.permits.saturating_sub(view.waiting + view.pacing),
+            waiting: view.waiting,
+            pacing: view.pacing,
+            in_line: view.in_line,
+            rate_room: view.rate_room,
+            retry_budget: view.budget.balance,
+            share: view.share,
+        }
+    }
 }
 
 /// What a breaker does.

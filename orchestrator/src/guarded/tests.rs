@@ -1,3 +1,6 @@
+mod line;
+mod live;
+
 use super::*;
 use crate::participants::http::HttpSettings;
 use axum::{Router, http::StatusCode};
@@ -42,19 +45,26 @@ impl Payments {
 }
 
 fn guarded(transport: Transport, bulkhead: u32) -> Guarded {
+    Guarded::new(&[settings(transport, gate(bulkhead))]).expect("settings that can be called")
+}
+
+fn settings(transport: Transport, gate: GateSettings) -> ParticipantSettings {
+    ParticipantSettings { name: "payments".into(), transport, gate, health: None, capabilities: BTreeSet::new() }
+}
+
+fn gate(places: u32) -> GateSettings {
     let breaker = breaker::Settings { minimum_calls: 2, probes: 1, ..breaker::Settings::default() };
     let breaker = breaker::Config::new(breaker).expect("sensible");
-    let bulkhead = NonZeroU32::new(bulkhead).expect("not zero");
-    let settings = ParticipantSettings {
-        name: "payments".into(),
-        transport,
-        breaker,
-        bulkhead,
-        health: None,
-        capabilities: BTreeSet::new(),
-    };
-    Guarded::new(vec![settings]).expect("settings that can be called")
+    GateSettings { breaker, ..GateSettings::of_places(NonZeroU32::new(places).expect("not zero")) }
 }
+
+fn kafka() -> Transport {
+    Transport::Kafka { commands: "payments.commands".into() }
+}
+
+const FIRST: Asking = Asking { lane: saga_guards::Lane::Do, is_further: false, is_woken: false };
+
+const FAILED: Said = Said::UNANSWERED;
 
 fn a_call() -> Call {
     let saga = SagaId::new(Timestamp(1_000), Shard(7), 42);
@@ -78,7 +88,7 @@ fn a_call() -> Call {
 }
 
 fn permit(guarded: &Guarded) -> Permit {
-    match guarded.admit("payments") {
+    match guarded.admit("payments", FIRST) {
         Admission::Admitted(permit) => permit,
         Admission::Refused { not_before, .. } => panic!("refused for {not_before:?}"),
         Admission::Gone => panic!("nobody is called payments"),
@@ -86,7 +96,7 @@ fn permit(guarded: &Guarded) -> Permit {
 }
 
 fn refused_for(guarded: &Guarded, participant: &str) -> Option<Duration> {
-    match guarded.admit(participant) {
+    match guarded.admit(participant, FIRST) {
         Admission::Admitted(_) | Admission::Gone => None,
         Admission::Refused { not_before, .. } => Some(not_before),
     }
@@ -157,12 +167,13 @@ async fn a_full_bulkhead_is_no_attempt() {
 #[test]
 fn what_is_refused_after_it_may_have_left_goes_on() {
     let rest = Duration::from_secs(1);
+    let full = Refused { guard: Guard::Bulkhead, not_before: rest };
     let told = Call { asked: 1, location: Some("/jobs/1".into()), ..a_call() };
     let ongoing = |location| Answer::Ongoing { ask_after: Some(rest), location };
-    assert_eq!(refused(&told, Guard::Bulkhead, rest), ongoing(Some("/jobs/1".into())));
-    assert_eq!(refused(&a_call().repeated(), Guard::Bulkhead, rest), ongoing(None));
+    assert_eq!(refused(&told, full), ongoing(Some("/jobs/1".into())));
+    assert_eq!(refused(&a_call().repeated(), full), ongoing(None));
     let not_sent = Answer::NotSent { guard: Guard::Bulkhead, retry_after: rest };
-    assert_eq!(refused(&a_call(), Guard::Bulkhead, rest), not_sent);
+    assert_eq!(refused(&a_call(), full), not_sent);
 }
 
 #[tokio::test]
@@ -178,26 +189,27 @@ async fn a_dropped_call_gives_everything_back() {
 
 #[test]
 fn replies_of_a_kafka_participant_settle_its_permits() {
-    let guarded = guarded(Transport::Kafka { commands: "payments.commands".into() }, 1);
-    assert_eq!(guarded.kafka_topic("payments"), Some("payments.commands"));
+    let guarded = guarded(kafka(), 1);
+    assert_eq!(guarded.kafka_topic("payments").as_deref(), Some("payments.commands"));
     assert_eq!(guarded.kafka_topic("nobody"), None);
     let permits: Vec<_> = (0..2).map(|_| permit(&guarded)).collect();
     assert_eq!(only(&guarded).in_flight, 2);
-    permits.into_iter().for_each(|permit| permit.settle(Verdict::Failure));
+    permits.into_iter().for_each(|permit| permit.settle(FAILED));
     assert!(refused_for(&guarded, "payments").is_some());
 }
 
 #[test]
 fn a_participant_that_is_not_configured_is_waited_for() {
-    let guarded = guarded(Transport::Kafka { commands: "payments.commands".into() }, 1);
-    assert!(matches!(guarded.admit("nobody"), Admission::Gone));
+    let guarded = guarded(kafka(), 1);
+    assert!(matches!(guarded.admit("nobody", FIRST), Admission::Gone));
 }
 
 #[test]
 fn a_snapshot_is_shown_in_camel_case() {
-    let guarded = guarded(Transport::Kafka { commands: "payments.commands".into() }, 1);
-    permit(&guarded).settle(Verdict::Failure);
-    let expected = json!([{"name": "payments", "breaker": "closed", "calls": 1, "failures": 1, "slowCalls": 0, "limit": 1, "inFlight": 0, "waiting": 0}]);
+    let guarded = guarded(kafka(), 1);
+    permit(&guarded).settle(FAILED);
+    let expected = json!([{"name": "payments", "breaker": "closed", "calls": 1, "failures": 1, "slowCalls": 0, "limit": 1,
+        "inFlight": 0, "waiting": 0, "pacing": 0, "inLine": 0, "retryBudget": 100, "share": 1.0}]);
     assert_eq!(serde_json::to_value(guarded.snapshot()).expect("serialisable"), expected);
 }
 
@@ -218,10 +230,10 @@ participants:
     let payments = participants.get("payments").expect("it is in the file");
     let settings = ParticipantSettings::of("payments", payments);
     let Transport::Http(http) = &settings.transport else { panic!("payments are called over HTTP") };
-    assert_eq!((settings.bulkhead.get(), http.endpoints.len(), http.retry_on.len()), (8, 2, 2));
+    assert_eq!((settings.gate.bulkhead.limit.get(), http.endpoints.len(), http.retry_on.len()), (8, 2, 2));
     assert_eq!(http.authorization.as_deref(), Some("Bearer secret"));
     let guarded = Guarded::from_participants(&participants).expect("they can be guarded");
-    assert_eq!(guarded.kafka_topic("inventory"), Some("inventory.commands"));
+    assert_eq!(guarded.kafka_topic("inventory").as_deref(), Some("inventory.commands"));
     let names: Vec<_> = guarded.snapshot().into_iter().map(|it| it.name).collect();
     assert_eq!(names, ["inventory", "payments"]);
 }

@@ -70,11 +70,9 @@ impl CommandState {
     pub fn held_by(&self) -> Option<&str> {
         match &self.phase {
             Phase::Held { participant, .. } => participant.as_deref(),
-            Phase::Idle
-            | Phase::Settled(_)
-            | Phase::Attempting(_)
-            | Phase::Resting { .. }
-            | Phase::Sleeping { .. } => None,
+            Phase::Idle | Phase::Settled(_) | Phase::Attempting(_) | Phase::Resting { .. } | Phase::Sleeping { .. } => {
+                None
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     engine::dispatch,
-    guarded::{Admission, Permit},
+    guarded::{self, Admission, Asking, Permit},
     panics::caught,
     participants::Dispatch,
 };
@@ -29,6 +29,7 @@ impl Owned {
             }
         };
         live.forget_all_but(&effects);
+        self.wait_in_lines(saga, &effects);
         for effect in effects {
             let Some(sent) = Sent::of(&effect) else { continue };
             if !live.sent.contains(&sent) {
@@ -70,7 +71,9 @@ impl Owned {
 
     /// For a call that was recorded in another life, or that asks how far it is: no decision of this life asked the guard for it.
     pub(super) fn late_permit(&mut self, saga: SagaId, effect: &CallEffect) -> Option<Permit> {
-        let answer = match self.parts.guarded.admit(effect.request.participant()?) {
+        let lane = guarded::lane(effect.command.direction);
+        let asking = Asking { lane, is_further: false, is_woken: true };
+        let answer = match self.parts.guarded.admit(effect.request.participant()?, asking) {
             Admission::Admitted(permit) => return Some(permit),
             Admission::Gone => {
                 let failure = Failure::new("participant_gone", "the participant is not configured any more");

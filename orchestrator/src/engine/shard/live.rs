@@ -2,7 +2,7 @@
 
 use crate::{
     engine::message::Message,
-    guarded::{Permit, Verdict},
+    guarded::{Permit, Said},
     panics::caught,
     participants::Dispatch,
 };
@@ -135,16 +135,9 @@ impl Live {
     /// An answer tells the breaker how the participant is; what it was about is no matter of the guard.
     pub(super) fn settle_permit(&mut self, input: &Input) {
         let Input::Answered { command, answer, .. } = input else { return };
-        let verdict = match answer {
-            Answer::Succeeded { .. } | Answer::Failed { .. } => Verdict::Success,
-            Answer::Unknown { .. } => Verdict::Failure,
-            // The attempt goes on.
-            Answer::Ongoing { .. } => return,
-            // Nothing left, so nothing is known: the permit is given back.
-            Answer::NotSent { .. } => return drop(self.take_permit(*command)),
-        };
-        if let Some(permit) = self.take_permit(*command) {
-            permit.settle(verdict);
+        let goes_on = matches!(answer, Answer::Ongoing { .. });
+        if !goes_on && let Some(permit) = self.take_permit(*command) {
+            permit.settle(Said::by(answer));
         }
     }
 
@@ -156,7 +149,7 @@ impl Live {
             let goes_on =
                 outstanding.iter().any(|sent| matches!(sent, Sent::Call { command: other, .. } if *other == command));
             if !goes_on && let Some(permit) = self.take_permit(command) {
-                permit.settle(Verdict::Failure);
+                permit.settle(Said::UNANSWERED);
             }
         }
     }

@@ -6,6 +6,7 @@ use super::{
     live::{InFlight, Live, Shown, Slot},
     measured,
     starts::payload_hash,
+    waits::Waits,
 };
 use crate::{
     engine::{
@@ -63,6 +64,8 @@ pub(super) struct Owned {
     pub(super) held_back: Vec<(SagaId, Input)>,
     /// Sagas that are read again to be parked, with the reason.
     pub(super) to_park: HashMap<SagaId, String>,
+    /// What waits in the guards' lines.
+    pub(super) waits: Waits,
     fenced: bool,
 }
 
@@ -79,6 +82,7 @@ impl Owned {
             loads: FuturesUnordered::new(),
             held_back: Vec::new(),
             to_park: HashMap::new(),
+            waits: Waits::default(),
             fenced: false,
         }
     }
@@ -101,6 +105,7 @@ impl Owned {
                 Some((saga, answer)) = self.appends.next() => self.answered(saga, answer),
                 Some((saga, loaded)) = self.loads.next() => self.loaded(saga, loaded),
                 () = stop.cancelled() => break,
+                Some(wake) = self.waits.called(), if self.appends.len() < IN_FLIGHT => self.called(wake),
                 Some(message) = messages.recv(), if self.appends.len() < IN_FLIGHT => {
                     messages_since_timers += 1;
                     self.take(message);
@@ -173,7 +178,7 @@ impl Owned {
         };
         let input = classified(&self.parts.participants, &live.state, input);
         live.settle_permit(&input);
-        let mut admissions = Admissions::new(&self.parts, self.parts.clock.now());
+        let mut admissions = Admissions::new(&self.parts, self.parts.clock.now()).about(&message);
         let decided =
             caught(|| admissions.during(|context| decide::decide(&live.plan, &mut live.state, &input, context)));
         let outcome = match decided {
@@ -189,7 +194,8 @@ impl Owned {
                 self.append(saga, live, message, decision);
             }
             Ok(Outcome::Ignored(ignored)) => {
-                self.due.set(saga, live.state.next_due(&live.plan));
+                self.due.set(saga, live.state.next_due_beside_guards(&live.plan));
+                self.wait_again(saga, live, &input, &ignored);
                 report_ignored(saga, &live.plan, &ignored);
                 message.receipt.settle(Disposition::Ignored(ignored.to_string()));
             }
@@ -271,7 +277,7 @@ impl Owned {
         if is_late {
             self.begin_times_anew(saga, live.sent.iter().filter(|sent| !had_left.contains(sent)));
         }
-        self.due.set(saga, live.state.next_due(&live.plan));
+        self.due.set(saga, live.state.next_due_beside_guards(&live.plan));
         self.go_on(saga, live);
     }
 

@@ -70,7 +70,7 @@ impl Owned {
     }
 
     fn put_to_work(&mut self, saga: SagaId, recorded: Recorded) {
-        let due = recorded.state.next_due(&recorded.plan);
+        let due = recorded.state.next_due_beside_guards(&recorded.plan);
         let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state));
         if due.is_some_and(|due| due <= self.parts.clock.now()) {
             self.sagas.insert(saga, Slot::Ready(live));

@@ -10,7 +10,7 @@ use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// What is configured about one participant.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct HttpSettings {
     /// Its name, for errors.
     pub name: String,

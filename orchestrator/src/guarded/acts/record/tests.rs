@@ -30,6 +30,9 @@ impl Place {
     }
 }
 
+const ASKING: crate::guarded::Asking =
+    crate::guarded::Asking { lane: saga_guards::Lane::Do, is_further: false, is_woken: false };
+
 fn act(action: GuardAction) -> GuardAct {
     GuardAct { participant: "payments".into(), action, who: "anna".into(), reason: "they migrate".into() }
 }
@@ -39,7 +42,7 @@ async fn does(acts: &Acts, action: GuardAction) -> (i64, bool) {
 }
 
 fn lets_through(acts: &Acts) -> bool {
-    matches!(acts.guarded.admit("payments"), Admission::Admitted(_))
+    matches!(acts.guarded.admit("payments", ASKING), Admission::Admitted(_))
 }
 
 #[tokio::test]

@@ -1,0 +1,263 @@
+//! The waiting line before a participant: who waits durably, in which order they go on, and who has to wait behind them.
+//!
+//! Undos go before dos, and who has waited longest goes first. Somebody may have a time of their own before which it is no use to ask.
+
+use crate::{Lane, Monotonic};
+use std::collections::{BTreeMap, HashMap};
+
+/// A waiting line. Changes under `&mut`; whoever shares it locks it.
+#[derive(Debug)]
+pub struct Line<W> {
+    ready: BTreeMap<Place, W>,
+    later: BTreeMap<(Monotonic, Place), W>,
+    /// Where each ticket stands.
+    tickets: HashMap<LineTicket, (Place, Monotonic, Standing)>,
+    behind: [usize; 2],
+    last: u64,
+}
+
+/// Somebody who was called out of a line.
+#[derive(Debug)]
+pub struct Called<W> {
+    /// Who.
+    pub waiter: W,
+    place: Place,
+    standing: Standing,
+}
+
+/// Identity of somebody in a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LineTicket(u64);
+
+/// The order in which they go on: the undos, then the dos, each the oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Place {
+    lane: Lane,
+    since_ms: i64,
+    ticket: LineTicket,
+}
+
+/// Whether who comes later waits behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The participant cannot take everybody: who comes later waits behind.
+    InLine,
+    /// For a reason of its own, which holds nobody else back.
+    Alone,
+}
+
+/// Somebody who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Undos first.
+    pub lane: Lane,
+    /// Since when, in milliseconds of any clock that all of a line share: the smallest goes first.
+    pub since_ms: i64,
+    /// No use to go on before.
+    pub not_before: Monotonic,
+    /// Whether who comes later waits behind.
+    pub standing: Standing,
+}
+
+impl<W> Default for Line<W> {
+    fn default() -> Line<W> {
+        Line { ready: BTreeMap::new(), later: BTreeMap::new(), tickets: HashMap::new(), behind: [0; 2], last: 0 }
+    }
+}
+
+impl<W> Line<W> {
+    /// Joins the line.
+    pub fn join(&mut self, waiting: Waiting, waiter: W) -> LineTicket {
+        self.last += 1;
+        let ticket = LineTicket(self.last);
+        let place = Place { lane: waiting.lane, since_ms: waiting.since_ms, ticket };
+        self.insert(place, waiting.not_before, waiting.standing, waiter);
+        ticket
+    }
+
+    fn insert(&mut self, place: Place, not_before: Monotonic, standing: Standing, waiter: W) {
+        self.later.insert((not_before, place), waiter);
+        self.tickets.insert(place.ticket, (place, not_before, standing));
+        if standing == Standing::InLine {
+            self.behind[place.lane.index()] += 1;
+        }
+    }
+
+    /// Leaves the line; nothing if it has gone on already.
+    pub fn leave(&mut self, ticket: LineTicket) -> Option<W> {
+        let (place, not_before, _) = self.strike(ticket)?;
+        self.ready.remove(&place).or_else(|| self.later.remove(&(not_before, place)))
+    }
+
+    /// The next who may go on at `now`, out of the line.
+    pub fn next(&mut self, now: Monotonic) -> Option<Called<W>> {
+        self.come_forward(now);
+        let (place, waiter) = self.ready.pop_first()?;
+        let (_, _, standing) = self.strike(place.ticket)?;
+        Some(Called { waiter, place, standing })
+    }
+
+    /// Somebody who was called could not be reached: back to the old place, under the old ticket, not to be called before `not_before`.
+    pub fn take_back(&mut self, called: Called<W>, not_before: Monotonic) {
+        let Called { waiter, place, standing } = called;
+        self.insert(place, not_before, standing, waiter);
+    }
+
+    /// Whether somebody waits whom one who comes now, in `lane`, would overtake.
+    #[must_use]
+    pub fn is_before(&self, lane: Lane) -> bool {
+        Lane::ALL.iter().filter(|other| **other <= lane).any(|other| self.behind[other.index()] > 0)
+    }
+
+    /// When the next one's time comes who has one; `None`: nobody waits for a time.
+    #[must_use]
+    pub fn next_time(&self) -> Option<Monotonic> {
+        self.later.first_key_value().map(|((time, _), _)| *time)
+    }
+
+    /// Whether somebody could go on at `now`.
+    pub fn has_ready(&mut self, now: Monotonic) -> bool {
+        self.come_forward(now);
+        !self.ready.is_empty()
+    }
+
+    /// Everybody's time has come.
+    pub fn forgive_times(&mut self) {
+        self.ready.extend(std::mem::take(&mut self.later).into_iter().map(|((_, place), waiter)| (place, waiter)));
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tickets.len()
+    }
+
+    /// Whether nobody waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tickets.is_empty()
+    }
+
+    fn come_forward(&mut self, now: Monotonic) {
+        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
+            let ((_, place), waiter) = entry.remove_entry();
+            self.ready.insert(place, waiter);
+        }
+    }
+
+    fn strike(&mut self, ticket: LineTicket) -> Option<(Place, Monotonic, Standing)> {
+        let (place, not_before, standing) = self.tickets.remove(&ticket)?;
+        if standing == Standing::InLine {
+            self.behind[place.lane.index()] -= 1;
+        }
+        Some((place, not_before, standing))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn at(seconds: u64) -> Monotonic {
+        Monotonic::since_origin(Duration::from_secs(seconds))
+    }
+
+    fn waiting(lane: Lane, since_ms: i64) -> Waiting {
+        Waiting { lane, since_ms, not_before: at(0), standing: Standing::InLine }
+    }
+
+    fn called<W>(line: &mut Line<W>, second: u64) -> Option<W> {
+        line.next(at(second)).map(|called| called.waiter)
+    }
+
+    #[test]
+    fn who_could_not_be_reached_comes_back_to_the_old_place() {
+        let mut line = Line::default();
+        let first = line.join(waiting(Lane::Do, 1), "first");
+        line.join(waiting(Lane::Do, 2), "second");
+        let unreached = line.next(at(0)).expect("somebody waits");
+        line.take_back(unreached, at(1));
+        assert_eq!(line.len(), 2);
+        assert_eq!(called(&mut line, 0), Some("second"));
+        assert_eq!(line.leave(first), Some("first"));
+        assert!(line.is_empty() && !line.is_before(Lane::Do));
+    }
+
+    #[test]
+    fn undos_go_first_and_then_who_has_waited_longest() {
+        let mut line = Line::default();
+        line.join(waiting(Lane::Do, 2), "second do");
+        line.join(waiting(Lane::Do, 1), "first do");
+        line.join(waiting(Lane::Undo, 9), "undo");
+        let order: Vec<_> = std::iter::from_fn(|| called(&mut line, 0)).collect();
+        assert_eq!(order, ["undo", "first do", "second do"]);
+        assert!(line.is_empty());
+    }
+
+    #[test]
+    fn nobody_goes_on_before_the_own_time() {
+        let mut line = Line::default();
+        line.join(Waiting { not_before: at(10), ..waiting(Lane::Do, 1) }, "later");
+        line.join(Waiting { not_before: at(5), ..waiting(Lane::Do, 2) }, "sooner");
+        assert_eq!(line.next_time(), Some(at(5)));
+        assert_eq!(called(&mut line, 4), None);
+        assert_eq!(called(&mut line, 5), Some("sooner"));
+        assert_eq!(called(&mut line, 9), None);
+        line.forgive_times();
+        assert_eq!(called(&mut line, 9), Some("later"));
+    }
+
+    #[test]
+    fn whoever_leaves_is_not_called() {
+        let mut line = Line::default();
+        let first = line.join(waiting(Lane::Do, 1), "first");
+        line.join(waiting(Lane::Do, 2), "second");
+        assert!(line.has_ready(at(0)));
+        assert_eq!(line.leave(first), Some("first"));
+        assert_eq!(line.leave(first), None);
+        assert_eq!(called(&mut line, 0), Some("second"));
+    }
+
+    #[test]
+    fn who_comes_waits_behind_its_own_lane_and_the_ones_before() {
+        let mut line = Line::default();
+        assert!(!line.is_before(Lane::Do));
+        line.join(Waiting { standing: Standing::Alone, ..waiting(Lane::Do, 1) }, "alone");
+        assert!(!line.is_before(Lane::Do));
+        let waits = line.join(waiting(Lane::Do, 1), "do");
+        assert!(line.is_before(Lane::Do) && !line.is_before(Lane::Undo));
+        line.leave(waits);
+        line.join(waiting(Lane::Undo, 1), "undo");
+        assert!(line.is_before(Lane::Do) && line.is_before(Lane::Undo));
+    }
+
+    proptest! {
+        #[test]
+        fn everybody_is_called_once_and_nobody_is_forgotten(
+            arrivals in prop::collection::vec((any::<bool>(), 0i64..5, 0u64..5, any::<bool>()), 0..60),
+            leaving in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+        ) {
+            let mut line = Line::default();
+            let mut tickets = Vec::new();
+            for (number, (undo, since_ms, time, alone)) in arrivals.into_iter().enumerate() {
+                let lane = if undo { Lane::Undo } else { Lane::Do };
+                let standing = if alone { Standing::Alone } else { Standing::InLine };
+                tickets.push((line.join(Waiting { lane, since_ms, not_before: at(time), standing }, number), number));
+            }
+            let mut expected: std::collections::BTreeSet<usize> = tickets.iter().map(|(_, number)| *number).collect();
+            for index in leaving.iter().filter(|_| !tickets.is_empty()) {
+                let (ticket, number) = tickets[index.index(tickets.len())];
+                prop_assert_eq!(line.leave(ticket).is_some(), expected.remove(&number));
+            }
+            prop_assert_eq!(line.len(), expected.len());
+            for second in 0..5 {
+                while let Some(number) = called(&mut line, second) {
+                    prop_assert!(expected.remove(&number));
+                }
+            }
+            prop_assert!(expected.is_empty() && line.is_empty() && !line.is_before(Lane::Do));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What of a shard waits in the guards' lines, and what happens when it is called.
+
+use super::{live::Live, owned::Owned};
+use crate::{
+    engine::message::{Body, Message, Receipt},
+    guarded::{Guarded, InLine, Since, Waiter, Wake},
+};
+use saga_core::{
+    command::CommandRef,
+    decide::Ignored,
+    id::SagaId,
+    input::Input,
+    react::{Effect, WaitEffect, react},
+    time::Timestamp,
+};
+use std::collections::HashMap;
+use tokio::sync::mpsc;
+
+/// Calls that a shard has not looked at yet: what some participants call at once when they are back. More are called a moment later.
+const CALLS: usize = 1024;
+
+/// The places in lines that a shard's commands have. Dropped, all are left.
+#[derive(Debug)]
+pub(super) struct Waits {
+    places: HashMap<SagaId, Vec<Place>>,
+    calls: mpsc::Sender<Wake>,
+    called: mpsc::Receiver<Wake>,
+}
+
+#[derive(Debug)]
+struct Place {
+    effect: WaitEffect,
+    /// Left when dropped.
+    _line: InLine,
+}
+
+impl Default for Waits {
+    fn default() -> Waits {
+        let (calls, called) = mpsc::channel(CALLS);
+        Waits { places: HashMap::new(), calls, called }
+    }
+}
+
+impl Waits {
+    /// The next who is called out of a line.
+    pub(super) async fn called(&mut self) -> Option<Wake> {
+        self.called.recv().await
+    }
+
+    fn left_by(&mut self, saga: SagaId, command: CommandRef) {
+        let Some(places) = self.places.get_mut(&saga) else { return };
+        places.retain(|place| place.effect.command != command);
+        if places.is_empty() {
+            self.places.remove(&saga);
+        }
+    }
+
+    /// Exactly what `effects` says waits; who has a place keeps it.
+    fn keep(&mut self, guarded: &Guarded, now: Timestamp, saga: SagaId, effects: &[Effect]) {
+        let waiting = || effects.iter().filter_map(waits);
+        if waiting().next().is_none() {
+            self.places.remove(&saga);
+            return;
+        }
+        let places = self.places.entry(saga).or_default();
+        places.retain(|place| waiting().any(|effect| *effect == place.effect));
+        for effect in waiting() {
+            if !places.iter().any(|place| place.effect == *effect) {
+                let waiter = Waiter { calls: self.calls.clone(), saga, command: effect.command };
+                let line = guarded.join(&effect.participant, since(effect, now), waiter);
+                places.push(Place { effect: effect.clone(), _line: line });
+            }
+        }
+    }
+}
+
+impl Owned {
+    pub(super) fn wait_in_lines(&mut self, saga: SagaId, effects: &[Effect]) {
+        self.waits.keep(&self.parts.guarded, self.parts.clock.now(), saga, effects);
+    }
+
+    /// A command may ask again.
+    pub(super) fn called(&mut self, wake: Wake) {
+        let Wake { saga, command, woken } = wake;
+        self.waits.left_by(saga, command);
+        let body = Body::Input { saga, input: Input::Released { command } };
+        self.take_input(saga, Message { body, record: None, receipt: Receipt::Woken(woken) });
+    }
+
+    /// Who was called and found the guard closed again waits on, not before it says.
+    pub(super) fn wait_again(&mut self, saga: SagaId, live: &Live, input: &Input, ignored: &Ignored) {
+        let Input::Released { command } = input else { return };
+        let mut effects = react(&live.plan, &live.state);
+        if let Ignored::StillHeld { guard: by, not_before: until } = ignored {
+            for effect in &mut effects {
+                if let Effect::Wait(wait) = effect
+                    && wait.command == *command
+                {
+                    (wait.guard, wait.not_before) = (*by, *until);
+                }
+            }
+        }
+        self.wait_in_lines(saga, &effects);
+    }
+}
+
+fn waits(effect: &Effect) -> Option<&WaitEffect> {
+    match effect {
+        Effect::Wait(wait) => Some(wait),
+        Effect::Call(_) | Effect::Publish(_) => None,
+    }
+}
+
+fn since(effect: &WaitEffect, now: Timestamp) -> Since {
+    Since { guard: effect.guard, since_ms: effect.since.0, not_before: effect.not_before.since(now) }
+}

@@ -1,0 +1,190 @@
+//! All guards of one participant, under one lock that is held for some instructions at a time and never across an await.
+//!
+//! ```text
+//! decision:  health → line → room in memory → breaker → retry budget                → permit, or a place in the line
+//! leaving:   rate limit (a short wait) → bulkhead (a short queue) → the call        → breaker and adaptive limit are told
+//! ```
+//!
+//! A gate outlives every change of its settings. Nothing here allocates unless somebody has to wait.
+
+mod inner;
+mod line;
+mod places;
+mod view;
+
+pub(crate) use inner::Refused;
+pub use line::InLine;
+pub use line::Woken;
+pub(crate) use line::{Since, Waiter, Wake, lane};
+pub(super) use places::Full;
+pub use places::Slot;
+pub(crate) use view::GateView;
+
+use super::{
+    changes::{Changes, What},
+    metrics::{Called, Meters},
+    permit::{Permit, Said},
+    settings::{GateSettings, Steering},
+};
+use inner::Inner;
+use saga_core::command::Guard;
+use saga_guards::{
+    Lane, Monotonic,
+    breaker::{Settled, State, Ticket, Verdict},
+};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::Notify, time::Instant};
+use tracing::{info, warn};
+
+/// All guards of one participant.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    name: Arc<str>,
+    started: Instant,
+    inner: Mutex<Inner>,
+    /// Rung when somebody who waits may be able to go on.
+    bell: Arc<Notify>,
+    meters: Meters,
+    changes: Changes,
+}
+
+/// Who asks, while a decision is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asking {
+    /// Undos go first.
+    pub(crate) lane: Lane,
+    /// Whether it is not the command's first attempt.
+    pub(crate) is_further: bool,
+    /// Whether it has been called out of the line, so that nobody is before it.
+    pub(crate) is_woken: bool,
+}
+
+impl Gate {
+    pub(super) fn new(name: &str, settings: GateSettings, bell: Arc<Notify>, changes: Changes) -> Gate {
+        let inner = Mutex::new(Inner::new(settings, Monotonic::default()));
+        Gate { name: name.into(), started: Instant::now(), inner, bell, meters: Meters::of(name), changes }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Leave for one call; or who refuses and for how long at least.
+    pub(super) fn admit(self: &Arc<Gate>, asking: Asking, health: Result<(), Duration>) -> Result<Permit, Refused> {
+        let now = self.now();
+        let (ticket, begins_probing) = {
+            let mut inner = self.inner();
+            let before = inner.state();
+            let ticket = inner.admit(asking, health, now, fastrand::u64(..));
+            (ticket, before == State::Open && inner.state() == State::HalfOpen)
+        };
+        if begins_probing {
+            self.publish(What::BreakerHalfOpen);
+        }
+        let ticket = ticket.inspect_err(|refused| {
+            if refused.guard == Guard::Breaker {
+                self.meters.not_permitted();
+            }
+        })?;
+        Ok(Permit::new(Arc::clone(self), ticket, asking.lane, now))
+    }
+
+    /// Takes a permit's ticket back with what its call said.
+    pub(super) fn settle(self: &Arc<Gate>, ticket: Ticket, left_at: Monotonic, said: Said) {
+        let now = self.now();
+        let took = now.since(left_at);
+        let mut inner = self.inner();
+        let settled = inner.settle(ticket, said, took, now, fastrand::u64(..));
+        let woken = inner.fit(now);
+        let somebody_waits = inner.somebody_waits();
+        drop(inner);
+        woken.wake(self);
+        self.meters.called(kind(said.verdict), took);
+        self.tell(settled);
+        if somebody_waits {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Works by `settings` from now on; what is counted and who waits stays.
+    pub(super) fn configure(self: &Arc<Gate>, settings: GateSettings) {
+        self.change(|inner, now| inner.configure(settings, now));
+    }
+
+    /// What people have decided holds from now on; the same again changes nothing.
+    pub(super) fn apply(self: &Arc<Gate>, said: Steering) {
+        let mut told = Vec::new();
+        self.change(|inner, now| told = inner.apply(said, now));
+        told.into_iter().for_each(|what| self.publish(what));
+    }
+
+    pub(super) fn view(&self) -> GateView {
+        let now = self.now();
+        self.inner().view(now)
+    }
+
+    fn change(self: &Arc<Gate>, change: impl FnOnce(&mut Inner, Monotonic)) {
+        let now = self.now();
+        let mut inner = self.inner();
+        change(&mut inner, now);
+        let woken = inner.fit(now);
+        drop(inner);
+        woken.wake(self);
+        self.bell.notify_one();
+    }
+
+    fn tell(&self, settled: Settled) {
+        let participant = self.name();
+        match settled {
+            Settled::Kept | Settled::Stale => {}
+            Settled::Opened(trip) => {
+                warn!(participant, trip = trip.as_str(), "the breaker opened; commands wait");
+                self.publish(What::BreakerOpened { trip });
+            }
+            Settled::Closed => {
+                info!(participant, "the breaker closed");
+                self.publish(What::BreakerClosed);
+            }
+            Settled::WouldOpen(trip) => {
+                warn!(participant, trip = trip.as_str(), "the breaker only counts, and would have opened");
+                self.publish(What::BreakerWouldOpen { trip });
+            }
+        }
+    }
+
+    fn publish(&self, what: What) {
+        self.changes.publish(Some(&self.name), what);
+    }
+
+    /// When the breaker may admit a call; zero: now.
+    pub(super) fn opens_in(&self) -> Duration {
+        let now = self.now();
+        self.inner().opens_in(now)
+    }
+
+    pub(super) fn now(&self) -> Monotonic {
+        Monotonic::since_origin(self.started.elapsed())
+    }
+
+    /// The guards are consistent between any two of their methods, so a panic elsewhere under the lock leaves nothing half done.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether somebody waits for it, or a call is out.
+    pub(super) fn is_in_use(&self) -> bool {
+        let view = self.view();
+        view.permits > 0 || view.in_line > 0
+    }
+}
+
+fn kind(verdict: Verdict) -> Called {
+    match verdict {
+        Verdict::Succeeded => Called::Successful,
+        Verdict::Failed | Verdict::Throttled => Called::Failed,
+        Verdict::Neutral => Called::Ignored,
+    }
+}

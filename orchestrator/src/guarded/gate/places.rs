@@ -1,0 +1,152 @@
+//! Leaving through a gate: the rate limit's pace, and a place in the bulkhead, each waited for in memory for a short time.
+
+use super::Gate;
+use saga_guards::{
+    Lane, Monotonic,
+    bulkhead::{Bulkhead, WaiterId},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::oneshot, time::Instant};
+
+/// The bulkhead with tasks as its waiters.
+pub(super) type Slots = Bulkhead<oneshot::Sender<Slot>>;
+
+/// A place, passed on when dropped.
+#[derive(Debug)]
+pub struct Slot {
+    gate: Arc<Gate>,
+    since: Monotonic,
+}
+
+impl Slot {
+    fn new(gate: &Arc<Gate>) -> Slot {
+        Slot { gate: Arc::clone(gate), since: gate.now() }
+    }
+
+    /// When it was given, by the gate's clock.
+    pub(crate) fn since(&self) -> Monotonic {
+        self.since
+    }
+}
+
+/// Neither a place nor, within the patience, a turn in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl Gate {
+    /// Waits until the rate limit lets one more pass, at most the gate's patience. Dropping the future takes nothing.
+    ///
+    /// # Errors
+    /// When it would take longer: how much.
+    pub(crate) async fn pace(&self, lane: Lane) -> Result<(), Duration> {
+        let until = Instant::now() + {
+            let (now, mut inner) = (self.now(), self.inner());
+            if inner.take_rate(lane, now).is_ok() {
+                return Ok(());
+            }
+            let (wait, patience) = (inner.wait_for_rate(now), inner.max_wait());
+            if wait > patience {
+                return Err(wait);
+            }
+            inner.pacing[lane.index()] += 1;
+            patience
+        };
+        let _pacing = Pacing(self, lane);
+        loop {
+            let taken = self.inner().take_rate(lane, self.now());
+            let Err(wait) = taken else { return Ok(()) };
+            let next = Instant::now() + wait;
+            if next > until {
+                return Err(wait);
+            }
+            tokio::time::sleep_until(next).await;
+        }
+    }
+
+    /// A place, free again when it is dropped. Dropping the future leaves the queue.
+    ///
+    /// # Errors
+    /// When the queue is full, or the gate's patience ends.
+    pub(crate) async fn enter(self: &Arc<Gate>, lane: Lane) -> Result<Slot, Full> {
+        let (mut turn, queued, patience) = match self.try_enter(lane)? {
+            Entered::AtOnce(slot) => return Ok(slot),
+            Entered::Queued(turn, waiter, patience) => (turn, Queued { gate: self, waiter }, patience),
+        };
+        let turn = tokio::time::timeout(patience, &mut turn).await;
+        drop(queued);
+        match turn {
+            Ok(Ok(slot)) => Ok(slot),
+            Ok(Err(_)) | Err(_) => Err(Full),
+        }
+    }
+
+    fn try_enter(self: &Arc<Gate>, lane: Lane) -> Result<Entered, Full> {
+        let mut inner = self.inner();
+        if inner.places.enter() {
+            return Ok(Entered::AtOnce(Slot::new(self)));
+        }
+        let (wake, turn) = oneshot::channel();
+        let waiter = inner.places.queue(lane, wake).map_err(|_| Full)?;
+        Ok(Entered::Queued(turn, waiter, inner.max_wait()))
+    }
+}
+
+enum Entered {
+    AtOnce(Slot),
+    Queued(oneshot::Receiver<Slot>, WaiterId, Duration),
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut inner = self.gate.inner();
+        let next = inner.places.leave();
+        let somebody_waits = inner.somebody_waits();
+        // The lock is released before the next one is woken, who may drop the place at once.
+        drop(inner);
+        if let Some(wake) = next {
+            // Sent to somebody who has given up, the place comes back here and is passed on.
+            drop(wake.send(Slot::new(&self.gate)));
+        } else if somebody_waits {
+            self.gate.bell.notify_one();
+        }
+    }
+}
+
+/// Waiters of the bulkhead who have a place now.
+#[must_use = "whoever has a place has to be woken"]
+#[derive(Debug, Default)]
+pub(super) struct ToWake(Vec<oneshot::Sender<Slot>>);
+
+impl ToWake {
+    pub(super) fn all_of(places: &mut Slots) -> ToWake {
+        ToWake(std::iter::from_fn(|| places.admit_next()).collect())
+    }
+
+    /// Outside of the lock: whoever has given up gives the place back at once.
+    pub(super) fn wake(self, gate: &Arc<Gate>) {
+        for wake in self.0 {
+            drop(wake.send(Slot::new(gate)));
+        }
+    }
+}
+
+/// Leaves the queue when dropped. Whoever has been given a place by then finds it in the channel, which drops it.
+struct Queued<'a> {
+    gate: &'a Arc<Gate>,
+    waiter: WaiterId,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        let _ = self.gate.inner().places.withdraw(self.waiter);
+    }
+}
+
+/// One who waits for the rate limit.
+struct Pacing<'a>(&'a Gate, Lane);
+
+impl Drop for Pacing<'_> {
+    fn drop(&mut self) {
+        self.0.inner().pacing[self.1.index()] -= 1;
+    }
+}

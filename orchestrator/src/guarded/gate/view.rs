@@ -1,0 +1,25 @@
+//! A gate at one moment.
+
+use saga_guards::{breaker, budget};
+use std::num::NonZeroU32;
+
+/// A gate at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct GateView {
+    pub(crate) breaker: breaker::Snapshot,
+    /// Calls that are admitted and not settled.
+    pub(crate) permits: u32,
+    /// Places there are.
+    pub(crate) limit: NonZeroU32,
+    /// Calls that wait in memory for a place.
+    pub(crate) waiting: u32,
+    /// Calls that wait in memory for the rate limit.
+    pub(crate) pacing: u32,
+    /// Calls that the rate limit lets pass now.
+    pub(crate) rate_room: Option<u32>,
+    pub(crate) budget: budget::Snapshot,
+    /// Share of the capacity that it works at.
+    pub(crate) share: f64,
+    /// Commands that wait durably.
+    pub(crate) in_line: u32,
+}

@@ -1,0 +1,209 @@
+//! Who waits for a guard is called when it has room, undos and the oldest first, and never all at once.
+
+use super::*;
+use saga_core::{command::CommandRef, id::StepIndex};
+use saga_guards::Lane;
+use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
+
+const UNDO: Asking = Asking { lane: Lane::Undo, is_further: false, is_woken: false };
+const FURTHER: Asking = Asking { lane: Lane::Do, is_further: true, is_woken: false };
+
+/// A participant and the commands that wait for it.
+struct Waiting {
+    guarded: Arc<Guarded>,
+    calls: Sender<Wake>,
+    called: Receiver<Wake>,
+    places: Vec<InLine>,
+}
+
+impl Waiting {
+    fn with(gate: GateSettings) -> Waiting {
+        let (calls, called) = channel(1024);
+        let guarded = Guarded::new(&[settings(kafka(), gate)]).expect("settings that can be called");
+        let guarded = Arc::new(guarded);
+        tokio::spawn(Arc::clone(&guarded).keep_lines());
+        Waiting { guarded, calls, called, places: Vec::new() }
+    }
+
+    /// Command `number` waits since then.
+    fn join(&mut self, number: u64, direction: Direction, guard: Guard) {
+        let saga = SagaId::new(Timestamp(1), Shard(0), number << 2);
+        let command = CommandRef { step: StepIndex(u16::try_from(number).expect("few")), direction };
+        let since = Since { guard, since_ms: i64::try_from(number).expect("few"), not_before: Duration::ZERO };
+        let waiter = Waiter { calls: self.calls.clone(), saga, command };
+        self.places.push(self.guarded.join("payments", since, waiter));
+    }
+
+    /// Who has been called by now; they have not asked yet.
+    async fn called(&mut self) -> Vec<Wake> {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut called = Vec::new();
+        loop {
+            match self.called.try_recv() {
+                Ok(wake) => called.push(wake),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return called,
+            }
+        }
+    }
+
+    fn ask(&self, asking: Asking) -> Result<Permit, Guard> {
+        match self.guarded.admit("payments", asking) {
+            Admission::Admitted(permit) => Ok(permit),
+            Admission::Refused { guard, .. } => Err(guard),
+            Admission::Gone => panic!("it is configured"),
+        }
+    }
+
+    fn open(&self) {
+        for _ in 0..2 {
+            self.ask(FIRST).expect("closed").settle(FAILED);
+        }
+        assert_eq!(only(&self.guarded).breaker, BreakerState::Open);
+    }
+}
+
+fn numbers(called: &[Wake]) -> Vec<u16> {
+    called.iter().map(|wake| wake.command.step.0).collect()
+}
+
+fn succeeded() -> Said {
+    Said::by(&Answer::Succeeded { result: Value::Null })
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_called_while_the_breaker_is_open_and_then_as_many_as_it_has_probes() {
+    let mut waiting = Waiting::with(gate(64));
+    waiting.open();
+    for number in 1..=1_000 {
+        waiting.join(number, Direction::Do, Guard::Breaker);
+    }
+    assert_eq!(numbers(&waiting.called().await), [0u16; 0]);
+    tokio::time::sleep(Duration::from_secs(13)).await;
+    let probe = waiting.called().await;
+    assert_eq!(numbers(&probe), [1]);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(numbers(&waiting.called().await), [0u16; 0], "the one that was called has not asked yet");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_probe_succeeded_they_come_back_along_a_ramp() {
+    let mut waiting = Waiting::with(gate(64));
+    waiting.open();
+    for number in 1..=500 {
+        waiting.join(number, Direction::Do, Guard::Breaker);
+    }
+    tokio::time::sleep(Duration::from_secs(13)).await;
+    let (mut at_once, mut ended) = (Vec::new(), 0);
+    for _ in 0..5 {
+        let called = waiting.called().await;
+        at_once.push(called.len());
+        for wake in called {
+            let permit = waiting.ask(Asking { is_woken: true, ..FIRST }).expect("who is called is admitted");
+            drop(wake);
+            permit.settle(succeeded());
+            ended += 1;
+        }
+    }
+    assert_eq!(at_once[0], 1);
+    assert!(at_once.windows(2).all(|two| two[1] <= 3 * two[0] + 1), "no herd: {at_once:?}");
+    assert!(ended > 10, "and they do come back: {at_once:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn undos_are_called_before_dos_and_the_oldest_of_each_first() {
+    let mut waiting = Waiting::with(gate(64));
+    waiting.open();
+    for (number, direction) in [(3, Direction::Do), (2, Direction::Do), (9, Direction::Undo), (8, Direction::Undo)] {
+        waiting.join(number, direction, Guard::Breaker);
+    }
+    waiting.guarded.steer("payments", Steering { resets: 1, ..Steering::default() });
+    assert_eq!(numbers(&waiting.called().await), [8, 9, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_later_waits_behind_but_for_an_undo() {
+    let mut waiting = Waiting::with(gate(64));
+    waiting.guarded.steer("payments", Steering { mode: breaker::Mode::ForcedOpen, ..Steering::default() });
+    waiting.join(1, Direction::Do, Guard::Breaker);
+    waiting.guarded.steer("payments", Steering::default());
+    assert_eq!(waiting.ask(FIRST).err(), Some(Guard::Breaker), "it would overtake");
+    assert!(waiting.ask(UNDO).is_ok());
+    assert_eq!(numbers(&waiting.called().await), [1]);
+    assert!(waiting.ask(FIRST).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_called_and_does_not_ask_gives_its_turn_to_the_next() {
+    let mut waiting = Waiting::with(gate(64));
+    waiting.open();
+    waiting.join(1, Direction::Do, Guard::Breaker);
+    waiting.join(2, Direction::Do, Guard::Breaker);
+    tokio::time::sleep(Duration::from_secs(13)).await;
+    let first = waiting.called().await;
+    assert_eq!(numbers(&first), [1]);
+    drop(first);
+    assert_eq!(numbers(&waiting.called().await), [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_left_the_line_is_not_called() {
+    let mut waiting = Waiting::with(gate(64));
+    waiting.open();
+    waiting.join(1, Direction::Do, Guard::Breaker);
+    waiting.join(2, Direction::Do, Guard::Breaker);
+    waiting.places.remove(0);
+    tokio::time::sleep(Duration::from_secs(13)).await;
+    assert_eq!(numbers(&waiting.called().await), [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn further_attempts_wait_for_the_budget_and_hold_nobody_else_back() {
+    let budget = saga_guards::budget::Config { share: 0.0, reserve_per_second: 1 };
+    let mut waiting = Waiting::with(GateSettings { budget, ..gate(64) });
+    let mut taken = 0;
+    while let Ok(permit) = waiting.ask(FURTHER) {
+        permit.settle(succeeded());
+        taken += 1;
+        assert!(taken <= 11, "a second's reserve for ten seconds is the most");
+    }
+    assert_eq!(waiting.ask(FURTHER).err(), Some(Guard::RetryBudget));
+    waiting.join(1, Direction::Do, Guard::RetryBudget);
+    assert!(waiting.ask(FIRST).is_ok(), "a first attempt is no retry");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_whom_the_rate_lets_pass_are_called_and_no_more() {
+    let rate = |calls| NonZeroU32::new(calls).expect("not zero");
+    let rate = saga_guards::rate::Rate { calls: rate(10), per: Duration::from_secs(1), burst: rate(1) };
+    let mut waiting = Waiting::with(GateSettings { rate: Some(rate), ..gate(64) });
+    for number in 1..=100 {
+        waiting.join(number, Direction::Do, Guard::RateLimit);
+    }
+    let called = waiting.called().await;
+    assert!((10..=12).contains(&called.len()), "a second's worth: {}", called.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rate_holds_among_calls_that_leave_together() {
+    let rate = |calls| NonZeroU32::new(calls).expect("not zero");
+    let rate = saga_guards::rate::Rate { calls: rate(10), per: Duration::from_secs(1), burst: rate(2) };
+    let waiting = Waiting::with(GateSettings { rate: Some(rate), ..gate(64) });
+    let mut permits: Vec<_> = (0..8).map(|_| waiting.ask(FIRST).expect("within the wait in memory")).collect();
+    let began = tokio::time::Instant::now();
+    let passed = futures_util::future::join_all(permits.iter_mut().map(Permit::pass)).await;
+    assert!(passed.iter().all(Result::is_ok), "{passed:?}");
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(590) && took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_participant_that_asks_for_a_pause_gets_it_from_everybody() {
+    let waiting = Waiting::with(gate(64));
+    let failure = saga_core::command::Failure::new("http.429", "").of_class(saga_core::command::ErrorClass::RateLimit);
+    let retry_after = Some(Duration::from_secs(20));
+    let busy = Answer::Failed { failure, retry: saga_core::command::Retryable::Yes, retry_after };
+    waiting.ask(FIRST).expect("closed").settle(Said::by(&busy));
+    assert_eq!(waiting.ask(FIRST).err(), Some(Guard::Breaker));
+    tokio::time::sleep(Duration::from_secs(21)).await;
+    assert!(waiting.ask(FIRST).is_ok());
+}

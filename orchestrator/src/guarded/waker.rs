@@ -1,0 +1,39 @@
+//! Calls out of the lines who may go on.
+
+use super::{Guarded, gate::Gate};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+/// Between two rounds at least: bells ring for every call that ends while somebody waits, and a round looks at all lines.
+const ROUND: Duration = Duration::from_millis(1);
+/// Between two rounds at most: what no bell and no time announces is seen then.
+const LONGEST: Duration = Duration::from_secs(5);
+
+impl Guarded {
+    /// Calls who may go on, whenever a bell rings or the time of somebody comes. Never ends; dropped, nobody is called any more.
+    pub(crate) async fn keep_lines(self: Arc<Guarded>) {
+        loop {
+            let next = self.call_who_may_go_on();
+            tokio::time::sleep(ROUND).await;
+            let rest = next.unwrap_or(LONGEST).min(LONGEST);
+            // A bell that rang in the meantime is still heard.
+            drop(tokio::time::timeout(rest, self.bell.notified()).await);
+        }
+    }
+
+    /// When to look again, if no bell rings before.
+    fn call_who_may_go_on(&self) -> Option<Duration> {
+        let participants = self.participants.load_full();
+        let configured =
+            participants.iter().filter_map(|(name, it)| it.gate.call_who_may_go_on(self.checks.is_well(name)));
+        let gone = self.gates_of_nobody().into_iter().filter_map(|gate| gate.call_who_may_go_on(Ok(())));
+        configured.chain(gone).min()
+    }
+
+    fn gates_of_nobody(&self) -> Vec<Arc<Gate>> {
+        let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        removed.iter().chain([&self.nowhere]).map(Arc::clone).collect()
+    }
+}
