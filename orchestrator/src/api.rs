@@ -6,6 +6,7 @@ mod guard_events;
 mod guards;
 mod health;
 mod pages;
+mod participants;
 mod sagas;
 mod server;
 
@@ -70,6 +71,7 @@ fn routes(backend: Backend) -> Router {
         .route("/api/guards/events", get(guard_events::events))
         .route("/api/guards/{participant}", get(guards::show))
         .route("/api/guards/{participant}/{action}", post(guards::act))
+        .route("/api/participants/reload", post(participants::reload))
         .fallback(errors::no_route)
         .layer(middleware::map_response(with_security_headers))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES))

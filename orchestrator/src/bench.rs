@@ -143,7 +143,7 @@ async fn start(
     let files = Files {
         sagas: vec![Source::new("bench.saga.yaml", DEFINITION)],
         participants: Some(Source::new("participants.yaml", participants)),
-        schemas: Vec::new(),
+        ..Files::default()
     };
     let loaded = load_files(&files, &|_| None)?;
     let plan = loaded.plans.first().cloned().context("the benchmark has a definition")?;
@@ -152,6 +152,7 @@ async fn start(
         store: Arc::clone(store),
         guarded: Arc::new(Guarded::from_participants(&loaded.participants)?),
         participants: Arc::new(loaded.participants.clone()),
+        participants_file: None,
         catalog: Catalog::new(loaded.plans),
         shards,
         instance: format!("bench/{}", std::process::id()),

@@ -12,6 +12,7 @@ mod answers;
 pub mod catalog;
 pub mod clock;
 mod committer;
+pub mod current;
 pub mod dead_letter;
 mod dispatch;
 mod due;
@@ -20,6 +21,7 @@ pub mod message;
 pub mod observer;
 pub mod operate;
 pub mod ownership;
+pub mod reload;
 pub mod router;
 mod shard;
 mod starting;
@@ -33,13 +35,14 @@ use answers::Answers;
 use catalog::Catalog;
 use clock::Clock;
 use committer::Committer;
+use current::{Current, Live};
 use observer::Observer;
 use router::{Inbox, Router};
 use saga_core::definition::Participants;
 use saga_event_store::EventStore;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Mutex, Semaphore, watch},
     task::JoinHandle,
 };
 use tokio_util::task::TaskTracker;
@@ -61,6 +64,8 @@ pub struct Settings {
     pub catalog: Catalog,
     /// Whose timeouts and retries new sagas of a forwarded trigger get.
     pub participants: Arc<Participants>,
+    /// Where participants.yaml is read again when it changes; `None`: never.
+    pub participants_file: Option<PathBuf>,
     /// How many shards the installation has.
     pub shards: u16,
     /// Name of this process in claims and logs.
@@ -94,8 +99,12 @@ pub struct Parts {
     pub(crate) guarded: Arc<Guarded>,
     /// What people decided about guards.
     pub(crate) acts: Arc<Acts>,
-    pub(crate) catalog: Catalog,
-    pub(crate) participants: Arc<Participants>,
+    /// What new sagas start by.
+    pub(crate) current: Current,
+    /// Where participants.yaml is; `None`: it cannot be reloaded.
+    pub(crate) participants_file: Option<PathBuf>,
+    /// Held by whoever reloads it.
+    reloading: Mutex<()>,
     pub(crate) instance: String,
     pub(crate) kafka: Option<KafkaSide>,
     pub(crate) clock: Clock,
@@ -152,8 +161,9 @@ impl Engine {
             plans,
             guarded: settings.guarded,
             acts,
-            catalog: settings.catalog,
-            participants: settings.participants,
+            current: Current::new(Live { catalog: settings.catalog, participants: settings.participants }),
+            participants_file: settings.participants_file,
+            reloading: Mutex::default(),
             instance: settings.instance,
             kafka: settings.kafka,
             clock: settings.clock,

@@ -4,9 +4,12 @@
 mod definitions;
 mod housekeeping;
 mod patience;
+mod reloading;
+mod variables;
 
 pub use definitions::{Files, Loaded, load_files, read_source};
 pub use housekeeping::Housekeeping;
+pub use variables::lookup;
 
 use crate::{
     api,
@@ -70,7 +73,7 @@ pub async fn run(config: Config, files: Files, options: Options, stop: impl Futu
 /// # Errors
 /// As [`run`].
 pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Result<Running> {
-    let loaded = load_files(&files, &|name| std::env::var(name).ok())?;
+    let loaded = load_files(&files, &variables::lookup)?;
     let kafka = kafka_settings(&config, options.broker)?;
     let store = open_store(&config).await?;
     require_its_inbox(store.as_ref(), &config.topics.inbox).await?;
@@ -176,6 +179,7 @@ async fn start_engine(
         guarded: Arc::new(Guarded::from_participants(&loaded.participants)?),
         catalog: Catalog::new(loaded.plans.clone()),
         participants: Arc::new(loaded.participants.clone()),
+        participants_file: loaded.participants_file.clone(),
         shards: config.shards,
         instance: instance_name(),
         kafka: Some(kafka),

@@ -22,6 +22,7 @@ pub(super) enum Error {
     ForeignHost(String),
     NoParticipant { name: String, hint: Option<String> },
     TooManyReaders(usize),
+    NotReloaded(String),
 }
 
 impl Error {
@@ -77,6 +78,12 @@ impl Error {
                 "too_many_readers",
                 format!("{most} readers follow the changes already"),
                 "end one of them, or ask another engine",
+            ),
+            Error::NotReloaded(message) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not_reloaded",
+                message.clone(),
+                "mend participants.yaml; what was in effect stays until then",
             ),
             Error::TimedOut => {
                 (StatusCode::GATEWAY_TIMEOUT, "timed_out", "the request took too long".into(), "try again")

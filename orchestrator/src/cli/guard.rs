@@ -33,6 +33,14 @@ pub(super) enum GuardCommand {
     Acts(ActsArgs),
     /// Follow what happens to guards, one line a change
     Watch(WatchArgs),
+    /// Read participants.yaml again, now; a change is noticed within some seconds anyway
+    Reload(ReloadArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReloadArgs {
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -123,6 +131,7 @@ pub(super) async fn run(command: GuardCommand) -> anyhow::Result<ExitCode> {
         GuardCommand::Set(args) => set(args).await,
         GuardCommand::Acts(args) => acts(args).await,
         GuardCommand::Watch(args) => watch::watch(args).await,
+        GuardCommand::Reload(args) => reload(args).await,
     }
 }
 
@@ -157,6 +166,12 @@ async fn act(args: ActArgs, word: &str, mut body: Value) -> anyhow::Result<ExitC
     let answer = args.server.open()?.post(&path, &body).await?;
     let status = answer["status"].as_str().unwrap_or_default();
     output::line(&format!("{word} {}: {status}", args.participant))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn reload(args: ReloadArgs) -> anyhow::Result<ExitCode> {
+    let answer = args.server.open()?.post("/api/participants/reload", &json!({})).await?;
+    output::line(&format!("participants.yaml: {}", answer["status"].as_str().unwrap_or_default()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -111,7 +111,7 @@ fn participants(args: &VerifyArgs, config: &Config) -> anyhow::Result<Participan
     let path = args.participants.clone().unwrap_or_else(|| config.sagas.join("participants.yaml"));
     let source = startup::read_source(&path)
         .context("who is reached how is said in participants.yaml: --participants names it")?;
-    let read = participants::parse(&source.name, &source.text, &|name| std::env::var(name).ok());
+    let read = participants::parse(&source.name, &source.text, &crate::startup::lookup);
     read.map_err(|findings| anyhow!("{}", render(&findings, Style::Plain)))
 }
 

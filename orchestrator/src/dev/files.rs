@@ -72,6 +72,7 @@ pub(super) fn files(address: SocketAddr) -> Files {
         sagas: sources(&SAGAS),
         participants: Some(Source::new("participants.yaml", participants)),
         schemas: sources(&saga_schemas::DOMAIN_EVENTS),
+        participants_file: None,
     }
 }
 

@@ -114,8 +114,9 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
 /// A record of a trigger topic: every definition of the topic has its own disposition of it.
 async fn take_trigger(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
     metrics::counter!("saga_records_total", "topic" => record.topic.to_string()).increment(1);
-    let plans = parts.catalog.of_topic(&record.topic);
-    for Judgement { definition, disposition } in trigger::judge(&record, parts.catalog.definitions_of(&record.topic)) {
+    let live = parts.current.keep();
+    let plans = live.catalog.of_topic(&record.topic);
+    for Judgement { definition, disposition } in trigger::judge(&record, live.catalog.definitions_of(&record.topic)) {
         let plan = definition.and_then(|index| plans.get(index));
         match (disposition, plan) {
             (Disposition::Start(start), Some(plan)) => {

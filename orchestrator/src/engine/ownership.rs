@@ -177,11 +177,12 @@ async fn take_trigger(parts: &Arc<Parts>, original: Arc<Record>, definition: &st
 /// The plan of exactly this text: another text of the same name may want other records. Whoever forwarded the trigger had stored the text
 /// before; a store that is away is waited for.
 async fn plan_of(parts: &Parts, name: &str, hash: &str) -> Result<Arc<Plan>, String> {
-    if let Some(live) = parts.catalog.named(name).filter(|plan| plan.definition.hash == hash) {
-        return Ok(Arc::clone(live));
+    let live = parts.current.keep();
+    if let Some(plan) = live.catalog.named(name).filter(|plan| plan.definition.hash == hash) {
+        return Ok(Arc::clone(plan));
     }
     loop {
-        match parts.plans.stored(parts.store.as_ref(), hash, &parts.participants).await {
+        match parts.plans.stored(parts.store.as_ref(), hash, &live.participants).await {
             Ok(plan) => return Ok(plan),
             Err(error) if error.is_transient() => {
                 warn!(%error, definition = name, "a forwarded trigger waits for the text of its definition");

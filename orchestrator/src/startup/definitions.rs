@@ -1,5 +1,6 @@
 //! Files of a folder → definitions and participants, or every finding in them.
 
+use super::variables::lookup;
 use crate::kafka::consumer::TopicStart;
 use anyhow::Context;
 use saga_core::{
@@ -26,6 +27,8 @@ pub struct Files {
     pub participants: Option<Source>,
     /// `*.avsc`: name and text.
     pub schemas: Vec<Source>,
+    /// Where `participants.yaml` is read again when it changes; `None`: nowhere.
+    pub participants_file: Option<PathBuf>,
 }
 
 /// What the files say.
@@ -37,6 +40,8 @@ pub struct Loaded {
     pub participants: Participants,
     /// What is worth a look and hinders nothing.
     pub warnings: Vec<Diagnostic>,
+    /// Where the participants are read again when they change; `None`: nowhere.
+    pub participants_file: Option<PathBuf>,
 }
 
 /// What `saga check` has to say about files.
@@ -65,6 +70,7 @@ impl Files {
         Ok(Files {
             sagas: read_all(sagas, ".saga.yaml")?,
             participants: if participants.exists() { Some(read_source(&participants)?) } else { None },
+            participants_file: participants.exists().then(|| participants.clone()),
             schemas: if schemas.is_dir() { read_all(schemas, ".avsc")? } else { Vec::new() },
         })
     }
@@ -92,7 +98,7 @@ impl Files {
     /// Everything that is to be said about the files.
     #[must_use]
     pub fn check(&self) -> Checked {
-        let library = self.read(&|name| std::env::var(name).ok());
+        let library = self.read(&lookup);
         let unchecked = self.without_participants(&library);
         let critical_path = library.participants.critical_path();
         Checked { findings: library.findings, unchecked, critical_path }
@@ -128,7 +134,8 @@ pub fn load_files(files: &Files, env: &dyn Fn(&str) -> Option<String>) -> Result
         return Err(Unusable(message));
     }
     let plans = library.definitions.iter().map(|definition| plan(definition, &library.participants)).collect();
-    Ok(Loaded { plans, participants: library.participants, warnings: library.findings })
+    let participants_file = files.participants_file.clone();
+    Ok(Loaded { plans, participants: library.participants, warnings: library.findings, participants_file })
 }
 
 /// A topic is read once, from one place, for all its definitions: were they to differ, one of them would start sagas for records that it says

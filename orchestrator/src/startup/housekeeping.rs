@@ -1,5 +1,6 @@
 //! What has to be tidied now and then: records of our own topics that everybody has read, and keys that are kept for a time only.
 
+use super::reloading;
 use crate::{
     config::Config,
     engine::Parts,
@@ -29,6 +30,7 @@ impl Drop for Housekeeping {
 /// Starts to tidy; the first time after [`EVERY`], spread, so that instances which start together do not come together.
 pub(super) fn start(config: &Config, kafka: &Settings, parts: &Arc<Parts>) -> Housekeeping {
     let mut tasks = vec![tokio::spawn(forget_keys(Arc::clone(parts)))];
+    tasks.extend(reloading::start(parts));
     // The mock broker forgets everything anyway.
     if kafka.broker == Broker::Real {
         tasks.push(trim_topics(config, kafka));
@@ -43,7 +45,7 @@ async fn rest() {
 async fn forget_keys(parts: Arc<Parts>) {
     loop {
         rest().await;
-        for plan in parts.catalog.plans() {
+        for plan in parts.current.keep().catalog.plans() {
             let Some(keep) = plan.definition.trigger.keep_keys else { continue };
             let ended_before_ms = parts.clock.now().minus(keep).0;
             if let Err(error) = sweep(&parts, &plan.definition.name, ended_before_ms).await {

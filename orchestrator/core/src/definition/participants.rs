@@ -288,7 +288,8 @@ impl Participants {
     }
 }
 
-/// Reads participants.yaml. `env` answers for `${ env.NAME }`.
+/// Reads participants.yaml. `env` answers for `${ env.NAME }`, asked for `NAME`, and for
+/// `${ file.PATH }`, asked for `file.PATH`.
 ///
 /// # Errors
 /// Every finding of the file, warnings included, if one of them is an error.

@@ -176,7 +176,7 @@ impl Owned {
         let Some(input) = message.body.input(&live.plan) else {
             return self.set_aside(message, PoisonCode::UnknownStep, "the saga's definition has no such step");
         };
-        let input = classified(&self.parts.participants, &live.state, input);
+        let input = classified(&self.parts.current.load().participants, &live.state, input);
         live.settle_permit(&input);
         let mut admissions = Admissions::new(&self.parts, self.parts.clock.now()).about(&message);
         let decided =

@@ -223,6 +223,8 @@ impl Inner {
             (adaptive, config) => *adaptive = config.map(|config| Adaptive::new(config, now)),
         }
         self.settings = settings;
+        // What held them back may hold for another time now.
+        self.line.forgive_times();
     }
 
     /// Answers what is different by that.

@@ -1,4 +1,4 @@
-//! Texts in which `${ env.NAME }` stands: addresses and secrets.
+//! Texts in which `${ env.NAME }` and `${ file.PATH }` stand: addresses and secrets.
 
 use super::{Reader, Secret};
 use crate::definition::{
@@ -69,7 +69,7 @@ impl Reader<'_> {
         None
     }
 
-    /// `text` with every `${ env.NAME }` replaced.
+    /// `text` with every `${ env.NAME }` and `${ file.PATH }` replaced.
     pub(super) fn expand(&mut self, text: &Spanned<String>) -> String {
         let mut result = String::new();
         let mut rest = text.value.as_str();
@@ -87,14 +87,25 @@ impl Reader<'_> {
     }
 
     fn variable(&mut self, inside: &str, span: Span) -> String {
-        let Some(name) = inside.strip_prefix("env.") else {
-            let message = format!("`${{ {inside} }}` is not known here");
-            self.report.error(Code::UnknownName, span, message).help("write ${ env.NAME }");
-            return String::new();
+        let (found, missing, help) = match (inside.strip_prefix("env."), inside.strip_prefix("file.")) {
+            (Some(name), _) => (
+                (self.env)(name),
+                format!("the environment variable `{name}` is not set"),
+                format!("set {name} before the start"),
+            ),
+            (None, Some(path)) => (
+                (self.env)(inside),
+                format!("the file `{path}` cannot be read, or is no short text"),
+                "it holds the value and nothing else".to_owned(),
+            ),
+            (None, None) => {
+                let message = format!("`${{ {inside} }}` is not known here");
+                self.report.error(Code::UnknownName, span, message).help("write ${ env.NAME } or ${ file.PATH }");
+                return String::new();
+            }
         };
-        (self.env)(name).unwrap_or_else(|| {
-            let message = format!("the environment variable `{name}` is not set");
-            self.report.error(Code::MissingVariable, span, message).help(format!("set {name} before the start"));
+        found.unwrap_or_else(|| {
+            self.report.error(Code::MissingVariable, span, missing).help(help);
             String::new()
         })
     }

@@ -1,0 +1,28 @@
+//! `POST /api/participants/reload`: participants.yaml is read again, now.
+
+use super::{Backend, acts, errors::Error};
+use crate::{
+    engine::reload::{self, Refused, Reloaded},
+    startup::{lookup, read_source},
+};
+use axum::{Json, extract::State, http::HeaderMap};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(super) async fn reload(State(backend): State<Backend>, headers: HeaderMap) -> Result<Json<Value>, Error> {
+    acts::require_json(&headers)?;
+    let parts = Arc::clone(&backend.parts);
+    let Some(path) = parts.participants_file.clone() else {
+        return Err(Error::NotReloaded("this engine has no participants.yaml of its own".into()));
+    };
+    let file = read_source(&path).map_err(|error| Error::NotReloaded(format!("{error:#}")))?;
+    // A task of its own: a client that goes away leaves nothing half done.
+    let reloading = tokio::spawn(async move { reload::reload(&parts, &file, &lookup).await });
+    let reloaded = reloading.await.map_err(|error| Error::StoreAway(format!("the reload broke off: {error}")))?;
+    match reloaded {
+        Ok(Reloaded::Changed { participants }) => Ok(Json(json!({"status": "reloaded", "participants": participants}))),
+        Ok(Reloaded::Unchanged) => Ok(Json(json!({"status": "unchanged"}))),
+        Err(Refused::Store(error)) => Err(error.into()),
+        Err(refused @ (Refused::Findings(_) | Refused::Guards(_))) => Err(Error::NotReloaded(refused.to_string())),
+    }
+}

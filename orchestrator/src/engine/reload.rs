@@ -1,0 +1,114 @@
+//! Another participants.yaml while the engine runs: taken whole or not at all.
+//!
+//! Addresses, guards and secrets apply to the next call. Retries and timeouts are pinned to a saga when it starts, so sagas that run keep
+//! theirs. Breakers keep their state, lines who waits in them, and calls that are out end as they began.
+
+use super::{Parts, catalog::Catalog, current::Live};
+use crate::guarded::{self, changes::What, settings_of};
+use saga_core::{
+    definition::{Library, Participants, Source, Style, render},
+    policy::Policies,
+    state::Plan,
+};
+use std::sync::Arc;
+use tracing::{error, info};
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// It is in effect.
+    Changed {
+        /// How many participants it has.
+        participants: usize,
+    },
+    /// It says what is in effect already.
+    Unchanged,
+}
+
+/// A file was refused whole: what was in effect stays.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// It has errors, or the definitions that are live cannot work with it; every finding, for people.
+    #[error("{0}")]
+    Findings(String),
+    /// A participant cannot be called like that.
+    #[error(transparent)]
+    Guards(#[from] guarded::Error),
+    /// The policies that it gives to sagas cannot be stored.
+    #[error("the event store does not take the new policies")]
+    Store(#[from] saga_event_store::Error),
+}
+
+/// Puts `file` into effect. `lookup` answers for the variables in it. One at a time; a crash in between leaves nothing half done: what is
+/// stored by then is used by nobody.
+///
+/// # Errors
+/// When it is refused; the log says so too.
+pub async fn reload(
+    parts: &Arc<Parts>,
+    file: &Source,
+    lookup: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Result<Reloaded, Refused> {
+    let _one_at_a_time = parts.reloading.lock().await;
+    let outcome = replace(parts, file, lookup).await;
+    match &outcome {
+        Ok(Reloaded::Changed { participants }) => {
+            info!(
+                file = file.name,
+                participants, "participants are reloaded; addresses, guards and secrets hold from the next call"
+            );
+            parts.guarded.changes().publish(None, What::ConfigReloaded);
+            count("changed");
+        }
+        Ok(Reloaded::Unchanged) => {}
+        Err(refused) => {
+            error!(file = file.name, "the changed file is refused whole, what was in effect stays: {refused}");
+            parts.guarded.changes().publish(None, What::ConfigRefused { reason: refused.to_string() });
+            count("refused");
+        }
+    }
+    outcome
+}
+
+async fn replace(
+    parts: &Arc<Parts>,
+    file: &Source,
+    lookup: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Result<Reloaded, Refused> {
+    let before = parts.current.keep();
+    let participants = read(&before, file, lookup)?;
+    if participants == *before.participants {
+        return Ok(Reloaded::Unchanged);
+    }
+    let plans: Vec<Arc<Plan>> = before.catalog.plans().iter().map(|plan| resolved(plan, &participants)).collect();
+    for plan in &plans {
+        parts.plans.publish(parts.store.as_ref(), Arc::clone(plan)).await?;
+    }
+    parts.guarded.configure(&settings_of(&participants))?;
+    let count = participants.names().count();
+    parts.current.replace(Live { catalog: Catalog::new(plans), participants: Arc::new(participants) });
+    // Whoever is new may have been steered in an earlier life of the file.
+    parts.acts.reapply();
+    Ok(Reloaded::Changed { participants: count })
+}
+
+/// The participants of a file without errors that the live definitions can work with.
+fn read(live: &Live, file: &Source, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Participants, Refused> {
+    let definitions = live.catalog.plans().iter().map(|plan| &plan.definition);
+    let sources: Vec<Source> =
+        definitions.map(|it| Source::new(format!("{}.saga.yaml", it.name), it.text.clone())).collect();
+    let library = Library::read(&sources, Some(file), &[], lookup);
+    if library.has_errors() {
+        return Err(Refused::Findings(render(&library.findings, Style::Plain)));
+    }
+    Ok(library.participants)
+}
+
+fn resolved(plan: &Plan, participants: &Participants) -> Arc<Plan> {
+    let policies = Policies::resolve(&plan.definition, participants);
+    Arc::new(Plan::new(Arc::clone(&plan.definition), Arc::new(policies)))
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("saga_participants_reloads_total", "outcome" => outcome).increment(1);
+}

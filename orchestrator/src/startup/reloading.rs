@@ -1,0 +1,47 @@
+//! Looks at participants.yaml, and at the files that its secrets are in, and puts what changed into effect.
+
+use super::{definitions::read_source, variables::lookup};
+use crate::engine::{Parts, reload};
+use saga_core::definition::Source;
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use tokio::task::JoinHandle;
+use tracing::warn;
+
+/// Between two looks: a change holds within twice of it, and a look reads one small file.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What stands for a file whose change cannot be seen in the text.
+const IN_A_FILE: &str = "file.";
+
+/// The task that looks, for engines that have a file.
+pub(super) fn start(parts: &Arc<Parts>) -> Option<JoinHandle<()>> {
+    let path = parts.participants_file.clone()?;
+    Some(tokio::spawn(look(Arc::clone(parts), path)))
+}
+
+async fn look(parts: Arc<Parts>, path: PathBuf) {
+    let mut in_effect = read_source(&path).ok();
+    let mut seen: Option<Source> = None;
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let file = match read_source(&path) {
+            Ok(file) => file,
+            Err(error) => {
+                if seen.take().is_some() || in_effect.is_some() {
+                    warn!(error = %format!("{error:#}"), "participants cannot be read; what was in effect stays");
+                }
+                in_effect = None;
+                continue;
+            }
+        };
+        let is_new = in_effect.as_ref() != Some(&file);
+        // Half a file is what an editor that writes in pieces leaves for a moment: twice the same is a file.
+        let is_whole = seen.as_ref() == Some(&file);
+        if (is_new && is_whole) || (!is_new && file.text.contains(IN_A_FILE)) {
+            // Refused or not, it is not read again until it changes.
+            let _ = reload::reload(&parts, &file, &lookup).await;
+            in_effect = Some(file.clone());
+        }
+        seen = Some(file);
+    }
+}
