@@ -105,6 +105,26 @@ fn what_is_wrong_between_files_is_found() {
 }
 
 #[test]
+fn a_name_is_taken_by_a_file_that_cannot_be_used_too() {
+    let broken = Source::new("one.saga.yaml", "saga: order\nsteps: []\n");
+    let whole = "saga: order\ntrigger: {topic: t, type: T, key: \"${ event.id }\"}\nsteps: [{step: rest, wait: 1s}]\n";
+    let library = Library::read(&[broken, Source::new("two.saga.yaml", whole)], None, &[], &|_| None);
+    let duplicate = library.findings.iter().find(|finding| finding.code == Code::DuplicateDefinition);
+    let said = duplicate.expect("the name is taken").to_string();
+    assert!(said.contains("two.saga.yaml") && said.contains("one.saga.yaml defines the saga `order`"), "{said}");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_a_finding_with_a_place() {
+    let finding = Source::of_bytes("latin.saga.yaml", b"saga: order\ndescription: Gr\xf6\xdfe\n".to_vec());
+    let finding = finding.expect_err("Latin-1");
+    let place = finding.position();
+    assert_eq!((finding.code, place.line, place.column), (Code::Yaml, 2, 16));
+    assert!(finding.message.contains("UTF-8") && finding.help.is_some(), "{finding}");
+    assert!(Source::of_bytes("utf8.saga.yaml", "Größe".into()).is_ok());
+}
+
+#[test]
 fn a_file_that_is_too_large_is_not_read() {
     let large = [
         " ".repeat(256 * 1024 + 1),

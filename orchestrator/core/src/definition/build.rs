@@ -22,6 +22,16 @@ use super::{
 use crate::{expression::Template, id::StepIndex, policy::RetryPolicy, time::Timestamp};
 use std::time::Duration;
 
+/// The name that a file gives its saga, whatever else is wrong in it.
+pub(super) fn declared_name(text: &str) -> Option<String> {
+    let root = tree::read(&mut Report::new("", text))?;
+    let tree::Yaml::Map(entries) = root.value else { return None };
+    entries.into_iter().find_map(|(key, node)| match node.value {
+        tree::Yaml::Text(name) if key.text == "saga" => Some(name),
+        _ => None,
+    })
+}
+
 pub(super) fn parse(
     file: &str,
     text: &str,
@@ -176,15 +186,15 @@ fn prove(
         fit::participants(drafts, participants, report);
     }
     loops(drafts, trigger, report);
-    let graph = Graph::of(drafts, report)?;
-    proofs::prove(drafts, &graph, report);
+    let graph = Graph::of(drafts, report);
+    proofs::prove(drafts, graph.as_ref(), report);
     fallbacks::prove(drafts, report);
-    fit::timeouts(drafts, &graph, timeout, participants, report);
+    fit::timeouts(drafts, graph.as_ref(), timeout, participants, report);
     let event_type = trigger.and_then(|trigger| trigger.event_type.as_deref());
     let event = schemas.zip(event_type).and_then(|(schemas, name)| Some((schemas, schemas.record(name)?)));
-    let names = Names { drafts, graph: &graph, event };
+    let names = Names { drafts, graph: graph.as_ref(), event };
     uses.iter().for_each(|used| names.prove(used, report));
-    Some(graph)
+    graph
 }
 
 /// A published event that triggers the saga again may be meant, with another key; it is rarely.

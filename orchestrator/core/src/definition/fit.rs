@@ -10,10 +10,11 @@ use super::{
 };
 use std::time::Duration;
 
-/// Reports a saga timeout that the longest path of waits and first attempts exceeds, and step timeouts below one attempt.
+/// Reports a saga timeout that the longest path of waits and first attempts exceeds, where the graph is known, and step timeouts below one
+/// attempt.
 pub(crate) fn timeouts(
     drafts: &[Draft],
-    graph: &Graph,
+    graph: Option<&Graph>,
     timeout: Option<&Spanned<Duration>>,
     participants: Option<&Participants>,
     report: &mut Report,
@@ -22,7 +23,7 @@ pub(crate) fn timeouts(
     for draft in drafts {
         step_timeout(draft, report);
     }
-    let Some(timeout) = timeout else { return };
+    let (Some(timeout), Some(graph)) = (timeout, graph) else { return };
     let (total, path) = longest_path(graph, &spans);
     if total <= timeout.value {
         return;

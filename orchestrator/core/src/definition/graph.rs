@@ -22,12 +22,12 @@ impl Graph {
     pub(crate) fn of(drafts: &[Draft], report: &mut Report) -> Option<Graph> {
         refuse_duplicates(drafts, report);
         let after: Vec<Vec<usize>> = (0..drafts.len()).map(|at| predecessors(drafts, at, report)).collect();
+        let pivot = pivot(drafts, report);
         let Some(order) = order(&after) else {
             refuse_cycle(drafts, &after, report);
             return None;
         };
         let ancestors = ancestors(&after, &order);
-        let pivot = pivot(drafts, report);
         Some(Graph { after, ancestors, order, pivot })
     }
 

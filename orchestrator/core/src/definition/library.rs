@@ -3,12 +3,13 @@
 use super::{
     Parsed,
     avro::Schemas,
-    diagnostic::{Code, Diagnostic, Severity},
+    build,
+    diagnostic::{Code, Diagnostic, Severity, Span},
     model::Definition,
     parse,
     participants::{self, Participants},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, string::FromUtf8Error, sync::Arc};
 
 /// A file: its name for messages, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,30 @@ impl Source {
     /// A file called `name` that holds `text`.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Source {
         Source { name: name.into(), text: text.into() }
+    }
+
+    /// A file called `name` that holds `bytes`.
+    ///
+    /// # Errors
+    /// The finding that they are not UTF-8, and where.
+    pub fn of_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Source, Diagnostic> {
+        let name = name.into();
+        String::from_utf8(bytes).map(|text| Source::new(name.clone(), text)).map_err(|error| not_utf8(name, &error))
+    }
+}
+
+/// Everything before the first byte that is no text is as it was, so the place is right.
+fn not_utf8(file: String, error: &FromUtf8Error) -> Diagnostic {
+    let at = error.utf8_error().valid_up_to();
+    Diagnostic {
+        code: Code::Yaml,
+        severity: Severity::Error,
+        message: format!("the file is not UTF-8: its byte {at} is no part of a text"),
+        help: Some("save it as UTF-8".to_owned()),
+        file,
+        span: Span { start: at, end: at },
+        related: Vec::new(),
+        text: String::from_utf8_lossy(error.as_bytes()).into(),
     }
 }
 
@@ -50,8 +75,9 @@ impl Library {
         let mut library = Library::default();
         let participants = participants.and_then(|source| library.participants(source, env));
         let schemas = library.schemas(schemas);
+        let mut named = BTreeMap::new();
         for source in sagas {
-            library.add(source, participants.as_ref(), schemas.as_ref());
+            library.add(source, participants.as_ref(), schemas.as_ref(), &mut named);
         }
         library.participants = participants.unwrap_or_default();
         library
@@ -72,30 +98,41 @@ impl Library {
         Schemas::parse(files).map_err(|findings| self.findings.extend(findings)).ok()
     }
 
-    fn add(&mut self, source: &Source, participants: Option<&Participants>, schemas: Option<&Schemas>) {
-        match parse(&source.name, &source.text, participants, schemas) {
-            Err(findings) => self.findings.extend(findings),
-            Ok(Parsed { definition, warnings }) => {
-                self.findings.extend(warnings);
-                match self.definitions.iter().any(|other| other.name == definition.name) {
-                    true => self.findings.push(duplicate(source, &definition.name)),
-                    false => self.definitions.push(Arc::new(definition)),
-                }
+    /// `named`: which file gave a name first. A file that cannot be used has its name, too.
+    fn add<'s>(
+        &mut self,
+        source: &'s Source,
+        participants: Option<&Participants>,
+        schemas: Option<&Schemas>,
+        named: &mut BTreeMap<String, &'s str>,
+    ) {
+        let (definition, findings) = match parse(&source.name, &source.text, participants, schemas) {
+            Err(findings) => (None, findings),
+            Ok(Parsed { definition, warnings }) => (Some(definition), warnings),
+        };
+        self.findings.extend(findings);
+        let name = definition.as_ref().map(|definition| definition.name.clone());
+        let Some(name) = name.or_else(|| build::declared_name(&source.text)) else { return };
+        match named.get(&name) {
+            Some(first) => self.findings.push(duplicate(source, &name, first)),
+            None => {
+                named.insert(name, &source.name);
+                self.definitions.extend(definition.map(Arc::new));
             }
         }
     }
 }
 
-fn duplicate(source: &Source, name: &str) -> Diagnostic {
+fn duplicate(source: &Source, name: &str, first: &str) -> Diagnostic {
     let start = source.text.find("saga:").unwrap_or(0);
     let length = source.text[start..].find('\n').unwrap_or(source.text.len() - start);
     Diagnostic {
         code: Code::DuplicateDefinition,
         severity: Severity::Error,
-        message: format!("another file defines the saga `{name}`"),
+        message: format!("{first} defines the saga `{name}`, too"),
         help: Some("give this one another name, or remove one of the files".to_owned()),
         file: source.name.clone(),
-        span: super::diagnostic::Span { start, end: start + length },
+        span: Span { start, end: start + length },
         related: Vec::new(),
         text: source.text.as_str().into(),
     }

@@ -15,7 +15,8 @@ use apache_avro::Schema;
 /// What the expressions of a definition are proved against.
 pub(crate) struct Names<'a> {
     pub(crate) drafts: &'a [Draft],
-    pub(crate) graph: &'a Graph,
+    /// Without it the order of the steps is not known, and nothing is said about it.
+    pub(crate) graph: Option<&'a Graph>,
     /// The schemas, and the one of the trigger's event.
     pub(crate) event: Option<(&'a Schemas, &'a Schema)>,
 }
@@ -155,7 +156,9 @@ impl Names<'_> {
         }
         let draft = &self.drafts[step];
         let reason = match step_of(used.place) {
-            Some(reader) if !self.graph.precedes(step, reader) => "is not settled before this step",
+            Some(reader) if self.graph.is_some_and(|graph| !graph.precedes(step, reader)) => {
+                "is not settled before this step"
+            }
             Some(_) | None if draft.optional.is_some() => "is optional",
             Some(_) | None if draft.condition.is_some() => "has an `if`",
             Some(_) | None => return,

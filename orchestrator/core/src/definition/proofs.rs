@@ -8,11 +8,12 @@ use super::{
 };
 use crate::{command::Method, expression::Scope, policy::OnExhausted};
 
-/// Reports every step that contradicts itself or its place in the graph.
-pub(crate) fn prove(drafts: &[Draft], graph: &Graph, report: &mut Report) {
+/// Reports every step that contradicts itself or, where the graph is known, its place in it.
+pub(crate) fn prove(drafts: &[Draft], graph: Option<&Graph>, report: &mut Report) {
     for (at, draft) in drafts.iter().enumerate() {
         conflicts(draft, report);
         constants(draft, report);
+        let Some(graph) = graph else { continue };
         match graph.side(at) {
             None => beside(drafts, graph, draft, report),
             Some(PivotSide::Before) => {

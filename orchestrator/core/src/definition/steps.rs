@@ -16,7 +16,7 @@ use crate::{
     policy::RetryPolicy,
 };
 use serde_json::{Map, Value};
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// Most steps of a definition.
 pub const MAX_STEPS: usize = 200;
@@ -114,7 +114,8 @@ fn parallel(node: &Node, steps: &Node, item: usize, drafts: &mut Vec<Draft>, rea
 }
 
 fn step(node: &Node, item: usize, at: usize, reading: &mut Reading) -> Option<Draft> {
-    let shape = shape_of(node, reading)?;
+    let Kind { shape, others } = kind_of(node, reading)?;
+    let node = &without(node, shape, &others);
     let fields = Fields::read(node, shape, &mut reading.report)?;
     let name = step_name(&fields, at, reading);
     let flag = |key: &str, reading: &mut Reading| {
@@ -151,8 +152,14 @@ fn step(node: &Node, item: usize, at: usize, reading: &mut Reading) -> Option<Dr
     })
 }
 
+/// What a step is, and what it says besides that it is, which has been reported.
+struct Kind {
+    shape: &'static Shape,
+    others: Vec<&'static Shape>,
+}
+
 /// Which kind of step it is, by the key that says what it does.
-fn shape_of(node: &Node, reading: &mut Reading) -> Option<&'static Shape> {
+fn kind_of(node: &Node, reading: &mut Reading) -> Option<Kind> {
     let Yaml::Map(entries) = &node.value else {
         wrong(&mut reading.report, node, "a step is a map").help("begin it with `- step: name`");
         return None;
@@ -162,16 +169,24 @@ fn shape_of(node: &Node, reading: &mut Reading) -> Option<&'static Shape> {
         .into_iter()
         .filter_map(|(name, shape)| entries.iter().find(|(key, _)| key.text == name).map(|(key, _)| (key, shape)))
         .collect();
-    match found.as_slice() {
-        [] => Some(&CALL),
-        [(_, shape)] => Some(shape),
-        [(first, _), (second, _), ..] => {
-            let message = format!("a step has either `{}` or `{}`", first.text, second.text);
-            let finding = reading.report.error(Code::ConflictingKeys, second.span, message);
-            finding.related(first.span, "and this").help("make two steps of it");
-            None
-        }
+    if let [(first, _), (second, _), ..] = found.as_slice() {
+        let message = format!("a step has either `{}` or `{}`", first.text, second.text);
+        let finding = reading.report.error(Code::ConflictingKeys, second.span, message);
+        finding.related(first.span, "and this").help("make two steps of it");
     }
+    let mut shapes = found.into_iter().map(|(_, shape)| shape);
+    Some(Kind { shape: shapes.next().unwrap_or(&CALL), others: shapes.collect() })
+}
+
+/// The step without what only another kind has, so that the rest of it is read as if that were not there.
+fn without<'n>(node: &'n Node, shape: &Shape, others: &[&Shape]) -> Cow<'n, Node> {
+    let mut node = Cow::Borrowed(node);
+    if !others.is_empty()
+        && let Yaml::Map(entries) = &mut node.to_mut().value
+    {
+        entries.retain(|(key, _)| shape.has(&key.text) || !others.iter().any(|other| other.has(&key.text)));
+    }
+    node
 }
 
 /// The step's name; one that stands in for it if it has none, which has been reported.

@@ -34,7 +34,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The file is not YAML, or uses a part of YAML that is refused here: aliases, merge keys, tags, several documents.
+    /// The file is not UTF-8 or not YAML, or uses a part of YAML that is refused here: aliases, merge keys, tags, several documents.
     Yaml = "yaml",
     /// The file is larger than the limits: 256 KiB, 64 levels, 50,000 parts. Split it into several definitions.
     TooLarge = "too-large",
