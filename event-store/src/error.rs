@@ -112,6 +112,9 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::Decode(_)
             | sqlx::Error::RowNotFound => Error::Unusable(text),
+            sqlx::Error::PoolTimedOut => Error::Unavailable(
+                "no connection could be had in time: it is away, or all connections are in use".into(),
+            ),
             // Everything else is the connection's or the pool's doing.
             _ => Error::Unavailable(text),
         }

@@ -13,7 +13,7 @@ mod waits;
 
 pub use error::Error;
 pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, Note, NoteNumber};
-pub use store::{Access, EventStore, Identity, open};
+pub use store::{Access, EventStore, Identity, is_address, open, place};
 pub use stream::{
     Activity, Append, Appended, Epoch, Filter, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES,
     MAX_PAGE, MAX_SHARDS, NewKey, Portion, Row, StreamSummary, Summary, Sweep, Swept,

@@ -5,6 +5,7 @@ use crate::{
     Swept, WaitsOn, postgres::Postgres, sqlite::Sqlite, stream::check_shards,
 };
 use async_trait::async_trait;
+use sqlx::postgres::PgConnectOptions;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -40,19 +41,43 @@ pub async fn open(address: &str, access: Access) -> Result<Arc<dyn EventStore>, 
         check_shards(shards)?;
     }
     let opened = open_place(address, access).await;
-    opened.map_err(|error| error.at(&without_secret(address)))
+    opened.map_err(|error| error.at(&place(address)))
+}
+
+/// Whether `address` can be that of a store. Whether there is one is found out by [`open`].
+#[must_use]
+pub fn is_address(address: &str) -> bool {
+    match address.strip_prefix("sqlite:") {
+        // SQLite knows more kinds of address: of a database in memory, and with parameters. None of them is a store that stays.
+        Some(path) => !path.is_empty() && !path.starts_with(':') && !path.contains('?'),
+        None => {
+            let server = ["postgres://", "postgresql://"].iter().find_map(|scheme| address.strip_prefix(scheme));
+            server.is_some_and(|server| !server.is_empty()) && address.parse::<PgConnectOptions>().is_ok()
+        }
+    }
+}
+
+/// Where the store at `address` is, for people: `postgres at host:port`, `sqlite file path`. Without user, password and parameters.
+#[must_use]
+pub fn place(address: &str) -> String {
+    if let Some(path) = address.strip_prefix("sqlite:") {
+        return format!("sqlite file {}", without_secret(path));
+    }
+    match address.parse::<PgConnectOptions>() {
+        Ok(options) if address.starts_with("postgres") => {
+            format!("postgres at {}:{}", options.get_host(), options.get_port())
+        }
+        Ok(_) | Err(_) => without_secret(address),
+    }
 }
 
 async fn open_place(address: &str, access: Access) -> Result<Arc<dyn EventStore>, Error> {
-    if address.starts_with("postgres://") || address.starts_with("postgresql://") {
-        return Ok(Arc::new(Postgres::open(address, access).await?));
+    if !is_address(address) {
+        return Err(Error::Address(without_secret(address)));
     }
     match address.strip_prefix("sqlite:") {
-        // SQLite knows more kinds of address: of a database in memory, and with parameters. None of them is a store that stays.
-        Some(path) if !path.is_empty() && !path.starts_with(':') && !path.contains('?') => {
-            Ok(Arc::new(Sqlite::open(path.strip_prefix("//").unwrap_or(path), access).await?))
-        }
-        Some(_) | None => Err(Error::Address(without_secret(address))),
+        Some(path) => Ok(Arc::new(Sqlite::open(path.strip_prefix("//").unwrap_or(path), access).await?)),
+        None => Ok(Arc::new(Postgres::open(address, access).await?)),
     }
 }
 
@@ -152,4 +177,17 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
 
     /// What the database has done so far; zeros where it does not say.
     async fn activity(&self) -> Result<Activity, Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn a_place_names_host_and_port_and_no_secret() {
+        assert_eq!(place("postgres://u:secret@db/saga?sslmode=require"), "postgres at db:5432");
+        assert_eq!(place("postgres://u:secret@db:6543/saga"), "postgres at db:6543");
+        assert_eq!(place("sqlite:./saga.db"), "sqlite file ./saga.db");
+        assert_eq!(place("mysql://u:secret@db/saga"), "…@db/saga");
+    }
 }

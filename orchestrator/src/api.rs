@@ -9,10 +9,11 @@ mod pages;
 mod participants;
 mod sagas;
 mod server;
+mod starting;
 
 pub use server::Server;
 
-use crate::{engine::Parts, startup::Readiness};
+use crate::{engine::Parts, kafka::consumer::Status, startup::Readiness};
 use axum::{
     Router,
     http::{HeaderName, HeaderValue, header},
@@ -30,26 +31,32 @@ const BODY_BYTES: usize = 64 * 1024;
 pub struct Backend {
     pub(crate) parts: Arc<Parts>,
     pub(crate) readiness: watch::Receiver<Readiness>,
+    pub(crate) consumers: [watch::Receiver<Status>; 2],
     pub(crate) metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
     /// Places of those who follow the changes of guards.
     pub(crate) readers: Arc<Semaphore>,
 }
 
 impl Backend {
-    /// Of an engine.
+    /// Of an engine and its two consumers.
     #[must_use]
-    pub fn new(parts: Arc<Parts>, readiness: watch::Receiver<Readiness>) -> Backend {
+    pub fn new(
+        parts: Arc<Parts>,
+        readiness: watch::Receiver<Readiness>,
+        consumers: [watch::Receiver<Status>; 2],
+    ) -> Backend {
         let readers = Arc::new(Semaphore::new(guard_events::READERS));
-        Backend { parts, readiness, metrics: crate::telemetry::metrics(), readers }
+        Backend { parts, readiness, consumers, metrics: crate::telemetry::metrics(), readers }
     }
 }
 
-/// Listens on `address` and serves until [`Server::stop`].
+/// Listens on `address` until [`Server::stop`] and answers at first only that the engine starts, and how that goes; everything else from
+/// [`Server::work_on`] on.
 ///
 /// # Errors
 /// When the address cannot be had.
-pub async fn start(address: SocketAddr, backend: Backend) -> anyhow::Result<Server> {
-    server::start(address, routes(backend)).await
+pub async fn start(address: SocketAddr, readiness: watch::Receiver<Readiness>) -> anyhow::Result<Server> {
+    server::start(address, starting::routes(readiness)).await
 }
 
 fn routes(backend: Backend) -> Router {

@@ -38,7 +38,10 @@ pub enum Readiness {
     /// It does.
     Ready,
     /// It is about to.
-    Starting,
+    Starting {
+        /// What does not answer yet, if that is what keeps it; for people, without secrets.
+        waiting_for: Option<Arc<str>>,
+    },
     /// It takes no more.
     Stopping,
 }
@@ -68,34 +71,37 @@ pub async fn run(config: Config, files: Files, options: Options, stop: impl Futu
     shutdown::when(running, stop).await
 }
 
-/// Starts an engine; it works when this returns. A store or a broker that does not answer is waited for, and the log says so.
+/// Starts an engine; it works when this returns. A store or a broker that does not answer is waited for, and the log says so. The API listens
+/// before anything is waited for: until the engine works, it answers that it starts.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Result<Running> {
     let loaded = load_files(&files, &variables::lookup)?;
     let kafka = kafka_settings(&config, options.broker)?;
-    let store = open_store(&config).await?;
+    let (readiness, ready_now) = watch::channel(Readiness::Starting { waiting_for: None });
+    let api = api::start(config.listen, ready_now.clone()).await?;
+    info!(address = %api.address, "the API and the web UI listen");
+    let store = open_store(&config, &readiness).await?;
     require_its_inbox(store.as_ref(), &config.topics.inbox).await?;
     let installation = store.identity().installation.to_string();
-    let ready = ready_topics(&kafka, &needs(&config, &loaded), &installation).await?;
+    let ready = ready_topics(&kafka, &needs(&config, &loaded), &installation, &readiness).await?;
     report(&ready);
     let producer = Producer::start(&kafka).context("cannot start the producer of Kafka")?;
     let engine = start_engine(&config, &loaded, store, &producer, options.observer).await?;
-    let (readiness, ready_now) = watch::channel(Readiness::Starting);
-    let api = api::start(config.listen, api::Backend::new(Arc::clone(&engine.parts), ready_now)).await?;
-    info!(address = %api.address, "the API and the web UI listen");
     let consumers = start_consumers(&config, &loaded, &kafka, &engine.parts, ready.largest_batch)?;
+    api.work_on(api::Backend::new(Arc::clone(&engine.parts), ready_now, consumers.statuses()));
     let housekeeping = housekeeping::start(&config, &kafka, &engine.parts);
     engine.parts.guarded.health_checks().start();
     readiness.send_replace(Readiness::Ready);
     Ok(Running { engine, producer, consumers, api, readiness, housekeeping })
 }
 
-async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn EventStore>> {
+async fn open_store(config: &Config, readiness: &watch::Sender<Readiness>) -> anyhow::Result<Arc<dyn EventStore>> {
     let access = Access::Write { shards: config.shards };
     patience::until_it_answers(
-        "the event store (key `store`)",
+        readiness,
+        &format!("the event store (key `store`: {})", saga_event_store::place(&config.store)),
         || saga_event_store::open(&config.store, access),
         saga_event_store::Error::is_worth_waiting_at_start,
     )
@@ -120,9 +126,11 @@ async fn ready_topics(
     kafka: &kafka::Settings,
     needs: &topics::Needs,
     installation: &str,
+    readiness: &watch::Sender<Readiness>,
 ) -> anyhow::Result<topics::Ready> {
     let ensure = || topics::ensure(kafka, needs, installation);
-    patience::until_it_answers("Kafka (key `kafka.bootstrapServers`)", ensure, topics::Error::is_transient)
+    let what = format!("Kafka (key `kafka.bootstrapServers`: {})", kafka.bootstrap_servers);
+    patience::until_it_answers(readiness, &what, ensure, topics::Error::is_transient)
         .await
         .context("the topics are not ready")
 }
@@ -206,6 +214,13 @@ pub struct Consumers {
     pub intake: tokio::task::JoinHandle<intake::Ended>,
     /// Ends when the consumer of the inbox has and all shards are released.
     pub ownership: tokio::task::JoinHandle<intake::Ended>,
+}
+
+impl Consumers {
+    /// How both are doing.
+    fn statuses(&self) -> [watch::Receiver<kafka::consumer::Status>; 2] {
+        [self.triggers.status(), self.shards.status()]
+    }
 }
 
 fn start_consumers(

@@ -22,6 +22,10 @@ steps:
     undo: inventory.ReleaseStock
 ";
 
+fn definition() -> String {
+    format!("saga: order\ntrigger: {{topic: t, type: T, key: \"${{ event.id }}\"}}\n{WAITING}")
+}
+
 async fn world() -> Result<Option<World>> {
     let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(None) };
     world.define("order", WAITING)?;
@@ -52,12 +56,58 @@ async fn a_broker_that_is_away_is_waited_for_and_a_stop_is_heard() -> Result<()>
     let database = postgres.database().await?;
     let installation = Installation::new(&Kafka::new("127.0.0.1:1".into(), None), database.url())?;
     installation.participants(&json!({"inventory": {"kafka": {"commands": "c"}}}))?;
-    let definition = format!("saga: order\ntrigger: {{topic: t, type: T, key: \"${{ event.id }}\"}}\n{WAITING}");
-    installation.definition("order", &definition)?;
+    installation.definition("order", &definition())?;
     let engine = Engine::spawn(&installation)?;
     says(&engine, "kafka.bootstrapServers").await?;
     says(&engine, "does not answer; the engine waits and tries again").await?;
+    waits_for(&engine, "127.0.0.1:1").await?;
     assert!(engine.terminate().await?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_waited_for_and_probes_are_answered() -> Result<()> {
+    let Some(kafka) = servers::kafka() else { return Ok(()) };
+    let installation = Installation::new(&kafka, "postgres://saga:hunter2@127.0.0.1:1/saga")?;
+    installation.definition("order", &definition())?;
+    installation.participants(&json!({"inventory": {"kafka": {"commands": "c"}}}))?;
+    let engine = Engine::spawn(&installation)?;
+    waits_for(&engine, "postgres at 127.0.0.1:1").await?;
+    says(&engine, "postgres at 127.0.0.1:1: no connection").await?;
+    let (status, body) = engine.api().get("/api/sagas").await?;
+    assert_eq!((status.as_u16(), &body["error"]["code"]), (503, &json!("starting")), "{body}");
+    assert!(!engine.log()?.contains("hunter2"));
+    assert!(engine.terminate().await?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_told_before_anything_is_waited_for() -> Result<()> {
+    let Some(kafka) = servers::kafka() else { return Ok(()) };
+    let installation = Installation::new(&kafka, "postgres://saga@127.0.0.1:1/saga")?;
+    installation.definition("order", &definition())?;
+    installation.participants(&json!({"inventory": {"kafka": {"commands": "c"}}}))?;
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let listen = taken.local_addr()?.to_string();
+    let serve =
+        Command::new(binary()?).args(["serve", "--listen", &listen, "--config"]).arg(installation.config()?).output();
+    let output = tokio::time::timeout(WITHIN, serve).await??;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot listen on") && said.contains("--listen"), "{said}");
+    Ok(())
+}
+
+/// The process lives, is not ready, and says that it waits for `what`.
+async fn waits_for(engine: &Engine, what: &str) -> Result<()> {
+    eventually("it says what it waits for", WITHIN, || async {
+        let (status, body) = engine.api().get("/health/ready").await?;
+        anyhow::ensure!(status.as_u16() == 503 && body["status"] == "starting", "{status} {body}");
+        let waits = body["waitingFor"].as_str().is_some_and(|waiting| waiting.contains(what));
+        Ok(waits.then_some(()))
+    })
+    .await?;
+    assert_eq!(engine.api().get("/health/live").await?.0.as_u16(), 200);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+use std::sync::Arc;
 
 /// Why a request was not answered as asked.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(super) enum Error {
     NoParticipant { name: String, hint: Option<String> },
     TooManyReaders(usize),
     NotReloaded(String),
+    Starting(Option<Arc<str>>),
 }
 
 impl Error {
@@ -84,6 +86,12 @@ impl Error {
                 "not_reloaded",
                 message.clone(),
                 "mend participants.yaml; what was in effect stays until then",
+            ),
+            Error::Starting(waiting_for) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "starting",
+                super::health::told(waiting_for.as_deref()),
+                "ask again; /health/ready tells how the start goes",
             ),
             Error::TimedOut => {
                 (StatusCode::GATEWAY_TIMEOUT, "timed_out", "the request took too long".into(), "try again")

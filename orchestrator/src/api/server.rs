@@ -1,4 +1,4 @@
-//! The accept loop: connections, time for headers and requests are bounded, which `axum::serve` does not do.
+//! The accept loop: connections, time for headers and requests are bounded, which `axum::serve` does not do; and what answers can be changed.
 
 use anyhow::Context;
 use axum::{
@@ -8,6 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use hyper::{body::Incoming, service::Service};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -15,7 +16,7 @@ use hyper_util::{
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
@@ -29,16 +30,28 @@ const REQUEST: Duration = Duration::from_secs(30);
 /// After an accept that failed for want of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// A listening API.
+/// A listening API. Dropped, it listens no more.
 #[derive(Debug)]
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
+    routes: watch::Sender<Router>,
     stop: CancellationToken,
     connections: TaskTracker,
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 impl Server {
+    /// Answers everything from now on, on connections that are open too.
+    pub fn work_on(&self, backend: super::Backend) {
+        drop(self.routes.send_replace(bounded(self.address, super::routes(backend))));
+    }
+
     /// Takes no more connections and waits for the requests under way, at most `patience`.
     pub async fn stop(self, patience: Duration) {
         self.stop.cancel();
@@ -54,15 +67,25 @@ pub(super) async fn start(address: SocketAddr, routes: Router) -> anyhow::Result
         format!("cannot listen on {address}: choose another address with --listen, or the key `api.listen`")
     })?;
     let address = listener.local_addr()?;
-    let routes = routes
-        .layer(axum::middleware::from_fn(within_time))
-        .layer(axum::middleware::from_fn(move |request: Request, next: Next| only_for(address, request, next)));
-    let server = Server { address, stop: CancellationToken::new(), connections: TaskTracker::new() };
-    server.connections.spawn(accept(listener, routes, server.stop.clone(), server.connections.clone()));
+    let (routes, answering) = watch::channel(bounded(address, routes));
+    let server = Server { address, routes, stop: CancellationToken::new(), connections: TaskTracker::new() };
+    server.connections.spawn(accept(listener, answering, server.stop.clone(), server.connections.clone()));
     Ok(server)
 }
 
-async fn accept(listener: TcpListener, routes: Router, stop: CancellationToken, connections: TaskTracker) {
+/// What holds for every request, whatever answers it.
+fn bounded(address: SocketAddr, routes: Router) -> Router {
+    routes
+        .layer(axum::middleware::from_fn(within_time))
+        .layer(axum::middleware::from_fn(move |request: Request, next: Next| only_for(address, request, next)))
+}
+
+async fn accept(
+    listener: TcpListener,
+    routes: watch::Receiver<Router>,
+    stop: CancellationToken,
+    connections: TaskTracker,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Some(place) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { return };
@@ -84,8 +107,11 @@ async fn accept(listener: TcpListener, routes: Router, stop: CancellationToken, 
     }
 }
 
-async fn serve(stream: TcpStream, routes: Router, stop: CancellationToken) {
-    let service = TowerToHyperService::new(routes);
+async fn serve(stream: TcpStream, routes: watch::Receiver<Router>, stop: CancellationToken) {
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let routes = routes.borrow().clone();
+        TowerToHyperService::new(routes).call(request)
+    });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS);
     let connection = http.serve_connection(TokioIo::new(stream), service);

@@ -155,6 +155,8 @@ pub struct Status {
     pub unfinished_bytes: usize,
     /// What hinders intake now.
     pub trouble: Option<String>,
+    /// Since when something has.
+    pub troubled_since: Option<Instant>,
 }
 
 /// How a stop ended.

@@ -1,7 +1,9 @@
 //! Waiting for what does not answer yet.
 
+use super::Readiness;
 use backon::{ExponentialBuilder, Retryable};
-use std::{fmt::Display, future::Future, time::Duration};
+use std::{fmt::Display, future::Future, sync::Arc, time::Duration};
+use tokio::sync::watch;
 use tracing::warn;
 
 /// The first wait; each is twice the last.
@@ -9,22 +11,26 @@ const FIRST: Duration = Duration::from_millis(500);
 /// The longest wait: a server that comes back is noticed within it.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Tries until it works, however long that takes, and says at each try what it waits for and why.
+/// Tries until it works, however long that takes, and says at each try what it waits for and why; `readiness` says it all the while.
 ///
 /// # Errors
 /// When `attempt` fails in a way that waiting does not mend.
 pub(super) async fn until_it_answers<T, E: Display, F: Future<Output = Result<T, E>>>(
-    what: &'static str,
+    readiness: &watch::Sender<Readiness>,
+    what: &str,
     attempt: impl FnMut() -> F,
     is_transient: fn(&E) -> bool,
 ) -> Result<T, E> {
     let waits = ExponentialBuilder::default().with_min_delay(FIRST).with_max_delay(LONGEST).without_max_times();
-    until(waits, what, attempt, is_transient).await
+    readiness.send_replace(Readiness::Starting { waiting_for: Some(Arc::from(what)) });
+    let outcome = until(waits, what, attempt, is_transient).await;
+    readiness.send_replace(Readiness::Starting { waiting_for: None });
+    outcome
 }
 
 async fn until<T, E: Display, F: Future<Output = Result<T, E>>>(
     waits: ExponentialBuilder,
-    what: &'static str,
+    what: &str,
     attempt: impl FnMut() -> F,
     is_transient: fn(&E) -> bool,
 ) -> Result<T, E> {
@@ -58,5 +64,17 @@ mod tests {
     #[tokio::test]
     async fn what_is_wrong_is_not() {
         assert_eq!(outcomes(&[Err("away"), Err("wrong"), Ok(1)]).await, Err("wrong"));
+    }
+
+    #[tokio::test]
+    async fn what_is_waited_for_is_known_meanwhile_and_forgotten_after() {
+        let (readiness, seen) = watch::channel(Readiness::Starting { waiting_for: None });
+        let attempt = || {
+            let seen = seen.borrow().clone();
+            async move { Ok::<_, &str>(seen) }
+        };
+        let meanwhile = until_it_answers(&readiness, "the store", attempt, |_| true).await;
+        assert_eq!(meanwhile, Ok(Readiness::Starting { waiting_for: Some("the store".into()) }));
+        assert_eq!(*seen.borrow(), Readiness::Starting { waiting_for: None });
     }
 }

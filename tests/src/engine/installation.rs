@@ -124,6 +124,14 @@ impl Installation {
         self.config["kafka"]["group"].as_str().expect("a new installation has a group")
     }
 
+    /// Writes the configuration of an engine whose API's address is named otherwise, and returns its path.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn config(&self) -> Result<PathBuf> {
+        self.write_config(0)
+    }
+
     /// Writes the configuration of an engine whose API listens on `port`, and returns its path.
     pub(super) fn write_config(&self, port: u16) -> Result<PathBuf> {
         let mut config = self.config.clone();

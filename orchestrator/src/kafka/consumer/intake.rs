@@ -285,7 +285,14 @@ impl Intake {
         let (unfinished_records, unfinished_bytes) = self.partitions.unfinished();
         let (assigned, paused) = self.partitions.counts();
         let trouble = self.trouble.message().map(str::to_owned);
-        let polled = Some(now);
-        self.report.send_replace(Status { polled, assigned, paused, unfinished_records, unfinished_bytes, trouble });
+        self.report.send_replace(Status {
+            polled: Some(now),
+            assigned,
+            paused,
+            unfinished_records,
+            unfinished_bytes,
+            trouble,
+            troubled_since: self.trouble.since(),
+        });
     }
 }

@@ -17,6 +17,7 @@ pub(super) struct Trouble {
 #[derive(Debug)]
 struct Known {
     message: String,
+    since: Instant,
     last: Instant,
     next_probe: Instant,
 }
@@ -26,7 +27,8 @@ impl Trouble {
     pub(super) fn heard(&mut self, message: &str, now: Instant) -> bool {
         let next_probe = now + PROBE_EVERY;
         let news = self.known.as_ref().is_none_or(|known| known.message != message);
-        self.known = Some(Known { message: message.to_owned(), last: now, next_probe });
+        let since = self.since().unwrap_or(now);
+        self.known = Some(Known { message: message.to_owned(), since, last: now, next_probe });
         news
     }
 
@@ -53,6 +55,11 @@ impl Trouble {
     pub(super) fn message(&self) -> Option<&str> {
         self.known.as_ref().map(|known| known.message.as_str())
     }
+
+    /// Since when something has hindered it, whatever it was.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.known.as_ref().map(|known| known.since)
+    }
 }
 
 #[cfg(test)]
@@ -70,8 +77,11 @@ mod tests {
         assert!(trouble.probe_due(start + PROBE_EVERY));
         assert!(!trouble.probe_due(start + PROBE_EVERY));
         assert!(!trouble.answered(start + PROBE_EVERY));
-        assert!(trouble.answered(start + QUIET));
+        trouble.heard("not authorised", start + Duration::from_millis(1));
+        assert_eq!(trouble.since(), Some(start));
+        assert!(trouble.answered(start + QUIET + Duration::from_millis(1)));
         assert_eq!(trouble.message(), None);
-        assert!(!trouble.answered(start + QUIET));
+        assert!(!trouble.answered(start + QUIET + Duration::from_millis(1)));
+        assert_eq!(trouble.since(), None);
     }
 }

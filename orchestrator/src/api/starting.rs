@@ -1,0 +1,82 @@
+//! The API before the engine works: it lives, it is not ready, and it says what the start waits for.
+
+use super::{errors::Error, health};
+use crate::startup::Readiness;
+use axum::{Router, extract::State, middleware, response::Response, routing::get};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+pub(super) fn routes(readiness: watch::Receiver<Readiness>) -> Router {
+    Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(ready))
+        .fallback(not_yet)
+        .layer(middleware::map_response(super::with_security_headers))
+        .with_state(readiness)
+}
+
+async fn ready(State(readiness): State<watch::Receiver<Readiness>>) -> Response {
+    health::starting(waiting_for(&readiness).as_deref())
+}
+
+async fn not_yet(State(readiness): State<watch::Receiver<Readiness>>) -> Error {
+    Error::Starting(waiting_for(&readiness))
+}
+
+fn waiting_for(readiness: &watch::Receiver<Readiness>) -> Option<Arc<str>> {
+    match &*readiness.borrow() {
+        Readiness::Starting { waiting_for } => waiting_for.clone(),
+        Readiness::Ready | Readiness::Stopping => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::StatusCode;
+    use serde_json::Value;
+    use std::net::SocketAddr;
+
+    async fn get(address: SocketAddr, path: &str) -> (StatusCode, Value) {
+        crate::participants::install_tls();
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let answer = client.get(format!("http://{address}{path}")).send().await.expect("somebody listens");
+        let status = answer.status();
+        (status, serde_json::from_slice(&answer.bytes().await.expect("a body")).expect("JSON"))
+    }
+
+    async fn listening(waiting_for: Option<&str>) -> (super::super::Server, watch::Sender<Readiness>) {
+        let (readiness, seen) = watch::channel(Readiness::Starting { waiting_for: waiting_for.map(Arc::from) });
+        let server = super::super::start(SocketAddr::from(([127, 0, 0, 1], 0)), seen).await.expect("a free port");
+        (server, readiness)
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_waits_lives_and_says_for_what() {
+        let (server, _readiness) = listening(Some("the event store")).await;
+        assert_eq!(get(server.address, "/health/live").await.0, StatusCode::OK);
+        let (status, body) = get(server.address, "/health/ready").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!((&body["status"], &body["waitingFor"]), (&"starting".into(), &"the event store".into()));
+        assert!(body["reasons"][0].as_str().is_some_and(|reason| reason.contains("the event store")), "{body}");
+    }
+
+    #[tokio::test]
+    async fn everything_else_is_answered_in_the_shape_of_the_api() {
+        let (server, readiness) = listening(Some("Kafka")).await;
+        let (status, body) = get(server.address, "/api/sagas").await;
+        assert_eq!((status, &body["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &"starting".into()));
+        assert!(body["error"]["message"].as_str().is_some_and(|message| message.contains("Kafka")), "{body}");
+        readiness.send_replace(Readiness::Starting { waiting_for: None });
+        let (_, body) = get(server.address, "/api/sagas").await;
+        assert_eq!(body["error"]["message"], "the engine is starting");
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_told_at_once() {
+        let (server, readiness) = listening(None).await;
+        let second = super::super::start(server.address, readiness.subscribe()).await;
+        let said = second.expect_err("it is taken").to_string();
+        assert!(said.contains("cannot listen on") && said.contains("--listen"), "{said}");
+    }
+}
