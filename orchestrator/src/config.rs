@@ -1,7 +1,10 @@
 //! Configuration: flag over environment over file; everything is checked before anything starts, and all errors are told at once.
 
 mod layers;
+#[cfg(test)]
+mod tests;
 
+use crate::kafka;
 use layers::{Layers, Setting};
 use std::{
     collections::BTreeMap,
@@ -113,27 +116,32 @@ impl Sources<'_> {
 /// Every key that is unknown, missing or has a value that it cannot have: where it was set, what was found, what was expected.
 pub fn load(sources: &Sources<'_>) -> Result<Config, Error> {
     let layers = Layers::read(sources)?;
-    let mut check = Check { layers: &layers, errors: layers.errors.clone() };
-    let config = Config {
-        kafka: Kafka {
-            bootstrap_servers: check.servers("kafka.bootstrapServers", "localhost:9092"),
-            group: check.text("kafka.group", "saga-orchestrator"),
-            instance_id: check.layers.get("kafka.instanceId").map(|setting| setting.value.clone()),
-            properties: layers.properties.clone(),
-        },
-        store: check.store("store", "postgres://saga:saga@localhost:5432/saga"),
-        sagas: check.path("sagas", "./sagas"),
-        schemas: check.path("schemas", "./schemas"),
-        topics: Topics {
-            inbox: check.topic("topics.inbox", "saga.inbox"),
-            replies: check.topic("topics.replies", "saga.replies"),
-            dlq: check.topic("topics.dlq", "saga.dlq"),
-        },
-        shards: check.shards("shards", 64),
-        listen: check.listen("api.listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
+    let mut check = Check::new(&layers);
+    let config = check.config();
+    check.end(config)
+}
+
+/// The same for who needs definitions: that there are none is one error among the others.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_to_serve(sources: &Sources<'_>) -> Result<Config, Error> {
+    let layers = Layers::read(sources)?;
+    let mut check = Check::new(&layers);
+    let config = check.config();
+    check.definitions(&config.sagas);
+    check.end(config)
+}
+
+/// Whether a folder holds definitions; otherwise why not, and for what was looked.
+fn without_definitions(folder: &Path) -> Option<String> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return Some(format!("the folder {} cannot be read: {error}", folder.display())),
     };
-    check.topics_differ(&config.topics);
-    if check.errors.is_empty() { Ok(config) } else { Err(Error(check.errors)) }
+    let is_definition = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().ends_with(".saga.yaml");
+    let found = entries.filter_map(Result::ok).any(is_definition);
+    (!found).then(|| format!("there is no *.saga.yaml in {}", folder.display()))
 }
 
 /// Checks values and collects what is wrong with them.
@@ -142,7 +150,51 @@ struct Check<'a> {
     errors: Vec<String>,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    fn new(layers: &'a Layers) -> Check<'a> {
+        Check { layers, errors: layers.errors.clone() }
+    }
+
+    fn end(self, config: Config) -> Result<Config, Error> {
+        if self.errors.is_empty() { Ok(config) } else { Err(Error(self.errors)) }
+    }
+
+    fn config(&mut self) -> Config {
+        let config = Config {
+            kafka: Kafka {
+                bootstrap_servers: self.servers("kafka.bootstrapServers", "localhost:9092"),
+                group: self.text("kafka.group", "saga-orchestrator"),
+                instance_id: self.layers.get("kafka.instanceId").map(|setting| setting.value.clone()),
+                properties: self.layers.properties.clone(),
+            },
+            store: self.store("store", "postgres://saga:saga@localhost:5432/saga"),
+            sagas: self.path("sagas", "./sagas"),
+            schemas: self.path("schemas", "./schemas"),
+            topics: Topics {
+                inbox: self.topic("topics.inbox", "saga.inbox"),
+                replies: self.topic("topics.replies", "saga.replies"),
+                dlq: self.topic("topics.dlq", "saga.dlq"),
+            },
+            shards: self.shards("shards", 64),
+            listen: self.listen("api.listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
+        };
+        self.properties();
+        self.topics_differ(&config.topics);
+        config
+    }
+
+    fn properties(&mut self) {
+        let wrong = kafka::settings::wrong_properties(&self.layers.properties);
+        self.errors.extend(wrong.iter().map(|error| format!("{}: {error}", self.layers.file)));
+    }
+
+    fn definitions(&mut self, folder: &Path) {
+        if let Some(why) = without_definitions(folder) {
+            let source = self.layers.get("sagas").map_or("default", |setting| &setting.source);
+            self.errors.push(format!("{source}: `sagas`: {why}: point it at the folder of your definitions"));
+        }
+    }
+
     fn text(&mut self, key: &str, default: &str) -> String {
         self.checked(key, default, "a text that is not empty", |text| {
             (!text.trim().is_empty()).then(|| text.to_owned())
@@ -159,11 +211,9 @@ impl Check<'_> {
     }
 
     fn store(&mut self, key: &str, default: &str) -> String {
-        let schemes = ["postgres://", "postgresql://", "sqlite:"];
         let expected = "`postgres://user:password@host:port/database` or `sqlite:./file.db`";
-        let value = self.checked(key, default, expected, |text| {
-            schemes.iter().any(|scheme| text.starts_with(scheme) && text.len() > scheme.len()).then(|| text.to_owned())
-        });
+        let value =
+            self.checked(key, default, expected, |text| saga_event_store::is_address(text).then(|| text.to_owned()));
         match value.strip_prefix("sqlite:") {
             Some(path) => format!("sqlite:{}", self.layers.base.join(path.trim_start_matches("//")).display()),
             None => value,
@@ -208,9 +258,13 @@ impl Check<'_> {
     }
 
     fn topics_differ(&mut self, topics: &Topics) {
-        let names = [&topics.inbox, &topics.replies, &topics.dlq];
-        if names[0] == names[1] || names[1] == names[2] || names[0] == names[2] {
-            self.errors.push("`topics.inbox`, `topics.replies` and `topics.dlq` must be three different topics".into());
+        let named = [("topics.inbox", &topics.inbox), ("topics.replies", &topics.replies), ("topics.dlq", &topics.dlq)];
+        for (position, (key, name)) in named.iter().enumerate() {
+            let Some((other, _)) = named[..position].iter().find(|(_, other)| other == name) else { continue };
+            // Of two defaults none is wrong, so one of the two was set.
+            let (set, other) = if self.layers.get(key).is_some() { (key, other) } else { (other, key) };
+            let source = self.layers.get(set).map_or("default", |setting| &setting.source);
+            self.errors.push(format!("{source}: `{set}` is `{name}`: expected another topic than that of `{other}`"));
         }
     }
 }

@@ -7,7 +7,7 @@ mod patience;
 mod reloading;
 mod variables;
 
-pub use definitions::{Files, Loaded, load_files, read_source};
+pub use definitions::{Files, Loaded, load_files, paths, read_source};
 pub use housekeeping::Housekeeping;
 pub use variables::lookup;
 
@@ -257,15 +257,4 @@ fn trigger_mode(broker: kafka::Broker) -> Mode {
         kafka::Broker::Real => Mode::Group,
         kafka::Broker::Mock => Mode::Manual,
     }
-}
-
-/// Refuses to start on nothing.
-pub(crate) fn require_definitions(count: usize, folder: &std::path::Path) -> anyhow::Result<()> {
-    if count == 0 {
-        bail!(
-            "there is no *.saga.yaml in {}: point the key `sagas` at the folder of your definitions",
-            folder.display()
-        );
-    }
-    Ok(())
 }

@@ -96,11 +96,16 @@ async fn what_happened_is_read_by_id_and_by_key_and_filtered() -> Result<()> {
 async fn check_says_everything_at_once_and_how_it_went() -> Result<()> {
     let shipped = saga(&root(), &["check"]).await?;
     assert_eq!(shipped.status.code(), Some(0), "{}", text(&shipped.stderr));
+    assert!(text(&shipped.stderr).contains(" definitions checked, 0 warnings"), "{}", text(&shipped.stderr));
     let folder = tempfile::tempdir()?;
+    let nothing = saga(folder.path(), &["check", "."]).await?;
+    assert_eq!(nothing.status.code(), Some(1), "{}", text(&nothing.stderr));
+    assert!(text(&nothing.stderr).contains("*.saga.yaml"), "{}", text(&nothing.stderr));
     let bad = "saga: bad\ntrigger: {topic: t, type: T, key: \"${ event.id }\"}\nsteps:\n  - step: a\n    do: nobody.Do\n    retries: 3\n  - step: b\n    wait: soon\n";
     std::fs::write(folder.path().join("bad.saga.yaml"), bad)?;
     let found = saga(folder.path(), &["check", "bad.saga.yaml", "--output", "json"]).await?;
     assert_eq!(found.status.code(), Some(1), "{}", text(&found.stderr));
+    assert!(text(&found.stderr).contains("1 definition checked, "), "{}", text(&found.stderr));
     let findings = lines(&found)?;
     let codes: Vec<&str> = findings.iter().filter_map(|finding| finding["code"].as_str()).collect();
     for code in ["unknown-key", "bad-duration"] {

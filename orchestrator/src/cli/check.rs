@@ -1,12 +1,12 @@
 //! `check` and `schema`.
 
 use super::{CheckOutput, output};
-use crate::startup::Files;
-use anyhow::Context;
+use crate::startup::{self, Files};
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use saga_core::definition::{self, Diagnostic, Style, schema};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -44,12 +44,15 @@ pub(super) fn schema(format: Format) -> anyhow::Result<ExitCode> {
 
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut findings = Vec::new();
-    let mut definitions = 0;
-    for (_, files) in by_folder(args)? {
-        definitions += files.sagas.len();
+    let mut counted = Counted::default();
+    for (folder, paths) in by_folder(&args.paths)? {
+        let mut files = Files::beside(&folder, &args.schemas).with_context(|| format!("{}", folder.display()))?;
+        files.add_definitions(&paths)?;
+        counted.definitions += paths.len();
         let checked = files.check();
         findings.extend(checked.findings);
         if let Some(message) = checked.unchecked {
+            counted.warnings += 1;
             output::note(&format!("warning: {message}"));
         }
         if let Some(path) = checked.critical_path {
@@ -57,28 +60,53 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         }
     }
     print(&findings, args.output)?;
-    let errors = findings.iter().filter(|finding| finding.is_error()).count();
-    if errors > 0 {
-        return Ok(ExitCode::from(1));
-    }
-    output::note(&format!("{definitions} definitions checked, {} warnings", findings.len()));
-    Ok(ExitCode::SUCCESS)
+    counted.errors = findings.iter().filter(|finding| finding.is_error()).count();
+    counted.warnings += findings.len() - counted.errors;
+    output::note(&counted.summary());
+    Ok(if counted.errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Definitions are proved together with what lies beside them.
-fn by_folder(args: &CheckArgs) -> anyhow::Result<BTreeMap<PathBuf, Files>> {
-    let mut folders = BTreeMap::new();
-    for path in &args.paths {
+/// How a check went.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    definitions: usize,
+    errors: usize,
+    warnings: usize,
+}
+
+impl Counted {
+    fn summary(self) -> String {
+        let several = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+        let warnings = several(self.warnings, "warning");
+        let found = if self.errors == 0 { warnings } else { format!("{}, {warnings}", several(self.errors, "error")) };
+        format!("{} checked, {found}", several(self.definitions, "definition"))
+    }
+}
+
+/// The definitions of each folder: they are proved together, with what lies beside them.
+fn by_folder(paths: &[PathBuf]) -> anyhow::Result<BTreeMap<PathBuf, BTreeSet<PathBuf>>> {
+    let mut folders: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+    for path in paths {
         if path.is_dir() {
-            folders.insert(path.clone(), Files::of_folders(path, &args.schemas)?);
+            folders.entry(path.clone()).or_default().extend(of_folder(path)?);
         } else {
             let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let mut beside = Files::of_folders(folder, &args.schemas).with_context(|| format!("{}", path.display()))?;
-            beside.sagas = vec![crate::startup::read_source(path)?];
-            folders.insert(path.clone(), beside);
+            folders.entry(folder.to_owned()).or_default().insert(path.clone());
         }
     }
     Ok(folders)
+}
+
+/// A folder that holds nothing to check is a slip, not a success.
+fn of_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let definitions = startup::paths(folder, ".saga.yaml")?;
+    if definitions.is_empty() && !folder.join("participants.yaml").exists() {
+        bail!(
+            "there is neither a *.saga.yaml nor a participants.yaml in {}\nhint: name the folder of your definitions, or the files",
+            folder.display()
+        );
+    }
+    Ok(definitions)
 }
 
 fn print(findings: &[Diagnostic], format: CheckOutput) -> anyhow::Result<()> {
@@ -86,5 +114,37 @@ fn print(findings: &[Diagnostic], format: CheckOutput) -> anyhow::Result<()> {
         CheckOutput::Json => findings.iter().try_for_each(|finding| output::line(&finding.json().to_string())),
         CheckOutput::Text if findings.is_empty() => Ok(()),
         CheckOutput::Text => output::line(definition::render(findings, Style::Plain).trim_end()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_counts_in_words() {
+        let counted = Counted { definitions: 1, errors: 0, warnings: 0 };
+        assert_eq!(counted.summary(), "1 definition checked, 0 warnings");
+        let counted = Counted { definitions: 3, errors: 2, warnings: 1 };
+        assert_eq!(counted.summary(), "3 definitions checked, 2 errors, 1 warning");
+    }
+
+    #[test]
+    fn a_folder_with_nothing_to_check_is_an_error_that_says_where_and_for_what_it_looked() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let said = by_folder(&[folder.path().to_owned()]).expect_err("nothing there").to_string();
+        assert!(said.contains("*.saga.yaml") && said.contains(&folder.path().display().to_string()), "{said}");
+        std::fs::write(folder.path().join("participants.yaml"), "participants: {}").expect("written");
+        assert!(by_folder(&[folder.path().to_owned()]).is_ok());
+    }
+
+    #[test]
+    fn files_of_one_folder_are_checked_together_and_once() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let [a, b] = ["a.saga.yaml", "b.saga.yaml"].map(|name| folder.path().join(name));
+        std::fs::write(&a, "").expect("written");
+        std::fs::write(&b, "").expect("written");
+        let named = by_folder(&[a.clone(), folder.path().to_owned(), b.clone()]).expect("they are there");
+        assert_eq!(named, BTreeMap::from([(folder.path().to_owned(), BTreeSet::from([a, b]))]));
     }
 }

@@ -54,9 +54,8 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         ("api.listen", args.listen),
     ];
     let flags = given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-    let config = config::load(&Sources::of_process(args.file.config.as_deref(), flags))?;
+    let config = config::load_to_serve(&Sources::of_process(args.file.config.as_deref(), flags))?;
     let files = Files::of_folders(&config.sagas, &config.schemas)?;
-    startup::require_definitions(files.sagas.len(), &config.sagas)?;
     let options = Options { broker: Broker::Real, observer: Observer::default() };
     startup::run(config, files, options, shutdown::signal()).await?;
     Ok(ExitCode::SUCCESS)

@@ -39,6 +39,8 @@ pub(super) struct Setting {
 pub(super) struct Layers {
     settings: BTreeMap<String, Setting>,
     pub(super) properties: BTreeMap<String, String>,
+    /// The file that was read; properties come from nowhere else.
+    pub(super) file: String,
     /// Relative paths are relative to the file's folder.
     pub(super) base: PathBuf,
     pub(super) errors: Vec<String>,
@@ -71,6 +73,7 @@ impl Layers {
             std::fs::read_to_string(file).map_err(|error| Error(vec![format!("{name}: cannot be read: {error}")]))?;
         let tree: Value = serde_saphyr::from_str(&text)
             .map_err(|error| Error(vec![format!("{name}: not readable as YAML: {error}")]))?;
+        self.file.clone_from(&name);
         self.base = file.parent().map(Path::to_path_buf).unwrap_or_default();
         match tree {
             Value::Null => {}
@@ -191,57 +194,5 @@ fn did_you_mean<'k>(found: &str, keys: impl IntoIterator<Item = &'k str>) -> Str
     match best.filter(|key| likeness(key) > ALIKE) {
         Some(key) => format!("; did you mean `{key}`?"),
         None => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Config, load};
-
-    fn check(file: &str, env: &[(&str, &str)], flags: super::super::Flags) -> Result<Config, Vec<String>> {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("c.yaml");
-        std::fs::write(&path, file).expect("written");
-        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        load(&Sources { file: Some(&path), env, flags })
-            .map_err(|error| error.0.iter().map(|line| line.replace(&path.display().to_string(), "c.yaml")).collect())
-    }
-
-    #[test]
-    fn a_flag_wins_over_the_environment_and_that_over_the_file() {
-        let file = "shards: 8\nkafka: {group: file, bootstrapServers: 'a:1'}\n";
-        let env = [("SAGA_KAFKA_GROUP", "env"), ("SAGA_KAFKA_BOOTSTRAP_SERVERS", "b:2")];
-        let config = check(file, &env, vec![("kafka.group", "flag".into())]).expect("good");
-        assert_eq!((config.shards, config.kafka.group.as_str()), (8, "flag"));
-        assert_eq!(config.kafka.bootstrap_servers, "b:2");
-    }
-
-    #[test]
-    fn every_error_is_told_at_once_with_place_value_and_expectation() {
-        let file =
-            "shards: 5000\nstor: x\nstore: mysql://u:secret@h/d\napi: {listen: nowhere}\ntopics: {dlq: saga.inbox}\n";
-        let errors = check(file, &[("SAGA_KAFKA_GRUOP", "x")], vec![]).expect_err("bad");
-        assert_eq!(
-            errors,
-            [
-                "c.yaml: `stor` is not a key; did you mean `store`?",
-                "environment: `SAGA_KAFKA_GRUOP` is not a variable of the orchestrator; did you mean `SAGA_KAFKA_GROUP`?",
-                "c.yaml: `store` is `mysql://…@h/d`: expected `postgres://user:password@host:port/database` or `sqlite:./file.db`",
-                "c.yaml: `shards` is `5000`: expected a number from 1 to 4096",
-                "c.yaml: `api.listen` is `nowhere`: expected an address and a port, `127.0.0.1:8080` or `[::]:8080`",
-                "`topics.inbox`, `topics.replies` and `topics.dlq` must be three different topics",
-            ]
-        );
-    }
-
-    #[test]
-    fn properties_read_the_environment_and_are_not_printed() {
-        let file = "kafka:\n  properties:\n    security.protocol: ssl\n    ssl.key.password: ${ env.KEY_PASSWORD }\n";
-        let config = check(file, &[("KEY_PASSWORD", "hunter2")], vec![]).expect("good");
-        assert_eq!(config.kafka.properties["ssl.key.password"], "hunter2");
-        assert!(!format!("{config:?}").contains("hunter2"));
-        let errors = check(file, &[], vec![]).expect_err("not set");
-        assert!(errors[0].contains("`KEY_PASSWORD`, which is not set"), "{errors:?}");
     }
 }

@@ -73,6 +73,7 @@ pub(super) fn files(address: SocketAddr) -> Files {
         participants: Some(Source::new("participants.yaml", participants)),
         schemas: sources(&saga_schemas::DOMAIN_EVENTS),
         participants_file: None,
+        unreadable: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the clients are told, and which of it a user may change.
 
-use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
+use rdkafka::{ClientConfig, config::RDKafkaLogLevel, error::KafkaError};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// The largest `max.message.bytes` of a topic that is read: 128 MiB. A batch is held in memory whole.
@@ -117,13 +117,9 @@ impl Settings {
     /// # Errors
     /// Names the first property that may not, with the reason, or that librdkafka refuses. Never prints the value of a secret.
     pub fn check(&self) -> Result<(), Error> {
-        for key in self.properties.keys() {
-            if let Some((_, reason)) = RESERVED.iter().find(|(reserved, _)| reserved == key) {
-                return Err(Error::Reserved { key: key.clone(), reason });
-            }
-        }
+        wrong_properties(&self.properties).into_iter().next().map_or(Ok(()), Err)?;
         for config in [self.producer(), self.consumer(&self.group, USUAL_BATCH)] {
-            config.create_native_config().map_err(|error| self.invalid(&error))?;
+            config.create_native_config().map_err(|error| invalid(&self.properties, &error))?;
         }
         Ok(())
     }
@@ -193,16 +189,29 @@ impl Settings {
         config.set_log_level(RDKafkaLogLevel::Info);
         config
     }
+}
 
-    fn invalid(&self, error: &rdkafka::error::KafkaError) -> Error {
-        use rdkafka::error::KafkaError;
-        let KafkaError::ClientConfig(_, reason, key, _) = error else {
-            return Error::Invalid { key: String::new(), reason: error.to_string() };
-        };
-        let secret = self.properties.get(key).filter(|value| is_secret(key) && !value.is_empty());
-        let reason = secret.map_or_else(|| reason.clone(), |value| reason.replace(value.as_str(), "…"));
-        Error::Invalid { key: key.clone(), reason }
+/// Every property that may not be handed on, or that librdkafka refuses by itself. Never prints the value of a secret.
+#[must_use]
+pub fn wrong_properties(properties: &BTreeMap<String, String>) -> Vec<Error> {
+    properties.iter().filter_map(|(key, value)| wrong(properties, key, value)).collect()
+}
+
+fn wrong(properties: &BTreeMap<String, String>, key: &str, value: &str) -> Option<Error> {
+    if let Some((_, reason)) = RESERVED.iter().find(|(reserved, _)| *reserved == key) {
+        return Some(Error::Reserved { key: key.to_owned(), reason });
     }
+    let alone = ClientConfig::new().set(key, value).create_native_config();
+    alone.err().map(|error| invalid(properties, &error))
+}
+
+fn invalid(properties: &BTreeMap<String, String>, error: &KafkaError) -> Error {
+    let KafkaError::ClientConfig(_, reason, key, _) = error else {
+        return Error::Invalid { key: String::new(), reason: error.to_string() };
+    };
+    let secret = properties.get(key).filter(|value| is_secret(key) && !value.is_empty());
+    let reason = secret.map_or_else(|| reason.clone(), |value| reason.replace(value.as_str(), "…"));
+    Error::Invalid { key: key.clone(), reason }
 }
 
 /// Shows names of properties, and values only where they cannot be secrets.

@@ -29,6 +29,8 @@ pub struct Files {
     pub schemas: Vec<Source>,
     /// Where `participants.yaml` is read again when it changes; `None`: nowhere.
     pub participants_file: Option<PathBuf>,
+    /// A finding for each of them that is no text.
+    pub unreadable: Vec<Diagnostic>,
 }
 
 /// What the files say.
@@ -64,34 +66,78 @@ impl Files {
     /// Reads a folder of definitions and one of schemas.
     ///
     /// # Errors
-    /// When a folder or a file cannot be read. A folder of schemas that does not exist holds none.
+    /// When a folder or a file cannot be read. A folder of schemas that does not exist holds none. A file that is no text is a finding.
     pub fn of_folders(sagas: &Path, schemas: &Path) -> anyhow::Result<Files> {
+        let mut files = Files::beside(sagas, schemas)?;
+        files.add_definitions(&paths(sagas, ".saga.yaml")?)?;
+        Ok(files)
+    }
+
+    /// What belongs to the definitions of a folder, without them.
+    ///
+    /// # Errors
+    /// As [`Files::of_folders`].
+    pub fn beside(sagas: &Path, schemas: &Path) -> anyhow::Result<Files> {
+        let mut files = Files::default();
         let participants = sagas.join("participants.yaml");
-        Ok(Files {
-            sagas: read_all(sagas, ".saga.yaml")?,
-            participants: if participants.exists() { Some(read_source(&participants)?) } else { None },
-            participants_file: participants.exists().then(|| participants.clone()),
-            schemas: if schemas.is_dir() { read_all(schemas, ".avsc")? } else { Vec::new() },
-        })
+        if participants.exists() {
+            files.participants = files.text(&participants)?;
+            files.participants_file = Some(participants);
+        }
+        for path in if schemas.is_dir() { paths(schemas, ".avsc")? } else { Vec::new() } {
+            let schema = files.text(&path)?;
+            files.schemas.extend(schema);
+        }
+        Ok(files)
+    }
+
+    /// Adds definitions.
+    ///
+    /// # Errors
+    /// When a file cannot be read. One that is no text is a finding.
+    pub fn add_definitions<'p>(&mut self, paths: impl IntoIterator<Item = &'p PathBuf>) -> anyhow::Result<()> {
+        for path in paths {
+            let definition = self.text(path)?;
+            self.sagas.extend(definition);
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, path: &Path) -> anyhow::Result<Option<Source>> {
+        match source(path)? {
+            Ok(source) => Ok(Some(source)),
+            Err(finding) => {
+                self.unreadable.push(finding);
+                Ok(None)
+            }
+        }
     }
 }
 
-fn read_all(folder: &Path, suffix: &str) -> anyhow::Result<Vec<Source>> {
+/// The files of a folder whose names end with `suffix`, in order.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn paths(folder: &Path, suffix: &str) -> anyhow::Result<Vec<PathBuf>> {
     let entries =
         std::fs::read_dir(folder).with_context(|| format!("the folder {} cannot be read", folder.display()))?;
     let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
     paths.retain(|path| path.to_string_lossy().ends_with(suffix));
     paths.sort();
-    paths.iter().map(|path| read_source(path)).collect()
+    Ok(paths)
 }
 
 /// Reads one file.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When it cannot be read, or is no text.
 pub fn read_source(path: &Path) -> anyhow::Result<Source> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(Source::new(path.display().to_string(), text))
+    source(path)?.map_err(anyhow::Error::new)
+}
+
+fn source(path: &Path) -> anyhow::Result<Result<Source, Diagnostic>> {
+    let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(Source::of_bytes(path.display().to_string(), bytes))
 }
 
 impl Files {
@@ -108,13 +154,15 @@ impl Files {
         let called: BTreeSet<String> =
             library.definitions.iter().flat_map(|definition| definition.called()).map(ToString::to_string).collect();
         let names = called.into_iter().collect::<Vec<_>>().join(", ");
-        (self.participants.is_none() && !names.is_empty()).then(|| {
+        (self.participants.is_none() && self.unreadable.is_empty() && !names.is_empty()).then(|| {
             format!("there is no participants.yaml beside the definitions, which call {names}: it has to say how each is reached")
         })
     }
 
     fn read(&self, env: &dyn Fn(&str) -> Option<String>) -> Library {
-        Library::read(&self.sagas, self.participants.as_ref(), &self.schemas, env)
+        let mut library = Library::read(&self.sagas, self.participants.as_ref(), &self.schemas, env);
+        library.findings.splice(0..0, self.unreadable.iter().cloned());
+        library
     }
 }
 
@@ -225,6 +273,22 @@ mod tests {
         let files = Files { participants: Some(Source::new("participants.yaml", text)), ..Files::default() };
         let told = files.check().critical_path.map(|path| path.to_string());
         assert_eq!(told.as_deref(), Some("critical path: web → store (40s)"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_one_finding_among_the_others() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("written");
+        write("a.saga.yaml", b"saga: gr\xfc\xdfe");
+        write("b.saga.yaml", b"saga: b");
+        write("participants.yaml", b"\xff");
+        let files = Files::of_folders(folder.path(), folder.path()).expect("the folder is there");
+        let checked = files.check();
+        let found = |name: &str| checked.findings.iter().filter(|finding| finding.file.ends_with(name)).count();
+        assert_eq!((found("a.saga.yaml"), found("participants.yaml")), (1, 1));
+        assert!(found("b.saga.yaml") > 0, "the others are checked");
+        let said = load_files(&files, &|_| None).expect_err("it cannot be used").0;
+        assert!(said.contains("a.saga.yaml") && said.contains("UTF-8"), "{said}");
     }
 
     #[test]

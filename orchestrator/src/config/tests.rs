@@ -1,0 +1,83 @@
+//! What a configuration is, and what is said of one that is wrong.
+
+use super::{Config, Flags, Sources, load, load_to_serve};
+
+fn check(file: &str, env: &[(&str, &str)], flags: Flags) -> Result<Config, Vec<String>> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("c.yaml");
+    std::fs::write(&path, file).expect("written");
+    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    load(&Sources { file: Some(&path), env, flags })
+        .map_err(|error| error.0.iter().map(|line| line.replace(&path.display().to_string(), "c.yaml")).collect())
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    let file = "shards: 8\nkafka: {group: file, bootstrapServers: 'a:1'}\n";
+    let env = [("SAGA_KAFKA_GROUP", "env"), ("SAGA_KAFKA_BOOTSTRAP_SERVERS", "b:2")];
+    let config = check(file, &env, vec![("kafka.group", "flag".into())]).expect("good");
+    assert_eq!((config.shards, config.kafka.group.as_str()), (8, "flag"));
+    assert_eq!(config.kafka.bootstrap_servers, "b:2");
+}
+
+#[test]
+fn every_error_is_told_at_once_with_place_value_and_expectation() {
+    let file =
+        "shards: 5000\nstor: x\nstore: mysql://u:secret@h/d\napi: {listen: nowhere}\ntopics: {dlq: saga.inbox}\n";
+    let errors = check(file, &[("SAGA_KAFKA_GRUOP", "x")], vec![]).expect_err("bad");
+    assert_eq!(
+        errors,
+        [
+            "c.yaml: `stor` is not a key; did you mean `store`?",
+            "environment: `SAGA_KAFKA_GRUOP` is not a variable of the orchestrator; did you mean `SAGA_KAFKA_GROUP`?",
+            "c.yaml: `store` is `mysql://…@h/d`: expected `postgres://user:password@host:port/database` or `sqlite:./file.db`",
+            "c.yaml: `shards` is `5000`: expected a number from 1 to 4096",
+            "c.yaml: `api.listen` is `nowhere`: expected an address and a port, `127.0.0.1:8080` or `[::]:8080`",
+            "c.yaml: `topics.dlq` is `saga.inbox`: expected another topic than that of `topics.inbox`",
+        ]
+    );
+}
+
+#[test]
+fn properties_read_the_environment_and_are_not_printed() {
+    let file = "kafka:\n  properties:\n    security.protocol: ssl\n    ssl.key.password: ${ env.KEY_PASSWORD }\n";
+    let config = check(file, &[("KEY_PASSWORD", "hunter2")], vec![]).expect("good");
+    assert_eq!(config.kafka.properties["ssl.key.password"], "hunter2");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let errors = check(file, &[], vec![]).expect_err("not set");
+    assert!(errors[0].contains("`KEY_PASSWORD`, which is not set"), "{errors:?}");
+}
+
+#[test]
+fn a_variable_that_is_missing_hides_no_other_property() {
+    let file = "kafka:\n  properties:\n    ssl.key.password: ${ env.MISSING }\n    acks: 1\n    no.such.thing: 1\n    socket.keepalive.enable: perhaps\n";
+    let errors = check(file, &[], vec![]).expect_err("bad").join("\n");
+    for words in ["`MISSING`", "`acks` cannot be set", "`no.such.thing`", "`socket.keepalive.enable`"] {
+        assert!(errors.contains(words), "{words}: {errors}");
+    }
+    assert!(errors.lines().all(|line| line.starts_with("c.yaml: ")), "{errors}");
+}
+
+#[test]
+fn an_address_that_no_store_has_is_told_with_the_others() {
+    for store in ["sqlite::memory:", "sqlite:a.db?mode=memory", "postgres://h:port/d"] {
+        let errors = check(&format!("store: '{store}'\nshards: none\n"), &[], vec![]).expect_err("bad");
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(errors[0].starts_with("c.yaml: `store` is"), "{errors:?}");
+    }
+}
+
+#[test]
+fn a_folder_without_definitions_is_told_with_the_others() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("c.yaml");
+    std::fs::write(&path, "shards: none\nsagas: ./nowhere\n").expect("written");
+    let sources = || Sources { file: Some(&path), env: std::collections::BTreeMap::new(), flags: Vec::new() };
+    let told = |wanted: &str| load_to_serve(&sources()).expect_err("bad").0.iter().any(|line| line.contains(wanted));
+    assert!(told("`shards`") && told("`sagas`") && told("nowhere"));
+    std::fs::create_dir(folder.path().join("nowhere")).expect("created");
+    assert!(told("`shards`") && told("there is no *.saga.yaml"));
+    std::fs::write(folder.path().join("nowhere/a.saga.yaml"), "").expect("written");
+    assert!(!told("`sagas`"));
+    assert!(!load(&sources()).expect_err("shards").0.iter().any(|line| line.contains("`sagas`")));
+}
