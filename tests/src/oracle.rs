@@ -5,7 +5,7 @@
 use crate::{participant::Ledger, world::World};
 use anyhow::{Result, ensure};
 use sqlx::{PgPool, Row};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Steps that the general rules do not hold for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,9 +37,11 @@ pub async fn judge(world: &World, exempt: Exempt<'_>) -> Result<()> {
     let pool = world.database.pool().await?;
     versions_are_gapless(&pool).await?;
     keys_are_single(&pool).await?;
+    let ledgers = world.ledgers();
+    let by_saga = ledgers.each_ref().map(effects_by_saga);
     for saga in sagas(&pool).await? {
-        for ledger in world.ledgers() {
-            judge_effects(&saga, &ledger, exempt)?;
+        for effects in by_saga.iter().filter_map(|effects| effects.get(saga.id.as_str())) {
+            judge_effects(&saga, effects, exempt)?;
         }
     }
     Ok(())
@@ -89,12 +91,19 @@ impl std::fmt::Display for Saga {
     }
 }
 
-fn judge_effects(saga: &Saga, ledger: &Ledger, exempt: Exempt<'_>) -> Result<()> {
-    let own = |command: &str| command.strip_prefix(&saga.id)?.strip_prefix(':').map(str::to_owned);
-    let effects: Vec<String> = ledger.effects().iter().filter_map(|effect| own(&effect.command)).collect();
+/// Effects as `step:do` and `step:undo` by the id of their saga, in their order.
+fn effects_by_saga(ledger: &Ledger) -> HashMap<&str, Vec<&str>> {
+    let mut by_saga: HashMap<_, Vec<_>> = HashMap::new();
+    for (saga, effect) in ledger.effects().iter().filter_map(|effect| effect.command.split_once(':')) {
+        by_saga.entry(saga).or_default().push(effect);
+    }
+    by_saga
+}
+
+fn judge_effects(saga: &Saga, effects: &[&str], exempt: Exempt<'_>) -> Result<()> {
     // What stands now, in the order in which it was applied.
     let mut standing: Vec<&str> = Vec::new();
-    for effect in &effects {
+    for effect in effects {
         match effect.rsplit_once(':') {
             Some((step, "do")) => standing.push(step),
             Some((step, "undo")) => {
