@@ -202,6 +202,24 @@ impl Kafka {
         })
     }
 
+    /// How many records `topic` holds.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn count(&self, topic: &str) -> Result<i64> {
+        let (consumer, topic): (BaseConsumer, _) = (self.client().create()?, topic.to_owned());
+        tokio::task::spawn_blocking(move || {
+            let metadata = consumer.fetch_metadata(Some(&topic), REQUEST)?;
+            let partitions = metadata.topics().first().context("the broker knows no such topic")?.partitions();
+            let held = partitions.iter().map(|partition| {
+                let (first, next) = consumer.fetch_watermarks(&topic, partition.id(), REQUEST)?;
+                Ok(next - first)
+            });
+            held.sum()
+        })
+        .await?
+    }
+
     /// Performs `action`; after a start, returns when the broker answers.
     ///
     /// # Errors

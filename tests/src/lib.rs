@@ -8,8 +8,8 @@ pub mod control;
 pub mod engine;
 pub mod eventually;
 pub mod kafka;
-
 pub mod oracle;
+pub mod pace;
 pub mod participant;
 pub mod postgres;
 pub mod servers;

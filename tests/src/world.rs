@@ -49,7 +49,7 @@ impl World {
         let installation = Installation::new(&kafka, database.url())?;
         let (orders, commands) = (kafka.fresh_topic("orders", 3).await?, kafka.fresh_topic("inventory", 3).await?);
         let inventory = KafkaParticipant::start(Participant::new(inventory), &kafka, &commands)?;
-        let payments = HttpParticipant::start(Participant::new(payments)).await?;
+        let payments = HttpParticipant::start(Participant::new(payments))?;
         let producer = kafka.producer()?;
         let world = World { kafka, postgres, database, installation, orders, inventory, payments, producer };
         world.participants(&json!({}), &json!({}))?;

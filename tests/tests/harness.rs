@@ -124,7 +124,7 @@ async fn an_http_participant_answers_as_scripted() -> Result<()> {
             |nth| if nth == 1 { Behaviour::status(503).with_effect() } else { Behaviour::succeed(json!({})) },
         )
         .on("refund:do", |_| Behaviour::fail("too_late"));
-    let payments = HttpParticipant::start(Participant::new(script)).await?;
+    let payments = HttpParticipant::start(Participant::new(script))?;
     let client = saga_tests::engine::http_client()?;
     let saga = unique("saga");
     let ask = async |path: &str, step: &str| {

@@ -67,7 +67,7 @@ async fn a_new_address_holds_for_what_waits_and_the_breaker_keeps_its_state() ->
 #[tokio::test]
 async fn a_change_is_noticed_without_being_told() -> Result<()> {
     let Some(world) = world().await? else { return Ok(()) };
-    let other = HttpParticipant::start(Participant::new(Script::default())).await?;
+    let other = HttpParticipant::start(Participant::new(Script::default()))?;
     let engine = world.start().await?;
     world.order("before", &json!({})).await?;
     reaches(&engine, "before", &["completed"]).await?;

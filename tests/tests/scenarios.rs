@@ -14,6 +14,8 @@ mod fallback;
 mod forward;
 #[path = "scenarios/operators.rs"]
 mod operators;
+#[path = "scenarios/outage.rs"]
+mod outage;
 #[path = "scenarios/pivot.rs"]
 mod pivot;
 #[path = "scenarios/poison.rs"]

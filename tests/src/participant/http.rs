@@ -1,6 +1,7 @@
 //! The participant over HTTP: any method, any path.
 
 use super::{Answer, Behaviour, Call, Delivery, Participant};
+use crate::eventually::eventually;
 use anyhow::Result;
 use axum::{
     Router,
@@ -10,14 +11,24 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
-use std::{future, net::SocketAddr};
-use tokio::{net::TcpListener, task::JoinHandle};
+use std::{future, net::SocketAddr, time::Duration};
+use tokio::{
+    net::TcpSocket,
+    runtime::{Builder, Runtime},
+};
 
-/// Answers until it is dropped.
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+/// For the system to give back the port of a server that is gone.
+const GONE: Duration = Duration::from_secs(10);
+
+/// Answers until it is dropped or dies. It runs on a thread of its own: what the test is busy with does not make it slow.
 pub struct HttpParticipant {
     participant: Participant,
     address: SocketAddr,
-    serving: JoinHandle<()>,
+    serving: Option<Runtime>,
+    /// Of one that is dead: nobody listens, and nobody else takes it.
+    port: Option<TcpSocket>,
 }
 
 impl HttpParticipant {
@@ -25,34 +36,49 @@ impl HttpParticipant {
     ///
     /// # Errors
     /// When no port can be had.
-    pub async fn start(participant: Participant) -> Result<HttpParticipant> {
-        HttpParticipant::start_at(participant, SocketAddr::from(([127, 0, 0, 1], 0))).await
+    pub fn start(participant: Participant) -> Result<HttpParticipant> {
+        let port = bound_to(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let address = port.local_addr()?;
+        let mut stopped = HttpParticipant { participant, address, serving: None, port: Some(port) };
+        stopped.revive()?;
+        Ok(stopped)
     }
 
-    /// Serves at `address`: one that was there before comes back.
+    /// Dies as a process does: its connections break, and its port refuses new ones until [`HttpParticipant::revive`].
     ///
     /// # Errors
-    /// When the port is taken.
-    pub async fn start_at(participant: Participant, address: SocketAddr) -> Result<HttpParticipant> {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
-        let router = Router::new().fallback(answer).with_state(participant.clone());
-        let serving = tokio::spawn(async move {
+    /// When the system does not give its port back.
+    pub async fn die(&mut self) -> Result<()> {
+        let Some(serving) = self.serving.take() else { return Ok(()) };
+        serving.shutdown_background();
+        let address = self.address;
+        self.port = Some(eventually("the port is free", GONE, || async move { bound_to(address).map(Some) }).await?);
+        Ok(())
+    }
+
+    /// Serves again where it was, with what it remembers.
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub fn revive(&mut self) -> Result<()> {
+        let Some(port) = self.port.take() else { return Ok(()) };
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let listener = {
+            let _inside = runtime.enter();
+            port.listen(BACKLOG)?
+        };
+        let router = Router::new().fallback(answer).with_state(self.participant.clone());
+        runtime.spawn(async move {
             axum::serve(listener, router).await.expect("axum's server does not end by itself");
         });
-        Ok(HttpParticipant { participant, address, serving })
+        self.serving = Some(runtime);
+        Ok(())
     }
 
     /// What participants.yaml says: `http://127.0.0.1:…`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// Its script and ledger.
@@ -64,8 +90,16 @@ impl HttpParticipant {
 
 impl Drop for HttpParticipant {
     fn drop(&mut self) {
-        self.serving.abort();
+        // To wait for it would block the test's own thread.
+        self.serving.take().into_iter().for_each(Runtime::shutdown_background);
     }
+}
+
+fn bound_to(address: SocketAddr) -> Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 async fn answer(

@@ -1,0 +1,168 @@
+//! A participant that dies while sagas are under way.
+
+use anyhow::{Context, Result, ensure};
+use saga_tests::{
+    engine::{Engine, http_client},
+    eventually::eventually,
+    oracle::{Exempt, judge},
+    participant::{Behaviour, Call, Delivery, Gate, Script},
+    world::{WITHIN, World, reaches},
+};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+const ORDER: &str = r#"
+retry: {attempts: 30, delay: 50ms, maxDelay: 200ms}
+steps:
+  - step: reserve
+    do: inventory.ReserveStock
+    undo: inventory.ReleaseStock
+  - step: charge
+    do: POST payments/charges
+    with: {order: "${ event.orderId }"}
+    undo:
+      do: POST payments/refunds
+      retry: {attempts: forever, delay: 50ms, maxDelay: 200ms}
+  - step: ship
+    do: inventory.ShipParcel
+    with: {refused: "${ event.refused }"}
+    undo: inventory.RecallParcel
+"#;
+
+/// Charged when the participant dies, and refused by the carrier after that: their charges have to be taken back.
+const REFUSED: usize = 4;
+/// Placed while the participant is dead.
+const LATE: usize = 6;
+/// Its call is out when the participant dies, and has had its effect.
+const FLYING: &str = "flying";
+
+struct Outage {
+    world: World,
+    engine: Engine,
+    carrier: Gate,
+}
+
+async fn world() -> Result<Option<Outage>> {
+    let carrier = Gate::default();
+    let held = Delivery::Held(carrier.clone());
+    let refused = |call: &Call| call.command.ends_with(":ship:do") && call.body["refused"] == true;
+    let refuse = move || Behaviour::fail("no_carrier").delivered(held.clone());
+    let inventory = Script::default().when(move |call, _| refused(call).then(&refuse));
+    let flying = |call: &Call, nth| call.body["order"] == FLYING && nth == 1;
+    let silent = || Behaviour::silence().with_effect();
+    let payments = Script::default().when(move |call, nth| flying(call, nth).then(silent));
+    let Some(world) = World::new(inventory, payments).await? else { return Ok(None) };
+    // One call at a time, so that the order in which they leave is that in which they arrive.
+    let breaker = json!({"consecutiveFailures": 2, "openFor": "500ms", "maxOpenFor": "500ms", "probes": 1});
+    world.participants(&json!({"timeout": "60s"}), &json!({"timeout": "60s", "bulkhead": 1, "breaker": breaker}))?;
+    world.define("order", ORDER)?;
+    let engine = world.start().await?;
+    Ok(Some(Outage { world, engine, carrier }))
+}
+
+fn refused() -> Vec<String> {
+    (0..REFUSED).map(|number| format!("refused-{number}")).collect()
+}
+
+fn late() -> Vec<String> {
+    (0..LATE).map(|number| format!("late-{number}")).collect()
+}
+
+impl Outage {
+    async fn place(&self, keys: &[String], refused: bool) -> Result<()> {
+        for key in keys {
+            self.world.order(key, &json!({"refused": refused})).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until so many commands that end so have arrived at one of the participants.
+    async fn arrive(&self, count: usize, ending: &str) -> Result<()> {
+        eventually(&format!("{count} × {ending}"), WITHIN, || async {
+            let arrived = |ledger: &saga_tests::participant::Ledger| {
+                ledger.calls().iter().filter(|call| call.command.ends_with(ending)).count()
+            };
+            Ok((self.world.ledgers().iter().map(arrived).sum::<usize>() >= count).then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until exactly the sagas of these keys wait on a guard of the participant.
+    async fn wait_on_payments(&self, keys: &[&[String]]) -> Result<()> {
+        let expected: BTreeSet<&str> = keys.iter().copied().flatten().map(String::as_str).collect();
+        eventually("all that need payments wait for them", WITHIN, || async {
+            let (_, answer) = self.engine.api().get("/api/sagas?waitingOn=payments&limit=1000").await?;
+            let sagas = answer["sagas"].as_array().with_context(|| answer.to_string())?;
+            let waiting: BTreeSet<&str> = sagas.iter().filter_map(|saga| saga["key"].as_str()).collect();
+            ensure!(waiting == expected, "{waiting:?}");
+            Ok(Some(()))
+        })
+        .await
+    }
+
+    /// Waits until so many more calls to payments have failed.
+    async fn fail(&self, more: u64) -> Result<()> {
+        let before = self.failed().await?;
+        eventually("probes fail", WITHIN, || async { Ok((self.failed().await? >= before + more).then_some(())) }).await
+    }
+
+    async fn failed(&self) -> Result<u64> {
+        let url = format!("{}/metrics", self.engine.api().base());
+        let text = http_client()?.get(url).send().await?.text().await?;
+        let name = r#"resilience4j_circuitbreaker_calls_seconds_count{name="payments",kind="failed"} "#;
+        let found = text.lines().find_map(|line| line.strip_prefix(name));
+        Ok(found.map(str::parse).transpose()?.unwrap_or(0))
+    }
+
+    /// Rows of the journal by the saga's key.
+    async fn rows(&self, keys: &[String]) -> Result<BTreeMap<String, i64>> {
+        let query = "SELECT key, count(*) FROM streams JOIN journal USING (stream) WHERE key = ANY ($1) GROUP BY key";
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as(query).bind(keys).fetch_all(&self.world.database.pool().await?).await?;
+        Ok(rows.into_iter().collect())
+    }
+}
+
+#[tokio::test]
+async fn what_needs_a_dead_participant_waits_and_goes_on_when_it_is_back_undos_first() -> Result<()> {
+    let Some(mut outage) = world().await? else { return Ok(()) };
+    let flying = [FLYING.to_owned()];
+    outage.place(&refused(), true).await?;
+    outage.arrive(REFUSED, ":ship:do").await?;
+    outage.place(&flying, false).await?;
+    outage.arrive(REFUSED + 1, ":charge:do").await?;
+
+    outage.world.payments.die().await?;
+    outage.fail(2).await?;
+    outage.carrier.open();
+    for key in refused() {
+        reaches(&outage.engine, &key, &["compensating"]).await?;
+    }
+    outage.place(&late(), false).await?;
+    for key in late() {
+        reaches(&outage.engine, &key, &["waiting"]).await?;
+    }
+    let all = [&refused()[..], &flying, &late()];
+    outage.wait_on_payments(&all).await?;
+    let rows = outage.rows(&late()).await?;
+    assert!(rows.len() == LATE && rows.values().all(|rows| *rows == 2), "begun, and reserved and waiting: {rows:?}");
+    outage.fail(3).await?;
+    assert_eq!(outage.rows(&late()).await?, rows, "probes write rows of who makes them alone");
+
+    let before = outage.world.payments.participant().ledger().calls().len();
+    outage.world.payments.revive()?;
+    for key in [&flying[..], &late()].concat() {
+        reaches(&outage.engine, &key, &["completed"]).await?;
+    }
+    for key in refused() {
+        reaches(&outage.engine, &key, &["compensated"]).await?;
+    }
+    let calls: Vec<String> =
+        outage.world.payments.participant().ledger().calls()[before..].iter().map(|call| call.target.clone()).collect();
+    let last = calls.iter().rposition(|target| target.ends_with("refunds")).context("charges were taken back")?;
+    // One may be called beside the last undo, when there is room for two, and be faster.
+    assert!(last <= REFUSED, "undos go first: {calls:?}");
+    outage.wait_on_payments(&[]).await?;
+    assert_eq!(outage.world.kafka.count(outage.world.installation.dlq()).await?, 0, "nothing is a dead letter");
+    judge(&outage.world, Exempt::default()).await
+}
