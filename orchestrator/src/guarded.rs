@@ -11,6 +11,7 @@ pub mod health;
 pub mod lifecycle;
 pub mod metrics;
 mod permit;
+mod seen;
 mod settings;
 mod snapshot;
 #[cfg(test)]
@@ -23,7 +24,7 @@ pub use gate::{InLine, Slot, Woken};
 pub(crate) use permit::{Departure, Said};
 pub use permit::{Permit, Seat};
 pub use settings::{Error, GateSettings, ParticipantSettings, Steering, Transport};
-pub use snapshot::{BreakerState, ParticipantSnapshot};
+pub use snapshot::{BreakerState, EndpointSnapshot, ParticipantSnapshot};
 
 use crate::participants::http::{self, HttpParticipant, HttpSettings};
 use arc_swap::ArcSwap;
@@ -86,6 +87,8 @@ pub enum Admission {
 struct Participant {
     gate: Arc<Gate>,
     capabilities: Arc<BTreeSet<String>>,
+    timeout: Duration,
+    depends_on: Arc<[String]>,
     route: Route,
 }
 
@@ -109,7 +112,7 @@ impl Guarded {
             nowhere: Arc::new(Gate::new("", anybody, Arc::clone(&bell), changes.clone())),
             removed: Mutex::default(),
             unknown: Mutex::default(),
-            checks: HealthChecks::default(),
+            checks: HealthChecks::new(changes.clone()),
             changes,
             bell,
         };
@@ -166,11 +169,14 @@ impl Guarded {
                 Route::Http { participant: Arc::clone(participant), settings: Arc::clone(settings) }
             }
             (Transport::Http(http), _) => {
-                Route::Http { participant: Arc::new(HttpParticipant::new(http)?), settings: Arc::new(http.clone()) }
+                let participant = HttpParticipant::telling(http, self.changes.clone())?;
+                Route::Http { participant: Arc::new(participant), settings: Arc::new(http.clone()) }
             }
             (Transport::Kafka { commands }, _) => Route::Kafka { commands: commands.as_str().into() },
         };
-        Ok(Participant { gate, capabilities: Arc::new(settings.capabilities.clone()), route })
+        let capabilities = Arc::new(settings.capabilities.clone());
+        let depends_on = settings.depends_on.as_slice().into();
+        Ok(Participant { gate, capabilities, timeout: settings.timeout, depends_on, route })
     }
 
     fn let_go_of<'a>(&self, gates: impl Iterator<Item = &'a Arc<Gate>>) {
@@ -261,14 +267,12 @@ impl Guarded {
         &self.changes
     }
 
-    /// All participants at this moment, by name.
+    /// The names of all participants that are configured, sorted.
     #[must_use]
-    pub fn snapshot(&self) -> Vec<ParticipantSnapshot> {
-        let participants = self.participants.load();
-        let mut all: Vec<_> =
-            participants.iter().map(|(name, it)| ParticipantSnapshot::of(name, &it.gate.view())).collect();
-        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        all
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.participants.load().keys().cloned().collect();
+        names.sort_unstable();
+        names
     }
 
     fn warn_once(&self, participant: &str) {

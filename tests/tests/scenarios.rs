@@ -12,6 +12,8 @@ mod endpoints;
 mod fallback;
 #[path = "scenarios/forward.rs"]
 mod forward;
+#[path = "scenarios/health.rs"]
+mod health;
 #[path = "scenarios/operators.rs"]
 mod operators;
 #[path = "scenarios/outage.rs"]

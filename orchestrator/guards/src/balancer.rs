@@ -147,6 +147,12 @@ impl Balancer {
         }
     }
 
+    /// Positions of the endpoints whose time of being left out is over, each once. That they get calls again does not wait for it.
+    pub fn come_back(&mut self, now: Monotonic) -> impl Iterator<Item = usize> + '_ {
+        let all = self.endpoints.iter_mut().enumerate();
+        all.filter_map(move |(index, endpoint)| endpoint.comes_back(now).then_some(index))
+    }
+
     /// The endpoints at this moment, by position.
     #[must_use]
     pub fn snapshot(&self, now: Monotonic) -> Vec<EndpointSnapshot> {
@@ -186,7 +192,7 @@ impl Balancer {
             let out = self.endpoints.iter_mut().filter(|endpoint| endpoint.is_ejected(now));
             let (count, first) = out.fold((0, None), |(count, first), endpoint| (count + 1, sooner(first, endpoint)));
             match first {
-                Some(endpoint) if count > most => endpoint.let_back(),
+                Some(endpoint) if count > most => endpoint.let_back(now),
                 Some(_) | None => return,
             }
         }

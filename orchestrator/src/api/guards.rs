@@ -18,7 +18,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use saga_core::{command::Guard, id::SagaId};
+use saga_core::{command::Guard, definition::participants::CriticalPath, id::SagaId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{num::NonZeroU32, sync::Arc};
@@ -37,6 +37,20 @@ struct GuardLine {
     in_force: Option<InForce>,
 }
 
+/// The chain of participants that need each other whose attempts take longest.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PathLine {
+    names: Vec<String>,
+    total_ms: u64,
+}
+
+impl From<CriticalPath> for PathLine {
+    fn from(path: CriticalPath) -> PathLine {
+        PathLine { names: path.names, total_ms: u64::try_from(path.total.as_millis()).unwrap_or(u64::MAX) }
+    }
+}
+
 impl GuardLine {
     fn of(backend: &Backend, guard: ParticipantSnapshot) -> GuardLine {
         GuardLine { in_force: backend.parts.acts.in_force(&guard.name), guard }
@@ -44,19 +58,20 @@ impl GuardLine {
 }
 
 pub(super) async fn list(State(backend): State<Backend>) -> Json<Value> {
-    let all = backend.parts.guarded.snapshot().into_iter();
-    let lines: Vec<GuardLine> = all.map(|guard| GuardLine::of(&backend, guard)).collect();
-    Json(json!({"guards": lines}))
+    let guarded = &backend.parts.guarded;
+    let lines: Vec<GuardLine> = guarded.snapshot().into_iter().map(|guard| GuardLine::of(&backend, guard)).collect();
+    let path = guarded.critical_path().map(PathLine::from);
+    Json(json!({"guards": lines, "criticalPath": path}))
 }
 
 pub(super) async fn show(State(backend): State<Backend>, Path(name): Path<String>) -> Result<Json<Value>, Error> {
-    let all = backend.parts.guarded.snapshot();
-    let Some(guard) = all.iter().find(|it| it.name == name) else {
-        let hint = saga_core::definition::did_you_mean(&name, all.iter().map(|it| it.name.as_str()));
+    let Some(guard) = backend.parts.guarded.snapshot_of(&name) else {
+        let names = backend.parts.guarded.names();
+        let hint = saga_core::definition::did_you_mean(&name, names.iter().map(String::as_str));
         return Err(Error::NoParticipant { name, hint });
     };
     let acts = backend.parts.acts.list(Some(&name), LAST_ACTS).await?;
-    Ok(Json(json!({"guard": GuardLine::of(&backend, guard.clone()), "acts": acts})))
+    Ok(Json(json!({"guard": GuardLine::of(&backend, guard), "acts": acts})))
 }
 
 #[derive(Debug, Deserialize)]

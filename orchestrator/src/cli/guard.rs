@@ -137,7 +137,8 @@ pub(super) async fn run(command: GuardCommand) -> anyhow::Result<ExitCode> {
 
 async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
     let answer = args.server.open()?.get("/api/guards").await?;
-    output::many(&items(&answer, "guards"), args.output, print::guards)?;
+    let path = print::critical_path(&answer["criticalPath"]);
+    output::many(&items(&answer, "guards"), args.output, |guards| format!("{}{path}", print::guards(guards)))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -98,12 +98,16 @@ impl Gate {
         let took = now.since(left_at);
         let mut inner = self.inner();
         let settled = inner.settle(ticket, said, took, now, fastrand::u64(..));
+        let share = inner.share_now_after_trip(settled, now);
         let woken = inner.fit(now);
         let somebody_waits = inner.somebody_waits();
         drop(inner);
         woken.wake(self);
         self.meters.called(kind(said.verdict), took);
         self.tell(settled);
+        if let Some(share) = share {
+            self.publish(What::Degraded { share });
+        }
         if somebody_waits {
             self.bell.notify_one();
         }
@@ -124,6 +128,20 @@ impl Gate {
     pub(super) fn view(&self) -> GateView {
         let now = self.now();
         self.inner().view(now)
+    }
+
+    /// Puts into effect and tells what time alone has changed since it was last asked to.
+    pub(super) fn look_at_the_time(self: &Arc<Gate>) {
+        let now = self.now();
+        let mut inner = self.inner();
+        let is_restored = inner.is_restored(now);
+        let woken = inner.fit(now);
+        drop(inner);
+        woken.wake(self);
+        if is_restored {
+            self.publish(What::Restored);
+            self.bell.notify_one();
+        }
     }
 
     fn change(self: &Arc<Gate>, change: impl FnOnce(&mut Inner, Monotonic)) {

@@ -12,6 +12,7 @@ mod watched;
 pub use question::Question;
 pub use view::{HealthCheckView, HealthView};
 
+use super::changes::Changes;
 use saga_guards::{Monotonic, health};
 use std::{
     collections::HashMap,
@@ -25,6 +26,7 @@ use watched::Watched;
 #[derive(Debug)]
 pub struct HealthChecks {
     started: Instant,
+    changes: Changes,
     watched: Mutex<Book>,
 }
 
@@ -37,11 +39,17 @@ struct Book {
 
 impl Default for HealthChecks {
     fn default() -> HealthChecks {
-        HealthChecks { started: Instant::now(), watched: Mutex::default() }
+        HealthChecks::new(Changes::default())
     }
 }
 
 impl HealthChecks {
+    /// Nobody is asked yet. What checks find out is published in `changes`.
+    #[must_use]
+    pub fn new(changes: Changes) -> HealthChecks {
+        HealthChecks { started: Instant::now(), changes, watched: Mutex::default() }
+    }
+
     /// From here on `participant` is asked `question` by `config`; what is known of it stays. `None`: it is not asked any more, and nothing
     /// is known.
     pub fn watch(&self, participant: &str, question: Option<(Question, health::Config)>) {
@@ -57,7 +65,8 @@ impl HealthChecks {
                 run(&book, &known);
             }
             (None, Some((question, config))) => {
-                let watched = Arc::new(Watched::new(participant, self.started, question, config));
+                let watched = Watched::new(participant, self.started, question, config, self.changes.clone());
+                let watched = Arc::new(watched);
                 run(&book, &watched);
                 book.by_name.insert(participant.to_owned(), watched);
             }

@@ -24,6 +24,16 @@ pub enum Lifecycle {
 }
 
 impl Lifecycle {
+    /// All of them.
+    pub const ALL: [Lifecycle; 6] = [
+        Lifecycle::Registered,
+        Lifecycle::Starting,
+        Lifecycle::Running,
+        Lifecycle::Degraded,
+        Lifecycle::Stopping,
+        Lifecycle::Failed,
+    ];
+
     /// As it is printed.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -3,7 +3,10 @@
 //! Counters and histograms move where things happen, through handles that are made once per participant; gauges are set when somebody
 //! looks.
 
-use super::snapshot::{BreakerState, ParticipantSnapshot};
+use super::{
+    lifecycle::Lifecycle,
+    snapshot::{BreakerState, ParticipantSnapshot},
+};
 use metrics::{Counter, Histogram, counter, gauge, histogram};
 use saga_core::command::Guard;
 use saga_event_store::WaitsOn;
@@ -121,6 +124,10 @@ fn show_one(it: &ParticipantSnapshot) {
         plain("resilience4j_ratelimiter_available_permissions", f64::from(room));
         plain("resilience4j_ratelimiter_waiting_threads", f64::from(it.pacing));
     }
+    for phase in Lifecycle::ALL {
+        gauge!("saga_participant_lifecycle", "participant" => it.name.clone(), "phase" => phase.as_str())
+            .set(f64::from(u8::from(phase == it.lifecycle)));
+    }
     let ours = |metric: &'static str, value: f64| gauge!(metric, "participant" => it.name.clone()).set(value);
     ours("saga_retry_budget_balance", f64::from(it.retry_budget));
     ours("saga_guard_share", it.share);
@@ -168,6 +175,7 @@ mod tests {
     fn payments() -> ParticipantSnapshot {
         ParticipantSnapshot {
             name: "payments".into(),
+            lifecycle: Lifecycle::Degraded,
             breaker: BreakerState::HalfOpen,
             calls: 10,
             failures: 4,
@@ -184,6 +192,9 @@ mod tests {
             rate_room: Some(5),
             retry_budget: 2,
             share: 1.0,
+            depends_on: Vec::new(),
+            health: None,
+            endpoints: Vec::new(),
         }
     }
 
@@ -222,6 +233,9 @@ mod tests {
             r#"saga_guard_wait_seconds_count{participant="payments",guard="rateLimit"} 1"#,
             r#"saga_guard_stale_results_total{participant="payments"} 7"#,
             r#"saga_guard_probes_expired_total{participant="payments"} 1"#,
+            r#"saga_participant_lifecycle{participant="payments",phase="degraded"} 1"#,
+            r#"saga_participant_lifecycle{participant="payments",phase="failed"} 0"#,
+            r#"saga_guard_share{participant="payments"} 1"#,
             r#"saga_retry_budget_balance{participant="payments"} 2"#,
         ] {
             assert!(text.contains(line), "{line} is missing:\n{text}");

@@ -7,7 +7,7 @@ use crate::participants::{
 };
 use saga_core::definition::participants::{self, Participant, Secret};
 use saga_guards::{breaker, budget, rate::Rate};
-use std::{collections::BTreeSet, num::NonZeroU32};
+use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 
 /// One participant and its guards.
 #[derive(Clone, Debug)]
@@ -22,6 +22,10 @@ pub struct ParticipantSettings {
     pub health: Option<participants::Health>,
     /// What it can do.
     pub capabilities: BTreeSet<String>,
+    /// One attempt.
+    pub timeout: Duration,
+    /// Participants that it needs itself.
+    pub depends_on: Vec<String>,
 }
 
 /// How the guards of a participant work.
@@ -135,6 +139,8 @@ impl ParticipantSettings {
             gate,
             health: participant.health.clone(),
             capabilities: participant.capabilities.clone(),
+            timeout: participant.timeout,
+            depends_on: participant.depends_on.clone(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How participants stand, for people.
 
-use super::gate::GateView;
+use super::{gate::GateView, health::HealthView, lifecycle::Lifecycle};
+use crate::participants::http::EndpointState;
 use saga_guards::breaker;
 use serde::Serialize;
 
@@ -10,6 +11,8 @@ use serde::Serialize;
 pub struct ParticipantSnapshot {
     /// Its name.
     pub name: String,
+    /// Where it is in its life.
+    pub lifecycle: Lifecycle,
     /// What its breaker does.
     pub breaker: BreakerState,
     /// Calls that the breaker has counted within its window; 0 unless closed.
@@ -47,12 +50,35 @@ pub struct ParticipantSnapshot {
     pub retry_budget: u32,
     /// Share of the capacity that is used.
     pub share: f64,
+    /// Participants that it needs itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
+    /// What its health checks found; `None`: it is not checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthView>,
+    /// Where it listens; none over Kafka.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<EndpointSnapshot>,
+}
+
+/// One of a participant's endpoints at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointSnapshot {
+    /// What calls say of it.
+    #[serde(flatten)]
+    pub state: EndpointState,
+    /// What its health checks found; `None`: it is not checked, or checks are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthView>,
 }
 
 impl ParticipantSnapshot {
+    /// What its gate tells.
     pub(super) fn of(name: &str, view: &GateView) -> ParticipantSnapshot {
         ParticipantSnapshot {
             name: name.to_owned(),
+            lifecycle: Lifecycle::Registered,
             breaker: view.breaker.state.into(),
             calls: view.breaker.calls,
             failures: view.breaker.failures,
@@ -69,6 +95,9 @@ impl ParticipantSnapshot {
             rate_room: view.rate_room,
             retry_budget: view.budget.balance,
             share: view.share,
+            depends_on: Vec::new(),
+            health: None,
+            endpoints: Vec::new(),
         }
     }
 }

@@ -1,5 +1,6 @@
 mod line;
 mod live;
+mod seen;
 
 use super::*;
 use crate::participants::http::HttpSettings;
@@ -49,7 +50,15 @@ fn guarded(transport: Transport, bulkhead: u32) -> Guarded {
 }
 
 fn settings(transport: Transport, gate: GateSettings) -> ParticipantSettings {
-    ParticipantSettings { name: "payments".into(), transport, gate, health: None, capabilities: BTreeSet::new() }
+    ParticipantSettings {
+        name: "payments".into(),
+        transport,
+        gate,
+        health: None,
+        capabilities: BTreeSet::new(),
+        timeout: Duration::from_secs(10),
+        depends_on: Vec::new(),
+    }
 }
 
 fn gate(places: u32) -> GateSettings {
@@ -208,7 +217,7 @@ fn a_participant_that_is_not_configured_is_waited_for() {
 fn a_snapshot_is_shown_in_camel_case() {
     let guarded = guarded(kafka(), 1);
     permit(&guarded).settle(FAILED);
-    let expected = json!([{"name": "payments", "breaker": "closed", "calls": 1, "failures": 1, "slowCalls": 0, "limit": 1,
+    let expected = json!([{"name": "payments", "lifecycle": "running", "breaker": "closed", "calls": 1, "failures": 1, "slowCalls": 0, "limit": 1,
         "inFlight": 0, "waiting": 0, "pacing": 0, "inLine": 0, "retryBudget": 100, "share": 1.0}]);
     assert_eq!(serde_json::to_value(guarded.snapshot()).expect("serialisable"), expected);
 }

@@ -12,8 +12,13 @@ const ROUND: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(5);
 
 impl Guarded {
-    /// Calls who may go on, whenever a bell rings or the time of somebody comes. Never ends; dropped, nobody is called any more.
+    /// Calls who may go on, whenever a bell rings or the time of somebody comes, and tells who follows what time changes. Never ends; dropped,
+    /// nobody is called any more.
     pub(crate) async fn keep_lines(self: Arc<Guarded>) {
+        tokio::join!(self.call_for_ever(), self.tell_what_is_seen());
+    }
+
+    async fn call_for_ever(&self) {
         loop {
             let next = self.call_who_may_go_on();
             tokio::time::sleep(ROUND).await;

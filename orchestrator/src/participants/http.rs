@@ -31,6 +31,7 @@ pub use prober::{Probed, Prober, get_url};
 pub use settings::{Error, HttpSettings, MAX_ANSWER_BYTES};
 
 use super::Call;
+use crate::guarded::changes::Changes;
 use classify::Overrides;
 use endpoints::{Endpoints, Picked};
 use pace::Pace;
@@ -67,7 +68,15 @@ impl HttpParticipant {
     /// # Errors
     /// When no participant can be called with these settings.
     pub fn new(settings: &HttpSettings) -> Result<HttpParticipant, Error> {
-        let endpoints = Endpoints::new(settings)?;
+        HttpParticipant::telling(settings, Changes::default())
+    }
+
+    /// The same, and publishes in `changes` what happens to its endpoints.
+    ///
+    /// # Errors
+    /// As [`HttpParticipant::new`].
+    pub fn telling(settings: &HttpSettings, changes: Changes) -> Result<HttpParticipant, Error> {
+        let endpoints = Endpoints::new(settings, changes)?;
         let headers = settings.header_map()?;
         let client = client(settings.connect_timeout, endpoints.any_encrypted())
             .map_err(|source| Error::Client { participant: settings.name.clone(), source })?;
@@ -100,6 +109,11 @@ impl HttpParticipant {
     #[must_use]
     pub fn endpoints(&self) -> Vec<EndpointState> {
         self.endpoints.states()
+    }
+
+    /// Publishes which endpoints get calls again, since it was last asked to.
+    pub fn tell_who_is_back(&self) {
+        self.endpoints.tell_who_is_back();
     }
 
     /// Whom to ask how it is.

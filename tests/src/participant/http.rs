@@ -1,4 +1,4 @@
-//! The participant over HTTP: any method, any path.
+//! The participant over HTTP: any method, any path, and beside them `GET /health`, which is no call.
 
 use super::{Answer, Behaviour, Call, Delivery, Participant};
 use crate::eventually::eventually;
@@ -9,9 +9,18 @@ use axum::{
     extract::{RawQuery, State},
     http::{HeaderMap, Method, StatusCode, Uri, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
+    routing,
 };
 use serde_json::{Value, json};
-use std::{future, net::SocketAddr, time::Duration};
+use std::{
+    future,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     net::TcpSocket,
     runtime::{Builder, Runtime},
@@ -26,6 +35,7 @@ const GONE: Duration = Duration::from_secs(10);
 pub struct HttpParticipant {
     participant: Participant,
     address: SocketAddr,
+    unwell: Arc<AtomicBool>,
     serving: Option<Runtime>,
     /// Of one that is dead: nobody listens, and nobody else takes it.
     port: Option<TcpSocket>,
@@ -39,7 +49,7 @@ impl HttpParticipant {
     pub fn start(participant: Participant) -> Result<HttpParticipant> {
         let port = bound_to(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let address = port.local_addr()?;
-        let mut stopped = HttpParticipant { participant, address, serving: None, port: Some(port) };
+        let mut stopped = HttpParticipant { participant, address, unwell: Arc::default(), serving: None, port: Some(port) };
         stopped.revive()?;
         Ok(stopped)
     }
@@ -67,7 +77,8 @@ impl HttpParticipant {
             let _inside = runtime.enter();
             port.listen(BACKLOG)?
         };
-        let router = Router::new().fallback(answer).with_state(self.participant.clone());
+        let health = health(Arc::clone(&self.unwell));
+        let router = Router::new().route("/health", health).fallback(answer).with_state(self.participant.clone());
         runtime.spawn(async move {
             axum::serve(listener, router).await.expect("axum's server does not end by itself");
         });
@@ -79,6 +90,11 @@ impl HttpParticipant {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// What `GET /health` answers from now on: 503 instead of 204. Commands are performed all the same.
+    pub fn say_unwell(&self, unwell: bool) {
+        self.unwell.store(unwell, Ordering::SeqCst);
     }
 
     /// Its script and ledger.
@@ -100,6 +116,13 @@ fn bound_to(address: SocketAddr) -> Result<TcpSocket> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
+}
+
+fn health(unwell: Arc<AtomicBool>) -> routing::MethodRouter<Participant> {
+    routing::get(move || {
+        let unwell = unwell.load(Ordering::SeqCst);
+        future::ready(if unwell { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::NO_CONTENT })
+    })
 }
 
 async fn answer(

@@ -6,7 +6,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use critical_path::CriticalPath;
+pub use critical_path::{CriticalPath, Needs};
 
 pub use kind::Kind;
 

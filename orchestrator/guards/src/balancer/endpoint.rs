@@ -102,8 +102,13 @@ impl Endpoint {
         span
     }
 
-    pub(super) fn let_back(&mut self) {
-        self.ejected_until = None;
+    pub(super) fn let_back(&mut self, now: Monotonic) {
+        self.ejected_until = self.ejected_until.map(|until| until.min(now));
+    }
+
+    /// Whether it was left out until a moment that is over; asked again, no.
+    pub(super) fn comes_back(&mut self, now: Monotonic) -> bool {
+        self.ejected_until.take_if(|until| *until <= now).is_some()
     }
 
     /// The load that one more call would make, for the weight, against that of `other`.

@@ -77,6 +77,9 @@ fn whoever_fails_in_a_row_is_left_out_and_comes_back_by_time() {
     assert_eq!(fail(&mut balancer, 1, 1, at(0)), Settled::Ejected(Duration::from_secs(30)));
     assert!(!picked(&mut balancer, at(29), 8).contains(&1));
     assert_eq!(balancer.snapshot(at(29))[1].ejected_for, Some(Duration::from_secs(1)));
+    assert_eq!(balancer.come_back(at(29)).count(), 0);
+    assert_eq!(balancer.come_back(at(30)).collect::<Vec<_>>(), [1]);
+    assert_eq!(balancer.come_back(at(31)).count(), 0, "told once");
     assert!(picked(&mut balancer, at(30), 8).contains(&1));
 }
 
@@ -206,6 +209,7 @@ fn a_list_that_shrinks_lets_back_whom_it_needs() {
     balancer.configure(&both, Strategy::RoundRobin, Some(EJECTION), at(6));
     let out: Vec<bool> = balancer.snapshot(at(6)).iter().map(|it| it.ejected_for.is_some()).collect();
     assert_eq!(out, [true, false]);
+    assert_eq!(balancer.come_back(at(6)).collect::<Vec<_>>(), [1]);
     balancer.configure(&both[..1], Strategy::RoundRobin, None, at(6));
     assert_eq!(picked(&mut balancer, at(6), 1), [0]);
 }

@@ -1,21 +1,40 @@
 //! Guards, acts and changes for people.
 
+mod one;
+
+pub(super) use one::guard;
+
 use super::output;
 use serde_json::Value;
+use std::time::Duration;
 
 pub(super) fn guards(guards: &[Value]) -> String {
     let row = |guard: &Value| {
-        let calls = format!("{}/{}", word(guard, "failures"), word(guard, "calls"));
+        let [name, lifecycle, breaker] = ["name", "lifecycle", "breaker"].map(|key| word(guard, key));
+        let calls = format!("{}/{}", word(guard, "calls"), word(guard, "failures"));
         let under_way = format!("{}/{}", word(guard, "inFlight"), word(guard, "limit"));
-        [word(guard, "name"), word(guard, "breaker"), calls, under_way, word(guard, "waiting"), in_force(guard)]
+        let health = guard.get("health").map(health).unwrap_or_default();
+        [name, lifecycle, breaker, calls, under_way, word(guard, "inLine"), health, in_force(guard)]
     };
-    output::table(["participant", "breaker", "failed", "under way", "waiting", "by hand"], guards.iter().map(row))
+    let columns =
+        ["participant", "lifecycle", "breaker", "calls/failed", "in flight/limit", "in line", "health", "by hand"];
+    output::table(columns, guards.iter().map(row))
 }
 
-pub(super) fn guard(answer: &Value) -> String {
-    let line = guards(std::slice::from_ref(&answer["guard"]));
-    let acts = answer["acts"].as_array().cloned().unwrap_or_default();
-    if acts.is_empty() { line } else { format!("{line}\n\n{}", self::acts(&acts)) }
+/// `critical path: web → payments → database (45s)` below the list; nothing where nobody needs anybody.
+pub(super) fn critical_path(path: &Value) -> String {
+    let Some(names) = path["names"].as_array() else { return String::new() };
+    let names: Vec<String> = names.iter().map(text).collect();
+    let total = path["totalMs"].as_u64().map(Duration::from_millis).unwrap_or_default();
+    format!("\n\ncritical path: {} ({total:?})", names.join(" → "))
+}
+
+/// `healthy worsening`: what the checks say, and where they lead if they lead anywhere.
+fn health(health: &Value) -> String {
+    match health["trend"].as_str() {
+        Some("steady") | None => word(health, "state"),
+        Some(trend) => format!("{} {trend}", word(health, "state")),
+    }
 }
 
 pub(super) fn acts(acts: &[Value]) -> String {
@@ -78,10 +97,18 @@ mod tests {
     fn what_is_done_by_hand_is_seen_in_the_list() {
         let by = json!({"who": "anna", "reason": "they migrate"});
         let decided = json!({"mode": "forcedOpen", "share": 0.25, "by": by});
-        let line = json!({"name": "payments", "breaker": "forcedOpen", "calls": 3, "failures": 1, "inFlight": 0,
-            "limit": 64, "waiting": 0, "override": decided});
+        let line = json!({"name": "payments", "lifecycle": "failed", "breaker": "forcedOpen", "calls": 3, "failures": 1,
+            "inFlight": 0, "limit": 64, "inLine": 7, "health": {"state": "healthy", "trend": "worsening"},
+            "override": decided});
         let shown = guards(&[line]);
-        assert!(shown.contains("forcedOpen share=0.25 (anna: they migrate)"), "{shown}");
-        assert!(shown.contains("1/3") && shown.contains("0/64"), "{shown}");
+        let columns = ["failed", "3/1", "0/64", "7", "healthy worsening", "forcedOpen share=0.25 (anna: they migrate)"];
+        assert!(columns.iter().all(|column| shown.contains(column)), "{shown}");
+    }
+
+    #[test]
+    fn the_critical_path_stands_below_the_list() {
+        let path = json!({"names": ["web", "payments"], "totalMs": 45_000});
+        assert_eq!(critical_path(&path), "\n\ncritical path: web → payments (45s)");
+        assert_eq!(critical_path(&Value::Null), "");
     }
 }

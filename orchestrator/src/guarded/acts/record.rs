@@ -127,8 +127,8 @@ impl Acts {
         if let super::GuardAction::Set(given) = &act.action {
             given.check().map_err(|error| Refused::Malformed(error.to_string()))?;
         }
-        let all = self.guarded.snapshot();
-        let names = || all.iter().map(|it| it.name.as_str());
+        let all = self.guarded.names();
+        let names = || all.iter().map(String::as_str);
         if names().any(|name| name == act.participant) {
             return Ok(());
         }

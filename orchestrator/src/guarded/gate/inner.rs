@@ -2,7 +2,7 @@
 
 use super::{
     Asking,
-    line::Waiter,
+    line::Held,
     places::{Slots, ToWake},
 };
 use crate::guarded::{
@@ -45,12 +45,14 @@ pub(super) struct Inner {
     pub(super) places: Slots,
     adaptive: Option<Adaptive>,
     /// Until then it works at its degraded share, because its breaker has tripped.
-    degraded_until: Monotonic,
-    pub(super) line: Line<Waiter>,
+    degraded_until: Option<Monotonic>,
+    pub(super) line: Line<Held>,
     /// Who refused last those who wait in line.
     last_refusal: Guard,
     pub(super) woken: u32,
     permits: u32,
+    /// Permits that were given, ever.
+    calls_begun: u64,
 }
 
 /// Who refuses, and for how long at least.
@@ -77,11 +79,12 @@ impl Inner {
             pacing: [0; 2],
             places,
             adaptive: settings.bulkhead.adaptive.map(|config| Adaptive::new(config, now)),
-            degraded_until: now,
+            degraded_until: None,
             line: Line::default(),
             last_refusal: Guard::Breaker,
             woken: 0,
             permits: 0,
+            calls_begun: 0,
             said: Steering::default(),
             settings,
         }
@@ -101,6 +104,7 @@ impl Inner {
             self.last_refusal = refused.guard;
         }
         self.permits += u32::from(ticket.is_ok());
+        self.calls_begun += u64::from(ticket.is_ok());
         ticket
     }
 
@@ -174,7 +178,7 @@ impl Inner {
             adaptive.finished(said.load(took), self.places.in_flight(), now);
         }
         if let (Settled::Closed, Some(span)) = (settled, self.settings.degraded.after_trip) {
-            self.degraded_until = now.plus(span);
+            self.degraded_until = Some(now.plus(span));
         }
         settled
     }
@@ -204,8 +208,23 @@ impl Inner {
 
     /// The share of its capacity that it works at.
     pub(super) fn share(&self, now: Monotonic) -> f64 {
-        let tripped = now < self.degraded_until;
-        self.said.share.unwrap_or(if tripped { self.settings.degraded.share } else { 1.0 })
+        self.said.share.or(self.share_after_trip(now)).unwrap_or(1.0)
+    }
+
+    fn share_after_trip(&self, now: Monotonic) -> Option<f64> {
+        self.degraded_until.filter(|until| now < *until).map(|_| self.settings.degraded.share)
+    }
+
+    /// The share that it works at from now on because its breaker, which has just closed, had tripped.
+    pub(super) fn share_now_after_trip(&self, settled: Settled, now: Monotonic) -> Option<f64> {
+        let is_news = settled == Settled::Closed && self.said.share.is_none();
+        is_news.then(|| self.share_after_trip(now)).flatten().filter(|share| *share < 1.0)
+    }
+
+    /// Whether the time after a trip is over since this was last asked, and all of the capacity is used again.
+    pub(super) fn is_restored(&mut self, now: Monotonic) -> bool {
+        let over = self.degraded_until.take_if(|until| *until <= now).is_some();
+        over && self.said.share.is_none() && self.settings.degraded.share < 1.0
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -229,25 +248,21 @@ impl Inner {
 
     /// Answers what is different by that.
     pub(super) fn apply(&mut self, said: Steering, now: Monotonic) -> Vec<What> {
-        let mut told = Vec::new();
+        let (mut told, before) = (Vec::new(), self.share(now));
         if said.resets != self.said.resets {
             self.breaker.reset(now);
-            self.degraded_until = now;
+            self.degraded_until = None;
             told.push(What::Reset);
         }
         if said.mode != self.breaker.mode() {
             self.breaker.set_mode(said.mode, now);
             told.push(What::ModeChanged { mode: said.mode.into() });
         }
-        match said.share {
-            share if share == self.said.share => {}
-            Some(share) => told.push(What::Degraded { share }),
-            None => told.push(What::Restored),
-        }
         if said != self.said {
             self.line.forgive_times();
         }
         self.said = said;
+        told.extend(change_of_share(before, self.share(now)));
         told
     }
 
@@ -270,8 +285,8 @@ impl Inner {
         let queue = self.places.queue_room().min(self.places.limit().get());
         let (paced, pace) = self.room_of_rate(now);
         let calls = breaker.calls.min(places.saturating_add(queue)).min(paced).min(MOST_WOKEN);
-        let degraded = self.degraded_until.since(now);
-        let times = [breaker.look_again, pace, Some(degraded).filter(|left| !left.is_zero())];
+        let degraded = self.degraded_until.map(|until| until.since(now)).filter(|left| !left.is_zero());
+        let times = [breaker.look_again, pace, degraded];
         Room { calls: calls.saturating_sub(self.woken), look_again: times.into_iter().flatten().min() }
     }
 
@@ -316,6 +331,7 @@ impl Inner {
         super::GateView {
             breaker: self.breaker.snapshot(now),
             permits: self.permits,
+            calls_begun: self.calls_begun,
             limit: self.places.limit(),
             waiting: self.places.waiting(),
             pacing: self.paced(),
@@ -329,6 +345,14 @@ impl Inner {
 
 fn queue_limit(settings: &GateSettings, limit: NonZeroU32) -> u32 {
     settings.bulkhead.max_waiting.unwrap_or(limit.get().saturating_mul(WAITING_PER_PLACE))
+}
+
+#[expect(clippy::float_cmp, reason = "a share that nobody touched is the same bits")]
+fn change_of_share(before: f64, after: f64) -> Option<What> {
+    if before == after {
+        return None;
+    }
+    Some(if after < 1.0 { What::Degraded { share: after } } else { What::Restored })
 }
 
 /// Up to a quarter later, so that everybody who was refused does not come back at once.

@@ -23,6 +23,14 @@ pub(crate) struct Waiter {
     pub(crate) command: CommandRef,
 }
 
+/// One who waits in a line, since when, and for whom.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    who: Waiter,
+    joined: Monotonic,
+    guard: Guard,
+}
+
 /// A command may ask again.
 #[derive(Debug)]
 pub(crate) struct Wake {
@@ -57,13 +65,14 @@ pub(crate) struct Since {
 impl Gate {
     /// Waits in line until it is called.
     pub(crate) fn join(self: &Arc<Gate>, since: Since, waiter: Waiter) -> InLine {
+        let joined = self.now();
         let waiting = Waiting {
             lane: lane(waiter.command.direction),
             since_ms: since.since_ms,
-            not_before: self.now().plus(since.not_before),
+            not_before: joined.plus(since.not_before),
             standing: standing(since.guard),
         };
-        let ticket = self.inner().line.join(waiting, waiter);
+        let ticket = self.inner().line.join(waiting, Held { who: waiter, joined, guard: since.guard });
         self.bell.notify_one();
         InLine { gate: Arc::clone(self), ticket }
     }
@@ -86,11 +95,12 @@ impl Gate {
         [room.look_again, next_time].into_iter().flatten().min()
     }
 
-    fn call(self: &Arc<Gate>, called: Called<Waiter>, now: Monotonic) {
+    fn call(self: &Arc<Gate>, called: Called<Held>, now: Monotonic) {
         let woken = Woken(Arc::clone(self));
-        match called.waiter.calls.clone().try_reserve_owned() {
+        match called.waiter.who.calls.clone().try_reserve_owned() {
             Ok(call) => {
-                let Waiter { saga, command, .. } = called.waiter;
+                let Held { who: Waiter { saga, command, .. }, joined, guard } = called.waiter;
+                self.meters.waited(guard, now.since(joined));
                 drop(call.send(Wake { saga, command, woken }));
             }
             Err(TrySendError::Full(_)) => self.inner().line.take_back(called, now.plus(CALL_AGAIN)),

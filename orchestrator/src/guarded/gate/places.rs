@@ -1,6 +1,7 @@
 //! Leaving through a gate: the rate limit's pace, and a place in the bulkhead, each waited for in memory for a short time.
 
 use super::Gate;
+use saga_core::command::Guard;
 use saga_guards::{
     Lane, Monotonic,
     bulkhead::{Bulkhead, WaiterId},
@@ -39,7 +40,8 @@ impl Gate {
     /// # Errors
     /// When it would take longer: how much.
     pub(crate) async fn pace(&self, lane: Lane) -> Result<(), Duration> {
-        let until = Instant::now() + {
+        let began = Instant::now();
+        let until = began + {
             let (now, mut inner) = (self.now(), self.inner());
             if inner.take_rate(lane, now).is_ok() {
                 return Ok(());
@@ -54,7 +56,10 @@ impl Gate {
         let _pacing = Pacing(self, lane);
         loop {
             let taken = self.inner().take_rate(lane, self.now());
-            let Err(wait) = taken else { return Ok(()) };
+            let Err(wait) = taken else {
+                self.meters.waited(Guard::RateLimit, began.elapsed());
+                return Ok(());
+            };
             let next = Instant::now() + wait;
             if next > until {
                 return Err(wait);
@@ -72,12 +77,12 @@ impl Gate {
             Entered::AtOnce(slot) => return Ok(slot),
             Entered::Queued(turn, waiter, patience) => (turn, Queued { gate: self, waiter }, patience),
         };
+        let began = Instant::now();
         let turn = tokio::time::timeout(patience, &mut turn).await;
         drop(queued);
-        match turn {
-            Ok(Ok(slot)) => Ok(slot),
-            Ok(Err(_)) | Err(_) => Err(Full),
-        }
+        let Ok(Ok(slot)) = turn else { return Err(Full) };
+        self.meters.waited(Guard::Bulkhead, began.elapsed());
+        Ok(slot)
     }
 
     fn try_enter(self: &Arc<Gate>, lane: Lane) -> Result<Entered, Full> {

@@ -9,6 +9,8 @@ pub(crate) struct GateView {
     pub(crate) breaker: breaker::Snapshot,
     /// Calls that are admitted and not settled.
     pub(crate) permits: u32,
+    /// Calls that were admitted, ever.
+    pub(crate) calls_begun: u64,
     /// Places there are.
     pub(crate) limit: NonZeroU32,
     /// Calls that wait in memory for a place.

@@ -1,5 +1,8 @@
 use super::{question::Round, *};
-use crate::participants::http::{HttpParticipant, HttpSettings};
+use crate::{
+    guarded::changes::What,
+    participants::http::{HttpParticipant, HttpSettings},
+};
 use axum::{Router, http::StatusCode, routing::get};
 use saga_core::definition::participants::{Endpoint, HealthCheck};
 use saga_guards::health::{Config, Outcome, State};
@@ -84,6 +87,23 @@ async fn a_participant_that_says_so_is_left_alone_until_a_check_finds_it_well() 
     next_check(&told).await;
     assert_eq!(checks.is_well("payments"), Ok(()));
     assert_eq!(state(&checks), State::Healthy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_follows_is_told_when_checks_say_otherwise_than_before() {
+    let told = told(true);
+    let changes = Changes::default();
+    let mut followed = changes.follow();
+    let checks = HealthChecks::new(changes);
+    checks.watch("payments", Some((Question::Told(Arc::clone(&told)), CONFIG)));
+    checks.start();
+    next_check(&told).await;
+    assert!(followed.try_recv().is_err(), "it was believed to be well");
+    for healthy in [false, true] {
+        told.say(healthy);
+        let change = followed.recv().await.expect("it is told");
+        assert_eq!(change.what, What::HealthChanged { endpoint: None, healthy });
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,8 +223,13 @@ async fn each_endpoint_is_asked_with_the_participants_headers_and_one_that_is_we
     let (question, round) = asked(&HealthCheck::Path("/health".into()), &participant).await;
     assert!(passed(&round));
     let once = Config { unhealthy_after: NonZeroU32::MIN, ..CONFIG };
-    let watched = Watched::new("payments", Instant::now(), question.clone(), once);
+    let changes = Changes::default();
+    let mut followed = changes.follow();
+    let watched = Watched::new("payments", Instant::now(), question.clone(), once, changes);
     watched.take(&question, &round);
+    let endpoint = Some(participant.endpoints()[1].url.clone());
+    assert_eq!(followed.try_recv().expect("told").what, What::HealthChanged { endpoint, healthy: false });
+    assert!(followed.try_recv().is_err(), "the participant as a whole is well");
     let healthy: Vec<bool> = participant.endpoints().iter().map(|it| it.healthy).collect();
     assert_eq!(healthy, [true, false]);
     let (_, elsewhere) = asked(&HealthCheck::Path("/elsewhere".into()), &participant).await;

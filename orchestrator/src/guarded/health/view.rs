@@ -30,6 +30,7 @@ pub struct HealthView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recent_latency_ms: Option<u64>,
     /// The checks that are remembered, the latest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HealthCheckView>,
 }
 
@@ -48,6 +49,15 @@ pub struct HealthCheckView {
 
 impl From<&Snapshot> for HealthView {
     fn from(snapshot: &Snapshot) -> HealthView {
+        let history = snapshot.history.iter().map(HealthCheckView::from).collect();
+        HealthView { history, ..HealthView::without_history(snapshot) }
+    }
+}
+
+impl HealthView {
+    /// For lists: how it stands, without the single checks.
+    #[must_use]
+    pub fn without_history(snapshot: &Snapshot) -> HealthView {
         HealthView {
             state: match snapshot.state {
                 State::Unknown => "unknown",
@@ -65,7 +75,7 @@ impl From<&Snapshot> for HealthView {
             },
             latency_ms: snapshot.overall.latency.map(millis),
             recent_latency_ms: snapshot.recent.latency.map(millis),
-            history: snapshot.history.iter().map(HealthCheckView::from).collect(),
+            history: Vec::new(),
         }
     }
 }

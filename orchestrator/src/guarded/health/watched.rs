@@ -1,7 +1,11 @@
 //! One participant that is checked.
 
 use super::question::{Question, Round};
-use crate::participants::http::Probed;
+use crate::{
+    guarded::changes::{Changes, What},
+    participants::http::Probed,
+};
+use reqwest::Url;
 use saga_guards::{
     Monotonic,
     health::{Checked, Config, Health, Outcome, Snapshot, State},
@@ -21,6 +25,7 @@ const FIRST_WITHIN: Duration = Duration::from_secs(3);
 pub(super) struct Watched {
     participant: String,
     started: Instant,
+    changes: Changes,
     known: Mutex<Known>,
     task: Mutex<Option<AbortHandle>>,
 }
@@ -35,9 +40,16 @@ struct Known {
 }
 
 impl Watched {
-    pub(super) fn new(participant: &str, started: Instant, question: Question, config: Config) -> Watched {
+    pub(super) fn new(
+        participant: &str,
+        started: Instant,
+        question: Question,
+        config: Config,
+        changes: Changes,
+    ) -> Watched {
         let known = Known { question, config, whole: Health::new(config), endpoints: HashMap::new() };
-        Watched { participant: participant.to_owned(), started, known: Mutex::new(known), task: Mutex::default() }
+        let (participant, known) = (participant.to_owned(), Mutex::new(known));
+        Watched { participant, started, changes, known, task: Mutex::default() }
     }
 
     /// The next round asks so.
@@ -97,16 +109,29 @@ impl Watched {
     pub(super) fn take(&self, question: &Question, round: &Round) {
         let now = Monotonic::since_origin(self.started.elapsed());
         let mut known = self.known();
-        if let Round::Endpoints(all) = round {
-            for (probed, healthy) in known.take_endpoints(all, now) {
-                question.set_health(&probed.url, healthy);
-            }
+        let endpoints = match round {
+            Round::Endpoints(all) => known.take_endpoints(all, now),
+            Round::Whole(_) => Vec::new(),
+        };
+        for found in &endpoints {
+            question.set_health(&found.probed.url, found.now.is_healthy());
         }
+        let before = Said::of(&known.whole);
         let checked = known.whole.checked(round.outcome(), now);
-        let healthy = known.whole.is_healthy();
+        let whole = Said::of(&known.whole);
         drop(known);
-        self.count(round.outcome(), healthy);
+        self.count(round.outcome(), whole.is_healthy());
         self.report(checked);
+        endpoints.iter().for_each(|found| self.tell(Some(&found.probed.url), found.before, found.now));
+        self.tell(None, before, whole);
+    }
+
+    /// Whoever was never found unwell is believed to be well, so a first success is no news.
+    fn tell(&self, endpoint: Option<&Url>, before: Said, now: Said) {
+        if before != now {
+            let endpoint = endpoint.map(Url::to_string);
+            self.changes.publish(Some(&self.participant), What::HealthChanged { endpoint, healthy: now.is_healthy() });
+        }
     }
 
     fn count(&self, outcome: Outcome, healthy: bool) {
@@ -140,16 +165,41 @@ impl Watched {
     }
 }
 
+/// What checks say of somebody.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Well,
+    Unwell,
+}
+
+impl Said {
+    fn of(health: &Health) -> Said {
+        if health.is_healthy() { Said::Well } else { Said::Unwell }
+    }
+
+    fn is_healthy(self) -> bool {
+        self == Said::Well
+    }
+}
+
+/// What a round said of one endpoint.
+struct Found<'r> {
+    probed: &'r Probed,
+    before: Said,
+    now: Said,
+}
+
 impl Known {
     /// Counts the answers of endpoints, and says what their checks say by now.
-    fn take_endpoints<'r>(&mut self, all: &'r [Probed], now: Monotonic) -> Vec<(&'r Probed, bool)> {
+    fn take_endpoints<'r>(&mut self, all: &'r [Probed], now: Monotonic) -> Vec<Found<'r>> {
         self.endpoints.retain(|url, _| all.iter().any(|probed| probed.url.as_str() == url));
-        let mut healthy = Vec::with_capacity(all.len());
+        let mut found = Vec::with_capacity(all.len());
         for probed in all {
             let health = self.endpoints.entry(probed.url.to_string()).or_insert_with(|| Health::new(self.config));
+            let before = Said::of(health);
             health.checked(probed.outcome, now);
-            healthy.push((probed, health.is_healthy()));
+            found.push(Found { probed, before, now: Said::of(health) });
         }
-        healthy
+        found
     }
 }

@@ -7,6 +7,7 @@ mod tests;
 pub use state::EndpointState;
 
 use super::settings::{Error, HttpSettings};
+use crate::guarded::changes::{Changes, What};
 use reqwest::Url;
 use saga_core::command::Answer;
 use saga_guards::{
@@ -18,13 +19,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
-use tracing::warn;
+use tracing::{info, warn};
 
 /// The base URLs of a participant, and what is known of each.
 #[derive(Debug)]
 pub(super) struct Endpoints {
     participant: String,
     started: Instant,
+    changes: Changes,
     listed: Mutex<Listing>,
 }
 
@@ -51,7 +53,8 @@ pub(super) struct Picked {
 }
 
 impl Endpoints {
-    pub(super) fn new(settings: &HttpSettings) -> Result<Arc<Endpoints>, Error> {
+    /// What happens to them is published in `changes`.
+    pub(super) fn new(settings: &HttpSettings, changes: Changes) -> Result<Arc<Endpoints>, Error> {
         let bases = settings.endpoints.iter().map(|it| base(settings, &it.url).map(Arc::new));
         let bases = bases.collect::<Result<Vec<_>, _>>()?;
         if bases.is_empty() {
@@ -61,7 +64,7 @@ impl Endpoints {
         let (strategy, ejection) = (settings.balance, settings.ejection);
         let balancer = Balancer::new(&weights, strategy, ejection);
         let listed = Mutex::new(Listing { bases, weights, strategy, ejection, balancer });
-        Ok(Arc::new(Endpoints { participant: settings.name.clone(), started: Instant::now(), listed }))
+        Ok(Arc::new(Endpoints { participant: settings.name.clone(), started: Instant::now(), changes, listed }))
     }
 
     /// From here on the list of `next` and its way to pick; what is known of endpoints that stay is kept, calls under way included.
@@ -142,6 +145,23 @@ impl Endpoints {
         listing.bases.iter().zip(known).map(|(base, known)| EndpointState::of(base, &known)).collect()
     }
 
+    /// Tells of those that get calls again, since it was last asked to.
+    pub(super) fn tell_who_is_back(&self) {
+        let now = self.now();
+        let mut listing = self.listing();
+        let Listing { bases, balancer, .. } = &mut *listing;
+        let back: Vec<_> = balancer.come_back(now).filter_map(|index| bases.get(index).map(Arc::clone)).collect();
+        drop(listing);
+        for base in back {
+            info!(participant = self.participant, endpoint = base.as_str(), "an endpoint gets calls again");
+            self.publish(What::EndpointReturned { endpoint: base.to_string() });
+        }
+    }
+
+    fn publish(&self, what: What) {
+        self.changes.publish(Some(&self.participant), what);
+    }
+
     fn now(&self) -> Monotonic {
         Monotonic::since_origin(self.started.elapsed())
     }
@@ -184,6 +204,7 @@ impl Picked {
         warn!(participant, endpoint, ?span, "an endpoint failed again and again; it is left out");
         let labels = [("participant", participant.to_owned()), ("endpoint", endpoint.to_owned())];
         metrics::counter!("saga_endpoint_ejections_total", &labels).increment(1);
+        self.endpoints.publish(What::EndpointEjected { endpoint: endpoint.to_owned(), span });
     }
 }
 

@@ -1,7 +1,16 @@
 //! Which chain of participants that need each other takes longest.
 
-use super::Participants;
+use super::{Participant, Participants};
 use std::{collections::BTreeMap, fmt, time::Duration};
+
+/// What a participant says about whom it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs<'a> {
+    /// Its attempt timeout.
+    pub timeout: Duration,
+    /// Names of those that it needs.
+    pub depends_on: &'a [String],
+}
 
 /// A chain of participants, each of which needs the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,31 +28,49 @@ impl fmt::Display for CriticalPath {
     }
 }
 
-impl Participants {
-    /// The chain of `dependsOn` whose attempt timeouts add up to most: how long an answer of its first participant may take if everybody waits
-    /// for whom he needs. `None` if nobody needs anybody. Of equally long ones the one whose names come first.
+impl Needs<'_> {
+    fn of(participant: &Participant) -> Needs<'_> {
+        Needs { timeout: participant.timeout, depends_on: &participant.depends_on }
+    }
+}
+
+impl CriticalPath {
+    /// The chain among `all`, by name, whose attempt timeouts add up to most: how long an answer of its first participant may take if everybody
+    /// waits for whom he needs. `None` if nobody needs anybody. Of equally long ones the one whose names come first.
     #[must_use]
-    pub fn critical_path(&self) -> Option<CriticalPath> {
+    pub fn of(all: &BTreeMap<&str, Needs<'_>>) -> Option<CriticalPath> {
         let mut known = BTreeMap::new();
-        let needy = self.iter().filter(|(_, participant)| !participant.depends_on.is_empty());
-        let paths = needy.map(|(name, _)| self.longest_from(name, &mut known));
+        let needy = all.iter().filter(|(_, needs)| !needs.depends_on.is_empty());
+        let paths = needy.map(|(name, _)| longest_from(all, name, &mut known));
         paths.reduce(longer)
     }
+}
 
-    /// Each participant is looked at once. Circles are refused where the file is read; one would count as long as it is found.
-    fn longest_from<'p>(&'p self, name: &'p str, known: &mut BTreeMap<&'p str, CriticalPath>) -> CriticalPath {
-        if let Some(path) = known.get(name) {
-            return path.clone();
-        }
-        let Some(participant) = self.get(name) else { return CriticalPath::default() };
-        known.insert(name, CriticalPath::default());
-        let needed = participant.depends_on.iter().map(|next| self.longest_from(next, known));
-        let mut path = needed.reduce(longer).unwrap_or_default();
-        path.names.insert(0, name.to_owned());
-        path.total = path.total.saturating_add(participant.timeout);
-        known.insert(name, path.clone());
-        path
+impl Participants {
+    /// As [`CriticalPath::of`], of all participants of the file.
+    #[must_use]
+    pub fn critical_path(&self) -> Option<CriticalPath> {
+        CriticalPath::of(&self.iter().map(|(name, it)| (name, Needs::of(it))).collect())
     }
+}
+
+/// Each participant is looked at once. Circles are refused where the file is read; one would count as long as it is found.
+fn longest_from<'a>(
+    all: &BTreeMap<&'a str, Needs<'a>>,
+    name: &'a str,
+    known: &mut BTreeMap<&'a str, CriticalPath>,
+) -> CriticalPath {
+    if let Some(path) = known.get(name) {
+        return path.clone();
+    }
+    let Some(participant) = all.get(name) else { return CriticalPath::default() };
+    known.insert(name, CriticalPath::default());
+    let needed = participant.depends_on.iter().map(|next| longest_from(all, next, known));
+    let mut path = needed.reduce(longer).unwrap_or_default();
+    path.names.insert(0, name.to_owned());
+    path.total = path.total.saturating_add(participant.timeout);
+    known.insert(name, path.clone());
+    path
 }
 
 fn longer(one: CriticalPath, other: CriticalPath) -> CriticalPath {

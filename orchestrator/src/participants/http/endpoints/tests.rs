@@ -14,7 +14,7 @@ fn listed(hosts: &[(&str, u32)]) -> HttpSettings {
 }
 
 fn endpoints(hosts: &[(&str, u32)]) -> Arc<Endpoints> {
-    Endpoints::new(&listed(hosts)).expect("base URLs")
+    Endpoints::new(&listed(hosts), Changes::default()).expect("base URLs")
 }
 
 fn host(picked: &Picked) -> String {

@@ -1,0 +1,110 @@
+//! One participant's guards, with all that is known.
+
+use super::{acts, in_force, output, text, word};
+use serde_json::Value;
+
+/// Health checks that are shown, the latest first; the API has more.
+const CHECKS: usize = 8;
+
+/// `saga guard show`.
+pub(in crate::cli) fn guard(answer: &Value) -> String {
+    let guard = &answer["guard"];
+    let parts = [facts(guard), endpoints(guard), list(answer, "acts").map(acts)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
+}
+
+fn facts(guard: &Value) -> Option<String> {
+    let plain = [
+        ("participant", "name"),
+        ("lifecycle", "lifecycle"),
+        ("breaker", "breaker"),
+        ("calls", "calls"),
+        ("failed", "failures"),
+        ("slow", "slowCalls"),
+        ("failure rate", "failureRate"),
+        ("slow call rate", "slowCallRate"),
+        ("in flight", "inFlight"),
+        ("limit", "limit"),
+        ("waiting for a place", "waiting"),
+        ("waiting for the rate", "pacing"),
+        ("in line", "inLine"),
+        ("rate has room for", "rateRoom"),
+        ("retry budget", "retryBudget"),
+        ("share of capacity", "share"),
+    ];
+    let plain = plain.into_iter().map(|(title, key)| [title.to_owned(), word(guard, key)]);
+    let more = [
+        ["depends on".to_owned(), words(&guard["dependsOn"])],
+        ["health".to_owned(), guard.get("health").map(health).unwrap_or_default()],
+        ["last checks".to_owned(), guard.get("health").map(checks).unwrap_or_default()],
+        ["by hand".to_owned(), in_force(guard)],
+    ];
+    let rows = plain.chain(more).filter(|[_, value]| !value.is_empty());
+    Some(output::table(["what", "how"], rows))
+}
+
+fn endpoints(guard: &Value) -> Option<String> {
+    let row = |it: &Value| {
+        let calls = format!("{}/{}", word(it, "calls"), word(it, "failed"));
+        let left_out = it["ejectedForMs"].as_u64().map(|span| format!("{span} ms more")).unwrap_or_default();
+        let health = it.get("health").map(health).unwrap_or_default();
+        [word(it, "url"), word(it, "weight"), calls, word(it, "inFlight"), left_out, word(it, "ejections"), health]
+    };
+    let columns = ["endpoint", "weight", "calls/failed", "in flight", "left out", "times left out", "health"];
+    list(guard, "endpoints").map(|all| output::table(columns, all.iter().map(row)))
+}
+
+/// `unhealthy, worsening, 40 % of the last ones passed, 12 ms, 3 s ago`
+fn health(health: &Value) -> String {
+    let share =
+        health["recentPassedShare"].as_f64().map(|share| format!("{:.0} % of the last ones passed", share * 100.0));
+    let latency = health["recentLatencyMs"].as_u64().map(|ms| format!("{ms} ms"));
+    let age = health["checkedAgoMs"].as_u64().map(|ms| format!("{} s ago", ms / 1_000));
+    let parts = [Some(word(health, "state")), Some(word(health, "trend")), share, latency, age];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn checks(health: &Value) -> String {
+    let check = |check: &Value| if check["passed"] == true { "passed" } else { "failed" };
+    let all = health["history"].as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().take(CHECKS).map(check).collect::<Vec<_>>().join(" ")
+}
+
+fn words(names: &Value) -> String {
+    names.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(", ")
+}
+
+/// The values below `key`, if there are any.
+fn list<'v>(value: &'v Value, key: &str) -> Option<&'v [Value]> {
+    value[key].as_array().map(Vec::as_slice).filter(|all| !all.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn all_that_is_known_is_shown_and_what_is_not_known_is_left_out() {
+        let health = json!({"state": "unhealthy", "trend": "worsening", "recentPassedShare": 0.4, "checkedAgoMs": 3_000,
+            "history": [{"agoMs": 3_000, "passed": false}, {"agoMs": 33_000, "passed": true, "tookMs": 4}]});
+        let endpoint = json!({"url": "http://one/", "weight": 1, "inFlight": 2, "calls": 9, "failed": 5, "ejections": 1,
+            "ejectedForMs": 12_000, "healthy": false, "health": health});
+        let guard = json!({"name": "payments", "lifecycle": "failed", "breaker": "closed", "dependsOn": ["ledger", "mail"],
+            "health": health, "endpoints": [endpoint]});
+        let act = json!({"number": 1, "at": "2026-11-21T09:38:59.086Z", "participant": "payments", "action": "open",
+            "who": "anna", "reason": "they migrate"});
+        let shown = super::guard(&json!({"guard": guard, "acts": [act]}));
+        for part in [
+            "failed passed",
+            "ledger, mail",
+            "http://one/",
+            "12000 ms more",
+            "9/5",
+            "they migrate",
+            "unhealthy, worsening, 40 % of the last ones passed, 3 s ago",
+        ] {
+            assert!(shown.contains(part), "{part} is missing:\n{shown}");
+        }
+        assert!(!shown.contains("failure rate") && !shown.contains("by hand"), "{shown}");
+    }
+}
