@@ -14,7 +14,7 @@ mod request;
 mod time;
 
 use crate::{
-    command::{CommandRef, Guard, Request},
+    command::{CommandRef, Failure, Guard, Request},
     definition::Over,
     event::{Decision, Event, ParkReason},
     evolve,
@@ -280,6 +280,11 @@ fn terminal(state: &State, input: &Input) -> Ignored {
 }
 
 impl Draft<'_, '_> {
+    fn incident(&mut self, about: Option<CommandRef>, failure: Failure) {
+        let (step, direction) = (about.map(|command| command.step), about.map(|command| command.direction));
+        self.emit(Event::IncidentOpened { step, direction, failure });
+    }
+
     fn outcome_delivered(&mut self, delivery: &Delivery) -> Result<(), Stop> {
         let Course::OutcomeDue { end, .. } = &self.state.course else { return Err(Ignored::NotPublishing.into()) };
         let end = end.clone();
@@ -288,7 +293,7 @@ impl Draft<'_, '_> {
             // Whoever publishes it tries again by itself: nothing to record.
             Delivery::Refused { .. } => return Err(Ignored::NotPublishing.into()),
             Delivery::Impossible { failure } => {
-                self.emit(Event::IncidentOpened { step: None, failure: failure.clone() });
+                self.incident(None, failure.clone());
                 self.emit(Event::SagaEnded { end });
             }
         }

@@ -353,6 +353,9 @@ pub enum Event {
     IncidentOpened {
         /// The step it is about.
         step: Option<StepIndex>,
+        /// Which of the step's commands it is about. Events of earlier builds do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        direction: Option<Direction>,
         /// What happened.
         failure: Failure,
     },

@@ -257,8 +257,8 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
             state.course = Course::OutcomeDue { end: end.clone(), request: request.clone(), cause: name, at };
         }
         Event::SagaEnded { end } => state.course = Course::Ended(end.clone()),
-        Event::IncidentOpened { step, failure } => {
-            state.incidents.push(Incident { at, step: *step, failure: failure.clone() });
+        Event::IncidentOpened { step, direction, failure } => {
+            state.incidents.push(Incident { at, step: *step, direction: *direction, failure: failure.clone() });
         }
     }
 }

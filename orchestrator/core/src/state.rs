@@ -132,6 +132,8 @@ pub struct Incident {
     pub at: Timestamp,
     /// The step it is about.
     pub step: Option<StepIndex>,
+    /// Which of the step's commands it is about, if that is known.
+    pub direction: Option<Direction>,
     /// What.
     pub failure: Failure,
 }

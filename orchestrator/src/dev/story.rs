@@ -85,8 +85,9 @@ impl Teller<'_> {
             }
             Event::OutcomeDue { .. } => return None,
             Event::SagaEnded { end } => self.ended(end),
-            Event::IncidentOpened { step, failure } => {
-                (*step, Mark::Parked, format!("somebody should look at this: {}", view::told(failure)))
+            Event::IncidentOpened { step, direction, failure } => {
+                let undo = if *direction == Some(Direction::Undo) { "the undo: " } else { "" };
+                (*step, Mark::Parked, format!("somebody should look at this: {undo}{}", view::told(failure)))
             }
         };
         let step = step.map(|step| self.plan.definition.step(step).name.clone()).unwrap_or_default();

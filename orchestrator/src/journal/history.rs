@@ -100,7 +100,9 @@ pub fn describe(plan: &Plan, event: &Event) -> String {
         Event::OperatorActed { who, reason, action, .. } => format!("{who}: {} ({reason})", act(*action)),
         Event::OutcomeDue { request, .. } => format!("outcome event due: {}", sent(request)),
         Event::SagaEnded { end } => ended(plan, end),
-        Event::IncidentOpened { failure, .. } => format!("incident: {}", told(failure)),
+        Event::IncidentOpened { step, direction, failure } => {
+            format!("incident: {}", view::incident(step.map(|step| name(plan, step)), *direction, failure))
+        }
     }
 }
 

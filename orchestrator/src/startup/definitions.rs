@@ -107,7 +107,7 @@ impl Files {
         match source(path)? {
             Ok(source) => Ok(Some(source)),
             Err(finding) => {
-                self.unreadable.push(finding);
+                self.unreadable.push(*finding);
                 Ok(None)
             }
         }
@@ -135,7 +135,7 @@ pub fn read_source(path: &Path) -> anyhow::Result<Source> {
     source(path)?.map_err(anyhow::Error::new)
 }
 
-fn source(path: &Path) -> anyhow::Result<Result<Source, Diagnostic>> {
+fn source(path: &Path) -> anyhow::Result<Result<Source, Box<Diagnostic>>> {
     let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
     Ok(Source::of_bytes(path.display().to_string(), bytes))
 }

@@ -173,7 +173,7 @@ async fn an_undo_that_is_refused_parks_the_saga_and_an_operator_moves_it_on() ->
     let saga = reaches(&engine, "4711", &["parked"]).await?;
     let id = saga["id"].as_str().context("a saga has an id")?;
     assert!(saga["reason"].as_str().is_some_and(|reason| reason.contains("account_closed")), "{saga}");
-    assert_eq!(saga["incidents"][0]["step"], "charge", "{saga}");
+    assert_eq!((&saga["incidents"][0]["step"], &saga["incidents"][0]["direction"]), (&json!("charge"), &json!("undo")));
     assert_eq!(world.effects(id), ["reserve:do", "charge:do"], "the undo that failed blocks its predecessor");
 
     let act = json!({"who": "ada", "reason": "the account was opened again"});

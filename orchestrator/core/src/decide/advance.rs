@@ -106,7 +106,7 @@ impl Draft<'_, '_> {
         }
         match direction {
             Direction::Do => self.step_ended_badly(command, ended),
-            Direction::Undo => self.emit(Event::IncidentOpened { step: Some(step), failure }),
+            Direction::Undo => self.incident(Some(command), failure),
         }
     }
 

@@ -95,7 +95,7 @@ impl Draft<'_, '_> {
         if cancelled && self.state.cancel.is_none() {
             let failure =
                 Failure::new("cancel_too_late", "the pivot succeeded while the cancel waited; the saga goes on");
-            self.emit(Event::IncidentOpened { step: Some(command.step), failure });
+            self.incident(Some(command), failure);
         }
     }
 
@@ -132,7 +132,7 @@ impl Draft<'_, '_> {
         self.emit(Event::ResultArrived { step: command.step, result: result.clone() });
         if certain && matches!(self.state.course, Course::OutcomeDue { .. }) {
             let failure = Failure::new("late_success", "the step reports success after the saga's end was decided");
-            self.emit(Event::IncidentOpened { step: Some(command.step), failure });
+            self.incident(Some(command), failure);
         }
         Ok(())
     }
@@ -306,9 +306,7 @@ impl Draft<'_, '_> {
         self.fall_back(command, then);
         match direction {
             Direction::Do => self.step_ended_badly(command, Ended { failure, then }),
-            Direction::Undo => {
-                self.emit(Event::IncidentOpened { step: Some(step), failure });
-            }
+            Direction::Undo => self.incident(Some(command), failure),
         }
     }
 

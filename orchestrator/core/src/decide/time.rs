@@ -50,7 +50,7 @@ impl Draft<'_, '_> {
         if self.state.pivot_passed(self.plan) {
             let failure = Failure::new("overdue", "the saga's time ended after its pivot; it goes on");
             self.emit(Event::SagaOverdue);
-            self.emit(Event::IncidentOpened { step: None, failure });
+            self.incident(None, failure);
         } else {
             self.turn_back(Cause::Timeout);
         }

@@ -30,9 +30,11 @@ impl Source {
     ///
     /// # Errors
     /// The finding that they are not UTF-8, and where.
-    pub fn of_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Source, Diagnostic> {
+    pub fn of_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Source, Box<Diagnostic>> {
         let name = name.into();
-        String::from_utf8(bytes).map(|text| Source::new(name.clone(), text)).map_err(|error| not_utf8(name, &error))
+        String::from_utf8(bytes)
+            .map(|text| Source::new(name.clone(), text))
+            .map_err(|error| Box::new(not_utf8(name, &error)))
     }
 }
 

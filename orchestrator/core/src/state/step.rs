@@ -61,6 +61,11 @@ impl StepState {
         self.substitute.as_ref().and_then(Substitute::failure)
     }
 
+    /// Why its `check` refused what it did.
+    pub(crate) fn rejected(&self) -> Option<&Failure> {
+        self.failure().filter(|_| matches!(self.forward.phase, Phase::Settled(Settled::Rejected(_))))
+    }
+
     fn failure(&self) -> Option<&Failure> {
         match &self.forward.phase {
             Phase::Settled(Settled::Rejected(failure) | Settled::Failed(failure) | Settled::Unknown(failure)) => {

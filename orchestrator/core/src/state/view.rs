@@ -130,8 +130,19 @@ pub struct IncidentView {
     /// The step it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// Which of the step's commands it is about, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
     /// What.
     pub failure: Failure,
+}
+
+impl IncidentView {
+    /// What it is about and what happened, in words.
+    #[must_use]
+    pub fn text(&self) -> String {
+        incident(self.step.as_deref(), self.direction, &self.failure)
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -191,6 +202,7 @@ impl State {
                 .map(|incident| IncidentView {
                     at: rfc3339(incident.at),
                     step: incident.step.map(name),
+                    direction: incident.direction,
                     failure: incident.failure.clone(),
                 })
                 .collect(),
@@ -233,6 +245,7 @@ impl State {
                     .last_failure
                     .clone()
                     .filter(|_| !step.forward.is_settled() || step.forward.gave_up().is_some())
+                    .or_else(|| step.rejected().cloned())
             }),
             next_due: shown.due().map(rfc3339),
         }
@@ -315,6 +328,16 @@ pub fn stood_in(by: &Substitute) -> String {
                 FallbackKind::Fail { failure } => format!("fallback {place}, with the failure {}", told(failure)),
             }
         }
+    }
+}
+
+/// Something that a person should look at, in words.
+#[must_use]
+pub fn incident(step: Option<&str>, direction: Option<Direction>, failure: &Failure) -> String {
+    match (step, direction) {
+        (Some(step), Some(Direction::Undo)) => format!("undo of {step}: {}", told(failure)),
+        (Some(step), Some(Direction::Do) | None) => format!("{step}: {}", told(failure)),
+        (None, _) => told(failure),
     }
 }
 

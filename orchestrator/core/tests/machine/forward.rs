@@ -1,6 +1,6 @@
 //! The way to the end: order, conditions, checks, results, retries.
 
-use crate::given::{busy, declined, done, given, given_event, lost, not_sent, ongoing, result, seconds};
+use crate::given::{Saga, busy, declined, done, given, given_event, lost, not_sent, ongoing, result, seconds};
 use saga_core::{
     command::{Answer, Failure, Request, Retryable},
     decide::{self, Context, Ignored, Illegal},
@@ -157,11 +157,14 @@ fn a_check_that_holds_lets_the_next_step_start() {
 
 #[test]
 fn a_check_that_is_false_rejects_the_step_which_is_not_retried_and_undone() {
-    given(CHECKED).when("reserve", result(json!({"left": 0}))).then(&[
+    let saga = given(CHECKED).when("reserve", result(json!({"left": 0}))).then(&[
         "reserve rejected (check)",
         "goes back (reserve: check)",
         "undo reserve sent",
     ]);
+    let shown = |saga: &Saga| saga.state.view(&saga.plan).steps[0].failure.as_ref().map(|failure| failure.code.clone());
+    assert_eq!(shown(&saga).as_deref(), Some("check"), "it is shown why");
+    assert_eq!(shown(&saga.when("undo reserve", done())).as_deref(), Some("check"), "also once it is undone");
 }
 
 #[test]
