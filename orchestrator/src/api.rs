@@ -80,6 +80,7 @@ fn routes(backend: Backend) -> Router {
         .route("/api/guards/{participant}/{action}", post(guards::act))
         .route("/api/participants/reload", post(participants::reload))
         .fallback(errors::no_route)
+        .layer(middleware::from_fn(pages::errors_as_pages))
         .layer(middleware::map_response(with_security_headers))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES))
         .with_state(backend)

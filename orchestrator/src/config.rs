@@ -121,6 +121,12 @@ pub fn load(sources: &Sources<'_>) -> Result<Config, Error> {
     check.end(config)
 }
 
+/// Whether a file, the environment or a flag says what `key` is; otherwise its default holds.
+#[must_use]
+pub fn names(sources: &Sources<'_>, key: &str) -> bool {
+    Layers::read(sources).is_ok_and(|layers| layers.get(key).is_some())
+}
+
 /// The same for who needs definitions: that there are none is one error among the others.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use saga_tests::{
-    engine::binary,
+    engine::{binary, http_client},
     participant::{Behaviour, Script},
     world::{World, reaches},
 };
@@ -113,5 +113,55 @@ async fn check_says_everything_at_once_and_how_it_went() -> Result<()> {
     }
     assert!(findings.iter().all(|finding| finding["line"].is_u64() && finding["help"].is_string()), "{findings:?}");
     assert_eq!(saga(folder.path(), &["check", "--nonsense"]).await?.status.code(), Some(2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_web_pages_go_on_to_older_sagas_and_say_what_is_wrong() -> Result<()> {
+    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    world.define("order", STEPS)?;
+    let engine = world.start().await?;
+    for key in ["1", "2"] {
+        world.order(key, &json!({})).await?;
+        reaches(&engine, key, &["completed"]).await?;
+    }
+    let page = async |path: String| -> Result<(u16, String)> {
+        let asked = http_client()?.get(format!("{}{path}", engine.api().base())).header("accept", "text/html");
+        let answer = asked.send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    };
+    let (_, newest) = page("/?limit=1".into()).await?;
+    let next =
+        newest.split("rel=\"next\" href=\"").nth(1).and_then(|rest| rest.split('"').next()).context(newest.clone())?;
+    let (status, oldest) = page(next.replace("&#38;", "&").replace("&amp;", "&")).await?;
+    assert_eq!(status, 200, "{oldest}");
+    assert!(oldest.contains(">1</a>") && !oldest.contains(">2</a>") && !oldest.contains("rel=\"next\""), "{oldest}");
+    let (status, wrong) = page("/sagas/nobody".into()).await?;
+    assert!(status == 404 && wrong.starts_with("<!doctype html>") && wrong.contains("nobody"), "{status} {wrong}");
+    let (status, body) = engine.api().get("/api/sagas?limit=0").await?;
+    assert_eq!((status.as_u16(), &body["error"]["code"]), (400, &json!("bad_parameter")), "{body}");
+    let (_, listed) = engine.api().get("/api/sagas?key=1").await?;
+    let id = listed["sagas"][0]["id"].as_str().context("an id")?;
+    let act = json!({"who": "ada", "reason": "why not"});
+    let (status, body) = engine.api().post(&format!("/api/sagas/{id}/retry"), &act).await?;
+    assert!(
+        status.as_u16() == 409 && body["error"]["hint"].as_str().is_some_and(|hint| hint.contains("ended")),
+        "{body}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_missing_on_a_command_line_is_asked_for() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let wrong = saga(folder.path(), &["guard", "list", "--server", "foo"]).await?;
+    assert!(text(&wrong.stderr).contains("`foo` is not the address of an engine's API"), "{}", text(&wrong.stderr));
+    let nobody = ["retry", "4711", "--reason", "why", "--server", "http://127.0.0.1:1"];
+    let output = Command::new(binary()?).args(nobody).env_remove("USER").output().await?;
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("--who"), "{}", text(&output.stderr));
+    let unread = Command::new(binary()?).current_dir(folder.path()).arg("list").env_remove("SAGA_CONFIG").output();
+    let said = text(&unread.await?.stderr);
+    assert!(said.contains("this is the default one, postgres at localhost:5432"), "{said}");
     Ok(())
 }

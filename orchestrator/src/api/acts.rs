@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use saga_core::event::OperatorAction;
+use saga_core::{event::OperatorAction, id::SagaId};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -49,8 +49,16 @@ pub(super) async fn act(
             let body = json!({"status": "accepted, not yet applied", "id": id, "saga": saga.to_string()});
             Ok((StatusCode::ACCEPTED, Json(body)).into_response())
         }
-        Operated::Refused { reason } => Err(Error::Refused(reason)),
+        Operated::Refused { reason } => Err(refused(&backend, saga, reason).await),
         Operated::UnknownSaga => Err(Error::NoSaga(saga.to_string())),
+    }
+}
+
+/// What a saga that has ended waits for is nothing.
+async fn refused(backend: &Backend, saga: SagaId, reason: String) -> Error {
+    match sagas::recorded(backend, &saga.to_string(), None).await {
+        Ok(recorded) if recorded.state.status().is_terminal() => Error::RefusedAtEnd(reason),
+        Ok(_) | Err(_) => Error::Refused(reason),
     }
 }
 

@@ -1,7 +1,7 @@
 //! One enum for whatever the API can answer instead: a status, a stable code, a message, and what to do.
 
 use axum::{
-    Json,
+    Extension, Json,
     http::{StatusCode, Uri},
     response::{IntoResponse, Response},
 };
@@ -17,6 +17,7 @@ pub(super) enum Error {
     BadParameter(String),
     BadBody(String),
     Refused(String),
+    RefusedAtEnd(String),
     StoreAway(String),
     Unreadable(String),
     TimedOut,
@@ -25,6 +26,13 @@ pub(super) enum Error {
     TooManyReaders(usize),
     NotReloaded(String),
     Starting(Option<Arc<str>>),
+}
+
+/// What an answer with an error says, for whoever shows it otherwise than as JSON.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) message: String,
+    pub(super) hint: String,
 }
 
 impl Error {
@@ -56,6 +64,9 @@ impl Error {
             ),
             Error::Refused(message) => {
                 (StatusCode::CONFLICT, "refused", message.clone(), "saga show tells what the saga waits for")
+            }
+            Error::RefusedAtEnd(message) => {
+                (StatusCode::CONFLICT, "refused", message.clone(), "saga history tells how it ended")
             }
             Error::StoreAway(message) => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -109,7 +120,9 @@ impl Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, code, message, hint) = self.parts();
-        (status, Json(json!({"error": {"code": code, "message": message, "hint": hint}}))).into_response()
+        let body = json!({"error": {"code": code, "message": message, "hint": hint}});
+        let told = Told { message, hint: hint.to_owned() };
+        (status, Extension(told), Json(body)).into_response()
     }
 }
 

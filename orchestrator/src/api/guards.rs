@@ -86,7 +86,7 @@ pub(super) async fn acts(
     query: Result<Query<WhichActs>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
     let asked = sagas::checked(query)?;
-    let limit = asked.limit.unwrap_or(sagas::USUAL_LINES).clamp(1, sagas::MOST_LINES);
+    let limit = sagas::limit(asked.limit)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let acts: Vec<RecordedAct> = backend.parts.acts.list(asked.participant.as_deref(), limit).await?;
     Ok(Json(json!({"acts": acts})))
@@ -120,7 +120,7 @@ fn wanted(asked: WhoWaits) -> Result<Wanted, Error> {
     Ok(Wanted {
         waiting_on: Some(WaitingOn { guard: guard.transpose()?, participant: asked.participant }),
         before: before.map_err(|error| Error::BadParameter(error.to_string()))?,
-        limit: asked.limit.unwrap_or(sagas::USUAL_LINES).clamp(1, sagas::MOST_LINES),
+        limit: sagas::limit(asked.limit)?,
         ..Wanted::default()
     })
 }

@@ -1,13 +1,19 @@
 //! The web UI: server-rendered, no framework, every payload escaped by the template engine.
 
-use super::{Backend, errors::Error, sagas, server};
+use super::{
+    Backend,
+    errors::{Error, Told},
+    sagas, server,
+};
 use crate::journal::{
     history::{self, HistoryLine},
     reading::SagaLine,
 };
 use askama::Template;
 use axum::{
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Path, Query, Request, State, rejection::QueryRejection},
+    http::{StatusCode, header},
+    middleware::Next,
     response::{Html, IntoResponse, Response},
 };
 use saga_core::{
@@ -15,8 +21,8 @@ use saga_core::{
     state::view::{SagaView, StepPhase, StepView},
 };
 
-/// Sagas on the first page.
-const LINES: usize = 50;
+/// Sagas on a page of the list.
+const LINES: u32 = 50;
 
 struct ListedSaga {
     line: SagaLine,
@@ -28,6 +34,15 @@ struct ListedSaga {
 struct ListPage {
     counts: Vec<(String, String, i64)>,
     sagas: Vec<ListedSaga>,
+    /// The query of the next page, if there is one.
+    next: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    status: StatusCode,
+    told: Told,
 }
 
 #[derive(Template)]
@@ -41,14 +56,17 @@ pub(super) async fn list(
     State(backend): State<Backend>,
     query: Result<Query<sagas::Asked>, QueryRejection>,
 ) -> Result<Response, Error> {
-    let mut lines = sagas::lines(&backend, &sagas::checked(query)?).await?;
-    lines.truncate(LINES);
+    let asked = sagas::checked(query)?.page(LINES)?;
+    let mut lines = sagas::lines(&backend, &asked).await?;
+    let has_more = lines.len() > asked.shown();
+    lines.truncate(asked.shown());
+    let next = lines.last().filter(|_| has_more).map(|last| asked.next(&last.id));
     let mut listed = Vec::with_capacity(lines.len());
     for line in lines {
         listed.push(ListedSaga { steps: steps(&backend, &line).await, line });
     }
     let counts = backend.parts.store.counts().await?;
-    Ok(page(&ListPage { counts, sagas: listed }))
+    Ok(page(&ListPage { counts, sagas: listed, next }))
 }
 
 /// A saga that cannot be read is shown without its steps.
@@ -77,6 +95,20 @@ fn page(template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => Html(html).into_response(),
         Err(error) => Error::Unreadable(error.to_string()).into_response(),
+    }
+}
+
+/// A browser that asks for a page gets one, also where the answer is an error.
+pub(super) async fn errors_as_pages(request: Request, next: Next) -> Response {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let wants_page = accepted.is_some_and(|accepted| accepted.contains("text/html"));
+    let mut response = next.run(request).await;
+    match response.extensions_mut().remove::<Told>() {
+        Some(told) if wants_page => {
+            let status = response.status();
+            (status, page(&ErrorPage { status, told })).into_response()
+        }
+        Some(_) | None => response,
     }
 }
 

@@ -29,6 +29,36 @@ pub(super) struct Asked {
     limit: Option<u32>,
 }
 
+impl Asked {
+    /// The same for a page of at most `size` lines and one more, by which it is seen that there are more.
+    pub(super) fn page(mut self, size: u32) -> Result<Asked, Error> {
+        self.limit = Some(limit(Some(self.limit.unwrap_or(size)))?.min(size) + 1);
+        Ok(self)
+    }
+
+    /// How many lines of it are shown.
+    pub(super) fn shown(&self) -> usize {
+        self.limit.map_or(0, |limit| usize::try_from(limit - 1).unwrap_or(usize::MAX))
+    }
+
+    /// The query of the page after `last`.
+    pub(super) fn next(&self, last: &str) -> String {
+        let limit = self.shown().to_string();
+        let fields = [
+            ("status", self.status.as_deref()),
+            ("saga", self.saga.as_deref()),
+            ("key", self.key.as_deref()),
+            ("waitingOn", self.waiting_on.as_deref()),
+            ("limit", Some(limit.as_str())),
+            ("before", Some(last)),
+        ];
+        let encoded =
+            |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let pairs = fields.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value?))));
+        pairs.collect::<Vec<_>>().join("&")
+    }
+}
+
 /// Which definition is meant, where several have sagas with one key.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,8 +97,16 @@ fn wanted(asked: &Asked) -> Result<Wanted, Error> {
         key: asked.key.clone(),
         waiting_on: waiting_on.map_err(|error| Error::BadParameter(error.to_string()))?,
         before: before.map_err(|error| Error::BadParameter(error.to_string()))?,
-        limit: asked.limit.unwrap_or(USUAL_LINES).clamp(1, MOST_LINES),
+        limit: limit(asked.limit)?,
     })
+}
+
+/// How many lines are asked for.
+pub(super) fn limit(asked: Option<u32>) -> Result<u32, Error> {
+    match asked.unwrap_or(USUAL_LINES) {
+        limit @ 1..=MOST_LINES => Ok(limit),
+        limit => Err(Error::BadParameter(format!("`limit` is {limit}: expected 1 to {MOST_LINES}"))),
+    }
 }
 
 pub(super) async fn show(
@@ -103,5 +141,27 @@ pub(super) async fn resolve(backend: &Backend, name: &str, saga: Option<&str>) -
             let ids = lines.into_iter().map(|line| format!("{} ({})", line.id, line.saga)).collect();
             Err(Error::SeveralSagas(name.to_owned(), ids))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_cannot_be_is_told_and_not_bent() {
+        assert!(matches!(limit(None), Ok(USUAL_LINES)));
+        assert!(matches!(limit(Some(MOST_LINES)), Ok(MOST_LINES)));
+        for wrong in [0, MOST_LINES + 1] {
+            assert!(matches!(limit(Some(wrong)), Err(Error::BadParameter(message)) if message.contains("1 to 1000")));
+        }
+    }
+
+    #[test]
+    fn the_next_page_asks_for_the_same_from_the_last_line_on() {
+        let asked = Asked { status: Some("parked".into()), key: Some("a&b".into()), ..Asked::default() };
+        let page = asked.page(50).expect("a page");
+        assert_eq!((page.limit, page.shown()), (Some(51), 50));
+        assert_eq!(page.next("7"), "status=parked&key=a%26b&limit=50&before=7");
     }
 }

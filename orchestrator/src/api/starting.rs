@@ -11,6 +11,7 @@ pub(super) fn routes(readiness: watch::Receiver<Readiness>) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(ready))
         .fallback(not_yet)
+        .layer(middleware::from_fn(super::pages::errors_as_pages))
         .layer(middleware::map_response(super::with_security_headers))
         .with_state(readiness)
 }
@@ -70,6 +71,22 @@ mod tests {
         readiness.send_replace(Readiness::Starting { waiting_for: None });
         let (_, body) = get(server.address, "/api/sagas").await;
         assert_eq!(body["error"]["message"], "the engine is starting");
+    }
+
+    #[tokio::test]
+    async fn a_browser_gets_a_page() {
+        let (server, _readiness) = listening(Some("<Kafka>")).await;
+        crate::participants::install_tls();
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let asked = client.get(format!("http://{}/", server.address)).header("accept", "text/html,*/*;q=0.8");
+        let answer = asked.send().await.expect("somebody listens");
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let header = |name: &str| answer.headers()[name].to_str().expect("a text").to_owned();
+        assert!(
+            header("content-type").starts_with("text/html") && header("content-security-policy").contains("'none'")
+        );
+        let page = answer.text().await.expect("a body");
+        assert!(page.contains("waits for") && !page.contains("<Kafka>"), "{page}");
     }
 
     #[tokio::test]

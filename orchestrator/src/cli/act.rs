@@ -18,7 +18,7 @@ pub(super) struct ActArgs {
     #[arg(long)]
     reason: String,
     /// Who; goes into the saga's journal
-    #[arg(long, env = "USER", default_value = "unknown")]
+    #[arg(long, env = "USER")]
     who: String,
     /// Which definition, where several have sagas with this key
     #[arg(long, value_name = "NAME")]

@@ -41,9 +41,9 @@ fn table(rounds: &[Round]) -> String {
             format!("{:.0}", round.sagas_per_second),
             format!("{:.1}", round.p50_ms),
             format!("{:.1}", round.p99_ms),
-            format!("{:.3}", round.commits_per_saga),
+            counted(round.commits_per_saga, 3),
             format!("{:.2}", round.rows_per_saga),
-            format!("{:.0}", round.wal_bytes_per_saga),
+            counted(round.wal_bytes_per_saga, 0),
             format!("{:.3}", round.engine_cpu_seconds_per_1000),
             format!("{:.3}", round.participant_cpu_seconds_per_1000),
             format!("{}/{}", round.completed, round.sagas),
@@ -68,7 +68,22 @@ fn table(rounds: &[Round]) -> String {
     )
 }
 
+/// No saga is without a commit: a zero is what a database says that does not count.
+fn counted(figure: f64, digits: usize) -> String {
+    if figure > 0.0 { format!("{figure:.digits$}") } else { "–".to_owned() }
+}
+
 pub(super) async fn participant() -> anyhow::Result<ExitCode> {
     bench::participant::run(|address| drop(output::line(&address.to_string()))).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn what_a_database_does_not_count_is_not_shown_as_zero() {
+        assert_eq!((counted(0.0, 0).as_str(), counted(1.2345, 3).as_str()), ("–", "1.234"));
+    }
 }

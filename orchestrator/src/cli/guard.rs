@@ -71,7 +71,7 @@ pub(super) struct ActArgs {
     #[arg(long)]
     reason: String,
     /// Who; goes on record
-    #[arg(long, env = "USER", default_value = "unknown")]
+    #[arg(long, env = "USER")]
     who: String,
     #[command(flatten)]
     server: ServerArgs,

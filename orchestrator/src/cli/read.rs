@@ -15,7 +15,7 @@ use saga_core::{
     id::SagaId,
     state::{
         Status,
-        view::{SagaView, StepView},
+        view::{IncidentView, SagaView, StepView},
     },
 };
 use saga_event_store::{Access, EventStore};
@@ -115,20 +115,23 @@ fn show_text(saga: &SagaView) -> String {
         let result = step.result.as_ref().map(ToString::to_string).unwrap_or_default();
         let phase = serde_json::to_value(step.phase).ok().and_then(|word| word.as_str().map(str::to_owned));
         let answered = step.answered_by.as_ref().map(|by| format!(", answered by {}", by.text)).unwrap_or_default();
-        [
-            step.step.clone(),
-            format!("{}{answered}", phase.unwrap_or_default()),
-            (step.attempts + step.undo_attempts).to_string(),
-            result,
-            failure,
-        ]
+        [step.step.clone(), format!("{}{answered}", phase.unwrap_or_default()), attempts(step), result, failure]
     };
     let steps = output::table(["step", "state", "attempts", "result", "failure"], saga.steps.iter().map(row));
+    let incident = |incident: &IncidentView| format!("\nincident at {}: {}", incident.at, incident.text());
+    let incidents: String = saga.incidents.iter().map(incident).collect();
     let next = saga.next_due.as_ref().map(|due| format!("next by itself at {due}\n")).unwrap_or_default();
     format!(
-        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{next}\n{steps}",
+        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{next}\n{steps}{incidents}",
         saga.saga, saga.key, saga.status, saga.id, saga.started_at, saga.updated_at
     )
+}
+
+fn attempts(step: &StepView) -> String {
+    match step.undo_attempts {
+        0 => step.attempts.to_string(),
+        undos => format!("{} + {undos} undo", step.attempts),
+    }
 }
 
 pub(super) async fn history(args: OneArgs) -> anyhow::Result<ExitCode> {
@@ -144,7 +147,12 @@ fn history_table(lines: &[HistoryLine]) -> String {
 
 async fn open(file: &ConfigFile, store: Option<String>) -> anyhow::Result<Arc<dyn EventStore>> {
     let flags = store.map(|store| vec![("store", store)]).unwrap_or_default();
-    let config = config::load(&Sources::of_process(file.config.as_deref(), flags))?;
+    let sources = Sources::of_process(file.config.as_deref(), flags);
+    let config = config::load(&sources)?;
+    if !config::names(&sources, "store") {
+        let place = saga_event_store::place(&config.store);
+        output::note(&format!("no configuration names a store: this is the default one, {place}"));
+    }
     saga_event_store::open(&config.store, Access::Read).await.context("the event store cannot be read (key `store`)")
 }
 

@@ -42,7 +42,7 @@ impl ServerArgs {
 
     fn address(&self) -> anyhow::Result<String> {
         if let Some(server) = &self.server {
-            return Ok(server.trim_end_matches('/').to_owned());
+            return checked(server);
         }
         let mut address = config::load(&Sources::of_process(self.file.config.as_deref(), Vec::new()))?.listen;
         // Who listens everywhere is also here.
@@ -51,6 +51,17 @@ impl ServerArgs {
         }
         Ok(format!("http://{address}"))
     }
+}
+
+/// What is no address is told as that, and not as an engine that does not answer.
+fn checked(server: &str) -> anyhow::Result<String> {
+    let url = reqwest::Url::parse(server).ok();
+    if url.is_none_or(|url| !matches!(url.scheme(), "http" | "https") || !url.has_host()) {
+        bail!(
+            "`{server}` is not the address of an engine's API\nhint: write it as http://host:port, in --server or SAGA_SERVER"
+        );
+    }
+    Ok(server.trim_end_matches('/').to_owned())
 }
 
 impl Server {
@@ -98,4 +109,18 @@ impl Server {
 /// One segment of a path, or one value of a query.
 pub(super) fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checked;
+
+    #[test]
+    fn what_is_no_address_is_told_as_that() {
+        assert_eq!(checked("http://localhost:8080/").expect("an address"), "http://localhost:8080");
+        for wrong in ["foo", "localhost:8080", "ftp://host", ""] {
+            let said = checked(wrong).expect_err(wrong).to_string();
+            assert!(said.contains("http://host:port") && said.contains(&format!("`{wrong}`")), "{said}");
+        }
+    }
 }
