@@ -19,7 +19,7 @@ mod tests;
 mod waker;
 
 pub use crate::participants::{Call, Dispatch};
-pub(crate) use gate::{Asking, Refused, Since, Waiter, Wake, lane};
+pub(crate) use gate::{Asking, Attempt, Refused, Since, Waiter, Wake, lane};
 pub use gate::{InLine, Slot, Woken};
 pub(crate) use permit::{Departure, Said};
 pub use permit::{Permit, Seat};
@@ -33,7 +33,9 @@ use gate::Gate;
 use health::{HealthChecks, Question};
 use saga_core::{
     command::{Answer, Guard},
+    decide::Choosing,
     definition::participants::{self, Participants},
+    react::WaitEffect,
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -184,6 +186,7 @@ impl Guarded {
         removed.retain(|gate| gate.is_in_use());
         for gate in gates {
             gate.configure(GateSettings::of_places(NonZeroU32::MAX));
+            gate.open_line();
             gate.apply(Steering { mode: saga_guards::breaker::Mode::ForcedClosed, ..Steering::default() });
             removed.push(Arc::clone(gate));
         }
@@ -214,6 +217,16 @@ impl Guarded {
         participants.get(participant).map_or(&self.nowhere, |found| &found.gate).join(since, waiter)
     }
 
+    /// Waits in the line of everybody who may take the command: the first of them calls it.
+    pub(crate) fn join_all(&self, wait: &WaitEffect, since: Since, waiter: &Waiter) -> Vec<InLine> {
+        let own = self.join(&wait.participant, since, waiter.clone());
+        let Some(anyone) = &wait.anyone else { return vec![own] };
+        let choosing = Choosing { capability: &anyone.capability, over: anyone.over };
+        let participants = self.participants.load();
+        let others = participants.iter().filter(|(name, it)| **name != wait.participant && it.can(choosing));
+        [own].into_iter().chain(others.map(|(_, other)| other.gate.join(since, waiter.clone()))).collect()
+    }
+
     /// Performs `call` over HTTP when the rate limit and the bulkhead let it, and tells the guards how it went. Dropping the future gives
     /// everything back.
     pub async fn call(&self, mut permit: Permit, mut call: Call) -> Answer {
@@ -221,7 +234,7 @@ impl Guarded {
             return refused(&call, Refused { guard: Guard::Transport, not_before: UNKNOWN_REST });
         };
         let asked = Instant::now();
-        let slot = match permit.pass().await {
+        let slot = match permit.pass(call.attempt_timeout).await {
             Ok(slot) => slot,
             Err(by) => return refused(&call, by),
         };

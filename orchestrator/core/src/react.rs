@@ -2,7 +2,8 @@
 //! under the same ids and with the same bytes.
 
 use crate::{
-    command::{CommandRef, Guard, Request},
+    command::{CommandRef, Direction, Guard, Request},
+    definition::{Action, Over, Whom},
     id::CommandId,
     input::Publication,
     state::{Attempting, Course, EventName, Phase, Plan, State},
@@ -28,6 +29,8 @@ pub struct WaitEffect {
     pub command: CommandRef,
     /// Whose guard.
     pub participant: String,
+    /// Others may take it too, for it names a capability and nobody has been sent it yet.
+    pub anyone: Option<Anyone>,
     /// Which guard.
     pub guard: Guard,
     /// When to ask again at the earliest.
@@ -61,6 +64,15 @@ pub struct CallEffect {
     pub at: Timestamp,
 }
 
+/// Whoever can do something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anyone {
+    /// What they can do.
+    pub capability: String,
+    /// How they are reached.
+    pub over: Over,
+}
+
 /// A publication that the broker has not acknowledged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PublishEffect {
@@ -82,7 +94,7 @@ pub struct PublishEffect {
 #[must_use]
 pub fn react(plan: &Plan, state: &State) -> Vec<Effect> {
     match &state.course {
-        Course::Forward | Course::Compensating { .. } => attempts(plan, state).chain(waits(state)).collect(),
+        Course::Forward | Course::Compensating { .. } => attempts(plan, state).chain(waits(plan, state)).collect(),
         // Nothing that waits goes on in a parked saga.
         Course::Parked { .. } => attempts(plan, state).collect(),
         Course::OutcomeDue { request, cause, at, .. } => vec![Effect::Publish(PublishEffect {
@@ -106,11 +118,12 @@ fn attempts<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Effect
     })
 }
 
-fn waits(state: &State) -> impl Iterator<Item = Effect> + '_ {
-    state.commands().filter_map(|(command, it)| match &it.phase {
+fn waits<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Effect> + 'a {
+    state.commands().filter_map(move |(command, it)| match &it.phase {
         Phase::Held { guard, participant: Some(participant), not_before } => Some(Effect::Wait(WaitEffect {
             command,
             participant: participant.clone(),
+            anyone: anyone(plan, command).filter(|_| it.request.is_none()),
             guard: *guard,
             not_before: *not_before,
             since: it.began_at.unwrap_or(state.last_at),
@@ -122,6 +135,16 @@ fn waits(state: &State) -> impl Iterator<Item = Effect> + '_ {
         | Phase::Sleeping { .. }
         | Phase::Settled(_) => None,
     })
+}
+
+fn anyone(plan: &Plan, command: CommandRef) -> Option<Anyone> {
+    let (Direction::Do, Action::Call(call)) = (command.direction, &plan.definition.step(command.step).action) else {
+        return None;
+    };
+    match call.target.whom() {
+        Whom::Participant(_) => None,
+        Whom::Capability(capability) => Some(Anyone { capability: capability.clone(), over: call.target.over() }),
+    }
 }
 
 fn effect(

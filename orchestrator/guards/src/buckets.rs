@@ -80,6 +80,19 @@ impl<T: Tally, const N: usize> Buckets<T, N> {
     }
 }
 
+impl<const N: usize> Buckets<u32, N> {
+    /// Takes one of what has not left off again, the newest there is.
+    pub(crate) fn take_back(&mut self, now: Monotonic) {
+        self.advance(now);
+        let newest = self.newest;
+        let mut places = (0..N as u64).map(|age| place::<N>(newest.wrapping_sub(age)));
+        if let Some(found) = places.find(|place| self.buckets[*place] > 0) {
+            self.buckets[found] -= 1;
+            self.total -= 1;
+        }
+    }
+}
+
 /// In 64 bits, which last for 584 years and divide several times faster than 128.
 fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
@@ -122,6 +135,18 @@ mod tests {
         assert_eq!(second.total(at(4_000)), 2);
         assert_eq!(second.total(at(5_999)), 2);
         assert_eq!(second.total(at(6_000)), 0);
+    }
+
+    #[test]
+    fn what_is_taken_back_is_the_newest() {
+        let mut second = second();
+        second.add(1, at(50));
+        second.add(1, at(450));
+        second.take_back(at(500));
+        assert_eq!(second.total(at(500)), 1);
+        assert_eq!(second.total(at(1_050)), 0, "the older one stayed");
+        second.take_back(at(1_050));
+        assert_eq!(second.total(at(1_050)), 0);
     }
 
     #[test]

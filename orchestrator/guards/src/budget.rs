@@ -85,6 +85,24 @@ impl Budget {
         Err(self.further.leaves_in(now, |taken| taken > 0).unwrap_or(SPAN))
     }
 
+    /// A first attempt that paid did not leave.
+    pub fn take_back_first(&mut self, now: Monotonic) {
+        self.firsts.take_back(now);
+    }
+
+    /// A further attempt that was taken did not leave.
+    pub fn give_back(&mut self, now: Monotonic) {
+        self.further.take_back(now);
+    }
+
+    /// How long until one further attempt may be taken, if nobody else asks; zero: now.
+    pub fn wait(&mut self, now: Monotonic) -> Duration {
+        if self.balance(now) >= 1 {
+            return Duration::ZERO;
+        }
+        self.further.leaves_in(now, |taken| taken > 0).unwrap_or(SPAN)
+    }
+
     /// Works by `config` from now on; what was counted stays.
     pub fn configure(&mut self, config: Config) {
         self.config = config;

@@ -114,6 +114,12 @@ impl<W> Bulkhead<W> {
         self.queue_limit.saturating_sub(self.waiting())
     }
 
+    /// Waiters that it has room for in all.
+    #[must_use]
+    pub fn queue_limit(&self) -> u32 {
+        self.queue_limit
+    }
+
     /// Room for another number of waiters; who waits already stays.
     pub fn resize_queue(&mut self, queue_limit: u32) {
         self.queue_limit = queue_limit;

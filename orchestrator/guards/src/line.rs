@@ -12,7 +12,8 @@ pub struct Line<W> {
     later: BTreeMap<(Monotonic, Place), W>,
     /// Where each ticket stands.
     tickets: HashMap<LineTicket, (Place, Monotonic, Standing)>,
-    behind: [usize; 2],
+    /// Those who may go on, and behind whom others wait, by lane.
+    before: [usize; 2],
     last: u64,
 }
 
@@ -61,7 +62,7 @@ pub struct Waiting {
 
 impl<W> Default for Line<W> {
     fn default() -> Line<W> {
-        Line { ready: BTreeMap::new(), later: BTreeMap::new(), tickets: HashMap::new(), behind: [0; 2], last: 0 }
+        Line { ready: BTreeMap::new(), later: BTreeMap::new(), tickets: HashMap::new(), before: [0; 2], last: 0 }
     }
 }
 
@@ -78,22 +79,24 @@ impl<W> Line<W> {
     fn insert(&mut self, place: Place, not_before: Monotonic, standing: Standing, waiter: W) {
         self.later.insert((not_before, place), waiter);
         self.tickets.insert(place.ticket, (place, not_before, standing));
-        if standing == Standing::InLine {
-            self.behind[place.lane.index()] += 1;
-        }
     }
 
     /// Leaves the line; nothing if it has gone on already.
     pub fn leave(&mut self, ticket: LineTicket) -> Option<W> {
-        let (place, not_before, _) = self.strike(ticket)?;
-        self.ready.remove(&place).or_else(|| self.later.remove(&(not_before, place)))
+        let (place, not_before, standing) = self.tickets.remove(&ticket)?;
+        if let Some(waiter) = self.ready.remove(&place) {
+            self.no_longer_before(place, standing);
+            return Some(waiter);
+        }
+        self.later.remove(&(not_before, place))
     }
 
     /// The next who may go on at `now`, out of the line.
     pub fn next(&mut self, now: Monotonic) -> Option<Called<W>> {
         self.come_forward(now);
         let (place, waiter) = self.ready.pop_first()?;
-        let (_, _, standing) = self.strike(place.ticket)?;
+        let (_, _, standing) = self.tickets.remove(&place.ticket)?;
+        self.no_longer_before(place, standing);
         Some(Called { waiter, place, standing })
     }
 
@@ -103,10 +106,10 @@ impl<W> Line<W> {
         self.insert(place, not_before, standing, waiter);
     }
 
-    /// Whether somebody waits whom one who comes now, in `lane`, would overtake.
-    #[must_use]
-    pub fn is_before(&self, lane: Lane) -> bool {
-        Lane::ALL.iter().filter(|other| **other <= lane).any(|other| self.behind[other.index()] > 0)
+    /// How many wait whom one who comes now, in `lane`, would overtake: those who could go on, were there room.
+    pub fn before(&mut self, lane: Lane, now: Monotonic) -> usize {
+        self.come_forward(now);
+        Lane::ALL.iter().filter(|other| **other <= lane).map(|other| self.before[other.index()]).sum()
     }
 
     /// When the next one's time comes who has one; `None`: nobody waits for a time.
@@ -123,7 +126,9 @@ impl<W> Line<W> {
 
     /// Everybody's time has come.
     pub fn forgive_times(&mut self) {
-        self.ready.extend(std::mem::take(&mut self.later).into_iter().map(|((_, place), waiter)| (place, waiter)));
+        for ((_, place), waiter) in std::mem::take(&mut self.later) {
+            self.make_ready(place, waiter);
+        }
     }
 
     /// How many wait.
@@ -141,16 +146,22 @@ impl<W> Line<W> {
     fn come_forward(&mut self, now: Monotonic) {
         while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((_, place), waiter) = entry.remove_entry();
-            self.ready.insert(place, waiter);
+            self.make_ready(place, waiter);
         }
     }
 
-    fn strike(&mut self, ticket: LineTicket) -> Option<(Place, Monotonic, Standing)> {
-        let (place, not_before, standing) = self.tickets.remove(&ticket)?;
-        if standing == Standing::InLine {
-            self.behind[place.lane.index()] -= 1;
+    fn make_ready(&mut self, place: Place, waiter: W) {
+        let standing = self.tickets.get(&place.ticket).map(|(_, _, standing)| *standing);
+        if standing == Some(Standing::InLine) {
+            self.before[place.lane.index()] += 1;
         }
-        Some((place, not_before, standing))
+        self.ready.insert(place, waiter);
+    }
+
+    fn no_longer_before(&mut self, place: Place, standing: Standing) {
+        if standing == Standing::InLine {
+            self.before[place.lane.index()] -= 1;
+        }
     }
 }
 
@@ -182,7 +193,7 @@ mod tests {
         assert_eq!(line.len(), 2);
         assert_eq!(called(&mut line, 0), Some("second"));
         assert_eq!(line.leave(first), Some("first"));
-        assert!(line.is_empty() && !line.is_before(Lane::Do));
+        assert_eq!((line.len(), line.before(Lane::Do, at(9))), (0, 0));
     }
 
     #[test]
@@ -223,14 +234,22 @@ mod tests {
     #[test]
     fn who_comes_waits_behind_its_own_lane_and_the_ones_before() {
         let mut line = Line::default();
-        assert!(!line.is_before(Lane::Do));
+        let before = |line: &mut Line<_>| Lane::ALL.map(|lane| line.before(lane, at(0)));
         line.join(Waiting { standing: Standing::Alone, ..waiting(Lane::Do, 1) }, "alone");
-        assert!(!line.is_before(Lane::Do));
+        assert_eq!(before(&mut line), [0, 0]);
         let waits = line.join(waiting(Lane::Do, 1), "do");
-        assert!(line.is_before(Lane::Do) && !line.is_before(Lane::Undo));
+        assert_eq!(before(&mut line), [0, 1]);
         line.leave(waits);
         line.join(waiting(Lane::Undo, 1), "undo");
-        assert!(line.is_before(Lane::Do) && line.is_before(Lane::Undo));
+        assert_eq!(before(&mut line), [1, 1]);
+    }
+
+    #[test]
+    fn nobody_waits_behind_one_whose_time_has_not_come() {
+        let mut line = Line::default();
+        line.join(Waiting { not_before: at(5), ..waiting(Lane::Do, 1) }, "later");
+        assert_eq!(line.before(Lane::Do, at(4)), 0);
+        assert_eq!(line.before(Lane::Do, at(5)), 1);
     }
 
     proptest! {
@@ -257,7 +276,7 @@ mod tests {
                     prop_assert!(expected.remove(&number));
                 }
             }
-            prop_assert!(expected.is_empty() && line.is_empty() && !line.is_before(Lane::Do));
+            prop_assert!(expected.is_empty() && line.is_empty() && line.before(Lane::Do, at(9)) == 0);
         }
     }
 }

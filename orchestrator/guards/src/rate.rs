@@ -65,6 +65,24 @@ impl RateLimit {
         Ok(())
     }
 
+    /// Lets one call pass, later if need be: how long until it may. Whoever cannot wait gives it back.
+    ///
+    /// # Errors
+    /// How long it would be, if that is more than `patience`. Nothing is taken then.
+    pub fn reserve(&mut self, patience: Duration, now: Monotonic) -> Result<Duration, Duration> {
+        let wait = self.wait(now);
+        if wait > patience {
+            return Err(wait);
+        }
+        self.due = self.due.max(now).plus(self.rate.pace());
+        Ok(wait)
+    }
+
+    /// One that was reserved does not leave. Those behind it keep their times.
+    pub fn give_back(&mut self) {
+        self.due = Monotonic::since_origin(self.due.elapsed().saturating_sub(self.rate.pace()));
+    }
+
     /// How long until one may pass; zero: now.
     #[must_use]
     pub fn wait(&self, now: Monotonic) -> Duration {
@@ -126,6 +144,17 @@ mod tests {
         assert_eq!(limit.take(at(60)), Err(Duration::from_millis(40)));
         assert_eq!(limit.take(at(100)), Ok(()));
         assert_eq!(limit.room(at(10_000)), 3);
+    }
+
+    #[test]
+    fn reservations_come_one_after_the_other_and_can_be_given_back() {
+        let mut limit = RateLimit::new(rate(10, 1_000, 1), at(0));
+        let patience = Duration::from_millis(250);
+        let waits: Vec<_> = (0..4).map(|_| limit.reserve(patience, at(0))).collect();
+        let ms = Duration::from_millis;
+        assert_eq!(waits, [Ok(ms(0)), Ok(ms(100)), Ok(ms(200)), Err(ms(300))]);
+        limit.give_back();
+        assert_eq!(limit.reserve(patience, at(0)), Ok(ms(200)));
     }
 
     #[test]

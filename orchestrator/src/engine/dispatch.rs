@@ -6,7 +6,7 @@ use super::{
     message::{Body, Message, Receipt},
 };
 use crate::{
-    guarded::{self, Departure, Guarded, Permit, Refused, Seat},
+    guarded::{self, Attempt, Departure, Guarded, Permit, Refused, Seat},
     kafka::{
         Outgoing,
         cloudevents::{self, CommandRecord, PublishedRecord},
@@ -36,26 +36,47 @@ pub(super) struct Admissions<'a> {
     guarded: &'a Guarded,
     answers: &'a Answers,
     now: Timestamp,
-    is_woken: bool,
-    permits: Vec<(CommandRef, Permit)>,
+    /// Who was called out of its line, or is told by a person to go on: nobody is before it.
+    woken: Option<Woken>,
+    permits: Vec<Permitted>,
+}
+
+/// A permit, and the attempt that it is for.
+#[derive(Debug)]
+pub(super) struct Permitted {
+    pub(super) command: CommandRef,
+    pub(super) attempt: u32,
+    pub(super) permit: Permit,
+}
+
+/// Which commands have nobody before them in line.
+#[derive(Clone, Copy, Debug)]
+enum Woken {
+    One(CommandRef),
+    All,
 }
 
 impl<'a> Admissions<'a> {
     pub(super) fn new(parts: &'a Parts, now: Timestamp) -> Admissions<'a> {
-        Admissions { guarded: &parts.guarded, answers: &parts.answers, now, is_woken: false, permits: Vec::new() }
+        Admissions { guarded: &parts.guarded, answers: &parts.answers, now, woken: None, permits: Vec::new() }
     }
 
-    /// The decision is about `message`: whoever was called out of a line has nobody before it.
-    pub(super) fn about(self, message: &Message) -> Admissions<'a> {
-        Admissions { is_woken: matches!(message.receipt, Receipt::Woken(_)), ..self }
+    /// The decision is about `input`.
+    pub(super) fn about(self, input: &Input) -> Admissions<'a> {
+        let woken = match input {
+            Input::Released { command } => Some(Woken::One(*command)),
+            Input::Operator { .. } => Some(Woken::All),
+            Input::Answered { .. } | Input::Delivered { .. } | Input::TimeReached => None,
+        };
+        Admissions { woken, ..self }
     }
 
     /// Calls `decide` with a context whose admissions are kept here.
     pub(super) fn during<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
-        let (guarded, now, is_woken, permits) = (self.guarded, self.now, self.is_woken, &mut self.permits);
-        let mut ask = |asking: Asking<'_>| match guarded.admit(asking.participant, who(&asking, is_woken)) {
+        let (guarded, now, woken, permits) = (self.guarded, self.now, self.woken, &mut self.permits);
+        let mut ask = |asking: Asking<'_>| match guarded.admit(asking.participant, who(&asking, woken)) {
             guarded::Admission::Admitted(permit) => {
-                permits.push((asking.command, permit));
+                permits.push(Permitted { command: asking.command, attempt: asking.attempt, permit });
                 Admission::Admitted
             }
             guarded::Admission::Gone => Admission::Gone,
@@ -70,14 +91,20 @@ impl<'a> Admissions<'a> {
         decide(&mut Context { now, random, admission: &mut ask, choose: &mut choose, recall: &mut recall })
     }
 
-    pub(super) fn into_permits(self) -> Vec<(CommandRef, Permit)> {
+    pub(super) fn into_permits(self) -> Vec<Permitted> {
         self.permits
     }
 }
 
-fn who(asking: &Asking<'_>, is_woken: bool) -> guarded::Asking {
+fn who(asking: &Asking<'_>, woken: Option<Woken>) -> guarded::Asking {
+    let is_woken = match woken {
+        Some(Woken::One(command)) => command == asking.command,
+        Some(Woken::All) => true,
+        None => false,
+    };
     let lane = guarded::lane(asking.command.direction);
-    guarded::Asking { lane, is_further: asking.attempt > 1, is_woken }
+    let attempt = if asking.attempt > 1 { Attempt::Further } else { Attempt::First };
+    guarded::Asking { lane, attempt, is_woken }
 }
 
 /// Lets a call leave; its answer comes back as a message to the saga's shard. A Kafka call's permit is handed back: it is held until the
@@ -117,12 +144,12 @@ fn send_command(
     (departure, seat): (Departure, Seat),
     dispatch: Dispatch,
 ) {
-    let (id, attempt) = (effect.id.clone(), effect.attempt);
+    let (id, attempt, attempt_timeout) = (effect.id.clone(), effect.attempt, effect.attempt_timeout);
     let record = command_record(parts, plan, state, effect);
     let untouched = dispatch == Dispatch::First && effect.asked == 0;
     let parts_of_call = Arc::clone(parts);
     parts.calls.spawn(async move {
-        let answer = match departure.pass().await {
+        let answer = match departure.pass(attempt_timeout).await {
             Ok(place) => {
                 // Taken at most once per permit, and a permit is for one call.
                 drop(seat.set(place));

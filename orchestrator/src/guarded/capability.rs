@@ -40,7 +40,7 @@ impl Guarded {
 }
 
 impl Participant {
-    fn can(&self, choosing: Choosing<'_>) -> bool {
+    pub(super) fn can(&self, choosing: Choosing<'_>) -> bool {
         let over = match &self.route {
             Route::Http { .. } => Over::Http,
             Route::Kafka { .. } => Over::Kafka,

@@ -56,10 +56,21 @@ pub(crate) struct Gate {
 pub(crate) struct Asking {
     /// Undos go first.
     pub(crate) lane: Lane,
-    /// Whether it is not the command's first attempt.
-    pub(crate) is_further: bool,
+    /// Which attempt it is to the retry budget.
+    pub(crate) attempt: Attempt,
     /// Whether it has been called out of the line, so that nobody is before it.
     pub(crate) is_woken: bool,
+}
+
+/// An attempt, as the retry budget sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    /// The command's first: it pays.
+    First,
+    /// A further one: it takes.
+    Further,
+    /// The same one again, asked after or sent once more by a new owner: neither.
+    Same,
 }
 
 impl Gate {
@@ -89,14 +100,17 @@ impl Gate {
                 self.meters.not_permitted();
             }
         })?;
-        Ok(Permit::new(Arc::clone(self), ticket, asking.lane, now))
+        Ok(Permit::new(Arc::clone(self), ticket, asking, now))
     }
 
     /// Takes a permit's ticket back with what its call said.
-    pub(super) fn settle(self: &Arc<Gate>, ticket: Ticket, left_at: Monotonic, said: Said) {
+    pub(super) fn settle(self: &Arc<Gate>, ticket: Ticket, attempt: Attempt, left_at: Monotonic, said: Said) {
         let now = self.now();
         let took = now.since(left_at);
         let mut inner = self.inner();
+        if said == Said::NOTHING {
+            inner.did_not_leave(attempt, now);
+        }
         let settled = inner.settle(ticket, said, took, now, fastrand::u64(..));
         let share = inner.share_now_after_trip(settled, now);
         let woken = inner.fit(now);
@@ -116,6 +130,11 @@ impl Gate {
     /// Works by `settings` from now on; what is counted and who waits stays.
     pub(super) fn configure(self: &Arc<Gate>, settings: GateSettings) {
         self.change(|inner, now| inner.configure(settings, now));
+    }
+
+    /// Everybody who waits looks again: what held them back is gone.
+    pub(super) fn open_line(self: &Arc<Gate>) {
+        self.change(|inner, _| inner.forgive_times());
     }
 
     /// What people have decided holds from now on; the same again changes nothing.

@@ -1,8 +1,8 @@
 //! Leave for one call, and what the call says when it has ended.
 
-use super::gate::{Full, Gate, Slot};
+use super::gate::{Asking, Attempt, Full, Gate, Refused, Slot};
 use crate::participants::http::NOT_CONNECTED;
-use saga_core::command::{Answer, ErrorClass, Failure};
+use saga_core::command::{Answer, ErrorClass, Failure, Guard};
 use saga_guards::{
     Lane, Monotonic,
     adaptive::Load,
@@ -12,9 +12,16 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
+use tokio::time::Instant;
+
+/// At most this share of an attempt's time is spent before it leaves: the rest is the participant's, which must not be blamed for our queue.
+const OWN_SHARE: u32 = 4;
 
 /// Failures with a code of this kind are mistakes in the request: nothing left, and nothing is said about the participant.
 const OWN_MISTAKE: &str = "request.";
+
+/// Failures with a code of this kind are what the broker said of a command's record: the participant has not seen it.
+const BROKER: &str = "kafka.";
 
 /// Leave for one call to one participant. Dropped, it is given back and says nothing about the participant.
 #[derive(Debug)]
@@ -24,6 +31,7 @@ pub struct Permit {
     /// Taken out when it is settled.
     ticket: Option<Ticket>,
     lane: Lane,
+    attempt: Attempt,
     /// When it was given, or its call left.
     left_at: Monotonic,
     /// Where the place in the bulkhead is put that the call gets later, if somebody else holds it.
@@ -62,11 +70,7 @@ impl Said {
         match answer {
             Answer::Succeeded { .. } | Answer::Ongoing { .. } => Said::of(Verdict::Succeeded, Pressure::ByTime),
             Answer::NotSent { .. } => Said::NOTHING,
-            Answer::Failed { failure, .. } | Answer::Unknown { failure, .. }
-                if failure.code.starts_with(OWN_MISTAKE) =>
-            {
-                Said::NOTHING
-            }
+            Answer::Failed { failure, .. } | Answer::Unknown { failure, .. } if is_ours(failure) => Said::NOTHING,
             Answer::Failed { failure, retry_after, .. } => Said {
                 pause: retry_after.filter(|_| asks_for_less(failure)),
                 ..Said::of(refusal(failure), pressure(failure))
@@ -115,6 +119,11 @@ fn pressure(failure: &Failure) -> Pressure {
     }
 }
 
+/// What the engine or the broker refused says nothing about the participant, whose own codes always have a class of an answer.
+fn is_ours(failure: &Failure) -> bool {
+    (failure.class.is_none() && failure.code.starts_with(OWN_MISTAKE)) || failure.code.starts_with(BROKER)
+}
+
 fn is_overloaded(failure: &Failure) -> bool {
     matches!(failure.code.as_str(), "http.503" | "http.504")
 }
@@ -125,16 +134,18 @@ fn asks_for_less(failure: &Failure) -> bool {
 }
 
 impl Permit {
-    pub(super) fn new(gate: Arc<Gate>, ticket: Ticket, lane: Lane, now: Monotonic) -> Permit {
-        Permit { gate, ticket: Some(ticket), lane, left_at: now, seat: None }
+    pub(super) fn new(gate: Arc<Gate>, ticket: Ticket, asking: Asking, now: Monotonic) -> Permit {
+        let Asking { lane, attempt, .. } = asking;
+        Permit { gate, ticket: Some(ticket), lane, attempt, left_at: now, seat: None }
     }
 
-    /// Waits for the rate limit and then for a place in the bulkhead, each for a short time. The call leaves when this returns.
+    /// Waits for the rate limit and then for a place in the bulkhead, each for a short time, both for no more than their share of the attempt's
+    /// time. The call leaves when this returns.
     ///
     /// # Errors
     /// Who refuses, and when to ask again.
-    pub(crate) async fn pass(&mut self) -> Result<Slot, super::gate::Refused> {
-        let slot = Departure { gate: Arc::clone(&self.gate), lane: self.lane }.pass().await?;
+    pub(crate) async fn pass(&mut self, attempt_timeout: Duration) -> Result<Slot, Refused> {
+        let slot = Departure { gate: Arc::clone(&self.gate), lane: self.lane }.pass(attempt_timeout).await?;
         self.left_at = self.gate.now();
         Ok(slot)
     }
@@ -153,7 +164,7 @@ impl Permit {
     fn give_back(&mut self, said: Said) {
         if let Some(ticket) = self.ticket.take() {
             let left_at = self.seat.as_ref().and_then(|seat| seat.get()).map_or(self.left_at, Slot::since);
-            self.gate.settle(ticket, left_at, said);
+            self.gate.settle(ticket, self.attempt, left_at, said);
         }
     }
 }
@@ -173,12 +184,11 @@ pub(crate) struct Departure {
 
 impl Departure {
     /// As [`Permit::pass`].
-    pub(crate) async fn pass(self) -> Result<Slot, super::gate::Refused> {
-        use super::gate::Refused;
-        use saga_core::command::Guard;
-        let paced = self.gate.pace(self.lane).await;
+    pub(crate) async fn pass(self, attempt_timeout: Duration) -> Result<Slot, Refused> {
+        let (began, ours) = (Instant::now(), attempt_timeout / OWN_SHARE);
+        let paced = self.gate.pace(ours).await;
         paced.map_err(|not_before| Refused { guard: Guard::RateLimit, not_before })?;
-        let entered = self.gate.enter(self.lane).await;
+        let entered = self.gate.enter(self.lane, ours.saturating_sub(began.elapsed())).await;
         entered.map_err(|Full| Refused { guard: Guard::Bulkhead, not_before: super::BULKHEAD_REST })
     }
 }

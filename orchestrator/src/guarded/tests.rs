@@ -71,7 +71,7 @@ fn kafka() -> Transport {
     Transport::Kafka { commands: "payments.commands".into() }
 }
 
-const FIRST: Asking = Asking { lane: saga_guards::Lane::Do, is_further: false, is_woken: false };
+const FIRST: Asking = Asking { lane: saga_guards::Lane::Do, attempt: Attempt::First, is_woken: false };
 
 const FAILED: Said = Said::UNANSWERED;
 
@@ -154,18 +154,17 @@ async fn a_participant_that_is_not_there_opens_the_breaker() {
 async fn a_full_bulkhead_is_no_attempt() {
     let payments = Payments::serve(200).await;
     let guarded = Arc::new(payments.guarded(1));
-    let calls = (0..18).map(|_| {
+    let calls = (0..17).map(|_| {
         let (guarded, permit) = (Arc::clone(&guarded), permit(&guarded));
         async move { guarded.call(permit, a_call()).await }
     });
-    let mut calls: Vec<_> = calls.map(Box::pin).collect();
-    let mut turned_away = calls.pop().expect("eighteen");
+    let calls: Vec<_> = calls.map(Box::pin).collect();
     let all = tokio::spawn(futures_util::future::join_all(calls));
     while only(&guarded).waiting < 16 {
         tokio::task::yield_now().await;
     }
-    let not_sent = Answer::NotSent { guard: Guard::Bulkhead, retry_after: Duration::from_secs(1) };
-    assert_eq!((&mut turned_away).await, not_sent);
+    let refused = guarded.admit("payments", FIRST);
+    assert!(matches!(refused, Admission::Refused { guard: Guard::Bulkhead, .. }), "{refused:?}");
     assert_eq!(stands(&guarded), (BreakerState::Closed, 1, 16));
     payments.go.add_permits(17);
     let answers = all.await.expect("no panic");

@@ -49,7 +49,8 @@ impl HttpParticipant {
     pub fn start(participant: Participant) -> Result<HttpParticipant> {
         let port = bound_to(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let address = port.local_addr()?;
-        let mut stopped = HttpParticipant { participant, address, unwell: Arc::default(), serving: None, port: Some(port) };
+        let mut stopped =
+            HttpParticipant { participant, address, unwell: Arc::default(), serving: None, port: Some(port) };
         stopped.revive()?;
         Ok(stopped)
     }

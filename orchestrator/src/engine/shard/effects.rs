@@ -5,17 +5,21 @@ use super::{
     owned::Owned,
 };
 use crate::{
-    engine::dispatch,
-    guarded::{self, Admission, Asking, Permit},
+    engine::dispatch::{self, Permitted},
+    guarded::{self, Admission, Asking, Attempt, Permit},
     panics::caught,
     participants::Dispatch,
 };
 use saga_core::{
-    command::{Answer, CommandRef, Failure},
+    command::{Answer, CommandRef, Failure, Retryable},
     id::SagaId,
     input::Input,
     react::{CallEffect, Effect, react},
 };
+use std::time::Duration;
+
+/// What is out already and refused by a guard is offered again after this and as much again at random.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 impl Owned {
     /// Lets everything leave that is outstanding and has not left in this life. What was outstanding when the saga was read may have left in
@@ -40,27 +44,30 @@ impl Owned {
         }
     }
 
-    pub(super) fn let_leave(&mut self, saga: SagaId, live: &mut Live, effect: Effect, dispatch: Dispatch) {
-        match effect {
-            Effect::Wait(_) => {}
-            Effect::Publish(effect) => dispatch::publish(&self.parts, saga, &live.plan, &live.state, &effect),
-            Effect::Call(effect) => {
-                let command = effect.command;
-                let Some(permit) = live.take_permit(command).or_else(|| self.late_permit(saga, &effect)) else {
-                    return;
-                };
-                if let Some(permit) = dispatch::call(&self.parts, &live.plan, &live.state, effect, permit, dispatch) {
-                    live.permits.push((command, permit));
-                }
+    /// Attempts whose decision is older than this by the time of its commit begin their time anew: it runs from their leaving. Of those that
+    /// are asked after, or that a guard holds back, another time is on record or on its way.
+    pub(super) fn begin_times_anew(&mut self, saga: SagaId, live: &Live, had_left: &[Sent]) {
+        for sent in live.sent.iter().filter(|sent| !had_left.contains(sent)) {
+            let Sent::Call { command, attempt, asked: 0 } = sent else { continue };
+            let is_held_back = self.held_back.iter().any(|(held, input)| *held == saga && is_about(input, *command));
+            if !is_held_back {
+                self.answer_next(saga, *command, *attempt, Answer::Ongoing { ask_after: None, location: None });
             }
         }
     }
 
-    /// An attempt's time runs from its leaving. Where the store was slow or away, the decision is older than that by the time of the commit.
-    pub(super) fn begin_times_anew<'s>(&mut self, saga: SagaId, sent: impl Iterator<Item = &'s Sent>) {
-        for sent in sent {
-            let Sent::Call { command, attempt, .. } = sent else { continue };
-            self.answer_next(saga, *command, *attempt, Answer::Ongoing { ask_after: None, location: None });
+    fn let_leave(&mut self, saga: SagaId, live: &mut Live, effect: Effect, dispatch: Dispatch) {
+        match effect {
+            Effect::Wait(_) => {}
+            Effect::Publish(effect) => dispatch::publish(&self.parts, saga, &live.plan, &live.state, &effect),
+            Effect::Call(effect) => {
+                let (command, attempt) = (effect.command, effect.attempt);
+                let taken = live.take_permit(command, Some(attempt));
+                let Some(permit) = taken.or_else(|| self.late_permit(saga, &effect)) else { return };
+                if let Some(permit) = dispatch::call(&self.parts, &live.plan, &live.state, effect, permit, dispatch) {
+                    live.permits.push(Permitted { command, attempt, permit });
+                }
+            }
         }
     }
 
@@ -72,19 +79,28 @@ impl Owned {
     /// For a call that was recorded in another life, or that asks how far it is: no decision of this life asked the guard for it.
     pub(super) fn late_permit(&mut self, saga: SagaId, effect: &CallEffect) -> Option<Permit> {
         let lane = guarded::lane(effect.command.direction);
-        let asking = Asking { lane, is_further: false, is_woken: true };
+        let asking = Asking { lane, attempt: Attempt::Same, is_woken: true };
         let answer = match self.parts.guarded.admit(effect.request.participant()?, asking) {
             Admission::Admitted(permit) => return Some(permit),
             Admission::Gone => {
                 let failure = Failure::new("participant_gone", "the participant is not configured any more");
-                Answer::unknown(failure)
+                // A person can bring it back: nothing is undone for it.
+                Answer::Unknown { failure, retry: Retryable::ThenPark, retry_after: None }
             }
-            // Not `NotSent`: the attempt may have left in another life.
+            // Not `NotSent`: the attempt may have left in another life. Each time is a row, so they are not close to each other.
             Admission::Refused { not_before, .. } => {
-                Answer::Ongoing { ask_after: Some(not_before), location: effect.location.clone() }
+                let ask_after = Some(not_before.max(ASK_AGAIN.mul_f64(1.0 + fastrand::f64())));
+                Answer::Ongoing { ask_after, location: effect.location.clone() }
             }
         };
         self.answer_next(saga, effect.command, effect.attempt, answer);
         None
+    }
+}
+
+fn is_about(input: &Input, about: CommandRef) -> bool {
+    match input {
+        Input::Answered { command, .. } | Input::Released { command } => *command == about,
+        Input::Delivered { .. } | Input::TimeReached | Input::Operator { .. } => false,
     }
 }

@@ -1,13 +1,13 @@
 //! What a shard's task holds of one saga.
 
 use crate::{
-    engine::message::Message,
+    engine::{dispatch::Permitted, message::Message},
     guarded::{Permit, Said},
     panics::caught,
     participants::Dispatch,
 };
 use saga_core::{
-    command::{Answer, CommandRef},
+    command::{Answer, CommandRef, ErrorClass},
     event::Decision,
     input::{Input, Publication},
     react::{Effect, react},
@@ -41,7 +41,7 @@ pub(super) struct Live {
     /// What was outstanding when the saga was read: it may have left in the life of an earlier owner.
     before: Vec<Sent>,
     /// Taken when a call was decided, handed over when it leaves.
-    pub(super) permits: Vec<(CommandRef, Permit)>,
+    pub(super) permits: Vec<Permitted>,
     /// A decision or its effects panicked with this: the state is not to be trusted.
     pub(super) broken: Option<String>,
 }
@@ -126,30 +126,38 @@ impl Live {
         self.append.is_none() && self.waiting.is_empty() && self.sent.is_empty()
     }
 
-    /// The permit taken for `command`, if one was.
-    pub(super) fn take_permit(&mut self, command: CommandRef) -> Option<Permit> {
-        let index = self.permits.iter().position(|(held, _)| *held == command)?;
-        Some(self.permits.swap_remove(index).1)
+    /// The permit taken for this attempt, if one was; `None`: for whichever is held.
+    pub(super) fn take_permit(&mut self, command: CommandRef, attempt: Option<u32>) -> Option<Permit> {
+        let is_it = |held: &Permitted| held.command == command && attempt.is_none_or(|attempt| attempt == held.attempt);
+        let index = self.permits.iter().position(is_it)?;
+        Some(self.permits.swap_remove(index).permit)
     }
 
     /// An answer tells the breaker how the participant is; what it was about is no matter of the guard.
     pub(super) fn settle_permit(&mut self, input: &Input) {
-        let Input::Answered { command, answer, .. } = input else { return };
+        let Input::Answered { command, attempt, answer } = input else { return };
         let goes_on = matches!(answer, Answer::Ongoing { .. });
-        if !goes_on && let Some(permit) = self.take_permit(*command) {
+        if !goes_on && let Some(permit) = self.take_permit(*command, *attempt) {
             permit.settle(Said::by(answer));
         }
+    }
+
+    /// What it says of a participant that an attempt is over without an answer: nothing, if somebody ended it.
+    fn unanswered(&self, command: CommandRef) -> Said {
+        let failure = self.state.command(command).last_failure.as_ref();
+        let is_late = failure.is_some_and(|failure| failure.class == Some(ErrorClass::Timeout));
+        if is_late { Said::UNANSWERED } else { Said::NOTHING }
     }
 
     /// Forgets what is no longer outstanding. A permit that is still held for it belongs to an attempt that nobody answered in time.
     pub(super) fn forget_all_but(&mut self, effects: &[Effect]) {
         let outstanding: Vec<Sent> = effects.iter().filter_map(Sent::of).collect();
         for over in self.sent.extract_if(.., |sent| !outstanding.contains(sent)).collect::<Vec<_>>() {
-            let Sent::Call { command, .. } = over else { continue };
+            let Sent::Call { command, attempt, .. } = over else { continue };
             let goes_on =
                 outstanding.iter().any(|sent| matches!(sent, Sent::Call { command: other, .. } if *other == command));
-            if !goes_on && let Some(permit) = self.take_permit(command) {
-                permit.settle(Said::UNANSWERED);
+            if !goes_on && let Some(permit) = self.take_permit(command, Some(attempt)) {
+                permit.settle(self.unanswered(command));
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::{
         message::{Body, Disposition, Message},
         starting::Starting,
     },
+    guarded::Wake,
     journal::{self, Recorded},
     kafka::poison::PoisonCode,
     panics::caught,
@@ -105,14 +106,18 @@ impl Owned {
                 Some((saga, answer)) = self.appends.next() => self.answered(saga, answer),
                 Some((saga, loaded)) = self.loads.next() => self.loaded(saga, loaded),
                 () = stop.cancelled() => break,
-                Some(wake) = self.waits.called(), if self.appends.len() < IN_FLIGHT => self.called(wake),
-                Some(message) = messages.recv(), if self.appends.len() < IN_FLIGHT => {
+                Some(next) = next(messages, &mut self.waits), if self.appends.len() < IN_FLIGHT => {
                     messages_since_timers += 1;
-                    self.take(message);
+                    match next {
+                        Next::Message(message) => self.take(message),
+                        Next::Called(wake) => self.called(wake),
+                    }
                 }
                 () = tokio::time::sleep_until(wake) => self.fire(),
             }
         }
+        // Nobody here looks at calls any more.
+        self.waits = Waits::default();
         while let Some((saga, answer)) = self.appends.next().await {
             self.answered(saga, answer);
         }
@@ -178,7 +183,7 @@ impl Owned {
         };
         let input = classified(&self.parts.current.load().participants, &live.state, input);
         live.settle_permit(&input);
-        let mut admissions = Admissions::new(&self.parts, self.parts.clock.now()).about(&message);
+        let mut admissions = Admissions::new(&self.parts, self.parts.clock.now()).about(&input);
         let decided =
             caught(|| admissions.during(|context| decide::decide(&live.plan, &mut live.state, &input, context)));
         let outcome = match decided {
@@ -275,7 +280,7 @@ impl Owned {
         let had_left = if is_late { live.sent.clone() } else { Vec::new() };
         self.perform(saga, &mut live);
         if is_late {
-            self.begin_times_anew(saga, live.sent.iter().filter(|sent| !had_left.contains(sent)));
+            self.begin_times_anew(saga, &live, &had_left);
         }
         self.due.set(saga, live.state.next_due_beside_guards(&live.plan));
         self.go_on(saga, live);
@@ -293,6 +298,20 @@ impl Owned {
                 self.load(saga, live.waiting);
             }
         }
+    }
+}
+
+/// What a shard is told.
+enum Next {
+    Message(Message),
+    Called(Wake),
+}
+
+/// Whichever comes; neither can keep the other out.
+async fn next(messages: &mut mpsc::Receiver<Message>, waits: &mut Waits) -> Option<Next> {
+    tokio::select! {
+        Some(message) = messages.recv() => Some(Next::Message(message)),
+        Some(wake) = waits.called() => Some(Next::Called(wake)),
     }
 }
 

@@ -27,11 +27,12 @@ pub(super) struct Waits {
     called: mpsc::Receiver<Wake>,
 }
 
+/// A command's place. Who was called keeps it until what it did about the call is decided, so that it is not called twice.
 #[derive(Debug)]
 struct Place {
     effect: WaitEffect,
-    /// Left when dropped.
-    _line: InLine,
+    /// Left when dropped; one for each participant that may take the command. Empty once it is called.
+    lines: Vec<InLine>,
 }
 
 impl Default for Waits {
@@ -47,15 +48,19 @@ impl Waits {
         self.called.recv().await
     }
 
-    fn left_by(&mut self, saga: SagaId, command: CommandRef) {
-        let Some(places) = self.places.get_mut(&saga) else { return };
-        places.retain(|place| place.effect.command != command);
-        if places.is_empty() {
-            self.places.remove(&saga);
+    fn called_out(&mut self, saga: SagaId, command: CommandRef) {
+        for place in self.places.get_mut(&saga).into_iter().flatten() {
+            if place.effect.command == command {
+                place.lines.clear();
+            }
         }
     }
 
-    /// Exactly what `effects` says waits; who has a place keeps it.
+    fn forget(&mut self, saga: SagaId, command: CommandRef) {
+        self.places.entry(saga).and_modify(|places| places.retain(|place| place.effect.command != command));
+    }
+
+    /// Exactly what `effects` says waits; who has a place keeps it, with its time, which may be later than the one on record.
     fn keep(&mut self, guarded: &Guarded, now: Timestamp, saga: SagaId, effects: &[Effect]) {
         let waiting = || effects.iter().filter_map(waits);
         if waiting().next().is_none() {
@@ -63,12 +68,12 @@ impl Waits {
             return;
         }
         let places = self.places.entry(saga).or_default();
-        places.retain(|place| waiting().any(|effect| *effect == place.effect));
+        places.retain(|place| waiting().any(|effect| is_same(effect, &place.effect)));
         for effect in waiting() {
-            if !places.iter().any(|place| place.effect == *effect) {
+            if !places.iter().any(|place| is_same(effect, &place.effect)) {
                 let waiter = Waiter { calls: self.calls.clone(), saga, command: effect.command };
-                let line = guarded.join(&effect.participant, since(effect, now), waiter);
-                places.push(Place { effect: effect.clone(), _line: line });
+                let lines = guarded.join_all(effect, since(effect, now), &waiter);
+                places.push(Place { effect: effect.clone(), lines });
             }
         }
     }
@@ -82,7 +87,7 @@ impl Owned {
     /// A command may ask again.
     pub(super) fn called(&mut self, wake: Wake) {
         let Wake { saga, command, woken } = wake;
-        self.waits.left_by(saga, command);
+        self.waits.called_out(saga, command);
         let body = Body::Input { saga, input: Input::Released { command } };
         self.take_input(saga, Message { body, record: None, receipt: Receipt::Woken(woken) });
     }
@@ -100,8 +105,14 @@ impl Owned {
                 }
             }
         }
+        self.waits.forget(saga, *command);
         self.wait_in_lines(saga, &effects);
     }
+}
+
+/// Whether both are the same wait, whatever their times.
+fn is_same(one: &WaitEffect, other: &WaitEffect) -> bool {
+    (one.command, &one.participant, one.guard) == (other.command, &other.participant, other.guard)
 }
 
 fn waits(effect: &Effect) -> Option<&WaitEffect> {

@@ -1,7 +1,7 @@
 //! The guards themselves, and how they work together. Pure but for the wakers that wait in them.
 
 use super::{
-    Asking,
+    Asking, Attempt,
     line::Held,
     places::{Slots, ToWake},
 };
@@ -20,7 +20,7 @@ use saga_guards::{
     line::Line,
     rate::RateLimit,
 };
-use std::{num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 /// How long a probe holds its slot at most: longer than most attempts. The breaker cuts it at `probeTimeout`.
 const PROBE_HOLD: Duration = Duration::from_secs(60);
@@ -33,6 +33,13 @@ const WAITING_PER_PLACE: u32 = 16;
 /// database.
 const MOST_WOKEN: u32 = 256;
 
+/// For so long one who was called counts as one who will ask: it reads its saga first. A shard that does not look at its calls must not hold
+/// everybody else back.
+const CALLED_FOR: Duration = Duration::from_secs(5);
+
+/// Nobody is told to come back sooner.
+const SHORTEST_REST: Duration = Duration::from_millis(10);
+
 #[derive(Debug)]
 pub(super) struct Inner {
     settings: GateSettings,
@@ -40,16 +47,17 @@ pub(super) struct Inner {
     breaker: Breaker,
     budget: Budget,
     rate: Option<RateLimit>,
-    /// Calls that wait for the rate limit, by lane.
-    pub(super) pacing: [u32; 2],
+    /// Calls that wait for the rate limit.
+    pub(super) pacing: u32,
     pub(super) places: Slots,
     adaptive: Option<Adaptive>,
     /// Until then it works at its degraded share, because its breaker has tripped.
     degraded_until: Option<Monotonic>,
     pub(super) line: Line<Held>,
-    /// Who refused last those who wait in line.
-    last_refusal: Guard,
-    pub(super) woken: u32,
+    /// Further attempts that wait for the retry budget: they hold nobody else back.
+    pub(super) retries: Line<Held>,
+    /// Who was called and has not asked yet.
+    pub(super) woken: Called,
     permits: u32,
     /// Permits that were given, ever.
     calls_begun: u64,
@@ -76,13 +84,13 @@ impl Inner {
             breaker: Breaker::new(settings.breaker, now),
             budget: Budget::new(settings.budget, now),
             rate: settings.rate.map(|rate| RateLimit::new(rate, now)),
-            pacing: [0; 2],
+            pacing: 0,
             places,
             adaptive: settings.bulkhead.adaptive.map(|config| Adaptive::new(config, now)),
             degraded_until: None,
             line: Line::default(),
-            last_refusal: Guard::Breaker,
-            woken: 0,
+            retries: Line::default(),
+            woken: Called::default(),
             permits: 0,
             calls_begun: 0,
             said: Steering::default(),
@@ -98,11 +106,6 @@ impl Inner {
         random: u64,
     ) -> Result<Ticket, Refused> {
         let ticket = self.admit_by_guards(asking, health, now, random);
-        if let Err(refused) = ticket
-            && refused.guard != Guard::RetryBudget
-        {
-            self.last_refusal = refused.guard;
-        }
         self.permits += u32::from(ticket.is_ok());
         self.calls_begun += u64::from(ticket.is_ok());
         ticket
@@ -118,9 +121,7 @@ impl Inner {
         if self.heeds_health() {
             health.map_err(|not_before| Refused { guard: Guard::Health, not_before })?;
         }
-        if !asking.is_woken && self.line.is_before(asking.lane) {
-            return Err(Refused { guard: self.last_refusal, not_before: Duration::ZERO });
-        }
+        self.lets_pass_before_the_line(asking, now)?;
         self.has_room_in_memory(now)?;
         let ticket = match self.breaker.admit(now, PROBE_HOLD, random) {
             Admission::Admitted(ticket) => ticket,
@@ -128,11 +129,7 @@ impl Inner {
                 return Err(Refused { guard: Guard::Breaker, not_before: spread(retry_after, random) });
             }
         };
-        if !asking.is_further {
-            self.budget.first(now);
-            return Ok(ticket);
-        }
-        match self.budget.take(now) {
+        match self.within_budget(asking, now) {
             Ok(()) => Ok(ticket),
             Err(not_before) => {
                 let _ = self.breaker.settle(ticket, Verdict::Neutral, Duration::ZERO, now, random);
@@ -141,6 +138,46 @@ impl Inner {
         }
     }
 
+    /// Who comes may go on beside those who wait in line if there is room for them all.
+    fn lets_pass_before_the_line(&mut self, asking: Asking, now: Monotonic) -> Result<(), Refused> {
+        if asking.is_woken {
+            return Ok(());
+        }
+        let before = self.line.before(asking.lane, now);
+        if before == 0 {
+            return Ok(());
+        }
+        let (guard, room) = self.tightest(now);
+        let passes = usize::try_from(room).is_ok_and(|room| room > before);
+        if passes { Ok(()) } else { Err(Refused { guard, not_before: Duration::ZERO }) }
+    }
+
+    fn within_budget(&mut self, asking: Asking, now: Monotonic) -> Result<(), Duration> {
+        match asking.attempt {
+            Attempt::First => {
+                self.budget.first(now);
+                Ok(())
+            }
+            Attempt::Further => {
+                let before = if asking.is_woken { 0 } else { self.retries.before(Lane::Do, now) };
+                let balance = usize::try_from(self.budget.snapshot(now).balance).unwrap_or(usize::MAX);
+                if before > 0 && balance <= before {
+                    return Err(self.budget.wait(now).max(SHORTEST_REST));
+                }
+                self.budget.take(now)
+            }
+            Attempt::Same => Ok(()),
+        }
+    }
+
+    /// What was paid or taken for an attempt that did not leave after all.
+    pub(super) fn did_not_leave(&mut self, attempt: Attempt, now: Monotonic) {
+        match attempt {
+            Attempt::First => self.budget.take_back_first(now),
+            Attempt::Further => self.budget.give_back(now),
+            Attempt::Same => {}
+        }
+    }
     /// Whoever forces a breaker closed knows better than a health check.
     fn heeds_health(&self) -> bool {
         match self.breaker.mode() {
@@ -149,16 +186,30 @@ impl Inner {
         }
     }
 
-    /// What would only be refused after its decision is refused before it.
+    /// What would only be refused after its decision is refused before it: those that were decided on and have not left yet count.
     fn has_room_in_memory(&mut self, now: Monotonic) -> Result<(), Refused> {
-        if self.places.in_flight() >= self.places.limit().get() && self.places.queue_room() == 0 {
+        if self.room_of_places() == 0
+            && self.permits >= self.places.limit().get().saturating_add(self.places.queue_limit())
+        {
             return Err(Refused { guard: Guard::Bulkhead, not_before: Duration::ZERO });
         }
-        let wait = self.wait_for_rate(now);
+        let Some(rate) = &self.rate else { return Ok(()) };
+        let wait = rate.wait(now).saturating_add(rate.rate().pace().saturating_mul(self.on_their_way()));
         if wait > self.settings.bulkhead.max_wait {
             return Err(Refused { guard: Guard::RateLimit, not_before: wait });
         }
         Ok(())
+    }
+
+    /// Calls that are decided on and have not reached the rate limit yet.
+    fn on_their_way(&self) -> u32 {
+        self.permits.saturating_sub(self.places.in_flight() + self.places.waiting() + self.pacing)
+    }
+
+    /// Calls that find a place, or a short queue of as many.
+    fn room_of_places(&self) -> u32 {
+        let limit = self.places.limit().get();
+        limit.saturating_add(self.places.queue_limit().min(limit)).saturating_sub(self.permits)
     }
 
     pub(super) fn settle(
@@ -243,7 +294,12 @@ impl Inner {
         }
         self.settings = settings;
         // What held them back may hold for another time now.
+        self.forgive_times();
+    }
+
+    pub(super) fn forgive_times(&mut self) {
         self.line.forgive_times();
+        self.retries.forgive_times();
     }
 
     /// Answers what is different by that.
@@ -259,7 +315,7 @@ impl Inner {
             told.push(What::ModeChanged { mode: said.mode.into() });
         }
         if said != self.said {
-            self.line.forgive_times();
+            self.forgive_times();
         }
         self.said = said;
         told.extend(change_of_share(before, self.share(now)));
@@ -280,43 +336,49 @@ impl Inner {
         if let (true, Err(later)) = (self.heeds_health(), health) {
             return Room { calls: 0, look_again: Some(later) };
         }
-        let breaker = self.breaker.room(now);
-        let places = self.places.limit().get().saturating_sub(self.places.in_flight());
-        let queue = self.places.queue_room().min(self.places.limit().get());
-        let (paced, pace) = self.room_of_rate(now);
-        let calls = breaker.calls.min(places.saturating_add(queue)).min(paced).min(MOST_WOKEN);
+        let woken = self.woken.count(now);
+        let calls = self.tightest(now).1.min(MOST_WOKEN).saturating_sub(woken);
+        let breaker = self.breaker.room(now).look_again;
+        let pace = self.rate.as_ref().map(|rate| rate.wait(now).max(rate.rate().pace()));
         let degraded = self.degraded_until.map(|until| until.since(now)).filter(|left| !left.is_zero());
-        let times = [breaker.look_again, pace, degraded];
-        Room { calls: calls.saturating_sub(self.woken), look_again: times.into_iter().flatten().min() }
+        let called = (woken > 0).then_some(CALLED_FOR);
+        Room { calls, look_again: [breaker, pace, degraded, called].into_iter().flatten().min() }
+    }
+
+    /// How many of them may be further attempts, and when that may be more.
+    pub(super) fn room_of_retries(&mut self, now: Monotonic) -> Room {
+        let look_again = Some(self.budget.wait(now)).filter(|wait| !wait.is_zero());
+        Room { calls: self.budget.snapshot(now).balance, look_again }
+    }
+
+    /// The guard with the least room, and how much that is.
+    fn tightest(&mut self, now: Monotonic) -> (Guard, u32) {
+        let breaker = self.breaker.room(now).calls;
+        let (places, paced) = (self.room_of_places(), self.room_of_rate(now));
+        if breaker <= places.min(paced) {
+            (Guard::Breaker, breaker)
+        } else if places <= paced {
+            (Guard::Bulkhead, places)
+        } else {
+            (Guard::RateLimit, paced)
+        }
     }
 
     /// Those whom the rate lets pass within the short wait in memory.
-    fn room_of_rate(&self, now: Monotonic) -> (u32, Option<Duration>) {
-        let Some(rate) = &self.rate else { return (u32::MAX, None) };
-        let soon = self.settings.bulkhead.max_wait.as_nanos() / rate.rate().pace().as_nanos();
+    fn room_of_rate(&self, now: Monotonic) -> u32 {
+        let Some(rate) = &self.rate else { return u32::MAX };
+        let left = self.settings.bulkhead.max_wait.saturating_sub(rate.wait(now));
+        let soon = left.as_nanos() / rate.rate().pace().as_nanos();
         let soon = u32::try_from(soon).unwrap_or(u32::MAX);
-        let room = rate.room(now).saturating_add(soon).saturating_sub(self.paced());
-        (room, Some(rate.wait(now).max(rate.rate().pace())))
+        rate.room(now).saturating_add(soon).saturating_sub(self.on_their_way())
     }
 
-    /// How long one who comes now waits for the rate limit, behind those who do already.
-    pub(super) fn wait_for_rate(&self, now: Monotonic) -> Duration {
-        let Some(rate) = &self.rate else { return Duration::ZERO };
-        rate.wait(now).saturating_add(rate.rate().pace().saturating_mul(self.paced()))
+    pub(super) fn reserve(&mut self, patience: Duration, now: Monotonic) -> Result<Duration, Duration> {
+        self.rate.as_mut().map_or(Ok(Duration::ZERO), |rate| rate.reserve(patience, now))
     }
 
-    /// A do lets the undos go first that wait already.
-    pub(super) fn take_rate(&mut self, lane: Lane, now: Monotonic) -> Result<(), Duration> {
-        let Some(rate) = &mut self.rate else { return Ok(()) };
-        let before = match lane {
-            Lane::Undo => 0,
-            Lane::Do => self.pacing[Lane::Undo.index()],
-        };
-        if before > 0 { Err(rate.wait(now) + rate.rate().pace() * before) } else { rate.take(now) }
-    }
-
-    fn paced(&self) -> u32 {
-        self.pacing.iter().sum()
+    pub(super) fn give_back_pace(&mut self) {
+        self.rate.iter_mut().for_each(RateLimit::give_back);
     }
 
     pub(super) fn max_wait(&self) -> Duration {
@@ -324,7 +386,7 @@ impl Inner {
     }
 
     pub(super) fn somebody_waits(&self) -> bool {
-        !self.line.is_empty()
+        !self.line.is_empty() || !self.retries.is_empty()
     }
 
     pub(super) fn view(&mut self, now: Monotonic) -> super::GateView {
@@ -334,11 +396,11 @@ impl Inner {
             calls_begun: self.calls_begun,
             limit: self.places.limit(),
             waiting: self.places.waiting(),
-            pacing: self.paced(),
+            pacing: self.pacing,
             rate_room: self.rate.as_ref().map(|rate| rate.room(now)),
             budget: self.budget.snapshot(now),
             share: self.share(now),
-            in_line: u32::try_from(self.line.len()).unwrap_or(u32::MAX),
+            in_line: u32::try_from(self.line.len() + self.retries.len()).unwrap_or(u32::MAX),
         }
     }
 }
@@ -359,4 +421,28 @@ fn change_of_share(before: f64, after: f64) -> Option<What> {
 fn spread(rest: Duration, random: u64) -> Duration {
     let sixteenths = u32::try_from(random % 16).unwrap_or(0);
     rest + rest / 4 * sixteenths / 16
+}
+
+/// Those who were called out of the line and have not asked yet, each with the time of the call.
+#[derive(Debug, Default)]
+pub(super) struct Called {
+    since: BTreeMap<u64, Monotonic>,
+    last: u64,
+}
+
+impl Called {
+    pub(super) fn add(&mut self, now: Monotonic) -> u64 {
+        self.last += 1;
+        self.since.insert(self.last, now);
+        self.last
+    }
+
+    pub(super) fn remove(&mut self, call: u64) {
+        self.since.remove(&call);
+    }
+
+    fn count(&self, now: Monotonic) -> u32 {
+        let recent = self.since.values().filter(|since| now.since(**since) < CALLED_FOR);
+        u32::try_from(recent.count()).unwrap_or(u32::MAX)
+    }
 }

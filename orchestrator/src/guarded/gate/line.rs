@@ -1,13 +1,13 @@
 //! The waiting line before a gate: who waits durably is called out of it when the gate has room, and no sooner.
 
-use super::Gate;
+use super::{Gate, inner::Inner};
 use saga_core::{
     command::{CommandRef, Direction, Guard},
     id::SagaId,
 };
 use saga_guards::{
     Lane, Monotonic,
-    line::{Called, LineTicket, Standing, Waiting},
+    line::{Called, Line, LineTicket, Standing, Waiting},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -42,13 +42,26 @@ pub(crate) struct Wake {
 
 /// One who was called and has not asked yet counts as one who is admitted. Dropped when it has.
 #[derive(Debug)]
-pub struct Woken(Arc<Gate>);
+pub struct Woken {
+    gate: Arc<Gate>,
+    call: u64,
+}
 
 /// A place in a line, left when dropped.
 #[derive(Debug)]
 pub struct InLine {
     gate: Arc<Gate>,
+    which: Which,
     ticket: LineTicket,
+}
+
+/// Which of a gate's lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    /// Of those whom the participant cannot take.
+    Calls,
+    /// Of those whom the retry budget holds back.
+    Retries,
 }
 
 /// When and how somebody waits.
@@ -72,59 +85,88 @@ impl Gate {
             not_before: joined.plus(since.not_before),
             standing: standing(since.guard),
         };
-        let ticket = self.inner().line.join(waiting, Held { who: waiter, joined, guard: since.guard });
+        let which = which(since.guard);
+        let held = Held { who: waiter, joined, guard: since.guard };
+        let ticket = self.inner().line_of(which).join(waiting, held);
         self.bell.notify_one();
-        InLine { gate: Arc::clone(self), ticket }
+        InLine { gate: Arc::clone(self), which, ticket }
     }
 
     /// Calls as many as there is room for; answers when to look again, if not rung before.
     pub(crate) fn call_who_may_go_on(self: &Arc<Gate>, health: Result<(), Duration>) -> Option<Duration> {
         let now = self.now();
         let mut inner = self.inner();
-        if inner.line.is_empty() {
+        if !inner.somebody_waits() {
             return None;
         }
         let to_wake = inner.fit(now);
         let room = inner.room(health, now);
-        let called: Vec<_> = (0..room.calls).map_while(|_| inner.line.next(now)).collect();
-        inner.woken += u32::try_from(called.len()).unwrap_or(u32::MAX);
+        let further = inner.room_of_retries(now);
+        let mut called: Vec<_> = (0..room.calls).map_while(|_| inner.call(Which::Calls, now)).collect();
+        let left = room.calls.saturating_sub(u32::try_from(called.len()).unwrap_or(u32::MAX));
+        called.extend((0..left.min(further.calls)).map_while(|_| inner.call(Which::Retries, now)));
+        let next_times = [Which::Calls, Which::Retries].map(|which| inner.next_time(which, now));
         drop(inner);
         to_wake.wake(self);
-        called.into_iter().for_each(|one| self.call(one, now));
-        let next_time = self.inner().line.next_time().map(|time| time.since(now));
-        [room.look_again, next_time].into_iter().flatten().min()
+        called.into_iter().for_each(|one| self.reach(one, now));
+        let looks = [room.look_again, further.look_again];
+        looks.into_iter().chain(next_times).flatten().min()
     }
 
-    fn call(self: &Arc<Gate>, called: Called<Held>, now: Monotonic) {
-        let woken = Woken(Arc::clone(self));
+    fn reach(self: &Arc<Gate>, (which, call, called): OneCalled, now: Monotonic) {
+        let woken = Woken { gate: Arc::clone(self), call };
         match called.waiter.who.calls.clone().try_reserve_owned() {
-            Ok(call) => {
+            Ok(place) => {
                 let Held { who: Waiter { saga, command, .. }, joined, guard } = called.waiter;
                 self.meters.waited(guard, now.since(joined));
-                drop(call.send(Wake { saga, command, woken }));
+                drop(place.send(Wake { saga, command, woken }));
             }
-            Err(TrySendError::Full(_)) => self.inner().line.take_back(called, now.plus(CALL_AGAIN)),
+            Err(TrySendError::Full(_)) => self.inner().line_of(which).take_back(called, now.plus(CALL_AGAIN)),
             // The shard is gone, and its next owner waits in its place.
             Err(TrySendError::Closed(_)) => {}
         }
     }
 }
 
+/// One who is called: out of which line, and the number of the call.
+type OneCalled = (Which, u64, Called<Held>);
+
+impl Inner {
+    fn line_of(&mut self, which: Which) -> &mut Line<Held> {
+        match which {
+            Which::Calls => &mut self.line,
+            Which::Retries => &mut self.retries,
+        }
+    }
+
+    fn call(&mut self, which: Which, now: Monotonic) -> Option<OneCalled> {
+        let called = self.line_of(which).next(now)?;
+        Some((which, self.woken.add(now), called))
+    }
+
+    /// When the time of the next one comes who could not go on yet were there room; those who could wait for a bell.
+    fn next_time(&mut self, which: Which, now: Monotonic) -> Option<Duration> {
+        let line = self.line_of(which);
+        line.has_ready(now);
+        line.next_time().map(|time| time.since(now))
+    }
+}
+
 impl Drop for Woken {
     fn drop(&mut self) {
-        let mut inner = self.0.inner();
-        inner.woken -= 1;
+        let mut inner = self.gate.inner();
+        inner.woken.remove(self.call);
         let somebody_waits = inner.somebody_waits();
         drop(inner);
         if somebody_waits {
-            self.0.bell.notify_one();
+            self.gate.bell.notify_one();
         }
     }
 }
 
 impl Drop for InLine {
     fn drop(&mut self) {
-        let _ = self.gate.inner().line.leave(self.ticket);
+        let _ = self.gate.inner().line_of(self.which).leave(self.ticket);
     }
 }
 
@@ -135,10 +177,17 @@ pub(crate) fn lane(direction: Direction) -> Lane {
     }
 }
 
-/// A transport that cannot take one command, and a budget for further attempts, hold nobody else back.
+/// A transport that cannot take one command holds nobody else back.
 fn standing(guard: Guard) -> Standing {
     match guard {
-        Guard::Breaker | Guard::Bulkhead | Guard::RateLimit | Guard::Health => Standing::InLine,
-        Guard::Transport | Guard::RetryBudget => Standing::Alone,
+        Guard::Breaker | Guard::Bulkhead | Guard::RateLimit | Guard::Health | Guard::RetryBudget => Standing::InLine,
+        Guard::Transport => Standing::Alone,
+    }
+}
+
+fn which(guard: Guard) -> Which {
+    match guard {
+        Guard::Breaker | Guard::Bulkhead | Guard::RateLimit | Guard::Health | Guard::Transport => Which::Calls,
+        Guard::RetryBudget => Which::Retries,
     }
 }

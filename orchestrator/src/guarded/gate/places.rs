@@ -7,7 +7,7 @@ use saga_guards::{
     bulkhead::{Bulkhead, WaiterId},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::sync::oneshot;
 
 /// The bulkhead with tasks as its waiters.
 pub(super) type Slots = Bulkhead<oneshot::Sender<Slot>>;
@@ -35,50 +35,39 @@ impl Slot {
 pub(crate) struct Full;
 
 impl Gate {
-    /// Waits until the rate limit lets one more pass, at most the gate's patience. Dropping the future takes nothing.
+    /// Waits until the rate limit lets one more pass, at most `patience`. Dropping the future gives its turn back.
     ///
     /// # Errors
     /// When it would take longer: how much.
-    pub(crate) async fn pace(&self, lane: Lane) -> Result<(), Duration> {
-        let began = Instant::now();
-        let until = began + {
+    pub(crate) async fn pace(&self, patience: Duration) -> Result<(), Duration> {
+        let wait = {
             let (now, mut inner) = (self.now(), self.inner());
-            if inner.take_rate(lane, now).is_ok() {
+            let most = patience.min(inner.max_wait());
+            let wait = inner.reserve(most, now)?;
+            if wait.is_zero() {
                 return Ok(());
             }
-            let (wait, patience) = (inner.wait_for_rate(now), inner.max_wait());
-            if wait > patience {
-                return Err(wait);
-            }
-            inner.pacing[lane.index()] += 1;
-            patience
+            inner.pacing += 1;
+            wait
         };
-        let _pacing = Pacing(self, lane);
-        loop {
-            let taken = self.inner().take_rate(lane, self.now());
-            let Err(wait) = taken else {
-                self.meters.waited(Guard::RateLimit, began.elapsed());
-                return Ok(());
-            };
-            let next = Instant::now() + wait;
-            if next > until {
-                return Err(wait);
-            }
-            tokio::time::sleep_until(next).await;
-        }
+        let mut pacing = Pacing { gate: self, has_passed: false };
+        tokio::time::sleep(wait).await;
+        pacing.has_passed = true;
+        self.meters.waited(Guard::RateLimit, wait);
+        Ok(())
     }
 
     /// A place, free again when it is dropped. Dropping the future leaves the queue.
     ///
     /// # Errors
     /// When the queue is full, or the gate's patience ends.
-    pub(crate) async fn enter(self: &Arc<Gate>, lane: Lane) -> Result<Slot, Full> {
-        let (mut turn, queued, patience) = match self.try_enter(lane)? {
+    pub(crate) async fn enter(self: &Arc<Gate>, lane: Lane, patience: Duration) -> Result<Slot, Full> {
+        let (mut turn, queued, most) = match self.try_enter(lane)? {
             Entered::AtOnce(slot) => return Ok(slot),
-            Entered::Queued(turn, waiter, patience) => (turn, Queued { gate: self, waiter }, patience),
+            Entered::Queued(turn, waiter, most) => (turn, Queued { gate: self, waiter }, most),
         };
         let began = Instant::now();
-        let turn = tokio::time::timeout(patience, &mut turn).await;
+        let turn = tokio::time::timeout(patience.min(most), &mut turn).await;
         drop(queued);
         let Ok(Ok(slot)) = turn else { return Err(Full) };
         self.meters.waited(Guard::Bulkhead, began.elapsed());
@@ -148,10 +137,17 @@ impl Drop for Queued<'_> {
 }
 
 /// One who waits for the rate limit.
-struct Pacing<'a>(&'a Gate, Lane);
+struct Pacing<'a> {
+    gate: &'a Gate,
+    has_passed: bool,
+}
 
 impl Drop for Pacing<'_> {
     fn drop(&mut self) {
-        self.0.inner().pacing[self.1.index()] -= 1;
+        let mut inner = self.gate.inner();
+        inner.pacing -= 1;
+        if !self.has_passed {
+            inner.give_back_pace();
+        }
     }
 }

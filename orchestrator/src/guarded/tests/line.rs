@@ -5,8 +5,9 @@ use saga_core::{command::CommandRef, id::StepIndex};
 use saga_guards::Lane;
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
 
-const UNDO: Asking = Asking { lane: Lane::Undo, is_further: false, is_woken: false };
-const FURTHER: Asking = Asking { lane: Lane::Do, is_further: true, is_woken: false };
+const MINUTE: Duration = Duration::from_secs(60);
+const UNDO: Asking = Asking { lane: Lane::Undo, attempt: Attempt::First, is_woken: false };
+const FURTHER: Asking = Asking { lane: Lane::Do, attempt: Attempt::Further, is_woken: false };
 
 /// A participant and the commands that wait for it.
 struct Waiting {
@@ -81,7 +82,6 @@ async fn nobody_is_called_while_the_breaker_is_open_and_then_as_many_as_it_has_p
     tokio::time::sleep(Duration::from_secs(13)).await;
     let probe = waiting.called().await;
     assert_eq!(numbers(&probe), [1]);
-    tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(numbers(&waiting.called().await), [0u16; 0], "the one that was called has not asked yet");
 }
 
@@ -122,14 +122,89 @@ async fn undos_are_called_before_dos_and_the_oldest_of_each_first() {
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_later_waits_behind_but_for_an_undo() {
+    let mut waiting = Waiting::with(GateSettings { bulkhead: no_queue(1), ..gate(1) });
+    let only = waiting.ask(FIRST).expect("a place");
+    waiting.join(1, Direction::Do, Guard::Bulkhead);
+    assert_eq!(numbers(&waiting.called().await), [0u16; 0], "there is no place");
+    assert_eq!(waiting.ask(FIRST).err(), Some(Guard::Bulkhead), "it would overtake");
+    drop(only);
+    assert!(waiting.ask(UNDO).is_ok(), "an undo goes before a do that waits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_behind_others_where_there_is_room_for_all() {
     let mut waiting = Waiting::with(gate(64));
     waiting.guarded.steer("payments", Steering { mode: breaker::Mode::ForcedOpen, ..Steering::default() });
     waiting.join(1, Direction::Do, Guard::Breaker);
-    waiting.guarded.steer("payments", Steering::default());
-    assert_eq!(waiting.ask(FIRST).err(), Some(Guard::Breaker), "it would overtake");
-    assert!(waiting.ask(UNDO).is_ok());
-    assert_eq!(numbers(&waiting.called().await), [1]);
+    waiting.guarded.steer("payments", Steering { mode: breaker::Mode::ForcedClosed, ..Steering::default() });
     assert!(waiting.ask(FIRST).is_ok());
+    assert_eq!(numbers(&waiting.called().await), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_decided_on_and_have_not_left_take_their_room() {
+    let waiting = Waiting::with(GateSettings { bulkhead: no_queue(3), ..gate(3) });
+    let permits: Vec<_> = (0..3).map(|_| waiting.ask(FIRST).expect("a place")).collect();
+    assert_eq!(waiting.ask(FIRST).err(), Some(Guard::Bulkhead));
+    drop(permits);
+    assert!(waiting.ask(FIRST).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_look_at_its_calls_holds_nobody_back_for_long() {
+    let mut waiting = Waiting::with(gate(64));
+    waiting.open();
+    waiting.join(1, Direction::Do, Guard::Breaker);
+    waiting.join(2, Direction::Do, Guard::Breaker);
+    tokio::time::sleep(Duration::from_secs(13)).await;
+    let unheard = waiting.called().await;
+    assert_eq!(numbers(&unheard), [1]);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(numbers(&waiting.called().await), [2]);
+    drop(unheard);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_did_not_leave_costs_the_budget_nothing() {
+    let budget = saga_guards::budget::Config { share: 0.0, reserve_per_second: 1 };
+    let waiting = Waiting::with(GateSettings { budget, ..gate(64) });
+    for _ in 0..100 {
+        drop(waiting.ask(FURTHER).expect("the one before was given back"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn our_own_queue_takes_no_more_than_its_share_of_an_attempts_time() {
+    let waiting = Waiting::with(gate(1));
+    let mut first = waiting.ask(FIRST).expect("a place");
+    let _taken = first.pass(MINUTE).await.expect("a place");
+    let mut second = waiting.ask(FIRST).expect("room to wait");
+    let began = tokio::time::Instant::now();
+    let refused = second.pass(Duration::from_millis(400)).await.expect_err("nobody leaves");
+    assert_eq!((refused.guard, began.elapsed()), (Guard::Bulkhead, Duration::from_millis(100)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn further_attempts_that_wait_for_the_budget_are_called_as_it_allows_them() {
+    let budget = saga_guards::budget::Config { share: 0.0, reserve_per_second: 1 };
+    let mut waiting = Waiting::with(GateSettings { budget, ..gate(64) });
+    let mut taken = Vec::new();
+    while let Ok(permit) = waiting.ask(FURTHER) {
+        taken.push(permit);
+    }
+    taken.into_iter().for_each(|permit| permit.settle(succeeded()));
+    for number in 1..=100 {
+        waiting.join(number, Direction::Do, Guard::RetryBudget);
+    }
+    assert_eq!(numbers(&waiting.called().await), [0u16; 0]);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let called = waiting.called().await;
+    assert!((1..=10).contains(&called.len()), "as many as there is budget for: {}", called.len());
+}
+
+fn no_queue(places: u32) -> saga_core::definition::participants::Bulkhead {
+    let places = NonZeroU32::new(places).expect("not zero");
+    saga_core::definition::participants::Bulkhead { max_waiting: Some(0), ..GateSettings::of_places(places).bulkhead }
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,7 +265,7 @@ async fn the_rate_holds_among_calls_that_leave_together() {
     let waiting = Waiting::with(GateSettings { rate: Some(rate), ..gate(64) });
     let mut permits: Vec<_> = (0..8).map(|_| waiting.ask(FIRST).expect("within the wait in memory")).collect();
     let began = tokio::time::Instant::now();
-    let passed = futures_util::future::join_all(permits.iter_mut().map(Permit::pass)).await;
+    let passed = futures_util::future::join_all(permits.iter_mut().map(|permit| permit.pass(MINUTE))).await;
     assert!(passed.iter().all(Result::is_ok), "{passed:?}");
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(590) && took < Duration::from_secs(1), "{took:?}");

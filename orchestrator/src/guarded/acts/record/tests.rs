@@ -31,7 +31,7 @@ impl Place {
 }
 
 const ASKING: crate::guarded::Asking =
-    crate::guarded::Asking { lane: saga_guards::Lane::Do, is_further: false, is_woken: false };
+    crate::guarded::Asking { lane: saga_guards::Lane::Do, attempt: crate::guarded::Attempt::First, is_woken: false };
 
 fn act(action: GuardAction) -> GuardAct {
     GuardAct { participant: "payments".into(), action, who: "anna".into(), reason: "they migrate".into() }
