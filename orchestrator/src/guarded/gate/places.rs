@@ -7,7 +7,7 @@ use saga_guards::{
     bulkhead::{Bulkhead, WaiterId},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 /// The bulkhead with tasks as its waiters.
 pub(super) type Slots = Bulkhead<oneshot::Sender<Slot>>;
