@@ -24,6 +24,27 @@ steps:
     undo: POST payments/refunds
 ";
 
+/// What is known of every guard, called or not; a rate limit has two more.
+const FAMILIES: [&str; 17] = [
+    "resilience4j_circuitbreaker_state",
+    "resilience4j_circuitbreaker_calls_seconds_count",
+    "resilience4j_circuitbreaker_not_permitted_calls_total",
+    "resilience4j_circuitbreaker_buffered_calls",
+    "resilience4j_circuitbreaker_slow_calls",
+    "resilience4j_circuitbreaker_failure_rate",
+    "resilience4j_circuitbreaker_slow_call_rate",
+    "resilience4j_retry_calls_total",
+    "resilience4j_bulkhead_max_allowed_concurrent_calls",
+    "resilience4j_bulkhead_available_concurrent_calls",
+    "saga_guard_parked",
+    "saga_guard_wait_seconds_count",
+    "saga_guard_stale_results_total",
+    "saga_guard_probes_expired_total",
+    "saga_retry_budget_balance",
+    "saga_guard_share",
+    "saga_participant_lifecycle",
+];
+
 async fn world() -> Result<Option<World>> {
     let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(None) };
     world.define("order", STEPS)?;
@@ -85,8 +106,13 @@ async fn what_a_forced_guard_holds_is_found_and_goes_on_when_it_is_taken_back() 
     };
     assert_eq!((listed("payments").await?, listed("breaker:payments").await?, listed("health:").await?), (1, 1, 0));
     let text = metrics(&engine).await?;
+    for name in FAMILIES {
+        assert!(text.lines().any(|line| line.starts_with(&format!("{name}{{"))), "{name} is missing:\n{text}");
+    }
     for line in [
         r#"resilience4j_circuitbreaker_state{name="payments",state="forced_open"} 1"#,
+        r#"resilience4j_circuitbreaker_not_permitted_calls_total{name="payments",kind="not_permitted"}"#,
+        r#"saga_participant_lifecycle{participant="payments",phase="failed"} 1"#,
         r#"saga_guard_parked{participant="payments",guard="breaker"} 1"#,
         r#"resilience4j_retry_calls_total{name="inventory",kind="successful_without_retry"} 1"#,
         r#"resilience4j_circuitbreaker_calls_seconds_count{name="inventory",kind="successful"} 1"#,
@@ -103,6 +129,10 @@ async fn what_a_forced_guard_holds_is_found_and_goes_on_when_it_is_taken_back() 
     does(&engine, &["reset", "payments", "--who", "ben", "--reason", "they are done"]).await?;
     reaches(&engine, "4711", &["completed"]).await?;
     assert_eq!(waiting(&engine, "participant=payments").await?, []);
+    let text = metrics(&engine).await?;
+    let waits = r#"saga_guard_wait_seconds_count{participant="payments",guard="breaker"} "#;
+    let waits = text.lines().find_map(|line| line.strip_prefix(waits)).context("waits are counted")?;
+    assert!(waits.parse::<u32>()? >= 1, "{waits}");
     let acts = lines(&guard(&engine, &["acts", "--participant", "payments", "--output", "json"]).await?)?;
     let told: Vec<[&Value; 3]> = acts.iter().map(|act| ["action", "who", "reason"].map(|key| &act[key])).collect();
     let expected = [["reset", "ben", "they are done"], ["open", "anna", "they migrate"]];
