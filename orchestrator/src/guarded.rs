@@ -26,7 +26,10 @@ pub use permit::{Permit, Seat};
 pub use settings::{Error, GateSettings, ParticipantSettings, Steering, Transport};
 pub use snapshot::{BreakerState, EndpointSnapshot, ParticipantSnapshot};
 
-use crate::participants::http::{self, HttpParticipant, HttpSettings};
+use crate::{
+    participants::http::{self, HttpParticipant, HttpSettings},
+    sync::Mutex,
+};
 use arc_swap::ArcSwap;
 use changes::Changes;
 use gate::Gate;
@@ -40,7 +43,7 @@ use saga_core::{
 use std::{
     collections::{BTreeSet, HashMap},
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::Notify;
@@ -182,8 +185,8 @@ impl Guarded {
     }
 
     fn let_go_of<'a>(&self, gates: impl Iterator<Item = &'a Arc<Gate>>) {
-        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-        removed.retain(|gate| gate.is_in_use());
+        let mut removed = self.removed.lock();
+        removed.retain(Gate::is_held);
         for gate in gates {
             gate.configure(GateSettings::of_places(NonZeroU32::MAX));
             gate.open_line();
@@ -289,7 +292,7 @@ impl Guarded {
     }
 
     fn warn_once(&self, participant: &str) {
-        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unknown = self.unknown.lock();
         if unknown.len() < MAX_UNKNOWN && !unknown.contains(participant) {
             unknown.insert(participant.to_owned());
             warn!(participant, "a participant is not configured; sagas that need it park");

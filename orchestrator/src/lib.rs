@@ -16,5 +16,6 @@ mod panics;
 pub mod participants;
 pub mod shutdown;
 pub mod startup;
+mod sync;
 pub mod telemetry;
 pub mod verify;

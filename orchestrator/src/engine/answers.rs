@@ -2,6 +2,7 @@
 //!
 //! In memory and of this engine only: what is used of it is recorded in the journal of the saga that used it.
 
+use crate::sync::{Mutex, MutexGuard};
 use saga_core::{
     command::{Direction, Request},
     decide::Known,
@@ -12,10 +13,7 @@ use saga_core::{
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::{BTreeMap, HashMap};
 
 /// Answers that are kept: an entry without its answer is some 200 bytes, so that small ones cost a few megabytes.
 const MOST_ANSWERS: usize = 10_000;
@@ -130,7 +128,7 @@ impl Answers {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

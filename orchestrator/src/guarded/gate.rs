@@ -10,6 +10,8 @@
 mod inner;
 mod line;
 mod places;
+#[cfg(test)]
+mod schedules;
 mod view;
 
 pub(crate) use inner::Refused;
@@ -26,16 +28,14 @@ use super::{
     permit::{Permit, Said},
     settings::{GateSettings, Steering},
 };
+use crate::sync::{Mutex, MutexGuard};
 use inner::Inner;
 use saga_core::command::Guard;
 use saga_guards::{
     Lane, Monotonic,
     breaker::{Settled, State, Ticket, Verdict},
 };
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::Notify, time::Instant};
 use tracing::{info, warn};
 
@@ -208,13 +208,18 @@ impl Gate {
 
     /// The guards are consistent between any two of their methods, so a panic elsewhere under the lock leaves nothing half done.
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// Whether somebody waits for it, or a call is out.
     pub(super) fn is_in_use(&self) -> bool {
         let view = self.view();
         view.permits > 0 || view.in_line > 0
+    }
+
+    /// Whether anybody has it: who waits for it, whose call is out, or who has just found it and is about to ask.
+    pub(super) fn is_held(self: &Arc<Gate>) -> bool {
+        Arc::strong_count(self) > 1
     }
 }
 

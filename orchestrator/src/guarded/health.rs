@@ -13,12 +13,9 @@ pub use question::Question;
 pub use view::{HealthCheckView, HealthView};
 
 use super::changes::Changes;
+use crate::sync::{Mutex, MutexGuard};
 use saga_guards::{Monotonic, health};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, time::Instant};
 use watched::Watched;
 
@@ -132,7 +129,7 @@ impl HealthChecks {
 
     /// The book is consistent between any two statements, so a panic elsewhere under the lock leaves nothing half done.
     fn book(&self) -> MutexGuard<'_, Book> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watched.lock()
     }
 }
 

@@ -12,7 +12,7 @@ use saga_core::definition::participants::{CriticalPath, Needs};
 use saga_guards::{breaker, health};
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -91,7 +91,7 @@ impl Guarded {
     fn look(&self) -> Vec<Look> {
         let participants = self.participants.load();
         let mut looks: Vec<Look> = participants.iter().map(|(name, it)| self.look_at(name, it)).collect();
-        let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        let removed = self.removed.lock();
         let stopping = removed.iter().filter(|gate| !participants.contains_key(gate.name()) && gate.is_in_use());
         looks.extend(stopping.map(Look::at_removed));
         drop(removed);

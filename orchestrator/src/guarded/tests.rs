@@ -1,3 +1,4 @@
+mod known_bugs;
 mod line;
 mod live;
 mod seen;

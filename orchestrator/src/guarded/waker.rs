@@ -1,10 +1,7 @@
 //! Calls out of the lines who may go on.
 
 use super::{Guarded, gate::Gate};
-use std::{
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 /// Between two rounds at least: bells ring for every call that ends while somebody waits, and a round looks at all lines.
 const ROUND: Duration = Duration::from_millis(1);
@@ -29,7 +26,7 @@ impl Guarded {
     }
 
     /// When to look again, if no bell rings before.
-    fn call_who_may_go_on(&self) -> Option<Duration> {
+    pub(super) fn call_who_may_go_on(&self) -> Option<Duration> {
         let participants = self.participants.load_full();
         let configured =
             participants.iter().filter_map(|(name, it)| it.gate.call_who_may_go_on(self.checks.is_well(name)));
@@ -38,7 +35,7 @@ impl Guarded {
     }
 
     fn gates_of_nobody(&self) -> Vec<Arc<Gate>> {
-        let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        let removed = self.removed.lock();
         removed.iter().chain([&self.nowhere]).map(Arc::clone).collect()
     }
 }

@@ -87,3 +87,23 @@ fn answers_are_not_printed() {
     let printed = format!("{answers:?}");
     assert!(!printed.contains("DE02") && !printed.contains("ada"), "{printed}");
 }
+
+#[test]
+fn however_many_learn_and_ask_at_once_the_bounds_hold_and_the_youngest_stays() {
+    crate::sync::simulated::under_all_schedules(|| {
+        let answers = std::sync::Arc::new(few());
+        let shards = (1..=3).map(|shard| {
+            let answers = std::sync::Arc::clone(&answers);
+            shuttle::thread::spawn(move || {
+                answers.remember(&of_customer("ada"), Timestamp(shard), &json!(shard));
+                answers.remember(&of_customer(&shard.to_string()), Timestamp(shard), &json!(shard));
+                assert!(answers.recall(&of_customer("ada")).is_none_or(|known| known.at.0 <= 3));
+            })
+        });
+        let shards: Vec<_> = shards.collect();
+        shards.into_iter().for_each(|shard| shard.join().expect("it does not panic"));
+        let kept = answers.kept();
+        assert_eq!((kept.by_request.len(), kept.by_use.len(), kept.bytes), (2, 2, 2));
+        assert!(kept.by_use.iter().all(|(turn, key)| kept.by_request[key].used == *turn));
+    });
+}

@@ -1,13 +1,16 @@
 //! The record of acts in the event store, and what this engine has read of it.
 
 use super::{GuardAct, Override, check_texts};
-use crate::guarded::{Guarded, changes::What};
+use crate::{
+    guarded::{Guarded, changes::What},
+    sync::{Mutex, MutexGuard},
+};
 use saga_core::time::{Timestamp, rfc3339};
 use saga_event_store::{EventStore, MAX_NOTES, NewNote, Note, NoteNumber};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 use tracing::{info, warn};
@@ -191,7 +194,7 @@ impl Acts {
 
     /// Consistent between any two statements.
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, InForce>> {
-        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+        self.in_force.lock()
     }
 }
 

@@ -441,7 +441,7 @@ impl Called {
         self.since.remove(&call);
     }
 
-    fn count(&self, now: Monotonic) -> u32 {
+    pub(super) fn count(&self, now: Monotonic) -> u32 {
         let recent = self.since.values().filter(|since| now.since(**since) < CALLED_FOR);
         u32::try_from(recent.count()).unwrap_or(u32::MAX)
     }

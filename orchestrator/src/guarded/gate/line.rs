@@ -7,13 +7,13 @@ use saga_core::{
 };
 use saga_guards::{
     Lane, Monotonic,
-    line::{Called, Line, LineTicket, Standing, Waiting},
+    line::{Line, LineTicket, Standing, Waiting},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::mpsc::{self, OwnedPermit, error::TrySendError};
 
 /// When one is called again whose shard has not yet looked at those that were called before.
-const CALL_AGAIN: Duration = Duration::from_millis(50);
+pub(super) const CALL_AGAIN: Duration = Duration::from_millis(50);
 
 /// A command that waits, and where to call it.
 #[derive(Clone, Debug)]
@@ -113,23 +113,28 @@ impl Gate {
         looks.into_iter().chain(next_times).flatten().min()
     }
 
-    fn reach(self: &Arc<Gate>, (which, call, called): OneCalled, now: Monotonic) {
-        let woken = Woken { gate: Arc::clone(self), call };
-        match called.waiter.who.calls.clone().try_reserve_owned() {
-            Ok(place) => {
-                let Held { who: Waiter { saga, command, .. }, joined, guard } = called.waiter;
+    fn reach(self: &Arc<Gate>, one: OneCalled, now: Monotonic) {
+        match one {
+            OneCalled::Reached { place, call, held } => {
+                let Held { who: Waiter { saga, command, .. }, joined, guard } = held;
                 self.meters.waited(guard, now.since(joined));
-                drop(place.send(Wake { saga, command, woken }));
+                drop(place.send(Wake { saga, command, woken: Woken { gate: Arc::clone(self), call } }));
             }
-            Err(TrySendError::Full(_)) => self.inner().line_of(which).take_back(called, now.plus(CALL_AGAIN)),
-            // The shard is gone, and its next owner waits in its place.
-            Err(TrySendError::Closed(_)) => {}
+            OneCalled::TakenBack | OneCalled::Gone(_) => {}
         }
     }
 }
 
-/// One who is called: out of which line, and the number of the call.
-type OneCalled = (Which, u64, Called<Held>);
+/// One who was called out of a line.
+enum OneCalled {
+    /// With room where the call goes, under the call's number.
+    Reached { place: OwnedPermit<Wake>, call: u64, held: Held },
+    /// Its shard has not yet looked at those that were called before.
+    TakenBack,
+    /// Its shard is gone, and the next owner waits in its place. Dropped outside of the lock: the last of a shard takes its channel along,
+    /// with turns in it that are given back under the lock.
+    Gone(#[expect(dead_code, reason = "for its drop")] Held),
+}
 
 impl Inner {
     fn line_of(&mut self, which: Which) -> &mut Line<Held> {
@@ -139,9 +144,17 @@ impl Inner {
         }
     }
 
+    /// Who cannot be reached now goes back, under the same lock: whoever leaves meanwhile would otherwise be put back after leaving.
     fn call(&mut self, which: Which, now: Monotonic) -> Option<OneCalled> {
         let called = self.line_of(which).next(now)?;
-        Some((which, self.woken.add(now), called))
+        Some(match called.waiter.who.calls.clone().try_reserve_owned() {
+            Ok(place) => OneCalled::Reached { place, call: self.woken.add(now), held: called.waiter },
+            Err(TrySendError::Full(_)) => {
+                self.line_of(which).take_back(called, now.plus(CALL_AGAIN));
+                OneCalled::TakenBack
+            }
+            Err(TrySendError::Closed(_)) => OneCalled::Gone(called.waiter),
+        })
     }
 
     /// When the time of the next one comes who could not go on yet were there room; those who could wait for a bell.
@@ -166,7 +179,9 @@ impl Drop for Woken {
 
 impl Drop for InLine {
     fn drop(&mut self) {
-        let _ = self.gate.inner().line_of(self.which).leave(self.ticket);
+        let left = self.gate.inner().line_of(self.which).leave(self.ticket);
+        // Outside of the lock, as whoever is the last of a shard.
+        drop(left);
     }
 }
 

@@ -272,3 +272,25 @@ fn a_view_names_what_is_known() {
     });
     assert_eq!(view, expected);
 }
+
+#[test]
+fn what_rounds_find_while_settings_change_and_calls_ask_is_not_lost() {
+    crate::sync::simulated::under_all_schedules(|| {
+        let told = told(true);
+        let checks = Arc::new(checks(&told));
+        let (again, asking) = (Arc::clone(&checks), Arc::clone(&checks));
+        let question = Question::Told(Arc::clone(&told));
+        let settings = shuttle::thread::spawn(move || {
+            again.watch("payments", Some((question, Config { interval: Duration::from_secs(9), ..CONFIG })));
+            again.forget_all_but(&|name| name == "payments");
+        });
+        let calls = shuttle::thread::spawn(move || [asking.is_well("payments"), asking.is_well("somebody else")]);
+        let watched = checks.watched("payments").expect("it is checked");
+        for _ in 0..2 {
+            watched.take(&Question::Told(Arc::clone(&told)), &Round::Whole(Outcome::Failed));
+        }
+        settings.join().expect("it does not panic");
+        assert_eq!(calls.join().expect("it does not panic")[1], Ok(()));
+        assert_eq!(checks.participant_health("payments").map(|found| found.state), Some(State::Unhealthy));
+    });
+}

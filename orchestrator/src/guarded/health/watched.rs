@@ -4,17 +4,14 @@ use super::question::{Question, Round};
 use crate::{
     guarded::changes::{Changes, What},
     participants::http::Probed,
+    sync::{Mutex, MutexGuard},
 };
 use reqwest::Url;
 use saga_guards::{
     Monotonic,
     health::{Checked, Config, Health, Outcome, Snapshot, State},
 };
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, task::AbortHandle, time::Instant};
 use tracing::{info, warn};
 
@@ -157,11 +154,11 @@ impl Watched {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     fn task(&self) -> MutexGuard<'_, Option<AbortHandle>> {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+        self.task.lock()
     }
 }
 

@@ -86,6 +86,15 @@ async fn nobody_is_called_while_the_breaker_is_open_and_then_as_many_as_it_has_p
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_line_without_room_is_looked_at_when_there_may_be_some_and_not_all_the_time() {
+    let mut waiting = Waiting::with(gate(64));
+    waiting.open();
+    waiting.join(1, Direction::Do, Guard::Breaker);
+    let next = waiting.guarded.call_who_may_go_on().expect("somebody waits");
+    assert!(next >= Duration::from_secs(7), "the breaker is open for longer than {next:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_probe_succeeded_they_come_back_along_a_ramp() {
     let mut waiting = Waiting::with(gate(64));
     waiting.open();

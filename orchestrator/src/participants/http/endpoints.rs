@@ -8,17 +8,14 @@ pub use state::EndpointState;
 
 use super::settings::{Error, HttpSettings};
 use crate::guarded::changes::{Changes, What};
+use crate::sync::{Mutex, MutexGuard};
 use reqwest::Url;
 use saga_core::command::Answer;
 use saga_guards::{
     Monotonic,
     balancer::{Balancer, Ejection, Listed, Pick, Settled, Strategy, Verdict},
 };
-use std::{
-    num::NonZeroU32,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::{num::NonZeroU32, sync::Arc, time::Instant};
 use tracing::{info, warn};
 
 /// The base URLs of a participant, and what is known of each.
@@ -168,7 +165,7 @@ impl Endpoints {
 
     /// A balancer is consistent between any two of its methods, so a panic elsewhere under the lock leaves nothing half done.
     fn listing(&self) -> MutexGuard<'_, Listing> {
-        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listed.lock()
     }
 }
 

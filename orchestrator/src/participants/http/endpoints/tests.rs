@@ -102,3 +102,27 @@ fn an_unhealthy_endpoint_takes_no_calls_while_half_are_healthy() {
     endpoints.set_health(&Url::parse("http://b/").expect("a URL"), false);
     assert!((0..10).any(|_| host(&endpoints.pick()) == "a"));
 }
+
+/// Calls come and go while the list changes under them.
+#[test]
+fn every_call_counts_for_its_own_endpoint_and_for_none_that_took_its_place() {
+    crate::sync::simulated::under_all_schedules(|| {
+        let endpoints = endpoints(&[("one", 1), ("two", 1)]);
+        let calls = (0..3).map(|number| {
+            let endpoints = Arc::clone(&endpoints);
+            shuttle::thread::spawn(move || {
+                let picked = endpoints.pick();
+                if number == 0 { drop(picked) } else { picked.settle(&declined("http.422")) }
+            })
+        });
+        let calls: Vec<_> = calls.collect();
+        for next in [listed(&[("two", 1), ("three", 1)]), listed(&[("three", 1), ("one", 1)])] {
+            endpoints
+                .become_as(&Endpoints::new(&next, crate::guarded::changes::Changes::default()).expect("base URLs"));
+        }
+        calls.into_iter().for_each(|call| call.join().expect("it does not panic"));
+        let states = endpoints.states();
+        assert_eq!(states.len(), 2);
+        assert!(states.iter().all(|state| state.in_flight == 0), "{states:?}");
+    });
+}
