@@ -33,7 +33,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use changes::Changes;
 use gate::Gate;
-use health::{HealthChecks, Question};
+use health::{HealthChecks, Question, Watched};
 use saga_core::{
     command::{Answer, Guard},
     decide::Choosing,
@@ -91,6 +91,8 @@ pub enum Admission {
 #[derive(Clone, Debug)]
 struct Participant {
     gate: Arc<Gate>,
+    /// Its health checks, kept at hand: their book has one lock for all participants.
+    watched: Option<Arc<Watched>>,
     capabilities: Arc<BTreeSet<String>>,
     timeout: Duration,
     depends_on: Arc<[String]>,
@@ -151,7 +153,8 @@ impl Guarded {
         }
         // From here on nothing can fail.
         for (name, question) in watched {
-            self.checks.watch(name, question);
+            let watched = self.checks.watch(name, question);
+            next.entry(name.clone()).and_modify(|participant| participant.watched = watched);
         }
         self.checks.forget_all_but(&|name| next.contains_key(name));
         let next = Arc::new(next);
@@ -181,7 +184,7 @@ impl Guarded {
         };
         let capabilities = Arc::new(settings.capabilities.clone());
         let depends_on = settings.depends_on.as_slice().into();
-        Ok(Participant { gate, capabilities, timeout: settings.timeout, depends_on, route })
+        Ok(Participant { gate, watched: None, capabilities, timeout: settings.timeout, depends_on, route })
     }
 
     fn let_go_of<'a>(&self, gates: impl Iterator<Item = &'a Arc<Gate>>) {
@@ -208,7 +211,7 @@ impl Guarded {
             self.warn_once(participant);
             return Admission::Gone;
         };
-        match found.gate.admit(asking, self.checks.is_well(participant)) {
+        match found.gate.admit(asking, found.is_well()) {
             Ok(permit) => Admission::Admitted(permit),
             Err(Refused { guard, not_before }) => Admission::Refused { guard, not_before },
         }
@@ -297,6 +300,13 @@ impl Guarded {
             unknown.insert(participant.to_owned());
             warn!(participant, "a participant is not configured; sagas that need it park");
         }
+    }
+}
+
+impl Participant {
+    /// Whether it says itself that it is well; who is not asked is.
+    fn is_well(&self) -> Result<(), Duration> {
+        self.watched.as_ref().map_or(Ok(()), |watched| watched.is_well())
     }
 }
 

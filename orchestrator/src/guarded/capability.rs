@@ -28,7 +28,7 @@ impl Guarded {
     }
 
     fn candidate<'a>(&self, name: &'a str, participant: &Participant) -> Candidate<'a> {
-        let unwell = self.checks.is_well(name).err().unwrap_or_default();
+        let unwell = participant.is_well().err().unwrap_or_default();
         let view = participant.gate.view();
         Candidate {
             name,

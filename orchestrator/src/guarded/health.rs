@@ -1,6 +1,6 @@
 //! Health checks: one task for each participant that wants them, and what they have found.
 //!
-//! Guards ask [`HealthChecks::is_well`] before a call is recorded: while a participant says itself that it is not well, its calls wait for
+//! Guards ask before a call is recorded: while a participant says itself that it is not well, its calls wait for
 //! the next check instead of failing one by one.
 
 mod question;
@@ -17,7 +17,7 @@ use crate::sync::{Mutex, MutexGuard};
 use saga_guards::{Monotonic, health};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, time::Instant};
-use watched::Watched;
+pub(super) use watched::Watched;
 
 /// All health checks of an engine. Dropped, they end.
 #[derive(Debug)]
@@ -48,24 +48,31 @@ impl HealthChecks {
     }
 
     /// From here on `participant` is asked `question` by `config`; what is known of it stays. `None`: it is not asked any more, and nothing
-    /// is known.
-    pub fn watch(&self, participant: &str, question: Option<(Question, health::Config)>) {
+    /// is known, nor answered.
+    pub(super) fn watch(
+        &self,
+        participant: &str,
+        question: Option<(Question, health::Config)>,
+    ) -> Option<Arc<Watched>> {
         let mut book = self.book();
         match (book.by_name.get(participant).cloned(), question) {
-            (None, None) => {}
+            (None, None) => None,
             (Some(known), None) => {
                 known.stop();
                 book.by_name.remove(participant);
+                None
             }
             (Some(known), Some((question, config))) => {
                 known.change(question, config);
                 run(&book, &known);
+                Some(known)
             }
             (None, Some((question, config))) => {
                 let watched = Watched::new(participant, self.started, question, config, self.changes.clone());
                 let watched = Arc::new(watched);
                 run(&book, &watched);
-                book.by_name.insert(participant.to_owned(), watched);
+                book.by_name.insert(participant.to_owned(), Arc::clone(&watched));
+                Some(watched)
             }
         }
     }
@@ -103,8 +110,7 @@ impl HealthChecks {
     /// # Errors
     /// How long to wait until a check may have found it well.
     pub fn is_well(&self, participant: &str) -> Result<(), Duration> {
-        let Some(watched) = self.watched(participant) else { return Ok(()) };
-        watched.refuses(self.now()).map_or(Ok(()), Err)
+        self.watched(participant).map_or(Ok(()), |watched| watched.is_well())
     }
 
     /// What the checks of `participant` found; `None`: it is not checked.

@@ -146,7 +146,7 @@ impl Permit {
     /// Who refuses, and when to ask again.
     pub(crate) async fn pass(&mut self, attempt_timeout: Duration) -> Result<Slot, Refused> {
         let slot = Departure { gate: Arc::clone(&self.gate), lane: self.lane }.pass(attempt_timeout).await?;
-        self.left_at = self.gate.now();
+        self.left_at = slot.since();
         Ok(slot)
     }
 
@@ -185,6 +185,9 @@ pub(crate) struct Departure {
 impl Departure {
     /// As [`Permit::pass`].
     pub(crate) async fn pass(self, attempt_timeout: Duration) -> Result<Slot, Refused> {
+        if let Some(slot) = self.gate.pass_at_once() {
+            return Ok(slot);
+        }
         let (began, ours) = (Instant::now(), attempt_timeout / OWN_SHARE);
         let paced = self.gate.pace(ours).await;
         paced.map_err(|not_before| Refused { guard: Guard::RateLimit, not_before })?;

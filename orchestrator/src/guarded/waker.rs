@@ -28,8 +28,7 @@ impl Guarded {
     /// When to look again, if no bell rings before.
     pub(super) fn call_who_may_go_on(&self) -> Option<Duration> {
         let participants = self.participants.load_full();
-        let configured =
-            participants.iter().filter_map(|(name, it)| it.gate.call_who_may_go_on(self.checks.is_well(name)));
+        let configured = participants.values().filter_map(|it| it.gate.call_who_may_go_on(it.is_well()));
         let gone = self.gates_of_nobody().into_iter().filter_map(|gate| gate.call_who_may_go_on(Ok(())));
         configured.chain(gone).min()
     }

@@ -35,6 +35,16 @@ impl Slot {
 pub(crate) struct Full;
 
 impl Gate {
+    /// A place, if neither the rate limit nor the bulkhead holds anybody back: the usual case, for one reading of the clock and one lock.
+    /// Otherwise nothing is taken.
+    pub(crate) fn pass_at_once(self: &Arc<Gate>) -> Option<Slot> {
+        let now = self.now();
+        let mut inner = self.inner();
+        let has_place = inner.places.in_flight() < inner.places.limit().get();
+        let passes = has_place && inner.reserve(Duration::ZERO, now).is_ok() && inner.places.enter();
+        passes.then(|| Slot { gate: Arc::clone(self), since: now })
+    }
+
     /// Waits until the rate limit lets one more pass, at most `patience`. Dropping the future gives its turn back.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 const FIRST_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(in crate::guarded) struct Watched {
     participant: String,
     started: Instant,
     changes: Changes,
@@ -71,8 +71,13 @@ impl Watched {
         }
     }
 
-    pub(super) fn refuses(&self, now: Monotonic) -> Option<Duration> {
-        self.known().whole.refuses(now)
+    /// Whether calls may go there.
+    ///
+    /// # Errors
+    /// How long to wait until a check may have found it well.
+    pub(in crate::guarded) fn is_well(&self) -> Result<(), Duration> {
+        let now = Monotonic::since_origin(self.started.elapsed());
+        self.known().whole.refuses(now).map_or(Ok(()), Err)
     }
 
     pub(super) fn snapshot(&self, now: Monotonic) -> Snapshot {
