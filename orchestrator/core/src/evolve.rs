@@ -301,6 +301,9 @@ fn held(state: &mut State, command: CommandRef, phase: Phase, at: Timestamp) {
     }
     let it = state.command_mut(command);
     it.began_at.get_or_insert(at);
+    if it.refused == 0 {
+        it.refused_since = Some(at);
+    }
     it.refused = it.refused.saturating_add(1);
     if let Phase::Attempting(_) = std::mem::replace(&mut it.phase, phase) {
         it.in_doubt.remove(&it.attempt);

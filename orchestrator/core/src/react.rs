@@ -35,7 +35,8 @@ pub struct WaitEffect {
     pub guard: Guard,
     /// When to ask again at the earliest.
     pub not_before: Timestamp,
-    /// Since when the command is worked on: who has waited longest goes first.
+    /// Since when it waits for its next attempt: who has waited longest goes first. An attempt that failed puts it behind the others, so
+    /// that each probe of a participant that is away costs another command an attempt, and none all of its attempts.
     pub since: Timestamp,
 }
 
@@ -126,7 +127,7 @@ fn waits<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Effect> +
             anyone: anyone(plan, command).filter(|_| it.request.is_none()),
             guard: *guard,
             not_before: *not_before,
-            since: it.began_at.unwrap_or(state.last_at),
+            since: it.refused_since.unwrap_or(state.last_at),
         })),
         Phase::Held { participant: None, .. }
         | Phase::Idle

@@ -183,6 +183,8 @@ pub struct CommandState {
     pub asked_after: BTreeSet<u32>,
     /// How often in a row a guard refused it, since an attempt was last answered.
     pub refused: u32,
+    /// When the first of these refusals was; `None` before any.
+    pub refused_since: Option<Timestamp>,
     /// How long it rested before its last attempt, or rests now; `None` before the first rest.
     pub rested: Option<Duration>,
     /// Attempts that left and of which it is not certain that they had no effect.

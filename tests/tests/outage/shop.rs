@@ -26,7 +26,7 @@ const MIX: [Kind; 10] = {
 const BREAKER: &str = r#"{"window": "5s", "openFor": "2s", "maxOpenFor": "8s", "probes": 3, "ramp": "5s"}"#;
 
 const ORDER: &str = r"
-retry: {attempts: 30, delay: 200ms, maxDelay: 2s}
+retry: {attempts: 10, delay: 200ms, maxDelay: 2s}
 steps:
   - step: reserve
     do: inventory.ReserveStock

@@ -247,6 +247,19 @@ fn what_a_guard_holds_waits_in_its_line_and_deadlines_hold_beside_it() {
 }
 
 #[test]
+fn a_probe_that_failed_waits_behind_who_has_waited_since_before() {
+    let since = |saga: &Saga| match react(&saga.plan, &saga.state).as_slice() {
+        [Effect::Wait(wait)] => wait.since,
+        other => panic!("it waits in a line: {other:?}"),
+    };
+    let saga = given_gate(ONE, json!({"id": 1}), refused()).when_due();
+    assert_eq!(since(&saga), START, "however often it is refused");
+    let saga = saga.while_gate(Admission::Admitted).when_due().when("reserve", busy());
+    let saga = saga.while_gate(refused()).when_due();
+    assert!(since(&saga) > START.plus(seconds(10)), "{:?}", since(&saga));
+}
+
+#[test]
 fn nothing_waits_in_a_line_for_a_saga_that_is_parked() {
     let saga = given_gate(ONE, json!({"id": 1}), refused()).while_gate(Admission::Gone).when_released("reserve");
     saga.then_status(Status::Parked).then_out(&[]);

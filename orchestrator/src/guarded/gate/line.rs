@@ -69,7 +69,7 @@ enum Which {
 pub(crate) struct Since {
     /// Who refused.
     pub(crate) guard: Guard,
-    /// Since when the command is worked on, in milliseconds since 1970: the oldest goes first.
+    /// Since when the command waits for its next attempt, in milliseconds since 1970: the oldest goes first.
     pub(crate) since_ms: i64,
     /// No use to ask before, from now.
     pub(crate) not_before: Duration,
