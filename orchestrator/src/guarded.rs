@@ -50,6 +50,7 @@ use std::{
 };
 use tokio::sync::Notify;
 use tracing::warn;
+use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 /// When a command to a participant that is configured for another transport is offered again.
 const UNKNOWN_REST: Duration = Duration::from_secs(5);
@@ -60,10 +61,13 @@ pub const BULKHEAD_REST: Duration = Duration::from_secs(1);
 /// Names of unknown participants that are remembered so that each is logged once; more are not told apart.
 const MAX_UNKNOWN: usize = 1_000;
 
+/// Looked up for every call; names are few, short and ours, so the hash is one that is fast for such.
+type ByName = HashMap<String, Participant, Xxh3DefaultBuilder>;
+
 /// All participants and their guards.
 #[derive(Debug)]
 pub struct Guarded {
-    participants: ArcSwap<HashMap<String, Participant>>,
+    participants: ArcSwap<ByName>,
     /// Where commands wait for participants that nobody has configured: they are called at once, and find out.
     nowhere: Arc<Gate>,
     /// Of participants that are configured no more, while commands wait or calls are out.
@@ -144,7 +148,7 @@ impl Guarded {
     /// As [`Guarded::new`].
     pub fn configure(&self, settings: &[ParticipantSettings]) -> Result<(), Error> {
         let before = self.participants.load_full();
-        let mut next = HashMap::new();
+        let mut next = ByName::default();
         let mut watched = Vec::new();
         for each in settings {
             let participant = self.participant(each, before.get(&each.name))?;

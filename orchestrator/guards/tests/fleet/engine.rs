@@ -135,7 +135,9 @@ impl Engine {
     fn ask(&mut self, command: usize, is_woken: bool, time: Duration, participant: &mut Participant, lots: &mut Lots) {
         let lane = self.commands[command].lane;
         let is_full = self.places.in_flight() >= self.places.limit().get() && self.places.queue_room() == 0;
-        if (!is_woken && self.line.is_before(lane)) || is_full {
+        let before = self.line.before(lane, at(time));
+        let overtakes = before > 0 && usize::try_from(self.room(time)).is_ok_and(|room| room <= before);
+        if (!is_woken && overtakes) || is_full {
             return self.wait(command, time, Standing::InLine);
         }
         match self.breaker.admit(at(time), HOLD, lots.draw()) {

@@ -6,14 +6,14 @@ use crate::{
     guarded::{Guarded, InLine, Since, Waiter, Wake},
 };
 use saga_core::{
-    command::CommandRef,
+    command::{CommandRef, Guard},
     decide::Ignored,
     id::SagaId,
     input::Input,
     react::{Effect, WaitEffect, react},
     time::Timestamp,
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 use tokio::sync::mpsc;
 
 /// Calls that a shard has not looked at yet: what some participants call at once when they are back. More are called a moment later.
@@ -61,7 +61,7 @@ impl Waits {
     }
 
     /// Exactly what `effects` says waits; who has a place keeps it, with its time, which may be later than the one on record.
-    fn keep(&mut self, guarded: &Guarded, now: Timestamp, saga: SagaId, effects: &[Effect]) {
+    fn keep(&mut self, guarded: &Guarded, now: Timestamp, saga: SagaId, effects: &[Effect], told: Told) {
         let waiting = || effects.iter().filter_map(waits);
         if waiting().next().is_none() {
             self.places.remove(&saga);
@@ -72,7 +72,7 @@ impl Waits {
         for effect in waiting() {
             if !places.iter().any(|place| is_same(effect, &place.effect)) {
                 let waiter = Waiter { calls: self.calls.clone(), saga, command: effect.command };
-                let lines = guarded.join_all(effect, since(effect, now), &waiter);
+                let lines = guarded.join_all(effect, since(effect, now, told), &waiter);
                 places.push(Place { effect: effect.clone(), lines });
             }
         }
@@ -81,7 +81,7 @@ impl Waits {
 
 impl Owned {
     pub(super) fn wait_in_lines(&mut self, saga: SagaId, effects: &[Effect]) {
-        self.waits.keep(&self.parts.guarded, self.parts.clock.now(), saga, effects);
+        self.waits.keep(&self.parts.guarded, self.parts.clock.now(), saga, effects, Told::OnRecord);
     }
 
     /// A command may ask again.
@@ -106,7 +106,7 @@ impl Owned {
             }
         }
         self.waits.forget(saga, *command);
-        self.wait_in_lines(saga, &effects);
+        self.waits.keep(&self.parts.guarded, self.parts.clock.now(), saga, &effects, Told::JustNow);
     }
 }
 
@@ -122,6 +122,22 @@ fn waits(effect: &Effect) -> Option<&WaitEffect> {
     }
 }
 
-fn since(effect: &WaitEffect, now: Timestamp) -> Since {
-    Since { guard: effect.guard, since_ms: effect.since.0, not_before: effect.not_before.since(now) }
+/// How a command knows before when it is no use to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// When it was refused. By now its guard knows better who may go on: its room alone decides, or the times that were drawn would, and not
+    /// who has waited longest.
+    OnRecord,
+    /// It asked and was refused although there was room: asking again at once would go round in a circle.
+    JustNow,
+}
+
+fn since(effect: &WaitEffect, now: Timestamp, told: Told) -> Since {
+    let not_before = match (effect.guard, told) {
+        (Guard::Transport, _) | (_, Told::JustNow) => effect.not_before.since(now),
+        (Guard::Breaker | Guard::Bulkhead | Guard::RateLimit | Guard::RetryBudget | Guard::Health, Told::OnRecord) => {
+            Duration::ZERO
+        }
+    };
+    Since { guard: effect.guard, since_ms: effect.since.0, not_before }
 }
