@@ -1,8 +1,8 @@
 //! One participant fails, hangs and is dead for a minute while sagas that do not need it go on beside: a run of two minutes under a steady
 //! load, with its figures on the terminal whether it passes or not.
 //!
-//! The others' speed is judged against the calm phases of the same run, before and after; so it holds on a slow machine as well, but
-//! not on one that is busy with something else in some phases and not in others.
+//! The others' speed is told against the calm phases of the same run, before and after. It is judged only where `SAGA_TEST_JUDGE_SPEED` is set:
+//! it compares on a slow machine as well, but not on one that is busy with something else in some phases and not in others.
 
 #[path = "outage/figures.rs"]
 mod figures;

@@ -183,7 +183,7 @@ pub(crate) async fn what_a_server_refuses_at_a_start_is_not_waited_for(database:
 
 /// A start is told so at once, with the place and without the secret.
 async fn refuses(options: PgConnectOptions, what: &str) -> Result<()> {
-    let place = format!("@{}:{}/", options.get_host(), options.get_port());
+    let place = format!("{}:{}", options.get_host(), options.get_port());
     match open(options.to_url_lossy().as_str(), Access::Write { shards: SHARDS }).await {
         Err(error @ Error::Unusable(_)) if !error.is_worth_waiting_at_start() => {
             let text = error.to_string();
