@@ -75,6 +75,9 @@ pub struct Choosing<'a> {
 pub enum Admission {
     /// It may leave.
     Admitted,
+    /// It may leave, to find out whether the participant is back. What waits for a participant lends it its calls for that: such an attempt
+    /// is not counted.
+    Probe,
     /// It may not leave now.
     Refused {
         /// Who refuses.

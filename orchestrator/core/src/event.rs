@@ -179,6 +179,9 @@ pub enum Event {
         direction: Direction,
         /// What is sent.
         request: Request,
+        /// Whether it finds out if the participant is back, and is not counted.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        probe: bool,
     },
     /// A `wait` step began.
     WaitStarted {
@@ -195,6 +198,9 @@ pub enum Event {
         direction: Direction,
         /// 2, 3, … ; the first one is `StepStarted`.
         attempt: u32,
+        /// Whether it finds out if the participant is back, and is not counted.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        probe: bool,
     },
     /// An attempt ended without success.
     AttemptFailed {

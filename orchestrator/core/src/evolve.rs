@@ -162,13 +162,23 @@ pub fn step_of(event: &Event) -> Option<StepIndex> {
     }
 }
 
+/// An attempt that a guard took back may begin again, then as something else.
+fn is_probe(command: &mut CommandState, attempt: u32, probe: bool) {
+    if probe {
+        command.probes.insert(attempt);
+    } else {
+        command.probes.remove(&attempt);
+    }
+}
+
 /// Applies one event.
 pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventName, at: Timestamp) {
     match event {
         Event::SagaStarted { .. } => {}
-        Event::StepStarted { step, direction, request } => {
+        Event::StepStarted { step, direction, request, probe } => {
             let command = CommandRef { step: *step, direction: *direction };
             state.command_mut(command).request = Some(Arc::new(request.clone()));
+            is_probe(state.command_mut(command), 1, *probe);
             attempt_started(plan, state, command, 1, name, at);
         }
         Event::WaitStarted { step, until } => {
@@ -176,8 +186,10 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
             command.began_at.get_or_insert(at);
             command.phase = Phase::Sleeping { until: *until };
         }
-        Event::AttemptStarted { step, direction, attempt } => {
-            attempt_started(plan, state, CommandRef { step: *step, direction: *direction }, *attempt, name, at);
+        Event::AttemptStarted { step, direction, attempt, probe } => {
+            let command = CommandRef { step: *step, direction: *direction };
+            is_probe(state.command_mut(command), *attempt, *probe);
+            attempt_started(plan, state, command, *attempt, name, at);
         }
         Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at } => {
             let command = state.command_mut(CommandRef { step: *step, direction: *direction });

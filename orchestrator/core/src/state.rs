@@ -177,6 +177,8 @@ pub struct CommandState {
     pub attempt: u32,
     /// Attempts before this one are not counted any more: an operator granted fresh ones.
     pub fresh_from: u32,
+    /// Attempts that found out whether the participant is back: they are not counted.
+    pub probes: BTreeSet<u32>,
     /// Attempts up to this one were made by an earlier owner: each may have left more than once, because what is outstanding leaves again.
     pub inherited: u32,
     /// Attempts that were asked after: the participant had accepted them, or said that it was not ready.

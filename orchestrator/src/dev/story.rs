@@ -28,8 +28,8 @@ impl Teller<'_> {
     fn fact(&self, event: &Event) -> Option<Fact> {
         let (step, mark, text) = match event {
             Event::SagaStarted { name, trigger, .. } => (None, Mark::Begin, self.began(name, trigger)),
-            Event::StepStarted { step, direction, request } => self.sent(*step, *direction, request),
-            Event::AttemptStarted { step, direction, attempt } => {
+            Event::StepStarted { step, direction, request, .. } => self.sent(*step, *direction, request),
+            Event::AttemptStarted { step, direction, attempt, .. } => {
                 (Some(*step), Mark::Send, format!("{}asked again, attempt {attempt}", undo(*direction)))
             }
             Event::WaitStarted { step, until } => {

@@ -76,8 +76,9 @@ impl<'a> Admissions<'a> {
         let (guarded, now, woken, permits) = (self.guarded, self.now, self.woken, &mut self.permits);
         let mut ask = |asking: Asking<'_>| match guarded.admit(asking.participant, who(&asking, woken)) {
             guarded::Admission::Admitted(permit) => {
+                let admitted = if permit.is_probe() { Admission::Probe } else { Admission::Admitted };
                 permits.push(Permitted { command: asking.command, attempt: asking.attempt, permit });
-                Admission::Admitted
+                admitted
             }
             guarded::Admission::Gone => Admission::Gone,
             guarded::Admission::Refused { guard, not_before } => {

@@ -150,6 +150,11 @@ impl Permit {
         Ok(slot)
     }
 
+    /// Whether the call finds out if the participant is back.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.ticket.as_ref().is_some_and(Ticket::is_probe)
+    }
+
     /// The same for a call whose permit stays here while somebody else sends it.
     pub(crate) fn departure(&mut self) -> (Departure, Seat) {
         let seat = self.seat.get_or_insert_with(Seat::default);

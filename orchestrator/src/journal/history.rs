@@ -54,11 +54,11 @@ pub fn describe(plan: &Plan, event: &Event) -> String {
         Event::SagaStarted { name, key, trigger, .. } => {
             format!("saga {name} started for key {key} by {}/{}/{}", trigger.topic, trigger.partition, trigger.offset)
         }
-        Event::StepStarted { step, direction, request } => {
+        Event::StepStarted { step, direction, request, .. } => {
             format!("{} sent: {}", command(plan, *step, *direction), sent(request))
         }
         Event::WaitStarted { step, until } => format!("{} waits until {}", name(plan, *step), rfc3339(*until)),
-        Event::AttemptStarted { step, direction, attempt } => {
+        Event::AttemptStarted { step, direction, attempt, .. } => {
             format!("{}: attempt {attempt} sent", command(plan, *step, *direction))
         }
         Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at } => {

@@ -40,7 +40,7 @@ impl Draft<'_, '_> {
             }
             Answer::Unknown { failure, retry, retry_after } => {
                 let attempt = self.current(command, attempt)?;
-                self.unknown(command, attempt, failure, *retry, *retry_after);
+                self.unknown(command, attempt, failure, insisted(command, *retry), *retry_after);
                 Ok(())
             }
             Answer::Ongoing { ask_after, location } => {
@@ -365,6 +365,15 @@ impl Draft<'_, '_> {
         if attempt == 1 {
             self.answered_though_refused(command, guard);
         }
+    }
+}
+
+/// An undo whose outcome is unknown is tried on by its own policy, however its participant's failures are handled: to give it up leaves
+/// something undone that nobody decided to leave.
+fn insisted(command: CommandRef, retry: Retryable) -> Retryable {
+    match (command.direction, retry) {
+        (Direction::Undo, Retryable::No) => Retryable::Yes,
+        (Direction::Undo, Retryable::Yes | Retryable::ThenPark) | (Direction::Do, _) => retry,
     }
 }
 

@@ -175,8 +175,12 @@ impl Draft<'_, '_> {
             return Ok(());
         }
         let CommandRef { step, direction } = command;
-        match self.admission(&request, command) {
-            Admission::Admitted => self.emit(Event::StepStarted { step, direction, request }),
+        let admission = self.admission(&request, command);
+        match admission {
+            Admission::Admitted | Admission::Probe => {
+                let probe = admission == Admission::Probe;
+                self.emit(Event::StepStarted { step, direction, request, probe });
+            }
             Admission::Refused { guard, not_before } => self.refused(command, &request, guard, not_before),
             Admission::Gone => return Err(Ended { failure: gone(&request), then: Then::Park }),
         }
@@ -188,9 +192,11 @@ impl Draft<'_, '_> {
         let it = self.state.command(command);
         let attempt = it.attempt + 1;
         let Some(request) = it.request.clone() else { return };
-        match self.admission(&request, command) {
-            Admission::Admitted => {
-                self.emit(Event::AttemptStarted { step: command.step, direction: command.direction, attempt });
+        let admission = self.admission(&request, command);
+        match admission {
+            Admission::Admitted | Admission::Probe => {
+                let probe = admission == Admission::Probe;
+                self.emit(Event::AttemptStarted { step: command.step, direction: command.direction, attempt, probe });
             }
             Admission::Refused { guard, not_before } => self.refused(command, &request, guard, not_before),
             Admission::Gone => self.give_up(command, gone(&request), Then::Park),

@@ -126,6 +126,8 @@ impl CommandState {
     /// Attempts that count against the policy.
     #[must_use]
     pub fn attempts_used(&self) -> u32 {
-        self.attempt.saturating_sub(self.fresh_from)
+        let made = self.attempt.saturating_sub(self.fresh_from);
+        let probes = self.probes.range(self.fresh_from.saturating_add(1)..).take_while(|probe| **probe <= self.attempt);
+        made.saturating_sub(u32::try_from(probes.count()).unwrap_or(u32::MAX))
     }
 }

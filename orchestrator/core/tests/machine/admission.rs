@@ -280,3 +280,21 @@ steps:
         .when_due()
         .then_held_by(&[]);
 }
+
+#[test]
+fn an_attempt_that_finds_out_whether_the_participant_is_back_is_not_counted() {
+    let mut saga = given(ONE).when("reserve", busy());
+    for attempt in 2..6 {
+        saga = saga.while_gate(Admission::Probe).when_due();
+        assert_eq!(saga.state.command(saga.command("reserve")).attempt, attempt);
+        saga = saga.when("reserve", lost()).then_status(Status::Waiting);
+    }
+    saga.while_gate(Admission::Admitted).when_due().when("reserve", lost()).then_status(Status::Compensating);
+}
+
+#[test]
+fn a_probe_that_a_guard_took_back_may_begin_again_and_count() {
+    let saga = given_gate(ONE, json!({"id": 1}), Admission::Probe).when("reserve", not_sent());
+    let saga = saga.while_gate(Admission::Admitted).when_due().when("reserve", busy());
+    assert_eq!(saga.state.command(saga.command("reserve")).attempts_used(), 1);
+}

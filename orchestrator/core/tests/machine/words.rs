@@ -30,7 +30,7 @@ pub(crate) fn told(plan: &Plan, event: &Event) -> String {
         Event::SagaStarted { .. } => "started".into(),
         Event::StepStarted { step, direction, .. } => format!("{} sent", named(step, direction)),
         Event::WaitStarted { step, .. } => format!("{} waits", name(plan, *step)),
-        Event::AttemptStarted { step, direction, attempt } => format!("{} sent #{attempt}", named(step, direction)),
+        Event::AttemptStarted { step, direction, attempt, .. } => format!("{} sent #{attempt}", named(step, direction)),
         Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at } => {
             let rests = if retry_at.is_some() { ", rests" } else { "" };
             format!("{} #{attempt} {}{rests}", named(step, direction), ended(*outcome, failure))

@@ -113,7 +113,7 @@ impl Breaker {
         Settled::Opened(trip)
     }
 
-    fn close(&mut self, now: Monotonic) {
+    pub(super) fn close(&mut self, now: Monotonic) {
         self.opened_in_a_row = 0;
         // What it accepted before it broke says nothing of what it accepts now; the ramp finds out.
         self.forget_shedding();

@@ -46,6 +46,13 @@ impl Breaker {
         self.enter(Phase::CLOSED, now);
     }
 
+    /// Closes as after an outage: with a ramp, for those who waited. Nothing if somebody forces it.
+    pub fn close_for_those_who_waited(&mut self, now: Monotonic) {
+        if self.mode == Mode::Automatic {
+            self.close(now);
+        }
+    }
+
     /// The participant asked not to be called for `span` (`Retry-After` with 429 or 503): it refuses at least until then, at the longest for
     /// [`LONGEST_PAUSE`]. Never makes it sooner. A closed breaker ramps up afterwards. Forced closed or only counting it admits all the
     /// same.

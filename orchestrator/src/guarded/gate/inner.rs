@@ -307,6 +307,9 @@ impl Inner {
         let (mut told, before) = (Vec::new(), self.share(now));
         if said.resets != self.said.resets {
             self.breaker.reset(now);
+            if self.somebody_waits() {
+                self.breaker.close_for_those_who_waited(now);
+            }
             self.degraded_until = None;
             told.push(What::Reset);
         }

@@ -73,7 +73,7 @@ impl Judge {
     fn hears_event(&mut self, event: &Event) {
         match event {
             Event::StepStarted { step, direction, .. } => self.sent(step.at(), *direction, 1),
-            Event::AttemptStarted { step, direction, attempt } => self.sent(step.at(), *direction, *attempt),
+            Event::AttemptStarted { step, direction, attempt, .. } => self.sent(step.at(), *direction, *attempt),
             Event::WaitStarted { step, .. } => {
                 self.may_begin(step.at());
                 self.forward[step.at()].began = true;
