@@ -54,12 +54,12 @@ pub fn describe(plan: &Plan, event: &Event) -> String {
         Event::SagaStarted { name, key, trigger, .. } => {
             format!("saga {name} started for key {key} by {}/{}/{}", trigger.topic, trigger.partition, trigger.offset)
         }
-        Event::StepStarted { step, direction, request, .. } => {
-            format!("{} sent: {}", command(plan, *step, *direction), sent(request))
+        Event::StepStarted { step, direction, request, probe } => {
+            format!("{} sent{}: {}", command(plan, *step, *direction), as_probe(*probe), sent(request))
         }
         Event::WaitStarted { step, until } => format!("{} waits until {}", name(plan, *step), rfc3339(*until)),
-        Event::AttemptStarted { step, direction, attempt, .. } => {
-            format!("{}: attempt {attempt} sent", command(plan, *step, *direction))
+        Event::AttemptStarted { step, direction, attempt, probe } => {
+            format!("{}: attempt {attempt} sent{}", command(plan, *step, *direction), as_probe(*probe))
         }
         Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at } => {
             let next =
@@ -115,6 +115,10 @@ fn command(plan: &Plan, step: StepIndex, direction: Direction) -> String {
         Direction::Do => name(plan, step).to_owned(),
         Direction::Undo => format!("undo of {}", name(plan, step)),
     }
+}
+
+fn as_probe(probe: bool) -> &'static str {
+    if probe { " to find out whether the participant is back; it is not counted" } else { "" }
 }
 
 fn sent(request: &Request) -> String {
