@@ -174,3 +174,28 @@ async fn what_needs_a_dead_participant_waits_and_goes_on_when_it_is_back_undos_f
     assert_eq!(outage.world.kafka.count(outage.world.installation.dlq()).await?, 0, "nothing is a dead letter");
     judge(&outage.world, Exempt::default()).await
 }
+
+/// Four sagas with four attempts each wait for a participant that answers the first forty calls with an error of its own.
+#[tokio::test]
+async fn who_waits_at_the_front_of_the_line_is_not_undone() -> Result<()> {
+    let calls = std::sync::atomic::AtomicU32::new(0);
+    let payments = Script::default().on("charge:do", move |_| {
+        let call = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if call < 40 { Behaviour::status(503) } else { Behaviour::succeed(json!({})) }
+    });
+    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let breaker = json!({"consecutiveFailures": 2, "openFor": "50ms", "maxOpenFor": "50ms", "probes": 1});
+    world.participants(&json!({}), &json!({"breaker": breaker}))?;
+    world.define(
+        "order",
+        "retry: {attempts: 4, delay: 10ms, maxDelay: 10ms}\nsteps: [{step: charge, do: POST payments/charges, undo: POST payments/refunds}]\n",
+    )?;
+    let engine = world.start().await?;
+    for order in 0..4 {
+        world.order(&order.to_string(), &json!({})).await?;
+    }
+    for order in 0..4 {
+        reaches(&engine, &order.to_string(), &["completed"]).await?;
+    }
+    Ok(())
+}
