@@ -50,7 +50,6 @@ use std::{
 };
 use tokio::sync::Notify;
 use tracing::warn;
-use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 /// When a command to a participant that is configured for another transport is offered again.
 const UNKNOWN_REST: Duration = Duration::from_secs(5);
@@ -62,7 +61,7 @@ pub const BULKHEAD_REST: Duration = Duration::from_secs(1);
 const MAX_UNKNOWN: usize = 1_000;
 
 /// Looked up for every call; names are few, short and ours, so the hash is one that is fast for such.
-type ByName = HashMap<String, Participant, Xxh3DefaultBuilder>;
+type ByName = HashMap<String, Participant, foldhash::fast::FixedState>;
 
 /// All participants and their guards.
 #[derive(Debug)]
@@ -246,15 +245,13 @@ impl Guarded {
             return refused(&call, Refused { guard: Guard::Transport, not_before: UNKNOWN_REST });
         };
         let asked = Instant::now();
-        let slot = match permit.pass(call.attempt_timeout).await {
-            Ok(slot) => slot,
-            Err(by) => return refused(&call, by),
-        };
+        if let Err(by) = permit.pass(call.attempt_timeout).await {
+            return refused(&call, by);
+        }
         // The saga's own timer runs from the decision: a call that outlasts it would run beside the next attempt.
         call.attempt_timeout = call.attempt_timeout.saturating_sub(asked.elapsed());
         let answer = participant.call(&call).await;
         permit.settle(Said::by(&answer));
-        drop(slot);
         answer
     }
 

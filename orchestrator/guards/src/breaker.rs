@@ -34,7 +34,7 @@ mod tests;
 
 pub use config::{Config, ConfigError, MAX_PROBES, MAX_WINDOW_CALLS, Settings, Window};
 pub use snapshot::{Mode, Room, Snapshot, State};
-pub use ticket::{Admission, Refusal, Settled, Ticket, Trip, Verdict};
+pub use ticket::{Admission, Generation, Refusal, Settled, Ticket, Trip, Verdict};
 
 use crate::Monotonic;
 use ramp::{MAX_RAMP, Ramp};
@@ -119,6 +119,30 @@ impl Breaker {
             Mode::Automatic => self.admit_by_phase(now, hold, random),
             Mode::ForcedOpen => refuse(FORCED_REST, Refusal::Forced),
             Mode::ForcedClosed | Mode::MetricsOnly => self.let_go(Leave::Freely),
+        }
+    }
+
+    /// Looks again at a call that was admitted in `generation` and has not left yet: who waited for something else must not leave after the
+    /// breaker has opened, nor go beside the probes or the ramp of a later time. `Some`: it must not leave now, and may ask again after this
+    /// long. Its ticket still has to be settled.
+    pub fn recalls(&mut self, generation: Generation, now: Monotonic) -> Option<Duration> {
+        match self.mode {
+            Mode::Automatic => self.recalls_by_phase(generation, now.max(self.since)),
+            Mode::ForcedOpen => Some(FORCED_REST),
+            Mode::ForcedClosed | Mode::MetricsOnly => None,
+        }
+    }
+
+    fn recalls_by_phase(&self, generation: Generation, now: Monotonic) -> Option<Duration> {
+        if let Some(pause) = self.pause(now) {
+            return Some(pause);
+        }
+        match self.phase {
+            _ if generation.0 == self.generation => None,
+            Phase::Closed { ramp: None, .. } => None,
+            Phase::Closed { ramp: Some(_), .. } | Phase::Open { .. } | Phase::HalfOpen { .. } => {
+                Some(self.short_rest().max(SOONEST))
+            }
         }
     }
 

@@ -66,8 +66,13 @@ impl<W> Bulkhead<W> {
     /// Gives a place up. The waiter that is returned has it now: wake it.
     #[must_use = "the waiter that is returned has the place and must be woken"]
     pub fn leave(&mut self) -> Option<W> {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.vacate();
         self.admit_next()
+    }
+
+    /// Gives a place up without passing it on: [`Bulkhead::admit_next`] does that.
+    pub fn vacate(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     /// The waiter `id` no longer waits.

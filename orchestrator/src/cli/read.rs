@@ -12,6 +12,7 @@ use crate::{
 use anyhow::{Context, bail};
 use clap::Args;
 use saga_core::{
+    command::Guard,
     id::SagaId,
     state::{
         Status,
@@ -121,10 +122,20 @@ fn show_text(saga: &SagaView) -> String {
     let incident = |incident: &IncidentView| format!("\nincident at {}: {}", incident.at, incident.text());
     let incidents: String = saga.incidents.iter().map(incident).collect();
     let next = saga.next_due.as_ref().map(|due| format!("next by itself at {due}\n")).unwrap_or_default();
+    let waits: String = saga.waits_on.iter().map(String::as_str).map(waits_on).collect();
     format!(
-        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{next}\n{steps}{incidents}",
+        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{next}{waits}\n{steps}{incidents}",
         saga.saga, saga.key, saga.status, saga.id, saga.started_at, saga.updated_at
     )
+}
+
+fn waits_on(held: &str) -> String {
+    match held.split_once(':') {
+        Some((_, whose)) if !held.starts_with(Guard::Transport.as_str()) => {
+            format!("waits on {held}; `saga guard show {whose}` says how it stands and who has said what\n")
+        }
+        Some(_) | None => format!("waits on {held}\n"),
+    }
 }
 
 fn attempts(step: &StepView) -> String {

@@ -18,7 +18,7 @@ pub(crate) use inner::Refused;
 pub use line::InLine;
 pub use line::Woken;
 pub(crate) use line::{Since, Waiter, Wake, lane};
-pub(super) use places::Full;
+pub(super) use places::Leaving;
 pub use places::Slot;
 pub(crate) use view::GateView;
 
@@ -73,6 +73,16 @@ pub(crate) enum Attempt {
     Same,
 }
 
+/// What a call gives back.
+#[derive(Debug)]
+pub(super) struct Back {
+    pub(super) ticket: Ticket,
+    pub(super) attempt: Attempt,
+    pub(super) left_at: Monotonic,
+    /// Its place in the bulkhead is its own.
+    pub(super) has_place: bool,
+}
+
 impl Gate {
     pub(super) fn new(name: &str, settings: GateSettings, bell: Arc<Notify>, changes: Changes) -> Gate {
         let inner = Mutex::new(Inner::new(settings, Monotonic::default()));
@@ -103,8 +113,9 @@ impl Gate {
         Ok(Permit::new(Arc::clone(self), ticket, asking, now))
     }
 
-    /// Takes a permit's ticket back with what its call said.
-    pub(super) fn settle(self: &Arc<Gate>, ticket: Ticket, attempt: Attempt, left_at: Monotonic, said: Said) {
+    /// Takes a permit's ticket back with what its call said, and its place if it is at hand.
+    pub(super) fn settle(self: &Arc<Gate>, back: Back, said: Said) {
+        let Back { ticket, attempt, left_at, has_place } = back;
         let now = self.now();
         let took = now.since(left_at);
         let mut inner = self.inner();
@@ -112,6 +123,9 @@ impl Gate {
             inner.did_not_leave(attempt, now);
         }
         let settled = inner.settle(ticket, said, took, now, fastrand::u64(..));
+        if has_place {
+            inner.places.vacate();
+        }
         let share = inner.share_now_after_trip(settled, now);
         let woken = inner.fit(now);
         let somebody_waits = inner.somebody_waits();

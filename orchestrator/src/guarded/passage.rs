@@ -2,7 +2,7 @@
 
 use super::{
     Admission, Guarded,
-    gate::{Asking, Attempt, Slot},
+    gate::{Asking, Attempt},
     permit::{Permit, Pressure, Said},
 };
 use saga_core::command::Guard;
@@ -18,7 +18,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 #[must_use = "a dropped passage is given back at once"]
 pub struct Passage {
     permit: Permit,
-    _slot: Slot,
 }
 
 /// A call that must not be made now.
@@ -52,7 +51,7 @@ impl Guarded {
             Admission::Gone => return Err(NotPassed::Gone),
         };
         match permit.pass(LONGEST_WAIT).await {
-            Ok(slot) => Ok(Passage { permit, _slot: slot }),
+            Ok(()) => Ok(Passage { permit }),
             Err(by) => Err(NotPassed::Refused { guard: by.guard, not_before: by.not_before }),
         }
     }

@@ -1,10 +1,10 @@
 //! Leave for one call, and what the call says when it has ended.
 
-use super::gate::{Asking, Attempt, Full, Gate, Refused, Slot};
+use super::gate::{Asking, Attempt, Back, Gate, Leaving, Refused, Slot};
 use crate::participants::http::NOT_CONNECTED;
-use saga_core::command::{Answer, ErrorClass, Failure, Guard};
+use saga_core::command::{Answer, ErrorClass, Failure};
 use saga_guards::{
-    Lane, Monotonic,
+    Monotonic,
     adaptive::Load,
     breaker::{Ticket, Verdict},
 };
@@ -12,7 +12,6 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use tokio::time::Instant;
 
 /// At most this share of an attempt's time is spent before it leaves: the rest is the participant's, which must not be blamed for our queue.
 const OWN_SHARE: u32 = 4;
@@ -30,12 +29,22 @@ pub struct Permit {
     gate: Arc<Gate>,
     /// Taken out when it is settled.
     ticket: Option<Ticket>,
-    lane: Lane,
+    leaving: Leaving,
     attempt: Attempt,
     /// When it was given, or its call left.
     left_at: Monotonic,
-    /// Where the place in the bulkhead is put that the call gets later, if somebody else holds it.
-    seat: Option<Seat>,
+    place: Place,
+}
+
+/// Where a call's place in the bulkhead is.
+#[derive(Debug)]
+enum Place {
+    /// It has none yet.
+    Nowhere,
+    /// It is the permit's own.
+    Here,
+    /// With whoever sends the call.
+    Elsewhere(Seat),
 }
 
 /// The place of a call that is awaited: filled by whoever sends it, free again with the permit.
@@ -136,18 +145,22 @@ fn asks_for_less(failure: &Failure) -> bool {
 impl Permit {
     pub(super) fn new(gate: Arc<Gate>, ticket: Ticket, asking: Asking, now: Monotonic) -> Permit {
         let Asking { lane, attempt, .. } = asking;
-        Permit { gate, ticket: Some(ticket), lane, attempt, left_at: now, seat: None }
+        let leaving = Leaving { lane, generation: ticket.generation() };
+        Permit { gate, ticket: Some(ticket), leaving, attempt, left_at: now, place: Place::Nowhere }
     }
 
     /// Waits for the rate limit and then for a place in the bulkhead, each for a short time, both for no more than their share of the attempt's
-    /// time. The call leaves when this returns.
+    /// time. The call leaves when this returns; its place is free again with the permit.
     ///
     /// # Errors
     /// Who refuses, and when to ask again.
-    pub(crate) async fn pass(&mut self, attempt_timeout: Duration) -> Result<Slot, Refused> {
-        let slot = Departure { gate: Arc::clone(&self.gate), lane: self.lane }.pass(attempt_timeout).await?;
-        self.left_at = slot.since();
-        Ok(slot)
+    pub(crate) async fn pass(&mut self, attempt_timeout: Duration) -> Result<(), Refused> {
+        self.left_at = match self.gate.leave_at_once(self.leaving)? {
+            Some(now) => now,
+            None => self.gate.wait_to_leave(self.leaving, attempt_timeout / OWN_SHARE).await?.keep(),
+        };
+        self.place = Place::Here;
+        Ok(())
     }
 
     /// Whether the call finds out if the participant is back.
@@ -157,8 +170,9 @@ impl Permit {
 
     /// The same for a call whose permit stays here while somebody else sends it.
     pub(crate) fn departure(&mut self) -> (Departure, Seat) {
-        let seat = self.seat.get_or_insert_with(Seat::default);
-        (Departure { gate: Arc::clone(&self.gate), lane: self.lane }, Arc::clone(seat))
+        let seat = Seat::default();
+        self.place = Place::Elsewhere(Arc::clone(&seat));
+        (Departure { gate: Arc::clone(&self.gate), leaving: self.leaving }, seat)
     }
 
     /// Tells the guards how the call went.
@@ -167,10 +181,13 @@ impl Permit {
     }
 
     fn give_back(&mut self, said: Said) {
-        if let Some(ticket) = self.ticket.take() {
-            let left_at = self.seat.as_ref().and_then(|seat| seat.get()).map_or(self.left_at, Slot::since);
-            self.gate.settle(ticket, self.attempt, left_at, said);
-        }
+        let Some(ticket) = self.ticket.take() else { return };
+        let (left_at, has_place) = match &self.place {
+            Place::Nowhere => (self.left_at, false),
+            Place::Here => (self.left_at, true),
+            Place::Elsewhere(seat) => (seat.get().map_or(self.left_at, Slot::since), false),
+        };
+        self.gate.settle(Back { ticket, attempt: self.attempt, left_at, has_place }, said);
     }
 }
 
@@ -184,19 +201,15 @@ impl Drop for Permit {
 #[derive(Debug)]
 pub(crate) struct Departure {
     gate: Arc<Gate>,
-    lane: Lane,
+    leaving: Leaving,
 }
 
 impl Departure {
-    /// As [`Permit::pass`].
+    /// As [`Permit::pass`]; the place is free again when the slot is dropped.
     pub(crate) async fn pass(self, attempt_timeout: Duration) -> Result<Slot, Refused> {
-        if let Some(slot) = self.gate.pass_at_once() {
-            return Ok(slot);
+        match self.gate.leave_at_once(self.leaving)? {
+            Some(now) => Ok(Slot::given(&self.gate, now)),
+            None => self.gate.wait_to_leave(self.leaving, attempt_timeout / OWN_SHARE).await,
         }
-        let (began, ours) = (Instant::now(), attempt_timeout / OWN_SHARE);
-        let paced = self.gate.pace(ours).await;
-        paced.map_err(|not_before| Refused { guard: Guard::RateLimit, not_before })?;
-        let entered = self.gate.enter(self.lane, ours.saturating_sub(began.elapsed())).await;
-        entered.map_err(|Full| Refused { guard: Guard::Bulkhead, not_before: super::BULKHEAD_REST })
     }
 }

@@ -207,6 +207,28 @@ fn replies_of_a_kafka_participant_settle_its_permits() {
     assert!(refused_for(&guarded, "payments").is_some());
 }
 
+/// Two calls are out, two wait for their places, and one has not even tried to leave.
+#[tokio::test(start_paused = true)]
+async fn who_waits_in_memory_does_not_leave_after_the_breaker_has_opened() {
+    let guarded = guarded(kafka(), 2);
+    let [mut first, mut second, mut third, mut fourth, mut fifth] = std::array::from_fn(|_| permit(&guarded));
+    let timeout = Duration::from_secs(60);
+    assert!(first.pass(timeout).await.is_ok() && second.pass(timeout).await.is_ok());
+    let waiting = async { tokio::join!(third.pass(timeout), fourth.pass(timeout)) };
+    let ending = async {
+        tokio::task::yield_now().await;
+        assert_eq!(only(&guarded).waiting, 2);
+        first.settle(FAILED);
+        second.settle(FAILED);
+    };
+    let ((third_left, fourth_left), ()) = tokio::join!(waiting, ending);
+    let fifth_left = fifth.pass(timeout).await;
+    let by = [third_left, fourth_left, fifth_left].map(|left| left.map_err(|by| by.guard).err());
+    assert_eq!(by, [Some(Guard::Breaker); 3]);
+    drop([third, fourth, fifth]);
+    assert_eq!((only(&guarded).in_flight, only(&guarded).waiting), (0, 0));
+}
+
 #[test]
 fn a_participant_that_is_not_configured_is_waited_for() {
     let guarded = guarded(kafka(), 1);

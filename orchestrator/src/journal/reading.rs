@@ -170,7 +170,7 @@ fn show_now(line: &mut SagaLine, recorded: &Recorded) {
     line.reason = reason;
     line.updated_at = rfc3339(recorded.state.last_at);
     let held_by = recorded.state.held_by(&recorded.plan);
-    line.waits_on = held_by.iter().map(|held| format!("{}:{}", held.guard.as_str(), held.whose)).collect();
+    line.waits_on = held_by.iter().map(ToString::to_string).collect();
 }
 
 /// The saga that `name` means: an id if it reads as one, else a business key, of the definition `saga` if given.

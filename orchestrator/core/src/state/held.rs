@@ -5,6 +5,7 @@ use crate::{
     command::{CommandRef, Direction, Guard, Request},
     definition::{Action, Effects},
 };
+use std::fmt;
 
 /// A guard that holds commands of a saga back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +14,12 @@ pub struct Held {
     pub guard: Guard,
     /// The participant whose guard it is; of what is published, the topic.
     pub whose: String,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.guard.as_str(), self.whose)
+    }
 }
 
 impl State {

@@ -33,9 +33,12 @@ pub struct SagaView {
     pub started_at: String,
     /// RFC 3339, UTC.
     pub updated_at: String,
-    /// When something happens by itself; RFC 3339, UTC.
+    /// When something happens by itself, whatever guards hold back; RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_due: Option<String>,
+    /// Which guards hold something of it back: `breaker:payments`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waits_on: Vec<String>,
     /// Hash of its definition.
     pub definition: String,
     /// Rows of its journal.
@@ -75,7 +78,7 @@ pub struct StepView {
     /// How the last attempt, of the undo if there was one, ended, if not well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// When something happens to it by itself; RFC 3339, UTC.
+    /// When something happens to it by itself; RFC 3339, UTC. What a guard holds back goes on when the guard says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_due: Option<String>,
 }
@@ -190,7 +193,8 @@ impl State {
             reason,
             started_at: rfc3339(self.started_at),
             updated_at: rfc3339(self.last_at),
-            next_due: self.next_due(plan).map(rfc3339),
+            next_due: self.next_due_beside_guards(plan).map(rfc3339),
+            waits_on: self.held_by(plan).iter().map(ToString::to_string).collect(),
             definition: plan.definition.hash.clone(),
             version: self.version,
             overdue: self.overdue,
@@ -247,7 +251,7 @@ impl State {
                     .filter(|_| !step.forward.is_settled() || step.forward.gave_up().is_some())
                     .or_else(|| step.rejected().cloned())
             }),
-            next_due: shown.due().map(rfc3339),
+            next_due: shown.due().filter(|_| shown.held_by().is_none()).map(rfc3339),
         }
     }
 }
@@ -282,9 +286,12 @@ fn urgency(command: &CommandState) -> (bool, Timestamp) {
 fn waits_for(command: &CommandState) -> Option<String> {
     let failure = command.last_failure.as_ref().map(|failure| format!(" after {}", told(failure))).unwrap_or_default();
     match &command.phase {
-        Phase::Held { guard, participant, not_before } => {
-            let whose = participant.as_deref().map(|name| format!(" of {name}")).unwrap_or_default();
-            Some(format!("held back by {}{whose}, at least until {}", guard_name(*guard), rfc3339(*not_before)))
+        Phase::Held { guard, participant: Some(name), .. } => {
+            let since = command.refused_since.map(|at| format!(", since {}", rfc3339(at))).unwrap_or_default();
+            Some(format!("waits for {} of {name}{since}", guard_name(*guard)))
+        }
+        Phase::Held { guard, participant: None, not_before } => {
+            Some(format!("held back by {} until {}", guard_name(*guard), rfc3339(*not_before)))
         }
         Phase::Resting { until } => Some(format!("attempt {} at {}{failure}", command.attempt + 1, rfc3339(*until))),
         Phase::Sleeping { until } => Some(format!("waits until {}", rfc3339(*until))),

@@ -61,7 +61,7 @@ impl Breaker {
     }
 
     /// How long it refuses everyone; `None` if it does not.
-    fn pause(&self, now: Monotonic) -> Option<Duration> {
+    pub(super) fn pause(&self, now: Monotonic) -> Option<Duration> {
         let until = match self.phase {
             Phase::Open { until, .. } => until.max(self.asked_until),
             Phase::Closed { .. } | Phase::HalfOpen { .. } => self.asked_until,

@@ -1,6 +1,7 @@
 mod closing;
 mod model;
 mod modes;
+mod recalling;
 
 use super::*;
 use std::num::NonZeroU32;

@@ -55,6 +55,10 @@ pub struct Ticket {
     pub(super) leave: Leave,
 }
 
+/// Which of a breaker's states, counted from its beginning, a ticket was issued in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generation(pub(super) u64);
+
 /// By what a call was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leave {
@@ -64,6 +68,12 @@ pub(super) enum Leave {
 }
 
 impl Ticket {
+    /// The state that it was issued in.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        Generation(self.generation)
+    }
+
     /// Whether the call finds out if the participant is back.
     #[must_use]
     pub fn is_probe(&self) -> bool {

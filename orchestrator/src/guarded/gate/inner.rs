@@ -3,7 +3,7 @@
 use super::{
     Asking, Attempt,
     line::Held,
-    places::{Slots, ToWake},
+    places::{Leaving, Slots, ToWake},
 };
 use crate::guarded::{
     changes::What,
@@ -374,6 +374,12 @@ impl Inner {
         let soon = left.as_nanos() / rate.rate().pace().as_nanos();
         let soon = u32::try_from(soon).unwrap_or(u32::MAX);
         rate.room(now).saturating_add(soon).saturating_sub(self.on_their_way())
+    }
+
+    /// Whether the breaker still lets a call leave that it has admitted.
+    pub(super) fn recalls(&mut self, leaving: Leaving, now: Monotonic) -> Result<(), Refused> {
+        let recalled = self.breaker.recalls(leaving.generation, now);
+        recalled.map_or(Ok(()), |not_before| Err(Refused { guard: Guard::Breaker, not_before }))
     }
 
     pub(super) fn reserve(&mut self, patience: Duration, now: Monotonic) -> Result<Duration, Duration> {

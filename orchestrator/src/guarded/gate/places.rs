@@ -1,9 +1,11 @@
 //! Leaving through a gate: the rate limit's pace, and a place in the bulkhead, each waited for in memory for a short time.
 
-use super::Gate;
+use super::{Gate, Refused};
+use crate::guarded::BULKHEAD_REST;
 use saga_core::command::Guard;
 use saga_guards::{
     Lane, Monotonic,
+    breaker::Generation,
     bulkhead::{Bulkhead, WaiterId},
 };
 use std::{sync::Arc, time::Duration};
@@ -17,11 +19,22 @@ pub(super) type Slots = Bulkhead<oneshot::Sender<Slot>>;
 pub struct Slot {
     gate: Arc<Gate>,
     since: Monotonic,
+    is_kept: bool,
 }
 
 impl Slot {
     fn new(gate: &Arc<Gate>) -> Slot {
-        Slot { gate: Arc::clone(gate), since: gate.now() }
+        Slot::given(gate, gate.now())
+    }
+
+    pub(in crate::guarded) fn given(gate: &Arc<Gate>, since: Monotonic) -> Slot {
+        Slot { gate: Arc::clone(gate), since, is_kept: false }
+    }
+
+    /// The place stays taken: whoever keeps it gives it back. Answers since when.
+    pub(in crate::guarded) fn keep(mut self) -> Monotonic {
+        self.is_kept = true;
+        self.since
     }
 
     /// When it was given, by the gate's clock.
@@ -30,19 +43,50 @@ impl Slot {
     }
 }
 
+/// A call that is admitted and has not left yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leaving {
+    pub(crate) lane: Lane,
+    /// The state of the breaker that admitted it.
+    pub(crate) generation: Generation,
+}
+
 /// Neither a place nor, within the patience, a turn in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
 impl Gate {
-    /// A place, if neither the rate limit nor the bulkhead holds anybody back: the usual case, for one reading of the clock and one lock.
-    /// Otherwise nothing is taken.
-    pub(crate) fn pass_at_once(self: &Arc<Gate>) -> Option<Slot> {
+    /// Waits for the rate limit and then for a place in the bulkhead, each for a short time, both for no more than `patience`. Whoever was
+    /// admitted before the breaker opened does not leave after it.
+    ///
+    /// # Errors
+    /// Who refuses, and when to ask again. Nothing is taken.
+    pub(crate) async fn wait_to_leave(self: &Arc<Gate>, leaving: Leaving, patience: Duration) -> Result<Slot, Refused> {
+        let began = Instant::now();
+        let paced = self.pace(patience).await;
+        paced.map_err(|not_before| Refused { guard: Guard::RateLimit, not_before })?;
+        let entered = self.enter(leaving.lane, patience.saturating_sub(began.elapsed())).await;
+        let slot = entered.map_err(|Full| Refused { guard: Guard::Bulkhead, not_before: BULKHEAD_REST })?;
+        self.look_again(leaving, slot.since).map(|()| slot)
+    }
+
+    fn look_again(&self, leaving: Leaving, now: Monotonic) -> Result<(), Refused> {
+        let mut inner = self.inner();
+        inner.recalls(leaving, now).inspect_err(|_| inner.give_back_pace())
+    }
+
+    /// Takes a place and answers since when, if neither the rate limit nor the bulkhead holds anybody back: the usual case, for one reading
+    /// of the clock and one lock. Otherwise nothing is taken.
+    ///
+    /// # Errors
+    /// When the breaker has opened since the call was admitted.
+    pub(crate) fn leave_at_once(&self, leaving: Leaving) -> Result<Option<Monotonic>, Refused> {
         let now = self.now();
         let mut inner = self.inner();
+        inner.recalls(leaving, now)?;
         let has_place = inner.places.in_flight() < inner.places.limit().get();
         let passes = has_place && inner.reserve(Duration::ZERO, now).is_ok() && inner.places.enter();
-        passes.then(|| Slot { gate: Arc::clone(self), since: now })
+        Ok(passes.then_some(now))
     }
 
     /// Waits until the rate limit lets one more pass, at most `patience`. Dropping the future gives its turn back.
@@ -102,6 +146,9 @@ enum Entered {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
         let mut inner = self.gate.inner();
         let next = inner.places.leave();
         let somebody_waits = inner.somebody_waits();

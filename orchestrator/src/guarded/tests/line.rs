@@ -206,7 +206,7 @@ async fn an_attempt_that_did_not_leave_costs_the_budget_nothing() {
 async fn our_own_queue_takes_no_more_than_its_share_of_an_attempts_time() {
     let waiting = Waiting::with(gate(1));
     let mut first = waiting.ask(FIRST).expect("a place");
-    let _taken = first.pass(MINUTE).await.expect("a place");
+    first.pass(MINUTE).await.expect("a place");
     let mut second = waiting.ask(FIRST).expect("room to wait");
     let began = tokio::time::Instant::now();
     let refused = second.pass(Duration::from_millis(400)).await.expect_err("nobody leaves");
