@@ -18,8 +18,6 @@ pub(super) struct Partitions {
     unfinished_bytes: usize,
     pressed: bool,
     holds: HashSet<Scope>,
-    /// Partitions that were paused when they were taken away: the client keeps that to itself until they come back.
-    left_paused: BTreeSet<TopicPartition>,
 }
 
 #[derive(Debug)]
@@ -30,8 +28,8 @@ struct Assigned {
     watermark: Watermark,
     /// Goes with every commit of the partition.
     metadata: String,
-    /// Whether the client reads it; `None` if only the client knows.
-    paused: Option<bool>,
+    /// The client was told not to read it.
+    paused: bool,
     /// A record was abandoned: everything from the oldest unfinished one has to be read again.
     abandoned: bool,
 }
@@ -61,26 +59,30 @@ impl Partitions {
             unfinished_bytes: 0,
             pressed: false,
             holds: HashSet::new(),
-            left_paused: BTreeSet::new(),
         }
     }
 
-    /// Reading of `partition` begins at `next`; acknowledgements of earlier assignments of it mean nothing any more.
+    /// Reading of `partition`, which is not paused, begins at `next`; acknowledgements of earlier assignments of it mean nothing any more.
     pub(super) fn assign(&mut self, partition: TopicPartition, next: i64, metadata: String) {
         self.revoke(&partition);
         self.generations += 1;
-        let paused = if self.left_paused.remove(&partition) { None } else { Some(false) };
         let (generation, watermark) = (self.generations, Watermark::default());
-        self.assigned.insert(partition, Assigned { generation, next, watermark, metadata, paused, abandoned: false });
+        let begun = Assigned { generation, next, watermark, metadata, paused: false, abandoned: false };
+        self.assigned.insert(partition, begun);
     }
 
     /// Forgets `partition`; false if it was not read here.
     pub(super) fn revoke(&mut self, partition: &TopicPartition) -> bool {
-        let removed = self.assigned.remove(partition);
-        if removed.as_ref().is_some_and(|assigned| assigned.paused != Some(false)) {
-            self.left_paused.insert(partition.clone());
-        }
-        removed.is_some()
+        self.assigned.remove(partition).is_some()
+    }
+
+    /// Those of `partitions` that the client was told not to read.
+    pub(super) fn paused<'a>(
+        &self,
+        partitions: impl IntoIterator<Item = &'a TopicPartition>,
+    ) -> Vec<&'a TopicPartition> {
+        let is_paused = |one: &&TopicPartition| self.assigned.get(*one).is_some_and(|assigned| assigned.paused);
+        partitions.into_iter().filter(is_paused).collect()
     }
 
     /// A record was read; the slot to acknowledge it by, or nothing if the partition is not read here any more.
@@ -112,10 +114,16 @@ impl Partitions {
         }
     }
 
-    /// Partitions with abandoned records, and where each has to be read again.
+    /// Partitions with abandoned records, and where each has to be read again. None that must not be read now in any case: a partition must
+    /// not be paused while it is being begun again.
     pub(super) fn abandoned(&self) -> Vec<(TopicPartition, i64)> {
+        if self.pressed || self.holds.contains(&Scope::All) {
+            return Vec::new();
+        }
+        let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(Scope::partition).collect();
         let broken = self.assigned.iter().filter(|(_, assigned)| assigned.abandoned);
         broken
+            .filter(|(partition, _)| !held.contains(partition))
             .map(|(partition, assigned)| {
                 (partition.clone(), assigned.watermark.oldest_unfinished().unwrap_or(assigned.next))
             })
@@ -177,10 +185,10 @@ impl Partitions {
         let mut change = PauseChange::default();
         for (partition, assigned) in &mut self.assigned {
             let wanted = all || assigned.abandoned || held.contains(partition);
-            if Some(wanted) != assigned.paused {
+            if wanted != assigned.paused {
                 let list = if wanted { &mut change.pause } else { &mut change.resume };
                 list.push(partition.clone());
-                assigned.paused = Some(wanted);
+                assigned.paused = wanted;
             }
         }
         change
@@ -192,7 +200,7 @@ impl Partitions {
 
     /// Assigned and paused.
     pub(super) fn counts(&self) -> (usize, usize) {
-        (self.assigned.len(), self.assigned.values().filter(|assigned| assigned.paused == Some(true)).count())
+        (self.assigned.len(), self.assigned.values().filter(|assigned| assigned.paused).count())
     }
 }
 
@@ -258,15 +266,28 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_was_taken_away_paused_is_resumed_when_it_comes_back() {
+    fn a_partition_that_was_taken_away_paused_comes_back_unpaused_and_is_paused_if_it_still_must_not_be_read() {
         let mut partitions = two_partitions();
-        partitions.hold(Scope::All);
+        partitions.hold(Scope::Partition(orders(0)));
         partitions.pause_change(false);
+        assert_eq!(partitions.paused(&[orders(0), orders(1)]), [&orders(0)]);
         partitions.revoke(&orders(0));
-        partitions.release(&Scope::All);
-        partitions.pause_change(false);
         partitions.assign(orders(0), 5, String::new());
-        assert_eq!(partitions.pause_change(false).resume, [orders(0)]);
+        assert!(partitions.paused(&[orders(0)]).is_empty());
+        assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
+    }
+
+    #[test]
+    fn what_was_abandoned_is_not_begun_again_while_it_must_not_be_read() {
+        let mut partitions = two_partitions();
+        let slot = partitions.deliver(&orders(1), 10, 1).expect("assigned");
+        partitions.settle(Settled { slot, fate: Fate::Abandoned });
+        for scope in [Scope::All, Scope::Partition(orders(1))] {
+            partitions.hold(scope.clone());
+            assert_eq!(partitions.abandoned(), []);
+            partitions.release(&scope);
+            assert_eq!(partitions.abandoned(), [(orders(1), 10)]);
+        }
     }
 
     #[test]

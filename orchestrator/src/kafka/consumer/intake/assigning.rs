@@ -61,6 +61,10 @@ impl Intake {
         if let Some(pending) = &mut self.pending {
             pending.retain(|one| !partitions.contains(one));
         }
+        // The group has to get its answer all the same.
+        if let Err(error) = self.resume_before_unassigning(&partitions) {
+            tracing::warn!(consumer = self.plan.name, %error, "paused partitions that are given back could not be resumed");
+        }
         let held: Vec<TopicPartition> = partitions.into_iter().filter(|one| self.partitions.revoke(one)).collect();
         let answered = self.client.incremental_unassign(&start::list(held.iter().map(|one| (one, Offset::Invalid)))?);
         self.outbox.push_back(ConsumerEvent::Revoked(held));
@@ -166,10 +170,25 @@ impl Intake {
 
     pub(super) fn reread(&mut self, partition: &TopicPartition, offset: i64) -> KafkaResult<()> {
         let metadata = self.partitions.metadata(partition);
+        self.resume_before_unassigning([partition])?;
         self.client.incremental_unassign(&start::list([(partition, Offset::Invalid)])?)?;
         self.client.incremental_assign(&start::list([(partition, Offset::Offset(offset))])?)?;
         self.partitions.assign(partition.clone(), offset, metadata);
         Ok(())
+    }
+
+    /// The client keeps pauses beyond an unassignment, so they are lifted before it. Not after the next assignment: librdkafka starts that
+    /// once the last has stopped, in a thread of its own, and a pause or a resumption that it meets just then makes it drop the start as
+    /// outdated. Such a partition would never be read again.
+    fn resume_before_unassigning<'a>(
+        &self,
+        partitions: impl IntoIterator<Item = &'a TopicPartition>,
+    ) -> KafkaResult<()> {
+        let paused = self.partitions.paused(partitions);
+        if paused.is_empty() {
+            return Ok(());
+        }
+        self.client.resume(&start::list(paused.into_iter().map(|one| (one, Offset::Invalid)))?)
     }
 }
 
