@@ -1,6 +1,6 @@
 //! `GET /api/guards/events`: changes of guards as server-sent events, as they happen.
 
-use super::{Backend, errors::Error, sagas};
+use super::{Backend, errors::Error, guards, sagas};
 use crate::{guarded::changes::Change, startup::Readiness};
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
@@ -43,6 +43,9 @@ pub(super) async fn events(
     query: Result<Query<Whose>, QueryRejection>,
 ) -> Result<Response, Error> {
     let participant = sagas::checked(query)?.participant;
+    if let Some(name) = participant.as_ref().filter(|name| backend.parts.guarded.snapshot_of(name).is_none()) {
+        return Err(guards::nobody(&backend, name.clone()));
+    }
     let place = Arc::clone(&backend.readers).try_acquire_owned().map_err(|_| Error::TooManyReaders(READERS))?;
     let changes = backend.parts.guarded.changes().follow();
     let reader = Reader { changes, participant, readiness: backend.readiness, _place: place };

@@ -66,12 +66,17 @@ pub(super) async fn list(State(backend): State<Backend>) -> Json<Value> {
 
 pub(super) async fn show(State(backend): State<Backend>, Path(name): Path<String>) -> Result<Json<Value>, Error> {
     let Some(guard) = backend.parts.guarded.snapshot_of(&name) else {
-        let names = backend.parts.guarded.names();
-        let hint = saga_core::definition::did_you_mean(&name, names.iter().map(String::as_str));
-        return Err(Error::NoParticipant { name, hint });
+        return Err(nobody(&backend, name));
     };
     let acts = backend.parts.acts.list(Some(&name), LAST_ACTS).await?;
     Ok(Json(json!({"guard": GuardLine::of(&backend, guard), "acts": acts})))
+}
+
+/// There is no participant of that name.
+pub(super) fn nobody(backend: &Backend, name: String) -> Error {
+    let names = backend.parts.guarded.names();
+    let hint = saga_core::definition::did_you_mean(&name, names.iter().map(String::as_str));
+    Error::NoParticipant { name, hint }
 }
 
 #[derive(Debug, Deserialize)]

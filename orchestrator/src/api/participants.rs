@@ -23,6 +23,6 @@ pub(super) async fn reload(State(backend): State<Backend>, headers: HeaderMap) -
         Ok(Reloaded::Changed { participants }) => Ok(Json(json!({"status": "reloaded", "participants": participants}))),
         Ok(Reloaded::Unchanged) => Ok(Json(json!({"status": "unchanged"}))),
         Err(Refused::Store(error)) => Err(error.into()),
-        Err(refused @ (Refused::Findings(_) | Refused::Guards(_))) => Err(Error::NotReloaded(refused.to_string())),
+        Err(refused @ (Refused::Findings { .. } | Refused::Guards(_))) => Err(Error::NotReloaded(refused.to_string())),
     }
 }

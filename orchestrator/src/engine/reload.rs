@@ -6,7 +6,7 @@
 use super::{Parts, catalog::Catalog, current::Live};
 use crate::guarded::{self, changes::What, settings_of};
 use saga_core::{
-    definition::{Library, Participants, Source, Style, render},
+    definition::{Diagnostic, Library, Participants, Source, Style, render},
     policy::Policies,
     state::Plan,
 };
@@ -28,15 +28,35 @@ pub enum Reloaded {
 /// A file was refused whole: what was in effect stays.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// It has errors, or the definitions that are live cannot work with it; every finding, for people.
-    #[error("{0}")]
-    Findings(String),
+    /// It has errors, or the definitions that are live cannot work with it.
+    #[error("{rendered}")]
+    Findings {
+        /// The first of them, in one line.
+        first: String,
+        /// How many more there are.
+        more: usize,
+        /// All of them with their places, for people.
+        rendered: String,
+    },
     /// A participant cannot be called like that.
     #[error(transparent)]
     Guards(#[from] guarded::Error),
     /// The policies that it gives to sagas cannot be stored.
     #[error("the event store does not take the new policies")]
     Store(#[from] saga_event_store::Error),
+}
+
+impl Refused {
+    /// What was wrong, for a line in a stream of events.
+    fn in_one_line(&self) -> String {
+        match self {
+            Refused::Findings { first, more: 0, .. } => first.clone(),
+            Refused::Findings { first, more, .. } => {
+                format!("{first} (and {more} more: the log has them, and `saga check`)")
+            }
+            Refused::Guards(_) | Refused::Store(_) => self.to_string(),
+        }
+    }
 }
 
 /// Puts `file` into effect. `lookup` answers for the variables in it. One at a time; a crash in between leaves nothing half done: what is
@@ -63,7 +83,7 @@ pub async fn reload(
         Ok(Reloaded::Unchanged) => {}
         Err(refused) => {
             error!(file = file.name, "the changed file is refused whole, what was in effect stays: {refused}");
-            parts.guarded.changes().publish(None, What::ConfigRefused { reason: refused.to_string() });
+            parts.guarded.changes().publish(None, What::ConfigRefused { reason: refused.in_one_line() });
             count("refused");
         }
     }
@@ -98,10 +118,16 @@ fn read(live: &Live, file: &Source, lookup: &dyn Fn(&str) -> Option<String>) -> 
     let sources: Vec<Source> =
         definitions.map(|it| Source::new(format!("{}.saga.yaml", it.name), it.text.clone())).collect();
     let library = Library::read(&sources, Some(file), &[], lookup);
-    if library.has_errors() {
-        return Err(Refused::Findings(render(&library.findings, Style::Plain)));
+    // Warnings are for whoever writes, and the definitions' own were told when the engine started.
+    let errors: Vec<_> = library.findings.into_iter().filter(Diagnostic::is_error).collect();
+    match errors.split_first() {
+        None => Ok(library.participants),
+        Some((first, more)) => Err(Refused::Findings {
+            first: first.to_string(),
+            more: more.len(),
+            rendered: render(&errors, Style::Plain),
+        }),
     }
-    Ok(library.participants)
 }
 
 fn resolved(plan: &Plan, participants: &Participants) -> Arc<Plan> {

@@ -2,19 +2,22 @@
 
 use super::{WatchArgs, encoded, output, print};
 use crate::cli::Output;
-use anyhow::bail;
+use anyhow::{Context, bail};
 use serde_json::Value;
 use std::process::ExitCode;
 
 /// The longest line of the stream: a change with a reason of the largest size, many times over.
 const MAX_LINE: usize = 64 * 1024;
 
+/// What is said when the stream breaks off.
+const LOST: &str = "the engine is gone, and with it the stream; what it did after that is not shown";
+
 pub(super) async fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {
     let whose = args.participant.as_deref().map(|name| format!("?participant={}", encoded(name))).unwrap_or_default();
     let mut response = args.server.open()?.follow(&format!("/api/guards/events{whose}")).await?;
     output::note("following; changes of this engine from now on");
     let mut lines = Lines::default();
-    while let Some(chunk) = response.chunk().await? {
+    while let Some(chunk) = response.chunk().await.context(LOST)? {
         for line in lines.take(&chunk)? {
             if !show(&line, args.output)? {
                 return Ok(ExitCode::SUCCESS);
