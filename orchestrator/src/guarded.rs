@@ -29,7 +29,7 @@ pub use settings::{Error, GateSettings, ParticipantSettings, Steering, Transport
 pub use snapshot::{BreakerState, EndpointSnapshot, ParticipantSnapshot};
 
 use crate::{
-    participants::http::{self, HttpParticipant, HttpSettings},
+    participants::http::{self, HttpParticipant, HttpSettings, Relisting},
     sync::Mutex,
 };
 use arc_swap::ArcSwap;
@@ -148,15 +148,17 @@ impl Guarded {
     pub fn configure(&self, settings: &[ParticipantSettings]) -> Result<(), Error> {
         let before = self.participants.load_full();
         let mut next = ByName::default();
-        let mut watched = Vec::new();
+        let (mut watched, mut relistings) = (Vec::new(), Vec::new());
         for each in settings {
-            let participant = self.participant(each, before.get(&each.name))?;
+            let (participant, relisting) = self.participant(each, before.get(&each.name))?;
+            relistings.extend(relisting);
             watched.push((&each.name, question(&each.name, each.health.as_ref(), &participant.route)?));
             if next.insert(each.name.clone(), participant).is_some() {
                 return Err(Error::Duplicate(each.name.clone()));
             }
         }
         // From here on nothing can fail.
+        relistings.into_iter().for_each(Relisting::apply);
         for (name, question) in watched {
             let watched = self.checks.watch(name, question);
             next.entry(name.clone()).and_modify(|participant| participant.watched = watched);
@@ -171,25 +173,37 @@ impl Guarded {
         Ok(())
     }
 
-    fn participant(&self, settings: &ParticipantSettings, before: Option<&Participant>) -> Result<Participant, Error> {
+    fn participant(
+        &self,
+        settings: &ParticipantSettings,
+        before: Option<&Participant>,
+    ) -> Result<(Participant, Option<Relisting>), Error> {
         let gate = before.map(|known| Arc::clone(&known.gate));
         let gate = gate.unwrap_or_else(|| {
             Arc::new(Gate::new(&settings.name, settings.gate, Arc::clone(&self.bell), self.changes.clone()))
         });
-        let route = match (&settings.transport, before.map(|known| &known.route)) {
-            // The same connections go on.
-            (Transport::Http(http), Some(Route::Http { participant, settings })) if **settings == *http => {
-                Route::Http { participant: Arc::clone(participant), settings: Arc::clone(settings) }
-            }
-            (Transport::Http(http), _) => {
-                let participant = HttpParticipant::telling(http, self.changes.clone())?;
-                Route::Http { participant: Arc::new(participant), settings: Arc::new(http.clone()) }
-            }
-            (Transport::Kafka { commands }, _) => Route::Kafka { commands: commands.as_str().into() },
-        };
+        let (route, relisting) = self.route(&settings.transport, before.map(|known| &known.route))?;
         let capabilities = Arc::new(settings.capabilities.clone());
         let depends_on = settings.depends_on.as_slice().into();
-        Ok(Participant { gate, watched: None, capabilities, timeout: settings.timeout, depends_on, route })
+        let timeout = settings.timeout;
+        Ok((Participant { gate, watched: None, capabilities, timeout, depends_on, route }, relisting))
+    }
+
+    fn route(&self, transport: &Transport, before: Option<&Route>) -> Result<(Route, Option<Relisting>), http::Error> {
+        let http = match transport {
+            Transport::Kafka { commands } => return Ok((Route::Kafka { commands: commands.as_str().into() }, None)),
+            Transport::Http(http) => http,
+        };
+        let (participant, relisting) = match before {
+            // The same connections go on.
+            Some(same @ Route::Http { settings, .. }) if **settings == *http => return Ok((same.clone(), None)),
+            Some(Route::Http { participant, .. }) => {
+                let (next, relisting) = participant.continued(http, self.changes.clone())?;
+                (next, Some(relisting))
+            }
+            Some(Route::Kafka { .. }) | None => (HttpParticipant::telling(http, self.changes.clone())?, None),
+        };
+        Ok((Route::Http { participant: Arc::new(participant), settings: Arc::new(http.clone()) }, relisting))
     }
 
     fn let_go_of<'a>(&self, gates: impl Iterator<Item = &'a Arc<Gate>>) {

@@ -33,7 +33,7 @@ pub use settings::{Error, HttpSettings, MAX_ANSWER_BYTES};
 use super::Call;
 use crate::guarded::changes::Changes;
 use classify::Overrides;
-use endpoints::{Endpoints, Picked};
+use endpoints::{Endpoints, Picked, Tried};
 use pace::Pace;
 use reqwest::{Client, header::HeaderMap};
 use saga_core::command::{Answer, ErrorClass, Failure, Retryable};
@@ -60,6 +60,20 @@ pub struct HttpParticipant {
     overrides: Overrides,
     pace: Pace,
     max_answer_bytes: usize,
+}
+
+/// Another list of endpoints that is not in effect yet.
+#[derive(Debug)]
+pub(crate) struct Relisting {
+    endpoints: Arc<Endpoints>,
+    next: Arc<Endpoints>,
+}
+
+impl Relisting {
+    /// Puts it into effect: what is known of endpoints that stay is kept, calls under way included.
+    pub(crate) fn apply(self) {
+        self.endpoints.become_as(&self.next);
+    }
 }
 
 impl HttpParticipant {
@@ -90,19 +104,27 @@ impl HttpParticipant {
     /// Never answers [`Answer::NotSent`]: that is the guards' word.
     pub async fn call(&self, call: &Call) -> Answer {
         let deadline = Instant::now() + call.attempt_timeout;
-        let mut tries = Tries::until(deadline);
+        let (mut tries, mut tried) = (Tries::until(deadline), None);
         loop {
-            let answer = self.once(call, deadline).await;
+            let answer = self.once(call, &mut tried, deadline).await;
             let Some(rest) = nothing_left(&answer).then(|| tries.rest()).flatten() else { return answer };
             tokio::time::sleep(rest).await;
         }
     }
 
-    /// The same participant under these settings, which goes on with what `before` knows of endpoints that stay.
-    #[must_use]
-    pub fn continuing(self, before: &HttpParticipant) -> HttpParticipant {
-        before.endpoints.become_as(&self.endpoints);
-        HttpParticipant { endpoints: Arc::clone(&before.endpoints), ..self }
+    /// The same participant under other settings, which goes on with what is known of endpoints that stay. The list of endpoints is that of
+    /// `settings` once the relisting is put into effect, for this one and for `self`: dropped, nothing has changed.
+    ///
+    /// # Errors
+    /// As [`HttpParticipant::new`].
+    pub(crate) fn continued(
+        &self,
+        settings: &HttpSettings,
+        changes: Changes,
+    ) -> Result<(HttpParticipant, Relisting), Error> {
+        let next = HttpParticipant::telling(settings, changes)?;
+        let relisting = Relisting { endpoints: Arc::clone(&self.endpoints), next: Arc::clone(&next.endpoints) };
+        Ok((HttpParticipant { endpoints: Arc::clone(&self.endpoints), ..next }, relisting))
     }
 
     /// All endpoints at this moment.
@@ -122,11 +144,13 @@ impl HttpParticipant {
         Prober::of(self)
     }
 
-    /// One try, at an endpoint of its own. Where to ask how far it is says the location, and there is no other.
-    async fn once(&self, call: &Call, deadline: Instant) -> Answer {
-        let Some(picked) = call.location.is_none().then(|| self.endpoints.pick()) else {
+    /// One try, at an endpoint of its own, and not at `tried` if there is another. Where to ask how far it is says the location, and there is
+    /// no other.
+    async fn once(&self, call: &Call, tried: &mut Option<Tried>, deadline: Instant) -> Answer {
+        let Some(picked) = call.location.is_none().then(|| self.endpoints.pick(*tried)) else {
             return self.ask(call, None, deadline).await;
         };
+        *tried = Some(picked.tried());
         let answer = self.ask(call, Some(&picked), deadline).await;
         picked.settle(&answer);
         answer

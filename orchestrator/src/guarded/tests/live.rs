@@ -1,7 +1,8 @@
 //! What changes while it runs: settings, overrides, shares.
 
 use super::*;
-use saga_core::definition::participants::Degraded;
+use saga_core::definition::participants::{Degraded, Endpoint};
+use saga_guards::balancer::Strategy;
 
 fn open(guarded: &Guarded) {
     for _ in 0..2 {
@@ -39,6 +40,49 @@ async fn the_same_connections_go_on_where_nothing_about_them_changed() {
     let other = settings(Transport::Http(HttpSettings::at("payments", "http://localhost:9")), gate(9));
     guarded.configure(&[other]).expect("settings that can be called");
     assert!(!Arc::ptr_eq(&before, &guarded.http("payments").expect("it is there")));
+}
+
+/// An endpoint that answers, and one where nobody listens: as good as chance, but a further try never goes where the last one went.
+fn half_dead(payments: &Payments) -> HttpSettings {
+    let endpoint = |url: &str| Endpoint { url: url.to_owned(), weight: NonZeroU32::MIN };
+    HttpSettings {
+        endpoints: vec![endpoint(&payments.url), endpoint("http://127.0.0.1:9")],
+        balance: Strategy::Random,
+        ejection: None,
+        ..HttpSettings::at("payments", "")
+    }
+}
+
+fn known(guarded: &Guarded) -> Vec<(String, u64, u64)> {
+    only(guarded).endpoints.into_iter().map(|it| (it.state.url, it.state.calls, it.state.failed)).collect()
+}
+
+#[tokio::test]
+async fn what_is_known_of_endpoints_outlives_new_settings_and_not_a_refused_file() {
+    let payments = Payments::serve(200).await;
+    let http = half_dead(&payments);
+    let guarded = guarded(Transport::Http(http.clone()), 1);
+    payments.go.add_permits(12);
+    for _ in 0..12 {
+        let answer = guarded.call(permit(&guarded), a_call()).await;
+        assert!(matches!(answer, Answer::Succeeded { .. }), "{answer:?}");
+    }
+    let before = known(&guarded);
+    assert_eq!(before[0].1, 12);
+    assert!(before[1].1 <= 12, "each call meets the dead one once at most: {before:?}");
+    let sooner = HttpSettings { connect_timeout: Duration::from_millis(500), ..http.clone() };
+    let mut fewer = sooner.clone();
+    fewer.endpoints.pop();
+    let bad = ParticipantSettings {
+        name: "other".into(),
+        ..settings(Transport::Http(HttpSettings::at("other", "ftp://nowhere")), gate(1))
+    };
+    assert!(guarded.configure(&[settings(Transport::Http(fewer.clone()), gate(1)), bad]).is_err());
+    assert_eq!(known(&guarded), before);
+    guarded.configure(&[settings(Transport::Http(sooner), gate(1))]).expect("settings that can be called");
+    assert_eq!(known(&guarded), before);
+    guarded.configure(&[settings(Transport::Http(fewer), gate(1))]).expect("settings that can be called");
+    assert_eq!(known(&guarded), before[..1]);
 }
 
 #[tokio::test]

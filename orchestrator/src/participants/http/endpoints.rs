@@ -49,6 +49,10 @@ pub(super) struct Picked {
     pick: Option<Pick>,
 }
 
+/// The endpoint that could not take a call. A list that has changed meanwhile may have another in its place: it is a hint.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tried(usize);
+
 impl Endpoints {
     /// What happens to them is published in `changes`.
     pub(super) fn new(settings: &HttpSettings, changes: Changes) -> Result<Arc<Endpoints>, Error> {
@@ -76,21 +80,11 @@ impl Endpoints {
         (listing.bases, listing.weights, listing.strategy, listing.ejection) = (bases, weights, strategy, ejection);
     }
 
-    /// The endpoint for the next call.
-    pub(super) fn pick(self: &Arc<Self>) -> Picked {
-        self.pick_avoiding(None)
-    }
-
-    /// The endpoint for another try of a call that `before` could not take: another one, if there is one.
-    #[expect(dead_code, reason = "for tries in memory")]
-    pub(super) fn pick_other_than(self: &Arc<Self>, before: &Picked) -> Picked {
-        self.pick_avoiding(Some(before.index))
-    }
-
-    fn pick_avoiding(self: &Arc<Self>, avoid: Option<usize>) -> Picked {
+    /// The endpoint for a try: another one than `tried`, if there is one.
+    pub(super) fn pick(self: &Arc<Self>, tried: Option<Tried>) -> Picked {
         let now = self.now();
         let mut listing = self.listing();
-        let pick = listing.balancer.pick(now, fastrand::u64(..), avoid);
+        let pick = listing.balancer.pick(now, fastrand::u64(..), tried.map(|Tried(index)| index));
         let index = pick.index();
         let base = Arc::clone(&listing.bases[index]);
         drop(listing);
@@ -179,6 +173,10 @@ impl Picked {
     /// `path` below the endpoint's base; `None` if it is no path or would leave the base (`..`).
     pub(super) fn url(&self, path: &str) -> Option<Url> {
         below(&self.base, path)
+    }
+
+    pub(super) fn tried(&self) -> Tried {
+        Tried(self.index)
     }
 
     /// Tells how the call went.

@@ -34,7 +34,7 @@ fn every_endpoint_gets_its_share() {
     let endpoints = endpoints(&[("one", 1), ("three", 3), ("six", 6)]);
     let mut calls: BTreeMap<String, u32> = BTreeMap::new();
     for _ in 0..1_000 {
-        *calls.entry(host(&endpoints.pick())).or_insert(0) += 1;
+        *calls.entry(host(&endpoints.pick(None))).or_insert(0) += 1;
     }
     assert_eq!(calls, BTreeMap::from([("one".into(), 100), ("three".into(), 300), ("six".into(), 600)]));
 }
@@ -44,14 +44,14 @@ fn an_endpoint_that_breaks_off_is_left_out_and_one_that_says_no_is_not() {
     let endpoints = endpoints(&[("good", 1), ("bad", 1)]);
     let answer = |host: &str| if host == "bad" { broke() } else { declined("http.422") };
     for _ in 0..20 {
-        let picked = endpoints.pick();
+        let picked = endpoints.pick(None);
         let host = host(&picked);
         picked.settle(&answer(&host));
     }
     let states = endpoints.states();
     assert_eq!(states.iter().map(|it| it.ejected_for_ms.is_some()).collect::<Vec<_>>(), [false, true]);
     assert_eq!(states[1].failed, 5);
-    assert!((0..10).all(|_| host(&endpoints.pick()) == "good"));
+    assert!((0..10).all(|_| host(&endpoints.pick(None)) == "good"));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn what_an_answer_says_about_its_endpoint() {
 #[test]
 fn a_call_that_nobody_waits_for_gives_its_place_back() {
     let endpoints = endpoints(&[("one", 1)]);
-    let picked = endpoints.pick();
+    let picked = endpoints.pick(None);
     assert_eq!(endpoints.states()[0].in_flight, 1);
     drop(picked);
     assert_eq!((endpoints.states()[0].in_flight, endpoints.states()[0].failed), (0, 0));
@@ -83,7 +83,7 @@ fn a_call_that_nobody_waits_for_gives_its_place_back() {
 #[test]
 fn another_list_keeps_what_is_known_of_urls_that_stay() {
     let endpoints = endpoints(&[("a", 1), ("b", 1)]);
-    let held = endpoints.pick();
+    let held = endpoints.pick(None);
     assert_eq!(host(&held), "a");
     endpoints.become_as(&self::endpoints(&[("c", 1), ("a", 2)]));
     let states = endpoints.states();
@@ -97,10 +97,10 @@ fn another_list_keeps_what_is_known_of_urls_that_stay() {
 fn an_unhealthy_endpoint_takes_no_calls_while_half_are_healthy() {
     let endpoints = endpoints(&[("a", 1), ("b", 1)]);
     endpoints.set_health(&Url::parse("http://a/").expect("a URL"), false);
-    assert!((0..10).all(|_| host(&endpoints.pick()) == "b"));
+    assert!((0..10).all(|_| host(&endpoints.pick(None)) == "b"));
     endpoints.set_health(&Url::parse("http://nobody/").expect("a URL"), false);
     endpoints.set_health(&Url::parse("http://b/").expect("a URL"), false);
-    assert!((0..10).any(|_| host(&endpoints.pick()) == "a"));
+    assert!((0..10).any(|_| host(&endpoints.pick(None)) == "a"));
 }
 
 /// Calls come and go while the list changes under them.
@@ -111,7 +111,7 @@ fn every_call_counts_for_its_own_endpoint_and_for_none_that_took_its_place() {
         let calls = (0..3).map(|number| {
             let endpoints = Arc::clone(&endpoints);
             shuttle::thread::spawn(move || {
-                let picked = endpoints.pick();
+                let picked = endpoints.pick(None);
                 if number == 0 { drop(picked) } else { picked.settle(&declined("http.422")) }
             })
         });
