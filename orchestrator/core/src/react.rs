@@ -35,9 +35,10 @@ pub struct WaitEffect {
     pub guard: Guard,
     /// When to ask again at the earliest.
     pub not_before: Timestamp,
-    /// Since when it waits for its next attempt: who has waited longest goes first. An attempt that failed puts it behind the others, so
-    /// that each probe of a participant that is away costs another command an attempt, and none all of its attempts.
+    /// Since when it waits for its next attempt: who has waited longest goes first. An attempt that failed puts it behind the others.
     pub since: Timestamp,
+    /// Its last attempt was to find out whether the participant is back, and failed: it goes behind all that have not tried.
+    pub has_probed: bool,
 }
 
 /// An attempt that is unanswered.
@@ -128,6 +129,7 @@ fn waits<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Effect> +
             guard: *guard,
             not_before: *not_before,
             since: it.refused_since.unwrap_or(state.last_at),
+            has_probed: it.probes.contains(&it.attempt),
         })),
         Phase::Held { participant: None, .. }
         | Phase::Idle

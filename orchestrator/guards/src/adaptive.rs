@@ -3,8 +3,9 @@
 //! Additive increase, multiplicative decrease with a deviation of response times as the sign of congestion, as in Vector's adaptive request
 //! concurrency (Datadog, 2020): once per mean response time the limit grows by one if it was reached and answers came as soon as usual, and
 //! shrinks by a tenth if an answer says "too much", or answers took much longer than usual. A limit that creeps upwards takes the mean along,
-//! so answers are held against the best mean of a long time too. Calls that wait for us are no part of it: a response time begins when a
-//! call leaves.
+//! so answers are held against the best mean of a long time too. At the least limit that begins anew: what answers take then is not the
+//! limit's making, and neither is it while less than half of the limit is used. Calls that wait for us are no part of it: a response time
+//! begins when a call leaves.
 
 mod config;
 
@@ -66,7 +67,7 @@ struct Mean {
 struct Window {
     answers: u32,
     seconds: f64,
-    was_reached: bool,
+    most_in_flight: u32,
     was_too_much: bool,
 }
 
@@ -87,7 +88,7 @@ impl Adaptive {
 
     /// A call has finished while `in_flight` were out, itself included.
     pub fn finished(&mut self, load: Load, in_flight: u32, now: Monotonic) {
-        self.window.was_reached |= in_flight >= self.limit().get();
+        self.window.most_in_flight = self.window.most_in_flight.max(in_flight);
         match load {
             Load::Answered(took) => {
                 self.window.answers += 1;
@@ -127,7 +128,8 @@ impl Adaptive {
         self.adapt(&window, latest);
         if let Some(latest) = latest {
             let mean = Mean::after(self.mean, latest);
-            self.best = mean.seconds.min(self.best * (1.0 + FORGETTING));
+            let best = if self.limit() == self.config.min() { mean.seconds } else { self.best * (1.0 + FORGETTING) };
+            self.best = mean.seconds.min(best);
             self.mean = Some(mean);
         }
         let usual = self.mean.map_or(0.0, |mean| mean.seconds);
@@ -137,9 +139,10 @@ impl Adaptive {
     fn adapt(&mut self, window: &Window, latest: Option<f64>) {
         let is_crowded = latest.is_some_and(|latest| latest > self.best * TOLERATED);
         let is_slow = latest.zip(self.mean).is_some_and(|(latest, mean)| latest >= mean.slow_from());
-        if window.was_too_much || is_slow || is_crowded {
+        let is_ours = window.most_in_flight.saturating_mul(2) >= self.limit().get();
+        if window.was_too_much || (is_ours && (is_slow || is_crowded)) {
             self.limit *= DECREASE;
-        } else if window.was_reached && latest.is_some() {
+        } else if window.most_in_flight >= self.limit().get() && latest.is_some() {
             self.limit += 1.0;
         }
         self.keep_within();

@@ -1,6 +1,8 @@
 //! The waiting line before a participant: who waits durably, in which order they go on, and who has to wait behind them.
 //!
-//! Undos go before dos, and who has waited longest goes first. Somebody may have a time of their own before which it is no use to ask.
+//! Undos go before dos, and who has waited longest goes first. Who has found out in vain whether the participant is back goes behind them all,
+//! whatever they are: one request that it cannot take, or one broken endpoint, would otherwise keep the breaker open for everybody. Somebody
+//! may have a time of their own before which it is no use to ask.
 
 use crate::{Lane, Monotonic};
 use std::collections::{BTreeMap, HashMap};
@@ -30,12 +32,19 @@ pub struct Called<W> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LineTicket(u64);
 
-/// The order in which they go on: the undos, then the dos, each the oldest first.
+/// The order in which they go on: the undos, then the dos, then who has probed, each the oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Place {
-    lane: Lane,
+    turn: Turn,
     since_ms: i64,
     ticket: LineTicket,
+    lane: Lane,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Turn {
+    Fresh(Lane),
+    HasProbed,
 }
 
 /// Whether who comes later waits behind.
@@ -58,6 +67,8 @@ pub struct Waiting {
     pub not_before: Monotonic,
     /// Whether who comes later waits behind.
     pub standing: Standing,
+    /// Its last call was a probe, which failed.
+    pub has_probed: bool,
 }
 
 impl<W> Default for Line<W> {
@@ -71,7 +82,8 @@ impl<W> Line<W> {
     pub fn join(&mut self, waiting: Waiting, waiter: W) -> LineTicket {
         self.last += 1;
         let ticket = LineTicket(self.last);
-        let place = Place { lane: waiting.lane, since_ms: waiting.since_ms, ticket };
+        let turn = if waiting.has_probed { Turn::HasProbed } else { Turn::Fresh(waiting.lane) };
+        let place = Place { turn, since_ms: waiting.since_ms, ticket, lane: waiting.lane };
         self.insert(place, waiting.not_before, waiting.standing, waiter);
         ticket
     }
@@ -131,6 +143,16 @@ impl<W> Line<W> {
         }
     }
 
+    /// The participant is back: who has probed in vain stands where everybody of its lane does.
+    pub fn forgive_probes(&mut self) {
+        let probed = self.tickets.values().filter(|(place, ..)| place.turn == Turn::HasProbed);
+        for (place, not_before, standing) in probed.copied().collect::<Vec<_>>() {
+            if let Some(waiter) = self.leave(place.ticket) {
+                self.insert(Place { turn: Turn::Fresh(place.lane), ..place }, not_before, standing, waiter);
+            }
+        }
+    }
+
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -152,15 +174,15 @@ impl<W> Line<W> {
 
     fn make_ready(&mut self, place: Place, waiter: W) {
         let standing = self.tickets.get(&place.ticket).map(|(_, _, standing)| *standing);
-        if standing == Some(Standing::InLine) {
-            self.before[place.lane.index()] += 1;
+        if let (Some(Standing::InLine), Turn::Fresh(lane)) = (standing, place.turn) {
+            self.before[lane.index()] += 1;
         }
         self.ready.insert(place, waiter);
     }
 
     fn no_longer_before(&mut self, place: Place, standing: Standing) {
-        if standing == Standing::InLine {
-            self.before[place.lane.index()] -= 1;
+        if let (Standing::InLine, Turn::Fresh(lane)) = (standing, place.turn) {
+            self.before[lane.index()] -= 1;
         }
     }
 }
@@ -176,7 +198,7 @@ mod tests {
     }
 
     fn waiting(lane: Lane, since_ms: i64) -> Waiting {
-        Waiting { lane, since_ms, not_before: at(0), standing: Standing::InLine }
+        Waiting { lane, since_ms, not_before: at(0), standing: Standing::InLine, has_probed: false }
     }
 
     fn called<W>(line: &mut Line<W>, second: u64) -> Option<W> {
@@ -205,6 +227,26 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| called(&mut line, 0)).collect();
         assert_eq!(order, ["undo", "first do", "second do"]);
         assert!(line.is_empty());
+    }
+
+    #[test]
+    fn who_has_probed_in_vain_goes_behind_everybody_in_one_row_until_it_is_forgiven() {
+        let mut line = Line::default();
+        let probed = |lane, since_ms| Waiting { has_probed: true, ..waiting(lane, since_ms) };
+        let fill = |line: &mut Line<_>| {
+            line.join(probed(Lane::Undo, 2), "probed undo");
+            line.join(probed(Lane::Do, 1), "probed do");
+            line.join(waiting(Lane::Do, 9), "do");
+            line.join(waiting(Lane::Undo, 9), "undo");
+        };
+        fill(&mut line);
+        assert_eq!(Lane::ALL.map(|lane| line.before(lane, at(0))), [1, 2], "who comes now goes before them, too");
+        let order: Vec<_> = std::iter::from_fn(|| called(&mut line, 0)).collect();
+        assert_eq!(order, ["undo", "do", "probed do", "probed undo"]);
+        fill(&mut line);
+        line.forgive_probes();
+        let order: Vec<_> = std::iter::from_fn(|| called(&mut line, 0)).collect();
+        assert_eq!(order, ["probed undo", "undo", "probed do", "do"]);
     }
 
     #[test]
@@ -255,20 +297,25 @@ mod tests {
     proptest! {
         #[test]
         fn everybody_is_called_once_and_nobody_is_forgotten(
-            arrivals in prop::collection::vec((any::<bool>(), 0i64..5, 0u64..5, any::<bool>()), 0..60),
+            arrivals in prop::collection::vec((any::<bool>(), 0i64..5, 0u64..5, any::<bool>(), any::<bool>()), 0..60),
+            is_forgiven in any::<bool>(),
             leaving in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
         ) {
             let mut line = Line::default();
             let mut tickets = Vec::new();
-            for (number, (undo, since_ms, time, alone)) in arrivals.into_iter().enumerate() {
+            for (number, (undo, since_ms, time, alone, has_probed)) in arrivals.into_iter().enumerate() {
                 let lane = if undo { Lane::Undo } else { Lane::Do };
                 let standing = if alone { Standing::Alone } else { Standing::InLine };
-                tickets.push((line.join(Waiting { lane, since_ms, not_before: at(time), standing }, number), number));
+                let waiting = Waiting { lane, since_ms, not_before: at(time), standing, has_probed };
+                tickets.push((line.join(waiting, number), number));
             }
             let mut expected: std::collections::BTreeSet<usize> = tickets.iter().map(|(_, number)| *number).collect();
             for index in leaving.iter().filter(|_| !tickets.is_empty()) {
                 let (ticket, number) = tickets[index.index(tickets.len())];
                 prop_assert_eq!(line.leave(ticket).is_some(), expected.remove(&number));
+            }
+            if is_forgiven {
+                line.forgive_probes();
             }
             prop_assert_eq!(line.len(), expected.len());
             for second in 0..5 {

@@ -9,7 +9,13 @@ use saga_tests::{
     world::{WITHIN, World, reaches},
 };
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
 
 const ORDER: &str = r#"
 retry: {attempts: 30, delay: 50ms, maxDelay: 200ms}
@@ -178,9 +184,9 @@ async fn what_needs_a_dead_participant_waits_and_goes_on_when_it_is_back_undos_f
 /// Four sagas with four attempts each wait for a participant that answers the first forty calls with an error of its own.
 #[tokio::test]
 async fn who_waits_at_the_front_of_the_line_is_not_undone() -> Result<()> {
-    let calls = std::sync::atomic::AtomicU32::new(0);
+    let calls = AtomicU32::new(0);
     let payments = Script::default().on("charge:do", move |_| {
-        let call = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let call = calls.fetch_add(1, Ordering::Relaxed);
         if call < 40 { Behaviour::status(503) } else { Behaviour::succeed(json!({})) }
     });
     let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
@@ -198,4 +204,42 @@ async fn who_waits_at_the_front_of_the_line_is_not_undone() -> Result<()> {
         reaches(&engine, &order.to_string(), &["completed"]).await?;
     }
     Ok(())
+}
+
+/// Charges work and refunds do not, and refunds are the first in line.
+#[tokio::test]
+async fn undos_that_a_participant_cannot_perform_do_not_keep_its_dos_waiting() -> Result<()> {
+    let is_mended = Arc::new(AtomicBool::new(false));
+    let mended = Arc::clone(&is_mended);
+    let payments = Script::default().on("charge:undo", move |_| {
+        if mended.load(Ordering::Relaxed) { Behaviour::succeed(json!({})) } else { Behaviour::status(503) }
+    });
+    let refused = |call: &Call| call.command.ends_with(":ship:do") && call.body["refused"] == true;
+    let inventory = Script::default().when(move |call, _| refused(call).then(|| Behaviour::fail("no_carrier")));
+    let Some(world) = World::new(inventory, payments).await? else { return Ok(()) };
+    let breaker = json!({"consecutiveFailures": 2, "openFor": "200ms", "maxOpenFor": "200ms", "probes": 1});
+    world.participants(&json!({}), &json!({"breaker": breaker}))?;
+    world.define("order", ORDER)?;
+    let engine = world.start().await?;
+    for order in ["back-1", "back-2", "back-3"] {
+        world.order(order, &json!({"refused": true})).await?;
+    }
+    eventually("all undos wait for the breaker", WITHIN, || async {
+        let (_, answer) = engine.api().get("/api/sagas?waitingOn=payments&limit=1000").await?;
+        let waiting = answer["sagas"].as_array().context("an array of sagas")?.len();
+        ensure!(waiting == 3, "{waiting}");
+        Ok(())
+    })
+    .await?;
+    for order in ["on-1", "on-2", "on-3"] {
+        world.order(order, &json!({})).await?;
+    }
+    for order in ["on-1", "on-2", "on-3"] {
+        reaches(&engine, order, &["completed"]).await?;
+    }
+    is_mended.store(true, Ordering::Relaxed);
+    for order in ["back-1", "back-2", "back-3"] {
+        reaches(&engine, order, &["compensated"]).await?;
+    }
+    judge(&world, Exempt::default()).await
 }

@@ -74,6 +74,27 @@ fn a_limit_that_nobody_reaches_does_not_grow() {
     assert_eq!(adaptive.limit().get(), 20);
 }
 
+/// Its work takes longer than it once did, and as many are done at once as ever.
+#[test]
+fn a_participant_that_has_become_slower_for_good_is_believed() {
+    let mut adaptive = Adaptive::new(config(2, 10, 20), Monotonic::default());
+    drive(&mut adaptive, &Participant { capacity: 100, work: Duration::from_millis(20) }, 0, 2);
+    let limits = drive(&mut adaptive, &Participant { capacity: 100, work: Duration::from_millis(400) }, 2, 60);
+    assert_eq!(limits.last(), Some(&20), "{limits:?}");
+    let limits = drive(&mut adaptive, &Participant { capacity: 100, work: Duration::from_millis(20) }, 62, 5);
+    assert_eq!(limits.last(), Some(&20), "{limits:?}");
+}
+
+#[test]
+fn how_long_answers_take_is_not_the_making_of_a_limit_that_is_not_half_used() {
+    let mut adaptive = Adaptive::new(config(1, 20, 200), Monotonic::default());
+    for ms in (0..20_000).step_by(10) {
+        let took = Duration::from_millis(if ms < 1_000 { 5 } else { 5 + ms % 97 });
+        adaptive.finished(Load::Answered(took), 3, Monotonic::since_origin(Duration::from_millis(ms)));
+    }
+    assert_eq!(adaptive.limit().get(), 20);
+}
+
 #[test]
 fn what_says_nothing_changes_nothing() {
     let mut adaptive = Adaptive::new(config(1, 20, 200), Monotonic::default());

@@ -164,7 +164,7 @@ impl Engine {
     fn wait(&mut self, command: usize, until: Duration, standing: Standing) {
         let Command { lane, arrived, .. } = self.commands[command];
         let since_ms = i64::try_from(arrived.as_millis()).expect("minutes");
-        self.line.join(Waiting { lane, since_ms, not_before: at(until), standing }, command);
+        self.line.join(Waiting { lane, since_ms, not_before: at(until), standing, has_probed: false }, command);
     }
 
     fn leave(

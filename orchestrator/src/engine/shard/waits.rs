@@ -139,5 +139,5 @@ fn since(effect: &WaitEffect, now: Timestamp, told: Told) -> Since {
             Duration::ZERO
         }
     };
-    Since { guard: effect.guard, since_ms: effect.since.0, not_before }
+    Since { guard: effect.guard, since_ms: effect.since.0, not_before, has_probed: effect.has_probed }
 }

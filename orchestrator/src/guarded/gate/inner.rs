@@ -37,6 +37,10 @@ const MOST_WOKEN: u32 = 256;
 /// everybody else back.
 const CALLED_FOR: Duration = Duration::from_secs(5);
 
+/// After somebody has waited in the bulkhead's queue in vain, nobody else is sent into it for so long: calls take longer than the queue's
+/// patience, and whoever goes into it comes back with two rows and no call.
+const QUEUE_IS_SLOW_FOR: Duration = Duration::from_secs(10);
+
 /// Nobody is told to come back sooner.
 const SHORTEST_REST: Duration = Duration::from_millis(10);
 
@@ -50,6 +54,8 @@ pub(super) struct Inner {
     /// Calls that wait for the rate limit.
     pub(super) pacing: u32,
     pub(super) places: Slots,
+    /// Until then nobody is sent into the queue for a place.
+    queue_is_slow_until: Monotonic,
     adaptive: Option<Adaptive>,
     /// Until then it works at its degraded share, because its breaker has tripped.
     degraded_until: Option<Monotonic>,
@@ -86,6 +92,7 @@ impl Inner {
             rate: settings.rate.map(|rate| RateLimit::new(rate, now)),
             pacing: 0,
             places,
+            queue_is_slow_until: Monotonic::default(),
             adaptive: settings.bulkhead.adaptive.map(|config| Adaptive::new(config, now)),
             degraded_until: None,
             line: Line::default(),
@@ -188,9 +195,7 @@ impl Inner {
 
     /// What would only be refused after its decision is refused before it: those that were decided on and have not left yet count.
     fn has_room_in_memory(&mut self, now: Monotonic) -> Result<(), Refused> {
-        if self.room_of_places() == 0
-            && self.permits >= self.places.limit().get().saturating_add(self.places.queue_limit())
-        {
+        if self.room_of_places(now) == 0 && self.permits >= self.most_in_memory(now) {
             return Err(Refused { guard: Guard::Bulkhead, not_before: Duration::ZERO });
         }
         let Some(rate) = &self.rate else { return Ok(()) };
@@ -207,9 +212,20 @@ impl Inner {
     }
 
     /// Calls that find a place, or a short queue of as many.
-    fn room_of_places(&self) -> u32 {
-        let limit = self.places.limit().get();
-        limit.saturating_add(self.places.queue_limit().min(limit)).saturating_sub(self.permits)
+    fn room_of_places(&self, now: Monotonic) -> u32 {
+        let most = self.places.limit().get().saturating_mul(2);
+        most.min(self.most_in_memory(now)).saturating_sub(self.permits)
+    }
+
+    /// Calls that may be out or wait for a place.
+    fn most_in_memory(&self, now: Monotonic) -> u32 {
+        let queue = if now < self.queue_is_slow_until { 0 } else { self.places.queue_limit() };
+        self.places.limit().get().saturating_add(queue)
+    }
+
+    /// Somebody has waited in the queue in vain.
+    pub(super) fn queue_is_slow(&mut self, now: Monotonic) {
+        self.queue_is_slow_until = now.plus(QUEUE_IS_SLOW_FOR);
     }
 
     pub(super) fn settle(
@@ -228,8 +244,9 @@ impl Inner {
         if let Some(adaptive) = &mut self.adaptive {
             adaptive.finished(said.load(took), self.places.in_flight(), now);
         }
-        if let (Settled::Closed, Some(span)) = (settled, self.settings.degraded.after_trip) {
-            self.degraded_until = Some(now.plus(span));
+        if settled == Settled::Closed {
+            self.line.forgive_probes();
+            self.degraded_until = self.settings.degraded.after_trip.map(|span| now.plus(span));
         }
         settled
     }
@@ -299,6 +316,7 @@ impl Inner {
 
     pub(super) fn forgive_times(&mut self) {
         self.line.forgive_times();
+        self.line.forgive_probes();
         self.retries.forgive_times();
     }
 
@@ -357,7 +375,7 @@ impl Inner {
     /// The guard with the least room, and how much that is.
     fn tightest(&mut self, now: Monotonic) -> (Guard, u32) {
         let breaker = self.breaker.room(now).calls;
-        let (places, paced) = (self.room_of_places(), self.room_of_rate(now));
+        let (places, paced) = (self.room_of_places(now), self.room_of_rate(now));
         if breaker <= places.min(paced) {
             (Guard::Breaker, breaker)
         } else if places <= paced {

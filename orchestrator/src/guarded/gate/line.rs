@@ -73,6 +73,8 @@ pub(crate) struct Since {
     pub(crate) since_ms: i64,
     /// No use to ask before, from now.
     pub(crate) not_before: Duration,
+    /// Its last attempt was a probe.
+    pub(crate) has_probed: bool,
 }
 
 impl Gate {
@@ -84,6 +86,7 @@ impl Gate {
             since_ms: since.since_ms,
             not_before: joined.plus(since.not_before),
             standing: standing(since.guard),
+            has_probed: since.has_probed && since.guard == Guard::Breaker,
         };
         let which = which(since.guard);
         let held = Held { who: waiter, joined, guard: since.guard };

@@ -123,7 +123,11 @@ impl Gate {
         let began = Instant::now();
         let turn = tokio::time::timeout(patience.min(most), &mut turn).await;
         drop(queued);
-        let Ok(Ok(slot)) = turn else { return Err(Full) };
+        let Ok(Ok(slot)) = turn else {
+            let now = self.now();
+            self.inner().queue_is_slow(now);
+            return Err(Full);
+        };
         self.meters.waited(Guard::Bulkhead, began.elapsed());
         Ok(slot)
     }

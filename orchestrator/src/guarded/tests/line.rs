@@ -30,7 +30,12 @@ impl Waiting {
     fn join(&mut self, number: u64, direction: Direction, guard: Guard) {
         let saga = SagaId::new(Timestamp(1), Shard(0), number << 2);
         let command = CommandRef { step: StepIndex(u16::try_from(number).expect("few")), direction };
-        let since = Since { guard, since_ms: i64::try_from(number).expect("few"), not_before: Duration::ZERO };
+        let since = Since {
+            guard,
+            since_ms: i64::try_from(number).expect("few"),
+            not_before: Duration::ZERO,
+            has_probed: false,
+        };
         let waiter = Waiter { calls: self.calls.clone(), saga, command };
         self.places.push(self.guarded.join("payments", since, waiter));
     }
@@ -284,6 +289,21 @@ async fn those_whom_the_rate_lets_pass_are_called_and_no_more() {
     }
     let called = waiting.called().await;
     assert!((10..=12).contains(&called.len()), "a second's worth: {}", called.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_sent_into_a_queue_that_is_slower_than_its_patience() {
+    let waiting = Waiting::with(gate(1));
+    let mut first = waiting.ask(FIRST).expect("a place");
+    first.pass(MINUTE).await.expect("a place");
+    let mut second = waiting.ask(FIRST).expect("room to wait");
+    assert!(second.pass(MINUTE).await.is_err(), "the first takes its time");
+    drop(second);
+    assert_eq!(waiting.ask(FIRST).err(), Some(Guard::Bulkhead));
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let third = waiting.ask(FIRST).expect("it is tried again");
+    drop((first, third));
+    drop(waiting.ask(FIRST).expect("a place"));
 }
 
 #[tokio::test(start_paused = true)]

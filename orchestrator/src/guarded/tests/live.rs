@@ -165,7 +165,7 @@ async fn who_waits_for_a_participant_that_is_removed_is_called_and_finds_out() {
     let (calls, mut called) = tokio::sync::mpsc::channel(8);
     let saga = SagaId::new(Timestamp(1), Shard(0), 4);
     let command = saga_core::command::CommandRef { step: saga_core::id::StepIndex(0), direction: Direction::Do };
-    let since = Since { guard: Guard::Breaker, since_ms: 1, not_before: Duration::from_secs(3600) };
+    let since = Since { guard: Guard::Breaker, since_ms: 1, not_before: Duration::from_secs(3600), has_probed: false };
     let _place = guarded.join("payments", since, Waiter { calls: calls.clone(), saga, command });
     guarded.configure(&[]).expect("nobody");
     assert_eq!(called.recv().await.expect("called").saga, saga);

@@ -21,7 +21,8 @@ const LEAVES: u16 = 0;
 fn join(gate: &Arc<Gate>, number: u16, calls: Sender<Wake>) -> InLine {
     let direction = if number.is_multiple_of(2) { Direction::Do } else { Direction::Undo };
     let command = CommandRef { step: StepIndex(number), direction };
-    let since = Since { guard: Guard::Breaker, since_ms: i64::from(number), not_before: Duration::ZERO };
+    let since =
+        Since { guard: Guard::Breaker, since_ms: i64::from(number), not_before: Duration::ZERO, has_probed: false };
     gate.join(since, Waiter { calls, saga: SagaId::new(Timestamp(1), Shard(0), u64::from(number) << 2), command })
 }
 
