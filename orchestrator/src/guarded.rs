@@ -20,7 +20,7 @@ mod tests;
 mod waker;
 
 pub use crate::participants::{Call, Dispatch};
-pub(crate) use gate::{Asking, Attempt, Refused, Since, Waiter, Wake, lane};
+pub(crate) use gate::{Asking, Attempt, Coming, Refused, Since, Waiter, Wake, lane};
 pub use gate::{InLine, Slot, Woken};
 pub use passage::{NotPassed, Passage};
 pub(crate) use permit::{Departure, Said};
@@ -46,7 +46,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     num::NonZeroU32,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::sync::Notify;
 use tracing::warn;
@@ -254,16 +254,13 @@ impl Guarded {
 
     /// Performs `call` over HTTP when the rate limit and the bulkhead let it, and tells the guards how it went. Dropping the future gives
     /// everything back.
-    pub async fn call(&self, mut permit: Permit, mut call: Call) -> Answer {
+    pub async fn call(&self, mut permit: Permit, call: Call) -> Answer {
         let Some(participant) = call.request.participant().and_then(|name| self.http(name)) else {
             return refused(&call, Refused { guard: Guard::Transport, not_before: UNKNOWN_REST });
         };
-        let asked = Instant::now();
-        if let Err(by) = permit.pass(call.attempt_timeout).await {
+        if let Err(by) = permit.pass().await {
             return refused(&call, by);
         }
-        // The saga's own timer runs from the decision: a call that outlasts it would run beside the next attempt.
-        call.attempt_timeout = call.attempt_timeout.saturating_sub(asked.elapsed());
         let answer = participant.call(&call).await;
         permit.settle(Said::by(&answer));
         answer

@@ -59,6 +59,8 @@ pub struct Asking<'a> {
     pub command: CommandRef,
     /// Which attempt of it, 1 for the first.
     pub attempt: u32,
+    /// The attempt before was to find out whether the participant is back, and failed.
+    pub has_probed: bool,
 }
 
 /// A command that any participant with a capability may perform.

@@ -3,7 +3,7 @@
 mod resolve;
 
 use crate::{
-    command::{CommandRef, Direction},
+    command::{CommandRef, Direction, Request},
     id::StepIndex,
 };
 pub use saga_guards::retry::{Attempts, RetryPolicy};
@@ -47,8 +47,24 @@ impl RetryRule {
 pub struct CommandPolicy {
     /// Attempts and the delays between them.
     pub retry: RetryPolicy,
-    /// One attempt: from leaving the guard to the answer.
+    /// One attempt: from leaving the guards to the answer.
     pub attempt_timeout: Duration,
+}
+
+/// How long a call over HTTP may wait in memory after it was decided on: at most a second for the rate limit and one for its place. A
+/// command over Kafka waits for nothing then.
+const LEAVING: Duration = Duration::from_secs(2);
+
+impl CommandPolicy {
+    /// How long an attempt that does `request` is awaited from the moment that it is decided on. Over HTTP whoever makes the call holds it to
+    /// its timeout from when it leaves, so that this ends only what nobody holds any more.
+    #[must_use]
+    pub fn awaited(&self, request: Option<&Request>) -> Duration {
+        match request {
+            Some(Request::Http { .. }) => self.attempt_timeout.saturating_add(LEAVING),
+            Some(Request::Kafka { .. } | Request::Publish { .. }) | None => self.attempt_timeout,
+        }
+    }
 }
 
 /// Policy of one step.

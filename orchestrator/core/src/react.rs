@@ -129,7 +129,7 @@ fn waits<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Effect> +
             guard: *guard,
             not_before: *not_before,
             since: it.refused_since.unwrap_or(state.last_at),
-            has_probed: it.probes.contains(&it.attempt),
+            has_probed: it.has_probed(),
         })),
         Phase::Held { participant: None, .. }
         | Phase::Idle

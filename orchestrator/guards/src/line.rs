@@ -14,8 +14,8 @@ pub struct Line<W> {
     later: BTreeMap<(Monotonic, Place), W>,
     /// Where each ticket stands.
     tickets: HashMap<LineTicket, (Place, Monotonic, Standing)>,
-    /// Those who may go on, and behind whom others wait, by lane.
-    before: [usize; 2],
+    /// Those who may go on, and behind whom others wait, by turn.
+    before: [usize; 3],
     last: u64,
 }
 
@@ -71,9 +71,18 @@ pub struct Waiting {
     pub has_probed: bool,
 }
 
+impl Turn {
+    fn index(self) -> usize {
+        match self {
+            Turn::Fresh(lane) => lane.index(),
+            Turn::HasProbed => Lane::ALL.len(),
+        }
+    }
+}
+
 impl<W> Default for Line<W> {
     fn default() -> Line<W> {
-        Line { ready: BTreeMap::new(), later: BTreeMap::new(), tickets: HashMap::new(), before: [0; 2], last: 0 }
+        Line { ready: BTreeMap::new(), later: BTreeMap::new(), tickets: HashMap::new(), before: [0; 3], last: 0 }
     }
 }
 
@@ -122,6 +131,12 @@ impl<W> Line<W> {
     pub fn before(&mut self, lane: Lane, now: Monotonic) -> usize {
         self.come_forward(now);
         Lane::ALL.iter().filter(|other| **other <= lane).map(|other| self.before[other.index()]).sum()
+    }
+
+    /// The same for one who has probed in vain and goes behind everybody.
+    pub fn before_one_that_has_probed(&mut self, now: Monotonic) -> usize {
+        self.come_forward(now);
+        self.before.iter().sum()
     }
 
     /// When the next one's time comes who has one; `None`: nobody waits for a time.
@@ -174,15 +189,15 @@ impl<W> Line<W> {
 
     fn make_ready(&mut self, place: Place, waiter: W) {
         let standing = self.tickets.get(&place.ticket).map(|(_, _, standing)| *standing);
-        if let (Some(Standing::InLine), Turn::Fresh(lane)) = (standing, place.turn) {
-            self.before[lane.index()] += 1;
+        if standing == Some(Standing::InLine) {
+            self.before[place.turn.index()] += 1;
         }
         self.ready.insert(place, waiter);
     }
 
     fn no_longer_before(&mut self, place: Place, standing: Standing) {
-        if let (Standing::InLine, Turn::Fresh(lane)) = (standing, place.turn) {
-            self.before[lane.index()] -= 1;
+        if standing == Standing::InLine {
+            self.before[place.turn.index()] -= 1;
         }
     }
 }
@@ -241,6 +256,7 @@ mod tests {
         };
         fill(&mut line);
         assert_eq!(Lane::ALL.map(|lane| line.before(lane, at(0))), [1, 2], "who comes now goes before them, too");
+        assert_eq!(line.before_one_that_has_probed(at(0)), 4);
         let order: Vec<_> = std::iter::from_fn(|| called(&mut line, 0)).collect();
         assert_eq!(order, ["undo", "do", "probed do", "probed undo"]);
         fill(&mut line);

@@ -6,7 +6,7 @@ use super::{
     message::{Body, Message, Receipt},
 };
 use crate::{
-    guarded::{self, Attempt, Departure, Guarded, Permit, Refused, Seat},
+    guarded::{self, Attempt, Coming, Departure, Guarded, Permit, Refused, Seat},
     kafka::{
         Outgoing,
         cloudevents::{self, CommandRecord, PublishedRecord},
@@ -103,9 +103,14 @@ fn who(asking: &Asking<'_>, woken: Option<Woken>) -> guarded::Asking {
         Some(Woken::All) => true,
         None => false,
     };
+    let coming = match (is_woken, asking.has_probed) {
+        (true, _) => Coming::Woken,
+        (false, true) => Coming::AfterProbe,
+        (false, false) => Coming::Anew,
+    };
     let lane = guarded::lane(asking.command.direction);
     let attempt = if asking.attempt > 1 { Attempt::Further } else { Attempt::First };
-    guarded::Asking { lane, attempt, is_woken }
+    guarded::Asking { lane, attempt, coming }
 }
 
 /// Lets a call leave; its answer comes back as a message to the saga's shard. A Kafka call's permit is handed back: it is held until the
@@ -145,12 +150,12 @@ fn send_command(
     (departure, seat): (Departure, Seat),
     dispatch: Dispatch,
 ) {
-    let (id, attempt, attempt_timeout) = (effect.id.clone(), effect.attempt, effect.attempt_timeout);
+    let (id, attempt) = (effect.id.clone(), effect.attempt);
     let record = command_record(parts, plan, state, effect);
     let untouched = dispatch == Dispatch::First && effect.asked == 0;
     let parts_of_call = Arc::clone(parts);
     parts.calls.spawn(async move {
-        let answer = match departure.pass(attempt_timeout).await {
+        let answer = match departure.pass().await {
             Ok(place) => {
                 // Taken at most once per permit, and a permit is for one call.
                 drop(seat.set(place));

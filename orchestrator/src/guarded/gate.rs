@@ -58,8 +58,19 @@ pub(crate) struct Asking {
     pub(crate) lane: Lane,
     /// Which attempt it is to the retry budget.
     pub(crate) attempt: Attempt,
-    /// Whether it has been called out of the line, so that nobody is before it.
-    pub(crate) is_woken: bool,
+    /// Who is before it.
+    pub(crate) coming: Coming,
+}
+
+/// How one who asks has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coming {
+    /// Called out of the line: nobody is before it.
+    Woken,
+    /// By itself: behind those of its lane.
+    Anew,
+    /// By itself, after a probe that failed: behind everybody.
+    AfterProbe,
 }
 
 /// An attempt, as the retry budget sees it.

@@ -2,15 +2,12 @@
 
 use super::{
     Admission, Guarded,
-    gate::{Asking, Attempt},
+    gate::{Asking, Attempt, Coming},
     permit::{Permit, Pressure, Said},
 };
 use saga_core::command::Guard;
 use saga_guards::{Lane, breaker::Verdict};
 use std::time::Duration;
-
-/// No call's time ends before the participant's own `maxWait`, which is at most a second.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A call that has passed all guards of its participant and may be made now. Dropped, it gives everything back and says nothing about the
 /// participant.
@@ -44,13 +41,13 @@ impl Guarded {
     /// # Errors
     /// When a guard refuses, or nobody is called so.
     pub async fn pass(&self, participant: &str, lane: Lane) -> Result<Passage, NotPassed> {
-        let asking = Asking { lane, attempt: Attempt::First, is_woken: false };
+        let asking = Asking { lane, attempt: Attempt::First, coming: Coming::Anew };
         let mut permit = match self.admit(participant, asking) {
             Admission::Admitted(permit) => permit,
             Admission::Refused { guard, not_before } => return Err(NotPassed::Refused { guard, not_before }),
             Admission::Gone => return Err(NotPassed::Gone),
         };
-        match permit.pass(LONGEST_WAIT).await {
+        match permit.pass().await {
             Ok(()) => Ok(Passage { permit }),
             Err(by) => Err(NotPassed::Refused { guard: by.guard, not_before: by.not_before }),
         }

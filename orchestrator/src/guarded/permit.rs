@@ -13,9 +13,6 @@ use std::{
     time::Duration,
 };
 
-/// At most this share of an attempt's time is spent before it leaves: the rest is the participant's, which must not be blamed for our queue.
-const OWN_SHARE: u32 = 4;
-
 /// Failures with a code of this kind are mistakes in the request: nothing left, and nothing is said about the participant.
 const OWN_MISTAKE: &str = "request.";
 
@@ -149,15 +146,15 @@ impl Permit {
         Permit { gate, ticket: Some(ticket), leaving, attempt, left_at: now, place: Place::Nowhere }
     }
 
-    /// Waits for the rate limit and then for a place in the bulkhead, each for a short time, both for no more than their share of the attempt's
-    /// time. The call leaves when this returns; its place is free again with the permit.
+    /// Waits for the rate limit and then for a place in the bulkhead, each no longer than the participant's `maxWait`. The call leaves when this
+    /// returns; its place is free again with the permit.
     ///
     /// # Errors
     /// Who refuses, and when to ask again.
-    pub(crate) async fn pass(&mut self, attempt_timeout: Duration) -> Result<(), Refused> {
+    pub(crate) async fn pass(&mut self) -> Result<(), Refused> {
         self.left_at = match self.gate.leave_at_once(self.leaving)? {
             Some(now) => now,
-            None => self.gate.wait_to_leave(self.leaving, attempt_timeout / OWN_SHARE).await?.keep(),
+            None => self.gate.wait_to_leave(self.leaving).await?.keep(),
         };
         self.place = Place::Here;
         Ok(())
@@ -206,10 +203,10 @@ pub(crate) struct Departure {
 
 impl Departure {
     /// As [`Permit::pass`]; the place is free again when the slot is dropped.
-    pub(crate) async fn pass(self, attempt_timeout: Duration) -> Result<Slot, Refused> {
+    pub(crate) async fn pass(self) -> Result<Slot, Refused> {
         match self.gate.leave_at_once(self.leaving)? {
             Some(now) => Ok(Slot::given(&self.gate, now)),
-            None => self.gate.wait_to_leave(self.leaving, attempt_timeout / OWN_SHARE).await,
+            None => self.gate.wait_to_leave(self.leaving).await,
         }
     }
 }

@@ -72,7 +72,7 @@ fn kafka() -> Transport {
     Transport::Kafka { commands: "payments.commands".into() }
 }
 
-const FIRST: Asking = Asking { lane: saga_guards::Lane::Do, attempt: Attempt::First, is_woken: false };
+const FIRST: Asking = Asking { lane: saga_guards::Lane::Do, attempt: Attempt::First, coming: Coming::Anew };
 
 const FAILED: Said = Said::UNANSWERED;
 
@@ -212,9 +212,8 @@ fn replies_of_a_kafka_participant_settle_its_permits() {
 async fn who_waits_in_memory_does_not_leave_after_the_breaker_has_opened() {
     let guarded = guarded(kafka(), 2);
     let [mut first, mut second, mut third, mut fourth, mut fifth] = std::array::from_fn(|_| permit(&guarded));
-    let timeout = Duration::from_secs(60);
-    assert!(first.pass(timeout).await.is_ok() && second.pass(timeout).await.is_ok());
-    let waiting = async { tokio::join!(third.pass(timeout), fourth.pass(timeout)) };
+    assert!(first.pass().await.is_ok() && second.pass().await.is_ok());
+    let waiting = async { tokio::join!(third.pass(), fourth.pass()) };
     let ending = async {
         tokio::task::yield_now().await;
         assert_eq!(only(&guarded).waiting, 2);
@@ -222,7 +221,7 @@ async fn who_waits_in_memory_does_not_leave_after_the_breaker_has_opened() {
         second.settle(FAILED);
     };
     let ((third_left, fourth_left), ()) = tokio::join!(waiting, ending);
-    let fifth_left = fifth.pass(timeout).await;
+    let fifth_left = fifth.pass().await;
     let by = [third_left, fourth_left, fifth_left].map(|left| left.map_err(|by| by.guard).err());
     assert_eq!(by, [Some(Guard::Breaker); 3]);
     drop([third, fourth, fifth]);

@@ -205,9 +205,10 @@ impl Draft<'_, '_> {
 
     /// What is published has no participant, and no guard.
     fn admission(&mut self, request: &Request, command: CommandRef) -> Admission {
-        let attempt = self.state.command(command).attempt + 1;
+        let it = self.state.command(command);
+        let (attempt, has_probed) = (it.attempt + 1, it.has_probed());
         match request.participant() {
-            Some(participant) => (self.context.admission)(Asking { participant, command, attempt }),
+            Some(participant) => (self.context.admission)(Asking { participant, command, attempt, has_probed }),
             None => Admission::Admitted,
         }
     }

@@ -123,6 +123,12 @@ impl CommandState {
         }
     }
 
+    /// Whether its last attempt was to find out if the participant is back.
+    #[must_use]
+    pub fn has_probed(&self) -> bool {
+        self.probes.contains(&self.attempt)
+    }
+
     /// Attempts that count against the policy.
     #[must_use]
     pub fn attempts_used(&self) -> u32 {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     engine::dispatch::{self, Permitted},
-    guarded::{self, Admission, Asking, Attempt, Permit},
+    guarded::{self, Admission, Asking, Attempt, Coming, Permit},
     panics::caught,
     participants::Dispatch,
 };
@@ -79,7 +79,7 @@ impl Owned {
     /// For a call that was recorded in another life, or that asks how far it is: no decision of this life asked the guard for it.
     pub(super) fn late_permit(&mut self, saga: SagaId, effect: &CallEffect) -> Option<Permit> {
         let lane = guarded::lane(effect.command.direction);
-        let asking = Asking { lane, attempt: Attempt::Same, is_woken: true };
+        let asking = Asking { lane, attempt: Attempt::Same, coming: Coming::Woken };
         let answer = match self.parts.guarded.admit(effect.request.participant()?, asking) {
             Admission::Admitted(permit) => return Some(permit),
             Admission::Gone => {

@@ -134,10 +134,9 @@ enum Told {
 
 fn since(effect: &WaitEffect, now: Timestamp, told: Told) -> Since {
     let not_before = match (effect.guard, told) {
-        (Guard::Transport, _) | (_, Told::JustNow) => effect.not_before.since(now),
-        (Guard::Breaker | Guard::Bulkhead | Guard::RateLimit | Guard::RetryBudget | Guard::Health, Told::OnRecord) => {
-            Duration::ZERO
-        }
+        // Of one that had set out to leave: asking again before that would go round in a circle, with rows.
+        (Guard::Transport | Guard::RateLimit | Guard::Bulkhead, _) | (_, Told::JustNow) => effect.not_before.since(now),
+        (Guard::Breaker | Guard::RetryBudget | Guard::Health, Told::OnRecord) => Duration::ZERO,
     };
     Since { guard: effect.guard, since_ms: effect.since.0, not_before, has_probed: effect.has_probed }
 }

@@ -1,7 +1,7 @@
 //! The guards themselves, and how they work together. Pure but for the wakers that wait in them.
 
 use super::{
-    Asking, Attempt,
+    Asking, Attempt, Coming,
     line::Held,
     places::{Leaving, Slots, ToWake},
 };
@@ -147,10 +147,11 @@ impl Inner {
 
     /// Who comes may go on beside those who wait in line if there is room for them all.
     fn lets_pass_before_the_line(&mut self, asking: Asking, now: Monotonic) -> Result<(), Refused> {
-        if asking.is_woken {
-            return Ok(());
-        }
-        let before = self.line.before(asking.lane, now);
+        let before = match asking.coming {
+            Coming::Woken => return Ok(()),
+            Coming::Anew => self.line.before(asking.lane, now),
+            Coming::AfterProbe => self.line.before_one_that_has_probed(now),
+        };
         if before == 0 {
             return Ok(());
         }
@@ -166,7 +167,10 @@ impl Inner {
                 Ok(())
             }
             Attempt::Further => {
-                let before = if asking.is_woken { 0 } else { self.retries.before(Lane::Do, now) };
+                let before = match asking.coming {
+                    Coming::Woken => 0,
+                    Coming::Anew | Coming::AfterProbe => self.retries.before(Lane::Do, now),
+                };
                 let balance = usize::try_from(self.budget.snapshot(now).balance).unwrap_or(usize::MAX);
                 if before > 0 && balance <= before {
                     return Err(self.budget.wait(now).max(SHORTEST_REST));
@@ -198,12 +202,22 @@ impl Inner {
         if self.room_of_places(now) == 0 && self.permits >= self.most_in_memory(now) {
             return Err(Refused { guard: Guard::Bulkhead, not_before: Duration::ZERO });
         }
-        let Some(rate) = &self.rate else { return Ok(()) };
-        let wait = rate.wait(now).saturating_add(rate.rate().pace().saturating_mul(self.on_their_way()));
+        let wait = self.wait_for_rate(now);
         if wait > self.settings.bulkhead.max_wait {
             return Err(Refused { guard: Guard::RateLimit, not_before: wait });
         }
         Ok(())
+    }
+
+    /// How long one more call would wait for the rate limit, behind those that are on their way to it.
+    fn wait_for_rate(&self, now: Monotonic) -> Duration {
+        let Some(rate) = &self.rate else { return Duration::ZERO };
+        let (ahead, room) = (self.on_their_way(), rate.room(now));
+        if ahead < room {
+            return Duration::ZERO;
+        }
+        let first = if room == 0 { rate.wait(now) } else { rate.rate().pace() };
+        first.saturating_add(rate.rate().pace().saturating_mul(ahead - room))
     }
 
     /// Calls that are decided on and have not reached the rate limit yet.

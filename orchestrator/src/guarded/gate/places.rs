@@ -56,16 +56,14 @@ pub(crate) struct Leaving {
 pub(crate) struct Full;
 
 impl Gate {
-    /// Waits for the rate limit and then for a place in the bulkhead, each for a short time, both for no more than `patience`. Whoever was
-    /// admitted before the breaker opened does not leave after it.
+    /// Waits for the rate limit and then for a place in the bulkhead, each no longer than `maxWait`. Whoever was admitted before the breaker opened does not leave after it.
     ///
     /// # Errors
     /// Who refuses, and when to ask again. Nothing is taken.
-    pub(crate) async fn wait_to_leave(self: &Arc<Gate>, leaving: Leaving, patience: Duration) -> Result<Slot, Refused> {
-        let began = Instant::now();
-        let paced = self.pace(patience).await;
+    pub(crate) async fn wait_to_leave(self: &Arc<Gate>, leaving: Leaving) -> Result<Slot, Refused> {
+        let paced = self.pace().await;
         paced.map_err(|not_before| Refused { guard: Guard::RateLimit, not_before })?;
-        let entered = self.enter(leaving.lane, patience.saturating_sub(began.elapsed())).await;
+        let entered = self.enter(leaving.lane).await;
         let slot = entered.map_err(|Full| Refused { guard: Guard::Bulkhead, not_before: BULKHEAD_REST })?;
         self.look_again(leaving, slot.since).map(|()| slot)
     }
@@ -89,14 +87,14 @@ impl Gate {
         Ok(passes.then_some(now))
     }
 
-    /// Waits until the rate limit lets one more pass, at most `patience`. Dropping the future gives its turn back.
+    /// Waits until the rate limit lets one more pass. Dropping the future gives its turn back.
     ///
     /// # Errors
-    /// When it would take longer: how much.
-    pub(crate) async fn pace(&self, patience: Duration) -> Result<(), Duration> {
+    /// When it would take longer than the gate's patience: how much.
+    pub(crate) async fn pace(&self) -> Result<(), Duration> {
         let wait = {
             let (now, mut inner) = (self.now(), self.inner());
-            let most = patience.min(inner.max_wait());
+            let most = inner.max_wait();
             let wait = inner.reserve(most, now)?;
             if wait.is_zero() {
                 return Ok(());
@@ -115,13 +113,13 @@ impl Gate {
     ///
     /// # Errors
     /// When the queue is full, or the gate's patience ends.
-    pub(crate) async fn enter(self: &Arc<Gate>, lane: Lane, patience: Duration) -> Result<Slot, Full> {
+    pub(crate) async fn enter(self: &Arc<Gate>, lane: Lane) -> Result<Slot, Full> {
         let (mut turn, queued, most) = match self.try_enter(lane)? {
             Entered::AtOnce(slot) => return Ok(slot),
             Entered::Queued(turn, waiter, most) => (turn, Queued { gate: self, waiter }, most),
         };
         let began = Instant::now();
-        let turn = tokio::time::timeout(patience.min(most), &mut turn).await;
+        let turn = tokio::time::timeout(most, &mut turn).await;
         drop(queued);
         let Ok(Ok(slot)) = turn else {
             let now = self.now();

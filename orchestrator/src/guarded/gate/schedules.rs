@@ -6,7 +6,7 @@ mod probes;
 
 use super::{
     super::{changes::Changes, settings::GateSettings},
-    Asking, Attempt, Gate,
+    Asking, Attempt, Coming, Gate,
 };
 use crate::sync::simulated::under_all_schedules;
 use saga_guards::{Lane, breaker};
@@ -21,8 +21,7 @@ use std::{
 };
 use tokio::sync::Notify;
 
-const FIRST: Asking = Asking { lane: Lane::Do, attempt: Attempt::First, is_woken: false };
-const PATIENCE: Duration = Duration::from_secs(3_600);
+const FIRST: Asking = Asking { lane: Lane::Do, attempt: Attempt::First, coming: Coming::Anew };
 const WELL: Result<(), Duration> = Ok(());
 
 /// Two failures open it, two probes are out at once, and their successes close it.

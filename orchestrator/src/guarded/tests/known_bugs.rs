@@ -8,7 +8,6 @@ use super::*;
 use crate::guarded::permit::Pressure;
 use saga_guards::{Lane, breaker::Verdict, budget, rate::Rate};
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const SUCCEEDED: Said = Said { verdict: Verdict::Succeeded, pressure: Pressure::Unsaid, pause: None };
 
 fn open(guarded: &Guarded) {
@@ -67,7 +66,7 @@ async fn what_is_refused_after_it_got_a_probe_slot_does_not_keep_it() {
 async fn whoever_shares_the_guards_and_does_nothing_holds_nothing() {
     let engine = Arc::new(guarded(kafka(), 1));
     let _idle: Vec<_> = (0..100).map(|_| Arc::clone(&engine)).collect();
-    assert!(permit(&engine).pass(PATIENCE).await.is_ok());
+    assert!(permit(&engine).pass().await.is_ok());
 }
 
 /// gobreaker drops results of another generation silently (#122), and a setting that is changed elsewhere begins a new breaker, into which
@@ -112,7 +111,7 @@ async fn a_rate_faster_than_the_clock_holds_nobody_up() {
     let engine = of(GateSettings { rate, ..gate(8) });
     let began = tokio::time::Instant::now();
     for _ in 0..10_000 {
-        assert!(permit(&engine).pass(PATIENCE).await.is_ok());
+        assert!(permit(&engine).pass().await.is_ok());
     }
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
@@ -125,7 +124,7 @@ async fn waiting_for_the_rate_pays_once() {
     let engine = of(GateSettings { rate, ..gate(8) });
     let began = tokio::time::Instant::now();
     for _ in 0..11 {
-        assert!(permit(&engine).pass(PATIENCE).await.is_ok());
+        assert!(permit(&engine).pass().await.is_ok());
     }
     let took = began.elapsed();
     assert!((100..=111).contains(&took.as_millis()), "{took:?}");
@@ -136,14 +135,11 @@ async fn waiting_for_the_rate_pays_once() {
 async fn a_place_that_gets_free_goes_to_who_waits_and_not_to_who_comes() {
     use futures_util::FutureExt;
     let gate = gate_of(&guarded(kafka(), 1));
-    let held = gate.enter(Lane::Do, PATIENCE).await.expect("it is free");
-    let (mut first, mut undo) = (Box::pin(gate.enter(Lane::Do, PATIENCE)), Box::pin(gate.enter(Lane::Undo, PATIENCE)));
+    let held = gate.enter(Lane::Do).await.expect("it is free");
+    let (mut first, mut undo) = (Box::pin(gate.enter(Lane::Do)), Box::pin(gate.enter(Lane::Undo)));
     assert!((&mut first).now_or_never().is_none() && (&mut undo).now_or_never().is_none());
     drop(held);
-    assert!(
-        gate.enter(Lane::Do, PATIENCE).now_or_never().is_none(),
-        "the place is the undo's, although it has not looked yet"
-    );
+    assert!(gate.enter(Lane::Do).now_or_never().is_none(), "the place is the undo's, although it has not looked yet");
     let place = (&mut undo).now_or_never().expect("it has a place");
     assert!((&mut first).now_or_never().is_none());
     drop(place);

@@ -99,7 +99,7 @@ impl Reader<'_> {
             write_timeout: self.timeout(&fields, "writeTimeout").or(usual.write_timeout),
             retry: self.retry(&fields, usual.retry),
             breaker: self.breaker(&fields, usual.breaker),
-            bulkhead: self.bulkhead(&fields, usual.bulkhead),
+            bulkhead: self.bulkhead(&fields, usual.bulkhead, transport.as_ref()),
             rate_limit: self.rate_limit(&fields),
             retry_budget: self.retry_budget(&fields),
             degraded: self.degraded(&fields),

@@ -30,8 +30,11 @@ impl Place {
     }
 }
 
-const ASKING: crate::guarded::Asking =
-    crate::guarded::Asking { lane: saga_guards::Lane::Do, attempt: crate::guarded::Attempt::First, is_woken: false };
+const ASKING: crate::guarded::Asking = crate::guarded::Asking {
+    lane: saga_guards::Lane::Do,
+    attempt: crate::guarded::Attempt::First,
+    coming: crate::guarded::Coming::Anew,
+};
 
 fn act(action: GuardAction) -> GuardAct {
     GuardAct { participant: "payments".into(), action, who: "anna".into(), reason: "they migrate".into() }

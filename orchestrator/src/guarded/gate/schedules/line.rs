@@ -85,7 +85,7 @@ fn ask_as_called(gate: &Arc<Gate>, called: &mut Receiver<Wake>, most_out: u32, s
     while counts[1..].contains(&0) {
         let wake = block_on(called.recv()).expect("who stays is called");
         counts[usize::from(wake.command.step.0)] += 1;
-        let permit = gate.admit(Asking { is_woken: true, ..FIRST }, WELL).expect("who is called is admitted");
+        let permit = gate.admit(Asking { coming: Coming::Woken, ..FIRST }, WELL).expect("who is called is admitted");
         drop(wake);
         out.one_of_at_most(most_out);
         permit.settle(said);
@@ -104,7 +104,7 @@ fn whoever_waits_for_the_only_place_is_called_when_it_is_free() {
         let mut settings = places(1);
         settings.bulkhead.max_waiting = Some(0);
         let gate = gate(settings);
-        let holder = block_on(gate.enter(Lane::Do, PATIENCE)).expect("it is free");
+        let holder = block_on(gate.enter(Lane::Do)).expect("it is free");
         let holds = thread::spawn(move || drop(holder));
         all_are_called(&gate, 8, 1, Said::NOTHING);
         holds.join().expect("it does not panic");

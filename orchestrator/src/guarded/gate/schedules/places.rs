@@ -11,7 +11,7 @@ fn lane(number: usize) -> Lane {
 }
 
 fn works(gate: &Arc<Gate>, number: usize, out: &Out, most: u32) {
-    let slot = block_on(gate.enter(lane(number), PATIENCE)).expect("nobody's patience ends");
+    let slot = block_on(gate.enter(lane(number))).expect("nobody's patience ends");
     out.one_of_at_most(most);
     drop(slot);
 }
@@ -34,7 +34,7 @@ fn a_place_given_to_somebody_who_has_left_is_passed_on() {
         let (gate, out) = (gate(places(1)), Out::default());
         let shared = Arc::clone(&gate);
         together(5, move |number| match number {
-            0 | 1 => drop(shared.enter(lane(number), PATIENCE).now_or_never()),
+            0 | 1 => drop(shared.enter(lane(number)).now_or_never()),
             _ => works(&shared, number, &out, 1),
         });
         everything_is_back(&gate);
@@ -49,7 +49,7 @@ fn a_place_that_comes_as_patience_ends_is_passed_on() {
         let (gate, out) = (gate(settings), Out::default());
         let shared = Arc::clone(&gate);
         together(4, move |number| {
-            if let Ok(slot) = block_on(shared.enter(lane(number), PATIENCE)) {
+            if let Ok(slot) = block_on(shared.enter(lane(number))) {
                 out.one_of_at_most(1);
                 drop(slot);
             }
@@ -81,7 +81,7 @@ fn the_place_of_an_awaited_reply_is_free_whoever_ends_first() {
             let mut permit = shared.admit(FIRST, WELL).expect("closed");
             let (departure, seat) = permit.departure();
             let sender = thread::spawn(move || {
-                let slot = block_on(departure.pass(PATIENCE)).expect("nobody's patience ends");
+                let slot = block_on(departure.pass()).expect("nobody's patience ends");
                 drop(seat.set(slot));
             });
             permit.settle(Said::NOTHING);
@@ -102,7 +102,7 @@ fn as_many_pass_as_the_rate_allows_whoever_else_gives_up() {
         let (gate, passed) = (gate(settings), Arc::new(AtomicU32::new(0)));
         let (shared, counted) = (Arc::clone(&gate), Arc::clone(&passed));
         let try_to_pass = move |_| {
-            if let Some(Ok(())) = shared.pace(PATIENCE).now_or_never() {
+            if let Some(Ok(())) = shared.pace().now_or_never() {
                 counted.fetch_add(1, SeqCst);
             }
         };

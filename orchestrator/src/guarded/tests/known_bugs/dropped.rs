@@ -54,7 +54,7 @@ fn everything_is_back(guarded: &Guarded) {
     use futures_util::FutureExt;
     let (gate, view) = (gate_of(guarded), gate_of(guarded).view());
     assert_eq!((view.permits, view.waiting, view.pacing, view.breaker.probes_out), (0, 0, 0, 0));
-    let places = (0..view.limit.get()).map(|_| gate.enter(Lane::Do, PATIENCE).now_or_never());
+    let places = (0..view.limit.get()).map(|_| gate.enter(Lane::Do).now_or_never());
     let places: Vec<_> = places.collect();
     assert!(places.iter().all(|place| matches!(place, Some(Ok(_)))), "{places:?}");
 }
@@ -91,13 +91,13 @@ async fn whoever_gives_up_on_the_way_out_takes_nothing_along() {
     let leave = || {
         let (held, mut permit) = (Arc::clone(&gate), permit(&engine));
         async move {
-            let slot = held.enter(Lane::Undo, PATIENCE).await.expect("it is free");
-            held.pace(PATIENCE).await.expect("soon");
+            let slot = held.enter(Lane::Undo).await.expect("it is free");
+            held.pace().await.expect("soon");
             let holder = async move {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 drop(slot);
             };
-            tokio::join!(permit.pass(PATIENCE), holder).0.is_ok()
+            tokio::join!(permit.pass(), holder).0.is_ok()
         }
     };
     let waits = wherever_it_waits(leave, || everything_is_back(&engine)).await;
@@ -112,13 +112,13 @@ async fn a_departure_that_is_dropped_wherever_it_waits_leaves_the_place_to_other
     let leave = || {
         let (held, mut permit) = (Arc::clone(&gate), permit(&engine));
         async move {
-            let slot = held.enter(Lane::Undo, PATIENCE).await.expect("it is free");
+            let slot = held.enter(Lane::Undo).await.expect("it is free");
             let (departure, seat) = permit.departure();
             let holder = async move {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 drop(slot);
             };
-            let place = tokio::join!(departure.pass(PATIENCE), holder).0.expect("soon");
+            let place = tokio::join!(departure.pass(), holder).0.expect("soon");
             assert!(seat.set(place).is_ok());
             permit.settle(SUCCEEDED);
         }

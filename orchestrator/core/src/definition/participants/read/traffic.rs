@@ -1,6 +1,6 @@
 //! Bulkhead and rate limit: how many calls there are at once, and in a span.
 
-use super::{BULKHEAD_WAIT, Bulkhead, Reader};
+use super::{BULKHEAD_WAIT, Bulkhead, Reader, Transport};
 use crate::definition::{
     diagnostic::Code,
     fields::{Fields, first_line, lead, wrong},
@@ -14,10 +14,33 @@ use std::{num::NonZeroU32, time::Duration};
 const MAX_CALLS_PER_SECOND: u64 = 1_000_000;
 /// With `adaptive: true` the limit falls to this part of itself at most, so that there are answers to go by when it is well again.
 const ADAPTIVE_PART: u32 = 16;
+/// What is said of waiting in memory.
+const WAITING: [&str; 2] = ["maxWaiting", "maxWait"];
 
 impl Reader<'_> {
-    /// `bulkhead: 64`, or a map.
-    pub(super) fn bulkhead(&mut self, fields: &Fields<'_>, usual: NonZeroU32) -> Bulkhead {
+    /// `bulkhead: 64`, or a map. A command over Kafka does not wait in memory: its reply is awaited from the moment it is decided on.
+    pub(super) fn bulkhead(
+        &mut self,
+        fields: &Fields<'_>,
+        usual: NonZeroU32,
+        transport: Option<&Transport>,
+    ) -> Bulkhead {
+        let bulkhead = self.bulkhead_of_http(fields, usual);
+        let Some(Transport::Kafka { .. }) = transport else { return bulkhead };
+        self.refuse_waiting_over_kafka(fields);
+        Bulkhead { max_waiting: Some(0), max_wait: Duration::ZERO, ..bulkhead }
+    }
+
+    fn refuse_waiting_over_kafka(&mut self, fields: &Fields<'_>) {
+        let Some(Yaml::Map(entries)) = fields.node("bulkhead").map(|node| &node.value) else { return };
+        for (key, _) in entries.iter().filter(|(key, _)| WAITING.contains(&key.text.as_str())) {
+            let message = format!("`{}` is of HTTP, and this participant is called over Kafka", key.text);
+            let help = "remove it: what finds no place is recorded as waiting at once";
+            self.report.error(Code::ConflictingKeys, key.span, message).help(help);
+        }
+    }
+
+    fn bulkhead_of_http(&mut self, fields: &Fields<'_>, usual: NonZeroU32) -> Bulkhead {
         let Some(node) = fields.node("bulkhead") else { return Bulkhead::of(usual) };
         match &node.value {
             Yaml::Map(_) => self.bulkhead_map(node, usual),
