@@ -119,14 +119,13 @@ impl Outage {
         let found = text.lines().find_map(|line| line.strip_prefix(name));
         Ok(found.map(str::parse).transpose()?.unwrap_or(0))
     }
+}
 
-    /// Rows of the journal by the saga's key.
-    async fn rows(&self, keys: &[String]) -> Result<BTreeMap<String, i64>> {
-        let query = "SELECT key, count(*) FROM streams JOIN journal USING (stream) WHERE key = ANY ($1) GROUP BY key";
-        let rows: Vec<(String, i64)> =
-            sqlx::query_as(query).bind(keys).fetch_all(&self.world.database.pool().await?).await?;
-        Ok(rows.into_iter().collect())
-    }
+/// Rows of the journal by the saga's key.
+async fn rows(world: &World, keys: &[String]) -> Result<BTreeMap<String, i64>> {
+    let query = "SELECT key, count(*) FROM streams JOIN journal USING (stream) WHERE key = ANY ($1) GROUP BY key";
+    let rows: Vec<(String, i64)> = sqlx::query_as(query).bind(keys).fetch_all(&world.database.pool().await?).await?;
+    Ok(rows.into_iter().collect())
 }
 
 #[tokio::test]
@@ -150,12 +149,12 @@ async fn what_needs_a_dead_participant_waits_and_goes_on_when_it_is_back_undos_f
     }
     let all = [&refused()[..], &flying, &late()];
     outage.wait_on_payments(&all).await?;
-    let rows = outage.rows(&late()).await?;
-    assert!(rows.len() == LATE && rows.values().all(|rows| *rows == 2), "begun, and reserved and waiting: {rows:?}");
+    let first = rows(&outage.world, &late()).await?;
+    assert!(first.len() == LATE && first.values().all(|rows| *rows == 2), "begun, and reserved and waiting: {first:?}");
     let failed = outage.failed().await?;
     outage.fail(3).await?;
-    let later = outage.rows(&late()).await?;
-    let called = later.iter().filter(|(key, now)| rows[*key] != **now).count();
+    let later = rows(&outage.world, &late()).await?;
+    let called = later.iter().filter(|(key, now)| first[*key] != **now).count();
     let probes = usize::try_from(outage.failed().await? - failed)? + 1;
     assert!(called <= probes, "of {probes} probes rows were written for {called}: {later:?}");
 
@@ -240,6 +239,29 @@ async fn undos_that_a_participant_cannot_perform_do_not_keep_its_dos_waiting() -
     is_mended.store(true, Ordering::Relaxed);
     for order in ["back-1", "back-2", "back-3"] {
         reaches(&engine, order, &["compensated"]).await?;
+    }
+    judge(&world, Exempt::default()).await
+}
+
+/// Eight sagas at once for four calls a second, with less time for an attempt than most have to wait.
+#[tokio::test]
+async fn who_waits_for_the_rate_keeps_its_time_and_its_attempt_and_costs_a_row() -> Result<()> {
+    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let rate = json!({"calls": 1, "per": "250ms", "burst": 1});
+    world.participants(&json!({}), &json!({"timeout": "200ms", "rateLimit": rate}))?;
+    let steps =
+        "retry: {attempts: 1}\nsteps: [{step: charge, do: POST payments/charges, undo: POST payments/refunds}]\n";
+    world.define("order", steps)?;
+    let engine = world.start().await?;
+    let keys: Vec<String> = (0..8).map(|order| order.to_string()).collect();
+    for key in &keys {
+        world.order(key, &json!({})).await?;
+    }
+    for key in &keys {
+        reaches(&engine, key, &["completed"]).await?;
+    }
+    for (key, rows) in rows(&world, &keys).await? {
+        assert!(rows <= 4, "begun, waiting, sent, answered: {key} has {rows}");
     }
     judge(&world, Exempt::default()).await
 }
