@@ -121,7 +121,7 @@ impl Guarded {
         let anybody = GateSettings::of_places(NonZeroU32::MAX);
         let guarded = Guarded {
             participants: ArcSwap::default(),
-            nowhere: Arc::new(Gate::new("", anybody, Arc::clone(&bell), changes.clone())),
+            nowhere: Arc::new(Gate::nobodys(anybody, Arc::clone(&bell), changes.clone())),
             removed: Mutex::default(),
             unknown: Mutex::default(),
             checks: HealthChecks::new(changes.clone()),

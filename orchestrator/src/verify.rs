@@ -33,8 +33,8 @@ pub struct Subject {
     pub undo: Option<Target>,
     /// What the `do` is sent.
     pub with: Value,
-    /// What the `undo` is sent.
-    pub undo_with: Value,
+    /// What the `undo` is sent; `None`: what the short form of a definition sends, `{input, result}` of the do.
+    pub undo_with: Option<Value>,
     /// How long an attempt may take.
     pub timeout: Duration,
 }

@@ -135,3 +135,21 @@ impl Policies {
         serde_json::from_str(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Method;
+
+    #[test]
+    fn an_attempt_over_http_is_awaited_for_as_long_as_it_may_take_to_leave_too() {
+        let policy = CommandPolicy { retry: RetryPolicy::standard(), attempt_timeout: Duration::from_secs(5) };
+        let participant = || "payments".to_owned();
+        let http =
+            Request::Http { participant: participant(), method: Method::Post, path: "charges".into(), body: None };
+        let kafka =
+            Request::Kafka { participant: participant(), command: "Charge".into(), body: serde_json::Value::Null };
+        assert_eq!(policy.awaited(Some(&http)), Duration::from_secs(7));
+        assert_eq!(policy.awaited(Some(&kafka)), Duration::from_secs(5));
+    }
+}

@@ -77,6 +77,8 @@ pub struct Breaker {
     shed: Option<Shed>,
     failures_in_a_row: u32,
     opened_in_a_row: u32,
+    /// Why it opened last, until it closes.
+    tripped_by: Option<Trip>,
     stale_results: u64,
 }
 
@@ -107,6 +109,7 @@ impl Breaker {
             shed: config.settings().shed_above.map(|_| Shed::new(now)),
             failures_in_a_row: 0,
             opened_in_a_row: 0,
+            tripped_by: None,
             stale_results: 0,
             config,
         }

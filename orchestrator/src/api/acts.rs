@@ -84,7 +84,7 @@ fn parse(action: &str) -> Result<OperatorAction, Error> {
 }
 
 fn checked(asked: Asked, action: OperatorAction) -> Result<OperatorAct, Error> {
-    check_texts(&asked.who, &asked.reason).map_err(Error::BadBody)?;
+    check_texts(&asked.who, &asked.reason).map_err(Error::BadValue)?;
     let id = asked.id.unwrap_or_else(|| Uuid::new_v4().to_string());
     Ok(OperatorAct { id, who: asked.who, reason: asked.reason, action })
 }

@@ -16,6 +16,7 @@ pub(super) enum Error {
     SeveralSagas(String, Vec<String>),
     BadParameter(String),
     BadBody(String),
+    BadValue(String),
     Refused(String),
     RefusedAtEnd(String),
     StoreAway(String),
@@ -62,6 +63,7 @@ impl Error {
                 message.clone(),
                 r#"send {"who": "your name", "reason": "why"} as application/json"#,
             ),
+            Error::BadValue(message) => (StatusCode::BAD_REQUEST, "bad_body", message.clone(), "nothing has changed"),
             Error::Refused(message) => {
                 (StatusCode::CONFLICT, "refused", message.clone(), "saga show tells what the saga waits for")
             }

@@ -179,13 +179,13 @@ fn action_of(word: &str, given: Given) -> Result<GuardAction, Error> {
     if given == Given::default() {
         return Ok(action);
     }
-    Err(Error::BadBody(format!("`share`, `bulkhead` and `rate` belong to `set`, not to `{word}`")))
+    Err(Error::BadValue(format!("`share`, `bulkhead` and `rate` belong to `set`, not to `{word}`")))
 }
 
 fn refused(refused: Refused) -> Error {
     match refused {
         Refused::NoParticipant { name, hint } => Error::NoParticipant { name, hint },
-        Refused::Malformed(message) => Error::BadBody(message),
+        Refused::Malformed(message) => Error::BadValue(message),
         Refused::Store(error) => error.into(),
     }
 }

@@ -15,7 +15,11 @@ pub(super) async fn reload(State(backend): State<Backend>, headers: HeaderMap) -
     let Some(path) = parts.participants_file.clone() else {
         return Err(Error::NotReloaded("this engine has no participants.yaml of its own".into()));
     };
-    let file = read_source(&path).map_err(|error| Error::NotReloaded(format!("{error:#}")))?;
+    let file = read_source(&path).map_err(|error| {
+        let why = format!("{error:#}");
+        reload::unreadable(&parts, &why);
+        Error::NotReloaded(why)
+    })?;
     // A task of its own: a client that goes away leaves nothing half done.
     let reloading = tokio::spawn(async move { reload::reload(&parts, &file, &lookup).await });
     let reloaded = reloading.await.map_err(|error| Error::StoreAway(format!("the reload broke off: {error}")))?;

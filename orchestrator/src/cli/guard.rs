@@ -83,14 +83,24 @@ pub(super) struct SetArgs {
     #[command(flatten)]
     act: ActArgs,
     /// Use only this share of its capacity: above 0, at most 1
-    #[arg(long)]
+    #[arg(long, value_parser = share)]
     share: Option<f64>,
     /// Calls that may be under way at once
-    #[arg(long, value_name = "CALLS")]
+    #[arg(long, value_name = "CALLS", value_parser = places)]
     bulkhead: Option<NonZeroU32>,
     /// Calls in a second, a minute or an hour: 50/s, 600/m, 1000/h
     #[arg(long)]
     rate: Option<GivenRate>,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: Option<f64> = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    share
+        .ok_or_else(|| "write a number above 0 and at most 1, like 0.25; `saga guard open` lets no call through".into())
+}
+
+fn places(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| "write a number of calls, 1 or more; `saga guard open` lets no call through".into())
 }
 
 #[derive(Debug, Args)]

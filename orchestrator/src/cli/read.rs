@@ -169,7 +169,11 @@ async fn open(file: &ConfigFile, store: Option<String>) -> anyhow::Result<Arc<dy
 
 async fn recorded(args: &OneArgs) -> anyhow::Result<Recorded> {
     let store = open(&args.file, args.store.clone()).await?;
-    let id = the_one(reading::find(store.as_ref(), &args.name, args.saga.as_deref()).await?, &args.name)?;
+    let mut found = reading::find(store.as_ref(), &args.name, args.saga.as_deref()).await?;
+    if let Found::Several(lines) = &mut found {
+        reading::refresh(store.as_ref(), &Plans::default(), lines).await?;
+    }
+    let id = the_one(found, &args.name)?;
     let recorded = journal::read(store.as_ref(), &Plans::default(), id).await?;
     recorded.with_context(|| format!("no saga has the id {id}"))
 }

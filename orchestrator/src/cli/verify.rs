@@ -26,10 +26,10 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "COMMAND")]
     undo: Option<Target>,
     /// What the do is sent, as JSON: something that succeeds
-    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = json)]
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = map)]
     with: Value,
-    /// What the undo is sent, as JSON; else the same
-    #[arg(long, value_name = "JSON", value_parser = json)]
+    /// What the undo is sent, as JSON; else what the short form of a definition sends: {"input": …, "result": …} of the do
+    #[arg(long, value_name = "JSON", value_parser = map)]
     undo_with: Option<Value>,
     /// Participants file; else participants.yaml in the folder that the configuration's `sagas` names
     #[arg(long, value_name = "FILE")]
@@ -47,8 +47,9 @@ pub(super) struct VerifyArgs {
     output: Output,
 }
 
-fn json(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+fn map(text: &str) -> Result<Value, String> {
+    let value: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    if value.is_object() { Ok(value) } else { Err("write a JSON object: `with` of a step is a map".into()) }
 }
 
 /// What cannot be verified as it was typed is a usage error.
@@ -101,10 +102,17 @@ fn prepared(args: &VerifyArgs, config: &Config) -> anyhow::Result<(Participant, 
         target: args.target.clone(),
         undo: args.undo.clone(),
         with: args.with.clone(),
-        undo_with: args.undo_with.clone().unwrap_or_else(|| args.with.clone()),
+        undo_with: args.undo_with.clone(),
         timeout: participant.timeout,
     };
     Ok((participant.clone(), subject))
+}
+
+fn undo_with(subject: &Subject) -> String {
+    match &subject.undo_with {
+        Some(body) => body.to_string(),
+        None => format!("{{\"input\": {}, \"result\": what the do answered, or null}}", subject.with),
+    }
 }
 
 fn participants(args: &VerifyArgs, config: &Config) -> anyhow::Result<Participants> {
@@ -121,7 +129,7 @@ fn announcement(args: &VerifyArgs, (_, subject): &(Participant, Subject)) -> Str
         subject.target, subject.with
     );
     match &subject.undo {
-        Some(undo) => text.push_str(&format!("  {undo}  {}\n", subject.undo_with)),
+        Some(undo) => text.push_str(&format!("  {undo}  {}\n", undo_with(subject))),
         None => text.push_str("  (and no undo: --undo names it)\n"),
     }
     let name = args.target.participant();

@@ -136,7 +136,8 @@ impl Layers {
             match KEYS.iter().find(|key| variable(key) == *name) {
                 Some(key) => self.set(key, value.clone(), format!("environment variable {name}")),
                 None => {
-                    let names: Vec<String> = KEYS.iter().map(|key| variable(key)).collect();
+                    let others = OTHER_VARIABLES.map(str::to_owned);
+                    let names: Vec<String> = KEYS.iter().map(|key| variable(key)).chain(others).collect();
                     let hint = did_you_mean(name, names.iter().map(String::as_str));
                     self.errors.push(format!("environment: `{name}` is not a variable of the orchestrator{hint}"));
                 }

@@ -40,7 +40,7 @@ Order something yourself, with kcat for example:
   echo '{example}' \\
     | kcat -P -b {broker} -t shop.orders -H ce_type=OrderPlaced
 
-Ask for a unicorn or a piano, as customer mallory, for 100000 cents or more, or to Atlantis, and watch it being undone.
+Ask for a unicorn or a piano, as customer mallory, or for 100000 cents or more, and watch it being undone; ship to Atlantis, and it is parked for you.
 {earlier}",
         port = page.port(),
         triggers = triggers.join(", "),

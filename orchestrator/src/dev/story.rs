@@ -45,9 +45,8 @@ impl Teller<'_> {
                 (Some(*step), Mark::Wait, format!("{}the participant is still at work", undo(*direction)))
             }
             Event::AttemptAsked { .. } | Event::ResultArrived { .. } => return None,
-            Event::StepWaiting { step, direction, guard, not_before, .. } => {
-                let (who, rest) = (view::guard_name(*guard), span(not_before.since(self.decision.at)));
-                (Some(*step), Mark::Wait, format!("{}held back by {who} for {rest}", undo(*direction)))
+            Event::StepWaiting { step, direction, guard, .. } => {
+                (Some(*step), Mark::Wait, format!("{}waits for {}", undo(*direction), view::guard_name(*guard)))
             }
             Event::StepSucceeded { step, direction: Direction::Do, result } => {
                 (Some(*step), Mark::Good, format!("done{}", with_gist(result, &self.state.key)))

@@ -90,6 +90,13 @@ pub async fn reload(
     outcome
 }
 
+/// The file cannot be read: what was in effect stays. Whoever follows the changes is told.
+pub fn unreadable(parts: &Parts, why: &str) {
+    error!("participants cannot be read, what was in effect stays: {why}");
+    parts.guarded.changes().publish(None, What::ConfigRefused { reason: why.to_owned() });
+    count("refused");
+}
+
 async fn replace(
     parts: &Arc<Parts>,
     file: &Source,

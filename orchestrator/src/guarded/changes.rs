@@ -73,6 +73,12 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// The participant asked not to be called for a time (`Retry-After` with 429 or 503), and is not.
+    PauseAsked {
+        /// For so long.
+        #[serde(rename = "forMs", serialize_with = "as_millis")]
+        span: Duration,
+    },
     /// An endpoint gets no calls for a time: it fails more than the others.
     EndpointEjected {
         /// Its address, without secrets.

@@ -100,6 +100,12 @@ impl Gate {
         Gate { name: name.into(), started: Instant::now(), inner, bell, meters: Meters::of(name), changes }
     }
 
+    /// Where those wait whose participant nobody has configured.
+    pub(super) fn nobodys(settings: GateSettings, bell: Arc<Notify>, changes: Changes) -> Gate {
+        let inner = Mutex::new(Inner::new(settings, Monotonic::default()));
+        Gate { name: "".into(), started: Instant::now(), inner, bell, meters: Meters::nobodys(), changes }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -133,7 +139,7 @@ impl Gate {
         if said == Said::NOTHING {
             inner.did_not_leave(attempt, now);
         }
-        let settled = inner.settle(ticket, said, took, now, fastrand::u64(..));
+        let (settled, pause) = inner.settle(ticket, said, took, now, fastrand::u64(..));
         if has_place {
             inner.places.vacate();
         }
@@ -144,6 +150,9 @@ impl Gate {
         woken.wake(self);
         self.meters.called(kind(said.verdict), took);
         self.tell(settled);
+        if let Some(span) = pause {
+            self.publish(What::PauseAsked { span });
+        }
         if let Some(share) = share {
             self.publish(What::Degraded { share });
         }

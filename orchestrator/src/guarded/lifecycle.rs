@@ -61,7 +61,7 @@ pub struct Observations {
     pub calls_begun: u64,
     /// Calls that are unanswered.
     pub calls_out: u32,
-    /// Endpoints that are left out because they failed.
+    /// Endpoints that are left out because they failed, or their checks find them unwell.
     pub endpoints_ejected: usize,
     /// Share of its capacity that may be used, at most 1.
     pub share: f64,

@@ -48,6 +48,18 @@ pub struct Meters {
 }
 
 impl Meters {
+    /// Of nobody: they lead nowhere.
+    #[must_use]
+    pub fn nobodys() -> Meters {
+        Meters {
+            successful: Histogram::noop(),
+            failed: Histogram::noop(),
+            ignored: Histogram::noop(),
+            not_permitted: Counter::noop(),
+            waits: Guard::ALL.map(|_| Histogram::noop()),
+        }
+    }
+
     /// Of the participant called `name`.
     #[must_use]
     pub fn of(name: &str) -> Meters {
@@ -177,6 +189,8 @@ mod tests {
             name: "payments".into(),
             lifecycle: Lifecycle::Degraded,
             breaker: BreakerState::HalfOpen,
+            opened: None,
+            paused_for_ms: None,
             calls: 10,
             failures: 4,
             slow_calls: 2,

@@ -135,7 +135,7 @@ impl Look {
             checks: self.health.as_ref().map(Checks::of),
             calls_begun: self.view.calls_begun,
             calls_out: self.view.permits,
-            endpoints_ejected: self.endpoints.iter().filter(|it| it.ejected_for_ms.is_some()).count(),
+            endpoints_ejected: self.endpoints.iter().filter(|it| it.ejected_for_ms.is_some() || !it.healthy).count(),
             share: self.view.share,
         };
         Observed { name: &self.name, seen, depends_on: &self.depends_on }

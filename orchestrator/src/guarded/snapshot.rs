@@ -4,6 +4,7 @@ use super::{gate::GateView, health::HealthView, lifecycle::Lifecycle};
 use crate::participants::http::EndpointState;
 use saga_guards::breaker;
 use serde::Serialize;
+use std::time::Duration;
 
 /// A participant and its guards at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -15,6 +16,12 @@ pub struct ParticipantSnapshot {
     pub lifecycle: Lifecycle,
     /// What its breaker does.
     pub breaker: BreakerState,
+    /// While it is open or half-open by itself: why, and when it asks again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<Opened>,
+    /// How much longer nobody calls because the participant asked for a pause (`Retry-After`), in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_for_ms: Option<u64>,
     /// Calls that the breaker has counted within its window; 0 unless closed.
     pub calls: u32,
     /// How many of them failed.
@@ -61,6 +68,38 @@ pub struct ParticipantSnapshot {
     pub endpoints: Vec<EndpointSnapshot>,
 }
 
+/// A breaker that has opened by itself and is not closed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Opened {
+    /// What opened it: `failureRate`, `slowCallRate`, `consecutiveFailures`, `probe`.
+    pub by: &'static str,
+    /// Since when it is in its state, in milliseconds from now.
+    pub ago_ms: u64,
+    /// When it lets somebody find out whether the participant is back, in milliseconds from now; `None`: it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asks_in_ms: Option<u64>,
+    /// How often it has opened since it was closed.
+    pub in_a_row: u32,
+}
+
+impl Opened {
+    fn of(view: &GateView) -> Option<Opened> {
+        let it = &view.breaker;
+        let by = it.tripped_by.filter(|_| matches!(it.state, breaker::State::Open | breaker::State::HalfOpen))?;
+        Some(Opened {
+            by: by.as_str(),
+            ago_ms: millis(view.now.since(it.since)),
+            asks_in_ms: it.open_for.map(millis),
+            in_a_row: it.opened_in_a_row,
+        })
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// One of a participant's endpoints at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -80,6 +119,8 @@ impl ParticipantSnapshot {
             name: name.to_owned(),
             lifecycle: Lifecycle::Registered,
             breaker: view.breaker.state.into(),
+            opened: Opened::of(view),
+            paused_for_ms: view.breaker.asked_for.map(millis),
             calls: view.breaker.calls,
             failures: view.breaker.failures,
             slow_calls: view.breaker.slow,

@@ -74,9 +74,14 @@ pub fn describe(plan: &Plan, event: &Event) -> String {
         Event::AttemptAsked { step, direction, attempt } => {
             format!("{}: asked how far attempt {attempt} is", command(plan, *step, *direction))
         }
-        Event::StepWaiting { step, direction, guard, not_before, .. } => {
-            let guard = view::guard_name(*guard);
-            format!("{} held back by {guard} until {}", command(plan, *step, *direction), rfc3339(*not_before))
+        Event::StepWaiting { step, direction, guard, participant, not_before, .. } => {
+            let (command, guard) = (command(plan, *step, *direction), view::guard_name(*guard));
+            match participant {
+                Some(participant) => {
+                    format!("{command} waits for {guard} of {participant}: this time it did not leave")
+                }
+                None => format!("{command} held back by {guard} until {}", rfc3339(*not_before)),
+            }
         }
         Event::StepSucceeded { step, direction: Direction::Do, .. } => format!("{} succeeded", name(plan, *step)),
         Event::StepSucceeded { step, direction: Direction::Undo, .. } => format!("{} undone", name(plan, *step)),

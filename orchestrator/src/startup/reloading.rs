@@ -5,7 +5,6 @@ use crate::engine::{Parts, reload};
 use saga_core::definition::Source;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
-use tracing::warn;
 
 /// Between two looks: a change holds within twice of it, and a look reads one small file.
 const EVERY: Duration = Duration::from_secs(1);
@@ -28,7 +27,7 @@ async fn look(parts: Arc<Parts>, path: PathBuf) {
             Ok(file) => file,
             Err(error) => {
                 if seen.take().is_some() || in_effect.is_some() {
-                    warn!(error = %format!("{error:#}"), "participants cannot be read; what was in effect stays");
+                    reload::unreadable(&parts, &format!("{error:#}"));
                 }
                 in_effect = None;
                 continue;

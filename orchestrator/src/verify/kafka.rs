@@ -168,6 +168,11 @@ impl Wire {
         }
     }
 
+    /// The topic that takes the commands.
+    pub(super) fn commands(&self) -> &str {
+        &self.commands
+    }
+
     /// The next record on the topic of replies; `None`: there will be none.
     async fn record(&mut self) -> Option<Record> {
         loop {

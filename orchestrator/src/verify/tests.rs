@@ -18,7 +18,7 @@ fn subject() -> Subject {
         target: "POST payments/charges".parse().expect("a command"),
         undo: Some("POST payments/refunds".parse().expect("a command")),
         with: json!({"amountCents": 100}),
-        undo_with: json!({}),
+        undo_with: None,
         timeout: Duration::from_secs(10),
     }
 }

@@ -12,7 +12,8 @@ use saga_core::{
     command::{Answer, Direction, Retryable},
     id::{CommandId, SagaId, Shard},
 };
-use std::{sync::Arc, time::Duration};
+use serde_json::{Value, json};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Name of the definition that the commands claim to come from.
@@ -34,12 +35,26 @@ pub(super) enum Wire {
     Kafka(kafka::Wire),
 }
 
+impl fmt::Display for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wire::Http(participant) => {
+                let urls: Vec<String> = participant.endpoints().into_iter().map(|endpoint| endpoint.url).collect();
+                f.write_str(&urls.join(", "))
+            }
+            Wire::Kafka(wire) => write!(f, "topic {}", wire.commands()),
+        }
+    }
+}
+
 /// Attempts against one participant.
 pub(super) struct Trial<'a> {
     pub(super) subject: &'a Subject,
     wire: Wire,
     exchanges: Vec<Exchange>,
     unreachable: Option<String>,
+    /// What dos answered, for their undos.
+    results: HashMap<SagaId, Value>,
 }
 
 /// A command of a saga of its own.
@@ -57,7 +72,7 @@ impl Asked {
 
 impl<'a> Trial<'a> {
     pub(super) fn new(subject: &'a Subject, wire: Wire) -> Trial<'a> {
-        Trial { subject, wire, exchanges: Vec::new(), unreachable: None }
+        Trial { subject, wire, exchanges: Vec::new(), unreachable: None, results: HashMap::new() }
     }
 
     /// What was asked since the last time.
@@ -107,7 +122,11 @@ impl<'a> Trial<'a> {
             }
             Wire::Kafka(wire) => wire.ask(&calls).await,
         };
-        self.unreachable = answers.iter().find_map(unsent).or_else(|| self.unreachable.take());
+        let unsent = answers.iter().find_map(unsent).map(|why| format!("{why} ({})", self.wire));
+        self.unreachable = unsent.or_else(|| self.unreachable.take());
+        if let (Direction::Do, Some(result)) = (direction, answers.iter().find_map(succeeded)) {
+            self.results.insert(asked.saga, result.clone());
+        }
         let together = if calls.len() > 1 { " at the same time" } else { "" };
         for (call, answer) in calls.iter().zip(&answers) {
             let sent = format!("{} {}, attempt {}{together}", self.name(direction), call.id, call.attempt);
@@ -123,12 +142,18 @@ impl<'a> Trial<'a> {
         }
     }
 
+    /// As the short form of a definition has it: the result is null if the do is not known to have succeeded.
+    fn undo_with(&self, asked: Asked) -> Value {
+        let result = || self.results.get(&asked.saga).cloned().unwrap_or(Value::Null);
+        self.subject.undo_with.clone().unwrap_or_else(|| json!({"input": self.subject.with, "result": result()}))
+    }
+
     fn call(&self, asked: Asked, direction: Direction, attempt: u32) -> Call {
         let request = match direction {
             Direction::Do => self.subject.target.request(self.subject.with.clone()),
             Direction::Undo => {
                 let target = self.subject.undo.as_ref().unwrap_or(&self.subject.target);
-                target.request(self.subject.undo_with.clone())
+                target.request(self.undo_with(asked))
             }
         };
         Call {
@@ -142,6 +167,13 @@ impl<'a> Trial<'a> {
             dispatch: Dispatch::First,
             traceparent: None,
         }
+    }
+}
+
+fn succeeded(answer: &Answer) -> Option<&Value> {
+    match answer {
+        Answer::Succeeded { result } => Some(result),
+        Answer::Failed { .. } | Answer::Unknown { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. } => None,
     }
 }
 

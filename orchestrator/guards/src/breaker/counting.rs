@@ -108,6 +108,8 @@ impl Breaker {
 
     fn open(&mut self, trip: Trip, now: Monotonic, random: u64) -> Settled {
         self.opened_in_a_row = self.opened_in_a_row.saturating_add(1);
+        // A probe that fails says that it is still so, and not why it was.
+        self.tripped_by = self.tripped_by.filter(|_| trip == Trip::Probe).or(Some(trip));
         let until = now.plus(self.config.open_span(self.opened_in_a_row, random));
         self.enter(Phase::Open { until, random }, now);
         Settled::Opened(trip)
@@ -115,6 +117,7 @@ impl Breaker {
 
     pub(super) fn close(&mut self, now: Monotonic) {
         self.opened_in_a_row = 0;
+        self.tripped_by = None;
         // What it accepted before it broke says nothing of what it accepts now; the ramp finds out.
         self.forget_shedding();
         let ramp = Ramp::from(&self.config, now);

@@ -1,3 +1,4 @@
+use super::Trip;
 use crate::Monotonic;
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub struct Snapshot {
     pub asked_for: Option<Duration>,
     /// How often it opened since it was last closed.
     pub opened_in_a_row: u32,
+    /// Why it opened last, until it is closed again.
+    pub tripped_by: Option<Trip>,
     /// Results that were not counted because they belong to an earlier state, ever.
     pub stale_results: u64,
     /// Slots, of probes and of the ramp, whose holders did not come back in their time, ever.

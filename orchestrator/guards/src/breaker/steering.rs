@@ -55,16 +55,18 @@ impl Breaker {
 
     /// The participant asked not to be called for `span` (`Retry-After` with 429 or 503): it refuses at least until then, at the longest for
     /// [`LONGEST_PAUSE`]. Never makes it sooner. A closed breaker ramps up afterwards. Forced closed or only counting it admits all the
-    /// same.
-    pub fn open_for_at_least(&mut self, span: Duration, now: Monotonic) {
-        let until = now.plus(span.min(LONGEST_PAUSE));
+    /// same. Answers how long it refuses if that is longer than before.
+    pub fn open_for_at_least(&mut self, span: Duration, now: Monotonic) -> Option<Duration> {
+        let span = span.min(LONGEST_PAUSE);
+        let until = now.plus(span);
         if until <= self.asked_until.max(now) {
-            return;
+            return None;
         }
         self.asked_until = until;
         if let Phase::Closed { ramp, .. } = &mut self.phase {
             *ramp = Ramp::from(&self.config, until);
         }
+        Some(span)
     }
 
     pub(super) fn forget_shedding(&mut self) {
@@ -76,5 +78,6 @@ impl Breaker {
     fn forget_failures(&mut self) {
         self.failures_in_a_row = 0;
         self.opened_in_a_row = 0;
+        self.tripped_by = None;
     }
 }

@@ -63,7 +63,7 @@ fn in_force(guard: &Value) -> String {
     let mode = decided["mode"].as_str().filter(|mode| *mode != "automatic").unwrap_or_default();
     let parts = [mode.to_owned(), given(decided)];
     let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-    format!("{} ({}: {})", parts.join(" "), word(&decided["by"], "who"), word(&decided["by"], "reason"))
+    format!("{} (last by {}: {})", parts.join(" "), word(&decided["by"], "who"), word(&decided["by"], "reason"))
 }
 
 fn given(given: &Value) -> String {
@@ -101,7 +101,7 @@ mod tests {
             "inFlight": 0, "limit": 64, "inLine": 7, "health": {"state": "healthy", "trend": "worsening"},
             "override": decided});
         let shown = guards(&[line]);
-        let columns = ["failed", "3/1", "0/64", "7", "healthy worsening", "forcedOpen share=0.25 (anna: they migrate)"];
+        let columns = ["failed", "3/1", "0/64", "7", "healthy worsening", "forcedOpen share=0.25 (last by anna: they migrate)"];
         assert!(columns.iter().all(|column| shown.contains(column)), "{shown}");
     }
 

@@ -242,6 +242,7 @@ impl Inner {
         self.queue_is_slow_until = now.plus(QUEUE_IS_SLOW_FOR);
     }
 
+    /// Answers also how long the participant is left alone now because it asks for that.
     pub(super) fn settle(
         &mut self,
         ticket: Ticket,
@@ -249,12 +250,10 @@ impl Inner {
         took: Duration,
         now: Monotonic,
         random: u64,
-    ) -> Settled {
+    ) -> (Settled, Option<Duration>) {
         self.permits = self.permits.saturating_sub(1);
         let settled = self.breaker.settle(ticket, said.verdict, took, now, random);
-        if let Some(pause) = said.pause {
-            self.breaker.open_for_at_least(pause, now);
-        }
+        let pause = said.pause.and_then(|pause| self.breaker.open_for_at_least(pause, now));
         if let Some(adaptive) = &mut self.adaptive {
             adaptive.finished(said.load(took), self.places.in_flight(), now);
         }
@@ -262,7 +261,7 @@ impl Inner {
             self.line.forgive_probes();
             self.degraded_until = self.settings.degraded.after_trip.map(|span| now.plus(span));
         }
-        settled
+        (settled, pause)
     }
 
     /// Gives the bulkhead and the rate limit the size that holds at `now`; whoever gets a place by that has to be woken.
@@ -432,6 +431,7 @@ impl Inner {
 
     pub(super) fn view(&mut self, now: Monotonic) -> super::GateView {
         super::GateView {
+            now,
             breaker: self.breaker.snapshot(now),
             permits: self.permits,
             calls_begun: self.calls_begun,

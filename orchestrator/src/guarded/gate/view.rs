@@ -1,11 +1,13 @@
 //! A gate at one moment.
 
-use saga_guards::{breaker, budget};
+use saga_guards::{Monotonic, breaker, budget};
 use std::num::NonZeroU32;
 
 /// A gate at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct GateView {
+    /// When it was looked at.
+    pub(crate) now: Monotonic,
     pub(crate) breaker: breaker::Snapshot,
     /// Calls that are admitted and not settled.
     pub(crate) permits: u32,

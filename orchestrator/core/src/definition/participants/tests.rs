@@ -157,6 +157,24 @@ fn what_a_breaker_does_not_say_follows_from_what_it_says() {
 }
 
 #[test]
+fn a_command_over_kafka_waits_for_no_place_in_memory() {
+    for keys in ["bulkhead: 7", "bulkhead: {limit: 7}"] {
+        let bulkhead = over_kafka(keys).bulkhead;
+        assert_eq!((bulkhead.limit, bulkhead.max_waiting, bulkhead.max_wait), (number(7), Some(0), Duration::ZERO));
+    }
+    let said = |key: &str| {
+        let keys = format!("participants: {{payments: {{kafka: {{commands: payments}}, bulkhead: {{{key}}}}}}}");
+        let refused = parse("participants.yaml", &keys, &|_| None).expect_err("it is of HTTP");
+        refused.into_iter().map(|it| (it.code, it.message)).collect::<Vec<_>>()
+    };
+    for key in ["maxWaiting", "maxWait"] {
+        let message = format!("`{key}` is of HTTP, and this participant is called over Kafka");
+        let value = if key == "maxWait" { "100ms" } else { "3" };
+        assert_eq!(said(&format!("{key}: {value}")), [(crate::definition::Code::ConflictingKeys, message)]);
+    }
+}
+
+#[test]
 fn a_bulkhead_is_a_number_or_says_more() {
     let bulkhead = |keys: &str| over_http(&format!("bulkhead: {keys}")).bulkhead;
     assert_eq!(bulkhead("7"), Bulkhead::of(number(7)));

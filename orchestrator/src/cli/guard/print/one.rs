@@ -2,6 +2,7 @@
 
 use super::{acts, in_force, output, text, word};
 use serde_json::Value;
+use std::time::Duration;
 
 /// Health checks that are shown, the latest first; the API has more.
 const CHECKS: usize = 8;
@@ -34,6 +35,8 @@ fn facts(guard: &Value) -> Option<String> {
     ];
     let plain = plain.into_iter().map(|(title, key)| [title.to_owned(), word(guard, key)]);
     let more = [
+        ["opened".to_owned(), guard.get("opened").map(opened).unwrap_or_default()],
+        ["asked for a pause".to_owned(), guard["pausedForMs"].as_u64().map(more_of).unwrap_or_default()],
         ["depends on".to_owned(), words(&guard["dependsOn"])],
         ["health".to_owned(), guard.get("health").map(health).unwrap_or_default()],
         ["last checks".to_owned(), guard.get("health").map(checks).unwrap_or_default()],
@@ -41,6 +44,23 @@ fn facts(guard: &Value) -> Option<String> {
     ];
     let rows = plain.chain(more).filter(|[_, value]| !value.is_empty());
     Some(output::table(["what", "how"], rows))
+}
+
+/// `by failureRate, open for 12.3s, asks again in 4s, 2 times in a row`
+fn opened(opened: &Value) -> String {
+    let span = |key: &str| opened[key].as_u64().map(Duration::from_millis);
+    let since = span("agoMs").map(|ago| format!("since {ago:?}"));
+    let next = span("asksInMs").map_or_else(|| "asks now".to_owned(), |asks| format!("asks again in {asks:?}"));
+    let parts = [Some(format!("by {}", word(opened, "by"))), since, Some(next), times(&opened["inARow"])];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn times(in_a_row: &Value) -> Option<String> {
+    in_a_row.as_u64().filter(|times| *times > 1).map(|times| format!("{times} times in a row"))
+}
+
+fn more_of(ms: u64) -> String {
+    format!("{:?} more", Duration::from_millis(ms))
 }
 
 fn endpoints(guard: &Value) -> Option<String> {
