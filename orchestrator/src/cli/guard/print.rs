@@ -101,7 +101,8 @@ mod tests {
             "inFlight": 0, "limit": 64, "inLine": 7, "health": {"state": "healthy", "trend": "worsening"},
             "override": decided});
         let shown = guards(&[line]);
-        let columns = ["failed", "3/1", "0/64", "7", "healthy worsening", "forcedOpen share=0.25 (last by anna: they migrate)"];
+        let columns =
+            ["failed", "3/1", "0/64", "7", "healthy worsening", "forcedOpen share=0.25 (last by anna: they migrate)"];
         assert!(columns.iter().all(|column| shown.contains(column)), "{shown}");
     }
 
