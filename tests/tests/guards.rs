@@ -152,7 +152,10 @@ async fn an_act_that_cannot_be_meant_is_refused_with_what_to_write() -> Result<(
     refused(&["open", "payments"], 2, "--reason").await?;
     refused(&["set", "payments", "--reason", "why not"], 2, "--share").await?;
     refused(&["set", "payments", "--rate", "fast", "--reason", "why not"], 2, "100/s").await?;
-    refused(&["set", "payments", "--share", "2", "--reason", "why not"], 1, "above 0 and at most 1").await?;
+    refused(&["set", "payments", "--share", "2", "--reason", "why not"], 2, "above 0 and at most 1").await?;
+    refused(&["set", "payments", "--bulkhead", "0", "--reason", "why not"], 2, "1 or more").await?;
+    refused(&["set", "payments", "--rate", "600/m", "--reason", ""], 1, "nothing has changed").await?;
+    refused(&["watch", "--participant", "payment"], 1, "did you mean `payments`?").await?;
     refused(&["open", "payment", "--reason", "why not"], 1, "did you mean `payments`?").await?;
     refused(&["show", "nobody"], 1, "saga guard list").await?;
     does(&engine, &["set", "payments", "--share", "0.25", "--rate", "600/m", "--reason", "gently"]).await?;

@@ -59,7 +59,7 @@ impl CommandPolicy {
     /// How long an attempt that does `request` is awaited from the moment that it is decided on. Over HTTP whoever makes the call holds it to
     /// its timeout from when it leaves, so that this ends only what nobody holds any more.
     #[must_use]
-    pub fn awaited(&self, request: Option<&Request>) -> Duration {
+    pub fn time_for(&self, request: Option<&Request>) -> Duration {
         match request {
             Some(Request::Http { .. }) => self.attempt_timeout.saturating_add(LEAVING),
             Some(Request::Kafka { .. } | Request::Publish { .. }) | None => self.attempt_timeout,
@@ -149,7 +149,7 @@ mod tests {
             Request::Http { participant: participant(), method: Method::Post, path: "charges".into(), body: None };
         let kafka =
             Request::Kafka { participant: participant(), command: "Charge".into(), body: serde_json::Value::Null };
-        assert_eq!(policy.awaited(Some(&http)), Duration::from_secs(7));
-        assert_eq!(policy.awaited(Some(&kafka)), Duration::from_secs(5));
+        assert_eq!(policy.time_for(Some(&http)), Duration::from_secs(7));
+        assert_eq!(policy.time_for(Some(&kafka)), Duration::from_secs(5));
     }
 }

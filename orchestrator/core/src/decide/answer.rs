@@ -335,7 +335,7 @@ impl Draft<'_, '_> {
     }
 
     fn ongoing(&mut self, command: CommandRef, attempt: u32, ask_after: Option<Duration>, location: Option<String>) {
-        let timeout = self.plan.policies.command(command).awaited(self.state.command(command).request.as_deref());
+        let timeout = self.plan.policies.command(command).time_for(self.state.command(command).request.as_deref());
         let (step, direction) = (command.step, command.direction);
         let ask_at = ask_after.map(|after| self.now.plus(after.max(SHORTEST_ASK)));
         let deadline = ask_at.unwrap_or(self.now).plus(timeout);
