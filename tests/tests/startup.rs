@@ -205,7 +205,8 @@ async fn a_participant_that_is_gone_parks_its_sagas_and_retry_brings_them_on() -
     let id = parked["id"].as_str().unwrap_or_default();
     let act = json!({"who": "ada", "reason": "inventory is back"});
     let (status, body) = engine.api().post(&format!("/api/sagas/{id}/retry"), &act).await?;
-    assert_eq!(status.as_u16(), 200, "{body}");
+    // Accepted, if the group takes its time to give the engine its shards after a kill.
+    assert!([200, 202].contains(&status.as_u16()), "{status} {body}");
     eventually("it completes", WITHIN, || async {
         let saga = find(&engine, id).await?;
         Ok(saga.filter(|saga| saga["status"] == "completed"))
