@@ -26,6 +26,7 @@ pub use passage::{NotPassed, Passage};
 pub(crate) use permit::{Departure, Said};
 pub use permit::{Permit, Seat};
 pub use settings::{Error, GateSettings, ParticipantSettings, Steering, Transport};
+pub(crate) use snapshot::millis;
 pub use snapshot::{BreakerState, EndpointSnapshot, ParticipantSnapshot};
 
 use crate::{

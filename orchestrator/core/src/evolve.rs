@@ -288,8 +288,8 @@ fn answered(plan: &Plan, state: &mut State, step: StepIndex, by: &Substitute, re
 }
 
 fn attempt_started(plan: &Plan, state: &mut State, command: CommandRef, attempt: u32, cause: EventName, at: Timestamp) {
-    let request = state.command(command).request.clone();
-    let deadline = at.plus(plan.policies.command(command).time_for(request.as_deref()));
+    let time = plan.policies.command(command).time_for(state.command(command).request.as_deref());
+    let deadline = at.plus(time);
     let it = state.command_mut(command);
     if it.is_settled() {
         it.fresh_from = attempt - 1;

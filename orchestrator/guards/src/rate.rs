@@ -57,12 +57,7 @@ impl RateLimit {
     /// # Errors
     /// How long until one may pass, if nobody else asks. Nothing is taken then.
     pub fn take(&mut self, now: Monotonic) -> Result<(), Duration> {
-        let wait = self.wait(now);
-        if !wait.is_zero() {
-            return Err(wait);
-        }
-        self.due = self.due.max(now).plus(self.rate.pace());
-        Ok(())
+        self.reserve(Duration::ZERO, now).map(|_| ())
     }
 
     /// Lets one call pass, later if need be: how long until it may. Whoever cannot wait gives it back.

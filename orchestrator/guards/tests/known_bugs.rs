@@ -4,6 +4,10 @@
 //! reservation that an idle clone holds (tower #689; there is no `poll_ready`), and tokio's semaphore (#8020, #6450, #8371; the bulkhead's
 //! queue is its own). Rates are those of the crate that counts them.
 
+#[path = "support/lots.rs"]
+mod lots;
+
+use lots::Lots;
 use saga_guards::{
     Monotonic,
     breaker::{Admission, Breaker, Config, Mode, Refusal, Settings, Settled, State, Ticket, Trip, Verdict},
@@ -326,16 +330,4 @@ fn calls_that_hang_count_before_they_come_back() {
     };
     let (first, then) = (left_of_a_hundred(), left_of_a_hundred());
     assert!(first <= 30 && then <= 20, "{first}, {then}: none of them came back");
-}
-
-/// Numbers that look drawn (xorshift; Marsaglia, 2003), the same in every run.
-struct Lots(u64);
-
-impl Lots {
-    fn draw(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    }
 }

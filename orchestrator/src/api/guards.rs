@@ -8,6 +8,7 @@ use crate::{
             Given, GivenRate, GuardAct, GuardAction,
             record::{InForce, RecordedAct, Refused},
         },
+        millis,
     },
     journal::reading::{self, SagaLine, WaitingOn, Wanted, guard_words},
 };
@@ -47,7 +48,7 @@ struct PathLine {
 
 impl From<CriticalPath> for PathLine {
     fn from(path: CriticalPath) -> PathLine {
-        PathLine { names: path.names, total_ms: u64::try_from(path.total.as_millis()).unwrap_or(u64::MAX) }
+        PathLine { names: path.names, total_ms: millis(path.total) }
     }
 }
 

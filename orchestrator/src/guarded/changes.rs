@@ -3,6 +3,7 @@
 use super::{
     acts::{GuardAction, Mode},
     lifecycle::Lifecycle,
+    millis,
 };
 use crate::engine::clock::Clock;
 use saga_core::time::{Timestamp, rfc3339};
@@ -150,7 +151,7 @@ fn as_rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::
 }
 
 fn as_millis<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+    serializer.serialize_u64(millis(*span))
 }
 
 fn as_word<S: Serializer>(trip: &Trip, serializer: S) -> Result<S::Ok, S::Error> {

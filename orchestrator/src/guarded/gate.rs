@@ -96,14 +96,17 @@ pub(super) struct Back {
 
 impl Gate {
     pub(super) fn new(name: &str, settings: GateSettings, bell: Arc<Notify>, changes: Changes) -> Gate {
-        let inner = Mutex::new(Inner::new(settings, Monotonic::default()));
-        Gate { name: name.into(), started: Instant::now(), inner, bell, meters: Meters::of(name), changes }
+        Gate::metered(name, settings, bell, changes, Meters::of(name))
     }
 
     /// Where those wait whose participant nobody has configured.
     pub(super) fn nobodys(settings: GateSettings, bell: Arc<Notify>, changes: Changes) -> Gate {
+        Gate::metered("", settings, bell, changes, Meters::nobodys())
+    }
+
+    fn metered(name: &str, settings: GateSettings, bell: Arc<Notify>, changes: Changes, meters: Meters) -> Gate {
         let inner = Mutex::new(Inner::new(settings, Monotonic::default()));
-        Gate { name: "".into(), started: Instant::now(), inner, bell, meters: Meters::nobodys(), changes }
+        Gate { name: name.into(), started: Instant::now(), inner, bell, meters, changes }
     }
 
     pub(super) fn name(&self) -> &str {

@@ -96,7 +96,8 @@ impl Opened {
     }
 }
 
-fn millis(span: Duration) -> u64 {
+/// A span as it is shown in JSON.
+pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 

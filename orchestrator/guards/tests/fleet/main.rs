@@ -2,9 +2,12 @@
 //! only its own guards, and together they must neither drown the participant nor forget anybody.
 
 mod engine;
+#[path = "../support/lots.rs"]
+mod lots;
 mod participant;
 
 use engine::{Command, Engine, PROBES, RESERVE_PER_SECOND, SHARE};
+use lots::Lots;
 use participant::{Health, Participant};
 use proptest::prelude::*;
 use saga_guards::{Lane, Monotonic};
@@ -21,18 +24,6 @@ const FOUND_WELL_WITHIN: Duration = Duration::from_secs(46);
 const CLEARED_WITHIN: Duration = Duration::from_secs(24);
 /// Seconds beyond which something is forgotten.
 const GIVE_UP: u64 = 600;
-
-/// Numbers that look drawn (xorshift; Marsaglia, 2003), the same for the same seed.
-struct Lots(u64);
-
-impl Lots {
-    fn draw(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    }
-}
 
 /// What happens: commands arrive at each engine until `arrivals_end`.
 #[derive(Clone, Copy)]

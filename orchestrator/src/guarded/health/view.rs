@@ -1,8 +1,8 @@
 //! How health checks went, for people.
 
+use crate::guarded::millis;
 use saga_guards::health::{Check, Outcome, Snapshot, State, Trend};
 use serde::Serialize;
-use std::time::Duration;
 
 /// The checks of one participant, or of one of its endpoints, at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -88,8 +88,4 @@ impl From<&Check> for HealthCheckView {
         };
         HealthCheckView { ago_ms: millis(check.ago), passed: took_ms.is_some(), took_ms }
     }
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

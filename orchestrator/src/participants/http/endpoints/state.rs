@@ -1,5 +1,6 @@
 //! How endpoints stand, for people.
 
+use crate::guarded::millis;
 use reqwest::Url;
 use saga_guards::balancer::EndpointSnapshot;
 use serde::Serialize;
@@ -37,7 +38,7 @@ impl EndpointState {
             in_flight: known.in_flight,
             healthy: known.healthy,
             failures: known.failures,
-            ejected_for_ms: known.ejected_for.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX)),
+            ejected_for_ms: known.ejected_for.map(millis),
             ejections: known.ejections,
             calls: known.picked,
             failed: known.failed,
