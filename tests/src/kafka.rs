@@ -228,8 +228,8 @@ impl Kafka {
         let control = self.control.as_ref().context("this Kafka cannot be stopped: no control program is set")?;
         control.perform(action).await?;
         match action {
-            Action::Start | Action::Restart => self.answers().await,
-            Action::Stop | Action::Kill => Ok(()),
+            Action::Start | Action::Restart | Action::Unpause => self.answers().await,
+            Action::Stop | Action::Kill | Action::Pause => Ok(()),
         }
     }
 
