@@ -220,6 +220,12 @@ impl Kafka {
         .await?
     }
 
+    /// Whether tests may stop it.
+    #[must_use]
+    pub fn can_be_stopped(&self) -> bool {
+        self.control.is_some()
+    }
+
     /// Performs `action`; after a start, returns when the broker answers.
     ///
     /// # Errors

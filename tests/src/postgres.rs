@@ -41,6 +41,12 @@ impl Postgres {
         Ok(Database { server: self.options()?, url: options.to_url_lossy().to_string(), options, name })
     }
 
+    /// Whether tests may stop it.
+    #[must_use]
+    pub fn can_be_stopped(&self) -> bool {
+        self.control.is_some()
+    }
+
     /// Performs `action`; after a start, returns when the server answers.
     ///
     /// # Errors
