@@ -14,6 +14,7 @@ mod request;
 mod time;
 
 use crate::{
+    answerable::Answerable,
     command::{CommandRef, Failure, Guard, Request},
     definition::Over,
     event::{Decision, Event, ParkReason},
@@ -39,6 +40,8 @@ pub const REQUEST_LIMIT_BYTES: usize = 1024 * 1024;
 pub struct Context<'a> {
     /// The owner's clock.
     pub now: Timestamp,
+    /// In which time an answer could have been read: deadlines count no other.
+    pub answerable: &'a Answerable,
     /// Seed of the jitter of this decision.
     pub random: u64,
     /// Asked before a call is recorded as started. An admitted call holds a permit until it is made.

@@ -5,7 +5,8 @@ use crate::{
     event::{AttemptOutcome, Decision, Event, OperatorAction, Substitute},
     id::{SagaId, StepIndex},
     state::{
-        Attempting, CommandState, Course, EventName, Heading, Incident, Phase, Plan, Seen, Settled, State, StepState,
+        Attempting, CommandState, Course, Departure, EventName, Heading, Incident, Phase, Plan, Seen, Settled, State,
+        StepState,
     },
     time::Timestamp,
     trace,
@@ -199,7 +200,9 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
         Event::AttemptExtended { step, direction, deadline, ask_at, location, .. } => {
             let command = state.command_mut(CommandRef { step: *step, direction: *direction });
             if let Phase::Attempting(attempting) = &mut command.phase {
-                attempting.deadline = *deadline;
+                attempting.since = ask_at.unwrap_or(at);
+                attempting.time = deadline.since(attempting.since);
+                attempting.departure = Departure::AsDecided;
                 attempting.ask_at = *ask_at;
                 attempting.location.clone_from(location);
                 attempting.first = false;
@@ -289,7 +292,6 @@ fn answered(plan: &Plan, state: &mut State, step: StepIndex, by: &Substitute, re
 
 fn attempt_started(plan: &Plan, state: &mut State, command: CommandRef, attempt: u32, cause: EventName, at: Timestamp) {
     let time = plan.policies.command(command).time_for(state.command(command).request.as_deref());
-    let deadline = at.plus(time);
     let it = state.command_mut(command);
     if it.is_settled() {
         it.fresh_from = attempt - 1;
@@ -301,7 +303,17 @@ fn attempt_started(plan: &Plan, state: &mut State, command: CommandRef, attempt:
     it.attempt = attempt;
     it.in_doubt.insert(attempt);
     let first = it.in_doubt.len() == 1 && it.last_failure.is_none();
-    it.phase = Phase::Attempting(Attempting { deadline, ask_at: None, location: None, asked: 0, cause, at, first });
+    it.phase = Phase::Attempting(Attempting {
+        since: at,
+        time,
+        departure: Departure::AsDecided,
+        ask_at: None,
+        location: None,
+        asked: 0,
+        cause,
+        at,
+        first,
+    });
 }
 
 /// An attempt that was started and did not leave is taken back, and so is the count of the row that started it.

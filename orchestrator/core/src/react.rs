@@ -54,8 +54,6 @@ pub struct CallEffect {
     pub request: Arc<Request>,
     /// One attempt: from leaving the guard to the answer.
     pub attempt_timeout: Duration,
-    /// When the state machine counts it as unknown.
-    pub deadline: Timestamp,
     /// How often the participant was asked how far it is: each asking is an effect of its own.
     pub asked: u32,
     /// Where to ask; `None`: send the request.
@@ -177,7 +175,6 @@ fn effect(
         attempt,
         request,
         attempt_timeout: plan.policies.command(command).attempt_timeout,
-        deadline: attempting.deadline,
         asked: attempting.asked,
         location: attempting.location.clone(),
         cause: attempting.cause,

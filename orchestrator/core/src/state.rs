@@ -231,8 +231,12 @@ pub enum Phase {
 /// An attempt that is out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempting {
-    /// When it counts as unknown.
-    pub deadline: Timestamp,
+    /// From when its time runs, by what is on record.
+    pub since: Timestamp,
+    /// How long it is awaited: what is over then counts as unknown.
+    pub time: Duration,
+    /// Whether it is known to have left later than that.
+    pub departure: Departure,
     /// When to ask how far it is.
     pub ask_at: Option<Timestamp>,
     /// Where to ask; `None`: repeat the request.
@@ -245,6 +249,18 @@ pub struct Attempting {
     pub at: Timestamp,
     /// Whether it is the command's first try and within its first timeout.
     pub first: bool,
+}
+
+/// When an attempt left, as far as whoever sends it knows. Not on record: another owner sends it again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Departure {
+    /// When it was decided on.
+    #[default]
+    AsDecided,
+    /// It has not left yet, so its time does not run.
+    NotYet,
+    /// Then; its time runs from there.
+    At(Timestamp),
 }
 
 /// How a command ended.
@@ -312,6 +328,9 @@ impl State {
         for step in &mut self.steps {
             for command in [&mut step.forward, &mut step.undo] {
                 command.inherited = command.attempt;
+                if let Phase::Attempting(attempting) = &mut command.phase {
+                    attempting.departure = Departure::AsDecided;
+                }
             }
         }
         self
@@ -328,10 +347,14 @@ impl State {
         plan.definition.indices().find(|index| plan.definition.step(*index).side == PivotSide::Pivot)
     }
 
-    /// When the saga's time ends.
-    #[must_use]
-    pub fn deadline(&self, plan: &Plan) -> Option<Timestamp> {
-        plan.policies.timeout.map(|timeout| self.started_at.plus(timeout))
+    /// Whoever sends an attempt tells when that left. Changes nothing if it is not the one that is out.
+    pub fn departs(&mut self, command: CommandRef, attempt: u32, departure: Departure) {
+        let it = self.command_mut(command);
+        if let Phase::Attempting(attempting) = &mut it.phase
+            && it.attempt == attempt
+        {
+            attempting.departure = departure;
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     participants::{Call, Dispatch},
 };
 use saga_core::{
+    answerable::ALWAYS,
     command::{Answer, CommandRef, Failure, Guard, Request},
     decide::{Admission, Asking, Choosing, Context},
     id::{CommandId, SagaId},
@@ -89,7 +90,14 @@ impl<'a> Admissions<'a> {
         let mut recall = |request: &Request| answers.recall(request);
         let mut choose = |choosing: Choosing<'_>| guarded.choose(choosing);
         let random = fastrand::u64(..);
-        decide(&mut Context { now, random, admission: &mut ask, choose: &mut choose, recall: &mut recall })
+        decide(&mut Context {
+            now,
+            answerable: &ALWAYS,
+            random,
+            admission: &mut ask,
+            choose: &mut choose,
+            recall: &mut recall,
+        })
     }
 
     pub(super) fn into_permits(self) -> Vec<Permitted> {

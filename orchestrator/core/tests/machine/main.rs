@@ -10,6 +10,7 @@ mod fallback;
 mod forward;
 mod operator;
 mod optional;
+mod outages;
 mod parallel;
 mod pivot;
 mod properties;
