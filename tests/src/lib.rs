@@ -8,7 +8,6 @@ pub mod control;
 pub mod engine;
 pub mod eventually;
 pub mod kafka;
-pub mod network_path;
 pub mod oracle;
 pub mod pace;
 pub mod participant;

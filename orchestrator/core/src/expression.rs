@@ -5,9 +5,11 @@
 
 mod compile;
 mod evaluate;
+mod exact;
 mod explain;
 mod json;
 pub mod limits;
+mod long;
 mod path;
 mod reads;
 mod scan;

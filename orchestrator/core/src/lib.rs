@@ -5,7 +5,6 @@
 //!
 //! What this crate does not know: Kafka, HTTP, SQL, threads, time. Time, random numbers and ids are arguments.
 
-pub mod answerable;
 pub mod command;
 pub mod decide;
 pub mod definition;
@@ -14,6 +13,7 @@ pub mod evolve;
 pub mod expression;
 pub mod id;
 pub mod input;
+pub mod json;
 pub mod policy;
 pub mod react;
 pub mod state;

@@ -1,7 +1,7 @@
 //! File, environment and flags, laid over each other key by key; each value remembers where it was set.
 
 use super::{DEFAULT_FILE, Error, Sources};
-use serde_json::Value;
+use serde_json::{Number, Value};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -41,6 +41,8 @@ pub(super) struct Layers {
     pub(super) properties: BTreeMap<String, String>,
     /// The file that was read; properties come from nowhere else.
     pub(super) file: String,
+    /// Its text: a number that is not in it as it was read was written in another way.
+    text: String,
     /// Relative paths are relative to the file's folder.
     pub(super) base: PathBuf,
     pub(super) errors: Vec<String>,
@@ -74,6 +76,7 @@ impl Layers {
         let tree: Value = serde_saphyr::from_str(&text)
             .map_err(|error| Error(vec![format!("{name}: not readable as YAML: {error}")]))?;
         self.file.clone_from(&name);
+        self.text = text;
         self.base = file.parent().map(Path::to_path_buf).unwrap_or_default();
         match tree {
             Value::Null => {}
@@ -95,6 +98,7 @@ impl Layers {
                 }
             }
             Value::Null | Value::Array(_) => self.not_a_scalar(file, path, value),
+            Value::Number(number) if !self.is_as_written(number) => self.not_as_written(file, path, number),
             Value::String(_) | Value::Number(_) | Value::Bool(_) if KEYS.contains(&path) => {
                 self.set(path, scalar(value), file.to_owned());
             }
@@ -111,8 +115,25 @@ impl Layers {
         self.errors.push(format!("{file}: `{path}` is `{value}`: expected one value, as text or number"));
     }
 
+    /// YAML reads `0123` as 123, `0x1F` as 31, and rounds what has many digits: a password of digits would be another one.
+    fn is_as_written(&self, number: &Number) -> bool {
+        let number = number.to_string();
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte);
+        self.text.match_indices(&number).any(|(at, _)| {
+            let (before, after) = (self.text[..at].bytes().next_back(), self.text[at + number.len()..].bytes().next());
+            !before.is_some_and(is_part) && !after.is_some_and(is_part)
+        })
+    }
+
+    fn not_as_written(&mut self, file: &str, path: &str, number: &Number) {
+        self.errors.push(format!("{file}: `{path}` would be read as the number {number}; quote it as it is meant"));
+    }
+
     fn property(&mut self, file: &str, name: &str, value: &Value, env: &BTreeMap<String, String>) {
         match value {
+            Value::Number(number) if !self.is_as_written(number) => {
+                return self.not_as_written(file, &format!("{PROPERTIES}.{name}"), number);
+            }
             Value::String(_) | Value::Number(_) | Value::Bool(_) => {}
             Value::Null | Value::Array(_) | Value::Object(_) => {
                 return self

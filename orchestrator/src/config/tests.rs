@@ -49,6 +49,19 @@ fn properties_read_the_environment_and_are_not_printed() {
 }
 
 #[test]
+fn a_number_that_yaml_reads_as_another_one_has_to_be_quoted() {
+    for password in ["12345678901234567890123", "0123", "0x1F", "1_000", "1e400", "1.10"] {
+        let file = |password: &str| format!("kafka:\n  properties:\n    sasl.password: {password}\n");
+        match check(&file(password), &[], vec![]) {
+            Ok(config) => assert_eq!(config.kafka.properties["sasl.password"], password),
+            Err(errors) => assert!(errors[0].contains("quote it") || errors[0].contains("not readable"), "{errors:?}"),
+        }
+        let config = check(&file(&format!("\"{password}\"")), &[], vec![]).expect("quoted");
+        assert_eq!(config.kafka.properties["sasl.password"], password);
+    }
+}
+
+#[test]
 fn a_variable_that_is_missing_hides_no_other_property() {
     let file = "kafka:\n  properties:\n    ssl.key.password: ${ env.MISSING }\n    acks: 1\n    no.such.thing: 1\n    socket.keepalive.enable: perhaps\n";
     let errors = check(file, &[], vec![]).expect_err("bad").join("\n");

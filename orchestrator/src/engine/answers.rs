@@ -93,6 +93,7 @@ impl Answers {
                 | Event::AttemptStarted { .. }
                 | Event::AttemptFailed { .. }
                 | Event::AttemptExtended { .. }
+                | Event::AttemptAsked { .. }
                 | Event::StepWaiting { .. }
                 | Event::StepRejected { .. }
                 | Event::StepFailed { .. }

@@ -196,7 +196,7 @@ mod tests {
         let expected = json!({"participant": "payments", "action": "set",
             "given": {"share": 0.25, "bulkhead": 10, "rate": "50/s"}, "who": "anna", "reason": "they migrate"});
         assert_eq!(stored, expected);
-        assert_eq!(serde_json::from_value::<GuardAct>(stored).expect("reads back"), act);
+        assert_eq!(serde_json::from_str::<GuardAct>(&stored.to_string()).expect("reads back"), act);
         let open = json!({"participant": "payments", "action": "open", "who": "anna", "reason": "down"});
         assert_eq!(serde_json::from_value::<GuardAct>(open).expect("reads").action, GuardAction::Open);
     }

@@ -182,7 +182,7 @@ fn structured(record: &Record) -> Structured {
     if record.size() > payload::LARGEST_RECORD {
         return Structured::Broken(Poison::new(PoisonCode::Oversize, "a structured CloudEvent of more than 1 MiB"));
     }
-    match payload::json(bytes) {
+    match payload::envelope(bytes) {
         Ok(Value::Object(envelope)) => Structured::Envelope(envelope),
         Ok(_) => Structured::Broken(Poison::new(PoisonCode::NotJson, "a structured CloudEvent has to be an object")),
         Err(poison) => Structured::Broken(poison),

@@ -1,20 +1,26 @@
 //! Values of records: JSON within bounds.
 
 use super::poison::{Poison, PoisonCode};
+use saga_core::json;
 use serde_json::Value;
 
 /// The largest record whose content is looked at: key, value and headers together. Larger ones are poison, whatever they hold.
 pub const LARGEST_RECORD: usize = 1024 * 1024;
 
-/// `bytes` as JSON. Total: bounded in depth by the parser, in size by the caller.
+/// `bytes` as JSON. Total: bounded in depth, in size by the caller.
 ///
 /// # Errors
-/// It is not JSON, or a string in it contains NUL.
+/// It is not JSON, or not such as can be recorded and sent on.
 pub fn json(bytes: &[u8]) -> Result<Value, Poison> {
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|error| Poison::new(PoisonCode::NotJson, error.to_string()))?;
-    refuse_nul(&value)?;
-    Ok(value)
+    Ok(json::read(bytes)?)
+}
+
+/// The same, of an envelope around what is recorded: its own level is not counted.
+///
+/// # Errors
+/// As [`json`].
+pub fn envelope(bytes: &[u8]) -> Result<Value, Poison> {
+    Ok(json::read_envelope(bytes)?)
 }
 
 /// `text` unless it contains NUL.
@@ -34,39 +40,32 @@ pub fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
 }
 
-/// Depth is bounded by the parser's 128 levels.
-fn refuse_nul(value: &Value) -> Result<(), Poison> {
-    match value {
-        Value::String(text) => without_nul(text, "a string").map(drop),
-        Value::Array(items) => items.iter().try_for_each(refuse_nul),
-        Value::Object(entries) => entries.iter().try_for_each(|(name, value)| {
-            without_nul(name, "a name")?;
-            refuse_nul(value)
-        }),
-        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn code(bytes: &[u8]) -> PoisonCode {
-        json(bytes).expect_err("poison").code
+    #[test]
+    fn what_cannot_be_kept_has_a_code_of_its_own() {
+        let deep = format!("{}{}", "[".repeat(121), "]".repeat(121));
+        let long = "9".repeat(10_000);
+        for (text, code) in [
+            ("{", PoisonCode::NotJson),
+            ("\"\\u0000\"", PoisonCode::Nul),
+            (&*deep, PoisonCode::Depth),
+            (&*long, PoisonCode::Number),
+            (r#"{"$serde_json::private::Number":"1"}"#, PoisonCode::ReservedName),
+        ] {
+            assert_eq!(json(text.as_bytes()).expect_err("poison").code, code);
+        }
+        let found = json(deep.as_bytes()).expect_err("poison").message;
+        assert_eq!(found, "nested 121 levels deep, at most 64 are taken");
     }
 
     #[test]
-    fn what_is_not_json_is_an_error_and_never_a_panic() {
-        for bytes in [&b""[..], b"{", b"\xff", b"{} {}", "[".repeat(100_000).as_bytes()] {
-            assert_eq!(code(bytes), PoisonCode::NotJson);
-        }
-    }
-
-    #[test]
-    fn nul_is_found_wherever_it_hides() {
-        for text in [r#""\u0000""#, r#"{"a":["b\u0000"]}"#, r#"{"a\u0000":1}"#] {
-            assert_eq!(code(text.as_bytes()), PoisonCode::Nul);
-        }
-        assert!(json(br#"{"a":"\\u0000"}"#).is_ok());
+    fn an_envelope_does_not_count() {
+        let data = format!("{}{}", "[".repeat(64), "]".repeat(64));
+        assert!(json(data.as_bytes()).is_ok());
+        let enveloped = format!("{{\"data\":{data}}}");
+        assert!(json(enveloped.as_bytes()).is_err() && envelope(enveloped.as_bytes()).is_ok());
     }
 }

@@ -1,5 +1,6 @@
 //! Why a record can never be processed as it is.
 
+use saga_core::json::Unfit;
 use std::fmt;
 
 /// A poison record's diagnosis, as it goes to the DLQ.
@@ -21,6 +22,12 @@ pub enum PoisonCode {
     NotJson,
     /// A string in it contains NUL, which no database takes.
     Nul,
+    /// It nests deeper than whatever it leads to could be read back.
+    Depth,
+    /// A number in it has more digits than anybody reads.
+    Number,
+    /// It has a name that the JSON library would take for something else.
+    ReservedName,
     /// Larger than 1 MiB.
     Oversize,
     /// The definition's `when` has no value for it.
@@ -58,6 +65,19 @@ impl Poison {
     }
 }
 
+impl From<Unfit> for Poison {
+    fn from(unfit: Unfit) -> Poison {
+        let code = match &unfit {
+            Unfit::NotJson(_) => PoisonCode::NotJson,
+            Unfit::Depth { .. } => PoisonCode::Depth,
+            Unfit::Number { .. } => PoisonCode::Number,
+            Unfit::Nul(_) => PoisonCode::Nul,
+            Unfit::ReservedName => PoisonCode::ReservedName,
+        };
+        Poison::new(code, unfit.to_string())
+    }
+}
+
 impl PoisonCode {
     /// The stable name.
     #[must_use]
@@ -66,6 +86,9 @@ impl PoisonCode {
             PoisonCode::NoType => "no_type",
             PoisonCode::NotJson => "not_json",
             PoisonCode::Nul => "nul",
+            PoisonCode::Depth => "depth",
+            PoisonCode::Number => "number",
+            PoisonCode::ReservedName => "reserved_name",
             PoisonCode::Oversize => "oversize",
             PoisonCode::When => "when",
             PoisonCode::Key => "key",

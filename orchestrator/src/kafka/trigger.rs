@@ -11,6 +11,7 @@ use saga_core::{
     event::Trigger,
     expression::{EvaluateError, Scope},
     input::Start,
+    json::integer_text,
     state::record_value,
 };
 use serde_json::Value;
@@ -86,7 +87,11 @@ fn unwanted(definition: Option<usize>) -> Judgement {
     Judgement { definition, disposition: Disposition::Unwanted }
 }
 
+/// A structured event whose type cannot be told because it is not let in has the code of that.
 fn no_type(incoming: &Incoming<'_>) -> Poison {
+    if let Some(poison) = incoming.broken().filter(|poison| poison.code != PoisonCode::NotJson) {
+        return poison.clone();
+    }
     let why = incoming.broken().map(|poison| format!("; {}", poison.message)).unwrap_or_default();
     let message = format!(
         "neither a header ce_type nor a structured CloudEvent, and every trigger of the topic names a type{why}"
@@ -158,8 +163,10 @@ fn business_key(value: Value) -> Result<String, Poison> {
     let key = match value {
         Value::String(text) => text,
         Value::Bool(flag) => flag.to_string(),
-        Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
-        Value::Number(number) => return Err(wrong(&format!("{number}"))),
+        Value::Number(number) => match integer_text(&number) {
+            Some(text) => text.to_owned(),
+            None => return Err(wrong(&format!("{number}, which is not written as an integer"))),
+        },
         Value::Null => return Err(wrong("null")),
         Value::Array(_) => return Err(wrong("a list")),
         Value::Object(_) => return Err(wrong("a map")),

@@ -299,13 +299,15 @@ fn default_body(target: &Target, body: impl FnOnce() -> Value) -> Option<Value> 
 fn key_text(value: &Value) -> Result<String, Failure> {
     match value {
         Value::String(text) if !text.is_empty() => Ok(text.clone()),
-        Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
+        Value::Number(number) => crate::json::integer_text(number).map(str::to_owned).ok_or_else(|| no_key(value)),
         Value::Bool(flag) => Ok(flag.to_string()),
-        Value::String(_) | Value::Number(_) | Value::Null | Value::Array(_) | Value::Object(_) => Err(Failure::new(
-            EXPRESSION,
-            format!("key: expected a string that is not empty, an integer or a boolean, found `{value}`"),
-        )),
+        Value::String(_) | Value::Null | Value::Array(_) | Value::Object(_) => Err(no_key(value)),
     }
+}
+
+fn no_key(value: &Value) -> Failure {
+    let expected = "expected a string that is not empty, or an integer without point and exponent, or a boolean";
+    Failure::new(EXPRESSION, format!("key: {expected}, found {}", crate::expression::shorten(&value.to_string(), 80)))
 }
 
 fn within_limit(request: Request) -> Result<Request, Failure> {

@@ -6,6 +6,8 @@ use super::{
     keys::{Need, Shape},
     tree::{Key, Node, Yaml},
 };
+use crate::json::Unfit;
+use serde_json::{Number, Value};
 use std::time::Duration;
 
 /// A value and where it stands.
@@ -177,32 +179,46 @@ pub(crate) fn duration(node: &Node, report: &mut Report) -> Option<Duration> {
     }
 }
 
-/// Whether a number stands there as it will be read: `010` and `0x1F` do not.
+/// Whether a number stands there as it will be read, and can be computed with: `010`, `0x1F` and `1e400` do not. What is no number is not
+/// looked at.
 pub(crate) fn plain_number(node: &Node, report: &mut Report) -> Option<()> {
-    let (value, is_plain) = match node.value {
-        Yaml::Int(number) => (number.to_string(), written(report, node) == number.to_string()),
-        Yaml::Uint(number) => (number.to_string(), written(report, node) == number.to_string()),
-        Yaml::Float(number) => (number.to_string(), is_json_number(written(report, node))),
-        Yaml::Null | Yaml::Bool(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => return Some(()),
-    };
-    if is_plain {
-        return Some(());
+    match node.value {
+        Yaml::Float(number) if !number.is_finite() => {
+            wrong(report, node, "a number of this size is too large").help("write a smaller one");
+            None
+        }
+        Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => number_as_written(node, report).map(drop),
+        Yaml::Null | Yaml::Bool(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => Some(()),
     }
+}
+
+/// The number that stands there, with the digits that it is written with, if it is written as it will be read.
+pub(crate) fn number_as_written(node: &Node, report: &mut Report) -> Option<Number> {
     let written = written(report, node).to_owned();
-    let message = format!("`{written}` would be read as the number {value}");
-    let help = format!("write {value}, or \"{written}\" if it is a text");
-    report.error(Code::AmbiguousNumber, node.span, message).help(help);
+    let (value, is_plain) = match node.value {
+        Yaml::Int(number) => (number.to_string(), written == number.to_string()),
+        Yaml::Uint(number) => (number.to_string(), written == number.to_string()),
+        Yaml::Float(number) => (number.to_string(), true),
+        Yaml::Null | Yaml::Bool(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => return None,
+    };
+    // JSON's grammar of numbers: no leading zero, no `_`, digits around the point.
+    match crate::json::read(written.as_bytes()) {
+        Ok(Value::Number(number)) if is_plain => return Some(number),
+        Err(unfit @ Unfit::Number { .. }) => {
+            report.error(Code::WrongValue, node.span, unfit.to_string()).help("quote it");
+        }
+        Ok(_) | Err(_) => {
+            let message = format!("`{written}` would be read as the number {value}");
+            let help = format!("write {value}, or \"{written}\" if it is a text");
+            report.error(Code::AmbiguousNumber, node.span, message).help(help);
+        }
+    }
     None
 }
 
 /// How a scalar is written in the file.
 fn written<'r>(report: &'r Report, node: &Node) -> &'r str {
     report.text().get(node.span.start..node.span.end).unwrap_or_default().trim()
-}
-
-/// JSON's grammar of numbers: no leading zero, no `_`, digits around the point.
-fn is_json_number(text: &str) -> bool {
-    serde_json::from_str::<serde_json::Number>(text).is_ok()
 }
 
 /// Reports that `node` is of the wrong kind.

@@ -20,6 +20,7 @@ pub(crate) enum Yaml {
     Bool(bool),
     Int(i64),
     Uint(u64),
+    /// Any other number, rounded: what is passed on is taken as it is written.
     Float(f64),
     Text(String),
     List(Vec<Node>),
@@ -112,16 +113,8 @@ impl<'de> Visitor<'de> for YamlVisitor {
         Ok(i64::try_from(number).map_or(Yaml::Uint(number), Yaml::Int))
     }
 
-    fn visit_i128<E: serde::de::Error>(self, number: i128) -> Result<Yaml, E> {
-        Err(E::custom(format_args!("the number {number} does not fit 64 bits; quote it")))
-    }
-
-    fn visit_u128<E: serde::de::Error>(self, number: u128) -> Result<Yaml, E> {
-        Err(E::custom(format_args!("the number {number} does not fit 64 bits; quote it")))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Yaml, E> {
-        if number.is_finite() { Ok(Yaml::Float(number)) } else { Err(E::custom("a number has to be finite")) }
+    fn visit_f64<E>(self, number: f64) -> Result<Yaml, E> {
+        Ok(Yaml::Float(number))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Yaml, E> {
@@ -154,6 +147,7 @@ fn key_of(node: Node) -> Result<Key, String> {
         Yaml::Uint(number) => number.to_string(),
         Yaml::Null | Yaml::Float(_) | Yaml::List(_) | Yaml::Map(_) => return Err("a key has to be a text".to_owned()),
     };
+    crate::json::check_name(&text).map_err(|unfit| unfit.to_string())?;
     Ok(Key { span: node.span, text })
 }
 
@@ -191,6 +185,8 @@ fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         strict_booleans: true,
         reject_unsupported_tags: true,
+        // `1e400` is a number like others where it is only passed on; whoever computes with numbers refuses it.
+        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
         merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
         duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,

@@ -7,7 +7,7 @@ use super::{
     uses::{Place, Reading},
 };
 use crate::expression::{CompileError, Expression, Template, limits};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 /// A condition: bare CEL, or `true`/`false`.
 pub(crate) fn condition(node: &Node, place: Place, reading: &mut Reading) -> Option<Expression> {
@@ -53,8 +53,7 @@ pub(crate) fn template(node: &Node, place: Place, reading: &mut Reading) -> Opti
         Yaml::List(items) => list(items, place, reading),
         Yaml::Map(entries) => map(entries, place, reading),
         Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => {
-            fields::plain_number(node, &mut reading.report)?;
-            Some(Template::Literal(literal(&node.value)))
+            Some(Template::Literal(scalar_value(node, &mut reading.report)?))
         }
     }
 }
@@ -68,8 +67,7 @@ pub(crate) fn plain(node: &Node, report: &mut Report) -> Option<Value> {
             entries.collect::<Option<Map<_, _>>>().map(Value::Object)
         }
         Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::Text(_) => {
-            fields::plain_number(node, report)?;
-            Some(literal(&node.value))
+            scalar_value(node, report)
         }
     }
 }
@@ -126,14 +124,13 @@ fn as_literal(template: &Template) -> Option<Value> {
     }
 }
 
-fn literal(value: &Yaml) -> Value {
-    match value {
-        Yaml::Bool(truth) => Value::Bool(*truth),
-        Yaml::Int(number) => Value::from(*number),
-        Yaml::Uint(number) => Value::from(*number),
-        Yaml::Float(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
-        Yaml::Text(text) => Value::from(text.as_str()),
-        Yaml::Null | Yaml::List(_) | Yaml::Map(_) => Value::Null,
+/// A scalar as it is written: a number keeps its digits.
+fn scalar_value(node: &Node, report: &mut Report) -> Option<Value> {
+    match &node.value {
+        Yaml::Bool(truth) => Some(Value::Bool(*truth)),
+        Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => fields::number_as_written(node, report).map(Value::Number),
+        Yaml::Text(text) => Some(Value::from(text.as_str())),
+        Yaml::Null | Yaml::List(_) | Yaml::Map(_) => Some(Value::Null),
     }
 }
 

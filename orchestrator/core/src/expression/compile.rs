@@ -1,7 +1,7 @@
 //! From a source to an expression, within the bounds.
 
 use super::{
-    CompileError, EvaluateError, Scope, evaluate, limits,
+    CompileError, EvaluateError, Scope, evaluate, exact, limits,
     reads::{self, FunctionCall, Read},
     scan,
     select::{Selected, Selection},
@@ -108,7 +108,19 @@ fn check_source(source: &str) -> Result<(), CompileError> {
             format!("the expression has {} bytes; at most {} are allowed", source.len(), limits::MAX_SOURCE_BYTES);
         return Err(error(0, source.len(), message, Some("move the logic into a participant")));
     }
-    check_nesting(source)
+    check_nesting(source)?;
+    check_numbers(source)
+}
+
+/// A literal is a double, and has to be one exactly: the parser rounds without a word.
+fn check_numbers(source: &str) -> Result<(), CompileError> {
+    match scan::decimals(source).into_iter().find(|(_, text)| !crate::json::is_exact_double(text)) {
+        None => Ok(()),
+        Some((offset, text)) => {
+            let message = format!("no double is exactly {text}, and expressions compute with doubles");
+            Err(error(offset, text.len(), message, Some("write fewer digits, or compare whole units: cents")))
+        }
+    }
 }
 
 fn check_nesting(source: &str) -> Result<(), CompileError> {
@@ -238,11 +250,15 @@ fn entry_parts(entry: &EntryExpr) -> Vec<&IdedExpr> {
     }
 }
 
-/// Puts every range that is iterated through [`evaluate::METER`], which counts its elements: CEL has no budget of its own.
+/// Puts every range that is iterated through [`evaluate::METER`], which counts its elements: CEL has no budget of its own. And what
+/// compares numbers exactly in place of what does not.
 fn meter(node: &mut IdedExpr) {
     match &mut node.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
-        Expr::Call(call) => call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(meter),
+        Expr::Call(call) => {
+            exact::replace(call);
+            call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(meter);
+        }
         Expr::Comprehension(all) => {
             let parts =
                 [&mut all.iter_range, &mut all.accu_init, &mut all.loop_cond, &mut all.loop_step, &mut all.result];

@@ -1,6 +1,6 @@
 //! Evaluation by CEL: one shared environment, names resolved where they are read, iterations counted.
 
-use super::{Scope, explain, json, limits, select::Selected};
+use super::{Scope, exact, explain, json, limits, long, select::Selected};
 use cel::{
     Context, Env, ExecutionError,
     common::{ast::IdedExpr, types, value::CowVal},
@@ -22,6 +22,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
         let id = format!("meter_{}", kind.name());
         env.add_overload(METER, &id, vec![kind], meter).expect("the name is ours and each type is added once");
     }
+    exact::declare(&mut env);
     Arc::new(env)
 });
 
@@ -41,6 +42,7 @@ pub(super) fn evaluate(tree: &IdedExpr, depth: usize, scope: &Scope<'_>) -> Resu
 
 fn evaluate_here(tree: &IdedExpr, scope: &Scope<'_>) -> Result<Value, String> {
     BUDGET.set(limits::MAX_ITERATIONS);
+    long::forget();
     let names = Names(*scope);
     let mut context = Context::with_env(Arc::clone(&ENV));
     context.set_variable_resolver(&names);

@@ -1,7 +1,7 @@
 //! CEL's run-time errors in words that say what to write.
 
-use super::shorten;
-use cel::{ExecutionError, OverloadError, Value};
+use super::{long, shorten};
+use cel::{ExecutionError, OverloadError, Value, common::value::Val};
 
 /// Longest message: errors are journalled, and CEL's contain the values.
 const MESSAGE_CHARS: usize = 300;
@@ -20,24 +20,41 @@ pub(super) fn explain(error: &ExecutionError) -> String {
             "the result does not fit 64 bits; write double(x) where it may be large".to_owned()
         }
         ExecutionError::IndexOutOfBounds(_) => "the list is shorter than that; compare size(…) first".to_owned(),
-        ExecutionError::FunctionError { function, message } if function == TOO_MANY => message.clone(),
+        ExecutionError::FunctionError { function, message } if function == OURS => message.clone(),
+        ExecutionError::UnexpectedType { got, .. } if got == long::NAME => {
+            long::refused().unwrap_or_else(|| error.to_string())
+        }
         other => other.to_string(),
     };
     shorten(&message, MESSAGE_CHARS)
 }
 
-/// Stands for the meter in place of a function's name.
-const TOO_MANY: &str = "@meter";
+/// Stands in place of a function's name where the message is ours.
+const OURS: &str = "@ours";
+
+/// An error whose message is shown as it is.
+pub(super) fn in_our_words(message: String) -> ExecutionError {
+    ExecutionError::FunctionError { function: OURS.to_owned(), message }
+}
 
 pub(super) fn too_many_iterations() -> ExecutionError {
     let most = super::limits::MAX_ITERATIONS;
-    ExecutionError::FunctionError {
-        function: TOO_MANY.to_owned(),
-        message: format!("visits more than {most} elements; let a participant work on lists of this size"),
-    }
+    in_our_words(format!("visits more than {most} elements; let a participant work on lists of this size"))
 }
 
+/// `function` does not take values of these types.
+pub(super) fn no_overload_for(function: &str, values: &[&dyn Val]) -> ExecutionError {
+    let types: Vec<String> = values.iter().map(|value| value.get_type().name().to_owned()).collect();
+    in_our_words(no_types(function, &types))
+}
+
+/// CEL shows a long number, which it does not know, as null.
 fn no_operator(operator: &str, left: &Value, right: &Value) -> String {
+    if [left, right].iter().any(|value| matches!(value, Value::Null))
+        && let Some(message) = long::refused()
+    {
+        return message;
+    }
     let (left, right) = (left.type_of().to_string(), right.type_of().to_string());
     no_types(operator, &[left.replace("float", "double"), right.replace("float", "double")])
 }
@@ -47,6 +64,11 @@ fn no_overload(overload: &OverloadError) -> String {
 }
 
 fn no_types(function: &str, types: &[String]) -> String {
+    if types.iter().any(|name| name == long::NAME)
+        && let Some(message) = long::refused()
+    {
+        return message;
+    }
     let name = function.trim_matches(['_', '@']);
     let list = types.join(" and ");
     format!("`{name}` does not take {list}{}", advice(types))

@@ -1,5 +1,8 @@
-//! JSON in and out of CEL. Integers enter as int where they fit, else as uint, other numbers as double; maps leave sorted.
+//! JSON in and out of CEL. Integers enter as int where they fit, else as uint, other numbers as double where one is exactly it, else as
+//! a long number; maps leave sorted.
 
+use super::long::LongNumber;
+use crate::json::{self, Decimal};
 use cel::common::{
     types::{
         CelBool, CelDouble, CelDuration, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelTimestamp, CelUInt,
@@ -8,7 +11,10 @@ use cel::common::{
     value::Val,
 };
 use serde_json::{Map, Number, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    str::FromStr,
+};
 
 /// The CEL form of a JSON value; texts stay where they are.
 pub(super) fn to_cel<'a>(value: &'a Value) -> Box<dyn Val + 'a> {
@@ -28,10 +34,21 @@ pub(super) fn map_to_cel<'a>(fields: &'a Map<String, Value>) -> Box<dyn Val + 'a
 }
 
 fn number_to_cel(number: &Number) -> Box<dyn Val> {
-    match (number.as_i64(), number.as_u64()) {
-        (Some(int), _) => Box::new(CelInt::from(int)),
-        (None, Some(uint)) => Box::new(CelUInt::from(uint)),
-        (None, None) => Box::new(CelDouble::from(number.as_f64().unwrap_or(f64::NAN))),
+    match (number.as_i64(), number.as_u64(), json::exact_double(number.as_str())) {
+        (Some(int), ..) => Box::new(CelInt::from(int)),
+        (None, Some(uint), _) => Box::new(CelUInt::from(uint)),
+        (None, None, Some(double)) => Box::new(CelDouble::from(double)),
+        (None, None, None) => long_number_to_cel(number.as_str()),
+    }
+}
+
+/// `9007199254740993.0` is an int: a number that a type of CEL holds is never a long one, so that equal numbers are equal.
+fn long_number_to_cel(text: &str) -> Box<dyn Val> {
+    let decimal = Decimal::of(text).expect("what was let in is a number");
+    match decimal.as_whole().map(|whole| (i64::try_from(whole), u64::try_from(whole))) {
+        Some((Ok(int), _)) => Box::new(CelInt::from(int)),
+        Some((Err(_), Ok(uint))) => Box::new(CelUInt::from(uint)),
+        Some((Err(_), Err(_))) | None => Box::new(LongNumber::new(text, decimal)),
     }
 }
 
@@ -53,18 +70,19 @@ fn list_from_cel(list: &CelList<'_>) -> Result<Value, String> {
 }
 
 fn map_from_cel(map: &CelMap<'_>) -> Result<Value, String> {
-    let entries = map.inner().iter().map(|(key, value)| Ok((key_text(key), from_cel(value.as_ref())?)));
+    let entries = map.inner().iter().map(|(key, value)| Ok((name(key)?, from_cel(value.as_ref())?)));
     let sorted: BTreeMap<String, Value> = entries.collect::<Result<_, String>>()?;
     Ok(Value::Object(sorted.into_iter().collect()))
 }
 
-fn key_text(key: &CelMapKey<'_>) -> String {
-    match key {
+fn name(key: &CelMapKey<'_>) -> Result<String, String> {
+    let name = match key {
         CelMapKey::Bool(truth) => truth.inner().to_string(),
         CelMapKey::Int(int) => int.inner().to_string(),
         CelMapKey::UInt(uint) => uint.inner().to_string(),
         CelMapKey::String(text) => text.inner().to_owned(),
-    }
+    };
+    json::check_name(&name).map(|()| name).map_err(|unfit| unfit.to_string())
 }
 
 fn scalar_from_cel(value: &dyn Val) -> Option<Value> {
@@ -78,13 +96,26 @@ fn scalar_from_cel(value: &dyn Val) -> Option<Value> {
         return Some(Value::from(*uint.inner()));
     }
     if let Some(double) = value.downcast_ref::<CelDouble>() {
-        return Number::from_f64(*double.inner()).map(Value::Number);
+        return number_of_double(*double.inner()).map(Value::Number);
+    }
+    if let Some(number) = value.downcast_ref::<LongNumber>() {
+        return Number::from_str(number.text()).ok().map(Value::Number);
     }
     if let Some(time) = value.downcast_ref::<CelTimestamp>() {
         return Some(Value::from(time.inner().to_rfc3339()));
     }
     let span = value.downcast_ref::<CelDuration>()?.inner();
     Some(Value::from(format!("{}s", span.num_milliseconds() as f64 / 1000.0)))
+}
+
+/// A whole double beyond the integers of 64 bits leaves without exponent, as long as it is no longer than what JavaScript writes so: most
+/// likely it came so.
+fn number_of_double(double: f64) -> Option<Number> {
+    const AS_INTEGER: std::ops::Range<f64> = 9_223_372_036_854_775_808.0..1e21;
+    if AS_INTEGER.contains(&double.abs()) {
+        return Number::from_str(&format!("{double}")).ok();
+    }
+    Number::from_f64(double)
 }
 
 fn no_form(value: &dyn Val) -> String {

@@ -64,6 +64,56 @@ pub(super) fn find_word(source: &str, word: &str) -> Option<usize> {
     })
 }
 
+/// The literals with a point or an exponent in the code of `source`, with their offsets.
+pub(super) fn decimals(source: &str) -> Vec<(usize, &str)> {
+    let bytes = source.as_bytes();
+    let is_name = |at: usize| bytes[at].is_ascii_alphanumeric() || bytes[at] == b'_' || bytes[at] == b'.';
+    let mut found = Vec::new();
+    let mut end = 0;
+    for (at, byte) in code(source) {
+        if at < end
+            || !byte.is_ascii_digit()
+            || (at > 0 && at > end && is_name(at - 1) && !begins_with_point(bytes, at))
+        {
+            continue;
+        }
+        let start = if begins_with_point(bytes, at) { at - 1 } else { at };
+        end = number_end(bytes, start);
+        if source[start..end].contains(['.', 'e', 'E']) {
+            found.push((start, &source[start..end]));
+        }
+    }
+    found
+}
+
+/// `.5`, and not the `.0` of `a.0` or `].0`.
+fn begins_with_point(bytes: &[u8], digit: usize) -> bool {
+    let ends_value = |byte: u8| byte.is_ascii_alphanumeric() || b"_)].}".contains(&byte);
+    digit > 0 && bytes[digit - 1] == b'.' && digit.checked_sub(2).is_none_or(|at| !ends_value(bytes[at]))
+}
+
+/// One past the number that begins at `start`.
+fn number_end(bytes: &[u8], start: usize) -> usize {
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let digits_end = |mut at: usize| {
+        while is_digit(at) {
+            at += 1;
+        }
+        at
+    };
+    let mut end = digits_end(start);
+    if bytes.get(end) == Some(&b'.') && is_digit(end + 1) {
+        end = digits_end(end + 1);
+    }
+    if matches!(bytes.get(end), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+        if is_digit(end + 1 + sign) {
+            end = digits_end(end + 1 + sign);
+        }
+    }
+    end
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +130,14 @@ mod tests {
         assert_eq!(code_of("\"\"\"a\"}\"\"\" + e"), " + e");
         assert_eq!(code_of("a // }\n+ f"), "a \n+ f");
         assert_eq!(code_of("'never closed }"), "");
+    }
+
+    #[test]
+    fn decimals_are_found_and_nothing_else() {
+        let found = |source| decimals(source).into_iter().map(|(_, text)| text).collect::<Vec<_>>();
+        assert_eq!(found("event.a > 1.5 && b1.c2 == 1e-3 + .25"), ["1.5", "1e-3", ".25"]);
+        assert!(found("a[0].b + 0x1e5 + 10 + '1.5' + x1e5 + 7u + a.b1").is_empty());
+        assert_eq!(found("f(-2.50)"), ["2.50"]);
     }
 
     #[test]

@@ -42,6 +42,8 @@ fn integers_enter_as_int_or_uint_and_other_numbers_as_double() {
     check("event.amountCents > 0 && !event.digital", &json!(true));
 }
 
+mod digits;
+
 #[test]
 fn computed_maps_are_sorted() {
     let sorted = value(r#"{"b": 1, "a": {"d": 2, "c": 3}}"#).expect("a map");

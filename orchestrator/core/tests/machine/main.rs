@@ -4,14 +4,13 @@ mod given;
 mod words;
 
 mod admission;
-mod bookkeeping;
 mod capabilities;
+mod digits;
 mod ends;
 mod fallback;
 mod forward;
 mod operator;
 mod optional;
-mod outages;
 mod parallel;
 mod pivot;
 mod properties;

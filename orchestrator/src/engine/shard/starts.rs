@@ -12,7 +12,7 @@ use crate::{
     kafka::poison::PoisonCode,
     panics::caught,
 };
-use saga_core::{decide, id::SagaId};
+use saga_core::{decide, id::SagaId, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use tracing::warn;
@@ -73,9 +73,9 @@ impl Owned {
     }
 }
 
-/// Of the decoded payload with its keys sorted: the same event produced twice is the same, however it was written.
+/// Of the decoded payload with its keys sorted: the same event produced twice is the same, however it and its numbers were written.
 pub(super) fn payload_hash(event: &serde_json::Value) -> [u8; 32] {
-    Sha256::digest(event.to_string()).into()
+    Sha256::digest(json::canonical(event)).into()
 }
 
 fn report_duplicate(live: &Live, stream: Uuid, other_payload: bool) {

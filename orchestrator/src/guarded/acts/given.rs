@@ -1,7 +1,7 @@
 //! Limits as people give them.
 
 use saga_guards::rate::Rate;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
 /// The largest bulkhead: more calls at once than one process has connections for.
@@ -14,7 +14,7 @@ const MAX_CALLS_PER_SECOND: u32 = 1_000_000;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Given {
     /// The share of the participant's capacity that is used, above 0 and at most 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "double")]
     pub share: Option<f64>,
     /// Calls that may be under way at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -22,6 +22,12 @@ pub struct Given {
     /// Calls in a span.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<GivenRate>,
+}
+
+/// A number within a type that serde buffers: it keeps its digits there, in a form that only a JSON number reads.
+fn double<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let number = Option::<serde_json::Number>::deserialize(deserializer)?;
+    Ok(number.and_then(|number| number.as_f64()))
 }
 
 /// Limits that nobody can want.

@@ -57,6 +57,10 @@ fn every_answer_survives_forwarding() {
     let answers = [
         Answer::Succeeded { result: json!({"a": [1, null]}) },
         Answer::Succeeded { result: json!(null) },
+        Answer::Succeeded {
+            result: serde_json::from_str(r#"[{"a": 25000000000000000001}, 1.10, 1e-400, -0, 7, -7, 0.5]"#)
+                .expect("JSON"),
+        },
         Answer::Failed {
             failure: failure(),
             retry: Retryable::ThenPark,

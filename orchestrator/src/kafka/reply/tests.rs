@@ -67,6 +67,16 @@ fn the_body_of_a_success_is_the_result() {
 }
 
 #[test]
+fn the_digits_of_a_result_are_kept() {
+    let text = r#"{"amount":12345678901234567.89,"id":25000000000000000001}"#;
+    let (_, Answer::Succeeded { result }) = answered(&reply(&[("saga_outcome", "succeeded")], Some(text.as_bytes())))
+    else {
+        panic!("a success")
+    };
+    assert_eq!(result.to_string(), text);
+}
+
+#[test]
 fn a_failure_says_what_and_whether_to_try_again() {
     let headers = [
         ("saga_outcome", "failed"),
@@ -106,6 +116,11 @@ fn a_poison_reply_that_names_its_command_is_unknown_for_its_attempt() {
     for (headers, value, code) in cases {
         assert_eq!(poisoned(&reply(headers, value)), (code, Some(Some(2))));
     }
+    let deep = format!("{}{}", "[".repeat(120), "]".repeat(120));
+    assert_eq!(
+        poisoned(&reply(&[ATTEMPT, ("saga_outcome", "succeeded")], Some(deep.as_bytes()))),
+        (PoisonCode::Depth, Some(Some(2)))
+    );
     let large = vec![b' '; payload::LARGEST_RECORD];
     assert_eq!(
         poisoned(&reply(&[ATTEMPT, ("saga_outcome", "succeeded")], Some(&large))),

@@ -141,6 +141,37 @@ fn a_key_is_a_string_an_integer_or_a_boolean_of_1_to_256_bytes() {
 }
 
 #[test]
+fn a_key_of_digits_is_those_digits() {
+    let keyed = |id: &str| only(&placed(&format!(r#"{{"orderId":{id},"amountCents":1}}"#)), orders());
+    for id in ["25000000000000000001", "25000000000000000002", "-123456789012345678901234567890", "0"] {
+        let Disposition::Start(start) = keyed(id) else { panic!("a start") };
+        assert_eq!(start.key, id);
+        assert_eq!(start.trigger.event["orderId"].to_string(), id);
+    }
+    for id in ["1.0", "1e3", "1e400", "-0", "4711.00"] {
+        assert_eq!(code(keyed(id)), PoisonCode::Key, "{id}");
+    }
+}
+
+#[test]
+fn what_is_nested_too_deeply_says_so() {
+    let data = |levels: usize| {
+        format!(r#"{{"orderId":"1","amountCents":1,"a":{}{}}}"#, "[".repeat(levels - 1), "]".repeat(levels - 1))
+    };
+    let headers = vec![text_header("content-type", "application/cloudevents+json")];
+    let structured = |levels| {
+        let event = format!(r#"{{"type":"OrderPlaced","data":{}}}"#, data(levels));
+        only(&record(headers.clone(), Some(event.as_bytes())), orders())
+    };
+    assert!(matches!(only(&placed(&data(64)), orders()), Disposition::Start(_)));
+    assert!(matches!(structured(64), Disposition::Start(_)));
+    for levels in [65, 121, 127, 1_000] {
+        assert_eq!(code(only(&placed(&data(levels)), orders())), PoisonCode::Depth);
+        assert_eq!(code(structured(levels)), PoisonCode::Depth);
+    }
+}
+
+#[test]
 fn a_definition_that_fails_does_not_hinder_the_others() {
     let broken = definition("broken", "OrderPlaced", "event.nothing.at.all", "${ event.orderId }");
     let judged = judge(&placed(r#"{"orderId":"4711","amountCents":1}"#), &[broken, orders()]);

@@ -2,7 +2,10 @@
 
 use super::pace::Late;
 use reqwest::{Response, header::CONTENT_TYPE};
-use saga_core::command::Failure;
+use saga_core::{
+    command::Failure,
+    json::{self, Unfit},
+};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -66,16 +69,17 @@ pub(super) fn result(kind: Kind, body: &[u8]) -> Result<Value, Failure> {
     if body.is_empty() {
         return Ok(Value::Null);
     }
-    let value = match kind {
-        Kind::Json => serde_json::from_slice(body)
-            .map_err(|error| Failure::new("answer.json", format!("the answer is not JSON: {error}")))?,
-        Kind::Unsaid => serde_json::from_slice(body).unwrap_or_else(|_| text(body)),
-        Kind::Text => text(body),
+    let value = match (kind, json::read(body)) {
+        (Kind::Json | Kind::Unsaid, Ok(value)) => Ok(value),
+        (Kind::Json, Err(Unfit::NotJson(error))) => {
+            return Err(Failure::new("answer.json", format!("the answer is not JSON: {error}")));
+        }
+        (Kind::Text, _) | (Kind::Unsaid, Err(Unfit::NotJson(_))) => text(body),
+        (Kind::Json | Kind::Unsaid, Err(unfit)) => Err(unfit),
     };
-    if has_nul(&value) {
-        return Err(Failure::new("answer.nul", "the answer has a NUL character, which the journal cannot keep"));
-    }
-    Ok(value)
+    value.map_err(|unfit| {
+        Failure::new(format!("answer.{}", unfit.code()), format!("the answer cannot be kept as the result: {unfit}"))
+    })
 }
 
 /// The beginning of an error's body, for people.
@@ -84,15 +88,7 @@ pub(super) fn message(body: &[u8]) -> String {
     text.trim().chars().filter(|char| *char != '\0').take(MESSAGE_CHARS).collect()
 }
 
-fn text(body: &[u8]) -> Value {
-    Value::String(String::from_utf8_lossy(body).into_owned())
-}
-
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(values) => values.iter().any(has_nul),
-        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
+fn text(body: &[u8]) -> Result<Value, Unfit> {
+    let text = Value::String(String::from_utf8_lossy(body).into_owned());
+    json::check(&text).map(|()| text)
 }

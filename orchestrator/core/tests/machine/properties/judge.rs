@@ -101,6 +101,7 @@ impl Judge {
             }
             Event::SagaStarted { .. }
             | Event::AttemptExtended { .. }
+            | Event::AttemptAsked { .. }
             | Event::ResultArrived { .. }
             | Event::SagaOverdue
             | Event::OutcomeDue { .. }

@@ -1,0 +1,182 @@
+//! JSON that is let in: payloads of events, answers, bodies of the API, and what expressions make of them.
+//!
+//! Digits of numbers are kept as they came. What is let in can be recorded, read back, sent, and wrapped for an undo, so every door asks here.
+
+mod number;
+mod scan;
+
+pub(crate) use number::{Decimal, exact_double, is_exact_double};
+pub use number::{MAX_EXPONENT, MAX_NUMBER_CHARS, integer_text};
+
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+/// Levels of lists and maps, in whatever comes in and whatever leaves. Widespread parsers stop at 64 (.NET) and ours at 128: with the
+/// levels that a row of the journal adds, what is let in stays well below.
+pub const MAX_DEPTH: usize = 64;
+
+/// What the names begin with that serde_json keeps for itself: a map with such a name would be read back as something else.
+const RESERVED: &str = "$serde_json::private::";
+
+/// Why a text or a value is not let in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// It does not parse.
+    #[error("{0}")]
+    NotJson(String),
+    /// It nests too deeply.
+    #[error("nested {found} levels deep, at most {MAX_DEPTH} are taken")]
+    Depth {
+        /// Levels that were found.
+        found: usize,
+    },
+    /// A number is so long that no reader can be expected to take it.
+    #[error(
+        "the number {beginning}… has {chars} characters; at most {MAX_NUMBER_CHARS}, and exponents of at most {MAX_EXPONENT}, are taken: send it as a string"
+    )]
+    Number {
+        /// Its first characters.
+        beginning: String,
+        /// How many it has.
+        chars: usize,
+    },
+    /// A string or a name holds NUL, which Postgres cannot store.
+    #[error("{0} contains NUL")]
+    Nul(&'static str),
+    /// A map has a name that the JSON library keeps for itself.
+    #[error("a name begins with `{RESERVED}`, which is reserved")]
+    ReservedName,
+}
+
+impl Unfit {
+    /// Short and stable: part of the codes of poison messages and failures.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Unfit::NotJson(_) => "json",
+            Unfit::Depth { .. } => "depth",
+            Unfit::Number { .. } => "number",
+            Unfit::Nul(_) => "nul",
+            Unfit::ReservedName => "reserved_name",
+        }
+    }
+}
+
+/// `bytes` as JSON, its numbers with the digits that they came with. Total, and bounded in depth; the caller bounds the size.
+///
+/// # Errors
+/// What it is that cannot be let in.
+pub fn read(bytes: &[u8]) -> Result<Value, Unfit> {
+    read_within(bytes, MAX_DEPTH)
+}
+
+/// As [`read`], of an envelope whose members are let in: its own level is not counted for them.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_envelope(bytes: &[u8]) -> Result<Value, Unfit> {
+    read_within(bytes, MAX_DEPTH + 1)
+}
+
+fn read_within(bytes: &[u8], levels: usize) -> Result<Value, Unfit> {
+    let shape = scan::scan(bytes);
+    if shape.depth > levels && shape.is_balanced {
+        return Err(Unfit::Depth { found: shape.depth });
+    }
+    if shape.has_reserved_name {
+        return Err(Unfit::ReservedName);
+    }
+    let value = serde_json::from_slice(bytes).map_err(|error| Unfit::NotJson(error.to_string()))?;
+    check_scalars(&value)?;
+    Ok(value)
+}
+
+/// Whether a value that was made here may be recorded and sent: what `read` asks of a text.
+///
+/// # Errors
+/// What it is that cannot be let in.
+pub fn check(value: &Value) -> Result<(), Unfit> {
+    let found = depth(value);
+    if found > MAX_DEPTH {
+        return Err(Unfit::Depth { found });
+    }
+    check_scalars(value)
+}
+
+/// Levels of lists and maps in `value`; 0 for a scalar.
+#[must_use]
+pub fn depth(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+    }
+}
+
+/// Levels of lists and maps in the text of JSON, however deep.
+#[must_use]
+pub fn depth_of_text(text: &[u8]) -> usize {
+    scan::scan(text).depth
+}
+
+/// Whether a map in the text of JSON has a name that the JSON library would take for something else.
+#[must_use]
+pub fn has_reserved_name(text: &[u8]) -> bool {
+    scan::scan(text).has_reserved_name
+}
+
+/// Whether `name` may be the name of a member.
+pub(crate) fn check_name(name: &str) -> Result<(), Unfit> {
+    if name.starts_with(RESERVED) { Err(Unfit::ReservedName) } else { Ok(()) }
+}
+
+/// The text of `value` in which equal numbers are written the same: `1.50` and `15e-1` are one payload.
+#[must_use]
+pub fn canonical(value: &Value) -> String {
+    normalised(value).to_string()
+}
+
+fn normalised(value: &Value) -> Cow<'_, Value> {
+    match value {
+        Value::Null | Value::Bool(_) | Value::String(_) => Cow::Borrowed(value),
+        Value::Number(number) => number::normalised(number).map_or(Cow::Borrowed(value), |it| Cow::Owned(it.into())),
+        Value::Array(items) => {
+            let items: Vec<Cow<'_, Value>> = items.iter().map(normalised).collect();
+            if items.iter().all(|item| matches!(item, Cow::Borrowed(_))) {
+                return Cow::Borrowed(value);
+            }
+            Cow::Owned(items.into_iter().map(Cow::into_owned).collect())
+        }
+        Value::Object(members) => {
+            let members: Vec<(&String, Cow<'_, Value>)> =
+                members.iter().map(|(name, value)| (name, normalised(value))).collect();
+            if members.iter().all(|(_, value)| matches!(value, Cow::Borrowed(_))) {
+                return Cow::Borrowed(value);
+            }
+            let members = members.into_iter().map(|(name, value)| (name.clone(), value.into_owned()));
+            Cow::Owned(Value::Object(members.collect::<Map<_, _>>()))
+        }
+    }
+}
+
+/// The walk is bounded by the parser's depth, or by what was checked before.
+fn check_scalars(value: &Value) -> Result<(), Unfit> {
+    match value {
+        Value::Null | Value::Bool(_) => Ok(()),
+        Value::Number(number) => number::check(number),
+        Value::String(text) => without_nul(text, "a string"),
+        Value::Array(items) => items.iter().try_for_each(check_scalars),
+        Value::Object(members) => members.iter().try_for_each(|(name, value)| {
+            without_nul(name, "a name")?;
+            check_name(name)?;
+            check_scalars(value)
+        }),
+    }
+}
+
+fn without_nul(text: &str, what: &'static str) -> Result<(), Unfit> {
+    if text.contains('\0') { Err(Unfit::Nul(what)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Numbers as JSON writes them: decimal digits, kept, compared and judged as such.
+
+use super::Unfit;
+use serde_json::Number;
+use std::{cmp::Ordering, str::FromStr};
+
+/// The longest number, sign, point and exponent included: 256 bits take 78 digits, and no decimal type in use takes more than this.
+pub const MAX_NUMBER_CHARS: usize = 128;
+/// The largest exponent, positive or negative: a reader that writes the number out is not asked for more digits than that.
+pub const MAX_EXPONENT: i64 = 9_999;
+
+/// How much of a long number an error shows.
+const BEGINNING_CHARS: usize = 24;
+
+/// The digits of an integer as they came; `None` of what is written with a point or an exponent, and of `-0`, which is no integer's own text.
+#[must_use]
+pub fn integer_text(number: &Number) -> Option<&str> {
+    let text = number.as_str();
+    let is_integer = text != "-0" && !text.contains(['.', 'e', 'E']);
+    is_integer.then_some(text)
+}
+
+pub(super) fn check(number: &Number) -> Result<(), Unfit> {
+    let text = number.as_str();
+    let exponent = text.split_once(['e', 'E']).map_or(Ok(0), |(_, exponent)| exponent.parse::<i64>());
+    let is_fit = text.len() <= MAX_NUMBER_CHARS && exponent.is_ok_and(|exponent| exponent.abs() <= MAX_EXPONENT);
+    if is_fit {
+        return Ok(());
+    }
+    Err(Unfit::Number { beginning: text.chars().take(BEGINNING_CHARS).collect(), chars: text.len() })
+}
+
+/// The same number in the one way in which it is compared; `None` if it is written so already.
+pub(super) fn normalised(number: &Number) -> Option<Number> {
+    if integer_text(number).is_some() {
+        return None;
+    }
+    let text = Decimal::of(number.as_str())?.to_string();
+    Number::from_str(&text).ok()
+}
+
+/// Whether a double stands for exactly this number.
+pub(crate) fn is_exact_double(text: &str) -> bool {
+    exact_double(text).is_some()
+}
+
+/// The double of which `text` is the shortest decimal, zeros at its ends aside. Everybody computes with 0.1, which no double is: what counts is
+/// that the double gives back the same digits.
+pub(crate) fn exact_double(text: &str) -> Option<f64> {
+    if is_short(text) { text.parse().ok() } else { Decimal::of(text)?.as_exact_double() }
+}
+
+/// A double gives back any 15 digits; texts of so few characters without an exponent need no closer look.
+fn is_short(text: &str) -> bool {
+    text.len() <= 15 && !text.contains(['e', 'E'])
+}
+
+/// A decimal number, exactly: its digits without zeros at either end, and the power of ten of the last of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decimal {
+    is_negative: bool,
+    /// Empty for zero.
+    digits: String,
+    exponent: i64,
+}
+
+impl Decimal {
+    /// The number that `text` writes; `None` if it writes none, or its exponent is beyond all bounds.
+    pub(crate) fn of(text: &str) -> Option<Decimal> {
+        let (is_negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = format!("{whole}{fraction}");
+        if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        let exponent = exponent.parse::<i64>().ok()?.checked_sub(i64::try_from(fraction.len()).ok()?)?;
+        let significant = digits.trim_end_matches('0');
+        let dropped = i64::try_from(digits.len() - significant.len()).ok()?;
+        let significant = significant.trim_start_matches('0');
+        if significant.is_empty() {
+            return Some(Decimal { is_negative: false, digits: String::new(), exponent: 0 });
+        }
+        Some(Decimal { is_negative, digits: significant.to_owned(), exponent: exponent.checked_add(dropped)? })
+    }
+
+    /// The decimal that a double stands for: the shortest that reads back as it. `None` if it is not finite.
+    pub(crate) fn of_double(double: f64) -> Option<Decimal> {
+        if double.is_finite() { Decimal::of(&format!("{double:e}")) } else { None }
+    }
+
+    /// The double that stands for this number and for no other decimal of its length.
+    pub(crate) fn as_exact_double(&self) -> Option<f64> {
+        let double: f64 = self.to_string().parse().ok()?;
+        (Decimal::of_double(double)? == *self).then_some(double)
+    }
+
+    /// The number without point and exponent, if it is whole and has at most 20 digits.
+    pub(crate) fn as_whole(&self) -> Option<i128> {
+        let zeros = usize::try_from(self.exponent).ok().filter(|zeros| self.digits.len() + zeros <= 20)?;
+        let magnitude: i128 = format!("{:0<width$}", self.digits, width = self.digits.len() + zeros).parse().ok()?;
+        Some(if self.is_negative { -magnitude } else { magnitude })
+    }
+
+    fn sign(&self) -> i8 {
+        match (self.digits.is_empty(), self.is_negative) {
+            (true, _) => 0,
+            (false, true) => -1,
+            (false, false) => 1,
+        }
+    }
+
+    /// Of two numbers that are not zero, without their signs. The power of ten of the first digit decides, then the digits do.
+    fn cmp_magnitude(&self, other: &Decimal) -> Ordering {
+        let lead = |it: &Decimal| it.exponent.saturating_add(i64::try_from(it.digits.len()).unwrap_or(i64::MAX));
+        lead(self).cmp(&lead(other)).then_with(|| self.digits.cmp(&other.digits))
+    }
+}
+
+impl std::fmt::Display for Decimal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sign = if self.is_negative { "-" } else { "" };
+        let digits = if self.digits.is_empty() { "0" } else { &self.digits };
+        write!(f, "{sign}{digits}e{}", self.exponent)
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Decimal) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Decimal {
+    fn cmp(&self, other: &Decimal) -> Ordering {
+        let by_magnitude = || match self.sign() {
+            0 => Ordering::Equal,
+            1 => self.cmp_magnitude(other),
+            _ => other.cmp_magnitude(self),
+        };
+        self.sign().cmp(&other.sign()).then_with(by_magnitude)
+    }
+}
