@@ -2,6 +2,7 @@
 //!
 //! [`EventStore`] is the seam; [`postgres`] and [`sqlite`] stand behind it, and one suite of tests holds both to the same behaviour.
 
+mod attendance;
 mod error;
 mod migrate;
 mod note;
@@ -11,6 +12,7 @@ mod store;
 mod stream;
 mod waits;
 
+pub use attendance::{Attendance, Attended, Gap};
 pub use error::Error;
 pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, Note, NoteNumber};
 pub use store::{Access, EventStore, Identity, is_address, open, place};

@@ -1,11 +1,13 @@
 //! The store on Postgres 13 or newer.
 
+mod attendance;
 mod notes;
 mod rows;
 
 use crate::{
-    Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, NewNote, Note,
-    NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
+    Access, Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE,
+    NewNote, Note, NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
+    attendance::check_attended,
     migrate::{self, Applied, Migration},
     note::check_note,
     store::without_secret,
@@ -25,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, sql: include_str!("../migrations/postgres/0001_event_store.sql") },
     Migration { version: 2, sql: include_str!("../migrations/postgres/0002_notes.sql") },
     Migration { version: 3, sql: include_str!("../migrations/postgres/0003_waits_on.sql") },
+    Migration { version: 4, sql: include_str!("../migrations/postgres/0004_attendance.sql") },
 ];
 
 /// Connections of one engine: two committers, claims and recovery, and a few readers.
@@ -192,6 +195,20 @@ impl EventStore for Postgres {
             .fetch_one(&self.pool)
             .await?;
         Ok(Epoch(row.try_get("epoch")?))
+    }
+
+    async fn attend(&self, all: &[Attended]) -> Result<(), Error> {
+        self.check_writable()?;
+        check_attended(all)?;
+        attendance::attend(&self.pool, all).await
+    }
+
+    async fn attendance(&self, shard: u16) -> Result<Attendance, Error> {
+        attendance::attendance(&self.pool, shard).await
+    }
+
+    async fn clock_ms(&self) -> Result<i64, Error> {
+        attendance::clock_ms(&self.pool).await
     }
 
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {

@@ -1,12 +1,14 @@
 //! The store in one SQLite file, for trying out: one engine at a time, readers beside it.
 
 mod append;
+mod attendance;
 mod lock;
 mod notes;
 
 use crate::{
-    Access, Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE, NewNote, Note,
-    NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
+    Access, Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE,
+    NewNote, Note, NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
+    attendance::check_attended,
     migrate::{self, Applied, Migration},
     note::check_note,
     stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
@@ -25,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, sql: include_str!("../migrations/sqlite/0001_event_store.sql") },
     Migration { version: 2, sql: include_str!("../migrations/sqlite/0002_notes.sql") },
     Migration { version: 3, sql: include_str!("../migrations/sqlite/0003_waits_on.sql") },
+    Migration { version: 4, sql: include_str!("../migrations/sqlite/0004_attendance.sql") },
 ];
 
 /// SQLite has one writer at a time; more connections would only wait for each other.
@@ -179,6 +182,20 @@ impl EventStore for Sqlite {
             .fetch_one(&self.writer)
             .await?;
         Ok(Epoch(row.try_get("epoch")?))
+    }
+
+    async fn attend(&self, all: &[Attended]) -> Result<(), Error> {
+        self.check_writable()?;
+        check_attended(all)?;
+        attendance::attend(&self.writer, all).await
+    }
+
+    async fn attendance(&self, shard: u16) -> Result<Attendance, Error> {
+        attendance::attendance(&self.readers, shard).await
+    }
+
+    async fn clock_ms(&self) -> Result<i64, Error> {
+        attendance::clock_ms(&self.readers).await
     }
 
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {

@@ -1,8 +1,8 @@
 //! The seam.
 
 use crate::{
-    Activity, Append, Appended, Epoch, Error, Filter, NewNote, Note, NoteNumber, Portion, Row, StreamSummary, Sweep,
-    Swept, WaitsOn, postgres::Postgres, sqlite::Sqlite, stream::check_shards,
+    Activity, Append, Appended, Attendance, Attended, Epoch, Error, Filter, NewNote, Note, NoteNumber, Portion, Row,
+    StreamSummary, Sweep, Swept, WaitsOn, postgres::Postgres, sqlite::Sqlite, stream::check_shards,
 };
 use async_trait::async_trait;
 use sqlx::postgres::PgConnectOptions;
@@ -100,6 +100,16 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     /// Raises the shard's epoch and returns it. From then on no append of an older epoch is committed. A crash in between leaves the epoch
     /// raised and unused. A shard that the store does not have is an [`Error::Limit`].
     async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error>;
+
+    /// Records until when shards were attended to, each under its owner's epoch: of an older claim nothing is kept, and nothing that says
+    /// less than is on record. A gap is on record before the end that lies after it, or with it. A repeat changes nothing.
+    async fn attend(&self, all: &[Attended]) -> Result<(), Error>;
+
+    /// Until when the owners of a shard attended to it, and the gaps that streams which are still open lived through.
+    async fn attendance(&self, shard: u16) -> Result<Attendance, Error>;
+
+    /// What the database's clock says, in milliseconds since the epoch; for SQLite that of this machine.
+    async fn clock_ms(&self) -> Result<i64, Error>;
 
     /// Writes a batch in one transaction and answers each append alone, in order: one that is a duplicate, a conflict or fenced does not
     /// fail the others. A row is written with its key and its change of the read model, or nothing of it is. At most one append of a stream,

@@ -40,6 +40,11 @@ macro_rules! conformance {
                     a_fenced_writer_is_told_so_before_all_else
                     nothing_of_a_zombie_follows_a_claim
                     a_shard_beyond_the_last_cannot_be_claimed;
+                attendance:
+                    a_new_owner_learns_until_when_its_shard_was_attended_to
+                    whoever_lost_a_shard_does_not_attend_to_it
+                    gaps_that_no_open_stream_lived_through_are_forgotten
+                    the_store_has_a_clock;
                 read_model:
                     a_status_changes_with_its_row
                     a_refused_append_changes_no_status

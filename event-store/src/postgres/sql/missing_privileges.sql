@@ -5,6 +5,8 @@ FROM (VALUES
     ('journal', 'SELECT', false), ('journal', 'INSERT', true),
     ('stream_keys', 'SELECT', false), ('stream_keys', 'INSERT', true), ('stream_keys', 'DELETE', true),
     ('streams', 'SELECT', false), ('streams', 'INSERT', true), ('streams', 'UPDATE', true),
+    ('shard_attendance', 'SELECT', false), ('shard_attendance', 'INSERT', true), ('shard_attendance', 'UPDATE', true),
+    ('shard_gaps', 'SELECT', false), ('shard_gaps', 'INSERT', true), ('shard_gaps', 'UPDATE', true), ('shard_gaps', 'DELETE', true),
     ('documents', 'SELECT', false), ('documents', 'INSERT', true),
     ('notes', 'SELECT', false), ('notes', 'INSERT', true)
 ) AS needed (name, privilege, writes)

@@ -3,8 +3,8 @@
 use super::{Committer, NotCommitted, Replies, commit};
 use async_trait::async_trait;
 use saga_event_store::{
-    Activity, Append, Appended, Epoch, Error, EventStore, Filter, Identity, NewNote, Note, NoteNumber, Portion, Row,
-    StreamSummary, Sweep, Swept, WaitsOn,
+    Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Identity, NewNote, Note,
+    NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, WaitsOn,
 };
 use std::{
     collections::VecDeque,
@@ -192,6 +192,18 @@ impl EventStore for Fake {
     }
 
     async fn claim(&self, _: u16, _: &str) -> Result<Epoch, Error> {
+        Err(unasked())
+    }
+
+    async fn attend(&self, _: &[Attended]) -> Result<(), Error> {
+        Err(unasked())
+    }
+
+    async fn attendance(&self, _: u16) -> Result<Attendance, Error> {
+        Err(unasked())
+    }
+
+    async fn clock_ms(&self) -> Result<i64, Error> {
         Err(unasked())
     }
 
