@@ -1,37 +1,180 @@
-//! Starts under way, by business key: a second start with the same key waits until the first one's fate is known.
+//! Business keys of starts: those under way, for which a second start waits until the first one's fate is known, and those that were found
+//! taken a moment ago, which are answered without asking the store again.
 
 use super::message::Message;
-use std::collections::{HashMap, VecDeque, hash_map::Entry};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+use tokio::time::Instant;
+use uuid::Uuid;
 
 /// Definition name and business key.
 pub(super) type Key = (String, String);
 
-/// The starts of one shard that are under way.
+/// How long it is known who has a key. Bounded, because the store forgets keys in the end (`keepKeys`): no start is refused longer than this
+/// for a key that it has forgotten.
+const KNOWN_FOR: Duration = Duration::from_secs(60);
+
+/// Keys of one shard that are known to be taken, twice: a key that comes again stays, whatever else comes in between. With keys of usual
+/// length some 100 KB.
+const KNOWN: usize = 256;
+
+/// Who has a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub(super) stream: Uuid,
+    /// Of the event that started it.
+    pub(super) payload_hash: [u8; 32],
+    /// Coordinates of that event's record, where they are known without reading the journal.
+    pub(super) record: Option<String>,
+}
+
+/// What a start has to do.
+#[derive(Debug)]
+pub(super) enum Begun {
+    /// It is the first of its key.
+    First(Message),
+    /// It waits for the one that is under way.
+    Waits,
+    /// Its key is taken.
+    Taken(Message, Holder),
+}
+
+/// The starts of one shard.
 #[derive(Default)]
-pub(super) struct Starting(HashMap<Key, VecDeque<Message>>);
+pub(super) struct Starting {
+    under_way: HashMap<Key, VecDeque<Message>>,
+    recent: Recent,
+}
 
 impl Starting {
-    /// Hands `message` back if it may start now; keeps it if a start of the same key is under way.
-    pub(super) fn begin(&mut self, key: Key, message: Message) -> Option<Message> {
-        match self.0.entry(key) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(VecDeque::new());
-                Some(message)
-            }
-            Entry::Occupied(mut occupied) => {
-                occupied.get_mut().push_back(message);
-                None
+    /// Hands `message` back if it may start now, or if its key is taken; keeps it if a start of the same key is under way.
+    pub(super) fn begin(&mut self, key: Key, message: Message, now: Instant) -> Begun {
+        if let Some(waiting) = self.under_way.get_mut(&key) {
+            waiting.push_back(message);
+            return Begun::Waits;
+        }
+        match self.recent.get(&key, now) {
+            Some(holder) => Begun::Taken(message, holder),
+            None => {
+                self.under_way.insert(key, VecDeque::new());
+                Begun::First(message)
             }
         }
     }
 
-    /// The start of `key` is decided; what waited for it is handed back, to be tried in turn.
+    /// The start of `key` came to nothing; what waited for it is handed back, to be tried in turn.
     pub(super) fn end(&mut self, key: &Key) -> VecDeque<Message> {
-        self.0.remove(key).unwrap_or_default()
+        self.under_way.remove(key).unwrap_or_default()
+    }
+
+    /// `key` is taken, by the start that was under way or by one before it; what waited is handed back, to be answered.
+    pub(super) fn taken(&mut self, key: Key, holder: Holder, now: Instant) -> VecDeque<Message> {
+        let waiting = self.end(&key);
+        self.recent.put(key, holder, now);
+        waiting
     }
 
     /// Everything that waits.
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = Message> {
-        std::mem::take(&mut self.0).into_values().flatten()
+        std::mem::take(&mut self.under_way).into_values().flatten()
+    }
+}
+
+/// The last keys that were found taken: when the young ones are [`KNOWN`] they become the old ones, and the old ones are forgotten.
+#[derive(Default)]
+struct Recent {
+    young: HashMap<Key, (Holder, Instant)>,
+    old: HashMap<Key, (Holder, Instant)>,
+}
+
+impl Recent {
+    fn get(&mut self, key: &Key, now: Instant) -> Option<Holder> {
+        if let Some(again) = self.old.remove_entry(key) {
+            self.keep(again.0, again.1);
+        }
+        let (holder, since) = self.young.get(key)?;
+        if now.duration_since(*since) >= KNOWN_FOR {
+            self.young.remove(key);
+            return None;
+        }
+        Some(holder.clone())
+    }
+
+    fn put(&mut self, key: Key, holder: Holder, now: Instant) {
+        self.old.remove(&key);
+        self.keep(key, (holder, now));
+    }
+
+    fn keep(&mut self, key: Key, known: (Holder, Instant)) {
+        if self.young.len() >= KNOWN {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, known);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use saga_core::{id::SagaId, input::Input};
+
+    fn key(name: &str) -> Key {
+        ("order".to_owned(), name.to_owned())
+    }
+
+    fn message() -> Message {
+        Message::of(
+            SagaId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000)).expect("an id"),
+            Input::TimeReached,
+        )
+    }
+
+    fn holder() -> Holder {
+        Holder { stream: Uuid::nil(), payload_hash: [7; 32], record: None }
+    }
+
+    #[test]
+    fn what_waits_for_a_key_is_handed_back_at_once_when_it_is_taken() {
+        let (mut starting, now) = (Starting::default(), Instant::now());
+        assert!(matches!(starting.begin(key("a"), message(), now), Begun::First(_)));
+        for _ in 0..3 {
+            assert!(matches!(starting.begin(key("a"), message(), now), Begun::Waits));
+        }
+        assert_eq!(starting.taken(key("a"), holder(), now).len(), 3);
+        let Begun::Taken(_, found) = starting.begin(key("a"), message(), now) else { panic!("it is known") };
+        assert_eq!(found, holder());
+        assert!(matches!(starting.begin(key("b"), message(), now), Begun::First(_)), "another key");
+    }
+
+    #[test]
+    fn a_start_that_came_to_nothing_leaves_the_key_to_whoever_waited() {
+        let (mut starting, now) = (Starting::default(), Instant::now());
+        assert!(matches!(starting.begin(key("a"), message(), now), Begun::First(_)));
+        assert!(matches!(starting.begin(key("a"), message(), now), Begun::Waits));
+        assert_eq!(starting.end(&key("a")).len(), 1);
+        assert!(matches!(starting.begin(key("a"), message(), now), Begun::First(_)));
+    }
+
+    #[test]
+    fn a_key_is_known_for_a_while_and_not_for_ever() {
+        let (mut starting, now) = (Starting::default(), Instant::now());
+        starting.taken(key("a"), holder(), now);
+        let late = now + KNOWN_FOR;
+        assert!(matches!(starting.begin(key("a"), message(), late - Duration::from_millis(1)), Begun::Taken(..)));
+        assert!(matches!(starting.begin(key("a"), message(), late), Begun::First(_)));
+    }
+
+    #[test]
+    fn keys_that_come_again_stay_and_the_number_of_known_ones_is_bounded() {
+        let (mut recent, now) = (Recent::default(), Instant::now());
+        recent.put(key("hot"), holder(), now);
+        for number in 0..10 * KNOWN {
+            recent.put(key(&number.to_string()), holder(), now);
+            assert!(recent.get(&key("hot"), now).is_some(), "after {number}");
+            assert!(recent.young.len() + recent.old.len() <= 2 * KNOWN + 1);
+        }
+        assert_eq!(recent.get(&key("0"), now), None);
     }
 }

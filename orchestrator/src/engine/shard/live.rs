@@ -63,6 +63,8 @@ impl Shown {
 pub(super) struct InFlight {
     pub(super) message: Message,
     pub(super) decision: Decision,
+    /// Of the event that the saga starts with; only a start has one.
+    pub(super) payload_hash: Option<[u8; 32]>,
 }
 
 /// Identity of an effect that has left.

@@ -211,7 +211,8 @@ impl Owned {
 
     pub(super) fn append(&mut self, saga: SagaId, live: &mut Live, message: Message, decision: Decision) {
         let append = self.row(saga, live, &decision);
-        live.append = Some(InFlight { message, decision });
+        let payload_hash = append.new_key.as_ref().map(|key| key.payload_hash);
+        live.append = Some(InFlight { message, decision, payload_hash });
         let committer = self.parts.committer(self.shard).clone();
         self.appends.push(Box::pin(async move { (saga, committer.append(append).await) }));
     }
@@ -264,13 +265,13 @@ impl Owned {
 
     /// The only place from which effects leave.
     fn committed(&mut self, saga: SagaId, mut live: Box<Live>, in_flight: InFlight) {
-        let InFlight { message, decision } = in_flight;
+        let InFlight { message, decision, payload_hash } = in_flight;
         self.parts.observer.committed(saga, &live.plan, &live.state, &decision);
         self.parts.answers.committed(&live.plan, &live.state, &decision);
         measured::ended(&live.state, &decision);
         let disposition = match &message.body {
             Body::Start { .. } => {
-                self.start_ended(&live);
+                self.start_committed(saga, &live, payload_hash);
                 Disposition::Started(saga)
             }
             Body::Reply(_) | Body::Input { .. } => Disposition::Applied,

@@ -8,13 +8,15 @@ use crate::{
     engine::{
         dispatch::Admissions,
         message::{Body, Disposition, Message},
+        starting::{Begun, Holder},
     },
     kafka::poison::PoisonCode,
     panics::caught,
 };
-use saga_core::{decide, id::SagaId, json};
+use saga_core::{decide, event::Trigger, id::SagaId, input::Start, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use tokio::time::Instant;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -23,7 +25,14 @@ impl Owned {
     pub(super) fn take_start(&mut self, message: Message) {
         let Body::Start { plan, start } = &message.body else { return };
         let key = (plan.definition.name.clone(), start.key.clone());
-        let Some(message) = self.starting.begin(key, message) else { return };
+        match self.starting.begin(key, message, Instant::now()) {
+            Begun::First(message) => self.start(message),
+            Begun::Waits => {}
+            Begun::Taken(message, holder) => settle_duplicate(message, &holder),
+        }
+    }
+
+    fn start(&mut self, message: Message) {
         let Body::Start { plan, start } = &message.body else { return };
         let plan = Arc::clone(plan);
         let start = start.as_ref().clone();
@@ -51,18 +60,28 @@ impl Owned {
         }
     }
 
+    /// The key was taken before: this start is answered, and all that waited for it.
     pub(super) fn duplicate(&mut self, live: &Live, in_flight: InFlight, stream: Uuid, payload_hash: [u8; 32]) {
-        let other_payload = payload_hash != self::payload_hash(&live.state.trigger.event);
-        report_duplicate(live, stream, other_payload);
-        let disposition = match SagaId::from_uuid(stream) {
-            Some(saga) => Disposition::Duplicate { saga, other_payload },
-            None => Disposition::Ignored("the key is taken by a stream that is not a saga".into()),
-        };
-        in_flight.message.receipt.settle(disposition);
-        self.start_ended(live);
+        let holder = Holder { stream, payload_hash, record: None };
+        settle_duplicate(in_flight.message, &holder);
+        self.key_taken(live, &holder);
     }
 
-    /// Starts that waited for this one are tried in turn.
+    /// The saga is there: all that waited for its key are answered.
+    pub(super) fn start_committed(&mut self, saga: SagaId, live: &Live, payload_hash: Option<[u8; 32]>) {
+        let trigger = &live.state.trigger;
+        let payload_hash = payload_hash.unwrap_or_else(|| self::payload_hash(&trigger.event));
+        self.key_taken(live, &Holder { stream: saga.uuid(), payload_hash, record: Some(coordinates(trigger)) });
+    }
+
+    fn key_taken(&mut self, live: &Live, holder: &Holder) {
+        let key = (live.plan.definition.name.clone(), live.state.key.clone());
+        for message in self.starting.taken(key, holder.clone(), Instant::now()) {
+            settle_duplicate(message, holder);
+        }
+    }
+
+    /// The start came to nothing: those that waited for it are tried in turn.
     pub(super) fn start_ended(&mut self, live: &Live) {
         if live.state.version != 1 {
             return;
@@ -78,15 +97,29 @@ pub(super) fn payload_hash(event: &serde_json::Value) -> [u8; 32] {
     Sha256::digest(json::canonical(event)).into()
 }
 
-fn report_duplicate(live: &Live, stream: Uuid, other_payload: bool) {
-    let trigger = &live.state.trigger;
+fn settle_duplicate(message: Message, holder: &Holder) {
+    let Body::Start { plan, start } = &message.body else { return };
+    let other_payload = holder.payload_hash != payload_hash(&start.trigger.event);
+    report_duplicate(&plan.definition.name, start, holder, other_payload);
+    let disposition = match SagaId::from_uuid(holder.stream) {
+        Some(saga) => Disposition::Duplicate { saga, other_payload },
+        None => Disposition::Ignored("the key is taken by a stream that is not a saga".into()),
+    };
+    message.receipt.settle(disposition);
+}
+
+fn report_duplicate(saga: &str, start: &Start, holder: &Holder, other_payload: bool) {
     let other = if other_payload { "yes" } else { "no" };
     metrics::counter!("saga_duplicates_total", "other_payload" => other).increment(1);
     if other_payload {
         warn!(
-            saga = live.plan.definition.name, key = live.state.key, taken_by = %stream,
-            record = format!("{}/{}/{}", trigger.topic, trigger.partition, trigger.offset),
+            saga, key = start.key, taken_by = %holder.stream, taken_by_record = holder.record,
+            record = coordinates(&start.trigger),
             "a trigger with another payload came under a key that is taken; it is ignored"
         );
     }
+}
+
+fn coordinates(trigger: &Trigger) -> String {
+    format!("{}/{}/{}", trigger.topic, trigger.partition, trigger.offset)
 }
