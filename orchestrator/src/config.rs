@@ -4,7 +4,7 @@ mod layers;
 #[cfg(test)]
 mod tests;
 
-use crate::kafka;
+use crate::kafka::{self, topics::LONGEST_OWN_TOPIC};
 use layers::{Layers, Setting};
 use std::{
     collections::BTreeMap,
@@ -231,15 +231,14 @@ impl<'a> Check<'a> {
         self.layers.base.join(text)
     }
 
-    /// As Kafka names topics.
+    /// As Kafka names topics, with room for the name of its mark.
     fn topic(&mut self, key: &str, default: &str) -> String {
         let legal = |text: &str| {
             let characters = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
-            characters && (1..=249).contains(&text.len()) && text != "." && text != ".."
+            characters && (1..=LONGEST_OWN_TOPIC).contains(&text.len()) && text != "." && text != ".."
         };
-        self.checked(key, default, "a topic's name: 1 to 249 of a-z A-Z 0-9 . _ -", |text| {
-            legal(text).then(|| text.to_owned())
-        })
+        let expected = format!("a topic's name: 1 to {LONGEST_OWN_TOPIC} of a-z A-Z 0-9 . _ -");
+        self.checked(key, default, &expected, |text| legal(text).then(|| text.to_owned()))
     }
 
     fn shards(&mut self, key: &str, default: u16) -> u16 {

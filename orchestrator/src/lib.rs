@@ -16,6 +16,7 @@ mod panics;
 pub mod participants;
 pub mod shutdown;
 pub mod startup;
+mod succession;
 mod sync;
 pub mod telemetry;
 pub mod verify;

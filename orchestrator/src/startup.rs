@@ -1,8 +1,10 @@
 //! `saga serve`: everything is checked and made ready in one order, and the first thing that is wrong stops the start with an error that
 //! says what to do.
 
+mod binding;
 mod definitions;
 mod housekeeping;
+mod internal;
 mod patience;
 mod reloading;
 mod variables;
@@ -26,7 +28,8 @@ use crate::{
     },
     shutdown::{self, Running},
 };
-use anyhow::{Context, bail};
+use anyhow::Context;
+use binding::Binding;
 use saga_event_store::{Access, EventStore};
 use std::{future::Future, sync::Arc};
 use tokio::sync::watch;
@@ -78,14 +81,16 @@ pub async fn run(config: Config, files: Files, options: Options, stop: impl Futu
 /// As [`run`].
 pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Result<Running> {
     let loaded = load_files(&files, &variables::lookup)?;
+    internal::require_unused(&config.topics, &loaded)?;
     let kafka = kafka_settings(&config, options.broker)?;
     let (readiness, ready_now) = watch::channel(Readiness::Starting { waiting_for: None });
     let api = api::start(config.listen, ready_now.clone()).await?;
     info!(address = %api.address, "the API and the web UI listen");
     let store = open_store(&config, &readiness).await?;
-    require_its_inbox(store.as_ref(), &config.topics.inbox).await?;
-    let installation = store.identity().installation.to_string();
+    let (binding, installation) = (Binding::of(&config), store.identity().installation.to_string());
+    binding.require(store.as_ref()).await?;
     let ready = ready_topics(&kafka, &needs(&config, &loaded), &installation, &readiness).await?;
+    binding.adopt(store.as_ref(), Clock::Wall.now()).await?;
     report(&ready);
     let producer = Producer::start(&kafka).context("cannot start the producer of Kafka")?;
     let engine = start_engine(&config, &loaded, store, &producer, options.observer).await?;
@@ -107,19 +112,6 @@ async fn open_store(config: &Config, readiness: &watch::Sender<Readiness>) -> an
     )
     .await
     .context("the event store cannot be used (key `store`)")
-}
-
-/// A store has one inbox for ever: under another one, a second engine would take the shards of the first from it.
-async fn require_its_inbox(store: &dyn EventStore, inbox: &str) -> anyhow::Result<()> {
-    const KIND: &str = "installation";
-    const INBOX: &str = "inbox";
-    store.put_document(KIND, INBOX, inbox).await?;
-    match store.get_document(KIND, INBOX).await? {
-        Some(own) if own != inbox => bail!(
-            "the store belongs to the inbox {own}, the configuration says {inbox}: set topics.inbox to {own}, or store to another one"
-        ),
-        Some(_) | None => Ok(()),
-    }
 }
 
 async fn ready_topics(
@@ -151,6 +143,7 @@ pub fn kafka_settings(config: &Config, broker: kafka::Broker) -> anyhow::Result<
 fn needs(config: &Config, loaded: &Loaded) -> topics::Needs {
     let shared = |names: Vec<String>| names.into_iter().map(Arc::from).collect();
     topics::Needs {
+        group: Arc::from(config.kafka.group.as_str()),
         inbox: Arc::from(config.topics.inbox.as_str()),
         replies: Arc::from(config.topics.replies.as_str()),
         dlq: Arc::from(config.topics.dlq.as_str()),

@@ -270,10 +270,19 @@ async fn a_stop_is_orderly() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_store_is_not_taken_over_through_another_inbox() -> Result<()> {
+async fn a_store_is_bound_to_its_group_and_topics() -> Result<()> {
     let Some(world) = world().await? else { return Ok(()) };
     drop(world.start().await?);
-    let said = refused(&world.installation.with("topics", "inbox", json!(unique("other")))).await?;
-    assert!(said.contains("the store belongs to the inbox"), "{said}");
+    let other = world.installation.with("topics", "inbox", json!(unique("other")));
+    let other = other.with("topics", "replies", json!(unique("other"))).with("topics", "dlq", json!(unique("other")));
+    let said = refused(&other.with("kafka", "group", json!(unique("other")))).await?;
+    for (what, key) in [
+        ("the store belongs to the inbox", "set topics.inbox to"),
+        ("the store belongs to the replies topic", "set topics.replies to"),
+        ("the store belongs to the DLQ topic", "set topics.dlq to"),
+        ("the store belongs to the consumer group", "set kafka.group to"),
+    ] {
+        assert!(said.contains(what) && said.contains(key), "{what}: {said}");
+    }
     Ok(())
 }

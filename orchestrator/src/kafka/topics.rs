@@ -1,4 +1,5 @@
-//! What must exist at the broker before anything starts: topics, their limits, and the proof that inbox and store belong together.
+//! What must exist at the broker before anything starts: topics, their limits, and the proof that they, the consumer group and
+//! the store belong together.
 
 mod admin;
 mod error;
@@ -7,11 +8,12 @@ mod needs;
 mod trim;
 
 pub use error::{Error, Missing};
-pub use needs::Needs;
+pub use needs::{LONGEST_OWN_TOPIC, Needs};
 pub use trim::{Trimmed, trim};
 
 use super::settings::{Broker, LARGEST_BATCH, Settings, USUAL_BATCH};
 use admin::{Admin, Existing, Limit};
+use installation::Marks;
 use needs::Need;
 use std::{
     sync::Arc,
@@ -39,12 +41,13 @@ pub struct Ready {
     pub warnings: Vec<String>,
 }
 
-/// Sees to it that all topics exist as they have to, and that the inbox belongs to the installation `installation`, which is
-/// the store's own name for itself. Safe to repeat, and for several instances at once.
+/// Sees to it that all topics exist as they have to, and that inbox, replies, DLQ and consumer group belong to the installation
+/// `installation`, which is the store's own name for itself. Safe to repeat, and for several instances at once.
 ///
 /// # Errors
 /// The broker cannot be reached ([`Error::is_transient`]); a topic is missing and may not be created; the inbox has another
-/// number of partitions than there are shards, or belongs to another store; a topic allows larger records than can be read.
+/// number of partitions than there are shards; something belongs to another store, or a topic of others is an internal one of some
+/// installation; a topic allows larger records than can be read.
 pub async fn ensure(settings: &Settings, needs: &Needs, installation: &str) -> Result<Ready, Error> {
     let (settings, needs, installation) = (settings.clone(), needs.clone(), installation.to_owned());
     let work = move || match settings.broker {
@@ -62,7 +65,9 @@ fn ensure_real(settings: &Settings, needs: &Needs, installation: &str) -> Result
     let existing = if absent.is_empty() { existing } else { known(&admin, &absent)? };
     check_shards(&existing, needs)?;
     let mut ready = check_limits(&admin, settings, needs)?;
-    installation::claim(settings, &needs.marker(), &needs.inbox, installation)?;
+    let marks = Marks::connect(settings)?;
+    marks.require_foreign(&existing, &needs.foreign())?;
+    marks.claim(&needs.owned(), installation)?;
     ready.created = absent.into_iter().map(|need| need.topic).collect();
     Ok(ready)
 }

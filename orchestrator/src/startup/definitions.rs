@@ -237,7 +237,7 @@ impl Loaded {
     }
 }
 
-fn published(definition: &Definition) -> Vec<String> {
+pub(super) fn published(definition: &Definition) -> Vec<String> {
     let steps = definition.steps.iter().filter_map(|step| match &step.action {
         Action::Publish { topic, .. } => Some(topic.clone()),
         Action::Call(_) | Action::Wait(_) => None,

@@ -33,7 +33,7 @@ pub(super) fn start(config: &Config, kafka: &Settings, parts: &Arc<Parts>) -> Ho
     tasks.extend(reloading::start(parts));
     // The mock broker forgets everything anyway.
     if kafka.broker == Broker::Real {
-        tasks.push(trim_topics(config, kafka));
+        tasks.push(trim_topics(config, kafka, parts.store.identity().installation.to_string()));
     }
     Housekeeping(tasks)
 }
@@ -72,7 +72,7 @@ async fn sweep(parts: &Parts, category: &str, ended_before_ms: i64) -> Result<()
     Ok(())
 }
 
-fn trim_topics(config: &Config, kafka: &Settings) -> JoinHandle<()> {
+fn trim_topics(config: &Config, kafka: &Settings, installation: String) -> JoinHandle<()> {
     let own = [(kafka.shards_group(), &config.topics.inbox), (kafka.group.clone(), &config.topics.replies)];
     let own = own.map(|(group, topic)| (group, Arc::<str>::from(topic.as_str())));
     let kafka = kafka.clone();
@@ -80,14 +80,14 @@ fn trim_topics(config: &Config, kafka: &Settings) -> JoinHandle<()> {
         loop {
             rest().await;
             for (group, topic) in &own {
-                trim(&kafka, group, topic).await;
+                trim(&kafka, group, topic, &installation).await;
             }
         }
     })
 }
 
-async fn trim(kafka: &Settings, group: &str, topic: &Arc<str>) {
-    match topics::trim(kafka, group, topic).await {
+async fn trim(kafka: &Settings, group: &str, topic: &Arc<str>, installation: &str) {
+    match topics::trim(kafka, group, topic, installation).await {
         Ok(trimmed) => debug!(%topic, partitions = trimmed.len(), "records that everybody has read are removed"),
         Err(error) => {
             warn!(%topic, %error, "records that everybody has read are not removed; they stay until the next try");

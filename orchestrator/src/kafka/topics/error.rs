@@ -58,17 +58,35 @@ pub enum Error {
         /// Its limit.
         limit: usize,
     },
-    /// Inbox and store are of different installations: sagas would be answered by a store that does not know them.
+    /// Two installations must not share a topic of their own or a group: each would take, answer and delete what is the other's.
     #[error(
-        "the inbox {inbox} belongs to installation {found}, the store to {expected}: set topics.inbox to another topic, or store to the one that belongs to it"
+        "the {what} {name} belongs to installation {found}, the store to {expected}: set {key} to another one, or store to the one that belongs to it"
     )]
     OtherInstallation {
-        /// `topics.inbox`.
-        inbox: Arc<str>,
-        /// What the inbox says.
+        /// `inbox`, `replies topic`, …
+        what: &'static str,
+        /// The key of the configuration that names it.
+        key: &'static str,
+        /// Its name.
+        name: Arc<str>,
+        /// What its mark says.
         found: String,
         /// What the store says.
         expected: String,
+    },
+    /// A topic that an installation keeps for itself triggers sagas, or gets commands or events.
+    #[error(
+        "topic {topic} ({purpose}) is the inbox, replies or DLQ topic of installation {found} (its mark is in topic {mark}): name another topic"
+    )]
+    Internal {
+        /// Its name.
+        topic: Arc<str>,
+        /// What it was to be used for.
+        purpose: &'static str,
+        /// Whose it is.
+        found: String,
+        /// Where that is written.
+        mark: Arc<str>,
     },
     /// The mark of the installation could not be written.
     #[error("topic {topic} does not take the mark of the installation: {reason}")]
@@ -108,6 +126,7 @@ impl Error {
             | Error::Inbox { .. }
             | Error::LimitTooHigh { .. }
             | Error::OtherInstallation { .. }
+            | Error::Internal { .. }
             | Error::Panicked(_) => false,
         }
     }

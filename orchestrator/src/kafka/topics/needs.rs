@@ -1,17 +1,33 @@
 //! Which topics an installation needs, and how each is made.
 
 use crate::kafka::settings::USUAL_BATCH;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// Replies are spread over this many partitions: more instances than that would have nothing to read there.
 const REPLY_PARTITIONS: i32 = 12;
 
+/// What topics of others are needed for.
+const TRIGGER: &str = "trigger of a saga";
+const WRITTEN: &str = "commands or published events";
+
 /// The broker's default number of partitions.
 const BROKERS_CHOICE: i32 = -1;
 
-/// The topics of an installation.
+/// Ends the name of the topic that says whose another topic is.
+const MARK: &str = ".installation";
+
+/// The longest name of a topic of ours: with [`MARK`] after it, it has the 249 characters that Kafka allows.
+pub const LONGEST_OWN_TOPIC: usize = 249 - MARK.len();
+
+/// Characters of a group that go into the name of its mark.
+const GROUP_IN_NAME: usize = 180;
+
+/// The topics of an installation, and the group by which it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Needs {
+    /// `kafka.group`
+    pub group: Arc<str>,
     /// `topics.inbox`; its partitions are the shards.
     pub inbox: Arc<str>,
     /// `topics.replies`
@@ -35,10 +51,56 @@ pub(super) struct Need {
     pub(super) config: Vec<(&'static str, String)>,
 }
 
+/// Something that belongs to one installation alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Owned {
+    pub(super) what: &'static str,
+    /// The key of the configuration that names it.
+    pub(super) key: &'static str,
+    pub(super) name: Arc<str>,
+    /// The topic whose first record says whose it is.
+    pub(super) mark: Arc<str>,
+}
+
+/// The topic that says whose `topic` is.
+pub(super) fn mark_of(topic: &str) -> Arc<str> {
+    format!("{topic}{MARK}").into()
+}
+
+/// The topic that says whose consumer group `group` is. A group may have a name that no topic can have.
+fn mark_of_group(group: &str) -> Arc<str> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if group.chars().all(legal) && group.len() <= GROUP_IN_NAME {
+        return mark_of(&format!("{group}.group"));
+    }
+    let readable: String = group.chars().take(GROUP_IN_NAME).map(|c| if legal(c) { c } else { '_' }).collect();
+    let digest = Sha256::digest(group.as_bytes());
+    let told_apart: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    mark_of(&format!("{readable}.{told_apart}.group"))
+}
+
 impl Needs {
-    /// The topic that says whose inbox it is.
-    pub(super) fn marker(&self) -> Arc<str> {
-        format!("{}.installation", self.inbox).into()
+    /// What belongs to this installation alone.
+    pub(super) fn owned(&self) -> Vec<Owned> {
+        let topic = |what, key, name: &Arc<str>| Owned { what, key, name: name.clone(), mark: mark_of(name) };
+        vec![
+            topic("inbox", "topics.inbox", &self.inbox),
+            topic("replies topic", "topics.replies", &self.replies),
+            topic("DLQ topic", "topics.dlq", &self.dlq),
+            Owned {
+                what: "consumer group",
+                key: "kafka.group",
+                name: self.group.clone(),
+                mark: mark_of_group(&self.group),
+            },
+        ]
+    }
+
+    /// Topics of others that are read or written, each once, with what for.
+    pub(super) fn foreign(&self) -> Vec<(Arc<str>, &'static str)> {
+        let triggers = self.triggers.iter().map(|topic| (topic.clone(), TRIGGER));
+        let written = self.written.iter().filter(|topic| !self.triggers.contains(topic));
+        triggers.chain(written.map(|topic| (topic.clone(), WRITTEN))).collect()
     }
 
     /// Topics that are read, each once.
@@ -60,10 +122,10 @@ impl Needs {
             kept(&self.inbox, "inbox", shards),
             kept(&self.replies, "replies", REPLY_PARTITIONS),
             kept(&self.dlq, "dlq", 1),
-            kept(&self.marker(), "mark of the installation", 1),
         ];
-        needs.extend(self.triggers.iter().map(|topic| plain(topic, "trigger of a saga")));
-        needs.extend(self.written.iter().map(|topic| plain(topic, "commands or published events")));
+        needs.extend(self.owned().iter().map(|owned| kept(&owned.mark, "mark of the installation", 1)));
+        needs.extend(self.triggers.iter().map(|topic| plain(topic, TRIGGER)));
+        needs.extend(self.written.iter().map(|topic| plain(topic, WRITTEN)));
         let mut seen: Vec<Arc<str>> = Vec::new();
         needs.retain(|need| {
             let new = !seen.contains(&need.topic);

@@ -9,6 +9,7 @@ use crate::kafka::{
 fn needs(prefix: &str) -> Needs {
     let name = |topic: &str| -> Arc<str> { format!("{prefix}{topic}").into() };
     Needs {
+        group: name("group"),
         inbox: name("inbox"),
         replies: name("replies"),
         dlq: name("dlq"),
@@ -24,7 +25,17 @@ fn every_topic_is_needed_once_and_the_command_makes_it_as_it_has_to_be() {
     let names: Vec<&str> = all.iter().map(|need| &*need.topic).collect();
     assert_eq!(
         names,
-        ["saga.inbox", "saga.replies", "saga.dlq", "saga.inbox.installation", "saga.orders", "saga.inventory.commands"]
+        [
+            "saga.inbox",
+            "saga.replies",
+            "saga.dlq",
+            "saga.inbox.installation",
+            "saga.replies.installation",
+            "saga.dlq.installation",
+            "saga.group.group.installation",
+            "saga.orders",
+            "saga.inventory.commands"
+        ]
     );
     assert_eq!(
         all[0].command("localhost:9092"),
@@ -32,7 +43,7 @@ fn every_topic_is_needed_once_and_the_command_makes_it_as_it_has_to_be() {
          --config retention.ms=-1 --config cleanup.policy=delete --config max.message.bytes=2097152"
     );
     assert_eq!(
-        all[4].command("localhost:9092"),
+        all[7].command("localhost:9092"),
         "kafka-topics.sh --bootstrap-server localhost:9092 --create --topic saga.orders"
     );
 }
@@ -64,7 +75,7 @@ async fn on_a_real_broker_everything_is_created_once_and_belongs_to_one_installa
     let Some(settings) = real_broker() else { return };
     let needs = needs(&unique("t"));
     let ready = ensure(&settings, &needs, "here").await.expect("created");
-    assert_eq!(ready.created.len(), 6);
+    assert_eq!(ready.created.len(), 9);
     assert_eq!((ready.largest_batch, ready.warnings.as_slice()), (USUAL_BATCH, &[][..]));
     let again = ensure(&settings, &needs, "here").await.expect("as it was");
     assert!(again.created.is_empty());
@@ -72,6 +83,43 @@ async fn on_a_real_broker_everything_is_created_once_and_belongs_to_one_installa
     assert!(matches!(error, Error::OtherInstallation { .. }), "{error}");
     let error = ensure(&settings, &Needs { shards: 9, ..needs }, "here").await.expect_err("other shards");
     assert!(matches!(error, Error::Shards { partitions: 8, shards: 9, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_belongs_to_one_installation_is_nobody_else_s() {
+    let Some(settings) = real_broker() else { return };
+    let (first, second) = (needs(&unique("t")), needs(&unique("t")));
+    ensure(&settings, &first, "here").await.expect("created");
+    let shared = [
+        ("topics.replies", Needs { replies: first.replies.clone(), ..second.clone() }),
+        ("topics.dlq", Needs { dlq: first.dlq.clone(), ..second.clone() }),
+        ("kafka.group", Needs { group: first.group.clone(), ..second.clone() }),
+    ];
+    for (key, needs) in shared {
+        let error = ensure(&settings, &needs, "elsewhere").await.expect_err(key).to_string();
+        for words in ["belongs to installation here", "elsewhere", &format!("set {key} to another one")] {
+            assert!(error.contains(words), "{key}: {words}: {error}");
+        }
+    }
+    for (topic, purpose) in [(&first.inbox, "trigger"), (&first.replies, "trigger"), (&first.dlq, "commands")] {
+        let reading = match purpose {
+            "trigger" => Needs { triggers: vec![topic.clone()], ..second.clone() },
+            _ => Needs { written: vec![topic.clone()], ..second.clone() },
+        };
+        let error = ensure(&settings, &reading, "elsewhere").await.expect_err("an internal topic").to_string();
+        assert!(error.contains(&**topic) && error.contains("of installation here"), "{error}");
+    }
+    // Whoever was refused has taken nothing.
+    ensure(&settings, &second, "a third one").await.expect("all of it is free");
+}
+
+#[test]
+fn groups_that_no_topic_can_be_called_by_have_marks_of_their_own() {
+    let mark = |group: &str| Needs { group: group.into(), ..needs("saga.") }.owned()[3].mark.clone();
+    let (spaces, dashes, long) = (mark("my group"), mark("my-group"), mark(&"g".repeat(300)));
+    assert_eq!(&*dashes, "my-group.group.installation");
+    assert!(spaces.starts_with("my_group.") && spaces != mark("my/group"), "{spaces}");
+    assert!(long.len() <= 249 && long != mark(&"g".repeat(301)), "{long}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Records of our own topics that everybody has read are removed: these topics have no retention by age.
 
-use super::{admin::Admin, error::Error};
+use super::{admin::Admin, error::Error, installation::Marks, needs};
 use crate::kafka::{
     record::TopicPartition,
     settings::{Settings, USUAL_BATCH},
@@ -28,10 +28,20 @@ pub struct Trimmed {
 /// and for replies (with [`Settings::group`]), every few minutes, by any one instance; several do no harm.
 ///
 /// # Errors
-/// The broker cannot be reached. What it refuses to remove is simply left.
-pub async fn trim(settings: &Settings, group: &str, topic: &Arc<str>) -> Result<Vec<Trimmed>, Error> {
+/// The broker cannot be reached, or the topic is not marked as `installation`'s now: then nothing is removed. What the broker refuses to remove
+/// is simply left.
+pub async fn trim(
+    settings: &Settings,
+    group: &str,
+    topic: &Arc<str>,
+    installation: &str,
+) -> Result<Vec<Trimmed>, Error> {
     let (settings, group, topic) = (settings.clone(), group.to_owned(), topic.clone());
-    let work = move || trim_now(&settings, &group, &topic);
+    let installation = installation.to_owned();
+    let work = move || {
+        Marks::connect(&settings)?.require(&needs::mark_of(&topic), &topic, &installation)?;
+        trim_now(&settings, &group, &topic)
+    };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(Error::Panicked(panic.to_string())))
 }
 

@@ -1,7 +1,7 @@
 //! Intake against a real broker: what the mock does not do as Kafka does.
 
 use super::*;
-use crate::kafka::{Producer, producer::UndeliveredKind, settings::LARGEST_BATCH, topics};
+use crate::kafka::{Producer, producer::UndeliveredKind, settings::LARGEST_BATCH, testing::create, topics};
 use rdkafka::{
     Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
@@ -101,13 +101,19 @@ async fn what_everybody_has_read_can_be_removed() {
     let Some(shop) = Shop::real(2, &[]).await else { return };
     shop.place(numbered(10)).await;
     let group = &shop.settings.group;
-    assert_eq!(topics::trim(&shop.settings, group, &shop.topic).await.expect("nothing to do"), []);
+    create(&shop.settings, &format!("{}.installation", shop.topic), 1, &[]).await;
+    let mark = Outgoing { topic: format!("{}.installation", shop.topic).into(), ..shop.order(0, "here") };
+    assert!(shop.producer.send(&mark).await.is_delivered());
+    let trim = async || topics::trim(&shop.settings, group, &shop.topic, "here").await;
+    assert_eq!(trim().await.expect("nothing to do"), []);
     let mut intake = shop.consume(shop.plan(Mode::Group));
     finish(intake.records(10).await);
     assert_eq!(intake.stop().await, Stopped::Clean);
-    let trimmed = topics::trim(&shop.settings, group, &shop.topic).await.expect("trimmed");
+    let stranger = topics::trim(&shop.settings, group, &shop.topic, "elsewhere").await;
+    assert!(matches!(stranger, Err(topics::Error::OtherInstallation { .. })), "{stranger:?}");
+    let trimmed = trim().await.expect("trimmed");
     assert_eq!(trimmed, [topics::Trimmed { partition: shop.partition(0), oldest: 10 }]);
-    assert_eq!(topics::trim(&shop.settings, group, &shop.topic).await.expect("nothing left"), []);
+    assert_eq!(trim().await.expect("nothing left"), []);
 }
 
 #[tokio::test]

@@ -1,0 +1,77 @@
+//! Which consumer group and topics the store's installation works with: fixed at its first start, until somebody changes it on purpose.
+//!
+//! Under another group or inbox a second engine would take the shards of the first from it; under other replies it would wait for answers
+//! that go elsewhere.
+
+use crate::{config::Config, succession::Succession};
+use anyhow::bail;
+use saga_core::time::Timestamp;
+use saga_event_store::EventStore;
+use serde::{Deserialize, Serialize};
+
+/// The log in the event store.
+const LOG: &str = "installation";
+
+/// What belongs to one installation alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Binding {
+    group: String,
+    inbox: String,
+    replies: String,
+    dlq: String,
+}
+
+impl Binding {
+    pub(super) fn of(config: &Config) -> Binding {
+        Binding {
+            group: config.kafka.group.clone(),
+            inbox: config.topics.inbox.clone(),
+            replies: config.topics.replies.clone(),
+            dlq: config.topics.dlq.clone(),
+        }
+    }
+
+    /// Fails if the store is bound to something else. A store that is not bound yet is left so: what it is bound to must be free first.
+    pub(super) async fn require(&self, store: &dyn EventStore) -> anyhow::Result<()> {
+        let mut log = Succession::of(LOG);
+        log.read(store).await?;
+        self.agree(&log)
+    }
+
+    /// Binds the store, if it is not bound yet.
+    pub(super) async fn adopt(&self, store: &dyn EventStore, now: Timestamp) -> anyhow::Result<()> {
+        let mut log = Succession::of(LOG);
+        log.read(store).await?;
+        if log.current().is_none() {
+            log.write(store, self, now).await?;
+        }
+        self.agree(&log)
+    }
+
+    fn agree(&self, log: &Succession<Binding>) -> anyhow::Result<()> {
+        let Some(bound) = log.current() else { return Ok(()) };
+        let differences = self.differences(&bound.what);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        bail!(
+            "{}; or set store to another one. How to change them on purpose: docs/operations.md, \"Another group or other topics\"",
+            differences.join("; ")
+        )
+    }
+
+    fn differences(&self, bound: &Binding) -> Vec<String> {
+        let pairs = [
+            ("consumer group", "kafka.group", &bound.group, &self.group),
+            ("inbox", "topics.inbox", &bound.inbox, &self.inbox),
+            ("replies topic", "topics.replies", &bound.replies, &self.replies),
+            ("DLQ topic", "topics.dlq", &bound.dlq, &self.dlq),
+        ];
+        let differ = pairs.into_iter().filter(|(_, _, own, said)| own != said);
+        differ
+            .map(|(what, key, own, said)| {
+                format!("the store belongs to the {what} {own}, the configuration says {said}: set {key} to {own}")
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,67 @@
+//! Nobody's trigger, commands or events: the topics that the installation keeps for itself.
+
+use super::Loaded;
+use crate::config::Topics;
+use anyhow::bail;
+use saga_core::definition::participants::Transport;
+
+/// Fails if a definition is triggered by an internal topic or publishes to one, or a participant takes its commands from one.
+pub(super) fn require_unused(topics: &Topics, loaded: &Loaded) -> anyhow::Result<()> {
+    let keys = [("topics.inbox", &topics.inbox), ("topics.replies", &topics.replies), ("topics.dlq", &topics.dlq)];
+    for (who, topic) in uses(loaded) {
+        if let Some((key, _)) = keys.iter().find(|(_, name)| **name == topic) {
+            bail!("{who} topic {topic}, which the engine keeps for itself ({key}): name another topic");
+        }
+    }
+    Ok(())
+}
+
+fn uses(loaded: &Loaded) -> Vec<(String, String)> {
+    let definitions = loaded.plans.iter().flat_map(|plan| {
+        let definition = &plan.definition;
+        let trigger = (format!("`{}` is triggered by", definition.name), definition.trigger.topic.clone());
+        let published = super::definitions::published(definition);
+        let published = published.into_iter().map(|topic| (format!("`{}` publishes to", definition.name), topic));
+        std::iter::once(trigger).chain(published).collect::<Vec<_>>()
+    });
+    let participants = loaded.participants.iter().filter_map(|(name, participant)| match &participant.transport {
+        Transport::Kafka { commands } => {
+            Some((format!("participant {name} takes its commands from"), commands.clone()))
+        }
+        Transport::Http { .. } => None,
+    });
+    definitions.chain(participants).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Files, *};
+    use saga_core::definition::Source;
+
+    fn refused(definition: &str, participants: &str) -> String {
+        let files = Files {
+            sagas: vec![Source::new("a.saga.yaml", definition)],
+            participants: Some(Source::new("participants.yaml", participants)),
+            ..Files::default()
+        };
+        let loaded = super::super::load_files(&files, &|_| None).expect("usable files");
+        let topics = Topics { inbox: "in".into(), replies: "back".into(), dlq: "dead".into() };
+        require_unused(&topics, &loaded).expect_err("an internal topic").to_string()
+    }
+
+    #[test]
+    fn the_engine_s_own_topics_are_no_trigger_and_get_neither_commands_nor_events() {
+        let nobody = "participants: {}";
+        let with = |topic: &str, more: &str| {
+            format!(
+                "saga: a\ntrigger: {{topic: {topic}, key: \"${{ event.id }}\"}}\nsteps: [{{step: rest, wait: 1s}}]\n{more}"
+            )
+        };
+        let said = refused(&with("back", ""), nobody);
+        assert!(said.contains("`a` is triggered by topic back") && said.contains("topics.replies"), "{said}");
+        let said = refused(&with("t", "onCompleted: {publish: dead, type: Done}\n"), nobody);
+        assert!(said.contains("`a` publishes to topic dead") && said.contains("topics.dlq"), "{said}");
+        let said = refused(&with("t", ""), "participants: {stock: {kafka: {commands: in}}}");
+        assert!(said.contains("participant stock") && said.contains("topics.inbox"), "{said}");
+    }
+}

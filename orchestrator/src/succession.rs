@@ -1,0 +1,126 @@
+//! Logs in the event store whose entries supersede one another: each names the one that it follows, and of several that follow the same one
+//! the first counts. So two engines that write at the same moment agree on one order, and one of them learns that it has to look again.
+
+use saga_core::time::Timestamp;
+use saga_event_store::{Error, EventStore, MAX_NOTES, NewNote, Note, NoteNumber};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+/// An entry that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry<T> {
+    /// Its place in the log: rises, with gaps where an entry came too late.
+    pub(crate) number: NoteNumber,
+    /// When it was written, by its writer's clock.
+    pub(crate) at: Timestamp,
+    /// What it says.
+    pub(crate) what: T,
+}
+
+/// The entries that count, oldest first, as far as they were read.
+#[derive(Clone, Debug)]
+pub(crate) struct Succession<T> {
+    topic: &'static str,
+    /// All notes up to this one were read.
+    read_to: NoteNumber,
+    entries: Vec<Entry<T>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Written<T> {
+    after: i64,
+    #[serde(flatten)]
+    what: T,
+}
+
+impl<T: Serialize + DeserializeOwned> Succession<T> {
+    /// The log `topic`, of which nothing has been read.
+    pub(crate) fn of(topic: &'static str) -> Succession<T> {
+        Succession { topic, read_to: NoteNumber::START, entries: Vec::new() }
+    }
+
+    /// What counts now; `None`: nothing was written yet.
+    pub(crate) fn current(&self) -> Option<&Entry<T>> {
+        self.entries.last()
+    }
+
+    /// Reads what is new.
+    ///
+    /// # Errors
+    /// When the store does not answer, or a newer build wrote an entry that this one cannot read.
+    pub(crate) async fn read(&mut self, store: &dyn EventStore) -> Result<(), Error> {
+        loop {
+            let page = store.notes(self.topic, self.read_to, MAX_NOTES).await?;
+            for note in &page {
+                self.take(note)?;
+            }
+            if page.len() < MAX_NOTES as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes `what` after the current entry and reads on. Afterwards [`Succession::current`] says which entry counts: another one, if
+    /// somebody else wrote first.
+    ///
+    /// # Errors
+    /// As [`Succession::read`]; then it is not known whether it was written.
+    pub(crate) async fn write(&mut self, store: &dyn EventStore, what: &T, now: Timestamp) -> Result<(), Error> {
+        let after = self.current().map_or(NoteNumber::START, |entry| entry.number).0;
+        let body =
+            serde_json::to_string(&Written { after, what }).map_err(|error| Error::Unusable(error.to_string()))?;
+        let note = NewNote { id: Uuid::new_v4(), topic: self.topic.to_owned(), body, at_ms: now.0 };
+        store.add_note(&note).await?;
+        self.read(store).await
+    }
+
+    fn take(&mut self, note: &Note) -> Result<(), Error> {
+        let unreadable = |error| {
+            let (number, topic) = (note.number.0, self.topic);
+            Error::Unusable(format!("note {number} of `{topic}` cannot be read by this build: {error}"))
+        };
+        let Written { after, what } = serde_json::from_str(&note.body).map_err(unreadable)?;
+        if after == self.current().map_or(NoteNumber::START, |entry| entry.number).0 {
+            self.entries.push(Entry { number: note.number, at: Timestamp(note.at_ms), what });
+        }
+        self.read_to = note.number;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use saga_event_store::Access;
+    use std::sync::Arc;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    struct Said {
+        word: String,
+    }
+
+    fn said(word: &str) -> Said {
+        Said { word: word.to_owned() }
+    }
+
+    async fn store() -> (Arc<dyn EventStore>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let address = format!("sqlite:{}", folder.path().join("saga.db").display());
+        (saga_event_store::open(&address, Access::Write { shards: 1 }).await.expect("a store"), folder)
+    }
+
+    #[tokio::test]
+    async fn of_two_that_follow_the_same_entry_the_first_counts() {
+        let (store, _folder) = store().await;
+        let (mut one, mut two) = (Succession::of("words"), Succession::of("words"));
+        one.write(store.as_ref(), &said("first"), Timestamp(1)).await.expect("written");
+        // The second has not read what the first wrote.
+        two.write(store.as_ref(), &said("late"), Timestamp(2)).await.expect("written");
+        assert_eq!(two.current().map(|entry| &entry.what), Some(&said("first")));
+        two.write(store.as_ref(), &said("second"), Timestamp(3)).await.expect("written");
+        one.read(store.as_ref()).await.expect("read");
+        let words = |log: &Succession<Said>| log.entries.iter().map(|it| it.what.word.clone()).collect::<Vec<_>>();
+        assert_eq!(words(&one), ["first", "second"]);
+        assert_eq!(words(&two), words(&one));
+    }
+}
