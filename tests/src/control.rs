@@ -15,6 +15,10 @@ pub enum Action {
     Kill,
     /// Stop, then start.
     Restart,
+    /// Stands still as it is: connections stay open, nobody answers.
+    Pause,
+    /// Goes on after a pause.
+    Unpause,
 }
 
 impl Action {
@@ -24,11 +28,13 @@ impl Action {
             Action::Stop => "stop",
             Action::Kill => "kill",
             Action::Restart => "restart",
+            Action::Pause => "pause",
+            Action::Unpause => "unpause",
         }
     }
 }
 
-/// A program that takes one of the words `start`, `stop`, `kill`, `restart` and returns when that is done.
+/// A program that takes one of the words `start`, `stop`, `kill`, `restart`, `pause`, `unpause` and returns when that is done.
 #[derive(Clone, Debug)]
 pub struct Control(PathBuf);
 

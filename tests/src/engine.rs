@@ -115,10 +115,31 @@ impl Engine {
     /// # Errors
     /// When it has not ended within the 30 s that are promised.
     pub async fn terminate(mut self) -> Result<ExitStatus> {
-        let id = self.child.id().context("the engine has ended already")?;
-        let sent = Command::new("kill").arg("-TERM").arg(id.to_string()).status().await?;
-        ensure!(sent.success(), "SIGTERM cannot be sent to process {id}");
+        self.signal("TERM").await?;
         self.end().await
+    }
+
+    /// SIGSTOP: it stands still as it is, its connections stay open.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
+    pub async fn pause(&self) -> Result<()> {
+        self.signal("STOP").await
+    }
+
+    /// SIGCONT after a pause.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
+    pub async fn unpause(&self) -> Result<()> {
+        self.signal("CONT").await
+    }
+
+    async fn signal(&self, name: &str) -> Result<()> {
+        let id = self.child.id().context("the engine has ended already")?;
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status().await?;
+        ensure!(sent.success(), "SIG{name} cannot be sent to process {id}");
+        Ok(())
     }
 
     /// Waits for it to end by itself.

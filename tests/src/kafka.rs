@@ -220,6 +220,12 @@ impl Kafka {
         .await?
     }
 
+    /// Whether tests may stop it.
+    #[must_use]
+    pub fn can_be_stopped(&self) -> bool {
+        self.control.is_some()
+    }
+
     /// Performs `action`; after a start, returns when the broker answers.
     ///
     /// # Errors
@@ -228,8 +234,8 @@ impl Kafka {
         let control = self.control.as_ref().context("this Kafka cannot be stopped: no control program is set")?;
         control.perform(action).await?;
         match action {
-            Action::Start | Action::Restart => self.answers().await,
-            Action::Stop | Action::Kill => Ok(()),
+            Action::Start | Action::Restart | Action::Unpause => self.answers().await,
+            Action::Stop | Action::Kill | Action::Pause => Ok(()),
         }
     }
 

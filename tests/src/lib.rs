@@ -8,6 +8,7 @@ pub mod control;
 pub mod engine;
 pub mod eventually;
 pub mod kafka;
+pub mod network_path;
 pub mod oracle;
 pub mod pace;
 pub mod participant;

@@ -59,6 +59,15 @@ pub async fn count_by_status(world: &World) -> Result<BTreeMap<String, usize>> {
     Ok(counts)
 }
 
+/// The status of each saga, by its key.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn statuses_by_key(world: &World) -> Result<BTreeMap<String, String>> {
+    let sagas = sagas(&world.database.pool().await?).await?;
+    Ok(sagas.into_iter().map(|saga| (saga.key, saga.status)).collect())
+}
+
 async fn versions_are_gapless(pool: &PgPool) -> Result<()> {
     let broken =
         "SELECT stream::text FROM journal GROUP BY stream HAVING min(version) <> 1 OR max(version) <> count(*)";

@@ -41,6 +41,12 @@ impl Postgres {
         Ok(Database { server: self.options()?, url: options.to_url_lossy().to_string(), options, name })
     }
 
+    /// Whether tests may stop it.
+    #[must_use]
+    pub fn can_be_stopped(&self) -> bool {
+        self.control.is_some()
+    }
+
     /// Performs `action`; after a start, returns when the server answers.
     ///
     /// # Errors
@@ -49,8 +55,8 @@ impl Postgres {
         let control = self.control.as_ref().context("this Postgres cannot be stopped: no control program is set")?;
         control.perform(action).await?;
         match action {
-            Action::Start | Action::Restart => self.answers().await,
-            Action::Stop | Action::Kill => Ok(()),
+            Action::Start | Action::Restart | Action::Unpause => self.answers().await,
+            Action::Stop | Action::Kill | Action::Pause => Ok(()),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::{
     engine::Engine,
     eventually::eventually,
-    oracle::{Exempt, count_by_status, judge},
+    oracle::{Exempt, count_by_status, judge, statuses_by_key},
     participant::{Behaviour, Call, Script},
     world::World,
 };
@@ -99,6 +99,14 @@ pub async fn place(world: &World, from: usize, to: usize) -> Result<()> {
 /// # Errors
 /// When one does not end in time or otherwise than it must, or the oracle finds fault.
 pub async fn ends_well(world: &World, engine: &Engine, count: usize) -> Result<()> {
+    all_end(world, engine, count).await?;
+    let (_, listed) = engine.api().get("/api/sagas?limit=1000").await?;
+    let statuses = listed["sagas"].as_array().into_iter().flatten().map(key_and_status).collect();
+    ended_as_their_kinds_say(&statuses, count)?;
+    judge(world, Exempt::default()).await
+}
+
+async fn all_end(world: &World, engine: &Engine, count: usize) -> Result<()> {
     let all = || async {
         let counts = count_by_status(world).await?;
         let ended: usize = ["completed", "compensated"].iter().filter_map(|status| counts.get(*status)).sum();
@@ -110,15 +118,26 @@ pub async fn ends_well(world: &World, engine: &Engine, count: usize) -> Result<(
         let (_, open) = engine.api().get("/api/sagas?status=running,waiting,compensating,parked&limit=3").await?;
         anyhow::bail!("{error:#}\nfor example {open:#}\n--- the end of the engine's log\n{}", engine.log_tail());
     }
-    let (_, listed) = engine.api().get("/api/sagas?limit=1000").await?;
-    let statuses: BTreeMap<String, String> =
-        listed["sagas"].as_array().into_iter().flatten().map(key_and_status).collect();
+    Ok(())
+}
+
+/// The same of any number of orders, by the rows of the database alone.
+///
+/// # Errors
+/// As [`ends_well`].
+pub async fn ends_well_in_the_store(world: &World, engine: &Engine, count: usize) -> Result<()> {
+    all_end(world, engine, count).await?;
+    ended_as_their_kinds_say(&statuses_by_key(world).await?, count)?;
+    judge(world, Exempt::default()).await
+}
+
+fn ended_as_their_kinds_say(statuses: &BTreeMap<String, String>, count: usize) -> Result<()> {
     for number in 0..count {
         let expected = KINDS[number % KINDS.len()].end();
         let found = statuses.get(&key(number)).map(String::as_str);
         ensure!(found == Some(expected), "order {number} is {found:?}, not {expected}");
     }
-    judge(world, Exempt::default()).await
+    Ok(())
 }
 
 fn key(number: usize) -> String {

@@ -21,6 +21,17 @@ pub enum OnExhausted {
     Park,
 }
 
+/// Whether the time of a saga or a step runs on while nobody could have read an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnOutage {
+    /// It stands still: the time ends later, by as long as the outages lasted.
+    #[default]
+    Extend,
+    /// It runs on. It fires all the same only when the answers that were there by then have been read.
+    Count,
+}
+
 /// Retries as a file says them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryRule {
@@ -78,6 +89,9 @@ pub struct StepPolicy {
     pub undo: CommandPolicy,
     /// Everything of the do, waits included; `None` has no limit.
     pub timeout: Option<Duration>,
+    /// Whether `timeout` runs on in outages.
+    #[serde(default)]
+    pub on_outage: OnOutage,
     /// When the do's retries are used up.
     pub on_exhausted: OnExhausted,
 }
@@ -90,6 +104,9 @@ pub struct Policies {
     pub steps: Vec<StepPolicy>,
     /// The whole saga; `None` has no limit.
     pub timeout: Option<Duration>,
+    /// Whether `timeout` runs on in outages.
+    #[serde(default)]
+    pub on_outage: OnOutage,
 }
 
 impl Policies {

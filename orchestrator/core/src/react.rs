@@ -54,9 +54,7 @@ pub struct CallEffect {
     pub request: Arc<Request>,
     /// One attempt: from leaving the guard to the answer.
     pub attempt_timeout: Duration,
-    /// When the state machine counts it as unknown.
-    pub deadline: Timestamp,
-    /// How often the participant was asked how far it is: each asking is an effect of its own.
+    /// How often this owner asked how far it is: each asking is an effect of its own.
     pub asked: u32,
     /// Where to ask; `None`: send the request.
     pub location: Option<String>,
@@ -177,9 +175,8 @@ fn effect(
         attempt,
         request,
         attempt_timeout: plan.policies.command(command).attempt_timeout,
-        deadline: attempting.deadline,
-        asked: attempting.asked,
-        location: attempting.location.clone(),
+        asked: attempting.asked(),
+        location: attempting.location().map(str::to_owned),
         cause: attempting.cause,
         at: attempting.at,
     })

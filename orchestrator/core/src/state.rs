@@ -2,6 +2,7 @@
 
 mod due;
 mod held;
+mod noted;
 mod status;
 mod step;
 pub mod view;
@@ -18,6 +19,8 @@ use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 pub use held::Held;
+pub use noted::Noted;
+pub(crate) use noted::Times;
 pub use status::{NotAStatus, Status};
 
 /// What a saga runs by: pinned when it starts.
@@ -49,7 +52,7 @@ pub struct State {
     pub version: u32,
     /// Time of the last row.
     pub last_at: Timestamp,
-    /// Rows that count against [`crate::decide::HISTORY_LIMIT`]: all but those of waiting for a guard.
+    /// Rows that count against [`crate::decide::HISTORY_LIMIT`]: all but those whose rate is bounded, see [`crate::evolve::counts`].
     pub counted_rows: u32,
     /// Time of the first row.
     pub started_at: Timestamp,
@@ -181,7 +184,7 @@ pub struct CommandState {
     pub probes: BTreeSet<u32>,
     /// Attempts up to this one were made by an earlier owner: each may have left more than once, because what is outstanding leaves again.
     pub inherited: u32,
-    /// Attempts that were asked after: the participant had accepted them, or said that it was not ready.
+    /// Attempts that are asked after: the participant has accepted them, or said that it was not ready.
     pub asked_after: BTreeSet<u32>,
     /// How often in a row a guard refused it, since an attempt was last answered.
     pub refused: u32,
@@ -231,20 +234,35 @@ pub enum Phase {
 /// An attempt that is out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempting {
-    /// When it counts as unknown.
-    pub deadline: Timestamp,
-    /// When to ask how far it is.
-    pub ask_at: Option<Timestamp>,
-    /// Where to ask; `None`: repeat the request.
-    pub location: Option<String>,
-    /// How often it was asked.
-    pub asked: u32,
+    since: Timestamp,
+    /// How long it is awaited: what is over then counts as unknown.
+    pub time: Duration,
+    /// Whether it is known to have left later than its time begins by what is on record.
+    pub departure: Departure,
+    ask_at: Option<Timestamp>,
+    location: Option<String>,
+    /// When it was last recorded that the participant works on it.
+    pub heard_at: Option<Timestamp>,
+    /// What is known beyond the record.
+    pub noted: Noted,
     /// The event that let it leave; stays the same when it is asked after, because the record that is sent again names it.
     pub cause: EventName,
     /// When it was let leave; stays the same when it is asked after.
     pub at: Timestamp,
     /// Whether it is the command's first try and within its first timeout.
     pub first: bool,
+}
+
+/// When an attempt left, as far as whoever sends it knows. Not on record: another owner sends it again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Departure {
+    /// When it was decided on.
+    #[default]
+    AsDecided,
+    /// It has not left yet, so its time does not run.
+    NotYet,
+    /// Then; its time runs from there.
+    At(Timestamp),
 }
 
 /// How a command ended.
@@ -312,6 +330,9 @@ impl State {
         for step in &mut self.steps {
             for command in [&mut step.forward, &mut step.undo] {
                 command.inherited = command.attempt;
+                if let Phase::Attempting(attempting) = &mut command.phase {
+                    attempting.departure = Departure::AsDecided;
+                }
             }
         }
         self
@@ -328,10 +349,14 @@ impl State {
         plan.definition.indices().find(|index| plan.definition.step(*index).side == PivotSide::Pivot)
     }
 
-    /// When the saga's time ends.
-    #[must_use]
-    pub fn deadline(&self, plan: &Plan) -> Option<Timestamp> {
-        plan.policies.timeout.map(|timeout| self.started_at.plus(timeout))
+    /// Whoever sends an attempt tells when that left. Changes nothing if it is not the one that is out.
+    pub fn departs(&mut self, command: CommandRef, attempt: u32, departure: Departure) {
+        let it = self.command_mut(command);
+        if let Phase::Attempting(attempting) = &mut it.phase
+            && it.attempt == attempt
+        {
+            attempting.departure = departure;
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
     message::{Body, Disposition, Message, Receipt},
 };
 use saga_core::{
+    answerable::ALWAYS,
     command::Guard,
     decide::{self, Admission, Asking, Context, Outcome},
     event::{Event, OperatorAction},
@@ -102,10 +103,17 @@ async fn would_be_refused(parts: &Arc<Parts>, saga: SagaId, input: &Input) -> Op
     let mut recorded = crate::journal::read(parts.store.as_ref(), &parts.plans, saga).await.ok()??;
     let mut never = |_: Asking<'_>| Admission::Refused { guard: Guard::Breaker, not_before: Timestamp::MAX };
     let now = parts.clock.now();
-    let mut context = Context { now, random: 0, admission: &mut never, choose: &mut |_| None, recall: &mut |_| None };
+    let mut context = Context {
+        now,
+        answerable: &ALWAYS,
+        random: 0,
+        admission: &mut never,
+        choose: &mut |_| None,
+        recall: &mut |_| None,
+    };
     match decide::decide(&recorded.plan, &mut recorded.state, input, &mut context) {
         Ok(Outcome::Refused(refused)) => Some(refused.to_string()),
-        Ok(Outcome::Decided(_) | Outcome::Ignored(_)) | Err(_) => None,
+        Ok(Outcome::Decided(_) | Outcome::Noted | Outcome::Ignored(_)) | Err(_) => None,
     }
 }
 

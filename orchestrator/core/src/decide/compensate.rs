@@ -18,7 +18,8 @@ impl Draft<'_, '_> {
 
     /// Whether a cancel waits or the saga's time is over, before the pivot is passed.
     pub(super) fn saga_must_go_back(&self) -> bool {
-        let late = self.state.deadline(self.plan).is_some_and(|deadline| deadline <= self.now);
+        let ends = self.state.deadline(self.plan, &self.context.answerable.outages);
+        let late = ends.is_some_and(|end| self.is_over(end));
         (self.state.cancel.is_some() || late) && !self.state.pivot_passed(self.plan)
     }
 

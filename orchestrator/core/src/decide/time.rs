@@ -23,7 +23,7 @@ impl Draft<'_, '_> {
                 self.command_time(command);
             }
         }
-        if self.is_empty() { Err(Ignored::NotDue.into()) } else { Ok(()) }
+        if self.is_empty() && !self.noted { Err(Ignored::NotDue.into()) } else { Ok(()) }
     }
 
     pub(super) fn released(&mut self, command: CommandRef) -> Result<(), Stop> {
@@ -43,7 +43,8 @@ impl Draft<'_, '_> {
 
     fn saga_time(&mut self) {
         let is_forward = matches!(self.state.course, Course::Forward);
-        let is_over = self.state.deadline_due(self.plan).is_some_and(|deadline| deadline <= self.now);
+        let ends = self.state.deadline_due(self.plan, &self.context.answerable.outages);
+        let is_over = ends.is_some_and(|end| self.is_over(end));
         if !is_forward || !is_over {
             return;
         }
@@ -58,7 +59,8 @@ impl Draft<'_, '_> {
 
     fn command_time(&mut self, command: CommandRef) {
         let going_back = matches!(self.state.course, Course::Compensating { .. });
-        if self.state.step_ends(self.plan, command).is_some_and(|end| end <= self.now) {
+        let outages = &self.context.answerable.outages;
+        if self.state.step_ends(self.plan, command, outages).is_some_and(|end| self.is_over(end)) {
             let failure = Failure::new("timeout", "the step's time was over");
             self.give_up(command, failure, Then::Exhausted);
             return;
@@ -76,12 +78,19 @@ impl Draft<'_, '_> {
                 direction: command.direction,
                 result: Value::Null,
             }),
-            Phase::Attempting(attempting) if due(&attempting.deadline, self.now) => self.attempt_timed_out(command),
-            Phase::Attempting(attempting) if attempting.ask_at.is_some_and(|at| due(&at, self.now)) => {
+            Phase::Attempting(attempting) if attempting.ends(outages).is_some_and(|end| self.is_over(end)) => {
+                self.attempt_timed_out(command);
+            }
+            Phase::Attempting(attempting) if attempting.ask_at().is_some_and(|at| due(&at, self.now)) => {
                 self.ask(command);
             }
             Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Attempting(_) => {}
         }
+    }
+
+    /// Whether a time that ends at `end` is over: the clock says so, and every answer that was there by then has been taken.
+    pub(super) fn is_over(&self, end: Timestamp) -> bool {
+        end <= self.now && end <= self.context.answerable.until
     }
 
     /// What a guard held back, what rested, or what an operator wants tried again. A step whose condition could not be evaluated begins
@@ -101,8 +110,9 @@ impl Draft<'_, '_> {
         self.unknown(command, attempt, &failure, Retryable::Yes, None);
     }
 
+    /// That it is asked is no news, and no row.
     fn ask(&mut self, command: CommandRef) {
-        let attempt = self.state.command(command).attempt;
-        self.emit(Event::AttemptAsked { step: command.step, direction: command.direction, attempt });
+        self.state.note_asked(command);
+        self.noted = true;
     }
 }

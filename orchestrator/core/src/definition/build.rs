@@ -98,6 +98,7 @@ fn defaults(fields: &Fields<'_>, reading: &mut Reading) -> PolicyOverrides {
     PolicyOverrides {
         retry: fields.node("retry").and_then(|node| policies::retry(node, &RetryPolicy::standard(), report)),
         on_exhausted: policies::on_exhausted(fields, report),
+        on_outage: policies::on_outage(fields, report),
         attempt_timeout: None,
         timeout: None,
     }

@@ -6,7 +6,7 @@ mod whom;
 use crate::{
     expression::{Expression, Template},
     id::StepIndex,
-    policy::{OnExhausted, RetryRule},
+    policy::{OnExhausted, OnOutage, RetryRule},
 };
 use std::time::Duration;
 
@@ -176,6 +176,8 @@ pub struct PolicyOverrides {
     pub attempt_timeout: Option<Duration>,
     /// `timeout:` of a step: everything, waits included.
     pub timeout: Option<Duration>,
+    /// `onOutage:`
+    pub on_outage: Option<OnOutage>,
     /// `onExhausted:`
     pub on_exhausted: Option<OnExhausted>,
 }

@@ -6,7 +6,7 @@ use super::{
     keys::RETRY,
     tree::{Node, Yaml},
 };
-use crate::policy::{OnExhausted, RetryPolicy, RetryRule};
+use crate::policy::{OnExhausted, OnOutage, RetryPolicy, RetryRule};
 use saga_guards::retry::{Attempts, Backoff, Jitter};
 use std::{num::NonZeroU32, ops::RangeInclusive};
 
@@ -99,6 +99,14 @@ fn attempts(fields: &Fields<'_>, report: &mut Report) -> Option<Attempts> {
             let count = fields.integer("attempts", 1, report)?;
             NonZeroU32::new(count).map(Attempts::Limited)
         }
+    }
+}
+
+/// `onOutage:`
+pub(crate) fn on_outage(fields: &Fields<'_>, report: &mut Report) -> Option<OnOutage> {
+    match fields.choice("onOutage", &["extend", "count"], report)? {
+        "count" => Some(OnOutage::Count),
+        _ => Some(OnOutage::Extend),
     }
 }
 

@@ -301,6 +301,7 @@ fn overrides(fields: &Fields<'_>, shape: &'static Shape, reading: &mut Reading) 
         retry: fields.node("retry").and_then(|node| policies::retry(node, &RetryPolicy::standard(), report)),
         attempt_timeout: fields.duration("attemptTimeout", report),
         timeout: fields.duration("timeout", report),
+        on_outage: policies::on_outage(fields, report),
         on_exhausted: policies::on_exhausted(fields, report),
     }
 }

@@ -13,7 +13,7 @@ impl Policies {
     #[must_use]
     pub fn resolve(definition: &Definition, participants: &Participants) -> Policies {
         let steps = definition.steps.iter().map(|step| resolve_step(step, definition, participants)).collect();
-        Policies { steps, timeout: definition.timeout }
+        Policies { steps, timeout: definition.timeout, on_outage: definition.defaults.on_outage.unwrap_or_default() }
     }
 }
 
@@ -22,6 +22,7 @@ fn resolve_step(step: &Step, definition: &Definition, participants: &Participant
         forward: forward(step, definition, participants),
         undo: undo(step, participants),
         timeout: step.overrides.timeout,
+        on_outage: step.overrides.on_outage.or(definition.defaults.on_outage).unwrap_or_default(),
         on_exhausted: on_exhausted(step, definition),
     }
 }

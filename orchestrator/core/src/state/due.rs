@@ -1,66 +1,133 @@
 //! When a saga has to be looked at again.
 
-use super::{CommandState, Course, Phase, Plan, State};
+use super::{Attempting, CommandState, Course, Departure, Phase, Plan, State};
 use crate::{
+    answerable::{ALWAYS, Answerable, Outages},
     command::{CommandRef, Direction},
     definition::Action,
+    policy::OnOutage,
     time::Timestamp,
 };
+use std::time::Duration;
+
+/// The earliest points at which [`crate::input::Input::TimeReached`] may change something; `None`: never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dues {
+    /// Something goes on then, whatever was answered.
+    pub timer: Option<Timestamp>,
+    /// Something is given up then, if it has not been answered by then: nobody may look before the answers up to there have been taken.
+    pub deadline: Option<Timestamp>,
+}
+
+impl Dues {
+    /// The earlier of both.
+    #[must_use]
+    pub fn first(self) -> Option<Timestamp> {
+        self.timer.into_iter().chain(self.deadline).min()
+    }
+
+    fn or(self, other: Dues) -> Dues {
+        let earlier = |one: Option<Timestamp>, other: Option<Timestamp>| one.into_iter().chain(other).min();
+        Dues { timer: earlier(self.timer, other.timer), deadline: earlier(self.deadline, other.deadline) }
+    }
+}
 
 impl State {
-    /// The earliest point at which [`crate::input::Input::TimeReached`] may change something; `None`: never. A parked saga's times do not
-    /// fire.
+    /// When the saga has to be looked at again, as if answers could be read at all times. A parked saga's times do not fire.
     #[must_use]
     pub fn next_due(&self, plan: &Plan) -> Option<Timestamp> {
-        match &self.course {
-            Course::Forward => self.commands_due(plan).chain(self.deadline_due(plan)).min(),
-            Course::Compensating { .. } => self.commands_due(plan).min(),
-            Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => None,
-        }
+        self.dues(plan, &ALWAYS, self.last_at).first()
     }
 
     /// The same without what a participant's guard holds: whoever keeps the guard's waiting line lets that go on, by
     /// [`crate::input::Input::Released`].
     #[must_use]
     pub fn next_due_beside_guards(&self, plan: &Plan) -> Option<Timestamp> {
+        self.dues_beside_guards(plan, &ALWAYS, self.last_at).first()
+    }
+
+    /// When the saga has to be looked at again. What has not left by `now` has its whole time before it.
+    #[must_use]
+    pub fn dues(&self, plan: &Plan, answerable: &Answerable, now: Timestamp) -> Dues {
+        self.dues_of(plan, answerable, now, |_| true)
+    }
+
+    /// The same beside what guards hold.
+    #[must_use]
+    pub fn dues_beside_guards(&self, plan: &Plan, answerable: &Answerable, now: Timestamp) -> Dues {
+        self.dues_of(plan, answerable, now, |command| command.held_by().is_none())
+    }
+
+    fn dues_of(
+        &self,
+        plan: &Plan,
+        answerable: &Answerable,
+        now: Timestamp,
+        own: impl Fn(&CommandState) -> bool,
+    ) -> Dues {
+        let outages = &answerable.outages;
         let commands = || {
-            self.commands().flat_map(|(command, state)| {
-                let own = state.due().filter(|_| state.held_by().is_none());
-                own.into_iter().chain(self.step_ends(plan, command))
+            self.commands().fold(Dues::default(), |dues, (command, state)| {
+                let step = Dues { timer: None, deadline: self.step_ends(plan, command, outages) };
+                let state = if own(state) { state.dues(outages, now) } else { Dues::default() };
+                dues.or(step).or(state)
             })
         };
         match &self.course {
-            Course::Forward => commands().chain(self.deadline_due(plan)).min(),
-            Course::Compensating { .. } => commands().min(),
-            Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => None,
+            Course::Forward => commands().or(Dues { timer: None, deadline: self.deadline_due(plan, outages) }),
+            Course::Compensating { .. } => commands(),
+            Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => Dues::default(),
         }
     }
 
-    fn commands_due<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Timestamp> + 'a {
-        self.commands().flat_map(|(command, state)| state.due().into_iter().chain(self.step_ends(plan, command)))
+    /// When the saga's time ends.
+    #[must_use]
+    pub fn deadline(&self, plan: &Plan, outages: &Outages) -> Option<Timestamp> {
+        let timeout = plan.policies.timeout?;
+        Some(end(plan.policies.on_outage, outages, self.started_at, timeout))
     }
 
     /// When the whole time of the step ends that `command` performs. It ends to matter when the saga goes back, and a wait has none: its
     /// own time is what it waits.
-    pub(crate) fn step_ends(&self, plan: &Plan, command: CommandRef) -> Option<Timestamp> {
+    pub(crate) fn step_ends(&self, plan: &Plan, command: CommandRef, outages: &Outages) -> Option<Timestamp> {
         let is_wait = matches!(plan.definition.step(command.step).action, Action::Wait(_));
-        if command.direction == Direction::Undo || is_wait || !matches!(self.course, Course::Forward) {
+        let it = self.command(command);
+        if command.direction == Direction::Undo || is_wait || !matches!(self.course, Course::Forward) || !it.is_open() {
             return None;
         }
-        self.command(command).step_deadline(plan.policies.step(command.step).timeout)
+        let policy = plan.policies.step(command.step);
+        Some(end(policy.on_outage, outages, it.began_at?, policy.timeout?))
     }
 
     /// The saga's own deadline matters until it is overdue. While the pivot is out its answer is awaited.
-    pub(crate) fn deadline_due(&self, plan: &Plan) -> Option<Timestamp> {
+    pub(crate) fn deadline_due(&self, plan: &Plan, outages: &Outages) -> Option<Timestamp> {
         if self.overdue || self.pivot_is_out(plan) {
             return None;
         }
-        self.deadline(plan)
+        self.deadline(plan, outages)
     }
 
     /// Whether an attempt of the pivot is unanswered.
     pub(crate) fn pivot_is_out(&self, plan: &Plan) -> bool {
         self.pivot(plan).is_some_and(|pivot| matches!(self.step(pivot).forward.phase, Phase::Attempting(_)))
+    }
+}
+
+fn end(on_outage: OnOutage, outages: &Outages, from: Timestamp, timeout: Duration) -> Timestamp {
+    match on_outage {
+        OnOutage::Extend => outages.end_of(from, timeout),
+        OnOutage::Count => from.plus(timeout),
+    }
+}
+
+impl Attempting {
+    /// When its time is over; `None`: that does not run yet.
+    pub(crate) fn ends(&self, outages: &Outages) -> Option<Timestamp> {
+        match self.departure {
+            Departure::NotYet => None,
+            Departure::AsDecided => Some(outages.end_of(self.since(), self.time)),
+            Departure::At(at) => Some(outages.end_of(self.since().max(at), self.time)),
+        }
     }
 }
 
@@ -76,23 +143,22 @@ impl CommandState {
         }
     }
 
-    /// When the command itself has to be looked at.
+    /// When the command itself has to be looked at, as if answers could be read at all times.
     pub(crate) fn due(&self) -> Option<Timestamp> {
-        match &self.phase {
-            Phase::Idle | Phase::Settled(_) => None,
-            Phase::Held { not_before, .. } => Some(*not_before),
-            Phase::Attempting(attempting) => {
-                Some(attempting.ask_at.map_or(attempting.deadline, |ask| ask.min(attempting.deadline)))
-            }
-            Phase::Resting { until } | Phase::Sleeping { until } => Some(*until),
-        }
+        self.dues(&Outages::NONE, Timestamp::MAX).first()
     }
 
-    /// When the step's whole time ends, while it is worked on.
-    fn step_deadline(&self, timeout: Option<std::time::Duration>) -> Option<Timestamp> {
-        if !self.is_open() {
-            return None;
+    fn dues(&self, outages: &Outages, now: Timestamp) -> Dues {
+        match &self.phase {
+            Phase::Idle | Phase::Settled(_) => Dues::default(),
+            Phase::Held { not_before: at, .. } | Phase::Resting { until: at } | Phase::Sleeping { until: at } => {
+                Dues { timer: Some(*at), deadline: None }
+            }
+            Phase::Attempting(attempting) => {
+                let earliest = || outages.end_of(now, attempting.time);
+                let deadline = Some(attempting.ends(outages).unwrap_or_else(earliest));
+                Dues { timer: attempting.ask_at(), deadline }
+            }
         }
-        Some(self.began_at?.plus(timeout?))
     }
 }

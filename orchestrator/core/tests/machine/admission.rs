@@ -2,6 +2,7 @@
 
 use crate::given::{START, Saga, busy, declined, done, given, given_gate, lost, not_sent, seconds};
 use saga_core::{
+    answerable::ALWAYS,
     command::Guard,
     decide::{self, Admission, Context, Ignored, Outcome},
     event::OperatorAction,
@@ -204,8 +205,14 @@ fn a_saga_at_the_limit_of_its_journal_goes_on_waiting_and_parks_when_it_does_mor
         let mut saga = at_limit();
         let mut admission = |_: decide::Asking<'_>| gate;
         let now = saga.state.next_due(&saga.plan).expect("it waits");
-        let mut context =
-            Context { now, random: 1, admission: &mut admission, choose: &mut |_| None, recall: &mut |_| None };
+        let mut context = Context {
+            now,
+            answerable: &ALWAYS,
+            random: 1,
+            admission: &mut admission,
+            choose: &mut |_| None,
+            recall: &mut |_| None,
+        };
         let outcome = decide::decide(&saga.plan, &mut saga.state, &Input::TimeReached, &mut context);
         assert!(matches!(outcome, Ok(Outcome::Decided(_))));
         assert_eq!(saga.state.status() == Status::Parked, parks, "{gate:?}");

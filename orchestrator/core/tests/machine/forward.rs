@@ -2,6 +2,7 @@
 
 use crate::given::{Saga, busy, declined, done, given, given_event, lost, not_sent, ongoing, result, seconds};
 use saga_core::{
+    answerable::ALWAYS,
     command::{Answer, Failure, Request, Retryable},
     decide::{self, Context, Ignored, Illegal},
     input::Input,
@@ -52,6 +53,7 @@ fn an_input_that_names_a_step_the_definition_lacks_is_an_error_that_names_both()
     let mut admission = |_: saga_core::decide::Asking<'_>| decide::Admission::Admitted;
     let mut context = Context {
         now: saga.state.last_at,
+        answerable: &ALWAYS,
         random: 1,
         admission: &mut admission,
         choose: &mut |_| None,

@@ -5,6 +5,7 @@
 
 use crate::words;
 use saga_core::{
+    answerable::{ALWAYS, Answerable, Outage},
     command::{Answer, CommandRef, Direction, Failure, Guard, Request, Retryable},
     decide::{self, Admission, Choosing, Context, Ignored, Known, Outcome},
     definition::{self, Participants, participants},
@@ -14,7 +15,7 @@ use saga_core::{
     input::{Delivery, Input, Publication, Start},
     policy::Policies,
     react::{Effect, react},
-    state::{Plan, State, Status},
+    state::{Departure, Plan, State, Status},
     time::Timestamp,
 };
 use serde_json::{Value, json};
@@ -68,6 +69,7 @@ pub(crate) struct Saga {
     pub(crate) state: State,
     pub(crate) journal: Vec<Decision>,
     now: Timestamp,
+    answerable: Answerable,
     gate: Admission,
     known: Option<Known>,
     chosen: Option<&'static str>,
@@ -105,11 +107,28 @@ fn begun(body: &str, event: Value, gate: Admission, known: Option<Known>, chosen
     let mut admission = |_: saga_core::decide::Asking<'_>| gate;
     let mut recall = |_: &Request| known.clone();
     let mut choose = |_: Choosing<'_>| chosen.map(str::to_owned);
-    let mut context =
-        Context { now: START, random: 1, admission: &mut admission, choose: &mut choose, recall: &mut recall };
+    let mut context = Context {
+        now: START,
+        answerable: &ALWAYS,
+        random: 1,
+        admission: &mut admission,
+        choose: &mut choose,
+        recall: &mut recall,
+    };
     let (decision, state) = decide::start(&plan, saga_id(), start_with(event), &mut context);
     let last = Outcome::Decided(decision.clone());
-    let saga = Saga { plan, state, journal: vec![decision], now: START, gate, known, chosen, last, acts: 0 };
+    let saga = Saga {
+        plan,
+        state,
+        journal: vec![decision],
+        now: START,
+        answerable: ALWAYS.clone(),
+        gate,
+        known,
+        chosen,
+        last,
+        acts: 0,
+    };
     saga.holds();
     saga
 }
@@ -151,7 +170,7 @@ impl Saga {
 
     /// Time passes until the saga wants to be looked at, and it is.
     pub(crate) fn when_due(mut self) -> Saga {
-        let due = self.state.next_due(&self.plan).expect("something is due");
+        let due = self.state.dues(&self.plan, &self.answerable, self.now).first().expect("something is due");
         self.now = self.now.max(due);
         self.input(&Input::TimeReached)
     }
@@ -196,6 +215,32 @@ impl Saga {
         self
     }
 
+    /// From here on no answer can be read.
+    pub(crate) fn while_cut_off(mut self) -> Saga {
+        self.answerable.until = self.now;
+        self
+    }
+
+    /// From here on answers are read again, and those that came have been.
+    pub(crate) fn while_reached(mut self) -> Saga {
+        let (began, ended) = (self.answerable.until, self.now);
+        self.answerable.outages.add(Outage { began, ended });
+        self.answerable.until = Timestamp::MAX;
+        self
+    }
+
+    /// Whoever sends the attempt that is out tells when it left.
+    pub(crate) fn while_departure(mut self, command: &str, departure: Departure) -> Saga {
+        let command = self.command(command);
+        let attempt = self.state.command(command).attempt;
+        self.state.departs(command, attempt, departure);
+        self
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// The owner is lost, and a new one folds the journal.
     pub(crate) fn recovered(mut self) -> Saga {
         self.state = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
@@ -210,11 +255,18 @@ impl Saga {
         let random = u64::from(self.state.version);
         let chosen = self.chosen;
         let mut choose = |_: Choosing<'_>| chosen.map(str::to_owned);
-        let mut context =
-            Context { now: self.now, random, admission: &mut admission, choose: &mut choose, recall: &mut recall };
+        let mut context = Context {
+            now: self.now,
+            answerable: &self.answerable,
+            random,
+            admission: &mut admission,
+            choose: &mut choose,
+            recall: &mut recall,
+        };
         self.last = decide::decide(&self.plan, &mut self.state, input, &mut context).expect("a legal input");
         match &self.last {
             Outcome::Decided(decision) => self.journal.push(decision.clone()),
+            Outcome::Noted => assert_eq!(self.state.clone().as_recorded(), before.as_recorded(), "nothing is recorded"),
             Outcome::Ignored(_) | Outcome::Refused(_) => assert_eq!(self.state, before, "nothing changes"),
         }
         self.holds();
@@ -224,8 +276,10 @@ impl Saga {
     /// What holds after every input.
     fn holds(&self) {
         let folded = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
-        assert_eq!(folded, self.state.clone().inherited(), "the journal folds to the state");
-        let due = self.state.next_due(&self.plan);
+        assert_eq!(folded, self.state.clone().as_recorded().inherited(), "the journal folds to the state");
+        let dues = self.state.dues(&self.plan, &self.answerable, self.now);
+        let deadline = dues.deadline.filter(|deadline| *deadline <= self.answerable.until);
+        let due = dues.timer.into_iter().chain(deadline).min();
         let told = matches!(self.last, Outcome::Ignored(Ignored::NotDue));
         assert!(!told || due.is_none_or(|due| due > self.now), "what is due was looked at: {due:?} at {:?}", self.now);
     }
@@ -236,6 +290,13 @@ impl Saga {
         let Outcome::Decided(decision) = &self.last else { panic!("not decided: {:?}", self.last) };
         let told: Vec<String> = decision.events.iter().map(|event| words::told(&self.plan, event)).collect();
         assert_eq!(told, facts);
+        self
+    }
+
+    /// The last input is known from now on, and not recorded.
+    #[track_caller]
+    pub(crate) fn then_noted(self) -> Saga {
+        assert_eq!(self.last, Outcome::Noted);
         self
     }
 
@@ -278,7 +339,8 @@ impl Saga {
     /// The saga is looked at again after this long, counted from now.
     #[track_caller]
     pub(crate) fn then_due_in(self, span: Option<Duration>) -> Saga {
-        assert_eq!(self.state.next_due(&self.plan), span.map(|span| self.now.plus(span)));
+        let due = self.state.dues(&self.plan, &self.answerable, self.now).first();
+        assert_eq!(due, span.map(|span| self.now.plus(span)));
         self
     }
 

@@ -4,6 +4,7 @@ mod given;
 mod words;
 
 mod admission;
+mod bookkeeping;
 mod capabilities;
 mod digits;
 mod ends;
@@ -11,6 +12,7 @@ mod fallback;
 mod forward;
 mod operator;
 mod optional;
+mod outages;
 mod parallel;
 mod pivot;
 mod properties;

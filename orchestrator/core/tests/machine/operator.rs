@@ -2,6 +2,7 @@
 
 use crate::given::{busy, declined, done, given, lost, seconds};
 use saga_core::{
+    answerable::ALWAYS,
     decide::{self, Context, Ignored},
     event::OperatorAction::{Abandon, Cancel, Retry, Skip},
     state::Status,
@@ -167,6 +168,7 @@ fn stopped(mut saga: crate::given::Saga) -> crate::given::Saga {
     let mut admission = |_: saga_core::decide::Asking<'_>| decide::Admission::Admitted;
     let mut context = Context {
         now: saga.state.last_at,
+        answerable: &ALWAYS,
         random: 1,
         admission: &mut admission,
         choose: &mut |_| None,
@@ -238,6 +240,7 @@ fn only_a_saga_on_its_way_can_be_stopped() {
     let mut admission = |_: saga_core::decide::Asking<'_>| decide::Admission::Admitted;
     let mut context = Context {
         now: saga.state.last_at,
+        answerable: &ALWAYS,
         random: 1,
         admission: &mut admission,
         choose: &mut |_| None,
@@ -255,6 +258,7 @@ fn a_journal_that_is_too_long_parks_the_saga_and_a_person_moves_it_on() {
     let input = saga_core::input::Input::Answered { command, attempt: Some(1), answer: lost() };
     let mut context = Context {
         now: saga.state.last_at.plus(seconds(1)),
+        answerable: &ALWAYS,
         random: 1,
         admission: &mut admission,
         choose: &mut |_| None,

@@ -1,6 +1,7 @@
 //! What must hold whatever happens: random definitions in a world that loses, repeats, delays and refuses, with a judge who knows the
 //! rules by himself.
 
+mod hours;
 mod judge;
 mod participants;
 mod spec;

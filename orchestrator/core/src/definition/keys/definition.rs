@@ -45,6 +45,13 @@ pub(crate) static DEFINITION: Shape = Shape {
             "{\"attempts\": 3, \"delay\": \"1s\"}",
         ),
         key(
+            "onOutage",
+            ON_OUTAGE,
+            "Whether the times of the saga and of its steps run on while no answer could be read (no engine ran, Kafka or the event store was away): `extend` makes them stand still, `count` lets them run. Steps may override it.",
+            "\"extend\"",
+            "\"count\"",
+        ),
+        key(
             "onExhausted",
             ON_EXHAUSTED,
             "When a step's retries are used up: compensate, or park and wait for an operator. Steps may override it.",
@@ -82,6 +89,7 @@ pub(crate) static DEFINITION: Shape = Shape {
 };
 
 const RETRY_RULE: Rule = Rule::Either(&[Rule::Choice(super::super::policies::PRESETS), Rule::Shape(&RETRY)]);
+const ON_OUTAGE: Rule = Rule::Choice(&["extend", "count"]);
 const ON_EXHAUSTED: Rule = Rule::Choice(&["compensate", "park"]);
 const STEP: Rule =
     Rule::Either(&[Rule::Shape(&CALL), Rule::Shape(&WAIT), Rule::Shape(&PUBLISH), Rule::Shape(&PARALLEL)]);
@@ -155,6 +163,13 @@ const STEP_TIMEOUT: KeyRule = key(
     "For everything of the step: attempts, delays and waits for guards. None by default.",
     "",
     "\"2m\"",
+);
+const STEP_OUTAGE: KeyRule = key(
+    "onOutage",
+    ON_OUTAGE,
+    "Whether the step's `timeout` runs on while no answer could be read. By default as the saga's.",
+    "\"extend\"",
+    "\"count\"",
 );
 const ATTEMPT_TIMEOUT: KeyRule = key(
     "attemptTimeout",
@@ -235,6 +250,7 @@ pub(crate) static CALL: Shape = Shape {
         ),
         IRREVERSIBLE,
         STEP_TIMEOUT,
+        STEP_OUTAGE,
         ATTEMPT_TIMEOUT,
         STEP_RETRY,
         STEP_EXHAUSTED,
@@ -274,6 +290,7 @@ pub(crate) static PUBLISH: Shape = Shape {
         PIVOT,
         IRREVERSIBLE,
         STEP_TIMEOUT,
+        STEP_OUTAGE,
         ATTEMPT_TIMEOUT,
         STEP_RETRY,
         STEP_EXHAUSTED,

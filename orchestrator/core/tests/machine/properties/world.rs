@@ -1,12 +1,14 @@
 //! A world that loses, repeats, delays and refuses.
 
 use super::{
+    hours::Hours,
     judge::{Ended, Judge},
     participants::{Message, Mood, Site},
     spec::{Effects, Side, Spec, name},
 };
 use crate::given::{plan, saga_id, seconds, start_with};
 use saga_core::{
+    answerable::ALWAYS,
     command::{Answer, CommandRef, Failure, Guard, Request},
     decide::{self, Admission, Context, Ignored, Known, Outcome},
     event::{Decision, End, OperatorAction},
@@ -44,6 +46,7 @@ pub(super) struct World {
     ever_sent: BTreeSet<(u32, u16)>,
     acts: usize,
     life: u32,
+    hours: Hours,
 }
 
 impl World {
@@ -52,8 +55,14 @@ impl World {
         let now = crate::given::START;
         let mut admission = |_: saga_core::decide::Asking<'_>| Admission::Admitted;
         let mut recall = |_: &Request| remembered(now);
-        let mut context =
-            Context { now, random: 1, admission: &mut admission, choose: &mut |_| None, recall: &mut recall };
+        let mut context = Context {
+            now,
+            answerable: &ALWAYS,
+            random: 1,
+            admission: &mut admission,
+            choose: &mut |_| None,
+            recall: &mut recall,
+        };
         let event = json!({"id": "4711", "yes": true, "no": false});
         let (decision, state) = decide::start(&plan, saga_id(), start_with(event), &mut context);
         let mut world = World {
@@ -73,6 +82,7 @@ impl World {
             ever_sent: BTreeSet::new(),
             acts: 0,
             life: 1,
+            hours: Hours::new(),
         };
         world.recorded(decision);
         world
@@ -80,7 +90,7 @@ impl World {
 
     /// One thing happens, drawn.
     pub(super) fn happens(&mut self, drawn: u16) {
-        let (what, which) = (drawn % 26, usize::from(drawn / 26));
+        let (what, which) = (drawn % 28, usize::from(drawn / 28));
         match what {
             0..=5 => self.arrives(which, Mood::Does, true),
             6 => self.arrives(which, Mood::DoesBadly, true),
@@ -101,12 +111,15 @@ impl World {
             22 => self.passes(1 + drawn as u64 % 90),
             23 => self.operator(which),
             24 => self.is_stopped(),
+            25 => self.hours.cut_off(self.now),
+            26 => self.hours.reached(self.now),
             _ => self.is_answered_twice(which),
         }
     }
 
     /// From here on everything that is sent arrives once, is done and answered, and people move parked sagas on.
     pub(super) fn is_kind(&mut self) {
+        self.hours.reached(self.now);
         self.refuses_until = self.now;
         self.is_gone = false;
         for _ in 0..MOST_INPUTS {
@@ -146,7 +159,7 @@ impl World {
         let Some(message) = self.take(which) else { return };
         let answer = self.performs(&message, mood);
         let input = message.reply(answer);
-        if answered {
+        if answered && !self.hours.is_cut_off() {
             self.input(&input);
         } else {
             self.replies.push(input);
@@ -187,7 +200,7 @@ impl World {
 
     fn is_answered(&mut self, which: usize) {
         let count = self.replies.len();
-        if count > 0 {
+        if count > 0 && !self.hours.is_cut_off() {
             let input = self.replies.remove(which % count);
             self.input(&input);
         }
@@ -221,12 +234,19 @@ impl World {
     }
 
     fn comes_due(&mut self) {
-        if let Some(due) = self.state.next_due(&self.plan) {
+        if let Some(due) = self.next_due() {
             self.now = self.now.max(due);
             self.input(&Input::TimeReached);
-            let next = self.state.next_due(&self.plan);
+            let next = self.next_due();
             assert!(next.is_none_or(|next| next > self.now), "what was due is due again at once: {:?}", self.state);
         }
+    }
+
+    /// What is due while no answer can be read waits.
+    fn next_due(&self) -> Option<Timestamp> {
+        let dues = self.state.dues(&self.plan, &self.hours.answerable, self.now);
+        let deadline = dues.deadline.filter(|deadline| *deadline <= self.hours.answerable.until);
+        dues.timer.into_iter().chain(deadline).min()
     }
 
     fn passes(&mut self, count: u64) {
@@ -251,6 +271,7 @@ impl World {
         let mut admission = |_: saga_core::decide::Asking<'_>| Admission::Admitted;
         let mut context = Context {
             now: self.now,
+            answerable: &ALWAYS,
             random: 1,
             admission: &mut admission,
             choose: &mut |_| None,
@@ -295,13 +316,24 @@ impl World {
         let mut admission = |_: saga_core::decide::Asking<'_>| gate;
         let random = now.0.unsigned_abs();
         let mut recall = |_: &Request| remembered(now);
-        let mut context =
-            Context { now, random, admission: &mut admission, choose: &mut |_| None, recall: &mut recall };
+        let mut context = Context {
+            now,
+            answerable: &self.hours.answerable,
+            random,
+            admission: &mut admission,
+            choose: &mut |_| None,
+            recall: &mut recall,
+        };
         match decide::decide(&self.plan, &mut self.state, input, &mut context).expect("a legal input") {
             Outcome::Decided(decision) => {
                 assert!(!ended, "a terminal saga is final");
                 self.recorded(decision);
                 true
+            }
+            Outcome::Noted => {
+                assert_eq!(self.state.clone().as_recorded(), before.as_recorded(), "nothing is recorded");
+                self.sends();
+                false
             }
             Outcome::Ignored(ignored) => {
                 assert_eq!(self.state, before, "nothing changes");
@@ -324,12 +356,13 @@ impl World {
 
     fn recorded(&mut self, decision: Decision) {
         self.judge.hears(&decision);
+        self.hours.hears(&self.spec, &decision);
         let text = serde_json::to_string(&decision).expect("a row is JSON");
         let read: Decision = serde_json::from_str(&text).expect("a row reads back");
         assert_eq!(read, decision);
         self.journal.push(decision);
         let folded = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
-        assert_eq!(folded, self.state.clone().inherited(), "the journal folds to the state");
+        assert_eq!(folded, self.state.clone().as_recorded().inherited(), "the journal folds to the state");
         self.sends();
     }
 

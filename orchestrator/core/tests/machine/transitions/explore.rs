@@ -5,6 +5,7 @@ use crate::given::{
     START, busy, declined, done, forbidden, lost, not_sent, ongoing, plan, saga_id, seconds, start_with,
 };
 use saga_core::{
+    answerable::ALWAYS,
     command::{Answer, CommandRef, Direction, Failure},
     decide::{self, Admission, Context, Ignored, Outcome},
     event::OperatorAction,
@@ -139,6 +140,7 @@ impl Explorer<'_> {
         let mut admission = |_: saga_core::decide::Asking<'_>| gate;
         let mut context = Context {
             now: START,
+            answerable: &ALWAYS,
             random: seed,
             admission: &mut admission,
             choose: &mut |_| None,
@@ -160,6 +162,7 @@ impl Explorer<'_> {
                 let mut admission = |_: saga_core::decide::Asking<'_>| Admission::Admitted;
                 let mut context = Context {
                     now: self.now,
+                    answerable: &ALWAYS,
                     random: 1,
                     admission: &mut admission,
                     choose: &mut |_| None,
@@ -306,10 +309,17 @@ fn act_input(act: Act, id: &str) -> Input {
 
 fn decided(plan: &Plan, state: &mut State, input: &Input, now: Timestamp, gate: Admission) -> char {
     let mut admission = |_: saga_core::decide::Asking<'_>| gate;
-    let mut context =
-        Context { now, random: 1, admission: &mut admission, choose: &mut |_| None, recall: &mut |_| None };
+    let mut context = Context {
+        now,
+        answerable: &ALWAYS,
+        random: 1,
+        admission: &mut admission,
+        choose: &mut |_| None,
+        recall: &mut |_| None,
+    };
     match decide::decide(plan, state, input, &mut context).expect("a legal input") {
         Outcome::Decided(_) => '+',
+        Outcome::Noted => 'o',
         Outcome::Refused(_) => 'R',
         Outcome::Ignored(ignored) => match ignored {
             Ignored::Terminal => 'T',

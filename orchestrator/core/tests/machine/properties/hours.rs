@@ -1,0 +1,87 @@
+//! Time in which answers could be read, added up by the judge himself: nothing is given up in any other.
+
+use super::spec::{Kind, Spec};
+use crate::given::seconds;
+use saga_core::{
+    answerable::{Answerable, Outage, Outages},
+    command::Direction,
+    event::{Cause, Decision, Event},
+    time::Timestamp,
+};
+use std::{collections::BTreeMap, time::Duration};
+
+#[derive(Debug)]
+pub(super) struct Hours {
+    /// By step and direction: from when the time of the attempt that is out runs.
+    since: BTreeMap<(usize, Direction), Timestamp>,
+    started_at: Option<Timestamp>,
+    cut_off_since: Option<Timestamp>,
+    cuts: Vec<(Timestamp, Timestamp)>,
+    /// What the owner knows.
+    pub(super) answerable: Answerable,
+}
+
+impl Hours {
+    pub(super) fn new() -> Hours {
+        let answerable = Answerable { until: Timestamp::MAX, outages: Outages::NONE };
+        Hours { since: BTreeMap::new(), started_at: None, cut_off_since: None, cuts: Vec::new(), answerable }
+    }
+
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.cut_off_since.is_some()
+    }
+
+    pub(super) fn cut_off(&mut self, now: Timestamp) {
+        self.cut_off_since.get_or_insert(now);
+        self.answerable.until = self.answerable.until.min(now);
+    }
+
+    /// The owner learns it when all that waited has been read.
+    pub(super) fn reached(&mut self, now: Timestamp) {
+        let Some(began) = self.cut_off_since.take() else { return };
+        self.cuts.push((began, now));
+        self.answerable.outages.add(Outage { began, ended: now });
+        self.answerable.until = Timestamp::MAX;
+    }
+
+    pub(super) fn hears(&mut self, spec: &Spec, decision: &Decision) {
+        for event in &decision.events {
+            self.hears_event(spec, event, decision.at);
+        }
+    }
+
+    fn hears_event(&mut self, spec: &Spec, event: &Event, at: Timestamp) {
+        match event {
+            Event::SagaStarted { .. } => self.started_at = Some(at),
+            Event::StepStarted { step, direction, .. } | Event::AttemptStarted { step, direction, .. } => {
+                self.since.insert((step.at(), *direction), at);
+            }
+            Event::AttemptExtended { step, direction, ask_at, .. } => {
+                self.since.insert((step.at(), *direction), ask_at.unwrap_or(at));
+            }
+            Event::AttemptFailed { step, direction, failure, .. } if failure.code == "timeout" => {
+                let since = self.since[&(step.at(), *direction)];
+                self.counted("an attempt", since, at, shortest(spec.steps[step.at()].kind));
+            }
+            Event::CompensationStarted { cause: Cause::Timeout } | Event::SagaOverdue => {
+                self.counted("the saga", self.started_at.expect("it started"), at, seconds(300));
+            }
+            _ => {}
+        }
+    }
+
+    fn counted(&self, what: &str, from: Timestamp, to: Timestamp, least: Duration) {
+        let now = self.cut_off_since.map(|began| (began, to));
+        let cuts = self.cuts.iter().copied().chain(now);
+        let lost: Duration = cuts.map(|(began, ended)| ended.min(to).since(began.max(from))).sum();
+        let counted = to.since(from).saturating_sub(lost);
+        assert!(counted >= least, "{what} is given up after {counted:?} of {least:?}, {lost:?} of outages aside");
+    }
+}
+
+fn shortest(kind: Kind) -> Duration {
+    match kind {
+        Kind::Http => seconds(5),
+        Kind::Kafka | Kind::Publish | Kind::Wait => seconds(30),
+    }
+}

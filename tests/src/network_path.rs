@@ -1,0 +1,173 @@
+//! The way from an engine to a server, which a test can break: closed, or silent as when a router forgets or a machine loses its power.
+
+use anyhow::{Context, Result};
+use std::net::SocketAddr;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, tcp},
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+/// One read of what goes along the way.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// How the way is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// What is sent arrives.
+    Open,
+    /// Nothing arrives in either direction, nothing is refused and nothing is closed, for old connections and for new ones.
+    Silent,
+    /// What the engine sends arrives, what the server answers does not.
+    SilentBack,
+    /// Connections break, and new ones are closed at once.
+    Closed,
+}
+
+/// A port of its own that leads to a server. Ends with all its connections when it is dropped.
+#[derive(Debug)]
+pub struct NetworkPath {
+    address: SocketAddr,
+    passage: watch::Sender<Passage>,
+    listening: JoinHandle<()>,
+}
+
+impl NetworkPath {
+    /// An open way to `server`, `host:port`.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn to(server: &str) -> Result<NetworkPath> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("no port for the way")?;
+        let address = listener.local_addr()?;
+        let (passage, state) = watch::channel(Passage::Open);
+        let listening = tokio::spawn(listen(listener, server.to_owned(), state));
+        Ok(NetworkPath { address, passage, listening })
+    }
+
+    /// Where it begins, `host:port`.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Makes it so, at once, for all connections.
+    pub fn set(&self, passage: Passage) {
+        self.passage.send_replace(passage);
+    }
+}
+
+impl Drop for NetworkPath {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+async fn listen(listener: TcpListener, server: String, passage: watch::Receiver<Passage>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((client, _)) = listener.accept().await else { continue };
+        connections.spawn(connect(client, server.clone(), passage.clone()));
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Until either end closes, or the way does.
+async fn connect(client: TcpStream, server: String, mut passage: watch::Receiver<Passage>) {
+    let mut closed = passage.clone();
+    tokio::select! {
+        result = carry(client, &server, &mut passage) => drop(result),
+        _ = closed.wait_for(|it| *it == Passage::Closed) => {}
+    }
+}
+
+async fn carry(client: TcpStream, server: &str, passage: &mut watch::Receiver<Passage>) -> Result<()> {
+    passage.wait_for(|it| matches!(it, Passage::Open | Passage::SilentBack)).await?;
+    let server = TcpStream::connect(server).await?;
+    let (client_read, client_write) = client.into_split();
+    let (server_read, server_write) = server.into_split();
+    let forth =
+        pump(client_read, server_write, passage.clone(), |it| matches!(it, Passage::Open | Passage::SilentBack));
+    let back = pump(server_read, client_write, passage.clone(), |it| it == Passage::Open);
+    tokio::try_join!(forth, back)?;
+    Ok(())
+}
+
+/// Carries what is read while the way lets it through. What was read before it went silent waits, as in the buffers of a network.
+async fn pump(
+    mut from: tcp::OwnedReadHalf,
+    mut to: tcp::OwnedWriteHalf,
+    mut passage: watch::Receiver<Passage>,
+    lets_through: fn(Passage) -> bool,
+) -> Result<()> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let read = from.read(&mut chunk).await?;
+        passage.wait_for(|it| lets_through(*it)).await?;
+        if read == 0 {
+            to.shutdown().await?;
+            return Ok(());
+        }
+        to.write_all(&chunk[..read]).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    /// What arrives is sent back.
+    async fn echo() -> Result<String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?.to_string();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut read, mut write) = stream.split();
+                    drop(tokio::io::copy(&mut read, &mut write).await);
+                });
+            }
+        });
+        Ok(address)
+    }
+
+    async fn says(stream: &mut TcpStream, word: &[u8]) -> Result<Vec<u8>> {
+        stream.write_all(word).await?;
+        let mut answer = vec![0; word.len()];
+        stream.read_exact(&mut answer).await?;
+        Ok(answer)
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_into_silence_arrives_when_it_ends() -> Result<()> {
+        let path = NetworkPath::to(&echo().await?).await?;
+        let mut stream = TcpStream::connect(path.address()).await?;
+        assert_eq!(says(&mut stream, b"one").await?, b"one");
+        for silence in [Passage::Silent, Passage::SilentBack] {
+            path.set(silence);
+            let silent = timeout(Duration::from_millis(50), says(&mut stream, b"two")).await;
+            assert!(silent.is_err(), "nothing is answered, and nothing is closed");
+            path.set(Passage::Open);
+            let mut answer = [0; 3];
+            stream.read_exact(&mut answer).await?;
+            assert_eq!(&answer, b"two");
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_closed_way_breaks_its_connections() -> Result<()> {
+        let path = NetworkPath::to(&echo().await?).await?;
+        let mut stream = TcpStream::connect(path.address()).await?;
+        assert_eq!(says(&mut stream, b"one").await?, b"one");
+        path.set(Passage::Closed);
+        assert_eq!(stream.read(&mut [0; 3]).await.unwrap_or_default(), 0, "it is over");
+        path.set(Passage::Open);
+        let mut stream = TcpStream::connect(path.address()).await?;
+        assert_eq!(says(&mut stream, b"one").await?, b"one");
+        Ok(())
+    }
+}
