@@ -1,5 +1,6 @@
 //! What may be committed of a partition: everything below the lowest record that is not finished.
 
+use super::consumer::Witness;
 use std::collections::VecDeque;
 
 /// The records of one partition, in one assignment, that were delivered and are not all finished. Pure.
@@ -8,27 +9,28 @@ use std::collections::VecDeque;
 #[derive(Debug, Default)]
 pub struct Watermark {
     open: VecDeque<Entry>,
-    committable: Option<i64>,
+    /// The last record of the finished beginning.
+    last: Option<Witness>,
 }
 
 #[derive(Debug)]
 struct Entry {
-    offset: i64,
+    witness: Witness,
     finished: bool,
 }
 
 impl Watermark {
     /// A record was delivered. Offsets rise; one that does not was delivered before and is not counted again.
-    pub fn deliver(&mut self, offset: i64) {
-        let seen = self.open.back().map(|last| last.offset).max(self.committable.map(|next| next - 1));
-        if seen.is_none_or(|last| offset > last) {
-            self.open.push_back(Entry { offset, finished: false });
+    pub(super) fn deliver(&mut self, witness: Witness) {
+        let seen = self.open.back().map(|last| last.witness.offset).max(self.last.map(|last| last.offset));
+        if seen.is_none_or(|last| witness.offset > last) {
+            self.open.push_back(Entry { witness, finished: false });
         }
     }
 
     /// A record is finished. Repeats and offsets that were never delivered change nothing. True if more may be committed.
     pub fn finish(&mut self, offset: i64) -> bool {
-        if let Ok(index) = self.open.binary_search_by_key(&offset, |entry| entry.offset) {
+        if let Ok(index) = self.open.binary_search_by_key(&offset, |entry| entry.witness.offset) {
             self.open[index].finished = true;
         }
         self.advance()
@@ -37,24 +39,26 @@ impl Watermark {
     /// What to commit: the offset after the last record of the finished beginning. `None` until there is one.
     #[must_use]
     pub fn committable(&self) -> Option<i64> {
-        self.committable
+        self.last.map(|last| last.offset + 1)
+    }
+
+    /// The last record of the finished beginning.
+    pub(super) fn last(&self) -> Option<Witness> {
+        self.last
     }
 
     /// The lowest delivered record that is not finished.
     #[must_use]
     pub fn oldest_unfinished(&self) -> Option<i64> {
-        self.open.front().map(|entry| entry.offset)
+        self.open.front().map(|entry| entry.witness.offset)
     }
 
     fn advance(&mut self) -> bool {
-        let before = self.committable;
-        while let Some(entry) = self.open.front()
-            && entry.finished
-        {
-            self.committable = Some(entry.offset + 1);
-            self.open.pop_front();
+        let before = self.last;
+        while let Some(entry) = self.open.pop_front_if(|entry| entry.finished) {
+            self.last = Some(entry.witness);
         }
-        self.committable != before
+        self.last != before
     }
 }
 
@@ -64,11 +68,15 @@ mod tests {
     use proptest::{collection::btree_set, prelude::*, sample::Index};
     use std::collections::BTreeSet;
 
+    fn record(offset: i64) -> Witness {
+        Witness { offset, digest: 0 }
+    }
+
     #[test]
     fn nothing_is_committable_before_the_first_record_is_finished() {
         let mut watermark = Watermark::default();
-        watermark.deliver(7);
-        watermark.deliver(8);
+        watermark.deliver(record(7));
+        watermark.deliver(record(8));
         assert!(!watermark.finish(8));
         assert_eq!((watermark.committable(), watermark.oldest_unfinished()), (None, Some(7)));
         assert!(watermark.finish(7));
@@ -78,9 +86,9 @@ mod tests {
     #[test]
     fn a_record_that_was_committed_is_not_counted_again() {
         let mut watermark = Watermark::default();
-        watermark.deliver(7);
+        watermark.deliver(record(7));
         watermark.finish(7);
-        watermark.deliver(7);
+        watermark.deliver(record(7));
         assert_eq!(watermark.oldest_unfinished(), None);
     }
 
@@ -93,7 +101,7 @@ mod tests {
         ) {
             let offsets: Vec<i64> = offsets.into_iter().collect();
             let mut watermark = Watermark::default();
-            offsets.iter().for_each(|offset| watermark.deliver(*offset));
+            offsets.iter().for_each(|offset| watermark.deliver(record(*offset)));
             let mut finished = BTreeSet::new();
             for pick in picks {
                 let offset = *pick.get(&offsets);

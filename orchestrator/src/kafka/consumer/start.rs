@@ -1,145 +1,175 @@
-//! Where reading of a partition begins: at the group's committed offset, and at first contact where the definition says.
-//!
-//! Only the first instance ever to see a topic sees it without any committed offset. So that "latest" means the same moment
-//! for partitions that are assigned later, or to another instance, that moment goes into the metadata of every commit.
+//! Where reading of a partition begins: at the group's committed offset if that is one of this log, and at first contact where the
+//! definition says.
 
-use super::{TopicStart, context::Context};
-use crate::kafka::record::TopicPartition;
-use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    error::KafkaResult,
+use super::{
+    TopicStart,
+    contact::Contact,
+    continuity::{self, Claim, Extent, Verdict},
+    log_reader::{At, LogReader},
+    witness::{Ladder, Proof},
 };
-use saga_core::{definition::TriggerFrom, time::Timestamp};
-use std::{collections::BTreeMap, time::Duration};
+use crate::kafka::record::TopicPartition;
+use rdkafka::error::KafkaResult;
+use saga_core::definition::TriggerFrom;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-/// One question to the broker. Short, because nothing else is polled meanwhile; a slow broker is asked again.
-const ASK: Duration = Duration::from_secs(3);
-
-/// Begins the metadata of a commit that remembers when "latest" was.
-const SINCE: &str = "saga.since=";
+/// Topics that drop records which newer ones of their key replace.
+pub(super) type Compacted = BTreeSet<Arc<str>>;
 
 /// Where a partition begins.
 #[derive(Debug)]
 pub(super) struct Position {
     pub(super) partition: TopicPartition,
     pub(super) next: i64,
-    pub(super) metadata: String,
-    /// How many records lie ahead, if the group has no committed offset here.
-    pub(super) fresh: Option<u64>,
+    pub(super) end: i64,
+    pub(super) proof: Proof,
+    pub(super) beginning: Beginning,
+}
+
+/// What a position follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// The group's committed offset.
+    Committed,
+    /// The group has no committed offset here; so many records lie ahead.
+    FirstContact(u64),
+    /// The committed offset, `expected`, is not one of this log, or is gone from it.
+    Reset { expected: i64, verdict: Verdict },
 }
 
 /// Positions of all `wanted` partitions, or an error if the broker did not say everything.
 pub(super) fn positions(
-    client: &BaseConsumer<Context>,
+    reader: &LogReader,
     wanted: &[TopicPartition],
     topics: &[TopicStart],
-    now: Timestamp,
+    compacted: &Compacted,
 ) -> KafkaResult<Vec<Position>> {
-    let mut contact = Contact { client, topics, now, known: BTreeMap::new() };
-    let committed = client.committed_offsets(list(wanted.iter().map(|one| (one, Offset::Invalid)))?, ASK)?;
-    let mut positions = Vec::with_capacity(wanted.len());
-    for element in committed.elements() {
-        element.error()?;
-        let partition = TopicPartition { topic: element.topic().into(), partition: element.partition() };
-        positions.push(match element.offset() {
-            Offset::Offset(next) => Position { partition, next, metadata: element.metadata().to_owned(), fresh: None },
-            _ => contact.first(partition)?,
-        });
+    let extents = reader.extents(wanted)?;
+    let mut claims = Vec::with_capacity(wanted.len());
+    let mut fresh = BTreeSet::new();
+    for (partition, committed) in reader.committed(wanted)? {
+        let claim = match committed {
+            Some((next, metadata)) => Claim { next, proof: Proof::parse(&metadata).unwrap_or_default() },
+            None => {
+                fresh.insert(partition.clone());
+                first_contact(reader, &partition, topics, extents[&partition])?
+            }
+        };
+        claims.push((partition, claim));
     }
+    let judged = judge(reader, &claims, &extents, compacted)?;
+    let mut positions: Vec<Position> = claims
+        .into_iter()
+        .zip(judged)
+        .map(|((partition, claim), verdict)| {
+            let is_fresh = fresh.contains(&partition);
+            let extent = extents[&partition];
+            position(partition, claim, verdict, extent, is_fresh)
+        })
+        .collect();
+    find_witnesses(reader, &mut positions)?;
     Ok(positions)
 }
 
-/// The oldest and the next offset of a partition.
-pub(super) fn bounds(client: &BaseConsumer<Context>, partition: &TopicPartition) -> KafkaResult<(i64, i64)> {
-    client.fetch_watermarks(&partition.topic, partition.partition, ASK)
+/// What becomes of positions, by what the partitions hold now.
+pub(super) fn check(
+    reader: &LogReader,
+    claims: &[(TopicPartition, Claim)],
+    compacted: &Compacted,
+) -> KafkaResult<Vec<(Verdict, Extent)>> {
+    let partitions: Vec<TopicPartition> = claims.iter().map(|(partition, _)| partition.clone()).collect();
+    let extents = reader.extents(&partitions)?;
+    let verdicts = judge(reader, claims, &extents, compacted)?;
+    Ok(partitions.iter().zip(verdicts).map(|(partition, verdict)| (verdict, extents[partition])).collect())
 }
 
-/// The client's form of partitions with offsets.
-pub(super) fn list<'a>(
-    partitions: impl IntoIterator<Item = (&'a TopicPartition, Offset)>,
-) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::new();
-    for (partition, offset) in partitions {
-        list.add_partition_offset(&partition.topic, partition.partition, offset)?;
-    }
-    Ok(list)
-}
-
-/// All partitions of `topic`.
-pub(super) fn partitions_of(client: &BaseConsumer<Context>, topic: &str) -> KafkaResult<Vec<TopicPartition>> {
-    let metadata = client.fetch_metadata(Some(topic), ASK)?;
-    let found = metadata.topics().iter().filter(|found| found.name() == topic).flat_map(|found| found.partitions());
-    Ok(found.map(|found| TopicPartition { topic: topic.into(), partition: found.id() }).collect())
-}
-
-/// What the group knows of a topic.
-#[derive(Clone, Copy, Debug)]
-enum Known {
-    /// No partition has a committed offset.
-    Nothing,
-    /// It was first met with a beginning at this time.
-    Since(Timestamp),
-    /// It was read from its oldest record.
-    Whole,
-}
-
-struct Contact<'a> {
-    client: &'a BaseConsumer<Context>,
-    topics: &'a [TopicStart],
-    now: Timestamp,
-    known: BTreeMap<String, Known>,
-}
-
-impl Contact<'_> {
-    fn first(&mut self, partition: TopicPartition) -> KafkaResult<Position> {
-        let (low, high) = bounds(self.client, &partition)?;
-        let (next, since) = self.beginning(&partition, low, high)?;
-        let metadata = since.map(|since| format!("{SINCE}{}", since.0)).unwrap_or_default();
-        let fresh = Some(u64::try_from(high - next).unwrap_or(0));
-        Ok(Position { partition, next, metadata, fresh })
-    }
-
-    fn beginning(&mut self, partition: &TopicPartition, low: i64, high: i64) -> KafkaResult<(i64, Option<Timestamp>)> {
-        let start = self.topics.iter().find(|start| start.topic == partition.topic);
-        let from = start.map(|start| start.from).unwrap_or_default();
-        Ok(match (from, self.known(&partition.topic)?) {
-            (TriggerFrom::Earliest, _) | (_, Known::Whole) => (low, None),
-            (TriggerFrom::Latest | TriggerFrom::Time(_), Known::Since(time))
-            | (TriggerFrom::Time(time), Known::Nothing) => (self.at(partition, time)?.unwrap_or(high), Some(time)),
-            (TriggerFrom::Latest, Known::Nothing) => (high, Some(self.now)),
+fn judge(
+    reader: &LogReader,
+    claims: &[(TopicPartition, Claim)],
+    extents: &BTreeMap<TopicPartition, Extent>,
+    compacted: &Compacted,
+) -> KafkaResult<Vec<Verdict>> {
+    let wanted: Vec<At> = claims
+        .iter()
+        .flat_map(|(partition, claim)| {
+            let asked = continuity::questions(claim, extents[partition]);
+            // Where nothing proves the position, a record is read all the same: what cannot be read must not look well.
+            let asked = if asked.is_empty() { vec![readable(claim.next, extents[partition])] } else { asked };
+            asked.into_iter().map(|offset| (partition.clone(), offset))
         })
-    }
-
-    fn known(&mut self, topic: &str) -> KafkaResult<Known> {
-        if let Some(known) = self.known.get(topic) {
-            return Ok(*known);
-        }
-        let all = partitions_of(self.client, topic)?;
-        let committed = self.client.committed_offsets(list(all.iter().map(|one| (one, Offset::Invalid)))?, ASK)?;
-        let mut known = Known::Nothing;
-        for element in committed.elements().iter().filter(|element| matches!(element.offset(), Offset::Offset(_))) {
-            known = match (known, since(element.metadata())) {
-                (_, Some(time)) | (Known::Since(time), None) => Known::Since(time),
-                (Known::Nothing | Known::Whole, None) => Known::Whole,
-            };
-        }
-        self.known.insert(topic.to_owned(), known);
-        Ok(known)
-    }
-
-    /// The first record at or after `time`; `None` if there is none yet.
-    fn at(&self, partition: &TopicPartition, time: Timestamp) -> KafkaResult<Option<i64>> {
-        let asked = list([(partition, Offset::Offset(time.0))])?;
-        let answer = self.client.offsets_for_times(asked, ASK)?;
-        let found = answer.find_partition(&partition.topic, partition.partition).map(|element| element.offset());
-        Ok(match found {
-            Some(Offset::Offset(offset)) => Some(offset),
-            _ => None,
-        })
-    }
+        .collect();
+    let mut found = reader.records(&wanted)?;
+    let verdict = |(partition, claim): &(TopicPartition, Claim)| {
+        let of_partition = found.remove(partition).unwrap_or_default();
+        continuity::judge(claim, extents[partition], &of_partition, compacted.contains(&partition.topic))
+    };
+    Ok(claims.iter().map(verdict).collect())
 }
 
-fn since(metadata: &str) -> Option<Timestamp> {
-    metadata.strip_prefix(SINCE)?.parse().ok().map(Timestamp)
+fn readable(offset: i64, extent: Extent) -> i64 {
+    offset.min(extent.end).max(extent.low)
+}
+
+fn first_contact(
+    reader: &LogReader,
+    partition: &TopicPartition,
+    topics: &[TopicStart],
+    extent: Extent,
+) -> KafkaResult<Claim> {
+    let start = topics.iter().find(|start| start.topic == partition.topic);
+    let known = start.and_then(|start| start.contact.as_deref());
+    let next = match (start.map(|start| start.from).unwrap_or_default(), known) {
+        (TriggerFrom::Earliest, _) => extent.low,
+        (TriggerFrom::Latest | TriggerFrom::Time(_), Some(contact)) => {
+            return Ok(after_contact(contact, partition.partition, extent));
+        }
+        (TriggerFrom::Latest, None) => extent.end,
+        (TriggerFrom::Time(time), None) => {
+            reader.at_time(std::slice::from_ref(partition), time.0)?.get(partition).copied().unwrap_or(extent.end)
+        }
+    };
+    Ok(Claim { next, proof: Proof::default() })
+}
+
+/// A partition that did not exist then holds nothing that is older, whatever the timestamps in it.
+fn after_contact(contact: &Contact, partition: i32, extent: Extent) -> Claim {
+    let Some(place) = contact.partitions.get(&partition) else {
+        return Claim { next: extent.low, proof: Proof::default() };
+    };
+    Claim { next: place.next, proof: Proof { low: place.low, ladder: Ladder::of(place.witness) } }
+}
+
+fn position(partition: TopicPartition, claim: Claim, verdict: Verdict, extent: Extent, fresh: bool) -> Position {
+    let expected = claim.next;
+    let next = match verdict {
+        Verdict::Fits => expected,
+        Verdict::Expired => extent.low,
+        Verdict::Replaced { resume } => resume,
+    };
+    let beginning = match verdict {
+        Verdict::Fits | Verdict::Expired | Verdict::Replaced { .. } if fresh => {
+            Beginning::FirstContact(u64::try_from(extent.end - next).unwrap_or(0))
+        }
+        Verdict::Fits => Beginning::Committed,
+        Verdict::Expired | Verdict::Replaced { .. } => Beginning::Reset { expected, verdict },
+    };
+    let proof = continuity::proof_after(claim, verdict, extent);
+    Position { partition, next, end: extent.end, proof, beginning }
+}
+
+/// For positions that nothing proves yet: the record before them, if there is one.
+fn find_witnesses(reader: &LogReader, positions: &mut [Position]) -> KafkaResult<()> {
+    let bare = |one: &&mut Position| one.proof.newest().is_none() && one.next > one.proof.low;
+    let wanted: Vec<At> = positions.iter_mut().filter(bare).map(|one| (one.partition.clone(), one.next - 1)).collect();
+    let found = reader.records(&wanted)?;
+    for position in positions.iter_mut() {
+        let before = found.get(&position.partition).and_then(|found| *found.get(&(position.next - 1))?);
+        if let Some(witness) = before.filter(|witness| witness.offset < position.next) {
+            position.proof.ladder.push(witness);
+        }
+    }
+    Ok(())
 }

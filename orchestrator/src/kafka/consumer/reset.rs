@@ -1,0 +1,38 @@
+//! What a position that does not hold costs.
+
+use super::continuity::Verdict;
+
+/// What happened to records that were not read yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// They are gone from the log, by age or size: so many offsets.
+    Expired {
+        /// Offsets; what transactions and compaction leave out is counted, too.
+        records: u64,
+    },
+    /// The log is another one: the topic was deleted and made anew, or its newest records were lost in an election. What is now in it is
+    /// read whole from where both agree.
+    Replaced {
+        /// Records of the former log that are known to have been there unread. There may have been more.
+        records: u64,
+    },
+}
+
+impl Loss {
+    pub(super) fn of(verdict: Verdict, expected: i64, resumed: i64, unread: u64) -> Loss {
+        match verdict {
+            Verdict::Fits | Verdict::Expired => {
+                Loss::Expired { records: u64::try_from(resumed - expected).unwrap_or(0) }
+            }
+            Verdict::Replaced { .. } => Loss::Replaced { records: unread },
+        }
+    }
+
+    /// Records that are known to be lost.
+    #[must_use]
+    pub fn records(self) -> u64 {
+        match self {
+            Loss::Expired { records } | Loss::Replaced { records } => records,
+        }
+    }
+}
