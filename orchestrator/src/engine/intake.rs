@@ -7,7 +7,7 @@ use super::{
 };
 use crate::kafka::{
     Ack, Consumer, ConsumerEvent, Delivered, Record, TopicPartition,
-    consumer::Scope,
+    consumer::{Loss, Scope},
     reply::{self, Parsed},
     trigger::{self, Disposition, Judgement},
 };
@@ -89,9 +89,21 @@ pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
         ConsumerEvent::FirstContact { topic, records } => {
             info!(consumer, %topic, records, "first contact with the topic: so many records lie before us");
         }
-        ConsumerEvent::OffsetsLost { partition, expected, resumed } => {
-            error!(consumer, %partition, expected, resumed, "records that were not read yet are gone from the topic");
-            metrics::counter!("saga_offsets_lost_total").increment(1);
+        ConsumerEvent::OffsetsLost { partition, expected, resumed, loss } => {
+            match loss {
+                Loss::Expired { records } => error!(
+                    consumer, %partition, expected, resumed, records, "records that were not read yet are gone from the topic"
+                ),
+                Loss::Replaced { records } => {
+                    error!(
+                        consumer, %partition, expected, resumed, lost_at_least = records,
+                        "the topic is another one: it was deleted and made anew, or an election lost its newest records; \
+                         what is in it now is read whole, and keys keep sagas from starting twice"
+                    );
+                    metrics::counter!("saga_logs_replaced_total", "topic" => partition.topic.to_string()).increment(1);
+                }
+            }
+            metrics::counter!("saga_offsets_lost_total").increment(loss.records());
         }
         ConsumerEvent::Trouble(reason) => {
             warn!(consumer, reason, "Kafka cannot be reached or refuses; intake waits and tries again");

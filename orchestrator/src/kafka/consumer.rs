@@ -4,22 +4,37 @@
 //! so the group stays whole. Nothing is lost by a crash: only offsets below the lowest unfinished record are committed.
 
 mod ack;
+mod contact;
 mod context;
+mod continuity;
+mod group;
+mod inspector;
 mod intake;
+mod log_reader;
 mod partitions;
+mod reset;
 mod start;
+mod statistics;
+mod status;
 mod thread;
 mod trouble;
+mod witness;
 
 pub(in crate::kafka) use context::log;
+pub(in crate::kafka) use witness::Witness;
 
 pub use ack::Ack;
+pub use contact::{Contact, contact};
+pub use group::{Coverage, Foreign};
+pub use reset::Loss;
+pub use status::{Hindrance, Path, Pause, Reading, Status};
 
 use super::{record::TopicPartition, settings::Settings};
 use crate::kafka::Record;
 use rdkafka::consumer::BaseConsumer;
 use saga_core::definition::TriggerFrom;
 use std::{
+    collections::BTreeSet,
     sync::{Arc, mpsc as thread_mpsc},
     thread as os_thread,
     time::{Duration, Instant},
@@ -45,6 +60,8 @@ pub struct Plan {
     pub limits: Limits,
     /// No topic has a larger `max.message.bytes`; see [`super::topics`].
     pub largest_batch: usize,
+    /// Topics that drop records which newer ones of their key replace; see [`super::topics`].
+    pub compacted: BTreeSet<Arc<str>>,
 }
 
 /// Who decides which partitions are read.
@@ -63,13 +80,15 @@ pub struct TopicStart {
     pub topic: Arc<str>,
     /// Used only while the group has no committed offset for it.
     pub from: TriggerFrom,
+    /// Where the first contact began, if there has been one. Without it a partition that has no committed offset is a first contact now.
+    pub contact: Option<Arc<Contact>>,
 }
 
 impl TopicStart {
     /// `topic`, from its oldest record.
     #[must_use]
     pub fn earliest(topic: &str) -> TopicStart {
-        TopicStart { topic: topic.into(), from: TriggerFrom::Earliest }
+        TopicStart { topic: topic.into(), from: TriggerFrom::Earliest, contact: None }
     }
 }
 
@@ -105,7 +124,7 @@ pub enum ConsumerEvent {
     },
     /// Records, in the order of their partitions.
     Records(Vec<Delivered>),
-    /// Committed offsets point at records that are gone (retention, or a topic made anew). Reading goes on at the oldest there is.
+    /// A position does not hold: its records are gone, or the log is another one. What is there now is read whole.
     OffsetsLost {
         /// Where.
         partition: TopicPartition,
@@ -113,6 +132,8 @@ pub enum ConsumerEvent {
         expected: i64,
         /// The one that does.
         resumed: i64,
+        /// What happened.
+        loss: Loss,
     },
     /// Something hinders intake: the broker cannot be reached, or refuses. Intake goes on trying.
     Trouble(String),
@@ -138,25 +159,6 @@ pub enum Scope {
     All,
     /// One partition: its poison record cannot be dead-lettered.
     Partition(TopicPartition),
-}
-
-/// How intake is doing, for health checks and metrics.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// When the thread last polled; old means wedged, whatever the group believes.
-    pub polled: Option<Instant>,
-    /// Partitions that are read here.
-    pub assigned: usize,
-    /// Those of them that are paused now.
-    pub paused: usize,
-    /// Records that were delivered and are not finished.
-    pub unfinished_records: usize,
-    /// Their bytes.
-    pub unfinished_bytes: usize,
-    /// What hinders intake now.
-    pub trouble: Option<String>,
-    /// Since when something has.
-    pub troubled_since: Option<Instant>,
 }
 
 /// How a stop ended.
@@ -217,10 +219,19 @@ impl Consumer {
         let config = settings.consumer(&plan.group, plan.largest_batch);
         let client: BaseConsumer<context::Context> =
             config.create_with_context(context::Context::new(name)).map_err(|source| Error::Create { name, source })?;
+        let reader = log_reader::LogReader::open(settings, &plan.group, plan.largest_batch)
+            .map_err(|source| Error::Create { name, source })?;
+        let inspector = inspector::Inspector::start(
+            name,
+            reader,
+            plan.compacted.clone(),
+            inspector::Membership::of(settings, &plan),
+        )
+        .map_err(|source| Error::Thread { name, source })?;
         let (events, received) = mpsc::channel(EVENTS);
         let (commands, orders) = thread_mpsc::channel();
         let (report, status) = watch::channel(Status::default());
-        let intake = intake::Intake::new(client, plan, events, orders, report);
+        let intake = intake::Intake::new(client, plan, events, orders, report, inspector);
         os_thread::Builder::new()
             .name(format!("kafka-{name}"))
             .spawn(move || thread::run(intake))

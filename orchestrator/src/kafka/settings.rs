@@ -19,6 +19,12 @@ pub const USUAL_BATCH: usize = 2 * 1024 * 1024;
 /// second would be what every step over Kafka takes.
 const MOCK_FETCH_WAIT_MS: &str = "10";
 
+/// How the engines name themselves to the broker, unless `client.id` of `kafka.properties` does.
+const CLIENT_ID: &str = "saga-orchestrator";
+
+/// How often the consumers' clients say how far they have fetched.
+const STATISTICS_EVERY_MS: &str = "2000";
+
 /// Which kind of broker answers. The mock of `saga dev` knows neither topic configuration nor creation by clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Broker {
@@ -89,6 +95,11 @@ const RESERVED: &[(&str, &str)] = &[
     ("delivery.timeout.ms", "it is the Kafka attempt timeout of participants.yaml"),
     ("transactional.id", "a transaction of Kafka cannot include the event store"),
     ("test.mock.num.brokers", "it would replace the broker by a mock"),
+    (
+        "allow.auto.create.topics",
+        "a topic that the broker makes by itself has not the partitions and the retention that it needs",
+    ),
+    ("statistics.interval.ms", "readiness and the metrics of reading are computed from the statistics"),
     ("enable.partition.eof", "reaching the end of a partition is not an event here"),
 ];
 
@@ -112,6 +123,12 @@ impl Settings {
         format!("{}.shards", self.group)
     }
 
+    /// What the engines call themselves to the broker: members of the group with another name are none.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        self.properties.get("client.id").map_or(CLIENT_ID, String::as_str)
+    }
+
     /// Whether every property may and can be handed on.
     ///
     /// # Errors
@@ -129,6 +146,10 @@ impl Settings {
     pub fn consumer(&self, group: &str, largest_batch: usize) -> ClientConfig {
         let fetch = FETCH_BYTES.max(largest_batch);
         let mut config = self.client();
+        // A topic that is there again, or may be read again, is noticed within that time; librdkafka's default is five minutes.
+        tune(&mut config, &self.properties, "topic.metadata.refresh.interval.ms", "10000");
+        // Long enough for the largest answer; librdkafka's default of a minute is how long a silent broker would be waited for.
+        tune(&mut config, &self.properties, "socket.timeout.ms", "20000");
         // Smaller than librdkafka's: prefetched records are memory, and are thrown away by every pause.
         tune(&mut config, &self.properties, "queued.min.messages", "1000");
         tune(&mut config, &self.properties, "queued.max.messages.kbytes", "16384");
@@ -149,6 +170,7 @@ impl Settings {
         config.set("enable.auto.offset.store", "false");
         config.set("auto.offset.reset", "error");
         config.set("isolation.level", "read_committed");
+        config.set("statistics.interval.ms", STATISTICS_EVERY_MS);
         if let Some(instance) = &self.instance_id {
             config.set("group.instance.id", instance);
         }
@@ -181,11 +203,16 @@ impl Settings {
     #[must_use]
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("client.id", "saga-orchestrator");
+        config.set("client.id", CLIENT_ID);
+        // A server that is back is noticed soon, and one that vanished without a word too.
+        tune(&mut config, &self.properties, "reconnect.backoff.max.ms", "2000");
+        tune(&mut config, &self.properties, "socket.keepalive.enable", "true");
         for (key, value) in &self.properties {
             config.set(key, value);
         }
         config.set("bootstrap.servers", &self.bootstrap_servers);
+        // A topic of ours that the broker made by itself would have its number of partitions and its retention. Producers ask for it unless told.
+        config.set("allow.auto.create.topics", "false");
         config.set_log_level(RDKafkaLogLevel::Info);
         config
     }

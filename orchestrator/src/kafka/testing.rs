@@ -8,7 +8,12 @@ use super::{
     settings::USUAL_BATCH,
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, io::Write as _, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write as _,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{sync::mpsc, time::timeout};
 
 /// Far above what any test needs; reached only by a fault.
@@ -90,6 +95,7 @@ impl Shop {
             topics: vec![TopicStart::earliest(&self.topic)],
             limits: Limits::default(),
             largest_batch: USUAL_BATCH,
+            compacted: BTreeSet::new(),
         }
     }
 
@@ -164,7 +170,7 @@ impl Intake {
         self.consumer.stop(Duration::from_secs(20)).await
     }
 
-    async fn event(&mut self) -> ConsumerEvent {
+    pub(super) async fn event(&mut self) -> ConsumerEvent {
         timeout(PATIENCE, self.events.recv()).await.expect("an event in time").expect("intake runs")
     }
 

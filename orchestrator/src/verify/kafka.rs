@@ -110,9 +110,10 @@ impl Wire {
             name: "verify",
             group: format!("saga.verify-{:016x}", fastrand::u64(..)),
             mode: Mode::Manual,
-            topics: vec![TopicStart { topic: Arc::clone(&topic.name), from: topic.beginning() }],
+            topics: vec![TopicStart { topic: Arc::clone(&topic.name), from: topic.beginning(), contact: None }],
             limits: Limits::default(),
             largest_batch: USUAL_BATCH,
+            compacted: BTreeSet::new(),
         };
         let (consumer, events) = Consumer::start(settings, plan)?;
         let producer = Producer::start(settings)?;

@@ -9,7 +9,7 @@ use crate::kafka::{
 };
 use bytes::Bytes;
 use saga_participant::{Answer, Command};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, JoinSet},
@@ -44,6 +44,7 @@ impl Listening {
             topics: topics.iter().map(|topic| TopicStart::earliest(topic)).collect(),
             limits: Limits { unfinished_records: AT_WORK, ..Limits::default() },
             largest_batch: USUAL_BATCH,
+            compacted: BTreeSet::new(),
         };
         let (consumer, events) = Consumer::start(settings, plan)?;
         Ok(Listening { _consumer: consumer, serving: tokio::spawn(serve(events, producer, memory)) })

@@ -1,5 +1,6 @@
 //! What the client calls back, kept until the thread looks at it. Nothing is decided in a callback.
 
+use super::statistics::{self, Fetched};
 use crate::kafka::record::TopicPartition;
 use rdkafka::{
     ClientContext, TopicPartitionList,
@@ -9,7 +10,7 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Mutex, PoisonError},
 };
 
@@ -33,6 +34,7 @@ struct Heard {
     /// The client's own words for its last error; the error that poll returns carries only a code.
     reason: Option<String>,
     commit_refused: Option<String>,
+    statistics: Option<BTreeMap<TopicPartition, Fetched>>,
 }
 
 impl Context {
@@ -52,6 +54,10 @@ impl Context {
         self.with(|heard| heard.commit_refused.take())
     }
 
+    pub(super) fn take_statistics(&self) -> Option<BTreeMap<TopicPartition, Fetched>> {
+        self.with(|heard| heard.statistics.take())
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Heard) -> T) -> T {
         act(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -60,6 +66,11 @@ impl Context {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log(self.name, level, facility, message);
+    }
+
+    fn stats_raw(&self, json: &[u8]) {
+        let read = statistics::read(json);
+        self.with(|heard| heard.statistics = Some(read));
     }
 
     fn error(&self, _error: KafkaError, reason: &str) {

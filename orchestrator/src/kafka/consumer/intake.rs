@@ -1,14 +1,16 @@
 //! One turn of the thread: orders, acknowledgements, assignments, pauses, events, and a poll at the end of every turn.
 
 mod assigning;
+mod looking;
 mod reading;
 
 use super::{
     Command, ConsumerEvent, Mode, Plan, Status, TopicStart,
     ack::Settled,
     context::Context,
+    inspector::Inspector,
+    log_reader::list,
     partitions::{Committable, Partitions, PauseChange},
-    start,
     thread::Stop,
     trouble::Trouble,
 };
@@ -19,7 +21,7 @@ use rdkafka::{
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{Arc, mpsc as thread_mpsc},
     time::{Duration, Instant},
 };
@@ -45,6 +47,9 @@ pub(super) struct Intake {
     settled: (thread_mpsc::Sender<Settled>, thread_mpsc::Receiver<Settled>),
     report: watch::Sender<Status>,
     partitions: Partitions,
+    inspector: Inspector,
+    looks: looking::Looks,
+    started: Instant,
     /// Partitions that were assigned and whose beginning is not known yet.
     pending: Option<Vec<TopicPartition>>,
     ask_at: Instant,
@@ -73,6 +78,7 @@ impl Intake {
         events: mpsc::Sender<ConsumerEvent>,
         orders: thread_mpsc::Receiver<Command>,
         report: watch::Sender<Status>,
+        inspector: Inspector,
     ) -> Intake {
         let now = Instant::now();
         Intake {
@@ -84,6 +90,9 @@ impl Intake {
             orders,
             settled: thread_mpsc::channel(),
             report,
+            inspector,
+            looks: looking::Looks::new(now),
+            started: now,
             pending: None,
             ask_at: now,
             list_at: now,
@@ -113,10 +122,12 @@ impl Intake {
         self.take_settled();
         self.take_rebalances();
         self.list_by_hand();
-        self.assign_pending();
+        self.take_answers();
+        self.ask_where_to_begin();
+        self.look();
         self.reread_abandoned();
         self.change_pauses();
-        self.watch_broker();
+        self.report_refused_commits();
         if !self.send() {
             return Turn::Unheard;
         }
@@ -199,14 +210,14 @@ impl Intake {
     }
 
     fn take_settled(&mut self) {
-        let mut latest: BTreeMap<TopicPartition, Committable> = BTreeMap::new();
+        let mut advanced: BTreeSet<TopicPartition> = BTreeSet::new();
         while let Ok(settled) = self.settled.1.try_recv() {
-            if let Some(committable) = self.partitions.settle(settled) {
-                latest.insert(committable.partition.clone(), committable);
-            }
+            advanced.extend(self.partitions.settle(settled));
         }
-        if !latest.is_empty() {
-            self.store(latest.into_values());
+        let committable: Vec<Committable> =
+            advanced.iter().filter_map(|partition| self.partitions.committable(partition)).collect();
+        if !committable.is_empty() {
+            self.store(committable);
         }
     }
 
@@ -215,9 +226,7 @@ impl Intake {
         for Committable { partition, offset, metadata } in all {
             let mut element = list.add_partition(&partition.topic, partition.partition);
             element.set_offset(Offset::Offset(offset)).ok()?;
-            if !metadata.is_empty() {
-                element.set_metadata(metadata);
-            }
+            element.set_metadata(metadata);
         }
         // Refused for partitions that were taken away meanwhile: whoever has them reads those records again.
         if let Err(error) = self.client.store_offsets(&list) {
@@ -232,7 +241,7 @@ impl Intake {
             if partitions.is_empty() {
                 continue;
             }
-            let done = start::list(partitions.iter().map(|one| (one, Offset::Invalid)))
+            let done = list(partitions.iter().map(|one| (one, Offset::Invalid)))
                 .and_then(|list| if pausing { self.client.pause(&list) } else { self.client.resume(&list) });
             if let Err(error) = done {
                 tracing::warn!(consumer = self.plan.name, %error, pausing, "partitions could not be paused or resumed");
@@ -240,19 +249,9 @@ impl Intake {
         }
     }
 
-    fn watch_broker(&mut self) {
+    fn report_refused_commits(&self) {
         if let Some(reason) = self.client.context().take_commit_refused() {
             tracing::warn!(consumer = self.plan.name, reason, "a commit of offsets was refused");
-        }
-        if !self.trouble.probe_due(Instant::now()) {
-            return;
-        }
-        let known = |start: &TopicStart| {
-            let metadata = self.client.fetch_metadata(Some(&start.topic), ASK_AGAIN);
-            metadata.is_ok_and(|found| found.topics().iter().all(|topic| topic.error().is_none()))
-        };
-        if self.plan.topics.iter().all(known) && self.trouble.answered(Instant::now()) {
-            self.outbox.push_back(ConsumerEvent::Recovered);
         }
     }
 
@@ -285,12 +284,21 @@ impl Intake {
         let (unfinished_records, unfinished_bytes) = self.partitions.unfinished();
         let (assigned, paused) = self.partitions.counts();
         let trouble = self.trouble.message().map(str::to_owned);
+        if let Some(fetched) = self.client.context().take_statistics() {
+            self.partitions.fetched(&fetched, now);
+        }
         self.report.send_replace(Status {
+            name: self.plan.name,
+            topics: self.plan.topics.iter().map(|start| start.topic.clone()).collect(),
             polled: Some(now),
             assigned,
             paused,
             unfinished_records,
             unfinished_bytes,
+            started: Some(self.started),
+            looked: self.looks.succeeded,
+            readings: self.partitions.readings(),
+            coverage: self.looks.coverage.clone(),
             trouble,
             troubled_since: self.trouble.since(),
         });

@@ -1,11 +1,22 @@
 //! The partitions that are read here, what of them is unfinished, and which have to be paused. Pure.
 
+mod assigned;
+
 use super::{
     Limits, Scope,
     ack::{Fate, Settled, Slot},
+    continuity::Extent,
+    inspector::{Depth, Subject},
+    statistics::Fetched,
+    status::{Pause, Reading},
+    witness::{Proof, Witness},
 };
-use crate::kafka::{record::TopicPartition, watermark::Watermark};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use crate::kafka::record::TopicPartition;
+use assigned::Assigned;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    time::Instant,
+};
 
 /// All assigned partitions and the totals over them.
 #[derive(Debug)]
@@ -18,20 +29,6 @@ pub(super) struct Partitions {
     unfinished_bytes: usize,
     pressed: bool,
     holds: HashSet<Scope>,
-}
-
-#[derive(Debug)]
-struct Assigned {
-    generation: u64,
-    /// The offset after the last delivered record; where reading began if there is none.
-    next: i64,
-    watermark: Watermark,
-    /// Goes with every commit of the partition.
-    metadata: String,
-    /// The client was told not to read it.
-    paused: bool,
-    /// A record was abandoned: everything from the oldest unfinished one has to be read again.
-    abandoned: bool,
 }
 
 /// What is to be stored for a partition.
@@ -63,11 +60,10 @@ impl Partitions {
     }
 
     /// Reading of `partition`, which is not paused, begins at `next`; acknowledgements of earlier assignments of it mean nothing any more.
-    pub(super) fn assign(&mut self, partition: TopicPartition, next: i64, metadata: String) {
+    pub(super) fn assign(&mut self, partition: TopicPartition, next: i64, end: i64, proof: Proof) {
         self.revoke(&partition);
         self.generations += 1;
-        let (generation, watermark) = (self.generations, Watermark::default());
-        let begun = Assigned { generation, next, watermark, metadata, paused: false, abandoned: false };
+        let begun = Assigned::new(self.generations, next, end, proof);
         self.assigned.insert(partition, begun);
     }
 
@@ -86,17 +82,20 @@ impl Partitions {
     }
 
     /// A record was read; the slot to acknowledge it by, or nothing if the partition is not read here any more.
-    pub(super) fn deliver(&mut self, partition: &TopicPartition, offset: i64, bytes: usize) -> Option<Slot> {
+    pub(super) fn deliver(&mut self, partition: &TopicPartition, witness: Witness, bytes: usize) -> Option<Slot> {
         let assigned = self.assigned.get_mut(partition)?;
-        assigned.watermark.deliver(offset);
+        let offset = witness.offset;
+        assigned.watermark.deliver(witness);
+        assigned.anchor.get_or_insert(witness);
+        assigned.newest = Some(witness);
         assigned.next = offset + 1;
         self.unfinished_records += 1;
         self.unfinished_bytes += bytes;
         Some(Slot { partition: partition.clone(), generation: assigned.generation, offset, bytes })
     }
 
-    /// A record is settled; what may be committed because of it.
-    pub(super) fn settle(&mut self, settled: Settled) -> Option<Committable> {
+    /// A record is settled; the partition of which more may be committed because of it.
+    pub(super) fn settle(&mut self, settled: Settled) -> Option<TopicPartition> {
         let Settled { slot, fate } = settled;
         self.unfinished_records = self.unfinished_records.saturating_sub(1);
         self.unfinished_bytes = self.unfinished_bytes.saturating_sub(slot.bytes);
@@ -106,12 +105,17 @@ impl Partitions {
                 assigned.abandoned = true;
                 None
             }
-            Fate::Finished => {
-                let offset =
-                    assigned.watermark.finish(slot.offset).then(|| assigned.watermark.committable()).flatten()?;
-                Some(Committable { partition: slot.partition, offset, metadata: assigned.metadata.clone() })
-            }
+            Fate::Finished => assigned.watermark.finish(slot.offset).then_some(slot.partition),
         }
+    }
+
+    /// What may be committed of `partition`, with its proof.
+    pub(super) fn committable(&mut self, partition: &TopicPartition) -> Option<Committable> {
+        let assigned = self.assigned.get_mut(partition)?;
+        let last = assigned.watermark.last()?;
+        assigned.proof.ladder.push(last);
+        let metadata = assigned.proof.to_string();
+        Some(Committable { partition: partition.clone(), offset: last.offset + 1, metadata })
     }
 
     /// Partitions with abandoned records, and where each has to be read again. None that must not be read now in any case: a partition must
@@ -124,9 +128,7 @@ impl Partitions {
         let broken = self.assigned.iter().filter(|(_, assigned)| assigned.abandoned);
         broken
             .filter(|(partition, _)| !held.contains(partition))
-            .map(|(partition, assigned)| {
-                (partition.clone(), assigned.watermark.oldest_unfinished().unwrap_or(assigned.next))
-            })
+            .map(|(partition, assigned)| (partition.clone(), assigned.unfinished_from()))
             .collect()
     }
 
@@ -137,14 +139,64 @@ impl Partitions {
         }
     }
 
-    /// What goes with every commit of the partition.
-    pub(super) fn metadata(&self, partition: &TopicPartition) -> String {
-        self.assigned.get(partition).map(|assigned| assigned.metadata.clone()).unwrap_or_default()
+    /// What a check has to look at.
+    pub(super) fn subjects(&self, depth: Depth) -> Vec<Subject> {
+        let all = self.assigned.iter();
+        all.map(|(partition, assigned)| Subject {
+            partition: partition.clone(),
+            generation: assigned.generation,
+            claim: assigned.claim(depth),
+            newest: assigned.newest,
+        })
+        .collect()
     }
 
-    /// Every partition and the offset that is to be read next.
-    pub(super) fn positions(&self) -> Vec<(TopicPartition, i64)> {
-        self.assigned.iter().map(|(partition, assigned)| (partition.clone(), assigned.next)).collect()
+    /// Whether `subject` is still the assignment that it was when it was asked about.
+    pub(super) fn is_current(&self, subject: &Subject) -> bool {
+        self.assigned.get(&subject.partition).is_some_and(|one| one.generation == subject.generation)
+    }
+
+    /// A check found that all of `subject` is of one log.
+    pub(super) fn confirm(&mut self, subject: &Subject, extent: Extent, now: Instant) {
+        if let Some(assigned) = self.assigned.get_mut(&subject.partition) {
+            assigned.confirm(subject.newest, extent, now);
+        }
+    }
+
+    /// The client says how far it has fetched.
+    pub(super) fn fetched(&mut self, all: &BTreeMap<TopicPartition, Fetched>, now: Instant) {
+        for (partition, assigned) in &mut self.assigned {
+            if let Some(fetched) = all.get(partition) {
+                assigned.take_fetched(*fetched, now);
+            }
+        }
+    }
+
+    /// How reading of each goes.
+    pub(super) fn readings(&self) -> Vec<Reading> {
+        let everywhere = self.pressed || self.holds.contains(&Scope::All);
+        let reading = |(partition, assigned): (&TopicPartition, &Assigned)| {
+            let held = self.holds.contains(&Scope::All) || self.holds.contains(&Scope::Partition(partition.clone()));
+            let pause = match assigned.paused || everywhere {
+                false => None,
+                true if held => Some(Pause::Held),
+                true if assigned.abandoned => Some(Pause::ReadAgain),
+                true => Some(Pause::Unfinished),
+            };
+            assigned.reading(partition.clone(), pause)
+        };
+        self.assigned.iter().map(reading).collect()
+    }
+
+    /// How many records that were not read yet are known to have been there.
+    pub(super) fn unread(&self, partition: &TopicPartition) -> u64 {
+        self.assigned.get(partition).map_or(0, |one| u64::try_from(one.end - one.next).unwrap_or(0))
+    }
+
+    /// Where `partition` is read again, and what proves that position.
+    pub(super) fn rereading(&self, partition: &TopicPartition) -> Option<(i64, Proof)> {
+        let assigned = self.assigned.get(partition)?;
+        Some((assigned.unfinished_from(), assigned.proof.clone()))
     }
 
     /// The partitions that are read here.
@@ -214,92 +266,4 @@ impl Scope {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn orders(partition: i32) -> TopicPartition {
-        TopicPartition { topic: "shop.orders".into(), partition }
-    }
-
-    fn two_partitions() -> Partitions {
-        let mut partitions = Partitions::new(Limits { unfinished_records: 4, unfinished_bytes: 100 });
-        partitions.assign(orders(0), 0, String::new());
-        partitions.assign(orders(1), 0, String::new());
-        partitions
-    }
-
-    fn finished(slot: Slot) -> Settled {
-        Settled { slot, fate: Fate::Finished }
-    }
-
-    #[test]
-    fn too_much_unfinished_pauses_everything_until_half_is_finished() {
-        let mut partitions = two_partitions();
-        let mut slots: Vec<Slot> = (0..4).filter_map(|offset| partitions.deliver(&orders(0), offset, 1)).collect();
-        assert_eq!(partitions.pause_change(false).pause, [orders(0), orders(1)]);
-        partitions.settle(finished(slots.remove(0)));
-        assert_eq!(partitions.pause_change(false), PauseChange::default());
-        partitions.settle(finished(slots.remove(0)));
-        assert_eq!(partitions.pause_change(false).resume, [orders(0), orders(1)]);
-    }
-
-    #[test]
-    fn bytes_press_as_records_do() {
-        let mut partitions = two_partitions();
-        partitions.deliver(&orders(0), 0, 100);
-        assert!(partitions.pressed());
-    }
-
-    #[test]
-    fn a_partition_that_comes_back_is_paused_anew_and_ignores_its_past() {
-        let mut partitions = two_partitions();
-        partitions.hold(Scope::Partition(orders(0)));
-        assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
-        let slot = partitions.deliver(&orders(0), 5, 1).expect("assigned");
-        partitions.revoke(&orders(0));
-        partitions.assign(orders(0), 5, String::new());
-        assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
-        assert_eq!(partitions.settle(finished(slot)), None);
-        assert_eq!(partitions.unfinished(), (0, 0));
-        partitions.release(&Scope::Partition(orders(0)));
-        assert_eq!(partitions.pause_change(false).resume, [orders(0)]);
-    }
-
-    #[test]
-    fn a_partition_that_was_taken_away_paused_comes_back_unpaused_and_is_paused_if_it_still_must_not_be_read() {
-        let mut partitions = two_partitions();
-        partitions.hold(Scope::Partition(orders(0)));
-        partitions.pause_change(false);
-        assert_eq!(partitions.paused(&[orders(0), orders(1)]), [&orders(0)]);
-        partitions.revoke(&orders(0));
-        partitions.assign(orders(0), 5, String::new());
-        assert!(partitions.paused(&[orders(0)]).is_empty());
-        assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
-    }
-
-    #[test]
-    fn what_was_abandoned_is_not_begun_again_while_it_must_not_be_read() {
-        let mut partitions = two_partitions();
-        let slot = partitions.deliver(&orders(1), 10, 1).expect("assigned");
-        partitions.settle(Settled { slot, fate: Fate::Abandoned });
-        for scope in [Scope::All, Scope::Partition(orders(1))] {
-            partitions.hold(scope.clone());
-            assert_eq!(partitions.abandoned(), []);
-            partitions.release(&scope);
-            assert_eq!(partitions.abandoned(), [(orders(1), 10)]);
-        }
-    }
-
-    #[test]
-    fn an_abandoned_record_is_read_again_from_the_oldest_unfinished_one() {
-        let mut partitions = two_partitions();
-        let first = partitions.deliver(&orders(1), 10, 1).expect("assigned");
-        let second = partitions.deliver(&orders(1), 11, 1).expect("assigned");
-        partitions.settle(Settled { slot: second, fate: Fate::Abandoned });
-        assert_eq!(partitions.abandoned(), [(orders(1), 10)]);
-        let committable = partitions.settle(finished(first)).expect("the beginning is finished");
-        assert_eq!(committable.offset, 11);
-        assert_eq!(partitions.abandoned(), [(orders(1), 11)]);
-        assert_eq!(partitions.pause_change(false).pause, [orders(1)]);
-    }
-}
+mod tests;

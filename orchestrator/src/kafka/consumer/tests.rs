@@ -95,7 +95,7 @@ async fn latest_begins_with_what_is_produced_from_now_on_and_stays_there_over_a_
     let shop = Shop::mock(1);
     shop.place([(0, "old".into())]).await;
     let latest = || Plan {
-        topics: vec![TopicStart { topic: shop.topic.clone(), from: TriggerFrom::Latest }],
+        topics: vec![TopicStart { topic: shop.topic.clone(), from: TriggerFrom::Latest, contact: None }],
         ..shop.plan(Mode::Manual)
     };
     let mut intake = shop.consume(latest());

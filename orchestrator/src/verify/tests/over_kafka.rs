@@ -56,6 +56,7 @@ async fn headers_that_were_not_copied_are_found() {
         topics: vec![TopicStart::earliest(&commands)],
         limits: Limits::default(),
         largest_batch: USUAL_BATCH,
+        compacted: std::collections::BTreeSet::new(),
     };
     let (_consumer, mut events) = Consumer::start(&settings, plan).expect("a consumer");
     let producer = Producer::start(&settings).expect("a producer");

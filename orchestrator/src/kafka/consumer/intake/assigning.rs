@@ -5,8 +5,12 @@ use crate::kafka::{
     consumer::{
         ConsumerEvent, Mode,
         context::Rebalance,
+        inspector::Question,
+        log_reader::{list, partitions_in},
         partitions::Committable,
-        start::{self, Position},
+        reset::Loss,
+        start::{Beginning, Position},
+        witness::Proof,
     },
     record::TopicPartition,
 };
@@ -15,15 +19,17 @@ use rdkafka::{
     consumer::{CommitMode, Consumer},
     error::KafkaResult,
 };
-use saga_core::time::Timestamp;
 use std::{
     collections::BTreeMap,
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 /// Before abandoned records are read again, so that a fault that repeats does not spin.
 const REREAD_AFTER: Duration = Duration::from_secs(1);
+
+/// One question that intake itself asks. Short, because nothing else is polled meanwhile; a slow broker is asked again.
+const ASK: Duration = Duration::from_secs(3);
 
 /// How often partitions are listed anew when they are assigned by hand: as fast as a person adds them.
 const LIST_EVERY: Duration = Duration::from_secs(30);
@@ -58,15 +64,15 @@ impl Intake {
     }
 
     pub(super) fn give_up(&mut self, partitions: Vec<TopicPartition>) -> KafkaResult<()> {
-        if let Some(pending) = &mut self.pending {
-            pending.retain(|one| !partitions.contains(one));
+        for unbegun in [&mut self.pending, &mut self.looks.beginning].into_iter().flatten() {
+            unbegun.retain(|one| !partitions.contains(one));
         }
         // The group has to get its answer all the same.
         if let Err(error) = self.resume_before_unassigning(&partitions) {
             tracing::warn!(consumer = self.plan.name, %error, "paused partitions that are given back could not be resumed");
         }
         let held: Vec<TopicPartition> = partitions.into_iter().filter(|one| self.partitions.revoke(one)).collect();
-        let answered = self.client.incremental_unassign(&start::list(held.iter().map(|one| (one, Offset::Invalid)))?);
+        let answered = self.client.incremental_unassign(&list(held.iter().map(|one| (one, Offset::Invalid)))?);
         self.outbox.push_back(ConsumerEvent::Revoked(held));
         answered
     }
@@ -79,7 +85,8 @@ impl Intake {
         self.list_at = now + LIST_EVERY;
         let mut wanted = Vec::new();
         for start in &self.plan.topics {
-            match start::partitions_of(&self.client, &start.topic) {
+            let found = self.client.fetch_metadata(Some(&start.topic), ASK);
+            match found.and_then(|found| partitions_in(&found, &start.topic)) {
                 Ok(found) => wanted.extend(found),
                 Err(error) => {
                     self.list_at = now + ASK_AGAIN;
@@ -88,64 +95,81 @@ impl Intake {
                 }
             }
         }
-        wanted.retain(|one| !self.partitions.contains(one));
+        let is_begun = |one: &TopicPartition| self.looks.beginning.as_ref().is_some_and(|all| all.contains(one));
+        wanted.retain(|one| !self.partitions.contains(one) && !is_begun(one));
         if !wanted.is_empty() {
             self.pending = Some(wanted);
         }
     }
 
-    pub(super) fn assign_pending(&mut self) {
-        if self.pending.is_none() || self.stop.is_some() || Instant::now() < self.ask_at {
+    pub(super) fn ask_where_to_begin(&mut self) {
+        if self.stop.is_some() || self.inspector.is_asked() || Instant::now() < self.ask_at {
             return;
         }
-        let wanted = self.pending.take().unwrap_or_default();
-        let positions = if wanted.is_empty() {
-            Ok(Vec::new())
-        } else {
-            start::positions(&self.client, &wanted, &self.plan.topics, now_ms())
-        };
+        match self.pending.take() {
+            None => {}
+            Some(wanted) if wanted.is_empty() => self.begun(wanted, Ok(Vec::new())),
+            Some(wanted) => {
+                self.looks.beginning = Some(wanted.clone());
+                self.inspector.ask(Question::Begin { wanted, topics: self.plan.topics.clone() });
+            }
+        }
+    }
+
+    /// What was given up since the question is left out; of what came since, the next question asks.
+    pub(super) fn begun(&mut self, wanted: Vec<TopicPartition>, positions: KafkaResult<Vec<Position>>) {
+        let still = self.looks.beginning.take().unwrap_or(wanted);
+        let positions = positions.map(|all| all.into_iter().filter(|one| still.contains(&one.partition)).collect());
+        if self.stop.is_some() {
+            return;
+        }
         if let Err(error) = positions.and_then(|positions| self.begin_at(positions)) {
             self.ask_at = Instant::now() + ASK_AGAIN;
-            self.pending = Some(wanted);
+            self.pending.get_or_insert_default().extend(still);
             self.complain(&format!("it cannot be told where partitions begin: {error}"));
         }
     }
 
     fn begin_at(&mut self, positions: Vec<Position>) -> KafkaResult<()> {
         let offsets = positions.iter().map(|one| (&one.partition, Offset::Offset(one.next)));
-        self.client.incremental_assign(&start::list(offsets)?)?;
+        self.client.incremental_assign(&list(offsets)?)?;
         self.keep_beginnings(&positions);
         let mut contacts: BTreeMap<Arc<str>, u64> = BTreeMap::new();
-        for Position { partition, fresh, .. } in &positions {
-            if let Some(records) = fresh {
-                *contacts.entry(partition.topic.clone()).or_default() += records;
-            }
-        }
         let assigned = positions.iter().map(|one| one.partition.clone()).collect();
-        for Position { partition, next, metadata, .. } in positions {
-            self.partitions.assign(partition, next, metadata);
+        for Position { partition, next, end, proof, beginning } in positions {
+            match beginning {
+                Beginning::Committed => {}
+                Beginning::FirstContact(records) => *contacts.entry(partition.topic.clone()).or_default() += records,
+                Beginning::Reset { expected, verdict } => {
+                    self.tell_reset(&partition, expected, next, Loss::of(verdict, expected, next, 0));
+                }
+            }
+            self.partitions.assign(partition, next, end, proof);
         }
         self.outbox.extend(contacts.into_iter().map(|(topic, records)| ConsumerEvent::FirstContact { topic, records }));
         self.outbox.push_back(ConsumerEvent::Assigned(assigned));
         Ok(())
     }
 
-    /// Commits where a first contact began, before anything is finished: else a restart would meet the topic once more, later.
+    /// Commits where reading begins if that is not where it was committed, before anything is finished: else a restart would meet the
+    /// topic once more, later. Said outright, because the client by itself never commits an offset lower than the last.
     fn keep_beginnings(&self, positions: &[Position]) {
-        let fresh = positions.iter().filter(|one| one.fresh.is_some());
-        let beginnings: Vec<Committable> = fresh
-            .map(|one| Committable {
-                partition: one.partition.clone(),
-                offset: one.next,
-                metadata: one.metadata.clone(),
-            })
-            .collect();
-        if beginnings.is_empty() {
+        let new = positions.iter().filter(|one| one.beginning != Beginning::Committed);
+        self.commit_outright(new.map(|one| Committable {
+            partition: one.partition.clone(),
+            offset: one.next,
+            metadata: one.proof.to_string(),
+        }));
+    }
+
+    pub(super) fn commit_outright(&self, all: impl Iterator<Item = Committable>) {
+        let all: Vec<Committable> = all.collect();
+        if all.is_empty() {
             return;
         }
-        let Some(list) = self.store(beginnings) else { return };
+        let Some(list) = self.store(all) else { return };
         if let Err(error) = self.client.commit(&list, CommitMode::Async) {
-            tracing::warn!(consumer = self.plan.name, %error, "the beginning of a first contact is not committed");
+            tracing::warn!(consumer = self.plan.name, %error, "the offset where reading begins is not committed");
         }
     }
 
@@ -169,11 +193,21 @@ impl Intake {
     }
 
     pub(super) fn reread(&mut self, partition: &TopicPartition, offset: i64) -> KafkaResult<()> {
-        let metadata = self.partitions.metadata(partition);
+        let (_, proof) = self.partitions.rereading(partition).unwrap_or_default();
+        self.read_from(partition, offset, offset, proof)
+    }
+
+    pub(super) fn read_from(
+        &mut self,
+        partition: &TopicPartition,
+        next: i64,
+        end: i64,
+        proof: Proof,
+    ) -> KafkaResult<()> {
         self.resume_before_unassigning([partition])?;
-        self.client.incremental_unassign(&start::list([(partition, Offset::Invalid)])?)?;
-        self.client.incremental_assign(&start::list([(partition, Offset::Offset(offset))])?)?;
-        self.partitions.assign(partition.clone(), offset, metadata);
+        self.client.incremental_unassign(&list([(partition, Offset::Invalid)])?)?;
+        self.client.incremental_assign(&list([(partition, Offset::Offset(next))])?)?;
+        self.partitions.assign(partition.clone(), next, end, proof);
         Ok(())
     }
 
@@ -188,11 +222,6 @@ impl Intake {
         if paused.is_empty() {
             return Ok(());
         }
-        self.client.resume(&start::list(paused.into_iter().map(|one| (one, Offset::Invalid)))?)
+        self.client.resume(&list(paused.into_iter().map(|one| (one, Offset::Invalid)))?)
     }
-}
-
-fn now_ms() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -1,18 +1,18 @@
 //! Records and errors of the client.
 
-use super::{Intake, POLL_PAUSED, Turn};
+use super::{Intake, POLL_PAUSED, Turn, looking::Doubt};
 use crate::kafka::{
     consumer::{
         ConsumerEvent, Delivered,
         ack::{Ack, Settled},
-        partitions::{Committable, Partitions},
-        start,
+        partitions::Partitions,
+        witness::Witness,
     },
     record::{self, Record, TopicPartition},
 };
 use rdkafka::{
     Message,
-    consumer::{CommitMode, Consumer},
+    consumer::Consumer,
     error::{KafkaError, RDKafkaErrorCode},
 };
 use std::{
@@ -65,7 +65,10 @@ impl Intake {
         let message = reason.map_or_else(|| error.to_string(), |reason| format!("{error}: {reason}"));
         match error {
             KafkaError::MessageConsumptionFatal(_) => return Turn::Failed(message),
-            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => self.find_lost_offsets(),
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
+                // Some partition's next offset does not exist, or its log was cut; it is not said of which.
+                self.looks.doubt(Doubt::Client);
+            }
             // One broker of several, or a lookup that is tried again: if all are gone, the client says so.
             KafkaError::MessageConsumption(
                 RDKafkaErrorCode::BrokerTransportFailure
@@ -77,39 +80,11 @@ impl Intake {
         }
         Turn::Go
     }
-
-    /// The client says that some partition's next offset does not exist, and not which: ask about each.
-    fn find_lost_offsets(&mut self) {
-        for (partition, expected) in self.partitions.positions() {
-            match start::bounds(&self.client, &partition) {
-                Ok((low, high)) if expected < low || expected > high => self.resume_at(partition, expected, low),
-                // The client may have stopped reading it all the same (a truncated log), so it is begun again where it was.
-                Ok(_) => self.partitions.abandon(&partition),
-                Err(error) => {
-                    self.partitions.abandon(&partition);
-                    self.complain(&format!("{partition} cannot be looked at: {error}"));
-                }
-            }
-        }
-    }
-
-    fn resume_at(&mut self, partition: TopicPartition, expected: i64, resumed: i64) {
-        if let Err(error) = self.reread(&partition, resumed) {
-            return self.complain(&format!("{partition} cannot be read from {resumed}: {error}"));
-        }
-        let metadata = self.partitions.metadata(&partition);
-        let list = self.store([Committable { partition: partition.clone(), offset: resumed, metadata }]);
-        // Said outright, because the client by itself never commits an offset lower than the last.
-        if let Some(Err(error)) = list.map(|list| self.client.commit(&list, CommitMode::Async)) {
-            tracing::warn!(consumer = self.plan.name, %partition, %error, "the new offset is not committed");
-        }
-        self.outbox.push_back(ConsumerEvent::OffsetsLost { partition, expected, resumed });
-    }
 }
 
 fn deliver(partitions: &mut Partitions, settled: &Sender<Settled>, record: Record) -> Option<Delivered> {
     let partition = TopicPartition { topic: record.topic.clone(), partition: record.partition };
-    let slot = partitions.deliver(&partition, record.offset, record.size())?;
+    let slot = partitions.deliver(&partition, Witness::of(&record), record.size())?;
     Some(Delivered { record, ack: Ack::new(slot, settled.clone()) })
 }
 

@@ -1,10 +1,17 @@
 //! Intake against a real broker: what the mock does not do as Kafka does.
 
 use super::*;
-use crate::kafka::{Producer, producer::UndeliveredKind, settings::LARGEST_BATCH, testing::create, topics};
+use crate::kafka::{
+    Producer,
+    producer::UndeliveredKind,
+    settings::{LARGEST_BATCH, USUAL_BATCH},
+    testing::{create, unique},
+    topics,
+};
 use rdkafka::{
     Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
 };
 
 #[tokio::test]
@@ -55,15 +62,13 @@ async fn a_partition_that_moves_takes_what_is_not_finished_with_it() {
 async fn latest_means_the_first_contact_of_the_group_for_partitions_that_come_later_too() {
     let Some(mut shop) = Shop::real(1, &[]).await else { return };
     shop.place([(0, "old".into())]).await;
-    let latest = |shop: &Shop| Plan {
-        topics: vec![TopicStart { topic: shop.topic.clone(), from: TriggerFrom::Latest }],
-        ..shop.plan(Mode::Group)
-    };
+    let met = first_contact(&shop).await;
+    let latest = |shop: &Shop| Plan { topics: vec![met.clone()], ..shop.plan(Mode::Group) };
     let mut intake = shop.consume(latest(&shop));
     intake.until_assigned(1).await;
     assert_eq!(intake.stop().await, Stopped::Clean);
     add_partition(&shop).await;
-    // One that knows of the new partition.
+    // One that knows of the new partition; its records may say that they are old.
     shop.producer = Producer::start(&shop.settings).expect("a producer");
     shop.place([(1, "in the new partition".into()), (0, "in the old one".into())]).await;
     let mut intake = shop.consume(latest(&shop));
@@ -86,14 +91,87 @@ async fn reading_goes_on_at_the_oldest_record_where_committed_ones_are_gone() {
     intake.stop().await;
     delete_below(&shop, 6).await;
     let mut intake = shop.consume(shop.plan(Mode::Group));
-    let ConsumerEvent::OffsetsLost { partition, expected, resumed } = intake.next().await else {
+    let ConsumerEvent::OffsetsLost { partition, expected, resumed, loss } = intake.next().await else {
         panic!("offsets are lost")
     };
-    assert_eq!((partition, expected, resumed), (shop.partition(0), 2, 6));
+    assert_eq!((partition, expected, resumed, loss), (shop.partition(0), 2, 6, Loss::Expired { records: 4 }));
     let records = intake.records(4).await;
     assert_eq!(values(&records), ["6", "7", "8", "9"]);
     finish(records);
     assert_eq!(intake.stop().await, Stopped::Clean);
+}
+
+/// Who has read 30 records stops; the topic is made anew, with so many.
+#[tokio::test]
+async fn a_topic_that_was_made_anew_while_nobody_read_is_read_whole_whatever_its_size() {
+    for anew in [50, 30, 5] {
+        let Some(shop) = Shop::real(1, &[]).await else { return };
+        shop.place(numbered(30)).await;
+        let mut intake = shop.consume(shop.plan(Mode::Group));
+        finish(intake.records(30).await);
+        assert_eq!(intake.stop().await, Stopped::Clean);
+        commit_again_after(&shop, async { make_anew(&shop).await }).await;
+        shop.place(numbered(anew)).await;
+        let mut intake = shop.consume(shop.plan(Mode::Group));
+        let ConsumerEvent::OffsetsLost { expected, resumed, loss, .. } = intake.next().await else {
+            panic!("it is told")
+        };
+        assert_eq!((expected, resumed, loss), (30, 0, Loss::Replaced { records: 0 }));
+        let records = intake.records(anew).await;
+        assert_eq!(records[0].record.offset, 0);
+        finish(records);
+        assert_eq!(intake.stop().await, Stopped::Clean);
+    }
+}
+
+#[tokio::test]
+async fn a_topic_that_is_made_anew_while_it_is_read_is_read_whole_even_if_it_has_grown_past_the_old_position() {
+    let Some(shop) = Shop::real(1, &[]).await else { return };
+    shop.place(numbered(30)).await;
+    let mut intake = shop.consume(shop.plan(Mode::Manual));
+    finish(intake.records(30).await);
+    make_anew(&shop).await;
+    shop.place(numbered(50)).await;
+    let mut seen = BTreeSet::new();
+    while seen.len() < 50 {
+        match intake.event().await {
+            ConsumerEvent::Records(records) => {
+                seen.extend(records.iter().map(|one| one.record.offset));
+                finish(records);
+            }
+            ConsumerEvent::Assigned(_)
+            | ConsumerEvent::Revoked(_)
+            | ConsumerEvent::FirstContact { .. }
+            | ConsumerEvent::OffsetsLost { .. }
+            | ConsumerEvent::Trouble(_)
+            | ConsumerEvent::Recovered => {}
+            ConsumerEvent::Failed(reason) => panic!("{reason}"),
+        }
+    }
+    intake.stop().await;
+}
+
+#[tokio::test]
+async fn where_offsets_expired_a_known_topic_is_read_from_its_first_contact_and_one_made_anew_from_its_oldest_record() {
+    let Some(shop) = Shop::real(1, &[]).await else { return };
+    shop.place(numbered(10)).await;
+    let met = first_contact(&shop).await;
+    shop.place([(0, "since".into())]).await;
+    // A group of another name has no committed offsets, as one whose offsets expired.
+    let expired =
+        |shop: &Shop| Plan { topics: vec![met.clone()], group: unique("expired-"), ..shop.plan(Mode::Manual) };
+    let mut intake = shop.consume(expired(&shop));
+    let records = intake.records(1).await;
+    assert_eq!(values(&records), ["since"]);
+    finish(records);
+    intake.stop().await;
+    make_anew(&shop).await;
+    shop.place(numbered(20)).await;
+    let mut intake = shop.consume(expired(&shop));
+    let records = intake.records(20).await;
+    assert_eq!(records[0].record.offset, 0);
+    finish(records);
+    intake.stop().await;
 }
 
 #[tokio::test]
@@ -161,6 +239,29 @@ async fn the_broker_s_refusals_are_told_apart() {
 
 fn admin(shop: &Shop) -> AdminClient<rdkafka::client::DefaultClientContext> {
     shop.settings.client().create().expect("a client")
+}
+
+/// With its place in each partition, as whoever runs the consumer keeps it.
+async fn first_contact(shop: &Shop) -> TopicStart {
+    let start = TopicStart { topic: shop.topic.clone(), from: TriggerFrom::Latest, contact: None };
+    let met = contact(&shop.settings, &shop.settings.group, &start).await.expect("the broker answers");
+    TopicStart { contact: Some(Arc::new(met)), ..start }
+}
+
+async fn make_anew(shop: &Shop) {
+    let results = admin(shop).delete_topics(&[&shop.topic], &AdminOptions::new()).await.expect("the broker answers");
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    create(&shop.settings, &shop.topic, 1, &[]).await;
+}
+
+/// The broker forgets the offsets of a topic that is deleted; an engine that still runs commits them once more.
+async fn commit_again_after(shop: &Shop, change: impl Future<Output = ()>) {
+    let consumer: BaseConsumer = shop.settings.consumer(&shop.settings.group, USUAL_BATCH).create().expect("a client");
+    let mut asked = TopicPartitionList::new();
+    asked.add_partition(&shop.topic, 0);
+    let committed = consumer.committed_offsets(asked, Duration::from_secs(10)).expect("the broker answers");
+    change.await;
+    consumer.commit(&committed, CommitMode::Sync).expect("committed");
 }
 
 async fn add_partition(shop: &Shop) {

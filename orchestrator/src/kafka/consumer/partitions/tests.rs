@@ -1,0 +1,93 @@
+//! Pausing, settling and reading again.
+
+use super::*;
+
+fn orders(partition: i32) -> TopicPartition {
+    TopicPartition { topic: "shop.orders".into(), partition }
+}
+
+fn record(offset: i64) -> Witness {
+    Witness { offset, digest: 0 }
+}
+
+fn two_partitions() -> Partitions {
+    let mut partitions = Partitions::new(Limits { unfinished_records: 4, unfinished_bytes: 100 });
+    partitions.assign(orders(0), 0, 0, Proof::default());
+    partitions.assign(orders(1), 0, 0, Proof::default());
+    partitions
+}
+
+fn finished(slot: Slot) -> Settled {
+    Settled { slot, fate: Fate::Finished }
+}
+
+#[test]
+fn too_much_unfinished_pauses_everything_until_half_is_finished() {
+    let mut partitions = two_partitions();
+    let mut slots: Vec<Slot> = (0..4).filter_map(|offset| partitions.deliver(&orders(0), record(offset), 1)).collect();
+    assert_eq!(partitions.pause_change(false).pause, [orders(0), orders(1)]);
+    partitions.settle(finished(slots.remove(0)));
+    assert_eq!(partitions.pause_change(false), PauseChange::default());
+    partitions.settle(finished(slots.remove(0)));
+    assert_eq!(partitions.pause_change(false).resume, [orders(0), orders(1)]);
+}
+
+#[test]
+fn bytes_press_as_records_do() {
+    let mut partitions = two_partitions();
+    partitions.deliver(&orders(0), record(0), 100);
+    assert!(partitions.pressed());
+}
+
+#[test]
+fn a_partition_that_comes_back_is_paused_anew_and_ignores_its_past() {
+    let mut partitions = two_partitions();
+    partitions.hold(Scope::Partition(orders(0)));
+    assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
+    let slot = partitions.deliver(&orders(0), record(5), 1).expect("assigned");
+    partitions.revoke(&orders(0));
+    partitions.assign(orders(0), 5, 0, Proof::default());
+    assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
+    assert_eq!(partitions.settle(finished(slot)), None);
+    assert_eq!(partitions.unfinished(), (0, 0));
+    partitions.release(&Scope::Partition(orders(0)));
+    assert_eq!(partitions.pause_change(false).resume, [orders(0)]);
+}
+
+#[test]
+fn a_partition_that_was_taken_away_paused_comes_back_unpaused_and_is_paused_if_it_still_must_not_be_read() {
+    let mut partitions = two_partitions();
+    partitions.hold(Scope::Partition(orders(0)));
+    partitions.pause_change(false);
+    assert_eq!(partitions.paused(&[orders(0), orders(1)]), [&orders(0)]);
+    partitions.revoke(&orders(0));
+    partitions.assign(orders(0), 5, 0, Proof::default());
+    assert!(partitions.paused(&[orders(0)]).is_empty());
+    assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
+}
+
+#[test]
+fn what_was_abandoned_is_not_begun_again_while_it_must_not_be_read() {
+    let mut partitions = two_partitions();
+    let slot = partitions.deliver(&orders(1), record(10), 1).expect("assigned");
+    partitions.settle(Settled { slot, fate: Fate::Abandoned });
+    for scope in [Scope::All, Scope::Partition(orders(1))] {
+        partitions.hold(scope.clone());
+        assert_eq!(partitions.abandoned(), []);
+        partitions.release(&scope);
+        assert_eq!(partitions.abandoned(), [(orders(1), 10)]);
+    }
+}
+
+#[test]
+fn an_abandoned_record_is_read_again_from_the_oldest_unfinished_one() {
+    let mut partitions = two_partitions();
+    let first = partitions.deliver(&orders(1), record(10), 1).expect("assigned");
+    let second = partitions.deliver(&orders(1), record(11), 1).expect("assigned");
+    partitions.settle(Settled { slot: second, fate: Fate::Abandoned });
+    assert_eq!(partitions.abandoned(), [(orders(1), 10)]);
+    assert_eq!(partitions.settle(finished(first)), Some(orders(1)), "the beginning is finished");
+    assert_eq!(partitions.committable(&orders(1)).map(|one| one.offset), Some(11));
+    assert_eq!(partitions.abandoned(), [(orders(1), 11)]);
+    assert_eq!(partitions.pause_change(false).pause, [orders(1)]);
+}
