@@ -3,13 +3,17 @@
 use crate::{
     api,
     engine::{Engine, intake::Ended},
-    kafka::Producer,
+    kafka::{Producer, topics},
     startup::{Consumers, Housekeeping, Readiness},
 };
 use anyhow::bail;
 use std::{future::Future, time::Duration};
-use tokio::{sync::watch, time::Instant};
-use tracing::{info, warn};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinHandle},
+    time::Instant,
+};
+use tracing::{error, info, warn};
 
 /// For everything but the API: a supervisor that waits for 30 s, as many do, finds the process gone.
 const TOTAL: Duration = Duration::from_secs(25);
@@ -31,6 +35,8 @@ pub struct Running {
     pub producer: Producer,
     /// Its way in.
     pub consumers: Consumers,
+    /// Ends when our own topics are not ours any more, with what is wrong.
+    pub topics: JoinHandle<topics::Error>,
     /// The API.
     pub api: api::Server,
     /// What the API says of it.
@@ -39,29 +45,42 @@ pub struct Running {
     pub housekeeping: Housekeeping,
 }
 
+/// Why an engine ends.
+enum Cause {
+    Asked,
+    Intake(Result<Ended, JoinError>),
+    Topics(Result<topics::Error, JoinError>),
+}
+
 /// Waits for `stop`, or for intake to fail, then ends the engine.
 ///
 /// # Errors
 /// When intake could not go on.
 pub async fn when(mut running: Running, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     tokio::pin!(stop);
-    let failed = tokio::select! {
-        () = &mut stop => None,
-        ended = &mut running.consumers.intake => Some(ended),
-        ended = &mut running.consumers.ownership => Some(ended),
+    let cause = tokio::select! {
+        () = &mut stop => Cause::Asked,
+        ended = &mut running.consumers.intake => Cause::Intake(ended),
+        ended = &mut running.consumers.ownership => Cause::Intake(ended),
+        wrong = &mut running.topics => Cause::Topics(wrong),
     };
-    let was_asked = failed.is_none();
-    end(running, was_asked).await;
-    match failed {
-        None | Some(Ok(Ended::Stopped)) => Ok(()),
-        Some(Ok(Ended::Failed(reason))) => bail!("intake cannot go on: {reason}"),
-        Some(Err(error)) => bail!("intake broke off: {error}"),
+    if let Cause::Topics(Ok(wrong)) = &cause {
+        error!(error = %wrong, "work stops");
+    }
+    let consumers_run = !matches!(cause, Cause::Intake(_));
+    end(running, consumers_run).await;
+    match cause {
+        Cause::Asked | Cause::Intake(Ok(Ended::Stopped)) => Ok(()),
+        Cause::Intake(Ok(Ended::Failed(reason))) => bail!("intake cannot go on: {reason}"),
+        Cause::Topics(Ok(wrong)) => bail!("work stopped: {wrong}"),
+        Cause::Intake(Err(error)) | Cause::Topics(Err(error)) => bail!("a task broke off: {error}"),
     }
 }
 
 /// Ends the engine, within [`TOTAL`] whatever does not answer.
 pub async fn end(running: Running, consumers_run: bool) {
-    let Running { engine, producer, consumers, api, readiness, housekeeping } = running;
+    let Running { engine, producer, consumers, topics, api, readiness, housekeeping } = running;
+    topics.abort();
     drop(housekeeping);
     engine.parts.guarded.health_checks().stop();
     info!("stopping: intake stops, commits finish, offsets are committed, the group is left");

@@ -2,11 +2,13 @@
 //! says what to do.
 
 mod binding;
+mod contacts;
 mod definitions;
 mod housekeeping;
 mod internal;
 mod patience;
 mod reloading;
+mod topic_watch;
 mod variables;
 
 pub use definitions::{Files, Loaded, load_files, paths, read_source};
@@ -93,13 +95,15 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
     binding.adopt(store.as_ref(), Clock::Wall.now()).await?;
     report(&ready);
     let producer = Producer::start(&kafka).context("cannot start the producer of Kafka")?;
+    let triggers = contacts::remember(store.as_ref(), &kafka, loaded.trigger_starts(), &readiness).await?;
     let engine = start_engine(&config, &loaded, store, &producer, options.observer).await?;
-    let consumers = start_consumers(&config, &loaded, &kafka, &engine.parts, ready.largest_batch)?;
+    let consumers = start_consumers(&config, triggers, &kafka, &engine.parts, &ready)?;
     api.work_on(api::Backend::new(Arc::clone(&engine.parts), ready_now, consumers.statuses()));
+    let topics = topic_watch::start(&kafka, needs(&config, &loaded))?;
     let housekeeping = housekeeping::start(&config, &kafka, &engine.parts);
     engine.parts.guarded.health_checks().start();
     readiness.send_replace(Readiness::Ready);
-    Ok(Running { engine, producer, consumers, api, readiness, housekeeping })
+    Ok(Running { engine, producer, consumers, topics, api, readiness, housekeeping })
 }
 
 async fn open_store(config: &Config, readiness: &watch::Sender<Readiness>) -> anyhow::Result<Arc<dyn EventStore>> {
@@ -218,10 +222,10 @@ impl Consumers {
 
 fn start_consumers(
     config: &Config,
-    loaded: &Loaded,
+    triggers: Vec<TopicStart>,
     kafka: &kafka::Settings,
     parts: &Arc<Parts>,
-    largest_batch: usize,
+    ready: &topics::Ready,
 ) -> anyhow::Result<Consumers> {
     let plan = |name, group, mode, topics| ConsumerPlan {
         name,
@@ -229,12 +233,13 @@ fn start_consumers(
         mode,
         topics,
         limits: Limits::default(),
-        largest_batch,
+        largest_batch: ready.largest_batch,
+        compacted: ready.compacted.clone(),
     };
     let inbox = vec![TopicStart::earliest(&config.topics.inbox)];
     let inbox_mode = if config.store.starts_with("sqlite:") { Mode::Manual } else { Mode::Group };
     let (shards, shard_events) = Consumer::start(kafka, plan("shards", kafka.shards_group(), inbox_mode, inbox))?;
-    let mut topics = loaded.trigger_starts();
+    let mut topics = triggers;
     topics.push(TopicStart::earliest(&config.topics.replies));
     let (triggers, trigger_events) =
         Consumer::start(kafka, plan("triggers", kafka.group.clone(), trigger_mode(kafka.broker), topics))?;

@@ -4,18 +4,21 @@
 mod admin;
 mod error;
 mod installation;
+mod keeper;
 mod needs;
 mod trim;
 
 pub use error::{Error, Missing};
+pub use keeper::{Keeper, Odd};
 pub use needs::{LONGEST_OWN_TOPIC, Needs};
 pub use trim::{Trimmed, trim};
 
 use super::settings::{Broker, LARGEST_BATCH, Settings, USUAL_BATCH};
-use admin::{Admin, Existing, Limit};
+use admin::{Admin, Existing, Kept, Limit};
 use installation::Marks;
-use needs::Need;
+use needs::{Need, mark_of};
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -37,6 +40,8 @@ pub struct Ready {
     pub created: Vec<Arc<str>>,
     /// The largest `max.message.bytes` of the topics that are read; goes into [`super::consumer::Plan`].
     pub largest_batch: usize,
+    /// Those of them that drop records which newer ones of their key replace; goes there, too.
+    pub compacted: BTreeSet<Arc<str>>,
     /// What a person should know and that does not hinder the start.
     pub warnings: Vec<String>,
 }
@@ -61,6 +66,7 @@ fn ensure_real(settings: &Settings, needs: &Needs, installation: &str) -> Result
     let admin = Admin::connect(settings)?;
     let existing = admin.existing()?;
     let absent: Vec<Need> = needs.all().into_iter().filter(|need| !existing.has(&need.topic)).collect();
+    let inbox_is_gone = !existing.has(&needs.inbox) && existing.has(&mark_of(&needs.inbox));
     admin.create(&absent)?;
     let existing = if absent.is_empty() { existing } else { known(&admin, &absent)? };
     check_shards(&existing, needs)?;
@@ -68,6 +74,12 @@ fn ensure_real(settings: &Settings, needs: &Needs, installation: &str) -> Result
     let marks = Marks::connect(settings)?;
     marks.require_foreign(&existing, &needs.foreign())?;
     marks.claim(&needs.owned(), installation)?;
+    if inbox_is_gone {
+        ready.warnings.push(format!(
+            "the inbox {} had been deleted and is made anew: triggers, replies and acts that were handed on in it and not taken yet are lost",
+            needs.inbox
+        ));
+    }
     ready.created = absent.into_iter().map(|need| need.topic).collect();
     Ok(ready)
 }
@@ -112,15 +124,16 @@ fn check_limits(admin: &Admin, settings: &Settings, needs: &Needs) -> Result<Rea
             Limit::Known { max_message_bytes, .. } if max_message_bytes > LARGEST_BATCH => {
                 return Err(Error::LimitTooHigh { topic, limit: max_message_bytes });
             }
-            Limit::Known { max_message_bytes, compacted, retention_ms } => {
+            Limit::Known { max_message_bytes, compacted, kept } => {
                 ready.largest_batch = ready.largest_batch.max(max_message_bytes);
+                if compacted {
+                    ready.compacted.insert(topic.clone());
+                }
                 if topic == needs.inbox {
                     check_inbox(settings, &topic, max_message_bytes, compacted)?;
                 }
-                if needs.keeps(&topic) && retention_ms.is_some_and(|ms| ms >= 0) {
-                    ready.warnings.push(format!(
-                        "topic {topic} drops records by age (retention.ms): what is not read in time is lost; set it to -1"
-                    ));
+                if needs.keeps(&topic) {
+                    check_kept(settings, &topic, kept)?;
                 }
             }
             Limit::Hidden(reason) => {
@@ -132,6 +145,21 @@ fn check_limits(admin: &Admin, settings: &Settings, needs: &Needs) -> Result<Rea
         }
     }
     Ok(ready)
+}
+
+/// Such a topic was made by the broker itself, or by somebody who could not know.
+fn check_kept(settings: &Settings, topic: &Arc<str>, kept: Kept) -> Result<(), Error> {
+    let key = match kept {
+        Kept::UntilDeleted => return Ok(()),
+        Kept::ForATime => "retention.ms",
+        Kept::UpToASize => "retention.bytes",
+    };
+    let servers = &settings.bootstrap_servers;
+    Err(Error::Inbox {
+        inbox: topic.clone(),
+        wrong: format!("drops records before they are read ({key})"),
+        command: format!("kafka-configs.sh --bootstrap-server {servers} --alter --topic {topic} --add-config {key}=-1"),
+    })
 }
 
 fn check_inbox(settings: &Settings, inbox: &Arc<str>, limit: usize, compacted: bool) -> Result<(), Error> {

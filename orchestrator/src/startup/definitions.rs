@@ -220,7 +220,7 @@ impl Loaded {
         let start = |topic: String| {
             let of_topic = self.plans.iter().find(|plan| plan.definition.trigger.topic == topic);
             let from = of_topic.map(|plan| plan.definition.trigger.from).unwrap_or_default();
-            TopicStart { topic: Arc::from(topic.as_str()), from }
+            TopicStart { topic: Arc::from(topic.as_str()), from, contact: None }
         };
         self.trigger_topics().into_iter().map(start).collect()
     }

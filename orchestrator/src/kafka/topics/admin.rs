@@ -50,12 +50,20 @@ impl Existing {
     }
 }
 
+/// How long records stay in a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    UntilDeleted,
+    ForATime,
+    UpToASize,
+}
+
 /// What a topic's configuration says.
 pub(super) enum Limit {
     Known {
         max_message_bytes: usize,
         compacted: bool,
-        retention_ms: Option<i64>,
+        kept: Kept,
     },
     /// It may not be read.
     Hidden(String),
@@ -71,6 +79,18 @@ impl Admin {
         let metadata = self.client.inner().fetch_metadata(None, ASK).map_err(|source| self.unreachable(source))?;
         let topics = metadata.topics().iter().filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
         Ok(Existing(topics.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()))
+    }
+
+    /// How many partitions `topic` has; `None` if there is no such topic.
+    pub(super) fn partitions(&self, topic: &str) -> Result<Option<usize>, Error> {
+        let metadata =
+            self.client.inner().fetch_metadata(Some(topic), ASK).map_err(|source| self.unreachable(source))?;
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
+        match found.error().map(RDKafkaErrorCode::from) {
+            None => Ok(Some(found.partitions().len())),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(None),
+            Some(code) => Err(self.unreachable(KafkaError::MetadataFetch(code))),
+        }
     }
 
     /// Creates all of `needs`. One that another instance creates at the same time is as good.
@@ -127,13 +147,22 @@ fn new_topic(need: &Need) -> NewTopic<'_> {
     need.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
 }
 
+/// -1 is no limit.
+fn is_limited(value: Option<&str>) -> bool {
+    value.and_then(|text| text.parse::<i64>().ok()).is_some_and(|limit| limit >= 0)
+}
+
 fn limit(config: &ConfigResource) -> Limit {
     let value = |name| config.get(name).and_then(|entry| entry.value.as_deref());
     match value("max.message.bytes").and_then(|text| text.parse().ok()) {
         Some(max_message_bytes) => Limit::Known {
             max_message_bytes,
             compacted: value("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
-            retention_ms: value("retention.ms").and_then(|text| text.parse().ok()),
+            kept: match [value("retention.ms"), value("retention.bytes")].map(is_limited) {
+                [true, _] => Kept::ForATime,
+                [false, true] => Kept::UpToASize,
+                [false, false] => Kept::UntilDeleted,
+            },
         },
         None => Limit::Hidden("max.message.bytes is not told".to_owned()),
     }

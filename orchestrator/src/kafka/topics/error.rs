@@ -38,10 +38,18 @@ pub enum Error {
         /// What is configured.
         shards: u16,
     },
-    /// The inbox would lose or refuse inputs.
-    #[error("the inbox {inbox} {wrong}; run: {command}")]
-    Inbox {
+    /// The inbox was deleted under a running engine.
+    #[error(
+        "the inbox {inbox} was deleted: triggers, replies and acts that were handed on in it and not taken yet are lost, and shards have no owners without it; a start makes it anew"
+    )]
+    Gone {
         /// `topics.inbox`.
+        inbox: Arc<str>,
+    },
+    /// The topic would lose or refuse inputs.
+    #[error("topic {inbox} {wrong}; run: {command}")]
+    Inbox {
+        /// `topics.inbox` or `topics.replies`.
         inbox: Arc<str>,
         /// What is wrong with it.
         wrong: String,
@@ -115,6 +123,12 @@ pub struct Missing {
 }
 
 impl Error {
+    /// Whether an engine that runs has to stop.
+    #[must_use]
+    pub fn stops_work(&self) -> bool {
+        matches!(self, Error::Shards { .. } | Error::Gone { .. })
+    }
+
     /// Whether waiting may help: the broker cannot be reached, or is slow.
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -123,6 +137,7 @@ impl Error {
             Error::Client(_)
             | Error::Missing(_)
             | Error::Shards { .. }
+            | Error::Gone { .. }
             | Error::Inbox { .. }
             | Error::LimitTooHigh { .. }
             | Error::OtherInstallation { .. }

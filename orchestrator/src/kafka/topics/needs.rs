@@ -112,17 +112,21 @@ impl Needs {
 
     /// Whether what is in `topic` must stay until it was read, however long that takes.
     pub(super) fn keeps(&self, topic: &Arc<str>) -> bool {
-        [&self.inbox, &self.replies, &self.dlq].contains(&topic)
+        [&self.inbox, &self.replies].contains(&topic)
+    }
+
+    /// Topics of our own, apart from the marks.
+    pub(super) fn own(&self) -> Vec<Need> {
+        vec![
+            kept(&self.inbox, "inbox", i32::from(self.shards)),
+            kept(&self.replies, "replies", REPLY_PARTITIONS),
+            kept(&self.dlq, "dlq", 1),
+        ]
     }
 
     /// Every topic, the internal ones first; each once, as what it is needed for first.
     pub(super) fn all(&self) -> Vec<Need> {
-        let shards = i32::from(self.shards);
-        let mut needs = vec![
-            kept(&self.inbox, "inbox", shards),
-            kept(&self.replies, "replies", REPLY_PARTITIONS),
-            kept(&self.dlq, "dlq", 1),
-        ];
+        let mut needs = self.own();
         needs.extend(self.owned().iter().map(|owned| kept(&owned.mark, "mark of the installation", 1)));
         needs.extend(self.triggers.iter().map(|topic| plain(topic, TRIGGER)));
         needs.extend(self.written.iter().map(|topic| plain(topic, WRITTEN)));
@@ -152,6 +156,7 @@ impl Need {
 fn kept(topic: &Arc<str>, purpose: &'static str, partitions: i32) -> Need {
     let config = vec![
         ("retention.ms", "-1".to_owned()),
+        ("retention.bytes", "-1".to_owned()),
         ("cleanup.policy", "delete".to_owned()),
         ("max.message.bytes", USUAL_BATCH.to_string()),
     ];

@@ -40,7 +40,7 @@ fn every_topic_is_needed_once_and_the_command_makes_it_as_it_has_to_be() {
     assert_eq!(
         all[0].command("localhost:9092"),
         "kafka-topics.sh --bootstrap-server localhost:9092 --create --topic saga.inbox --partitions 8 \
-         --config retention.ms=-1 --config cleanup.policy=delete --config max.message.bytes=2097152"
+         --config retention.ms=-1 --config retention.bytes=-1 --config cleanup.policy=delete --config max.message.bytes=2097152"
     );
     assert_eq!(
         all[7].command("localhost:9092"),

@@ -1,0 +1,54 @@
+//! Where reading of a trigger topic began, for good: the group's committed offsets end with their topic, and expire when no engine ran for
+//! long. Without this record `from: latest` would begin once more, later, and pass over what was placed meanwhile.
+
+use super::{Readiness, patience};
+use crate::kafka::{
+    self,
+    consumer::{self, Contact, TopicStart},
+};
+use anyhow::Context;
+use saga_core::definition::TriggerFrom;
+use saga_event_store::EventStore;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Kind of these documents in the store; the topic's name is the key.
+const KIND: &str = "first-contact";
+
+/// Gives `starts` what is on record of their first contacts; what is not yet is looked up now and recorded. Of several engines that start at
+/// once one decides for all.
+pub(super) async fn remember(
+    store: &dyn EventStore,
+    kafka: &kafka::Settings,
+    mut starts: Vec<TopicStart>,
+    readiness: &watch::Sender<Readiness>,
+) -> anyhow::Result<Vec<TopicStart>> {
+    for start in &mut starts {
+        start.contact = match start.from {
+            // Begins at the oldest record anyway.
+            TriggerFrom::Earliest => None,
+            TriggerFrom::Latest | TriggerFrom::Time(_) => {
+                Some(Arc::new(contact(store, kafka, start, readiness).await?))
+            }
+        };
+    }
+    Ok(starts)
+}
+
+async fn contact(
+    store: &dyn EventStore,
+    kafka: &kafka::Settings,
+    start: &TopicStart,
+    readiness: &watch::Sender<Readiness>,
+) -> anyhow::Result<Contact> {
+    let topic = &start.topic;
+    if store.get_document(KIND, topic).await?.is_none() {
+        let what = format!("the offsets of topic {topic}");
+        let look = || consumer::contact(kafka, &kafka.group, start);
+        let found = patience::until_it_answers(readiness, &what, look, |_| true).await?;
+        store.put_document(KIND, topic, &serde_json::to_string(&found)?).await?;
+    }
+    let on_record = store.get_document(KIND, topic).await?.unwrap_or_default();
+    serde_json::from_str(&on_record)
+        .with_context(|| format!("the record of the first contact with {topic} cannot be read"))
+}
