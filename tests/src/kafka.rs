@@ -137,6 +137,18 @@ impl Kafka {
         Ok(())
     }
 
+    /// Deletes a topic.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub async fn delete_topic(&self, name: &str) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.client().create()?;
+        for result in admin.delete_topics(&[name], &AdminOptions::new()).await? {
+            result.map_err(|(topic, code)| anyhow!("topic {topic}: {code}"))?;
+        }
+        Ok(())
+    }
+
     /// Changes one setting of a topic that exists.
     ///
     /// # Errors

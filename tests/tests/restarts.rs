@@ -1,7 +1,13 @@
 //! Servers that stop under the engine: it waits, says so, and goes on. One test at a time: they share the servers.
 
 use anyhow::Result;
-use saga_tests::{control::Action, engine::Engine, traffic, world::World};
+use saga_tests::{
+    control::Action,
+    engine::Engine,
+    eventually::eventually,
+    traffic,
+    world::{WITHIN, World},
+};
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -37,6 +43,26 @@ async fn a_broker_that_is_killed_and_comes_back_costs_nothing_but_time() -> Resu
 }
 
 #[tokio::test]
+async fn a_broker_that_is_silent_is_told_by_readiness_and_its_return_too() -> Result<()> {
+    let _alone = SERVERS.lock().await;
+    let Some(world) = world().await? else { return Ok(()) };
+    let mut engine = world.start().await?;
+    world.kafka.perform(Action::Pause).await?;
+    let said = eventually("it is not ready", WITHIN, || async {
+        let (status, body) = engine.api().get("/health/ready").await?;
+        Ok((status.as_u16() == 503).then(|| body.to_string()))
+    })
+    .await;
+    // Before anything is judged: other tests need the broker.
+    world.kafka.perform(Action::Unpause).await?;
+    let said = said?;
+    assert!(said.contains("Kafka"), "{said}");
+    engine.ready().await?;
+    traffic::place(&world, 0, ORDERS).await?;
+    traffic::ends_well(&world, &engine, ORDERS).await
+}
+
+#[tokio::test]
 async fn a_database_that_is_killed_and_comes_back_costs_nothing_but_time() -> Result<()> {
     let _alone = SERVERS.lock().await;
     let Some(world) = world().await? else { return Ok(()) };
@@ -56,7 +82,7 @@ async fn an_engine_that_finds_no_database_waits_for_it_and_says_so() -> Result<(
     let Some(world) = world().await? else { return Ok(()) };
     world.postgres.perform(Action::Stop).await?;
     let mut engine = Engine::spawn(&world.installation)?;
-    let said = saga_tests::eventually::eventually("it says so", saga_tests::world::WITHIN, || async {
+    let said = eventually("it says so", WITHIN, || async {
         let log = engine.log()?;
         Ok(log.contains("store").then_some(log))
     })

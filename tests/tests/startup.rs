@@ -130,6 +130,31 @@ async fn an_inbox_of_another_number_of_partitions_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_deleted_inbox_stops_the_engine_with_the_reason_and_a_start_makes_it_anew() -> Result<()> {
+    let Some(world) = world().await? else { return Ok(()) };
+    let mut engine = world.start().await?;
+    world.kafka.delete_topic(world.installation.inbox()).await?;
+    let status = engine.end().await?;
+    let said = engine.log()?;
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("the inbox {} was deleted", world.installation.inbox())), "{said}");
+    let engine = world.start().await?;
+    says(&engine, "had been deleted and is made anew").await?;
+    world.order("o-1", &json!({})).await?;
+    reaches(&engine, "o-1", &["completed"]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn replies_that_would_drop_records_are_refused_with_what_to_run() -> Result<()> {
+    let Some(world) = world().await? else { return Ok(()) };
+    world.kafka.create_topic(world.installation.replies(), 1, &[]).await?;
+    let said = refused(&world.installation).await?;
+    assert!(said.contains("--add-config retention.ms=-1"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_store_and_an_inbox_that_do_not_belong_together_are_refused() -> Result<()> {
     let Some(world) = world().await? else { return Ok(()) };
     drop(world.start().await?);

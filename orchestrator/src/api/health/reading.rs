@@ -1,0 +1,92 @@
+//! How reading from Kafka goes, as JSON and as metrics.
+
+use crate::kafka::consumer::{Foreign, Pause, Reading, Status};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// The partitions of a topic that are read here, which may be none.
+#[derive(Default)]
+struct Topic {
+    partitions: usize,
+    paused: BTreeMap<Pause, usize>,
+    lag: u64,
+    held_back: u64,
+}
+
+fn topics(status: &Status) -> BTreeMap<&str, Topic> {
+    let mut topics: BTreeMap<&str, Topic> = status.topics.iter().map(|topic| (&**topic, Topic::default())).collect();
+    for one in &status.readings {
+        let topic = topics.entry(&one.partition.topic).or_default();
+        topic.partitions += 1;
+        topic.lag += one.lag();
+        topic.held_back += held_back(one);
+        if let Some(pause) = one.pause {
+            *topic.paused.entry(pause).or_default() += 1;
+        }
+    }
+    topics
+}
+
+/// What is only under way is not held back.
+fn held_back(one: &Reading) -> u64 {
+    if one.held_since.is_some() { one.held_back } else { 0 }
+}
+
+/// For `/health/ready`.
+pub(super) fn shown(status: &Status, now: Instant) -> Value {
+    let ago = |at: Option<Instant>| at.map(|at| millis(now.saturating_duration_since(at)));
+    let topic = |(name, topic): (&str, Topic)| {
+        let paused: serde_json::Map<String, Value> =
+            topic.paused.iter().map(|(pause, count)| (pause.to_string(), (*count).into())).collect();
+        let shown = json!({
+            "partitions": topic.partitions, "paused": paused, "lag": topic.lag, "heldBack": topic.held_back,
+        });
+        (name.to_owned(), shown)
+    };
+    let topics: serde_json::Map<String, Value> = topics(status).into_iter().map(topic).collect();
+    let foreign = |one: &Foreign| json!({"clientId": one.client_id, "host": one.host, "partitions": one.partitions});
+    json!({
+        "partitions": status.assigned, "lastReadAgoMs": ago(status.looked), "topics": topics,
+        "heldByNobody": status.coverage.unheld, "heldByOthers": status.coverage.foreign.iter().map(foreign).collect::<Vec<_>>(),
+    })
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// For `/metrics`: as it is at the moment of the scrape.
+pub(super) fn measure(status: &Status, now: Instant) {
+    let consumer = status.name;
+    if let Some(at) = status.looked.or(status.started) {
+        metrics::gauge!("saga_kafka_last_read_age_seconds", "consumer" => consumer)
+            .set(now.saturating_duration_since(at).as_secs_f64());
+    }
+    let topics = topics(status);
+    for (name, topic) in &topics {
+        let gauge =
+            |metric: &'static str| metrics::gauge!(metric, "consumer" => consumer, "topic" => (*name).to_owned());
+        gauge("saga_kafka_partitions_owned").set(count(topic.partitions as u64));
+        gauge("saga_kafka_lag_records").set(count(topic.lag));
+        gauge("saga_kafka_held_back_records").set(count(topic.held_back));
+        for pause in [Pause::Unfinished, Pause::Held, Pause::ReadAgain] {
+            let paused = topic.paused.get(&pause).copied().unwrap_or_default();
+            let labels =
+                [("consumer", consumer.to_owned()), ("topic", (*name).to_owned()), ("reason", pause.to_string())];
+            metrics::gauge!("saga_kafka_partitions_paused", &labels).set(count(paused as u64));
+        }
+    }
+    let foreign = status.coverage.foreign.iter().map(|one| one.partitions as u64).sum();
+    metrics::gauge!("saga_kafka_partitions_foreign", "consumer" => consumer).set(count(foreign));
+    metrics::gauge!("saga_kafka_partitions_unheld", "consumer" => consumer).set(count(status.coverage.unheld as u64));
+    let hindered = !status.hindrances(now).is_empty();
+    metrics::gauge!("saga_kafka_hindered", "consumer" => consumer).set(f64::from(u8::from(hindered)));
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn count(number: u64) -> f64 {
+    number as f64
+}
