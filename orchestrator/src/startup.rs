@@ -95,12 +95,13 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
     binding.adopt(store.as_ref(), Clock::Wall.now()).await?;
     report(&ready);
     let producer = Producer::start(&kafka).context("cannot start the producer of Kafka")?;
+    producer.learn(&ready.limits);
     let triggers = contacts::remember(store.as_ref(), &kafka, loaded.trigger_starts(), &readiness).await?;
     let engine = start_engine(&config, &loaded, store, &producer, options.observer).await?;
     let consumers = start_consumers(&config, triggers, &kafka, &engine.parts, &ready)?;
     api.work_on(api::Backend::new(Arc::clone(&engine.parts), ready_now, consumers.statuses()));
     let topics = topic_watch::start(&kafka, needs(&config, &loaded))?;
-    let housekeeping = housekeeping::start(&config, &kafka, &engine.parts);
+    let housekeeping = housekeeping::start(&config, &kafka, &producer, &engine.parts);
     engine.parts.guarded.health_checks().start();
     readiness.send_replace(Readiness::Ready);
     Ok(Running { engine, producer, consumers, topics, api, readiness, housekeeping })

@@ -1,21 +1,23 @@
 //! Records out. Sending never blocks; what became of a record is told by its delivery report and by nothing else.
 //!
-//! Dropping a [`Sent`] does not take the record back: it may still arrive.
+//! A broker refuses a whole batch for one record in it: a refused record is sent again alone before the refusal is believed. So two records
+//! of one partition that are sent at once may arrive in another order.
+//!
+//! Dropping the future of a send does not take the record back: it may still arrive.
 
+mod lanes;
 mod live;
 mod outcome;
+#[cfg(test)]
+mod tests;
 
+pub use lanes::Limits;
 pub use outcome::{Outcome, Undelivered, UndeliveredKind};
 
 use super::{record::Outgoing, settings::Settings};
+use lanes::{Lane, Lanes};
 use live::Live;
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::oneshot, time::Instant};
 
 /// How long a full queue is waited for before the record counts as not sent.
@@ -29,16 +31,11 @@ const QUEUE_RETRY: Duration = Duration::from_millis(5);
 #[error("cannot create the producer of Kafka")]
 pub struct Error(#[from] rdkafka::error::KafkaError);
 
-/// Handle of one producer, cheap to clone. If the client dies of a fatal error it is made anew inside.
+/// Handle of one producer, cheap to clone. If a client of it dies of a fatal error it is made anew inside.
 #[derive(Clone, Debug)]
 pub struct Producer {
-    live: Arc<Live>,
+    lanes: Arc<Lanes>,
 }
-
-/// A record that is on its way; resolves to what became of it.
-#[derive(Debug)]
-#[must_use = "only the delivery report tells what became of the record"]
-pub struct Sent(oneshot::Receiver<Outcome>);
 
 impl Producer {
     /// Starts a producer. Does not wait for the broker.
@@ -46,61 +43,112 @@ impl Producer {
     /// # Errors
     /// The client refuses the settings.
     pub fn start(settings: &Settings) -> Result<Producer, Error> {
-        Ok(Producer { live: Live::start(settings.producer())? })
+        Ok(Producer { lanes: Arc::new(Lanes::start(settings.producer())?) })
     }
 
-    /// Hands a record to the client; returns at once.
-    ///
-    /// # Errors
-    /// It was refused here, so certainly nothing was sent. [`UndeliveredKind::QueueFull`] may pass soon.
-    pub fn try_send(&self, record: &Outgoing) -> Result<Sent, Undelivered> {
-        let (report, reported) = oneshot::channel();
-        self.live.send(record, report)?;
-        Ok(Sent(reported))
-    }
-
-    /// Hands a record to the client, waiting up to a second for room in its queue.
-    ///
-    /// # Errors
-    /// As [`Producer::try_send`].
-    pub async fn enqueue(&self, record: &Outgoing) -> Result<Sent, Undelivered> {
-        let give_up = Instant::now() + QUEUE_WAIT;
-        loop {
-            match self.try_send(record) {
-                Err(refused) if refused.kind == UndeliveredKind::QueueFull && Instant::now() < give_up => {
-                    tokio::time::sleep(QUEUE_RETRY).await;
-                }
-                answer => return answer,
-            }
-        }
-    }
-
-    /// Sends a record and waits for its delivery report.
+    /// Sends a record and waits for its delivery report; for room in the client's queue it waits a second at most. A refusal that may be of
+    /// its batch is not believed: the record is sent again alone, and what the broker says then is the outcome.
     pub async fn send(&self, record: &Outgoing) -> Outcome {
-        match self.enqueue(record).await {
-            Ok(sent) => sent.await,
-            Err(refused) => Outcome::Undelivered(refused),
+        let lane = self.lanes.of(&record.topic);
+        let outcome = self.send_in(lane, record).await;
+        match outcome {
+            Sending::Refused(refused) if lane != Lane::Lone => self.send_alone(lane, &refused, record).await,
+            Sending::Refused(refused) => Outcome::Undelivered(refused),
+            Sending::Ended(outcome) => outcome,
         }
+    }
+
+    /// Batches of a topic stay below its limit from now on: the largest that it takes, in bytes, by topic. Of a topic that is left out nothing
+    /// is known, and nothing changes.
+    pub fn learn(&self, limits: &Limits) {
+        self.lanes.learn(limits);
+    }
+
+    /// The topics that were written to so far, whose limits are worth knowing.
+    #[must_use]
+    pub fn topics(&self) -> Vec<Arc<str>> {
+        self.lanes.topics()
+    }
+
+    /// Returns when a topic is written to for the first time, or has refused a batch that its known limit allows.
+    pub async fn wants_limits(&self) {
+        self.lanes.wants_limits().await;
     }
 
     /// Waits until everything that was sent has its delivery report; false if the deadline came first.
     pub async fn flush(&self, deadline: Duration) -> bool {
-        let live = self.live.clone();
-        tokio::task::spawn_blocking(move || live.flush(deadline)).await.unwrap_or(false)
+        let clients = self.lanes.clients();
+        let flush = move || {
+            let end = std::time::Instant::now() + deadline;
+            let left = || end.saturating_duration_since(std::time::Instant::now());
+            let flushed: Vec<bool> = clients.iter().map(|client| client.flush(left())).collect();
+            flushed.into_iter().all(|in_time| in_time)
+        };
+        tokio::task::spawn_blocking(flush).await.unwrap_or(false)
     }
 
-    /// How often the client had to be made anew.
+    /// How often a client had to be made anew.
     #[must_use]
     pub fn recreations(&self) -> u64 {
-        self.live.recreations()
+        self.lanes.clients().iter().map(|client| client.recreations()).sum()
+    }
+
+    async fn send_alone(&self, lane: Lane, refused: &Undelivered, record: &Outgoing) -> Outcome {
+        metrics::counter!("saga_kafka_sent_alone_total", "topic" => record.topic.to_string()).increment(1);
+        let outcome = match self.send_in(Lane::Lone, record).await {
+            Sending::Refused(refused) => Outcome::Undelivered(refused),
+            Sending::Ended(outcome) => outcome,
+        };
+        if outcome.is_delivered() && refused.kind == UndeliveredKind::TooLarge {
+            self.lanes.refused_a_batch(&record.topic, lane);
+        }
+        outcome
+    }
+
+    async fn send_in(&self, lane: Lane, record: &Outgoing) -> Sending {
+        let client = match self.lanes.client(lane).await {
+            Ok(client) => client,
+            Err(not_made) => return Sending::Ended(Outcome::Undelivered(not_made)),
+        };
+        match enqueue(&client, record).await {
+            Ok(report) => Sending::reported(report.await.unwrap_or_else(|_| lost())),
+            Err(refused) => Sending::Ended(Outcome::Undelivered(refused)),
+        }
     }
 }
 
-impl Future for Sent {
-    type Output = Outcome;
+/// What is known of a record after one sending of it.
+enum Sending {
+    /// The broker refused it, or only the batch that it was in.
+    Refused(Undelivered),
+    /// What became of it.
+    Ended(Outcome),
+}
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        let lost = || Outcome::lost("the producer was closed before the delivery report came");
-        Pin::new(&mut self.0).poll(context).map(|report| report.unwrap_or_else(|_| lost()))
+impl Sending {
+    fn reported(outcome: Outcome) -> Sending {
+        match outcome {
+            Outcome::Undelivered(undelivered) if undelivered.kind.is_of_a_batch() => Sending::Refused(undelivered),
+            Outcome::Undelivered(_) | Outcome::Delivered { .. } => Sending::Ended(outcome),
+        }
     }
+}
+
+/// Hands a record to the client, waiting a moment for room in its queue. What is refused here certainly did not leave.
+async fn enqueue(client: &Arc<Live>, record: &Outgoing) -> Result<oneshot::Receiver<Outcome>, Undelivered> {
+    let give_up = Instant::now() + QUEUE_WAIT;
+    loop {
+        let (report, reported) = oneshot::channel();
+        match client.send(record, report) {
+            Ok(()) => return Ok(reported),
+            Err(refused) if refused.kind == UndeliveredKind::QueueFull && Instant::now() < give_up => {
+                tokio::time::sleep(QUEUE_RETRY).await;
+            }
+            Err(refused) => return Err(refused),
+        }
+    }
+}
+
+fn lost() -> Outcome {
+    Outcome::lost("the producer was closed before the delivery report came")
 }

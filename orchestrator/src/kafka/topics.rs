@@ -5,15 +5,20 @@ mod admin;
 mod error;
 mod installation;
 mod keeper;
+mod limits;
 mod needs;
 mod trim;
 
 pub use error::{Error, Missing};
 pub use keeper::{Keeper, Odd};
+pub use limits::{keep_limits, limits};
 pub use needs::{LONGEST_OWN_TOPIC, Needs};
 pub use trim::{Trimmed, trim};
 
-use super::settings::{Broker, LARGEST_BATCH, Settings, USUAL_BATCH};
+use super::{
+    producer::Limits,
+    settings::{Broker, LARGEST_BATCH, Settings, USUAL_BATCH},
+};
 use admin::{Admin, Existing, Kept, Limit};
 use installation::Marks;
 use needs::{Need, mark_of};
@@ -42,6 +47,8 @@ pub struct Ready {
     pub largest_batch: usize,
     /// Those of them that drop records which newer ones of their key replace; goes there, too.
     pub compacted: BTreeSet<Arc<str>>,
+    /// The largest batch that each of the topics takes that are written to; goes into [`super::Producer::learn`].
+    pub limits: Limits,
     /// What a person should know and that does not hinder the start.
     pub warnings: Vec<String>,
 }
@@ -80,6 +87,7 @@ fn ensure_real(settings: &Settings, needs: &Needs, installation: &str) -> Result
             needs.inbox
         ));
     }
+    ready.limits = admin.largest_batches(&needs.written_to())?;
     ready.created = absent.into_iter().map(|need| need.topic).collect();
     Ok(ready)
 }

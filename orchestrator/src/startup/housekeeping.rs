@@ -1,10 +1,11 @@
-//! What has to be tidied now and then: records of our own topics that everybody has read, and keys that are kept for a time only.
+//! What has to be looked at now and then: records of our own topics that everybody has read, keys that are kept for a time only, what topics
+//! take.
 
 use super::reloading;
 use crate::{
     config::Config,
     engine::Parts,
-    kafka::{Broker, Settings, topics},
+    kafka::{Broker, Producer, Settings, topics},
 };
 use saga_event_store::Sweep;
 use std::{sync::Arc, time::Duration};
@@ -28,11 +29,12 @@ impl Drop for Housekeeping {
 }
 
 /// Starts to tidy; the first time after [`EVERY`], spread, so that instances which start together do not come together.
-pub(super) fn start(config: &Config, kafka: &Settings, parts: &Arc<Parts>) -> Housekeeping {
+pub(super) fn start(config: &Config, kafka: &Settings, producer: &Producer, parts: &Arc<Parts>) -> Housekeeping {
     let mut tasks = vec![tokio::spawn(forget_keys(Arc::clone(parts)))];
     tasks.extend(reloading::start(parts));
-    // The mock broker forgets everything anyway.
+    // The mock broker forgets everything anyway, and has no limits.
     if kafka.broker == Broker::Real {
+        tasks.push(tokio::spawn(topics::keep_limits(kafka.clone(), producer.clone())));
         tasks.push(trim_topics(config, kafka, parts.store.identity().installation.to_string()));
     }
     Housekeeping(tasks)

@@ -43,6 +43,9 @@ pub enum UndeliveredKind {
     TooLarge,
     /// The broker will never take it as it is (no key on a compacted topic, say). Certainly not written.
     Invalid,
+    /// The topic or the cluster takes nothing of its kind as it is configured, or as our clock runs. Certainly not written; somebody may
+    /// change that.
+    Refused,
     /// The topic or the partition does not exist. Certainly not written; somebody may create it.
     UnknownTopic,
     /// We may not write there. Certainly not written; somebody may allow it.
@@ -51,7 +54,9 @@ pub enum UndeliveredKind {
     QueueFull,
     /// It did not leave: the client was closed or made anew. Certainly not written.
     NotSent,
-    /// No acknowledgement came in time: it may have been written.
+    /// No acknowledgement came within [`Settings::message_timeout`](crate::kafka::Settings::message_timeout): it may have been written.
+    TimedOut,
+    /// It may have been written.
     Unknown,
 }
 
@@ -93,13 +98,13 @@ impl Undelivered {
             UndeliveredKind::TooLarge | UndeliveredKind::Invalid => {
                 Answer::Failed { failure, retry: Retryable::No, retry_after: None }
             }
-            UndeliveredKind::UnknownTopic | UndeliveredKind::Unauthorized => {
+            UndeliveredKind::Refused | UndeliveredKind::UnknownTopic | UndeliveredKind::Unauthorized => {
                 Answer::NotSent { guard: Guard::Transport, retry_after: TRANSPORT_RETRY }
             }
             UndeliveredKind::QueueFull | UndeliveredKind::NotSent => {
                 Answer::NotSent { guard: Guard::Transport, retry_after: ROOM_RETRY }
             }
-            UndeliveredKind::Unknown => Answer::unknown(failure),
+            UndeliveredKind::TimedOut | UndeliveredKind::Unknown => Answer::unknown(failure),
         }
     }
 
@@ -107,10 +112,12 @@ impl Undelivered {
         let failure = self.failure();
         match self.kind {
             UndeliveredKind::TooLarge | UndeliveredKind::Invalid => Delivery::Impossible { failure },
-            UndeliveredKind::UnknownTopic
+            UndeliveredKind::Refused
+            | UndeliveredKind::UnknownTopic
             | UndeliveredKind::Unauthorized
             | UndeliveredKind::QueueFull
             | UndeliveredKind::NotSent
+            | UndeliveredKind::TimedOut
             | UndeliveredKind::Unknown => Delivery::Refused { failure, retry_after: TRANSPORT_RETRY },
         }
     }
@@ -121,11 +128,44 @@ impl Undelivered {
 }
 
 impl UndeliveredKind {
+    /// Whether it is about the record itself, and no waiting helps. Whoever sends it can only send something else.
+    #[must_use]
+    pub fn is_for_good(self) -> bool {
+        match self {
+            UndeliveredKind::TooLarge | UndeliveredKind::Invalid => true,
+            UndeliveredKind::Refused
+            | UndeliveredKind::UnknownTopic
+            | UndeliveredKind::Unauthorized
+            | UndeliveredKind::QueueFull
+            | UndeliveredKind::NotSent
+            | UndeliveredKind::TimedOut
+            | UndeliveredKind::Unknown => false,
+        }
+    }
+
+    /// Whether the broker says it of a whole batch although it may be true of one record in it only.
+    pub(super) fn is_of_a_batch(self) -> bool {
+        match self {
+            UndeliveredKind::TooLarge | UndeliveredKind::Invalid | UndeliveredKind::Refused => true,
+            UndeliveredKind::UnknownTopic
+            | UndeliveredKind::Unauthorized
+            | UndeliveredKind::QueueFull
+            | UndeliveredKind::NotSent
+            | UndeliveredKind::TimedOut
+            | UndeliveredKind::Unknown => false,
+        }
+    }
+
     fn class(self) -> ErrorClass {
         match self {
             UndeliveredKind::TooLarge | UndeliveredKind::Invalid => ErrorClass::Validation,
-            UndeliveredKind::UnknownTopic | UndeliveredKind::Unauthorized => ErrorClass::ClientError,
-            UndeliveredKind::QueueFull | UndeliveredKind::NotSent | UndeliveredKind::Unknown => ErrorClass::Network,
+            UndeliveredKind::Refused | UndeliveredKind::UnknownTopic | UndeliveredKind::Unauthorized => {
+                ErrorClass::ClientError
+            }
+            UndeliveredKind::QueueFull
+            | UndeliveredKind::NotSent
+            | UndeliveredKind::TimedOut
+            | UndeliveredKind::Unknown => ErrorClass::Network,
         }
     }
 }
@@ -136,10 +176,12 @@ impl fmt::Display for UndeliveredKind {
         f.write_str(match self {
             UndeliveredKind::TooLarge => "kafka.too_large",
             UndeliveredKind::Invalid => "kafka.invalid",
+            UndeliveredKind::Refused => "kafka.refused",
             UndeliveredKind::UnknownTopic => "kafka.unknown_topic",
             UndeliveredKind::Unauthorized => "kafka.unauthorized",
             UndeliveredKind::QueueFull => "kafka.queue_full",
             UndeliveredKind::NotSent => "kafka.not_sent",
+            UndeliveredKind::TimedOut => "kafka.timed_out",
             UndeliveredKind::Unknown => "kafka.unknown",
         })
     }
@@ -156,8 +198,21 @@ impl std::error::Error for Undelivered {}
 /// Codes that do not say for certain that nothing was written count as unknown.
 fn kind(code: RDKafkaErrorCode) -> UndeliveredKind {
     match code {
-        RDKafkaErrorCode::MessageSizeTooLarge => UndeliveredKind::TooLarge,
-        RDKafkaErrorCode::InvalidRecord | RDKafkaErrorCode::PolicyViolation => UndeliveredKind::Invalid,
+        // The batch is larger than the topic's segments.
+        RDKafkaErrorCode::MessageBatchTooLarge
+        | RDKafkaErrorCode::MessageSizeTooLarge => UndeliveredKind::TooLarge,
+        RDKafkaErrorCode::InvalidRecord
+        // Another record of its batch is invalid: this one was not looked at.
+        | RDKafkaErrorCode::InvalidDifferentRecord
+        | RDKafkaErrorCode::PolicyViolation => UndeliveredKind::Invalid,
+        // The timestamp is our clock's and no part of what the saga says; a checksum is the way's.
+        RDKafkaErrorCode::InvalidTimestamp
+        | RDKafkaErrorCode::InvalidMessage
+        | RDKafkaErrorCode::UnsupportedForMessageFormat
+        | RDKafkaErrorCode::UnsupportedCompressionType
+        | RDKafkaErrorCode::UnsupportedVersion
+        | RDKafkaErrorCode::UnsupportedFeature
+        | RDKafkaErrorCode::InvalidRequiredAcks => UndeliveredKind::Refused,
         RDKafkaErrorCode::UnknownTopic
         | RDKafkaErrorCode::UnknownTopicOrPartition
         | RDKafkaErrorCode::UnknownPartition
@@ -168,6 +223,7 @@ fn kind(code: RDKafkaErrorCode) -> UndeliveredKind {
         | RDKafkaErrorCode::Authentication => UndeliveredKind::Unauthorized,
         RDKafkaErrorCode::QueueFull => UndeliveredKind::QueueFull,
         RDKafkaErrorCode::PurgeQueue => UndeliveredKind::NotSent,
+        RDKafkaErrorCode::MessageTimedOut => UndeliveredKind::TimedOut,
         _ => UndeliveredKind::Unknown,
     }
 }

@@ -4,10 +4,13 @@ use super::{
     error::{Error, Missing},
     needs::Need,
 };
-use crate::kafka::{consumer::log, settings::Settings};
+use crate::kafka::{consumer::log, producer::Limits, settings::Settings};
 use rdkafka::{
     ClientContext, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
+    admin::{
+        AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+        TopicReplication,
+    },
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
 };
@@ -16,6 +19,9 @@ use tokio::runtime::Handle;
 
 /// One question to the broker; at start a cluster may still elect leaders.
 const ASK: Duration = Duration::from_secs(10);
+
+/// Topics that are asked about in one request.
+const AT_ONCE: usize = 100;
 
 /// The broker's default replication factor.
 const BROKERS_CHOICE: TopicReplication<'static> = TopicReplication::Fixed(-1);
@@ -124,6 +130,17 @@ impl Admin {
         })
     }
 
+    /// The largest batch that each of `topics` takes; those are left out of which the broker does not say it.
+    pub(super) fn largest_batches(&self, topics: &[Arc<str>]) -> Result<Limits, Error> {
+        let mut limits = Limits::new();
+        for some in topics.chunks(AT_ONCE) {
+            let asked: Vec<_> = some.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
+            let told = self.wait(self.client.describe_configs(&asked, &options()))?;
+            limits.extend(told.into_iter().flatten().filter_map(|config| largest_batch(&config)));
+        }
+        Ok(limits)
+    }
+
     /// Deletes what is below the offsets; what the broker refuses is left.
     pub(super) fn delete_records(&self, below: &TopicPartitionList) -> Result<TopicPartitionList, Error> {
         self.wait(self.client.delete_records(below, &options()))
@@ -166,4 +183,12 @@ fn limit(config: &ConfigResource) -> Limit {
         },
         None => Limit::Hidden("max.message.bytes is not told".to_owned()),
     }
+}
+
+/// A batch has to fit into a segment, too.
+fn largest_batch(config: &ConfigResource) -> Option<(Arc<str>, usize)> {
+    let OwnedResourceSpecifier::Topic(topic) = &config.specifier else { return None };
+    let bytes = |name| config.get(name)?.value.as_deref()?.parse::<usize>().ok();
+    let limit = bytes("max.message.bytes")?;
+    Some((topic.as_str().into(), bytes("segment.bytes").map_or(limit, |segment| segment.min(limit))))
 }

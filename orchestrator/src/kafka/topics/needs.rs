@@ -110,6 +110,13 @@ impl Needs {
         once(topics)
     }
 
+    /// Topics that are written to, each once.
+    pub(super) fn written_to(&self) -> Vec<Arc<str>> {
+        let mut topics = vec![self.inbox.clone(), self.dlq.clone()];
+        topics.extend(self.written.iter().cloned());
+        once(topics)
+    }
+
     /// Whether what is in `topic` must stay until it was read, however long that takes.
     pub(super) fn keeps(&self, topic: &Arc<str>) -> bool {
         [&self.inbox, &self.replies].contains(&topic)

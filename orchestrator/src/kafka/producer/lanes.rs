@@ -1,0 +1,156 @@
+//! The clients of a producer: each makes batches up to a size of its own, and a topic is written to by one whose batches it takes.
+
+use super::{
+    live::Live,
+    outcome::{Undelivered, UndeliveredKind},
+};
+use rdkafka::{ClientConfig, error::KafkaResult};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
+use tokio::sync::{Notify, OnceCell};
+
+/// The largest batch that each topic takes, in bytes.
+pub type Limits = BTreeMap<Arc<str>, usize>;
+
+/// Batches of topics that take smaller ones than is usual: 32 KiB, some twenty commands.
+const NARROW_BYTES: usize = 32 * 1024;
+
+/// Topics that are told apart; what is written to further ones goes in batches of the usual size. Names of topics come from definitions and
+/// from participants.yaml, so there are fewer.
+const MOST_TOPICS: usize = 10_000;
+
+/// How large the batches are that a record leaves in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lane {
+    /// As configured (`batch.size`): well below the limit that brokers usually have.
+    Wide,
+    /// [`NARROW_BYTES`] at most.
+    Narrow,
+    /// One record: what is refused is refused for itself.
+    Lone,
+}
+
+pub(super) struct Lanes {
+    config: ClientConfig,
+    wide_bytes: usize,
+    wide: Arc<Live>,
+    /// Made when they are first needed: most installations need neither.
+    narrow: OnceCell<Arc<Live>>,
+    lone: OnceCell<Arc<Live>>,
+    topics: RwLock<HashMap<Arc<str>, Lane>>,
+    wants_limits: Notify,
+}
+
+impl Lanes {
+    pub(super) fn start(config: ClientConfig) -> KafkaResult<Lanes> {
+        let wide = Live::start(config.clone())?;
+        let wide_bytes = config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or(usize::MAX);
+        let (narrow, lone) = (OnceCell::new(), OnceCell::new());
+        Ok(Lanes { config, wide_bytes, wide, narrow, lone, topics: RwLock::default(), wants_limits: Notify::new() })
+    }
+
+    /// Whose batches `topic` takes. Of a topic that is written to for the first time nothing is known yet.
+    pub(super) fn of(&self, topic: &Arc<str>) -> Lane {
+        let known = self.topics.read().unwrap_or_else(PoisonError::into_inner).get(topic).copied();
+        known.unwrap_or_else(|| {
+            let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+            if topics.len() < MOST_TOPICS {
+                topics.insert(Arc::clone(topic), Lane::Wide);
+                self.wants_limits.notify_one();
+            }
+            Lane::Wide
+        })
+    }
+
+    /// The client of `lane`, made if it is the first time.
+    pub(super) async fn client(&self, lane: Lane) -> Result<Arc<Live>, Undelivered> {
+        let cell = match lane {
+            Lane::Wide => return Ok(Arc::clone(&self.wide)),
+            Lane::Narrow => &self.narrow,
+            Lane::Lone => &self.lone,
+        };
+        cell.get_or_try_init(|| make(self.config_of(lane))).await.map(Arc::clone)
+    }
+
+    /// Those that are made.
+    pub(super) fn clients(&self) -> Vec<Arc<Live>> {
+        [Some(&self.wide), self.narrow.get(), self.lone.get()].into_iter().flatten().map(Arc::clone).collect()
+    }
+
+    pub(super) fn topics(&self) -> Vec<Arc<str>> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner).keys().map(Arc::clone).collect()
+    }
+
+    pub(super) async fn wants_limits(&self) {
+        self.wants_limits.notified().await;
+    }
+
+    pub(super) fn learn(&self, limits: &Limits) {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        for (topic, limit) in limits {
+            if topics.len() < MOST_TOPICS || topics.contains_key(topic) {
+                topics.insert(Arc::clone(topic), self.lane_for(*limit));
+            }
+        }
+    }
+
+    /// It took a record alone that it had refused in a batch: its batches are smaller from now on.
+    pub(super) fn refused_a_batch(&self, topic: &Arc<str>, lane: Lane) {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = topics.get_mut(topic).filter(|known| **known == lane) else { return };
+        *known = match lane {
+            Lane::Wide if NARROW_BYTES < self.wide_bytes => Lane::Narrow,
+            Lane::Wide | Lane::Narrow | Lane::Lone => Lane::Lone,
+        };
+        self.wants_limits.notify_one();
+    }
+
+    /// A client's batch of several records never has more bytes than its `batch.size`, uncompressed and with the request around it; and it
+    /// sends a batch uncompressed that compression would make larger.
+    fn lane_for(&self, limit: usize) -> Lane {
+        if self.wide_bytes <= limit {
+            Lane::Wide
+        } else if NARROW_BYTES <= limit {
+            Lane::Narrow
+        } else {
+            Lane::Lone
+        }
+    }
+
+    fn config_of(&self, lane: Lane) -> ClientConfig {
+        let mut config = self.config.clone();
+        match lane {
+            Lane::Wide => {}
+            Lane::Narrow => {
+                config.set("batch.size", NARROW_BYTES.to_string());
+            }
+            Lane::Lone => {
+                config.set("batch.num.messages", "1");
+            }
+        }
+        config
+    }
+}
+
+/// Making a client may read files.
+async fn make(config: ClientConfig) -> Result<Arc<Live>, Undelivered> {
+    let made = tokio::task::spawn_blocking(move || Live::start(config)).await;
+    let not_sent = |reason: String| Undelivered { kind: UndeliveredKind::NotSent, message: reason };
+    match made {
+        Ok(Ok(client)) => Ok(client),
+        Ok(Err(error)) => Err(not_sent(format!("a further producer cannot be made: {error}"))),
+        Err(panic) => Err(not_sent(format!("making a further producer broke off: {panic}"))),
+    }
+}
+
+impl fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lanes")
+            .field("wide_bytes", &self.wide_bytes)
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
+    }
+}
