@@ -62,6 +62,32 @@ pub enum Method {
     Delete,
 }
 
+/// Whom a guard belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Whose<Name> {
+    /// A participant's, by its name in participants.yaml.
+    Participant(Name),
+    /// That of a topic that events are published to.
+    Topic(Name),
+}
+
+impl<Name> Whose<Name> {
+    /// The same of another kind of name.
+    pub fn map<Other>(self, name: impl FnOnce(Name) -> Other) -> Whose<Other> {
+        match self {
+            Whose::Participant(participant) => Whose::Participant(name(participant)),
+            Whose::Topic(topic) => Whose::Topic(name(topic)),
+        }
+    }
+
+    /// The name.
+    pub fn into_name(self) -> Name {
+        match self {
+            Whose::Participant(name) | Whose::Topic(name) => name,
+        }
+    }
+}
+
 /// What is sent, evaluated once and recorded; every attempt sends the same bytes. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -102,6 +128,15 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whose guards it has to pass.
+    #[must_use]
+    pub fn whose(&self) -> Whose<&str> {
+        match self {
+            Request::Kafka { participant, .. } | Request::Http { participant, .. } => Whose::Participant(participant),
+            Request::Publish { topic, .. } => Whose::Topic(topic),
+        }
+    }
+
     /// The participant that is asked; `None` for a published event.
     #[must_use]
     pub fn participant(&self) -> Option<&str> {
@@ -172,8 +207,7 @@ pub enum Answer {
         /// Where to ask (path and query on the same host); `None`: repeat the request.
         location: Option<String>,
     },
-    /// A guard or the transport let nothing out this time: not an attempt. One that was sent or accepted before is under way all the same,
-    /// which the saga's state tells.
+    /// A guard or the transport refused before anything left: not an attempt.
     NotSent {
         /// Who refused.
         guard: Guard,

@@ -10,12 +10,13 @@ mod compensate;
 mod draft;
 mod fallback;
 mod operator;
+mod outcome;
 mod request;
 mod time;
 
 use crate::{
     answerable::Answerable,
-    command::{CommandRef, Failure, Guard, Request},
+    command::{CommandRef, Failure, Guard, Request, Whose},
     definition::Over,
     event::{Decision, Event, ParkReason},
     evolve,
@@ -29,7 +30,7 @@ use draft::Draft;
 pub use fallback::Known;
 
 /// Rows after which a saga parks, and again at each multiple: a journal of this length is a loop that nobody noticed. A person can move
-/// it on or abandon it. What is recorded at a bounded rate does not count: to wait for a guard, or for a participant at work, is no loop.
+/// it on or abandon it. Waiting for a guard is no loop, and what it records does not count.
 pub const HISTORY_LIMIT: u32 = 10_000;
 /// Rows after which a saga is worth a warning.
 pub const HISTORY_WARNING: u32 = 8_000;
@@ -44,7 +45,7 @@ pub struct Context<'a> {
     pub answerable: &'a Answerable,
     /// Seed of the jitter of this decision.
     pub random: u64,
-    /// Asked before a call is recorded as started. An admitted call holds a permit until it is made.
+    /// Asked before a call, or a publication of a step, is recorded as started. An admitted one holds a permit until it is made.
     pub admission: &'a mut dyn FnMut(Asking<'_>) -> Admission,
     /// Asked for a participant with a capability, when a command begins that names none; `None`: nobody has it. Whom it names is recorded
     /// with the request, so that a journal is folded without it.
@@ -53,11 +54,11 @@ pub struct Context<'a> {
     pub recall: &'a mut dyn FnMut(&Request) -> Option<Known>,
 }
 
-/// A call that is about to be recorded as started.
+/// A call or a publication that is about to be recorded as started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asking<'a> {
     /// Whom it goes to.
-    pub participant: &'a str,
+    pub whose: Whose<&'a str>,
     /// Which command.
     pub command: CommandRef,
     /// Which attempt of it, 1 for the first.
@@ -99,9 +100,6 @@ pub enum Admission {
 pub enum Outcome {
     /// A row for the journal; the state has been evolved by it.
     Decided(Decision),
-    /// Nothing to record: the state has been brought up to date with what a new owner learns anew ([`crate::state::Noted`]). What is
-    /// outstanding may have changed.
-    Noted,
     /// Nothing changes.
     Ignored(Ignored),
     /// An operator's act that the state does not allow.
@@ -204,7 +202,7 @@ pub fn start(plan: &Plan, saga: SagaId, start: Start, context: &mut Context<'_>)
     (decision, state)
 }
 
-/// Decides on one input. `state` is evolved if and only if the answer is [`Outcome::Decided`], and noted in if it is [`Outcome::Noted`].
+/// Decides on one input. `state` is evolved if and only if the answer is [`Outcome::Decided`].
 ///
 /// # Errors
 /// When the input names a step that the saga does not have.
@@ -229,8 +227,7 @@ pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Conte
         });
     }
     draft.advance();
-    let otherwise = if draft.noted { Outcome::Noted } else { Outcome::Ignored(Ignored::NotDue) };
-    Ok(draft.finish().map_or(otherwise, Outcome::Decided))
+    Ok(draft.finish().map_or(Outcome::Ignored(Ignored::NotDue), Outcome::Decided))
 }
 
 /// Parks a saga for a reason outside of its rules: its decisions cannot be made. Its commands that are out stay out; an operator's retry
@@ -298,15 +295,24 @@ impl Draft<'_, '_> {
     }
 
     fn outcome_delivered(&mut self, delivery: &Delivery) -> Result<(), Stop> {
-        let Course::OutcomeDue { end, .. } = &self.state.course else { return Err(Ignored::NotPublishing.into()) };
+        let Course::OutcomeDue { end, request, form, waits, .. } = &self.state.course else {
+            return Err(Ignored::NotPublishing.into());
+        };
         let end = end.clone();
         match delivery {
             Delivery::Acknowledged => self.emit(Event::SagaEnded { end }),
-            // Whoever publishes it tries again by itself: nothing to record.
-            Delivery::Refused { .. } => return Err(Ignored::NotPublishing.into()),
+            Delivery::Refused { failure, .. } if waits.is_none() => {
+                self.emit(Event::OutcomeWaiting { failure: failure.clone() });
+            }
+            // That it waits is on record: what waits for a topic that is gone for a day costs one row.
+            Delivery::Refused { retry_after, .. } => {
+                let not_before = self.now.plus(*retry_after);
+                return Err(Ignored::StillHeld { guard: Guard::Transport, not_before }.into());
+            }
             Delivery::Impossible { failure } => {
-                self.incident(None, failure.clone());
-                self.emit(Event::SagaEnded { end });
+                let shortened = outcome::shortened(request, *form, failure);
+                self.incident(None, outcome::incident(failure, shortened.as_ref()));
+                self.emit(shortened.map_or(Event::SagaEnded { end }, |request| Event::OutcomeShortened { request }));
             }
         }
         Ok(())

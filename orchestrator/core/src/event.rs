@@ -218,7 +218,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_at: Option<Timestamp>,
     },
-    /// The participant works on the attempt; its timeout starts again. Recorded when it says so first, and at a bounded rate from then on.
+    /// The participant works on the attempt; its timeout starts again.
     AttemptExtended {
         /// Which.
         step: StepIndex,
@@ -234,6 +234,15 @@ pub enum Event {
         /// Where to ask; `None`: repeat the request.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         location: Option<String>,
+    },
+    /// The participant is asked how far the attempt is.
+    AttemptAsked {
+        /// Which.
+        step: StepIndex,
+        /// Do or undo.
+        direction: Direction,
+        /// Which attempt.
+        attempt: u32,
     },
     /// A guard holds the command back; no attempt is counted.
     StepWaiting {
@@ -339,6 +348,16 @@ pub enum Event {
         /// How it ends.
         end: End,
         /// What is published, under `ce_id` `<saga id>:outcome`.
+        request: Request,
+    },
+    /// The topic does not take the outcome event now: it is published when the topic takes records again. Recorded once for each form of it.
+    OutcomeWaiting {
+        /// Why.
+        failure: Failure,
+    },
+    /// The broker will never take the outcome event as it is: a smaller one is published under the same `ce_id`.
+    OutcomeShortened {
+        /// What is published instead.
         request: Request,
     },
     /// Terminal.

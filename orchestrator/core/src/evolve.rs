@@ -5,7 +5,8 @@ use crate::{
     event::{AttemptOutcome, Decision, Event, OperatorAction, Substitute},
     id::{SagaId, StepIndex},
     state::{
-        Attempting, CommandState, Course, EventName, Heading, Incident, Phase, Plan, Seen, Settled, State, StepState,
+        Attempting, CommandState, Course, Departure, EventName, Heading, Incident, OutcomeForm, Phase, Plan, Seen,
+        Settled, State, StepState,
     },
     time::Timestamp,
     trace,
@@ -85,10 +86,9 @@ pub(crate) fn close(state: &mut State, decision: &Decision) {
     state.last_at = decision.at;
 }
 
-/// Whether a row of these events tells of a step ahead. What is recorded at a bounded rate however long it lasts is no loop: that a guard
-/// holds a command back, and that a participant works on it.
+/// Whether a row of these events is more than waiting for a guard.
 pub(crate) fn counts(events: &[Event]) -> bool {
-    events.iter().any(|event| !matches!(event, Event::StepWaiting { .. } | Event::AttemptExtended { .. }))
+    events.iter().any(|event| !matches!(event, Event::StepWaiting { .. } | Event::OutcomeWaiting { .. }))
 }
 
 fn begin(plan: &Plan, saga: SagaId, first: &Decision) -> Result<State, FoldError> {
@@ -143,6 +143,7 @@ pub fn step_of(event: &Event) -> Option<StepIndex> {
         | Event::AttemptStarted { step, .. }
         | Event::AttemptFailed { step, .. }
         | Event::AttemptExtended { step, .. }
+        | Event::AttemptAsked { step, .. }
         | Event::StepWaiting { step, .. }
         | Event::StepSucceeded { step, .. }
         | Event::StepRejected { step, .. }
@@ -158,6 +159,8 @@ pub fn step_of(event: &Event) -> Option<StepIndex> {
         | Event::SagaResumed
         | Event::OperatorActed { .. }
         | Event::OutcomeDue { .. }
+        | Event::OutcomeWaiting { .. }
+        | Event::OutcomeShortened { .. }
         | Event::SagaEnded { .. } => None,
     }
 }
@@ -199,10 +202,20 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
         Event::AttemptExtended { step, direction, deadline, ask_at, location, .. } => {
             let command = state.command_mut(CommandRef { step: *step, direction: *direction });
             if let Phase::Attempting(attempting) = &mut command.phase {
-                attempting.extended(*deadline, *ask_at, location.clone(), at);
-                if ask_at.is_some() {
-                    command.asked_after.insert(command.attempt);
-                }
+                attempting.since = ask_at.unwrap_or(at);
+                attempting.time = deadline.since(attempting.since);
+                attempting.departure = Departure::AsDecided;
+                attempting.ask_at = *ask_at;
+                attempting.location.clone_from(location);
+                attempting.first = false;
+            }
+        }
+        Event::AttemptAsked { step, direction, .. } => {
+            let command = state.command_mut(CommandRef { step: *step, direction: *direction });
+            if let Phase::Attempting(attempting) = &mut command.phase {
+                attempting.ask_at = None;
+                attempting.asked += 1;
+                command.asked_after.insert(command.attempt);
             }
         }
         Event::StepWaiting { step, direction, guard, participant, not_before, .. } => {
@@ -258,7 +271,21 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
             operator_acted(state, who, reason, *action);
         }
         Event::OutcomeDue { end, request } => {
-            state.course = Course::OutcomeDue { end: end.clone(), request: request.clone(), cause: name, at };
+            let (end, request) = (end.clone(), request.clone());
+            let form = OutcomeForm::Whole;
+            state.course = Course::OutcomeDue { end, request, form, waits: None, cause: name, at };
+        }
+        Event::OutcomeWaiting { failure } => {
+            if let Course::OutcomeDue { waits, .. } = &mut state.course {
+                *waits = Some(failure.clone());
+            }
+        }
+        Event::OutcomeShortened { request } => {
+            if let Course::OutcomeDue { end, .. } = &state.course {
+                let (end, request) = (end.clone(), request.clone());
+                let form = OutcomeForm::WithoutOutput;
+                state.course = Course::OutcomeDue { end, request, form, waits: None, cause: name, at };
+            }
         }
         Event::SagaEnded { end } => state.course = Course::Ended(end.clone()),
         Event::IncidentOpened { step, direction, failure } => {
@@ -292,7 +319,17 @@ fn attempt_started(plan: &Plan, state: &mut State, command: CommandRef, attempt:
     it.attempt = attempt;
     it.in_doubt.insert(attempt);
     let first = it.in_doubt.len() == 1 && it.last_failure.is_none();
-    it.phase = Phase::Attempting(Attempting::started(time, cause, at, first));
+    it.phase = Phase::Attempting(Attempting {
+        since: at,
+        time,
+        departure: Departure::AsDecided,
+        ask_at: None,
+        location: None,
+        asked: 0,
+        cause,
+        at,
+        first,
+    });
 }
 
 /// An attempt that was started and did not leave is taken back, and so is the count of the row that started it.

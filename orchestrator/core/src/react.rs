@@ -2,11 +2,11 @@
 //! under the same ids and with the same bytes.
 
 use crate::{
-    command::{CommandRef, Direction, Guard, Request},
+    command::{CommandRef, Direction, Guard, Request, Whose},
     definition::{Action, Over, Whom},
     id::CommandId,
     input::Publication,
-    state::{Attempting, Course, EventName, Phase, Plan, State},
+    state::{Attempting, Course, EventName, OutcomeForm, Phase, Plan, State},
     time::Timestamp,
 };
 use std::{sync::Arc, time::Duration};
@@ -22,13 +22,13 @@ pub enum Effect {
     Wait(WaitEffect),
 }
 
-/// A command that a participant's guard holds back.
+/// A command that a guard holds back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitEffect {
     /// Which command.
     pub command: CommandRef,
     /// Whose guard.
-    pub participant: String,
+    pub whose: Whose<String>,
     /// Others may take it too, for it names a capability and nobody has been sent it yet.
     pub anyone: Option<Anyone>,
     /// Which guard.
@@ -54,7 +54,7 @@ pub struct CallEffect {
     pub request: Arc<Request>,
     /// One attempt: from leaving the guard to the answer.
     pub attempt_timeout: Duration,
-    /// How often this owner asked how far it is: each asking is an effect of its own.
+    /// How often the participant was asked how far it is: each asking is an effect of its own.
     pub asked: u32,
     /// Where to ask; `None`: send the request.
     pub location: Option<String>,
@@ -80,7 +80,7 @@ pub struct PublishEffect {
     pub publication: Publication,
     /// `ce_id`: the same for every try.
     pub event_id: String,
-    /// Which attempt of a `publish` step; 0 for the outcome event.
+    /// Which attempt of a `publish` step; of the outcome event 0, and 1 of its smaller form.
     pub attempt: u32,
     /// What is published.
     pub request: Arc<Request>,
@@ -97,10 +97,13 @@ pub fn react(plan: &Plan, state: &State) -> Vec<Effect> {
         Course::Forward | Course::Compensating { .. } => attempts(plan, state).chain(waits(plan, state)).collect(),
         // Nothing that waits goes on in a parked saga.
         Course::Parked { .. } => attempts(plan, state).collect(),
-        Course::OutcomeDue { request, cause, at, .. } => vec![Effect::Publish(PublishEffect {
+        Course::OutcomeDue { request, form, cause, at, .. } => vec![Effect::Publish(PublishEffect {
             publication: Publication::Outcome,
             event_id: format!("{}:outcome", state.id),
-            attempt: 0,
+            attempt: match form {
+                OutcomeForm::Whole => 0,
+                OutcomeForm::WithoutOutput => 1,
+            },
             request: Arc::new(request.clone()),
             cause: *cause,
             at: *at,
@@ -120,21 +123,16 @@ fn attempts<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Effect
 
 fn waits<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Effect> + 'a {
     state.commands().filter_map(move |(command, it)| match &it.phase {
-        Phase::Held { guard, participant: Some(participant), not_before } => Some(Effect::Wait(WaitEffect {
+        Phase::Held { guard, not_before, .. } => Some(Effect::Wait(WaitEffect {
             command,
-            participant: participant.clone(),
+            whose: state.held_in_line_of(plan, command)?.map(str::to_owned),
             anyone: anyone(plan, command).filter(|_| it.request.is_none()),
             guard: *guard,
             not_before: *not_before,
             since: it.refused_since.unwrap_or(state.last_at),
             has_probed: it.has_probed(),
         })),
-        Phase::Held { participant: None, .. }
-        | Phase::Idle
-        | Phase::Attempting(_)
-        | Phase::Resting { .. }
-        | Phase::Sleeping { .. }
-        | Phase::Settled(_) => None,
+        Phase::Idle | Phase::Attempting(_) | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Settled(_) => None,
     })
 }
 
@@ -175,8 +173,8 @@ fn effect(
         attempt,
         request,
         attempt_timeout: plan.policies.command(command).attempt_timeout,
-        asked: attempting.asked(),
-        location: attempting.location().map(str::to_owned),
+        asked: attempting.asked,
+        location: attempting.location.clone(),
         cause: attempting.cause,
         at: attempting.at,
     })

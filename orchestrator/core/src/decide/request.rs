@@ -203,14 +203,10 @@ impl Draft<'_, '_> {
         }
     }
 
-    /// What is published has no participant, and no guard.
     fn admission(&mut self, request: &Request, command: CommandRef) -> Admission {
         let it = self.state.command(command);
         let (attempt, has_probed) = (it.attempt + 1, it.has_probed());
-        match request.participant() {
-            Some(participant) => (self.context.admission)(Asking { participant, command, attempt, has_probed }),
-            None => Admission::Admitted,
-        }
+        (self.context.admission)(Asking { whose: request.whose(), command, attempt, has_probed })
     }
 
     /// A fallback that does not wait for the guard answers; otherwise the command waits.

@@ -39,7 +39,7 @@ impl State {
         self.dues(plan, &ALWAYS, self.last_at).first()
     }
 
-    /// The same without what a participant's guard holds: whoever keeps the guard's waiting line lets that go on, by
+    /// The same without what a guard holds: whoever keeps the guard's waiting line lets that go on, by
     /// [`crate::input::Input::Released`].
     #[must_use]
     pub fn next_due_beside_guards(&self, plan: &Plan) -> Option<Timestamp> {
@@ -55,21 +55,15 @@ impl State {
     /// The same beside what guards hold.
     #[must_use]
     pub fn dues_beside_guards(&self, plan: &Plan, answerable: &Answerable, now: Timestamp) -> Dues {
-        self.dues_of(plan, answerable, now, |command| command.held_by().is_none())
+        self.dues_of(plan, answerable, now, |command| self.held_in_line_of(plan, command).is_none())
     }
 
-    fn dues_of(
-        &self,
-        plan: &Plan,
-        answerable: &Answerable,
-        now: Timestamp,
-        own: impl Fn(&CommandState) -> bool,
-    ) -> Dues {
+    fn dues_of(&self, plan: &Plan, answerable: &Answerable, now: Timestamp, own: impl Fn(CommandRef) -> bool) -> Dues {
         let outages = &answerable.outages;
         let commands = || {
             self.commands().fold(Dues::default(), |dues, (command, state)| {
                 let step = Dues { timer: None, deadline: self.step_ends(plan, command, outages) };
-                let state = if own(state) { state.dues(outages, now) } else { Dues::default() };
+                let state = if own(command) { state.dues(outages, now) } else { Dues::default() };
                 dues.or(step).or(state)
             })
         };
@@ -125,24 +119,13 @@ impl Attempting {
     pub(crate) fn ends(&self, outages: &Outages) -> Option<Timestamp> {
         match self.departure {
             Departure::NotYet => None,
-            Departure::AsDecided => Some(outages.end_of(self.since(), self.time)),
-            Departure::At(at) => Some(outages.end_of(self.since().max(at), self.time)),
+            Departure::AsDecided => Some(outages.end_of(self.since, self.time)),
+            Departure::At(at) => Some(outages.end_of(self.since.max(at), self.time)),
         }
     }
 }
 
 impl CommandState {
-    /// The participant whose guard holds it.
-    #[must_use]
-    pub fn held_by(&self) -> Option<&str> {
-        match &self.phase {
-            Phase::Held { participant, .. } => participant.as_deref(),
-            Phase::Idle | Phase::Settled(_) | Phase::Attempting(_) | Phase::Resting { .. } | Phase::Sleeping { .. } => {
-                None
-            }
-        }
-    }
-
     /// When the command itself has to be looked at, as if answers could be read at all times.
     pub(crate) fn due(&self) -> Option<Timestamp> {
         self.dues(&Outages::NONE, Timestamp::MAX).first()
@@ -157,7 +140,7 @@ impl CommandState {
             Phase::Attempting(attempting) => {
                 let earliest = || outages.end_of(now, attempting.time);
                 let deadline = Some(attempting.ends(outages).unwrap_or_else(earliest));
-                Dues { timer: attempting.ask_at(), deadline }
+                Dues { timer: attempting.ask_at, deadline }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Course, Phase, Plan, State};
 use crate::{
-    command::{CommandRef, Direction, Guard, Request},
+    command::{CommandRef, Direction, Guard, Request, Whose},
     definition::{Action, Effects},
 };
 use std::fmt;
@@ -27,9 +27,12 @@ impl State {
     /// the guard lets go.
     #[must_use]
     pub fn held_by(&self, plan: &Plan) -> Vec<Held> {
-        match self.course {
+        match &self.course {
             Course::Forward | Course::Compensating { .. } => {}
-            Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => return Vec::new(),
+            Course::OutcomeDue { waits: Some(_), request, .. } => {
+                return vec![Held { guard: Guard::Transport, whose: asked(request).to_owned() }];
+            }
+            Course::OutcomeDue { waits: None, .. } | Course::Parked { .. } | Course::Ended(_) => return Vec::new(),
         }
         let mut held: Vec<Held> = self
             .commands()
@@ -52,11 +55,22 @@ impl State {
     }
 }
 
-fn asked(request: &Request) -> &str {
-    match request {
-        Request::Kafka { participant, .. } | Request::Http { participant, .. } => participant,
-        Request::Publish { topic, .. } => topic,
+impl State {
+    /// In whose line a command waits that a guard holds; `None`: no guard holds it, or it is on record from before that was said, and it goes on
+    /// by its time.
+    #[must_use]
+    pub fn held_in_line_of<'a>(&'a self, plan: &'a Plan, command: CommandRef) -> Option<Whose<&'a str>> {
+        let Phase::Held { participant, .. } = &self.command(command).phase else { return None };
+        match (participant, command.direction, &plan.definition.step(command.step).action) {
+            (Some(participant), ..) => Some(Whose::Participant(participant)),
+            (None, Direction::Do, Action::Publish { topic, .. }) => Some(Whose::Topic(topic)),
+            (None, Direction::Do, Action::Call(_) | Action::Wait(_)) | (None, Direction::Undo, _) => None,
+        }
     }
+}
+
+fn asked(request: &Request) -> &str {
+    request.whose().into_name()
 }
 
 /// Whom a command that never left will ask, as the definition says; `None` where it names a capability: whose guard it is was recorded.

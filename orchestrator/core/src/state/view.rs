@@ -2,7 +2,7 @@
 
 use super::{CommandState, Course, Phase, Plan, Settled, State, Status};
 use crate::{
-    command::{Direction, ErrorClass, Failure, Guard},
+    command::{CommandRef, Direction, ErrorClass, Failure, Guard, Whose},
     definition::Effects,
     event::{Cause, End, FallbackKind, ParkReason, Substitute},
     id::StepIndex,
@@ -160,7 +160,11 @@ impl State {
         match &self.course {
             Course::Forward | Course::Compensating { .. } => self.focus_on_work(plan),
             Course::Parked { reason, .. } => (parked_step(reason), Some(parked(plan, reason))),
-            Course::OutcomeDue { .. } => (None, Some("the outcome event is not delivered yet".into())),
+            Course::OutcomeDue { request, waits: Some(failure), .. } => {
+                let topic = request.whose().into_name();
+                (None, Some(format!("the outcome event waits for topic {topic}: {}", told(failure))))
+            }
+            Course::OutcomeDue { waits: None, .. } => (None, Some("the outcome event is not delivered yet".into())),
             Course::Ended(End::Completed { .. }) => (None, None),
             Course::Ended(End::Compensated { cause, .. }) => (cause_step(cause), Some(caused(plan, cause))),
             Course::Ended(End::Abandoned { who, reason, .. }) => (None, Some(format!("{who}: {reason}"))),
@@ -171,7 +175,7 @@ impl State {
         let open = self.commands().filter(|(_, command)| command.is_open());
         let Some((command, it)) = open.min_by_key(|(_, command)| urgency(command)) else { return (None, None) };
         let undoing = if command.direction == Direction::Undo { "undo: " } else { "" };
-        let reason = waits_for(it).map(|text| format!("{undoing}{text}"));
+        let reason = waits_for(it, self.held_in_line_of(plan, command)).map(|text| format!("{undoing}{text}"));
         let cause = match &self.course {
             Course::Compensating { cause } => Some(caused(plan, cause)),
             Course::Forward | Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => None,
@@ -235,7 +239,9 @@ impl State {
 
     fn step_view(&self, plan: &Plan, index: StepIndex) -> StepView {
         let (definition, step) = (plan.definition.step(index), self.step(index));
-        let shown = if step.undo.phase == Phase::Idle { &step.forward } else { &step.undo };
+        let direction = if step.undo.phase == Phase::Idle { Direction::Do } else { Direction::Undo };
+        let of_shown = CommandRef { step: index, direction };
+        let shown = self.command(of_shown);
         let is_over = matches!(shown.phase, Phase::Settled(Settled::Succeeded | Settled::Skipped));
         StepView {
             step: definition.name.clone(),
@@ -251,7 +257,7 @@ impl State {
                     .filter(|_| !step.forward.is_settled() || step.forward.gave_up().is_some())
                     .or_else(|| step.rejected().cloned())
             }),
-            next_due: shown.due().filter(|_| shown.held_by().is_none()).map(rfc3339),
+            next_due: shown.due().filter(|_| self.held_in_line_of(plan, of_shown).is_none()).map(rfc3339),
         }
     }
 }
@@ -283,16 +289,15 @@ fn urgency(command: &CommandState) -> (bool, Timestamp) {
     (!is_out, command.due().unwrap_or(Timestamp::MAX))
 }
 
-fn waits_for(command: &CommandState) -> Option<String> {
+fn waits_for(command: &CommandState, line: Option<Whose<&str>>) -> Option<String> {
     let failure = command.last_failure.as_ref().map(|failure| format!(" after {}", told(failure))).unwrap_or_default();
+    let since = || command.refused_since.map(|at| format!(", since {}", rfc3339(at))).unwrap_or_default();
     match &command.phase {
-        Phase::Held { guard, participant: Some(name), .. } => {
-            let since = command.refused_since.map(|at| format!(", since {}", rfc3339(at))).unwrap_or_default();
-            Some(format!("waits for {} of {name}{since}", guard_name(*guard)))
-        }
-        Phase::Held { guard, participant: None, not_before } => {
-            Some(format!("held back by {} until {}", guard_name(*guard), rfc3339(*not_before)))
-        }
+        Phase::Held { guard, not_before, .. } => Some(match line {
+            Some(Whose::Participant(name)) => format!("waits for {} of {name}{}", guard_name(*guard), since()),
+            Some(Whose::Topic(topic)) => format!("waits until topic {topic} takes records{}", since()),
+            None => format!("held back by {} until {}", guard_name(*guard), rfc3339(*not_before)),
+        }),
         Phase::Resting { until } => Some(format!("attempt {} at {}{failure}", command.attempt + 1, rfc3339(*until))),
         Phase::Sleeping { until } => Some(format!("waits until {}", rfc3339(*until))),
         Phase::Attempting(attempting) if attempting.first => None,

@@ -3,7 +3,7 @@
 use crate::given::{START, Saga, busy, declined, done, given, given_gate, lost, not_sent, seconds};
 use saga_core::{
     answerable::ALWAYS,
-    command::Guard,
+    command::{Guard, Whose},
     decide::{self, Admission, Context, Ignored, Outcome},
     event::OperatorAction,
     input::Input,
@@ -234,6 +234,19 @@ fn a_guard_that_still_refuses_costs_no_row() {
 }
 
 #[test]
+fn a_publication_waits_in_the_line_of_its_topic_and_costs_one_row() {
+    let tell = "steps: [{step: tell, publish: news, type: Told, with: {}, irreversible: true}]";
+    let saga = given_gate(tell, json!({"id": 1}), refused()).then(&["started", "tell held by Breaker"]);
+    let waits = react(&saga.plan, &saga.state);
+    let [Effect::Wait(wait)] = waits.as_slice() else { panic!("it waits in a line: {waits:?}") };
+    assert_eq!(wait.whose, Whose::Topic("news".into()));
+    assert_eq!(saga.state.next_due_beside_guards(&saga.plan), None);
+    assert_eq!(saga.state.view(&saga.plan).waits_on, ["breaker:news"]);
+    let not_before = START.plus(seconds(10));
+    saga.when_released("tell").then_ignored(&Ignored::StillHeld { guard: Guard::Breaker, not_before });
+}
+
+#[test]
 fn only_what_a_guard_holds_is_released() {
     given(ONE)
         .when_released("reserve")
@@ -248,7 +261,10 @@ fn what_a_guard_holds_waits_in_its_line_and_deadlines_hold_beside_it() {
     let saga = given_gate(&format!("timeout: 40s{ONE}"), json!({"id": 1}), refused());
     let waits: Vec<_> = react(&saga.plan, &saga.state).into_iter().collect();
     let [Effect::Wait(wait)] = waits.as_slice() else { panic!("it waits in a line: {waits:?}") };
-    assert_eq!((wait.participant.as_str(), wait.guard, wait.since), ("stock", Guard::Breaker, START));
+    assert_eq!(
+        (wait.whose.clone(), wait.guard, wait.since),
+        (Whose::Participant("stock".into()), Guard::Breaker, START)
+    );
     assert_eq!(saga.state.next_due_beside_guards(&saga.plan), Some(START.plus(seconds(40))));
     assert_eq!(saga.state.next_due(&saga.plan), Some(START.plus(seconds(10))));
 }

@@ -2,7 +2,7 @@
 
 use crate::given::{Saga, busy, declined, done, given, lost, not_sent, ongoing, seconds};
 use saga_core::{
-    command::{Answer, Failure, Guard, Retryable},
+    command::{Answer, Failure, Guard, Request, Retryable},
     decide::Ignored,
     input::Delivery,
     react::{Effect, react},
@@ -118,14 +118,57 @@ fn a_saga_with_an_outcome_event_is_terminal_only_after_its_delivery() {
         .then_status(Status::Running)
         .when_passed(seconds(9))
         .then_ignored(&Ignored::NotDue);
-    let refused = Delivery::Refused { failure: Failure::new("broker", ""), retry_after: seconds(1) };
-    saga.when_outcome(refused)
-        .then_ignored(&Ignored::NotPublishing)
+    saga.when_outcome(refused())
+        .then(&["outcome waits (broker)"])
+        .then_status(Status::Waiting)
         .then_out(&["outcome"])
         .when_outcome(Delivery::Acknowledged)
         .then(&["completed"])
         .then_status(Status::Completed)
         .then_out(&[]);
+}
+
+fn refused() -> Delivery {
+    Delivery::Refused { failure: Failure::new("broker", "no such topic"), retry_after: seconds(1) }
+}
+
+#[test]
+fn an_outcome_event_whose_topic_takes_nothing_costs_one_row_and_says_what_it_waits_for() {
+    let saga = given(&format!("onCompensated: {{publish: news, type: Undone}}{RETRIED}"))
+        .when("reserve", declined())
+        .when_outcome(refused())
+        .then(&["outcome waits (broker)"])
+        .then_status(Status::Compensating);
+    let shown = saga.state.view(&saga.plan);
+    assert_eq!(shown.waits_on, ["transport:news"]);
+    assert_eq!(shown.reason.as_deref(), Some("the outcome event waits for topic news: broker: no such topic"));
+    let not_before = saga.state.last_at.plus(seconds(1));
+    saga.when_outcome(refused())
+        .then_ignored(&Ignored::StillHeld { guard: Guard::Transport, not_before })
+        .when_outcome(Delivery::Acknowledged)
+        .then(&["compensated"]);
+}
+
+#[test]
+fn an_outcome_event_that_is_too_large_is_published_without_its_output_and_says_so() {
+    let too_large = || Delivery::Impossible { failure: Failure::new("kafka.too_large", "Broker: too large") };
+    let saga = given(&format!(
+        "onCompleted: {{publish: news, type: Done}}\noutput: {{all: \"${{ steps.reserve.long }}\"}}{RETRIED}"
+    ));
+    let saga = saga.when("reserve", Answer::Succeeded { result: json!({"long": "x".repeat(5_000)}) });
+    let published = |saga: &Saga| match &react(&saga.plan, &saga.state)[..] {
+        [Effect::Publish(publish)] => (publish.event_id.clone(), publish.attempt, publish.request.clone()),
+        other => panic!("{other:?}"),
+    };
+    let whole = published(&saga);
+    let saga = saga.when_outcome(too_large()).then(&["incident (kafka.too_large)", "outcome shortened"]);
+    let short = published(&saga);
+    assert_eq!(short.0, whole.0, "the same event");
+    assert_ne!(short.1, whole.1, "it has not left yet");
+    let Request::Publish { body, .. } = &*short.2 else { panic!("published") };
+    assert_eq!((&body["status"], &body["output"]), (&json!("completed"), &json!(null)));
+    assert_eq!(body["outputOmitted"], json!({"code": "kafka.too_large", "message": "Broker: too large"}));
+    saga.when_outcome(too_large()).then(&["incident (kafka.too_large)", "completed"]);
 }
 
 #[test]

@@ -4,7 +4,6 @@ mod given;
 mod words;
 
 mod admission;
-mod bookkeeping;
 mod capabilities;
 mod digits;
 mod ends;

@@ -39,6 +39,7 @@ pub(crate) fn told(plan: &Plan, event: &Event) -> String {
             let asked = if ask_at.is_some() { ", to be asked" } else { "" };
             format!("{} #{attempt} ongoing{asked}", named(step, direction))
         }
+        Event::AttemptAsked { step, direction, attempt } => format!("{} #{attempt} asked", named(step, direction)),
         Event::StepWaiting { step, direction, guard, ever_sent, .. } => {
             let sent = if *ever_sent { ", sent before" } else { "" };
             format!("{} held by {guard:?}{sent}", named(step, direction))
@@ -57,6 +58,8 @@ pub(crate) fn told(plan: &Plan, event: &Event) -> String {
         Event::SagaResumed => "resumed".into(),
         Event::OperatorActed { action, .. } => acted(*action).into(),
         Event::OutcomeDue { end, .. } => format!("outcome due: {}", finished(plan, end)),
+        Event::OutcomeWaiting { failure } => format!("outcome waits ({})", failure.code),
+        Event::OutcomeShortened { .. } => "outcome shortened".into(),
         Event::SagaEnded { end } => finished(plan, end),
         Event::IncidentOpened { failure, .. } => format!("incident ({})", failure.code),
     }

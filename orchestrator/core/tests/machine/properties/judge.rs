@@ -101,9 +101,12 @@ impl Judge {
             }
             Event::SagaStarted { .. }
             | Event::AttemptExtended { .. }
+            | Event::AttemptAsked { .. }
             | Event::ResultArrived { .. }
             | Event::SagaOverdue
             | Event::OutcomeDue { .. }
+            | Event::OutcomeWaiting { .. }
+            | Event::OutcomeShortened { .. }
             | Event::IncidentOpened { .. } => {}
         }
     }
