@@ -12,6 +12,7 @@ mod answers;
 pub mod catalog;
 pub mod clock;
 mod committer;
+mod crowd;
 pub mod current;
 pub mod dead_letter;
 mod dispatch;
@@ -23,6 +24,7 @@ pub mod operate;
 pub mod ownership;
 pub mod reload;
 pub mod router;
+mod sending;
 mod shard;
 mod starting;
 
@@ -114,6 +116,8 @@ pub struct Parts {
     pub(crate) router: Router,
     /// Partitions that the consumers hold back.
     pub(crate) holds: watch::Sender<dead_letter::Held>,
+    /// Partitions that are held back because too many sagas wait for a topic.
+    crowd: crowd::Crowd,
     /// Turns to read a saga that fell due or got a message.
     pub(crate) reads: Semaphore,
     committers: Vec<Committer>,
@@ -132,6 +136,8 @@ pub struct Engine {
     follower: JoinHandle<()>,
     /// Calls who waits for a guard.
     lines: JoinHandle<()>,
+    /// Lets partitions go on that were held back because too many sagas waited.
+    crowds: JoinHandle<()>,
 }
 
 impl Engine {
@@ -153,8 +159,10 @@ impl Engine {
         let inbox = settings.kafka.as_ref().map_or(Inbox::Nowhere, |kafka| Inbox::Topic {
             topic: Arc::clone(&kafka.inbox),
             producer: kafka.producer.clone(),
+            topics: Arc::clone(settings.guarded.topics()),
         });
         let lines = tokio::spawn(Arc::clone(&settings.guarded).keep_lines());
+        let crowd = crowd::Crowd::new(settings.guarded.crowded_topics());
         let parts = Parts {
             router: Router::new(settings.shards, inbox),
             store: settings.store,
@@ -170,12 +178,15 @@ impl Engine {
             observer: settings.observer,
             answers: Answers::default(),
             holds: watch::Sender::default(),
+            crowd,
             reads: Semaphore::new(READS),
             committers,
             letters: TaskTracker::new(),
             calls: TaskTracker::new(),
         };
-        Ok(Engine { parts: Arc::new(parts), writers, follower, lines })
+        let parts = Arc::new(parts);
+        let crowds = tokio::spawn(crowd::follow(Arc::clone(&parts)));
+        Ok(Engine { parts, writers, follower, lines, crowds })
     }
 
     /// Waits for the calls under way, at most `patience`, then for the committers. All shards must have been released. Whatever call is
@@ -185,7 +196,7 @@ impl Engine {
         if tokio::time::timeout(patience, self.parts.calls.wait()).await.is_err() {
             tracing::info!(calls = self.parts.calls.len(), "calls still open are sent again by the next owner");
         }
-        for task in self.writers.into_iter().chain([self.follower, self.lines]) {
+        for task in self.writers.into_iter().chain([self.follower, self.lines, self.crowds]) {
             task.abort();
         }
     }

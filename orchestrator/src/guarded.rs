@@ -12,11 +12,13 @@ pub mod lifecycle;
 pub mod metrics;
 mod passage;
 mod permit;
+mod publishing;
 mod seen;
 mod settings;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod waker;
 
 pub use crate::participants::{Call, Dispatch};
@@ -28,6 +30,7 @@ pub use permit::{Permit, Seat};
 pub use settings::{Error, GateSettings, ParticipantSettings, Steering, Transport};
 pub(crate) use snapshot::millis;
 pub use snapshot::{BreakerState, EndpointSnapshot, ParticipantSnapshot};
+pub use topics::Topics;
 
 use crate::{
     participants::http::{self, HttpParticipant, HttpSettings, Relisting},
@@ -37,8 +40,9 @@ use arc_swap::ArcSwap;
 use changes::Changes;
 use gate::Gate;
 use health::{HealthChecks, Question, Watched};
+use publishing::Publishing;
 use saga_core::{
-    command::{Answer, Guard},
+    command::{Answer, Guard, Whose},
     decide::Choosing,
     definition::participants::{self, Participants},
     react::WaitEffect,
@@ -73,6 +77,10 @@ pub struct Guarded {
     /// Of participants that are configured no more, while commands wait or calls are out.
     removed: Mutex<Vec<Arc<Gate>>>,
     unknown: Mutex<BTreeSet<String>>,
+    /// Which topics take records.
+    topics: Arc<Topics>,
+    /// Who waits to be published.
+    publishing: Publishing,
     checks: HealthChecks,
     changes: Changes,
     bell: Arc<Notify>,
@@ -125,6 +133,8 @@ impl Guarded {
             nowhere: Arc::new(Gate::nobodys(anybody, Arc::clone(&bell), changes.clone())),
             removed: Mutex::default(),
             unknown: Mutex::default(),
+            topics: Arc::new(Topics::new(Arc::clone(&bell))),
+            publishing: Publishing::new(Arc::clone(&bell), changes.clone()),
             checks: HealthChecks::new(changes.clone()),
             changes,
             bell,
@@ -231,9 +241,25 @@ impl Guarded {
             self.warn_once(participant);
             return Admission::Gone;
         };
-        match found.gate.admit(asking, found.is_well()) {
+        let admitted = found.gate.admit(asking, found.is_well());
+        // Asked last: whoever has leave for a topic that refuses has to use it.
+        let admitted = admitted.and_then(|permit| self.leave_for(&found.route).map(|()| permit));
+        match admitted {
             Ok(permit) => Admission::Admitted(permit),
             Err(Refused { guard, not_before }) => Admission::Refused { guard, not_before },
+        }
+    }
+
+    /// Which topics take records. Whoever writes to one tells what became of it.
+    #[must_use]
+    pub fn topics(&self) -> &Arc<Topics> {
+        &self.topics
+    }
+
+    fn leave_for(&self, route: &Route) -> Result<(), Refused> {
+        match route {
+            Route::Http { .. } => Ok(()),
+            Route::Kafka { commands } => self.topics.ask(commands).map_err(publishing::refused),
         }
     }
 
@@ -245,11 +271,15 @@ impl Guarded {
 
     /// Waits in the line of everybody who may take the command: the first of them calls it.
     pub(crate) fn join_all(&self, wait: &WaitEffect, since: Since, waiter: &Waiter) -> Vec<InLine> {
-        let own = self.join(&wait.participant, since, waiter.clone());
+        let participant = match &wait.whose {
+            Whose::Participant(participant) => participant,
+            Whose::Topic(topic) => return vec![self.join_topic(topic, since, waiter.clone())],
+        };
+        let own = self.join(participant, since, waiter.clone());
         let Some(anyone) = &wait.anyone else { return vec![own] };
         let choosing = Choosing { capability: &anyone.capability, over: anyone.over };
         let participants = self.participants.load();
-        let others = participants.iter().filter(|(name, it)| **name != wait.participant && it.can(choosing));
+        let others = participants.iter().filter(|(name, it)| *name != participant && it.can(choosing));
         [own].into_iter().chain(others.map(|(_, other)| other.gate.join(since, waiter.clone()))).collect()
     }
 
@@ -257,10 +287,10 @@ impl Guarded {
     /// everything back.
     pub async fn call(&self, mut permit: Permit, call: Call) -> Answer {
         let Some(participant) = call.request.participant().and_then(|name| self.http(name)) else {
-            return refused(Refused { guard: Guard::Transport, not_before: UNKNOWN_REST });
+            return refused(&call, Refused { guard: Guard::Transport, not_before: UNKNOWN_REST });
         };
         if let Err(by) = permit.pass().await {
-            return refused(by);
+            return refused(&call, by);
         }
         let answer = participant.call(&call).await;
         permit.settle(Said::by(&answer));
@@ -347,6 +377,12 @@ fn question(
     Ok(question.map(|question| (question, asked.config)))
 }
 
-fn refused(by: Refused) -> Answer {
-    Answer::NotSent { guard: by.guard, retry_after: by.not_before }
+/// Nothing left. That is the whole truth only if nothing had left before: an attempt that is being asked after, or may have left in an
+/// earlier life, is under way all the same.
+fn refused(call: &Call, by: Refused) -> Answer {
+    if call.is_untouched() {
+        Answer::NotSent { guard: by.guard, retry_after: by.not_before }
+    } else {
+        Answer::Ongoing { ask_after: Some(by.not_before), location: call.location.clone() }
+    }
 }

@@ -24,5 +24,7 @@ mod pivot;
 mod poison;
 #[path = "scenarios/time.rs"]
 mod time;
+#[path = "scenarios/topics.rs"]
+mod topics;
 #[path = "scenarios/undo.rs"]
 mod undo;

@@ -44,7 +44,7 @@ impl Teller<'_> {
             Event::AttemptExtended { step, direction, .. } => {
                 (Some(*step), Mark::Wait, format!("{}the participant is still at work", undo(*direction)))
             }
-            Event::ResultArrived { .. } => return None,
+            Event::AttemptAsked { .. } | Event::ResultArrived { .. } => return None,
             Event::StepWaiting { step, direction, guard, .. } => {
                 (Some(*step), Mark::Wait, format!("{}waits for {}", undo(*direction), view::guard_name(*guard)))
             }
@@ -82,7 +82,10 @@ impl Teller<'_> {
             Event::OutcomeDue { request: Request::Publish { topic, event_type, .. }, .. } => {
                 (None, Mark::Send, format!("event {event_type} to topic {topic}"))
             }
-            Event::OutcomeDue { .. } => return None,
+            Event::OutcomeDue { .. } | Event::OutcomeShortened { .. } => return None,
+            Event::OutcomeWaiting { failure } => {
+                (None, Mark::Wait, format!("its outcome event waits for its topic: {}", view::told(failure)))
+            }
             Event::SagaEnded { end } => self.ended(end),
             Event::IncidentOpened { step, direction, failure } => {
                 let undo = if *direction == Some(Direction::Undo) { "the undo: " } else { "" };

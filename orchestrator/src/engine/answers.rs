@@ -93,6 +93,7 @@ impl Answers {
                 | Event::AttemptStarted { .. }
                 | Event::AttemptFailed { .. }
                 | Event::AttemptExtended { .. }
+                | Event::AttemptAsked { .. }
                 | Event::StepWaiting { .. }
                 | Event::StepRejected { .. }
                 | Event::StepFailed { .. }
@@ -104,6 +105,8 @@ impl Answers {
                 | Event::SagaResumed
                 | Event::OperatorActed { .. }
                 | Event::OutcomeDue { .. }
+                | Event::OutcomeWaiting { .. }
+                | Event::OutcomeShortened { .. }
                 | Event::SagaEnded { .. }
                 | Event::IncidentOpened { .. } => {}
             }

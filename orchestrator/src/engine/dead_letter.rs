@@ -3,17 +3,18 @@
 use super::{
     Parts,
     message::{Disposition, Receipt},
+    sending,
 };
 use crate::kafka::{
     Record, TopicPartition, dlq,
     poison::{Poison, PoisonCode},
-    producer::{Outcome, UndeliveredKind},
+    producer::Outcome,
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tracing::{error, info, warn};
 
-/// Between two tries to write the DLQ.
-const RETRY: Duration = Duration::from_secs(2);
+/// Between two tries to write what the DLQ refuses in its smallest form.
+const RETRY: Duration = Duration::from_secs(30);
 
 /// Why a record is dead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +49,8 @@ impl From<Poison> for DeadLetter {
     }
 }
 
-/// Partitions that have to be held back, with the number of their dead records that cannot be written yet. A state and not a series of
-/// orders, so that whoever looks late misses nothing.
+/// Partitions that have to be held back, with the number of reasons: dead records that cannot be written yet, and topics for which too many
+/// sagas wait. A state and not a series of orders, so that whoever looks late misses nothing.
 pub type Held = HashMap<TopicPartition, usize>;
 
 /// Writes `record` to the DLQ, in a task of its own, as often as it takes; then settles `receipt`.
@@ -66,39 +67,78 @@ pub(crate) fn send(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt, le
     });
 }
 
+/// Until the DLQ has it in one form or another. While it waits its partition is held back.
 async fn write(parts: &Parts, record: &Record, letter: &DeadLetter) {
     let Some(kafka) = parts.kafka.as_ref() else { return };
-    let definition = letter.definition.as_deref();
-    let mut outgoing = dlq::record(&kafka.dlq, record, &letter.poison, definition, parts.clock.now());
     let partition = TopicPartition { topic: Arc::clone(&record.topic), partition: record.partition };
-    let (mut held, mut is_pointer) = (false, false);
-    while let Outcome::Undelivered(undelivered) = kafka.producer.send(&outgoing).await {
-        if undelivered.kind == UndeliveredKind::TooLarge && !is_pointer {
-            warn!(%partition, "the DLQ does not take a record of this size: it gets a pointer to it");
-            outgoing = dlq::pointer(&kafka.dlq, record, &letter.poison, definition, parts.clock.now());
-            is_pointer = true;
+    let definition = letter.definition.as_deref();
+    let in_form = |form| dlq::record(&kafka.dlq, record, &letter.poison, definition, form, parts.clock.now());
+    let topics = parts.guarded.topics();
+    let (mut form, mut held) = (dlq::Form::of(record), None);
+    loop {
+        if topics.ask(&kafka.dlq).is_err() {
+            held.get_or_insert_with(|| Holding::begin(parts, &partition));
+            topics.wait(&kafka.dlq).await;
+        }
+        let Outcome::Undelivered(undelivered) = sending::once(&kafka.producer, topics, &in_form(form)).await else {
+            return;
+        };
+        if !undelivered.kind.is_for_good() {
             continue;
         }
-        if !held {
-            error!(%partition, %undelivered, "the DLQ cannot be written: the partition is paused until it can");
-            parts.holds.send_modify(|all| *all.entry(partition.clone()).or_default() += 1);
-            held = true;
+        warn!(record = %record.coordinates(), %undelivered, ?form, "the DLQ does not take the record in this form");
+        if let Some(smaller) = form.smaller() {
+            form = smaller;
+        } else {
+            // Nothing smaller can be written: somebody has to configure the topic.
+            held.get_or_insert_with(|| Holding::begin(parts, &partition));
+            tokio::time::sleep(RETRY).await;
         }
-        tokio::time::sleep(RETRY).await;
-    }
-    if held {
-        info!(%partition, "the DLQ takes records again: the partition goes on");
-        parts.holds.send_modify(|all| release(all, &partition));
     }
 }
 
-fn release(held: &mut Held, partition: &TopicPartition) {
-    let letters = held.get(partition).map_or(0, |letters| letters.saturating_sub(1));
-    if letters == 0 {
-        held.remove(partition);
-    } else {
-        held.insert(partition.clone(), letters);
+/// A partition that is held back for one letter, until dropped.
+struct Holding<'a> {
+    parts: &'a Parts,
+    partition: &'a TopicPartition,
+}
+
+impl<'a> Holding<'a> {
+    fn begin(parts: &'a Parts, partition: &'a TopicPartition) -> Holding<'a> {
+        let mut is_first = false;
+        parts.holds.send_modify(|all| is_first = hold(all, partition));
+        if is_first {
+            error!(%partition, "the DLQ cannot be written: the partition is paused until it can");
+        }
+        Holding { parts, partition }
     }
+}
+
+impl Drop for Holding<'_> {
+    fn drop(&mut self) {
+        let mut is_last = false;
+        self.parts.holds.send_modify(|all| is_last = release(all, self.partition));
+        if is_last {
+            info!(partition = %self.partition, "the DLQ takes records again: the partition goes on");
+        }
+    }
+}
+
+/// Holds a partition back for one more reason; whether it is the first.
+pub(super) fn hold(held: &mut Held, partition: &TopicPartition) -> bool {
+    let reasons = held.entry(partition.clone()).or_default();
+    *reasons += 1;
+    *reasons == 1
+}
+
+/// One reason less; whether it was the last.
+pub(super) fn release(held: &mut Held, partition: &TopicPartition) -> bool {
+    let reasons = held.get(partition).map_or(0, |reasons| reasons.saturating_sub(1));
+    if reasons == 0 {
+        return held.remove(partition).is_some();
+    }
+    held.insert(partition.clone(), reasons);
+    false
 }
 
 #[cfg(test)]
@@ -108,10 +148,10 @@ mod tests {
     #[test]
     fn a_partition_is_held_while_any_of_its_letters_waits() {
         let partition = TopicPartition { topic: "orders".into(), partition: 3 };
-        let mut held = Held::from([(partition.clone(), 2)]);
-        release(&mut held, &partition);
+        let mut held = Held::new();
+        assert!(hold(&mut held, &partition) && !hold(&mut held, &partition));
+        assert!(!release(&mut held, &partition));
         assert_eq!(held.get(&partition), Some(&1));
-        release(&mut held, &partition);
-        assert!(held.is_empty());
+        assert!(release(&mut held, &partition) && held.is_empty());
     }
 }

@@ -4,6 +4,7 @@ use super::{
     Parts,
     answers::Answers,
     message::{Body, Message, Receipt},
+    sending,
 };
 use crate::{
     guarded::{self, Attempt, Coming, Departure, Guarded, Permit, Refused, Seat},
@@ -17,7 +18,7 @@ use crate::{
 };
 use saga_core::{
     answerable::ALWAYS,
-    command::{Answer, CommandRef, Failure, Guard, Request},
+    command::{Answer, CommandRef, Failure, Guard, Request, Whose},
     decide::{Admission, Asking, Choosing, Context},
     id::{CommandId, SagaId},
     input::{Delivery, Input, Publication},
@@ -27,7 +28,6 @@ use saga_core::{
 };
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
-use tracing::warn;
 
 /// When to offer a command again that the transport cannot take now.
 const TRANSPORT_RETRY: Duration = Duration::from_secs(5);
@@ -75,7 +75,11 @@ impl<'a> Admissions<'a> {
     /// Calls `decide` with a context whose admissions are kept here.
     pub(super) fn during<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let (guarded, now, woken, permits) = (self.guarded, self.now, self.woken, &mut self.permits);
-        let mut ask = |asking: Asking<'_>| match guarded.admit(asking.participant, who(&asking, woken)) {
+        let admit = |asking: &Asking<'_>| match (asking.whose, who(asking, woken)) {
+            (Whose::Participant(participant), who) => guarded.admit(participant, who),
+            (Whose::Topic(topic), who) => guarded.admit_publication(topic, who.coming),
+        };
+        let mut ask = |asking: Asking<'_>| match admit(&asking) {
             guarded::Admission::Admitted(permit) => {
                 let admitted = if permit.is_probe() { Admission::Probe } else { Admission::Admitted };
                 permits.push(Permitted { command: asking.command, attempt: asking.attempt, permit });
@@ -132,7 +136,7 @@ pub(super) fn call(
     dispatch: Dispatch,
 ) -> Option<Permit> {
     if let Request::Kafka { .. } = &*effect.request {
-        send_command(parts, plan, state, &effect, permit.departure());
+        send_command(parts, plan, state, &effect, permit.departure(), dispatch);
         return Some(permit);
     }
     let (id, attempt) = (effect.id.clone(), effect.attempt);
@@ -156,9 +160,11 @@ fn send_command(
     state: &State,
     effect: &CallEffect,
     (departure, seat): (Departure, Seat),
+    dispatch: Dispatch,
 ) {
     let (id, attempt) = (effect.id.clone(), effect.attempt);
     let record = command_record(parts, plan, state, effect);
+    let untouched = dispatch == Dispatch::First && effect.asked == 0;
     let parts_of_call = Arc::clone(parts);
     parts.calls.spawn(async move {
         let answer = match departure.pass().await {
@@ -168,11 +174,20 @@ fn send_command(
                 drop(seat);
                 deliver(&parts_of_call, record.as_ref()).await.err()
             }
-            Err(Refused { guard, not_before }) => Some(Answer::NotSent { guard, retry_after: not_before }),
+            Err(by) => Some(held_back(untouched, by)),
         };
         let Some(answer) = answer else { return };
         answered(&parts_of_call, id, attempt, answer).await;
     });
+}
+
+/// A guard lets nothing out. Of a command that may have left before it cannot be said that nothing was sent.
+fn held_back(untouched: bool, by: Refused) -> Answer {
+    if untouched {
+        Answer::NotSent { guard: by.guard, retry_after: by.not_before }
+    } else {
+        Answer::Ongoing { ask_after: Some(by.not_before), location: None }
+    }
 }
 
 fn command_record(parts: &Parts, plan: &Plan, state: &State, effect: &CallEffect) -> Option<Outgoing> {
@@ -200,18 +215,26 @@ async fn deliver(parts: &Parts, record: Option<&Outgoing>) -> Result<(), Answer>
     let (Some(record), Some(kafka)) = (record, parts.kafka.as_ref()) else {
         return Err(Answer::NotSent { guard: Guard::Transport, retry_after: TRANSPORT_RETRY });
     };
-    match kafka.producer.send(record).await {
+    match sending::once(&kafka.producer, parts.guarded.topics(), record).await {
         Outcome::Delivered { .. } => Ok(()),
         Outcome::Undelivered(undelivered) => Err(undelivered.answer()),
     }
 }
 
-/// Publishes what a saga publishes. A step's publication is tried once per attempt; the outcome event until the broker has it or never will.
-pub(super) fn publish(parts: &Arc<Parts>, saga: SagaId, plan: &Plan, state: &State, effect: &PublishEffect) {
+/// Publishes what a saga publishes, once, and says how that went. `permit` is given back then.
+pub(super) fn publish(
+    parts: &Arc<Parts>,
+    saga: SagaId,
+    plan: &Plan,
+    state: &State,
+    effect: &PublishEffect,
+    permit: Option<Permit>,
+) {
     let (publication, attempt) = (effect.publication, effect.attempt);
     let record = published_record(saga, plan, state, effect);
     let parts_of_call = Arc::clone(parts);
     parts.calls.spawn(async move {
+        let _permit = permit;
         let input = match publication {
             Publication::Step(command) => {
                 let delivered = deliver(&parts_of_call, record.as_ref()).await;
@@ -219,7 +242,7 @@ pub(super) fn publish(parts: &Arc<Parts>, saga: SagaId, plan: &Plan, state: &Sta
                 Input::Answered { command, attempt: Some(attempt), answer }
             }
             Publication::Outcome => {
-                let delivery = publish_outcome(&parts_of_call, saga, record.as_ref()).await;
+                let delivery = deliver_outcome(&parts_of_call, record.as_ref()).await;
                 Input::Delivered { delivery }
             }
         };
@@ -245,20 +268,12 @@ fn published_record(saga: SagaId, plan: &Plan, state: &State, effect: &PublishEf
     ))
 }
 
-async fn publish_outcome(parts: &Parts, saga: SagaId, record: Option<&Outgoing>) -> Delivery {
+async fn deliver_outcome(parts: &Parts, record: Option<&Outgoing>) -> Delivery {
     let (Some(record), Some(kafka)) = (record, parts.kafka.as_ref()) else {
         let failure = Failure::new("no_kafka", "this engine runs without Kafka");
         return Delivery::Impossible { failure };
     };
-    loop {
-        match kafka.producer.send(record).await.publication() {
-            Delivery::Refused { failure, retry_after } => {
-                warn!(%saga, ?failure, "the outcome event is not delivered yet; it is tried again");
-                tokio::time::sleep(retry_after.max(TRANSPORT_RETRY)).await;
-            }
-            delivery @ (Delivery::Acknowledged | Delivery::Impossible { .. }) => return delivery,
-        }
-    }
+    sending::once(&kafka.producer, parts.guarded.topics(), record).await.publication()
 }
 
 async fn answered(parts: &Parts, command: CommandId, attempt: u32, answer: Answer) {

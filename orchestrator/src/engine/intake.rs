@@ -1,7 +1,7 @@
 //! Records of trigger and reply topics: each is decided here, once per definition, and brought to the shards it concerns.
 
 use super::{
-    Parts,
+    Parts, crowd,
     dead_letter::{self, DeadLetter, Held},
     message::{Body, Message, Receipt},
 };
@@ -132,6 +132,7 @@ async fn take_trigger(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
         let plan = definition.and_then(|index| plans.get(index));
         match (disposition, plan) {
             (Disposition::Start(start), Some(plan)) => {
+                crowd::hold_back(parts, plan, &record);
                 begin(parts, plan, *start, &record, Receipt::Offset(ack.clone())).await;
             }
             (Disposition::Poison(poison), plan) => {

@@ -1,26 +1,26 @@
 //! Brings every message to the shard that owns its saga: here, or through the inbox to wherever that is.
 
-use super::message::{Body, Disposition, Message};
-use crate::kafka::{
-    Producer,
-    envelope::{self, CallOutcome, Inbound, OperatorAct},
-    producer::{Outcome, UndeliveredKind},
+use super::{
+    message::{Body, Disposition, Message},
+    sending,
+};
+use crate::{
+    guarded::Topics,
+    kafka::{
+        Producer,
+        envelope::{self, CallOutcome, Inbound, OperatorAct},
+    },
 };
 use saga_core::{
     id::{SagaId, Shard},
     input::Input,
 };
-use std::{
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
 /// Messages that may wait for one shard; beyond it whoever brings them waits.
 pub(super) const SHARD_QUEUE: usize = 512;
-/// Between two tries to hand a message to the inbox.
-const FORWARD_RETRY: Duration = Duration::from_secs(1);
 
 /// Knows which shards are owned here. A cheap handle.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub enum Inbox {
         topic: Arc<str>,
         /// Takes them there.
         producer: Producer,
+        /// Whether it takes records.
+        topics: Arc<Topics>,
     },
     /// There is no other owner: all shards are owned here for as long as the process lives.
     Nowhere,
@@ -123,7 +125,7 @@ impl Router {
     /// Hands the message to the inbox, with the bytes it came as. Timers and deliveries are not handed on: the next owner derives both
     /// from the journal.
     pub(super) async fn forward(&self, shard: Shard, message: Message) {
-        let Inbox::Topic { topic, producer } = &self.inbox else {
+        let Inbox::Topic { topic, producer, topics } = &self.inbox else {
             warn!(
                 shard = shard.0,
                 "a message came for a shard that has stopped; the journal brings its cause back at the next start"
@@ -135,12 +137,8 @@ impl Router {
             return;
         };
         let outgoing = envelope::forward(topic, shard, &inbound);
-        while let Outcome::Undelivered(undelivered) = producer.send(&outgoing).await {
-            if matches!(undelivered.kind, UndeliveredKind::TooLarge | UndeliveredKind::Invalid) {
-                return never_forwarded(shard, message, &undelivered.to_string());
-            }
-            warn!(shard = shard.0, %undelivered, "the inbox cannot be written; the message is kept and tried again");
-            tokio::time::sleep(FORWARD_RETRY).await;
+        if let Err(undelivered) = sending::until_taken(producer, topics, &outgoing).await {
+            return never_forwarded(shard, message, &undelivered.to_string());
         }
         metrics::counter!("saga_forwarded_total").increment(1);
         message.receipt.settle(Disposition::Forwarded);

@@ -1,6 +1,6 @@
 //! Calls out of the lines who may go on.
 
-use super::{Guarded, gate::Gate};
+use super::{Guarded, gate::Gate, topics::Takes};
 use std::{sync::Arc, time::Duration};
 
 /// Between two rounds at least: bells ring for every call that ends while somebody waits, and a round looks at all lines.
@@ -27,10 +27,17 @@ impl Guarded {
 
     /// When to look again, if no bell rings before.
     pub(super) fn call_who_may_go_on(&self) -> Option<Duration> {
+        self.let_in_who_waited_for_topics();
         let participants = self.participants.load_full();
-        let configured = participants.values().filter_map(|it| it.gate.call_who_may_go_on(it.is_well()));
-        let gone = self.gates_of_nobody().into_iter().filter_map(|gate| gate.call_who_may_go_on(Ok(())));
-        configured.chain(gone).min()
+        let configured = participants
+            .values()
+            .filter_map(|it| it.gate.call_who_may_go_on(it.is_well(), self.takes_commands(&it.route)));
+        let gone = self.gates_of_nobody().into_iter().filter_map(|gate| gate.call_who_may_go_on(Ok(()), Takes::All));
+        let topics = self.publishing.gates().into_iter();
+        let published = topics.filter_map(|(topic, gate)| gate.call_who_may_go_on(Ok(()), self.topics.takes(&topic)));
+        let next = configured.chain(gone).chain(published).min();
+        self.publishing.look(&self.topics, |topic| self.commands_in_line(topic));
+        next
     }
 
     fn gates_of_nobody(&self) -> Vec<Arc<Gate>> {

@@ -71,6 +71,9 @@ pub fn describe(plan: &Plan, event: &Event) -> String {
             let command = command(plan, *step, *direction);
             format!("{command}: the participant works on attempt {attempt}, it has until {}", rfc3339(*deadline))
         }
+        Event::AttemptAsked { step, direction, attempt } => {
+            format!("{}: asked how far attempt {attempt} is", command(plan, *step, *direction))
+        }
         Event::StepWaiting { step, direction, guard, participant, not_before, .. } => {
             let (command, guard) = (command(plan, *step, *direction), view::guard_name(*guard));
             match participant {
@@ -101,6 +104,8 @@ pub fn describe(plan: &Plan, event: &Event) -> String {
         Event::SagaResumed => "goes on: what it was parked for resolved itself".into(),
         Event::OperatorActed { who, reason, action, .. } => format!("{who}: {} ({reason})", act(*action)),
         Event::OutcomeDue { request, .. } => format!("outcome event due: {}", sent(request)),
+        Event::OutcomeWaiting { failure } => format!("the outcome event waits for its topic: {}", told(failure)),
+        Event::OutcomeShortened { request } => format!("outcome event without output due: {}", sent(request)),
         Event::SagaEnded { end } => ended(plan, end),
         Event::IncidentOpened { step, direction, failure } => {
             format!("incident: {}", view::incident(step.map(|step| name(plan, step)), *direction, failure))

@@ -15,37 +15,82 @@ use std::{fmt::Write as _, sync::Arc};
 const MESSAGE_BYTES: usize = 1024;
 
 /// Key and headers of a record that becomes a pointer stay with it up to this size: they are what a person looks for.
-const POINTER_CONTEXT: usize = 64 * 1024;
+pub const POINTER_CONTEXT: usize = 64 * 1024;
 
-/// The DLQ record of `record`. `definition` names who cannot process it; `None` if nobody can.
-///
-/// Key, value and headers are byte-equal, and `saga_dlq_*` headers follow. Above 1 MiB it is a [`pointer`].
+/// How much of a record its DLQ record holds. Each form is smaller than the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// Key, value and headers, byte-equal.
+    Whole,
+    /// The value says where the record is, how large, and its SHA-256. Key and headers stay up to [`POINTER_CONTEXT`].
+    Pointer,
+    /// The same without the record's headers.
+    PointerWithoutHeaders,
+    /// The same without its key, too: the key is what names the dead letter, `saga_dlq_id`.
+    PointerAlone,
+}
+
+impl Form {
+    /// The form that `record` is written in first: above 1 MiB a pointer to it.
+    #[must_use]
+    pub fn of(record: &Record) -> Form {
+        if record.size() <= LARGEST_RECORD {
+            return Form::Whole;
+        }
+        let context = record.size() - record.value.as_ref().map_or(0, Bytes::len);
+        if context <= POINTER_CONTEXT { Form::Pointer } else { Form::PointerAlone }
+    }
+
+    /// What to write where the DLQ refuses this form; `None`: there is no smaller one.
+    #[must_use]
+    pub fn smaller(self) -> Option<Form> {
+        match self {
+            Form::Whole => Some(Form::Pointer),
+            Form::Pointer => Some(Form::PointerWithoutHeaders),
+            Form::PointerWithoutHeaders => Some(Form::PointerAlone),
+            Form::PointerAlone => None,
+        }
+    }
+
+    /// What of the record it leaves out, for the header `saga_dlq_left_out`.
+    fn left_out(self) -> Option<&'static str> {
+        match self {
+            Form::Whole => None,
+            Form::Pointer => Some("value"),
+            Form::PointerWithoutHeaders => Some("value,headers"),
+            Form::PointerAlone => Some("value,headers,key"),
+        }
+    }
+}
+
+/// The DLQ record of `record` in `form`; `saga_dlq_*` headers follow its own. `definition` names who cannot process it; `None` if nobody can.
 #[must_use]
 pub fn record(
     topic: &Arc<str>,
     record: &Record,
     poison: &Poison,
     definition: Option<&str>,
+    form: Form,
     now: Timestamp,
 ) -> Outgoing {
-    if record.size() > LARGEST_RECORD {
-        return pointer(topic, record, poison, definition, now);
-    }
-    let mut headers = record.headers.clone();
+    let key = match form {
+        Form::Whole | Form::Pointer | Form::PointerWithoutHeaders => record.key.clone(),
+        Form::PointerAlone => Some(Bytes::from(id(&record.coordinates(), definition))),
+    };
+    let (value, mut headers) = match form {
+        Form::Whole => (record.value.clone(), record.headers.clone()),
+        Form::Pointer => (Some(place(record)), record.headers.clone()),
+        Form::PointerWithoutHeaders | Form::PointerAlone => (Some(place(record)), Vec::new()),
+    };
     headers.extend(provenance(record, poison, definition, now));
-    Outgoing { topic: topic.clone(), partition: None, key: record.key.clone(), value: record.value.clone(), headers }
+    if let Some(left_out) = form.left_out() {
+        headers.push(text_header("saga_dlq_pointer", "true"));
+        headers.push(text_header("saga_dlq_left_out", left_out));
+    }
+    Outgoing { topic: topic.clone(), partition: None, key, value, headers }
 }
 
-/// The DLQ record of a record that is too large to be copied: its value says where it is, how large, and its SHA-256. For
-/// use where the DLQ refuses the record itself for its size, too.
-#[must_use]
-pub fn pointer(
-    topic: &Arc<str>,
-    record: &Record,
-    poison: &Poison,
-    definition: Option<&str>,
-    now: Timestamp,
-) -> Outgoing {
+fn place(record: &Record) -> Bytes {
     let value = record.value.as_deref().unwrap_or_default();
     let place = json!({
         "topic": &*record.topic,
@@ -54,13 +99,7 @@ pub fn pointer(
         "size": value.len(),
         "sha256": hex(&Sha256::digest(value)),
     });
-    let context = record.size() - value.len();
-    let keep = context <= POINTER_CONTEXT;
-    let mut headers = if keep { record.headers.clone() } else { Vec::new() };
-    headers.extend(provenance(record, poison, definition, now));
-    headers.push(text_header("saga_dlq_pointer", "true"));
-    let key = record.key.clone().filter(|_| keep);
-    Outgoing { topic: topic.clone(), partition: None, key, value: Some(Bytes::from(place.to_string())), headers }
+    Bytes::from(place.to_string())
 }
 
 /// Identity of a dead-lettered record: `topic/partition/offset/definition`. The same record of the same definition has it
@@ -117,7 +156,12 @@ mod tests {
 
     fn dead_letter(record: &Record) -> Outgoing {
         let poison = Poison::new(PoisonCode::NotJson, "expected value at line 1");
-        super::record(&"saga.dlq".into(), record, &poison, Some("order-fulfillment"), Timestamp(1_700_000_001_000))
+        in_form(record, &poison, Form::of(record))
+    }
+
+    fn in_form(record: &Record, poison: &Poison, form: Form) -> Outgoing {
+        let now = Timestamp(1_700_000_001_000);
+        super::record(&"saga.dlq".into(), record, poison, Some("order-fulfillment"), form, now)
     }
 
     #[test]
@@ -156,6 +200,34 @@ mod tests {
         assert_eq!(place["sha256"].as_str().map(str::len), Some(64));
         assert_eq!(dead.header_text("saga_dlq_pointer"), Some("true"));
         assert!(dead.size() < 2048);
+    }
+
+    #[test]
+    fn what_is_refused_loses_its_value_first_then_its_headers_then_its_key() {
+        let record = Record { key: Some(Bytes::from_static(b"4711")), ..poison_record(Some(Bytes::from_static(b"{"))) };
+        let poison = Poison::new(PoisonCode::NotJson, "");
+        let forms: Vec<Form> = std::iter::successors(Some(Form::of(&record)), |form| form.smaller()).collect();
+        let kept: Vec<_> = forms
+            .iter()
+            .map(|form| {
+                let dead = in_form(&record, &poison, *form);
+                let has_headers = dead.headers.starts_with(&record.headers);
+                let left_out = dead.header_text("saga_dlq_left_out").map(str::to_owned);
+                (dead.value == record.value, has_headers, dead.key == record.key, left_out)
+            })
+            .collect();
+        let said = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            kept,
+            [
+                (true, true, true, None),
+                (false, true, true, said("value")),
+                (false, false, true, said("value,headers")),
+                (false, false, false, said("value,headers,key")),
+            ]
+        );
+        let last = in_form(&record, &poison, Form::PointerAlone);
+        assert_eq!(last.key.as_deref(), Some(&b"shop.orders/3/14/order-fulfillment"[..]));
     }
 
     #[test]

@@ -13,9 +13,8 @@ use crate::{
 use saga_core::{
     command::{Answer, CommandRef, Failure, Retryable},
     id::SagaId,
-    input::Input,
-    react::{CallEffect, Effect, react},
-    state::Departure,
+    input::{Input, Publication},
+    react::{CallEffect, Effect, PublishEffect, react},
 };
 use std::time::Duration;
 
@@ -46,14 +45,13 @@ impl Owned {
     }
 
     /// Attempts whose decision is older than this by the time of its commit begin their time anew: it runs from their leaving. Of those that
-    /// are asked after, or that a guard holds back, another time is known or on its way.
-    pub(super) fn begin_times_anew(&mut self, saga: SagaId, live: &mut Live, had_left: &[Sent]) {
-        let now = self.parts.clock.now();
+    /// are asked after, or that a guard holds back, another time is on record or on its way.
+    pub(super) fn begin_times_anew(&mut self, saga: SagaId, live: &Live, had_left: &[Sent]) {
         for sent in live.sent.iter().filter(|sent| !had_left.contains(sent)) {
             let Sent::Call { command, attempt, asked: 0 } = sent else { continue };
             let is_held_back = self.held_back.iter().any(|(held, input)| *held == saga && is_about(input, *command));
             if !is_held_back {
-                live.state.departs(*command, *attempt, Departure::At(now));
+                self.answer_next(saga, *command, *attempt, Answer::Ongoing { ask_after: None, location: None });
             }
         }
     }
@@ -61,7 +59,7 @@ impl Owned {
     fn let_leave(&mut self, saga: SagaId, live: &mut Live, effect: Effect, dispatch: Dispatch) {
         match effect {
             Effect::Wait(_) => {}
-            Effect::Publish(effect) => dispatch::publish(&self.parts, saga, &live.plan, &live.state, &effect),
+            Effect::Publish(effect) => self.let_be_published(saga, live, &effect),
             Effect::Call(effect) => {
                 let (command, attempt) = (effect.command, effect.attempt);
                 let taken = live.take_permit(command, Some(attempt));
@@ -71,6 +69,18 @@ impl Owned {
                 }
             }
         }
+    }
+
+    /// A step's publication of another life may have left, so it is published again whoever waits.
+    fn let_be_published(&mut self, saga: SagaId, live: &mut Live, effect: &PublishEffect) {
+        let permit = match effect.publication {
+            Publication::Step(command) => live.take_permit(command, Some(effect.attempt)),
+            Publication::Outcome => match self.leave_for_outcome(live, effect) {
+                Some(permit) => Some(permit),
+                None => return live.outcome_has_not_left(),
+            },
+        };
+        dispatch::publish(&self.parts, saga, &live.plan, &live.state, effect, permit);
     }
 
     /// Becomes an input in the next turn: no decision is made while effects leave.
@@ -89,9 +99,10 @@ impl Owned {
                 // A person can bring it back: nothing is undone for it.
                 Answer::Unknown { failure, retry: Retryable::ThenPark, retry_after: None }
             }
-            // The attempt is under way all the same: it was asked after before, or left in another life. To hold it back is no row.
-            Admission::Refused { guard, not_before } => {
-                Answer::NotSent { guard, retry_after: not_before.max(ASK_AGAIN.mul_f64(1.0 + fastrand::f64())) }
+            // Not `NotSent`: the attempt may have left in another life. Each time is a row, so they are not close to each other.
+            Admission::Refused { not_before, .. } => {
+                let ask_after = Some(not_before.max(ASK_AGAIN.mul_f64(1.0 + fastrand::f64())));
+                Answer::Ongoing { ask_after, location: effect.location.clone() }
             }
         };
         self.answer_next(saga, effect.command, effect.attempt, answer);

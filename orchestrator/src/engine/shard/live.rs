@@ -128,6 +128,11 @@ impl Live {
         self.append.is_none() && self.waiting.is_empty() && self.sent.is_empty()
     }
 
+    /// Its outcome event waits for its topic, and the saga need not be in memory for that.
+    pub(super) fn outcome_has_not_left(&mut self) {
+        self.sent.retain(|sent| !matches!(sent, Sent::Publish(Publication::Outcome, _)));
+    }
+
     /// The permit taken for this attempt, if one was; `None`: for whichever is held.
     pub(super) fn take_permit(&mut self, command: CommandRef, attempt: Option<u32>) -> Option<Permit> {
         let is_it = |held: &Permitted| held.command == command && attempt.is_none_or(|attempt| attempt == held.attempt);

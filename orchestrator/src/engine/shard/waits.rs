@@ -1,10 +1,13 @@
 //! What of a shard waits in the guards' lines, and what happens when it is called.
 
+mod outcomes;
+
 use super::{live::Live, owned::Owned};
 use crate::{
     engine::message::{Body, Message, Receipt},
     guarded::{Guarded, InLine, Since, Waiter, Wake},
 };
+use outcomes::Outcome;
 use saga_core::{
     command::{CommandRef, Guard},
     decide::Ignored,
@@ -23,6 +26,8 @@ const CALLS: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Waits {
     places: HashMap<SagaId, Vec<Place>>,
+    /// Sagas whose outcome event waits for its topic.
+    outcomes: HashMap<SagaId, Outcome>,
     calls: mpsc::Sender<Wake>,
     called: mpsc::Receiver<Wake>,
 }
@@ -38,7 +43,7 @@ struct Place {
 impl Default for Waits {
     fn default() -> Waits {
         let (calls, called) = mpsc::channel(CALLS);
-        Waits { places: HashMap::new(), calls, called }
+        Waits { places: HashMap::new(), outcomes: HashMap::new(), calls, called }
     }
 }
 
@@ -71,7 +76,7 @@ impl Waits {
         places.retain(|place| waiting().any(|effect| is_same(effect, &place.effect)));
         for effect in waiting() {
             if !places.iter().any(|place| is_same(effect, &place.effect)) {
-                let waiter = Waiter { calls: self.calls.clone(), saga, command: effect.command };
+                let waiter = Waiter { calls: self.calls.clone(), saga, command: Some(effect.command) };
                 let lines = guarded.join_all(effect, since(effect, now, told), &waiter);
                 places.push(Place { effect: effect.clone(), lines });
             }
@@ -81,12 +86,14 @@ impl Waits {
 
 impl Owned {
     pub(super) fn wait_in_lines(&mut self, saga: SagaId, effects: &[Effect]) {
+        self.waits.keep_outcome(saga, effects);
         self.waits.keep(&self.parts.guarded, self.parts.clock.now(), saga, effects, Told::OnRecord);
     }
 
-    /// A command may ask again.
+    /// Something may ask again.
     pub(super) fn called(&mut self, wake: Wake) {
         let Wake { saga, command, woken } = wake;
+        let Some(command) = command else { return self.outcome_called(saga, woken) };
         self.waits.called_out(saga, command);
         let body = Body::Input { saga, input: Input::Released { command } };
         self.take_input(saga, Message { body, record: None, receipt: Receipt::Woken(woken) });
@@ -112,7 +119,7 @@ impl Owned {
 
 /// Whether both are the same wait, whatever their times.
 fn is_same(one: &WaitEffect, other: &WaitEffect) -> bool {
-    (one.command, &one.participant, one.guard) == (other.command, &other.participant, other.guard)
+    (one.command, &one.whose, one.guard) == (other.command, &other.whose, other.guard)
 }
 
 fn waits(effect: &Effect) -> Option<&WaitEffect> {

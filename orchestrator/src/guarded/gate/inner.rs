@@ -9,6 +9,7 @@ use crate::guarded::{
     changes::What,
     permit::Said,
     settings::{GateSettings, Steering},
+    topics::Takes,
 };
 use saga_core::command::Guard;
 use saga_guards::{
@@ -366,12 +367,17 @@ impl Inner {
     }
 
     /// How many may be called out of the line: as many as would be admitted, and find a place or a short queue.
-    pub(super) fn room(&mut self, health: Result<(), Duration>, now: Monotonic) -> Room {
+    pub(super) fn room(&mut self, health: Result<(), Duration>, takes: Takes, now: Monotonic) -> Room {
         if let (true, Err(later)) = (self.heeds_health(), health) {
             return Room { calls: 0, look_again: Some(later) };
         }
+        let most = match takes {
+            Takes::All => MOST_WOKEN,
+            Takes::One => 1,
+            Takes::Nothing(later) => return Room { calls: 0, look_again: Some(later) },
+        };
         let woken = self.woken.count(now);
-        let calls = self.tightest(now).1.min(MOST_WOKEN).saturating_sub(woken);
+        let calls = self.tightest(now).1.min(most).saturating_sub(woken);
         let breaker = self.breaker.room(now).look_again;
         let pace = self.rate.as_ref().map(|rate| rate.wait(now).max(rate.rate().pace()));
         let degraded = self.degraded_until.map(|until| until.since(now)).filter(|left| !left.is_zero());

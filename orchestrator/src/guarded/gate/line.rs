@@ -1,6 +1,7 @@
 //! The waiting line before a gate: who waits durably is called out of it when the gate has room, and no sooner.
 
 use super::{Gate, inner::Inner};
+use crate::guarded::topics::Takes;
 use saga_core::{
     command::{CommandRef, Direction, Guard},
     id::SagaId,
@@ -15,12 +16,13 @@ use tokio::sync::mpsc::{self, OwnedPermit, error::TrySendError};
 /// When one is called again whose shard has not yet looked at those that were called before.
 pub(super) const CALL_AGAIN: Duration = Duration::from_millis(50);
 
-/// A command that waits, and where to call it.
+/// What waits of a saga, and where to call it.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiter {
     pub(crate) calls: mpsc::Sender<Wake>,
     pub(crate) saga: SagaId,
-    pub(crate) command: CommandRef,
+    /// Which command; `None`: the outcome event.
+    pub(crate) command: Option<CommandRef>,
 }
 
 /// One who waits in a line, since when, and for whom.
@@ -31,11 +33,12 @@ pub(super) struct Held {
     guard: Guard,
 }
 
-/// A command may ask again.
+/// Something of a saga may ask again.
 #[derive(Debug)]
 pub(crate) struct Wake {
     pub(crate) saga: SagaId,
-    pub(crate) command: CommandRef,
+    /// Which command; `None`: the outcome event.
+    pub(crate) command: Option<CommandRef>,
     /// Held until it has asked.
     pub(crate) woken: Woken,
 }
@@ -82,7 +85,7 @@ impl Gate {
     pub(crate) fn join(self: &Arc<Gate>, since: Since, waiter: Waiter) -> InLine {
         let joined = self.now();
         let waiting = Waiting {
-            lane: lane(waiter.command.direction),
+            lane: waiter.command.map_or(Lane::Do, |command| lane(command.direction)),
             since_ms: since.since_ms,
             not_before: joined.plus(since.not_before),
             standing: standing(since.guard),
@@ -96,14 +99,14 @@ impl Gate {
     }
 
     /// Calls as many as there is room for; answers when to look again, if not rung before.
-    pub(crate) fn call_who_may_go_on(self: &Arc<Gate>, health: Result<(), Duration>) -> Option<Duration> {
+    pub(crate) fn call_who_may_go_on(self: &Arc<Gate>, health: Result<(), Duration>, takes: Takes) -> Option<Duration> {
         let now = self.now();
         let mut inner = self.inner();
         if !inner.somebody_waits() {
             return None;
         }
         let to_wake = inner.fit(now);
-        let room = inner.room(health, now);
+        let room = inner.room(health, takes, now);
         let further = inner.room_of_retries(now);
         let mut called: Vec<_> = (0..room.calls).map_while(|_| inner.call(Which::Calls, now)).collect();
         let left = room.calls.saturating_sub(u32::try_from(called.len()).unwrap_or(u32::MAX));

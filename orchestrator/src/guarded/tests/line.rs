@@ -35,7 +35,7 @@ impl Waiting {
             not_before: Duration::ZERO,
             has_probed: false,
         };
-        let waiter = Waiter { calls: self.calls.clone(), saga, command };
+        let waiter = Waiter { calls: self.calls.clone(), saga, command: Some(command) };
         self.places.push(self.guarded.join("payments", since, waiter));
     }
 
@@ -79,7 +79,7 @@ impl Waiting {
 }
 
 fn numbers(called: &[Wake]) -> Vec<u16> {
-    called.iter().map(|wake| wake.command.step.0).collect()
+    called.iter().filter_map(|wake| wake.command).map(|command| command.step.0).collect()
 }
 
 fn succeeded() -> Said {

@@ -166,11 +166,11 @@ async fn who_waits_for_a_participant_that_is_removed_is_called_and_finds_out() {
     let saga = SagaId::new(Timestamp(1), Shard(0), 4);
     let command = saga_core::command::CommandRef { step: saga_core::id::StepIndex(0), direction: Direction::Do };
     let since = Since { guard: Guard::Breaker, since_ms: 1, not_before: Duration::from_secs(3600), has_probed: false };
-    let _place = guarded.join("payments", since, Waiter { calls: calls.clone(), saga, command });
+    let _place = guarded.join("payments", since, Waiter { calls: calls.clone(), saga, command: Some(command) });
     guarded.configure(&[]).expect("nobody");
     assert_eq!(called.recv().await.expect("called").saga, saga);
     assert!(matches!(guarded.admit("payments", FIRST), Admission::Gone));
-    let nowhere = guarded.join("payments", since, Waiter { calls, saga, command });
+    let nowhere = guarded.join("payments", since, Waiter { calls, saga, command: Some(command) });
     tokio::time::sleep(Duration::from_secs(3601)).await;
     assert_eq!(called.recv().await.expect("called").saga, saga);
     drop(nowhere);

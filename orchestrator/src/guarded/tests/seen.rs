@@ -181,7 +181,7 @@ async fn who_waits_in_line_is_counted_when_it_is_called() {
     let saga = SagaId::new(Timestamp(1), Shard(0), 4);
     let command = saga_core::command::CommandRef { step: saga_core::id::StepIndex(0), direction: Direction::Do };
     let since = Since { guard: Guard::Health, since_ms: 1, not_before: Duration::from_secs(40), has_probed: false };
-    let _place = guarded.join("payments", since, Waiter { calls, saga, command });
+    let _place = guarded.join("payments", since, Waiter { calls, saga, command: Some(command) });
     tokio::time::sleep(Duration::from_secs(39)).await;
     assert_eq!(waits(&handle, "health"), 0);
     assert!(called.recv().await.is_some());

@@ -208,7 +208,7 @@ async fn a_dead_letter_keeps_the_record_byte_for_byte() {
     let mut intake = shop.consume(shop.plan(Mode::Manual));
     let originals = intake.records(odd.len()).await;
     for Delivered { record, .. } in &originals {
-        let dead = dlq::record(&"saga.dlq".into(), record, &poison, None, record.timestamp);
+        let dead = dlq::record(&"saga.dlq".into(), record, &poison, None, dlq::Form::of(record), record.timestamp);
         assert!(shop.producer.send(&dead).await.is_delivered());
     }
     intake.consumer.set_topics(vec![TopicStart::earliest("saga.dlq")]);

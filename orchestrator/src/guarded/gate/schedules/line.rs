@@ -4,6 +4,7 @@ use super::{
     super::line::{CALL_AGAIN, InLine, Since, Waiter, Wake},
     *,
 };
+use crate::guarded::topics::Takes;
 use crate::{guarded::permit::Said, sync::simulated::pass};
 use saga_core::{
     command::{CommandRef, Direction, Guard},
@@ -23,7 +24,10 @@ fn join(gate: &Arc<Gate>, number: u16, calls: Sender<Wake>) -> InLine {
     let command = CommandRef { step: StepIndex(number), direction };
     let since =
         Since { guard: Guard::Breaker, since_ms: i64::from(number), not_before: Duration::ZERO, has_probed: false };
-    gate.join(since, Waiter { calls, saga: SagaId::new(Timestamp(1), Shard(0), u64::from(number) << 2), command })
+    gate.join(
+        since,
+        Waiter { calls, saga: SagaId::new(Timestamp(1), Shard(0), u64::from(number) << 2), command: Some(command) },
+    )
 }
 
 /// Calls who may go on, as the engine's own task does, but hears nothing except the bell: a ring that is missing is missed for ever. Time
@@ -40,7 +44,7 @@ impl Keeper {
         let (kept, has_ended) = (Arc::clone(&gate), Arc::clone(&ended));
         let thread = thread::spawn(move || {
             while !has_ended.load(SeqCst) {
-                match kept.call_who_may_go_on(WELL) {
+                match kept.call_who_may_go_on(WELL, Takes::All) {
                     Some(soon) if soon <= CALL_AGAIN => {
                         pass(soon);
                         thread::yield_now();
@@ -84,7 +88,7 @@ fn ask_as_called(gate: &Arc<Gate>, called: &mut Receiver<Wake>, most_out: u32, s
     let (mut counts, out) = ([0; WAITING as usize], Out::default());
     while counts[1..].contains(&0) {
         let wake = block_on(called.recv()).expect("who stays is called");
-        counts[usize::from(wake.command.step.0)] += 1;
+        counts[usize::from(wake.command.expect("of a command").step.0)] += 1;
         let permit = gate.admit(Asking { coming: Coming::Woken, ..FIRST }, WELL).expect("who is called is admitted");
         drop(wake);
         out.one_of_at_most(most_out);

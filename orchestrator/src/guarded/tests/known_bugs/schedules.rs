@@ -60,8 +60,11 @@ fn nobody_waits_for_ever_for_a_participant_that_is_taken_out_meanwhile() {
         let (calls, mut called) = tokio::sync::mpsc::channel(1);
         let command = CommandRef { step: StepIndex(0), direction: Direction::Do };
         let since = Since { guard: Guard::Breaker, since_ms: 0, not_before: Duration::ZERO, has_probed: false };
-        let place =
-            engine.join("payments", since, Waiter { calls, saga: SagaId::new(Timestamp(1), Shard(0), 4), command });
+        let place = engine.join(
+            "payments",
+            since,
+            Waiter { calls, saga: SagaId::new(Timestamp(1), Shard(0), 4), command: Some(command) },
+        );
         drop(block_on(called.recv()).expect("it is called"));
         assert!(matches!(engine.admit("payments", FIRST), Admission::Gone));
         drop(place);
