@@ -9,6 +9,7 @@ mod choice;
 mod compensate;
 mod draft;
 mod fallback;
+mod limit;
 mod operator;
 mod outcome;
 mod request;
@@ -34,8 +35,9 @@ pub use fallback::Known;
 pub const HISTORY_LIMIT: u32 = 10_000;
 /// Rows after which a saga is worth a warning.
 pub const HISTORY_WARNING: u32 = 8_000;
-/// The largest evaluated body of a request, as JSON: what the transports take without special settings.
-pub const REQUEST_LIMIT_BYTES: usize = 1024 * 1024;
+/// The largest request, body, key and path together: 1 MiB, which brokers and services take without special settings, less 16 KiB for the headers
+/// and the framing that go with it.
+pub const REQUEST_LIMIT_BYTES: usize = (1024 - 16) * 1024;
 
 /// What a decision needs beside state and input.
 pub struct Context<'a> {

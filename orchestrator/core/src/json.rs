@@ -15,6 +15,9 @@ use std::borrow::Cow;
 /// levels that a row of the journal adds, what is let in stays well below.
 pub const MAX_DEPTH: usize = 64;
 
+/// Levels that serde_json reads.
+const PARSER_DEPTH: usize = 127;
+
 /// What the names begin with that serde_json keeps for itself: a map with such a name would be read back as something else.
 const RESERVED: &str = "$serde_json::private::";
 
@@ -113,16 +116,16 @@ pub fn depth(value: &Value) -> usize {
     }
 }
 
-/// Levels of lists and maps in the text of JSON, however deep.
-#[must_use]
-pub fn depth_of_text(text: &[u8]) -> usize {
-    scan::scan(text).depth
-}
-
-/// Whether a map in the text of JSON has a name that the JSON library would take for something else.
-#[must_use]
-pub fn has_reserved_name(text: &[u8]) -> bool {
-    scan::scan(text).has_reserved_name
+/// Whether a text that serde_json wrote of our own types is read back as what it was: one pass over the bytes.
+///
+/// # Errors
+/// What it is that would not be.
+pub fn check_written(text: &[u8]) -> Result<(), Unfit> {
+    let shape = scan::scan(text);
+    if shape.depth > PARSER_DEPTH {
+        return Err(Unfit::Depth { found: shape.depth });
+    }
+    if shape.has_reserved_name { Err(Unfit::ReservedName) } else { Ok(()) }
 }
 
 /// Whether `name` may be the name of a member.

@@ -91,7 +91,7 @@ impl Draft<'_, '_> {
             return Some(Arc::clone(recorded));
         }
         let performer = self.performer(forward(step)).ok()?;
-        self.request(forward(step), performer).ok().map(Arc::new)
+        self.request(forward(step), performer).ok().map(|evaluated| Arc::new(evaluated.request))
     }
 
     /// The first fallback that can answer, and its answer. On the way back nothing needs one.

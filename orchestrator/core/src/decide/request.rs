@@ -1,9 +1,10 @@
 //! Beginning a command: evaluate what is sent, once, and record it before it leaves.
 
 use super::{
-    Admission, Asking, Ignored, REQUEST_LIMIT_BYTES,
+    Admission, Asking, Ignored,
     answer::{Ended, Then},
     draft::Draft,
+    limit::{self, LIMIT},
 };
 use crate::{
     command::{CommandRef, Direction, Failure, Guard, Method, Request},
@@ -12,7 +13,7 @@ use crate::{
     expression::{Expression, Scope, Template},
     id::StepIndex,
     policy::{Attempts, RetryPolicy},
-    state::{Phase, State},
+    state::Phase,
     time::Timestamp,
 };
 use serde_json::{Value, json};
@@ -22,8 +23,6 @@ use std::time::Duration;
 const EXPRESSION: &str = "expression";
 /// Code of a failure that a participant's absence from participants.yaml caused.
 pub(super) const GONE: &str = "participant_gone";
-/// Code of a failure that a limit caused.
-const LIMIT: &str = "limit";
 
 /// What expressions see of a step of its own, beside what all see.
 #[derive(Clone, Copy, Default)]
@@ -31,6 +30,13 @@ struct Own<'v> {
     input: Option<&'v Value>,
     result: Option<&'v Value>,
     do_id: Option<&'v str>,
+}
+
+/// A request that is evaluated and can leave.
+pub(super) struct Evaluated {
+    pub(super) request: Request,
+    /// Why it does without the result that there is.
+    pub(super) without_result: Option<Failure>,
 }
 
 impl Draft<'_, '_> {
@@ -55,7 +61,7 @@ impl Draft<'_, '_> {
         let Some(check) = &self.plan.definition.step(step).check else { return Ok(()) };
         let input = body_of(request);
         let do_id = self.state.command_id(self.plan, super::draft::forward(step)).to_string();
-        let own = Own { input: Some(&input), result: Some(result), do_id: Some(&do_id) };
+        let own = Own { input: Some(input), result: Some(result), do_id: Some(&do_id) };
         let accepted = self.boolean(check, "check", own)?;
         if accepted { Ok(()) } else { Err(Failure::new("check", format!("`{}` is false", check.source()))) }
     }
@@ -64,28 +70,70 @@ impl Draft<'_, '_> {
     pub(super) fn output(&self) -> Result<Value, Failure> {
         match &self.plan.definition.output {
             None => Ok(Value::Null),
-            Some(output) => self.render(output, "output", Own::default()),
+            Some(output) => {
+                let output = self.render(output, "output", Own::default())?;
+                limit::value_within_limit("the output within its event", &output).map(|()| output)
+            }
         }
     }
 
     /// What a command sends to `performer`.
-    pub(super) fn request(&self, command: CommandRef, performer: String) -> Result<Request, Failure> {
+    pub(super) fn request(&self, command: CommandRef, performer: String) -> Result<Evaluated, Failure> {
         let definition = self.plan.definition.step(command.step);
-        let request = match command.direction {
-            Direction::Do => self.do_request(&definition.action, performer)?,
-            Direction::Undo => match &definition.effects {
-                Effects::Undo(undo) => self.undo_request(command.step, &undo.call, performer)?,
-                Effects::ReadOnly | Effects::Irreversible => {
-                    return Err(Failure::new("no_undo", "the step has no undo"));
-                }
-            },
-        };
-        within_limit(request)
+        match (command.direction, &definition.effects) {
+            (Direction::Do, Effects::Undo(undo)) => {
+                let request = self.do_within_limit(&definition.action, performer)?;
+                self.leaves_way_back(command.step, &request, &undo.call)?;
+                Ok(Evaluated { request, without_result: None })
+            }
+            (Direction::Do, Effects::ReadOnly | Effects::Irreversible) => {
+                let request = self.do_within_limit(&definition.action, performer)?;
+                Ok(Evaluated { request, without_result: None })
+            }
+            (Direction::Undo, Effects::Undo(undo)) => self.undo_within_limit(command.step, &undo.call, &performer),
+            (Direction::Undo, Effects::ReadOnly | Effects::Irreversible) => {
+                Err(Failure::new("no_undo", "the step has no undo"))
+            }
+        }
     }
 
-    /// What a fallback's expression comes out as.
-    pub(super) fn fallback_value(&self, template: &Template) -> Result<Value, Failure> {
-        self.render(template, "fallback", Own::default())
+    fn do_within_limit(&self, action: &Action, performer: String) -> Result<Request, Failure> {
+        let request = self.do_request(action, performer)?;
+        limit::within_limit(&request).map(|()| request)
+    }
+
+    /// Whether the undo of a do could leave, told nothing of the result. One whose expressions have no value yet is not judged: they may read
+    /// what only comes about.
+    fn leaves_way_back(&self, step: StepIndex, request: &Request, undo: &Call) -> Result<(), Failure> {
+        let input = body_of(Some(request));
+        let fits = match &undo.with {
+            None if takes_body(&undo.target) => limit::leaves_room_for_undo(input),
+            None => Ok(()),
+            Some(_) => match self.undo_request(step, undo, "", input, &Value::Null) {
+                Ok(request) => limit::within_limit(&request),
+                Err(_) => Ok(()),
+            },
+        };
+        fits.map_err(|failure| {
+            Failure::new(LIMIT, format!("nothing is sent, since it could not be undone: {}", failure.message))
+        })
+    }
+
+    /// The undo; where the result makes it too large or too deep, as after an unknown outcome.
+    fn undo_within_limit(&self, step: StepIndex, call: &Call, performer: &str) -> Result<Evaluated, Failure> {
+        let input = body_of(self.state.step(step).forward.request.as_deref());
+        let result = self.state.step(step).result.as_ref().unwrap_or(&Value::Null);
+        let request = self.undo_request(step, call, performer, input, result)?;
+        let Err(failure) = limit::within_limit(&request) else {
+            return Ok(Evaluated { request, without_result: None });
+        };
+        if result.is_null() {
+            return Err(failure);
+        }
+        let request = self.undo_request(step, call, performer, input, &Value::Null)?;
+        limit::within_limit(&request)?;
+        let told = format!("the undo is told a result of null, as after an unknown outcome: {}", failure.message);
+        Ok(Evaluated { request, without_result: Some(Failure::new("undo_without_result", told)) })
     }
 
     fn do_request(&self, action: &Action, performer: String) -> Result<Request, Failure> {
@@ -111,16 +159,27 @@ impl Draft<'_, '_> {
     }
 
     /// Without `with`, an undo is told what the do was sent and what it answered; by DELETE it is told nothing.
-    fn undo_request(&self, step: StepIndex, call: &Call, performer: String) -> Result<Request, Failure> {
-        let input = sent(self.state, step);
-        let result = self.state.step(step).result.clone().unwrap_or(Value::Null);
+    fn undo_request(
+        &self,
+        step: StepIndex,
+        call: &Call,
+        performer: &str,
+        input: &Value,
+        result: &Value,
+    ) -> Result<Request, Failure> {
         let do_id = self.state.command_id(self.plan, super::draft::forward(step)).to_string();
-        let own = Own { input: Some(&input), result: Some(&result), do_id: Some(&do_id) };
+        let own = Own { input: Some(input), result: Some(result), do_id: Some(&do_id) };
         let body = match &call.with {
             Some(with) => Some(self.render(with, "undo.with", own)?),
             None => default_body(&call.target, || json!({"input": input, "result": result})),
         };
-        self.call_request(&call.target, performer, body, own)
+        self.call_request(&call.target, performer.to_owned(), body, own)
+    }
+
+    /// What a fallback's expression comes out as.
+    pub(super) fn fallback_value(&self, template: &Template) -> Result<Value, Failure> {
+        let value = self.render(template, "fallback", Own::default())?;
+        limit::value_within_limit("the fallback", &value).map(|()| value)
     }
 
     fn call_request(
@@ -170,7 +229,8 @@ impl Draft<'_, '_> {
     /// Asks the guard, then records the first attempt; a refusal is recorded instead and nothing leaves.
     pub(super) fn begin(&mut self, command: CommandRef) -> Result<(), Ended> {
         let performer = self.performer(command)?;
-        let request = self.request(command, performer).map_err(|failure| Ended { failure, then: Then::Definite })?;
+        let evaluated = self.request(command, performer).map_err(|failure| Ended { failure, then: Then::Definite })?;
+        let Evaluated { request, without_result } = evaluated;
         if self.answered_from_cache(command, &request) {
             return Ok(());
         }
@@ -180,6 +240,7 @@ impl Draft<'_, '_> {
             Admission::Admitted | Admission::Probe => {
                 let probe = admission == Admission::Probe;
                 self.emit(Event::StepStarted { step, direction, request, probe });
+                without_result.into_iter().for_each(|failure| self.incident(Some(command), failure));
             }
             Admission::Refused { guard, not_before } => self.refused(command, &request, guard, not_before),
             Admission::Gone => return Err(Ended { failure: gone(&request), then: Then::Park }),
@@ -273,22 +334,22 @@ fn gone(request: &Request) -> Failure {
 }
 
 /// `input` in expressions: what the do was sent; `null` if it never was.
-fn sent(state: &State, step: StepIndex) -> Value {
-    body_of(state.step(step).forward.request.as_deref())
-}
-
-fn body_of(request: Option<&Request>) -> Value {
+fn body_of(request: Option<&Request>) -> &Value {
     match request {
-        Some(Request::Kafka { body, .. } | Request::Publish { body, .. }) => body.clone(),
-        Some(Request::Http { body, .. }) => body.clone().unwrap_or(Value::Null),
-        None => Value::Null,
+        Some(Request::Kafka { body, .. } | Request::Publish { body, .. }) => body,
+        Some(Request::Http { body, .. }) => body.as_ref().unwrap_or(&Value::Null),
+        None => &Value::Null,
     }
 }
 
 fn default_body(target: &Target, body: impl FnOnce() -> Value) -> Option<Value> {
+    takes_body(target).then(body)
+}
+
+fn takes_body(target: &Target) -> bool {
     match target {
-        Target::Http { method: Method::Delete | Method::Get, .. } => None,
-        Target::Http { method: Method::Post | Method::Put | Method::Patch, .. } | Target::Kafka { .. } => Some(body()),
+        Target::Http { method: Method::Delete | Method::Get, .. } => false,
+        Target::Http { method: Method::Post | Method::Put | Method::Patch, .. } | Target::Kafka { .. } => true,
     }
 }
 
@@ -304,35 +365,4 @@ fn key_text(value: &Value) -> Result<String, Failure> {
 fn no_key(value: &Value) -> Failure {
     let expected = "expected a string that is not empty, or an integer without point and exponent, or a boolean";
     Failure::new(EXPRESSION, format!("key: {expected}, found {}", crate::expression::shorten(&value.to_string(), 80)))
-}
-
-fn within_limit(request: Request) -> Result<Request, Failure> {
-    let body = match &request {
-        Request::Kafka { body, .. } | Request::Publish { body, .. } => Some(body),
-        Request::Http { body, .. } => body.as_ref(),
-    };
-    let size_bytes = body.map_or(0, size_bytes);
-    if size_bytes <= REQUEST_LIMIT_BYTES {
-        return Ok(request);
-    }
-    Err(Failure::new(LIMIT, format!("the body has {size_bytes} bytes, the limit is {REQUEST_LIMIT_BYTES}")))
-}
-
-/// Bytes of `value` as compact JSON, without writing them anywhere.
-fn size_bytes(value: &Value) -> usize {
-    struct Count(usize);
-    impl std::io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    match serde_json::to_writer(&mut count, value) {
-        Ok(()) => count.0,
-        Err(_) => usize::MAX,
-    }
 }

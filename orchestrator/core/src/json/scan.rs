@@ -15,9 +15,10 @@ pub(super) struct Shape {
 
 pub(super) fn scan(text: &[u8]) -> Shape {
     let mut shape = Shape::default();
-    let (mut open, mut at) = (0usize, 0usize);
-    while let Some(byte) = text.get(at) {
-        at += 1;
+    let mut open = 0usize;
+    let mut rest = text;
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = behind;
         match byte {
             b'[' | b'{' => {
                 open += 1;
@@ -25,9 +26,10 @@ pub(super) fn scan(text: &[u8]) -> Shape {
             }
             b']' | b'}' => open = open.saturating_sub(1),
             b'"' => {
-                let end = string_end(text, at);
-                shape.has_reserved_name |= is_reserved_name(text, at - 1, end);
-                at = end;
+                let end = string_end(behind);
+                let (string, after) = behind.split_at(end);
+                shape.has_reserved_name |= is_reserved_name(string, after);
+                rest = after;
             }
             _ => {}
         }
@@ -36,32 +38,31 @@ pub(super) fn scan(text: &[u8]) -> Shape {
     shape
 }
 
-/// One past the closing quote of the string whose content begins at `from`.
-fn string_end(text: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
+/// One past the closing quote of the string whose content `text` begins with.
+fn string_end(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(length) = text[at..].iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+        at += length;
+        if text[at] == b'"' {
+            return at + 1;
         }
+        at = (at + 2).min(text.len());
     }
     text.len()
 }
 
-/// Whether the string from `start` to `end`, quotes included, is a name that is reserved. It may be written with escapes.
-fn is_reserved_name(text: &[u8], start: usize, end: usize) -> bool {
-    let string = &text[start..end.min(text.len())];
-    match string.get(1) {
-        Some(b'$') if string[1..].starts_with(RESERVED.as_bytes()) => is_name(text, end),
-        Some(b'$' | b'\\') if string.contains(&b'\\') && is_name(text, end) => {
-            serde_json::from_slice::<String>(string).is_ok_and(|name| name.starts_with(RESERVED))
+/// Whether a string, from behind its opening quote on, is a name that is reserved. It may be written with escapes.
+fn is_reserved_name(string: &[u8], after: &[u8]) -> bool {
+    match string.first() {
+        Some(b'$') if string.starts_with(RESERVED.as_bytes()) => is_name(after),
+        Some(b'$' | b'\\') if string.contains(&b'\\') && is_name(after) => {
+            let quoted = [b"\"", string].concat();
+            serde_json::from_slice::<String>(&quoted).is_ok_and(|name| name.starts_with(RESERVED))
         }
         Some(_) | None => false,
     }
 }
 
-fn is_name(text: &[u8], end: usize) -> bool {
-    let behind = text.get(end..).unwrap_or_default();
-    behind.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
+fn is_name(after: &[u8]) -> bool {
+    after.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
 }

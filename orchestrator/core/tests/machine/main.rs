@@ -9,6 +9,7 @@ mod digits;
 mod ends;
 mod fallback;
 mod forward;
+mod limits;
 mod operator;
 mod optional;
 mod outages;

@@ -211,14 +211,20 @@ impl Owned {
     }
 
     pub(super) fn append(&mut self, saga: SagaId, live: &mut Live, message: Message, decision: Decision) {
-        let append = self.row(saga, live, &decision);
-        let payload_hash = append.new_key.as_ref().map(|key| key.payload_hash);
+        let append = journal::codec::encode(&decision).map(|payload| self.row(saga, live, &decision, payload));
+        let payload_hash = append.as_ref().ok().and_then(|append| append.new_key.as_ref()).map(|key| key.payload_hash);
         live.append = Some(InFlight { message, decision, payload_hash });
         let committer = self.parts.committer(self.shard).clone();
-        self.appends.push(Box::pin(async move { (saga, committer.append(append).await) }));
+        self.appends.push(Box::pin(async move {
+            match append {
+                Ok(append) => (saga, committer.append(append).await),
+                // Nothing of it has left: it is as if the store had refused it.
+                Err(unwritable) => (saga, Err(NotCommitted::Impossible(unwritable.to_string()))),
+            }
+        }));
     }
 
-    fn row(&self, saga: SagaId, live: &mut Live, decision: &Decision) -> Append {
+    fn row(&self, saga: SagaId, live: &mut Live, decision: &Decision, payload: Vec<u8>) -> Append {
         let shows = Shown::of(&live.plan, &live.state);
         let summary = (live.shown.as_ref() != Some(&shows)).then(|| summary(live, &shows));
         live.shown = Some(shows);
@@ -229,7 +235,7 @@ impl Owned {
             stream: saga.uuid(),
             version: decision.version,
             recorded_at_ms: decision.at.0,
-            payload: journal::codec::encode(decision),
+            payload,
             category: live.plan.definition.name.clone(),
             key: live.state.key.clone(),
             new_key: (decision.version == 1).then(|| NewKey { payload_hash: payload_hash(&live.state.trigger.event) }),

@@ -1,0 +1,84 @@
+//! What a request may come to, so that it can be recorded, read back and sent, and so that its way back can too.
+//!
+//! The budget of the way back is kept when a do is admitted: a do whose undo would not fit although it is told nothing of the result is not
+//! sent. What a participant will answer is not known then; where the answer does not fit beside the input, the undo is told what it is told after
+//! an unknown outcome: a result of null.
+
+use super::REQUEST_LIMIT_BYTES;
+use crate::{
+    command::{Failure, Request},
+    json::{self, MAX_DEPTH},
+};
+use serde_json::Value;
+
+/// Code of a failure that a limit caused.
+pub(super) const LIMIT: &str = "limit";
+
+/// What the outcome event says beside the output, at most: names and a key have limits of their own.
+const ENVELOPE_BYTES: usize = 1024;
+
+/// Whether a request can leave.
+pub(super) fn within_limit(request: &Request) -> Result<(), Failure> {
+    let (body, beside) = match request {
+        Request::Kafka { body, .. } => (Some(body), 0),
+        Request::Publish { body, key, .. } => (Some(body), key.len()),
+        Request::Http { body, path, .. } => (body.as_ref(), path.len()),
+    };
+    let body = body.map(Extent::of).unwrap_or_default();
+    Extent { bytes: body.bytes.saturating_add(beside), ..body }.check("the request", Extent::default())
+}
+
+/// Whether an undo that is sent `{"input": …, "result": null}` can leave.
+pub(super) fn leaves_room_for_undo(input: &Value) -> Result<(), Failure> {
+    let wrapping = Extent { bytes: r#"{"input":,"result":null}"#.len(), levels: 1 };
+    Extent::of(input).check("the request within that of its undo", wrapping)
+}
+
+/// Whether a value that an expression made can be recorded, and published in the outcome event; `what` names it.
+pub(super) fn value_within_limit(what: &str, value: &Value) -> Result<(), Failure> {
+    Extent::of(value).check(what, Extent { bytes: ENVELOPE_BYTES, levels: 1 })
+}
+
+/// How far a value reaches.
+#[derive(Clone, Copy, Debug, Default)]
+struct Extent {
+    bytes: usize,
+    levels: usize,
+}
+
+impl Extent {
+    fn of(value: &Value) -> Extent {
+        Extent { bytes: size_bytes(value), levels: json::depth(value) }
+    }
+
+    fn check(self, what: &str, wrapping: Extent) -> Result<(), Failure> {
+        let bytes = self.bytes.saturating_add(wrapping.bytes);
+        let levels = self.levels + wrapping.levels;
+        if bytes > REQUEST_LIMIT_BYTES {
+            return Err(Failure::new(LIMIT, format!("{what} has {bytes} bytes, the limit is {REQUEST_LIMIT_BYTES}")));
+        }
+        if levels > MAX_DEPTH {
+            return Err(Failure::new(LIMIT, format!("{what} nests {levels} levels deep, the limit is {MAX_DEPTH}")));
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of `value` as compact JSON, without writing them anywhere.
+fn size_bytes(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    match serde_json::to_writer(&mut count, value) {
+        Ok(()) => count.0,
+        Err(_) => usize::MAX,
+    }
+}

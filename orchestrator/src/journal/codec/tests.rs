@@ -1,0 +1,178 @@
+//! Whatever is recorded is read back.
+
+use super::*;
+use saga_core::{
+    command::{Direction, Failure, Guard, Method, Request},
+    event::{AttemptOutcome, Cause, End, FallbackKind, OperatorAction, ParkReason, Substitute, Trigger},
+    id::{Shard, StepIndex},
+    json::MAX_DEPTH,
+};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+fn saga() -> SagaId {
+    SagaId::new(Timestamp(1), Shard(3), 99)
+}
+
+fn decision(events: Vec<Event>) -> Decision {
+    Decision { version: 4, at: Timestamp(77), events }
+}
+
+#[test]
+fn a_decision_reads_back() {
+    let skipped = Event::StepSkipped { step: StepIndex(2), direction: Direction::Do };
+    let decision = decision(vec![Event::SagaOverdue, skipped]);
+    let payload = encode(&decision).expect("it reads back");
+    assert_eq!(
+        String::from_utf8_lossy(&payload),
+        r#"{"v":1,"events":["sagaOverdue",{"stepSkipped":{"step":2,"direction":"do"}}]}"#
+    );
+    assert_eq!(decode(saga(), 4, Timestamp(77), &payload).expect("reads back"), decision);
+}
+
+#[test]
+fn a_newer_row_is_refused_by_its_number() {
+    let error = decode(saga(), 4, Timestamp(77), br#"{"v":2,"events":[{"nobodyKnows":{}}]}"#).expect_err("newer");
+    assert!(matches!(error, Unreadable::Format { format: 2, version: 4, .. }), "{error}");
+}
+
+#[test]
+fn a_broken_row_names_saga_and_version() {
+    let error = decode(saga(), 4, Timestamp(77), b"{").expect_err("broken");
+    assert!(error.to_string().contains(&format!("{}/4", saga())), "{error}");
+}
+
+/// As much of everything as the doors let in.
+fn worst() -> Value {
+    let numbers = format!("[25000000000000000001, 1e400, -0, {}]", "9".repeat(128));
+    let numbers: Value = serde_json::from_str(&numbers).expect("JSON");
+    let deep = (1..MAX_DEPTH).fold(json!(-0.5), |inner, _| json!([inner]));
+    let texts = json!({"": "\u{1f600}\u{1}\u{7f}\"\\/", "$serde_json": "$serde_json::private::Number"});
+    let worst = json!({"deep": deep, "numbers": numbers, "texts": texts});
+    saga_core::json::check(&worst).expect("it is let in");
+    worst
+}
+
+fn every_event() -> Vec<Event> {
+    let (step, do_, undo, at) = (StepIndex(7), Direction::Do, Direction::Undo, Timestamp(1_700_000_000_000));
+    let failure = Failure::new("http.503", "\u{0}\"\\ busy");
+    let kafka = Request::Kafka { participant: "stock".into(), command: "Reserve".into(), body: worst() };
+    let http =
+        Request::Http { participant: "bank".into(), method: Method::Post, path: "a/b".into(), body: Some(worst()) };
+    let publish = Request::Publish { topic: "t".into(), event_type: "Done".into(), key: "k".into(), body: worst() };
+    let trigger = Trigger {
+        topic: "shop.orders".into(),
+        partition: 3,
+        offset: i64::MAX,
+        key: Some("\"".into()),
+        timestamp: at,
+        headers: BTreeMap::from([("ce_type".into(), "OrderPlaced".into())]),
+        event: worst(),
+    };
+    let text = String::from;
+    let fallback = |kind| Substitute::Fallback { index: 1, kind };
+    let answered = |by| Event::StepAnswered { step, by, request: Some(kafka.clone()), result: worst() };
+    let parked = |reason| Event::SagaParked { reason };
+    let compensated = |cause| Event::SagaEnded { end: End::Compensated { cause, irreversible: vec![step] } };
+    vec![
+        Event::SagaStarted {
+            name: text("order"),
+            key: text("4711"),
+            definition: text("ab"),
+            policies: text("cd"),
+            trigger: Box::new(trigger),
+            traceparent: Some(text("00-1-2-01")),
+        },
+        Event::StepStarted { step, direction: do_, request: kafka.clone(), probe: true },
+        Event::StepStarted { step, direction: undo, request: http, probe: false },
+        Event::WaitStarted { step, until: at },
+        Event::AttemptStarted { step, direction: do_, attempt: 2, probe: true },
+        Event::AttemptFailed {
+            step,
+            direction: do_,
+            attempt: 2,
+            outcome: AttemptOutcome::Unknown,
+            failure: failure.clone(),
+            retry_at: Some(at),
+        },
+        Event::AttemptExtended {
+            step,
+            direction: do_,
+            attempt: 2,
+            deadline: at,
+            ask_at: Some(at),
+            location: Some(text("/x")),
+        },
+        Event::StepWaiting {
+            step,
+            direction: do_,
+            guard: Guard::Breaker,
+            participant: Some(text("bank")),
+            not_before: at,
+            ever_sent: true,
+        },
+        Event::StepSucceeded { step, direction: do_, result: worst() },
+        Event::StepRejected { step, result: worst(), failure: failure.clone() },
+        Event::StepFailed { step, direction: do_, outcome: AttemptOutcome::Failed, failure: failure.clone() },
+        answered(Substitute::Cache { at }),
+        answered(fallback(FallbackKind::Cached { at })),
+        answered(fallback(FallbackKind::LastKnown { at })),
+        answered(fallback(FallbackKind::Value)),
+        answered(fallback(FallbackKind::Expression)),
+        answered(fallback(FallbackKind::Fail { failure: failure.clone() })),
+        Event::StepSkipped { step, direction: undo },
+        Event::ResultArrived { step, result: worst() },
+        Event::CompensationStarted { cause: Cause::Step { step, failure: failure.clone() } },
+        Event::SagaOverdue,
+        parked(ParkReason::StepFailed { step, failure: failure.clone() }),
+        parked(ParkReason::PivotUnknown { step, failure: failure.clone() }),
+        parked(ParkReason::UndoFailed { steps: vec![step], failure: failure.clone() }),
+        parked(ParkReason::Output { failure: failure.clone() }),
+        parked(ParkReason::Limit { message: text("10,000 rows") }),
+        Event::SagaResumed,
+        Event::OperatorActed { id: text("a"), who: text("ada"), reason: text("r"), action: OperatorAction::Retry },
+        Event::OutcomeDue { end: End::Completed { output: worst() }, request: publish },
+        Event::SagaEnded { end: End::Abandoned { who: text("ada"), reason: text("r"), left: vec![step] } },
+        compensated(Cause::Timeout),
+        compensated(Cause::Cancelled { who: text("ada"), reason: text("r") }),
+        Event::IncidentOpened { step: Some(step), direction: Some(undo), failure },
+    ]
+}
+
+#[test]
+fn every_event_reads_back_with_as_much_as_is_let_in() {
+    for event in every_event() {
+        let decision = decision(vec![event]);
+        let payload = encode(&decision).expect("it reads back");
+        assert_eq!(decode(saga(), 4, Timestamp(77), &payload).expect("it reads"), decision);
+    }
+    let all = decision(every_event());
+    assert_eq!(decode(saga(), 4, Timestamp(77), &encode(&all).expect("reads")).expect("it reads"), all);
+}
+
+#[test]
+fn no_event_is_missing_here() {
+    let json = |event: &Event| serde_json::to_value(event).expect("JSON");
+    let name = |value: Value| match value {
+        Value::String(name) => name,
+        Value::Object(members) => members.into_iter().next().expect("a variant").0,
+        other => panic!("{other}"),
+    };
+    let seen: BTreeSet<String> = every_event().iter().map(|event| name(json(event))).collect();
+    // What serde says of a variant that does not exist names all that do.
+    let error = serde_json::from_str::<Event>("\"none\"").expect_err("no such variant").to_string();
+    let known: BTreeSet<String> = error.split('`').skip(3).step_by(2).map(str::to_owned).collect();
+    assert!(known.len() > 15, "{error}");
+    assert_eq!(seen, known);
+}
+
+#[test]
+fn a_row_that_would_not_read_back_is_not_written() {
+    let too_deep = (0..125).fold(json!(1), |inner, _| json!([inner]));
+    let posing = json!({"$serde_json::private::Number": "5"});
+    for result in [too_deep, posing] {
+        let error =
+            encode(&decision(vec![Event::ResultArrived { step: StepIndex(0), result }])).expect_err("unreadable");
+        assert!(error.to_string().starts_with("the row 4 would not read back: "), "{error}");
+    }
+}
