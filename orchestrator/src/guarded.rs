@@ -287,10 +287,10 @@ impl Guarded {
     /// everything back.
     pub async fn call(&self, mut permit: Permit, call: Call) -> Answer {
         let Some(participant) = call.request.participant().and_then(|name| self.http(name)) else {
-            return refused(&call, Refused { guard: Guard::Transport, not_before: UNKNOWN_REST });
+            return refused(Refused { guard: Guard::Transport, not_before: UNKNOWN_REST });
         };
         if let Err(by) = permit.pass().await {
-            return refused(&call, by);
+            return refused(by);
         }
         let answer = participant.call(&call).await;
         permit.settle(Said::by(&answer));
@@ -377,12 +377,6 @@ fn question(
     Ok(question.map(|question| (question, asked.config)))
 }
 
-/// Nothing left. That is the whole truth only if nothing had left before: an attempt that is being asked after, or may have left in an
-/// earlier life, is under way all the same.
-fn refused(call: &Call, by: Refused) -> Answer {
-    if call.is_untouched() {
-        Answer::NotSent { guard: by.guard, retry_after: by.not_before }
-    } else {
-        Answer::Ongoing { ask_after: Some(by.not_before), location: call.location.clone() }
-    }
+fn refused(by: Refused) -> Answer {
+    Answer::NotSent { guard: by.guard, retry_after: by.not_before }
 }

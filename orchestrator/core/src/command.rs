@@ -207,7 +207,8 @@ pub enum Answer {
         /// Where to ask (path and query on the same host); `None`: repeat the request.
         location: Option<String>,
     },
-    /// A guard or the transport refused before anything left: not an attempt.
+    /// A guard or the transport let nothing out this time: not an attempt. One that was sent or accepted before is under way all the same,
+    /// which the saga's state tells.
     NotSent {
         /// Who refused.
         guard: Guard,

@@ -31,7 +31,7 @@ use draft::Draft;
 pub use fallback::Known;
 
 /// Rows after which a saga parks, and again at each multiple: a journal of this length is a loop that nobody noticed. A person can move
-/// it on or abandon it. Waiting for a guard is no loop, and what it records does not count.
+/// it on or abandon it. What is recorded at a bounded rate does not count: to wait for a guard, or for a participant at work, is no loop.
 pub const HISTORY_LIMIT: u32 = 10_000;
 /// Rows after which a saga is worth a warning.
 pub const HISTORY_WARNING: u32 = 8_000;
@@ -102,6 +102,9 @@ pub enum Admission {
 pub enum Outcome {
     /// A row for the journal; the state has been evolved by it.
     Decided(Decision),
+    /// Nothing to record: the state has been brought up to date with what a new owner learns anew ([`crate::state::Noted`]). What is
+    /// outstanding may have changed.
+    Noted,
     /// Nothing changes.
     Ignored(Ignored),
     /// An operator's act that the state does not allow.
@@ -204,7 +207,7 @@ pub fn start(plan: &Plan, saga: SagaId, start: Start, context: &mut Context<'_>)
     (decision, state)
 }
 
-/// Decides on one input. `state` is evolved if and only if the answer is [`Outcome::Decided`].
+/// Decides on one input. `state` is evolved if and only if the answer is [`Outcome::Decided`], and noted in if it is [`Outcome::Noted`].
 ///
 /// # Errors
 /// When the input names a step that the saga does not have.
@@ -229,7 +232,8 @@ pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Conte
         });
     }
     draft.advance();
-    Ok(draft.finish().map_or(Outcome::Ignored(Ignored::NotDue), Outcome::Decided))
+    let otherwise = if draft.noted { Outcome::Noted } else { Outcome::Ignored(Ignored::NotDue) };
+    Ok(draft.finish().map_or(otherwise, Outcome::Decided))
 }
 
 /// Parks a saga for a reason outside of its rules: its decisions cannot be made. Its commands that are out stay out; an operator's retry

@@ -218,7 +218,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_at: Option<Timestamp>,
     },
-    /// The participant works on the attempt; its timeout starts again.
+    /// The participant works on the attempt; its timeout starts again. Recorded when it says so first, and at a bounded rate from then on.
     AttemptExtended {
         /// Which.
         step: StepIndex,
@@ -234,15 +234,6 @@ pub enum Event {
         /// Where to ask; `None`: repeat the request.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         location: Option<String>,
-    },
-    /// The participant is asked how far the attempt is.
-    AttemptAsked {
-        /// Which.
-        step: StepIndex,
-        /// Do or undo.
-        direction: Direction,
-        /// Which attempt.
-        attempt: u32,
     },
     /// A guard holds the command back; no attempt is counted.
     StepWaiting {

@@ -86,9 +86,12 @@ pub(crate) fn close(state: &mut State, decision: &Decision) {
     state.last_at = decision.at;
 }
 
-/// Whether a row of these events is more than waiting for a guard.
+/// Whether a row of these events tells of a step ahead. What is recorded at a bounded rate however long it lasts is no loop: that a guard
+/// holds a command back, and that a participant works on it.
 pub(crate) fn counts(events: &[Event]) -> bool {
-    events.iter().any(|event| !matches!(event, Event::StepWaiting { .. } | Event::OutcomeWaiting { .. }))
+    events.iter().any(|event| {
+        !matches!(event, Event::StepWaiting { .. } | Event::OutcomeWaiting { .. } | Event::AttemptExtended { .. })
+    })
 }
 
 fn begin(plan: &Plan, saga: SagaId, first: &Decision) -> Result<State, FoldError> {
@@ -143,7 +146,6 @@ pub fn step_of(event: &Event) -> Option<StepIndex> {
         | Event::AttemptStarted { step, .. }
         | Event::AttemptFailed { step, .. }
         | Event::AttemptExtended { step, .. }
-        | Event::AttemptAsked { step, .. }
         | Event::StepWaiting { step, .. }
         | Event::StepSucceeded { step, .. }
         | Event::StepRejected { step, .. }
@@ -202,20 +204,10 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
         Event::AttemptExtended { step, direction, deadline, ask_at, location, .. } => {
             let command = state.command_mut(CommandRef { step: *step, direction: *direction });
             if let Phase::Attempting(attempting) = &mut command.phase {
-                attempting.since = ask_at.unwrap_or(at);
-                attempting.time = deadline.since(attempting.since);
-                attempting.departure = Departure::AsDecided;
-                attempting.ask_at = *ask_at;
-                attempting.location.clone_from(location);
-                attempting.first = false;
-            }
-        }
-        Event::AttemptAsked { step, direction, .. } => {
-            let command = state.command_mut(CommandRef { step: *step, direction: *direction });
-            if let Phase::Attempting(attempting) = &mut command.phase {
-                attempting.ask_at = None;
-                attempting.asked += 1;
-                command.asked_after.insert(command.attempt);
+                attempting.extended(*deadline, *ask_at, location.clone(), at);
+                if ask_at.is_some() {
+                    command.asked_after.insert(command.attempt);
+                }
             }
         }
         Event::StepWaiting { step, direction, guard, participant, not_before, .. } => {
@@ -319,17 +311,7 @@ fn attempt_started(plan: &Plan, state: &mut State, command: CommandRef, attempt:
     it.attempt = attempt;
     it.in_doubt.insert(attempt);
     let first = it.in_doubt.len() == 1 && it.last_failure.is_none();
-    it.phase = Phase::Attempting(Attempting {
-        since: at,
-        time,
-        departure: Departure::AsDecided,
-        ask_at: None,
-        location: None,
-        asked: 0,
-        cause,
-        at,
-        first,
-    });
+    it.phase = Phase::Attempting(Attempting::started(time, cause, at, first));
 }
 
 /// An attempt that was started and did not leave is taken back, and so is the count of the row that started it.

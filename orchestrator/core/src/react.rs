@@ -54,7 +54,7 @@ pub struct CallEffect {
     pub request: Arc<Request>,
     /// One attempt: from leaving the guard to the answer.
     pub attempt_timeout: Duration,
-    /// How often the participant was asked how far it is: each asking is an effect of its own.
+    /// How often this owner asked how far it is: each asking is an effect of its own.
     pub asked: u32,
     /// Where to ask; `None`: send the request.
     pub location: Option<String>,
@@ -173,8 +173,8 @@ fn effect(
         attempt,
         request,
         attempt_timeout: plan.policies.command(command).attempt_timeout,
-        asked: attempting.asked,
-        location: attempting.location.clone(),
+        asked: attempting.asked(),
+        location: attempting.location().map(str::to_owned),
         cause: attempting.cause,
         at: attempting.at,
     })

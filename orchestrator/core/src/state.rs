@@ -2,6 +2,7 @@
 
 mod due;
 mod held;
+mod noted;
 mod status;
 mod step;
 pub mod view;
@@ -18,6 +19,8 @@ use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 pub use held::Held;
+pub use noted::Noted;
+pub(crate) use noted::Times;
 pub use status::{NotAStatus, Status};
 
 /// What a saga runs by: pinned when it starts.
@@ -49,7 +52,7 @@ pub struct State {
     pub version: u32,
     /// Time of the last row.
     pub last_at: Timestamp,
-    /// Rows that count against [`crate::decide::HISTORY_LIMIT`]: all but those of waiting for a guard.
+    /// Rows that count against [`crate::decide::HISTORY_LIMIT`]: all but those whose rate is bounded, see [`crate::evolve::counts`].
     pub counted_rows: u32,
     /// Time of the first row.
     pub started_at: Timestamp,
@@ -194,7 +197,7 @@ pub struct CommandState {
     pub probes: BTreeSet<u32>,
     /// Attempts up to this one were made by an earlier owner: each may have left more than once, because what is outstanding leaves again.
     pub inherited: u32,
-    /// Attempts that were asked after: the participant had accepted them, or said that it was not ready.
+    /// Attempts that are asked after: the participant has accepted them, or said that it was not ready.
     pub asked_after: BTreeSet<u32>,
     /// How often in a row a guard refused it, since an attempt was last answered.
     pub refused: u32,
@@ -244,18 +247,17 @@ pub enum Phase {
 /// An attempt that is out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempting {
-    /// From when its time runs, by what is on record.
-    pub since: Timestamp,
+    since: Timestamp,
     /// How long it is awaited: what is over then counts as unknown.
     pub time: Duration,
-    /// Whether it is known to have left later than that.
+    /// Whether it is known to have left later than its time begins by what is on record.
     pub departure: Departure,
-    /// When to ask how far it is.
-    pub ask_at: Option<Timestamp>,
-    /// Where to ask; `None`: repeat the request.
-    pub location: Option<String>,
-    /// How often it was asked.
-    pub asked: u32,
+    ask_at: Option<Timestamp>,
+    location: Option<String>,
+    /// When it was last recorded that the participant works on it.
+    pub heard_at: Option<Timestamp>,
+    /// What is known beyond the record.
+    pub noted: Noted,
     /// The event that let it leave; stays the same when it is asked after, because the record that is sent again names it.
     pub cause: EventName,
     /// When it was let leave; stays the same when it is asked after.

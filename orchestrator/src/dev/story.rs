@@ -44,7 +44,7 @@ impl Teller<'_> {
             Event::AttemptExtended { step, direction, .. } => {
                 (Some(*step), Mark::Wait, format!("{}the participant is still at work", undo(*direction)))
             }
-            Event::AttemptAsked { .. } | Event::ResultArrived { .. } => return None,
+            Event::ResultArrived { .. } => return None,
             Event::StepWaiting { step, direction, guard, .. } => {
                 (Some(*step), Mark::Wait, format!("{}waits for {}", undo(*direction), view::guard_name(*guard)))
             }

@@ -93,7 +93,6 @@ impl Answers {
                 | Event::AttemptStarted { .. }
                 | Event::AttemptFailed { .. }
                 | Event::AttemptExtended { .. }
-                | Event::AttemptAsked { .. }
                 | Event::StepWaiting { .. }
                 | Event::StepRejected { .. }
                 | Event::StepFailed { .. }

@@ -136,7 +136,7 @@ pub(super) fn call(
     dispatch: Dispatch,
 ) -> Option<Permit> {
     if let Request::Kafka { .. } = &*effect.request {
-        send_command(parts, plan, state, &effect, permit.departure(), dispatch);
+        send_command(parts, plan, state, &effect, permit.departure());
         return Some(permit);
     }
     let (id, attempt) = (effect.id.clone(), effect.attempt);
@@ -160,11 +160,9 @@ fn send_command(
     state: &State,
     effect: &CallEffect,
     (departure, seat): (Departure, Seat),
-    dispatch: Dispatch,
 ) {
     let (id, attempt) = (effect.id.clone(), effect.attempt);
     let record = command_record(parts, plan, state, effect);
-    let untouched = dispatch == Dispatch::First && effect.asked == 0;
     let parts_of_call = Arc::clone(parts);
     parts.calls.spawn(async move {
         let answer = match departure.pass().await {
@@ -174,20 +172,11 @@ fn send_command(
                 drop(seat);
                 deliver(&parts_of_call, record.as_ref()).await.err()
             }
-            Err(by) => Some(held_back(untouched, by)),
+            Err(Refused { guard, not_before }) => Some(Answer::NotSent { guard, retry_after: not_before }),
         };
         let Some(answer) = answer else { return };
         answered(&parts_of_call, id, attempt, answer).await;
     });
-}
-
-/// A guard lets nothing out. Of a command that may have left before it cannot be said that nothing was sent.
-fn held_back(untouched: bool, by: Refused) -> Answer {
-    if untouched {
-        Answer::NotSent { guard: by.guard, retry_after: by.not_before }
-    } else {
-        Answer::Ongoing { ask_after: Some(by.not_before), location: None }
-    }
 }
 
 fn command_record(parts: &Parts, plan: &Plan, state: &State, effect: &CallEffect) -> Option<Outgoing> {

@@ -113,7 +113,7 @@ async fn would_be_refused(parts: &Arc<Parts>, saga: SagaId, input: &Input) -> Op
     };
     match decide::decide(&recorded.plan, &mut recorded.state, input, &mut context) {
         Ok(Outcome::Refused(refused)) => Some(refused.to_string()),
-        Ok(Outcome::Decided(_) | Outcome::Ignored(_)) | Err(_) => None,
+        Ok(Outcome::Decided(_) | Outcome::Noted | Outcome::Ignored(_)) | Err(_) => None,
     }
 }
 

@@ -173,18 +173,6 @@ async fn a_full_bulkhead_is_no_attempt() {
     assert_eq!(stands(&guarded), (BreakerState::Closed, 0, 0));
 }
 
-#[test]
-fn what_is_refused_after_it_may_have_left_goes_on() {
-    let rest = Duration::from_secs(1);
-    let full = Refused { guard: Guard::Bulkhead, not_before: rest };
-    let told = Call { asked: 1, location: Some("/jobs/1".into()), ..a_call() };
-    let ongoing = |location| Answer::Ongoing { ask_after: Some(rest), location };
-    assert_eq!(refused(&told, full), ongoing(Some("/jobs/1".into())));
-    assert_eq!(refused(&a_call().repeated(), full), ongoing(None));
-    let not_sent = Answer::NotSent { guard: Guard::Bulkhead, retry_after: rest };
-    assert_eq!(refused(&a_call(), full), not_sent);
-}
-
 #[tokio::test]
 async fn a_dropped_call_gives_everything_back() {
     let payments = Payments::serve(200).await;

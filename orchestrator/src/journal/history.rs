@@ -71,9 +71,6 @@ pub fn describe(plan: &Plan, event: &Event) -> String {
             let command = command(plan, *step, *direction);
             format!("{command}: the participant works on attempt {attempt}, it has until {}", rfc3339(*deadline))
         }
-        Event::AttemptAsked { step, direction, attempt } => {
-            format!("{}: asked how far attempt {attempt} is", command(plan, *step, *direction))
-        }
         Event::StepWaiting { step, direction, guard, participant, not_before, .. } => {
             let (command, guard) = (command(plan, *step, *direction), view::guard_name(*guard));
             match participant {

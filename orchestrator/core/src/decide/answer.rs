@@ -6,7 +6,7 @@ use crate::{
     definition::PivotSide,
     event::{AttemptOutcome, Event, ParkReason},
     policy::OnExhausted,
-    state::{Course, Heading, Phase, Settled},
+    state::{Course, Heading, Phase, Settled, Times},
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -187,8 +187,8 @@ impl Draft<'_, '_> {
     /// an earlier owner sent it.
     fn left_before(&self, command: CommandRef, attempt: u32) -> Option<Option<String>> {
         let Phase::Attempting(attempting) = &self.state.command(command).phase else { return None };
-        let left = attempting.asked > 0 || self.is_inherited(command, attempt);
-        left.then(|| attempting.location.clone())
+        let left = attempting.asked() > 0 || self.is_inherited(command, attempt);
+        left.then(|| attempting.location().map(str::to_owned))
     }
 
     fn is_inherited(&self, command: CommandRef, attempt: u32) -> bool {
@@ -339,7 +339,25 @@ impl Draft<'_, '_> {
         let (step, direction) = (command.step, command.direction);
         let ask_at = ask_after.map(|after| self.now.plus(after.max(SHORTEST_ASK)));
         let deadline = ask_at.unwrap_or(self.now).plus(timeout);
-        self.emit(Event::AttemptExtended { step, direction, attempt, deadline, ask_at, location });
+        if self.is_news(command) {
+            self.emit(Event::AttemptExtended { step, direction, attempt, deadline, ask_at, location });
+        } else {
+            self.note(command, Times { since: ask_at.unwrap_or(self.now), ask_at, location });
+        }
+    }
+
+    fn note(&mut self, command: CommandRef, times: Times) {
+        self.state.note(command, times);
+        self.noted = true;
+    }
+
+    /// Whether it is worth a row that the participant works on it: the first time. What it says again is recorded now and then, so that
+    /// people see that it was heard.
+    fn is_news(&self, command: CommandRef) -> bool {
+        let Phase::Attempting(attempting) = &self.state.command(command).phase else { return false };
+        let Some(heard_at) = attempting.heard_at else { return true };
+        let rest = TOLD_AGAIN.max(heard_at.since(attempting.at) / TOLD_AGAIN_SHARE);
+        self.now.since(heard_at) >= rest
     }
 
     /// What left before is under way all the same: it is sent or asked after again when the guard allows. A broker cannot be asked, so what
@@ -352,8 +370,14 @@ impl Draft<'_, '_> {
                 let failure = Failure::new("not_sent_again", "the broker cannot be reached to publish it again");
                 self.unknown(command, attempt, &failure, Retryable::Yes, Some(retry_after));
             }
-            Some(location) => self.ongoing(command, attempt, Some(retry_after), location),
+            Some(location) => self.asked_later(command, retry_after, location),
         }
+    }
+
+    /// A guard lets nobody ask: that says nothing of the attempt, and is no row however often it happens.
+    fn asked_later(&mut self, command: CommandRef, retry_after: Duration, location: Option<String>) {
+        let ask_at = self.now.plus(retry_after.max(SHORTEST_ASK));
+        self.note(command, Times { since: ask_at, ask_at: Some(ask_at), location });
     }
 
     fn not_sent(&mut self, command: CommandRef, attempt: u32, guard: Guard, retry_after: Duration) {
@@ -376,7 +400,12 @@ fn insisted(command: CommandRef, retry: Retryable) -> Retryable {
     }
 }
 
-/// A participant that says "ask me at once" must not turn into a loop of journal rows.
+/// That a participant works on an attempt is recorded again after this at the earliest: a day of it is some hundred rows.
+pub(super) const TOLD_AGAIN: Duration = Duration::from_secs(60);
+/// And of an attempt that takes long after this part of the time that it has taken: a week of it is some more.
+const TOLD_AGAIN_SHARE: u32 = 16;
+
+/// A participant that says "ask me at once" must not be asked in a loop.
 const SHORTEST_ASK: Duration = Duration::from_millis(100);
 
 /// The answer to an undo is not kept: nothing reads it.

@@ -20,13 +20,15 @@ pub(super) struct Draft<'a, 'c> {
     pub(super) released: Option<CommandRef>,
     /// What the guard says that refuses it still.
     pub(super) still_held: Option<Ignored>,
+    /// Something was noted that is not recorded.
+    pub(super) noted: bool,
     events: Vec<Event>,
 }
 
 impl<'a, 'c> Draft<'a, 'c> {
     pub(super) fn new(plan: &'a Plan, state: &'a mut State, context: &'a mut Context<'c>) -> Draft<'a, 'c> {
         let now = context.now.max(state.last_at);
-        Draft { plan, state, context, now, released: None, still_held: None, events: Vec::new() }
+        Draft { plan, state, context, now, released: None, still_held: None, noted: false, events: Vec::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -57,12 +59,12 @@ impl<'a, 'c> Draft<'a, 'c> {
         Some(decision)
     }
 
-    /// Waiting for a guard is no loop: a participant may be away for days, and nothing follows from that.
+    /// What is recorded at a bounded rate is no loop: a participant may be away, or at work, for days, and nothing follows from that.
     fn hold_history_limit(&mut self) {
         let on_its_way = matches!(self.state.course, Course::Forward | Course::Compensating { .. });
         let rows = self.state.counted_rows.saturating_add(1);
         if on_its_way && evolve::counts(&self.events) && rows.is_multiple_of(HISTORY_LIMIT) {
-            let message = format!("the journal has {rows} rows beside waiting, the limit is {HISTORY_LIMIT}");
+            let message = format!("the journal has {rows} rows beside those of waiting, the limit is {HISTORY_LIMIT}");
             self.emit(Event::SagaParked { reason: ParkReason::Limit { message } });
         }
     }

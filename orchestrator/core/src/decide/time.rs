@@ -23,7 +23,7 @@ impl Draft<'_, '_> {
                 self.command_time(command);
             }
         }
-        if self.is_empty() { Err(Ignored::NotDue.into()) } else { Ok(()) }
+        if self.is_empty() && !self.noted { Err(Ignored::NotDue.into()) } else { Ok(()) }
     }
 
     pub(super) fn released(&mut self, command: CommandRef) -> Result<(), Stop> {
@@ -81,7 +81,7 @@ impl Draft<'_, '_> {
             Phase::Attempting(attempting) if attempting.ends(outages).is_some_and(|end| self.is_over(end)) => {
                 self.attempt_timed_out(command);
             }
-            Phase::Attempting(attempting) if attempting.ask_at.is_some_and(|at| due(&at, self.now)) => {
+            Phase::Attempting(attempting) if attempting.ask_at().is_some_and(|at| due(&at, self.now)) => {
                 self.ask(command);
             }
             Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Attempting(_) => {}
@@ -110,8 +110,9 @@ impl Draft<'_, '_> {
         self.unknown(command, attempt, &failure, Retryable::Yes, None);
     }
 
+    /// That it is asked is no news, and no row.
     fn ask(&mut self, command: CommandRef) {
-        let attempt = self.state.command(command).attempt;
-        self.emit(Event::AttemptAsked { step: command.step, direction: command.direction, attempt });
+        self.state.note_asked(command);
+        self.noted = true;
     }
 }

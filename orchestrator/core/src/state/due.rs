@@ -119,8 +119,8 @@ impl Attempting {
     pub(crate) fn ends(&self, outages: &Outages) -> Option<Timestamp> {
         match self.departure {
             Departure::NotYet => None,
-            Departure::AsDecided => Some(outages.end_of(self.since, self.time)),
-            Departure::At(at) => Some(outages.end_of(self.since.max(at), self.time)),
+            Departure::AsDecided => Some(outages.end_of(self.since(), self.time)),
+            Departure::At(at) => Some(outages.end_of(self.since().max(at), self.time)),
         }
     }
 }
@@ -140,7 +140,7 @@ impl CommandState {
             Phase::Attempting(attempting) => {
                 let earliest = || outages.end_of(now, attempting.time);
                 let deadline = Some(attempting.ends(outages).unwrap_or_else(earliest));
-                Dues { timer: attempting.ask_at, deadline }
+                Dues { timer: attempting.ask_at(), deadline }
             }
         }
     }

@@ -237,6 +237,10 @@ impl Saga {
         self
     }
 
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// The owner is lost, and a new one folds the journal.
     pub(crate) fn recovered(mut self) -> Saga {
         self.state = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
@@ -262,6 +266,7 @@ impl Saga {
         self.last = decide::decide(&self.plan, &mut self.state, input, &mut context).expect("a legal input");
         match &self.last {
             Outcome::Decided(decision) => self.journal.push(decision.clone()),
+            Outcome::Noted => assert_eq!(self.state.clone().as_recorded(), before.as_recorded(), "nothing is recorded"),
             Outcome::Ignored(_) | Outcome::Refused(_) => assert_eq!(self.state, before, "nothing changes"),
         }
         self.holds();
@@ -271,7 +276,7 @@ impl Saga {
     /// What holds after every input.
     fn holds(&self) {
         let folded = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
-        assert_eq!(folded, self.state.clone().inherited(), "the journal folds to the state");
+        assert_eq!(folded, self.state.clone().as_recorded().inherited(), "the journal folds to the state");
         let dues = self.state.dues(&self.plan, &self.answerable, self.now);
         let deadline = dues.deadline.filter(|deadline| *deadline <= self.answerable.until);
         let due = dues.timer.into_iter().chain(deadline).min();
@@ -285,6 +290,13 @@ impl Saga {
         let Outcome::Decided(decision) = &self.last else { panic!("not decided: {:?}", self.last) };
         let told: Vec<String> = decision.events.iter().map(|event| words::told(&self.plan, event)).collect();
         assert_eq!(told, facts);
+        self
+    }
+
+    /// The last input is known from now on, and not recorded.
+    #[track_caller]
+    pub(crate) fn then_noted(self) -> Saga {
+        assert_eq!(self.last, Outcome::Noted);
         self
     }
 

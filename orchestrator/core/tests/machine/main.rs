@@ -4,6 +4,7 @@ mod given;
 mod words;
 
 mod admission;
+mod bookkeeping;
 mod capabilities;
 mod digits;
 mod ends;

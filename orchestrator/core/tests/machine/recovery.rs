@@ -170,7 +170,7 @@ steps:
     let asks = Answer::Ongoing { ask_after: Some(seconds(3)), location: None };
     let saga = given(BESIDE);
     let [first, other] = told(&saga)[..] else { panic!("two commands are out") };
-    let saga = saga.at(START.plus(seconds(2))).when("b", done()).when("a", asks).when_due().then(&["a #1 asked"]);
+    let saga = saga.at(START.plus(seconds(2))).when("b", done()).when("a", asks).when_due().then_noted();
     assert_ne!(saga.state.last_at, START);
     assert_eq!((told(&saga), other.0), (vec![first], START));
     let saga = saga.recovered();

@@ -211,6 +211,7 @@ What follows from each input, by where the saga is heading and what the command 
   =  ignored: repeated               T  ignored: the saga has ended
   D  ignored: nothing is due         L  ignored: the saga has ended, and the step reports success after all
   P  ignored: nothing waits for this delivery
+  o  noted: known from now on, and not recorded
 
 ";
 

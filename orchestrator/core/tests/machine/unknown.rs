@@ -141,13 +141,14 @@ fn an_ongoing_attempt_starts_its_timeout_again_and_counts_no_attempt() {
 fn an_ongoing_attempt_is_asked_when_the_participant_says() {
     let ask = Answer::Ongoing { ask_after: Some(seconds(3)), location: Some("jobs/1".into()) };
     let saga = given(ONE).when("a", ask.clone()).then(&["a #1 ongoing, to be asked"]).then_due_in(Some(seconds(3)));
-    let saga = saga.when_due().then(&["a #1 asked"]).then_out(&["a"]).then_due_in(Some(seconds(30)));
+    let saga = saga.when_due().then_noted().then_out(&["a"]).then_due_in(Some(seconds(30)));
     let saga_core::react::Effect::Call(call) = &saga_core::react::react(&saga.plan, &saga.state)[0] else {
         panic!("a call")
     };
     assert_eq!((call.asked, call.location.as_deref(), call.attempt), (1, Some("jobs/1"), 1));
     saga.when("a", ask)
-        .then(&["a #1 ongoing, to be asked"])
+        .then_noted()
+        .then_due_in(Some(seconds(3)))
         .when_due()
         .when("a", done())
         .then_status(Status::Completed);
@@ -191,30 +192,29 @@ fn what_left_under_an_earlier_owner_is_under_way_though_a_guard_holds_its_repeti
     given(ONE)
         .recovered()
         .when("a", not_sent())
-        .then(&["a #1 ongoing, to be asked"])
+        .then_noted()
         .then_due_in(Some(seconds(1)))
         .when_due()
-        .then(&["a #1 asked"])
+        .then_noted()
         .then_out(&["a"]);
 }
 
 #[test]
 fn an_attempt_that_is_asked_after_is_under_way_though_a_guard_holds_the_question_back() {
     let ask = Answer::Ongoing { ask_after: Some(seconds(3)), location: None };
-    given(ONE).when("a", ask).when_due().when("a", not_sent()).then(&["a #1 ongoing, to be asked"]).then_out(&["a"]);
+    given(ONE).when("a", ask).when_due().when("a", not_sent()).then_noted().then_out(&["a"]);
 }
 
 #[test]
 fn whatever_may_be_retried_says_nothing_of_what_was_accepted_however_long_ago() {
     let once = ONE.replace("attempts: 2", "attempts: 1");
     let ask = || Answer::Ongoing { ask_after: Some(seconds(3)), location: None };
-    given(&once)
-        .when("a", ask())
-        .when_due()
-        .when("a", ask())
-        .then(&["a #1 ongoing, to be asked"])
-        .when("a", busy())
-        .then(&["a #1 unknown (busy)", "a unknown (busy)", "goes back (a: busy)", "undo a sent"]);
+    given(&once).when("a", ask()).when_due().when("a", ask()).then_noted().when("a", busy()).then(&[
+        "a #1 unknown (busy)",
+        "a unknown (busy)",
+        "goes back (a: busy)",
+        "undo a sent",
+    ]);
     // The next attempt is refused for good: the one that was accepted stays in doubt.
     given(ONE)
         .when("a", ask())

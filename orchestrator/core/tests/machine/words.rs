@@ -39,7 +39,6 @@ pub(crate) fn told(plan: &Plan, event: &Event) -> String {
             let asked = if ask_at.is_some() { ", to be asked" } else { "" };
             format!("{} #{attempt} ongoing{asked}", named(step, direction))
         }
-        Event::AttemptAsked { step, direction, attempt } => format!("{} #{attempt} asked", named(step, direction)),
         Event::StepWaiting { step, direction, guard, ever_sent, .. } => {
             let sent = if *ever_sent { ", sent before" } else { "" };
             format!("{} held by {guard:?}{sent}", named(step, direction))

@@ -15,6 +15,7 @@ use saga_core::{
     id::SagaId,
     input::{Input, Publication},
     react::{CallEffect, Effect, PublishEffect, react},
+    state::Departure,
 };
 use std::time::Duration;
 
@@ -45,13 +46,14 @@ impl Owned {
     }
 
     /// Attempts whose decision is older than this by the time of its commit begin their time anew: it runs from their leaving. Of those that
-    /// are asked after, or that a guard holds back, another time is on record or on its way.
-    pub(super) fn begin_times_anew(&mut self, saga: SagaId, live: &Live, had_left: &[Sent]) {
+    /// are asked after, or that a guard holds back, another time is known or on its way.
+    pub(super) fn begin_times_anew(&mut self, saga: SagaId, live: &mut Live, had_left: &[Sent]) {
+        let now = self.parts.clock.now();
         for sent in live.sent.iter().filter(|sent| !had_left.contains(sent)) {
             let Sent::Call { command, attempt, asked: 0 } = sent else { continue };
             let is_held_back = self.held_back.iter().any(|(held, input)| *held == saga && is_about(input, *command));
             if !is_held_back {
-                self.answer_next(saga, *command, *attempt, Answer::Ongoing { ask_after: None, location: None });
+                live.state.departs(*command, *attempt, Departure::At(now));
             }
         }
     }
@@ -99,10 +101,9 @@ impl Owned {
                 // A person can bring it back: nothing is undone for it.
                 Answer::Unknown { failure, retry: Retryable::ThenPark, retry_after: None }
             }
-            // Not `NotSent`: the attempt may have left in another life. Each time is a row, so they are not close to each other.
-            Admission::Refused { not_before, .. } => {
-                let ask_after = Some(not_before.max(ASK_AGAIN.mul_f64(1.0 + fastrand::f64())));
-                Answer::Ongoing { ask_after, location: effect.location.clone() }
+            // The attempt is under way all the same: it was asked after before, or left in another life. To hold it back is no row.
+            Admission::Refused { guard, not_before } => {
+                Answer::NotSent { guard, retry_after: not_before.max(ASK_AGAIN.mul_f64(1.0 + fastrand::f64())) }
             }
         };
         self.answer_next(saga, effect.command, effect.attempt, answer);

@@ -199,6 +199,7 @@ impl Owned {
                 live.permits.extend(admissions.into_permits());
                 self.append(saga, live, message, decision);
             }
+            Ok(Outcome::Noted) => self.noted(saga, live, message),
             Ok(Outcome::Ignored(ignored)) => {
                 self.due.set(saga, live.state.next_due_beside_guards(&live.plan));
                 self.wait_again(saga, live, &input, &ignored);
@@ -208,6 +209,13 @@ impl Owned {
             Ok(Outcome::Refused(refused)) => message.receipt.settle(Disposition::Refused(refused.to_string())),
             Err(illegal) => self.set_aside(message, PoisonCode::IllegalInput, &illegal.to_string()),
         }
+    }
+
+    /// Nothing to record. What is outstanding by that, a question how far an attempt is, has its cause on record long since.
+    fn noted(&mut self, saga: SagaId, live: &mut Live, message: Message) {
+        self.perform(saga, live);
+        self.due.set(saga, live.state.next_due_beside_guards(&live.plan));
+        message.receipt.settle(Disposition::Ignored("it is no news".into()));
     }
 
     pub(super) fn append(&mut self, saga: SagaId, live: &mut Live, message: Message, decision: Decision) {
@@ -288,7 +296,7 @@ impl Owned {
         let had_left = if is_late { live.sent.clone() } else { Vec::new() };
         self.perform(saga, &mut live);
         if is_late {
-            self.begin_times_anew(saga, &live, &had_left);
+            self.begin_times_anew(saga, &mut live, &had_left);
         }
         self.due.set(saga, live.state.next_due_beside_guards(&live.plan));
         self.go_on(saga, live);

@@ -101,7 +101,6 @@ impl Judge {
             }
             Event::SagaStarted { .. }
             | Event::AttemptExtended { .. }
-            | Event::AttemptAsked { .. }
             | Event::ResultArrived { .. }
             | Event::SagaOverdue
             | Event::OutcomeDue { .. }

@@ -319,6 +319,7 @@ fn decided(plan: &Plan, state: &mut State, input: &Input, now: Timestamp, gate: 
     };
     match decide::decide(plan, state, input, &mut context).expect("a legal input") {
         Outcome::Decided(_) => '+',
+        Outcome::Noted => 'o',
         Outcome::Refused(_) => 'R',
         Outcome::Ignored(ignored) => match ignored {
             Ignored::Terminal => 'T',

@@ -1,0 +1,110 @@
+//! What the owner of a saga knows of an attempt and does not record: what a participant that works on it says again and again, and what a
+//! guard holds back. It changes no fact. A new owner does not have it and learns it anew, by asking or sending again.
+
+use super::{Attempting, Departure, EventName, Phase, State};
+use crate::{command::CommandRef, time::Timestamp};
+use std::time::Duration;
+
+/// What is known of an attempt beyond its record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// How often this owner asked how far it is.
+    pub(crate) asked: u32,
+    /// Its times, where they are later than those on record.
+    pub(crate) times: Option<Times>,
+}
+
+/// The times of an attempt that is out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(crate) since: Timestamp,
+    pub(crate) ask_at: Option<Timestamp>,
+    pub(crate) location: Option<String>,
+}
+
+impl Attempting {
+    pub(crate) fn started(time: Duration, cause: EventName, at: Timestamp, first: bool) -> Attempting {
+        let (ask_at, location, heard_at, noted) = (None, None, None, Noted::default());
+        let departure = Departure::AsDecided;
+        Attempting { since: at, time, departure, ask_at, location, heard_at, noted, cause, at, first }
+    }
+
+    /// It is on record that the participant works on it.
+    pub(crate) fn extended(
+        &mut self,
+        deadline: Timestamp,
+        ask_at: Option<Timestamp>,
+        location: Option<String>,
+        at: Timestamp,
+    ) {
+        self.since = ask_at.unwrap_or(at);
+        self.time = deadline.since(self.since);
+        self.departure = Departure::AsDecided;
+        (self.ask_at, self.location) = (ask_at, location);
+        self.heard_at = Some(at);
+        self.noted.times = None;
+        self.first = false;
+    }
+
+    /// From when its time runs.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.noted.times.as_ref().map_or(self.since, |times| times.since)
+    }
+
+    /// When to ask how far it is.
+    #[must_use]
+    pub fn ask_at(&self) -> Option<Timestamp> {
+        self.noted.times.as_ref().map_or(self.ask_at, |times| times.ask_at)
+    }
+
+    /// Where to ask; `None`: repeat the request.
+    #[must_use]
+    pub fn location(&self) -> Option<&str> {
+        self.noted.times.as_ref().map_or(self.location.as_deref(), |times| times.location.as_deref())
+    }
+
+    /// How often this owner asked how far it is.
+    #[must_use]
+    pub fn asked(&self) -> u32 {
+        self.noted.asked
+    }
+}
+
+impl State {
+    /// Whether the participant has said of the attempt of `command` that is out that it works on it: its time on record may be long past.
+    #[must_use]
+    pub fn is_at_work(&self, command: CommandRef) -> bool {
+        matches!(&self.command(command).phase, Phase::Attempting(attempting) if attempting.heard_at.is_some())
+    }
+
+    /// The state as the journal tells it, without what was noted.
+    #[must_use]
+    pub fn as_recorded(mut self) -> State {
+        for step in &mut self.steps {
+            for command in [&mut step.forward, &mut step.undo] {
+                if let Phase::Attempting(attempting) = &mut command.phase {
+                    attempting.noted = Noted::default();
+                }
+            }
+        }
+        self
+    }
+
+    /// What it says holds from now on, as if it had been recorded.
+    pub(crate) fn note(&mut self, command: CommandRef, times: Times) {
+        if let Phase::Attempting(attempting) = &mut self.command_mut(command).phase {
+            attempting.departure = Departure::AsDecided;
+            attempting.noted.times = Some(times);
+        }
+    }
+
+    /// It is asked now.
+    pub(crate) fn note_asked(&mut self, command: CommandRef) {
+        if let Phase::Attempting(attempting) = &mut self.command_mut(command).phase {
+            let times =
+                Times { since: attempting.since(), ask_at: None, location: attempting.location().map(str::to_owned) };
+            attempting.noted = Noted { asked: attempting.noted.asked.saturating_add(1), times: Some(times) };
+        }
+    }
+}
