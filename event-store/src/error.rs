@@ -6,6 +6,10 @@ pub enum Error {
     /// The database did not answer, or not in time. Of an append it is not known whether it was committed: repeat the same bytes.
     #[error("the database did not answer: {0}")]
     Unavailable(String),
+    /// The database takes no writes: it is a standby, or was demoted. That passes when it is promoted, or another server answers in its
+    /// place; of an append it is as unknown whether it was committed as with [`Error::Unavailable`].
+    #[error("the database takes no writes: {0}")]
+    ReadOnly(String),
     /// The database does not let the store work: wrong credentials, a database or privilege that is gone, a broken disk. Somebody has to
     /// mend that; what was asked is not at fault, and of an append it is as unknown whether it was committed as with [`Error::Unavailable`].
     #[error("the database cannot be used: {0}")]
@@ -51,7 +55,7 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Unavailable(_) | Error::Unusable(_) => true,
+            Error::Unavailable(_) | Error::ReadOnly(_) | Error::Unusable(_) => true,
             Error::Refused(_)
             | Error::Limit(_)
             | Error::Schema(_)
@@ -66,7 +70,7 @@ impl Error {
     #[must_use]
     pub fn is_worth_waiting_at_start(&self) -> bool {
         match self {
-            Error::Unavailable(_) => true,
+            Error::Unavailable(_) | Error::ReadOnly(_) => true,
             Error::Unusable(_)
             | Error::Refused(_)
             | Error::Limit(_)
@@ -82,6 +86,7 @@ impl Error {
     pub(crate) fn at(self, place: &str) -> Error {
         match self {
             Error::Unavailable(text) => Error::Unavailable(format!("{place}: {text}")),
+            Error::ReadOnly(text) => Error::ReadOnly(format!("{place}: {text}")),
             Error::Unusable(text) => Error::Unusable(format!("{place}: {text}")),
             Error::Refused(text) => Error::Refused(format!("{place}: {text}")),
             other @ (Error::Limit(_)
@@ -93,10 +98,14 @@ impl Error {
     }
 }
 
+/// What Postgres says of a write in a read-only transaction.
+const READ_ONLY: &str = "25006";
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
         let text = error.to_string();
         match &error {
+            sqlx::Error::Database(database) if database.code().as_deref() == Some(READ_ONLY) => Error::ReadOnly(text),
             sqlx::Error::Database(database) => match fault(database.code().as_deref().unwrap_or_default()) {
                 Fault::Request => Error::Refused(text),
                 Fault::Passing => Error::Unavailable(text),

@@ -8,6 +8,7 @@ mod migrate;
 mod note;
 pub mod postgres;
 pub mod sqlite;
+mod step_back;
 mod store;
 mod stream;
 mod waits;
@@ -15,6 +16,7 @@ mod waits;
 pub use attendance::{Attendance, Attended, Gap};
 pub use error::Error;
 pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, Note, NoteNumber};
+pub use step_back::StepBack;
 pub use store::{Access, EventStore, Identity, is_address, open, place};
 pub use stream::{
     Activity, Append, Appended, Epoch, Filter, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES,

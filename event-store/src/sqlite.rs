@@ -7,7 +7,7 @@ mod notes;
 
 use crate::{
     Access, Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE,
-    NewNote, Note, NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
+    NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
     attendance::check_attended,
     migrate::{self, Applied, Migration},
     note::check_note,
@@ -20,7 +20,8 @@ use sqlx::{
     AssertSqlSafe, Row as _, SqliteExecutor, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 const MIGRATIONS: &[Migration] = &[
@@ -28,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, sql: include_str!("../migrations/sqlite/0002_notes.sql") },
     Migration { version: 3, sql: include_str!("../migrations/sqlite/0003_waits_on.sql") },
     Migration { version: 4, sql: include_str!("../migrations/sqlite/0004_attendance.sql") },
+    Migration { version: 5, sql: include_str!("../migrations/sqlite/0005_heartbeats.sql") },
 ];
 
 /// SQLite has one writer at a time; more connections would only wait for each other.
@@ -345,9 +347,17 @@ impl EventStore for Sqlite {
         notes::page(&self.readers, topic, after, limit).await
     }
 
-    async fn ping(&self) -> Result<(), Error> {
-        sqlx::query("SELECT 1").execute(&self.readers).await?;
+    async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), Error> {
+        self.check_writable()?;
+        check_texts([owner])?;
+        // One engine has the file, so there is one mark.
+        sqlx::query(include_str!("sqlite/sql/heartbeat.sql")).bind(owner).bind(at_ms).execute(&self.writer).await?;
         Ok(())
+    }
+
+    /// The file is this process's own: nobody steps it back.
+    fn steps_back(&self) -> watch::Receiver<Option<Arc<StepBack>>> {
+        watch::Sender::new(None).subscribe()
     }
 
     async fn activity(&self) -> Result<Activity, Error> {

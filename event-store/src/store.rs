@@ -2,11 +2,12 @@
 
 use crate::{
     Activity, Append, Appended, Attendance, Attended, Epoch, Error, Filter, NewNote, Note, NoteNumber, Portion, Row,
-    StreamSummary, Sweep, Swept, WaitsOn, postgres::Postgres, sqlite::Sqlite, stream::check_shards,
+    StepBack, StreamSummary, Sweep, Swept, WaitsOn, postgres::Postgres, sqlite::Sqlite, stream::check_shards,
 };
 use async_trait::async_trait;
 use sqlx::postgres::PgConnectOptions;
 use std::sync::Arc;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// What a store is, fixed when it was created.
@@ -182,8 +183,15 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     /// numbers, whoever writes: whoever reads on after the last number it saw misses none. An empty page is the end for now.
     async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error>;
 
-    /// Whether the database answers.
-    async fn ping(&self) -> Result<(), Error>;
+    /// Writes a mark of this process and commits it: when it returns, the database takes writes. `at_ms` is now by the caller's clock, in
+    /// milliseconds since the epoch; `owner` is for people who look into the database. Marks of processes that are gone are removed.
+    async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), Error>;
+
+    /// Tells when the database is found to have lost what it had confirmed: the last time that happened, `None` until it does. What this
+    /// process had claimed is fenced then, and its next claims rise above all epochs that it knows.
+    ///
+    /// It is found by whoever opens a connection, among what this process wrote itself and remembers: the last appends, claims and heartbeat.
+    fn steps_back(&self) -> watch::Receiver<Option<Arc<StepBack>>>;
 
     /// What the database has done so far; zeros where it does not say.
     async fn activity(&self) -> Result<Activity, Error>;

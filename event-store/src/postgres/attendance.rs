@@ -1,32 +1,28 @@
 //! Until when the owners of shards attended to them.
 
+use super::pool::Pool;
 use crate::{Attendance, Attended, Error, Gap};
-use sqlx::{PgPool, Row as _, postgres::PgRow};
+use sqlx::{Row as _, postgres::PgRow};
 
-pub(super) async fn attend(pool: &PgPool, all: &[Attended]) -> Result<(), Error> {
+pub(super) async fn attend(pool: &Pool, all: &[Attended]) -> Result<(), Error> {
     let gaps = || all.iter().flat_map(|one| one.gaps.iter().map(|gap| (i32::from(one.shard), gap)));
-    sqlx::query(include_str!("sql/attend.sql"))
+    let query = sqlx::query(include_str!("sql/attend.sql"))
         .bind(all.iter().map(|one| i32::from(one.shard)).collect::<Vec<_>>())
         .bind(all.iter().map(|one| one.epoch.0).collect::<Vec<_>>())
         .bind(all.iter().map(|one| one.until_ms).collect::<Vec<_>>())
         .bind(gaps().map(|(shard, _)| shard).collect::<Vec<_>>())
         .bind(gaps().map(|(_, gap)| gap.began_ms).collect::<Vec<_>>())
-        .bind(gaps().map(|(_, gap)| gap.ended_ms).collect::<Vec<_>>())
-        .execute(pool)
-        .await?;
-    Ok(())
+        .bind(gaps().map(|(_, gap)| gap.ended_ms).collect::<Vec<_>>());
+    pool.rows(query).await.map(drop)
 }
 
-pub(super) async fn attendance(pool: &PgPool, shard: u16) -> Result<Attendance, Error> {
-    let until = sqlx::query("SELECT until FROM shard_attendance WHERE shard = $1")
-        .bind(i32::from(shard))
-        .fetch_optional(pool)
-        .await?;
-    let gaps = sqlx::query("SELECT began_at, ended_at FROM shard_gaps WHERE shard = $1 ORDER BY began_at")
-        .bind(i32::from(shard))
-        .fetch_all(pool)
-        .await?;
-    let until_ms = until.map(|row| row.try_get("until")).transpose()?;
+pub(super) async fn attendance(pool: &Pool, shard: u16) -> Result<Attendance, Error> {
+    let shard = i32::from(shard);
+    let until = sqlx::query("SELECT until FROM shard_attendance WHERE shard = $1").bind(shard);
+    let until = pool.rows(until).await?;
+    let gaps = sqlx::query("SELECT began_at, ended_at FROM shard_gaps WHERE shard = $1 ORDER BY began_at").bind(shard);
+    let gaps = pool.rows(gaps).await?;
+    let until_ms = until.first().map(|row| row.try_get("until")).transpose()?;
     Ok(Attendance { until_ms, gaps: gaps.iter().map(gap).collect::<Result<_, _>>()? })
 }
 
@@ -34,8 +30,7 @@ fn gap(row: &PgRow) -> Result<Gap, Error> {
     Ok(Gap { began_ms: row.try_get("began_at")?, ended_ms: row.try_get("ended_at")? })
 }
 
-pub(super) async fn clock_ms(pool: &PgPool) -> Result<i64, Error> {
-    let row =
-        sqlx::query("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now").fetch_one(pool).await?;
-    Ok(row.try_get("now")?)
+pub(super) async fn clock_ms(pool: &Pool) -> Result<i64, Error> {
+    let query = sqlx::query("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now");
+    Ok(pool.row(query).await?.try_get("now")?)
 }

@@ -1,30 +1,25 @@
 //! The logs of notes.
 
+use super::pool::Pool;
 use crate::{Error, MAX_NOTES, NewNote, Note, NoteNumber, stream::has_nul};
-use sqlx::{PgPool, Row as _, postgres::PgRow};
+use sqlx::{Row as _, postgres::PgRow};
 
-pub(super) async fn add(pool: &PgPool, note: &NewNote) -> Result<NoteNumber, Error> {
-    let row = sqlx::query("SELECT add_note($1, $2, $3, $4) AS number")
+pub(super) async fn add(pool: &Pool, note: &NewNote) -> Result<NoteNumber, Error> {
+    let query = sqlx::query("SELECT add_note($1, $2, $3, $4) AS number")
         .bind(&note.topic)
         .bind(note.id)
         .bind(note.at_ms)
-        .bind(&note.body)
-        .fetch_one(pool)
-        .await?;
-    Ok(NoteNumber(row.try_get("number")?))
+        .bind(&note.body);
+    Ok(NoteNumber(pool.row(query).await?.try_get("number")?))
 }
 
-pub(super) async fn page(pool: &PgPool, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error> {
+pub(super) async fn page(pool: &Pool, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error> {
     if has_nul(topic) {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(include_str!("sql/notes.sql"))
-        .bind(topic)
-        .bind(after.0)
-        .bind(i64::from(limit.min(MAX_NOTES)))
-        .fetch_all(pool)
-        .await?;
-    rows.iter().map(read).collect()
+    let query =
+        sqlx::query(include_str!("sql/notes.sql")).bind(topic).bind(after.0).bind(i64::from(limit.min(MAX_NOTES)));
+    pool.rows(query).await?.iter().map(read).collect()
 }
 
 fn read(row: &PgRow) -> Result<Note, Error> {

@@ -3,4 +3,5 @@
 SET LOCAL client_min_messages = warning;
 SET LOCAL statement_timeout = 0;
 SET LOCAL lock_timeout = '60s';
+SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout';
 SELECT pg_advisory_xact_lock(1396786000);

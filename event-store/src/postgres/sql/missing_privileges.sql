@@ -8,6 +8,7 @@ FROM (VALUES
     ('shard_attendance', 'SELECT', false), ('shard_attendance', 'INSERT', true), ('shard_attendance', 'UPDATE', true),
     ('shard_gaps', 'SELECT', false), ('shard_gaps', 'INSERT', true), ('shard_gaps', 'UPDATE', true), ('shard_gaps', 'DELETE', true),
     ('documents', 'SELECT', false), ('documents', 'INSERT', true),
-    ('notes', 'SELECT', false), ('notes', 'INSERT', true)
+    ('notes', 'SELECT', false), ('notes', 'INSERT', true),
+    ('heartbeats', 'SELECT', true), ('heartbeats', 'INSERT', true), ('heartbeats', 'UPDATE', true), ('heartbeats', 'DELETE', true)
 ) AS needed (name, privilege, writes)
 WHERE ($1 OR NOT needed.writes) AND NOT has_table_privilege(needed.name, needed.privilege)

@@ -1,0 +1,70 @@
+//! Whether a session is one: a pooler in transaction mode shares the server's sessions out by the transaction, and takes with them what was
+//! set.
+
+use super::{
+    pool::{Pool, in_task},
+    session::{Durability, Session, changed_under_way},
+    witness::timeline,
+};
+use crate::Error;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// What PgBouncer answers to `BEGIN` in statement mode.
+const PROTOCOL_VIOLATION: &str = "08P01";
+
+/// Looks whether two sessions are two on the server as well, while one of them is in a transaction; then lets them rest in the pool. What a
+/// pooler hides from this look, each later test of a session finds: see [`Session::test`]. Returns what is known of the server.
+///
+/// # Errors
+/// [`Error::Unusable`] when they are not.
+pub(super) async fn refuse_shared_sessions(pool: &Pool) -> Result<Server, Error> {
+    let (one, other) = (pool.open_session().await?, pool.open_session().await?);
+    let bound = pool.bounds().connect;
+    let (server, one, other) = in_task(look(one, other, bound)).await?;
+    pool.add(one);
+    pool.add(other);
+    Ok(server)
+}
+
+/// What is known of a server at the start.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) durability: Durability,
+    /// `None`: it does not say.
+    pub(super) timeline: Option<i64>,
+}
+
+async fn look(mut one: Session, mut other: Session, bound: Duration) -> Result<(Server, Session, Session), Error> {
+    let looking = async {
+        require_two(&mut one, &mut other).await?;
+        Ok(Server { durability: one.durability.clone(), timeline: timeline(&mut one).await? })
+    };
+    let server = timeout(bound, looking).await;
+    let server =
+        server.map_err(|_| Error::Unavailable(format!("two connections did not answer within {bound:?}"))).flatten()?;
+    Ok((server, one, other))
+}
+
+async fn require_two(one: &mut Session, other: &mut Session) -> Result<(), Error> {
+    match are_shared(one, other).await {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(changed_under_way()),
+        Err(error) if refuses_transactions(&error) => Err(changed_under_way()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn are_shared(one: &mut Session, other: &mut Session) -> Result<bool, sqlx::Error> {
+    let before = one.pid().await?;
+    other.run("BEGIN").await?;
+    // A pooler has the session at hand that `one` has just left.
+    let beside = other.pid().await?;
+    let are_shared = before != one.backend.pid || beside == before || one.pid().await? != before;
+    other.run("ROLLBACK").await?;
+    Ok(are_shared)
+}
+
+fn refuses_transactions(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(PROTOCOL_VIOLATION)
+}

@@ -1,0 +1,273 @@
+//! What this process knows to be committed, against which every new session is held: a server that lagged when it took over, or was restored,
+//! does not have it, and says nothing of its own.
+
+use super::session::Session;
+use crate::{Append, Appended, Epoch, Error, StepBack};
+use sqlx::{Row as _, postgres::PgRow};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+use tokio::sync::watch;
+use tracing::info;
+use uuid::Uuid;
+
+/// Appends since the last heartbeat that are remembered, one of each batch. A lagging server lacks the end of the log; calls that run side by side may be answered in
+/// another order than they stand there, so the newest alone is not enough, and as many as there are sessions would be.
+const REMEMBERED: usize = 64;
+
+/// One append that was confirmed.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// Rises with each that was confirmed.
+    order: u64,
+    stream: Uuid,
+    version: i32,
+    append_id: Uuid,
+    at_ms: i64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// How often the database stepped back.
+    steps: u64,
+    claims: BTreeMap<u16, (Epoch, String)>,
+    /// How many appends were confirmed.
+    confirmed: u64,
+    appends: VecDeque<Mark>,
+    /// Number and time of the last heartbeat.
+    beat: Option<(i64, i64)>,
+    timeline: Option<i64>,
+    /// The highest epoch of each shard that was ever claimed here.
+    highest: BTreeMap<u16, Epoch>,
+    /// The epochs up to which what was decided rests on what is gone.
+    fenced: BTreeMap<u16, Epoch>,
+}
+
+/// What is known, and who is told when it is not so.
+#[derive(Debug)]
+pub(super) struct Witness {
+    writer: Uuid,
+    /// Known once the store is open.
+    installation: OnceLock<Uuid>,
+    known: Mutex<Known>,
+    told: watch::Sender<Option<Arc<StepBack>>>,
+}
+
+impl Witness {
+    pub(super) fn new(writer: Uuid) -> Witness {
+        Witness { writer, installation: OnceLock::new(), known: Mutex::default(), told: watch::Sender::new(None) }
+    }
+
+    pub(super) fn writer(&self) -> Uuid {
+        self.writer
+    }
+
+    /// From now on sessions are held against what is known.
+    pub(super) fn begin(&self, installation: Uuid, timeline: Option<i64>) {
+        self.known().timeline = timeline;
+        self.installation.get_or_init(|| installation);
+    }
+
+    pub(super) fn told(&self) -> watch::Receiver<Option<Arc<StepBack>>> {
+        self.told.subscribe()
+    }
+
+    pub(super) fn claimed(&self, shard: u16, epoch: Epoch, owner: &str) {
+        let mut known = self.known();
+        known.claims.insert(shard, (epoch, owner.to_owned()));
+        known.highest.insert(shard, epoch);
+    }
+
+    /// Below which a new epoch of the shard must not be.
+    pub(super) fn highest(&self, shard: u16) -> Epoch {
+        self.known().highest.get(&shard).copied().unwrap_or(Epoch(0))
+    }
+
+    pub(super) fn appended(&self, batch: &[Append], answers: &[Appended]) {
+        let first = batch.iter().zip(answers).find(|(_, answer)| **answer == Appended::Committed);
+        let Some((append, _)) = first else { return };
+        let mut known = self.known();
+        known.confirmed += 1;
+        let mark = Mark {
+            order: known.confirmed,
+            stream: append.stream,
+            version: append.version.cast_signed(),
+            append_id: append.append_id,
+            at_ms: append.recorded_at_ms,
+        };
+        known.appends.truncate(REMEMBERED - 1);
+        known.appends.push_front(mark);
+    }
+
+    /// To be asked before a heartbeat leaves: what stands before it in the log.
+    pub(super) fn before_beat(&self) -> u64 {
+        self.known().confirmed
+    }
+
+    /// Where this heartbeat is, all is that was confirmed before it left.
+    pub(super) fn beat(&self, before: u64, number: i64, at_ms: i64) {
+        let mut known = self.known();
+        known.beat = Some((number, at_ms));
+        known.appends.retain(|mark| mark.order > before);
+    }
+
+    /// The batch with an epoch that nobody holds in place of those that are fenced: the database answers truly whether it has them.
+    pub(super) fn fenced(&self, batch: &[Append]) -> Option<Vec<Append>> {
+        const NOBODYS: Epoch = Epoch(0);
+        let known = self.known();
+        let is_fenced = |append: &Append| known.fenced.get(&append.shard).is_some_and(|last| append.epoch <= *last);
+        if !batch.iter().any(is_fenced) {
+            return None;
+        }
+        let fence = |append: &Append| match is_fenced(append) {
+            true => Append { epoch: NOBODYS, ..append.clone() },
+            false => append.clone(),
+        };
+        Some(batch.iter().map(fence).collect())
+    }
+
+    /// Holds a new session against what is known.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when something is missing; who asked tries again. [`Error::Unusable`] when it is another store altogether.
+    pub(super) async fn look(&self, session: &mut Session) -> Result<(), Error> {
+        let Some(installation) = self.installation.get() else { return Ok(()) };
+        let known = self.known().clone();
+        let left = Left::read(&what_is_left(session, &known, self.writer).await?)?;
+        if left.installation != Some(*installation) {
+            return Err(another_store(*installation, left.installation));
+        }
+        let timeline = timeline(session).await?;
+        if left.lacks(&known) {
+            return Err(self.step_back(&known, &left, timeline));
+        }
+        self.note_timeline(&known, timeline);
+        Ok(())
+    }
+
+    fn note_timeline(&self, known: &Known, timeline: Option<i64>) {
+        if let (Some(before), Some(now)) = (known.timeline, timeline)
+            && before != now
+        {
+            info!(
+                before,
+                now,
+                "another server or timeline answers as the event store; all that is known to be committed is there"
+            );
+        }
+        self.known().timeline = timeline.or(known.timeline);
+    }
+
+    fn step_back(&self, looked: &Known, left: &Left, timeline: Option<i64>) -> Error {
+        let mut known = self.known();
+        // Another session may have found the same just now.
+        if known.steps == looked.steps {
+            let told = left.step_back(looked, timeline);
+            known.start_over(timeline);
+            drop(known);
+            self.told.send_replace(Some(Arc::new(told)));
+        }
+        Error::Unavailable("its state is older than what it had confirmed; what was decided since is read again".into())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn start_over(&mut self, timeline: Option<i64>) {
+        self.steps += 1;
+        self.fenced.clone_from(&self.highest);
+        self.claims.clear();
+        self.appends.clear();
+        self.beat = None;
+        self.timeline = timeline;
+    }
+
+    fn last_written_ms(&self) -> i64 {
+        let appended = self.appends.iter().map(|mark| mark.at_ms);
+        appended.chain(self.beat.map(|(_, at_ms)| at_ms)).max().unwrap_or_default()
+    }
+}
+
+/// What a session's server has.
+#[derive(Debug)]
+struct Left {
+    installation: Option<Uuid>,
+    missing_claims: Vec<u16>,
+    /// Positions among the remembered, from 1.
+    missing_appends: Vec<usize>,
+    beat: Option<(i64, i64)>,
+}
+
+impl Left {
+    fn read(row: &PgRow) -> Result<Left, Error> {
+        let claims: Option<Vec<i32>> = row.try_get("missing_claims")?;
+        let appends: Option<Vec<i32>> = row.try_get("missing_appends")?;
+        let beat: Option<i64> = row.try_get("beat")?;
+        Ok(Left {
+            installation: row.try_get("installation")?,
+            missing_claims: claims.unwrap_or_default().into_iter().filter_map(|it| u16::try_from(it).ok()).collect(),
+            missing_appends: appends
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|it| usize::try_from(it).ok())
+                .collect(),
+            beat: beat.zip(row.try_get("beat_at")?),
+        })
+    }
+
+    fn lacks(&self, known: &Known) -> bool {
+        let beat = self.beat.map_or(0, |(number, _)| number);
+        let lacks_beat = known.beat.is_some_and(|(number, _)| beat < number);
+        lacks_beat || !self.missing_claims.is_empty() || !self.missing_appends.is_empty()
+    }
+
+    fn step_back(&self, known: &Known, timeline: Option<i64>) -> StepBack {
+        let is_there = |position: &usize| !self.missing_appends.contains(&(position + 1));
+        let kept =
+            known.appends.iter().enumerate().filter(|(position, _)| is_there(position)).map(|(_, mark)| mark.at_ms);
+        StepBack {
+            number: known.steps + 1,
+            kept_until_ms: kept.chain(self.beat.map(|(_, at_ms)| at_ms)).max(),
+            lost_until_ms: known.last_written_ms(),
+            missing_appends: self.missing_appends.len(),
+            missing_claims: self.missing_claims.clone(),
+            timelines: known.timeline.zip(timeline),
+        }
+    }
+}
+
+async fn what_is_left(session: &mut Session, known: &Known, writer: Uuid) -> Result<PgRow, sqlx::Error> {
+    let claims = || known.claims.iter();
+    let appends = || known.appends.iter();
+    sqlx::query(include_str!("sql/what_is_left.sql"))
+        .bind(claims().map(|(shard, _)| i32::from(*shard)).collect::<Vec<_>>())
+        .bind(claims().map(|(_, (epoch, _))| epoch.0).collect::<Vec<_>>())
+        .bind(claims().map(|(_, (_, owner))| owner.clone()).collect::<Vec<_>>())
+        .bind(appends().map(|mark| mark.stream).collect::<Vec<_>>())
+        .bind(appends().map(|mark| mark.version).collect::<Vec<_>>())
+        .bind(appends().map(|mark| mark.append_id).collect::<Vec<_>>())
+        .bind(writer)
+        .fetch_one(&mut session.connection)
+        .await
+}
+
+/// `None`: this kind of server does not say.
+pub(super) async fn timeline(session: &mut Session) -> Result<Option<i64>, Error> {
+    match sqlx::query(include_str!("sql/timeline.sql")).fetch_one(&mut session.connection).await {
+        Ok(row) => Ok(Some(row.try_get("timeline")?)),
+        Err(sqlx::Error::Database(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn another_store(own: Uuid, answers: Option<Uuid>) -> Error {
+    let answers = answers.map_or("none".to_owned(), |it| it.to_string());
+    Error::Unusable(format!(
+        "another store answers at this address: this engine works for installation {own}, the database belongs to {answers}. \
+         Let the address lead to the right database; the engine goes on then"
+    ))
+}
