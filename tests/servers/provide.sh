@@ -23,6 +23,7 @@ provide_servers() {
         fi
     fi
     [[ -n ${SAGA_TEST_POSTGRES_URL_18:-} ]] || start_second_postgres
+    provide_pgbouncer
 }
 
 make_folder() {

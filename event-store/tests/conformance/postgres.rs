@@ -56,7 +56,7 @@ async fn database_at(variable: &str) -> Result<Option<Box<Database>>> {
     let name = format!("saga_store_{}", Uuid::new_v4().simple());
     run(&server, &format!("CREATE DATABASE {name}")).await?;
     let options = server.clone().database(&name);
-    let address = options.to_url_lossy().to_string();
+    let address = address_of(&options);
     Ok(Some(Box::new(Database { server, options, address, name, _permit: permit })))
 }
 
@@ -68,13 +68,19 @@ fn address(variable: &str) -> Option<String> {
     value
 }
 
-fn report_not_run(reason: &str) {
+/// Says that a test cannot run; under `CI=true` it fails.
+pub(crate) fn report_not_run(reason: &str) {
     let thread = thread::current();
     let test = thread.name().unwrap_or("a test");
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} cannot run: {reason}");
     // Written to the stream itself: what `eprintln!` prints is kept from view while a test passes.
     let line = format!("NOT RUN: {test}: {reason}; `tests/run` provides it\n");
     std::io::stderr().write_all(line.as_bytes()).expect("the standard error stream takes a line");
+}
+
+/// As [`saga_event_store::open`] takes it.
+pub(crate) fn address_of(options: &PgConnectOptions) -> String {
+    options.to_url_lossy().to_string()
 }
 
 async fn run(options: &PgConnectOptions, statement: &str) -> Result<()> {
@@ -93,6 +99,46 @@ impl Database {
     /// A connection past the store.
     pub(crate) async fn connect(&self) -> Result<PgConnection> {
         Ok(self.options.connect().await?)
+    }
+}
+
+impl Database {
+    /// Ends the sessions of stores; they come back.
+    pub(crate) async fn end_sessions(&self) -> Result<()> {
+        run(&self.server, &ending(&self.name)).await
+    }
+
+    /// The state of now, to be found here later.
+    pub(crate) async fn copy(&self) -> Result<Copy> {
+        let copy = Copy { name: format!("{}_copy", self.name), replaced: format!("{}_replaced", self.name) };
+        self.end_sessions().await?;
+        run(&self.server, &format!("CREATE DATABASE {} TEMPLATE {}", copy.name, self.name)).await?;
+        Ok(copy)
+    }
+}
+
+fn ending(database: &str) -> String {
+    format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{database}'")
+}
+
+/// An older state of a database.
+pub(crate) struct Copy {
+    name: String,
+    replaced: String,
+}
+
+impl Copy {
+    /// As a standby that lagged: whoever connects from now on finds this state.
+    pub(crate) async fn takes_the_place_of(&self, database: &Database) -> Result<()> {
+        let (name, Copy { name: copy, replaced }) = (&database.name, self);
+        let away = format!("{}; ALTER DATABASE {name} RENAME TO {replaced}", ending(name));
+        run(&database.server, &away).await?;
+        run(&database.server, &format!("ALTER DATABASE {copy} RENAME TO {name}")).await
+    }
+
+    /// Tidies.
+    pub(crate) async fn drop_what_was_replaced(self, database: &Database) -> Result<()> {
+        run(&database.server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.replaced)).await
     }
 }
 

@@ -124,6 +124,6 @@ pub(crate) async fn what_was_committed_is_there_after_a_restart(place: &dyn Plac
     let store = place.engine().await?;
     assert_eq!((store.read(first.stream).await?, store.list(&all()).await?), before);
     assert_eq!(store.open_streams(SHARD, None, 10).await?, [first.stream]);
-    store.ping().await?;
+    store.heartbeat("engine", 1).await?;
     Ok(())
 }
