@@ -148,7 +148,7 @@ async fn start(
     let loaded = load_files(&files, &|_| None)?;
     let plan = loaded.plans.first().cloned().context("the benchmark has a definition")?;
     let shards = store.identity().shards;
-    let engine = Engine::start(Settings {
+    let settings = Settings {
         store: Arc::clone(store),
         guarded: Arc::new(Guarded::from_participants(&loaded.participants)?),
         participants: Arc::new(loaded.participants.clone()),
@@ -159,8 +159,9 @@ async fn start(
         kafka: None,
         clock: Clock::Wall,
         observer: Observer::new(driver),
-    })
-    .await?;
+    };
+    let prepared = Engine::prepare(&settings).await?;
+    let engine = Engine::start(settings, prepared);
     let mut ownership = Ownership::new(Arc::clone(&engine.parts));
     (0..shards).map(Shard).for_each(|shard| ownership.acquire(shard));
     Ok((engine, ownership, plan))

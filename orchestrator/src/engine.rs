@@ -27,6 +27,8 @@ pub mod router;
 mod sending;
 mod shard;
 mod starting;
+pub mod step_back;
+pub mod store_health;
 
 use crate::{
     guarded::{Guarded, acts::record::Acts},
@@ -43,6 +45,8 @@ use router::{Inbox, Router};
 use saga_core::definition::Participants;
 use saga_event_store::EventStore;
 use std::{path::PathBuf, sync::Arc};
+use step_back::Aftermath;
+use store_health::StoreHealth;
 use tokio::{
     sync::{Mutex, Semaphore, watch},
     task::JoinHandle,
@@ -97,6 +101,10 @@ pub struct KafkaSide {
 #[derive(Debug)]
 pub struct Parts {
     pub(crate) store: Arc<dyn EventStore>,
+    /// Whether it takes writes.
+    pub(crate) store_health: Arc<StoreHealth>,
+    /// What is to be done after it lost commits.
+    pub(crate) step_back: Aftermath,
     pub(crate) plans: Plans,
     pub(crate) guarded: Arc<Guarded>,
     /// What people decided about guards.
@@ -138,24 +146,46 @@ pub struct Engine {
     lines: JoinHandle<()>,
     /// Lets partitions go on that were held back because too many sagas waited.
     crowds: JoinHandle<()>,
+    /// Proves that the store takes writes.
+    heartbeat: JoinHandle<()>,
+    /// Waits for a store that lost commits.
+    watcher: JoinHandle<()>,
+}
+
+/// What has to be in the store, and known from it, before an engine starts.
+#[derive(Debug)]
+pub struct Prepared {
+    plans: Plans,
+    acts: Arc<Acts>,
 }
 
 impl Engine {
-    /// Stores the definitions, puts into effect what people decided about guards, and starts the committers. No shard is owned yet, and so
-    /// nobody was called.
+    /// Stores the definitions, and puts into effect what people decided about guards. Can be repeated.
     ///
     /// # Errors
     /// When the store does not take the definitions, or does not say what is on record.
-    pub async fn start(settings: Settings) -> Result<Engine, saga_event_store::Error> {
+    pub async fn prepare(settings: &Settings) -> Result<Prepared, saga_event_store::Error> {
         let plans = Plans::default();
         for plan in settings.catalog.plans() {
             plans.publish(settings.store.as_ref(), Arc::clone(plan)).await?;
         }
         let acts = Arc::new(Acts::new(Arc::clone(&settings.store), Arc::clone(&settings.guarded)));
         acts.catch_up().await?;
+        Ok(Prepared { plans, acts })
+    }
+
+    /// Starts the committers and what else runs beside the shards. No shard is owned yet, and so nobody was called.
+    #[must_use]
+    pub fn start(settings: Settings, prepared: Prepared) -> Engine {
+        let Prepared { plans, acts } = prepared;
         let following = Arc::clone(&acts);
         let follower = tokio::spawn(async move { following.follow().await });
-        let (committers, writers) = (0..COMMITTERS).map(|_| Committer::start(Arc::clone(&settings.store))).unzip();
+        let store_health = Arc::<StoreHealth>::default();
+        let start = |number| Committer::start(Arc::clone(&settings.store), Arc::clone(&store_health), number);
+        let (committers, writers) = (0..COMMITTERS).map(start).unzip();
+        let (store, health) = (Arc::clone(&settings.store), Arc::clone(&store_health));
+        let heartbeat =
+            tokio::spawn(store_health::keep_proving(store, settings.instance.clone(), settings.clock, health));
         let inbox = settings.kafka.as_ref().map_or(Inbox::Nowhere, |kafka| Inbox::Topic {
             topic: Arc::clone(&kafka.inbox),
             producer: kafka.producer.clone(),
@@ -166,6 +196,8 @@ impl Engine {
         let parts = Parts {
             router: Router::new(settings.shards, inbox),
             store: settings.store,
+            store_health,
+            step_back: Aftermath::default(),
             plans,
             guarded: settings.guarded,
             acts,
@@ -186,7 +218,8 @@ impl Engine {
         };
         let parts = Arc::new(parts);
         let crowds = tokio::spawn(crowd::follow(Arc::clone(&parts)));
-        Ok(Engine { parts, writers, follower, lines, crowds })
+        let watcher = tokio::spawn(step_back::follow(Arc::clone(&parts)));
+        Engine { parts, writers, follower, lines, crowds, heartbeat, watcher }
     }
 
     /// Waits for the calls under way, at most `patience`, then for the committers. All shards must have been released. Whatever call is
@@ -196,7 +229,8 @@ impl Engine {
         if tokio::time::timeout(patience, self.parts.calls.wait()).await.is_err() {
             tracing::info!(calls = self.parts.calls.len(), "calls still open are sent again by the next owner");
         }
-        for task in self.writers.into_iter().chain([self.follower, self.lines, self.crowds]) {
+        let others = [self.follower, self.lines, self.crowds, self.heartbeat, self.watcher];
+        for task in self.writers.into_iter().chain(others) {
             task.abort();
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod bench;
+mod bookmark;
 pub mod cli;
 pub mod config;
 pub mod dev;

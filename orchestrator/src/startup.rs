@@ -90,14 +90,16 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
     info!(address = %api.address, "the API and the web UI listen");
     let store = open_store(&config, &readiness).await?;
     let (binding, installation) = (Binding::of(&config), store.identity().installation.to_string());
-    binding.require(store.as_ref()).await?;
+    while_the_store_is_away(&config, &readiness, || binding.require(store.as_ref())).await?;
     let ready = ready_topics(&kafka, &needs(&config, &loaded), &installation, &readiness).await?;
-    binding.adopt(store.as_ref(), Clock::Wall.now()).await?;
+    while_the_store_is_away(&config, &readiness, || binding.adopt(store.as_ref(), Clock::Wall.now())).await?;
     report(&ready);
     let producer = Producer::start(&kafka).context("cannot start the producer of Kafka")?;
     producer.learn(&ready.limits);
-    let triggers = contacts::remember(store.as_ref(), &kafka, loaded.trigger_starts(), &readiness).await?;
-    let engine = start_engine(&config, &loaded, store, &producer, options.observer).await?;
+    let starts = || contacts::remember(store.as_ref(), &kafka, loaded.trigger_starts(), &readiness);
+    let triggers = while_the_store_is_away(&config, &readiness, starts).await?;
+    let settings = engine_settings(&config, &loaded, store, &producer, options.observer)?;
+    let engine = start_engine(&config, settings, &readiness).await?;
     let consumers = start_consumers(&config, triggers, &kafka, &engine.parts, &ready)?;
     api.work_on(api::Backend::new(Arc::clone(&engine.parts), ready_now, consumers.statuses()));
     let topics = topic_watch::start(&kafka, needs(&config, &loaded))?;
@@ -109,14 +111,23 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
 
 async fn open_store(config: &Config, readiness: &watch::Sender<Readiness>) -> anyhow::Result<Arc<dyn EventStore>> {
     let access = Access::Write { shards: config.shards };
-    patience::until_it_answers(
-        readiness,
-        &format!("the event store (key `store`: {})", saga_event_store::place(&config.store)),
-        || saga_event_store::open(&config.store, access),
-        saga_event_store::Error::is_worth_waiting_at_start,
-    )
-    .await
-    .context("the event store cannot be used (key `store`)")
+    let open = || async { Ok(saga_event_store::open(&config.store, access).await?) };
+    while_the_store_is_away(config, readiness, open).await.context("the event store cannot be used (key `store`)")
+}
+
+/// Asks the store until it answers, at whichever step of the start it goes away.
+async fn while_the_store_is_away<T, F: Future<Output = anyhow::Result<T>>>(
+    config: &Config,
+    readiness: &watch::Sender<Readiness>,
+    attempt: impl FnMut() -> F,
+) -> anyhow::Result<T> {
+    let what = format!("the event store (key `store`: {})", saga_event_store::place(&config.store));
+    patience::until_it_answers(readiness, &what, attempt, is_store_away).await
+}
+
+fn is_store_away(error: &anyhow::Error) -> bool {
+    let cause = error.chain().find_map(|cause| cause.downcast_ref::<saga_event_store::Error>());
+    cause.is_some_and(saga_event_store::Error::is_worth_waiting_at_start)
 }
 
 async fn ready_topics(
@@ -169,18 +180,28 @@ fn report(ready: &topics::Ready) {
 
 async fn start_engine(
     config: &Config,
+    settings: Settings,
+    readiness: &watch::Sender<Readiness>,
+) -> anyhow::Result<Engine> {
+    let prepare = || async { Ok(Engine::prepare(&settings).await?) };
+    let prepared = while_the_store_is_away(config, readiness, prepare).await;
+    Ok(Engine::start(settings, prepared.context("the definitions cannot be stored")?))
+}
+
+fn engine_settings(
+    config: &Config,
     loaded: &Loaded,
     store: Arc<dyn EventStore>,
     producer: &Producer,
     observer: Observer,
-) -> anyhow::Result<Engine> {
+) -> anyhow::Result<Settings> {
     let kafka = KafkaSide {
         producer: producer.clone(),
         inbox: Arc::from(config.topics.inbox.as_str()),
         replies: Arc::from(config.topics.replies.as_str()),
         dlq: Arc::from(config.topics.dlq.as_str()),
     };
-    let settings = Settings {
+    Ok(Settings {
         store,
         guarded: Arc::new(Guarded::from_participants(&loaded.participants)?),
         catalog: Catalog::new(loaded.plans.clone()),
@@ -191,8 +212,7 @@ async fn start_engine(
         kafka: Some(kafka),
         clock: Clock::Wall,
         observer,
-    };
-    Engine::start(settings).await.context("the definitions cannot be stored")
+    })
 }
 
 /// Name of this process in claims and logs.

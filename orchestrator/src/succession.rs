@@ -1,8 +1,9 @@
 //! Logs in the event store whose entries supersede one another: each names the one that it follows, and of several that follow the same one
 //! the first counts. So two engines that write at the same moment agree on one order, and one of them learns that it has to look again.
 
+use crate::bookmark::{Bookmark, Page};
 use saga_core::time::Timestamp;
-use saga_event_store::{Error, EventStore, MAX_NOTES, NewNote, Note, NoteNumber};
+use saga_event_store::{Error, EventStore, NewNote, Note, NoteNumber};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
@@ -21,8 +22,7 @@ pub(crate) struct Entry<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct Succession<T> {
     topic: &'static str,
-    /// All notes up to this one were read.
-    read_to: NoteNumber,
+    read_to: Bookmark,
     entries: Vec<Entry<T>>,
 }
 
@@ -36,7 +36,7 @@ struct Written<T> {
 impl<T: Serialize + DeserializeOwned> Succession<T> {
     /// The log `topic`, of which nothing has been read.
     pub(crate) fn of(topic: &'static str) -> Succession<T> {
-        Succession { topic, read_to: NoteNumber::START, entries: Vec::new() }
+        Succession { topic, read_to: Bookmark::default(), entries: Vec::new() }
     }
 
     /// What counts now; `None`: nothing was written yet.
@@ -44,18 +44,21 @@ impl<T: Serialize + DeserializeOwned> Succession<T> {
         self.entries.last()
     }
 
-    /// Reads what is new.
+    /// Reads what is new. Where the store lost what was read, all is read anew.
     ///
     /// # Errors
     /// When the store does not answer, or a newer build wrote an entry that this one cannot read.
     pub(crate) async fn read(&mut self, store: &dyn EventStore) -> Result<(), Error> {
         loop {
-            let page = store.notes(self.topic, self.read_to, MAX_NOTES).await?;
-            for note in &page {
-                self.take(note)?;
-            }
-            if page.len() < MAX_NOTES as usize {
-                return Ok(());
+            match self.read_to.next(store, self.topic).await? {
+                Page::Lost => *self = Succession::of(self.topic),
+                Page::New { notes, then, is_last } => {
+                    notes.iter().try_for_each(|note| self.take(note))?;
+                    self.read_to = then;
+                    if is_last {
+                        return Ok(());
+                    }
+                }
             }
         }
     }
@@ -83,7 +86,6 @@ impl<T: Serialize + DeserializeOwned> Succession<T> {
         if after == self.current().map_or(NoteNumber::START, |entry| entry.number).0 {
             self.entries.push(Entry { number: note.number, at: Timestamp(note.at_ms), what });
         }
-        self.read_to = note.number;
         Ok(())
     }
 }
@@ -107,6 +109,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let address = format!("sqlite:{}", folder.path().join("saga.db").display());
         (saga_event_store::open(&address, Access::Write { shards: 1 }).await.expect("a store"), folder)
+    }
+
+    #[tokio::test]
+    async fn what_the_store_lost_does_not_count() {
+        let ((store, _folder), (older, _other)) = (store().await, store().await);
+        let mut log = Succession::of("words");
+        for word in ["first", "lost"] {
+            log.write(store.as_ref(), &said(word), Timestamp(1)).await.expect("written");
+        }
+        Succession::of("words").write(older.as_ref(), &said("kept"), Timestamp(1)).await.expect("written");
+        log.read(older.as_ref()).await.expect("read");
+        assert_eq!(log.current().map(|entry| entry.what.word.as_str()), Some("kept"));
     }
 
     #[tokio::test]

@@ -13,8 +13,8 @@ use axum::{
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// How long the database may take to answer before this engine is not ready.
-const PING: Duration = Duration::from_secs(2);
+/// How long the database may take to say how many sagas guards hold.
+const COUNT: Duration = Duration::from_secs(2);
 
 pub(super) async fn live() -> Json<serde_json::Value> {
     Json(json!({"status": "live"}))
@@ -27,17 +27,20 @@ pub(super) async fn ready(State(backend): State<Backend>) -> Response {
         Readiness::Starting { waiting_for } => return starting(waiting_for.as_deref()),
         Readiness::Stopping => reasons.push("the engine is stopping".to_owned()),
     }
-    reasons.extend(store_away(&backend).await);
     let now = Instant::now();
+    reasons.extend(backend.parts.store_health.trouble(now));
+    reasons.extend(backend.parts.step_back.trouble());
     let statuses: Vec<Status> = backend.consumers.iter().map(|consumer| consumer.borrow().clone()).collect();
     reasons.extend(statuses.iter().flat_map(|status| status.hindrances(now)).map(|one| one.to_string()));
     let shards = backend.parts.router.owned();
+    let store =
+        json!({"confirmedWriteSecondsAgo": backend.parts.store_health.confirmed_ago(now).map(|ago| ago.as_secs())});
     let kafka: serde_json::Map<String, Value> =
         statuses.iter().map(|status| (status.name.to_owned(), reading::shown(status, now))).collect();
     if reasons.is_empty() {
-        return Json(json!({"status": "ready", "shards": shards, "kafka": kafka})).into_response();
+        return Json(json!({"status": "ready", "shards": shards, "store": store, "kafka": kafka})).into_response();
     }
-    let body = json!({"status": "not ready", "reasons": reasons, "shards": shards, "kafka": kafka});
+    let body = json!({"status": "not ready", "reasons": reasons, "shards": shards, "store": store, "kafka": kafka});
     (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
 }
 
@@ -58,14 +61,6 @@ pub(super) fn told(waiting_for: Option<&str>) -> String {
     }
 }
 
-async fn store_away(backend: &Backend) -> Option<String> {
-    match tokio::time::timeout(PING, backend.parts.store.ping()).await {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(format!("the event store: {error}")),
-        Err(_) => Some("the event store does not answer".to_owned()),
-    }
-}
-
 pub(super) async fn metrics(State(backend): State<Backend>) -> Response {
     show_guards(&backend).await;
     for consumer in &backend.consumers {
@@ -81,7 +76,7 @@ pub(super) async fn metrics(State(backend): State<Backend>) -> Response {
 async fn show_guards(backend: &Backend) {
     let participants = backend.parts.guarded.snapshot();
     metrics::show(&participants);
-    if let Ok(Ok(held)) = tokio::time::timeout(PING, backend.parts.store.waiting_counts()).await {
+    if let Ok(Ok(held)) = tokio::time::timeout(COUNT, backend.parts.store.waiting_counts()).await {
         metrics::show_held(&participants, &held);
     }
 }

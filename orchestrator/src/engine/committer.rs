@@ -1,5 +1,6 @@
 //! Group commit without a timer: whatever is queued goes into one transaction, and each append is answered alone.
 
+use super::store_health::{StoreHealth, Writer};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use saga_event_store::{Append, Appended, Error, EventStore};
 use std::{sync::Arc, time::Duration};
@@ -44,11 +45,15 @@ struct Request {
 }
 
 impl Committer {
-    /// Starts a committer. It ends when the last handle is dropped and its queue is empty.
+    /// Starts the committer `number`. It ends when the last handle is dropped and its queue is empty.
     #[must_use]
-    pub(super) fn start(store: Arc<dyn EventStore>) -> (Committer, JoinHandle<()>) {
+    pub(super) fn start(
+        store: Arc<dyn EventStore>,
+        health: Arc<StoreHealth>,
+        number: usize,
+    ) -> (Committer, JoinHandle<()>) {
         let (queue, requests) = mpsc::channel(QUEUE_ROWS);
-        let task = tokio::spawn(run(store, requests));
+        let task = tokio::spawn(run(Way { store, health, writer: Writer::Committer(number) }, requests));
         (Committer { queue }, task)
     }
 
@@ -64,7 +69,14 @@ impl Committer {
     }
 }
 
-async fn run(store: Arc<dyn EventStore>, mut requests: mpsc::Receiver<Request>) {
+/// Where rows go, and who hears how that goes.
+struct Way {
+    store: Arc<dyn EventStore>,
+    health: Arc<StoreHealth>,
+    writer: Writer,
+}
+
+async fn run(way: Way, mut requests: mpsc::Receiver<Request>) {
     let mut held_over = None;
     loop {
         let first = match held_over.take() {
@@ -75,7 +87,7 @@ async fn run(store: Arc<dyn EventStore>, mut requests: mpsc::Receiver<Request>) 
             },
         };
         let (appends, replies) = collect(first, &mut requests, &mut held_over);
-        commit(store.as_ref(), appends, replies).await;
+        commit(&way, appends, replies).await;
     }
 }
 
@@ -101,10 +113,10 @@ fn collect(
     (appends, replies)
 }
 
-async fn commit(store: &dyn EventStore, appends: Vec<Append>, replies: Replies) {
+async fn commit(way: &Way, appends: Vec<Append>, replies: Replies) {
     let started = std::time::Instant::now();
     metrics::counter!("saga_commit_rows_total").increment(appends.len() as u64);
-    match append_until_known(store, &appends).await {
+    match append_until_known(way, &appends).await {
         Ok(answers) => {
             metrics::counter!("saga_commits_total").increment(1);
             metrics::histogram!("saga_commit_seconds").record(started.elapsed().as_secs_f64());
@@ -113,21 +125,21 @@ async fn commit(store: &dyn EventStore, appends: Vec<Append>, replies: Replies) 
             }
         }
         // One append that is at fault must not fail the hundred that share its batch.
-        Err(_) => one_by_one(store, appends, replies).await,
+        Err(_) => one_by_one(way, appends, replies).await,
     }
 }
 
-async fn one_by_one(store: &dyn EventStore, appends: Vec<Append>, replies: Replies) {
+async fn one_by_one(way: &Way, appends: Vec<Append>, replies: Replies) {
     for (append, reply) in appends.into_iter().zip(replies) {
-        drop(reply.send(alone(store, &append).await));
+        drop(reply.send(alone(way, &append).await));
     }
 }
 
-async fn alone(store: &dyn EventStore, append: &Append) -> Result<Appended, NotCommitted> {
-    match append_until_known(store, std::slice::from_ref(append)).await {
+async fn alone(way: &Way, append: &Append) -> Result<Appended, NotCommitted> {
+    match append_until_known(way, std::slice::from_ref(append)).await {
         Ok(answers) => answers.into_iter().next().ok_or(NotCommitted::Stopped),
         // An earlier try may have been committed without an answer, and the database taken against such rows only since.
-        Err(_) if is_there(store, append).await => Ok(Appended::Committed),
+        Err(_) if is_there(way.store.as_ref(), append).await => Ok(Appended::Committed),
         Err(refusal) => {
             error!(error = %refusal, stream = %append.stream, version = append.version, "the event store refuses an append for good");
             Err(NotCommitted::Impossible(refusal.to_string()))
@@ -155,10 +167,13 @@ async fn is_there(store: &dyn EventStore, append: &Append) -> bool {
 ///
 /// # Errors
 /// Only when an append of these is itself at fault.
-async fn append_until_known(store: &dyn EventStore, appends: &[Append]) -> Result<Vec<Appended>, Error> {
+async fn append_until_known(way: &Way, appends: &[Append]) -> Result<Vec<Appended>, Error> {
     let mut delays = delays();
+    way.health.begins(way.writer);
     loop {
-        match store.append(appends).await {
+        let appended = way.store.append(appends).await;
+        way.tell(&appended);
+        match appended {
             Ok(answers) => return Ok(answers),
             Err(error) if is_their_fault(&error) => return Err(error),
             Err(error) if error.is_worth_waiting_at_start() => {
@@ -172,11 +187,22 @@ async fn append_until_known(store: &dyn EventStore, appends: &[Append]) -> Resul
     }
 }
 
+impl Way {
+    fn tell(&self, appended: &Result<Vec<Appended>, Error>) {
+        match appended {
+            Ok(_) => self.health.confirmed(self.writer),
+            Err(error) if is_their_fault(error) => self.health.given_up(self.writer),
+            Err(error) => self.health.failed(self.writer, error),
+        }
+    }
+}
+
 /// Whether it is the rows that are at fault, and not the store, the way to it or who runs it.
 fn is_their_fault(error: &Error) -> bool {
     match error {
         Error::Refused(_) | Error::Limit(_) => true,
         Error::Unavailable(_)
+        | Error::ReadOnly(_)
         | Error::Unusable(_)
         | Error::Schema(_)
         | Error::Shards { .. }

@@ -42,6 +42,16 @@ impl DueTimes {
         self.queue.peek().map(|Reverse((due, _))| *due)
     }
 
+    /// Every saga that has one.
+    pub(super) fn sagas(&self) -> impl Iterator<Item = SagaId> {
+        self.current.keys().copied()
+    }
+
+    /// Whether the saga has one.
+    pub(super) fn has(&self, saga: SagaId) -> bool {
+        self.current.contains_key(&saga)
+    }
+
     /// Removes and returns the next saga that is due at `now`.
     pub(super) fn pop(&mut self, now: Timestamp) -> Option<SagaId> {
         self.drop_stale();

@@ -30,6 +30,20 @@ impl Message {
     pub fn of(saga: SagaId, input: Input) -> Message {
         Message { body: Body::Input { saga, input }, record: None, receipt: Receipt::None }
     }
+
+    /// Whether an engine made it for a saga that it had read: a timer, an answer to its call, a turn in a line. What came from elsewhere may
+    /// name a saga that there never was.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        match &self.body {
+            Body::Start { .. } | Body::Input { input: Input::Operator { .. }, .. } => false,
+            Body::Reply(_) => self.record.is_none(),
+            Body::Input {
+                input: Input::TimeReached | Input::Released { .. } | Input::Delivered { .. } | Input::Answered { .. },
+                ..
+            } => true,
+        }
+    }
 }
 
 /// What a message says.

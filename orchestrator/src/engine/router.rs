@@ -98,6 +98,14 @@ impl Router {
         slots.iter().filter(|slot| slot.is_some()).count()
     }
 
+    /// The shards that are owned here.
+    pub(super) fn owned_shards(&self) -> impl Iterator<Item = Shard> + use<> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let owned: Vec<Shard> =
+            (0u16..).zip(slots.iter()).filter(|(_, slot)| slot.is_some()).map(|(shard, _)| Shard(shard)).collect();
+        owned.into_iter()
+    }
+
     /// Opens the shard's queue here; messages wait in it until the shard's task has claimed it.
     pub(super) fn open(&self, shard: Shard) -> mpsc::Receiver<Message> {
         let (sender, receiver) = mpsc::channel(SHARD_QUEUE);

@@ -9,13 +9,15 @@ mod loading;
 mod measured;
 mod owned;
 mod recovery;
+mod remembered;
 mod starts;
 mod waits;
 
-use super::{Parts, message::Message};
+use super::{Parts, message::Message, step_back};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::FutureExt as _;
 use owned::Owned;
+use remembered::Remembered;
 use saga_core::id::Shard;
 use saga_event_store::Epoch;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -35,10 +37,11 @@ pub(super) async fn run(
     mut messages: mpsc::Receiver<Message>,
     stop: CancellationToken,
 ) {
-    while let Ended::Fenced = own(&parts, shard, &mut messages, &stop).await {
+    let mut remembered = Remembered::default();
+    while let Ended::Fenced = own(&parts, shard, &mut messages, &stop, &mut remembered).await {
         warn!(
             shard = shard.0,
-            "the shard is lost here (claimed elsewhere, or broken off); claiming it again if it is still assigned here"
+            "the shard is lost here (claimed elsewhere, broken off, or the event store lost commits); claiming it again if it is still assigned here"
         );
         metrics::counter!("saga_shard_fenced_total").increment(1);
         let rest = RECLAIM + RECLAIM.mul_f64(fastrand::f64());
@@ -46,6 +49,7 @@ pub(super) async fn run(
             break;
         }
     }
+    parts.step_back.settled(shard);
     hand_over(&parts, shard, messages).await;
     info!(shard = shard.0, "shard released");
 }
@@ -62,8 +66,9 @@ async fn own(
     shard: Shard,
     messages: &mut mpsc::Receiver<Message>,
     stop: &CancellationToken,
+    remembered: &mut Remembered,
 ) -> Ended {
-    match AssertUnwindSafe(own_unguarded(parts, shard, messages, stop)).catch_unwind().await {
+    match AssertUnwindSafe(own_unguarded(parts, shard, messages, stop, remembered)).catch_unwind().await {
         Ok(ended) => ended,
         Err(panic) => {
             let reason = crate::panics::message(panic.as_ref());
@@ -82,13 +87,27 @@ async fn own_unguarded(
     shard: Shard,
     messages: &mut mpsc::Receiver<Message>,
     stop: &CancellationToken,
+    remembered: &mut Remembered,
 ) -> Ended {
+    let told = parts.store.steps_back();
+    if stop.run_until_cancelled(parts.step_back.prepared(&told)).await.is_none() {
+        return Ended::Stopped;
+    }
+    let steps = step_back::number(&told);
     let Some(epoch) = stop.run_until_cancelled(claim(parts, shard)).await else { return Ended::Stopped };
     let mut owned = Owned::new(Arc::clone(parts), shard, epoch);
     if stop.run_until_cancelled(owned.recover()).await.is_none() {
         return Ended::Stopped;
     }
-    let ended = owned.serve(messages, stop).await;
+    let missing = remembered.missing(&owned);
+    if stop.run_until_cancelled(missing.report(parts, shard)).await.is_none() {
+        return Ended::Stopped;
+    }
+    parts.step_back.settled(shard);
+    let ended = owned.serve(messages, stop, step_back::beyond(told.clone(), steps)).await;
+    if step_back::number(&told) > steps {
+        remembered.keep(&owned);
+    }
     for message in owned.take_unfinished() {
         parts.router.forward(shard, message).await;
     }

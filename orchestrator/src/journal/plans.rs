@@ -93,6 +93,12 @@ impl Plans {
         Ok(plan)
     }
 
+    /// Every plan that was used.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Plan>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
     /// The plan with these hashes, if it was used before.
     #[must_use]
     pub fn get(&self, definition: &str, policies: &str) -> Option<Arc<Plan>> {

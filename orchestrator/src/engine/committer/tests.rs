@@ -1,6 +1,6 @@
 //! What becomes of rows when the store fails under them.
 
-use super::{Committer, NotCommitted, Replies, commit};
+use super::{Committer, NotCommitted, Replies, StoreHealth, Way, Writer, commit};
 use async_trait::async_trait;
 use saga_event_store::{
     Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Identity, NewNote, Note,
@@ -16,7 +16,7 @@ use uuid::Uuid;
 #[tokio::test]
 async fn a_row_outlives_whatever_somebody_has_to_mend() {
     let store = Fake::that([Try::Fails(away), Try::Fails(wrong_password), Try::Fails(wrong_schema)]);
-    let (committer, task) = Committer::start(store.clone());
+    let (committer, task) = Committer::start(store.clone(), Arc::default(), 0);
     let row = row("order-1");
     assert_eq!(committer.append(row.clone()).await.expect("it is committed"), Appended::Committed);
     assert_eq!(store.payloads(), [row.payload]);
@@ -102,7 +102,7 @@ fn row(payload: &str) -> Append {
 
 /// What is answered to rows that come in one batch.
 async fn committed_together(
-    store: &Fake,
+    store: &Arc<Fake>,
     rows: impl IntoIterator<Item = Append>,
 ) -> Vec<Result<Appended, NotCommitted>> {
     let (mut appends, mut replies, mut waiting): (_, Replies, _) = (Vec::new(), Vec::new(), Vec::new());
@@ -112,7 +112,9 @@ async fn committed_together(
         replies.push(reply);
         waiting.push(answer);
     }
-    commit(store, appends, replies).await;
+    let health = Arc::<StoreHealth>::default();
+    let way = Way { store: store.clone(), health, writer: Writer::Committer(0) };
+    commit(&way, appends, replies).await;
     let mut answers = Vec::new();
     for answer in waiting {
         answers.push(answer.await.expect("every row is answered"));
@@ -255,8 +257,12 @@ impl EventStore for Fake {
         Err(unasked())
     }
 
-    async fn ping(&self) -> Result<(), Error> {
+    async fn heartbeat(&self, _: &str, _: i64) -> Result<(), Error> {
         Err(unasked())
+    }
+
+    fn steps_back(&self) -> tokio::sync::watch::Receiver<Option<Arc<saga_event_store::StepBack>>> {
+        tokio::sync::watch::Sender::new(None).subscribe()
     }
 
     async fn activity(&self) -> Result<Activity, Error> {

@@ -64,7 +64,10 @@ impl Owned {
                 }
                 self.go_on(saga, live);
             }
-            Ok(None) => waiting.into_iter().for_each(|message| self.unknown_saga(message)),
+            Ok(None) => {
+                report_vanished(saga, &waiting);
+                waiting.into_iter().for_each(|message| self.unknown_saga(message));
+            }
             Err(error) => {
                 recovery::leave_out(saga, &error);
                 let reason = error.to_string();
@@ -103,5 +106,13 @@ impl Owned {
             matches!(message.body, Body::Input { input: Input::TimeReached | Input::Released { .. }, .. })
         };
         starting.into_iter().chain(waiting.filter(|message| !is_timer(message))).collect()
+    }
+}
+
+/// A timer, a call or a guard's line of this engine knew the saga, so it was in the store.
+fn report_vanished(saga: SagaId, waiting: &VecDeque<Message>) {
+    if waiting.iter().any(Message::is_own) {
+        metrics::counter!("saga_lost_total").increment(1);
+        error!(%saga, "the saga is lost: something is due of it here, and the event store does not have it any more. Look for it by hand, and see docs/operations.md, `A database that lost commits`");
     }
 }

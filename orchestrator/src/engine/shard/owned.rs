@@ -33,6 +33,7 @@ use saga_core::{
 use saga_event_store::{Append, Appended, Epoch, NewKey, Summary, WaitsOn};
 use std::{
     collections::{HashMap, VecDeque},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -88,10 +89,16 @@ impl Owned {
         }
     }
 
-    /// Works until it is told to stop or fenced; then waits for the appends that are under way, so that every message is either settled
+    /// Works until it is told to stop, fenced, or what it rests on is gone; then waits for the appends that are under way, so that every message is either settled
     /// or still held.
-    pub(super) async fn serve(&mut self, messages: &mut mpsc::Receiver<Message>, stop: &CancellationToken) -> Ended {
+    pub(super) async fn serve(
+        &mut self,
+        messages: &mut mpsc::Receiver<Message>,
+        stop: &CancellationToken,
+        gone: impl Future<Output = ()>,
+    ) -> Ended {
         let mut messages_since_timers = 0;
+        let mut gone = pin!(gone);
         while !self.fenced {
             for (saga, input) in std::mem::take(&mut self.held_back) {
                 self.take_input(saga, Message::of(saga, input));
@@ -106,6 +113,7 @@ impl Owned {
                 Some((saga, answer)) = self.appends.next() => self.answered(saga, answer),
                 Some((saga, loaded)) = self.loads.next() => self.loaded(saga, loaded),
                 () = stop.cancelled() => break,
+                () = &mut gone => self.fenced = true,
                 Some(next) = next(messages, &mut self.waits), if self.appends.len() < IN_FLIGHT => {
                     messages_since_timers += 1;
                     match next {

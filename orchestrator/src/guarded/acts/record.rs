@@ -2,6 +2,7 @@
 
 use super::{GuardAct, Override, check_texts};
 use crate::{
+    bookmark::{Bookmark, Page},
     guarded::{Guarded, changes::What},
     sync::{Mutex, MutexGuard},
 };
@@ -73,7 +74,7 @@ pub struct Acts {
     store: Arc<dyn EventStore>,
     guarded: Arc<Guarded>,
     /// Held while a page is read and applied, so that acts are applied in their order.
-    turn: tokio::sync::Mutex<NoteNumber>,
+    turn: tokio::sync::Mutex<Bookmark>,
     in_force: Mutex<BTreeMap<String, InForce>>,
 }
 
@@ -84,22 +85,50 @@ impl Acts {
         Acts { store, guarded, turn: tokio::sync::Mutex::default(), in_force: Mutex::default() }
     }
 
-    /// Reads what is new on record and puts it into effect. When it returns, this engine follows every act that was on record before.
+    /// Reads what is new on record and puts it into effect. When it returns, this engine follows every act that was on record before. Where
+    /// the last act that was read is not on record any more, because the store lost it, all is read anew.
     ///
     /// # Errors
     /// When the store does not answer; what was read by then is in effect.
     pub async fn catch_up(&self) -> Result<(), saga_event_store::Error> {
-        let mut after = self.turn.lock().await;
+        let mut turn = self.turn.lock().await;
         loop {
-            let page = self.store.notes(TOPIC, *after, MAX_NOTES).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            let (number, is_all) = (last.number, page.len() < MAX_NOTES as usize);
-            page.iter().for_each(|note| self.take(note));
-            *after = number;
-            if is_all {
-                return Ok(());
+            match turn.next(self.store.as_ref(), TOPIC).await? {
+                Page::Lost => return self.read_anew(&mut turn).await,
+                Page::New { notes, then, is_last } => {
+                    notes.iter().for_each(|note| self.take(note));
+                    *turn = then;
+                    if is_last {
+                        return Ok(());
+                    }
+                }
             }
         }
+    }
+
+    /// What the store lost was an act like the others: only what is on record holds.
+    async fn read_anew(&self, turn: &mut Bookmark) -> Result<(), saga_event_store::Error> {
+        warn!(
+            "acts on guards are not on record any more: the event store lost them. Those that are hold; do again what is missing"
+        );
+        let (mut mark, mut in_force, mut is_all) = (Bookmark::default(), BTreeMap::new(), false);
+        while !is_all {
+            let Page::New { notes, then, is_last } = mark.next(self.store.as_ref(), TOPIC).await? else {
+                return Ok(());
+            };
+            for act in notes.iter().filter_map(read) {
+                fold(&mut in_force, act);
+            }
+            (mark, is_all) = (then, is_last);
+        }
+        let before = std::mem::replace(&mut *self.all(), in_force);
+        let is_gone = |participant: &&String| !self.all().contains_key(*participant);
+        for participant in before.keys().filter(is_gone) {
+            self.guarded.apply(participant, &Override::default());
+        }
+        self.reapply();
+        *turn = mark;
+        Ok(())
     }
 
     /// Follows the record for ever. A store that is away is waited for: what is in force stays.
@@ -179,13 +208,7 @@ impl Acts {
     fn take(&self, note: &Note) {
         let Some(recorded) = read(note) else { return };
         let participant = recorded.act.participant.clone();
-        let given = {
-            let mut all = self.all();
-            let before = all.get(&participant).map(|it| it.given.clone()).unwrap_or_default();
-            let given = before.after(&recorded.act.action);
-            all.insert(participant.clone(), InForce { given: given.clone(), by: recorded.clone() });
-            given
-        };
+        let given = fold(&mut self.all(), recorded.clone());
         self.guarded.apply(&participant, &given);
         let RecordedAct { number, act: GuardAct { action, who, reason, .. }, .. } = recorded;
         info!(participant, action = action.as_str(), who, reason, "an act on guards is in effect");
@@ -196,6 +219,15 @@ impl Acts {
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, InForce>> {
         self.in_force.lock()
     }
+}
+
+/// What is in force for its participant after `recorded`.
+fn fold(all: &mut BTreeMap<String, InForce>, recorded: RecordedAct) -> Override {
+    let participant = recorded.act.participant.clone();
+    let before = all.get(&participant).map(|it| it.given.clone()).unwrap_or_default();
+    let given = before.after(&recorded.act.action);
+    all.insert(participant, InForce { given: given.clone(), by: recorded });
+    given
 }
 
 /// `None`: written by a build that knows more, which the log says.

@@ -131,3 +131,19 @@ async fn an_act_of_a_newer_build_is_passed_by() {
     assert_eq!(does(&acts, GuardAction::Open).await, (2, true));
     assert!(!lets_through(&acts));
 }
+
+#[tokio::test]
+async fn what_the_store_lost_does_not_hold_and_what_comes_after_is_read() {
+    let (place, older) = (Place::new().await, Place::new().await);
+    let mut acts = place.engine();
+    does(&acts, GuardAction::Close).await;
+    does(&acts, GuardAction::Open).await;
+    assert!(!lets_through(&acts));
+    acts.store = Arc::clone(&older.store);
+    acts.catch_up().await.expect("the store answers");
+    assert!(lets_through(&acts) && acts.in_force("payments").is_none());
+    let elsewhere = older.engine();
+    does(&elsewhere, GuardAction::Open).await;
+    acts.catch_up().await.expect("the store answers");
+    assert!(!lets_through(&acts), "its number is below those that were read before");
+}
