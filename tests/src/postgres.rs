@@ -95,6 +95,40 @@ impl Database {
     }
 }
 
+/// A state of a database.
+#[derive(Debug)]
+pub struct Snapshot {
+    name: String,
+}
+
+impl Database {
+    /// Keeps the state of now. Every session is ended; engines come back.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn snapshot(&self) -> Result<Snapshot> {
+        let name = format!("{}_snapshot", self.name);
+        run(&self.server, &ending(&self.name)).await?;
+        run(&self.server, &format!("CREATE DATABASE {name} TEMPLATE {}", self.name)).await?;
+        Ok(Snapshot { name })
+    }
+
+    /// Whoever connects from now on finds the state of the snapshot, as after a failover to a standby that lagged.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn steps_back_to(&self, snapshot: Snapshot) -> Result<()> {
+        let (name, lost) = (&self.name, format!("{}_lost", self.name));
+        run(&self.server, &format!("{}; ALTER DATABASE {name} RENAME TO {lost}", ending(name))).await?;
+        run(&self.server, &format!("ALTER DATABASE {} RENAME TO {name}", snapshot.name)).await?;
+        run(&self.server, &format!("DROP DATABASE {lost} WITH (FORCE)")).await
+    }
+}
+
+fn ending(database: &str) -> String {
+    format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{database}'")
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
         let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
