@@ -23,7 +23,7 @@ mod witness;
 pub(in crate::kafka) use context::log;
 pub(in crate::kafka) use witness::Witness;
 
-pub use ack::Ack;
+pub use ack::{Ack, Condition, Settle};
 pub use contact::{Contact, contact};
 pub use group::{Coverage, Foreign};
 pub use reset::Loss;

@@ -1,10 +1,13 @@
 //! Acknowledgements: the duty to say, once, that a record is finished.
 
 use crate::kafka::record::TopicPartition;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-    mpsc::Sender,
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+        mpsc::Sender,
+    },
 };
 
 /// The duty to finish one record. Clones share it: the record is finished when all of them are.
@@ -45,13 +48,30 @@ pub(super) enum Fate {
 struct Duty {
     slot: Slot,
     abandoned: AtomicBool,
+    condition: OnceLock<Arc<dyn Condition>>,
     /// Holds as many messages as records are unfinished, which the limits of the plan bound.
     settled: Sender<Settled>,
 }
 
+/// Says whether records whose dispositions are done may count as finished.
+pub trait Condition: fmt::Debug + Send + Sync {
+    /// Calls `settle`, now or as soon as it is known: with `true` if records of `topic` may be finished, else they are delivered again.
+    fn decide(&self, topic: &Arc<str>, settle: Settle);
+}
+
+/// Settles a record: finished, or to be delivered again.
+pub type Settle = Box<dyn FnOnce(bool) + Send>;
+
 impl Ack {
     pub(super) fn new(slot: Slot, settled: Sender<Settled>) -> Ack {
-        Ack { duty: Arc::new(Duty { slot, abandoned: AtomicBool::new(false), settled }), finished: false }
+        let (abandoned, condition) = (AtomicBool::new(false), OnceLock::new());
+        Ack { duty: Arc::new(Duty { slot, abandoned, condition, settled }), finished: false }
+    }
+
+    /// The record is finished only if `condition` says so when its last disposition is done. The first condition counts, for all clones.
+    pub fn only_if(&self, condition: Arc<dyn Condition>) {
+        // A second one has nothing to add.
+        let _ = self.duty.condition.set(condition);
     }
 
     /// This disposition of the record is done. The offset is finished when every clone says so.
@@ -83,9 +103,16 @@ impl Drop for Ack {
 
 impl Drop for Duty {
     fn drop(&mut self) {
-        let fate = if *self.abandoned.get_mut() { Fate::Abandoned } else { Fate::Finished };
-        // A consumer that is gone has committed what it could.
-        let _ = self.settled.send(Settled { slot: self.slot.clone(), fate });
+        let (slot, settled, is_done) = (self.slot.clone(), self.settled.clone(), !*self.abandoned.get_mut());
+        let settle = move |may_finish: bool| {
+            let fate = if is_done && may_finish { Fate::Finished } else { Fate::Abandoned };
+            // A consumer that is gone has committed what it could.
+            let _ = settled.send(Settled { slot, fate });
+        };
+        match self.condition.take() {
+            Some(condition) if is_done => condition.decide(&self.slot.partition.topic, Box::new(settle)),
+            Some(_) | None => settle(true),
+        }
     }
 }
 
@@ -109,6 +136,40 @@ mod tests {
         second.finish();
         let Settled { slot, fate } = settled.try_recv().expect("settled");
         assert_eq!((slot.offset, fate), (14, Fate::Finished));
+    }
+
+    /// Answers when it is told.
+    #[derive(Default)]
+    struct Later(std::sync::Mutex<Vec<Settle>>);
+
+    impl fmt::Debug for Later {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Later")
+        }
+    }
+
+    impl Condition for Later {
+        fn decide(&self, topic: &Arc<str>, settle: Settle) {
+            assert_eq!(&**topic, "shop.orders");
+            self.0.lock().expect("not poisoned").push(settle);
+        }
+    }
+
+    #[test]
+    fn a_record_with_a_condition_is_settled_when_that_is_known() {
+        for (may_finish, fate) in [(true, Fate::Finished), (false, Fate::Abandoned)] {
+            let (first, settled) = ack();
+            let later = Arc::new(Later::default());
+            first.only_if(later.clone());
+            let second = first.clone();
+            first.finish();
+            second.finish();
+            assert!(settled.try_recv().is_err());
+            for settle in later.0.lock().expect("not poisoned").drain(..) {
+                settle(may_finish);
+            }
+            assert_eq!(settled.try_recv().expect("settled").fate, fate);
+        }
     }
 
     #[test]
