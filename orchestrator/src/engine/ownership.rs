@@ -131,8 +131,9 @@ fn count(shards: usize) -> f64 {
 async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
     let receipt = Receipt::Offset(ack);
     match envelope::receive(&record) {
-        Ok(Inbound::Trigger { record: original, definition, hash }) => {
-            take_trigger(parts, Arc::new(original), &definition, &hash, receipt).await;
+        Ok(Inbound::Trigger { record: original, definition, hash, policies }) => {
+            let pinned = Pinned { name: &definition, hash: &hash, policies: policies.as_deref() };
+            take_trigger(parts, Arc::new(original), pinned, receipt).await;
         }
         Ok(Inbound::Reply(original)) => intake::take_reply(parts, Arc::new(original), receipt).await,
         Ok(Inbound::Outcome(CallOutcome { command, .. })) if !parts.router.has(command.saga.shard()) => {
@@ -156,9 +157,19 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
     }
 }
 
+/// What whoever judged a trigger pinned the saga to.
+#[derive(Clone, Copy, Debug)]
+struct Pinned<'a> {
+    name: &'a str,
+    hash: &'a str,
+    /// `None`: a build that did not say.
+    policies: Option<&'a str>,
+}
+
 /// The forwarded trigger names the definition that wants it, by hash; that may be a version which this engine has only in the store.
-async fn take_trigger(parts: &Arc<Parts>, original: Arc<Record>, definition: &str, hash: &str, receipt: Receipt) {
-    let plan = match plan_of(parts, definition, hash).await {
+async fn take_trigger(parts: &Arc<Parts>, original: Arc<Record>, pinned: Pinned<'_>, receipt: Receipt) {
+    let definition = pinned.name;
+    let plan = match plan_of(parts, pinned).await {
         Ok(plan) => plan,
         Err(reason) => {
             let letter = DeadLetter::new(PoisonCode::UnknownDefinition, reason).of(definition);
@@ -176,13 +187,21 @@ async fn take_trigger(parts: &Arc<Parts>, original: Arc<Record>, definition: &st
 
 /// The plan of exactly this text: another text of the same name may want other records. Whoever forwarded the trigger had stored the text
 /// before; a store that is away is waited for.
-async fn plan_of(parts: &Parts, name: &str, hash: &str) -> Result<Arc<Plan>, String> {
+async fn plan_of(parts: &Parts, pinned: Pinned<'_>) -> Result<Arc<Plan>, String> {
+    let Pinned { name, hash, policies } = pinned;
     let live = parts.current.keep();
-    if let Some(plan) = live.catalog.named(name).filter(|plan| plan.definition.hash == hash) {
+    let is_it = |plan: &&Arc<Plan>| {
+        plan.definition.hash == hash && policies.is_none_or(|policies| policies == plan.policies_hash)
+    };
+    if let Some(plan) = live.catalog.named(name).filter(is_it) {
         return Ok(Arc::clone(plan));
     }
     loop {
-        match parts.plans.stored(parts.store.as_ref(), hash, &live.participants).await {
+        let plan = match policies {
+            Some(policies) => parts.plans.exactly(parts.store.as_ref(), hash, policies).await,
+            None => parts.plans.stored(parts.store.as_ref(), hash, &live.participants).await,
+        };
+        match plan {
             Ok(plan) => return Ok(plan),
             Err(error) if error.is_transient() => {
                 warn!(%error, definition = name, "a forwarded trigger waits for the text of its definition");

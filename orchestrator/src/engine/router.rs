@@ -172,6 +172,7 @@ fn inbound(message: &Message) -> Option<Inbound> {
             record: record.clone(),
             definition: plan.definition.name.clone(),
             hash: plan.definition.hash.clone(),
+            policies: Some(plan.policies_hash.clone()),
         }),
         (Body::Start { .. }, None) => None,
         (Body::Reply(_), Some(record)) => Some(Inbound::Reply(record.clone())),

@@ -106,6 +106,24 @@ impl Plans {
         plans.get(&(definition.to_owned(), policies.to_owned())).cloned()
     }
 
+    /// The plan with these hashes, as the store has it: for new sagas of a definition that another engine has files for.
+    ///
+    /// # Errors
+    /// When the store is away ([`PlanError::is_transient`]), has no such texts, or this build cannot read them.
+    pub async fn exactly(
+        &self,
+        store: &dyn EventStore,
+        definition: &str,
+        policies: &str,
+    ) -> Result<Arc<Plan>, PlanError> {
+        if let Some(plan) = self.get(definition, policies) {
+            return Ok(plan);
+        }
+        let plan = Arc::new(load(store, definition, policies).await?);
+        self.remember(Arc::clone(&plan));
+        Ok(plan)
+    }
+
     /// A plan for new sagas of the definition with this hash, as the store has it, with the policies that these participants give it.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ const OFFSET: &str = "saga_inbox_offset";
 const TIMESTAMP: &str = "saga_inbox_timestamp";
 const DEFINITION: &str = "saga_inbox_definition";
 const HASH: &str = "saga_inbox_definition_hash";
+const POLICIES: &str = "saga_inbox_policies_hash";
 
 /// An input for a shard.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +41,8 @@ pub enum Inbound {
         definition: String,
         /// Hash of the definition's text.
         hash: String,
+        /// Hash of the policies that the saga is pinned to; a build before this one did not say.
+        policies: Option<String>,
     },
     /// A participant's reply.
     Reply(Record),
@@ -80,9 +83,10 @@ pub struct OperatorAct {
 pub fn forward(inbox: &Arc<str>, shard: Shard, inbound: &Inbound) -> Outgoing {
     let partition = Some(i32::from(shard.0));
     match inbound {
-        Inbound::Trigger { record, definition, hash } => {
+        Inbound::Trigger { record, definition, hash, policies } => {
             let mut forwarded = wrap(inbox, "trigger", record);
             forwarded.headers.extend([text_header(DEFINITION, definition.as_str()), text_header(HASH, hash.as_str())]);
+            forwarded.headers.extend(policies.as_deref().map(|policies| text_header(POLICIES, policies)));
             Outgoing { partition, ..forwarded }
         }
         Inbound::Reply(record) => Outgoing { partition, ..wrap(inbox, "reply", record) },
@@ -103,6 +107,7 @@ pub fn receive(record: &Record) -> Result<Inbound, Poison> {
             record: unwrap(record)?,
             definition: required(record, DEFINITION)?,
             hash: required(record, HASH)?,
+            policies: own(record, POLICIES),
         }),
         Some("reply") => Ok(Inbound::Reply(unwrap(record)?)),
         Some("outcome") => wire::read_outcome(body(record)?).map(Inbound::Outcome),
@@ -151,6 +156,13 @@ fn body(record: &Record) -> Result<&[u8], Poison> {
 fn required<T: FromStr>(record: &Record, name: &str) -> Result<T, Poison> {
     let text = record.header(name).and_then(payload::text);
     text.and_then(|text| text.parse().ok()).ok_or_else(|| foreign(format!("header {name} is missing or unreadable")))
+}
+
+/// A header that follows our first one: the record's own may have the same name.
+fn own(record: &Record, name: &str) -> Option<String> {
+    let first = record.headers.iter().rposition(|(name, _)| name == KIND)?;
+    let (_, value) = record.headers[first..].iter().find(|(found, _)| found == name)?;
+    value.as_deref().and_then(payload::text).map(str::to_owned)
 }
 
 fn foreign(message: String) -> Poison {

@@ -46,7 +46,12 @@ fn a_forwarded_record_arrives_as_it_was_read() {
     for record in odd_records() {
         let reply = Inbound::Reply(record.clone());
         assert_eq!(through_the_inbox(&reply), Ok(reply));
-        let trigger = Inbound::Trigger { record, definition: "order-fulfillment".into(), hash: "ab12".into() };
+        let trigger = Inbound::Trigger {
+            record,
+            definition: "order-fulfillment".into(),
+            hash: "ab12".into(),
+            policies: Some("cd34".into()),
+        };
         assert_eq!(through_the_inbox(&trigger), Ok(trigger));
     }
 }
