@@ -13,6 +13,7 @@ pub mod envelope;
 pub mod mock;
 pub mod payload;
 pub mod poison;
+pub mod positions;
 pub mod producer;
 pub mod record;
 pub mod reply;
