@@ -22,6 +22,7 @@ pub mod message;
 pub mod observer;
 pub mod operate;
 pub mod ownership;
+pub mod published;
 pub mod reload;
 pub mod router;
 mod sending;
@@ -41,6 +42,7 @@ use clock::Clock;
 use committer::Committer;
 use current::{Current, Live};
 use observer::Observer;
+use published::Published;
 use router::{Inbox, Router};
 use saga_core::definition::Participants;
 use saga_event_store::EventStore;
@@ -111,6 +113,8 @@ pub struct Parts {
     pub(crate) acts: Arc<Acts>,
     /// What new sagas start by.
     pub(crate) current: Current,
+    /// What starts sagas, by the word of all engines.
+    pub(crate) published: Arc<Published>,
     /// Where participants.yaml is; `None`: it cannot be reloaded.
     pub(crate) participants_file: Option<PathBuf>,
     /// Held by whoever reloads it.
@@ -202,6 +206,7 @@ impl Engine {
             guarded: settings.guarded,
             acts,
             current: Current::new(Live { catalog: settings.catalog, participants: settings.participants }),
+            published: Arc::default(),
             participants_file: settings.participants_file,
             reloading: Mutex::default(),
             instance: settings.instance,

@@ -19,8 +19,13 @@ use crate::{
     api,
     config::Config,
     engine::{
-        Engine, KafkaSide, Parts, Settings, catalog::Catalog, clock::Clock, intake, observer::Observer,
+        Engine, KafkaSide, Parts, Settings,
+        catalog::Catalog,
+        clock::Clock,
+        intake,
+        observer::Observer,
         ownership::Ownership,
+        published::{self, Publisher},
     },
     guarded::Guarded,
     kafka::{
@@ -100,10 +105,14 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
     let triggers = while_the_store_is_away(&config, &readiness, starts).await?;
     let settings = engine_settings(&config, &loaded, store, &producer, options.observer)?;
     let engine = start_engine(&config, settings, &readiness).await?;
-    let consumers = start_consumers(&config, triggers, &kafka, &engine.parts, &ready)?;
+    let publisher = publish(&kafka, &engine.parts, &readiness).await?;
+    let (consumers, plan) = start_consumers(&config, triggers, &kafka, &engine.parts, &ready)?;
+    let follow =
+        |publisher| published::follow(&engine.parts, publisher, Arc::clone(&consumers.triggers), &kafka, &plan);
+    let followed = publisher.map(follow);
     api.work_on(api::Backend::new(Arc::clone(&engine.parts), ready_now, consumers.statuses()));
     let topics = topic_watch::start(&kafka, needs(&config, &loaded))?;
-    let housekeeping = housekeeping::start(&config, &kafka, &producer, &engine.parts);
+    let housekeeping = housekeeping::start(&config, &kafka, &producer, &engine.parts, followed);
     engine.parts.guarded.health_checks().start();
     readiness.send_replace(Readiness::Ready);
     Ok(Running { engine, producer, consumers, topics, api, readiness, housekeeping })
@@ -215,6 +224,22 @@ fn engine_settings(
     })
 }
 
+/// As late as possible: from then on engines with older files read nothing of what this one knows better. The mock broker belongs to this
+/// engine alone.
+async fn publish(
+    kafka: &kafka::Settings,
+    parts: &Arc<Parts>,
+    readiness: &watch::Sender<Readiness>,
+) -> anyhow::Result<Option<Publisher>> {
+    if kafka.broker == kafka::Broker::Mock {
+        return Ok(None);
+    }
+    let publish = || Publisher::start(parts, kafka);
+    let what = "what is published (event store and Kafka)";
+    let published = patience::until_it_answers(readiness, what, publish, published::Error::is_transient).await;
+    published.map(Some).context("the definitions cannot be published")
+}
+
 /// Name of this process in claims and logs.
 fn instance_name() -> String {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
@@ -247,7 +272,7 @@ fn start_consumers(
     kafka: &kafka::Settings,
     parts: &Arc<Parts>,
     ready: &topics::Ready,
-) -> anyhow::Result<Consumers> {
+) -> anyhow::Result<(Consumers, ConsumerPlan)> {
     let plan = |name, group, mode, topics| ConsumerPlan {
         name,
         group,
@@ -262,12 +287,13 @@ fn start_consumers(
     let (shards, shard_events) = Consumer::start(kafka, plan("shards", kafka.shards_group(), inbox_mode, inbox))?;
     let mut topics = triggers;
     topics.push(TopicStart::earliest(&config.topics.replies));
-    let (triggers, trigger_events) =
-        Consumer::start(kafka, plan("triggers", kafka.group.clone(), trigger_mode(kafka.broker), topics))?;
+    let of_triggers = plan("triggers", kafka.group.clone(), trigger_mode(kafka.broker), topics);
+    let (triggers, trigger_events) = Consumer::start(kafka, of_triggers.clone())?;
     let (triggers, shards) = (Arc::new(triggers), Arc::new(shards));
     let ownership = Ownership::new(Arc::clone(parts)).follow(Arc::clone(&shards), shard_events);
     let intake = intake::run(Arc::clone(parts), Arc::clone(&triggers), trigger_events);
-    Ok(Consumers { triggers, shards, intake: tokio::spawn(intake), ownership: tokio::spawn(ownership) })
+    let consumers = Consumers { triggers, shards, intake: tokio::spawn(intake), ownership: tokio::spawn(ownership) };
+    Ok((consumers, of_triggers))
 }
 
 /// The mock broker belongs to this engine alone, and would make the first member of a group wait.

@@ -38,7 +38,12 @@ pub(super) async fn ready(State(backend): State<Backend>) -> Response {
     let kafka: serde_json::Map<String, Value> =
         statuses.iter().map(|status| (status.name.to_owned(), reading::shown(status, now))).collect();
     if reasons.is_empty() {
-        return Json(json!({"status": "ready", "shards": shards, "store": store, "kafka": kafka})).into_response();
+        let mut body = json!({"status": "ready", "shards": shards, "store": store, "kafka": kafka});
+        let left = backend.parts.published.left();
+        if !left.is_empty() {
+            body["leftToOthers"] = json!(left);
+        }
+        return Json(body).into_response();
     }
     let body = json!({"status": "not ready", "reasons": reasons, "shards": shards, "store": store, "kafka": kafka});
     (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()

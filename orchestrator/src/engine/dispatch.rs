@@ -4,6 +4,7 @@ use super::{
     Parts,
     answers::Answers,
     message::{Body, Message, Receipt},
+    published::Published,
     sending,
 };
 use crate::{
@@ -30,12 +31,13 @@ use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 
 /// When to offer a command again that the transport cannot take now.
-const TRANSPORT_RETRY: Duration = Duration::from_secs(5);
+pub(super) const TRANSPORT_RETRY: Duration = Duration::from_secs(5);
 
 /// Asks the guards while a decision is made, and keeps the permits for the calls that it starts.
 pub(super) struct Admissions<'a> {
     guarded: &'a Guarded,
     answers: &'a Answers,
+    published: &'a Published,
     now: Timestamp,
     /// Who was called out of its line, or is told by a person to go on: nobody is before it.
     woken: Option<Woken>,
@@ -59,7 +61,14 @@ enum Woken {
 
 impl<'a> Admissions<'a> {
     pub(super) fn new(parts: &'a Parts, now: Timestamp) -> Admissions<'a> {
-        Admissions { guarded: &parts.guarded, answers: &parts.answers, now, woken: None, permits: Vec::new() }
+        Admissions {
+            guarded: &parts.guarded,
+            answers: &parts.answers,
+            published: &parts.published,
+            now,
+            woken: None,
+            permits: Vec::new(),
+        }
     }
 
     /// The decision is about `input`.
@@ -74,16 +83,25 @@ impl<'a> Admissions<'a> {
 
     /// Calls `decide` with a context whose admissions are kept here.
     pub(super) fn during<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        let published = self.published;
         let (guarded, now, woken, permits) = (self.guarded, self.now, self.woken, &mut self.permits);
         let admit = |asking: &Asking<'_>| match (asking.whose, who(asking, woken)) {
             (Whose::Participant(participant), who) => guarded.admit(participant, who),
             (Whose::Topic(topic), who) => guarded.admit_publication(topic, who.coming),
+        };
+        let is_elsewhere = |asking: &Asking<'_>| match asking.whose {
+            Whose::Participant(participant) => published.has_participant(participant),
+            Whose::Topic(_) => false,
         };
         let mut ask = |asking: Asking<'_>| match admit(&asking) {
             guarded::Admission::Admitted(permit) => {
                 let admitted = if permit.is_probe() { Admission::Probe } else { Admission::Admitted };
                 permits.push(Permitted { command: asking.command, attempt: asking.attempt, permit });
                 admitted
+            }
+            // An engine with newer files can call it: the saga waits until it is there, or the file is.
+            guarded::Admission::Gone if is_elsewhere(&asking) => {
+                Admission::Refused { guard: Guard::Transport, not_before: now.plus(TRANSPORT_RETRY) }
             }
             guarded::Admission::Gone => Admission::Gone,
             guarded::Admission::Refused { guard, not_before } => {
@@ -92,7 +110,9 @@ impl<'a> Admissions<'a> {
         };
         let answers = self.answers;
         let mut recall = |request: &Request| answers.recall(request);
-        let mut choose = |choosing: Choosing<'_>| guarded.choose(choosing);
+        let mut choose = |choosing: Choosing<'_>| {
+            guarded.choose(choosing).or_else(|| published.with_capability(choosing.capability, choosing.over))
+        };
         let random = fastrand::u64(..);
         decide(&mut Context {
             now,

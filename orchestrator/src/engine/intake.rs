@@ -7,12 +7,15 @@ use super::{
 };
 use crate::kafka::{
     Ack, Consumer, ConsumerEvent, Delivered, Record, TopicPartition,
-    consumer::{Loss, Scope},
+    consumer::{Condition, Loss, Scope},
     reply::{self, Parsed},
     trigger::{self, Disposition, Judgement},
 };
 use saga_core::{id::Shard, state::Plan};
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, error, info, warn};
 
@@ -117,19 +120,51 @@ pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
 async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
     let is_reply = parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic);
     if is_reply {
-        take_reply(parts, record, Receipt::Offset(ack)).await;
+        return take_reply(parts, record, Receipt::Offset(ack)).await;
+    }
+    parts.published.heard().await;
+    if parts.published.reads(&record.topic) {
+        metrics::counter!("saga_records_total", "topic" => record.topic.to_string()).increment(1);
+        ack.only_if(Arc::clone(&parts.published) as Arc<dyn Condition>);
+        take_trigger(parts, record, ack, Judged::ForAll).await;
     } else {
-        take_trigger(parts, record, ack).await;
+        // Whoever knows more reads it: here it must not count as finished.
+        drop(ack);
+    }
+}
+
+/// For which definitions a record is judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Judged<'a> {
+    /// For all of its topic.
+    ForAll,
+    /// For these: it was judged for the others before.
+    Again(&'a BTreeSet<String>),
+}
+
+impl Judged<'_> {
+    fn is_for(self, definition: &str) -> bool {
+        match self {
+            Judged::ForAll => true,
+            Judged::Again(definitions) => definitions.contains(definition),
+        }
     }
 }
 
 /// A record of a trigger topic: every definition of the topic has its own disposition of it.
-async fn take_trigger(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
-    metrics::counter!("saga_records_total", "topic" => record.topic.to_string()).increment(1);
+pub(super) async fn take_trigger(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack, judged: Judged<'_>) {
     let live = parts.current.keep();
     let plans = live.catalog.of_topic(&record.topic);
     for Judgement { definition, disposition } in trigger::judge(&record, live.catalog.definitions_of(&record.topic)) {
         let plan = definition.and_then(|index| plans.get(index));
+        let name = plan.map(|plan| plan.definition.name.as_str());
+        // What is no definition's matter was told when the record was judged for all.
+        let is_wanted = name.map_or(matches!(judged, Judged::ForAll), |name| {
+            judged.is_for(name) && parts.published.is_for(name, &record)
+        });
+        if !is_wanted {
+            continue;
+        }
         match (disposition, plan) {
             (Disposition::Start(start), Some(plan)) => {
                 crowd::hold_back(parts, plan, &record);

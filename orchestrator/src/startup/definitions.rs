@@ -5,7 +5,7 @@ use crate::kafka::consumer::TopicStart;
 use anyhow::Context;
 use saga_core::{
     definition::{
-        Action, Definition, Diagnostic, Library, Participants, Source, Style,
+        Action, Definition, Diagnostic, Library, Participants, Source, Style, TriggerFrom,
         participants::{CriticalPath, Transport},
         render,
     },
@@ -178,27 +178,18 @@ pub fn load_files(files: &Files, env: &dyn Fn(&str) -> Option<String>) -> Result
     if let Some(message) = files.without_participants(&library) {
         return Err(Unusable(message));
     }
-    if let Some(message) = different_beginnings(&library.definitions) {
-        return Err(Unusable(message));
-    }
     let plans = library.definitions.iter().map(|definition| plan(definition, &library.participants)).collect();
     let participants_file = files.participants_file.clone();
     Ok(Loaded { plans, participants: library.participants, warnings: library.findings, participants_file })
 }
 
-/// A topic is read once, from one place, for all its definitions: were they to differ, one of them would start sagas for records that it says
-/// it does not want.
-fn different_beginnings(definitions: &[Arc<Definition>]) -> Option<String> {
-    definitions.iter().enumerate().find_map(|(position, one)| {
-        let differs = |other: &&Arc<Definition>| {
-            other.trigger.topic == one.trigger.topic && other.trigger.from != one.trigger.from
-        };
-        let other = definitions[position + 1..].iter().find(differs)?;
-        Some(format!(
-            "`{}` and `{}` are triggered by topic {} and begin at different places: say the same `trigger.from` in both, or in neither",
-            one.name, other.name, one.trigger.topic
-        ))
-    })
+/// Which of two beginnings comes first.
+fn order(from: &TriggerFrom) -> i64 {
+    match from {
+        TriggerFrom::Earliest => i64::MIN,
+        TriggerFrom::Time(time) => time.0,
+        TriggerFrom::Latest => i64::MAX,
+    }
 }
 
 fn plan(definition: &Arc<Definition>, participants: &Participants) -> Arc<Plan> {
@@ -214,12 +205,13 @@ impl Loaded {
         topics.into_iter().cloned().collect()
     }
 
-    /// The same with where a first contact begins, on which all definitions of a topic agree.
+    /// The same with where a first contact begins: where the first of the topic's definitions does.
     #[must_use]
     pub fn trigger_starts(&self) -> Vec<TopicStart> {
         let start = |topic: String| {
-            let of_topic = self.plans.iter().find(|plan| plan.definition.trigger.topic == topic);
-            let from = of_topic.map(|plan| plan.definition.trigger.from).unwrap_or_default();
+            let of_topic = self.plans.iter().filter(|plan| plan.definition.trigger.topic == topic);
+            let from = of_topic.map(|plan| plan.definition.trigger.from.unwrap_or_default()).min_by_key(order);
+            let from = from.unwrap_or_default();
             TopicStart { topic: Arc::from(topic.as_str()), from, contact: None }
         };
         self.trigger_topics().into_iter().map(start).collect()
@@ -260,10 +252,15 @@ mod tests {
     }
 
     #[test]
-    fn definitions_of_one_topic_begin_at_one_place() {
-        assert!(load(vec![definition("a", ""), definition("b", ", from: earliest")]).is_ok());
-        let error = load(vec![definition("a", ""), definition("b", ", from: latest")]).expect_err("they differ");
-        assert!(error.0.contains("`a` and `b`") && error.0.contains("trigger.from"), "{error}");
+    fn a_topic_is_read_from_where_the_first_of_its_definitions_begins() {
+        let from = |beginnings: [&str; 2]| {
+            let loaded = load(vec![definition("a", beginnings[0]), definition("b", beginnings[1])]).expect("usable");
+            loaded.trigger_starts()[0].from
+        };
+        let (latest, time) = (", from: latest", ", from: 2026-01-01T00:00:00Z");
+        assert_eq!(from(["", latest]), TriggerFrom::Earliest);
+        assert!(matches!(from([latest, time]), TriggerFrom::Time(_)));
+        assert_eq!(from([latest, latest]), TriggerFrom::Latest);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::reloading;
 use crate::{
     config::Config,
-    engine::Parts,
+    engine::{Parts, published::Followed},
     kafka::{Broker, Producer, Settings, topics},
 };
 use saga_event_store::Sweep;
@@ -18,18 +18,28 @@ const EVERY: Duration = Duration::from_secs(300);
 /// Keys that are looked at in one transaction: some milliseconds of work.
 const PAGE: u32 = 1000;
 
-/// Tasks that tidy until they are dropped.
+/// Tasks that tidy and follow until they are dropped.
 #[derive(Debug)]
-pub struct Housekeeping(Vec<JoinHandle<()>>);
+pub struct Housekeeping {
+    tasks: Vec<JoinHandle<()>>,
+    /// What others publish is followed as long.
+    _followed: Option<Followed>,
+}
 
 impl Drop for Housekeeping {
     fn drop(&mut self) {
-        self.0.iter().for_each(JoinHandle::abort);
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
 /// Starts to tidy; the first time after [`EVERY`], spread, so that instances which start together do not come together.
-pub(super) fn start(config: &Config, kafka: &Settings, producer: &Producer, parts: &Arc<Parts>) -> Housekeeping {
+pub(super) fn start(
+    config: &Config,
+    kafka: &Settings,
+    producer: &Producer,
+    parts: &Arc<Parts>,
+    followed: Option<Followed>,
+) -> Housekeeping {
     let mut tasks = vec![tokio::spawn(forget_keys(Arc::clone(parts)))];
     tasks.extend(reloading::start(parts));
     // The mock broker forgets everything anyway, and has no limits.
@@ -37,7 +47,7 @@ pub(super) fn start(config: &Config, kafka: &Settings, producer: &Producer, part
         tasks.push(tokio::spawn(topics::keep_limits(kafka.clone(), producer.clone())));
         tasks.push(trim_topics(config, kafka, parts.store.identity().installation.to_string()));
     }
-    Housekeeping(tasks)
+    Housekeeping { tasks, _followed: followed }
 }
 
 async fn rest() {

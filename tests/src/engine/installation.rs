@@ -45,6 +45,25 @@ impl Installation {
         Ok(installation)
     }
 
+    /// The same installation with a folder of its own, which has the same files so far: for an engine of another version.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn another_version(&self) -> Result<Installation> {
+        let folder = tempfile::tempdir()?;
+        let mut config = self.config.clone();
+        for name in ["sagas", "schemas"] {
+            fs::create_dir(folder.path().join(name))?;
+            for entry in fs::read_dir(self.folder().join(name))? {
+                let path = entry?.path();
+                fs::copy(&path, folder.path().join(name).join(path.file_name().context("a file has a name")?))?;
+            }
+            config[name] = json!(folder.path().join(name));
+        }
+        let (inbox, replies, dlq) = (self.inbox.clone(), self.replies.clone(), self.dlq.clone());
+        Ok(Installation { folder, config, inbox, replies, dlq })
+    }
+
     /// Sets `section.key` of the configuration.
     #[must_use]
     pub fn with(mut self, section: &str, key: &str, value: Value) -> Installation {

@@ -139,9 +139,9 @@ fn key(node: &tree::Node, reading: &mut Reading) -> Option<Template> {
     }
 }
 
-fn from(fields: &Fields<'_>, report: &mut Report) -> TriggerFrom {
-    let Some(text) = fields.text("from", report) else { return TriggerFrom::default() };
-    match text.value.as_str() {
+fn from(fields: &Fields<'_>, report: &mut Report) -> Option<TriggerFrom> {
+    let text = fields.text("from", report)?;
+    Some(match text.value.as_str() {
         "earliest" => TriggerFrom::Earliest,
         "latest" => TriggerFrom::Latest,
         time => match time.parse::<jiff::Timestamp>() {
@@ -153,7 +153,7 @@ fn from(fields: &Fields<'_>, report: &mut Report) -> TriggerFrom {
                 TriggerFrom::default()
             }
         },
-    }
+    })
 }
 
 fn outcome(fields: &Fields<'_>, key: &str, trigger: Option<&Trigger>, reading: &mut Reading) -> Option<OutcomeEvent> {

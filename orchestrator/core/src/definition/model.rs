@@ -51,8 +51,8 @@ pub struct Trigger {
     pub when: Option<Expression>,
     /// `key:`; sees `event` and `record`.
     pub key: Template,
-    /// Where a first contact with the topic begins.
-    pub from: TriggerFrom,
+    /// Where the definition begins in its topic. `None`: with the oldest record, or, of a topic that is read already, where reading has got to.
+    pub from: Option<TriggerFrom>,
     /// How long a key stays taken; `None` for ever.
     pub keep_keys: Option<Duration>,
 }

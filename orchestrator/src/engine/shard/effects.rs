@@ -96,6 +96,10 @@ impl Owned {
         let asking = Asking { lane, attempt: Attempt::Same, coming: Coming::Woken };
         let answer = match self.parts.guarded.admit(effect.request.participant()?, asking) {
             Admission::Admitted(permit) => return Some(permit),
+            Admission::Gone if self.parts.published.has_participant(effect.request.participant()?) => {
+                let ask_after = Some(ASK_AGAIN.mul_f64(1.0 + fastrand::f64()));
+                Answer::Ongoing { ask_after, location: effect.location.clone() }
+            }
             Admission::Gone => {
                 let failure = Failure::new("participant_gone", "the participant is not configured any more");
                 // A person can bring it back: nothing is undone for it.

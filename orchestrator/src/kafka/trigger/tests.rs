@@ -2,7 +2,7 @@ use super::*;
 use crate::kafka::record::{Header, text_header};
 use bytes::Bytes;
 use saga_core::{
-    definition::{PolicyOverrides, Trigger as TriggerDefinition, TriggerFrom},
+    definition::{PolicyOverrides, Trigger as TriggerDefinition},
     expression::{Expression, Template},
     time::Timestamp,
 };
@@ -20,7 +20,7 @@ fn definition(name: &str, event_type: &str, when: &str, key: &str) -> Arc<Defini
             event_type: (!event_type.is_empty()).then(|| event_type.to_owned()),
             when: (!when.is_empty()).then(|| Expression::compile(when).expect("an expression")),
             key: Template::text(key).expect("a template"),
-            from: TriggerFrom::Earliest,
+            from: None,
             keep_keys: None,
         },
         timeout: None,

@@ -123,8 +123,8 @@ pub(crate) static TRIGGER: Shape = Shape {
         key(
             "from",
             Rule::Text,
-            "Where a first contact with the topic begins: `earliest`, `latest`, or a time.",
-            "\"earliest\"",
+            "Where the definition begins in its topic: `earliest`, `latest`, or a time. Without it: `earliest`; of a topic that is read already, where reading has got to.",
+            "",
             "\"2026-01-01T00:00:00Z\"",
         ),
         key("keepKeys", DURATION, "How long a key stays taken. For ever by default.", "", "\"90d\""),
