@@ -14,6 +14,9 @@ pub enum Error {
     /// mend that; what was asked is not at fault, and of an append it is as unknown whether it was committed as with [`Error::Unavailable`].
     #[error("the database cannot be used: {0}")]
     Unusable(String),
+    /// What is stored is damaged: a page, a value or an index cannot be read. Somebody has to mend that; other rows can be read and written.
+    #[error("the database holds damaged data: {0}")]
+    Damaged(String),
     /// The database refuses what was asked for what it is, and so will refuse it again: a value out of range, bytes that are no text, a
     /// constraint, too large for an index.
     #[error("the database refuses: {0}")]
@@ -56,7 +59,8 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Error::Unavailable(_) | Error::ReadOnly(_) | Error::Unusable(_) => true,
-            Error::Refused(_)
+            Error::Damaged(_)
+            | Error::Refused(_)
             | Error::Limit(_)
             | Error::Schema(_)
             | Error::Shards { .. }
@@ -72,6 +76,7 @@ impl Error {
         match self {
             Error::Unavailable(_) | Error::ReadOnly(_) => true,
             Error::Unusable(_)
+            | Error::Damaged(_)
             | Error::Refused(_)
             | Error::Limit(_)
             | Error::Schema(_)
@@ -81,6 +86,13 @@ impl Error {
         }
     }
 
+    /// Whether what was asked for is there and cannot be read, or written beside what is broken: waiting does not mend it, and only who needs
+    /// exactly this is concerned.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Error::Damaged(_))
+    }
+
     /// The same error, which says where it happened. `place` has no secrets.
     #[must_use]
     pub(crate) fn at(self, place: &str) -> Error {
@@ -88,6 +100,7 @@ impl Error {
             Error::Unavailable(text) => Error::Unavailable(format!("{place}: {text}")),
             Error::ReadOnly(text) => Error::ReadOnly(format!("{place}: {text}")),
             Error::Unusable(text) => Error::Unusable(format!("{place}: {text}")),
+            Error::Damaged(text) => Error::Damaged(format!("{place}: {text}")),
             Error::Refused(text) => Error::Refused(format!("{place}: {text}")),
             other @ (Error::Limit(_)
             | Error::Schema(_)
@@ -109,7 +122,9 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(database) => match fault(database.code().as_deref().unwrap_or_default()) {
                 Fault::Request => Error::Refused(text),
                 Fault::Passing => Error::Unavailable(text),
+                Fault::Lasting if is_damage(&text) => Error::Damaged(text),
                 Fault::Lasting => Error::Unusable(text),
+                Fault::Damage => Error::Damaged(text),
             },
             sqlx::Error::Encode(_) => Error::Refused(text),
             // The database and this build have different ideas of a statement or its answer.
@@ -137,6 +152,8 @@ enum Fault {
     Request,
     /// The database's, and it goes away by itself.
     Passing,
+    /// What is stored: a row, a page or an index that cannot be read.
+    Damage,
     /// The database's or its operators', and somebody has to mend it. What is not known counts as this: to wait for what does not come is
     /// seen and can be mended, to give up a row that nothing is wrong with cannot.
     Lasting,
@@ -159,8 +176,20 @@ fn fault_of_postgres(code: &str) -> Fault {
         ("23505", _) => Fault::Passing,
         ("55P03" | "25006" | "0A000", _) | (_, Some("08" | "40" | "53" | "57" | "58")) => Fault::Passing,
         (_, Some("22" | "23" | "54")) => Fault::Request,
+        ("XX001" | "XX002", _) => Fault::Damage,
         (_, Some(_) | None) => Fault::Lasting,
     }
+}
+
+/// What Postgres says of damaged values under the code of any internal error; these texts are never translated.
+fn is_damage(text: &str) -> bool {
+    const SAYS: [&str; 4] = [
+        "missing chunk number",
+        "unexpected chunk number",
+        "unexpected chunk size",
+        "invalid memory alloc request size",
+    ];
+    SAYS.iter().any(|says| text.contains(says))
 }
 
 /// The low byte of a code is the error, the rest says more of it.
@@ -182,7 +211,7 @@ fn fault_of_sqlite(code: u16) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, Fault, fault};
+    use super::{Error, Fault, fault, is_damage};
 
     fn all(codes: &[&str], expected: Fault) {
         for code in codes {
@@ -207,12 +236,17 @@ mod tests {
     #[test]
     fn what_somebody_has_to_mend_lasts() {
         // Password, who may connect, a privilege, no such database or table or function, syntax, what nobody knows, an index that is broken.
-        all(
-            &["28P01", "28000", "42501", "3D000", "42P01", "42883", "42601", "XX000", "XX002", "P0001"],
-            Fault::Lasting,
-        );
+        all(&["28P01", "28000", "42501", "3D000", "42P01", "42883", "42601", "XX000", "P0001"], Fault::Lasting);
         // A disk that cannot be read or written, a file that is no database, that may not be written, that is broken or gone.
         all(&["10", "778", "26", "8", "11", "14", "", "53", "2", "22"], Fault::Lasting);
+    }
+
+    #[test]
+    fn damaged_data_is_told_apart() {
+        all(&["XX001", "XX002"], Fault::Damage);
+        assert!(is_damage("missing chunk number 0 for toast value 16424 in pg_toast_16385"));
+        let damaged = Error::Damaged("invalid page in block 7".into());
+        assert!(damaged.is_damage() && !damaged.is_transient() && !damaged.is_worth_waiting_at_start());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod attendance;
 mod error;
+mod mark;
 mod migrate;
 mod note;
 pub mod postgres;
@@ -15,6 +16,7 @@ mod waits;
 
 pub use attendance::{Attendance, Attended, Gap};
 pub use error::Error;
+pub use mark::{Mark, Marked};
 pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, Note, NoteNumber};
 pub use step_back::StepBack;
 pub use store::{Access, EventStore, Identity, is_address, open, place};

@@ -13,8 +13,9 @@ pub use pool::Bounds;
 
 use crate::{
     Access, Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE,
-    NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
+    Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
     attendance::check_attended,
+    mark::check_mark,
     note::check_note,
     store::without_secret,
     stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
@@ -131,6 +132,20 @@ impl EventStore for Postgres {
         }
         self.witness.appended(batch, &answers);
         Ok(answers)
+    }
+
+    async fn mark(&self, mark: &Mark) -> Result<Marked, Error> {
+        self.check_writable()?;
+        check_mark(mark)?;
+        let query = sqlx::query(include_str!("postgres/sql/mark.sql"))
+            .bind(i32::from(mark.shard))
+            .bind(mark.epoch.0)
+            .bind(mark.stream)
+            .bind(&mark.status)
+            .bind(&mark.reason)
+            .bind(mark.at_ms);
+        let row = self.pool.row(query).await?;
+        Ok(if row.try_get("held")? { Marked::Shown } else { Marked::Fenced })
     }
 
     async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error> {

@@ -7,8 +7,9 @@ mod notes;
 
 use crate::{
     Access, Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE,
-    NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
+    Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
     attendance::check_attended,
+    mark::check_mark,
     migrate::{self, Applied, Migration},
     note::check_note,
     stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
@@ -207,6 +208,26 @@ impl EventStore for Sqlite {
         // A task of its own: whoever waits for it may go away without leaving its transaction open.
         let task = tokio::spawn(async move { append::append(&writer, &batch).await });
         task.await.map_err(|error| Error::Unavailable(format!("the append broke off: {error}")))?
+    }
+
+    async fn mark(&self, mark: &Mark) -> Result<Marked, Error> {
+        self.check_writable()?;
+        check_mark(mark)?;
+        sqlx::query(include_str!("sqlite/sql/mark.sql"))
+            .bind(i64::from(mark.shard))
+            .bind(mark.epoch.0)
+            .bind(mark.stream)
+            .bind(&mark.status)
+            .bind(&mark.reason)
+            .bind(mark.at_ms)
+            .execute(&self.writer)
+            .await?;
+        let held = sqlx::query("SELECT 1 FROM shard_epochs WHERE shard = ?1 AND epoch = ?2")
+            .bind(i64::from(mark.shard))
+            .bind(mark.epoch.0)
+            .fetch_optional(&self.writer)
+            .await?;
+        Ok(if held.is_some() { Marked::Shown } else { Marked::Fenced })
     }
 
     async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error> {

@@ -1,8 +1,9 @@
 //! The seam.
 
 use crate::{
-    Activity, Append, Appended, Attendance, Attended, Epoch, Error, Filter, NewNote, Note, NoteNumber, Portion, Row,
-    StepBack, StreamSummary, Sweep, Swept, WaitsOn, postgres::Postgres, sqlite::Sqlite, stream::check_shards,
+    Activity, Append, Appended, Attendance, Attended, Epoch, Error, Filter, Mark, Marked, NewNote, Note, NoteNumber,
+    Portion, Row, StepBack, StreamSummary, Sweep, Swept, WaitsOn, postgres::Postgres, sqlite::Sqlite,
+    stream::check_shards,
 };
 use async_trait::async_trait;
 use sqlx::postgres::PgConnectOptions;
@@ -124,6 +125,10 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     /// without it. What [`Error::is_transient`]: it is not known what was committed; the same batch again answers [`Appended::Committed`]
     /// for what was.
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error>;
+
+    /// Changes what the read model says of a stream, beside its rows: for a stream that its owner cannot read. The next append of the stream
+    /// that brings a summary says otherwise.
+    async fn mark(&self, mark: &Mark) -> Result<Marked, Error>;
 
     /// All rows of a stream, oldest first; none if there is no such stream.
     async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error>;

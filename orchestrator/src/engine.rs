@@ -58,8 +58,15 @@ use tokio_util::task::TaskTracker;
 /// Transactions that may be under way at once: one fills while one is written out.
 const COMMITTERS: usize = 2;
 
-/// Sagas that are read at once, beside recovery: half of the store's connections stay for commits and claims.
+/// Reads of journals at once: half of the store's connections stay for commits and claims.
 const READS: usize = 4;
+
+/// Portions of open sagas that new owners have in memory at once, of all shards: each is some megabytes.
+const RECOVERING: usize = 4;
+
+/// Sagas that are in memory because their time has come and of which nothing is recorded yet: at some 20 KB each a few megabytes, and enough to
+/// fill the committers' transactions.
+const TURNS: usize = 1024;
 
 /// What an engine is made of.
 #[derive(Debug)]
@@ -130,8 +137,12 @@ pub struct Parts {
     pub(crate) holds: watch::Sender<dead_letter::Held>,
     /// Partitions that are held back because too many sagas wait for a topic.
     crowd: crowd::Crowd,
-    /// Turns to read a saga that fell due or got a message.
+    /// Turns to read journals.
     pub(crate) reads: Semaphore,
+    /// Turns to have a portion of open sagas in memory.
+    pub(crate) recovering: Arc<Semaphore>,
+    /// Turns to work on a saga whose time has come.
+    pub(crate) turns: Arc<Semaphore>,
     committers: Vec<Committer>,
     /// Dead letters on their way.
     pub(crate) letters: TaskTracker,
@@ -217,6 +228,8 @@ impl Engine {
             holds: watch::Sender::default(),
             crowd,
             reads: Semaphore::new(READS),
+            recovering: Arc::new(Semaphore::new(RECOVERING)),
+            turns: Arc::new(Semaphore::new(TURNS)),
             committers,
             letters: TaskTracker::new(),
             calls: TaskTracker::new(),

@@ -53,7 +53,8 @@ macro_rules! conformance {
                     a_list_is_filtered
                     a_list_has_pages_newest_first
                     streams_are_counted_by_category_and_status
-                    what_streams_wait_on_is_found_by_kind_and_name;
+                    what_streams_wait_on_is_found_by_kind_and_name
+                    what_cannot_be_read_is_marked_beside_its_rows;
                 recovery:
                     open_streams_are_those_of_the_shard
                     open_streams_have_pages
@@ -129,6 +130,7 @@ macro_rules! server {
                     what_a_server_refuses_at_a_start_is_not_waited_for
                     what_is_taken_from_a_running_store_is_waited_for
                     a_server_that_is_away_passes
+                    one_damaged_value_is_told_apart_and_hinders_no_other
                     an_engine_of_the_build_before_leaves_nobody_waiting;
                 silence:
                     a_call_into_silence_ends_within_its_bound

@@ -155,6 +155,8 @@ async fn is_there(store: &dyn EventStore, append: &Append) -> bool {
             Ok(rows) => {
                 return rows.iter().any(|row| (row.version, row.append_id) == (append.version, append.append_id));
             }
+            // What cannot be read is no use to its saga either.
+            Err(error) if error.is_damage() => return false,
             Err(error) => {
                 error!(%error, stream = %append.stream, "cannot read whether an append that is refused was committed before; trying again");
                 rest(&mut delays).await;
@@ -200,7 +202,7 @@ impl Way {
 /// Whether it is the rows that are at fault, and not the store, the way to it or who runs it.
 fn is_their_fault(error: &Error) -> bool {
     match error {
-        Error::Refused(_) | Error::Limit(_) => true,
+        Error::Refused(_) | Error::Limit(_) | Error::Damaged(_) => true,
         Error::Unavailable(_)
         | Error::ReadOnly(_)
         | Error::Unusable(_)

@@ -11,7 +11,7 @@ use saga_core::{
     state::Plan,
 };
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// One thing for one shard. It is finished exactly once: after the commit of what it caused, or of the finding that it causes nothing.
 #[derive(Debug)]
@@ -102,6 +102,8 @@ pub enum Receipt {
     Offset(Ack),
     /// An operator, or whoever started a saga in process.
     Reply(oneshot::Sender<Disposition>),
+    /// The next saga whose time has come, and for which there was no room in memory.
+    Turn(OwnedSemaphorePermit),
     /// A guard's line, which calls the next one when this one has asked.
     Woken(Woken),
 }
@@ -112,6 +114,7 @@ impl Receipt {
         match self {
             Receipt::None => {}
             Receipt::Woken(woken) => drop(woken),
+            Receipt::Turn(turn) => drop(turn),
             Receipt::Offset(ack) => ack.finish(),
             // Who no longer waits has given up on the answer, not on the act.
             Receipt::Reply(reply) => drop(reply.send(disposition)),

@@ -4,13 +4,17 @@
 
 mod classified;
 mod effects;
+mod listing;
 mod live;
 mod loading;
 mod measured;
 mod owned;
+mod reading;
 mod recovery;
 mod remembered;
 mod starts;
+mod turns;
+mod unreadable;
 mod waits;
 
 use super::{Parts, message::Message, step_back};
@@ -96,11 +100,7 @@ async fn own_unguarded(
     let steps = step_back::number(&told);
     let Some(epoch) = stop.run_until_cancelled(claim(parts, shard)).await else { return Ended::Stopped };
     let mut owned = Owned::new(Arc::clone(parts), shard, epoch);
-    if stop.run_until_cancelled(owned.recover()).await.is_none() {
-        return Ended::Stopped;
-    }
-    let missing = remembered.missing(&owned);
-    if stop.run_until_cancelled(missing.report(parts, shard)).await.is_none() {
+    if stop.run_until_cancelled(report_missing(&mut owned, remembered)).await.is_none() {
         return Ended::Stopped;
     }
     parts.step_back.settled(shard);
@@ -112,6 +112,16 @@ async fn own_unguarded(
         parts.router.forward(shard, message).await;
     }
     ended
+}
+
+/// After the store lost something everything open is read before work goes on, to know what is missing.
+async fn report_missing(owned: &mut Owned, remembered: &mut Remembered) {
+    if remembered.is_empty() {
+        return;
+    }
+    owned.recover_all().await;
+    let missing = remembered.missing(owned);
+    missing.report(&owned.parts, owned.shard).await;
 }
 
 async fn claim(parts: &Parts, shard: Shard) -> Epoch {

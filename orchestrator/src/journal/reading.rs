@@ -2,7 +2,7 @@
 
 use super::{Error, PORTION_BYTES, Plans, Recorded, by_saga, fold};
 use saga_core::{command::Guard, id::SagaId, state::Status, time::Timestamp, time::rfc3339};
-use saga_event_store::{EventStore, Filter, StreamSummary, Waiting};
+use saga_event_store::{EventStore, Filter, Portion, StreamSummary, Waiting};
 use serde::Serialize;
 use std::{collections::HashMap, str::FromStr};
 use uuid::Uuid;
@@ -149,7 +149,10 @@ pub async fn refresh(
     let mut open: HashMap<SagaId, &mut SagaLine> = open.collect();
     let mut left: Vec<Uuid> = open.keys().map(|id| id.uuid()).collect();
     while !left.is_empty() {
-        let portion = store.read_within(&left, PORTION_BYTES).await?;
+        let portion = match store.read_within(&left, PORTION_BYTES).await {
+            Err(error) if error.is_damage() => one_by_one(store, &left).await?,
+            portion => portion?,
+        };
         left = portion.left;
         for (id, rows) in by_saga(portion.rows) {
             let Some(line) = open.get_mut(&id) else { continue };
@@ -161,6 +164,19 @@ pub async fn refresh(
         }
     }
     Ok(())
+}
+
+/// Those that can be read, of sagas that cannot be read together.
+async fn one_by_one(store: &dyn EventStore, streams: &[Uuid]) -> Result<Portion, saga_event_store::Error> {
+    let mut portion = Portion::default();
+    for stream in streams {
+        match store.read(*stream).await {
+            Ok(rows) => portion.rows.extend(rows.into_iter().map(|row| (*stream, row))),
+            Err(error) if error.is_damage() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(portion)
 }
 
 fn show_now(line: &mut SagaLine, recorded: &Recorded) {

@@ -2,10 +2,12 @@
 
 use crate::{
     place::{Place, Store},
-    streams::{CATEGORY, STARTED_MS, after, all, append, claim, commit, commit_all, rival_of, showing, start},
+    streams::{CATEGORY, SHARD, STARTED_MS, after, all, append, claim, commit, commit_all, rival_of, showing, start},
 };
 use anyhow::{Context, Result};
-use saga_event_store::{Append, Appended, Epoch, Error, Filter, StreamSummary, Summary, Waiting, WaitsOn};
+use saga_event_store::{
+    Append, Appended, Epoch, Error, Filter, Mark, Marked, StreamSummary, Summary, Waiting, WaitsOn,
+};
 use uuid::Uuid;
 
 pub(crate) async fn a_status_changes_with_its_row(place: &dyn Place) -> Result<()> {
@@ -192,4 +194,32 @@ fn waiting_on(append: Append, words: &[&str]) -> Append {
 
 fn words_of(summary: &StreamSummary) -> Vec<String> {
     summary.waits_on.iter().map(ToString::to_string).collect()
+}
+
+pub(crate) async fn what_cannot_be_read_is_marked_beside_its_rows(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let epoch = claim(&store).await?;
+    let (first, ended) = (start(epoch, "order-1"), start(epoch, "order-2"));
+    commit_all(&store, &[first.clone(), ended.clone()]).await?;
+    commit(&store, &showing(after(&ended), "completed")).await?;
+    let mark = |stream, epoch| Mark {
+        shard: SHARD,
+        epoch,
+        stream,
+        status: "parked".into(),
+        reason: Some("cannot be read".into()),
+        at_ms: STARTED_MS + 5000,
+    };
+    assert_eq!(store.mark(&mark(first.stream, Epoch(epoch.0 + 1))).await?, Marked::Fenced);
+    assert_eq!(summary(&store, first.stream).await?.status, "running");
+    assert_eq!(store.mark(&mark(first.stream, epoch)).await?, Marked::Shown);
+    let shown = summary(&store, first.stream).await?;
+    assert_eq!((shown.status.as_str(), shown.reason.as_deref()), ("parked", Some("cannot be read")));
+    assert_eq!(shown.updated_at_ms, STARTED_MS + 5000);
+    assert_eq!(store.open_streams(SHARD, None, 10).await?, [first.stream]);
+    store.mark(&mark(ended.stream, epoch)).await?;
+    assert_eq!(summary(&store, ended.stream).await?.status, "completed");
+    commit(&store, &showing(after(&first), "running")).await?;
+    assert_eq!(summary(&store, first.stream).await?.status, "running");
+    Ok(())
 }

@@ -271,3 +271,49 @@ pub(crate) async fn an_engine_of_the_build_before_leaves_nobody_waiting(database
     assert_eq!(store.list(&waiting).await?, []);
     Ok(())
 }
+
+/// A value that is kept out of its row, as large ones are, and that nothing makes small enough.
+fn large(append: Append) -> Append {
+    let payload = (0..1024).flat_map(|_| uuid::Uuid::new_v4().into_bytes()).collect();
+    Append { payload, ..append }
+}
+
+/// As a broken disk leaves it: the row is there, a piece of its value is gone. `false`: the server has not the means.
+async fn damages_the_value_of(database: &Database, stream: uuid::Uuid) -> Result<bool> {
+    if database.number("SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_surgery'").await? == 0 {
+        return Ok(false);
+    }
+    database.run("CREATE EXTENSION IF NOT EXISTS pg_surgery").await?;
+    let damage = format!(
+        "DO $$ DECLARE v_toast regclass; v_chunk tid; BEGIN
+            SELECT c.reltoastrelid::regclass INTO v_toast FROM pg_class c WHERE c.oid = 'journal'::regclass;
+            EXECUTE format('SELECT t.ctid FROM %s t WHERE t.chunk_seq = 0 ORDER BY t.chunk_id OFFSET (
+                SELECT count(*) FROM journal j WHERE j.stream < ''{stream}'') LIMIT 1', v_toast) INTO v_chunk;
+            PERFORM heap_force_kill(v_toast, ARRAY[v_chunk]);
+        END $$"
+    );
+    database.run(&damage).await?;
+    Ok(true)
+}
+
+pub(crate) async fn one_damaged_value_is_told_apart_and_hinders_no_other(database: &Database) -> Result<()> {
+    let store = engine(database).await?;
+    let epoch = claim(&store).await?;
+    let [first, damaged, last] = ["order-1", "order-2", "order-3"].map(|key| large(start(epoch, key)));
+    for row in [&first, &damaged, &last] {
+        commit(&store, row).await?;
+    }
+    if !damages_the_value_of(database, damaged.stream).await? {
+        return Ok(());
+    }
+    let together = store.read_within(&[first.stream, damaged.stream, last.stream], 1 << 20).await;
+    ensure!(together.as_ref().is_err_and(Error::is_damage), "{together:?}");
+    let alone = store.read(damaged.stream).await;
+    ensure!(alone.as_ref().is_err_and(Error::is_damage), "{alone:?}");
+    for other in [&first, &last] {
+        assert_eq!(versions(&store, other.stream).await?, [1]);
+    }
+    // What is not damaged is written, beside it and behind it.
+    commit(&store, &after(&damaged)).await?;
+    commit(&store, &after(&last)).await
+}

@@ -3,8 +3,8 @@
 use super::{Committer, NotCommitted, Replies, StoreHealth, Way, Writer, commit};
 use async_trait::async_trait;
 use saga_event_store::{
-    Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Identity, NewNote, Note,
-    NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, WaitsOn,
+    Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Identity, Mark, Marked,
+    NewNote, Note, NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, WaitsOn,
 };
 use std::{
     collections::VecDeque,
@@ -206,6 +206,10 @@ impl EventStore for Fake {
     }
 
     async fn clock_ms(&self) -> Result<i64, Error> {
+        Err(unasked())
+    }
+
+    async fn mark(&self, _: &Mark) -> Result<Marked, Error> {
         Err(unasked())
     }
 

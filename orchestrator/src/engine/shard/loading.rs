@@ -3,7 +3,7 @@
 use super::{
     live::{Live, Slot},
     owned::Owned,
-    recovery,
+    reading::{self, Loaded, Read},
 };
 use crate::{
     engine::{
@@ -11,27 +11,49 @@ use crate::{
         dispatch::Admissions,
         message::{Body, Disposition, Message},
     },
-    journal::{self, Recorded},
     kafka::poison::PoisonCode,
 };
-use saga_core::{decide, id::SagaId, input::Input};
+use saga_core::{decide, id::SagaId, input::Input, time::Timestamp};
 use std::{collections::VecDeque, sync::Arc};
 use tracing::error;
+
+/// Whether a saga that was read has gone on.
+pub(super) enum Taken {
+    /// What is outstanding has left, or waits.
+    Up,
+    /// Something is due since then, which comes before anything leaves.
+    Due(Timestamp),
+}
 
 impl Owned {
     pub(super) fn load(&mut self, saga: SagaId, waiting: VecDeque<Message>) {
         if waiting.is_empty() {
             return;
         }
+        self.is_loading(saga, waiting);
+        self.load_all(vec![saga]);
+    }
+
+    /// The saga is about to be loaded.
+    pub(super) fn is_loading(&mut self, saga: SagaId, waiting: VecDeque<Message>) {
         self.sagas.insert(saga, Slot::Loading { waiting });
+        self.recovery.iter_mut().for_each(|recovery| recovery.touch(saga));
+    }
+
+    /// Reads sagas for which something waits.
+    pub(super) fn load_all(&mut self, sagas: Vec<SagaId>) {
+        if sagas.is_empty() {
+            return;
+        }
         let parts = Arc::clone(&self.parts);
-        self.loads.push(Box::pin(async move {
-            // A herd of sagas that fall due together must not keep the committers from the database.
-            let turn = parts.reads.acquire().await;
-            let read = recovery::read(&parts, saga).await;
-            drop(turn);
-            (saga, read)
-        }));
+        self.loads.push(Box::pin(async move { reading::portion(&parts, sagas).await }));
+    }
+
+    pub(super) fn all_loaded(&mut self, read: Read) {
+        self.load_all(read.left);
+        for (saga, loaded) in read.sagas {
+            self.loaded(saga, loaded);
+        }
     }
 
     /// What was decided last cannot be trusted: the saga is read again, parked where its journal ends, and only then told what waits.
@@ -52,15 +74,16 @@ impl Owned {
         }
     }
 
-    pub(super) fn loaded(&mut self, saga: SagaId, loaded: Result<Option<Recorded>, journal::Error>) {
+    fn loaded(&mut self, saga: SagaId, loaded: Loaded) {
         let Some(Slot::Loading { waiting }) = self.sagas.remove(&saga) else { return };
         match loaded {
             Ok(Some(recorded)) => {
                 let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state));
                 live.waiting = waiting;
+                self.is_readable(saga, &mut live);
                 match self.to_park.remove(&saga) {
                     Some(reason) => self.park(saga, &mut live, reason),
-                    None => self.perform(saga, &mut live),
+                    None => self.take_up_now(saga, &mut live),
                 }
                 self.go_on(saga, live);
             }
@@ -69,10 +92,33 @@ impl Owned {
                 waiting.into_iter().for_each(|message| self.unknown_saga(message));
             }
             Err(error) => {
-                recovery::leave_out(saga, &error);
+                self.leave_out(saga, &error);
                 let reason = error.to_string();
                 waiting.into_iter().for_each(|message| self.set_aside(message, PoisonCode::SagaUnreadable, &reason));
             }
+        }
+    }
+
+    /// A saga that was read goes on: what is due is looked at before anything leaves again, for it may have been given up by now.
+    pub(super) fn take_up(&mut self, saga: SagaId, live: &mut Live) -> Taken {
+        let due = live.state.next_due_beside_guards(&live.plan);
+        match due.filter(|due| *due <= self.parts.clock.now()) {
+            Some(due) => Taken::Due(due),
+            None => {
+                self.perform(saga, live);
+                self.due.set(saga, live.state.next_due_beside_guards(&live.plan));
+                Taken::Up
+            }
+        }
+    }
+
+    /// What came for it was there before its time is looked at.
+    fn take_up_now(&mut self, saga: SagaId, live: &mut Live) {
+        let is_timer = |message: &Message| matches!(message.body, Body::Input { input: Input::TimeReached, .. });
+        match self.take_up(saga, live) {
+            Taken::Up => {}
+            Taken::Due(_) if live.waiting.iter().any(is_timer) => {}
+            Taken::Due(_) => live.waiting.push_back(Message::of(saga, Input::TimeReached)),
         }
     }
 

@@ -5,7 +5,11 @@ use super::{
     classified::classified,
     live::{InFlight, Live, Shown, Slot},
     measured,
+    reading::Read,
+    recovery::{self, Recovery},
     starts::payload_hash,
+    turns::{Turn, Turns},
+    unreadable::Unreadable,
     waits::Waits,
 };
 use crate::{
@@ -14,18 +18,18 @@ use crate::{
         committer::NotCommitted,
         dispatch::Admissions,
         due::DueTimes,
-        message::{Body, Disposition, Message},
+        message::{Body, Disposition, Message, Receipt},
         starting::Starting,
     },
     guarded::Wake,
-    journal::{self, Recorded},
+    journal,
     kafka::poison::PoisonCode,
     panics::caught,
 };
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use saga_core::{
     decide::{self, Ignored, Outcome},
-    event::Decision,
+    event::{Decision, Event, ParkReason},
     id::{SagaId, Shard},
     input::Input,
     state::Plan,
@@ -50,8 +54,8 @@ const LATE_COMMIT: Duration = Duration::from_secs(1);
 /// Messages after which timers are looked at although more messages are there.
 const TIMERS_EVERY: u32 = 64;
 
-/// What reading a saga led to.
-pub(super) type Loaded = Result<Option<Recorded>, journal::Error>;
+/// Sagas that are read at once because their time has come: what one round trip reads.
+const FIRED_TOGETHER: usize = 64;
 
 pub(super) struct Owned {
     pub(super) parts: Arc<Parts>,
@@ -61,7 +65,11 @@ pub(super) struct Owned {
     pub(super) due: DueTimes,
     pub(super) starting: Starting,
     appends: FuturesUnordered<BoxFuture<'static, (SagaId, Result<Appended, NotCommitted>)>>,
-    pub(super) loads: FuturesUnordered<BoxFuture<'static, (SagaId, Loaded)>>,
+    pub(super) loads: FuturesUnordered<BoxFuture<'static, Read>>,
+    /// `None`: everything that was open at the claim has been looked at.
+    pub(super) recovery: Option<Recovery>,
+    turns: Turns,
+    pub(super) unreadable: Unreadable,
     /// Calls that the guard holds back outside of a decision; they become inputs in the next turn.
     pub(super) held_back: Vec<(SagaId, Input)>,
     /// Sagas that are read again to be parked, with the reason.
@@ -74,6 +82,9 @@ pub(super) struct Owned {
 impl Owned {
     pub(super) fn new(parts: Arc<Parts>, shard: Shard, epoch: Epoch) -> Owned {
         Owned {
+            recovery: Some(Recovery::begin(&parts, shard)),
+            turns: Turns::of(&parts.turns),
+            unreadable: Unreadable::default(),
             parts,
             shard,
             epoch,
@@ -105,13 +116,14 @@ impl Owned {
             }
             if messages_since_timers >= TIMERS_EVERY {
                 messages_since_timers = 0;
-                self.fire();
+                let turn = self.turns.now();
+                self.fire(turn);
             }
             let wake = self.wake();
             tokio::select! {
                 biased;
                 Some((saga, answer)) = self.appends.next() => self.answered(saga, answer),
-                Some((saga, loaded)) = self.loads.next() => self.loaded(saga, loaded),
+                Some(read) = self.loads.next() => self.all_loaded(read),
                 () = stop.cancelled() => break,
                 () = &mut gone => self.fenced = true,
                 Some(next) = next(messages, &mut self.waits), if self.appends.len() < IN_FLIGHT => {
@@ -121,7 +133,8 @@ impl Owned {
                         Next::Called(wake) => self.called(wake),
                     }
                 }
-                () = tokio::time::sleep_until(wake) => self.fire(),
+                found = recovery::next(&mut self.recovery), if self.appends.len() < IN_FLIGHT => self.recovered(found),
+                turn = self.turns.next(wake) => self.fire(turn),
             }
         }
         // Nobody here looks at calls any more.
@@ -137,14 +150,30 @@ impl Owned {
         self.parts.clock.instant_of(due)
     }
 
-    fn fire(&mut self) {
-        let now = self.parts.clock.now();
-        while let Some(saga) = self.due.pop(now) {
-            // A saga whose append is under way sets its due time anew when that is answered.
-            let is_busy = matches!(self.sagas.get(&saga), Some(Slot::Ready(live)) if live.append.is_some());
-            if !is_busy {
-                self.take_input(saga, Message::of(saga, Input::TimeReached));
+    /// Looks at what is due, as many as there are turns for. The next ones come when one of these is done.
+    fn fire(&mut self, mut turn: Option<Turn>) {
+        let (now, mut to_read) = (self.parts.clock.now(), Vec::new());
+        while to_read.len() < FIRED_TOGETHER
+            && let Some(of_this) = turn.take()
+            && let Some(saga) = self.due.pop(now)
+        {
+            self.fire_one(saga, of_this, &mut to_read);
+            turn = self.turns.now();
+        }
+        self.load_all(to_read);
+    }
+
+    fn fire_one(&mut self, saga: SagaId, turn: Turn, to_read: &mut Vec<SagaId>) {
+        let body = Body::Input { saga, input: Input::TimeReached };
+        let message = Message { body, record: None, receipt: Receipt::Turn(turn) };
+        match self.sagas.get(&saga) {
+            None => {
+                self.is_loading(saga, VecDeque::from([message]));
+                to_read.push(saga);
             }
+            // A saga whose append is under way sets its due time anew when that is answered.
+            Some(Slot::Ready(live)) if live.append.is_some() => {}
+            Some(Slot::Ready(_) | Slot::Loading { .. }) => self.take_input(saga, message),
         }
     }
 
@@ -209,14 +238,22 @@ impl Owned {
             }
             Ok(Outcome::Noted) => self.noted(saga, live, message),
             Ok(Outcome::Ignored(ignored)) => {
-                self.due.set(saga, live.state.next_due_beside_guards(&live.plan));
-                self.wait_again(saga, live, &input, &ignored);
+                self.unchanged(saga, live, &input, &ignored);
                 report_ignored(saga, &live.plan, &ignored);
                 message.receipt.settle(Disposition::Ignored(ignored.to_string()));
             }
             Ok(Outcome::Refused(refused)) => message.receipt.settle(Disposition::Refused(refused.to_string())),
             Err(illegal) => self.set_aside(message, PoisonCode::IllegalInput, &illegal.to_string()),
         }
+    }
+
+    /// Nothing changes. A saga that was read because something was due goes on when that is none after all.
+    fn unchanged(&mut self, saga: SagaId, live: &mut Live, input: &Input, ignored: &Ignored) {
+        if matches!(input, Input::TimeReached) {
+            self.perform(saga, live);
+        }
+        self.due.set(saga, live.state.next_due_beside_guards(&live.plan));
+        self.wait_again(saga, live, input, ignored);
     }
 
     /// Nothing to record. What is outstanding by that, a question how far an attempt is, has its cause on record long since.
@@ -273,16 +310,23 @@ impl Owned {
                 live.waiting.push_front(in_flight.message);
                 self.sagas.insert(saga, Slot::Ready(live));
             }
-            Err(NotCommitted::Impossible(reason)) => {
-                let is_start = matches!(in_flight.message.body, Body::Start { .. });
-                self.start_ended(&live);
-                self.set_aside(in_flight.message, PoisonCode::StoreRefused, &reason);
-                if is_start {
-                    live.waiting.into_iter().for_each(|message| self.unknown_saga(message));
-                } else {
-                    self.read_and_park(saga, live.waiting, reason);
-                }
-            }
+            Err(NotCommitted::Impossible(reason)) => self.impossible(saga, *live, in_flight, reason),
+        }
+    }
+
+    /// The saga parks, unless it is its parking that cannot be written.
+    fn impossible(&mut self, saga: SagaId, live: Live, in_flight: InFlight, reason: String) {
+        let InFlight { message, decision, payload_hash: _ } = in_flight;
+        let is_start = matches!(message.body, Body::Start { .. });
+        self.start_ended(&live);
+        self.set_aside(message, PoisonCode::StoreRefused, &reason);
+        if is_start {
+            live.waiting.into_iter().for_each(|message| self.unknown_saga(message));
+        } else if is_parking(&decision) {
+            live.waiting.into_iter().for_each(|message| self.set_aside(message, PoisonCode::StoreRefused, &reason));
+            self.leave_out_for(saga, format!("the saga cannot be written on: {reason}"));
+        } else {
+            self.read_and_park(saga, live.waiting, reason);
         }
     }
 
@@ -337,6 +381,11 @@ async fn next(messages: &mut mpsc::Receiver<Message>, waits: &mut Waits) -> Opti
         Some(message) = messages.recv() => Some(Next::Message(message)),
         Some(wake) = waits.called() => Some(Next::Called(wake)),
     }
+}
+
+/// Whether it is all that is written of a saga whose decisions cannot be made or written.
+fn is_parking(decision: &Decision) -> bool {
+    matches!(decision.events.as_slice(), [Event::SagaParked { reason: ParkReason::Limit { .. } }])
 }
 
 fn summary(live: &Live, shows: &Shown) -> Summary {

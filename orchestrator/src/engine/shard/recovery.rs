@@ -1,101 +1,140 @@
-//! What a new owner does first: read the journals of what is open, and let leave again what was not answered.
+//! What a new owner does first, beside taking messages: read the journals of what is open, and let leave again what was not answered.
+//!
+//! A portion at a time is read and looked at, of all shards together a few: what only waits for a time leaves no more than that time, what is
+//! due is read again when its turn comes. So a million open sagas do not need a million states, and the first of them goes on at once.
 
 use super::{
-    live::{Live, Slot},
+    listing,
+    live::Live,
+    loading::Taken,
     owned::Owned,
-    until_answered,
+    reading::{self, Loaded},
 };
-use crate::{
-    engine::Parts,
-    journal::{self, Recorded},
+use crate::engine::Parts;
+use saga_core::id::{SagaId, Shard};
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinHandle,
 };
-use saga_core::{
-    id::{SagaId, Shard},
-    input::Input,
-};
-use saga_event_store::Row;
-use std::time::Duration;
-use tracing::{error, info, warn};
+use tracing::info;
 use uuid::Uuid;
 
 /// Sagas of one page.
-const PAGE: u32 = 500;
-/// Between two tries to read one saga while the store is away.
-const READ_AGAIN: Duration = Duration::from_millis(500);
+const PAGE: u32 = 250;
 
-/// Reads one saga, waiting for a store that is away.
-pub(super) async fn read(parts: &Parts, saga: SagaId) -> Result<Option<Recorded>, journal::Error> {
+/// The open sagas that were there when the shard was claimed, as far as nobody has looked at them yet.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    found: mpsc::Receiver<Found>,
+    reader: JoinHandle<()>,
+    /// Up to here all have been looked at: ids ascend.
+    reached: Uuid,
+    /// Those beyond it that something else has brought into memory: what was read of them may be old.
+    touched: BTreeSet<Uuid>,
+    sagas: usize,
+}
+
+/// A portion of them.
+#[derive(Debug)]
+pub(super) struct Found {
+    sagas: Vec<(SagaId, Loaded)>,
+    /// Until it was looked at, so that few are in memory.
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Recovery {
+    pub(super) fn begin(parts: &Arc<Parts>, shard: Shard) -> Recovery {
+        let (portions, found) = mpsc::channel(1);
+        let reader = tokio::spawn(read_open(Arc::clone(parts), shard, portions));
+        Recovery { found, reader, reached: Uuid::nil(), touched: BTreeSet::new(), sagas: 0 }
+    }
+
+    /// Something else has brought the saga into memory.
+    pub(super) fn touch(&mut self, saga: SagaId) {
+        if saga.uuid() > self.reached {
+            self.touched.insert(saga.uuid());
+        }
+    }
+
+    fn reach(&mut self, saga: SagaId) -> bool {
+        self.reached = self.reached.max(saga.uuid());
+        self.sagas += 1;
+        !self.touched.remove(&saga.uuid())
+    }
+}
+
+impl Drop for Recovery {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+/// The next portion; never if nothing is recovered. `None`: that was all.
+pub(super) async fn next(recovery: &mut Option<Recovery>) -> Option<Found> {
+    match recovery {
+        Some(recovery) => recovery.found.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn read_open(parts: Arc<Parts>, shard: Shard, portions: mpsc::Sender<Found>) {
+    let mut after = None;
     loop {
-        match journal::read(parts.store.as_ref(), &parts.plans, saga).await {
-            Err(error) if error.is_transient() => {
-                warn!(%saga, %error, "the saga cannot be read yet; trying again");
-                tokio::time::sleep(READ_AGAIN).await;
+        let page = listing::open_page(&parts, shard, after, PAGE).await;
+        let Some(last) = page.last().copied() else { return };
+        after = Some(last);
+        let mut left: Vec<SagaId> = page.into_iter().filter_map(SagaId::from_uuid).collect();
+        while !left.is_empty() {
+            let Ok(turn) = Semaphore::acquire_owned(Arc::clone(&parts.recovering)).await else { return };
+            let read = reading::portion(&parts, left).await;
+            left = read.left;
+            if portions.send(Found { sagas: read.sagas, _turn: turn }).await.is_err() {
+                return;
             }
-            answer => return answer,
         }
     }
 }
 
 impl Owned {
-    /// Folds every open saga of the shard. What is outstanding leaves again under the same ids, after what is due has been looked at.
-    pub(super) async fn recover(&mut self) {
-        let (mut after, mut sagas) = (None, 0usize);
-        loop {
-            let page = open_page(&self.parts, self.shard, after).await;
-            let Some(last) = page.last().copied() else { break };
-            sagas += page.len();
-            after = Some(last);
-            let mut left = page;
-            while !left.is_empty() {
-                let portion =
-                    until_answered("read journals", || self.parts.store.read_within(&left, journal::PORTION_BYTES))
-                        .await;
-                left = portion.left;
-                for (saga, rows) in journal::by_saga(portion.rows) {
-                    self.take_over(saga, rows).await;
-                }
+    /// Looks at everything that was open when the shard was claimed.
+    pub(super) async fn recover_all(&mut self) {
+        while self.recovery.is_some() {
+            let found = next(&mut self.recovery).await;
+            self.recovered(found);
+        }
+    }
+
+    /// Looks at a portion of what was open when the shard was claimed.
+    pub(super) fn recovered(&mut self, found: Option<Found>) {
+        let Some(found) = found else { return self.recovery_ended() };
+        for (saga, loaded) in found.sagas {
+            let is_new = self.recovery.as_mut().is_none_or(|recovery| recovery.reach(saga));
+            if is_new && !self.sagas.contains_key(&saga) {
+                self.look_at(saga, loaded);
             }
         }
+    }
+
+    fn recovery_ended(&mut self) {
+        let sagas = self.recovery.take().map_or(0, |recovery| recovery.sagas);
         if sagas > 0 {
             info!(shard = self.shard.0, sagas, "open sagas taken over");
         }
     }
 
-    async fn take_over(&mut self, saga: SagaId, rows: Vec<Row>) {
-        match fold(&self.parts, saga, rows).await {
-            Ok(Some(recorded)) => self.put_to_work(saga, recorded),
+    fn look_at(&mut self, saga: SagaId, loaded: Loaded) {
+        match loaded {
+            Ok(Some(recorded)) => {
+                let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state));
+                match self.take_up(saga, &mut live) {
+                    // It is read again when its turn comes: all of them may be due.
+                    Taken::Due(due) => self.due.set(saga, Some(due)),
+                    Taken::Up => self.go_on(saga, live),
+                }
+            }
             Ok(None) => {}
-            Err(error) => leave_out(saga, &error),
+            Err(error) => self.leave_out(saga, &error),
         }
     }
-
-    fn put_to_work(&mut self, saga: SagaId, recorded: Recorded) {
-        let due = recorded.state.next_due_beside_guards(&recorded.plan);
-        let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state));
-        if due.is_some_and(|due| due <= self.parts.clock.now()) {
-            self.sagas.insert(saga, Slot::Ready(live));
-            self.take_input(saga, crate::engine::message::Message::of(saga, Input::TimeReached));
-            return;
-        }
-        self.perform(saga, &mut live);
-        self.due.set(saga, due);
-        self.go_on(saga, live);
-    }
-}
-
-async fn fold(parts: &Parts, saga: SagaId, rows: Vec<Row>) -> Result<Option<Recorded>, journal::Error> {
-    match journal::fold(parts.store.as_ref(), &parts.plans, saga, rows).await {
-        Err(error) if error.is_transient() => read(parts, saga).await,
-        answer => answer.map(Some),
-    }
-}
-
-async fn open_page(parts: &Parts, shard: Shard, after: Option<Uuid>) -> Vec<Uuid> {
-    until_answered("list open sagas", || parts.store.open_streams(shard.0, after, PAGE)).await
-}
-
-/// One saga that cannot be read must not stop the shard: it stays as it is, and says so at every start.
-pub(super) fn leave_out(saga: SagaId, error: &journal::Error) {
-    metrics::counter!("saga_unreadable_total").increment(1);
-    error!(%saga, error = error as &dyn std::error::Error, "the saga cannot be read; the shard goes on without it");
 }

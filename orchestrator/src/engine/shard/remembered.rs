@@ -28,6 +28,10 @@ impl Remembered {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Those that `owned` did not read, and forgets all.
     pub(super) fn missing(&mut self, owned: &Owned) -> Missing {
         let mut missing = std::mem::take(&mut self.0);
