@@ -5,8 +5,8 @@ use crate::{
     event::{AttemptOutcome, Decision, Event, OperatorAction, Substitute},
     id::{SagaId, StepIndex},
     state::{
-        Attempting, CommandState, Course, Departure, EventName, Heading, Incident, OutcomeForm, Phase, Plan, Seen,
-        Settled, State, StepState,
+        Attempting, CommandState, Course, EventName, Heading, Incident, OutcomeForm, Phase, Plan, Seen, Settled, State,
+        StepState,
     },
     time::Timestamp,
     trace,
