@@ -105,7 +105,7 @@ pub fn outcome_id(saga: SagaId) -> String {
 #[derive(Debug)]
 pub struct Incoming<'a> {
     record: &'a Record,
-    event_type: Option<String>,
+    event_type: Result<Option<String>, Poison>,
     structured: Structured,
 }
 
@@ -125,14 +125,20 @@ impl<'a> Incoming<'a> {
     pub fn of(record: &'a Record) -> Incoming<'a> {
         let structured = structured(record);
         let in_envelope = || structured.attribute("type").map(str::to_owned);
-        let event_type = record.header("ce_type").and_then(payload::text).map(str::to_owned).or_else(in_envelope);
+        let event_type = payload::header(record, "ce_type").map(|said| said.map(str::to_owned).or_else(in_envelope));
         Incoming { record, event_type, structured }
     }
 
-    /// The record's type, if it says one.
+    /// The record's type, if it says one that can be read.
     #[must_use]
     pub fn event_type(&self) -> Option<&str> {
-        self.event_type.as_deref()
+        self.event_type.as_ref().ok()?.as_deref()
+    }
+
+    /// Why its type cannot be read, although it says one.
+    #[must_use]
+    pub fn unreadable_type(&self) -> Option<&Poison> {
+        self.event_type.as_ref().err()
     }
 
     /// Why a record that claims to be a structured CloudEvent has no type.
@@ -175,7 +181,10 @@ impl Structured {
 }
 
 fn structured(record: &Record) -> Structured {
-    let content_type = record.header_text("content-type").unwrap_or_default();
+    let content_type = match payload::header(record, "content-type") {
+        Ok(said) => said.unwrap_or_default(),
+        Err(poison) => return Structured::Broken(poison),
+    };
     let is_structured =
         content_type.get(..STRUCTURED.len()).is_some_and(|start| start.eq_ignore_ascii_case(STRUCTURED));
     let Some(bytes) = record.value.as_deref().filter(|_| is_structured) else { return Structured::No };
@@ -183,6 +192,12 @@ fn structured(record: &Record) -> Structured {
         return Structured::Broken(Poison::new(PoisonCode::Oversize, "a structured CloudEvent of more than 1 MiB"));
     }
     match payload::envelope(bytes) {
+        Ok(Value::Object(envelope)) if envelope.get("type").is_some_and(|it| !it.is_string()) => {
+            Structured::Broken(Poison::new(PoisonCode::Header, "the `type` of a structured CloudEvent is not a string"))
+        }
+        Ok(Value::Object(envelope)) if envelope.contains_key("data") && envelope.contains_key("data_base64") => {
+            Structured::Broken(Poison::new(PoisonCode::NotJson, "a structured CloudEvent has `data` and `data_base64`"))
+        }
         Ok(Value::Object(envelope)) => Structured::Envelope(envelope),
         Ok(_) => Structured::Broken(Poison::new(PoisonCode::NotJson, "a structured CloudEvent has to be an object")),
         Err(poison) => Structured::Broken(poison),

@@ -1,6 +1,9 @@
 //! Values of records: JSON within bounds.
 
-use super::poison::{Poison, PoisonCode};
+use super::{
+    poison::{Poison, PoisonCode},
+    record::Record,
+};
 use saga_core::json;
 use serde_json::Value;
 
@@ -32,6 +35,25 @@ pub fn without_nul<'a>(text: &'a str, what: &str) -> Result<&'a str, Poison> {
         return Err(Poison::new(PoisonCode::Nul, format!("{what} contains NUL")));
     }
     Ok(text)
+}
+
+/// The text of the header `name`; `Ok(None)`: the record has no such header.
+///
+/// # Errors
+/// It is there and cannot be read: it has no value, is not UTF-8, contains NUL, or occurs with different values. To take that for absent would
+/// be a guess.
+pub fn header<'a>(record: &'a Record, name: &str) -> Result<Option<&'a str>, Poison> {
+    let unreadable = |why: &str| Poison::new(PoisonCode::Header, format!("{name} {why}"));
+    let mut said = None;
+    for (_, value) in record.headers.iter().filter(|(other, _)| other == name) {
+        let bytes = value.as_deref().ok_or_else(|| unreadable("has no value"))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| unreadable("is not text"))?;
+        if said.is_some_and(|before| before != text) {
+            return Err(unreadable("occurs with different values"));
+        }
+        said = Some(without_nul(text, name)?);
+    }
+    Ok(said)
 }
 
 /// Bytes as text, where they are text that can be stored: UTF-8 without NUL. Binary keys and headers are none.

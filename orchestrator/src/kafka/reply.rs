@@ -67,10 +67,11 @@ pub fn parse(record: &Record) -> Parsed {
 /// The idempotency key names the command; a correlation id that names another saga makes both worthless.
 fn command(record: &Record) -> Result<CommandId, Poison> {
     let unreadable = |message: String| Poison::new(PoisonCode::NoCommand, message);
-    let key = record.header_text("idempotency_key").ok_or_else(|| unreadable("no header idempotency_key".into()))?;
+    let said = |name| payload::header(record, name).map_err(|poison| unreadable(poison.message));
+    let key = said("idempotency_key")?.ok_or_else(|| unreadable("no header idempotency_key".into()))?;
     let command: CommandId =
         key.parse().map_err(|error: saga_core::id::NotACommandId| unreadable(error.to_string()))?;
-    match record.header_text("ce_correlationid") {
+    match said("ce_correlationid")? {
         Some(saga) if !saga.eq_ignore_ascii_case(&command.saga.to_string()) => {
             Err(unreadable(format!("ce_correlationid `{saga}` is not the saga of idempotency_key `{key}`")))
         }
@@ -79,8 +80,8 @@ fn command(record: &Record) -> Result<CommandId, Poison> {
 }
 
 fn attempt(record: &Record) -> Result<Option<u32>, Poison> {
-    let Some(bytes) = record.header("saga_attempt") else { return Ok(None) };
-    let number = payload::text(bytes).and_then(|text| text.parse().ok()).filter(|attempt| *attempt > 0);
+    let Some(text) = payload::header(record, "saga_attempt")? else { return Ok(None) };
+    let number = text.parse().ok().filter(|attempt| *attempt > 0);
     let wrong = || Poison::new(PoisonCode::Header, "saga_attempt is not a number from 1");
     number.ok_or_else(wrong).map(Some)
 }
@@ -89,7 +90,7 @@ fn answer(record: &Record) -> Result<Answer, Poison> {
     if record.size() > payload::LARGEST_RECORD {
         return Err(Poison::new(PoisonCode::Oversize, format!("{} bytes, at most 1 MiB", record.size())));
     }
-    match text(record, "saga_outcome")? {
+    match payload::header(record, "saga_outcome")? {
         Some("succeeded") => Ok(Answer::Succeeded { result: result(record)? }),
         Some("failed") => failed(record),
         Some("ongoing") => Ok(Answer::Ongoing { ask_after: None, location: None }),
@@ -109,8 +110,8 @@ fn result(record: &Record) -> Result<Value, Poison> {
 }
 
 fn failed(record: &Record) -> Result<Answer, Poison> {
-    let code = text(record, "error_code")?.filter(|code| !code.is_empty()).unwrap_or(UNNAMED);
-    let message = text(record, "error_message")?.unwrap_or_default();
+    let code = payload::header(record, "error_code")?.filter(|code| !code.is_empty()).unwrap_or(UNNAMED);
+    let message = payload::header(record, "error_message")?.unwrap_or_default();
     let retry = retryable(record)?;
     let failure = Failure::new(shortened(code), shortened(message)).of_class(class(retry));
     Ok(Answer::Failed { failure, retry, retry_after: None })
@@ -126,20 +127,13 @@ fn class(retry: Retryable) -> ErrorClass {
 
 /// A participant that says nothing has refused for good, as a 4xx answer would.
 fn retryable(record: &Record) -> Result<Retryable, Poison> {
-    match text(record, "error_retryable")?.map(str::to_ascii_lowercase).as_deref() {
+    match payload::header(record, "error_retryable")?.map(str::to_ascii_lowercase).as_deref() {
         None | Some("false") => Ok(Retryable::No),
         Some("true") => Ok(Retryable::Yes),
         Some(other) => {
             Err(Poison::new(PoisonCode::Header, format!("error_retryable is `{other}`, expected true or false")))
         }
     }
-}
-
-fn text<'a>(record: &'a Record, name: &str) -> Result<Option<&'a str>, Poison> {
-    let Some(bytes) = record.header(name) else { return Ok(None) };
-    let text =
-        std::str::from_utf8(bytes).map_err(|_| Poison::new(PoisonCode::Header, format!("{name} is not text")))?;
-    payload::without_nul(text, name).map(Some)
 }
 
 fn shortened(text: &str) -> &str {

@@ -53,13 +53,19 @@ pub fn judge(record: &Record, definitions: &[Arc<Definition>]) -> Vec<Judgement>
     if wanted.is_empty() && incoming.event_type().is_none() && record.value.is_some() && reading().next().is_some() {
         return vec![Judgement { definition: None, disposition: Disposition::Poison(no_type(&incoming)) }];
     }
+    let unreadable = incoming.unreadable_type().cloned();
+    // Whoever wants a type cannot know whether it is this one.
+    let not_wanted = |at: usize| match &unreadable {
+        Some(poison) if definitions[at].trigger.event_type.is_some() => Disposition::Poison(poison.clone()),
+        Some(_) | None => Disposition::Unwanted,
+    };
     let untyped_tombstone = record.value.is_none() && incoming.event_type().is_none();
     if wanted.is_empty() || untyped_tombstone {
-        return reading().map(|at| unwanted(Some(at))).collect();
+        return reading().map(|at| Judgement { definition: Some(at), disposition: not_wanted(at) }).collect();
     }
     let trigger = content(record, incoming);
     let dispose = |at: usize| match &trigger {
-        _ if !wanted.contains(&at) => Disposition::Unwanted,
+        _ if !wanted.contains(&at) => not_wanted(at),
         Ok(decoded) => decoded.dispose(&definitions[at]),
         Err(poison) => Disposition::Poison(poison.clone()),
     };
@@ -83,12 +89,11 @@ fn wants(definition: &Definition, event_type: Option<&str>) -> bool {
     }
 }
 
-fn unwanted(definition: Option<usize>) -> Judgement {
-    Judgement { definition, disposition: Disposition::Unwanted }
-}
-
 /// A structured event whose type cannot be told because it is not let in has the code of that.
 fn no_type(incoming: &Incoming<'_>) -> Poison {
+    if let Some(poison) = incoming.unreadable_type() {
+        return poison.clone();
+    }
     if let Some(poison) = incoming.broken().filter(|poison| poison.code != PoisonCode::NotJson) {
         return poison.clone();
     }

@@ -154,6 +154,31 @@ fn a_reply_that_names_no_command_is_only_poison() {
 }
 
 #[test]
+fn a_header_that_cannot_be_read_is_not_taken_for_absent() {
+    let said = [("saga_outcome", "failed"), ("saga_attempt", "2")];
+    let spoiled = |name: &str, value: Option<&'static [u8]>| {
+        let mut spoiled = reply(&said, None);
+        spoiled.headers.push((name.into(), value.map(Bytes::from_static)));
+        poisoned(&spoiled)
+    };
+    let unreadable = (PoisonCode::Header, Some(Some(2)));
+    assert_eq!(spoiled("saga_outcome", Some(b"succeeded")), unreadable, "two outcomes are none");
+    for name in ["saga_outcome", "error_retryable", "error_code", "error_message"] {
+        assert_eq!(spoiled(name, Some(b"\xff")), unreadable, "{name}");
+        assert_eq!(spoiled(name, None), unreadable, "{name}");
+    }
+    for value in [Some(&b"3"[..]), Some(b"\xff"), None] {
+        assert_eq!(spoiled("saga_attempt", value), (PoisonCode::Header, Some(None)));
+    }
+    for name in ["idempotency_key", "ce_correlationid"] {
+        assert_eq!(spoiled(name, Some(b"\xff")), (PoisonCode::NoCommand, None), "{name}");
+        assert_eq!(spoiled(name, None), (PoisonCode::NoCommand, None), "{name}");
+    }
+    let twice = reply(&[said[0], said[0], said[1], said[1]], None);
+    assert!(matches!(answered(&twice), (Some(2), Answer::Failed { .. })), "the same twice says one thing");
+}
+
+#[test]
 fn a_long_message_is_cut_between_characters() {
     let message = "ü".repeat(MESSAGE_BYTES);
     let record = reply(&[("saga_outcome", "failed"), ("error_message", &message)], None);

@@ -195,3 +195,38 @@ fn a_forwarded_trigger_is_judged_for_its_definition_alone() {
     let record = placed(r#"{"orderId":"4711","amountCents":1}"#);
     assert_eq!(judge_for(&record, &orders()), only(&record, orders()));
 }
+
+#[test]
+fn a_type_that_cannot_be_read_is_poison_to_whoever_wants_a_type() {
+    let ty = |bytes: Option<&'static [u8]>| ("ce_type".to_owned(), bytes.map(Bytes::from_static));
+    let value = Some(&br#"{"orderId": "1", "amountCents": 1}"#[..]);
+    let untyped = definition("all", "", "", "${ event.orderId }");
+    for headers in [vec![ty(Some(b"\xff"))], vec![ty(None)], vec![ty(Some(b"OrderPlaced")), ty(Some(b"OrderPaid"))]] {
+        let record = record(headers, value);
+        let Disposition::Poison(poison) = only(&record, orders()) else { panic!("{record:?}") };
+        assert_eq!(poison.code, PoisonCode::Header);
+        let judged = judge(&record, &[orders(), Arc::clone(&untyped)]);
+        assert!(matches!(&judged[0].disposition, Disposition::Poison(poison) if poison.code == PoisonCode::Header));
+        assert!(matches!(judged[1].disposition, Disposition::Start(_)), "it does not look at the type");
+    }
+    let twice = record(vec![ty(Some(b"OrderPlaced")), ty(Some(b"OrderPlaced"))], value);
+    assert!(matches!(only(&twice, orders()), Disposition::Start(_)));
+}
+
+#[test]
+fn an_envelope_that_cannot_be_told_is_poison() {
+    let check = |content_type: &'static [u8], body: &'static [u8]| {
+        let headers = vec![
+            ("ce_type".to_owned(), Some(Bytes::from_static(b"OrderPlaced"))),
+            ("content-type".to_owned(), Some(Bytes::from_static(content_type))),
+        ];
+        let disposition = only(&record(headers, Some(body)), orders());
+        assert!(matches!(disposition, Disposition::Poison(_)), "{disposition:?}");
+    };
+    check(b"application/\xff", br#"{"orderId": "1", "amountCents": 1}"#);
+    check(b"application/cloudevents+json", br#"{"type": 7, "data": {"orderId": "1", "amountCents": 1}}"#);
+    check(
+        b"application/cloudevents+json",
+        br#"{"type": "OrderPlaced", "data": {"orderId": "1", "amountCents": 1}, "data_base64": "e30="}"#,
+    );
+}
