@@ -123,6 +123,7 @@ impl ParticipantSettings {
                 headers: participant.headers.iter().map(revealed).collect(),
                 retry_on: participant.retry_on.clone(),
                 fail_on: participant.fail_on.clone(),
+                accepted: participant.accepted,
                 classes: Classes::of(participant),
             }),
         };

@@ -2,7 +2,8 @@
 //!
 //! | answer | means |
 //! |---|---|
-//! | 2xx | succeeded; 202 with `Location`: ongoing, asked there |
+//! | 2xx | succeeded |
+//! | 202 | with `Location`: ongoing, asked there; without: unknown, or succeeded if the settings say so |
 //! | 425 | ongoing: the request is repeated |
 //! | 408, 429 | failed, retryable |
 //! | 401, 403, 407 | retried, then parked |
@@ -20,6 +21,7 @@ mod outgoing;
 mod pace;
 mod prober;
 mod retry_after;
+mod said;
 mod send;
 mod settings;
 #[cfg(test)]

@@ -79,6 +79,8 @@ pub struct Participant {
     pub retry_on: Vec<Status>,
     /// Statuses that count as failed for good.
     pub fail_on: Vec<Status>,
+    /// What a 202 says that names no place to ask.
+    pub accepted: Accepted,
     /// Largest answer that is read.
     pub max_answer_bytes: u32,
     /// Headers of every request.
@@ -180,6 +182,27 @@ pub enum FailurePattern {
     Status(Status),
     /// Those with this `error_code`.
     Code(String),
+}
+
+/// What a 202 over HTTP says of the outcome, if it names no place where that can be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Accepted {
+    /// Nothing: it was accepted, and may be declined yet.
+    #[default]
+    Unknown,
+    /// That it was done: the participant does what it has accepted.
+    Succeeded,
+}
+
+impl Accepted {
+    /// Their words, in the order of the variants.
+    pub(crate) const NAMES: &[&str] = &["unknown", "succeeded"];
+
+    /// The one with this word.
+    pub(crate) fn parse(word: &str) -> Option<Accepted> {
+        let found = Accepted::NAMES.iter().position(|name| *name == word)?;
+        [Accepted::Unknown, Accepted::Succeeded].get(found).copied()
+    }
 }
 
 /// What becomes of a failure.

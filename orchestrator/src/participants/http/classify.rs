@@ -4,7 +4,7 @@ use super::settings::HttpSettings;
 use crate::participants::{Call, Classes};
 use saga_core::{
     command::{Direction, ErrorClass, Retryable},
-    definition::participants::Status,
+    definition::participants::{Accepted, Status},
 };
 
 /// What a status means.
@@ -18,8 +18,8 @@ pub(super) enum Meaning {
     Failed(Retryable),
     /// It may have happened.
     Unknown,
-    /// Accepted: if the answer names a place to ask, ask there; if not, it was done.
-    Accepted,
+    /// Accepted: if the answer names a place to ask, ask there; if not, it says this.
+    Accepted(Accepted),
     /// Ask the same again later.
     Later,
 }
@@ -29,6 +29,7 @@ pub(super) enum Meaning {
 pub(super) struct Overrides {
     retry_on: Vec<Status>,
     fail_on: Vec<Status>,
+    accepted: Accepted,
     classes: Classes,
 }
 
@@ -37,6 +38,7 @@ impl Overrides {
         Overrides {
             retry_on: settings.retry_on.clone(),
             fail_on: settings.fail_on.clone(),
+            accepted: settings.accepted,
             classes: settings.classes.clone(),
         }
     }
@@ -59,7 +61,7 @@ impl Overrides {
 
     /// To retry what may have happened does not make it certain: statuses that mean unknown stay so under `retryOn`.
     fn answered(&self, call: &Call, status: u16) -> Meaning {
-        let usual = usual(call, status);
+        let usual = usual(call, status, self.accepted);
         if self.fail_on.iter().any(|pattern| pattern.matches(status)) {
             return Meaning::Failed(Retryable::No);
         }
@@ -82,9 +84,9 @@ pub(super) fn class(status: u16) -> ErrorClass {
 }
 
 /// What `status` means as the answer to a request. Redirects are not followed, and the participant may have acted before it sent one.
-fn usual(call: &Call, status: u16) -> Meaning {
+fn usual(call: &Call, status: u16, accepted: Accepted) -> Meaning {
     match status {
-        202 => Meaning::Accepted,
+        202 => Meaning::Accepted(accepted),
         200..=299 => Meaning::Succeeded,
         425 => Meaning::Later,
         408 | 429 => Meaning::Failed(Retryable::Yes),

@@ -5,13 +5,22 @@ use super::{
     body::{self, Broken},
     classify::{self, Meaning},
     retry_after,
+    said::Said,
 };
 use crate::participants::Call;
 use reqwest::{Request, Response, Url, header::LOCATION};
-use saga_core::command::{Answer, ErrorClass, Failure, Retryable};
+use saga_core::{
+    command::{Answer, ErrorClass, Failure, Retryable},
+    definition::participants::Accepted,
+};
 use saga_guards::retry::RetryPolicy;
 use serde_json::Value;
 use std::time::Duration;
+
+/// A place to ask is on record with each asking.
+const LONGEST_LOCATION: usize = 2048;
+
+const NOWHERE_TO_ASK: &str = "202 without `Location` says nothing of the outcome: name a place to ask, or write `accepted: succeeded` in participants.yaml if it is done for certain";
 
 /// Sends `request` and reads the complete answer to it.
 pub(super) async fn exchange(participant: &HttpParticipant, call: &Call, mut request: Request) -> Answer {
@@ -55,29 +64,55 @@ async fn answer(participant: &HttpParticipant, call: &Call, url: &Url, response:
 
 async fn read(participant: &HttpParticipant, call: &Call, url: &Url, response: Response) -> Answer {
     let status = response.status().as_u16();
-    let retry_after = retry_after::of(&response);
-    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let kind = body::kind(&response);
+    let (hint, place, kind) = (retry_after::of(&response), Said::by(&response, &LOCATION), body::kind(&response));
     let body = body::read(response, participant.max_answer_bytes, participant.pace.read).await;
-    let endpoints = &participant.endpoints;
-    let ongoing = |location| Answer::Ongoing { ask_after: Some(retry_after.unwrap_or_else(|| rest(call))), location };
-    match (participant.overrides.meaning(call, status), location) {
-        (Meaning::Accepted, Some(location)) => match endpoints.location(url, &location) {
-            Some(location) => ongoing(Some(location)),
-            None => unreadable("answer.location", format!("accepted, to be asked at another host: {location}")),
+    // What cannot be read of it is told with the failure; it decides only when, and the policy has its own rest.
+    let (retry_after, unread) = (hint.clone().unwrap_or_default(), hint.err());
+    let refusal = |body| refusal(status, body, unread.as_deref());
+    match participant.overrides.meaning(call, status) {
+        Meaning::Accepted(Accepted::Succeeded) if place == Said::Nothing => succeeded(participant, kind, body),
+        Meaning::Accepted(_) => match located(participant, url, place) {
+            Ok(Some(location)) => ongoing(call, retry_after, Some(location)),
+            Ok(None) => unreadable("answer.accepted", NOWHERE_TO_ASK.to_owned()),
+            Err(why) => unreadable("answer.location", format!("accepted, and {why}")),
         },
-        (Meaning::Later, location) => {
-            let moved = location.and_then(|location| endpoints.location(url, &location));
-            ongoing(call.location.as_ref().map(|before| moved.unwrap_or_else(|| before.clone())))
-        }
-        (Meaning::Succeeded | Meaning::Accepted, _) => succeeded(participant, kind, body),
-        (Meaning::AlreadyUndone, _) => Answer::Succeeded { result: Value::Null },
-        (Meaning::Failed(retry), _) => Answer::Failed { failure: refusal(status, body), retry, retry_after },
-        (Meaning::Unknown, _) => Answer::Unknown { failure: refusal(status, body), retry: Retryable::Yes, retry_after },
+        // Only a 202 says that the place to ask is another one.
+        Meaning::Later if status == 202 && call.location.is_some() => match located(participant, url, place) {
+            Ok(moved) => ongoing(call, retry_after, moved.or_else(|| call.location.clone())),
+            Err(why) => unreadable("answer.location", format!("ongoing, and {why}")),
+        },
+        Meaning::Later => ongoing(call, retry_after, call.location.clone()),
+        Meaning::Succeeded => succeeded(participant, kind, body),
+        Meaning::AlreadyUndone => Answer::Succeeded { result: Value::Null },
+        Meaning::Failed(retry) => Answer::Failed { failure: refusal(body), retry, retry_after },
+        Meaning::Unknown => Answer::Unknown { failure: refusal(body), retry: Retryable::Yes, retry_after },
     }
 }
 
-fn succeeded(participant: &HttpParticipant, kind: body::Kind, body: Result<Vec<u8>, Broken>) -> Answer {
+/// Where to ask; `Ok(None)`: the answer does not say.
+fn located(participant: &HttpParticipant, url: &Url, place: Said) -> Result<Option<String>, String> {
+    match place {
+        Said::Nothing => Ok(None),
+        Said::Unreadable(why) => Err(why),
+        Said::This(place) if place.len() > LONGEST_LOCATION => {
+            Err(format!("`location` has {} bytes, at most {LONGEST_LOCATION} are kept", place.len()))
+        }
+        Said::This(place) => match participant.endpoints.location(url, &place) {
+            Some(location) => Ok(Some(location)),
+            None => Err(format!("to be asked at another host, or not at all: {place}")),
+        },
+    }
+}
+
+fn ongoing(call: &Call, retry_after: Option<Duration>, location: Option<String>) -> Answer {
+    Answer::Ongoing { ask_after: Some(retry_after.unwrap_or_else(|| rest(call))), location }
+}
+
+fn succeeded(
+    participant: &HttpParticipant,
+    kind: Result<body::Kind, Failure>,
+    body: Result<Vec<u8>, Broken>,
+) -> Answer {
     match body {
         Ok(body) => match body::result(kind, &body) {
             Ok(result) => Answer::Succeeded { result },
@@ -102,8 +137,11 @@ fn unreadable(code: &str, message: String) -> Answer {
     Answer::unknown(Failure::new(code, message).of_class(ErrorClass::Unknown))
 }
 
-fn refusal(status: u16, body: Result<Vec<u8>, Broken>) -> Failure {
-    let message = body.map(|body| body::message(&body)).unwrap_or_default();
+fn refusal(status: u16, body: Result<Vec<u8>, Broken>, unread: Option<&str>) -> Failure {
+    let mut message = body.map_or_else(|_| "(its body cannot be read)".to_owned(), |body| body::message(&body));
+    if let Some(unread) = unread {
+        message = format!("{message} ({unread})").trim_start().to_owned();
+    }
     Failure::new(format!("http.{status}"), message).of_class(classify::class(status))
 }
 

@@ -1,5 +1,6 @@
 //! The `Retry-After` header: on which answers it counts, and what it says.
 
+use super::said::Said;
 use reqwest::{Response, header::RETRY_AFTER};
 use saga_core::command::{Answer, ErrorClass};
 use std::time::{Duration, SystemTime};
@@ -8,10 +9,19 @@ use std::time::{Duration, SystemTime};
 /// day because of a typing error in a date.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// What `response` asks for.
-pub(super) fn of(response: &Response) -> Option<Duration> {
-    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    parse(value, SystemTime::now())
+/// What `response` asks for; `Ok(None)`: nothing.
+///
+/// # Errors
+/// It asks for something that cannot be read; why, for people.
+pub(super) fn of(response: &Response) -> Result<Option<Duration>, String> {
+    match Said::by(response, &RETRY_AFTER) {
+        Said::Nothing => Ok(None),
+        Said::Unreadable(why) => Err(why),
+        Said::This(value) => match parse(&value, SystemTime::now()) {
+            Some(span) => Ok(Some(span)),
+            None => Err(format!("`retry-after` is `{value}`, expected seconds or a date")),
+        },
+    }
 }
 
 /// `answer` to a request with `status`, without its hint where that means nothing: it counts where the participant asks for fewer calls or

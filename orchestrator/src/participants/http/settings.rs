@@ -2,7 +2,7 @@
 
 use crate::participants::Classes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use saga_core::definition::participants::{Endpoint, Status};
+use saga_core::definition::participants::{Accepted, Endpoint, Status};
 use saga_guards::balancer::{Ejection, Strategy};
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
@@ -36,6 +36,8 @@ pub struct HttpSettings {
     pub retry_on: Vec<Status>,
     /// Statuses that assert that nothing happened and that retrying does not help.
     pub fail_on: Vec<Status>,
+    /// What a 202 says that names no place to ask.
+    pub accepted: Accepted,
     /// Classes of failures, and how each is handled, where that is not the usual.
     pub classes: Classes,
 }
@@ -57,6 +59,7 @@ impl HttpSettings {
             headers: Vec::new(),
             retry_on: Vec::new(),
             fail_on: Vec::new(),
+            accepted: Accepted::default(),
             classes: Classes::default(),
         }
     }
@@ -107,6 +110,7 @@ impl fmt::Debug for HttpSettings {
             .field("headers", &headers)
             .field("retry_on", &self.retry_on)
             .field("fail_on", &self.fail_on)
+            .field("accepted", &self.accepted)
             .field("classes", &self.classes)
             .finish()
     }

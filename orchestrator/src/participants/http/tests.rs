@@ -24,6 +24,7 @@ use tokio::{
 
 mod classes;
 mod pace;
+mod unreadable;
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -105,7 +106,8 @@ async fn every_status_means_what_the_table_says() {
     let told = Call { location: Some("/api/jobs/1".into()), asked: 1, ..a_call() };
     let table: &[(&Call, u16, &str)] = &[
         (&a_call(), 200, "succeeded null"),
-        (&a_call(), 202, "succeeded null"),
+        (&a_call(), 202, "unknown answer.accepted"),
+        (&undo(), 202, "unknown answer.accepted"),
         (&a_call(), 204, "succeeded null"),
         (&a_call(), 303, "unknown http.303"),
         (&a_call(), 400, "failed http.400 No"),

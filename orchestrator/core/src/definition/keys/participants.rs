@@ -9,7 +9,7 @@ pub(crate) use guards::{ADAPTIVE, BREAKER, BULKHEAD, DEGRADED, HEALTH, RATE_LIMI
 pub(crate) use transport::{EJECTION, ENDPOINT, HTTP, KAFKA, STRATEGIES};
 
 use super::{Rule, Shape, key, required};
-use crate::definition::participants::Kind;
+use crate::definition::participants::{Accepted, Kind};
 
 pub(crate) static PARTICIPANTS: Shape = Shape {
     name: "participants.yaml",
@@ -158,6 +158,13 @@ pub(crate) static PARTICIPANT: Shape = Shape {
             "Statuses that count as failed for good, and assert that nothing happened (HTTP).",
             "",
             "\"5xx\"",
+        ),
+        key(
+            "accepted",
+            Rule::Choice(Accepted::NAMES),
+            "What a 202 without `Location` says: nothing of the outcome, or that it was done (HTTP).",
+            "\"unknown\"",
+            "\"succeeded\"",
         ),
         key("maxAnswerBytes", Rule::Integer(1), "Largest answer that is read.", "1048576", "65536"),
         key(

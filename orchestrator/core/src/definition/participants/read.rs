@@ -9,8 +9,8 @@ mod traffic;
 mod transport;
 
 use super::{
-    BULKHEAD_WAIT, Bulkhead, Degraded, Endpoint, FailurePattern, Handling, Health, HealthCheck, MAX_ANSWER_BYTES,
-    Participant, Participants, Secret, Status, Transport,
+    Accepted, BULKHEAD_WAIT, Bulkhead, Degraded, Endpoint, FailurePattern, Handling, Health, HealthCheck,
+    MAX_ANSWER_BYTES, Participant, Participants, Secret, Status, Transport,
     kind::{Kind, Usual},
 };
 use crate::{
@@ -110,6 +110,7 @@ impl Reader<'_> {
             handling: errors.handling,
             retry_on: self.statuses(&fields, "retryOn"),
             fail_on: self.statuses(&fields, "failOn"),
+            accepted: self.accepted(&fields, transport.as_ref()),
             max_answer_bytes: fields.integer("maxAnswerBytes", 1, &mut self.report).unwrap_or(MAX_ANSWER_BYTES),
             headers: self.headers(&fields),
             authorization: fields.text("authorization", &mut self.report).map(|text| self.secret(&text)),
@@ -119,6 +120,17 @@ impl Reader<'_> {
 
     fn timeout(&mut self, fields: &Fields<'_>, key: &str) -> Option<Duration> {
         fields.duration(key, &mut self.report)
+    }
+
+    fn accepted(&mut self, fields: &Fields<'_>, transport: Option<&Transport>) -> Accepted {
+        let said = fields.choice("accepted", Accepted::NAMES, &mut self.report).and_then(Accepted::parse);
+        if let (Some(Transport::Kafka { .. }), Some(span)) = (transport, fields.key_span("accepted")) {
+            let message = "`accepted` is of HTTP, and this participant is called over Kafka";
+            self.report
+                .error(Code::ConflictingKeys, span, message)
+                .help("remove it: a reply says `succeeded`, `failed` or `ongoing`");
+        }
+        said.unwrap_or_default()
     }
 
     fn refuse_timeouts_of_http(&mut self, fields: &Fields<'_>, transport: Option<&Transport>) {

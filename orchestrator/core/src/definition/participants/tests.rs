@@ -175,6 +175,21 @@ fn a_command_over_kafka_waits_for_no_place_in_memory() {
 }
 
 #[test]
+fn a_202_says_nothing_of_the_outcome_unless_the_file_says_so() {
+    assert_eq!(over_http("timeout: 1s").accepted, Accepted::Unknown);
+    assert_eq!(over_http("accepted: unknown").accepted, Accepted::Unknown);
+    assert_eq!(over_http("accepted: succeeded").accepted, Accepted::Succeeded);
+    let said = |file: &str| {
+        let refused = parse("participants.yaml", file, &|_| None).expect_err("it is refused");
+        refused.into_iter().map(|it| it.code).collect::<Vec<_>>()
+    };
+    let over_kafka = "participants: {payments: {kafka: {commands: payments}, accepted: succeeded}}";
+    assert_eq!(said(over_kafka), [crate::definition::Code::ConflictingKeys]);
+    let misspelt = "participants: {payments: {http: {url: 'http://localhost:1'}, accepted: yes}}";
+    assert_eq!(said(misspelt), [crate::definition::Code::WrongValue]);
+}
+
+#[test]
 fn a_bulkhead_is_a_number_or_says_more() {
     let bulkhead = |keys: &str| over_http(&format!("bulkhead: {keys}")).bulkhead;
     assert_eq!(bulkhead("7"), Bulkhead::of(number(7)));
