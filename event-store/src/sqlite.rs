@@ -39,6 +39,11 @@ const WRITERS: u32 = 1;
 const READERS: u32 = 4;
 /// How long a statement waits for another process's write.
 const BUSY: Duration = Duration::from_secs(5);
+/// How long a call waits for those before it. A disk that stands still ends no call, because nobody can take a write back from it; but whoever
+/// comes after is told.
+const ACQUIRE: Duration = Duration::from_secs(10);
+/// How long an append waits for its end, which may come later: the same append again finds out.
+const APPEND: Duration = Duration::from_secs(15);
 
 /// A store in one file.
 #[derive(Debug)]
@@ -116,7 +121,7 @@ fn reading(path: &str) -> SqliteConnectOptions {
 }
 
 async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
-    Ok(SqlitePoolOptions::new().max_connections(connections).connect_with(options).await?)
+    Ok(SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_with(options).await?)
 }
 
 async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
@@ -207,7 +212,9 @@ impl EventStore for Sqlite {
         let (writer, batch) = (self.writer.clone(), batch.to_vec());
         // A task of its own: whoever waits for it may go away without leaving its transaction open.
         let task = tokio::spawn(async move { append::append(&writer, &batch).await });
-        task.await.map_err(|error| Error::Unavailable(format!("the append broke off: {error}")))?
+        let ended = tokio::time::timeout(APPEND, task).await;
+        let ended = ended.map_err(|_| Error::Unavailable(format!("the append has not ended within {APPEND:?}")))?;
+        ended.map_err(|error| Error::Unavailable(format!("the append broke off: {error}")))?
     }
 
     async fn mark(&self, mark: &Mark) -> Result<Marked, Error> {

@@ -303,3 +303,18 @@ fn trigger_mode(broker: kafka::Broker) -> Mode {
         kafka::Broker::Mock => Mode::Manual,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use saga_event_store::Error;
+
+    #[test]
+    fn a_store_that_goes_away_late_in_a_start_is_known_as_that() {
+        let told = |error| anyhow::Error::new(error).context("the definitions cannot be stored");
+        assert!(is_store_away(&told(Error::Unavailable("no answer within 15s".into()))));
+        assert!(is_store_away(&told(Error::ReadOnly("a standby".into()))));
+        assert!(!is_store_away(&told(Error::Unusable("no such role".into()))));
+        assert!(!is_store_away(&anyhow::anyhow!("the store belongs to another inbox")));
+    }
+}

@@ -48,6 +48,7 @@ impl Session {
         let mut connection = options.connect().await?;
         // The simple protocol: a prepared statement may belong to another session where a pooler changes them under way.
         sqlx::raw_sql(include_str!("sql/session_settings.sql")).execute(&mut connection).await?;
+        wish(&mut connection).await?;
         if access == Access::Read {
             sqlx::raw_sql("SET default_transaction_read_only = on").execute(&mut connection).await?;
         }
@@ -102,6 +103,14 @@ impl Durability {
                 Some("`full_page_writes` is off: a crash of the server's machine can leave the database unreadable")
             }
         }
+    }
+}
+
+/// Sets what is good to have and not to be had everywhere.
+async fn wish(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    match sqlx::raw_sql(include_str!("sql/session_wish.sql")).execute(connection).await {
+        Ok(_) | Err(sqlx::Error::Database(_)) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

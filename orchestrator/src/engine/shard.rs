@@ -103,7 +103,9 @@ async fn own_unguarded(
     if stop.run_until_cancelled(report_missing(&mut owned, remembered)).await.is_none() {
         return Ended::Stopped;
     }
-    parts.step_back.settled(shard);
+    if step_back::number(&told) == steps {
+        parts.step_back.settled(shard);
+    }
     let ended = owned.serve(messages, stop, step_back::beyond(told.clone(), steps)).await;
     if step_back::number(&told) > steps {
         remembered.keep(&owned);

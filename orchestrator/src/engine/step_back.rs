@@ -89,19 +89,28 @@ impl Aftermath {
     }
 }
 
-/// Waits for steps back, for ever.
+/// Waits for steps back, for ever. One may have been found while the engine was starting.
 pub(super) async fn follow(parts: Arc<Parts>) {
     let mut told = parts.store.steps_back();
-    while told.changed().await.is_ok() {
-        let Some(step) = told.borrow_and_update().clone() else { continue };
-        report(&step);
-        parts.step_back.begin(&step, parts.router.owned_shards().map(|shard| shard.0).collect());
-        while let Err(error) = store_again(&parts).await {
-            warn!(%error, "what sagas are read with cannot be stored again yet; trying again");
-            tokio::time::sleep(AGAIN).await;
+    loop {
+        let step = told.borrow_and_update().clone();
+        if let Some(step) = step {
+            prepare(&parts, &step).await;
         }
-        parts.step_back.prepared.send_replace(step.number);
+        if told.changed().await.is_err() {
+            return;
+        }
     }
+}
+
+async fn prepare(parts: &Parts, step: &Arc<StepBack>) {
+    report(step);
+    parts.step_back.begin(step, parts.router.owned_shards().map(|shard| shard.0).collect());
+    while let Err(error) = store_again(parts).await {
+        warn!(%error, "what sagas are read with cannot be stored again yet; trying again");
+        tokio::time::sleep(AGAIN).await;
+    }
+    parts.step_back.prepared.send_replace(step.number);
 }
 
 fn report(step: &StepBack) {

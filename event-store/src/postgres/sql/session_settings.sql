@@ -13,8 +13,7 @@ FROM (VALUES
     ('tcp_keepalives_idle', '5'),
     ('tcp_keepalives_interval', '5'),
     ('tcp_keepalives_count', '3'),
-    ('tcp_user_timeout', '20s'),
-    ('client_connection_check_interval', '5s')
+    ('tcp_user_timeout', '20s')
 ) AS wanted (name, setting)
 JOIN pg_settings USING (name)
 UNION ALL
