@@ -6,6 +6,8 @@ use super::{
 };
 use rdkafka::{
     Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer},
     error::{KafkaError, KafkaResult},
 };
@@ -86,6 +88,17 @@ impl Positions {
             client.commit(&list, CommitMode::Sync)
         })
         .await
+    }
+
+    /// Deletes `group`, which must have no members, with its offsets.
+    ///
+    /// # Errors
+    /// When the broker does not delete it.
+    pub async fn forget(&self, group: &str) -> KafkaResult<()> {
+        let admin: AdminClient<DefaultClientContext> = self.settings.client().create()?;
+        let options = AdminOptions::new().request_timeout(Some(ASK));
+        let deleted = admin.delete_groups(&[group], &options).await?;
+        deleted.into_iter().try_for_each(|one| one.map(drop).map_err(|(_, code)| KafkaError::AdminOp(code)))
     }
 
     /// The topics that members of `group` read; `None` while the group is about to agree on who reads what.

@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::mpsc, time::Instant};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// Kafka's word for how long a member of a group may be silent; the engine's own default is [`SESSION`].
 const SESSION_TIMEOUT: &str = "session.timeout.ms";
@@ -73,6 +73,10 @@ impl CatchUps {
             if publisher.is_caught_up(name).await? {
                 self.stop(name).await;
                 self.over.insert(name.clone());
+                // Refused while another engine is still in it: the last one deletes it.
+                if let Err(error) = publisher.positions.forget(&publisher.group_of(name)).await {
+                    debug!(%error, catch_up = name, "the group of a catch-up is not deleted");
+                }
             } else if self.running.contains_key(name) {
                 self.look(publisher, name).await?;
             } else {

@@ -26,6 +26,9 @@ const SET: &str = "generation";
 /// The kind of document that says that a catch-up is over.
 const CAUGHT_UP: &str = "caught-up";
 
+/// Of so many looks one reads the log from its start: a database that was restored, or lost commits, has another one. It is short.
+const FROM_THE_START: u32 = 30;
+
 /// Engines that start at the same moment publish one after the other; more than these do not.
 const ROUNDS: usize = 20;
 
@@ -74,6 +77,7 @@ pub struct Publisher {
     pub(super) positions: Positions,
     pub(super) group: String,
     instance: String,
+    looks: u32,
 }
 
 impl Publisher {
@@ -89,6 +93,7 @@ impl Publisher {
             positions: Positions::new(kafka),
             group: kafka.group.clone(),
             instance: parts.instance.clone(),
+            looks: 0,
         };
         let generation = publisher.publish(parts).await?;
         parts.published.see(Arc::new(generation), BTreeMap::new());
@@ -126,9 +131,13 @@ impl Publisher {
 
     /// Reads on; what is published now, if that is something else than at the last look.
     pub(super) async fn news(&mut self) -> Result<Option<Generation>, Error> {
-        let before = self.number();
+        let before = self.log.current().cloned();
+        self.looks = self.looks.wrapping_add(1);
+        if self.looks.is_multiple_of(FROM_THE_START) {
+            self.log = Succession::of(LOG);
+        }
         self.log.read(self.store.as_ref()).await?;
-        if self.number() == before { Ok(None) } else { self.current().await }
+        if self.log.current() == before.as_ref() { Ok(None) } else { self.current().await }
     }
 
     /// Of the generation that was read last.
