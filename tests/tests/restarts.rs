@@ -47,6 +47,7 @@ async fn a_broker_that_is_silent_is_told_by_readiness_and_its_return_too() -> Re
     let _alone = SERVERS.lock().await;
     let Some(world) = world().await? else { return Ok(()) };
     let mut engine = world.start().await?;
+    traffic::place(&world, 0, ORDERS).await?;
     world.kafka.perform(Action::Pause).await?;
     let said = eventually("it is not ready", WITHIN, || async {
         let (status, body) = engine.api().get("/health/ready").await?;
@@ -58,7 +59,6 @@ async fn a_broker_that_is_silent_is_told_by_readiness_and_its_return_too() -> Re
     let said = said?;
     assert!(said.contains("Kafka"), "{said}");
     engine.ready().await?;
-    traffic::place(&world, 0, ORDERS).await?;
     traffic::ends_well(&world, &engine, ORDERS).await
 }
 

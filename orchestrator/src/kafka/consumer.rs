@@ -45,6 +45,9 @@ use tokio::sync::{mpsc, watch};
 /// because what waits here was fetched too early.
 const EVENTS: usize = 16;
 
+/// How often the client says how far it has fetched.
+const STATISTICS_EVERY_MS: &str = "2000";
+
 /// What a consumer reads and how.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -216,7 +219,8 @@ impl Consumer {
     /// The client refuses the settings, or no thread can be had.
     pub fn start(settings: &Settings, plan: Plan) -> Result<(Consumer, mpsc::Receiver<ConsumerEvent>), Error> {
         let name = plan.name;
-        let config = settings.consumer(&plan.group, plan.largest_batch);
+        let mut config = settings.consumer(&plan.group, plan.largest_batch);
+        config.set("statistics.interval.ms", STATISTICS_EVERY_MS);
         let client: BaseConsumer<context::Context> =
             config.create_with_context(context::Context::new(name)).map_err(|source| Error::Create { name, source })?;
         let reader = log_reader::LogReader::open(settings, &plan.group, plan.largest_batch)

@@ -22,9 +22,6 @@ const MOCK_FETCH_WAIT_MS: &str = "10";
 /// How the engines name themselves to the broker, unless `client.id` of `kafka.properties` does.
 const CLIENT_ID: &str = "saga-orchestrator";
 
-/// How often the consumers' clients say how far they have fetched.
-const STATISTICS_EVERY_MS: &str = "2000";
-
 /// Which kind of broker answers. The mock of `saga dev` knows neither topic configuration nor creation by clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Broker {
@@ -148,8 +145,6 @@ impl Settings {
         let mut config = self.client();
         // A topic that is there again, or may be read again, is noticed within that time; librdkafka's default is five minutes.
         tune(&mut config, &self.properties, "topic.metadata.refresh.interval.ms", "10000");
-        // Long enough for the largest answer; librdkafka's default of a minute is how long a silent broker would be waited for.
-        tune(&mut config, &self.properties, "socket.timeout.ms", "20000");
         // Smaller than librdkafka's: prefetched records are memory, and are thrown away by every pause.
         tune(&mut config, &self.properties, "queued.min.messages", "1000");
         tune(&mut config, &self.properties, "queued.max.messages.kbytes", "16384");
@@ -170,7 +165,6 @@ impl Settings {
         config.set("enable.auto.offset.store", "false");
         config.set("auto.offset.reset", "error");
         config.set("isolation.level", "read_committed");
-        config.set("statistics.interval.ms", STATISTICS_EVERY_MS);
         if let Some(instance) = &self.instance_id {
             config.set("group.instance.id", instance);
         }
@@ -205,6 +199,7 @@ impl Settings {
         let mut config = ClientConfig::new();
         config.set("client.id", CLIENT_ID);
         // A server that is back is noticed soon, and one that vanished without a word too.
+        tune(&mut config, &self.properties, "socket.timeout.ms", "20000");
         tune(&mut config, &self.properties, "reconnect.backoff.max.ms", "2000");
         tune(&mut config, &self.properties, "socket.keepalive.enable", "true");
         for (key, value) in &self.properties {

@@ -10,7 +10,7 @@ use super::{
     witness::Witness,
 };
 use crate::kafka::{record::TopicPartition, settings::Settings};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use std::{
     collections::BTreeSet,
     sync::{Arc, mpsc},
@@ -172,7 +172,13 @@ impl Looker {
     fn check(&self, subjects: Vec<Subject>) -> KafkaResult<Vec<Checked>> {
         let claims: Vec<(TopicPartition, Claim)> =
             subjects.iter().map(|subject| (subject.partition.clone(), subject.claim.clone())).collect();
-        let verdicts = start::check(&self.reader, &claims, &self.compacted)?;
+        let verdicts = start::check(&self.reader, &claims, &self.compacted).or_else(|error| match error {
+            // The beginning was removed between two of the questions.
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
+                start::check(&self.reader, &claims, &self.compacted)
+            }
+            error => Err(error),
+        })?;
         let checked = subjects.into_iter().zip(verdicts);
         Ok(checked.map(|(subject, (verdict, extent))| Checked { subject, verdict, extent }).collect())
     }

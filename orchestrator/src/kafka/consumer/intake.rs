@@ -57,6 +57,8 @@ pub(super) struct Intake {
     reread_at: Option<Instant>,
     report_at: Instant,
     trouble: Trouble,
+    /// What was last told of commits.
+    commit_refused: Option<String>,
     names: HashMap<String, Arc<str>>,
     stop: Option<Stop>,
 }
@@ -99,6 +101,7 @@ impl Intake {
             reread_at: None,
             report_at: now,
             trouble: Trouble::default(),
+            commit_refused: None,
             names: HashMap::new(),
             stop: None,
         }
@@ -249,9 +252,12 @@ impl Intake {
         }
     }
 
-    fn report_refused_commits(&self) {
-        if let Some(reason) = self.client.context().take_commit_refused() {
+    /// Once, until one is refused for another reason: the client commits every second.
+    fn report_refused_commits(&mut self) {
+        let refused = self.client.context().take_commit_refused();
+        if let Some(reason) = refused.filter(|reason| self.commit_refused.as_ref() != Some(reason)) {
             tracing::warn!(consumer = self.plan.name, reason, "a commit of offsets was refused");
+            self.commit_refused = Some(reason);
         }
     }
 

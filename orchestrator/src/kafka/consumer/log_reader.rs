@@ -69,7 +69,6 @@ impl LogReader {
         config.set("queued.min.messages", "1");
         // Where nothing is to come the answer has to come at once.
         config.set("fetch.wait.max.ms", "10");
-        config.set("statistics.interval.ms", "0");
         Ok(LogReader { client: config.create_with_context(Quiet)? })
     }
 

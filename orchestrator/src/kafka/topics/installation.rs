@@ -33,7 +33,10 @@ pub(super) struct Marks<'s> {
 
 impl Marks<'_> {
     pub(super) fn connect(settings: &Settings) -> Result<Marks<'_>, Error> {
-        let consumer = settings.consumer(&settings.group, USUAL_BATCH).create().map_err(Error::Client)?;
+        let mut config = settings.consumer(&settings.group, USUAL_BATCH);
+        // The next mark is not asked for before the answer to the last question, which waits so long for records that do not come.
+        config.set("fetch.wait.max.ms", "10");
+        let consumer = config.create().map_err(Error::Client)?;
         Ok(Marks { settings, consumer })
     }
 
