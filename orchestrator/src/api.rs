@@ -13,7 +13,11 @@ mod starting;
 
 pub use server::Server;
 
-use crate::{engine::Parts, kafka::consumer::Status, startup::Readiness};
+use crate::{
+    engine::Parts,
+    kafka::{consumer::Status, topics::Odd},
+    startup::Readiness,
+};
 use axum::{
     Router,
     http::{HeaderName, HeaderValue, header},
@@ -32,6 +36,8 @@ pub struct Backend {
     pub(crate) parts: Arc<Parts>,
     pub(crate) readiness: watch::Receiver<Readiness>,
     pub(crate) consumers: [watch::Receiver<Status>; 2],
+    /// What is not as it has to be with our own topics.
+    pub(crate) odd_topics: watch::Receiver<Vec<Odd>>,
     pub(crate) metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
     /// Places of those who follow the changes of guards.
     pub(crate) readers: Arc<Semaphore>,
@@ -44,9 +50,10 @@ impl Backend {
         parts: Arc<Parts>,
         readiness: watch::Receiver<Readiness>,
         consumers: [watch::Receiver<Status>; 2],
+        odd_topics: watch::Receiver<Vec<Odd>>,
     ) -> Backend {
         let readers = Arc::new(Semaphore::new(guard_events::READERS));
-        Backend { parts, readiness, consumers, metrics: crate::telemetry::metrics(), readers }
+        Backend { parts, readiness, consumers, odd_topics, metrics: crate::telemetry::metrics(), readers }
     }
 }
 

@@ -110,12 +110,12 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
     let follow =
         |publisher| published::follow(&engine.parts, publisher, Arc::clone(&consumers.triggers), &kafka, &plan);
     let followed = publisher.map(follow);
-    api.work_on(api::Backend::new(Arc::clone(&engine.parts), ready_now, consumers.statuses()));
-    let topics = topic_watch::start(&kafka, needs(&config, &loaded))?;
+    let watched = topic_watch::start(&kafka, needs(&config, &loaded))?;
+    api.work_on(api::Backend::new(Arc::clone(&engine.parts), ready_now, consumers.statuses(), watched.odd));
     let housekeeping = housekeeping::start(&config, &kafka, &producer, &engine.parts, followed);
     engine.parts.guarded.health_checks().start();
     readiness.send_replace(Readiness::Ready);
-    Ok(Running { engine, producer, consumers, topics, api, readiness, housekeeping })
+    Ok(Running { engine, producer, consumers, topics: watched.ends, api, readiness, housekeeping })
 }
 
 async fn open_store(config: &Config, readiness: &watch::Sender<Readiness>) -> anyhow::Result<Arc<dyn EventStore>> {

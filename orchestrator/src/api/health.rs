@@ -32,6 +32,7 @@ pub(super) async fn ready(State(backend): State<Backend>) -> Response {
     reasons.extend(backend.parts.step_back.trouble());
     let statuses: Vec<Status> = backend.consumers.iter().map(|consumer| consumer.borrow().clone()).collect();
     reasons.extend(statuses.iter().flat_map(|status| status.hindrances(now)).map(|one| one.to_string()));
+    reasons.extend(backend.odd_topics.borrow().iter().map(ToString::to_string));
     let shards = backend.parts.router.owned();
     let store =
         json!({"confirmedWriteSecondsAgo": backend.parts.store_health.confirmed_ago(now).map(|ago| ago.as_secs())});

@@ -21,6 +21,7 @@ mod trouble;
 mod witness;
 
 pub(in crate::kafka) use context::log;
+pub(in crate::kafka) use start::finished;
 pub(in crate::kafka) use witness::Witness;
 
 pub use ack::{Ack, Condition, Settle};

@@ -157,11 +157,7 @@ fn check_limits(admin: &Admin, settings: &Settings, needs: &Needs) -> Result<Rea
 
 /// Such a topic was made by the broker itself, or by somebody who could not know.
 fn check_kept(settings: &Settings, topic: &Arc<str>, kept: Kept) -> Result<(), Error> {
-    let key = match kept {
-        Kept::UntilDeleted => return Ok(()),
-        Kept::ForATime => "retention.ms",
-        Kept::UpToASize => "retention.bytes",
-    };
+    let Some(key) = kept.limited_by() else { return Ok(()) };
     let servers = &settings.bootstrap_servers;
     Err(Error::Inbox {
         inbox: topic.clone(),

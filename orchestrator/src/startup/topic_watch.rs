@@ -5,45 +5,56 @@ use crate::kafka::{
     topics::{self, Keeper, Needs, Odd},
 };
 use std::{future, time::Duration};
-use tokio::task::JoinHandle;
-use tracing::{debug, error};
+use tokio::{sync::watch, task::JoinHandle};
+use tracing::{debug, error, info};
 
 /// How often: a deleted inbox stops the engine after the second look.
 const EVERY: Duration = Duration::from_secs(3);
 
-/// Looks until the inbox is gone or somebody else's; then nothing may be worked on any more.
-pub(super) fn start(kafka: &Settings, needs: Needs) -> Result<JoinHandle<topics::Error>, topics::Error> {
-    // The mock broker deletes nothing.
-    if kafka.broker == Broker::Mock {
-        return Ok(tokio::spawn(future::pending()));
-    }
-    Ok(tokio::spawn(watch(Keeper::new(kafka, needs)?)))
+/// What is looked at, and what was found.
+#[derive(Debug)]
+pub(super) struct TopicWatch {
+    /// Ends when the inbox is gone or somebody else's: then nothing may be worked on any more.
+    pub(super) ends: JoinHandle<topics::Error>,
+    /// What is not as it has to be.
+    pub(super) odd: watch::Receiver<Vec<Odd>>,
 }
 
-async fn watch(keeper: Keeper) -> topics::Error {
-    let mut told: Vec<Odd> = Vec::new();
+/// Looks until something must stop.
+pub(super) fn start(kafka: &Settings, needs: Needs) -> Result<TopicWatch, topics::Error> {
+    let (found, odd) = watch::channel(Vec::new());
+    let ends = match kafka.broker {
+        Broker::Real => tokio::spawn(watch(Keeper::new(kafka, needs)?, found)),
+        // Deletes nothing.
+        Broker::Mock => tokio::spawn(future::pending()),
+    };
+    Ok(TopicWatch { ends, odd })
+}
+
+async fn watch(keeper: Keeper, found: watch::Sender<Vec<Odd>>) -> topics::Error {
     loop {
         tokio::time::sleep(EVERY).await;
         match keeper.look().await {
-            Ok(odd) => {
-                odd.iter().filter(|one| !told.contains(one)).for_each(tell);
-                told = odd;
-            }
+            Ok(odd) => tell(&found, odd),
             Err(error) if error.stops_work() => return error,
             Err(error) => debug!(%error, "our own topics cannot be looked at"),
         }
     }
 }
 
-fn tell(odd: &Odd) {
-    match odd {
-        Odd::MadeAnew(topic) => {
+/// Each once, as long as it lasts.
+fn tell(found: &watch::Sender<Vec<Odd>>, odd: Vec<Odd>) {
+    let before = found.borrow().clone();
+    for one in odd.iter().filter(|one| !before.contains(one)) {
+        error!("{one}");
+        if let Odd::MadeAnew(topic) = one {
             metrics::counter!("saga_topics_made_anew_total", "topic" => topic.to_string()).increment(1);
-            error!(%topic, "the topic was deleted while engines run and was made anew: what was in it and not read yet is lost");
         }
-        Odd::Foreign { topic, partitions, expected } => error!(
-            %topic, partitions, expected,
-            "the topic was made anew by somebody else, with fewer partitions than ours: check its retention.ms, or delete it, and it is made as it has to be"
-        ),
     }
+    // What was made anew is told and done with.
+    let lasting: Vec<Odd> = odd.into_iter().filter(|one| !matches!(one, Odd::MadeAnew(_))).collect();
+    if lasting.is_empty() && !before.is_empty() {
+        info!("our own topics are as they have to be again");
+    }
+    found.send_replace(lasting);
 }

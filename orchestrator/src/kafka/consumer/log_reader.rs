@@ -158,6 +158,8 @@ impl LogReader {
         for (partition, offset) in wanted {
             assignment.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
         }
+        // Nobody polls between the rounds: errors of connections that were lost meanwhile lie there, and are no answer to this one.
+        while self.client.poll(Duration::ZERO).is_some() {}
         self.client.assign(&assignment)?;
         let answer = self.await_round(topic, wanted);
         self.client.unassign()?;
@@ -170,16 +172,19 @@ impl LogReader {
         wanted: &BTreeMap<i32, i64>,
     ) -> KafkaResult<BTreeMap<i32, Option<Witness>>> {
         let mut seen = BTreeMap::new();
+        let mut lost = None;
         let give_up = Instant::now() + READ;
         while seen.len() < wanted.len() {
             if Instant::now() >= give_up {
-                return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
+                return Err(lost.unwrap_or(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut)));
             }
             match self.client.poll(Duration::from_millis(20)) {
                 None => {}
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     seen.entry(partition).or_insert(None);
                 }
+                // The client connects again by itself.
+                Some(Err(error)) if is_of_connection(&error) => lost = Some(error),
                 Some(Err(error)) => return Err(error),
                 Some(Ok(message)) => {
                     let record = record::from_message(&message, topic.clone());
@@ -202,6 +207,13 @@ impl LogReader {
     pub(super) fn group(&self, group: &str) -> KafkaResult<GroupList> {
         self.client.fetch_group_list(Some(group), ASK)
     }
+}
+
+fn is_of_connection(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve};
+    error
+        .rdkafka_error_code()
+        .is_some_and(|code| [AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve].contains(&code))
 }
 
 /// All partitions of `topic`, or why the broker does not tell them.

@@ -8,7 +8,10 @@ use super::{
     log_reader::{At, LogReader},
     witness::{Ladder, Proof},
 };
-use crate::kafka::record::TopicPartition;
+use crate::kafka::{
+    record::TopicPartition,
+    settings::{Settings, USUAL_BATCH},
+};
 use rdkafka::error::KafkaResult;
 use saga_core::definition::TriggerFrom;
 use std::{
@@ -72,6 +75,25 @@ pub(super) fn positions(
         .collect();
     find_witnesses(reader, &mut positions)?;
     Ok(positions)
+}
+
+/// Partitions of `topic` that have something below the group's committed offset, with that offset. Only where the offset is one of this
+/// log: what was committed of a former one says nothing about what is there now.
+pub(in crate::kafka) fn finished(settings: &Settings, group: &str, topic: &Arc<str>) -> KafkaResult<Vec<(i32, i64)>> {
+    let reader = LogReader::open(settings, group, USUAL_BATCH)?;
+    let committed = reader.committed(&reader.partitions_of(topic)?)?.into_iter();
+    let claims: Vec<(TopicPartition, Claim)> = committed
+        .filter_map(|(partition, committed)| {
+            let (next, metadata) = committed?;
+            Some((partition, Claim { next, proof: Proof::parse(&metadata).unwrap_or_default() }))
+        })
+        .collect();
+    let judged = check(&reader, &claims, &Compacted::new())?;
+    let finished = claims
+        .iter()
+        .zip(judged)
+        .filter(|((_, claim), (verdict, extent))| *verdict == Verdict::Fits && claim.next > extent.low);
+    Ok(finished.map(|((partition, claim), _)| (partition.partition, claim.next)).collect())
 }
 
 /// What becomes of positions, by what the partitions hold now.

@@ -64,6 +64,17 @@ pub(super) enum Kept {
     UpToASize,
 }
 
+impl Kept {
+    /// The key that limits it.
+    pub(super) fn limited_by(self) -> Option<&'static str> {
+        match self {
+            Kept::UntilDeleted => None,
+            Kept::ForATime => Some("retention.ms"),
+            Kept::UpToASize => Some("retention.bytes"),
+        }
+    }
+}
+
 /// What a topic's configuration says.
 pub(super) enum Limit {
     Known {

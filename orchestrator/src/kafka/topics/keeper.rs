@@ -2,14 +2,17 @@
 //! number of partitions and its own retention.
 
 use super::{
-    admin::Admin,
+    admin::{Admin, Limit},
     error::Error,
     needs::{Need, Needs},
 };
 use crate::kafka::settings::Settings;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Looks after our own topics.
@@ -37,6 +40,31 @@ pub enum Odd {
         /// What it is made with.
         expected: i32,
     },
+    /// It drops records before they are read: somebody else made it, or set this.
+    Dropping {
+        /// The topic.
+        topic: Arc<str>,
+        /// `retention.ms` or `retention.bytes`.
+        key: &'static str,
+    },
+}
+
+impl fmt::Display for Odd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Odd::MadeAnew(topic) => write!(
+                f,
+                "topic {topic} was deleted while engines run and was made anew: what was in it and not read yet is lost"
+            ),
+            Odd::Foreign { topic, partitions, expected } => write!(
+                f,
+                "topic {topic} was made by somebody else, with {partitions} partitions in place of {expected}: delete it, and it is made as it has to be"
+            ),
+            Odd::Dropping { topic, key } => {
+                write!(f, "topic {topic} drops records before they are read: set its {key} to -1")
+            }
+        }
+    }
 }
 
 impl Keeper {
@@ -64,12 +92,25 @@ impl Keeper {
 impl Kept {
     fn look(&self) -> Result<Vec<Odd>, Error> {
         self.look_at_inbox()?;
-        let own = self.needs.own().into_iter().filter(|need| need.topic != self.needs.inbox);
         let mut odd = Vec::new();
-        for need in own {
-            odd.extend(self.look_at(&need)?);
+        for need in self.needs.own() {
+            if need.topic != self.needs.inbox {
+                odd.extend(self.look_at(&need)?);
+            }
+            odd.extend(self.dropping(&need.topic)?);
         }
         Ok(odd)
+    }
+
+    fn dropping(&self, topic: &Arc<str>) -> Result<Option<Odd>, Error> {
+        if !self.needs.keeps(topic) {
+            return Ok(None);
+        }
+        let key = match self.admin.limit(topic)? {
+            Limit::Known { kept, .. } => kept.limited_by(),
+            Limit::Hidden(_) => None,
+        };
+        Ok(key.map(|key| Odd::Dropping { topic: topic.clone(), key }))
     }
 
     fn look_at_inbox(&self) -> Result<(), Error> {
@@ -101,8 +142,8 @@ impl Kept {
 }
 
 /// The admin client has no `Debug`.
-impl std::fmt::Debug for Keeper {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keeper").field("needs", &self.0.needs).finish_non_exhaustive()
     }
 }

@@ -1,19 +1,9 @@
 //! Records of our own topics that everybody has read are removed: these topics have no retention by age.
 
 use super::{admin::Admin, error::Error, installation::Marks, needs};
-use crate::kafka::{
-    record::TopicPartition,
-    settings::{Settings, USUAL_BATCH},
-};
-use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    error::KafkaResult,
-};
-use std::{sync::Arc, time::Duration};
-
-/// One question to the broker.
-const ASK: Duration = Duration::from_secs(10);
+use crate::kafka::{consumer, record::TopicPartition, settings::Settings};
+use rdkafka::{Offset, TopicPartitionList, error::KafkaResult};
+use std::sync::Arc;
 
 /// A partition whose beginning was removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,20 +50,10 @@ fn trim_now(settings: &Settings, group: &str, topic: &Arc<str>) -> Result<Vec<Tr
 }
 
 /// Partitions that have something below the committed offset, with that offset.
-fn finished(settings: &Settings, group: &str, topic: &str) -> KafkaResult<TopicPartitionList> {
-    let consumer: BaseConsumer = settings.consumer(group, USUAL_BATCH).create()?;
-    let metadata = consumer.fetch_metadata(Some(topic), ASK)?;
-    let mut asked = TopicPartitionList::new();
-    for partition in metadata.topics().iter().flat_map(|found| found.partitions()) {
-        asked.add_partition(topic, partition.id());
-    }
+fn finished(settings: &Settings, group: &str, topic: &Arc<str>) -> KafkaResult<TopicPartitionList> {
     let mut below = TopicPartitionList::new();
-    for element in consumer.committed_offsets(asked, ASK)?.elements() {
-        let Offset::Offset(committed) = element.offset() else { continue };
-        let (low, _) = consumer.fetch_watermarks(topic, element.partition(), ASK)?;
-        if committed > low {
-            below.add_partition_offset(topic, element.partition(), Offset::Offset(committed))?;
-        }
+    for (partition, committed) in consumer::finished(settings, group, topic)? {
+        below.add_partition_offset(topic, partition, Offset::Offset(committed))?;
     }
     Ok(below)
 }

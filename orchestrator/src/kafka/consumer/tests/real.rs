@@ -111,7 +111,10 @@ async fn a_topic_that_was_made_anew_while_nobody_read_is_read_whole_whatever_its
         finish(intake.records(30).await);
         assert_eq!(intake.stop().await, Stopped::Clean);
         commit_again_after(&shop, async { make_anew(&shop).await }).await;
+        own(&shop).await;
         shop.place(numbered(anew)).await;
+        let trimmed = topics::trim(&shop.settings, &shop.settings.group, &shop.topic, "here").await;
+        assert_eq!(trimmed.expect("the broker answers"), [], "what was committed of the former topic is no reason");
         let mut intake = shop.consume(shop.plan(Mode::Group));
         let ConsumerEvent::OffsetsLost { expected, resumed, loss, .. } = intake.next().await else {
             panic!("it is told")
@@ -179,9 +182,7 @@ async fn what_everybody_has_read_can_be_removed() {
     let Some(shop) = Shop::real(2, &[]).await else { return };
     shop.place(numbered(10)).await;
     let group = &shop.settings.group;
-    create(&shop.settings, &format!("{}.installation", shop.topic), 1, &[]).await;
-    let mark = Outgoing { topic: format!("{}.installation", shop.topic).into(), ..shop.order(0, "here") };
-    assert!(shop.producer.send(&mark).await.is_delivered());
+    own(&shop).await;
     let trim = async || topics::trim(&shop.settings, group, &shop.topic, "here").await;
     assert_eq!(trim().await.expect("nothing to do"), []);
     let mut intake = shop.consume(shop.plan(Mode::Group));
@@ -246,6 +247,14 @@ async fn first_contact(shop: &Shop) -> TopicStart {
     let start = TopicStart { topic: shop.topic.clone(), from: TriggerFrom::Latest, contact: None };
     let met = contact(&shop.settings, &shop.settings.group, &start).await.expect("the broker answers");
     TopicStart { contact: Some(Arc::new(met)), ..start }
+}
+
+/// Marks the topic as one of the installation `here`.
+async fn own(shop: &Shop) {
+    let mark: Arc<str> = format!("{}.installation", shop.topic).into();
+    create(&shop.settings, &mark, 1, &[]).await;
+    let mark = Outgoing { topic: mark, ..shop.order(0, "here") };
+    assert!(shop.producer.send(&mark).await.is_delivered());
 }
 
 async fn make_anew(shop: &Shop) {
