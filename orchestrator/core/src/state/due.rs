@@ -74,6 +74,18 @@ impl State {
         }
     }
 
+    /// When the time of the attempt of `command` that is out is over, whatever the saga's course; `None`: none is out, or its time does not
+    /// run yet.
+    #[must_use]
+    pub fn attempt_ends(&self, command: CommandRef, outages: &Outages) -> Option<Timestamp> {
+        match &self.command(command).phase {
+            Phase::Attempting(attempting) => attempting.ends(outages),
+            Phase::Idle | Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Settled(_) => {
+                None
+            }
+        }
+    }
+
     /// When the saga's time ends.
     #[must_use]
     pub fn deadline(&self, plan: &Plan, outages: &Outages) -> Option<Timestamp> {

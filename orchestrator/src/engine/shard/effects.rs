@@ -33,11 +33,12 @@ impl Owned {
                 return;
             }
         };
+        let now = self.parts.clock.now();
         live.forget_all_but(&effects);
         self.wait_in_lines(saga, &effects);
         for effect in effects {
             let Some(sent) = Sent::of(&effect) else { continue };
-            if !live.sent.contains(&sent) {
+            if !live.sent.contains(&sent) && !live.is_over(&sent, now) {
                 let dispatch = live.dispatch_of(&sent);
                 live.sent.push(sent);
                 self.let_leave(saga, live, effect, dispatch);

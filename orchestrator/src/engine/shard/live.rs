@@ -7,11 +7,13 @@ use crate::{
     participants::Dispatch,
 };
 use saga_core::{
+    answerable::ALWAYS,
     command::{Answer, CommandRef, ErrorClass},
     event::Decision,
     input::{Input, Publication},
     react::{Effect, react},
-    state::{Held, Plan, State, Status},
+    state::{Course, Held, Plan, State, Status},
+    time::Timestamp,
 };
 use std::{collections::VecDeque, sync::Arc};
 
@@ -156,6 +158,37 @@ impl Live {
         if is_late { Said::UNANSWERED } else { Said::NOTHING }
     }
 
+    /// A parked saga's times do not fire, and yet an attempt that nobody answered in its time neither holds a place nor is sent again.
+    pub(super) fn is_over(&self, sent: &Sent, now: Timestamp) -> bool {
+        self.place_ends(sent).is_some_and(|end| end <= now)
+    }
+
+    /// When a parked saga's call gives its place back.
+    fn place_ends(&self, sent: &Sent) -> Option<Timestamp> {
+        let Sent::Call { command, .. } = sent else { return None };
+        let is_parked = matches!(self.state.course, Course::Parked { .. });
+        is_parked.then(|| self.state.attempt_ends(*command, &ALWAYS.outages)).flatten()
+    }
+
+    /// When the saga has to be looked at again: something is due, or a place has to be given back.
+    pub(super) fn next_look(&self) -> Option<Timestamp> {
+        let due = self.state.next_due_beside_guards(&self.plan);
+        due.into_iter().chain(self.sent.iter().filter_map(|sent| self.place_ends(sent))).min()
+    }
+
+    /// Gives back the places of attempts whose time was over in a parked saga, as if that had been recorded.
+    pub(super) fn give_up_places(&mut self, now: Timestamp) {
+        let (over, sent): (Vec<Sent>, Vec<Sent>) =
+            std::mem::take(&mut self.sent).into_iter().partition(|sent| self.is_over(sent, now));
+        self.sent = sent;
+        for over in over {
+            let Sent::Call { command, attempt, .. } = over else { continue };
+            if let Some(permit) = self.take_permit(command, Some(attempt)) {
+                permit.settle(Said::UNANSWERED);
+            }
+        }
+    }
+
     /// Forgets what is no longer outstanding. A permit that is still held for it belongs to an attempt that nobody answered in time.
     pub(super) fn forget_all_but(&mut self, effects: &[Effect]) {
         let outstanding: Vec<Sent> = effects.iter().filter_map(Sent::of).collect();
@@ -167,5 +200,93 @@ impl Live {
                 permit.settle(self.unanswered(command));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::dispatch::Permitted,
+        guarded::{Admission, Asking, Attempt, Coming, Guarded},
+    };
+    use saga_core::{
+        answerable::ALWAYS,
+        decide::{self, Context},
+        definition::{self, participants},
+        event::Trigger,
+        id::{SagaId, Shard},
+        input::Start,
+        policy::Policies,
+    };
+    use saga_guards::Lane;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    fn context<T>(now: Timestamp, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        decide(&mut Context {
+            now,
+            answerable: &ALWAYS,
+            random: 1,
+            admission: &mut |_| decide::Admission::Admitted,
+            choose: &mut |_| None,
+            recall: &mut |_| None,
+        })
+    }
+
+    /// A saga whose command over Kafka is unanswered, parked, and the guards of its participant, which takes one command at a time.
+    fn parked() -> (Live, Guarded) {
+        let said = "participants:\n  stock: {kafka: {commands: stock}, timeout: 30s, bulkhead: 1}\n";
+        let said = participants::parse("participants.yaml", said, &|_| None).expect("participants");
+        let text =
+            "saga: s\ntrigger: {topic: t, key: \"${ event.id }\"}\nsteps: [{step: a, do: stock.A, undo: stock.B}]\n";
+        let parsed = definition::parse("s.saga.yaml", text, Some(&said), None).expect("a definition");
+        let policies = Policies::resolve(&parsed.definition, &said);
+        let plan = Arc::new(Plan::new(Arc::new(parsed.definition), Arc::new(policies)));
+        let trigger = Trigger {
+            topic: "t".into(),
+            partition: 0,
+            offset: 0,
+            key: None,
+            timestamp: NOW,
+            headers: std::collections::BTreeMap::new(),
+            event: serde_json::json!({"id": "1"}),
+        };
+        let start = Start { key: "1".into(), trigger, traceparent: None };
+        let id = SagaId::new(NOW, Shard(0), 7);
+        let (_, mut state) = context(NOW, |context| decide::start(&plan, id, start, context));
+        context(NOW, |context| decide::park(&plan, &mut state, "a person has to look".into(), context));
+        let guarded = Guarded::from_participants(&said).expect("guards");
+        (Live::new(plan, state), guarded)
+    }
+
+    fn admit(guarded: &Guarded) -> Option<Permit> {
+        match guarded.admit("stock", Asking { lane: Lane::Do, attempt: Attempt::First, coming: Coming::Anew }) {
+            Admission::Admitted(permit) => Some(permit),
+            Admission::Refused { .. } | Admission::Gone => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_parked_saga_gives_its_place_back_when_the_attempt_s_time_is_over() {
+        let (mut live, guarded) = parked();
+        let effects = react(&live.plan, &live.state);
+        let sent = effects.first().and_then(Sent::of).expect("the command is outstanding");
+        let Sent::Call { command, attempt, .. } = sent else { panic!("a call") };
+        let mut permit = admit(&guarded).expect("there is room");
+        permit.pass().await.expect("a place is free");
+        live.permits.push(Permitted { command, attempt, permit });
+        live.sent.push(sent.clone());
+
+        let end = NOW.plus(std::time::Duration::from_secs(30));
+        assert_eq!(live.next_look(), Some(end));
+        live.give_up_places(end.minus(std::time::Duration::from_millis(1)));
+        assert!(!live.permits.is_empty(), "its time is not over");
+        live.give_up_places(end);
+        assert!(live.permits.is_empty() && live.is_quiet());
+        assert!(live.is_over(&sent, end), "it is not sent again");
+        assert_eq!(live.next_look(), None);
+        let mut next = admit(&guarded).expect("the place is free");
+        assert!(next.pass().await.is_ok());
     }
 }

@@ -106,7 +106,7 @@ impl Owned {
             Some(due) => Taken::Due(due),
             None => {
                 self.perform(saga, live);
-                self.due.set(saga, live.state.next_due_beside_guards(&live.plan));
+                self.due.set(saga, live.next_look());
                 Taken::Up
             }
         }

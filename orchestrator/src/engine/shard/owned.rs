@@ -249,17 +249,18 @@ impl Owned {
 
     /// Nothing changes. A saga that was read because something was due goes on when that is none after all.
     fn unchanged(&mut self, saga: SagaId, live: &mut Live, input: &Input, ignored: &Ignored) {
+        live.give_up_places(self.parts.clock.now());
         if matches!(input, Input::TimeReached) {
             self.perform(saga, live);
         }
-        self.due.set(saga, live.state.next_due_beside_guards(&live.plan));
+        self.due.set(saga, live.next_look());
         self.wait_again(saga, live, input, ignored);
     }
 
     /// Nothing to record. What is outstanding by that, a question how far an attempt is, has its cause on record long since.
     fn noted(&mut self, saga: SagaId, live: &mut Live, message: Message) {
         self.perform(saga, live);
-        self.due.set(saga, live.state.next_due_beside_guards(&live.plan));
+        self.due.set(saga, live.next_look());
         message.receipt.settle(Disposition::Ignored("it is no news".into()));
     }
 
@@ -350,7 +351,7 @@ impl Owned {
         if is_late {
             self.begin_times_anew(saga, &mut live, &had_left);
         }
-        self.due.set(saga, live.state.next_due_beside_guards(&live.plan));
+        self.due.set(saga, live.next_look());
         self.go_on(saga, live);
     }
 
