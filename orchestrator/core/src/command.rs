@@ -233,6 +233,9 @@ pub enum Retryable {
     No,
     /// By policy; exhausted means the step failed.
     Yes,
+    /// As `Yes` while another sending of the command can still run, because this one may only have met it; then as `No` (409 to a command
+    /// that was sent before).
+    Conflict,
     /// By policy; exhausted means the saga parks (401, 403, 407: an expired token must not undo every saga).
     ThenPark,
 }

@@ -9,6 +9,7 @@ mod choice;
 mod compensate;
 mod draft;
 mod fallback;
+mod late;
 mod limit;
 mod operator;
 mod outcome;
@@ -17,11 +18,11 @@ mod time;
 
 use crate::{
     answerable::Answerable,
-    command::{CommandRef, Failure, Guard, Request, Whose},
+    command::{Answer, CommandRef, Failure, Guard, Request, Whose},
     definition::Over,
     event::{Decision, Event, ParkReason},
     evolve,
-    id::{SagaId, StepIndex},
+    id::SagaId,
     input::{Delivery, Input, Start},
     state::{Course, Plan, State},
     time::Timestamp,
@@ -117,11 +118,12 @@ pub enum Ignored {
     /// The saga has ended.
     #[error("the saga has ended")]
     Terminal,
-    /// The saga has ended, and a step that was neither applied nor undone reports success.
-    #[error("the saga has ended and step {} reports success after all", step.0)]
+    /// The saga has ended, and a command reports success of which its end says nothing: a step that was neither applied nor undone, or that
+    /// was skipped; an undo that was declared done by hand.
+    #[error("the saga has ended and {} of step {} reports success after all", command.direction, command.step.0)]
     LateSuccess {
         /// Which.
-        step: StepIndex,
+        command: CommandRef,
     },
     /// The command is settled.
     #[error("the command is settled")]
@@ -214,7 +216,7 @@ pub fn start(plan: &Plan, saga: SagaId, start: Start, context: &mut Context<'_>)
 pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Context<'_>) -> Result<Outcome, Illegal> {
     check(state, input)?;
     if let Course::Ended(_) = state.course {
-        return Ok(after_the_end(state, input));
+        return Ok(after_the_end(plan, state, input));
     }
     let mut draft = Draft::new(plan, state, context);
     let verdict = match input {
@@ -274,24 +276,31 @@ fn check(state: &State, input: &Input) -> Result<(), Illegal> {
     if step.at() < steps { Ok(()) } else { Err(Illegal::NoSuchStep { saga: state.id, steps, step: step.0 }) }
 }
 
-fn after_the_end(state: &State, input: &Input) -> Outcome {
+fn after_the_end(plan: &Plan, state: &State, input: &Input) -> Outcome {
     match input {
         Input::Operator { id, .. } if !state.acts.contains(id) => {
             Outcome::Refused(Refused("the saga has ended, and a terminal saga changes no more"))
         }
         Input::Operator { .. } => Outcome::Ignored(Ignored::Repeated),
         Input::Answered { .. } | Input::Delivered { .. } | Input::TimeReached | Input::Released { .. } => {
-            Outcome::Ignored(terminal(state, input))
+            Outcome::Ignored(terminal(plan, state, input))
         }
     }
 }
 
-fn terminal(state: &State, input: &Input) -> Ignored {
-    use crate::command::{Answer, Direction};
-    let Input::Answered { command, answer: Answer::Succeeded { .. }, .. } = input else { return Ignored::Terminal };
-    let step = state.step(command.step);
-    let accounted_for = command.direction == Direction::Undo || step.may_be_applied() || step.undo.is_settled();
-    if accounted_for { Ignored::Terminal } else { Ignored::LateSuccess { step: command.step } }
+fn terminal(plan: &Plan, state: &State, input: &Input) -> Ignored {
+    match input {
+        Input::Answered { command, answer: Answer::Succeeded { .. }, .. }
+            if late::is_news_after_the_end(plan, state, *command) =>
+        {
+            Ignored::LateSuccess { command: *command }
+        }
+        Input::Answered { .. }
+        | Input::Delivered { .. }
+        | Input::TimeReached
+        | Input::Released { .. }
+        | Input::Operator { .. } => Ignored::Terminal,
+    }
 }
 
 impl Draft<'_, '_> {

@@ -114,7 +114,8 @@ pub enum ParkReason {
 pub enum OperatorAction {
     /// Try again what failed or waits, now, with fresh attempts.
     Retry,
-    /// Take the step that it waits for as settled: a do as not applied (skipped), an undo as done by hand.
+    /// Take the step that it waits for as settled: a do as skipped, whether or not it happened; an undo as done by hand; a pivot in doubt that
+    /// has no undo as not having happened.
     Skip,
     /// Compensate. Refused after the pivot.
     Cancel,
@@ -217,6 +218,9 @@ pub enum Event {
         /// When the next attempt is due; `None`: there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_at: Option<Timestamp>,
+        /// Whether a person can mend it (401, 403, 407): where the step's time ends after it, the saga parks.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        needs_person: bool,
     },
     /// The participant works on the attempt; its timeout starts again. Recorded when it says so first, and at a bounded rate from then on.
     AttemptExtended {
@@ -281,6 +285,9 @@ pub enum Event {
         outcome: AttemptOutcome,
         /// Why.
         failure: Failure,
+        /// Why it was not tried again: what follows from it, at once or when a parked saga is moved on.
+        #[serde(default)]
+        ending: Ending,
     },
     /// Something answered in place of the participant: the cache before a call, or a fallback after the do ended without success.
     StepAnswered {
@@ -295,14 +302,14 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Value::is_null")]
         result: Value,
     },
-    /// `if` was false, or an operator skipped it.
+    /// `if` was false, or an operator skipped it. What became of attempts in doubt stays open.
     StepSkipped {
         /// Which.
         step: StepIndex,
-        /// Do: not performed. Undo: an operator declared it done by hand.
+        /// Do: what follows goes on without it. Undo: an operator declared it done by hand.
         direction: Direction,
     },
-    /// A success that came after the command had been given up fills in the result.
+    /// A success that came after the command had been given up or skipped fills in the result; from now on the step may be applied.
     ResultArrived {
         /// Which.
         step: StepIndex,
@@ -321,7 +328,7 @@ pub enum Event {
         /// Why.
         reason: ParkReason,
     },
-    /// What it was parked for resolved itself: a late success arrived.
+    /// What it was parked for resolved itself: a late success arrived. Its deadlines run again, with what they had left.
     SagaResumed,
     /// An operator acted.
     OperatorActed {
@@ -376,4 +383,18 @@ pub enum AttemptOutcome {
     Failed,
     /// It may have happened.
     Unknown,
+}
+
+/// Why a command that ended without success was not tried again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Ending {
+    /// It was refused for good, or could not be evaluated: before the pivot the saga is undone.
+    Definite,
+    /// Its attempts, or its time, are used up: `onExhausted` says what follows.
+    Exhausted,
+    /// A person can mend it: a refusal that used up the attempts, a participant that is gone. The saga parks. Also what counts for events
+    /// of earlier builds, which do not say: a person is asked rather than a saga undone.
+    #[default]
+    NeedsPerson,
 }

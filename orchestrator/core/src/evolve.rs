@@ -1,6 +1,7 @@
 //! (state, event) → state. Applies facts; has no rules and refuses nothing that decide recorded.
 
 use crate::{
+    answerable::{Outage, Outages},
     command::{CommandRef, Direction},
     event::{AttemptOutcome, Decision, Event, OperatorAction, Substitute},
     id::{SagaId, StepIndex},
@@ -121,6 +122,7 @@ pub(crate) fn started(plan: &Plan, saga: SagaId, event: &Event, at: Timestamp) -
         course: Course::Forward,
         steps: vec![StepState::default(); plan.definition.steps.len()],
         results: serde_json::Map::new(),
+        parked: Outages::NONE,
         overdue: false,
         cancel: None,
         acts: BTreeSet::new(),
@@ -196,10 +198,11 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
             is_probe(state.command_mut(command), *attempt, *probe);
             attempt_started(plan, state, command, *attempt, name, at);
         }
-        Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at } => {
+        Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at, needs_person } => {
             let command = state.command_mut(CommandRef { step: *step, direction: *direction });
             attempt_failed(command, *attempt, *outcome, *retry_at, at);
             command.last_failure = Some(failure.clone());
+            command.needs_person = *needs_person;
         }
         Event::AttemptExtended { step, direction, deadline, ask_at, location, .. } => {
             let command = state.command_mut(CommandRef { step: *step, direction: *direction });
@@ -218,9 +221,7 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
         Event::StepSucceeded { step, direction, result } => {
             settle(state, CommandRef { step: *step, direction: *direction }, Settled::Succeeded);
             if *direction == Direction::Do {
-                if plan.definition.step(*step).pivot {
-                    state.cancel = None;
-                }
+                pivot_settled(plan, state, *step);
                 let name = plan.definition.step(*step).name.clone();
                 state.results.insert(name, result.clone());
                 state.steps[step.at()].result = Some(result.clone());
@@ -231,12 +232,14 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
             settle(state, command, Settled::Rejected(failure.clone()));
             state.steps[step.at()].result = Some(result.clone());
         }
-        Event::StepFailed { step, direction, outcome, failure } => {
+        Event::StepFailed { step, direction, outcome, failure, ending } => {
             let settled = match outcome {
                 AttemptOutcome::Failed => Settled::Failed(failure.clone()),
                 AttemptOutcome::Unknown => Settled::Unknown(failure.clone()),
             };
-            settle(state, CommandRef { step: *step, direction: *direction }, settled);
+            let command = CommandRef { step: *step, direction: *direction };
+            settle(state, command, settled);
+            state.command_mut(command).ending = Some(*ending);
         }
         Event::StepAnswered { step, by, request, result } => {
             if let Some(request) = request {
@@ -246,6 +249,9 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
         }
         Event::StepSkipped { step, direction } => {
             settle(state, CommandRef { step: *step, direction: *direction }, Settled::Skipped);
+            if *direction == Direction::Do {
+                pivot_settled(plan, state, *step);
+            }
         }
         Event::ResultArrived { step, result } => result_arrived(&mut state.steps[step.at()], result),
         Event::CompensationStarted { cause } => {
@@ -255,12 +261,12 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
         Event::SagaOverdue => state.overdue = true,
         Event::SagaParked { reason } => {
             let was = heading(&state.course);
-            state.course = Course::Parked { reason: reason.clone(), was };
+            state.course = Course::Parked { reason: reason.clone(), was, since: at };
         }
-        Event::SagaResumed => resume(state),
+        Event::SagaResumed => resume(state, at),
         Event::OperatorActed { id, who, reason, action } => {
             state.acts.insert(id.clone());
-            operator_acted(state, who, reason, *action);
+            operator_acted(state, who, reason, *action, at);
         }
         Event::OutcomeDue { end, request } => {
             let (end, request) = (end.clone(), request.clone());
@@ -283,6 +289,13 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
         Event::IncidentOpened { step, direction, failure } => {
             state.incidents.push(Incident { at, step: *step, direction: *direction, failure: failure.clone() });
         }
+    }
+}
+
+/// A cancel that waited for the pivot comes too late once the pivot is passed.
+fn pivot_settled(plan: &Plan, state: &mut State, step: StepIndex) {
+    if plan.definition.step(step).pivot {
+        state.cancel = None;
     }
 }
 
@@ -343,8 +356,11 @@ fn attempt_failed(
     at: Timestamp,
 ) {
     command.refused = 0;
-    if outcome == AttemptOutcome::Failed {
-        command.in_doubt.remove(&attempt);
+    match outcome {
+        AttemptOutcome::Failed => {
+            command.in_doubt.remove(&attempt);
+        }
+        AttemptOutcome::Unknown => command.doubted_at = Some(at),
     }
     if let (true, Some(until)) = (attempt == command.attempt, retry_at) {
         command.phase = Phase::Resting { until };
@@ -366,6 +382,7 @@ fn settle(state: &mut State, command: CommandRef, settled: Settled) {
         it.last_failure = Some(failure.clone());
     }
     it.refused = 0;
+    it.ending = None;
     it.phase = Phase::Settled(settled);
 }
 
@@ -385,27 +402,30 @@ fn heading(course: &Course) -> Heading {
     }
 }
 
-fn operator_acted(state: &mut State, who: &str, reason: &str, action: OperatorAction) {
+fn operator_acted(state: &mut State, who: &str, reason: &str, action: OperatorAction, at: Timestamp) {
     match action {
         OperatorAction::Cancel => {
-            resume(state);
+            resume(state, at);
             state.cancel = Some((who.to_owned(), reason.to_owned()));
         }
         OperatorAction::Abandon => {}
-        OperatorAction::Skip => resume(state),
+        OperatorAction::Skip => resume(state, at),
         OperatorAction::Retry => {
-            resume(state);
+            resume(state, at);
             grant_fresh_attempts(state);
         }
     }
 }
 
-fn resume(state: &mut State) {
-    if let Course::Parked { was, .. } = &state.course {
+/// A saga that was parked goes on with the time that it had left then.
+fn resume(state: &mut State, at: Timestamp) {
+    if let Course::Parked { was, since, .. } = &state.course {
+        let parked = Outage { began: *since, ended: at };
         state.course = match was.clone() {
             Heading::Forward => Course::Forward,
             Heading::Back(cause) => Course::Compensating { cause },
         };
+        state.parked.add(parked);
     }
 }
 

@@ -66,6 +66,9 @@ pub struct CommandPolicy {
 /// command over Kafka waits for nothing then.
 const LEAVING: Duration = Duration::from_secs(2);
 
+/// The least and the most that an attempt which nobody awaits any more is taken to run on.
+const RUNS_ON: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
 impl CommandPolicy {
     /// How long an attempt that does `request` is awaited from the moment that it is decided on. Over HTTP whoever makes the call holds it to
     /// its timeout from when it leaves, so that this ends only what nobody holds any more.
@@ -75,6 +78,15 @@ impl CommandPolicy {
             Some(Request::Http { .. }) => self.attempt_timeout.saturating_add(LEAVING),
             Some(Request::Kafka { .. } | Request::Publish { .. }) | None => self.attempt_timeout,
         }
+    }
+
+    /// How long an attempt that does `request` is taken to run on at the participant once it is given up in doubt: for as long again as it was
+    /// awaited, but at least 5 s, because a short timeout says little of the participant, and at most a minute, so that a refusal is not taken for
+    /// a conflict for long.
+    #[must_use]
+    pub fn runs_on(&self, request: Option<&Request>) -> Duration {
+        let (least, most) = RUNS_ON;
+        self.time_for(request).clamp(least, most)
     }
 }
 

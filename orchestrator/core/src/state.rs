@@ -8,9 +8,10 @@ mod step;
 pub mod view;
 
 use crate::{
+    answerable::Outages,
     command::{CommandRef, Direction, Failure, Guard, Request},
     definition::{Definition, PivotSide},
-    event::{Cause, End, ParkReason, Substitute, Trigger},
+    event::{Cause, End, Ending, ParkReason, Substitute, Trigger},
     id::{CommandId, SagaId, StepIndex},
     policy::Policies,
     time::Timestamp,
@@ -70,6 +71,8 @@ pub struct State {
     pub steps: Vec<StepState>,
     /// `steps` in expressions: results of the steps that succeeded or were answered for, by name.
     pub results: Map<String, Value>,
+    /// When it was parked, as far as that is over: deadlines stood still.
+    pub parked: Outages,
     /// Its time ended after the pivot.
     pub overdue: bool,
     /// A cancel that waits for the pivot's answer: who and why.
@@ -103,6 +106,8 @@ pub enum Course {
         reason: ParkReason,
         /// Where it was heading.
         was: Heading,
+        /// Since when its deadlines stand still.
+        since: Timestamp,
     },
     /// Its outcome event has to be delivered.
     OutcomeDue {
@@ -207,8 +212,14 @@ pub struct CommandState {
     pub rested: Option<Duration>,
     /// Attempts that left and of which it is not certain that they had no effect.
     pub in_doubt: BTreeSet<u32>,
+    /// When an attempt was last given up in doubt: from then on nobody awaited it, and it may have gone on.
+    pub doubted_at: Option<Timestamp>,
     /// How the last attempt ended, if not well.
     pub last_failure: Option<Failure>,
+    /// Whether a person can mend what its last attempt failed for.
+    pub needs_person: bool,
+    /// Why it was not tried again; `None` unless it failed or stayed unknown.
+    pub ending: Option<Ending>,
     /// What is going on.
     pub phase: Phase,
 }
@@ -289,7 +300,7 @@ pub enum Settled {
     Failed(Failure),
     /// It may have had its effect; of an undo: it gave up.
     Unknown(Failure),
-    /// Not performed; of an undo: done by hand.
+    /// What follows goes on without it, whether or not an attempt in doubt happened; of an undo: done by hand.
     Skipped,
 }
 
@@ -351,10 +362,10 @@ impl State {
         self
     }
 
-    /// Whether the pivot's success is on record.
+    /// Whether the pivot is settled as succeeded or skipped: from then on the saga only goes forward, because what follows may have begun.
     #[must_use]
     pub fn pivot_passed(&self, plan: &Plan) -> bool {
-        self.pivot(plan).is_some_and(|index| self.step(index).forward.phase == Phase::Settled(Settled::Succeeded))
+        self.pivot(plan).is_some_and(|index| self.step(index).is_passed())
     }
 
     /// The pivot's position.

@@ -116,15 +116,17 @@ fn show_text(saga: &SagaView) -> String {
         let result = step.result.as_ref().map(ToString::to_string).unwrap_or_default();
         let phase = serde_json::to_value(step.phase).ok().and_then(|word| word.as_str().map(str::to_owned));
         let answered = step.answered_by.as_ref().map(|by| format!(", answered by {}", by.text)).unwrap_or_default();
-        [step.step.clone(), format!("{}{answered}", phase.unwrap_or_default()), attempts(step), result, failure]
+        let doubt = if step.skipped_in_doubt { ", may have happened" } else { "" };
+        [step.step.clone(), format!("{}{doubt}{answered}", phase.unwrap_or_default()), attempts(step), result, failure]
     };
     let steps = output::table(["step", "state", "attempts", "result", "failure"], saga.steps.iter().map(row));
     let incident = |incident: &IncidentView| format!("\nincident at {}: {}", incident.at, incident.text());
     let incidents: String = saga.incidents.iter().map(incident).collect();
     let next = saga.next_due.as_ref().map(|due| format!("next by itself at {due}\n")).unwrap_or_default();
     let waits: String = saga.waits_on.iter().map(String::as_str).map(waits_on).collect();
+    let ends = saga.deadline.as_ref().map(|at| format!("its time ends at {at}\n")).unwrap_or_default();
     format!(
-        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{next}{waits}\n{steps}{incidents}",
+        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{next}{ends}{waits}\n{steps}{incidents}",
         saga.saga, saga.key, saga.status, saga.id, saga.started_at, saga.updated_at
     )
 }

@@ -63,7 +63,7 @@ impl Teller<'_> {
                 let answer = with_gist(result, &self.state.key);
                 (Some(*step), Mark::Bad, format!("answered{answer}, and that is refused ({})", view::told(failure)))
             }
-            Event::StepFailed { step, direction, outcome, failure } => {
+            Event::StepFailed { step, direction, outcome, failure, ending: _ } => {
                 (Some(*step), Mark::Bad, format!("{}{}", undo(*direction), told(*outcome, failure)))
             }
             Event::StepSkipped { step, direction: Direction::Do } => (Some(*step), Mark::Skip, "not needed".to_owned()),

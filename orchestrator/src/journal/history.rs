@@ -3,7 +3,7 @@
 use super::Recorded;
 use saga_core::{
     command::{Direction, Failure, Request},
-    event::{AttemptOutcome, Cause, End, Event, OperatorAction},
+    event::{AttemptOutcome, Cause, End, Ending, Event, OperatorAction},
     id::StepIndex,
     state::{Plan, view},
     time::rfc3339,
@@ -61,7 +61,7 @@ pub fn describe(plan: &Plan, event: &Event) -> String {
         Event::AttemptStarted { step, direction, attempt, probe } => {
             format!("{}: attempt {attempt} sent{}", command(plan, *step, *direction), as_probe(*probe))
         }
-        Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at } => {
+        Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at, needs_person: _ } => {
             let next =
                 retry_at.map_or_else(|| "no further attempt".to_owned(), |at| format!("next one at {}", rfc3339(at)));
             let outcome = self::outcome(*outcome);
@@ -83,12 +83,14 @@ pub fn describe(plan: &Plan, event: &Event) -> String {
         Event::StepSucceeded { step, direction: Direction::Do, .. } => format!("{} succeeded", name(plan, *step)),
         Event::StepSucceeded { step, direction: Direction::Undo, .. } => format!("{} undone", name(plan, *step)),
         Event::StepRejected { step, failure, .. } => format!("{} rejected: {}", name(plan, *step), told(failure)),
-        Event::StepFailed { step, direction, outcome, failure } => match outcome {
-            AttemptOutcome::Failed => format!("{} failed: {}", command(plan, *step, *direction), told(failure)),
-            AttemptOutcome::Unknown => {
-                format!("{} ended unknown, it may have happened: {}", command(plan, *step, *direction), told(failure))
-            }
-        },
+        Event::StepFailed { step, direction, outcome, failure, ending } => {
+            let outcome = match outcome {
+                AttemptOutcome::Failed => "failed",
+                AttemptOutcome::Unknown => "ended unknown, it may have happened",
+            };
+            let command = command(plan, *step, *direction);
+            format!("{command} {outcome}: {}{}", told(failure), because(*ending))
+        }
         Event::StepAnswered { step, by, .. } => format!("{} answered by {}", name(plan, *step), view::stood_in(by)),
         Event::StepSkipped { step, direction: Direction::Do } => format!("{} skipped", name(plan, *step)),
         Event::StepSkipped { step, direction: Direction::Undo } => {
@@ -144,6 +146,14 @@ fn outcome(outcome: AttemptOutcome) -> &'static str {
     match outcome {
         AttemptOutcome::Failed => "failed",
         AttemptOutcome::Unknown => "is unknown",
+    }
+}
+
+fn because(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Definite => "; for good",
+        Ending::Exhausted => "",
+        Ending::NeedsPerson => "; for a person to look at",
     }
 }
 

@@ -121,7 +121,7 @@ fn failed(record: &Record) -> Result<Answer, Poison> {
 fn class(retry: Retryable) -> ErrorClass {
     match retry {
         Retryable::No => ErrorClass::ClientError,
-        Retryable::Yes | Retryable::ThenPark => ErrorClass::Unknown,
+        Retryable::Yes | Retryable::Conflict | Retryable::ThenPark => ErrorClass::Unknown,
     }
 }
 

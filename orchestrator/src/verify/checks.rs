@@ -177,7 +177,9 @@ async fn do_twice(trial: &mut Trial<'_>, asked: Asked) -> Outcome {
 
 async fn do_at_once(trial: &mut Trial<'_>, asked: Asked) -> Outcome {
     let mut answers = trial.attempts(asked, Direction::Do, 1..=AT_ONCE).await;
-    answers.retain(|answer| !matches!(answer, Answer::Failed { retry: Retryable::Yes | Retryable::ThenPark, .. }));
+    answers.retain(|answer| {
+        !matches!(answer, Answer::Failed { retry: Retryable::Yes | Retryable::Conflict | Retryable::ThenPark, .. })
+    });
     let last = trial.settle(asked, Direction::Do, AT_ONCE + 1).await;
     if !is_final(&last) {
         return Outcome::Broken(format!("no final answer afterwards: {}", said(&last)));

@@ -98,7 +98,9 @@ impl<'a> Trial<'a> {
         let mut attempt = first;
         loop {
             let answer = self.attempts(asked, direction, attempt..=attempt).await.remove(0);
-            let Answer::Failed { retry: Retryable::Yes, retry_after, .. } = &answer else { return answer };
+            let Answer::Failed { retry: Retryable::Yes | Retryable::Conflict, retry_after, .. } = &answer else {
+                return answer;
+            };
             if attempt - first + 1 >= ATTEMPTS {
                 return answer;
             }

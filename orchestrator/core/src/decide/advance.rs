@@ -1,15 +1,15 @@
 //! What follows at once from what was recorded: ready steps start, and a saga with nothing left to do ends.
 
 use super::{
-    answer::{Ended, Then},
+    answer::Ended,
     draft::{Draft, forward, undo},
 };
 use crate::{
     command::{CommandRef, Direction, Request},
     definition::{Action, OutcomeEvent},
-    event::{AttemptOutcome, End, Event, ParkReason},
+    event::{AttemptOutcome, End, Ending, Event, ParkReason},
     id::StepIndex,
-    state::{Course, Phase, Settled},
+    state::{Course, Phase},
 };
 use serde_json::{Value, json};
 
@@ -58,14 +58,13 @@ impl Draft<'_, '_> {
         }
     }
 
-    /// While a saga is parked nothing follows from what ends badly; it does when the saga is moved on.
+    /// While a saga is parked nothing follows from what ends badly; it does when the saga is moved on, by how each step ended.
     fn look_at_what_ended_badly(&mut self) {
         for step in self.plan.definition.indices() {
             let state = self.state.step(step);
             let Some(failure) = state.ended_badly().filter(|_| self.is_forward()).cloned() else { continue };
-            let rejected = matches!(state.forward.phase, Phase::Settled(Settled::Rejected(_)));
-            let then = if rejected { Then::Definite } else { Then::Exhausted };
-            self.step_ended_badly(forward(step), Ended { failure, then });
+            let ending = state.forward.ending.unwrap_or(Ending::Definite);
+            self.step_ended_badly(forward(step), Ended { failure, ending });
         }
     }
 
@@ -77,7 +76,7 @@ impl Draft<'_, '_> {
 
     pub(super) fn begin_step(&mut self, step: StepIndex) {
         match self.condition(step) {
-            Err(failure) => self.never_began(forward(step), Ended { failure, then: Then::Definite }),
+            Err(failure) => self.never_began(forward(step), Ended { failure, ending: Ending::Definite }),
             Ok(false) => self.emit(Event::StepSkipped { step, direction: Direction::Do }),
             Ok(true) => match &self.plan.definition.step(step).action {
                 Action::Wait(span) => {
@@ -98,11 +97,11 @@ impl Draft<'_, '_> {
 
     fn never_began(&mut self, command: CommandRef, ended: Ended) {
         let (step, direction) = (command.step, command.direction);
-        let (outcome, failure) = (AttemptOutcome::Failed, ended.failure.clone());
-        self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone() });
+        let (outcome, failure, ending) = (AttemptOutcome::Failed, ended.failure.clone(), ended.ending);
+        self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
         // What cannot be evaluated is a mistake of the definition: no fallback hides it.
-        if ended.then == Then::Park {
-            self.fall_back(command, ended.then);
+        if ended.ending == Ending::NeedsPerson {
+            self.fall_back(command, ended.ending);
         }
         match direction {
             Direction::Do => self.step_ended_badly(command, ended),

@@ -4,9 +4,9 @@ use super::{Ignored, Stop, draft::Draft};
 use crate::{
     command::{Answer, CommandRef, Direction, Failure, Guard, Request, Retryable},
     definition::PivotSide,
-    event::{AttemptOutcome, Event, ParkReason},
+    event::{AttemptOutcome, Ending, Event, ParkReason},
     policy::OnExhausted,
-    state::{Course, Heading, Phase, Settled, Times},
+    state::{Course, Heading, Phase, Times},
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -14,18 +14,15 @@ use std::time::Duration;
 /// What is to be done about a command that ended without success.
 pub(super) struct Ended {
     pub(super) failure: Failure,
-    pub(super) then: Then,
+    pub(super) ending: Ending,
 }
 
-/// Why retries ended, as far as it decides what follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// The participant said so for good.
-    Definite,
-    /// The attempts are used up.
-    Exhausted,
-    /// A person can mend it: a refusal that used up the attempts, a participant that is gone.
-    Park,
+/// How an attempt ended, not well.
+pub(super) struct Bad<'f> {
+    pub(super) outcome: AttemptOutcome,
+    pub(super) failure: &'f Failure,
+    pub(super) retry: Retryable,
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl Draft<'_, '_> {
@@ -34,13 +31,15 @@ impl Draft<'_, '_> {
             Answer::Succeeded { result } => self.succeeded(command, result),
             Answer::Failed { failure, retry, retry_after } => {
                 let attempt = self.unanswered(command, attempt)?;
-                let outcome = self.worth(command, attempt, *retry)?;
-                self.failed(command, attempt, outcome, failure, *retry, *retry_after);
+                let retry = self.resolved(command, attempt, *retry);
+                let outcome = self.worth(command, attempt, retry)?;
+                self.failed(command, attempt, &Bad { outcome, failure, retry, retry_after: *retry_after });
                 Ok(())
             }
             Answer::Unknown { failure, retry, retry_after } => {
                 let attempt = self.current(command, attempt)?;
-                self.unknown(command, attempt, failure, insisted(command, *retry), *retry_after);
+                let (outcome, retry) = (AttemptOutcome::Unknown, insisted(command, *retry));
+                self.unknown(command, attempt, &Bad { outcome, failure, retry, retry_after: *retry_after });
                 Ok(())
             }
             Answer::Ongoing { ask_after, location } => {
@@ -66,13 +65,10 @@ impl Draft<'_, '_> {
             self.record_success(command, result);
             return Ok(());
         }
-        match command.direction {
-            Direction::Undo => self.late_undo(command, result),
-            Direction::Do => self.late_do(command, result),
-        }
+        self.late(command, result)
     }
 
-    fn record_success(&mut self, command: CommandRef, result: &Value) {
+    pub(super) fn record_success(&mut self, command: CommandRef, result: &Value) {
         let step = command.step;
         let checked = match command.direction {
             Direction::Do => self.check(step, result),
@@ -86,7 +82,7 @@ impl Draft<'_, '_> {
             }
             Err(failure) => {
                 self.emit(Event::StepRejected { step, result: result.clone(), failure: failure.clone() });
-                self.step_ended_badly(command, Ended { failure, then: Then::Definite });
+                self.step_ended_badly(command, Ended { failure, ending: Ending::Definite });
             }
         }
     }
@@ -96,61 +92,6 @@ impl Draft<'_, '_> {
             let failure =
                 Failure::new("cancel_too_late", "the pivot succeeded while the cancel waited; the saga goes on");
             self.incident(Some(command), failure);
-        }
-    }
-
-    /// An undo that had given up reports success: it is undone after all.
-    fn late_undo(&mut self, command: CommandRef, result: &Value) -> Result<(), Stop> {
-        if self.state.command(command).gave_up().is_none() {
-            return Err(Ignored::Settled.into());
-        }
-        let (step, direction) = (command.step, command.direction);
-        self.emit(Event::StepSucceeded { step, direction, result: kept(command, result) });
-        let parked = matches!(self.state.course, Course::Parked { reason: ParkReason::UndoFailed { .. }, .. });
-        if parked && self.undos_that_gave_up().is_none() {
-            self.emit(Event::SagaResumed);
-        }
-        Ok(())
-    }
-
-    /// A do that had been given up reports success: its undo, if it has not left yet, will know the result.
-    fn late_do(&mut self, command: CommandRef, result: &Value) -> Result<(), Stop> {
-        if self.nothing_followed_from(command) {
-            let parked_for_it = self.is_parked_for(command);
-            self.record_success(command, result);
-            if parked_for_it {
-                self.emit(Event::SagaResumed);
-            }
-            return Ok(());
-        }
-        let step = self.state.step(command.step);
-        let undo_left = step.undo.request.is_some() || step.undo.is_settled();
-        if step.forward.gave_up().is_none() || step.result.is_some() || undo_left {
-            return Err(Ignored::Settled.into());
-        }
-        let certain = matches!(step.forward.phase, Phase::Settled(Settled::Failed(_)));
-        self.emit(Event::ResultArrived { step: command.step, result: result.clone() });
-        if certain && matches!(self.state.course, Course::OutcomeDue { .. }) {
-            let failure = Failure::new("late_success", "the step reports success after the saga's end was decided");
-            self.incident(Some(command), failure);
-        }
-        Ok(())
-    }
-
-    /// Whether the do was given up and the saga, parked on its way forward, has not done anything about it: what a fallback answered has been
-    /// read.
-    fn nothing_followed_from(&self, command: CommandRef) -> bool {
-        let parked = matches!(self.state.course, Course::Parked { was: Heading::Forward, .. });
-        let required = !self.plan.definition.step(command.step).optional;
-        let answered = self.state.step(command.step).is_answered_for();
-        parked && required && !answered && self.state.command(command).gave_up().is_some()
-    }
-
-    fn is_parked_for(&self, command: CommandRef) -> bool {
-        let Course::Parked { reason, .. } = &self.state.course else { return false };
-        match reason {
-            ParkReason::StepFailed { step, .. } | ParkReason::PivotUnknown { step, .. } => *step == command.step,
-            ParkReason::UndoFailed { .. } | ParkReason::Output { .. } | ParkReason::Limit { .. } => false,
         }
     }
 
@@ -175,12 +116,36 @@ impl Draft<'_, '_> {
     /// What a failure says of its attempt. That a participant is busy, or lets nobody in, says nothing of what left under an earlier owner,
     /// nor of what it has accepted and is asked after; that it refuses for good is its answer to the command, however often that left.
     fn worth(&self, command: CommandRef, attempt: u32, retry: Retryable) -> Result<AttemptOutcome, Stop> {
-        let may_be_under_way =
-            self.is_inherited(command, attempt) || self.state.command(command).asked_after.contains(&attempt);
-        if retry == Retryable::No || !may_be_under_way {
+        if retry == Retryable::No || !self.left_more_than_once(command, attempt) {
             return Ok(AttemptOutcome::Failed);
         }
         self.current(command, Some(attempt)).map(|_| AttemptOutcome::Unknown)
+    }
+
+    /// Whether another sending of the attempt may be under way: an earlier owner's, or one that was asked after.
+    fn left_more_than_once(&self, command: CommandRef, attempt: u32) -> bool {
+        self.is_inherited(command, attempt) || self.state.command(command).asked_after.contains(&attempt)
+    }
+
+    /// What a conflict says: not now, while another sending of the command can still run; then, no for good.
+    fn resolved(&self, command: CommandRef, attempt: u32, retry: Retryable) -> Retryable {
+        match retry {
+            Retryable::Conflict if self.another_can_run(command, attempt) => Retryable::Yes,
+            Retryable::Conflict => Retryable::No,
+            Retryable::No | Retryable::Yes | Retryable::ThenPark => retry,
+        }
+    }
+
+    /// Whether a sending of the command can still run beside `attempt`: the attempt that is out, another sending of this one, or one whose end
+    /// nobody saw a short time ago.
+    fn another_can_run(&self, command: CommandRef, attempt: u32) -> bool {
+        let it = self.state.command(command);
+        let another_is_out = attempt != it.attempt && matches!(it.phase, Phase::Attempting(_));
+        let another_in_doubt = it.in_doubt.iter().any(|other| *other != attempt);
+        let policy = self.plan.policies.command(command);
+        let runs_until = it.doubted_at.map(|at| at.plus(policy.runs_on(it.request.as_deref())));
+        let runs_on = another_in_doubt && runs_until.is_some_and(|until| self.now < until);
+        another_is_out || self.left_more_than_once(command, attempt) || runs_on
     }
 
     /// Where the attempt is asked after, if a guard that refuses now refuses only a further sending of it: it was asked after before, or
@@ -208,61 +173,37 @@ impl Draft<'_, '_> {
         }
     }
 
-    fn failed(
-        &mut self,
-        command: CommandRef,
-        attempt: u32,
-        outcome: AttemptOutcome,
-        failure: &Failure,
-        retry: Retryable,
-        retry_after: Option<Duration>,
-    ) {
+    fn failed(&mut self, command: CommandRef, attempt: u32, bad: &Bad<'_>) {
         let is_current = attempt == self.state.command(command).attempt;
-        let ended = match retry {
-            Retryable::Yes | Retryable::ThenPark if !is_current => None,
-            Retryable::Yes | Retryable::ThenPark | Retryable::No => self.end_of_retries(command, retry),
-        };
-        self.attempt_ended(command, attempt, outcome, failure, ended, retry_after);
+        let goes_on = !is_current && bad.retry != Retryable::No;
+        let ended = if goes_on { None } else { self.end_of_retries(command, bad.retry) };
+        self.attempt_ended(command, attempt, bad, ended);
     }
 
     /// `None`: another attempt is made.
-    fn end_of_retries(&self, command: CommandRef, retry: Retryable) -> Option<Then> {
+    fn end_of_retries(&self, command: CommandRef, retry: Retryable) -> Option<Ending> {
         match retry {
-            Retryable::No => Some(Then::Definite),
-            Retryable::Yes | Retryable::ThenPark if self.may_retry(command) => None,
-            Retryable::Yes => Some(Then::Exhausted),
-            Retryable::ThenPark => Some(Then::Park),
+            Retryable::No => Some(Ending::Definite),
+            Retryable::Yes | Retryable::Conflict | Retryable::ThenPark if self.may_retry(command) => None,
+            Retryable::Yes | Retryable::Conflict => Some(Ending::Exhausted),
+            Retryable::ThenPark => Some(Ending::NeedsPerson),
         }
     }
 
     /// Also what an attempt's timeout amounts to.
-    pub(super) fn unknown(
-        &mut self,
-        command: CommandRef,
-        attempt: u32,
-        failure: &Failure,
-        retry: Retryable,
-        retry_after: Option<Duration>,
-    ) {
-        let ended = self.end_of_retries(command, retry);
-        self.attempt_ended(command, attempt, AttemptOutcome::Unknown, failure, ended, retry_after);
+    pub(super) fn unknown(&mut self, command: CommandRef, attempt: u32, bad: &Bad<'_>) {
+        let ended = self.end_of_retries(command, bad.retry);
+        self.attempt_ended(command, attempt, bad, ended);
     }
 
-    fn attempt_ended(
-        &mut self,
-        command: CommandRef,
-        attempt: u32,
-        outcome: AttemptOutcome,
-        failure: &Failure,
-        ended: Option<Then>,
-        retry_after: Option<Duration>,
-    ) {
+    fn attempt_ended(&mut self, command: CommandRef, attempt: u32, bad: &Bad<'_>, ended: Option<Ending>) {
         let (step, direction) = (command.step, command.direction);
         let is_current = attempt == self.state.command(command).attempt;
-        let retry_at = (ended.is_none() && is_current).then(|| self.next_attempt_at(command, retry_after));
-        self.emit(Event::AttemptFailed { step, direction, attempt, outcome, failure: failure.clone(), retry_at });
-        if let Some(then) = ended {
-            self.give_up(command, failure.clone(), then);
+        let retry_at = (ended.is_none() && is_current).then(|| self.next_attempt_at(command, bad.retry_after));
+        let (outcome, failure, needs_person) = (bad.outcome, bad.failure.clone(), bad.retry == Retryable::ThenPark);
+        self.emit(Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at, needs_person });
+        if let Some(ending) = ended {
+            self.give_up(command, bad.failure.clone(), ending);
         }
     }
 
@@ -298,14 +239,14 @@ impl Draft<'_, '_> {
     }
 
     /// The command's end, without success: certain only if no attempt of it is in doubt.
-    pub(super) fn give_up(&mut self, command: CommandRef, failure: Failure, then: Then) {
+    pub(super) fn give_up(&mut self, command: CommandRef, failure: Failure, ending: Ending) {
         let certain = self.state.command(command).in_doubt.is_empty();
         let outcome = if certain { AttemptOutcome::Failed } else { AttemptOutcome::Unknown };
         let (step, direction) = (command.step, command.direction);
-        self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone() });
-        self.fall_back(command, then);
+        self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
+        self.fall_back(command, ending);
         match direction {
-            Direction::Do => self.step_ended_badly(command, Ended { failure, then }),
+            Direction::Do => self.step_ended_badly(command, Ended { failure, ending }),
             Direction::Undo => self.incident(Some(command), failure),
         }
     }
@@ -318,16 +259,18 @@ impl Draft<'_, '_> {
             return;
         }
         let declared = state.failed_for_good().cloned();
-        let ended = declared.map_or(ended, |failure| Ended { failure, then: Then::Definite });
+        let ended = declared.map_or(ended, |failure| Ended { failure, ending: Ending::Definite });
         let policy = self.plan.policies.step(command.step);
-        let parks = match ended.then {
-            Then::Park => true,
-            Then::Exhausted => policy.on_exhausted == OnExhausted::Park,
-            Then::Definite => false,
+        let parks = match ended.ending {
+            Ending::NeedsPerson => true,
+            Ending::Exhausted => policy.on_exhausted == OnExhausted::Park,
+            Ending::Definite => false,
         };
         let reason = ParkReason::StepFailed { step: command.step, failure: ended.failure.clone() };
         match definition.side {
             PivotSide::After => self.emit(Event::SagaParked { reason }),
+            // A saga whose time is over is undone: to park it would only put that off.
+            PivotSide::Before if parks && self.saga_must_go_back() => self.go_back_as_told(),
             PivotSide::Before if parks => self.emit(Event::SagaParked { reason }),
             PivotSide::Before => self.go_back(command.step, ended.failure),
             PivotSide::Pivot => self.pivot_ended_badly(command.step, ended.failure, parks),
@@ -367,8 +310,9 @@ impl Draft<'_, '_> {
         match self.left_before(command, attempt) {
             None => self.not_sent(command, attempt, guard, retry_after),
             Some(_) if is_published => {
-                let failure = Failure::new("not_sent_again", "the broker cannot be reached to publish it again");
-                self.unknown(command, attempt, &failure, Retryable::Yes, Some(retry_after));
+                let failure = &Failure::new("not_sent_again", "the broker cannot be reached to publish it again");
+                let (outcome, retry_after) = (AttemptOutcome::Unknown, Some(retry_after));
+                self.unknown(command, attempt, &Bad { outcome, failure, retry: Retryable::Yes, retry_after });
             }
             Some(location) => self.asked_later(command, retry_after, location),
         }
@@ -396,7 +340,7 @@ impl Draft<'_, '_> {
 fn insisted(command: CommandRef, retry: Retryable) -> Retryable {
     match (command.direction, retry) {
         (Direction::Undo, Retryable::No) => Retryable::Yes,
-        (Direction::Undo, Retryable::Yes | Retryable::ThenPark) | (Direction::Do, _) => retry,
+        (Direction::Undo, Retryable::Yes | Retryable::Conflict | Retryable::ThenPark) | (Direction::Do, _) => retry,
     }
 }
 
@@ -409,7 +353,7 @@ const TOLD_AGAIN_SHARE: u32 = 16;
 const SHORTEST_ASK: Duration = Duration::from_millis(100);
 
 /// The answer to an undo is not kept: nothing reads it.
-fn kept(command: CommandRef, result: &Value) -> Value {
+pub(super) fn kept(command: CommandRef, result: &Value) -> Value {
     match command.direction {
         Direction::Do => result.clone(),
         Direction::Undo => Value::Null,

@@ -2,13 +2,14 @@
 
 use super::{
     Choosing,
-    answer::{Ended, Then},
+    answer::Ended,
     draft::{Draft, forward},
     request::GONE,
 };
 use crate::{
     command::{CommandRef, Direction, Failure},
     definition::{Action, Effects, Target, Whom},
+    event::Ending,
     state::Plan,
 };
 
@@ -22,7 +23,7 @@ impl Draft<'_, '_> {
                 let chosen = self
                     .chosen_for_do(command, target)
                     .or_else(|| (self.context.choose)(Choosing { capability, over: target.over() }));
-                chosen.ok_or_else(|| Ended { failure: nobody(capability, target), then: Then::Park })
+                chosen.ok_or_else(|| Ended { failure: nobody(capability, target), ending: Ending::NeedsPerson })
             }
         }
     }

@@ -4,7 +4,7 @@ use super::draft::{Draft, forward, undo};
 use crate::{
     command::Failure,
     definition::Effects,
-    event::{AttemptOutcome, Cause, End, Event, ParkReason},
+    event::{AttemptOutcome, Cause, End, Ending, Event, ParkReason},
     id::StepIndex,
     state::{Course, Phase, Settled},
 };
@@ -18,7 +18,7 @@ impl Draft<'_, '_> {
 
     /// Whether a cancel waits or the saga's time is over, before the pivot is passed.
     pub(super) fn saga_must_go_back(&self) -> bool {
-        let ends = self.state.deadline(self.plan, &self.context.answerable.outages);
+        let ends = self.state.deadline(self.plan, &self.context.answerable.outages, self.now);
         let late = ends.is_some_and(|end| self.is_over(end));
         (self.state.cancel.is_some() || late) && !self.state.pivot_passed(self.plan)
     }
@@ -61,7 +61,7 @@ impl Draft<'_, '_> {
     }
 
     fn has_undo(&self, step: StepIndex) -> bool {
-        matches!(self.plan.definition.step(step).effects, Effects::Undo(_))
+        self.plan.definition.step(step).has_undo()
     }
 
     /// A pivot that may have happened and cannot be undone is for a person to look at.
@@ -109,7 +109,8 @@ impl Draft<'_, '_> {
         let stopped = || Failure::new("stopped", "the saga goes back");
         let failure = command.last_failure.clone().unwrap_or_else(stopped);
         let direction = forward(step).direction;
-        self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone() });
+        let ending = Ending::Exhausted;
+        self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
         failure
     }
 

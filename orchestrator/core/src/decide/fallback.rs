@@ -1,13 +1,13 @@
 //! What answers for a step in place of its participant: the cache before a call, fallbacks when a do ended without success.
 
 use super::{
-    answer::{Ended, Then},
+    answer::Ended,
     draft::{Draft, forward},
 };
 use crate::{
     command::{CommandRef, Direction, Failure, Guard, Request},
     definition::{Fallback, FallbackAnswer, FallbackWhen},
-    event::{AttemptOutcome, Event, FallbackKind, Substitute},
+    event::{AttemptOutcome, Ending, Event, FallbackKind, Substitute},
     id::StepIndex,
     state::{Course, Heading, view},
     time::Timestamp,
@@ -28,7 +28,7 @@ pub struct Known {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Occasion {
     /// The do ended.
-    Ended(Then),
+    Ended(Ending),
     /// A guard holds back a do of which nothing has left.
     Refused,
 }
@@ -48,9 +48,9 @@ impl Draft<'_, '_> {
     }
 
     /// Lets the step's fallbacks answer for a do that has just ended, if one of them can.
-    pub(super) fn fall_back(&mut self, command: CommandRef, then: Then) {
+    pub(super) fn fall_back(&mut self, command: CommandRef, ending: Ending) {
         if command.direction == Direction::Do {
-            self.answer_for(command.step, Occasion::Ended(then));
+            self.answer_for(command.step, Occasion::Ended(ending));
         }
     }
 
@@ -63,9 +63,10 @@ impl Draft<'_, '_> {
         let request = self.what_is_asked(step);
         let Some((by, result)) = self.stand_in(step, request.as_deref(), Occasion::Refused) else { return false };
         let failure = Failure::new("refused", format!("{} lets nothing through", view::guard_name(guard)));
-        self.emit(Event::StepFailed { step, direction, outcome: AttemptOutcome::Failed, failure: failure.clone() });
+        let (outcome, ending) = (AttemptOutcome::Failed, Ending::Definite);
+        self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
         self.record_answer(step, by, request, result);
-        self.step_ended_badly(command, Ended { failure, then: Then::Definite });
+        self.step_ended_badly(command, Ended { failure, ending });
         true
     }
 
@@ -139,8 +140,8 @@ impl Draft<'_, '_> {
 /// What a person can mend parks the saga rather than undo it: then only a fallback that has a result answers.
 fn suits(fallback: &Fallback, occasion: Occasion) -> bool {
     match occasion {
-        Occasion::Ended(Then::Definite | Then::Exhausted) => true,
-        Occasion::Ended(Then::Park) => !matches!(fallback.answer, FallbackAnswer::Fail(_)),
+        Occasion::Ended(Ending::Definite | Ending::Exhausted) => true,
+        Occasion::Ended(Ending::NeedsPerson) => !matches!(fallback.answer, FallbackAnswer::Fail(_)),
         Occasion::Refused => fallback.when == FallbackWhen::Refused,
     }
 }

@@ -74,10 +74,8 @@ impl Draft<'_, '_> {
         self.emit(acted);
         match reason {
             ParkReason::StepFailed { step, .. } => self.emit(Event::StepSkipped { step, direction: Direction::Do }),
-            ParkReason::PivotUnknown { step, failure } => {
-                self.emit(Event::StepSkipped { step, direction: Direction::Do });
-                self.go_back(step, failure);
-            }
+            // A skipped pivot would be a passed one. What became of this one stays on record as unknown.
+            ParkReason::PivotUnknown { step, failure } => self.go_back(step, failure),
             ParkReason::UndoFailed { .. } => {
                 for CommandRef { step, direction } in self.given_up_undos() {
                     self.emit(Event::StepSkipped { step, direction });
@@ -100,7 +98,7 @@ impl Draft<'_, '_> {
                 "whether the pivot happened is not known: retry asks again; skip, once you know that it did not happen, undoes the rest",
             )
             .into()),
-            Course::Parked { reason: ParkReason::UndoFailed { .. }, was: Heading::Back(_) } => {
+            Course::Parked { reason: ParkReason::UndoFailed { .. }, was: Heading::Back(_), .. } => {
                 Err(Refused("undos gave up: retry tries them again; skip, once they are done by hand, goes on").into())
             }
             Course::Compensating { .. } | Course::Parked { was: Heading::Back(_), .. } => {

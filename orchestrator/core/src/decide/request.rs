@@ -2,14 +2,14 @@
 
 use super::{
     Admission, Asking, Ignored,
-    answer::{Ended, Then},
+    answer::Ended,
     draft::Draft,
     limit::{self, LIMIT},
 };
 use crate::{
     command::{CommandRef, Direction, Failure, Guard, Method, Request},
     definition::{Action, Call, Effects, Target},
-    event::Event,
+    event::{Ending, Event},
     expression::{Expression, Scope, Template},
     id::StepIndex,
     policy::{Attempts, RetryPolicy},
@@ -229,7 +229,8 @@ impl Draft<'_, '_> {
     /// Asks the guard, then records the first attempt; a refusal is recorded instead and nothing leaves.
     pub(super) fn begin(&mut self, command: CommandRef) -> Result<(), Ended> {
         let performer = self.performer(command)?;
-        let evaluated = self.request(command, performer).map_err(|failure| Ended { failure, then: Then::Definite })?;
+        let evaluated =
+            self.request(command, performer).map_err(|failure| Ended { failure, ending: Ending::Definite })?;
         let Evaluated { request, without_result } = evaluated;
         if self.answered_from_cache(command, &request) {
             return Ok(());
@@ -243,7 +244,7 @@ impl Draft<'_, '_> {
                 without_result.into_iter().for_each(|failure| self.incident(Some(command), failure));
             }
             Admission::Refused { guard, not_before } => self.refused(command, &request, guard, not_before),
-            Admission::Gone => return Err(Ended { failure: gone(&request), then: Then::Park }),
+            Admission::Gone => return Err(Ended { failure: gone(&request), ending: Ending::NeedsPerson }),
         }
         Ok(())
     }
@@ -260,7 +261,7 @@ impl Draft<'_, '_> {
                 self.emit(Event::AttemptStarted { step: command.step, direction: command.direction, attempt, probe });
             }
             Admission::Refused { guard, not_before } => self.refused(command, &request, guard, not_before),
-            Admission::Gone => self.give_up(command, gone(&request), Then::Park),
+            Admission::Gone => self.give_up(command, gone(&request), Ending::NeedsPerson),
         }
     }
 

@@ -1,9 +1,9 @@
 //! What the passing of time leads to. Stale timers change nothing.
 
-use super::{Ignored, Stop, answer::Then, draft::Draft};
+use super::{Ignored, Stop, answer::Bad, draft::Draft};
 use crate::{
     command::{CommandRef, Direction, ErrorClass, Failure, Retryable},
-    event::{Cause, Event},
+    event::{AttemptOutcome, Cause, Ending, Event},
     state::{Course, Phase},
     time::Timestamp,
 };
@@ -62,9 +62,11 @@ impl Draft<'_, '_> {
         let outages = &self.context.answerable.outages;
         if self.state.step_ends(self.plan, command, outages).is_some_and(|end| self.is_over(end)) {
             let failure = Failure::new("timeout", "the step's time was over");
-            self.give_up(command, failure, Then::Exhausted);
+            let ending = if self.state.command(command).needs_person { Ending::NeedsPerson } else { Ending::Exhausted };
+            self.give_up(command, failure, ending);
             return;
         }
+        let pauses = &*self.state.pauses(outages, self.now);
         let due = |at: &Timestamp, now: Timestamp| *at <= now;
         match &self.state.command(command).phase {
             Phase::Idle | Phase::Settled(_) => {}
@@ -78,7 +80,7 @@ impl Draft<'_, '_> {
                 direction: command.direction,
                 result: Value::Null,
             }),
-            Phase::Attempting(attempting) if attempting.ends(outages).is_some_and(|end| self.is_over(end)) => {
+            Phase::Attempting(attempting) if attempting.ends(pauses).is_some_and(|end| self.is_over(end)) => {
                 self.attempt_timed_out(command);
             }
             Phase::Attempting(attempting) if attempting.ask_at().is_some_and(|at| due(&at, self.now)) => {
@@ -106,8 +108,9 @@ impl Draft<'_, '_> {
 
     fn attempt_timed_out(&mut self, command: CommandRef) {
         let attempt = self.state.command(command).attempt;
-        let failure = Failure::new("timeout", "no answer within the attempt's time").of_class(ErrorClass::Timeout);
-        self.unknown(command, attempt, &failure, Retryable::Yes, None);
+        let failure = &Failure::new("timeout", "no answer within the attempt's time").of_class(ErrorClass::Timeout);
+        let outcome = AttemptOutcome::Unknown;
+        self.unknown(command, attempt, &Bad { outcome, failure, retry: Retryable::Yes, retry_after: None });
     }
 
     /// That it is asked is no news, and no row.

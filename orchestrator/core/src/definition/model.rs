@@ -95,7 +95,7 @@ pub struct Step {
     pub effects: Effects,
     /// `optional:` its failure is recorded and the saga goes on.
     pub optional: bool,
-    /// `pivot:` once it succeeded the saga only goes forward.
+    /// `pivot:` once it succeeded, or was skipped, the saga only goes forward.
     pub pivot: bool,
     /// Where it stands relative to the pivot.
     pub side: PivotSide,
@@ -183,6 +183,12 @@ pub struct PolicyOverrides {
 }
 
 impl Step {
+    /// Whether it says how it is undone.
+    #[must_use]
+    pub fn has_undo(&self) -> bool {
+        matches!(self.effects, Effects::Undo(_))
+    }
+
     /// Whom it asks; `None` for a wait and a publication.
     #[must_use]
     pub fn whom(&self) -> Option<&Whom> {

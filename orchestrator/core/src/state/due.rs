@@ -2,13 +2,13 @@
 
 use super::{Attempting, CommandState, Course, Departure, Phase, Plan, State};
 use crate::{
-    answerable::{ALWAYS, Answerable, Outages},
+    answerable::{ALWAYS, Answerable, Outage, Outages},
     command::{CommandRef, Direction},
     definition::Action,
     policy::OnOutage,
     time::Timestamp,
 };
-use std::time::Duration;
+use std::borrow::Cow;
 
 /// The earliest points at which [`crate::input::Input::TimeReached`] may change something; `None`: never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,10 +60,11 @@ impl State {
 
     fn dues_of(&self, plan: &Plan, answerable: &Answerable, now: Timestamp, own: impl Fn(CommandRef) -> bool) -> Dues {
         let outages = &answerable.outages;
+        let pauses = &*self.pauses(outages, now);
         let commands = || {
             self.commands().fold(Dues::default(), |dues, (command, state)| {
                 let step = Dues { timer: None, deadline: self.step_ends(plan, command, outages) };
-                let state = if own(command) { state.dues(outages, now) } else { Dues::default() };
+                let state = if own(command) { state.dues(pauses, now) } else { Dues::default() };
                 dues.or(step).or(state)
             })
         };
@@ -86,11 +87,25 @@ impl State {
         }
     }
 
-    /// When the saga's time ends.
+    /// When the saga's time ends; of a parked saga, as if it were moved on at `now`.
     #[must_use]
-    pub fn deadline(&self, plan: &Plan, outages: &Outages) -> Option<Timestamp> {
+    pub fn deadline(&self, plan: &Plan, outages: &Outages, now: Timestamp) -> Option<Timestamp> {
         let timeout = plan.policies.timeout?;
-        Some(end(plan.policies.on_outage, outages, self.started_at, timeout))
+        let pauses = self.pauses(that_extend(plan.policies.on_outage, outages), now);
+        Some(pauses.end_of(self.started_at, timeout))
+    }
+
+    /// When its deadlines stand still: in `outages`, and as long as it was parked, up to `now` if it is.
+    pub(crate) fn pauses<'a>(&self, outages: &'a Outages, now: Timestamp) -> Cow<'a, Outages> {
+        let parked = match &self.course {
+            Course::Parked { since, .. } => Some(Outage { began: *since, ended: now }),
+            Course::Forward | Course::Compensating { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => None,
+        };
+        let mut pauses = Cow::Borrowed(outages);
+        for span in self.parked.as_slice().iter().copied().chain(parked) {
+            pauses.to_mut().add(span);
+        }
+        pauses
     }
 
     /// When the whole time of the step ends that `command` performs. It ends to matter when the saga goes back, and a wait has none: its
@@ -102,7 +117,8 @@ impl State {
             return None;
         }
         let policy = plan.policies.step(command.step);
-        Some(end(policy.on_outage, outages, it.began_at?, policy.timeout?))
+        let pauses = self.pauses(that_extend(policy.on_outage, outages), self.last_at);
+        Some(pauses.end_of(it.began_at?, policy.timeout?))
     }
 
     /// The saga's own deadline matters until it is overdue. While the pivot is out its answer is awaited.
@@ -110,7 +126,7 @@ impl State {
         if self.overdue || self.pivot_is_out(plan) {
             return None;
         }
-        self.deadline(plan, outages)
+        self.deadline(plan, outages, self.last_at)
     }
 
     /// Whether an attempt of the pivot is unanswered.
@@ -119,10 +135,10 @@ impl State {
     }
 }
 
-fn end(on_outage: OnOutage, outages: &Outages, from: Timestamp, timeout: Duration) -> Timestamp {
+fn that_extend(on_outage: OnOutage, outages: &Outages) -> &Outages {
     match on_outage {
-        OnOutage::Extend => outages.end_of(from, timeout),
-        OnOutage::Count => from.plus(timeout),
+        OnOutage::Extend => outages,
+        OnOutage::Count => &ALWAYS.outages,
     }
 }
 
@@ -138,9 +154,9 @@ impl Attempting {
 }
 
 impl CommandState {
-    /// When the command itself has to be looked at, as if answers could be read at all times.
-    pub(crate) fn due(&self) -> Option<Timestamp> {
-        self.dues(&Outages::NONE, Timestamp::MAX).first()
+    /// When the command itself has to be looked at, as if answers could be read at all times but `pauses`.
+    pub(crate) fn due(&self, pauses: &Outages) -> Option<Timestamp> {
+        self.dues(pauses, Timestamp::MAX).first()
     }
 
     fn dues(&self, outages: &Outages, now: Timestamp) -> Dues {

@@ -13,7 +13,22 @@ impl StepState {
     pub fn may_be_applied(&self) -> bool {
         match &self.forward.phase {
             Phase::Settled(Settled::Succeeded | Settled::Rejected(_) | Settled::Unknown(_)) => true,
-            Phase::Settled(Settled::Failed(_) | Settled::Skipped)
+            // To skip it settles what follows from it, not what became of it.
+            Phase::Settled(Settled::Skipped) => !self.forward.in_doubt.is_empty() || self.result.is_some(),
+            Phase::Settled(Settled::Failed(_))
+            | Phase::Idle
+            | Phase::Held { .. }
+            | Phase::Attempting(_)
+            | Phase::Resting { .. }
+            | Phase::Sleeping { .. } => false,
+        }
+    }
+
+    /// Whether it is settled as what lets every step after it begin, whatever else its definition says. A rejected pivot was not passed.
+    pub(crate) fn is_passed(&self) -> bool {
+        match &self.forward.phase {
+            Phase::Settled(Settled::Succeeded | Settled::Skipped) => true,
+            Phase::Settled(Settled::Rejected(_) | Settled::Failed(_) | Settled::Unknown(_))
             | Phase::Idle
             | Phase::Held { .. }
             | Phase::Attempting(_)
@@ -35,15 +50,15 @@ impl StepState {
     #[must_use]
     pub fn lets_pass(&self, definition: &Step) -> bool {
         match &self.forward.phase {
-            Phase::Settled(Settled::Succeeded | Settled::Skipped) => true,
             Phase::Settled(Settled::Rejected(_) | Settled::Failed(_) | Settled::Unknown(_)) => {
                 definition.optional || self.is_answered_for()
             }
-            Phase::Idle
+            Phase::Settled(Settled::Succeeded | Settled::Skipped)
+            | Phase::Idle
             | Phase::Held { .. }
             | Phase::Attempting(_)
             | Phase::Resting { .. }
-            | Phase::Sleeping { .. } => false,
+            | Phase::Sleeping { .. } => self.is_passed(),
         }
     }
 
@@ -107,6 +122,12 @@ impl CommandState {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         matches!(self.phase, Phase::Settled(_))
+    }
+
+    /// Whether it was not performed, or a person took it as settled.
+    #[must_use]
+    pub fn is_skipped(&self) -> bool {
+        matches!(self.phase, Phase::Settled(Settled::Skipped))
     }
 
     /// Whether it ended without success, as an undo that has to be looked at.

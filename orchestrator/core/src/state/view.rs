@@ -2,6 +2,7 @@
 
 use super::{CommandState, Course, Phase, Plan, Settled, State, Status};
 use crate::{
+    answerable::Outages,
     command::{CommandRef, Direction, ErrorClass, Failure, Guard, Whose},
     definition::Effects,
     event::{Cause, End, FallbackKind, ParkReason, Substitute},
@@ -36,6 +37,10 @@ pub struct SagaView {
     /// When something happens by itself, whatever guards hold back; RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_due: Option<String>,
+    /// When its time ends, as long as that matters: before the pivot it is undone then, after it, it is overdue. `None` while it is parked,
+    /// because that time does not count. RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<String>,
     /// Which guards hold something of it back: `breaker:payments`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waits_on: Vec<String>,
@@ -64,6 +69,9 @@ pub struct StepView {
     pub step: String,
     /// What became of it.
     pub phase: StepPhase,
+    /// It was skipped and may have happened: if the saga goes back it is undone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub skipped_in_doubt: bool,
     /// Attempts of the do.
     pub attempts: u32,
     /// Attempts of the undo.
@@ -198,6 +206,7 @@ impl State {
             started_at: rfc3339(self.started_at),
             updated_at: rfc3339(self.last_at),
             next_due: self.next_due_beside_guards(plan).map(rfc3339),
+            deadline: self.deadline_ahead(plan).map(rfc3339),
             waits_on: self.held_by(plan).iter().map(ToString::to_string).collect(),
             definition: plan.definition.hash.clone(),
             version: self.version,
@@ -214,6 +223,17 @@ impl State {
                     failure: incident.failure.clone(),
                 })
                 .collect(),
+        }
+    }
+
+    fn deadline_ahead(&self, plan: &Plan) -> Option<Timestamp> {
+        match &self.course {
+            Course::Forward if !self.overdue => self.deadline(plan, &Outages::NONE, self.last_at),
+            Course::Forward
+            | Course::Compensating { .. }
+            | Course::Parked { .. }
+            | Course::OutcomeDue { .. }
+            | Course::Ended(_) => None,
         }
     }
 
@@ -246,6 +266,7 @@ impl State {
         StepView {
             step: definition.name.clone(),
             phase: phase(&step.forward, &step.undo, matches!(definition.effects, Effects::Undo(_))),
+            skipped_in_doubt: step.forward.is_skipped() && step.may_be_applied(),
             attempts: step.forward.attempt,
             undo_attempts: step.undo.attempt,
             result: self.shown_result(plan, index).filter(|result| !result.is_null()),
@@ -257,7 +278,7 @@ impl State {
                     .filter(|_| !step.forward.is_settled() || step.forward.gave_up().is_some())
                     .or_else(|| step.rejected().cloned())
             }),
-            next_due: shown.due().filter(|_| self.held_in_line_of(plan, of_shown).is_none()).map(rfc3339),
+            next_due: shown.due(&self.parked).filter(|_| self.held_in_line_of(plan, of_shown).is_none()).map(rfc3339),
         }
     }
 }
@@ -286,7 +307,7 @@ fn phase(forward: &CommandState, undo: &CommandState, undoable: bool) -> StepPha
 /// Commands that are out come first, then the one that is due next.
 fn urgency(command: &CommandState) -> (bool, Timestamp) {
     let is_out = matches!(command.phase, Phase::Attempting(_));
-    (!is_out, command.due().unwrap_or(Timestamp::MAX))
+    (!is_out, command.due(&Outages::NONE).unwrap_or(Timestamp::MAX))
 }
 
 fn waits_for(command: &CommandState, line: Option<Whose<&str>>) -> Option<String> {

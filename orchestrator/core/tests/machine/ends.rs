@@ -216,6 +216,6 @@ fn a_terminal_saga_changes_no_more() {
 #[test]
 fn a_late_success_of_a_step_neither_applied_nor_undone_is_told_after_the_end() {
     let compensated = given(RETRIED).when("reserve", declined());
-    let step = compensated.command("reserve").step;
-    compensated.when("reserve", done()).then_ignored(&Ignored::LateSuccess { step });
+    let command = compensated.command("reserve");
+    compensated.when("reserve", done()).then_ignored(&Ignored::LateSuccess { command });
 }

@@ -31,7 +31,7 @@ pub(crate) fn told(plan: &Plan, event: &Event) -> String {
         Event::StepStarted { step, direction, .. } => format!("{} sent", named(step, direction)),
         Event::WaitStarted { step, .. } => format!("{} waits", name(plan, *step)),
         Event::AttemptStarted { step, direction, attempt, .. } => format!("{} sent #{attempt}", named(step, direction)),
-        Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at } => {
+        Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at, needs_person: _ } => {
             let rests = if retry_at.is_some() { ", rests" } else { "" };
             format!("{} #{attempt} {}{rests}", named(step, direction), ended(*outcome, failure))
         }
@@ -45,7 +45,7 @@ pub(crate) fn told(plan: &Plan, event: &Event) -> String {
         }
         Event::StepSucceeded { step, direction, .. } => format!("{} succeeded", named(step, direction)),
         Event::StepRejected { step, failure, .. } => format!("{} rejected ({})", name(plan, *step), failure.code),
-        Event::StepFailed { step, direction, outcome, failure } => {
+        Event::StepFailed { step, direction, outcome, failure, ending: _ } => {
             format!("{} {}", named(step, direction), ended(*outcome, failure))
         }
         Event::StepAnswered { step, by, .. } => format!("{} answered by {}", name(plan, *step), substitute(by)),

@@ -410,9 +410,9 @@ fn summary(live: &Live, shows: &Shown) -> Summary {
 fn report_ignored(saga: SagaId, plan: &Plan, ignored: &Ignored) {
     metrics::counter!("saga_inputs_ignored_total", "reason" => ignored.code()).increment(1);
     match ignored {
-        Ignored::LateSuccess { step } => {
-            let step = &plan.definition.step(*step).name;
-            warn!(%saga, step, "incident: the saga has ended, and a step that was neither applied nor undone reports success");
+        Ignored::LateSuccess { command } => {
+            let (step, direction) = (&plan.definition.step(command.step).name, command.direction);
+            warn!(%saga, step, %direction, "incident: the saga has ended, and a command reports success of which its end says nothing");
             metrics::counter!("saga_incidents_total", "code" => "late_success").increment(1);
         }
         Ignored::Terminal => info!(%saga, "an input for a saga that has ended changes nothing"),

@@ -3,7 +3,7 @@
 use super::*;
 use saga_core::{
     command::{Direction, Failure, Guard, Method, Request},
-    event::{AttemptOutcome, Cause, End, FallbackKind, OperatorAction, ParkReason, Substitute, Trigger},
+    event::{AttemptOutcome, Cause, End, Ending, FallbackKind, OperatorAction, ParkReason, Substitute, Trigger},
     id::{Shard, StepIndex},
     json::MAX_DEPTH,
 };
@@ -94,6 +94,7 @@ fn every_event() -> Vec<Event> {
             outcome: AttemptOutcome::Unknown,
             failure: failure.clone(),
             retry_at: Some(at),
+            needs_person: true,
         },
         Event::AttemptExtended {
             step,
@@ -113,7 +114,13 @@ fn every_event() -> Vec<Event> {
         },
         Event::StepSucceeded { step, direction: do_, result: worst() },
         Event::StepRejected { step, result: worst(), failure: failure.clone() },
-        Event::StepFailed { step, direction: do_, outcome: AttemptOutcome::Failed, failure: failure.clone() },
+        Event::StepFailed {
+            step,
+            direction: do_,
+            outcome: AttemptOutcome::Failed,
+            failure: failure.clone(),
+            ending: Ending::Definite,
+        },
         answered(Substitute::Cache { at }),
         answered(fallback(FallbackKind::Cached { at })),
         answered(fallback(FallbackKind::LastKnown { at })),

@@ -91,7 +91,7 @@ fn usual(call: &Call, status: u16, accepted: Accepted) -> Meaning {
         425 => Meaning::Later,
         408 | 429 => Meaning::Failed(Retryable::Yes),
         401 | 403 | 407 => Meaning::Failed(Retryable::ThenPark),
-        409 if call.attempt > 1 || !call.is_untouched() => Meaning::Failed(Retryable::Yes),
+        409 if call.attempt > 1 || !call.is_untouched() => Meaning::Failed(Retryable::Conflict),
         410 if call.direction() == Direction::Undo => Meaning::AlreadyUndone,
         400..=499 => Meaning::Failed(Retryable::No),
         _ => Meaning::Unknown,

@@ -146,7 +146,7 @@ const OPTIONAL: KeyRule = key("optional", Rule::Bool, "Its failure is recorded a
 const PIVOT: KeyRule = key(
     "pivot",
     Rule::Bool,
-    "Once it succeeded the saga only goes forward: later steps are retried, nothing is undone.",
+    "Once it succeeded, or was skipped, the saga only goes forward: later steps are retried, nothing is undone.",
     "false",
     "true",
 );

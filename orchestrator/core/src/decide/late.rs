@@ -1,0 +1,140 @@
+//! Successes of commands that had been given up, or that a person took as settled.
+
+use super::{Ignored, Stop, answer::kept, draft::Draft};
+use crate::{
+    command::{CommandRef, Direction, Failure},
+    definition::PivotSide,
+    event::{End, Event, ParkReason},
+    state::{Course, Heading, Phase, Plan, Settled, State},
+};
+use serde_json::Value;
+
+/// Code of the incident that a success opens which contradicts what was decided or declared.
+const LATE_SUCCESS: &str = "late_success";
+
+impl Draft<'_, '_> {
+    pub(super) fn late(&mut self, command: CommandRef, result: &Value) -> Result<(), Stop> {
+        match command.direction {
+            Direction::Undo => self.late_undo(command, result),
+            Direction::Do => self.late_do(command, result),
+        }
+    }
+
+    /// An undo that had given up reports success: it is undone after all. One that was declared done by hand may now be done twice.
+    fn late_undo(&mut self, command: CommandRef, result: &Value) -> Result<(), Stop> {
+        let it = self.state.command(command);
+        let by_hand = it.is_skipped();
+        if it.gave_up().is_none() && !by_hand {
+            return Err(Ignored::Settled.into());
+        }
+        let (step, direction) = (command.step, command.direction);
+        self.emit(Event::StepSucceeded { step, direction, result: kept(command, result) });
+        if by_hand {
+            let twice = "the undo was declared done by hand and reports success: it may have been done twice";
+            self.incident(Some(command), Failure::new(LATE_SUCCESS, twice));
+        }
+        let parked = matches!(self.state.course, Course::Parked { reason: ParkReason::UndoFailed { .. }, .. });
+        if parked && self.undos_that_gave_up().is_none() {
+            self.emit(Event::SagaResumed);
+        }
+        Ok(())
+    }
+
+    /// A do that had been given up or skipped reports success: its undo, if it has not left yet, will know the result.
+    fn late_do(&mut self, command: CommandRef, result: &Value) -> Result<(), Stop> {
+        if self.nothing_followed_from(command) {
+            let parked_for_it = self.is_parked_for(command);
+            self.record_success(command, result);
+            if parked_for_it {
+                self.emit(Event::SagaResumed);
+            }
+            return Ok(());
+        }
+        let step = self.state.step(command.step);
+        let undo_left = step.undo.request.is_some() || step.undo.is_settled();
+        let was_open = step.forward.gave_up().is_some() || step.forward.is_skipped();
+        if !was_open || step.result.is_some() || undo_left {
+            return Err(Ignored::Settled.into());
+        }
+        let contradicted = self.contradicted_by_success(command);
+        self.emit(Event::ResultArrived { step: command.step, result: result.clone() });
+        if let Some(what) = contradicted {
+            self.incident(Some(command), Failure::new(LATE_SUCCESS, what));
+        }
+        Ok(())
+    }
+
+    /// What was declared or decided and does not hold if the do succeeded. A do that was left unknown may have succeeded: where it has an
+    /// undo, that takes care of it.
+    fn contradicted_by_success(&self, command: CommandRef) -> Option<&'static str> {
+        let its_end = matches!(self.state.course, Course::OutcomeDue { .. });
+        match &self.state.command(command).phase {
+            Phase::Settled(Settled::Skipped) => Some("the step was skipped and reports success after all"),
+            Phase::Settled(Settled::Failed(_)) if its_end => {
+                Some("the step reports success after the saga's end was decided")
+            }
+            Phase::Settled(Settled::Unknown(_)) if is_pivot_left_behind(self.plan, self.state, command) => {
+                Some("the pivot reports success, the saga is undone around it, and it has no undo")
+            }
+            Phase::Settled(Settled::Succeeded | Settled::Rejected(_) | Settled::Failed(_) | Settled::Unknown(_))
+            | Phase::Idle
+            | Phase::Held { .. }
+            | Phase::Attempting(_)
+            | Phase::Resting { .. }
+            | Phase::Sleeping { .. } => None,
+        }
+    }
+
+    /// Whether the do was given up and the saga, parked on its way forward, has not done anything about it: what a fallback answered has been
+    /// read.
+    fn nothing_followed_from(&self, command: CommandRef) -> bool {
+        let parked = matches!(self.state.course, Course::Parked { was: Heading::Forward, .. });
+        let required = !self.plan.definition.step(command.step).optional;
+        let answered = self.state.step(command.step).is_answered_for();
+        parked && required && !answered && self.state.command(command).gave_up().is_some()
+    }
+
+    fn is_parked_for(&self, command: CommandRef) -> bool {
+        let Course::Parked { reason, .. } = &self.state.course else { return false };
+        match reason {
+            ParkReason::StepFailed { step, .. } | ParkReason::PivotUnknown { step, .. } => *step == command.step,
+            ParkReason::UndoFailed { .. } | ParkReason::Output { .. } | ParkReason::Limit { .. } => false,
+        }
+    }
+}
+
+/// Whether a success of `command`, reported after the saga's end, is something that the end says nothing of.
+pub(super) fn is_news_after_the_end(plan: &Plan, state: &State, command: CommandRef) -> bool {
+    let step = state.step(command.step);
+    match command.direction {
+        Direction::Undo => step.undo.is_skipped(),
+        Direction::Do if step.undo.is_settled() => false,
+        Direction::Do => match &step.forward.phase {
+            Phase::Settled(Settled::Skipped) => step.result.is_none(),
+            Phase::Settled(Settled::Unknown(_)) => step.result.is_none() && is_pivot_left_behind(plan, state, command),
+            Phase::Settled(Settled::Succeeded | Settled::Rejected(_)) => false,
+            Phase::Settled(Settled::Failed(_))
+            | Phase::Idle
+            | Phase::Held { .. }
+            | Phase::Attempting(_)
+            | Phase::Resting { .. }
+            | Phase::Sleeping { .. } => true,
+        },
+    }
+}
+
+/// Whether `command` performs a pivot that cannot be undone, and the saga goes or went back: a person said that it did not happen.
+fn is_pivot_left_behind(plan: &Plan, state: &State, command: CommandRef) -> bool {
+    let definition = plan.definition.step(command.step);
+    let goes_back = match &state.course {
+        Course::Compensating { .. }
+        | Course::Parked { was: Heading::Back(_), .. }
+        | Course::OutcomeDue { end: End::Compensated { .. }, .. }
+        | Course::Ended(End::Compensated { .. }) => true,
+        Course::Forward
+        | Course::Parked { was: Heading::Forward, .. }
+        | Course::OutcomeDue { end: End::Completed { .. } | End::Abandoned { .. }, .. }
+        | Course::Ended(End::Completed { .. } | End::Abandoned { .. }) => false,
+    };
+    definition.side == PivotSide::Pivot && !definition.has_undo() && goes_back
+}
