@@ -382,6 +382,11 @@ pub(crate) fn declined() -> Answer {
     Answer::Failed { failure: Failure::new("declined", ""), retry: Retryable::No, retry_after: None }
 }
 
+/// The participant says that it has the command already, or no for good.
+pub(crate) fn conflict() -> Answer {
+    Answer::Failed { failure: Failure::new("http.409", ""), retry: Retryable::Conflict, retry_after: None }
+}
+
 /// The participant says no for now.
 pub(crate) fn busy() -> Answer {
     Answer::Failed { failure: Failure::new("busy", ""), retry: Retryable::Yes, retry_after: None }

@@ -6,6 +6,7 @@ mod words;
 mod admission;
 mod bookkeeping;
 mod capabilities;
+mod conflict;
 mod digits;
 mod ends;
 mod fallback;

@@ -1,12 +1,13 @@
 //! Operators' acts: identified, with a person and a reason, and refused with words where they do not fit.
 
-use crate::given::{busy, declined, done, given, lost, seconds};
+use crate::given::{busy, declined, done, given, lost, result, seconds};
 use saga_core::{
     answerable::ALWAYS,
     decide::{self, Context, Ignored},
     event::OperatorAction::{Abandon, Cancel, Retry, Skip},
     state::Status,
 };
+use serde_json::json;
 
 const TWO: &str = "
 retry: {attempts: 2, delay: 1m, jitter: none}
@@ -90,6 +91,97 @@ fn skip_takes_the_step_that_a_parked_saga_waits_for_as_not_applied() {
         .then(&["operator: skip", "a skipped", "b sent"])
         .when("b", done())
         .then_status(Status::Completed);
+}
+
+/// `a` may have happened twice when the saga parks for it.
+fn parked_in_doubt() -> crate::given::Saga {
+    given(&format!("onExhausted: park{TWO}")).when("a", lost()).when_due().when("a", lost()).then_status(Status::Parked)
+}
+
+fn skipped_in_doubt() -> crate::given::Saga {
+    parked_in_doubt().when_operator(Skip).then(&["operator: skip", "a skipped", "b sent"])
+}
+
+#[test]
+fn a_skipped_step_that_may_have_happened_is_undone_when_the_saga_goes_back() {
+    skipped_in_doubt()
+        .when("b", declined())
+        .then(&["b #1 failed (declined)", "b failed (declined)", "goes back (b: declined)", "undo a sent"])
+        .when("undo a", done())
+        .then_status(Status::Compensated);
+    skipped_in_doubt().recovered().when_operator(Cancel).when("b", done()).when("undo b", done()).then_out(&["undo a"]);
+    skipped_in_doubt().when_operator(Abandon).then(&["operator: abandon", "abandoned, left a, b"]);
+}
+
+#[test]
+fn a_skipped_step_that_certainly_failed_is_not_undone() {
+    given(&format!("onExhausted: park{TWO}"))
+        .when("a", busy())
+        .when_due()
+        .when("a", busy())
+        .when_operator(Skip)
+        .when("b", declined())
+        .then(&["b #1 failed (declined)", "b failed (declined)", "goes back (b: declined)", "compensated"]);
+}
+
+#[test]
+fn a_success_of_a_skipped_step_is_an_incident_and_its_undo_is_due_where_the_saga_goes_back() {
+    skipped_in_doubt()
+        .when("a", result(json!({"no": 7})))
+        .then(&["a result arrived", "incident (late_success)"])
+        .when("a", done())
+        .then_ignored(&Ignored::Settled)
+        .when("b", done())
+        .then_status(Status::Completed);
+    let undone = skipped_in_doubt().when("a", result(json!({"no": 7}))).when("b", declined()).then_out(&["undo a"]);
+    assert_eq!(undone.body("undo a"), json!({"input": {}, "result": {"no": 7}}));
+    // It certainly failed, was skipped, and the saga is going back: from now on it has to be undone.
+    given(&format!("onExhausted: park{TWO}"))
+        .when("a", busy())
+        .when_due()
+        .when("a", busy())
+        .when_operator(Skip)
+        .when_operator(Cancel)
+        .then_out(&["b"])
+        .when("a", done())
+        .then(&["a result arrived", "incident (late_success)"])
+        .when("b", done())
+        .when("undo b", done())
+        .then_out(&["undo a"]);
+}
+
+#[test]
+fn a_success_of_a_skipped_step_after_the_end_is_told() {
+    let completed = || skipped_in_doubt().when("b", done()).then_status(Status::Completed);
+    let command = completed().command("a");
+    completed().when("a", done()).then_ignored(&Ignored::LateSuccess { command });
+    skipped_in_doubt().when("a", done()).when("b", done()).when("a", done()).then_ignored(&Ignored::Terminal);
+    let undone = skipped_in_doubt().when("b", declined()).when("undo a", done()).then_status(Status::Compensated);
+    undone.when("a", done()).then_ignored(&Ignored::Terminal);
+}
+
+#[test]
+fn an_undo_that_was_declared_done_by_hand_and_reports_success_is_an_incident() {
+    let by_hand = || {
+        given(&TWO.replace("undo: stock.UndoB", "undo: {do: stock.UndoB, retry: {attempts: 1}}"))
+            .when("a", done())
+            .when_operator(Cancel)
+            .when("b", done())
+            .when("undo b", lost())
+            .then_status(Status::Parked)
+            .when_operator(Skip)
+            .then(&["operator: skip", "undo b skipped", "undo a sent"])
+    };
+    by_hand()
+        .when("undo b", done())
+        .then(&["undo b succeeded", "incident (late_success)"])
+        .when("undo b", done())
+        .then_ignored(&Ignored::Settled)
+        .when("undo a", done())
+        .then_status(Status::Compensated);
+    let ended = by_hand().when("undo a", done());
+    let command = ended.command("undo b");
+    ended.when("undo b", done()).then_ignored(&Ignored::LateSuccess { command });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Branches: what is in flight when another one fails.
 
-use crate::given::{busy, declined, done, given, lost, ongoing, seconds};
+use crate::given::{busy, declined, done, forbidden, given, lost, ongoing, seconds};
 use saga_core::{
     event::OperatorAction::{Retry, Skip},
     state::Status,
@@ -170,5 +170,29 @@ fn a_branch_refused_while_the_saga_is_parked_is_seen_when_it_is_moved_on() {
         .when("right", declined())
         .then_status(Status::Parked)
         .when_operator(Skip)
-        .then(&["operator: skip", "left skipped", "parked (right: declined)"]);
+        .then(&["operator: skip", "left skipped", "goes back (right: declined)", "compensated"]);
+}
+
+#[test]
+fn a_branch_that_a_person_can_mend_still_waits_for_one_when_the_saga_is_moved_on() {
+    let parked = || {
+        given(&PARKING.replace("onExhausted: park", "onExhausted: compensate"))
+            .when("left", forbidden())
+            .when("right", forbidden())
+            .then(&["right #1 failed (http.401)", "right failed (http.401)"])
+            .then_status(Status::Parked)
+    };
+    parked().when_operator(Skip).then(&["operator: skip", "left skipped", "parked (right: http.401)"]);
+    parked().when("left", done()).then(&["left succeeded", "resumed", "parked (right: http.401)"]);
+    parked().recovered().when_operator(Skip).then(&["operator: skip", "left skipped", "parked (right: http.401)"]);
+}
+
+#[test]
+fn a_branch_that_is_exhausted_while_the_saga_is_parked_for_another_reason_compensates_by_its_policy() {
+    given(&PARKING.replace("onExhausted: park", "onExhausted: compensate"))
+        .when("left", forbidden())
+        .when("right", busy())
+        .then_status(Status::Parked)
+        .when_operator(Skip)
+        .then(&["operator: skip", "left skipped", "goes back (right: busy)", "compensated"]);
 }

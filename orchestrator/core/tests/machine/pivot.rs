@@ -1,7 +1,8 @@
 //! The pivot: after its success the saga only goes forward.
 
-use crate::given::{busy, declined, done, forbidden, given, lost, result, seconds};
+use crate::given::{busy, declined, done, forbidden, given, given_event, lost, result, seconds};
 use saga_core::{
+    decide::Ignored,
     event::OperatorAction::{Abandon, Cancel, Retry, Skip},
     state::Status,
 };
@@ -74,7 +75,75 @@ fn a_retry_asks_the_pivot_again_and_a_skip_declares_that_it_did_not_happen() {
         .when_operator(Cancel)
         .then_refused("whether the pivot happened")
         .when_operator(Skip)
-        .then(&["operator: skip", "pay skipped", "goes back (pay: lost)", "undo a sent"]);
+        .then(&["operator: skip", "goes back (pay: lost)", "undo a sent"])
+        .when("undo a", done())
+        .then(&["undo a succeeded", "compensated but for pay"]);
+}
+
+#[test]
+fn a_pivot_that_was_declared_not_to_have_happened_and_reports_success_is_an_incident() {
+    let declared = || parked_for_the_pivot().when_operator(Skip);
+    declared()
+        .when("pay", done())
+        .then(&["pay result arrived", "incident (late_success)"])
+        .when("pay", done())
+        .then_ignored(&Ignored::Settled);
+    let ended = declared().when("undo a", done()).then_status(Status::Compensated);
+    let command = ended.command("pay");
+    ended.when("pay", done()).then_ignored(&Ignored::LateSuccess { command });
+}
+
+/// The pivot is not for everybody.
+const CONDITIONAL: &str = "
+retry: {attempts: 2, delay: 20m, jitter: none}
+timeout: 10m
+onExhausted: park
+steps:
+  - {step: a, do: stock.A, undo: stock.UndoA}
+  - {step: pay, do: stock.P, pivot: true, undo: stock.UndoP, if: event.pays}
+  - {step: ship, do: stock.S}
+";
+
+fn skipped_by_condition() -> crate::given::Saga {
+    given_event(CONDITIONAL, json!({"id": "4711", "pays": false})).when("a", done()).then(&[
+        "a succeeded",
+        "pay skipped",
+        "ship sent",
+    ])
+}
+
+#[test]
+fn a_skipped_pivot_is_passed_and_nothing_around_it_is_undone() {
+    skipped_by_condition().when_operator(Cancel).then_refused("the pivot is passed");
+    skipped_by_condition()
+        .when("ship", busy())
+        .when_due()
+        .then(&["overdue", "incident (overdue)"])
+        .when_due()
+        .then(&["ship sent #2"])
+        .when("ship", declined())
+        .then(&["ship #2 failed (declined)", "ship failed (declined)", "parked (ship: declined)"]);
+}
+
+#[test]
+fn a_pivot_that_a_person_skips_is_passed_though_it_may_have_happened() {
+    let skipped = || {
+        given_event(&CONDITIONAL.replace("attempts: 2", "attempts: 1"), json!({"id": "4711", "pays": true}))
+            .when("a", done())
+            .when("pay", lost())
+            .then(&["pay #1 unknown (lost)", "pay unknown (lost)", "parked (pay: lost)"])
+            .when_operator(Skip)
+            .then(&["operator: skip", "pay skipped", "ship sent"])
+    };
+    skipped().when_operator(Cancel).then_refused("the pivot is passed");
+    skipped().when("pay", done()).then(&["pay result arrived", "incident (late_success)"]).then_out(&["ship"]);
+    skipped().when_passed(seconds(600)).then(&[
+        "overdue",
+        "incident (overdue)",
+        "ship #1 unknown (timeout)",
+        "ship unknown (timeout)",
+        "parked (ship: timeout)",
+    ]);
 }
 
 #[test]
@@ -191,7 +260,7 @@ fn pivot_sent_just_before_expiry(body: &str) -> crate::given::Saga {
 fn at_expiry_a_pivot_under_way_that_succeeds_is_passed_and_the_saga_is_overdue() {
     pivot_sent_just_before_expiry(FIRM)
         .when_passed(seconds(10))
-        .then_ignored(&saga_core::decide::Ignored::NotDue)
+        .then_ignored(&Ignored::NotDue)
         .when("pay", done())
         .then(&["pay succeeded", "ship sent"])
         .when_due()

@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use spec::Spec;
 use world::World;
 
-/// How many sagas are run: what keeps a debug build within a few seconds.
-const SAGAS: u32 = 500;
+/// How many sagas are run: what keeps a debug build within some ten seconds.
+const SAGAS: u32 = 1000;
 /// The most events of a saga's life that are drawn; after them the world is kind.
 const MOST_EVENTS: usize = 60;
 

@@ -1,9 +1,10 @@
 //! Times: the saga's, a step's, an attempt's.
 
-use crate::given::{START, busy, declined, done, given, given_gate, lost, ongoing, seconds};
+use crate::given::{START, Saga, busy, declined, done, forbidden, given, given_gate, lost, ongoing, seconds};
 use saga_core::{
+    answerable::Outages,
     decide::{Admission, Ignored},
-    event::OperatorAction::{Cancel, Retry},
+    event::OperatorAction::{Cancel, Retry, Skip},
     state::Status,
 };
 use serde_json::json;
@@ -51,19 +52,98 @@ fn a_call_in_flight_at_the_end_of_the_sagas_time_is_awaited() {
         .then(&["a succeeded", "undo a sent"]);
 }
 
-#[test]
-fn the_time_of_a_parked_saga_does_not_fire_and_is_looked_at_when_it_is_moved_on() {
-    given(&format!("onExhausted: park{}", TIMED.replace("attempts: 5", "attempts: 1")))
+/// Parks a minute after its start, with nine left.
+fn parked_with_nine_minutes() -> Saga {
+    given(&format!("onExhausted: park{}", TIMED.replace("attempts: 5", "attempts: 2").replace("20m", "40s")))
+        .when_passed(seconds(20))
+        .when("a", busy())
+        .when_due()
         .when("a", busy())
         .then_status(Status::Parked)
-        .then_due_in(None)
-        .when_passed(seconds(601))
-        .then_ignored(&Ignored::NotDue)
+}
+
+#[test]
+fn the_time_of_a_parked_saga_stands_still() {
+    let parked = || parked_with_nine_minutes().then_due_in(None).when_passed(seconds(86_400));
+    parked().then_ignored(&Ignored::NotDue);
+    let tried_again = parked().when_operator(Retry).then(&["operator: retry", "a sent #3"]);
+    let tried_again = tried_again.when("a", done()).then_out(&["b"]).when("b", busy()).when_due().when_due();
+    assert_eq!(tried_again.state.started_at, START);
+    // A minute before it parked, 70 s of `b` since it was moved on.
+    let left = tried_again
+        .state
+        .deadline(&tried_again.plan, &Outages::NONE, tried_again.state.last_at)
+        .expect("it has a time");
+    assert_eq!(left.since(tried_again.state.last_at), seconds(540 - 70));
+    parked()
+        .when_operator(Skip)
+        .then(&["operator: skip", "a skipped", "b sent"])
+        .when("b", ongoing())
+        .recovered()
+        .when_passed(seconds(540))
+        .then(&["goes back (timeout)", "b #1 unknown (timeout)", "b unknown (timeout)", "undo b sent"]);
+}
+
+#[test]
+fn a_saga_that_parked_after_its_pivot_is_not_overdue_before_its_time_has_passed() {
+    const BODY: &str = "
+timeout: 10m
+steps:
+  - {step: pay, do: stock.P, pivot: true}
+  - {step: ship, do: stock.S, retry: {delay: 20m}}
+";
+    given(BODY)
+        .when("pay", done())
+        .when_passed(seconds(20))
+        .when("ship", declined())
+        .when_passed(seconds(86_400))
         .when_operator(Retry)
-        .then(&["operator: retry", "a sent #2"])
+        .when("ship", busy())
+        .then_due_in(Some(seconds(580)))
         .when_due()
-        .then(&["goes back (timeout)"])
-        .then_out(&["a"]);
+        .then(&["overdue", "incident (overdue)"]);
+}
+
+#[test]
+fn the_time_of_a_step_beside_the_one_that_parked_stands_still() {
+    const BODY: &str = "
+onExhausted: park
+steps:
+  - parallel:
+      - {step: a, do: stock.A, undo: stock.UndoA, retry: {attempts: 1}}
+      - {step: b, do: stock.B, undo: stock.UndoB, timeout: 2m, retry: {attempts: 9, delay: 80s, jitter: none}}
+      - {step: c, do: stock.C, undo: stock.UndoC}
+";
+    given(BODY)
+        .when_passed(seconds(10))
+        .when("b", busy())
+        .when("a", busy())
+        .then_status(Status::Parked)
+        .when_passed(seconds(86_400))
+        .when_operator(Skip)
+        .then(&["operator: skip", "a skipped"])
+        // The attempt of `c` has its 20 s, the rest of `b` is over, its step has 110 s.
+        .when_passed(seconds(0))
+        .then(&["b sent #2"])
+        .when("b", busy())
+        .then_due_in(Some(seconds(20)))
+        .when("c", done())
+        .then_due_in(Some(seconds(80)))
+        .when_due()
+        .then(&["b sent #3"])
+        .then_due_in(Some(seconds(30)))
+        .when("b", busy())
+        .then_due_in(Some(seconds(30)))
+        .when_due()
+        .then(&["b failed (timeout)", "parked (b: timeout)"]);
+}
+
+#[test]
+fn a_step_whose_time_ends_after_a_refusal_that_a_person_can_mend_parks() {
+    given("retry: {delay: 20s, jitter: none}\nsteps: [{step: a, do: stock.A, undo: stock.UndoA, timeout: 15s}]")
+        .when("a", forbidden())
+        .when_due()
+        .then(&["a failed (timeout)", "parked (a: timeout)"]);
 }
 
 #[test]

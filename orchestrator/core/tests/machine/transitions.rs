@@ -58,6 +58,7 @@ const PHASES: [Phase; 11] = [
 enum Happening {
     Succeeded,
     Refused,
+    Conflict,
     Busy,
     Forbidden,
     Lost,
@@ -66,9 +67,10 @@ enum Happening {
     Due,
 }
 
-const HAPPENINGS: [Happening; 8] = [
+const HAPPENINGS: [Happening; 9] = [
     Happening::Succeeded,
     Happening::Refused,
+    Happening::Conflict,
     Happening::Busy,
     Happening::Forbidden,
     Happening::Lost,

@@ -2,10 +2,15 @@
 
 use super::spec::{Effects, Kind, Side, Spec, name};
 use saga_core::{
-    command::Direction,
-    event::{AttemptOutcome, Decision, End, Event, OperatorAction, ParkReason, Substitute},
+    command::{CommandRef, Direction, Retryable},
+    event::{AttemptOutcome, Cause, Decision, End, Event, OperatorAction, ParkReason, Substitute},
+    id::StepIndex,
+    time::Timestamp,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
+
+/// The time of sagas that have one.
+const TIME: Duration = Duration::from_secs(300);
 
 /// What the journal said of one command.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +25,25 @@ pub(super) struct Heard {
     pub(super) ended: Option<Ended>,
     /// Something else answered, with a result.
     pub(super) answered_for: bool,
+    /// A fallback said that it failed for good.
+    declared_failed: bool,
+    /// A success was reported, in time or late.
+    reported: bool,
+    /// Why it was given up.
+    why: Option<Why>,
+    /// What the last answer said of trying again.
+    last_said: Option<Retryable>,
+}
+
+/// Why a do was given up, by what the participants said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    Refused,
+    UsedUp,
+    /// Either, by how long ago an earlier attempt was given up.
+    Conflict,
+    /// A person can mend it.
+    Mendable,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +64,19 @@ pub(super) struct Judge {
     goes_back: bool,
     parked: bool,
     pub(super) end: Option<End>,
-    /// An operator declared something about the step.
+    end_decided: bool,
+    /// An operator took the step's do as settled.
     pub(super) declared: Vec<bool>,
+    /// An operator answers for what the step left behind: its undo was done by hand, or it did not happen.
+    pub(super) answered_by_hand: Vec<bool>,
+    /// The pivot that the saga is parked for, because nobody knows whether it happened.
+    parked_pivot: Option<StepIndex>,
+    /// The answer that is being decided on.
+    said: Option<(CommandRef, Retryable)>,
+    began_at: Option<Timestamp>,
+    now: Timestamp,
+    parked_at: Timestamp,
+    stood_still: Duration,
 }
 
 impl Judge {
@@ -55,9 +90,22 @@ impl Judge {
             goes_back: false,
             parked: false,
             end: None,
+            end_decided: false,
+            answered_by_hand: declared.clone(),
             declared,
+            parked_pivot: None,
+            said: None,
+            began_at: None,
+            now: Timestamp(0),
+            parked_at: Timestamp(0),
+            stood_still: Duration::ZERO,
             spec,
         }
+    }
+
+    /// What is about to be decided on: what an answer says of trying again.
+    pub(super) fn is_told(&mut self, said: Option<(CommandRef, Retryable)>) {
+        self.said = said;
     }
 
     pub(super) fn hears(&mut self, decision: &Decision) {
@@ -65,6 +113,8 @@ impl Judge {
         assert_eq!(decision.version, self.version + 1, "versions have no gaps");
         assert!(!decision.events.is_empty(), "a row records something");
         self.version = decision.version;
+        self.now = decision.at;
+        self.began_at.get_or_insert(decision.at);
         for event in &decision.events {
             self.hears_event(event);
         }
@@ -79,31 +129,48 @@ impl Judge {
                 self.forward[step.at()].began = true;
             }
             Event::AttemptFailed { step, direction, attempt, outcome, .. } => {
-                self.command(step.at(), *direction).attempt_failed(*attempt, *outcome);
+                let said = self.said_of(step.at(), *direction);
+                let command = self.command(step.at(), *direction);
+                command.attempt_failed(*attempt, *outcome);
+                command.last_said = said;
             }
             Event::StepWaiting { step, direction, .. } => self.held(step.at(), *direction),
-            Event::StepSucceeded { step, direction, .. } => self.ended(step.at(), *direction, Ended::Succeeded),
-            Event::StepRejected { step, .. } => self.ended(step.at(), Direction::Do, Ended::Rejected),
-            Event::StepFailed { step, direction, outcome, .. } => self.failed(step.at(), *direction, *outcome),
+            Event::StepSucceeded { step, direction, .. } => {
+                self.ended(step.at(), *direction, Ended::Succeeded);
+                self.command(step.at(), *direction).reported = true;
+            }
+            Event::StepRejected { step, .. } => {
+                self.ended(step.at(), Direction::Do, Ended::Rejected);
+                self.forward[step.at()].reported = true;
+            }
+            Event::StepFailed { step, direction, outcome, failure, ending: _ } => {
+                self.failed(step.at(), *direction, *outcome);
+                let why = self.why(step.at(), *direction, &failure.code);
+                self.command(step.at(), *direction).why = Some(why);
+            }
+            Event::ResultArrived { step, .. } => self.forward[step.at()].reported = true,
             Event::StepAnswered { step, by, .. } => self.answered_for(step.at(), by),
             Event::StepSkipped { step, direction } => self.skipped(step.at(), *direction),
-            Event::CompensationStarted { .. } => {
+            Event::CompensationStarted { cause } => {
+                self.may_go_back(cause);
                 assert!(!self.pivot_passed(), "after the pivot the saga only goes forward");
                 assert!(!self.goes_back, "a saga goes back once");
                 self.goes_back = true;
             }
             Event::SagaParked { reason } => self.parked_for(reason),
-            Event::SagaResumed => self.parked = false,
+            Event::SagaResumed => self.moves_on(),
             Event::OperatorActed { action, .. } => self.operator(*action),
+            Event::SagaOverdue => self.time_is_over(),
+            Event::OutcomeDue { end, .. } => {
+                self.ends(end);
+                self.end_decided = true;
+            }
             Event::SagaEnded { end } => {
                 self.ends(end);
                 self.end = Some(end.clone());
             }
             Event::SagaStarted { .. }
             | Event::AttemptExtended { .. }
-            | Event::ResultArrived { .. }
-            | Event::SagaOverdue
-            | Event::OutcomeDue { .. }
             | Event::OutcomeWaiting { .. }
             | Event::OutcomeShortened { .. }
             | Event::IncidentOpened { .. } => {}
@@ -131,6 +198,7 @@ impl Judge {
         assert!(!command.answered_for, "{direction} {} leaves though it is answered for", name(step));
         command.began = true;
         command.ended = None;
+        command.declared_failed = false;
         command.out = Some(attempt);
         command.counted += 1;
         command.doubts.insert(attempt);
@@ -143,6 +211,8 @@ impl Judge {
         assert_ne!(spec.condition, Some(false), "{} has to be skipped", name(step));
         assert!(!self.goes_back, "{} begins on the way back", name(step));
         assert!(!self.undo[step].began, "{} is done after its undo was sent", name(step));
+        let has_to_wait = spec.side == Side::After && !self.pivot_passed();
+        assert!(!has_to_wait, "{} begins and the pivot is not passed", name(step));
         for before in &spec.after {
             let passes = match self.forward[*before].ended {
                 Some(Ended::Succeeded | Ended::Skipped) => true,
@@ -181,18 +251,20 @@ impl Judge {
     }
 
     /// Whether nobody can say that it has no effect.
-    fn may_be_applied(&self, step: usize) -> bool {
+    pub(super) fn may_be_applied(&self, step: usize) -> bool {
         let forward = &self.forward[step];
         match forward.ended {
-            Some(Ended::Skipped) => false,
             Some(Ended::Succeeded | Ended::Rejected) => true,
-            Some(Ended::Failed | Ended::Unknown) | None => !forward.doubts.is_empty(),
+            // That a person skips it says nothing of whether it happened.
+            Some(Ended::Failed | Ended::Unknown | Ended::Skipped) | None => {
+                !forward.doubts.is_empty() || forward.reported
+            }
         }
     }
 
     fn pivot_passed(&self) -> bool {
         let pivot = self.spec.steps.iter().position(|step| step.side == Side::Pivot);
-        pivot.is_some_and(|pivot| self.forward[pivot].ended == Some(Ended::Succeeded))
+        pivot.is_some_and(|pivot| matches!(self.forward[pivot].ended, Some(Ended::Succeeded | Ended::Skipped)))
     }
 
     fn held(&mut self, step: usize, direction: Direction) {
@@ -237,17 +309,27 @@ impl Judge {
             }
         }
         self.forward[step].answered_for = by.failure().is_none();
+        self.forward[step].declared_failed = by.failure().is_some();
     }
 
     fn skipped(&mut self, step: usize, direction: Direction) {
         let by_condition = direction == Direction::Do && self.spec.steps[step].condition == Some(false);
         assert!(by_condition || self.declared[step], "{} is skipped without a reason", name(step));
+        if direction == Direction::Undo {
+            self.answered_by_hand[step] = true;
+        }
         self.ended(step, direction, Ended::Skipped);
     }
 
     fn parked_for(&mut self, reason: &ParkReason) {
         assert!(!self.parked, "a parked saga parks again");
         self.parked = true;
+        self.parked_at = self.now;
+        match reason {
+            ParkReason::PivotUnknown { step, .. } => self.parked_pivot = Some(*step),
+            ParkReason::StepFailed { step, .. } => self.may_park_for(step.at()),
+            ParkReason::UndoFailed { .. } | ParkReason::Output { .. } | ParkReason::Limit { .. } => {}
+        }
         if let ParkReason::UndoFailed { .. } = reason {
             let open = self.undo.iter().chain(&self.forward).any(|command| command.began && command.ended.is_none());
             assert!(!open, "the rest finishes before the saga parks for an undo");
@@ -257,20 +339,23 @@ impl Judge {
     fn operator(&mut self, action: OperatorAction) {
         match action {
             OperatorAction::Retry => {
-                self.parked = false;
+                self.moves_on();
                 for command in self.forward.iter_mut().chain(&mut self.undo) {
                     command.counted = 0;
                 }
             }
             OperatorAction::Skip => {
-                self.parked = false;
+                if let Some(pivot) = self.parked_pivot {
+                    self.answered_by_hand[pivot.at()] = true;
+                }
+                self.moves_on();
                 for step in 0..self.declared.len() {
                     let gave_up = |heard: &Heard| matches!(heard.ended, Some(Ended::Failed | Ended::Unknown));
                     let rejected = self.forward[step].ended == Some(Ended::Rejected);
                     self.declared[step] |= rejected || gave_up(&self.forward[step]) || gave_up(&self.undo[step]);
                 }
             }
-            OperatorAction::Cancel => self.parked = false,
+            OperatorAction::Cancel => self.moves_on(),
             OperatorAction::Abandon => {}
         }
     }
@@ -285,11 +370,90 @@ impl Judge {
                     assert!(done || forward.answered_for, "completed without {}", name(step));
                 }
             }
-            End::Compensated { .. } => assert!(self.goes_back, "compensated without a cause"),
+            End::Compensated { .. } => {
+                assert!(self.goes_back, "compensated without a cause");
+                let undone = |step: usize| matches!(self.undo[step].ended, Some(Ended::Succeeded | Ended::Skipped));
+                let left = |step: &usize| {
+                    self.spec.steps[*step].effects == Effects::Undo && self.may_be_applied(*step) && !undone(*step)
+                };
+                // What is reported once the end is decided can only be told.
+                let left = all().find(left).filter(|_| !self.end_decided);
+                assert_eq!(left.map(name), None, "compensated, and it may have happened and is not undone");
+            }
             End::Abandoned { .. } => return,
         }
         let open = self.undo.iter().chain(&self.forward).any(|command| command.began && command.ended.is_none());
         assert!(!open, "ended while something is under way");
+    }
+
+    /// A success that is reported of a step which a person skipped, and of which none was reported before, has to be told, unless its undo is
+    /// under way or done.
+    pub(super) fn has_to_tell_of(&self, step: usize) -> bool {
+        let forward = &self.forward[step];
+        let skipped = forward.ended == Some(Ended::Skipped) && self.declared[step];
+        skipped && !forward.reported && !self.undo[step].began && self.undo[step].ended.is_none() && self.end.is_none()
+    }
+
+    fn said_of(&self, step: usize, direction: Direction) -> Option<Retryable> {
+        let (command, said) = self.said?;
+        (command.step.at() == step && command.direction == direction).then_some(said)
+    }
+
+    fn why(&self, step: usize, direction: Direction, code: &str) -> Why {
+        let heard = match direction {
+            Direction::Do => &self.forward[step],
+            Direction::Undo => &self.undo[step],
+        };
+        match (code, heard.last_said) {
+            ("participant_gone", _) | ("timeout", Some(Retryable::ThenPark)) => Why::Mendable,
+            ("timeout", _) => Why::UsedUp,
+            ("refused", _) | (_, Some(Retryable::No)) => Why::Refused,
+            (_, Some(Retryable::ThenPark)) => Why::Mendable,
+            (_, Some(Retryable::Conflict)) => Why::Conflict,
+            (_, Some(Retryable::Yes) | None) => Why::UsedUp,
+        }
+    }
+
+    fn may_go_back(&self, cause: &Cause) {
+        match cause {
+            Cause::Timeout => self.time_is_over(),
+            Cause::Cancelled { .. } => {}
+            Cause::Step { step, .. } => {
+                let (spec, forward) = (&self.spec.steps[step.at()], &self.forward[step.at()]);
+                let refused = forward.ended == Some(Ended::Rejected) || self.answered_by_hand[step.at()];
+                let fits = match forward.why {
+                    _ if refused || forward.declared_failed => true,
+                    Some(Why::Refused | Why::Conflict) => true,
+                    Some(Why::UsedUp) => !spec.parks,
+                    Some(Why::Mendable) | None => false,
+                };
+                assert!(fits, "the saga is undone because of {}: {:?}", name(step.at()), forward);
+            }
+        }
+    }
+
+    fn may_park_for(&self, step: usize) {
+        let (spec, forward) = (&self.spec.steps[step], &self.forward[step]);
+        let fits = match forward.why {
+            _ if spec.side == Side::After => true,
+            Some(Why::Mendable | Why::Conflict) => true,
+            Some(Why::UsedUp) => spec.parks,
+            Some(Why::Refused) | None => false,
+        };
+        assert!(fits && !forward.declared_failed, "the saga parks for {}: {forward:?}", name(step));
+    }
+
+    fn time_is_over(&self) {
+        let began_at = self.began_at.expect("it began");
+        let counted = self.now.since(began_at).saturating_sub(self.stood_still);
+        assert!(counted >= TIME, "the saga's time is over after {counted:?} beside what it was parked");
+    }
+
+    fn moves_on(&mut self) {
+        if std::mem::take(&mut self.parked) {
+            self.stood_still += self.now.since(self.parked_at);
+        }
+        self.parked_pivot = None;
     }
 
     /// What is out, by what the journal said.

@@ -13,6 +13,8 @@ pub(super) struct Site {
     pub(super) applied: bool,
     pub(super) undone: bool,
     declined: bool,
+    /// It takes every request for one that it has already, and will never say anything else.
+    conflicts: bool,
     answers_badly: bool,
 }
 
@@ -37,6 +39,7 @@ pub(super) enum Mood {
     IsBusy,
     KnowsUsNot,
     IsAtIt,
+    MeetsItself,
 }
 
 impl Message {
@@ -48,28 +51,39 @@ impl Message {
     /// The answer on its way back.
     pub(super) fn reply(&self, answer: Answer) -> Input {
         let command = self.command;
-        let answer = match answer {
-            // A broker knows no "not now": it has the record, never will, or nobody knows.
-            Answer::Failed { failure, retry: Retryable::Yes | Retryable::ThenPark, .. } if self.is_publication => {
-                Answer::unknown(failure)
-            }
-            Answer::Succeeded { .. }
-            | Answer::Failed { .. }
-            | Answer::Unknown { .. }
-            | Answer::Ongoing { .. }
-            | Answer::NotSent { .. } => answer,
-        };
+        let answer =
+            match answer {
+                // A broker knows no "not now": it has the record, never will, or nobody knows.
+                Answer::Failed {
+                    failure, retry: Retryable::Yes | Retryable::Conflict | Retryable::ThenPark, ..
+                } if self.is_publication => Answer::unknown(failure),
+                Answer::Succeeded { .. }
+                | Answer::Failed { .. }
+                | Answer::Unknown { .. }
+                | Answer::Ongoing { .. }
+                | Answer::NotSent { .. } => answer,
+            };
         Input::Answered { command, attempt: Some(self.attempt), answer }
     }
 }
 
 impl Site {
+    /// One that, if `conflicts`, takes every request for one that it has already.
+    pub(super) fn new(conflicts: bool) -> Site {
+        Site { conflicts, ..Site::default() }
+    }
+
     /// What was done, declined or undone before is answered as before; what was sent once and arrives twice is answered alike.
     pub(super) fn answers(&mut self, message: &Message, mood: Mood, is_copied: bool, is_checked: bool) -> Answer {
         match (message.command.direction, mood) {
             (Direction::Do, _) if self.undone || self.declined => failed("declined", Retryable::No),
             (Direction::Do, _) if self.applied => done(self.answers_badly),
             (Direction::Undo, _) if self.undone => done(false),
+            (_, _) if self.conflicts && !message.is_publication => failed("http.409", Retryable::Conflict),
+            (_, Mood::MeetsItself) if !message.is_publication && !is_copied => {
+                self.conflicts = true;
+                failed("http.409", Retryable::Conflict)
+            }
             (_, Mood::IsBusy) if !is_copied => failed("busy", Retryable::Yes),
             (_, Mood::KnowsUsNot) if !is_copied => failed("http.401", Retryable::ThenPark),
             (_, Mood::IsAtIt) if !message.is_publication => {
@@ -81,12 +95,18 @@ impl Site {
                 failed("declined", Retryable::No)
             }
             (Direction::Undo, Mood::Declines) => failed("declined", Retryable::No),
-            (Direction::Do, Mood::DoesBadly | Mood::Does | Mood::IsBusy | Mood::KnowsUsNot | Mood::IsAtIt) => {
+            (
+                Direction::Do,
+                Mood::DoesBadly | Mood::Does | Mood::IsBusy | Mood::KnowsUsNot | Mood::IsAtIt | Mood::MeetsItself,
+            ) => {
                 self.applied = true;
                 self.answers_badly = is_checked && mood == Mood::DoesBadly;
                 done(self.answers_badly)
             }
-            (Direction::Undo, Mood::DoesBadly | Mood::Does | Mood::IsBusy | Mood::KnowsUsNot | Mood::IsAtIt) => {
+            (
+                Direction::Undo,
+                Mood::DoesBadly | Mood::Does | Mood::IsBusy | Mood::KnowsUsNot | Mood::IsAtIt | Mood::MeetsItself,
+            ) => {
                 self.undone = true;
                 done(false)
             }

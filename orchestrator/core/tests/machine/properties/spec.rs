@@ -28,8 +28,10 @@ pub(crate) struct Step {
     pub(crate) attempts: Option<u32>,
     pub(crate) undo_attempts: u32,
     pub(crate) fallback: Fallback,
-    parks: bool,
+    pub(crate) parks: bool,
     timed: bool,
+    /// Its participant takes every request for one that it has already.
+    pub(crate) conflicts: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +168,7 @@ fn step(at: usize, drawn: &Drawn, after: Vec<usize>, pivot: Option<usize>) -> St
         fallback: fallback(drawn, kind, side, effects),
         parks: side != Side::After && drawn.flags[3].is_multiple_of(4),
         timed: kind != Kind::Wait && drawn.flags[4].is_multiple_of(5),
+        conflicts: drawn.flags[3] % 16 == 7,
     }
 }
 

@@ -9,10 +9,11 @@ use super::{
 use crate::given::{plan, saga_id, seconds, start_with};
 use saga_core::{
     answerable::ALWAYS,
-    command::{Answer, CommandRef, Failure, Guard, Request},
+    command::{Answer, CommandRef, Direction, Failure, Guard, Request, Retryable},
     decide::{self, Admission, Context, Ignored, Known, Outcome},
-    event::{Decision, End, OperatorAction},
+    event::{Decision, End, Event, OperatorAction},
     evolve,
+    id::StepIndex,
     input::{Delivery, Input, Publication},
     react::{Effect, react},
     state::{Course, EventName, Plan, State},
@@ -67,7 +68,7 @@ impl World {
         let (decision, state) = decide::start(&plan, saga_id(), start_with(event), &mut context);
         let mut world = World {
             judge: Judge::new(spec.clone()),
-            sites: vec![Site::default(); spec.steps.len()],
+            sites: spec.steps.iter().map(|step| Site::new(step.conflicts)).collect(),
             spec,
             plan,
             state,
@@ -90,9 +91,11 @@ impl World {
 
     /// One thing happens, drawn.
     pub(super) fn happens(&mut self, drawn: u16) {
-        let (what, which) = (drawn % 28, usize::from(drawn / 28));
+        let (what, which) = (drawn % 30, usize::from(drawn / 30));
         match what {
-            0..=5 => self.arrives(which, Mood::Does, true),
+            0..=3 => self.arrives(which, Mood::Does, true),
+            4 => self.arrives(which, Mood::Declines, true),
+            5 => self.arrives(which, Mood::KnowsUsNot, true),
             6 => self.arrives(which, Mood::DoesBadly, true),
             7 => self.arrives(which, Mood::Declines, true),
             8 => self.arrives(which, Mood::IsBusy, true),
@@ -108,11 +111,14 @@ impl World {
             19 if which.is_multiple_of(3) => self.is_gone = !self.is_gone,
             19 => self.refuses_until = self.now.plus(seconds(1 + drawn as u64 % 40)),
             20 | 21 => self.comes_due(),
+            22 if self.is_parked() => self.passes(drawn as u64 % 900),
             22 => self.passes(1 + drawn as u64 % 90),
             23 => self.operator(which),
             24 => self.is_stopped(),
             25 => self.hours.cut_off(self.now),
             26 => self.hours.reached(self.now),
+            27 => self.arrives(which, Mood::MeetsItself, true),
+            28 if self.is_parked() => self.acts(OperatorAction::Skip),
             _ => self.is_answered_twice(which),
         }
     }
@@ -277,6 +283,7 @@ impl World {
             choose: &mut |_| None,
             recall: &mut |_| None,
         };
+        self.judge.is_told(None);
         if let Some(decision) = decide::park(&self.plan, &mut self.state, "stopped".into(), &mut context) {
             self.recorded(decision);
         }
@@ -286,6 +293,10 @@ impl World {
         self.acts += 1;
         let id = format!("act-{}", self.acts);
         self.input(&Input::Operator { id, who: "ada".into(), reason: "asked".into(), action });
+        // Whoever keeps the times fires at once what is due.
+        if self.state.next_due(&self.plan).is_some_and(|due| due <= self.now) {
+            self.comes_due();
+        }
     }
 
     fn input(&mut self, input: &Input) {
@@ -293,7 +304,12 @@ impl World {
         if !matches!(input, Input::Answered { answer: Answer::NotSent { .. }, .. }) {
             self.heard.push(input.clone());
         }
+        let has_to_tell = self.has_to_tell(input);
         let decided = self.decides(input);
+        assert!(
+            has_to_tell.is_none_or(|step| self.was_told_of(step)),
+            "a success of a skipped step is told: {input:?}"
+        );
         // What prolongs an attempt prolongs it each time.
         let prolongs = matches!(input, Input::Answered { answer: Answer::Ongoing { .. } | Answer::NotSent { .. }, .. });
         if decided && !prolongs {
@@ -301,9 +317,22 @@ impl World {
         }
     }
 
+    /// The skipped step whose success this is.
+    fn has_to_tell(&self, input: &Input) -> Option<StepIndex> {
+        let Input::Answered { command, answer: Answer::Succeeded { .. }, .. } = input else { return None };
+        let is_news = command.direction == Direction::Do && self.judge.has_to_tell_of(command.step.at());
+        is_news.then_some(command.step)
+    }
+
+    fn was_told_of(&self, step: StepIndex) -> bool {
+        let told = |event: &Event| matches!(event, Event::IncidentOpened { step: about, .. } if *about == Some(step));
+        self.journal.last().is_some_and(|decision| decision.events.iter().any(told))
+    }
+
     /// Whether it was recorded.
     fn decides(&mut self, input: &Input) -> bool {
         let before = self.state.clone();
+        self.judge.is_told(said(input));
         let ended = self.judge.end.is_some();
         let (now, until) = (self.now, self.refuses_until);
         let gate = if self.is_gone {
@@ -349,7 +378,7 @@ impl World {
 
     /// Only a person can end a saga, or take a step as settled, while it is not known what became of the step.
     fn was_ignored(&self, ignored: &Ignored) {
-        let Ignored::LateSuccess { step } = ignored else { return };
+        let Ignored::LateSuccess { command: CommandRef { step, .. } } = ignored else { return };
         let by_a_person = matches!(self.judge.end, Some(End::Abandoned { .. })) || self.judge.declared[step.at()];
         assert!(by_a_person, "the saga ended and {} happened: {:?}", name(step.at()), self.state.course);
     }
@@ -410,7 +439,7 @@ impl World {
     pub(super) fn is_judged(&self) {
         let end = self.judge.end.as_ref().expect("it ended");
         for step in 0..self.spec.steps.len() {
-            if !self.judge.declared[step] && !self.judge.is_wait(step) {
+            if !self.judge.answered_by_hand[step] && !self.judge.is_wait(step) {
                 self.is_judged_at(step, end);
             }
         }
@@ -427,7 +456,9 @@ impl World {
                 assert!(!stays || spec.effects != Effects::Undo, "given up and left: {told}");
             }
             End::Completed { .. } if forward.answered_for => {}
-            End::Completed { .. } if forward.ended == Some(Ended::Skipped) => assert!(!site.applied, "{told}"),
+            End::Completed { .. } if forward.ended == Some(Ended::Skipped) => {
+                assert!(!site.applied || self.judge.may_be_applied(step), "certainly not done, and done: {told}");
+            }
             End::Completed { .. } => assert!(stays, "completed and not applied: {told}"),
             End::Compensated { irreversible, .. } => match spec.effects {
                 Effects::Undo => assert!(!stays, "compensated and left: {told}"),
@@ -442,6 +473,22 @@ impl World {
                 assert!(!stays || listed || spec.effects == Effects::ReadOnly, "not told: {told}");
             }
         }
+    }
+}
+
+/// What an answer says of trying again.
+fn said(input: &Input) -> Option<(CommandRef, Retryable)> {
+    match input {
+        Input::Answered { command, answer: Answer::Failed { retry, .. } | Answer::Unknown { retry, .. }, .. } => {
+            Some((*command, *retry))
+        }
+        Input::Answered {
+            answer: Answer::Succeeded { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. }, ..
+        }
+        | Input::Delivered { .. }
+        | Input::TimeReached
+        | Input::Released { .. }
+        | Input::Operator { .. } => None,
     }
 }
 

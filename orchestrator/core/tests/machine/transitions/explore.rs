@@ -2,7 +2,7 @@
 
 use super::{ACTS, Act, Commands, Course, HAPPENINGS, Happening, Phase};
 use crate::given::{
-    START, busy, declined, done, forbidden, lost, not_sent, ongoing, plan, saga_id, seconds, start_with,
+    START, busy, conflict, declined, done, forbidden, lost, not_sent, ongoing, plan, saga_id, seconds, start_with,
 };
 use saga_core::{
     answerable::ALWAYS,
@@ -21,7 +21,7 @@ use std::{
 };
 
 /// Sagas of each definition.
-const SAGAS: u64 = 130;
+const SAGAS: u64 = 200;
 /// Inputs of each saga.
 const INPUTS: u64 = 28;
 /// How often inputs are offered in states that look alike: what follows depends on more than how they look.
@@ -198,14 +198,14 @@ impl Explorer<'_> {
         match self.draw(10) {
             0..=5 if !out.is_empty() => {
                 let command = out[self.draw(out.len())];
-                let happening = HAPPENINGS[[0, 0, 0, 0, 1, 2, 3, 4, 4, 5, 6, 6][self.draw(12)]];
+                let happening = HAPPENINGS[[0, 0, 0, 0, 1, 2, 3, 4, 5, 5, 6, 7, 7][self.draw(13)]];
                 let attempt = Some(self.state.command(command).attempt);
                 let bad = self.draw(4) == 0;
                 Input::Answered { command, attempt, answer: answer(happening, bad) }
             }
             6 => {
                 let command = commands[self.draw(commands.len())];
-                let happening = HAPPENINGS[self.draw(7)];
+                let happening = HAPPENINGS[self.draw(8)];
                 Input::Answered { command, attempt: None, answer: answer(happening, false) }
             }
             7 if matches!(self.state.course, state::Course::Parked { .. }) || self.draw(4) == 0 => {
@@ -284,6 +284,7 @@ fn answer(happening: Happening, bad: bool) -> Answer {
         Happening::Succeeded if bad => Answer::Succeeded { result: json!({"bad": true}) },
         Happening::Succeeded => done(),
         Happening::Refused => declined(),
+        Happening::Conflict => conflict(),
         Happening::Busy => busy(),
         Happening::Forbidden => forbidden(),
         Happening::Lost => lost(),
