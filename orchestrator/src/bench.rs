@@ -158,6 +158,7 @@ async fn start(
         instance: format!("bench/{}", std::process::id()),
         kafka: None,
         clock: Clock::Wall,
+        most_skew: std::time::Duration::from_secs(60),
         observer: Observer::new(driver),
     };
     let prepared = Engine::prepare(&settings).await?;

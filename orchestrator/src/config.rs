@@ -10,6 +10,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// The file that is read when nobody names one.
@@ -32,6 +33,8 @@ pub struct Config {
     pub shards: u16,
     /// Where the API and the web UI listen.
     pub listen: SocketAddr,
+    /// How far this machine's clock may be from that of the event store before no shard is claimed.
+    pub max_clock_skew: Duration,
 }
 
 impl std::fmt::Debug for Config {
@@ -44,6 +47,7 @@ impl std::fmt::Debug for Config {
             .field("topics", &self.topics)
             .field("shards", &self.shards)
             .field("listen", &self.listen)
+            .field("max_clock_skew", &self.max_clock_skew)
             .finish()
     }
 }
@@ -183,6 +187,7 @@ impl<'a> Check<'a> {
             },
             shards: self.shards("shards", 64),
             listen: self.listen("api.listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
+            max_clock_skew: self.skew("clock.maxSkewSeconds", 60),
         };
         self.properties();
         self.topics_differ(&config.topics);
@@ -244,6 +249,12 @@ impl<'a> Check<'a> {
     fn shards(&mut self, key: &str, default: u16) -> u16 {
         self.checked(key, &default.to_string(), "a number from 1 to 4096", |text| {
             text.parse().ok().filter(|shards| (1..=saga_core::id::MAX_SHARDS).contains(shards))
+        })
+    }
+
+    fn skew(&mut self, key: &str, default: u64) -> Duration {
+        self.checked(key, &default.to_string(), "a number of seconds from 1 to 86400", |text| {
+            text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds)).map(Duration::from_secs)
         })
     }
 

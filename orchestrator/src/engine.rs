@@ -8,6 +8,7 @@
 //!
 //! Nothing is async while state changes: a shard's task decides, evolves and queues the append without awaiting.
 
+pub mod answer_path;
 mod answers;
 pub mod catalog;
 pub mod clock;
@@ -15,6 +16,7 @@ mod committer;
 mod crowd;
 pub mod current;
 pub mod dead_letter;
+mod departure;
 mod dispatch;
 mod due;
 pub mod intake;
@@ -27,6 +29,7 @@ pub mod reload;
 pub mod router;
 mod sending;
 mod shard;
+pub mod skew;
 mod starting;
 pub mod step_back;
 pub mod store_health;
@@ -36,6 +39,7 @@ use crate::{
     journal::Plans,
     kafka::Producer,
 };
+use answer_path::AnswerPath;
 use answers::Answers;
 use catalog::Catalog;
 use clock::Clock;
@@ -46,6 +50,7 @@ use published::Published;
 use router::{Inbox, Router};
 use saga_core::definition::Participants;
 use saga_event_store::EventStore;
+use skew::Skew;
 use std::{path::PathBuf, sync::Arc};
 use step_back::Aftermath;
 use store_health::StoreHealth;
@@ -89,6 +94,8 @@ pub struct Settings {
     pub kafka: Option<KafkaSide>,
     /// Where the time is read.
     pub clock: Clock,
+    /// How far the clock may be from that of the store.
+    pub most_skew: std::time::Duration,
     /// Who watches.
     pub observer: Observer,
 }
@@ -129,10 +136,14 @@ pub struct Parts {
     pub(crate) instance: String,
     pub(crate) kafka: Option<KafkaSide>,
     pub(crate) clock: Clock,
+    /// How far the clock is from that of the store.
+    pub(crate) skew: Skew,
     pub(crate) observer: Observer,
     /// What participants answered to read-only commands.
     pub(crate) answers: Answers,
     pub(crate) router: Router,
+    /// Whether answers can be read, and up to when they have been.
+    pub(crate) answer_path: AnswerPath,
     /// Partitions that the consumers hold back.
     pub(crate) holds: watch::Sender<dead_letter::Held>,
     /// Partitions that are held back because too many sagas wait for a topic.
@@ -210,6 +221,7 @@ impl Engine {
         let crowd = crowd::Crowd::new(settings.guarded.crowded_topics());
         let parts = Parts {
             router: Router::new(settings.shards, inbox),
+            answer_path: AnswerPath::new(settings.kafka.is_some()),
             store: settings.store,
             store_health,
             step_back: Aftermath::default(),
@@ -223,6 +235,7 @@ impl Engine {
             instance: settings.instance,
             kafka: settings.kafka,
             clock: settings.clock,
+            skew: Skew::new(settings.most_skew),
             observer: settings.observer,
             answers: Answers::default(),
             holds: watch::Sender::default(),

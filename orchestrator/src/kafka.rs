@@ -9,6 +9,7 @@
 pub mod cloudevents;
 pub mod consumer;
 pub mod dlq;
+pub mod ends;
 pub mod envelope;
 pub mod mock;
 pub mod payload;
@@ -26,6 +27,7 @@ pub mod watermark;
 pub(crate) mod testing;
 
 pub use consumer::{Ack, Consumer, ConsumerEvent, Delivered};
+pub use ends::Ends;
 pub use poison::{Poison, PoisonCode};
 pub use producer::Producer;
 pub use record::{Coordinates, Header, Outgoing, Record, TopicPartition};

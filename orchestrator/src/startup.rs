@@ -20,16 +20,18 @@ use crate::{
     config::Config,
     engine::{
         Engine, KafkaSide, Parts, Settings,
+        answer_path::{self, watch::Sources},
         catalog::Catalog,
         clock::Clock,
         intake,
         observer::Observer,
         ownership::Ownership,
         published::{self, Publisher},
+        skew::{self, Skew},
     },
     guarded::Guarded,
     kafka::{
-        self, Consumer, Producer,
+        self, Consumer, Ends, Producer,
         consumer::{Limits, Mode, Plan as ConsumerPlan, TopicStart},
         topics,
     },
@@ -94,6 +96,7 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
     let api = api::start(config.listen, ready_now.clone()).await?;
     info!(address = %api.address, "the API and the web UI listen");
     let store = open_store(&config, &readiness).await?;
+    agree_on_the_time(&config, store.as_ref(), &readiness).await;
     let (binding, installation) = (Binding::of(&config), store.identity().installation.to_string());
     while_the_store_is_away(&config, &readiness, || binding.require(store.as_ref())).await?;
     let ready = ready_topics(&kafka, &needs(&config, &loaded), &installation, &readiness).await?;
@@ -112,7 +115,8 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
     let followed = publisher.map(follow);
     let watched = topic_watch::start(&kafka, needs(&config, &loaded))?;
     api.work_on(api::Backend::new(Arc::clone(&engine.parts), ready_now, consumers.statuses(), watched.odd));
-    let housekeeping = housekeeping::start(&config, &kafka, &producer, &engine.parts, followed);
+    let mut housekeeping = housekeeping::start(&config, &kafka, &producer, &engine.parts, followed);
+    housekeeping.add(watch_answers(&kafka, &engine.parts, &consumers)?);
     engine.parts.guarded.health_checks().start();
     readiness.send_replace(Readiness::Ready);
     Ok(Running { engine, producer, consumers, topics: watched.ends, api, readiness, housekeeping })
@@ -187,6 +191,18 @@ fn report(ready: &topics::Ready) {
     }
 }
 
+/// Until the engine works nothing has been decided by its clock: one that was wrong and is set right begins anew.
+async fn agree_on_the_time(config: &Config, store: &dyn EventStore, readiness: &watch::Sender<Readiness>) {
+    let skew = Skew::new(config.max_clock_skew);
+    // A store that does not answer is asked again by whoever claims a shard.
+    while let Ok(Err(too_far)) = skew.compare(store, Clock::Wall).await {
+        readiness.send_replace(Readiness::Starting { waiting_for: Some(Arc::from(too_far.to_string())) });
+        tokio::time::sleep(skew::LOOK_AGAIN).await;
+        Clock::Wall.begin_anew();
+    }
+    readiness.send_replace(Readiness::Starting { waiting_for: None });
+}
+
 async fn start_engine(
     config: &Config,
     settings: Settings,
@@ -220,6 +236,7 @@ fn engine_settings(
         instance: instance_name(),
         kafka: Some(kafka),
         clock: Clock::Wall,
+        most_skew: config.max_clock_skew,
         observer,
     })
 }
@@ -294,6 +311,17 @@ fn start_consumers(
     let intake = intake::run(Arc::clone(parts), Arc::clone(&triggers), trigger_events);
     let consumers = Consumers { triggers, shards, intake: tokio::spawn(intake), ownership: tokio::spawn(ownership) };
     Ok((consumers, of_triggers))
+}
+
+/// Deadlines wait for what this task says of the answers.
+fn watch_answers(
+    kafka: &kafka::Settings,
+    parts: &Arc<Parts>,
+    consumers: &Consumers,
+) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+    let ends = Ends::connect(kafka).context("cannot create the client of Kafka that asks where replies end")?;
+    let sources = Sources { ends, triggers: Arc::clone(&consumers.triggers), shards: Arc::clone(&consumers.shards) };
+    Ok(tokio::spawn(answer_path::watch::watch(Arc::clone(parts), sources)))
 }
 
 /// The mock broker belongs to this engine alone, and would make the first member of a group wait.

@@ -19,6 +19,7 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+pub use due::Dues;
 pub use held::Held;
 pub use noted::Noted;
 pub(crate) use noted::Times;

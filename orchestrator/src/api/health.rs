@@ -27,6 +27,7 @@ pub(super) async fn ready(State(backend): State<Backend>) -> Response {
         Readiness::Starting { waiting_for } => return starting(waiting_for.as_deref()),
         Readiness::Stopping => reasons.push("the engine is stopping".to_owned()),
     }
+    reasons.extend(backend.parts.skew.trouble());
     let now = Instant::now();
     reasons.extend(backend.parts.store_health.trouble(now));
     reasons.extend(backend.parts.step_back.trouble());
@@ -44,10 +45,21 @@ pub(super) async fn ready(State(backend): State<Backend>) -> Response {
         if !left.is_empty() {
             body["leftToOthers"] = json!(left);
         }
-        return Json(body).into_response();
+        return Json(with_deadlines(&backend, body)).into_response();
     }
     let body = json!({"status": "not ready", "reasons": reasons, "shards": shards, "store": store, "kafka": kafka});
-    (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, Json(with_deadlines(&backend, body))).into_response()
+}
+
+/// Deadlines that stand still are no reason to take an engine from its work: they wait, and lose nothing.
+fn with_deadlines(backend: &Backend, mut body: serde_json::Value) -> serde_json::Value {
+    if let Some(stands_still) = backend.parts.answer_path.stands_still() {
+        body["deadlinesStandStill"] = json!({
+            "since": saga_core::time::rfc3339(stands_still.since),
+            "reason": &*stands_still.reason,
+        });
+    }
+    body
 }
 
 /// Of an engine that does not work yet.

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Every key there is, but `kafka.properties.*`.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -20,6 +20,7 @@ const KEYS: [&str; 11] = [
     "topics.dlq",
     "shards",
     "api.listen",
+    "clock.maxSkewSeconds",
 ];
 
 /// Variables that begin like ours and are read elsewhere.

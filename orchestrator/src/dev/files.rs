@@ -93,6 +93,7 @@ pub(super) fn config(folder: &Folder, bootstrap_servers: &str, listen: SocketAdd
         topics: Topics { inbox: "saga.inbox".into(), replies: "saga.replies".into(), dlq: "saga.dlq".into() },
         shards: SHARDS,
         listen,
+        max_clock_skew: std::time::Duration::from_secs(60),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{
     Parts,
     answers::Answers,
+    departure::Leaving,
     message::{Body, Message, Receipt},
     published::Published,
     sending,
@@ -12,13 +13,13 @@ use crate::{
     kafka::{
         Outgoing,
         cloudevents::{self, CommandRecord, PublishedRecord},
-        producer::Outcome,
+        producer::{Outcome, Undelivered, UndeliveredKind},
         reply::Reply,
     },
     participants::{Call, Dispatch},
 };
 use saga_core::{
-    answerable::ALWAYS,
+    answerable::Answerable,
     command::{Answer, CommandRef, Failure, Guard, Request, Whose},
     decide::{Admission, Asking, Choosing, Context},
     id::{CommandId, SagaId},
@@ -28,10 +29,18 @@ use saga_core::{
     time::Timestamp,
 };
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tracing::warn;
 
 /// When to offer a command again that the transport cannot take now.
 pub(super) const TRANSPORT_RETRY: Duration = Duration::from_secs(5);
+/// Before a record that the broker did not acknowledge in time is handed to it again.
+const SEND_AGAIN: Duration = Duration::from_secs(1);
+/// Between two lines about that.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 /// Asks the guards while a decision is made, and keeps the permits for the calls that it starts.
 pub(super) struct Admissions<'a> {
@@ -39,6 +48,7 @@ pub(super) struct Admissions<'a> {
     answers: &'a Answers,
     published: &'a Published,
     now: Timestamp,
+    answerable: &'a Answerable,
     /// Who was called out of its line, or is told by a person to go on: nobody is before it.
     woken: Option<Woken>,
     permits: Vec<Permitted>,
@@ -60,12 +70,13 @@ enum Woken {
 }
 
 impl<'a> Admissions<'a> {
-    pub(super) fn new(parts: &'a Parts, now: Timestamp) -> Admissions<'a> {
+    pub(super) fn new(parts: &'a Parts, now: Timestamp, answerable: &'a Answerable) -> Admissions<'a> {
         Admissions {
             guarded: &parts.guarded,
             answers: &parts.answers,
             published: &parts.published,
             now,
+            answerable,
             woken: None,
             permits: Vec::new(),
         }
@@ -108,20 +119,13 @@ impl<'a> Admissions<'a> {
                 Admission::Refused { guard, not_before: now.plus(not_before) }
             }
         };
-        let answers = self.answers;
+        let (answers, answerable) = (self.answers, self.answerable);
         let mut recall = |request: &Request| answers.recall(request);
         let mut choose = |choosing: Choosing<'_>| {
             guarded.choose(choosing).or_else(|| published.with_capability(choosing.capability, choosing.over))
         };
         let random = fastrand::u64(..);
-        decide(&mut Context {
-            now,
-            answerable: &ALWAYS,
-            random,
-            admission: &mut ask,
-            choose: &mut choose,
-            recall: &mut recall,
-        })
+        decide(&mut Context { now, answerable, random, admission: &mut ask, choose: &mut choose, recall: &mut recall })
     }
 
     pub(super) fn into_permits(self) -> Vec<Permitted> {
@@ -154,9 +158,10 @@ pub(super) fn call(
     effect: CallEffect,
     mut permit: Permit,
     dispatch: Dispatch,
+    leaving: Option<Leaving>,
 ) -> Option<Permit> {
     if let Request::Kafka { .. } = &*effect.request {
-        send_command(parts, plan, state, &effect, permit.departure());
+        send_command(parts, plan, state, &effect, permit.departure(), leaving);
         return Some(permit);
     }
     let (id, attempt) = (effect.id.clone(), effect.attempt);
@@ -180,6 +185,7 @@ fn send_command(
     state: &State,
     effect: &CallEffect,
     (departure, seat): (Departure, Seat),
+    leaving: Option<Leaving>,
 ) {
     let (id, attempt) = (effect.id.clone(), effect.attempt);
     let record = command_record(parts, plan, state, effect);
@@ -194,6 +200,7 @@ fn send_command(
             }
             Err(Refused { guard, not_before }) => Some(Answer::NotSent { guard, retry_after: not_before }),
         };
+        drop(leaving);
         let Some(answer) = answer else { return };
         answered(&parts_of_call, id, attempt, answer).await;
     });
@@ -219,18 +226,51 @@ fn command_record(parts: &Parts, plan: &Plan, state: &State, effect: &CallEffect
     ))
 }
 
-/// Once. What the broker does not have is an answer to the attempt, which says no more than is known: what certainly did not reach it waits.
+/// What the broker refuses is an answer to the attempt, which says no more than is known: what certainly did not reach it waits. What it does
+/// not acknowledge in time is handed to it again, under the same ids: that our broker is away is nothing that the participant did, and the
+/// attempt's time does not run before it has left.
 async fn deliver(parts: &Parts, record: Option<&Outgoing>) -> Result<(), Answer> {
     let (Some(record), Some(kafka)) = (record, parts.kafka.as_ref()) else {
         return Err(Answer::NotSent { guard: Guard::Transport, retry_after: TRANSPORT_RETRY });
     };
-    match sending::once(&kafka.producer, parts.guarded.topics(), record).await {
-        Outcome::Delivered { .. } => Ok(()),
-        Outcome::Undelivered(undelivered) => Err(undelivered.answer()),
+    loop {
+        match sending::once(&kafka.producer, parts.guarded.topics(), record).await {
+            Outcome::Delivered { .. } => return Ok(()),
+            Outcome::Undelivered(undelivered) if is_unknown(undelivered.kind) => {
+                sent_again(&record.topic, &undelivered);
+                tokio::time::sleep(SEND_AGAIN).await;
+            }
+            Outcome::Undelivered(undelivered) => return Err(undelivered.answer()),
+        }
     }
 }
 
-/// Publishes what a saga publishes, once, and says how that went. `permit` is given back then.
+/// Whether the record may have been written, and nothing more is known of it.
+fn is_unknown(kind: UndeliveredKind) -> bool {
+    match kind {
+        UndeliveredKind::TimedOut | UndeliveredKind::Unknown => true,
+        UndeliveredKind::TooLarge
+        | UndeliveredKind::Invalid
+        | UndeliveredKind::Refused
+        | UndeliveredKind::UnknownTopic
+        | UndeliveredKind::Unauthorized
+        | UndeliveredKind::QueueFull
+        | UndeliveredKind::NotSent => false,
+    }
+}
+
+/// Thousands of commands may wait for one broker: people are told now and then.
+fn sent_again(topic: &str, undelivered: &Undelivered) {
+    static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+    metrics::counter!("saga_kafka_sent_again_total", "topic" => topic.to_owned()).increment(1);
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.is_none_or(|told| told.elapsed() > TELL_AGAIN) {
+        *told = Some(Instant::now());
+        warn!(topic, %undelivered, "the broker has not acknowledged a record: it is sent again, and no attempt is counted");
+    }
+}
+
+/// Publishes what a saga publishes, and says how that went. `permit` is given back then.
 pub(super) fn publish(
     parts: &Arc<Parts>,
     saga: SagaId,
@@ -238,6 +278,7 @@ pub(super) fn publish(
     state: &State,
     effect: &PublishEffect,
     permit: Option<Permit>,
+    leaving: Option<Leaving>,
 ) {
     let (publication, attempt) = (effect.publication, effect.attempt);
     let record = published_record(saga, plan, state, effect);
@@ -255,6 +296,7 @@ pub(super) fn publish(
                 Input::Delivered { delivery }
             }
         };
+        drop(leaving);
         parts_of_call.router.route_saga(saga, Message::of(saga, input)).await;
     });
 }

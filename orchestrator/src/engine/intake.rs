@@ -8,6 +8,7 @@ use super::{
 use crate::kafka::{
     Ack, Consumer, ConsumerEvent, Delivered, Record, TopicPartition,
     consumer::{Condition, Loss, Scope},
+    ends,
     reply::{self, Parsed},
     trigger::{self, Disposition, Judgement},
 };
@@ -118,6 +119,9 @@ pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
 }
 
 async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
+    if ends::is_mark(&record) && parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic) {
+        return ack.finish();
+    }
     let is_reply = parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic);
     if is_reply {
         return take_reply(parts, record, Receipt::Offset(ack)).await;

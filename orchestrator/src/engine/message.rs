@@ -1,5 +1,6 @@
 //! What reaches a shard, and who has to be told when it is dealt with.
 
+use super::answer_path::ReadUntil;
 use crate::{
     guarded::Woken,
     kafka::{Ack, Record, reply::Reply},
@@ -25,6 +26,12 @@ pub struct Message {
 }
 
 impl Message {
+    /// A word about the answers that lie before it in the shard's queue.
+    #[must_use]
+    pub fn read_until(read: ReadUntil) -> Message {
+        Message { body: Body::ReadUntil(read), record: None, receipt: Receipt::None }
+    }
+
     /// An input that nobody waits for.
     #[must_use]
     pub fn of(saga: SagaId, input: Input) -> Message {
@@ -37,6 +44,7 @@ impl Message {
     pub fn is_own(&self) -> bool {
         match &self.body {
             Body::Start { .. } | Body::Input { input: Input::Operator { .. }, .. } => false,
+            Body::ReadUntil(_) => true,
             Body::Reply(_) => self.record.is_none(),
             Body::Input {
                 input: Input::TimeReached | Input::Released { .. } | Input::Delivered { .. } | Input::Answered { .. },
@@ -56,6 +64,8 @@ pub enum Body {
         /// Key and trigger.
         start: Box<Start>,
     },
+    /// Answers have been read.
+    ReadUntil(ReadUntil),
     /// A participant's reply, which names its step as the definition does.
     Reply(Box<Reply>),
     /// Something that happens to a saga.
@@ -68,11 +78,11 @@ pub enum Body {
 }
 
 impl Body {
-    /// The saga it is about; `None` for one that does not exist yet.
+    /// The saga it is about; `None` for one that does not exist yet, and for what is about all.
     #[must_use]
     pub fn saga(&self) -> Option<SagaId> {
         match self {
-            Body::Start { .. } => None,
+            Body::Start { .. } | Body::ReadUntil(_) => None,
             Body::Reply(reply) => Some(reply.command.saga),
             Body::Input { saga, .. } => Some(*saga),
         }
@@ -82,7 +92,7 @@ impl Body {
     #[must_use]
     pub fn input(&self, plan: &Plan) -> Option<Input> {
         match self {
-            Body::Start { .. } => None,
+            Body::Start { .. } | Body::ReadUntil(_) => None,
             Body::Input { input, .. } => Some(input.clone()),
             Body::Reply(reply) => {
                 let step = plan.definition.find(&reply.command.step)?;

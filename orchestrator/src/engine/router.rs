@@ -106,6 +106,14 @@ impl Router {
         owned.into_iter()
     }
 
+    /// Puts `message` behind all that is in the shard's queue here; where the queue is full, or elsewhere, it is dropped.
+    pub(super) fn try_tell(&self, shard: Shard, message: Message) {
+        if let Some(queue) = self.owner(shard) {
+            // A shard that has more to do than its queue holds is told the next time.
+            let _ = queue.try_send(message);
+        }
+    }
+
     /// Opens the shard's queue here; messages wait in it until the shard's task has claimed it.
     pub(super) fn open(&self, shard: Shard) -> mpsc::Receiver<Message> {
         let (sender, receiver) = mpsc::channel(SHARD_QUEUE);
@@ -174,7 +182,7 @@ fn inbound(message: &Message) -> Option<Inbound> {
             hash: plan.definition.hash.clone(),
             policies: Some(plan.policies_hash.clone()),
         }),
-        (Body::Start { .. }, None) => None,
+        (Body::Start { .. }, None) | (Body::ReadUntil(_), _) => None,
         (Body::Reply(_), Some(record)) => Some(Inbound::Reply(record.clone())),
         (Body::Reply(reply), None) => Some(Inbound::Outcome(CallOutcome {
             command: reply.command.clone(),

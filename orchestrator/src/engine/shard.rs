@@ -2,6 +2,7 @@
 //!
 //! Nothing is awaited between a decision and the queueing of its append, and effects leave after [`owned::Owned::committed`] only.
 
+mod attending;
 mod classified;
 mod effects;
 mod listing;
@@ -17,12 +18,12 @@ mod turns;
 mod unreadable;
 mod waits;
 
-use super::{Parts, message::Message, step_back};
+use super::{Parts, message::Message, skew, step_back};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::FutureExt as _;
 use owned::Owned;
 use remembered::Remembered;
-use saga_core::id::Shard;
+use saga_core::{answerable::Answerable, id::Shard};
 use saga_event_store::Epoch;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -98,8 +99,8 @@ async fn own_unguarded(
         return Ended::Stopped;
     }
     let steps = step_back::number(&told);
-    let Some(epoch) = stop.run_until_cancelled(claim(parts, shard)).await else { return Ended::Stopped };
-    let mut owned = Owned::new(Arc::clone(parts), shard, epoch);
+    let Some((epoch, answerable)) = stop.run_until_cancelled(claim(parts, shard)).await else { return Ended::Stopped };
+    let mut owned = Owned::new(Arc::clone(parts), shard, epoch, answerable);
     if stop.run_until_cancelled(report_missing(&mut owned, remembered)).await.is_none() {
         return Ended::Stopped;
     }
@@ -126,8 +127,21 @@ async fn report_missing(owned: &mut Owned, remembered: &mut Remembered) {
     missing.report(&owned.parts, owned.shard).await;
 }
 
-async fn claim(parts: &Parts, shard: Shard) -> Epoch {
-    until_answered("claim a shard", || parts.store.claim(shard.0, &parts.instance)).await
+/// The epoch, and what is known of the shard's answers: read after the claim, for until then the last owner may add to it.
+async fn claim(parts: &Parts, shard: Shard) -> (Epoch, Answerable) {
+    agree_on_the_time(parts).await;
+    let epoch = until_answered("claim a shard", || parts.store.claim(shard.0, &parts.instance)).await;
+    let read = || parts.store.attendance(shard.0);
+    let attendance = until_answered("read until when a shard was attended to", read).await;
+    (epoch, attending::taken_over(parts, &attendance))
+}
+
+/// Waits until this engine's clock and the store's agree: what the owners of a shard write would contradict each other.
+async fn agree_on_the_time(parts: &Parts) {
+    let compare = || parts.skew.compare(parts.store.as_ref(), parts.clock);
+    while until_answered("compare clocks", compare).await.is_err() {
+        tokio::time::sleep(skew::LOOK_AGAIN).await;
+    }
 }
 
 /// Tries until the store answers; only a stop ends it, from outside.

@@ -210,6 +210,7 @@ enum Command {
     Topics(Vec<TopicStart>),
     Hold(Scope),
     Release(Scope),
+    Finished(tokio::sync::oneshot::Sender<Vec<(TopicPartition, i64)>>),
     Stop { by: Instant, done: tokio::sync::oneshot::Sender<Stopped> },
 }
 
@@ -263,6 +264,14 @@ impl Consumer {
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.clone()
+    }
+
+    /// How far each partition that is read here has been finished: every record below the offset has all its dispositions, and nothing
+    /// else is known to lie there. `None`: intake has ended. Answered within a poll, unless the thread waits for the broker.
+    pub async fn finished(&self) -> Option<Vec<(TopicPartition, i64)>> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.command(Command::Finished(answer));
+        answered.await.ok()
     }
 
     /// Stops intake at once, waits for the records that are being worked on, commits and leaves the group: all within `deadline`.

@@ -24,6 +24,7 @@ mod retry_after;
 mod said;
 mod send;
 mod settings;
+mod stall;
 #[cfg(test)]
 mod tests;
 mod tries;
@@ -163,9 +164,9 @@ impl HttpParticipant {
             Ok(request) => request,
             Err(failure) => return impossible(call, failure),
         };
-        match tokio::time::timeout_at(deadline, exchange::exchange(self, call, request)).await {
-            Ok(answer) => answer,
-            Err(_elapsed) => self.overrides.classes().applied(out_of_time(call)),
+        match stall::within(deadline, call.attempt_timeout, exchange::exchange(self, call, request)).await {
+            Some(answer) => answer,
+            None => self.overrides.classes().applied(out_of_time(call)),
         }
     }
 }

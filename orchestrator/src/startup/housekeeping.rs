@@ -26,6 +26,13 @@ pub struct Housekeeping {
     _followed: Option<Followed>,
 }
 
+impl Housekeeping {
+    /// Ends `task` with the others.
+    pub(super) fn add(&mut self, task: JoinHandle<()>) {
+        self.tasks.push(task);
+    }
+}
+
 impl Drop for Housekeeping {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);

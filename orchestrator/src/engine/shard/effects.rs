@@ -5,17 +5,20 @@ use super::{
     owned::Owned,
 };
 use crate::{
-    engine::dispatch::{self, Permitted},
+    engine::{
+        departure::{self, Leaving},
+        dispatch::{self, Permitted},
+    },
     guarded::{self, Admission, Asking, Attempt, Coming, Permit},
     panics::caught,
     participants::Dispatch,
 };
 use saga_core::{
-    command::{Answer, CommandRef, Failure, Retryable},
+    command::{Answer, CommandRef, Failure, Request, Retryable},
     id::SagaId,
     input::{Input, Publication},
     react::{CallEffect, Effect, PublishEffect, react},
-    state::Departure,
+    state::{Departure, Phase},
 };
 use std::time::Duration;
 
@@ -40,34 +43,48 @@ impl Owned {
             let Some(sent) = Sent::of(&effect) else { continue };
             if !live.sent.contains(&sent) && !live.is_over(&sent, now) {
                 let dispatch = live.dispatch_of(&sent);
+                let leaving = self.leaves(live, &effect, &sent, dispatch);
                 live.sent.push(sent);
-                self.let_leave(saga, live, effect, dispatch);
+                self.let_leave(saga, live, effect, dispatch, leaving);
             }
         }
     }
 
-    /// Attempts whose decision is older than this by the time of its commit begin their time anew: it runs from their leaving. Of those that
-    /// are asked after, or that a guard holds back, another time is known or on its way.
-    pub(super) fn begin_times_anew(&mut self, saga: SagaId, live: &mut Live, had_left: &[Sent]) {
-        let now = self.parts.clock.now();
-        for sent in live.sent.iter().filter(|sent| !had_left.contains(sent)) {
-            let Sent::Call { command, attempt, asked: 0 } = sent else { continue };
-            let is_held_back = self.held_back.iter().any(|(held, input)| *held == saga && is_about(input, *command));
-            if !is_held_back {
-                live.state.departs(*command, *attempt, Departure::At(now));
-            }
+    /// The time of an attempt runs from when it leaves: a call at once, a record when the broker has it. One that surely left in another life
+    /// keeps its time.
+    fn leaves(&self, live: &mut Live, effect: &Effect, sent: &Sent, dispatch: Dispatch) -> Option<Leaving> {
+        let (command, attempt) = sent.attempt()?;
+        let Phase::Attempting(attempting) = &live.state.command(command).phase else { return None };
+        if dispatch == Dispatch::Repeated && attempting.departure == Departure::AsDecided {
+            return None;
         }
+        if matches!(effect, Effect::Call(call) if matches!(*call.request, Request::Http { .. })) {
+            live.state.departs(command, attempt, Departure::At(self.parts.clock.now()));
+            return None;
+        }
+        let (leaving, leaves_at) = departure::leaving(self.parts.clock);
+        live.departures.push((sent.clone(), leaves_at));
+        Some(leaving)
     }
 
-    fn let_leave(&mut self, saga: SagaId, live: &mut Live, effect: Effect, dispatch: Dispatch) {
+    fn let_leave(
+        &mut self,
+        saga: SagaId,
+        live: &mut Live,
+        effect: Effect,
+        dispatch: Dispatch,
+        leaving: Option<Leaving>,
+    ) {
         match effect {
             Effect::Wait(_) => {}
-            Effect::Publish(effect) => self.let_be_published(saga, live, &effect),
+            Effect::Publish(effect) => self.let_be_published(saga, live, &effect, leaving),
             Effect::Call(effect) => {
                 let (command, attempt) = (effect.command, effect.attempt);
                 let taken = live.take_permit(command, Some(attempt));
                 let Some(permit) = taken.or_else(|| self.late_permit(saga, &effect)) else { return };
-                if let Some(permit) = dispatch::call(&self.parts, &live.plan, &live.state, effect, permit, dispatch) {
+                if let Some(permit) =
+                    dispatch::call(&self.parts, &live.plan, &live.state, effect, permit, dispatch, leaving)
+                {
                     live.permits.push(Permitted { command, attempt, permit });
                 }
             }
@@ -75,7 +92,7 @@ impl Owned {
     }
 
     /// A step's publication of another life may have left, so it is published again whoever waits.
-    fn let_be_published(&mut self, saga: SagaId, live: &mut Live, effect: &PublishEffect) {
+    fn let_be_published(&mut self, saga: SagaId, live: &mut Live, effect: &PublishEffect, leaving: Option<Leaving>) {
         let permit = match effect.publication {
             Publication::Step(command) => live.take_permit(command, Some(effect.attempt)),
             Publication::Outcome => match self.leave_for_outcome(live, effect) {
@@ -83,7 +100,7 @@ impl Owned {
                 None => return live.outcome_has_not_left(),
             },
         };
-        dispatch::publish(&self.parts, saga, &live.plan, &live.state, effect, permit);
+        dispatch::publish(&self.parts, saga, &live.plan, &live.state, effect, permit, leaving);
     }
 
     /// Becomes an input in the next turn: no decision is made while effects leave.
@@ -113,12 +130,5 @@ impl Owned {
         };
         self.answer_next(saga, effect.command, effect.attempt, answer);
         None
-    }
-}
-
-fn is_about(input: &Input, about: CommandRef) -> bool {
-    match input {
-        Input::Answered { command, .. } | Input::Released { command } => *command == about,
-        Input::Delivered { .. } | Input::TimeReached | Input::Operator { .. } => false,
     }
 }

@@ -1,21 +1,21 @@
 //! What a shard's task holds of one saga.
 
 use crate::{
-    engine::{dispatch::Permitted, message::Message},
+    engine::{departure::LeavesAt, dispatch::Permitted, message::Message},
     guarded::{Permit, Said},
     panics::caught,
     participants::Dispatch,
 };
 use saga_core::{
-    answerable::ALWAYS,
-    command::{Answer, CommandRef, ErrorClass},
+    answerable::{ALWAYS, Answerable},
+    command::{Answer, CommandRef, ErrorClass, Request},
     event::Decision,
     input::{Input, Publication},
-    react::{Effect, react},
-    state::{Course, Held, Plan, State, Status},
+    react::{Effect, PublishEffect, react},
+    state::{Course, Departure, Held, Phase, Plan, State, Status},
     time::Timestamp,
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 /// A saga in memory.
 pub(super) enum Slot {
@@ -42,6 +42,8 @@ pub(super) struct Live {
     pub(super) sent: Vec<Sent>,
     /// What was outstanding when the saga was read: it may have left in the life of an earlier owner.
     before: Vec<Sent>,
+    /// When what has left in this life left, as far as its time runs from there.
+    pub(super) departures: Vec<(Sent, LeavesAt)>,
     /// Taken when a call was decided, handed over when it leaves.
     pub(super) permits: Vec<Permitted>,
     /// A decision or its effects panicked with this: the state is not to be trusted.
@@ -87,6 +89,37 @@ impl Sent {
     }
 }
 
+impl Sent {
+    /// The attempt that leaves; `None` of the outcome event.
+    pub(super) fn attempt(&self) -> Option<(CommandRef, u32)> {
+        match self {
+            Sent::Call { command, attempt, .. } | Sent::Publish(Publication::Step(command), attempt) => {
+                Some((*command, *attempt))
+            }
+            Sent::Publish(Publication::Outcome, _) => None,
+        }
+    }
+}
+
+/// An attempt that was decided on so long before its owner was lost has left: the producer gives nothing up before half of it.
+const SURELY_LEFT: Duration = Duration::from_secs(60);
+
+/// What was outstanding is sent again by the new owner, and its time runs from then: whole where it may not have left before.
+fn leaves_again(state: &mut State, effect: &Effect, answerable: &Answerable) {
+    let (command, attempt, over_http) = match effect {
+        Effect::Call(call) => (call.command, call.attempt, matches!(*call.request, Request::Http { .. })),
+        Effect::Publish(PublishEffect { publication: Publication::Step(command), attempt, .. }) => {
+            (*command, *attempt, false)
+        }
+        Effect::Publish(_) | Effect::Wait(_) => return,
+    };
+    let Phase::Attempting(attempting) = &state.command(command).phase else { return };
+    let surely_left = answerable.outages.end_of(attempting.since(), SURELY_LEFT) <= answerable.until;
+    if over_http || !surely_left {
+        state.departs(command, attempt, Departure::NotYet);
+    }
+}
+
 impl Live {
     /// A saga that starts here.
     pub(super) fn new(plan: Arc<Plan>, state: State) -> Live {
@@ -94,13 +127,14 @@ impl Live {
     }
 
     /// A saga that was read: what is outstanding may have left before.
-    pub(super) fn taken_over(plan: Arc<Plan>, state: State) -> Live {
+    pub(super) fn taken_over(plan: Arc<Plan>, mut state: State, answerable: &Answerable) -> Live {
         let shown = Shown::of(&plan, &state);
         // What holds it may have been recorded by a build that did not show it.
         let shown = shown.held_by.is_empty().then_some(shown);
         let outstanding = caught(|| react(&plan, &state));
         let before =
             outstanding.as_ref().map(|effects| effects.iter().filter_map(Sent::of).collect()).unwrap_or_default();
+        outstanding.iter().flatten().for_each(|effect| leaves_again(&mut state, effect, answerable));
         let mut live = Live::with(plan, state, shown, before);
         live.broken = outstanding.err();
         live
@@ -120,8 +154,18 @@ impl Live {
             waiting: VecDeque::new(),
             sent: Vec::new(),
             before,
+            departures: Vec::new(),
             permits: Vec::new(),
             broken: None,
+        }
+    }
+
+    /// Tells the state when its attempts left.
+    pub(super) fn note_departures(&mut self) {
+        for (sent, leaves_at) in &self.departures {
+            if let Some((command, attempt)) = sent.attempt() {
+                self.state.departs(command, attempt, leaves_at.departure());
+            }
         }
     }
 
@@ -170,10 +214,9 @@ impl Live {
         is_parked.then(|| self.state.attempt_ends(*command, &ALWAYS.outages)).flatten()
     }
 
-    /// When the saga has to be looked at again: something is due, or a place has to be given back.
-    pub(super) fn next_look(&self) -> Option<Timestamp> {
-        let due = self.state.next_due_beside_guards(&self.plan);
-        due.into_iter().chain(self.sent.iter().filter_map(|sent| self.place_ends(sent))).min()
+    /// When the next place has to be given back.
+    pub(super) fn next_place_ends(&self) -> Option<Timestamp> {
+        self.sent.iter().filter_map(|sent| self.place_ends(sent)).min()
     }
 
     /// Gives back the places of attempts whose time was over in a parked saga, as if that had been recorded.
@@ -192,6 +235,7 @@ impl Live {
     /// Forgets what is no longer outstanding. A permit that is still held for it belongs to an attempt that nobody answered in time.
     pub(super) fn forget_all_but(&mut self, effects: &[Effect]) {
         let outstanding: Vec<Sent> = effects.iter().filter_map(Sent::of).collect();
+        self.departures.retain(|(sent, _)| outstanding.contains(sent));
         for over in self.sent.extract_if(.., |sent| !outstanding.contains(sent)).collect::<Vec<_>>() {
             let Sent::Call { command, attempt, .. } = over else { continue };
             let goes_on =
@@ -279,13 +323,13 @@ mod tests {
         live.sent.push(sent.clone());
 
         let end = NOW.plus(std::time::Duration::from_secs(30));
-        assert_eq!(live.next_look(), Some(end));
+        assert_eq!(live.next_place_ends(), Some(end));
         live.give_up_places(end.minus(std::time::Duration::from_millis(1)));
         assert!(!live.permits.is_empty(), "its time is not over");
         live.give_up_places(end);
         assert!(live.permits.is_empty() && live.is_quiet());
         assert!(live.is_over(&sent, end), "it is not sent again");
-        assert_eq!(live.next_look(), None);
+        assert_eq!(live.next_place_ends(), None);
         let mut next = admit(&guarded).expect("the place is free");
         assert!(next.pass().await.is_ok());
     }

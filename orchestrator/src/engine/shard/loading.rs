@@ -13,7 +13,7 @@ use crate::{
     },
     kafka::poison::PoisonCode,
 };
-use saga_core::{decide, id::SagaId, input::Input, time::Timestamp};
+use saga_core::{decide, id::SagaId, input::Input, state::Dues};
 use std::{collections::VecDeque, sync::Arc};
 use tracing::error;
 
@@ -22,7 +22,7 @@ pub(super) enum Taken {
     /// What is outstanding has left, or waits.
     Up,
     /// Something is due since then, which comes before anything leaves.
-    Due(Timestamp),
+    Due(Dues),
 }
 
 impl Owned {
@@ -67,7 +67,7 @@ impl Owned {
     }
 
     fn park(&mut self, saga: SagaId, live: &mut Live, reason: String) {
-        let mut admissions = Admissions::new(&self.parts, self.parts.clock.now());
+        let mut admissions = Admissions::new(&self.parts, self.parts.clock.now(), &self.answerable);
         let parked = admissions.during(|context| decide::park(&live.plan, &mut live.state, reason, context));
         if let Some(decision) = parked {
             self.append(saga, live, Message::of(saga, Input::TimeReached), decision);
@@ -78,7 +78,7 @@ impl Owned {
         let Some(Slot::Loading { waiting }) = self.sagas.remove(&saga) else { return };
         match loaded {
             Ok(Some(recorded)) => {
-                let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state));
+                let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state, &self.answerable));
                 live.waiting = waiting;
                 self.is_readable(saga, &mut live);
                 match self.to_park.remove(&saga) {
@@ -101,15 +101,12 @@ impl Owned {
 
     /// A saga that was read goes on: what is due is looked at before anything leaves again, for it may have been given up by now.
     pub(super) fn take_up(&mut self, saga: SagaId, live: &mut Live) -> Taken {
-        let due = live.state.next_due_beside_guards(&live.plan);
-        match due.filter(|due| *due <= self.parts.clock.now()) {
-            Some(due) => Taken::Due(due),
-            None => {
-                self.perform(saga, live);
-                self.due.set(saga, live.next_look());
-                Taken::Up
-            }
+        if let Some(dues) = self.due_now(live) {
+            return Taken::Due(dues);
         }
+        self.perform(saga, live);
+        self.set_due(saga, live);
+        Taken::Up
     }
 
     /// What came for it was there before its time is looked at.

@@ -2,6 +2,7 @@
 
 use super::{
     Ended,
+    attending::Heard,
     classified::classified,
     live::{InFlight, Live, Shown, Slot},
     measured,
@@ -28,6 +29,7 @@ use crate::{
 };
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use saga_core::{
+    answerable::Answerable,
     decide::{self, Ignored, Outcome},
     event::{Decision, Event, ParkReason},
     id::{SagaId, Shard},
@@ -39,7 +41,6 @@ use std::{
     collections::{HashMap, VecDeque},
     pin::pin,
     sync::Arc,
-    time::Duration,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -49,8 +50,6 @@ use uuid::Uuid;
 /// Appends of one shard that may be under way; beyond it the shard takes no more messages until one is answered.
 const IN_FLIGHT: usize = 1024;
 
-/// Beyond it a commit has taken of the time of the attempts that it starts: their time begins anew when they leave.
-const LATE_COMMIT: Duration = Duration::from_secs(1);
 /// Messages after which timers are looked at although more messages are there.
 const TIMERS_EVERY: u32 = 64;
 
@@ -63,12 +62,15 @@ pub(super) struct Owned {
     pub(super) epoch: Epoch,
     pub(super) sagas: HashMap<SagaId, Slot>,
     pub(super) due: DueTimes,
+    /// Up to when answers have been taken, and when none could be.
+    pub(super) answerable: Answerable,
+    pub(super) heard: Heard,
     pub(super) starting: Starting,
     appends: FuturesUnordered<BoxFuture<'static, (SagaId, Result<Appended, NotCommitted>)>>,
     pub(super) loads: FuturesUnordered<BoxFuture<'static, Read>>,
     /// `None`: everything that was open at the claim has been looked at.
     pub(super) recovery: Option<Recovery>,
-    turns: Turns,
+    pub(super) turns: Turns,
     pub(super) unreadable: Unreadable,
     /// Calls that the guard holds back outside of a decision; they become inputs in the next turn.
     pub(super) held_back: Vec<(SagaId, Input)>,
@@ -80,7 +82,7 @@ pub(super) struct Owned {
 }
 
 impl Owned {
-    pub(super) fn new(parts: Arc<Parts>, shard: Shard, epoch: Epoch) -> Owned {
+    pub(super) fn new(parts: Arc<Parts>, shard: Shard, epoch: Epoch, answerable: Answerable) -> Owned {
         Owned {
             recovery: Some(Recovery::begin(&parts, shard)),
             turns: Turns::of(&parts.turns),
@@ -90,6 +92,8 @@ impl Owned {
             epoch,
             sagas: HashMap::new(),
             due: DueTimes::default(),
+            answerable,
+            heard: Heard::NotYet,
             starting: Starting::default(),
             appends: FuturesUnordered::new(),
             loads: FuturesUnordered::new(),
@@ -146,21 +150,25 @@ impl Owned {
     }
 
     fn wake(&mut self) -> tokio::time::Instant {
-        let due = self.due.next().unwrap_or(saga_core::time::Timestamp::MAX);
+        let due = self.due.next(self.parts.clock.now(), self.answerable.until);
+        let due = due.unwrap_or(saga_core::time::Timestamp::MAX);
         self.parts.clock.instant_of(due)
     }
 
     /// Looks at what is due, as many as there are turns for. The next ones come when one of these is done.
-    fn fire(&mut self, mut turn: Option<Turn>) {
+    pub(super) fn fire(&mut self, mut turn: Option<Turn>) {
         let (now, mut to_read) = (self.parts.clock.now(), Vec::new());
         while to_read.len() < FIRED_TOGETHER
             && let Some(of_this) = turn.take()
-            && let Some(saga) = self.due.pop(now)
+            && let Some(saga) = self.due.pop(now, self.answerable.until)
         {
             self.fire_one(saga, of_this, &mut to_read);
             turn = self.turns.now();
         }
         self.load_all(to_read);
+        if self.due.waits_for_answers(now, self.answerable.until) {
+            self.parts.answer_path.wants_word();
+        }
     }
 
     fn fire_one(&mut self, saga: SagaId, turn: Turn, to_read: &mut Vec<SagaId>) {
@@ -178,6 +186,9 @@ impl Owned {
     }
 
     fn take(&mut self, message: Message) {
+        if let Body::ReadUntil(read) = message.body {
+            return self.read_until(read);
+        }
         match message.body.saga() {
             None => self.take_start(message),
             Some(saga) => self.take_input(saga, message),
@@ -221,7 +232,9 @@ impl Owned {
         let input = classified(&self.parts.current.load().participants, &live.state, input);
         live.settle_permit(&input);
         self.outcome_not_taken(live, &input);
-        let mut admissions = Admissions::new(&self.parts, self.parts.clock.now()).about(&input);
+        live.note_departures();
+        let now = self.parts.clock.now();
+        let mut admissions = Admissions::new(&self.parts, now, &self.answerable).about(&input);
         let decided =
             caught(|| admissions.during(|context| decide::decide(&live.plan, &mut live.state, &input, context)));
         let outcome = match decided {
@@ -253,14 +266,14 @@ impl Owned {
         if matches!(input, Input::TimeReached) {
             self.perform(saga, live);
         }
-        self.due.set(saga, live.next_look());
+        self.set_due(saga, live);
         self.wait_again(saga, live, input, ignored);
     }
 
     /// Nothing to record. What is outstanding by that, a question how far an attempt is, has its cause on record long since.
     fn noted(&mut self, saga: SagaId, live: &mut Live, message: Message) {
         self.perform(saga, live);
-        self.due.set(saga, live.next_look());
+        self.set_due(saga, live);
         message.receipt.settle(Disposition::Ignored("it is no news".into()));
     }
 
@@ -342,16 +355,11 @@ impl Owned {
                 self.start_committed(saga, &live, payload_hash);
                 Disposition::Started(saga)
             }
-            Body::Reply(_) | Body::Input { .. } => Disposition::Applied,
+            Body::Reply(_) | Body::Input { .. } | Body::ReadUntil(_) => Disposition::Applied,
         };
         message.receipt.settle(disposition);
-        let is_late = self.parts.clock.now().since(decision.at) > LATE_COMMIT;
-        let had_left = if is_late { live.sent.clone() } else { Vec::new() };
         self.perform(saga, &mut live);
-        if is_late {
-            self.begin_times_anew(saga, &mut live, &had_left);
-        }
-        self.due.set(saga, live.next_look());
+        self.set_due(saga, &mut live);
         self.go_on(saga, live);
     }
 
@@ -362,7 +370,7 @@ impl Owned {
         self.start_ended(&live);
         match in_flight.message.body {
             Body::Start { .. } => self.take_start(in_flight.message),
-            Body::Reply(_) | Body::Input { .. } => {
+            Body::Reply(_) | Body::Input { .. } | Body::ReadUntil(_) => {
                 live.waiting.push_front(in_flight.message);
                 self.load(saga, live.waiting);
             }

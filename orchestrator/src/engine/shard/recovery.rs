@@ -126,10 +126,10 @@ impl Owned {
     fn look_at(&mut self, saga: SagaId, loaded: Loaded) {
         match loaded {
             Ok(Some(recorded)) => {
-                let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state));
+                let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state, &self.answerable));
                 match self.take_up(saga, &mut live) {
                     // It is read again when its turn comes: all of them may be due.
-                    Taken::Due(due) => self.due.set(saga, Some(due)),
+                    Taken::Due(dues) => self.due.set(saga, dues),
                     Taken::Up => self.go_on(saga, live),
                 }
             }

@@ -38,7 +38,7 @@ impl Owned {
         let start = start.as_ref().clone();
         let now = self.parts.clock.now();
         let id = SagaId::new(now, self.shard, fastrand::u64(..));
-        let mut admissions = Admissions::new(&self.parts, now);
+        let mut admissions = Admissions::new(&self.parts, now, &self.answerable);
         let started = caught(|| admissions.during(|context| decide::start(&plan, id, start, context)));
         let (decision, state) = match started {
             Ok(started) => started,

@@ -2,7 +2,10 @@
 
 use super::{live::Live, owned::Owned};
 use crate::journal;
-use saga_core::{id::SagaId, state::Status};
+use saga_core::{
+    id::SagaId,
+    state::{Dues, Status},
+};
 use saga_event_store::{Mark, Marked};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tracing::{debug, error, info, warn};
@@ -37,7 +40,7 @@ impl Owned {
             self.show(saga, Status::Parked, Some(reason));
         }
         let now = self.parts.clock.now();
-        self.due.set(saga, Some(now.plus(rest)));
+        self.due.set(saga, Dues { timer: Some(now.plus(rest)), deadline: None });
     }
 
     /// A saga that was left out can be read again: what it is is shown again.

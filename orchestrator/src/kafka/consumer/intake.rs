@@ -188,6 +188,11 @@ impl Intake {
             match self.orders.try_recv() {
                 Ok(Command::Topics(topics)) => self.change_topics(topics),
                 Ok(Command::Hold(scope)) => self.partitions.hold(scope),
+                Ok(Command::Finished(answer)) => {
+                    self.take_settled();
+                    // Who asked may have gone.
+                    let _ = answer.send(self.partitions.finished());
+                }
                 Ok(Command::Release(scope)) => self.partitions.release(&scope),
                 Ok(Command::Stop { by, done }) => self.stop = Some(Stop::new(by, done, Instant::now())),
                 Err(thread_mpsc::TryRecvError::Empty) => return true,

@@ -199,6 +199,12 @@ impl Partitions {
         Some((assigned.unfinished_from(), assigned.proof.clone()))
     }
 
+    /// Every partition and the offset below which all that was there is finished.
+    pub(super) fn finished(&self) -> Vec<(TopicPartition, i64)> {
+        let finished = |assigned: &Assigned| assigned.watermark.oldest_unfinished().unwrap_or(assigned.next);
+        self.assigned.iter().map(|(partition, assigned)| (partition.clone(), finished(assigned))).collect()
+    }
+
     /// The partitions that are read here.
     pub(super) fn list(&self) -> Vec<TopicPartition> {
         self.assigned.keys().cloned().collect()

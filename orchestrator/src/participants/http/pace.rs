@@ -3,15 +3,13 @@
 use super::{
     outgoing::{Outgoing, Stage},
     settings::HttpSettings,
+    stall,
 };
 use bytes::Bytes;
 use reqwest::{Body, Request};
 use saga_core::command::{Answer, ErrorClass, Failure};
 use std::time::Duration;
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
-};
+use tokio::{sync::watch, time::Instant};
 
 /// What a participant is allowed.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +82,7 @@ impl Watch {
             None => self.pace.read.map(|read| read.max(self.pace.connect)),
         };
         match read {
-            Some(read) => sleep(read).await,
+            Some(read) => stall::ends(Instant::now() + read, read).await,
             None => std::future::pending().await,
         }
         Late::Read(self.pace.read.unwrap_or_default())
@@ -96,7 +94,10 @@ async fn written(mut stages: watch::Receiver<Stage>, limit: Option<Duration>) ->
     reached(&mut stages, Stage::Writing).await;
     match limit {
         None => reached(&mut stages, Stage::Written).await,
-        Some(limit) => timeout(limit, reached(&mut stages, Stage::Written)).await.map_err(|_| Late::Write(limit))?,
+        Some(limit) => {
+            let written = stall::within(Instant::now() + limit, limit, reached(&mut stages, Stage::Written)).await;
+            written.ok_or(Late::Write(limit))?;
+        }
     }
     Ok(())
 }

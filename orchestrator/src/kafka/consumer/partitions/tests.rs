@@ -91,3 +91,14 @@ fn an_abandoned_record_is_read_again_from_the_oldest_unfinished_one() {
     assert_eq!(partitions.abandoned(), [(orders(1), 11)]);
     assert_eq!(partitions.pause_change(false).pause, [orders(1)]);
 }
+
+#[test]
+fn a_partition_is_finished_up_to_its_oldest_unfinished_record() {
+    let mut partitions = two_partitions();
+    let first = partitions.deliver(&orders(0), record(5), 1).expect("assigned");
+    let second = partitions.deliver(&orders(0), record(7), 1).expect("assigned");
+    partitions.settle(finished(second));
+    assert_eq!(partitions.finished(), [(orders(0), 5), (orders(1), 0)]);
+    partitions.settle(finished(first));
+    assert_eq!(partitions.finished(), [(orders(0), 8), (orders(1), 0)]);
+}

@@ -1,0 +1,156 @@
+//! Outages of ours that last longer than any attempt may: nobody is given up for them. One test at a time: they share the servers.
+
+use anyhow::{Context, Result, ensure};
+use saga_tests::{
+    control::Action,
+    engine::{Engine, http_client},
+    eventually::eventually,
+    oracle::{Exempt, count_by_status, judge},
+    participant::{Behaviour, Delivery, Gate, Script},
+    traffic::SETTLED,
+    world::{WITHIN, World},
+};
+use serde_json::json;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// Held by the test that disturbs servers.
+static SERVERS: Mutex<()> = Mutex::const_new(());
+/// Sagas under way when the outage begins, each waiting for the answer to its only attempt.
+const ORDERS: usize = 10;
+/// Longer than an attempt, its step, and its saga may take together.
+const OUTAGE: Duration = Duration::from_secs(14);
+
+/// One attempt for each step; everybody answers when the gate opens.
+const ONCE: &str = "
+retry: {attempts: 1}
+timeout: 12s
+steps:
+  - {step: reserve, do: inventory.ReserveStock, undo: inventory.ReleaseStock, timeout: 6s}
+  - {step: charge, do: POST payments/charges, undo: POST payments/refunds}
+";
+
+struct Outage {
+    world: World,
+    engine: Option<Engine>,
+    gate: Gate,
+}
+
+impl Outage {
+    /// Every saga waits for its reply.
+    async fn begins() -> Result<Option<Outage>> {
+        let gate = Gate::default();
+        let held = Delivery::Held(gate.clone());
+        let inventory =
+            Script::default().on("reserve:do", move |_| Behaviour::succeed(json!({})).delivered(held.clone()));
+        let Some(world) = World::new(inventory, Script::default()).await? else { return Ok(None) };
+        world.participants(&json!({"timeout": "4s"}), &json!({"timeout": "4s"}))?;
+        world.define("order", ONCE)?;
+        let engine = Some(world.start().await?);
+        for order in 0..ORDERS {
+            world.order(&order.to_string(), &json!({})).await?;
+        }
+        let outage = Outage { world, engine, gate };
+        outage.calls_arrive(ORDERS).await?;
+        Ok(Some(outage))
+    }
+
+    fn engine(&self) -> Result<&Engine> {
+        self.engine.as_ref().context("an engine runs")
+    }
+
+    async fn calls_arrive(&self, count: usize) -> Result<()> {
+        eventually("calls arrive", WITHIN, || async {
+            let calls: usize = self.world.ledgers().iter().map(|ledger| ledger.calls().len()).sum();
+            Ok((calls >= count).then_some(()))
+        })
+        .await
+    }
+
+    /// Nothing was compensated and nothing parked.
+    async fn cost_nothing(self) -> Result<()> {
+        let all_complete = || async {
+            let counts = count_by_status(&self.world).await?;
+            let wrong = ["compensating", "compensated", "parked", "abandoned"];
+            let undone: usize = wrong.iter().filter_map(|status| counts.get(*status)).sum();
+            ensure!(counts.get("completed") == Some(&ORDERS) || undone > 0, "{counts:?}");
+            Ok(Some(counts))
+        };
+        let ended = eventually("all sagas end", SETTLED, all_complete).await;
+        let counts = ended.with_context(|| self.engine().map(Engine::log_tail).unwrap_or_default())?;
+        assert_eq!(counts.get("completed"), Some(&ORDERS), "{counts:?}\n{}", self.engine()?.log_tail());
+        judge(&self.world, Exempt::default()).await
+    }
+}
+
+/// Until the time of all attempts is long over.
+async fn lasts() -> Result<()> {
+    let began = Instant::now();
+    eventually("the outage is over", OUTAGE * 2, || async move { Ok((began.elapsed() >= OUTAGE).then_some(())) }).await
+}
+
+#[tokio::test]
+async fn an_outage_of_all_engines_costs_nothing_but_time() -> Result<()> {
+    let _alone = SERVERS.lock().await;
+    let Some(mut outage) = Outage::begins().await? else { return Ok(()) };
+    outage.engine.take().context("it runs")?.kill().await?;
+    outage.gate.open();
+    lasts().await?;
+    outage.engine = Some(outage.world.start().await?);
+    outage.cost_nothing().await
+}
+
+#[tokio::test]
+async fn an_engine_that_stands_still_gives_nobody_up() -> Result<()> {
+    let _alone = SERVERS.lock().await;
+    let Some(outage) = Outage::begins().await? else { return Ok(()) };
+    outage.engine()?.pause().await?;
+    outage.gate.open();
+    lasts().await?;
+    outage.engine()?.unpause().await?;
+    outage.cost_nothing().await
+}
+
+#[tokio::test]
+async fn an_outage_of_the_broker_costs_nothing_but_time_and_is_shown() -> Result<()> {
+    let _alone = SERVERS.lock().await;
+    let Some(outage) = Outage::begins().await? else { return Ok(()) };
+    outage.world.kafka.perform(Action::Kill).await?;
+    outage.gate.open();
+    let url = format!("{}/health/ready", outage.engine()?.api().base());
+    eventually("the engine says that deadlines stand still", WITHIN, || async {
+        let text = http_client()?.get(&url).send().await?.text().await?;
+        let body: serde_json::Value = serde_json::from_str(&text)?;
+        ensure!(body["deadlinesStandStill"]["reason"].is_string(), "{body}");
+        Ok(Some(()))
+    })
+    .await?;
+    lasts().await?;
+    outage.world.kafka.perform(Action::Start).await?;
+    outage.cost_nothing().await
+}
+
+#[tokio::test]
+async fn an_outage_of_the_database_costs_nothing_but_time() -> Result<()> {
+    let _alone = SERVERS.lock().await;
+    let Some(outage) = Outage::begins().await? else { return Ok(()) };
+    outage.world.postgres.perform(Action::Kill).await?;
+    outage.gate.open();
+    lasts().await?;
+    outage.world.postgres.perform(Action::Start).await?;
+    outage.cost_nothing().await
+}
+
+/// Silence is told from an outage: who does not answer is given up, in about its time.
+#[tokio::test]
+async fn whoever_is_silent_while_all_is_well_is_given_up() -> Result<()> {
+    let _alone = SERVERS.lock().await;
+    let inventory = Script::default().on("reserve:do", |_| Behaviour::silence());
+    let Some(world) = World::new(inventory, Script::default()).await? else { return Ok(()) };
+    world.participants(&json!({"timeout": "500ms"}), &json!({}))?;
+    world.define("order", &ONCE.replace("12s", "10m"))?;
+    let engine = world.start().await?;
+    world.order("1", &json!({})).await?;
+    saga_tests::world::reaches(&engine, "1", &["compensated"]).await?;
+    Ok(())
+}
