@@ -20,7 +20,7 @@ use crate::{
     answerable::Answerable,
     command::{Answer, CommandRef, Failure, Guard, Request, Whose},
     definition::Over,
-    event::{Decision, Event, ParkReason},
+    event::{Decision, End, Event, ParkReason},
     evolve,
     id::SagaId,
     input::{Delivery, Input, Start},
@@ -309,11 +309,31 @@ impl Draft<'_, '_> {
         self.emit(Event::IncidentOpened { step, direction, failure });
     }
 
+    /// An abandon waited for what the broker says of the outcome event. A saga that told its end has ended so.
+    fn abandon_answered(&mut self, delivery: &Delivery, end: End, who: &str, reason: &str) {
+        match delivery {
+            Delivery::Acknowledged => {
+                let what = "the outcome event was out before the saga was abandoned; the saga ended as it says";
+                self.incident(None, Failure::new("abandon_too_late", what));
+                self.emit(Event::SagaEnded { end });
+            }
+            Delivery::Refused { failure, .. } | Delivery::Impossible { failure } => {
+                let message = format!("the broker was not heard to have the outcome event: {}", failure.message);
+                self.incident(None, Failure { message, ..failure.clone() });
+                self.abandoned(who, reason);
+            }
+        }
+    }
+
     fn outcome_delivered(&mut self, delivery: &Delivery) -> Result<(), Stop> {
         let Course::OutcomeDue { end, request, form, waits, .. } = &self.state.course else {
             return Err(Ignored::NotPublishing.into());
         };
         let end = end.clone();
+        if let Some((who, reason)) = self.state.abandon.clone() {
+            self.abandon_answered(delivery, end, &who, &reason);
+            return Ok(());
+        }
         match delivery {
             Delivery::Acknowledged => self.emit(Event::SagaEnded { end }),
             Delivery::Refused { failure, .. } if waits.is_none() => {

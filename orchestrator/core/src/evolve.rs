@@ -125,6 +125,7 @@ pub(crate) fn started(plan: &Plan, saga: SagaId, event: &Event, at: Timestamp) -
         parked: Outages::NONE,
         overdue: false,
         cancel: None,
+        abandon: None,
         acts: BTreeSet::new(),
         incidents: Vec::new(),
     })
@@ -408,7 +409,11 @@ fn operator_acted(state: &mut State, who: &str, reason: &str, action: OperatorAc
             resume(state, at);
             state.cancel = Some((who.to_owned(), reason.to_owned()));
         }
-        OperatorAction::Abandon => {}
+        OperatorAction::Abandon => {
+            if let Course::OutcomeDue { .. } = state.course {
+                state.abandon = Some((who.to_owned(), reason.to_owned()));
+            }
+        }
         OperatorAction::Skip => resume(state, at),
         OperatorAction::Retry => {
             resume(state, at);

@@ -78,6 +78,8 @@ pub struct State {
     pub overdue: bool,
     /// A cancel that waits for the pivot's answer: who and why.
     pub cancel: Option<(String, String)>,
+    /// An abandon that waits for what the broker says of the outcome event: who and why.
+    pub abandon: Option<(String, String)>,
     /// Ids of the operator acts that are on record.
     pub acts: BTreeSet<String>,
     /// What a person should look at.

@@ -22,12 +22,20 @@ impl Draft<'_, '_> {
             OperatorAction::Skip => self.skip(acted),
             OperatorAction::Cancel => self.cancel(acted),
             OperatorAction::Abandon => {
-                let left = self.left_undone();
+                let is_on_its_way = matches!(self.state.course, Course::OutcomeDue { waits: None, .. });
                 self.emit(acted);
-                self.emit(Event::SagaEnded { end: End::Abandoned { who: who.into(), reason: reason.into(), left } });
+                // The broker may have the outcome event already: what it says decides how the saga ends.
+                if !is_on_its_way {
+                    self.abandoned(who, reason);
+                }
                 Ok(())
             }
         }
+    }
+
+    pub(super) fn abandoned(&mut self, who: &str, reason: &str) {
+        let left = self.left_undone();
+        self.emit(Event::SagaEnded { end: End::Abandoned { who: who.into(), reason: reason.into(), left } });
     }
 
     fn retry(&mut self, acted: Event) -> Result<(), Stop> {

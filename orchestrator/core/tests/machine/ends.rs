@@ -4,6 +4,7 @@ use crate::given::{Saga, busy, declined, done, given, lost, not_sent, ongoing, s
 use saga_core::{
     command::{Answer, Failure, Guard, Request, Retryable},
     decide::Ignored,
+    event::OperatorAction,
     input::Delivery,
     react::{Effect, react},
     state::Status,
@@ -218,4 +219,27 @@ fn a_late_success_of_a_step_neither_applied_nor_undone_is_told_after_the_end() {
     let compensated = given(RETRIED).when("reserve", declined());
     let command = compensated.command("reserve");
     compensated.when("reserve", done()).then_ignored(&Ignored::LateSuccess { command });
+}
+
+#[test]
+fn an_abandon_while_the_outcome_event_is_on_its_way_awaits_what_the_broker_says() {
+    let abandoned = || {
+        given(&format!("onCompleted: {{publish: news, type: Done}}{RETRIED}"))
+            .when("reserve", done())
+            .then_out(&["outcome"])
+            .when_operator(OperatorAction::Abandon)
+            .then(&["operator: abandon"])
+    };
+    let refused = || Delivery::Refused { failure: Failure::new("broker", ""), retry_after: seconds(1) };
+    abandoned()
+        .when_outcome(Delivery::Acknowledged)
+        .then(&["incident (abandon_too_late)", "completed"])
+        .then_status(Status::Completed);
+    abandoned()
+        .recovered()
+        .when_outcome(refused())
+        .then(&["incident (broker)", "abandoned, left reserve"])
+        .then_out(&[])
+        .when_outcome(Delivery::Acknowledged)
+        .then_ignored(&Ignored::Terminal);
 }
