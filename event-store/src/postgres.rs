@@ -190,6 +190,13 @@ impl EventStore for Postgres {
         rows.iter().map(|row| Ok(row.try_get("stream")?)).collect()
     }
 
+    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, Error> {
+        let query = sqlx::query(include_str!("postgres/sql/last_version.sql")).bind(stream);
+        let rows = self.pool.rows(query).await?;
+        let version = rows.first().map(|row| row.try_get::<Option<i32>, _>("version")).transpose()?.flatten();
+        Ok(version.and_then(|version| u32::try_from(version).ok()))
+    }
+
     async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, Error> {
         let query = sqlx::query(include_str!("postgres/sql/summary.sql")).bind(stream);
         let rows = self.pool.rows(query).await?;

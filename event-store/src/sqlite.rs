@@ -282,6 +282,12 @@ impl EventStore for Sqlite {
         rows.iter().map(|row| Ok(row.try_get("stream")?)).collect()
     }
 
+    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, Error> {
+        let row =
+            sqlx::query(include_str!("sqlite/sql/last_version.sql")).bind(stream).fetch_one(&self.readers).await?;
+        Ok(row.try_get::<Option<i64>, _>("version")?.and_then(|version| u32::try_from(version).ok()))
+    }
+
     async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, Error> {
         let row =
             sqlx::query(include_str!("sqlite/sql/summary.sql")).bind(stream).fetch_optional(&self.readers).await?;

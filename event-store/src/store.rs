@@ -146,6 +146,9 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     /// A page of the shard's open streams after `after`, ascending.
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error>;
 
+    /// The version of a stream's last row, found without its payload; `None`: there is no such stream.
+    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, Error>;
+
     /// The read model's row of a stream.
     async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, Error>;
 

@@ -4,6 +4,7 @@ pub mod codec;
 pub mod history;
 mod plans;
 pub mod reading;
+pub mod shown;
 
 pub use plans::{PlanError, Plans};
 

@@ -18,6 +18,8 @@ mod health;
 mod operators;
 #[path = "scenarios/outage.rs"]
 mod outage;
+#[path = "scenarios/payloads.rs"]
+mod payloads;
 #[path = "scenarios/pivot.rs"]
 mod pivot;
 #[path = "scenarios/poison.rs"]

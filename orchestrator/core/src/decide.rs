@@ -20,7 +20,7 @@ use crate::{
     answerable::Answerable,
     command::{Answer, CommandRef, Failure, Guard, Request, Whose},
     definition::Over,
-    event::{Decision, End, Event, ParkReason},
+    event::{Decision, End, Event, OperatorAction, ParkReason},
     evolve,
     id::SagaId,
     input::{Delivery, Input, Start},
@@ -247,6 +247,30 @@ pub fn park(plan: &Plan, state: &mut State, message: String, context: &mut Conte
     let mut draft = Draft::new(plan, state, context);
     draft.emit(Event::SagaParked { reason: ParkReason::Limit { message } });
     draft.finish()
+}
+
+/// Ends a saga whose journal cannot be read, as the operator's act says: the row after the last, which is numbered without reading it. What is left
+/// undone is not known, and an incident says so, with `why`.
+#[must_use]
+pub fn abandon_unread(version: u32, at: Timestamp, act: Act<'_>, why: &str) -> Decision {
+    let Act { id, who, reason } = act;
+    let action = OperatorAction::Abandon;
+    let acted = Event::OperatorActed { id: id.into(), who: who.into(), reason: reason.into(), action };
+    let failure = Failure::new("unreadable", format!("what is left undone is not known: {why}"));
+    let unknown = Event::IncidentOpened { step: None, direction: None, failure };
+    let end = End::Abandoned { who: who.into(), reason: reason.into(), left: Vec::new() };
+    Decision { version, at, events: vec![acted, unknown, Event::SagaEnded { end }] }
+}
+
+/// Who acts, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Act<'a> {
+    /// Identity of the act.
+    pub id: &'a str,
+    /// Who.
+    pub who: &'a str,
+    /// Why.
+    pub reason: &'a str,
 }
 
 /// Why an input leads to no row.

@@ -5,10 +5,7 @@ use super::{
     errors::{Error, Told},
     sagas, server,
 };
-use crate::journal::{
-    history::{self, HistoryLine},
-    reading::SagaLine,
-};
+use crate::journal::{history::HistoryLine, reading::SagaLine};
 use askama::Template;
 use axum::{
     extract::{Path, Query, Request, State, rejection::QueryRejection},
@@ -79,8 +76,8 @@ async fn steps(backend: &Backend, line: &SagaLine) -> Vec<StepView> {
 }
 
 pub(super) async fn saga(State(backend): State<Backend>, Path(id): Path<String>) -> Result<Response, Error> {
-    let recorded = sagas::recorded(&backend, &id, None).await?;
-    Ok(page(&SagaPage { saga: recorded.state.view(&recorded.plan), history: history::history(&recorded) }))
+    let shown = sagas::shown(&backend, &id, None).await?;
+    Ok(page(&SagaPage { saga: shown.view(), history: shown.history() }))
 }
 
 pub(super) async fn style() -> Response {

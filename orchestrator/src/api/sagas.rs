@@ -2,8 +2,9 @@
 
 use super::{Backend, errors::Error};
 use crate::journal::{
-    self, Recorded, history,
+    self, Recorded,
     reading::{self, Found, SagaLine, WaitingOn, Wanted},
+    shown::{self, Shown},
 };
 use axum::{
     Json,
@@ -114,8 +115,8 @@ pub(super) async fn show(
     Path(id): Path<String>,
     named: Result<Query<Named>, QueryRejection>,
 ) -> Result<Json<SagaView>, Error> {
-    let recorded = recorded(&backend, &id, checked(named)?.saga.as_deref()).await?;
-    Ok(Json(recorded.state.view(&recorded.plan)))
+    let shown = shown(&backend, &id, checked(named)?.saga.as_deref()).await?;
+    Ok(Json(shown.view()))
 }
 
 pub(super) async fn history(
@@ -123,8 +124,15 @@ pub(super) async fn history(
     Path(id): Path<String>,
     named: Result<Query<Named>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
-    let recorded = recorded(&backend, &id, checked(named)?.saga.as_deref()).await?;
-    Ok(Json(json!({"events": history::history(&recorded)})))
+    let shown = shown(&backend, &id, checked(named)?.saga.as_deref()).await?;
+    Ok(Json(json!({"events": shown.history()})))
+}
+
+/// The saga as it can be shown, also where its journal cannot be read.
+pub(super) async fn shown(backend: &Backend, name: &str, saga: Option<&str>) -> Result<Shown, Error> {
+    let id = resolve(backend, name, saga).await?;
+    let shown = shown::show(backend.parts.store.as_ref(), &backend.parts.plans, id).await?;
+    shown.ok_or_else(|| Error::NoSaga(name.to_owned()))
 }
 
 pub(super) async fn recorded(backend: &Backend, name: &str, saga: Option<&str>) -> Result<Recorded, Error> {

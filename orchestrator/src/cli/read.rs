@@ -4,9 +4,10 @@ use super::{ConfigFile, Output, output};
 use crate::{
     config::{self, Sources},
     journal::{
-        self, Plans, Recorded,
-        history::{self, HistoryLine},
+        Plans,
+        history::HistoryLine,
         reading::{self, Found, SagaLine, WaitingOn, Wanted},
+        shown::{self, Shown},
     },
 };
 use anyhow::{Context, bail};
@@ -103,8 +104,8 @@ fn list_table(lines: &[SagaLine]) -> String {
 }
 
 pub(super) async fn show(args: OneArgs) -> anyhow::Result<ExitCode> {
-    let recorded = recorded(&args).await?;
-    output::one(&recorded.state.view(&recorded.plan), args.output, show_text)?;
+    let shown = shown(&args).await?;
+    output::one(&shown.view(), args.output, show_text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -148,8 +149,8 @@ fn attempts(step: &StepView) -> String {
 }
 
 pub(super) async fn history(args: OneArgs) -> anyhow::Result<ExitCode> {
-    let recorded = recorded(&args).await?;
-    output::many(&history::history(&recorded), args.output, history_table)?;
+    let shown = shown(&args).await?;
+    output::many(&shown.history(), args.output, history_table)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -169,15 +170,15 @@ async fn open(file: &ConfigFile, store: Option<String>) -> anyhow::Result<Arc<dy
     saga_event_store::open(&config.store, Access::Read).await.context("the event store cannot be read (key `store`)")
 }
 
-async fn recorded(args: &OneArgs) -> anyhow::Result<Recorded> {
+async fn shown(args: &OneArgs) -> anyhow::Result<Shown> {
     let store = open(&args.file, args.store.clone()).await?;
     let mut found = reading::find(store.as_ref(), &args.name, args.saga.as_deref()).await?;
     if let Found::Several(lines) = &mut found {
         reading::refresh(store.as_ref(), &Plans::default(), lines).await?;
     }
     let id = the_one(found, &args.name)?;
-    let recorded = journal::read(store.as_ref(), &Plans::default(), id).await?;
-    recorded.with_context(|| format!("no saga has the id {id}"))
+    let shown = shown::show(store.as_ref(), &Plans::default(), id).await?;
+    shown.with_context(|| format!("no saga has the id {id}"))
 }
 
 fn the_one(found: Found, name: &str) -> anyhow::Result<SagaId> {

@@ -11,6 +11,7 @@ use saga_core::{
     event::{Event, OperatorAction},
     id::SagaId,
     input::Input,
+    state::Status,
     time::Timestamp,
 };
 use std::{sync::Arc, time::Duration};
@@ -118,7 +119,17 @@ async fn would_be_refused(parts: &Arc<Parts>, saga: SagaId, input: &Input) -> Op
 }
 
 async fn is_recorded(parts: &Arc<Parts>, saga: SagaId, id: &str) -> bool {
-    let Ok(Some(recorded)) = crate::journal::read(parts.store.as_ref(), &parts.plans, saga).await else { return false };
+    let recorded = match crate::journal::read(parts.store.as_ref(), &parts.plans, saga).await {
+        Ok(Some(recorded)) => recorded,
+        Ok(None) => return false,
+        Err(error) => return !error.is_transient() && is_abandoned(parts, saga).await,
+    };
     let mut events = recorded.decisions.iter().flat_map(|decision| &decision.events);
     events.any(|event| matches!(event, Event::OperatorActed { id: acted, .. } if acted == id))
+}
+
+/// Of a saga that cannot be read only the read model tells: all that can be recorded of it is its end.
+async fn is_abandoned(parts: &Arc<Parts>, saga: SagaId) -> bool {
+    let summary = parts.store.summary(saga.uuid()).await;
+    summary.is_ok_and(|summary| summary.is_some_and(|it| it.status == Status::Abandoned.as_str()))
 }

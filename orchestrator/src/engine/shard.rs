@@ -2,6 +2,7 @@
 //!
 //! Nothing is awaited between a decision and the queueing of its append, and effects leave after [`owned::Owned::committed`] only.
 
+mod abandoning;
 mod attending;
 mod classified;
 mod effects;

@@ -1,6 +1,6 @@
 //! What operators read: lists from the read model, single sagas from their journals.
 
-use super::{Error, PORTION_BYTES, Plans, Recorded, by_saga, fold};
+use super::{Error, PORTION_BYTES, Plans, Recorded, by_saga, fold, shown::unreadable};
 use saga_core::{command::Guard, id::SagaId, state::Status, time::Timestamp, time::rfc3339};
 use saga_event_store::{EventStore, Filter, Portion, StreamSummary, Waiting};
 use serde::Serialize;
@@ -138,7 +138,7 @@ pub async fn list(store: &dyn EventStore, wanted: &Wanted) -> Result<Vec<SagaLin
 /// Brings the step and reason of the lines' open sagas up to date by folding their journals: the read model changes with the status only.
 ///
 /// # Errors
-/// When the store does not answer. A saga that cannot be read keeps its line.
+/// When the store does not answer. A saga that cannot be read is shown as parked for that reason.
 pub async fn refresh(
     store: &dyn EventStore,
     plans: &Plans,
@@ -159,7 +159,8 @@ pub async fn refresh(
             match fold(store, plans, id, rows).await {
                 Ok(recorded) => show_now(line, &recorded),
                 Err(Error::Store(error)) => return Err(error),
-                Err(Error::Unreadable(_) | Error::Plan(_) | Error::Fold { .. }) => {}
+                Err(error) if error.is_transient() => {}
+                Err(error) => show_unread(line, &error),
             }
         }
     }
@@ -187,6 +188,12 @@ fn show_now(line: &mut SagaLine, recorded: &Recorded) {
     line.updated_at = rfc3339(recorded.state.last_at);
     let held_by = recorded.state.held_by(&recorded.plan);
     line.waits_on = held_by.iter().map(ToString::to_string).collect();
+}
+
+fn show_unread(line: &mut SagaLine, error: &Error) {
+    line.status = Status::Parked.to_string();
+    line.reason = Some(unreadable(error));
+    line.waits_on = Vec::new();
 }
 
 /// The saga that `name` means: an id if it reads as one, else a business key, of the definition `saga` if given.

@@ -42,6 +42,8 @@ pub(crate) async fn a_status_changes_with_its_row(place: &dyn Place) -> Result<(
     let again = StreamSummary { updated_at_ms: STARTED_MS + 2000, ..expected };
     assert_eq!(summary(&store, first.stream).await?, again);
     assert_eq!(store.summary(Uuid::new_v4()).await?, None);
+    assert_eq!(store.last_version(first.stream).await?, Some(3));
+    assert_eq!(store.last_version(Uuid::new_v4()).await?, None);
     Ok(())
 }
 

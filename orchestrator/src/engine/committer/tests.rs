@@ -225,6 +225,10 @@ impl EventStore for Fake {
         Err(unasked())
     }
 
+    async fn last_version(&self, _: Uuid) -> Result<Option<u32>, Error> {
+        Err(unasked())
+    }
+
     async fn summary(&self, _: Uuid) -> Result<Option<StreamSummary>, Error> {
         Err(unasked())
     }

@@ -93,8 +93,7 @@ impl Owned {
             }
             Err(error) => {
                 self.leave_out(saga, &error);
-                let reason = error.to_string();
-                waiting.into_iter().for_each(|message| self.set_aside(message, PoisonCode::SagaUnreadable, &reason));
+                waiting.into_iter().for_each(|message| self.in_vain(saga, message, &error));
             }
         }
     }

@@ -1,0 +1,133 @@
+//! What can be shown of a saga, also of one whose journal this build cannot read.
+
+use super::{Error, Plans, Recorded, codec, fold, history, history::HistoryLine};
+use saga_core::{
+    event::Event,
+    id::SagaId,
+    state::{Status, view::SagaView},
+    time::{Timestamp, rfc3339},
+};
+use saga_event_store::{EventStore, Row, StreamSummary};
+use serde_json::Value;
+
+/// A saga as people are shown it.
+#[derive(Debug)]
+pub enum Shown {
+    /// Its journal was folded.
+    Read(Box<Recorded>),
+    /// Its journal cannot be read: what the read model says of it, and the rows that can be.
+    Unread {
+        /// Parked for that reason, unless it has ended.
+        view: Box<SagaView>,
+        /// Row by row.
+        history: Vec<HistoryLine>,
+    },
+}
+
+impl Shown {
+    /// The saga, whole.
+    #[must_use]
+    pub fn view(&self) -> SagaView {
+        match self {
+            Shown::Read(recorded) => recorded.state.view(&recorded.plan),
+            Shown::Unread { view, .. } => view.as_ref().clone(),
+        }
+    }
+
+    /// What happened to it, oldest first.
+    #[must_use]
+    pub fn history(&self) -> Vec<HistoryLine> {
+        match self {
+            Shown::Read(recorded) => history::history(recorded),
+            Shown::Unread { history, .. } => history.clone(),
+        }
+    }
+}
+
+/// Reads a saga to show it; `None` if the store has no such stream.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn show(store: &dyn EventStore, plans: &Plans, saga: SagaId) -> Result<Option<Shown>, Error> {
+    let rows = match store.read(saga.uuid()).await {
+        Ok(rows) if rows.is_empty() => return Ok(None),
+        Ok(rows) => rows,
+        Err(error) if error.is_transient() => return Err(error.into()),
+        Err(error) => return unread(store, saga, Vec::new(), &error.into()).await,
+    };
+    match fold(store, plans, saga, rows.clone()).await {
+        Ok(recorded) => Ok(Some(Shown::Read(Box::new(recorded)))),
+        Err(error) if error.is_transient() => Err(error),
+        Err(error) => unread(store, saga, rows, &error).await,
+    }
+}
+
+/// Why a saga is parked whose journal cannot be read, with the causes of the error in one line.
+#[must_use]
+pub fn unreadable(error: &Error) -> String {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    format!("the saga cannot be read: {}", causes.join(": "))
+}
+
+async fn unread(store: &dyn EventStore, saga: SagaId, rows: Vec<Row>, error: &Error) -> Result<Option<Shown>, Error> {
+    let Some(summary) = store.summary(saga.uuid()).await? else { return Ok(None) };
+    let version = store.last_version(saga.uuid()).await?.unwrap_or_default();
+    let history = rows.iter().flat_map(|row| lines(saga, row)).collect();
+    Ok(Some(Shown::Unread { view: Box::new(view(summary, version, unreadable(error))), history }))
+}
+
+fn view(summary: StreamSummary, version: u32, reason: String) -> SagaView {
+    let status = summary.status.parse().ok().filter(|status: &Status| status.is_terminal());
+    SagaView {
+        id: summary.stream.to_string(),
+        saga: summary.category,
+        key: summary.key,
+        status: status.unwrap_or(Status::Parked),
+        step: summary.step,
+        reason: Some(reason),
+        started_at: rfc3339(Timestamp(summary.started_at_ms)),
+        updated_at: rfc3339(Timestamp(summary.updated_at_ms)),
+        next_due: None,
+        deadline: None,
+        waits_on: Vec::new(),
+        definition: summary.document,
+        version,
+        overdue: false,
+        steps: Vec::new(),
+        output: None,
+        incidents: Vec::new(),
+    }
+}
+
+/// The events of a row by their names; the definition that would tell more may be what is missing.
+fn lines(saga: SagaId, row: &Row) -> Vec<HistoryLine> {
+    let at = rfc3339(Timestamp(row.recorded_at_ms));
+    let line = |index: usize, text: String, data: Value| HistoryLine {
+        event: format!("{}.{index}", row.version),
+        at: at.clone(),
+        step: None,
+        text,
+        data,
+    };
+    match codec::decode(saga, row.version, Timestamp(row.recorded_at_ms), &row.payload) {
+        Ok(decision) => {
+            let events = decision.events.iter().enumerate();
+            events.map(|(index, event)| line(index, name(event), data(event))).collect()
+        }
+        Err(error) => vec![line(0, unreadable(&error.into()), Value::Null)],
+    }
+}
+
+fn data(event: &Event) -> Value {
+    serde_json::to_value(event).unwrap_or(Value::Null)
+}
+
+/// `stepStarted`
+fn name(event: &Event) -> String {
+    match data(event) {
+        Value::String(name) => name,
+        Value::Object(members) => members.into_iter().next().map(|(name, _)| name).unwrap_or_default(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => String::new(),
+    }
+}
