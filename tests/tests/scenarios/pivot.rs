@@ -72,3 +72,40 @@ async fn a_pivot_that_fails_was_not_passed() -> Result<()> {
     assert_eq!(world.effects(id), ["reserve:do", "reserve:undo"]);
     judge(&world, Exempt::default()).await
 }
+
+const CONDITIONAL: &str = r#"
+timeout: 10m
+steps:
+  - step: reserve
+    do: inventory.ReserveStock
+    undo: inventory.ReleaseStock
+  - step: charge
+    if: event.pays
+    do: POST payments/charges
+    undo: POST payments/refunds
+    pivot: true
+  - step: ship
+    do: inventory.ShipParcel
+"#;
+
+#[tokio::test]
+async fn a_skipped_pivot_is_passed_and_its_saga_only_goes_forward() -> Result<()> {
+    let refuses_at_first = |nth| if nth < 2 { Behaviour::fail("no_carrier") } else { Behaviour::succeed(json!({})) };
+    let Some(world) = World::new(Script::default().on("ship:do", refuses_at_first), Script::default()).await? else {
+        return Ok(());
+    };
+    world.define("order", CONDITIONAL)?;
+    let engine = world.start().await?;
+    world.order("4711", &json!({"pays": false})).await?;
+    let saga = reaches(&engine, "4711", &["parked"]).await?;
+    let id = saga["id"].as_str().context("a saga has an id")?;
+    let act = json!({"who": "ada", "reason": "the customer called"});
+    let (status, body) = engine.api().post(&format!("/api/sagas/{id}/cancel"), &act).await?;
+    assert_eq!((status.as_u16(), &body["error"]["code"]), (409, &json!("refused")), "{body}");
+    let (status, body) = engine.api().post(&format!("/api/sagas/{id}/retry"), &act).await?;
+    assert_eq!(status.as_u16(), 200, "{body}");
+    let saga = reaches(&engine, "4711", &["completed"]).await?;
+    assert!(saga.get("overdue").is_none(), "{saga}");
+    assert_eq!(world.effects(id), ["reserve:do", "ship:do"]);
+    judge(&world, Exempt::default()).await
+}
