@@ -25,11 +25,18 @@ pub enum Passage {
     Closed,
 }
 
+/// The way now: connections of earlier generations are forgotten.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    passage: Passage,
+    generation: u64,
+}
+
 /// A port of its own that leads to a server. Ends with all its connections when it is dropped.
 #[derive(Debug)]
 pub struct NetworkPath {
     address: SocketAddr,
-    passage: watch::Sender<Passage>,
+    state: watch::Sender<State>,
     listening: JoinHandle<()>,
 }
 
@@ -41,9 +48,9 @@ impl NetworkPath {
     pub async fn to(server: &str) -> Result<NetworkPath> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no port for the way")?;
         let address = listener.local_addr()?;
-        let (passage, state) = watch::channel(Passage::Open);
+        let (sender, state) = watch::channel(State { passage: Passage::Open, generation: 0 });
         let listening = tokio::spawn(listen(listener, server.to_owned(), state));
-        Ok(NetworkPath { address, passage, listening })
+        Ok(NetworkPath { address, state: sender, listening })
     }
 
     /// Where it begins, `host:port`.
@@ -54,7 +61,13 @@ impl NetworkPath {
 
     /// Makes it so, at once, for all connections.
     pub fn set(&self, passage: Passage) {
-        self.passage.send_replace(passage);
+        self.state.send_modify(|state| state.passage = passage);
+    }
+
+    /// Forgets the connections that there are, as a router does that was restarted: they stay open and nothing of theirs arrives any more,
+    /// however the way is later. New ones are as the way is.
+    pub fn forget(&self) {
+        self.state.send_modify(|state| state.generation += 1);
     }
 }
 
@@ -64,33 +77,59 @@ impl Drop for NetworkPath {
     }
 }
 
-async fn listen(listener: TcpListener, server: String, passage: watch::Receiver<Passage>) {
+async fn listen(listener: TcpListener, server: String, state: watch::Receiver<State>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((client, _)) = listener.accept().await else { continue };
-        connections.spawn(connect(client, server.clone(), passage.clone()));
+        let generation = state.borrow().generation;
+        connections.spawn(connect(client, server.clone(), Known { state: state.clone(), generation }));
         while connections.try_join_next().is_some() {}
     }
 }
 
-/// Until either end closes, or the way does.
-async fn connect(client: TcpStream, server: String, mut passage: watch::Receiver<Passage>) {
-    let mut closed = passage.clone();
-    tokio::select! {
-        result = carry(client, &server, &mut passage) => drop(result),
-        _ = closed.wait_for(|it| *it == Passage::Closed) => {}
+/// The way, as one connection meets it.
+#[derive(Clone)]
+struct Known {
+    state: watch::Receiver<State>,
+    /// When the connection was made.
+    generation: u64,
+}
+
+impl Known {
+    /// Returns when the way lets through what `direction` says; never, once the connection is forgotten.
+    async fn lets_through(&mut self, direction: fn(Passage) -> bool) -> Result<()> {
+        let generation = self.generation;
+        self.state.wait_for(|it| it.generation == generation && direction(it.passage)).await?;
+        Ok(())
     }
 }
 
-async fn carry(client: TcpStream, server: &str, passage: &mut watch::Receiver<Passage>) -> Result<()> {
-    passage.wait_for(|it| matches!(it, Passage::Open | Passage::SilentBack)).await?;
+fn forth(passage: Passage) -> bool {
+    matches!(passage, Passage::Open | Passage::SilentBack)
+}
+
+fn back(passage: Passage) -> bool {
+    passage == Passage::Open
+}
+
+/// Until either end closes, or the way does.
+async fn connect(client: TcpStream, server: String, mut known: Known) {
+    let mut closed = known.state.clone();
+    tokio::select! {
+        result = carry(client, &server, &mut known) => drop(result),
+        _ = closed.wait_for(|it| it.passage == Passage::Closed) => {}
+    }
+}
+
+async fn carry(client: TcpStream, server: &str, known: &mut Known) -> Result<()> {
+    known.lets_through(forth).await?;
     let server = TcpStream::connect(server).await?;
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
-    let forth =
-        pump(client_read, server_write, passage.clone(), |it| matches!(it, Passage::Open | Passage::SilentBack));
-    let back = pump(server_read, client_write, passage.clone(), |it| it == Passage::Open);
-    tokio::try_join!(forth, back)?;
+    tokio::try_join!(
+        pump(client_read, server_write, known.clone(), forth),
+        pump(server_read, client_write, known.clone(), back)
+    )?;
     Ok(())
 }
 
@@ -98,13 +137,13 @@ async fn carry(client: TcpStream, server: &str, passage: &mut watch::Receiver<Pa
 async fn pump(
     mut from: tcp::OwnedReadHalf,
     mut to: tcp::OwnedWriteHalf,
-    mut passage: watch::Receiver<Passage>,
-    lets_through: fn(Passage) -> bool,
+    mut known: Known,
+    direction: fn(Passage) -> bool,
 ) -> Result<()> {
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let read = from.read(&mut chunk).await?;
-        passage.wait_for(|it| lets_through(*it)).await?;
+        known.lets_through(direction).await?;
         if read == 0 {
             to.shutdown().await?;
             return Ok(());
@@ -155,6 +194,18 @@ mod tests {
             stream.read_exact(&mut answer).await?;
             assert_eq!(&answer, b"two");
         }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_forgotten_connection_stays_silent_and_a_new_one_does_not() -> Result<()> {
+        let path = NetworkPath::to(&echo().await?).await?;
+        let mut old = TcpStream::connect(path.address()).await?;
+        assert_eq!(says(&mut old, b"one").await?, b"one");
+        path.forget();
+        let mut new = TcpStream::connect(path.address()).await?;
+        assert_eq!(says(&mut new, b"two").await?, b"two");
+        assert!(timeout(Duration::from_millis(50), says(&mut old, b"two")).await.is_err());
         Ok(())
     }
 

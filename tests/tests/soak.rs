@@ -25,7 +25,8 @@ const BROKEN: Duration = Duration::from_secs(13);
 /// The same in a short run.
 const BROKEN_BRIEFLY: Duration = Duration::from_secs(5);
 /// What strikes in a short run. Its kin have tests of their own.
-const BRIEFLY: [Fault; 4] = [Fault::KillEngine, Fault::SilentAnswers, Fault::PauseBroker, Fault::KillDatabase];
+const BRIEFLY: [Fault; 5] =
+    [Fault::KillEngine, Fault::SilentAnswers, Fault::ForgetConnections, Fault::PauseBroker, Fault::KillDatabase];
 
 fn setting<T: FromStr>(name: &str) -> Option<T> {
     env::var(name).ok().and_then(|value| value.parse().ok())

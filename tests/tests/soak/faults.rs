@@ -13,6 +13,8 @@ pub(crate) enum Fault {
     CutDatabase,
     /// The way to the database swallows everything.
     SilentDatabase,
+    /// A router forgets the connections to the database: they stay open, and nothing comes of them. New ones work.
+    ForgetConnections,
     /// What the database answers is swallowed: commits whose answers never come.
     SilentAnswers,
     /// The database is killed and started again.
@@ -27,9 +29,10 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// Each of them.
-    pub(crate) const ALL: [Fault; 10] = [
+    pub(crate) const ALL: [Fault; 11] = [
         Fault::KillEngine,
         Fault::SilentDatabase,
+        Fault::ForgetConnections,
         Fault::PauseEngine,
         Fault::CutDatabase,
         Fault::PauseBroker,
@@ -48,6 +51,7 @@ impl Fault {
             Fault::PauseEngine => "an engine stands still",
             Fault::CutDatabase => "the way to the database is cut",
             Fault::SilentDatabase => "the way to the database is silent",
+            Fault::ForgetConnections => "connections to the database are forgotten",
             Fault::SilentAnswers => "answers of the database are lost",
             Fault::KillDatabase => "the database is killed",
             Fault::PauseDatabase => "the database stands still",

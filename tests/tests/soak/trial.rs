@@ -177,6 +177,7 @@ impl Trial {
             }
             Fault::CutDatabase => self.break_path(Passage::Closed).await,
             Fault::SilentDatabase => self.break_path(Passage::Silent).await,
+            Fault::ForgetConnections => self.path.forget(),
             Fault::SilentAnswers => self.break_path(Passage::SilentBack).await,
             Fault::KillDatabase => {
                 self.world.postgres.perform(Action::Kill).await?;
