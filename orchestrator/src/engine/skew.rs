@@ -72,7 +72,7 @@ impl Skew {
             match &too_far {
                 Some(too_far) => error!("{too_far}"),
                 None => {
-                    warn!(ahead_ms, "the clock of this machine and that of the event store differ: set both by NTP")
+                    warn!(ahead_ms, "the clock of this machine and that of the event store differ: set both by NTP");
                 }
             }
         }

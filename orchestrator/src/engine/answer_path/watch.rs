@@ -93,11 +93,14 @@ struct Watcher {
     read_until: Option<(Timestamp, Instant)>,
     settles_at: Option<Instant>,
     trouble: Option<Trouble>,
-    recording: Option<JoinHandle<Result<(), (StoreError, Vec<Attended>)>>>,
+    recording: Option<JoinHandle<Recording>>,
     record_at: Instant,
     recorded: Instant,
     store_trouble: Option<String>,
 }
+
+/// What could not be recorded comes back with the reason.
+type Recording = Result<(), (StoreError, Vec<Attended>)>;
 
 impl Watcher {
     fn new(parts: Arc<Parts>, kafka: KafkaSide, sources: Sources) -> Watcher {
