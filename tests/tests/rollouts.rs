@@ -53,6 +53,21 @@ async fn reaches(world: &World, definition: &str, sagas: usize, within: Duration
     .await
 }
 
+/// Returns when the group's committed positions say that so many orders are finished: a definition that is added begins there.
+async fn committed(world: &World, orders: usize) -> Result<()> {
+    const PARTITIONS: std::ops::Range<i32> = 0..3;
+    eventually(&format!("{orders} orders are committed"), WITHIN, || async {
+        let mut sum = 0;
+        for partition in PARTITIONS {
+            let group = world.installation.group();
+            sum += world.kafka.committed(group, &world.orders, partition).await?.unwrap_or(0);
+        }
+        ensure!(usize::try_from(sum)? == orders, "{sum} are");
+        Ok(Some(()))
+    })
+    .await
+}
+
 async fn leaves(engine: &Engine, topic: &str) -> Result<()> {
     eventually("it leaves the topic to others", WITHIN, || async {
         let (_, body) = engine.api().get("/health/ready").await?;
@@ -69,6 +84,7 @@ async fn a_definition_that_is_added_starts_for_every_record_from_where_it_begins
     let old = world.start().await?;
     place(&world, 0..ORDERS).await?;
     reaches(&world, "old", ORDERS, WITHIN).await?;
+    committed(&world, ORDERS).await?;
     let version = world.installation.another_version()?;
     add(&world, &version, "added", "", REST)?;
     add(&world, &version, "whole", ", from: earliest", REST)?;
