@@ -18,6 +18,8 @@ mod health;
 mod operators;
 #[path = "scenarios/outage.rs"]
 mod outage;
+#[path = "scenarios/parked.rs"]
+mod parked;
 #[path = "scenarios/payloads.rs"]
 mod payloads;
 #[path = "scenarios/pivot.rs"]

@@ -1,0 +1,182 @@
+//! Operators move parked sagas on: what a skip leaves open, what one of two branches waits for, and whose time stands still.
+
+use super::definitions::ORDER;
+use anyhow::{Context, Result, ensure};
+use saga_tests::{
+    engine::Engine,
+    eventually::eventually,
+    oracle::{Exempt, judge},
+    participant::{Behaviour, Delivery, Gate, Script},
+    world::{WITHIN, World, find, reaches},
+};
+use serde_json::{Value, json};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// A token that its participant refuses until it is renewed.
+#[derive(Clone, Default)]
+struct Token(Arc<AtomicBool>);
+
+impl Token {
+    fn renew(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn behaviour(&self) -> impl Fn(u32) -> Behaviour + Send + Sync + 'static {
+        let renewed = self.0.clone();
+        move |_| if renewed.load(Ordering::SeqCst) { Behaviour::succeed(json!({})) } else { Behaviour::status(401) }
+    }
+}
+
+async fn act(engine: &Engine, id: &str, action: &str) -> Result<()> {
+    let act = json!({"who": "ada", "reason": "the participant was asked"});
+    let (status, body) = engine.api().post(&format!("/api/sagas/{id}/{action}"), &act).await?;
+    ensure!((status.as_u16(), &body["status"]) == (200, &json!("applied")), "{action}: {status}: {body}");
+    Ok(())
+}
+
+/// Waits until the saga with this key is as `holds` wants it, and returns it.
+async fn shows(engine: &Engine, key: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
+    eventually(what, WITHIN, || async {
+        let saga = find(engine, key).await?.context("no such saga")?;
+        ensure!(holds(&saga), "it is {saga}");
+        Ok(Some(saga))
+    })
+    .await
+}
+
+fn step<'a>(saga: &'a Value, name: &str) -> &'a Value {
+    let steps = saga["steps"].as_array().map_or(&[][..], Vec::as_slice);
+    steps.iter().find(|step| step["step"] == name).unwrap_or(&Value::Null)
+}
+
+/// Undos that participants were asked for, whether or not they found anything to undo.
+fn undos(world: &World) -> Vec<String> {
+    let calls = world.ledgers().into_iter().flat_map(|ledger| ledger.calls().to_vec());
+    calls.map(|call| call.command).filter(|command| command.ends_with(":undo")).collect()
+}
+
+#[tokio::test]
+async fn a_skipped_step_that_may_have_happened_is_undone_by_a_later_cancel() -> Result<()> {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let inventory =
+        Script::default().on("ship:do", move |_| Behaviour::succeed(json!({})).delivered(Delivery::Held(held.clone())));
+    let payments = Script::default().on("charge:do", |_| Behaviour::status(503).with_effect());
+    let Some(world) = World::new(inventory, payments).await? else { return Ok(()) };
+    // The answer to `ship` is awaited for as long as the test holds it back.
+    world.participants(&json!({"timeout": "50s"}), &json!({}))?;
+    world.define("order", &format!("onExhausted: park\n{ORDER}"))?;
+    let engine = world.start().await?;
+    world.order("4711", &json!({})).await?;
+    let parked = reaches(&engine, "4711", &["parked"]).await?;
+    let id = parked["id"].as_str().context("a saga has an id")?;
+    assert_eq!((&parked["step"], &step(&parked, "charge")["phase"]), (&json!("charge"), &json!("unknown")), "{parked}");
+
+    act(&engine, id, "skip").await?;
+    let skipped = shows(&engine, "4711", "ship is out", |saga| step(saga, "ship")["phase"] == "running").await?;
+    let charge = step(&skipped, "charge");
+    assert_eq!((&charge["phase"], &charge["skippedInDoubt"]), (&json!("skipped"), &json!(true)), "{skipped}");
+    assert_eq!(undos(&world), Vec::<String>::new(), "a skip undoes nothing");
+
+    act(&engine, id, "cancel").await?;
+    gate.open();
+    reaches(&engine, "4711", &["compensated"]).await?;
+    let inventory = ["reserve:do", "ship:do", "ship:undo", "reserve:undo"];
+    assert_eq!(world.effects(id), [&inventory[..], &["charge:do", "charge:undo"]].concat());
+    let payments = world.payments.participant().ledger();
+    let refund = payments.calls().last().context("a refund came")?;
+    assert_eq!(refund.body["result"], json!(null), "nobody knows what the charge answered");
+    judge(&world, Exempt::default()).await
+}
+
+const PARALLEL: &str = r"
+retry: {attempts: 1}
+steps:
+  - step: reserve
+    do: inventory.ReserveStock
+    undo: inventory.ReleaseStock
+  - parallel:
+      - step: charge
+        do: POST payments/charges
+        undo: POST payments/refunds
+      - step: insure
+        do: POST payments/policies
+        undo: POST payments/policies/cancel
+";
+
+#[tokio::test]
+async fn a_skip_of_one_refused_branch_leaves_the_saga_parked_for_the_other() -> Result<()> {
+    let token = Token::default();
+    let payments = Script::default().on("charge:do", token.behaviour()).on("insure:do", token.behaviour());
+    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    world.define("order", PARALLEL)?;
+    let engine = world.start().await?;
+    world.order("4711", &json!({})).await?;
+    let refused = |saga: &Value| ["charge", "insure"].iter().all(|name| step(saga, name)["phase"] == "failed");
+    let parked = shows(&engine, "4711", "both branches are refused", refused).await?;
+    let id = parked["id"].as_str().context("a saga has an id")?;
+    assert_eq!(parked["status"], "parked", "{parked}");
+    let (first, other) = if parked["step"] == "charge" { ("charge", "insure") } else { ("insure", "charge") };
+
+    act(&engine, id, "skip").await?;
+    let for_other = |saga: &Value| saga["status"] == "parked" && saga["step"] == other;
+    let parked = shows(&engine, "4711", "the saga is parked for the other branch", for_other).await?;
+    let skipped = step(&parked, first);
+    assert_eq!((&skipped["phase"], skipped.get("skippedInDoubt")), (&json!("skipped"), None), "{parked}");
+    assert!(parked["reason"].as_str().is_some_and(|reason| reason.contains("http.401")), "{parked}");
+    assert_eq!(world.effects(id), ["reserve:do"]);
+
+    token.renew();
+    act(&engine, id, "retry").await?;
+    reaches(&engine, "4711", &["completed"]).await?;
+    assert_eq!(world.effects(id), ["reserve:do".to_owned(), format!("{other}:do")]);
+    assert_eq!(undos(&world), Vec::<String>::new());
+    judge(&world, Exempt::default()).await
+}
+
+const TIMED: &str = r#"
+timeout: 2s
+retry: {attempts: 1}
+steps:
+  - step: reserve
+    do: POST payments/reservations
+    with: {orderId: "${ event.orderId }"}
+    retry: {attempts: 2, delay: 1m, maxDelay: 1m, jitter: none}
+    undo: POST payments/releases
+  - step: charge
+    do: POST payments/charges
+    undo: POST payments/refunds
+"#;
+
+#[tokio::test]
+async fn a_saga_parked_for_longer_than_its_time_is_retried_and_completes() -> Result<()> {
+    let token = Token::default();
+    // The order `witness` starts when the other one is parked, is refused once, and waits for its next attempt until its time ends.
+    let is_witness = |call: &saga_tests::participant::Call| call.body["orderId"] == "witness";
+    let payments = Script::default()
+        .when(move |call, _| is_witness(call).then(|| Behaviour::fail_retryably("busy")))
+        .on("charge:do", token.behaviour());
+    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    world.define("order", TIMED)?;
+    let engine = world.start().await?;
+    world.order("4711", &json!({})).await?;
+    let parked = reaches(&engine, "4711", &["parked"]).await?;
+    let id = parked["id"].as_str().context("a saga has an id")?;
+    assert_eq!((&parked["step"], parked.get("deadline")), (&json!("charge"), None), "{parked}");
+
+    world.order("witness", &json!({})).await?;
+    let witness = reaches(&engine, "witness", &["compensated"]).await?;
+    assert!(witness["reason"].as_str().is_some_and(|reason| reason.contains("time")), "{witness}");
+    let still = find(&engine, "4711").await?.context("it is there")?;
+    assert_eq!(still["status"], "parked", "{still}");
+
+    token.renew();
+    act(&engine, id, "retry").await?;
+    reaches(&engine, "4711", &["completed"]).await?;
+    assert_eq!(world.effects(id), ["reserve:do", "charge:do"]);
+    assert_eq!(undos(&world), Vec::<String>::new());
+    judge(&world, Exempt::default()).await
+}
