@@ -161,7 +161,9 @@ fn check_kept(settings: &Settings, topic: &Arc<str>, kept: Kept) -> Result<(), E
     let servers = &settings.bootstrap_servers;
     Err(Error::Inbox {
         inbox: topic.clone(),
-        wrong: format!("drops records before they are read ({key})"),
+        wrong: format!(
+            "drops records before they are read ({key}). If others use it, name another topic in the configuration; if it is for this installation alone"
+        ),
         command: format!("kafka-configs.sh --bootstrap-server {servers} --alter --topic {topic} --add-config {key}=-1"),
     })
 }

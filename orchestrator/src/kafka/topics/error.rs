@@ -47,7 +47,7 @@ pub enum Error {
         inbox: Arc<str>,
     },
     /// The topic would lose or refuse inputs.
-    #[error("topic {inbox} {wrong}; run: {command}")]
+    #[error("topic {inbox} {wrong}, run: {command}")]
     Inbox {
         /// `topics.inbox` or `topics.replies`.
         inbox: Arc<str>,
