@@ -1,7 +1,7 @@
 //! Sagas whose journal cannot be read, or not be written on: they park alone, are shown so, and are tried again now and then.
 
 use super::{live::Live, owned::Owned};
-use crate::journal;
+use crate::journal::{self, shown};
 use saga_core::{
     id::SagaId,
     state::{Dues, Status},
@@ -23,8 +23,7 @@ pub(super) type Unreadable = HashMap<SagaId, u32>;
 impl Owned {
     /// One saga that cannot be read must not stop the shard: it stays as it is, and is tried again.
     pub(super) fn leave_out(&mut self, saga: SagaId, error: &journal::Error) {
-        let reason = causes(error);
-        self.leave_out_for(saga, format!("the saga cannot be read: {reason}"));
+        self.leave_out_for(saga, shown::unreadable(error));
     }
 
     /// The same of one that cannot be written on.
@@ -73,12 +72,6 @@ impl Owned {
             }
         });
     }
-}
-
-/// The error and what caused it, in one line.
-fn causes(error: &journal::Error) -> String {
-    let all = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source());
-    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn shortened(reason: &str) -> String {

@@ -110,15 +110,10 @@ impl Undelivered {
 
     fn publication(&self) -> Delivery {
         let failure = self.failure();
-        match self.kind {
-            UndeliveredKind::TooLarge | UndeliveredKind::Invalid => Delivery::Impossible { failure },
-            UndeliveredKind::Refused
-            | UndeliveredKind::UnknownTopic
-            | UndeliveredKind::Unauthorized
-            | UndeliveredKind::QueueFull
-            | UndeliveredKind::NotSent
-            | UndeliveredKind::TimedOut
-            | UndeliveredKind::Unknown => Delivery::Refused { failure, retry_after: TRANSPORT_RETRY },
+        if self.kind.is_for_good() {
+            Delivery::Impossible { failure }
+        } else {
+            Delivery::Refused { failure, retry_after: TRANSPORT_RETRY }
         }
     }
 
