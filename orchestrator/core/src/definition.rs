@@ -7,9 +7,12 @@ pub mod avro;
 mod build;
 pub mod diagnostic;
 mod duration;
+mod event_schema;
 mod fallbacks;
 mod fields;
 mod fit;
+mod fitting;
+mod given;
 mod graph;
 mod keys;
 pub mod library;
@@ -18,6 +21,7 @@ mod names;
 pub mod participants;
 mod policies;
 mod proofs;
+mod remedy;
 pub mod schema;
 mod steps;
 mod target;
@@ -26,7 +30,7 @@ mod uses;
 mod values;
 
 pub use avro::Schemas;
-pub use diagnostic::{Code, Diagnostic, Severity, Style, did_you_mean, render};
+pub use diagnostic::{Code, Diagnostic, Fix, Severity, Style, did_you_mean, render};
 pub use library::{Library, Source};
 pub use model::*;
 pub use participants::{Participant, Participants};
@@ -55,18 +59,16 @@ pub fn parse(
     build::parse(file_name, text, participants, schemas)
 }
 
-/// Reads a definition that was proved when it was stored: participants and schemas may have changed since.
+/// Reads a definition that was proved when it was stored: participants and schemas may have changed since, and what is proved may have become
+/// more. A saga that runs by it goes on.
 ///
 /// # Errors
 /// Why the text cannot be read any more, in one line.
 pub fn parse_stored(text: &str) -> Result<Definition, String> {
-    match parse("stored definition", text, None, None) {
-        Ok(parsed) => Ok(parsed.definition),
-        Err(findings) => {
-            let first = findings.iter().find(|finding| finding.is_error());
-            Err(first.map_or_else(|| "it cannot be read".to_owned(), ToString::to_string))
-        }
-    }
+    build::parse_stored(text).map_err(|findings| {
+        let first = findings.iter().find(|finding| finding.is_error());
+        first.map_or_else(|| "it cannot be read".to_owned(), ToString::to_string)
+    })
 }
 
 /// Hex SHA-256 of a definition's text: its identity beside the name.

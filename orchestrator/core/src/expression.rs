@@ -16,6 +16,7 @@ mod scan;
 mod select;
 mod stack;
 mod template;
+mod unfit;
 
 pub use compile::Expression;
 pub use path::PathTemplate;
@@ -23,6 +24,7 @@ pub(crate) use reads::ANY_ELEMENT;
 pub use reads::{Fact, FunctionCall, Read};
 pub(crate) use stack::on_deep_stack;
 pub use template::{Piece, Template};
+pub(crate) use unfit::{Doubt, Unfit};
 
 use serde_json::{Map, Value};
 

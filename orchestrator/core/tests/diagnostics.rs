@@ -1,6 +1,6 @@
 //! Every finding as a person sees it: each bad file stands beside what is said about it. `UPDATE_GOLDEN=1` writes the answers anew.
 
-use saga_core::definition::{Code, Diagnostic, Library, Source, Style, participants, render};
+use saga_core::definition::{self, Code, Diagnostic, Fix, Library, Source, Style, participants, render};
 use std::{
     collections::BTreeSet,
     fs,
@@ -48,8 +48,11 @@ fn source(path: &Path) -> Source {
 }
 
 fn findings_of(path: &Path) -> Vec<Diagnostic> {
-    let text = source(path);
-    if name(path).ends_with(".participants.yaml") {
+    findings_in(source(path))
+}
+
+fn findings_in(text: Source) -> Vec<Diagnostic> {
+    if text.name.ends_with(".participants.yaml") {
         return participants::parse(&text.name, &text.text, &|_| None).expect_err(&text.name);
     }
     let others = [Source::new("participants.yaml", PARTICIPANTS), Source::new("order-placed.avsc", ORDER_PLACED)];
@@ -79,6 +82,43 @@ fn every_bad_file_says_what_to_write() {
         helpless.extend(findings.into_iter().filter(|finding| finding.help.is_none()));
     }
     assert!(helpless.is_empty(), "no help: {}", render(&helpless, Style::Plain));
+}
+
+/// The text with what a finding proposes.
+fn mended(text: &str, fix: &Fix) -> String {
+    format!("{}{}{}", &text[..fix.span.start], fix.text, &text[fix.span.end..])
+}
+
+/// A help that leads into the next finding is worse than none.
+#[test]
+fn whatever_a_help_proposes_passes() {
+    let mut proposed = 0;
+    for path in files(".saga.yaml").into_iter().chain(files(".participants.yaml")) {
+        let found = findings_of(&path);
+        let of = |all: &[Diagnostic]| -> Vec<(Code, String)> {
+            all.iter().map(|finding| (finding.code, finding.message.clone())).collect()
+        };
+        let before = of(&found);
+        for finding in &found {
+            let Some(fix) = &finding.fix else { continue };
+            proposed += 1;
+            let text = mended(&source(&path).text, fix);
+            let after = findings_in(Source::new(name(&path), text));
+            let new: Vec<_> = after.iter().filter(|it| !before.contains(&(it.code, it.message.clone()))).collect();
+            assert!(new.is_empty(), "{finding}: {} leads to {new:?}", fix.text);
+            assert!(after.len() < found.len(), "{finding}: {} mends nothing", fix.text);
+        }
+    }
+    assert!(proposed > 15, "{proposed} proposals");
+}
+
+/// A saga that runs by what an earlier build proved goes on, whatever is proved today.
+#[test]
+fn what_was_proved_when_it_was_stored_is_read_by_later_builds() {
+    let text = source(&folder().join("null-in-text.saga.yaml")).text;
+    assert!(definition::parse("null-in-text.saga.yaml", &text, None, None).is_err(), "it is refused today");
+    assert_eq!(definition::parse_stored(&text).map(|stored| stored.steps.len()), Ok(9));
+    assert!(definition::parse_stored("saga: order\nsteps: []\n").is_err(), "what says too little is no definition");
 }
 
 /// Codes that need more than one file, or none that is YAML.

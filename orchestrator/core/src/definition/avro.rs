@@ -1,7 +1,7 @@
 //! Avro schemas of events: whether an expression reads a field that the trigger's event has.
 
 use super::diagnostic::{Code, Diagnostic, Report, Span};
-use crate::expression::ANY_ELEMENT;
+use crate::expression::{ANY_ELEMENT, Unfit};
 use apache_avro::Schema;
 use std::collections::BTreeMap;
 
@@ -92,6 +92,42 @@ impl Schemas {
             }
             // Scalars have no fields.
             _ => Err(Missing { depth: path.len(), known: Vec::new() }),
+        }
+    }
+
+    /// What the value at `path` can be that not every place takes: null if it may be, else a list or a map if it is nothing else.
+    pub(crate) fn unfit(&self, schema: &Schema, path: &[String]) -> Option<Unfit> {
+        let kinds = self.kinds(schema, path, MAX_LEVELS);
+        if kinds.contains(&Some(Unfit::Null)) {
+            return Some(Unfit::Null);
+        }
+        let first = kinds.first().copied().flatten()?;
+        kinds.iter().all(|kind| *kind == Some(first)).then_some(first)
+    }
+
+    /// What the value at `path` can be: `None` for what every place takes.
+    fn kinds(&self, schema: &Schema, path: &[String], levels: usize) -> Vec<Option<Unfit>> {
+        let Some(levels) = levels.checked_sub(1) else { return vec![None] };
+        match (schema, path.split_first()) {
+            (Schema::Union(union), _) => {
+                union.variants().iter().flat_map(|variant| self.kinds(variant, path, levels)).collect()
+            }
+            (Schema::Ref { name }, _) => {
+                self.named.get(&name.fullname(None)).map_or(vec![None], |schema| self.kinds(schema, path, levels))
+            }
+            (Schema::Null, None) => vec![Some(Unfit::Null)],
+            (Schema::Array(_), None) => vec![Some(Unfit::List)],
+            (Schema::Record(_) | Schema::Map(_), None) => vec![Some(Unfit::Map)],
+            (Schema::Record(record), Some((name, rest))) => {
+                let field = record.fields.iter().find(|field| field.name == *name);
+                field.map_or_else(Vec::new, |field| self.kinds(&field.schema, rest, levels))
+            }
+            (Schema::Map(map), Some((_, rest))) => self.kinds(&map.types, rest, levels),
+            (Schema::Array(array), Some((_, rest))) => self.kinds(&array.items, rest, levels),
+            // What is read through null has no value at all.
+            (Schema::Null, Some(_)) => Vec::new(),
+            // Every other schema is of a scalar.
+            _ => vec![None],
         }
     }
 

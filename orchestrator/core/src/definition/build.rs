@@ -4,9 +4,11 @@ use super::{
     Parsed,
     avro::Schemas,
     diagnostic::{Code, Diagnostic, Report, Span},
+    event_schema::EventSchema,
     fallbacks,
     fields::{Fields, Spanned},
     fit,
+    given::Given,
     graph::Graph,
     hash,
     keys::{DEFINITION, OUTCOME, TRIGGER},
@@ -16,7 +18,7 @@ use super::{
     policies, proofs,
     steps::{self, Draft},
     target, tree,
-    uses::{Place, Reading},
+    uses::{At, Place, Reading, Takes},
     values,
 };
 use crate::{expression::Template, id::StepIndex, policy::RetryPolicy, time::Timestamp};
@@ -48,6 +50,13 @@ pub(super) fn parse(
     }
 }
 
+/// What was proved by the rules of its time is not judged by later ones: it only has to say all that a definition says.
+pub(super) fn parse_stored(text: &str) -> Result<Definition, Vec<Diagnostic>> {
+    let mut reading = Reading::new("stored definition", text);
+    let definition = read(text, None, None, &mut reading).filter(|definition| !definition.steps.is_empty());
+    definition.ok_or_else(|| reading.report.into_findings())
+}
+
 fn read(
     text: &str,
     participants: Option<&Participants>,
@@ -64,7 +73,7 @@ fn read(
         fields.duration("timeout", &mut reading.report).zip(timeout).map(|(value, span)| Spanned { value, span });
     let defaults = defaults(&fields, reading);
     let drafts = fields.node("steps").map(|node| steps::read(node, reading)).unwrap_or_default();
-    let output = fields.node("output").and_then(|node| values::template(node, Place::Output, reading));
+    let output = fields.node("output").and_then(|node| values::template(node, Place::Output.anything(), reading));
     let on_completed = outcome(&fields, "onCompleted", trigger.as_ref(), reading);
     let on_compensated = outcome(&fields, "onCompensated", trigger.as_ref(), reading);
     let graph = prove(&drafts, trigger.as_ref(), timeout.as_ref(), participants, schemas, reading)?;
@@ -124,7 +133,7 @@ fn trigger(fields: &Fields<'_>, reading: &mut Reading) -> Option<Trigger> {
 
 /// A business key is one scalar that reads something: a constant one would start one saga, once.
 fn key(node: &tree::Node, reading: &mut Reading) -> Option<Template> {
-    let template = values::template(node, Place::Key, reading)?;
+    let template = values::template(node, At { place: Place::Key, takes: Takes::Key }, reading)?;
     let help = "for example: ${ event.orderId }";
     match &template {
         Template::Whole(_) | Template::Text(_) => Some(template),
@@ -192,8 +201,9 @@ fn prove(
     fallbacks::prove(drafts, report);
     fit::timeouts(drafts, graph.as_ref(), timeout, participants, report);
     let event_type = trigger.and_then(|trigger| trigger.event_type.as_deref());
-    let event = schemas.zip(event_type).and_then(|(schemas, name)| Some((schemas, schemas.record(name)?)));
-    let names = Names { drafts, graph: graph.as_ref(), event };
+    let event = schemas.zip(event_type).and_then(|(schemas, name)| EventSchema::find(schemas, name));
+    let given = Given::of(trigger, drafts);
+    let names = Names { drafts, graph: graph.as_ref(), event, given };
     uses.iter().for_each(|used| names.prove(used, report));
     graph
 }

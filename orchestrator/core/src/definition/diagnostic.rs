@@ -37,6 +37,15 @@ pub struct Related {
     pub text: String,
 }
 
+/// An edit that removes a finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    /// What is replaced; empty for what is put in.
+    pub span: Span,
+    /// By what.
+    pub text: String,
+}
+
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -48,6 +57,8 @@ pub struct Diagnostic {
     pub message: String,
     /// What to write.
     pub help: Option<String>,
+    /// The same as an edit, where it can be said so exactly.
+    pub fix: Option<Fix>,
     /// Name of the file.
     pub file: String,
     /// Where in the file.
@@ -146,7 +157,8 @@ impl Report {
 
     fn add(&mut self, severity: Severity, code: Code, span: Span, message: String) -> Finding<'_> {
         let (file, text) = (self.file.clone(), Arc::clone(&self.text));
-        let diagnostic = Diagnostic { code, severity, message, help: None, file, span, related: Vec::new(), text };
+        let diagnostic =
+            Diagnostic { code, severity, message, help: None, fix: None, file, span, related: Vec::new(), text };
         self.findings.push(diagnostic);
         Finding(self.findings.last_mut().expect("one was just added"))
     }
@@ -170,6 +182,11 @@ pub(crate) struct Finding<'a>(&'a mut Diagnostic);
 impl Finding<'_> {
     pub(crate) fn help(self, help: impl Into<String>) -> Self {
         self.0.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn fix(self, fix: Fix) -> Self {
+        self.0.fix = Some(fix);
         self
     }
 

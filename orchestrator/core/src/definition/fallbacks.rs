@@ -101,7 +101,7 @@ fn value(node: &Node, reading: &mut Reading) -> Option<FallbackAnswer> {
 }
 
 fn expression(node: &Node, at: usize, reading: &mut Reading) -> Option<FallbackAnswer> {
-    let template = values::template(node, Place::Fallback(at), reading)?;
+    let template = values::template(node, Place::Fallback(at).anything(), reading)?;
     if let Template::Literal(_) = template {
         let help = "write `${ … }` around what is to be evaluated, or `value` in place of `expression`";
         wrong(&mut reading.report, node, "`expression` has a `${ }` in it").help(help);

@@ -1,24 +1,27 @@
 //! Proof that every expression reads only what is there.
 
 use super::{
-    avro::Schemas,
     diagnostic::{Code, Report, Span, did_you_mean, nearest},
+    event_schema::EventSchema,
+    given::Given,
     graph::Graph,
     model::Action,
+    remedy,
     steps::Draft,
     uses::{Place, Use},
     values,
 };
 use crate::expression::{ANY_ELEMENT, FUNCTIONS, Fact, METHODS, Read, Template};
-use apache_avro::Schema;
 
 /// What the expressions of a definition are proved against.
 pub(crate) struct Names<'a> {
     pub(crate) drafts: &'a [Draft],
     /// Without it the order of the steps is not known, and nothing is said about it.
     pub(crate) graph: Option<&'a Graph>,
-    /// The schemas, and the one of the trigger's event.
-    pub(crate) event: Option<(&'a Schemas, &'a Schema)>,
+    /// The schema of the trigger's event.
+    pub(crate) event: Option<EventSchema<'a>>,
+    /// What holds whatever an expression says itself.
+    pub(crate) given: Given,
 }
 
 const ALWAYS: [&str; 2] = ["event", "record"];
@@ -38,7 +41,7 @@ fn visible(place: Place) -> &'static [&'static str] {
     }
 }
 
-fn step_of(place: Place) -> Option<usize> {
+pub(super) fn step_of(place: Place) -> Option<usize> {
     match place {
         Place::When | Place::Key | Place::Output => None,
         Place::If(at) | Place::Do(at) | Place::Check(at) | Place::Fallback(at) | Place::Undo(at) => Some(at),
@@ -61,14 +64,43 @@ impl Names<'_> {
                     .help(help);
             }
         }
-        for read in used.expression.reads() {
-            self.read(used, &read, report);
+        let reads = used.expression.reads();
+        for read in &reads {
+            self.read(used, read, report);
         }
+        let missing: Vec<Missing<'_>> = reads.iter().filter_map(|read| self.missing(used, read)).collect();
+        self.unproven(used, &missing, report);
+        if missing.is_empty() {
+            self.fits(used, report);
+        }
+    }
+
+    /// What need not be there has to be asked for, all of it in one expression.
+    fn unproven(&self, used: &Use, missing: &[Missing<'_>], report: &mut Report) {
+        let mut guards: Vec<String> = missing.iter().map(|missing| missing.guard.clone()).collect();
+        guards.sort_unstable();
+        guards.dedup();
+        for Missing { word, message, .. } in missing {
+            let remedy = remedy::guarded(used, &guards, self.drafts, report);
+            remedy.of(report.error(Code::UnprovenRead, at(report, used, word), message.clone()));
+        }
+    }
+
+    fn missing<'r>(&self, used: &Use, read: &'r Read) -> Option<Missing<'r>> {
+        match read.path.first().map(String::as_str)? {
+            "steps" => self.unproven_step(used, read),
+            "result" => unproven_result(used, read),
+            _ => None,
+        }
+    }
+
+    fn knows(&self, used: &Use, read: &Read, fact: &Fact) -> bool {
+        read.known.contains(fact) || self.given.at(used.at.place).contains(fact)
     }
 
     fn read(&self, used: &Use, read: &Read, report: &mut Report) {
         let Some(root) = read.path.first().map(String::as_str) else { return };
-        if !visible(used.place).contains(&root) {
+        if !visible(used.at.place).contains(&root) {
             if !TYPES.contains(&root) {
                 self.unknown_root(used, root, report);
             }
@@ -80,7 +112,7 @@ impl Names<'_> {
             "saga" => fixed(used, read, &SAGA, report),
             "steps" => self.step(used, read, report),
             "input" => self.input(used, read, report),
-            "result" => result(used, read, report),
+            "result" => {}
             _ => fixed(used, read, &[], report),
         }
     }
@@ -95,7 +127,7 @@ impl Names<'_> {
             report.error(Code::UnknownName, span, format!("`{root}` is not known here")).help(where_known);
             return;
         }
-        let known = visible(used.place);
+        let known = visible(used.at.place);
         let help = if self.drafts.iter().any(|draft| draft.name.value == root) {
             format!("write `steps.{root}` for the result of that step")
         } else {
@@ -105,8 +137,8 @@ impl Names<'_> {
     }
 
     fn event(&self, used: &Use, read: &Read, report: &mut Report) {
-        let Some((schemas, schema)) = self.event else { return };
-        let Err(missing) = schemas.follow(schema, &read.path[1..]) else { return };
+        let Some(event) = &self.event else { return };
+        let Err(missing) = event.follow(&read.path[1..]) else { return };
         let wrong = read.path.len() - missing.depth;
         let (parent, field) = (text(&read.path[..wrong]), &read.path[wrong]);
         let help =
@@ -130,7 +162,7 @@ impl Names<'_> {
             report.error(Code::UnknownName, at(report, used, name), format!("there is no step `{name}`")).help(help);
             return;
         };
-        if step_of(used.place) == Some(step) {
+        if step_of(used.at.place) == Some(step) {
             let help = "write `result` in its `check` and `undo`";
             report
                 .error(Code::UnknownName, at(report, used, name), "a step does not see itself under `steps`")
@@ -141,36 +173,36 @@ impl Names<'_> {
             report
                 .error(Code::UnknownName, at(report, used, name), format!("`{name}` {action}, it has no result"))
                 .help("read something else");
-        } else {
-            self.presence(used, read, step, report);
         }
     }
 
     /// A step that need not have succeeded has to be asked for with `has(…)`.
-    fn presence(&self, used: &Use, read: &Read, step: usize, report: &mut Report) {
-        let name = &self.drafts[step].name.value;
-        let path = vec!["steps".to_owned(), name.clone()];
-        let is_question = read.asks_presence && read.path.len() == 2;
-        if is_question || read.known.contains(&Fact::Present(path)) {
-            return;
-        }
+    fn unproven_step<'r>(&self, used: &Use, read: &'r Read) -> Option<Missing<'r>> {
+        let word = read.path.get(1)?;
+        let step = self.drafts.iter().position(|draft| draft.name.value == *word)?;
         let draft = &self.drafts[step];
-        let reason = match step_of(used.place) {
+        let is_question = read.asks_presence && read.path.len() == 2;
+        let has_result = draft.action.as_ref().is_none_or(|action| without_result(action).is_none());
+        if is_question || !(has_result || read.path.len() == 2) || step_of(used.at.place) == Some(step) {
+            return None;
+        }
+        if self.knows(used, read, &Fact::Present(vec!["steps".to_owned(), word.clone()])) {
+            return None;
+        }
+        let reason = match step_of(used.at.place) {
             Some(reader) if self.graph.is_some_and(|graph| !graph.precedes(step, reader)) => {
                 "is not settled before this step"
             }
             Some(_) | None if draft.optional.is_some() => "is optional",
             Some(_) | None if draft.condition.is_some() => "has an `if`",
-            Some(_) | None => return,
+            Some(_) | None => return None,
         };
-        let whole = text(&read.path);
-        let help = format!("guard it in the same expression: has(steps.{name}) ? {whole} : null");
-        let message = format!("step `{name}` {reason}, so it need not have a result");
-        report.error(Code::UnprovenRead, at(report, used, name), message).help(help);
+        let message = format!("step `{word}` {reason}, so it need not have a result");
+        Some(Missing { guard: format!("has(steps.{word})"), word, message })
     }
 
     fn input(&self, used: &Use, read: &Read, report: &mut Report) {
-        let (Some(field), Some(step)) = (read.path.get(1), step_of(used.place)) else { return };
+        let (Some(field), Some(step)) = (read.path.get(1), step_of(used.at.place)) else { return };
         let with = match &self.drafts[step].action {
             Some(Action::Call(call)) => call.with.as_ref(),
             Some(Action::Publish { with, .. }) => Some(with),
@@ -202,18 +234,22 @@ fn without_result(action: &Action) -> Option<&'static str> {
     }
 }
 
+/// What an expression reads and need not be there.
+struct Missing<'r> {
+    /// What has to be asked for it.
+    guard: String,
+    word: &'r str,
+    message: String,
+}
+
 /// In an undo, `result` is null after an unknown outcome.
-fn result(used: &Use, read: &Read, report: &mut Report) {
+fn unproven_result<'r>(used: &Use, read: &'r Read) -> Option<Missing<'r>> {
     let asked = read.known.contains(&Fact::NotNull(vec!["result".to_owned()]));
-    if read.path.len() == 1 || asked || !matches!(used.place, Place::Undo(_)) {
-        return;
+    if read.path.len() == 1 || asked || !matches!(used.at.place, Place::Undo(_)) {
+        return None;
     }
-    let help = format!(
-        "guard it in the same expression: result != null ? {} : null; or find the effect by `doId`",
-        text(&read.path)
-    );
-    let message = "after an unknown outcome there is no `result` to read";
-    report.error(Code::UnprovenRead, at(report, used, "result"), message).help(help);
+    let message = "after an unknown outcome there is no `result` to read".to_owned();
+    Some(Missing { guard: "result != null".to_owned(), word: &read.path[0], message })
 }
 
 /// A name whose fields are fixed.
@@ -228,7 +264,7 @@ fn fixed(used: &Use, read: &Read, known: &[&str], report: &mut Report) {
 }
 
 /// A path as it is written.
-fn text(path: &[String]) -> String {
+pub(super) fn text(path: &[String]) -> String {
     path.join(".").replace(&format!(".{ANY_ELEMENT}"), "[…]")
 }
 
@@ -246,7 +282,7 @@ fn function_help(name: &str, on_value: bool) -> String {
 }
 
 /// Where `word` stands in the file.
-fn at(report: &Report, used: &Use, word: &str) -> Span {
+pub(super) fn at(report: &Report, used: &Use, word: &str) -> Span {
     let source = used.expression.source();
     match used.expression.offset_of(word) {
         Some(offset) => values::part(report, used.span, source, offset, word.len()),

@@ -8,7 +8,7 @@ use super::{
     model::{Action, Call, Fallback, PolicyOverrides, Undo},
     policies, target,
     tree::{Node, Yaml},
-    uses::{Place, Reading},
+    uses::{Asked, At, Place, Reading, Takes},
     values,
 };
 use crate::{
@@ -244,20 +244,47 @@ fn action(fields: &Fields<'_>, shape: &'static Shape, at: usize, reading: &mut R
     if shape.has("wait") {
         return fields.duration("wait", &mut reading.report).map(Action::Wait);
     }
-    let with = fields.node("with").and_then(|node| values::body(node, Place::Do(at), reading));
+    let place = Place::Do(at);
+    let query = if shape.has("do") { query(fields, place) } else { None };
+    let with = fields.node("with").and_then(|node| values::body(node, place, query, reading));
     if shape.has("publish") {
         return publish(fields, with, at, reading);
     }
-    let target = target::read(&fields.text("do", &mut reading.report)?, Place::Do(at), reading)?;
+    let target = target::read(&fields.text("do", &mut reading.report)?, place, reading)?;
     Some(Action::Call(Call { target, with }))
+}
+
+/// What `with` is asked for, if it goes into the query of `do`.
+fn query(fields: &Fields<'_>, place: Place) -> Option<Asked> {
+    match &fields.node("do")?.value {
+        Yaml::Text(text) => target::query(text, place),
+        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) | Yaml::Map(_) => {
+            None
+        }
+    }
 }
 
 fn publish(fields: &Fields<'_>, with: Option<Template>, at: usize, reading: &mut Reading) -> Option<Action> {
     let topic = fields.name("publish", &mut reading.report);
     let event_type = fields.name("type", &mut reading.report);
-    let key = fields.node("key").and_then(|node| values::template(node, Place::Do(at), reading));
+    let key = fields.node("key").and_then(|node| key(node, at, reading));
     let with = with.unwrap_or_else(|| Template::Literal(Value::Object(Map::new())));
     Some(Action::Publish { topic: topic?.value, event_type: event_type?.value, key, with })
+}
+
+/// One value that is not empty, as the broker takes it.
+fn key(node: &Node, at: usize, reading: &mut Reading) -> Option<Template> {
+    let template = values::template(node, At { place: Place::Do(at), takes: Takes::Key }, reading)?;
+    let is_key = match &template {
+        Template::Whole(_) | Template::Text(_) => true,
+        Template::Literal(value) => values::is_key(value),
+        Template::List(_) | Template::Map(_) => false,
+    };
+    if !is_key {
+        let expected = "a key is a text that is not empty, an integer or a boolean";
+        wrong(&mut reading.report, node, expected).help("for example: ${ event.customerId }");
+    }
+    Some(template)
 }
 
 /// The short form is a target, the long one a map.
@@ -279,7 +306,8 @@ fn undo(node: &Node, place: Place, reading: &mut Reading) -> Option<Spanned<Opti
 
 fn long_undo(node: &Node, place: Place, reading: &mut Reading) -> Option<Undo> {
     let fields = Fields::read(node, &UNDO, &mut reading.report)?;
-    let with = fields.node("with").and_then(|node| values::body(node, place, reading));
+    let query = query(&fields, place);
+    let with = fields.node("with").and_then(|node| values::body(node, place, query, reading));
     let retry = fields.node("retry").and_then(|node| policies::retry(node, &RetryPolicy::undo(), &mut reading.report));
     let attempt_timeout = fields.duration("attemptTimeout", &mut reading.report);
     let overrides = PolicyOverrides { retry, attempt_timeout, ..PolicyOverrides::default() };

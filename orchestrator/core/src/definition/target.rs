@@ -3,7 +3,7 @@
 use super::{
     diagnostic::{Code, Report, Span, did_you_mean},
     fields::Spanned,
-    uses::{Place, Reading},
+    uses::{Asked, At, Place, Reading, Takes},
 };
 use crate::{
     command::Method,
@@ -35,6 +35,15 @@ pub(crate) fn read(text: &Spanned<String>, place: Place, reading: &mut Reading) 
     }
 }
 
+/// What the query of a target is for, if what it is sent goes into a query.
+pub(crate) fn query(text: &str, place: Place) -> Option<Asked> {
+    match (text.split_once(' ')?.0, place) {
+        ("DELETE", _) | ("GET", Place::Undo(_)) => Some(Asked::Remove),
+        ("GET", _) => Some(Asked::Read),
+        _ => None,
+    }
+}
+
 fn kafka(text: &Spanned<String>, report: &mut Report) -> Option<Target> {
     let split = text.value.rsplit_once('.').filter(|(_, command)| is_name(command));
     let Some((whom, command)) = split.and_then(|(name, command)| Some((whom(name)?, command))) else {
@@ -56,7 +65,8 @@ fn http(method: &str, rest: &str, text: &Spanned<String>, place: Place, reading:
     };
     match PathTemplate::compile(path) {
         Ok(path) => {
-            reading.uses.add_all(path.expressions(), text.span, place);
+            let at = At { place, takes: Takes::Path };
+            reading.uses.add_all(path.expressions(), text.span, &text.value, at);
             Some(Target::Http { whom, method: *method, path })
         }
         Err(error) => {

@@ -4,7 +4,7 @@ use super::{
     diagnostic::{Code, Report, Span},
     fields::{self, wrong},
     tree::{Key, Node, Yaml},
-    uses::{Place, Reading},
+    uses::{Asked, At, Place, Reading, Takes},
 };
 use crate::expression::{CompileError, Expression, Template, limits};
 use serde_json::{Map, Value};
@@ -23,7 +23,8 @@ pub(crate) fn condition(node: &Node, place: Place, reading: &mut Reading) -> Opt
     match Expression::compile(source.trim()) {
         Ok(expression) => {
             warn_if_long(&expression, node.span, &mut reading.report);
-            reading.uses.add(&expression, node.span, place);
+            let at = At { place, takes: Takes::Truth };
+            reading.uses.add(&expression, node.span, source.trim(), at);
             Some(expression)
         }
         Err(error) => {
@@ -33,9 +34,12 @@ pub(crate) fn condition(node: &Node, place: Place, reading: &mut Reading) -> Opt
     }
 }
 
-/// What is sent: a map, or one `${ }` that makes one.
-pub(crate) fn body(node: &Node, place: Place, reading: &mut Reading) -> Option<Template> {
-    let template = template(node, place, reading)?;
+/// What is sent: a map, or one `${ }` that makes one. Of a query each value is one of the query.
+pub(crate) fn body(node: &Node, place: Place, query: Option<Asked>, reading: &mut Reading) -> Option<Template> {
+    let template = match (&node.value, query) {
+        (Yaml::Map(entries), Some(asked)) => map(entries, place.anything().taking(Takes::Query(asked)), reading)?,
+        _ => template(node, place.anything(), reading)?,
+    };
     match &template {
         Template::Map(_) | Template::Whole(_) | Template::Literal(Value::Object(_)) => Some(template),
         Template::Literal(_) | Template::Text(_) | Template::List(_) => {
@@ -47,14 +51,26 @@ pub(crate) fn body(node: &Node, place: Place, reading: &mut Reading) -> Option<T
 }
 
 /// A value in which `${ }` may stand.
-pub(crate) fn template(node: &Node, place: Place, reading: &mut Reading) -> Option<Template> {
+pub(crate) fn template(node: &Node, at: At, reading: &mut Reading) -> Option<Template> {
     match &node.value {
-        Yaml::Text(text) => scalar(text, node.span, place, reading),
-        Yaml::List(items) => list(items, place, reading),
-        Yaml::Map(entries) => map(entries, place, reading),
-        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => {
+        Yaml::Text(text) => scalar(text, node.span, at, reading),
+        Yaml::List(items) => list(items, at, reading),
+        // A map within a query is JSON text.
+        Yaml::Map(entries) => map(entries, at.taking(Takes::Anything), reading),
+        Yaml::Null => {
+            null_in_query(node, at, &mut reading.report);
+            Some(Template::Literal(Value::Null))
+        }
+        Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => {
             Some(Template::Literal(scalar_value(node, &mut reading.report)?))
         }
+    }
+}
+
+fn null_in_query(node: &Node, at: At, report: &mut Report) {
+    if let Takes::Query(_) = at.takes {
+        let help = "give it a value, or remove it";
+        report.warning(Code::NullInText, node.span, "null is left out of the query").help(help);
     }
 }
 
@@ -72,14 +88,15 @@ pub(crate) fn plain(node: &Node, report: &mut Report) -> Option<Value> {
     }
 }
 
-fn scalar(text: &str, span: Span, place: Place, reading: &mut Reading) -> Option<Template> {
+fn scalar(text: &str, span: Span, at: At, reading: &mut Reading) -> Option<Template> {
     match Template::text(text) {
         Ok(template) => {
             template
                 .expressions()
                 .into_iter()
                 .for_each(|expression| warn_if_long(expression, span, &mut reading.report));
-            reading.uses.add_all(template.expressions(), span, place);
+            let at = if matches!(template, Template::Text(_)) { at.taking(Takes::Text) } else { at };
+            reading.uses.add_all(template.expressions(), span, text, at);
             Some(template)
         }
         Err(error) => {
@@ -89,16 +106,16 @@ fn scalar(text: &str, span: Span, place: Place, reading: &mut Reading) -> Option
     }
 }
 
-fn list(items: &[Node], place: Place, reading: &mut Reading) -> Option<Template> {
-    let items: Vec<Option<Template>> = items.iter().map(|item| template(item, place, reading)).collect();
+fn list(items: &[Node], at: At, reading: &mut Reading) -> Option<Template> {
+    let items: Vec<Option<Template>> = items.iter().map(|item| template(item, at, reading)).collect();
     let items = items.into_iter().collect::<Option<Vec<_>>>()?;
     let values = items.iter().map(as_literal).collect::<Option<Vec<_>>>();
     Some(values.map_or(Template::List(items), |values| Template::Literal(Value::Array(values))))
 }
 
-fn map(entries: &[(Key, Node)], place: Place, reading: &mut Reading) -> Option<Template> {
+fn map(entries: &[(Key, Node)], at: At, reading: &mut Reading) -> Option<Template> {
     let entries: Vec<Option<(String, Template)>> =
-        entries.iter().map(|(key, value)| entry(key, value, place, reading)).collect();
+        entries.iter().map(|(key, value)| entry(key, value, at, reading)).collect();
     let mut entries = entries.into_iter().collect::<Option<Vec<_>>>()?;
     entries.sort_by(|a, b| a.0.cmp(&b.0));
     let values =
@@ -106,7 +123,7 @@ fn map(entries: &[(Key, Node)], place: Place, reading: &mut Reading) -> Option<T
     Some(values.map_or(Template::Map(entries), |values| Template::Literal(Value::Object(values))))
 }
 
-fn entry(key: &Key, value: &Node, place: Place, reading: &mut Reading) -> Option<(String, Template)> {
+fn entry(key: &Key, value: &Node, at: At, reading: &mut Reading) -> Option<(String, Template)> {
     if key.text.contains("${") {
         let help = "compute the whole map: ${ {\"a\" + \"b\": 1} }";
         reading
@@ -114,7 +131,17 @@ fn entry(key: &Key, value: &Node, place: Place, reading: &mut Reading) -> Option
             .error(Code::Expression, key.span, "a key is taken as it is, `${ }` does not work in it")
             .help(help);
     }
-    template(value, place, reading).map(|value| (key.text.clone(), value))
+    template(value, at, reading).map(|value| (key.text.clone(), value))
+}
+
+/// Whether a literal can be the key of a record.
+pub(crate) fn is_key(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Number(number) => crate::json::integer_text(number).is_some(),
+        Value::Bool(_) => true,
+        Value::Null | Value::Array(_) | Value::Object(_) => false,
+    }
 }
 
 fn as_literal(template: &Template) -> Option<Value> {

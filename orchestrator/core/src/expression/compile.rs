@@ -2,9 +2,10 @@
 
 use super::{
     CompileError, EvaluateError, Scope, evaluate, exact, limits,
-    reads::{self, FunctionCall, Read},
+    reads::{self, Fact, FunctionCall, Read},
     scan,
     select::{Selected, Selection},
+    unfit::{self, Doubts, Unfit},
 };
 use cel::{
     common::ast::{CallExpr, EntryExpr, Expr, IdedExpr},
@@ -79,6 +80,22 @@ impl Expression {
     #[must_use]
     pub fn reads(&self) -> Vec<Read> {
         reads::reads(&self.inner.tree)
+    }
+
+    /// What is known wherever it came out as true.
+    #[must_use]
+    pub fn facts(&self) -> Vec<Fact> {
+        reads::facts(&self.inner.tree, true)
+    }
+
+    /// The path that it is, if it only selects.
+    pub(crate) fn path(&self) -> Option<Vec<String>> {
+        reads::path_of(&self.inner.tree)
+    }
+
+    /// Which values it can have, or meet on the way, that are taken nowhere; `known` holds, and `read` says what a path can be.
+    pub(crate) fn doubts(&self, known: &[Fact], read: &dyn Fn(&[String]) -> Option<Unfit>) -> Doubts {
+        unfit::doubts(&self.inner.tree, known, read)
     }
 
     /// Every function it calls, operators and macros left out.

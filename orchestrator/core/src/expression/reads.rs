@@ -131,12 +131,12 @@ impl Walk {
     }
 }
 
-fn with(known: &[Fact], more: Vec<Fact>) -> Vec<Fact> {
+pub(super) fn with(known: &[Fact], more: Vec<Fact>) -> Vec<Fact> {
     known.iter().cloned().chain(more).collect()
 }
 
 /// What holds once `condition` came out as `truth`.
-fn facts(condition: &IdedExpr, truth: bool) -> Vec<Fact> {
+pub(super) fn facts(condition: &IdedExpr, truth: bool) -> Vec<Fact> {
     if let Some(path) = presence_path(condition) {
         return if truth { vec![Fact::Present(path)] } else { Vec::new() };
     }
@@ -149,7 +149,25 @@ fn facts(condition: &IdedExpr, truth: bool) -> Vec<Fact> {
         (operators::NOT_EQUALS, [left, right], true) | (operators::EQUALS, [left, right], false) => {
             not_null(left, right).into_iter().collect()
         }
+        (operators::EQUALS | "@==", [left, right], true) => equal(left, right).into_iter().collect(),
+        (name, [left, right], true) if ORDERED.contains(&name) => {
+            [left, right].into_iter().filter_map(path_of).map(Fact::NotNull).collect()
+        }
         _ => Vec::new(),
+    }
+}
+
+/// Comparisons that have no value with null.
+const ORDERED: [&str; 8] =
+    [operators::LESS, operators::LESS_EQUALS, operators::GREATER, operators::GREATER_EQUALS, "@<", "@<=", "@>", "@>="];
+
+/// What equals a literal is not null.
+fn equal(left: &IdedExpr, right: &IdedExpr) -> Option<Fact> {
+    let is_value = |node: &IdedExpr| matches!(&node.expr, Expr::Literal(literal) if *literal != LiteralValue::Null);
+    match (is_value(left), is_value(right)) {
+        (false, true) => path_of(left).map(Fact::NotNull),
+        (true, false) => path_of(right).map(Fact::NotNull),
+        (true, true) | (false, false) => None,
     }
 }
 
@@ -163,7 +181,7 @@ fn not_null(left: &IdedExpr, right: &IdedExpr) -> Option<Fact> {
 }
 
 /// The path inside of `has(path)`.
-fn presence_path(node: &IdedExpr) -> Option<Vec<String>> {
+pub(super) fn presence_path(node: &IdedExpr) -> Option<Vec<String>> {
     match &node.expr {
         Expr::Select(select) if select.test => {
             let mut path = path_of(&select.operand)?;
@@ -174,8 +192,8 @@ fn presence_path(node: &IdedExpr) -> Option<Vec<String>> {
     }
 }
 
-/// The path that a chain of selections spells; an index by a number ends what is known of it.
-fn path_of(node: &IdedExpr) -> Option<Vec<String>> {
+/// The path that a chain of selections spells; an index by a number stands for any element.
+pub(super) fn path_of(node: &IdedExpr) -> Option<Vec<String>> {
     match &node.expr {
         Expr::Ident(root) => Some(vec![root.clone()]),
         Expr::Select(select) if !select.test => extend(&select.operand, Some(&select.field)),

@@ -82,6 +82,11 @@ codes! {
     /// An expression reads the result of a step that need not have succeeded, or `result` after an unknown outcome. Guard it
     /// in the same expression with `has(steps.name)` or `result != null`.
     UnprovenRead = "unproven-read",
+    /// An expression can be null where null is an error: in a path, in text, in a key, in a query, as an operand. What fails there
+    /// is a step that never runs, or an undo that nobody can run.
+    NullInText = "null-in-text",
+    /// An expression makes a list, a map or an empty text where a path, a text or a key takes none.
+    UnfitValue = "unfit-value",
     /// The schema of the trigger's event has no such field.
     UnknownField = "unknown-field",
     /// A schema file is not an Avro schema.

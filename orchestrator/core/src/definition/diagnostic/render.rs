@@ -23,9 +23,12 @@ pub fn render(findings: &[Diagnostic], style: Style) -> String {
         Style::Colour => GraphicalTheme::unicode(),
         Style::Plain => GraphicalTheme::unicode_nocolor(),
     };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_links(false);
     let mut text = String::new();
     for finding in findings {
+        // What is to be copied stays in one piece.
+        let wraps = finding.fix.is_none();
+        let handler = GraphicalReportHandler::new_themed(theme.clone()).with_width(WIDTH).with_links(false);
+        let handler = handler.with_wrap_lines(wraps);
         handler.render_report(&mut text, &Excerpt::of(finding)).expect("a string takes everything");
         text.push('\n');
     }

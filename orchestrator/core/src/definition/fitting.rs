@@ -1,0 +1,215 @@
+//! Proof that what an expression makes can stand where it is written: no null in a path, and so on. What is not proved here fails while the saga
+//! runs, and an undo that fails so can be mended by nobody.
+
+use super::{
+    diagnostic::{Code, Report},
+    model::{Action, FallbackAnswer},
+    names::{self, Names},
+    remedy,
+    uses::{Asked, Place, Takes, Use},
+};
+use crate::expression::{Doubt, Template, Unfit};
+use serde_json::Value;
+
+impl Names<'_> {
+    /// Reports what `used` can be and its place does not take.
+    pub(super) fn fits(&self, used: &Use, report: &mut Report) {
+        let known = self.given.at(used.at.place);
+        let doubts = used.expression.doubts(&known, &|path| self.can_be(path, used.at.place));
+        if let Some(doubt) = doubts.operands.first() {
+            self.null_operand(used, doubt, report);
+        } else if let Some(doubt) = doubts.value.iter().find(|doubt| refuses(used.at.takes, doubt.unfit)) {
+            match doubt.unfit {
+                Unfit::Null => self.null(used, doubt, report),
+                Unfit::Empty | Unfit::List | Unfit::Map => unfit(used, doubt, report),
+            }
+        } else if used.expression.reads().is_empty() {
+            constant(used, report);
+        }
+    }
+
+    fn null_operand(&self, used: &Use, doubt: &Doubt, report: &mut Report) {
+        let message = format!("this can be null where null is an error: {}", self.why(doubt, used.at.place));
+        let remedy = match &doubt.path {
+            None => remedy::Remedy::only("write a value in place of `null` that can stand there, or ask for it before"),
+            Some(_) => self.null_remedy(used, doubt, report),
+        };
+        remedy.of(report.error(Code::NullInText, where_in(report, used, doubt), message));
+    }
+
+    fn null(&self, used: &Use, doubt: &Doubt, report: &mut Report) {
+        let why = self.why(doubt, used.at.place);
+        let remedy = self.null_remedy(used, doubt, report);
+        let span = where_in(report, used, doubt);
+        let message = match used.at.takes {
+            Takes::Query(_) => format!("this can be null, and null is left out of the query: {why}"),
+            takes => format!("this can be null, and {} takes no null: {why}", place(takes)),
+        };
+        let finding = match used.at.takes {
+            Takes::Query(Asked::Read) => report.warning(Code::NullInText, span, message),
+            Takes::Query(Asked::Remove) | Takes::Anything | Takes::Truth | Takes::Text | Takes::Path | Takes::Key => {
+                report.error(Code::NullInText, span, message)
+            }
+        };
+        remedy.of(finding);
+    }
+
+    fn null_remedy(&self, used: &Use, doubt: &Doubt, report: &Report) -> remedy::Remedy {
+        match &doubt.path {
+            None => remedy::without_null(used, report),
+            Some(path) => remedy::guarded(used, &[format!("{} != null", names::text(path))], self.drafts, report),
+        }
+    }
+
+    fn why(&self, doubt: &Doubt, place: Place) -> String {
+        let Some(path) = &doubt.path else { return "`null` is one of its values".to_owned() };
+        let read = names::text(path);
+        match (path[0].as_str(), place) {
+            ("result", _) => "`result` is null after an unknown outcome".to_owned(),
+            ("event", _) => format!("by its schema `{read}` can be null"),
+            ("record", _) => "a record need not have a key".to_owned(),
+            ("input", _) => format!("what the step is sent as `{read}` can be null"),
+            _ => format!("`{read}` can be null"),
+        }
+    }
+
+    /// What a path can be that not every place takes; `None`: nothing is known against it.
+    fn can_be(&self, path: &[String], place: Place) -> Option<Unfit> {
+        let (root, rest) = path.split_first()?;
+        match (root.as_str(), rest) {
+            ("event", rest) => self.event.as_ref().and_then(|event| event.unfit(rest)),
+            ("record", [field]) if field == "key" => (!in_trigger(place)).then_some(Unfit::Null),
+            ("record", [field]) if field == "headers" => Some(Unfit::Map),
+            ("record" | "saga" | "steps", []) => Some(Unfit::Map),
+            ("steps", [name]) => self.result_of(name),
+            ("result", []) if matches!(place, Place::Undo(_)) => Some(Unfit::Null),
+            ("input", rest) => self.input_of(place, rest),
+            _ => None,
+        }
+    }
+
+    /// What waits or publishes has no result, and a fallback may be null.
+    fn result_of(&self, name: &str) -> Option<Unfit> {
+        let draft = self.drafts.iter().find(|draft| draft.name.value == name)?;
+        let is_null = match draft.action.as_ref()? {
+            Action::Wait(_) | Action::Publish { .. } => true,
+            Action::Call(_) => draft.fallback.iter().any(|fallback| match &fallback.value.answer {
+                FallbackAnswer::Value(value) => value.is_null(),
+                FallbackAnswer::Cached(_)
+                | FallbackAnswer::LastKnown
+                | FallbackAnswer::Expression(_)
+                | FallbackAnswer::Fail(_) => false,
+            }),
+        };
+        is_null.then_some(Unfit::Null)
+    }
+
+    /// What the step was sent is what its `with` makes.
+    fn input_of(&self, place: Place, path: &[String]) -> Option<Unfit> {
+        let at = names::step_of(place)?;
+        let with = match self.drafts[at].action.as_ref()? {
+            Action::Call(call) => call.with.as_ref(),
+            Action::Publish { with, .. } => Some(with),
+            Action::Wait(_) => None,
+        };
+        let Some(with) = with else { return path.is_empty().then_some(Unfit::Map) };
+        self.of_template(with, path, Place::Do(at))
+    }
+
+    fn of_template(&self, template: &Template, path: &[String], place: Place) -> Option<Unfit> {
+        match (template, path.split_first()) {
+            (Template::Literal(value), _) => of_literal(value, path),
+            (Template::Whole(expression), None) => {
+                let known = self.given.at(place);
+                let doubts = expression.doubts(&known, &|path| self.can_be(path, place));
+                doubts.value.first().map(|doubt| doubt.unfit)
+            }
+            (Template::Map(entries), Some((name, rest))) => {
+                let (_, inner) = entries.iter().find(|(key, _)| key == name)?;
+                self.of_template(inner, rest, place)
+            }
+            (Template::List(_), None) => Some(Unfit::List),
+            (Template::Map(_), None) => Some(Unfit::Map),
+            (Template::Whole(_) | Template::List(_), Some(_)) | (Template::Text(_), _) => None,
+        }
+    }
+}
+
+fn in_trigger(place: Place) -> bool {
+    matches!(place, Place::When | Place::Key)
+}
+
+fn of_literal(value: &Value, path: &[String]) -> Option<Unfit> {
+    let value = path.iter().try_fold(value, |value, name| value.get(name))?;
+    match value {
+        Value::Null => Some(Unfit::Null),
+        Value::Array(_) => Some(Unfit::List),
+        Value::Object(_) => Some(Unfit::Map),
+        Value::String(text) => text.is_empty().then_some(Unfit::Empty),
+        Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+fn refuses(takes: Takes, unfit: Unfit) -> bool {
+    match (takes, unfit) {
+        (Takes::Anything, _) => false,
+        (Takes::Query(_), unfit) => unfit == Unfit::Null,
+        (Takes::Truth | Takes::Path | Takes::Key, _) => true,
+        (Takes::Text, unfit) => unfit != Unfit::Empty,
+    }
+}
+
+/// What a place is called in messages.
+fn place(takes: Takes) -> &'static str {
+    match takes {
+        Takes::Anything => "a value",
+        Takes::Truth => "a condition",
+        Takes::Text => "text around a value",
+        Takes::Path => "a path",
+        Takes::Key => "a key",
+        Takes::Query(_) => "a query",
+    }
+}
+
+fn unfit(used: &Use, doubt: &Doubt, report: &mut Report) {
+    let (what, help) = match doubt.unfit {
+        Unfit::Null => ("null", "write a value"),
+        Unfit::Empty => ("an empty text", "write a text that is not empty in its place"),
+        Unfit::List => ("a list", "read one value of it, or its size(…)"),
+        Unfit::Map => ("a map", "read one value of it"),
+    };
+    let remedy = match (used.at.takes, used.at.place, doubt.unfit) {
+        (Takes::Path, Place::Undo(_), Unfit::Empty) => remedy::by_command(used, report),
+        _ => remedy::Remedy::only(help),
+    };
+    let message = match used.at.takes {
+        Takes::Truth => format!("this can be {what}, and a condition is true or false"),
+        takes => format!("this can be {what}, which {} does not take", place(takes)),
+    };
+    remedy.of(report.error(Code::UnfitValue, where_in(report, used, doubt), message));
+}
+
+/// What reads nothing has the same value always, or none.
+fn constant(used: &Use, report: &mut Report) {
+    let scope = crate::expression::Scope::default();
+    let value = match used.at.takes {
+        Takes::Truth => used.expression.evaluate_bool(&scope).map(drop),
+        Takes::Anything | Takes::Text | Takes::Path | Takes::Key | Takes::Query(_) => {
+            used.expression.evaluate(&scope).map(drop)
+        }
+    };
+    if let Err(error) = value {
+        let span = names::at(report, used, used.expression.source());
+        let message = format!("this never has a value: {}", error.message);
+        report.error(Code::Expression, span, message).help("write what it is meant to be, or read something");
+    }
+}
+
+fn where_in(report: &Report, used: &Use, doubt: &Doubt) -> super::diagnostic::Span {
+    let word = match (&doubt.path, doubt.unfit) {
+        (Some(path), _) => path.iter().rev().find(|name| *name != crate::expression::ANY_ELEMENT).map(String::as_str),
+        (None, Unfit::Null) => Some("null"),
+        (None, Unfit::Empty | Unfit::List | Unfit::Map) => None,
+    };
+    names::at(report, used, word.unwrap_or(used.expression.source()))
+}
