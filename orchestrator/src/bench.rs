@@ -1,31 +1,29 @@
-//! `saga bench`: four-step sagas against a no-op HTTP participant in a process of its own, with the store that is configured.
+//! `saga bench`: four-step sagas against a no-op HTTP participant in a process of its own, with the store that is configured; `saga bench herd`: very many
+//! of them that were open before the engine started.
 //!
 //! Triggers enter in process. Everything else is as in `saga serve`: guards, group commit, fencing, read model.
 
+pub mod herd;
 pub mod participant;
 
 mod cpu;
 mod driver;
+mod memory;
+mod stand;
 
-use crate::{
-    engine::{Engine, Settings, catalog::Catalog, clock::Clock, observer::Observer, ownership::Ownership},
-    guarded::Guarded,
-    startup::{Files, load_files},
-};
 use anyhow::{Context, bail};
 use cpu::CpuTime;
 use driver::Driver;
-use saga_core::{definition::Source, id::Shard};
 use saga_event_store::{Access, Activity, EventStore};
 use serde::Serialize;
-use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-};
+use stand::{Participant, Stand};
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 /// The saga that is measured: four steps, each with an undo, no outcome event.
 const DEFINITION: &str = include_str!("bench/bench.saga.yaml");
+
+/// Calls at once: as many as a round may have in flight.
+const PLACES: NonZeroU32 = NonZeroU32::new(4096).expect("it is not 0");
 
 /// What one round measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -72,9 +70,7 @@ impl Round {
 /// # Errors
 /// When the store or the participant cannot be used, or a round makes no progress.
 pub async fn run(store: &str, shards: u16, sagas: u32, in_flight: &[u32]) -> anyhow::Result<Vec<Round>> {
-    let store =
-        saga_event_store::open(store, Access::Write { shards }).await.context("the event store (key `store`)")?;
-    refuse_a_store_in_use(store.as_ref()).await?;
+    let store = open(store, shards).await?;
     let mut rounds = Vec::new();
     for count in in_flight {
         rounds.push(round(&store, sagas, *count).await.with_context(|| format!("the round with {count} in flight"))?);
@@ -82,10 +78,17 @@ pub async fn run(store: &str, shards: u16, sagas: u32, in_flight: &[u32]) -> any
     Ok(rounds)
 }
 
+async fn open(address: &str, shards: u16) -> anyhow::Result<Arc<dyn EventStore>> {
+    let store =
+        saga_event_store::open(address, Access::Write { shards }).await.context("the event store (key `store`)")?;
+    refuse_a_store_in_use(store.as_ref()).await?;
+    Ok(store)
+}
+
 /// A benchmark claims all shards: on a store with other sagas it would fence their engine.
 async fn refuse_a_store_in_use(store: &dyn EventStore) -> anyhow::Result<()> {
-    let others: Vec<String> =
-        store.counts().await?.into_iter().map(|(saga, ..)| saga).filter(|saga| saga != "bench").collect();
+    let is_other = |saga: &String| saga != "bench" && saga != herd::NAME;
+    let others: Vec<String> = store.counts().await?.into_iter().map(|(saga, ..)| saga).filter(is_other).collect();
     if let Some(saga) = others.first() {
         bail!("the store holds sagas of `{saga}`: a benchmark needs a database of its own, name one with --store");
     }
@@ -95,12 +98,12 @@ async fn refuse_a_store_in_use(store: &dyn EventStore) -> anyhow::Result<()> {
 async fn round(store: &Arc<dyn EventStore>, sagas: u32, in_flight: u32) -> anyhow::Result<Round> {
     let mut participant = Participant::start().await?;
     let driver = Arc::new(Driver::new(in_flight));
-    let (engine, mut ownership, plan) = start(store, &participant.url, Arc::clone(&driver)).await?;
+    let bench = stand::load("bench.saga.yaml", DEFINITION, &participant.url, PLACES)?;
+    let stand = Stand::start(store, bench, Arc::<Driver>::clone(&driver)).await?;
     let before = (store.activity().await?, CpuTime::of_this_process()?, CpuTime::of(participant.id())?);
-    let run = driver.run(&engine.parts, &plan, sagas).await;
+    let run = driver.run(&stand.engine.parts, &stand.plan, sagas).await;
     let after = (store.activity().await?, CpuTime::of_this_process()?, CpuTime::of(participant.id())?);
-    ownership.release_all().await;
-    engine.finish(Duration::from_secs(5)).await;
+    stand.stop().await;
     let calls = participant.calls().await?;
     participant.stop().await?;
     Ok(figures(in_flight, sagas, &run?, before, after, calls))
@@ -131,77 +134,5 @@ fn figures(
         engine_cpu_seconds_per_1000: (after.1.seconds - before.1.seconds) / each * 1000.0,
         participant_cpu_seconds_per_1000: (after.2.seconds - before.2.seconds) / each * 1000.0,
         calls,
-    }
-}
-
-async fn start(
-    store: &Arc<dyn EventStore>,
-    url: &str,
-    driver: Arc<Driver>,
-) -> anyhow::Result<(Engine, Ownership, Arc<saga_core::state::Plan>)> {
-    let participants = format!("participants:\n  noop:\n    http: {{url: \"{url}\"}}\n    bulkhead: 4096\n");
-    let files = Files {
-        sagas: vec![Source::new("bench.saga.yaml", DEFINITION)],
-        participants: Some(Source::new("participants.yaml", participants)),
-        ..Files::default()
-    };
-    let loaded = load_files(&files, &|_| None)?;
-    let plan = loaded.plans.first().cloned().context("the benchmark has a definition")?;
-    let shards = store.identity().shards;
-    let settings = Settings {
-        store: Arc::clone(store),
-        guarded: Arc::new(Guarded::from_participants(&loaded.participants)?),
-        participants: Arc::new(loaded.participants.clone()),
-        participants_file: None,
-        catalog: Catalog::new(loaded.plans),
-        shards,
-        instance: format!("bench/{}", std::process::id()),
-        kafka: None,
-        clock: Clock::Wall,
-        most_skew: std::time::Duration::from_secs(60),
-        observer: Observer::new(driver),
-    };
-    let prepared = Engine::prepare(&settings).await?;
-    let engine = Engine::start(settings, prepared);
-    let mut ownership = Ownership::new(Arc::clone(&engine.parts));
-    (0..shards).map(Shard).for_each(|shard| ownership.acquire(shard));
-    Ok((engine, ownership, plan))
-}
-
-/// The no-op participant, a child process.
-struct Participant {
-    child: Child,
-    url: String,
-}
-
-impl Participant {
-    async fn start() -> anyhow::Result<Participant> {
-        let program = std::env::current_exe().context("where this program is")?;
-        let mut child = Command::new(program)
-            .arg("bench-participant")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("cannot start the participant")?;
-        let stdout = child.stdout.take().context("the participant has a standard output")?;
-        let mut address = String::new();
-        BufReader::new(stdout).read_line(&mut address).await?;
-        Ok(Participant { child, url: format!("http://{}", address.trim()) })
-    }
-
-    fn id(&self) -> u32 {
-        self.child.id().unwrap_or_default()
-    }
-
-    async fn calls(&self) -> anyhow::Result<BTreeMap<String, u64>> {
-        crate::participants::install_tls();
-        let client = reqwest::Client::builder().no_proxy().build()?;
-        let answer = client.get(format!("{}/calls", self.url)).send().await?.bytes().await?;
-        Ok(serde_json::from_slice(&answer)?)
-    }
-
-    async fn stop(&mut self) -> anyhow::Result<()> {
-        Ok(self.child.kill().await?)
     }
 }

@@ -27,6 +27,7 @@ pub mod ownership;
 pub mod published;
 pub mod reload;
 pub mod router;
+pub(crate) mod row;
 mod sending;
 mod shard;
 pub mod skew;

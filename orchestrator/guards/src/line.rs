@@ -8,12 +8,14 @@ use crate::{Lane, Monotonic};
 use std::collections::{BTreeMap, HashMap};
 
 /// A waiting line. Changes under `&mut`; whoever shares it locks it.
+///
+/// A million may wait, so who waits is one entry here, and finds it by the ticket.
 #[derive(Debug)]
 pub struct Line<W> {
     ready: BTreeMap<Place, W>,
     later: BTreeMap<(Monotonic, Place), W>,
-    /// Where each ticket stands.
-    tickets: HashMap<LineTicket, (Place, Monotonic, Standing)>,
+    /// Those who stand elsewhere than their tickets say, by number: few, because it takes a call that did not reach them, or a probe.
+    moved: HashMap<u64, LineTicket>,
     /// Those who may go on, and behind whom others wait, by turn.
     before: [usize; 3],
     last: u64,
@@ -25,21 +27,29 @@ pub struct Called<W> {
     /// Who.
     pub waiter: W,
     place: Place,
-    standing: Standing,
 }
 
-/// Identity of somebody in a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LineTicket(u64);
+/// Where somebody joined a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineTicket {
+    place: Place,
+    not_before: Monotonic,
+}
 
 /// The order in which they go on: the undos, then the dos, then who has probed, each the oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Place {
     turn: Turn,
     since_ms: i64,
-    ticket: LineTicket,
+    /// Nobody else's in this line.
+    number: u64,
     lane: Lane,
+    standing: Standing,
 }
+
+/// Before all that have probed.
+const FIRST_OF_PROBED: Place =
+    Place { turn: Turn::HasProbed, since_ms: i64::MIN, number: 0, lane: Lane::Undo, standing: Standing::InLine };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Turn {
@@ -48,7 +58,7 @@ enum Turn {
 }
 
 /// Whether who comes later waits behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Standing {
     /// The participant cannot take everybody: who comes later waits behind.
     InLine,
@@ -82,7 +92,7 @@ impl Turn {
 
 impl<W> Default for Line<W> {
     fn default() -> Line<W> {
-        Line { ready: BTreeMap::new(), later: BTreeMap::new(), tickets: HashMap::new(), before: [0; 3], last: 0 }
+        Line { ready: BTreeMap::new(), later: BTreeMap::new(), moved: HashMap::new(), before: [0; 3], last: 0 }
     }
 }
 
@@ -90,23 +100,18 @@ impl<W> Line<W> {
     /// Joins the line.
     pub fn join(&mut self, waiting: Waiting, waiter: W) -> LineTicket {
         self.last += 1;
-        let ticket = LineTicket(self.last);
         let turn = if waiting.has_probed { Turn::HasProbed } else { Turn::Fresh(waiting.lane) };
-        let place = Place { turn, since_ms: waiting.since_ms, ticket, lane: waiting.lane };
-        self.insert(place, waiting.not_before, waiting.standing, waiter);
-        ticket
-    }
-
-    fn insert(&mut self, place: Place, not_before: Monotonic, standing: Standing, waiter: W) {
+        let Waiting { lane, since_ms, not_before, standing, has_probed: _ } = waiting;
+        let place = Place { turn, since_ms, number: self.last, lane, standing };
         self.later.insert((not_before, place), waiter);
-        self.tickets.insert(place.ticket, (place, not_before, standing));
+        LineTicket { place, not_before }
     }
 
     /// Leaves the line; nothing if it has gone on already.
     pub fn leave(&mut self, ticket: LineTicket) -> Option<W> {
-        let (place, not_before, standing) = self.tickets.remove(&ticket)?;
+        let LineTicket { place, not_before } = self.moved.remove(&ticket.place.number).unwrap_or(ticket);
         if let Some(waiter) = self.ready.remove(&place) {
-            self.no_longer_before(place, standing);
+            self.no_longer_before(place);
             return Some(waiter);
         }
         self.later.remove(&(not_before, place))
@@ -116,15 +121,20 @@ impl<W> Line<W> {
     pub fn next(&mut self, now: Monotonic) -> Option<Called<W>> {
         self.come_forward(now);
         let (place, waiter) = self.ready.pop_first()?;
-        let (_, _, standing) = self.tickets.remove(&place.ticket)?;
-        self.no_longer_before(place, standing);
-        Some(Called { waiter, place, standing })
+        self.moved.remove(&place.number);
+        self.no_longer_before(place);
+        Some(Called { waiter, place })
     }
 
     /// Somebody who was called could not be reached: back to the old place, under the old ticket, not to be called before `not_before`.
     pub fn take_back(&mut self, called: Called<W>, not_before: Monotonic) {
-        let Called { waiter, place, standing } = called;
-        self.insert(place, not_before, standing, waiter);
+        let Called { waiter, place } = called;
+        self.stand_later(LineTicket { place, not_before }, waiter);
+    }
+
+    fn stand_later(&mut self, at: LineTicket, waiter: W) {
+        self.later.insert((at.not_before, at.place), waiter);
+        self.moved.insert(at.place.number, at);
     }
 
     /// How many wait whom one who comes now, in `lane`, would overtake: those who could go on, were there room.
@@ -160,10 +170,17 @@ impl<W> Line<W> {
 
     /// The participant is back: who has probed in vain stands where everybody of its lane does.
     pub fn forgive_probes(&mut self) {
-        let probed = self.tickets.values().filter(|(place, ..)| place.turn == Turn::HasProbed);
-        for (place, not_before, standing) in probed.copied().collect::<Vec<_>>() {
-            if let Some(waiter) = self.leave(place.ticket) {
-                self.insert(Place { turn: Turn::Fresh(place.lane), ..place }, not_before, standing, waiter);
+        for (place, waiter) in self.ready.split_off(&FIRST_OF_PROBED) {
+            self.no_longer_before(place);
+            let place = Place { turn: Turn::Fresh(place.lane), ..place };
+            self.moved.insert(place.number, LineTicket { place, not_before: Monotonic::default() });
+            self.make_ready(place, waiter);
+        }
+        let probed = self.later.keys().filter(|(_, place)| place.turn == Turn::HasProbed);
+        for (not_before, place) in probed.copied().collect::<Vec<_>>() {
+            if let Some(waiter) = self.later.remove(&(not_before, place)) {
+                let place = Place { turn: Turn::Fresh(place.lane), ..place };
+                self.stand_later(LineTicket { place, not_before }, waiter);
             }
         }
     }
@@ -171,13 +188,13 @@ impl<W> Line<W> {
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.tickets.len()
+        self.ready.len() + self.later.len()
     }
 
     /// Whether nobody waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.tickets.is_empty()
+        self.ready.is_empty() && self.later.is_empty()
     }
 
     fn come_forward(&mut self, now: Monotonic) {
@@ -188,16 +205,17 @@ impl<W> Line<W> {
     }
 
     fn make_ready(&mut self, place: Place, waiter: W) {
-        let standing = self.tickets.get(&place.ticket).map(|(_, _, standing)| *standing);
-        if standing == Some(Standing::InLine) {
-            self.before[place.turn.index()] += 1;
+        match place.standing {
+            Standing::InLine => self.before[place.turn.index()] += 1,
+            Standing::Alone => {}
         }
         self.ready.insert(place, waiter);
     }
 
-    fn no_longer_before(&mut self, place: Place, standing: Standing) {
-        if standing == Standing::InLine {
-            self.before[place.turn.index()] -= 1;
+    fn no_longer_before(&mut self, place: Place) {
+        match place.standing {
+            Standing::InLine => self.before[place.turn.index()] -= 1,
+            Standing::Alone => {}
         }
     }
 }

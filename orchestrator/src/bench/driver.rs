@@ -108,18 +108,23 @@ impl Driver {
     async fn start(&self, parts: &Arc<Parts>, plan: &Arc<Plan>, key: String) {
         let shard = Shard::of(&plan.definition.name, &key, parts.router.shards());
         self.started.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Instant::now());
-        let trigger = Trigger {
-            topic: "bench".into(),
-            partition: 0,
-            offset: 0,
-            key: None,
-            timestamp: Timestamp(0),
-            headers: BTreeMap::new(),
-            event: json!({"id": key, "amountCents": 4711, "note": "a payload of about two hundred bytes, as an order has it: a name, a street, a city"}),
-        };
+        let trigger = trigger(&key);
         let start = Box::new(Start { key, trigger, traceparent: None });
         let body = Body::Start { plan: Arc::clone(plan), start };
         parts.router.route(shard, Message { body, record: None, receipt: Receipt::None }).await;
+    }
+}
+
+/// The event of an order.
+pub(super) fn trigger(key: &str) -> Trigger {
+    Trigger {
+        topic: "bench".into(),
+        partition: 0,
+        offset: 0,
+        key: None,
+        timestamp: Timestamp(0),
+        headers: BTreeMap::new(),
+        event: json!({"id": key, "amountCents": 4711, "note": "a payload of about two hundred bytes, as an order has it: a name, a street, a city"}),
     }
 }
 

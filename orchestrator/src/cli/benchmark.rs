@@ -1,15 +1,32 @@
 //! `bench`.
 
+mod herd;
+
 use super::{ConfigFile, Output, output};
 use crate::{
     bench::{self, Round},
-    config::{self, Sources},
+    config::{self, Config, Sources},
 };
-use clap::Args;
+use clap::{Args, Subcommand};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct BenchArgs {
+    #[command(subcommand)]
+    other: Option<Other>,
+    #[command(flatten)]
+    rounds: RoundsArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Measure how an engine takes over sagas that were open before it started, and all want something at once
+    Herd(herd::HerdArgs),
+}
+
+#[derive(Debug, Args)]
+struct RoundsArgs {
     /// How many sagas a round runs
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
     sagas: u32,
@@ -17,18 +34,38 @@ pub(super) struct BenchArgs {
     #[arg(long, value_delimiter = ',', default_value = "64,256", value_parser = clap::value_parser!(u32).range(1..=4096))]
     in_flight: Vec<u32>,
     #[command(flatten)]
-    file: ConfigFile,
-    /// Address of an event store that no engine uses
-    #[arg(long, value_name = "ADDRESS")]
-    store: Option<String>,
+    store: StoreArgs,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 }
 
+/// Where a benchmark writes.
+#[derive(Debug, Args)]
+struct StoreArgs {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Address of an event store that no engine uses
+    #[arg(long, value_name = "ADDRESS")]
+    store: Option<String>,
+}
+
+impl StoreArgs {
+    fn config(self) -> anyhow::Result<Config> {
+        let flags = self.store.map(|store| vec![("store", store)]).unwrap_or_default();
+        Ok(config::load(&Sources::of_process(self.file.config.as_deref(), flags))?)
+    }
+}
+
 pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
-    let flags = args.store.map(|store| vec![("store", store)]).unwrap_or_default();
-    let config = config::load(&Sources::of_process(args.file.config.as_deref(), flags))?;
+    match args.other {
+        Some(Other::Herd(args)) => herd::run(args).await,
+        None => rounds(args.rounds).await,
+    }
+}
+
+async fn rounds(args: RoundsArgs) -> anyhow::Result<ExitCode> {
+    let config = args.store.config()?;
     let rounds = bench::run(&config.store, config.shards, args.sagas, &args.in_flight).await?;
     output::many(&rounds, args.output, table)?;
     Ok(if rounds.iter().all(Round::is_whole) { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -7,6 +7,9 @@ use std::sync::Arc;
 pub trait Observe: Send + Sync {
     /// `decision` of `saga` is in the store; `state` is what the saga is now.
     fn committed(&self, saga: SagaId, plan: &Plan, state: &State, decision: &Decision);
+
+    /// A shard's new owner has looked at everything that was open, so many sagas.
+    fn taken_over(&self, _sagas: usize) {}
 }
 
 /// Somebody who watches, or nobody.
@@ -23,6 +26,12 @@ impl Observer {
     pub(super) fn committed(&self, saga: SagaId, plan: &Plan, state: &State, decision: &Decision) {
         if let Some(watcher) = &self.0 {
             watcher.committed(saga, plan, state, decision);
+        }
+    }
+
+    pub(super) fn taken_over(&self, sagas: usize) {
+        if let Some(watcher) = &self.0 {
+            watcher.taken_over(sagas);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a shard's task holds of one saga.
 
 use crate::{
-    engine::{departure::LeavesAt, dispatch::Permitted, message::Message},
+    engine::{departure::LeavesAt, dispatch::Permitted, message::Message, row::Shown},
     guarded::{Permit, Said},
     panics::caught,
     participants::Dispatch,
@@ -12,7 +12,7 @@ use saga_core::{
     event::Decision,
     input::{Input, Publication},
     react::{Effect, PublishEffect, react},
-    state::{Course, Departure, Held, Phase, Plan, State, Status},
+    state::{Course, Departure, Phase, Plan, State},
     time::Timestamp,
 };
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -48,19 +48,6 @@ pub(super) struct Live {
     pub(super) permits: Vec<Permitted>,
     /// A decision or its effects panicked with this: the state is not to be trusted.
     pub(super) broken: Option<String>,
-}
-
-/// What brings a change of the read model when it changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Shown {
-    pub(super) status: Status,
-    pub(super) held_by: Vec<Held>,
-}
-
-impl Shown {
-    pub(super) fn of(plan: &Plan, state: &State) -> Shown {
-        Shown { status: state.status(), held_by: state.held_by(plan) }
-    }
 }
 
 /// A decision that is on its way to the store.

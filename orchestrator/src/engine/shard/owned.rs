@@ -4,11 +4,10 @@ use super::{
     Ended,
     attending::Heard,
     classified::classified,
-    live::{InFlight, Live, Shown, Slot},
+    live::{InFlight, Live, Slot},
     measured,
     reading::Read,
     recovery::{self, Recovery},
-    starts::payload_hash,
     turns::{Turn, Turns},
     unreadable::Unreadable,
     waits::Waits,
@@ -20,6 +19,7 @@ use crate::{
         dispatch::Admissions,
         due::DueTimes,
         message::{Body, Disposition, Message, Receipt},
+        row::{self, By, Shown},
         starting::Starting,
     },
     guarded::Wake,
@@ -36,7 +36,7 @@ use saga_core::{
     input::Input,
     state::Plan,
 };
-use saga_event_store::{Append, Appended, Epoch, NewKey, Summary, WaitsOn};
+use saga_event_store::{Append, Appended, Epoch};
 use std::{
     collections::{HashMap, VecDeque},
     pin::pin,
@@ -45,7 +45,6 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
-use uuid::Uuid;
 
 /// Appends of one shard that may be under way; beyond it the shard takes no more messages until one is answered.
 const IN_FLIGHT: usize = 1024;
@@ -278,7 +277,7 @@ impl Owned {
     }
 
     pub(super) fn append(&mut self, saga: SagaId, live: &mut Live, message: Message, decision: Decision) {
-        let append = journal::codec::encode(&decision).map(|payload| self.row(saga, live, &decision, payload));
+        let append = self.row(live, &decision);
         let payload_hash = append.as_ref().ok().and_then(|append| append.new_key.as_ref()).map(|key| key.payload_hash);
         live.append = Some(InFlight { message, decision, payload_hash });
         let committer = self.parts.committer(self.shard).clone();
@@ -291,23 +290,13 @@ impl Owned {
         }));
     }
 
-    fn row(&self, saga: SagaId, live: &mut Live, decision: &Decision, payload: Vec<u8>) -> Append {
+    fn row(&self, live: &mut Live, decision: &Decision) -> Result<Append, journal::codec::Unwritable> {
+        let by = By { shard: self.shard, epoch: self.epoch };
+        let append = row::unshown(by, &live.plan, &live.state, decision)?;
         let shows = Shown::of(&live.plan, &live.state);
-        let summary = (live.shown.as_ref() != Some(&shows)).then(|| summary(live, &shows));
+        let summary = (live.shown.as_ref() != Some(&shows)).then(|| row::summary(&live.plan, &live.state, &shows));
         live.shown = Some(shows);
-        Append {
-            append_id: Uuid::from_u128(fastrand::u128(..)),
-            shard: self.shard.0,
-            epoch: self.epoch,
-            stream: saga.uuid(),
-            version: decision.version,
-            recorded_at_ms: decision.at.0,
-            payload,
-            category: live.plan.definition.name.clone(),
-            key: live.state.key.clone(),
-            new_key: (decision.version == 1).then(|| NewKey { payload_hash: payload_hash(&live.state.trigger.event) }),
-            summary,
-        }
+        Ok(Append { summary, ..append })
     }
 
     fn answered(&mut self, saga: SagaId, answer: Result<Appended, NotCommitted>) {
@@ -395,24 +384,6 @@ async fn next(messages: &mut mpsc::Receiver<Message>, waits: &mut Waits) -> Opti
 /// Whether it is all that is written of a saga whose decisions cannot be made or written.
 fn is_parking(decision: &Decision) -> bool {
     matches!(decision.events.as_slice(), [Event::SagaParked { reason: ParkReason::Limit { .. } }])
-}
-
-fn summary(live: &Live, shows: &Shown) -> Summary {
-    let (step, reason) = live.state.focus(&live.plan);
-    Summary {
-        document: live.plan.definition.hash.clone(),
-        status: shows.status.as_str().to_owned(),
-        open: !shows.status.is_terminal(),
-        step: step.map(|step| live.plan.definition.step(step).name.clone()),
-        reason: reason.map(|reason| reason.replace('\0', "\u{fffd}")),
-        started_at_ms: live.state.started_at.0,
-        // Names have none of the characters that are refused.
-        waits_on: shows
-            .held_by
-            .iter()
-            .filter_map(|held| WaitsOn::new(held.guard.as_str(), held.whose.as_str()).ok())
-            .collect(),
-    }
 }
 
 fn report_ignored(saga: SagaId, plan: &Plan, ignored: &Ignored) {

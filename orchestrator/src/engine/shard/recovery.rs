@@ -118,6 +118,7 @@ impl Owned {
 
     fn recovery_ended(&mut self) {
         let sagas = self.recovery.take().map_or(0, |recovery| recovery.sagas);
+        self.parts.observer.taken_over(sagas);
         if sagas > 0 {
             info!(shard = self.shard.0, sagas, "open sagas taken over");
         }

@@ -8,13 +8,13 @@ use crate::{
     engine::{
         dispatch::Admissions,
         message::{Body, Disposition, Message},
+        row::payload_hash,
         starting::{Begun, Holder},
     },
     kafka::poison::PoisonCode,
     panics::caught,
 };
-use saga_core::{decide, event::Trigger, id::SagaId, input::Start, json};
-use sha2::{Digest, Sha256};
+use saga_core::{decide, event::Trigger, id::SagaId, input::Start};
 use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::warn;
@@ -90,11 +90,6 @@ impl Owned {
             self.take_start(message);
         }
     }
-}
-
-/// Of the decoded payload with its keys sorted: the same event produced twice is the same, however it and its numbers were written.
-pub(super) fn payload_hash(event: &serde_json::Value) -> [u8; 32] {
-    Sha256::digest(json::canonical(event)).into()
 }
 
 fn settle_duplicate(message: Message, holder: &Holder) {

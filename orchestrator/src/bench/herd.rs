@@ -1,0 +1,152 @@
+//! `saga bench herd`: very many sagas were open before the engine started, and all of them want something at once.
+//!
+//! Their journals are made by the state machine and the codec, and written into the store. Then an engine takes all shards, as after a
+//! kill -9 of the one before.
+
+mod make;
+mod watch;
+
+use super::{
+    memory::{self, Memory},
+    open,
+    stand::{self, PARTICIPANT, Participant, Stand},
+};
+use crate::guarded::acts::{Mode, Override};
+use saga_event_store::EventStore;
+use serde::Serialize;
+use std::{num::NonZeroU32, sync::Arc, time::Instant};
+use watch::{Pace, Watch};
+
+/// Name of the herd's definition.
+pub(super) const NAME: &str = "bench-herd";
+const DEFINITION: &str = include_str!("herd/herd.saga.yaml");
+
+/// What all sagas of a herd wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "camelCase")]
+pub enum WaitingFor {
+    /// A time, which has come
+    Time,
+    /// The breaker of a participant, which somebody has opened; it is closed when all have been taken over
+    Breaker,
+    /// The answer to a command that was sent; the breaker is open as above when the command is to be sent again
+    Answer,
+}
+
+/// A herd.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// What it waits for.
+    pub waiting_for: WaitingFor,
+    /// How many sagas.
+    pub sagas: u32,
+    /// How many of them have to end.
+    pub until: u32,
+    /// Calls that the participant takes at once.
+    pub places: NonZeroU32,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Herd {
+    /// What the sagas waited for.
+    pub waiting_for: WaitingFor,
+    /// How many were open when the engine started.
+    pub sagas: u32,
+    /// How long their journals took to make; those that were there before were not made.
+    pub made_seconds: f64,
+    /// Resident memory of the process before the engine started, in MiB.
+    pub memory_before_mb: f64,
+    /// From the start of the engine until it had looked at all of them; `None`: that many had not to be waited for.
+    pub taken_over_seconds: Option<f64>,
+    /// The most memory until then, of a herd behind a breaker.
+    pub waiting_peak_mb: Option<f64>,
+    /// From the start of the engine, or the closing of the breaker, to the first commit.
+    pub first_row_seconds: f64,
+    /// The most memory of the whole run.
+    pub peak_mb: f64,
+    /// How many ended.
+    pub ended: u32,
+    /// From the first commit to the last end.
+    pub sagas_per_second: f64,
+    /// The slowest of the spans of five seconds in between.
+    pub slowest_per_second: f64,
+    /// Rows that were written for each that ended, and for those that are on their way.
+    pub rows_per_saga: f64,
+}
+
+/// Makes a herd, or fills up the one that is there, and lets an engine take it over.
+///
+/// # Errors
+/// When the store or the participant cannot be used, or nothing goes on.
+pub async fn run(store: &str, shards: u16, asked: Asked) -> anyhow::Result<Herd> {
+    let store = open(store, shards).await?;
+    let mut participant = Participant::start().await?;
+    let herd = measure(&store, &participant.url, asked).await;
+    participant.stop().await?;
+    herd
+}
+
+async fn measure(store: &Arc<dyn EventStore>, url: &str, asked: Asked) -> anyhow::Result<Herd> {
+    let loaded = stand::load("herd.saga.yaml", DEFINITION, url, asked.places)?;
+    let began = Instant::now();
+    make::fill(store, &loaded, asked).await?;
+    let made_seconds = began.elapsed().as_secs_f64();
+    memory::forget_the_peak()?;
+    let before = Memory::of_this_process()?;
+
+    let watch = Arc::new(Watch::of(store.identity().shards));
+    let mut stand = Stand::prepare(store, loaded, Arc::<Watch>::clone(&watch)).await?;
+    let waiting_peak_mb = match asked.waiting_for {
+        WaitingFor::Time => {
+            stand.own_all();
+            None
+        }
+        WaitingFor::Breaker | WaitingFor::Answer => Some(let_wait(&mut stand, &watch).await?),
+    };
+    let pace = watch.until_ended(asked.until).await;
+    let peak = Memory::of_this_process()?.peak;
+    stand.stop().await;
+    Ok(figures(asked, made_seconds, before, waiting_peak_mb, peak, &pace?, &watch))
+}
+
+/// Takes all over behind an open breaker, and closes it then. Answers the most memory until then, in MiB.
+async fn let_wait(stand: &mut Stand, watch: &Watch) -> anyhow::Result<f64> {
+    steer(stand, Mode::ForcedOpen);
+    stand.own_all();
+    watch.until_taken_over().await?;
+    let peak = Memory::of_this_process()?.peak;
+    watch.begin_anew();
+    steer(stand, Mode::Automatic);
+    Ok(peak)
+}
+
+fn steer(stand: &Stand, mode: Mode) {
+    stand.engine.parts.guarded.apply(PARTICIPANT, &Override { mode, ..Override::default() });
+}
+
+fn figures(
+    asked: Asked,
+    made_seconds: f64,
+    before: Memory,
+    waiting_peak_mb: Option<f64>,
+    peak_mb: f64,
+    pace: &Pace,
+    watch: &Watch,
+) -> Herd {
+    Herd {
+        waiting_for: asked.waiting_for,
+        sagas: asked.sagas,
+        made_seconds,
+        memory_before_mb: before.now,
+        taken_over_seconds: watch.taken_over_seconds(),
+        waiting_peak_mb,
+        first_row_seconds: pace.first_row_seconds,
+        peak_mb,
+        ended: pace.ended,
+        sagas_per_second: pace.per_second,
+        slowest_per_second: pace.slowest,
+        rows_per_saga: pace.rows_per_saga,
+    }
+}

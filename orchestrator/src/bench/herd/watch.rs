@@ -1,0 +1,214 @@
+//! Watches a herd being worked off.
+
+use super::super::memory::Memory;
+use crate::engine::observer::Observe;
+use anyhow::{Context, bail};
+use saga_core::{
+    event::Decision,
+    id::SagaId,
+    state::{Plan, State},
+};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tracing::info;
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(500);
+/// The slowest span of this length is told.
+const SPAN: Duration = Duration::from_secs(5);
+/// A herd of which nothing is recorded, or taken over, for this long is stuck.
+const STUCK: Duration = Duration::from_secs(120);
+
+/// Counts what is committed.
+#[derive(Debug)]
+pub(super) struct Watch {
+    started: Instant,
+    /// Since when rows count.
+    since: Mutex<Since>,
+    rows: AtomicU64,
+    ended: AtomicU32,
+    taken_over: AtomicU64,
+    /// Shards whose owner has not looked at everything.
+    shards: AtomicU32,
+    /// When the last one had, in milliseconds from the start.
+    all_taken_over_ms: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Since {
+    begun: Instant,
+    first_row: Option<Instant>,
+}
+
+/// How fast a herd was worked off.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    pub(super) first_row_seconds: f64,
+    pub(super) ended: u32,
+    pub(super) per_second: f64,
+    pub(super) slowest: f64,
+    pub(super) rows_per_saga: f64,
+}
+
+/// How many had ended when.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    at: Instant,
+    ended: u32,
+}
+
+impl Watch {
+    pub(super) fn of(shards: u16) -> Watch {
+        let started = Instant::now();
+        Watch {
+            started,
+            since: Mutex::new(Since { begun: started, first_row: None }),
+            rows: AtomicU64::new(0),
+            ended: AtomicU32::new(0),
+            taken_over: AtomicU64::new(0),
+            shards: AtomicU32::new(u32::from(shards)),
+            all_taken_over_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// What was committed until now does not count.
+    pub(super) fn begin_anew(&self) {
+        *self.since() = Since { begun: Instant::now(), first_row: None };
+        self.rows.store(0, Ordering::SeqCst);
+        self.ended.store(0, Ordering::SeqCst);
+    }
+
+    fn since(&self) -> std::sync::MutexGuard<'_, Since> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until every shard's owner has looked at everything.
+    pub(super) async fn until_taken_over(&self) -> anyhow::Result<()> {
+        self.watch(
+            "taken over",
+            || u64::from(self.shards.load(Ordering::SeqCst)),
+            || self.taken_over_seconds().is_some(),
+        )
+        .await
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds of a run")]
+    pub(super) fn taken_over_seconds(&self) -> Option<f64> {
+        let is_done = self.shards.load(Ordering::SeqCst) == 0;
+        is_done.then(|| self.all_taken_over_ms.load(Ordering::SeqCst) as f64 / 1000.0)
+    }
+
+    /// Until so many have ended.
+    #[allow(clippy::cast_precision_loss, reason = "figures for people")]
+    pub(super) async fn until_ended(&self, wanted: u32) -> anyhow::Result<Pace> {
+        let mut slowest = Slowest::default();
+        self.watch(
+            "worked off",
+            || self.rows.load(Ordering::SeqCst),
+            || {
+                let ended = self.ended.load(Ordering::SeqCst);
+                slowest.look(Look { at: Instant::now(), ended });
+                ended >= wanted
+            },
+        )
+        .await?;
+        let Since { begun, first_row } = *self.since();
+        let first_row = first_row.context("somebody ended, so a row was written")?;
+        let (ended, rows) = (self.ended.load(Ordering::SeqCst), self.rows.load(Ordering::SeqCst));
+        let per_second = f64::from(ended) / first_row.elapsed().as_secs_f64();
+        Ok(Pace {
+            first_row_seconds: first_row.duration_since(begun).as_secs_f64(),
+            ended,
+            per_second,
+            slowest: slowest.per_second.unwrap_or(per_second),
+            rows_per_saga: rows as f64 / f64::from(ended),
+        })
+    }
+
+    /// Looks until it `is_done`, and gives up when `progress` stands still.
+    async fn watch(
+        &self,
+        what: &str,
+        progress: impl Fn() -> u64,
+        mut is_done: impl FnMut() -> bool,
+    ) -> anyhow::Result<()> {
+        let (mut last, mut moved) = (progress(), Instant::now());
+        let mut told = Instant::now();
+        while !is_done() {
+            tokio::time::sleep(LOOK).await;
+            let now = progress();
+            if now != last {
+                (last, moved) = (now, Instant::now());
+            }
+            if told.elapsed() >= SPAN {
+                told = Instant::now();
+                self.tell(what)?;
+            }
+            if moved.elapsed() > STUCK {
+                bail!(
+                    "nothing went on for {} s; {} sagas had ended",
+                    STUCK.as_secs(),
+                    self.ended.load(Ordering::SeqCst)
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, what: &str) -> anyhow::Result<()> {
+        let memory = Memory::of_this_process()?;
+        let (rows, ended) = (self.rows.load(Ordering::SeqCst), self.ended.load(Ordering::SeqCst));
+        let taken_over = self.taken_over.load(Ordering::SeqCst);
+        let (seconds, mb, peak_mb) = (self.started.elapsed().as_secs(), memory.now.round(), memory.peak.round());
+        info!(seconds, rows, ended, taken_over, mb, peak_mb, "the herd is {what}");
+        Ok(())
+    }
+}
+
+impl Observe for Watch {
+    fn committed(&self, _saga: SagaId, _plan: &Plan, state: &State, _decision: &Decision) {
+        if self.rows.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.since().first_row.get_or_insert_with(Instant::now);
+        }
+        if state.status().is_terminal() {
+            self.ended.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn taken_over(&self, sagas: usize) {
+        self.taken_over.fetch_add(sagas as u64, Ordering::SeqCst);
+        let since_start = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.all_taken_over_ms.fetch_max(since_start, Ordering::SeqCst);
+        self.shards.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The slowest span since the first of them ended.
+#[derive(Debug, Default)]
+struct Slowest {
+    looks: VecDeque<Look>,
+    per_second: Option<f64>,
+}
+
+impl Slowest {
+    fn look(&mut self, look: Look) {
+        if look.ended == 0 {
+            return;
+        }
+        self.looks.push_back(look);
+        while let Some(first) = self.looks.front()
+            && look.at.duration_since(first.at) >= SPAN
+        {
+            let span = look.at.duration_since(first.at).as_secs_f64();
+            let per_second = f64::from(look.ended - first.ended) / span;
+            self.per_second = Some(self.per_second.map_or(per_second, |slowest| slowest.min(per_second)));
+            self.looks.pop_front();
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Memory of this process, from the kernel's own account.
+
+use anyhow::Context;
+
+/// What /proc says of this process, in MiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Memory {
+    /// Resident now.
+    pub(super) now: f64,
+    /// The most that was resident since [`forget_the_peak`].
+    pub(super) peak: f64,
+}
+
+impl Memory {
+    pub(super) fn of_this_process() -> anyhow::Result<Memory> {
+        let status = std::fs::read_to_string("/proc/self/status").context("memory is read from /proc")?;
+        Ok(Memory { now: mebibytes(&status, "VmRSS:"), peak: mebibytes(&status, "VmHWM:") })
+    }
+}
+
+/// The peak is counted from now on.
+pub(super) fn forget_the_peak() -> anyhow::Result<()> {
+    /// Resets the peak of the resident set: see proc(5).
+    const RESET_PEAK: &str = "5";
+    std::fs::write("/proc/self/clear_refs", RESET_PEAK).context("the peak of memory is reset in /proc")
+}
+
+fn mebibytes(status: &str, field: &str) -> f64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    kibibytes.unwrap_or_default() / 1024.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mebibytes;
+
+    #[test]
+    fn fields_of_the_kernel_are_kibibytes() {
+        let status = "VmPeak:\t  999 kB\nVmHWM:\t  2048 kB\nVmRSS:\t  1024 kB\n";
+        assert_eq!(
+            (mebibytes(status, "VmHWM:"), mebibytes(status, "VmRSS:"), mebibytes(status, "Vm:")),
+            (2.0, 1.0, 0.0)
+        );
+    }
+}

@@ -1,0 +1,129 @@
+//! What a benchmark runs: an engine that owns all shards, and the no-op participant.
+
+use crate::{
+    engine::{
+        Engine, Settings, catalog::Catalog, clock::Clock, observer::Observe, observer::Observer, ownership::Ownership,
+    },
+    guarded::Guarded,
+    startup::{Files, Loaded, load_files},
+};
+use anyhow::Context;
+use saga_core::{definition::Source, id::Shard, state::Plan};
+use saga_event_store::EventStore;
+use std::{collections::BTreeMap, num::NonZeroU32, process::Stdio, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+/// How long calls that are out may take when the engine stops.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Name of the participant.
+pub(super) const PARTICIPANT: &str = "noop";
+
+/// The definition, and the participant at `url`, which takes `places` calls at once.
+pub(super) fn load(name: &str, definition: &str, url: &str, places: NonZeroU32) -> anyhow::Result<Loaded> {
+    let participants =
+        format!("participants:\n  {PARTICIPANT}:\n    http: {{url: \"{url}\"}}\n    bulkhead: {places}\n");
+    let files = Files {
+        sagas: vec![Source::new(name, definition)],
+        participants: Some(Source::new("participants.yaml", participants)),
+        ..Files::default()
+    };
+    Ok(load_files(&files, &|_| None)?)
+}
+
+/// A running engine.
+pub(super) struct Stand {
+    pub(super) engine: Engine,
+    pub(super) plan: Arc<Plan>,
+    ownership: Ownership,
+}
+
+impl Stand {
+    /// Owns all shards when it returns, or is about to.
+    pub(super) async fn start(
+        store: &Arc<dyn EventStore>,
+        loaded: Loaded,
+        observer: Arc<dyn Observe>,
+    ) -> anyhow::Result<Stand> {
+        let mut stand = Stand::prepare(store, loaded, observer).await?;
+        stand.own_all();
+        Ok(stand)
+    }
+
+    /// Owns no shard yet.
+    pub(super) async fn prepare(
+        store: &Arc<dyn EventStore>,
+        loaded: Loaded,
+        observer: Arc<dyn Observe>,
+    ) -> anyhow::Result<Stand> {
+        let plan = loaded.plans.first().cloned().context("the benchmark has a definition")?;
+        let settings = Settings {
+            store: Arc::clone(store),
+            guarded: Arc::new(Guarded::from_participants(&loaded.participants)?),
+            participants: Arc::new(loaded.participants.clone()),
+            participants_file: None,
+            catalog: Catalog::new(loaded.plans),
+            shards: store.identity().shards,
+            instance: format!("bench/{}", std::process::id()),
+            kafka: None,
+            clock: Clock::Wall,
+            most_skew: Duration::from_secs(60),
+            observer: Observer::new(observer),
+        };
+        let prepared = Engine::prepare(&settings).await?;
+        let engine = Engine::start(settings, prepared);
+        let ownership = Ownership::new(Arc::clone(&engine.parts));
+        Ok(Stand { engine, plan, ownership })
+    }
+
+    pub(super) fn own_all(&mut self) {
+        let shards = self.engine.parts.router.shards();
+        (0..shards).map(Shard).for_each(|shard| self.ownership.acquire(shard));
+    }
+
+    pub(super) async fn stop(mut self) {
+        self.ownership.release_all().await;
+        self.engine.finish(PATIENCE).await;
+    }
+}
+
+/// The no-op participant, a child process.
+pub(super) struct Participant {
+    child: Child,
+    pub(super) url: String,
+}
+
+impl Participant {
+    pub(super) async fn start() -> anyhow::Result<Participant> {
+        let program = std::env::current_exe().context("where this program is")?;
+        let mut child = Command::new(program)
+            .arg("bench-participant")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start the participant")?;
+        let stdout = child.stdout.take().context("the participant has a standard output")?;
+        let mut address = String::new();
+        BufReader::new(stdout).read_line(&mut address).await?;
+        Ok(Participant { child, url: format!("http://{}", address.trim()) })
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id().unwrap_or_default()
+    }
+
+    pub(super) async fn calls(&self) -> anyhow::Result<BTreeMap<String, u64>> {
+        crate::participants::install_tls();
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let answer = client.get(format!("{}/calls", self.url)).send().await?.bytes().await?;
+        Ok(serde_json::from_slice(&answer)?)
+    }
+
+    pub(super) async fn stop(&mut self) -> anyhow::Result<()> {
+        Ok(self.child.kill().await?)
+    }
+}

@@ -1,0 +1,68 @@
+//! `bench herd`.
+
+use super::{Output, StoreArgs, output};
+use crate::bench::herd::{self, Asked, Herd, WaitingFor};
+use clap::Args;
+use std::{num::NonZeroU32, process::ExitCode};
+
+#[derive(Debug, Args)]
+pub(super) struct HerdArgs {
+    /// How many sagas are open when the engine starts
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    sagas: u32,
+    /// How many of them have to end; all of them, unless given
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    until: Option<u32>,
+    /// What all of them wait for
+    #[arg(long, value_enum, default_value_t = WaitingFor::Time)]
+    waiting_for: WaitingFor,
+    /// Calls that the participant takes at once
+    #[arg(long, default_value = "64")]
+    bulkhead: NonZeroU32,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(super) async fn run(args: HerdArgs) -> anyhow::Result<ExitCode> {
+    let until = args.until.unwrap_or(args.sagas).min(args.sagas);
+    let asked = Asked { waiting_for: args.waiting_for, sagas: args.sagas, until, places: args.bulkhead };
+    let config = args.store.config()?;
+    let herd = herd::run(&config.store, config.shards, asked).await?;
+    output::one(&herd, args.output, table)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(herd: &Herd) -> String {
+    let or_none =
+        |figure: Option<f64>, digits: usize| figure.map_or("–".into(), |figure| format!("{figure:.digits$}"));
+    let row = [
+        herd.sagas.to_string(),
+        format!("{:.1}", herd.made_seconds),
+        format!("{:.1}", herd.first_row_seconds),
+        or_none(herd.taken_over_seconds, 1),
+        or_none(herd.waiting_peak_mb, 0),
+        format!("{:.0}", herd.peak_mb),
+        herd.ended.to_string(),
+        format!("{:.0}", herd.sagas_per_second),
+        format!("{:.0}", herd.slowest_per_second),
+        format!("{:.2}", herd.rows_per_saga),
+    ];
+    output::table(
+        [
+            "sagas",
+            "made s",
+            "first row s",
+            "taken over s",
+            "waiting MB",
+            "peak MB",
+            "ended",
+            "sagas/s",
+            "slowest 5 s",
+            "rows",
+        ],
+        [row],
+    )
+}

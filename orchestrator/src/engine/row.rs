@@ -1,0 +1,94 @@
+//! A decision as the event store takes it.
+
+use crate::journal;
+use saga_core::{
+    event::Decision,
+    id::Shard,
+    state::{Held, Plan, State, Status},
+};
+use saga_event_store::{Append, Epoch, NewKey, Summary, WaitsOn};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// What brings a change of the read model when it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) status: Status,
+    pub(super) held_by: Vec<Held>,
+}
+
+impl Shown {
+    pub(super) fn of(plan: &Plan, state: &State) -> Shown {
+        Shown { status: state.status(), held_by: state.held_by(plan) }
+    }
+}
+
+/// Who writes: the owner of a shard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct By {
+    pub(crate) shard: Shard,
+    pub(crate) epoch: Epoch,
+}
+
+/// The row of `decision`, which led to `state`, with its change of the read model.
+///
+/// # Errors
+/// When it could not be read back.
+pub(crate) fn showing(
+    by: By,
+    plan: &Plan,
+    state: &State,
+    decision: &Decision,
+) -> Result<Append, journal::codec::Unwritable> {
+    let summary = summary(plan, state, &Shown::of(plan, state));
+    Ok(Append { summary: Some(summary), ..unshown(by, plan, state, decision)? })
+}
+
+/// The same of a decision that changes nothing of the read model.
+///
+/// # Errors
+/// As [`showing`].
+pub(super) fn unshown(
+    by: By,
+    plan: &Plan,
+    state: &State,
+    decision: &Decision,
+) -> Result<Append, journal::codec::Unwritable> {
+    let payload = journal::codec::encode(decision)?;
+    Ok(Append {
+        append_id: Uuid::from_u128(fastrand::u128(..)),
+        shard: by.shard.0,
+        epoch: by.epoch,
+        stream: state.id.uuid(),
+        version: decision.version,
+        recorded_at_ms: decision.at.0,
+        payload,
+        category: plan.definition.name.clone(),
+        key: state.key.clone(),
+        new_key: (decision.version == 1).then(|| NewKey { payload_hash: payload_hash(&state.trigger.event) }),
+        summary: None,
+    })
+}
+
+/// Of the decoded payload with its keys sorted: the same event produced twice is the same, however it and its numbers were written.
+pub(super) fn payload_hash(event: &serde_json::Value) -> [u8; 32] {
+    Sha256::digest(saga_core::json::canonical(event)).into()
+}
+
+pub(super) fn summary(plan: &Plan, state: &State, shows: &Shown) -> Summary {
+    let (step, reason) = state.focus(plan);
+    Summary {
+        document: plan.definition.hash.clone(),
+        status: shows.status.as_str().to_owned(),
+        open: !shows.status.is_terminal(),
+        step: step.map(|step| plan.definition.step(step).name.clone()),
+        reason: reason.map(|reason| reason.replace('\0', "\u{fffd}")),
+        started_at_ms: state.started_at.0,
+        // Names have none of the characters that are refused.
+        waits_on: shows
+            .held_by
+            .iter()
+            .filter_map(|held| WaitsOn::new(held.guard.as_str(), held.whose.as_str()).ok())
+            .collect(),
+    }
+}
