@@ -34,6 +34,7 @@ pub mod skew;
 mod starting;
 pub mod step_back;
 pub mod store_health;
+mod turns;
 
 use crate::{
     guarded::{Guarded, acts::record::Acts},
@@ -69,10 +70,6 @@ const READS: usize = 4;
 
 /// Portions of open sagas that new owners have in memory at once, of all shards: each is some megabytes.
 const RECOVERING: usize = 4;
-
-/// Sagas that are in memory because their time has come and of which nothing is recorded yet: at some 20 KB each a few megabytes, and enough to
-/// fill the committers' transactions.
-const TURNS: usize = 1024;
 
 /// What an engine is made of.
 #[derive(Debug)]
@@ -153,8 +150,8 @@ pub struct Parts {
     pub(crate) reads: Semaphore,
     /// Turns to have a portion of open sagas in memory.
     pub(crate) recovering: Arc<Semaphore>,
-    /// Turns to work on a saga whose time has come.
-    pub(crate) turns: Arc<Semaphore>,
+    /// Turns to work on sagas whose time has come.
+    turns: turns::AllTurns,
     committers: Vec<Committer>,
     /// Dead letters on their way.
     pub(crate) letters: TaskTracker,
@@ -243,7 +240,7 @@ impl Engine {
             crowd,
             reads: Semaphore::new(READS),
             recovering: Arc::new(Semaphore::new(RECOVERING)),
-            turns: Arc::new(Semaphore::new(TURNS)),
+            turns: turns::AllTurns::default(),
             committers,
             letters: TaskTracker::new(),
             calls: TaskTracker::new(),

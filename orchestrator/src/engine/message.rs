@@ -1,6 +1,6 @@
 //! What reaches a shard, and who has to be told when it is dealt with.
 
-use super::answer_path::ReadUntil;
+use super::{answer_path::ReadUntil, turns::Turn};
 use crate::{
     guarded::Woken,
     kafka::{Ack, Record, reply::Reply},
@@ -12,7 +12,7 @@ use saga_core::{
     state::Plan,
 };
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 /// One thing for one shard. It is finished exactly once: after the commit of what it caused, or of the finding that it causes nothing.
 #[derive(Debug)]
@@ -36,6 +36,12 @@ impl Message {
     #[must_use]
     pub fn of(saga: SagaId, input: Input) -> Message {
         Message { body: Body::Input { saga, input }, record: None, receipt: Receipt::None }
+    }
+
+    /// The saga's time has come, and it has its turn.
+    #[must_use]
+    pub fn time_reached(saga: SagaId, turn: Turn) -> Message {
+        Message { body: Body::Input { saga, input: Input::TimeReached }, record: None, receipt: Receipt::Turn(turn) }
     }
 
     /// Whether an engine made it for a saga that it had read: a timer, an answer to its call, a turn in a line. What came from elsewhere may
@@ -113,7 +119,7 @@ pub enum Receipt {
     /// An operator, or whoever started a saga in process.
     Reply(oneshot::Sender<Disposition>),
     /// The next saga whose time has come, and for which there was no room in memory.
-    Turn(OwnedSemaphorePermit),
+    Turn(Turn),
     /// A guard's line, which calls the next one when this one has asked.
     Woken(Woken),
 }

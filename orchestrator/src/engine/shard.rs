@@ -15,7 +15,6 @@ mod reading;
 mod recovery;
 mod remembered;
 mod starts;
-mod turns;
 mod unreadable;
 mod waits;
 

@@ -1,7 +1,13 @@
 //! What a shard's task holds of one saga.
 
 use crate::{
-    engine::{departure::LeavesAt, dispatch::Permitted, message::Message, row::Shown},
+    engine::{
+        departure::LeavesAt,
+        dispatch::Permitted,
+        message::{Message, Receipt},
+        row::Shown,
+        turns::AtWork,
+    },
     guarded::{Permit, Said},
     panics::caught,
     participants::Dispatch,
@@ -46,6 +52,8 @@ pub(super) struct Live {
     pub(super) departures: Vec<(Sent, LeavesAt)>,
     /// Taken when a call was decided, handed over when it leaves.
     pub(super) permits: Vec<Permitted>,
+    /// Its turn to be in memory because its time had come.
+    turn: Option<AtWork>,
     /// A decision or its effects panicked with this: the state is not to be trusted.
     pub(super) broken: Option<String>,
 }
@@ -143,7 +151,16 @@ impl Live {
             before,
             departures: Vec::new(),
             permits: Vec::new(),
+            turn: None,
             broken: None,
+        }
+    }
+
+    /// Something is recorded. The turn is kept while the saga is in memory: others come when it has left.
+    pub(super) fn keep_turn(&mut self, receipt: &mut Receipt) {
+        match std::mem::replace(receipt, Receipt::None) {
+            Receipt::Turn(turn) => self.turn = Some(turn.recorded()),
+            other @ (Receipt::None | Receipt::Offset(_) | Receipt::Reply(_) | Receipt::Woken(_)) => *receipt = other,
         }
     }
 

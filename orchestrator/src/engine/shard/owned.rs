@@ -8,7 +8,6 @@ use super::{
     measured,
     reading::Read,
     recovery::{self, Recovery},
-    turns::{Turn, Turns},
     unreadable::Unreadable,
     waits::Waits,
 };
@@ -18,9 +17,10 @@ use crate::{
         committer::NotCommitted,
         dispatch::Admissions,
         due::DueTimes,
-        message::{Body, Disposition, Message, Receipt},
+        message::{Body, Disposition, Message},
         row::{self, By, Shown},
         starting::Starting,
+        turns::{self, Turn, Turns},
     },
     guarded::Wake,
     journal,
@@ -35,6 +35,7 @@ use saga_core::{
     id::{SagaId, Shard},
     input::Input,
     state::Plan,
+    time::Timestamp,
 };
 use saga_event_store::{Append, Appended, Epoch};
 use std::{
@@ -51,9 +52,6 @@ const IN_FLIGHT: usize = 1024;
 
 /// Messages after which timers are looked at although more messages are there.
 const TIMERS_EVERY: u32 = 64;
-
-/// Sagas that are read at once because their time has come: what one round trip reads.
-const FIRED_TOGETHER: usize = 64;
 
 pub(super) struct Owned {
     pub(super) parts: Arc<Parts>,
@@ -150,29 +148,32 @@ impl Owned {
 
     fn wake(&mut self) -> tokio::time::Instant {
         let due = self.due.next(self.parts.clock.now(), self.answerable.until);
-        let due = due.unwrap_or(saga_core::time::Timestamp::MAX);
+        let due = due.unwrap_or(Timestamp::MAX);
         self.parts.clock.instant_of(due)
     }
 
-    /// Looks at what is due, as many as there are turns for. The next ones come when one of these is done.
-    pub(super) fn fire(&mut self, mut turn: Option<Turn>) {
-        let (now, mut to_read) = (self.parts.clock.now(), Vec::new());
-        while to_read.len() < FIRED_TOGETHER
-            && let Some(of_this) = turn.take()
-            && let Some(saga) = self.due.pop(now, self.answerable.until)
-        {
-            self.fire_one(saga, of_this, &mut to_read);
-            turn = self.turns.now();
+    /// Looks at what is due, as much as a turn is for. What comes after it waits for another turn.
+    pub(super) fn fire(&mut self, turn: Option<Turn>) {
+        let now = self.parts.clock.now();
+        if let Some(turn) = turn {
+            self.fire_together(now, &turn);
         }
-        self.load_all(to_read);
         if self.due.waits_for_answers(now, self.answerable.until) {
             self.parts.answer_path.wants_word();
         }
     }
 
+    fn fire_together(&mut self, now: Timestamp, turn: &Turn) {
+        let mut to_read = Vec::new();
+        for _ in 0..turns::TOGETHER {
+            let Some(saga) = self.due.pop(now, self.answerable.until) else { break };
+            self.fire_one(saga, turn.clone(), &mut to_read);
+        }
+        self.load_all(to_read);
+    }
+
     fn fire_one(&mut self, saga: SagaId, turn: Turn, to_read: &mut Vec<SagaId>) {
-        let body = Body::Input { saga, input: Input::TimeReached };
-        let message = Message { body, record: None, receipt: Receipt::Turn(turn) };
+        let message = Message::time_reached(saga, turn);
         match self.sagas.get(&saga) {
             None => {
                 self.is_loading(saga, VecDeque::from([message]));
@@ -335,7 +336,8 @@ impl Owned {
 
     /// The only place from which effects leave.
     fn committed(&mut self, saga: SagaId, mut live: Box<Live>, in_flight: InFlight) {
-        let InFlight { message, decision, payload_hash } = in_flight;
+        let InFlight { mut message, decision, payload_hash } = in_flight;
+        live.keep_turn(&mut message.receipt);
         self.parts.observer.committed(saga, &live.plan, &live.state, &decision);
         self.parts.answers.committed(&live.plan, &live.state, &decision);
         measured::ended(&live.state, &decision);

@@ -10,7 +10,7 @@ use super::{
     owned::Owned,
     reading::{self, Loaded},
 };
-use crate::engine::Parts;
+use crate::engine::{Parts, message::Message, turns::Lent};
 use saga_core::id::{SagaId, Shard};
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::{
@@ -108,10 +108,11 @@ impl Owned {
     /// Looks at a portion of what was open when the shard was claimed.
     pub(super) fn recovered(&mut self, found: Option<Found>) {
         let Some(found) = found else { return self.recovery_ended() };
+        let mut lent = Lent::default();
         for (saga, loaded) in found.sagas {
             let is_new = self.recovery.as_mut().is_none_or(|recovery| recovery.reach(saga));
             if is_new && !self.sagas.contains_key(&saga) {
-                self.look_at(saga, loaded);
+                self.look_at(saga, loaded, &mut lent);
             }
         }
     }
@@ -124,14 +125,20 @@ impl Owned {
         }
     }
 
-    fn look_at(&mut self, saga: SagaId, loaded: Loaded) {
+    fn look_at(&mut self, saga: SagaId, loaded: Loaded, lent: &mut Lent) {
         match loaded {
             Ok(Some(recorded)) => {
                 let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state, &self.answerable));
                 match self.take_up(saga, &mut live) {
-                    // It is read again when its turn comes: all of them may be due.
-                    Taken::Due(dues) => self.due.set(saga, dues),
                     Taken::Up => self.go_on(saga, live),
+                    Taken::Due(dues) => match lent.share(&mut self.turns) {
+                        Some(turn) => {
+                            live.waiting.push_back(Message::time_reached(saga, turn));
+                            self.go_on(saga, live);
+                        }
+                        // It is read again when its turn comes: all of them may be due.
+                        None => self.due.set(saga, dues),
+                    },
                 }
             }
             Ok(None) => {}
