@@ -80,6 +80,14 @@ impl<Name> Whose<Name> {
         }
     }
 
+    /// The same, borrowed.
+    pub fn as_ref(&self) -> Whose<&Name> {
+        match self {
+            Whose::Participant(participant) => Whose::Participant(participant),
+            Whose::Topic(topic) => Whose::Topic(topic),
+        }
+    }
+
     /// The name.
     pub fn into_name(self) -> Name {
         match self {

@@ -58,6 +58,29 @@ impl State {
         self.dues_of(plan, answerable, now, |command| self.held_in_line_of(plan, command).is_none())
     }
 
+    /// The same beside the attempts that have not left and `wait` in a guard's line to be sent once more: their time does not run.
+    #[must_use]
+    pub fn dues_beside_lines(
+        &self,
+        plan: &Plan,
+        answerable: &Answerable,
+        now: Timestamp,
+        wait: impl Fn(CommandRef) -> bool,
+    ) -> Dues {
+        self.dues_of(plan, answerable, now, |command| {
+            self.held_in_line_of(plan, command).is_none() && !(self.has_not_left(command) && wait(command))
+        })
+    }
+
+    fn has_not_left(&self, command: CommandRef) -> bool {
+        match &self.command(command).phase {
+            Phase::Attempting(attempting) => attempting.departure == Departure::NotYet,
+            Phase::Idle | Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Settled(_) => {
+                false
+            }
+        }
+    }
+
     fn dues_of(&self, plan: &Plan, answerable: &Answerable, now: Timestamp, own: impl Fn(CommandRef) -> bool) -> Dues {
         let outages = &answerable.outages;
         let pauses = &*self.pauses(outages, now);

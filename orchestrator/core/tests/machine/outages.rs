@@ -1,7 +1,11 @@
 //! Deadlines count only time in which an answer could have been read.
 
 use crate::given::{START, busy, done, given, ongoing, seconds};
-use saga_core::{decide::Ignored, state::Departure};
+use saga_core::{
+    answerable::ALWAYS,
+    decide::Ignored,
+    state::{Departure, Dues, Plan, State},
+};
 
 const ONCE: &str = "
 retry: {attempts: 1}
@@ -61,6 +65,17 @@ fn an_attempt_that_has_not_left_has_its_whole_time_from_when_it_leaves() {
         .then_ignored(&Ignored::NotDue)
         .when_passed(seconds(1))
         .then(&["a #1 unknown (timeout)", "a unknown (timeout)", "goes back (a: timeout)", "undo a sent"]);
+}
+
+#[test]
+fn what_waits_in_line_to_be_sent_once_more_is_due_when_it_has_left() {
+    let mut saga = given(ONCE).recovered();
+    let a = saga.command("a");
+    let dues = |state: &State, plan: &Plan| state.dues_beside_lines(plan, &ALWAYS, START, |command| command == a);
+    let sent_before = dues(&saga.state, &saga.plan);
+    assert_eq!(sent_before, saga.state.dues(&saga.plan, &ALWAYS, START), "its time runs");
+    saga.state.departs(a, 1, Departure::NotYet);
+    assert_eq!(dues(&saga.state, &saga.plan), Dues::default());
 }
 
 #[test]

@@ -62,7 +62,8 @@ impl Owned {
     /// Sets when the saga has to be looked at again.
     pub(super) fn set_due(&mut self, saga: SagaId, live: &mut Live) {
         live.note_departures();
-        let mut dues = live.state.dues_beside_guards(&live.plan, &self.answerable, self.parts.clock.now());
+        let waits = |command| self.waits.sending(saga, command).is_some();
+        let mut dues = live.state.dues_beside_lines(&live.plan, &self.answerable, self.parts.clock.now(), waits);
         dues.timer = dues.timer.into_iter().chain(live.next_place_ends()).min();
         self.due.set(saga, dues);
     }

@@ -31,7 +31,7 @@ pub(super) enum Outcome {
 
 impl Waits {
     /// A saga whose outcome event is not due any more waits for nothing.
-    pub(super) fn keep_outcome(&mut self, saga: SagaId, effects: &[Effect]) {
+    pub(in crate::engine::shard) fn keep_outcome(&mut self, saga: SagaId, effects: &[Effect]) {
         let is_outcome =
             |effect: &Effect| matches!(effect, Effect::Publish(it) if it.publication == Publication::Outcome);
         if !self.outcomes.is_empty() && !effects.iter().any(is_outcome) {
