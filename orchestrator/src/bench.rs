@@ -9,7 +9,7 @@ pub mod participant;
 mod cpu;
 mod driver;
 mod memory;
-mod stand;
+pub(crate) mod stand;
 
 use anyhow::{Context, bail};
 use cpu::CpuTime;

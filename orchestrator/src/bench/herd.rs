@@ -3,7 +3,7 @@
 //! Their journals are made by the state machine and the codec, and written into the store. Then an engine takes all shards, as after a
 //! kill -9 of the one before.
 
-mod make;
+pub(crate) mod make;
 mod watch;
 
 use super::{
@@ -19,7 +19,7 @@ use watch::{Pace, Watch};
 
 /// Name of the herd's definition.
 pub(super) const NAME: &str = "bench-herd";
-const DEFINITION: &str = include_str!("herd/herd.saga.yaml");
+pub(crate) const DEFINITION: &str = include_str!("herd/herd.saga.yaml");
 
 /// What all sagas of a herd wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]

@@ -20,10 +20,10 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Name of the participant.
-pub(super) const PARTICIPANT: &str = "noop";
+pub(crate) const PARTICIPANT: &str = "noop";
 
 /// The definition, and the participant at `url`, which takes `places` calls at once.
-pub(super) fn load(name: &str, definition: &str, url: &str, places: NonZeroU32) -> anyhow::Result<Loaded> {
+pub(crate) fn load(name: &str, definition: &str, url: &str, places: NonZeroU32) -> anyhow::Result<Loaded> {
     let participants =
         format!("participants:\n  {PARTICIPANT}:\n    http: {{url: \"{url}\"}}\n    bulkhead: {places}\n");
     let files = Files {
@@ -35,8 +35,8 @@ pub(super) fn load(name: &str, definition: &str, url: &str, places: NonZeroU32) 
 }
 
 /// A running engine.
-pub(super) struct Stand {
-    pub(super) engine: Engine,
+pub(crate) struct Stand {
+    pub(crate) engine: Engine,
     pub(super) plan: Arc<Plan>,
     ownership: Ownership,
 }
@@ -54,7 +54,7 @@ impl Stand {
     }
 
     /// Owns no shard yet.
-    pub(super) async fn prepare(
+    pub(crate) async fn prepare(
         store: &Arc<dyn EventStore>,
         loaded: Loaded,
         observer: Arc<dyn Observe>,

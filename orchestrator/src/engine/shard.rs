@@ -15,6 +15,8 @@ mod reading;
 mod recovery;
 mod remembered;
 mod starts;
+#[cfg(test)]
+mod tests;
 mod unreadable;
 mod waits;
 

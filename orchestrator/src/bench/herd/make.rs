@@ -31,7 +31,7 @@ const AGO: Duration = Duration::from_secs(3600);
 const RESTED: Duration = Duration::from_secs(60);
 
 /// Makes as many sagas as are missing.
-pub(super) async fn fill(store: &Arc<dyn EventStore>, loaded: &Loaded, asked: Asked) -> anyhow::Result<()> {
+pub(crate) async fn fill(store: &Arc<dyn EventStore>, loaded: &Loaded, asked: Asked) -> anyhow::Result<()> {
     let there = open_sagas(store.as_ref()).await?;
     ensure!(there <= asked.sagas, "the store holds {there} open sagas of the herd already");
     let missing = asked.sagas - there;
