@@ -4,13 +4,14 @@ mod append;
 mod attendance;
 mod lock;
 mod notes;
+mod schema;
 
 use crate::{
     Access, Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE,
     Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
     attendance::check_attended,
     mark::check_mark,
-    migrate::{self, Applied, Migration},
+    migrate::Migration,
     note::check_note,
     stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
     waits,
@@ -18,7 +19,7 @@ use crate::{
 use async_trait::async_trait;
 use lock::FileLock;
 use sqlx::{
-    AssertSqlSafe, Row as _, SqliteExecutor, SqlitePool,
+    Row as _, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 use std::{path::Path, sync::Arc, time::Duration};
@@ -77,8 +78,8 @@ impl Sqlite {
         let writer = pool(WRITERS, options).await?;
         let migrating = writer.clone();
         let task = tokio::spawn(async move {
-            migrate(&migrating).await?;
-            create(&migrating, shards).await
+            schema::migrate(&migrating).await?;
+            schema::create(&migrating, shards).await
         });
         let identity = task.await.map_err(|error| Error::Schema(format!("the migration broke off: {error}")))??;
         let readers = pool(READERS, reading(path)).await?;
@@ -90,8 +91,8 @@ impl Sqlite {
             return Err(Error::Schema(format!("there is no event store at {path} yet: start the engine once")));
         }
         let readers = pool(READERS, reading(path)).await?;
-        migrate::complete(MIGRATIONS, &applied(&readers).await.map_err(nothing_yet)?)?;
-        let identity = existing(&readers).await?;
+        schema::complete(&readers).await?;
+        let identity = schema::existing(&readers).await?;
         Ok(Sqlite { writer: readers.clone(), readers, identity, lock: None })
     }
 
@@ -122,57 +123,6 @@ fn reading(path: &str) -> SqliteConnectOptions {
 
 async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
     Ok(SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_with(options).await?)
-}
-
-async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    sqlx::raw_sql(include_str!("sqlite/sql/schema_versions.sql")).execute(&mut *transaction).await?;
-    for migration in migrate::missing(MIGRATIONS, &applied(&mut *transaction).await?)? {
-        sqlx::raw_sql(AssertSqlSafe(migration.sql)).execute(&mut *transaction).await?;
-        sqlx::query("INSERT INTO schema_versions (version, checksum) VALUES (?1, ?2)")
-            .bind(migration.version)
-            .bind(migration.checksum())
-            .execute(&mut *transaction)
-            .await?;
-    }
-    transaction.commit().await?;
-    Ok(())
-}
-
-async fn applied(executor: impl SqliteExecutor<'_>) -> Result<Vec<Applied>, sqlx::Error> {
-    let rows = sqlx::query("SELECT version, checksum FROM schema_versions").fetch_all(executor).await?;
-    rows.iter()
-        .map(|row| Ok(Applied { version: row.try_get("version")?, checksum: row.try_get("checksum")? }))
-        .collect()
-}
-
-async fn create(pool: &SqlitePool, shards: u16) -> Result<Identity, Error> {
-    sqlx::query("INSERT INTO installation (one, id, shards) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING")
-        .bind(Uuid::new_v4())
-        .bind(i64::from(shards))
-        .execute(pool)
-        .await?;
-    let identity = existing(pool).await?;
-    if identity.shards != shards {
-        return Err(Error::Shards { stored: identity.shards, configured: shards });
-    }
-    Ok(identity)
-}
-
-async fn existing(pool: &SqlitePool) -> Result<Identity, Error> {
-    let row = sqlx::query("SELECT id, shards FROM installation").fetch_optional(pool).await.map_err(nothing_yet)?;
-    let row = row.ok_or_else(|| Error::Schema("the event store is not complete: start the engine once".into()))?;
-    let shards: i64 = row.try_get("shards")?;
-    let shards = u16::try_from(shards).map_err(|_| Error::Schema(format!("the store says {shards} shards")))?;
-    Ok(Identity { installation: row.try_get("id")?, shards })
-}
-
-fn nothing_yet(error: sqlx::Error) -> Error {
-    if error.as_database_error().is_some_and(|error| error.message().contains("no such table")) {
-        Error::Schema("the file has no event store yet: start the engine once".into())
-    } else {
-        error.into()
-    }
 }
 
 #[async_trait]

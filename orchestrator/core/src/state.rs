@@ -1,5 +1,6 @@
 //! What the journal of a saga folds to.
 
+mod course;
 mod due;
 mod held;
 mod noted;
@@ -11,7 +12,7 @@ use crate::{
     answerable::Outages,
     command::{CommandRef, Direction, Failure, Guard, Request},
     definition::{Definition, PivotSide},
-    event::{Cause, End, Ending, ParkReason, Substitute, Trigger},
+    event::{Ending, Substitute, Trigger},
     id::{CommandId, SagaId, StepIndex},
     policy::Policies,
     time::Timestamp,
@@ -19,6 +20,7 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+pub use course::{Course, Heading, OutcomeForm};
 pub use due::Dues;
 pub use held::Held;
 pub use noted::Noted;
@@ -91,62 +93,6 @@ pub struct State {
 pub(crate) struct Seen {
     pub(crate) saga: Value,
     pub(crate) record: Value,
-}
-
-/// Where a saga is heading.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Course {
-    /// To its end.
-    Forward,
-    /// Back.
-    Compensating {
-        /// Why.
-        cause: Cause,
-    },
-    /// Nowhere until somebody acts.
-    Parked {
-        /// Why.
-        reason: ParkReason,
-        /// Where it was heading.
-        was: Heading,
-        /// Since when its deadlines stand still.
-        since: Timestamp,
-    },
-    /// Its outcome event has to be delivered.
-    OutcomeDue {
-        /// How it ends then.
-        end: End,
-        /// What is published.
-        request: Request,
-        /// How much of it that is.
-        form: OutcomeForm,
-        /// Why its topic did not take it; it waits until the topic takes records again.
-        waits: Option<Failure>,
-        /// `<version>.<index>` of the event that made it due in this form.
-        cause: EventName,
-        /// When it was recorded.
-        at: Timestamp,
-    },
-    /// Terminal.
-    Ended(End),
-}
-
-/// How much an outcome event says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutcomeForm {
-    /// All that the definition asks for.
-    Whole,
-    /// The broker will never take it whole: it says so, and leaves out `output`.
-    WithoutOutput,
-}
-
-/// Where a parked saga was heading.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Heading {
-    /// To its end.
-    Forward,
-    /// Back.
-    Back(Cause),
 }
 
 /// Something that a person should look at.

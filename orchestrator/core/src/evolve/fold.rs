@@ -1,0 +1,114 @@
+//! A whole journal, from its first row on.
+
+use super::{evolve, started};
+use crate::{
+    event::{Decision, Event},
+    id::{SagaId, StepIndex},
+    state::{Plan, State},
+};
+
+/// Rows that are not the journal of one saga.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// There is no row.
+    #[error("there is no row")]
+    Empty,
+    /// The first event is not the start, or a start comes again.
+    #[error("the saga's start has to be the first event of row 1 and nowhere else, which row {version} does not keep")]
+    NoStart {
+        /// The row.
+        version: u32,
+    },
+    /// Versions have a gap.
+    #[error("expected row {expected}, found row {found}")]
+    Gap {
+        /// The version that should follow.
+        expected: u32,
+        /// The version that does.
+        found: u32,
+    },
+    /// A row names a step that the definition does not have.
+    #[error("row {version} names step {step}, the definition has {steps} steps")]
+    NoSuchStep {
+        /// The row.
+        version: u32,
+        /// The step it names.
+        step: u16,
+        /// How many there are.
+        steps: usize,
+    },
+}
+
+/// Folds a whole journal.
+///
+/// # Errors
+/// When the rows are not 1..n, do not begin with the start, or name steps that the plan does not have.
+pub fn fold(plan: &Plan, saga: SagaId, decisions: &[Decision]) -> Result<State, FoldError> {
+    let (first, rest) = decisions.split_first().ok_or(FoldError::Empty)?;
+    if first.version != 1 {
+        return Err(FoldError::Gap { expected: 1, found: first.version });
+    }
+    let mut state = begin(plan, saga, first)?;
+    for decision in rest {
+        let expected = state.version + 1;
+        if decision.version != expected {
+            return Err(FoldError::Gap { expected, found: decision.version });
+        }
+        if decision.events.iter().any(|event| matches!(event, Event::SagaStarted { .. })) {
+            return Err(FoldError::NoStart { version: decision.version });
+        }
+        check_steps(plan, decision)?;
+        evolve(plan, &mut state, decision);
+    }
+    Ok(state.inherited())
+}
+
+/// The step that an event is about.
+#[must_use]
+pub fn step_of(event: &Event) -> Option<StepIndex> {
+    match event {
+        Event::StepStarted { step, .. }
+        | Event::WaitStarted { step, .. }
+        | Event::AttemptStarted { step, .. }
+        | Event::AttemptFailed { step, .. }
+        | Event::AttemptExtended { step, .. }
+        | Event::StepWaiting { step, .. }
+        | Event::StepSucceeded { step, .. }
+        | Event::StepRejected { step, .. }
+        | Event::StepFailed { step, .. }
+        | Event::StepAnswered { step, .. }
+        | Event::StepSkipped { step, .. }
+        | Event::ResultArrived { step, .. } => Some(*step),
+        Event::IncidentOpened { step, .. } => *step,
+        Event::SagaStarted { .. }
+        | Event::CompensationStarted { .. }
+        | Event::SagaOverdue
+        | Event::SagaParked { .. }
+        | Event::SagaResumed
+        | Event::OperatorActed { .. }
+        | Event::OutcomeDue { .. }
+        | Event::OutcomeWaiting { .. }
+        | Event::OutcomeShortened { .. }
+        | Event::SagaEnded { .. } => None,
+    }
+}
+
+fn begin(plan: &Plan, saga: SagaId, first: &Decision) -> Result<State, FoldError> {
+    let no_start = FoldError::NoStart { version: first.version };
+    check_steps(plan, first)?;
+    let mut state = match first.events.first() {
+        Some(event) => started(plan, saga, event, first.at).ok_or(no_start)?,
+        None => return Err(no_start),
+    };
+    evolve(plan, &mut state, first);
+    Ok(state)
+}
+
+fn check_steps(plan: &Plan, decision: &Decision) -> Result<(), FoldError> {
+    let steps = plan.definition.steps.len();
+    let named = decision.events.iter().filter_map(step_of);
+    match named.map(|step| step.0).find(|step| usize::from(*step) >= steps) {
+        Some(step) => Err(FoldError::NoSuchStep { version: decision.version, step, steps }),
+        None => Ok(()),
+    }
+}
