@@ -1,10 +1,12 @@
 //! Guards: a refusal is not an attempt.
 
-use crate::given::{START, Saga, busy, declined, done, given, given_gate, lost, not_sent, seconds};
+use crate::{
+    given::{START, Saga, busy, declined, done, given, given_gate, lost, not_sent, seconds},
+    surroundings::Surroundings,
+};
 use saga_core::{
-    answerable::ALWAYS,
     command::{Guard, Whose},
-    decide::{self, Admission, Context, Ignored, Outcome},
+    decide::{self, Admission, Ignored, Outcome},
     event::OperatorAction,
     input::Input,
     react::{Effect, react},
@@ -203,17 +205,10 @@ fn a_saga_at_the_limit_of_its_journal_goes_on_waiting_and_parks_when_it_does_mor
     };
     for (gate, parks) in [(refused(), false), (Admission::Admitted, true)] {
         let mut saga = at_limit();
-        let mut admission = |_: decide::Asking<'_>| gate;
         let now = saga.state.next_due(&saga.plan).expect("it waits");
-        let mut context = Context {
-            now,
-            answerable: &ALWAYS,
-            random: 1,
-            admission: &mut admission,
-            choose: &mut |_| None,
-            recall: &mut |_| None,
-        };
-        let outcome = decide::decide(&saga.plan, &mut saga.state, &Input::TimeReached, &mut context);
+        let outcome = Surroundings::at(now)
+            .gate(gate)
+            .decide(|context| decide::decide(&saga.plan, &mut saga.state, &Input::TimeReached, context));
         assert!(matches!(outcome, Ok(Outcome::Decided(_))));
         assert_eq!(saga.state.status() == Status::Parked, parks, "{gate:?}");
     }

@@ -1,10 +1,12 @@
 //! The way to the end: order, conditions, checks, results, retries.
 
-use crate::given::{Saga, busy, declined, done, given, given_event, lost, not_sent, ongoing, result, seconds};
+use crate::{
+    given::{Saga, busy, declined, done, given, given_event, lost, not_sent, ongoing, result, seconds},
+    surroundings::Surroundings,
+};
 use saga_core::{
-    answerable::ALWAYS,
     command::{Answer, Failure, Request, Retryable},
-    decide::{self, Context, Ignored, Illegal},
+    decide::{self, Ignored, Illegal},
     input::Input,
     state::Status,
 };
@@ -50,17 +52,9 @@ fn a_two_step_saga_is_three_rows() {
 fn an_input_that_names_a_step_the_definition_lacks_is_an_error_that_names_both() {
     let mut saga = given(TWO);
     let command = saga_core::command::CommandRef { step: saga_core::id::StepIndex(9), ..saga.command("reserve") };
-    let mut admission = |_: saga_core::decide::Asking<'_>| decide::Admission::Admitted;
-    let mut context = Context {
-        now: saga.state.last_at,
-        answerable: &ALWAYS,
-        random: 1,
-        admission: &mut admission,
-        choose: &mut |_| None,
-        recall: &mut |_| None,
-    };
     let input = Input::Answered { command, attempt: None, answer: done() };
-    let refused = decide::decide(&saga.plan, &mut saga.state, &input, &mut context);
+    let refused = Surroundings::at(saga.state.last_at)
+        .decide(|context| decide::decide(&saga.plan, &mut saga.state, &input, context));
     assert!(matches!(refused, Err(Illegal::NoSuchStep { steps: 2, step: 9, .. })));
 }
 

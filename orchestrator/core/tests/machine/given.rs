@@ -3,11 +3,11 @@
 //! Whatever a test does, after every input the journal folds to the state that decide left, and an input that is ignored or refused
 //! leaves the state as it was.
 
-use crate::words;
+use crate::{surroundings::Surroundings, words};
 use saga_core::{
     answerable::{ALWAYS, Answerable, Outage},
     command::{Answer, CommandRef, Direction, Failure, Guard, Request, Retryable},
-    decide::{self, Admission, Choosing, Context, Ignored, Known, Outcome},
+    decide::{self, Admission, Ignored, Known, Outcome},
     definition::{self, Participants, participants},
     event::{Decision, OperatorAction, Trigger},
     evolve,
@@ -104,18 +104,8 @@ pub(crate) fn given_chosen(body: &str, chosen: Option<&'static str>) -> Saga {
 
 fn begun(body: &str, event: Value, gate: Admission, known: Option<Known>, chosen: Option<&'static str>) -> Saga {
     let plan = plan(body);
-    let mut admission = |_: saga_core::decide::Asking<'_>| gate;
-    let mut recall = |_: &Request| known.clone();
-    let mut choose = |_: Choosing<'_>| chosen.map(str::to_owned);
-    let mut context = Context {
-        now: START,
-        answerable: &ALWAYS,
-        random: 1,
-        admission: &mut admission,
-        choose: &mut choose,
-        recall: &mut recall,
-    };
-    let (decision, state) = decide::start(&plan, saga_id(), start_with(event), &mut context);
+    let around = Surroundings::at(START).gate(gate).known(known.clone()).chosen(chosen);
+    let (decision, state) = around.decide(|context| decide::start(&plan, saga_id(), start_with(event), context));
     let last = Outcome::Decided(decision.clone());
     let saga = Saga {
         plan,
@@ -249,21 +239,14 @@ impl Saga {
 
     pub(crate) fn input(mut self, input: &Input) -> Saga {
         let before = self.state.clone();
-        let (gate, known) = (self.gate, self.known.clone());
-        let mut admission = |_: saga_core::decide::Asking<'_>| gate;
-        let mut recall = |_: &Request| known.clone();
-        let random = u64::from(self.state.version);
-        let chosen = self.chosen;
-        let mut choose = |_: Choosing<'_>| chosen.map(str::to_owned);
-        let mut context = Context {
-            now: self.now,
-            answerable: &self.answerable,
-            random,
-            admission: &mut admission,
-            choose: &mut choose,
-            recall: &mut recall,
-        };
-        self.last = decide::decide(&self.plan, &mut self.state, input, &mut context).expect("a legal input");
+        let around = Surroundings::at(self.now)
+            .answerable(&self.answerable)
+            .random(u64::from(self.state.version))
+            .gate(self.gate)
+            .known(self.known.clone())
+            .chosen(self.chosen);
+        let decided = around.decide(|context| decide::decide(&self.plan, &mut self.state, input, context));
+        self.last = decided.expect("a legal input");
         match &self.last {
             Outcome::Decided(decision) => self.journal.push(decision.clone()),
             Outcome::Noted => assert_eq!(self.state.clone().as_recorded(), before.as_recorded(), "nothing is recorded"),

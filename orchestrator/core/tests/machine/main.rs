@@ -1,6 +1,7 @@
 //! The rules of the state machine, one small test for each, and what must hold whatever happens.
 
 mod given;
+mod surroundings;
 mod words;
 
 mod admission;

@@ -1,10 +1,15 @@
 //! Operators' acts: identified, with a person and a reason, and refused with words where they do not fit.
 
-use crate::given::{busy, declined, done, given, lost, result, seconds};
+use crate::{
+    given::{Saga, busy, declined, done, given, lost, result, seconds},
+    surroundings::Surroundings,
+};
 use saga_core::{
-    answerable::ALWAYS,
-    decide::{self, Context, Ignored},
-    event::OperatorAction::{Abandon, Cancel, Retry, Skip},
+    decide::{self, Ignored},
+    event::{
+        Decision,
+        OperatorAction::{Abandon, Cancel, Retry, Skip},
+    },
     state::Status,
 };
 use serde_json::json;
@@ -255,19 +260,14 @@ fn an_output_that_cannot_be_evaluated_is_skipped_or_cancelled() {
     parked().when_operator(Cancel).then_out(&["undo b"]);
 }
 
+fn parked_by_hand(saga: &mut Saga) -> Option<Decision> {
+    Surroundings::at(saga.state.last_at)
+        .decide(|context| decide::park(&saga.plan, &mut saga.state, "panicked".into(), context))
+}
+
 /// Parks the saga as whoever cannot decide on it does.
-fn stopped(mut saga: crate::given::Saga) -> crate::given::Saga {
-    let mut admission = |_: saga_core::decide::Asking<'_>| decide::Admission::Admitted;
-    let mut context = Context {
-        now: saga.state.last_at,
-        answerable: &ALWAYS,
-        random: 1,
-        admission: &mut admission,
-        choose: &mut |_| None,
-        recall: &mut |_| None,
-    };
-    let decision =
-        decide::park(&saga.plan, &mut saga.state, "panicked".into(), &mut context).expect("it is on its way");
+fn stopped(mut saga: Saga) -> Saga {
+    let decision = parked_by_hand(&mut saga).expect("it is on its way");
     saga.journal.push(decision);
     saga
 }
@@ -329,34 +329,18 @@ fn a_saga_stopped_before_its_pivot_ended_unknown_parks_for_the_pivot_when_it_is_
 #[test]
 fn only_a_saga_on_its_way_can_be_stopped() {
     let mut saga = given(TWO).when_operator(Abandon);
-    let mut admission = |_: saga_core::decide::Asking<'_>| decide::Admission::Admitted;
-    let mut context = Context {
-        now: saga.state.last_at,
-        answerable: &ALWAYS,
-        random: 1,
-        admission: &mut admission,
-        choose: &mut |_| None,
-        recall: &mut |_| None,
-    };
-    assert_eq!(decide::park(&saga.plan, &mut saga.state, "panicked".into(), &mut context), None);
+    assert_eq!(parked_by_hand(&mut saga), None);
 }
 
 #[test]
 fn a_journal_that_is_too_long_parks_the_saga_and_a_person_moves_it_on() {
     let mut saga = given("steps: [{step: a, do: stock.A, undo: stock.UndoA}]");
     saga.state.counted_rows = decide::HISTORY_LIMIT - 1;
-    let mut admission = |_: saga_core::decide::Asking<'_>| decide::Admission::Admitted;
     let command = saga.command("a");
     let input = saga_core::input::Input::Answered { command, attempt: Some(1), answer: lost() };
-    let mut context = Context {
-        now: saga.state.last_at.plus(seconds(1)),
-        answerable: &ALWAYS,
-        random: 1,
-        admission: &mut admission,
-        choose: &mut |_| None,
-        recall: &mut |_| None,
-    };
-    let outcome = decide::decide(&saga.plan, &mut saga.state, &input, &mut context).expect("legal");
+    let outcome = Surroundings::at(saga.state.last_at.plus(seconds(1)))
+        .decide(|context| decide::decide(&saga.plan, &mut saga.state, &input, context))
+        .expect("legal");
     assert!(matches!(outcome, decide::Outcome::Decided(_)));
     assert_eq!(saga.state.status(), Status::Parked);
 }

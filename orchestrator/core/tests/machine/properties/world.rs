@@ -6,11 +6,13 @@ use super::{
     participants::{Message, Mood, Site},
     spec::{Effects, Side, Spec, name},
 };
-use crate::given::{plan, saga_id, seconds, start_with};
+use crate::{
+    given::{plan, saga_id, seconds, start_with},
+    surroundings::Surroundings,
+};
 use saga_core::{
-    answerable::ALWAYS,
-    command::{Answer, CommandRef, Direction, Failure, Guard, Request, Retryable},
-    decide::{self, Admission, Context, Ignored, Known, Outcome},
+    command::{Answer, CommandRef, Direction, Failure, Guard, Retryable},
+    decide::{self, Admission, Ignored, Known, Outcome},
     event::{Decision, End, Event, OperatorAction},
     evolve,
     id::StepIndex,
@@ -54,18 +56,10 @@ impl World {
     pub(super) fn new(spec: Spec) -> World {
         let plan = plan(&spec.yaml());
         let now = crate::given::START;
-        let mut admission = |_: saga_core::decide::Asking<'_>| Admission::Admitted;
-        let mut recall = |_: &Request| remembered(now);
-        let mut context = Context {
-            now,
-            answerable: &ALWAYS,
-            random: 1,
-            admission: &mut admission,
-            choose: &mut |_| None,
-            recall: &mut recall,
-        };
         let event = json!({"id": "4711", "yes": true, "no": false});
-        let (decision, state) = decide::start(&plan, saga_id(), start_with(event), &mut context);
+        let (decision, state) = Surroundings::at(now)
+            .known(remembered(now))
+            .decide(|context| decide::start(&plan, saga_id(), start_with(event), context));
         let mut world = World {
             judge: Judge::new(spec.clone()),
             sites: spec.steps.iter().map(|step| Site::new(step.conflicts)).collect(),
@@ -274,17 +268,10 @@ impl World {
 
     /// Whoever decides cannot, for once.
     fn is_stopped(&mut self) {
-        let mut admission = |_: saga_core::decide::Asking<'_>| Admission::Admitted;
-        let mut context = Context {
-            now: self.now,
-            answerable: &ALWAYS,
-            random: 1,
-            admission: &mut admission,
-            choose: &mut |_| None,
-            recall: &mut |_| None,
-        };
         self.judge.is_told(None);
-        if let Some(decision) = decide::park(&self.plan, &mut self.state, "stopped".into(), &mut context) {
+        let parked = Surroundings::at(self.now)
+            .decide(|context| decide::park(&self.plan, &mut self.state, "stopped".into(), context));
+        if let Some(decision) = parked {
             self.recorded(decision);
         }
     }
@@ -342,18 +329,13 @@ impl World {
         } else {
             Admission::Admitted
         };
-        let mut admission = |_: saga_core::decide::Asking<'_>| gate;
-        let random = now.0.unsigned_abs();
-        let mut recall = |_: &Request| remembered(now);
-        let mut context = Context {
-            now,
-            answerable: &self.hours.answerable,
-            random,
-            admission: &mut admission,
-            choose: &mut |_| None,
-            recall: &mut recall,
-        };
-        match decide::decide(&self.plan, &mut self.state, input, &mut context).expect("a legal input") {
+        let around = Surroundings::at(now)
+            .answerable(&self.hours.answerable)
+            .random(now.0.unsigned_abs())
+            .gate(gate)
+            .known(remembered(now));
+        let decided = around.decide(|context| decide::decide(&self.plan, &mut self.state, input, context));
+        match decided.expect("a legal input") {
             Outcome::Decided(decision) => {
                 assert!(!ended, "a terminal saga is final");
                 self.recorded(decision);

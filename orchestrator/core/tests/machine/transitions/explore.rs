@@ -1,13 +1,15 @@
 //! Sagas of a few definitions, driven by a seeded sequence; in every state every input is offered to a copy.
 
 use super::{ACTS, Act, Commands, Course, HAPPENINGS, Happening, Phase};
-use crate::given::{
-    START, busy, conflict, declined, done, forbidden, lost, not_sent, ongoing, plan, saga_id, seconds, start_with,
+use crate::{
+    given::{
+        START, busy, conflict, declined, done, forbidden, lost, not_sent, ongoing, plan, saga_id, seconds, start_with,
+    },
+    surroundings::Surroundings,
 };
 use saga_core::{
-    answerable::ALWAYS,
     command::{Answer, CommandRef, Direction, Failure},
-    decide::{self, Admission, Context, Ignored, Outcome},
+    decide::{self, Admission, Ignored, Outcome},
     event::OperatorAction,
     id::StepIndex,
     input::{Delivery, Input},
@@ -137,16 +139,10 @@ impl Explorer<'_> {
     fn new(plan: &Plan, seed: u64) -> Explorer<'_> {
         let event = json!({"id": "4711", "looks": seed.is_multiple_of(2)});
         let gate = if seed % 5 == 4 { refused(START) } else { Admission::Admitted };
-        let mut admission = |_: saga_core::decide::Asking<'_>| gate;
-        let mut context = Context {
-            now: START,
-            answerable: &ALWAYS,
-            random: seed,
-            admission: &mut admission,
-            choose: &mut |_| None,
-            recall: &mut |_| None,
-        };
-        let (_, state) = decide::start(plan, saga_id(), start_with(event), &mut context);
+        let (_, state) = Surroundings::at(START)
+            .random(seed)
+            .gate(gate)
+            .decide(|context| decide::start(plan, saga_id(), start_with(event), context));
         Explorer { plan, state, now: START, random: seed, acts: 0 }
     }
 
@@ -159,16 +155,8 @@ impl Explorer<'_> {
             }
             let limit = self.draw(if course(&self.state) == Course::Back { 8 } else { 25 }) == 0;
             if limit {
-                let mut admission = |_: saga_core::decide::Asking<'_>| Admission::Admitted;
-                let mut context = Context {
-                    now: self.now,
-                    answerable: &ALWAYS,
-                    random: 1,
-                    admission: &mut admission,
-                    choose: &mut |_| None,
-                    recall: &mut |_| None,
-                };
-                decide::park(self.plan, &mut self.state, "a limit".into(), &mut context);
+                Surroundings::at(self.now)
+                    .decide(|context| decide::park(self.plan, &mut self.state, "a limit".into(), context));
             } else {
                 let input = self.likely();
                 let (now, gate) = (self.now, if self.draw(5) == 0 { refused(self.now) } else { Admission::Admitted });
@@ -309,16 +297,8 @@ fn act_input(act: Act, id: &str) -> Input {
 }
 
 fn decided(plan: &Plan, state: &mut State, input: &Input, now: Timestamp, gate: Admission) -> char {
-    let mut admission = |_: saga_core::decide::Asking<'_>| gate;
-    let mut context = Context {
-        now,
-        answerable: &ALWAYS,
-        random: 1,
-        admission: &mut admission,
-        choose: &mut |_| None,
-        recall: &mut |_| None,
-    };
-    match decide::decide(plan, state, input, &mut context).expect("a legal input") {
+    let decided = Surroundings::at(now).gate(gate).decide(|context| decide::decide(plan, state, input, context));
+    match decided.expect("a legal input") {
         Outcome::Decided(_) => '+',
         Outcome::Noted => 'o',
         Outcome::Refused(_) => 'R',

@@ -1,0 +1,65 @@
+//! What a decision is given beside state and input. A test says what it is about; the rest is as usual.
+
+use saga_core::{
+    answerable::{ALWAYS, Answerable},
+    command::Request,
+    decide::{Admission, Asking, Choosing, Context, Known},
+    time::Timestamp,
+};
+
+/// Around one decision.
+pub(crate) struct Surroundings<'a> {
+    now: Timestamp,
+    answerable: &'a Answerable,
+    random: u64,
+    gate: Admission,
+    chosen: Option<&'a str>,
+    known: Option<Known>,
+}
+
+impl Surroundings<'_> {
+    /// It is `now`; every guard admits, nobody has a capability, and no answer is remembered.
+    pub(crate) fn at(now: Timestamp) -> Surroundings<'static> {
+        Surroundings { now, answerable: &ALWAYS, random: 1, gate: Admission::Admitted, chosen: None, known: None }
+    }
+}
+
+impl<'a> Surroundings<'a> {
+    /// Only then could answers be read.
+    pub(crate) fn answerable(self, answerable: &'a Answerable) -> Surroundings<'a> {
+        Surroundings { answerable, ..self }
+    }
+
+    /// The seed of the jitter.
+    pub(crate) fn random(self, random: u64) -> Surroundings<'a> {
+        Surroundings { random, ..self }
+    }
+
+    /// What the guard of every participant answers.
+    pub(crate) fn gate(self, gate: Admission) -> Surroundings<'a> {
+        Surroundings { gate, ..self }
+    }
+
+    /// Who is chosen by capability, whichever.
+    pub(crate) fn chosen(self, chosen: Option<&'a str>) -> Surroundings<'a> {
+        Surroundings { chosen, ..self }
+    }
+
+    /// The last answer to every request of a read-only step.
+    pub(crate) fn known(self, known: Option<Known>) -> Surroundings<'a> {
+        Surroundings { known, ..self }
+    }
+
+    /// `act` decides.
+    pub(crate) fn decide<T>(self, act: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        let Surroundings { now, answerable, random, gate, chosen, known } = self;
+        act(&mut Context {
+            now,
+            answerable,
+            random,
+            admission: &mut |_: Asking<'_>| gate,
+            choose: &mut |_: Choosing<'_>| chosen.map(str::to_owned),
+            recall: &mut |_: &Request| known.clone(),
+        })
+    }
+}
