@@ -8,7 +8,7 @@ use crate::{
 use anyhow::{Context, Result, anyhow};
 use rdkafka::{
     ClientConfig, Message, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
+    admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer, StreamConsumer},
     message::{BorrowedMessage, Header, Headers, OwnedHeaders},
@@ -162,12 +162,35 @@ impl Kafka {
         Ok(())
     }
 
-    /// A producer that waits for all replicas.
+    /// Gives a topic one more partition.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub async fn add_partition(&self, topic: &str) -> Result<()> {
+        let consumer: BaseConsumer = self.client().create()?;
+        let name = topic.to_owned();
+        let metadata = tokio::task::spawn_blocking(move || consumer.fetch_metadata(Some(&name), REQUEST)).await??;
+        let partitions = metadata.topics().first().context("the broker knows no such topic")?.partitions().len();
+        let admin: AdminClient<DefaultClientContext> = self.client().create()?;
+        for result in
+            admin.create_partitions([&NewPartitions::new(topic, partitions + 1)], &AdminOptions::new()).await?
+        {
+            result.map_err(|(topic, code)| anyhow!("topic {topic}: {code}"))?;
+        }
+        Ok(())
+    }
+
+    /// A producer that waits for all replicas, and soon uses partitions that are added.
     ///
     /// # Errors
     /// When librdkafka refuses its settings.
     pub fn producer(&self) -> Result<Producer> {
-        Ok(Producer(self.client().set("enable.idempotence", "true").set("linger.ms", "1").create()?))
+        let mut config = self.client();
+        config
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "1")
+            .set("topic.metadata.refresh.interval.ms", "2000");
+        Ok(Producer(config.create()?))
     }
 
     /// Produces one record and returns its partition and offset.

@@ -52,11 +52,9 @@ pub async fn judge(world: &World, exempt: Exempt<'_>) -> Result<()> {
 /// # Errors
 /// When the database does not answer.
 pub async fn count_by_status(world: &World) -> Result<BTreeMap<String, usize>> {
-    let mut counts = BTreeMap::new();
-    for saga in sagas(&world.database.pool().await?).await? {
-        *counts.entry(saga.status).or_default() += 1;
-    }
-    Ok(counts)
+    let counts = "SELECT status, count(*) FROM streams GROUP BY status";
+    let counts: Vec<(String, i64)> = sqlx::query_as(counts).fetch_all(&world.database.pool().await?).await?;
+    counts.into_iter().map(|(status, count)| Ok((status, usize::try_from(count)?))).collect()
 }
 
 /// The status of each saga, by its key.
@@ -66,6 +64,22 @@ pub async fn count_by_status(world: &World) -> Result<BTreeMap<String, usize>> {
 pub async fn statuses_by_key(world: &World) -> Result<BTreeMap<String, String>> {
     let sagas = sagas(&world.database.pool().await?).await?;
     Ok(sagas.into_iter().map(|saga| (saga.key, saga.status)).collect())
+}
+
+/// Holds what was told of ends, status by `ce_id`, to how the sagas of `category` ended. Nothing needs to be told of an abandoned one.
+///
+/// # Errors
+/// Names the first saga of which something else was told, or nothing.
+pub async fn ends_were_told(world: &World, category: &str, told: &BTreeMap<String, String>) -> Result<()> {
+    let ended =
+        "SELECT stream::text, status FROM streams WHERE category = $1 AND status IN ('completed', 'compensated')";
+    let pool = world.database.pool().await?;
+    let ended: Vec<(String, String)> = sqlx::query_as(ended).bind(category).fetch_all(&pool).await?;
+    for (id, status) in ended {
+        let said = told.get(&format!("{id}:outcome"));
+        ensure!(said == Some(&status), "saga {id} is {status}, and of its end was told {said:?}");
+    }
+    Ok(())
 }
 
 async fn versions_are_gapless(pool: &PgPool) -> Result<()> {

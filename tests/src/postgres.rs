@@ -125,6 +125,26 @@ impl Database {
     }
 }
 
+impl Database {
+    /// Whoever connects from now on may only read, as at a node that was demoted; every session is ended.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn becomes_read_only(&self) -> Result<()> {
+        let name = &self.name;
+        run(&self.server, &format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await?;
+        run(&self.server, &ending(name)).await
+    }
+
+    /// Whoever connects from now on may write again. Sessions that may not stay as they are.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn takes_writes(&self) -> Result<()> {
+        run(&self.server, &format!("ALTER DATABASE {} RESET default_transaction_read_only", self.name)).await
+    }
+}
+
 fn ending(database: &str) -> String {
     format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{database}'")
 }

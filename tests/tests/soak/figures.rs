@@ -7,15 +7,28 @@ use std::{
     time::Duration,
 };
 
+/// How long after its end a fault was over for the sagas.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recovery {
+    /// Until one ended again.
+    pub(crate) again: Duration,
+    /// Until all that had been placed by then had ended.
+    pub(crate) all: Duration,
+}
+
 /// All that is counted.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
-    /// By fault: how often, and how long each time from its end until a saga ended again.
-    pub(crate) back: BTreeMap<Fault, Vec<Duration>>,
+    /// By fault, each time that it struck.
+    pub(crate) recoveries: BTreeMap<Fault, Vec<Recovery>>,
     /// Orders whose records the broker has acknowledged.
     pub(crate) placed: usize,
     /// Sagas by status, when last looked at.
     pub(crate) by_status: BTreeMap<String, usize>,
+    /// Sagas on which operators acted.
+    pub(crate) acted: usize,
+    /// Ends that were told.
+    pub(crate) outcomes: usize,
     /// Times that everything was awaited and judged.
     pub(crate) judged: usize,
     /// The longest time from the last fault until all had ended.
@@ -32,22 +45,17 @@ pub(crate) struct Figures {
 
 impl Display for Figures {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        writeln!(f, "\n{:42} | times | s until sagas end again: median, longest", "fault")?;
-        for (fault, times) in &self.back {
-            let mut times = times.clone();
-            times.sort_unstable();
-            let (median, longest) = (times[times.len() / 2], times[times.len() - 1]);
-            let (median, longest) = (median.as_secs_f64(), longest.as_secs_f64());
-            writeln!(f, "{:42} | {:5} | {median:6.1} {longest:6.1}", fault.name(), times.len())?;
+        writeln!(f, "\n{:42} | times | s until one ends again | s until all have ended", "")?;
+        writeln!(f, "{:42} |       |    median    longest   |    median    longest", "fault")?;
+        for (fault, recoveries) in &self.recoveries {
+            let again = spread(recoveries, |recovery| recovery.again);
+            let all = spread(recoveries, |recovery| recovery.all);
+            writeln!(f, "{:42} | {:5} | {again}   | {all}", fault.name(), recoveries.len())?;
         }
-        let faults: usize = self.back.values().map(Vec::len).sum();
-        writeln!(
-            f,
-            "{faults} faults in {:.0} s; {} orders placed; sagas: {:?}",
-            self.length.as_secs_f64(),
-            self.placed,
-            self.by_status
-        )?;
+        let faults: usize = self.recoveries.values().map(Vec::len).sum();
+        let seconds = self.length.as_secs_f64();
+        writeln!(f, "{faults} faults in {seconds:.0} s; {} orders placed; sagas: {:?}", self.placed, self.by_status)?;
+        writeln!(f, "operators acted on {}; {} ends were told", self.acted, self.outcomes)?;
         writeln!(
             f,
             "judged {} times, all ended at most {:.0} s after the last fault; {} calls, {} effects, {} dead letters",
@@ -58,4 +66,12 @@ impl Display for Figures {
             self.dead_letters
         )
     }
+}
+
+/// The median and the longest.
+fn spread(recoveries: &[Recovery], length: fn(&Recovery) -> Duration) -> String {
+    let mut lengths: Vec<Duration> = recoveries.iter().map(length).collect();
+    lengths.sort_unstable();
+    let (median, longest) = (lengths[lengths.len() / 2], lengths[lengths.len() - 1]);
+    format!("{:9.1}  {:9.1}", median.as_secs_f64(), longest.as_secs_f64())
 }

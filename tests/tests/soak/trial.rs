@@ -1,19 +1,21 @@
 //! Engines, load, faults.
 
-use super::{faults::Fault, figures::Figures};
-use anyhow::{Context, Result, ensure};
+use super::{
+    faults::Fault,
+    figures::{Figures, Recovery},
+};
+use anyhow::{Context, Result, bail};
 use saga_tests::{
-    control::Action,
-    engine::Engine,
-    eventually::eventually,
-    network_path::{NetworkPath, Passage},
+    engine::{Engine, Installation},
+    network_path::NetworkPath,
     oracle::count_by_status,
     pace::Pace,
-    traffic::{self, ends_well_in_the_store},
+    traffic, unique,
     world::World,
 };
 use serde_json::json;
 use std::{
+    collections::{BTreeMap, BTreeSet},
     io::Write as _,
     sync::{
         Arc,
@@ -24,21 +26,34 @@ use std::{
 use tokio::{task::JoinHandle, time::Instant};
 
 /// Orders a second: sagas are under way at every moment, and two cores have time for faults.
-const RATE: u32 = 20;
-/// How long it is calm before the next one.
-const CALM: Duration = Duration::from_secs(3);
-/// From the end of a fault until a saga ends again. A broker that was killed recovers its log first.
+pub(crate) const RATE: u32 = 20;
+/// How long it is calm before the next one, once all that it held up has ended.
+const CALM: Duration = Duration::from_secs(1);
+/// From the end of a fault until a saga ends again, and from then until all have ended that had been placed. A broker that was killed
+/// recovers its log first.
 const BACK: Duration = Duration::from_secs(90);
+/// Looks at how many have ended, in a second: enough for the figures, and little beside the load.
+const LOOKS: u32 = 5;
 
 pub(crate) struct Trial {
-    world: Arc<World>,
-    path: NetworkPath,
-    engines: Vec<Engine>,
+    pub(crate) world: Arc<World>,
+    pub(crate) path: NetworkPath,
+    pub(crate) engines: Vec<Engine>,
+    /// The topic of outcome events.
+    pub(crate) outcomes: String,
+    /// What was rolled out after the first version. Engines run on their folders.
+    pub(crate) versions: Vec<Installation>,
+    /// Sagas beside those of orders.
+    pub(crate) others: usize,
+    /// Keys of the sagas on which operators acted.
+    pub(crate) acted: BTreeSet<String>,
+    /// Ends that were told, by the id of their events.
+    pub(crate) told: BTreeMap<String, String>,
     /// How long a fault lasts.
-    broken: Duration,
+    pub(crate) broken: Duration,
+    pub(crate) figures: Figures,
     placed: Arc<AtomicUsize>,
     begun: Instant,
-    figures: Figures,
 }
 
 /// Orders that are being placed.
@@ -60,19 +75,29 @@ impl Trial {
         let path = NetworkPath::to(&server).await?;
         world.installation = world.installation.set("store", json!(through(&path)));
         world.participants(&json!({"timeout": "3s"}), &json!({"timeout": "3s"}))?;
-        world.define("order", &few_attempts())?;
+        let outcomes = unique("outcomes");
+        world.kafka.create_topic(&outcomes, 1, &[]).await?;
+        world.define("order", &definition(&outcomes))?;
         let engines = vec![world.start().await?, world.start().await?];
-        let placed = Arc::default();
-        let trial = Trial {
+        Ok(Some(Trial {
             world: Arc::new(world),
             path,
             engines,
+            outcomes,
+            versions: Vec::new(),
+            others: 0,
+            acted: BTreeSet::new(),
+            told: BTreeMap::new(),
             broken,
-            placed,
-            begun: Instant::now(),
             figures: Figures::default(),
-        };
-        Ok(Some(trial))
+            placed: Arc::default(),
+            begun: Instant::now(),
+        }))
+    }
+
+    /// What engines run that are started now.
+    pub(crate) fn version(&self) -> &Installation {
+        self.versions.last().unwrap_or(&self.world.installation)
     }
 
     /// These faults one after the other, under load; then everything is awaited and judged.
@@ -101,15 +126,9 @@ impl Trial {
         drop(writeln!(std::io::stderr(), "{title}{}", self.figures));
     }
 
-    async fn judge(&mut self) -> Result<()> {
-        let last_fault = Instant::now();
-        ends_well_in_the_store(&self.world, &self.engines[0], self.figures.placed).await?;
-        self.figures.settled = self.figures.settled.max(last_fault.elapsed());
-        self.figures.by_status = count_by_status(&self.world).await?;
-        self.figures.judged += 1;
-        self.figures.dead_letters = self.world.kafka.count(self.world.installation.dlq()).await?;
-        ensure!(self.figures.dead_letters == 0, "nothing here is poison");
-        Ok(())
+    /// Whether faults are so short that nobody may notice.
+    pub(crate) fn is_brief(&self) -> bool {
+        self.broken < Duration::from_secs(10)
     }
 
     /// Places orders until it is told to stop. An order that the broker does not acknowledge is placed again: it is the same order.
@@ -128,98 +147,67 @@ impl Trial {
     }
 
     async fn suffer(&mut self, fault: Fault) -> Result<()> {
-        self.sagas_end("before").await?;
+        self.one_ends("before").await?;
         self.strike(fault).await?;
         let whole_again = Instant::now();
-        self.sagas_end("again").await?;
-        self.figures.back.entry(fault).or_default().push(whole_again.elapsed());
+        let placed = self.placed.load(Ordering::Relaxed);
+        self.one_ends("again").await?;
+        let again = whole_again.elapsed();
+        let ended = || async { Ok(traffic::ended_orders(&self.world, placed).await? == placed) };
+        self.comes_true("all end that were placed", ended).await?;
+        let recovery = Recovery { again, all: whole_again.elapsed() };
+        self.figures.recoveries.entry(fault).or_default().push(recovery);
         lasting(CALM).await;
         Ok(())
     }
 
     /// Returns when more sagas have ended than when it was called.
-    async fn sagas_end(&self, when: &str) -> Result<()> {
+    async fn one_ends(&self, when: &str) -> Result<()> {
         let before = self.ended().await?;
-        let look = || async { Ok((self.ended().await? > before).then_some(())) };
-        eventually(&format!("sagas end {when}"), BACK, look).await.with_context(|| self.logs())
+        let ended = || async { Ok(self.ended().await? > before) };
+        self.comes_true(&format!("a saga ends {when}"), ended).await
     }
 
     async fn ended(&self) -> Result<usize> {
-        let counts = count_by_status(&self.world).await?;
-        Ok(["completed", "compensated"].iter().filter_map(|status| counts.get(*status)).sum())
+        Ok(traffic::ended(&count_by_status(&self.world).await?))
+    }
+
+    /// Looks in the database; one that does not answer is looked at again.
+    async fn comes_true<F: Future<Output = Result<bool>>>(
+        &self,
+        what: &str,
+        mut look: impl FnMut() -> F,
+    ) -> Result<()> {
+        let (mut pace, mut last) = (Pace::new(LOOKS, BACK), None);
+        while pace.turn().await.is_some() {
+            match look().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => last = Some(error),
+            }
+        }
+        bail!("not within {BACK:?}: {what}; the last error of a look: {last:?}\n{}", self.logs())
     }
 
     fn logs(&self) -> String {
         let logs: Vec<String> = self.engines.iter().map(Engine::log_tail).collect();
         logs.join("\n--- the other engine\n")
     }
-
-    /// Breaks it, waits, and makes it whole.
-    async fn strike(&mut self, fault: Fault) -> Result<()> {
-        match fault {
-            Fault::KillEngine => {
-                self.engines.remove(0).kill().await?;
-                self.engines.push(Engine::spawn(&self.world.installation)?);
-            }
-            Fault::KillAllEngines => {
-                for engine in std::mem::take(&mut self.engines) {
-                    engine.kill().await?;
-                }
-                lasting(self.broken).await;
-                for _ in 0..2 {
-                    self.engines.push(Engine::spawn(&self.world.installation)?);
-                }
-            }
-            Fault::PauseEngine => {
-                self.engines[0].pause().await?;
-                lasting(self.broken).await;
-                self.engines[0].unpause().await?;
-            }
-            Fault::CutDatabase => self.break_path(Passage::Closed).await,
-            Fault::SilentDatabase => self.break_path(Passage::Silent).await,
-            Fault::ForgetConnections => self.path.forget(),
-            Fault::SilentAnswers => self.break_path(Passage::SilentBack).await,
-            Fault::KillDatabase => {
-                self.world.postgres.perform(Action::Kill).await?;
-                lasting(self.broken).await;
-                self.world.postgres.perform(Action::Start).await?;
-            }
-            Fault::PauseDatabase => {
-                self.world.postgres.perform(Action::Pause).await?;
-                lasting(self.broken).await;
-                self.world.postgres.perform(Action::Unpause).await?;
-            }
-            Fault::KillBroker => {
-                self.world.kafka.perform(Action::Kill).await?;
-                self.world.kafka.perform(Action::Start).await?;
-            }
-            Fault::PauseBroker => {
-                self.world.kafka.perform(Action::Pause).await?;
-                lasting(self.broken).await;
-                self.world.kafka.perform(Action::Unpause).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn break_path(&self, passage: Passage) {
-        self.path.set(passage);
-        lasting(self.broken).await;
-        self.path.set(Passage::Open);
-    }
 }
 
 /// The length of a fault is part of what is tried, and full of work for everybody else.
-async fn lasting(length: Duration) {
+pub(crate) async fn lasting(length: Duration) {
     let mut pace = Pace::new(1, length + Duration::from_secs(1));
     while pace.turn().await.is_some() {}
 }
 
-/// Three attempts, one of which flaky orders need: what is tried is that an outage of the engines' surroundings costs none.
-fn few_attempts() -> String {
+/// Three attempts, one of which flaky orders need: what is tried is that an outage of the engines' surroundings costs none. Ends are told.
+fn definition(outcomes: &str) -> String {
     let many = "retry: {attempts: 100,";
     assert!(traffic::DEFINITION.contains(many), "the traffic's retry is written otherwise");
-    traffic::DEFINITION.replace(many, "retry: {attempts: 3,")
+    let few = traffic::DEFINITION.replace(many, "retry: {attempts: 3,");
+    let told = ["onCompleted", "onCompensated"].map(|end| format!("{end}: {{publish: {outcomes}, type: {end}}}\n"));
+    format!("{few}{}", told.concat())
 }
 
 /// Where `url` leads to, and how it is written when it leads through a path.
