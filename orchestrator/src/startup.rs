@@ -301,7 +301,9 @@ fn start_consumers(
     };
     let inbox = vec![TopicStart::earliest(&config.topics.inbox)];
     let inbox_mode = if config.store.starts_with("sqlite:") { Mode::Manual } else { Mode::Group };
-    let (shards, shard_events) = Consumer::start(kafka, plan("shards", kafka.shards_group(), inbox_mode, inbox))?;
+    let of_shards = plan("shards", kafka.shards_group(), inbox_mode, inbox);
+    let of_shards = ConsumerPlan { limits: Limits::of_inbox(config.shards), ..of_shards };
+    let (shards, shard_events) = Consumer::start(kafka, of_shards)?;
     let mut topics = triggers;
     topics.push(TopicStart::earliest(&config.topics.replies));
     let of_triggers = plan("triggers", kafka.group.clone(), trigger_mode(kafka.broker), topics);

@@ -4,6 +4,7 @@ use crate::engine::{
     Parts,
     message::{Body, Message, Receipt},
     observer::Observe,
+    router::Source,
 };
 use anyhow::bail;
 use saga_core::{
@@ -111,7 +112,7 @@ impl Driver {
         let trigger = trigger(&key);
         let start = Box::new(Start { key, trigger, traceparent: None });
         let body = Body::Start { plan: Arc::clone(plan), start };
-        parts.router.route(shard, Message { body, record: None, receipt: Receipt::None }).await;
+        parts.router.route(shard, Message { body, record: None, receipt: Receipt::None }, Source::Call).await;
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     departure::Leaving,
     message::{Body, Message, Receipt},
     published::Published,
+    router::Source,
     sending,
 };
 use crate::{
@@ -297,7 +298,7 @@ pub(super) fn publish(
             }
         };
         drop(leaving);
-        parts_of_call.router.route_saga(saga, Message::of(saga, input)).await;
+        parts_of_call.router.route(saga.shard(), Message::of(saga, input), Source::Call).await;
     });
 }
 
@@ -330,5 +331,5 @@ async fn deliver_outcome(parts: &Parts, record: Option<&Outgoing>) -> Delivery {
 async fn answered(parts: &Parts, command: CommandId, attempt: u32, answer: Answer) {
     let shard = command.saga.shard();
     let body = Body::Reply(Box::new(Reply { command, attempt: Some(attempt), answer }));
-    parts.router.route(shard, Message { body, record: None, receipt: Receipt::None }).await;
+    parts.router.route(shard, Message { body, record: None, receipt: Receipt::None }, Source::Call).await;
 }

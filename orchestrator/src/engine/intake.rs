@@ -4,6 +4,7 @@ use super::{
     Parts, crowd,
     dead_letter::{self, DeadLetter, Held},
     message::{Body, Message, Receipt},
+    router::Source,
 };
 use crate::kafka::{
     Ack, Consumer, ConsumerEvent, Delivered, Record, TopicPartition,
@@ -124,7 +125,7 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
     }
     let is_reply = parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic);
     if is_reply {
-        return take_reply(parts, record, Receipt::Offset(ack)).await;
+        return take_reply(parts, record, Receipt::Offset(ack), Source::Outside).await;
     }
     parts.published.heard().await;
     if parts.published.reads(&record.topic) {
@@ -172,7 +173,7 @@ pub(super) async fn take_trigger(parts: &Arc<Parts>, record: Arc<Record>, ack: A
         match (disposition, plan) {
             (Disposition::Start(start), Some(plan)) => {
                 crowd::hold_back(parts, plan, &record);
-                begin(parts, plan, *start, &record, Receipt::Offset(ack.clone())).await;
+                begin(parts, plan, *start, &record, (Receipt::Offset(ack.clone()), Source::Outside)).await;
             }
             (Disposition::Poison(poison), plan) => {
                 let definition = plan.map(|plan| plan.definition.name.clone());
@@ -192,16 +193,16 @@ pub(super) async fn begin(
     plan: &Arc<Plan>,
     start: saga_core::input::Start,
     record: &Arc<Record>,
-    receipt: Receipt,
+    (receipt, source): (Receipt, Source),
 ) {
     let shard = Shard::of(&plan.definition.name, &start.key, parts.router.shards());
     let body = Body::Start { plan: Arc::clone(plan), start: Box::new(start) };
-    parts.router.route(shard, Message { body, record: Some(Arc::clone(record)), receipt }).await;
+    parts.router.route(shard, Message { body, record: Some(Arc::clone(record)), receipt }, source).await;
 }
 
 /// A reply of a participant, read here or handed on through the inbox. One that cannot be read but says which command it answers leaves
 /// that attempt unknown, beside going to the DLQ.
-pub(super) async fn take_reply(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt) {
+pub(super) async fn take_reply(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt, source: Source) {
     metrics::counter!("saga_replies_total").increment(1);
     match reply::parse(&record) {
         Parsed::Reply(reply) if !parts.router.has(reply.command.saga.shard()) => {
@@ -210,13 +211,13 @@ pub(super) async fn take_reply(parts: &Arc<Parts>, record: Arc<Record>, receipt:
         Parsed::Reply(reply) => {
             let shard = reply.command.saga.shard();
             let body = Body::Reply(Box::new(reply));
-            parts.router.route(shard, Message { body, record: Some(record), receipt }).await;
+            parts.router.route(shard, Message { body, record: Some(record), receipt }, source).await;
         }
         Parsed::Poison { poison, unknown } => {
             if let Some(reply) = unknown.filter(|reply| parts.router.has(reply.command.saga.shard())) {
                 let shard = reply.command.saga.shard();
                 let body = Body::Reply(Box::new(reply));
-                parts.router.route(shard, Message { body, record: None, receipt: Receipt::None }).await;
+                parts.router.route(shard, Message { body, record: None, receipt: Receipt::None }, source).await;
             }
             dead_letter::send(parts, record, receipt, poison.into());
         }

@@ -3,6 +3,7 @@
 use super::{
     Parts,
     message::{Body, Disposition, Message, Receipt},
+    router::Source,
 };
 use saga_core::{
     answerable::ALWAYS,
@@ -61,7 +62,7 @@ pub async fn operate(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Oper
     let until = Instant::now() + PATIENCE;
     // A task of its own: an act that nobody waits for any more is brought to its saga all the same.
     let router = parts.router.clone();
-    parts.calls.spawn(async move { router.route_saga(saga, message).await });
+    parts.calls.spawn(async move { router.route(saga.shard(), message, Source::Outside).await });
     match tokio::time::timeout_at(until, answer).await {
         Ok(Ok(disposition)) => settled(parts, saga, &input, disposition, until).await,
         Ok(Err(_)) | Err(_) => Operated::Accepted,

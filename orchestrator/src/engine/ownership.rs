@@ -5,10 +5,12 @@ use super::{
     dead_letter::{self, DeadLetter},
     intake::{self, Ended, Holds},
     message::{self, Body, Message, Receipt},
+    router::Source,
     shard,
 };
 use crate::kafka::{
     Ack, Consumer, ConsumerEvent, Delivered, Record, TopicPartition,
+    consumer::Limits,
     envelope::{self, CallOutcome, Inbound},
     poison::PoisonCode,
     reply::Reply,
@@ -19,6 +21,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+
+/// Records of the inbox that wait for one shard: its partition's share of what may be unfinished, twice for the time in which it is read again,
+/// and a batch that comes before the pause.
+const FEED: usize = 2 * Limits::INBOX_PARTITION + 256;
 
 /// Between two tries to read a definition while the store is away.
 const ASK_STORE_AGAIN: Duration = Duration::from_millis(500);
@@ -34,6 +40,9 @@ pub struct Ownership {
 struct Owner {
     stop: CancellationToken,
     task: JoinHandle<()>,
+    /// What is read for it from the inbox.
+    feed: mpsc::Sender<Delivered>,
+    feeder: JoinHandle<()>,
 }
 
 impl Ownership {
@@ -51,17 +60,21 @@ impl Ownership {
         let stop = CancellationToken::new();
         let messages = self.parts.router.open(shard);
         let task = tokio::spawn(shard::run(Arc::clone(&self.parts), shard, messages, stop.clone()));
-        self.shards.insert(shard, Owner { stop, task });
+        let (feed, records) = mpsc::channel(FEED);
+        let feeder = tokio::spawn(feed_shard(Arc::clone(&self.parts), shard, records));
+        self.shards.insert(shard, Owner { stop, task, feed, feeder });
         metrics::gauge!("saga_shards_owned").set(count(self.shards.len()));
     }
 
-    /// Stops shards' tasks and waits for them: their appends are answered and their queues handed over when it returns.
+    /// Stops shards' tasks and waits for them: their appends are answered and their queues handed over when it returns. What was read of the
+    /// inbox and is not finished is read by the next owner.
     pub async fn release(&mut self, shards: impl IntoIterator<Item = Shard>) {
         let owners: Vec<(Shard, Owner)> =
             shards.into_iter().filter_map(|shard| Some((shard, self.shards.remove(&shard)?))).collect();
         for (shard, owner) in &owners {
             self.parts.router.close(*shard);
             owner.stop.cancel();
+            owner.feeder.abort();
         }
         for (shard, owner) in owners {
             if let Err(error) = owner.task.await {
@@ -94,27 +107,36 @@ impl Ownership {
         ended
     }
 
+    /// What has no room is not finished, and so is read again.
+    fn feed(&self, delivered: Delivered) {
+        let shard = u16::try_from(delivered.record.partition).ok().map(Shard);
+        let Some(owner) = shard.and_then(|shard| self.shards.get(&shard)) else { return };
+        if let Err(refused) = owner.feed.try_send(delivered) {
+            warn!(shard = shard.map(|shard| shard.0), %refused, "a record of the inbox is read again");
+        }
+    }
+
     async fn take(&mut self, event: ConsumerEvent) {
         intake::report("shards", &event);
         match event {
             ConsumerEvent::Assigned(partitions) => shards(&partitions).for_each(|shard| self.acquire(shard)),
             ConsumerEvent::Revoked(partitions) => self.release(shards(&partitions)).await,
-            ConsumerEvent::Records(records) => {
-                // A task of its own: one shard whose queue is full must not keep the others from being given up in time. The consumer's
-                // bound of unfinished records bounds these tasks.
-                let parts = Arc::clone(&self.parts);
-                self.parts.calls.spawn(async move {
-                    for Delivered { record, ack } in records {
-                        take_record(&parts, Arc::new(record), ack).await;
-                    }
-                });
-            }
+            ConsumerEvent::Records(records) => records.into_iter().for_each(|one| self.feed(one)),
             ConsumerEvent::FirstContact { .. }
             | ConsumerEvent::OffsetsLost { .. }
             | ConsumerEvent::Trouble(_)
             | ConsumerEvent::Recovered
             | ConsumerEvent::Failed(_) => {}
         }
+    }
+}
+
+/// Brings the shard what is read for it, in the order of its partition. It waits for its shard, and nobody else does.
+async fn feed_shard(parts: Arc<Parts>, shard: Shard, mut records: mpsc::Receiver<Delivered>) {
+    while let Some(Delivered { record, ack }) = records.recv().await {
+        let offset = record.offset;
+        take_record(&parts, Arc::new(record), ack).await;
+        parts.router.returned(shard, offset);
     }
 }
 
@@ -135,7 +157,7 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
             let pinned = Pinned { name: &definition, hash: &hash, policies: policies.as_deref() };
             take_trigger(parts, Arc::new(original), pinned, receipt).await;
         }
-        Ok(Inbound::Reply(original)) => intake::take_reply(parts, Arc::new(original), receipt).await,
+        Ok(Inbound::Reply(original)) => intake::take_reply(parts, Arc::new(original), receipt, Source::Inbox).await,
         Ok(Inbound::Outcome(CallOutcome { command, .. })) if !parts.router.has(command.saga.shard()) => {
             dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
         }
@@ -145,13 +167,13 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
         Ok(Inbound::Outcome(CallOutcome { command, attempt, answer })) => {
             let shard = command.saga.shard();
             let body = Body::Reply(Box::new(Reply { command, attempt, answer }));
-            parts.router.route(shard, Message { body, record: None, receipt }).await;
+            parts.router.route(shard, Message { body, record: None, receipt }, Source::Inbox).await;
         }
         Ok(Inbound::Operator(act)) => {
             let saga = act.saga;
             let input = Input::Operator { id: act.id, who: act.who, reason: act.reason, action: act.action };
             let body = Body::Input { saga, input };
-            parts.router.route(saga.shard(), Message { body, record: None, receipt }).await;
+            parts.router.route(saga.shard(), Message { body, record: None, receipt }, Source::Inbox).await;
         }
         Err(poison) => dead_letter::send(parts, record, receipt, poison.into()),
     }
@@ -177,7 +199,7 @@ async fn take_trigger(parts: &Arc<Parts>, original: Arc<Record>, pinned: Pinned<
         }
     };
     match trigger::judge_for(&original, &plan.definition) {
-        Disposition::Start(start) => intake::begin(parts, &plan, *start, &original, receipt).await,
+        Disposition::Start(start) => intake::begin(parts, &plan, *start, &original, (receipt, Source::Inbox)).await,
         Disposition::Poison(poison) => {
             dead_letter::send(parts, original, receipt, DeadLetter::from(poison).of(definition));
         }

@@ -1,26 +1,37 @@
 //! Brings every message to the shard that owns its saga: here, or through the inbox to wherever that is.
+//!
+//! Nobody who brings messages of many shards waits for one of them: what a shard does not take in time goes to the inbox too, and comes back
+//! when the shard takes it. Where most shards are as slow it is the store that is slow, and whoever brings messages waits.
 
-use super::{
-    message::{Body, Disposition, Message},
-    sending,
-};
-use crate::{
-    guarded::Topics,
-    kafka::{
-        Producer,
-        envelope::{self, CallOutcome, Inbound, OperatorAct},
-    },
-};
-use saga_core::{
-    id::{SagaId, Shard},
-    input::Input,
-};
-use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::mpsc;
-use tracing::{error, warn};
+mod inbox;
+mod slot;
+#[cfg(test)]
+mod tests;
 
-/// Messages that may wait for one shard; beyond it whoever brings them waits.
-pub(super) const SHARD_QUEUE: usize = 512;
+pub use inbox::Inbox;
+pub use slot::Why;
+
+use super::message::Message;
+use saga_core::id::Shard;
+use slot::{Offered, PATIENCE, Slot};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+use tokio::{sync::mpsc, time::Instant};
+use tracing::{info, warn};
+
+/// Messages that may wait for one shard; beyond it whoever brings them waits, or they go to the inbox.
+const SHARD_QUEUE: usize = 512;
+
+/// Between two looks whether a full queue is one shard's trouble.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Between two looks whether a shard that is not claimed is the only one.
+const LOOK_AGAIN_AWAY: Duration = Duration::from_secs(1);
+
+/// And for each shard, so that an engine with thousands of them, of which none is claimed, is not kept busy by looking.
+const LOOK_AGAIN_PER_SHARD: Duration = Duration::from_millis(10);
 
 /// Knows which shards are owned here. A cheap handle.
 #[derive(Clone, Debug)]
@@ -29,24 +40,30 @@ pub struct Router {
     inbox: Inbox,
 }
 
-/// Where messages go whose shard is not owned here.
-#[derive(Clone, Debug)]
-pub enum Inbox {
-    /// To the shard's partition of this topic.
-    Topic {
-        /// Name of the inbox topic.
-        topic: Arc<str>,
-        /// Takes them there.
-        producer: Producer,
-        /// Whether it takes records.
-        topics: Arc<Topics>,
-    },
-    /// There is no other owner: all shards are owned here for as long as the process lives.
-    Nowhere,
+/// Read for every message and written when a shard comes or goes: a lock held for a clone of a handle, never across an await.
+type Slots = RwLock<Vec<Option<Arc<Slot>>>>;
+
+/// Who brings a message, and so what to do with it when its shard does not take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Whoever brings messages of other shards too, or has no bound of its own: topics, operators. It goes to the inbox.
+    Outside,
+    /// The inbox. Whoever feeds that shard waits.
+    Inbox,
+    /// A task of its own for one call of one saga. It waits.
+    Call,
 }
 
-/// Read for every message and written when a shard comes or goes: a lock held for a clone of a sender, never across an await.
-type Slots = RwLock<Vec<Option<mpsc::Sender<Message>>>>;
+/// A shard that does not take its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// Which.
+    pub shard: Shard,
+    /// Why.
+    pub why: Why,
+    /// Since when.
+    pub since: Instant,
+}
 
 impl Router {
     /// A router that owns no shard yet.
@@ -68,21 +85,21 @@ impl Router {
         shard.0 < self.shards()
     }
 
-    /// Brings `message` to the owner of its shard. Returns when that has it: its queue, or the inbox by delivery report. Waits while the
-    /// owner's queue is full or the inbox cannot be written; never loses the message.
-    pub async fn route(&self, shard: Shard, message: Message) {
-        let Some(queue) = self.owner(shard) else {
+    /// Brings `message` to the owner of its shard. Returns when that has it: its queue, or the inbox by delivery report. Never loses the
+    /// message. How long it may wait for the shard is `source`'s matter.
+    pub async fn route(&self, shard: Shard, message: Message, source: Source) {
+        let Some(slot) = self.owner(shard) else {
             self.forward(shard, message).await;
             return;
         };
-        if let Err(mpsc::error::SendError(message)) = queue.send(message).await {
-            self.forward(shard, message).await;
+        match source {
+            Source::Outside if self.inbox.carries(&message) => self.bring(shard, &slot, message).await,
+            Source::Outside | Source::Call => self.wait(shard, &slot, message).await,
+            Source::Inbox => {
+                slot.serves().await;
+                self.wait(shard, &slot, message).await;
+            }
         }
-    }
-
-    /// Brings an outcome to the saga's shard.
-    pub async fn route_saga(&self, saga: SagaId, message: Message) {
-        self.route(saga.shard(), message).await;
     }
 
     /// Whether the shard is owned here.
@@ -94,30 +111,36 @@ impl Router {
     /// How many shards are owned here.
     #[must_use]
     pub fn owned(&self) -> usize {
-        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
-        slots.iter().filter(|slot| slot.is_some()).count()
+        self.all().len()
+    }
+
+    /// Those of them that do not take their messages.
+    #[must_use]
+    pub fn behind(&self) -> Vec<Behind> {
+        let behind = |(shard, slot): (Shard, Arc<Slot>)| {
+            let (why, since) = slot.trouble()?;
+            Some(Behind { shard, why, since })
+        };
+        self.all().into_iter().filter_map(behind).collect()
     }
 
     /// The shards that are owned here.
     pub(super) fn owned_shards(&self) -> impl Iterator<Item = Shard> + use<> {
-        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
-        let owned: Vec<Shard> =
-            (0u16..).zip(slots.iter()).filter(|(_, slot)| slot.is_some()).map(|(shard, _)| Shard(shard)).collect();
-        owned.into_iter()
+        self.all().into_iter().map(|(shard, _)| shard)
     }
 
     /// Puts `message` behind all that is in the shard's queue here; where the queue is full, or elsewhere, it is dropped.
     pub(super) fn try_tell(&self, shard: Shard, message: Message) {
-        if let Some(queue) = self.owner(shard) {
+        if let Some(slot) = self.owner(shard) {
             // A shard that has more to do than its queue holds is told the next time.
-            let _ = queue.try_send(message);
+            let _ = slot.queue().try_send(message);
         }
     }
 
     /// Opens the shard's queue here; messages wait in it until the shard's task has claimed it.
     pub(super) fn open(&self, shard: Shard) -> mpsc::Receiver<Message> {
         let (sender, receiver) = mpsc::channel(SHARD_QUEUE);
-        self.put(shard, Some(sender));
+        self.put(shard, Some(Arc::new(Slot::new(sender))));
         receiver
     }
 
@@ -126,84 +149,117 @@ impl Router {
         self.put(shard, None);
     }
 
-    fn put(&self, shard: Shard, sender: Option<mpsc::Sender<Message>>) {
-        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = slots.get_mut(usize::from(shard.0)) {
-            *slot = sender;
+    /// The shard's task takes messages until the value is dropped.
+    pub(super) fn serving(&self, shard: Shard) -> Serving {
+        let slot = self.owner(shard);
+        slot.iter().for_each(|slot| slot.set_serves(true));
+        Serving(slot)
+    }
+
+    /// The record of the inbox at `offset` has been brought to the shard.
+    pub(super) fn returned(&self, shard: Shard, offset: i64) {
+        let Some(since) = self.owner(shard).and_then(|slot| slot.returned(offset)) else { return };
+        info!(
+            shard = shard.0,
+            seconds = since.elapsed().as_secs(),
+            "what went to the inbox has come back: the shard takes its messages"
+        );
+    }
+
+    /// Returns when what waits in the queue of a shard that is not claimed is to be handed to the inbox: it has waited for too long, and other
+    /// shards are claimed. Never for a shard that is not owned here.
+    pub(super) async fn waits_too_long(&self, shard: Shard) {
+        loop {
+            let is_late = self.owner(shard).is_some_and(|slot| slot.does_not_take().is_some());
+            if is_late && self.is_trouble_of_few() {
+                return;
+            }
+            let shards = u32::try_from(self.owned()).unwrap_or(u32::MAX);
+            tokio::time::sleep(if is_late { LOOK_AGAIN_AWAY + LOOK_AGAIN_PER_SHARD * shards } else { PATIENCE }).await;
         }
     }
 
-    fn owner(&self, shard: Shard) -> Option<mpsc::Sender<Message>> {
+    /// Hands the message to the inbox. What follows it goes the same way until it has come back, if the shard is owned here.
+    pub(super) async fn forward(&self, shard: Shard, message: Message) {
+        match self.owner(shard) {
+            Some(slot) => self.hand(shard, &slot, message).await,
+            None => drop(self.inbox.take(shard, message).await),
+        }
+    }
+
+    async fn bring(&self, shard: Shard, slot: &Slot, mut message: Message) {
+        if slot.goes_by_inbox() && !slot.are_back().await {
+            return self.hand(shard, slot, message).await;
+        }
+        loop {
+            if slot.does_not_take().is_some() && self.is_trouble_of_few() {
+                return self.hand(shard, slot, message).await;
+            }
+            message = match slot.offer(message, LOOK_AGAIN).await {
+                Offered::Taken => return,
+                Offered::Gone(message) => return self.forward(shard, message).await,
+                Offered::Full(message) => message,
+            };
+        }
+    }
+
+    async fn wait(&self, shard: Shard, slot: &Slot, message: Message) {
+        if let Err(mpsc::error::SendError(message)) = slot.queue().send(message).await {
+            self.forward(shard, message).await;
+        }
+    }
+
+    async fn hand(&self, shard: Shard, slot: &Slot, message: Message) {
+        let (handing, is_to_be_told) = slot.begin_handing();
+        if is_to_be_told {
+            let why = slot.does_not_take().map(|(why, _)| why.as_str());
+            warn!(
+                shard = shard.0,
+                why, "the shard does not take its messages: they go to the inbox until it does; other shards go on"
+            );
+        }
+        let _turn = slot.turn.lock().await;
+        if let Some(offset) = self.inbox.take(shard, message).await {
+            handing.is_at(offset);
+            metrics::counter!("saga_handed_to_inbox_total").increment(1);
+        }
+    }
+
+    /// Whether no more than half of the shards here are behind: then it is theirs. Else it is the store's, and what is read would only be copied
+    /// from one topic to another.
+    fn is_trouble_of_few(&self) -> bool {
+        let all = self.all();
+        let behind = all.iter().filter(|(_, slot)| slot.is_behind()).count();
+        behind * 2 <= all.len()
+    }
+
+    fn put(&self, shard: Shard, owner: Option<Arc<Slot>>) {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get_mut(usize::from(shard.0)) {
+            *slot = owner;
+        }
+    }
+
+    fn owner(&self, shard: Shard) -> Option<Arc<Slot>> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         slots.get(usize::from(shard.0)).cloned().flatten()
     }
 
-    /// Hands the message to the inbox, with the bytes it came as. Timers and deliveries are not handed on: the next owner derives both
-    /// from the journal.
-    pub(super) async fn forward(&self, shard: Shard, message: Message) {
-        let Inbox::Topic { topic, producer, topics } = &self.inbox else {
-            warn!(
-                shard = shard.0,
-                "a message came for a shard that has stopped; the journal brings its cause back at the next start"
-            );
-            return;
-        };
-        let Some(inbound) = inbound(&message) else {
-            message.receipt.settle(Disposition::Forwarded);
-            return;
-        };
-        let outgoing = envelope::forward(topic, shard, &inbound);
-        if let Err(undelivered) = sending::until_taken(producer, topics, &outgoing).await {
-            return never_forwarded(shard, message, &undelivered.to_string());
-        }
-        metrics::counter!("saga_forwarded_total").increment(1);
-        message.receipt.settle(Disposition::Forwarded);
+    fn all(&self) -> Vec<(Shard, Arc<Slot>)> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        (0u16..)
+            .zip(slots.iter())
+            .filter_map(|(shard, slot)| Some((Shard(shard), Arc::clone(slot.as_ref()?))))
+            .collect()
     }
 }
 
-/// The inbox will never take it. Of a record the offset is not finished, so that it is read again, by then perhaps where its shard is owned;
-/// the outcome of a call is had again by asking again, which the next owner does.
-fn never_forwarded(shard: Shard, message: Message, reason: &str) {
-    error!(
-        shard = shard.0,
-        reason,
-        "a message is too large for the inbox: its cause is read or asked again; raise max.message.bytes of the inbox"
-    );
-    metrics::counter!("saga_not_forwarded_total").increment(1);
-    drop(message);
-}
+/// That a shard's task takes messages.
+#[derive(Debug)]
+pub(super) struct Serving(Option<Arc<Slot>>);
 
-/// `None`: the next owner has it from the journal.
-fn inbound(message: &Message) -> Option<Inbound> {
-    match (&message.body, message.record.as_deref()) {
-        (Body::Start { plan, .. }, Some(record)) => Some(Inbound::Trigger {
-            record: record.clone(),
-            definition: plan.definition.name.clone(),
-            hash: plan.definition.hash.clone(),
-            policies: Some(plan.policies_hash.clone()),
-        }),
-        (Body::Start { .. }, None) | (Body::ReadUntil(_), _) => None,
-        (Body::Reply(_), Some(record)) => Some(Inbound::Reply(record.clone())),
-        (Body::Reply(reply), None) => Some(Inbound::Outcome(CallOutcome {
-            command: reply.command.clone(),
-            attempt: reply.attempt,
-            answer: reply.answer.clone(),
-        })),
-        (Body::Input { saga, input: Input::Operator { id, who, reason, action } }, _) => {
-            Some(Inbound::Operator(OperatorAct {
-                saga: *saga,
-                id: id.clone(),
-                who: who.clone(),
-                reason: reason.clone(),
-                action: *action,
-            }))
-        }
-        (
-            Body::Input {
-                input: Input::TimeReached | Input::Released { .. } | Input::Delivered { .. } | Input::Answered { .. },
-                ..
-            },
-            _,
-        ) => None,
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|slot| slot.set_serves(false));
     }
 }

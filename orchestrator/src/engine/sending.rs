@@ -29,15 +29,16 @@ pub(super) async fn once(producer: &Producer, topics: &Topics, record: &Outgoing
     outcome
 }
 
-/// Sends a record as often as it takes; while its topic refuses, one record at a time is tried, whoever has it. Returns when the broker has it.
+/// Sends a record as often as it takes; while its topic refuses, one record at a time is tried, whoever has it. Returns its offset when the
+/// broker has it.
 ///
 /// # Errors
 /// The broker will never take it as it is.
-pub(super) async fn until_taken(producer: &Producer, topics: &Topics, record: &Outgoing) -> Result<(), Undelivered> {
+pub(super) async fn until_taken(producer: &Producer, topics: &Topics, record: &Outgoing) -> Result<i64, Undelivered> {
     loop {
         topics.wait(&record.topic).await;
         match once(producer, topics, record).await {
-            Outcome::Delivered { .. } => return Ok(()),
+            Outcome::Delivered { offset, .. } => return Ok(offset),
             Outcome::Undelivered(undelivered) if undelivered.kind.is_for_good() => return Err(undelivered),
             Outcome::Undelivered(_) => {}
         }

@@ -18,6 +18,7 @@ mod starts;
 #[cfg(test)]
 mod tests;
 mod unreadable;
+mod waiting;
 mod waits;
 
 use super::{Parts, message::Message, skew, step_back};
@@ -52,7 +53,8 @@ pub(super) async fn run(
         );
         metrics::counter!("saga_shard_fenced_total").increment(1);
         let rest = RECLAIM + RECLAIM.mul_f64(fastrand::f64());
-        if stop.run_until_cancelled(tokio::time::sleep(rest)).await.is_none() {
+        let rest = waiting::meanwhile(&parts, shard, &mut messages, tokio::time::sleep(rest));
+        if stop.run_until_cancelled(rest).await.is_none() {
             break;
         }
     }
@@ -97,19 +99,11 @@ async fn own_unguarded(
     remembered: &mut Remembered,
 ) -> Ended {
     let told = parts.store.steps_back();
-    if stop.run_until_cancelled(parts.step_back.prepared(&told)).await.is_none() {
-        return Ended::Stopped;
-    }
-    let steps = step_back::number(&told);
-    let Some((epoch, answerable)) = stop.run_until_cancelled(claim(parts, shard)).await else { return Ended::Stopped };
-    let mut owned = Owned::new(Arc::clone(parts), shard, epoch, answerable);
-    if stop.run_until_cancelled(report_missing(&mut owned, remembered)).await.is_none() {
-        return Ended::Stopped;
-    }
-    if step_back::number(&told) == steps {
-        parts.step_back.settled(shard);
-    }
+    let taking_over = waiting::meanwhile(parts, shard, messages, take_over(parts, shard, &told, remembered));
+    let Some((mut owned, steps)) = stop.run_until_cancelled(taking_over).await else { return Ended::Stopped };
+    let serving = parts.router.serving(shard);
     let ended = owned.serve(messages, stop, step_back::beyond(told.clone(), steps)).await;
+    drop(serving);
     if step_back::number(&told) > steps {
         remembered.keep(&owned);
     }
@@ -117,6 +111,24 @@ async fn own_unguarded(
         parts.router.forward(shard, message).await;
     }
     ended
+}
+
+/// The shard, and how often the store had lost something by then.
+async fn take_over(
+    parts: &Arc<Parts>,
+    shard: Shard,
+    told: &step_back::Told,
+    remembered: &mut Remembered,
+) -> (Owned, u64) {
+    parts.step_back.prepared(told).await;
+    let steps = step_back::number(told);
+    let (epoch, answerable) = claim(parts, shard).await;
+    let mut owned = Owned::new(Arc::clone(parts), shard, epoch, answerable);
+    report_missing(&mut owned, remembered).await;
+    if step_back::number(told) == steps {
+        parts.step_back.settled(shard);
+    }
+    (owned, steps)
 }
 
 /// After the store lost something everything open is read before work goes on, to know what is missing.
@@ -132,7 +144,8 @@ async fn report_missing(owned: &mut Owned, remembered: &mut Remembered) {
 /// The epoch, and what is known of the shard's answers: read after the claim, for until then the last owner may add to it.
 async fn claim(parts: &Parts, shard: Shard) -> (Epoch, Answerable) {
     agree_on_the_time(parts).await;
-    let epoch = until_answered("claim a shard", || parts.store.claim(shard.0, &parts.instance)).await;
+    let what = format!("claim shard {}", shard.0);
+    let epoch = until_answered(&what, || parts.store.claim(shard.0, &parts.instance)).await;
     let read = || parts.store.attendance(shard.0);
     let attendance = until_answered("read until when a shard was attended to", read).await;
     (epoch, attending::taken_over(parts, &attendance))

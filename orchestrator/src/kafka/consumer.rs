@@ -103,12 +103,40 @@ pub struct Limits {
     pub unfinished_records: usize,
     /// Their bytes.
     pub unfinished_bytes: usize,
+    /// Of one partition.
+    pub of_partition: Share,
+}
+
+/// How much of one partition may be delivered beyond its oldest unfinished record before it is paused. It is read on at half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Records, those included that are finished and cannot be committed yet.
+    pub records: usize,
+    /// Bytes of those that are not finished.
+    pub bytes: usize,
 }
 
 impl Default for Limits {
     /// Some seconds of work for one engine, and no more memory than one large batch.
     fn default() -> Limits {
-        Limits { unfinished_records: 4096, unfinished_bytes: 64 * 1024 * 1024 }
+        // What is finished is a few bytes a record. It is read again after a crash: some seconds of work.
+        let of_partition = Share { records: 65_536, bytes: usize::MAX };
+        Limits { unfinished_records: 4096, unfinished_bytes: 64 * 1024 * 1024, of_partition }
+    }
+}
+
+impl Limits {
+    /// Of one partition of the inbox, records: enough for a busy shard until a commit is answered.
+    pub const INBOX_PARTITION: usize = 512;
+
+    /// Of the inbox: a shard that does not take its messages has no more than its share, so that it leaves room for the others.
+    #[must_use]
+    pub fn of_inbox(shards: u16) -> Limits {
+        let all = Limits::default();
+        let of_partition = Share { records: Limits::INBOX_PARTITION, bytes: all.unfinished_bytes / 16 };
+        // Half of the shards may have their whole share. The bytes bound the memory.
+        let unfinished_records = usize::from(shards) * Limits::INBOX_PARTITION;
+        Limits { unfinished_records: unfinished_records.clamp(all.unfinished_records, 65_536), of_partition, ..all }
     }
 }
 

@@ -53,6 +53,11 @@ impl Watermark {
         self.open.front().map(|entry| entry.witness.offset)
     }
 
+    /// Records that were delivered, from the oldest unfinished one on.
+    pub(super) fn beyond_oldest(&self) -> usize {
+        self.open.len()
+    }
+
     fn advance(&mut self) -> bool {
         let before = self.last;
         while let Some(entry) = self.open.pop_front_if(|entry| entry.finished) {

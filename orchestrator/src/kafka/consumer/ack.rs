@@ -79,10 +79,21 @@ impl Ack {
         self.finished = true;
     }
 
+    /// Whether the record is one of `topic`.
+    #[must_use]
+    pub fn is_of(&self, topic: &str) -> bool {
+        *self.duty.slot.partition.topic == *topic
+    }
+
     /// An acknowledgement that nobody waits for, for records that did not come from a consumer.
     pub fn detached() -> Ack {
+        Ack::detached_from("")
+    }
+
+    /// The same, of a record of `topic`.
+    pub fn detached_from(topic: &str) -> Ack {
         let (settled, _) = std::sync::mpsc::channel();
-        let partition = TopicPartition { topic: "".into(), partition: 0 };
+        let partition = TopicPartition { topic: topic.into(), partition: 0 };
         Ack::new(Slot { partition, generation: 0, offset: 0, bytes: 0 }, settled)
     }
 }

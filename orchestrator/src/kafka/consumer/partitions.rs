@@ -89,6 +89,7 @@ impl Partitions {
         assigned.anchor.get_or_insert(witness);
         assigned.newest = Some(witness);
         assigned.next = offset + 1;
+        assigned.unfinished_bytes += bytes;
         self.unfinished_records += 1;
         self.unfinished_bytes += bytes;
         Some(Slot { partition: partition.clone(), generation: assigned.generation, offset, bytes })
@@ -100,6 +101,7 @@ impl Partitions {
         self.unfinished_records = self.unfinished_records.saturating_sub(1);
         self.unfinished_bytes = self.unfinished_bytes.saturating_sub(slot.bytes);
         let assigned = self.assigned.get_mut(&slot.partition).filter(|one| one.generation == slot.generation)?;
+        assigned.unfinished_bytes = assigned.unfinished_bytes.saturating_sub(slot.bytes);
         match fate {
             Fate::Abandoned => {
                 assigned.abandoned = true;
@@ -227,7 +229,7 @@ impl Partitions {
     /// away what was prefetched, so it must not flicker.
     pub(super) fn pressed(&mut self) -> bool {
         let (records, bytes) = (self.unfinished_records, self.unfinished_bytes);
-        let Limits { unfinished_records, unfinished_bytes } = self.limits;
+        let Limits { unfinished_records, unfinished_bytes, of_partition: _ } = self.limits;
         self.pressed = if self.pressed {
             records > unfinished_records / 2 || bytes > unfinished_bytes / 2
         } else {
@@ -242,7 +244,8 @@ impl Partitions {
         let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(Scope::partition).collect();
         let mut change = PauseChange::default();
         for (partition, assigned) in &mut self.assigned {
-            let wanted = all || assigned.abandoned || held.contains(partition);
+            let is_full = assigned.is_full(self.limits.of_partition);
+            let wanted = all || is_full || assigned.abandoned || held.contains(partition);
             if wanted != assigned.paused {
                 let list = if wanted { &mut change.pause } else { &mut change.resume };
                 list.push(partition.clone());

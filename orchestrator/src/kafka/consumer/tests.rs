@@ -53,7 +53,7 @@ async fn an_abandoned_record_comes_again_without_a_restart() {
 async fn too_much_unfinished_pauses_intake_and_finishing_resumes_it() {
     let shop = Shop::mock(2);
     shop.place((0..200).map(|number| (number % 2, number.to_string()))).await;
-    let limits = Limits { unfinished_records: 20, unfinished_bytes: usize::MAX };
+    let limits = Limits { unfinished_records: 20, unfinished_bytes: usize::MAX, ..Limits::default() };
     let mut intake = shop.consume(Plan { limits, ..shop.plan(Mode::Manual) });
     let first = intake.records(20).await;
     intake.until_status(|status| status.paused == 2 && status.unfinished_records == 20).await;

@@ -2,6 +2,7 @@
 
 use crate::kafka::{
     consumer::{
+        Share,
         continuity::{Claim, Extent},
         inspector::Depth,
         statistics::Fetched,
@@ -33,6 +34,10 @@ pub(super) struct Assigned {
     pub(super) held_since: Option<Instant>,
     /// What was next at the last check that found more, and since when it is.
     pub(super) stalled: Option<(i64, Instant)>,
+    /// Bytes of records that are not finished.
+    pub(super) unfinished_bytes: usize,
+    /// It has its share of what may be unfinished.
+    full: bool,
     /// The client was told not to read it.
     pub(super) paused: bool,
     /// A record was abandoned: everything from the oldest unfinished one has to be read again.
@@ -52,6 +57,8 @@ impl Assigned {
             fetched: None,
             held_since: None,
             stalled: None,
+            unfinished_bytes: 0,
+            full: false,
             paused: false,
             abandoned: false,
         }
@@ -65,6 +72,17 @@ impl Assigned {
         self.end = extent.end;
         self.proof.low = extent.low;
         self.proof.ladder.forget_below(extent.low);
+    }
+
+    /// Whether it has its share of what may be unfinished. Once it has, it stays until half is finished.
+    pub(super) fn is_full(&mut self, share: Share) -> bool {
+        let (records, bytes) = (self.watermark.beyond_oldest(), self.unfinished_bytes);
+        self.full = if self.full {
+            records > share.records / 2 || bytes > share.bytes / 2
+        } else {
+            records >= share.records || bytes >= share.bytes
+        };
+        self.full
     }
 
     /// The oldest record that is not finished.

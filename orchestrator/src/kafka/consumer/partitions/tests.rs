@@ -1,6 +1,6 @@
 //! Pausing, settling and reading again.
 
-use super::*;
+use super::{super::Share, *};
 
 fn orders(partition: i32) -> TopicPartition {
     TopicPartition { topic: "shop.orders".into(), partition }
@@ -11,7 +11,7 @@ fn record(offset: i64) -> Witness {
 }
 
 fn two_partitions() -> Partitions {
-    let mut partitions = Partitions::new(Limits { unfinished_records: 4, unfinished_bytes: 100 });
+    let mut partitions = Partitions::new(Limits { unfinished_records: 4, unfinished_bytes: 100, ..Limits::default() });
     partitions.assign(orders(0), 0, 0, Proof::default());
     partitions.assign(orders(1), 0, 0, Proof::default());
     partitions
@@ -101,4 +101,23 @@ fn a_partition_is_finished_up_to_its_oldest_unfinished_record() {
     assert_eq!(partitions.finished(), [(orders(0), 5), (orders(1), 0)]);
     partitions.settle(finished(first));
     assert_eq!(partitions.finished(), [(orders(0), 8), (orders(1), 0)]);
+}
+
+#[test]
+fn one_partition_that_has_its_share_is_paused_alone_until_half_is_finished() {
+    let of_partition = Share { records: 4, bytes: 100 };
+    let mut partitions = Partitions::new(Limits { of_partition, ..Limits::default() });
+    partitions.assign(orders(0), 0, 0, Proof::default());
+    partitions.assign(orders(1), 0, 0, Proof::default());
+    let mut slots: Vec<Slot> = (0..4).filter_map(|offset| partitions.deliver(&orders(0), record(offset), 1)).collect();
+    assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
+    // What is finished behind an unfinished one is read again after a crash: it counts.
+    slots.drain(1..).for_each(|slot| drop(partitions.settle(finished(slot))));
+    assert_eq!(partitions.pause_change(false), PauseChange::default());
+    slots.drain(..).for_each(|slot| drop(partitions.settle(finished(slot))));
+    assert_eq!(partitions.pause_change(false).resume, [orders(0)]);
+    partitions.deliver(&orders(1), record(0), 100);
+    assert_eq!(partitions.pause_change(false).pause, [orders(1)]);
+    let reasons: Vec<_> = partitions.readings().into_iter().map(|reading| reading.pause).collect();
+    assert_eq!(reasons, [None, Some(Pause::Unfinished)]);
 }
