@@ -6,19 +6,23 @@
 mod inbox;
 mod slot;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use inbox::Inbox;
 pub use slot::Why;
 
 use super::message::Message;
+use futures_util::future::join_all;
 use saga_core::id::Shard;
-use slot::{Offered, PATIENCE, Slot};
+use slot::{Offered, PATIENCE, Slot, Way};
 use std::{
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{OwnedMutexGuard, mpsc},
+    time::Instant,
+};
 use tracing::{info, warn};
 
 /// Messages that may wait for one shard; beyond it whoever brings them waits, or they go to the inbox.
@@ -187,12 +191,29 @@ impl Router {
         }
     }
 
-    async fn bring(&self, shard: Shard, slot: &Slot, mut message: Message) {
-        if slot.goes_by_inbox() && !slot.are_back().await {
-            return self.hand(shard, slot, message).await;
+    /// Hands messages to the inbox, in this order, and gives the turn back.
+    pub(super) async fn hand_all(self, shard: Shard, messages: Vec<Message>, turn: Turn) -> Turn {
+        match self.owner(shard) {
+            Some(slot) => drop(join_all(messages.into_iter().map(|one| self.hand_in_turn(shard, &slot, one))).await),
+            None => drop(join_all(messages.into_iter().map(|one| self.inbox.take(shard, one))).await),
         }
+        turn
+    }
+
+    /// The turn to hand what waits for the shard to the inbox; `None`: it is not owned here.
+    pub(super) async fn turn(&self, shard: Shard) -> Option<Turn> {
+        let slot = self.owner(shard)?;
+        Some(Turn(Arc::clone(&slot.turn).lock_owned().await))
+    }
+
+    /// Whether messages that came before are on their way to the shard through the inbox.
+    pub(super) fn goes_by_inbox(&self, shard: Shard) -> bool {
+        self.owner(shard).is_some_and(|slot| slot.goes_by_inbox())
+    }
+
+    async fn bring(&self, shard: Shard, slot: &Slot, mut message: Message) {
         loop {
-            if slot.does_not_take().is_some() && self.is_trouble_of_few() {
+            if self.is_to_be_handed(slot).await {
                 return self.hand(shard, slot, message).await;
             }
             message = match slot.offer(message, LOOK_AGAIN).await {
@@ -203,6 +224,14 @@ impl Router {
         }
     }
 
+    async fn is_to_be_handed(&self, slot: &Slot) -> bool {
+        match slot.way() {
+            Way::Queue => false,
+            Way::Behind => !slot.are_back().await,
+            Way::Late => self.is_trouble_of_few(),
+        }
+    }
+
     async fn wait(&self, shard: Shard, slot: &Slot, message: Message) {
         if let Err(mpsc::error::SendError(message)) = slot.queue().send(message).await {
             self.forward(shard, message).await;
@@ -210,15 +239,21 @@ impl Router {
     }
 
     async fn hand(&self, shard: Shard, slot: &Slot, message: Message) {
-        let (handing, is_to_be_told) = slot.begin_handing();
-        if is_to_be_told {
+        // Counted from here on, so that nothing overtakes it while it waits for its turn.
+        let _under_way = slot.begin_handing();
+        let _turn = slot.turn.lock().await;
+        self.hand_in_turn(shard, slot, message).await;
+    }
+
+    async fn hand_in_turn(&self, shard: Shard, slot: &Slot, message: Message) {
+        let handing = slot.begin_handing();
+        if slot.is_to_be_told() {
             let why = slot.does_not_take().map(|(why, _)| why.as_str());
             warn!(
                 shard = shard.0,
                 why, "the shard does not take its messages: they go to the inbox until it does; other shards go on"
             );
         }
-        let _turn = slot.turn.lock().await;
         if let Some(offset) = self.inbox.take(shard, message).await {
             handing.is_at(offset);
             metrics::counter!("saga_handed_to_inbox_total").increment(1);
@@ -253,6 +288,10 @@ impl Router {
             .collect()
     }
 }
+
+/// Whoever has it hands messages of a shard to the inbox; others wait.
+#[derive(Debug)]
+pub(super) struct Turn(#[allow(dead_code, reason = "held, not read")] OwnedMutexGuard<()>);
 
 /// That a shard's task takes messages.
 #[derive(Debug)]

@@ -53,7 +53,7 @@ pub(super) async fn run(
         );
         metrics::counter!("saga_shard_fenced_total").increment(1);
         let rest = RECLAIM + RECLAIM.mul_f64(fastrand::f64());
-        let rest = waiting::meanwhile(&parts, shard, &mut messages, tokio::time::sleep(rest));
+        let rest = waiting::meanwhile((&parts.router, &parts.calls), shard, &mut messages, tokio::time::sleep(rest));
         if stop.run_until_cancelled(rest).await.is_none() {
             break;
         }
@@ -99,7 +99,8 @@ async fn own_unguarded(
     remembered: &mut Remembered,
 ) -> Ended {
     let told = parts.store.steps_back();
-    let taking_over = waiting::meanwhile(parts, shard, messages, take_over(parts, shard, &told, remembered));
+    let taking_over = take_over(parts, shard, &told, remembered);
+    let taking_over = waiting::meanwhile((&parts.router, &parts.calls), shard, messages, taking_over);
     let Some((mut owned, steps)) = stop.run_until_cancelled(taking_over).await else { return Ended::Stopped };
     let serving = parts.router.serving(shard);
     let ended = owned.serve(messages, stop, step_back::beyond(told.clone(), steps)).await;

@@ -2,7 +2,7 @@
 
 use super::SHARD_QUEUE;
 use crate::{engine::message::Message, sync::Mutex};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, timeout},
@@ -39,7 +39,7 @@ pub(super) struct Slot {
     returned: watch::Sender<i64>,
     state: Mutex<State>,
     /// Held by whoever hands a message to the inbox, so that they get there in the order in which they came.
-    pub(super) turn: tokio::sync::Mutex<()>,
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug)]
@@ -65,6 +65,17 @@ pub(super) enum Offered {
     Full(Message),
     /// The shard has stopped here.
     Gone(Message),
+}
+
+/// Where a message goes that comes now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Into the queue: behind what waits there.
+    Queue,
+    /// To the inbox: behind what is on its way there and back, unless that is back any moment.
+    Behind,
+    /// To the inbox, if it is this shard alone that does not take what comes.
+    Late,
 }
 
 /// Why a shard does not take its messages.
@@ -107,7 +118,7 @@ impl Slot {
             serves: watch::Sender::new(false),
             returned: watch::Sender::new(-1),
             state: Mutex::new(state),
-            turn: tokio::sync::Mutex::default(),
+            turn: Arc::default(),
         }
     }
 
@@ -163,6 +174,21 @@ impl Slot {
         away.or_else(|| state.full_since.filter(is_long).map(|since| (Why::Full, since)))
     }
 
+    /// Where a message goes that comes now, so that it overtakes none. What waits in the queue of a shard that is not claimed is handed to the inbox
+    /// by the shard's task.
+    pub(super) fn way(&self) -> Way {
+        let late = self.does_not_take();
+        let goes_by_inbox = self.goes_by_inbox();
+        let is_away = self.state.lock().away_since.is_some();
+        let something_waits = self.queue.capacity() < SHARD_QUEUE;
+        match late {
+            _ if is_away && something_waits => Way::Queue,
+            _ if goes_by_inbox => Way::Behind,
+            Some(_) => Way::Late,
+            None => Way::Queue,
+        }
+    }
+
     /// Why the shard is not as it should be, and since when.
     pub(super) fn trouble(&self) -> Option<(Why, Instant)> {
         let returning = || self.state.lock().by_inbox_since.map(|since| (Why::Returning, since));
@@ -171,7 +197,7 @@ impl Slot {
 
     /// Whether messages that came before are on their way through the inbox.
     pub(super) fn goes_by_inbox(&self) -> bool {
-        self.state.lock().is_away(*self.returned.borrow())
+        self.state.lock().some_are_on_their_way(*self.returned.borrow())
     }
 
     /// Whether all of them have come back, if that is to be expected any moment. So the way through the inbox ends although messages never
@@ -193,17 +219,22 @@ impl Slot {
         (takes && is_near && Instant::now() >= state.waits_again_at).then_some(state.handed)
     }
 
-    /// A message is about to be handed to the inbox. With it, whether people are to be told.
-    pub(super) fn begin_handing(&self) -> (Handing<'_>, bool) {
-        let (mut state, now) = (self.state.lock(), Instant::now());
+    /// A message is about to be handed to the inbox.
+    pub(super) fn begin_handing(&self) -> Handing<'_> {
+        let mut state = self.state.lock();
         state.under_way += 1;
-        let is_new = state.by_inbox_since.is_none();
-        state.by_inbox_since.get_or_insert(now);
-        let is_to_be_told = is_new && state.told.is_none_or(|told| now.duration_since(told) >= TELL_AGAIN);
+        state.by_inbox_since.get_or_insert_with(Instant::now);
+        Handing(self)
+    }
+
+    /// Whether people are to be told of the shard now.
+    pub(super) fn is_to_be_told(&self) -> bool {
+        let (mut state, now) = (self.state.lock(), Instant::now());
+        let is_to_be_told = state.told.is_none_or(|told| now.duration_since(told) >= TELL_AGAIN);
         if is_to_be_told {
             state.told = Some(now);
         }
-        (Handing(self), is_to_be_told)
+        is_to_be_told
     }
 
     /// The record of the inbox at `offset`, and all before it, have been brought to the shard. Since when messages went that way, if none does any
@@ -211,12 +242,12 @@ impl Slot {
     pub(super) fn returned(&self, offset: i64) -> Option<Instant> {
         self.returned.send_if_modified(|returned| std::mem::replace(returned, offset.max(*returned)) < offset);
         let mut state = self.state.lock();
-        if state.is_away(*self.returned.borrow()) { None } else { state.by_inbox_since.take() }
+        if state.some_are_on_their_way(*self.returned.borrow()) { None } else { state.by_inbox_since.take() }
     }
 }
 
 impl State {
-    fn is_away(&self, returned: i64) -> bool {
+    fn some_are_on_their_way(&self, returned: i64) -> bool {
         self.under_way > 0 || self.handed > returned
     }
 }
@@ -237,7 +268,7 @@ impl Drop for Handing<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         state.under_way -= 1;
-        if !state.is_away(*self.0.returned.borrow()) {
+        if !state.some_are_on_their_way(*self.0.returned.borrow()) {
             state.by_inbox_since = None;
         }
     }

@@ -22,32 +22,35 @@ pub struct Kept(Mutex<Vec<(Shard, String)>>);
 
 impl Kept {
     pub(crate) async fn keep(&self, shard: Shard, inbound: &Inbound) -> i64 {
-        tokio::time::sleep(Duration::from_millis(2)).await;
         let Inbound::Operator(act) = inbound else { panic!("only acts are brought here: {inbound:?}") };
-        let mut kept = self.0.lock().expect("not poisoned");
-        kept.push((shard, act.id.clone()));
-        i64::try_from(kept.len()).expect("few") - 1
+        let offset = {
+            let mut kept = self.0.lock().expect("not poisoned");
+            kept.push((shard, act.id.clone()));
+            kept.len() - 1
+        };
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        i64::try_from(offset).expect("few")
     }
 
-    fn ids(&self) -> Vec<usize> {
+    pub(in crate::engine) fn ids(&self) -> Vec<usize> {
         let kept = self.0.lock().expect("not poisoned");
         kept.iter().map(|(_, id)| id.parse().expect("a number")).collect()
     }
 }
 
-const SLOW: Shard = Shard(0);
+pub(crate) const SLOW: Shard = Shard(0);
 const OTHER: Shard = Shard(1);
 
 /// Four shards that are claimed, and their queues.
-struct Engine {
-    router: Router,
-    kept: Arc<Kept>,
+pub(in crate::engine) struct Engine {
+    pub(in crate::engine) router: Router,
+    pub(in crate::engine) kept: Arc<Kept>,
     queues: Vec<mpsc::Receiver<Message>>,
-    serving: Vec<Option<Serving>>,
+    pub(in crate::engine) serving: Vec<Option<Serving>>,
 }
 
 impl Engine {
-    fn new() -> Engine {
+    pub(in crate::engine) fn new() -> Engine {
         let kept = Arc::<Kept>::default();
         let router = Router::new(4, Inbox::Kept(Arc::clone(&kept)));
         let queues = (0..4).map(|shard| router.open(Shard(shard))).collect();
@@ -55,7 +58,14 @@ impl Engine {
         Engine { router, kept, queues, serving }
     }
 
-    async fn bring(&self, shard: Shard, numbers: std::ops::Range<usize>) {
+    /// The shard is not claimed any more; its queue, for whoever claims it.
+    pub(in crate::engine) fn loses(&mut self, shard: Shard) -> mpsc::Receiver<Message> {
+        self.serving[usize::from(shard.0)] = None;
+        let (_, nothing) = mpsc::channel(1);
+        std::mem::replace(&mut self.queues[usize::from(shard.0)], nothing)
+    }
+
+    pub(in crate::engine) async fn bring(&self, shard: Shard, numbers: std::ops::Range<usize>) {
         for number in numbers {
             self.router.route(shard, act(shard, number), Source::Outside).await;
         }
@@ -82,7 +92,7 @@ fn from_inbox(shard: Shard, number: usize) -> Message {
     Message { receipt: Receipt::Offset(Ack::detached_from(INBOX)), ..act(shard, number) }
 }
 
-const FULL: usize = SHARD_QUEUE;
+pub(crate) const FULL: usize = SHARD_QUEUE;
 
 #[tokio::test(start_paused = true)]
 async fn a_shard_that_takes_nothing_holds_up_whoever_brings_messages_once() {
@@ -162,6 +172,7 @@ async fn what_waits_for_a_shard_that_is_not_claimed_may_go_when_others_are() {
     let began = Instant::now();
     engine.router.waits_too_long(SLOW).await;
     assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
+    engine.taken(SLOW);
     engine.bring(SLOW, 1..2).await;
     assert_eq!(engine.kept.ids(), [1], "what comes later than that goes at once");
     assert_eq!(engine.router.behind()[0].why, Why::NotClaimed);
