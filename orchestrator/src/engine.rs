@@ -152,6 +152,8 @@ pub struct Parts {
     pub(crate) recovering: Arc<Semaphore>,
     /// Turns to work on sagas whose time has come.
     turns: turns::AllTurns,
+    /// Places for operators' acts on their way to their shards.
+    acting: Arc<Semaphore>,
     committers: Vec<Committer>,
     /// Dead letters on their way.
     pub(crate) letters: TaskTracker,
@@ -241,6 +243,7 @@ impl Engine {
             reads: Semaphore::new(READS),
             recovering: Arc::new(Semaphore::new(RECOVERING)),
             turns: turns::AllTurns::default(),
+            acting: Arc::new(Semaphore::new(operate::MOST_ACTS)),
             committers,
             letters: TaskTracker::new(),
             calls: TaskTracker::new(),

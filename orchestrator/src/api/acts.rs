@@ -50,6 +50,7 @@ pub(super) async fn act(
             Ok((StatusCode::ACCEPTED, Json(body)).into_response())
         }
         Operated::Refused { reason } => Err(refused(&backend, saga, reason).await),
+        Operated::TooMany => Err(Error::TooManyActs(operate::MOST_ACTS)),
         Operated::UnknownSaga => Err(Error::NoSaga(saga.to_string())),
     }
 }

@@ -25,6 +25,7 @@ pub(super) enum Error {
     ForeignHost(String),
     NoParticipant { name: String, hint: Option<String> },
     TooManyReaders(usize),
+    TooManyActs(usize),
     NotReloaded(String),
     Starting(Option<Arc<str>>),
 }
@@ -93,6 +94,12 @@ impl Error {
                 "too_many_readers",
                 format!("{most} readers follow the changes already"),
                 "end one of them, or ask another engine",
+            ),
+            Error::TooManyActs(most) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_acts",
+                format!("{most} acts are on their way to shards that do not take them yet"),
+                "nothing has changed; /health/ready says which shards, try again later",
             ),
             Error::NotReloaded(message) => (
                 StatusCode::UNPROCESSABLE_ENTITY,

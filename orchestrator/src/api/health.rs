@@ -1,6 +1,7 @@
 //! Live: the process answers. Ready: it takes work.
 
 mod reading;
+mod shards;
 
 use super::{Backend, server};
 use crate::{guarded::metrics, kafka::consumer::Status, startup::Readiness};
@@ -34,25 +35,30 @@ pub(super) async fn ready(State(backend): State<Backend>) -> Response {
     let statuses: Vec<Status> = backend.consumers.iter().map(|consumer| consumer.borrow().clone()).collect();
     reasons.extend(statuses.iter().flat_map(|status| status.hindrances(now)).map(|one| one.to_string()));
     reasons.extend(backend.odd_topics.borrow().iter().map(ToString::to_string));
-    let shards = backend.parts.router.owned();
+    let owned = backend.parts.router.owned();
     let store =
         json!({"confirmedWriteSecondsAgo": backend.parts.store_health.confirmed_ago(now).map(|ago| ago.as_secs())});
     let kafka: serde_json::Map<String, Value> =
         statuses.iter().map(|status| (status.name.to_owned(), reading::shown(status, now))).collect();
     if reasons.is_empty() {
-        let mut body = json!({"status": "ready", "shards": shards, "store": store, "kafka": kafka});
+        let mut body = json!({"status": "ready", "shards": owned, "store": store, "kafka": kafka});
         let left = backend.parts.published.left();
         if !left.is_empty() {
             body["leftToOthers"] = json!(left);
         }
-        return Json(with_deadlines(&backend, body)).into_response();
+        return Json(with_what_waits(&backend, body)).into_response();
     }
-    let body = json!({"status": "not ready", "reasons": reasons, "shards": shards, "store": store, "kafka": kafka});
-    (StatusCode::SERVICE_UNAVAILABLE, Json(with_deadlines(&backend, body))).into_response()
+    let body = json!({"status": "not ready", "reasons": reasons, "shards": owned, "store": store, "kafka": kafka});
+    (StatusCode::SERVICE_UNAVAILABLE, Json(with_what_waits(&backend, body))).into_response()
 }
 
-/// Deadlines that stand still are no reason to take an engine from its work: they wait, and lose nothing.
-fn with_deadlines(backend: &Backend, mut body: serde_json::Value) -> serde_json::Value {
+/// Deadlines that stand still are no reason to take an engine from its work, nor is a shard that does not take its messages: they wait, and
+/// lose nothing.
+fn with_what_waits(backend: &Backend, mut body: serde_json::Value) -> serde_json::Value {
+    let behind = backend.parts.router.behind();
+    if !behind.is_empty() {
+        body["shardsBehind"] = shards::shown(&behind).into();
+    }
     if let Some(stands_still) = backend.parts.answer_path.stands_still() {
         body["deadlinesStandStill"] = json!({
             "since": saga_core::time::rfc3339(stands_still.since),
@@ -81,6 +87,7 @@ pub(super) fn told(waiting_for: Option<&str>) -> String {
 
 pub(super) async fn metrics(State(backend): State<Backend>) -> Response {
     show_guards(&backend).await;
+    shards::measure(&backend.parts.router);
     for consumer in &backend.consumers {
         reading::measure(&consumer.borrow(), Instant::now());
     }

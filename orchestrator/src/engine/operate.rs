@@ -20,6 +20,9 @@ use tokio::{sync::oneshot, time::Instant};
 
 /// How long whoever asks waits for the disposition.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Acts of this engine that may be on their way to shards that do not take them, nor the inbox: more than a person asks for, and few enough to
+/// be kept in memory.
+pub const MOST_ACTS: usize = 1024;
 /// Between two looks at the journal when another engine owns the shard.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -50,11 +53,14 @@ pub enum Operated {
     Accepted,
     /// No such saga.
     UnknownSaga,
+    /// Nothing came of it: [`MOST_ACTS`] are on their way.
+    TooMany,
 }
 
 /// Brings `act` to the saga's owner and waits for what becomes of it. An act that was accepted is not lost: it is in the owner's queue or
 /// in the inbox. A crash of the owner before the commit loses an act in its queue, and whoever asked is told `Accepted` at most.
 pub async fn operate(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Operated {
+    let Ok(place) = Arc::clone(&parts.acting).try_acquire_owned() else { return Operated::TooMany };
     let (reply, answer) = oneshot::channel();
     let input = Input::Operator { id: act.id, who: act.who, reason: act.reason, action: act.action };
     let body = Body::Input { saga, input: input.clone() };
@@ -62,7 +68,10 @@ pub async fn operate(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Oper
     let until = Instant::now() + PATIENCE;
     // A task of its own: an act that nobody waits for any more is brought to its saga all the same.
     let router = parts.router.clone();
-    parts.calls.spawn(async move { router.route(saga.shard(), message, Source::Outside).await });
+    parts.calls.spawn(async move {
+        router.route(saga.shard(), message, Source::Outside).await;
+        drop(place);
+    });
     match tokio::time::timeout_at(until, answer).await {
         Ok(Ok(disposition)) => settled(parts, saga, &input, disposition, until).await,
         Ok(Err(_)) | Err(_) => Operated::Accepted,
