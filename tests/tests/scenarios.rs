@@ -2,6 +2,8 @@
 
 #[path = "scenarios/capabilities.rs"]
 mod capabilities;
+#[path = "scenarios/damaged.rs"]
+mod damaged;
 #[path = "scenarios/definitions.rs"]
 mod definitions;
 #[path = "scenarios/duplicates.rs"]
@@ -26,6 +28,8 @@ mod payloads;
 mod pivot;
 #[path = "scenarios/poison.rs"]
 mod poison;
+#[path = "scenarios/standstill.rs"]
+mod standstill;
 #[path = "scenarios/time.rs"]
 mod time;
 #[path = "scenarios/topics.rs"]
