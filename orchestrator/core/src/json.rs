@@ -2,11 +2,14 @@
 //!
 //! Digits of numbers are kept as they came. What is let in can be recorded, read back, sent, and wrapped for an undo, so every door asks here.
 
+mod names;
 mod number;
+mod odd;
 mod scan;
 
 pub(crate) use number::{Decimal, exact_double, is_exact_double};
 pub use number::{MAX_EXPONENT, MAX_NUMBER_CHARS, integer_text};
+pub use odd::{visible, what_it_is};
 
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -17,6 +20,9 @@ pub const MAX_DEPTH: usize = 64;
 
 /// Levels that serde_json reads.
 const PARSER_DEPTH: usize = 127;
+
+/// Some write it before a text in UTF-8, where it says nothing.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What the names begin with that serde_json keeps for itself: a map with such a name would be read back as something else.
 const RESERVED: &str = "$serde_json::private::";
@@ -46,6 +52,9 @@ pub enum Unfit {
     /// A string or a name holds NUL, which Postgres cannot store.
     #[error("{0} contains NUL")]
     Nul(&'static str),
+    /// A map has one name twice: readers differ in which of the values counts.
+    #[error("the name `{0}` occurs twice in one object; readers differ in which value counts")]
+    RepeatedName(String),
     /// A map has a name that the JSON library keeps for itself.
     #[error("a name begins with `{RESERVED}`, which is reserved")]
     ReservedName,
@@ -60,12 +69,13 @@ impl Unfit {
             Unfit::Depth { .. } => "depth",
             Unfit::Number { .. } => "number",
             Unfit::Nul(_) => "nul",
+            Unfit::RepeatedName(_) => "repeated_name",
             Unfit::ReservedName => "reserved_name",
         }
     }
 }
 
-/// `bytes` as JSON, its numbers with the digits that they came with. Total, and bounded in depth; the caller bounds the size.
+/// `bytes` as JSON, its numbers with the digits that they came with. A byte order mark before it says nothing. Total, and bounded in depth; the caller bounds the size.
 ///
 /// # Errors
 /// What it is that cannot be let in.
@@ -82,6 +92,7 @@ pub fn read_envelope(bytes: &[u8]) -> Result<Value, Unfit> {
 }
 
 fn read_within(bytes: &[u8], levels: usize) -> Result<Value, Unfit> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let shape = scan::scan(bytes);
     if shape.depth > levels && shape.is_balanced {
         return Err(Unfit::Depth { found: shape.depth });
@@ -89,8 +100,12 @@ fn read_within(bytes: &[u8], levels: usize) -> Result<Value, Unfit> {
     if shape.has_reserved_name {
         return Err(Unfit::ReservedName);
     }
-    let value = serde_json::from_slice(bytes).map_err(|error| Unfit::NotJson(error.to_string()))?;
+    let value = serde_json::from_slice(bytes).map_err(|error| Unfit::NotJson(odd::why(bytes, &error)))?;
     check_scalars(&value)?;
+    // Of one name the parser keeps the last.
+    if names::count(&value) != shape.names {
+        return Err(Unfit::RepeatedName(names::repeated(bytes)));
+    }
     Ok(value)
 }
 

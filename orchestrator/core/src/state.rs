@@ -353,7 +353,8 @@ pub fn record_value(trigger: &Trigger) -> Value {
         "partition": trigger.partition,
         "offset": trigger.offset,
         "key": trigger.key,
-        "timestamp": crate::time::rfc3339(trigger.timestamp),
+        // Kafka's way to say that there is none.
+        "timestamp": (trigger.timestamp.0 >= 0).then(|| crate::time::rfc3339(trigger.timestamp)),
         "headers": trigger.headers,
     })
 }

@@ -4,6 +4,7 @@ use super::{
     payload,
     poison::{Poison, PoisonCode},
     record::{Header, Outgoing, Record, text_header},
+    trigger::looks,
 };
 use base64::Engine as _;
 use bytes::Bytes;
@@ -19,6 +20,9 @@ pub const JSON: &str = "application/json";
 
 /// Content type of a structured CloudEvent, parameters aside.
 const STRUCTURED: &str = "application/cloudevents+json";
+
+/// Content type of several CloudEvents in one text.
+const BATCH: &str = "application/cloudevents-batch";
 
 /// What a command record says besides its body.
 #[derive(Clone, Copy, Debug)]
@@ -185,6 +189,10 @@ fn structured(record: &Record) -> Structured {
         Ok(said) => said.unwrap_or_default(),
         Err(poison) => return Structured::Broken(poison),
     };
+    if content_type.get(..BATCH.len()).is_some_and(|start| start.eq_ignore_ascii_case(BATCH)) {
+        let message = "it is a batch of CloudEvents, and a record is one event: let the producer send each by itself";
+        return Structured::Broken(Poison::new(PoisonCode::Batch, message));
+    }
     let is_structured =
         content_type.get(..STRUCTURED.len()).is_some_and(|start| start.eq_ignore_ascii_case(STRUCTURED));
     let Some(bytes) = record.value.as_deref().filter(|_| is_structured) else { return Structured::No };
@@ -199,7 +207,11 @@ fn structured(record: &Record) -> Structured {
             Structured::Broken(Poison::new(PoisonCode::NotJson, "a structured CloudEvent has `data` and `data_base64`"))
         }
         Ok(Value::Object(envelope)) => Structured::Envelope(envelope),
-        Ok(_) => Structured::Broken(Poison::new(PoisonCode::NotJson, "a structured CloudEvent has to be an object")),
+        Ok(other) => {
+            let what = looks::like(&other).map(|what| format!("; it is {what}")).unwrap_or_default();
+            let message = format!("a structured CloudEvent has to be an object{what}");
+            Structured::Broken(Poison::new(PoisonCode::NotJson, message))
+        }
         Err(poison) => Structured::Broken(poison),
     }
 }

@@ -75,6 +75,8 @@ mod tests {
             ("\"\\u0000\"", PoisonCode::Nul),
             (&*deep, PoisonCode::Depth),
             (&*long, PoisonCode::Number),
+            (r#"{"a":1,"b":{"a":2,"c":3,"c":3}}"#, PoisonCode::RepeatedName),
+            (r#"{"a":1,"\u0061":2}"#, PoisonCode::RepeatedName),
             (r#"{"$serde_json::private::Number":"1"}"#, PoisonCode::ReservedName),
         ] {
             assert_eq!(json(text.as_bytes()).expect_err("poison").code, code);

@@ -26,8 +26,12 @@ pub enum PoisonCode {
     Depth,
     /// A number in it has more digits than anybody reads.
     Number,
+    /// An object in it has one name twice.
+    RepeatedName,
     /// It has a name that the JSON library would take for something else.
     ReservedName,
+    /// It holds several events, and a record is one.
+    Batch,
     /// Larger than 1 MiB.
     Oversize,
     /// The definition's `when` has no value for it.
@@ -72,6 +76,7 @@ impl From<Unfit> for Poison {
             Unfit::Depth { .. } => PoisonCode::Depth,
             Unfit::Number { .. } => PoisonCode::Number,
             Unfit::Nul(_) => PoisonCode::Nul,
+            Unfit::RepeatedName(_) => PoisonCode::RepeatedName,
             Unfit::ReservedName => PoisonCode::ReservedName,
         };
         Poison::new(code, unfit.to_string())
@@ -88,7 +93,9 @@ impl PoisonCode {
             PoisonCode::Nul => "nul",
             PoisonCode::Depth => "depth",
             PoisonCode::Number => "number",
+            PoisonCode::RepeatedName => "repeated_name",
             PoisonCode::ReservedName => "reserved_name",
+            PoisonCode::Batch => "batch",
             PoisonCode::Oversize => "oversize",
             PoisonCode::When => "when",
             PoisonCode::Key => "key",

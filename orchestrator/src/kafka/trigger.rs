@@ -1,5 +1,7 @@
 //! What a record of a trigger topic means to each definition. Pure, and total: there is a disposition for whatever arrives.
 
+pub(super) mod looks;
+
 use super::{
     cloudevents::Incoming,
     payload::{self, LARGEST_RECORD},
@@ -51,7 +53,7 @@ pub fn judge(record: &Record, definitions: &[Arc<Definition>]) -> Vec<Judgement>
     let incoming = Incoming::of(record);
     let wanted: Vec<usize> = reading().filter(|at| wants(&definitions[*at], incoming.event_type())).collect();
     if wanted.is_empty() && incoming.event_type().is_none() && record.value.is_some() && reading().next().is_some() {
-        return vec![Judgement { definition: None, disposition: Disposition::Poison(no_type(&incoming)) }];
+        return vec![Judgement { definition: None, disposition: Disposition::Poison(no_type(record, &incoming)) }];
     }
     let unreadable = incoming.unreadable_type().cloned();
     // Whoever wants a type cannot know whether it is this one.
@@ -90,14 +92,15 @@ fn wants(definition: &Definition, event_type: Option<&str>) -> bool {
 }
 
 /// A structured event whose type cannot be told because it is not let in has the code of that.
-fn no_type(incoming: &Incoming<'_>) -> Poison {
+fn no_type(record: &Record, incoming: &Incoming<'_>) -> Poison {
     if let Some(poison) = incoming.unreadable_type() {
         return poison.clone();
     }
     if let Some(poison) = incoming.broken().filter(|poison| poison.code != PoisonCode::NotJson) {
         return poison.clone();
     }
-    let why = incoming.broken().map(|poison| format!("; {}", poison.message)).unwrap_or_default();
+    let why = incoming.broken().map(|poison| format!("; {}", poison.message));
+    let why = why.or_else(|| looks::untyped(record).map(|what| format!("; {what}"))).unwrap_or_default();
     let message = format!(
         "neither a header ce_type nor a structured CloudEvent, and every trigger of the topic names a type{why}"
     );
@@ -150,7 +153,9 @@ impl Decoded {
 
     fn start(&self, definition: &Definition) -> Result<Option<Start>, Poison> {
         let scope = Scope { event: Some(&self.trigger.event), record: Some(&self.shown), ..Scope::default() };
-        let poison = |code| move |error: EvaluateError| Poison::new(code, error.to_string());
+        let what = || looks::like(&self.trigger.event).map(|what| format!("; the event is {what}"));
+        let poison =
+            |code| move |error: EvaluateError| Poison::new(code, format!("{error}{}", what().unwrap_or_default()));
         if let Some(when) = &definition.trigger.when
             && !when.evaluate_bool(&scope).map_err(poison(PoisonCode::When))?
         {

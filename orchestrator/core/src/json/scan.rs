@@ -9,6 +9,8 @@ pub(super) struct Shape {
     pub(super) depth: usize,
     /// As many close as open.
     pub(super) is_balanced: bool,
+    /// Members of all maps.
+    pub(super) names: usize,
     /// A member has a name that the JSON library keeps for itself.
     pub(super) has_reserved_name: bool,
 }
@@ -25,6 +27,7 @@ pub(super) fn scan(text: &[u8]) -> Shape {
                 shape.depth = shape.depth.max(open);
             }
             b']' | b'}' => open = open.saturating_sub(1),
+            b':' => shape.names += 1,
             b'"' => {
                 let end = string_end(behind);
                 let (string, after) = behind.split_at(end);

@@ -126,3 +126,34 @@ proptest! {
         prop_assert_eq!(read(value.to_string().as_bytes()), Ok(value));
     }
 }
+
+#[test]
+fn a_name_that_occurs_twice_in_one_object_is_refused_and_named() {
+    let refused = |text: &str, name: &str| {
+        assert_eq!(read(text.as_bytes()), Err(Unfit::RepeatedName(name.to_owned())), "{text}");
+    };
+    refused(r#"{"a":1,"a":1}"#, "a");
+    refused(r#"{"a":1,"\u0061":{}}"#, "a");
+    refused(r#"[1.50,{"b":{"c":null,"d":[{"e":true,"e":false}]}}]"#, "e");
+    refused(r#"{"a":{"x":1},"b":{"x":1,"y":2,"y":3}}"#, "y");
+    assert!(read(br#"{"a":":","b":{"a":"a:b"},"c":[{"a":1},{"a":2}]}"#).is_ok());
+}
+
+#[test]
+fn a_byte_order_mark_says_nothing() {
+    assert_eq!(read(b"\xef\xbb\xbf{}"), Ok(json!({})));
+    assert!(read(b"{\xef\xbb\xbf}").is_err());
+}
+
+proptest! {
+    /// What was written of a value has no name twice, and one more of any name is found.
+    #[test]
+    fn no_name_is_found_twice_that_is_not(names in proptest::collection::btree_set("[a-c:\\\\\"{}]{0,4}", 1..5), at in 0usize..4) {
+        let members: Vec<String> = names.iter().map(|name| format!("{}:[{{\"{}\":1}}]", json!(name), at)).collect();
+        let text = format!("{{{}}}", members.join(","));
+        prop_assert!(read(text.as_bytes()).is_ok(), "{text}");
+        let again = &members[at % members.len()];
+        let text = format!("{{{},{again}}}", members.join(","));
+        prop_assert!(matches!(read(text.as_bytes()), Err(Unfit::RepeatedName(_))), "{text}");
+    }
+}
