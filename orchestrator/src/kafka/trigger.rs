@@ -163,7 +163,14 @@ impl Decoded {
         }
         let key = definition.trigger.key.render(&scope).map_err(poison(PoisonCode::Key))?;
         let key = business_key(key)?;
-        Ok(Some(Start { key, trigger: self.trigger.clone(), traceparent: self.traceparent.clone() }))
+        Ok(Some(Start { key, trigger: self.kept(definition), traceparent: self.traceparent.clone() }))
+    }
+
+    /// What the saga keeps of the record: of its headers what is read, and what tells where it belongs.
+    fn kept(&self, definition: &Definition) -> Trigger {
+        let mut trigger = self.trigger.clone();
+        trigger.headers.retain(|name, value| definition.trigger.headers.keeps(name, value));
+        trigger
     }
 }
 

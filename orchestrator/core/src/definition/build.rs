@@ -11,6 +11,7 @@ use super::{
     given::Given,
     graph::Graph,
     hash,
+    headers::HeaderReads,
     keys::{DEFINITION, OUTCOME, TRIGGER},
     model::{Action, Definition, Effects, OutcomeEvent, PivotSide, PolicyOverrides, Step, Trigger, TriggerFrom},
     names::Names,
@@ -76,13 +77,14 @@ fn read(
     let output = fields.node("output").and_then(|node| values::template(node, Place::Output.anything(), reading));
     let on_completed = outcome(&fields, "onCompleted", trigger.as_ref(), reading);
     let on_compensated = outcome(&fields, "onCompensated", trigger.as_ref(), reading);
+    let headers = HeaderReads::of(reading.uses.iter());
     let graph = prove(&drafts, trigger.as_ref(), timeout.as_ref(), participants, schemas, reading)?;
     Some(Definition {
         name: name?,
         description,
         hash: hash(text),
         text: text.to_owned(),
-        trigger: trigger?,
+        trigger: Trigger { headers, ..trigger? },
         timeout: timeout.map(|timeout| timeout.value),
         steps: build_steps(drafts, &graph)?,
         output,
@@ -128,6 +130,7 @@ fn trigger(fields: &Fields<'_>, reading: &mut Reading) -> Option<Trigger> {
         key: key?,
         from,
         keep_keys,
+        headers: HeaderReads::default(),
     })
 }
 

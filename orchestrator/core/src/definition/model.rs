@@ -3,6 +3,7 @@
 mod fallback;
 mod whom;
 
+use super::headers::HeaderReads;
 use crate::{
     expression::{Expression, Template},
     id::StepIndex,
@@ -55,6 +56,8 @@ pub struct Trigger {
     pub from: Option<TriggerFrom>,
     /// How long a key stays taken; `None` for ever.
     pub keep_keys: Option<Duration>,
+    /// Which headers of the record the definition's expressions read.
+    pub headers: HeaderReads,
 }
 
 /// Where a first contact with a trigger topic begins.

@@ -2,7 +2,7 @@ use super::*;
 use crate::kafka::record::{Header, text_header};
 use bytes::Bytes;
 use saga_core::{
-    definition::{PolicyOverrides, Trigger as TriggerDefinition},
+    definition::{HeaderReads, PolicyOverrides, Trigger as TriggerDefinition},
     expression::{Expression, Template},
     time::Timestamp,
 };
@@ -22,6 +22,7 @@ fn definition(name: &str, event_type: &str, when: &str, key: &str) -> Arc<Defini
             key: Template::text(key).expect("a template"),
             from: None,
             keep_keys: None,
+            headers: HeaderReads::default(),
         },
         timeout: None,
         steps: Vec::new(),
@@ -229,4 +230,98 @@ fn an_envelope_that_cannot_be_told_is_poison() {
         b"application/cloudevents+json",
         br#"{"type": "OrderPlaced", "data": {"orderId": "1", "amountCents": 1}, "data_base64": "e30="}"#,
     );
+}
+
+fn message(disposition: Disposition) -> String {
+    match disposition {
+        Disposition::Poison(poison) => poison.to_string(),
+        other => panic!("expected poison, found {other:?}"),
+    }
+}
+
+#[test]
+fn what_is_no_json_says_what_it_is() {
+    let check = |value: &[u8], words: &str| {
+        let record = record(vec![text_header("ce_type", "OrderPlaced")], Some(value));
+        let said = message(only(&record, orders()));
+        assert!(said.starts_with("not_json: ") && said.contains(words), "{said}");
+    };
+    check(b"\0\0\0\0\x07\x08abc", "in the frame of a schema registry, Avro or Protobuf");
+    check(b"\0\0\0\0\x07{\"orderId\":1}", "JSON in the frame of a schema registry");
+    check(&[&[3, 0][..], &[7; 16], b"payload"].concat(), "Glue schema registry");
+    check(b"\xff\xfe{\0}\0", "text in UTF-16");
+    check(b"\0{\0\"\0a", "text in UTF-16");
+    check(b"\x1f\x8b\x08\0", "compressed with gzip");
+    check(b"Obj\x01\x04\x14", "a file of Avro");
+    check(b"\xac\xed\0\x05sr", "an object that Java serialised");
+    check(b"<order id='1'/>", "it is XML");
+    check(b"", "it is empty");
+    check(b"orderId=1&amountCents=2", "where `orderId=1&amountCents=2` stands");
+    check(b"{\"orderId\":1,}", "where `}` stands");
+}
+
+#[test]
+fn a_byte_order_mark_before_json_says_nothing() {
+    let value = [b"\xef\xbb\xbf", &br#"{"orderId":"4711","amountCents":1}"#[..]].concat();
+    let record = record(vec![text_header("ce_type", "OrderPlaced")], Some(&value));
+    assert!(matches!(only(&record, orders()), Disposition::Start(_)));
+}
+
+#[test]
+fn what_is_another_event_than_expected_says_so() {
+    let check = |value: &str, words: &str| {
+        let said = message(only(&placed(value), orders()));
+        assert!(said.contains(words), "{said}");
+    };
+    check(r#""{\"orderId\":1}""#, "the event is JSON in a string");
+    check(r#"[{"specversion":"1.0","type":"OrderPlaced"}]"#, "the event is a batch of CloudEvents");
+    check("[1]", "the event is a list");
+    check(r#"{"specversion":"1.0","type":"OrderPlaced","data":{}}"#, "a structured CloudEvent without the header");
+    check(r#"{"schema":{},"payload":{}}"#, "in the envelope of Kafka Connect");
+    check(r#"{"op":"c","source":{},"ts_ms":1,"after":{}}"#, "a change event of Debezium");
+    check(r#"{"orderId":1,"amountCents":2,"orderId":3}"#, "repeated_name: the name `orderId` occurs twice");
+}
+
+#[test]
+fn a_batch_of_cloudevents_has_a_code_of_its_own() {
+    let headers = vec![text_header("content-type", "application/cloudevents-batch+json; charset=utf-8")];
+    let batch = record(headers, Some(br#"[{"specversion":"1.0","type":"OrderPlaced","data":{}}]"#));
+    assert_eq!(code(only(&batch, orders())), PoisonCode::Batch);
+}
+
+#[test]
+fn a_record_without_a_type_says_where_its_type_may_be() {
+    let check = |headers: Vec<Header>, value: &[u8], words: &str| {
+        let said = message(only(&record(headers, Some(value)), orders()));
+        assert!(said.starts_with("no_type: ") && said.contains(words), "{said}");
+    };
+    check(vec![text_header("__TypeId__", "shop.OrderPlaced")], b"{}", "the header __TypeId__ is not read");
+    check(vec![text_header("CE_Type", "OrderPlaced")], b"{}", "the header CE_Type is not read: call it ce_type");
+    check(vec![], b"\0\0\0\0\x07\x08abc", "its value is in the frame of a schema registry");
+    check(vec![], br#"[{"specversion":"1.0","type":"OrderPlaced"}]"#, "its value is a batch of CloudEvents");
+}
+
+#[test]
+fn a_record_without_a_timestamp_has_none() {
+    let definition = definition("a", "", "record.timestamp == null", "${ event.id }");
+    let without = Record { timestamp: Timestamp(-1), ..record(vec![], Some(br#"{"id":1}"#)) };
+    assert!(matches!(only(&without, Arc::clone(&definition)), Disposition::Start(_)));
+    assert_eq!(only(&record(vec![], Some(br#"{"id":1}"#)), definition), Disposition::Unwanted);
+}
+
+#[test]
+fn a_saga_keeps_of_the_headers_what_is_read_and_what_tells_where_the_record_belongs() {
+    let kept = |reads: HeaderReads| {
+        let mut definition = Arc::unwrap_or_clone(definition("a", "", "", "${ record.headers.tenant }"));
+        definition.trigger.headers = reads;
+        let headers = ["authorization", "ce_id", "customer", "tenant", "traceparent"];
+        let headers = headers.map(|name| text_header(name, "x")).to_vec();
+        match only(&record(headers, Some(b"{}")), Arc::new(definition)) {
+            Disposition::Start(start) => start.trigger.headers.into_keys().collect::<Vec<_>>().join(" "),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(kept(HeaderReads::default()), "ce_id traceparent");
+    assert_eq!(kept(HeaderReads::Named(["tenant".to_owned()].into())), "ce_id tenant traceparent");
+    assert_eq!(kept(HeaderReads::Any), "ce_id customer tenant traceparent");
 }
