@@ -1,5 +1,7 @@
 //! File, environment and flags, laid over each other key by key; each value remembers where it was set.
 
+mod service_link;
+
 use super::{DEFAULT_FILE, Error, Sources};
 use serde_json::{Number, Value};
 use std::{
@@ -152,7 +154,8 @@ impl Layers {
 
     fn read_environment(&mut self, env: &BTreeMap<String, String>) {
         for (name, value) in env.iter().filter(|(name, _)| name.starts_with("SAGA_")) {
-            if OTHER_VARIABLES.contains(&name.as_str()) || name.starts_with(TEST_PREFIX) {
+            let is_read_elsewhere = OTHER_VARIABLES.contains(&name.as_str()) || name.starts_with(TEST_PREFIX);
+            if is_read_elsewhere || service_link::is_one(name, value, env) {
                 continue;
             }
             match KEYS.iter().find(|key| variable(key) == *name) {

@@ -94,3 +94,33 @@ fn a_folder_without_definitions_is_told_with_the_others() {
     assert!(!told("`sagas`"));
     assert!(!load(&sources()).expect_err("shards").0.iter().any(|line| line.contains("`sagas`")));
 }
+
+#[test]
+fn what_kubernetes_sets_for_a_service_of_our_name_is_no_variable_of_ours() {
+    let links = [
+        ("SAGA_SERVICE_HOST", "10.0.0.11"),
+        ("SAGA_SERVICE_PORT", "8080"),
+        ("SAGA_SERVICE_PORT_HTTP", "8080"),
+        ("SAGA_PORT", "tcp://10.0.0.11:8080"),
+        ("SAGA_PORT_8080_TCP", "tcp://10.0.0.11:8080"),
+        ("SAGA_PORT_8080_TCP_PROTO", "tcp"),
+        ("SAGA_PORT_8080_TCP_PORT", "8080"),
+        ("SAGA_PORT_8080_TCP_ADDR", "10.0.0.11"),
+        ("SAGA_KAFKA_SERVICE_HOST", "fd00::1"),
+        ("SAGA_KAFKA_SERVICE_PORT", "9092"),
+        ("SAGA_KAFKA_PORT", "udp://[fd00::1]:9092"),
+        ("SAGA_KAFKA_PORT_9092_UDP_ADDR", "fd00::1"),
+    ];
+    check("", &links, vec![]).expect("nothing is said that is wrong");
+    // What only looks like one may be a typing error.
+    for (name, value) in [
+        ("SAGA_PORT", "8080"),
+        ("SAGA_PORT", "http://here:8080"),
+        ("SAGA_SERVICE_HOST", "10.0.0.11"),
+        ("SAGA_SERVICE_PORT", "8080"),
+        ("SAGA_PORT_8080_TCP_ADDR", "here"),
+        ("SAGA_API_PORT", "8080"),
+    ] {
+        check("", &[(name, value)], vec![]).expect_err(name);
+    }
+}
