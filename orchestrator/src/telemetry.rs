@@ -1,5 +1,7 @@
 //! Logs and metrics of the process.
 
+pub mod scrape;
+
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;

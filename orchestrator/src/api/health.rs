@@ -4,7 +4,7 @@ mod reading;
 mod shards;
 
 use super::{Backend, server};
-use crate::{guarded::metrics, kafka::consumer::Status, startup::Readiness};
+use crate::{guarded::metrics, kafka::consumer::Status, startup::Readiness, telemetry::scrape};
 use axum::{
     Json,
     extract::State,
@@ -12,7 +12,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 /// How long the database may take to say how many sagas guards hold.
 const COUNT: Duration = Duration::from_secs(2);
@@ -86,22 +89,30 @@ pub(super) fn told(waiting_for: Option<&str>) -> String {
 }
 
 pub(super) async fn metrics(State(backend): State<Backend>) -> Response {
-    show_guards(&backend).await;
+    let known = show_guards(&backend).await;
     shards::measure(&backend.parts.router);
     for consumer in &backend.consumers {
         reading::measure(&consumer.borrow(), Instant::now());
     }
     match &backend.metrics {
-        Some(metrics) => server::text("text/plain; version=0.0.4", metrics.render()),
+        Some(metrics) => server::text("text/plain; version=0.0.4", shown(&metrics.render(), &known)),
         None => (StatusCode::NOT_FOUND, "no metrics are recorded in this process\n").into_response(),
     }
 }
 
-/// A database that is away leaves the numbers of sagas as they were.
-async fn show_guards(backend: &Backend) {
+fn shown(rendered: &str, known: &BTreeSet<String>) -> String {
+    scrape::shown(rendered, &|participant| known.contains(participant))
+}
+
+/// Whose series there are: of those that are configured, or hold sagas back all the same. A database that is away leaves the numbers of sagas as
+/// they were.
+async fn show_guards(backend: &Backend) -> BTreeSet<String> {
     let participants = backend.parts.guarded.snapshot();
     metrics::show(&participants);
+    let mut known: BTreeSet<String> = participants.iter().map(|it| it.name.clone()).collect();
     if let Ok(Ok(held)) = tokio::time::timeout(COUNT, backend.parts.store.waiting_counts()).await {
         metrics::show_held(&participants, &held);
+        known.extend(held.iter().map(|(waits_on, _)| waits_on.name().to_owned()));
     }
+    known
 }

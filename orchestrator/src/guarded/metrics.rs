@@ -184,6 +184,9 @@ mod tests {
     use super::*;
     use metrics_exporter_prometheus::PrometheusBuilder;
 
+    /// A database of metrics is paid for by series, and most participants are idle most of the time.
+    const MOST_IDLE_SERIES: usize = 40;
+
     fn payments() -> ParticipantSnapshot {
         ParticipantSnapshot {
             name: "payments".into(),
@@ -210,6 +213,20 @@ mod tests {
             health: None,
             endpoints: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_participant_that_nobody_calls_makes_few_series() {
+        let recorder = PrometheusBuilder::new().set_buckets(&[0.1, 0.5, 1.0, 5.0]).expect("buckets").build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let _meters = Meters::of("payments");
+            show(&[payments()]);
+            show_held(&[payments()], &[]);
+        });
+        let text = crate::telemetry::scrape::shown(&handle.render(), &|_| true);
+        let series = text.lines().filter(|line| line.contains("payments")).count();
+        assert!((20..=MOST_IDLE_SERIES).contains(&series), "{series} series:\n{text}");
     }
 
     #[test]
