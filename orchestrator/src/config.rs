@@ -88,6 +88,12 @@ pub struct Topics {
     pub dlq: String,
 }
 
+impl Default for Topics {
+    fn default() -> Topics {
+        Topics { inbox: "saga.inbox".into(), replies: "saga.replies".into(), dlq: "saga.dlq".into() }
+    }
+}
+
 /// The configuration cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]

@@ -1,7 +1,10 @@
 //! `check` and `schema`.
 
 use super::{CheckOutput, output};
-use crate::startup::{self, Files};
+use crate::{
+    config::{self, Sources, Topics},
+    startup::{self, Files},
+};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use saga_core::definition::{self, Diagnostic, Style, schema};
@@ -43,13 +46,14 @@ pub(super) fn schema(format: Format) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let topics = topics();
     let mut findings = Vec::new();
     let mut counted = Counted::default();
     for (folder, paths) in by_folder(&args.paths)? {
         let mut files = Files::beside(&folder, &args.schemas).with_context(|| format!("{}", folder.display()))?;
         files.add_definitions(&paths)?;
         counted.definitions += paths.len();
-        let checked = files.check();
+        let checked = files.check(&topics);
         findings.extend(checked.findings);
         if let Some(message) = checked.unchecked {
             counted.warnings += 1;
@@ -64,6 +68,11 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     counted.warnings += findings.len() - counted.errors;
     output::note(&counted.summary());
     Ok(if counted.errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Those of the configuration, where there is one that can be used; a check needs none.
+fn topics() -> Topics {
+    config::load(&Sources::of_process(None, Vec::new())).map(|config| config.topics).unwrap_or_default()
 }
 
 /// How a check went.

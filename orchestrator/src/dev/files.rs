@@ -90,7 +90,7 @@ pub(super) fn config(folder: &Folder, bootstrap_servers: &str, listen: SocketAdd
         // Definitions are embedded; nothing is read from here.
         sagas: PathBuf::new(),
         schemas: PathBuf::new(),
-        topics: Topics { inbox: "saga.inbox".into(), replies: "saga.replies".into(), dlq: "saga.dlq".into() },
+        topics: Topics::default(),
         shards: SHARDS,
         listen,
         max_clock_skew: std::time::Duration::from_secs(60),

@@ -54,7 +54,17 @@ impl From<Poison> for DeadLetter {
 pub type Held = HashMap<TopicPartition, usize>;
 
 /// Writes `record` to the DLQ, in a task of its own, as often as it takes; then settles `receipt`.
+///
+/// A record that is a letter itself gets no other one: the first is in the DLQ for ever, and letters of letters would never end.
 pub(crate) fn send(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt, letter: DeadLetter) {
+    if dlq::is_letter(&record) {
+        warn!(
+            record = %record.coordinates(), code = %letter.poison.code, message = letter.poison.message, definition = letter.definition,
+            "a dead letter that was given back cannot be processed again; there is no letter of a letter"
+        );
+        metrics::counter!("saga_dlq_again_total", "code" => letter.poison.code.as_str()).increment(1);
+        return receipt.settle(Disposition::Ignored(letter.poison.code.to_string()));
+    }
     warn!(
         record = %record.coordinates(), code = %letter.poison.code, message = letter.poison.message, definition = letter.definition,
         "a record that cannot be processed goes to the DLQ"

@@ -90,6 +90,12 @@ pub fn record(
     Outgoing { topic: topic.clone(), partition: None, key, value, headers }
 }
 
+/// Whether `record` is one that was written here.
+#[must_use]
+pub fn is_letter(record: &Record) -> bool {
+    record.header("saga_dlq_id").is_some()
+}
+
 fn place(record: &Record) -> Bytes {
     let value = record.value.as_deref().unwrap_or_default();
     let place = json!({

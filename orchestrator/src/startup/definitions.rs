@@ -1,7 +1,7 @@
 //! Files of a folder → definitions and participants, or every finding in them.
 
-use super::variables::lookup;
-use crate::kafka::consumer::TopicStart;
+use super::{internal, variables::lookup};
+use crate::{config::Topics, kafka::consumer::TopicStart};
 use anyhow::Context;
 use saga_core::{
     definition::{
@@ -141,10 +141,11 @@ fn source(path: &Path) -> anyhow::Result<Result<Source, Box<Diagnostic>>> {
 }
 
 impl Files {
-    /// Everything that is to be said about the files.
+    /// Everything that is to be said about the files, in an installation that keeps `topics` for itself.
     #[must_use]
-    pub fn check(&self) -> Checked {
-        let library = self.read(&lookup);
+    pub fn check(&self, topics: &Topics) -> Checked {
+        let mut library = self.read(&lookup);
+        library.refuse_topics(&self.sagas, &internal::kept(topics));
         let unchecked = self.without_participants(&library);
         let critical_path = library.participants.critical_path();
         Checked { findings: library.findings, unchecked, critical_path }
@@ -268,7 +269,7 @@ mod tests {
         let text =
             "participants: {web: {http: {url: 'http://web'}, dependsOn: [store]}, store: {kafka: {commands: store}}}";
         let files = Files { participants: Some(Source::new("participants.yaml", text)), ..Files::default() };
-        let told = files.check().critical_path.map(|path| path.to_string());
+        let told = files.check(&Topics::default()).critical_path.map(|path| path.to_string());
         assert_eq!(told.as_deref(), Some("critical path: web → store (40s)"));
     }
 
@@ -280,7 +281,7 @@ mod tests {
         write("b.saga.yaml", b"saga: b");
         write("participants.yaml", b"\xff");
         let files = Files::of_folders(folder.path(), folder.path()).expect("the folder is there");
-        let checked = files.check();
+        let checked = files.check(&Topics::default());
         let found = |name: &str| checked.findings.iter().filter(|finding| finding.file.ends_with(name)).count();
         assert_eq!((found("a.saga.yaml"), found("participants.yaml")), (1, 1));
         assert!(found("b.saga.yaml") > 0, "the others are checked");

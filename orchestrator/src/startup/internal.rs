@@ -3,17 +3,25 @@
 use super::Loaded;
 use crate::config::Topics;
 use anyhow::bail;
-use saga_core::definition::participants::Transport;
+use saga_core::definition::{Kept, participants::Transport};
 
 /// Fails if a definition is triggered by an internal topic or publishes to one, or a participant takes its commands from one.
 pub(super) fn require_unused(topics: &Topics, loaded: &Loaded) -> anyhow::Result<()> {
-    let keys = [("topics.inbox", &topics.inbox), ("topics.replies", &topics.replies), ("topics.dlq", &topics.dlq)];
     for (who, topic) in uses(loaded) {
-        if let Some((key, _)) = keys.iter().find(|(_, name)| **name == topic) {
+        if let Some(Kept { key, .. }) = kept(topics).into_iter().find(|kept| kept.topic == topic) {
             bail!("{who} topic {topic}, which the engine keeps for itself ({key}): name another topic");
         }
     }
     Ok(())
+}
+
+/// The topics that the installation keeps for itself.
+pub(super) fn kept(topics: &Topics) -> [Kept<'_>; 3] {
+    [
+        Kept { key: "topics.inbox", topic: &topics.inbox },
+        Kept { key: "topics.replies", topic: &topics.replies },
+        Kept { key: "topics.dlq", topic: &topics.dlq },
+    ]
 }
 
 fn uses(loaded: &Loaded) -> Vec<(String, String)> {

@@ -83,6 +83,7 @@ impl Library {
             library.add(source, participants.as_ref(), schemas.as_ref(), &mut named);
         }
         library.participants = participants.unwrap_or_default();
+        library.refuse_commands_as_triggers(sagas);
         library
     }
 

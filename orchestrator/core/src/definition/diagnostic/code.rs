@@ -127,6 +127,8 @@ codes! {
     DuplicateDefinition = "duplicate-definition",
     /// An outcome event would start its own saga again, for ever.
     TriggersItself = "triggers-itself",
+    /// A trigger reads a topic that the engine writes itself, or a saga publishes to one that the engine keeps for itself.
+    EngineTopic = "engine-topic",
 }
 
 impl Serialize for Code {
