@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt, str::FromStr};
+use uuid::Uuid;
 
 /// Whether a command performs its step or undoes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,10 +135,19 @@ impl Command {
         body: &[u8],
     ) -> Result<Command, NotACommand> {
         let headers: BTreeMap<String, String> = headers.into_iter().collect();
-        let id = id(&headers, "idempotency-key")?;
+        let id = id_of_request(&headers)?;
         let attempt = headers.get("x-request-id").and_then(|text| attempt_of(text, &id));
         Ok(Command { id, saga_name: None, attempt, name: name.into(), body: json(body)?, headers })
     }
+}
+
+/// The namespace of the keys that are derived from command ids; the engine has the same.
+const KEYS: Uuid = Uuid::from_u128(0x5f3c_51a8_7f6e_4b0d_9f6b_2c9d_7a10_64e1);
+
+/// The idempotency key that the engine sends for the command `id` where it is set to write it as a UUID.
+#[must_use]
+pub fn key_of(id: &str) -> Uuid {
+    Uuid::new_v5(&KEYS, id.as_bytes())
 }
 
 /// Why something that came is no command.
@@ -154,6 +164,9 @@ pub enum NotACommand {
         /// What is wrong with it.
         source: NotACommandId,
     },
+    /// The idempotency key is not that of the command.
+    #[error("the header `idempotency-key` is not the key of the command that `x-command-id` names")]
+    OtherKey,
     /// The body cannot be read.
     #[error("the body is not JSON: {0}")]
     Body(String),
@@ -162,6 +175,14 @@ pub enum NotACommand {
 fn id(headers: &BTreeMap<String, String>, header: &'static str) -> Result<CommandId, NotACommand> {
     let text = headers.get(header).ok_or(NotACommand::Missing(header))?;
     text.parse().map_err(|source| NotACommand::Id { header, source })
+}
+
+/// The key is the command id; or it is derived from it, and the id stands beside it.
+fn id_of_request(headers: &BTreeMap<String, String>) -> Result<CommandId, NotACommand> {
+    let key = headers.get("idempotency-key").ok_or(NotACommand::Missing("idempotency-key"))?;
+    let Ok(uuid) = key.parse::<Uuid>() else { return id(headers, "idempotency-key") };
+    let command = id(headers, "x-command-id")?;
+    if key_of(&command.to_string()) == uuid { Ok(command) } else { Err(NotACommand::OtherKey) }
 }
 
 /// `X-Request-ID` is the command id, `:`, and the attempt, unless a proxy has put its own there.
@@ -207,6 +228,18 @@ mod tests {
             Command::from_request("POST charges", headers, b"").expect("a command").attempt
         };
         assert_eq!((of("s:charge:do:3"), of("s:charge:do"), of("0af7651916cd43dd")), (Some(3), None, None));
+    }
+
+    #[test]
+    fn a_key_that_is_a_uuid_is_that_of_the_command_beside_it() {
+        let of = |pairs: &[(&str, &str)]| Command::from_request("POST charges", headers(pairs), b"");
+        let key = key_of("s:charge:do").to_string();
+        assert_eq!(key, "09ff9d20-26de-5567-b7b0-97b707c212c5", "it is for ever");
+        let command = of(&[("idempotency-key", &key), ("x-command-id", "s:charge:do")]).expect("a command");
+        assert_eq!(command.id.to_string(), "s:charge:do");
+        assert_eq!(of(&[("idempotency-key", &key)]), Err(NotACommand::Missing("x-command-id")));
+        let other = of(&[("idempotency-key", &key), ("x-command-id", "s:charge:undo")]);
+        assert_eq!(other, Err(NotACommand::OtherKey));
     }
 
     #[test]

@@ -116,6 +116,8 @@ impl ParticipantSettings {
                 balance: *balance,
                 ejection: *ejection,
                 connect_timeout: participant.connect_timeout,
+                idle_timeout: participant.idle_timeout,
+                connection_max_age: participant.connection_max_age,
                 read_timeout: participant.read_timeout,
                 write_timeout: participant.write_timeout,
                 max_answer_bytes: usize::try_from(participant.max_answer_bytes).unwrap_or(usize::MAX),
@@ -124,6 +126,7 @@ impl ParticipantSettings {
                 retry_on: participant.retry_on.clone(),
                 fail_on: participant.fail_on.clone(),
                 accepted: participant.accepted,
+                idempotency_key: participant.idempotency_key,
                 classes: Classes::of(participant),
             }),
         };

@@ -15,8 +15,12 @@
 
 mod body;
 mod classify;
+mod client;
+mod coding;
 mod endpoints;
 mod exchange;
+mod odd;
+mod operation;
 mod outgoing;
 mod pace;
 mod prober;
@@ -27,8 +31,10 @@ mod settings;
 mod stall;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tries;
 
+pub use client::{Client, NoClient};
 pub use endpoints::EndpointState;
 pub use prober::{Probed, Prober, get_url};
 pub use settings::{Error, HttpSettings, MAX_ANSWER_BYTES};
@@ -36,23 +42,21 @@ pub use settings::{Error, HttpSettings, MAX_ANSWER_BYTES};
 use super::Call;
 use crate::guarded::changes::Changes;
 use classify::Overrides;
+use client::Lives;
 use endpoints::{Endpoints, Picked, Tried};
+use hyper::header::HeaderMap;
 use pace::Pace;
-use reqwest::{Client, header::HeaderMap};
-use saga_core::command::{Answer, ErrorClass, Failure, Retryable};
+use saga_core::{
+    command::{Answer, ErrorClass, Failure, Retryable},
+    definition::participants::{CONNECTION_MAX_AGE, IDLE_TIMEOUT, KeyForm},
+};
+use settings::usual_headers;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tries::Tries;
 
 /// Code of the failure when no connection could be had. Nothing was sent then.
 pub const NOT_CONNECTED: &str = "connect";
-
-/// Idle connections kept for each endpoint: as many as the largest bulkheads that one instance drives.
-const IDLE_CONNECTIONS: usize = 512;
-
-/// Idle connections are closed before the usual participant does it (60 s and more), because a request that meets a closing
-/// connection has an unknown outcome.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One participant and its connections.
 #[derive(Debug)]
@@ -61,6 +65,7 @@ pub struct HttpParticipant {
     endpoints: Arc<Endpoints>,
     headers: HeaderMap,
     overrides: Overrides,
+    key: KeyForm,
     pace: Pace,
     max_answer_bytes: usize,
 }
@@ -95,11 +100,14 @@ impl HttpParticipant {
     pub fn telling(settings: &HttpSettings, changes: Changes) -> Result<HttpParticipant, Error> {
         let endpoints = Endpoints::new(settings, changes)?;
         let headers = settings.header_map()?;
-        let client = client(settings.connect_timeout, endpoints.any_encrypted())
+        let lives =
+            Lives { connect: settings.connect_timeout, idle: settings.idle_timeout, age: settings.connection_max_age };
+        let client = Client::new(lives, endpoints.any_encrypted())
             .map_err(|source| Error::Client { participant: settings.name.clone(), source })?;
         let overrides = Overrides::new(settings);
         let (pace, max_answer_bytes) = (Pace::of(settings), settings.max_answer_bytes);
-        Ok(HttpParticipant { client, endpoints, headers, overrides, pace, max_answer_bytes })
+        let key = settings.idempotency_key;
+        Ok(HttpParticipant { client, endpoints, headers, overrides, key, pace, max_answer_bytes })
     }
 
     /// One attempt: sends the request, or asks at the location, and waits at most the attempt's timeout for the complete answer. While nothing
@@ -175,23 +183,8 @@ impl HttpParticipant {
 ///
 /// # Errors
 /// When none can be made, for want of certificates of authorities for example.
-pub fn plain_client(connect_timeout: Duration, encrypted: bool) -> Result<Client, reqwest::Error> {
-    client(connect_timeout, encrypted)
-}
-
-fn client(connect_timeout: Duration, encrypted: bool) -> Result<Client, reqwest::Error> {
-    super::install_tls();
-    let builder = Client::builder()
-        .user_agent(concat!("saga-orchestrator/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(connect_timeout)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy();
-    // Without an encrypted endpoint nothing is verified, and a machine without authorities' certificates will do.
-    let builder = if encrypted { builder } else { builder.tls_certs_only([]) };
-    builder.build()
+pub fn plain_client(connect_timeout: Duration, encrypted: bool) -> Result<Client, NoClient> {
+    Client::new(Lives { connect: connect_timeout, idle: IDLE_TIMEOUT, age: CONNECTION_MAX_AGE }, encrypted)
 }
 
 /// The request cannot be made from what is recorded. If nothing left before, it certainly has no effect.

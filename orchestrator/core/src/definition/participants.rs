@@ -47,6 +47,10 @@ pub struct Participant {
     pub timeout: Duration,
     /// Opening a connection.
     pub connect_timeout: Duration,
+    /// How long an idle connection is used again (HTTP).
+    pub idle_timeout: Duration,
+    /// How old a connection may be and is used again (HTTP).
+    pub connection_max_age: Duration,
     /// Of steps that say nothing, and whose saga says nothing; `None`: `standard`, after the pivot for ever.
     pub retry: Option<RetryRule>,
     /// The kind of integration whose values it has where it says nothing.
@@ -81,6 +85,8 @@ pub struct Participant {
     pub fail_on: Vec<Status>,
     /// What a 202 says that names no place to ask.
     pub accepted: Accepted,
+    /// How the idempotency key of a request is written (HTTP).
+    pub idempotency_key: KeyForm,
     /// Largest answer that is read.
     pub max_answer_bytes: u32,
     /// Headers of every request.
@@ -205,6 +211,27 @@ impl Accepted {
     }
 }
 
+/// How the idempotency key of a request is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyForm {
+    /// As the command id.
+    #[default]
+    CommandId,
+    /// As a UUID that is derived from it, for services that take letters, digits and hyphens only.
+    Uuid,
+}
+
+impl KeyForm {
+    /// Their words, in the order of the variants.
+    pub(crate) const NAMES: &[&str] = &["command-id", "uuid"];
+
+    /// The one with this word.
+    pub(crate) fn parse(word: &str) -> Option<KeyForm> {
+        let found = KeyForm::NAMES.iter().position(|name| *name == word)?;
+        [KeyForm::CommandId, KeyForm::Uuid].get(found).copied()
+    }
+}
+
 /// What becomes of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handling {
@@ -269,6 +296,11 @@ pub const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
 pub const KAFKA_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connect timeout of participants that say nothing.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long idle connections are used again, of participants that say nothing. Widespread servers close theirs after 5 s (Node, uvicorn,
+/// Apache); a request that meets a closing connection may have an unknown outcome.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// How old connections may be and are used again, of participants that say nothing: so long a name that points elsewhere goes unnoticed.
+pub const CONNECTION_MAX_AGE: Duration = Duration::from_secs(5 * 60);
 /// Calls over HTTP under way at once, of participants that say nothing.
 pub const BULKHEAD: NonZeroU32 = NonZeroU32::new(64).expect("64 is not zero");
 /// The same over Kafka, where the topic is a queue already and a command is under way until its reply: enough that 10 ms a command

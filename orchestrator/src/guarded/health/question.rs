@@ -1,10 +1,10 @@
 //! How a participant is asked how it is.
 
-use crate::participants::http::{self, Probed, Prober};
-use reqwest::{Client, Url};
+use crate::participants::http::{self, Client, NoClient, Probed, Prober};
 use saga_core::definition::participants::{CONNECT_TIMEOUT, HealthCheck};
 use saga_guards::health::Outcome;
 use std::{sync::Arc, time::Duration};
+use url::Url;
 
 /// How a participant is asked how it is.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Question {
     ///
     /// # Errors
     /// When there can be no client, for want of certificates of authorities for example.
-    pub fn of(check: &HealthCheck, prober: Option<Prober>) -> Result<Option<Question>, reqwest::Error> {
+    pub fn of(check: &HealthCheck, prober: Option<Prober>) -> Result<Option<Question>, NoClient> {
         Ok(match check {
             HealthCheck::Path(path) => prober.map(|prober| Question::Path(prober, path.clone())),
             HealthCheck::Connect => prober.map(Question::Connect),

@@ -6,7 +6,6 @@ use crate::{
     participants::http::Probed,
     sync::{Mutex, MutexGuard},
 };
-use reqwest::Url;
 use saga_guards::{
     Monotonic,
     health::{Checked, Config, Health, Outcome, Snapshot, State},
@@ -14,6 +13,7 @@ use saga_guards::{
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, task::AbortHandle, time::Instant};
 use tracing::{info, warn};
+use url::Url;
 
 /// The first check is made within this span, at a moment by chance: instances that start together do not ask together.
 const FIRST_WITHIN: Duration = Duration::from_secs(3);

@@ -1,10 +1,13 @@
 //! Answers' bodies: read within a limit, and made a value.
 
-use super::{pace::Late, said::Said};
-use reqwest::{
-    Response,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
+use super::{
+    client::{Missed, Response},
+    coding::{self, Coding},
+    pace::Late,
+    said::Said,
+    text::{self, Charset},
 };
+use hyper::header::CONTENT_TYPE;
 use saga_core::{
     command::Failure,
     json::{self, Unfit},
@@ -16,9 +19,10 @@ use std::time::Duration;
 const MESSAGE_CHARS: usize = 300;
 
 /// Why a body cannot be had.
+#[derive(Debug)]
 pub(super) enum Broken {
-    /// The connection ended before the body did.
-    Connection(reqwest::Error),
+    /// The connection ended before the body did, or it is not written as HTTP has it.
+    Missed(Missed),
     /// A piece of it was too long in coming.
     Late(Late),
     /// It has more bytes than allowed.
@@ -29,65 +33,58 @@ pub(super) enum Broken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Json,
-    Text(Charset),
+    Text,
     /// The participant did not say.
     Unsaid,
 }
 
-/// How a text's characters are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Charset {
-    Utf8,
-    /// Only what is ASCII in it is known.
-    Other,
+/// What an answer says of its body.
+#[derive(Clone, Debug)]
+pub(super) struct Described {
+    codings: Vec<Coding>,
+    pub(super) kind: Kind,
+    charset: Charset,
 }
 
-/// What kind of text `response` says its body is.
+/// What `response` says of its body.
 ///
 /// # Errors
-/// It says something that nobody can read, or what is no text.
-pub(super) fn kind(response: &Response) -> Result<Kind, Failure> {
+/// It says something that nobody can read.
+pub(super) fn described(response: &Response) -> Result<Described, Failure> {
     let unreadable = |why: String| Failure::new("answer.content_type", why);
-    match Said::by(response, &CONTENT_ENCODING) {
-        Said::Nothing => {}
-        Said::This(encoding) if encoding.eq_ignore_ascii_case("identity") => {}
-        Said::This(encoding) => {
-            let why = format!("the answer is encoded as `{encoding}`, which was not asked for");
-            return Err(Failure::new("answer.encoding", why));
+    let codings = coding::of(response)?;
+    let (kind, charset) = match Said::by(response, &CONTENT_TYPE) {
+        Said::Nothing => (Kind::Unsaid, Charset::Unsaid),
+        Said::Unreadable(why) => return Err(unreadable(why)),
+        Said::This(value) => {
+            content_type(&value).ok_or_else(|| unreadable(format!("`{value}` is not one content type")))?
         }
-        Said::Unreadable(why) => return Err(Failure::new("answer.encoding", why)),
-    }
-    match Said::by(response, &CONTENT_TYPE) {
-        Said::Nothing => Ok(Kind::Unsaid),
-        Said::Unreadable(why) => Err(unreadable(why)),
-        Said::This(value) => kind_of(&value).ok_or_else(|| unreadable(format!("`{value}` is not one content type"))),
-    }
+    };
+    Ok(Described { codings, kind, charset })
 }
 
-fn kind_of(value: &str) -> Option<Kind> {
-    let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
-    let essence = essence.trim().to_ascii_lowercase();
-    if essence.contains(',') || !essence.contains('/') {
+/// Gateways join two headers of one name with a comma: the same twice says one thing.
+fn content_type(value: &str) -> Option<(Kind, Charset)> {
+    let mut all = value.split(',').map(str::trim);
+    let one = all.next()?;
+    if all.any(|other| !other.eq_ignore_ascii_case(one)) {
         return None;
     }
-    let is_json = essence == "application/json" || essence.ends_with("+json");
-    Some(if is_json { Kind::Json } else { Kind::Text(charset(parameters)) })
+    let (essence, parameters) = one.split_once(';').unwrap_or((one, ""));
+    let essence = essence.trim().to_ascii_lowercase();
+    let kind = if is_json(&essence) { Kind::Json } else { Kind::Text };
+    essence.contains('/').then(|| Some((kind, Charset::of(parameters)?))).flatten()
 }
 
-/// What is not named is UTF-8, of which ASCII is a part.
-fn charset(parameters: &str) -> Charset {
-    let parameters = parameters.to_ascii_lowercase();
-    let mut named = parameters.split(';').filter_map(|parameter| parameter.trim().strip_prefix("charset="));
-    match named.next().map(|name| name.trim_matches('"')) {
-        None | Some("utf-8" | "utf8" | "us-ascii") => Charset::Utf8,
-        Some(_) => Charset::Other,
-    }
+/// Also under the names that were used before it had one.
+fn is_json(essence: &str) -> bool {
+    matches!(essence, "application/json" | "text/json" | "application/x-json" | "text/x-json")
+        || essence.ends_with("+json")
 }
 
 /// The whole body, of at most `limit` bytes, whatever its `Content-Length` claims, and each piece of it within `piece`.
 pub(super) async fn read(mut response: Response, limit: usize, piece: Option<Duration>) -> Result<Vec<u8>, Broken> {
-    let claimed = response.content_length().unwrap_or(0);
-    let expected = usize::try_from(claimed).unwrap_or(usize::MAX);
+    let expected = usize::try_from(response.claimed()).unwrap_or(usize::MAX);
     if expected > limit {
         return Err(Broken::TooLong);
     }
@@ -102,47 +99,64 @@ pub(super) async fn read(mut response: Response, limit: usize, piece: Option<Dur
 }
 
 async fn next(response: &mut Response, limit: Option<Duration>) -> Result<Option<bytes::Bytes>, Broken> {
-    let piece = response.chunk();
+    let piece = response.piece();
     let piece = match limit {
         None => piece.await,
         Some(limit) => tokio::time::timeout(limit, piece).await.map_err(|_| Broken::Late(Late::Read(limit)))?,
     };
-    piece.map_err(Broken::Connection)
+    piece.map_err(Broken::Missed)
 }
 
 /// The result that a success carries: `null` if empty, JSON if it says so, else the text.
-pub(super) fn result(kind: Result<Kind, Failure>, body: &[u8]) -> Result<Value, Failure> {
+pub(super) fn result(described: Result<Described, Failure>, body: &[u8], limit: usize) -> Result<Value, Failure> {
     if body.is_empty() {
         return Ok(Value::Null);
     }
-    let kind = kind?;
-    let value = match (kind, json::read(body)) {
-        (Kind::Json | Kind::Unsaid, Ok(value)) => Ok(value),
-        (Kind::Json, Err(Unfit::NotJson(error))) => {
-            return Err(Failure::new("answer.json", format!("the answer is not JSON: {error}")));
-        }
-        (Kind::Text(charset), _) => text(body, charset)?,
-        (Kind::Unsaid, Err(Unfit::NotJson(_))) => text(body, Charset::Utf8)?,
-        (Kind::Json | Kind::Unsaid, Err(unfit)) => Err(unfit),
+    let described = described?;
+    let body = coding::decoded(&described.codings, body, limit)?;
+    let text = match described.kind {
+        Kind::Json => text::of_json(&body, &described.charset),
+        Kind::Text => text::of_text(&body, &described.charset),
+        Kind::Unsaid => text::of_text(&body, &Charset::Unsaid),
+    }?;
+    let value = match (described.kind, text.as_ref()) {
+        (Kind::Json | Kind::Unsaid, text) if text.bytes().all(|byte| byte.is_ascii_whitespace()) => Ok(Value::Null),
+        (Kind::Json, text) => json::read(text.as_bytes()),
+        (Kind::Unsaid, text) => match json::read(text.as_bytes()) {
+            Err(Unfit::NotJson(_)) => as_it_is(text),
+            read => read,
+        },
+        (Kind::Text, text) => as_it_is(text),
     };
-    value.map_err(|unfit| {
-        Failure::new(format!("answer.{}", unfit.code()), format!("the answer cannot be kept as the result: {unfit}"))
-    })
+    value.map_err(unfit)
 }
 
-/// The beginning of an error's body, for people.
-pub(super) fn message(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    text.trim().chars().filter(|char| *char != '\0').take(MESSAGE_CHARS).collect()
+fn unfit(unfit: Unfit) -> Failure {
+    let message = match &unfit {
+        Unfit::NotJson(why) => format!("the answer is not JSON: {why}"),
+        other => format!("the answer cannot be kept as the result: {other}"),
+    };
+    Failure::new(format!("answer.{}", unfit.code()), message)
 }
 
-/// The text, as it is or not at all: a character that was guessed would be another result.
-fn text(body: &[u8], charset: Charset) -> Result<Result<Value, Unfit>, Failure> {
-    let unreadable = || Failure::new("answer.text", "the answer is neither JSON nor text in UTF-8");
-    let text = std::str::from_utf8(body).map_err(|_| unreadable())?;
-    if charset == Charset::Other && !text.is_ascii() {
-        return Err(unreadable());
-    }
+fn as_it_is(text: &str) -> Result<Value, Unfit> {
     let text = Value::String(text.to_owned());
-    Ok(json::check(&text).map(|()| text))
+    json::check(&text).map(|()| text)
+}
+
+/// The beginning of an error's body, for people; or why it cannot be read.
+pub(super) fn message(described: &Result<Described, Failure>, body: &[u8], limit: usize) -> String {
+    let text = described.as_ref().map_err(Clone::clone).and_then(|described| {
+        let body = coding::decoded(&described.codings, body, limit)?;
+        let text = match described.kind {
+            Kind::Json => text::of_json(&body, &described.charset),
+            Kind::Text | Kind::Unsaid => text::of_text(&body, &described.charset),
+        };
+        Ok(text?.trim().chars().filter(|char| *char != '\0').take(MESSAGE_CHARS).collect())
+    });
+    match text {
+        Ok(text) => text,
+        Err(_) if body.is_empty() => String::new(),
+        Err(failure) => format!("(its body cannot be read: {})", failure.message),
+    }
 }

@@ -83,10 +83,21 @@ pub(super) fn class(status: u16) -> ErrorClass {
     }
 }
 
+/// What is odd about a status that no participant should answer with.
+pub(super) fn odd(status: u16) -> Option<&'static str> {
+    match status {
+        101 => Some("the connection was switched to another protocol, which was not asked for"),
+        206 => Some("a part of an answer, and the whole was asked for"),
+        300..=399 => Some("a redirect is not followed: the participant may have acted before it sent one"),
+        _ => None,
+    }
+}
+
 /// What `status` means as the answer to a request. Redirects are not followed, and the participant may have acted before it sent one.
 fn usual(call: &Call, status: u16, accepted: Accepted) -> Meaning {
     match status {
         202 => Meaning::Accepted(accepted),
+        206 => Meaning::Unknown,
         200..=299 => Meaning::Succeeded,
         425 => Meaning::Later,
         408 | 429 => Meaning::Failed(Retryable::Yes),
@@ -102,6 +113,7 @@ fn usual(call: &Call, status: u16, accepted: Accepted) -> Meaning {
 fn told(call: &Call, status: u16) -> Meaning {
     match status {
         202 | 408 | 425 | 429 => Meaning::Later,
+        206 => Meaning::Unknown,
         200..=299 => Meaning::Succeeded,
         401 | 403 | 407 => Meaning::Failed(Retryable::ThenPark),
         410 if call.direction() == Direction::Undo => Meaning::AlreadyUndone,

@@ -9,7 +9,6 @@ pub use state::EndpointState;
 use super::settings::{Error, HttpSettings};
 use crate::guarded::changes::{Changes, What};
 use crate::sync::{Mutex, MutexGuard};
-use reqwest::Url;
 use saga_core::command::Answer;
 use saga_guards::{
     Monotonic,
@@ -17,6 +16,7 @@ use saga_guards::{
 };
 use std::{num::NonZeroU32, sync::Arc, time::Instant};
 use tracing::{info, warn};
+use url::Url;
 
 /// The base URLs of a participant, and what is known of each.
 #[derive(Debug)]
@@ -108,17 +108,37 @@ impl Endpoints {
         }
     }
 
-    /// What is recorded of a `Location` header that came with the answer to `asked`; `None` if it leads to another host. With one
-    /// endpoint it is path and query, so that a participant may move; with several it names the host, because only that one knows.
-    pub(super) fn location(&self, asked: &Url, header: &str) -> Option<String> {
-        let url = asked.join(header).ok()?;
-        if !same_host(&url, asked) || !url.username().is_empty() || url.password().is_some() {
-            return None;
-        }
-        Some(match self.listing().bases.as_slice() {
+    /// What is recorded of a `Location` header that came with the answer to `asked`. With one endpoint it is path and query, so that a
+    /// participant may move; with several it names the host, because only that one knows.
+    ///
+    /// # Errors
+    /// As [`Endpoints::seen`].
+    pub(super) fn location(&self, asked: &Url, header: &str) -> Result<String, String> {
+        let url = self.seen(asked, header)?;
+        Ok(match self.listing().bases.as_slice() {
             [_] => path_and_query(&url),
             _ => url.to_string(),
         })
+    }
+
+    /// The URL of a `Location` header that came with the answer to `asked`, as it is seen from here: behind a proxy that ends TLS a service
+    /// names its own host with the scheme that is spoken inside.
+    ///
+    /// # Errors
+    /// It leads to another host, or nowhere.
+    pub(super) fn seen(&self, asked: &Url, header: &str) -> Result<Url, String> {
+        let elsewhere = || format!("to be asked at another host, or not at all: {header}");
+        let mut url = asked.join(header).map_err(|_| elsewhere())?;
+        let is_web = matches!(url.scheme(), "http" | "https");
+        // Another port of the same host is another server.
+        let same_port = url.port() == asked.port() || url.port_or_known_default() == asked.port_or_known_default();
+        let same = url.host_str() == asked.host_str() && same_port;
+        if !is_web || !same || !url.username().is_empty() || url.password().is_some() {
+            return Err(elsewhere());
+        }
+        url.set_fragment(None);
+        url.set_scheme(asked.scheme()).and_then(|()| url.set_port(asked.port())).map_err(|()| elsewhere())?;
+        Ok(url)
     }
 
     /// The URL of a recorded location; `None` if its host is not, or no longer, one of the participant's.

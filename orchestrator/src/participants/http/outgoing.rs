@@ -16,9 +16,7 @@ const PIECE_BYTES: usize = 16 * 1024;
 /// How far a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
-    /// Nothing of its body was taken: there is no connection yet.
-    Connecting,
-    /// A connection takes it.
+    /// The connection has not taken all of it.
     Writing,
     /// The connection has taken all of it.
     Written,
@@ -28,14 +26,25 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) struct Outgoing {
     rest: Bytes,
-    stage: watch::Sender<Stage>,
+    /// `None`: nobody asks.
+    stage: Option<watch::Sender<Stage>>,
 }
 
 impl Outgoing {
-    /// A body of these bytes, of which there is at least one, and where its stage is told.
-    pub(super) fn new(bytes: Bytes) -> (Outgoing, watch::Receiver<Stage>) {
-        let (stage, stages) = watch::channel(Stage::Connecting);
-        (Outgoing { rest: bytes, stage }, stages)
+    /// A body of these bytes.
+    pub(super) fn unwatched(bytes: Bytes) -> Outgoing {
+        Outgoing { rest: bytes, stage: None }
+    }
+
+    /// A body of these bytes, and where its stage is told.
+    pub(super) fn watched(bytes: Bytes) -> (Outgoing, watch::Receiver<Stage>) {
+        let (stage, stages) = watch::channel(if bytes.is_empty() { Stage::Written } else { Stage::Writing });
+        (Outgoing { rest: bytes, stage: Some(stage) }, stages)
+    }
+
+    /// Nobody waits for the pieces of a body that nobody watches.
+    fn piece(&self) -> usize {
+        if self.stage.is_some() { self.rest.len().min(PIECE_BYTES) } else { self.rest.len() }
     }
 }
 
@@ -47,9 +56,11 @@ impl Body for Outgoing {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        let length = self.rest.len().min(PIECE_BYTES);
+        let length = self.piece();
         let piece = self.rest.split_to(length);
-        self.stage.send_replace(if self.rest.is_empty() { Stage::Written } else { Stage::Writing });
+        if let Some(stage) = self.stage.as_ref().filter(|_| self.rest.is_empty()) {
+            stage.send_replace(Stage::Written);
+        }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
@@ -75,8 +86,8 @@ mod tests {
 
     #[test]
     fn it_is_written_when_its_last_piece_was_taken() {
-        let (mut body, stages) = Outgoing::new(Bytes::from(vec![b' '; PIECE_BYTES * 2 + 1]));
-        assert_eq!((*stages.borrow(), body.size_hint().exact()), (Stage::Connecting, Some(PIECE_BYTES as u64 * 2 + 1)));
+        let (mut body, stages) = Outgoing::watched(Bytes::from(vec![b' '; PIECE_BYTES * 2 + 1]));
+        assert_eq!((*stages.borrow(), body.size_hint().exact()), (Stage::Writing, Some(PIECE_BYTES as u64 * 2 + 1)));
         assert_eq!((next(&mut body), *stages.borrow()), (Some(PIECE_BYTES), Stage::Writing));
         assert_eq!((next(&mut body), *stages.borrow()), (Some(PIECE_BYTES), Stage::Writing));
         assert!(!body.is_end_stream());

@@ -6,16 +6,13 @@ use super::{
     stall,
 };
 use bytes::Bytes;
-use reqwest::{Body, Request};
 use saga_core::command::{Answer, ErrorClass, Failure};
 use std::time::Duration;
 use tokio::{sync::watch, time::Instant};
 
 /// What a participant is allowed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
-    /// For a connection; the client holds it.
-    pub(super) connect: Duration,
     /// For each piece of the answer, the first one included; `None`: as long as the attempt.
     pub(super) read: Option<Duration>,
     /// From the connection until the request is written; `None`: as long as the attempt.
@@ -42,46 +39,37 @@ impl Late {
     }
 }
 
-/// The pace of one request.
+/// The pace of one request over a connection that is there.
 #[derive(Debug)]
 pub(super) struct Watch {
     pace: Pace,
-    /// `None`: there is no body to write.
+    /// `None`: nobody minds.
     stages: Option<watch::Receiver<Stage>>,
 }
 
 impl Pace {
     pub(super) fn of(settings: &HttpSettings) -> Pace {
-        Pace { connect: settings.connect_timeout, read: settings.read_timeout, write: settings.write_timeout }
+        Pace { read: settings.read_timeout, write: settings.write_timeout }
     }
 
-    /// Watches `request`, whose body tells from now on how far it is.
-    pub(super) fn watch(self, request: &mut Request) -> Watch {
+    /// A body of these bytes, which tells from now on how far it is.
+    pub(super) fn watch(self, bytes: Bytes) -> (Outgoing, Watch) {
         if self.read.is_none() && self.write.is_none() {
-            return Watch { pace: self, stages: None };
+            return (Outgoing::unwatched(bytes), Watch { pace: self, stages: None });
         }
-        let bytes = request.body().and_then(Body::as_bytes).filter(|bytes| !bytes.is_empty());
-        let stages = bytes.map(Bytes::copy_from_slice).map(|bytes| {
-            let (body, stages) = Outgoing::new(bytes);
-            *request.body_mut() = Some(Body::wrap(body));
-            stages
-        });
-        Watch { pace: self, stages }
+        let (body, stages) = Outgoing::watched(bytes);
+        (body, Watch { pace: self, stages: Some(stages) })
     }
 }
 
 impl Watch {
     /// Ends when something takes too long before the answer begins; never if nothing does.
     pub(super) async fn late(self) -> Late {
-        let read = match self.stages {
-            Some(stages) => match written(stages, self.pace.write).await {
-                Ok(()) => self.pace.read,
-                Err(late) => return late,
-            },
-            // Nothing tells when there is a connection. While there may be none, the client's own limit says so, and is certain.
-            None => self.pace.read.map(|read| read.max(self.pace.connect)),
-        };
-        match read {
+        let Some(stages) = self.stages else { return std::future::pending().await };
+        if let Err(late) = written(stages, self.pace.write).await {
+            return late;
+        }
+        match self.pace.read {
             Some(read) => stall::ends(Instant::now() + read, read).await,
             None => std::future::pending().await,
         }
@@ -89,9 +77,8 @@ impl Watch {
     }
 }
 
-/// Waits for the connection as long as that takes, and then for the last piece.
+/// Waits until the connection has taken the last piece.
 async fn written(mut stages: watch::Receiver<Stage>, limit: Option<Duration>) -> Result<(), Late> {
-    reached(&mut stages, Stage::Writing).await;
     match limit {
         None => reached(&mut stages, Stage::Written).await,
         Some(limit) => {

@@ -1,14 +1,20 @@
 //! Asking a participant how it is.
 
 use super::{
-    HttpParticipant,
+    HttpParticipant, body,
+    client::{Client, Outbound},
     endpoints::{self, Endpoints},
+    pace::Pace,
 };
 use futures_util::future::join_all;
-use reqwest::{Client, Url, header::HeaderMap};
+use hyper::{Method, header::HeaderMap};
 use saga_guards::health::Outcome;
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpStream, time::Instant};
+use url::Url;
+
+/// Of the answer to a check only the status counts. So much of its body is read that the connection can be kept.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Asks the endpoints of one participant how they are, beside its calls: by its connections and with its headers, without its guards.
 #[derive(Clone, Debug)]
@@ -66,15 +72,21 @@ impl Prober {
 
 /// `GET` on `url`, for a participant that takes no calls over HTTP; 2xx within `timeout` is well.
 pub async fn get_url(client: &Client, url: &Url, timeout: Duration) -> Outcome {
-    get(client, url.clone(), HeaderMap::new(), timeout).await
+    get(client, url.clone(), super::usual_headers(), timeout).await
 }
 
 async fn get(client: &Client, url: Url, headers: HeaderMap, timeout: Duration) -> Outcome {
     let asked = Instant::now();
-    let answer = client.get(url).headers(headers).timeout(timeout).send().await;
-    match answer {
-        Ok(answer) if answer.status().is_success() => Outcome::Passed { took: asked.elapsed() },
-        Ok(_) | Err(_) => Outcome::Failed,
+    let request = Outbound { headers, ..Outbound::new(Method::GET, url) };
+    let answered = async {
+        let answer = client.send(&request, Pace::default()).await.ok()?;
+        let is_well = answer.status().is_success();
+        drop(body::read(answer, MAX_BODY_BYTES, None).await);
+        Some(is_well)
+    };
+    match tokio::time::timeout(timeout, answered).await {
+        Ok(Some(true)) => Outcome::Passed { took: asked.elapsed() },
+        Ok(Some(false) | None) | Err(_) => Outcome::Failed,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The `Retry-After` header: on which answers it counts, and what it says.
 
-use super::said::Said;
-use reqwest::{Response, header::RETRY_AFTER};
+use super::{client::Response, said::Said};
+use hyper::header::RETRY_AFTER;
 use saga_core::command::{Answer, ErrorClass};
 use std::time::{Duration, SystemTime};
 

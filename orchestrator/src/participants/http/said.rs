@@ -1,6 +1,7 @@
 //! What a header says. That it is there and cannot be read is another thing than that it is not there.
 
-use reqwest::{Response, header::HeaderName};
+use super::client::Response;
+use hyper::header::HeaderName;
 
 /// What an answer says in a header of one value.
 #[derive(Clone, Debug, PartialEq, Eq)]

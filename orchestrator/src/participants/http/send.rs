@@ -1,15 +1,21 @@
 //! From a recorded request to bytes on the wire.
 
-use super::{HttpParticipant, endpoints::Picked};
+use super::{HttpParticipant, client::Outbound, endpoints::Picked};
 use crate::participants::Call;
-use reqwest::{
-    Url,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use saga_core::{
+    command::{Failure, Method, Request},
+    definition::participants::KeyForm,
 };
-use saga_core::command::{Failure, Method, Request};
 use serde_json::Value;
+use url::Url;
+use uuid::Uuid;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The command id, where the idempotency key is derived from it.
+const COMMAND_ID: HeaderName = HeaderName::from_static("x-command-id");
+/// The namespace of the UUIDs that are derived from command ids; the kit has the same. Another one would be other keys for commands under way.
+const KEYS: Uuid = Uuid::from_u128(0x5f3c_51a8_7f6e_4b0d_9f6b_2c9d_7a10_64e1);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -17,11 +23,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The HTTP request of one attempt, to the endpoint that was picked for it; one that asks at a location needs none. A failure is one of the
 /// definition: no attempt can succeed.
-pub(super) fn build(
-    participant: &HttpParticipant,
-    call: &Call,
-    picked: Option<&Picked>,
-) -> Result<reqwest::Request, Failure> {
+pub(super) fn build(participant: &HttpParticipant, call: &Call, picked: Option<&Picked>) -> Result<Outbound, Failure> {
     let mut request = match (&call.location, &*call.request) {
         (Some(location), _) => ask(participant, location)?,
         (None, Request::Http { method, path, body, .. }) => {
@@ -35,10 +37,17 @@ pub(super) fn build(
             ));
         }
     };
-    let headers = request.headers_mut();
+    let headers = &mut request.headers;
     headers.extend(participant.headers.clone());
-    headers.insert(IDEMPOTENCY_KEY, header(&call.id.to_string())?);
-    headers.insert(REQUEST_ID, header(&format!("{}:{}", call.id, call.attempt))?);
+    let id = call.id.to_string();
+    match participant.key {
+        KeyForm::CommandId => drop(headers.insert(IDEMPOTENCY_KEY, header(&id)?)),
+        KeyForm::Uuid => {
+            headers.insert(IDEMPOTENCY_KEY, header(&Uuid::new_v5(&KEYS, id.as_bytes()).to_string())?);
+            headers.insert(COMMAND_ID, header(&id)?);
+        }
+    }
+    headers.insert(REQUEST_ID, header(&format!("{id}:{}", call.attempt))?);
     headers.insert(CORRELATION_ID, header(&call.id.saga.to_string())?);
     if let Some(traceparent) = &call.traceparent {
         headers.insert(TRACEPARENT, header(traceparent)?);
@@ -46,33 +55,33 @@ pub(super) fn build(
     Ok(request)
 }
 
-fn ask(participant: &HttpParticipant, location: &str) -> Result<reqwest::Request, Failure> {
+fn ask(participant: &HttpParticipant, location: &str) -> Result<Outbound, Failure> {
     let url = participant.endpoints.located(location).ok_or_else(|| {
         Failure::new("request.location", format!("`{location}` is at no endpoint of the participant"))
     })?;
-    Ok(reqwest::Request::new(reqwest::Method::GET, url))
+    Ok(Outbound::new(hyper::Method::GET, url))
 }
 
 fn no_path(path: &str) -> Failure {
     Failure::new("request.path", format!("`{path}` is no path below the participant's URL"))
 }
 
-fn perform(mut url: Url, method: Method, body: Option<&Value>) -> Result<reqwest::Request, Failure> {
+fn perform(mut url: Url, method: Method, body: Option<&Value>) -> Result<Outbound, Failure> {
     let method = match method {
-        Method::Get => reqwest::Method::GET,
-        Method::Post => reqwest::Method::POST,
-        Method::Put => reqwest::Method::PUT,
-        Method::Patch => reqwest::Method::PATCH,
-        Method::Delete => reqwest::Method::DELETE,
+        Method::Get => hyper::Method::GET,
+        Method::Post => hyper::Method::POST,
+        Method::Put => hyper::Method::PUT,
+        Method::Patch => hyper::Method::PATCH,
+        Method::Delete => hyper::Method::DELETE,
     };
-    let Some(body) = body else { return Ok(reqwest::Request::new(method, url)) };
-    if matches!(method, reqwest::Method::GET | reqwest::Method::DELETE) {
+    let Some(body) = body else { return Ok(Outbound::new(method, url)) };
+    if matches!(method, hyper::Method::GET | hyper::Method::DELETE) {
         append_query(&mut url, body)?;
-        return Ok(reqwest::Request::new(method, url));
+        return Ok(Outbound::new(method, url));
     }
-    let mut request = reqwest::Request::new(method, url);
-    request.headers_mut().insert(CONTENT_TYPE, JSON);
-    *request.body_mut() = Some(body.to_string().into());
+    let mut request = Outbound::new(method, url);
+    request.headers.insert(CONTENT_TYPE, JSON);
+    request.body = body.to_string().into();
     Ok(request)
 }
 

@@ -1,8 +1,11 @@
 //! What is configured about one participant that is called over HTTP.
 
+use super::client::NoClient;
 use crate::participants::Classes;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use saga_core::definition::participants::{Accepted, Endpoint, Status};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use saga_core::definition::participants::{
+    Accepted, CONNECT_TIMEOUT, CONNECTION_MAX_AGE, Endpoint, IDLE_TIMEOUT, KeyForm, Status,
+};
 use saga_guards::balancer::{Ejection, Strategy};
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
@@ -22,6 +25,10 @@ pub struct HttpSettings {
     pub ejection: Option<Ejection>,
     /// For establishing a connection, TLS included.
     pub connect_timeout: Duration,
+    /// How long an idle connection is used again.
+    pub idle_timeout: Duration,
+    /// How old a connection may be and is used again: after it the name is looked up anew.
+    pub connection_max_age: Duration,
     /// For each piece of the answer, the first one included; `None`: as long as the attempt.
     pub read_timeout: Option<Duration>,
     /// From the connection until the request is written; `None`: as long as the attempt.
@@ -38,8 +45,20 @@ pub struct HttpSettings {
     pub fail_on: Vec<Status>,
     /// What a 202 says that names no place to ask.
     pub accepted: Accepted,
+    /// How the idempotency key is written.
+    pub idempotency_key: KeyForm,
     /// Classes of failures, and how each is handled, where that is not the usual.
     pub classes: Classes,
+}
+
+/// Headers that a request has unless others are configured.
+const USUAL: [HeaderName; 3] = [USER_AGENT, ACCEPT, ACCEPT_ENCODING];
+
+/// The headers of a request for which nothing is configured. Who does not say that answers shall come as they are may get them compressed.
+pub(super) fn usual_headers() -> HeaderMap {
+    let agent = concat!("saga-orchestrator/", env!("CARGO_PKG_VERSION"));
+    let usual = [(USER_AGENT, agent), (ACCEPT, "*/*"), (ACCEPT_ENCODING, "identity")];
+    usual.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
 }
 
 impl HttpSettings {
@@ -51,7 +70,9 @@ impl HttpSettings {
             endpoints: vec![Endpoint { url: url.into(), weight: NonZeroU32::MIN }],
             balance: Strategy::default(),
             ejection: Some(Ejection::default()),
-            connect_timeout: Duration::from_secs(2),
+            connect_timeout: CONNECT_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
+            connection_max_age: CONNECTION_MAX_AGE,
             read_timeout: None,
             write_timeout: None,
             max_answer_bytes: MAX_ANSWER_BYTES,
@@ -60,18 +81,25 @@ impl HttpSettings {
             retry_on: Vec::new(),
             fail_on: Vec::new(),
             accepted: Accepted::default(),
+            idempotency_key: KeyForm::default(),
             classes: Classes::default(),
         }
     }
 
     /// The configured headers, `Authorization` among them.
     pub(super) fn header_map(&self) -> Result<HeaderMap, Error> {
-        let mut map = HeaderMap::new();
+        let mut map = usual_headers();
         for (name, value) in &self.headers {
-            map.append(self.header_name(name)?, self.header_value(name, value)?);
+            let (name, value) = (self.header_name(name)?, self.header_value(name, value)?);
+            // What is configured stands in place of what is usual.
+            if USUAL.contains(&name) {
+                map.insert(name, value);
+            } else {
+                map.append(name, value);
+            }
         }
         if let Some(authorization) = &self.authorization {
-            let name = reqwest::header::AUTHORIZATION;
+            let name = hyper::header::AUTHORIZATION;
             map.insert(&name, self.header_value(name.as_str(), authorization)?);
         }
         Ok(map)
@@ -103,6 +131,8 @@ impl fmt::Debug for HttpSettings {
             .field("balance", &self.balance)
             .field("ejection", &self.ejection)
             .field("connect_timeout", &self.connect_timeout)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("connection_max_age", &self.connection_max_age)
             .field("read_timeout", &self.read_timeout)
             .field("write_timeout", &self.write_timeout)
             .field("max_answer_bytes", &self.max_answer_bytes)
@@ -111,6 +141,7 @@ impl fmt::Debug for HttpSettings {
             .field("retry_on", &self.retry_on)
             .field("fail_on", &self.fail_on)
             .field("accepted", &self.accepted)
+            .field("idempotency_key", &self.idempotency_key)
             .field("classes", &self.classes)
             .finish()
     }
@@ -149,6 +180,6 @@ pub enum Error {
         /// Which participant.
         participant: String,
         /// Why.
-        source: reqwest::Error,
+        source: NoClient,
     },
 }

@@ -9,7 +9,7 @@ pub(crate) use guards::{ADAPTIVE, BREAKER, BULKHEAD, DEGRADED, HEALTH, RATE_LIMI
 pub(crate) use transport::{EJECTION, ENDPOINT, HTTP, KAFKA, STRATEGIES};
 
 use super::{Rule, Shape, key, required};
-use crate::definition::participants::{Accepted, Kind};
+use crate::definition::participants::{Accepted, KeyForm, Kind};
 
 pub(crate) static PARTICIPANTS: Shape = Shape {
     name: "participants.yaml",
@@ -67,6 +67,20 @@ pub(crate) static PARTICIPANT: Shape = Shape {
             "\"5s\"",
         ),
         key("connectTimeout", Rule::Duration, "For opening a connection (HTTP).", "\"2s\"", "\"500ms\""),
+        key(
+            "idleTimeout",
+            Rule::Duration,
+            "How long an idle connection is used again (HTTP). A server that says `Keep-Alive: timeout=` may make it shorter.",
+            "\"4s\"",
+            "\"30s\"",
+        ),
+        key(
+            "connectionMaxAge",
+            Rule::Duration,
+            "How old a connection may be and is used again (HTTP). After it the name is looked up anew.",
+            "\"5m\"",
+            "\"30s\"",
+        ),
         key(
             "readTimeout",
             Rule::Duration,
@@ -165,6 +179,13 @@ pub(crate) static PARTICIPANT: Shape = Shape {
             "What a 202 without `Location` says: nothing of the outcome, or that it was done (HTTP).",
             "\"unknown\"",
             "\"succeeded\"",
+        ),
+        key(
+            "idempotencyKey",
+            Rule::Choice(KeyForm::NAMES),
+            "How the header `Idempotency-Key` is written: as the command id, or as a UUID that is derived from it, for services that take letters, digits and hyphens only (HTTP).",
+            "\"command-id\"",
+            "\"uuid\"",
         ),
         key("maxAnswerBytes", Rule::Integer(1), "Largest answer that is read.", "1048576", "65536"),
         key(

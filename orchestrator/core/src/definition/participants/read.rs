@@ -9,8 +9,8 @@ mod traffic;
 mod transport;
 
 use super::{
-    Accepted, BULKHEAD_WAIT, Bulkhead, Degraded, Endpoint, FailurePattern, Handling, Health, HealthCheck,
-    MAX_ANSWER_BYTES, Participant, Participants, Secret, Status, Transport,
+    Accepted, BULKHEAD_WAIT, Bulkhead, CONNECTION_MAX_AGE, Degraded, Endpoint, FailurePattern, Handling, Health,
+    HealthCheck, IDLE_TIMEOUT, KeyForm, MAX_ANSWER_BYTES, Participant, Participants, Secret, Status, Transport,
     kind::{Kind, Usual},
 };
 use crate::{
@@ -30,7 +30,8 @@ use std::{collections::BTreeMap, time::Duration};
 const MAX_PARTICIPANTS: usize = 500;
 
 /// Timeouts that are of HTTP: over Kafka the connection is the broker's, and there is only the attempt as a whole.
-const TIMEOUTS_OF_HTTP: [&str; 3] = ["connectTimeout", "readTimeout", "writeTimeout"];
+const TIMEOUTS_OF_HTTP: [&str; 5] =
+    ["connectTimeout", "idleTimeout", "connectionMaxAge", "readTimeout", "writeTimeout"];
 
 struct Reader<'e> {
     report: Report,
@@ -95,6 +96,8 @@ impl Reader<'_> {
             kind,
             timeout: self.timeout(&fields, "timeout").unwrap_or(usual.timeout),
             connect_timeout: self.timeout(&fields, "connectTimeout").unwrap_or(usual.connect_timeout),
+            idle_timeout: self.timeout(&fields, "idleTimeout").unwrap_or(IDLE_TIMEOUT),
+            connection_max_age: self.timeout(&fields, "connectionMaxAge").unwrap_or(CONNECTION_MAX_AGE),
             read_timeout: self.timeout(&fields, "readTimeout").or(usual.read_timeout),
             write_timeout: self.timeout(&fields, "writeTimeout").or(usual.write_timeout),
             retry: self.retry(&fields, usual.retry),
@@ -111,6 +114,7 @@ impl Reader<'_> {
             retry_on: self.statuses(&fields, "retryOn"),
             fail_on: self.statuses(&fields, "failOn"),
             accepted: self.accepted(&fields, transport.as_ref()),
+            idempotency_key: self.idempotency_key(&fields, transport.as_ref()),
             max_answer_bytes: fields.integer("maxAnswerBytes", 1, &mut self.report).unwrap_or(MAX_ANSWER_BYTES),
             headers: self.headers(&fields),
             authorization: fields.text("authorization", &mut self.report).map(|text| self.secret(&text)),
@@ -129,6 +133,15 @@ impl Reader<'_> {
             self.report
                 .error(Code::ConflictingKeys, span, message)
                 .help("remove it: a reply says `succeeded`, `failed` or `ongoing`");
+        }
+        said.unwrap_or_default()
+    }
+
+    fn idempotency_key(&mut self, fields: &Fields<'_>, transport: Option<&Transport>) -> KeyForm {
+        let said = fields.choice("idempotencyKey", KeyForm::NAMES, &mut self.report).and_then(KeyForm::parse);
+        if let (Some(Transport::Kafka { .. }), Some(span)) = (transport, fields.key_span("idempotencyKey")) {
+            let message = "`idempotencyKey` is of HTTP, and this participant is called over Kafka";
+            self.report.error(Code::ConflictingKeys, span, message).help("remove it: a record has the command id");
         }
         said.unwrap_or_default()
     }

@@ -1,9 +1,9 @@
 //! How endpoints stand, for people.
 
 use crate::guarded::millis;
-use reqwest::Url;
 use saga_guards::balancer::EndpointSnapshot;
 use serde::Serialize;
+use url::Url;
 
 /// One endpoint at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -8,6 +8,27 @@ use crate::definition::{
 };
 use std::collections::BTreeMap;
 
+/// Headers that each request has from the engine or the connection, and what to do instead.
+const OWN_HEADERS: [(&str, &str); 16] = [
+    ("idempotency-key", "remove it: it is the command id; idempotencyKey: uuid writes it as a UUID"),
+    ("x-command-id", REMOVE),
+    ("x-request-id", REMOVE),
+    ("x-correlation-id", REMOVE),
+    ("traceparent", REMOVE),
+    ("host", "write the host into the URL"),
+    ("content-length", REMOVE),
+    ("transfer-encoding", REMOVE),
+    ("connection", REMOVE),
+    ("keep-alive", "write idleTimeout and connectionMaxAge"),
+    ("proxy-connection", REMOVE),
+    ("te", REMOVE),
+    ("trailer", REMOVE),
+    ("upgrade", REMOVE),
+    ("expect", REMOVE),
+    ("range", REMOVE),
+];
+const REMOVE: &str = "remove it";
+
 impl Reader<'_> {
     pub(super) fn headers(&mut self, fields: &Fields<'_>) -> BTreeMap<String, Secret> {
         let Some(node) = fields.node("headers") else { return BTreeMap::new() };
@@ -23,11 +44,19 @@ impl Reader<'_> {
                 let message = format!("`{}` is not the name of a header", key.text);
                 self.report.error(Code::WrongValue, key.span, message).help("letters, digits, `-` and `_`");
             }
+            self.refuse_own_header(&key.text, key.span);
             let Some(value) = fields::text(node, &mut self.report) else { continue };
             let secret = self.secret(&Spanned { value, span: node.span });
             headers.insert(key.text.clone(), secret);
         }
         headers
+    }
+
+    /// A value that is the same for every command would make all of them one, or would not be sent.
+    fn refuse_own_header(&mut self, name: &str, span: Span) {
+        let Some((_, help)) = OWN_HEADERS.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)) else { return };
+        let message = format!("`{name}` is set by the engine, for each request by itself");
+        self.report.error(Code::ConflictingKeys, span, message).help(*help);
     }
 
     /// The value of a header; a line break would begin another one.

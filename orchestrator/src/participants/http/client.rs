@@ -1,0 +1,167 @@
+//! The HTTP client: HTTP/1.1, one request at a time on a connection, no redirects, no proxies.
+//!
+//! It is written on hyper's connections because it has to know what others hide: whether anything of an answer was read, how old a connection
+//! is, and what the server said of how long it keeps it.
+
+mod connect;
+mod connection;
+mod heard;
+mod keep_alive;
+mod pool;
+mod response;
+#[cfg(test)]
+mod tests;
+
+pub(super) use response::Response;
+
+use super::pace::{Late, Pace};
+use bytes::Bytes;
+use connect::Connector;
+use connection::{Connection, Unanswered};
+use hyper::{
+    Method,
+    header::{HOST, HeaderMap, HeaderValue},
+};
+use pool::Pool;
+use std::{error::Error, sync::Arc, time::Duration};
+use tokio::time::Instant;
+use url::{Position, Url};
+
+/// How long connections live.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lives {
+    /// For establishing one, TLS included.
+    pub(super) connect: Duration,
+    /// How long one may be idle and is used again.
+    pub(super) idle: Duration,
+    /// How old one may be and is used again: after it the name is looked up anew.
+    pub(super) age: Duration,
+}
+
+/// Makes connections, keeps them, and sends requests over them.
+#[derive(Clone, Debug)]
+pub struct Client {
+    connector: Arc<Connector>,
+    pool: Arc<Pool>,
+    lives: Lives,
+}
+
+/// No client can be made, for want of certificates of authorities for example.
+#[derive(Debug, thiserror::Error)]
+#[error("no HTTP client can be made")]
+pub struct NoClient(#[source] rustls::Error);
+
+/// One request. What it holds is shared, so that it can be sent again.
+#[derive(Clone, Debug)]
+pub(super) struct Outbound {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Missed {
+    /// There was no connection; why, and whether an earlier one may have taken the request.
+    NotConnected {
+        /// In words.
+        why: String,
+        /// Whether the request may have left over a connection before.
+        may_have_left: bool,
+    },
+    /// Something took too long.
+    Late(Late),
+    /// The connection broke, or ended before an answer.
+    Broken(String),
+    /// What came is no answer in HTTP/1.1; why, and how it begins.
+    NotHttp(String),
+}
+
+impl Outbound {
+    pub(super) fn new(method: Method, url: Url) -> Outbound {
+        Outbound { method, url, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    /// Scheme, host and port.
+    fn origin(&self) -> &str {
+        &self.url[..Position::BeforePath]
+    }
+
+    /// As it is sent: with a path in place of a URL, and the host among the headers.
+    fn parts(&self) -> Result<hyper::http::request::Parts, hyper::http::Error> {
+        let path = &self.url[Position::BeforePath..Position::AfterQuery];
+        let host = HeaderValue::from_str(&self.url[Position::BeforeHost..Position::AfterPort])?;
+        let mut request = hyper::Request::builder().method(self.method.clone()).uri(path).body(())?;
+        request.headers_mut().insert(HOST, host);
+        request.headers_mut().extend(self.headers.clone());
+        Ok(request.into_parts().0)
+    }
+}
+
+impl Client {
+    /// A client; with `encrypted` one that can verify servers. Without it a machine without authorities' certificates will do.
+    pub(super) fn new(lives: Lives, encrypted: bool) -> Result<Client, NoClient> {
+        let connector = Connector::new(lives.connect, encrypted).map_err(NoClient)?;
+        Ok(Client { connector: Arc::new(connector), pool: Arc::default(), lives })
+    }
+
+    /// Sends `request` and waits for the head of the answer.
+    ///
+    /// Servers close connections that were idle, and sometimes just when a request comes. What a kept connection did not take is sent over
+    /// the next one. If it was taken and the connection ended before a byte of an answer was read, it is sent once more over a new one: the
+    /// request carries its idempotency key.
+    pub(super) async fn send(&self, request: &Outbound, pace: Pace) -> Result<Response, Missed> {
+        let origin = request.origin();
+        while let Some(kept) = self.pool.take(origin) {
+            match self.over(kept, request, pace).await {
+                Ok(response) => return Ok(response),
+                Err(Unanswered::NotTaken) => {}
+                Err(Unanswered::Nothing(_)) => return self.over_new(request, pace, true).await,
+                Err(other) => return Err(other.into()),
+            }
+        }
+        self.over_new(request, pace, false).await
+    }
+
+    async fn over_new(&self, request: &Outbound, pace: Pace, may_have_left: bool) -> Result<Response, Missed> {
+        let connection = self.connector.connect(&request.url, self.lives).await;
+        let connection = connection.map_err(|why| Missed::NotConnected { why, may_have_left })?;
+        self.over(connection, request, pace).await.map_err(|unanswered| match unanswered {
+            Unanswered::NotTaken => {
+                let why = "no connection: it ended before it took the request".to_owned();
+                Missed::NotConnected { why, may_have_left }
+            }
+            other => other.into(),
+        })
+    }
+
+    async fn over(&self, mut connection: Connection, request: &Outbound, pace: Pace) -> Result<Response, Unanswered> {
+        let head = connection.send(request, pace).await?;
+        connection.learn(head.headers(), self.lives, Instant::now());
+        Ok(Response::new(head, connection, Arc::clone(&self.pool), request.origin()))
+    }
+}
+
+/// An error and its causes.
+fn in_one_line(what: &str, error: &(dyn Error + 'static)) -> String {
+    let mut line = format!("{what}: {error}");
+    for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+    }
+    line
+}
+
+impl From<Unanswered> for Missed {
+    fn from(why: Unanswered) -> Missed {
+        match why {
+            Unanswered::NotTaken => {
+                Missed::NotConnected { why: "no connection took it".to_owned(), may_have_left: false }
+            }
+            Unanswered::Nothing(why) | Unanswered::Broken(why) => Missed::Broken(why),
+            Unanswered::NotHttp(why) => Missed::NotHttp(why),
+            Unanswered::Late(late) => Missed::Late(late),
+        }
+    }
+}

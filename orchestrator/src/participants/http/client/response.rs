@@ -1,0 +1,81 @@
+//! An answer whose head was read.
+
+use super::{
+    Missed,
+    connection::{Connection, explain},
+    pool::Pool,
+};
+use bytes::Bytes;
+use futures_util::future::poll_fn;
+use hyper::{
+    StatusCode,
+    body::{Body, Incoming},
+    header::HeaderMap,
+};
+use std::{error::Error, io, pin::Pin, sync::Arc};
+
+/// An answer. Dropped before its end it closes its connection.
+#[derive(Debug)]
+pub(in super::super) struct Response {
+    head: hyper::Response<Incoming>,
+    /// `None`: given back.
+    connection: Option<Connection>,
+    pool: Arc<Pool>,
+    origin: Box<str>,
+}
+
+impl Response {
+    pub(super) fn new(
+        head: hyper::Response<Incoming>,
+        connection: Connection,
+        pool: Arc<Pool>,
+        origin: &str,
+    ) -> Response {
+        Response { head, connection: Some(connection), pool, origin: origin.into() }
+    }
+
+    pub(in super::super) fn status(&self) -> StatusCode {
+        self.head.status()
+    }
+
+    pub(in super::super) fn headers(&self) -> &HeaderMap {
+        self.head.headers()
+    }
+
+    /// How many bytes its body is said to have.
+    pub(in super::super) fn claimed(&self) -> u64 {
+        self.head.body().size_hint().lower()
+    }
+
+    /// The next piece of its body; `None`: it was read to its end, and its connection is kept for the next request.
+    pub(in super::super) async fn piece(&mut self) -> Result<Option<Bytes>, Missed> {
+        loop {
+            let frame = poll_fn(|context| Pin::new(self.head.body_mut()).poll_frame(context)).await;
+            match frame {
+                // What comes behind a body says nothing of it.
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => return Ok(Some(data)),
+                    Err(_trailers) => {}
+                },
+                Some(Err(error)) => return Err(broken(&error)),
+                None => {
+                    if let Some(connection) = self.connection.take() {
+                        Arc::clone(&self.pool).give_back(self.origin.clone(), connection);
+                    }
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+/// A body that is written against the rules is another thing than a connection that broke.
+fn broken(error: &hyper::Error) -> Missed {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    match cause {
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+            Missed::NotHttp(format!("the body is not written as its head says: {error}"))
+        }
+        Some(_) | None => Missed::Broken(explain(error)),
+    }
+}

@@ -1,0 +1,102 @@
+//! `Content-Encoding`: bodies that come compressed, although nobody asked for it.
+
+use super::{client::Response, said::Said};
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use hyper::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
+use saga_core::command::Failure;
+use std::{borrow::Cow, io::Read};
+
+/// Most codings of one answer: nobody compresses what is compressed, but by mistake.
+const MAX_CODINGS: usize = 2;
+
+/// How a body is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Gzip,
+    Deflate,
+}
+
+/// How the body of `response` is compressed, what was done last first. A transfer coding counts likewise: of those the connection takes off
+/// `chunked` alone.
+///
+/// # Errors
+/// It names something that cannot be taken off.
+pub(super) fn of(response: &Response) -> Result<Vec<Coding>, Failure> {
+    let mut codings = Vec::new();
+    for header in [CONTENT_ENCODING, TRANSFER_ENCODING] {
+        match Said::by(response, &header) {
+            Said::Nothing => {}
+            Said::This(value) => codings.extend(named(&value)?),
+            Said::Unreadable(why) => return Err(unreadable(why)),
+        }
+    }
+    if codings.len() > MAX_CODINGS {
+        return Err(unreadable(format!("the answer is encoded {} times", codings.len())));
+    }
+    codings.reverse();
+    Ok(codings)
+}
+
+/// `body` without its codings, of at most `limit` bytes.
+///
+/// # Errors
+/// It is not what it is said to be, or longer.
+pub(super) fn decoded<'b>(codings: &[Coding], body: &'b [u8], limit: usize) -> Result<Cow<'b, [u8]>, Failure> {
+    let mut body = Cow::Borrowed(body);
+    for coding in codings {
+        body = Cow::Owned(coding.decode(&body, limit)?);
+    }
+    Ok(body)
+}
+
+fn named(value: &str) -> Result<Vec<Coding>, Failure> {
+    let mut codings = Vec::new();
+    for name in value.split(',').map(|name| name.trim().to_ascii_lowercase()) {
+        match name.as_str() {
+            "" | "identity" | "none" | "chunked" | "aws-chunked" => {}
+            "gzip" | "x-gzip" => codings.push(Coding::Gzip),
+            "deflate" => codings.push(Coding::Deflate),
+            _ => return Err(unreadable(format!("the answer is encoded as `{name}`, which was not asked for"))),
+        }
+    }
+    Ok(codings)
+}
+
+impl Coding {
+    fn name(self) -> &'static str {
+        match self {
+            Coding::Gzip => "gzip",
+            Coding::Deflate => "deflate",
+        }
+    }
+
+    fn decode(self, body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+        // One byte more tells what is too long.
+        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        let mut decoded = Vec::new();
+        let read = match self {
+            Coding::Gzip => MultiGzDecoder::new(body).take(most).read_to_end(&mut decoded),
+            Coding::Deflate if has_zlib_header(body) => ZlibDecoder::new(body).take(most).read_to_end(&mut decoded),
+            Coding::Deflate => DeflateDecoder::new(body).take(most).read_to_end(&mut decoded),
+        };
+        let name = self.name();
+        read.map_err(|error| unreadable(format!("the answer says that it is encoded as `{name}`: {error}")))?;
+        if decoded.len() > limit {
+            let message = format!("decoded from `{name}` the answer has more than {limit} bytes");
+            return Err(Failure::new("answer.size", message));
+        }
+        Ok(decoded)
+    }
+}
+
+/// `deflate` is zlib's format. Some servers send it without that format's head, which no such stream resembles by chance.
+fn has_zlib_header(body: &[u8]) -> bool {
+    match body {
+        [method, flags, ..] => method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]) % 31 == 0,
+        [] | [_] => false,
+    }
+}
+
+fn unreadable(why: String) -> Failure {
+    Failure::new("answer.encoding", why)
+}
