@@ -28,7 +28,12 @@ async fn over_http(address: std::net::SocketAddr, subject: &Subject) -> Vec<Find
 }
 
 async fn attempted(address: std::net::SocketAddr, subject: &Subject) -> anyhow::Result<Vec<Finding>> {
-    let text = format!("participants:\n  payments:\n    http: {{url: http://{address}}}\n");
+    set_to(address, "", subject).await
+}
+
+/// The same of a participant with these settings besides.
+async fn set_to(address: std::net::SocketAddr, settings: &str, subject: &Subject) -> anyhow::Result<Vec<Finding>> {
+    let text = format!("participants:\n  payments:\n    http: {{url: http://{address}}}\n    {settings}\n");
     let participants = participants::parse("participants.yaml", &text, &|_| None).expect("it can be read");
     let participant = participants.get("payments").expect("it is there");
     let broker = Settings::new("127.0.0.1:1", "unused");

@@ -8,7 +8,7 @@ use axum::{
 };
 use saga_core::{
     command::{Direction, Method, Request},
-    definition::participants::Status,
+    definition::participants::{KeyForm, Status},
     id::{CommandId, SagaId, Shard},
     time::Timestamp,
 };
@@ -24,7 +24,9 @@ use tokio::{
 
 mod classes;
 mod pace;
+mod polling;
 mod unreadable;
+mod wire;
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -181,6 +183,22 @@ async fn a_request_carries_its_identity_and_the_recorded_body() {
     assert_eq!(header("content-type").as_deref(), Some("application/json"));
 }
 
+#[tokio::test]
+async fn a_key_of_letters_digits_and_hyphens_is_derived_and_the_command_id_stands_beside_it() {
+    let there = answering(|received| {
+        let header = |name: &str| received.headers().get(name).map_or("", |value| value.to_str().expect("a text"));
+        let body = format!("{} {}", header("idempotency-key"), header("x-command-id"));
+        Reply::new(Body::from(body))
+    })
+    .await;
+    let settings = HttpSettings { idempotency_key: KeyForm::Uuid, ..there };
+    let id = a_call().id.to_string();
+    let expected = format!("succeeded \"{} {id}\"", saga_participant::command::key_of(&id));
+    for attempt in [1, 2] {
+        assert_eq!(summary(&ask(&settings, &Call { attempt, ..a_call() }).await), expected);
+    }
+}
+
 /// What the participant saw of `call`: method, path and query, body.
 async fn echoed(call: &Call) -> Value {
     let (listener, address) = listen().await;
@@ -327,7 +345,7 @@ async fn what_breaks_after_sending_is_unknown() {
     };
     check(b"", "unknown connection").await;
     check(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"a\"", "unknown connection").await;
-    check(b"not http at all\r\n\r\n", "unknown connection").await;
+    check(b"not http at all\r\n\r\n", "unknown answer.http").await;
 }
 
 #[tokio::test]

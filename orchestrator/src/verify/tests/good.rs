@@ -54,6 +54,13 @@ async fn what_the_kit_makes_keeps_every_rule() {
 }
 
 #[tokio::test]
+async fn it_keeps_them_under_keys_that_are_derived_too() {
+    let findings = set_to(serve().await, "idempotencyKey: uuid", &subject()).await.expect("it can be asked");
+    assert_eq!(named(&findings, Verdict::Broken), [], "{findings:#?}");
+    assert_eq!(named(&findings, Verdict::NotTested), []);
+}
+
+#[tokio::test]
 async fn without_an_undo_its_rules_are_not_tested() {
     let findings = over_http(serve().await, &Subject { undo: None, ..subject() }).await;
     assert_eq!(named(&findings, Verdict::Holds), [Check::Answers, Check::DoTwice, Check::DoAtOnce]);
