@@ -28,14 +28,20 @@ struct Kept {
 }
 
 impl Pool {
-    /// The connection to `origin` that was used last, and what cannot be used any more is closed.
+    /// The connection to `origin` that was used last. Of those that come before it, what cannot be used any more is closed.
     pub(super) fn take(&self, origin: &str) -> Option<Connection> {
         let now = Instant::now();
         let mut kept = self.0.lock();
         let idle = kept.idle.get_mut(origin)?;
-        idle.retain(|connection| connection.is_good(now));
-        let ready = idle.iter().rposition(Connection::is_ready)?;
-        Some(idle.remove(ready))
+        for at in (0..idle.len()).rev() {
+            if idle[at].is_good(now) && idle[at].is_ready() {
+                return Some(idle.remove(at));
+            }
+            if !idle[at].is_good(now) {
+                drop(idle.remove(at));
+            }
+        }
+        None
     }
 
     /// Keeps a connection whose answer was read, as soon as it takes another request.
