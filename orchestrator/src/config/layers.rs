@@ -155,7 +155,7 @@ impl Layers {
     fn read_environment(&mut self, env: &BTreeMap<String, String>) {
         for (name, value) in env.iter().filter(|(name, _)| name.starts_with("SAGA_")) {
             let is_read_elsewhere = OTHER_VARIABLES.contains(&name.as_str()) || name.starts_with(TEST_PREFIX);
-            if is_read_elsewhere || service_link::is_one(name, value, env) {
+            if is_read_elsewhere || service_link::is_one(name, value) {
                 continue;
             }
             match KEYS.iter().find(|key| variable(key) == *name) {

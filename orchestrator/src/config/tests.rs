@@ -116,8 +116,8 @@ fn what_kubernetes_sets_for_a_service_of_our_name_is_no_variable_of_ours() {
     for (name, value) in [
         ("SAGA_PORT", "8080"),
         ("SAGA_PORT", "http://here:8080"),
-        ("SAGA_SERVICE_HOST", "10.0.0.11"),
-        ("SAGA_SERVICE_PORT", "8080"),
+        ("SAGA_SERVICE_HOST", "here"),
+        ("SAGA_SERVICE_PORT", "http"),
         ("SAGA_PORT_8080_TCP_ADDR", "here"),
         ("SAGA_API_PORT", "8080"),
     ] {

@@ -1,19 +1,18 @@
 //! Variables that Kubernetes sets in every container of a namespace for each of its services. A service called `saga`, or `saga-store`, makes
 //! some that begin like ours.
 
-use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// Protocols of a service's ports.
 const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 
 /// Whether a variable has name and value of a service link. One that merely looks like one is not ignored: it may be a typing error.
-pub(super) fn is_one(name: &str, value: &str, env: &BTreeMap<String, String>) -> bool {
-    if let Some(service) = name.strip_suffix("_SERVICE_HOST") {
-        return env.contains_key(&format!("{service}_SERVICE_PORT"));
+pub(super) fn is_one(name: &str, value: &str) -> bool {
+    if name.ends_with("_SERVICE_HOST") {
+        return is_ip(value);
     }
-    if let Some((service, named)) = name.split_once("_SERVICE_PORT") {
-        let is_name = named.is_empty() || named.starts_with('_');
-        return is_name && is_port(value) && env.contains_key(&format!("{service}_SERVICE_HOST"));
+    if let Some((_, named)) = name.split_once("_SERVICE_PORT") {
+        return (named.is_empty() || named.starts_with('_')) && is_port(value);
     }
     if name.ends_with("_PORT") && is_address(value) {
         return true;
@@ -35,11 +34,15 @@ fn is_of_port(name: &str, value: &str) -> bool {
     let (protocol, fits) = match last {
         "PROTO" => (parts.next(), PROTOCOLS.iter().any(|known| known.eq_ignore_ascii_case(value))),
         "PORT" => (parts.next(), is_port(value)),
-        "ADDR" => (parts.next(), value.parse::<std::net::IpAddr>().is_ok()),
+        "ADDR" => (parts.next(), is_ip(value)),
         protocol => (Some(protocol), is_address(value)),
     };
     let of_port = protocol.is_some_and(|protocol| PROTOCOLS.contains(&protocol));
     fits && of_port && parts.next().is_some_and(is_port) && parts.next() == Some("PORT")
+}
+
+fn is_ip(text: &str) -> bool {
+    text.parse::<IpAddr>().is_ok()
 }
 
 fn is_port(text: &str) -> bool {
