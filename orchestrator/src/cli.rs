@@ -78,9 +78,9 @@ enum Command {
     /// Show everything that happened to one saga
     History(read::OneArgs),
     /// Try again what failed or waits, now
-    Retry(act::ActArgs),
-    /// Take the step that a parked saga waits for as settled
-    Skip(act::ActArgs),
+    Retry(act::StepActArgs),
+    /// Take a step that a parked saga waits for as settled
+    Skip(act::StepActArgs),
     /// Undo a saga that has not passed its pivot
     Cancel(act::ActArgs),
     /// End a saga as it is; what is left undone is recorded
@@ -130,8 +130,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::List(args) => read::list(args).await,
         Command::Show(args) => read::show(args).await,
         Command::History(args) => read::history(args).await,
-        Command::Retry(args) => act::act(args, OperatorAction::Retry).await,
-        Command::Skip(args) => act::act(args, OperatorAction::Skip).await,
+        Command::Retry(args) => act::act_on_step(args, OperatorAction::Retry).await,
+        Command::Skip(args) => act::act_on_step(args, OperatorAction::Skip).await,
         Command::Cancel(args) => act::act(args, OperatorAction::Cancel).await,
         Command::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
         Command::Guard(command) => guard::run(command).await,

@@ -28,6 +28,7 @@ use crate::{
     time::Timestamp,
 };
 use draft::Draft;
+use std::borrow::Cow;
 
 pub use fallback::Known;
 
@@ -174,7 +175,13 @@ impl Ignored {
 /// Why an operator's act is not allowed, and what is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Refused(pub &'static str);
+pub struct Refused(pub Cow<'static, str>);
+
+impl Refused {
+    fn because(why: impl Into<Cow<'static, str>>) -> Refused {
+        Refused(why.into())
+    }
+}
 
 /// An input that cannot belong to this saga.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -224,14 +231,11 @@ pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Conte
         Input::Delivered { delivery } => draft.outcome_delivered(delivery),
         Input::TimeReached => draft.time_reached(),
         Input::Released { command } => draft.released(*command),
-        Input::Operator { id, who, reason, action } => draft.operator(id, who, reason, *action),
+        Input::Operator(act) => draft.operator(act),
     };
     if let Err(stop) = verdict {
         debug_assert!(draft.is_empty(), "an input that changes nothing recorded something");
-        return Ok(match stop {
-            Stop::Ignored(ignored) => Outcome::Ignored(ignored),
-            Stop::Refused(refused) => Outcome::Refused(refused),
-        });
+        return Ok(stop.into());
     }
     draft.advance();
     let otherwise = if draft.noted { Outcome::Noted } else { Outcome::Ignored(Ignored::NotDue) };
@@ -255,7 +259,7 @@ pub fn park(plan: &Plan, state: &mut State, message: String, context: &mut Conte
 pub fn abandon_unread(version: u32, at: Timestamp, act: Act<'_>, why: &str) -> Decision {
     let Act { id, who, reason } = act;
     let action = OperatorAction::Abandon;
-    let acted = Event::OperatorActed { id: id.into(), who: who.into(), reason: reason.into(), action };
+    let acted = Event::OperatorActed { id: id.into(), who: who.into(), reason: reason.into(), action, command: None };
     let failure = Failure::new("unreadable", format!("what is left undone is not known: {why}"));
     let unknown = Event::IncidentOpened { step: None, direction: None, failure };
     let end = End::Abandoned { who: who.into(), reason: reason.into(), left: Vec::new() };
@@ -279,6 +283,15 @@ enum Stop {
     Refused(Refused),
 }
 
+impl From<Stop> for Outcome {
+    fn from(stop: Stop) -> Outcome {
+        match stop {
+            Stop::Ignored(ignored) => Outcome::Ignored(ignored),
+            Stop::Refused(refused) => Outcome::Refused(refused),
+        }
+    }
+}
+
 impl From<Ignored> for Stop {
     fn from(ignored: Ignored) -> Stop {
         Stop::Ignored(ignored)
@@ -294,7 +307,7 @@ impl From<Refused> for Stop {
 fn check(state: &State, input: &Input) -> Result<(), Illegal> {
     let step = match input {
         Input::Answered { command, .. } | Input::Released { command } => command.step,
-        Input::Delivered { .. } | Input::TimeReached | Input::Operator { .. } => return Ok(()),
+        Input::Delivered { .. } | Input::TimeReached | Input::Operator(_) => return Ok(()),
     };
     let steps = state.steps.len();
     if step.at() < steps { Ok(()) } else { Err(Illegal::NoSuchStep { saga: state.id, steps, step: step.0 }) }
@@ -302,10 +315,10 @@ fn check(state: &State, input: &Input) -> Result<(), Illegal> {
 
 fn after_the_end(plan: &Plan, state: &State, input: &Input) -> Outcome {
     match input {
-        Input::Operator { id, .. } if !state.acts.contains(id) => {
-            Outcome::Refused(Refused("the saga has ended, and a terminal saga changes no more"))
-        }
-        Input::Operator { .. } => Outcome::Ignored(Ignored::Repeated),
+        Input::Operator(act) => match operator::is_new(plan, state, act) {
+            Ok(()) => Outcome::Refused(Refused::because("the saga has ended, and a terminal saga changes no more")),
+            Err(stop) => stop.into(),
+        },
         Input::Answered { .. } | Input::Delivered { .. } | Input::TimeReached | Input::Released { .. } => {
             Outcome::Ignored(terminal(plan, state, input))
         }
@@ -323,7 +336,7 @@ fn terminal(plan: &Plan, state: &State, input: &Input) -> Ignored {
         | Input::Delivered { .. }
         | Input::TimeReached
         | Input::Released { .. }
-        | Input::Operator { .. } => Ignored::Terminal,
+        | Input::Operator(_) => Ignored::Terminal,
     }
 }
 

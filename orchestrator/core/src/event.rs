@@ -6,7 +6,7 @@
 mod substitute;
 
 use crate::{
-    command::{Direction, Failure, Guard, Request},
+    command::{CommandRef, Direction, Failure, Guard, Request},
     id::StepIndex,
     time::Timestamp,
 };
@@ -81,6 +81,9 @@ pub enum ParkReason {
         step: StepIndex,
         /// Why.
         failure: Failure,
+        /// How it ended. Events of earlier builds do not say.
+        #[serde(default)]
+        end: BadEnd,
     },
     /// A pivot without `undo` ended unknown.
     PivotUnknown {
@@ -114,13 +117,26 @@ pub enum ParkReason {
 pub enum OperatorAction {
     /// Try again what failed or waits, now, with fresh attempts.
     Retry,
-    /// Take the step that it waits for as settled: a do as skipped, whether or not it happened; an undo as done by hand; a pivot in doubt that
+    /// Take a step that it is parked for as settled: a do as skipped, whether or not it happened; an undo as done by hand; a pivot in doubt that
     /// has no undo as not having happened.
     Skip,
     /// Compensate. Refused after the pivot.
     Cancel,
     /// End it as it is; what was left undone is recorded.
     Abandon,
+}
+
+impl OperatorAction {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OperatorAction::Retry => "retry",
+            OperatorAction::Skip => "skip",
+            OperatorAction::Cancel => "cancel",
+            OperatorAction::Abandon => "abandon",
+        }
+    }
 }
 
 /// The way a saga ended or is about to.
@@ -136,9 +152,12 @@ pub enum End {
     Compensated {
         /// The first cause.
         cause: Cause,
-        /// Applied steps that have no undo because they are declared `irreversible`.
+        /// Steps that are applied, or may be, and have no undo because they are declared `irreversible`.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         irreversible: Vec<StepIndex>,
+        /// Those of them of which it is not known whether they are applied.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        in_doubt: Vec<StepIndex>,
     },
     /// An operator ended it.
     Abandoned {
@@ -308,6 +327,9 @@ pub enum Event {
         step: StepIndex,
         /// Do: what follows goes on without it. Undo: an operator declared it done by hand.
         direction: Direction,
+        /// Whether it may have happened.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        in_doubt: bool,
     },
     /// A success that came after the command had been given up or skipped fills in the result; from now on the step may be applied.
     ResultArrived {
@@ -340,6 +362,9 @@ pub enum Event {
         reason: String,
         /// What.
         action: OperatorAction,
+        /// The command that it is about. Events of earlier builds do not say, and an act on the whole saga has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<CommandRef>,
     },
     /// The outcome event has to be published before the saga can end.
     OutcomeDue {
@@ -383,6 +408,19 @@ pub enum AttemptOutcome {
     Failed,
     /// It may have happened.
     Unknown,
+}
+
+/// How a do ended that a saga is parked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BadEnd {
+    /// Certainly no effect.
+    #[default]
+    Failed,
+    /// It may have happened.
+    Unknown,
+    /// It happened, and its `check` refused the result.
+    Rejected,
 }
 
 /// Why a command that ended without success was not tried again.

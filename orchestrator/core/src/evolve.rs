@@ -8,13 +8,13 @@ use crate::{
     event::{AttemptOutcome, Decision, Event, OperatorAction, Substitute},
     id::{SagaId, StepIndex},
     state::{
-        Attempting, CommandState, Course, EventName, Heading, Incident, OutcomeForm, Phase, Plan, Seen, Settled, State,
-        StepState,
+        Acted, Acts, Attempting, CommandState, Course, EventName, Heading, Incident, OutcomeForm, Phase, Plan, Seen,
+        Settled, State, StepState,
     },
     time::Timestamp,
     trace,
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 pub use fold::{FoldError, fold, step_of};
 
@@ -63,7 +63,7 @@ pub(crate) fn started(plan: &Plan, saga: SagaId, event: &Event, at: Timestamp) -
         overdue: false,
         cancel: None,
         abandon: None,
-        acts: BTreeSet::new(),
+        acts: Acts::default(),
         incidents: Vec::new(),
     })
 }
@@ -146,7 +146,7 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
             }
             answered(plan, state, *step, by, result);
         }
-        Event::StepSkipped { step, direction } => {
+        Event::StepSkipped { step, direction, in_doubt: _ } => {
             settle(state, CommandRef { step: *step, direction: *direction }, Settled::Skipped);
             if *direction == Direction::Do {
                 pivot_settled(plan, state, *step);
@@ -163,9 +163,20 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
             state.course = Course::Parked { reason: reason.clone(), was, since: at };
         }
         Event::SagaResumed => resume(state, at),
-        Event::OperatorActed { id, who, reason, action } => {
-            state.acts.insert(id.clone());
-            operator_acted(state, who, reason, *action, at);
+        Event::OperatorActed { id, who, reason, action, command } => {
+            state.acts.add(Acted { id: id.clone(), action: *action, command: *command, at });
+            match action {
+                OperatorAction::Cancel => {
+                    resume(state, at);
+                    state.cancel = Some((who.clone(), reason.clone()));
+                }
+                OperatorAction::Abandon => abandon_waits(state, who, reason),
+                OperatorAction::Skip => resume(state, at),
+                OperatorAction::Retry => {
+                    resume(state, at);
+                    grant_fresh_attempts(state, *command);
+                }
+            }
         }
         Event::OutcomeDue { end, request } => {
             let (end, request) = (end.clone(), request.clone());
@@ -301,22 +312,9 @@ fn heading(course: &Course) -> Heading {
     }
 }
 
-fn operator_acted(state: &mut State, who: &str, reason: &str, action: OperatorAction, at: Timestamp) {
-    match action {
-        OperatorAction::Cancel => {
-            resume(state, at);
-            state.cancel = Some((who.to_owned(), reason.to_owned()));
-        }
-        OperatorAction::Abandon => {
-            if let Course::OutcomeDue { .. } = state.course {
-                state.abandon = Some((who.to_owned(), reason.to_owned()));
-            }
-        }
-        OperatorAction::Skip => resume(state, at),
-        OperatorAction::Retry => {
-            resume(state, at);
-            grant_fresh_attempts(state);
-        }
+fn abandon_waits(state: &mut State, who: &str, reason: &str) {
+    if let Course::OutcomeDue { .. } = state.course {
+        state.abandon = Some((who.to_owned(), reason.to_owned()));
     }
 }
 
@@ -332,10 +330,12 @@ fn resume(state: &mut State, at: Timestamp) {
     }
 }
 
-fn grant_fresh_attempts(state: &mut State) {
-    for step in &mut state.steps {
-        for command in [&mut step.forward, &mut step.undo] {
-            if let Phase::Held { .. } | Phase::Resting { .. } = command.phase {
+/// To `only` that command, or to all that wait.
+fn grant_fresh_attempts(state: &mut State, only: Option<CommandRef>) {
+    for (step, index) in state.steps.iter_mut().zip(0u16..) {
+        for (direction, command) in [(Direction::Do, &mut step.forward), (Direction::Undo, &mut step.undo)] {
+            let is_meant = only.is_none_or(|only| only == CommandRef { step: StepIndex(index), direction });
+            if let (true, Phase::Held { .. } | Phase::Resting { .. }) = (is_meant, &command.phase) {
                 command.fresh_from = command.attempt;
             }
         }

@@ -1,7 +1,7 @@
 //! What can happen to a running saga, as one closed enum.
 
 use crate::{
-    command::{Answer, CommandRef, Failure},
+    command::{Answer, CommandRef, Direction, Failure},
     event::{OperatorAction, Trigger},
 };
 use std::time::Duration;
@@ -42,16 +42,31 @@ pub enum Input {
         command: CommandRef,
     },
     /// An operator acts.
-    Operator {
-        /// Identity of the act.
-        id: String,
-        /// Who.
-        who: String,
-        /// Why.
-        reason: String,
-        /// What.
-        action: OperatorAction,
-    },
+    Operator(OperatorAct),
+}
+
+/// One act of one operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorAct {
+    /// Identity of the act: the same id is applied once.
+    pub id: String,
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub reason: String,
+    /// What.
+    pub action: OperatorAction,
+    /// The step that it is about; `None`: it names none.
+    pub about: Option<About>,
+}
+
+/// A step, and which of its commands, as whoever acts names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Name of the step.
+    pub step: String,
+    /// `None`: whichever the saga needs a person for.
+    pub direction: Option<Direction>,
 }
 
 /// What a saga publishes.

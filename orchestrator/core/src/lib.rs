@@ -13,6 +13,7 @@ pub mod event;
 pub mod evolve;
 pub mod expression;
 pub mod id;
+pub mod incident;
 pub mod input;
 pub mod json;
 pub mod policy;

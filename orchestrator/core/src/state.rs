@@ -1,8 +1,10 @@
 //! What the journal of a saga folds to.
 
+mod acts;
 mod course;
 mod due;
 mod held;
+mod needs;
 mod noted;
 mod status;
 mod step;
@@ -20,9 +22,11 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+pub use acts::{ACTS_KEPT, Acted, Acts};
 pub use course::{Course, Heading, OutcomeForm};
 pub use due::Dues;
 pub use held::Held;
+pub(crate) use needs::Consequence;
 pub use noted::Noted;
 pub(crate) use noted::Times;
 pub use status::{NotAStatus, Status};
@@ -82,8 +86,8 @@ pub struct State {
     pub cancel: Option<(String, String)>,
     /// An abandon that waits for what the broker says of the outcome event: who and why.
     pub abandon: Option<(String, String)>,
-    /// Ids of the operator acts that are on record.
-    pub acts: BTreeSet<String>,
+    /// The latest operators' acts.
+    pub acts: Acts,
     /// What a person should look at.
     pub incidents: Vec<Incident>,
 }

@@ -2,7 +2,7 @@
 
 use super::{Backend, errors::Error, sagas};
 use crate::{
-    engine::operate::{self, Operated, OperatorAct},
+    engine::operate::{self, Operated},
     guarded::acts::check_texts,
 };
 use axum::{
@@ -12,9 +12,14 @@ use axum::{
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use saga_core::{event::OperatorAction, id::SagaId};
-use serde::Deserialize;
-use serde_json::json;
+use saga_core::{
+    command::Direction,
+    event::OperatorAction,
+    id::SagaId,
+    input::{About, OperatorAct},
+    time::rfc3339,
+};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -24,6 +29,27 @@ struct Asked {
     id: Option<String>,
     who: String,
     reason: String,
+    step: Option<String>,
+    direction: Option<Direction>,
+}
+
+/// More than any id that programs make, and short enough to be kept with the saga.
+const MAX_ID_BYTES: usize = 128;
+
+/// What became of an act.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Told {
+    status: String,
+    id: String,
+    saga: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    direction: Option<Direction>,
+    /// Of a repeat: when it was applied, RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applied_at: Option<String>,
 }
 
 pub(super) async fn act(
@@ -38,16 +64,31 @@ pub(super) async fn act(
     let asked: Asked = serde_json::from_slice(&body).map_err(|error| Error::BadBody(error.to_string()))?;
     let saga = sagas::resolve(&backend, &saga, sagas::checked(named)?.saga.as_deref()).await?;
     let act = checked(asked, action)?;
-    let id = act.id.clone();
+    let (id, about) = (act.id.clone(), act.about.clone());
     let parts = Arc::clone(&backend.parts);
     // A task of its own: a client that goes away does not take its act back.
-    let operated =
-        tokio::spawn(async move { operate::operate(&parts, saga, act).await }).await.unwrap_or(Operated::Accepted);
+    let operated = tokio::spawn(async move { operate::operate(&parts, saga, act).await })
+        .await
+        .unwrap_or(Operated::Accepted { about });
+    let told = |status: &str, about: Option<About>| {
+        let about = about.map_or((None, None), |about| (Some(about.step), about.direction));
+        Told {
+            status: status.to_owned(),
+            id,
+            saga: saga.to_string(),
+            step: about.0,
+            direction: about.1,
+            applied_at: None,
+        }
+    };
     match operated {
-        Operated::Applied => Ok(Json(json!({"status": "applied", "id": id, "saga": saga.to_string()})).into_response()),
-        Operated::Accepted => {
-            let body = json!({"status": "accepted, not yet applied", "id": id, "saga": saga.to_string()});
-            Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+        Operated::Applied { about } => Ok(Json(told("applied", about)).into_response()),
+        Operated::Repeated { at, about } => {
+            let told = Told { applied_at: Some(rfc3339(at)), ..told("applied", about) };
+            Ok(Json(told).into_response())
+        }
+        Operated::Accepted { about } => {
+            Ok((StatusCode::ACCEPTED, Json(told("accepted, not yet applied", about))).into_response())
         }
         Operated::Refused { reason } => Err(refused(&backend, saga, reason).await),
         Operated::TooMany => Err(Error::TooManyActs(operate::MOST_ACTS)),
@@ -87,5 +128,12 @@ fn parse(action: &str) -> Result<OperatorAction, Error> {
 fn checked(asked: Asked, action: OperatorAction) -> Result<OperatorAct, Error> {
     check_texts(&asked.who, &asked.reason).map_err(Error::BadValue)?;
     let id = asked.id.unwrap_or_else(|| Uuid::new_v4().to_string());
-    Ok(OperatorAct { id, who: asked.who, reason: asked.reason, action })
+    if id.is_empty() || id.len() > MAX_ID_BYTES || id.chars().any(char::is_control) {
+        return Err(Error::BadValue(format!("`id` must be a text of 1 to {MAX_ID_BYTES} bytes")));
+    }
+    let about = match (asked.step, asked.direction) {
+        (None, Some(_)) => return Err(Error::BadValue("`direction` goes with `step`".into())),
+        (step, direction) => step.map(|step| About { step, direction }),
+    };
+    Ok(OperatorAct { id, who: asked.who, reason: asked.reason, action, about })
 }

@@ -62,7 +62,7 @@ impl Error {
                 StatusCode::BAD_REQUEST,
                 "bad_body",
                 message.clone(),
-                r#"send {"who": "your name", "reason": "why"} as application/json"#,
+                r#"send {"who": "your name", "reason": "why"} as application/json; of skip and retry also "step" and "direction""#,
             ),
             Error::BadValue(message) => (StatusCode::BAD_REQUEST, "bad_body", message.clone(), "nothing has changed"),
             Error::Refused(message) => {

@@ -4,10 +4,11 @@ use super::{
     output,
     server::{ServerArgs, encoded},
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
 use saga_core::event::OperatorAction;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::process::ExitCode;
+use uuid::Uuid;
 
 #[derive(Debug, Args)]
 pub(super) struct ActArgs {
@@ -23,25 +24,206 @@ pub(super) struct ActArgs {
     /// Which definition, where several have sagas with this key
     #[arg(long, value_name = "NAME")]
     saga: Option<String>,
+    /// Identity of the act: repeated under the same one, it is done once. Random and printed by default
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
     #[command(flatten)]
     server: ServerArgs,
 }
 
-impl ActArgs {
-    fn path(&self, word: &str) -> String {
-        let path = format!("/api/sagas/{}/{word}", encoded(&self.name));
-        match &self.saga {
-            Some(saga) => format!("{path}?saga={}", encoded(saga)),
-            None => path,
+/// An act that may be about one step.
+#[derive(Debug, Args)]
+pub(super) struct StepActArgs {
+    #[command(flatten)]
+    act: ActArgs,
+    /// The step that it is about; refused if the saga does not wait for it
+    #[arg(long, value_name = "NAME")]
+    step: Option<String>,
+    /// Which of its commands: it is refused if the saga waits for the other one
+    #[arg(long, value_enum, requires = "step")]
+    direction: Option<Way>,
+}
+
+/// Which of a step's commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Way {
+    /// What performs it
+    Do,
+    /// What undoes it
+    Undo,
+}
+
+impl Way {
+    fn as_str(self) -> &'static str {
+        match self {
+            Way::Do => "do",
+            Way::Undo => "undo",
         }
     }
 }
 
+/// On which step, if on one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct On {
+    step: Option<String>,
+    direction: Option<String>,
+}
+
+impl On {
+    /// As the engine tells it.
+    fn told(answer: &Value) -> On {
+        let text = |key: &str| answer[key].as_str().map(str::to_owned);
+        On { step: text("step"), direction: text("direction") }
+    }
+
+    fn words(&self) -> String {
+        match (&self.step, self.direction.as_deref()) {
+            (Some(step), Some("undo")) => format!("the undo of step {step}, "),
+            (Some(step), _) => format!("step {step}, "),
+            (None, _) => String::new(),
+        }
+    }
+}
+
+/// On the whole saga.
 pub(super) async fn act(args: ActArgs, action: OperatorAction) -> anyhow::Result<ExitCode> {
-    let word = serde_json::to_value(action)?.as_str().unwrap_or_default().to_owned();
-    let server = args.server.open()?;
-    let answer = server.post(&args.path(&word), &json!({"who": args.who, "reason": args.reason})).await?;
+    Act::new(args, action, On::default()).perform().await
+}
+
+/// On one step, or on whatever waits.
+pub(super) async fn act_on_step(args: StepActArgs, action: OperatorAction) -> anyhow::Result<ExitCode> {
+    let on = On { step: args.step, direction: args.direction.map(|way| way.as_str().to_owned()) };
+    Act::new(args.act, action, on).perform().await
+}
+
+/// What is asked of an engine.
+struct Act {
+    args: ActArgs,
+    id: String,
+    action: OperatorAction,
+    on: On,
+}
+
+impl Act {
+    fn new(args: ActArgs, action: OperatorAction, on: On) -> Act {
+        let id = args.id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
+        Act { args, id, action, on }
+    }
+
+    async fn perform(self) -> anyhow::Result<ExitCode> {
+        let answer = match self.args.server.open()?.post(&self.path(), &self.body()).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.unheard(error)),
+        };
+        output::line(&told(self.action, &answer))?;
+        if answer["status"].as_str().is_some_and(|status| status.starts_with("accepted")) {
+            let command = self.again(&On::told(&answer));
+            output::note(&format!("hint: ask again what became of it; this does nothing twice:\n  {command}"));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn path(&self) -> String {
+        let path = format!("/api/sagas/{}/{}", encoded(&self.args.name), self.action.as_str());
+        match &self.args.saga {
+            Some(saga) => format!("{path}?saga={}", encoded(saga)),
+            None => path,
+        }
+    }
+
+    fn body(&self) -> Value {
+        let mut body = json!({"id": self.id, "who": self.args.who, "reason": self.args.reason});
+        for (name, value) in [("step", &self.on.step), ("direction", &self.on.direction)] {
+            if let Some(value) = value {
+                body[name] = json!(value);
+            }
+        }
+        body
+    }
+
+    /// Where the engine was asked and its answer did not arrive, the act may have been taken.
+    fn unheard(&self, error: anyhow::Error) -> anyhow::Error {
+        let lost =
+            error.downcast_ref::<reqwest::Error>().is_some_and(|error| !error.is_connect() && !error.is_builder());
+        if !lost {
+            return error;
+        }
+        let command = self.again(&self.on);
+        error.context(format!("the act may have been taken\nhint: ask again; this does nothing twice:\n  {command}"))
+    }
+
+    /// The command that repeats the act.
+    fn again(&self, on: &On) -> String {
+        let options = [
+            ("--saga", self.args.saga.as_deref()),
+            ("--step", on.step.as_deref()),
+            ("--direction", on.direction.as_deref()),
+            ("--id", Some(self.id.as_str())),
+            ("--who", Some(self.args.who.as_str())),
+            ("--reason", Some(self.args.reason.as_str())),
+        ];
+        let given = options.into_iter().filter_map(|(name, value)| Some(format!(" {name} {}", quoted(value?))));
+        format!("saga {} {}{}", self.action.as_str(), quoted(&self.args.name), given.collect::<String>())
+    }
+}
+
+fn told(action: OperatorAction, answer: &Value) -> String {
     let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
-    output::line(&format!("{word} {}: {}", text("saga"), text("status")))?;
-    Ok(ExitCode::SUCCESS)
+    let status = match answer["appliedAt"].as_str() {
+        Some(at) => format!("applied before, at {at}; nothing was done again"),
+        None => text("status"),
+    };
+    format!("{} {}: {status} ({}act {})", action.as_str(), text("saga"), On::told(answer).words(), text("id"))
+}
+
+/// As a shell takes it.
+fn quoted(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:/@".contains(letter);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Skip {
+        #[command(flatten)]
+        args: StepActArgs,
+    }
+
+    fn skip(line: &[&str]) -> Act {
+        let line = [&["skip", "4711", "--reason", "it isn't there", "--who", "ada"], line].concat();
+        Act::new(Skip::parse_from(line).args.act, OperatorAction::Skip, On::default())
+    }
+
+    #[test]
+    fn the_command_that_repeats_an_act_names_its_step_and_its_id() {
+        let act = skip(&[]);
+        let answer = json!({"step": "charge", "direction": "do"});
+        let expected = format!(
+            "saga skip 4711 --step charge --direction do --id {} --who ada --reason 'it isn'\\''t there'",
+            act.id
+        );
+        assert_eq!(act.again(&On::told(&answer)), expected);
+    }
+
+    #[test]
+    fn each_act_has_an_id_of_its_own_unless_it_is_given_one() {
+        assert_ne!(skip(&[]).id, skip(&[]).id);
+        assert_eq!(skip(&["--id", "7"]).id, "7");
+    }
+
+    #[test]
+    fn a_repeat_is_told_as_one() {
+        let answer = json!({"status": "applied", "saga": "s", "id": "7", "step": "charge", "direction": "undo"});
+        assert_eq!(told(OperatorAction::Skip, &answer), "skip s: applied (the undo of step charge, act 7)");
+        let repeat = json!({"status": "applied", "saga": "s", "id": "7", "appliedAt": "2026-11-29T08:00:00.000Z"});
+        let told = told(OperatorAction::Retry, &repeat);
+        assert_eq!(told, "retry s: applied before, at 2026-11-29T08:00:00.000Z; nothing was done again (act 7)");
+    }
 }

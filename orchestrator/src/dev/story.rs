@@ -66,8 +66,11 @@ impl Teller<'_> {
             Event::StepFailed { step, direction, outcome, failure, ending: _ } => {
                 (Some(*step), Mark::Bad, format!("{}{}", undo(*direction), told(*outcome, failure)))
             }
-            Event::StepSkipped { step, direction: Direction::Do } => (Some(*step), Mark::Skip, "not needed".to_owned()),
-            Event::StepSkipped { step, direction: Direction::Undo } => {
+            Event::StepSkipped { step, direction: Direction::Do, in_doubt } => {
+                let what = if *in_doubt { "skipped; it may have happened" } else { "not needed" };
+                (Some(*step), Mark::Skip, what.to_owned())
+            }
+            Event::StepSkipped { step, direction: Direction::Undo, .. } => {
                 (Some(*step), Mark::Undone, "declared undone by hand".to_owned())
             }
             Event::CompensationStarted { cause } => (None, Mark::Back, self.goes_back(cause)),
@@ -76,8 +79,8 @@ impl Teller<'_> {
                 (None, Mark::Parked, format!("parked, somebody has to decide: {}", view::parked(self.plan, reason)))
             }
             Event::SagaResumed => (None, Mark::Good, "goes on: what it was parked for resolved itself".to_owned()),
-            Event::OperatorActed { who, reason, action, .. } => {
-                (None, Mark::Begin, format!("{who} says {}: {reason}", word(action)))
+            Event::OperatorActed { who, reason, action, command, .. } => {
+                (None, Mark::Begin, format!("{who} says {}: {reason}", view::acted(self.plan, *action, *command)))
             }
             Event::OutcomeDue { request: Request::Publish { topic, event_type, .. }, .. } => {
                 (None, Mark::Send, format!("event {event_type} to topic {topic}"))
@@ -130,11 +133,9 @@ impl Teller<'_> {
         let took = span(self.decision.at.since(self.state.started_at));
         match end {
             End::Completed { .. } => (None, Mark::Ended, format!("completed after {took}")),
-            End::Compensated { cause, irreversible } => {
-                let left = match irreversible.as_slice() {
-                    [] => "nothing is left behind".to_owned(),
-                    some => format!("for good: {}", self.names(some)),
-                };
+            End::Compensated { cause, irreversible, in_doubt } => {
+                let left = view::stays(self.plan, irreversible, in_doubt);
+                let left = left.unwrap_or_else(|| "nothing is left behind".to_owned());
                 let why = view::caused(self.plan, cause);
                 (None, Mark::EndedUndone, format!("compensated after {took}, {left} ({why})"))
             }

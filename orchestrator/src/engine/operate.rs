@@ -5,14 +5,18 @@ use super::{
     message::{Body, Disposition, Message, Receipt},
     router::Source,
 };
+use crate::{
+    journal::{self, Recorded},
+    panics::caught,
+};
 use saga_core::{
     answerable::ALWAYS,
-    command::Guard,
+    command::{CommandRef, Guard},
     decide::{self, Admission, Asking, Context, Outcome},
-    event::{Event, OperatorAction},
+    event::{Decision, Event, OperatorAction},
     id::SagaId,
-    input::Input,
-    state::Status,
+    input::{About, Input, OperatorAct},
+    state::{Plan, Status},
     time::Timestamp,
 };
 use std::{sync::Arc, time::Duration};
@@ -26,31 +30,31 @@ pub const MOST_ACTS: usize = 1024;
 /// Between two looks at the journal when another engine owns the shard.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// One act of one operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OperatorAct {
-    /// Identity of the act; the same id is applied once.
-    pub id: String,
-    /// Who.
-    pub who: String,
-    /// Why.
-    pub reason: String,
-    /// What.
-    pub action: OperatorAction,
-}
-
 /// What became of an act within [`PATIENCE`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operated {
     /// It is in the journal.
-    Applied,
+    Applied {
+        /// The step that it is about, if it is about one.
+        about: Option<About>,
+    },
+    /// It was in the journal already: nothing was done again.
+    Repeated {
+        /// When it was applied.
+        at: Timestamp,
+        /// The step that it was about, if it was about one.
+        about: Option<About>,
+    },
     /// The saga's state does not allow it.
     Refused {
         /// Why, and what is allowed.
         reason: String,
     },
     /// It is on its way to the shard's owner.
-    Accepted,
+    Accepted {
+        /// The step that it is about, if it is about one: a repeat names it.
+        about: Option<About>,
+    },
     /// No such saga.
     UnknownSaga,
     /// Nothing came of it: [`MOST_ACTS`] are on their way.
@@ -58,12 +62,16 @@ pub enum Operated {
 }
 
 /// Brings `act` to the saga's owner and waits for what becomes of it. An act that was accepted is not lost: it is in the owner's queue or
-/// in the inbox. A crash of the owner before the commit loses an act in its queue, and whoever asked is told `Accepted` at most.
+/// in the inbox. A crash of the owner before the commit loses an act in its queue, and whoever asked is told `Accepted` at most: a repeat under
+/// the same id is applied then, and changes nothing otherwise.
 pub async fn operate(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Operated {
     let Ok(place) = Arc::clone(&parts.acting).try_acquire_owned() else { return Operated::TooMany };
+    let act = match looked_at(parts, saga, act).await {
+        Ok(act) => act,
+        Err(known) => return known,
+    };
     let (reply, answer) = oneshot::channel();
-    let input = Input::Operator { id: act.id, who: act.who, reason: act.reason, action: act.action };
-    let body = Body::Input { saga, input: input.clone() };
+    let body = Body::Input { saga, input: Input::Operator(act.clone()) };
     let message = Message { body, record: None, receipt: Receipt::Reply(reply) };
     let until = Instant::now() + PATIENCE;
     // A task of its own: an act that nobody waits for any more is brought to its saga all the same.
@@ -73,69 +81,112 @@ pub async fn operate(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Oper
         drop(place);
     });
     match tokio::time::timeout_at(until, answer).await {
-        Ok(Ok(disposition)) => settled(parts, saga, &input, disposition, until).await,
-        Ok(Err(_)) | Err(_) => Operated::Accepted,
+        Ok(Ok(disposition)) => settled(parts, saga, &act, disposition, until).await,
+        Ok(Err(_)) | Err(_) => Operated::Accepted { about: act.about },
     }
+}
+
+/// Looks at the journal before the act leaves. One that is in it is answered by it. A skip that names no step is for the one that needs a person
+/// now, which is what whoever asks has seen: it must not settle another one that needs a person by the time it arrives.
+async fn looked_at(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Result<OperatorAct, Operated> {
+    // What cannot be read is told by the owner, who can end it.
+    let Ok(Some(recorded)) = journal::read(parts.store.as_ref(), &parts.plans, saga).await else { return Ok(act) };
+    if let Some(acted) = recorded.state.acts.find(&act.id) {
+        let (at, about) = (acted.at, acted.command.map(|command| named(&recorded.plan, command)));
+        return match would_be(parts, recorded, &act) {
+            Some(Outcome::Refused(refused)) => Err(Operated::Refused { reason: refused.to_string() }),
+            Some(Outcome::Ignored(_) | Outcome::Noted | Outcome::Decided(_)) | None => {
+                Err(Operated::Repeated { at, about })
+            }
+        };
+    }
+    if act.action != OperatorAction::Skip || act.about.is_some() {
+        return Ok(act);
+    }
+    let plan = Arc::clone(&recorded.plan);
+    match would_be(parts, recorded, &act) {
+        Some(Outcome::Refused(refused)) => Err(Operated::Refused { reason: refused.to_string() }),
+        Some(Outcome::Decided(decision)) => {
+            let about = acted_on(&decision).map(|command| named(&plan, command));
+            Ok(OperatorAct { about, ..act })
+        }
+        Some(Outcome::Ignored(_) | Outcome::Noted) | None => Ok(act),
+    }
+}
+
+fn named(plan: &Plan, command: CommandRef) -> About {
+    About { step: plan.definition.step(command.step).name.clone(), direction: Some(command.direction) }
+}
+
+/// The command that an act in `decision` was about.
+fn acted_on(decision: &Decision) -> Option<CommandRef> {
+    decision
+        .events
+        .iter()
+        .find_map(|event| if let Event::OperatorActed { command, .. } = event { *command } else { None })
 }
 
 async fn settled(
     parts: &Arc<Parts>,
     saga: SagaId,
-    input: &Input,
+    act: &OperatorAct,
     disposition: Disposition,
     until: Instant,
 ) -> Operated {
     match disposition {
-        Disposition::Applied | Disposition::Started(_) => Operated::Applied,
-        Disposition::Duplicate { .. } | Disposition::Ignored(_) => Operated::Applied,
+        Disposition::Applied | Disposition::Started(_) | Disposition::Duplicate { .. } | Disposition::Ignored(_) => {
+            Operated::Applied { about: act.about.clone() }
+        }
         Disposition::Refused(reason) => Operated::Refused { reason },
         Disposition::UnknownSaga => Operated::UnknownSaga,
-        Disposition::Forwarded => recorded_elsewhere(parts, saga, input, until).await,
+        Disposition::Forwarded => recorded_elsewhere(parts, saga, act, until).await,
     }
 }
 
 /// Another engine owns the shard: its journal is the only place that tells.
-async fn recorded_elsewhere(parts: &Arc<Parts>, saga: SagaId, input: &Input, until: Instant) -> Operated {
-    let Input::Operator { id, .. } = input else { return Operated::Accepted };
+async fn recorded_elsewhere(parts: &Arc<Parts>, saga: SagaId, act: &OperatorAct, until: Instant) -> Operated {
+    let about = act.about.clone();
     while Instant::now() < until {
-        if is_recorded(parts, saga, id).await {
-            return Operated::Applied;
+        if is_recorded(parts, saga, &act.id).await {
+            return Operated::Applied { about };
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
-    match would_be_refused(parts, saga, input).await {
+    match would_be_refused(parts, saga, act).await {
         Some(reason) => Operated::Refused { reason },
-        None => Operated::Accepted,
+        None => Operated::Accepted { about },
     }
 }
 
-/// What the owner's answer would be to an act that it has not recorded: it decides by the same state and the same rules. Nothing is changed.
-async fn would_be_refused(parts: &Arc<Parts>, saga: SagaId, input: &Input) -> Option<String> {
-    let mut recorded = crate::journal::read(parts.store.as_ref(), &parts.plans, saga).await.ok()??;
+/// What the owner's answer would be to an act that it has not recorded.
+async fn would_be_refused(parts: &Arc<Parts>, saga: SagaId, act: &OperatorAct) -> Option<String> {
+    let recorded = journal::read(parts.store.as_ref(), &parts.plans, saga).await.ok()??;
+    match would_be(parts, recorded, act)? {
+        Outcome::Refused(refused) => Some(refused.to_string()),
+        Outcome::Decided(_) | Outcome::Noted | Outcome::Ignored(_) => None,
+    }
+}
+
+/// What the owner would decide: by the same state and the same rules. Nothing is changed.
+fn would_be(parts: &Parts, mut recorded: Recorded, act: &OperatorAct) -> Option<Outcome> {
     let mut never = |_: Asking<'_>| Admission::Refused { guard: Guard::Breaker, not_before: Timestamp::MAX };
-    let now = parts.clock.now();
     let mut context = Context {
-        now,
+        now: parts.clock.now(),
         answerable: &ALWAYS,
         random: 0,
         admission: &mut never,
         choose: &mut |_| None,
         recall: &mut |_| None,
     };
-    match decide::decide(&recorded.plan, &mut recorded.state, input, &mut context) {
-        Ok(Outcome::Refused(refused)) => Some(refused.to_string()),
-        Ok(Outcome::Decided(_) | Outcome::Noted | Outcome::Ignored(_)) | Err(_) => None,
-    }
+    let input = Input::Operator(act.clone());
+    caught(|| decide::decide(&recorded.plan, &mut recorded.state, &input, &mut context)).ok()?.ok()
 }
 
 async fn is_recorded(parts: &Arc<Parts>, saga: SagaId, id: &str) -> bool {
-    let recorded = match crate::journal::read(parts.store.as_ref(), &parts.plans, saga).await {
-        Ok(Some(recorded)) => recorded,
-        Ok(None) => return false,
-        Err(error) => return !error.is_transient() && is_abandoned(parts, saga).await,
-    };
-    let mut events = recorded.decisions.iter().flat_map(|decision| &decision.events);
-    events.any(|event| matches!(event, Event::OperatorActed { id: acted, .. } if acted == id))
+    match journal::read(parts.store.as_ref(), &parts.plans, saga).await {
+        Ok(recorded) => recorded.is_some_and(|recorded| recorded.state.acts.find(id).is_some()),
+        Err(error) => !error.is_transient() && is_abandoned(parts, saga).await,
+    }
 }
 
 /// Of a saga that cannot be read only the read model tells: all that can be recorded of it is its end.

@@ -161,7 +161,7 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
         Ok(Inbound::Outcome(CallOutcome { command, .. })) if !parts.router.has(command.saga.shard()) => {
             dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
         }
-        Ok(Inbound::Operator(act)) if !parts.router.has(act.saga.shard()) => {
+        Ok(Inbound::Operator { saga, .. }) if !parts.router.has(saga.shard()) => {
             dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
         }
         Ok(Inbound::Outcome(CallOutcome { command, attempt, answer })) => {
@@ -169,10 +169,8 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
             let body = Body::Reply(Box::new(Reply { command, attempt, answer }));
             parts.router.route(shard, Message { body, record: None, receipt }, Source::Inbox).await;
         }
-        Ok(Inbound::Operator(act)) => {
-            let saga = act.saga;
-            let input = Input::Operator { id: act.id, who: act.who, reason: act.reason, action: act.action };
-            let body = Body::Input { saga, input };
+        Ok(Inbound::Operator { saga, act }) => {
+            let body = Body::Input { saga, input: Input::Operator(act) };
             parts.router.route(saga.shard(), Message { body, record: None, receipt }, Source::Inbox).await;
         }
         Err(poison) => dead_letter::send(parts, record, receipt, poison.into()),

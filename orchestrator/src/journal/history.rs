@@ -2,8 +2,8 @@
 
 use super::Recorded;
 use saga_core::{
-    command::{Direction, Failure, Request},
-    event::{AttemptOutcome, Cause, End, Ending, Event, OperatorAction},
+    command::{CommandRef, Direction, Failure, Request},
+    event::{AttemptOutcome, End, Ending, Event},
     id::StepIndex,
     state::{Plan, view},
     time::rfc3339,
@@ -92,8 +92,11 @@ pub fn describe(plan: &Plan, event: &Event) -> String {
             format!("{command} {outcome}: {}{}", told(failure), because(*ending))
         }
         Event::StepAnswered { step, by, .. } => format!("{} answered by {}", name(plan, *step), view::stood_in(by)),
-        Event::StepSkipped { step, direction: Direction::Do } => format!("{} skipped", name(plan, *step)),
-        Event::StepSkipped { step, direction: Direction::Undo } => {
+        Event::StepSkipped { step, direction: Direction::Do, in_doubt } => {
+            let doubt = if *in_doubt { "; it may have happened" } else { "" };
+            format!("{} skipped{doubt}", name(plan, *step))
+        }
+        Event::StepSkipped { step, direction: Direction::Undo, .. } => {
             format!("undo of {} declared done by hand", name(plan, *step))
         }
         Event::ResultArrived { step, .. } => format!("{} reports a late success", name(plan, *step)),
@@ -101,7 +104,9 @@ pub fn describe(plan: &Plan, event: &Event) -> String {
         Event::SagaOverdue => "the saga's time ended after its pivot: overdue, it goes on".into(),
         Event::SagaParked { reason } => format!("parked: {}", view::parked(plan, reason)),
         Event::SagaResumed => "goes on: what it was parked for resolved itself".into(),
-        Event::OperatorActed { who, reason, action, .. } => format!("{who}: {} ({reason})", act(*action)),
+        Event::OperatorActed { who, reason, action, command, .. } => {
+            format!("{who}: {} ({reason})", view::acted(plan, *action, *command))
+        }
         Event::OutcomeDue { request, .. } => format!("outcome event due: {}", sent(request)),
         Event::OutcomeWaiting { failure } => format!("the outcome event waits for its topic: {}", told(failure)),
         Event::OutcomeShortened { request } => format!("outcome event without output due: {}", sent(request)),
@@ -117,10 +122,7 @@ fn name(plan: &Plan, step: StepIndex) -> &str {
 }
 
 fn command(plan: &Plan, step: StepIndex, direction: Direction) -> String {
-    match direction {
-        Direction::Do => name(plan, step).to_owned(),
-        Direction::Undo => format!("undo of {}", name(plan, step)),
-    }
+    view::command(plan, CommandRef { step, direction })
 }
 
 fn as_probe(probe: bool) -> &'static str {
@@ -157,22 +159,12 @@ fn because(ending: Ending) -> &'static str {
     }
 }
 
-fn act(action: OperatorAction) -> &'static str {
-    match action {
-        OperatorAction::Retry => "retry",
-        OperatorAction::Skip => "skip",
-        OperatorAction::Cancel => "cancel",
-        OperatorAction::Abandon => "abandon",
-    }
-}
-
 fn ended(plan: &Plan, end: &End) -> String {
     match end {
         End::Completed { .. } => "completed".into(),
-        End::Compensated { cause, irreversible } if irreversible.is_empty() => compensated(plan, cause),
-        End::Compensated { cause, irreversible } => {
-            let names: Vec<&str> = irreversible.iter().map(|step| name(plan, *step)).collect();
-            format!("{}; applied for good: {}", compensated(plan, cause), names.join(", "))
+        End::Compensated { cause, irreversible, in_doubt } => {
+            let stays = view::stays(plan, irreversible, in_doubt).map(|stays| format!("; {stays}"));
+            format!("compensated ({}){}", view::caused(plan, cause), stays.unwrap_or_default())
         }
         End::Abandoned { who, reason, left } => {
             let names: Vec<&str> = left.iter().map(|step| name(plan, *step)).collect();
@@ -180,8 +172,4 @@ fn ended(plan: &Plan, end: &End) -> String {
             format!("abandoned by {who} ({reason}); left undone: {left}")
         }
     }
-}
-
-fn compensated(plan: &Plan, cause: &Cause) -> String {
-    format!("compensated ({})", view::caused(plan, cause))
 }

@@ -94,6 +94,7 @@ fn view(summary: StreamSummary, version: u32, reason: String) -> SagaView {
         definition: summary.document,
         version,
         overdue: false,
+        needs_person: Vec::new(),
         steps: Vec::new(),
         output: None,
         incidents: Vec::new(),

@@ -14,8 +14,8 @@ use super::{
 use bytes::Bytes;
 use saga_core::{
     command::Answer,
-    event::OperatorAction,
     id::{CommandId, SagaId, Shard},
+    input::OperatorAct,
     time::Timestamp,
 };
 use std::{str::FromStr, sync::Arc};
@@ -48,8 +48,13 @@ pub enum Inbound {
     Reply(Record),
     /// What came back for an attempt by another way than a reply record.
     Outcome(CallOutcome),
-    /// An operator acts on a saga.
-    Operator(OperatorAct),
+    /// An operator acts.
+    Operator {
+        /// On which saga.
+        saga: SagaId,
+        /// How.
+        act: OperatorAct,
+    },
 }
 
 /// What came back for an attempt of a command.
@@ -61,21 +66,6 @@ pub struct CallOutcome {
     pub attempt: Option<u32>,
     /// What.
     pub answer: Answer,
-}
-
-/// An operator's act.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OperatorAct {
-    /// On which saga.
-    pub saga: SagaId,
-    /// Identity of the act.
-    pub id: String,
-    /// Who.
-    pub who: String,
-    /// Why.
-    pub reason: String,
-    /// What.
-    pub action: OperatorAction,
 }
 
 /// The record that brings `inbound` to `shard`. Delivered at least once.
@@ -93,7 +83,9 @@ pub fn forward(inbox: &Arc<str>, shard: Shard, inbound: &Inbound) -> Outgoing {
         Inbound::Outcome(outcome) => {
             Outgoing { partition, ..write(inbox, "outcome", outcome.command.saga, wire::outcome(outcome)) }
         }
-        Inbound::Operator(act) => Outgoing { partition, ..write(inbox, "operator", act.saga, wire::operator(act)) },
+        Inbound::Operator { saga, act } => {
+            Outgoing { partition, ..write(inbox, "operator", *saga, wire::operator(*saga, act)) }
+        }
     }
 }
 
@@ -111,7 +103,7 @@ pub fn receive(record: &Record) -> Result<Inbound, Poison> {
         }),
         Some("reply") => Ok(Inbound::Reply(unwrap(record)?)),
         Some("outcome") => wire::read_outcome(body(record)?).map(Inbound::Outcome),
-        Some("operator") => wire::read_operator(body(record)?).map(Inbound::Operator),
+        Some("operator") => wire::read_operator(body(record)?).map(|(saga, act)| Inbound::Operator { saga, act }),
         Some(other) => Err(foreign(format!("{KIND} is `{other}`"))),
         None => Err(foreign(format!("no header {KIND}: only instances write to the inbox"))),
     }

@@ -63,8 +63,7 @@ impl Draft<'_, '_> {
         for step in self.plan.definition.indices() {
             let state = self.state.step(step);
             let Some(failure) = state.ended_badly().filter(|_| self.is_forward()).cloned() else { continue };
-            let ending = state.forward.ending.unwrap_or(Ending::Definite);
-            self.step_ended_badly(forward(step), Ended { failure, ending });
+            self.step_ended_badly(forward(step), failure);
         }
     }
 
@@ -77,7 +76,7 @@ impl Draft<'_, '_> {
     pub(super) fn begin_step(&mut self, step: StepIndex) {
         match self.condition(step) {
             Err(failure) => self.never_began(forward(step), Ended { failure, ending: Ending::Definite }),
-            Ok(false) => self.emit(Event::StepSkipped { step, direction: Direction::Do }),
+            Ok(false) => self.emit(Event::StepSkipped { step, direction: Direction::Do, in_doubt: false }),
             Ok(true) => match &self.plan.definition.step(step).action {
                 Action::Wait(span) => {
                     let until = self.now.plus(*span);
@@ -97,14 +96,14 @@ impl Draft<'_, '_> {
 
     fn never_began(&mut self, command: CommandRef, ended: Ended) {
         let (step, direction) = (command.step, command.direction);
-        let (outcome, failure, ending) = (AttemptOutcome::Failed, ended.failure.clone(), ended.ending);
+        let (outcome, Ended { failure, ending }) = (AttemptOutcome::Failed, ended);
         self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
         // What cannot be evaluated is a mistake of the definition: no fallback hides it.
-        if ended.ending == Ending::NeedsPerson {
-            self.fall_back(command, ended.ending);
+        if ending == Ending::NeedsPerson {
+            self.fall_back(command, ending);
         }
         match direction {
-            Direction::Do => self.step_ended_badly(command, ended),
+            Direction::Do => self.step_ended_badly(command, failure),
             Direction::Undo => self.incident(Some(command), failure),
         }
     }
@@ -131,8 +130,7 @@ impl Draft<'_, '_> {
 
     /// The undos that a person has to look at before the saga can end.
     pub(super) fn undos_that_gave_up(&self) -> Option<ParkReason> {
-        let gave_up = |step: &StepIndex| self.state.step(*step).undo.gave_up().is_some();
-        let steps: Vec<StepIndex> = self.plan.definition.indices().filter(gave_up).collect();
+        let steps: Vec<StepIndex> = self.state.undos_given_up(self.plan).into_iter().map(|it| it.step).collect();
         let failure = self.state.step(*steps.first()?).undo.gave_up()?.clone();
         Some(ParkReason::UndoFailed { steps, failure })
     }

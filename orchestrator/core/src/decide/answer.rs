@@ -5,8 +5,7 @@ use crate::{
     command::{Answer, CommandRef, Direction, Failure, Guard, Request, Retryable},
     definition::PivotSide,
     event::{AttemptOutcome, Ending, Event, ParkReason},
-    policy::OnExhausted,
-    state::{Course, Heading, Phase, Times},
+    state::{Consequence, Course, Heading, Phase, Times},
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -82,7 +81,7 @@ impl Draft<'_, '_> {
             }
             Err(failure) => {
                 self.emit(Event::StepRejected { step, result: result.clone(), failure: failure.clone() });
-                self.step_ended_badly(command, Ended { failure, ending: Ending::Definite });
+                self.step_ended_badly(command, failure);
             }
         }
     }
@@ -246,34 +245,33 @@ impl Draft<'_, '_> {
         self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
         self.fall_back(command, ending);
         match direction {
-            Direction::Do => self.step_ended_badly(command, Ended { failure, ending }),
+            Direction::Do => self.step_ended_badly(command, failure),
             Direction::Undo => self.incident(Some(command), failure),
         }
     }
 
     /// What the end of a do without success means for the saga: nothing where a fallback has answered.
-    pub(super) fn step_ended_badly(&mut self, command: CommandRef, ended: Ended) {
+    pub(super) fn step_ended_badly(&mut self, command: CommandRef, failure: Failure) {
         let definition = self.plan.definition.step(command.step);
         let state = self.state.step(command.step);
         if definition.optional || state.is_answered_for() || !matches!(self.state.course, Course::Forward) {
             return;
         }
-        let declared = state.failed_for_good().cloned();
-        let ended = declared.map_or(ended, |failure| Ended { failure, ending: Ending::Definite });
-        let policy = self.plan.policies.step(command.step);
-        let parks = match ended.ending {
-            Ending::NeedsPerson => true,
-            Ending::Exhausted => policy.on_exhausted == OnExhausted::Park,
-            Ending::Definite => false,
-        };
-        let reason = ParkReason::StepFailed { step: command.step, failure: ended.failure.clone() };
-        match definition.side {
-            PivotSide::After => self.emit(Event::SagaParked { reason }),
+        let failure = state.failed_for_good().cloned().unwrap_or(failure);
+        let (step, is_pivot) = (command.step, definition.side == PivotSide::Pivot);
+        let consequence = self.state.consequence(self.plan, step);
+        match consequence {
+            Consequence::ParksInDoubt => {
+                self.emit(Event::SagaParked { reason: ParkReason::PivotUnknown { step, failure } });
+            }
             // A saga whose time is over is undone: to park it would only put that off.
-            PivotSide::Before if parks && self.saga_must_go_back() => self.go_back_as_told(),
-            PivotSide::Before if parks => self.emit(Event::SagaParked { reason }),
-            PivotSide::Before => self.go_back(command.step, ended.failure),
-            PivotSide::Pivot => self.pivot_ended_badly(command.step, ended.failure, parks),
+            Consequence::Parks if self.saga_must_go_back() => self.go_back_as_told(),
+            Consequence::Parks => {
+                let end = state.bad_end();
+                self.emit(Event::SagaParked { reason: ParkReason::StepFailed { step, failure, end } });
+            }
+            Consequence::GoesBack if is_pivot && self.saga_must_go_back() => self.go_back_as_told(),
+            Consequence::GoesBack => self.go_back(step, failure),
         }
     }
 

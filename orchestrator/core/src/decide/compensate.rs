@@ -64,19 +64,6 @@ impl Draft<'_, '_> {
         self.plan.definition.step(step).has_undo()
     }
 
-    /// A pivot that may have happened and cannot be undone is for a person to look at.
-    pub(super) fn pivot_ended_badly(&mut self, step: StepIndex, failure: Failure, parks: bool) {
-        if self.state.step(step).may_be_applied() && !self.has_undo(step) {
-            self.emit(Event::SagaParked { reason: ParkReason::PivotUnknown { step, failure } });
-        } else if self.saga_must_go_back() {
-            self.go_back_as_told();
-        } else if parks {
-            self.emit(Event::SagaParked { reason: ParkReason::StepFailed { step, failure } });
-        } else {
-            self.go_back(step, failure);
-        }
-    }
-
     pub(super) fn advance_back(&mut self) {
         self.settle_what_is_not_out();
         for step in self.undos_due() {
@@ -146,9 +133,12 @@ impl Draft<'_, '_> {
         }
         let Course::Compensating { cause } = self.state.course.clone() else { return };
         let irreversible = self.applied_for_good();
-        self.end(End::Compensated { cause, irreversible });
+        let in_doubt = |step: &StepIndex| !self.state.step(*step).is_applied();
+        let in_doubt = irreversible.iter().copied().filter(in_doubt).collect();
+        self.end(End::Compensated { cause, irreversible, in_doubt });
     }
 
+    /// Whether it is known of each, or only may be.
     fn applied_for_good(&self) -> Vec<StepIndex> {
         let stays = |step: &StepIndex| {
             let irreversible = matches!(self.plan.definition.step(*step).effects, Effects::Irreversible);
@@ -162,9 +152,8 @@ impl Draft<'_, '_> {
         let left = |step: &StepIndex| {
             let state = self.state.step(*step);
             let out = matches!(state.forward.phase, Phase::Attempting(_)) || !state.forward.in_doubt.is_empty();
-            let undone = matches!(state.undo.phase, Phase::Settled(Settled::Succeeded | Settled::Skipped));
             let has_effects = !matches!(self.plan.definition.step(*step).effects, Effects::ReadOnly);
-            has_effects && !undone && (out || state.may_be_applied())
+            has_effects && !state.is_undone() && (out || state.may_be_applied())
         };
         self.plan.definition.indices().filter(left).collect()
     }

@@ -1,9 +1,6 @@
 //! What answers for a step in place of its participant: the cache before a call, fallbacks when a do ended without success.
 
-use super::{
-    answer::Ended,
-    draft::{Draft, forward},
-};
+use super::draft::{Draft, forward};
 use crate::{
     command::{CommandRef, Direction, Failure, Guard, Request},
     definition::{Fallback, FallbackAnswer, FallbackWhen},
@@ -66,7 +63,7 @@ impl Draft<'_, '_> {
         let (outcome, ending) = (AttemptOutcome::Failed, Ending::Definite);
         self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
         self.record_answer(step, by, request, result);
-        self.step_ended_badly(command, Ended { failure, ending });
+        self.step_ended_badly(command, failure);
         true
     }
 

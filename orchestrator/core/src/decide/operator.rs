@@ -1,36 +1,51 @@
 //! Operators' acts. Each is an input with an id, a person and a reason; the same id changes nothing twice.
 
-use super::{
-    Ignored, Refused, Stop,
-    draft::{Draft, forward, undo},
-};
+use super::{Ignored, Refused, Stop, draft::Draft};
 use crate::{
     command::{CommandRef, Direction},
     event::{End, Event, OperatorAction, ParkReason},
-    id::StepIndex,
-    state::{Course, Heading, Phase},
+    input::{About, OperatorAct},
+    state::{Consequence, Course, Heading, Phase, Plan, State, view},
 };
 
+/// An act whose id is on record is that act, or a mistake.
+pub(super) fn is_new(plan: &Plan, state: &State, act: &OperatorAct) -> Result<(), Stop> {
+    let Some(acted) = state.acts.find(&act.id) else { return Ok(()) };
+    let named = |about: &About, it: CommandRef| {
+        plan.definition.step(it.step).name == about.step && about.direction.is_none_or(|said| said == it.direction)
+    };
+    let same_step = act.about.as_ref().is_none_or(|about| acted.command.is_none_or(|it| named(about, it)));
+    if acted.action == act.action && same_step {
+        return Err(Ignored::Repeated.into());
+    }
+    let before = view::acted(plan, acted.action, acted.command);
+    Err(Refused::because(format!("the id `{}` is that of a {before} on record: another act has another id", act.id))
+        .into())
+}
+
 impl Draft<'_, '_> {
-    pub(super) fn operator(&mut self, id: &str, who: &str, reason: &str, action: OperatorAction) -> Result<(), Stop> {
-        if self.state.acts.contains(id) {
-            return Err(Ignored::Repeated.into());
-        }
-        let acted = Event::OperatorActed { id: id.into(), who: who.into(), reason: reason.into(), action };
-        match action {
-            OperatorAction::Retry => self.retry(acted),
-            OperatorAction::Skip => self.skip(acted),
-            OperatorAction::Cancel => self.cancel(acted),
+    pub(super) fn operator(&mut self, act: &OperatorAct) -> Result<(), Stop> {
+        is_new(self.plan, self.state, act)?;
+        match act.action {
+            OperatorAction::Retry => self.retry(act),
+            OperatorAction::Skip => self.skip(act),
+            OperatorAction::Cancel => on_the_whole(act).and_then(|()| self.cancel(act)),
             OperatorAction::Abandon => {
+                on_the_whole(act)?;
                 let is_on_its_way = matches!(self.state.course, Course::OutcomeDue { waits: None, .. });
-                self.emit(acted);
+                self.acted(act, None);
                 // The broker may have the outcome event already: what it says decides how the saga ends.
                 if !is_on_its_way {
-                    self.abandoned(who, reason);
+                    self.abandoned(&act.who, &act.reason);
                 }
                 Ok(())
             }
         }
+    }
+
+    fn acted(&mut self, act: &OperatorAct, command: Option<CommandRef>) {
+        let OperatorAct { id, who, reason, action, about: _ } = act.clone();
+        self.emit(Event::OperatorActed { id, who, reason, action, command });
     }
 
     pub(super) fn abandoned(&mut self, who: &str, reason: &str) {
@@ -38,19 +53,43 @@ impl Draft<'_, '_> {
         self.emit(Event::SagaEnded { end: End::Abandoned { who: who.into(), reason: reason.into(), left } });
     }
 
-    fn retry(&mut self, acted: Event) -> Result<(), Stop> {
-        let again = match &self.state.course {
-            Course::Parked { was: Heading::Forward, .. } => self.given_up_forward(),
-            Course::Parked { was: Heading::Back(_), .. } => self.given_up_undos(),
+    /// The command that the act names, which has to be one `of` these.
+    fn named(&self, about: &About, of: &[CommandRef]) -> Result<CommandRef, Stop> {
+        let Some(step) = self.plan.definition.find(&about.step) else {
+            return Err(Refused::because(format!("the saga has no step `{}`", about.step)).into());
+        };
+        let is_it = |it: &&CommandRef| it.step == step && about.direction.is_none_or(|said| said == it.direction);
+        of.iter().find(is_it).copied().ok_or_else(|| {
+            let (named, instead) = (view::about(about), self.instead(of));
+            Refused::because(format!("{named} is not what it waits for: {instead}")).into()
+        })
+    }
+
+    /// What the saga waits for, where it is not what an act names.
+    fn instead(&self, of: &[CommandRef]) -> String {
+        match (&self.state.course, of) {
+            (Course::Parked { reason, .. }, []) => format!("it is parked because {}", view::parked(self.plan, reason)),
+            (_, []) => "nothing failed or waits".into(),
+            (_, of) => view::commands(self.plan, self.state, of),
+        }
+    }
+
+    fn retry(&mut self, act: &OperatorAct) -> Result<(), Stop> {
+        let failed = match &self.state.course {
+            Course::Parked { was: Heading::Forward, .. } => {
+                self.state.ended_badly(self.plan).chain(self.state.undos_given_up(self.plan)).collect()
+            }
+            Course::Parked { was: Heading::Back(_), .. } => self.state.undos_given_up(self.plan),
             Course::Forward | Course::Compensating { .. } => self.resting_commands()?,
             Course::OutcomeDue { .. } | Course::Ended(_) => {
-                return Err(
-                    Refused("nothing to retry: the outcome event is offered to the broker until it takes it").into()
-                );
+                let why = "nothing to retry: the outcome event is offered to the broker until it takes it";
+                return Err(Refused::because(why).into());
             }
         };
-        self.emit(acted);
-        for command in again {
+        let only = act.about.as_ref().map(|about| self.named(about, &failed)).transpose()?;
+        only.map_or(Ok(()), |only| self.can_be_alone(only))?;
+        self.acted(act, only);
+        for command in only.map_or(failed, |only| vec![only]) {
             // The one before may have parked the saga again, or sent it back.
             let wanted = match command.direction {
                 Direction::Do => matches!(self.state.course, Course::Forward),
@@ -63,72 +102,120 @@ impl Draft<'_, '_> {
         Ok(())
     }
 
+    /// A do that is tried again while another one sends the saga back would be undone at once.
+    fn can_be_alone(&self, only: CommandRef) -> Result<(), Stop> {
+        let sends_back =
+            |it: &CommandRef| *it != only && self.state.consequence(self.plan, it.step) == Consequence::GoesBack;
+        let is_forward = matches!(self.state.course, Course::Parked { was: Heading::Forward, .. });
+        match self.state.ended_badly(self.plan).find(sends_back) {
+            Some(other) if is_forward => {
+                let other = view::commands(self.plan, self.state, &[other]);
+                let why = format!("{other} would send the saga back at once: retry without a step tries both again");
+                Err(Refused::because(why).into())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn resting_commands(&self) -> Result<Vec<CommandRef>, Stop> {
         let rests = |phase: &Phase| matches!(phase, Phase::Held { .. } | Phase::Resting { .. });
         let resting: Vec<CommandRef> =
             self.state.commands().filter(|(_, command)| rests(&command.phase)).map(|(command, _)| command).collect();
         if resting.is_empty() {
-            return Err(Refused("nothing to retry: no command failed or waits for its next attempt").into());
+            return Err(Refused::because("nothing to retry: no command failed or waits for its next attempt").into());
         }
         Ok(resting)
     }
 
-    fn skip(&mut self, acted: Event) -> Result<(), Stop> {
+    fn skip(&mut self, act: &OperatorAct) -> Result<(), Stop> {
         let Course::Parked { reason, .. } = self.state.course.clone() else {
-            return Err(
-                Refused("only a parked saga has a step to skip; cancel undoes it, abandon ends it as it is").into()
-            );
+            let why = "only a parked saga has a step to skip; cancel undoes it, abandon ends it as it is";
+            return Err(Refused::because(why).into());
         };
-        self.emit(acted);
-        match reason {
-            ParkReason::StepFailed { step, .. } => self.emit(Event::StepSkipped { step, direction: Direction::Do }),
-            // A skipped pivot would be a passed one. What became of this one stays on record as unknown.
-            ParkReason::PivotUnknown { step, failure } => self.go_back(step, failure),
-            ParkReason::UndoFailed { .. } => {
-                for CommandRef { step, direction } in self.given_up_undos() {
-                    self.emit(Event::StepSkipped { step, direction });
-                }
+        let command = self.to_skip(act, &reason)?;
+        self.acted(act, command);
+        match (command, reason) {
+            (Some(CommandRef { step, direction: Direction::Do }), _) => self.skip_do(step),
+            (Some(CommandRef { step, direction }), _) => {
+                self.emit(Event::StepSkipped { step, direction, in_doubt: false });
             }
-            ParkReason::Output { .. } => self.end(End::Completed { output: serde_json::Value::Null }),
-            ParkReason::Limit { .. } => {}
+            (None, ParkReason::Output { .. }) => self.end(End::Completed { output: serde_json::Value::Null }),
+            (
+                None,
+                ParkReason::StepFailed { .. }
+                | ParkReason::PivotUnknown { .. }
+                | ParkReason::UndoFailed { .. }
+                | ParkReason::Limit { .. },
+            ) => {}
         }
         Ok(())
     }
 
-    /// What follows from a cancel follows at once, or after the answer of a pivot that is out.
-    fn cancel(&mut self, acted: Event) -> Result<(), Stop> {
-        if self.state.pivot_passed(self.plan) {
-            return Err(Refused("the pivot is passed: the saga only goes forward; abandon ends it as it is").into());
+    /// The command that the skip settles: the one that it names, or the only one that needs a person. `None` where it is no step that the saga
+    /// is parked for.
+    fn to_skip(&self, act: &OperatorAct, reason: &ParkReason) -> Result<Option<CommandRef>, Stop> {
+        let needs = self.state.needs_person(self.plan);
+        match (&act.about, needs.as_slice()) {
+            (Some(about), needs) => self.named(about, needs).map(Some),
+            (None, _) if matches!(reason, ParkReason::Limit { .. }) => Ok(None),
+            (None, []) => Ok(None),
+            (None, [only]) => Ok(Some(*only)),
+            (None, several) => {
+                let several = view::commands(self.plan, self.state, several);
+                Err(Refused::because(format!("several steps need a person: {several}. Name the one to skip")).into())
+            }
         }
-        match &self.state.course {
-            Course::OutcomeDue { .. } | Course::Ended(_) => Err(Refused("the saga is at its end").into()),
-            Course::Parked { reason: ParkReason::PivotUnknown { .. }, .. } => Err(Refused(
-                "whether the pivot happened is not known: retry asks again; skip, once you know that it did not happen, undoes the rest",
-            )
-            .into()),
-            Course::Parked { reason: ParkReason::UndoFailed { .. }, was: Heading::Back(_), .. } => {
-                Err(Refused("undos gave up: retry tries them again; skip, once they are done by hand, goes on").into())
+    }
+
+    /// A skipped pivot would be a passed one. What became of one in doubt that cannot be undone stays on record as unknown.
+    fn skip_do(&mut self, step: crate::id::StepIndex) {
+        let state = self.state.step(step);
+        match (self.state.consequence(self.plan, step), state.ended_badly().cloned()) {
+            (Consequence::ParksInDoubt, Some(failure)) => self.go_back(step, failure),
+            (Consequence::ParksInDoubt | Consequence::Parks | Consequence::GoesBack, _) => {
+                let in_doubt = state.may_be_applied();
+                self.emit(Event::StepSkipped { step, direction: Direction::Do, in_doubt });
             }
-            Course::Compensating { .. } | Course::Parked { was: Heading::Back(_), .. } => {
-                Err(Refused("the saga is being undone already").into())
-            }
-            Course::Forward | Course::Parked { was: Heading::Forward, .. } => {
-                self.emit(acted);
+        }
+    }
+
+    /// What follows from a cancel follows at once, or after the answer of a pivot that is out.
+    fn cancel(&mut self, act: &OperatorAct) -> Result<(), Stop> {
+        match self.state.refuses_cancel(self.plan) {
+            Some(why) => Err(Refused::because(why).into()),
+            None => {
+                self.acted(act, None);
                 Ok(())
             }
         }
     }
+}
 
-    /// What a saga that is parked on its way forward waits for: required steps that ended badly, and undos of optional ones.
-    fn given_up_forward(&self) -> Vec<CommandRef> {
-        let definition = &self.plan.definition;
-        let ended_badly =
-            |step: &StepIndex| !definition.step(*step).optional && self.state.step(*step).ended_badly().is_some();
-        definition.indices().filter(ended_badly).map(forward).chain(self.given_up_undos()).collect()
+fn on_the_whole(act: &OperatorAct) -> Result<(), Stop> {
+    match &act.about {
+        Some(_) => Err(Refused::because("cancel and abandon are about the whole saga, and name no step").into()),
+        None => Ok(()),
     }
+}
 
-    fn given_up_undos(&self) -> Vec<CommandRef> {
-        let gave_up = |step: &StepIndex| self.state.step(*step).undo.gave_up().is_some();
-        self.plan.definition.indices().filter(gave_up).map(undo).collect()
+impl State {
+    /// Why a cancel would be refused.
+    pub(crate) fn refuses_cancel(&self, plan: &Plan) -> Option<&'static str> {
+        if self.pivot_passed(plan) {
+            return Some("the pivot is passed: the saga only goes forward; abandon ends it as it is");
+        }
+        match &self.course {
+            Course::OutcomeDue { .. } | Course::Ended(_) => Some("the saga is at its end"),
+            Course::Parked { reason: ParkReason::PivotUnknown { .. }, .. } => Some(
+                "whether the pivot happened is not known: retry asks again; skip, once you know that it did not happen, undoes the rest",
+            ),
+            Course::Parked { reason: ParkReason::UndoFailed { .. }, was: Heading::Back(_), .. } => {
+                Some("undos gave up: retry tries them again; skip, once they are done by hand, goes on")
+            }
+            Course::Compensating { .. } | Course::Parked { was: Heading::Back(_), .. } => {
+                Some("the saga is being undone already")
+            }
+            Course::Forward | Course::Parked { was: Heading::Forward, .. } => None,
+        }
     }
 }

@@ -80,12 +80,12 @@ pub fn step_of(event: &Event) -> Option<StepIndex> {
         | Event::StepSkipped { step, .. }
         | Event::ResultArrived { step, .. } => Some(*step),
         Event::IncidentOpened { step, .. } => *step,
+        Event::OperatorActed { command, .. } => command.map(|command| command.step),
         Event::SagaStarted { .. }
         | Event::CompensationStarted { .. }
         | Event::SagaOverdue
         | Event::SagaParked { .. }
         | Event::SagaResumed
-        | Event::OperatorActed { .. }
         | Event::OutcomeDue { .. }
         | Event::OutcomeWaiting { .. }
         | Event::OutcomeShortened { .. }

@@ -4,7 +4,7 @@ use super::{CommandState, Phase, Settled, StepState};
 use crate::{
     command::Failure,
     definition::{Effects, Step},
-    event::Substitute,
+    event::{BadEnd, Substitute},
 };
 
 impl StepState {
@@ -21,6 +21,25 @@ impl StepState {
             | Phase::Attempting(_)
             | Phase::Resting { .. }
             | Phase::Sleeping { .. } => false,
+        }
+    }
+
+    /// Whether it is known to be applied.
+    pub(crate) fn is_applied(&self) -> bool {
+        matches!(self.forward.phase, Phase::Settled(Settled::Succeeded | Settled::Rejected(_))) || self.result.is_some()
+    }
+
+    /// How the do ended, of one that ended without success.
+    pub(crate) fn bad_end(&self) -> BadEnd {
+        match &self.forward.phase {
+            Phase::Settled(Settled::Rejected(_)) => BadEnd::Rejected,
+            Phase::Settled(Settled::Unknown(_)) => BadEnd::Unknown,
+            Phase::Settled(Settled::Succeeded | Settled::Failed(_) | Settled::Skipped)
+            | Phase::Idle
+            | Phase::Held { .. }
+            | Phase::Attempting(_)
+            | Phase::Resting { .. }
+            | Phase::Sleeping { .. } => BadEnd::Failed,
         }
     }
 
@@ -100,9 +119,14 @@ impl StepState {
         matches!(definition.effects, Effects::Undo(_)) && self.may_be_applied() && self.undo.phase == Phase::Idle
     }
 
+    /// Whether its undo succeeded, or was declared done by hand.
+    pub(crate) fn is_undone(&self) -> bool {
+        matches!(self.undo.phase, Phase::Settled(Settled::Succeeded | Settled::Skipped))
+    }
+
     /// Whether nothing of it is applied any more that could be undone.
     pub(crate) fn is_cleared(&self, definition: &Step) -> bool {
-        let undone = matches!(self.undo.phase, Phase::Settled(Settled::Succeeded | Settled::Skipped));
+        let undone = self.is_undone();
         let nothing_to_undo = !self.may_be_applied() || !matches!(definition.effects, Effects::Undo(_));
         !self.forward.is_open() && (undone || nothing_to_undo)
     }

@@ -1,16 +1,20 @@
 //! A saga as people and programs are shown it.
 
+mod needs;
+
 use super::{CommandState, Course, Phase, Plan, Settled, State, Status};
 use crate::{
     answerable::Outages,
     command::{CommandRef, Direction, ErrorClass, Failure, Guard, Whose},
     definition::Effects,
-    event::{Cause, End, FallbackKind, ParkReason, Substitute},
+    event::{BadEnd, Cause, End, FallbackKind, ParkReason, Substitute},
     id::StepIndex,
     time::{Timestamp, rfc3339},
 };
 use serde::Serialize;
 use serde_json::Value;
+
+pub use needs::{NeedView, about, acted, command, commands};
 
 /// One saga, whole.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -51,6 +55,9 @@ pub struct SagaView {
     /// Its time ended after the pivot.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub overdue: bool,
+    /// What it waits for a person for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needs_person: Vec<NeedView>,
     /// In the order of the definition.
     pub steps: Vec<StepView>,
     /// The output of a completed saga.
@@ -69,7 +76,7 @@ pub struct StepView {
     pub step: String,
     /// What became of it.
     pub phase: StepPhase,
-    /// It was skipped and may have happened: if the saga goes back it is undone.
+    /// It was skipped, may have happened, and is not undone: if the saga goes back it is.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub skipped_in_doubt: bool,
     /// Attempts of the do.
@@ -211,6 +218,7 @@ impl State {
             definition: plan.definition.hash.clone(),
             version: self.version,
             overdue: self.overdue,
+            needs_person: self.needs_view(plan),
             steps: plan.definition.indices().map(|step| self.step_view(plan, step)).collect(),
             output: self.completed_output(),
             incidents: self
@@ -266,7 +274,7 @@ impl State {
         StepView {
             step: definition.name.clone(),
             phase: phase(&step.forward, &step.undo, matches!(definition.effects, Effects::Undo(_))),
-            skipped_in_doubt: step.forward.is_skipped() && step.may_be_applied(),
+            skipped_in_doubt: step.forward.is_skipped() && step.may_be_applied() && !step.is_undone(),
             attempts: step.forward.attempt,
             undo_attempts: step.undo.attempt,
             result: self.shown_result(plan, index).filter(|result| !result.is_null()),
@@ -396,6 +404,19 @@ pub fn caused(plan: &Plan, cause: &Cause) -> String {
     }
 }
 
+/// What stays applied of a compensated saga because it cannot be undone, in words; `None`: nothing.
+#[must_use]
+pub fn stays(plan: &Plan, irreversible: &[StepIndex], in_doubt: &[StepIndex]) -> Option<String> {
+    let told = |what: &str, doubted: bool| {
+        let these = irreversible.iter().filter(|step| in_doubt.contains(step) == doubted);
+        let names: Vec<&str> = these.map(|step| plan.definition.step(*step).name.as_str()).collect();
+        (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
+    };
+    let (certain, doubted) = (told("applied for good", false), told("may have been applied for good", true));
+    let both: Vec<String> = certain.into_iter().chain(doubted).collect();
+    (!both.is_empty()).then(|| both.join("; "))
+}
+
 fn cause_step(cause: &Cause) -> Option<StepIndex> {
     match cause {
         Cause::Step { step, .. } => Some(*step),
@@ -408,7 +429,14 @@ fn cause_step(cause: &Cause) -> Option<StepIndex> {
 pub fn parked(plan: &Plan, reason: &ParkReason) -> String {
     let name = |step: &StepIndex| plan.definition.step(*step).name.clone();
     match reason {
-        ParkReason::StepFailed { step, failure } => format!("{} failed: {}", name(step), told(failure)),
+        ParkReason::StepFailed { step, failure, end } => {
+            let (name, failure) = (name(step), told(failure));
+            match end {
+                BadEnd::Failed => format!("{name} failed: {failure}"),
+                BadEnd::Unknown => format!("whether {name} happened is unknown: {failure}"),
+                BadEnd::Rejected => format!("{name} was rejected by its check: {failure}"),
+            }
+        }
         ParkReason::PivotUnknown { step, failure } => {
             format!("whether the pivot {} happened is unknown: {}", name(step), told(failure))
         }

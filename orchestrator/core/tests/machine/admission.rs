@@ -132,7 +132,7 @@ fn a_participant_that_is_gone_between_two_attempts_parks_the_saga() {
         .when("reserve", lost())
         .while_gate(Admission::Gone)
         .when_due()
-        .then(&["reserve unknown (participant_gone)", "parked (reserve: participant_gone)"]);
+        .then(&["reserve unknown (participant_gone)", "parked (reserve unknown: participant_gone)"]);
 }
 
 #[test]

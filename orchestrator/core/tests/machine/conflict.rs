@@ -30,7 +30,7 @@ fn a_conflict_is_asked_again_while_an_earlier_attempt_can_still_run_and_then_it_
     }
     // 2 s of rest before each attempt, and an attempt is taken to run on for 7 s.
     saga.when("ship", conflict())
-        .then(&["ship #5 failed (http.409)", "ship unknown (http.409)", "parked (ship: http.409)"])
+        .then(&["ship #5 failed (http.409)", "ship unknown (http.409)", "parked (ship unknown: http.409)"])
         .when_operator(Skip)
         .then_status(Status::Completed);
 }

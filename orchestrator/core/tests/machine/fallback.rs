@@ -300,7 +300,7 @@ steps:
         .then(&["score #1 unknown (lost)", "score unknown (lost)", "score answered by fallback 0 (value)"])
         .then_status(Status::Parked)
         .when_operator(OperatorAction::Skip)
-        .then(&["operator: skip", "other skipped", "use sent"]);
+        .then(&["operator: skip other", "other skipped", "use sent"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use saga_core::{
     event::{Decision, OperatorAction, Trigger},
     evolve,
     id::{SagaId, Shard},
-    input::{Delivery, Input, Publication, Start},
+    input::{About, Delivery, Input, OperatorAct, Publication, Start},
     policy::Policies,
     react::{Effect, react},
     state::{Departure, Plan, State, Status},
@@ -178,7 +178,31 @@ impl Saga {
     }
 
     pub(crate) fn when_act(self, id: &str, action: OperatorAction) -> Saga {
-        self.input(&Input::Operator { id: id.into(), who: "ada".into(), reason: "asked".into(), action })
+        self.input(&act(id, action))
+    }
+
+    /// An operator acts on `command`, a step's name or `undo` and a step's name.
+    pub(crate) fn when_operator_names(mut self, command: &str, action: OperatorAction) -> Saga {
+        self.acts += 1;
+        let id = format!("act-{}", self.acts);
+        self.when_act_names(&id, command, action)
+    }
+
+    pub(crate) fn when_act_names(self, id: &str, command: &str, action: OperatorAction) -> Saga {
+        let (direction, step) = match command.strip_prefix("undo ") {
+            Some(step) => (Direction::Undo, step),
+            None => (Direction::Do, command),
+        };
+        self.input(&act_on(id, action, Some(About { step: step.into(), direction: Some(direction) })))
+    }
+
+    /// A person is needed for exactly these.
+    #[track_caller]
+    pub(crate) fn then_needs(self, expected: &[&str]) -> Saga {
+        let needs = self.state.needs_person(&self.plan);
+        let needs: Vec<String> = needs.into_iter().map(|it| words::command(&self.plan, it)).collect();
+        assert_eq!(needs, expected);
+        self
     }
 
     /// From here on the guard of every participant answers so.
@@ -346,6 +370,16 @@ impl Saga {
             Effect::Wait(wait) => format!("{} waits", words::command(&self.plan, wait.command)),
         }
     }
+}
+
+/// An operator's act on the whole saga.
+pub(crate) fn act(id: &str, action: OperatorAction) -> Input {
+    act_on(id, action, None)
+}
+
+/// An operator's act, on the step that it names.
+pub(crate) fn act_on(id: &str, action: OperatorAction, about: Option<About>) -> Input {
+    Input::Operator(OperatorAct { id: id.into(), who: "ada".into(), reason: "asked".into(), action, about })
 }
 
 pub(crate) fn seconds(count: u64) -> Duration {

@@ -10,7 +10,7 @@ use saga_core::{
         Decision,
         OperatorAction::{Abandon, Cancel, Retry, Skip},
     },
-    state::Status,
+    state::{self, Status, view::StepPhase},
 };
 use serde_json::json;
 
@@ -93,7 +93,7 @@ fn skip_takes_the_step_that_a_parked_saga_waits_for_as_not_applied() {
         .when_due()
         .when("a", busy())
         .when_operator(Skip)
-        .then(&["operator: skip", "a skipped", "b sent"])
+        .then(&["operator: skip a", "a skipped", "b sent"])
         .when("b", done())
         .then_status(Status::Completed);
 }
@@ -104,7 +104,7 @@ fn parked_in_doubt() -> crate::given::Saga {
 }
 
 fn skipped_in_doubt() -> crate::given::Saga {
-    parked_in_doubt().when_operator(Skip).then(&["operator: skip", "a skipped", "b sent"])
+    parked_in_doubt().when_operator(Skip).then(&["operator: skip a", "a skipped, in doubt", "b sent"])
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn an_undo_that_was_declared_done_by_hand_and_reports_success_is_an_incident() {
             .when("undo b", lost())
             .then_status(Status::Parked)
             .when_operator(Skip)
-            .then(&["operator: skip", "undo b skipped", "undo a sent"])
+            .then(&["operator: skip undo b", "undo b skipped", "undo a sent"])
     };
     by_hand()
         .when("undo b", done())
@@ -190,6 +190,44 @@ fn an_undo_that_was_declared_done_by_hand_and_reports_success_is_an_incident() {
 }
 
 #[test]
+fn the_latest_acts_are_known_as_long_as_anybody_repeats_them() {
+    let mut saga = given(TWO).when("a", busy());
+    for act in 0..=state::ACTS_KEPT {
+        saga = saga.when_act(&act.to_string(), Retry).when("a", busy());
+    }
+    let latest = state::ACTS_KEPT.to_string();
+    saga.when_act("1", Retry)
+        .then_ignored(&Ignored::Repeated)
+        .when_act(&latest, Retry)
+        .then_ignored(&Ignored::Repeated)
+        .when_act("0", Retry)
+        .then_out(&["a"]);
+}
+
+#[test]
+fn what_a_person_is_needed_for_is_shown_with_what_fits() {
+    let saga = parked_in_doubt();
+    let view = saga.state.view(&saga.plan);
+    assert_eq!(view.reason.as_deref(), Some("whether a happened is unknown: lost"));
+    let needs = serde_json::to_value(&view.needs_person).expect("JSON");
+    let expected = json!([{"step": "a", "direction": "do", "phase": "unknown", "failure": {"code": "lost"},
+        "acts": ["retry", "skip", "cancel", "abandon"]}]);
+    assert_eq!(needs, expected);
+    let undos = given(TWO).when("a", done()).when("b", declined()).when("undo a", declined());
+    let needs = serde_json::to_value(undos.state.view(&undos.plan).needs_person).expect("JSON");
+    let expected = json!([{"step": "a", "direction": "undo", "phase": "undoFailed", "failure": {"code": "declined"},
+        "acts": ["retry", "skip", "abandon"]}]);
+    assert_eq!(needs, expected);
+}
+
+#[test]
+fn a_skipped_step_that_was_undone_is_undone_and_no_more_in_doubt() {
+    let undone = skipped_in_doubt().when("b", declined()).when("undo a", done());
+    let step = &undone.state.view(&undone.plan).steps[0];
+    assert_eq!((step.phase, step.skipped_in_doubt), (StepPhase::Undone, false));
+}
+
+#[test]
 fn skip_is_refused_unless_the_saga_is_parked() {
     given(TWO).when_operator(Skip).then_refused("only a parked saga");
 }
@@ -200,7 +238,7 @@ fn cancel_of_a_parked_saga_undoes_what_may_be_applied() {
         .when("a", lost())
         .when_due()
         .when("a", busy())
-        .then(&["a #2 failed (busy)", "a unknown (busy)", "parked (a: busy)"])
+        .then(&["a #2 failed (busy)", "a unknown (busy)", "parked (a unknown: busy)"])
         .when_operator(Cancel)
         .then(&["operator: cancel", "goes back (cancelled by ada)", "undo a sent"]);
 }

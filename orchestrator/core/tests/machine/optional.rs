@@ -75,7 +75,7 @@ fn an_optional_undo_that_gives_up_parks_the_saga_at_its_end() {
         .then_status(Status::Running);
     assert_eq!(saga.state.view(&saga.plan).incidents[0].text(), "undo of extra: declined");
     saga.when("b", done()).then(&["b succeeded", "parked (undo of extra)"]).when_operator(Skip).then(&[
-        "operator: skip",
+        "operator: skip undo extra",
         "undo extra skipped",
         "completed",
     ]);

@@ -2,7 +2,8 @@
 
 use crate::given::{busy, declined, done, forbidden, given, lost, ongoing, seconds};
 use saga_core::{
-    event::OperatorAction::{Retry, Skip},
+    decide::Ignored,
+    event::OperatorAction::{Abandon, Cancel, Retry, Skip},
     state::Status,
 };
 use serde_json::json;
@@ -153,14 +154,56 @@ fn a_second_branch_that_is_exhausted_while_the_saga_is_parked_is_retried_with_th
 }
 
 #[test]
-fn a_skip_settles_one_branch_and_the_saga_parks_for_the_other() {
+fn where_both_branches_need_a_person_a_skip_names_the_one_that_it_settles() {
+    let parked = || given(PARKING).when("left", busy()).when("right", busy()).then_needs(&["left", "right"]);
+    parked().when_operator(Skip).then_refused("several steps need a person: left (busy), right (busy)");
+    parked()
+        .when_operator_names("right", Skip)
+        .then(&["operator: skip right", "right skipped", "parked (left: busy)"])
+        .then_needs(&["left"])
+        .when_operator(Skip)
+        .then(&["operator: skip left", "left skipped", "completed"]);
+}
+
+#[test]
+fn a_repeat_of_a_skip_settles_nothing_more() {
+    let skipped = || given(PARKING).when("left", busy()).when("right", busy()).when_act_names("7", "left", Skip);
+    skipped().when_act_names("7", "left", Skip).then_ignored(&Ignored::Repeated).then_needs(&["right"]);
+    skipped().when_act("7", Skip).then_ignored(&Ignored::Repeated);
+    skipped().recovered().when_act_names("7", "left", Skip).then_ignored(&Ignored::Repeated);
+    // Under another id it is another act, for a step that waits for nobody any more.
+    skipped().when_act_names("8", "left", Skip).then_refused("do of left is not what it waits for: right (busy)");
+    skipped().when_act_names("7", "right", Skip).then_refused("is that of a skip of left");
+    skipped().when_act_names("7", "left", Retry).then_refused("is that of a skip of left");
+}
+
+#[test]
+fn a_skip_of_what_the_saga_is_not_parked_for_is_refused() {
+    let parked = || given(PARKING).when("left", busy()).then_needs(&["left"]);
+    parked().when_operator_names("right", Skip).then_refused("do of right is not what it waits for: left (busy)");
+    parked().when_operator_names("undo left", Skip).then_refused("undo of left is not what it waits for");
+    parked().when_operator_names("middle", Skip).then_refused("no step `middle`");
+    parked().when_operator_names("left", Cancel).then_refused("name no step");
+    parked().when_operator_names("left", Abandon).then_refused("name no step");
+}
+
+#[test]
+fn a_retry_that_names_a_branch_leaves_the_other_where_it_is() {
     given(PARKING)
         .when("left", busy())
         .when("right", busy())
-        .when_operator(Skip)
-        .then(&["operator: skip", "left skipped", "parked (right: busy)"])
-        .when_operator(Skip)
-        .then(&["operator: skip", "right skipped", "completed"]);
+        .when_operator_names("right", Retry)
+        .then(&["operator: retry right", "right sent #2", "parked (left: busy)"])
+        .when("right", done())
+        .then(&["right succeeded"])
+        .when_operator_names("left", Retry)
+        .when("left", done())
+        .then(&["left succeeded", "completed"]);
+    given(PARKING)
+        .when("left", busy())
+        .when("right", declined())
+        .when_operator_names("left", Retry)
+        .then_refused("right (declined) would send the saga back at once");
 }
 
 #[test]
@@ -169,8 +212,9 @@ fn a_branch_refused_while_the_saga_is_parked_is_seen_when_it_is_moved_on() {
         .when("left", busy())
         .when("right", declined())
         .then_status(Status::Parked)
+        .then_needs(&["left"])
         .when_operator(Skip)
-        .then(&["operator: skip", "left skipped", "goes back (right: declined)", "compensated"]);
+        .then(&["operator: skip left", "left skipped", "goes back (right: declined)", "compensated"]);
 }
 
 #[test]
@@ -182,9 +226,17 @@ fn a_branch_that_a_person_can_mend_still_waits_for_one_when_the_saga_is_moved_on
             .then(&["right #1 failed (http.401)", "right failed (http.401)"])
             .then_status(Status::Parked)
     };
-    parked().when_operator(Skip).then(&["operator: skip", "left skipped", "parked (right: http.401)"]);
+    parked().when_operator_names("left", Skip).then(&[
+        "operator: skip left",
+        "left skipped",
+        "parked (right: http.401)",
+    ]);
     parked().when("left", done()).then(&["left succeeded", "resumed", "parked (right: http.401)"]);
-    parked().recovered().when_operator(Skip).then(&["operator: skip", "left skipped", "parked (right: http.401)"]);
+    parked().recovered().when_operator_names("left", Skip).then(&[
+        "operator: skip left",
+        "left skipped",
+        "parked (right: http.401)",
+    ]);
 }
 
 #[test]
@@ -194,5 +246,5 @@ fn a_branch_that_is_exhausted_while_the_saga_is_parked_for_another_reason_compen
         .when("right", busy())
         .then_status(Status::Parked)
         .when_operator(Skip)
-        .then(&["operator: skip", "left skipped", "goes back (right: busy)", "compensated"]);
+        .then(&["operator: skip left", "left skipped", "goes back (right: busy)", "compensated"]);
 }

@@ -200,7 +200,8 @@ fn rows_that_are_not_the_journal_of_one_saga_are_refused() {
     let fold = |rows: &[Decision]| evolve::fold(&saga.plan, saga.state.id, rows).map(|state| state.version);
     let (first, second) = (saga.journal[0].clone(), saga.journal[1].clone());
     let third = Decision { version: 3, ..second.clone() };
-    let elsewhere = Event::StepSkipped { step: StepIndex(99), direction: saga_core::command::Direction::Do };
+    let elsewhere =
+        Event::StepSkipped { step: StepIndex(99), direction: saga_core::command::Direction::Do, in_doubt: false };
     let foreign = Decision { events: vec![elsewhere], ..second };
     let unstarted = Decision { version: 1, ..second.clone() };
     let restarted = Decision { version: 2, ..first.clone() };

@@ -77,7 +77,7 @@ fn the_time_of_a_parked_saga_stands_still() {
     assert_eq!(left.since(tried_again.state.last_at), seconds(540 - 70));
     parked()
         .when_operator(Skip)
-        .then(&["operator: skip", "a skipped", "b sent"])
+        .then(&["operator: skip a", "a skipped", "b sent"])
         .when("b", ongoing())
         .recovered()
         .when_passed(seconds(540))
@@ -121,7 +121,7 @@ steps:
         .then_status(Status::Parked)
         .when_passed(seconds(86_400))
         .when_operator(Skip)
-        .then(&["operator: skip", "a skipped"])
+        .then(&["operator: skip a", "a skipped"])
         // The attempt of `c` has its 20 s, the rest of `b` is over, its step has 110 s.
         .when_passed(seconds(0))
         .then(&["b sent #2"])
@@ -158,7 +158,7 @@ steps:
     given(BODY)
         .when("b", busy())
         .when_due()
-        .then(&["a #1 unknown (timeout)", "a unknown (timeout)", "parked (a: timeout)"])
+        .then(&["a #1 unknown (timeout)", "a unknown (timeout)", "parked (a unknown: timeout)"])
         .then_out(&[])
         .when_operator(Retry)
         .then(&["operator: retry", "a sent #2"])

@@ -170,7 +170,7 @@ fn a_retry_tries_an_undo_that_gave_up_again_with_fresh_attempts() {
 fn a_skip_takes_an_undo_as_done_by_hand() {
     parked_for_an_undo()
         .when_operator(Skip)
-        .then(&["operator: skip", "undo b skipped", "undo a sent"])
+        .then(&["operator: skip undo b", "undo b skipped", "undo a sent"])
         .when("undo a", done())
         .then_status(Status::Compensated);
 }
@@ -199,10 +199,22 @@ fn a_late_success_of_one_of_two_undos_leaves_the_saga_parked_for_the_other() {
         .when_operator(Retry)
         .then(&["operator: retry", "undo right sent #2"]);
     parked_for_two_undos().when("undo left", done()).when_operator(Skip).then(&[
-        "operator: skip",
+        "operator: skip undo right",
         "undo right skipped",
         "undo root sent",
     ]);
+}
+
+#[test]
+fn of_two_undos_that_gave_up_a_skip_declares_the_one_that_it_names_done_by_hand() {
+    let parked = || parked_for_two_undos().then_needs(&["undo left", "undo right"]);
+    parked().when_operator(Skip).then_refused("several steps need a person: undo of left (declined), undo of right");
+    parked()
+        .when_operator_names("undo left", Skip)
+        .then(&["operator: skip undo left", "undo left skipped", "parked (undo of right)"])
+        .when_operator_names("left", Skip)
+        .then_refused("do of left is not what it waits for: undo of right (declined)");
+    parked().when_operator_names("undo right", Retry).then(&["operator: retry undo right", "undo right sent #2"]);
 }
 
 #[test]
@@ -225,7 +237,7 @@ fn an_undo_that_cannot_be_evaluated_parks_the_saga_and_a_person_skips_it() {
     .when_operator(Retry)
     .then(&["operator: retry", "undo a failed (expression)", "incident (expression)", "parked (undo of a)"])
     .when_operator(Skip)
-    .then(&["operator: skip", "undo a skipped", "compensated"]);
+    .then(&["operator: skip undo a", "undo a skipped", "compensated"]);
 }
 
 #[test]

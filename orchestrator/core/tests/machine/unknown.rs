@@ -236,7 +236,7 @@ fn that_nobody_is_let_in_says_nothing_of_what_was_accepted() {
         .then(&["a #1 unknown (http.401), rests"])
         .when_due()
         .when("a", forbidden())
-        .then(&["a #2 failed (http.401)", "a unknown (http.401)", "parked (a: http.401)"])
+        .then(&["a #2 failed (http.401)", "a unknown (http.401)", "parked (a unknown: http.401)"])
         .when_operator(OperatorAction::Cancel)
         .then(&["operator: cancel", "goes back (cancelled by ada)", "undo a sent"]);
 }

@@ -2,7 +2,7 @@
 
 use saga_core::{
     command::{CommandRef, Direction, Failure},
-    event::{AttemptOutcome, Cause, End, Event, OperatorAction, ParkReason, Substitute},
+    event::{AttemptOutcome, BadEnd, Cause, End, Event, OperatorAction, ParkReason, Substitute},
     id::StepIndex,
     state::Plan,
 };
@@ -49,13 +49,19 @@ pub(crate) fn told(plan: &Plan, event: &Event) -> String {
             format!("{} {}", named(step, direction), ended(*outcome, failure))
         }
         Event::StepAnswered { step, by, .. } => format!("{} answered by {}", name(plan, *step), substitute(by)),
-        Event::StepSkipped { step, direction } => format!("{} skipped", named(step, direction)),
+        Event::StepSkipped { step, direction, in_doubt } => {
+            let doubt = if *in_doubt { ", in doubt" } else { "" };
+            format!("{} skipped{doubt}", named(step, direction))
+        }
         Event::ResultArrived { step, .. } => format!("{} result arrived", name(plan, *step)),
         Event::CompensationStarted { cause } => format!("goes back ({})", caused(plan, cause)),
         Event::SagaOverdue => "overdue".into(),
         Event::SagaParked { reason } => format!("parked ({})", parked(plan, reason)),
         Event::SagaResumed => "resumed".into(),
-        Event::OperatorActed { action, .. } => acted(*action).into(),
+        Event::OperatorActed { action, command, .. } => {
+            let on = command.map(|on| format!(" {}", self::command(plan, on))).unwrap_or_default();
+            format!("{}{on}", acted(*action))
+        }
         Event::OutcomeDue { end, .. } => format!("outcome due: {}", finished(plan, end)),
         Event::OutcomeWaiting { failure } => format!("outcome waits ({})", failure.code),
         Event::OutcomeShortened { .. } => "outcome shortened".into(),
@@ -88,7 +94,14 @@ fn caused(plan: &Plan, cause: &Cause) -> String {
 
 fn parked(plan: &Plan, reason: &ParkReason) -> String {
     match reason {
-        ParkReason::StepFailed { step, failure } => format!("{}: {}", name(plan, *step), failure.code),
+        ParkReason::StepFailed { step, failure, end } => {
+            let end = match end {
+                BadEnd::Failed => "",
+                BadEnd::Unknown => " unknown",
+                BadEnd::Rejected => " rejected",
+            };
+            format!("{}{end}: {}", name(plan, *step), failure.code)
+        }
         ParkReason::PivotUnknown { step, failure } => format!("pivot {} unknown: {}", name(plan, *step), failure.code),
         ParkReason::UndoFailed { steps, .. } => format!("undo of {}", names(plan, steps)),
         ParkReason::Output { failure } => format!("output: {}", failure.code),

@@ -8,7 +8,7 @@ use crate::{
     guarded::Topics,
     kafka::{
         Producer,
-        envelope::{self, CallOutcome, Inbound, OperatorAct},
+        envelope::{self, CallOutcome, Inbound},
         producer::Undelivered,
     },
 };
@@ -129,14 +129,8 @@ fn inbound(message: &Message) -> Option<Inbound> {
             attempt: reply.attempt,
             answer: reply.answer.clone(),
         })),
-        (Body::Input { saga, input: Input::Operator { id, who, reason, action } }, _) => {
-            Some(Inbound::Operator(OperatorAct {
-                saga: *saga,
-                id: id.clone(),
-                who: who.clone(),
-                reason: reason.clone(),
-                action: *action,
-            }))
+        (Body::Input { saga, input: Input::Operator(act) }, _) => {
+            Some(Inbound::Operator { saga: *saga, act: act.clone() })
         }
         (
             Body::Input {

@@ -14,7 +14,7 @@ use saga_core::{
     decide::{self, Act},
     event::OperatorAction,
     id::SagaId,
-    input::Input,
+    input::{Input, OperatorAct},
     state::Status,
     time::Timestamp,
 };
@@ -29,14 +29,15 @@ impl Owned {
         let reason = shown::unreadable(error);
         match message.body {
             Body::Input {
-                input: Input::Operator { id, who, reason: asked, action: OperatorAction::Abandon }, ..
+                input: Input::Operator(act @ OperatorAct { action: OperatorAction::Abandon, .. }), ..
             } => {
                 let (parts, committer) = (Arc::clone(&self.parts), self.parts.committer(self.shard).clone());
+                let OperatorAct { id, who, reason: asked, .. } = act;
                 let abandonment = Abandonment { saga, epoch: self.epoch, id, who, reason: asked, why: reason };
                 let receipt = message.receipt;
                 self.parts.calls.spawn(async move { receipt.settle(abandonment.record(&parts, &committer).await) });
             }
-            Body::Input { input: Input::Operator { .. }, .. } => {
+            Body::Input { input: Input::Operator(_), .. } => {
                 message
                     .receipt
                     .settle(Disposition::Refused(format!("it was read again just now. {reason}; abandon ends it")));

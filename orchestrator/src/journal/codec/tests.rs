@@ -2,8 +2,10 @@
 
 use super::*;
 use saga_core::{
-    command::{Direction, Failure, Guard, Method, Request},
-    event::{AttemptOutcome, Cause, End, Ending, FallbackKind, OperatorAction, ParkReason, Substitute, Trigger},
+    command::{CommandRef, Direction, Failure, Guard, Method, Request},
+    event::{
+        AttemptOutcome, BadEnd, Cause, End, Ending, FallbackKind, OperatorAction, ParkReason, Substitute, Trigger,
+    },
     id::{Shard, StepIndex},
     json::MAX_DEPTH,
 };
@@ -20,7 +22,7 @@ fn decision(events: Vec<Event>) -> Decision {
 
 #[test]
 fn a_decision_reads_back() {
-    let skipped = Event::StepSkipped { step: StepIndex(2), direction: Direction::Do };
+    let skipped = Event::StepSkipped { step: StepIndex(2), direction: Direction::Do, in_doubt: false };
     let decision = decision(vec![Event::SagaOverdue, skipped]);
     let payload = encode(&decision).expect("it reads back");
     assert_eq!(
@@ -73,7 +75,8 @@ fn every_event() -> Vec<Event> {
     let fallback = |kind| Substitute::Fallback { index: 1, kind };
     let answered = |by| Event::StepAnswered { step, by, request: Some(kafka.clone()), result: worst() };
     let parked = |reason| Event::SagaParked { reason };
-    let compensated = |cause| Event::SagaEnded { end: End::Compensated { cause, irreversible: vec![step] } };
+    let compensated =
+        |cause| Event::SagaEnded { end: End::Compensated { cause, irreversible: vec![step], in_doubt: vec![step] } };
     vec![
         Event::SagaStarted {
             name: text("order"),
@@ -127,17 +130,23 @@ fn every_event() -> Vec<Event> {
         answered(fallback(FallbackKind::Value)),
         answered(fallback(FallbackKind::Expression)),
         answered(fallback(FallbackKind::Fail { failure: failure.clone() })),
-        Event::StepSkipped { step, direction: undo },
+        Event::StepSkipped { step, direction: do_, in_doubt: true },
         Event::ResultArrived { step, result: worst() },
         Event::CompensationStarted { cause: Cause::Step { step, failure: failure.clone() } },
         Event::SagaOverdue,
-        parked(ParkReason::StepFailed { step, failure: failure.clone() }),
+        parked(ParkReason::StepFailed { step, failure: failure.clone(), end: BadEnd::Unknown }),
         parked(ParkReason::PivotUnknown { step, failure: failure.clone() }),
         parked(ParkReason::UndoFailed { steps: vec![step], failure: failure.clone() }),
         parked(ParkReason::Output { failure: failure.clone() }),
         parked(ParkReason::Limit { message: text("10,000 rows") }),
         Event::SagaResumed,
-        Event::OperatorActed { id: text("a"), who: text("ada"), reason: text("r"), action: OperatorAction::Retry },
+        Event::OperatorActed {
+            id: text("a"),
+            who: text("ada"),
+            reason: text("r"),
+            action: OperatorAction::Retry,
+            command: Some(CommandRef { step, direction: undo }),
+        },
         Event::OutcomeDue { end: End::Completed { output: worst() }, request: publish.clone() },
         Event::OutcomeWaiting { failure: failure.clone() },
         Event::OutcomeShortened { request: publish },

@@ -1,5 +1,9 @@
 use super::*;
-use saga_core::command::{Direction, ErrorClass, Failure, Guard, Retryable};
+use saga_core::{
+    command::{Direction, ErrorClass, Failure, Guard, Retryable},
+    event::OperatorAction,
+    input::About,
+};
 use serde_json::json;
 use std::time::Duration;
 
@@ -87,14 +91,29 @@ fn every_answer_survives_forwarding() {
 
 #[test]
 fn an_operator_s_act_survives_forwarding() {
-    let act = Inbound::Operator(OperatorAct {
-        saga: saga(),
-        id: "a1".into(),
-        who: "ada".into(),
-        reason: "customer called".into(),
-        action: OperatorAction::Cancel,
-    });
-    assert_eq!(through_the_inbox(&act), Ok(act));
+    let undo = About { step: "charge".into(), direction: Some(Direction::Undo) };
+    let either = About { step: "charge".into(), direction: None };
+    for about in [None, Some(undo), Some(either)] {
+        let act = Inbound::Operator { saga: saga(), act: OperatorAct { about, ..act() } };
+        assert_eq!(through_the_inbox(&act), Ok(act));
+    }
+}
+
+fn act() -> OperatorAct {
+    let (id, who, reason) = ("a1".into(), "ada".into(), "customer called".into());
+    OperatorAct { id, who, reason, action: OperatorAction::Skip, about: None }
+}
+
+#[test]
+fn an_act_of_a_build_that_named_no_step_is_read() {
+    let recorded =
+        json!({"saga": saga().to_string(), "id": "a1", "who": "ada", "reason": "customer called", "action": "skip"});
+    let record = Record {
+        value: Some(Bytes::from(recorded.to_string())),
+        headers: vec![text_header(KIND, "operator")],
+        ..odd_records().remove(0)
+    };
+    assert_eq!(receive(&record), Ok(Inbound::Operator { saga: saga(), act: act() }));
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! JSON of inputs that were never records. Versions of the product forward to each other through it while they are rolled
 //! out: fields are added with defaults, never renamed or removed.
 
-use super::{CallOutcome, OperatorAct};
+use super::CallOutcome;
 use crate::kafka::poison::{Poison, PoisonCode};
 use saga_core::{
-    command::{Answer, Failure, Guard, Retryable},
+    command::{Answer, Direction, Failure, Guard, Retryable},
     event::OperatorAction,
     id::SagaId,
+    input::{About, OperatorAct},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -61,6 +62,11 @@ struct OperatorWire {
     who: String,
     reason: String,
     action: OperatorAction,
+    /// A build before this one named no step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    step: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    direction: Option<Direction>,
 }
 
 pub(super) fn outcome(outcome: &CallOutcome) -> String {
@@ -68,9 +74,10 @@ pub(super) fn outcome(outcome: &CallOutcome) -> String {
     json(&OutcomeWire { command: command.to_string(), attempt: *attempt, answer: to_wire(answer.clone()) })
 }
 
-pub(super) fn operator(act: &OperatorAct) -> String {
-    let OperatorAct { saga, id, who, reason, action } = act.clone();
-    json(&OperatorWire { saga: saga.to_string(), id, who, reason, action })
+pub(super) fn operator(saga: SagaId, act: &OperatorAct) -> String {
+    let OperatorAct { id, who, reason, action, about } = act.clone();
+    let (step, direction) = about.map_or((None, None), |about| (Some(about.step), about.direction));
+    json(&OperatorWire { saga: saga.to_string(), id, who, reason, action, step, direction })
 }
 
 pub(super) fn read_outcome(bytes: &[u8]) -> Result<CallOutcome, Poison> {
@@ -79,10 +86,11 @@ pub(super) fn read_outcome(bytes: &[u8]) -> Result<CallOutcome, Poison> {
     Ok(CallOutcome { command, attempt, answer: from_wire(answer) })
 }
 
-pub(super) fn read_operator(bytes: &[u8]) -> Result<OperatorAct, Poison> {
-    let OperatorWire { saga, id, who, reason, action } = read(bytes)?;
+pub(super) fn read_operator(bytes: &[u8]) -> Result<(SagaId, OperatorAct), Poison> {
+    let OperatorWire { saga, id, who, reason, action, step, direction } = read(bytes)?;
     let saga: SagaId = saga.parse().map_err(|error: saga_core::id::NotASagaId| foreign(error.to_string()))?;
-    Ok(OperatorAct { saga, id, who, reason, action })
+    let about = step.map(|step| About { step, direction });
+    Ok((saga, OperatorAct { id, who, reason, action, about }))
 }
 
 fn to_wire(answer: Answer) -> AnswerWire {

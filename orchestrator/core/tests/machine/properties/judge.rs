@@ -150,7 +150,7 @@ impl Judge {
             }
             Event::ResultArrived { step, .. } => self.forward[step.at()].reported = true,
             Event::StepAnswered { step, by, .. } => self.answered_for(step.at(), by),
-            Event::StepSkipped { step, direction } => self.skipped(step.at(), *direction),
+            Event::StepSkipped { step, direction, in_doubt: _ } => self.skipped(step.at(), *direction),
             Event::CompensationStarted { cause } => {
                 self.may_go_back(cause);
                 assert!(!self.pivot_passed(), "after the pivot the saga only goes forward");
@@ -159,7 +159,7 @@ impl Judge {
             }
             Event::SagaParked { reason } => self.parked_for(reason),
             Event::SagaResumed => self.moves_on(),
-            Event::OperatorActed { action, .. } => self.operator(*action),
+            Event::OperatorActed { action, command, .. } => self.operator(*action, *command),
             Event::SagaOverdue => self.time_is_over(),
             Event::OutcomeDue { end, .. } => {
                 self.ends(end);
@@ -336,20 +336,23 @@ impl Judge {
         }
     }
 
-    fn operator(&mut self, action: OperatorAction) {
+    /// `on`: the command that the act is about; of a retry, `None` is all.
+    fn operator(&mut self, action: OperatorAction, on: Option<CommandRef>) {
         match action {
             OperatorAction::Retry => {
                 self.moves_on();
-                for command in self.forward.iter_mut().chain(&mut self.undo) {
-                    command.counted = 0;
+                match on {
+                    Some(on) => self.command(on.step.at(), on.direction).counted = 0,
+                    None => self.forward.iter_mut().chain(&mut self.undo).for_each(|command| command.counted = 0),
                 }
             }
             OperatorAction::Skip => {
-                if let Some(pivot) = self.parked_pivot {
+                let on = on.map(|on| on.step);
+                if let Some(pivot) = self.parked_pivot.filter(|pivot| on == Some(*pivot)) {
                     self.answered_by_hand[pivot.at()] = true;
                 }
                 self.moves_on();
-                for step in 0..self.declared.len() {
+                if let Some(step) = on.map(StepIndex::at) {
                     let gave_up = |heard: &Heard| matches!(heard.ended, Some(Ended::Failed | Ended::Unknown));
                     let rejected = self.forward[step].ended == Some(Ended::Rejected);
                     self.declared[step] |= rejected || gave_up(&self.forward[step]) || gave_up(&self.undo[step]);

@@ -7,7 +7,7 @@ use super::{
     spec::{Effects, Side, Spec, name},
 };
 use crate::{
-    given::{plan, saga_id, seconds, start_with},
+    given::{self, plan, saga_id, seconds, start_with},
     surroundings::Surroundings,
 };
 use saga_core::{
@@ -16,7 +16,7 @@ use saga_core::{
     event::{Decision, End, Event, OperatorAction},
     evolve,
     id::StepIndex,
-    input::{Delivery, Input, Publication},
+    input::{About, Delivery, Input, Publication},
     react::{Effect, react},
     state::{Course, EventName, Plan, State},
     time::Timestamp,
@@ -263,7 +263,17 @@ impl World {
             OperatorAction::Cancel,
             OperatorAction::Abandon,
         ];
-        self.acts(actions[which % actions.len()]);
+        let action = actions[which % actions.len()];
+        let named = self.in_need().filter(|_| action == OperatorAction::Retry && self.acts.is_multiple_of(3));
+        if named.is_some() { self.acts_on(action, named) } else { self.acts(action) }
+    }
+
+    /// One of the steps that need a person.
+    fn in_need(&self) -> Option<About> {
+        let needs = self.state.needs_person(&self.plan);
+        let command = needs.get(self.acts % needs.len().max(1))?;
+        let step = self.plan.definition.step(command.step).name.clone();
+        Some(About { step, direction: Some(command.direction) })
     }
 
     /// Whoever decides cannot, for once.
@@ -276,10 +286,16 @@ impl World {
         }
     }
 
+    /// A skip names what it settles.
     fn acts(&mut self, action: OperatorAction) {
+        let named = self.in_need().filter(|_| action == OperatorAction::Skip);
+        self.acts_on(action, named);
+    }
+
+    fn acts_on(&mut self, action: OperatorAction, about: Option<About>) {
         self.acts += 1;
         let id = format!("act-{}", self.acts);
-        self.input(&Input::Operator { id, who: "ada".into(), reason: "asked".into(), action });
+        self.input(&given::act_on(&id, action, about));
         // Whoever keeps the times fires at once what is due.
         if self.state.next_due(&self.plan).is_some_and(|due| due <= self.now) {
             self.comes_due();
@@ -470,7 +486,7 @@ fn said(input: &Input) -> Option<(CommandRef, Retryable)> {
         | Input::Delivered { .. }
         | Input::TimeReached
         | Input::Released { .. }
-        | Input::Operator { .. } => None,
+        | Input::Operator(_) => None,
     }
 }
 

@@ -3,7 +3,8 @@
 use super::{ACTS, Act, Commands, Course, HAPPENINGS, Happening, Phase};
 use crate::{
     given::{
-        START, busy, conflict, declined, done, forbidden, lost, not_sent, ongoing, plan, saga_id, seconds, start_with,
+        self, START, busy, conflict, declined, done, forbidden, lost, not_sent, ongoing, plan, saga_id, seconds,
+        start_with,
     },
     surroundings::Surroundings,
 };
@@ -13,7 +14,7 @@ use saga_core::{
     event::OperatorAction,
     id::StepIndex,
     input::{Delivery, Input},
-    state::{self, Heading, Plan, Settled, State},
+    state::{self, Acted, Heading, Plan, Settled, State},
     time::Timestamp,
 };
 use serde_json::json;
@@ -233,8 +234,9 @@ impl Explorer<'_> {
         self.offers_time(course, seen);
         for act in ACTS {
             let mut state = self.state.clone();
+            let acted = Acted { id: "act-0".into(), action: OperatorAction::Retry, command: None, at: self.now };
             let id = if act == Act::Repeated { "act-0" } else { "probe" };
-            state.acts.insert("act-0".into());
+            state.acts.add(acted);
             let letter = decided(self.plan, &mut state, &act_input(act, id), self.now, Admission::Admitted);
             seen.acts.entry((course, act)).or_default().insert(letter);
         }
@@ -293,7 +295,7 @@ fn act_input(act: Act, id: &str) -> Input {
         Act::OutcomeNotTaken => return outcome(Delivery::Refused { failure, retry_after: seconds(1) }),
         Act::OutcomeNeverTaken => return outcome(Delivery::Impossible { failure }),
     };
-    Input::Operator { id: id.into(), who: "ada".into(), reason: "asked".into(), action }
+    given::act(id, action)
 }
 
 fn decided(plan: &Plan, state: &mut State, input: &Input, now: Timestamp, gate: Admission) -> char {

@@ -1,0 +1,71 @@
+//! What kinds of incidents there are: few, whatever participants call their failures.
+
+use crate::command::{Direction, Failure};
+
+/// What a person should look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncidentKind {
+    /// A command reports success that was given up, skipped, or declared done by hand.
+    LateSuccess,
+    /// The pivot succeeded while a cancel waited.
+    CancelTooLate,
+    /// The saga's time ended after its pivot.
+    Overdue,
+    /// The outcome event was out before the saga was abandoned.
+    AbandonTooLate,
+    /// A saga that cannot be read was abandoned.
+    Unreadable,
+    /// An undo gave up, or went out without what it would have been told.
+    Undo,
+    /// The outcome event was not published, or not whole.
+    Outcome,
+    /// Anything else.
+    Other,
+}
+
+impl IncidentKind {
+    /// The kind of an incident, by what it is about.
+    #[must_use]
+    pub fn of(direction: Option<Direction>, failure: &Failure) -> IncidentKind {
+        match (failure.code.as_str(), direction) {
+            ("late_success", _) => IncidentKind::LateSuccess,
+            ("cancel_too_late", _) => IncidentKind::CancelTooLate,
+            ("overdue", _) => IncidentKind::Overdue,
+            ("abandon_too_late", _) => IncidentKind::AbandonTooLate,
+            ("unreadable", None) => IncidentKind::Unreadable,
+            (_, Some(Direction::Undo)) => IncidentKind::Undo,
+            // What is about no step is about the end.
+            (_, None) => IncidentKind::Outcome,
+            (_, Some(Direction::Do)) => IncidentKind::Other,
+        }
+    }
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            IncidentKind::LateSuccess => "late_success",
+            IncidentKind::CancelTooLate => "cancel_too_late",
+            IncidentKind::Overdue => "overdue",
+            IncidentKind::AbandonTooLate => "abandon_too_late",
+            IncidentKind::Unreadable => "unreadable",
+            IncidentKind::Undo => "undo",
+            IncidentKind::Outcome => "outcome",
+            IncidentKind::Other => "other",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_participant_s_words_make_no_kind() {
+        let kind = |direction, code: &str| IncidentKind::of(direction, &Failure::new(code, "")).as_str();
+        assert_eq!(kind(Some(Direction::Undo), "payments.closed_on_sundays"), "undo");
+        assert_eq!(kind(Some(Direction::Undo), "late_success"), "late_success");
+        assert_eq!(kind(None, "kafka.too_large"), "outcome");
+        assert_eq!(kind(None, "overdue"), "overdue");
+    }
+}

@@ -1,0 +1,41 @@
+//! Operators' acts that are on record, so that a repeat is known as one.
+
+use crate::{command::CommandRef, event::OperatorAction, time::Timestamp};
+use std::collections::VecDeque;
+
+/// The latest acts on one saga whose ids are known. Who repeats an act does so within minutes; a saga that people act on more often than this in
+/// that time is driven by a program that has lost its way.
+pub const ACTS_KEPT: usize = 256;
+
+/// An act that is on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acted {
+    /// Identity of the act.
+    pub id: String,
+    /// What.
+    pub action: OperatorAction,
+    /// The command that it was about, if that is on record.
+    pub command: Option<CommandRef>,
+    /// When it was applied.
+    pub at: Timestamp,
+}
+
+/// The latest acts, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Acts(VecDeque<Acted>);
+
+impl Acts {
+    /// The act with this id, as long as it is kept.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<&Acted> {
+        self.0.iter().find(|acted| acted.id == id)
+    }
+
+    /// The latest one.
+    pub fn add(&mut self, acted: Acted) {
+        if self.0.len() == ACTS_KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(acted);
+    }
+}

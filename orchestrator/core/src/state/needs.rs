@@ -1,0 +1,82 @@
+//! What a parked saga needs a person for.
+
+use super::{Course, Heading, Plan, State};
+use crate::{
+    command::{CommandRef, Direction},
+    definition::PivotSide,
+    event::{Ending, ParkReason},
+    id::StepIndex,
+    policy::OnExhausted,
+};
+
+/// What follows from a required do that ended without success, as long as nothing else sends the saga back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consequence {
+    /// A person decides.
+    Parks,
+    /// It is a pivot that may have happened and cannot be undone: a person finds out.
+    ParksInDoubt,
+    /// The saga is undone.
+    GoesBack,
+}
+
+impl State {
+    /// The commands that a parked saga waits for a person for, steps in order. None where it is parked for something else than a step.
+    #[must_use]
+    pub fn needs_person(&self, plan: &Plan) -> Vec<CommandRef> {
+        match &self.course {
+            Course::Parked { reason: ParkReason::Output { .. }, .. }
+            | Course::Forward
+            | Course::Compensating { .. }
+            | Course::OutcomeDue { .. }
+            | Course::Ended(_) => Vec::new(),
+            Course::Parked { was: Heading::Back(_), .. } => self.undos_given_up(plan),
+            Course::Parked { was: Heading::Forward, reason, .. } => {
+                let mut needs: Vec<CommandRef> =
+                    self.ended_badly(plan).filter(|it| self.parks(plan, reason, *it)).collect();
+                needs.extend(self.undos_given_up(plan));
+                needs
+            }
+        }
+    }
+
+    /// Required dos that ended without success, whatever follows from that.
+    pub(crate) fn ended_badly(&self, plan: &Plan) -> impl Iterator<Item = CommandRef> {
+        let is_one =
+            |step: &StepIndex| !plan.definition.step(*step).optional && self.step(*step).ended_badly().is_some();
+        let command = |step| CommandRef { step, direction: Direction::Do };
+        plan.definition.indices().filter(is_one).map(command)
+    }
+
+    pub(crate) fn undos_given_up(&self, plan: &Plan) -> Vec<CommandRef> {
+        let gave_up = |step: &StepIndex| self.step(*step).undo.gave_up().is_some();
+        let command = |step| CommandRef { step, direction: Direction::Undo };
+        plan.definition.indices().filter(gave_up).map(command).collect()
+    }
+
+    /// Whether the saga is parked for `command`, or would park for it if it were moved on.
+    fn parks(&self, plan: &Plan, reason: &ParkReason, command: CommandRef) -> bool {
+        let named = match reason {
+            ParkReason::StepFailed { step, .. } | ParkReason::PivotUnknown { step, .. } => *step == command.step,
+            ParkReason::UndoFailed { .. } | ParkReason::Output { .. } | ParkReason::Limit { .. } => false,
+        };
+        named || self.consequence(plan, command.step) != Consequence::GoesBack
+    }
+
+    /// What follows from the bad end of `step`.
+    pub(crate) fn consequence(&self, plan: &Plan, step: StepIndex) -> Consequence {
+        let (definition, state) = (plan.definition.step(step), self.step(step));
+        let ending = if state.failed_for_good().is_some() { None } else { state.forward.ending };
+        let parks = match ending.unwrap_or(Ending::Definite) {
+            Ending::NeedsPerson => true,
+            Ending::Exhausted => plan.policies.step(step).on_exhausted == OnExhausted::Park,
+            Ending::Definite => false,
+        };
+        match definition.side {
+            PivotSide::After => Consequence::Parks,
+            PivotSide::Pivot if state.may_be_applied() && !definition.has_undo() => Consequence::ParksInDoubt,
+            PivotSide::Pivot | PivotSide::Before if parks => Consequence::Parks,
+            PivotSide::Pivot | PivotSide::Before => Consequence::GoesBack,
+        }
+    }
+}
