@@ -94,6 +94,7 @@ fn row(stream: Uuid, shard: u16, epochs: &[Epoch], version: u32) -> Append {
         reason: None,
         started_at_ms: now_ms(),
         waits_on: Vec::new(),
+        marked: false,
     };
     Append {
         append_id: Uuid::new_v4(),

@@ -213,7 +213,8 @@ impl EventStore for Postgres {
             .bind(&filter.key)
             .bind(filter.before)
             .bind(i64::from(filter.limit.min(MAX_PAGE)))
-            .bind(filter.waiting.as_ref().map(Waiting::part));
+            .bind(filter.waiting.as_ref().map(Waiting::part))
+            .bind(filter.mark());
         let rows = self.pool.rows(query).await?;
         rows.iter().map(read_summary).collect()
     }

@@ -257,6 +257,7 @@ impl EventStore for Sqlite {
             .bind(filter.before)
             .bind(i64::from(filter.limit.min(MAX_PAGE)))
             .bind(filter.waiting.as_ref().map(Waiting::part))
+            .bind(filter.mark())
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(read_summary).collect()
@@ -360,6 +361,7 @@ fn read_row(row: &SqliteRow) -> Result<Row, Error> {
 }
 
 fn read_summary(row: &SqliteRow) -> Result<StreamSummary, Error> {
+    let waits_on: Option<String> = row.try_get("waits_on")?;
     Ok(StreamSummary {
         stream: row.try_get("stream")?,
         category: row.try_get("category")?,
@@ -370,6 +372,7 @@ fn read_summary(row: &SqliteRow) -> Result<StreamSummary, Error> {
         reason: row.try_get("reason")?,
         started_at_ms: row.try_get("started_at")?,
         updated_at_ms: row.try_get("updated_at")?,
-        waits_on: waits::read(row.try_get("waits_on")?),
+        marked: waits::is_marked(waits_on.as_deref()),
+        waits_on: waits::read(waits_on),
     })
 }

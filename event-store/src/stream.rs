@@ -1,6 +1,6 @@
 //! Streams, rows and what an append brings.
 
-use crate::{Error, Waiting, WaitsOn};
+use crate::{Error, Waiting, WaitsOn, waits};
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -72,6 +72,8 @@ pub struct Summary {
     pub started_at_ms: i64,
     /// What holds it; mostly nothing.
     pub waits_on: Vec<WaitsOn>,
+    /// Whether people should look at it.
+    pub marked: bool,
 }
 
 /// What became of one append.
@@ -137,6 +139,8 @@ pub struct StreamSummary {
     pub updated_at_ms: i64,
     /// What holds it; mostly nothing.
     pub waits_on: Vec<WaitsOn>,
+    /// Whether people should look at it.
+    pub marked: bool,
 }
 
 /// Which streams to list; an empty filter lists all.
@@ -150,6 +154,8 @@ pub struct Filter {
     pub key: Option<String>,
     /// Only streams that wait on something, and on what; `None`: any.
     pub waiting: Option<Waiting>,
+    /// Only streams that people should look at.
+    pub marked: bool,
     /// Only streams before this one: the last of the page before.
     pub before: Option<Uuid>,
     /// How many, at most [`MAX_PAGE`].
@@ -339,6 +345,11 @@ impl Filter {
         let only_unknown_statuses = !self.statuses.is_empty() && self.statuses.iter().all(|status| has_nul(status));
         let waits_on_nothing = self.waiting.as_ref().is_some_and(Waiting::finds_nothing);
         waits_on_nothing || only_unknown_statuses || category.is_some_and(has_nul) || key.is_some_and(has_nul)
+    }
+
+    /// What the text of what they wait on begins with, of streams that people should look at; `None`: any.
+    pub(crate) fn mark(&self) -> Option<&'static str> {
+        self.marked.then_some(waits::MARK)
     }
 
     /// The statuses that a store can have; empty: any.

@@ -31,7 +31,7 @@ pub(super) fn bind_batch(batch: &[Append]) -> PgQuery {
         .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.step.clone())))
         .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.reason.clone())))
         .bind(column(batch, |append| append.summary.as_ref().map(|summary| summary.started_at_ms)))
-        .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| stored(&summary.waits_on))))
+        .bind(column(batch, |append| append.summary.as_ref().and_then(stored)))
 }
 
 pub(super) fn read_answer(row: &PgRow) -> Result<(usize, Appended), Error> {
@@ -66,6 +66,7 @@ pub(super) fn read_row(row: &PgRow) -> Result<Row, Error> {
 }
 
 pub(super) fn read_summary(row: &PgRow) -> Result<StreamSummary, Error> {
+    let waits_on: Option<String> = row.try_get("waits_on")?;
     Ok(StreamSummary {
         stream: row.try_get("stream")?,
         category: row.try_get("category")?,
@@ -76,6 +77,7 @@ pub(super) fn read_summary(row: &PgRow) -> Result<StreamSummary, Error> {
         reason: row.try_get("reason")?,
         started_at_ms: row.try_get("started_at")?,
         updated_at_ms: row.try_get("updated_at")?,
-        waits_on: waits::read(row.try_get("waits_on")?),
+        marked: waits::is_marked(waits_on.as_deref()),
+        waits_on: waits::read(waits_on),
     })
 }

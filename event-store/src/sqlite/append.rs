@@ -128,7 +128,7 @@ async fn show(transaction: &mut Transaction<'static, Sqlite>, append: &Append, s
         .bind(summary.reason.clone())
         .bind(summary.started_at_ms)
         .bind(append.recorded_at_ms)
-        .bind(stored(&summary.waits_on))
+        .bind(stored(summary))
         .execute(&mut **transaction)
         .await?;
     Ok(())

@@ -54,6 +54,7 @@ macro_rules! conformance {
                     a_list_has_pages_newest_first
                     streams_are_counted_by_category_and_status
                     what_streams_wait_on_is_found_by_kind_and_name
+                    streams_that_people_should_look_at_are_found
                     what_cannot_be_read_is_marked_beside_its_rows;
                 recovery:
                     open_streams_are_those_of_the_shard

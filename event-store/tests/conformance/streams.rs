@@ -72,6 +72,7 @@ pub(crate) fn showing(append: Append, status: &str) -> Append {
         reason: None,
         started_at_ms: STARTED_MS,
         waits_on: Vec::new(),
+        marked: false,
     };
     Append { summary: Some(summary), ..append }
 }

@@ -26,6 +26,7 @@ pub(super) struct Asked {
     saga: Option<String>,
     key: Option<String>,
     waiting_on: Option<String>,
+    incidents: Option<bool>,
     before: Option<String>,
     limit: Option<u32>,
 }
@@ -50,6 +51,7 @@ impl Asked {
             ("saga", self.saga.as_deref()),
             ("key", self.key.as_deref()),
             ("waitingOn", self.waiting_on.as_deref()),
+            ("incidents", self.incidents.map(|only| if only { "true" } else { "false" })),
             ("limit", Some(limit.as_str())),
             ("before", Some(last)),
         ];
@@ -97,6 +99,7 @@ fn wanted(asked: &Asked) -> Result<Wanted, Error> {
         saga: asked.saga.clone(),
         key: asked.key.clone(),
         waiting_on: waiting_on.map_err(|error| Error::BadParameter(error.to_string()))?,
+        incidents: asked.incidents.unwrap_or_default(),
         before: before.map_err(|error| Error::BadParameter(error.to_string()))?,
         limit: limit(asked.limit)?,
     })

@@ -17,7 +17,7 @@ use saga_core::{
     id::SagaId,
     state::{
         Status,
-        view::{IncidentView, SagaView, StepView},
+        view::{self, IncidentView, NeedView, SagaView, StepPhase, StepView},
     },
 };
 use saga_event_store::{Access, EventStore};
@@ -42,6 +42,9 @@ pub(super) struct ListArgs {
     /// Only sagas that a guard holds back: `payments`, `breaker:payments`, or `breaker:`
     #[arg(long, value_name = "[GUARD:]PARTICIPANT")]
     waiting_on: Option<WaitingOn>,
+    /// Only sagas with incidents: what a person should look at
+    #[arg(long)]
+    incidents: bool,
     /// At most this many
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
@@ -75,6 +78,7 @@ pub(super) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
         saga: args.saga,
         key: args.key,
         waiting_on: args.waiting_on,
+        incidents: args.incidents,
         before: None,
         limit: args.limit,
     };
@@ -89,14 +93,13 @@ pub(super) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
 
 fn list_table(lines: &[SagaLine]) -> String {
     let row = |line: &SagaLine| {
-        let (step, reason) = (line.step.clone().unwrap_or_default(), line.reason.clone().unwrap_or_default());
         [
             line.id.clone(),
             line.saga.clone(),
             line.key.clone(),
-            line.status.clone(),
-            step,
-            reason,
+            line.marked_status(),
+            line.steps(),
+            line.reasons(),
             line.updated_at.clone(),
         ]
     };
@@ -113,21 +116,21 @@ fn show_text(saga: &SagaView) -> String {
     let reason = saga.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let overdue = if saga.overdue { ", overdue" } else { "" };
     let row = |step: &StepView| {
-        let failure = step.failure.as_ref().map(saga_core::state::view::told).unwrap_or_default();
+        let failure = step.failure.as_ref().map(view::told).unwrap_or_default();
         let result = step.result.as_ref().map(ToString::to_string).unwrap_or_default();
-        let phase = serde_json::to_value(step.phase).ok().and_then(|word| word.as_str().map(str::to_owned));
         let answered = step.answered_by.as_ref().map(|by| format!(", answered by {}", by.text)).unwrap_or_default();
         let doubt = if step.skipped_in_doubt { ", may have happened" } else { "" };
-        [step.step.clone(), format!("{}{doubt}{answered}", phase.unwrap_or_default()), attempts(step), result, failure]
+        [step.step.clone(), format!("{}{doubt}{answered}", word(step.phase)), attempts(step), result, failure]
     };
     let steps = output::table(["step", "state", "attempts", "result", "failure"], saga.steps.iter().map(row));
     let incident = |incident: &IncidentView| format!("\nincident at {}: {}", incident.at, incident.text());
     let incidents: String = saga.incidents.iter().map(incident).collect();
+    let needs = needs_person(saga);
     let next = saga.next_due.as_ref().map(|due| format!("next by itself at {due}\n")).unwrap_or_default();
     let waits: String = saga.waits_on.iter().map(String::as_str).map(waits_on).collect();
     let ends = saga.deadline.as_ref().map(|at| format!("its time ends at {at}\n")).unwrap_or_default();
     format!(
-        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{next}{ends}{waits}\n{steps}{incidents}",
+        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{next}{ends}{waits}{needs}\n{steps}{incidents}",
         saga.saga, saga.key, saga.status, saga.id, saga.started_at, saga.updated_at
     )
 }
@@ -139,6 +142,24 @@ fn waits_on(held: &str) -> String {
         }
         Some(_) | None => format!("waits on {held}\n"),
     }
+}
+
+/// All that it waits for a person for, and what can be done about each.
+fn needs_person(saga: &SagaView) -> String {
+    let row = |need: &NeedView| {
+        let acts: Vec<&str> = need.acts.iter().map(|act| act.as_str()).collect();
+        [need.name(), word(need.phase), view::told(&need.failure), acts.join(", ")]
+    };
+    if saga.needs_person.is_empty() {
+        return String::new();
+    }
+    let table =
+        output::table(["needs a person", "state", "why", "what can be done"], saga.needs_person.iter().map(row));
+    format!("\n{table}")
+}
+
+fn word(phase: StepPhase) -> String {
+    serde_json::to_value(phase).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn attempts(step: &StepView) -> String {

@@ -15,11 +15,12 @@ use uuid::Uuid;
 pub(super) struct Shown {
     pub(super) status: Status,
     pub(super) held_by: Vec<Held>,
+    pub(super) has_incidents: bool,
 }
 
 impl Shown {
     pub(super) fn of(plan: &Plan, state: &State) -> Shown {
-        Shown { status: state.status(), held_by: state.held_by(plan) }
+        Shown { status: state.status(), held_by: state.held_by(plan), has_incidents: !state.incidents.is_empty() }
     }
 }
 
@@ -84,6 +85,7 @@ pub(super) fn summary(plan: &Plan, state: &State, shows: &Shown) -> Summary {
         step: step.map(|step| plan.definition.step(step).name.clone()),
         reason: reason.map(|reason| reason.replace('\0', "\u{fffd}")),
         started_at_ms: state.started_at.0,
+        marked: shows.has_incidents,
         // Names have none of the characters that are refused.
         waits_on: shows
             .held_by

@@ -6,6 +6,7 @@ mod abandoning;
 mod attending;
 mod classified;
 mod effects;
+mod incidents;
 mod listing;
 mod live;
 mod loading;

@@ -1,7 +1,12 @@
 //! What operators read: lists from the read model, single sagas from their journals.
 
 use super::{Error, PORTION_BYTES, Plans, Recorded, by_saga, fold, shown::unreadable};
-use saga_core::{command::Guard, id::SagaId, state::Status, time::Timestamp, time::rfc3339};
+use saga_core::{
+    command::Guard,
+    id::SagaId,
+    state::{Status, view::NeedView},
+    time::{Timestamp, rfc3339},
+};
 use saga_event_store::{EventStore, Filter, Portion, StreamSummary, Waiting};
 use serde::Serialize;
 use std::{collections::HashMap, str::FromStr};
@@ -32,6 +37,37 @@ pub struct SagaLine {
     /// The guards that hold it back, as `guard:participant`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waits_on: Vec<String>,
+    /// Something happened that a person should look at.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_incidents: bool,
+    /// What it waits for a person for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needs_person: Vec<NeedView>,
+}
+
+impl SagaLine {
+    /// Its status, marked if it has incidents.
+    #[must_use]
+    pub fn marked_status(&self) -> String {
+        format!("{}{}", self.status, if self.has_incidents { ", incident" } else { "" })
+    }
+
+    /// The step that it is at, or all for which it needs a person.
+    #[must_use]
+    pub fn steps(&self) -> String {
+        match self.needs_person.as_slice() {
+            [] => self.step.clone().unwrap_or_default(),
+            needs => needs.iter().map(NeedView::name).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    /// Why it is where it is, of every step for which it needs a person.
+    #[must_use]
+    pub fn reasons(&self) -> String {
+        let others = self.needs_person.len().saturating_sub(1);
+        let more = if others == 0 { String::new() } else { format!(" (and {others} more)") };
+        format!("{}{more}", self.reason.as_deref().unwrap_or_default())
+    }
 }
 
 impl From<StreamSummary> for SagaLine {
@@ -47,6 +83,8 @@ impl From<StreamSummary> for SagaLine {
             updated_at: rfc3339(Timestamp(row.updated_at_ms)),
             definition: row.document,
             waits_on: row.waits_on.iter().map(ToString::to_string).collect(),
+            has_incidents: row.marked,
+            needs_person: Vec::new(),
         }
     }
 }
@@ -62,6 +100,8 @@ pub struct Wanted {
     pub key: Option<String>,
     /// Held back by this.
     pub waiting_on: Option<WaitingOn>,
+    /// With incidents.
+    pub incidents: bool,
     /// Older than this one.
     pub before: Option<SagaId>,
     /// How many.
@@ -129,6 +169,7 @@ pub async fn list(store: &dyn EventStore, wanted: &Wanted) -> Result<Vec<SagaLin
             kind: waiting.guard.map(|guard| guard.as_str().to_owned()),
             name: waiting.participant.clone(),
         }),
+        marked: wanted.incidents,
         before: wanted.before.map(SagaId::uuid),
         limit: wanted.limit,
     };
@@ -188,6 +229,8 @@ fn show_now(line: &mut SagaLine, recorded: &Recorded) {
     line.updated_at = rfc3339(recorded.state.last_at);
     let held_by = recorded.state.held_by(&recorded.plan);
     line.waits_on = held_by.iter().map(ToString::to_string).collect();
+    line.has_incidents = !recorded.state.incidents.is_empty();
+    line.needs_person = recorded.state.needs_view(&recorded.plan);
 }
 
 fn show_unread(line: &mut SagaLine, error: &Error) {

@@ -5,5 +5,6 @@ WHERE (cardinality($1::text[]) = 0 OR status = ANY ($1))
   AND ($3::text IS NULL OR key = $3)
   AND ($4::uuid IS NULL OR stream < $4)
   AND ($6::text IS NULL OR strpos(waits_on, $6) > 0)
+  AND ($7::text IS NULL OR strpos(waits_on, $7) > 0)
 ORDER BY stream DESC
 LIMIT $5

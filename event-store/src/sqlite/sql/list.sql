@@ -5,5 +5,6 @@ WHERE (?1 = '' OR instr(?1, ',' || status || ',') > 0)
   AND (?3 IS NULL OR key = ?3)
   AND (?4 IS NULL OR stream < ?4)
   AND (?6 IS NULL OR instr(waits_on, ?6) > 0)
+  AND (?7 IS NULL OR instr(waits_on, ?7) > 0)
 ORDER BY stream DESC
 LIMIT ?5

@@ -26,6 +26,7 @@ pub(crate) async fn a_status_changes_with_its_row(place: &dyn Place) -> Result<(
         started_at_ms: STARTED_MS,
         updated_at_ms: STARTED_MS,
         waits_on: Vec::new(),
+        marked: false,
     };
     assert_eq!(running, expected);
     let parked = waiting_at(showing(after(&first), "parked"), "charge", "the card's issuer does not answer");
@@ -186,6 +187,36 @@ pub(crate) async fn what_streams_wait_on_is_found_by_kind_and_name(place: &dyn P
     assert_eq!(listed("", "payments").await?, [2]);
     assert!(matches!(WaitsOn::new("breaker", "pay,ments"), Err(Error::Limit(_))));
     Ok(())
+}
+
+pub(crate) async fn streams_that_people_should_look_at_are_found(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let epoch = claim(&store).await?;
+    let plain = showing(start(epoch, "order"), "running");
+    let look_at = marked(showing(start(epoch, "order"), "running"));
+    let both = marked(waiting_on(showing(start(epoch, "order"), "waiting"), &["breaker:payments"]));
+    let starts: Vec<Append> =
+        [plain, look_at, both].into_iter().zip(1..).map(|(it, n)| Append { key: format!("{n}"), ..it }).collect();
+    commit_all(&store, &starts).await?;
+    let listed = async |filter: Filter| -> Result<Vec<usize>> {
+        let found = store.list(&filter).await?;
+        Ok(found.iter().filter_map(|row| starts.iter().position(|it| it.stream == row.stream)).collect())
+    };
+    let to_look_at = || Filter { marked: true, ..all() };
+    let waiting = || Some(Waiting::default());
+    assert_eq!(listed(to_look_at()).await?, [2, 1]);
+    assert_eq!(listed(Filter { waiting: waiting(), ..to_look_at() }).await?, [2]);
+    assert_eq!(listed(Filter { waiting: waiting(), ..all() }).await?, [2], "to be looked at is not to wait");
+    assert_eq!(store.waiting_counts().await?.len(), 1);
+    assert!(summary(&store, starts[1].stream).await?.marked);
+    assert_eq!(words_of(&summary(&store, starts[2].stream).await?), ["breaker:payments"]);
+    commit(&store, &showing(after(&starts[1]), "completed")).await?;
+    assert_eq!(listed(to_look_at()).await?, [2]);
+    Ok(())
+}
+
+fn marked(append: Append) -> Append {
+    Append { summary: append.summary.map(|summary| Summary { marked: true, ..summary }), ..append }
 }
 
 fn waiting_on(append: Append, words: &[&str]) -> Append {

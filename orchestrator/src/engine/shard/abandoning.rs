@@ -1,6 +1,6 @@
 //! What an operator can do about a saga whose journal cannot be read: end it as it is. Whatever else is asked of it finds it read again, in vain.
 
-use super::owned::Owned;
+use super::{incidents, owned::Owned};
 use crate::{
     engine::{
         Parts,
@@ -14,6 +14,7 @@ use saga_core::{
     decide::{self, Act},
     event::OperatorAction,
     id::SagaId,
+    incident::IncidentKind,
     input::{Input, OperatorAct},
     state::Status,
     time::Timestamp,
@@ -111,6 +112,7 @@ impl Abandonment {
                 reason: Some(reason.replace('\0', "\u{fffd}")),
                 started_at_ms: known.started_at_ms,
                 waits_on: Vec::new(),
+                marked: true,
             }),
         })
     }
@@ -118,6 +120,7 @@ impl Abandonment {
     fn told(&self, appended: Result<Appended, NotCommitted>) -> Disposition {
         match appended {
             Ok(Appended::Committed) => {
+                incidents::count(IncidentKind::Unreadable);
                 warn!(saga = %self.saga, who = self.who, "a saga that cannot be read is abandoned; what is left undone is not known");
                 Disposition::Applied
             }

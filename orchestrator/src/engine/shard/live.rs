@@ -124,8 +124,9 @@ impl Live {
     /// A saga that was read: what is outstanding may have left before.
     pub(super) fn taken_over(plan: Arc<Plan>, mut state: State, answerable: &Answerable) -> Live {
         let shown = Shown::of(&plan, &state);
-        // What holds it may have been recorded by a build that did not show it.
-        let shown = shown.held_by.is_empty().then_some(shown);
+        // What holds it, and its incidents, may have been recorded by a build that did not show them.
+        let is_plain = shown.held_by.is_empty() && !shown.has_incidents;
+        let shown = is_plain.then_some(shown);
         let outstanding = caught(|| react(&plan, &state));
         let before =
             outstanding.as_ref().map(|effects| effects.iter().filter_map(Sent::of).collect()).unwrap_or_default();

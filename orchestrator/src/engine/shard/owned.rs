@@ -4,6 +4,7 @@ use super::{
     Ended,
     attending::Heard,
     classified::classified,
+    incidents,
     live::{InFlight, Live, Slot},
     measured,
     reading::Read,
@@ -33,6 +34,7 @@ use saga_core::{
     decide::{self, Ignored, Outcome},
     event::{Decision, Event, ParkReason},
     id::{SagaId, Shard},
+    incident::IncidentKind,
     input::Input,
     state::Plan,
     time::Timestamp,
@@ -341,6 +343,7 @@ impl Owned {
         self.parts.observer.committed(saga, &live.plan, &live.state, &decision);
         self.parts.answers.committed(&live.plan, &live.state, &decision);
         measured::ended(&live.state, &decision);
+        incidents::tell(saga, &live.plan, &decision);
         let disposition = match &message.body {
             Body::Start { .. } => {
                 self.start_committed(saga, &live, payload_hash);
@@ -394,7 +397,7 @@ fn report_ignored(saga: SagaId, plan: &Plan, ignored: &Ignored) {
         Ignored::LateSuccess { command } => {
             let (step, direction) = (&plan.definition.step(command.step).name, command.direction);
             warn!(%saga, step, %direction, "incident: the saga has ended, and a command reports success of which its end says nothing");
-            metrics::counter!("saga_incidents_total", "code" => "late_success").increment(1);
+            incidents::count(IncidentKind::LateSuccess);
         }
         Ignored::Terminal => info!(%saga, "an input for a saga that has ended changes nothing"),
         Ignored::Settled

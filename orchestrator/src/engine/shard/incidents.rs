@@ -1,0 +1,27 @@
+//! What people should look at is told when it is recorded: in the log, and as a counter.
+
+use saga_core::{
+    event::{Decision, Event},
+    id::SagaId,
+    incident::IncidentKind,
+    state::{Plan, view},
+};
+use tracing::warn;
+
+/// Tells of the incidents that `decision` opened.
+pub(super) fn tell(saga: SagaId, plan: &Plan, decision: &Decision) {
+    for event in &decision.events {
+        if let Event::IncidentOpened { step, direction, failure } = event {
+            let kind = IncidentKind::of(*direction, failure);
+            let step = step.map(|step| plan.definition.step(step).name.as_str());
+            let what = view::incident(step, *direction, failure);
+            warn!(%saga, definition = plan.definition.name, step, kind = kind.as_str(), what, "incident: a person should look at the saga");
+            count(kind);
+        }
+    }
+}
+
+/// Counts an incident.
+pub(super) fn count(kind: IncidentKind) {
+    metrics::counter!("saga_incidents_total", "kind" => kind.as_str()).increment(1);
+}
