@@ -4,7 +4,12 @@ mod reading;
 mod shards;
 
 use super::{Backend, server};
-use crate::{guarded::metrics, kafka::consumer::Status, startup::Readiness, telemetry::scrape};
+use crate::{
+    guarded::metrics,
+    kafka::consumer::{self, Status},
+    startup::Readiness,
+    telemetry::scrape,
+};
 use axum::{
     Json,
     extract::State,
@@ -36,7 +41,7 @@ pub(super) async fn ready(State(backend): State<Backend>) -> Response {
     reasons.extend(backend.parts.store_health.trouble(now));
     reasons.extend(backend.parts.step_back.trouble());
     let statuses: Vec<Status> = backend.consumers.iter().map(|consumer| consumer.borrow().clone()).collect();
-    reasons.extend(statuses.iter().flat_map(|status| status.hindrances(now)).map(|one| one.to_string()));
+    reasons.extend(consumer::hindrances(&statuses, now).iter().map(ToString::to_string));
     reasons.extend(backend.odd_topics.borrow().iter().map(ToString::to_string));
     let owned = backend.parts.router.owned();
     let store =

@@ -28,7 +28,7 @@ pub use ack::{Ack, Condition, Settle};
 pub use contact::{Contact, contact};
 pub use group::{Coverage, Foreign};
 pub use reset::Loss;
-pub use status::{Hindrance, Path, Pause, Reading, Status};
+pub use status::{Hindrance, Path, Pause, Reading, Status, hindrances};
 
 use super::{record::TopicPartition, settings::Settings};
 use crate::kafka::Record;

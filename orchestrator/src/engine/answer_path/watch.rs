@@ -29,6 +29,8 @@ const RECORD_EVERY_PER_SHARD: Duration = Duration::from_millis(4);
 const STORE_SILENT: Duration = Duration::from_secs(4);
 /// How long participants need at most to find a broker that is back: clients look for it in growing distances, librdkafka's up to 15 s.
 const SETTLED_AFTER_MAX: Duration = Duration::from_secs(15);
+/// What is said meanwhile: Kafka answers, and deadlines stand still all the same.
+const SETTLING: &str = "Kafka answers again; participants that find it again later than this engine are waited for";
 /// Before the partitions of the replies topic are listed again.
 const LIST_EVERY: Duration = Duration::from_secs(30);
 
@@ -162,6 +164,7 @@ impl Watcher {
         self.asked = Some(asked);
         in_time(asked)?;
         if self.settles(asked) {
+            self.stands_still(SETTLING);
             return Ok(());
         }
         self.unbroken_since.get_or_insert(at);

@@ -5,14 +5,15 @@ use super::{
     Mode, Plan, TopicStart,
     continuity::{Claim, Extent, Verdict},
     group::{self, Seen},
-    log_reader::LogReader,
+    log_reader::{LogReader, is_of_connection},
     start::{self, Compacted, Position},
     witness::Witness,
 };
 use crate::kafka::{record::TopicPartition, settings::Settings};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
     sync::{Arc, mpsc},
     thread,
 };
@@ -35,9 +36,26 @@ pub(super) enum Answer {
     },
     /// `group`: who reads what, if that was asked and the group is settled.
     Checked {
-        checked: KafkaResult<Vec<Checked>>,
+        checked: Result<Vec<Checked>, Unread>,
         group: Option<Seen>,
     },
+}
+
+/// Something that is assigned here cannot be read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// Where, if it is one topic's matter.
+    topic: Option<Arc<str>>,
+    error: KafkaError,
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.topic {
+            Some(topic) => write!(f, "topic {topic} cannot be read: {}", self.error),
+            None => write!(f, "what is assigned here cannot be read: {}", self.error),
+        }
+    }
 }
 
 /// What a check looks at.
@@ -151,7 +169,7 @@ impl Looker {
             }
             Question::Check { subjects, topics } => {
                 let read = subjects.len();
-                let checked = self.partitions(&topics).and_then(|all| Ok((all, self.check(subjects)?)));
+                let checked = self.partitions(&topics).and_then(|all| Ok((all, self.check_all(subjects)?)));
                 match checked {
                     Ok((all, checked)) => Answer::Checked { checked: Ok(checked), group: self.seen(&all, read) },
                     Err(error) => Answer::Checked { checked: Err(error), group: None },
@@ -160,13 +178,28 @@ impl Looker {
         }
     }
 
-    fn partitions(&self, topics: &[Arc<str>]) -> KafkaResult<BTreeSet<(Arc<str>, i32)>> {
+    fn partitions(&self, topics: &[Arc<str>]) -> Result<BTreeSet<(Arc<str>, i32)>, Unread> {
         let mut all = BTreeSet::new();
         for topic in topics {
-            let partitions = self.reader.partitions_of(topic)?;
+            let partitions = self.reader.partitions_of(topic).map_err(|error| unread(topic, error))?;
             all.extend(partitions.into_iter().map(|one| (one.topic, one.partition)));
         }
         Ok(all)
+    }
+
+    /// All at once. Where that fails, topic by topic, to find out whose matter it is.
+    fn check_all(&self, subjects: Vec<Subject>) -> Result<Vec<Checked>, Unread> {
+        let error = match self.check(subjects.clone()) {
+            Ok(checked) => return Ok(checked),
+            Err(error) => error,
+        };
+        let mut topics: BTreeMap<Arc<str>, Vec<Subject>> = BTreeMap::new();
+        // A broker that is away says nothing of any topic, and to ask for each would take long.
+        for subject in subjects.into_iter().filter(|_| !is_of_connection(&error)) {
+            topics.entry(subject.partition.topic.clone()).or_default().push(subject);
+        }
+        let mut failed = topics.into_iter().filter_map(|(topic, of_it)| Some(unread(&topic, self.check(of_it).err()?)));
+        Err(failed.next().unwrap_or(Unread { topic: None, error }))
     }
 
     fn check(&self, subjects: Vec<Subject>) -> KafkaResult<Vec<Checked>> {
@@ -194,6 +227,11 @@ impl Looker {
         let found = described.groups().iter().find(|one| one.name() == membership.group)?;
         group::read(found, &membership.client_id, all)
     }
+}
+
+fn unread(topic: &Arc<str>, error: KafkaError) -> Unread {
+    let topic = (!is_of_connection(&error)).then(|| topic.clone());
+    Unread { topic, error }
 }
 
 impl Answer {

@@ -209,7 +209,8 @@ impl LogReader {
     }
 }
 
-fn is_of_connection(error: &KafkaError) -> bool {
+/// Whether it says nothing of what was asked for: the way to the broker is at fault.
+pub(super) fn is_of_connection(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve};
     error
         .rdkafka_error_code()

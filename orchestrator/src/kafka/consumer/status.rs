@@ -148,6 +148,40 @@ pub enum Hindrance {
     },
 }
 
+/// What hinders the consumers of one engine. What is the matter with Kafka is one reason, whichever of them noticed it, and however long each has.
+#[must_use]
+pub fn hindrances<'a>(statuses: impl IntoIterator<Item = &'a Status>, now: Instant) -> Vec<Hindrance> {
+    let mut all: Vec<Hindrance> = Vec::new();
+    for one in statuses.into_iter().flat_map(|status| status.hindrances(now)) {
+        if !all.iter_mut().any(|known| known.takes_in(&one)) {
+            all.push(one);
+        }
+    }
+    all
+}
+
+impl Hindrance {
+    /// Whether `other` is the same one, which has lasted as long as the longer of both.
+    fn takes_in(&mut self, other: &Hindrance) -> bool {
+        match (&mut *self, other) {
+            (Hindrance::Silent(lasts), Hindrance::Silent(others)) => *lasts = (*others).max(*lasts),
+            (Hindrance::Trouble(lasts, what), Hindrance::Trouble(others, it)) if what == it => {
+                *lasts = (*others).max(*lasts);
+            }
+            (
+                Hindrance::Silent(_)
+                | Hindrance::Trouble(..)
+                | Hindrance::Foreign { .. }
+                | Hindrance::Unheld { .. }
+                | Hindrance::HeldBack { .. }
+                | Hindrance::Stalled { .. },
+                _,
+            ) => return self == other,
+        }
+        true
+    }
+}
+
 impl Status {
     /// Whether what is in `topic` is known here.
     #[must_use]
@@ -291,6 +325,24 @@ mod tests {
         assert_eq!(away.hindrances(now + SILENT - Duration::from_millis(1)), []);
         let said = away.hindrances(now + TROUBLED)[0].to_string();
         assert!(said.contains("30 s") && said.contains("all brokers are down"), "{said}");
+    }
+
+    #[test]
+    fn what_both_consumers_notice_is_one_reason() {
+        let now = Instant::now();
+        let troubled = |what: &str, since| Status {
+            looked: Some(now),
+            trouble: Some(what.into()),
+            troubled_since: Some(since),
+            ..Status::default()
+        };
+        let later = now + TROUBLED + Duration::from_secs(1);
+        let both =
+            [troubled("topic a cannot be read", now), troubled("topic a cannot be read", now + Duration::from_secs(1))];
+        let told = Hindrance::Trouble(TROUBLED + Duration::from_secs(1), "topic a cannot be read".into());
+        assert_eq!(hindrances(&both, later), [told.clone()]);
+        let other = Hindrance::Trouble(TROUBLED + Duration::from_secs(1), "topic b cannot be read".into());
+        assert_eq!(hindrances(both.iter().chain([&troubled("topic b cannot be read", now)]), later), [told, other]);
     }
 
     #[test]

@@ -6,13 +6,12 @@ use crate::kafka::{
         ConsumerEvent,
         continuity::{self, Verdict},
         group::Coverage,
-        inspector::{Answer, Checked, Depth, Question},
+        inspector::{Answer, Checked, Depth, Question, Unread},
         partitions::Committable,
         reset::Loss,
     },
     record::TopicPartition,
 };
-use rdkafka::error::KafkaResult;
 use std::time::{Duration, Instant};
 
 /// How often all is well. Within that time a topic that was made anew under the client's eyes is noticed, and a broker that is silent.
@@ -82,7 +81,7 @@ impl Intake {
         }
     }
 
-    fn checked(&mut self, checked: KafkaResult<Vec<Checked>>) {
+    fn checked(&mut self, checked: Result<Vec<Checked>, Unread>) {
         let now = Instant::now();
         let doubt = self.looks.asked_in.take();
         let checked = match checked {
@@ -90,7 +89,7 @@ impl Intake {
             Err(error) => {
                 self.looks.due = now + LOOK_AGAIN;
                 self.looks.doubt = self.looks.doubt.max(doubt);
-                return self.complain(&format!("what is assigned here cannot be read: {error}"));
+                return self.complain(&error.to_string());
             }
         };
         self.looks.succeeded = Some(now);
