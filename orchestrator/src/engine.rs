@@ -204,9 +204,10 @@ impl Engine {
     #[must_use]
     pub fn start(settings: Settings, prepared: Prepared) -> Engine {
         let Prepared { plans, acts } = prepared;
-        let following = Arc::clone(&acts);
-        let follower = tokio::spawn(async move { following.follow().await });
         let store_health = Arc::<StoreHealth>::default();
+        let (following, health) = (Arc::clone(&acts), Arc::clone(&store_health));
+        let missed = move |error: &saga_event_store::Error| health.missed("read the record of guard acts", error);
+        let follower = tokio::spawn(async move { following.follow(missed).await });
         let start = |number| Committer::start(Arc::clone(&settings.store), Arc::clone(&store_health), number);
         let (committers, writers) = (0..COMMITTERS).map(start).unzip();
         let (store, health) = (Arc::clone(&settings.store), Arc::clone(&store_health));

@@ -8,7 +8,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
-use tracing::{error, warn};
+use tracing::error;
 
 /// Appends that may wait for the next transaction; beyond it the shards wait, and with them the intake.
 const QUEUE_ROWS: usize = 1024;
@@ -179,7 +179,7 @@ async fn append_until_known(way: &Way, appends: &[Append]) -> Result<Vec<Appende
             Ok(answers) => return Ok(answers),
             Err(error) if is_their_fault(&error) => return Err(error),
             Err(error) if error.is_worth_waiting_at_start() => {
-                warn!(%error, rows = appends.len(), "the event store is away; the same rows are written again when it answers");
+                way.health.missed("write rows, which are written again", &error);
             }
             Err(error) => {
                 error!(%error, rows = appends.len(), "the event store takes no rows until somebody mends this; the same rows wait for it");

@@ -20,7 +20,6 @@ use saga_core::{id::Shard, input::Input, state::Plan};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 /// Records of the inbox that wait for one shard: its partition's share of what may be unfinished, twice for the time in which it is read again,
 /// and a batch that comes before the pause.
@@ -224,7 +223,7 @@ async fn plan_of(parts: &Parts, pinned: Pinned<'_>) -> Result<Arc<Plan>, String>
         match plan {
             Ok(plan) => return Ok(plan),
             Err(error) if error.is_transient() => {
-                warn!(%error, definition = name, "a forwarded trigger waits for the text of its definition");
+                parts.store_health.missed("read the definition of a forwarded trigger", &error);
                 tokio::time::sleep(ASK_STORE_AGAIN).await;
             }
             Err(error) => return Err(format!("definition `{name}`: {error}")),

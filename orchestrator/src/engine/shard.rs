@@ -147,22 +147,23 @@ async fn report_missing(owned: &mut Owned, remembered: &mut Remembered) {
 async fn claim(parts: &Parts, shard: Shard) -> (Epoch, Answerable) {
     agree_on_the_time(parts).await;
     let what = format!("claim shard {}", shard.0);
-    let epoch = until_answered(&what, || parts.store.claim(shard.0, &parts.instance)).await;
+    let epoch = until_answered(parts, &what, || parts.store.claim(shard.0, &parts.instance)).await;
     let read = || parts.store.attendance(shard.0);
-    let attendance = until_answered("read until when a shard was attended to", read).await;
+    let attendance = until_answered(parts, "read until when a shard was attended to", read).await;
     (epoch, attending::taken_over(parts, &attendance))
 }
 
 /// Waits until this engine's clock and the store's agree: what the owners of a shard write would contradict each other.
 async fn agree_on_the_time(parts: &Parts) {
     let compare = || parts.skew.compare(parts.store.as_ref(), parts.clock);
-    while until_answered("compare clocks", compare).await.is_err() {
+    while until_answered(parts, "compare clocks", compare).await.is_err() {
         tokio::time::sleep(skew::LOOK_AGAIN).await;
     }
 }
 
 /// Tries until the store answers; only a stop ends it, from outside.
 async fn until_answered<T, F: Future<Output = Result<T, saga_event_store::Error>>>(
+    parts: &Parts,
     what: &str,
     mut attempt: impl FnMut() -> F,
 ) -> T {
@@ -171,7 +172,7 @@ async fn until_answered<T, F: Future<Output = Result<T, saga_event_store::Error>
     loop {
         match attempt().await {
             Ok(answer) => return answer,
-            Err(error) => warn!(%error, "cannot {what}; trying again"),
+            Err(error) => parts.store_health.missed(what, &error),
         }
         tokio::time::sleep(delays.next().unwrap_or(STORE_RETRY_MAX)).await;
     }

@@ -7,7 +7,7 @@ use saga_core::{id::Shard, time::Timestamp, time::rfc3339};
 use saga_event_store::StepBack;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 /// Between two tries to store again what has to be there before sagas are read.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -107,7 +107,7 @@ async fn prepare(parts: &Parts, step: &Arc<StepBack>) {
     report(step);
     parts.step_back.begin(step, parts.router.owned_shards().map(|shard| shard.0).collect());
     while let Err(error) = store_again(parts).await {
-        warn!(%error, "what sagas are read with cannot be stored again yet; trying again");
+        parts.store_health.missed("store again what sagas are read with", &error);
         tokio::time::sleep(AGAIN).await;
     }
     parts.step_back.prepared.send_replace(step.number);

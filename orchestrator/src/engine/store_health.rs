@@ -1,15 +1,19 @@
 //! Whether the event store takes writes: told by whoever writes, asked by readiness.
 
+mod outage;
+
 use super::clock::Clock;
 use crate::sync::Mutex;
+use outage::{News, Outage, Seen};
 use saga_core::time::Timestamp;
 use saga_event_store::{Error, EventStore};
+use std::fmt;
 use std::{
     collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tracing::warn;
+use tracing::{debug, info, warn};
 
 /// Between two heartbeats: a store that stops taking writes is noticed within it although no saga has anything to write.
 const EVERY: Duration = Duration::from_secs(2);
@@ -37,6 +41,7 @@ struct State {
     /// When a write was confirmed last.
     confirmed: Option<Instant>,
     waiting: BTreeMap<Writer, Waiting>,
+    outage: Outage,
 }
 
 #[derive(Debug)]
@@ -79,9 +84,27 @@ impl StoreHealth {
     }
 
     pub(crate) fn confirmed(&self, writer: Writer) {
+        let now = Instant::now();
         let mut state = self.state.lock();
         state.waiting.remove(&writer);
-        state.confirmed = Some(Instant::now());
+        state.confirmed = Some(now);
+        if let Some(News::Over(Seen { lasted, tries })) = state.outage.answered(now) {
+            info!(seconds = lasted.as_secs(), tries, "the event store answers again");
+        }
+    }
+
+    /// The store was away when somebody wanted to do `what`, who tries again: the log tells of the outage, and not of each try.
+    pub(crate) fn missed(&self, what: &str, error: &dyn fmt::Display) {
+        let news = self.state.lock().outage.failed(Instant::now());
+        match news {
+            Some(News::Began) => {
+                warn!(%error, what, "the event store does not answer; whoever needs it tries again, which is said again now and then");
+            }
+            Some(News::Lasts(Seen { lasted, tries })) => {
+                warn!(%error, what, seconds = lasted.as_secs(), tries, "the event store still does not answer");
+            }
+            Some(News::Over(_)) | None => debug!(%error, what, "the event store does not answer"),
+        }
     }
 
     /// It is settled without a write: what was to be written is at fault itself.
@@ -111,7 +134,7 @@ pub(super) async fn keep_proving(store: Arc<dyn EventStore>, owner: String, cloc
                 show(now);
             }
             Err(error) => {
-                warn!(%error, "the event store does not confirm that it takes writes; trying again");
+                health.missed("confirm that it takes writes", &error);
                 health.failed(Writer::Heartbeat, &error);
             }
         }

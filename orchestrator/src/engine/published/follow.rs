@@ -149,7 +149,7 @@ impl Tending {
         loop {
             tokio::time::sleep(TEND).await;
             if let Err(error) = self.tend().await {
-                warn!(%error, "what is published cannot be tended now; it is tried again");
+                self.parts.store_health.missed("tend what is published", &error);
             }
         }
     }

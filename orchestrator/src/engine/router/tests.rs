@@ -8,7 +8,7 @@ use crate::{
 use saga_core::{
     event::OperatorAction,
     id::SagaId,
-    input::{Delivery, Input},
+    input::{Delivery, Input, OperatorAct},
     time::Timestamp,
 };
 use std::sync::Mutex;
@@ -22,7 +22,7 @@ pub struct Kept(Mutex<Vec<(Shard, String)>>);
 
 impl Kept {
     pub(crate) async fn keep(&self, shard: Shard, inbound: &Inbound) -> i64 {
-        let Inbound::Operator(act) = inbound else { panic!("only acts are brought here: {inbound:?}") };
+        let Inbound::Operator { act, .. } = inbound else { panic!("only acts are brought here: {inbound:?}") };
         let offset = {
             let mut kept = self.0.lock().expect("not poisoned");
             kept.push((shard, act.id.clone()));
@@ -79,13 +79,13 @@ impl Engine {
 
 fn act(shard: Shard, number: usize) -> Message {
     let (who, reason) = ("ada".to_owned(), "a test".to_owned());
-    let input = Input::Operator { id: number.to_string(), who, reason, action: OperatorAction::Retry };
-    Message::of(SagaId::new(Timestamp(0), shard, 7), input)
+    let act = OperatorAct { id: number.to_string(), who, reason, action: OperatorAction::Retry, about: None };
+    Message::of(SagaId::new(Timestamp(0), shard, 7), Input::Operator(act))
 }
 
 fn number(message: &Message) -> usize {
-    let Body::Input { input: Input::Operator { id, .. }, .. } = &message.body else { panic!("{message:?}") };
-    id.parse().expect("a number")
+    let Body::Input { input: Input::Operator(act), .. } = &message.body else { panic!("{message:?}") };
+    act.id.parse().expect("a number")
 }
 
 fn from_inbox(shard: Shard, number: usize) -> Message {

@@ -29,7 +29,7 @@ pub(super) async fn open_page(parts: &Parts, shard: Shard, after: Option<Uuid>, 
 /// # Errors
 /// Only for what is damaged.
 async fn page(parts: &Parts, shard: Shard, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {
-    until_answered("list open sagas", || async {
+    until_answered(parts, "list open sagas", || async {
         match parts.store.open_streams(shard.0, after, limit).await {
             Err(damaged) if damaged.is_damage() => Ok(Err(damaged)),
             answer => answer.map(Ok),

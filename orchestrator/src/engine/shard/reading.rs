@@ -42,7 +42,7 @@ pub(super) async fn portion(parts: &Parts, sagas: Vec<SagaId>) -> Read {
                 return Read { sagas: folded(parts, reached, portion.rows).await, left };
             }
             Err(error) => {
-                warn!(%error, sagas = sagas.len(), "journals cannot be read together; trying again");
+                told(parts, sagas.len(), &error);
                 tries += 1;
                 if (tries >= TRIES || error.is_damage())
                     && let Some(sagas) = one_by_one(parts, &sagas).await
@@ -52,6 +52,14 @@ pub(super) async fn portion(parts: &Parts, sagas: Vec<SagaId>) -> Read {
                 tokio::time::sleep(READ_AGAIN).await;
             }
         }
+    }
+}
+
+fn told(parts: &Parts, sagas: usize, error: &saga_event_store::Error) {
+    if error.is_transient() {
+        parts.store_health.missed("read journals", error);
+    } else {
+        warn!(%error, sagas, "journals cannot be read together; trying again");
     }
 }
 

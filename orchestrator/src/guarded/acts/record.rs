@@ -131,13 +131,13 @@ impl Acts {
         Ok(())
     }
 
-    /// Follows the record for ever. A store that is away is waited for: what is in force stays.
-    pub async fn follow(&self) {
+    /// Follows the record for ever. A store that is away is waited for, and `missed` is told: what is in force stays.
+    pub async fn follow(&self, missed: impl Fn(&saga_event_store::Error)) {
         loop {
             // Spread, so that engines that started together do not ask together.
             tokio::time::sleep(EVERY.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
             if let Err(error) = self.catch_up().await {
-                warn!(%error, "the record of guard acts cannot be read; what is in force stays");
+                missed(&error);
             }
         }
     }
