@@ -18,7 +18,7 @@ pub use attendance::{Attendance, Attended, Gap};
 pub use error::Error;
 pub use mark::{Mark, Marked};
 pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, Note, NoteNumber};
-pub use step_back::StepBack;
+pub use step_back::{Confirmed, ConfirmedAppend, StepBack};
 pub use store::{Access, EventStore, Identity, is_address, open, place};
 pub use stream::{
     Activity, Append, Appended, Epoch, Filter, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES,

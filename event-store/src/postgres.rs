@@ -1,6 +1,7 @@
 //! The store on Postgres 13 or newer.
 
 mod attendance;
+mod comparing;
 mod notes;
 mod pool;
 mod pooler;
@@ -12,8 +13,9 @@ mod witness;
 pub use pool::Bounds;
 
 use crate::{
-    Access, Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE,
-    Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
+    Access, Activity, Append, Appended, Attendance, Attended, Confirmed, Epoch, Error, EventStore, Filter, Identity,
+    MAX_PAGE, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept, Waiting,
+    WaitsOn,
     attendance::check_attended,
     mark::check_mark,
     note::check_note,
@@ -288,6 +290,16 @@ impl EventStore for Postgres {
 
     fn steps_back(&self) -> watch::Receiver<Option<Arc<StepBack>>> {
         self.witness.told()
+    }
+
+    fn confirmed(&self) -> Option<Confirmed> {
+        self.witness.confirmed()
+    }
+
+    async fn compare(&self, all: &[Confirmed]) -> Result<Vec<usize>, Error> {
+        self.check_writable()?;
+        let has = comparing::what_is_there(&self.pool, all).await?;
+        Ok(self.witness.compared(all, &has))
     }
 
     async fn activity(&self) -> Result<Activity, Error> {

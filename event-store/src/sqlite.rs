@@ -5,10 +5,12 @@ mod attendance;
 mod lock;
 mod notes;
 mod schema;
+mod witness;
 
 use crate::{
-    Access, Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Identity, MAX_PAGE,
-    Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept, Waiting, WaitsOn,
+    Access, Activity, Append, Appended, Attendance, Attended, Confirmed, Epoch, Error, EventStore, Filter, Identity,
+    MAX_PAGE, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept, Waiting,
+    WaitsOn,
     attendance::check_attended,
     mark::check_mark,
     migrate::Migration,
@@ -25,6 +27,7 @@ use sqlx::{
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use uuid::Uuid;
+use witness::Witness;
 
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, sql: include_str!("../migrations/sqlite/0001_event_store.sql") },
@@ -54,6 +57,7 @@ pub struct Sqlite {
     identity: Identity,
     /// Held for as long as the store is open to write; `None`: it is open to read.
     lock: Option<FileLock>,
+    witness: Witness,
 }
 
 impl Sqlite {
@@ -83,7 +87,7 @@ impl Sqlite {
         });
         let identity = task.await.map_err(|error| Error::Schema(format!("the migration broke off: {error}")))??;
         let readers = pool(READERS, reading(path)).await?;
-        Ok(Sqlite { writer, readers, identity, lock: Some(lock) })
+        Ok(Sqlite { writer, readers, identity, lock: Some(lock), witness: Witness::new(identity.installation) })
     }
 
     async fn open_to_read(path: &str) -> Result<Sqlite, Error> {
@@ -93,7 +97,8 @@ impl Sqlite {
         let readers = pool(READERS, reading(path)).await?;
         schema::complete(&readers).await?;
         let identity = schema::existing(&readers).await?;
-        Ok(Sqlite { writer: readers.clone(), readers, identity, lock: None })
+        let witness = Witness::new(identity.installation);
+        Ok(Sqlite { writer: readers.clone(), readers, identity, lock: None, witness })
     }
 
     /// Payload bytes of a stream. A payload's length is known without loading it.
@@ -159,12 +164,14 @@ impl EventStore for Sqlite {
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {
         self.check_writable()?;
         check_batch(batch)?;
-        let (writer, batch) = (self.writer.clone(), batch.to_vec());
+        let (writer, owned) = (self.writer.clone(), batch.to_vec());
         // A task of its own: whoever waits for it may go away without leaving its transaction open.
-        let task = tokio::spawn(async move { append::append(&writer, &batch).await });
+        let task = tokio::spawn(async move { append::append(&writer, &owned).await });
         let ended = tokio::time::timeout(APPEND, task).await;
         let ended = ended.map_err(|_| Error::Unavailable(format!("the append has not ended within {APPEND:?}")))?;
-        ended.map_err(|error| Error::Unavailable(format!("the append broke off: {error}")))?
+        let answers = ended.map_err(|error| Error::Unavailable(format!("the append broke off: {error}")))??;
+        self.witness.appended(batch, &answers);
+        Ok(answers)
     }
 
     async fn mark(&self, mark: &Mark) -> Result<Marked, Error> {
@@ -336,13 +343,28 @@ impl EventStore for Sqlite {
         self.check_writable()?;
         check_texts([owner])?;
         // One engine has the file, so there is one mark.
-        sqlx::query(include_str!("sqlite/sql/heartbeat.sql")).bind(owner).bind(at_ms).execute(&self.writer).await?;
+        let before = self.witness.before_beat();
+        let row = sqlx::query(include_str!("sqlite/sql/heartbeat.sql"))
+            .bind(owner)
+            .bind(at_ms)
+            .fetch_one(&self.writer)
+            .await?;
+        self.witness.beat(before, row.try_get("number")?, at_ms);
         Ok(())
     }
 
-    /// The file is this process's own: nobody steps it back.
+    /// The file is this process's own while it has it: nobody steps it back, but an older copy may have taken its place before.
     fn steps_back(&self) -> watch::Receiver<Option<Arc<StepBack>>> {
-        watch::Sender::new(None).subscribe()
+        self.witness.told()
+    }
+
+    fn confirmed(&self) -> Option<Confirmed> {
+        self.witness.confirmed()
+    }
+
+    async fn compare(&self, all: &[Confirmed]) -> Result<Vec<usize>, Error> {
+        self.check_writable()?;
+        self.witness.compare(&self.readers, all).await
     }
 
     async fn activity(&self) -> Result<Activity, Error> {

@@ -1,6 +1,89 @@
 //! A database whose state is older than what it had confirmed.
 
-/// The database lost what it had confirmed: a standby that lagged took over, or an older state was restored under a running engine.
+use uuid::Uuid;
+
+/// What a process knows to be committed, to be kept elsewhere: when all processes end while a database takes over that lagged, no process
+/// remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmed {
+    /// Whose heartbeats: of this process, or of the file where only one process can write.
+    pub writer: Uuid,
+    /// Number of its last heartbeat. What was confirmed before it left is there if it is.
+    pub number: i64,
+    /// When it wrote that. Milliseconds since the epoch, by the caller's clock.
+    pub at_ms: i64,
+    /// The last append that was confirmed after that heartbeat.
+    pub append: Option<ConfirmedAppend>,
+}
+
+/// An append that was confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfirmedAppend {
+    /// Its stream.
+    pub stream: Uuid,
+    /// Its version.
+    pub version: i32,
+    /// Its id.
+    pub append_id: Uuid,
+    /// When it was written, as [`Confirmed::at_ms`].
+    pub at_ms: i64,
+}
+
+impl Confirmed {
+    /// When the last of it was written.
+    #[must_use]
+    pub fn last_ms(&self) -> i64 {
+        self.append.map_or(self.at_ms, |append| append.at_ms.max(self.at_ms))
+    }
+}
+
+/// What a database has of one [`Confirmed`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Has {
+    /// Number and time of the writer's last heartbeat there.
+    pub(crate) beat: Option<(i64, i64)>,
+    /// Whether the append is there, if one is asked for.
+    pub(crate) append: bool,
+}
+
+impl Has {
+    fn lacks(&self, confirmed: &Confirmed) -> bool {
+        self.beat.is_none_or(|(number, _)| number < confirmed.number) || !self.append
+    }
+
+    /// When the last of it that is there was written.
+    fn kept_ms(&self, confirmed: &Confirmed) -> Option<i64> {
+        let append = confirmed.append.filter(|_| self.append).map(|append| append.at_ms);
+        self.beat.map(|(_, at_ms)| at_ms).into_iter().chain(append).max()
+    }
+}
+
+/// What a database lacks of what earlier processes knew.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    /// Positions in what was asked about.
+    pub(crate) positions: Vec<usize>,
+    pub(crate) told: StepBack,
+}
+
+/// `None`: nothing is missing. `number`: of this step back, for whoever is told.
+pub(crate) fn missing(number: u64, all: &[Confirmed], has: &[Has]) -> Option<Missing> {
+    let both = || all.iter().zip(has);
+    let lacking = || both().enumerate().filter(|(_, (confirmed, has))| has.lacks(confirmed));
+    let lost_until_ms = lacking().map(|(_, (confirmed, _))| confirmed.last_ms()).max()?;
+    let told = StepBack {
+        number,
+        // What was written later was written after the loss.
+        kept_until_ms: both().filter_map(|(one, has)| has.kept_ms(one)).filter(|kept| *kept <= lost_until_ms).max(),
+        lost_until_ms,
+        missing_appends: lacking().filter(|(_, (_, has))| !has.append).count(),
+        missing_claims: Vec::new(),
+        timelines: None,
+    };
+    Some(Missing { positions: lacking().map(|(position, _)| position).collect(), told })
+}
+
+/// The database lost what it had confirmed: a standby that lagged took over, or an older state was restored.
 ///
 /// When it is told, every epoch that this process had claimed is fenced, so that nothing is decided from what is gone: claim again, read
 /// again.
@@ -8,10 +91,10 @@
 pub struct StepBack {
     /// 1 for the first that this process saw, 2 for the next.
     pub number: u64,
-    /// When this process wrote the last thing that is known to be there; `None`: nothing is left of what it remembers. Milliseconds since
-    /// the epoch, by the caller's clock. What was written before this is there.
+    /// When the last thing was written that is known to be there; `None`: nothing is left of what is remembered. Milliseconds since the
+    /// epoch, by the caller's clock. What was written before this is there.
     pub kept_until_ms: Option<i64>,
-    /// When this process wrote the last thing that was confirmed, and is missing or may be. The same unit and clock.
+    /// When the last thing was written that was confirmed, and is missing or may be. The same unit and clock.
     pub lost_until_ms: i64,
     /// How many of the last confirmed appends that are remembered are missing. Not how many were lost: more may be.
     pub missing_appends: usize,
@@ -19,4 +102,51 @@ pub struct StepBack {
     pub missing_claims: Vec<u16>,
     /// The server's timeline before and now, where it says.
     pub timelines: Option<(i64, i64)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: i64 = 10_000;
+
+    fn confirmed(number: i64, append_at_ms: Option<i64>) -> Confirmed {
+        let append = |at_ms| ConfirmedAppend { stream: Uuid::nil(), version: 1, append_id: Uuid::nil(), at_ms };
+        Confirmed { writer: Uuid::nil(), number, at_ms: OLD + number, append: append_at_ms.map(append) }
+    }
+
+    const fn has(number: i64, append: bool) -> Has {
+        Has { beat: Some((number, OLD + number)), append }
+    }
+
+    #[test]
+    fn nothing_is_missing_while_all_is_there_or_more() {
+        let all = [confirmed(7, None), confirmed(7, Some(OLD + 9))];
+        assert!(missing(1, &all, &[has(7, true), has(9, true)]).is_none());
+        assert!(missing(1, &[], &[]).is_none());
+    }
+
+    #[test]
+    fn the_time_that_is_missing_lies_between_what_is_there_and_what_was_known() {
+        let all = [confirmed(7, None), confirmed(90, Some(OLD + 95))];
+        let missing = missing(1, &all, &[has(7, true), has(60, false)]).expect("30 heartbeats and an append");
+        assert_eq!(missing.positions, [1]);
+        let told = missing.told;
+        assert_eq!((told.kept_until_ms, told.lost_until_ms), (Some(OLD + 60), OLD + 95));
+        assert_eq!(told.missing_appends, 1);
+    }
+
+    #[test]
+    fn a_writer_of_whom_nothing_is_there_is_missing() {
+        let nothing = Has { beat: None, append: true };
+        let missing = missing(1, &[confirmed(3, None)], &[nothing]).expect("a heartbeat");
+        assert_eq!((missing.told.kept_until_ms, missing.told.lost_until_ms), (None, OLD + 3));
+    }
+
+    #[test]
+    fn whoever_wrote_after_the_loss_does_not_say_what_was_kept() {
+        let all = [confirmed(5, None), confirmed(900, None)];
+        let missing = missing(1, &all, &[has(4, true), has(900, true)]).expect("a heartbeat");
+        assert_eq!(missing.told.kept_until_ms, Some(OLD + 4));
+    }
 }

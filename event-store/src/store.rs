@@ -1,8 +1,8 @@
 //! The seam.
 
 use crate::{
-    Activity, Append, Appended, Attendance, Attended, Epoch, Error, Filter, Mark, Marked, NewNote, Note, NoteNumber,
-    Portion, Row, StepBack, StreamSummary, Sweep, Swept, WaitsOn, postgres::Postgres, sqlite::Sqlite,
+    Activity, Append, Appended, Attendance, Attended, Confirmed, Epoch, Error, Filter, Mark, Marked, NewNote, Note,
+    NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept, WaitsOn, postgres::Postgres, sqlite::Sqlite,
     stream::check_shards,
 };
 use async_trait::async_trait;
@@ -198,8 +198,18 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     /// Tells when the database is found to have lost what it had confirmed: the last time that happened, `None` until it does. What this
     /// process had claimed is fenced then, and its next claims rise above all epochs that it knows.
     ///
-    /// It is found by whoever opens a connection, among what this process wrote itself and remembers: the last appends, claims and heartbeat.
+    /// It is found by whoever opens a connection, among what this process wrote itself and remembers: the last appends, claims and heartbeat;
+    /// and by [`EventStore::compare`].
     fn steps_back(&self) -> watch::Receiver<Option<Arc<StepBack>>>;
+
+    /// What this process knows to be committed, to be kept elsewhere and given to [`EventStore::compare`] by a later process; `None` before
+    /// its first heartbeat.
+    fn confirmed(&self) -> Option<Confirmed>;
+
+    /// Holds the database against what earlier processes knew to be committed, before this one claims anything. What is missing is told by
+    /// [`EventStore::steps_back`]; the answer is which of `all` are missing, by position. The marks of a process stay for some days after
+    /// its end only: nothing older may be given.
+    async fn compare(&self, all: &[Confirmed]) -> Result<Vec<usize>, Error>;
 
     /// What the database has done so far; zeros where it does not say.
     async fn activity(&self) -> Result<Activity, Error>;

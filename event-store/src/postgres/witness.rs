@@ -2,7 +2,10 @@
 //! does not have it, and says nothing of its own.
 
 use super::session::Session;
-use crate::{Append, Appended, Epoch, Error, StepBack};
+use crate::{
+    Append, Appended, Confirmed, ConfirmedAppend, Epoch, Error, StepBack,
+    step_back::{Has, missing},
+};
 use sqlx::{Row as _, postgres::PgRow};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -110,6 +113,30 @@ impl Witness {
         let mut known = self.known();
         known.beat = Some((number, at_ms));
         known.appends.retain(|mark| mark.order > before);
+    }
+
+    /// What is known, for later processes.
+    pub(super) fn confirmed(&self) -> Option<Confirmed> {
+        let known = self.known();
+        let (number, at_ms) = known.beat?;
+        let append = known.appends.front().map(|mark| ConfirmedAppend {
+            stream: mark.stream,
+            version: mark.version,
+            append_id: mark.append_id,
+            at_ms: mark.at_ms,
+        });
+        Some(Confirmed { writer: self.writer, number, at_ms, append })
+    }
+
+    /// What is missing of what earlier processes knew, by position. If anything is, it is told.
+    pub(super) fn compared(&self, all: &[Confirmed], has: &[Has]) -> Vec<usize> {
+        let mut known = self.known();
+        let Some(missing) = missing(known.steps + 1, all, has) else { return Vec::new() };
+        let timeline = known.timeline;
+        known.start_over(timeline);
+        drop(known);
+        self.told.send_replace(Some(Arc::new(missing.told)));
+        missing.positions
     }
 
     /// The batch with an epoch that nobody holds in place of those that are fenced: the database answers truly whether it has them.

@@ -9,6 +9,7 @@ pub(crate) mod file;
 pub(crate) mod forgetting;
 pub(crate) mod keys;
 pub(crate) mod limits;
+pub(crate) mod memory;
 pub(crate) mod notes;
 pub(crate) mod opening;
 pub(crate) mod poolers;

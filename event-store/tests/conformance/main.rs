@@ -92,6 +92,9 @@ macro_rules! conformance {
                     an_altered_schema_is_refused
                     an_older_schema_is_not_read
                     a_reader_works_beside_the_engine_and_writes_nothing;
+                memory:
+                    what_one_process_knew_the_next_one_finds
+                    what_was_appended_since_the_last_heartbeat_is_known;
                 cancelling:
                     a_dropped_append_is_written_whole_or_not_at_all
                     a_dropped_claim_leaves_the_shard_claimable
@@ -147,6 +150,7 @@ macro_rules! server {
                     what_was_confirmed_and_is_gone_is_noticed
                     after_a_step_back_nothing_is_written_before_a_new_claim
                     an_epoch_that_was_lost_is_not_given_again
+                    what_an_earlier_process_knew_is_missed
                     another_store_at_the_address_is_refused;
             }
         }
@@ -161,6 +165,7 @@ mod on_a_file {
             of_many_first_starts_one_has_the_file
             another_name_of_the_file_has_the_same_lock
             a_file_can_be_read_when_no_engine_runs
+            an_older_copy_in_its_place_is_noticed
             what_is_no_database_is_refused
             an_address_that_is_none_is_refused_without_its_secret;
     }

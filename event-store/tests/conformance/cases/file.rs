@@ -5,7 +5,7 @@ use crate::{
     sqlite::File,
     streams::{all, claim, commit, start, versions},
 };
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use saga_event_store::{Access, Error, open};
 use std::{fs, path::Path};
 
@@ -81,6 +81,26 @@ pub(crate) async fn a_file_can_be_read_when_no_engine_runs(file: &File) -> Resul
     assert_eq!(versions(&reader, first.stream).await?, [1]);
     drop(place(file).engine().await?);
     assert_eq!(versions(&reader, first.stream).await?, [1]);
+    Ok(())
+}
+
+pub(crate) async fn an_older_copy_in_its_place_is_noticed(file: &File) -> Result<()> {
+    let engine = place(file).engine().await?;
+    engine.heartbeat("engine", 1_000).await?;
+    let copy = file.path().with_extension("copy");
+    place(file).run(&format!("VACUUM INTO '{}'", copy.display())).await?;
+    engine.heartbeat("engine", 3_000).await?;
+    let known = engine.confirmed().context("a heartbeat was confirmed")?;
+    drop(engine);
+    ensure!(place(file).engine().await?.compare(std::slice::from_ref(&known)).await?.is_empty());
+    for left in ["db-wal", "db-shm"] {
+        drop(fs::remove_file(file.path().with_extension(left)));
+    }
+    fs::rename(copy, file.path())?;
+    let next = place(file).engine().await?;
+    assert_eq!(next.compare(&[known]).await?, [0]);
+    let told = next.steps_back().borrow().clone().context("it is noticed")?;
+    assert_eq!((told.kept_until_ms, told.lost_until_ms), (Some(1_000), 3_000));
     Ok(())
 }
 

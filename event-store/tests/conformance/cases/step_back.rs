@@ -81,6 +81,28 @@ pub(crate) async fn an_epoch_that_was_lost_is_not_given_again(database: &Databas
     copy.drop_what_was_replaced(database).await
 }
 
+/// Nobody lived through it: the next process has it from elsewhere.
+pub(crate) async fn what_an_earlier_process_knew_is_missed(database: &Database) -> Result<()> {
+    let store = (database as &dyn Place).engine().await?;
+    let kept = start(claim(&store).await?, "order-1");
+    commit(&store, &kept).await?;
+    store.heartbeat("engine", STARTED_MS + 500).await?;
+    let before = store.confirmed().context("a heartbeat was confirmed")?;
+    let copy = database.copy().await?;
+    heartbeat_in_the_end(&store, STARTED_MS + 600).await?;
+    let lost = after(&kept);
+    commit(&store, &lost).await?;
+    let known = store.confirmed().context("a heartbeat was confirmed")?;
+    drop(store);
+    copy.takes_the_place_of(database).await?;
+    let next = (database as &dyn Place).engine().await?;
+    assert_eq!(next.compare(&[before, known]).await?, [1]);
+    let step = told(&next).context("it is noticed")?;
+    assert_eq!((step.number, step.missing_appends), (1, 1));
+    assert_eq!((step.kept_until_ms, step.lost_until_ms), (Some(STARTED_MS + 500), lost.recorded_at_ms));
+    copy.drop_what_was_replaced(database).await
+}
+
 pub(crate) async fn another_store_at_the_address_is_refused(database: &Database) -> Result<()> {
     let store = (database as &dyn Place).engine().await?;
     database.run("UPDATE installation SET id = gen_random_uuid()").await?;

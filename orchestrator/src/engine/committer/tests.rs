@@ -273,6 +273,14 @@ impl EventStore for Fake {
         tokio::sync::watch::Sender::new(None).subscribe()
     }
 
+    fn confirmed(&self) -> Option<saga_event_store::Confirmed> {
+        None
+    }
+
+    async fn compare(&self, _: &[saga_event_store::Confirmed]) -> Result<Vec<usize>, Error> {
+        Ok(Vec::new())
+    }
+
     async fn activity(&self) -> Result<Activity, Error> {
         Err(unasked())
     }

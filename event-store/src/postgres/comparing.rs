@@ -1,0 +1,21 @@
+//! What is there of what earlier processes knew to be committed.
+
+use super::pool::Pool;
+use crate::{Confirmed, Error, step_back::Has};
+use sqlx::{Row as _, postgres::PgRow};
+
+/// In the order of `all`.
+pub(super) async fn what_is_there(pool: &Pool, all: &[Confirmed]) -> Result<Vec<Has>, Error> {
+    let appends = || all.iter().map(|one| one.append);
+    let query = sqlx::query(include_str!("sql/what_is_there.sql"))
+        .bind(all.iter().map(|one| one.writer).collect::<Vec<_>>())
+        .bind(appends().map(|it| it.map(|append| append.stream)).collect::<Vec<_>>())
+        .bind(appends().map(|it| it.map(|append| append.version)).collect::<Vec<_>>())
+        .bind(appends().map(|it| it.map(|append| append.append_id)).collect::<Vec<_>>());
+    pool.rows(query).await?.iter().map(has).collect()
+}
+
+fn has(row: &PgRow) -> Result<Has, Error> {
+    let number: Option<i64> = row.try_get("number")?;
+    Ok(Has { beat: number.zip(row.try_get("at")?), append: row.try_get("append")? })
+}
