@@ -11,6 +11,7 @@ pub mod consumer;
 pub mod dlq;
 pub mod ends;
 pub mod envelope;
+pub mod kept;
 pub mod mock;
 pub mod payload;
 pub mod poison;
@@ -28,6 +29,7 @@ pub(crate) mod testing;
 
 pub use consumer::{Ack, Consumer, ConsumerEvent, Delivered};
 pub use ends::Ends;
+pub use kept::Kept;
 pub use poison::{Poison, PoisonCode};
 pub use producer::Producer;
 pub use record::{Coordinates, Header, Outgoing, Record, TopicPartition};

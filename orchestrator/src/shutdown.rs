@@ -2,7 +2,7 @@
 
 use crate::{
     api,
-    engine::{Engine, intake::Ended},
+    engine::{Engine, intake::Ended, step_back::outside::Keeping},
     kafka::{Producer, topics},
     startup::{Consumers, Housekeeping, Readiness},
 };
@@ -23,6 +23,8 @@ const CONSUMERS: Duration = Duration::from_secs(12);
 const CALLS: Duration = Duration::from_secs(5);
 /// For records that are on their way to the broker.
 const FLUSH: Duration = Duration::from_secs(5);
+/// For the last word on what the event store is known to have.
+const MEMORY: Duration = Duration::from_secs(2);
 /// For requests to the API.
 const API: Duration = Duration::from_secs(2);
 
@@ -31,6 +33,8 @@ const API: Duration = Duration::from_secs(2);
 pub struct Running {
     /// The engine.
     pub engine: Engine,
+    /// Keeps in Kafka what the store is known to have; `None`: the broker forgets everything anyway.
+    pub memory: Option<Keeping>,
     /// Its way out to Kafka.
     pub producer: Producer,
     /// Its way in.
@@ -79,7 +83,7 @@ pub async fn when(mut running: Running, stop: impl Future<Output = ()>) -> anyho
 
 /// Ends the engine, within [`TOTAL`] whatever does not answer.
 pub async fn end(running: Running, consumers_run: bool) {
-    let Running { engine, producer, consumers, topics, api, readiness, housekeeping } = running;
+    let Running { engine, memory, producer, consumers, topics, api, readiness, housekeeping } = running;
     topics.abort();
     drop(housekeeping);
     engine.parts.guarded.health_checks().stop();
@@ -98,6 +102,9 @@ pub async fn end(running: Running, consumers_run: bool) {
         }
     }
     engine.finish(at_most(CALLS)).await;
+    if let Some(memory) = memory {
+        memory.finish(at_most(MEMORY)).await;
+    }
     if !producer.flush(at_most(FLUSH)).await {
         warn!("records were still on their way to the broker; what they said is sent again at the next start");
     }

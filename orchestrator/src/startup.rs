@@ -28,10 +28,11 @@ use crate::{
         ownership::Ownership,
         published::{self, Publisher},
         skew::{self, Skew},
+        step_back::outside::{Keeping, Left},
     },
     guarded::Guarded,
     kafka::{
-        self, Consumer, Ends, Producer,
+        self, Consumer, Ends, Kept, Producer,
         consumer::{Limits, Mode, Plan as ConsumerPlan, TopicStart},
         topics,
     },
@@ -106,8 +107,10 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
     producer.learn(&ready.limits);
     let starts = || contacts::remember(store.as_ref(), &kafka, loaded.trigger_starts(), &readiness);
     let triggers = while_the_store_is_away(&config, &readiness, starts).await?;
+    let memory = compare_with_memory(&config, &kafka, store.as_ref(), &readiness).await?;
     let settings = engine_settings(&config, &loaded, store, &producer, options.observer)?;
     let engine = start_engine(&config, settings, &readiness).await?;
+    let memory = memory.map(|(kept, untrue)| Keeping::start(Arc::clone(&engine.parts), kept, untrue));
     let publisher = publish(&kafka, &engine.parts, &readiness).await?;
     let (consumers, plan) = start_consumers(&config, triggers, &kafka, &engine.parts, &ready)?;
     let follow =
@@ -119,7 +122,7 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
     housekeeping.add(watch_answers(&kafka, &engine.parts, &consumers)?);
     engine.parts.guarded.health_checks().start();
     readiness.send_replace(Readiness::Ready);
-    Ok(Running { engine, producer, consumers, topics: watched.ends, api, readiness, housekeeping })
+    Ok(Running { engine, memory, producer, consumers, topics: watched.ends, api, readiness, housekeeping })
 }
 
 async fn open_store(config: &Config, readiness: &watch::Sender<Readiness>) -> anyhow::Result<Arc<dyn EventStore>> {
@@ -239,6 +242,24 @@ fn engine_settings(
         most_skew: config.max_clock_skew,
         observer,
     })
+}
+
+/// Before anything is decided: what the store lacks of what earlier engines knew is told. The mock broker remembers nothing.
+async fn compare_with_memory(
+    config: &Config,
+    kafka: &kafka::Settings,
+    store: &dyn EventStore,
+    readiness: &watch::Sender<Readiness>,
+) -> anyhow::Result<Option<(Kept, Vec<i32>)>> {
+    if kafka.broker == kafka::Broker::Mock {
+        return Ok(None);
+    }
+    let inbox = Arc::from(config.topics.inbox.as_str());
+    let kept = Kept::connect(kafka, &kafka.store_group(), &inbox).context("cannot create a client of Kafka")?;
+    let left = Left::read(&kept, store.identity().installation, Clock::Wall).await;
+    let compare = || async { Ok(left.compare(store).await?) };
+    let untrue = while_the_store_is_away(config, readiness, compare).await?;
+    Ok(Some((kept, untrue)))
 }
 
 /// As late as possible: from then on engines with older files read nothing of what this one knows better. The mock broker belongs to this

@@ -16,6 +16,9 @@ const START: Duration = Duration::from_secs(60);
 /// Of a test's own look into its database.
 const CONNECTIONS: u32 = 4;
 
+/// Of a copy that nobody may be connected to.
+const SNAPSHOT_TRIES: usize = 20;
+
 /// A server on which databases can be created.
 #[derive(Clone, Debug)]
 pub struct Postgres {
@@ -108,8 +111,16 @@ impl Database {
     /// When the server refuses.
     pub async fn snapshot(&self) -> Result<Snapshot> {
         let name = format!("{}_snapshot", self.name);
+        let copied = format!("CREATE DATABASE {name} TEMPLATE {}", self.name);
+        // An engine may have connected again in between.
+        for _ in 0..SNAPSHOT_TRIES {
+            run(&self.server, &ending(&self.name)).await?;
+            if run(&self.server, &copied).await.is_ok() {
+                return Ok(Snapshot { name });
+            }
+        }
         run(&self.server, &ending(&self.name)).await?;
-        run(&self.server, &format!("CREATE DATABASE {name} TEMPLATE {}", self.name)).await?;
+        run(&self.server, &copied).await?;
         Ok(Snapshot { name })
     }
 

@@ -96,3 +96,91 @@ async fn a_database_that_lost_commits_is_noticed_and_what_is_there_goes_on() -> 
 async fn is_ready_again(engine: &Engine) -> Result<()> {
     eventually("the engine is ready again", WITHIN, || async { Ok(engine.api().is_ready().await?.then_some(())) }).await
 }
+
+const LOST: &str = "the event store lost what it had confirmed";
+
+fn tells_of_no_loss(engine: &Engine) -> Result<()> {
+    ensure!(!engine.log()?.contains(LOST), "nothing was lost: {}", engine.log_tail());
+    Ok(())
+}
+
+/// A world with one quick saga.
+async fn quick() -> Result<Option<World>> {
+    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(None) };
+    world.define("order", "steps:\n  - step: reserve\n    do: inventory.ReserveStock\n    readOnly: true\n")?;
+    Ok(Some(world))
+}
+
+async fn completes(world: &World, engine: &Engine, order: &str) -> Result<()> {
+    world.order(order, &json!({})).await?;
+    reaches(engine, order, &["completed"]).await.map(drop)
+}
+
+#[tokio::test]
+async fn what_was_lost_while_no_engine_ran_is_told_once_by_the_next() -> Result<()> {
+    let Some(world) = quick().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    completes(&world, &engine, "kept").await?;
+    let snapshot = world.database.snapshot().await?;
+    completes(&world, &engine, "lost").await?;
+    ensure!(engine.terminate().await?.success());
+    world.database.steps_back_to(snapshot).await?;
+    let engine = world.start().await?;
+    says(&engine, LOST).await?;
+    let metrics = http_client()?.get(format!("{}/metrics", engine.api().base())).send().await?.text().await?;
+    ensure!(metrics.contains("saga_store_stepped_back_total 1"), "{metrics}");
+    ensure!(find(&engine, "kept").await?.is_some() && find(&engine, "lost").await?.is_none());
+    completes(&world, &engine, "lost").await?;
+    ensure!(engine.terminate().await?.success());
+    let engine = world.start().await?;
+    completes(&world, &engine, "later").await?;
+    tells_of_no_loss(&engine)
+}
+
+#[tokio::test]
+async fn whatever_ends_an_engine_nothing_is_told_when_nothing_was_lost() -> Result<()> {
+    let Some(world) = quick().await? else { return Ok(()) };
+    let (first, second) = (world.start().await?, world.start().await?);
+    completes(&world, &first, "before").await?;
+    ensure!(first.terminate().await?.success());
+    let third = world.start().await?;
+    tells_of_no_loss(&third)?;
+    completes(&world, &third, "rolled").await?;
+    second.kill().await?;
+    third.kill().await?;
+    let engine = world.start().await?;
+    completes(&world, &engine, "killed").await?;
+    tells_of_no_loss(&engine)?;
+    ensure!(engine.terminate().await?.success());
+    let standby = world.database.snapshot().await?;
+    world.database.steps_back_to(standby).await?;
+    let engine = world.start().await?;
+    completes(&world, &engine, "failed over").await?;
+    tells_of_no_loss(&engine)
+}
+
+#[tokio::test]
+async fn an_older_copy_of_a_sqlite_file_is_noticed() -> Result<()> {
+    let Some(mut world) = quick().await? else { return Ok(()) };
+    let folder = world.installation.folder().join("file");
+    std::fs::create_dir(&folder)?;
+    world.installation = world.installation.set("store", json!(format!("sqlite:{}", folder.join("saga.db").display())));
+    let engine = world.start().await?;
+    completes(&world, &engine, "kept").await?;
+    ensure!(engine.terminate().await?.success());
+    let copy = folder.with_extension("copy");
+    let cp = |from: &std::path::Path, to: &std::path::Path| {
+        std::process::Command::new("cp").arg("-r").args([from, to]).status()
+    };
+    ensure!(cp(&folder, &copy)?.success());
+    let engine = world.start().await?;
+    tells_of_no_loss(&engine)?;
+    completes(&world, &engine, "lost").await?;
+    ensure!(engine.terminate().await?.success());
+    std::fs::remove_dir_all(&folder)?;
+    std::fs::rename(&copy, &folder)?;
+    let engine = world.start().await?;
+    says(&engine, LOST).await?;
+    ensure!(find(&engine, "lost").await?.is_none());
+    completes(&world, &engine, "lost").await
+}

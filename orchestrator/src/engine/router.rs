@@ -129,7 +129,7 @@ impl Router {
     }
 
     /// The shards that are owned here.
-    pub(super) fn owned_shards(&self) -> impl Iterator<Item = Shard> + use<> {
+    pub(crate) fn owned_shards(&self) -> impl Iterator<Item = Shard> + use<> {
         self.all().into_iter().map(|(shard, _)| shard)
     }
 

@@ -59,7 +59,6 @@ pub(super) async fn run(
             break;
         }
     }
-    parts.step_back.settled(shard);
     hand_over(&parts, shard, messages).await;
     info!(shard = shard.0, "shard released");
 }
@@ -128,7 +127,7 @@ async fn take_over(
     let mut owned = Owned::new(Arc::clone(parts), shard, epoch, answerable);
     report_missing(&mut owned, remembered).await;
     if step_back::number(told) == steps {
-        parts.step_back.settled(shard);
+        parts.step_back.settled(shard, parts.router.owned_shards());
     }
     (owned, steps)
 }

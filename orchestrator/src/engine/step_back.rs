@@ -1,6 +1,8 @@
 //! What follows when the event store lost what it had confirmed: it is told, what the engine needs is stored again, and the shards are claimed
 //! and read anew.
 
+pub mod outside;
+
 use super::Parts;
 use crate::sync::Mutex;
 use saga_core::{id::Shard, time::Timestamp, time::rfc3339};
@@ -40,8 +42,8 @@ pub struct Aftermath {
 #[derive(Debug)]
 struct Open {
     step: Arc<StepBack>,
-    /// Shards that are owned here and not read again yet.
-    shards: BTreeSet<u16>,
+    /// Shards that were claimed and read again since.
+    read: BTreeSet<u16>,
 }
 
 impl Default for Aftermath {
@@ -51,16 +53,18 @@ impl Default for Aftermath {
 }
 
 impl Aftermath {
-    /// Why the engine does not work as it should; `None`: all shards were read again. For people.
+    /// Why an engine that owns these shards does not work as it should; `None`: all were read again. For people.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
+    pub fn trouble(&self, owned: impl Iterator<Item = Shard>) -> Option<String> {
         let open = self.open.lock();
         let open = open.as_ref()?;
-        Some(format!(
-            "the event store lost what it had confirmed {}; {} shards are still to be claimed and read again",
-            range(&open.step),
-            open.shards.len()
-        ))
+        let left = owned.filter(|shard| !open.read.contains(&shard.0)).count();
+        (left > 0).then(|| {
+            format!(
+                "the event store lost what it had confirmed {}; {left} shards are still to be claimed and read again",
+                range(&open.step),
+            )
+        })
     }
 
     /// Returns when sagas can be read: at once, or after the step back that has just been told.
@@ -70,12 +74,12 @@ impl Aftermath {
         drop(self.prepared.subscribe().wait_for(|prepared| *prepared >= number).await);
     }
 
-    /// The shard is read again, or is not owned here any more.
-    pub(super) fn settled(&self, shard: Shard) {
+    /// The shard is read again, of an engine that owns these.
+    pub(super) fn settled(&self, shard: Shard, mut owned: impl Iterator<Item = Shard>) {
         let mut open = self.open.lock();
         let Some(aftermath) = open.as_mut() else { return };
-        aftermath.shards.remove(&shard.0);
-        if aftermath.shards.is_empty() {
+        aftermath.read.insert(shard.0);
+        if owned.all(|shard| aftermath.read.contains(&shard.0)) {
             info!(
                 missing = range(&aftermath.step),
                 "all shards are read again after the step back of the event store; work goes on"
@@ -84,8 +88,8 @@ impl Aftermath {
         }
     }
 
-    fn begin(&self, step: &Arc<StepBack>, shards: BTreeSet<u16>) {
-        *self.open.lock() = (!shards.is_empty()).then(|| Open { step: Arc::clone(step), shards });
+    fn begin(&self, step: &Arc<StepBack>) {
+        *self.open.lock() = Some(Open { step: Arc::clone(step), read: BTreeSet::new() });
     }
 }
 
@@ -105,7 +109,7 @@ pub(super) async fn follow(parts: Arc<Parts>) {
 
 async fn prepare(parts: &Parts, step: &Arc<StepBack>) {
     report(step);
-    parts.step_back.begin(step, parts.router.owned_shards().map(|shard| shard.0).collect());
+    parts.step_back.begin(step);
     while let Err(error) = store_again(parts).await {
         parts.store_health.missed("store again what sagas are read with", &error);
         tokio::time::sleep(AGAIN).await;
@@ -158,17 +162,29 @@ mod tests {
         })
     }
 
+    fn shards(numbers: &[u16]) -> impl Iterator<Item = Shard> {
+        numbers.iter().copied().map(Shard)
+    }
+
     #[test]
     fn it_lasts_until_every_shard_is_read_again_or_gone() {
         let aftermath = Aftermath::default();
-        aftermath.begin(&step(1), BTreeSet::from([1, 2]));
-        let said = aftermath.trouble().expect("two shards are to be read");
+        aftermath.begin(&step(1));
+        let said = aftermath.trouble(shards(&[1, 2])).expect("two shards are to be read");
         assert!(said.contains("1970-01-01T00:00:01") && said.contains("1970-01-01T00:01:01"), "{said}");
-        aftermath.settled(Shard(1));
-        aftermath.settled(Shard(7));
-        assert!(aftermath.trouble().is_some());
-        aftermath.settled(Shard(2));
-        assert_eq!(aftermath.trouble(), None);
+        aftermath.settled(Shard(1), shards(&[1, 2]));
+        assert!(aftermath.trouble(shards(&[1, 2])).is_some());
+        assert_eq!(aftermath.trouble(shards(&[1])), None);
+        aftermath.settled(Shard(2), shards(&[1, 2]));
+        assert_eq!(aftermath.trouble(shards(&[1, 2, 3])), None);
+    }
+
+    #[test]
+    fn shards_that_come_after_a_step_back_that_was_found_at_the_start_are_to_be_read_too() {
+        let aftermath = Aftermath::default();
+        aftermath.begin(&step(1));
+        assert_eq!(aftermath.trouble(shards(&[])), None);
+        assert!(aftermath.trouble(shards(&[3])).is_some());
     }
 
     #[tokio::test]

@@ -120,6 +120,12 @@ impl Settings {
         format!("{}.shards", self.group)
     }
 
+    /// The group that keeps what engines know the event store to have. It has no members.
+    #[must_use]
+    pub fn store_group(&self) -> String {
+        format!("{}.store", self.group)
+    }
+
     /// What the engines call themselves to the broker: members of the group with another name are none.
     #[must_use]
     pub fn client_id(&self) -> &str {
