@@ -1,8 +1,12 @@
 //! What the owner of a saga knows of an attempt and does not record: what a participant that works on it says again and again, and what a
 //! guard holds back. It changes no fact. A new owner does not have it and learns it anew, by asking or sending again.
 
-use super::{Attempting, Departure, EventName, Phase, State};
-use crate::{command::CommandRef, time::Timestamp};
+use super::{Attempting, CommandState, Departure, EventName, Phase, State};
+use crate::{
+    answerable::Answerable,
+    command::{CommandRef, Request},
+    time::Timestamp,
+};
 use std::time::Duration;
 
 /// What is known of an attempt beyond its record.
@@ -71,11 +75,33 @@ impl Attempting {
     }
 }
 
+/// An attempt that was decided on so long before its owner was lost has left: whoever sends records gives none up before half of it.
+const SURELY_LEFT: Duration = Duration::from_secs(60);
+
+impl CommandState {
+    /// Whether the time on record says nothing of how long the attempt that is out may still take: whoever performed a call is gone with its
+    /// connection, a record may not have left, and what a participant at work said last is not on record.
+    fn begins_anew(&self, answerable: &Answerable) -> bool {
+        let Phase::Attempting(attempting) = &self.phase else { return false };
+        let is_http = matches!(self.request.as_deref(), Some(Request::Http { .. }));
+        let surely_left = answerable.outages.end_of(attempting.since(), SURELY_LEFT) <= answerable.until;
+        is_http || attempting.heard_at.is_some() || !surely_left
+    }
+}
+
 impl State {
-    /// Whether the participant has said of the attempt of `command` that is out that it works on it: its time on record may be long past.
-    #[must_use]
-    pub fn is_at_work(&self, command: CommandRef) -> bool {
-        matches!(&self.command(command).phase, Phase::Attempting(attempting) if attempting.heard_at.is_some())
+    /// A new owner has it, who sends again or asks after what is out: the time of such an attempt runs from then, where the record does not say
+    /// how long it may still take.
+    pub fn taken_over(&mut self, answerable: &Answerable) {
+        for step in &mut self.steps {
+            for command in [&mut step.forward, &mut step.undo] {
+                if command.begins_anew(answerable)
+                    && let Phase::Attempting(attempting) = &mut command.phase
+                {
+                    attempting.departure = Departure::NotYet;
+                }
+            }
+        }
     }
 
     /// The state as the journal tells it, without what was noted.

@@ -3,7 +3,13 @@
 
 use crate::given::{Saga, busy, done, given, lost, not_sent, ongoing, seconds};
 use proptest::prelude::*;
-use saga_core::{command::Answer, event::Event, input::Input, state::Status};
+use saga_core::{
+    command::Answer,
+    decide::Ignored,
+    event::Event,
+    input::Input,
+    state::{Phase, Status},
+};
 use std::time::Duration;
 
 const KAFKA: &str = "
@@ -92,8 +98,36 @@ fn a_participant_that_goes_silent_after_it_was_at_work_is_unknown_after_the_atte
 #[test]
 fn a_new_owner_knows_that_the_participant_was_at_work_and_where_to_ask() {
     let saga = given(HTTP).when("a", accepted(Some("jobs/1"), 10)).when_due().recovered();
-    assert!(saga.state.is_at_work(saga.command("a")));
+    let asks = saga_core::react::react(&saga.plan, &saga.state);
+    let saga_core::react::Effect::Call(call) = &asks[0] else { panic!("a call") };
+    assert_eq!(call.location.as_deref(), Some("jobs/1"));
     saga.when("a", busy()).then(&["a #1 unknown (busy), rests"]);
+}
+
+/// What the participant said last is not on record.
+#[test]
+fn a_new_owner_gives_a_participant_at_work_its_whole_time_anew() {
+    let at_work = given(KAFKA).when("a", ongoing()).when_passed(seconds(25)).when("a", ongoing()).then_noted();
+    let at_work = at_work.when_passed(seconds(25)).when("a", ongoing()).then_noted().when_passed(seconds(25));
+    at_work
+        .taken_over()
+        .then_due_in(Some(seconds(30)))
+        .when_passed(seconds(29))
+        .then_ignored(&Ignored::NotDue)
+        .when("a", ongoing())
+        .then(&["a #1 ongoing"]);
+}
+
+#[test]
+fn a_new_owner_asks_before_it_gives_up_whoever_was_to_be_asked() {
+    let polled = (0..5).fold(given(HTTP), |saga, _| saga.when("a", accepted(Some("jobs/1"), 10)).when_due());
+    polled.recovered_and_not_sent().when_passed(seconds(600)).then_noted().then_out(&["a"]);
+}
+
+#[test]
+fn a_new_owner_waits_no_longer_than_that_for_a_participant_that_has_gone_silent() {
+    let at_work = given(KAFKA).when("a", ongoing()).when_passed(seconds(25)).taken_over();
+    at_work.when_passed(seconds(30)).then(&["a #1 unknown (timeout), rests"]);
 }
 
 fn happens(saga: Saga, what: u8, span: u64) -> Saga {
@@ -125,6 +159,63 @@ proptest! {
         let most = attempts + elapsed;
         prop_assert!(told(&saga) <= most, "{} rows of work under way, at most {most}", told(&saga));
     }
+}
+
+/// One who says in time, each time, that he is at work, or answers in time when he is asked.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Says,
+    /// Another owner takes the saga over, so long before he says it again.
+    TakenOver(u64),
+    /// And no answer can be read for so long, which he waits for.
+    CutOff(u64),
+}
+
+fn work() -> impl Strategy<Value = Work> {
+    prop_oneof![Just(Work::Says), (0..25u64).prop_map(Work::TakenOver), (0..300u64).prop_map(Work::CutOff)]
+}
+
+fn goes_on(saga: Saga, work: Work) -> Saga {
+    match work {
+        Work::Says => saga,
+        Work::TakenOver(after) => saga.when_passed(seconds(after)).taken_over(),
+        Work::CutOff(span) => saga.while_cut_off().when_passed(seconds(span)).taken_over().while_reached(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whoever_reports_in_time_is_never_given_up_however_often_the_owner_changes(life in prop::collection::vec((work(), 0..5u64), 1..60)) {
+        let mut saga = given(KAFKA);
+        for (work, rest) in life {
+            saga = goes_on(saga, work).when_passed(seconds(rest)).when("a", ongoing());
+            prop_assert!(is_at_its_first_attempt(&saga), "{:?}", saga.state.command(saga.command("a")));
+        }
+        saga.when("a", done()).then_status(Status::Completed);
+    }
+
+    #[test]
+    fn whoever_answers_when_asked_is_never_given_up_however_often_the_owner_changes(life in prop::collection::vec((work(), 1..20u64), 1..60)) {
+        let mut saga = given(HTTP);
+        for (work, after) in life {
+            let saga_told = saga.when("a", accepted(Some("jobs/1"), after));
+            saga = match work {
+                Work::Says => saga_told.when_passed(seconds(after)),
+                // It is asked at once, and answers within the attempt's time.
+                Work::TakenOver(at) => goes_on(saga_told, Work::TakenOver(at.min(after))).when_passed(seconds(4)),
+                Work::CutOff(_) => goes_on(saga_told, work).when_passed(seconds(4)),
+            };
+            prop_assert!(is_at_its_first_attempt(&saga), "{:?}", saga.state.command(saga.command("a")));
+        }
+        saga.when("a", done()).then_status(Status::Completed);
+    }
+}
+
+fn is_at_its_first_attempt(saga: &Saga) -> bool {
+    let command = saga.state.command(saga.command("a"));
+    command.attempt == 1 && matches!(command.phase, Phase::Attempting(_))
 }
 
 #[test]

@@ -14,14 +14,14 @@ use crate::{
 };
 use saga_core::{
     answerable::{ALWAYS, Answerable},
-    command::{Answer, CommandRef, ErrorClass, Request},
+    command::{Answer, CommandRef, ErrorClass},
     event::Decision,
     input::{Input, Publication},
-    react::{Effect, PublishEffect, react},
-    state::{Course, Departure, Phase, Plan, State},
+    react::{Effect, react},
+    state::{Course, Plan, State},
     time::Timestamp,
 };
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
 /// A saga in memory.
 pub(super) enum Slot {
@@ -96,25 +96,6 @@ impl Sent {
     }
 }
 
-/// An attempt that was decided on so long before its owner was lost has left: the producer gives nothing up before half of it.
-const SURELY_LEFT: Duration = Duration::from_secs(60);
-
-/// What was outstanding is sent again by the new owner, and its time runs from then: whole where it may not have left before.
-fn leaves_again(state: &mut State, effect: &Effect, answerable: &Answerable) {
-    let (command, attempt, over_http) = match effect {
-        Effect::Call(call) => (call.command, call.attempt, matches!(*call.request, Request::Http { .. })),
-        Effect::Publish(PublishEffect { publication: Publication::Step(command), attempt, .. }) => {
-            (*command, *attempt, false)
-        }
-        Effect::Publish(_) | Effect::Wait(_) => return,
-    };
-    let Phase::Attempting(attempting) = &state.command(command).phase else { return };
-    let surely_left = answerable.outages.end_of(attempting.since(), SURELY_LEFT) <= answerable.until;
-    if over_http || !surely_left {
-        state.departs(command, attempt, Departure::NotYet);
-    }
-}
-
 impl Live {
     /// A saga that starts here.
     pub(super) fn new(plan: Arc<Plan>, state: State) -> Live {
@@ -130,7 +111,7 @@ impl Live {
         let outstanding = caught(|| react(&plan, &state));
         let before =
             outstanding.as_ref().map(|effects| effects.iter().filter_map(Sent::of).collect()).unwrap_or_default();
-        outstanding.iter().flatten().for_each(|effect| leaves_again(&mut state, effect, answerable));
+        state.taken_over(answerable);
         let mut live = Live::with(plan, state, shown, before);
         live.broken = outstanding.err();
         live
@@ -253,6 +234,9 @@ impl Live {
 }
 
 #[cfg(test)]
+mod places;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
@@ -262,7 +246,7 @@ mod tests {
     use saga_core::{
         answerable::ALWAYS,
         decide::{self, Context},
-        definition::{self, participants},
+        definition::{self, Participants, participants},
         event::Trigger,
         id::{SagaId, Shard},
         input::Start,
@@ -270,7 +254,7 @@ mod tests {
     };
     use saga_guards::Lane;
 
-    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+    pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
     fn context<T>(now: Timestamp, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
         decide(&mut Context {
@@ -285,12 +269,23 @@ mod tests {
 
     /// A saga whose command over Kafka is unanswered, parked, and the guards of its participant, which takes one command at a time.
     fn parked() -> (Live, Guarded) {
-        let said = "participants:\n  stock: {kafka: {commands: stock}, timeout: 30s, bulkhead: 1}\n";
-        let said = participants::parse("participants.yaml", said, &|_| None).expect("participants");
+        let said = stock(1);
+        let (plan, state) = parked_saga(&said, 7);
+        (Live::new(plan, state), Guarded::from_participants(&said).expect("guards"))
+    }
+
+    /// A participant that takes so many commands at a time.
+    pub(super) fn stock(places: usize) -> Participants {
+        let said =
+            format!("participants:\n  stock: {{kafka: {{commands: stock}}, timeout: 30s, bulkhead: {places}}}\n");
+        participants::parse("participants.yaml", &said, &|_| None).expect("participants")
+    }
+
+    pub(super) fn parked_saga(said: &Participants, number: u64) -> (Arc<Plan>, State) {
         let text =
             "saga: s\ntrigger: {topic: t, key: \"${ event.id }\"}\nsteps: [{step: a, do: stock.A, undo: stock.B}]\n";
-        let parsed = definition::parse("s.saga.yaml", text, Some(&said), None).expect("a definition");
-        let policies = Policies::resolve(&parsed.definition, &said);
+        let parsed = definition::parse("s.saga.yaml", text, Some(said), None).expect("a definition");
+        let policies = Policies::resolve(&parsed.definition, said);
         let plan = Arc::new(Plan::new(Arc::new(parsed.definition), Arc::new(policies)));
         let trigger = Trigger {
             topic: "t".into(),
@@ -302,14 +297,13 @@ mod tests {
             event: serde_json::json!({"id": "1"}),
         };
         let start = Start { key: "1".into(), trigger, traceparent: None };
-        let id = SagaId::new(NOW, Shard(0), 7);
+        let id = SagaId::new(NOW, Shard(0), number);
         let (_, mut state) = context(NOW, |context| decide::start(&plan, id, start, context));
         context(NOW, |context| decide::park(&plan, &mut state, "a person has to look".into(), context));
-        let guarded = Guarded::from_participants(&said).expect("guards");
-        (Live::new(plan, state), guarded)
+        (plan, state)
     }
 
-    fn admit(guarded: &Guarded) -> Option<Permit> {
+    pub(super) fn admit(guarded: &Guarded) -> Option<Permit> {
         match guarded.admit("stock", Asking { lane: Lane::Do, attempt: Attempt::First, coming: Coming::Anew }) {
             Admission::Admitted(permit) => Some(permit),
             Admission::Refused { .. } | Admission::Gone => None,

@@ -4,8 +4,9 @@ use super::spec::{Kind, Spec};
 use crate::given::seconds;
 use saga_core::{
     answerable::{Answerable, Outage, Outages},
-    command::Direction,
+    command::{Answer, Direction},
     event::{Cause, Decision, Event},
+    input::Input,
     time::Timestamp,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -47,6 +48,14 @@ impl Hours {
     pub(super) fn hears(&mut self, spec: &Spec, decision: &Decision) {
         for event in &decision.events {
             self.hears_event(spec, event, decision.at);
+        }
+    }
+
+    /// A participant at work has its whole time from what it said last, on record or not.
+    pub(super) fn notes(&mut self, input: &Input, now: Timestamp) {
+        if let Input::Answered { command, answer: Answer::Ongoing { ask_after, .. }, .. } = input {
+            let since = now.plus(ask_after.unwrap_or_default());
+            self.since.insert((command.step.at(), command.direction), since);
         }
     }
 

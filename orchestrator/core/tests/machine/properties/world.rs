@@ -18,7 +18,7 @@ use saga_core::{
     id::StepIndex,
     input::{About, Delivery, Input, Publication},
     react::{Effect, react},
-    state::{Course, EventName, Plan, State},
+    state::{Course, Departure, EventName, Phase, Plan, State},
     time::Timestamp,
 };
 use serde_json::json;
@@ -228,6 +228,7 @@ impl World {
     /// The owner dies; the next one folds the journal and sends what is outstanding.
     fn crashes(&mut self) {
         self.state = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
+        self.state.taken_over(&self.hours.answerable);
         self.sent.clear();
         self.life += 1;
         self.sends();
@@ -358,7 +359,9 @@ impl World {
                 true
             }
             Outcome::Noted => {
-                assert_eq!(self.state.clone().as_recorded(), before.as_recorded(), "nothing is recorded");
+                let recorded = |state: State| state.as_recorded().inherited();
+                assert_eq!(recorded(self.state.clone()), recorded(before), "nothing is recorded");
+                self.hours.notes(input, now);
                 self.sends();
                 false
             }
@@ -421,6 +424,10 @@ impl World {
 
     fn send(&mut self, command: CommandRef, attempt: u32, is_publication: bool, cause: EventName, asked: u32) {
         if self.sent.insert((cause.version, cause.index, asked)) {
+            if matches!(&self.state.command(command).phase, Phase::Attempting(it) if it.departure == Departure::NotYet)
+            {
+                self.state.departs(command, attempt, Departure::At(self.now));
+            }
             let untouched = self.ever_sent.insert((cause.version, cause.index)) && asked == 0;
             self.net.push(Message { command, attempt, is_publication, untouched, life: self.life });
         }
