@@ -234,6 +234,14 @@ impl Guarded {
         &self.checks
     }
 
+    /// The topic of a participant's commands; `None`: it has none.
+    pub(crate) fn commands_of(&self, participant: &str) -> Option<Arc<str>> {
+        match &self.participants.load().get(participant)?.route {
+            Route::Http { .. } => None,
+            Route::Kafka { commands } => Some(Arc::clone(commands)),
+        }
+    }
+
     /// Whether a call to `participant` may leave.
     pub(crate) fn admit(&self, participant: &str, asking: Asking) -> Admission {
         let participants = self.participants.load();

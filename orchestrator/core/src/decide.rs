@@ -15,6 +15,7 @@ mod operator;
 mod outcome;
 mod request;
 mod time;
+mod way_back;
 
 use crate::{
     answerable::Answerable,
@@ -51,6 +52,9 @@ pub struct Context<'a> {
     pub random: u64,
     /// Asked before a call, or a publication of a step, is recorded as started. An admitted one holds a permit until it is made.
     pub admission: &'a mut dyn FnMut(Asking<'_>) -> Admission,
+    /// Asked how large the body of a command may be that goes to a participant over Kafka, in bytes, as far as its topic is known: what is to
+    /// be undone there later must fit.
+    pub room: &'a dyn Fn(&str) -> Option<usize>,
     /// Asked for a participant with a capability, when a command begins that names none; `None`: nobody has it. Whom it names is recorded
     /// with the request, so that a journal is folded without it.
     pub choose: &'a mut dyn FnMut(Choosing<'_>) -> Option<String>,

@@ -1,7 +1,7 @@
 //! Effects, performed in one place, after the commit of their cause.
 
 use super::{
-    Parts,
+    KafkaSide, Parts,
     answers::Answers,
     departure::Leaving,
     message::{Body, Message, Receipt},
@@ -38,6 +38,8 @@ use tracing::warn;
 
 /// When to offer a command again that the transport cannot take now.
 pub(super) const TRANSPORT_RETRY: Duration = Duration::from_secs(5);
+/// What a command has beside its body: key, headers, and what a batch adds.
+const BESIDE_BODY: usize = 1024;
 /// Before a record that the broker did not acknowledge in time is handed to it again.
 const SEND_AGAIN: Duration = Duration::from_secs(1);
 /// Between two lines about that.
@@ -48,6 +50,7 @@ pub(super) struct Admissions<'a> {
     guarded: &'a Guarded,
     answers: &'a Answers,
     published: &'a Published,
+    kafka: Option<&'a KafkaSide>,
     now: Timestamp,
     answerable: &'a Answerable,
     /// Who was called out of its line, or is told by a person to go on: nobody is before it.
@@ -76,6 +79,7 @@ impl<'a> Admissions<'a> {
             guarded: &parts.guarded,
             answers: &parts.answers,
             published: &parts.published,
+            kafka: parts.kafka.as_ref(),
             now,
             answerable,
             woken: None,
@@ -126,12 +130,28 @@ impl<'a> Admissions<'a> {
             guarded.choose(choosing).or_else(|| published.with_capability(choosing.capability, choosing.over))
         };
         let random = fastrand::u64(..);
-        decide(&mut Context { now, answerable, random, admission: &mut ask, choose: &mut choose, recall: &mut recall })
+        let kafka = self.kafka;
+        let room = |participant: &str| room(guarded, kafka?, participant);
+        decide(&mut Context {
+            now,
+            answerable,
+            random,
+            admission: &mut ask,
+            room: &room,
+            choose: &mut choose,
+            recall: &mut recall,
+        })
     }
 
     pub(super) fn into_permits(self) -> Vec<Permitted> {
         self.permits
     }
+}
+
+/// How large the body of a command may be. Of a topic that takes very little half is left, for its commands are small.
+fn room(guarded: &Guarded, kafka: &KafkaSide, participant: &str) -> Option<usize> {
+    let limit = kafka.producer.limit(&*guarded.commands_of(participant)?)?;
+    Some(limit.saturating_sub(BESIDE_BODY).max(limit / 2))
 }
 
 fn who(asking: &Asking<'_>, woken: Option<Woken>) -> guarded::Asking {

@@ -175,6 +175,7 @@ fn would_be(parts: &Parts, mut recorded: Recorded, act: &OperatorAct) -> Option<
         answerable: &ALWAYS,
         random: 0,
         admission: &mut never,
+        room: &|_| None,
         choose: &mut |_| None,
         recall: &mut |_| None,
     };

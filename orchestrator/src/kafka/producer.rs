@@ -64,6 +64,12 @@ impl Producer {
         self.lanes.learn(limits);
     }
 
+    /// What `topic` takes at most, in bytes, as far as that was learnt.
+    #[must_use]
+    pub fn limit(&self, topic: &str) -> Option<usize> {
+        self.lanes.limit(topic)
+    }
+
     /// The topics that were written to so far, whose limits are worth knowing.
     #[must_use]
     pub fn topics(&self) -> Vec<Arc<str>> {

@@ -5,6 +5,8 @@ use crate::{
     command::{Answer, CommandRef, Direction, Failure, Guard, Request, Retryable},
     definition::PivotSide,
     event::{AttemptOutcome, Ending, Event, ParkReason},
+    id::StepIndex,
+    policy::OnExhausted,
     state::{Consequence, Course, Heading, Phase, Times},
 };
 use serde_json::Value;
@@ -70,7 +72,7 @@ impl Draft<'_, '_> {
     pub(super) fn record_success(&mut self, command: CommandRef, result: &Value) {
         let step = command.step;
         let checked = match command.direction {
-            Direction::Do => self.check(step, result),
+            Direction::Do => self.check(step, result).and_then(|()| self.leaves_ways_back(step, result)),
             Direction::Undo => Ok(()),
         };
         match checked {
@@ -83,6 +85,17 @@ impl Draft<'_, '_> {
                 self.emit(Event::StepRejected { step, result: result.clone(), failure: failure.clone() });
                 self.step_ended_badly(command, failure);
             }
+        }
+    }
+
+    /// A step whose result would leave no way back for another one is rejected while there is a way back: it is undone, and its result is not
+    /// told any more.
+    fn leaves_ways_back(&self, step: StepIndex, result: &Value) -> Result<(), Failure> {
+        let is_before = self.plan.definition.step(step).side == PivotSide::Before;
+        if is_before && matches!(self.state.course, Course::Forward) {
+            self.keeps_ways_back(step, result)
+        } else {
+            Ok(())
         }
     }
 

@@ -1,8 +1,8 @@
 //! What a request may come to, so that it can be recorded, read back and sent, and so that its way back can too.
 //!
 //! The budget of the way back is kept when a do is admitted: a do whose undo would not fit although it is told nothing of the result is not
-//! sent. What a participant will answer is not known then; where the answer does not fit beside the input, the undo is told what it is told after
-//! an unknown outcome: a result of null.
+//! sent, nor one whose undo would be too large for the topic it goes to, as far as that is known. What a participant will answer is not known
+//! then; where the answer does not fit beside the input, the undo is told what it is told after an unknown outcome: a result of null.
 
 use super::REQUEST_LIMIT_BYTES;
 use crate::{
@@ -19,19 +19,37 @@ const ENVELOPE_BYTES: usize = 1024;
 
 /// Whether a request can leave.
 pub(super) fn within_limit(request: &Request) -> Result<(), Failure> {
+    extent_of(request).check("the request", Extent::default())
+}
+
+/// Whether the topic of an undo takes it; it takes bodies of `room` bytes, if that is known.
+pub(super) fn within_room(undo: &Request, room: Option<usize>) -> Result<(), Failure> {
+    fits_room(extent_of(undo).bytes, room)
+}
+
+fn extent_of(request: &Request) -> Extent {
     let (body, beside) = match request {
         Request::Kafka { body, .. } => (Some(body), 0),
         Request::Publish { body, key, .. } => (Some(body), key.len()),
         Request::Http { body, path, .. } => (body.as_ref(), path.len()),
     };
     let body = body.map(Extent::of).unwrap_or_default();
-    Extent { bytes: body.bytes.saturating_add(beside), ..body }.check("the request", Extent::default())
+    Extent { bytes: body.bytes.saturating_add(beside), ..body }
 }
 
-/// Whether an undo that is sent `{"input": …, "result": null}` can leave.
-pub(super) fn leaves_room_for_undo(input: &Value) -> Result<(), Failure> {
+/// Whether an undo that is sent `{"input": …, "result": null}` can leave, to a topic that takes bodies of `room` bytes, if that is known.
+pub(super) fn leaves_room_for_undo(input: &Value, room: Option<usize>) -> Result<(), Failure> {
     let wrapping = Extent { bytes: r#"{"input":,"result":null}"#.len(), levels: 1 };
-    Extent::of(input).check("the request within that of its undo", wrapping)
+    let extent = Extent::of(input);
+    extent.check("the request within that of its undo", wrapping)?;
+    fits_room(extent.bytes.saturating_add(wrapping.bytes), room)
+}
+
+fn fits_room(bytes: usize, room: Option<usize>) -> Result<(), Failure> {
+    match room.filter(|room| bytes > *room) {
+        Some(room) => Err(Failure::new(LIMIT, format!("the undo has {bytes} bytes, its topic takes {room}"))),
+        None => Ok(()),
+    }
 }
 
 /// Whether a value that an expression made can be recorded, and published in the outcome event; `what` names it.

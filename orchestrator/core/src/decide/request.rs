@@ -1,11 +1,6 @@
 //! Beginning a command: evaluate what is sent, once, and record it before it leaves.
 
-use super::{
-    Admission, Asking, Ignored,
-    answer::Ended,
-    draft::Draft,
-    limit::{self, LIMIT},
-};
+use super::{Admission, Asking, Ignored, answer::Ended, draft::Draft, limit};
 use crate::{
     command::{CommandRef, Direction, Failure, Guard, Method, Request},
     definition::{Action, Call, Effects, Target},
@@ -16,7 +11,7 @@ use crate::{
     state::Phase,
     time::Timestamp,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// Code of a failure that an expression caused.
@@ -26,10 +21,12 @@ pub(super) const GONE: &str = "participant_gone";
 
 /// What expressions see of a step of its own, beside what all see.
 #[derive(Clone, Copy, Default)]
-struct Own<'v> {
-    input: Option<&'v Value>,
-    result: Option<&'v Value>,
-    do_id: Option<&'v str>,
+pub(super) struct Own<'v> {
+    pub(super) input: Option<&'v Value>,
+    pub(super) result: Option<&'v Value>,
+    pub(super) do_id: Option<&'v str>,
+    /// Of other steps, where not those on record.
+    pub(super) results: Option<&'v Map<String, Value>>,
 }
 
 /// A request that is evaluated and can leave.
@@ -61,7 +58,7 @@ impl Draft<'_, '_> {
         let Some(check) = &self.plan.definition.step(step).check else { return Ok(()) };
         let input = body_of(request);
         let do_id = self.state.command_id(self.plan, super::draft::forward(step)).to_string();
-        let own = Own { input: Some(input), result: Some(result), do_id: Some(&do_id) };
+        let own = Own { input: Some(input), result: Some(result), do_id: Some(&do_id), results: None };
         let accepted = self.boolean(check, "check", own)?;
         if accepted { Ok(()) } else { Err(Failure::new("check", format!("`{}` is false", check.source()))) }
     }
@@ -102,40 +99,6 @@ impl Draft<'_, '_> {
         limit::within_limit(&request).map(|()| request)
     }
 
-    /// Whether the undo of a do could leave, told nothing of the result. One whose expressions have no value yet is not judged: they may read
-    /// what only comes about.
-    fn leaves_way_back(&self, step: StepIndex, request: &Request, undo: &Call) -> Result<(), Failure> {
-        let input = body_of(Some(request));
-        let fits = match &undo.with {
-            None if takes_body(&undo.target) => limit::leaves_room_for_undo(input),
-            None => Ok(()),
-            Some(_) => match self.undo_request(step, undo, "", input, &Value::Null) {
-                Ok(request) => limit::within_limit(&request),
-                Err(_) => Ok(()),
-            },
-        };
-        fits.map_err(|failure| {
-            Failure::new(LIMIT, format!("nothing is sent, since it could not be undone: {}", failure.message))
-        })
-    }
-
-    /// The undo; where the result makes it too large or too deep, as after an unknown outcome.
-    fn undo_within_limit(&self, step: StepIndex, call: &Call, performer: &str) -> Result<Evaluated, Failure> {
-        let input = body_of(self.state.step(step).forward.request.as_deref());
-        let result = self.state.step(step).result.as_ref().unwrap_or(&Value::Null);
-        let request = self.undo_request(step, call, performer, input, result)?;
-        let Err(failure) = limit::within_limit(&request) else {
-            return Ok(Evaluated { request, without_result: None });
-        };
-        if result.is_null() {
-            return Err(failure);
-        }
-        let request = self.undo_request(step, call, performer, input, &Value::Null)?;
-        limit::within_limit(&request)?;
-        let told = format!("the undo is told a result of null, as after an unknown outcome: {}", failure.message);
-        Ok(Evaluated { request, without_result: Some(Failure::new("undo_without_result", told)) })
-    }
-
     fn do_request(&self, action: &Action, performer: String) -> Result<Request, Failure> {
         match action {
             Action::Call(call) => {
@@ -159,16 +122,16 @@ impl Draft<'_, '_> {
     }
 
     /// Without `with`, an undo is told what the do was sent and what it answered; by DELETE it is told nothing.
-    fn undo_request(
+    pub(super) fn undo_request(
         &self,
         step: StepIndex,
         call: &Call,
         performer: &str,
-        input: &Value,
-        result: &Value,
+        own: Own<'_>,
     ) -> Result<Request, Failure> {
         let do_id = self.state.command_id(self.plan, super::draft::forward(step)).to_string();
-        let own = Own { input: Some(input), result: Some(result), do_id: Some(&do_id) };
+        let (input, result) = (own.input.unwrap_or(&Value::Null), own.result.unwrap_or(&Value::Null));
+        let own = Own { input: Some(input), result: Some(result), do_id: Some(&do_id), ..own };
         let body = match &call.with {
             Some(with) => Some(self.render(with, "undo.with", own)?),
             None => default_body(&call.target, || json!({"input": input, "result": result})),
@@ -219,7 +182,7 @@ impl Draft<'_, '_> {
             event: Some(&self.state.trigger.event),
             record: Some(&self.state.seen.record),
             saga: Some(&self.state.seen.saga),
-            steps: Some(&self.state.results),
+            steps: own.results.or(Some(&self.state.results)),
             input: own.input,
             result: own.result,
             do_id: own.do_id,
@@ -335,7 +298,7 @@ fn gone(request: &Request) -> Failure {
 }
 
 /// `input` in expressions: what the do was sent; `null` if it never was.
-fn body_of(request: Option<&Request>) -> &Value {
+pub(super) fn body_of(request: Option<&Request>) -> &Value {
     match request {
         Some(Request::Kafka { body, .. } | Request::Publish { body, .. }) => body,
         Some(Request::Http { body, .. }) => body.as_ref().unwrap_or(&Value::Null),
@@ -347,7 +310,7 @@ fn default_body(target: &Target, body: impl FnOnce() -> Value) -> Option<Value> 
     takes_body(target).then(body)
 }
 
-fn takes_body(target: &Target) -> bool {
+pub(super) fn takes_body(target: &Target) -> bool {
     match target {
         Target::Http { method: Method::Delete | Method::Get, .. } => false,
         Target::Http { method: Method::Post | Method::Put | Method::Patch, .. } | Target::Kafka { .. } => true,

@@ -73,6 +73,8 @@ pub(crate) struct Saga {
     gate: Admission,
     known: Option<Known>,
     chosen: Option<&'static str>,
+    /// What commands to `stock` may have.
+    room: Option<usize>,
     last: Outcome,
     acts: u32,
 }
@@ -116,6 +118,7 @@ fn begun(body: &str, event: Value, gate: Admission, known: Option<Known>, chosen
         gate,
         known,
         chosen,
+        room: None,
         last,
         acts: 0,
     };
@@ -223,6 +226,12 @@ impl Saga {
         self
     }
 
+    /// From here on the topic of `stock` takes bodies of so many bytes.
+    pub(crate) fn while_room(mut self, room: usize) -> Saga {
+        self.room = Some(room);
+        self
+    }
+
     /// The owner's clock shows something else.
     pub(crate) fn at(mut self, now: Timestamp) -> Saga {
         self.now = now;
@@ -289,7 +298,8 @@ impl Saga {
             .random(u64::from(self.state.version))
             .gate(self.gate)
             .known(self.known.clone())
-            .chosen(self.chosen);
+            .chosen(self.chosen)
+            .room(self.room);
         let decided = around.decide(|context| decide::decide(&self.plan, &mut self.state, input, context));
         self.last = decided.expect("a legal input");
         match &self.last {

@@ -6,7 +6,7 @@ use saga_core::{
     decide::REQUEST_LIMIT_BYTES,
     event::{Decision, Event},
     json::MAX_DEPTH,
-    state::Status,
+    state::{Phase, Settled, Status},
 };
 use serde_json::{Value, json};
 
@@ -143,4 +143,79 @@ steps: [{step: look, do: GET bank/accounts, readOnly: true}]
     given_event(wide, event).when("look", result(json!(1))).then_status(Status::Parked);
     let deep = json!({"id": 1, "deep": nested(MAX_DEPTH - 1)});
     given_event(wide, deep).when("look", result(json!(1))).then_status(Status::Parked);
+}
+
+/// The topic of `stock` takes less than what every request may have.
+fn over_kafka(event: Value, room: usize) -> Saga {
+    const BODY: &str = "
+steps:
+  - {step: look, do: GET bank/accounts, readOnly: true}
+  - {step: ship, do: stock.Ship, with: {t: \"${ event.text }\"}, undo: stock.Return}
+  - {step: pack, do: POST bank/packs, undo: POST bank/unpacks}
+";
+    given_event(BODY, event).while_room(room).when("look", result(json!(1)))
+}
+
+#[test]
+fn what_its_own_topic_could_not_take_back_is_not_sent() {
+    let order = || json!({"id": 1, "text": "x".repeat(5_000)});
+    over_kafka(order(), 6_000).then_out(&["ship"]);
+    let refused = over_kafka(order(), 4_000).then_out(&[]).then_status(Status::Compensated);
+    let told =
+        refused.state.step(refused.command("ship").step).forward.gave_up().expect("it failed").to_owned().message;
+    assert!(
+        told.starts_with("nothing is sent, since it could not be undone") && told.ends_with("takes 4000"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_result_that_the_topic_of_the_undo_does_not_take_is_left_out() {
+    let shipped = over_kafka(json!({"id": 1, "text": "x"}), 4_000).when("ship", result(json!("y".repeat(5_000))));
+    let saga = shipped.when("pack", declined());
+    assert_eq!(saga.body("undo ship"), json!({"input": {"t": "x"}, "result": null}));
+    assert_eq!(incidents(&saga), ["undo_without_result"]);
+}
+
+#[test]
+fn of_an_undo_that_no_topic_seems_to_take_the_broker_has_the_last_word() {
+    let shipped = over_kafka(json!({"id": 1, "text": "x".repeat(500)}), 4_000).when("ship", result(json!({"n": 1})));
+    let saga = shipped.while_room(100).when("pack", declined()).then_out(&["undo ship"]);
+    assert_eq!(saga.body("undo ship")["result"], json!({"n": 1}));
+}
+
+/// The undo of the first step reads what the second answered.
+const READS_ANOTHER: &str = "
+steps:
+  - step: charge
+    do: POST bank/charges
+    undo: {do: stock.Refund, with: {id: \"${ doId }\", rate: \"${ has(steps.rate) ? steps.rate.text : '' }\"}}
+  - {step: rate, do: POST bank/rates, undo: POST bank/unrates}
+  - {step: pack, do: POST bank/packs, undo: POST bank/unpacks}
+";
+
+#[test]
+fn a_result_that_leaves_no_way_back_for_another_step_is_rejected() {
+    let rated = |room: usize| {
+        let charged = given_event(READS_ANOTHER, json!({"id": 1})).while_room(room).when("charge", result(json!({})));
+        charged.when("rate", result(json!({"text": "y".repeat(5_000)})))
+    };
+    rated(6_000).then(&["rate succeeded", "pack sent"]);
+    let saga = rated(4_000).then_out(&["undo rate"]);
+    let Phase::Settled(Settled::Rejected(failure)) = &saga.state.command(saga.command("rate")).phase else {
+        panic!("it is rejected")
+    };
+    assert!(failure.message.starts_with("with this result charge could not be undone"), "{}", failure.message);
+    let saga = saga.when("undo rate", result(json!({}))).then_out(&["undo charge"]);
+    assert_eq!(saga.body("undo charge")["rate"], json!(""));
+    saga.when("undo charge", result(json!({}))).then_status(Status::Compensated);
+}
+
+#[test]
+fn a_result_that_is_too_large_for_the_undo_of_another_step_is_rejected_over_http_too() {
+    let over_http = READS_ANOTHER.replace("stock.Refund", "POST bank/refunds");
+    let twice = over_http.replace("${ doId }", "${ has(steps.rate) ? steps.rate.text : '' }");
+    let charged = given_event(&twice, json!({"id": 1})).when("charge", result(json!({})));
+    let saga = charged.when("rate", result(json!({"text": "y".repeat(600 * 1024)})));
+    saga.then_out(&["undo rate"]);
 }

@@ -15,12 +15,21 @@ pub(crate) struct Surroundings<'a> {
     gate: Admission,
     chosen: Option<&'a str>,
     known: Option<Known>,
+    room: Option<usize>,
 }
 
 impl Surroundings<'_> {
     /// It is `now`; every guard admits, nobody has a capability, and no answer is remembered.
     pub(crate) fn at(now: Timestamp) -> Surroundings<'static> {
-        Surroundings { now, answerable: &ALWAYS, random: 1, gate: Admission::Admitted, chosen: None, known: None }
+        Surroundings {
+            now,
+            answerable: &ALWAYS,
+            random: 1,
+            gate: Admission::Admitted,
+            chosen: None,
+            known: None,
+            room: None,
+        }
     }
 }
 
@@ -50,14 +59,20 @@ impl<'a> Surroundings<'a> {
         Surroundings { known, ..self }
     }
 
+    /// What commands to `stock` may have.
+    pub(crate) fn room(self, room: Option<usize>) -> Surroundings<'a> {
+        Surroundings { room, ..self }
+    }
+
     /// `act` decides.
     pub(crate) fn decide<T>(self, act: impl FnOnce(&mut Context<'_>) -> T) -> T {
-        let Surroundings { now, answerable, random, gate, chosen, known } = self;
+        let Surroundings { now, answerable, random, gate, chosen, known, room } = self;
         act(&mut Context {
             now,
             answerable,
             random,
             admission: &mut |_: Asking<'_>| gate,
+            room: &|participant| room.filter(|_| participant == "stock"),
             choose: &mut |_: Choosing<'_>| chosen.map(str::to_owned),
             recall: &mut |_: &Request| known.clone(),
         })

@@ -262,6 +262,7 @@ mod tests {
             answerable: &ALWAYS,
             random: 1,
             admission: &mut |_| decide::Admission::Admitted,
+            room: &|_| None,
             choose: &mut |_| None,
             recall: &mut |_| None,
         })

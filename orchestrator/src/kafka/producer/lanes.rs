@@ -33,6 +33,18 @@ pub(super) enum Lane {
     Lone,
 }
 
+/// What is known of a topic.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    lane: Lane,
+    /// What it takes, as far as that was learnt.
+    limit: Option<usize>,
+}
+
+impl Known {
+    const NOTHING: Known = Known { lane: Lane::Wide, limit: None };
+}
+
 pub(super) struct Lanes {
     config: ClientConfig,
     wide_bytes: usize,
@@ -40,7 +52,7 @@ pub(super) struct Lanes {
     /// Made when they are first needed: most installations need neither.
     narrow: OnceCell<Arc<Live>>,
     lone: OnceCell<Arc<Live>>,
-    topics: RwLock<HashMap<Arc<str>, Lane>>,
+    topics: RwLock<HashMap<Arc<str>, Known>>,
     wants_limits: Notify,
 }
 
@@ -55,10 +67,10 @@ impl Lanes {
     /// Whose batches `topic` takes. Of a topic that is written to for the first time nothing is known yet.
     pub(super) fn of(&self, topic: &Arc<str>) -> Lane {
         let known = self.topics.read().unwrap_or_else(PoisonError::into_inner).get(topic).copied();
-        known.unwrap_or_else(|| {
+        known.map(|known| known.lane).unwrap_or_else(|| {
             let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
             if topics.len() < MOST_TOPICS {
-                topics.insert(Arc::clone(topic), Lane::Wide);
+                topics.insert(Arc::clone(topic), Known::NOTHING);
                 self.wants_limits.notify_one();
             }
             Lane::Wide
@@ -84,6 +96,10 @@ impl Lanes {
         self.topics.read().unwrap_or_else(PoisonError::into_inner).keys().map(Arc::clone).collect()
     }
 
+    pub(super) fn limit(&self, topic: &str) -> Option<usize> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner).get(topic)?.limit
+    }
+
     pub(super) async fn wants_limits(&self) {
         self.wants_limits.notified().await;
     }
@@ -92,7 +108,7 @@ impl Lanes {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         for (topic, limit) in limits {
             if topics.len() < MOST_TOPICS || topics.contains_key(topic) {
-                topics.insert(Arc::clone(topic), self.lane_for(*limit));
+                topics.insert(Arc::clone(topic), Known { lane: self.lane_for(*limit), limit: Some(*limit) });
             }
         }
     }
@@ -100,8 +116,8 @@ impl Lanes {
     /// It took a record alone that it had refused in a batch: its batches are smaller from now on.
     pub(super) fn refused_a_batch(&self, topic: &Arc<str>, lane: Lane) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = topics.get_mut(topic).filter(|known| **known == lane) else { return };
-        *known = match lane {
+        let Some(known) = topics.get_mut(topic).filter(|known| known.lane == lane) else { return };
+        known.lane = match lane {
             Lane::Wide if NARROW_BYTES < self.wide_bytes => Lane::Narrow,
             Lane::Wide | Lane::Narrow | Lane::Lone => Lane::Lone,
         };
