@@ -5,10 +5,11 @@ use saga_tests::{
     control::Action,
     engine::{Engine, http_client},
     eventually::eventually,
+    kafka::{Received, Record},
     oracle::{Exempt, count_by_status, judge},
     participant::{Behaviour, Delivery, Gate, Script},
     traffic::SETTLED,
-    world::{WITHIN, World},
+    world::{WITHIN, World, find, reaches},
 };
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -151,6 +152,42 @@ async fn whoever_is_silent_while_all_is_well_is_given_up() -> Result<()> {
     world.define("order", &ONCE.replace("12s", "10m"))?;
     let engine = world.start().await?;
     world.order("1", &json!({})).await?;
-    saga_tests::world::reaches(&engine, "1", &["compensated"]).await?;
+    reaches(&engine, "1", &["compensated"]).await?;
+    Ok(())
+}
+
+/// Whatever the broker makes of an outcome event that is on its way when its saga is abandoned.
+#[tokio::test]
+async fn a_saga_that_is_abandoned_while_the_broker_is_held_up_is_published_or_abandoned_and_never_both() -> Result<()> {
+    let _alone = SERVERS.lock().await;
+    let gate = Gate::default();
+    let held = Delivery::Held(gate.clone());
+    let payments = Script::default().on("charge:do", move |_| Behaviour::succeed(json!({})).delivered(held.clone()));
+    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let news = world.kafka.fresh_topic("news", 1).await?;
+    world.participants(&json!({}), &json!({"timeout": "60s"}))?;
+    let charge = "steps:\n  - {step: charge, do: POST payments/charges, undo: POST payments/refunds}\n";
+    world.define("order", &format!("{charge}onCompleted: {{publish: {news}, type: Done}}\n"))?;
+    let engine = world.start().await?;
+    world.order("1", &json!({})).await?;
+    let charged = || async { Ok((!world.payments.participant().ledger().calls().is_empty()).then_some(())) };
+    eventually("the call arrives", WITHIN, charged).await?;
+    world.kafka.perform(Action::Pause).await?;
+    gate.open();
+    let on_its_way = || async {
+        let found = find(&engine, "1").await?.context("it began")?;
+        Ok(found["reason"].to_string().contains("outcome event is not delivered").then_some(found))
+    };
+    let saga = eventually("the outcome event is on its way", WITHIN, on_its_way).await?;
+    let abandon = format!("/api/sagas/{}/abandon", saga["id"].as_str().context("an id")?);
+    let (status, body) = engine.api().post(&abandon, &json!({"who": "ada", "reason": "settled by hand"})).await?;
+    ensure!(status.is_success(), "{status} {body}");
+    world.kafka.perform(Action::Unpause).await?;
+    let ended = reaches(&engine, "1", &["abandoned", "completed"]).await?;
+    world.send(&news, &Record { key: Some(b"last".to_vec()), ..Record::default() }).await?;
+    let is_last = |event: &Received| event.record.key.as_deref() == Some(&b"last"[..]);
+    let events = world.kafka.read_until(&news, WITHIN, |events| events.iter().any(is_last)).await?;
+    let published = events.iter().any(|event| event.header("ce_id").is_some());
+    assert_eq!(published, ended["status"] == json!("completed"), "{ended}");
     Ok(())
 }

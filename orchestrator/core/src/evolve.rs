@@ -64,6 +64,7 @@ pub(crate) fn started(plan: &Plan, saga: SagaId, event: &Event, at: Timestamp) -
         cancel: None,
         abandon: None,
         acts: Acts::default(),
+        outcome_is_out: false,
         incidents: Vec::new(),
     })
 }

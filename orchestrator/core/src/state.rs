@@ -86,6 +86,8 @@ pub struct State {
     pub cancel: Option<(String, String)>,
     /// An abandon that waits for what the broker says of the outcome event: who and why.
     pub abandon: Option<(String, String)>,
+    /// Its outcome event, which waits for its topic by what is on record, is out to find whether that takes records again. Not on record.
+    pub outcome_is_out: bool,
     /// The latest operators' acts.
     pub acts: Acts,
     /// What a person should look at.

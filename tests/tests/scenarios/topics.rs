@@ -153,6 +153,36 @@ async fn what_is_published_to_a_topic_that_is_gone_waits_on_record_and_one_recor
     Ok(())
 }
 
+/// One of them finds out whether the topic is back, whichever that is.
+#[tokio::test]
+async fn whoever_is_abandoned_while_it_waits_for_a_topic_is_not_published_and_holds_nobody_up() -> Result<()> {
+    const SAGAS: usize = 5;
+    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let news = unique("news");
+    let look = "steps:\n  - {step: look, do: GET payments/accounts, readOnly: true}\n";
+    world.define("order", &format!("{look}onCompleted: {{publish: {news}, type: Done}}\n"))?;
+    let engine = world.start().await?;
+    world.kafka.delete_topic(&news).await?;
+    for number in 0..SAGAS {
+        world.order(&format!("order-{number}"), &json!({})).await?;
+    }
+    waits_for(&engine, &news, SAGAS).await?;
+    for number in 1..SAGAS {
+        let act = json!({"who": "ada", "reason": "settled by hand"});
+        let (status, body) = engine.api().post(&format!("/api/sagas/order-{number}/abandon"), &act).await?;
+        ensure!(status.is_success(), "{status} {body}");
+    }
+    for number in 1..SAGAS {
+        reaches(&engine, &format!("order-{number}"), &["abandoned"]).await?;
+    }
+    world.kafka.create_topic(&news, 1, &[]).await?;
+    let completed = reaches(&engine, "order-0", &["completed"]).await?;
+    let id = format!("{}:outcome", completed["id"].as_str().unwrap_or_default());
+    let events = world.kafka.read_until(&news, WITHIN, |events| !events.is_empty()).await?;
+    assert_eq!(ids(&events), BTreeSet::from([id.as_str()]));
+    Ok(())
+}
+
 async fn waits_for(engine: &Engine, topic: &str, count: usize) -> Result<()> {
     let path = format!("/api/sagas?waitingOn=transport:{topic}&limit=1000");
     eventually(&format!("{count} sagas wait for {topic}"), WITHIN, || async {

@@ -6,7 +6,6 @@ use crate::{
     definition::PivotSide,
     event::{AttemptOutcome, Ending, Event, ParkReason},
     id::StepIndex,
-    policy::OnExhausted,
     state::{Consequence, Course, Heading, Phase, Times},
 };
 use serde_json::Value;

@@ -32,7 +32,10 @@ impl Draft<'_, '_> {
             OperatorAction::Cancel => on_the_whole(act).and_then(|()| self.cancel(act)),
             OperatorAction::Abandon => {
                 on_the_whole(act)?;
-                let is_on_its_way = matches!(self.state.course, Course::OutcomeDue { waits: None, .. });
+                let is_on_its_way = match &self.state.course {
+                    Course::OutcomeDue { waits, .. } => waits.is_none() || self.state.outcome_is_out,
+                    Course::Forward | Course::Compensating { .. } | Course::Parked { .. } | Course::Ended(_) => false,
+                };
                 self.acted(act, None);
                 // The broker may have the outcome event already: what it says decides how the saga ends.
                 if !is_on_its_way {

@@ -107,6 +107,7 @@ impl State {
     /// The state as the journal tells it, without what was noted.
     #[must_use]
     pub fn as_recorded(mut self) -> State {
+        self.outcome_is_out = false;
         for step in &mut self.steps {
             for command in [&mut step.forward, &mut step.undo] {
                 if let Phase::Attempting(attempting) = &mut command.phase {

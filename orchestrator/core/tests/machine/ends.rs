@@ -243,3 +243,20 @@ fn an_abandon_while_the_outcome_event_is_on_its_way_awaits_what_the_broker_says(
         .when_outcome(Delivery::Acknowledged)
         .then_ignored(&Ignored::Terminal);
 }
+
+/// One event at a time finds out whether a topic takes records again.
+#[test]
+fn an_abandon_while_a_waiting_outcome_event_finds_out_awaits_what_the_broker_says() {
+    let refused = || Delivery::Refused { failure: Failure::new("topic", ""), retry_after: seconds(1) };
+    let waits = || {
+        given(&format!("onCompleted: {{publish: news, type: Done}}{RETRIED}"))
+            .when("reserve", done())
+            .when_outcome(refused())
+            .then(&["outcome waits (topic)"])
+    };
+    waits().when_operator(OperatorAction::Abandon).then(&["operator: abandon", "abandoned, left reserve"]);
+    let finds_out =
+        || waits().while_outcome_is_out().when_operator(OperatorAction::Abandon).then(&["operator: abandon"]);
+    finds_out().when_outcome(Delivery::Acknowledged).then(&["incident (abandon_too_late)", "completed"]);
+    finds_out().when_outcome(refused()).then(&["incident (topic)", "abandoned, left reserve"]);
+}

@@ -232,6 +232,12 @@ impl Saga {
         self
     }
 
+    /// Its outcome event has left, although it waits by what is on record.
+    pub(crate) fn while_outcome_is_out(mut self) -> Saga {
+        self.state.outcome_is_out = true;
+        self
+    }
+
     /// The owner's clock shows something else.
     pub(crate) fn at(mut self, now: Timestamp) -> Saga {
         self.now = now;

@@ -132,6 +132,7 @@ fn decided_at<T>(now: Timestamp, waiting_for: WaitingFor, decide: impl FnOnce(&m
         answerable: &ALWAYS,
         random: fastrand::u64(..),
         admission: &mut |_| admission,
+        room: &|_| None,
         choose: &mut |_| None,
         recall: &mut |_| None,
     })

@@ -146,8 +146,9 @@ impl Live {
         }
     }
 
-    /// Tells the state when its attempts left.
+    /// Tells the state when its attempts left, and whether its outcome event is out.
     pub(super) fn note_departures(&mut self) {
+        self.state.outcome_is_out = self.sent.iter().any(|sent| matches!(sent, Sent::Publish(Publication::Outcome, _)));
         for (sent, leaves_at) in &self.departures {
             if let Some((command, attempt)) = sent.attempt() {
                 self.state.departs(command, attempt, leaves_at.departure());
