@@ -150,7 +150,7 @@ impl<'a> Admissions<'a> {
 
 /// How large the body of a command may be. Of a topic that takes very little half is left, for its commands are small.
 fn room(guarded: &Guarded, kafka: &KafkaSide, participant: &str) -> Option<usize> {
-    let limit = kafka.producer.limit(&*guarded.commands_of(participant)?)?;
+    let limit = kafka.producer.limit(&guarded.commands_of(participant)?)?;
     Some(limit.saturating_sub(BESIDE_BODY).max(limit / 2))
 }
 

@@ -20,6 +20,7 @@ use saga_core::{id::Shard, input::Input, state::Plan};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
 
 /// Records of the inbox that wait for one shard: its partition's share of what may be unfinished, twice for the time in which it is read again,
 /// and a batch that comes before the pause.
@@ -77,7 +78,7 @@ impl Ownership {
         }
         for (shard, owner) in owners {
             if let Err(error) = owner.task.await {
-                tracing::error!(shard = shard.0, %error, "a shard's task broke off");
+                error!(shard = shard.0, %error, "a shard's task broke off");
             }
         }
         metrics::gauge!("saga_shards_owned").set(count(self.shards.len()));

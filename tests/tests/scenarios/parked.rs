@@ -134,8 +134,8 @@ async fn a_skip_of_one_refused_branch_leaves_the_saga_parked_for_the_other() -> 
     world.define("order", PARALLEL)?;
     let engine = world.start().await?;
     world.order("4711", &json!({})).await?;
-    let refused = |saga: &Value| ["charge", "insure"].iter().all(|name| step(saga, name)["phase"] == "failed");
-    let parked = shows(&engine, "4711", "both branches are refused", refused).await?;
+    let both_failed = |saga: &Value| ["charge", "insure"].iter().all(|name| step(saga, name)["phase"] == "failed");
+    let parked = shows(&engine, "4711", "both branches are refused", both_failed).await?;
     let id = parked["id"].as_str().context("a saga has an id")?;
     assert_eq!(parked["status"], "parked", "{parked}");
     let needs: Vec<&Value> = parked["needsPerson"].as_array().into_iter().flatten().map(|need| &need["step"]).collect();

@@ -340,7 +340,7 @@ mod tests {
         let both =
             [troubled("topic a cannot be read", now), troubled("topic a cannot be read", now + Duration::from_secs(1))];
         let told = Hindrance::Trouble(TROUBLED + Duration::from_secs(1), "topic a cannot be read".into());
-        assert_eq!(hindrances(&both, later), [told.clone()]);
+        assert_eq!(hindrances(&both, later), std::slice::from_ref(&told));
         let other = Hindrance::Trouble(TROUBLED + Duration::from_secs(1), "topic b cannot be read".into());
         assert_eq!(hindrances(both.iter().chain([&troubled("topic b cannot be read", now)]), later), [told, other]);
     }

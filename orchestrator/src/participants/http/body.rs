@@ -128,11 +128,11 @@ pub(super) fn result(described: Result<Described, Failure>, body: &[u8], limit: 
         },
         (Kind::Text, text) => as_it_is(text),
     };
-    value.map_err(unfit)
+    value.map_err(|error| unfit(&error))
 }
 
-fn unfit(unfit: Unfit) -> Failure {
-    let message = match &unfit {
+fn unfit(unfit: &Unfit) -> Failure {
+    let message = match unfit {
         Unfit::NotJson(why) => format!("the answer is not JSON: {why}"),
         other => format!("the answer cannot be kept as the result: {other}"),
     };
