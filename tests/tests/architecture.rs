@@ -7,16 +7,28 @@ use std::{
 };
 
 /// Package → packages of ours that it may depend on, in whatever kind (normal, dev, build).
-const EDGES: [(&str, &[&str]); 7] = [
+const EDGES: [(&str, &[&str]); 8] = [
+    ("saga-brokers", &[]),
     ("saga-guards", &[]),
     ("saga-core", &["saga-guards"]),
     ("saga-event-store", &[]),
     ("saga-schemas", &[]),
-    ("saga-participant", &[]),
-    ("saga-orchestrator", &["saga-core", "saga-guards", "saga-event-store", "saga-schemas", "saga-participant"]),
+    ("saga-participant", &["saga-brokers"]),
+    (
+        "saga-orchestrator",
+        &["saga-brokers", "saga-core", "saga-guards", "saga-event-store", "saga-schemas", "saga-participant"],
+    ),
     (
         "saga-tests",
-        &["saga-core", "saga-guards", "saga-event-store", "saga-schemas", "saga-participant", "saga-orchestrator"],
+        &[
+            "saga-brokers",
+            "saga-core",
+            "saga-guards",
+            "saga-event-store",
+            "saga-schemas",
+            "saga-participant",
+            "saga-orchestrator",
+        ],
     ),
 ];
 
@@ -125,4 +137,24 @@ fn every_package_obeys_the_lints_of_the_workspace() {
         let manifest = std::fs::read_to_string(&package.manifest).expect("cargo read it a moment ago");
         assert!(manifest.contains("[lints]\nworkspace = true\n"), "{name} lacks `[lints] workspace = true`");
     }
+}
+
+#[test]
+fn unsafe_code_is_in_one_package() {
+    for (name, package) in packages() {
+        let sources = std::path::Path::new(&package.manifest).with_file_name("src");
+        let allowed = files_with(&sources, "unsafe_code");
+        assert!(allowed.is_empty() || name == "saga-brokers", "{name} allows unsafe code: {allowed:?}");
+    }
+}
+
+fn files_with(folder: &std::path::Path, word: &str) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a package has its sources in `src`");
+    let paths = entries.map(|entry| entry.expect("the folder was read a moment ago").path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => files_with(&path, word),
+            false => Vec::from_iter(std::fs::read_to_string(&path).is_ok_and(|it| it.contains(word)).then_some(path)),
+        })
+        .collect()
 }

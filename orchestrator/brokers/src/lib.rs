@@ -1,0 +1,112 @@
+//! Clients of Kafka that have lost every broker.
+//!
+//! A broker that stood still for longer than its session with the controller lists no brokers, itself included, until it has a new session.
+//! librdkafka 2.12 believes that: it removes every broker, its bootstrap servers included, and has nobody left whom it could ask
+//! (<https://github.com/confluentinc/librdkafka/issues/5301>). No setting changes that. Such a client is told its bootstrap servers once
+//! more. It keeps all that it has: its place in the group, its positions, the records that it has to send.
+//!
+//! This is the only package with unsafe code: rdkafka wraps neither of the two functions that are needed.
+
+mod sight;
+
+use rdkafka::{
+    bindings::{rd_kafka_brokers_add, rd_kafka_brokers_learned_ids, rd_kafka_mem_free},
+    client::{Client, ClientContext},
+};
+use sight::Sight;
+use std::{ffi::CString, time::Instant};
+
+/// What a look at a client found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It knows brokers, or has not had the time to meet one.
+    Well,
+    /// It knew brokers and knows none any more. It was told the bootstrap servers.
+    Lost,
+    /// It has known none for a while. It was told the bootstrap servers, again.
+    StillLost,
+}
+
+/// Looks after the brokers of one client.
+#[derive(Debug)]
+pub struct Brokers {
+    bootstrap_servers: CString,
+    sight: Sight,
+}
+
+impl Brokers {
+    /// Of a client that is made now with these bootstrap servers.
+    #[must_use]
+    pub fn new(bootstrap_servers: &str) -> Brokers {
+        // A list with a NUL in it makes no client either.
+        let bootstrap_servers = CString::new(bootstrap_servers).unwrap_or_default();
+        Brokers { bootstrap_servers, sight: Sight::new(Instant::now()) }
+    }
+
+    /// To be called every second or so, or whenever the client is used. Does not wait for anything.
+    pub fn look<C: ClientContext>(&mut self, client: &Client<C>) -> Found {
+        let found = self.sight.judge(learned(client), Instant::now());
+        match found {
+            Found::Well => {}
+            Found::Lost | Found::StillLost => self.tell(client),
+        }
+        found
+    }
+
+    #[expect(unsafe_code, reason = "rdkafka does not wrap it")]
+    fn tell<C: ClientContext>(&self, client: &Client<C>) {
+        // SAFETY: the client lives as long as the borrow, the string is terminated and copied by the callee, which may be called from any
+        // thread.
+        unsafe { rd_kafka_brokers_add(client.native_ptr(), self.bootstrap_servers.as_ptr()) };
+    }
+}
+
+/// How many brokers the client has learned of from the cluster and not removed since.
+#[expect(unsafe_code, reason = "rdkafka does not wrap it")]
+fn learned<C: ClientContext>(client: &Client<C>) -> usize {
+    let mut count = 0;
+    // SAFETY: the client lives as long as the borrow, `count` outlives the call. The list is ours and freed once, with the function that the
+    // library has for it; it may be null.
+    unsafe {
+        let ids = rd_kafka_brokers_learned_ids(client.native_ptr(), &raw mut count);
+        rd_kafka_mem_free(client.native_ptr(), ids.cast());
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::{
+        config::ClientConfig,
+        mocking::MockCluster,
+        producer::{BaseProducer, Producer},
+    };
+    use std::time::Duration;
+
+    const WITHIN: Duration = Duration::from_secs(30);
+    /// Nobody listens there.
+    const NOWHERE: &str = "127.0.0.1:1";
+
+    fn client(bootstrap_servers: &str) -> BaseProducer {
+        ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create().expect("a client")
+    }
+
+    #[test]
+    fn a_client_that_knows_nobody_finds_the_cluster_when_it_is_told() {
+        let cluster = MockCluster::new(3).expect("a cluster");
+        let client = client(NOWHERE);
+        assert_eq!(learned(client.client()), 0);
+        Brokers::new(&cluster.bootstrap_servers()).tell(client.client());
+        client.client().fetch_metadata(None, WITHIN).expect("the cluster answers");
+        assert_eq!(learned(client.client()), 3);
+    }
+
+    #[test]
+    fn a_client_that_knows_the_cluster_is_well() {
+        let cluster = MockCluster::new(1).expect("a cluster");
+        let client = client(&cluster.bootstrap_servers());
+        client.client().fetch_metadata(None, WITHIN).expect("the cluster answers");
+        assert_eq!(Brokers::new(NOWHERE).look(client.client()), Found::Well);
+    }
+}
