@@ -6,6 +6,7 @@
 //!
 //! What this module does not know: shards and their owners, the journal, participants' guards.
 
+mod brokers;
 pub mod cloudevents;
 pub mod consumer;
 pub mod dlq;

@@ -30,7 +30,7 @@ pub use group::{Coverage, Foreign};
 pub use reset::Loss;
 pub use status::{Hindrance, Path, Pause, Reading, Status, hindrances};
 
-use super::{record::TopicPartition, settings::Settings};
+use super::{brokers::Brokers, record::TopicPartition, settings::Settings};
 use crate::kafka::Record;
 use rdkafka::consumer::BaseConsumer;
 use saga_core::definition::TriggerFrom;
@@ -265,7 +265,8 @@ impl Consumer {
         let (events, received) = mpsc::channel(EVENTS);
         let (commands, orders) = thread_mpsc::channel();
         let (report, status) = watch::channel(Status::default());
-        let intake = intake::Intake::new(client, plan, events, orders, report, inspector);
+        let intake =
+            intake::Intake::new((client, Brokers::of(name, settings)), plan, events, orders, report, inspector);
         os_thread::Builder::new()
             .name(format!("kafka-{name}"))
             .spawn(move || thread::run(intake))

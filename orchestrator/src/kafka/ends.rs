@@ -1,6 +1,7 @@
 //! Where topics end now, and how far a group has finished them: what tells whether everything that was there has been read.
 
 use super::{
+    brokers::Brokers,
     record::{self, Outgoing, Record, TopicPartition},
     settings::{Settings, USUAL_BATCH},
 };
@@ -21,6 +22,7 @@ const MARK: &str = "saga_mark";
 #[derive(Clone)]
 pub struct Ends {
     client: Arc<BaseConsumer>,
+    brokers: Arc<Brokers>,
 }
 
 impl std::fmt::Debug for Ends {
@@ -41,7 +43,8 @@ impl Ends {
         if !settings.properties.contains_key("reconnect.backoff.max.ms") {
             config.set("reconnect.backoff.max.ms", "1000");
         }
-        Ok(Ends { client: Arc::new(config.create()?) })
+        let brokers = Arc::new(Brokers::of("ends", settings));
+        Ok(Ends { client: Arc::new(config.create()?), brokers })
     }
 
     /// The partitions of `topic`.
@@ -91,10 +94,11 @@ impl Ends {
         &self,
         question: impl FnOnce(&BaseConsumer) -> KafkaResult<T> + Send + 'static,
     ) -> KafkaResult<T> {
-        let client = Arc::clone(&self.client);
+        let (client, brokers) = (Arc::clone(&self.client), Arc::clone(&self.brokers));
         let asked = tokio::task::spawn_blocking(move || {
             // What the client says of itself would pile up: nobody polls it.
             let _ = client.poll(Duration::ZERO);
+            brokers.look(client.client());
             question(&client)
         });
         asked.await.unwrap_or_else(|_| Err(rdkafka::error::KafkaError::Canceled))

@@ -43,7 +43,7 @@ impl Producer {
     /// # Errors
     /// The client refuses the settings.
     pub fn start(settings: &Settings) -> Result<Producer, Error> {
-        Ok(Producer { lanes: Arc::new(Lanes::start(settings.producer())?) })
+        Ok(Producer { lanes: Lanes::start(settings.producer())? })
     }
 
     /// Sends a record and waits for its delivery report; for room in the client's queue it waits a second at most. A refusal that may be of

@@ -150,6 +150,7 @@ impl Looker {
     fn run(self, questions: &mpsc::Receiver<Question>, answers: &mpsc::Sender<Answer>) {
         let mut last_failed = false;
         for question in questions {
+            self.reader.look_for_brokers();
             let answer = self.answer(question);
             last_failed = answer.failed();
             if answers.send(answer).is_err() {

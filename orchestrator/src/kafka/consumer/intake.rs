@@ -14,7 +14,7 @@ use super::{
     thread::Stop,
     trouble::Trouble,
 };
-use crate::kafka::record::TopicPartition;
+use crate::kafka::{brokers::Brokers, record::TopicPartition};
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer},
@@ -39,6 +39,7 @@ const REPORT_EVERY: Duration = Duration::from_millis(250);
 /// The state of the thread. It alone touches the client.
 pub(super) struct Intake {
     client: BaseConsumer<Context>,
+    brokers: Brokers,
     plan: Plan,
     events: mpsc::Sender<ConsumerEvent>,
     /// Events for which the channel had no room. What it holds is unfinished, so the limits of the plan bound it.
@@ -75,7 +76,7 @@ pub(super) enum Turn {
 
 impl Intake {
     pub(super) fn new(
-        client: BaseConsumer<Context>,
+        (client, brokers): (BaseConsumer<Context>, Brokers),
         plan: Plan,
         events: mpsc::Sender<ConsumerEvent>,
         orders: thread_mpsc::Receiver<Command>,
@@ -85,6 +86,7 @@ impl Intake {
         let now = Instant::now();
         Intake {
             client,
+            brokers,
             partitions: Partitions::new(plan.limits),
             plan,
             events,
@@ -292,6 +294,7 @@ impl Intake {
             return;
         }
         self.report_at = now + REPORT_EVERY;
+        self.brokers.look(self.client.client());
         let (unfinished_records, unfinished_bytes) = self.partitions.unfinished();
         let (assigned, paused) = self.partitions.counts();
         let trouble = self.trouble.message().map(str::to_owned);

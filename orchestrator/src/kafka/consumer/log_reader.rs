@@ -6,6 +6,7 @@ use super::{
     witness::Witness,
 };
 use crate::kafka::{
+    brokers::Brokers,
     record::{self, TopicPartition},
     settings::Settings,
 };
@@ -35,6 +36,7 @@ const PARTITION_BYTES: &str = "65536";
 /// Never a member of the group.
 pub(in crate::kafka) struct LogReader {
     client: BaseConsumer<Quiet>,
+    brokers: Brokers,
 }
 
 struct Quiet;
@@ -69,7 +71,13 @@ impl LogReader {
         config.set("queued.min.messages", "1");
         // Where nothing is to come the answer has to come at once.
         config.set("fetch.wait.max.ms", "10");
-        Ok(LogReader { client: config.create_with_context(Quiet)? })
+        let brokers = Brokers::of("inspector", settings);
+        Ok(LogReader { client: config.create_with_context(Quiet)?, brokers })
+    }
+
+    /// Before every question of a reader that is kept.
+    pub(super) fn look_for_brokers(&self) {
+        self.brokers.look(self.client.client());
     }
 
     /// Leaves the client to the end of the process: dropping it could wait for the broker without a deadline.

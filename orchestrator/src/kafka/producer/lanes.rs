@@ -8,7 +8,9 @@ use rdkafka::{ClientConfig, error::KafkaResult};
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, Weak, mpsc},
+    thread,
+    time::Duration,
 };
 use tokio::sync::{Notify, OnceCell};
 
@@ -17,6 +19,9 @@ pub type Limits = BTreeMap<Arc<str>, usize>;
 
 /// Batches of topics that take smaller ones than is usual: 32 KiB, some twenty commands.
 const NARROW_BYTES: usize = 32 * 1024;
+
+/// How often a client is looked at. A look asks nobody.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Topics that are told apart; what is written to further ones goes in batches of the usual size. Names of topics come from definitions and
 /// from participants.yaml, so there are fewer.
@@ -54,14 +59,27 @@ pub(super) struct Lanes {
     lone: OnceCell<Arc<Live>>,
     topics: RwLock<HashMap<Arc<str>, Known>>,
     wants_limits: Notify,
+    /// The thread that looks ends when this is dropped.
+    _looking: mpsc::Sender<()>,
 }
 
 impl Lanes {
-    pub(super) fn start(config: ClientConfig) -> KafkaResult<Lanes> {
+    pub(super) fn start(config: ClientConfig) -> KafkaResult<Arc<Lanes>> {
         let wide = Live::start(config.clone())?;
         let wide_bytes = config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or(usize::MAX);
-        let (narrow, lone) = (OnceCell::new(), OnceCell::new());
-        Ok(Lanes { config, wide_bytes, wide, narrow, lone, topics: RwLock::default(), wants_limits: Notify::new() })
+        let (_looking, over) = mpsc::channel();
+        let lanes = Arc::new(Lanes {
+            config,
+            wide_bytes,
+            wide,
+            narrow: OnceCell::new(),
+            lone: OnceCell::new(),
+            topics: RwLock::default(),
+            wants_limits: Notify::new(),
+            _looking,
+        });
+        keep_looking(Arc::downgrade(&lanes), over);
+        Ok(lanes)
     }
 
     /// Whose batches `topic` takes. Of a topic that is written to for the first time nothing is known yet.
@@ -148,6 +166,19 @@ impl Lanes {
             }
         }
         config
+    }
+}
+
+/// Looks after the brokers of all clients, whether or not anything is sent: what waits in a client that has lost them would only time out.
+fn keep_looking(lanes: Weak<Lanes>, over: mpsc::Receiver<()>) {
+    let look = move || {
+        while over.recv_timeout(LOOK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let clients = lanes.upgrade().map(|lanes| lanes.clients()).unwrap_or_default();
+            clients.iter().for_each(|client| client.look_for_brokers());
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("kafka-producer-look".into()).spawn(look) {
+        tracing::warn!(%error, "no thread to look after the brokers of the producer");
     }
 }
 

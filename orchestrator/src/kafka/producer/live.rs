@@ -2,6 +2,7 @@
 
 use super::outcome::{Outcome, Undelivered, UndeliveredKind};
 use crate::kafka::{
+    brokers::Brokers,
     consumer::log,
     record::{self, Outgoing},
 };
@@ -27,6 +28,7 @@ use tokio::sync::oneshot;
 pub(super) struct Live {
     config: ClientConfig,
     client: RwLock<Option<Client>>,
+    brokers: Brokers,
     broken: Arc<AtomicBool>,
     replacing: AtomicBool,
     recreations: AtomicU64,
@@ -43,7 +45,15 @@ impl Live {
     pub(super) fn start(config: ClientConfig) -> KafkaResult<Arc<Live>> {
         let broken = Arc::new(AtomicBool::new(false));
         let client = RwLock::new(Some(create(&config, &broken)?));
-        Ok(Arc::new(Live { config, client, broken, replacing: AtomicBool::new(false), recreations: AtomicU64::new(0) }))
+        let brokers = Brokers::at("producer", config.get("bootstrap.servers").unwrap_or_default());
+        Ok(Arc::new(Live {
+            config,
+            client,
+            brokers,
+            broken,
+            replacing: AtomicBool::new(false),
+            recreations: AtomicU64::new(0),
+        }))
     }
 
     pub(super) fn send(
@@ -66,6 +76,13 @@ impl Live {
     pub(super) fn flush(&self, deadline: Duration) -> bool {
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
         client.as_ref().is_none_or(|client| client.flush(deadline).is_ok())
+    }
+
+    pub(super) fn look_for_brokers(&self) {
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = client.as_ref() {
+            self.brokers.look(client.client());
+        }
     }
 
     pub(super) fn recreations(&self) -> u64 {

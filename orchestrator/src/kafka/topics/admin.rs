@@ -4,7 +4,7 @@ use super::{
     error::{Error, Missing},
     needs::Need,
 };
-use crate::kafka::{consumer::log, producer::Limits, settings::Settings};
+use crate::kafka::{brokers::Brokers, consumer::log, producer::Limits, settings::Settings};
 use rdkafka::{
     ClientContext, TopicPartitionList,
     admin::{
@@ -28,6 +28,7 @@ const BROKERS_CHOICE: TopicReplication<'static> = TopicReplication::Fixed(-1);
 
 pub(super) struct Admin {
     client: AdminClient<Quiet>,
+    brokers: Brokers,
     servers: String,
 }
 
@@ -89,7 +90,13 @@ pub(super) enum Limit {
 impl Admin {
     pub(super) fn connect(settings: &Settings) -> Result<Admin, Error> {
         let client = settings.client().create_with_context(Quiet).map_err(Error::Client)?;
-        Ok(Admin { client, servers: settings.bootstrap_servers.clone() })
+        let brokers = Brokers::of("admin", settings);
+        Ok(Admin { client, brokers, servers: settings.bootstrap_servers.clone() })
+    }
+
+    /// Before every use of a client that is kept.
+    pub(super) fn look_for_brokers(&self) {
+        self.brokers.look(self.client.inner());
     }
 
     pub(super) fn existing(&self) -> Result<Existing, Error> {

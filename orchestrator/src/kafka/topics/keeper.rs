@@ -91,6 +91,7 @@ impl Keeper {
 
 impl Kept {
     fn look(&self) -> Result<Vec<Odd>, Error> {
+        self.admin.look_for_brokers();
         self.look_at_inbox()?;
         let mut odd = Vec::new();
         for need in self.needs.own() {

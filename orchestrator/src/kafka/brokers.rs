@@ -1,0 +1,40 @@
+//! A client that has lost every broker is told where to find them: a client never finds one again by itself. Said and counted once a loss.
+
+use super::settings::Settings;
+use rdkafka::client::{Client, ClientContext};
+use saga_brokers::Found;
+use std::sync::{Mutex, PoisonError};
+
+/// Looks after the brokers of one client.
+#[derive(Debug)]
+pub(super) struct Brokers {
+    client: &'static str,
+    /// Clients are used on several threads, one at a time or nearly so.
+    brokers: Mutex<saga_brokers::Brokers>,
+}
+
+impl Brokers {
+    /// Of a client that is made now, and by this name in the log and in the metrics.
+    pub(super) fn of(client: &'static str, settings: &Settings) -> Brokers {
+        Brokers::at(client, &settings.bootstrap_servers)
+    }
+
+    pub(super) fn at(client: &'static str, bootstrap_servers: &str) -> Brokers {
+        Brokers { client, brokers: Mutex::new(saga_brokers::Brokers::new(bootstrap_servers)) }
+    }
+
+    /// To be called every second or so, or whenever the client is used. Does not wait for the broker.
+    pub(super) fn look<C: ClientContext>(&self, client: &Client<C>) {
+        let found = self.brokers.lock().unwrap_or_else(PoisonError::into_inner).look(client);
+        match found {
+            Found::Well | Found::StillLost => {}
+            Found::Lost => {
+                metrics::counter!("saga_kafka_brokers_lost_total", "client" => self.client).increment(1);
+                tracing::warn!(
+                    client = self.client,
+                    "a client knows no broker any more and is told kafka.bootstrapServers again"
+                );
+            }
+        }
+    }
+}
