@@ -12,8 +12,9 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance, StreamConsumer},
     error::KafkaError,
     message::OwnedMessage,
-    producer::FutureProducer,
+    producer::{FutureProducer, Producer as _},
 };
+use saga_brokers::{Brokers, Found};
 use std::{
     future::Future,
     hash::{DefaultHasher, Hash, Hasher},
@@ -28,6 +29,9 @@ use tracing::{debug, warn};
 
 /// Commands that wait in each lane: enough that a lane need not wait for the topic, and few, because a full lane holds up the others.
 const WAITING: usize = 8;
+
+/// How often the clients are looked at. A look asks nobody.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Counts the assignments.
 #[derive(Debug, Default)]
@@ -45,6 +49,8 @@ impl ConsumerContext for Assignments {
 
 pub(super) struct Intake {
     consumer: Arc<StreamConsumer<Assignments>>,
+    /// One task, that looks after the brokers: of its own, because the intake may wait for a lane and the lane for a broker.
+    looking: JoinSet<()>,
     lanes: Vec<mpsc::Sender<Work>>,
     at_work: JoinSet<()>,
     finished: mpsc::Receiver<(Place, End)>,
@@ -82,7 +88,10 @@ impl Intake {
         let lanes = (0..count).map(lane).collect();
         let on_poison = Arc::clone(on_poison);
         let (offsets, served) = (Offsets::default(), Served::default());
-        Ok(Intake { consumer: Arc::new(consumer), lanes, at_work, finished, offsets, on_poison, served })
+        let consumer = Arc::new(consumer);
+        let mut looking = JoinSet::new();
+        looking.spawn(look_for_brokers(settings.bootstrap_servers.clone(), Arc::clone(&consumer), producer));
+        Ok(Intake { consumer, looking, lanes, at_work, finished, offsets, on_poison, served })
     }
 
     /// Takes records until `stop`.
@@ -129,6 +138,7 @@ impl Intake {
         while let Ok((place, end)) = self.finished.try_recv() {
             self.finish(&place, end);
         }
+        self.looking.shutdown().await;
         let consumer = self.consumer;
         // Leaving the group waits for the broker.
         let left = tokio::task::spawn_blocking(move || {
@@ -179,6 +189,20 @@ impl Intake {
         let Some(next) = self.offsets.finish(place) else { return };
         if let Err(error) = self.consumer.store_offset(&place.topic, place.partition, next - 1) {
             debug!(%error, topic = place.topic, "the partition was taken away; its commands come again elsewhere");
+        }
+    }
+}
+
+/// A client that has lost every broker never finds one again by itself.
+async fn look_for_brokers(servers: String, consumer: Arc<StreamConsumer<Assignments>>, producer: FutureProducer) {
+    let (mut reading, mut writing) = (Brokers::new(&servers), Brokers::new(&servers));
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        for found in [reading.look(consumer.client()), writing.look(producer.client())] {
+            match found {
+                Found::Well | Found::StillLost => {}
+                Found::Lost => warn!("a client knows no broker any more and is told the bootstrap servers again"),
+            }
         }
     }
 }
