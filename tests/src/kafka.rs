@@ -12,16 +12,22 @@ use rdkafka::{
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer, StreamConsumer},
     message::{BorrowedMessage, Header, Headers, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord},
+    producer::{FutureProducer, FutureRecord, Producer as _},
     topic_partition_list::Offset,
 };
-use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use saga_brokers::Brokers;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// A broker that was killed recovers its logs first: 10 to 15 s on two cores.
 const START: Duration = Duration::from_secs(90);
 /// For one request to a broker that runs.
 const REQUEST: Duration = Duration::from_secs(30);
+/// How often a client that is kept is looked at.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The largest record that a test sends: larger than any topic of the product takes.
 const LARGEST_RECORD: &str = "120000000";
 
@@ -110,6 +116,12 @@ impl Kafka {
         config
     }
 
+    /// Looks after the brokers of a client that is kept.
+    #[must_use]
+    pub fn brokers(&self) -> Brokers {
+        Brokers::new(&self.bootstrap)
+    }
+
     /// A topic with a name of its own and `partitions` partitions.
     ///
     /// # Errors
@@ -190,7 +202,7 @@ impl Kafka {
             .set("enable.idempotence", "true")
             .set("linger.ms", "1")
             .set("topic.metadata.refresh.interval.ms", "2000");
-        Ok(Producer(config.create()?))
+        Ok(Producer { client: config.create()?, brokers: Arc::new(Mutex::new(self.brokers())) })
     }
 
     /// Produces one record and returns its partition and offset.
@@ -274,6 +286,17 @@ impl Kafka {
         }
     }
 
+    /// Stands still for `time`, with all its connections open, and answers when this returns.
+    ///
+    /// # Errors
+    /// As [`Kafka::perform`].
+    pub async fn stand_still(&self, time: Duration) -> Result<()> {
+        self.perform(Action::Pause).await?;
+        // Nothing tells how far the broker's session has run while it stands still: the time itself is what is tested.
+        tokio::time::sleep(time).await;
+        self.perform(Action::Unpause).await
+    }
+
     async fn answers(&self) -> Result<()> {
         eventually("Kafka answers", START, || async {
             let consumer: BaseConsumer = self.client().create()?;
@@ -304,7 +327,10 @@ impl Kafka {
 
 /// Sends records one by one or many at a time.
 #[derive(Clone)]
-pub struct Producer(FutureProducer);
+pub struct Producer {
+    client: FutureProducer,
+    brokers: Arc<Mutex<Brokers>>,
+}
 
 impl Producer {
     /// Produces one record and returns its partition and offset.
@@ -320,8 +346,16 @@ impl Producer {
         message.partition = record.partition;
         message.key = record.key.as_deref();
         message.payload = record.value.as_deref();
-        let delivery = self.0.send(message, REQUEST).await.map_err(|(error, _)| error)?;
-        Ok((delivery.partition, delivery.offset))
+        let delivery = self.client.send(message, REQUEST);
+        tokio::pin!(delivery);
+        loop {
+            // A client that has lost every broker never finds one again by itself.
+            self.brokers.lock().unwrap_or_else(PoisonError::into_inner).look(self.client.client());
+            if let Ok(delivered) = timeout(LOOK_EVERY, &mut delivery).await {
+                let delivered = delivered.map_err(|(error, _)| error)?;
+                return Ok((delivered.partition, delivered.offset));
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Servers that stop under the engine: it waits, says so, and goes on. One test at a time: they share the servers.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use saga_tests::{
     control::Action,
     engine::Engine,
@@ -9,10 +9,15 @@ use saga_tests::{
     world::{WITHIN, World},
 };
 use serde_json::json;
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Held by the test that stops servers.
 static SERVERS: Mutex<()> = Mutex::const_new(());
+/// The controller takes a broker's session after 9 s. When the broker goes on it lists no broker until it has a new one.
+const LONGER_THAN_ITS_SESSION: Duration = Duration::from_secs(13);
+/// A client that has lost its brokers is told of them within seconds, on two cores and with a group that forms anew.
+const FOUND_AGAIN: Duration = Duration::from_secs(30);
 /// Before, during and after a disturbance.
 const ORDERS: usize = 20;
 
@@ -60,6 +65,21 @@ async fn a_broker_that_is_silent_is_told_by_readiness_and_its_return_too() -> Re
     assert!(said.contains("Kafka"), "{said}");
     engine.ready().await?;
     traffic::ends_well(&world, &engine, ORDERS).await
+}
+
+#[tokio::test]
+async fn a_broker_that_stood_still_for_longer_than_its_session_is_found_again() -> Result<()> {
+    let _alone = SERVERS.lock().await;
+    let Some(world) = world().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    traffic::place(&world, 0, ORDERS / 2).await?;
+    traffic::ends_well(&world, &engine, ORDERS / 2).await?;
+    traffic::place(&world, ORDERS / 2, ORDERS).await?;
+    world.kafka.stand_still(LONGER_THAN_ITS_SESSION).await?;
+    traffic::place(&world, ORDERS, 2 * ORDERS).await?;
+    let one_more = || async { Ok((traffic::ended_orders(&world, 2 * ORDERS).await? > ORDERS).then_some(())) };
+    eventually("an order of afterwards has ended", FOUND_AGAIN, one_more).await.with_context(|| engine.log_tail())?;
+    traffic::ends_well(&world, &engine, 2 * ORDERS).await
 }
 
 #[tokio::test]

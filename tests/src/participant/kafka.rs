@@ -2,13 +2,17 @@
 
 use super::{Answer, Behaviour, Call, Delivery, Participant};
 use crate::{
-    kafka::{Kafka, Producer, Received, Record, received},
+    kafka::{Kafka, LOOK_EVERY, Producer, Received, Record, received},
     unique,
 };
 use anyhow::{Context, Result};
 use rdkafka::consumer::{Consumer, StreamConsumer};
+use saga_brokers::Brokers;
 use std::collections::BTreeMap;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::{
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
 
 /// Answers until it is dropped.
 pub struct KafkaParticipant {
@@ -30,7 +34,7 @@ impl KafkaParticipant {
             .set("session.timeout.ms", "6000")
             .create()?;
         consumer.subscribe(&[topic])?;
-        let serving = tokio::spawn(serve(participant.clone(), consumer, kafka.producer()?));
+        let serving = tokio::spawn(serve(participant.clone(), kafka.brokers(), consumer, kafka.producer()?));
         Ok(KafkaParticipant { participant, topic: topic.to_owned(), serving })
     }
 
@@ -53,12 +57,13 @@ impl Drop for KafkaParticipant {
     }
 }
 
-async fn serve(participant: Participant, consumer: StreamConsumer, producer: Producer) {
+async fn serve(participant: Participant, mut brokers: Brokers, consumer: StreamConsumer, producer: Producer) {
     // Replies on their way and replies held back; they end with the participant.
     let mut replies = JoinSet::new();
     loop {
-        // An error here is a broker that is away; the client goes on by itself when it is back.
-        let Ok(message) = consumer.recv().await else { continue };
+        brokers.look(consumer.client());
+        // An error here is a broker that is away, or none is to be had yet.
+        let Ok(Ok(message)) = timeout(LOOK_EVERY, consumer.recv()).await else { continue };
         let command = received(&message);
         let Some(call) = call_of(&command) else { continue };
         let behaviour = participant.perform(call);
