@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use saga_tests::{
-    engine::{Engine, binary},
+    engine::{Engine, binary, http_client},
     eventually::eventually,
     oracle::{Exempt, judge},
     participant::{Behaviour, HttpParticipant, Participant, Script},
@@ -99,6 +99,29 @@ async fn a_bad_file_is_refused_whole_and_says_why() -> Result<()> {
     ensure!(refused.contains("inventory"), "{refused}");
     world.order("4711", &json!({})).await?;
     reaches(&engine, "4711", &["completed"]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_series_of_a_participant_that_is_removed_go_with_it() -> Result<()> {
+    let Some(world) = world().await? else { return Ok(()) };
+    let kept = json!({
+        "inventory": {"kafka": {"commands": world.inventory.topic()}},
+        "payments": {"http": {"url": world.payments.url()}},
+    });
+    let mut all = kept.clone();
+    all["spare"] = json!({"http": {"url": "http://127.0.0.1:9"}});
+    world.installation.participants(&all)?;
+    let engine = world.start().await?;
+    let series = async |of: &str| -> Result<usize> {
+        let metrics = http_client()?.get(format!("{}/metrics", engine.api().base())).send().await?.text().await?;
+        Ok(metrics.lines().filter(|line| line.contains(&format!("\"{of}\""))).count())
+    };
+    let (spare, payments) = (series("spare").await?, series("payments").await?);
+    assert!((20..=40).contains(&spare), "an idle participant makes {spare} series");
+    world.installation.participants(&kept)?;
+    reload(&engine).await?;
+    assert_eq!((series("spare").await?, series("payments").await?), (0, payments));
     Ok(())
 }
 
