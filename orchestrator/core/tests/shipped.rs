@@ -43,6 +43,49 @@ fn the_schema_files_for_editors_are_what_the_product_prints() {
     }
 }
 
+/// Where an editor finds something wrong with `step`, the only one of a definition.
+fn places(step: &serde_json::Value) -> Vec<String> {
+    let validator = jsonschema::draft7::new(&schema::saga()).expect("the schema is one");
+    let trigger = serde_json::json!({"topic": "shop.orders", "key": "${ event.orderId }"});
+    let saga = serde_json::json!({"saga": "order", "trigger": trigger, "steps": [step]});
+    let told = validator.iter_errors(&saga).map(|error| format!("{}: {error}", error.instance_path()));
+    told.collect()
+}
+
+#[test]
+fn editors_name_the_key_that_is_wrong_inside_a_step() {
+    let cases = [
+        (r#"{"step": "a", "do": "POST b/c", "readOnly": true, "timeot": "5s"}"#, "/steps/0", "timeot"),
+        (r#"{"step": "a", "do": "POST b/c", "readOnly": true, "wait": "5s"}"#, "/steps/0", "'do'"),
+        (r#"{"step": "a-b", "do": "POST b/c", "readOnly": true}"#, "/steps/0/step", "a-b"),
+        (r#"{"step": "a", "do": "POST b/c", "readOnly": true, "retry": "quik"}"#, "/steps/0/retry", "quik"),
+        (r#"{"step": "a", "do": "POST b/c", "readOnly": true, "retry": {"atempts": 3}}"#, "/steps/0/retry", "atempts"),
+        (r#"{"step": "a", "do": "POST b/c", "readOnly": true, "timeout": "soon"}"#, "/steps/0/timeout", "soon"),
+        (r#"{"step": "a", "do": "POST b/c", "undo": {"cmd": "POST b/d"}}"#, "/steps/0/undo", "do"),
+        (r#"{"step": "a", "wait": 5}"#, "/steps/0/wait", "5"),
+        (r#"{"step": "a", "publish": "b c", "type": "D"}"#, "/steps/0/publish", "b c"),
+        (r#"{"step": "a", "publish": "b"}"#, "/steps/0", "type"),
+        (r#"{"step": "a", "undo": "POST b/c"}"#, "/steps/0", "do"),
+        (r#"{"parallel": [{"step": "a", "do": "POST b/c", "pivott": true}]}"#, "/steps/0/parallel/0", "pivott"),
+        (r#"{"parallel": []}"#, "/steps/0/parallel", "[]"),
+    ];
+    for (step, place, word) in cases {
+        let told = places(&serde_json::from_str(step).expect("JSON"));
+        assert!(told.iter().any(|it| it.starts_with(&format!("{place}: ")) && it.contains(word)), "{step}: {told:?}");
+    }
+    assert_eq!(places(&serde_json::json!({"step": "a", "do": "POST b/c", "readOnly": true})), Vec::<String>::new());
+}
+
+#[test]
+fn editors_see_a_key_that_is_the_same_for_every_event() {
+    let validator = jsonschema::draft7::new(&schema::saga()).expect("the schema is one");
+    let saga = serde_json::json!({
+        "saga": "order", "trigger": {"topic": "shop.orders", "key": "event.orderId"}, "steps": [{"step": "a", "wait": "1s"}],
+    });
+    let places: Vec<String> = validator.iter_errors(&saga).map(|error| error.instance_path().to_string()).collect();
+    assert_eq!(places, ["/trigger/key"]);
+}
+
 #[test]
 fn editors_find_nothing_wrong_with_what_ships() {
     let validator = jsonschema::draft7::new(&schema::saga()).expect("the schema is one");

@@ -66,6 +66,12 @@ pub(crate) enum Rule {
     Choice(&'static [&'static str]),
     Shape(&'static Shape),
     List(&'static Rule),
+    /// At least one of these.
+    Some(&'static Rule),
+    /// A scalar with a `${ }` in it.
+    Expressed,
+    /// A map of the first shape whose key is there; without any of them the last one is meant.
+    Kinds(&'static [(&'static str, &'static Shape)]),
     /// Named entries of one shape.
     Named(&'static Shape),
     /// Texts by name.

@@ -81,6 +81,13 @@ fn rule(rule: &Rule, definitions: &mut Map<String, Value>) -> Value {
         Rule::Named(shape) => json!({"type": "object", "additionalProperties": reference(shape, definitions)}),
         Rule::Texts => json!({"type": "object", "additionalProperties": {"type": "string"}}),
         Rule::Entries(value) => json!({"type": "object", "additionalProperties": self::rule(value, definitions)}),
+        Rule::Some(item) => json!({"type": "array", "minItems": 1, "items": self::rule(item, definitions)}),
+        Rule::Expressed => json!({"type": "string", "pattern": r"\$\{"}),
+        Rule::Kinds(kinds) => by_key(kinds, definitions),
+        Rule::Either([scalar, Rule::Shape(shape)]) => {
+            let (scalar, map) = (self::rule(scalar, definitions), reference(shape, definitions));
+            json!({"if": {"type": "object"}, "then": map, "else": scalar})
+        }
         Rule::Either(rules) => {
             let rules: Vec<Value> = rules.iter().map(|either| self::rule(either, definitions)).collect();
             json!({"anyOf": rules})
@@ -89,6 +96,16 @@ fn rule(rule: &Rule, definitions: &mut Map<String, Value>) -> Value {
             json!({"anyOf": [{"type": "integer", "minimum": 300, "maximum": 599}, {"type": "string", "enum": ["3xx", "4xx", "5xx"]}]})
         }
     }
+}
+
+/// One kind after the other is asked for, so that an editor speaks of the key that is wrong; of `anyOf` it says that the whole step is.
+fn by_key(kinds: &'static [(&'static str, &'static Shape)], definitions: &mut Map<String, Value>) -> Value {
+    let Some(((key, shape), rest)) = kinds.split_first() else { return json!({}) };
+    let this = reference(shape, definitions);
+    if rest.is_empty() {
+        return this;
+    }
+    json!({"if": {"type": "object", "required": [key]}, "then": this, "else": by_key(rest, definitions)})
 }
 
 fn reference(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {

@@ -60,7 +60,7 @@ pub(crate) static DEFINITION: Shape = Shape {
         ),
         required(
             "steps",
-            Rule::List(&STEP),
+            Rule::Some(&STEP),
             "What is done. A step follows the item before it, unless it has `after`.",
             "[{\"step\": \"charge\", \"do\": \"POST payments/charges\", \"undo\": \"POST payments/refunds\"}]",
         ),
@@ -91,15 +91,15 @@ pub(crate) static DEFINITION: Shape = Shape {
 const RETRY_RULE: Rule = Rule::Either(&[Rule::Choice(super::super::policies::PRESETS), Rule::Shape(&RETRY)]);
 const ON_OUTAGE: Rule = Rule::Choice(&["extend", "count"]);
 const ON_EXHAUSTED: Rule = Rule::Choice(&["compensate", "park"]);
-const STEP: Rule =
-    Rule::Either(&[Rule::Shape(&CALL), Rule::Shape(&WAIT), Rule::Shape(&PUBLISH), Rule::Shape(&PARALLEL)]);
-const PARALLEL_STEP: Rule = Rule::Either(&[Rule::Shape(&CALL), Rule::Shape(&WAIT), Rule::Shape(&PUBLISH)]);
+const STEP: Rule = Rule::Kinds(&[("parallel", &PARALLEL), ("wait", &WAIT), ("publish", &PUBLISH), ("do", &CALL)]);
+const PARALLEL_STEP: Rule = Rule::Kinds(&[("wait", &WAIT), ("publish", &PUBLISH), ("do", &CALL)]);
+const TOPIC: Rule = Rule::Pattern("^[A-Za-z0-9._-]{1,249}$");
 
 pub(crate) static TRIGGER: Shape = Shape {
     name: "a trigger",
     title: "Trigger",
     keys: &[
-        required("topic", Rule::Text, "Kafka topic to read.", "\"shop.orders\""),
+        required("topic", TOPIC, "Kafka topic to read.", "\"shop.orders\""),
         key(
             "type",
             Rule::Text,
@@ -116,7 +116,7 @@ pub(crate) static TRIGGER: Shape = Shape {
         ),
         required(
             "key",
-            Rule::Scalar,
+            Rule::Expressed,
             "Business key, 1 to 256 bytes: the same key never starts the saga twice.",
             "\"${ event.orderId }\"",
         ),
@@ -268,12 +268,7 @@ pub(crate) static PUBLISH: Shape = Shape {
     title: "Step that publishes an event",
     keys: &[
         NAME,
-        required(
-            "publish",
-            Rule::Text,
-            "Topic of the event. The step succeeds when the broker has it.",
-            "\"shop.notices\"",
-        ),
+        required("publish", TOPIC, "Topic of the event. The step succeeds when the broker has it.", "\"shop.notices\""),
         required("type", Rule::Text, "Type of the event.", "\"OrderConfirmed\""),
         key("key", Rule::Scalar, "The record's key. The business key by default.", "", "\"${ event.customerId }\""),
         key(
@@ -302,7 +297,7 @@ pub(crate) static PARALLEL: Shape = Shape {
     title: "Steps beside each other",
     keys: &[required(
         "parallel",
-        Rule::List(&PARALLEL_STEP),
+        Rule::Some(&PARALLEL_STEP),
         "Steps that start together. The item below follows when all of them are settled.",
         "[{\"step\": \"fraud\", \"do\": \"POST payments/fraud-checks\", \"readOnly\": true}]",
     )],
@@ -366,7 +361,7 @@ pub(crate) static OUTCOME: Shape = Shape {
     name: "an outcome event",
     title: "Outcome event",
     keys: &[
-        required("publish", Rule::Text, "Topic of the event.", "\"shop.orders\""),
+        required("publish", TOPIC, "Topic of the event.", "\"shop.orders\""),
         required("type", Rule::Text, "Type of the event; never one that triggers this saga.", "\"OrderFulfilled\""),
     ],
 };
