@@ -28,14 +28,17 @@ pub mod schema;
 mod steps;
 mod target;
 mod tree;
+mod unquoted;
 mod uses;
 mod values;
+mod wishes;
+mod written;
 
 pub use avro::Schemas;
 pub use diagnostic::{Code, Diagnostic, Fix, Severity, Style, did_you_mean, render};
 pub use engine_topics::Kept;
 pub use headers::HeaderReads;
-pub use library::{Library, Source};
+pub use library::{Library, Source, Unproved};
 pub use model::*;
 pub use participants::{Participant, Participants};
 pub use steps::MAX_STEPS;

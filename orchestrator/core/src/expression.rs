@@ -23,6 +23,7 @@ pub use path::PathTemplate;
 pub(crate) use reads::ANY_ELEMENT;
 pub use reads::{Fact, FunctionCall, Read};
 pub(crate) use stack::on_deep_stack;
+pub(crate) use template::closed_at;
 pub use template::{Piece, Template};
 pub(crate) use unfit::{Doubt, Unfit};
 

@@ -20,9 +20,10 @@ use super::{
     steps::{self, Draft},
     target, tree,
     uses::{At, Place, Reading, Takes},
-    values,
+    values, written,
 };
 use crate::{expression::Template, id::StepIndex, policy::RetryPolicy, time::Timestamp};
+use serde_json::Value;
 use std::time::Duration;
 
 /// The name that a file gives its saga, whatever else is wrong in it.
@@ -98,7 +99,7 @@ fn saga_name(fields: &Fields<'_>, reading: &mut Reading) -> Option<String> {
     let name = fields.text("saga", &mut reading.report)?;
     if !target::is_name(&name.value) {
         let message = format!("`{}` cannot be the name of a saga", name.value);
-        let help = "letters, digits, `-`, `_` and `.`, a letter first, at most 128";
+        let help = "letters from a to z, digits, `-`, `_` and `.`, a letter first, at most 128";
         reading.report.error(Code::BadName, name.span, message).help(help);
     }
     Some(name.value)
@@ -117,8 +118,8 @@ fn defaults(fields: &Fields<'_>, reading: &mut Reading) -> PolicyOverrides {
 
 fn trigger(fields: &Fields<'_>, reading: &mut Reading) -> Option<Trigger> {
     let fields = Fields::read(fields.node("trigger")?, &TRIGGER, &mut reading.report)?;
-    let topic = fields.name("topic", &mut reading.report);
-    let event_type = fields.name("type", &mut reading.report);
+    let topic = fields.topic("topic", &mut reading.report);
+    let event_type = fields.event_type("type", &mut reading.report);
     let when = fields.node("when").and_then(|node| values::condition(node, Place::When, reading));
     let key = fields.node("key").and_then(|node| key(node, reading));
     let from = from(&fields, &mut reading.report);
@@ -140,6 +141,10 @@ fn key(node: &tree::Node, reading: &mut Reading) -> Option<Template> {
     let help = "for example: ${ event.orderId }";
     match &template {
         Template::Whole(_) | Template::Text(_) => Some(template),
+        Template::Literal(Value::String(text)) if written::is_like_expression(text) => {
+            written::constant_key(node, text, &mut reading.report);
+            None
+        }
         Template::Literal(_) => {
             reading.report.error(Code::WrongValue, node.span, "the key is the same for every event").help(help);
             None
@@ -170,8 +175,8 @@ fn from(fields: &Fields<'_>, report: &mut Report) -> Option<TriggerFrom> {
 
 fn outcome(fields: &Fields<'_>, key: &str, trigger: Option<&Trigger>, reading: &mut Reading) -> Option<OutcomeEvent> {
     let fields = Fields::read(fields.node(key)?, &OUTCOME, &mut reading.report)?;
-    let topic = fields.name("publish", &mut reading.report);
-    let event_type = fields.name("type", &mut reading.report);
+    let topic = fields.topic("publish", &mut reading.report);
+    let event_type = fields.event_type("type", &mut reading.report);
     let (topic, event_type) = (topic?, event_type?);
     if trigger.is_some_and(|trigger| triggers(trigger, &topic.value, &event_type.value)) {
         let message = "this event would start the saga again";

@@ -12,6 +12,9 @@ const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3
 /// The span that `text` says; the error says what is wrong with it.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let span = if text.starts_with(['P', 'p']) { iso(text)? } else { number_and_unit(text)? };
+    if span.subsec_nanos() % 1_000_000 != 0 {
+        return Err("the shortest step is a millisecond".to_owned());
+    }
     if span.is_zero() {
         return Err("it has to be longer than nothing".to_owned());
     }
@@ -27,8 +30,20 @@ fn number_and_unit(text: &str) -> Result<Duration, String> {
     let number: u64 = number
         .parse()
         .map_err(|_| if number.is_empty() { "a number comes first" } else { "the number is too large" })?;
-    let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(|| format!("`{unit}` is not a unit"))?;
+    let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(|| no_unit(unit))?;
     number.checked_mul(*millis).map(Duration::from_millis).ok_or_else(|| "the number is too large".to_owned())
+}
+
+fn no_unit(unit: &str) -> String {
+    let meant = match unit.trim().trim_start_matches('.').trim_end_matches('s').to_lowercase().as_str() {
+        "m" | "milli" | "millisecond" | "msec" => "ms",
+        "sec" | "second" => "s",
+        "min" | "minute" => "m",
+        "h" | "hr" | "hour" => "h",
+        "d" | "day" => "d",
+        _ => return format!("`{unit}` is not a unit"),
+    };
+    format!("`{unit}` is not a unit, `{meant}` is")
 }
 
 /// Days are 24 hours; months and years have no fixed length and are refused.
@@ -76,6 +91,8 @@ mod tests {
             "9999d",
             "P",
             "1h30m",
+            "PT0.0005S",
+            "PT1.0001S",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }

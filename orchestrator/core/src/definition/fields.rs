@@ -5,6 +5,7 @@ use super::{
     duration,
     keys::{Need, Shape},
     tree::{Key, Node, Yaml},
+    wishes, written,
 };
 use crate::json::Unfit;
 use serde_json::{Number, Value};
@@ -42,7 +43,9 @@ impl<'a> Fields<'a> {
         for (key, _) in self.entries.iter().filter(|(key, _)| !self.shape.has(&key.text)) {
             let message = format!("{} has no key `{}`", self.shape.name, key.text);
             let list = || format!("its keys are {}", self.shape.names().collect::<Vec<_>>().join(", "));
-            let help = did_you_mean(&key.text, self.shape.names()).unwrap_or_else(list);
+            let help = wishes::key(self.shape, &key.text)
+                .or_else(|| did_you_mean(&key.text, self.shape.names()))
+                .unwrap_or_else(list);
             report.error(Code::UnknownKey, key.span, message).help(help);
         }
     }
@@ -84,13 +87,28 @@ impl<'a> Fields<'a> {
         Some(text)
     }
 
+    /// The name of a topic.
+    pub(crate) fn topic(&self, key: &str, report: &mut Report) -> Option<Spanned<String>> {
+        let text = self.name(key, report)?;
+        written::topic(&text, report);
+        Some(text)
+    }
+
+    /// The type of an event, which travels in a header.
+    pub(crate) fn event_type(&self, key: &str, report: &mut Report) -> Option<Spanned<String>> {
+        let text = self.name(key, report)?;
+        written::event_type(&text, key, report);
+        Some(text)
+    }
+
     /// `false` if the key is absent; `true` if it says something else, so that one slip is one finding.
     pub(crate) fn flag(&self, key: &str, report: &mut Report) -> bool {
         match self.node(key) {
             None => false,
             Some(Node { value: Yaml::Bool(truth), .. }) => *truth,
             Some(node) => {
-                wrong(report, node, &format!("`{key}` is true or false")).help("write true or false");
+                let help = written::unquoted(node).unwrap_or_else(|| "write true or false".to_owned());
+                wrong(report, node, &format!("`{key}` is true or false")).help(help);
                 true
             }
         }
@@ -116,8 +134,11 @@ impl<'a> Fields<'a> {
         };
         let fits = number.filter(|number| *number >= least);
         if fits.is_none() {
-            let help = format!("write {least} or more");
-            wrong(report, node, &format!("`{key}` is a whole number of at least {least}")).help(help);
+            let help = written::unquoted(node).unwrap_or_else(|| format!("write {least} or more"));
+            let most = matches!(node.value, Yaml::Int(number) if number > 0) || matches!(node.value, Yaml::Uint(_));
+            let bound = if most { format!("at most {}", u32::MAX) } else { format!("at least {least}") };
+            let help = if most { format!("write {} or less", u32::MAX) } else { help };
+            wrong(report, node, &format!("`{key}` is a whole number of {bound}")).help(help);
         }
         fits
     }

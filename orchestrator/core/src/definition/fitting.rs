@@ -23,7 +23,7 @@ impl Names<'_> {
                 Unfit::Null => self.null(used, doubt, report),
                 Unfit::Empty | Unfit::List | Unfit::Map => unfit(used, doubt, report),
             }
-        } else if used.expression.reads().is_empty() {
+        } else if used.expression.reads().is_empty() && names::unknown_calls(used).next().is_none() {
             constant(used, report);
         }
     }
@@ -193,14 +193,19 @@ fn unfit(used: &Use, doubt: &Doubt, report: &mut Report) {
 fn constant(used: &Use, report: &mut Report) {
     let scope = crate::expression::Scope::default();
     let value = match used.at.takes {
-        Takes::Truth => used.expression.evaluate_bool(&scope).map(drop),
-        Takes::Anything | Takes::Text | Takes::Path | Takes::Key | Takes::Query(_) => {
-            used.expression.evaluate(&scope).map(drop)
-        }
+        Takes::Truth => used.expression.evaluate_bool(&scope).map(Value::Bool),
+        Takes::Anything | Takes::Text | Takes::Path | Takes::Key | Takes::Query(_) => used.expression.evaluate(&scope),
     };
-    if let Err(error) = value {
+    let why = match value {
+        Ok(value) if value.to_string().contains("\\u0000") => {
+            Some("NUL is no part of a text that is stored".to_owned())
+        }
+        Ok(_) => None,
+        Err(error) => Some(error.message),
+    };
+    if let Some(why) = why {
         let span = names::at(report, used, used.expression.source());
-        let message = format!("this never has a value: {}", error.message);
+        let message = format!("this never has a value: {why}");
         report.error(Code::Expression, span, message).help("write what it is meant to be, or read something");
     }
 }

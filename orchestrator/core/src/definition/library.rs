@@ -5,9 +5,10 @@ use super::{
     avro::Schemas,
     build,
     diagnostic::{Code, Diagnostic, Severity, Span},
+    event_schema::EventSchema,
     model::Definition,
     parse,
-    participants::{self, Participants},
+    participants::{self, Missing, Participants},
 };
 use std::{collections::BTreeMap, string::FromUtf8Error, sync::Arc};
 
@@ -38,6 +39,24 @@ impl Source {
     }
 }
 
+impl Diagnostic {
+    /// A file that nobody reads although it looks as if it was meant to be read; `instead` is the name that would be.
+    #[must_use]
+    pub fn not_read(file: impl Into<String>, instead: &str) -> Diagnostic {
+        Diagnostic {
+            code: Code::NotRead,
+            severity: Severity::Error,
+            message: "this file is not read: its name does not say what it is".to_owned(),
+            help: Some(format!("call it {instead}, or move it to another folder")),
+            fix: None,
+            file: file.into(),
+            span: Span::default(),
+            related: Vec::new(),
+            text: "".into(),
+        }
+    }
+}
+
 /// Everything before the first byte that is no text is as it was, so the place is right.
 fn not_utf8(file: String, error: &FromUtf8Error) -> Diagnostic {
     let at = error.utf8_error().valid_up_to();
@@ -63,6 +82,17 @@ pub struct Library {
     pub participants: Participants,
     /// What could not be used, and why: a file with an error is left out, the others are there.
     pub findings: Vec<Diagnostic>,
+    /// Definitions for whose events there is no schema: nothing proves the fields that they read.
+    pub unproved: Vec<Unproved>,
+}
+
+/// A definition for whose events there is no schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unproved {
+    /// The definition's file.
+    pub file: String,
+    /// The type of its events; `None`: it takes events of any type.
+    pub event_type: Option<String>,
 }
 
 impl Library {
@@ -75,8 +105,20 @@ impl Library {
         schemas: &[Source],
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Library {
+        Library::read_with(sagas, participants, schemas, env, Missing::Refused)
+    }
+
+    /// The same; `missing` says what becomes of variables that are not set.
+    #[must_use]
+    pub fn read_with(
+        sagas: &[Source],
+        participants: Option<&Source>,
+        schemas: &[Source],
+        env: &dyn Fn(&str) -> Option<String>,
+        missing: Missing,
+    ) -> Library {
         let mut library = Library::default();
-        let participants = participants.and_then(|source| library.participants(source, env));
+        let participants = participants.and_then(|source| library.participants(source, env, missing));
         let schemas = library.schemas(schemas);
         let mut named = BTreeMap::new();
         for source in sagas {
@@ -93,8 +135,22 @@ impl Library {
         self.findings.iter().any(Diagnostic::is_error)
     }
 
-    fn participants(&mut self, source: &Source, env: &dyn Fn(&str) -> Option<String>) -> Option<Participants> {
-        participants::parse(&source.name, &source.text, env).map_err(|findings| self.findings.extend(findings)).ok()
+    fn participants(
+        &mut self,
+        source: &Source,
+        env: &dyn Fn(&str) -> Option<String>,
+        missing: Missing,
+    ) -> Option<Participants> {
+        match participants::read(&source.name, &source.text, env, missing) {
+            Ok(read) => {
+                self.findings.extend(read.warnings);
+                Some(read.participants)
+            }
+            Err(findings) => {
+                self.findings.extend(findings);
+                None
+            }
+        }
     }
 
     fn schemas(&mut self, sources: &[Source]) -> Option<Schemas> {
@@ -115,6 +171,7 @@ impl Library {
             Ok(Parsed { definition, warnings }) => (Some(definition), warnings),
         };
         self.findings.extend(findings);
+        self.unproved.extend(definition.as_ref().and_then(|definition| unproved(source, definition, schemas)));
         let name = definition.as_ref().map(|definition| definition.name.clone());
         let Some(name) = name.or_else(|| build::declared_name(&source.text)) else { return };
         match named.get(&name) {
@@ -125,6 +182,13 @@ impl Library {
             }
         }
     }
+}
+
+fn unproved(source: &Source, definition: &Definition, schemas: Option<&Schemas>) -> Option<Unproved> {
+    let event_type = definition.trigger.event_type.clone();
+    let known =
+        schemas.zip(event_type.as_deref()).is_some_and(|(schemas, name)| EventSchema::find(schemas, name).is_some());
+    (!known).then(|| Unproved { file: source.name.clone(), event_type })
 }
 
 fn duplicate(source: &Source, name: &str, first: &str) -> Diagnostic {

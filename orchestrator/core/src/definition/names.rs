@@ -9,9 +9,9 @@ use super::{
     remedy,
     steps::Draft,
     uses::{Place, Use},
-    values,
+    values, wishes,
 };
-use crate::expression::{ANY_ELEMENT, FUNCTIONS, Fact, METHODS, Read, Template};
+use crate::expression::{ANY_ELEMENT, FUNCTIONS, Fact, FunctionCall, METHODS, Read, Template};
 
 /// What the expressions of a definition are proved against.
 pub(crate) struct Names<'a> {
@@ -51,18 +51,10 @@ pub(super) fn step_of(place: Place) -> Option<usize> {
 impl Names<'_> {
     /// Reports what `used` reads and calls that is not there.
     pub(crate) fn prove(&self, used: &Use, report: &mut Report) {
-        for call in used.expression.calls() {
-            let known = if call.on_value { METHODS } else { FUNCTIONS };
-            if !known.contains(&call.name.as_str()) {
-                let help = function_help(&call.name, call.on_value);
-                report
-                    .error(
-                        Code::UnknownFunction,
-                        at(report, used, &call.name),
-                        format!("there is no function `{}`", call.name),
-                    )
-                    .help(help);
-            }
+        for call in unknown_calls(used) {
+            let help = function_help(&call.name, call.on_value);
+            let message = format!("there is no function `{}`", call.name);
+            report.error(Code::UnknownFunction, at(report, used, &call.name), message).help(help);
         }
         let reads = used.expression.reads();
         for read in &reads {
@@ -234,6 +226,15 @@ fn without_result(action: &Action) -> Option<&'static str> {
     }
 }
 
+/// Calls of functions that do not exist.
+pub(super) fn unknown_calls(used: &Use) -> impl Iterator<Item = FunctionCall> {
+    let is_known = |call: &FunctionCall| {
+        let known = if call.on_value { METHODS } else { FUNCTIONS };
+        known.contains(&call.name.as_str())
+    };
+    used.expression.calls().into_iter().filter(move |call| !is_known(call))
+}
+
 /// What an expression reads and need not be there.
 struct Missing<'r> {
     /// What has to be asked for it.
@@ -270,6 +271,9 @@ pub(super) fn text(path: &[String]) -> String {
 
 /// What to write for a function that does not exist.
 fn function_help(name: &str, on_value: bool) -> String {
+    if let Some(help) = wishes::function(name) {
+        return help;
+    }
     let (here, there) = if on_value { (METHODS, FUNCTIONS) } else { (FUNCTIONS, METHODS) };
     if let Some(help) = did_you_mean(name, here.iter().copied()) {
         return help;

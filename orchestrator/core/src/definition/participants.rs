@@ -353,5 +353,37 @@ pub fn parse(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Participants, Vec<Diagnostic>> {
-    read::read(file_name, text, env)
+    read(file_name, text, env, Missing::Refused).map(|read| read.participants)
+}
+
+/// What becomes of a variable that is not set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// It is an error.
+    #[default]
+    Refused,
+    /// It is a warning: what it stands for is not checked. For who proves definitions without having the secrets.
+    Allowed,
+}
+
+/// Participants that hold, and what somebody should look at.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The participants.
+    pub participants: Participants,
+    /// Findings that do not stop them.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// The same as [`parse`], with its warnings; `missing` says what becomes of variables that are not set.
+///
+/// # Errors
+/// As [`parse`].
+pub fn read(
+    file_name: &str,
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    missing: Missing,
+) -> Result<Read, Vec<Diagnostic>> {
+    read::read(file_name, text, env, missing)
 }

@@ -5,6 +5,7 @@ use super::{
     fields::{self, Fields},
     keys::RETRY,
     tree::{Node, Yaml},
+    written,
 };
 use crate::policy::{OnExhausted, OnOutage, RetryPolicy, RetryRule};
 use saga_guards::retry::{Attempts, Backoff, Jitter};
@@ -77,7 +78,8 @@ fn multiplier(fields: &Fields<'_>, report: &mut Report) -> Option<u32> {
     if MULTIPLIER_PERCENT.contains(&percent) {
         return Some(percent as u32);
     }
-    fields::wrong(report, node, "`multiplier` is a number from 1 to 10").help("for example multiplier: 1.5");
+    let help = written::unquoted(node).unwrap_or_else(|| "for example multiplier: 1.5".to_owned());
+    fields::wrong(report, node, "`multiplier` is a number from 1 to 10").help(help);
     None
 }
 
@@ -92,7 +94,9 @@ fn attempts(fields: &Fields<'_>, report: &mut Report) -> Option<Attempts> {
     match &fields.node("attempts")?.value {
         Yaml::Text(text) if text == "forever" => Some(Attempts::Forever),
         Yaml::Text(_) => {
-            fields.choice("attempts", &["forever"], report);
+            let node = fields.node("attempts")?;
+            let help = written::unquoted(node).unwrap_or_else(|| "write 3, or forever".to_owned());
+            fields::wrong(report, node, "`attempts` is a whole number of at least 1, or `forever`").help(help);
             None
         }
         Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) | Yaml::Map(_) => {

@@ -1,7 +1,7 @@
 //! The steps of a file, read one by one; what they mean together is proved afterwards.
 
 use super::{
-    diagnostic::{Code, Span},
+    diagnostic::{Code, Report, Span},
     fallbacks,
     fields::{Fields, Spanned, first_line, lead, wrong},
     keys::{CALL, PARALLEL, PUBLISH, Shape, UNDO, WAIT},
@@ -9,7 +9,7 @@ use super::{
     policies, target,
     tree::{Node, Yaml},
     uses::{Asked, At, Place, Reading, Takes},
-    values,
+    values, wishes, written,
 };
 use crate::{
     expression::{Expression, Template},
@@ -69,6 +69,10 @@ pub(crate) fn read(node: &Node, reading: &mut Reading) -> Vec<Draft> {
             None => drafts.extend(step(node, item, drafts.len(), reading)),
         }
     }
+    if drafts.is_empty() && !items.is_empty() && !reading.report.has_errors() {
+        let help = "write a step into the block, or beside it";
+        reading.report.error(Code::MissingKey, lead(node), "a saga needs a step").help(help);
+    }
     limit(node, drafts.len(), reading);
     drafts
 }
@@ -97,6 +101,10 @@ fn parallel(node: &Node, steps: &Node, item: usize, drafts: &mut Vec<Draft>, rea
         wrong(&mut reading.report, steps, "`parallel` is a list of steps").help("begin each with `- step: name`");
         return;
     };
+    if steps.is_empty() {
+        let help = "write a step into it, or remove it";
+        reading.report.error(Code::WrongValue, lead(node), "`parallel` is empty").help(help);
+    }
     for node in steps {
         if block(node).is_some() {
             let span = first_line(&reading.report, lead(node));
@@ -196,7 +204,8 @@ fn step_name(fields: &Fields<'_>, at: usize, reading: &mut Reading) -> Spanned<S
     };
     if !is_step_name(&name.value) {
         let message = format!("`{}` cannot be the name of a step", name.value);
-        let help = format!("write `{}`: a small letter, then up to 63 letters, digits or `_`", camel(&name.value));
+        let help =
+            format!("write `{}`: a small letter from a to z, then up to 63 letters, digits or `_`", camel(&name.value));
         reading.report.error(Code::BadName, name.span, message).help(help);
     }
     name
@@ -208,11 +217,11 @@ fn is_step_name(name: &str) -> bool {
         && name.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_')
 }
 
-/// `cool-off` as `coolOff`.
+/// `cool-off` as `coolOff`, `größe` as `groesse`.
 fn camel(name: &str) -> String {
     let mut upper = false;
     let mut result = String::new();
-    for sign in name.chars() {
+    for sign in written::in_ascii(name).chars() {
         match sign {
             sign if !sign.is_ascii_alphanumeric() && sign != '_' => upper = !result.is_empty(),
             sign if result.is_empty() && !sign.is_ascii_alphabetic() => {}
@@ -221,7 +230,7 @@ fn camel(name: &str) -> String {
             sign => result.push(sign),
         }
     }
-    if result.is_empty() { "name".to_owned() } else { result.chars().take(64).collect() }
+    if result.is_empty() { "stepName".to_owned() } else { result.chars().take(64).collect() }
 }
 
 fn after(fields: &Fields<'_>, reading: &mut Reading) -> Option<Vec<Spanned<String>>> {
@@ -242,7 +251,7 @@ fn condition(fields: &Fields<'_>, key: &str, place: Place, reading: &mut Reading
 
 fn action(fields: &Fields<'_>, shape: &'static Shape, at: usize, reading: &mut Reading) -> Option<Action> {
     if shape.has("wait") {
-        return fields.duration("wait", &mut reading.report).map(Action::Wait);
+        return wait(fields, &mut reading.report).map(Action::Wait);
     }
     let place = Place::Do(at);
     let query = if shape.has("do") { query(fields, place) } else { None };
@@ -252,6 +261,22 @@ fn action(fields: &Fields<'_>, shape: &'static Shape, at: usize, reading: &mut R
     }
     let target = target::read(&fields.text("do", &mut reading.report)?, place, reading)?;
     Some(Action::Call(Call { target, with }))
+}
+
+/// A wait is as long as it says; what people write instead is for an event, an approval or a date.
+fn wait(fields: &Fields<'_>, report: &mut Report) -> Option<Duration> {
+    let node = fields.node("wait")?;
+    let is_wish = match &node.value {
+        Yaml::Map(_) | Yaml::List(_) => true,
+        Yaml::Text(text) => text.contains("${"),
+        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => false,
+    };
+    if !is_wish {
+        return fields.duration("wait", report);
+    }
+    let span = first_line(report, lead(node));
+    report.error(Code::BadDuration, span, "`wait` is not a duration").help(wishes::WAIT);
+    None
 }
 
 /// What `with` is asked for, if it goes into the query of `do`.
@@ -265,8 +290,8 @@ fn query(fields: &Fields<'_>, place: Place) -> Option<Asked> {
 }
 
 fn publish(fields: &Fields<'_>, with: Option<Template>, at: usize, reading: &mut Reading) -> Option<Action> {
-    let topic = fields.name("publish", &mut reading.report);
-    let event_type = fields.name("type", &mut reading.report);
+    let topic = fields.topic("publish", &mut reading.report);
+    let event_type = fields.event_type("type", &mut reading.report);
     let key = fields.node("key").and_then(|node| key(node, at, reading));
     let with = with.unwrap_or_else(|| Template::Literal(Value::Object(Map::new())));
     Some(Action::Publish { topic: topic?.value, event_type: event_type?.value, key, with })
@@ -277,6 +302,10 @@ fn key(node: &Node, at: usize, reading: &mut Reading) -> Option<Template> {
     let template = values::template(node, At { place: Place::Do(at), takes: Takes::Key }, reading)?;
     let is_key = match &template {
         Template::Whole(_) | Template::Text(_) => true,
+        Template::Literal(Value::String(text)) if written::is_like_expression(text) => {
+            written::constant_key(node, text, &mut reading.report);
+            return Some(template);
+        }
         Template::Literal(value) => values::is_key(value),
         Template::List(_) | Template::Map(_) => false,
     };

@@ -4,6 +4,7 @@ use super::{
     diagnostic::{Code, Report, Span, did_you_mean},
     fields::Spanned,
     uses::{Asked, At, Place, Reading, Takes},
+    wishes, written,
 };
 use crate::{
     command::Method,
@@ -64,7 +65,9 @@ fn http(method: &str, rest: &str, text: &Spanned<String>, place: Place, reading:
         return None;
     };
     match PathTemplate::compile(path) {
-        Ok(path) => {
+        Ok(path_template) => {
+            written::path(path, text.span, &mut reading.report);
+            let path = path_template;
             let at = At { place, takes: Takes::Path };
             reading.uses.add_all(path.expressions(), text.span, &text.value, at);
             Some(Target::Http { whom, method: *method, path })
@@ -77,7 +80,15 @@ fn http(method: &str, rest: &str, text: &Spanned<String>, place: Place, reading:
 }
 
 fn bad(report: &mut Report, span: Span, text: &str) {
-    report.error(Code::BadTarget, span, format!("`{text}` names no command")).help(HELP);
+    let is_fixed = text.split_once('/').map_or(text, |(whom, _)| whom).contains("${");
+    let help = match text {
+        _ if text.starts_with("saga:") => wishes::SUB_SAGA,
+        _ if is_fixed => {
+            "whom a step asks, and the command, stand there as they are: name a participant, or capability:name; give the steps an `if` where there are several"
+        }
+        _ => HELP,
+    };
+    report.error(Code::BadTarget, span, format!("`{text}` names no command")).help(help);
 }
 
 fn whom(text: &str) -> Option<Whom> {

@@ -1,6 +1,9 @@
 //! YAML with positions: the one form from which definitions and participants are read.
 
-use super::diagnostic::{Code, Report, Span};
+use super::{
+    diagnostic::{Code, Fix, Report, Span},
+    remedy, unquoted,
+};
 use crate::expression::on_deep_stack;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
@@ -205,9 +208,7 @@ fn options() -> serde_saphyr::Options {
 
 fn refuse(report: &mut Report, text: &str, error: &serde_saphyr::Error) {
     let span = error.location().map(|location| place(text, location)).unwrap_or_default();
-    if let Some(unquoted) = unquoted_expression(text, span.start) {
-        let message = "YAML reads the braces or the colon of this for itself";
-        report.error(Code::UnquotedExpression, unquoted, message).help("quote the expression: \"${ … }\"");
+    if refuse_unquoted(report, text, span.start) {
         return;
     }
     let (code, message, help) = explain(error);
@@ -261,32 +262,18 @@ fn first_sentence(message: &str) -> String {
     line.rsplit_once(" at line ").map_or(line, |(before, _)| before).to_owned()
 }
 
-/// An unquoted `${ }` on the line of `offset` or the one above, where a parser that stumbled over it reports.
-fn unquoted_expression(text: &str, offset: usize) -> Option<Span> {
+/// Reports every unquoted `${ }` of the file, if one is on the line of `offset` or the one above, where a parser that stumbled over it reports.
+fn refuse_unquoted(report: &mut Report, text: &str, offset: usize) -> bool {
     let line_start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
     let above = text[..line_start.saturating_sub(1)].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[offset..].find('\n').map_or(text.len(), |length| offset + length);
-    [(line_start, line_end), (above, line_start)].into_iter().find_map(|(start, end)| unquoted_in(text, start, end))
-}
-
-fn unquoted_in(text: &str, start: usize, end: usize) -> Option<Span> {
-    let (mut quote, mut flow) = (None, 0usize);
-    let line = &text[start..end];
-    for (at, sign) in line.char_indices() {
-        match (quote, sign) {
-            (Some(open), close) if open == close => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(sign),
-            (None, '#') if line[..at].ends_with(' ') => return None,
-            (None, '$') if line[at..].starts_with("${") => {
-                let length = line[at..].find('}').map_or(line.len() - at, |length| length + 1);
-                let troubles = flow > 0 || line[at..].contains(": ");
-                return troubles.then_some(Span { start: start + at, end: start + at + length });
-            }
-            (None, '{' | '[') => flow += 1,
-            (None, '}' | ']') => flow = flow.saturating_sub(1),
-            (None, _) => {}
-        }
+    let values = unquoted::values(text);
+    let is_cause = values.iter().any(|value| value.end > above && value.start < line_end);
+    for value in values.into_iter().filter(|_| is_cause) {
+        let quoted = remedy::quoted(&text[value.start..value.end]);
+        let message = "YAML reads the braces, the colon or the `#` of this for itself";
+        let fix = Fix { span: value, text: quoted.clone() };
+        report.error(Code::UnquotedExpression, value, message).help(format!("quote it: {quoted}")).fix(fix);
     }
-    None
+    is_cause
 }

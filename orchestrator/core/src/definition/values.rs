@@ -5,6 +5,7 @@ use super::{
     fields::{self, wrong},
     tree::{Key, Node, Yaml},
     uses::{Asked, At, Place, Reading, Takes},
+    written,
 };
 use crate::expression::{CompileError, Expression, Template, limits};
 use serde_json::{Map, Value};
@@ -95,12 +96,15 @@ fn scalar(text: &str, span: Span, at: At, reading: &mut Reading) -> Option<Templ
                 .expressions()
                 .into_iter()
                 .for_each(|expression| warn_if_long(expression, span, &mut reading.report));
+            written::text(text, span, at, &template, &mut reading.report);
             let at = if matches!(template, Template::Text(_)) { at.taking(Takes::Text) } else { at };
             reading.uses.add_all(template.expressions(), span, text, at);
             Some(template)
         }
         Err(error) => {
-            report_compile_error(&mut reading.report, Code::Expression, span, text, &error);
+            if !written::cut_by_comment(text, span, &mut reading.report) {
+                report_compile_error(&mut reading.report, Code::Expression, span, text, &error);
+            }
             None
         }
     }
@@ -156,7 +160,10 @@ fn scalar_value(node: &Node, report: &mut Report) -> Option<Value> {
     match &node.value {
         Yaml::Bool(truth) => Some(Value::Bool(*truth)),
         Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => fields::number_as_written(node, report).map(Value::Number),
-        Yaml::Text(text) => Some(Value::from(text.as_str())),
+        Yaml::Text(text) => {
+            written::without_nul(text, node.span, report);
+            Some(Value::from(text.as_str()))
+        }
         Yaml::Null | Yaml::List(_) | Yaml::Map(_) => Some(Value::Null),
     }
 }

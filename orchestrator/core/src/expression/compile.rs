@@ -196,7 +196,9 @@ fn plain_words(source: &str, offset: usize, message: &str) -> (String, usize) {
 
 fn hint(source: &str) -> Option<&'static str> {
     let word = |text: &str| scan::find_word(source, text).is_some();
-    if source.contains("${") {
+    if source.contains(".?") || source.contains("[?") {
+        Some("there is no optional selection: write has(event.note) ? event.note : null")
+    } else if source.contains("${") {
         Some("`when`, `if` and `check` take a bare expression: leave `${ }` away")
     } else if word("and") || word("or") || word("not") {
         Some("CEL writes `&&`, `||` and `!`")

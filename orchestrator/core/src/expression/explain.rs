@@ -16,9 +16,7 @@ pub(super) fn explain(error: &ExecutionError) -> String {
         ExecutionError::UnsupportedBinaryOperator(operator, left, right) => no_operator(operator, left, right),
         ExecutionError::ValuesNotComparable(left, right) => no_operator("compare", left, right),
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".to_owned(),
-        ExecutionError::Overflow(..) => {
-            "the result does not fit 64 bits; write double(x) where it may be large".to_owned()
-        }
+        ExecutionError::Overflow(_, left, right) => overflow(left, right).to_owned(),
         ExecutionError::IndexOutOfBounds(_) => "the list is shorter than that; compare size(…) first".to_owned(),
         ExecutionError::FunctionError { function, message } if function == OURS => message.clone(),
         ExecutionError::UnexpectedType { got, .. } if got == long::NAME => {
@@ -27,6 +25,17 @@ pub(super) fn explain(error: &ExecutionError) -> String {
         other => other.to_string(),
     };
     shorten(&message, MESSAGE_CHARS)
+}
+
+fn overflow(left: &Value, right: &Value) -> &'static str {
+    let has = |is: fn(&Value) -> bool| is(left) || is(right);
+    if has(|value| matches!(value, Value::Timestamp(_))) {
+        "the time is outside of the years 1 to 9999, or the span between two is too long"
+    } else if has(|value| matches!(value, Value::Duration(_))) {
+        "the span of time is longer than 292 years"
+    } else {
+        "the result does not fit 64 bits; write double(x) where it may be large"
+    }
 }
 
 /// Stands in place of a function's name where the message is ours.

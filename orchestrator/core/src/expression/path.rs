@@ -4,7 +4,7 @@ use super::{
     CompileError, EvaluateError, Expression, Scope,
     template::{self, Piece},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Everything but RFC 3986's unreserved characters: a value stays one segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -43,7 +43,7 @@ impl PathTemplate {
             Piece::Value(expression) => encoded(expression, scope),
         });
         let path = pieces.collect::<Result<String, _>>()?;
-        match path.split('/').find(|segment| matches!(*segment, "" | "." | "..")) {
+        match path.split('/').find(|segment| is_no_name(segment)) {
             None => Ok(path),
             Some(segment) => {
                 Err(EvaluateError::new(&path, format!("has the segment `{segment}`, which is not a name")))
@@ -73,6 +73,27 @@ fn wrong_path(shape: &str) -> Option<String> {
     if let Some(sign) = strange {
         return Some(format!("`{sign}` cannot stand in a path"));
     }
-    let segment = shape.split('/').find(|segment| matches!(*segment, "" | "." | ".."));
+    if let Some(wrong) = wrong_percent(shape) {
+        return Some(wrong);
+    }
+    let segment = shape.split('/').find(|segment| is_no_name(segment));
     segment.map(|segment| format!("the path has the segment `{segment}`"))
+}
+
+/// What a server would not take for a name: also what becomes `.` or `..` when it is decoded.
+fn is_no_name(segment: &str) -> bool {
+    segment.is_empty() || matches!(&*percent_decode_str(segment).collect::<Vec<u8>>(), b"." | b"..")
+}
+
+/// A `%` begins two hexadecimal digits, of something that may stand in a path.
+fn wrong_percent(path: &str) -> Option<String> {
+    let wrong = |(at, _): (usize, &str)| {
+        let digits = path.get(at + 1..at + 3).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            None => Some("`%` begins two hexadecimal digits in a path: `%25` is the sign itself".to_owned()),
+            Some(byte) if byte.is_ascii_control() => Some(format!("`%{byte:02X}` is a control character")),
+            Some(_) => None,
+        }
+    };
+    path.match_indices('%').find_map(wrong)
 }

@@ -130,6 +130,11 @@ fn enclosed(text: &str, open: usize) -> Result<&str, CompileError> {
     })
 }
 
+/// The length of the `${ }` that `text` begins with; `None` if it is never closed.
+pub(crate) fn closed_at(text: &str) -> Option<usize> {
+    enclosed(text, 0).ok().map(|inside| inside.len() + 3)
+}
+
 fn compile_at(source: &str, offset: usize) -> Result<Expression, CompileError> {
     let trimmed = source.trim_start();
     let skipped = source.len() - trimmed.len();

@@ -111,7 +111,8 @@ codes! {
     FallbackOfPivot = "fallback-of-pivot",
     /// A fallback stands behind one that always answers. (Warning.)
     UnreachableFallback = "unreachable-fallback",
-    /// `${` in the `value` of a fallback, which is taken as it is. (Warning.)
+    /// A text that looks like an expression and is taken as it is: `event.id` without `${ }`, `{{ event.id }}`, `:id` in a path, `${` in the
+    /// `value` of a fallback. (Warning.)
     LiteralExpression = "literal-expression",
     /// A timeout that cannot be kept: the longest path of waits and attempts is longer.
     TimeoutTooShort = "timeout-too-short",
@@ -125,6 +126,8 @@ codes! {
     MissingVariable = "missing-variable",
     /// Two files define a saga of the same name.
     DuplicateDefinition = "duplicate-definition",
+    /// A file of the folder that looks like a definition or like participants.yaml and has another name, such as `order.saga.yml`. It is not read.
+    NotRead = "not-read",
     /// An outcome event would start its own saga again, for ever.
     TriggersItself = "triggers-itself",
     /// A trigger reads a topic that the engine writes itself, or a saga publishes to one that the engine keeps for itself.

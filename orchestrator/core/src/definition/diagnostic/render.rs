@@ -26,7 +26,7 @@ pub fn render(findings: &[Diagnostic], style: Style) -> String {
     let mut text = String::new();
     for finding in findings {
         // What is to be copied stays in one piece.
-        let wraps = finding.fix.is_none();
+        let wraps = finding.fix.is_none() && !finding.help.as_deref().is_some_and(|help| help.contains('\n'));
         let handler = GraphicalReportHandler::new_themed(theme.clone()).with_width(WIDTH).with_links(false);
         let handler = handler.with_wrap_lines(wraps);
         handler.render_report(&mut text, &Excerpt::of(finding)).expect("a string takes everything");

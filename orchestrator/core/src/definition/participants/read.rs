@@ -1,5 +1,6 @@
 //! Reading participants.yaml.
 
+mod address;
 mod failures;
 mod guards;
 mod health;
@@ -10,7 +11,8 @@ mod transport;
 
 use super::{
     Accepted, BULKHEAD_WAIT, Bulkhead, CONNECTION_MAX_AGE, Degraded, Endpoint, FailurePattern, Handling, Health,
-    HealthCheck, IDLE_TIMEOUT, KeyForm, MAX_ANSWER_BYTES, Participant, Participants, Secret, Status, Transport,
+    HealthCheck, IDLE_TIMEOUT, KeyForm, MAX_ANSWER_BYTES, Missing, Participant, Participants, Read, Secret, Status,
+    Transport,
     kind::{Kind, Usual},
 };
 use crate::{
@@ -37,18 +39,22 @@ struct Reader<'e> {
     report: Report,
     env: &'e dyn Fn(&str) -> Option<String>,
     needs: Needs,
+    missing: Missing,
 }
 
 pub(super) fn read(
     file: &str,
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Participants, Vec<Diagnostic>> {
-    let mut reader = Reader { report: Report::new(file, text), env, needs: Needs::new() };
+    missing: Missing,
+) -> Result<Read, Vec<Diagnostic>> {
+    let mut reader = Reader { report: Report::new(file, text), env, needs: Needs::new(), missing };
     let participants = tree::read(&mut reader.report).map(|root| reader.file(&root));
+    let refused = reader.report.has_errors();
+    let findings = reader.report.into_findings();
     match participants {
-        Some(participants) if !reader.report.has_errors() => Ok(participants),
-        Some(_) | None => Err(reader.report.into_findings()),
+        Some(participants) if !refused => Ok(Read { participants, warnings: findings }),
+        Some(_) | None => Err(findings),
     }
 }
 
@@ -71,7 +77,7 @@ impl Reader<'_> {
                 let message = format!("`{}` cannot be the name of a participant", key.text);
                 self.report
                     .error(Code::BadName, key.span, message)
-                    .help("letters, digits, `-`, `_` and `.`, a letter first");
+                    .help("letters from a to z, digits, `-`, `_` and `.`, a letter first");
             }
             // Known even if it cannot be read: who needs it is not wrong as well.
             self.needs.insert(key.text.clone(), Vec::new());

@@ -1,6 +1,6 @@
 //! How a participant is asked how it is.
 
-use super::{Health, HealthCheck, Reader, Transport};
+use super::{Health, HealthCheck, Reader, Transport, address};
 use crate::definition::{
     diagnostic::Code,
     fields::{Fields, wrong},
@@ -54,7 +54,7 @@ impl Reader<'_> {
     fn health_path(&mut self, fields: &Fields<'_>) -> Option<HealthCheck> {
         let text = fields.name("path", &mut self.report)?;
         let path = text.value.trim_start_matches('/');
-        let leaves = path.split(['/', '?']).any(|segment| segment == "..");
+        let leaves = path.split(['/', '?']).any(address::is_dots);
         if leaves
             || path.contains(|sign: char| sign.is_whitespace() || sign.is_control() || sign == '#')
             || path.contains("://")

@@ -1,10 +1,11 @@
 //! Texts in which `${ env.NAME }` and `${ file.PATH }` stand: addresses and secrets.
 
-use super::{Reader, Secret};
+use super::{Missing, Reader, Secret, address};
 use crate::definition::{
     diagnostic::{Code, Span},
     fields::{self, Fields, Spanned, wrong},
     tree::Yaml,
+    written,
 };
 use std::collections::BTreeMap;
 
@@ -28,6 +29,10 @@ const OWN_HEADERS: [(&str, &str); 16] = [
     ("range", REMOVE),
 ];
 const REMOVE: &str = "remove it";
+
+/// Stands for a text whose variable may be missing.
+const UNSET: &str = "unset";
+const UNSET_URL: &str = "http://unset.invalid";
 
 impl Reader<'_> {
     pub(super) fn headers(&mut self, fields: &Fields<'_>) -> BTreeMap<String, Secret> {
@@ -71,51 +76,66 @@ impl Reader<'_> {
 
     /// A base URL without a slash at its end.
     pub(super) fn base_url(&mut self, text: &Spanned<String>) -> Option<String> {
-        let help = "http://host:port or https://host/base; credentials go to `authorization`";
-        let url = self.url(text, "the base URL of a service", &['?', '#', ' ', '@'], help)?;
+        let help = "http://payments:9001 or https://payments.example.com/api; credentials go to `authorization`";
+        let url = self.url(text, "the base URL of a service", &['?', '#'], help)?;
         Some(url.trim_end_matches('/').to_owned())
     }
 
     /// The URL of a page.
     pub(super) fn page_url(&mut self, text: &Spanned<String>) -> Option<String> {
-        self.url(text, "a URL that can be asked", &['#', ' ', '@'], "http://host:port/path or https://host/path")
+        self.url(
+            text,
+            "a URL that can be asked",
+            &['#'],
+            "http://payments:9001/health or https://payments.example.com/health",
+        )
     }
 
     fn url(&mut self, text: &Spanned<String>, what: &str, without: &[char], help: &str) -> Option<String> {
-        let url = self.expand(text);
-        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-        let host = rest.map(|rest| rest.split('/').next().unwrap_or_default());
-        if host.is_some_and(|host| !host.is_empty()) && !url.contains(without) {
-            return Some(url);
-        }
+        let Some(expanded) = self.expanded(text) else { return Some(UNSET_URL.to_owned()) };
+        let why = match address::read(&expanded, without) {
+            Ok(url) => return Some(url),
+            Err(why) => why,
+        };
         // What a variable made of it may be secret, so it is not shown.
         let (message, help) = if text.value.contains("${") {
-            (format!("with its variables this is not {what}"), format!("the variable has to make it {help}"))
+            (format!("with its variables this is not {what}: {why}"), format!("the variable has to make it {help}"))
         } else {
-            (format!("`{}` is not {what}", text.value), format!("write {help}"))
+            (format!("`{}` is not {what}: {why}", text.value), format!("write {help}"))
         };
         self.report.error(Code::WrongValue, text.span, message).help(help);
         None
     }
 
-    /// `text` with every `${ env.NAME }` and `${ file.PATH }` replaced.
-    pub(super) fn expand(&mut self, text: &Spanned<String>) -> String {
-        let mut result = String::new();
+    /// The name of a topic.
+    pub(super) fn topic(&mut self, text: &Spanned<String>) -> Option<String> {
+        let Some(name) = self.expanded(text) else { return Some(UNSET.to_owned()) };
+        written::topic(&Spanned { value: name.clone(), span: text.span }, &mut self.report);
+        Some(name)
+    }
+
+    /// `text` with every `${ env.NAME }` and `${ file.PATH }` replaced; one that may be missing leaves its place empty.
+    fn expand(&mut self, text: &Spanned<String>) -> String {
+        self.expanded(text).unwrap_or_default()
+    }
+
+    /// The same; `None`: a variable is missing, and that is allowed or has been reported.
+    fn expanded(&mut self, text: &Spanned<String>) -> Option<String> {
+        let mut result = Some(String::new());
         let mut rest = text.value.as_str();
         while let Some((before, after)) = rest.split_once("${") {
-            result.push_str(before);
             let Some((inside, after)) = after.split_once('}') else {
                 self.report.error(Code::WrongValue, text.span, "`${` is never closed").help("write ${ env.NAME }");
                 return result;
             };
-            result.push_str(&self.variable(inside.trim(), text.span));
+            let value = self.variable(inside.trim(), text.span);
+            result = result.zip(value).map(|(result, value)| format!("{result}{before}{value}"));
             rest = after;
         }
-        result.push_str(rest);
-        result
+        result.map(|result| result + rest)
     }
 
-    fn variable(&mut self, inside: &str, span: Span) -> String {
+    fn variable(&mut self, inside: &str, span: Span) -> Option<String> {
         let (found, missing, help) = match (inside.strip_prefix("env."), inside.strip_prefix("file.")) {
             (Some(name), _) => (
                 (self.env)(name),
@@ -130,12 +150,18 @@ impl Reader<'_> {
             (None, None) => {
                 let message = format!("`${{ {inside} }}` is not known here");
                 self.report.error(Code::UnknownName, span, message).help("write ${ env.NAME } or ${ file.PATH }");
-                return String::new();
+                return None;
             }
         };
-        found.unwrap_or_else(|| {
-            self.report.error(Code::MissingVariable, span, missing).help(help);
-            String::new()
-        })
+        if found.is_none() {
+            match self.missing {
+                Missing::Refused => self.report.error(Code::MissingVariable, span, missing).help(help),
+                Missing::Allowed => {
+                    let missing = format!("{missing}: what it stands for is not checked");
+                    self.report.warning(Code::MissingVariable, span, missing).help(help)
+                }
+            };
+        }
+        found
     }
 }

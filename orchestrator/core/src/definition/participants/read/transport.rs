@@ -32,7 +32,7 @@ impl Reader<'_> {
     fn kafka(&mut self, node: &Node) -> Option<Transport> {
         let fields = Fields::read(node, &KAFKA, &mut self.report)?;
         let commands = fields.name("commands", &mut self.report)?;
-        Some(Transport::Kafka { commands: self.expand(&commands) })
+        Some(Transport::Kafka { commands: self.topic(&commands)? })
     }
 
     fn http(&mut self, node: &Node) -> Option<Transport> {
