@@ -149,6 +149,35 @@ pub fn load_to_serve(sources: &Sources<'_>) -> Result<Config, Error> {
     check.end(config)
 }
 
+/// Which files of the folder would be definitions under another name.
+fn misnamed(folder: &Path) -> String {
+    let names: Vec<String> = crate::startup::misnamed(folder)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|finding| Some(format!("; {}: {}", finding.file, finding.help.as_deref()?)))
+        .collect();
+    names.concat()
+}
+
+/// Where files are that are proved without being run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folders {
+    /// Of `*.saga.yaml` and `participants.yaml`.
+    pub sagas: PathBuf,
+    /// Of schemas.
+    pub schemas: PathBuf,
+}
+
+/// Reads no more of the configuration than where the files are: whoever proves them need not be able to run them.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn folders(sources: &Sources<'_>) -> Result<Folders, Error> {
+    let layers = Layers::read(sources)?;
+    let mut check = Check::new(&layers);
+    Ok(Folders { sagas: check.path("sagas", "./sagas"), schemas: check.path("schemas", "./schemas") })
+}
+
 /// Whether a folder holds definitions; otherwise why not, and for what was looked.
 fn without_definitions(folder: &Path) -> Option<String> {
     let entries = match std::fs::read_dir(folder) {
@@ -157,7 +186,7 @@ fn without_definitions(folder: &Path) -> Option<String> {
     };
     let is_definition = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().ends_with(".saga.yaml");
     let found = entries.filter_map(Result::ok).any(is_definition);
-    (!found).then(|| format!("there is no *.saga.yaml in {}", folder.display()))
+    (!found).then(|| format!("there is no *.saga.yaml in {}{}", folder.display(), misnamed(folder)))
 }
 
 /// Checks values and collects what is wrong with them.

@@ -1,13 +1,13 @@
 //! `check` and `schema`.
 
-use super::{CheckOutput, output};
+use super::{CheckOutput, ConfigFile, output};
 use crate::{
     config::{self, Sources, Topics},
     startup::{self, Files},
 };
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use saga_core::definition::{self, Diagnostic, Style, schema};
+use saga_core::definition::{self, Diagnostic, Style, participants::Missing, schema};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -16,12 +16,17 @@ use std::{
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// Files and folders; `participants.yaml` is looked for beside each definition
-    #[arg(default_value = "./sagas", value_name = "PATH")]
+    /// Files and folders, `sagas` of the configuration if none is named; `participants.yaml` is looked for beside each definition
+    #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Folder of Avro schemas of the trigger events
-    #[arg(long, default_value = "./schemas", value_name = "DIR")]
-    schemas: PathBuf,
+    /// Folder of schemas of the trigger events; else `schemas` of the configuration
+    #[arg(long, value_name = "DIR")]
+    schemas: Option<PathBuf>,
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Warn of variables of participants.yaml that are not set, in place of an error: for who does not have the secrets
+    #[arg(long)]
+    allow_missing_env: bool,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: CheckOutput,
@@ -46,18 +51,22 @@ pub(super) fn schema(format: Format) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let topics = topics();
+    let topics = args.topics();
     let mut findings = Vec::new();
     let mut counted = Counted::default();
-    for (folder, paths) in by_folder(&args.paths)? {
-        let mut files = Files::beside(&folder, &args.schemas).with_context(|| format!("{}", folder.display()))?;
+    let (paths, schemas) = args.places()?;
+    for (folder, paths) in by_folder(&paths)? {
+        let mut files = Files::beside(&folder, &schemas).with_context(|| format!("{}", folder.display()))?;
         files.add_definitions(&paths)?;
         counted.definitions += paths.len();
-        let checked = files.check(&topics);
+        let checked = files.check(&topics, args.missing());
         findings.extend(checked.findings);
         if let Some(message) = checked.unchecked {
             counted.warnings += 1;
             output::note(&format!("warning: {message}"));
+        }
+        if let Some(message) = checked.unproved {
+            output::note(&message);
         }
         if let Some(path) = checked.critical_path {
             output::note(&path.to_string());
@@ -70,9 +79,26 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     Ok(if counted.errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Those of the configuration, where there is one that can be used; a check needs none.
-fn topics() -> Topics {
-    config::load(&Sources::of_process(None, Vec::new())).map(|config| config.topics).unwrap_or_default()
+impl CheckArgs {
+    /// What is checked, and where its schemas are. The configuration is read for what is not said.
+    fn places(&self) -> anyhow::Result<(Vec<PathBuf>, PathBuf)> {
+        if let (false, Some(schemas)) = (self.paths.is_empty(), &self.schemas) {
+            return Ok((self.paths.clone(), schemas.clone()));
+        }
+        let folders = config::folders(&Sources::of_process(self.file.config.as_deref(), Vec::new()))?;
+        let paths = if self.paths.is_empty() { vec![folders.sagas] } else { self.paths.clone() };
+        Ok((paths, self.schemas.clone().unwrap_or(folders.schemas)))
+    }
+
+    fn missing(&self) -> Missing {
+        if self.allow_missing_env { Missing::Allowed } else { Missing::Refused }
+    }
+
+    /// The engine's own, as the configuration names them, where there is one that can be used; a check needs none.
+    fn topics(&self) -> Topics {
+        let sources = Sources::of_process(self.file.config.as_deref(), Vec::new());
+        config::load(&sources).map(|config| config.topics).unwrap_or_default()
+    }
 }
 
 /// How a check went.
@@ -109,7 +135,7 @@ fn by_folder(paths: &[PathBuf]) -> anyhow::Result<BTreeMap<PathBuf, BTreeSet<Pat
 /// A folder that holds nothing to check is a slip, not a success.
 fn of_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let definitions = startup::paths(folder, ".saga.yaml")?;
-    if definitions.is_empty() && !folder.join("participants.yaml").exists() {
+    if definitions.is_empty() && !folder.join("participants.yaml").exists() && startup::misnamed(folder)?.is_empty() {
         bail!(
             "there is neither a *.saga.yaml nor a participants.yaml in {}\nhint: name the folder of your definitions, or the files",
             folder.display()

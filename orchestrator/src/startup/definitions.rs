@@ -5,8 +5,8 @@ use crate::{config::Topics, kafka::consumer::TopicStart};
 use anyhow::Context;
 use saga_core::{
     definition::{
-        Action, Definition, Diagnostic, Library, Participants, Source, Style, TriggerFrom,
-        participants::{CriticalPath, Transport},
+        Action, Definition, Diagnostic, Library, Participants, Source, Style, TriggerFrom, Unproved,
+        participants::{CriticalPath, Missing, Transport},
         render,
     },
     policy::Policies,
@@ -29,7 +29,7 @@ pub struct Files {
     pub schemas: Vec<Source>,
     /// Where `participants.yaml` is read again when it changes; `None`: nowhere.
     pub participants_file: Option<PathBuf>,
-    /// A finding for each of them that is no text.
+    /// A finding for each of them that is no text, or whose name hides what it is.
     pub unreadable: Vec<Diagnostic>,
 }
 
@@ -53,6 +53,8 @@ pub struct Checked {
     pub findings: Vec<Diagnostic>,
     /// When definitions call participants and no file says who they are: that nobody was checked.
     pub unchecked: Option<String>,
+    /// Which definitions read events of which no schema says what is in them.
+    pub unproved: Option<String>,
     /// Which chain of participants that need each other takes longest, if any needs another.
     pub critical_path: Option<CriticalPath>,
 }
@@ -78,7 +80,7 @@ impl Files {
     /// # Errors
     /// As [`Files::of_folders`].
     pub fn beside(sagas: &Path, schemas: &Path) -> anyhow::Result<Files> {
-        let mut files = Files::default();
+        let mut files = Files { unreadable: misnamed(sagas)?, ..Files::default() };
         let participants = sagas.join("participants.yaml");
         if participants.exists() {
             files.participants = files.text(&participants)?;
@@ -97,6 +99,9 @@ impl Files {
     /// When a file cannot be read. One that is no text is a finding.
     pub fn add_definitions<'p>(&mut self, paths: impl IntoIterator<Item = &'p PathBuf>) -> anyhow::Result<()> {
         for path in paths {
+            // Whoever names a file wants it read, whatever its name.
+            let name = path.display().to_string();
+            self.unreadable.retain(|finding| finding.file != name);
             let definition = self.text(path)?;
             self.sagas.extend(definition);
         }
@@ -127,6 +132,36 @@ pub fn paths(folder: &Path, suffix: &str) -> anyhow::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// A finding for each file of a folder that looks like a definition or like participants.yaml and has another name: it would not be read, and
+/// nobody would know.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn misnamed(folder: &Path) -> anyhow::Result<Vec<Diagnostic>> {
+    let name_of = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let all = paths(folder, "")?;
+    let instead = all.iter().filter_map(|path| Some((path, instead_of(path, &name_of(path))?)));
+    Ok(instead.map(|(path, instead)| Diagnostic::not_read(path.display().to_string(), &instead)).collect())
+}
+
+/// The name that a file would be read under, if it is none.
+fn instead_of(path: &Path, name: &str) -> Option<String> {
+    let small = name.to_lowercase();
+    let stem = small.strip_suffix(".yaml").or_else(|| small.strip_suffix(".yml"))?;
+    let is_read = name.ends_with(".saga.yaml") || name == "participants.yaml";
+    if is_read || name.starts_with('.') {
+        return None;
+    }
+    let declares =
+        || std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|line| line.starts_with("saga:")));
+    match stem {
+        "participants" | "participant" => Some("participants.yaml".to_owned()),
+        _ if stem.ends_with(".saga") => Some(format!("{stem}.yaml")),
+        _ if declares() => Some(format!("{stem}.saga.yaml")),
+        _ => None,
+    }
+}
+
 /// Reads one file.
 ///
 /// # Errors
@@ -143,12 +178,13 @@ fn source(path: &Path) -> anyhow::Result<Result<Source, Box<Diagnostic>>> {
 impl Files {
     /// Everything that is to be said about the files, in an installation that keeps `topics` for itself.
     #[must_use]
-    pub fn check(&self, topics: &Topics) -> Checked {
-        let mut library = self.read(&lookup);
+    pub fn check(&self, topics: &Topics, missing: Missing) -> Checked {
+        let mut library = self.read(&lookup, missing);
         library.refuse_topics(&self.sagas, &internal::kept(topics));
         let unchecked = self.without_participants(&library);
+        let unproved = unproved(&library);
         let critical_path = library.participants.critical_path();
-        Checked { findings: library.findings, unchecked, critical_path }
+        Checked { findings: library.findings, unchecked, unproved, critical_path }
     }
 
     fn without_participants(&self, library: &Library) -> Option<String> {
@@ -160,11 +196,21 @@ impl Files {
         })
     }
 
-    fn read(&self, env: &dyn Fn(&str) -> Option<String>) -> Library {
-        let mut library = Library::read(&self.sagas, self.participants.as_ref(), &self.schemas, env);
+    fn read(&self, env: &dyn Fn(&str) -> Option<String>, missing: Missing) -> Library {
+        let mut library = Library::read_with(&self.sagas, self.participants.as_ref(), &self.schemas, env, missing);
         library.findings.splice(0..0, self.unreadable.iter().cloned());
         library
     }
+}
+
+/// Which definitions read events of which no schema says what is in them.
+fn unproved(library: &Library) -> Option<String> {
+    let told = |unproved: &Unproved| match &unproved.event_type {
+        Some(event_type) => format!("there is no schema of {event_type} ({})", unproved.file),
+        None => format!("the trigger names no type ({})", unproved.file),
+    };
+    let told: Vec<String> = library.unproved.iter().map(told).collect();
+    (!told.is_empty()).then(|| format!("fields of `event` are not proved: {}", told.join("; ")))
 }
 
 /// Proves all files together.
@@ -172,7 +218,7 @@ impl Files {
 /// # Errors
 /// [`Unusable`] with every finding, rendered.
 pub fn load_files(files: &Files, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Unusable> {
-    let library = files.read(env);
+    let library = files.read(env, Missing::Refused);
     if library.has_errors() {
         return Err(Unusable(render(&library.findings, Style::Plain)));
     }
@@ -269,7 +315,7 @@ mod tests {
         let text =
             "participants: {web: {http: {url: 'http://web'}, dependsOn: [store]}, store: {kafka: {commands: store}}}";
         let files = Files { participants: Some(Source::new("participants.yaml", text)), ..Files::default() };
-        let told = files.check(&Topics::default()).critical_path.map(|path| path.to_string());
+        let told = files.check(&Topics::default(), Missing::Refused).critical_path.map(|path| path.to_string());
         assert_eq!(told.as_deref(), Some("critical path: web → store (40s)"));
     }
 
@@ -281,12 +327,46 @@ mod tests {
         write("b.saga.yaml", b"saga: b");
         write("participants.yaml", b"\xff");
         let files = Files::of_folders(folder.path(), folder.path()).expect("the folder is there");
-        let checked = files.check(&Topics::default());
+        let checked = files.check(&Topics::default(), Missing::Refused);
         let found = |name: &str| checked.findings.iter().filter(|finding| finding.file.ends_with(name)).count();
         assert_eq!((found("a.saga.yaml"), found("participants.yaml")), (1, 1));
         assert!(found("b.saga.yaml") > 0, "the others are checked");
         let said = load_files(&files, &|_| None).expect_err("it cannot be used").0;
         assert!(said.contains("a.saga.yaml") && said.contains("UTF-8"), "{said}");
+    }
+
+    #[test]
+    fn a_file_that_would_not_be_read_is_told_with_the_name_that_would() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let text = "saga: a\ntrigger: {topic: t, key: \"${ event.id }\"}\nsteps: [{step: rest, wait: 1s}]\n";
+        for name in ["a.saga.yml", "b.yaml", "participants.yml", "C.saga.yaml", "notes.yaml", ".hidden.saga.yml"] {
+            let text = if name == "notes.yaml" { "todo: []\n" } else { text };
+            std::fs::write(folder.path().join(name), text).expect("written");
+        }
+        let files = Files::of_folders(folder.path(), folder.path()).expect("the folder is there");
+        let told: Vec<_> = files.unreadable.iter().filter_map(|finding| finding.help.as_deref()).collect();
+        let call = |name: &str| format!("call it {name}, or move it to another folder");
+        assert_eq!(told, [call("a.saga.yaml"), call("b.saga.yaml"), call("participants.yaml")]);
+        assert!(load_files(&files, &|_| None).is_err(), "an engine does not start without it");
+    }
+
+    #[test]
+    fn who_has_no_secrets_can_prove_definitions() {
+        let text = "participants: {bank: {http: {url: 'http://${ env.HOST }:${ env.PORT }'}, authorization: Bearer ${ env.TOKEN }}}";
+        let files = Files { participants: Some(Source::new("participants.yaml", text)), ..Files::default() };
+        let errors = |missing| {
+            let findings = files.check(&Topics::default(), missing).findings;
+            (findings.len(), findings.iter().filter(|finding| finding.is_error()).count())
+        };
+        assert_eq!(errors(Missing::Refused), (3, 3));
+        assert_eq!(errors(Missing::Allowed), (3, 0));
+    }
+
+    #[test]
+    fn a_definition_whose_events_have_no_schema_is_told() {
+        let files = Files { sagas: vec![definition("a", "")], ..Files::default() };
+        let told = files.check(&Topics::default(), Missing::Refused).unproved;
+        assert_eq!(told.as_deref(), Some("fields of `event` are not proved: there is no schema of T (a)"));
     }
 
     #[test]
