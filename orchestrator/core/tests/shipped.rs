@@ -56,7 +56,7 @@ fn places(step: &serde_json::Value) -> Vec<String> {
 fn editors_name_the_key_that_is_wrong_inside_a_step() {
     let cases = [
         (r#"{"step": "a", "do": "POST b/c", "readOnly": true, "timeot": "5s"}"#, "/steps/0", "timeot"),
-        (r#"{"step": "a", "do": "POST b/c", "readOnly": true, "wait": "5s"}"#, "/steps/0", "'do'"),
+        (r#"{"step": "a", "do": "POST b/c", "readOnly": true, "wait": "5s"}"#, "/steps/0", "'wait'"),
         (r#"{"step": "a-b", "do": "POST b/c", "readOnly": true}"#, "/steps/0/step", "a-b"),
         (r#"{"step": "a", "do": "POST b/c", "readOnly": true, "retry": "quik"}"#, "/steps/0/retry", "quik"),
         (r#"{"step": "a", "do": "POST b/c", "readOnly": true, "retry": {"atempts": 3}}"#, "/steps/0/retry", "atempts"),

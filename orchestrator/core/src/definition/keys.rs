@@ -70,7 +70,7 @@ pub(crate) enum Rule {
     Some(&'static Rule),
     /// A scalar with a `${ }` in it.
     Expressed,
-    /// A map of the first shape whose key is there; without any of them the last one is meant.
+    /// A map of the first shape whose key is there; without any of them the first one is meant.
     Kinds(&'static [(&'static str, &'static Shape)]),
     /// Named entries of one shape.
     Named(&'static Shape),

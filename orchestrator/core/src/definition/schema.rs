@@ -100,12 +100,11 @@ fn rule(rule: &Rule, definitions: &mut Map<String, Value>) -> Value {
 
 /// One kind after the other is asked for, so that an editor speaks of the key that is wrong; of `anyOf` it says that the whole step is.
 fn by_key(kinds: &'static [(&'static str, &'static Shape)], definitions: &mut Map<String, Value>) -> Value {
-    let Some(((key, shape), rest)) = kinds.split_first() else { return json!({}) };
-    let this = reference(shape, definitions);
-    if rest.is_empty() {
-        return this;
-    }
-    json!({"if": {"type": "object", "required": [key]}, "then": this, "else": by_key(rest, definitions)})
+    let meant = kinds.first().map_or(json!({}), |(_, shape)| reference(shape, definitions));
+    kinds.iter().rev().fold(meant, |otherwise, (key, shape)| {
+        let this = reference(shape, definitions);
+        json!({"if": {"type": "object", "required": [key]}, "then": this, "else": otherwise})
+    })
 }
 
 fn reference(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {

@@ -91,8 +91,8 @@ pub(crate) static DEFINITION: Shape = Shape {
 const RETRY_RULE: Rule = Rule::Either(&[Rule::Choice(super::super::policies::PRESETS), Rule::Shape(&RETRY)]);
 const ON_OUTAGE: Rule = Rule::Choice(&["extend", "count"]);
 const ON_EXHAUSTED: Rule = Rule::Choice(&["compensate", "park"]);
-const STEP: Rule = Rule::Kinds(&[("parallel", &PARALLEL), ("wait", &WAIT), ("publish", &PUBLISH), ("do", &CALL)]);
-const PARALLEL_STEP: Rule = Rule::Kinds(&[("wait", &WAIT), ("publish", &PUBLISH), ("do", &CALL)]);
+const STEP: Rule = Rule::Kinds(&[("do", &CALL), ("wait", &WAIT), ("publish", &PUBLISH), ("parallel", &PARALLEL)]);
+const PARALLEL_STEP: Rule = Rule::Kinds(&[("do", &CALL), ("wait", &WAIT), ("publish", &PUBLISH)]);
 const TOPIC: Rule = Rule::Pattern("^[A-Za-z0-9._-]{1,249}$");
 
 pub(crate) static TRIGGER: Shape = Shape {
