@@ -155,6 +155,9 @@ impl Request {
     }
 }
 
+/// Code of a failure that an expression caused.
+pub(crate) const EXPRESSION: &str = "expression";
+
 /// Why a command did not succeed, in the words of whoever knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -19,6 +19,7 @@ mod template;
 mod unfit;
 
 pub use compile::Expression;
+pub(crate) use json::kind;
 pub use path::PathTemplate;
 pub(crate) use reads::ANY_ELEMENT;
 pub use reads::{Fact, FunctionCall, Read};

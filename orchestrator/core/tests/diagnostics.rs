@@ -26,6 +26,16 @@ const ORDER_PLACED: &str = r#"{
   ]
 }"#;
 
+const CLAIM_FILED: &str = r#"{
+  "type": "object", "required": ["claimId", "amountCents"],
+  "properties": {
+    "claimId": {"type": "string"},
+    "amountCents": {"type": "integer"},
+    "note": {"type": ["string", "null"]},
+    "car": {"type": "object", "required": ["days"], "properties": {"days": {"type": "integer"}}, "additionalProperties": false}
+  }
+}"#;
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics")
 }
@@ -55,7 +65,11 @@ fn findings_in(text: Source) -> Vec<Diagnostic> {
     if text.name.ends_with(".participants.yaml") {
         return participants::parse(&text.name, &text.text, &|_| None).expect_err(&text.name);
     }
-    let others = [Source::new("participants.yaml", PARTICIPANTS), Source::new("order-placed.avsc", ORDER_PLACED)];
+    let others = [
+        Source::new("participants.yaml", PARTICIPANTS),
+        Source::new("order-placed.avsc", ORDER_PLACED),
+        Source::new("ClaimFiled.schema.json", CLAIM_FILED),
+    ];
     Library::read(&[text], Some(&others[0]), &others[1..], &|_| None).findings
 }
 

@@ -34,6 +34,8 @@ pub enum PoisonCode {
     Batch,
     /// Larger than 1 MiB.
     Oversize,
+    /// It is not what the JSON Schema of its type asks for.
+    Schema,
     /// The definition's `when` has no value for it.
     When,
     /// The definition's `key` has no usable value for it.
@@ -97,6 +99,7 @@ impl PoisonCode {
             PoisonCode::ReservedName => "reserved_name",
             PoisonCode::Batch => "batch",
             PoisonCode::Oversize => "oversize",
+            PoisonCode::Schema => "schema",
             PoisonCode::When => "when",
             PoisonCode::Key => "key",
             PoisonCode::NoCommand => "no_command",

@@ -45,7 +45,8 @@ pub struct Judgement {
     pub disposition: Disposition,
 }
 
-/// Judges `record` for every definition whose trigger reads its topic, in this order: type, unwanted, `no_type`, size, content, `when`, `key`.
+/// Judges `record` for every definition whose trigger reads its topic, in this order: type, unwanted, `no_type`, size, content, the schema, `when`, `key`; what `when` does not want
+/// is not held to the schema.
 /// A definition that fails does not hinder the others.
 #[must_use]
 pub fn judge(record: &Record, definitions: &[Arc<Definition>]) -> Vec<Judgement> {
@@ -156,11 +157,15 @@ impl Decoded {
         let what = || looks::like(&self.trigger.event).map(|what| format!("; the event is {what}"));
         let poison =
             |code| move |error: EvaluateError| Poison::new(code, format!("{error}{}", what().unwrap_or_default()));
-        if let Some(when) = &definition.trigger.when
-            && !when.evaluate_bool(&scope).map_err(poison(PoisonCode::When))?
-        {
+        let wanted = definition.trigger.when.as_ref().map_or(Ok(true), |when| when.evaluate_bool(&scope));
+        if wanted == Ok(false) {
             return Ok(None);
         }
+        // What the schema says of the event is nearer to the producer than what an expression made of it.
+        if let Some(schema) = &definition.trigger.schema {
+            schema.check(&self.trigger.event).map_err(|violations| Poison::new(PoisonCode::Schema, violations))?;
+        }
+        wanted.map_err(poison(PoisonCode::When))?;
         let key = definition.trigger.key.render(&scope).map_err(poison(PoisonCode::Key))?;
         let key = business_key(key)?;
         Ok(Some(Start { key, trigger: self.kept(definition), traceparent: self.traceparent.clone() }))

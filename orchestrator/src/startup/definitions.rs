@@ -6,6 +6,7 @@ use anyhow::Context;
 use saga_core::{
     definition::{
         Action, Definition, Diagnostic, Library, Participants, Source, Style, TriggerFrom, Unproved,
+        json_schema::FILE_ENDING,
         participants::{CriticalPath, Missing, Transport},
         render,
     },
@@ -25,7 +26,7 @@ pub struct Files {
     pub sagas: Vec<Source>,
     /// `participants.yaml`, if there is one.
     pub participants: Option<Source>,
-    /// `*.avsc`: name and text.
+    /// `*.avsc` and `*.schema.json`: name and text.
     pub schemas: Vec<Source>,
     /// Where `participants.yaml` is read again when it changes; `None`: nowhere.
     pub participants_file: Option<PathBuf>,
@@ -86,7 +87,7 @@ impl Files {
             files.participants = files.text(&participants)?;
             files.participants_file = Some(participants);
         }
-        for path in if schemas.is_dir() { paths(schemas, ".avsc")? } else { Vec::new() } {
+        for path in if schemas.is_dir() { schema_paths(schemas)? } else { Vec::new() } {
             let schema = files.text(&path)?;
             files.schemas.extend(schema);
         }
@@ -117,6 +118,16 @@ impl Files {
             }
         }
     }
+}
+
+/// Avro schemas and JSON Schemas. Those of the file formats, which ship in the same folder, are of no event.
+fn schema_paths(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let is_format = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name == "saga.schema.json" || name == "participants.schema.json")
+    };
+    let mut all = paths(folder, ".avsc")?;
+    all.extend(paths(folder, FILE_ENDING)?.into_iter().filter(|path| !is_format(path)));
+    Ok(all)
 }
 
 /// The files of a folder whose names end with `suffix`, in order.

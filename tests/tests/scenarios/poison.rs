@@ -60,6 +60,30 @@ async fn poison_goes_to_the_dlq_byte_for_byte_and_the_rest_goes_on() -> Result<(
 }
 
 #[tokio::test]
+async fn an_event_that_breaks_its_schema_tells_no_customer_no() -> Result<()> {
+    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let schema = json!({"title": "OrderPlaced", "type": "object", "required": ["orderId", "amountCents"],
+        "properties": {"orderId": {"type": "string"}, "amountCents": {"type": "integer"}}});
+    let schemas = world.installation.folder().join("schemas");
+    std::fs::create_dir_all(&schemas)?;
+    std::fs::write(schemas.join("order-placed.schema.json"), schema.to_string())?;
+    world.define("order", &super::definitions::order_with_outcomes(&world.orders))?;
+    let engine = world.start().await?;
+    world.order("4711", &json!({"amountCents": "1000"})).await?;
+    world.order("4712", &json!({"amountCents": 1000})).await?;
+    reaches(&engine, "4712", &["completed"]).await?;
+    let letters = world.kafka.read_until(world.installation.dlq(), WITHIN, |letters| letters.len() == 1).await?;
+    let told = letters[0].header("saga_dlq_message").unwrap_or_default();
+    assert_eq!(
+        (code(&letters[0]), told.contains("event.amountCents") && told.contains("integer")),
+        ("schema", true),
+        "{told}"
+    );
+    assert_eq!(saga_tests::world::find(&engine, "4711").await?, None, "nothing was started");
+    Ok(())
+}
+
+#[tokio::test]
 async fn replies_that_answer_nothing_go_to_the_dlq() -> Result<()> {
     let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
     world.define("order", ORDER)?;

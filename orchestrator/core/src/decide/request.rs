@@ -2,7 +2,7 @@
 
 use super::{Admission, Asking, Ignored, answer::Ended, draft::Draft, limit};
 use crate::{
-    command::{CommandRef, Direction, Failure, Guard, Method, Request},
+    command::{CommandRef, Direction, EXPRESSION, Failure, Guard, Method, Request},
     definition::{Action, Call, Effects, Target},
     event::{Ending, Event},
     expression::{Expression, Scope, Template},
@@ -14,8 +14,6 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// Code of a failure that an expression caused.
-const EXPRESSION: &str = "expression";
 /// Code of a failure that a participant's absence from participants.yaml caused.
 pub(super) const GONE: &str = "participant_gone";
 

@@ -1,15 +1,20 @@
-//! Avro schemas of events: whether an expression reads a field that the trigger's event has.
+//! Schemas of events, and of the Avro ones: whether an expression reads a field that the trigger's event has.
 
-use super::diagnostic::{Code, Diagnostic, Report, Span};
+use super::{
+    diagnostic::{Code, Diagnostic, Report, Span},
+    json_schema::{FILE_ENDING, JsonSchema},
+};
 use crate::expression::{ANY_ELEMENT, Unfit};
 use apache_avro::Schema;
 use std::collections::BTreeMap;
 
-/// Avro schemas by the full name of their record. Events whose type has none are not checked.
+/// Schemas of events: Avro ones by the full name of their record, JSON Schemas by the type of the event. Events whose type has none are not checked.
 #[derive(Clone, Debug, Default)]
 pub struct Schemas {
     /// Every named type, those within others included.
     named: BTreeMap<String, Schema>,
+    /// JSON Schemas, by the type of their events.
+    json: BTreeMap<String, JsonSchema>,
 }
 
 /// Deepest nesting of a schema that is looked into.
@@ -24,14 +29,24 @@ impl Schemas {
         all
     }
 
-    /// The schemas of `.avsc` files, given as (file name, text). Each file stands for itself.
+    /// The schemas of `.avsc` files, and of those that end with [`FILE_ENDING`], given as (file name, text). Each file stands for itself.
     ///
     /// # Errors
     /// A finding for each file that is not a schema.
     pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Schemas, Vec<Diagnostic>> {
         let mut parsed = Vec::new();
         let mut findings = Vec::new();
+        let mut json = BTreeMap::new();
         for (file, text) in files {
+            if file.ends_with(FILE_ENDING) {
+                match JsonSchema::parse(file, text) {
+                    Ok(schema) => {
+                        json.insert(schema.event_type().to_owned(), schema);
+                    }
+                    Err(wrong) => findings.extend(wrong),
+                }
+                continue;
+            }
             match Schema::parse_str(text) {
                 Ok(schema) => parsed.push(schema),
                 Err(error) => {
@@ -42,7 +57,13 @@ impl Schemas {
                 }
             }
         }
-        if findings.is_empty() { Ok(Schemas::new(parsed)) } else { Err(findings) }
+        if findings.is_empty() { Ok(Schemas { json, ..Schemas::new(parsed) }) } else { Err(findings) }
+    }
+
+    /// The JSON Schema of the events of this type.
+    #[must_use]
+    pub fn json(&self, event_type: &str) -> Option<&JsonSchema> {
+        self.json.get(event_type)
     }
 
     fn collect(&mut self, schema: &Schema, levels: usize) {
@@ -81,6 +102,7 @@ impl Schemas {
                 let names = || Missing {
                     depth: path.len(),
                     known: record.fields.iter().map(|field| field.name.as_str()).collect(),
+                    is_certain: true,
                 };
                 self.follow(&field.ok_or_else(names)?.schema, rest)
             }
@@ -91,7 +113,7 @@ impl Schemas {
                 self.named.get(&name.fullname(None)).map_or(Ok(()), |schema| self.follow(schema, path))
             }
             // Scalars have no fields.
-            _ => Err(Missing { depth: path.len(), known: Vec::new() }),
+            _ => Err(Missing { depth: path.len(), known: Vec::new(), is_certain: true }),
         }
     }
 
@@ -140,7 +162,7 @@ impl Schemas {
                 nearest = Some(missing);
             }
         }
-        Err(nearest.unwrap_or(Missing { depth: path.len(), known: Vec::new() }))
+        Err(nearest.unwrap_or(Missing { depth: path.len(), known: Vec::new(), is_certain: true }))
     }
 }
 
@@ -150,4 +172,6 @@ pub(crate) struct Missing<'a> {
     pub(crate) depth: usize,
     /// The fields that are there.
     pub(crate) known: Vec<&'a str>,
+    /// Whether the schema says that there are no others.
+    pub(crate) is_certain: bool,
 }

@@ -12,6 +12,7 @@ use super::{
     graph::Graph,
     hash,
     headers::HeaderReads,
+    json_schema::JsonSchema,
     keys::{DEFINITION, OUTCOME, TRIGGER},
     model::{Action, Definition, Effects, OutcomeEvent, PivotSide, PolicyOverrides, Step, Trigger, TriggerFrom},
     names::Names,
@@ -85,7 +86,7 @@ fn read(
         description,
         hash: hash(text),
         text: text.to_owned(),
-        trigger: Trigger { headers, ..trigger? },
+        trigger: Trigger { headers, schema: schema_of(trigger.as_ref(), schemas), ..trigger? },
         timeout: timeout.map(|timeout| timeout.value),
         steps: build_steps(drafts, &graph)?,
         output,
@@ -132,7 +133,13 @@ fn trigger(fields: &Fields<'_>, reading: &mut Reading) -> Option<Trigger> {
         from,
         keep_keys,
         headers: HeaderReads::default(),
+        schema: None,
     })
+}
+
+/// What records of the trigger are held to.
+fn schema_of(trigger: Option<&Trigger>, schemas: Option<&Schemas>) -> Option<JsonSchema> {
+    schemas?.json(trigger?.event_type.as_deref()?).cloned()
 }
 
 /// A business key is one scalar that reads something: a constant one would start one saga, once.

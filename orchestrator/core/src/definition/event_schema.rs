@@ -1,6 +1,9 @@
 //! What a schema says of the trigger's event.
 
-use super::avro::{Missing, Schemas};
+use super::{
+    avro::{Missing, Schemas},
+    json_schema::JsonSchema,
+};
 use crate::expression::Unfit;
 use apache_avro::Schema;
 
@@ -8,18 +11,22 @@ use apache_avro::Schema;
 pub(crate) enum EventSchema<'a> {
     /// An Avro record, and the schemas that it refers to.
     Avro(&'a Schemas, &'a Schema),
+    /// A JSON Schema: records are held to it, so it counts where there is an Avro schema, too.
+    Json(&'a JsonSchema),
 }
 
 impl<'a> EventSchema<'a> {
     /// The schema of the events of this type, if there is one.
     pub(crate) fn find(schemas: &'a Schemas, event_type: &str) -> Option<EventSchema<'a>> {
-        schemas.record(event_type).map(|schema| EventSchema::Avro(schemas, schema))
+        let avro = || schemas.record(event_type).map(|schema| EventSchema::Avro(schemas, schema));
+        schemas.json(event_type).map(EventSchema::Json).or_else(avro)
     }
 
     /// Whether `path` is a field.
     pub(crate) fn follow(&self, path: &[String]) -> Result<(), Missing<'_>> {
         match self {
             EventSchema::Avro(schemas, schema) => schemas.follow(schema, path),
+            EventSchema::Json(schema) => schema.follow(path),
         }
     }
 
@@ -27,6 +34,16 @@ impl<'a> EventSchema<'a> {
     pub(crate) fn unfit(&self, path: &[String]) -> Option<Unfit> {
         match self {
             EventSchema::Avro(schemas, schema) => schemas.unfit(schema, path),
+            EventSchema::Json(schema) => schema.unfit(path),
+        }
+    }
+
+    /// How many names of `path` lead to the first field that need not be there.
+    pub(crate) fn may_be_missing(&self, path: &[String]) -> Option<usize> {
+        match self {
+            // Every field of a record is there.
+            EventSchema::Avro(..) => None,
+            EventSchema::Json(schema) => schema.may_be_missing(path),
         }
     }
 }

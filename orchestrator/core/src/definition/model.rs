@@ -58,6 +58,8 @@ pub struct Trigger {
     pub keep_keys: Option<Duration>,
     /// Which headers of the record the definition's expressions read.
     pub headers: HeaderReads,
+    /// What an event has to be, where this engine has a JSON Schema of its type. Not part of the text.
+    pub schema: Option<super::JsonSchema>,
 }
 
 /// Where a first contact with a trigger topic begins.

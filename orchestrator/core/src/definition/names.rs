@@ -1,7 +1,7 @@
 //! Proof that every expression reads only what is there.
 
 use super::{
-    diagnostic::{Code, Report, Span, did_you_mean, nearest},
+    diagnostic::{Code, Report, Severity, Span, did_you_mean, nearest},
     event_schema::EventSchema,
     given::Given,
     graph::Graph,
@@ -62,7 +62,7 @@ impl Names<'_> {
         }
         let missing: Vec<Missing<'_>> = reads.iter().filter_map(|read| self.missing(used, read)).collect();
         self.unproven(used, &missing, report);
-        if missing.is_empty() {
+        if missing.iter().all(|missing| missing.severity == Severity::Warning) {
             self.fits(used, report);
         }
     }
@@ -72,15 +72,20 @@ impl Names<'_> {
         let mut guards: Vec<String> = missing.iter().map(|missing| missing.guard.clone()).collect();
         guards.sort_unstable();
         guards.dedup();
-        for Missing { word, message, .. } in missing {
+        for Missing { word, message, severity, .. } in missing {
             let remedy = remedy::guarded(used, &guards, self.drafts, report);
-            remedy.of(report.error(Code::UnprovenRead, at(report, used, word), message.clone()));
+            let span = at(report, used, word);
+            remedy.of(match severity {
+                Severity::Error => report.error(Code::UnprovenRead, span, message.clone()),
+                Severity::Warning => report.warning(Code::UnprovenRead, span, message.clone()),
+            });
         }
     }
 
     fn missing<'r>(&self, used: &Use, read: &'r Read) -> Option<Missing<'r>> {
         match read.path.first().map(String::as_str)? {
             "steps" => self.unproven_step(used, read),
+            "event" => self.missing_field(used, read),
             "result" => unproven_result(used, read),
             _ => None,
         }
@@ -139,7 +144,29 @@ impl Names<'_> {
                 known => format!("`{parent}` has {}", known.join(", ")),
             });
         let message = format!("by its schema `{parent}` has no field `{field}`");
-        report.error(Code::UnknownField, at(report, used, field), message).help(help);
+        let span = at(report, used, field);
+        let finding = if missing.is_certain {
+            report.error(Code::UnknownField, span, message)
+        } else {
+            report.warning(Code::UnknownField, span, message)
+        };
+        finding.help(help);
+    }
+
+    /// What the schema of an event does not require may be missing.
+    fn missing_field<'r>(&self, used: &Use, read: &'r Read) -> Option<Missing<'r>> {
+        let length = 1 + self.event.as_ref()?.may_be_missing(&read.path[1..])?;
+        let field = &read.path[..length];
+        let is_asked = read.asks_presence && read.path.len() == length;
+        let speaks_of_it = |fact: &Fact| match fact {
+            Fact::Present(path) | Fact::NotNull(path) => path.starts_with(field),
+        };
+        if is_asked || read.known.iter().any(speaks_of_it) || self.given.at(used.at.place).iter().any(speaks_of_it) {
+            return None;
+        }
+        let message = format!("by its schema `{}` need not be there", text(field));
+        let guard = format!("has({})", text(field));
+        Some(Missing { guard, word: field.last()?, message, severity: Severity::Warning })
     }
 
     fn step(&self, used: &Use, read: &Read, report: &mut Report) {
@@ -190,7 +217,7 @@ impl Names<'_> {
             Some(_) | None => return None,
         };
         let message = format!("step `{word}` {reason}, so it need not have a result");
-        Some(Missing { guard: format!("has(steps.{word})"), word, message })
+        Some(Missing { guard: format!("has(steps.{word})"), word, message, severity: Severity::Error })
     }
 
     fn input(&self, used: &Use, read: &Read, report: &mut Report) {
@@ -241,6 +268,7 @@ struct Missing<'r> {
     guard: String,
     word: &'r str,
     message: String,
+    severity: Severity,
 }
 
 /// In an undo, `result` is null after an unknown outcome.
@@ -250,7 +278,8 @@ fn unproven_result<'r>(used: &Use, read: &'r Read) -> Option<Missing<'r>> {
         return None;
     }
     let message = "after an unknown outcome there is no `result` to read".to_owned();
-    Some(Missing { guard: "result != null".to_owned(), word: &read.path[0], message })
+    let guard = "result != null".to_owned();
+    Some(Missing { guard, word: &read.path[0], message, severity: Severity::Error })
 }
 
 /// A name whose fields are fixed.

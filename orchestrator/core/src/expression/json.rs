@@ -126,7 +126,7 @@ fn no_form(value: &dyn Val) -> String {
 }
 
 /// What a JSON value is, in the words of the documentation.
-pub(super) fn kind(value: &Value) -> &'static str {
+pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

@@ -2,8 +2,8 @@
 
 use super::{Course, Heading, Plan, State};
 use crate::{
-    command::{CommandRef, Direction},
-    definition::PivotSide,
+    command::{CommandRef, Direction, EXPRESSION},
+    definition::{Effects, PivotSide},
     event::{Ending, ParkReason},
     id::StepIndex,
     policy::OnExhausted,
@@ -70,7 +70,7 @@ impl State {
         let parks = match ending.unwrap_or(Ending::Definite) {
             Ending::NeedsPerson => true,
             Ending::Exhausted => plan.policies.step(step).on_exhausted == OnExhausted::Park,
-            Ending::Definite => false,
+            Ending::Definite => self.is_mistake_before_any_effect(plan, step),
         };
         match definition.side {
             PivotSide::After => Consequence::Parks,
@@ -78,5 +78,19 @@ impl State {
             PivotSide::Pivot | PivotSide::Before if parks => Consequence::Parks,
             PivotSide::Pivot | PivotSide::Before => Consequence::GoesBack,
         }
+    }
+
+    /// An expression without a value is a mistake of the definition or of the event, and nobody's answer. While nothing that has effects was sent, or
+    /// it certainly had none, there is nothing to take back: nobody is told no before a person has looked.
+    fn is_mistake_before_any_effect(&self, plan: &Plan, step: StepIndex) -> bool {
+        let state = self.step(step);
+        let is_mistake =
+            state.failed_for_good().is_none() && state.ended_badly().is_some_and(|failure| failure.code == EXPRESSION);
+        let without_effect = |step: StepIndex| {
+            let state = self.step(step);
+            let is_out = state.forward.is_open() || !state.forward.in_doubt.is_empty();
+            matches!(plan.definition.step(step).effects, Effects::ReadOnly) || !(is_out || state.may_be_applied())
+        };
+        is_mistake && plan.definition.indices().all(without_effect)
     }
 }

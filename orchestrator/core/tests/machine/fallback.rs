@@ -123,7 +123,7 @@ fn a_step_whose_fallbacks_cannot_answer_ends_as_it_would_without() {
 #[test]
 fn what_cannot_be_evaluated_is_not_hidden_by_a_fallback() {
     let body = look("with: {id: '${ event.nothing }'}, fallback: [{value: 1}]");
-    given(&body).then(&["started", "score failed (expression)", "goes back (score: expression)", "compensated"]);
+    given(&body).then(&["started", "score failed (expression)", "parked (score: expression)"]);
 }
 
 #[test]

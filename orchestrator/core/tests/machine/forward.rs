@@ -7,6 +7,7 @@ use crate::{
 use saga_core::{
     command::{Answer, Failure, Request, Retryable},
     decide::{self, Ignored, Illegal},
+    event::OperatorAction::Cancel,
     input::Input,
     state::Status,
 };
@@ -120,14 +121,40 @@ fn a_saga_whose_steps_are_all_skipped_is_completed_at_once() {
 #[test]
 fn an_if_that_cannot_be_evaluated_fails_the_step_and_nothing_is_sent() {
     given("steps: [{step: reserve, do: stock.Reserve, undo: stock.Release, if: event.nothing > 3}]")
-        .then(&["started", "reserve failed (expression)", "goes back (reserve: expression)", "compensated"])
+        .then(&["started", "reserve failed (expression)", "parked (reserve: expression)"])
         .then_out(&[]);
+}
+
+#[test]
+fn nobody_is_told_no_for_an_expression_before_anything_has_had_an_effect() {
+    let body = "onCompensated: {publish: orders.out, type: Rejected}
+steps:
+  - {step: look, do: GET bank/customers, readOnly: true}
+  - {step: reserve, do: stock.Reserve, undo: stock.Release, with: {a: \"${ event.cents > 100 }\"}}";
+    given_event(body, json!({"id": "4711", "cents": "1000"}))
+        .when("look", result(json!({})))
+        .then(&["look succeeded", "reserve failed (expression)", "parked (reserve: expression)"])
+        .when_operator(Cancel)
+        .then_status(Status::Compensating);
+}
+
+#[test]
+fn an_expression_without_a_value_undoes_what_was_done_before() {
+    let body = "steps:
+  - {step: reserve, do: stock.Reserve, undo: stock.Release}
+  - {step: pay, do: POST bank/charges, undo: POST bank/refunds, with: {a: \"${ event.nothing }\"}}";
+    given(body).when("reserve", result(json!({}))).then(&[
+        "reserve succeeded",
+        "pay failed (expression)",
+        "goes back (pay: expression)",
+        "undo reserve sent",
+    ]);
 }
 
 #[test]
 fn a_with_that_cannot_be_evaluated_fails_the_step_and_nothing_is_sent() {
     given("steps: [{step: reserve, do: stock.Reserve, undo: stock.Release, with: {a: \"${ event.nothing }\"}}]")
-        .then(&["started", "reserve failed (expression)", "goes back (reserve: expression)", "compensated"]);
+        .then(&["started", "reserve failed (expression)", "parked (reserve: expression)"]);
 }
 
 #[test]

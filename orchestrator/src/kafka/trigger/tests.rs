@@ -2,7 +2,7 @@ use super::*;
 use crate::kafka::record::{Header, text_header};
 use bytes::Bytes;
 use saga_core::{
-    definition::{HeaderReads, PolicyOverrides, Trigger as TriggerDefinition},
+    definition::{HeaderReads, PolicyOverrides, Schemas, Trigger as TriggerDefinition},
     expression::{Expression, Template},
     time::Timestamp,
 };
@@ -23,6 +23,7 @@ fn definition(name: &str, event_type: &str, when: &str, key: &str) -> Arc<Defini
             from: None,
             keep_keys: None,
             headers: HeaderReads::default(),
+            schema: None,
         },
         timeout: None,
         steps: Vec::new(),
@@ -35,6 +36,33 @@ fn definition(name: &str, event_type: &str, when: &str, key: &str) -> Arc<Defini
 
 fn orders() -> Arc<Definition> {
     definition("order-fulfillment", "OrderPlaced", "event.amountCents > 0", "${ event.orderId }")
+}
+
+/// The same, held to a JSON Schema.
+fn held(definition: &Definition, schema: &str) -> Arc<Definition> {
+    let schemas = Schemas::parse([("OrderPlaced.schema.json", schema)]).expect("a schema");
+    let mut held = definition.clone();
+    held.trigger.schema = schemas.json("OrderPlaced").cloned();
+    Arc::new(held)
+}
+
+#[test]
+fn an_event_that_is_not_what_its_schema_asks_for_starts_nothing() {
+    let schema = r#"{"required": ["orderId", "amountCents"], "properties": {"amountCents": {"type": "integer"}}}"#;
+    let orders = held(&orders(), schema);
+    assert!(matches!(
+        only(&placed(r#"{"orderId": "1", "amountCents": 5}"#), Arc::clone(&orders)),
+        Disposition::Start(_)
+    ));
+    let bad = placed(r#"{"orderId": "1", "amountCents": "1000"}"#);
+    let Disposition::Poison(poison) = only(&bad, Arc::clone(&orders)) else { panic!("it is poison") };
+    assert_eq!(poison.code, PoisonCode::Schema);
+    assert_eq!(poison.message, "event.amountCents: it is not of type \"integer\" (it is a string)");
+    assert_eq!(
+        only(&placed(r#"{"amountCents": 0}"#), orders),
+        Disposition::Unwanted,
+        "what is not wanted is not held to it"
+    );
 }
 
 fn record(headers: Vec<Header>, value: Option<&[u8]>) -> Record {

@@ -1,0 +1,127 @@
+//! JSON Schemas of events: what a record has to be before it starts a saga, and what expressions may read of it.
+
+mod references;
+mod shape;
+
+use super::{
+    avro::Missing,
+    diagnostic::{Code, Diagnostic, Report, Span},
+};
+use crate::expression::{Unfit, shorten};
+use jsonschema::{PatternOptions, Validator};
+use serde_json::Value;
+use std::{fmt, sync::Arc};
+
+/// The ending of its files.
+pub const FILE_ENDING: &str = ".schema.json";
+
+/// Largest file: every engine holds all of them.
+const MAX_FILE_BYTES: usize = 256 * 1024;
+/// Most violations that are told of one record.
+const MAX_TOLD: usize = 3;
+/// Longest of them: they travel in a header of the dead letter.
+const TOLD_CHARS: usize = 160;
+
+/// The JSON Schema of one type of event.
+#[derive(Clone)]
+pub struct JsonSchema {
+    inner: Arc<Compiled>,
+}
+
+struct Compiled {
+    event_type: String,
+    root: Value,
+    validator: Validator,
+}
+
+impl fmt::Debug for JsonSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JsonSchema").field(&self.inner.event_type).finish()
+    }
+}
+
+impl JsonSchema {
+    /// Reads one file. It is of the events whose type is its `title`; without one, of those that the file is named after.
+    ///
+    /// # Errors
+    /// Why it is no schema, or none that is read here: references stay within the file, because nothing is fetched, and end, because a record is
+    /// judged by them.
+    pub(crate) fn parse(file: &str, text: &str) -> Result<JsonSchema, Vec<Diagnostic>> {
+        JsonSchema::read(file, text).map_err(|(message, help)| {
+            let mut report = Report::new(file, text);
+            report.error(Code::BadSchema, Span::default(), format!("not a JSON Schema: {message}")).help(help);
+            report.into_findings()
+        })
+    }
+
+    fn read(file: &str, text: &str) -> Result<JsonSchema, (String, &'static str)> {
+        if text.len() > MAX_FILE_BYTES {
+            let message = format!("the file has {} bytes; at most {MAX_FILE_BYTES} are read", text.len());
+            return Err((message, "describe what the saga reads"));
+        }
+        let help =
+            "write one JSON Schema of an event, {\"title\": \"OrderPlaced\", \"type\": \"object\", \"properties\": …}";
+        let root = crate::json::read(text.as_bytes()).map_err(|error| (error.to_string(), help))?;
+        references::check(&root)?;
+        // The other engine for patterns goes back without a bound.
+        let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
+        let validator = options.build(&root).map_err(|error| (shorten(&error.to_string(), 300), help))?;
+        let event_type = root.get("title").and_then(Value::as_str).unwrap_or_else(|| stem(file)).to_owned();
+        Ok(JsonSchema { inner: Arc::new(Compiled { event_type, root, validator }) })
+    }
+
+    /// The type of the events that it is of.
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        &self.inner.event_type
+    }
+
+    /// What is wrong with an event, if anything is: where, and what was expected. Values are not told: they may be anybody's secrets.
+    ///
+    /// # Errors
+    /// The first violations, in one line.
+    pub fn check(&self, event: &Value) -> Result<(), String> {
+        let told: Vec<String> =
+            self.inner.validator.iter_errors(event).take(MAX_TOLD).map(|error| violation(&error)).collect();
+        if told.is_empty() { Ok(()) } else { Err(told.join("; ")) }
+    }
+
+    pub(crate) fn follow(&self, path: &[String]) -> Result<(), Missing<'_>> {
+        shape::follow(&self.inner.root, path)
+    }
+
+    pub(crate) fn unfit(&self, path: &[String]) -> Option<Unfit> {
+        shape::unfit(&self.inner.root, path)
+    }
+
+    /// How many names of `path` lead to the first field that need not be there.
+    pub(crate) fn may_be_missing(&self, path: &[String]) -> Option<usize> {
+        shape::may_be_missing(&self.inner.root, path)
+    }
+}
+
+/// `event.amountCents: it is not of type "integer" (it is a string)`
+fn violation(error: &jsonschema::ValidationError<'_>) -> String {
+    let place: String = error.instance_path().to_string().split('/').skip(1).map(name).collect();
+    let found = crate::expression::kind(error.instance());
+    shorten(&format!("event{place}: {} (it is {found})", error.masked_with("it")), TOLD_CHARS)
+}
+
+/// One part of a JSON pointer as an expression writes it.
+fn name(part: &str) -> String {
+    let part = part.replace("~1", "/").replace("~0", "~");
+    if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) {
+        format!("[{part}]")
+    } else {
+        format!(".{part}")
+    }
+}
+
+/// `schemas/OrderPlaced.schema.json` is named after `OrderPlaced`.
+fn stem(file: &str) -> &str {
+    let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    name.strip_suffix(FILE_ENDING).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests;
