@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn who_has_no_secrets_can_prove_definitions() {
-        let text = "participants: {bank: {http: {url: 'http://${ env.HOST }:${ env.PORT }'}, authorization: Bearer ${ env.TOKEN }}}";
+        let text = "participants: {bank: {http: {url: 'http://${ env.HOST }:${ env.PORT }'}, authorization: 'Bearer ${ env.TOKEN }'}}";
         let files = Files { participants: Some(Source::new("participants.yaml", text)), ..Files::default() };
         let errors = |missing| {
             let findings = files.check(&Topics::default(), missing).findings;

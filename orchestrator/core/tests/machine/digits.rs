@@ -69,6 +69,6 @@ steps:
     with: {amount: \"${ event.amount * 2.0 }\"}
     undo: POST bank/refunds
 ";
-    given_event(steps, json(EVENT)).then_out(&[]).then_status(Status::Compensated);
+    given_event(steps, json(EVENT)).then_out(&[]).then_status(Status::Parked);
     given(steps).then_out(&[]);
 }

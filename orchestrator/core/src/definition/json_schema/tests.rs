@@ -68,7 +68,7 @@ fn references_stay_in_the_file_and_end() {
         (r##"{"$ref": "#"}"##, "leads back"),
         (r##"{"$ref": "#/a", "a": {"allOf": [{"$ref": "#/b"}]}, "b": {"anyOf": [{"$ref": "#/a"}]}}"##, "leads back"),
         (r#"{"type": "objekt"}"#, "objekt"),
-        (r#"{"properties": {"a": {"pattern": "(?=x)"}}}"#, "pattern"),
+        (r#"{"properties": {"a": {"pattern": "(?=x)"}}}"#, "regex"),
         ("[", "JSON"),
     ] {
         let findings = JsonSchema::parse("x.schema.json", text).expect_err(text);
