@@ -94,7 +94,7 @@ fn row(stream: Uuid, shard: u16, epochs: &[Epoch], version: u32) -> Append {
         reason: None,
         started_at_ms: now_ms(),
         waits_on: Vec::new(),
-        marked: false,
+        flags: Vec::new(),
     };
     Append {
         append_id: Uuid::new_v4(),
@@ -104,6 +104,7 @@ fn row(stream: Uuid, shard: u16, epochs: &[Epoch], version: u32) -> Append {
         version,
         recorded_at_ms: now_ms(),
         payload: vec![b'x'; PAYLOAD_BYTES],
+        outline: None,
         category: "order-fulfillment".into(),
         key: format!("order-{}", stream.simple()),
         new_key: (version == 1).then_some(NewKey { payload_hash: [7; 32] }),

@@ -9,6 +9,7 @@ mod migrate;
 mod note;
 pub mod postgres;
 pub mod sqlite;
+mod standing;
 mod step_back;
 mod store;
 mod stream;
@@ -18,6 +19,7 @@ pub use attendance::{Attendance, Attended, Gap};
 pub use error::Error;
 pub use mark::{Mark, Marked};
 pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, Note, NoteNumber};
+pub use standing::{Flagged, Sessions, Standing};
 pub use step_back::{Confirmed, ConfirmedAppend, StepBack};
 pub use store::{Access, EventStore, Identity, is_address, open, place};
 pub use stream::{

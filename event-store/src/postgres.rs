@@ -19,13 +19,14 @@ use crate::{
     attendance::check_attended,
     mark::check_mark,
     note::check_note,
+    standing::{self, Flagged, Sessions, Standing},
     store::without_secret,
     stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
     waits,
 };
 use async_trait::async_trait;
 use pool::Pool;
-use rows::{bind_batch, read_answer, read_row, read_summary};
+use rows::{bind_batch, read_answer, read_row, read_summary, rows_of_streams};
 use sqlx::{Row as _, postgres::PgConnectOptions};
 use std::{str::FromStr, sync::Arc};
 use tokio::sync::watch;
@@ -75,6 +76,27 @@ impl Postgres {
         };
         schema::check_privileges(&pool, access).await?;
         Ok(Postgres { pool, identity, access, witness })
+    }
+
+    /// Which of `streams` have at most `max_bytes` together, by what `sizes` says, and which are left.
+    async fn reached(
+        &self,
+        sizes: &'static str,
+        streams: &[Uuid],
+        max_bytes: u64,
+    ) -> Result<(Vec<Uuid>, Vec<Uuid>), Error> {
+        let mut reached = in_order(streams);
+        let sizes = self.pool.rows(sqlx::query(sizes).bind(reached.clone())).await?;
+        let mut budget = Budget::of(max_bytes);
+        let mut left = Vec::new();
+        for size in &sizes {
+            if !budget.takes(size.try_get("bytes")?) {
+                let next: Uuid = size.try_get("stream")?;
+                left = reached.split_off(reached.partition_point(|stream| *stream < next));
+                break;
+            }
+        }
+        Ok((reached, left))
     }
 
     fn check_writable(&self) -> Result<(), Error> {
@@ -163,24 +185,20 @@ impl EventStore for Postgres {
         check_streams(streams)?;
         let query = sqlx::query(include_str!("postgres/sql/read_many.sql")).bind(streams);
         let rows = self.pool.rows(query).await?;
-        rows.iter().map(|row| Ok((row.try_get("stream")?, read_row(row)?))).collect()
+        rows_of_streams(&rows)
     }
 
     async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
         check_streams(streams)?;
-        let mut reached = in_order(streams);
-        let query = sqlx::query(include_str!("postgres/sql/sizes.sql")).bind(&reached);
-        let sizes = self.pool.rows(query).await?;
-        let mut budget = Budget::of(max_bytes);
-        let mut left = Vec::new();
-        for size in &sizes {
-            if !budget.takes(size.try_get("bytes")?) {
-                let next: Uuid = size.try_get("stream")?;
-                left = reached.split_off(reached.partition_point(|stream| *stream < next));
-                break;
-            }
-        }
+        let (reached, left) = self.reached(include_str!("postgres/sql/sizes.sql"), streams, max_bytes).await?;
         Ok(Portion { rows: self.read_many(&reached).await?, left })
+    }
+
+    async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
+        check_streams(streams)?;
+        let (reached, left) = self.reached(include_str!("postgres/sql/outline_sizes.sql"), streams, max_bytes).await?;
+        let query = sqlx::query(include_str!("postgres/sql/outlines.sql")).bind(reached);
+        Ok(Portion { rows: rows_of_streams(&self.pool.rows(query).await?)?, left })
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {
@@ -209,14 +227,20 @@ impl EventStore for Postgres {
         if filter.finds_nothing() {
             return Ok(Vec::new());
         }
-        let query = sqlx::query(include_str!("postgres/sql/list.sql"))
+        let list = if filter.only_open {
+            include_str!("postgres/sql/list_open.sql")
+        } else {
+            include_str!("postgres/sql/list.sql")
+        };
+        let query = sqlx::query(list)
             .bind(filter.known_statuses())
             .bind(&filter.category)
             .bind(&filter.key)
             .bind(filter.before)
             .bind(i64::from(filter.limit.min(MAX_PAGE)))
             .bind(filter.waiting.as_ref().map(Waiting::part))
-            .bind(filter.mark());
+            .bind(filter.flag.as_deref().map(standing::part))
+            .bind(filter.flagged);
         let rows = self.pool.rows(query).await?;
         rows.iter().map(read_summary).collect()
     }
@@ -232,6 +256,21 @@ impl EventStore for Postgres {
         let rows = self.pool.rows(sqlx::query(waits::COUNTS)).await?;
         let stored = rows.iter().map(|row| Ok((row.try_get("waits_on")?, row.try_get("streams")?)));
         Ok(waits::counted(stored.collect::<Result<Vec<_>, Error>>()?))
+    }
+
+    async fn standing(&self) -> Result<Vec<Standing>, Error> {
+        let rows = self.pool.rows(sqlx::query(include_str!("postgres/sql/standing.sql"))).await?;
+        rows.iter().map(rows::read_standing).collect()
+    }
+
+    async fn flagged(&self) -> Result<Vec<Flagged>, Error> {
+        let rows = self.pool.rows(sqlx::query(include_str!("postgres/sql/flagged.sql"))).await?;
+        let stored = rows.iter().map(|row| Ok((row.try_get("flags")?, row.try_get("open")?, row.try_get("streams")?)));
+        Ok(standing::counted(stored.collect::<Result<Vec<_>, Error>>()?))
+    }
+
+    fn sessions(&self) -> Sessions {
+        self.pool.sessions()
     }
 
     async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error> {

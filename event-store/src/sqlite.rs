@@ -4,6 +4,7 @@ mod append;
 mod attendance;
 mod lock;
 mod notes;
+mod reading;
 mod schema;
 mod witness;
 
@@ -15,11 +16,13 @@ use crate::{
     mark::check_mark,
     migrate::Migration,
     note::check_note,
-    stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
+    standing::{self, Flagged, Sessions, Standing},
+    stream::{check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
     waits,
 };
 use async_trait::async_trait;
 use lock::FileLock;
+use reading::{OUTLINES, WHOLE};
 use sqlx::{
     Row as _, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
@@ -35,6 +38,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, sql: include_str!("../migrations/sqlite/0003_waits_on.sql") },
     Migration { version: 4, sql: include_str!("../migrations/sqlite/0004_attendance.sql") },
     Migration { version: 5, sql: include_str!("../migrations/sqlite/0005_heartbeats.sql") },
+    Migration { version: 6, sql: include_str!("../migrations/sqlite/0006_looking.sql") },
 ];
 
 /// SQLite has one writer at a time; more connections would only wait for each other.
@@ -99,15 +103,6 @@ impl Sqlite {
         let identity = schema::existing(&readers).await?;
         let witness = Witness::new(identity.installation);
         Ok(Sqlite { writer: readers.clone(), readers, identity, lock: None, witness })
-    }
-
-    /// Payload bytes of a stream. A payload's length is known without loading it.
-    async fn size(&self, stream: Uuid) -> Result<i64, Error> {
-        let row = sqlx::query("SELECT coalesce(sum(length(payload)), 0) AS bytes FROM journal WHERE stream = ?1")
-            .bind(stream)
-            .fetch_one(&self.readers)
-            .await?;
-        Ok(row.try_get("bytes")?)
     }
 
     fn check_writable(&self) -> Result<(), Error> {
@@ -195,13 +190,7 @@ impl EventStore for Sqlite {
     }
 
     async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error> {
-        let rows = sqlx::query(
-            "SELECT version, recorded_at, append_id, payload FROM journal WHERE stream = ?1 ORDER BY version",
-        )
-        .bind(stream)
-        .fetch_all(&self.readers)
-        .await?;
-        rows.iter().map(read_row).collect()
+        reading::rows(&self.readers, WHOLE, stream).await
     }
 
     async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error> {
@@ -214,19 +203,11 @@ impl EventStore for Sqlite {
     }
 
     async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
-        check_streams(streams)?;
-        let mut left = in_order(streams);
-        let mut budget = Budget::of(max_bytes);
-        let mut rows = Vec::new();
-        let mut reached = 0;
-        for stream in &left {
-            if !budget.takes(self.size(*stream).await?) {
-                break;
-            }
-            rows.extend(self.read(*stream).await?.into_iter().map(|row| (*stream, row)));
-            reached += 1;
-        }
-        Ok(Portion { rows, left: left.split_off(reached) })
+        reading::within(&self.readers, WHOLE, streams, max_bytes).await
+    }
+
+    async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
+        reading::within(&self.readers, OUTLINES, streams, max_bytes).await
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {
@@ -257,14 +238,20 @@ impl EventStore for Sqlite {
         }
         let statuses =
             if filter.statuses.is_empty() { String::new() } else { format!(",{},", filter.known_statuses().join(",")) };
-        let rows = sqlx::query(include_str!("sqlite/sql/list.sql"))
+        let list = if filter.only_open {
+            include_str!("sqlite/sql/list_open.sql")
+        } else {
+            include_str!("sqlite/sql/list.sql")
+        };
+        let rows = sqlx::query(list)
             .bind(statuses)
             .bind(&filter.category)
             .bind(&filter.key)
             .bind(filter.before)
             .bind(i64::from(filter.limit.min(MAX_PAGE)))
             .bind(filter.waiting.as_ref().map(Waiting::part))
-            .bind(filter.mark())
+            .bind(filter.flag.as_deref().map(standing::part))
+            .bind(filter.flagged)
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(read_summary).collect()
@@ -281,6 +268,31 @@ impl EventStore for Sqlite {
         let rows = sqlx::query(waits::COUNTS).fetch_all(&self.readers).await?;
         let stored = rows.iter().map(|row| Ok((row.try_get("waits_on")?, row.try_get("streams")?)));
         Ok(waits::counted(stored.collect::<Result<Vec<_>, Error>>()?))
+    }
+
+    async fn standing(&self) -> Result<Vec<Standing>, Error> {
+        let rows = sqlx::query(include_str!("sqlite/sql/standing.sql")).fetch_all(&self.readers).await?;
+        let standing = rows.iter().map(|row| {
+            Ok(Standing {
+                category: row.try_get("category")?,
+                status: row.try_get("status")?,
+                streams: row.try_get("streams")?,
+                oldest_started_ms: row.try_get("oldest_started")?,
+                oldest_changed_ms: row.try_get("oldest_changed")?,
+            })
+        });
+        standing.collect()
+    }
+
+    async fn flagged(&self) -> Result<Vec<Flagged>, Error> {
+        let rows = sqlx::query(include_str!("sqlite/sql/flagged.sql")).fetch_all(&self.readers).await?;
+        let stored = rows.iter().map(|row| Ok((row.try_get("flags")?, row.try_get("open")?, row.try_get("streams")?)));
+        Ok(standing::counted(stored.collect::<Result<Vec<_>, Error>>()?))
+    }
+
+    fn sessions(&self) -> Sessions {
+        let in_use = |pool: &SqlitePool| u64::from(pool.size()).saturating_sub(pool.num_idle() as u64);
+        Sessions { most: u64::from(READERS + WRITERS), in_use: in_use(&self.readers) + in_use(&self.writer) }
     }
 
     async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error> {
@@ -372,18 +384,7 @@ impl EventStore for Sqlite {
     }
 }
 
-fn read_row(row: &SqliteRow) -> Result<Row, Error> {
-    let version: i64 = row.try_get("version")?;
-    Ok(Row {
-        version: u32::try_from(version).map_err(|_| Error::Refused(format!("a stored version is {version}")))?,
-        recorded_at_ms: row.try_get("recorded_at")?,
-        append_id: row.try_get("append_id")?,
-        payload: row.try_get("payload")?,
-    })
-}
-
 fn read_summary(row: &SqliteRow) -> Result<StreamSummary, Error> {
-    let waits_on: Option<String> = row.try_get("waits_on")?;
     Ok(StreamSummary {
         stream: row.try_get("stream")?,
         category: row.try_get("category")?,
@@ -394,7 +395,7 @@ fn read_summary(row: &SqliteRow) -> Result<StreamSummary, Error> {
         reason: row.try_get("reason")?,
         started_at_ms: row.try_get("started_at")?,
         updated_at_ms: row.try_get("updated_at")?,
-        marked: waits::is_marked(waits_on.as_deref()),
-        waits_on: waits::read(waits_on),
+        waits_on: waits::read(row.try_get("waits_on")?),
+        flags: standing::read(row.try_get("flags")?),
     })
 }

@@ -1,9 +1,9 @@
 //! The seam.
 
 use crate::{
-    Activity, Append, Appended, Attendance, Attended, Confirmed, Epoch, Error, Filter, Mark, Marked, NewNote, Note,
-    NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept, WaitsOn, postgres::Postgres, sqlite::Sqlite,
-    stream::check_shards,
+    Activity, Append, Appended, Attendance, Attended, Confirmed, Epoch, Error, Filter, Flagged, Mark, Marked, NewNote,
+    Note, NoteNumber, Portion, Row, Sessions, Standing, StepBack, StreamSummary, Sweep, Swept, WaitsOn,
+    postgres::Postgres, sqlite::Sqlite, stream::check_shards,
 };
 use async_trait::async_trait;
 use sqlx::postgres::PgConnectOptions;
@@ -143,6 +143,10 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     /// has claimed and does not write to meanwhile.
     async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error>;
 
+    /// As [`EventStore::read_within`], with the outlines of rows that have one in place of their payloads: neither is such a payload loaded
+    /// nor does it count.
+    async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error>;
+
     /// A page of the shard's open streams after `after`, ascending.
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error>;
 
@@ -173,6 +177,15 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Error::Limit`] when it looks at no key or at more than [`crate::MAX_PAGE`].
     async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error>;
+
+    /// How the open streams stand, by category and status. Looks at every open stream, and at none that has ended.
+    async fn standing(&self) -> Result<Vec<Standing>, Error>;
+
+    /// How many streams have which flags.
+    async fn flagged(&self) -> Result<Vec<Flagged>, Error>;
+
+    /// This process's connections to the database.
+    fn sessions(&self) -> Sessions;
 
     /// Keeps a text under its kind and hash; a repeat changes nothing.
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error>;

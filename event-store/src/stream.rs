@@ -1,6 +1,6 @@
 //! Streams, rows and what an append brings.
 
-use crate::{Error, Waiting, WaitsOn, waits};
+use crate::{Error, Waiting, WaitsOn, standing::is_flag};
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -38,6 +38,8 @@ pub struct Append {
     pub recorded_at_ms: i64,
     /// The row.
     pub payload: Vec<u8>,
+    /// The row without what nobody needs who wants to see where its stream stands; `None`: the row is small.
+    pub outline: Option<Vec<u8>>,
     /// The stream's category.
     pub category: String,
     /// The stream's key.
@@ -46,6 +48,14 @@ pub struct Append {
     pub new_key: Option<NewKey>,
     /// Set when the read model changes.
     pub summary: Option<Summary>,
+}
+
+impl Append {
+    /// What of it counts for the bounds of a batch.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.payload.len() + self.outline.as_ref().map_or(0, Vec::len)
+    }
 }
 
 /// The key of a new stream is taken together with its first row, or not at all.
@@ -72,8 +82,8 @@ pub struct Summary {
     pub started_at_ms: i64,
     /// What holds it; mostly nothing.
     pub waits_on: Vec<WaitsOn>,
-    /// Whether people should look at it.
-    pub marked: bool,
+    /// What people should look at, in words without commas; mostly nothing.
+    pub flags: Vec<String>,
 }
 
 /// What became of one append.
@@ -139,8 +149,8 @@ pub struct StreamSummary {
     pub updated_at_ms: i64,
     /// What holds it; mostly nothing.
     pub waits_on: Vec<WaitsOn>,
-    /// Whether people should look at it.
-    pub marked: bool,
+    /// What people should look at; mostly nothing.
+    pub flags: Vec<String>,
 }
 
 /// Which streams to list; an empty filter lists all.
@@ -152,10 +162,14 @@ pub struct Filter {
     pub category: Option<String>,
     /// This one.
     pub key: Option<String>,
+    /// Only streams that go on. Where only such are wanted it is to be said: they are found without passing by all that have ended.
+    pub only_open: bool,
+    /// Only streams with this flag.
+    pub flag: Option<String>,
     /// Only streams that wait on something, and on what; `None`: any.
     pub waiting: Option<Waiting>,
-    /// Only streams that people should look at.
-    pub marked: bool,
+    /// Only streams that have any flag.
+    pub flagged: bool,
     /// Only streams before this one: the last of the page before.
     pub before: Option<Uuid>,
     /// How many, at most [`MAX_PAGE`].
@@ -208,7 +222,7 @@ pub(crate) fn check_batch(batch: &[Append]) -> Result<(), Error> {
     if batch.len() > MAX_BATCH_ROWS {
         return Err(Error::Limit(format!("a batch has {} rows, the limit is {MAX_BATCH_ROWS}", batch.len())));
     }
-    let bytes: usize = batch.iter().map(|append| append.payload.len()).sum();
+    let bytes: usize = batch.iter().map(Append::bytes).sum();
     if bytes > MAX_BATCH_BYTES {
         return Err(Error::Limit(format!("a batch has {bytes} bytes, the limit is {MAX_BATCH_BYTES}")));
     }
@@ -234,7 +248,11 @@ fn check_append(append: &Append) -> Result<(), Error> {
 fn check_summary(summary: &Summary) -> Result<(), Error> {
     check_texts([summary.document.as_str(), summary.status.as_str()])?;
     check_texts(summary.step.as_deref())?;
-    check_texts(summary.reason.as_deref())
+    check_texts(summary.reason.as_deref())?;
+    match summary.flags.iter().find(|flag| !is_flag(flag)) {
+        Some(flag) => Err(Error::Limit(format!("`{flag}` is no flag: one has no commas and is not empty"))),
+        None => Ok(()),
+    }
 }
 
 /// Whether a text has 1 to `most` bytes.
@@ -344,12 +362,12 @@ impl Filter {
         let (category, key) = (self.category.as_deref(), self.key.as_deref());
         let only_unknown_statuses = !self.statuses.is_empty() && self.statuses.iter().all(|status| has_nul(status));
         let waits_on_nothing = self.waiting.as_ref().is_some_and(Waiting::finds_nothing);
-        waits_on_nothing || only_unknown_statuses || category.is_some_and(has_nul) || key.is_some_and(has_nul)
-    }
-
-    /// What the text of what they wait on begins with, of streams that people should look at; `None`: any.
-    pub(crate) fn mark(&self) -> Option<&'static str> {
-        self.marked.then_some(waits::MARK)
+        let has_no_flag = self.flag.as_deref().is_some_and(|flag| !is_flag(flag));
+        has_no_flag
+            || waits_on_nothing
+            || only_unknown_statuses
+            || category.is_some_and(has_nul)
+            || key.is_some_and(has_nul)
     }
 
     /// The statuses that a store can have; empty: any.

@@ -1,17 +1,12 @@
-//! What streams wait on, and whether people should look at them: one text, because few streams have any of both.
+//! What streams wait on.
 
-use crate::{
-    Error,
-    stream::{Summary, has_nul},
-};
+use crate::{Error, stream::has_nul};
 use std::{collections::BTreeMap, fmt};
 
 /// Between a kind and a name.
 const INNER: char = ':';
 /// Around each of several.
 const OUTER: char = ',';
-/// In place of a kind and a name: people should look at the stream. No kind and no name is empty, so it is neither.
-pub(crate) const MARK: &str = ",!,";
 
 /// Something that holds a stream: a word for its kind, and its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,19 +88,10 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && !text.contains([INNER, OUTER]) && !has_nul(text)
 }
 
-/// As it is kept; `None`: it waits on nothing, and nobody need look at it.
-pub(crate) fn stored(summary: &Summary) -> Option<String> {
-    let words = summary.waits_on.iter().map(|it| format!("{it}{OUTER}")).collect::<String>();
-    match (summary.marked, words.is_empty()) {
-        (true, _) => Some(format!("{MARK}{words}")),
-        (false, false) => Some(format!("{OUTER}{words}")),
-        (false, true) => None,
-    }
-}
-
-/// Whether people should look at it.
-pub(crate) fn is_marked(stored: Option<&str>) -> bool {
-    stored.is_some_and(|text| text.starts_with(MARK))
+/// As it is kept; `None`: on nothing.
+pub(crate) fn stored(waits_on: &[WaitsOn]) -> Option<String> {
+    let words = waits_on.iter().map(|it| format!("{it}{OUTER}")).collect::<String>();
+    (!words.is_empty()).then(|| format!("{OUTER}{words}"))
 }
 
 pub(crate) fn read(stored: Option<String>) -> Vec<WaitsOn> {

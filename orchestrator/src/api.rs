@@ -1,10 +1,13 @@
 //! The HTTP side for operators: health, sagas, acts, metrics, and the web UI. Reads the store; acts go to the shards' owners as inputs.
 
 mod acts;
+mod census;
+mod definitions;
 mod errors;
 mod guard_events;
 mod guards;
 mod health;
+mod looking;
 mod pages;
 mod participants;
 mod sagas;
@@ -41,6 +44,10 @@ pub struct Backend {
     pub(crate) metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
     /// Places of those who follow the changes of guards.
     pub(crate) readers: Arc<Semaphore>,
+    /// Places of those who look at journals.
+    pub(crate) looking: looking::Looking,
+    /// How sagas stand.
+    pub(crate) census: census::Census,
 }
 
 impl Backend {
@@ -53,7 +60,10 @@ impl Backend {
         odd_topics: watch::Receiver<Vec<Odd>>,
     ) -> Backend {
         let readers = Arc::new(Semaphore::new(guard_events::READERS));
-        Backend { parts, readiness, consumers, odd_topics, metrics: crate::telemetry::metrics(), readers }
+        let looking = looking::Looking::new();
+        let census = census::Census::of(Arc::clone(&parts.store));
+        let metrics = crate::telemetry::metrics();
+        Backend { parts, readiness, consumers, odd_topics, metrics, readers, looking, census }
     }
 }
 
@@ -79,6 +89,7 @@ fn routes(backend: Backend) -> Router {
         .route("/api/sagas/{id}", get(sagas::show))
         .route("/api/sagas/{id}/history", get(sagas::history))
         .route("/api/sagas/{id}/{action}", post(acts::act))
+        .route("/api/definitions", get(definitions::list))
         .route("/api/guards", get(guards::list))
         .route("/api/guards/acts", get(guards::acts))
         .route("/api/guards/waiting", get(guards::waiting))

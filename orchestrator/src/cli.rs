@@ -3,6 +3,7 @@
 mod act;
 mod benchmark;
 mod check;
+mod definitions;
 mod guard;
 mod output;
 mod read;
@@ -85,6 +86,9 @@ enum Command {
     Cancel(act::ActArgs),
     /// End a saga as it is; what is left undone is recorded
     Abandon(act::ActArgs),
+    /// Show which definitions start sagas
+    #[command(subcommand)]
+    Definitions(definitions::DefinitionsCommand),
     /// Show and steer the guards before participants: breakers and limits
     #[command(subcommand)]
     Guard(guard::GuardCommand),
@@ -134,6 +138,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Skip(args) => act::act_on_step(args, OperatorAction::Skip).await,
         Command::Cancel(args) => act::act(args, OperatorAction::Cancel).await,
         Command::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
+        Command::Definitions(command) => definitions::run(command).await,
         Command::Guard(command) => guard::run(command).await,
         Command::VerifyParticipant(args) => verify::run(args).await,
         Command::Bench(args) => benchmark::run(args).await,

@@ -6,8 +6,10 @@
 pub mod acts;
 mod capability;
 pub mod changes;
+mod failed;
 mod gate;
 pub mod health;
+mod holding;
 pub mod lifecycle;
 pub mod metrics;
 mod passage;
@@ -20,6 +22,9 @@ mod snapshot;
 mod tests;
 mod topics;
 mod waker;
+
+pub use failed::FailedCall;
+pub use holding::Holding;
 
 pub use crate::participants::{Call, Dispatch};
 pub(crate) use gate::{Asking, Attempt, Coming, Refused, Since, Waiter, Wake, lane};
@@ -291,6 +296,11 @@ impl Guarded {
         [own].into_iter().chain(others.map(|(_, other)| other.gate.join(since, waiter.clone()))).collect()
     }
 
+    /// A command that had been given up succeeded after all.
+    pub(crate) fn late_success(&self, participant: &str) {
+        self.participants.load().get(participant).into_iter().for_each(|found| found.gate.late_success());
+    }
+
     /// Performs `call` over HTTP when the rate limit and the bulkhead let it, and tells the guards how it went. Dropping the future gives
     /// everything back.
     pub async fn call(&self, mut permit: Permit, call: Call) -> Answer {
@@ -301,6 +311,7 @@ impl Guarded {
             return refused(by);
         }
         let answer = participant.call(&call).await;
+        permit.remember(call.id.saga, &answer);
         permit.settle(Said::by(&answer));
         answer
     }

@@ -2,6 +2,7 @@
 
 pub mod codec;
 pub mod history;
+pub mod payloads;
 mod plans;
 pub mod reading;
 pub mod shown;

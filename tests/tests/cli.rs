@@ -142,6 +142,14 @@ async fn the_web_pages_go_on_to_older_sagas_and_say_what_is_wrong() -> Result<()
     assert_eq!((status.as_u16(), &body["error"]["code"]), (400, &json!("bad_parameter")), "{body}");
     let (_, listed) = engine.api().get("/api/sagas?key=1").await?;
     let id = listed["sagas"][0]["id"].as_str().context("an id")?;
+    let (_, shown) = page(format!("/sagas/{id}")).await?;
+    assert!(shown.contains("orderId") && shown.contains("payloads=full"), "{shown}");
+    let (_, whole) = page(format!("/sagas/{id}?payloads=full")).await?;
+    assert!(whole.contains("payloads=short"), "{whole}");
+    let arguments = ["definitions", "list", "--server", engine.api().base(), "--output", "json"];
+    let definitions = lines(&saga(&root(), &arguments).await?)?;
+    assert_eq!((definitions.len(), &definitions[0]["name"]), (1, &json!("order")));
+    assert_eq!(definitions[0]["definition"], listed["sagas"][0]["definition"]);
     let act = json!({"who": "ada", "reason": "why not"});
     let (status, body) = engine.api().post(&format!("/api/sagas/{id}/retry"), &act).await?;
     assert!(

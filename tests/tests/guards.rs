@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::{Engine, binary, http_client},
     eventually::eventually,
-    participant::Script,
+    participant::{Behaviour, Script},
     world::{WITHIN, World, reaches},
 };
 use serde_json::{Value, json};
@@ -137,6 +137,35 @@ async fn what_a_forced_guard_holds_is_found_and_goes_on_when_it_is_taken_back() 
     let told: Vec<[&Value; 3]> = acts.iter().map(|act| ["action", "who", "reason"].map(|key| &act[key])).collect();
     let expected = [["reset", "ben", "they are done"], ["open", "anna", "they migrate"]];
     assert_eq!(json!(told), json!(expected));
+    Ok(())
+}
+
+/// Whoever looks at a saga that was never called is told why, by the engine and by the command line.
+#[tokio::test]
+async fn what_opened_a_breaker_is_told_wherever_a_saga_waits_for_it() -> Result<()> {
+    let payments = Script::default().on("charge:do", |_| Behaviour::status(500));
+    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let breaker = json!({"minimumCalls": 2, "failureRate": 0.5, "window": "60s", "openFor": "10m"});
+    world.participants(&json!({}), &json!({"breaker": breaker}))?;
+    world.define("order", STEPS)?;
+    let engine = world.start().await?;
+    world.order("first", &json!({})).await?;
+    reaches(&engine, "first", &["waiting"]).await?;
+    world.order("second", &json!({})).await?;
+    let second = reaches(&engine, "second", &["waiting"]).await?;
+    let text = second["heldBy"][0]["text"].as_str().unwrap_or_default().to_owned();
+    ensure!(text.contains("calls failed; last failure http.500"), "{second}");
+    ensure!(second["next"][0]["what"] == "charge is sent when calls to payments are let through", "{second}");
+    let store = world.database.url();
+    let shown = saga(&["show", "second", "--store", store, "--server", engine.api().base()]).await?;
+    ensure!(said(&shown).contains("last failure http.500"), "{}", said(&shown));
+    let listed = said(&guard(&engine, &["list"]).await?);
+    ensure!(listed.contains("http.500") && listed.contains("next probe in"), "{listed}");
+    let guard = said(&guard(&engine, &["show", "payments"]).await?);
+    ensure!(guard.contains("what opened the breaker") && guard.contains("http.500"), "{guard}");
+    ensure!(engine.log_tail().contains("http.500"), "{}", engine.log_tail());
+    let text = metrics(&engine).await?;
+    ensure!(text.contains(r#"saga_open{saga="order",status="waiting"} 2"#), "{text}");
     Ok(())
 }
 

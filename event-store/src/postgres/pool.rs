@@ -6,7 +6,7 @@ use super::{
     session::{self, Backend, Session},
     witness::Witness,
 };
-use crate::{Access, Error};
+use crate::{Access, Error, Sessions};
 use sqlx::{
     Row as _,
     postgres::{PgConnectOptions, PgRow, PgSeverity},
@@ -119,6 +119,12 @@ impl Pool {
     pub(super) async fn open_session(&self) -> Result<Session, Error> {
         let shared = Arc::clone(&self.0);
         in_task(async move { shared.open().await }).await
+    }
+
+    /// How many of its places are taken.
+    pub(super) fn sessions(&self) -> Sessions {
+        let free = self.0.places.available_permits();
+        Sessions { most: SESSIONS as u64, in_use: SESSIONS.saturating_sub(free) as u64 }
     }
 
     /// Lets a session that was opened beside rest among the others.

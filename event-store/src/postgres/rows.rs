@@ -1,10 +1,11 @@
 //! What is bound to statements, and what is read from their rows.
 
 use crate::{
-    Append, Appended, Error, Row, StreamSummary,
+    Append, Appended, Error, Row, Standing, StreamSummary, standing,
     waits::{self, stored},
 };
 use sqlx::{Row as _, postgres::PgRow};
+use uuid::Uuid;
 
 pub(super) type PgQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
@@ -31,7 +32,9 @@ pub(super) fn bind_batch(batch: &[Append]) -> PgQuery {
         .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.step.clone())))
         .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.reason.clone())))
         .bind(column(batch, |append| append.summary.as_ref().map(|summary| summary.started_at_ms)))
-        .bind(column(batch, |append| append.summary.as_ref().and_then(stored)))
+        .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| stored(&summary.waits_on))))
+        .bind(column(batch, |append| append.outline.clone()))
+        .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| standing::stored(&summary.flags))))
 }
 
 pub(super) fn read_answer(row: &PgRow) -> Result<(usize, Appended), Error> {
@@ -65,8 +68,21 @@ pub(super) fn read_row(row: &PgRow) -> Result<Row, Error> {
     })
 }
 
+pub(super) fn rows_of_streams(rows: &[PgRow]) -> Result<Vec<(Uuid, Row)>, Error> {
+    rows.iter().map(|row| Ok((row.try_get("stream")?, read_row(row)?))).collect()
+}
+
+pub(super) fn read_standing(row: &PgRow) -> Result<Standing, Error> {
+    Ok(Standing {
+        category: row.try_get("category")?,
+        status: row.try_get("status")?,
+        streams: row.try_get("streams")?,
+        oldest_started_ms: row.try_get("oldest_started")?,
+        oldest_changed_ms: row.try_get("oldest_changed")?,
+    })
+}
+
 pub(super) fn read_summary(row: &PgRow) -> Result<StreamSummary, Error> {
-    let waits_on: Option<String> = row.try_get("waits_on")?;
     Ok(StreamSummary {
         stream: row.try_get("stream")?,
         category: row.try_get("category")?,
@@ -77,7 +93,7 @@ pub(super) fn read_summary(row: &PgRow) -> Result<StreamSummary, Error> {
         reason: row.try_get("reason")?,
         started_at_ms: row.try_get("started_at")?,
         updated_at_ms: row.try_get("updated_at")?,
-        marked: waits::is_marked(waits_on.as_deref()),
-        waits_on: waits::read(waits_on),
+        waits_on: waits::read(row.try_get("waits_on")?),
+        flags: standing::read(row.try_get("flags")?),
     })
 }

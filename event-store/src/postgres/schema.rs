@@ -19,6 +19,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, sql: include_str!("../../migrations/postgres/0003_waits_on.sql") },
     Migration { version: 4, sql: include_str!("../../migrations/postgres/0004_attendance.sql") },
     Migration { version: 5, sql: include_str!("../../migrations/postgres/0005_heartbeats.sql") },
+    Migration { version: 6, sql: include_str!("../../migrations/postgres/0006_looking.sql") },
 ];
 
 /// For all that is missing of a schema: longer than it takes to build an index on the journal of a year, and not for ever, because the way

@@ -1,6 +1,6 @@
 //! One batch in one transaction, row by row: SQLite is in this process, a statement costs no round trip.
 
-use crate::{Append, Appended, Error, NewKey, Summary, waits::stored};
+use crate::{Append, Appended, Error, NewKey, Summary, standing, waits::stored};
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
 
@@ -45,9 +45,26 @@ async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &Append) 
         .bind(append.payload.clone())
         .execute(&mut **transaction)
         .await?;
+    if let Some(outline) = &append.outline {
+        keep_outline(transaction, append, outline).await?;
+    }
     if let Some(summary) = &append.summary {
         show(transaction, append, summary).await?;
     }
+    Ok(())
+}
+
+async fn keep_outline(
+    transaction: &mut Transaction<'static, Sqlite>,
+    append: &Append,
+    outline: &[u8],
+) -> Result<(), Error> {
+    sqlx::query("INSERT INTO journal_outlines (stream, version, outline) VALUES (?1, ?2, ?3)")
+        .bind(append.stream)
+        .bind(i64::from(append.version))
+        .bind(outline.to_vec())
+        .execute(&mut **transaction)
+        .await?;
     Ok(())
 }
 
@@ -128,7 +145,8 @@ async fn show(transaction: &mut Transaction<'static, Sqlite>, append: &Append, s
         .bind(summary.reason.clone())
         .bind(summary.started_at_ms)
         .bind(append.recorded_at_ms)
-        .bind(stored(summary))
+        .bind(stored(&summary.waits_on))
+        .bind(standing::stored(&summary.flags))
         .execute(&mut **transaction)
         .await?;
     Ok(())

@@ -53,8 +53,9 @@ macro_rules! conformance {
                     a_list_is_filtered
                     a_list_has_pages_newest_first
                     streams_are_counted_by_category_and_status
+                    open_streams_are_counted_with_the_age_of_the_oldest
+                    flags_are_found_and_counted
                     what_streams_wait_on_is_found_by_kind_and_name
-                    streams_that_people_should_look_at_are_found
                     what_cannot_be_read_is_marked_beside_its_rows;
                 recovery:
                     open_streams_are_those_of_the_shard
@@ -62,6 +63,7 @@ macro_rules! conformance {
                     many_streams_are_read_at_once
                     many_streams_are_read_within_bounds
                     what_was_left_is_read_next
+                    outlines_are_read_in_place_of_large_rows
                     what_was_committed_is_there_after_a_restart;
                 limits:
                     what_breaks_a_limit_is_refused_before_it_is_sent

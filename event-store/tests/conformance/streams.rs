@@ -36,6 +36,7 @@ pub(crate) fn start_in(shard: u16, epoch: Epoch, key: &str) -> Append {
         version: 1,
         recorded_at_ms: STARTED_MS,
         payload: b"started".to_vec(),
+        outline: None,
         category: CATEGORY.to_owned(),
         key: key.to_owned(),
         new_key: Some(NewKey { payload_hash: hash_of(key) }),
@@ -72,7 +73,7 @@ pub(crate) fn showing(append: Append, status: &str) -> Append {
         reason: None,
         started_at_ms: STARTED_MS,
         waits_on: Vec::new(),
-        marked: false,
+        flags: Vec::new(),
     };
     Append { summary: Some(summary), ..append }
 }

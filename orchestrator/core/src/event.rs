@@ -3,6 +3,7 @@
 //! The serde shape of these types is the stored shape: fields are added with defaults, never renamed or removed. Recorded
 //! histories in `tests/histories` hold every released build to that.
 
+mod outline;
 mod substitute;
 
 use crate::{

@@ -4,6 +4,7 @@ mod acts;
 mod course;
 mod due;
 mod held;
+mod incidents;
 mod needs;
 mod noted;
 mod status;

@@ -33,7 +33,7 @@ mod window;
 mod tests;
 
 pub use config::{Config, ConfigError, MAX_PROBES, MAX_WINDOW_CALLS, Settings, Window};
-pub use snapshot::{Mode, Room, Snapshot, State};
+pub use snapshot::{Mode, Room, Snapshot, State, Tripped};
 pub use ticket::{Admission, Generation, Refusal, Settled, Ticket, Trip, Verdict};
 
 use crate::Monotonic;
@@ -78,7 +78,9 @@ pub struct Breaker {
     failures_in_a_row: u32,
     opened_in_a_row: u32,
     /// Why it opened last, until it closes.
-    tripped_by: Option<Trip>,
+    tripped: Option<Tripped>,
+    /// Successes of calls that had been given up, since it opened.
+    late_successes: u32,
     stale_results: u64,
 }
 
@@ -109,7 +111,8 @@ impl Breaker {
             shed: config.settings().shed_above.map(|_| Shed::new(now)),
             failures_in_a_row: 0,
             opened_in_a_row: 0,
-            tripped_by: None,
+            tripped: None,
+            late_successes: 0,
             stale_results: 0,
             config,
         }
@@ -229,6 +232,7 @@ impl Breaker {
         self.generation = self.generation.wrapping_add(1);
         self.slots.clear();
         self.window.clear();
+        self.late_successes = 0;
     }
 }
 

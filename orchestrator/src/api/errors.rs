@@ -2,7 +2,7 @@
 
 use axum::{
     Extension, Json,
-    http::{StatusCode, Uri},
+    http::{HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -26,6 +26,7 @@ pub(super) enum Error {
     NoParticipant { name: String, hint: Option<String> },
     TooManyReaders(usize),
     TooManyActs(usize),
+    Busy(usize),
     NotReloaded(String),
     Starting(Option<Arc<str>>),
 }
@@ -38,6 +39,28 @@ pub(super) struct Told {
 }
 
 impl Error {
+    /// In seconds, of what passes by itself.
+    fn retry_after(&self) -> Option<&'static str> {
+        match self {
+            Error::Busy(_) | Error::Starting(_) => Some("2"),
+            Error::StoreAway(_) => Some("5"),
+            Error::TooManyReaders(_) | Error::TooManyActs(_) => Some("30"),
+            Error::NoRoute(_)
+            | Error::NoSaga(_)
+            | Error::SeveralSagas(..)
+            | Error::BadParameter(_)
+            | Error::BadBody(_)
+            | Error::BadValue(_)
+            | Error::Refused(_)
+            | Error::RefusedAtEnd(_)
+            | Error::Unreadable(_)
+            | Error::TimedOut
+            | Error::ForeignHost(_)
+            | Error::NoParticipant { .. }
+            | Error::NotReloaded(_) => None,
+        }
+    }
+
     fn parts(&self) -> (StatusCode, &'static str, String, &str) {
         match self {
             Error::NoRoute(path) => {
@@ -101,6 +124,12 @@ impl Error {
                 format!("{most} acts are on their way to shards that do not take them yet"),
                 "nothing has changed; /health/ready says which shards, try again later",
             ),
+            Error::Busy(most) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                format!("{most} others look at sagas at this moment, and none of them came to an end in time"),
+                "ask again in some seconds, for fewer lines",
+            ),
             Error::NotReloaded(message) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "not_reloaded",
@@ -131,7 +160,11 @@ impl IntoResponse for Error {
         let (status, code, message, hint) = self.parts();
         let body = json!({"error": {"code": code, "message": message, "hint": hint}});
         let told = Told { message, hint: hint.to_owned() };
-        (status, Extension(told), Json(body)).into_response()
+        let mut response = (status, Extension(told), Json(body)).into_response();
+        if let Some(seconds) = self.retry_after() {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+        }
+        response
     }
 }
 

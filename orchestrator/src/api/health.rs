@@ -2,6 +2,7 @@
 
 mod reading;
 mod shards;
+mod standing;
 
 use super::{Backend, server};
 use crate::{
@@ -17,13 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
-
-/// How long the database may take to say how many sagas guards hold.
-const COUNT: Duration = Duration::from_secs(2);
+use std::{collections::BTreeSet, time::Instant};
 
 pub(super) async fn live() -> Json<serde_json::Value> {
     Json(json!({"status": "live"}))
@@ -94,7 +89,7 @@ pub(super) fn told(waiting_for: Option<&str>) -> String {
 }
 
 pub(super) async fn metrics(State(backend): State<Backend>) -> Response {
-    let known = show_guards(&backend).await;
+    let known = show_sagas(&backend).await;
     shards::measure(&backend.parts.router);
     for consumer in &backend.consumers {
         reading::measure(&consumer.borrow(), Instant::now());
@@ -111,13 +106,16 @@ fn shown(rendered: &str, known: &BTreeSet<String>) -> String {
 
 /// Whose series there are: of those that are configured, or hold sagas back all the same. A database that is away leaves the numbers of sagas as
 /// they were.
-async fn show_guards(backend: &Backend) -> BTreeSet<String> {
+async fn show_sagas(backend: &Backend) -> BTreeSet<String> {
     let participants = backend.parts.guarded.snapshot();
     metrics::show(&participants);
+    standing::measure_sessions(backend.parts.store.sessions());
+    standing::measure_shards(backend.parts.store.identity().shards);
     let mut known: BTreeSet<String> = participants.iter().map(|it| it.name.clone()).collect();
-    if let Ok(Ok(held)) = tokio::time::timeout(COUNT, backend.parts.store.waiting_counts()).await {
-        metrics::show_held(&participants, &held);
-        known.extend(held.iter().map(|(waits_on, _)| waits_on.name().to_owned()));
+    if let Some(counted) = backend.census.now().await {
+        metrics::show_held(&participants, &counted.held);
+        standing::measure(&counted, backend.parts.clock.now());
+        known.extend(counted.held.iter().map(|(waits_on, _)| waits_on.name().to_owned()));
     }
     known
 }

@@ -5,7 +5,12 @@ use super::{
     errors::{Error, Told},
     sagas, server,
 };
-use crate::journal::{history::HistoryLine, reading::SagaLine};
+use crate::guarded::Holding;
+use crate::journal::{
+    history::HistoryLine,
+    payloads::Payloads,
+    reading::{Looked, SagaLine},
+};
 use askama::Template;
 use axum::{
     extract::{Path, Query, Request, State, rejection::QueryRejection},
@@ -13,23 +18,26 @@ use axum::{
     middleware::Next,
     response::{Html, IntoResponse, Response},
 };
-use saga_core::{
-    id::SagaId,
-    state::view::{SagaView, StepPhase, StepView},
+use saga_core::state::{
+    Status,
+    view::{SagaView, StepPhase},
 };
+use saga_event_store::Standing;
 
 /// Sagas on a page of the list.
 const LINES: u32 = 50;
 
 struct ListedSaga {
     line: SagaLine,
-    steps: Vec<StepView>,
+    /// None of a saga that cannot be read.
+    steps: Vec<(String, StepPhase)>,
 }
 
 #[derive(Template)]
 #[template(path = "list.html")]
 struct ListPage {
-    counts: Vec<(String, String, i64)>,
+    /// What goes on, by status; empty where the store does not say.
+    counts: Vec<(Status, i64)>,
     sagas: Vec<ListedSaga>,
     /// The query of the next page, if there is one.
     next: Option<String>,
@@ -46,7 +54,10 @@ struct ErrorPage {
 #[template(path = "saga.html")]
 struct SagaPage {
     saga: SagaView,
+    held_by: Vec<Holding>,
     history: Vec<HistoryLine>,
+    /// Whether payloads are shown whole.
+    is_full: bool,
 }
 
 pub(super) async fn list(
@@ -54,30 +65,35 @@ pub(super) async fn list(
     query: Result<Query<sagas::Asked>, QueryRejection>,
 ) -> Result<Response, Error> {
     let asked = sagas::checked(query)?.page(LINES)?;
-    let mut lines = sagas::lines(&backend, &asked).await?;
+    let (mut lines, mut steps) = sagas::lines_and_steps(&backend, &asked, Looked::All).await?;
     let has_more = lines.len() > asked.shown();
     lines.truncate(asked.shown());
     let next = lines.last().filter(|_| has_more).map(|last| asked.next(&last.id));
-    let mut listed = Vec::with_capacity(lines.len());
-    for line in lines {
-        listed.push(ListedSaga { steps: steps(&backend, &line).await, line });
-    }
-    let counts = backend.parts.store.counts().await?;
+    let mut steps_of = |line: &SagaLine| line.id.parse().ok().and_then(|id| steps.remove(&id)).unwrap_or_default();
+    let listed = lines.into_iter().map(|line| ListedSaga { steps: steps_of(&line), line }).collect();
+    let counted = backend.census.now().await;
+    let counts = counted.map_or_else(Vec::new, |counted| by_status(&counted.standing));
     Ok(page(&ListPage { counts, sagas: listed, next }))
 }
 
-/// A saga that cannot be read is shown without its steps.
-async fn steps(backend: &Backend, line: &SagaLine) -> Vec<StepView> {
-    let Ok(id) = line.id.parse::<SagaId>() else { return Vec::new() };
-    match crate::journal::read(backend.parts.store.as_ref(), &backend.parts.plans, id).await {
-        Ok(Some(recorded)) => recorded.state.view(&recorded.plan).steps,
-        Ok(None) | Err(_) => Vec::new(),
-    }
+/// What people may have to do something about comes first, also where there is none of it.
+fn by_status(standing: &[Standing]) -> Vec<(Status, i64)> {
+    let of = |status: Status| standing.iter().filter(move |one| one.status == status.as_str());
+    Status::OPEN.map(|status| (status, of(status).map(|one| one.streams).sum())).into()
 }
 
-pub(super) async fn saga(State(backend): State<Backend>, Path(id): Path<String>) -> Result<Response, Error> {
-    let shown = sagas::shown(&backend, &id, None).await?;
-    Ok(page(&SagaPage { saga: shown.view(), history: shown.history() }))
+pub(super) async fn saga(
+    State(backend): State<Backend>,
+    Path(id): Path<String>,
+    named: Result<Query<sagas::Named>, QueryRejection>,
+) -> Result<Response, Error> {
+    let named = sagas::checked(named)?;
+    let payloads = named.payloads()?;
+    let shown = sagas::shown(&backend, &id, named.saga.as_deref()).await?;
+    let saga = payloads.of_saga(shown.view());
+    let held_by = backend.parts.guarded.holdings(&saga.waits_on);
+    let history = payloads.of_history(shown.history());
+    Ok(page(&SagaPage { saga, held_by, history, is_full: payloads == Payloads::Full }))
 }
 
 pub(super) async fn style() -> Response {

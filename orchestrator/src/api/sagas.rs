@@ -1,18 +1,28 @@
 //! Lists, single sagas and their histories, as JSON with the same keys as the command line's.
 
 use super::{Backend, errors::Error};
+use crate::guarded::Holding;
 use crate::journal::{
     self, Recorded,
-    reading::{self, Found, SagaLine, WaitingOn, Wanted},
+    payloads::Payloads,
+    reading::{self, Found, Looked, SagaLine, WaitingOn, Wanted},
     shown::{self, Shown},
 };
 use axum::{
     Json,
     extract::{Path, Query, State, rejection::QueryRejection},
 };
-use saga_core::{id::SagaId, state::Status, state::view::SagaView};
-use serde::Deserialize;
+use saga_core::{
+    id::SagaId,
+    incident::IncidentKind,
+    state::{
+        Status,
+        view::{SagaView, StepPhase},
+    },
+};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 /// Lines of a list unless asked otherwise.
 pub(super) const USUAL_LINES: u32 = 100;
@@ -27,6 +37,7 @@ pub(super) struct Asked {
     key: Option<String>,
     waiting_on: Option<String>,
     incidents: Option<bool>,
+    incident: Option<String>,
     before: Option<String>,
     limit: Option<u32>,
 }
@@ -52,6 +63,7 @@ impl Asked {
             ("key", self.key.as_deref()),
             ("waitingOn", self.waiting_on.as_deref()),
             ("incidents", self.incidents.map(|only| if only { "true" } else { "false" })),
+            ("incident", self.incident.as_deref()),
             ("limit", Some(limit.as_str())),
             ("before", Some(last)),
         ];
@@ -62,11 +74,23 @@ impl Asked {
     }
 }
 
-/// Which definition is meant, where several have sagas with one key.
+/// Which definition is meant, where several have sagas with one key, and how much is shown.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Named {
     pub(super) saga: Option<String>,
+    /// `full`, or `short`, which is the default.
+    payloads: Option<String>,
+}
+
+impl Named {
+    pub(super) fn payloads(&self) -> Result<Payloads, Error> {
+        match self.payloads.as_deref() {
+            None | Some("short") => Ok(Payloads::Short),
+            Some("full") => Ok(Payloads::Full),
+            Some(other) => Err(Error::BadParameter(format!("`payloads` is `{other}`: expected short or full"))),
+        }
+    }
 }
 
 /// What a query says, or an error in the API's own form.
@@ -83,16 +107,28 @@ pub(super) async fn list(
     Ok(Json(json!({"sagas": lines, "next": next})))
 }
 
-pub(super) async fn lines(backend: &Backend, asked: &Asked) -> Result<Vec<SagaLine>, Error> {
-    let mut lines = reading::list(backend.parts.store.as_ref(), &wanted(asked)?).await?;
-    reading::refresh(backend.parts.store.as_ref(), &backend.parts.plans, &mut lines).await?;
-    Ok(lines)
+async fn lines(backend: &Backend, asked: &Asked) -> Result<Vec<SagaLine>, Error> {
+    Ok(lines_and_steps(backend, asked, Looked::Open).await?.0)
+}
+
+/// A page of the list, and the steps of the sagas that were looked at.
+pub(super) async fn lines_and_steps(
+    backend: &Backend,
+    asked: &Asked,
+    looked: Looked,
+) -> Result<(Vec<SagaLine>, HashMap<SagaId, Vec<(String, StepPhase)>>), Error> {
+    let wanted = wanted(asked)?;
+    let _place = backend.looking.place().await?;
+    let mut lines = reading::list(backend.parts.store.as_ref(), &wanted).await?;
+    let steps = reading::refresh(backend.parts.store.as_ref(), &backend.parts.plans, &mut lines, looked).await?;
+    Ok((lines, steps))
 }
 
 fn wanted(asked: &Asked) -> Result<Wanted, Error> {
     let statuses = asked.status.iter().flat_map(|list| list.split(',')).map(str::parse::<Status>);
     let statuses: Result<Vec<Status>, _> = statuses.collect();
     let waiting_on = asked.waiting_on.as_deref().map(str::parse::<WaitingOn>).transpose();
+    let incident = asked.incident.as_deref().map(incident).transpose()?;
     let before = asked.before.as_deref().map(str::parse::<SagaId>).transpose();
     Ok(Wanted {
         statuses: statuses.map_err(|error| Error::BadParameter(error.to_string()))?,
@@ -100,9 +136,16 @@ fn wanted(asked: &Asked) -> Result<Wanted, Error> {
         key: asked.key.clone(),
         waiting_on: waiting_on.map_err(|error| Error::BadParameter(error.to_string()))?,
         incidents: asked.incidents.unwrap_or_default(),
+        incident,
         before: before.map_err(|error| Error::BadParameter(error.to_string()))?,
         limit: limit(asked.limit)?,
     })
+}
+
+fn incident(word: &str) -> Result<IncidentKind, Error> {
+    let known = || IncidentKind::ALL.map(IncidentKind::as_str).join(", ");
+    let unknown = || Error::BadParameter(format!("`{word}` is no kind of incident: expected one of {}", known()));
+    IncidentKind::parse(word).ok_or_else(unknown)
 }
 
 /// How many lines are asked for.
@@ -113,13 +156,25 @@ pub(super) fn limit(asked: Option<u32>) -> Result<u32, Error> {
     }
 }
 
+/// A saga, and how the guards stand that hold it back, as this engine sees them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Held {
+    #[serde(flatten)]
+    saga: SagaView,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    held_by: Vec<Holding>,
+}
+
 pub(super) async fn show(
     State(backend): State<Backend>,
     Path(id): Path<String>,
     named: Result<Query<Named>, QueryRejection>,
-) -> Result<Json<SagaView>, Error> {
-    let shown = shown(&backend, &id, checked(named)?.saga.as_deref()).await?;
-    Ok(Json(shown.view()))
+) -> Result<Json<Held>, Error> {
+    let named = checked(named)?;
+    let shown = shown(&backend, &id, named.saga.as_deref()).await?;
+    let saga = named.payloads()?.of_saga(shown.view());
+    Ok(Json(Held { held_by: backend.parts.guarded.holdings(&saga.waits_on), saga }))
 }
 
 pub(super) async fn history(
@@ -127,12 +182,14 @@ pub(super) async fn history(
     Path(id): Path<String>,
     named: Result<Query<Named>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
-    let shown = shown(&backend, &id, checked(named)?.saga.as_deref()).await?;
-    Ok(Json(json!({"events": shown.history()})))
+    let named = checked(named)?;
+    let shown = shown(&backend, &id, named.saga.as_deref()).await?;
+    Ok(Json(json!({"events": named.payloads()?.of_history(shown.history())})))
 }
 
 /// The saga as it can be shown, also where its journal cannot be read.
 pub(super) async fn shown(backend: &Backend, name: &str, saga: Option<&str>) -> Result<Shown, Error> {
+    let _place = backend.looking.place().await?;
     let id = resolve(backend, name, saga).await?;
     let shown = shown::show(backend.parts.store.as_ref(), &backend.parts.plans, id).await?;
     shown.ok_or_else(|| Error::NoSaga(name.to_owned()))

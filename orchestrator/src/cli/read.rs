@@ -1,12 +1,13 @@
 //! `list`, `show`, `history`: read the store, and talk to nobody else.
 
-use super::{ConfigFile, Output, output};
+use super::{ConfigFile, Output, output, server::ServerArgs};
 use crate::{
     config::{self, Sources},
     journal::{
         Plans,
         history::HistoryLine,
-        reading::{self, Found, SagaLine, WaitingOn, Wanted},
+        payloads::Payloads,
+        reading::{self, Found, Looked, SagaLine, WaitingOn, Wanted},
         shown::{self, Shown},
     },
 };
@@ -15,13 +16,16 @@ use clap::Args;
 use saga_core::{
     command::Guard,
     id::SagaId,
+    incident::IncidentKind,
     state::{
         Status,
         view::{self, IncidentView, NeedView, SagaView, StepPhase, StepView},
     },
 };
 use saga_event_store::{Access, EventStore};
-use std::{process::ExitCode, sync::Arc};
+use serde::Serialize;
+use serde_json::Value;
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
@@ -45,6 +49,9 @@ pub(super) struct ListArgs {
     /// Only sagas with incidents: what a person should look at
     #[arg(long)]
     incidents: bool,
+    /// Only sagas with an incident of this kind
+    #[arg(long, value_name = "KIND", value_parser = incident)]
+    incident: Option<IncidentKind>,
     /// At most this many
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
@@ -66,10 +73,37 @@ pub(super) struct OneArgs {
     /// Address of the event store, instead of the configuration's
     #[arg(long, value_name = "ADDRESS")]
     store: Option<String>,
+    /// Address of an engine's API, which is asked how the guards stand that hold the saga back; instead of the configuration's api.listen
+    #[arg(long, env = "SAGA_SERVER", value_name = "URL")]
+    server: Option<String>,
+    /// Show payloads whole: the trigger, what was sent, what was answered; otherwise long ones are shortened
+    #[arg(long)]
+    full: bool,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 }
+
+impl OneArgs {
+    fn payloads(&self) -> Payloads {
+        if self.full { Payloads::Full } else { Payloads::Short }
+    }
+}
+
+/// Characters of a payload in a line.
+const GIST_CHARS: usize = 160;
+
+/// A payload in one line.
+fn gist(payload: &Value, full: bool) -> String {
+    let text = payload.to_string();
+    match text.char_indices().nth(GIST_CHARS) {
+        Some((end, _)) if !full => format!("{}… (--full shows all)", &text[..end]),
+        Some(_) | None => text,
+    }
+}
+
+/// An engine that is there answers at once.
+const ASKS_AN_ENGINE: Duration = Duration::from_secs(2);
 
 pub(super) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
     let store = open(&args.file, args.store).await?;
@@ -79,16 +113,22 @@ pub(super) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
         key: args.key,
         waiting_on: args.waiting_on,
         incidents: args.incidents,
+        incident: args.incident,
         before: None,
         limit: args.limit,
     };
     let mut lines = reading::list(store.as_ref(), &wanted).await?;
-    reading::refresh(store.as_ref(), &Plans::default(), &mut lines).await?;
+    reading::refresh(store.as_ref(), &Plans::default(), &mut lines, Looked::Open).await?;
     output::many(&lines, args.output, list_table)?;
     if lines.len() == usize::try_from(args.limit).unwrap_or(usize::MAX) {
         output::note(&format!("hint: there may be more; --limit {} shows more", args.limit.saturating_mul(10)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn incident(word: &str) -> Result<IncidentKind, String> {
+    let known = || format!("expected one of {}", IncidentKind::ALL.map(IncidentKind::as_str).join(", "));
+    IncidentKind::parse(word).ok_or_else(known)
 }
 
 fn list_table(lines: &[SagaLine]) -> String {
@@ -107,17 +147,48 @@ fn list_table(lines: &[SagaLine]) -> String {
 }
 
 pub(super) async fn show(args: OneArgs) -> anyhow::Result<ExitCode> {
-    let shown = shown(&args).await?;
-    output::one(&shown.view(), args.output, show_text)?;
+    let saga = args.payloads().of_saga(shown(&args).await?.view());
+    let held_by = if saga.waits_on.is_empty() { Vec::new() } else { held_by(&args, &saga).await };
+    output::one(&Held { saga, held_by }, args.output, |held| held_text(held, args.full))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn show_text(saga: &SagaView) -> String {
+/// A saga, and how the guards stand that hold it back, as an engine sees them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Held {
+    #[serde(flatten)]
+    saga: SagaView,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    held_by: Vec<Value>,
+}
+
+/// The store tells that a guard holds the saga back; why, only an engine knows. Without one the rest is shown all the same.
+async fn held_by(args: &OneArgs, saga: &SagaView) -> Vec<Value> {
+    let asked = async {
+        let server = ServerArgs::of(args.server.clone(), args.file.clone()).open()?;
+        server.get(&format!("/api/sagas/{}", saga.id)).await
+    };
+    match tokio::time::timeout(ASKS_AN_ENGINE, asked).await {
+        Ok(Ok(answer)) => answer["heldBy"].as_array().cloned().unwrap_or_default(),
+        Ok(Err(_)) | Err(_) => {
+            output::note("no engine answers that could say how the guards stand; --server names one");
+            Vec::new()
+        }
+    }
+}
+
+fn held_text(held: &Held, full: bool) -> String {
+    let why = |it: &Value| it["text"].as_str().map(|text| format!("{text}\n"));
+    show_text(&held.saga, &held.held_by.iter().filter_map(why).collect::<String>(), full)
+}
+
+fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {
     let reason = saga.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let overdue = if saga.overdue { ", overdue" } else { "" };
     let row = |step: &StepView| {
         let failure = step.failure.as_ref().map(view::told).unwrap_or_default();
-        let result = step.result.as_ref().map(ToString::to_string).unwrap_or_default();
+        let result = step.result.as_ref().map(|result| gist(result, full)).unwrap_or_default();
         let answered = step.answered_by.as_ref().map(|by| format!(", answered by {}", by.text)).unwrap_or_default();
         let doubt = if step.skipped_in_doubt { ", may have happened" } else { "" };
         [step.step.clone(), format!("{}{doubt}{answered}", word(step.phase)), attempts(step), result, failure]
@@ -126,13 +197,31 @@ fn show_text(saga: &SagaView) -> String {
     let incident = |incident: &IncidentView| format!("\nincident at {}: {}", incident.at, incident.text());
     let incidents: String = saga.incidents.iter().map(incident).collect();
     let needs = needs_person(saga);
-    let next = saga.next_due.as_ref().map(|due| format!("next by itself at {due}\n")).unwrap_or_default();
+    let next: String = saga.next.iter().map(|next| format!("next: {}\n", next.text())).collect();
     let waits: String = saga.waits_on.iter().map(String::as_str).map(waits_on).collect();
-    let ends = saga.deadline.as_ref().map(|at| format!("its time ends at {at}\n")).unwrap_or_default();
+    let payloads = payloads(saga, full);
+    let ends = saga.deadline.as_ref().map(|at| format!("deadline {at}\n")).unwrap_or_default();
     format!(
-        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{next}{ends}{waits}{needs}\n{steps}{incidents}",
+        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{waits}{held_by}{next}{ends}{needs}\n{steps}{incidents}{payloads}",
         saga.saga, saga.key, saga.status, saga.id, saga.started_at, saga.updated_at
     )
+}
+
+/// What came in and what was sent.
+fn payloads(saga: &SagaView, full: bool) -> String {
+    let mut lines = Vec::new();
+    if let Some(trigger) = &saga.trigger {
+        let place = format!("{}/{}/{}", trigger.topic, trigger.partition, trigger.offset);
+        lines.push(format!("trigger {place}: {}", gist(&trigger.event, full)));
+    }
+    for step in &saga.steps {
+        for (what, sent) in [("", &step.sent), ("undo of ", &step.undo_sent)] {
+            let Some(sent) = sent else { continue };
+            let body = if sent.body.is_null() { String::new() } else { format!(" {}", gist(&sent.body, full)) };
+            lines.push(format!("{what}{}: {}{body}", step.step, sent.to));
+        }
+    }
+    lines.iter().map(|line| format!("\n{line}")).collect()
 }
 
 fn waits_on(held: &str) -> String {
@@ -171,12 +260,16 @@ fn attempts(step: &StepView) -> String {
 
 pub(super) async fn history(args: OneArgs) -> anyhow::Result<ExitCode> {
     let shown = shown(&args).await?;
-    output::many(&shown.history(), args.output, history_table)?;
+    let lines = args.payloads().of_history(shown.history());
+    output::many(&lines, args.output, |lines| history_table(lines, args.full))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn history_table(lines: &[HistoryLine]) -> String {
-    let row = |line: &HistoryLine| [line.event.clone(), line.at.clone(), line.text.clone()];
+fn history_table(lines: &[HistoryLine], full: bool) -> String {
+    let row = |line: &HistoryLine| {
+        let payload = line.payload.as_ref().map(|payload| format!(" {}", gist(payload, full))).unwrap_or_default();
+        [line.event.clone(), line.at.clone(), format!("{}{payload}", line.text)]
+    };
     output::table(["event", "time", "what happened"], lines.iter().map(row))
 }
 
@@ -195,7 +288,7 @@ async fn shown(args: &OneArgs) -> anyhow::Result<Shown> {
     let store = open(&args.file, args.store.clone()).await?;
     let mut found = reading::find(store.as_ref(), &args.name, args.saga.as_deref()).await?;
     if let Found::Several(lines) = &mut found {
-        reading::refresh(store.as_ref(), &Plans::default(), lines).await?;
+        reading::refresh(store.as_ref(), &Plans::default(), lines, Looked::Open).await?;
     }
     let id = the_one(found, &args.name)?;
     let shown = shown::show(store.as_ref(), &Plans::default(), id).await?;

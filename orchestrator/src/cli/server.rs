@@ -33,6 +33,11 @@ pub(super) struct Server {
 }
 
 impl ServerArgs {
+    /// That of a command that has these arguments beside others.
+    pub(super) fn of(server: Option<String>, file: ConfigFile) -> ServerArgs {
+        ServerArgs { server, file }
+    }
+
     /// The engine that the arguments or the configuration name.
     pub(super) fn open(&self) -> anyhow::Result<Server> {
         crate::participants::install_tls();

@@ -98,11 +98,11 @@ fn collect(
     requests: &mut mpsc::Receiver<Request>,
     held_over: &mut Option<Request>,
 ) -> (Vec<Append>, Replies) {
-    let mut bytes = first.append.payload.len();
+    let mut bytes = first.append.bytes();
     let (mut appends, mut replies) = (vec![first.append], vec![first.reply]);
     while appends.len() < BATCH_ROWS {
         let Ok(next) = requests.try_recv() else { break };
-        bytes += next.append.payload.len();
+        bytes += next.append.bytes();
         if bytes > BATCH_BYTES {
             *held_over = Some(next);
             break;

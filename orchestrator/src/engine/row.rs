@@ -4,6 +4,7 @@ use crate::journal;
 use saga_core::{
     event::Decision,
     id::Shard,
+    incident::IncidentKind,
     state::{Held, Plan, State, Status},
 };
 use saga_event_store::{Append, Epoch, NewKey, Summary, WaitsOn};
@@ -15,12 +16,12 @@ use uuid::Uuid;
 pub(super) struct Shown {
     pub(super) status: Status,
     pub(super) held_by: Vec<Held>,
-    pub(super) has_incidents: bool,
+    pub(super) incidents: Vec<IncidentKind>,
 }
 
 impl Shown {
     pub(super) fn of(plan: &Plan, state: &State) -> Shown {
-        Shown { status: state.status(), held_by: state.held_by(plan), has_incidents: !state.incidents.is_empty() }
+        Shown { status: state.status(), held_by: state.held_by(plan), incidents: state.incident_kinds() }
     }
 }
 
@@ -63,6 +64,7 @@ pub(super) fn unshown(
         stream: state.id.uuid(),
         version: decision.version,
         recorded_at_ms: decision.at.0,
+        outline: journal::codec::outline(decision, &payload),
         payload,
         category: plan.definition.name.clone(),
         key: state.key.clone(),
@@ -85,12 +87,12 @@ pub(super) fn summary(plan: &Plan, state: &State, shows: &Shown) -> Summary {
         step: step.map(|step| plan.definition.step(step).name.clone()),
         reason: reason.map(|reason| reason.replace('\0', "\u{fffd}")),
         started_at_ms: state.started_at.0,
-        marked: shows.has_incidents,
         // Names have none of the characters that are refused.
         waits_on: shows
             .held_by
             .iter()
             .filter_map(|held| WaitsOn::new(held.guard.as_str(), held.whose.as_str()).ok())
             .collect(),
+        flags: shows.incidents.iter().map(|kind| kind.as_str().to_owned()).collect(),
     }
 }

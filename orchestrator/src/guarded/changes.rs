@@ -2,6 +2,7 @@
 
 use super::{
     acts::{GuardAction, Mode},
+    failed::FailedCall,
     lifecycle::Lifecycle,
     millis,
 };
@@ -44,6 +45,13 @@ pub enum What {
         /// Why.
         #[serde(serialize_with = "as_word")]
         trip: Trip,
+        /// Calls that it had counted when it opened first.
+        calls: u32,
+        /// How many of them failed.
+        failures: u32,
+        /// The last call that failed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        last: Option<FailedCall>,
     },
     /// It lets probes through.
     BreakerHalfOpen,
@@ -172,8 +180,9 @@ mod tests {
     fn a_change_says_when_whom_and_what() {
         let at = "1970-01-01T00:00:00.000Z";
         assert_eq!(
-            shown(What::BreakerOpened { trip: Trip::FailureRate }),
-            json!({"at": at, "participant": "payments", "change": "breakerOpened", "trip": "failureRate"})
+            shown(What::BreakerOpened { trip: Trip::FailureRate, calls: 10, failures: 5, last: None }),
+            json!({"at": at, "participant": "payments", "change": "breakerOpened", "trip": "failureRate",
+                   "calls": 10, "failures": 5})
         );
         let span = Duration::from_millis(1_500);
         assert_eq!(

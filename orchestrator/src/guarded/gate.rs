@@ -24,16 +24,17 @@ pub(crate) use view::GateView;
 
 use super::{
     changes::{Changes, What},
+    failed::FailedCall,
     metrics::{Called, Meters},
     permit::{Permit, Said},
     settings::{GateSettings, Steering},
 };
 use crate::sync::{Mutex, MutexGuard};
-use inner::Inner;
+use inner::{Inner, Opening};
 use saga_core::command::Guard;
 use saga_guards::{
     Lane, Monotonic,
-    breaker::{Settled, State, Ticket, Verdict},
+    breaker::{Settled, State, Ticket, Trip, Verdict},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::Notify, time::Instant};
@@ -149,10 +150,11 @@ impl Gate {
         let share = inner.share_now_after_trip(settled, now);
         let woken = inner.fit(now);
         let somebody_waits = inner.somebody_waits();
+        let opening = matches!(settled, Settled::Opened(_)).then(|| inner.opening(now));
         drop(inner);
         woken.wake(self);
         self.meters.called(kind(said.verdict), took);
-        self.tell(settled);
+        self.tell(settled, opening);
         if let Some(span) = pause {
             self.publish(What::PauseAsked { span });
         }
@@ -160,6 +162,24 @@ impl Gate {
             self.publish(What::Degraded { share });
         }
         if somebody_waits {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Keeps a call that failed for people to see.
+    pub(super) fn failed(&self, failed: FailedCall) {
+        self.inner().failed(failed);
+    }
+
+    /// A call that had been given up succeeded after all: the participant works.
+    pub(super) fn late_success(&self) {
+        let now = self.now();
+        let asks = self.inner().late_success(now);
+        if asks {
+            info!(
+                participant = self.name(),
+                "calls that had been given up succeed late: the participant is asked again now"
+            );
             self.bell.notify_one();
         }
     }
@@ -210,13 +230,12 @@ impl Gate {
         self.bell.notify_one();
     }
 
-    fn tell(&self, settled: Settled) {
+    fn tell(&self, settled: Settled, opening: Option<Opening>) {
         let participant = self.name();
         match settled {
             Settled::Kept | Settled::Stale => {}
             Settled::Opened(trip) => {
-                warn!(participant, trip = trip.as_str(), "the breaker opened; commands wait");
-                self.publish(What::BreakerOpened { trip });
+                self.tell_of_opening(trip, opening);
             }
             Settled::Closed => {
                 info!(participant, "the breaker closed");
@@ -227,6 +246,29 @@ impl Gate {
                 self.publish(What::BreakerWouldOpen { trip });
             }
         }
+    }
+
+    fn tell_of_opening(&self, trip: Trip, opening: Option<Opening>) {
+        let (participant, trip_word) = (self.name(), trip.as_str());
+        let (tripped, last) = opening.map_or((None, None), |opening| (opening.tripped, opening.last));
+        let (calls, failed) = tripped.map_or((0, 0), |tripped| (tripped.calls, tripped.failures));
+        let saga = last.as_ref().map(|last| last.saga.as_str());
+        let failure = last.as_ref().map(FailedCall::told).unwrap_or_default();
+        match trip {
+            Trip::Probe => {
+                warn!(
+                    participant,
+                    trip = trip_word,
+                    failure,
+                    saga,
+                    "a probe failed: the breaker stays open; commands wait"
+                );
+            }
+            Trip::FailureRate | Trip::SlowCallRate | Trip::ConsecutiveFailures => {
+                warn!(participant, trip = trip_word, calls, failed, failure, saga, "the breaker opened; commands wait");
+            }
+        }
+        self.publish(What::BreakerOpened { trip, calls, failures: failed, last });
     }
 
     fn publish(&self, what: What) {

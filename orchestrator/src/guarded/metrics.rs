@@ -199,6 +199,7 @@ mod tests {
             slow_calls: 2,
             failure_rate: Some(0.4),
             slow_call_rate: None,
+            last_failures: Vec::new(),
             stale_results: 7,
             probes_expired: 1,
             limit: 64,

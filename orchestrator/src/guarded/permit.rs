@@ -1,8 +1,14 @@
 //! Leave for one call, and what the call says when it has ended.
 
-use super::gate::{Asking, Attempt, Back, Gate, Leaving, Refused, Slot};
+use super::{
+    failed::FailedCall,
+    gate::{Asking, Attempt, Back, Gate, Leaving, Refused, Slot},
+};
 use crate::participants::http::NOT_CONNECTED;
-use saga_core::command::{Answer, ErrorClass, Failure};
+use saga_core::{
+    command::{Answer, ErrorClass, Failure},
+    id::SagaId,
+};
 use saga_guards::{
     Monotonic,
     adaptive::Load,
@@ -99,6 +105,14 @@ impl Said {
         }
     }
 
+    /// Whether it speaks against the participant.
+    fn is_bad(self) -> bool {
+        match self.verdict {
+            Verdict::Failed | Verdict::Throttled => true,
+            Verdict::Succeeded | Verdict::Neutral => false,
+        }
+    }
+
     const fn of(verdict: Verdict, pressure: Pressure) -> Said {
         Said { verdict, pressure, pause: None }
     }
@@ -170,6 +184,27 @@ impl Permit {
         let seat = Seat::default();
         self.place = Place::Elsewhere(Arc::clone(&seat));
         (Departure { gate: Arc::clone(&self.gate), leaving: self.leaving }, seat)
+    }
+
+    /// Keeps what `answer` says of a call that failed, for people to see.
+    pub(crate) fn remember(&self, saga: SagaId, answer: &Answer) {
+        match answer {
+            Answer::Failed { failure, .. } | Answer::Unknown { failure, .. } if Said::by(answer).is_bad() => {
+                self.gate.failed(FailedCall::now(saga, failure));
+            }
+            Answer::Failed { .. }
+            | Answer::Unknown { .. }
+            | Answer::Succeeded { .. }
+            | Answer::Ongoing { .. }
+            | Answer::NotSent { .. } => {}
+        }
+    }
+
+    /// Tells the guards that nobody answered in time.
+    pub(crate) fn was_not_answered(self, saga: SagaId) {
+        let failure = Failure::new("timeout", "no answer within the attempt's time").of_class(ErrorClass::Timeout);
+        self.gate.failed(FailedCall::now(saga, &failure));
+        self.settle(Said::UNANSWERED);
     }
 
     /// Tells the guards how the call went.

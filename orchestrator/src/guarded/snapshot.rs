@@ -1,6 +1,6 @@
 //! How participants stand, for people.
 
-use super::{gate::GateView, health::HealthView, lifecycle::Lifecycle};
+use super::{failed::FailedCall, gate::GateView, health::HealthView, lifecycle::Lifecycle};
 use crate::participants::http::EndpointState;
 use saga_guards::breaker;
 use serde::Serialize;
@@ -34,6 +34,9 @@ pub struct ParticipantSnapshot {
     /// Share of them that were slow; `None` below the minimum of calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slow_call_rate: Option<f64>,
+    /// The last calls that failed, the newest first, also those that were not counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_failures: Vec<FailedCall>,
     /// Results that were not counted because they belong to an earlier state of the breaker, ever.
     #[serde(skip)]
     pub stale_results: u64,
@@ -69,7 +72,7 @@ pub struct ParticipantSnapshot {
 }
 
 /// A breaker that has opened by itself and is not closed again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Opened {
     /// What opened it: `failureRate`, `slowCallRate`, `consecutiveFailures`, `probe`.
@@ -79,19 +82,35 @@ pub struct Opened {
     /// When it lets somebody find out whether the participant is back, in milliseconds from now; `None`: it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asks_in_ms: Option<u64>,
-    /// How often it has opened since it was closed.
+    /// How often it has opened since it was closed: once by what is counted here, and then whenever a probe failed.
     pub in_a_row: u32,
+    /// Calls that it had counted when it opened.
+    pub calls: u32,
+    /// How many of them had failed.
+    pub failures: u32,
+    /// How many of them were slow.
+    pub slow_calls: u32,
+    /// Failures since the last success, then.
+    pub failures_in_a_row: u32,
+    /// The last calls that had failed then, the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_failures: Vec<FailedCall>,
 }
 
 impl Opened {
     fn of(view: &GateView) -> Option<Opened> {
         let it = &view.breaker;
-        let by = it.tripped_by.filter(|_| matches!(it.state, breaker::State::Open | breaker::State::HalfOpen))?;
+        let tripped = it.tripped.filter(|_| matches!(it.state, breaker::State::Open | breaker::State::HalfOpen))?;
         Some(Opened {
-            by: by.as_str(),
+            by: tripped.by.as_str(),
             ago_ms: millis(view.now.since(it.since)),
             asks_in_ms: it.open_for.map(millis),
             in_a_row: it.opened_in_a_row,
+            calls: tripped.calls,
+            failures: tripped.failures,
+            slow_calls: tripped.slow,
+            failures_in_a_row: tripped.failures_in_a_row,
+            last_failures: view.that_opened.clone(),
         })
     }
 }
@@ -127,6 +146,7 @@ impl ParticipantSnapshot {
             slow_calls: view.breaker.slow,
             failure_rate: view.breaker.failure_rate,
             slow_call_rate: view.breaker.slow_call_rate,
+            last_failures: view.last_failures.clone(),
             stale_results: view.breaker.stale_results,
             probes_expired: view.breaker.probes_expired,
             limit: view.limit.get(),

@@ -117,6 +117,42 @@ fn only(guarded: &Guarded) -> ParticipantSnapshot {
 }
 
 #[tokio::test]
+async fn what_opened_the_breaker_is_told_to_whoever_looks_at_what_waits() {
+    let payments = Payments::serve(503).await;
+    payments.go.add_permits(100);
+    let guarded = payments.guarded(8);
+    for _ in 0..2 {
+        assert!(matches!(guarded.call(permit(&guarded), a_call()).await, Answer::Unknown { .. }));
+    }
+    let opened = only(&guarded).opened.expect("it has opened");
+    assert_eq!((opened.calls, opened.failures, opened.last_failures.len()), (2, 2, 2));
+    let failed = &opened.last_failures[0];
+    assert_eq!((failed.code.as_str(), &failed.saga), ("http.503", &a_call().id.saga.to_string()));
+    let held =
+        guarded.holdings(&["breaker:payments".to_owned(), "transport:orders".to_owned(), "breaker:gone".to_owned()]);
+    let [held] = held.as_slice() else { panic!("{held:?}") };
+    assert!(held.text.contains("2 of 2 calls failed; last failure http.503"), "{}", held.text);
+}
+
+#[tokio::test]
+async fn a_business_answer_is_no_failure_that_is_told() {
+    let payments = Payments::serve(422).await;
+    payments.go.add_permits(100);
+    let guarded = payments.guarded(8);
+    assert!(matches!(guarded.call(permit(&guarded), a_call()).await, Answer::Failed { .. }));
+    assert_eq!(only(&guarded).last_failures, []);
+}
+
+#[tokio::test]
+async fn late_successes_let_an_open_breaker_ask_at_once() {
+    let guarded = guarded(kafka(), 8);
+    (0..2).for_each(|_| permit(&guarded).settle(FAILED));
+    assert!(refused_for(&guarded, "payments").is_some());
+    guarded.late_success("payments");
+    assert!(permit(&guarded).is_probe());
+}
+
+#[tokio::test]
 async fn failures_open_the_breaker_and_business_answers_do_not() {
     let payments = Payments::serve(422).await;
     payments.go.add_permits(100);

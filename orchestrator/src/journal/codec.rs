@@ -75,6 +75,20 @@ pub fn encode(decision: &Decision) -> Result<Vec<u8>, Unwritable> {
     Ok(payload)
 }
 
+/// Rows of more bytes have an outline. What is smaller is read whole by whoever looks at a list: it costs less than a second copy.
+const OUTLINED_BYTES: usize = 4 * 1024;
+
+/// The payload that stands for that of a large row where nobody needs what it carries; `None` where it would save little.
+#[must_use]
+pub fn outline(decision: &Decision, payload: &[u8]) -> Option<Vec<u8>> {
+    if payload.len() <= OUTLINED_BYTES {
+        return None;
+    }
+    let outline = decision.outline();
+    let outline = serde_json::to_vec(&Written { v: FORMAT, events: &outline.events }).ok()?;
+    (outline.len() <= payload.len() / 2).then_some(outline)
+}
+
 /// The decision that a row records.
 ///
 /// # Errors

@@ -4,7 +4,11 @@ use super::{Error, PORTION_BYTES, Plans, Recorded, by_saga, fold, shown::unreada
 use saga_core::{
     command::Guard,
     id::SagaId,
-    state::{Status, view::NeedView},
+    incident::IncidentKind,
+    state::{
+        Status,
+        view::{NeedView, StepPhase},
+    },
     time::{Timestamp, rfc3339},
 };
 use saga_event_store::{EventStore, Filter, Portion, StreamSummary, Waiting};
@@ -40,6 +44,9 @@ pub struct SagaLine {
     /// Something happened that a person should look at.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_incidents: bool,
+    /// The kinds of its incidents.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub incident_kinds: Vec<String>,
     /// What it waits for a person for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub needs_person: Vec<NeedView>,
@@ -83,7 +90,8 @@ impl From<StreamSummary> for SagaLine {
             updated_at: rfc3339(Timestamp(row.updated_at_ms)),
             definition: row.document,
             waits_on: row.waits_on.iter().map(ToString::to_string).collect(),
-            has_incidents: row.marked,
+            has_incidents: !row.flags.is_empty(),
+            incident_kinds: row.flags,
             needs_person: Vec::new(),
         }
     }
@@ -102,6 +110,8 @@ pub struct Wanted {
     pub waiting_on: Option<WaitingOn>,
     /// With incidents.
     pub incidents: bool,
+    /// With an incident of this kind.
+    pub incident: Option<IncidentKind>,
     /// Older than this one.
     pub before: Option<SagaId>,
     /// How many.
@@ -145,6 +155,15 @@ pub fn guard_words() -> String {
     Guard::ALL.map(Guard::as_str).join(", ")
 }
 
+/// Of which lines of a list the journals are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// Of sagas that go on: what the read model says of the others stays true.
+    Open,
+    /// Of all, for their steps.
+    All,
+}
+
 /// What an id or a key names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -161,7 +180,10 @@ pub enum Found {
 /// # Errors
 /// When the store does not answer.
 pub async fn list(store: &dyn EventStore, wanted: &Wanted) -> Result<Vec<SagaLine>, saga_event_store::Error> {
+    let only_open = !wanted.statuses.is_empty() && wanted.statuses.iter().all(|status| !status.is_terminal());
     let filter = Filter {
+        only_open,
+        flag: wanted.incident.map(|kind| kind.as_str().to_owned()),
         statuses: wanted.statuses.iter().map(ToString::to_string).collect(),
         category: wanted.saga.clone(),
         key: wanted.key.clone(),
@@ -169,14 +191,15 @@ pub async fn list(store: &dyn EventStore, wanted: &Wanted) -> Result<Vec<SagaLin
             kind: waiting.guard.map(|guard| guard.as_str().to_owned()),
             name: waiting.participant.clone(),
         }),
-        marked: wanted.incidents,
+        flagged: wanted.incidents,
         before: wanted.before.map(SagaId::uuid),
         limit: wanted.limit,
     };
     Ok(store.list(&filter).await?.into_iter().map(SagaLine::from).collect())
 }
 
-/// Brings the step and reason of the lines' open sagas up to date by folding their journals: the read model changes with the status only.
+/// Brings the step and reason of the lines up to date by folding the outlines of their journals: the read model changes with the status only.
+/// Payloads are not loaded. Returns the steps of the sagas that were looked at, without results.
 ///
 /// # Errors
 /// When the store does not answer. A saga that cannot be read is shown as parked for that reason.
@@ -184,36 +207,52 @@ pub async fn refresh(
     store: &dyn EventStore,
     plans: &Plans,
     lines: &mut [SagaLine],
-) -> Result<(), saga_event_store::Error> {
-    let is_open = |line: &&mut SagaLine| line.status.parse::<Status>().is_ok_and(|status| !status.is_terminal());
-    let open = lines.iter_mut().filter(is_open).filter_map(|line| Some((line.id.parse().ok()?, line)));
-    let mut open: HashMap<SagaId, &mut SagaLine> = open.collect();
-    let mut left: Vec<Uuid> = open.keys().map(|id| id.uuid()).collect();
+    looked: Looked,
+) -> Result<HashMap<SagaId, Vec<(String, StepPhase)>>, saga_event_store::Error> {
+    let mut lines: HashMap<SagaId, &mut SagaLine> = lines
+        .iter_mut()
+        .filter(|line| is_looked_at(line, looked))
+        .filter_map(|line| Some((line.id.parse().ok()?, line)))
+        .collect();
+    let mut steps = HashMap::with_capacity(lines.len());
+    let mut left: Vec<Uuid> = lines.keys().map(|id| id.uuid()).collect();
     while !left.is_empty() {
-        let portion = match store.read_within(&left, PORTION_BYTES).await {
+        let portion = match store.outlines_within(&left, PORTION_BYTES).await {
             Err(error) if error.is_damage() => one_by_one(store, &left).await?,
             portion => portion?,
         };
         left = portion.left;
         for (id, rows) in by_saga(portion.rows) {
-            let Some(line) = open.get_mut(&id) else { continue };
+            let Some(line) = lines.get_mut(&id) else { continue };
             match fold(store, plans, id, rows).await {
-                Ok(recorded) => show_now(line, &recorded),
+                Ok(recorded) => drop(steps.insert(id, show_now(line, &recorded))),
                 Err(Error::Store(error)) => return Err(error),
-                Err(error) if error.is_transient() => {}
+                Err(error) if error.is_transient() || is_over(line) => {}
                 Err(error) => show_unread(line, &error),
             }
         }
     }
-    Ok(())
+    Ok(steps)
+}
+
+fn is_looked_at(line: &SagaLine, looked: Looked) -> bool {
+    match looked {
+        Looked::Open => !is_over(line),
+        Looked::All => true,
+    }
+}
+
+/// What this build does not know may go on, but its journal says nothing that this build could show.
+fn is_over(line: &SagaLine) -> bool {
+    line.status.parse::<Status>().map_or(true, |status| status.is_terminal())
 }
 
 /// Those that can be read, of sagas that cannot be read together.
 async fn one_by_one(store: &dyn EventStore, streams: &[Uuid]) -> Result<Portion, saga_event_store::Error> {
     let mut portion = Portion::default();
     for stream in streams {
-        match store.read(*stream).await {
-            Ok(rows) => portion.rows.extend(rows.into_iter().map(|row| (*stream, row))),
+        match store.outlines_within(&[*stream], PORTION_BYTES).await {
+            Ok(one) => portion.rows.extend(one.rows),
             Err(error) if error.is_damage() => {}
             Err(error) => return Err(error),
         }
@@ -221,7 +260,7 @@ async fn one_by_one(store: &dyn EventStore, streams: &[Uuid]) -> Result<Portion,
     Ok(portion)
 }
 
-fn show_now(line: &mut SagaLine, recorded: &Recorded) {
+fn show_now(line: &mut SagaLine, recorded: &Recorded) -> Vec<(String, StepPhase)> {
     let (step, reason) = recorded.state.focus(&recorded.plan);
     line.status = recorded.state.status().to_string();
     line.step = step.map(|step| recorded.plan.definition.step(step).name.clone());
@@ -231,6 +270,8 @@ fn show_now(line: &mut SagaLine, recorded: &Recorded) {
     line.waits_on = held_by.iter().map(ToString::to_string).collect();
     line.has_incidents = !recorded.state.incidents.is_empty();
     line.needs_person = recorded.state.needs_view(&recorded.plan);
+    line.incident_kinds = recorded.state.incident_kinds().into_iter().map(|kind| kind.as_str().to_owned()).collect();
+    recorded.state.phases(&recorded.plan)
 }
 
 fn show_unread(line: &mut SagaLine, error: &Error) {

@@ -89,12 +89,14 @@ fn view(summary: StreamSummary, version: u32, reason: String) -> SagaView {
         started_at: rfc3339(Timestamp(summary.started_at_ms)),
         updated_at: rfc3339(Timestamp(summary.updated_at_ms)),
         next_due: None,
+        next: Vec::new(),
         deadline: None,
         waits_on: Vec::new(),
         definition: summary.document,
         version,
         overdue: false,
         needs_person: Vec::new(),
+        trigger: None,
         steps: Vec::new(),
         output: None,
         incidents: Vec::new(),
@@ -109,6 +111,7 @@ fn lines(saga: SagaId, row: &Row) -> Vec<HistoryLine> {
         at: at.clone(),
         step: None,
         text,
+        payload: None,
         data,
     };
     match codec::decode(saga, row.version, Timestamp(row.recorded_at_ms), &row.payload) {

@@ -1,4 +1,4 @@
-INSERT INTO streams (stream, shard, category, key, document, status, open, step, reason, started_at, updated_at, waits_on)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+INSERT INTO streams (stream, shard, category, key, document, status, open, step, reason, started_at, updated_at, waits_on, flags)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
 ON CONFLICT (stream) DO UPDATE SET status = excluded.status, open = excluded.open, step = excluded.step,
-    reason = excluded.reason, updated_at = excluded.updated_at, waits_on = excluded.waits_on
+    reason = excluded.reason, updated_at = excluded.updated_at, waits_on = excluded.waits_on, flags = excluded.flags

@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use saga_event_store::{
-    Append, Appended, Epoch, Error, Filter, Mark, Marked, StreamSummary, Summary, Waiting, WaitsOn,
+    Append, Appended, Epoch, Error, Filter, Flagged, Mark, Marked, Standing, StreamSummary, Summary, Waiting, WaitsOn,
 };
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ pub(crate) async fn a_status_changes_with_its_row(place: &dyn Place) -> Result<(
         started_at_ms: STARTED_MS,
         updated_at_ms: STARTED_MS,
         waits_on: Vec::new(),
-        marked: false,
+        flags: Vec::new(),
     };
     assert_eq!(running, expected);
     let parked = waiting_at(showing(after(&first), "parked"), "charge", "the card's issuer does not answer");
@@ -189,34 +189,60 @@ pub(crate) async fn what_streams_wait_on_is_found_by_kind_and_name(place: &dyn P
     Ok(())
 }
 
-pub(crate) async fn streams_that_people_should_look_at_are_found(place: &dyn Place) -> Result<()> {
+pub(crate) async fn open_streams_are_counted_with_the_age_of_the_oldest(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
+    assert_eq!(store.standing().await?, []);
     let epoch = claim(&store).await?;
-    let plain = showing(start(epoch, "order"), "running");
-    let look_at = marked(showing(start(epoch, "order"), "running"));
-    let both = marked(waiting_on(showing(start(epoch, "order"), "waiting"), &["breaker:payments"]));
-    let starts: Vec<Append> =
-        [plain, look_at, both].into_iter().zip(1..).map(|(it, n)| Append { key: format!("{n}"), ..it }).collect();
-    commit_all(&store, &starts).await?;
-    let listed = async |filter: Filter| -> Result<Vec<usize>> {
-        let found = store.list(&filter).await?;
-        Ok(found.iter().filter_map(|row| starts.iter().position(|it| it.stream == row.stream)).collect())
+    let (one, two, ended) = (start(epoch, "order-1"), start(epoch, "order-2"), start(epoch, "order-3"));
+    commit_all(&store, &[one.clone(), two.clone(), ended.clone()]).await?;
+    commit(&store, &showing(after(&ended), "completed")).await?;
+    commit(&store, &showing(after(&one), "parked")).await?;
+    let standing = |status: &str, changed_ms| Standing {
+        category: CATEGORY.into(),
+        status: status.into(),
+        streams: 1,
+        oldest_started_ms: STARTED_MS,
+        oldest_changed_ms: changed_ms,
     };
-    let to_look_at = || Filter { marked: true, ..all() };
-    let waiting = || Some(Waiting::default());
-    assert_eq!(listed(to_look_at()).await?, [2, 1]);
-    assert_eq!(listed(Filter { waiting: waiting(), ..to_look_at() }).await?, [2]);
-    assert_eq!(listed(Filter { waiting: waiting(), ..all() }).await?, [2], "to be looked at is not to wait");
-    assert_eq!(store.waiting_counts().await?.len(), 1);
-    assert!(summary(&store, starts[1].stream).await?.marked);
-    assert_eq!(words_of(&summary(&store, starts[2].stream).await?), ["breaker:payments"]);
-    commit(&store, &showing(after(&starts[1]), "completed")).await?;
-    assert_eq!(listed(to_look_at()).await?, [2]);
+    assert_eq!(store.standing().await?, [standing("parked", STARTED_MS + 1000), standing("running", STARTED_MS)]);
+    let listed = store.list(&Filter { only_open: true, ..all() }).await?;
+    assert_eq!(listed.iter().map(|row| row.stream).collect::<Vec<_>>(), [two.stream, one.stream]);
     Ok(())
 }
 
-fn marked(append: Append) -> Append {
-    Append { summary: append.summary.map(|summary| Summary { marked: true, ..summary }), ..append }
+pub(crate) async fn flags_are_found_and_counted(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let epoch = claim(&store).await?;
+    let (one, two, plain) = (start(epoch, "order-1"), start(epoch, "order-2"), start(epoch, "order-3"));
+    commit_all(&store, &[one.clone(), two.clone(), plain]).await?;
+    let late = flagged(showing(after(&one), "completed"), &["lateSuccess", "overdue"]);
+    commit_all(&store, &[late, flagged(showing(after(&two), "running"), &["overdue"])]).await?;
+    let listed = async |flag: &str| -> Result<Vec<Uuid>> {
+        let found = store.list(&Filter { flag: Some(flag.into()), ..all() }).await?;
+        Ok(found.iter().map(|row| row.stream).collect())
+    };
+    assert_eq!(listed("overdue").await?, [two.stream, one.stream]);
+    let any = store.list(&Filter { flagged: true, ..all() }).await?;
+    assert_eq!(any.iter().map(|row| row.stream).collect::<Vec<_>>(), [two.stream, one.stream]);
+    assert_eq!(listed("lateSuccess").await?, [one.stream]);
+    // A word is not found by a part of it, nor by what it cannot have.
+    for word in ["over", "", "lateSuccess,overdue"] {
+        assert_eq!(listed(word).await?, Vec::<Uuid>::new(), "{word}");
+    }
+    let counted = |flag: &str, open| Flagged { flag: flag.into(), open, streams: 1 };
+    let counts = [counted("lateSuccess", false), counted("overdue", true), counted("overdue", false)];
+    assert_eq!(store.flagged().await?, counts);
+    assert_eq!(summary(&store, one.stream).await?.flags, ["lateSuccess", "overdue"]);
+    let bad = flagged(showing(after(&after(&two)), "running"), &["a,b"]);
+    assert!(matches!(store.append(&[bad]).await, Err(Error::Limit(_))));
+    commit(&store, &showing(after(&after(&two)), "running")).await?;
+    assert_eq!(listed("overdue").await?, [one.stream]);
+    Ok(())
+}
+
+fn flagged(append: Append, flags: &[&str]) -> Append {
+    let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
+    Append { summary: append.summary.map(|summary| Summary { flags, ..summary }), ..append }
 }
 
 fn waiting_on(append: Append, words: &[&str]) -> Append {

@@ -108,6 +108,33 @@ pub(crate) async fn what_was_left_is_read_next(place: &dyn Place) -> Result<()> 
     Ok(())
 }
 
+/// Neither is a payload that has an outline loaded, nor does it count.
+pub(crate) async fn outlines_are_read_in_place_of_large_rows(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let epoch = claim(&store).await?;
+    let large = |append: Append| Append {
+        payload: vec![b'x'; 1_000_000],
+        outline: Some(format!("outline {}", append.version).into_bytes()),
+        ..append
+    };
+    let (one, two) = (large(start(epoch, "order-1")), start(epoch, "order-2"));
+    commit_all(&store, &[one.clone(), two.clone()]).await?;
+    let (small, again) = (after(&one), large(after(&after(&one))));
+    commit(&store, &Append { outline: None, ..small.clone() }).await?;
+    commit(&store, &again).await?;
+    commit(&store, &again).await?;
+    let portion = store.outlines_within(&[two.stream, one.stream, one.stream], 100).await?;
+    let read: Vec<&[u8]> = portion.rows.iter().map(|(_, row)| row.payload.as_slice()).collect();
+    assert_eq!(read, [&b"outline 1"[..], &small.payload, b"outline 3", &two.payload]);
+    assert_eq!(store.outlines_within(&[one.stream, two.stream], 30).await?.left, [two.stream]);
+    assert_eq!(store.read(one.stream).await?[0].payload, one.payload);
+    let whole = store.read_many(&[one.stream]).await?;
+    assert_eq!(whole[2].1.payload, again.payload);
+    let many = vec![one.stream; MAX_PAGE as usize + 1];
+    ensure!(matches!(store.outlines_within(&many, 1).await, Err(Error::Limit(_))));
+    Ok(())
+}
+
 /// Which rows are read, and which streams are left.
 async fn within(store: &Store, streams: &[Uuid], max_bytes: u64) -> Result<(Vec<(Uuid, u32)>, Vec<Uuid>)> {
     let portion = store.read_within(streams, max_bytes).await?;

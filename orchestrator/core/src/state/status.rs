@@ -37,6 +37,9 @@ impl Status {
         Status::Abandoned,
     ];
 
+    /// Those of sagas that go on, those that need a person first.
+    pub const OPEN: [Status; 4] = [Status::Parked, Status::Compensating, Status::Waiting, Status::Running];
+
     /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -1,6 +1,8 @@
 //! A saga as people and programs are shown it.
 
 mod needs;
+mod next;
+mod sent;
 
 use super::{CommandState, Course, Phase, Plan, Settled, State, Status};
 use crate::{
@@ -15,6 +17,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use needs::{NeedView, about, acted, command, commands};
+pub use next::NextView;
+pub use sent::{SentView, TriggerView, addressed, body};
 
 /// One saga, whole.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -41,6 +45,9 @@ pub struct SagaView {
     /// When something happens by itself, whatever guards hold back; RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_due: Option<String>,
+    /// What happens next: what guards hold back goes on when they let it, and the nearest of what time brings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<NextView>,
     /// When its time ends, as long as that matters: before the pivot it is undone then, after it, it is overdue. `None` while it is parked,
     /// because that time does not count. RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +65,9 @@ pub struct SagaView {
     /// What it waits for a person for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub needs_person: Vec<NeedView>,
+    /// What started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<TriggerView>,
     /// In the order of the definition.
     pub steps: Vec<StepView>,
     /// The output of a completed saga.
@@ -84,6 +94,12 @@ pub struct StepView {
     /// Attempts of the undo.
     #[serde(skip_serializing_if = "is_zero")]
     pub undo_attempts: u32,
+    /// What the do sends, once that is on record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent: Option<SentView>,
+    /// What the undo sends, once that is on record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undo_sent: Option<SentView>,
     /// What the participant answered, or what answered in its place: what `steps.<name>` reads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
@@ -213,12 +229,14 @@ impl State {
             started_at: rfc3339(self.started_at),
             updated_at: rfc3339(self.last_at),
             next_due: self.next_due_beside_guards(plan).map(rfc3339),
+            next: self.next_view(plan),
             deadline: self.deadline_ahead(plan).map(rfc3339),
             waits_on: self.held_by(plan).iter().map(ToString::to_string).collect(),
             definition: plan.definition.hash.clone(),
             version: self.version,
             overdue: self.overdue,
             needs_person: self.needs_view(plan),
+            trigger: Some(TriggerView::of(&self.trigger)),
             steps: plan.definition.indices().map(|step| self.step_view(plan, step)).collect(),
             output: self.completed_output(),
             incidents: self
@@ -265,6 +283,17 @@ impl State {
         step.result.clone()
     }
 
+    /// What became of each step, by name, in the order of the definition.
+    #[must_use]
+    pub fn phases(&self, plan: &Plan) -> Vec<(String, StepPhase)> {
+        let phase_of = |index| {
+            let (definition, step) = (plan.definition.step(index), self.step(index));
+            let undoable = matches!(definition.effects, Effects::Undo(_));
+            (definition.name.clone(), phase(&step.forward, &step.undo, undoable))
+        };
+        plan.definition.indices().map(phase_of).collect()
+    }
+
     fn step_view(&self, plan: &Plan, index: StepIndex) -> StepView {
         let (definition, step) = (plan.definition.step(index), self.step(index));
         let direction = if step.undo.phase == Phase::Idle { Direction::Do } else { Direction::Undo };
@@ -277,6 +306,8 @@ impl State {
             skipped_in_doubt: step.forward.is_skipped() && step.may_be_applied() && !step.is_undone(),
             attempts: step.forward.attempt,
             undo_attempts: step.undo.attempt,
+            sent: step.forward.request.as_deref().map(SentView::of),
+            undo_sent: step.undo.request.as_deref().map(SentView::of),
             result: self.shown_result(plan, index).filter(|result| !result.is_null()),
             answered_by: step.substitute.as_ref().map(substitute_view),
             failure: shown.last_failure.clone().filter(|_| !is_over).or_else(|| {
@@ -323,15 +354,35 @@ fn waits_for(command: &CommandState, line: Option<Whose<&str>>) -> Option<String
     let since = || command.refused_since.map(|at| format!(", since {}", rfc3339(at))).unwrap_or_default();
     match &command.phase {
         Phase::Held { guard, not_before, .. } => Some(match line {
-            Some(Whose::Participant(name)) => format!("waits for {} of {name}{}", guard_name(*guard), since()),
+            Some(Whose::Participant(name)) => format!("{}{}", held_back(*guard, name), since()),
             Some(Whose::Topic(topic)) => format!("waits until topic {topic} takes records{}", since()),
             None => format!("held back by {} until {}", guard_name(*guard), rfc3339(*not_before)),
         }),
         Phase::Resting { until } => Some(format!("attempt {} at {}{failure}", command.attempt + 1, rfc3339(*until))),
         Phase::Sleeping { until } => Some(format!("waits until {}", rfc3339(*until))),
         Phase::Attempting(attempting) if attempting.first => None,
-        Phase::Attempting(_) => Some(format!("attempt {} is out{failure}", command.attempt)),
+        Phase::Attempting(_) => Some(match &command.last_failure {
+            Some(failure) => {
+                format!("attempt {} was sent and is not answered yet; before: {}", command.attempt, told(failure))
+            }
+            None => format!("attempt {} was sent and is not answered yet", command.attempt),
+        }),
         Phase::Idle | Phase::Settled(_) => None,
+    }
+}
+
+/// What holds a command back, in words.
+#[must_use]
+pub fn held_back(guard: Guard, participant: &str) -> String {
+    match guard {
+        Guard::Breaker => format!("waits: calls to {participant} are stopped (breaker)"),
+        Guard::Bulkhead => format!("waits: as many calls to {participant} are in flight as may be (bulkhead)"),
+        Guard::RateLimit => format!("waits: {participant} is called as often as may be (rate limit)"),
+        Guard::Transport => format!("waits: no commands reach {participant} (transport)"),
+        Guard::RetryBudget => {
+            format!("waits: too many calls to {participant} fail for further attempts (retry budget)")
+        }
+        Guard::Health => format!("waits: health checks find {participant} unwell"),
     }
 }
 

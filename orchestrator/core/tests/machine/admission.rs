@@ -10,7 +10,8 @@ use saga_core::{
     event::OperatorAction,
     input::Input,
     react::{Effect, react},
-    state::Status,
+    state::{Status, view::NextView},
+    time::rfc3339,
 };
 use serde_json::json;
 
@@ -262,6 +263,19 @@ fn what_a_guard_holds_waits_in_its_line_and_deadlines_hold_beside_it() {
     );
     assert_eq!(saga.state.next_due_beside_guards(&saga.plan), Some(START.plus(seconds(40))));
     assert_eq!(saga.state.next_due(&saga.plan), Some(START.plus(seconds(10))));
+    let next: Vec<String> = saga.state.view(&saga.plan).next.iter().map(NextView::text).collect();
+    let ends = format!("the saga's time ends (then it is compensated) at {}", rfc3339(START.plus(seconds(40))));
+    assert_eq!(next, ["reserve is sent when calls to stock are let through".to_owned(), ends]);
+}
+
+#[test]
+fn the_nearest_of_what_time_brings_is_what_is_next() {
+    let next = |saga: &Saga| -> Vec<String> {
+        saga.state.view(&saga.plan).next.iter().map(|next| next.what.clone()).collect()
+    };
+    let saga = given(ONE);
+    assert_eq!(next(&saga), ["attempt 1 of reserve times out"]);
+    assert_eq!(next(&saga.when("reserve", busy())), ["attempt 2 of reserve is sent"]);
 }
 
 #[test]

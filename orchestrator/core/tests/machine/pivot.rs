@@ -246,6 +246,7 @@ fn after_the_pivot_expiry_marks_the_saga_overdue_while_it_goes_on() {
         .when_due()
         .then(&["ship sent #2"]);
     assert!(saga.state.overdue);
+    assert_eq!(saga.state.incident_kinds(), [saga_core::incident::IncidentKind::Overdue]);
     saga.when("ship", done()).then_status(Status::Completed);
 }
 

@@ -1,6 +1,6 @@
 use super::{
-    Breaker, Mode, Phase, Ramp, Settled, Ticket, Trip, Verdict, slots::SlotId, ticket::Leave, watch::Watch,
-    window::Counts,
+    Breaker, Mode, Phase, Ramp, Settled, Ticket, Trip, Verdict, slots::SlotId, snapshot::Tripped, ticket::Leave,
+    watch::Watch, window::Counts,
 };
 use crate::Monotonic;
 use std::time::Duration;
@@ -108,16 +108,35 @@ impl Breaker {
 
     fn open(&mut self, trip: Trip, now: Monotonic, random: u64) -> Settled {
         self.opened_in_a_row = self.opened_in_a_row.saturating_add(1);
-        // A probe that fails says that it is still so, and not why it was.
-        self.tripped_by = self.tripped_by.filter(|_| trip == Trip::Probe).or(Some(trip));
+        let counted = self.window.counts(now);
+        let tripped = Tripped {
+            by: trip,
+            calls: counted.calls,
+            failures: counted.failures,
+            slow: counted.slow,
+            failures_in_a_row: self.failures_in_a_row,
+        };
+        self.tripped = self.tripped.filter(|_| trip == Trip::Probe).or(Some(tripped));
         let until = now.plus(self.config.open_span(self.opened_in_a_row, random));
         self.enter(Phase::Open { until, random }, now);
         Settled::Opened(trip)
     }
 
+    /// A call that had been given up succeeded after all: the participant works, if late. As many of them as probes have to succeed end the
+    /// time of an open breaker: probes find out at once whether it is in time again. Whether that has just changed.
+    pub fn late_success(&mut self, now: Monotonic) -> bool {
+        let Phase::Open { until, random } = self.phase else { return false };
+        self.late_successes = self.late_successes.saturating_add(1);
+        let ends = self.mode == Mode::Automatic && now < until && self.late_successes >= self.config.successes();
+        if ends {
+            self.phase = Phase::Open { until: now, random };
+        }
+        ends
+    }
+
     pub(super) fn close(&mut self, now: Monotonic) {
         self.opened_in_a_row = 0;
-        self.tripped_by = None;
+        self.tripped = None;
         // What it accepted before it broke says nothing of what it accepts now; the ramp finds out.
         self.forget_shedding();
         let ramp = Ramp::from(&self.config, now);

@@ -55,7 +55,7 @@ impl Breaker {
             open_for: self.open_left(now),
             asked_for: (now < self.asked_until).then(|| self.asked_until.since(now)),
             opened_in_a_row: self.opened_in_a_row,
-            tripped_by: self.tripped_by,
+            tripped: self.tripped,
             stale_results: self.stale_results,
             probes_expired: self.slots.expired(),
         }

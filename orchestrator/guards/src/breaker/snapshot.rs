@@ -68,12 +68,27 @@ pub struct Snapshot {
     pub asked_for: Option<Duration>,
     /// How often it opened since it was last closed.
     pub opened_in_a_row: u32,
-    /// Why it opened last, until it is closed again.
-    pub tripped_by: Option<Trip>,
+    /// Why it opened, until it is closed again.
+    pub tripped: Option<Tripped>,
     /// Results that were not counted because they belong to an earlier state, ever.
     pub stale_results: u64,
     /// Slots, of probes and of the ramp, whose holders did not come back in their time, ever.
     pub probes_expired: u64,
+}
+
+/// What opened a breaker, as it was counted then. A probe that fails says that it is still so, and not why it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tripped {
+    /// By what.
+    pub by: Trip,
+    /// Calls in the window.
+    pub calls: u32,
+    /// How many of them failed.
+    pub failures: u32,
+    /// How many of them were slow.
+    pub slow: u32,
+    /// Failures since the last success.
+    pub failures_in_a_row: u32,
 }
 
 /// How many calls a breaker would admit now.

@@ -78,6 +78,6 @@ impl Breaker {
     fn forget_failures(&mut self) {
         self.failures_in_a_row = 0;
         self.opened_in_a_row = 0;
-        self.tripped_by = None;
+        self.tripped = None;
     }
 }

@@ -94,6 +94,47 @@ fn it_opens_when_half_of_ten_calls_failed_and_not_below_ten() {
 }
 
 #[test]
+fn what_opened_it_is_kept_until_it_closes() {
+    let mut breaker = breaker();
+    for verdict in [Verdict::Failed, Verdict::Succeeded].into_iter().cycle().take(10) {
+        let _ = call(&mut breaker, at(1.0), verdict);
+    }
+    let tripped = Some(Tripped { by: Trip::FailureRate, calls: 10, failures: 5, slow: 0, failures_in_a_row: 0 });
+    let shown = breaker.snapshot(at(2.0));
+    assert_eq!((shown.calls, shown.tripped), (0, tripped));
+    assert_eq!(call(&mut breaker, at(11.0), Verdict::Failed), Settled::Opened(Trip::Probe));
+    assert_eq!(breaker.snapshot(at(12.0)).tripped, tripped, "a probe says that it is still so, and not why it was");
+    for _ in 0..3 {
+        let _ = call(&mut breaker, at(60.0), Verdict::Succeeded);
+    }
+    assert_eq!(breaker.snapshot(at(60.0)).tripped, None);
+}
+
+#[test]
+fn as_many_late_successes_as_probes_let_it_ask_at_once() {
+    let mut breaker = opened(at(1.0));
+    assert!(!breaker.late_success(at(2.0)));
+    assert!(!breaker.late_success(at(2.0)));
+    assert_eq!(refused(&mut breaker, at(2.0)).1, Refusal::Open);
+    assert!(breaker.late_success(at(2.0)));
+    assert!(admitted(&mut breaker, at(2.0)).is_probe(), "what closes it is that it is in time again");
+    assert!(!breaker.late_success(at(2.0)), "it asks already");
+}
+
+#[test]
+fn late_successes_of_another_time_and_those_of_a_closed_or_forced_one_change_nothing() {
+    let mut breaker = opened(at(1.0));
+    (0..2).for_each(|_| assert!(!breaker.late_success(at(2.0))));
+    assert_eq!(call(&mut breaker, at(11.0), Verdict::Failed), Settled::Opened(Trip::Probe));
+    assert!(!breaker.late_success(at(12.0)));
+    breaker.set_mode(Mode::ForcedOpen, at(12.0));
+    (0..10).for_each(|_| assert!(!breaker.late_success(at(13.0))));
+    assert_eq!(refused(&mut breaker, at(13.0)).1, Refusal::Forced);
+    let mut closed = self::breaker();
+    (0..10).for_each(|_| assert!(!closed.late_success(at(1.0))));
+}
+
+#[test]
 fn failures_that_left_the_window_do_not_count() {
     let mut breaker = breaker();
     for _ in 0..9 {

@@ -10,15 +10,45 @@ use std::time::Duration;
 
 pub(super) fn guards(guards: &[Value]) -> String {
     let row = |guard: &Value| {
-        let [name, lifecycle, breaker] = ["name", "lifecycle", "breaker"].map(|key| word(guard, key));
+        let [name, lifecycle] = ["name", "lifecycle"].map(|key| word(guard, key));
+        let breaker = breaker(guard);
         let calls = format!("{}/{}", word(guard, "calls"), word(guard, "failures"));
         let under_way = format!("{}/{}", word(guard, "inFlight"), word(guard, "limit"));
         let health = guard.get("health").map(health).unwrap_or_default();
-        [name, lifecycle, breaker, calls, under_way, word(guard, "inLine"), health, in_force(guard)]
+        let last = guard["lastFailures"][0].as_object().map(|_| failed(&guard["lastFailures"][0])).unwrap_or_default();
+        [name, lifecycle, breaker, calls, under_way, word(guard, "inLine"), last, health, in_force(guard)]
     };
-    let columns =
-        ["participant", "lifecycle", "breaker", "calls/failed", "in flight/limit", "in line", "health", "by hand"];
+    let columns = [
+        "participant",
+        "lifecycle",
+        "breaker",
+        "calls/failed",
+        "in flight/limit",
+        "queued",
+        "last failure",
+        "health",
+        "override",
+    ];
     output::table(columns, guards.iter().map(row))
+}
+
+/// `open (failureRate: 10 of 12 failed), next probe in 38s`, or `closed, paused for 30s more (Retry-After)`
+fn breaker(guard: &Value) -> String {
+    let mut parts = vec![word(guard, "breaker")];
+    if let Some(opened) = guard.get("opened") {
+        parts[0] = format!("{} ({})", parts[0], one::cause(opened));
+        parts.extend(opened["asksInMs"].as_u64().map(|ms| format!("next probe in {}", one::seconds(ms))));
+    }
+    let pause = guard["pausedForMs"].as_u64();
+    parts.extend(pause.map(|ms| format!("paused for {} more (Retry-After)", one::seconds(ms))));
+    parts.join(", ")
+}
+
+/// `http.500 db down (server_error)`
+fn failed(failed: &Value) -> String {
+    let class = failed["class"].as_str().map(|class| format!("({class})")).unwrap_or_default();
+    let parts = [word(failed, "code"), word(failed, "message"), class];
+    parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// `critical path: web → payments → database (45s)` below the list; nothing where nobody needs anybody.
@@ -104,6 +134,19 @@ mod tests {
         let columns =
             ["failed", "3/1", "0/64", "7", "healthy worsening", "forcedOpen share=0.25 (last by anna: they migrate)"];
         assert!(columns.iter().all(|column| shown.contains(column)), "{shown}");
+    }
+
+    #[test]
+    fn an_open_breaker_and_a_pause_say_why_and_for_how_long_in_the_list() {
+        let failed = json!({"at": "2026-11-21T09:38:59.086Z", "saga": "p-1", "class": "server_error", "code": "http.500",
+            "message": "db down"});
+        let opened = json!({"by": "failureRate", "calls": 12, "failures": 10, "asksInMs": 37_001, "inARow": 1});
+        let open = json!({"name": "payouts", "breaker": "open", "opened": opened, "calls": 0, "failures": 0,
+            "lastFailures": [failed]});
+        assert_eq!(breaker(&open), "open (failureRate: 10 of 12 failed), next probe in 38 s");
+        assert!(guards(&[open]).contains("http.500 db down (server_error)"));
+        let paused = json!({"name": "payouts", "breaker": "closed", "pausedForMs": 38_000});
+        assert_eq!(breaker(&paused), "closed, paused for 38 s more (Retry-After)");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use super::{Committer, NotCommitted, Replies, StoreHealth, Way, Writer, commit};
 use async_trait::async_trait;
 use saga_event_store::{
-    Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Identity, Mark, Marked,
-    NewNote, Note, NoteNumber, Portion, Row, StreamSummary, Sweep, Swept, WaitsOn,
+    Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Flagged, Identity, Mark,
+    Marked, NewNote, Note, NoteNumber, Portion, Row, Sessions, Standing, StreamSummary, Sweep, Swept, WaitsOn,
 };
 use std::{
     collections::VecDeque,
@@ -93,6 +93,7 @@ fn row(payload: &str) -> Append {
         version: 1,
         recorded_at_ms: 0,
         payload: payload.into(),
+        outline: None,
         category: "order-fulfillment".into(),
         key: payload.into(),
         new_key: None,
@@ -221,6 +222,10 @@ impl EventStore for Fake {
         Err(unasked())
     }
 
+    async fn outlines_within(&self, _: &[Uuid], _: u64) -> Result<Portion, Error> {
+        Err(unasked())
+    }
+
     async fn open_streams(&self, _: u16, _: Option<Uuid>, _: u32) -> Result<Vec<Uuid>, Error> {
         Err(unasked())
     }
@@ -239,6 +244,18 @@ impl EventStore for Fake {
 
     async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {
         Err(unasked())
+    }
+
+    async fn standing(&self) -> Result<Vec<Standing>, Error> {
+        Err(unasked())
+    }
+
+    async fn flagged(&self) -> Result<Vec<Flagged>, Error> {
+        Err(unasked())
+    }
+
+    fn sessions(&self) -> Sessions {
+        Sessions::default()
     }
 
     async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error> {

@@ -103,8 +103,12 @@ impl Publisher {
 
     /// Publishes, and returns what is published then: this engine's own set.
     pub(super) async fn publish(&mut self, parts: &Parts) -> Result<Generation, Error> {
+        let mut is_told = false;
         for _ in 0..ROUNDS {
             let before = self.current().await?;
+            if !std::mem::replace(&mut is_told, true) {
+                self.tell_what_is_live(before.as_ref());
+            }
             if let Some(before) = before.as_ref().filter(|before| before.is_of(&self.own)) {
                 return Ok(before.clone());
             }
@@ -216,6 +220,29 @@ impl Publisher {
         let hash: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
         self.store.put_document(SET, &hash, &text).await?;
         Ok(hash)
+    }
+
+    /// Against what was published before: what started sagas until now.
+    fn tell_what_is_live(&self, before: Option<&Generation>) {
+        for (name, own) in &self.own.definitions {
+            match before.and_then(|before| before.definitions.get(name)) {
+                None => info!(definition = name, hash = own.hash, topic = own.topic, "a definition is live: new"),
+                Some(former) if former.hash == own.hash => {
+                    info!(definition = name, hash = own.hash, topic = own.topic, "a definition is live: as before");
+                }
+                Some(former) => info!(
+                    definition = name,
+                    hash = own.hash,
+                    former = former.hash,
+                    topic = own.topic,
+                    "a definition is live: changed; sagas that run go on by the former one"
+                ),
+            }
+        }
+        let gone = before.iter().flat_map(|before| before.definitions.keys());
+        for name in gone.filter(|name| !self.own.definitions.contains_key(*name)) {
+            info!(definition = name, "a definition is not live any more: it has no file; sagas that run go on");
+        }
     }
 
     fn tell(&self, generation: &Generation, added: &[Added]) {

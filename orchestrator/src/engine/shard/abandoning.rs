@@ -101,6 +101,7 @@ impl Abandonment {
             version: decision.version,
             recorded_at_ms: at.0,
             payload: codec::encode(&decision)?,
+            outline: None,
             category: known.category,
             key: known.key,
             new_key: None,
@@ -112,7 +113,7 @@ impl Abandonment {
                 reason: Some(reason.replace('\0', "\u{fffd}")),
                 started_at_ms: known.started_at_ms,
                 waits_on: Vec::new(),
-                marked: true,
+                flags: vec![IncidentKind::Unreadable.as_str().to_owned()],
             }),
         })
     }

@@ -18,7 +18,7 @@ use saga_core::{
     event::Decision,
     input::{Input, Publication},
     react::{Effect, react},
-    state::{Course, Plan, State},
+    state::{Course, Phase, Plan, Settled, State},
     time::Timestamp,
 };
 use std::{collections::VecDeque, sync::Arc};
@@ -106,7 +106,7 @@ impl Live {
     pub(super) fn taken_over(plan: Arc<Plan>, mut state: State, answerable: &Answerable) -> Live {
         let shown = Shown::of(&plan, &state);
         // What holds it, and its incidents, may have been recorded by a build that did not show them.
-        let is_plain = shown.held_by.is_empty() && !shown.has_incidents;
+        let is_plain = shown.held_by.is_empty() && shown.incidents.is_empty();
         let shown = is_plain.then_some(shown);
         let outstanding = caught(|| react(&plan, &state));
         let before =
@@ -178,15 +178,27 @@ impl Live {
         let Input::Answered { command, attempt, answer } = input else { return };
         let goes_on = matches!(answer, Answer::Ongoing { .. });
         if !goes_on && let Some(permit) = self.take_permit(*command, *attempt) {
+            permit.remember(self.state.id, answer);
             permit.settle(Said::by(answer));
         }
     }
 
-    /// What it says of a participant that an attempt is over without an answer: nothing, if somebody ended it.
-    fn unanswered(&self, command: CommandRef) -> Said {
+    /// Whose command succeeds although its attempts had been given up; whether a repeated answer says so does not tell how the participant is.
+    pub(super) fn late_success(&self, input: &Input) -> Option<String> {
+        let Input::Answered { command, attempt, answer: Answer::Succeeded { .. } } = input else { return None };
+        let it = self.state.command(*command);
+        let is_out = matches!(it.phase, Phase::Attempting(_)) && attempt.is_none_or(|attempt| attempt == it.attempt);
+        let is_news = !matches!(it.phase, Phase::Settled(Settled::Succeeded | Settled::Rejected(_)));
+        let in_doubt = attempt.map_or(!it.in_doubt.is_empty(), |attempt| it.in_doubt.contains(&attempt));
+        let given_up = is_news && in_doubt && !is_out;
+        it.request.as_ref().filter(|_| given_up).and_then(|request| request.participant().map(str::to_owned))
+    }
+
+    /// Whether an attempt is over because nobody answered in time, and not because somebody ended it: only then does it say something of the
+    /// participant.
+    fn is_late(&self, command: CommandRef) -> bool {
         let failure = self.state.command(command).last_failure.as_ref();
-        let is_late = failure.is_some_and(|failure| failure.class == Some(ErrorClass::Timeout));
-        if is_late { Said::UNANSWERED } else { Said::NOTHING }
+        failure.is_some_and(|failure| failure.class == Some(ErrorClass::Timeout))
     }
 
     /// A parked saga's times do not fire, and yet an attempt that nobody answered in its time neither holds a place nor is sent again.
@@ -214,7 +226,7 @@ impl Live {
         for over in over {
             let Sent::Call { command, attempt, .. } = over else { continue };
             if let Some(permit) = self.take_permit(command, Some(attempt)) {
-                permit.settle(Said::UNANSWERED);
+                permit.was_not_answered(self.state.id);
             }
         }
     }
@@ -228,7 +240,11 @@ impl Live {
             let goes_on =
                 outstanding.iter().any(|sent| matches!(sent, Sent::Call { command: other, .. } if *other == command));
             if !goes_on && let Some(permit) = self.take_permit(command, Some(attempt)) {
-                permit.settle(self.unanswered(command));
+                if self.is_late(command) {
+                    permit.was_not_answered(self.state.id);
+                } else {
+                    permit.settle(Said::NOTHING);
+                }
             }
         }
     }

@@ -232,6 +232,9 @@ impl Owned {
             return self.set_aside(message, PoisonCode::UnknownStep, "the saga's definition has no such step");
         };
         let input = classified(&self.parts.current.load().participants, &live.state, input);
+        if let Some(participant) = live.late_success(&input) {
+            self.parts.guarded.late_success(&participant);
+        }
         live.settle_permit(&input);
         self.outcome_not_taken(live, &input);
         live.note_departures();

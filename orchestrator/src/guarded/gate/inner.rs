@@ -7,6 +7,7 @@ use super::{
 };
 use crate::guarded::{
     changes::What,
+    failed::{FailedCall, Failures},
     permit::Said,
     settings::{GateSettings, Steering},
     topics::Takes,
@@ -15,7 +16,7 @@ use saga_core::command::Guard;
 use saga_guards::{
     Lane, Monotonic,
     adaptive::Adaptive,
-    breaker::{self, Admission, Breaker, Settled, Ticket, Verdict},
+    breaker::{self, Admission, Breaker, Settled, Ticket, Trip, Tripped, Verdict},
     budget::Budget,
     bulkhead::Bulkhead,
     line::Line,
@@ -50,6 +51,7 @@ pub(super) struct Inner {
     settings: GateSettings,
     said: Steering,
     breaker: Breaker,
+    failures: Failures,
     budget: Budget,
     rate: Option<RateLimit>,
     /// Calls that wait for the rate limit.
@@ -77,6 +79,13 @@ pub(crate) struct Refused {
     pub(crate) not_before: Duration,
 }
 
+/// What is told of an opening.
+#[derive(Clone, Debug)]
+pub(super) struct Opening {
+    pub(super) tripped: Option<Tripped>,
+    pub(super) last: Option<FailedCall>,
+}
+
 /// How many may be called out of the line, and when that may be more by time alone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
@@ -89,6 +98,7 @@ impl Inner {
         let places = Bulkhead::new(settings.bulkhead.limit, queue_limit(&settings, settings.bulkhead.limit));
         Inner {
             breaker: Breaker::new(settings.breaker, now),
+            failures: Failures::default(),
             budget: Budget::new(settings.budget, now),
             rate: settings.rate.map(|rate| RateLimit::new(rate, now)),
             pacing: 0,
@@ -258,11 +268,37 @@ impl Inner {
         if let Some(adaptive) = &mut self.adaptive {
             adaptive.finished(said.load(took), self.places.in_flight(), now);
         }
+        match settled {
+            Settled::Opened(Trip::FailureRate | Trip::SlowCallRate | Trip::ConsecutiveFailures) => {
+                self.failures.opened();
+            }
+            Settled::Closed => self.failures.closed(),
+            Settled::Opened(Trip::Probe) | Settled::Kept | Settled::Stale | Settled::WouldOpen(_) => {}
+        }
         if settled == Settled::Closed {
             self.line.forgive_probes();
             self.degraded_until = self.settings.degraded.after_trip.map(|span| now.plus(span));
         }
         (settled, pause)
+    }
+
+    pub(super) fn failed(&mut self, failed: FailedCall) {
+        self.failures.add(failed);
+    }
+
+    /// A call that had been given up succeeded after all. Whether the breaker asks its participant earlier for it.
+    pub(super) fn late_success(&mut self, now: Monotonic) -> bool {
+        let asks = self.breaker.late_success(now);
+        if asks {
+            self.forgive_times();
+        }
+        asks
+    }
+
+    /// What opened the breaker, and the failures before that.
+    pub(super) fn opening(&mut self, now: Monotonic) -> Opening {
+        let snapshot = self.breaker.snapshot(now);
+        Opening { tripped: snapshot.tripped, last: self.failures.last().into_iter().next() }
     }
 
     /// Gives the bulkhead and the rate limit the size that holds at `now`; whoever gets a place by that has to be woken.
@@ -339,6 +375,7 @@ impl Inner {
         let (mut told, before) = (Vec::new(), self.share(now));
         if said.resets != self.said.resets {
             self.breaker.reset(now);
+            self.failures.closed();
             if self.somebody_waits() {
                 self.breaker.close_for_those_who_waited(now);
             }
@@ -439,6 +476,8 @@ impl Inner {
         super::GateView {
             now,
             breaker: self.breaker.snapshot(now),
+            last_failures: self.failures.last(),
+            that_opened: self.failures.that_opened(),
             permits: self.permits,
             calls_begun: self.calls_begun,
             limit: self.places.limit(),

@@ -1,5 +1,6 @@
 //! A gate at one moment.
 
+use crate::guarded::failed::FailedCall;
 use saga_guards::{Monotonic, breaker, budget};
 use std::num::NonZeroU32;
 
@@ -9,6 +10,10 @@ pub(crate) struct GateView {
     /// When it was looked at.
     pub(crate) now: Monotonic,
     pub(crate) breaker: breaker::Snapshot,
+    /// The last calls that failed, the newest first.
+    pub(crate) last_failures: Vec<FailedCall>,
+    /// Those before the breaker opened; none while it is closed.
+    pub(crate) that_opened: Vec<FailedCall>,
     /// Calls that are admitted and not settled.
     pub(crate) permits: u32,
     /// Calls that were admitted, ever.

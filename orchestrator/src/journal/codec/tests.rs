@@ -169,6 +169,22 @@ fn every_event_reads_back_with_as_much_as_is_let_in() {
 }
 
 #[test]
+fn a_large_row_has_an_outline_that_is_small_and_reads_as_the_same_events() {
+    let small = decision(vec![Event::SagaOverdue]);
+    assert_eq!(outline(&small, &encode(&small).expect("reads")), None);
+    let result = json!({"picture": "x".repeat(1_000_000)});
+    let large = decision(vec![
+        Event::StepSucceeded { step: StepIndex(1), direction: Direction::Do, result },
+        Event::SagaOverdue,
+    ]);
+    let short = outline(&large, &encode(&large).expect("reads")).expect("a large row has one");
+    assert!(short.len() < 200, "{} bytes", short.len());
+    let read = decode(saga(), 4, Timestamp(77), &short).expect("it reads");
+    assert_eq!(read, large.outline());
+    assert!(matches!(read.events[0], Event::StepSucceeded { result: Value::Null, .. }));
+}
+
+#[test]
 fn no_event_is_missing_here() {
     let json = |event: &Event| serde_json::to_value(event).expect("JSON");
     let name = |value: Value| match value {

@@ -2,7 +2,6 @@
 
 use super::{acts, in_force, output, text, word};
 use serde_json::Value;
-use std::time::Duration;
 
 /// Health checks that are shown, the latest first; the API has more.
 const CHECKS: usize = 8;
@@ -10,7 +9,10 @@ const CHECKS: usize = 8;
 /// `saga guard show`.
 pub(in crate::cli) fn guard(answer: &Value) -> String {
     let guard = &answer["guard"];
-    let parts = [facts(guard), endpoints(guard), list(answer, "acts").map(acts)];
+    let opening =
+        list(&guard["opened"], "lastFailures").map(|all| format!("what opened the breaker\n{}", failures(all)));
+    let last = list(guard, "lastFailures").map(failures);
+    let parts = [facts(guard), opening, last, endpoints(guard), list(answer, "acts").map(acts)];
     parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
 }
 
@@ -28,7 +30,7 @@ fn facts(guard: &Value) -> Option<String> {
         ("limit", "limit"),
         ("waiting for a place", "waiting"),
         ("waiting for the rate", "pacing"),
-        ("in line", "inLine"),
+        ("queued", "inLine"),
         ("rate has room for", "rateRoom"),
         ("retry budget", "retryBudget"),
         ("share of capacity", "share"),
@@ -40,27 +42,54 @@ fn facts(guard: &Value) -> Option<String> {
         ["depends on".to_owned(), words(&guard["dependsOn"])],
         ["health".to_owned(), guard.get("health").map(health).unwrap_or_default()],
         ["last checks".to_owned(), guard.get("health").map(checks).unwrap_or_default()],
-        ["by hand".to_owned(), in_force(guard)],
+        ["override".to_owned(), in_force(guard)],
     ];
     let rows = plain.chain(more).filter(|[_, value]| !value.is_empty());
     Some(output::table(["what", "how"], rows))
 }
 
-/// `by failureRate, open for 12.3s, asks again in 4s, 2 times in a row`
+/// `by failureRate: 10 of 12 failed, 2 probes failed since, for 13 s, next probe in 38 s`
 fn opened(opened: &Value) -> String {
-    let span = |key: &str| opened[key].as_u64().map(Duration::from_millis);
-    let since = span("agoMs").map(|ago| format!("since {ago:?}"));
-    let next = span("asksInMs").map_or_else(|| "asks now".to_owned(), |asks| format!("asks again in {asks:?}"));
-    let parts = [Some(format!("by {}", word(opened, "by"))), since, Some(next), times(&opened["inARow"])];
+    let since = opened["agoMs"].as_u64().map(|ago| format!("in this state for {}", seconds(ago)));
+    let next = opened["asksInMs"].as_u64().map(|ms| format!("next probe in {}", seconds(ms)));
+    let next = next.unwrap_or_else(|| "probes are sent now".to_owned());
+    let parts = [Some(format!("by {}", cause(opened))), probes(&opened["inARow"]), since, Some(next)];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn times(in_a_row: &Value) -> Option<String> {
-    in_a_row.as_u64().filter(|times| *times > 1).map(|times| format!("{times} times in a row"))
+/// `failureRate: 10 of 12 failed`
+pub(super) fn cause(opened: &Value) -> String {
+    let by = word(opened, "by");
+    let counted = match by.as_str() {
+        "slowCallRate" => format!("{} of {} slow", word(opened, "slowCalls"), word(opened, "calls")),
+        "consecutiveFailures" => format!("{} in a row", word(opened, "failuresInARow")),
+        _ => format!("{} of {} failed", word(opened, "failures"), word(opened, "calls")),
+    };
+    format!("{by}: {counted}")
+}
+
+/// It opens once by what it counts, and then whenever a probe fails.
+fn probes(in_a_row: &Value) -> Option<String> {
+    match in_a_row.as_u64()?.saturating_sub(1) {
+        0 => None,
+        1 => Some("1 probe failed since".to_owned()),
+        probes => Some(format!("{probes} probes failed since")),
+    }
 }
 
 fn more_of(ms: u64) -> String {
-    format!("{:?} more", Duration::from_millis(ms))
+    format!("{} more", seconds(ms))
+}
+
+/// Whole seconds, rounded up: nobody acts by milliseconds.
+pub(super) fn seconds(ms: u64) -> String {
+    format!("{} s", ms.div_ceil(1_000))
+}
+
+/// One line a failure, under what they are.
+fn failures(failures: &[Value]) -> String {
+    let row = |it: &Value| [word(it, "at"), word(it, "class"), word(it, "code"), word(it, "message"), word(it, "saga")];
+    output::table(["last failures", "class", "code", "message", "saga"], failures.iter().map(row))
 }
 
 fn endpoints(guard: &Value) -> Option<String> {
@@ -125,6 +154,6 @@ mod tests {
         ] {
             assert!(shown.contains(part), "{part} is missing:\n{shown}");
         }
-        assert!(!shown.contains("failure rate") && !shown.contains("by hand"), "{shown}");
+        assert!(!shown.contains("failure rate") && !shown.contains("override"), "{shown}");
     }
 }

@@ -1,0 +1,6 @@
+-- Lengths are known without loading what they are of.
+SELECT stream, sum(coalesce(octet_length(outline), octet_length(payload))) AS bytes
+FROM journal
+WHERE stream = ANY ($1)
+GROUP BY stream
+ORDER BY stream

@@ -1,0 +1,37 @@
+//! What kinds of incidents a saga has, as a list can be asked for them and a figure can count them.
+
+use super::State;
+use crate::incident::IncidentKind;
+
+impl IncidentKind {
+    /// All of them.
+    pub const ALL: [IncidentKind; 8] = [
+        IncidentKind::LateSuccess,
+        IncidentKind::CancelTooLate,
+        IncidentKind::Overdue,
+        IncidentKind::AbandonTooLate,
+        IncidentKind::Unreadable,
+        IncidentKind::Undo,
+        IncidentKind::Outcome,
+        IncidentKind::Other,
+    ];
+
+    /// The kind with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<IncidentKind> {
+        IncidentKind::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+impl State {
+    /// The kinds of its incidents, each once, in the order of [`IncidentKind::ALL`].
+    #[must_use]
+    pub fn incident_kinds(&self) -> Vec<IncidentKind> {
+        if self.incidents.is_empty() {
+            return Vec::new();
+        }
+        let has =
+            |kind: &IncidentKind| self.incidents.iter().any(|it| IncidentKind::of(it.direction, &it.failure) == *kind);
+        IncidentKind::ALL.into_iter().filter(has).collect()
+    }
+}

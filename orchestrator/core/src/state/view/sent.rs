@@ -1,0 +1,87 @@
+//! What came in and what was sent, as people are shown it.
+
+use crate::{
+    command::{Method, Request},
+    event::Trigger,
+    time::rfc3339,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+/// What started a saga.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TriggerView {
+    /// Topic of the record.
+    pub topic: String,
+    /// Partition of the record.
+    pub partition: i32,
+    /// Offset of the record.
+    pub offset: i64,
+    /// The record's key, if it is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// RFC 3339, UTC.
+    pub timestamp: String,
+    /// Its payload: `event` in expressions.
+    pub event: Value,
+}
+
+impl TriggerView {
+    pub(super) fn of(trigger: &Trigger) -> TriggerView {
+        TriggerView {
+            topic: trigger.topic.clone(),
+            partition: trigger.partition,
+            offset: trigger.offset,
+            key: trigger.key.clone(),
+            timestamp: rfc3339(trigger.timestamp),
+            event: trigger.event.clone(),
+        }
+    }
+}
+
+/// What a command sends.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SentView {
+    /// Whom it asks for what: `POST payments/charges`, `ReserveStock to inventory`.
+    pub to: String,
+    /// What it carries.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub body: Value,
+}
+
+impl SentView {
+    pub(super) fn of(request: &Request) -> SentView {
+        SentView { to: addressed(request), body: body(request).cloned().unwrap_or_default() }
+    }
+}
+
+/// What a request carries.
+#[must_use]
+pub fn body(request: &Request) -> Option<&Value> {
+    match request {
+        Request::Kafka { body, .. } | Request::Publish { body, .. } => Some(body),
+        Request::Http { body, .. } => body.as_ref(),
+    }
+}
+
+/// Whom a request asks for what, in words.
+#[must_use]
+pub fn addressed(request: &Request) -> String {
+    match request {
+        Request::Kafka { participant, command, .. } => format!("command {command} to {participant}"),
+        Request::Http { participant, method, path, .. } => format!("{} {participant}/{path}", word(*method)),
+        Request::Publish { topic, event_type, .. } => format!("event {event_type} to topic {topic}"),
+    }
+}
+
+fn word(method: Method) -> &'static str {
+    match method {
+        Method::Get => "GET",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Patch => "PATCH",
+        Method::Delete => "DELETE",
+    }
+}

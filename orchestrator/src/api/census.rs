@@ -1,0 +1,78 @@
+//! How the sagas of the whole installation stand, counted now and then: for figures and pages, which are asked for more often than is worth a
+//! count each.
+
+use saga_event_store::{Error, EventStore, Flagged, Standing, WaitsOn};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use tokio::{
+    sync::{Mutex, watch},
+    time::Instant,
+};
+use tracing::debug;
+
+/// A count serves all who ask within this time.
+const SERVES: Duration = Duration::from_secs(5);
+/// A count that took long serves for this many times as long: however many sagas go on, counting them takes no more of the database.
+const SHARE: u32 = 50;
+/// Whoever asks waits no longer than this and is told what was counted before.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What was counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// Open sagas by definition and status.
+    pub(super) standing: Vec<Standing>,
+    /// Sagas that people should look at.
+    pub(super) flagged: Vec<Flagged>,
+    /// Sagas that guards hold back.
+    pub(super) held: Vec<(WaitsOn, i64)>,
+    /// Definitions that have had open sagas while this engine runs: a figure that was told once goes down to 0.
+    pub(super) sagas: BTreeSet<String>,
+}
+
+/// Counts when it is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Census {
+    store: Arc<dyn EventStore>,
+    /// Until when what was counted serves; held by whoever counts.
+    serves_until: Arc<Mutex<Option<Instant>>>,
+    last: watch::Sender<Option<Arc<Counted>>>,
+}
+
+impl Census {
+    pub(super) fn of(store: Arc<dyn EventStore>) -> Census {
+        Census { store, serves_until: Arc::default(), last: watch::Sender::new(None) }
+    }
+
+    /// What was counted last, counted anew where that is due; `None`: the store has not answered yet.
+    pub(super) async fn now(&self) -> Option<Arc<Counted>> {
+        let census = self.clone();
+        // A task of its own: a count that takes longer than whoever asks has patience serves the next.
+        let counting = tokio::spawn(async move { census.count_if_due().await });
+        if tokio::time::timeout(PATIENCE, counting).await.is_err() {
+            debug!("counting sagas takes its time");
+        }
+        self.last.borrow().clone()
+    }
+
+    async fn count_if_due(&self) {
+        let mut serves_until = self.serves_until.lock().await;
+        let began = Instant::now();
+        if serves_until.is_some_and(|until| began < until) {
+            return;
+        }
+        let before = self.last.borrow().clone();
+        match count(self.store.as_ref(), before.as_deref()).await {
+            Ok(counted) => drop(self.last.send_replace(Some(Arc::new(counted)))),
+            Err(error) => debug!(%error, "sagas cannot be counted"),
+        }
+        let now = Instant::now();
+        *serves_until = Some(now + SERVES.max((now - began) * SHARE));
+    }
+}
+
+async fn count(store: &dyn EventStore, before: Option<&Counted>) -> Result<Counted, Error> {
+    let standing = store.standing().await?;
+    let mut sagas = before.map(|counted| counted.sagas.clone()).unwrap_or_default();
+    sagas.extend(standing.iter().map(|one| one.category.clone()));
+    Ok(Counted { standing, flagged: store.flagged().await?, held: store.waiting_counts().await?, sagas })
+}

@@ -1,0 +1,52 @@
+//! For `/metrics`: how the sagas of the whole installation stand, and what an engine has of shards and connections.
+
+use crate::api::census::Counted;
+use metrics::gauge;
+use saga_core::{incident::IncidentKind, state::Status, time::Timestamp};
+use saga_event_store::{Sessions, Standing};
+
+/// Every engine counts the sagas of all.
+pub(super) fn measure(counted: &Counted, now: Timestamp) {
+    for saga in &counted.sagas {
+        for status in Status::OPEN {
+            let of = |one: &&Standing| one.category == *saga && one.status == status.as_str();
+            show(saga, status, counted.standing.iter().find(of), now);
+        }
+    }
+    for kind in IncidentKind::ALL {
+        for (open, course) in [(true, "open"), (false, "ended")] {
+            let of = counted.flagged.iter().find(|one| one.flag == kind.as_str() && one.open == open);
+            gauge!("saga_with_incidents", "kind" => kind.as_str(), "course" => course)
+                .set(float(of.map_or(0, |one| one.streams)));
+        }
+    }
+}
+
+fn show(saga: &str, status: Status, standing: Option<&Standing>, now: Timestamp) {
+    let set = |metric: &'static str, value: f64| {
+        gauge!(metric, "saga" => saga.to_owned(), "status" => status.as_str()).set(value);
+    };
+    let seconds = |since: Option<i64>| since.map_or(0.0, |since| float((now.0 - since).max(0)) / 1000.0);
+    set("saga_open", float(standing.map_or(0, |one| one.streams)));
+    set("saga_open_oldest_seconds", seconds(standing.map(|one| one.oldest_started_ms)));
+    set("saga_open_unchanged_seconds", seconds(standing.map(|one| one.oldest_changed_ms)));
+}
+
+pub(super) fn measure_sessions(sessions: Sessions) {
+    gauge!("saga_store_connections").set(count(sessions.most));
+    gauge!("saga_store_connections_in_use").set(count(sessions.in_use));
+}
+
+pub(super) fn measure_shards(shards: u16) {
+    gauge!("saga_shards").set(f64::from(shards));
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn float(number: i64) -> f64 {
+    number as f64
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn count(number: u64) -> f64 {
+    number as f64
+}

@@ -1,0 +1,83 @@
+//! Alerts ask for figures that exist, and each has a page to turn to.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+struct Alert {
+    name: String,
+    /// What is between its name and its labels.
+    expression: String,
+    runbook: String,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the repository").to_owned()
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(root().join(path)).expect("a file of the repository can be read")
+}
+
+fn alerts() -> Vec<Alert> {
+    let text = text("deploy/prometheus/alerts.yaml");
+    let found = text.split("- alert: ").skip(1).map(|alert| {
+        let (name, rest) = alert.split_once('\n').expect("an alert has lines below its name");
+        let (expression, rest) = rest.split_once("labels:").expect("an alert has labels");
+        let runbook = rest.lines().find_map(|line| line.trim().strip_prefix("runbook: ")).unwrap_or_default();
+        Alert { name: name.to_owned(), expression: expression.to_owned(), runbook: runbook.to_owned() }
+    });
+    let found: Vec<Alert> = found.collect();
+    assert!(found.len() > 20, "{} alerts were found", found.len());
+    found
+}
+
+/// The metrics that an expression names, as they are recorded.
+fn metrics(expression: &str) -> BTreeSet<String> {
+    let words = expression.split(|char: char| !(char.is_ascii_alphanumeric() || char == '_'));
+    let ours = words.filter(|word| word.starts_with("saga_") || word.starts_with("resilience4j_"));
+    let recorded = |word: &str| {
+        let of_histogram = ["_count", "_sum", "_bucket"].iter().find_map(|ending| word.strip_suffix(ending));
+        of_histogram.unwrap_or(word).to_owned()
+    };
+    ours.map(recorded).collect()
+}
+
+fn sources(folder: &Path, into: &mut String) {
+    for entry in fs::read_dir(folder).expect("the sources can be read") {
+        let path = entry.expect("the sources can be read").path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push_str(&fs::read_to_string(&path).expect("a source can be read"));
+        }
+    }
+}
+
+#[test]
+fn every_alert_asks_for_figures_that_are_recorded_and_described() {
+    let mut code = String::new();
+    sources(&root().join("orchestrator/src"), &mut code);
+    let described = text("docs/operations.md");
+    for alert in alerts() {
+        let asked = metrics(&alert.expression);
+        assert!(!asked.is_empty(), "{} asks for no figure: {}", alert.name, alert.expression);
+        for metric in asked {
+            assert!(code.contains(&format!("\"{metric}\"")), "{} asks for {metric}, which nobody records", alert.name);
+            assert!(described.contains(&format!("`{metric}`")), "docs/operations.md does not tell what {metric} is");
+        }
+    }
+}
+
+#[test]
+fn every_alert_has_a_section_of_the_runbooks_and_each_section_an_alert() {
+    let text = text("docs/runbooks.md");
+    let sections: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let alerts = alerts();
+    for alert in &alerts {
+        assert_eq!(alert.runbook, format!("docs/runbooks.md#{}", alert.name.to_lowercase()), "of {}", alert.name);
+    }
+    assert_eq!(sections, alerts.iter().map(|alert| alert.name.as_str()).collect());
+}
