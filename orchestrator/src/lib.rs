@@ -21,3 +21,4 @@ mod succession;
 mod sync;
 pub mod telemetry;
 pub mod verify;
+pub mod visible;

@@ -1,20 +1,21 @@
-//! The one place that prints data.
+//! The one place that prints data. What strangers wrote (events, participants, other people) steers no terminal: it is written out here.
 
 use super::Output;
+use crate::visible;
 use serde::Serialize;
 use std::{
     io::{self, Write},
     process::ExitCode,
 };
 
-/// Prints a line of data.
+/// Prints lines of data.
 pub(super) fn line(text: &str) -> anyhow::Result<()> {
     line_is_taken(text).map(drop)
 }
 
-/// Prints a line of data; false: whoever read us has seen enough.
+/// Prints lines of data; false: whoever read us has seen enough.
 fn line_is_taken(text: &str) -> anyhow::Result<bool> {
-    match writeln!(io::stdout().lock(), "{text}") {
+    match writeln!(io::stdout().lock(), "{}", visible::in_lines(text)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         written => {
             written?;
@@ -27,7 +28,7 @@ fn line_is_taken(text: &str) -> anyhow::Result<bool> {
 pub(super) fn next<T: Serialize>(value: &T, output: Output, table: impl FnOnce(&T) -> String) -> anyhow::Result<bool> {
     match output {
         Output::Table => line_is_taken(&table(value)),
-        Output::Json => line_is_taken(&serde_json::to_string(value)?),
+        Output::Json => line_is_taken(&json(value)?),
         Output::Yaml => line_is_taken(&format!("---\n{}", yaml(value)?.trim_end())),
     }
 }
@@ -36,7 +37,7 @@ pub(super) fn next<T: Serialize>(value: &T, output: Output, table: impl FnOnce(&
 pub(super) fn one<T: Serialize>(value: &T, output: Output, table: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
     match output {
         Output::Table => line(table(value).trim_end()),
-        Output::Json => line(&serde_json::to_string(value)?),
+        Output::Json => line(&json(value)?),
         Output::Yaml => line(yaml(value)?.trim_end()),
     }
 }
@@ -49,9 +50,14 @@ pub(super) fn many<T: Serialize>(
 ) -> anyhow::Result<()> {
     match output {
         Output::Table => line(table(values).trim_end()),
-        Output::Json => values.iter().try_for_each(|value| line(&serde_json::to_string(value)?)),
+        Output::Json => values.iter().try_for_each(|value| line(&json(value)?)),
         Output::Yaml => values.iter().try_for_each(|value| line(&format!("---\n{}", yaml(value)?.trim_end()))),
     }
+}
+
+/// JSON in one line.
+fn json<T: Serialize>(value: &T) -> anyhow::Result<String> {
+    Ok(visible::in_json(&serde_json::to_string(value)?).into_owned())
 }
 
 /// JSON is YAML: keys in order and quoted text, laid out for reading.
@@ -67,7 +73,7 @@ fn write_yaml(value: &serde_json::Value, depth: usize, out: &mut String) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             for (name, field) in fields {
-                out.push_str(&format!("{indent}{name}:"));
+                out.push_str(&format!("{indent}{}:", yaml_key(name)));
                 write_child(field, depth, out);
             }
         }
@@ -78,9 +84,21 @@ fn write_yaml(value: &serde_json::Value, depth: usize, out: &mut String) {
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-            out.push_str(&format!("{indent}{value}\n"));
+            out.push_str(&format!("{indent}{}\n", scalar(value)));
         }
     }
+}
+
+fn scalar(value: &serde_json::Value) -> String {
+    visible::in_json(&value.to_string()).into_owned()
+}
+
+/// A key that YAML could take for something else is quoted, as JSON quotes it.
+fn yaml_key(name: &str) -> String {
+    let is_word = name.starts_with(|sign: char| sign.is_ascii_alphabetic() || sign == '_')
+        && name.chars().all(|sign| sign.is_ascii_alphanumeric() || "_-".contains(sign))
+        && !["y", "n", "yes", "no", "on", "off", "true", "false", "null"].contains(&name.to_ascii_lowercase().as_str());
+    if is_word { name.to_owned() } else { scalar(&name.into()) }
 }
 
 fn write_child(value: &serde_json::Value, depth: usize, out: &mut String) {
@@ -90,7 +108,7 @@ fn write_child(value: &serde_json::Value, depth: usize, out: &mut String) {
         out.push('\n');
         write_yaml(value, depth + 1, out);
     } else {
-        out.push_str(&format!(" {value}\n"));
+        out.push_str(&format!(" {}\n", scalar(value)));
     }
 }
 
@@ -99,7 +117,7 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<I
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_header(header.map(str::to_uppercase));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.map(|cell| visible::in_line(&cell).into_owned()));
     }
     table.to_string()
 }
@@ -113,5 +131,28 @@ pub(super) fn failed(error: &anyhow::Error) -> ExitCode {
 /// Tells people something on stderr.
 pub(super) fn note(text: &str) {
     // Nobody is there to be told that nobody can be told.
-    drop(writeln!(io::stderr().lock(), "{text}"));
+    drop(writeln!(io::stderr().lock(), "{}", visible::in_lines(text)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn no_cell_of_a_table_begins_a_line_or_steers_the_terminal() {
+        let cells = [["o-1\nparked".to_owned(), "\x1b[2Jdeclined".to_owned()]];
+        let text = table(["key", "reason"], cells);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains(r"o-1\nparked") && text.contains(r"\u001b[2Jdeclined"), "{text}");
+    }
+
+    #[test]
+    fn yaml_holds_what_strangers_wrote_as_quoted_text() {
+        let value = json!({"a: b": "\u{9b}31m", "no": ["x"], "plain_key": {"ф": 1.50}});
+        let text = yaml(&value).expect("YAML");
+        for expected in [r#""a: b": "\u009b31m""#, "\"no\":\n  - \"x\"", "plain_key:\n  \"ф\": 1.5"] {
+            assert!(text.contains(expected), "{text}");
+        }
+    }
 }

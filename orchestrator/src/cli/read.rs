@@ -10,6 +10,7 @@ use crate::{
         reading::{self, Found, Looked, SagaLine, WaitingOn, Wanted},
         shown::{self, Shown},
     },
+    visible,
 };
 use anyhow::{Context, bail};
 use clap::Args;
@@ -179,12 +180,12 @@ async fn held_by(args: &OneArgs, saga: &SagaView) -> Vec<Value> {
 }
 
 fn held_text(held: &Held, full: bool) -> String {
-    let why = |it: &Value| it["text"].as_str().map(|text| format!("{text}\n"));
+    let why = |it: &Value| it["text"].as_str().map(|text| format!("{}\n", visible::in_line(text)));
     show_text(&held.saga, &held.held_by.iter().filter_map(why).collect::<String>(), full)
 }
 
 fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {
-    let reason = saga.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let reason = saga.reason.as_ref().map(|reason| format!(" ({})", visible::in_line(reason))).unwrap_or_default();
     let overdue = if saga.overdue { ", overdue" } else { "" };
     let row = |step: &StepView| {
         let failure = step.failure.as_ref().map(view::told).unwrap_or_default();
@@ -194,7 +195,8 @@ fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {
         [step.step.clone(), format!("{}{doubt}{answered}", word(step.phase)), attempts(step), result, failure]
     };
     let steps = output::table(["step", "state", "attempts", "result", "failure"], saga.steps.iter().map(row));
-    let incident = |incident: &IncidentView| format!("\nincident at {}: {}", incident.at, incident.text());
+    let incident =
+        |incident: &IncidentView| format!("\nincident at {}: {}", incident.at, visible::in_line(&incident.text()));
     let incidents: String = saga.incidents.iter().map(incident).collect();
     let needs = needs_person(saga);
     let next: String = saga.next.iter().map(|next| format!("next: {}\n", next.text())).collect();
@@ -203,7 +205,12 @@ fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {
     let ends = saga.deadline.as_ref().map(|at| format!("deadline {at}\n")).unwrap_or_default();
     format!(
         "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{waits}{held_by}{next}{ends}{needs}\n{steps}{incidents}{payloads}",
-        saga.saga, saga.key, saga.status, saga.id, saga.started_at, saga.updated_at
+        saga.saga,
+        visible::in_line(&saga.key),
+        saga.status,
+        saga.id,
+        saga.started_at,
+        saga.updated_at
     )
 }
 

@@ -1,5 +1,6 @@
 //! The terminal: a thread of its own writes, so that nobody waits for a terminal that is slow or stopped.
 
+use crate::visible;
 use std::{
     io::{self, IsTerminal, Write},
     sync::{
@@ -120,7 +121,7 @@ impl Terminal {
     fn line(&self, seconds: f64, key: &str, Fact { step, mark, text }: &Fact) -> String {
         let (sign, colour) = mark.look();
         // Both hold what strangers wrote, who must not steer the terminal.
-        let (key, text) = (harmless(key), harmless(text));
+        let (key, text) = (visible::in_line(key), visible::in_line(text));
         let head = format!("{seconds:>7.1} s  {key:<KEY_WIDTH$}  {step:<STEP_WIDTH$}  ");
         match self.palette {
             Palette::Colour => format!("\x1b[2m{head}\x1b[0m\x1b[{colour}m{sign} {text}\x1b[0m\n"),
@@ -155,10 +156,6 @@ pub(super) fn quoted(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-fn harmless(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 /// Until it is told to end, or nobody can tell it anything any more. A reader who went away is no reason to stop the run.

@@ -5,6 +5,7 @@ mod one;
 pub(super) use one::guard;
 
 use super::output;
+use crate::visible;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -106,7 +107,8 @@ fn word(object: &Value, key: &str) -> String {
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    visible::in_line(&text).into_owned()
 }
 
 #[cfg(test)]
@@ -119,6 +121,9 @@ mod tests {
         let opened = json!({"at": "2026-11-21T09:38:59.086Z", "participant": "payments", "change": "breakerOpened",
             "trip": "failureRate"});
         assert_eq!(change(&opened), "2026-11-21T09:38:59.086Z payments breakerOpened trip=failureRate");
+        let forged =
+            json!({"at": "1", "participant": "payments", "change": "overrideSet", "who": "a\n2 payments \u{1b}[2J"});
+        assert_eq!(change(&forged), r"1 payments overrideSet who=a\n2 payments \u001b[2J");
         let reloaded = json!({"at": "2026-11-21T09:38:59.086Z", "change": "configReloaded"});
         assert_eq!(change(&reloaded), "2026-11-21T09:38:59.086Z - configReloaded");
     }

@@ -1,0 +1,99 @@
+//! Text of strangers as a terminal may get it: what would steer the terminal, or hide or reorder other text, is written out.
+
+use std::{borrow::Cow, fmt::Write};
+
+/// `text` in one line: line breaks are written out too, so that no text can look like a line of ours.
+#[must_use]
+pub fn in_line(text: &str) -> Cow<'_, str> {
+    shown(text, is_hidden)
+}
+
+/// `text` with its line breaks; everything else that is not to be seen is written out.
+#[must_use]
+pub fn in_lines(text: &str) -> Cow<'_, str> {
+    shown(text, |sign| sign != '\n' && is_hidden(sign))
+}
+
+/// JSON with the same value, in which no such sign is raw. Outside of JSON's strings there is none, and in them an escape means the sign.
+#[must_use]
+pub fn in_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_hidden) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len());
+    for sign in json.chars() {
+        if is_hidden(sign) { unicode(sign, &mut out) } else { out.push(sign) }
+    }
+    Cow::Owned(out)
+}
+
+/// Control signs steer a terminal (C0 and C1); marks of direction reorder what stands beside them (Unicode TR 36, section 2.10); separators
+/// break lines; signs without width make two texts look alike.
+fn is_hidden(sign: char) -> bool {
+    let reorders =
+        matches!(sign, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks_lines = matches!(sign, '\u{2028}' | '\u{2029}');
+    let has_no_width = matches!(sign, '\u{200b}' | '\u{2060}' | '\u{feff}');
+    sign.is_control() || reorders || breaks_lines || has_no_width
+}
+
+fn shown(text: &str, hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for sign in text.chars() {
+        match sign {
+            '\n' if hidden(sign) => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            sign if hidden(sign) => unicode(sign, &mut out),
+            sign => out.push(sign),
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn unicode(sign: char, out: &mut String) {
+    write!(out, "\\u{:04x}", u32::from(sign)).expect("writing to a string cannot fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_written_out() {
+        let cases = [
+            ("\x1b[2J\x1b]0;owned\x07", r"\u001b[2J\u001b]0;owned\u0007"),
+            ("a\r\nb\tc\0", r"a\r\nb\tc\u0000"),
+            ("\u{9b}31m \u{7f}\u{85}", r"\u009b31m \u007f\u0085"),
+            ("ord\u{202e}er\u{2066}\u{200b}\u{2028}\u{feff}", r"ord\u202eer\u2066\u200b\u2028\ufeff"),
+        ];
+        for (raw, expected) in cases {
+            assert_eq!(in_line(raw), expected);
+        }
+    }
+
+    #[test]
+    fn what_people_write_stays_as_it_is() {
+        for text in ["order-4711", "größe 😀 日本語 👩\u{200d}🚀", "می\u{200c}خواهم", r"C:\new"] {
+            assert!(matches!(in_line(text), Cow::Borrowed(same) if same == text));
+        }
+    }
+
+    #[test]
+    fn lines_stay_lines_only_where_they_are_ours() {
+        assert_eq!(in_lines("a\nb\x1b[A"), "a\nb\\u001b[A");
+        assert_eq!(in_line("a\nb"), r"a\nb");
+    }
+
+    #[test]
+    fn json_says_the_same_and_is_harmless() {
+        let value = serde_json::json!({"key\u{9b}": "\x1b[2J\u{202e}\u{7f}"});
+        let text = value.to_string();
+        let shown = in_json(&text);
+        assert!(!shown.contains(is_hidden), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).expect("JSON"), value);
+    }
+}
