@@ -10,6 +10,7 @@ mod read;
 mod run;
 mod server;
 mod verify;
+mod who;
 
 use crate::telemetry::{self, LogFormat};
 use clap::{Args, Parser, Subcommand, ValueEnum};

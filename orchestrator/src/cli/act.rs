@@ -19,7 +19,7 @@ pub(super) struct ActArgs {
     #[arg(long)]
     reason: String,
     /// Who; goes into the saga's journal
-    #[arg(long, env = "USER")]
+    #[arg(long, default_value_t = super::who::types(), hide_default_value = true)]
     who: String,
     /// Which definition, where several have sagas with this key
     #[arg(long, value_name = "NAME")]

@@ -71,7 +71,7 @@ pub(super) struct ActArgs {
     #[arg(long)]
     reason: String,
     /// Who; goes on record
-    #[arg(long, env = "USER")]
+    #[arg(long, default_value_t = super::who::types(), hide_default_value = true)]
     who: String,
     #[command(flatten)]
     server: ServerArgs,
