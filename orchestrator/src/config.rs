@@ -6,6 +6,7 @@ mod tests;
 
 use crate::kafka::{self, topics::LONGEST_OWN_TOPIC};
 use layers::{Layers, Setting};
+use saga_core::definition::without_credentials;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -320,10 +321,13 @@ impl<'a> Check<'a> {
     }
 }
 
-/// A value as it may be shown: the address of a store may hold a password.
+/// A value as it may be shown: an address may hold a password, before its host or among its parameters.
 fn shown(key: &str, value: &str) -> String {
-    match (key, value.split_once("://"), value.rsplit_once('@')) {
+    let place = value.split_once('?').map_or(value, |(place, _)| place);
+    match (key, place.split_once("://"), place.rsplit_once('@')) {
         ("store", Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        _ => value.to_owned(),
+        ("store", None, Some((_, host))) => format!("…@{host}"),
+        ("store", _, None) => place.to_owned(),
+        _ => without_credentials(value).into_owned(),
     }
 }

@@ -36,7 +36,7 @@ mod wishes;
 mod written;
 
 pub use avro::Schemas;
-pub use diagnostic::{Code, Diagnostic, Fix, Severity, Style, did_you_mean, render};
+pub use diagnostic::{Code, Diagnostic, Fix, Severity, Style, did_you_mean, render, without_credentials};
 pub use engine_topics::Kept;
 pub use headers::HeaderReads;
 pub use json_schema::JsonSchema;

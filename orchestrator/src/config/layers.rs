@@ -3,6 +3,7 @@
 mod service_link;
 
 use super::{DEFAULT_FILE, Error, Sources};
+use saga_core::definition::without_credentials;
 use serde_json::{Number, Value};
 use std::{
     collections::BTreeMap,
@@ -77,14 +78,14 @@ impl Layers {
         let text =
             std::fs::read_to_string(file).map_err(|error| Error(vec![format!("{name}: cannot be read: {error}")]))?;
         let tree: Value = serde_saphyr::from_str(&text)
-            .map_err(|error| Error(vec![format!("{name}: not readable as YAML: {error}")]))?;
+            .map_err(|error| Error(vec![format!("{name}: not readable as YAML: {}", told(&error))]))?;
         self.file.clone_from(&name);
         self.text = text;
         self.base = file.parent().map(Path::to_path_buf).unwrap_or_default();
         match tree {
             Value::Null => {}
             Value::Object(_) => self.flatten(&name, "", &tree, env),
-            other => return Err(Error(vec![format!("{name}: expected keys and values, found `{other}`")])),
+            other => return Err(Error(vec![format!("{name}: expected keys and values, found {}", kind(&other))])),
         }
         Ok(())
     }
@@ -101,7 +102,7 @@ impl Layers {
                 }
             }
             Value::Null | Value::Array(_) => self.not_a_scalar(file, path, value),
-            Value::Number(number) if !self.is_as_written(number) => self.not_as_written(file, path, number),
+            Value::Number(number) if !self.is_as_written(number) => self.not_as_written(file, path),
             Value::String(_) | Value::Number(_) | Value::Bool(_) if KEYS.contains(&path) => {
                 self.set(path, scalar(value), file.to_owned());
             }
@@ -115,7 +116,7 @@ impl Layers {
         if path == PROPERTIES && value.is_null() {
             return;
         }
-        self.errors.push(format!("{file}: `{path}` is `{value}`: expected one value, as text or number"));
+        self.errors.push(format!("{file}: `{path}` is {}: expected one value, as text or number", kind(value)));
     }
 
     /// YAML reads `0123` as 123, `0x1F` as 31, and rounds what has many digits: a password of digits would be another one.
@@ -128,14 +129,15 @@ impl Layers {
         })
     }
 
-    fn not_as_written(&mut self, file: &str, path: &str, number: &Number) {
-        self.errors.push(format!("{file}: `{path}` would be read as the number {number}; quote it as it is meant"));
+    /// Which number is not said: it may be a password.
+    fn not_as_written(&mut self, file: &str, path: &str) {
+        self.errors.push(format!("{file}: `{path}` would be read as another number than is written; quote it"));
     }
 
     fn property(&mut self, file: &str, name: &str, value: &Value, env: &BTreeMap<String, String>) {
         match value {
             Value::Number(number) if !self.is_as_written(number) => {
-                return self.not_as_written(file, &format!("{PROPERTIES}.{name}"), number);
+                return self.not_as_written(file, &format!("{PROPERTIES}.{name}"));
             }
             Value::String(_) | Value::Number(_) | Value::Bool(_) => {}
             Value::Null | Value::Array(_) | Value::Object(_) => {
@@ -168,6 +170,24 @@ impl Layers {
                 }
             }
         }
+    }
+}
+
+/// Without the lines of the file: a password may stand in them.
+fn told(error: &serde_saphyr::Error) -> String {
+    let message = error.without_snippet().to_string();
+    without_credentials(&message).into_owned()
+}
+
+/// What a value is, and not what it says: it may be secret.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
     }
 }
 

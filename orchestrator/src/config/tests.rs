@@ -124,3 +124,24 @@ fn what_kubernetes_sets_for_a_service_of_our_name_is_no_variable_of_ours() {
         check("", &[(name, value)], vec![]).expect_err(name);
     }
 }
+
+#[test]
+fn no_error_shows_what_may_be_a_secret() {
+    let files = [
+        "store: [\"postgres://saga:CANARY@h/d\"]\n",
+        "store: {url: CANARY}\n",
+        "store: mysql://saga:CANARY@h/d?password=CANARY\n",
+        "store: host/d?password=CANARY\n",
+        "kafka:\n  properties:\n    sasl.password: 0777\n",
+        "kafka:\n  properties: {sasl.password: [CANARY]}\n",
+        "kafka:\n  bootstrapServers: \"https://u:CANARY@h/\"\n",
+        "- CANARY\n",
+        "kafka:\n  properties:\n    sasl.password: \"CANARY\n  group: x\n",
+        "kafka:\n  properties:\n    sasl.password: *CANARY\n",
+        "store: x\nstore: CANARY\n",
+    ];
+    for file in files {
+        let error = check(file, &[], vec![]).expect_err(file).join("\n");
+        assert!(!error.contains("CANARY") && !error.contains("511") && !error.contains("777"), "{file}\n{error}");
+    }
+}

@@ -2,10 +2,13 @@
 
 mod code;
 mod render;
+mod secrets;
 
 pub use code::Code;
 pub use render::{Style, render};
+pub use secrets::without_credentials;
 
+use super::keys::PARTICIPANTS;
 use serde::Serialize;
 use std::{fmt, sync::Arc};
 
@@ -65,8 +68,10 @@ pub struct Diagnostic {
     pub span: Span,
     /// Other places that belong to it.
     pub related: Vec<Related>,
-    /// The file's text, for the excerpt.
+    /// The file's text, for the place.
     pub(crate) text: Arc<str>,
+    /// The same with its secrets covered, for the excerpt.
+    pub(crate) excerpt: Arc<str>,
 }
 
 /// A place for people: both count from 1, columns in characters.
@@ -121,6 +126,11 @@ impl fmt::Display for Diagnostic {
 
 impl std::error::Error for Diagnostic {}
 
+/// The text of a participants.yaml as it may be shown, byte for byte as long.
+pub(crate) fn with_secrets_covered(text: &str) -> String {
+    secrets::covered(text, &|key| PARTICIPANTS.knows(key))
+}
+
 fn position(text: &str, offset: usize) -> Position {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -131,6 +141,7 @@ fn position(text: &str, offset: usize) -> Position {
 pub(crate) struct Report {
     file: String,
     text: Arc<str>,
+    excerpt: Arc<str>,
     findings: Vec<Diagnostic>,
 }
 
@@ -139,7 +150,17 @@ const MAX_FINDINGS: usize = 100;
 
 impl Report {
     pub(crate) fn new(file: &str, text: &str) -> Report {
-        Report { file: file.to_owned(), text: text.into(), findings: Vec::new() }
+        Report { file: file.to_owned(), text: text.into(), excerpt: text.into(), findings: Vec::new() }
+    }
+
+    /// Of a file in which secrets may stand: excerpts show values of known and harmless keys only.
+    pub(crate) fn with_secrets(file: &str, text: &str) -> Report {
+        Report { excerpt: with_secrets_covered(text).into(), ..Report::new(file, text) }
+    }
+
+    /// Whether something that stands there may be secret: no message says what it is.
+    pub(crate) fn is_covered(&self, span: Span) -> bool {
+        self.text.get(span.start..span.end) != self.excerpt.get(span.start..span.end)
     }
 
     /// The file's text.
@@ -148,18 +169,26 @@ impl Report {
     }
 
     pub(crate) fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> Finding<'_> {
-        self.add(Severity::Error, code, span, message.into())
+        self.add(Severity::Error, code, span, &message.into())
     }
 
     pub(crate) fn warning(&mut self, code: Code, span: Span, message: impl Into<String>) -> Finding<'_> {
-        self.add(Severity::Warning, code, span, message.into())
+        self.add(Severity::Warning, code, span, &message.into())
     }
 
-    fn add(&mut self, severity: Severity, code: Code, span: Span, message: String) -> Finding<'_> {
-        let (file, text) = (self.file.clone(), Arc::clone(&self.text));
-        let diagnostic =
-            Diagnostic { code, severity, message, help: None, fix: None, file, span, related: Vec::new(), text };
-        self.findings.push(diagnostic);
+    fn add(&mut self, severity: Severity, code: Code, span: Span, message: &str) -> Finding<'_> {
+        self.findings.push(Diagnostic {
+            code,
+            severity,
+            message: secrets::without_credentials(message).into_owned(),
+            help: None,
+            fix: None,
+            file: self.file.clone(),
+            span,
+            related: Vec::new(),
+            text: Arc::clone(&self.text),
+            excerpt: Arc::clone(&self.excerpt),
+        });
         Finding(self.findings.last_mut().expect("one was just added"))
     }
 
@@ -181,7 +210,7 @@ pub(crate) struct Finding<'a>(&'a mut Diagnostic);
 
 impl Finding<'_> {
     pub(crate) fn help(self, help: impl Into<String>) -> Self {
-        self.0.help = Some(help.into());
+        self.0.help = Some(secrets::without_credentials(&help.into()).into_owned());
         self
     }
 

@@ -76,5 +76,6 @@ fn finding(sagas: &[Source], definition: &Definition, topic: &str, message: Stri
         span: Span { start, end: start + topic.len() },
         related: Vec::new(),
         text: source.text.as_str().into(),
+        excerpt: source.text.as_str().into(),
     })
 }

@@ -245,6 +245,7 @@ fn written<'r>(report: &'r Report, node: &Node) -> &'r str {
 /// Reports that `node` is of the wrong kind.
 pub(crate) fn wrong<'r>(report: &'r mut Report, node: &Node, expected: &str) -> Finding<'r> {
     let found = match &node.value {
+        _ if report.is_covered(node.span) => node.value.kind().to_owned(),
         Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => format!("`{}`", written(report, node)),
         Yaml::Text(text) => format!("the text `{}`", crate::expression::shorten(text, 40)),
         Yaml::Null | Yaml::List(_) | Yaml::Map(_) => node.value.kind().to_owned(),

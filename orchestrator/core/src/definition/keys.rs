@@ -91,6 +91,37 @@ impl Shape {
     pub(crate) fn has(&self, name: &str) -> bool {
         self.keys.iter().any(|key| key.name == name)
     }
+
+    /// Whether `name` is a key here or anywhere below.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.has(name) || self.keys.iter().any(|key| key.value.knows(name))
+    }
+}
+
+impl Rule {
+    fn knows(&self, name: &str) -> bool {
+        match self {
+            Rule::Shape(shape) | Rule::Named(shape) => shape.knows(name),
+            Rule::List(rule) | Rule::Some(rule) | Rule::Entries(rule) => rule.knows(name),
+            Rule::Kinds(kinds) => kinds.iter().any(|(_, shape)| shape.knows(name)),
+            Rule::Either(rules) => rules.iter().any(|rule| rule.knows(name)),
+            Rule::Text
+            | Rule::Pattern(_)
+            | Rule::Bool
+            | Rule::Duration
+            | Rule::Condition
+            | Rule::Scalar
+            | Rule::Expressed
+            | Rule::Value
+            | Rule::Integer(_)
+            | Rule::Share
+            | Rule::Number
+            | Rule::Factor
+            | Rule::Choice(_)
+            | Rule::Texts
+            | Rule::Status => false,
+        }
+    }
 }
 
 /// A key that may be absent.

@@ -4,7 +4,7 @@ use super::{
     Parsed,
     avro::Schemas,
     build,
-    diagnostic::{Code, Diagnostic, Severity, Span},
+    diagnostic::{Code, Diagnostic, Severity, Span, with_secrets_covered},
     event_schema::EventSchema,
     model::Definition,
     parse,
@@ -53,6 +53,7 @@ impl Diagnostic {
             span: Span::default(),
             related: Vec::new(),
             text: "".into(),
+            excerpt: "".into(),
         }
     }
 }
@@ -60,6 +61,7 @@ impl Diagnostic {
 /// Everything before the first byte that is no text is as it was, so the place is right.
 fn not_utf8(file: String, error: &FromUtf8Error) -> Diagnostic {
     let at = error.utf8_error().valid_up_to();
+    let text = String::from_utf8_lossy(error.as_bytes());
     Diagnostic {
         code: Code::Yaml,
         severity: Severity::Error,
@@ -69,7 +71,8 @@ fn not_utf8(file: String, error: &FromUtf8Error) -> Diagnostic {
         file,
         span: Span { start: at, end: at },
         related: Vec::new(),
-        text: String::from_utf8_lossy(error.as_bytes()).into(),
+        excerpt: with_secrets_covered(&text).into(),
+        text: text.into(),
     }
 }
 
@@ -204,5 +207,6 @@ fn duplicate(source: &Source, name: &str, first: &str) -> Diagnostic {
         span: Span { start, end: start + length },
         related: Vec::new(),
         text: source.text.as_str().into(),
+        excerpt: source.text.as_str().into(),
     }
 }

@@ -43,7 +43,7 @@ struct Excerpt<'a> {
 
 impl<'a> Excerpt<'a> {
     fn of(finding: &'a Diagnostic) -> Excerpt<'a> {
-        Excerpt { finding, source: NamedSource::new(&finding.file, finding.text.to_string()) }
+        Excerpt { finding, source: NamedSource::new(&finding.file, finding.excerpt.to_string()) }
     }
 }
 

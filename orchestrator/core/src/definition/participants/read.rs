@@ -48,7 +48,7 @@ pub(super) fn read(
     env: &dyn Fn(&str) -> Option<String>,
     missing: Missing,
 ) -> Result<Read, Vec<Diagnostic>> {
-    let mut reader = Reader { report: Report::new(file, text), env, needs: Needs::new(), missing };
+    let mut reader = Reader { report: Report::with_secrets(file, text), env, needs: Needs::new(), missing };
     let participants = tree::read(&mut reader.report).map(|root| reader.file(&root));
     let refused = reader.report.has_errors();
     let findings = reader.report.into_findings();
