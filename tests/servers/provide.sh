@@ -24,6 +24,17 @@ provide_servers() {
     fi
     [[ -n ${SAGA_TEST_POSTGRES_URL_18:-} ]] || start_second_postgres
     provide_pgbouncer
+    [[ -n ${SAGA_TEST_JDBC:-} ]] || find_jdbc_driver
+}
+
+find_jdbc_driver() {
+    provide_java
+    if provide_jdbc_driver; then
+        export SAGA_TEST_JDBC=$jdbc_driver
+        return
+    fi
+    [[ ${CI:-} != true ]] || die "$JDBC_DRIVER cannot be had; see $logs/packages.log"
+    say "NOT TESTED: the Java listing of the documentation, because $JDBC_DRIVER cannot be fetched"
 }
 
 make_folder() {

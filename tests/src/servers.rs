@@ -12,6 +12,8 @@ pub const POSTGRES_URL: &str = "SAGA_TEST_POSTGRES_URL";
 pub const POSTGRES_URL_18: &str = "SAGA_TEST_POSTGRES_URL_18";
 /// Program that stops and starts the Postgres of [`POSTGRES_URL`].
 pub const POSTGRES_CONTROL: &str = "SAGA_TEST_POSTGRES_CONTROL";
+/// Jar of the JDBC driver of Postgres.
+pub const JDBC: &str = "SAGA_TEST_JDBC";
 /// Bootstrap servers.
 pub const KAFKA: &str = "SAGA_TEST_KAFKA";
 /// Program that stops and starts the broker of [`KAFKA`].
@@ -33,6 +35,12 @@ pub fn postgres() -> Option<Postgres> {
 #[must_use]
 pub fn postgres_18() -> Option<Postgres> {
     address(POSTGRES_URL_18).map(|url| Postgres::new(url, None))
+}
+
+/// The JDBC driver of this run; `None` has been reported.
+#[must_use]
+pub fn jdbc_driver() -> Option<String> {
+    address(JDBC)
 }
 
 /// Reports that the running test cannot test, because of `reason`.
