@@ -164,10 +164,14 @@ async fn what_is_missing_on_a_command_line_is_asked_for() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let wrong = saga(folder.path(), &["guard", "list", "--server", "foo"]).await?;
     assert!(text(&wrong.stderr).contains("`foo` is not the address of an engine's API"), "{}", text(&wrong.stderr));
-    let nobody = ["retry", "4711", "--reason", "why", "--server", "http://127.0.0.1:1"];
-    let output = Command::new(binary()?).args(nobody).env_remove("USER").output().await?;
+    let unexplained = ["retry", "4711", "--server", "http://127.0.0.1:1"];
+    let output = Command::new(binary()?).args(unexplained).output().await?;
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("--who"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("--reason"), "{}", text(&output.stderr));
+    // Who acts is found out where no variable tells.
+    let act = ["retry", "4711", "--reason", "why", "--server", "http://127.0.0.1:1"];
+    let output = Command::new(binary()?).args(act).env_remove("USER").env_remove("LOGNAME").output().await?;
+    assert!(text(&output.stderr).contains("no engine answers at http://127.0.0.1:1"), "{}", text(&output.stderr));
     let unread = Command::new(binary()?).current_dir(folder.path()).arg("list").env_remove("SAGA_CONFIG").output();
     let said = text(&unread.await?.stderr);
     assert!(said.contains("this is the default one, postgres at localhost:5432"), "{said}");
