@@ -80,7 +80,7 @@ enum Command {
     /// Show everything that happened to one saga
     History(read::OneArgs),
     /// Try again what failed or waits, now
-    Retry(act::StepActArgs),
+    Retry(act::RetryArgs),
     /// Take a step that a parked saga waits for as settled
     Skip(act::StepActArgs),
     /// Undo a saga that has not passed its pivot
@@ -135,7 +135,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::List(args) => read::list(args).await,
         Command::Show(args) => read::show(args).await,
         Command::History(args) => read::history(args).await,
-        Command::Retry(args) => act::act_on_step(args, OperatorAction::Retry).await,
+        Command::Retry(args) => act::retry(args).await,
         Command::Skip(args) => act::act_on_step(args, OperatorAction::Skip).await,
         Command::Cancel(args) => act::act(args, OperatorAction::Cancel).await,
         Command::Abandon(args) => act::act(args, OperatorAction::Abandon).await,

@@ -20,6 +20,7 @@ mod departure;
 mod dispatch;
 mod due;
 pub mod intake;
+pub mod mending;
 pub mod message;
 pub mod observer;
 pub mod operate;

@@ -16,6 +16,8 @@ mod fallback;
 mod forward;
 #[path = "scenarios/health.rs"]
 mod health;
+#[path = "scenarios/mended.rs"]
+mod mended;
 #[path = "scenarios/operators.rs"]
 mod operators;
 #[path = "scenarios/outage.rs"]

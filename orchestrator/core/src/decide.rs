@@ -11,6 +11,7 @@ mod draft;
 mod fallback;
 mod late;
 mod limit;
+mod mend;
 mod operator;
 mod outcome;
 mod request;
@@ -229,6 +230,9 @@ pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Conte
     if let Course::Ended(_) = state.course {
         return Ok(after_the_end(plan, state, input));
     }
+    if let Input::Mended { act, plan: mended } = input {
+        return Ok(mend::retry(plan, mended, state, act, context));
+    }
     let mut draft = Draft::new(plan, state, context);
     let verdict = match input {
         Input::Answered { command, attempt, answer } => draft.answered(*command, *attempt, answer),
@@ -236,6 +240,7 @@ pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Conte
         Input::TimeReached => draft.time_reached(),
         Input::Released { command } => draft.released(*command),
         Input::Operator(act) => draft.operator(act),
+        Input::Mended { .. } => Ok(()),
     };
     if let Err(stop) = verdict {
         debug_assert!(draft.is_empty(), "an input that changes nothing recorded something");
@@ -311,7 +316,7 @@ impl From<Refused> for Stop {
 fn check(state: &State, input: &Input) -> Result<(), Illegal> {
     let step = match input {
         Input::Answered { command, .. } | Input::Released { command } => command.step,
-        Input::Delivered { .. } | Input::TimeReached | Input::Operator(_) => return Ok(()),
+        Input::Delivered { .. } | Input::TimeReached | Input::Operator(_) | Input::Mended { .. } => return Ok(()),
     };
     let steps = state.steps.len();
     if step.at() < steps { Ok(()) } else { Err(Illegal::NoSuchStep { saga: state.id, steps, step: step.0 }) }
@@ -319,7 +324,7 @@ fn check(state: &State, input: &Input) -> Result<(), Illegal> {
 
 fn after_the_end(plan: &Plan, state: &State, input: &Input) -> Outcome {
     match input {
-        Input::Operator(act) => match operator::is_new(plan, state, act) {
+        Input::Operator(act) | Input::Mended { act, .. } => match operator::is_new(plan, state, act) {
             Ok(()) => Outcome::Refused(Refused::because("the saga has ended, and a terminal saga changes no more")),
             Err(stop) => stop.into(),
         },
@@ -340,7 +345,8 @@ fn terminal(plan: &Plan, state: &State, input: &Input) -> Ignored {
         | Input::Delivered { .. }
         | Input::TimeReached
         | Input::Released { .. }
-        | Input::Operator(_) => Ignored::Terminal,
+        | Input::Operator(_)
+        | Input::Mended { .. } => Ignored::Terminal,
     }
 }
 

@@ -367,6 +367,14 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         command: Option<CommandRef>,
     },
+    /// From here on the saga runs by another text of its definition, and by other policies: those of an operator's act. What is applied stays, and
+    /// what has begun keeps its request. The first event of its row.
+    DefinitionChanged {
+        /// Hash of the definition's text.
+        definition: String,
+        /// Hash of the resolved policies.
+        policies: String,
+    },
     /// The outcome event has to be published before the saga can end.
     OutcomeDue {
         /// How it ends.

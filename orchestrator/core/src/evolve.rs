@@ -18,6 +18,12 @@ use std::sync::Arc;
 
 pub use fold::{FoldError, fold, step_of};
 
+/// Whether the row is decided by another definition than the one before.
+#[must_use]
+pub fn changes_definition(decision: &Decision) -> bool {
+    matches!(decision.events.first(), Some(Event::DefinitionChanged { .. }))
+}
+
 /// Applies one row to the state that the rows before it fold to.
 pub fn evolve(plan: &Plan, state: &mut State, decision: &Decision) {
     for (event, index) in decision.events.iter().zip(0u16..) {
@@ -179,6 +185,8 @@ pub(crate) fn apply(plan: &Plan, state: &mut State, event: &Event, name: EventNa
                 }
             }
         }
+        // Steps that have begun have the same places there.
+        Event::DefinitionChanged { .. } => state.steps.resize(plan.definition.steps.len(), StepState::default()),
         Event::OutcomeDue { end, request } => {
             let (end, request) = (end.clone(), request.clone());
             let form = OutcomeForm::Whole;

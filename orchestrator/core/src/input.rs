@@ -3,8 +3,9 @@
 use crate::{
     command::{Answer, CommandRef, Direction, Failure},
     event::{OperatorAction, Trigger},
+    state::Plan,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// What starts a saga.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +44,13 @@ pub enum Input {
     },
     /// An operator acts.
     Operator(OperatorAct),
+    /// An operator retries by another text of the definition.
+    Mended {
+        /// The retry.
+        act: OperatorAct,
+        /// What the saga runs by from then on, if it fits where the saga stands.
+        plan: Arc<Plan>,
+    },
 }
 
 /// One act of one operator.

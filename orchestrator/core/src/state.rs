@@ -41,6 +41,15 @@ pub struct Plan {
     pub policies: Arc<Policies>,
     /// Hash of the policies' canonical text.
     pub policies_hash: String,
+    /// What the saga ran by before an operator gave it this: its journal is folded by each in its time.
+    pub before: Option<Arc<Plan>>,
+}
+
+/// By what was written: the way there makes no difference.
+impl PartialEq for Plan {
+    fn eq(&self, other: &Plan) -> bool {
+        self.definition.hash == other.definition.hash && self.policies_hash == other.policies_hash
+    }
 }
 
 impl Plan {
@@ -48,7 +57,20 @@ impl Plan {
     #[must_use]
     pub fn new(definition: Arc<Definition>, policies: Arc<Policies>) -> Plan {
         let policies_hash = policies.hash();
-        Plan { definition, policies, policies_hash }
+        Plan { definition, policies, policies_hash, before: None }
+    }
+
+    /// The same for a saga that ran by `before` until now.
+    #[must_use]
+    pub fn after(&self, before: Arc<Plan>) -> Plan {
+        Plan { before: Some(before), ..self.clone() }
+    }
+
+    /// What the saga ran by one after the other, this one last.
+    pub(crate) fn chain(&self) -> Vec<&Plan> {
+        let mut chain: Vec<&Plan> = std::iter::successors(Some(self), |plan| plan.before.as_deref()).collect();
+        chain.reverse();
+        chain
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::{Backend, errors::Error, sagas};
 use crate::{
-    engine::operate::{self, Operated},
+    engine::{
+        mending,
+        operate::{self, Operated},
+    },
     guarded::acts::check_texts,
 };
 use axum::{
@@ -17,6 +20,7 @@ use saga_core::{
     event::OperatorAction,
     id::SagaId,
     input::{About, OperatorAct},
+    state::Plan,
     time::rfc3339,
 };
 use serde::{Deserialize, Serialize};
@@ -31,6 +35,8 @@ struct Asked {
     reason: String,
     step: Option<String>,
     direction: Option<Direction>,
+    /// Of a retry: `current`, or a hash of a definition or its beginning.
+    definition: Option<String>,
 }
 
 /// More than any id that programs make, and short enough to be kept with the saga.
@@ -63,11 +69,12 @@ pub(super) async fn act(
     let action = parse(&action)?;
     let asked: Asked = serde_json::from_slice(&body).map_err(|error| Error::BadBody(error.to_string()))?;
     let saga = sagas::resolve(&backend, &saga, sagas::checked(named)?.saga.as_deref()).await?;
+    let plan = mended(&backend, saga, asked.definition.as_deref(), action).await?;
     let act = checked(asked, action)?;
     let (id, about) = (act.id.clone(), act.about.clone());
     let parts = Arc::clone(&backend.parts);
     // A task of its own: a client that goes away does not take its act back.
-    let operated = tokio::spawn(async move { operate::operate(&parts, saga, act).await })
+    let operated = tokio::spawn(async move { operate::operate(&parts, saga, act, plan).await })
         .await
         .unwrap_or(Operated::Accepted { about });
     let told = |status: &str, about: Option<About>| {
@@ -136,4 +143,23 @@ fn checked(asked: Asked, action: OperatorAction) -> Result<OperatorAct, Error> {
         (step, direction) => step.map(|step| About { step, direction }),
     };
     Ok(OperatorAct { id, who: asked.who, reason: asked.reason, action, about })
+}
+
+/// What a retry is to go by, where it says so.
+async fn mended(
+    backend: &Backend,
+    saga: SagaId,
+    definition: Option<&str>,
+    action: OperatorAction,
+) -> Result<Option<Arc<Plan>>, Error> {
+    let Some(definition) = definition else { return Ok(None) };
+    if action != OperatorAction::Retry {
+        return Err(Error::BadValue("`definition` is of retry only".to_owned()));
+    }
+    let recorded = sagas::recorded(backend, &saga.to_string(), None).await?;
+    let name = &recorded.plan.definition.name;
+    match mending::plan_of(&backend.parts, name, definition).await {
+        Ok(plan) => Ok(Some(plan)),
+        Err(unknown) => Err(Error::Refused(unknown.to_string())),
+    }
 }

@@ -44,6 +44,16 @@ pub(super) struct StepActArgs {
     direction: Option<Way>,
 }
 
+/// A retry, by what the saga runs by or by another text of its definition.
+#[derive(Debug, Args)]
+pub(super) struct RetryArgs {
+    #[command(flatten)]
+    act: StepActArgs,
+    /// Go on by another text of the definition, if it fits where the saga stands: `current`, or a hash or its beginning
+    #[arg(long, value_name = "current|HASH", conflicts_with = "step")]
+    definition: Option<String>,
+}
+
 /// Which of a step's commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Way {
@@ -96,18 +106,28 @@ pub(super) async fn act_on_step(args: StepActArgs, action: OperatorAction) -> an
     Act::new(args.act, action, on).perform().await
 }
 
+/// On one step, or on whatever waits, and by another text of the definition if one is named.
+pub(super) async fn retry(args: RetryArgs) -> anyhow::Result<ExitCode> {
+    let StepActArgs { act, step, direction } = args.act;
+    let on = On { step, direction: direction.map(|way| way.as_str().to_owned()) };
+    let act = Act::new(act, OperatorAction::Retry, on);
+    Act { definition: args.definition, ..act }.perform().await
+}
+
 /// What is asked of an engine.
 struct Act {
     args: ActArgs,
     id: String,
     action: OperatorAction,
     on: On,
+    /// Of a retry.
+    definition: Option<String>,
 }
 
 impl Act {
     fn new(args: ActArgs, action: OperatorAction, on: On) -> Act {
         let id = args.id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
-        Act { args, id, action, on }
+        Act { args, id, action, on, definition: None }
     }
 
     async fn perform(self) -> anyhow::Result<ExitCode> {
@@ -133,7 +153,8 @@ impl Act {
 
     fn body(&self) -> Value {
         let mut body = json!({"id": self.id, "who": self.args.who, "reason": self.args.reason});
-        for (name, value) in [("step", &self.on.step), ("direction", &self.on.direction)] {
+        let more = [("step", &self.on.step), ("direction", &self.on.direction), ("definition", &self.definition)];
+        for (name, value) in more {
             if let Some(value) = value {
                 body[name] = json!(value);
             }
@@ -158,6 +179,7 @@ impl Act {
             ("--saga", self.args.saga.as_deref()),
             ("--step", on.step.as_deref()),
             ("--direction", on.direction.as_deref()),
+            ("--definition", self.definition.as_deref()),
             ("--id", Some(self.id.as_str())),
             ("--who", Some(self.args.who.as_str())),
             ("--reason", Some(self.args.reason.as_str())),

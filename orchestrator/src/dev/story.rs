@@ -82,6 +82,9 @@ impl Teller<'_> {
             Event::OperatorActed { who, reason, action, command, .. } => {
                 (None, Mark::Begin, format!("{who} says {}: {reason}", view::acted(self.plan, *action, *command)))
             }
+            Event::DefinitionChanged { definition, .. } => {
+                (None, Mark::Begin, format!("from here on it runs by the definition {definition}"))
+            }
             Event::OutcomeDue { request: Request::Publish { topic, event_type, .. }, .. } => {
                 (None, Mark::Send, format!("event {event_type} to topic {topic}"))
             }

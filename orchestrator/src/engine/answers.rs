@@ -103,6 +103,7 @@ impl Answers {
                 | Event::SagaParked { .. }
                 | Event::SagaResumed
                 | Event::OperatorActed { .. }
+                | Event::DefinitionChanged { .. }
                 | Event::OutcomeDue { .. }
                 | Event::OutcomeWaiting { .. }
                 | Event::OutcomeShortened { .. }

@@ -91,7 +91,7 @@ impl<'a> Admissions<'a> {
     pub(super) fn about(self, input: &Input) -> Admissions<'a> {
         let woken = match input {
             Input::Released { command } => Some(Woken::One(*command)),
-            Input::Operator(_) => Some(Woken::All),
+            Input::Operator(_) | Input::Mended { .. } => Some(Woken::All),
             Input::Answered { .. } | Input::Delivered { .. } | Input::TimeReached => None,
         };
         Admissions { woken, ..self }

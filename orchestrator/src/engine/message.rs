@@ -49,7 +49,7 @@ impl Message {
     #[must_use]
     pub fn is_own(&self) -> bool {
         match &self.body {
-            Body::Start { .. } | Body::Input { input: Input::Operator(_), .. } => false,
+            Body::Start { .. } | Body::Input { input: Input::Operator(_) | Input::Mended { .. }, .. } => false,
             Body::ReadUntil(_) => true,
             Body::Reply(_) => self.record.is_none(),
             Body::Input {

@@ -64,14 +64,15 @@ pub enum Operated {
 /// Brings `act` to the saga's owner and waits for what becomes of it. An act that was accepted is not lost: it is in the owner's queue or
 /// in the inbox. A crash of the owner before the commit loses an act in its queue, and whoever asked is told `Accepted` at most: a repeat under
 /// the same id is applied then, and changes nothing otherwise.
-pub async fn operate(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Operated {
+pub async fn operate(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct, plan: Option<Arc<Plan>>) -> Operated {
     let Ok(place) = Arc::clone(&parts.acting).try_acquire_owned() else { return Operated::TooMany };
     let act = match looked_at(parts, saga, act).await {
         Ok(act) => act,
         Err(known) => return known,
     };
+    let input = input_of(&act, plan.as_ref());
     let (reply, answer) = oneshot::channel();
-    let body = Body::Input { saga, input: Input::Operator(act.clone()) };
+    let body = Body::Input { saga, input: input.clone() };
     let message = Message { body, record: None, receipt: Receipt::Reply(reply) };
     let until = Instant::now() + PATIENCE;
     // A task of its own: an act that nobody waits for any more is brought to its saga all the same.
@@ -81,7 +82,7 @@ pub async fn operate(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Oper
         drop(place);
     });
     match tokio::time::timeout_at(until, answer).await {
-        Ok(Ok(disposition)) => settled(parts, saga, &act, disposition, until).await,
+        Ok(Ok(disposition)) => settled(parts, saga, (&act, &input), disposition, until).await,
         Ok(Err(_)) | Err(_) => Operated::Accepted { about: act.about },
     }
 }
@@ -93,7 +94,7 @@ async fn looked_at(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Result
     let Ok(Some(recorded)) = journal::read(parts.store.as_ref(), &parts.plans, saga).await else { return Ok(act) };
     if let Some(acted) = recorded.state.acts.find(&act.id) {
         let (at, about) = (acted.at, acted.command.map(|command| named(&recorded.plan, command)));
-        return match would_be(parts, recorded, &act) {
+        return match would_be(parts, recorded, &Input::Operator(act)) {
             Some(Outcome::Refused(refused)) => Err(Operated::Refused { reason: refused.to_string() }),
             Some(Outcome::Ignored(_) | Outcome::Noted | Outcome::Decided(_)) | None => {
                 Err(Operated::Repeated { at, about })
@@ -104,7 +105,7 @@ async fn looked_at(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Result
         return Ok(act);
     }
     let plan = Arc::clone(&recorded.plan);
-    match would_be(parts, recorded, &act) {
+    match would_be(parts, recorded, &Input::Operator(act.clone())) {
         Some(Outcome::Refused(refused)) => Err(Operated::Refused { reason: refused.to_string() }),
         Some(Outcome::Decided(decision)) => {
             let about = acted_on(&decision).map(|command| named(&plan, command));
@@ -129,7 +130,7 @@ fn acted_on(decision: &Decision) -> Option<CommandRef> {
 async fn settled(
     parts: &Arc<Parts>,
     saga: SagaId,
-    act: &OperatorAct,
+    (act, input): (&OperatorAct, &Input),
     disposition: Disposition,
     until: Instant,
 ) -> Operated {
@@ -139,12 +140,17 @@ async fn settled(
         }
         Disposition::Refused(reason) => Operated::Refused { reason },
         Disposition::UnknownSaga => Operated::UnknownSaga,
-        Disposition::Forwarded => recorded_elsewhere(parts, saga, act, until).await,
+        Disposition::Forwarded => recorded_elsewhere(parts, saga, (act, input), until).await,
     }
 }
 
 /// Another engine owns the shard: its journal is the only place that tells.
-async fn recorded_elsewhere(parts: &Arc<Parts>, saga: SagaId, act: &OperatorAct, until: Instant) -> Operated {
+async fn recorded_elsewhere(
+    parts: &Arc<Parts>,
+    saga: SagaId,
+    (act, input): (&OperatorAct, &Input),
+    until: Instant,
+) -> Operated {
     let about = act.about.clone();
     while Instant::now() < until {
         if is_recorded(parts, saga, &act.id).await {
@@ -152,23 +158,23 @@ async fn recorded_elsewhere(parts: &Arc<Parts>, saga: SagaId, act: &OperatorAct,
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
-    match would_be_refused(parts, saga, act).await {
+    match would_be_refused(parts, saga, input).await {
         Some(reason) => Operated::Refused { reason },
         None => Operated::Accepted { about },
     }
 }
 
 /// What the owner's answer would be to an act that it has not recorded.
-async fn would_be_refused(parts: &Arc<Parts>, saga: SagaId, act: &OperatorAct) -> Option<String> {
+async fn would_be_refused(parts: &Arc<Parts>, saga: SagaId, input: &Input) -> Option<String> {
     let recorded = journal::read(parts.store.as_ref(), &parts.plans, saga).await.ok()??;
-    match would_be(parts, recorded, act)? {
+    match would_be(parts, recorded, input)? {
         Outcome::Refused(refused) => Some(refused.to_string()),
         Outcome::Decided(_) | Outcome::Noted | Outcome::Ignored(_) => None,
     }
 }
 
 /// What the owner would decide: by the same state and the same rules. Nothing is changed.
-fn would_be(parts: &Parts, mut recorded: Recorded, act: &OperatorAct) -> Option<Outcome> {
+fn would_be(parts: &Parts, mut recorded: Recorded, input: &Input) -> Option<Outcome> {
     let mut never = |_: Asking<'_>| Admission::Refused { guard: Guard::Breaker, not_before: Timestamp::MAX };
     let mut context = Context {
         now: parts.clock.now(),
@@ -179,8 +185,15 @@ fn would_be(parts: &Parts, mut recorded: Recorded, act: &OperatorAct) -> Option<
         choose: &mut |_| None,
         recall: &mut |_| None,
     };
-    let input = Input::Operator(act.clone());
-    caught(|| decide::decide(&recorded.plan, &mut recorded.state, &input, &mut context)).ok()?.ok()
+    caught(|| decide::decide(&recorded.plan, &mut recorded.state, input, &mut context)).ok()?.ok()
+}
+
+/// A retry by `plan`, if there is one; else the act alone.
+fn input_of(act: &OperatorAct, plan: Option<&Arc<Plan>>) -> Input {
+    match plan {
+        None => Input::Operator(act.clone()),
+        Some(plan) => Input::Mended { act: act.clone(), plan: Arc::clone(plan) },
+    }
 }
 
 async fn is_recorded(parts: &Arc<Parts>, saga: SagaId, id: &str) -> bool {

@@ -16,7 +16,11 @@ use crate::kafka::{
     reply::Reply,
     trigger::{self, Disposition},
 };
-use saga_core::{id::Shard, input::Input, state::Plan};
+use saga_core::{
+    id::Shard,
+    input::{Input, OperatorAct},
+    state::Plan,
+};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -169,12 +173,26 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
             let body = Body::Reply(Box::new(Reply { command, attempt, answer }));
             parts.router.route(shard, Message { body, record: None, receipt }, Source::Inbox).await;
         }
-        Ok(Inbound::Operator { saga, act }) => {
-            let body = Body::Input { saga, input: Input::Operator(act) };
+        Ok(Inbound::Operator { saga, act, definition }) => {
+            let input = match input_of(parts, act, definition).await {
+                Ok(input) => input,
+                Err(reason) => {
+                    let letter = DeadLetter::new(PoisonCode::UnknownDefinition, reason);
+                    return dead_letter::send(parts, record, receipt, letter);
+                }
+            };
+            let body = Body::Input { saga, input };
             parts.router.route(saga.shard(), Message { body, record: None, receipt }, Source::Inbox).await;
         }
         Err(poison) => dead_letter::send(parts, record, receipt, poison.into()),
     }
+}
+
+/// Whoever forwarded a retry by another definition had stored its text before.
+async fn input_of(parts: &Parts, act: OperatorAct, definition: Option<(String, String)>) -> Result<Input, String> {
+    let Some((hash, policies)) = &definition else { return Ok(Input::Operator(act)) };
+    let plan = plan_of(parts, Pinned { name: "", hash, policies: Some(policies) }).await?;
+    Ok(Input::Mended { act, plan })
 }
 
 /// What whoever judged a trigger pinned the saga to.

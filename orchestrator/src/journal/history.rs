@@ -79,6 +79,7 @@ fn payload(event: &Event) -> Option<&Value> {
         | Event::SagaParked { .. }
         | Event::SagaResumed
         | Event::OperatorActed { .. }
+        | Event::DefinitionChanged { .. }
         | Event::OutcomeWaiting { .. }
         | Event::IncidentOpened { .. } => None,
     }
@@ -149,6 +150,7 @@ pub fn describe(plan: &Plan, event: &Event, left: Left) -> String {
         Event::OperatorActed { who, reason, action, command, .. } => {
             format!("{who}: {} ({reason})", view::acted(plan, *action, *command))
         }
+        Event::DefinitionChanged { definition, .. } => format!("from here on it runs by the definition {definition}"),
         Event::OutcomeDue { request, .. } => format!("outcome event due: {}", sent(request)),
         Event::OutcomeWaiting { failure } => format!("the outcome event waits for its topic: {}", told(failure)),
         Event::OutcomeShortened { request } => format!("outcome event without output due: {}", sent(request)),

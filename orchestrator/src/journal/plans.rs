@@ -74,10 +74,10 @@ impl Plans {
         Ok(())
     }
 
-    /// The plan that the saga was started with.
+    /// What the saga runs by at the end of its journal, with what it ran by before.
     ///
     /// # Errors
-    /// When the store is away, or has not what the saga's first row names.
+    /// When the store is away, or has not what the saga's rows name.
     pub async fn of(
         &self,
         store: &dyn EventStore,
@@ -85,11 +85,11 @@ impl Plans {
         decisions: &[Decision],
     ) -> Result<Arc<Plan>, PlanError> {
         let (definition, policies) = hashes(decisions).ok_or(PlanError::NoStart(saga))?;
-        if let Some(plan) = self.get(&definition, &policies) {
-            return Ok(plan);
+        let mut plan = self.exactly(store, &definition, &policies).await?;
+        for (definition, policies) in decisions.iter().filter_map(changed) {
+            let next = self.exactly(store, definition, policies).await?;
+            plan = Arc::new(next.after(plan));
         }
-        let plan = Arc::new(load(store, &definition, &policies).await?);
-        self.remember(Arc::clone(&plan));
         Ok(plan)
     }
 
@@ -159,6 +159,12 @@ fn hashes(decisions: &[Decision]) -> Option<(String, String)> {
     let first = decisions.first()?.events.first()?;
     let Event::SagaStarted { definition, policies, .. } = first else { return None };
     Some((definition.clone(), policies.clone()))
+}
+
+/// The hashes of what the row is decided by, if that is another than before.
+fn changed(decision: &Decision) -> Option<(&str, &str)> {
+    let Event::DefinitionChanged { definition, policies } = decision.events.first()? else { return None };
+    Some((definition, policies))
 }
 
 async fn load(store: &dyn EventStore, definition: &str, policies: &str) -> Result<Plan, PlanError> {

@@ -54,6 +54,8 @@ pub enum Inbound {
         saga: SagaId,
         /// How.
         act: OperatorAct,
+        /// Of a retry by another definition: the hashes of its text and of its policies.
+        definition: Option<(String, String)>,
     },
 }
 
@@ -83,8 +85,8 @@ pub fn forward(inbox: &Arc<str>, shard: Shard, inbound: &Inbound) -> Outgoing {
         Inbound::Outcome(outcome) => {
             Outgoing { partition, ..write(inbox, "outcome", outcome.command.saga, wire::outcome(outcome)) }
         }
-        Inbound::Operator { saga, act } => {
-            Outgoing { partition, ..write(inbox, "operator", *saga, wire::operator(*saga, act)) }
+        Inbound::Operator { saga, act, definition } => {
+            Outgoing { partition, ..write(inbox, "operator", *saga, wire::operator(*saga, act, definition.as_ref())) }
         }
     }
 }
@@ -103,7 +105,7 @@ pub fn receive(record: &Record) -> Result<Inbound, Poison> {
         }),
         Some("reply") => Ok(Inbound::Reply(unwrap(record)?)),
         Some("outcome") => wire::read_outcome(body(record)?).map(Inbound::Outcome),
-        Some("operator") => wire::read_operator(body(record)?).map(|(saga, act)| Inbound::Operator { saga, act }),
+        Some("operator") => wire::read_operator(body(record)?),
         Some(other) => Err(foreign(format!("{KIND} is `{other}`"))),
         None => Err(foreign(format!("no header {KIND}: only instances write to the inbox"))),
     }

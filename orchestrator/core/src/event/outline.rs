@@ -56,6 +56,7 @@ fn event(event: &Event) -> Event {
         | Event::SagaParked { .. }
         | Event::SagaResumed
         | Event::OperatorActed { .. }
+        | Event::DefinitionChanged { .. }
         | Event::OutcomeWaiting { .. }
         | Event::IncidentOpened { .. } => event.clone(),
     }

@@ -27,6 +27,12 @@ pub enum FoldError {
         /// The version that does.
         found: u32,
     },
+    /// The definition changed, and what it changed to is not there.
+    #[error("row {version} changes the definition to one that is not known")]
+    NoDefinition {
+        /// The row.
+        version: u32,
+    },
     /// A row names a step that the definition does not have.
     #[error("row {version} names step {step}, the definition has {steps} steps")]
     NoSuchStep {
@@ -42,8 +48,11 @@ pub enum FoldError {
 /// Folds a whole journal.
 ///
 /// # Errors
-/// When the rows are not 1..n, do not begin with the start, or name steps that the plan does not have.
+/// When the rows are not 1..n, do not begin with the start, or name steps that the plan does not have. `plan` is what the saga runs by at the
+/// end, and knows what it ran by before.
 pub fn fold(plan: &Plan, saga: SagaId, decisions: &[Decision]) -> Result<State, FoldError> {
+    let mut plans = plan.chain().into_iter();
+    let mut plan = plans.next().unwrap_or(plan);
     let (first, rest) = decisions.split_first().ok_or(FoldError::Empty)?;
     if first.version != 1 {
         return Err(FoldError::Gap { expected: 1, found: first.version });
@@ -56,6 +65,9 @@ pub fn fold(plan: &Plan, saga: SagaId, decisions: &[Decision]) -> Result<State, 
         }
         if decision.events.iter().any(|event| matches!(event, Event::SagaStarted { .. })) {
             return Err(FoldError::NoStart { version: decision.version });
+        }
+        if super::changes_definition(decision) {
+            plan = plans.next().ok_or(FoldError::NoDefinition { version: decision.version })?;
         }
         check_steps(plan, decision)?;
         evolve(plan, &mut state, decision);
@@ -86,6 +98,7 @@ pub fn step_of(event: &Event) -> Option<StepIndex> {
         | Event::SagaOverdue
         | Event::SagaParked { .. }
         | Event::SagaResumed
+        | Event::DefinitionChanged { .. }
         | Event::OutcomeDue { .. }
         | Event::OutcomeWaiting { .. }
         | Event::OutcomeShortened { .. }

@@ -199,6 +199,13 @@ impl Saga {
         self.input(&act_on(id, action, Some(About { step: step.into(), direction: Some(direction) })))
     }
 
+    /// An operator retries by the definition that `body` completes.
+    pub(crate) fn when_mended(mut self, body: &str) -> Saga {
+        self.acts += 1;
+        let Input::Operator(act) = act(&format!("act-{}", self.acts), OperatorAction::Retry) else { unreachable!() };
+        self.input(&Input::Mended { act, plan: Arc::new(plan(body)) })
+    }
+
     /// A person is needed for exactly these.
     #[track_caller]
     pub(crate) fn then_needs(self, expected: &[&str]) -> Saga {
@@ -309,7 +316,12 @@ impl Saga {
         let decided = around.decide(|context| decide::decide(&self.plan, &mut self.state, input, context));
         self.last = decided.expect("a legal input");
         match &self.last {
-            Outcome::Decided(decision) => self.journal.push(decision.clone()),
+            Outcome::Decided(decision) => {
+                self.journal.push(decision.clone());
+                if let Input::Mended { plan, .. } = input {
+                    self.plan = plan.after(Arc::new(self.plan.clone()));
+                }
+            }
             Outcome::Noted => {
                 let recorded = |state: State| state.as_recorded().inherited();
                 assert_eq!(recorded(self.state.clone()), recorded(before), "nothing is recorded");

@@ -13,6 +13,7 @@ mod ends;
 mod fallback;
 mod forward;
 mod limits;
+mod mended;
 mod operator;
 mod optional;
 mod outages;

@@ -58,6 +58,7 @@ pub(crate) fn told(plan: &Plan, event: &Event) -> String {
         Event::SagaOverdue => "overdue".into(),
         Event::SagaParked { reason } => format!("parked ({})", parked(plan, reason)),
         Event::SagaResumed => "resumed".into(),
+        Event::DefinitionChanged { .. } => "another definition".into(),
         Event::OperatorActed { action, command, .. } => {
             let on = command.map(|on| format!(" {}", self::command(plan, on))).unwrap_or_default();
             format!("{}{on}", acted(*action))

@@ -130,7 +130,11 @@ fn inbound(message: &Message) -> Option<Inbound> {
             answer: reply.answer.clone(),
         })),
         (Body::Input { saga, input: Input::Operator(act) }, _) => {
-            Some(Inbound::Operator { saga: *saga, act: act.clone() })
+            Some(Inbound::Operator { saga: *saga, act: act.clone(), definition: None })
+        }
+        (Body::Input { saga, input: Input::Mended { act, plan } }, _) => {
+            let definition = Some((plan.definition.hash.clone(), plan.policies_hash.clone()));
+            Some(Inbound::Operator { saga: *saga, act: act.clone(), definition })
         }
         (
             Body::Input {

@@ -38,7 +38,7 @@ impl Owned {
                 let receipt = message.receipt;
                 self.parts.calls.spawn(async move { receipt.settle(abandonment.record(&parts, &committer).await) });
             }
-            Body::Input { input: Input::Operator(_), .. } => {
+            Body::Input { input: Input::Operator(_) | Input::Mended { .. }, .. } => {
                 message
                     .receipt
                     .settle(Disposition::Refused(format!("it was read again just now. {reason}; abandon ends it")));

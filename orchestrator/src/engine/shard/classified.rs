@@ -16,7 +16,11 @@ pub(super) fn classified(participants: &Participants, state: &State, input: Inpu
             let answer = replied(participants, state.command(command).request.as_deref(), answer);
             Input::Answered { command, attempt, answer }
         }
-        Input::Delivered { .. } | Input::Released { .. } | Input::Operator(_) | Input::TimeReached => input,
+        Input::Delivered { .. }
+        | Input::Released { .. }
+        | Input::Operator(_)
+        | Input::Mended { .. }
+        | Input::TimeReached => input,
     }
 }
 

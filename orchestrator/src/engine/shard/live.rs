@@ -73,6 +73,17 @@ pub(super) enum Sent {
     Publish(Publication, u32),
 }
 
+impl Live {
+    /// What was decided by another definition is recorded, and gone on with, by that.
+    pub(super) fn runs_by(&mut self, input: &Input) {
+        if let Input::Mended { plan, .. } = input {
+            self.plan = Arc::new(plan.after(Arc::clone(&self.plan)));
+            // A list shows the definition, whatever the status.
+            self.shown = None;
+        }
+    }
+}
+
 impl Sent {
     /// `None` of what waits: nothing of it leaves.
     pub(super) fn of(effect: &Effect) -> Option<Sent> {

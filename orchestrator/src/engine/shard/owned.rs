@@ -252,6 +252,7 @@ impl Owned {
         match outcome {
             Ok(Outcome::Decided(decision)) => {
                 live.permits.extend(admissions.into_permits());
+                live.runs_by(&input);
                 self.append(saga, live, message, decision);
             }
             Ok(Outcome::Noted) => self.noted(saga, live, message),

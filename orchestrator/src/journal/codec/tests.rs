@@ -78,6 +78,7 @@ fn every_event() -> Vec<Event> {
     let compensated =
         |cause| Event::SagaEnded { end: End::Compensated { cause, irreversible: vec![step], in_doubt: vec![step] } };
     vec![
+        Event::DefinitionChanged { definition: text("ab12"), policies: text("cd34") },
         Event::SagaStarted {
             name: text("order"),
             key: text("4711"),

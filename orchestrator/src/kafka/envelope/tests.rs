@@ -94,7 +94,8 @@ fn an_operator_s_act_survives_forwarding() {
     let undo = About { step: "charge".into(), direction: Some(Direction::Undo) };
     let either = About { step: "charge".into(), direction: None };
     for about in [None, Some(undo), Some(either)] {
-        let act = Inbound::Operator { saga: saga(), act: OperatorAct { about, ..act() } };
+        let definition = about.is_none().then(|| ("ab12".to_owned(), "cd34".to_owned()));
+        let act = Inbound::Operator { saga: saga(), act: OperatorAct { about, ..act() }, definition };
         assert_eq!(through_the_inbox(&act), Ok(act));
     }
 }
@@ -113,7 +114,7 @@ fn an_act_of_a_build_that_named_no_step_is_read() {
         headers: vec![text_header(KIND, "operator")],
         ..odd_records().remove(0)
     };
-    assert_eq!(receive(&record), Ok(Inbound::Operator { saga: saga(), act: act() }));
+    assert_eq!(receive(&record), Ok(Inbound::Operator { saga: saga(), act: act(), definition: None }));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! JSON of inputs that were never records. Versions of the product forward to each other through it while they are rolled
 //! out: fields are added with defaults, never renamed or removed.
 
-use super::CallOutcome;
+use super::{CallOutcome, Inbound};
 use crate::kafka::poison::{Poison, PoisonCode};
 use saga_core::{
     command::{Answer, Direction, Failure, Guard, Retryable},
@@ -67,6 +67,9 @@ struct OperatorWire {
     step: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     direction: Option<Direction>,
+    /// Of a retry by another definition: the hashes of its text and of its policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    definition: Option<(String, String)>,
 }
 
 pub(super) fn outcome(outcome: &CallOutcome) -> String {
@@ -74,10 +77,11 @@ pub(super) fn outcome(outcome: &CallOutcome) -> String {
     json(&OutcomeWire { command: command.to_string(), attempt: *attempt, answer: to_wire(answer.clone()) })
 }
 
-pub(super) fn operator(saga: SagaId, act: &OperatorAct) -> String {
+pub(super) fn operator(saga: SagaId, act: &OperatorAct, definition: Option<&(String, String)>) -> String {
     let OperatorAct { id, who, reason, action, about } = act.clone();
     let (step, direction) = about.map_or((None, None), |about| (Some(about.step), about.direction));
-    json(&OperatorWire { saga: saga.to_string(), id, who, reason, action, step, direction })
+    let definition = definition.cloned();
+    json(&OperatorWire { saga: saga.to_string(), id, who, reason, action, step, direction, definition })
 }
 
 pub(super) fn read_outcome(bytes: &[u8]) -> Result<CallOutcome, Poison> {
@@ -86,11 +90,11 @@ pub(super) fn read_outcome(bytes: &[u8]) -> Result<CallOutcome, Poison> {
     Ok(CallOutcome { command, attempt, answer: from_wire(answer) })
 }
 
-pub(super) fn read_operator(bytes: &[u8]) -> Result<(SagaId, OperatorAct), Poison> {
-    let OperatorWire { saga, id, who, reason, action, step, direction } = read(bytes)?;
+pub(super) fn read_operator(bytes: &[u8]) -> Result<Inbound, Poison> {
+    let OperatorWire { saga, id, who, reason, action, step, direction, definition } = read(bytes)?;
     let saga: SagaId = saga.parse().map_err(|error: saga_core::id::NotASagaId| foreign(error.to_string()))?;
     let about = step.map(|step| About { step, direction });
-    Ok((saga, OperatorAct { id, who, reason, action, about }))
+    Ok(Inbound::Operator { saga, act: OperatorAct { id, who, reason, action, about }, definition })
 }
 
 fn to_wire(answer: Answer) -> AnswerWire {

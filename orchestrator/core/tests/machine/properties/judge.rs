@@ -170,6 +170,7 @@ impl Judge {
                 self.end = Some(end.clone());
             }
             Event::SagaStarted { .. }
+            | Event::DefinitionChanged { .. }
             | Event::AttemptExtended { .. }
             | Event::OutcomeWaiting { .. }
             | Event::OutcomeShortened { .. }

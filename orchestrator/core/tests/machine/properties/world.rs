@@ -507,7 +507,8 @@ fn said(input: &Input) -> Option<(CommandRef, Retryable)> {
         | Input::Delivered { .. }
         | Input::TimeReached
         | Input::Released { .. }
-        | Input::Operator(_) => None,
+        | Input::Operator(_)
+        | Input::Mended { .. } => None,
     }
 }
 

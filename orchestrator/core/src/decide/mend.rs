@@ -1,0 +1,144 @@
+//! A retry by another text of the definition: whether that fits where the saga stands, and what follows.
+//!
+//! A saga stays what it is: what is applied stays, what has begun keeps its place and its request. Only what has not begun may be another.
+
+use super::{Draft, Ignored, Outcome, Refused, Stop, operator};
+use crate::{
+    definition::{Action, Step},
+    event::Event,
+    id::StepIndex,
+    input::OperatorAct,
+    state::{Course, Phase, Plan, State, StepState},
+};
+
+/// Retries by `mended`, if it fits. `state` is evolved if and only if something is decided.
+pub(super) fn retry(
+    plan: &Plan,
+    mended: &Plan,
+    state: &mut State,
+    act: &OperatorAct,
+    context: &mut super::Context<'_>,
+) -> Outcome {
+    if let Err(stop) = operator::is_new(plan, state, act) {
+        return stop.into();
+    }
+    if act.about.is_some() {
+        return Outcome::Refused(Refused::because("a retry by another definition is of all that waits: name no step"));
+    }
+    if let Err(why) = fits(plan, mended, state) {
+        return Outcome::Refused(Refused::because(format!("the definition does not fit: {why}")));
+    }
+    let mut draft = Draft::new(mended, state, context);
+    let (definition, policies) = (mended.definition.hash.clone(), mended.policies_hash.clone());
+    draft.emit(Event::DefinitionChanged { definition, policies });
+    match draft.operator(act) {
+        Ok(()) => {}
+        // What can be retried has been looked at, and the change is on record in any case.
+        Err(Stop::Ignored(_) | Stop::Refused(_)) => {}
+    }
+    draft.advance();
+    draft.finish().map_or(Outcome::Ignored(Ignored::NotDue), Outcome::Decided)
+}
+
+/// Whether the saga can go on by `mended`; otherwise why not.
+fn fits(plan: &Plan, mended: &Plan, state: &State) -> Result<(), String> {
+    if plan == mended {
+        return Err("the saga runs by this definition already; retry without it".to_owned());
+    }
+    if plan.definition.name != mended.definition.name {
+        return Err(format!(
+            "it is of the saga `{}`, this one is of `{}`",
+            mended.definition.name, plan.definition.name
+        ));
+    }
+    waits_for_somebody(state)?;
+    for (index, step) in (0u16..).map(StepIndex).zip(&state.steps).filter(|(_, step)| is_known(step)) {
+        let was = plan.definition.step(index);
+        let is = same_place(index, was, mended)?;
+        keeps_its_kind(was, is, step)?;
+        keeps_its_way_back(was, is, step)?;
+        follows_what_has_begun(is, mended, state)?;
+    }
+    Ok(())
+}
+
+fn waits_for_somebody(state: &State) -> Result<(), String> {
+    let rests = |phase: &Phase| matches!(phase, Phase::Held { .. } | Phase::Resting { .. });
+    match &state.course {
+        Course::Parked { .. } => Ok(()),
+        Course::Forward | Course::Compensating { .. } if state.commands().any(|(_, command)| rests(&command.phase)) => {
+            Ok(())
+        }
+        Course::Forward | Course::Compensating { .. } => {
+            Err("nothing to retry: no command failed or waits for its next attempt".to_owned())
+        }
+        Course::OutcomeDue { .. } | Course::Ended(_) => Err("the saga is at its end".to_owned()),
+    }
+}
+
+/// Whether anything is on record of it.
+fn is_known(step: &StepState) -> bool {
+    *step != StepState::default()
+}
+
+/// Rows of the journal name steps by their places.
+fn same_place<'m>(index: StepIndex, was: &Step, mended: &'m Plan) -> Result<&'m Step, String> {
+    let there = mended.definition.steps.get(index.at());
+    there.filter(|step| step.name == was.name).ok_or_else(|| {
+        let name = &was.name;
+        let place = index.at() + 1;
+        match mended.definition.find(name) {
+            Some(other) => format!(
+                "step `{name}` has begun as number {place} and is number {} there: write new steps below it",
+                other.at() + 1
+            ),
+            None => format!("step `{name}` has begun, and there it is missing"),
+        }
+    })
+}
+
+fn keeps_its_kind(was: &Step, is: &Step, step: &StepState) -> Result<(), String> {
+    let name = &was.name;
+    if was.side != is.side {
+        return Err(format!("step `{name}` has begun, and there it stands elsewhere relative to the pivot"));
+    }
+    let has_begun = step.forward.request.is_some() || matches!(step.forward.phase, Phase::Sleeping { .. });
+    if has_begun && kind(&was.action) != kind(&is.action) {
+        return Err(format!(
+            "step `{name}` has begun as one that {}, and there it {}",
+            kind(&was.action),
+            kind(&is.action)
+        ));
+    }
+    Ok(())
+}
+
+fn kind(action: &Action) -> &'static str {
+    match action {
+        Action::Call(_) => "asks a participant",
+        Action::Wait(_) => "waits",
+        Action::Publish { .. } => "publishes",
+    }
+}
+
+/// What is applied, or may be, can be undone as before.
+fn keeps_its_way_back(was: &Step, is: &Step, step: &StepState) -> Result<(), String> {
+    let may_be = step.may_be_applied() || step.forward.is_open();
+    let needs = was.has_undo() && may_be && !step.undo.is_settled() || step.undo.request.is_some();
+    if needs && !is.has_undo() {
+        return Err(format!("step `{}` may be applied, and there it has no undo", was.name));
+    }
+    Ok(())
+}
+
+/// What it waited for has been; what is new comes after it.
+fn follows_what_has_begun(is: &Step, mended: &Plan, state: &State) -> Result<(), String> {
+    let has_begun = |before: &&StepIndex| state.steps.get(before.at()).is_some_and(is_known);
+    match is.after.iter().find(|before| !has_begun(before)) {
+        None => Ok(()),
+        Some(before) => {
+            let other = &mended.definition.step(*before).name;
+            Err(format!("step `{}` has begun, and there it follows `{other}`, which has not", is.name))
+        }
+    }
+}
