@@ -25,7 +25,7 @@ steps:
 ";
 
 /// What is known of every guard, called or not; a rate limit has two more.
-const FAMILIES: [&str; 17] = [
+const FAMILIES: [&str; 16] = [
     "resilience4j_circuitbreaker_state",
     "resilience4j_circuitbreaker_calls_seconds_count",
     "resilience4j_circuitbreaker_not_permitted_calls_total",
@@ -37,7 +37,6 @@ const FAMILIES: [&str; 17] = [
     "resilience4j_bulkhead_max_allowed_concurrent_calls",
     "resilience4j_bulkhead_available_concurrent_calls",
     "saga_guard_parked",
-    "saga_guard_wait_seconds_count",
     "saga_guard_stale_results_total",
     "saga_guard_probes_expired_total",
     "saga_retry_budget_balance",
