@@ -6,7 +6,7 @@ use crate::{
     definition::{Action, Over, Whom},
     id::CommandId,
     input::Publication,
-    state::{Attempting, Course, EventName, OutcomeForm, Phase, Plan, State},
+    state::{Attempting, CommandState, Course, EventName, OutcomeForm, Phase, Plan, State},
     time::Timestamp,
 };
 use std::{sync::Arc, time::Duration};
@@ -35,7 +35,8 @@ pub struct WaitEffect {
     pub guard: Guard,
     /// When to ask again at the earliest.
     pub not_before: Timestamp,
-    /// Since when it waits for its next attempt: who has waited longest goes first. An attempt that failed puts it behind the others.
+    /// The oldest goes first. A command that was never tried has the age of its saga, so that sagas that have begun end before others go on. One
+    /// that was tried waits since its guard refused it first, so that an attempt that failed puts it behind the others.
     pub since: Timestamp,
     /// Its last attempt was to find out whether the participant is back, and failed: it goes behind all that have not tried.
     pub has_probed: bool,
@@ -129,11 +130,18 @@ fn waits<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Effect> +
             anyone: anyone(plan, command).filter(|_| it.request.is_none()),
             guard: *guard,
             not_before: *not_before,
-            since: it.refused_since.unwrap_or(state.last_at),
+            since: waits_since(state, it),
             has_probed: it.has_probed(),
         })),
         Phase::Idle | Phase::Attempting(_) | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Settled(_) => None,
     })
+}
+
+fn waits_since(state: &State, command: &CommandState) -> Timestamp {
+    match command.attempt {
+        0 => state.started_at,
+        _ => command.refused_since.unwrap_or(state.last_at),
+    }
 }
 
 fn anyone(plan: &Plan, command: CommandRef) -> Option<Anyone> {

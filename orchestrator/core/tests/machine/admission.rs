@@ -292,6 +292,15 @@ fn a_probe_that_failed_waits_behind_who_has_waited_since_before() {
 }
 
 #[test]
+fn what_was_never_tried_has_the_age_of_its_saga() {
+    let two = "steps:\n  - {step: a, do: stock.A, undo: stock.UndoA}\n  - {step: b, do: stock.B, undo: stock.UndoB}";
+    let saga = given(two).when_passed(seconds(10)).while_gate(refused()).when("a", done());
+    let waits = react(&saga.plan, &saga.state);
+    let [Effect::Wait(wait)] = waits.as_slice() else { panic!("it waits in a line: {waits:?}") };
+    assert_eq!(wait.since, START);
+}
+
+#[test]
 fn nothing_waits_in_a_line_for_a_saga_that_is_parked() {
     let saga = given_gate(ONE, json!({"id": 1}), refused()).while_gate(Admission::Gone).when_released("reserve");
     saga.then_status(Status::Parked).then_out(&[]);

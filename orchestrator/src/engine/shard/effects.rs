@@ -178,7 +178,8 @@ fn waits(live: &Live, call: &CallEffect, participant: &str, guard: Guard, told: 
         anyone: None,
         guard,
         not_before,
-        since: call.at,
+        // As one that was never tried: nobody knows that it failed.
+        since: live.state.started_at,
         has_probed: live.state.command(call.command).has_probed(),
     };
     Late::Waits(Box::new(Wait { effect, what: What::Sending, told }))
