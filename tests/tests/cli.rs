@@ -177,3 +177,29 @@ async fn what_is_missing_on_a_command_line_is_asked_for() -> Result<()> {
     assert!(said.contains("this is the default one, postgres at localhost:5432"), "{said}");
     Ok(())
 }
+
+#[tokio::test]
+async fn whatever_the_key_its_saga_is_shown_and_acted_on() -> Result<()> {
+    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    world.define("order", STEPS)?;
+    let engine = world.start().await?;
+    let folder = world.installation.folder();
+    std::fs::write(folder.join("config.yaml"), json!({"store": world.database.url()}).to_string())?;
+    // The first reads as the id of a saga.
+    for key in ["01890a5d-ac96-774b-bcce-b302099a8057", ".", "..", "acme/eu/7", "50%25", "a b?c#d"] {
+        world.order(key, &json!({})).await?;
+        saga_tests::eventually::eventually("it has ended", saga_tests::world::WITHIN, || async {
+            let listed = saga(folder, &["list", "--key", key, "--status", "completed", "-o", "json"]).await?;
+            Ok(lines(&listed)?.pop())
+        })
+        .await?;
+        let shown = lines(&saga(folder, &["show", key, "-o", "json"]).await?)?;
+        assert_eq!((shown.len(), &shown[0]["key"]), (1, &json!(key)), "{shown:?}");
+        let cancelled = saga(folder, &["cancel", key, "--reason", "r", "--server", engine.api().base()]).await?;
+        let told = text(&cancelled.stderr);
+        assert!(cancelled.status.code() == Some(1) && told.contains("ended"), "{key}: {told}");
+    }
+    let (_, shown) = engine.api().get("/api/sagas/-?key=..").await?;
+    assert_eq!(shown["key"], "..", "{shown}");
+    Ok(())
+}

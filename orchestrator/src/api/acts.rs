@@ -68,7 +68,7 @@ pub(super) async fn act(
     require_json(&headers)?;
     let action = parse(&action)?;
     let asked: Asked = serde_json::from_slice(&body).map_err(|error| Error::BadBody(error.to_string()))?;
-    let saga = sagas::resolve(&backend, &saga, sagas::checked(named)?.saga.as_deref()).await?;
+    let saga = sagas::resolve(&backend, sagas::checked(named)?.of(&saga)).await?;
     let plan = mended(&backend, saga, asked.definition.as_deref(), action).await?;
     let act = checked(asked, action)?;
     let (id, about) = (act.id.clone(), act.about.clone());
@@ -105,7 +105,7 @@ pub(super) async fn act(
 
 /// What a saga that has ended waits for is nothing.
 async fn refused(backend: &Backend, saga: SagaId, reason: String) -> Error {
-    match sagas::recorded(backend, &saga.to_string(), None).await {
+    match sagas::recorded(backend, saga).await {
         Ok(recorded) if recorded.state.status().is_terminal() => Error::RefusedAtEnd(reason),
         Ok(_) | Err(_) => Error::Refused(reason),
     }
@@ -156,7 +156,7 @@ async fn mended(
     if action != OperatorAction::Retry {
         return Err(Error::BadValue("`definition` is of retry only".to_owned()));
     }
-    let recorded = sagas::recorded(backend, &saga.to_string(), None).await?;
+    let recorded = sagas::recorded(backend, saga).await?;
     let name = &recorded.plan.definition.name;
     match mending::plan_of(&backend.parts, name, definition).await {
         Ok(plan) => Ok(Some(plan)),

@@ -89,7 +89,7 @@ pub(super) async fn saga(
 ) -> Result<Response, Error> {
     let named = sagas::checked(named)?;
     let payloads = named.payloads()?;
-    let shown = sagas::shown(&backend, &id, named.saga.as_deref()).await?;
+    let (shown, _) = sagas::shown(&backend, named.of(&id)).await?;
     let saga = payloads.of_saga(shown.view());
     let held_by = backend.parts.guarded.holdings(&saga.waits_on);
     let history = payloads.of_history(shown.history());

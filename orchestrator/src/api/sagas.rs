@@ -78,12 +78,37 @@ impl Asked {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Named {
-    pub(super) saga: Option<String>,
+    saga: Option<String>,
+    /// The business key that is meant, in place of the path's last part: `.` and `..` cannot stand in a path.
+    key: Option<String>,
     /// `full`, or `short`, which is the default.
     payloads: Option<String>,
 }
 
+/// Which saga is meant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Whose<'a> {
+    name: &'a str,
+    by: By,
+    saga: Option<&'a str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    IdOrKey,
+    Key,
+}
+
 impl Named {
+    /// With what the path says.
+    pub(super) fn of<'a>(&'a self, name: &'a str) -> Whose<'a> {
+        let saga = self.saga.as_deref();
+        match self.key.as_deref() {
+            Some(key) => Whose { name: key, by: By::Key, saga },
+            None => Whose { name, by: By::IdOrKey, saga },
+        }
+    }
+
     pub(super) fn payloads(&self) -> Result<Payloads, Error> {
         match self.payloads.as_deref() {
             None | Some("short") => Ok(Payloads::Short),
@@ -164,6 +189,9 @@ pub(super) struct Held {
     saga: SagaView,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     held_by: Vec<Holding>,
+    /// Sagas that had the key before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<String>,
 }
 
 pub(super) async fn show(
@@ -172,9 +200,10 @@ pub(super) async fn show(
     named: Result<Query<Named>, QueryRejection>,
 ) -> Result<Json<Held>, Error> {
     let named = checked(named)?;
-    let shown = shown(&backend, &id, named.saga.as_deref()).await?;
+    let (shown, earlier) = shown(&backend, named.of(&id)).await?;
     let saga = named.payloads()?.of_saga(shown.view());
-    Ok(Json(Held { held_by: backend.parts.guarded.holdings(&saga.waits_on), saga }))
+    let earlier = earlier.iter().map(ToString::to_string).collect();
+    Ok(Json(Held { held_by: backend.parts.guarded.holdings(&saga.waits_on), saga, earlier }))
 }
 
 pub(super) async fn history(
@@ -183,27 +212,35 @@ pub(super) async fn history(
     named: Result<Query<Named>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
     let named = checked(named)?;
-    let shown = shown(&backend, &id, named.saga.as_deref()).await?;
+    let (shown, _) = shown(&backend, named.of(&id)).await?;
     Ok(Json(json!({"events": named.payloads()?.of_history(shown.history())})))
 }
 
-/// The saga as it can be shown, also where its journal cannot be read.
-pub(super) async fn shown(backend: &Backend, name: &str, saga: Option<&str>) -> Result<Shown, Error> {
+/// The saga as it can be shown, also where its journal cannot be read; and those that had its key before.
+pub(super) async fn shown(backend: &Backend, whose: Whose<'_>) -> Result<(Shown, Vec<SagaId>), Error> {
     let _place = backend.looking.place().await?;
-    let id = resolve(backend, name, saga).await?;
+    let (id, earlier) = found(backend, whose).await?;
     let shown = shown::show(backend.parts.store.as_ref(), &backend.parts.plans, id).await?;
-    shown.ok_or_else(|| Error::NoSaga(name.to_owned()))
+    Ok((shown.ok_or_else(|| Error::NoSaga(whose.name.to_owned()))?, earlier))
 }
 
-pub(super) async fn recorded(backend: &Backend, name: &str, saga: Option<&str>) -> Result<Recorded, Error> {
-    let id = resolve(backend, name, saga).await?;
+pub(super) async fn recorded(backend: &Backend, id: SagaId) -> Result<Recorded, Error> {
     let recorded = journal::read(backend.parts.store.as_ref(), &backend.parts.plans, id).await?;
-    recorded.ok_or_else(|| Error::NoSaga(name.to_owned()))
+    recorded.ok_or_else(|| Error::NoSaga(id.to_string()))
 }
 
-pub(super) async fn resolve(backend: &Backend, name: &str, saga: Option<&str>) -> Result<SagaId, Error> {
-    match reading::find(backend.parts.store.as_ref(), name, saga).await? {
-        Found::One(id) => Ok(id),
+pub(super) async fn resolve(backend: &Backend, whose: Whose<'_>) -> Result<SagaId, Error> {
+    found(backend, whose).await.map(|(id, _)| id)
+}
+
+async fn found(backend: &Backend, Whose { name, by, saga }: Whose<'_>) -> Result<(SagaId, Vec<SagaId>), Error> {
+    let store = backend.parts.store.as_ref();
+    let found = match by {
+        By::IdOrKey => reading::find(store, name, saga).await?,
+        By::Key => reading::find_key(store, name, saga).await?,
+    };
+    match found {
+        Found::One { id, earlier } => Ok((id, earlier)),
         Found::None => Err(Error::NoSaga(name.to_owned())),
         Found::Several(lines) => {
             let ids = lines.into_iter().map(|line| format!("{} ({})", line.id, line.saga)).collect();

@@ -144,11 +144,14 @@ impl Act {
     }
 
     fn path(&self) -> String {
-        let path = format!("/api/sagas/{}/{}", encoded(&self.args.name), self.action.as_str());
-        match &self.args.saga {
-            Some(saga) => format!("{path}?saga={}", encoded(saga)),
-            None => path,
-        }
+        let name = self.args.name.as_str();
+        // Every client takes these two for steps through the path, however they are encoded.
+        let (segment, key) = if matches!(name, "." | "..") { ("-", Some(name)) } else { (name, None) };
+        let asked = [("saga", self.args.saga.as_deref()), ("key", key)];
+        let pairs = asked.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value?))));
+        let query = pairs.collect::<Vec<_>>().join("&");
+        let path = format!("/api/sagas/{}/{}", encoded(segment), self.action.as_str());
+        if query.is_empty() { path } else { format!("{path}?{query}") }
     }
 
     fn body(&self) -> Value {
@@ -232,6 +235,16 @@ mod tests {
             act.id
         );
         assert_eq!(act.again(&On::told(&answer)), expected);
+    }
+
+    #[test]
+    fn every_key_reaches_the_engine_as_it_is() {
+        let path = |key: &str| {
+            let line = ["skip", key, "--reason", "r", "--who", "ada", "--saga", "a b"];
+            Act::new(Skip::parse_from(line).args.act, OperatorAction::Skip, On::default()).path()
+        };
+        assert_eq!(path("acme/7%"), "/api/sagas/acme%2F7%25/skip?saga=a%20b");
+        assert_eq!(path(".."), "/api/sagas/-/skip?saga=a%20b&key=%2E%2E");
     }
 
     #[test]

@@ -304,7 +304,16 @@ async fn shown(args: &OneArgs) -> anyhow::Result<Shown> {
 
 fn the_one(found: Found, name: &str) -> anyhow::Result<SagaId> {
     match found {
-        Found::One(id) => Ok(id),
+        Found::One { id, earlier } => {
+            if !earlier.is_empty() {
+                let ids: Vec<String> = earlier.iter().map(ToString::to_string).collect();
+                output::note(&format!(
+                    "this is the newest saga with the key `{name}`; before it had it: {}",
+                    ids.join(", ")
+                ));
+            }
+            Ok(id)
+        }
         Found::None => bail!("no saga has the id or key `{name}`\nhint: `saga list` shows what there is"),
         Found::Several(lines) => {
             bail!("several sagas have the key `{name}`:\n{}\nhint: `--saga NAME` decides", list_table(&lines))

@@ -13,11 +13,14 @@ use saga_core::{
 };
 use saga_event_store::{EventStore, Filter, Portion, StreamSummary, Waiting};
 use serde::Serialize;
-use std::{collections::HashMap, str::FromStr};
+use std::{
+    collections::{HashMap, HashSet},
+    str::FromStr,
+};
 use uuid::Uuid;
 
 /// One line of a list. Step and reason are those of the last change of status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SagaLine {
     /// Its identity.
@@ -168,10 +171,15 @@ pub enum Looked {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// This one.
-    One(SagaId),
+    One {
+        /// The only one, or the newest of its key.
+        id: SagaId,
+        /// Those that had the key before it, newest first: a key is free again some time after its saga ended (`trigger.keepKeys`).
+        earlier: Vec<SagaId>,
+    },
     /// None.
     None,
-    /// Several of different definitions: name the definition or the id.
+    /// Of different definitions: name the definition or the id. The newest of each.
     Several(Vec<SagaLine>),
 }
 
@@ -280,29 +288,66 @@ fn show_unread(line: &mut SagaLine, error: &Error) {
     line.waits_on = Vec::new();
 }
 
-/// The saga that `name` means: an id if it reads as one, else a business key, of the definition `saga` if given.
+/// The saga that `name` means: the one with this id, else the newest with this business key, of the definition `saga` if given. A key may read
+/// as an id: one in sixteen of all keys of 32 hexadecimal digits does.
 ///
 /// # Errors
 /// When the store does not answer.
 pub async fn find(store: &dyn EventStore, name: &str, saga: Option<&str>) -> Result<Found, saga_event_store::Error> {
-    if let Ok(id) = name.parse::<SagaId>() {
-        let is_there = store.summary(id.uuid()).await?.is_some();
-        return Ok(if is_there { Found::One(id) } else { Found::None });
+    if let Ok(id) = name.parse::<SagaId>()
+        && store.summary(id.uuid()).await?.is_some()
+    {
+        return Ok(Found::One { id, earlier: Vec::new() });
     }
-    /// More than one person can read at a glance.
-    const MOST: u32 = 20;
-    let wanted = Wanted { key: Some(name.to_owned()), saga: saga.map(str::to_owned), limit: MOST, ..Wanted::default() };
-    let lines = list(store, &wanted).await?;
-    match lines.as_slice() {
-        [] => Ok(Found::None),
-        [only] => Ok(only.id.parse().map_or(Found::None, Found::One)),
-        _ => Ok(Found::Several(lines)),
+    find_key(store, name, saga).await
+}
+
+/// The newest saga with this business key, of the definition `saga` if given.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn find_key(store: &dyn EventStore, key: &str, saga: Option<&str>) -> Result<Found, saga_event_store::Error> {
+    /// More than one person can read at a glance, and enough to meet every definition that has the key.
+    const MOST: u32 = 200;
+    let wanted = Wanted { key: Some(key.to_owned()), saga: saga.map(str::to_owned), limit: MOST, ..Wanted::default() };
+    Ok(meant(list(store, &wanted).await?))
+}
+
+/// Of lines of one key, newest first.
+fn meant(mut lines: Vec<SagaLine>) -> Found {
+    let Some(newest) = lines.first() else { return Found::None };
+    if lines.iter().all(|line| line.saga == newest.saga) {
+        let mut ids = lines.iter().filter_map(|line| line.id.parse().ok());
+        return ids.next().map_or(Found::None, |id| Found::One { id, earlier: ids.collect() });
     }
+    let mut seen = HashSet::new();
+    lines.retain(|line| seen.insert(line.saga.clone()));
+    Found::Several(lines)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn line(saga: &str, number: u64) -> SagaLine {
+        let id = SagaId::new(Timestamp(1000), saga_core::id::Shard(1), number).to_string();
+        SagaLine { id, saga: saga.to_owned(), ..SagaLine::default() }
+    }
+
+    #[test]
+    fn of_one_definition_the_newest_is_meant_and_the_others_are_told() {
+        let (newest, older) = (line("order", 2), line("order", 1));
+        let [id, other] = [&newest, &older].map(|line| line.id.parse::<SagaId>().expect("an id"));
+        assert_eq!(meant(vec![newest, older]), Found::One { id, earlier: vec![other] });
+        assert_eq!(meant(Vec::new()), Found::None);
+    }
+
+    #[test]
+    fn of_several_definitions_the_newest_of_each_is_told() {
+        let (order, older, invoice) = (line("order", 3), line("order", 1), line("invoice", 2));
+        let found = meant(vec![order.clone(), invoice.clone(), older]);
+        assert_eq!(found, Found::Several(vec![order, invoice]));
+    }
 
     #[test]
     fn what_is_waited_on_is_read_by_guard_and_by_participant() {
