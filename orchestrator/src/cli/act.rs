@@ -244,7 +244,7 @@ mod tests {
             Act::new(Skip::parse_from(line).args.act, OperatorAction::Skip, On::default()).path()
         };
         assert_eq!(path("acme/7%"), "/api/sagas/acme%2F7%25/skip?saga=a%20b");
-        assert_eq!(path(".."), "/api/sagas/-/skip?saga=a%20b&key=%2E%2E");
+        assert_eq!(path(".."), "/api/sagas/%2D/skip?saga=a%20b&key=%2E%2E");
     }
 
     #[test]

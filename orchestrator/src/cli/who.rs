@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn the_name_of_a_user_is_the_first_of_its_number() {
-        let users = "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000::/home/ada:/bin/sh\ntoor:x:0:0::/:\nbroken\n";
+        let users = "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000::/srv/ada:/bin/sh\ntoor:x:0:0::/:\nbroken\n";
         assert_eq!(named(users, 1000).as_deref(), Some("ada"));
         assert_eq!(named(users, 0).as_deref(), Some("root"));
         assert_eq!(named(users, 7), None);
