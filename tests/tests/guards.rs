@@ -151,6 +151,12 @@ async fn what_opened_a_breaker_is_told_wherever_a_saga_waits_for_it() -> Result<
     world.order("first", &json!({})).await?;
     reaches(&engine, "first", &["waiting"]).await?;
     world.order("second", &json!({})).await?;
+    // Both wait for their next attempts first, until enough calls have failed.
+    eventually("both wait for the breaker", WITHIN, || async {
+        let held = waiting(&engine, "guard=breaker").await?;
+        Ok((held.len() == 2).then_some(()))
+    })
+    .await?;
     let second = reaches(&engine, "second", &["waiting"]).await?;
     let text = second["heldBy"][0]["text"].as_str().unwrap_or_default().to_owned();
     ensure!(text.contains("calls failed; last failure http.500"), "{second}");
