@@ -233,6 +233,7 @@ pub async fn refresh(
         for (id, rows) in by_saga(portion.rows) {
             let Some(line) = lines.get_mut(&id) else { continue };
             match fold(store, plans, id, rows).await {
+                Ok(recorded) if is_left_out(line, &recorded) => {}
                 Ok(recorded) => drop(steps.insert(id, show_now(line, &recorded))),
                 Err(Error::Store(error)) => return Err(error),
                 Err(error) if error.is_transient() || is_over(line) => {}
@@ -266,6 +267,12 @@ async fn one_by_one(store: &dyn EventStore, streams: &[Uuid]) -> Result<Portion,
         }
     }
     Ok(portion)
+}
+
+/// The read model changes with every change of status; where it says parked and the journal does not, the owner marked a saga that it cannot
+/// read, though its outline can be read.
+fn is_left_out(line: &SagaLine, recorded: &Recorded) -> bool {
+    line.status == Status::Parked.as_str() && recorded.state.status() != Status::Parked
 }
 
 fn show_now(line: &mut SagaLine, recorded: &Recorded) -> Vec<(String, StepPhase)> {
