@@ -108,8 +108,13 @@ async fn a_saga_that_the_database_cannot_return_parks_alone_and_can_be_abandoned
     ensure!(body["status"] == "ready" && body.get("shardsBehind").is_none(), "{body}");
     let shown = reaches(&engine, BAD, &["parked"]).await?;
     ensure!(shown["reason"].as_str().is_some_and(|reason| reason.contains("cannot be read")), "{shown}");
-    let (_, list) = engine.api().get(&format!("/api/sagas?key={BAD}")).await?;
-    ensure!(list["sagas"][0]["status"] == "parked", "{list}");
+    eventually("the list shows it as parked", WITHIN, || async {
+        let (_, list) = engine.api().get(&format!("/api/sagas?key={BAD}")).await?;
+        ensure!(list["sagas"][0]["status"] == "parked", "{list}");
+        Ok(Some(()))
+    })
+    .await
+    .with_context(|| engine.log_tail())?;
 
     let id = shown["id"].as_str().context("a saga has an id")?;
     abandons(&engine, id).await?;

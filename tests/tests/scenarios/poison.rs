@@ -67,7 +67,7 @@ async fn an_event_that_breaks_its_schema_tells_no_customer_no() -> Result<()> {
     let schemas = world.installation.folder().join("schemas");
     std::fs::create_dir_all(&schemas)?;
     std::fs::write(schemas.join("order-placed.schema.json"), schema.to_string())?;
-    world.define("order", &super::definitions::order_with_outcomes(&world.orders))?;
+    world.define("order", ORDER)?;
     let engine = world.start().await?;
     world.order("4711", &json!({"amountCents": "1000"})).await?;
     world.order("4712", &json!({"amountCents": 1000})).await?;
