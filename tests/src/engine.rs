@@ -209,6 +209,10 @@ fn tail(log: &Path) -> String {
     lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
 }
 
-fn free_port() -> Result<u16> {
+/// A port that nobody listens at now.
+///
+/// # Errors
+/// The system gives none.
+pub fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -1,8 +1,12 @@
 //! What the documentation prints holds as it is printed: participants are run and held to the contract, patterns are checked.
 
 use anyhow::{Context, Result, ensure};
-use saga_tests::{engine::binary, eventually::eventually, servers};
-use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
+use saga_tests::{
+    engine::{binary, free_port},
+    eventually::eventually,
+    servers,
+};
+use std::{path::Path, process::Stdio, time::Duration};
 use tempfile::TempDir;
 use tokio::{
     net::TcpStream,
@@ -28,10 +32,6 @@ fn listing(language: &str) -> Result<String> {
     let mut blocks = blocks("participant-examples.md", language)?;
     ensure!(blocks.len() == 1, "{} listings in {language}", blocks.len());
     Ok(blocks.remove(0))
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// Starts a service and waits until it takes connections.

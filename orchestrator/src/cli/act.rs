@@ -4,6 +4,7 @@ use super::{
     output,
     server::{ServerArgs, encoded},
 };
+use crate::shell::quoted;
 use clap::{Args, ValueEnum};
 use saga_core::event::OperatorAction;
 use serde_json::{Value, json};
@@ -199,15 +200,6 @@ fn told(action: OperatorAction, answer: &Value) -> String {
         None => text("status"),
     };
     format!("{} {}: {status} ({}act {})", action.as_str(), text("saga"), On::told(answer).words(), text("id"))
-}
-
-/// As a shell takes it.
-fn quoted(text: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:/@".contains(letter);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What is said before the first saga and after the last.
 
-use super::{files::Folder, tally::Summary, terminal::quoted};
+use super::{files::Folder, tally::Summary};
+use crate::shell::quoted;
 use std::{net::SocketAddr, time::Instant};
 
 /// Names that are listed; the others are counted.

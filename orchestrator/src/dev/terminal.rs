@@ -149,15 +149,6 @@ impl Mark {
     }
 }
 
-/// `text` as a shell takes it for one word, whatever it holds.
-pub(super) fn quoted(text: &str) -> String {
-    let plain = |sign: char| sign.is_ascii_alphanumeric() || "._-/:@%+,".contains(sign);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 /// Until it is told to end, or nobody can tell it anything any more. A reader who went away is no reason to stop the run.
 fn write(mut out: impl Write, orders: &mpsc::Receiver<Order>, lost: &AtomicU64) {
     while let Ok(order) = orders.recv() {
@@ -230,13 +221,6 @@ mod tests {
         assert_eq!(columns.len(), 2);
         assert_eq!(columns[0], columns[1], "{text}");
         assert!(text.starts_with("    0.4 s  order-a-001"), "{text}");
-    }
-
-    #[test]
-    fn what_somebody_may_paste_into_a_shell_is_one_word() {
-        assert_eq!(quoted("./.saga-dev/config.yaml"), "./.saga-dev/config.yaml");
-        assert_eq!(quoted("a folder"), "'a folder'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 
     #[tokio::test]

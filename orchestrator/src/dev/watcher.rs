@@ -3,9 +3,9 @@
 use super::{
     story,
     tally::Tally,
-    terminal::{Fact, Mark, Terminal, quoted},
+    terminal::{Fact, Mark, Terminal},
 };
-use crate::engine::observer::Observe;
+use crate::{engine::observer::Observe, shell::quoted};
 use saga_core::{
     event::{Decision, Event},
     id::SagaId,
