@@ -88,6 +88,16 @@ fn is(call: &Call, kind: Kind) -> bool {
     call.body["kind"] == kind.name()
 }
 
+/// How the engine calls the participants of this traffic. A third of the first charges fail, and many first charges are under way together
+/// when a disturbance is over: the breaker opens seldom, and one probe that succeeds closes it, so that luck does not decide when sagas end.
+///
+/// # Errors
+/// When the file of the participants cannot be written.
+pub fn participants(world: &World) -> Result<()> {
+    let breaker = json!({"failureRate": 0.7, "openFor": "2s", "maxOpenFor": "4s", "probes": 1});
+    world.participants(&json!({"timeout": "3s"}), &json!({"timeout": "3s", "breaker": breaker}))
+}
+
 /// Places the orders `from..to`.
 ///
 /// # Errors

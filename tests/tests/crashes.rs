@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use saga_tests::{engine::Engine, traffic, world::World};
-use serde_json::json;
 use std::time::Duration;
 
 /// How often the engine is killed.
@@ -12,7 +11,7 @@ const ORDERS: usize = 25;
 
 async fn world() -> Result<Option<World>> {
     let Some(world) = World::new(traffic::inventory(), traffic::payments()).await? else { return Ok(None) };
-    world.participants(&json!({"timeout": "3s"}), &json!({"timeout": "3s"}))?;
+    traffic::participants(&world)?;
     world.define("order", traffic::DEFINITION)?;
     Ok(Some(world))
 }

@@ -8,7 +8,6 @@ use saga_tests::{
     traffic,
     world::{WITHIN, World},
 };
-use serde_json::json;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -23,7 +22,7 @@ const ORDERS: usize = 20;
 
 async fn world() -> Result<Option<World>> {
     let Some(world) = World::new(traffic::inventory(), traffic::payments()).await? else { return Ok(None) };
-    world.participants(&json!({"timeout": "3s"}), &json!({"timeout": "3s"}))?;
+    traffic::participants(&world)?;
     world.define("order", traffic::DEFINITION)?;
     Ok(Some(world))
 }

@@ -46,7 +46,7 @@ fn server_of(url: &str) -> Result<&str> {
 #[tokio::test]
 async fn a_silent_way_to_the_database_costs_nothing_but_time() -> Result<()> {
     let Some(mut world) = World::new(traffic::inventory(), traffic::payments()).await? else { return Ok(()) };
-    world.participants(&json!({"timeout": "3s"}), &json!({"timeout": "3s"}))?;
+    traffic::participants(&world)?;
     world.define("order", traffic::DEFINITION)?;
     let path = NetworkPath::to(server_of(world.database.url())?).await?;
     let store = through(&path, world.database.url())?;

@@ -74,7 +74,7 @@ impl Trial {
         let (server, through) = detour(&url)?;
         let path = NetworkPath::to(&server).await?;
         world.installation = world.installation.set("store", json!(through(&path)));
-        world.participants(&json!({"timeout": "3s"}), &json!({"timeout": "3s"}))?;
+        traffic::participants(&world)?;
         let outcomes = unique("outcomes");
         world.kafka.create_topic(&outcomes, 1, &[]).await?;
         world.define("order", &definition(&outcomes))?;
