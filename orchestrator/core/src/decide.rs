@@ -124,13 +124,6 @@ pub enum Ignored {
     /// The saga has ended.
     #[error("the saga has ended")]
     Terminal,
-    /// The saga has ended, and a command reports success of which its end says nothing: a step that was neither applied nor undone, or that
-    /// was skipped; an undo that was declared done by hand.
-    #[error("the saga has ended and {} of step {} reports success after all", command.direction, command.step.0)]
-    LateSuccess {
-        /// Which.
-        command: CommandRef,
-    },
     /// The command is settled.
     #[error("the command is settled")]
     Settled,
@@ -165,7 +158,6 @@ impl Ignored {
     pub fn code(&self) -> &'static str {
         match self {
             Ignored::Terminal => "terminal",
-            Ignored::LateSuccess { .. } => "late_success",
             Ignored::Settled => "settled",
             Ignored::NeverSent => "never_sent",
             Ignored::NoSuchAttempt => "no_such_attempt",
@@ -228,7 +220,7 @@ pub fn start(plan: &Plan, saga: SagaId, start: Start, context: &mut Context<'_>)
 pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Context<'_>) -> Result<Outcome, Illegal> {
     check(state, input)?;
     if let Course::Ended(_) = state.course {
-        return Ok(after_the_end(plan, state, input));
+        return Ok(after_the_end(plan, state, input, context));
     }
     if let Input::Mended { act, plan: mended } = input {
         return Ok(mend::retry(plan, mended, state, act, context));
@@ -322,31 +314,23 @@ fn check(state: &State, input: &Input) -> Result<(), Illegal> {
     if step.at() < steps { Ok(()) } else { Err(Illegal::NoSuchStep { saga: state.id, steps, step: step.0 }) }
 }
 
-fn after_the_end(plan: &Plan, state: &State, input: &Input) -> Outcome {
+/// Whatever comes, the end stays as it is; what contradicts it, or settles what it left open, is put on record for a person.
+fn after_the_end(plan: &Plan, state: &mut State, input: &Input, context: &mut Context<'_>) -> Outcome {
     match input {
         Input::Operator(act) | Input::Mended { act, .. } => match operator::is_new(plan, state, act) {
             Ok(()) => Outcome::Refused(Refused::because("the saga has ended, and a terminal saga changes no more")),
             Err(stop) => stop.into(),
         },
-        Input::Answered { .. } | Input::Delivered { .. } | Input::TimeReached | Input::Released { .. } => {
-            Outcome::Ignored(terminal(plan, state, input))
-        }
-    }
-}
-
-fn terminal(plan: &Plan, state: &State, input: &Input) -> Ignored {
-    match input {
-        Input::Answered { command, answer: Answer::Succeeded { .. }, .. }
+        Input::Answered { command, answer: Answer::Succeeded { result }, .. }
             if late::is_news_after_the_end(plan, state, *command) =>
         {
-            Ignored::LateSuccess { command: *command }
+            let mut draft = Draft::new(plan, state, context);
+            draft.late_after_the_end(*command, result);
+            draft.finish().map_or(Outcome::Ignored(Ignored::Terminal), Outcome::Decided)
         }
-        Input::Answered { .. }
-        | Input::Delivered { .. }
-        | Input::TimeReached
-        | Input::Released { .. }
-        | Input::Operator(_)
-        | Input::Mended { .. } => Ignored::Terminal,
+        Input::Answered { .. } | Input::Delivered { .. } | Input::TimeReached | Input::Released { .. } => {
+            Outcome::Ignored(Ignored::Terminal)
+        }
     }
 }
 

@@ -128,6 +128,10 @@ pub enum OperatorAction {
 }
 
 impl OperatorAction {
+    /// All of them.
+    pub const ALL: [OperatorAction; 4] =
+        [OperatorAction::Retry, OperatorAction::Skip, OperatorAction::Cancel, OperatorAction::Abandon];
+
     /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -3,7 +3,7 @@
 use super::{Ignored, Stop, answer::kept, draft::Draft};
 use crate::{
     command::{CommandRef, Direction, Failure},
-    definition::PivotSide,
+    definition::{Effects, PivotSide},
     event::{End, Event, ParkReason},
     state::{Course, Heading, Phase, Plan, Settled, State},
 };
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 /// Code of the incident that a success opens which contradicts what was decided or declared.
 const LATE_SUCCESS: &str = "late_success";
+const UNDONE_TWICE: &str = "the undo was declared done by hand and reports success: it may have been done twice";
 
 impl Draft<'_, '_> {
     pub(super) fn late(&mut self, command: CommandRef, result: &Value) -> Result<(), Stop> {
@@ -30,8 +31,7 @@ impl Draft<'_, '_> {
         let (step, direction) = (command.step, command.direction);
         self.emit(Event::StepSucceeded { step, direction, result: kept(command, result) });
         if by_hand {
-            let twice = "the undo was declared done by hand and reports success: it may have been done twice";
-            self.incident(Some(command), Failure::new(LATE_SUCCESS, twice));
+            self.incident(Some(command), Failure::new(LATE_SUCCESS, UNDONE_TWICE));
         }
         let parked = matches!(self.state.course, Course::Parked { reason: ParkReason::UndoFailed { .. }, .. });
         if parked && self.undos_that_gave_up().is_none() {
@@ -62,6 +62,32 @@ impl Draft<'_, '_> {
             self.incident(Some(command), Failure::new(LATE_SUCCESS, what));
         }
         Ok(())
+    }
+
+    /// What a saga that has ended learns: its end stays as it is, and a person looks at it.
+    pub(super) fn late_after_the_end(&mut self, command: CommandRef, result: &Value) {
+        let what = self.told_after_the_end(command);
+        let (step, direction) = (command.step, command.direction);
+        let result = kept(command, result);
+        if direction == Direction::Do && self.state.command(command).is_settled() {
+            self.emit(Event::ResultArrived { step, result });
+        } else {
+            self.emit(Event::StepSucceeded { step, direction, result });
+        }
+        self.incident(Some(command), Failure::new(LATE_SUCCESS, what));
+    }
+
+    fn told_after_the_end(&self, command: CommandRef) -> &'static str {
+        if self.state.command(command).is_skipped() {
+            return match command.direction {
+                Direction::Do => "the step was skipped and reports success after the saga's end",
+                Direction::Undo => UNDONE_TWICE,
+            };
+        }
+        match command.direction {
+            Direction::Do => "the step reports success after the saga's end: it is applied, and nothing undoes it",
+            Direction::Undo => "the undo reports success after the saga's end: the step is undone after all",
+        }
     }
 
     /// What was declared or decided and does not hold if the do succeeded. A do that was left unknown may have succeeded: where it has an
@@ -103,22 +129,28 @@ impl Draft<'_, '_> {
     }
 }
 
-/// Whether a success of `command`, reported after the saga's end, is something that the end says nothing of.
+/// Whether a success of `command`, reported after the saga's end, is something that the end says nothing of, or only that it is not known. Once
+/// it is on record it is no news any more.
 pub(super) fn is_news_after_the_end(plan: &Plan, state: &State, command: CommandRef) -> bool {
     let step = state.step(command.step);
+    let was_sent = state.command(command).attempt > 0;
+    let abandoned = matches!(state.course, Course::Ended(End::Abandoned { .. }));
+    let has_effects = !matches!(plan.definition.step(command.step).effects, Effects::ReadOnly);
     match command.direction {
-        Direction::Undo => step.undo.is_skipped(),
-        Direction::Do if step.undo.is_settled() => false,
+        Direction::Undo => was_sent && (step.undo.is_skipped() || abandoned && !step.is_undone()),
+        Direction::Do if step.is_undone() || step.result.is_some() => false,
         Direction::Do => match &step.forward.phase {
-            Phase::Settled(Settled::Skipped) => step.result.is_none(),
-            Phase::Settled(Settled::Unknown(_)) => step.result.is_none() && is_pivot_left_behind(plan, state, command),
+            Phase::Settled(Settled::Skipped) => true,
+            Phase::Settled(Settled::Unknown(_)) => {
+                abandoned && has_effects || is_pivot_left_behind(plan, state, command)
+            }
             Phase::Settled(Settled::Succeeded | Settled::Rejected(_)) => false,
             Phase::Settled(Settled::Failed(_))
             | Phase::Idle
             | Phase::Held { .. }
             | Phase::Attempting(_)
             | Phase::Resting { .. }
-            | Phase::Sleeping { .. } => true,
+            | Phase::Sleeping { .. } => was_sent && has_effects,
         },
     }
 }

@@ -1,7 +1,7 @@
 //! The word for what a saga is doing, derived and never stored in the state.
 
 use super::{Course, Phase, State};
-use crate::event::End;
+use crate::event::{End, OperatorAction};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -60,6 +60,22 @@ impl Status {
         match self {
             Status::Completed | Status::Compensated | Status::Abandoned => true,
             Status::Running | Status::Waiting | Status::Compensating | Status::Parked => false,
+        }
+    }
+}
+
+impl Status {
+    /// Whether a saga that has this status after `action` is where whoever acted wanted it, or on its way there.
+    #[must_use]
+    pub fn is_wanted_by(self, action: OperatorAction) -> bool {
+        match (self, action) {
+            (Status::Running | Status::Waiting | Status::Compensating, _) => true,
+            (Status::Parked, _) => false,
+            (Status::Completed | Status::Compensated, OperatorAction::Retry | OperatorAction::Skip) => true,
+            (Status::Compensated, OperatorAction::Cancel) | (Status::Abandoned, OperatorAction::Abandon) => true,
+            (Status::Completed, OperatorAction::Cancel | OperatorAction::Abandon) => false,
+            (Status::Compensated, OperatorAction::Abandon) => false,
+            (Status::Abandoned, OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel) => false,
         }
     }
 }

@@ -2,9 +2,10 @@
 
 mod needs;
 mod next;
+mod prospect;
 mod sent;
 
-use super::{CommandState, Course, Phase, Plan, Settled, State, Status};
+use super::{CommandState, Course, Phase, Plan, Settled, State, Status, StepState};
 use crate::{
     answerable::Outages,
     command::{CommandRef, Direction, ErrorClass, Failure, Guard, Whose},
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 pub use needs::{NeedView, about, acted, command, commands};
 pub use next::NextView;
+pub use prospect::ProspectView;
 pub use sent::{SentView, TriggerView, addressed, body};
 
 /// One saga, whole.
@@ -151,8 +153,28 @@ pub enum StepPhase {
     Undoing,
     /// Undone.
     Undone,
-    /// Its undo gave up.
+    /// Its undo gave up, or was given up with the saga.
     UndoFailed,
+}
+
+impl StepPhase {
+    /// Of a saga that has ended nothing is worked on any more: what an abandon interrupted is as far as it is known to have come.
+    fn at_the_end(self, step: &StepState) -> StepPhase {
+        match self {
+            StepPhase::Running | StepPhase::Waiting if !step.forward.in_doubt.is_empty() => StepPhase::Unknown,
+            StepPhase::Running | StepPhase::Waiting if step.forward.attempt == 0 => StepPhase::Pending,
+            StepPhase::Running | StepPhase::Waiting => StepPhase::Failed,
+            StepPhase::Undoing => StepPhase::UndoFailed,
+            StepPhase::Pending
+            | StepPhase::Succeeded
+            | StepPhase::Rejected
+            | StepPhase::Failed
+            | StepPhase::Unknown
+            | StepPhase::Skipped
+            | StepPhase::Undone
+            | StepPhase::UndoFailed => self,
+        }
+    }
 }
 
 /// Something that a person should look at.
@@ -211,7 +233,7 @@ impl State {
             Course::Compensating { cause } => Some(caused(plan, cause)),
             Course::Forward | Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => None,
         };
-        (Some(command.step), reason.or(cause))
+        (Some(command.step), reason.or(cause).or_else(|| awaited(it)))
     }
 
     /// The saga, whole.
@@ -286,12 +308,19 @@ impl State {
     /// What became of each step, by name, in the order of the definition.
     #[must_use]
     pub fn phases(&self, plan: &Plan) -> Vec<(String, StepPhase)> {
-        let phase_of = |index| {
-            let (definition, step) = (plan.definition.step(index), self.step(index));
-            let undoable = matches!(definition.effects, Effects::Undo(_));
-            (definition.name.clone(), phase(&step.forward, &step.undo, undoable))
-        };
+        let phase_of = |index| (plan.definition.step(index).name.clone(), self.phase(plan, index));
         plan.definition.indices().map(phase_of).collect()
+    }
+
+    fn phase(&self, plan: &Plan, index: StepIndex) -> StepPhase {
+        let step = self.step(index);
+        let undoable = matches!(plan.definition.step(index).effects, Effects::Undo(_));
+        let phase = phase(&step.forward, &step.undo, undoable);
+        if self.has_ended() { phase.at_the_end(step) } else { phase }
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.course, Course::Ended(_))
     }
 
     fn step_view(&self, plan: &Plan, index: StepIndex) -> StepView {
@@ -302,7 +331,7 @@ impl State {
         let is_over = matches!(shown.phase, Phase::Settled(Settled::Succeeded | Settled::Skipped));
         StepView {
             step: definition.name.clone(),
-            phase: phase(&step.forward, &step.undo, matches!(definition.effects, Effects::Undo(_))),
+            phase: self.phase(plan, index),
             skipped_in_doubt: step.forward.is_skipped() && step.may_be_applied() && !step.is_undone(),
             attempts: step.forward.attempt,
             undo_attempts: step.undo.attempt,
@@ -317,7 +346,10 @@ impl State {
                     .filter(|_| !step.forward.is_settled() || step.forward.gave_up().is_some())
                     .or_else(|| step.rejected().cloned())
             }),
-            next_due: shown.due(&self.parked).filter(|_| self.held_in_line_of(plan, of_shown).is_none()).map(rfc3339),
+            next_due: shown
+                .due(&self.parked)
+                .filter(|_| !self.has_ended() && self.held_in_line_of(plan, of_shown).is_none())
+                .map(rfc3339),
         }
     }
 }
@@ -369,6 +401,16 @@ fn waits_for(command: &CommandState, line: Option<Whose<&str>>) -> Option<String
         }),
         Phase::Idle | Phase::Settled(_) => None,
     }
+}
+
+/// Whose answer to its first attempt a command waits for.
+fn awaited(command: &CommandState) -> Option<String> {
+    let Phase::Attempting(attempting) = &command.phase else { return None };
+    let since = rfc3339(attempting.at);
+    Some(match command.request.as_deref()?.whose() {
+        Whose::Participant(name) => format!("waits for the answer of {name}, since {since}"),
+        Whose::Topic(topic) => format!("waits for topic {topic} to take the record, since {since}"),
+    })
 }
 
 /// What holds a command back, in words.

@@ -7,7 +7,7 @@ use saga_core::{
     event::OperatorAction,
     input::Delivery,
     react::{Effect, react},
-    state::Status,
+    state::{Status, view::StepPhase},
 };
 use serde_json::json;
 
@@ -215,10 +215,41 @@ fn a_terminal_saga_changes_no_more() {
 }
 
 #[test]
-fn a_late_success_of_a_step_neither_applied_nor_undone_is_told_after_the_end() {
-    let compensated = given(RETRIED).when("reserve", declined());
-    let command = compensated.command("reserve");
-    compensated.when("reserve", done()).then_ignored(&Ignored::LateSuccess { command });
+fn a_late_success_of_a_step_neither_applied_nor_undone_is_an_incident_of_a_saga_that_has_ended() {
+    given(RETRIED)
+        .when("reserve", declined())
+        .when("reserve", done())
+        .then(&["reserve result arrived", "incident (late_success)"])
+        .then_status(Status::Compensated)
+        .then_out(&[])
+        .when("reserve", done())
+        .then_ignored(&Ignored::Terminal);
+}
+
+#[test]
+fn an_abandoned_saga_has_no_step_that_is_worked_on_and_learns_late_what_happened() {
+    let phases = |saga: &Saga| {
+        let phases = saga.state.phases(&saga.plan).into_iter().map(|(_, phase)| phase);
+        phases.collect::<Vec<_>>()
+    };
+    let out = given(TWO).when("reserve", done()).when_operator(OperatorAction::Abandon);
+    assert_eq!(phases(&out), [StepPhase::Succeeded, StepPhase::Unknown]);
+    assert!(out.state.view(&out.plan).steps.iter().all(|step| step.next_due.is_none()));
+    let late = out.when("charge", done()).then(&["charge succeeded", "incident (late_success)"]).then_out(&[]);
+    assert_eq!(phases(&late), [StepPhase::Succeeded, StepPhase::Succeeded]);
+    late.then_status(Status::Abandoned).when("charge", done()).then_ignored(&Ignored::Terminal);
+
+    let resting = given(RETRIED).when("reserve", busy()).when_operator(OperatorAction::Abandon);
+    assert_eq!(phases(&resting), [StepPhase::Failed]);
+    let undoing = given(TWO)
+        .when("reserve", done())
+        .when("charge", declined())
+        .then_out(&["undo reserve"])
+        .when_operator(OperatorAction::Abandon);
+    assert_eq!(phases(&undoing), [StepPhase::UndoFailed, StepPhase::Failed]);
+    let undone = undoing.when("undo reserve", done()).then(&["undo reserve succeeded", "incident (late_success)"]);
+    assert_eq!(phases(&undone)[0], StepPhase::Undone);
+    undone.when("undo reserve", done()).then_ignored(&Ignored::Terminal);
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod outages;
 mod parallel;
 mod pivot;
 mod properties;
+mod prospects;
 mod recovery;
 mod timeouts;
 mod transitions;

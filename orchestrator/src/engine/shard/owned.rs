@@ -34,9 +34,7 @@ use saga_core::{
     decide::{self, Ignored, Outcome},
     event::{Decision, Event, ParkReason},
     id::{SagaId, Shard},
-    incident::IncidentKind,
     input::Input,
-    state::Plan,
     time::Timestamp,
 };
 use saga_event_store::{Append, Appended, Epoch};
@@ -258,7 +256,7 @@ impl Owned {
             Ok(Outcome::Noted) => self.noted(saga, live, message),
             Ok(Outcome::Ignored(ignored)) => {
                 self.unchanged(saga, live, &input, &ignored);
-                report_ignored(saga, &live.plan, &ignored);
+                report_ignored(saga, &ignored);
                 message.receipt.settle(Disposition::Ignored(ignored.to_string()));
             }
             Ok(Outcome::Refused(refused)) => message.receipt.settle(Disposition::Refused(refused.to_string())),
@@ -395,14 +393,9 @@ fn is_parking(decision: &Decision) -> bool {
     matches!(decision.events.as_slice(), [Event::SagaParked { reason: ParkReason::Limit { .. } }])
 }
 
-fn report_ignored(saga: SagaId, plan: &Plan, ignored: &Ignored) {
+fn report_ignored(saga: SagaId, ignored: &Ignored) {
     metrics::counter!("saga_inputs_ignored_total", "reason" => ignored.code()).increment(1);
     match ignored {
-        Ignored::LateSuccess { command } => {
-            let (step, direction) = (&plan.definition.step(command.step).name, command.direction);
-            warn!(%saga, step, %direction, "incident: the saga has ended, and a command reports success of which its end says nothing");
-            incidents::count(IncidentKind::LateSuccess);
-        }
         Ignored::Terminal => info!(%saga, "an input for a saga that has ended changes nothing"),
         Ignored::Settled
         | Ignored::NeverSent

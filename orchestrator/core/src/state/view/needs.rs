@@ -1,9 +1,8 @@
 //! What a saga needs a person for, and what operators say of commands, as they are shown.
 
-use super::{StepPhase, phase, told};
+use super::{StepPhase, told};
 use crate::{
     command::{CommandRef, Direction, Failure},
-    definition::Effects,
     event::{OperatorAction, ParkReason},
     input::About,
     state::{Course, Plan, State},
@@ -45,14 +44,14 @@ impl State {
     }
 
     fn need_view(&self, plan: &Plan, command: CommandRef) -> Option<NeedView> {
-        let (definition, step) = (plan.definition.step(command.step), self.step(command.step));
+        let definition = plan.definition.step(command.step);
         let mut acts = vec![OperatorAction::Retry, OperatorAction::Skip];
         acts.extend(self.refuses_cancel(plan).is_none().then_some(OperatorAction::Cancel));
         acts.push(OperatorAction::Abandon);
         Some(NeedView {
             step: definition.name.clone(),
             direction: command.direction,
-            phase: phase(&step.forward, &step.undo, matches!(definition.effects, Effects::Undo(_))),
+            phase: self.phase(plan, command.step),
             failure: self.why_needed(command)?.clone(),
             acts,
         })

@@ -109,15 +109,32 @@ impl Judge {
     }
 
     pub(super) fn hears(&mut self, decision: &Decision) {
-        assert!(self.end.is_none(), "a terminal saga is final: {decision:?}");
+        if self.end.is_some() {
+            self.hears_after_the_end(decision);
+        }
         assert_eq!(decision.version, self.version + 1, "versions have no gaps");
         assert!(!decision.events.is_empty(), "a row records something");
         self.version = decision.version;
         self.now = decision.at;
         self.began_at.get_or_insert(decision.at);
-        for event in &decision.events {
-            self.hears_event(event);
-        }
+        let none = Vec::new();
+        let events = if self.end.is_none() { &decision.events } else { &none };
+        events.iter().for_each(|event| self.hears_event(event));
+    }
+
+    /// A terminal saga is final: it only learns that a command succeeded of which its end could not say so. Only a person can end a saga, or
+    /// take a step as settled, while it is not known what became of the step.
+    fn hears_after_the_end(&mut self, decision: &Decision) {
+        let (step, direction) = match decision.events.as_slice() {
+            [Event::ResultArrived { step, .. }, Event::IncidentOpened { .. }] => (step.at(), Direction::Do),
+            [Event::StepSucceeded { step, direction, .. }, Event::IncidentOpened { .. }] => (step.at(), *direction),
+            _ => panic!("a terminal saga is final: {decision:?}"),
+        };
+        let by_a_person = matches!(self.end, Some(End::Abandoned { .. })) || self.declared[step];
+        assert!(by_a_person, "the saga ended and {direction} {} happened: {:?}", name(step), self.end);
+        let command = self.command(step, direction);
+        assert!(!command.reported, "{direction} {} is told twice", name(step));
+        command.reported = true;
     }
 
     fn hears_event(&mut self, event: &Event) {

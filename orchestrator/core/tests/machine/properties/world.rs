@@ -12,7 +12,7 @@ use crate::{
 };
 use saga_core::{
     command::{Answer, CommandRef, Direction, Failure, Guard, Retryable},
-    decide::{self, Admission, Ignored, Known, Outcome},
+    decide::{self, Admission, Known, Outcome},
     event::{Decision, End, Event, OperatorAction},
     evolve,
     id::StepIndex,
@@ -337,7 +337,6 @@ impl World {
     fn decides(&mut self, input: &Input) -> bool {
         let before = self.state.clone();
         self.judge.is_told(said(input));
-        let ended = self.judge.end.is_some();
         let (now, until) = (self.now, self.refuses_until);
         let gate = if self.is_gone {
             Admission::Gone
@@ -354,7 +353,6 @@ impl World {
         let decided = around.decide(|context| decide::decide(&self.plan, &mut self.state, input, context));
         match decided.expect("a legal input") {
             Outcome::Decided(decision) => {
-                assert!(!ended, "a terminal saga is final");
                 self.recorded(decision);
                 true
             }
@@ -365,9 +363,8 @@ impl World {
                 self.sends();
                 false
             }
-            Outcome::Ignored(ignored) => {
+            Outcome::Ignored(_) => {
                 assert_eq!(self.state, before, "nothing changes");
-                self.was_ignored(&ignored);
                 false
             }
             Outcome::Refused(_) => {
@@ -375,13 +372,6 @@ impl World {
                 false
             }
         }
-    }
-
-    /// Only a person can end a saga, or take a step as settled, while it is not known what became of the step.
-    fn was_ignored(&self, ignored: &Ignored) {
-        let Ignored::LateSuccess { command: CommandRef { step, .. } } = ignored else { return };
-        let by_a_person = matches!(self.judge.end, Some(End::Abandoned { .. })) || self.judge.declared[step.at()];
-        assert!(by_a_person, "the saga ended and {} happened: {:?}", name(step.at()), self.state.course);
     }
 
     fn recorded(&mut self, decision: Decision) {

@@ -306,7 +306,6 @@ fn decided(plan: &Plan, state: &mut State, input: &Input, now: Timestamp, gate: 
         Outcome::Refused(_) => 'R',
         Outcome::Ignored(ignored) => match ignored {
             Ignored::Terminal => 'T',
-            Ignored::LateSuccess { .. } => 'L',
             Ignored::Settled => 'S',
             Ignored::NeverSent => 'N',
             Ignored::NoSuchAttempt => 'A',

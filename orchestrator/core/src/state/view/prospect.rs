@@ -1,0 +1,102 @@
+//! What an act leads to, as it is told before the act is given.
+
+use crate::{
+    command::{CommandRef, Direction},
+    definition::Effects,
+    event::{Decision, End, Event},
+    id::StepIndex,
+    state::{Course, Heading, Plan, State, Status},
+};
+use serde::Serialize;
+
+/// Where a decision leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProspectView {
+    /// The status that the saga would have.
+    pub status: Status,
+    /// The step that it would be at or wait for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Why it would be where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Steps that would be performed, or tried again, at once.
+    pub starts: Vec<String>,
+    /// Steps that would be undone, at once or in their turn.
+    pub undoes: Vec<String>,
+    /// Steps that would stay as they are although they are applied, or may be.
+    pub leaves: Vec<String>,
+}
+
+impl ProspectView {
+    /// Where `decision` leads; `state` is the saga after it.
+    #[must_use]
+    pub fn of(plan: &Plan, state: &State, decision: &Decision) -> ProspectView {
+        let name = |step: StepIndex| plan.definition.step(step).name.clone();
+        let (step, reason) = state.focus(plan);
+        let begun: Vec<CommandRef> = decision.events.iter().filter_map(begun).collect();
+        let begins = |step: StepIndex, direction| begun.contains(&CommandRef { step, direction });
+        let steps = |is_one: &dyn Fn(StepIndex) -> bool| {
+            plan.definition.indices().filter(|step| is_one(*step)).map(name).collect::<Vec<_>>()
+        };
+        let left = state.leaves(plan);
+        ProspectView {
+            status: state.status(),
+            step: step.map(name),
+            reason,
+            starts: steps(&|step| begins(step, Direction::Do)),
+            undoes: steps(&|step| begins(step, Direction::Undo) || state.will_be_undone(plan, step)),
+            leaves: steps(&|step| left.contains(&step)),
+        }
+    }
+}
+
+/// The command that an event begins, or lets wait for its turn.
+fn begun(event: &Event) -> Option<CommandRef> {
+    let forward = |step: &StepIndex| CommandRef { step: *step, direction: Direction::Do };
+    if let Event::WaitStarted { step, .. } = event {
+        return Some(forward(step));
+    }
+    if let Event::StepStarted { step, direction, .. }
+    | Event::AttemptStarted { step, direction, .. }
+    | Event::StepWaiting { step, direction, .. } = event
+    {
+        return Some(CommandRef { step: *step, direction: *direction });
+    }
+    None
+}
+
+impl State {
+    /// Whether the saga goes back and the step has still to be undone, as far as is known now: an attempt that is out may succeed.
+    fn will_be_undone(&self, plan: &Plan, step: StepIndex) -> bool {
+        let (definition, state) = (plan.definition.step(step), self.step(step));
+        let may_be = state.may_be_applied() || state.forward.is_open();
+        self.goes_back() && matches!(definition.effects, Effects::Undo(_)) && may_be && !state.is_undone()
+    }
+
+    /// What stays applied, or may, where the saga goes back or is abandoned.
+    fn leaves(&self, plan: &Plan) -> Vec<StepIndex> {
+        if let Course::Ended(End::Abandoned { left, .. }) = &self.course {
+            return left.clone();
+        }
+        let stays = |step: &StepIndex| {
+            let irreversible = matches!(plan.definition.step(*step).effects, Effects::Irreversible);
+            irreversible && self.step(*step).may_be_applied()
+        };
+        if self.goes_back() { plan.definition.indices().filter(stays).collect() } else { Vec::new() }
+    }
+
+    fn goes_back(&self) -> bool {
+        match &self.course {
+            Course::Compensating { .. }
+            | Course::Parked { was: Heading::Back(_), .. }
+            | Course::OutcomeDue { end: End::Compensated { .. }, .. }
+            | Course::Ended(End::Compensated { .. }) => true,
+            Course::Forward
+            | Course::Parked { was: Heading::Forward, .. }
+            | Course::OutcomeDue { end: End::Completed { .. } | End::Abandoned { .. }, .. }
+            | Course::Ended(End::Completed { .. } | End::Abandoned { .. }) => false,
+        }
+    }
+}
