@@ -8,6 +8,7 @@
 //!
 //! Nothing is async while state changes: a shard's task decides, evolves and queues the append without awaiting.
 
+pub mod aftermath;
 pub mod answer_path;
 mod answers;
 pub mod catalog;
@@ -25,6 +26,7 @@ pub mod message;
 pub mod observer;
 pub mod operate;
 pub mod ownership;
+pub mod prospect;
 pub mod published;
 pub mod reload;
 pub mod router;

@@ -3,10 +3,12 @@
 use super::{Backend, errors::Error, sagas};
 use crate::{
     engine::{
-        mending,
+        aftermath, mending,
         operate::{self, Operated},
+        prospect::{self, Prospect},
     },
     guarded::acts::check_texts,
+    journal::reading::SagaLine,
 };
 use axum::{
     Json,
@@ -20,15 +22,15 @@ use saga_core::{
     event::OperatorAction,
     id::SagaId,
     input::{About, OperatorAct},
-    state::Plan,
+    state::{Plan, Status, view::ProspectView},
     time::rfc3339,
 };
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Asked {
     id: Option<String>,
     who: String,
@@ -37,16 +39,22 @@ struct Asked {
     direction: Option<Direction>,
     /// Of a retry: `current`, or a hash of a definition or its beginning.
     definition: Option<String>,
+    /// Only tell what it would lead to.
+    #[serde(default)]
+    dry_run: bool,
+    /// How long to wait for what comes of it, until the saga waits, is parked or has ended.
+    #[serde(default)]
+    wait_ms: u64,
 }
 
 /// More than any id that programs make, and short enough to be kept with the saga.
 const MAX_ID_BYTES: usize = 128;
 
-/// What became of an act.
+/// What became of an act, or would.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Told {
-    status: String,
+    status: &'static str,
     id: String,
     saga: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +64,32 @@ struct Told {
     /// Of a repeat: when it was applied, RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     applied_at: Option<String>,
+    /// Whether the saga is where whoever acts wants it, or on its way there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_wanted: Option<bool>,
+    /// Where the saga was when it was looked at after the act.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<Box<SagaLine>>,
+    /// Of a dry run: where the saga would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leads_to: Option<Box<ProspectView>>,
+}
+
+impl Told {
+    fn new(status: &'static str, saga: SagaId, id: &str, about: Option<About>) -> Told {
+        let (step, direction) = about.map_or((None, None), |about| (Some(about.step), about.direction));
+        Told {
+            status,
+            id: id.to_owned(),
+            saga: saga.to_string(),
+            step,
+            direction,
+            applied_at: None,
+            as_wanted: None,
+            now: None,
+            leads_to: None,
+        }
+    }
 }
 
 pub(super) async fn act(
@@ -68,39 +102,75 @@ pub(super) async fn act(
     require_json(&headers)?;
     let action = parse(&action)?;
     let asked: Asked = serde_json::from_slice(&body).map_err(|error| Error::BadBody(error.to_string()))?;
+    let wait = waits(asked.wait_ms)?;
     let saga = sagas::resolve(&backend, sagas::checked(named)?.of(&saga)).await?;
     let plan = mended(&backend, saga, asked.definition.as_deref(), action).await?;
+    let is_dry = asked.dry_run;
     let act = checked(asked, action)?;
-    let (id, about) = (act.id.clone(), act.about.clone());
+    if is_dry {
+        return Ok(Json(foretold(&backend, saga, &act, plan.as_ref()).await?).into_response());
+    }
+    performed(&backend, saga, act, plan, wait).await
+}
+
+fn waits(wait_ms: u64) -> Result<Duration, Error> {
+    let (wait, most) = (Duration::from_millis(wait_ms), aftermath::MOST_WAIT);
+    if wait <= most {
+        return Ok(wait);
+    }
+    Err(Error::BadValue(format!("`waitMs` is {wait_ms}: expected 0 to {}", most.as_millis())))
+}
+
+async fn foretold(backend: &Backend, saga: SagaId, act: &OperatorAct, plan: Option<&Arc<Plan>>) -> Result<Told, Error> {
+    let found = prospect::of(&backend.parts, saga, act, plan).await?;
+    match found.ok_or_else(|| Error::NoSaga(saga.to_string()))? {
+        Prospect::Applied { about, leads_to } => {
+            let as_wanted = Some(leads_to.status.is_wanted_by(act.action));
+            let told = Told::new("not applied: dry run", saga, &act.id, about);
+            Ok(Told { as_wanted, leads_to: Some(leads_to), ..told })
+        }
+        Prospect::Nothing => Ok(Told::new("would change nothing", saga, &act.id, None)),
+        Prospect::Refused { reason } => Err(refused(backend, saga, reason).await),
+    }
+}
+
+async fn performed(
+    backend: &Backend,
+    saga: SagaId,
+    act: OperatorAct,
+    plan: Option<Arc<Plan>>,
+    wait: Duration,
+) -> Result<Response, Error> {
+    let (id, action, about) = (act.id.clone(), act.action, act.about.clone());
     let parts = Arc::clone(&backend.parts);
     // A task of its own: a client that goes away does not take its act back.
     let operated = tokio::spawn(async move { operate::operate(&parts, saga, act, plan).await })
         .await
         .unwrap_or(Operated::Accepted { about });
-    let told = |status: &str, about: Option<About>| {
-        let about = about.map_or((None, None), |about| (Some(about.step), about.direction));
-        Told {
-            status: status.to_owned(),
-            id,
-            saga: saga.to_string(),
-            step: about.0,
-            direction: about.1,
-            applied_at: None,
-        }
-    };
     match operated {
-        Operated::Applied { about } => Ok(Json(told("applied", about)).into_response()),
+        Operated::Applied { about } => {
+            let told = Told::new("applied", saga, &id, about);
+            Ok(Json(after(backend, told, saga, action, wait).await).into_response())
+        }
         Operated::Repeated { at, about } => {
-            let told = Told { applied_at: Some(rfc3339(at)), ..told("applied", about) };
-            Ok(Json(told).into_response())
+            let told = Told { applied_at: Some(rfc3339(at)), ..Told::new("applied", saga, &id, about) };
+            Ok(Json(after(backend, told, saga, action, Duration::ZERO).await).into_response())
         }
         Operated::Accepted { about } => {
-            Ok((StatusCode::ACCEPTED, Json(told("accepted, not yet applied", about))).into_response())
+            let told = Told::new("accepted, not yet applied", saga, &id, about);
+            Ok((StatusCode::ACCEPTED, Json(told)).into_response())
         }
-        Operated::Refused { reason } => Err(refused(&backend, saga, reason).await),
+        Operated::Refused { reason } => Err(refused(backend, saga, reason).await),
         Operated::TooMany => Err(Error::TooManyActs(operate::MOST_ACTS)),
         Operated::UnknownSaga => Err(Error::NoSaga(saga.to_string())),
     }
+}
+
+/// With what came of it.
+async fn after(backend: &Backend, told: Told, saga: SagaId, action: OperatorAction, wait: Duration) -> Told {
+    let Some(now) = aftermath::of(&backend.parts, saga, wait).await else { return told };
+    let as_wanted = now.status.parse::<Status>().ok().map(|status| status.is_wanted_by(action));
+    Told { as_wanted, now: Some(Box::new(now)), ..told }
 }
 
 /// What a saga that has ended waits for is nothing.

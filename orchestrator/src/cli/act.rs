@@ -28,6 +28,12 @@ pub(super) struct ActArgs {
     /// Identity of the act: repeated under the same one, it is done once. Random and printed by default
     #[arg(long, value_name = "ID")]
     id: Option<String>,
+    /// Only say what it would lead to
+    #[arg(long)]
+    dry_run: bool,
+    /// How long to wait for what comes of it, in seconds, at most 10: until the saga waits, is parked or has ended
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(0..=10))]
+    wait: u64,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -137,6 +143,9 @@ impl Act {
             Err(error) => return Err(self.unheard(error)),
         };
         output::line(&told(self.action, &answer))?;
+        if answer["asWanted"] == json!(false) {
+            return Ok(ExitCode::from(1));
+        }
         if answer["status"].as_str().is_some_and(|status| status.starts_with("accepted")) {
             let command = self.again(&On::told(&answer));
             output::note(&format!("hint: ask again what became of it; this does nothing twice:\n  {command}"));
@@ -157,6 +166,8 @@ impl Act {
 
     fn body(&self) -> Value {
         let mut body = json!({"id": self.id, "who": self.args.who, "reason": self.args.reason});
+        body["dryRun"] = json!(self.args.dry_run);
+        body["waitMs"] = json!(self.args.wait * 1000);
         let more = [("step", &self.on.step), ("direction", &self.on.direction), ("definition", &self.definition)];
         for (name, value) in more {
             if let Some(value) = value {
@@ -193,13 +204,51 @@ impl Act {
     }
 }
 
+/// What came of an act, or would: `retry …: applied, and parked again at once: …`
 fn told(action: OperatorAction, answer: &Value) -> String {
-    let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
+    let text = |key: &str| answer[key].as_str().unwrap_or_default();
+    let on = On::told(answer).words();
+    if !answer["leadsTo"].is_null() {
+        return format!("{} {}: would lead to {}. Nothing was done", action.as_str(), text("saga"), leads_to(answer));
+    }
     let status = match answer["appliedAt"].as_str() {
         Some(at) => format!("applied before, at {at}; nothing was done again"),
-        None => text("status"),
+        None => text("status").to_owned(),
     };
-    format!("{} {}: {status} ({}act {})", action.as_str(), text("saga"), On::told(answer).words(), text("id"))
+    let now = came_of(action, answer).unwrap_or_default();
+    format!("{} {}: {status}{now} ({on}act {})", action.as_str(), text("saga"), text("id"))
+}
+
+fn came_of(action: OperatorAction, answer: &Value) -> Option<String> {
+    let status = answer["now"]["status"].as_str()?;
+    let place = place(&answer["now"]);
+    Some(match (status, action) {
+        ("parked", OperatorAction::Retry | OperatorAction::Skip) if answer["appliedAt"].is_null() => {
+            format!(", and parked again at once{place}")
+        }
+        _ => format!("; now {status}{place}"),
+    })
+}
+
+/// Where a saga is, and why: `, at charge: http.422`
+fn place(line: &Value) -> String {
+    let part = |before: &str, key: &str| line[key].as_str().map(|text| format!("{before}{text}")).unwrap_or_default();
+    format!("{}{}", part(", at ", "step"), part(": ", "reason"))
+}
+
+fn leads_to(answer: &Value) -> String {
+    let prospect = &answer["leadsTo"];
+    let status = prospect["status"].as_str().unwrap_or_default();
+    let names = |key: &str| {
+        let names = prospect[key].as_array().into_iter().flatten().filter_map(Value::as_str);
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let part = |before: &str, key: &str| match names(key) {
+        names if names.is_empty() => String::new(),
+        names => format!("; {before} {names}"),
+    };
+    let parts = [part("starts", "starts"), part("undoes", "undoes"), part("leaves as they are", "leaves")].concat();
+    format!("{status}{}{parts}", place(prospect))
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use std::{
     time::Duration,
 };
 
-/// Longer than the API waits for the disposition of an act.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than the API waits for the disposition of an act and for what comes of it.
+const PATIENCE: Duration = Duration::from_secs(25);
 /// For a connection: an engine that is there takes it at once.
 const CONNECT: Duration = Duration::from_secs(5);
 

@@ -3,16 +3,13 @@
 use super::{
     Parts,
     message::{Body, Disposition, Message, Receipt},
+    prospect,
     router::Source,
 };
-use crate::{
-    journal::{self, Recorded},
-    panics::caught,
-};
+use crate::journal;
 use saga_core::{
-    answerable::ALWAYS,
-    command::{CommandRef, Guard},
-    decide::{self, Admission, Asking, Context, Outcome},
+    command::CommandRef,
+    decide::Outcome,
     event::{Decision, Event, OperatorAction},
     id::SagaId,
     input::{About, Input, OperatorAct},
@@ -94,7 +91,7 @@ async fn looked_at(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Result
     let Ok(Some(recorded)) = journal::read(parts.store.as_ref(), &parts.plans, saga).await else { return Ok(act) };
     if let Some(acted) = recorded.state.acts.find(&act.id) {
         let (at, about) = (acted.at, acted.command.map(|command| named(&recorded.plan, command)));
-        return match would_be(parts, recorded, &Input::Operator(act)) {
+        return match prospect::decided(parts, recorded, &Input::Operator(act)).map(|(outcome, _)| outcome) {
             Some(Outcome::Refused(refused)) => Err(Operated::Refused { reason: refused.to_string() }),
             Some(Outcome::Ignored(_) | Outcome::Noted | Outcome::Decided(_)) | None => {
                 Err(Operated::Repeated { at, about })
@@ -105,7 +102,7 @@ async fn looked_at(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Result
         return Ok(act);
     }
     let plan = Arc::clone(&recorded.plan);
-    match would_be(parts, recorded, &Input::Operator(act.clone())) {
+    match prospect::decided(parts, recorded, &Input::Operator(act.clone())).map(|(outcome, _)| outcome) {
         Some(Outcome::Refused(refused)) => Err(Operated::Refused { reason: refused.to_string() }),
         Some(Outcome::Decided(decision)) => {
             let about = acted_on(&decision).map(|command| named(&plan, command));
@@ -115,12 +112,12 @@ async fn looked_at(parts: &Arc<Parts>, saga: SagaId, act: OperatorAct) -> Result
     }
 }
 
-fn named(plan: &Plan, command: CommandRef) -> About {
+pub(super) fn named(plan: &Plan, command: CommandRef) -> About {
     About { step: plan.definition.step(command.step).name.clone(), direction: Some(command.direction) }
 }
 
 /// The command that an act in `decision` was about.
-fn acted_on(decision: &Decision) -> Option<CommandRef> {
+pub(super) fn acted_on(decision: &Decision) -> Option<CommandRef> {
     decision
         .events
         .iter()
@@ -167,29 +164,14 @@ async fn recorded_elsewhere(
 /// What the owner's answer would be to an act that it has not recorded.
 async fn would_be_refused(parts: &Arc<Parts>, saga: SagaId, input: &Input) -> Option<String> {
     let recorded = journal::read(parts.store.as_ref(), &parts.plans, saga).await.ok()??;
-    match would_be(parts, recorded, input)? {
+    match prospect::decided(parts, recorded, input)?.0 {
         Outcome::Refused(refused) => Some(refused.to_string()),
         Outcome::Decided(_) | Outcome::Noted | Outcome::Ignored(_) => None,
     }
 }
 
-/// What the owner would decide: by the same state and the same rules. Nothing is changed.
-fn would_be(parts: &Parts, mut recorded: Recorded, input: &Input) -> Option<Outcome> {
-    let mut never = |_: Asking<'_>| Admission::Refused { guard: Guard::Breaker, not_before: Timestamp::MAX };
-    let mut context = Context {
-        now: parts.clock.now(),
-        answerable: &ALWAYS,
-        random: 0,
-        admission: &mut never,
-        room: &|_| None,
-        choose: &mut |_| None,
-        recall: &mut |_| None,
-    };
-    caught(|| decide::decide(&recorded.plan, &mut recorded.state, input, &mut context)).ok()?.ok()
-}
-
 /// A retry by `plan`, if there is one; else the act alone.
-fn input_of(act: &OperatorAct, plan: Option<&Arc<Plan>>) -> Input {
+pub(super) fn input_of(act: &OperatorAct, plan: Option<&Arc<Plan>>) -> Input {
     match plan {
         None => Input::Operator(act.clone()),
         Some(plan) => Input::Mended { act: act.clone(), plan: Arc::clone(plan) },
