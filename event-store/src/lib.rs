@@ -13,6 +13,7 @@ mod standing;
 mod step_back;
 mod store;
 mod stream;
+mod tally;
 mod waits;
 
 pub use attendance::{Attendance, Attended, Gap};
@@ -26,4 +27,5 @@ pub use stream::{
     Activity, Append, Appended, Epoch, Filter, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES,
     MAX_PAGE, MAX_SHARDS, NewKey, Portion, Row, StreamSummary, Summary, Sweep, Swept,
 };
+pub use tally::{Dimension, Tally};
 pub use waits::{Waiting, WaitsOn};

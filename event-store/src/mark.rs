@@ -16,6 +16,8 @@ pub struct Mark {
     pub status: String,
     /// Why.
     pub reason: Option<String>,
+    /// What failed, in a word.
+    pub code: Option<String>,
     /// Milliseconds since the epoch.
     pub at_ms: i64,
 }
@@ -35,5 +37,6 @@ pub enum Marked {
 /// When not.
 pub(crate) fn check_mark(mark: &Mark) -> Result<(), Error> {
     check_texts([mark.status.as_str()])?;
-    check_texts(mark.reason.as_deref())
+    check_texts(mark.reason.as_deref())?;
+    check_texts(mark.code.as_deref())
 }

@@ -2,6 +2,7 @@
 
 mod attendance;
 mod comparing;
+mod matching;
 mod notes;
 mod pool;
 mod pooler;
@@ -13,9 +14,9 @@ mod witness;
 pub use pool::Bounds;
 
 use crate::{
-    Access, Activity, Append, Appended, Attendance, Attended, Confirmed, Epoch, Error, EventStore, Filter, Identity,
-    MAX_PAGE, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept, Waiting,
-    WaitsOn,
+    Access, Activity, Append, Appended, Attendance, Attended, Confirmed, Dimension, Epoch, Error, EventStore, Filter,
+    Identity, MAX_PAGE, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept,
+    Tally, WaitsOn,
     attendance::check_attended,
     mark::check_mark,
     note::check_note,
@@ -167,7 +168,8 @@ impl EventStore for Postgres {
             .bind(mark.stream)
             .bind(&mark.status)
             .bind(&mark.reason)
-            .bind(mark.at_ms);
+            .bind(mark.at_ms)
+            .bind(&mark.code);
         let row = self.pool.row(query).await?;
         Ok(if row.try_get("held")? { Marked::Shown } else { Marked::Fenced })
     }
@@ -227,22 +229,16 @@ impl EventStore for Postgres {
         if filter.finds_nothing() {
             return Ok(Vec::new());
         }
-        let list = if filter.only_open {
-            include_str!("postgres/sql/list_open.sql")
-        } else {
-            include_str!("postgres/sql/list.sql")
-        };
-        let query = sqlx::query(list)
-            .bind(filter.known_statuses())
-            .bind(&filter.category)
-            .bind(&filter.key)
-            .bind(filter.before)
-            .bind(i64::from(filter.limit.min(MAX_PAGE)))
-            .bind(filter.waiting.as_ref().map(Waiting::part))
-            .bind(filter.flag.as_deref().map(standing::part))
-            .bind(filter.flagged);
-        let rows = self.pool.rows(query).await?;
+        let rows = self.pool.rows(matching::list(filter)).await?;
         rows.iter().map(read_summary).collect()
+    }
+
+    async fn tally(&self, filter: &Filter, by: &[Dimension]) -> Result<Vec<Tally>, Error> {
+        if filter.finds_nothing() {
+            return Ok(Vec::new());
+        }
+        let rows = self.pool.rows(matching::tally(filter, by)).await?;
+        rows.iter().map(matching::read_tally).collect()
     }
 
     async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {

@@ -3,15 +3,16 @@
 mod append;
 mod attendance;
 mod lock;
+mod matching;
 mod notes;
 mod reading;
 mod schema;
 mod witness;
 
 use crate::{
-    Access, Activity, Append, Appended, Attendance, Attended, Confirmed, Epoch, Error, EventStore, Filter, Identity,
-    MAX_PAGE, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept, Waiting,
-    WaitsOn,
+    Access, Activity, Append, Appended, Attendance, Attended, Confirmed, Dimension, Epoch, Error, EventStore, Filter,
+    Identity, MAX_PAGE, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept,
+    Tally, WaitsOn,
     attendance::check_attended,
     mark::check_mark,
     migrate::Migration,
@@ -39,6 +40,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 4, sql: include_str!("../migrations/sqlite/0004_attendance.sql") },
     Migration { version: 5, sql: include_str!("../migrations/sqlite/0005_heartbeats.sql") },
     Migration { version: 6, sql: include_str!("../migrations/sqlite/0006_looking.sql") },
+    Migration { version: 7, sql: include_str!("../migrations/sqlite/0007_causes.sql") },
 ];
 
 /// SQLite has one writer at a time; more connections would only wait for each other.
@@ -179,6 +181,7 @@ impl EventStore for Sqlite {
             .bind(&mark.status)
             .bind(&mark.reason)
             .bind(mark.at_ms)
+            .bind(&mark.code)
             .execute(&self.writer)
             .await?;
         let held = sqlx::query("SELECT 1 FROM shard_epochs WHERE shard = ?1 AND epoch = ?2")
@@ -236,25 +239,14 @@ impl EventStore for Sqlite {
         if filter.finds_nothing() {
             return Ok(Vec::new());
         }
-        let statuses =
-            if filter.statuses.is_empty() { String::new() } else { format!(",{},", filter.known_statuses().join(",")) };
-        let list = if filter.only_open {
-            include_str!("sqlite/sql/list_open.sql")
-        } else {
-            include_str!("sqlite/sql/list.sql")
-        };
-        let rows = sqlx::query(list)
-            .bind(statuses)
-            .bind(&filter.category)
-            .bind(&filter.key)
-            .bind(filter.before)
-            .bind(i64::from(filter.limit.min(MAX_PAGE)))
-            .bind(filter.waiting.as_ref().map(Waiting::part))
-            .bind(filter.flag.as_deref().map(standing::part))
-            .bind(filter.flagged)
-            .fetch_all(&self.readers)
-            .await?;
-        rows.iter().map(read_summary).collect()
+        matching::list(&self.readers, filter).await
+    }
+
+    async fn tally(&self, filter: &Filter, by: &[Dimension]) -> Result<Vec<Tally>, Error> {
+        if filter.finds_nothing() {
+            return Ok(Vec::new());
+        }
+        matching::tally(&self.readers, filter, by).await
     }
 
     async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {
@@ -397,5 +389,6 @@ fn read_summary(row: &SqliteRow) -> Result<StreamSummary, Error> {
         updated_at_ms: row.try_get("updated_at")?,
         waits_on: waits::read(row.try_get("waits_on")?),
         flags: standing::read(row.try_get("flags")?),
+        code: row.try_get("code")?,
     })
 }

@@ -1,9 +1,9 @@
 //! The seam.
 
 use crate::{
-    Activity, Append, Appended, Attendance, Attended, Confirmed, Epoch, Error, Filter, Flagged, Mark, Marked, NewNote,
-    Note, NoteNumber, Portion, Row, Sessions, Standing, StepBack, StreamSummary, Sweep, Swept, WaitsOn,
-    postgres::Postgres, sqlite::Sqlite, stream::check_shards,
+    Activity, Append, Appended, Attendance, Attended, Confirmed, Dimension, Epoch, Error, Filter, Flagged, Mark,
+    Marked, NewNote, Note, NoteNumber, Portion, Row, Sessions, Standing, StepBack, StreamSummary, Sweep, Swept, Tally,
+    WaitsOn, postgres::Postgres, sqlite::Sqlite, stream::check_shards,
 };
 use async_trait::async_trait;
 use sqlx::postgres::PgConnectOptions;
@@ -158,6 +158,10 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
 
     /// A page of the read model, newest streams first.
     async fn list(&self, filter: &Filter) -> Result<Vec<StreamSummary>, Error>;
+
+    /// How many of the streams that `filter` matches agree in what they are counted `by`, the most first; at most [`Filter::limit`] groups.
+    /// Looks at every stream that matches, and of those that have ended at as many as [`Filter::from`] lets it.
+    async fn tally(&self, filter: &Filter, by: &[Dimension]) -> Result<Vec<Tally>, Error>;
 
     /// How many streams there are, by category and status.
     async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error>;

@@ -68,7 +68,7 @@ pub struct NewKey {
 /// What the read model says of a stream from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Hash of the document that the stream was started by.
+    /// Hash of the document that the stream goes by.
     pub document: String,
     /// A word.
     pub status: String,
@@ -84,6 +84,8 @@ pub struct Summary {
     pub waits_on: Vec<WaitsOn>,
     /// What people should look at, in words without commas; mostly nothing.
     pub flags: Vec<String>,
+    /// What failed, in a word; mostly nothing.
+    pub code: Option<String>,
 }
 
 /// What became of one append.
@@ -135,7 +137,7 @@ pub struct StreamSummary {
     pub category: String,
     /// Its key.
     pub key: String,
-    /// Hash of the document that it was started by.
+    /// Hash of the document that it goes by.
     pub document: String,
     /// A word.
     pub status: String,
@@ -151,6 +153,8 @@ pub struct StreamSummary {
     pub waits_on: Vec<WaitsOn>,
     /// What people should look at; mostly nothing.
     pub flags: Vec<String>,
+    /// What failed, in a word; mostly nothing.
+    pub code: Option<String>,
 }
 
 /// Which streams to list; an empty filter lists all.
@@ -170,6 +174,16 @@ pub struct Filter {
     pub waiting: Option<Waiting>,
     /// Only streams that have any flag.
     pub flagged: bool,
+    /// Only streams that are there.
+    pub step: Option<String>,
+    /// Only streams with this code. They have an index of their own.
+    pub code: Option<String>,
+    /// Only streams that go by a document whose hash begins so.
+    pub document: Option<String>,
+    /// Only streams whose row has not changed since this time. Milliseconds since the epoch.
+    pub unchanged_since_ms: Option<i64>,
+    /// Only this stream and later ones.
+    pub from: Option<Uuid>,
     /// Only streams before this one: the last of the page before.
     pub before: Option<Uuid>,
     /// How many, at most [`MAX_PAGE`].
@@ -249,6 +263,7 @@ fn check_summary(summary: &Summary) -> Result<(), Error> {
     check_texts([summary.document.as_str(), summary.status.as_str()])?;
     check_texts(summary.step.as_deref())?;
     check_texts(summary.reason.as_deref())?;
+    check_texts(summary.code.as_deref())?;
     match summary.flags.iter().find(|flag| !is_flag(flag)) {
         Some(flag) => Err(Error::Limit(format!("`{flag}` is no flag: one has no commas and is not empty"))),
         None => Ok(()),
@@ -363,11 +378,8 @@ impl Filter {
         let only_unknown_statuses = !self.statuses.is_empty() && self.statuses.iter().all(|status| has_nul(status));
         let waits_on_nothing = self.waiting.as_ref().is_some_and(Waiting::finds_nothing);
         let has_no_flag = self.flag.as_deref().is_some_and(|flag| !is_flag(flag));
-        has_no_flag
-            || waits_on_nothing
-            || only_unknown_statuses
-            || category.is_some_and(has_nul)
-            || key.is_some_and(has_nul)
+        let texts = [category, key, self.step.as_deref(), self.code.as_deref(), self.document.as_deref()];
+        has_no_flag || waits_on_nothing || only_unknown_statuses || texts.into_iter().flatten().any(has_nul)
     }
 
     /// The statuses that a store can have; empty: any.

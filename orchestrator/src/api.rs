@@ -23,6 +23,7 @@ use crate::{
 };
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     http::{HeaderName, HeaderValue, header},
     middleware,
     routing::{get, post},
@@ -89,6 +90,7 @@ fn routes(backend: Backend) -> Router {
         .route("/api/sagas/{id}", get(sagas::show))
         .route("/api/sagas/{id}/history", get(sagas::history))
         .route("/api/sagas/{id}/{action}", post(acts::act))
+        .route("/api/counts", get(sagas::counts))
         .route("/api/definitions", get(definitions::list))
         .route("/api/guards", get(guards::list))
         .route("/api/guards/acts", get(guards::acts))
@@ -100,7 +102,7 @@ fn routes(backend: Backend) -> Router {
         .fallback(errors::no_route)
         .layer(middleware::from_fn(pages::errors_as_pages))
         .layer(middleware::map_response(with_security_headers))
-        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(backend)
 }
 

@@ -5,16 +5,18 @@ mod benchmark;
 mod check;
 mod definitions;
 mod guard;
+mod list;
 mod output;
 mod read;
 mod run;
+mod selection;
 mod server;
 mod verify;
 mod who;
 
 use crate::telemetry::{self, LogFormat};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use saga_core::{event::OperatorAction, state::Status};
+use saga_core::event::OperatorAction;
 use std::{path::PathBuf, process::ExitCode};
 
 /// Runs business transactions that Kafka events start: steps, retries, and an undo for each.
@@ -73,8 +75,8 @@ enum Command {
         #[arg(value_enum)]
         format: check::Format,
     },
-    /// List sagas, newest first
-    List(read::ListArgs),
+    /// List sagas, newest first, or count them by what they have in common
+    List(list::ListArgs),
     /// Show one saga with its steps
     Show(read::OneArgs),
     /// Show everything that happened to one saga
@@ -132,7 +134,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => run::serve(args).await,
         Command::Check(args) => check::check(&args),
         Command::Schema { format } => check::schema(format),
-        Command::List(args) => read::list(args).await,
+        Command::List(args) => list::list(args).await,
         Command::Show(args) => read::show(args).await,
         Command::History(args) => read::history(args).await,
         Command::Retry(args) => act::retry(args).await,
@@ -145,9 +147,4 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => benchmark::run(args).await,
         Command::BenchParticipant => benchmark::participant().await,
     }
-}
-
-/// A status as an argument.
-fn status(text: &str) -> Result<Status, String> {
-    text.parse().map_err(|error: saga_core::state::NotAStatus| error.to_string())
 }

@@ -8,7 +8,6 @@
 //!
 //! Nothing is async while state changes: a shard's task decides, evolves and queues the append without awaiting.
 
-pub mod aftermath;
 pub mod answer_path;
 mod answers;
 pub mod catalog;
@@ -32,6 +31,7 @@ pub mod reload;
 pub mod router;
 pub(crate) mod row;
 mod sending;
+pub mod sequel;
 mod shard;
 pub mod skew;
 mod starting;

@@ -1,12 +1,15 @@
 //! The only place that knows both saga events and stored rows.
 
 pub mod codec;
+pub mod counts;
 pub mod history;
+mod known;
 pub mod payloads;
 mod plans;
 pub mod reading;
 pub mod shown;
 
+pub use known::{Misnamed, misnamed};
 pub use plans::{PlanError, Plans};
 
 use crate::panics::caught;

@@ -35,6 +35,7 @@ pub(super) fn bind_batch(batch: &[Append]) -> PgQuery {
         .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| stored(&summary.waits_on))))
         .bind(column(batch, |append| append.outline.clone()))
         .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| standing::stored(&summary.flags))))
+        .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.code.clone())))
 }
 
 pub(super) fn read_answer(row: &PgRow) -> Result<(usize, Appended), Error> {
@@ -95,5 +96,6 @@ pub(super) fn read_summary(row: &PgRow) -> Result<StreamSummary, Error> {
         updated_at_ms: row.try_get("updated_at")?,
         waits_on: waits::read(row.try_get("waits_on")?),
         flags: standing::read(row.try_get("flags")?),
+        code: row.try_get("code")?,
     })
 }

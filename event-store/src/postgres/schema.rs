@@ -20,6 +20,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 4, sql: include_str!("../../migrations/postgres/0004_attendance.sql") },
     Migration { version: 5, sql: include_str!("../../migrations/postgres/0005_heartbeats.sql") },
     Migration { version: 6, sql: include_str!("../../migrations/postgres/0006_looking.sql") },
+    Migration { version: 7, sql: include_str!("../../migrations/postgres/0007_causes.sql") },
 ];
 
 /// For all that is missing of a schema: longer than it takes to build an index on the journal of a year, and not for ever, because the way

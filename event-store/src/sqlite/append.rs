@@ -147,6 +147,7 @@ async fn show(transaction: &mut Transaction<'static, Sqlite>, append: &Append, s
         .bind(append.recorded_at_ms)
         .bind(stored(&summary.waits_on))
         .bind(standing::stored(&summary.flags))
+        .bind(summary.code.clone())
         .execute(&mut **transaction)
         .await?;
     Ok(())

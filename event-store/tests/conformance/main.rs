@@ -56,7 +56,8 @@ macro_rules! conformance {
                     open_streams_are_counted_with_the_age_of_the_oldest
                     flags_are_found_and_counted
                     what_streams_wait_on_is_found_by_kind_and_name
-                    what_cannot_be_read_is_marked_beside_its_rows;
+                    what_cannot_be_read_is_marked_beside_its_rows
+                    streams_are_found_and_counted_by_what_failed;
                 recovery:
                     open_streams_are_those_of_the_shard
                     open_streams_have_pages

@@ -74,6 +74,7 @@ pub(crate) fn showing(append: Append, status: &str) -> Append {
         started_at_ms: STARTED_MS,
         waits_on: Vec::new(),
         flags: Vec::new(),
+        code: None,
     };
     Append { summary: Some(summary), ..append }
 }

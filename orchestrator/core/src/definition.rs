@@ -37,6 +37,7 @@ mod written;
 
 pub use avro::Schemas;
 pub use diagnostic::{Code, Diagnostic, Fix, Severity, Style, did_you_mean, render, without_credentials};
+pub use duration::span;
 pub use engine_topics::Kept;
 pub use headers::HeaderReads;
 pub use json_schema::JsonSchema;

@@ -7,6 +7,7 @@ mod held;
 mod incidents;
 mod needs;
 mod noted;
+mod stands;
 mod status;
 mod step;
 pub mod view;
@@ -30,6 +31,7 @@ pub use held::Held;
 pub(crate) use needs::Consequence;
 pub use noted::Noted;
 pub(crate) use noted::Times;
+pub use stands::Stands;
 pub use status::{NotAStatus, Status};
 
 /// What a saga runs by: pinned when it starts.

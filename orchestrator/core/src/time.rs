@@ -41,3 +41,9 @@ pub fn rfc3339(at: Timestamp) -> String {
         Err(_) => at.0.to_string(),
     }
 }
+
+/// The time that an RFC 3339 text says, to the millisecond.
+#[must_use]
+pub fn from_rfc3339(text: &str) -> Option<Timestamp> {
+    text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_millisecond()))
+}

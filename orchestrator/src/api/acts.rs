@@ -3,9 +3,10 @@
 use super::{Backend, errors::Error, sagas};
 use crate::{
     engine::{
-        aftermath, mending,
+        mending,
         operate::{self, Operated},
         prospect::{self, Prospect},
+        sequel,
     },
     guarded::acts::check_texts,
     journal::reading::SagaLine,
@@ -114,7 +115,7 @@ pub(super) async fn act(
 }
 
 fn waits(wait_ms: u64) -> Result<Duration, Error> {
-    let (wait, most) = (Duration::from_millis(wait_ms), aftermath::MOST_WAIT);
+    let (wait, most) = (Duration::from_millis(wait_ms), sequel::MOST_WAIT);
     if wait <= most {
         return Ok(wait);
     }
@@ -168,7 +169,7 @@ async fn performed(
 
 /// With what came of it.
 async fn after(backend: &Backend, told: Told, saga: SagaId, action: OperatorAction, wait: Duration) -> Told {
-    let Some(now) = aftermath::of(&backend.parts, saga, wait).await else { return told };
+    let Some(now) = sequel::of(&backend.parts, saga, wait).await else { return told };
     let as_wanted = now.status.parse::<Status>().ok().map(|status| status.is_wanted_by(action));
     Told { as_wanted, now: Some(Box::new(now)), ..told }
 }
@@ -192,7 +193,7 @@ pub(super) fn require_json(headers: &HeaderMap) -> Result<(), Error> {
     Err(Error::BadBody(format!("the header content-type is `{content_type}`, expected application/json")))
 }
 
-fn parse(action: &str) -> Result<OperatorAction, Error> {
+pub(super) fn parse(action: &str) -> Result<OperatorAction, Error> {
     match action {
         "retry" => Ok(OperatorAction::Retry),
         "skip" => Ok(OperatorAction::Skip),

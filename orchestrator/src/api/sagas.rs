@@ -3,7 +3,7 @@
 use super::{Backend, errors::Error};
 use crate::guarded::Holding;
 use crate::journal::{
-    self, Recorded,
+    self, Recorded, counts,
     payloads::Payloads,
     reading::{self, Found, Looked, SagaLine, WaitingOn, Wanted},
     shown::{self, Shown},
@@ -13,12 +13,14 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
 };
 use saga_core::{
+    definition,
     id::SagaId,
     incident::IncidentKind,
     state::{
         Status,
         view::{SagaView, StepPhase},
     },
+    time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -38,6 +40,13 @@ pub(super) struct Asked {
     waiting_on: Option<String>,
     incidents: Option<bool>,
     incident: Option<String>,
+    step: Option<String>,
+    code: Option<String>,
+    definition: Option<String>,
+    older_than: Option<String>,
+    started_within: Option<String>,
+    /// Of counts.
+    by: Option<String>,
     before: Option<String>,
     limit: Option<u32>,
 }
@@ -54,22 +63,36 @@ impl Asked {
         self.limit.map_or(0, |limit| usize::try_from(limit - 1).unwrap_or(usize::MAX))
     }
 
-    /// The query of the page after `last`.
-    pub(super) fn next(&self, last: &str) -> String {
-        let limit = self.shown().to_string();
-        let fields = [
+    /// What it chooses by, in words.
+    pub(super) fn told(&self) -> String {
+        let pairs = self.fields().into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+        pairs.collect::<Vec<_>>().join(" ")
+    }
+
+    fn fields(&self) -> [(&'static str, Option<&str>); 11] {
+        [
             ("status", self.status.as_deref()),
             ("saga", self.saga.as_deref()),
             ("key", self.key.as_deref()),
             ("waitingOn", self.waiting_on.as_deref()),
             ("incidents", self.incidents.map(|only| if only { "true" } else { "false" })),
             ("incident", self.incident.as_deref()),
-            ("limit", Some(limit.as_str())),
-            ("before", Some(last)),
-        ];
+            ("step", self.step.as_deref()),
+            ("code", self.code.as_deref()),
+            ("definition", self.definition.as_deref()),
+            ("olderThan", self.older_than.as_deref()),
+            ("startedWithin", self.started_within.as_deref()),
+        ]
+    }
+
+    /// The query of the page after `last`.
+    pub(super) fn next(&self, last: &str) -> String {
+        let limit = self.shown().to_string();
+        let more = [("limit", Some(limit.as_str())), ("before", Some(last))];
         let encoded =
             |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
-        let pairs = fields.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value?))));
+        let fields = self.fields().into_iter().chain(more);
+        let pairs = fields.filter_map(|(name, value)| Some(format!("{name}={}", encoded(value?))));
         pairs.collect::<Vec<_>>().join("&")
     }
 }
@@ -127,7 +150,11 @@ pub(super) async fn list(
     State(backend): State<Backend>,
     query: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
-    let lines = lines(&backend, &checked(query)?).await?;
+    let asked = checked(query)?;
+    let lines = lines(&backend, &asked).await?;
+    if lines.is_empty() {
+        named_right(&backend, &wanted(&asked, backend.parts.clock.now())?).await?;
+    }
     let next = lines.last().map(|line| line.id.clone());
     Ok(Json(json!({"sagas": lines, "next": next})))
 }
@@ -142,19 +169,57 @@ pub(super) async fn lines_and_steps(
     asked: &Asked,
     looked: Looked,
 ) -> Result<(Vec<SagaLine>, HashMap<SagaId, Vec<(String, StepPhase)>>), Error> {
-    let wanted = wanted(asked)?;
+    let wanted = wanted(asked, backend.parts.clock.now())?;
     let _place = backend.looking.place().await?;
     let mut lines = reading::list(backend.parts.store.as_ref(), &wanted).await?;
     let steps = reading::refresh(backend.parts.store.as_ref(), &backend.parts.plans, &mut lines, looked).await?;
     Ok((lines, steps))
 }
 
-fn wanted(asked: &Asked) -> Result<Wanted, Error> {
+/// A slip is an error, in place of nothing being done.
+pub(super) async fn named_right_if_none(backend: &Backend, wanted: &Wanted) -> Result<(), Error> {
+    let one = Wanted { limit: 1, ..wanted.clone() };
+    if reading::list(backend.parts.store.as_ref(), &one).await?.is_empty() {
+        named_right(backend, wanted).await?;
+    }
+    Ok(())
+}
+
+/// A slip is an error, in place of an empty answer.
+async fn named_right(backend: &Backend, wanted: &Wanted) -> Result<(), Error> {
+    let (store, names) = (backend.parts.store.as_ref(), backend.parts.guarded.names());
+    match journal::misnamed(store, &backend.parts.plans, wanted, &names).await? {
+        Some(misnamed) => Err(Error::BadParameter(misnamed.to_string())),
+        None => Ok(()),
+    }
+}
+
+pub(super) async fn counts(
+    State(backend): State<Backend>,
+    query: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<Value>, Error> {
+    let asked = checked(query)?;
+    let bad = |message: String| Error::BadParameter(message);
+    let by = asked.by.as_deref().unwrap_or("status,step,code").split(',').map(str::parse::<counts::By>);
+    let by = by.collect::<Result<Vec<counts::By>, String>>().map_err(bad)?;
+    let wanted = counts::countable(wanted(&asked, backend.parts.clock.now())?)
+        .map_err(|unbounded| bad(format!("{unbounded}: startedWithin=1d")))?;
+    let _place = backend.looking.place().await?;
+    let groups = counts::count(backend.parts.store.as_ref(), &wanted, &by).await?;
+    if groups.is_empty() {
+        named_right(&backend, &wanted).await?;
+    }
+    Ok(Json(json!({"counts": groups})))
+}
+
+/// What a filter asks of the store at this time.
+pub(super) fn wanted(asked: &Asked, now: Timestamp) -> Result<Wanted, Error> {
     let statuses = asked.status.iter().flat_map(|list| list.split(',')).map(str::parse::<Status>);
     let statuses: Result<Vec<Status>, _> = statuses.collect();
     let waiting_on = asked.waiting_on.as_deref().map(str::parse::<WaitingOn>).transpose();
     let incident = asked.incident.as_deref().map(incident).transpose()?;
     let before = asked.before.as_deref().map(str::parse::<SagaId>).transpose();
+    let ago = |span: &Option<String>| span.as_deref().map(|span| ago(span, now)).transpose();
     Ok(Wanted {
         statuses: statuses.map_err(|error| Error::BadParameter(error.to_string()))?,
         saga: asked.saga.clone(),
@@ -162,14 +227,28 @@ fn wanted(asked: &Asked) -> Result<Wanted, Error> {
         waiting_on: waiting_on.map_err(|error| Error::BadParameter(error.to_string()))?,
         incidents: asked.incidents.unwrap_or_default(),
         incident,
+        step: asked.step.clone(),
+        code: asked.code.clone(),
+        definition: asked.definition.clone(),
+        since_before: ago(&asked.older_than)?,
+        started_from: ago(&asked.started_within)?,
+        only_open: false,
         before: before.map_err(|error| Error::BadParameter(error.to_string()))?,
         limit: limit(asked.limit)?,
     })
 }
 
+fn ago(span: &str, now: Timestamp) -> Result<Timestamp, Error> {
+    let span = definition::span(span).map_err(Error::BadParameter)?;
+    Ok(Timestamp(now.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))))
+}
+
 fn incident(word: &str) -> Result<IncidentKind, Error> {
     let known = || IncidentKind::ALL.map(IncidentKind::as_str).join(", ");
-    let unknown = || Error::BadParameter(format!("`{word}` is no kind of incident: expected one of {}", known()));
+    let guess = definition::did_you_mean(word, IncidentKind::ALL.map(IncidentKind::as_str));
+    let guess = guess.map(|guess| format!("; {guess}")).unwrap_or_default();
+    let unknown =
+        || Error::BadParameter(format!("`{word}` is no kind of incident: expected one of {}{guess}", known()));
     IncidentKind::parse(word).ok_or_else(unknown)
 }
 

@@ -122,6 +122,11 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<I
     table.to_string()
 }
 
+/// Lines of a table that was laid out elsewhere.
+pub(super) fn joined(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Tells people on stderr what failed and why.
 pub(super) fn failed(error: &anyhow::Error) -> ExitCode {
     note(&format!("error: {error:#}"));

@@ -1,13 +1,13 @@
-//! `list`, `show`, `history`: read the store, and talk to nobody else.
+//! `show`, `history`: read the store, and talk to nobody else.
 
-use super::{ConfigFile, Output, output, server::ServerArgs};
+use super::{ConfigFile, Output, list, output, server::ServerArgs};
 use crate::{
     config::{self, Sources},
     journal::{
         Plans,
         history::HistoryLine,
         payloads::Payloads,
-        reading::{self, Found, Looked, SagaLine, WaitingOn, Wanted},
+        reading::{self, Found, Looked},
         shown::{self, Shown},
     },
     visible,
@@ -17,49 +17,12 @@ use clap::Args;
 use saga_core::{
     command::Guard,
     id::SagaId,
-    incident::IncidentKind,
-    state::{
-        Status,
-        view::{self, IncidentView, NeedView, SagaView, StepPhase, StepView},
-    },
+    state::view::{self, IncidentView, NeedView, SagaView, StepPhase, StepView},
 };
 use saga_event_store::{Access, EventStore};
 use serde::Serialize;
 use serde_json::Value;
 use std::{process::ExitCode, sync::Arc, time::Duration};
-
-#[derive(Debug, Args)]
-pub(super) struct ListArgs {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// Address of the event store, instead of the configuration's
-    #[arg(long, value_name = "ADDRESS")]
-    store: Option<String>,
-    /// Only these statuses, separated by commas
-    #[arg(long, value_delimiter = ',', value_parser = super::status)]
-    status: Vec<Status>,
-    /// Only sagas of this definition
-    #[arg(long, value_name = "NAME")]
-    saga: Option<String>,
-    /// Only this business key
-    #[arg(long)]
-    key: Option<String>,
-    /// Only sagas that a guard holds back: `payments`, `breaker:payments`, or `breaker:`
-    #[arg(long, value_name = "[GUARD:]PARTICIPANT")]
-    waiting_on: Option<WaitingOn>,
-    /// Only sagas with incidents: what a person should look at
-    #[arg(long)]
-    incidents: bool,
-    /// Only sagas with an incident of this kind
-    #[arg(long, value_name = "KIND", value_parser = incident)]
-    incident: Option<IncidentKind>,
-    /// At most this many
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    limit: u32,
-    /// How to print
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
-}
 
 #[derive(Debug, Args)]
 pub(super) struct OneArgs {
@@ -105,47 +68,6 @@ fn gist(payload: &Value, full: bool) -> String {
 
 /// An engine that is there answers at once.
 const ASKS_AN_ENGINE: Duration = Duration::from_secs(2);
-
-pub(super) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
-    let store = open(&args.file, args.store).await?;
-    let wanted = Wanted {
-        statuses: args.status,
-        saga: args.saga,
-        key: args.key,
-        waiting_on: args.waiting_on,
-        incidents: args.incidents,
-        incident: args.incident,
-        before: None,
-        limit: args.limit,
-    };
-    let mut lines = reading::list(store.as_ref(), &wanted).await?;
-    reading::refresh(store.as_ref(), &Plans::default(), &mut lines, Looked::Open).await?;
-    output::many(&lines, args.output, list_table)?;
-    if lines.len() == usize::try_from(args.limit).unwrap_or(usize::MAX) {
-        output::note(&format!("hint: there may be more; --limit {} shows more", args.limit.saturating_mul(10)));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn incident(word: &str) -> Result<IncidentKind, String> {
-    let known = || format!("expected one of {}", IncidentKind::ALL.map(IncidentKind::as_str).join(", "));
-    IncidentKind::parse(word).ok_or_else(known)
-}
-
-fn list_table(lines: &[SagaLine]) -> String {
-    let row = |line: &SagaLine| {
-        [
-            line.id.clone(),
-            line.saga.clone(),
-            line.key.clone(),
-            line.marked_status(),
-            line.steps(),
-            line.reasons(),
-            line.updated_at.clone(),
-        ]
-    };
-    output::table(["id", "saga", "key", "status", "step", "reason", "updated"], lines.iter().map(row))
-}
 
 pub(super) async fn show(args: OneArgs) -> anyhow::Result<ExitCode> {
     let saga = args.payloads().of_saga(shown(&args).await?.view());
@@ -280,7 +202,7 @@ fn history_table(lines: &[HistoryLine], full: bool) -> String {
     output::table(["event", "time", "what happened"], lines.iter().map(row))
 }
 
-async fn open(file: &ConfigFile, store: Option<String>) -> anyhow::Result<Arc<dyn EventStore>> {
+pub(super) async fn open(file: &ConfigFile, store: Option<String>) -> anyhow::Result<Arc<dyn EventStore>> {
     let flags = store.map(|store| vec![("store", store)]).unwrap_or_default();
     let sources = Sources::of_process(file.config.as_deref(), flags);
     let config = config::load(&sources)?;
@@ -316,7 +238,7 @@ fn the_one(found: Found, name: &str) -> anyhow::Result<SagaId> {
         }
         Found::None => bail!("no saga has the id or key `{name}`\nhint: `saga list` shows what there is"),
         Found::Several(lines) => {
-            bail!("several sagas have the key `{name}`:\n{}\nhint: `--saga NAME` decides", list_table(&lines))
+            bail!("several sagas have the key `{name}`:\n{}\nhint: `--saga NAME` decides", list::several(&lines))
         }
     }
 }

@@ -5,11 +5,14 @@ use saga_core::{
     event::Decision,
     id::Shard,
     incident::IncidentKind,
-    state::{Held, Plan, State, Status},
+    state::{Held, Plan, Stands, State, Status},
 };
 use saga_event_store::{Append, Epoch, NewKey, Summary, WaitsOn};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+
+/// Bytes of a code in the read model: its index takes no more than a third of a page.
+const CODE_BYTES: usize = 128;
 
 /// What brings a change of the read model when it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +20,17 @@ pub(super) struct Shown {
     pub(super) status: Status,
     pub(super) held_by: Vec<Held>,
     pub(super) incidents: Vec<IncidentKind>,
+    pub(super) stands: Stands,
 }
 
 impl Shown {
     pub(super) fn of(plan: &Plan, state: &State) -> Shown {
-        Shown { status: state.status(), held_by: state.held_by(plan), incidents: state.incident_kinds() }
+        Shown {
+            status: state.status(),
+            held_by: state.held_by(plan),
+            incidents: state.incident_kinds(),
+            stands: state.stands(plan),
+        }
     }
 }
 
@@ -73,18 +82,25 @@ pub(super) fn unshown(
     })
 }
 
+/// A code as it is found again: what a participant calls its failures is short, or is cut.
+fn word(code: &str) -> String {
+    let end = (0..=CODE_BYTES.min(code.len())).rev().find(|at| code.is_char_boundary(*at)).unwrap_or_default();
+    code[..end].replace('\0', "\u{fffd}")
+}
+
 /// Of the decoded payload with its keys sorted: the same event produced twice is the same, however it and its numbers were written.
 pub(super) fn payload_hash(event: &serde_json::Value) -> [u8; 32] {
     Sha256::digest(saga_core::json::canonical(event)).into()
 }
 
 pub(super) fn summary(plan: &Plan, state: &State, shows: &Shown) -> Summary {
-    let (step, reason) = state.focus(plan);
+    // What is on its way has a reason that is over with the next row.
+    let reason = if shows.status == Status::Running { None } else { state.focus(plan).1 };
     Summary {
         document: plan.definition.hash.clone(),
         status: shows.status.as_str().to_owned(),
         open: !shows.status.is_terminal(),
-        step: step.map(|step| plan.definition.step(step).name.clone()),
+        step: shows.stands.step.map(|step| plan.definition.step(step).name.clone()),
         reason: reason.map(|reason| reason.replace('\0', "\u{fffd}")),
         started_at_ms: state.started_at.0,
         // Names have none of the characters that are refused.
@@ -94,5 +110,6 @@ pub(super) fn summary(plan: &Plan, state: &State, shows: &Shown) -> Summary {
             .filter_map(|held| WaitsOn::new(held.guard.as_str(), held.whose.as_str()).ok())
             .collect(),
         flags: shows.incidents.iter().map(|kind| kind.as_str().to_owned()).collect(),
+        code: shows.stands.code.as_deref().map(word),
     }
 }

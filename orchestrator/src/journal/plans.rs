@@ -144,6 +144,17 @@ impl Plans {
         Ok(plan)
     }
 
+    /// The definition with this hash, as it was stored.
+    ///
+    /// # Errors
+    /// When the store is away, has no such text, or this build cannot read it.
+    pub(super) async fn definition(&self, store: &dyn EventStore, hash: &str) -> Result<Arc<Definition>, PlanError> {
+        match self.of_definition(hash) {
+            Some(plan) => Ok(Arc::clone(&plan.definition)),
+            None => Ok(Arc::new(read_definition(hash, &document(store, DEFINITION, hash).await?)?)),
+        }
+    }
+
     fn of_definition(&self, hash: &str) -> Option<Arc<Plan>> {
         let plans = self.0.read().unwrap_or_else(PoisonError::into_inner);
         plans.values().find(|plan| plan.definition.hash == hash).cloned()

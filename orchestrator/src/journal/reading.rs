@@ -3,7 +3,7 @@
 use super::{Error, PORTION_BYTES, Plans, Recorded, by_saga, fold, shown::unreadable};
 use saga_core::{
     command::Guard,
-    id::SagaId,
+    id::{SagaId, Shard},
     incident::IncidentKind,
     state::{
         Status,
@@ -15,6 +15,7 @@ use saga_event_store::{EventStore, Filter, Portion, StreamSummary, Waiting};
 use serde::Serialize;
 use std::{
     collections::{HashMap, HashSet},
+    fmt,
     str::FromStr,
 };
 use uuid::Uuid;
@@ -35,10 +36,15 @@ pub struct SagaLine {
     pub step: Option<String>,
     /// Why.
     pub reason: Option<String>,
+    /// The code of what failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// RFC 3339, UTC.
     pub started_at: String,
     /// RFC 3339, UTC.
     pub updated_at: String,
+    /// Since when it has been as it is: in its status, held back by the same, with the same failure. RFC 3339, UTC.
+    pub since: String,
     /// Hash of its definition.
     pub definition: String,
     /// The guards that hold it back, as `guard:participant`.
@@ -91,6 +97,8 @@ impl From<StreamSummary> for SagaLine {
             reason: row.reason,
             started_at: rfc3339(Timestamp(row.started_at_ms)),
             updated_at: rfc3339(Timestamp(row.updated_at_ms)),
+            since: rfc3339(Timestamp(row.updated_at_ms)),
+            code: row.code,
             definition: row.document,
             waits_on: row.waits_on.iter().map(ToString::to_string).collect(),
             has_incidents: !row.flags.is_empty(),
@@ -115,6 +123,18 @@ pub struct Wanted {
     pub incidents: bool,
     /// With an incident of this kind.
     pub incident: Option<IncidentKind>,
+    /// Waiting at this step, parked for it, or gone back for it.
+    pub step: Option<String>,
+    /// With this code of what failed.
+    pub code: Option<String>,
+    /// Going by a definition whose hash begins so.
+    pub definition: Option<String>,
+    /// As they are since before this time.
+    pub since_before: Option<Timestamp>,
+    /// Started at this time or later.
+    pub started_from: Option<Timestamp>,
+    /// Only those that go on.
+    pub only_open: bool,
     /// Older than this one.
     pub before: Option<SagaId>,
     /// How many.
@@ -128,6 +148,16 @@ pub struct WaitingOn {
     pub guard: Option<Guard>,
     /// Of this participant; of what is published, the topic.
     pub participant: Option<String>,
+}
+
+impl fmt::Display for WaitingOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let participant = self.participant.as_deref().unwrap_or_default();
+        match self.guard {
+            Some(guard) => write!(f, "{}:{participant}", guard.as_str()),
+            None => f.write_str(participant),
+        }
+    }
 }
 
 /// Not a guard or a participant.
@@ -188,9 +218,18 @@ pub enum Found {
 /// # Errors
 /// When the store does not answer.
 pub async fn list(store: &dyn EventStore, wanted: &Wanted) -> Result<Vec<SagaLine>, saga_event_store::Error> {
-    let only_open = !wanted.statuses.is_empty() && wanted.statuses.iter().all(|status| !status.is_terminal());
-    let filter = Filter {
-        only_open,
+    Ok(store.list(&filter(wanted)).await?.into_iter().map(SagaLine::from).collect())
+}
+
+/// As the store takes it.
+pub(super) fn filter(wanted: &Wanted) -> Filter {
+    Filter {
+        only_open: wanted.only_open(),
+        step: wanted.step.clone(),
+        code: wanted.code.clone(),
+        document: wanted.definition.clone(),
+        unchanged_since_ms: wanted.since_before.map(|at| at.0),
+        from: wanted.started_from.map(|at| SagaId::new(at, Shard(0), 0).uuid()),
         flag: wanted.incident.map(|kind| kind.as_str().to_owned()),
         statuses: wanted.statuses.iter().map(ToString::to_string).collect(),
         category: wanted.saga.clone(),
@@ -202,8 +241,16 @@ pub async fn list(store: &dyn EventStore, wanted: &Wanted) -> Result<Vec<SagaLin
         flagged: wanted.incidents,
         before: wanted.before.map(SagaId::uuid),
         limit: wanted.limit,
-    };
-    Ok(store.list(&filter).await?.into_iter().map(SagaLine::from).collect())
+    }
+}
+
+impl Wanted {
+    /// Whether none of them can have ended.
+    #[must_use]
+    pub fn only_open(&self) -> bool {
+        let statuses = &self.statuses;
+        self.only_open || !statuses.is_empty() && statuses.iter().all(|status| !status.is_terminal())
+    }
 }
 
 /// Brings the step and reason of the lines up to date by folding the outlines of their journals: the read model changes with the status only.
@@ -281,6 +328,7 @@ fn show_now(line: &mut SagaLine, recorded: &Recorded) -> Vec<(String, StepPhase)
     line.step = step.map(|step| recorded.plan.definition.step(step).name.clone());
     line.reason = reason;
     line.updated_at = rfc3339(recorded.state.last_at);
+    line.code = recorded.state.stands(&recorded.plan).code;
     let held_by = recorded.state.held_by(&recorded.plan);
     line.waits_on = held_by.iter().map(ToString::to_string).collect();
     line.has_incidents = !recorded.state.incidents.is_empty();

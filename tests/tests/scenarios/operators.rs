@@ -87,3 +87,24 @@ async fn an_act_that_a_page_elsewhere_could_send_is_refused() -> Result<()> {
     reaches(&engine, "4711", &["parked"]).await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn an_act_says_before_what_it_leads_to_and_after_what_came_of_it() -> Result<()> {
+    let Some(world) = stuck().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    world.order("4711", &json!({})).await?;
+    let parked = reaches(&engine, "4711", &["parked"]).await?;
+    let id = parked["id"].as_str().context("a saga has an id")?;
+    let dry = saga(&engine, &["cancel", "4711", "--reason", "what if", "--dry-run"]).await?;
+    assert!(dry.status.success() && said(&dry).contains("would lead to compensating"), "{}", said(&dry));
+    assert!(said(&dry).contains("undoes reserve"), "{}", said(&dry));
+    assert_eq!(world.effects(id), ["reserve:do"], "nothing was done");
+    let refused = saga(&engine, &["skip", "4711", "--step", "ship", "--reason", "what if", "--dry-run"]).await?;
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    let again = saga(&engine, &["retry", "4711", "--reason", "try", "--wait", "10"]).await?;
+    assert_eq!(again.status.code(), Some(1), "{}", said(&again));
+    assert!(said(&again).contains("parked again at once, at charge: charge failed: http.401"), "{}", said(&again));
+    let cancelled = saga(&engine, &["cancel", "4711", "--reason", "gone for good"]).await?;
+    assert!(cancelled.status.success() && said(&cancelled).contains("now compensated"), "{}", said(&cancelled));
+    Ok(())
+}

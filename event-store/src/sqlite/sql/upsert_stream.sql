@@ -1,4 +1,5 @@
-INSERT INTO streams (stream, shard, category, key, document, status, open, step, reason, started_at, updated_at, waits_on, flags)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+INSERT INTO streams (stream, shard, category, key, document, status, open, step, reason, started_at, updated_at, waits_on, flags, code)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
 ON CONFLICT (stream) DO UPDATE SET status = excluded.status, open = excluded.open, step = excluded.step,
-    reason = excluded.reason, updated_at = excluded.updated_at, waits_on = excluded.waits_on, flags = excluded.flags
+    reason = excluded.reason, updated_at = excluded.updated_at, waits_on = excluded.waits_on, flags = excluded.flags,
+    document = excluded.document, code = excluded.code

@@ -6,7 +6,8 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use saga_event_store::{
-    Append, Appended, Epoch, Error, Filter, Flagged, Mark, Marked, Standing, StreamSummary, Summary, Waiting, WaitsOn,
+    Append, Appended, Dimension, Epoch, Error, Filter, Flagged, Mark, Marked, Standing, StreamSummary, Summary, Tally,
+    Waiting, WaitsOn,
 };
 use uuid::Uuid;
 
@@ -27,6 +28,7 @@ pub(crate) async fn a_status_changes_with_its_row(place: &dyn Place) -> Result<(
         updated_at_ms: STARTED_MS,
         waits_on: Vec::new(),
         flags: Vec::new(),
+        code: None,
     };
     assert_eq!(running, expected);
     let parked = waiting_at(showing(after(&first), "parked"), "charge", "the card's issuer does not answer");
@@ -267,6 +269,7 @@ pub(crate) async fn what_cannot_be_read_is_marked_beside_its_rows(place: &dyn Pl
         stream,
         status: "parked".into(),
         reason: Some("cannot be read".into()),
+        code: Some("unreadable".into()),
         at_ms: STARTED_MS + 5000,
     };
     assert_eq!(store.mark(&mark(first.stream, Epoch(epoch.0 + 1))).await?, Marked::Fenced);
@@ -274,11 +277,76 @@ pub(crate) async fn what_cannot_be_read_is_marked_beside_its_rows(place: &dyn Pl
     assert_eq!(store.mark(&mark(first.stream, epoch)).await?, Marked::Shown);
     let shown = summary(&store, first.stream).await?;
     assert_eq!((shown.status.as_str(), shown.reason.as_deref()), ("parked", Some("cannot be read")));
+    assert_eq!(shown.code.as_deref(), Some("unreadable"));
     assert_eq!(shown.updated_at_ms, STARTED_MS + 5000);
     assert_eq!(store.open_streams(SHARD, None, 10).await?, [first.stream]);
     store.mark(&mark(ended.stream, epoch)).await?;
     assert_eq!(summary(&store, ended.stream).await?.status, "completed");
     commit(&store, &showing(after(&first), "running")).await?;
     assert_eq!(summary(&store, first.stream).await?.status, "running");
+    Ok(())
+}
+
+/// Started as its place in the list says; parked at `step` because of `code`, by a document whose hash begins with `document`.
+fn failed(append: Append, step: &str, code: &str, document: &str) -> Append {
+    let at = |summary| Summary {
+        step: Some(step.to_owned()),
+        code: Some(code.to_owned()),
+        document: document.to_owned(),
+        ..summary
+    };
+    Append { summary: append.summary.map(at), ..append }
+}
+
+pub(crate) async fn streams_are_found_and_counted_by_what_failed(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let epoch = claim(&store).await?;
+    let keys = ["a", "b", "c", "d"];
+    let all_of_them: Vec<Append> = keys.iter().map(|key| start(epoch, key)).collect();
+    commit_all(&store, &all_of_them).await?;
+    let parked =
+        |at: usize, step: &str, code: &str| failed(showing(after(&all_of_them[at]), "parked"), step, code, "aa11");
+    commit_all(
+        &store,
+        &[parked(0, "charge", "http.422"), parked(1, "charge", "http.422"), parked(2, "ship", "http.500")],
+    )
+    .await?;
+    let gone_back = failed(showing(after(&after(&all_of_them[2])), "compensated"), "ship", "http.500", "bb22");
+    commit(&store, &Append { recorded_at_ms: STARTED_MS + 9000, ..gone_back }).await?;
+    let listed = async |filter: Filter| {
+        let lines = store.list(&Filter { limit: 100, ..filter }).await?;
+        anyhow::Ok(lines.into_iter().map(|line| line.key).collect::<Vec<_>>())
+    };
+    let word = |word: &str| Some(word.to_owned());
+    assert_eq!(listed(Filter { code: word("http.422"), ..all() }).await?, ["b", "a"]);
+    assert_eq!(listed(Filter { code: word("http.500"), ..all() }).await?, ["c"]);
+    assert_eq!(listed(Filter { code: word("http.500"), only_open: true, ..all() }).await?, Vec::<String>::new());
+    assert_eq!(listed(Filter { step: word("charge"), before: Some(all_of_them[1].stream), ..all() }).await?, ["a"]);
+    assert_eq!(listed(Filter { document: word("bb"), ..all() }).await?, ["c"], "the one that it goes by now");
+    assert_eq!(listed(Filter { unchanged_since_ms: Some(STARTED_MS + 1000), ..all() }).await?, ["d"]);
+    assert_eq!(listed(Filter { from: Some(all_of_them[2].stream), ..all() }).await?, ["d", "c"]);
+    assert_eq!(listed(Filter { code: word("http.4\0"), ..all() }).await?, Vec::<String>::new());
+
+    let by = [Dimension::Status, Dimension::Step, Dimension::Code];
+    let group = |status: &str, at: Option<(&str, &str)>, streams, changed_ms| Tally {
+        category: None,
+        status: word(status),
+        step: at.map(|(step, _)| step.to_owned()),
+        code: at.map(|(_, code)| code.to_owned()),
+        waits_on: Vec::new(),
+        document: None,
+        streams,
+        oldest_started_ms: STARTED_MS,
+        oldest_changed_ms: changed_ms,
+    };
+    let charge = group("parked", Some(("charge", "http.422")), 2, STARTED_MS + 1000);
+    let open = [charge.clone(), group("running", None, 1, STARTED_MS)];
+    assert_eq!(store.tally(&Filter { only_open: true, ..all() }, &by).await?, open);
+    let [_, running] = open;
+    let back = group("compensated", Some(("ship", "http.500")), 1, STARTED_MS + 9000);
+    assert_eq!(store.tally(&all(), &by).await?, [charge.clone(), back, running]);
+    assert_eq!(store.tally(&Filter { limit: 1, ..all() }, &by).await?, std::slice::from_ref(&charge));
+    let whole = Tally { status: None, step: None, code: None, ..charge };
+    assert_eq!(store.tally(&Filter { code: word("http.422"), ..all() }, &[]).await?, [whole]);
     Ok(())
 }

@@ -9,6 +9,14 @@ const MAX_DAYS: u64 = 3660;
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
+/// The span that `text` says, as definitions write it.
+///
+/// # Errors
+/// What is wrong with it, and what to write.
+pub fn span(text: &str) -> Result<Duration, String> {
+    parse(text).map_err(|wrong| format!("`{text}` is not a duration: {wrong}; {HELP}"))
+}
+
 /// The span that `text` says; the error says what is wrong with it.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let span = if text.starts_with(['P', 'p']) { iso(text)? } else { number_and_unit(text)? };

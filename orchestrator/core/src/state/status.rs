@@ -1,7 +1,10 @@
 //! The word for what a saga is doing, derived and never stored in the state.
 
 use super::{Course, Phase, State};
-use crate::event::{End, OperatorAction};
+use crate::{
+    definition::did_you_mean,
+    event::{End, OperatorAction},
+};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -88,8 +91,16 @@ impl fmt::Display for Status {
 
 /// A text is not a status.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a status: expected running, waiting, compensating, parked, completed, compensated or abandoned")]
+#[error("`{0}` is not a status: expected one of {all}{guess}", all = words(), guess = guess(.0))]
 pub struct NotAStatus(pub String);
+
+fn guess(wrong: &str) -> String {
+    did_you_mean(wrong, Status::ALL.map(Status::as_str)).map(|guess| format!("; {guess}")).unwrap_or_default()
+}
+
+fn words() -> String {
+    Status::ALL.map(Status::as_str).join(", ")
+}
 
 impl FromStr for Status {
     type Err = NotAStatus;

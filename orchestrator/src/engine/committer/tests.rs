@@ -3,8 +3,9 @@
 use super::{Committer, NotCommitted, Replies, StoreHealth, Way, Writer, commit};
 use async_trait::async_trait;
 use saga_event_store::{
-    Activity, Append, Appended, Attendance, Attended, Epoch, Error, EventStore, Filter, Flagged, Identity, Mark,
-    Marked, NewNote, Note, NoteNumber, Portion, Row, Sessions, Standing, StreamSummary, Sweep, Swept, WaitsOn,
+    Activity, Append, Appended, Attendance, Attended, Dimension, Epoch, Error, EventStore, Filter, Flagged, Identity,
+    Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, Sessions, Standing, StreamSummary, Sweep, Swept, Tally,
+    WaitsOn,
 };
 use std::{
     collections::VecDeque,
@@ -239,6 +240,10 @@ impl EventStore for Fake {
     }
 
     async fn list(&self, _: &Filter) -> Result<Vec<StreamSummary>, Error> {
+        Err(unasked())
+    }
+
+    async fn tally(&self, _: &Filter, _: &[Dimension]) -> Result<Vec<Tally>, Error> {
         Err(unasked())
     }
 

@@ -114,6 +114,7 @@ impl Abandonment {
                 started_at_ms: known.started_at_ms,
                 waits_on: Vec::new(),
                 flags: vec![IncidentKind::Unreadable.as_str().to_owned()],
+                code: Some(IncidentKind::Unreadable.as_str().to_owned()),
             }),
         })
     }

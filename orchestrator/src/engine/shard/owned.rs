@@ -33,6 +33,7 @@ use saga_core::{
     answerable::Answerable,
     decide::{self, Ignored, Outcome},
     event::{Decision, Event, ParkReason},
+    evolve,
     id::{SagaId, Shard},
     input::Input,
     time::Timestamp,
@@ -299,7 +300,8 @@ impl Owned {
         let by = By { shard: self.shard, epoch: self.epoch };
         let append = row::unshown(by, &live.plan, &live.state, decision)?;
         let shows = Shown::of(&live.plan, &live.state);
-        let summary = (live.shown.as_ref() != Some(&shows)).then(|| row::summary(&live.plan, &live.state, &shows));
+        let changes = live.shown.as_ref() != Some(&shows) || evolve::changes_definition(decision);
+        let summary = changes.then(|| row::summary(&live.plan, &live.state, &shows));
         live.shown = Some(shows);
         Ok(Append { summary, ..append })
     }

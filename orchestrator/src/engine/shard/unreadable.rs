@@ -16,6 +16,8 @@ const FIRST_REST: Duration = Duration::from_secs(30);
 const LONGEST_REST: Duration = Duration::from_secs(600);
 /// The reason that is shown is no longer than this.
 const REASON_BYTES: usize = 500;
+/// Of a saga that is left out.
+const UNREADABLE: &str = "unreadable";
 
 /// How often each was tried in vain. As many as there are damaged sagas.
 pub(super) type Unreadable = HashMap<SagaId, u32>;
@@ -36,7 +38,7 @@ impl Owned {
         } else {
             error!(%saga, reason, "the saga is left out; the shard goes on without it, and tries it again now and then");
             metrics::counter!("saga_unreadable_total").increment(1);
-            self.show(saga, Status::Parked, Some(reason));
+            self.show(saga, Status::Parked, Some(reason), Some(UNREADABLE.to_owned()));
         }
         let now = self.parts.clock.now();
         self.due.set(saga, Dues { timer: Some(now.plus(rest)), deadline: None });
@@ -50,17 +52,18 @@ impl Owned {
         info!(%saga, "the saga can be read again and goes on");
         live.shown = None;
         let (_, reason) = live.state.focus(&live.plan);
-        self.show(saga, live.state.status(), reason);
+        self.show(saga, live.state.status(), reason, live.state.stands(&live.plan).code);
     }
 
     /// In the read model, beside the journal. Nothing depends on it: who does not see it sees what was shown before.
-    fn show(&self, saga: SagaId, status: Status, reason: Option<String>) {
+    fn show(&self, saga: SagaId, status: Status, reason: Option<String>, code: Option<String>) {
         let mark = Mark {
             shard: self.shard.0,
             epoch: self.epoch,
             stream: saga.uuid(),
             status: status.as_str().to_owned(),
             reason: reason.map(|reason| shortened(&reason)),
+            code: code.map(|code| shortened(&code)),
             at_ms: self.parts.clock.now().0,
         };
         let store = Arc::clone(&self.parts.store);

@@ -1,7 +1,3 @@
--- As list.sql, of those alone that have an index of their own: streams that ended may be a thousand times as many.
-SELECT stream, category, key, document, status, step, reason, started_at, updated_at, waits_on, flags
-FROM streams
-WHERE open
   AND (cardinality($1::text[]) = 0 OR status = ANY ($1))
   AND ($2::text IS NULL OR category = $2)
   AND ($3::text IS NULL OR key = $3)
@@ -9,5 +5,9 @@ WHERE open
   AND ($6::text IS NULL OR strpos(waits_on, $6) > 0)
   AND ($7::text IS NULL OR strpos(flags, $7) > 0)
   AND (NOT $8::boolean OR flags IS NOT NULL)
-ORDER BY stream DESC
-LIMIT $5
+  AND ($9::text IS NULL OR step = $9)
+  AND ($10::text IS NULL OR code = $10)
+  AND ($11::text IS NULL OR starts_with(document, $11))
+  AND ($12::bigint IS NULL OR updated_at < $12)
+  AND ($13::uuid IS NULL OR stream >= $13)
+  AND (NOT $14::boolean OR open)

@@ -1,7 +1,3 @@
--- As list.sql, of those alone that have an index of their own: streams that ended may be a thousand times as many.
-SELECT stream, category, key, document, status, step, reason, started_at, updated_at, waits_on, flags
-FROM streams
-WHERE open = 1
   AND (?1 = '' OR instr(?1, ',' || status || ',') > 0)
   AND (?2 IS NULL OR category = ?2)
   AND (?3 IS NULL OR key = ?3)
@@ -9,5 +5,9 @@ WHERE open = 1
   AND (?6 IS NULL OR instr(waits_on, ?6) > 0)
   AND (?7 IS NULL OR instr(flags, ?7) > 0)
   AND (NOT ?8 OR flags IS NOT NULL)
-ORDER BY stream DESC
-LIMIT ?5
+  AND (?9 IS NULL OR step = ?9)
+  AND (?10 IS NULL OR code = ?10)
+  AND (?11 IS NULL OR substr(document, 1, length(?11)) = ?11)
+  AND (?12 IS NULL OR updated_at < ?12)
+  AND (?13 IS NULL OR stream >= ?13)
+  AND (NOT ?14 OR open = 1)

@@ -1,0 +1,2 @@
+ORDER BY stream DESC
+LIMIT ?5

@@ -1,0 +1,119 @@
+//! `list`: sagas page by page, or counted; reads the store, and talks to nobody else.
+
+mod table;
+
+use super::{ConfigFile, Output, output, read, selection::Selection};
+use crate::journal::{
+    self, Plans,
+    counts::{self, By, Group},
+    reading::{self, Looked, SagaLine, Wanted},
+};
+use anyhow::bail;
+use clap::Args;
+use saga_core::id::SagaId;
+use saga_event_store::EventStore;
+use std::process::ExitCode;
+
+/// Lines that are read and printed at a time: outlines of their journals are in memory.
+const PAGE: u32 = 500;
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Address of the event store, instead of the configuration's
+    #[arg(long, value_name = "ADDRESS")]
+    store: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
+    /// Only sagas that go by the definition whose hash begins so
+    #[arg(long, value_name = "HASH")]
+    definition: Option<String>,
+    /// Only this business key
+    #[arg(long)]
+    key: Option<String>,
+    /// Only sagas older than the one with this id: the last of a list before
+    #[arg(long, value_name = "ID")]
+    before: Option<SagaId>,
+    /// At most this many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// All of them, page by page
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// Count them instead; those that go on, unless --status or --started-within says otherwise
+    #[arg(long, conflicts_with_all = ["all", "limit", "before"])]
+    count: bool,
+    /// What they are counted by, separated by commas: saga, status, step, code, waitingOn, definition
+    #[arg(long, value_name = "WORDS", value_delimiter = ',', requires = "count", default_value = "status,step,code")]
+    by: Vec<By>,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl ListArgs {
+    fn wanted(&self) -> Wanted {
+        let (key, definition) = (self.key.clone(), self.definition.clone());
+        Wanted { key, definition, before: self.before, ..self.selection.wanted() }
+    }
+}
+
+pub(super) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
+    let store = read::open(&args.file, args.store.clone()).await?;
+    if args.count { count(store.as_ref(), &args).await } else { lines(store.as_ref(), &args).await }
+}
+
+/// Lines of several definitions with one key.
+pub(super) fn several(lines: &[SagaLine]) -> String {
+    table::lines(lines, table::Header::Shown)
+}
+
+async fn lines(store: &dyn EventStore, args: &ListArgs) -> anyhow::Result<ExitCode> {
+    let plans = Plans::default();
+    let mut wanted = args.wanted();
+    let mut left = if args.all { u32::MAX } else { args.limit };
+    let mut header = table::Header::Shown;
+    loop {
+        wanted.limit = left.min(PAGE);
+        let mut page = reading::list(store, &wanted).await?;
+        reading::refresh(store, &plans, &mut page, Looked::Open).await?;
+        if page.is_empty() && header == table::Header::Shown {
+            found_nothing(store, &plans, &wanted).await?;
+        }
+        if !page.is_empty() || header == table::Header::Shown {
+            output::many(&page, args.output, |page| table::lines(page, header))?;
+        }
+        header = table::Header::Left;
+        let count = u32::try_from(page.len()).unwrap_or(u32::MAX);
+        left -= count.min(left);
+        let Some(last) = page.last().filter(|_| count == wanted.limit) else { return Ok(ExitCode::SUCCESS) };
+        if left == 0 {
+            let last = &last.id;
+            output::note(&format!("hint: there may be more: --before {last} goes on, --all shows all, --count counts"));
+            return Ok(ExitCode::SUCCESS);
+        }
+        wanted.before = last.id.parse().ok();
+    }
+}
+
+/// A slip is an error, in place of an empty list.
+async fn found_nothing(store: &dyn EventStore, plans: &Plans, wanted: &Wanted) -> anyhow::Result<()> {
+    match journal::misnamed(store, plans, wanted, &[]).await? {
+        Some(misnamed) => bail!("{misnamed}"),
+        None => Ok(()),
+    }
+}
+
+async fn count(store: &dyn EventStore, args: &ListArgs) -> anyhow::Result<ExitCode> {
+    let wanted = match counts::countable(args.wanted()) {
+        Ok(wanted) => wanted,
+        Err(unbounded) => bail!("{unbounded}\nhint: --started-within 1d"),
+    };
+    let groups: Vec<Group> = counts::count(store, &wanted, &args.by).await?;
+    if groups.is_empty() {
+        found_nothing(store, &Plans::default(), &wanted).await?;
+    }
+    output::many(&groups, args.output, |groups| table::groups(groups, &args.by))?;
+    Ok(ExitCode::SUCCESS)
+}

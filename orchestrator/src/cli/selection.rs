@@ -1,0 +1,143 @@
+//! Which sagas a command is about, where it names them by what they have in common.
+
+use crate::journal::reading::{WaitingOn, Wanted};
+use clap::Args;
+use saga_core::{
+    definition,
+    incident::IncidentKind,
+    state::{NotAStatus, Status},
+    time::Timestamp,
+};
+use serde_json::{Map, Value};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// By what sagas are chosen.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Selection {
+    /// Only these statuses, separated by commas
+    #[arg(long, value_delimiter = ',', value_parser = status)]
+    pub(super) status: Vec<Status>,
+    /// Only sagas of this definition
+    #[arg(long, value_name = "NAME")]
+    pub(super) saga: Option<String>,
+    /// Only sagas that wait at this step, are parked for it, or went back for it
+    #[arg(long, value_name = "NAME")]
+    pub(super) step: Option<String>,
+    /// Only sagas with this code of what failed: `http.422`
+    #[arg(long)]
+    pub(super) code: Option<String>,
+    /// Only sagas that have been as they are for longer than this: 15m, 2h, 7d
+    #[arg(long, value_name = "DURATION", value_parser = span)]
+    pub(super) older_than: Option<Span>,
+    /// Only sagas that started within this time: 15m, 2h, 7d
+    #[arg(long, value_name = "DURATION", value_parser = span)]
+    pub(super) started_within: Option<Span>,
+    /// Only sagas that a guard holds back: `payments`, `breaker:payments`, or `breaker:`
+    #[arg(long, value_name = "[GUARD:]PARTICIPANT")]
+    pub(super) waiting_on: Option<WaitingOn>,
+    /// Only sagas with incidents: what a person should look at
+    #[arg(long)]
+    pub(super) incidents: bool,
+    /// Only sagas with an incident of this kind
+    #[arg(long, value_name = "KIND", value_parser = incident)]
+    pub(super) incident: Option<IncidentKind>,
+}
+
+impl Selection {
+    /// Whether sagas are chosen by it: of one that is named it says of which definition and step.
+    pub(super) fn chooses(&self) -> bool {
+        self.options().iter().any(|(name, _)| !matches!(*name, "--saga" | "--step"))
+    }
+
+    /// The options that say it, with their values; one without a value has an empty one.
+    pub(super) fn options(&self) -> Vec<(&'static str, String)> {
+        let statuses: Vec<&str> = self.status.iter().map(|status| status.as_str()).collect();
+        let span = |span: &Option<Span>| span.as_ref().map(|span| span.text.clone());
+        let options = [
+            ("--status", (!statuses.is_empty()).then(|| statuses.join(","))),
+            ("--saga", self.saga.clone()),
+            ("--step", self.step.clone()),
+            ("--code", self.code.clone()),
+            ("--older-than", span(&self.older_than)),
+            ("--started-within", span(&self.started_within)),
+            ("--waiting-on", self.waiting_on.as_ref().map(ToString::to_string)),
+            ("--incidents", self.incidents.then(String::new)),
+            ("--incident", self.incident.map(|kind| kind.as_str().to_owned())),
+        ];
+        options.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
+    /// The same as the API takes it, of sagas that go by the definition `goes_by`.
+    pub(super) fn filter(&self, goes_by: Option<&str>) -> Value {
+        let mut filter = Map::new();
+        for (option, value) in self.options() {
+            let value = if option == "--incidents" { Value::Bool(true) } else { Value::String(value) };
+            filter.insert(camel_case(option), value);
+        }
+        if let Some(goes_by) = goes_by {
+            filter.insert("definition".to_owned(), goes_by.into());
+        }
+        Value::Object(filter)
+    }
+
+    /// What it asks of the store.
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted {
+            statuses: self.status.clone(),
+            saga: self.saga.clone(),
+            step: self.step.clone(),
+            code: self.code.clone(),
+            since_before: self.older_than.as_ref().map(Span::ago),
+            started_from: self.started_within.as_ref().map(Span::ago),
+            waiting_on: self.waiting_on.clone(),
+            incidents: self.incidents,
+            incident: self.incident,
+            ..Wanted::default()
+        }
+    }
+}
+
+/// By the clock of this machine.
+pub(super) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A span of time, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    text: String,
+    span: Duration,
+}
+
+impl Span {
+    fn ago(&self) -> Timestamp {
+        Timestamp(now().0.saturating_sub(i64::try_from(self.span.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    definition::span(text).map(|span| Span { text: text.to_owned(), span })
+}
+
+/// `--older-than` is `olderThan`.
+fn camel_case(option: &str) -> String {
+    let mut words = option.trim_start_matches('-').split('-');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |text, word| {
+        let (initial, rest) = word.split_at(word.len().min(1));
+        format!("{text}{}{rest}", initial.to_ascii_uppercase())
+    })
+}
+
+fn status(text: &str) -> Result<Status, String> {
+    text.parse().map_err(|error: NotAStatus| error.to_string())
+}
+
+fn incident(word: &str) -> Result<IncidentKind, String> {
+    let words = IncidentKind::ALL.map(IncidentKind::as_str);
+    IncidentKind::parse(word).ok_or_else(|| {
+        let guess = definition::did_you_mean(word, words).map(|guess| format!("; {guess}")).unwrap_or_default();
+        format!("expected one of {}{guess}", words.join(", "))
+    })
+}

@@ -1,0 +1,146 @@
+//! Sagas counted by what the read model says of them: groups with one cause.
+
+use super::reading::{Wanted, filter};
+use saga_core::{
+    definition::did_you_mean,
+    time::{Timestamp, rfc3339},
+};
+use saga_event_store::{Dimension, EventStore, Tally};
+use serde::Serialize;
+use std::str::FromStr;
+
+/// Groups of one answer: more causes than these are not looked through by people.
+pub const MOST_GROUPS: u32 = 1000;
+
+/// What sagas are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Their definition's name.
+    Saga,
+    /// Their status.
+    Status,
+    /// The step that they wait for, are parked for, or went back for.
+    Step,
+    /// The code of what failed.
+    Code,
+    /// The guards that hold them back.
+    WaitingOn,
+    /// The hash of their definition.
+    Definition,
+}
+
+impl By {
+    /// All of them.
+    pub const ALL: [By; 6] = [By::Saga, By::Status, By::Step, By::Code, By::WaitingOn, By::Definition];
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            By::Saga => "saga",
+            By::Status => "status",
+            By::Step => "step",
+            By::Code => "code",
+            By::WaitingOn => "waitingOn",
+            By::Definition => "definition",
+        }
+    }
+
+    fn dimension(self) -> Dimension {
+        match self {
+            By::Saga => Dimension::Category,
+            By::Status => Dimension::Status,
+            By::Step => Dimension::Step,
+            By::Code => Dimension::Code,
+            By::WaitingOn => Dimension::WaitsOn,
+            By::Definition => Dimension::Document,
+        }
+    }
+}
+
+impl FromStr for By {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<By, String> {
+        By::ALL.into_iter().find(|by| by.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
+            let guess = did_you_mean(text, By::ALL.map(By::as_str)).map(|guess| format!("; {guess}"));
+            let words = By::ALL.map(By::as_str).join(", ");
+            format!("sagas are not counted by `{text}`: expected one of {words}{}", guess.unwrap_or_default())
+        })
+    }
+}
+
+/// Sagas that agree in what they are counted by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Group {
+    /// How many.
+    pub count: i64,
+    /// Name of their definition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saga: Option<String>,
+    /// Their status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Where they stand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// What failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// What holds them back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waiting_on: Vec<String>,
+    /// Hash of their definition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
+    /// When the oldest of them started. RFC 3339, UTC.
+    pub oldest_started_at: String,
+    /// Since when the first of them is as it is. RFC 3339, UTC.
+    pub oldest_since: String,
+}
+
+impl From<Tally> for Group {
+    fn from(tally: Tally) -> Group {
+        Group {
+            count: tally.streams,
+            saga: tally.category,
+            status: tally.status,
+            step: tally.step,
+            code: tally.code,
+            waiting_on: tally.waits_on.iter().map(ToString::to_string).collect(),
+            definition: tally.document,
+            oldest_started_at: rfc3339(Timestamp(tally.oldest_started_ms)),
+            oldest_since: rfc3339(Timestamp(tally.oldest_changed_ms)),
+        }
+    }
+}
+
+/// Sagas that have ended are counted within a time only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("sagas that have ended are without number: say since when they started")]
+pub struct Unbounded;
+
+/// The sagas that are wanted, the most first. Unless asked otherwise those that go on: of those that have ended only those that started within a
+/// time are looked at.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn count(store: &dyn EventStore, wanted: &Wanted, by: &[By]) -> Result<Vec<Group>, saga_event_store::Error> {
+    let by: Vec<Dimension> = by.iter().map(|by| by.dimension()).collect();
+    let groups = store.tally(&filter(&Wanted { limit: MOST_GROUPS, ..wanted.clone() }), &by).await?;
+    Ok(groups.into_iter().map(Group::from).collect())
+}
+
+/// What is counted where this is wanted.
+///
+/// # Errors
+/// When it asks for sagas that have ended, of all times.
+pub fn countable(wanted: Wanted) -> Result<Wanted, Unbounded> {
+    match (wanted.started_from, wanted.statuses.is_empty()) {
+        (Some(_), _) => Ok(wanted),
+        (None, true) => Ok(Wanted { only_open: true, ..wanted }),
+        (None, false) if wanted.only_open() => Ok(wanted),
+        (None, false) => Err(Unbounded),
+    }
+}
