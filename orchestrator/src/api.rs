@@ -7,6 +7,7 @@ mod errors;
 mod guard_events;
 mod guards;
 mod health;
+mod jobs;
 mod looking;
 mod pages;
 mod participants;
@@ -17,7 +18,7 @@ mod starting;
 pub use server::Server;
 
 use crate::{
-    engine::Parts,
+    engine::{Parts, bulk::Jobs},
     kafka::{consumer::Status, topics::Odd},
     startup::Readiness,
 };
@@ -49,6 +50,8 @@ pub struct Backend {
     pub(crate) looking: looking::Looking,
     /// How sagas stand.
     pub(crate) census: census::Census,
+    /// Acts on many sagas.
+    pub(crate) jobs: Arc<Jobs>,
 }
 
 impl Backend {
@@ -64,7 +67,7 @@ impl Backend {
         let looking = looking::Looking::new();
         let census = census::Census::of(Arc::clone(&parts.store));
         let metrics = crate::telemetry::metrics();
-        Backend { parts, readiness, consumers, odd_topics, metrics, readers, looking, census }
+        Backend { parts, readiness, consumers, odd_topics, metrics, readers, looking, census, jobs: Arc::default() }
     }
 }
 
@@ -90,6 +93,9 @@ fn routes(backend: Backend) -> Router {
         .route("/api/sagas/{id}", get(sagas::show))
         .route("/api/sagas/{id}/history", get(sagas::history))
         .route("/api/sagas/{id}/{action}", post(acts::act))
+        .route("/api/jobs", get(jobs::list))
+        .route("/api/jobs", post(jobs::begin).layer(DefaultBodyLimit::max(jobs::BODY_BYTES)))
+        .route("/api/jobs/{id}", get(jobs::show).delete(jobs::cancel))
         .route("/api/counts", get(sagas::counts))
         .route("/api/definitions", get(definitions::list))
         .route("/api/guards", get(guards::list))

@@ -86,9 +86,9 @@ enum Command {
     /// Take a step that a parked saga waits for as settled
     Skip(act::StepActArgs),
     /// Undo a saga that has not passed its pivot
-    Cancel(act::ActArgs),
+    Cancel(act::WholeActArgs),
     /// End a saga as it is; what is left undone is recorded
-    Abandon(act::ActArgs),
+    Abandon(act::WholeActArgs),
     /// Show which definitions start sagas
     #[command(subcommand)]
     Definitions(definitions::DefinitionsCommand),

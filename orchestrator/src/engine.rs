@@ -10,6 +10,7 @@
 
 pub mod answer_path;
 mod answers;
+pub mod bulk;
 pub mod catalog;
 pub mod clock;
 mod committer;

@@ -1,5 +1,7 @@
 //! Sagas on a real broker and a real database, with the real binary: what users see when things go well and when they do not.
 
+#[path = "scenarios/bulk.rs"]
+mod bulk;
 #[path = "scenarios/capabilities.rs"]
 mod capabilities;
 #[path = "scenarios/damaged.rs"]

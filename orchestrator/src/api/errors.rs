@@ -26,6 +26,8 @@ pub(super) enum Error {
     NoParticipant { name: String, hint: Option<String> },
     TooManyReaders(usize),
     TooManyActs(usize),
+    TooManyJobs(usize),
+    NoJob(String),
     Busy(usize),
     NotReloaded(String),
     Starting(Option<Arc<str>>),
@@ -44,9 +46,10 @@ impl Error {
         match self {
             Error::Busy(_) | Error::Starting(_) => Some("2"),
             Error::StoreAway(_) => Some("5"),
-            Error::TooManyReaders(_) | Error::TooManyActs(_) => Some("30"),
+            Error::TooManyReaders(_) | Error::TooManyActs(_) | Error::TooManyJobs(_) => Some("30"),
             Error::NoRoute(_)
             | Error::NoSaga(_)
+            | Error::NoJob(_)
             | Error::SeveralSagas(..)
             | Error::BadParameter(_)
             | Error::BadBody(_)
@@ -123,6 +126,18 @@ impl Error {
                 "too_many_acts",
                 format!("{most} acts are on their way to shards that do not take them yet"),
                 "nothing has changed; /health/ready says which shards, try again later",
+            ),
+            Error::TooManyJobs(most) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_jobs",
+                format!("{most} jobs run on this engine already"),
+                "nothing has changed; wait for one of them, or end it with DELETE /api/jobs/{id}",
+            ),
+            Error::NoJob(id) => (
+                StatusCode::NOT_FOUND,
+                "no_job",
+                format!("this engine has no job `{id}`"),
+                "a job is in the memory of the engine that began it; GET /api/jobs tells what is on record",
             ),
             Error::Busy(most) => (
                 StatusCode::SERVICE_UNAVAILABLE,

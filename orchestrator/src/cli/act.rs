@@ -1,39 +1,52 @@
-//! `retry`, `skip`, `cancel`, `abandon`: ask the API, which brings the act to the saga's owner.
+//! `retry`, `skip`, `cancel`, `abandon`: ask the API, which brings the act to the saga's owner; of several sagas, by a job.
+
+mod job;
+mod told;
 
 use super::{
-    output,
+    Output, output,
+    selection::Selection,
     server::{ServerArgs, encoded},
 };
 use crate::shell::quoted;
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use saga_core::event::OperatorAction;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use uuid::Uuid;
 
+/// How long one act is waited for.
+const USUAL_WAIT_SECONDS: u64 = 3;
+
 #[derive(Debug, Args)]
 pub(super) struct ActArgs {
-    /// The saga's id, or its business key
+    /// Ids of sagas, or their business keys; none: those that --status and its like choose
     #[arg(value_name = "ID|KEY")]
-    name: String,
+    names: Vec<String>,
     /// Why; goes into the saga's journal
     #[arg(long)]
     reason: String,
     /// Who; goes into the saga's journal
     #[arg(long, default_value_t = super::who::types(), hide_default_value = true)]
     who: String,
-    /// Which definition, where several have sagas with this key
-    #[arg(long, value_name = "NAME")]
-    saga: Option<String>,
-    /// Identity of the act: repeated under the same one, it is done once. Random and printed by default
+    #[command(flatten, next_help_heading = "Which sagas, where no names are given")]
+    selection: Selection,
+    /// Identity of the act, or of the job of many: repeated under the same one, nothing is done twice. Random and printed by default
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     /// Only say what it would lead to
     #[arg(long)]
     dry_run: bool,
-    /// How long to wait for what comes of it, in seconds, at most 10: until the saga waits, is parked or has ended
-    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(0..=10))]
-    wait: u64,
+    /// How long to wait for what comes of it, in seconds, at most 10: until the saga waits, is parked or has ended. 3 by default, of many 1
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=10))]
+    wait: Option<u64>,
+    /// Of many: how many sagas a second, 1 to 500. 20 by default, so that participants that failed are not overrun, and you can stop it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+    pace: Option<u32>,
+    /// How to print what came of many
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -43,22 +56,38 @@ pub(super) struct ActArgs {
 pub(super) struct StepActArgs {
     #[command(flatten)]
     act: ActArgs,
-    /// The step that it is about; refused if the saga does not wait for it
-    #[arg(long, value_name = "NAME")]
-    step: Option<String>,
-    /// Which of its commands: it is refused if the saga waits for the other one
+    /// Which of the step's commands --step means: it is refused if the saga waits for the other one
     #[arg(long, value_enum, requires = "step")]
     direction: Option<Way>,
+    /// Only sagas that go by the definition whose hash begins so
+    #[arg(long = "definition", value_name = "HASH")]
+    goes_by: Option<String>,
+}
+
+/// An act on whole sagas.
+#[derive(Debug, Args)]
+pub(super) struct WholeActArgs {
+    #[command(flatten)]
+    act: ActArgs,
+    /// Only sagas that go by the definition whose hash begins so
+    #[arg(long = "definition", value_name = "HASH")]
+    goes_by: Option<String>,
 }
 
 /// A retry, by what the saga runs by or by another text of its definition.
 #[derive(Debug, Args)]
 pub(super) struct RetryArgs {
     #[command(flatten)]
-    act: StepActArgs,
+    act: ActArgs,
+    /// Which of the step's commands --step means: it is refused if the saga waits for the other one
+    #[arg(long, value_enum, requires = "step")]
+    direction: Option<Way>,
     /// Go on by another text of the definition, if it fits where the saga stands: `current`, or a hash or its beginning
-    #[arg(long, value_name = "current|HASH", conflicts_with = "step")]
+    #[arg(long, value_name = "current|HASH")]
     definition: Option<String>,
+    /// Only sagas that go by the definition whose hash begins so
+    #[arg(long = "from-definition", value_name = "HASH")]
+    goes_by: Option<String>,
 }
 
 /// Which of a step's commands.
@@ -87,38 +116,39 @@ struct On {
 }
 
 impl On {
+    fn of(args: &ActArgs, direction: Option<Way>) -> On {
+        On { step: args.selection.step.clone(), direction: direction.map(|way| way.as_str().to_owned()) }
+    }
+
     /// As the engine tells it.
     fn told(answer: &Value) -> On {
         let text = |key: &str| answer[key].as_str().map(str::to_owned);
         On { step: text("step"), direction: text("direction") }
     }
-
-    fn words(&self) -> String {
-        match (&self.step, self.direction.as_deref()) {
-            (Some(step), Some("undo")) => format!("the undo of step {step}, "),
-            (Some(step), _) => format!("step {step}, "),
-            (None, _) => String::new(),
-        }
-    }
 }
 
-/// On the whole saga.
-pub(super) async fn act(args: ActArgs, action: OperatorAction) -> anyhow::Result<ExitCode> {
-    Act::new(args, action, On::default()).perform().await
+/// On whole sagas: a step only chooses which.
+pub(super) async fn act(args: WholeActArgs, action: OperatorAction) -> anyhow::Result<ExitCode> {
+    let WholeActArgs { act, goes_by } = args;
+    Act { goes_by, ..Act::new(act, action, On::default()) }.perform().await
 }
 
 /// On one step, or on whatever waits.
 pub(super) async fn act_on_step(args: StepActArgs, action: OperatorAction) -> anyhow::Result<ExitCode> {
-    let on = On { step: args.step, direction: args.direction.map(|way| way.as_str().to_owned()) };
-    Act::new(args.act, action, on).perform().await
+    let StepActArgs { act, direction, goes_by } = args;
+    let on = On::of(&act, direction);
+    Act { goes_by, ..Act::new(act, action, on) }.perform().await
 }
 
 /// On one step, or on whatever waits, and by another text of the definition if one is named.
 pub(super) async fn retry(args: RetryArgs) -> anyhow::Result<ExitCode> {
-    let StepActArgs { act, step, direction } = args.act;
-    let on = On { step, direction: direction.map(|way| way.as_str().to_owned()) };
-    let act = Act::new(act, OperatorAction::Retry, on);
-    Act { definition: args.definition, ..act }.perform().await
+    let RetryArgs { act, direction, definition, goes_by } = args;
+    let mut on = On::of(&act, direction);
+    // By another text all that waits is tried again: a step only chooses which sagas.
+    if definition.is_some() && act.names.is_empty() {
+        on = On::default();
+    }
+    Act { definition, goes_by, ..Act::new(act, OperatorAction::Retry, on) }.perform().await
 }
 
 /// What is asked of an engine.
@@ -129,20 +159,49 @@ struct Act {
     on: On,
     /// Of a retry.
     definition: Option<String>,
+    /// Which definition the sagas go by.
+    goes_by: Option<String>,
+}
+
+/// On which sagas.
+enum Whose<'a> {
+    One(&'a str),
+    Several,
+    Chosen,
 }
 
 impl Act {
     fn new(args: ActArgs, action: OperatorAction, on: On) -> Act {
         let id = args.id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
-        Act { args, id, action, on, definition: None }
+        Act { args, id, action, on, definition: None, goes_by: None }
     }
 
     async fn perform(self) -> anyhow::Result<ExitCode> {
-        let answer = match self.args.server.open()?.post(&self.path(), &self.body()).await {
+        match self.whose()? {
+            Whose::One(name) => self.perform_on(name).await,
+            Whose::Several | Whose::Chosen => self.perform_on_many().await,
+        }
+    }
+
+    fn whose(&self) -> anyhow::Result<Whose<'_>> {
+        let chooses = self.goes_by.is_some() || self.args.selection.chooses();
+        match (self.args.names.as_slice(), chooses) {
+            ([], false) if self.args.selection.saga.is_none() && self.args.selection.step.is_none() => bail!(
+                "which sagas? name some by id or key, or say what they have in common: --status parked --code http.422"
+            ),
+            ([], _) => Ok(Whose::Chosen),
+            (_, true) => bail!("name sagas, or choose them by what they have in common, not both"),
+            ([name], false) => Ok(Whose::One(name)),
+            (_, false) => Ok(Whose::Several),
+        }
+    }
+
+    async fn perform_on(&self, name: &str) -> anyhow::Result<ExitCode> {
+        let answer = match self.args.server.open()?.post(&self.path(name), &self.body()).await {
             Ok(answer) => answer,
             Err(error) => return Err(self.unheard(error)),
         };
-        output::line(&told(self.action, &answer))?;
+        output::line(&told::one(self.action, &answer))?;
         if answer["asWanted"] == json!(false) {
             return Ok(ExitCode::from(1));
         }
@@ -153,11 +212,10 @@ impl Act {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn path(&self) -> String {
-        let name = self.args.name.as_str();
+    fn path(&self, name: &str) -> String {
         // Every client takes these two for steps through the path, however they are encoded.
         let (segment, key) = if matches!(name, "." | "..") { ("-", Some(name)) } else { (name, None) };
-        let asked = [("saga", self.args.saga.as_deref()), ("key", key)];
+        let asked = [("saga", self.args.selection.saga.as_deref()), ("key", key)];
         let pairs = asked.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value?))));
         let query = pairs.collect::<Vec<_>>().join("&");
         let path = format!("/api/sagas/{}/{}", encoded(segment), self.action.as_str());
@@ -167,7 +225,7 @@ impl Act {
     fn body(&self) -> Value {
         let mut body = json!({"id": self.id, "who": self.args.who, "reason": self.args.reason});
         body["dryRun"] = json!(self.args.dry_run);
-        body["waitMs"] = json!(self.args.wait * 1000);
+        body["waitMs"] = json!(self.args.wait.unwrap_or(USUAL_WAIT_SECONDS) * 1000);
         let more = [("step", &self.on.step), ("direction", &self.on.direction), ("definition", &self.definition)];
         for (name, value) in more {
             if let Some(value) = value {
@@ -190,65 +248,28 @@ impl Act {
 
     /// The command that repeats the act.
     fn again(&self, on: &On) -> String {
+        let mut selection = self.args.selection.clone();
+        selection.step = on.step.clone().or(selection.step);
+        let goes_by = if self.action == OperatorAction::Retry { "--from-definition" } else { "--definition" };
+        let pace = self.args.pace.map(|pace| pace.to_string());
         let options = [
-            ("--saga", self.args.saga.as_deref()),
-            ("--step", on.step.as_deref()),
             ("--direction", on.direction.as_deref()),
             ("--definition", self.definition.as_deref()),
+            (goes_by, self.goes_by.as_deref()),
+            ("--pace", pace.as_deref()),
             ("--id", Some(self.id.as_str())),
             ("--who", Some(self.args.who.as_str())),
             ("--reason", Some(self.args.reason.as_str())),
         ];
-        let given = options.into_iter().filter_map(|(name, value)| Some(format!(" {name} {}", quoted(value?))));
-        format!("saga {} {}{}", self.action.as_str(), quoted(&self.args.name), given.collect::<String>())
+        let names = self.args.names.iter().map(|name| format!(" {}", quoted(name))).collect::<String>();
+        let chosen = selection.options().into_iter().map(|(name, value)| (name, Some(value)));
+        let given = options.into_iter().map(|(name, value)| (name, value.map(str::to_owned)));
+        let given = chosen.chain(given).filter_map(|(name, value)| match value?.as_str() {
+            "" => Some(format!(" {name}")),
+            value => Some(format!(" {name} {}", quoted(value))),
+        });
+        format!("saga {}{names}{}", self.action.as_str(), given.collect::<String>())
     }
-}
-
-/// What came of an act, or would: `retry …: applied, and parked again at once: …`
-fn told(action: OperatorAction, answer: &Value) -> String {
-    let text = |key: &str| answer[key].as_str().unwrap_or_default();
-    let on = On::told(answer).words();
-    if !answer["leadsTo"].is_null() {
-        return format!("{} {}: would lead to {}. Nothing was done", action.as_str(), text("saga"), leads_to(answer));
-    }
-    let status = match answer["appliedAt"].as_str() {
-        Some(at) => format!("applied before, at {at}; nothing was done again"),
-        None => text("status").to_owned(),
-    };
-    let now = came_of(action, answer).unwrap_or_default();
-    format!("{} {}: {status}{now} ({on}act {})", action.as_str(), text("saga"), text("id"))
-}
-
-fn came_of(action: OperatorAction, answer: &Value) -> Option<String> {
-    let status = answer["now"]["status"].as_str()?;
-    let place = place(&answer["now"]);
-    Some(match (status, action) {
-        ("parked", OperatorAction::Retry | OperatorAction::Skip) if answer["appliedAt"].is_null() => {
-            format!(", and parked again at once{place}")
-        }
-        _ => format!("; now {status}{place}"),
-    })
-}
-
-/// Where a saga is, and why: `, at charge: http.422`
-fn place(line: &Value) -> String {
-    let part = |before: &str, key: &str| line[key].as_str().map(|text| format!("{before}{text}")).unwrap_or_default();
-    format!("{}{}", part(", at ", "step"), part(": ", "reason"))
-}
-
-fn leads_to(answer: &Value) -> String {
-    let prospect = &answer["leadsTo"];
-    let status = prospect["status"].as_str().unwrap_or_default();
-    let names = |key: &str| {
-        let names = prospect[key].as_array().into_iter().flatten().filter_map(Value::as_str);
-        names.collect::<Vec<_>>().join(", ")
-    };
-    let part = |before: &str, key: &str| match names(key) {
-        names if names.is_empty() => String::new(),
-        names => format!("; {before} {names}"),
-    };
-    let parts = [part("starts", "starts"), part("undoes", "undoes"), part("leaves as they are", "leaves")].concat();
-    format!("{status}{}{parts}", place(prospect))
 }
 
 #[cfg(test)]
@@ -263,8 +284,37 @@ mod tests {
     }
 
     fn skip(line: &[&str]) -> Act {
-        let line = [&["skip", "4711", "--reason", "it isn't there", "--who", "ada"], line].concat();
-        Act::new(Skip::parse_from(line).args.act, OperatorAction::Skip, On::default())
+        acting([&["skip", "4711", "--reason", "it isn't there", "--who", "ada"], line].concat())
+    }
+
+    fn acting(line: Vec<&str>) -> Act {
+        let args = Skip::parse_from(line).args;
+        let on = On::of(&args.act, args.direction);
+        Act { goes_by: args.goes_by, ..Act::new(args.act, OperatorAction::Skip, on) }
+    }
+
+    #[test]
+    fn sagas_are_named_or_chosen_and_not_both() {
+        let line = |rest: &[&'static str]| acting([&["skip", "--reason", "r", "--who", "ada"], rest].concat());
+        assert!(matches!(line(&["a"]).whose(), Ok(Whose::One("a"))));
+        assert!(matches!(line(&["a", "b", "--saga", "order"]).whose(), Ok(Whose::Several)));
+        assert!(matches!(line(&["--step", "charge"]).whose(), Ok(Whose::Chosen)));
+        assert!(line(&["a", "--status", "parked"]).whose().is_err() && line(&[]).whose().is_err());
+    }
+
+    #[test]
+    fn a_job_is_ordered_by_what_chooses_and_repeated_by_the_same() {
+        let rest = ["--status", "parked", "--code", "http.422", "--older-than", "2h", "--step", "charge"];
+        let act = acting([&["skip", "--reason", "r", "--who", "ada", "--id", "7"], rest.as_slice()].concat());
+        let order = act.order();
+        assert_eq!(
+            order["filter"],
+            json!({"status": "parked", "step": "charge", "code": "http.422", "olderThan": "2h"})
+        );
+        assert_eq!((&order["step"], &order["action"], &order["id"]), (&json!("charge"), &json!("skip"), &json!("7")));
+        let again =
+            "saga skip --status parked --step charge --code http.422 --older-than 2h --id 7 --who ada --reason r";
+        assert_eq!(act.again(&On::default()), again);
     }
 
     #[test]
@@ -282,7 +332,7 @@ mod tests {
     fn every_key_reaches_the_engine_as_it_is() {
         let path = |key: &str| {
             let line = ["skip", key, "--reason", "r", "--who", "ada", "--saga", "a b"];
-            Act::new(Skip::parse_from(line).args.act, OperatorAction::Skip, On::default()).path()
+            Act::new(Skip::parse_from(line).args.act, OperatorAction::Skip, On::default()).path(key)
         };
         assert_eq!(path("acme/7%"), "/api/sagas/acme%2F7%25/skip?saga=a%20b");
         assert_eq!(path(".."), "/api/sagas/%2D/skip?saga=a%20b&key=%2E%2E");
@@ -297,9 +347,9 @@ mod tests {
     #[test]
     fn a_repeat_is_told_as_one() {
         let answer = json!({"status": "applied", "saga": "s", "id": "7", "step": "charge", "direction": "undo"});
-        assert_eq!(told(OperatorAction::Skip, &answer), "skip s: applied (the undo of step charge, act 7)");
+        assert_eq!(told::one(OperatorAction::Skip, &answer), "skip s: applied (the undo of step charge, act 7)");
         let repeat = json!({"status": "applied", "saga": "s", "id": "7", "appliedAt": "2026-11-29T08:00:00.000Z"});
-        let told = told(OperatorAction::Retry, &repeat);
+        let told = told::one(OperatorAction::Retry, &repeat);
         assert_eq!(told, "retry s: applied before, at 2026-11-29T08:00:00.000Z; nothing was done again (act 7)");
     }
 }

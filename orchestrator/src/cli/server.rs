@@ -89,6 +89,11 @@ impl Server {
         Ok(serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null))
     }
 
+    /// Asks the engine to end what is at `path`.
+    pub(super) async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        self.send(self.client.delete(self.url(path)).timeout(PATIENCE)).await.map(drop)
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.address)
     }

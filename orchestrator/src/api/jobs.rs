@@ -1,0 +1,188 @@
+//! `/api/jobs`: one act on many sagas.
+
+use super::{Backend, acts, errors::Error, sagas};
+use crate::{
+    engine::{
+        bulk::{self, Order, Targets},
+        sequel,
+    },
+    guarded::acts::check_texts,
+    journal::reading::Wanted,
+};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode},
+};
+use saga_core::{command::Direction, event::OperatorAction, input::About, state::Status};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{num::NonZeroU32, time::Duration};
+use uuid::Uuid;
+
+/// The largest body: as many ids as may be named, and keys of usual length.
+pub(super) const BODY_BYTES: usize = 256 * 1024;
+/// Bytes of the record that say which sagas were meant.
+const TOLD_BYTES: usize = 2_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Asked {
+    id: Option<Uuid>,
+    action: String,
+    who: String,
+    reason: String,
+    /// Ids or keys.
+    #[serde(default)]
+    sagas: Vec<String>,
+    /// Which definition, where several have sagas with a key.
+    saga: Option<String>,
+    filter: Option<sagas::Asked>,
+    step: Option<String>,
+    direction: Option<Direction>,
+    definition: Option<String>,
+    pace: Option<u32>,
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default = "some_wait")]
+    wait_ms: u64,
+}
+
+/// What is parked again at once is known by then, and no more acts are under way than may be.
+fn some_wait() -> u64 {
+    1_000
+}
+
+/// What of a job's items is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct From {
+    after: Option<usize>,
+}
+
+pub(super) async fn begin(
+    State(backend): State<Backend>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Value>), Error> {
+    acts::require_json(&headers)?;
+    let asked: Asked = serde_json::from_slice(&body).map_err(|error| Error::BadBody(error.to_string()))?;
+    let order = ordered(&backend, asked).await?;
+    let job = backend.jobs.begin(&backend.parts, order).map_err(|_| Error::TooManyJobs(bulk::MOST_RUNNING))?;
+    Ok((StatusCode::ACCEPTED, Json(json!({"job": job}))))
+}
+
+pub(super) async fn list(State(backend): State<Backend>) -> Result<Json<Value>, Error> {
+    let record = bulk::on_record(backend.parts.store.as_ref()).await?;
+    Ok(Json(json!({"jobs": backend.jobs.all(), "record": record})))
+}
+
+pub(super) async fn show(
+    State(backend): State<Backend>,
+    Path(id): Path<String>,
+    from: Result<Query<From>, QueryRejection>,
+) -> Result<Json<Value>, Error> {
+    let after = sagas::checked(from)?.after.unwrap_or_default();
+    let (job, items) = backend.jobs.find(named(&id)?, after).ok_or(Error::NoJob(id))?;
+    let next = job.looked_at;
+    Ok(Json(json!({"job": job, "items": items, "next": next})))
+}
+
+pub(super) async fn cancel(State(backend): State<Backend>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+    let job = backend.jobs.cancel(named(&id)?).ok_or(Error::NoJob(id))?;
+    Ok(Json(json!({"job": job})))
+}
+
+fn named(id: &str) -> Result<Uuid, Error> {
+    id.parse().map_err(|_| Error::NoJob(id.to_owned()))
+}
+
+async fn ordered(backend: &Backend, asked: Asked) -> Result<Order, Error> {
+    check_texts(&asked.who, &asked.reason).map_err(Error::BadValue)?;
+    let action = acts::parse(&asked.action).map_err(|_| {
+        Error::BadValue(format!("`action` is `{}`: expected retry, skip, cancel or abandon", asked.action))
+    })?;
+    if asked.definition.is_some() && action != OperatorAction::Retry {
+        return Err(Error::BadValue("`definition` is of retry only".to_owned()));
+    }
+    let about = match (asked.step, asked.direction) {
+        (None, Some(_)) => return Err(Error::BadValue("`direction` goes with `step`".to_owned())),
+        (step, direction) => step.map(|step| About { step, direction }),
+    };
+    let (targets, targets_told) = targets(backend, action, asked.sagas, asked.saga, asked.filter).await?;
+    Ok(Order {
+        id: asked.id.unwrap_or_else(Uuid::new_v4),
+        action,
+        who: asked.who,
+        reason: asked.reason,
+        targets,
+        targets_told,
+        about,
+        definition: asked.definition,
+        pace: pace(asked.pace)?,
+        dry_run: asked.dry_run,
+        wait: wait(asked.wait_ms)?,
+    })
+}
+
+fn pace(asked: Option<u32>) -> Result<NonZeroU32, Error> {
+    let Some(asked) = asked else { return Ok(bulk::PACE) };
+    let pace = NonZeroU32::new(asked).filter(|pace| *pace <= bulk::MOST_PACE);
+    pace.ok_or_else(|| Error::BadValue(format!("`pace` is {asked}: expected 1 to {} sagas a second", bulk::MOST_PACE)))
+}
+
+fn wait(wait_ms: u64) -> Result<Duration, Error> {
+    let wait = Duration::from_millis(wait_ms);
+    let most = sequel::MOST_WAIT;
+    let too_long = || Error::BadValue(format!("`waitMs` is {wait_ms}: expected 0 to {}", most.as_millis()));
+    (wait <= most).then_some(wait).ok_or_else(too_long)
+}
+
+async fn targets(
+    backend: &Backend,
+    action: OperatorAction,
+    names: Vec<String>,
+    saga: Option<String>,
+    filter: Option<sagas::Asked>,
+) -> Result<(Targets, String), Error> {
+    match (names.is_empty(), filter) {
+        (false, None) if names.len() > bulk::MOST_NAMES => Err(Error::BadValue(format!(
+            "`sagas` names {}: at most {} can be named, more can be chosen by a `filter`",
+            names.len(),
+            bulk::MOST_NAMES
+        ))),
+        (false, None) => {
+            let told = shortened(names.join(" "));
+            Ok((Targets::Named { names, saga }, told))
+        }
+        (true, Some(asked)) => {
+            let told = shortened(asked.told());
+            let wanted = meant(sagas::wanted(&asked, backend.parts.clock.now())?, action);
+            sagas::named_right_if_none(backend, &wanted).await?;
+            Ok((Targets::Matching(wanted), told))
+        }
+        (true, None) | (false, Some(_)) => {
+            Err(Error::BadValue("say which sagas: by `sagas`, ids or keys, or by a `filter`".to_owned()))
+        }
+    }
+}
+
+/// Nothing is done to what has ended; what is retried or skipped is parked, unless it is said what it waits on or in which status it is.
+fn meant(wanted: Wanted, action: OperatorAction) -> Wanted {
+    let statuses = match action {
+        OperatorAction::Retry | OperatorAction::Skip if wanted.statuses.is_empty() && wanted.waiting_on.is_none() => {
+            vec![Status::Parked]
+        }
+        OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => {
+            wanted.statuses.clone()
+        }
+    };
+    Wanted { statuses, only_open: true, ..wanted }
+}
+
+fn shortened(mut told: String) -> String {
+    let end = (0..=TOLD_BYTES.min(told.len())).rev().find(|at| told.is_char_boundary(*at)).unwrap_or_default();
+    told.truncate(end);
+    told
+}

@@ -1,0 +1,83 @@
+//! One act on many sagas: a job of an engine, followed to its end.
+
+use super::{Act, On, told};
+use crate::cli::{output, server::Server};
+use anyhow::Context;
+use saga_core::event::OperatorAction;
+use serde_json::{Value, json};
+use std::{process::ExitCode, time::Duration};
+
+/// Between two looks at a job.
+const LOOK: Duration = Duration::from_millis(300);
+/// How long each act is waited for, unless asked otherwise.
+const USUAL_WAIT_SECONDS: u64 = 1;
+
+impl Act {
+    pub(super) async fn perform_on_many(self) -> anyhow::Result<ExitCode> {
+        let server = self.args.server.open()?;
+        let begun = server.post("/api/jobs", &self.order()).await?;
+        let job = begun["job"]["id"].as_str().context("the engine names no job")?.to_owned();
+        if !self.args.dry_run {
+            let again = self.again(&On::default());
+            output::note(&format!("job {job}; Ctrl-C stops it. To go on later, nothing is done twice by:\n  {again}"));
+        }
+        let followed = self.followed(&server, &format!("/api/jobs/{job}")).await;
+        let ended = followed.with_context(|| format!("the job may go on: GET /api/jobs/{job} tells"))?;
+        output::note(&told::summary(self.action, &ended));
+        Ok(if told::is_all_well(&ended) { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    }
+
+    /// What the engine is asked for.
+    pub(super) fn order(&self) -> Value {
+        let mut order = json!({
+            "id": self.id,
+            "action": self.action.as_str(),
+            "who": self.args.who,
+            "reason": self.args.reason,
+            "dryRun": self.args.dry_run,
+            "waitMs": self.args.wait.unwrap_or(USUAL_WAIT_SECONDS) * 1000,
+        });
+        if self.args.names.is_empty() {
+            order["filter"] = self.args.selection.filter(self.goes_by.as_deref());
+        } else {
+            order["sagas"] = json!(self.args.names);
+            order["saga"] = json!(self.args.selection.saga);
+        }
+        let more = [("step", &self.on.step), ("direction", &self.on.direction), ("definition", &self.definition)];
+        for (name, value) in more.into_iter().filter(|(_, value)| value.is_some()) {
+            order[name] = json!(value);
+        }
+        if let Some(pace) = self.args.pace {
+            order["pace"] = json!(pace);
+        }
+        order
+    }
+
+    /// Prints what comes of each saga, and returns the job as it ended.
+    async fn followed(&self, server: &Server, path: &str) -> anyhow::Result<Value> {
+        let mut after = 0;
+        let mut is_stopped = false;
+        loop {
+            let answer = server.get(&format!("{path}?after={after}")).await?;
+            for item in answer["items"].as_array().into_iter().flatten() {
+                output::next(item, self.args.output, |item| told::item(self.action, item))?;
+            }
+            after = answer["next"].as_u64().unwrap_or_default();
+            if answer["job"]["status"] != "running" {
+                return Ok(answer["job"].clone());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                _ = tokio::signal::ctrl_c(), if !is_stopped => {
+                    is_stopped = true;
+                    server.delete(path).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Which action this is, for those who tell of it.
+pub(super) fn done(action: OperatorAction, dry_run: bool) -> String {
+    if dry_run { format!("{} (dry run)", action.as_str()) } else { action.as_str().to_owned() }
+}

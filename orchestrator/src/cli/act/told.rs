@@ -1,0 +1,106 @@
+//! Acts and what came of them, in words.
+
+use super::job::done;
+use saga_core::event::OperatorAction;
+use serde_json::Value;
+
+/// What came of an act, or would: `retry …: applied, and parked again at once: …`
+pub(super) fn one(action: OperatorAction, answer: &Value) -> String {
+    let text = |key: &str| answer[key].as_str().unwrap_or_default();
+    let on = on(answer);
+    if !answer["leadsTo"].is_null() {
+        return format!("{} {}: would lead to {}. Nothing was done", action.as_str(), text("saga"), leads_to(answer));
+    }
+    let status = match answer["appliedAt"].as_str() {
+        Some(at) => format!("applied before, at {at}; nothing was done again"),
+        None => text("status").to_owned(),
+    };
+    let now = came_of(action, answer).unwrap_or_default();
+    format!("{} {}: {status}{now} ({on}act {})", action.as_str(), text("saga"), text("id"))
+}
+
+fn came_of(action: OperatorAction, answer: &Value) -> Option<String> {
+    let status = answer["now"]["status"].as_str()?;
+    let place = place(&answer["now"]);
+    Some(match (status, action) {
+        ("parked", OperatorAction::Retry | OperatorAction::Skip) if answer["appliedAt"].is_null() => {
+            format!(", and parked again at once{place}")
+        }
+        _ => format!("; now {status}{place}"),
+    })
+}
+
+/// Where a saga is, and why: `, at charge: http.422`
+fn place(line: &Value) -> String {
+    let part = |before: &str, key: &str| line[key].as_str().map(|text| format!("{before}{text}")).unwrap_or_default();
+    format!("{}{}", part(", at ", "step"), part(": ", "reason"))
+}
+
+fn leads_to(answer: &Value) -> String {
+    let prospect = &answer["leadsTo"];
+    let status = prospect["status"].as_str().unwrap_or_default();
+    let names = |key: &str| {
+        let names = prospect[key].as_array().into_iter().flatten().filter_map(Value::as_str);
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let part = |before: &str, key: &str| match names(key) {
+        names if names.is_empty() => String::new(),
+        names => format!("; {before} {names}"),
+    };
+    let parts = [part("starts", "starts"), part("undoes", "undoes"), part("leaves as they are", "leaves")].concat();
+    format!("{status}{}{parts}", place(prospect))
+}
+
+/// The step that an act is about.
+fn on(answer: &Value) -> String {
+    match (answer["step"].as_str(), answer["direction"].as_str()) {
+        (Some(step), Some("undo")) => format!("the undo of step {step}, "),
+        (Some(step), _) => format!("step {step}, "),
+        (None, _) => String::new(),
+    }
+}
+
+/// What came of one of many sagas.
+pub(super) fn item(action: OperatorAction, item: &Value) -> String {
+    let name = item["now"]["key"].as_str().map(|key| format!(" ({key})")).unwrap_or_default();
+    let id = item["id"].as_str().unwrap_or_default();
+    let came = match (item["result"].as_str().unwrap_or_default(), item["message"].as_str()) {
+        (_, _) if !item["leadsTo"].is_null() => format!("would lead to {}", leads_to(item)),
+        ("before", _) => "applied before; nothing was done again".to_owned(),
+        ("accepted", _) => "accepted, not yet applied".to_owned(),
+        (result, Some(message)) => format!("{result}: {message}"),
+        (_, None) => format!("applied{}", came_of(action, item).unwrap_or_default()),
+    };
+    format!("{} {id}{name}: {came}", action.as_str())
+}
+
+/// What came of all of them.
+pub(super) fn summary(action: OperatorAction, job: &Value) -> String {
+    let parts = [
+        ("applied", "applied"),
+        ("elsewhere", "applied and parked again, or ended otherwise"),
+        ("before", "applied before"),
+        ("accepted", "accepted, not yet applied"),
+        ("refused", "refused"),
+        ("failed", "failed"),
+    ];
+    let would_be = if job["dryRun"] == true { "would be " } else { "" };
+    let told = parts.iter().filter_map(|(key, words)| {
+        let count = job["counts"][*key].as_u64().filter(|count| *count > 0)?;
+        Some(format!("{count} {would_be}{words}"))
+    });
+    let told = told.collect::<Vec<_>>().join(", ");
+    let told = if told.is_empty() { "no saga was found".to_owned() } else { told };
+    let action = done(action, job["dryRun"] == true);
+    let ended = match job["failure"].as_str() {
+        Some(failure) => format!("failed: {failure}"),
+        None => job["status"].as_str().unwrap_or_default().to_owned(),
+    };
+    format!("{action} of {} sagas: {told}; job {} {ended}", job["lookedAt"], job["id"].as_str().unwrap_or_default())
+}
+
+/// Whether every saga is where the act was meant to lead.
+pub(super) fn is_all_well(job: &Value) -> bool {
+    let none = |key: &str| job["counts"][key].as_u64() == Some(0);
+    job["status"] == "done" && ["elsewhere", "refused", "failed"].into_iter().all(none)
+}
