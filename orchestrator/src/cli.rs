@@ -81,13 +81,13 @@ enum Command {
     Show(read::OneArgs),
     /// Show everything that happened to one saga
     History(read::OneArgs),
-    /// Try again what failed or waits, now
+    /// Try again what failed or waits, now; of one saga or of many
     Retry(act::RetryArgs),
-    /// Take a step that a parked saga waits for as settled
+    /// Mark the step that a parked saga waits for as done, and go on
     Skip(act::StepActArgs),
-    /// Undo a saga that has not passed its pivot
+    /// Undo sagas that have not passed their pivot
     Cancel(act::WholeActArgs),
-    /// End a saga as it is; what is left undone is recorded
+    /// End sagas as they are; what is left undone is recorded
     Abandon(act::WholeActArgs),
     /// Show which definitions start sagas
     #[command(subcommand)]

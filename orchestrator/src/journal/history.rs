@@ -140,7 +140,7 @@ pub fn describe(plan: &Plan, event: &Event, left: Left) -> String {
             format!("{} skipped{doubt}", name(plan, *step))
         }
         Event::StepSkipped { step, direction: Direction::Undo, .. } => {
-            format!("undo of {} declared done by hand", name(plan, *step))
+            format!("the undo of {} is marked as done by hand", name(plan, *step))
         }
         Event::ResultArrived { step, .. } => format!("{} reports a late success", name(plan, *step)),
         Event::CompensationStarted { cause } => format!("the saga goes back: {}", view::caused(plan, cause)),

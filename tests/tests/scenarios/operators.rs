@@ -91,6 +91,7 @@ async fn an_act_that_a_page_elsewhere_could_send_is_refused() -> Result<()> {
 #[tokio::test]
 async fn an_act_says_before_what_it_leads_to_and_after_what_came_of_it() -> Result<()> {
     let Some(world) = stuck().await? else { return Ok(()) };
+    world.define("order", &format!("retry: {{attempts: 1}}{ORDER}"))?;
     let engine = world.start().await?;
     world.order("4711", &json!({})).await?;
     let parked = reaches(&engine, "4711", &["parked"]).await?;
