@@ -57,7 +57,7 @@ fn some_wait() -> u64 {
 /// What of a job's items is asked for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct From {
+pub(super) struct Following {
     after: Option<usize>,
 }
 
@@ -81,9 +81,9 @@ pub(super) async fn list(State(backend): State<Backend>) -> Result<Json<Value>, 
 pub(super) async fn show(
     State(backend): State<Backend>,
     Path(id): Path<String>,
-    from: Result<Query<From>, QueryRejection>,
+    following: Result<Query<Following>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
-    let after = sagas::checked(from)?.after.unwrap_or_default();
+    let after = sagas::checked(following)?.after.unwrap_or_default();
     let (job, items) = backend.jobs.find(named(&id)?, after).ok_or(Error::NoJob(id))?;
     let next = job.looked_at;
     Ok(Json(json!({"job": job, "items": items, "next": next})))

@@ -175,7 +175,9 @@ mod tests {
         assert_eq!(on("breaker:payout").as_deref(), Some(payout));
         let step = "no participant and no topic is called `ship`; it is a step: --step ship";
         assert_eq!((on("ship").as_deref(), on("breaker:")), (Some(step), None));
-        assert_eq!(told(Wanted { definition: Some("bb".into()), ..Wanted::default() }).is_some(), true);
+        let begins = |start: &str| told(Wanted { definition: Some(start.into()), ..Wanted::default() });
+        assert_eq!(begins("bb").as_deref(), Some("no saga goes by a definition whose hash begins with `bb`"));
+        assert_eq!(begins("aa"), None);
     }
 
     #[test]

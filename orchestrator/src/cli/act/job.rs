@@ -3,7 +3,6 @@
 use super::{Act, On, told};
 use crate::cli::{output, server::Server};
 use anyhow::Context;
-use saga_core::event::OperatorAction;
 use serde_json::{Value, json};
 use std::{process::ExitCode, time::Duration};
 
@@ -75,9 +74,4 @@ impl Act {
             }
         }
     }
-}
-
-/// Which action this is, for those who tell of it.
-pub(super) fn done(action: OperatorAction, dry_run: bool) -> String {
-    if dry_run { format!("{} (dry run)", action.as_str()) } else { action.as_str().to_owned() }
 }

@@ -1,6 +1,5 @@
 //! Acts and what came of them, in words.
 
-use super::job::done;
 use saga_core::event::OperatorAction;
 use serde_json::Value;
 
@@ -91,7 +90,8 @@ pub(super) fn summary(action: OperatorAction, job: &Value) -> String {
     });
     let told = told.collect::<Vec<_>>().join(", ");
     let told = if told.is_empty() { "no saga was found".to_owned() } else { told };
-    let action = done(action, job["dryRun"] == true);
+    let action = action.as_str();
+    let action = if job["dryRun"] == true { format!("{action} (dry run)") } else { action.to_owned() };
     let ended = match job["failure"].as_str() {
         Some(failure) => format!("failed: {failure}"),
         None => job["status"].as_str().unwrap_or_default().to_owned(),
