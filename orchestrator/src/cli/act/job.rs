@@ -21,7 +21,7 @@ impl Act {
             output::note(&format!("job {job}; Ctrl-C stops it. To go on later, nothing is done twice by:\n  {again}"));
         }
         let followed = self.followed(&server, &format!("/api/jobs/{job}")).await;
-        let ended = followed.with_context(|| format!("the job may go on: GET /api/jobs/{job} tells"))?;
+        let ended = followed.with_context(|| format!("job {job} cannot be followed; what was done stays done"))?;
         output::note(&told::summary(self.action, &ended));
         Ok(if told::is_all_well(&ended) { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
