@@ -33,6 +33,7 @@ mod stall;
 mod tests;
 mod text;
 mod tries;
+mod words;
 
 pub use client::{Client, NoClient};
 pub use endpoints::EndpointState;

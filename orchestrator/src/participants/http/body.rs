@@ -6,6 +6,7 @@ use super::{
     pace::Late,
     said::Said,
     text::{self, Charset},
+    words,
 };
 use hyper::header::CONTENT_TYPE;
 use saga_core::{
@@ -15,7 +16,7 @@ use saga_core::{
 use serde_json::Value;
 use std::time::Duration;
 
-/// Characters of an error's body that become a failure's message.
+/// Characters of what an error's body says that become a failure's message.
 const MESSAGE_CHARS: usize = 300;
 
 /// Why a body cannot be had.
@@ -144,7 +145,7 @@ fn as_it_is(text: &str) -> Result<Value, Unfit> {
     json::check(&text).map(|()| text)
 }
 
-/// The beginning of an error's body, for people; or why it cannot be read.
+/// What an error's body says in [words], else its beginning, for people; or why it cannot be read.
 pub(super) fn message(described: &Result<Described, Failure>, body: &[u8], limit: usize) -> String {
     let text = described.as_ref().map_err(Clone::clone).and_then(|described| {
         let body = coding::decoded(&described.codings, body, limit)?;
@@ -152,7 +153,9 @@ pub(super) fn message(described: &Result<Described, Failure>, body: &[u8], limit
             Kind::Json => text::of_json(&body, &described.charset),
             Kind::Text | Kind::Unsaid => text::of_text(&body, &described.charset),
         };
-        Ok(text?.trim().chars().filter(|char| *char != '\0').take(MESSAGE_CHARS).collect())
+        let text = text?;
+        let said = words::of(&text).unwrap_or_else(|| text.into_owned());
+        Ok(said.trim().chars().filter(|char| *char != '\0').take(MESSAGE_CHARS).collect())
     });
     match text {
         Ok(text) => text,
