@@ -67,7 +67,7 @@ enum Command {
     Dev(run::DevArgs),
     /// Run an engine
     Serve(run::ServeArgs),
-    /// Prove definitions before anything runs
+    /// Check definitions for errors, before anything runs
     Check(check::CheckArgs),
     /// Print the JSON Schema of a file format, for editors
     Schema {
@@ -92,10 +92,10 @@ enum Command {
     /// Show which definitions start sagas
     #[command(subcommand)]
     Definitions(definitions::DefinitionsCommand),
-    /// Show and steer the guards before participants: breakers and limits
+    /// Show and change the guards of participants: breakers and limits
     #[command(subcommand)]
     Guard(guard::GuardCommand),
-    /// Hold a participant to the contract: repeats, undo before do, late do
+    /// Test whether a participant follows the rules: repeats, undo before do, late do
     VerifyParticipant(verify::VerifyArgs),
     /// Measure this machine: sagas per second against a no-op participant
     Bench(benchmark::BenchArgs),

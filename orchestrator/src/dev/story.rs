@@ -71,7 +71,7 @@ impl Teller<'_> {
                 (Some(*step), Mark::Skip, what.to_owned())
             }
             Event::StepSkipped { step, direction: Direction::Undo, .. } => {
-                (Some(*step), Mark::Undone, "declared undone by hand".to_owned())
+                (Some(*step), Mark::Undone, "the operator marked it as undone".to_owned())
             }
             Event::CompensationStarted { cause } => (None, Mark::Back, self.goes_back(cause)),
             Event::SagaOverdue => (None, Mark::Wait, "overdue: its time is over, and it goes on".to_owned()),
@@ -138,7 +138,7 @@ impl Teller<'_> {
             End::Completed { .. } => (None, Mark::Ended, format!("completed after {took}")),
             End::Compensated { cause, irreversible, in_doubt } => {
                 let left = view::stays(self.plan, irreversible, in_doubt);
-                let left = left.unwrap_or_else(|| "nothing is left behind".to_owned());
+                let left = left.unwrap_or_else(|| "everything was undone".to_owned());
                 let why = view::caused(self.plan, cause);
                 (None, Mark::EndedUndone, format!("compensated after {took}, {left} ({why})"))
             }

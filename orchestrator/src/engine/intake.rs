@@ -92,7 +92,7 @@ pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
         ConsumerEvent::Assigned(partitions) => info!(consumer, count = partitions.len(), "partitions assigned"),
         ConsumerEvent::Revoked(partitions) => info!(consumer, count = partitions.len(), "partitions revoked"),
         ConsumerEvent::FirstContact { topic, records } => {
-            info!(consumer, %topic, records, "first contact with the topic: so many records lie before us");
+            info!(consumer, %topic, records, "the consumer group is new on the topic: so many records are there to be read");
         }
         ConsumerEvent::OffsetsLost { partition, expected, resumed, loss } => {
             match loss {

@@ -47,12 +47,12 @@ fn text(guard: Guard, seen: &ParticipantSnapshot) -> String {
         Guard::Breaker => breaker(seen),
         Guard::Bulkhead => {
             format!(
-                "{} calls to {name} are in flight, {} may be; {} wait in line",
+                "{} calls to {name} are in flight, {} may be; {} are queued",
                 seen.in_flight, seen.limit, seen.in_line
             )
         }
         Guard::RateLimit => {
-            format!("{name} is called as often as its rate limit allows; {} wait in line", seen.in_line)
+            format!("{name} is called as often as its rate limit allows; {} are queued", seen.in_line)
         }
         Guard::RetryBudget => format!("so many calls to {name} fail that further attempts wait for its retry budget"),
         Guard::Health => format!("health checks find {name} unwell"),
@@ -72,7 +72,7 @@ fn breaker(seen: &ParticipantSnapshot) -> String {
     }
     let Some(opened) = &seen.opened else {
         return format!(
-            "calls to {name} are let through by the breaker of this engine ({} wait in line)",
+            "calls to {name} are let through by the breaker of this engine ({} are queued)",
             seen.in_line
         );
     };

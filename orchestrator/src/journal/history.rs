@@ -129,7 +129,7 @@ pub fn describe(plan: &Plan, event: &Event, left: Left) -> String {
         Event::StepFailed { step, direction, outcome, failure, ending } => {
             let outcome = match outcome {
                 AttemptOutcome::Failed => "failed",
-                AttemptOutcome::Unknown => "ended unknown, it may have happened",
+                AttemptOutcome::Unknown => "result unknown, it may have happened",
             };
             let command = command(plan, *step, *direction);
             format!("{command} {outcome}: {}{}", told(failure), because(*ending))
@@ -143,7 +143,7 @@ pub fn describe(plan: &Plan, event: &Event, left: Left) -> String {
             format!("the undo of {} is marked as done by hand", name(plan, *step))
         }
         Event::ResultArrived { step, .. } => format!("{} reports a late success", name(plan, *step)),
-        Event::CompensationStarted { cause } => format!("the saga goes back: {}", view::caused(plan, cause)),
+        Event::CompensationStarted { cause } => format!("compensation starts: {}", view::caused(plan, cause)),
         Event::SagaOverdue => "the saga's time ended after its pivot: overdue, it goes on".into(),
         Event::SagaParked { reason } => format!("parked: {}", view::parked(plan, reason)),
         Event::SagaResumed => "goes on: what it was parked for resolved itself".into(),
@@ -151,9 +151,9 @@ pub fn describe(plan: &Plan, event: &Event, left: Left) -> String {
             format!("{who}: {} ({reason})", view::acted(plan, *action, *command))
         }
         Event::DefinitionChanged { definition, .. } => format!("from here on it runs by the definition {definition}"),
-        Event::OutcomeDue { request, .. } => format!("outcome event due: {}", sent(request)),
+        Event::OutcomeDue { request, .. } => format!("the outcome event will be published: {}", sent(request)),
         Event::OutcomeWaiting { failure } => format!("the outcome event waits for its topic: {}", told(failure)),
-        Event::OutcomeShortened { request } => format!("outcome event without output due: {}", sent(request)),
+        Event::OutcomeShortened { request } => format!("the outcome event will be published without output: {}", sent(request)),
         Event::SagaEnded { end } => ended(plan, end),
         Event::IncidentOpened { step, direction, failure } => {
             format!("incident: {}", view::incident(step.map(|step| name(plan, step)), *direction, failure))
