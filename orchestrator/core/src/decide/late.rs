@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// Code of the incident that a success opens which contradicts what was decided or declared.
 const LATE_SUCCESS: &str = "late_success";
-const UNDONE_TWICE: &str = "the undo was declared done by hand and reports success: it may have been done twice";
+const UNDONE_TWICE: &str = "an operator marked the undo as done, and it reports success: it may have been done twice";
 
 impl Draft<'_, '_> {
     pub(super) fn late(&mut self, command: CommandRef, result: &Value) -> Result<(), Stop> {

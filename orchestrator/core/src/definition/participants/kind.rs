@@ -58,7 +58,7 @@ impl Kind {
     }
 }
 
-/// The table of the kinds; docs/participants.md has the same.
+/// The table of the kinds; docs/participants-reference.md has the same.
 struct Values {
     connect_ms: u64,
     read_ms: u64,
