@@ -84,6 +84,8 @@ fn routes(backend: Backend) -> Router {
     Router::new()
         .route("/", get(pages::list))
         .route("/sagas/{id}", get(pages::saga))
+        .route("/guards", get(pages::guards))
+        .route("/assets/act.js", get(pages::act_script))
         .route("/assets/saga.css", get(pages::style))
         .route("/assets/saga.js", get(pages::script))
         .route("/health/live", get(health::live))

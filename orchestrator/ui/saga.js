@@ -4,13 +4,28 @@ const REFRESH_MS = 2000;
 const MOST_MS = 60000;
 // Longer than the server takes for any request.
 const GIVE_UP_MS = 40000;
+const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+const ago = new Intl.RelativeTimeFormat("en", { numeric: "always" });
+
+// How long ago, for people; exactly, by their own clock, in the title.
+function tellTimes() {
+  for (const time of document.querySelectorAll("main time[datetime]")) {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.valueOf())) continue;
+    const seconds = Math.round((at - Date.now()) / 1000);
+    const [unit, length] = UNITS.find(([, length]) => Math.abs(seconds) >= length) || UNITS.at(-1);
+    time.textContent = ago.format(Math.trunc(seconds / length), unit);
+    time.title = at.toLocaleString();
+  }
+}
 
 async function refresh() {
-  if (document.hidden || window.getSelection().toString()) return REFRESH_MS;
+  if (document.hidden || window.getSelection().toString() || document.querySelector("dialog[open]")) return REFRESH_MS;
   const answer = await fetch(location.href, { headers: { accept: "text/html" }, signal: AbortSignal.timeout(GIVE_UP_MS) });
   if (!answer.ok) return 1000 * Number(answer.headers.get("retry-after") || 0);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   document.querySelector("main").replaceWith(fresh.querySelector("main"));
+  tellTimes();
   return REFRESH_MS;
 }
 
@@ -24,4 +39,5 @@ async function follow(rest) {
   setTimeout(follow, next, next);
 }
 
+tellTimes();
 setTimeout(follow, REFRESH_MS, REFRESH_MS);

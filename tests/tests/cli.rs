@@ -136,6 +136,15 @@ async fn the_web_pages_go_on_to_older_sagas_and_say_what_is_wrong() -> Result<()
     let (status, oldest) = page(next.replace("&#38;", "&").replace("&amp;", "&")).await?;
     assert_eq!(status, 200, "{oldest}");
     assert!(oldest.contains(">1</a>") && !oldest.contains(">2</a>") && !oldest.contains("rel=\"next\""), "{oldest}");
+    let (_, found) = page("/?key=1&saga=&status=&waitingOn=".into()).await?;
+    assert!(found.contains(">1</a>") && !found.contains(">2</a>"), "{found}");
+    let (_, none) = page("/?key=3".into()).await?;
+    assert!(none.contains("No saga is as you asked."), "{none}");
+    let (_, guards) = page("/guards".into()).await?;
+    assert!(
+        guards.contains("<section aria-label=\"payments\">") && guards.contains("/api/guards/payments/reset"),
+        "{guards}"
+    );
     let (status, wrong) = page("/sagas/nobody".into()).await?;
     assert!(status == 404 && wrong.starts_with("<!doctype html>") && wrong.contains("nobody"), "{status} {wrong}");
     let (status, body) = engine.api().get("/api/sagas?limit=0").await?;
@@ -144,6 +153,7 @@ async fn the_web_pages_go_on_to_older_sagas_and_say_what_is_wrong() -> Result<()
     let id = listed["sagas"][0]["id"].as_str().context("an id")?;
     let (_, shown) = page(format!("/sagas/{id}")).await?;
     assert!(shown.contains("orderId") && shown.contains("payloads=full"), "{shown}");
+    assert!(!shown.contains("data-act"), "a saga that has ended takes no act: {shown}");
     let (_, whole) = page(format!("/sagas/{id}?payloads=full")).await?;
     assert!(whole.contains("payloads=short"), "{whole}");
     let arguments = ["definitions", "list", "--server", engine.api().base(), "--output", "json"];

@@ -1,7 +1,12 @@
 //! The web UI: server-rendered, no framework, every payload escaped by the template engine.
 
+mod guards;
+
+pub(super) use guards::guards;
+
 use super::{
     Backend,
+    census::Counted,
     errors::{Error, Told},
     sagas, server,
 };
@@ -18,11 +23,17 @@ use axum::{
     middleware::Next,
     response::{Html, IntoResponse, Response},
 };
-use saga_core::state::{
-    Status,
-    view::{SagaView, StepPhase},
+use saga_core::{
+    event::OperatorAction,
+    state::{
+        Status,
+        view::{NeedView, SagaView, StepPhase},
+    },
+    time::{Timestamp, rfc3339},
 };
 use saga_event_store::Standing;
+use serde_json::json;
+use std::collections::BTreeSet;
 
 /// Sagas on a page of the list.
 const LINES: u32 = 50;
@@ -38,6 +49,10 @@ struct ListedSaga {
 struct ListPage {
     /// What goes on, by status; empty where the store does not say.
     counts: Vec<(Status, i64)>,
+    /// Names of definitions that sagas were started by.
+    names: Vec<String>,
+    participants: Vec<String>,
+    asked: sagas::Asked,
     sagas: Vec<ListedSaga>,
     /// The query of the next page, if there is one.
     next: Option<String>,
@@ -64,7 +79,7 @@ pub(super) async fn list(
     State(backend): State<Backend>,
     query: Result<Query<sagas::Asked>, QueryRejection>,
 ) -> Result<Response, Error> {
-    let asked = sagas::checked(query)?.page(LINES)?;
+    let asked = sagas::checked(query)?.without_blanks().page(LINES)?;
     let (mut lines, mut steps) = sagas::lines_and_steps(&backend, &asked, Looked::All).await?;
     let has_more = lines.len() > asked.shown();
     lines.truncate(asked.shown());
@@ -72,8 +87,19 @@ pub(super) async fn list(
     let mut steps_of = |line: &SagaLine| line.id.parse().ok().and_then(|id| steps.remove(&id)).unwrap_or_default();
     let listed = lines.into_iter().map(|line| ListedSaga { steps: steps_of(&line), line }).collect();
     let counted = backend.census.now().await;
-    let counts = counted.map_or_else(Vec::new, |counted| by_status(&counted.standing));
-    Ok(page(&ListPage { counts, sagas: listed, next }))
+    let counts = counted.as_ref().map_or_else(Vec::new, |counted| by_status(&counted.standing));
+    let names = names(&backend, counted.as_deref(), asked.saga());
+    let participants = backend.parts.guarded.names();
+    Ok(page(&ListPage { counts, names, participants, asked, sagas: listed, next }))
+}
+
+/// Definitions to choose from: those that this engine knows, those of open sagas, and the one that was asked for.
+fn names(backend: &Backend, counted: Option<&Counted>, asked: &str) -> Vec<String> {
+    let known = backend.parts.plans.all();
+    let known = known.iter().map(|plan| plan.definition.name.to_string());
+    let open = counted.into_iter().flat_map(|counted| counted.sagas.iter().cloned());
+    let asked = Some(asked.to_owned()).filter(|asked| !asked.is_empty());
+    known.chain(open).chain(asked).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 /// What people may have to do something about comes first, also where there is none of it.
@@ -98,6 +124,10 @@ pub(super) async fn saga(
 
 pub(super) async fn style() -> Response {
     server::text("text/css; charset=utf-8", include_str!("../../ui/saga.css"))
+}
+
+pub(super) async fn act_script() -> Response {
+    server::text("text/javascript; charset=utf-8", include_str!("../../ui/act.js"))
 }
 
 pub(super) async fn script() -> Response {
@@ -154,6 +184,40 @@ trait Marks {
 
     fn word(&self, phase: &StepPhase) -> String {
         word_of(phase)
+    }
+
+    fn statuses(&self) -> [Status; 7] {
+        Status::ALL
+    }
+
+    fn time(&self, at: &Timestamp) -> String {
+        rfc3339(*at)
+    }
+
+    /// Acts that name no step.
+    fn acts(&self) -> [OperatorAction; 3] {
+        [OperatorAction::Retry, OperatorAction::Cancel, OperatorAction::Abandon]
+    }
+
+    /// What an act leads to.
+    fn says(&self, act: &OperatorAction) -> &'static str {
+        match act {
+            OperatorAction::Retry => "What failed is tried again, now.",
+            OperatorAction::Skip => {
+                "The step counts as done, and the saga goes on. If it may have happened, it is undone if the saga is."
+            }
+            OperatorAction::Cancel => {
+                "Every step that was or may have been done is undone, the last first. Not after the pivot."
+            }
+            OperatorAction::Abandon => {
+                "The saga ends as it is. What is applied stays and is on record; no outcome event is published."
+            }
+        }
+    }
+
+    /// What an act for the step of `need` says beside who and why.
+    fn body_of(&self, need: &NeedView) -> String {
+        json!({"step": need.step, "direction": need.direction}).to_string()
     }
 }
 

@@ -58,6 +58,46 @@ impl Asked {
         Ok(self)
     }
 
+    /// The same without what says nothing: a form sends its empty fields, too.
+    pub(super) fn without_blanks(self) -> Asked {
+        let said = |text: Option<String>| text.filter(|text| !text.is_empty());
+        Asked {
+            status: said(self.status),
+            saga: said(self.saga),
+            key: said(self.key),
+            waiting_on: said(self.waiting_on),
+            incident: said(self.incident),
+            before: said(self.before),
+            ..self
+        }
+    }
+
+    pub(super) fn key(&self) -> &str {
+        self.key.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn saga(&self) -> &str {
+        self.saga.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn status(&self) -> &str {
+        self.status.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn waiting_on(&self) -> &str {
+        self.waiting_on.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn only_incidents(&self) -> bool {
+        self.incidents.unwrap_or_default()
+    }
+
+    /// Whether it leaves no saga out, but for the length of a page.
+    pub(super) fn is_everything(&self) -> bool {
+        let texts = [self.key(), self.saga(), self.status(), self.waiting_on()];
+        texts.iter().all(|text| text.is_empty()) && !self.only_incidents() && self.incident.is_none()
+    }
+
     /// How many lines of it are shown.
     pub(super) fn shown(&self) -> usize {
         self.limit.map_or(0, |limit| usize::try_from(limit - 1).unwrap_or(usize::MAX))

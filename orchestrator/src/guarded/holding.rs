@@ -41,6 +41,15 @@ impl Guarded {
     }
 }
 
+impl ParticipantSnapshot {
+    /// Why its breaker holds calls back, in words; `None`: it does not.
+    #[must_use]
+    pub fn held_back(&self) -> Option<String> {
+        let holds = self.opened.is_some() || self.paused_for_ms.is_some() || self.breaker == BreakerState::ForcedOpen;
+        holds.then(|| breaker(self))
+    }
+}
+
 fn text(guard: Guard, seen: &ParticipantSnapshot) -> String {
     let name = &seen.name;
     match guard {
@@ -71,10 +80,7 @@ fn breaker(seen: &ParticipantSnapshot) -> String {
         return format!("{name} asked not to be called (Retry-After) for {} more", about(ms));
     }
     let Some(opened) = &seen.opened else {
-        return format!(
-            "calls to {name} are let through by the breaker of this engine ({} are queued)",
-            seen.in_line
-        );
+        return format!("calls to {name} are let through by the breaker of this engine ({} are queued)", seen.in_line);
     };
     let last = opened.last_failures.first().or(seen.last_failures.first());
     let last = last.map(|it| format!("; last failure {} at {}, saga {}", it.told(), rfc3339(it.at), it.saga));

@@ -192,6 +192,19 @@ impl BreakerState {
         BreakerState::ForcedClosed,
         BreakerState::MetricsOnly,
     ];
+
+    /// For people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            BreakerState::Closed => "closed",
+            BreakerState::Open => "open",
+            BreakerState::HalfOpen => "half-open",
+            BreakerState::ForcedOpen => "forced open",
+            BreakerState::ForcedClosed => "forced closed",
+            BreakerState::MetricsOnly => "counts only",
+        }
+    }
 }
 
 impl From<breaker::State> for BreakerState {

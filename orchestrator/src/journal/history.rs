@@ -153,7 +153,9 @@ pub fn describe(plan: &Plan, event: &Event, left: Left) -> String {
         Event::DefinitionChanged { definition, .. } => format!("from here on it runs by the definition {definition}"),
         Event::OutcomeDue { request, .. } => format!("the outcome event will be published: {}", sent(request)),
         Event::OutcomeWaiting { failure } => format!("the outcome event waits for its topic: {}", told(failure)),
-        Event::OutcomeShortened { request } => format!("the outcome event will be published without output: {}", sent(request)),
+        Event::OutcomeShortened { request } => {
+            format!("the outcome event will be published without output: {}", sent(request))
+        }
         Event::SagaEnded { end } => ended(plan, end),
         Event::IncidentOpened { step, direction, failure } => {
             format!("incident: {}", view::incident(step.map(|step| name(plan, step)), *direction, failure))
