@@ -92,6 +92,7 @@ fn row(stream: Uuid, shard: u16, epochs: &[Epoch], version: u32) -> Append {
         open,
         step: None,
         reason: None,
+        code: None,
         started_at_ms: now_ms(),
         waits_on: Vec::new(),
         flags: Vec::new(),

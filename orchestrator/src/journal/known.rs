@@ -161,28 +161,28 @@ mod tests {
         }
     }
 
-    fn told(wanted: Wanted) -> Option<String> {
-        known().misses(&wanted).map(|misnamed| misnamed.to_string())
+    fn told(wanted: &Wanted) -> Option<String> {
+        known().misses(wanted).map(|misnamed| misnamed.to_string())
     }
 
     #[test]
     fn a_slip_is_told_with_a_guess() {
-        let step = |name: &str| told(Wanted { step: Some(name.into()), ..Wanted::default() });
+        let step = |name: &str| told(&Wanted { step: Some(name.into()), ..Wanted::default() });
         assert_eq!(step("shrage").as_deref(), Some("no step is called `shrage`; did you mean `charge`?"));
         assert_eq!(step("charge"), None);
-        let on = |name: &str| told(Wanted { waiting_on: name.parse().ok(), ..Wanted::default() });
+        let on = |name: &str| told(&Wanted { waiting_on: name.parse().ok(), ..Wanted::default() });
         let payout = "no participant and no topic is called `payout`; did you mean `payouts`?";
         assert_eq!(on("breaker:payout").as_deref(), Some(payout));
         let step = "no participant and no topic is called `ship`; it is a step: --step ship";
         assert_eq!((on("ship").as_deref(), on("breaker:")), (Some(step), None));
-        let begins = |start: &str| told(Wanted { definition: Some(start.into()), ..Wanted::default() });
+        let begins = |start: &str| told(&Wanted { definition: Some(start.into()), ..Wanted::default() });
         assert_eq!(begins("bb").as_deref(), Some("no saga goes by a definition whose hash begins with `bb`"));
         assert_eq!(begins("aa"), None);
     }
 
     #[test]
     fn a_code_that_nobody_has_is_no_slip_unless_it_looks_like_one() {
-        let code = |code: &str| told(Wanted { code: Some(code.into()), ..Wanted::default() });
+        let code = |code: &str| told(&Wanted { code: Some(code.into()), ..Wanted::default() });
         assert_eq!(code("htp.422").as_deref(), Some("no saga has the code `htp.422`; did you mean `http.422`?"));
         assert_eq!(code("out_of_stock"), None);
     }
