@@ -23,6 +23,11 @@ impl DueTimes {
         self.deadlines.set(saga, dues.deadline);
     }
 
+    /// The saga is to be looked at, from `at` on, whatever timer it has. Its deadline stays.
+    pub(super) fn look_at(&mut self, saga: SagaId, at: Timestamp) {
+        self.timers.set(saga, Some(at));
+    }
+
     /// Removes and returns the next saga that has a timer at `now`, or a deadline up to which answers have been read.
     pub(super) fn pop(&mut self, now: Timestamp, read_until: Timestamp) -> Option<SagaId> {
         self.timers.pop(now).or_else(|| self.deadlines.pop(now.min(read_until)))

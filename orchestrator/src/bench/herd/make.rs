@@ -93,16 +93,17 @@ impl Maker {
         Ok(())
     }
 
-    /// The rows of one saga.
+    /// The rows of one saga. No two start at the same moment: lines go by age.
     fn make(&self, number: u32) -> anyhow::Result<Vec<Append>> {
+        let began = self.began.plus(Duration::from_millis(number.into()));
         let key = format!("{:016x}-{number}", self.run);
         let shard = Shard::of(NAME, &key, self.store.identity().shards);
-        let id = SagaId::new(self.began, shard, fastrand::u64(..));
+        let id = SagaId::new(began, shard, fastrand::u64(..));
         let start = Start { key: key.clone(), trigger: super::super::driver::trigger(&key), traceparent: None };
         let (started, mut state) =
-            decided_at(self.began, self.waiting_for, |context| decide::start(&self.plan, id, start, context));
+            decided_at(began, self.waiting_for, |context| decide::start(&self.plan, id, start, context));
         let mut rows = vec![self.row(shard, &state, &started)?];
-        let rested = self.began.plus(RESTED);
+        let rested = began.plus(RESTED);
         match self.waiting_for {
             WaitingFor::Time => {}
             WaitingFor::Breaker | WaitingFor::Answer => {

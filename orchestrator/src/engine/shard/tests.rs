@@ -1,6 +1,6 @@
 //! What a new owner holds in memory, of very many sagas that were open before.
 
-use super::{Ended, owned::Owned};
+use super::{Ended, owned::Owned, waits::MOST};
 use crate::{
     bench::{
         herd::{self, Asked, WaitingFor, make},
@@ -91,11 +91,14 @@ impl Claimed {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_a_breaker_is_in_its_line_and_not_in_memory() {
-    for waiting_for in [WaitingFor::Answer, WaitingFor::Breaker] {
-        let mut claimed = Claimed::with(300, waiting_for, Mode::ForcedOpen).await;
+async fn what_waits_for_a_breaker_is_in_its_line_as_far_as_that_goes_and_not_in_memory() {
+    let most = u32::try_from(MOST).expect("some");
+    for (sagas, waiting_for) in
+        [(most, WaitingFor::Breaker), (5 * most, WaitingFor::Breaker), (5 * most, WaitingFor::Answer)]
+    {
+        let mut claimed = Claimed::with(sagas, waiting_for, Mode::ForcedOpen).await;
         claimed.owned.recover_all().await;
-        assert_eq!((claimed.in_line(), claimed.owned.sagas.len()), (300, 0), "{waiting_for:?}");
+        assert_eq!((claimed.in_line(), claimed.owned.sagas.len()), (most, 0), "{sagas} {waiting_for:?}");
         assert!(claimed.owned.held_back.is_empty(), "nothing is to be decided");
         claimed.close_the_breaker();
         claimed.serve_to_the_end().await;

@@ -1,6 +1,7 @@
 //! What of a shard waits in the guards' lines, and what happens when it is called. Nothing of it needs its saga in memory: that is read again when
 //! it is called.
 
+mod backlog;
 mod outcomes;
 mod places;
 
@@ -11,10 +12,12 @@ use crate::{
 };
 use outcomes::Outcome;
 use places::Places;
-use saga_core::{command::CommandRef, decide::Ignored, id::SagaId, input::Input, react::react};
+use saga_core::{command::CommandRef, decide::Ignored, id::SagaId, input::Input, react::react, time::Timestamp};
 use std::collections::HashMap;
 use tokio::sync::mpsc;
 
+#[cfg(test)]
+pub(super) use backlog::MOST;
 pub(super) use places::{Standing, Told, Wait, What};
 
 /// Calls that a shard has not looked at yet: what some participants call at once when they are back. More are called a moment later.
@@ -66,9 +69,22 @@ impl Owned {
     }
 
     fn join_lines(&mut self, saga: SagaId, waits: &[Wait]) {
+        let now = self.parts.clock.now();
+        let called_up = self.waits.places.call_up();
         if !waits.is_empty() {
             let waiter = self.waits.waiter(saga);
-            self.waits.places.join(&self.parts.guarded, self.parts.clock.now(), waits, &waiter);
+            self.waits.places.join(&self.parts.guarded, now, waits, &waiter);
+        }
+        self.waits.places.has_come(saga);
+        called_up.into_iter().filter(|other| *other != saga).for_each(|other| self.called_up(other, now));
+    }
+
+    /// Looked at, it joins the line. Those that are not in memory are read together, no more of them at once than turns allow.
+    fn called_up(&mut self, saga: SagaId, now: Timestamp) {
+        if self.sagas.contains_key(&saga) {
+            self.held_back.push((saga, Input::TimeReached));
+        } else {
+            self.due.look_at(saga, now);
         }
     }
 

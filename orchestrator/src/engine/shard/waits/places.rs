@@ -1,5 +1,6 @@
 //! The places in the guards' lines that a shard's commands have. A million may wait there, so a place is small and nobody's state is needed for it.
 
+use super::backlog::{Backlogs, Queue};
 use crate::guarded::{Guarded, InLine, Since, Waiter};
 use saga_core::{
     command::{CommandRef, Guard, Whose},
@@ -20,6 +21,7 @@ pub(super) struct Places {
     of_sagas: HashMap<SagaId, Box<[Place]>>,
     /// Of participants and topics, each once: as many as definitions and participants.yaml name.
     names: HashSet<Arc<str>>,
+    backlogs: Backlogs,
 }
 
 /// A command's place. Who was called keeps it until what it did about the call is decided, so that it is not called twice.
@@ -96,31 +98,48 @@ impl Places {
     }
 
     pub(super) fn forget(&mut self, saga: SagaId, command: CommandRef) {
-        self.change(saga, |places| places.retain(|place| place.command != command));
+        self.keep(saga, |place| place.command != command);
     }
 
     /// Keeps the places of what still waits, and no others.
     pub(super) fn retain(&mut self, saga: SagaId, waits: &[Wait]) {
-        self.change(saga, |places| places.retain(|place| waits.iter().any(|wait| place.is_of(wait))));
+        self.keep(saga, |place| waits.iter().any(|wait| place.is_of(wait)));
     }
 
-    /// Whatever has no place joins a line; who has one keeps it, with its time, which may be later than the one on record.
+    /// Whatever has no place joins a line; who has one keeps it, with its time, which may be later than the one on record. Where the line is
+    /// full, the saga is remembered, to be read when it is shorter: its wait is on record.
     pub(super) fn join(&mut self, guarded: &Guarded, now: Timestamp, waits: &[Wait], waiter: &Waiter) {
         let mut places = self.of_sagas.remove(&waiter.saga).map(Vec::from).unwrap_or_default();
         for wait in waits {
             if !places.iter().any(|place| place.is_of(wait)) {
+                let place = self.place(wait);
+                if wait.can_be_remembered() && !self.backlogs.has_room(&place.queue(), waiter.saga) {
+                    self.backlogs.remember(place.queue(), wait.effect.since, waiter.saga);
+                    continue;
+                }
                 let waiter = Waiter { command: Some(wait.effect.command), ..waiter.clone() };
                 let lines = Lines::of(guarded.join_all(&wait.effect, wait.since(now), &waiter));
-                places.push(self.place(wait, lines));
+                self.backlogs.joined(place.queue());
+                places.push(Place { lines, ..place });
             }
         }
         self.put(waiter.saga, places);
     }
 
-    fn place(&mut self, wait: &Wait, lines: Lines) -> Place {
+    /// Who had no place and is to be looked at, because a line is shorter now.
+    pub(super) fn call_up(&mut self) -> Vec<SagaId> {
+        self.backlogs.call_up()
+    }
+
+    /// The saga was looked at: whatever it waits for has joined.
+    pub(super) fn has_come(&mut self, saga: SagaId) {
+        self.backlogs.has_come(saga);
+    }
+
+    fn place(&mut self, wait: &Wait) -> Place {
         let WaitEffect { command, guard, ref whose, .. } = wait.effect;
         let whose = whose.as_ref().map(|name| self.name(name));
-        Place { command, guard, what: wait.what, whose, lines }
+        Place { command, guard, what: wait.what, whose, lines: Lines::Called }
     }
 
     fn name(&mut self, name: &str) -> Arc<str> {
@@ -132,11 +151,11 @@ impl Places {
         new
     }
 
-    fn change(&mut self, saga: SagaId, change: impl FnOnce(&mut Vec<Place>)) {
+    fn keep(&mut self, saga: SagaId, keeps: impl Fn(&Place) -> bool) {
         if let Some(places) = self.of_sagas.remove(&saga) {
-            let mut places = Vec::from(places);
-            change(&mut places);
-            self.put(saga, places);
+            let (kept, left): (Vec<Place>, Vec<Place>) = Vec::from(places).into_iter().partition(keeps);
+            left.iter().for_each(|place| self.backlogs.left(&place.queue()));
+            self.put(saga, kept);
         }
     }
 
@@ -148,6 +167,10 @@ impl Places {
 }
 
 impl Place {
+    fn queue(&self) -> Queue {
+        (self.whose.clone(), self.command.direction)
+    }
+
     /// Whether it is that wait's, whatever their times.
     fn is_of(&self, wait: &Wait) -> bool {
         let whose = self.whose.as_ref().map(|name| &**name);
@@ -170,6 +193,11 @@ impl Lines {
 }
 
 impl Wait {
+    /// Whether reading the saga again brings it back. Who has just asked keeps its place.
+    fn can_be_remembered(&self) -> bool {
+        self.told == Told::OnRecord
+    }
+
     /// What waits by the journal.
     pub(in crate::engine::shard) fn on_record(effect: Effect) -> Option<Wait> {
         match effect {
