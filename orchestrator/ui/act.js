@@ -5,17 +5,50 @@ const form = dialog.querySelector("form");
 const output = dialog.querySelector("output");
 const submit = dialog.querySelector("button[type=submit]");
 
+// How long an act on a saga waits for what comes of it.
+const WAIT_MS = 3000;
+
+// Random, also where the page came without TLS and `crypto.randomUUID` is not there.
+function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 15) | 64;
+  bytes[8] = (bytes[8] & 63) | 128;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
 async function post(url, body) {
   const answer = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
   const told = await answer.json();
-  return { ok: answer.ok, text: answer.ok ? told.status : [told.error?.message, told.error?.hint].filter(Boolean).join(". ") };
+  return { ok: answer.ok, told, text: answer.ok ? came(told) : [told.error?.message, told.error?.hint].filter(Boolean).join(". ") };
+}
+
+function came({ status, now }) {
+  return now ? `${status}; now ${[now.status, now.reason].filter(Boolean).join(": ")}` : status;
+}
+
+function prospect({ status, starts = [], undoes = [], leaves = [] }) {
+  const steps = [["starts", starts], ["undoes", undoes], ["leaves as they are", leaves]];
+  const parts = steps.filter(([, names]) => names.length > 0).map(([what, names]) => `${what} ${names.join(", ")}`);
+  return `It would lead to ${[status, ...parts].join("; ")}.`;
+}
+
+// What the act would lead to, by the engine itself; one that it would refuse cannot be sent.
+async function foresee() {
+  const { id } = form.dataset;
+  const dry = { ...JSON.parse(form.dataset.body), who: "page", reason: "dry run", dryRun: true };
+  const { ok, told, text } = await post(form.dataset.url, dry);
+  if (form.dataset.id !== id) return;
+  submit.disabled = !ok;
+  output.textContent = ok ? prospect(told.leadsTo) : text;
 }
 
 function open(button) {
   form.dataset.url = button.dataset.act;
   // One id for one intention: sent again after an answer that got lost, it is not done twice.
-  form.dataset.id = crypto.randomUUID();
+  form.dataset.id = newId();
   form.dataset.body = button.dataset.body || "{}";
+  form.dataset.waits = "dry" in button.dataset ? JSON.stringify({ waitMs: WAIT_MS }) : "{}";
   dialog.querySelector("h2").textContent = button.dataset.title;
   document.getElementById("act-says").textContent = button.dataset.says;
   form.elements.who.value = localStorage.getItem("who") || "";
@@ -24,6 +57,7 @@ function open(button) {
   submit.textContent = button.textContent;
   submit.disabled = false;
   dialog.showModal();
+  if ("dry" in button.dataset) foresee().catch(() => {});
 }
 
 document.addEventListener("click", (event) => {
@@ -40,9 +74,10 @@ form.addEventListener("submit", async (event) => {
   submit.disabled = true;
   output.textContent = "…";
   try {
-    const told = await post(form.dataset.url, { ...JSON.parse(form.dataset.body), id: form.dataset.id, who, reason });
-    output.textContent = told.text;
-    submit.disabled = told.ok;
+    const { url, id, body, waits } = form.dataset;
+    const { ok, text } = await post(url, { ...JSON.parse(body), ...JSON.parse(waits), id, who, reason });
+    output.textContent = text;
+    submit.disabled = ok;
   } catch {
     output.textContent = "The engine did not answer. It may have acted: send it again, it is done once.";
     submit.disabled = false;
