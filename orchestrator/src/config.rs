@@ -180,7 +180,7 @@ pub fn folders(sources: &Sources<'_>) -> Result<Folders, Error> {
 }
 
 /// Whether a folder holds definitions; otherwise why not, and for what was looked.
-fn without_definitions(folder: &Path) -> Option<String> {
+pub(crate) fn without_definitions(folder: &Path) -> Option<String> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => return Some(format!("the folder {} cannot be read: {error}", folder.display())),
@@ -262,14 +262,14 @@ impl<'a> Check<'a> {
         let value =
             self.checked(key, default, expected, |text| saga_event_store::is_address(text).then(|| text.to_owned()));
         match value.strip_prefix("sqlite:") {
-            Some(path) => format!("sqlite:{}", self.layers.base.join(path.trim_start_matches("//")).display()),
+            Some(path) => format!("sqlite:{}", self.layers.base_of(key).join(path.trim_start_matches("//")).display()),
             None => value,
         }
     }
 
     fn path(&mut self, key: &str, default: &str) -> PathBuf {
         let text = self.text(key, default);
-        self.layers.base.join(text)
+        self.layers.base_of(key).join(text)
     }
 
     /// As Kafka names topics, with room for the name of its mark.

@@ -5,6 +5,8 @@
 //! did it before answers as before. An order that left and had not begun is lost with the broker, so the end waits for it to begin.
 
 mod banner;
+mod definitions;
+mod door;
 mod files;
 mod orders;
 mod participants;
@@ -47,6 +49,10 @@ pub struct Options {
     pub orders: Option<u32>,
     /// End when all orders are accounted for.
     pub exit: bool,
+    /// Folder of definitions; `None`: `./sagas` if it holds any, else those that ship.
+    pub sagas: Option<PathBuf>,
+    /// Where clients find Kafka; `None`: at the port of an earlier run, else at any.
+    pub kafka_port: Option<u16>,
 }
 
 /// Runs until `stop`, or with `exit` until every saga, of earlier runs too, has ended or is parked. False if one is neither although
@@ -71,10 +77,10 @@ async fn run_on(options: &Options, terminal: &Terminal, stop: impl Future<Output
         running = stage.start(watcher) => running?,
         () = &mut stop => return Ok(!options.exit),
     };
-    stage.folder.write_config(&stage.config, running.api.address)?;
+    stage.folder.write_configs(&stage.config, stage.door.address(), running.api.address)?;
     terminal.say(&banner::welcome(&stage.places(running.api.address, earlier)));
     let run = orders::run_name(now_ms());
-    let traffic = Traffic { producer: Producer::start(&stage.kafka)?, run, board };
+    let traffic = Traffic { producer: Producer::start(&stage.kafka)?, run, board, starts: stage.starts.clone() };
     serve(running, &traffic, options, terminal, stop).await
 }
 

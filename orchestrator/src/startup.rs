@@ -11,7 +11,7 @@ mod reloading;
 mod topic_watch;
 mod variables;
 
-pub use definitions::{Files, Loaded, load_files, misnamed, paths, read_source};
+pub use definitions::{Files, Loaded, StandIns, load_files, misnamed, paths, read_source};
 pub use housekeeping::Housekeeping;
 pub use variables::lookup;
 
@@ -92,7 +92,7 @@ pub async fn run(config: Config, files: Files, options: Options, stop: impl Futu
 pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Result<Running> {
     let loaded = load_files(&files, &variables::lookup)?;
     internal::require_unused(&config.topics, &loaded)?;
-    let kafka = kafka_settings(&config, options.broker)?;
+    let mut kafka = kafka_settings(&config, options.broker)?;
     let (readiness, ready_now) = watch::channel(Readiness::Starting { waiting_for: None });
     let api = api::start(config.listen, ready_now.clone()).await?;
     info!(address = %api.address, "the API and the web UI listen");
@@ -103,6 +103,7 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
     let ready = ready_topics(&kafka, &needs(&config, &loaded), &installation, &readiness).await?;
     while_the_store_is_away(&config, &readiness, || binding.adopt(store.as_ref(), Clock::Wall.now())).await?;
     report(&ready);
+    kafka.broker = ready.broker;
     let producer = Producer::start(&kafka).context("cannot start the producer of Kafka")?;
     producer.learn(&ready.limits);
     let starts = || contacts::remember(store.as_ref(), &kafka, loaded.trigger_starts(), &readiness);

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 use saga_tests::{
-    engine::binary,
+    engine::{Api, binary, free_port},
+    eventually::eventually,
     kafka::{Kafka, Record},
 };
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     net::TcpListener,
-    process::{ChildStdout, Command},
+    process::{Child, ChildStdout, Command},
 };
 
 /// Far above what a run needs; reached only by a fault.
@@ -107,6 +108,84 @@ async fn any_client_reaches_the_printed_broker_and_every_shipped_saga_runs() -> 
     assert!(Command::new("kill").args(["-INT", &id]).status().await?.success());
     line(&mut shown, |line| line.contains("5 completed") && line.contains("nothing is open")).await?;
     assert!(tokio::time::timeout(PATIENCE, run.wait()).await??.success());
+    Ok(())
+}
+
+const CLAIM: &str = "saga: claim
+trigger: {topic: insurance.claims, type: ClaimFiled, key: [\"${ event.office }\", \"${ event.claimId }\"]}
+steps:
+  - {step: tell, publish: insurance.notices, type: ClaimNoted, with: {claim: \"${ saga.key }\"}, irreversible: true}
+";
+
+fn claim(office: &str) -> Record {
+    Record::event("ClaimFiled", "mine", &json!({"office": office, "claimId": 7}))
+}
+
+/// A run in `folder` that goes on until it is dropped, and what it shows.
+fn dev(folder: &Path, arguments: &[&str]) -> Result<(Child, Shown)> {
+    let mut command = Command::new(binary()?);
+    command.current_dir(folder).args(["dev", "--port", "0"]).args(arguments).env_remove("SAGA_CONFIG");
+    let mut run = command.stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+    let shown = BufReader::new(run.stdout.take().context("stdout is piped")?).lines();
+    Ok((run, shown))
+}
+
+/// Where it says that its Kafka is.
+async fn address(shown: &mut Shown) -> Result<String> {
+    let said = line(shown, |line| line.trim_start().starts_with("Kafka")).await?;
+    Ok(said.split_whitespace().nth(1).context("an address")?.to_owned())
+}
+
+#[tokio::test]
+async fn a_folder_runs_in_place_of_what_ships_and_kafka_is_found_where_it_was() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::create_dir(folder.path().join("claims"))?;
+    std::fs::write(folder.path().join("claims/claim.saga.yaml"), CLAIM)?;
+    let mut addresses = Vec::new();
+    for office in ["acme/eu", "acme"] {
+        let (mut run, mut shown) = dev(folder.path(), &["--sagas", "claims"])?;
+        line(&mut shown, |line| line.contains("definitions") && line.contains("claims: claim")).await?;
+        addresses.push(address(&mut shown).await?);
+        let producer = Kafka::new(addresses[0].clone(), None).producer()?;
+        producer.send("insurance.claims", &claim(office)).await?;
+        let key = office.replace('/', "~1");
+        line(&mut shown, |line| line.contains(&format!("{key}/7")) && line.contains("completed after")).await?;
+        run.kill().await?;
+    }
+    assert_eq!(addresses[0], addresses[1]);
+    let wrong = saga(folder.path(), &["dev", "--sagas", "clams"]).await?;
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(text(&wrong.stderr).contains("did you mean `claims`?"), "{}", text(&wrong.stderr));
+    let wrong = saga(folder.path(), &["dev", "--sagas", "claims", "--orders", "3"]).await?;
+    assert!(text(&wrong.stderr).contains("--orders"), "{}", text(&wrong.stderr));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_engine_beside_it_runs_sagas_of_its_own_on_its_kafka() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (_run, mut shown) = dev(folder.path(), &["--orders", "1"])?;
+    let kafka = address(&mut shown).await?;
+    line(&mut shown, |line| line.contains("saga serve --config")).await?;
+    std::fs::create_dir(folder.path().join("claims"))?;
+    std::fs::write(folder.path().join("claims/claim.saga.yaml"), CLAIM)?;
+    let api = format!("127.0.0.1:{}", free_port()?);
+    let beside = [".saga-dev/serve.yaml", "--sagas", "claims", "--listen", &api];
+    let mut command = Command::new(binary()?);
+    command.current_dir(folder.path()).args(["serve", "--config"]).args(beside).env_remove("SAGA_CONFIG");
+    let _serve = command.stderr(Stdio::null()).kill_on_drop(true).spawn()?;
+    let engine = Api::new(&format!("http://{api}"))?;
+    eventually("it is ready", PATIENCE, || async { Ok(engine.is_ready().await?.then_some(())) }).await?;
+    Kafka::new(kafka, None).producer()?.send("insurance.claims", &claim("acme/eu")).await?;
+    eventually("the claim is told of", PATIENCE, || async {
+        let (_, saga) = engine.get("/api/sagas?key=acme~1eu/7").await?;
+        Ok((saga["sagas"][0]["status"] == "completed").then_some(()))
+    })
+    .await?;
+    let other = format!("127.0.0.1:{}", free_port()?);
+    let wrong = ["serve", "--config", ".saga-dev/config.yaml", "--sagas", "claims", "--listen", &other];
+    let said = text(&saga(folder.path(), &[&wrong[..], &["--store", "sqlite:x.db"]].concat()).await?.stderr);
+    assert!(said.contains("that of `saga dev`") && said.contains("serve.yaml"), "{said}");
     Ok(())
 }
 

@@ -35,9 +35,15 @@ pub(super) struct DevArgs {
     /// Where the run keeps its files
     #[arg(long, default_value = "./.saga-dev", value_name = "DIR")]
     data: PathBuf,
+    /// Folder of your definitions and participants.yaml [default: ./sagas if it holds any, else those that ship]
+    #[arg(long, value_name = "FOLDER")]
+    sagas: Option<PathBuf>,
     /// Port of the web UI and the API
     #[arg(long, default_value_t = 8080)]
     port: u16,
+    /// Port at which clients find Kafka [default: that of the last run in this folder if it is free, else any]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    kafka_port: Option<u16>,
     /// Place this many orders and no more
     #[arg(long, value_name = "N")]
     orders: Option<u32>,
@@ -67,6 +73,8 @@ pub(super) async fn dev(args: DevArgs) -> anyhow::Result<ExitCode> {
         listen: SocketAddr::from(([127, 0, 0, 1], args.port)),
         orders: args.orders,
         exit: args.exit,
+        sagas: args.sagas,
+        kafka_port: args.kafka_port,
     };
     let accounted_for = dev::run(options, Terminal::stdout()?, shutdown::signal()).await?;
     Ok(if accounted_for { ExitCode::SUCCESS } else { ExitCode::from(1) })

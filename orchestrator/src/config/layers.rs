@@ -30,6 +30,8 @@ const KEYS: [&str; 12] = [
 const OTHER_VARIABLES: [&str; 3] = ["SAGA_CONFIG", "SAGA_LOG", "SAGA_SERVER"];
 const TEST_PREFIX: &str = "SAGA_TEST_";
 const PROPERTIES: &str = "kafka.properties";
+/// Where flags are set.
+const COMMAND_LINE: &str = "command line";
 
 /// One value and where it was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +49,8 @@ pub(super) struct Layers {
     pub(super) file: String,
     /// Its text: a number that is not in it as it was read was written in another way.
     text: String,
-    /// Relative paths are relative to the file's folder.
-    pub(super) base: PathBuf,
+    /// The file's folder.
+    base: PathBuf,
     pub(super) errors: Vec<String>,
 }
 
@@ -60,9 +62,15 @@ impl Layers {
         }
         layers.read_environment(&sources.env);
         for (key, value) in &sources.flags {
-            layers.set(key, value.clone(), "command line".into());
+            layers.set(key, value.clone(), COMMAND_LINE.into());
         }
         Ok(layers)
+    }
+
+    /// What a relative path is relative to: where it is typed, else the folder of the file.
+    pub(super) fn base_of(&self, key: &str) -> &Path {
+        let is_typed = self.get(key).is_some_and(|setting| setting.source == COMMAND_LINE);
+        if is_typed { Path::new("") } else { &self.base }
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Setting> {

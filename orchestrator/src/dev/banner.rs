@@ -1,7 +1,8 @@
 //! What is said before the first saga and after the last.
 
-use super::{files::Folder, tally::Summary};
-use crate::shell::quoted;
+use super::{definitions::Definitions, files::Folder, tally::Summary};
+use crate::{shell::quoted, startup::Loaded};
+use saga_core::definition::participants::Transport;
 use std::{net::SocketAddr, time::Instant};
 
 /// Names that are listed; the others are counted.
@@ -11,44 +12,108 @@ const LISTED: usize = 5;
 pub(super) struct Places<'a> {
     pub(super) folder: &'a Folder,
     pub(super) page: SocketAddr,
-    pub(super) broker: &'a str,
+    pub(super) definitions: &'a Definitions,
+    pub(super) loaded: &'a Loaded,
+    pub(super) kafka: SocketAddr,
+    /// The port of an earlier run that was taken.
+    pub(super) instead_of: Option<u16>,
     pub(super) http: SocketAddr,
-    pub(super) commands: &'a [String],
-    pub(super) triggers: &'a [String],
+    /// Whether the shop's orders start sagas.
+    pub(super) takes_orders: bool,
     pub(super) left_open: usize,
 }
 
 /// Said when everything works.
 pub(super) fn welcome(places: &Places<'_>) -> String {
-    let Places { folder, page, broker, http, commands, triggers, left_open } = places;
-    let earlier = match left_open {
-        0 => String::new(),
-        1 => "\nOne saga of an earlier run is open: it goes on.".to_owned(),
-        some => format!("\n{some} sagas of earlier runs are open: they go on."),
-    };
+    let Places { folder, page, kafka, .. } = places;
     format!(
         "\
 An engine, a broker, participants and customers, all in this process. Ctrl-C ends it; the next run goes on where it was.
 
   sagas         http://localhost:{port}
-  Kafka         {broker}  events on {triggers}
-  participants  inventory, shipping, accounts on topics {commands}
-                payments, travel at http://{http}
-  journal       saga list --config {config}
+  definitions   {definitions}
+  Kafka         {kafka}  events on {triggers}{moved}
+{participants}  journal       saga list --config {config}
+  beside it     saga serve --config {beside} --sagas FOLDER
 
-Order something yourself, with kcat for example:
-
-  echo '{example}' \\
-    | kcat -P -b {broker} -t shop.orders -H ce_type=OrderPlaced
-
-Ask for a unicorn or a piano, as customer mallory, or for 100000 cents or more, and watch it being undone; ship to Atlantis, and it is parked for you.
+{try_it}
 {earlier}",
         port = page.port(),
-        triggers = triggers.join(", "),
-        commands = commands.join(", "),
+        definitions = definitions(places),
+        triggers = places.loaded.trigger_topics().join(", "),
+        moved = places.instead_of.map_or_else(String::new, |port| format!("  (port {port} of the last run is taken)")),
+        participants = participants(places),
         config = quoted(&folder.config().to_string_lossy()),
-        example = EXAMPLE,
+        beside = quoted(&folder.beside().to_string_lossy()),
+        try_it = if places.takes_orders { order_something(*kafka) } else { publish_something(places) },
+        earlier = earlier(places.left_open),
     )
+}
+
+fn definitions(places: &Places<'_>) -> String {
+    let names: Vec<&str> = places.loaded.plans.iter().map(|plan| plan.definition.name.as_ref()).collect();
+    let names = names.join(", ");
+    match places.definitions {
+        Definitions::Shipped => format!("built in: {names}  (your own: --sagas FOLDER, or in ./sagas)"),
+        Definitions::Folder(folder) => format!("{}: {names}", folder.display()),
+    }
+}
+
+fn participants(places: &Places<'_>) -> String {
+    let (mut kafka, mut commands, mut http, mut own) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (name, participant) in places.loaded.participants.iter() {
+        match &participant.transport {
+            _ if !places.loaded.played.iter().any(|played| played == name) => own.push(name),
+            Transport::Kafka { commands: topic } => {
+                kafka.push(name);
+                commands.push(topic.as_str());
+            }
+            Transport::Http { .. } => http.push(name),
+        }
+    }
+    let mut lines = Vec::new();
+    if !kafka.is_empty() {
+        lines.push(format!("{} on topics {}", kafka.join(", "), commands.join(", ")));
+    }
+    if !http.is_empty() {
+        lines.push(format!("{} at http://{}", http.join(", "), places.http));
+    }
+    if !own.is_empty() {
+        lines.push(format!("{}: yours, where participants.yaml says", own.join(", ")));
+    }
+    let titled =
+        |(number, line): (usize, &String)| format!("  {:<14}{line}\n", if number == 0 { "participants" } else { "" });
+    lines.iter().enumerate().map(titled).collect()
+}
+
+fn order_something(kafka: SocketAddr) -> String {
+    format!(
+        "\
+Order something yourself, with kcat for example:
+
+  echo '{EXAMPLE}' \\
+    | kcat -P -b {kafka} -t shop.orders -H ce_type=OrderPlaced
+
+Ask for a unicorn or a piano, as customer mallory, or for 100000 cents or more, and watch it being undone; ship to Atlantis, and it is parked for you."
+    )
+}
+
+fn publish_something(places: &Places<'_>) -> String {
+    let kcat = places.loaded.plans.iter().take(LISTED).map(|plan| {
+        let trigger = &plan.definition.trigger;
+        let header =
+            trigger.event_type.as_ref().map_or_else(String::new, |name| format!(" -H ce_type={}", quoted(name)));
+        format!("\n  echo '{{…}}' | kcat -P -b {} -t {}{header}", places.kafka, trigger.topic)
+    });
+    format!("Publish an event that starts a saga, with kcat for example:\n{}", kcat.collect::<String>())
+}
+
+fn earlier(left_open: usize) -> String {
+    match left_open {
+        0 => String::new(),
+        1 => "\nOne saga of an earlier run is open: it goes on.".to_owned(),
+        some => format!("\n{some} sagas of earlier runs are open: they go on."),
+    }
 }
 
 /// An order that completes.

@@ -1,10 +1,13 @@
-//! What `saga dev` runs by: the shipped definitions, embedded, and a configuration for this run.
+//! What `saga dev` runs by: definitions, participants, and configurations for this run and for an engine beside it.
 
+use super::definitions::Definitions;
 use crate::{
-    config::{Config, Kafka, Topics},
-    startup::Files,
+    config::{self, Config, Kafka, Topics},
+    kafka::mock,
+    startup::{Files, StandIns},
 };
-use saga_core::definition::Source;
+use anyhow::Context;
+use saga_core::definition::{Participants, Source, participants};
 use std::{
     collections::BTreeMap,
     io,
@@ -22,6 +25,7 @@ const SAGAS: [(&str, &str); 4] = [
     ("travel-booking.saga.yaml", include_str!("../../../sagas/travel-booking.saga.yaml")),
 ];
 const PARTICIPANTS: &str = include_str!("participants.yaml");
+const SHIPPED_PARTICIPANTS: &str = include_str!("../../../sagas/participants.yaml");
 /// Stands in [`PARTICIPANTS`] for the address that the run has.
 const ADDRESS: &str = "PARTICIPANTS";
 
@@ -54,26 +58,74 @@ impl Folder {
         self.0.join("config.yaml")
     }
 
-    pub(super) fn write_config(&self, config: &Config, listen: SocketAddr) -> io::Result<()> {
+    /// The configuration of an engine beside this run, on its Kafka.
+    pub(super) fn beside(&self) -> PathBuf {
+        self.0.join("serve.yaml")
+    }
+
+    /// The port at which an earlier run's Kafka was found.
+    pub(super) fn kafka_port(&self) -> Option<u16> {
+        let file = self.config();
+        let sources =
+            config::Sources { file: file.is_file().then_some(file.as_path()), env: BTreeMap::new(), flags: Vec::new() };
+        sources.file?;
+        let servers = config::load(&sources).ok()?.kafka.bootstrap_servers;
+        servers.rsplit_once(':')?.1.parse().ok()
+    }
+
+    /// Writes both configurations; `kafka` is where clients find the broker.
+    pub(super) fn write_configs(&self, config: &Config, kafka: SocketAddr, listen: SocketAddr) -> io::Result<()> {
         let text = format!(
             "# Written by `saga dev` at each start, for `saga list`, `show` and `history`.\n\
-             kafka: {{bootstrapServers: \"{}\"}}\nstore: sqlite:./saga.db\nshards: {}\napi: {{listen: \"{listen}\"}}\n",
-            config.kafka.bootstrap_servers, config.shards
+             kafka: {{bootstrapServers: \"{kafka}\"}}\nstore: sqlite:./saga.db\nshards: {}\napi: {{listen: \"{listen}\"}}\n",
+            config.shards
         );
-        std::fs::write(self.config(), text)
+        std::fs::write(self.config(), text)?;
+        self.write_beside(kafka, listen)
+    }
+
+    /// Topics, group and store of its own: two engines that know nothing of each other must share none.
+    fn write_beside(&self, kafka: SocketAddr, listen: SocketAddr) -> io::Result<()> {
+        let here = std::env::current_dir()?;
+        let [sagas, schemas] = ["sagas", "schemas"].map(|folder| serde_json::json!(here.join(folder)));
+        let (shards, port) = (mock::PARTITIONS, listen.port().checked_add(1).unwrap_or(0));
+        let text = format!(
+            "# Written by `saga dev` at each start, for an engine of your own beside it: saga serve --config THIS_FILE --sagas FOLDER\n\
+             kafka: {{bootstrapServers: \"{kafka}\", group: saga-beside}}\nstore: sqlite:./beside.db\nshards: {shards}\n\
+             topics: {{inbox: beside.inbox, replies: beside.replies, dlq: beside.dlq}}\n\
+             sagas: {sagas}\nschemas: {schemas}\napi: {{listen: \"127.0.0.1:{port}\"}}\n"
+        );
+        std::fs::write(self.beside(), text)
     }
 }
 
-/// Definitions, schemas, and participants that listen at `address`.
-pub(super) fn files(address: SocketAddr) -> Files {
+/// What the run runs by: `definitions`, and the sample participants, which listen at `address`.
+///
+/// # Errors
+/// When files of a folder cannot be read.
+pub(super) fn files(definitions: &Definitions, address: SocketAddr) -> anyhow::Result<Files> {
+    let here = PARTICIPANTS.replace(ADDRESS, &address.to_string());
+    let schemas = definitions.schemas()?;
+    let stand_ins = StandIns { shipped: embedded(SHIPPED_PARTICIPANTS)?, here: embedded(&here)? };
+    let files = match (definitions, schemas) {
+        (Definitions::Folder(folder), Some(schemas)) => Files::of_folders(folder, &schemas)?,
+        (Definitions::Shipped | Definitions::Folder(_), _) => shipped(),
+    };
+    Ok(Files { stand_ins: Some(stand_ins), ..files })
+}
+
+fn embedded(text: &str) -> anyhow::Result<Participants> {
+    let read = participants::parse("participants.yaml", text, &|_| None);
+    read.ok().context("participants that ship do not hold")
+}
+
+fn shipped() -> Files {
     let sources = |texts: &[(&str, &str)]| texts.iter().map(|(name, text)| Source::new(*name, *text)).collect();
-    let participants = PARTICIPANTS.replace(ADDRESS, &address.to_string());
     Files {
         sagas: sources(&SAGAS),
-        participants: Some(Source::new("participants.yaml", participants)),
+        participants: Some(Source::new("participants.yaml", SHIPPED_PARTICIPANTS)),
         schemas: sources(&saga_schemas::DOMAIN_EVENTS),
-        participants_file: None,
-        unreadable: Vec::new(),
+        ..Files::default()
     }
 }
 
@@ -101,7 +153,6 @@ pub(super) fn config(folder: &Folder, bootstrap_servers: &str, listen: SocketAdd
 mod tests {
     use super::*;
     use crate::startup::load_files;
-    use saga_core::definition::{Library, participants};
     use std::collections::BTreeSet;
 
     fn shipped(folder: &str, ending: &str) -> BTreeSet<String> {
@@ -123,13 +174,11 @@ mod tests {
 
     #[test]
     fn the_files_hold_and_the_participants_are_those_that_ship() {
-        let files = files(SocketAddr::from(([127, 0, 0, 1], 9001)));
+        let files = files(&Definitions::Shipped, SocketAddr::from(([127, 0, 0, 1], 9001))).expect("files");
         let loaded = load_files(&files, &|_| None).expect("the embedded files hold");
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-        let ship = include_str!("../../../sagas/participants.yaml");
-        let shipped = participants::parse("participants.yaml", ship, &|_| None).expect("it ships");
-        let ours = Library::read(&[], files.participants.as_ref(), &[], &|_| None).participants;
-        assert_eq!(ours.names().collect::<Vec<_>>(), shipped.names().collect::<Vec<_>>());
+        let shipped = embedded(SHIPPED_PARTICIPANTS).expect("it ships");
+        assert_eq!(loaded.played, shipped.names().collect::<Vec<_>>());
     }
 
     #[test]
@@ -138,7 +187,8 @@ mod tests {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8081));
         let made = Folder::make(&folder.path().join("a folder")).expect("made");
         let config = config(&made, "127.0.0.1:9092", listen);
-        made.write_config(&config, listen).expect("written");
+        let kafka = SocketAddr::from(([127, 0, 0, 1], 9092));
+        made.write_configs(&config, kafka, listen).expect("written");
         let sources = crate::config::Sources { file: Some(&made.config()), env: Default::default(), flags: Vec::new() };
         let read = crate::config::load(&sources).expect("the configuration holds");
         assert_eq!((read.listen, read.shards, read.kafka.bootstrap_servers), (listen, SHARDS, "127.0.0.1:9092".into()));
@@ -146,5 +196,24 @@ mod tests {
             Path::new(read.store.trim_start_matches("sqlite:")).file_name(),
             Some(std::ffi::OsStr::new("saga.db"))
         );
+        assert_eq!(made.kafka_port(), Some(9092));
+        let sources = crate::config::Sources { file: Some(&made.beside()), env: Default::default(), flags: Vec::new() };
+        let beside = crate::config::load(&sources).expect("that of an engine beside it holds");
+        assert_ne!((beside.store, beside.topics, beside.kafka.group), (read.store, read.topics, config.kafka.group));
+    }
+
+    #[test]
+    fn samples_stand_in_for_participants_that_are_where_they_ship() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+        write("participants.yaml", &SHIPPED_PARTICIPANTS.replace("http://localhost:9001\n", "http://localhost:7001\n"));
+        write("a.saga.yaml", SAGAS[0].1);
+        let definitions = Definitions::Folder(folder.path().to_owned());
+        let files = files(&definitions, SocketAddr::from(([127, 0, 0, 1], 5))).expect("the folder can be read");
+        let loaded = load_files(&files, &|_| None).expect("it holds");
+        assert_eq!(loaded.played, ["accounts", "inventory", "shipping", "travel"]);
+        let address = |name: &str| format!("{:?}", loaded.participants.get(name).expect("there").transport);
+        assert!(address("payments").contains("localhost:7001"), "moved, so somebody's own");
+        assert!(address("travel").contains("127.0.0.1:5"), "where the sample listens");
     }
 }

@@ -3,9 +3,13 @@
 use super::{
     Options,
     banner::Places,
+    definitions::Definitions,
+    door::{Door, Port},
     files::{self, Folder, SHARDS},
+    orders,
     participants::Participants,
     tally::Name,
+    traffic::Starts,
     watcher::Watcher,
 };
 use crate::{
@@ -16,7 +20,7 @@ use crate::{
     shutdown::Running,
     startup::{self, Files, Loaded, load_files},
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use saga_core::{definition::participants::Transport, state::Status};
 use saga_event_store::{Access, MAX_PAGE};
 use std::{mem::ManuallyDrop, net::SocketAddr, sync::Arc};
@@ -30,12 +34,16 @@ pub(super) struct Stage {
     pub(super) folder: Folder,
     pub(super) config: Config,
     pub(super) kafka: kafka::Settings,
+    /// Where clients find the broker.
+    pub(super) door: Door,
+    /// Which orders start sagas.
+    pub(super) starts: Starts,
+    definitions: Definitions,
     files: Files,
-    commands: Vec<String>,
-    triggers: Vec<String>,
+    loaded: Loaded,
     participants: Participants,
     /// Lives as long as the process: clients that end a moment after it would complain that it is gone.
-    broker: ManuallyDrop<MockBroker>,
+    _broker: ManuallyDrop<MockBroker>,
 }
 
 impl Stage {
@@ -45,6 +53,7 @@ impl Stage {
     /// The port is taken, the folder cannot be used, or this machine gives no ports or threads.
     pub(super) async fn set(options: &Options) -> anyhow::Result<Stage> {
         refuse_a_taken_port(options.listen).await?;
+        let definitions = Definitions::choose(options.sagas.as_deref())?;
         let folder = Folder::make(&options.data).with_context(|| {
             format!("the folder {} cannot be used: choose another with --data", options.data.display())
         })?;
@@ -52,12 +61,19 @@ impl Stage {
         let mut participants = Participants::start(&folder.memory()).await?;
         let config = files::config(&folder, broker.bootstrap_servers(), options.listen);
         let kafka = startup::kafka_settings(&config, Broker::Mock)?;
-        let files = files::files(participants.address());
-        let loaded = load_files(&files, &|_| None)?;
+        let files = files::files(&definitions, participants.address())?;
+        let loaded = load_files(&files, &startup::lookup)?;
+        let starts = Starts::of(&loaded);
+        if options.orders.is_some_and(|orders| orders > 0) && !starts.includes(&orders::shop("", 1)) {
+            bail!(
+                "--orders places orders that start `order-fulfillment`, which {definitions} does not have: leave it out"
+            );
+        }
         create_topics(&broker, &config, &loaded)?;
-        let commands = command_topics(&loaded);
-        participants.consume(&kafka, &commands)?;
-        Ok(Stage { folder, config, kafka, files, commands, triggers: loaded.trigger_topics(), participants, broker })
+        participants.consume(&kafka, &command_topics(&loaded))?;
+        // Not before the topics are there: a client that asked for one would make it, with another number of partitions.
+        let door = Door::open(kafka_port(options, &folder), broker.bootstrap_servers()).await?;
+        Ok(Stage { folder, config, kafka, door, starts, definitions, files, loaded, participants, _broker: broker })
     }
 
     /// Starts the engine. When it returns, whatever is produced to a trigger's topic is read.
@@ -91,10 +107,12 @@ impl Stage {
         Places {
             folder: &self.folder,
             page,
-            broker: self.broker.bootstrap_servers(),
+            definitions: &self.definitions,
+            loaded: &self.loaded,
+            kafka: self.door.address(),
+            instead_of: self.door.instead_of,
             http: self.participants.address(),
-            commands: &self.commands,
-            triggers: &self.triggers,
+            takes_orders: self.starts.includes(&orders::shop("", 1)),
             left_open,
         }
     }
@@ -131,10 +149,17 @@ fn create_topics(broker: &MockBroker, config: &Config, loaded: &Loaded) -> anyho
     Ok(())
 }
 
+/// Of the participants that are played here.
 fn command_topics(loaded: &Loaded) -> Vec<String> {
-    let commands = loaded.participants.iter().filter_map(|(_, participant)| match &participant.transport {
-        Transport::Kafka { commands } => Some(commands.clone()),
+    let is_played = |name: &str| loaded.played.iter().any(|played| played == name);
+    let commands = loaded.participants.iter().filter_map(|(name, participant)| match &participant.transport {
+        Transport::Kafka { commands } => is_played(name).then(|| commands.clone()),
         Transport::Http { .. } => None,
     });
     commands.collect()
+}
+
+fn kafka_port(options: &Options, folder: &Folder) -> Port {
+    let again = || folder.kafka_port().map_or(Port::Free, Port::Again);
+    options.kafka_port.map_or_else(again, Port::Exactly)
 }

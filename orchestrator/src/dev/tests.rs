@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::Path};
 
 fn options(folder: &tempfile::TempDir, orders: Option<u32>, exit: bool) -> Options {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    Options { data: folder.path().join("a folder"), listen, orders, exit }
+    Options { data: folder.path().join("a folder"), listen, orders, exit, sagas: None, kafka_port: None }
 }
 
 fn terminal() -> (Written, Terminal) {

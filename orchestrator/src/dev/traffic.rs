@@ -4,10 +4,19 @@ use super::{
     orders::{self, Order},
     watcher::Board,
 };
-use crate::kafka::{Outgoing, Producer, producer::Outcome, record::text_header};
+use crate::{
+    kafka::{Outgoing, Producer, producer::Outcome, record::text_header},
+    startup::Loaded,
+};
 use anyhow::bail;
 use bytes::Bytes;
-use std::time::{Duration, Instant};
+use saga_core::{definition::Definition, state::Plan};
+use std::{
+    collections::BTreeSet,
+    future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Between two orders of the trickle: so long that a saga can be followed by eye.
 const PACE: Duration = Duration::from_secs(3);
@@ -29,6 +38,31 @@ pub(super) enum Demand {
     Batch(u32),
 }
 
+/// Which orders start sagas: by name of the definition, topic and type.
+#[derive(Clone, Debug)]
+pub(super) struct Starts(BTreeSet<[String; 3]>);
+
+impl Starts {
+    pub(super) fn of(loaded: &Loaded) -> Starts {
+        let of = |plan: &Arc<Plan>| {
+            let Definition { name, trigger, .. } = plan.definition.as_ref();
+            [name.to_string(), trigger.topic.clone(), trigger.event_type.clone().unwrap_or_default()]
+        };
+        Starts(loaded.plans.iter().map(of).collect())
+    }
+
+    pub(super) fn includes(&self, order: &Order) -> bool {
+        self.0.contains(&[order.saga, order.topic, order.event_type].map(str::to_owned))
+    }
+
+    fn any(&self) -> bool {
+        (1..=3)
+            .map(|number| orders::elsewhere("", number))
+            .chain([orders::shop("", 1)])
+            .any(|order| self.includes(&order))
+    }
+}
+
 /// Places orders.
 #[derive(Debug)]
 pub(super) struct Traffic {
@@ -36,6 +70,7 @@ pub(super) struct Traffic {
     /// Tells this run's orders from those of earlier ones.
     pub(super) run: String,
     pub(super) board: Board,
+    pub(super) starts: Starts,
 }
 
 impl Traffic {
@@ -51,6 +86,9 @@ impl Traffic {
     }
 
     async fn trickle(&self) -> anyhow::Result<()> {
+        if !self.starts.any() {
+            return future::pending().await;
+        }
         let (mut shop, mut elsewhere) = (0, 0);
         for turn in 1u32.. {
             let order = if turn % ELSEWHERE_EVERY == 0 {
@@ -60,8 +98,10 @@ impl Traffic {
                 shop += 1;
                 orders::shop(&self.run, shop)
             };
-            self.send(order).await?;
-            tokio::time::sleep(PACE).await;
+            if self.starts.includes(&order) {
+                self.send(order).await?;
+                tokio::time::sleep(PACE).await;
+            }
         }
         Ok(())
     }

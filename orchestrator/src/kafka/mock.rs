@@ -6,6 +6,9 @@
 use rdkafka::{error::KafkaError, mocking::MockCluster, producer::DefaultProducerContext};
 use std::{io, sync::mpsc, thread};
 
+/// Partitions of topics that a client makes by asking for them.
+pub const PARTITIONS: u16 = 4;
+
 /// A running mock cluster of one broker. Dropping it ends it.
 #[derive(Debug)]
 pub struct MockBroker {

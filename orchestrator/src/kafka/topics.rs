@@ -51,6 +51,8 @@ pub struct Ready {
     pub limits: Limits,
     /// What a person should know and that does not hinder the start.
     pub warnings: Vec<String>,
+    /// Which kind of broker answered.
+    pub broker: Broker,
 }
 
 /// Sees to it that all topics exist as they have to, and that inbox, replies, DLQ and consumer group belong to the installation
@@ -63,21 +65,39 @@ pub struct Ready {
 pub async fn ensure(settings: &Settings, needs: &Needs, installation: &str) -> Result<Ready, Error> {
     let (settings, needs, installation) = (settings.clone(), needs.clone(), installation.to_owned());
     let work = move || match settings.broker {
-        Broker::Real => ensure_real(&settings, &needs, &installation),
-        Broker::Mock => ensure_mock(&settings, &needs),
+        Broker::Real => ensure_either(&settings, &needs, &installation),
+        Broker::Mock => ensure_mock(&Admin::connect(&settings)?, &needs),
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(Error::Panicked(panic.to_string())))
 }
 
-fn ensure_real(settings: &Settings, needs: &Needs, installation: &str) -> Result<Ready, Error> {
+/// Whoever was told of a broker need not know that `saga dev` started it.
+fn ensure_either(settings: &Settings, needs: &Needs, installation: &str) -> Result<Ready, Error> {
     let admin = Admin::connect(settings)?;
     let existing = admin.existing()?;
+    if !admin.is_mock() {
+        return ensure_real(&admin, existing, settings, needs, installation);
+    }
+    if let Some((topic, key)) = needs.of_dev() {
+        return Err(Error::OfDev { topic, key });
+    }
+    make_at_mock(settings, needs, &existing)?;
+    ensure_mock(&admin, needs)
+}
+
+fn ensure_real(
+    admin: &Admin,
+    existing: Existing,
+    settings: &Settings,
+    needs: &Needs,
+    installation: &str,
+) -> Result<Ready, Error> {
     let absent: Vec<Need> = needs.all().into_iter().filter(|need| !existing.has(&need.topic)).collect();
     let inbox_is_gone = !existing.has(&needs.inbox) && existing.has(&mark_of(&needs.inbox));
     admin.create(&absent)?;
-    let existing = if absent.is_empty() { existing } else { known(&admin, &absent)? };
+    let existing = if absent.is_empty() { existing } else { known(admin, &absent)? };
     check_shards(&existing, needs)?;
-    let mut ready = check_limits(&admin, settings, needs)?;
+    let mut ready = check_limits(admin, settings, needs)?;
     let marks = Marks::connect(settings)?;
     marks.require_foreign(&existing, &needs.foreign())?;
     marks.claim(&needs.owned(), installation)?;
@@ -93,10 +113,18 @@ fn ensure_real(settings: &Settings, needs: &Needs, installation: &str) -> Result
 }
 
 /// The mock has no topic configuration to check and no past that could belong to somebody else.
-fn ensure_mock(settings: &Settings, needs: &Needs) -> Result<Ready, Error> {
-    let admin = Admin::connect(settings)?;
+fn ensure_mock(admin: &Admin, needs: &Needs) -> Result<Ready, Error> {
     check_shards(&admin.existing()?, needs)?;
-    Ok(Ready { largest_batch: USUAL_BATCH, ..Ready::default() })
+    Ok(Ready { largest_batch: USUAL_BATCH, broker: Broker::Mock, ..Ready::default() })
+}
+
+/// The mock creates no topics on request, but makes those that a client asks about which wants that.
+fn make_at_mock(settings: &Settings, needs: &Needs, existing: &Existing) -> Result<(), Error> {
+    let mut config = settings.client();
+    config.set("allow.auto.create.topics", "true");
+    let asking = Admin::of(settings, &config)?;
+    let mut absent = needs.all().into_iter().map(|need| need.topic).filter(|topic| !existing.has(topic));
+    absent.try_for_each(|topic| asking.partitions(&topic).map(drop))
 }
 
 fn known(admin: &Admin, absent: &[Need]) -> Result<Existing, Error> {

@@ -32,6 +32,17 @@ pub struct Files {
     pub participants_file: Option<PathBuf>,
     /// A finding for each of them that is no text, or whose name hides what it is.
     pub unreadable: Vec<Diagnostic>,
+    /// Who stands in for participants of the files.
+    pub stand_ins: Option<StandIns>,
+}
+
+/// Participants that are played in this process: they stand in for those of the files that are reached as they ship.
+#[derive(Clone, Debug)]
+pub struct StandIns {
+    /// As they ship.
+    pub shipped: Participants,
+    /// As they are reached here.
+    pub here: Participants,
 }
 
 /// What the files say.
@@ -45,6 +56,8 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// Where the participants are read again when they change; `None`: nowhere.
     pub participants_file: Option<PathBuf>,
+    /// Those of them for whom others stand in.
+    pub played: Vec<String>,
 }
 
 /// What `saga check` has to say about files.
@@ -236,9 +249,14 @@ pub fn load_files(files: &Files, env: &dyn Fn(&str) -> Option<String>) -> Result
     if let Some(message) = files.without_participants(&library) {
         return Err(Unusable(message));
     }
-    let plans = library.definitions.iter().map(|definition| plan(definition, &library.participants)).collect();
-    let participants_file = files.participants_file.clone();
-    Ok(Loaded { plans, participants: library.participants, warnings: library.findings, participants_file })
+    let (participants, played) = match &files.stand_ins {
+        Some(StandIns { shipped, here }) => library.participants.with_stand_ins(shipped, here),
+        None => (library.participants, Vec::new()),
+    };
+    let plans = library.definitions.iter().map(|definition| plan(definition, &participants)).collect();
+    // Read again, the file would say of them where nobody is.
+    let participants_file = files.participants_file.clone().filter(|_| played.is_empty());
+    Ok(Loaded { plans, participants, warnings: library.findings, participants_file, played })
 }
 
 /// Which of two beginnings comes first.

@@ -337,6 +337,25 @@ impl Participants {
         self.by_name.keys().map(String::as_str)
     }
 
+    /// The same, where whoever is reached as its namesake among `shipped` is reached as the one in `here`; one that is as it ships in all else is
+    /// as in `here`. And their names.
+    #[must_use]
+    pub fn with_stand_ins(mut self, shipped: &Participants, here: &Participants) -> (Participants, Vec<String>) {
+        let mut names = Vec::new();
+        for (name, participant) in &mut self.by_name {
+            let (Some(original), Some(stand_in)) = (shipped.get(name), here.get(name)) else { continue };
+            if participant == original {
+                *participant = stand_in.clone();
+            } else if participant.transport == original.transport {
+                participant.transport = stand_in.transport.clone();
+            } else {
+                continue;
+            }
+            names.push(name.clone());
+        }
+        (self, names)
+    }
+
     /// All participants, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Participant)> {
         self.by_name.iter().map(|(name, participant)| (name.as_str(), participant))

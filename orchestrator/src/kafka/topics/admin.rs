@@ -6,7 +6,7 @@ use super::{
 };
 use crate::kafka::{brokers::Brokers, consumer::log, producer::Limits, settings::Settings};
 use rdkafka::{
-    ClientContext, TopicPartitionList,
+    ClientConfig, ClientContext, TopicPartitionList,
     admin::{
         AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
         TopicReplication,
@@ -22,6 +22,9 @@ const ASK: Duration = Duration::from_secs(10);
 
 /// Topics that are asked about in one request.
 const AT_ONCE: usize = 100;
+
+/// How librdkafka begins the name of a mock cluster.
+const MOCK_CLUSTER: &str = "mockCluster";
 
 /// The broker's default replication factor.
 const BROKERS_CHOICE: TopicReplication<'static> = TopicReplication::Fixed(-1);
@@ -89,7 +92,12 @@ pub(super) enum Limit {
 
 impl Admin {
     pub(super) fn connect(settings: &Settings) -> Result<Admin, Error> {
-        let client = settings.client().create_with_context(Quiet).map_err(Error::Client)?;
+        Admin::of(settings, &settings.client())
+    }
+
+    /// With a client that is told `config`.
+    pub(super) fn of(settings: &Settings, config: &ClientConfig) -> Result<Admin, Error> {
+        let client = config.create_with_context(Quiet).map_err(Error::Client)?;
         let brokers = Brokers::of("admin", settings);
         Ok(Admin { client, brokers, servers: settings.bootstrap_servers.clone() })
     }
@@ -97,6 +105,11 @@ impl Admin {
     /// Before every use of a client that is kept.
     pub(super) fn look_for_brokers(&self) {
         self.brokers.look(self.client.inner());
+    }
+
+    /// Whether `saga dev` started the broker: its mock gives itself away by its name for itself.
+    pub(super) fn is_mock(&self) -> bool {
+        self.client.inner().fetch_cluster_id(ASK).is_some_and(|id| id.starts_with(MOCK_CLUSTER))
     }
 
     pub(super) fn existing(&self) -> Result<Existing, Error> {

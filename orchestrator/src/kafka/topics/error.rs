@@ -96,6 +96,16 @@ pub enum Error {
         /// Where that is written.
         mark: Arc<str>,
     },
+    /// At the broker of `saga dev` its internal topics are not for another engine.
+    #[error(
+        "the broker is that of `saga dev`, and topic {topic} is its own: set {key} to another one, or take the serve.yaml that `saga dev` writes into its folder (--config .saga-dev/serve.yaml)"
+    )]
+    OfDev {
+        /// Its name.
+        topic: Arc<str>,
+        /// The key of the configuration that names it.
+        key: &'static str,
+    },
     /// The mark of the installation could not be written.
     #[error("topic {topic} does not take the mark of the installation: {reason}")]
     Mark {
@@ -142,6 +152,7 @@ impl Error {
             | Error::LimitTooHigh { .. }
             | Error::OtherInstallation { .. }
             | Error::Internal { .. }
+            | Error::OfDev { .. }
             | Error::Panicked(_) => false,
         }
     }

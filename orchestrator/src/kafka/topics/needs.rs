@@ -17,6 +17,9 @@ const BROKERS_CHOICE: i32 = -1;
 /// Ends the name of the topic that says whose another topic is.
 const MARK: &str = ".installation";
 
+/// Inbox, replies and DLQ of `saga dev`: those of a configuration that names none.
+const OF_DEV: [&str; 3] = ["saga.inbox", "saga.replies", "saga.dlq"];
+
 /// The longest name of a topic of ours: with [`MARK`] after it, it has the 249 characters that Kafka allows.
 pub const LONGEST_OWN_TOPIC: usize = 249 - MARK.len();
 
@@ -94,6 +97,13 @@ impl Needs {
                 mark: mark_of_group(&self.group),
             },
         ]
+    }
+
+    /// A topic of ours that `saga dev` has at its own broker, and the key that names it.
+    pub(super) fn of_dev(&self) -> Option<(Arc<str>, &'static str)> {
+        let owned = self.owned();
+        let taken = owned.iter().find(|owned| OF_DEV.contains(&&*owned.name))?;
+        Some((taken.name.clone(), taken.key))
     }
 
     /// Topics of others that are read or written, each once, with what for.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::kafka::{
-    mock::MockBroker,
+    mock::{self, MockBroker},
     testing::{real_broker, unique},
 };
 
@@ -58,6 +58,22 @@ async fn an_inbox_with_another_number_of_partitions_than_shards_stops_the_start(
     assert!(error.to_string().contains("saga.inbox has 4 partitions and `shards` is 8"), "{error}");
     let fitting = Needs { shards: 4, ..needs("saga.") };
     assert_eq!(ensure(&settings, &fitting, "here").await.expect("ready").largest_batch, USUAL_BATCH);
+}
+
+#[tokio::test]
+async fn an_engine_beside_dev_has_topics_of_its_own_at_its_broker() {
+    let broker = MockBroker::start().expect("a mock broker");
+    broker.create_topic("saga.inbox", 8).expect("the inbox of dev");
+    let settings = Settings::new(broker.bootstrap_servers(), "beside");
+    let error = ensure(&settings, &needs("saga."), "here").await.expect_err("those of dev");
+    assert!(matches!(error, Error::OfDev { key: "topics.inbox", .. }) && !error.is_transient(), "{error}");
+    let beside = Needs { shards: mock::PARTITIONS, ..needs("beside.") };
+    let ready = ensure(&settings, &beside, "here").await.expect("made");
+    assert_eq!(ready.broker, Broker::Mock);
+    let admin = Admin::connect(&settings).expect("a client");
+    for topic in [&beside.replies, &beside.triggers[0], &beside.written[0]] {
+        assert_eq!(admin.partitions(topic).expect("an answer"), Some(usize::from(mock::PARTITIONS)), "{topic}");
+    }
 }
 
 #[tokio::test]

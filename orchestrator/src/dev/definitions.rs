@@ -1,0 +1,91 @@
+//! Which definitions a run has: those of a folder, or those that ship.
+
+use crate::{config::without_definitions, startup::paths};
+use anyhow::{Context, bail};
+use saga_core::definition::did_you_mean;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// Is run without being asked for, where it is there.
+const USUAL_FOLDER: &str = "./sagas";
+
+/// Where the definitions come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Definitions {
+    /// Built into the binary.
+    Shipped,
+    /// `*.saga.yaml` and participants.yaml of a folder, and schemas of the folder `schemas` beside it.
+    Folder(PathBuf),
+}
+
+impl fmt::Display for Definitions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Definitions::Shipped => f.write_str("the set that ships"),
+            Definitions::Folder(folder) => write!(f, "{}", folder.display()),
+        }
+    }
+}
+
+impl Definitions {
+    /// The folder that was asked for, else [`USUAL_FOLDER`] if it holds definitions, else those that ship.
+    ///
+    /// # Errors
+    /// The folder that was asked for is not there, or holds no definitions.
+    pub(super) fn choose(asked: Option<&Path>) -> anyhow::Result<Definitions> {
+        let usual = Path::new(USUAL_FOLDER);
+        match asked {
+            Some(folder) => match without_definitions(folder) {
+                None => Ok(Definitions::Folder(folder.to_owned())),
+                Some(why) => bail!("--sagas: {why}{}", guess(folder)),
+            },
+            None if usual.is_dir() && paths(usual, ".saga.yaml").is_ok_and(|found| !found.is_empty()) => {
+                Ok(Definitions::Folder(usual.to_owned()))
+            }
+            None => Ok(Definitions::Shipped),
+        }
+    }
+
+    /// Where the schemas of a folder's events are; `None`: built in.
+    ///
+    /// # Errors
+    /// The folder cannot be looked at.
+    pub(super) fn schemas(&self) -> anyhow::Result<Option<PathBuf>> {
+        let Definitions::Folder(folder) = self else { return Ok(None) };
+        let whole = folder.canonicalize().with_context(|| format!("the folder {} cannot be read", folder.display()))?;
+        Ok(Some(whole.with_file_name("schemas")))
+    }
+}
+
+/// A folder with definitions beside it whose name is nearly the one that was typed.
+fn guess(folder: &Path) -> String {
+    let Some(name) = folder.file_name().and_then(|name| name.to_str()) else { return String::new() };
+    let beside = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    let entries = std::fs::read_dir(beside).into_iter().flatten().filter_map(Result::ok);
+    let holding = entries.filter(|entry| without_definitions(&entry.path()).is_none());
+    let names: Vec<String> = holding.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    did_you_mean(name, names.iter().map(String::as_str)).map_or_else(String::new, |guess| format!("; {guess}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_holds_nothing_is_an_error_with_a_guess() {
+        let here = tempfile::tempdir().expect("a temporary folder");
+        let sagas = here.path().join("claims");
+        std::fs::create_dir(&sagas).expect("a folder");
+        std::fs::write(sagas.join("a.saga.yaml"), "saga: a").expect("written");
+        assert_eq!(Definitions::choose(Some(&sagas)).expect("it is there"), Definitions::Folder(sagas.clone()));
+        let error = Definitions::choose(Some(&here.path().join("clams"))).expect_err("it is not there").to_string();
+        assert!(error.contains("--sagas") && error.contains("did you mean `claims`"), "{error}");
+        let error = Definitions::choose(Some(here.path())).expect_err("nothing in it").to_string();
+        assert!(error.contains("there is no *.saga.yaml in"), "{error}");
+    }
+}

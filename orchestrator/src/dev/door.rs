@@ -1,0 +1,146 @@
+//! The address of the broker that stays: the mock listens on a new port at every start, so connections to a port that is kept are handed on.
+//! Clients ask there for the brokers and go on to the mock itself.
+
+use anyhow::Context;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinHandle,
+};
+use tracing::debug;
+
+/// Connections at once: a client keeps one for its first question, and a machine on which somebody tries sagas runs few clients.
+const CONNECTIONS: usize = 256;
+
+/// Which port is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Port {
+    /// This one and no other: somebody asked for it.
+    Exactly(u16),
+    /// That of an earlier run, if it is free.
+    Again(u16),
+    /// Any.
+    Free,
+}
+
+/// Hands connections on until it is dropped.
+#[derive(Debug)]
+pub(super) struct Door {
+    address: SocketAddr,
+    /// The port of an earlier run that was taken.
+    pub(super) instead_of: Option<u16>,
+    serving: JoinHandle<()>,
+}
+
+impl Door {
+    /// Opens it before `broker` (`host:port`).
+    ///
+    /// # Errors
+    /// The port that was asked for, or any, cannot be had.
+    pub(super) async fn open(wanted: Port, broker: &str) -> anyhow::Result<Door> {
+        let (listener, instead_of) = listen(wanted).await?;
+        let address = listener.local_addr()?;
+        let serving = tokio::spawn(serve(listener, Arc::from(broker)));
+        Ok(Door { address, instead_of, serving })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn listen(wanted: Port) -> anyhow::Result<(TcpListener, Option<u16>)> {
+    let any = async { on(0).await.context("no free port for Kafka") };
+    match wanted {
+        Port::Exactly(port) => {
+            let listener = on(port).await;
+            let help = || format!("port {port} cannot be had for Kafka: choose another one with --kafka-port");
+            Ok((listener.with_context(help)?, None))
+        }
+        Port::Again(port) => match on(port).await {
+            Ok(listener) => Ok((listener, None)),
+            Err(_) => Ok((any.await?, Some(port))),
+        },
+        Port::Free => Ok((any.await?, None)),
+    }
+}
+
+async fn on(port: u16) -> std::io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+}
+
+async fn serve(listener: TcpListener, broker: Arc<str>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((client, _)) => {
+                let broker = Arc::clone(&broker);
+                tokio::spawn(async move {
+                    hand_on(client, &broker).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                debug!(%error, "a connection to the broker was not accepted");
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+/// Ends when one of both sides does.
+async fn hand_on(mut client: TcpStream, broker: &str) {
+    let through = async {
+        let mut server = TcpStream::connect(broker).await?;
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        copy_bidirectional(&mut client, &mut server).await
+    };
+    if let Err(error) = through.await {
+        debug!(%error, "a connection to the broker ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_port_of_an_earlier_run_is_taken_again_and_another_one_where_it_is_not_free() {
+        let first = Door::open(Port::Free, "127.0.0.1:1").await.expect("a free port");
+        let port = first.address().port();
+        let beside = Door::open(Port::Again(port), "127.0.0.1:1").await.expect("another port");
+        assert_eq!(beside.instead_of, Some(port));
+        assert_ne!(beside.address().port(), port);
+        let error = Door::open(Port::Exactly(port), "127.0.0.1:1").await.expect_err("it is taken");
+        assert!(error.to_string().contains("--kafka-port"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_is_written_to_it_comes_to_the_broker_and_back() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let broker = on(0).await.expect("a port");
+        let door = Door::open(Port::Free, &broker.local_addr().expect("an address").to_string()).await.expect("a door");
+        let mut client = TcpStream::connect(door.address()).await.expect("connected");
+        client.write_all(b"who").await.expect("written");
+        let (mut server, _) = broker.accept().await.expect("handed on");
+        let mut asked = [0; 3];
+        server.read_exact(&mut asked).await.expect("read");
+        server.write_all(b"me!").await.expect("answered");
+        let mut told = [0; 3];
+        client.read_exact(&mut told).await.expect("read");
+        assert_eq!((&asked, &told), (b"who", b"me!"));
+    }
+}
