@@ -5,6 +5,7 @@
 
 pub mod avro;
 mod build;
+pub mod business_key;
 pub mod diagnostic;
 mod duration;
 mod engine_topics;
@@ -36,6 +37,7 @@ mod wishes;
 mod written;
 
 pub use avro::Schemas;
+pub use business_key::BusinessKey;
 pub use diagnostic::{Code, Diagnostic, Fix, Severity, Style, did_you_mean, render, without_credentials};
 pub use duration::span;
 pub use engine_topics::Kept;

@@ -9,9 +9,9 @@ use super::{
     record::Record,
 };
 use saga_core::{
-    definition::Definition,
+    definition::{BusinessKey, Definition, business_key::joined},
     event::Trigger,
-    expression::{EvaluateError, Scope},
+    expression::{EvaluateError, Scope, Template},
     input::Start,
     json::integer_text,
     state::record_value,
@@ -166,8 +166,18 @@ impl Decoded {
             schema.check(&self.trigger.event).map_err(|violations| Poison::new(PoisonCode::Schema, violations))?;
         }
         wanted.map_err(poison(PoisonCode::When))?;
-        let key = definition.trigger.key.render(&scope).map_err(poison(PoisonCode::Key))?;
-        let key = business_key(key)?;
+        let text = |template: &Template, name: &str| {
+            let value = template.render(&scope).map_err(poison(PoisonCode::Key))?;
+            key_text(value, name)
+        };
+        let key = match &definition.trigger.key {
+            BusinessKey::One(value) => text(value, "`key`")?,
+            BusinessKey::Parts(parts) => {
+                let texts = parts.iter().enumerate().map(|(at, part)| text(part, &format!("`key[{at}]`")));
+                joined(texts.collect::<Result<Vec<_>, _>>()?.iter().map(String::as_str))
+            }
+        };
+        let key = of_length(key)?;
         Ok(Some(Start { key, trigger: self.kept(definition), traceparent: self.traceparent.clone() }))
     }
 
@@ -179,10 +189,11 @@ impl Decoded {
     }
 }
 
-fn business_key(value: Value) -> Result<String, Poison> {
+/// A value as text, called `name` where it cannot be one.
+fn key_text(value: Value, name: &str) -> Result<String, Poison> {
     let wrong =
-        |found: &str| Poison::new(PoisonCode::Key, format!("`key` is {found}, expected a string, integer or boolean"));
-    let key = match value {
+        |found: &str| Poison::new(PoisonCode::Key, format!("{name} is {found}, expected a string, integer or boolean"));
+    let text = match value {
         Value::String(text) => text,
         Value::Bool(flag) => flag.to_string(),
         Value::Number(number) => match integer_text(&number) {
@@ -193,7 +204,14 @@ fn business_key(value: Value) -> Result<String, Poison> {
         Value::Array(_) => return Err(wrong("a list")),
         Value::Object(_) => return Err(wrong("a map")),
     };
-    payload::without_nul(&key, "`key`")?;
+    payload::without_nul(&text, name)?;
+    if text.is_empty() {
+        return Err(Poison::new(PoisonCode::Key, format!("{name} has 0 bytes, expected 1 to {LONGEST_KEY}")));
+    }
+    Ok(text)
+}
+
+fn of_length(key: String) -> Result<String, Poison> {
     match key.len() {
         1..=LONGEST_KEY => Ok(key),
         length => Err(Poison::new(PoisonCode::Key, format!("`key` has {length} bytes, expected 1 to {LONGEST_KEY}"))),

@@ -153,6 +153,22 @@ impl Schemas {
         }
     }
 
+    /// Whether the value at `path` is one of these, and nothing else.
+    pub(crate) fn is_integer_or_boolean(&self, schema: &Schema, path: &[String]) -> bool {
+        match (schema, path.split_first()) {
+            (Schema::Int | Schema::Long | Schema::Boolean, None) => true,
+            (Schema::Record(record), Some((name, rest))) => {
+                let field = record.fields.iter().find(|field| field.name == *name);
+                field.is_some_and(|field| self.is_integer_or_boolean(&field.schema, rest))
+            }
+            (Schema::Ref { name }, _) if !path.is_empty() => {
+                let named = self.named.get(&name.fullname(None));
+                named.is_some_and(|schema| self.is_integer_or_boolean(schema, path))
+            }
+            _ => false,
+        }
+    }
+
     /// One variant that has the path is enough; else the variant that has most of it says what it knows.
     fn follow_any<'s>(&'s self, variants: &'s [Schema], path: &[String]) -> Result<(), Missing<'s>> {
         let mut nearest: Option<Missing<'s>> = None;

@@ -3,6 +3,7 @@
 use super::{
     Parsed,
     avro::Schemas,
+    business_key,
     diagnostic::{Code, Diagnostic, Report, Span},
     event_schema::EventSchema,
     fallbacks,
@@ -20,11 +21,10 @@ use super::{
     policies, proofs,
     steps::{self, Draft},
     target, tree,
-    uses::{At, Place, Reading, Takes},
-    values, written,
+    uses::{Place, Reading},
+    values,
 };
-use crate::{expression::Template, id::StepIndex, policy::RetryPolicy, time::Timestamp};
-use serde_json::Value;
+use crate::{id::StepIndex, policy::RetryPolicy, time::Timestamp};
 use std::time::Duration;
 
 /// The name that a file gives its saga, whatever else is wrong in it.
@@ -80,6 +80,10 @@ fn read(
     let on_completed = outcome(&fields, "onCompleted", trigger.as_ref(), reading);
     let on_compensated = outcome(&fields, "onCompensated", trigger.as_ref(), reading);
     let headers = HeaderReads::of(reading.uses.iter());
+    if let (Some(node), Some(trigger)) = (key_node(&fields), trigger.as_ref()) {
+        let event = trigger.event_type.as_deref().zip(schemas).and_then(|(name, all)| EventSchema::find(all, name));
+        business_key::ambiguous(node, trigger, event.as_ref(), &mut reading.report);
+    }
     let graph = prove(&drafts, trigger.as_ref(), timeout.as_ref(), participants, schemas, reading)?;
     Some(Definition {
         name: name?,
@@ -122,7 +126,7 @@ fn trigger(fields: &Fields<'_>, reading: &mut Reading) -> Option<Trigger> {
     let topic = fields.topic("topic", &mut reading.report);
     let event_type = fields.event_type("type", &mut reading.report);
     let when = fields.node("when").and_then(|node| values::condition(node, Place::When, reading));
-    let key = fields.node("key").and_then(|node| key(node, reading));
+    let key = fields.node("key").and_then(|node| business_key::read(node, reading));
     let from = from(&fields, &mut reading.report);
     let keep_keys = fields.duration("keepKeys", &mut reading.report);
     Some(Trigger {
@@ -137,30 +141,14 @@ fn trigger(fields: &Fields<'_>, reading: &mut Reading) -> Option<Trigger> {
     })
 }
 
+fn key_node<'f>(fields: &'f Fields<'_>) -> Option<&'f tree::Node> {
+    let tree::Yaml::Map(entries) = &fields.node("trigger")?.value else { return None };
+    entries.iter().find_map(|(key, value)| (key.text == "key").then_some(value))
+}
+
 /// What records of the trigger are held to.
 fn schema_of(trigger: Option<&Trigger>, schemas: Option<&Schemas>) -> Option<JsonSchema> {
     schemas?.json(trigger?.event_type.as_deref()?).cloned()
-}
-
-/// A business key is one scalar that reads something: a constant one would start one saga, once.
-fn key(node: &tree::Node, reading: &mut Reading) -> Option<Template> {
-    let template = values::template(node, At { place: Place::Key, takes: Takes::Key }, reading)?;
-    let help = "for example: ${ event.orderId }";
-    match &template {
-        Template::Whole(_) | Template::Text(_) => Some(template),
-        Template::Literal(Value::String(text)) if written::is_like_expression(text) => {
-            written::constant_key(node, text, &mut reading.report);
-            None
-        }
-        Template::Literal(_) => {
-            reading.report.error(Code::WrongValue, node.span, "the key is the same for every event").help(help);
-            None
-        }
-        Template::List(_) | Template::Map(_) => {
-            super::fields::wrong(&mut reading.report, node, "a key is one value").help(help);
-            None
-        }
-    }
 }
 
 fn from(fields: &Fields<'_>, report: &mut Report) -> Option<TriggerFrom> {

@@ -38,6 +38,14 @@ impl<'a> EventSchema<'a> {
         }
     }
 
+    /// Whether the value at `path` is an integer or a boolean, and nothing else.
+    pub(crate) fn is_integer_or_boolean(&self, path: &[String]) -> bool {
+        match self {
+            EventSchema::Avro(schemas, schema) => schemas.is_integer_or_boolean(schema, path),
+            EventSchema::Json(schema) => schema.is_integer_or_boolean(path),
+        }
+    }
+
     /// How many names of `path` lead to the first field that need not be there.
     pub(crate) fn may_be_missing(&self, path: &[String]) -> Option<usize> {
         match self {

@@ -97,6 +97,10 @@ impl JsonSchema {
         shape::unfit(&self.inner.root, path)
     }
 
+    pub(crate) fn is_integer_or_boolean(&self, path: &[String]) -> bool {
+        shape::is_integer_or_boolean(&self.inner.root, path)
+    }
+
     /// How many names of `path` lead to the first field that need not be there.
     pub(crate) fn may_be_missing(&self, path: &[String]) -> Option<usize> {
         shape::may_be_missing(&self.inner.root, path)

@@ -70,6 +70,8 @@ pub(crate) enum Rule {
     Some(&'static Rule),
     /// A scalar with a `${ }` in it.
     Expressed,
+    /// Several scalars, which make a business key.
+    Parts,
     /// A map of the first shape whose key is there; without any of them the first one is meant.
     Kinds(&'static [(&'static str, &'static Shape)]),
     /// Named entries of one shape.
@@ -112,6 +114,7 @@ impl Rule {
             | Rule::Condition
             | Rule::Scalar
             | Rule::Expressed
+            | Rule::Parts
             | Rule::Value
             | Rule::Integer(_)
             | Rule::Share

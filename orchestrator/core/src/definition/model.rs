@@ -3,7 +3,7 @@
 mod fallback;
 mod whom;
 
-use super::headers::HeaderReads;
+use super::{business_key::BusinessKey, headers::HeaderReads};
 use crate::{
     expression::{Expression, Template},
     id::StepIndex,
@@ -51,7 +51,7 @@ pub struct Trigger {
     /// `when:`; sees `event` and `record`.
     pub when: Option<Expression>,
     /// `key:`; sees `event` and `record`.
-    pub key: Template,
+    pub key: BusinessKey,
     /// Where the definition begins in its topic. `None`: with the oldest record, or, of a topic that is read already, where reading has got to.
     pub from: Option<TriggerFrom>,
     /// How long a key stays taken; `None` for ever.

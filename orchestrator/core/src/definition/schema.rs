@@ -1,6 +1,9 @@
 //! JSON Schemas (draft-07, which every editor understands) of the files that people write, from the keys that are accepted.
 
-use super::keys::{DEFINITION, KeyRule, Need, PARTICIPANTS, Rule, Shape};
+use super::{
+    business_key::MAX_PARTS,
+    keys::{DEFINITION, KeyRule, Need, PARTICIPANTS, Rule, Shape},
+};
 use serde_json::{Map, Value, json};
 
 /// The schema of a saga definition.
@@ -82,11 +85,20 @@ fn rule(rule: &Rule, definitions: &mut Map<String, Value>) -> Value {
         Rule::Texts => json!({"type": "object", "additionalProperties": {"type": "string"}}),
         Rule::Entries(value) => json!({"type": "object", "additionalProperties": self::rule(value, definitions)}),
         Rule::Some(item) => json!({"type": "array", "minItems": 1, "items": self::rule(item, definitions)}),
+        Rule::Parts => {
+            let part = json!({"type": ["string", "integer", "boolean"], "minLength": 1});
+            json!({"type": "array", "minItems": 2, "maxItems": MAX_PARTS, "items": part})
+        }
         Rule::Expressed => json!({"type": "string", "pattern": r"\$\{"}),
         Rule::Kinds(kinds) => by_key(kinds, definitions),
         Rule::Either([scalar, Rule::Shape(shape)]) => {
             let (scalar, map) = (self::rule(scalar, definitions), reference(shape, definitions));
             json!({"if": {"type": "object"}, "then": map, "else": scalar})
+        }
+        // So that an editor speaks of the item that is wrong.
+        Rule::Either([parts @ Rule::Parts, scalar]) => {
+            let (list, scalar) = (self::rule(parts, definitions), self::rule(scalar, definitions));
+            json!({"if": {"type": "array"}, "then": list, "else": scalar})
         }
         Rule::Either(rules) => {
             let rules: Vec<Value> = rules.iter().map(|either| self::rule(either, definitions)).collect();

@@ -2,7 +2,7 @@ use super::*;
 use crate::kafka::record::{Header, text_header};
 use bytes::Bytes;
 use saga_core::{
-    definition::{HeaderReads, PolicyOverrides, Schemas, Trigger as TriggerDefinition},
+    definition::{BusinessKey, HeaderReads, PolicyOverrides, Schemas, Trigger as TriggerDefinition},
     expression::{Expression, Template},
     time::Timestamp,
 };
@@ -19,7 +19,7 @@ fn definition(name: &str, event_type: &str, when: &str, key: &str) -> Arc<Defini
             topic: "shop.orders".into(),
             event_type: (!event_type.is_empty()).then(|| event_type.to_owned()),
             when: (!when.is_empty()).then(|| Expression::compile(when).expect("an expression")),
-            key: Template::text(key).expect("a template"),
+            key: BusinessKey::One(Template::text(key).expect("a template")),
             from: None,
             keep_keys: None,
             headers: HeaderReads::default(),
@@ -166,6 +166,47 @@ fn a_key_is_a_string_an_integer_or_a_boolean_of_1_to_256_bytes() {
     }
     for id in [json!(null), json!(1.5), json!([1]), json!({}), json!(""), json!("x".repeat(257))] {
         assert_eq!(code(keyed(id)), PoisonCode::Key);
+    }
+}
+
+/// A definition whose key has these parts.
+fn of_parts(parts: &[&str]) -> Arc<Definition> {
+    let mut definition = Arc::unwrap_or_clone(definition("tenants", "OrderPlaced", "", "x"));
+    let parts = parts.iter().map(|part| Template::text(part).expect("a template"));
+    definition.trigger.key = BusinessKey::Parts(parts.collect());
+    Arc::new(definition)
+}
+
+#[test]
+fn a_key_of_parts_is_that_of_no_other_parts() {
+    let keyed = |tenant: Value, id: Value| {
+        only(
+            &placed(&json!({"tenant": tenant, "id": id}).to_string()),
+            of_parts(&["${ event.tenant }", "${ event.id }"]),
+        )
+    };
+    for (tenant, id, key) in [
+        (json!("acme"), json!(7), "acme/7"),
+        (json!("acme"), json!("7"), "acme/7"),
+        (json!("acme/eu"), json!("7"), "acme~1eu/7"),
+        (json!("acme"), json!("eu/7"), "acme/eu~17"),
+        (json!("~1"), json!(true), "~01/true"),
+    ] {
+        let Disposition::Start(start) = keyed(tenant, id) else { panic!("a start") };
+        assert_eq!(start.key, key);
+    }
+    let whole = "ü".repeat(128);
+    for (tenant, id, why) in [
+        (json!(null), json!(7), "`key[0]` is null"),
+        (json!("acme"), json!(1.5), "`key[1]` is 1.5, which is not written as an integer"),
+        (json!("acme"), json!(""), "`key[1]` has 0 bytes"),
+        (json!("acme"), json!(["a"]), "`key[1]` is a list"),
+        (json!("a\u{0}"), json!(7), "`key[0]`"),
+        (json!(whole), json!(7), "`key` has 258 bytes, expected 1 to 256"),
+    ] {
+        let Disposition::Poison(poison) = keyed(tenant, id) else { panic!("poison: {why}") };
+        assert_eq!(poison.code, PoisonCode::Key);
+        assert!(poison.message.contains(why), "{}", poison.message);
     }
 }
 

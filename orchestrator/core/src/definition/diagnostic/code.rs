@@ -114,6 +114,9 @@ codes! {
     /// A text that looks like an expression and is taken as it is: `event.id` without `${ }`, `{{ event.id }}`, `:id` in a path, `${` in the
     /// `value` of a fallback. (Warning.)
     LiteralExpression = "literal-expression",
+    /// A business key of several values in one text (`${ event.tenant }/${ event.id }`) that other values make, too: `acme/eu` and `7`, `acme` and
+    /// `eu/7`. The second event would start nothing. Write the parts as a list: `key: ["${ event.tenant }", "${ event.id }"]`. (Warning.)
+    AmbiguousKey = "ambiguous-key",
     /// A timeout that cannot be kept: the longest path of waits and attempts is longer.
     TimeoutTooShort = "timeout-too-short",
     /// A participant that participants.yaml does not have.

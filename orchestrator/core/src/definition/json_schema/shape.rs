@@ -38,6 +38,12 @@ pub(super) fn unfit(root: &Value, path: &[String]) -> Option<Unfit> {
     }
 }
 
+/// Whether the value at `path` is one of these, and nothing else.
+pub(super) fn is_integer_or_boolean(root: &Value, path: &[String]) -> bool {
+    let kinds: Vec<&str> = at(root, path).iter().flatten().flat_map(|schema| kinds(schema)).collect();
+    !kinds.is_empty() && kinds.iter().all(|kind| ["integer", "boolean"].contains(kind))
+}
+
 /// How many names of `path` lead to the first field that the schema knows and does not require.
 pub(super) fn may_be_missing(root: &Value, path: &[String]) -> Option<usize> {
     let mut schemas = parts(root, root);

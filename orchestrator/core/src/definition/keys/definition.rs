@@ -116,8 +116,8 @@ pub(crate) static TRIGGER: Shape = Shape {
         ),
         required(
             "key",
-            Rule::Expressed,
-            "Business key, 1 to 256 bytes: the same key never starts the saga twice.",
+            Rule::Either(&[Rule::Parts, Rule::Expressed]),
+            "Business key, 1 to 256 bytes: the same key never starts the saga twice. A list of 2 to 16 values makes a key that no other values make.",
             "\"${ event.orderId }\"",
         ),
         key(

@@ -1,0 +1,193 @@
+//! The business key of a saga: one value of the trigger, or several as one text.
+
+use super::{
+    diagnostic::{Code, Report},
+    event_schema::EventSchema,
+    fields::wrong,
+    model::Trigger,
+    tree::{Node, Yaml},
+    uses::{At, Place, Reading, Takes},
+    values, written,
+};
+use crate::expression::{Expression, Piece, Template};
+use serde_json::Value;
+
+/// Parts of a key: what identifies something in business has a handful, and all of it has to fit 256 bytes.
+pub const MAX_PARTS: usize = 16;
+
+/// `key:` of a trigger; its expressions see `event` and `record`.
+#[derive(Clone, Debug)]
+pub enum BusinessKey {
+    /// One value; its text is the key.
+    One(Template),
+    /// At least two values; [`joined`], their texts are the key.
+    Parts(Vec<Template>),
+}
+
+impl BusinessKey {
+    /// Every expression in it, in order.
+    #[must_use]
+    pub fn expressions(&self) -> Vec<&Expression> {
+        match self {
+            BusinessKey::One(value) => value.expressions(),
+            BusinessKey::Parts(parts) => parts.iter().flat_map(Template::expressions).collect(),
+        }
+    }
+}
+
+/// One text of several, which no others make: `/` stands between them; in a part `~0` stands for `~` and `~1` for `/`, as in a JSON Pointer
+/// (RFC 6901).
+pub fn joined<'p>(parts: impl IntoIterator<Item = &'p str>) -> String {
+    let escaped: Vec<String> = parts.into_iter().map(|part| part.replace('~', "~0").replace('/', "~1")).collect();
+    escaped.join("/")
+}
+
+/// Reads it. A constant one would start one saga, once.
+pub(crate) fn read(node: &Node, reading: &mut Reading) -> Option<BusinessKey> {
+    match &node.value {
+        Yaml::List(items) => parts(node, items, reading).map(BusinessKey::Parts),
+        _ => one(node, reading).map(BusinessKey::One),
+    }
+}
+
+const EXAMPLE: &str = "for example: ${ event.orderId }, or [\"${ event.tenant }\", \"${ event.orderId }\"]";
+
+fn one(node: &Node, reading: &mut Reading) -> Option<Template> {
+    let template = values::template(node, At { place: Place::Key, takes: Takes::Key }, reading)?;
+    match &template {
+        Template::Whole(_) | Template::Text(_) => Some(template),
+        Template::Literal(Value::String(text)) if written::is_like_expression(text) => {
+            written::constant_key(node, text, &mut reading.report);
+            None
+        }
+        Template::Literal(_) => {
+            constant(node, &mut reading.report);
+            None
+        }
+        Template::List(_) | Template::Map(_) => {
+            wrong(&mut reading.report, node, "a key is one value, or a list of values").help(EXAMPLE);
+            None
+        }
+    }
+}
+
+fn parts(node: &Node, items: &[Node], reading: &mut Reading) -> Option<Vec<Template>> {
+    if !(2..=MAX_PARTS).contains(&items.len()) {
+        let message = format!("a key of parts has 2 to {MAX_PARTS} of them, this one has {}", items.len());
+        let help = "write a single value without brackets: key: ${ event.orderId }";
+        reading.report.error(Code::WrongValue, node.span, message).help(help);
+        return None;
+    }
+    let parts: Vec<Option<Template>> = items.iter().map(|item| part(item, reading)).collect();
+    let parts = parts.into_iter().collect::<Option<Vec<_>>>()?;
+    if parts.iter().all(|part| matches!(part, Template::Literal(_))) {
+        constant(node, &mut reading.report);
+        return None;
+    }
+    Some(parts)
+}
+
+fn part(node: &Node, reading: &mut Reading) -> Option<Template> {
+    let template = values::template(node, At { place: Place::Key, takes: Takes::Key }, reading)?;
+    match &template {
+        Template::Literal(Value::String(text)) if written::is_like_expression(text) => {
+            written::constant_key(node, text, &mut reading.report);
+            None
+        }
+        Template::Literal(value) if !values::is_key(value) => {
+            let message = "a part of a key is a text that is not empty, an integer or a boolean";
+            wrong(&mut reading.report, node, message).help(EXAMPLE);
+            None
+        }
+        Template::List(_) | Template::Map(_) => {
+            wrong(&mut reading.report, node, "a part of a key is one value").help(EXAMPLE);
+            None
+        }
+        Template::Literal(_) | Template::Whole(_) | Template::Text(_) => Some(template),
+    }
+}
+
+fn constant(node: &Node, report: &mut Report) {
+    report.error(Code::WrongValue, node.span, "the key is the same for every event").help(EXAMPLE);
+}
+
+/// Warns of a text of which two events with different values can make the same: where at least two of its values may hold what stands between
+/// them, or nothing does.
+pub(crate) fn ambiguous(node: &Node, trigger: &Trigger, event: Option<&EventSchema<'_>>, report: &mut Report) {
+    let texts: Vec<&Template> = match &trigger.key {
+        BusinessKey::One(template) => vec![template],
+        BusinessKey::Parts(parts) => parts.iter().collect(),
+    };
+    let nodes: Vec<&Node> = match &node.value {
+        Yaml::List(items) => items.iter().collect(),
+        _ => vec![node],
+    };
+    for (node, pieces) in nodes.into_iter().zip(texts).filter_map(|(node, text)| Some((node, pieces(text)?))) {
+        if is_ambiguous(pieces, event) {
+            let parts: Vec<String> = pieces.iter().filter_map(source).collect();
+            let message = "two events with different values can have this key: what stands between them may be in them";
+            let help = format!("write the parts as a list: key: [{}]", parts.join(", "));
+            report.warning(Code::AmbiguousKey, node.span, message).help(help);
+        }
+    }
+}
+
+fn pieces(template: &Template) -> Option<&[Piece]> {
+    match template {
+        Template::Text(pieces) => Some(pieces),
+        Template::Literal(_) | Template::Whole(_) | Template::List(_) | Template::Map(_) => None,
+    }
+}
+
+fn source(piece: &Piece) -> Option<String> {
+    match piece {
+        Piece::Text(_) => None,
+        Piece::Value(expression) => Some(format!("\"${{ {} }}\"", expression.source())),
+    }
+}
+
+fn is_ambiguous(pieces: &[Piece], event: Option<&EventSchema<'_>>) -> bool {
+    let values = pieces.iter().filter(|piece| matches!(piece, Piece::Value(_))).count();
+    let side_by_side = pieces.windows(2).any(|two| matches!(two, [Piece::Value(_), Piece::Value(_)]));
+    let open = |piece: &&Piece| match piece {
+        Piece::Text(_) => false,
+        Piece::Value(expression) => !is_number_or_truth(expression, event),
+    };
+    let open = pieces.iter().filter(open).count();
+    // What stands between numbers is a sign that no number has.
+    let is_of_numbers =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') && (open > 0 || text != "-");
+    let between = |piece: &Piece| matches!(piece, Piece::Text(text) if is_of_numbers(text));
+    values > 1 && (side_by_side || open > 1 || pieces[1..pieces.len() - 1].iter().any(between))
+}
+
+fn is_number_or_truth(expression: &Expression, event: Option<&EventSchema<'_>>) -> bool {
+    let Some(path) = expression.path() else { return false };
+    match path.split_first() {
+        Some((root, path)) if root == "event" => event.is_some_and(|event| event.is_integer_or_boolean(path)),
+        Some((root, [name])) if root == "record" => name == "partition" || name == "offset" || name == "timestamp",
+        Some(_) | None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_lists_of_parts_make_one_text() {
+        let cases: [(&[&str], &str); 6] = [
+            (&["acme", "7"], "acme/7"),
+            (&["acme/eu", "7"], "acme~1eu/7"),
+            (&["acme", "eu/7"], "acme/eu~17"),
+            (&["acme~1eu", "7"], "acme~01eu/7"),
+            (&["a", "b", "c"], "a/b/c"),
+            (&["a/b", "c"], "a~1b/c"),
+        ];
+        for (parts, text) in cases {
+            assert_eq!(joined(parts.iter().copied()), text);
+            let back: Vec<String> = text.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
+            assert_eq!(back, parts);
+        }
+    }
+}
