@@ -4,7 +4,10 @@ mod layers;
 #[cfg(test)]
 mod tests;
 
-use crate::kafka::{self, topics::LONGEST_OWN_TOPIC};
+use crate::{
+    kafka::{self, topics::LONGEST_OWN_TOPIC},
+    secrets,
+};
 use layers::{Layers, Setting};
 use saga_core::definition::without_credentials;
 use std::{
@@ -201,7 +204,9 @@ impl<'a> Check<'a> {
         Check { layers, errors: layers.errors.clone() }
     }
 
+    /// Whoever has a configuration may be told something in which its secrets are.
     fn end(self, config: Config) -> Result<Config, Error> {
+        secrets::remember(secrets::of_config(&config));
         if self.errors.is_empty() { Ok(config) } else { Err(Error(self.errors)) }
     }
 

@@ -15,6 +15,7 @@ pub mod journal;
 pub mod kafka;
 mod panics;
 pub mod participants;
+pub mod secrets;
 mod shell;
 pub mod shutdown;
 pub mod startup;

@@ -49,7 +49,7 @@ impl Engine {
         let config = installation.write_config(port)?;
         let log = installation.folder().join(format!("engine-{port}.log"));
         let file = OpenOptions::new().create(true).append(true).open(&log)?;
-        let child = serve(&config, file)?;
+        let child = serve(&config, installation.env(), file)?;
         Ok(Engine { child, api: Api::new(&format!("http://127.0.0.1:{port}"))?, log })
     }
 
@@ -189,7 +189,7 @@ fn build() -> Result<PathBuf> {
     Ok(folder.join("saga"))
 }
 
-fn serve(config: &Path, log: File) -> Result<Child> {
+fn serve(config: &Path, env: &[(String, String)], log: File) -> Result<Child> {
     let mut command = Command::new(binary()?);
     command.arg("serve").arg("--config").arg(config);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
@@ -200,6 +200,7 @@ fn serve(config: &Path, log: File) -> Result<Child> {
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SAGA_")) {
         command.env_remove(name);
     }
+    command.envs(env.iter().map(|(name, value)| (name, value)));
     command.spawn().with_context(|| format!("{}", config.display()))
 }
 

@@ -1,7 +1,7 @@
 //! The one place that prints data. What strangers wrote (events, participants, other people) steers no terminal: it is written out here.
 
 use super::Output;
-use crate::visible;
+use crate::{secrets, visible};
 use serde::Serialize;
 use std::{
     io::{self, Write},
@@ -129,7 +129,7 @@ pub(super) fn joined(lines: impl Iterator<Item = String>) -> String {
 
 /// Tells people on stderr what failed and why.
 pub(super) fn failed(error: &anyhow::Error) -> ExitCode {
-    note(&format!("error: {error:#}"));
+    note(&secrets::covered(&format!("error: {error:#}")));
     ExitCode::from(1)
 }
 

@@ -4,7 +4,10 @@
 //! theirs. Breakers keep their state, lines who waits in them, and calls that are out end as they began.
 
 use super::{Parts, catalog::Catalog, current::Live};
-use crate::guarded::{self, changes::What, settings_of};
+use crate::{
+    guarded::{self, changes::What, settings_of},
+    secrets,
+};
 use saga_core::{
     definition::{Diagnostic, Library, Participants, Source, Style, render},
     policy::Policies,
@@ -104,6 +107,7 @@ async fn replace(
 ) -> Result<Reloaded, Refused> {
     let before = parts.current.keep();
     let participants = read(&before, file, lookup)?;
+    secrets::remember(secrets::of_participants(&participants));
     if participants == *before.participants {
         return Ok(Reloaded::Unchanged);
     }

@@ -5,6 +5,7 @@ use super::{
     poison::{Poison, PoisonCode},
     record::Record,
 };
+use crate::secrets;
 use saga_core::{
     command::{Answer, ErrorClass, Failure, Retryable},
     id::CommandId,
@@ -47,15 +48,16 @@ pub enum Parsed {
 pub fn parse(record: &Record) -> Parsed {
     let command = match command(record) {
         Ok(command) => command,
-        Err(poison) => return Parsed::Poison { poison, unknown: None },
+        Err(poison) => return Parsed::Poison { poison: covered(&poison), unknown: None },
     };
     let (attempt, answer) = match attempt(record) {
         Ok(attempt) => (attempt, answer(record)),
         Err(poison) => (None, Err(poison)),
     };
     match answer {
-        Ok(answer) => Parsed::Reply(Reply { command, attempt, answer }),
+        Ok(answer) => Parsed::Reply(Reply { command, attempt, answer: secrets::cover_answer(answer) }),
         Err(poison) => {
+            let poison = covered(&poison);
             let failure = Failure::new(format!("reply.{}", poison.code), poison.message.as_str());
             let failure = failure.of_class(ErrorClass::Unknown);
             let unknown = Some(Reply { command, attempt, answer: Answer::unknown(failure) });
@@ -134,6 +136,11 @@ fn retryable(record: &Record) -> Result<Retryable, Poison> {
             Err(Poison::new(PoisonCode::Header, format!("error_retryable is `{other}`, expected true or false")))
         }
     }
+}
+
+/// What it quotes may be a secret; the record itself stays as it came.
+fn covered(poison: &Poison) -> Poison {
+    Poison::new(poison.code, secrets::covered(&poison.message).into_owned())
 }
 
 fn shortened(text: &str) -> &str {

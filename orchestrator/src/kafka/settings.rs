@@ -259,7 +259,8 @@ impl fmt::Debug for Settings {
     }
 }
 
-fn is_secret(key: &str) -> bool {
+/// Whether a property of this name holds a secret.
+pub(crate) fn is_secret(key: &str) -> bool {
     ["password", "secret", "pem", "jaas", "oauthbearer.config"].iter().any(|part| key.contains(part))
 }
 

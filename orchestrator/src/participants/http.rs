@@ -41,7 +41,7 @@ pub use prober::{Probed, Prober, get_url};
 pub use settings::{Error, HttpSettings, MAX_ANSWER_BYTES};
 
 use super::Call;
-use crate::guarded::changes::Changes;
+use crate::{guarded::changes::Changes, secrets};
 use classify::Overrides;
 use client::Lives;
 use endpoints::{Endpoints, Picked, Tried};
@@ -174,7 +174,7 @@ impl HttpParticipant {
             Err(failure) => return impossible(call, failure),
         };
         match stall::within(deadline, call.attempt_timeout, exchange::exchange(self, call, request)).await {
-            Some(answer) => answer,
+            Some(answer) => secrets::cover_answer(answer),
             None => self.overrides.classes().applied(out_of_time(call)),
         }
     }

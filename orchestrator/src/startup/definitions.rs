@@ -1,7 +1,7 @@
 //! Files of a folder → definitions and participants, or every finding in them.
 
 use super::{internal, variables::lookup};
-use crate::{config::Topics, kafka::consumer::TopicStart};
+use crate::{config::Topics, kafka::consumer::TopicStart, secrets};
 use anyhow::Context;
 use saga_core::{
     definition::{
@@ -243,6 +243,7 @@ fn unproved(library: &Library) -> Option<String> {
 /// [`Unusable`] with every finding, rendered.
 pub fn load_files(files: &Files, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Unusable> {
     let library = files.read(env, Missing::Refused);
+    secrets::remember(secrets::of_participants(&library.participants));
     if library.has_errors() {
         return Err(Unusable(render(&library.findings, Style::Plain)));
     }

@@ -1,7 +1,8 @@
-//! The writer of log lines: what strangers wrote can neither steer the terminal of whoever reads the log nor look like a line of its own.
+//! The writer of log lines: what strangers wrote can neither steer the terminal of whoever reads the log nor look like a line of its own, and
+//! secrets of the configuration are in none.
 
 use super::LogFormat;
-use crate::visible;
+use crate::{secrets, visible};
 use std::io::{self, Write};
 
 /// Takes one event per write, as `tracing_subscriber` brings them.
@@ -19,7 +20,8 @@ impl<W: Write> Lines<W> {
 
 impl<W: Write> Write for Lines<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        self.out.write_all(printed(&String::from_utf8_lossy(event), self.format).as_bytes())?;
+        let text = String::from_utf8_lossy(event);
+        self.out.write_all(printed(&secrets::covered(&text), self.format).as_bytes())?;
         Ok(event.len())
     }
 

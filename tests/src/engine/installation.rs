@@ -16,6 +16,7 @@ const SHARDS: u16 = 8;
 pub struct Installation {
     folder: TempDir,
     config: Value,
+    env: Vec<(String, String)>,
     inbox: String,
     replies: String,
     dlq: String,
@@ -40,7 +41,7 @@ impl Installation {
             "topics": {"inbox": inbox, "replies": replies, "dlq": dlq},
             "shards": SHARDS,
         });
-        let installation = Installation { folder, config, inbox, replies, dlq };
+        let installation = Installation { folder, config, env: Vec::new(), inbox, replies, dlq };
         installation.participants(&json!({}))?;
         Ok(installation)
     }
@@ -61,7 +62,7 @@ impl Installation {
             config[name] = json!(folder.path().join(name));
         }
         let (inbox, replies, dlq) = (self.inbox.clone(), self.replies.clone(), self.dlq.clone());
-        Ok(Installation { folder, config, inbox, replies, dlq })
+        Ok(Installation { folder, config, env: self.env.clone(), inbox, replies, dlq })
     }
 
     /// Sets `section.key` of the configuration.
@@ -78,6 +79,18 @@ impl Installation {
     pub fn set(mut self, key: &str, value: Value) -> Installation {
         self.config[key] = value;
         self
+    }
+
+    /// Sets a variable of the environment in which engines start.
+    #[must_use]
+    pub fn with_env(mut self, name: &str, value: &str) -> Installation {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The environment that was set.
+    pub(super) fn env(&self) -> &[(String, String)] {
+        &self.env
     }
 
     /// Removes the definition `name`.
