@@ -14,6 +14,7 @@ mod limit;
 mod mend;
 mod operator;
 mod outcome;
+mod repeated;
 mod request;
 mod time;
 mod way_back;
@@ -33,6 +34,7 @@ use draft::Draft;
 use std::borrow::Cow;
 
 pub use fallback::Known;
+pub use repeated::KEY_TAKEN_KEPT;
 
 /// Rows after which a saga parks, and again at each multiple: a journal of this length is a loop that nobody noticed. A person can move
 /// it on or abandon it. What is recorded at a bounded rate does not count: to wait for a guard, or for a participant at work, is no loop.
@@ -144,6 +146,12 @@ pub enum Ignored {
         /// When to ask again.
         not_before: Timestamp,
     },
+    /// A record under a key that is taken, and the same one is on record, or as many as are kept.
+    #[error("a record with another payload came under the key, and {} on record", if *is_full { "as many as are kept are" } else { "it is" })]
+    KeyTaken {
+        /// Further ones need not be told.
+        is_full: bool,
+    },
     /// The same act is on record.
     #[error("the same act is on record")]
     Repeated,
@@ -163,6 +171,7 @@ impl Ignored {
             Ignored::NoSuchAttempt => "no_such_attempt",
             Ignored::NotDue => "not_due",
             Ignored::StillHeld { .. } => "still_held",
+            Ignored::KeyTaken { .. } => "key_taken",
             Ignored::Repeated => "repeated",
             Ignored::NotPublishing => "not_publishing",
         }
@@ -219,6 +228,9 @@ pub fn start(plan: &Plan, saga: SagaId, start: Start, context: &mut Context<'_>)
 /// When the input names a step that the saga does not have.
 pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Context<'_>) -> Result<Outcome, Illegal> {
     check(state, input)?;
+    if let Input::KeyTaken { record, payload } = input {
+        return Ok(repeated::key_taken(plan, state, context, record, payload));
+    }
     if let Course::Ended(_) = state.course {
         return Ok(after_the_end(plan, state, input, context));
     }
@@ -232,7 +244,8 @@ pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Conte
         Input::TimeReached => draft.time_reached(),
         Input::Released { command } => draft.released(*command),
         Input::Operator(act) => draft.operator(act),
-        Input::Mended { .. } => Ok(()),
+        // Decided above.
+        Input::Mended { .. } | Input::KeyTaken { .. } => Ok(()),
     };
     if let Err(stop) = verdict {
         debug_assert!(draft.is_empty(), "an input that changes nothing recorded something");
@@ -308,7 +321,11 @@ impl From<Refused> for Stop {
 fn check(state: &State, input: &Input) -> Result<(), Illegal> {
     let step = match input {
         Input::Answered { command, .. } | Input::Released { command } => command.step,
-        Input::Delivered { .. } | Input::TimeReached | Input::Operator(_) | Input::Mended { .. } => return Ok(()),
+        Input::Delivered { .. }
+        | Input::TimeReached
+        | Input::KeyTaken { .. }
+        | Input::Operator(_)
+        | Input::Mended { .. } => return Ok(()),
     };
     let steps = state.steps.len();
     if step.at() < steps { Ok(()) } else { Err(Illegal::NoSuchStep { saga: state.id, steps, step: step.0 }) }
@@ -328,9 +345,12 @@ fn after_the_end(plan: &Plan, state: &mut State, input: &Input, context: &mut Co
             draft.late_after_the_end(*command, result);
             draft.finish().map_or(Outcome::Ignored(Ignored::Terminal), Outcome::Decided)
         }
-        Input::Answered { .. } | Input::Delivered { .. } | Input::TimeReached | Input::Released { .. } => {
-            Outcome::Ignored(Ignored::Terminal)
-        }
+        // What came under its key was told before.
+        Input::Answered { .. }
+        | Input::Delivered { .. }
+        | Input::TimeReached
+        | Input::KeyTaken { .. }
+        | Input::Released { .. } => Outcome::Ignored(Ignored::Terminal),
     }
 }
 

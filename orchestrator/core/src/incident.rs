@@ -2,6 +2,9 @@
 
 use crate::command::{Direction, Failure};
 
+/// Code of the incident that a record with another payload opens.
+pub(crate) const KEY_TAKEN: &str = "key_taken";
+
 /// What a person should look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IncidentKind {
@@ -17,6 +20,8 @@ pub enum IncidentKind {
     Unreadable,
     /// An undo gave up, or went out without what it would have been told.
     Undo,
+    /// A record with another payload came under the saga's key.
+    KeyTaken,
     /// The outcome event was not published, or not whole.
     Outcome,
     /// Anything else.
@@ -32,6 +37,7 @@ impl IncidentKind {
             ("cancel_too_late", _) => IncidentKind::CancelTooLate,
             ("overdue", _) => IncidentKind::Overdue,
             ("abandon_too_late", _) => IncidentKind::AbandonTooLate,
+            (KEY_TAKEN, None) => IncidentKind::KeyTaken,
             ("unreadable", None) => IncidentKind::Unreadable,
             (_, Some(Direction::Undo)) => IncidentKind::Undo,
             // What is about no step is about the end.
@@ -50,6 +56,7 @@ impl IncidentKind {
             IncidentKind::AbandonTooLate => "abandon_too_late",
             IncidentKind::Unreadable => "unreadable",
             IncidentKind::Undo => "undo",
+            IncidentKind::KeyTaken => KEY_TAKEN,
             IncidentKind::Outcome => "outcome",
             IncidentKind::Other => "other",
         }

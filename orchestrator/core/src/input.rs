@@ -42,6 +42,13 @@ pub enum Input {
         /// Which command.
         command: CommandRef,
     },
+    /// A record with another payload came under the saga's key, and starts nothing.
+    KeyTaken {
+        /// Which: topic, partition and offset.
+        record: String,
+        /// Tells its payload from others.
+        payload: String,
+    },
     /// An operator acts.
     Operator(OperatorAct),
     /// An operator retries by another text of the definition.

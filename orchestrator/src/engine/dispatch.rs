@@ -92,7 +92,7 @@ impl<'a> Admissions<'a> {
         let woken = match input {
             Input::Released { command } => Some(Woken::One(*command)),
             Input::Operator(_) | Input::Mended { .. } => Some(Woken::All),
-            Input::Answered { .. } | Input::Delivered { .. } | Input::TimeReached => None,
+            Input::Answered { .. } | Input::Delivered { .. } | Input::KeyTaken { .. } | Input::TimeReached => None,
         };
         Admissions { woken, ..self }
     }

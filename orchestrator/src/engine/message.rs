@@ -1,12 +1,13 @@
 //! What reaches a shard, and who has to be told when it is dealt with.
 
-use super::{answer_path::ReadUntil, turns::Turn};
+use super::{answer_path::ReadUntil, row::payload_hash, turns::Turn};
 use crate::{
     guarded::Woken,
     kafka::{Ack, Record, reply::Reply},
 };
 use saga_core::{
     command::CommandRef,
+    event::Trigger,
     id::SagaId,
     input::{Input, Start},
     state::Plan,
@@ -49,7 +50,8 @@ impl Message {
     #[must_use]
     pub fn is_own(&self) -> bool {
         match &self.body {
-            Body::Start { .. } | Body::Input { input: Input::Operator(_) | Input::Mended { .. }, .. } => false,
+            Body::Start { .. }
+            | Body::Input { input: Input::KeyTaken { .. } | Input::Operator(_) | Input::Mended { .. }, .. } => false,
             Body::ReadUntil(_) => true,
             Body::Reply(_) => self.record.is_none(),
             Body::Input {
@@ -94,11 +96,13 @@ impl Body {
         }
     }
 
-    /// What happens to a saga that runs by `plan`; `None` if it names a step that the plan does not have, or is a start.
+    /// What happens to a saga that runs by `plan`; `None` if it names a step that the plan does not have. A start that comes to a saga has a
+    /// key that is taken.
     #[must_use]
     pub fn input(&self, plan: &Plan) -> Option<Input> {
         match self {
-            Body::Start { .. } | Body::ReadUntil(_) => None,
+            Body::ReadUntil(_) => None,
+            Body::Start { start, .. } => Some(key_taken(&start.trigger)),
             Body::Input { input, .. } => Some(input.clone()),
             Body::Reply(reply) => {
                 let step = plan.definition.find(&reply.command.step)?;
@@ -107,6 +111,17 @@ impl Body {
             }
         }
     }
+}
+
+/// The payload is told by the beginning of its hash: enough to tell a handful of records apart.
+fn key_taken(trigger: &Trigger) -> Input {
+    let payload = payload_hash(&trigger.event)[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    Input::KeyTaken { record: coordinates(trigger), payload: format!("sha256 {payload}…") }
+}
+
+/// Topic, partition and offset of the record.
+pub(super) fn coordinates(trigger: &Trigger) -> String {
+    format!("{}/{}/{}", trigger.topic, trigger.partition, trigger.offset)
 }
 
 /// Who waits for a message to be dealt with.

@@ -68,6 +68,17 @@ pub enum What {
         /// From now on.
         mode: Mode,
     },
+    /// A record with another payload came under the key of a saga, and starts nothing.
+    KeyTaken {
+        /// Name of the definition.
+        saga: String,
+        /// The key.
+        key: String,
+        /// Id of the saga that has it.
+        taken_by: String,
+        /// Topic, partition and offset of the record.
+        record: String,
+    },
     /// Breaker and limits began anew.
     Reset,
     /// This engine read an act from the record and put it into effect.

@@ -5,13 +5,14 @@ use crate::incident::IncidentKind;
 
 impl IncidentKind {
     /// All of them.
-    pub const ALL: [IncidentKind; 8] = [
+    pub const ALL: [IncidentKind; 9] = [
         IncidentKind::LateSuccess,
         IncidentKind::CancelTooLate,
         IncidentKind::Overdue,
         IncidentKind::AbandonTooLate,
         IncidentKind::Unreadable,
         IncidentKind::Undo,
+        IncidentKind::KeyTaken,
         IncidentKind::Outcome,
         IncidentKind::Other,
     ];

@@ -22,6 +22,7 @@ mod pivot;
 mod properties;
 mod prospects;
 mod recovery;
+mod repeated;
 mod timeouts;
 mod transitions;
 mod undo;

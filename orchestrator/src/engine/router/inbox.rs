@@ -138,7 +138,13 @@ fn inbound(message: &Message) -> Option<Inbound> {
         }
         (
             Body::Input {
-                input: Input::TimeReached | Input::Released { .. } | Input::Delivered { .. } | Input::Answered { .. },
+                // A record under a taken key goes there as the start that it came as.
+                input:
+                    Input::TimeReached
+                    | Input::Released { .. }
+                    | Input::Delivered { .. }
+                    | Input::Answered { .. }
+                    | Input::KeyTaken { .. },
                 ..
             },
             _,

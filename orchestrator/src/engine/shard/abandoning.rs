@@ -43,7 +43,9 @@ impl Owned {
                     .receipt
                     .settle(Disposition::Refused(format!("it was read again just now. {reason}; abandon ends it")));
             }
-            Body::Input { .. } | Body::Reply(_) | Body::Start { .. } | Body::ReadUntil(_) => {
+            // What came under its key starts nothing, and its journal takes no note of it.
+            Body::Start { .. } => message.receipt.settle(Disposition::Duplicate { saga, other_payload: true }),
+            Body::Input { .. } | Body::Reply(_) | Body::ReadUntil(_) => {
                 self.set_aside(message, PoisonCode::SagaUnreadable, &reason);
             }
         }

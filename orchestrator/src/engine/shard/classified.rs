@@ -17,6 +17,7 @@ pub(super) fn classified(participants: &Participants, state: &State, input: Inpu
             Input::Answered { command, attempt, answer }
         }
         Input::Delivered { .. }
+        | Input::KeyTaken { .. }
         | Input::Released { .. }
         | Input::Operator(_)
         | Input::Mended { .. }

@@ -118,7 +118,11 @@ impl Owned {
         }
     }
 
+    /// A start was about to be told to the saga that has its key.
     pub(super) fn unknown_saga(&self, message: Message) {
+        if let Body::Start { .. } = message.body {
+            return message.receipt.settle(Disposition::UnknownSaga);
+        }
         let letter = DeadLetter::new(PoisonCode::UnknownSaga, "no saga has this id");
         self.turn_away(message, letter, Disposition::UnknownSaga);
     }
@@ -138,7 +142,8 @@ impl Owned {
 
     /// Everything that is held and not settled. Timers are left out: the next owner has its own.
     pub(super) fn take_unfinished(&mut self) -> Vec<Message> {
-        let starting: Vec<Message> = self.starting.take_all().collect();
+        let repeated = std::mem::take(&mut self.repeated).into_iter().map(|(_, message)| message);
+        let starting: Vec<Message> = self.starting.take_all().chain(repeated).collect();
         let slots = std::mem::take(&mut self.sagas).into_values();
         let waiting = slots.flat_map(|slot| match slot {
             Slot::Loading { waiting } => waiting,

@@ -40,7 +40,7 @@ use saga_core::{
 };
 use saga_event_store::{Append, Appended, Epoch};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     pin::pin,
     sync::Arc,
 };
@@ -72,6 +72,10 @@ pub(super) struct Owned {
     pub(super) unreadable: Unreadable,
     /// Calls that the guard holds back outside of a decision; they become inputs in the next turn.
     pub(super) held_back: Vec<(SagaId, Input)>,
+    /// Starts under keys that these sagas have, with other payloads.
+    pub(super) repeated: Vec<(SagaId, Message)>,
+    /// Sagas that have enough of them on record.
+    pub(super) told_enough: HashSet<SagaId>,
     /// Sagas that are read again to be parked, with the reason.
     pub(super) to_park: HashMap<SagaId, String>,
     /// What waits in the guards' lines.
@@ -96,6 +100,8 @@ impl Owned {
             appends: FuturesUnordered::new(),
             loads: FuturesUnordered::new(),
             held_back: Vec::new(),
+            repeated: Vec::new(),
+            told_enough: HashSet::new(),
             to_park: HashMap::new(),
             waits: Waits::default(),
             fenced: false,
@@ -115,6 +121,9 @@ impl Owned {
         while !self.fenced {
             for (saga, input) in std::mem::take(&mut self.held_back) {
                 self.take_input(saga, Message::of(saga, input));
+            }
+            for (saga, message) in std::mem::take(&mut self.repeated) {
+                self.take_input(saga, message);
             }
             if messages_since_timers >= TIMERS_EVERY {
                 messages_since_timers = 0;
@@ -257,6 +266,9 @@ impl Owned {
             Ok(Outcome::Noted) => self.noted(saga, live, message),
             Ok(Outcome::Ignored(ignored)) => {
                 self.unchanged(saga, live, &input, &ignored);
+                if ignored == (Ignored::KeyTaken { is_full: true }) {
+                    self.is_told_enough(saga);
+                }
                 report_ignored(saga, &ignored);
                 message.receipt.settle(Disposition::Ignored(ignored.to_string()));
             }
@@ -327,7 +339,7 @@ impl Owned {
     /// The saga parks, unless it is its parking that cannot be written.
     fn impossible(&mut self, saga: SagaId, live: Live, in_flight: InFlight, reason: String) {
         let InFlight { message, decision, payload_hash: _ } = in_flight;
-        let is_start = matches!(message.body, Body::Start { .. });
+        let is_start = decision.version == 1;
         self.start_ended(&live);
         self.set_aside(message, PoisonCode::StoreRefused, &reason);
         if is_start {
@@ -349,10 +361,11 @@ impl Owned {
         measured::ended(&live.state, &decision);
         incidents::tell(saga, &live.plan, &decision);
         let disposition = match &message.body {
-            Body::Start { .. } => {
+            Body::Start { .. } if decision.version == 1 => {
                 self.start_committed(saga, &live, payload_hash);
                 Disposition::Started(saga)
             }
+            Body::Start { .. } => Disposition::Duplicate { saga, other_payload: true },
             Body::Reply(_) | Body::Input { .. } | Body::ReadUntil(_) => Disposition::Applied,
         };
         message.receipt.settle(disposition);
@@ -367,8 +380,8 @@ impl Owned {
         metrics::counter!("saga_conflicts_total").increment(1);
         self.start_ended(&live);
         match in_flight.message.body {
-            Body::Start { .. } => self.take_start(in_flight.message),
-            Body::Reply(_) | Body::Input { .. } | Body::ReadUntil(_) => {
+            Body::Start { .. } if in_flight.decision.version == 1 => self.take_start(in_flight.message),
+            Body::Start { .. } | Body::Reply(_) | Body::Input { .. } | Body::ReadUntil(_) => {
                 live.waiting.push_front(in_flight.message);
                 self.load(saga, live.waiting);
             }
@@ -404,6 +417,7 @@ fn report_ignored(saga: SagaId, ignored: &Ignored) {
         | Ignored::NoSuchAttempt
         | Ignored::NotDue
         | Ignored::StillHeld { .. }
+        | Ignored::KeyTaken { .. }
         | Ignored::Repeated
         | Ignored::NotPublishing => debug!(%saga, reason = %ignored, "an input changes nothing"),
     }

@@ -6,19 +6,24 @@ use super::{
 };
 use crate::{
     engine::{
+        Parts,
         dispatch::Admissions,
-        message::{Body, Disposition, Message},
+        message::{Body, Disposition, Message, coordinates},
         row::payload_hash,
         starting::{Begun, Holder},
     },
+    guarded::changes::What,
     kafka::poison::PoisonCode,
     panics::caught,
 };
-use saga_core::{decide, event::Trigger, id::SagaId, input::Start};
+use saga_core::{decide, id::SagaId, input::Start};
 use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::warn;
 use uuid::Uuid;
+
+/// Sagas of which it is remembered that they are told enough. To forget costs a read of each.
+const TOLD_ENOUGH: usize = 1024;
 
 impl Owned {
     /// A second start with the same key waits for the first: only the store can tell whether that one will be there.
@@ -28,7 +33,7 @@ impl Owned {
         match self.starting.begin(key, message, Instant::now()) {
             Begun::First(message) => self.start(message),
             Begun::Waits => {}
-            Begun::Taken(message, holder) => settle_duplicate(message, &holder),
+            Begun::Taken(message, holder) => self.settle_duplicate(message, &holder),
         }
     }
 
@@ -63,7 +68,7 @@ impl Owned {
     /// The key was taken before: this start is answered, and all that waited for it.
     pub(super) fn duplicate(&mut self, live: &Live, in_flight: InFlight, stream: Uuid, payload_hash: [u8; 32]) {
         let holder = Holder { stream, payload_hash, record: None };
-        settle_duplicate(in_flight.message, &holder);
+        self.settle_duplicate(in_flight.message, &holder);
         self.key_taken(live, &holder);
     }
 
@@ -77,8 +82,35 @@ impl Owned {
     fn key_taken(&mut self, live: &Live, holder: &Holder) {
         let key = (live.plan.definition.name.clone(), live.state.key.clone());
         for message in self.starting.taken(key, holder.clone(), Instant::now()) {
-            settle_duplicate(message, holder);
+            self.settle_duplicate(message, holder);
         }
+    }
+
+    /// The same payload is what at-least-once brings. Another one is something that somebody should look at: the saga that has the key is told.
+    fn settle_duplicate(&mut self, message: Message, holder: &Holder) {
+        let Body::Start { plan, start } = &message.body else { return };
+        let other_payload = holder.payload_hash != payload_hash(&start.trigger.event);
+        count(other_payload);
+        if other_payload {
+            report_duplicate(&self.parts, &plan.definition.name, start, holder);
+        }
+        let Some(saga) = SagaId::from_uuid(holder.stream) else {
+            let why = "the key is taken by a stream that is not a saga";
+            return message.receipt.settle(Disposition::Ignored(why.into()));
+        };
+        if other_payload && saga.shard() == self.shard && !self.told_enough.contains(&saga) {
+            self.repeated.push((saga, message));
+        } else {
+            message.receipt.settle(Disposition::Duplicate { saga, other_payload });
+        }
+    }
+
+    /// The saga has as many of them on record as are kept: it need not be read for more.
+    pub(super) fn is_told_enough(&mut self, saga: SagaId) {
+        if self.told_enough.len() >= TOLD_ENOUGH {
+            self.told_enough.clear();
+        }
+        self.told_enough.insert(saga);
     }
 
     /// The start came to nothing: those that waited for it are tried in turn.
@@ -92,29 +124,19 @@ impl Owned {
     }
 }
 
-fn settle_duplicate(message: Message, holder: &Holder) {
-    let Body::Start { plan, start } = &message.body else { return };
-    let other_payload = holder.payload_hash != payload_hash(&start.trigger.event);
-    report_duplicate(&plan.definition.name, start, holder, other_payload);
-    let disposition = match SagaId::from_uuid(holder.stream) {
-        Some(saga) => Disposition::Duplicate { saga, other_payload },
-        None => Disposition::Ignored("the key is taken by a stream that is not a saga".into()),
-    };
-    message.receipt.settle(disposition);
+/// Tells people, and those who follow the changes.
+fn report_duplicate(parts: &Parts, name: &str, start: &Start, holder: &Holder) {
+    let record = coordinates(&start.trigger);
+    warn!(
+        saga = name, key = start.key, taken_by = %holder.stream, taken_by_record = holder.record, record,
+        "a trigger with another payload came under a key that is taken; it is ignored"
+    );
+    let taken_by = holder.stream.to_string();
+    let what = What::KeyTaken { saga: name.to_owned(), key: start.key.clone(), taken_by, record };
+    parts.guarded.changes().publish(None, what);
 }
 
-fn report_duplicate(saga: &str, start: &Start, holder: &Holder, other_payload: bool) {
+fn count(other_payload: bool) {
     let other = if other_payload { "yes" } else { "no" };
     metrics::counter!("saga_duplicates_total", "other_payload" => other).increment(1);
-    if other_payload {
-        warn!(
-            saga, key = start.key, taken_by = %holder.stream, taken_by_record = holder.record,
-            record = coordinates(&start.trigger),
-            "a trigger with another payload came under a key that is taken; it is ignored"
-        );
-    }
-}
-
-fn coordinates(trigger: &Trigger) -> String {
-    format!("{}/{}/{}", trigger.topic, trigger.partition, trigger.offset)
 }

@@ -497,6 +497,7 @@ fn said(input: &Input) -> Option<(CommandRef, Retryable)> {
         | Input::Delivered { .. }
         | Input::TimeReached
         | Input::Released { .. }
+        | Input::KeyTaken { .. }
         | Input::Operator(_)
         | Input::Mended { .. } => None,
     }

@@ -310,7 +310,7 @@ fn decided(plan: &Plan, state: &mut State, input: &Input, now: Timestamp, gate: 
             Ignored::NeverSent => 'N',
             Ignored::NoSuchAttempt => 'A',
             Ignored::NotDue | Ignored::StillHeld { .. } => 'D',
-            Ignored::Repeated => '=',
+            Ignored::Repeated | Ignored::KeyTaken { .. } => '=',
             Ignored::NotPublishing => 'P',
         },
     }
