@@ -81,7 +81,7 @@ async fn echo(request: Request) -> Response {
         }
         "/place" => (StatusCode::ACCEPTED, [("location", place(request.headers()))]).into_response(),
         "/elsewhere" => (StatusCode::FOUND, [("location", place(request.headers()))]).into_response(),
-        _ => axum::Json(json!({"said": said, "list": [said], said.clone(): true})).into_response(),
+        _ => axum::Json(json!({"said": said, "list": [said], said: true})).into_response(),
     }
 }
 
