@@ -11,8 +11,8 @@ use std::{
     sync::Arc,
 };
 
-/// Places of one shard before one guard: 3 MB, and more than its participant takes while the next ones are read. Few in tests, which go beyond.
-pub(in crate::engine::shard) const MOST: usize = if cfg!(test) { 64 } else { 8 * 1024 };
+/// Places of one shard before one guard: 50 MB of 64 shards, and more than its participant takes while the next ones are read. Few in tests, which go beyond.
+pub(in crate::engine::shard) const MOST: usize = if cfg!(test) { 64 } else { 2 * 1024 };
 /// A line that is as short takes more.
 const SHORT: usize = MOST / 4 * 3;
 /// Who is called up at once. Each then waits for a turn to be read.
