@@ -206,7 +206,10 @@ mod tests {
     fn samples_stand_in_for_participants_that_are_where_they_ship() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
-        write("participants.yaml", &SHIPPED_PARTICIPANTS.replace("http://localhost:9001\n", "http://localhost:7001\n"));
+        write(
+            "participants.yaml",
+            &SHIPPED_PARTICIPANTS.replace("http://localhost:9001}\n", "http://localhost:7001}\n"),
+        );
         write("a.saga.yaml", SAGAS[0].1);
         let definitions = Definitions::Folder(folder.path().to_owned());
         let files = files(&definitions, SocketAddr::from(([127, 0, 0, 1], 5))).expect("the folder can be read");

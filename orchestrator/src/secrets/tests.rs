@@ -72,19 +72,11 @@ fn all_that_an_answer_carries_is_covered() {
 fn the_secrets_of_participants_are_found() {
     let basic = STANDARD.encode("anna:basic-password");
     let text = format!(
-        "participants:\n  a:\n    http: {{url: 'https://anna:url%2Fpassword@host/x'}}\n    authorization: Bearer bearer-token\n    headers: {{X-Key: header-value, Accept: application/json}}\n  b:\n    http: {{url: 'https://host'}}\n    authorization: Basic {basic}\n"
+        "participants:\n  a:\n    http: {{url: 'https://host/x'}}\n    authorization: Bearer bearer-token\n    headers: {{X-Key: header-value, Accept: application/json}}\n  b:\n    http: {{url: 'https://host'}}\n    authorization: Basic {basic}\n"
     );
     let read = participants::parse("participants.yaml", &text, &|_| None);
     let found = of_participants(&read.expect("they hold"));
-    for secret in [
-        "url%2Fpassword",
-        "url/password",
-        "bearer-token",
-        "header-value",
-        "basic-password",
-        "anna:basic-password",
-        &basic,
-    ] {
+    for secret in ["bearer-token", "header-value", "basic-password", "anna:basic-password", &basic] {
         assert!(found.iter().any(|found| found == secret), "{secret}: {found:?}");
     }
     assert!(!found.iter().any(|found| found == "application/json"));
