@@ -71,7 +71,7 @@ fn of_authorization(value: &str) -> Vec<String> {
 }
 
 /// Password, pair of user and password, and values of parameters whose names are those of secrets; decoded, too.
-fn of_url(url: &str) -> Vec<String> {
+pub(super) fn of_url(url: &str) -> Vec<String> {
     let Some((_, rest)) = url.split_once("://") else { return of_query(url) };
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     // A password may hold a slash that somebody did not encode.

@@ -76,8 +76,20 @@ fn the_secrets_of_participants_are_found() {
     );
     let read = participants::parse("participants.yaml", &text, &|_| None);
     let found = of_participants(&read.expect("they hold"));
-    for secret in ["bearer-token", "header-value", "basic-password", "anna:basic-password", &basic] {
+    for secret in
+        ["Bearer bearer-token", "bearer-token", "header-value", "basic-password", "anna:basic-password", &basic]
+    {
         assert!(found.iter().any(|found| found == secret), "{secret}: {found:?}");
     }
     assert!(!found.iter().any(|found| found == "application/json"));
+}
+
+#[test]
+fn the_secrets_of_an_address_are_found_as_they_are_and_decoded() {
+    let found = sources::of_url("postgres://anna:url%2Fpassword@host/x?sslmode=require&password=of%20query");
+    for secret in ["anna:url%2Fpassword", "url%2Fpassword", "url/password", "of%20query", "of query"] {
+        assert!(found.iter().any(|found| found == secret), "{secret}: {found:?}");
+    }
+    assert!(!found.iter().any(|found| found == "require"));
+    assert_eq!(sources::of_url("https://host/x"), Vec::<String>::new());
 }
