@@ -72,6 +72,18 @@ pub enum Cause {
     },
 }
 
+impl Cause {
+    /// As the outcome event and the read model say it.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Cause::Step { failure, .. } => &failure.code,
+            Cause::Timeout => "timeout",
+            Cause::Cancelled { .. } => "cancelled",
+        }
+    }
+}
+
 /// Why a saga cannot go on by itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,6 +1,7 @@
 //! What the journal of a saga folds to.
 
 mod acts;
+mod back;
 mod course;
 mod due;
 mod held;

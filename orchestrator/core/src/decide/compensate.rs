@@ -132,19 +132,10 @@ impl Draft<'_, '_> {
             return;
         }
         let Course::Compensating { cause } = self.state.course.clone() else { return };
-        let irreversible = self.applied_for_good();
+        let irreversible = self.state.applied_for_good(self.plan);
         let in_doubt = |step: &StepIndex| !self.state.step(*step).is_applied();
         let in_doubt = irreversible.iter().copied().filter(in_doubt).collect();
         self.end(End::Compensated { cause, irreversible, in_doubt });
-    }
-
-    /// Whether it is known of each, or only may be.
-    fn applied_for_good(&self) -> Vec<StepIndex> {
-        let stays = |step: &StepIndex| {
-            let irreversible = matches!(self.plan.definition.step(*step).effects, Effects::Irreversible);
-            irreversible && self.state.step(*step).may_be_applied()
-        };
-        self.plan.definition.indices().filter(stays).collect()
     }
 
     /// Steps that are applied, or may be, and not undone.
@@ -160,13 +151,11 @@ impl Draft<'_, '_> {
 
     /// A cause in the words of the outcome event: the step's name, and why.
     pub(super) fn told(&self, cause: &Cause) -> (Value, Value) {
-        match cause {
-            Cause::Step { step, failure } => (
-                json!(self.plan.definition.step(*step).name),
-                json!({"code": failure.code, "message": failure.message}),
-            ),
-            Cause::Timeout => (Value::Null, json!({"code": "timeout", "message": "the saga's time was over"})),
-            Cause::Cancelled { reason, .. } => (Value::Null, json!({"code": "cancelled", "message": reason})),
-        }
+        let (step, message) = match cause {
+            Cause::Step { step, failure } => (json!(self.plan.definition.step(*step).name), failure.message.as_str()),
+            Cause::Timeout => (Value::Null, "the saga's time was over"),
+            Cause::Cancelled { reason, .. } => (Value::Null, reason.as_str()),
+        };
+        (step, json!({"code": cause.code(), "message": message}))
     }
 }

@@ -158,15 +158,5 @@ pub(super) fn is_news_after_the_end(plan: &Plan, state: &State, command: Command
 /// Whether `command` performs a pivot that cannot be undone, and the saga goes or went back: a person said that it did not happen.
 fn is_pivot_left_behind(plan: &Plan, state: &State, command: CommandRef) -> bool {
     let definition = plan.definition.step(command.step);
-    let goes_back = match &state.course {
-        Course::Compensating { .. }
-        | Course::Parked { was: Heading::Back(_), .. }
-        | Course::OutcomeDue { end: End::Compensated { .. }, .. }
-        | Course::Ended(End::Compensated { .. }) => true,
-        Course::Forward
-        | Course::Parked { was: Heading::Forward, .. }
-        | Course::OutcomeDue { end: End::Completed { .. } | End::Abandoned { .. }, .. }
-        | Course::Ended(End::Completed { .. } | End::Abandoned { .. }) => false,
-    };
-    definition.side == PivotSide::Pivot && !definition.has_undo() && goes_back
+    definition.side == PivotSide::Pivot && !definition.has_undo() && state.goes_back()
 }

@@ -25,7 +25,7 @@ impl State {
         match &self.course {
             Course::Forward if self.status() == Status::Waiting => self.stands_waiting(plan),
             Course::Forward => Stands::default(),
-            Course::Compensating { cause } => Stands { step: None, code: Some(cause_code(cause)) },
+            Course::Compensating { cause } => Stands { step: None, code: Some(cause.code().to_owned()) },
             Course::Parked { reason, .. } => parked(reason),
             Course::OutcomeDue { end, waits, .. } => {
                 let waits = waits.as_ref().map(|failure| failure.code.clone());
@@ -57,14 +57,5 @@ fn parked(reason: &ParkReason) -> Stands {
 fn ended(end: &End) -> Stands {
     let End::Compensated { cause, .. } = end else { return Stands::default() };
     let step = if let Cause::Step { step, .. } = cause { Some(*step) } else { None };
-    Stands { step, code: Some(cause_code(cause)) }
-}
-
-/// As the outcome event says it.
-fn cause_code(cause: &Cause) -> String {
-    match cause {
-        Cause::Step { failure, .. } => failure.code.clone(),
-        Cause::Timeout => "timeout".to_owned(),
-        Cause::Cancelled { .. } => "cancelled".to_owned(),
-    }
+    Stands { step, code: Some(cause.code().to_owned()) }
 }

@@ -5,7 +5,7 @@ use crate::{
     definition::Effects,
     event::{Decision, End, Event},
     id::StepIndex,
-    state::{Course, Heading, Plan, State, Status},
+    state::{Course, Plan, State, Status},
 };
 use serde::Serialize;
 
@@ -80,23 +80,6 @@ impl State {
         if let Course::Ended(End::Abandoned { left, .. }) = &self.course {
             return left.clone();
         }
-        let stays = |step: &StepIndex| {
-            let irreversible = matches!(plan.definition.step(*step).effects, Effects::Irreversible);
-            irreversible && self.step(*step).may_be_applied()
-        };
-        if self.goes_back() { plan.definition.indices().filter(stays).collect() } else { Vec::new() }
-    }
-
-    fn goes_back(&self) -> bool {
-        match &self.course {
-            Course::Compensating { .. }
-            | Course::Parked { was: Heading::Back(_), .. }
-            | Course::OutcomeDue { end: End::Compensated { .. }, .. }
-            | Course::Ended(End::Compensated { .. }) => true,
-            Course::Forward
-            | Course::Parked { was: Heading::Forward, .. }
-            | Course::OutcomeDue { end: End::Completed { .. } | End::Abandoned { .. }, .. }
-            | Course::Ended(End::Completed { .. } | End::Abandoned { .. }) => false,
-        }
+        if self.goes_back() { self.applied_for_good(plan) } else { Vec::new() }
     }
 }
