@@ -38,7 +38,9 @@ mod written;
 
 pub use avro::Schemas;
 pub use business_key::BusinessKey;
-pub use diagnostic::{Code, Diagnostic, Fix, Severity, Style, did_you_mean, render, without_credentials};
+pub use diagnostic::{
+    Code, Diagnostic, Fix, Severity, Style, did_you_mean, or_did_you_mean, render, without_credentials,
+};
 pub use duration::span;
 pub use engine_topics::Kept;
 pub use headers::HeaderReads;

@@ -1,6 +1,9 @@
 //! Which sagas a command is about, where it names them by what they have in common.
 
-use crate::journal::reading::{WaitingOn, Wanted};
+use crate::{
+    engine::clock::Clock,
+    journal::reading::{WaitingOn, Wanted},
+};
 use clap::Args;
 use saga_core::{
     definition,
@@ -9,7 +12,7 @@ use saga_core::{
     time::Timestamp,
 };
 use serde_json::{Map, Value};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// By what sagas are chosen.
 #[derive(Clone, Debug, Default, Args)]
@@ -97,12 +100,6 @@ impl Selection {
     }
 }
 
-/// By the clock of this machine.
-pub(super) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
 /// A span of time, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Span {
@@ -112,7 +109,7 @@ pub(super) struct Span {
 
 impl Span {
     fn ago(&self) -> Timestamp {
-        Timestamp(now().0.saturating_sub(i64::try_from(self.span.as_millis()).unwrap_or(i64::MAX)))
+        Clock::Wall.now().minus(self.span)
     }
 }
 
@@ -137,7 +134,7 @@ fn status(text: &str) -> Result<Status, String> {
 fn incident(word: &str) -> Result<IncidentKind, String> {
     let words = IncidentKind::ALL.map(IncidentKind::as_str);
     IncidentKind::parse(word).ok_or_else(|| {
-        let guess = definition::did_you_mean(word, words).map(|guess| format!("; {guess}")).unwrap_or_default();
+        let guess = definition::or_did_you_mean(word, words);
         format!("expected one of {}{guess}", words.join(", "))
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::{config::without_definitions, startup::paths};
 use anyhow::{Context, bail};
-use saga_core::definition::did_you_mean;
+use saga_core::definition::or_did_you_mean;
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -69,7 +69,7 @@ fn guess(folder: &Path) -> String {
     let entries = std::fs::read_dir(beside).into_iter().flatten().filter_map(Result::ok);
     let holding = entries.filter(|entry| without_definitions(&entry.path()).is_none());
     let names: Vec<String> = holding.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    did_you_mean(name, names.iter().map(String::as_str)).map_or_else(String::new, |guess| format!("; {guess}"))
+    or_did_you_mean(name, names.iter().map(String::as_str))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::reading::{Wanted, filter};
 use saga_core::{
-    definition::did_you_mean,
+    definition::or_did_you_mean,
     time::{Timestamp, rfc3339},
 };
 use saga_event_store::{Dimension, EventStore, Tally};
@@ -63,9 +63,9 @@ impl FromStr for By {
 
     fn from_str(text: &str) -> Result<By, String> {
         By::ALL.into_iter().find(|by| by.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
-            let guess = did_you_mean(text, By::ALL.map(By::as_str)).map(|guess| format!("; {guess}"));
+            let guess = or_did_you_mean(text, By::ALL.map(By::as_str));
             let words = By::ALL.map(By::as_str).join(", ");
-            format!("sagas are not counted by `{text}`: expected one of {words}{}", guess.unwrap_or_default())
+            format!("sagas are not counted by `{text}`: expected one of {words}{guess}")
         })
     }
 }

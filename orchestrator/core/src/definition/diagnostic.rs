@@ -231,6 +231,12 @@ pub fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -
     nearest(wrong, known).map(|name| format!("did you mean `{name}`?"))
 }
 
+/// The same behind a message, as `; did you mean …?`; empty if none is similar.
+#[must_use]
+pub fn or_did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    did_you_mean(wrong, known).map_or_else(String::new, |guess| format!("; {guess}"))
+}
+
 /// The most similar of `known`, if it is similar enough to be a slip.
 pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored =

@@ -2,7 +2,7 @@
 
 use super::{Course, Phase, State};
 use crate::{
-    definition::did_you_mean,
+    definition::or_did_you_mean,
     event::{End, OperatorAction},
 };
 use serde::{Deserialize, Serialize};
@@ -95,7 +95,7 @@ impl fmt::Display for Status {
 pub struct NotAStatus(pub String);
 
 fn guess(wrong: &str) -> String {
-    did_you_mean(wrong, Status::ALL.map(Status::as_str)).map(|guess| format!("; {guess}")).unwrap_or_default()
+    or_did_you_mean(wrong, Status::ALL.map(Status::as_str))
 }
 
 fn words() -> String {

@@ -1,7 +1,8 @@
 //! Sagas and groups of them as lines for people, as wide as the terminal.
 
 use crate::{
-    cli::{output, selection},
+    cli::output,
+    engine::clock::Clock,
     journal::{
         counts::{By, Group},
         reading::SagaLine,
@@ -26,7 +27,7 @@ const GAP: usize = 2;
 
 /// Sagas, one a line. Where the terminal is too narrow for both, the reason goes before the id: a key names a saga, too.
 pub(super) fn lines(lines: &[SagaLine], header: Header) -> String {
-    let now = selection::now();
+    let now = Clock::Wall.now();
     let rows = lines.iter().map(|line| row(line, now)).collect();
     fitted(
         vec!["id", "saga", "key", "status", "step", "age", "since", "reason"],
@@ -52,7 +53,7 @@ fn row(line: &SagaLine, now: Timestamp) -> Vec<String> {
 
 /// Groups, the largest first.
 pub(super) fn groups(groups: &[Group], by: &[By]) -> String {
-    let now = selection::now();
+    let now = Clock::Wall.now();
     let mut header = vec!["count"];
     header.extend(by.iter().map(|by| by.as_str()));
     header.push("since");
