@@ -1,7 +1,7 @@
 //! `retry`, `skip`, `cancel`, `abandon`: ask the API, which brings the act to the saga's owner; of several sagas, by a job.
 
 mod job;
-mod told;
+pub(super) mod told;
 
 use super::{
     Output, output,
@@ -223,9 +223,14 @@ impl Act {
     }
 
     fn body(&self) -> Value {
+        self.body_waiting(USUAL_WAIT_SECONDS)
+    }
+
+    /// What is said of one and of many alike; `usual_wait` holds, in seconds, where no wait is asked for.
+    fn body_waiting(&self, usual_wait: u64) -> Value {
         let mut body = json!({"id": self.id, "who": self.args.who, "reason": self.args.reason});
         body["dryRun"] = json!(self.args.dry_run);
-        body["waitMs"] = json!(self.args.wait.unwrap_or(USUAL_WAIT_SECONDS) * 1000);
+        body["waitMs"] = json!(self.args.wait.unwrap_or(usual_wait) * 1000);
         let more = [("step", &self.on.step), ("direction", &self.on.direction), ("definition", &self.definition)];
         for (name, value) in more {
             if let Some(value) = value {

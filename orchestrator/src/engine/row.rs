@@ -83,9 +83,13 @@ pub(super) fn unshown(
 }
 
 /// A code as it is found again: what a participant calls its failures is short, or is cut.
-fn word(code: &str) -> String {
-    let end = (0..=CODE_BYTES.min(code.len())).rev().find(|at| code.is_char_boundary(*at)).unwrap_or_default();
-    code[..end].replace('\0', "\u{fffd}")
+pub(super) fn word(code: &str) -> String {
+    shown_text(code, CODE_BYTES)
+}
+
+/// The beginning of a text as every store takes it: Postgres refuses NUL.
+pub(super) fn shown_text(text: &str, most_bytes: usize) -> String {
+    text[..text.floor_char_boundary(most_bytes)].replace('\0', "\u{fffd}")
 }
 
 /// Of the decoded payload with its keys sorted: the same event produced twice is the same, however it and its numbers were written.

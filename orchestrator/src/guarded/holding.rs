@@ -45,15 +45,30 @@ impl ParticipantSnapshot {
     /// Why its breaker holds calls back, in words; `None`: it does not.
     #[must_use]
     pub fn held_back(&self) -> Option<String> {
-        let holds = self.opened.is_some() || self.paused_for_ms.is_some() || self.breaker == BreakerState::ForcedOpen;
-        holds.then(|| breaker(self))
+        let name = &self.name;
+        if self.breaker == BreakerState::ForcedOpen {
+            return Some(format!(
+                "calls to {name} are stopped by hand: `saga guard acts --participant {name}` says by whom and why"
+            ));
+        }
+        if let Some(ms) = self.paused_for_ms {
+            return Some(format!("{name} asked not to be called (Retry-After) for {} more", about(ms)));
+        }
+        let opened = self.opened.as_ref()?;
+        let last = opened.last_failures.first().or(self.last_failures.first());
+        let last = last.map(|it| format!("; last failure {} at {}, saga {}", it.told(), rfc3339(it.at), it.saga));
+        Some(format!("calls to {name} are stopped: {}{}; {}", why(opened), last.unwrap_or_default(), next(opened)))
+    }
+
+    fn let_through(&self) -> String {
+        format!("calls to {} are let through by the breaker of this engine ({} are queued)", self.name, self.in_line)
     }
 }
 
 fn text(guard: Guard, seen: &ParticipantSnapshot) -> String {
     let name = &seen.name;
     match guard {
-        Guard::Breaker => breaker(seen),
+        Guard::Breaker => seen.held_back().unwrap_or_else(|| seen.let_through()),
         Guard::Bulkhead => {
             format!(
                 "{} calls to {name} are in flight, {} may be; {} are queued",
@@ -67,24 +82,6 @@ fn text(guard: Guard, seen: &ParticipantSnapshot) -> String {
         Guard::Health => format!("health checks find {name} unwell"),
         Guard::Transport => format!("the topic of {name}'s commands takes no records"),
     }
-}
-
-fn breaker(seen: &ParticipantSnapshot) -> String {
-    let name = &seen.name;
-    if seen.breaker == BreakerState::ForcedOpen {
-        return format!(
-            "calls to {name} are stopped by hand: `saga guard acts --participant {name}` says by whom and why"
-        );
-    }
-    if let Some(ms) = seen.paused_for_ms {
-        return format!("{name} asked not to be called (Retry-After) for {} more", about(ms));
-    }
-    let Some(opened) = &seen.opened else {
-        return format!("calls to {name} are let through by the breaker of this engine ({} are queued)", seen.in_line);
-    };
-    let last = opened.last_failures.first().or(seen.last_failures.first());
-    let last = last.map(|it| format!("; last failure {} at {}, saga {}", it.told(), rfc3339(it.at), it.saga));
-    format!("calls to {name} are stopped: {}{}; {}", why(opened), last.unwrap_or_default(), next(opened))
 }
 
 /// `the breaker opened because 10 of 12 calls failed, 2 probes failed since`

@@ -3,6 +3,7 @@
 use super::{Error, PORTION_BYTES, Plans, Recorded, by_saga, fold, shown::unreadable};
 use saga_core::{
     command::Guard,
+    event::OperatorAction,
     id::{SagaId, Shard},
     incident::IncidentKind,
     state::{
@@ -62,6 +63,12 @@ pub struct SagaLine {
 }
 
 impl SagaLine {
+    /// Whether it is where `action` was to lead, or on its way there; `None`: its status is not one that this engine knows.
+    #[must_use]
+    pub fn is_wanted_by(&self, action: OperatorAction) -> Option<bool> {
+        self.status.parse::<Status>().ok().map(|status| status.is_wanted_by(action))
+    }
+
     /// Its status, marked if it has incidents.
     #[must_use]
     pub fn marked_status(&self) -> String {

@@ -28,23 +28,13 @@ impl Act {
 
     /// What the engine is asked for.
     pub(super) fn order(&self) -> Value {
-        let mut order = json!({
-            "id": self.id,
-            "action": self.action.as_str(),
-            "who": self.args.who,
-            "reason": self.args.reason,
-            "dryRun": self.args.dry_run,
-            "waitMs": self.args.wait.unwrap_or(USUAL_WAIT_SECONDS) * 1000,
-        });
+        let mut order = self.body_waiting(USUAL_WAIT_SECONDS);
+        order["action"] = json!(self.action.as_str());
         if self.args.names.is_empty() {
             order["filter"] = self.args.selection.filter(self.goes_by.as_deref());
         } else {
             order["sagas"] = json!(self.args.names);
             order["saga"] = json!(self.args.selection.saga);
-        }
-        let more = [("step", &self.on.step), ("direction", &self.on.direction), ("definition", &self.definition)];
-        for (name, value) in more.into_iter().filter(|(_, value)| value.is_some()) {
-            order[name] = json!(value);
         }
         if let Some(pace) = self.args.pace {
             order["pace"] = json!(pace);

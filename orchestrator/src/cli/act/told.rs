@@ -60,7 +60,7 @@ fn on(answer: &Value) -> String {
 }
 
 /// What came of one of many sagas.
-pub(super) fn item(action: OperatorAction, item: &Value) -> String {
+pub(in crate::cli) fn item(action: OperatorAction, item: &Value) -> String {
     let name = item["now"]["key"].as_str().map(|key| format!(" ({key})")).unwrap_or_default();
     let id = item["id"].as_str().unwrap_or_default();
     let came = match (item["result"].as_str().unwrap_or_default(), item["message"].as_str()) {
@@ -74,7 +74,22 @@ pub(super) fn item(action: OperatorAction, item: &Value) -> String {
 }
 
 /// What came of all of them.
-pub(super) fn summary(action: OperatorAction, job: &Value) -> String {
+pub(in crate::cli) fn summary(action: OperatorAction, job: &Value) -> String {
+    let told = match counts(job) {
+        told if told.is_empty() => "no saga was found".to_owned(),
+        told => told,
+    };
+    let action = action.as_str();
+    let action = if job["dryRun"] == true { format!("{action} (dry run)") } else { action.to_owned() };
+    let ended = match job["failure"].as_str() {
+        Some(failure) => format!("failed: {failure}"),
+        None => job["status"].as_str().unwrap_or_default().to_owned(),
+    };
+    format!("{action} of {} sagas: {told}; job {} {ended}", job["lookedAt"], job["id"].as_str().unwrap_or_default())
+}
+
+/// `11 applied, 1 refused`
+pub(in crate::cli) fn counts(job: &Value) -> String {
     let parts = [
         ("applied", "applied"),
         ("elsewhere", "applied and parked again, or ended otherwise"),
@@ -88,15 +103,7 @@ pub(super) fn summary(action: OperatorAction, job: &Value) -> String {
         let count = job["counts"][*key].as_u64().filter(|count| *count > 0)?;
         Some(format!("{count} {would_be}{words}"))
     });
-    let told = told.collect::<Vec<_>>().join(", ");
-    let told = if told.is_empty() { "no saga was found".to_owned() } else { told };
-    let action = action.as_str();
-    let action = if job["dryRun"] == true { format!("{action} (dry run)") } else { action.to_owned() };
-    let ended = match job["failure"].as_str() {
-        Some(failure) => format!("failed: {failure}"),
-        None => job["status"].as_str().unwrap_or_default().to_owned(),
-    };
-    format!("{action} of {} sagas: {told}; job {} {ended}", job["lookedAt"], job["id"].as_str().unwrap_or_default())
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether every saga is where the act was meant to lead.

@@ -13,7 +13,7 @@ use crate::{
 use saga_core::{
     id::SagaId,
     input::OperatorAct,
-    state::{Plan, Status, view::ProspectView},
+    state::{Plan, view::ProspectView},
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -111,9 +111,8 @@ async fn performed(parts: &Arc<Parts>, order: &Order, saga: SagaId, act: Operato
     match operate::operate(parts, saga, act, plan).await {
         Operated::Applied { .. } => {
             let now = sequel::of(parts, saga, order.wait).await;
-            let status = now.as_ref().and_then(|now| now.status.parse::<Status>().ok());
-            let wanted = status.is_none_or(|status| status.is_wanted_by(order.action));
-            let came = if wanted { Came::Applied } else { Came::Elsewhere };
+            let is_wanted = now.as_ref().and_then(|now| now.is_wanted_by(order.action));
+            let came = if is_wanted == Some(false) { Came::Elsewhere } else { Came::Applied };
             Item { now: now.map(Box::new), ..Item::new(saga, came) }
         }
         Operated::Repeated { .. } => Item::new(saga, Came::Before),

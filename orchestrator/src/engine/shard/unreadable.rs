@@ -1,7 +1,10 @@
 //! Sagas whose journal cannot be read, or not be written on: they park alone, are shown so, and are tried again now and then.
 
 use super::{live::Live, owned::Owned};
-use crate::journal::{self, shown};
+use crate::{
+    engine::row::{shown_text, word},
+    journal::{self, shown},
+};
 use saga_core::{
     id::SagaId,
     state::{Dues, Status},
@@ -62,8 +65,8 @@ impl Owned {
             epoch: self.epoch,
             stream: saga.uuid(),
             status: status.as_str().to_owned(),
-            reason: reason.map(|reason| shortened(&reason)),
-            code: code.map(|code| shortened(&code)),
+            reason: reason.map(|reason| shown_text(&reason, REASON_BYTES)),
+            code: code.map(|code| word(&code)),
             at_ms: self.parts.clock.now().0,
         };
         let store = Arc::clone(&self.parts.store);
@@ -75,9 +78,4 @@ impl Owned {
             }
         });
     }
-}
-
-fn shortened(reason: &str) -> String {
-    let end = (0..=REASON_BYTES.min(reason.len())).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or_default();
-    reason[..end].replace('\0', "\u{fffd}")
 }
