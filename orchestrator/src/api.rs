@@ -1,6 +1,7 @@
 //! The HTTP side for operators: health, sagas, acts, metrics, and the web UI. Reads the store; acts go to the shards' owners as inputs.
 
 mod acts;
+mod asked;
 mod census;
 mod definitions;
 mod errors;

@@ -23,7 +23,7 @@ use saga_core::{
     event::OperatorAction,
     id::SagaId,
     input::{About, OperatorAct},
-    state::{Plan, Status, view::ProspectView},
+    state::{Plan, view::ProspectView},
     time::rfc3339,
 };
 use serde::{Deserialize, Serialize};
@@ -114,7 +114,7 @@ pub(super) async fn act(
     performed(&backend, saga, act, plan, wait).await
 }
 
-fn waits(wait_ms: u64) -> Result<Duration, Error> {
+pub(super) fn waits(wait_ms: u64) -> Result<Duration, Error> {
     let (wait, most) = (Duration::from_millis(wait_ms), sequel::MOST_WAIT);
     if wait <= most {
         return Ok(wait);
@@ -170,8 +170,7 @@ async fn performed(
 /// With what came of it.
 async fn after(backend: &Backend, told: Told, saga: SagaId, action: OperatorAction, wait: Duration) -> Told {
     let Some(now) = sequel::of(&backend.parts, saga, wait).await else { return told };
-    let as_wanted = now.status.parse::<Status>().ok().map(|status| status.is_wanted_by(action));
-    Told { as_wanted, now: Some(Box::new(now)), ..told }
+    Told { as_wanted: now.is_wanted_by(action), now: Some(Box::new(now)), ..told }
 }
 
 /// What a saga that has ended waits for is nothing.
@@ -209,11 +208,25 @@ fn checked(asked: Asked, action: OperatorAction) -> Result<OperatorAct, Error> {
     if id.is_empty() || id.len() > MAX_ID_BYTES || id.chars().any(char::is_control) {
         return Err(Error::BadValue(format!("`id` must be a text of 1 to {MAX_ID_BYTES} bytes")));
     }
-    let about = match (asked.step, asked.direction) {
-        (None, Some(_)) => return Err(Error::BadValue("`direction` goes with `step`".into())),
-        (step, direction) => step.map(|step| About { step, direction }),
-    };
+    let about = about(asked.step, asked.direction)?;
     Ok(OperatorAct { id, who: asked.who, reason: asked.reason, action, about })
+}
+
+/// Which command an act is about, if it is about one.
+pub(super) fn about(step: Option<String>, direction: Option<Direction>) -> Result<Option<About>, Error> {
+    match (step, direction) {
+        (None, Some(_)) => Err(Error::BadValue("`direction` goes with `step`".to_owned())),
+        (step, direction) => Ok(step.map(|step| About { step, direction })),
+    }
+}
+
+pub(super) fn takes_definition(action: OperatorAction) -> Result<(), Error> {
+    match action {
+        OperatorAction::Retry => Ok(()),
+        OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => {
+            Err(Error::BadValue("`definition` is of retry only".to_owned()))
+        }
+    }
 }
 
 /// What a retry is to go by, where it says so.
@@ -224,9 +237,7 @@ async fn mended(
     action: OperatorAction,
 ) -> Result<Option<Arc<Plan>>, Error> {
     let Some(definition) = definition else { return Ok(None) };
-    if action != OperatorAction::Retry {
-        return Err(Error::BadValue("`definition` is of retry only".to_owned()));
-    }
+    takes_definition(action)?;
     let recorded = sagas::recorded(backend, saga).await?;
     let name = &recorded.plan.definition.name;
     match mending::plan_of(&backend.parts, name, definition).await {

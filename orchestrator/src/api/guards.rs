@@ -1,6 +1,6 @@
 //! Guards: how they stand, what people did to them and why, who waits on them.
 
-use super::{Backend, acts, errors::Error, sagas};
+use super::{Backend, acts, asked, errors::Error, sagas};
 use crate::{
     guarded::{
         ParticipantSnapshot,
@@ -92,7 +92,7 @@ pub(super) async fn acts(
     query: Result<Query<WhichActs>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
     let asked = sagas::checked(query)?;
-    let limit = sagas::limit(asked.limit)?;
+    let limit = asked::limit(asked.limit)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let acts: Vec<RecordedAct> = backend.parts.acts.list(asked.participant.as_deref(), limit).await?;
     Ok(Json(json!({"acts": acts})))
@@ -126,7 +126,7 @@ fn wanted(asked: WhoWaits) -> Result<Wanted, Error> {
     Ok(Wanted {
         waiting_on: Some(WaitingOn { guard: guard.transpose()?, participant: asked.participant }),
         before: before.map_err(|error| Error::BadParameter(error.to_string()))?,
-        limit: sagas::limit(asked.limit)?,
+        limit: asked::limit(asked.limit)?,
         ..Wanted::default()
     })
 }

@@ -1,11 +1,8 @@
 //! `/api/jobs`: one act on many sagas.
 
-use super::{Backend, acts, errors::Error, sagas};
+use super::{Backend, acts, asked, errors::Error, sagas};
 use crate::{
-    engine::{
-        bulk::{self, Order, Targets},
-        sequel,
-    },
+    engine::bulk::{self, Order, Targets},
     guarded::acts::check_texts,
     journal::reading::Wanted,
 };
@@ -15,10 +12,10 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
 };
-use saga_core::{command::Direction, event::OperatorAction, input::About, state::Status};
+use saga_core::{command::Direction, event::OperatorAction, state::Status};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{num::NonZeroU32, time::Duration};
+use std::num::NonZeroU32;
 use uuid::Uuid;
 
 /// The largest body: as many ids as may be named, and keys of usual length.
@@ -38,7 +35,7 @@ struct Asked {
     sagas: Vec<String>,
     /// Which definition, where several have sagas with a key.
     saga: Option<String>,
-    filter: Option<sagas::Asked>,
+    filter: Option<asked::Asked>,
     step: Option<String>,
     direction: Option<Direction>,
     definition: Option<String>,
@@ -103,13 +100,10 @@ async fn ordered(backend: &Backend, asked: Asked) -> Result<Order, Error> {
     let action = acts::parse(&asked.action).map_err(|_| {
         Error::BadValue(format!("`action` is `{}`: expected retry, skip, cancel or abandon", asked.action))
     })?;
-    if asked.definition.is_some() && action != OperatorAction::Retry {
-        return Err(Error::BadValue("`definition` is of retry only".to_owned()));
+    if asked.definition.is_some() {
+        acts::takes_definition(action)?;
     }
-    let about = match (asked.step, asked.direction) {
-        (None, Some(_)) => return Err(Error::BadValue("`direction` goes with `step`".to_owned())),
-        (step, direction) => step.map(|step| About { step, direction }),
-    };
+    let about = acts::about(asked.step, asked.direction)?;
     let (targets, targets_told) = targets(backend, action, asked.sagas, asked.saga, asked.filter).await?;
     Ok(Order {
         id: asked.id.unwrap_or_else(Uuid::new_v4),
@@ -122,7 +116,7 @@ async fn ordered(backend: &Backend, asked: Asked) -> Result<Order, Error> {
         definition: asked.definition,
         pace: pace(asked.pace)?,
         dry_run: asked.dry_run,
-        wait: wait(asked.wait_ms)?,
+        wait: acts::waits(asked.wait_ms)?,
     })
 }
 
@@ -132,19 +126,12 @@ fn pace(asked: Option<u32>) -> Result<NonZeroU32, Error> {
     pace.ok_or_else(|| Error::BadValue(format!("`pace` is {asked}: expected 1 to {} sagas a second", bulk::MOST_PACE)))
 }
 
-fn wait(wait_ms: u64) -> Result<Duration, Error> {
-    let wait = Duration::from_millis(wait_ms);
-    let most = sequel::MOST_WAIT;
-    let too_long = || Error::BadValue(format!("`waitMs` is {wait_ms}: expected 0 to {}", most.as_millis()));
-    (wait <= most).then_some(wait).ok_or_else(too_long)
-}
-
 async fn targets(
     backend: &Backend,
     action: OperatorAction,
     names: Vec<String>,
     saga: Option<String>,
-    filter: Option<sagas::Asked>,
+    filter: Option<asked::Asked>,
 ) -> Result<(Targets, String), Error> {
     match (names.is_empty(), filter) {
         (false, None) if names.len() > bulk::MOST_NAMES => Err(Error::BadValue(format!(
@@ -158,7 +145,7 @@ async fn targets(
         }
         (true, Some(asked)) => {
             let told = shortened(asked.told());
-            let wanted = meant(sagas::wanted(&asked, backend.parts.clock.now())?, action);
+            let wanted = meant(asked::wanted(&asked, backend.parts.clock.now())?, action);
             sagas::named_right_if_none(backend, &wanted).await?;
             Ok((Targets::Matching(wanted), told))
         }
@@ -182,7 +169,6 @@ fn meant(wanted: Wanted, action: OperatorAction) -> Wanted {
 }
 
 fn shortened(mut told: String) -> String {
-    let end = (0..=TOLD_BYTES.min(told.len())).rev().find(|at| told.is_char_boundary(*at)).unwrap_or_default();
-    told.truncate(end);
+    told.truncate(told.floor_char_boundary(TOLD_BYTES));
     told
 }

@@ -6,6 +6,7 @@ pub(super) use guards::guards;
 
 use super::{
     Backend,
+    asked::Asked,
     census::Counted,
     errors::{Error, Told},
     sagas, server,
@@ -52,7 +53,7 @@ struct ListPage {
     /// Names of definitions that sagas were started by.
     names: Vec<String>,
     participants: Vec<String>,
-    asked: sagas::Asked,
+    asked: Asked,
     sagas: Vec<ListedSaga>,
     /// The query of the next page, if there is one.
     next: Option<String>,
@@ -77,7 +78,7 @@ struct SagaPage {
 
 pub(super) async fn list(
     State(backend): State<Backend>,
-    query: Result<Query<sagas::Asked>, QueryRejection>,
+    query: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Error> {
     let asked = sagas::checked(query)?.without_blanks().page(LINES)?;
     let (mut lines, mut steps) = sagas::lines_and_steps(&backend, &asked, Looked::All).await?;

@@ -1,11 +1,15 @@
 //! Lists, single sagas and their histories, as JSON with the same keys as the command line's.
 
-use super::{Backend, errors::Error};
+use super::{
+    Backend,
+    asked::{Asked, wanted},
+    errors::Error,
+};
 use crate::guarded::Holding;
 use crate::journal::{
     self, Recorded, counts,
     payloads::Payloads,
-    reading::{self, Found, Looked, SagaLine, WaitingOn, Wanted},
+    reading::{self, Found, Looked, SagaLine, Wanted},
     shown::{self, Shown},
 };
 use axum::{
@@ -13,129 +17,12 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
 };
 use saga_core::{
-    definition,
     id::SagaId,
-    incident::IncidentKind,
-    state::{
-        Status,
-        view::{SagaView, StepPhase},
-    },
-    time::Timestamp,
+    state::view::{SagaView, StepPhase},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-
-/// Lines of a list unless asked otherwise.
-pub(super) const USUAL_LINES: u32 = 100;
-/// The most lines of one answer.
-pub(super) const MOST_LINES: u32 = 1000;
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct Asked {
-    status: Option<String>,
-    saga: Option<String>,
-    key: Option<String>,
-    waiting_on: Option<String>,
-    incidents: Option<bool>,
-    incident: Option<String>,
-    step: Option<String>,
-    code: Option<String>,
-    definition: Option<String>,
-    older_than: Option<String>,
-    started_within: Option<String>,
-    /// Of counts.
-    by: Option<String>,
-    before: Option<String>,
-    limit: Option<u32>,
-}
-
-impl Asked {
-    /// The same for a page of at most `size` lines and one more, by which it is seen that there are more.
-    pub(super) fn page(mut self, size: u32) -> Result<Asked, Error> {
-        self.limit = Some(limit(Some(self.limit.unwrap_or(size)))?.min(size) + 1);
-        Ok(self)
-    }
-
-    /// The same without what says nothing: a form sends its empty fields, too.
-    pub(super) fn without_blanks(self) -> Asked {
-        let said = |text: Option<String>| text.filter(|text| !text.is_empty());
-        Asked {
-            status: said(self.status),
-            saga: said(self.saga),
-            key: said(self.key),
-            waiting_on: said(self.waiting_on),
-            incident: said(self.incident),
-            before: said(self.before),
-            ..self
-        }
-    }
-
-    pub(super) fn key(&self) -> &str {
-        self.key.as_deref().unwrap_or_default()
-    }
-
-    pub(super) fn saga(&self) -> &str {
-        self.saga.as_deref().unwrap_or_default()
-    }
-
-    pub(super) fn status(&self) -> &str {
-        self.status.as_deref().unwrap_or_default()
-    }
-
-    pub(super) fn waiting_on(&self) -> &str {
-        self.waiting_on.as_deref().unwrap_or_default()
-    }
-
-    pub(super) fn only_incidents(&self) -> bool {
-        self.incidents.unwrap_or_default()
-    }
-
-    /// Whether it leaves no saga out, but for the length of a page.
-    pub(super) fn is_everything(&self) -> bool {
-        let texts = [self.key(), self.saga(), self.status(), self.waiting_on()];
-        texts.iter().all(|text| text.is_empty()) && !self.only_incidents() && self.incident.is_none()
-    }
-
-    /// How many lines of it are shown.
-    pub(super) fn shown(&self) -> usize {
-        self.limit.map_or(0, |limit| usize::try_from(limit - 1).unwrap_or(usize::MAX))
-    }
-
-    /// What it chooses by, in words.
-    pub(super) fn told(&self) -> String {
-        let pairs = self.fields().into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
-        pairs.collect::<Vec<_>>().join(" ")
-    }
-
-    fn fields(&self) -> [(&'static str, Option<&str>); 11] {
-        [
-            ("status", self.status.as_deref()),
-            ("saga", self.saga.as_deref()),
-            ("key", self.key.as_deref()),
-            ("waitingOn", self.waiting_on.as_deref()),
-            ("incidents", self.incidents.map(|only| if only { "true" } else { "false" })),
-            ("incident", self.incident.as_deref()),
-            ("step", self.step.as_deref()),
-            ("code", self.code.as_deref()),
-            ("definition", self.definition.as_deref()),
-            ("olderThan", self.older_than.as_deref()),
-            ("startedWithin", self.started_within.as_deref()),
-        ]
-    }
-
-    /// The query of the page after `last`.
-    pub(super) fn next(&self, last: &str) -> String {
-        let limit = self.shown().to_string();
-        let more = [("limit", Some(limit.as_str())), ("before", Some(last))];
-        let encoded =
-            |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
-        let fields = self.fields().into_iter().chain(more);
-        let pairs = fields.filter_map(|(name, value)| Some(format!("{name}={}", encoded(value?))));
-        pairs.collect::<Vec<_>>().join("&")
-    }
-}
 
 /// Which definition is meant, where several have sagas with one key, and how much is shown.
 #[derive(Debug, Default, Deserialize)]
@@ -240,8 +127,7 @@ pub(super) async fn counts(
 ) -> Result<Json<Value>, Error> {
     let asked = checked(query)?;
     let bad = |message: String| Error::BadParameter(message);
-    let by = asked.by.as_deref().unwrap_or("status,step,code").split(',').map(str::parse::<counts::By>);
-    let by = by.collect::<Result<Vec<counts::By>, String>>().map_err(bad)?;
+    let by = asked.counted_by().map_err(bad)?;
     let wanted = counts::countable(wanted(&asked, backend.parts.clock.now())?)
         .map_err(|unbounded| bad(format!("{unbounded}: startedWithin=1d")))?;
     let _place = backend.looking.place().await?;
@@ -250,54 +136,6 @@ pub(super) async fn counts(
         named_right(&backend, &wanted).await?;
     }
     Ok(Json(json!({"counts": groups})))
-}
-
-/// What a filter asks of the store at this time.
-pub(super) fn wanted(asked: &Asked, now: Timestamp) -> Result<Wanted, Error> {
-    let statuses = asked.status.iter().flat_map(|list| list.split(',')).map(str::parse::<Status>);
-    let statuses: Result<Vec<Status>, _> = statuses.collect();
-    let waiting_on = asked.waiting_on.as_deref().map(str::parse::<WaitingOn>).transpose();
-    let incident = asked.incident.as_deref().map(incident).transpose()?;
-    let before = asked.before.as_deref().map(str::parse::<SagaId>).transpose();
-    let ago = |span: &Option<String>| span.as_deref().map(|span| ago(span, now)).transpose();
-    Ok(Wanted {
-        statuses: statuses.map_err(|error| Error::BadParameter(error.to_string()))?,
-        saga: asked.saga.clone(),
-        key: asked.key.clone(),
-        waiting_on: waiting_on.map_err(|error| Error::BadParameter(error.to_string()))?,
-        incidents: asked.incidents.unwrap_or_default(),
-        incident,
-        step: asked.step.clone(),
-        code: asked.code.clone(),
-        definition: asked.definition.clone(),
-        since_before: ago(&asked.older_than)?,
-        started_from: ago(&asked.started_within)?,
-        only_open: false,
-        before: before.map_err(|error| Error::BadParameter(error.to_string()))?,
-        limit: limit(asked.limit)?,
-    })
-}
-
-fn ago(span: &str, now: Timestamp) -> Result<Timestamp, Error> {
-    let span = definition::span(span).map_err(Error::BadParameter)?;
-    Ok(Timestamp(now.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))))
-}
-
-fn incident(word: &str) -> Result<IncidentKind, Error> {
-    let known = || IncidentKind::ALL.map(IncidentKind::as_str).join(", ");
-    let guess = definition::did_you_mean(word, IncidentKind::ALL.map(IncidentKind::as_str));
-    let guess = guess.map(|guess| format!("; {guess}")).unwrap_or_default();
-    let unknown =
-        || Error::BadParameter(format!("`{word}` is no kind of incident: expected one of {}{guess}", known()));
-    IncidentKind::parse(word).ok_or_else(unknown)
-}
-
-/// How many lines are asked for.
-pub(super) fn limit(asked: Option<u32>) -> Result<u32, Error> {
-    match asked.unwrap_or(USUAL_LINES) {
-        limit @ 1..=MOST_LINES => Ok(limit),
-        limit => Err(Error::BadParameter(format!("`limit` is {limit}: expected 1 to {MOST_LINES}"))),
-    }
 }
 
 /// A saga, and how the guards stand that hold it back, as this engine sees them.
@@ -365,27 +203,5 @@ async fn found(backend: &Backend, Whose { name, by, saga }: Whose<'_>) -> Result
             let ids = lines.into_iter().map(|line| format!("{} ({})", line.id, line.saga)).collect();
             Err(Error::SeveralSagas(name.to_owned(), ids))
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_limit_that_cannot_be_is_told_and_not_bent() {
-        assert!(matches!(limit(None), Ok(USUAL_LINES)));
-        assert!(matches!(limit(Some(MOST_LINES)), Ok(MOST_LINES)));
-        for wrong in [0, MOST_LINES + 1] {
-            assert!(matches!(limit(Some(wrong)), Err(Error::BadParameter(message)) if message.contains("1 to 1000")));
-        }
-    }
-
-    #[test]
-    fn the_next_page_asks_for_the_same_from_the_last_line_on() {
-        let asked = Asked { status: Some("parked".into()), key: Some("a&b".into()), ..Asked::default() };
-        let page = asked.page(50).expect("a page");
-        assert_eq!((page.limit, page.shown()), (Some(51), 50));
-        assert_eq!(page.next("7"), "status=parked&key=a%26b&limit=50&before=7");
     }
 }
