@@ -2,6 +2,7 @@
 
 mod acts;
 mod asked;
+mod causes;
 mod census;
 mod definitions;
 mod errors;
@@ -50,7 +51,9 @@ pub struct Backend {
     /// Places of those who look at journals.
     pub(crate) looking: looking::Looking,
     /// How sagas stand.
-    pub(crate) census: census::Census,
+    pub(crate) census: census::Census<census::Counted>,
+    /// What holds sagas up.
+    pub(crate) causes: census::Census<causes::Causes>,
     /// Acts on many sagas.
     pub(crate) jobs: Arc<Jobs>,
 }
@@ -67,8 +70,20 @@ impl Backend {
         let readers = Arc::new(Semaphore::new(guard_events::READERS));
         let looking = looking::Looking::new();
         let census = census::Census::of(Arc::clone(&parts.store));
+        let causes = census::Census::of(Arc::clone(&parts.store));
         let metrics = crate::telemetry::metrics();
-        Backend { parts, readiness, consumers, odd_topics, metrics, readers, looking, census, jobs: Arc::default() }
+        Backend {
+            parts,
+            readiness,
+            consumers,
+            odd_topics,
+            metrics,
+            readers,
+            looking,
+            census,
+            causes,
+            jobs: Arc::default(),
+        }
     }
 }
 
@@ -86,7 +101,9 @@ fn routes(backend: Backend) -> Router {
         .route("/", get(pages::list))
         .route("/sagas/{id}", get(pages::saga))
         .route("/guards", get(pages::guards))
+        .route("/causes", get(pages::causes))
         .route("/assets/act.js", get(pages::act_script))
+        .route("/assets/job.js", get(pages::job_script))
         .route("/assets/saga.css", get(pages::style))
         .route("/assets/saga.js", get(pages::script))
         .route("/health/live", get(health::live))

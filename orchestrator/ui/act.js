@@ -4,6 +4,10 @@ const dialog = document.getElementById("act");
 const form = dialog.querySelector("form");
 const output = dialog.querySelector("output");
 const submit = dialog.querySelector("button[type=submit]");
+const stop = dialog.querySelector("button[value=stop]");
+
+// The job that finds out what an act on many would lead to, while it runs.
+let dryJob;
 
 // How long an act on a saga waits for what comes of it.
 const WAIT_MS = 3000;
@@ -23,7 +27,8 @@ async function post(url, body) {
   return { ok: answer.ok, told, text: answer.ok ? came(told) : [told.error?.message, told.error?.hint].filter(Boolean).join(". ") };
 }
 
-function came({ status, now }) {
+function came({ status, now, job }) {
+  if (job) return "…";
   return now ? `${status}; now ${[now.status, now.reason].filter(Boolean).join(": ")}` : status;
 }
 
@@ -33,14 +38,38 @@ function prospect({ status, starts = [], undoes = [], leaves = [] }) {
   return `It would lead to ${[status, ...parts].join("; ")}.`;
 }
 
+function isJob() {
+  return form.dataset.url === "/api/jobs";
+}
+
 // What the act would lead to, by the engine itself; one that it would refuse cannot be sent.
 async function foresee() {
   const { id } = form.dataset;
+  const isWanted = () => dialog.open && form.dataset.id === id;
   const dry = { ...JSON.parse(form.dataset.body), who: "page", reason: "dry run", dryRun: true };
-  const { ok, told, text } = await post(form.dataset.url, dry);
-  if (form.dataset.id !== id) return;
+  const { ok, told, text } = await post(form.dataset.url, isJob() ? { ...dry, pace: DRY_PACE } : dry);
+  if (!isWanted()) return;
   submit.disabled = !ok;
-  output.textContent = ok ? prospect(told.leadsTo) : text;
+  output.textContent = ok && told.leadsTo ? prospect(told.leadsTo) : text;
+  if (ok && told.job) await foreseeJob(told.job.id, isWanted);
+}
+
+async function foreseeJob(id, isWanted) {
+  dryJob = id;
+  const ended = await followJob(id, (text) => isWanted() && (output.textContent = text), () => isWanted() && dryJob === id);
+  if (ended) submit.disabled = ended.lookedAt === 0;
+  else await stopJob(id);
+  if (dryJob === id) dryJob = undefined;
+}
+
+// Follows the job that does it, and lets it be stopped. It goes on when the dialog is closed.
+async function follow(job) {
+  const { id } = form.dataset;
+  const isWanted = () => dialog.open && form.dataset.id === id;
+  stop.hidden = false;
+  stop.dataset.job = job.id;
+  await followJob(job.id, (text) => isWanted() && (output.textContent = text), isWanted);
+  if (isWanted()) stop.hidden = true;
 }
 
 function open(button) {
@@ -56,14 +85,18 @@ function open(button) {
   output.textContent = "";
   submit.textContent = button.textContent;
   submit.disabled = false;
+  stop.hidden = true;
+  form.elements.pace.closest("label").hidden = !isJob();
+  form.elements.pace.disabled = !isJob();
   dialog.showModal();
-  if ("dry" in button.dataset) foresee().catch(() => {});
+  if ("dry" in button.dataset || isJob()) foresee().catch(() => {});
 }
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-act]");
   if (button) open(button);
   if (event.target.value === "close") dialog.close();
+  if (event.target.value === "stop") stopJob(event.target.dataset.job).catch(() => {});
 });
 
 form.addEventListener("submit", async (event) => {
@@ -72,12 +105,15 @@ form.addEventListener("submit", async (event) => {
   const reason = form.elements.reason.value.trim();
   localStorage.setItem("who", who);
   submit.disabled = true;
+  dryJob = undefined;
   output.textContent = "…";
   try {
     const { url, id, body, waits } = form.dataset;
-    const { ok, text } = await post(url, { ...JSON.parse(body), ...JSON.parse(waits), id, who, reason });
+    const pace = isJob() ? { pace: Number(form.elements.pace.value) } : {};
+    const { ok, told, text } = await post(url, { ...JSON.parse(body), ...JSON.parse(waits), ...pace, id, who, reason });
     output.textContent = text;
     submit.disabled = ok;
+    if (ok && told.job) await follow(told.job);
   } catch {
     output.textContent = "The engine did not answer. It may have acted: send it again, it is done once.";
     submit.disabled = false;

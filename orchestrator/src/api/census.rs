@@ -2,7 +2,7 @@
 //! count each.
 
 use saga_event_store::{Error, EventStore, Flagged, Standing, WaitsOn};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::{Mutex, watch},
     time::Instant,
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What was counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counted {
+pub(crate) struct Counted {
     /// Open sagas by definition and status.
     pub(super) standing: Vec<Standing>,
     /// Sagas that people should look at.
@@ -29,22 +29,35 @@ pub(super) struct Counted {
     pub(super) sagas: BTreeSet<String>,
 }
 
+/// What is counted of the whole installation.
+pub(crate) trait Figures: fmt::Debug + Sized + Send + Sync + 'static {
+    /// Counts; `before` is what was counted the last time.
+    fn count(store: &dyn EventStore, before: Option<&Self>) -> impl Future<Output = Result<Self, Error>> + Send;
+}
+
 /// Counts when it is asked.
-#[derive(Clone, Debug)]
-pub(crate) struct Census {
+#[derive(Debug)]
+pub(crate) struct Census<F> {
     store: Arc<dyn EventStore>,
     /// Until when what was counted serves; held by whoever counts.
     serves_until: Arc<Mutex<Option<Instant>>>,
-    last: watch::Sender<Option<Arc<Counted>>>,
+    last: watch::Sender<Option<Arc<F>>>,
 }
 
-impl Census {
-    pub(super) fn of(store: Arc<dyn EventStore>) -> Census {
+impl<F> Clone for Census<F> {
+    fn clone(&self) -> Census<F> {
+        let Census { store, serves_until, last } = self;
+        Census { store: Arc::clone(store), serves_until: Arc::clone(serves_until), last: last.clone() }
+    }
+}
+
+impl<F: Figures> Census<F> {
+    pub(super) fn of(store: Arc<dyn EventStore>) -> Census<F> {
         Census { store, serves_until: Arc::default(), last: watch::Sender::new(None) }
     }
 
     /// What was counted last, counted anew where that is due; `None`: the store has not answered yet.
-    pub(super) async fn now(&self) -> Option<Arc<Counted>> {
+    pub(super) async fn now(&self) -> Option<Arc<F>> {
         let census = self.clone();
         // A task of its own: a count that takes longer than whoever asks has patience serves the next.
         let counting = tokio::spawn(async move { census.count_if_due().await });
@@ -61,7 +74,7 @@ impl Census {
             return;
         }
         let before = self.last.borrow().clone();
-        match count(self.store.as_ref(), before.as_deref()).await {
+        match F::count(self.store.as_ref(), before.as_deref()).await {
             Ok(counted) => drop(self.last.send_replace(Some(Arc::new(counted)))),
             Err(error) => debug!(%error, "sagas cannot be counted"),
         }
@@ -70,9 +83,11 @@ impl Census {
     }
 }
 
-async fn count(store: &dyn EventStore, before: Option<&Counted>) -> Result<Counted, Error> {
-    let standing = store.standing().await?;
-    let mut sagas = before.map(|counted| counted.sagas.clone()).unwrap_or_default();
-    sagas.extend(standing.iter().map(|one| one.category.clone()));
-    Ok(Counted { standing, flagged: store.flagged().await?, held: store.waiting_counts().await?, sagas })
+impl Figures for Counted {
+    async fn count(store: &dyn EventStore, before: Option<&Counted>) -> Result<Counted, Error> {
+        let standing = store.standing().await?;
+        let mut sagas = before.map(|counted| counted.sagas.clone()).unwrap_or_default();
+        sagas.extend(standing.iter().map(|one| one.category.clone()));
+        Ok(Counted { standing, flagged: store.flagged().await?, held: store.waiting_counts().await?, sagas })
+    }
 }

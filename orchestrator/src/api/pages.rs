@@ -1,7 +1,9 @@
 //! The web UI: server-rendered, no framework, every payload escaped by the template engine.
 
+mod causes;
 mod guards;
 
+pub(super) use causes::causes;
 pub(super) use guards::guards;
 
 use super::{
@@ -30,7 +32,6 @@ use saga_core::{
         Status,
         view::{NeedView, SagaView, StepPhase},
     },
-    time::{Timestamp, rfc3339},
 };
 use saga_event_store::Standing;
 use serde_json::json;
@@ -90,7 +91,7 @@ pub(super) async fn list(
     let counted = backend.census.now().await;
     let counts = counted.as_ref().map_or_else(Vec::new, |counted| by_status(&counted.standing));
     let names = names(&backend, counted.as_deref(), asked.saga());
-    let participants = backend.parts.guarded.names();
+    let participants = waited_for(&backend, asked.waiting_on());
     Ok(page(&ListPage { counts, names, participants, asked, sagas: listed, next }))
 }
 
@@ -101,6 +102,15 @@ fn names(backend: &Backend, counted: Option<&Counted>, asked: &str) -> Vec<Strin
     let open = counted.into_iter().flat_map(|counted| counted.sagas.iter().cloned());
     let asked = Some(asked.to_owned()).filter(|asked| !asked.is_empty());
     known.chain(open).chain(asked).collect::<BTreeSet<String>>().into_iter().collect()
+}
+
+/// Participants to choose from, and what was asked for where that is a guard.
+fn waited_for(backend: &Backend, asked: &str) -> Vec<String> {
+    let mut names = backend.parts.guarded.names();
+    if !asked.is_empty() && !names.iter().any(|name| name == asked) {
+        names.push(asked.to_owned());
+    }
+    names
 }
 
 /// What people may have to do something about comes first, also where there is none of it.
@@ -125,6 +135,10 @@ pub(super) async fn saga(
 
 pub(super) async fn style() -> Response {
     server::text("text/css; charset=utf-8", include_str!("../../ui/saga.css"))
+}
+
+pub(super) async fn job_script() -> Response {
+    server::text("text/javascript; charset=utf-8", include_str!("../../ui/job.js"))
 }
 
 pub(super) async fn act_script() -> Response {
@@ -177,6 +191,22 @@ fn word_of(phase: &StepPhase) -> String {
     serde_json::to_value(phase).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
+/// What an act leads to.
+fn says(act: OperatorAction) -> &'static str {
+    match act {
+        OperatorAction::Retry => "What failed is tried again, now.",
+        OperatorAction::Skip => {
+            "The step counts as done, and the saga goes on. If it may have happened, it is undone if the saga is."
+        }
+        OperatorAction::Cancel => {
+            "Every step that was or may have been done is undone, the last first. Not after the pivot."
+        }
+        OperatorAction::Abandon => {
+            "The saga ends as it is. What is applied stays and is on record; no outcome event is published."
+        }
+    }
+}
+
 /// What templates call.
 trait Marks {
     fn mark(&self, phase: &StepPhase) -> (&'static str, &'static str) {
@@ -186,34 +216,25 @@ trait Marks {
     fn word(&self, phase: &StepPhase) -> String {
         word_of(phase)
     }
+}
 
+impl Marks for ListPage {}
+impl Marks for SagaPage {}
+
+impl ListPage {
     fn statuses(&self) -> [Status; 7] {
         Status::ALL
     }
+}
 
-    fn time(&self, at: &Timestamp) -> String {
-        rfc3339(*at)
-    }
-
+impl SagaPage {
     /// Acts that name no step.
     fn acts(&self) -> [OperatorAction; 3] {
         [OperatorAction::Retry, OperatorAction::Cancel, OperatorAction::Abandon]
     }
 
-    /// What an act leads to.
     fn says(&self, act: &OperatorAction) -> &'static str {
-        match act {
-            OperatorAction::Retry => "What failed is tried again, now.",
-            OperatorAction::Skip => {
-                "The step counts as done, and the saga goes on. If it may have happened, it is undone if the saga is."
-            }
-            OperatorAction::Cancel => {
-                "Every step that was or may have been done is undone, the last first. Not after the pivot."
-            }
-            OperatorAction::Abandon => {
-                "The saga ends as it is. What is applied stays and is on record; no outcome event is published."
-            }
-        }
+        says(*act)
     }
 
     /// What an act for the step of `need` says beside who and why.
@@ -221,6 +242,3 @@ trait Marks {
         json!({"step": need.step, "direction": need.direction}).to_string()
     }
 }
-
-impl Marks for ListPage {}
-impl Marks for SagaPage {}

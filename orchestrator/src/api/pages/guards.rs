@@ -4,6 +4,7 @@ use super::{super::Backend, Marks, page};
 use crate::guarded::{ParticipantSnapshot, acts::record::RecordedAct, lifecycle::Lifecycle};
 use askama::Template;
 use axum::{extract::State, response::Response};
+use saga_core::time::{Timestamp, rfc3339};
 
 #[derive(Template)]
 #[template(path = "guards.html")]
@@ -22,6 +23,12 @@ struct Card {
 }
 
 impl Marks for GuardsPage {}
+
+impl GuardsPage {
+    fn time(&self, at: &Timestamp) -> String {
+        rfc3339(*at)
+    }
+}
 
 impl Card {
     fn of(backend: &Backend, guard: ParticipantSnapshot) -> Card {

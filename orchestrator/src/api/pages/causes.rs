@@ -1,0 +1,79 @@
+//! The page of causes: what holds sagas up, and acts on all that have one cause.
+
+use super::{
+    super::{Backend, asked::Asked},
+    page, says,
+};
+use crate::journal::counts::Group;
+use askama::Template;
+use axum::{extract::State, response::Response};
+use saga_core::{event::OperatorAction, state::Status};
+use serde_json::json;
+
+/// Causes on the page: the ones with most sagas.
+const MOST_SHOWN: usize = 200;
+
+#[derive(Template)]
+#[template(path = "causes.html")]
+struct CausesPage {
+    causes: Vec<Cause>,
+    /// How many are not shown.
+    more: usize,
+    /// The store has not said yet.
+    is_counting: bool,
+}
+
+struct Cause {
+    group: Group,
+    asked: Asked,
+}
+
+impl Cause {
+    fn of(group: &Group) -> Cause {
+        Cause { asked: Asked::of(group), group: group.clone() }
+    }
+
+    fn status(&self) -> &str {
+        self.group.status.as_deref().unwrap_or_default()
+    }
+
+    /// In a few words, for the title of an act.
+    fn name(&self) -> String {
+        let Group { saga, step, code, waiting_on, .. } = &self.group;
+        let words = [saga, step, code].into_iter().flatten().chain(waiting_on);
+        words.map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What can be done to all of them. Which of them takes it the dry run tells.
+    fn acts(&self) -> Vec<OperatorAction> {
+        use OperatorAction::{Abandon, Cancel, Retry, Skip};
+        match self.status().parse() {
+            Ok(Status::Parked) if self.group.step.is_some() => vec![Retry, Skip, Cancel, Abandon],
+            Ok(Status::Parked) => vec![Retry, Cancel, Abandon],
+            Ok(Status::Waiting) => vec![Cancel, Abandon],
+            Ok(Status::Compensating) => vec![Abandon],
+            Ok(Status::Running | Status::Completed | Status::Compensated | Status::Abandoned) | Err(_) => Vec::new(),
+        }
+    }
+
+    fn says(&self, act: &OperatorAction) -> &'static str {
+        says(*act)
+    }
+
+    /// What a job says beside who and why.
+    fn body_of(&self, act: &OperatorAction) -> String {
+        let mut body = json!({"action": act.as_str(), "filter": self.asked.filter()});
+        if *act == OperatorAction::Skip {
+            body["step"] = json!(self.group.step);
+        }
+        body.to_string()
+    }
+}
+
+pub(crate) async fn causes(State(backend): State<Backend>) -> Response {
+    let counted = backend.causes.now().await;
+    let groups = counted.as_ref().map_or(&[] as &[Group], |counted| counted.0.as_slice());
+    let causes = groups.iter().take(MOST_SHOWN).map(Cause::of).collect();
+    let more = groups.len().saturating_sub(MOST_SHOWN);
+    page(&CausesPage { causes, more, is_counting: counted.is_none() })
+}
