@@ -5,6 +5,7 @@ mod benchmark;
 mod check;
 mod definitions;
 mod guard;
+mod jobs;
 mod list;
 mod output;
 mod read;
@@ -89,6 +90,9 @@ enum Command {
     Cancel(act::WholeActArgs),
     /// End sagas as they are; what is left undone is recorded
     Abandon(act::WholeActArgs),
+    /// Show acts on many sagas: what they came to, and who gave them
+    #[command(subcommand)]
+    Jobs(jobs::JobsCommand),
     /// Show which definitions start sagas
     #[command(subcommand)]
     Definitions(definitions::DefinitionsCommand),
@@ -141,6 +145,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Skip(args) => act::act_on_step(args, OperatorAction::Skip).await,
         Command::Cancel(args) => act::act(args, OperatorAction::Cancel).await,
         Command::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
+        Command::Jobs(command) => jobs::run(command).await,
         Command::Definitions(command) => definitions::run(command).await,
         Command::Guard(command) => guard::run(command).await,
         Command::VerifyParticipant(args) => verify::run(args).await,

@@ -3,9 +3,10 @@
 use super::definitions::ORDER;
 use anyhow::{Context, Result, ensure};
 use saga_tests::{
-    engine::{Engine, binary},
+    engine::{Engine, binary, http_client},
+    eventually::eventually,
     participant::{Behaviour, Script},
-    world::{World, reaches},
+    world::{WITHIN, World, reaches},
 };
 use serde_json::{Value, json};
 use std::{
@@ -73,6 +74,8 @@ async fn sagas_with_one_cause_are_counted_tried_dry_and_moved_on_together() -> R
         (&json!(3), &json!("parked"), &json!("charge"), &json!("http.401"))
     );
 
+    let dry = dry_from_the_page(&engine, "retry").await?;
+    assert_eq!((&dry["counts"]["applied"], &dry["lookedAt"]), (&json!(3), &json!(3)), "{dry}");
     let dry = saga(&engine, &[CHOSEN.as_slice(), &["--dry-run"]].concat()).await?;
     ensure!(dry.status.success() && out(&dry).matches("starts charge").count() == 3, "{}", said(&dry));
     assert_eq!(
@@ -95,7 +98,35 @@ async fn sagas_with_one_cause_are_counted_tried_dry_and_moved_on_together() -> R
     let (_, jobs) = engine.api().get("/api/jobs").await?;
     let who = jobs["record"].as_array().context("the record")?.iter().filter(|line| line["job"]["who"] == "ada");
     assert_eq!(who.count(), 6, "three jobs began and ended: {jobs}");
+    let told = saga(&engine, &["jobs", "list"]).await?;
+    ensure!(out(&told).matches("status=parked code=http.401").count() >= 3, "{}", said(&told));
+    let id = jobs["jobs"][0]["id"].as_str().context("an id")?;
+    let shown = saga(&engine, &["jobs", "show", id]).await?;
+    ensure!(said(&shown).contains(&format!("job {id} done")), "{}", said(&shown));
+    let stopped = saga(&engine, &["jobs", "stop", "7"]).await?;
+    ensure!(!stopped.status.success() && said(&stopped).contains("this engine has no job `7`"), "{}", said(&stopped));
     Ok(())
+}
+
+/// What the page of causes would do to the only group there is, tried dry as its script does.
+async fn dry_from_the_page(engine: &Engine, action: &str) -> Result<Value> {
+    let url = format!("{}/causes", engine.api().base());
+    let page = http_client()?.get(url).header("accept", "text/html").send().await?.text().await?;
+    let mut bodies = page.split("data-body=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let named = |body: &&str| body.contains(&format!("&#34;{action}&#34;"));
+    let body = bodies.find(named).with_context(|| page.clone())?.replace("&#34;", "\"");
+    let mut order: Value = serde_json::from_str(&body).context(body)?;
+    order["who"] = json!("page");
+    order["reason"] = json!("dry run");
+    order["dryRun"] = json!(true);
+    let (status, begun) = engine.api().post("/api/jobs", &order).await?;
+    ensure!(status.as_u16() == 202, "{status} {begun}");
+    let path = format!("/api/jobs/{}", begun["job"]["id"].as_str().context("an id")?);
+    eventually("the job ends", WITHIN, || async {
+        let (_, told) = engine.api().get(&path).await?;
+        Ok((told["job"]["status"] == "done").then(|| told["job"].clone()))
+    })
+    .await
 }
 
 #[tokio::test]
