@@ -53,11 +53,12 @@ use committer::Committer;
 use current::{Current, Live};
 use observer::Observer;
 use published::Published;
+use reload::WatchedFile;
 use router::{Inbox, Router};
 use saga_core::definition::Participants;
 use saga_event_store::EventStore;
 use skew::Skew;
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 use step_back::Aftermath;
 use store_health::StoreHealth;
 use tokio::{
@@ -87,7 +88,7 @@ pub struct Settings {
     /// Whose timeouts and retries new sagas of a forwarded trigger get.
     pub participants: Arc<Participants>,
     /// Where participants.yaml is read again when it changes; `None`: never.
-    pub participants_file: Option<PathBuf>,
+    pub participants_file: Option<WatchedFile>,
     /// How many shards the installation has.
     pub shards: u16,
     /// Name of this process in claims and logs.
@@ -132,7 +133,7 @@ pub struct Parts {
     /// What starts sagas, by the word of all engines.
     pub(crate) published: Arc<Published>,
     /// Where participants.yaml is; `None`: it cannot be reloaded.
-    pub(crate) participants_file: Option<PathBuf>,
+    pub(crate) participants_file: Option<WatchedFile>,
     /// Held by whoever reloads it.
     reloading: Mutex<()>,
     pub(crate) instance: String,

@@ -11,7 +11,7 @@ mod reloading;
 mod topic_watch;
 mod variables;
 
-pub use definitions::{Files, Loaded, StandIns, load_files, misnamed, paths, read_source};
+pub use definitions::{Files, Loaded, load_files, misnamed, paths, read_source};
 pub use housekeeping::Housekeeping;
 pub use variables::lookup;
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub(super) async fn reload(State(backend): State<Backend>, headers: HeaderMap) -> Result<Json<Value>, Error> {
     acts::require_json(&headers)?;
     let parts = Arc::clone(&backend.parts);
-    let Some(path) = parts.participants_file.clone() else {
+    let Some(path) = parts.participants_file.as_ref().map(|file| file.path.clone()) else {
         return Err(Error::NotReloaded("this engine has no participants.yaml of its own".into()));
     };
     let file = read_source(&path).map_err(|error| {

@@ -4,10 +4,13 @@ use super::definitions::Definitions;
 use crate::{
     config::{self, Config, Kafka, Topics},
     kafka::mock,
-    startup::{Files, StandIns},
+    startup::Files,
 };
 use anyhow::Context;
-use saga_core::definition::{Participants, Source, participants};
+use saga_core::definition::{
+    Participants, Source,
+    participants::{self, StandIns},
+};
 use std::{
     collections::BTreeMap,
     io,
@@ -155,6 +158,10 @@ mod tests {
     use crate::startup::load_files;
     use std::collections::BTreeSet;
 
+    fn read_again(path: &Path) -> Participants {
+        embedded(&std::fs::read_to_string(path).expect("the file is there")).expect("it holds")
+    }
+
     fn shipped(folder: &str, ending: &str) -> BTreeSet<String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
         let entries = std::fs::read_dir(folder).expect("a shipped folder");
@@ -218,5 +225,8 @@ mod tests {
         let address = |name: &str| format!("{:?}", loaded.participants.get(name).expect("there").transport);
         assert!(address("payments").contains("localhost:7001"), "moved, so somebody's own");
         assert!(address("travel").contains("127.0.0.1:5"), "where the sample listens");
+        let watched = loaded.participants_file.expect("it is read again when it changes");
+        let again = read_again(&watched.path).with_stand_ins(&watched.stand_ins.expect("samples stand in"));
+        assert_eq!(again, (loaded.participants, loaded.played), "and is the same then");
     }
 }

@@ -9,12 +9,30 @@ use crate::{
     secrets,
 };
 use saga_core::{
-    definition::{Diagnostic, Library, Participants, Source, Style, render},
+    definition::{Diagnostic, Library, Participants, Source, Style, participants::StandIns, render},
     policy::Policies,
     state::Plan,
 };
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 use tracing::{error, info};
+
+/// A participants.yaml that is read again when it changes.
+#[derive(Clone, Debug)]
+pub struct WatchedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Who stands in for participants of it.
+    pub stand_ins: Option<StandIns>,
+}
+
+impl WatchedFile {
+    fn played(&self, participants: Participants) -> Participants {
+        match &self.stand_ins {
+            Some(stand_ins) => participants.with_stand_ins(stand_ins).0,
+            None => participants,
+        }
+    }
+}
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +124,11 @@ async fn replace(
     lookup: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Result<Reloaded, Refused> {
     let before = parts.current.keep();
-    let participants = read(&before, file, lookup)?;
+    let read = read(&before, file, lookup)?;
+    let participants = match &parts.participants_file {
+        Some(watched) => watched.played(read),
+        None => read,
+    };
     secrets::remember(secrets::of_participants(&participants));
     if participants == *before.participants {
         return Ok(Reloaded::Unchanged);

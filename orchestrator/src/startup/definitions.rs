@@ -1,13 +1,13 @@
 //! Files of a folder → definitions and participants, or every finding in them.
 
 use super::{internal, variables::lookup};
-use crate::{config::Topics, kafka::consumer::TopicStart, secrets};
+use crate::{config::Topics, engine::reload::WatchedFile, kafka::consumer::TopicStart, secrets};
 use anyhow::Context;
 use saga_core::{
     definition::{
         Action, Definition, Diagnostic, Library, Participants, Source, Style, TriggerFrom, Unproved,
         json_schema::FILE_ENDING,
-        participants::{CriticalPath, Missing, Transport},
+        participants::{CriticalPath, Missing, StandIns, Transport},
         render,
     },
     policy::Policies,
@@ -36,15 +36,6 @@ pub struct Files {
     pub stand_ins: Option<StandIns>,
 }
 
-/// Participants that are played in this process: they stand in for those of the files that are reached as they ship.
-#[derive(Clone, Debug)]
-pub struct StandIns {
-    /// As they ship.
-    pub shipped: Participants,
-    /// As they are reached here.
-    pub here: Participants,
-}
-
 /// What the files say.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -55,7 +46,7 @@ pub struct Loaded {
     /// What is worth a look and hinders nothing.
     pub warnings: Vec<Diagnostic>,
     /// Where the participants are read again when they change; `None`: nowhere.
-    pub participants_file: Option<PathBuf>,
+    pub participants_file: Option<WatchedFile>,
     /// Those of them for whom others stand in.
     pub played: Vec<String>,
 }
@@ -251,12 +242,12 @@ pub fn load_files(files: &Files, env: &dyn Fn(&str) -> Option<String>) -> Result
         return Err(Unusable(message));
     }
     let (participants, played) = match &files.stand_ins {
-        Some(StandIns { shipped, here }) => library.participants.with_stand_ins(shipped, here),
+        Some(stand_ins) => library.participants.with_stand_ins(stand_ins),
         None => (library.participants, Vec::new()),
     };
     let plans = library.definitions.iter().map(|definition| plan(definition, &participants)).collect();
-    // Read again, the file would say of them where nobody is.
-    let participants_file = files.participants_file.clone().filter(|_| played.is_empty());
+    let watched = |path: &PathBuf| WatchedFile { path: path.clone(), stand_ins: files.stand_ins.clone() };
+    let participants_file = files.participants_file.as_ref().map(watched);
     Ok(Loaded { plans, participants, warnings: library.findings, participants_file, played })
 }
 

@@ -14,7 +14,7 @@ const IN_A_FILE: &str = "file.";
 
 /// The task that looks, for engines that have a file.
 pub(super) fn start(parts: &Arc<Parts>) -> Option<JoinHandle<()>> {
-    let path = parts.participants_file.clone()?;
+    let path = parts.participants_file.as_ref()?.path.clone();
     Some(tokio::spawn(look(Arc::clone(parts), path)))
 }
 

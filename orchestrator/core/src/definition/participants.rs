@@ -337,10 +337,10 @@ impl Participants {
         self.by_name.keys().map(String::as_str)
     }
 
-    /// The same, where whoever is reached as its namesake among `shipped` is reached as the one in `here`; one that is as it ships in all else is
-    /// as in `here`. And their names.
+    /// The same, where whoever is reached as its namesake ships is reached as the stand-in; one that is as it ships in all else is as the stand-in
+    /// in all. And their names.
     #[must_use]
-    pub fn with_stand_ins(mut self, shipped: &Participants, here: &Participants) -> (Participants, Vec<String>) {
+    pub fn with_stand_ins(mut self, StandIns { shipped, here }: &StandIns) -> (Participants, Vec<String>) {
         let mut names = Vec::new();
         for (name, participant) in &mut self.by_name {
             let (Some(original), Some(stand_in)) = (shipped.get(name), here.get(name)) else { continue };
@@ -360,6 +360,15 @@ impl Participants {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Participant)> {
         self.by_name.iter().map(|(name, participant)| (name.as_str(), participant))
     }
+}
+
+/// Participants that are played in this process: they stand in for those of a file that are reached as they ship.
+#[derive(Clone, Debug)]
+pub struct StandIns {
+    /// As they ship.
+    pub shipped: Participants,
+    /// As they are reached here.
+    pub here: Participants,
 }
 
 /// Reads participants.yaml. `env` answers for `${ env.NAME }`, asked for `NAME`, and for
