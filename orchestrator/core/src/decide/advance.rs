@@ -103,6 +103,8 @@ impl Draft<'_, '_> {
             self.fall_back(command, ending);
         }
         match direction {
+            // The saga goes on without it, and nothing else says that its definition is mistaken.
+            Direction::Do if self.plan.definition.step(step).optional => self.incident(Some(command), failure),
             Direction::Do => self.step_ended_badly(command, failure),
             Direction::Undo => self.incident(Some(command), failure),
         }

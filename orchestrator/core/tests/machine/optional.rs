@@ -35,6 +35,19 @@ fn an_optional_step_that_failed_counts_as_done() {
 }
 
 #[test]
+fn an_optional_step_that_cannot_be_begun_is_an_incident() {
+    let with = "with: {x: \"${ event.nothing }\"}";
+    for own in [with, "if: event.nothing > 3"] {
+        given(&BODY.replace("optional: true", &format!("optional: true, {own}")))
+            .when("a", done())
+            .then(&["a succeeded", "extra failed (expression)", "incident (expression)", "b sent"])
+            .then_out(&["b"])
+            .when("b", done())
+            .then_status(Status::Completed);
+    }
+}
+
+#[test]
 fn an_optional_step_that_ended_unknown_is_undone_at_once_beside_what_follows() {
     given(BODY)
         .when("a", done())
