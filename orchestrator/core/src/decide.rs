@@ -14,6 +14,7 @@ mod limit;
 mod mend;
 mod operator;
 mod outcome;
+mod rehearsal;
 mod repeated;
 mod request;
 mod time;
@@ -34,6 +35,7 @@ use draft::Draft;
 use std::borrow::Cow;
 
 pub use fallback::Known;
+pub use rehearsal::{Choose, Rehearsal};
 pub use repeated::KEY_TAKEN_KEPT;
 
 /// Rows after which a saga parks, and again at each multiple: a journal of this length is a loop that nobody noticed. A person can move
