@@ -5,10 +5,16 @@
 
 mod checks;
 mod kafka;
+mod restart;
+mod script;
+mod steps;
 mod subject;
 mod trial;
 
 pub use checks::Check;
+pub use restart::Restart;
+pub use script::{RehearsedStep, Script, Typed};
+pub use steps::{How, NoStart, Rehearsed, Skipped, StepReport, all_steps};
 pub use subject::{NotASubject, Target};
 
 use crate::{
@@ -18,25 +24,30 @@ use crate::{
 };
 use anyhow::Context;
 use kafka::Topic;
-use saga_core::definition::participants::Participant;
+use saga_core::{command::Request, definition::participants::Participant};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
 use trial::{Trial, Wire};
 
 /// What is verified.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Subject {
-    /// The `do`.
-    pub target: Target,
-    /// Its `undo`; `None`: what an undo has to keep is not tested.
-    pub undo: Option<Target>,
-    /// What the `do` is sent.
-    pub with: Value,
-    /// What the `undo` is sent; `None`: what the short form of a definition sends, `{input, result}` of the do.
-    pub undo_with: Option<Value>,
+    /// What is asked.
+    pub script: Script,
     /// How long an attempt may take.
     pub timeout: Duration,
+    /// How the participant is restarted; `None`: what it remembers then is not tested.
+    pub restart: Option<Restart>,
+}
+
+/// What was found out about a participant.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// One for each check.
+    pub findings: Vec<Finding>,
+    /// A do that succeeded, and its answer.
+    pub done: Option<(Request, Value)>,
 }
 
 /// Whether the participant keeps one rule.
@@ -96,20 +107,25 @@ pub async fn run(
     subject: &Subject,
     broker: &Settings,
     reply_topic: Option<&str>,
-) -> anyhow::Result<Vec<Finding>> {
+) -> anyhow::Result<Verified> {
     match ParticipantSettings::of(name, participant).transport {
         Transport::Http(settings) => {
             let participant = HttpParticipant::new(&settings).context("the participant cannot be called")?;
-            Ok(checks::all(&mut Trial::new(subject, Wire::Http(participant))).await?)
+            verified(Trial::new(subject, Wire::Http(participant))).await
         }
         Transport::Kafka { commands } => {
             let topic = Topic::find(broker, reply_topic).await?;
             let wire = kafka::Wire::start(broker, &commands, &topic).await?;
-            let findings = checks::all(&mut Trial::new(subject, Wire::Kafka(wire))).await;
+            let verified = verified(Trial::new(subject, Wire::Kafka(wire))).await;
             topic.remove(broker).await;
-            Ok(findings?)
+            verified
         }
     }
+}
+
+async fn verified(mut trial: Trial<'_>) -> anyhow::Result<Verified> {
+    let findings = checks::all(&mut trial).await?;
+    Ok(Verified { findings, done: trial.done() })
 }
 
 #[cfg(test)]

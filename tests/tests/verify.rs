@@ -117,6 +117,74 @@ async fn what_is_broken_is_shown_with_what_was_sent_and_what_came() -> Result<()
     Ok(())
 }
 
+const SHOP: &str = "
+saga: shop
+trigger: {topic: shop.orders, type: OrderPlaced, key: \"${ event.id }\", when: event.id != 'nothing'}
+steps:
+  - step: charge
+    do: POST payments/charges
+    undo: POST payments/refunds
+    with: {amountCents: \"${ event.cents }\"}
+  - {step: rest, wait: 1s}
+  - step: gift
+    if: event.cents > 50
+    do: POST payments/gifts
+    undo: POST payments/gifts/cancel
+  - step: receipt
+    do: \"POST payments/receipts/${ steps.charge.of }\"
+    irreversible: true
+";
+
+/// `verify-participant --saga shop` of a service that is made with the kit.
+async fn verify_shop(event: &str, arguments: &[&str]) -> Result<Output> {
+    let folder = folder(payments().await?)?;
+    std::fs::write(folder.path().join("shop.saga.yaml"), SHOP)?;
+    std::fs::write(folder.path().join("config.yaml"), "sagas: .\n")?;
+    let mut command = Command::new(binary()?);
+    command.current_dir(folder.path()).args(["verify-participant", "--saga", "shop", "--event", event]);
+    Ok(command.args(arguments).env_remove("SAGA_CONFIG").output().await?)
+}
+
+#[tokio::test]
+async fn all_steps_of_a_definition_are_verified_with_what_they_send() -> Result<()> {
+    let event = r#"{"id": "7", "cents": 49}"#;
+    let announced = verify_shop(event, &[]).await?;
+    assert_eq!(announced.status.code(), Some(2), "{}", text(&announced.stderr));
+    for line in [
+        "charge: POST payments/charges  {\"amountCents\":49}",
+        "rest: it calls no participant",
+        "gift: its `if` is false for this event",
+        "receipt: what it sends has no value",
+    ] {
+        assert!(text(&announced.stderr).contains(line), "{line}: {}", text(&announced.stderr));
+    }
+    let verified = verify_shop(event, &["--yes", "--output", "json"]).await?;
+    assert_eq!(verified.status.code(), Some(0), "{}{}", text(&verified.stdout), text(&verified.stderr));
+    assert!(text(&verified.stderr).contains("11 checks: 11 hold, 0 broken"), "{}", text(&verified.stderr));
+    let findings: Vec<Value> = text(&verified.stdout).lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let of = |step: &str| findings.iter().filter(|finding| finding["step"] == step).collect::<Vec<_>>();
+    let (charge, receipt) = (of("charge"), of("receipt"));
+    assert!(charge[0]["exchanges"][0]["sent"].as_str().is_some_and(|sent| sent.contains(":charge:do, attempt 1")));
+    let sent = receipt[0]["exchanges"][0]["sent"].as_str().context("what was sent")?;
+    assert!(sent.starts_with("POST payments/receipts/") && sent.contains("%3Acharge%3Ado "), "the charge's answer: {sent}");
+    let refused = verify_shop(r#"{"id": "nothing", "cents": 49}"#, &["--yes"]).await?;
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("`when` is false"), "{}", text(&refused.stderr));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_restart_is_asked_for_and_what_fails_in_it_is_told() -> Result<()> {
+    let folder = folder(payments().await?)?;
+    let with = ["--with", r#"{"amountCents": 49}"#, "--yes"];
+    let restarted = verify(folder.path(), &[with.as_slice(), &["--restart", "true"]].concat()).await?;
+    assert!(text(&restarted.stderr).contains("9 checks: 9 hold, 0 broken"), "{}", text(&restarted.stderr));
+    let failed = verify(folder.path(), &[with.as_slice(), &["--restart", "exit 3"]].concat()).await?;
+    assert_eq!(failed.status.code(), Some(2), "{}", text(&failed.stdout));
+    assert!(text(&failed.stdout).contains("`exit 3` ended with exit status: 3"), "{}", text(&failed.stdout));
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_cannot_be_verified_as_it_is_typed_is_a_usage_error() -> Result<()> {
     let folder = folder("127.0.0.1:1".parse()?)?;

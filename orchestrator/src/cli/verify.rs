@@ -1,14 +1,16 @@
 //! `verify-participant`.
 
+mod steps;
+
 use super::{ConfigFile, Output, output};
 use crate::{
     config::{self, Config, Sources},
     kafka::Broker,
     startup,
-    verify::{self, Finding, Subject, Target, Verdict},
+    verify::{self, Finding, Restart, Script, Subject, Target, Typed, Verdict},
 };
 use anyhow::{Context, anyhow, bail};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use saga_core::definition::{
     Style,
     participants::{self, Participant, Participants},
@@ -18,19 +20,32 @@ use serde_json::Value;
 use std::{path::PathBuf, process::ExitCode};
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").args(["target", "saga"]).required(true)))]
 pub(super) struct VerifyArgs {
     /// The do, as a definition writes it: inventory.ReserveStock, or 'POST payments/charges'
     #[arg(value_name = "COMMAND")]
-    target: Target,
+    target: Option<Target>,
     /// Its undo; without it nothing of what an undo has to keep is tested
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", requires = "target")]
     undo: Option<Target>,
     /// What the do is sent, as JSON: something that succeeds
-    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = map)]
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = map, conflicts_with = "saga")]
     with: Value,
     /// What the undo is sent, as JSON; else what the short form of a definition sends: {"input": …, "result": …} of the do
-    #[arg(long, value_name = "JSON", value_parser = map)]
+    #[arg(long, value_name = "JSON", value_parser = map, requires = "target")]
     undo_with: Option<Value>,
+    /// All steps of this definition in place of one command: each is sent what the event and the answers before it make of it
+    #[arg(long, value_name = "NAME", requires = "event")]
+    saga: Option<String>,
+    /// The event that would start the saga, as JSON
+    #[arg(long, value_name = "JSON", value_parser = map, requires = "saga")]
+    event: Option<Value>,
+    /// Command of the shell that restarts the participant: what it remembers is tested, too
+    #[arg(long, value_name = "COMMAND", conflicts_with = "restart_by_hand")]
+    restart: Option<String>,
+    /// Ask you to restart the participant, and wait until you press Enter
+    #[arg(long)]
+    restart_by_hand: bool,
     /// Participants file; else participants.yaml in the folder that the configuration's `sagas` names
     #[arg(long, value_name = "FILE")]
     participants: Option<PathBuf>,
@@ -47,6 +62,15 @@ pub(super) struct VerifyArgs {
     output: Output,
 }
 
+impl VerifyArgs {
+    fn restart(&self) -> Option<Restart> {
+        match &self.restart {
+            Some(command) => Some(Restart::Command(command.clone())),
+            None => self.restart_by_hand.then_some(Restart::ByHand),
+        }
+    }
+}
+
 fn map(text: &str) -> Result<Value, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     if value.is_object() { Ok(value) } else { Err("write a JSON object: `with` of a step is a map".into()) }
@@ -55,24 +79,33 @@ fn map(text: &str) -> Result<Value, String> {
 /// What cannot be verified as it was typed is a usage error.
 pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let config = config::load(&Sources::of_process(args.file.config.as_deref(), Vec::new()))?;
-    let found = match prepared(&args, &config) {
+    match &args.saga {
+        Some(saga) => steps::run(&args, &config, saga).await,
+        None => one(&args, &config).await,
+    }
+}
+
+async fn one(args: &VerifyArgs, config: &Config) -> anyhow::Result<ExitCode> {
+    let (participant, typed) = match prepared(args, config) {
         Ok(found) => found,
-        Err(error) => {
-            output::note(&format!("error: {error:#}"));
-            return Ok(ExitCode::from(2));
-        }
+        Err(error) => return Ok(usage_error(&error)),
     };
     if !args.yes {
-        output::note(&announcement(&args, &found));
+        output::note(&announcement(&typed));
         return Ok(ExitCode::from(2));
     }
-    let (participant, subject) = found;
-    let broker = startup::kafka_settings(&config, Broker::Real)?;
-    let name = subject.target.participant().to_owned();
-    let findings = verify::run(&name, &participant, &subject, &broker, args.reply_topic.as_deref()).await?;
-    output::many(&findings, args.output, shown)?;
-    output::note(&summary(&findings));
-    Ok(exit_code(&findings))
+    let broker = startup::kafka_settings(config, Broker::Real)?;
+    let name = typed.target.participant().to_owned();
+    let subject = Subject { timeout: participant.timeout, script: Script::Typed(typed), restart: args.restart() };
+    let verified = verify::run(&name, &participant, &subject, &broker, args.reply_topic.as_deref()).await?;
+    output::many(&verified.findings, args.output, shown)?;
+    output::note(&summary(&verified.findings));
+    Ok(exit_code(&verified.findings))
+}
+
+fn usage_error(error: &anyhow::Error) -> ExitCode {
+    output::note(&format!("error: {error:#}"));
+    ExitCode::from(2)
 }
 
 /// What could not be tested is not proved: only `--with` can help there, which makes it a usage error.
@@ -84,34 +117,29 @@ fn exit_code(findings: &[Finding]) -> ExitCode {
     }
 }
 
-fn prepared(args: &VerifyArgs, config: &Config) -> anyhow::Result<(Participant, Subject)> {
+fn prepared(args: &VerifyArgs, config: &Config) -> anyhow::Result<(Participant, Typed)> {
     let participants = participants(args, config)?;
-    let name = args.target.participant();
+    let target = args.target.clone().context("which command? name one, or a definition with --saga")?;
+    let name = target.participant();
     let participant = participants.get(name).with_context(|| {
         let names = participants.names().collect::<Vec<_>>().join(", ");
         format!("there is no participant `{name}`; there are: {names}")
     })?;
-    args.target.fits(participant)?;
+    target.fits(participant)?;
     if let Some(undo) = &args.undo {
         undo.fits(participant)?;
         if undo.participant() != name {
-            bail!("`{undo}` is performed by another participant than `{}`", args.target);
+            bail!("`{undo}` is performed by another participant than `{target}`");
         }
     }
-    let subject = Subject {
-        target: args.target.clone(),
-        undo: args.undo.clone(),
-        with: args.with.clone(),
-        undo_with: args.undo_with.clone(),
-        timeout: participant.timeout,
-    };
-    Ok((participant.clone(), subject))
+    let (undo, with, undo_with) = (args.undo.clone(), args.with.clone(), args.undo_with.clone());
+    Ok((participant.clone(), Typed { target, undo, with, undo_with }))
 }
 
-fn undo_with(subject: &Subject) -> String {
-    match &subject.undo_with {
+fn undo_with(typed: &Typed) -> String {
+    match &typed.undo_with {
         Some(body) => body.to_string(),
-        None => format!("{{\"input\": {}, \"result\": what the do answered, or null}}", subject.with),
+        None => format!("{{\"input\": {}, \"result\": what the do answered, or null}}", typed.with),
     }
 }
 
@@ -123,16 +151,16 @@ fn participants(args: &VerifyArgs, config: &Config) -> anyhow::Result<Participan
     read.map_err(|findings| anyhow!("{}", render(&findings, Style::Plain)))
 }
 
-fn announcement(args: &VerifyArgs, (_, subject): &(Participant, Subject)) -> String {
+fn announcement(typed: &Typed) -> String {
     let mut text = format!(
         "This would perform, some twenty times, with what effects it has:\n\n  {}  {}\n",
-        subject.target, subject.with
+        typed.target, typed.with
     );
-    match &subject.undo {
-        Some(undo) => text.push_str(&format!("  {undo}  {}\n", undo_with(subject))),
+    match &typed.undo {
+        Some(undo) => text.push_str(&format!("  {undo}  {}\n", undo_with(typed))),
         None => text.push_str("  (and no undo: --undo names it)\n"),
     }
-    let name = args.target.participant();
+    let name = typed.target.participant();
     text.push_str(&format!("\nThe sagas that ask for it exist nowhere; not all of it is undone. Nothing was sent to {name}.\nhint: --yes does it"));
     text
 }

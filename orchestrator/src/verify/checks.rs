@@ -33,13 +33,15 @@ pub enum Check {
     LateDo,
     /// A do that is repeated after its undo does nothing.
     DoAfterUndo,
+    /// What was answered and undone is remembered after a restart.
+    AfterRestart,
     /// Replies have the headers that they have to copy.
     Headers,
 }
 
 impl Check {
     /// All, in the order in which they are made.
-    pub const ALL: [Check; 9] = [
+    pub const ALL: [Check; 10] = [
         Check::Answers,
         Check::DoTwice,
         Check::DoAtOnce,
@@ -48,6 +50,7 @@ impl Check {
         Check::UndoBeforeDo,
         Check::LateDo,
         Check::DoAfterUndo,
+        Check::AfterRestart,
         Check::Headers,
     ];
 
@@ -63,6 +66,7 @@ impl Check {
             Check::UndoBeforeDo => "undo before do",
             Check::LateDo => "late do",
             Check::DoAfterUndo => "do again after its undo",
+            Check::AfterRestart => "after a restart",
             Check::Headers => "reply headers",
         }
     }
@@ -80,6 +84,7 @@ impl Check {
             Check::DoAfterUndo => {
                 "a do that is repeated after its undo gets the answer it had, or failed, and does nothing"
             }
+            Check::AfterRestart => "what was answered and undone is kept as long as commands can come, over restarts",
             Check::Headers => "a reply copies idempotency_key and ce_correlationid, and says saga_outcome",
         }
     }
@@ -94,14 +99,15 @@ impl Check {
             | Check::UndoTwice
             | Check::UndoBeforeDo
             | Check::LateDo
-            | Check::DoAfterUndo => RULES,
+            | Check::DoAfterUndo
+            | Check::AfterRestart => RULES,
         }
     }
 
     fn needs_undo(self) -> bool {
         match self {
             Check::Undo | Check::UndoTwice | Check::UndoBeforeDo | Check::LateDo | Check::DoAfterUndo => true,
-            Check::Answers | Check::DoTwice | Check::DoAtOnce | Check::Headers => false,
+            Check::Answers | Check::DoTwice | Check::DoAtOnce | Check::AfterRestart | Check::Headers => false,
         }
     }
 }
@@ -135,8 +141,8 @@ pub(super) async fn all(trial: &mut Trial<'_>) -> Result<Vec<Finding>, Unreachab
 }
 
 async fn made(check: Check, trial: &mut Trial<'_>) -> Outcome {
-    if check.needs_undo() && trial.subject.undo.is_none() {
-        return Outcome::NotAsked("no --undo was given".into());
+    if let Some(why) = trial.subject.script.without_undo().filter(|_| check.needs_undo()) {
+        return Outcome::NotAsked(why.to_owned());
     }
     let asked = Asked::anew();
     match check {
@@ -148,6 +154,7 @@ async fn made(check: Check, trial: &mut Trial<'_>) -> Outcome {
         Check::UndoBeforeDo => undo_before_do(trial, asked).await,
         Check::LateDo => late_do(trial, asked).await,
         Check::DoAfterUndo => do_after_undo(trial, asked).await,
+        Check::AfterRestart => after_restart(trial, asked).await,
         Check::Headers => headers(trial),
     }
 }
@@ -241,6 +248,41 @@ async fn do_after_undo(trial: &mut Trial<'_>, asked: Asked) -> Outcome {
         }
         Answer::Unknown { .. } | Answer::Ongoing { .. } => Outcome::Broken(said(&again)),
         Answer::Succeeded { .. } | Answer::Failed { .. } | Answer::NotSent { .. } => Outcome::Holds,
+    }
+}
+
+/// A do that was answered, and an undo whose do comes only after the restart.
+async fn after_restart(trial: &mut Trial<'_>, asked: Asked) -> Outcome {
+    let Some(restart) = trial.subject.restart.clone() else {
+        return Outcome::NotAsked("neither --restart nor --restart-by-hand was given".into());
+    };
+    let undone = Asked::anew();
+    let has_undo = trial.subject.script.without_undo().is_none();
+    let first = trial.settle(asked, Direction::Do, 1).await;
+    if !is_final(&first) {
+        return Outcome::NotTested(format!("the answer before it is not final: {}", said(&first)));
+    }
+    // An undo that is refused is what another check is about.
+    let is_undone = has_undo && matches!(trial.settle(undone, Direction::Undo, 1).await, Answer::Succeeded { .. });
+    if let Err(why) = restart.perform().await {
+        return Outcome::NotTested(why);
+    }
+    let Some(again) = trial.settle_after_restart(asked, Direction::Do).await else {
+        return Outcome::NotTested("it did not come back".into());
+    };
+    if let Some(why) = differs(&first, &again) {
+        return Outcome::Broken(format!("the same do before and after: {why}"));
+    }
+    if !is_undone {
+        return Outcome::Holds;
+    }
+    match trial.settle(undone, Direction::Do, 1).await {
+        done @ Answer::Succeeded { .. } => {
+            Outcome::Broken(format!("it was done after it had been undone before the restart: {}", said(&done)))
+        }
+        Answer::Failed { .. } | Answer::Unknown { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. } => {
+            Outcome::Holds
+        }
     }
 }
 

@@ -13,14 +13,21 @@ fn named(findings: &[Finding], verdict: Verdict) -> Vec<Check> {
     findings.iter().filter(|finding| finding.verdict == verdict).map(|finding| finding.check).collect()
 }
 
-fn subject() -> Subject {
-    Subject {
+fn charge() -> Typed {
+    Typed {
         target: "POST payments/charges".parse().expect("a command"),
         undo: Some("POST payments/refunds".parse().expect("a command")),
         with: json!({"amountCents": 100}),
         undo_with: None,
-        timeout: Duration::from_secs(10),
     }
+}
+
+fn typed(typed: Typed) -> Subject {
+    Subject { script: Script::Typed(typed), timeout: Duration::from_secs(10), restart: None }
+}
+
+fn subject() -> Subject {
+    typed(charge())
 }
 
 async fn over_http(address: std::net::SocketAddr, subject: &Subject) -> Vec<Finding> {
@@ -37,5 +44,5 @@ async fn set_to(address: std::net::SocketAddr, settings: &str, subject: &Subject
     let participants = participants::parse("participants.yaml", &text, &|_| None).expect("it can be read");
     let participant = participants.get("payments").expect("it is there");
     let broker = Settings::new("127.0.0.1:1", "unused");
-    run("payments", participant, subject, &broker, None).await
+    run("payments", participant, subject, &broker, None).await.map(|verified| verified.findings)
 }

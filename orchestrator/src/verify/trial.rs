@@ -1,6 +1,6 @@
 //! One attempt after another, of sagas that do not exist, with a note of each.
 
-use super::{Exchange, Subject, Unreachable, kafka};
+use super::{Exchange, Subject, Unreachable, kafka, script::told};
 use crate::{
     engine::clock::Clock,
     participants::{
@@ -9,17 +9,13 @@ use crate::{
     },
 };
 use saga_core::{
-    command::{Answer, Direction, Retryable},
+    command::{Answer, Direction, Failure, Request, Retryable},
     id::{CommandId, SagaId, Shard},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// Name of the definition that the commands claim to come from.
-const SAGA: &str = "verify-participant";
-/// Name of its only step.
-const STEP: &str = "verify";
 /// Attempts of one command, as an engine retries: enough for a participant that answers a repeated command with "still at it".
 const ATTEMPTS: u32 = 6;
 /// Before the next attempt, unless the participant asks for more: short, because only we are waiting.
@@ -28,6 +24,8 @@ const REST: Duration = Duration::from_millis(300);
 const LONGEST_REST: Duration = Duration::from_secs(5);
 /// How many attempt timeouts a participant that says `ongoing` may take in all.
 const ONGOING: u32 = 3;
+/// For a participant to answer again after a restart: a JVM on a loaded machine takes a good part of it.
+const COMES_BACK: Duration = Duration::from_secs(60);
 
 /// How attempts leave.
 pub(super) enum Wire {
@@ -55,6 +53,8 @@ pub(super) struct Trial<'a> {
     unreachable: Option<String>,
     /// What dos answered, for their undos.
     results: HashMap<SagaId, Value>,
+    /// The first do that succeeded.
+    done: Option<(Request, Value)>,
 }
 
 /// A command of a saga of its own.
@@ -72,12 +72,17 @@ impl Asked {
 
 impl<'a> Trial<'a> {
     pub(super) fn new(subject: &'a Subject, wire: Wire) -> Trial<'a> {
-        Trial { subject, wire, exchanges: Vec::new(), unreachable: None, results: HashMap::new() }
+        Trial { subject, wire, exchanges: Vec::new(), unreachable: None, results: HashMap::new(), done: None }
     }
 
     /// What was asked since the last time.
     pub(super) fn take_exchanges(&mut self) -> Vec<Exchange> {
         std::mem::take(&mut self.exchanges)
+    }
+
+    /// A do that succeeded, and its answer.
+    pub(super) fn done(self) -> Option<(Request, Value)> {
+        self.done
     }
 
     /// Why something that was asked did not reach the participant.
@@ -109,6 +114,24 @@ impl<'a> Trial<'a> {
         }
     }
 
+    /// The same of a participant that has just been restarted; `None`: it does not come back.
+    pub(super) async fn settle_after_restart(&mut self, asked: Asked, direction: Direction) -> Option<Answer> {
+        let end = Instant::now() + COMES_BACK;
+        let mut attempt = 2;
+        loop {
+            let answer = self.settle(asked, direction, attempt).await;
+            if unsent(&answer).is_none() && !matches!(answer, Answer::Unknown { .. }) {
+                return Some(answer);
+            }
+            // That it is away for a while was asked for.
+            self.unreachable = None;
+            if Instant::now() >= end {
+                return None;
+            }
+            attempt += ATTEMPTS;
+        }
+    }
+
     /// Several attempts of one command at the same time; their answers in order.
     pub(super) async fn attempts(
         &mut self,
@@ -116,7 +139,12 @@ impl<'a> Trial<'a> {
         direction: Direction,
         attempts: std::ops::RangeInclusive<u32>,
     ) -> Vec<Answer> {
-        let calls: Vec<Call> = attempts.map(|attempt| self.call(asked, direction, attempt)).collect();
+        let calls: Result<Vec<Call>, Failure> =
+            attempts.clone().map(|attempt| self.call(asked, direction, attempt)).collect();
+        let calls = match calls {
+            Ok(calls) => calls,
+            Err(failure) => return self.cannot_be_asked(direction, failure, attempts.count()),
+        };
         let begun = Instant::now();
         let answers = match &mut self.wire {
             Wire::Http(participant) => {
@@ -128,47 +156,42 @@ impl<'a> Trial<'a> {
         self.unreachable = unsent.or_else(|| self.unreachable.take());
         if let (Direction::Do, Some(result)) = (direction, answers.iter().find_map(succeeded)) {
             self.results.insert(asked.saga, result.clone());
+            self.done.get_or_insert_with(|| (calls[0].request.as_ref().clone(), result.clone()));
         }
         let together = if calls.len() > 1 { " at the same time" } else { "" };
         for (call, answer) in calls.iter().zip(&answers) {
-            let sent = format!("{} {}, attempt {}{together}", self.name(direction), call.id, call.attempt);
+            let sent = format!("{} {}, attempt {}{together}", told(&call.request), call.id, call.attempt);
             self.exchanges.push(Exchange { sent, came: format!("{} after {:.0?}", said(answer), begun.elapsed()) });
         }
         answers
     }
 
-    fn name(&self, direction: Direction) -> String {
-        match direction {
-            Direction::Do => self.subject.target.to_string(),
-            Direction::Undo => self.subject.undo.as_ref().unwrap_or(&self.subject.target).to_string(),
-        }
-    }
-
-    /// As the short form of a definition has it: the result is null if the do is not known to have succeeded.
-    fn undo_with(&self, asked: Asked) -> Value {
-        let result = || self.results.get(&asked.saga).cloned().unwrap_or(Value::Null);
-        self.subject.undo_with.clone().unwrap_or_else(|| json!({"input": self.subject.with, "result": result()}))
-    }
-
-    fn call(&self, asked: Asked, direction: Direction, attempt: u32) -> Call {
-        let request = match direction {
-            Direction::Do => self.subject.target.request(self.subject.with.clone()),
-            Direction::Undo => {
-                let target = self.subject.undo.as_ref().unwrap_or(&self.subject.target);
-                target.request(self.undo_with(asked))
-            }
+    /// What the definition cannot say is an answer, too: nobody else gives one.
+    fn cannot_be_asked(&mut self, direction: Direction, failure: Failure, times: usize) -> Vec<Answer> {
+        let answer = Answer::Failed { failure, retry: Retryable::No, retry_after: None };
+        let sent = match direction {
+            Direction::Do => "nothing: what the do sends has no value".to_owned(),
+            Direction::Undo => "nothing: what the undo sends has no value".to_owned(),
         };
-        Call {
-            id: CommandId { saga: asked.saga, step: STEP.into(), direction },
-            saga_name: SAGA.into(),
+        self.exchanges.push(Exchange { sent, came: said(&answer) });
+        vec![answer; times]
+    }
+
+    /// The result is null if the do is not known to have succeeded.
+    fn call(&self, asked: Asked, direction: Direction, attempt: u32) -> Result<Call, Failure> {
+        let script = &self.subject.script;
+        let result = self.results.get(&asked.saga).unwrap_or(&Value::Null);
+        Ok(Call {
+            id: CommandId { saga: asked.saga, step: script.step().into(), direction },
+            saga_name: script.saga().into(),
             attempt,
-            request: Arc::new(request),
+            request: Arc::new(script.request(asked.saga, direction, result)?),
             attempt_timeout: self.subject.timeout,
             location: None,
             asked: 0,
             dispatch: Dispatch::First,
             traceparent: None,
-        }
+        })
     }
 }
 

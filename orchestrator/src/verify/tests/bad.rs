@@ -9,6 +9,7 @@ use axum::{
 };
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -36,6 +37,8 @@ enum Fault {
     NoBarrier,
     /// It forgets a do when it is undone.
     ForgetsTheDo,
+    /// It forgets everything when it is restarted.
+    NoDisk,
 }
 
 #[derive(Debug)]
@@ -46,11 +49,16 @@ struct Service {
     charges: Mutex<BTreeMap<String, Option<u64>>>,
     /// Deliveries at once meet here.
     together: tokio::sync::Barrier,
+    /// There once it has been restarted.
+    restarted: PathBuf,
 }
 
 async fn answer(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
     let header = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (saga, direction) = header.split_once(':').unwrap_or_default();
+    if service.fault == Fault::NoDisk && std::fs::remove_file(&service.restarted).is_ok() {
+        service.charges.lock().expect("no panic under it").clear();
+    }
     match service.fault {
         Fault::Broken => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Fault::NotJson => ([("content-type", "application/json")], "done!").into_response(),
@@ -61,7 +69,8 @@ async fn answer(State(service): State<Arc<Service>>, headers: HeaderMap) -> Resp
         | Fault::UndoesOnce
         | Fault::KnowsNoUndo
         | Fault::NoBarrier
-        | Fault::ForgetsTheDo => {
+        | Fault::ForgetsTheDo
+        | Fault::NoDisk => {
             if direction.ends_with(":undo") {
                 service.undo(saga)
             } else {
@@ -118,7 +127,11 @@ fn charged(number: u64) -> Response {
 }
 
 async fn broken(fault: Fault) -> Vec<Check> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let restarted = folder.path().join("restarted");
+    let restart = Restart::Command(format!("touch '{}'", restarted.display()));
     let service = Service {
+        restarted,
         fault,
         numbers: AtomicU64::new(0),
         charges: Mutex::default(),
@@ -128,7 +141,8 @@ async fn broken(fault: Fault) -> Vec<Check> {
     let address = listener.local_addr().expect("bound");
     let routes = Router::new().fallback(answer).with_state(Arc::new(service));
     tokio::spawn(async move { axum::serve(listener, routes).await });
-    named(&over_http(address, &subject()).await, Verdict::Broken)
+    let subject = Subject { restart: Some(restart), ..subject() };
+    named(&over_http(address, &subject).await, Verdict::Broken)
 }
 
 #[tokio::test]
@@ -137,13 +151,14 @@ async fn each_fault_is_found() {
     let faults: &[(Fault, &[Check])] = &[
         (Fault::Broken, &all_answers),
         (Fault::NotJson, &all_answers),
-        (Fault::NoMemory, &[Check::DoTwice, Check::DoAtOnce, Check::LateDo, Check::DoAfterUndo]),
+        (Fault::NoMemory, &[Check::DoTwice, Check::DoAtOnce, Check::LateDo, Check::DoAfterUndo, Check::AfterRestart]),
         (Fault::LooksBeforeItWrites, &[Check::DoAtOnce]),
         (Fault::NoUndo, &[Check::Undo, Check::UndoTwice, Check::UndoBeforeDo]),
         (Fault::UndoesOnce, &[Check::UndoTwice]),
         (Fault::KnowsNoUndo, &[Check::UndoBeforeDo]),
-        (Fault::NoBarrier, &[Check::LateDo]),
+        (Fault::NoBarrier, &[Check::LateDo, Check::AfterRestart]),
         (Fault::ForgetsTheDo, &[Check::DoAfterUndo]),
+        (Fault::NoDisk, &[Check::AfterRestart]),
     ];
     for (fault, checks) in faults {
         assert_eq!(broken(*fault).await, *checks, "{fault:?}");
@@ -162,6 +177,8 @@ async fn a_finding_says_what_was_sent_what_came_and_where_to_read() {
             && found.exchanges[0].sent.ends_with(":verify:do, attempt 1")
     );
     assert!(found.exchanges[0].came.starts_with("unknown (http.501) after "), "{found:?}");
+    let asked = named(&findings, Verdict::NotAsked);
+    assert_eq!(asked, [Check::AfterRestart, Check::Headers]);
     assert_eq!((found.why.as_str(), found.read), ("unknown (http.501)", "docs/participants.md#the-rules"));
 }
 

@@ -49,7 +49,7 @@ async fn serve() -> std::net::SocketAddr {
 async fn what_the_kit_makes_keeps_every_rule() {
     let findings = over_http(serve().await, &subject()).await;
     assert_eq!(named(&findings, Verdict::Broken), [], "{findings:#?}");
-    assert_eq!(named(&findings, Verdict::NotAsked), [Check::Headers], "{findings:#?}");
+    assert_eq!(named(&findings, Verdict::NotAsked), [Check::AfterRestart, Check::Headers], "{findings:#?}");
     assert_eq!(named(&findings, Verdict::NotTested), []);
 }
 
@@ -62,14 +62,14 @@ async fn it_keeps_them_under_keys_that_are_derived_too() {
 
 #[tokio::test]
 async fn without_an_undo_its_rules_are_not_tested() {
-    let findings = over_http(serve().await, &Subject { undo: None, ..subject() }).await;
+    let findings = over_http(serve().await, &typed(Typed { undo: None, ..charge() })).await;
     assert_eq!(named(&findings, Verdict::Holds), [Check::Answers, Check::DoTwice, Check::DoAtOnce]);
     assert_eq!(named(&findings, Verdict::Broken), []);
 }
 
 #[tokio::test]
 async fn a_do_that_is_refused_says_little_of_its_undo() {
-    let findings = over_http(serve().await, &Subject { with: json!("refuse"), ..subject() }).await;
+    let findings = over_http(serve().await, &typed(Typed { with: json!("refuse"), ..charge() })).await;
     let untested = [Check::Undo, Check::UndoTwice, Check::DoAfterUndo];
     assert_eq!(named(&findings, Verdict::NotTested), untested, "{findings:#?}");
     assert_eq!(named(&findings, Verdict::Broken), []);

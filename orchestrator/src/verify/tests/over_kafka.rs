@@ -10,19 +10,23 @@ use crate::kafka::{
 };
 use saga_participant::kafka::{Listener, Settings as KitSettings};
 
-fn inventory() -> Subject {
-    Subject {
+fn reserve() -> Typed {
+    Typed {
         target: "inventory.ReserveStock".parse().expect("a command"),
         undo: Some("inventory.ReleaseStock".parse().expect("a command")),
-        ..subject()
+        ..charge()
     }
+}
+
+fn inventory() -> Subject {
+    typed(reserve())
 }
 
 async fn verified(settings: &Settings, commands: &str, subject: &Subject) -> Vec<Finding> {
     let text = format!("participants:\n  inventory:\n    kafka: {{commands: {commands}}}\n");
     let participants = participants::parse("participants.yaml", &text, &|_| None).expect("it can be read");
     let participant = participants.get("inventory").expect("it is there");
-    run("inventory", participant, subject, settings, None).await.expect("it can be asked")
+    run("inventory", participant, subject, settings, None).await.expect("it can be asked").findings
 }
 
 /// The broker and a topic of commands. `None` has been reported.
@@ -39,7 +43,8 @@ async fn the_kit_s_command_loop_keeps_every_rule() {
     let of_kit = KitSettings::new(&settings.bootstrap_servers, commands.clone(), &[&commands]);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(Listener::new(of_kit, good::kit().await).run(async move { drop(stopped.await) }));
-    let findings = verified(&settings, &commands, &inventory()).await;
+    let restarted = Subject { restart: Some(Restart::Command("true".into())), ..inventory() };
+    let findings = verified(&settings, &commands, &restarted).await;
     assert_eq!(named(&findings, Verdict::Holds), Check::ALL, "{findings:#?}");
     drop(stop);
     serving.await.expect("no panic").expect("it served");
@@ -77,13 +82,13 @@ async fn headers_that_were_not_copied_are_found() {
     });
     let findings = verified(&settings, &commands, &inventory()).await;
     assert_eq!(named(&findings, Verdict::Broken), [Check::LateDo, Check::Headers], "{findings:#?}");
-    assert_eq!(findings[8].why, "a reply lacks the header ce_correlationid");
+    assert_eq!(findings[9].why, "a reply lacks the header ce_correlationid");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_answer_is_told_where_the_answer_was_awaited() {
     let Some((settings, commands)) = stage().await else { return };
-    let subject = Subject { timeout: Duration::from_millis(50), undo: None, ..inventory() };
+    let subject = Subject { timeout: Duration::from_millis(50), ..typed(Typed { undo: None, ..reserve() }) };
     let findings = verified(&settings, &commands, &subject).await;
     assert_eq!(named(&findings, Verdict::Broken), [Check::Answers, Check::DoAtOnce], "{findings:#?}");
     assert!(findings[0].why.contains("which is what reply_topic said"), "{findings:#?}");

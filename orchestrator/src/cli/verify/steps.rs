@@ -1,0 +1,93 @@
+//! `verify-participant --saga`: all steps of a definition.
+
+use super::{VerifyArgs, count, exit_code, shown, summary, usage_error};
+use crate::{
+    cli::output,
+    config::Config,
+    kafka::Broker,
+    startup::{self, Files, load_files, lookup},
+    verify::{Finding, How, Rehearsed, StepReport, Verdict, all_steps},
+};
+use anyhow::Context;
+use saga_core::state::view::{addressed, body};
+use serde_json::{Value, json};
+use std::{process::ExitCode, sync::Arc};
+
+pub(super) async fn run(args: &VerifyArgs, config: &Config, saga: &str) -> anyhow::Result<ExitCode> {
+    let rehearsed = match rehearsed(args, config, saga) {
+        Ok(rehearsed) => rehearsed,
+        Err(error) => return Ok(usage_error(&error)),
+    };
+    if !args.yes {
+        output::note(&announcement(&rehearsed));
+        return Ok(ExitCode::from(2));
+    }
+    let broker = startup::kafka_settings(config, Broker::Real)?;
+    let restart = args.restart();
+    let how = How { reply_topic: args.reply_topic.as_deref(), restart: restart.as_ref() };
+    let mut findings = Vec::new();
+    all_steps(rehearsed, &broker, &how, |report| {
+        output::many(&lines(report), args.output, |_| told(report))?;
+        findings.extend(report.found.iter().flat_map(|verified| verified.findings.clone()));
+        Ok(())
+    })
+    .await?;
+    output::note(&summary(&findings));
+    Ok(exit_code(&findings))
+}
+
+fn rehearsed(args: &VerifyArgs, config: &Config, saga: &str) -> anyhow::Result<Rehearsed> {
+    let mut files = Files::of_folders(&config.sagas, &config.schemas)?;
+    if let Some(path) = &args.participants {
+        files.participants = Some(startup::read_source(path)?);
+    }
+    let loaded = load_files(&files, &lookup)?;
+    let mut plans = loaded.plans.iter();
+    let plan = plans.find(|plan| plan.definition.name == saga).cloned().with_context(|| {
+        let names: Vec<&str> = loaded.plans.iter().map(|plan| plan.definition.name.as_str()).collect();
+        format!("{} has no definition `{saga}`; there are: {}", config.sagas.display(), names.join(", "))
+    })?;
+    let event = args.event.clone().unwrap_or_default();
+    Ok(Rehearsed::new(plan, Arc::new(loaded.participants), &event)?)
+}
+
+fn announcement(rehearsed: &Rehearsed) -> String {
+    let line = |(step, sent): (String, Result<_, _>)| match sent {
+        Ok(request) => {
+            let body = body(&request).map(Value::to_string).unwrap_or_default();
+            format!("  {step}: {}  {body}\n", addressed(&request))
+        }
+        Err(why) => format!("  {step}: {why}\n"),
+    };
+    let steps: String = rehearsed.announced().into_iter().map(line).collect();
+    format!(
+        "This would perform each of these, and their undos, some twenty times, with what effects they have:\n\n{steps}\n\
+         What has no value yet may have one after the answers before it. The sagas that ask for it exist nowhere; not all of it is undone. \
+         Nothing was sent.\nhint: --yes does it"
+    )
+}
+
+/// As JSON: each finding with its step.
+fn lines(report: &StepReport) -> Vec<Value> {
+    let with_step = |mut line: Value| {
+        line["step"] = json!(report.step);
+        line
+    };
+    match &report.found {
+        Ok(verified) => verified.findings.iter().map(|finding| with_step(json!(finding))).collect(),
+        Err(why) => vec![with_step(json!({"verdict": Verdict::NotAsked, "why": why.to_string()}))],
+    }
+}
+
+fn told(report: &StepReport) -> String {
+    match &report.found {
+        Ok(verified) => format!("{}: {}\n{}\n", report.step, report.sends, of(&verified.findings)),
+        Err(why) => format!("{}: not asked, {why}\n", report.step),
+    }
+}
+
+/// Of a step that keeps all rules a line is enough.
+fn of(findings: &[Finding]) -> String {
+    let is_well = count(findings, Verdict::Broken) + count(findings, Verdict::NotTested) == 0;
+    if is_well { format!("  {}", summary(findings)) } else { shown(findings) }
+}
