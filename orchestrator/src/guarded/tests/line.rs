@@ -115,10 +115,9 @@ async fn after_a_probe_succeeded_they_come_back_along_a_ramp() {
     for number in 1..=500 {
         waiting.join(number, Direction::Do, Guard::Breaker);
     }
-    tokio::time::sleep(Duration::from_secs(13)).await;
+    let mut called = waiting.first_called().await;
     let (mut at_once, mut ended) = (Vec::new(), 0);
     for _ in 0..5 {
-        let called = waiting.called().await;
         at_once.push(called.len());
         for wake in called {
             let permit = waiting.ask(Asking { coming: Coming::Woken, ..FIRST }).expect("who is called is admitted");
@@ -126,6 +125,7 @@ async fn after_a_probe_succeeded_they_come_back_along_a_ramp() {
             permit.settle(succeeded());
             ended += 1;
         }
+        called = waiting.called().await;
     }
     assert_eq!(at_once[0], 1);
     assert!(at_once.windows(2).all(|two| two[1] <= 3 * two[0] + 1), "no herd: {at_once:?}");
