@@ -1,5 +1,7 @@
 // Acts of operators: a button names the request, the dialog asks who acts and why, and shows what came of it. The API takes JSON only, so that no
 // page elsewhere can act for whoever has this one open.
+import { DRY_PACE, followJob, stopJob } from "./job.js";
+
 const dialog = document.getElementById("act");
 const form = dialog.querySelector("form");
 const output = dialog.querySelector("output");

@@ -1,7 +1,7 @@
 // One act on many sagas is a job of the engine. It is followed to its end, and what has come of it is told as it goes on.
 const LOOK_MS = 500;
 // A dry run calls nobody: it looks at as many sagas a second as a job may.
-const DRY_PACE = 500;
+export const DRY_PACE = 500;
 // Reasons of refusals that are told: the same one mostly holds for all.
 const MOST_REASONS = 3;
 const CAME = [
@@ -29,7 +29,7 @@ async function lookAtJob(id, after) {
 }
 
 // Tells how the job stands until it ends or nobody is interested any more.
-async function followJob(id, tell, isWanted) {
+export async function followJob(id, tell, isWanted) {
   const reasons = new Set();
   let after = 0;
   while (isWanted()) {
@@ -43,6 +43,6 @@ async function followJob(id, tell, isWanted) {
   return undefined;
 }
 
-async function stopJob(id) {
+export async function stopJob(id) {
   await fetch(`/api/jobs/${id}`, { method: "DELETE" });
 }

@@ -166,7 +166,10 @@ async fn all_steps_of_a_definition_are_verified_with_what_they_send() -> Result<
     let (charge, receipt) = (of("charge"), of("receipt"));
     assert!(charge[0]["exchanges"][0]["sent"].as_str().is_some_and(|sent| sent.contains(":charge:do, attempt 1")));
     let sent = receipt[0]["exchanges"][0]["sent"].as_str().context("what was sent")?;
-    assert!(sent.starts_with("POST payments/receipts/") && sent.contains("%3Acharge%3Ado "), "the charge's answer: {sent}");
+    assert!(
+        sent.starts_with("POST payments/receipts/") && sent.contains("%3Acharge%3Ado "),
+        "the charge's answer: {sent}"
+    );
     let refused = verify_shop(r#"{"id": "nothing", "cents": 49}"#, &["--yes"]).await?;
     assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stderr));
     assert!(text(&refused.stderr).contains("`when` is false"), "{}", text(&refused.stderr));

@@ -4,7 +4,10 @@ use super::{
     super::{Backend, asked::Asked},
     page, says,
 };
-use crate::journal::counts::Group;
+use crate::{
+    guarded::{Guarded, Holding},
+    journal::counts::Group,
+};
 use askama::Template;
 use axum::{extract::State, response::Response};
 use saga_core::{event::OperatorAction, state::Status};
@@ -25,12 +28,15 @@ struct CausesPage {
 
 struct Cause {
     group: Group,
+    /// How the guards stand that they wait for, as this engine sees them.
+    held_by: Vec<Holding>,
     asked: Asked,
 }
 
 impl Cause {
-    fn of(group: &Group) -> Cause {
-        Cause { asked: Asked::of(group), group: group.clone() }
+    fn of(group: &Group, guarded: &Guarded) -> Cause {
+        let held_by = guarded.holdings(&group.waiting_on);
+        Cause { held_by, asked: Asked::of(group), group: group.clone() }
     }
 
     fn status(&self) -> &str {
@@ -73,7 +79,7 @@ impl Cause {
 pub(crate) async fn causes(State(backend): State<Backend>) -> Response {
     let counted = backend.causes.now().await;
     let groups = counted.as_ref().map_or(&[] as &[Group], |counted| counted.0.as_slice());
-    let causes = groups.iter().take(MOST_SHOWN).map(Cause::of).collect();
+    let causes = groups.iter().take(MOST_SHOWN).map(|group| Cause::of(group, &backend.parts.guarded)).collect();
     let more = groups.len().saturating_sub(MOST_SHOWN);
     page(&CausesPage { causes, more, is_counting: counted.is_none() })
 }
