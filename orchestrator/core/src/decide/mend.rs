@@ -4,6 +4,7 @@
 
 use super::{Draft, Ignored, Outcome, Refused, Stop, operator};
 use crate::{
+    command::CommandRef,
     definition::{Action, Step},
     event::Event,
     id::StepIndex,
@@ -28,10 +29,11 @@ pub(super) fn retry(
     if let Err(why) = fits(plan, mended, state) {
         return Outcome::Refused(Refused::because(format!("the definition does not fit: {why}")));
     }
+    let parked_for: Vec<CommandRef> = state.ended_badly(plan).collect();
     let mut draft = Draft::new(mended, state, context);
     let (definition, policies) = (mended.definition.hash.clone(), mended.policies_hash.clone());
     draft.emit(Event::DefinitionChanged { definition, policies });
-    match draft.operator(act) {
+    match draft.retry(act, &parked_for) {
         Ok(()) => {}
         // What can be retried has been looked at, and the change is on record in any case.
         Err(Stop::Ignored(_) | Stop::Refused(_)) => {}

@@ -27,7 +27,7 @@ impl Draft<'_, '_> {
     pub(super) fn operator(&mut self, act: &OperatorAct) -> Result<(), Stop> {
         is_new(self.plan, self.state, act)?;
         match act.action {
-            OperatorAction::Retry => self.retry(act),
+            OperatorAction::Retry => self.retry(act, &[]),
             OperatorAction::Skip => self.skip(act),
             OperatorAction::Cancel => on_the_whole(act).and_then(|()| self.cancel(act)),
             OperatorAction::Abandon => {
@@ -77,18 +77,27 @@ impl Draft<'_, '_> {
         }
     }
 
-    fn retry(&mut self, act: &OperatorAct) -> Result<(), Stop> {
-        let failed = match &self.state.course {
+    /// What the saga could be retried for; `also` are dos that it was parked for by the definition before.
+    fn to_retry(&self, also: &[CommandRef]) -> Result<Vec<CommandRef>, Stop> {
+        match &self.state.course {
             Course::Parked { was: Heading::Forward, .. } => {
-                self.state.ended_badly(self.plan).chain(self.state.undos_given_up(self.plan)).collect()
+                let required: Vec<CommandRef> = self.state.ended_badly(self.plan).collect();
+                let optional_now = also.iter().copied().filter(|it| !required.contains(it));
+                let undos = self.state.undos_given_up(self.plan);
+                Ok(required.iter().copied().chain(optional_now).chain(undos).collect())
             }
-            Course::Parked { was: Heading::Back(_), .. } => self.state.undos_given_up(self.plan),
-            Course::Forward | Course::Compensating { .. } => self.resting_commands()?,
+            Course::Parked { was: Heading::Back(_), .. } => Ok(self.state.undos_given_up(self.plan)),
+            Course::Forward | Course::Compensating { .. } => self.resting_commands(),
             Course::OutcomeDue { .. } | Course::Ended(_) => {
                 let why = "nothing to retry: the outcome event is offered to the broker until it takes it";
-                return Err(Refused::because(why).into());
+                Err(Refused::because(why).into())
             }
-        };
+        }
+    }
+
+    /// Tries again what failed or waits; `also` as in [`Draft::to_retry`].
+    pub(super) fn retry(&mut self, act: &OperatorAct, also: &[CommandRef]) -> Result<(), Stop> {
+        let failed = self.to_retry(also)?;
         let only = act.about.as_ref().map(|about| self.named(about, &failed)).transpose()?;
         only.map_or(Ok(()), |only| self.can_be_alone(only))?;
         self.acted(act, only);

@@ -40,6 +40,28 @@ fn a_typing_error_after_the_pivot_is_mended_and_the_saga_goes_on() {
 }
 
 #[test]
+fn what_it_was_parked_for_is_tried_though_it_is_optional_now() {
+    let optional = MENDED.replace("do: stock.Ship,", "do: stock.Ship, optional: true,");
+    let output = optional.replace("steps.ship.to", "has(steps.ship) ? steps.ship.to : 'nowhere'");
+    parked()
+        .when_mended(&output)
+        .then(&["another definition", "operator: retry", "ship sent"])
+        .recovered()
+        .when("ship", declined())
+        .then_out(&["tell"])
+        .when("tell", done())
+        .then_status(Status::Completed);
+    let still_faulty = output.replace("event.id", "event.nothing");
+    parked().when_mended(&still_faulty).then(&[
+        "another definition",
+        "operator: retry",
+        "ship failed (expression)",
+        "incident (expression)",
+        "tell sent",
+    ]);
+}
+
+#[test]
 fn an_undo_that_could_not_run_is_mended() {
     let body = |undo: &str| {
         format!(
