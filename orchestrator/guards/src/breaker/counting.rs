@@ -1,6 +1,6 @@
 use super::{
-    Breaker, Mode, Phase, Ramp, Settled, Ticket, Trip, Verdict, slots::SlotId, snapshot::Tripped, ticket::Leave,
-    watch::Watch, window::Counts,
+    Breaker, Mode, Phase, Ramp, SOONEST, Settled, Ticket, Trip, Verdict, slots::SlotId, snapshot::Tripped,
+    ticket::Leave, watch::Watch, window::Counts,
 };
 use crate::Monotonic;
 use std::time::Duration;
@@ -95,7 +95,11 @@ impl Breaker {
         let Some(failed) = verdict.failed() else { return Settled::Kept };
         self.add_to_row(verdict);
         if failed || self.config.is_slow(took) {
-            return self.open(Trip::Probe, now, random);
+            return if self.late_successes > 0 {
+                self.ask_soon(now, random)
+            } else {
+                self.open(Trip::Probe, now, random)
+            };
         }
         let Phase::HalfOpen { succeeded } = &mut self.phase else { return Settled::Kept };
         *succeeded = succeeded.saturating_add(1);
@@ -122,11 +126,18 @@ impl Breaker {
         Settled::Opened(trip)
     }
 
+    /// A probe failed while calls that had been given up succeeded: what lies before it is being worked off, and the next probe may be in time.
+    fn ask_soon(&mut self, now: Monotonic, random: u64) -> Settled {
+        self.enter(Phase::Open { until: now.plus(self.short_rest().max(SOONEST)), random }, now);
+        Settled::Opened(Trip::Probe)
+    }
+
     /// A call that had been given up succeeded after all: the participant works, if late. As many of them as probes have to succeed end the
-    /// time of an open breaker: probes find out at once whether it is in time again. Whether that has just changed.
+    /// time of an open breaker: probes find out at once whether it is in time again. While probes are out, one is enough for the next probe to
+    /// come soon if they fail. Whether it may be asked now has just changed.
     pub fn late_success(&mut self, now: Monotonic) -> bool {
-        let Phase::Open { until, random } = self.phase else { return false };
         self.late_successes = self.late_successes.saturating_add(1);
+        let Phase::Open { until, random } = self.phase else { return false };
         let ends = self.mode == Mode::Automatic && now < until && self.late_successes >= self.config.successes();
         if ends {
             self.phase = Phase::Open { until: now, random };

@@ -122,6 +122,24 @@ fn as_many_late_successes_as_probes_let_it_ask_at_once() {
 }
 
 #[test]
+fn a_probe_that_stands_behind_a_backlog_is_followed_by_another_soon() {
+    let mut breaker = opened(at(1.0));
+    let probe = admitted(&mut breaker, at(11.0));
+    assert!(!breaker.late_success(at(12.0)), "it is being asked");
+    let failed = breaker.settle(probe, Verdict::Failed, Duration::from_secs(3), at(14.0), 0);
+    assert_eq!(failed, Settled::Opened(Trip::Probe));
+    let (rest, why) = refused(&mut breaker, at(14.0));
+    assert_eq!(
+        (rest, why),
+        (Duration::from_millis(2_500), Refusal::Open),
+        "a quarter of its time, and no longer each time"
+    );
+    assert_eq!(breaker.snapshot(at(14.0)).opened_in_a_row, 1);
+    assert_eq!(call(&mut breaker, at(17.0), Verdict::Failed), Settled::Opened(Trip::Probe));
+    assert!(refused(&mut breaker, at(17.0)).0 > Duration::from_secs(10), "nothing was worked off since");
+}
+
+#[test]
 fn late_successes_of_another_time_and_those_of_a_closed_or_forced_one_change_nothing() {
     let mut breaker = opened(at(1.0));
     (0..2).for_each(|_| assert!(!breaker.late_success(at(2.0))));
