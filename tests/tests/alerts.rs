@@ -81,3 +81,37 @@ fn every_alert_has_a_section_of_the_runbooks_and_each_section_an_alert() {
     }
     assert_eq!(sections, alerts.iter().map(|alert| alert.name.as_str()).collect());
 }
+
+/// A counter appears with its first event, of which `increase` sees nothing.
+#[test]
+fn what_happens_for_the_first_time_is_told() {
+    let growing = |alert: &Alert| {
+        let counters = alert.expression.split("increase(").skip(1);
+        counters.filter_map(|rest| rest.split(['{', '[']).next()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let all = alerts();
+    assert!(all.iter().flat_map(growing).count() > 8, "few alerts look at counters");
+    for alert in all {
+        for counter in growing(&alert) {
+            let born = format!("unless {counter} offset ");
+            assert!(alert.expression.contains(&born), "{} misses the first event of {counter}", alert.name);
+        }
+    }
+}
+
+#[test]
+fn dashboards_ask_for_figures_that_are_recorded() {
+    let mut code = String::new();
+    sources(&root().join("orchestrator/src"), &mut code);
+    for file in ["deploy/grafana/guards.json", "deploy/grafana/sagas.json"] {
+        let board: serde_json::Value = serde_json::from_str(&text(file)).expect("a dashboard is JSON");
+        let panels = board["panels"].as_array().expect("it has panels");
+        let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+        let asked: BTreeSet<String> =
+            targets.flat_map(|target| metrics(target["expr"].as_str().unwrap_or_default())).collect();
+        assert!(asked.len() > 8, "{file} asks for {asked:?}");
+        for metric in asked {
+            assert!(code.contains(&format!("\"{metric}\"")), "{file} asks for {metric}, which nobody records");
+        }
+    }
+}
