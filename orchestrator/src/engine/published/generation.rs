@@ -234,15 +234,19 @@ impl Generation {
         removed
     }
 
-    /// Up to where all records were judged for a definition: what it still catches up with was not.
+    /// Up to where all records were judged for a definition: what it still catches up with was not, and what lies before its first record is
+    /// not its own. A catch-up reads for several definitions, from the first record of any.
     fn judged_to(&self, name: &str, defined: &Defined, broker: &Broker) -> Offsets {
         let mut next = broker.standing.get(&defined.topic).map(|it| it.committed.clone()).unwrap_or_default();
         for (catch_up, _) in self.catch_ups.iter().filter(|(_, of)| of.contains(name)) {
             let progress = broker.catch_ups.get(catch_up).and_then(|topics| topics.get(&defined.topic));
             for (partition, next) in &mut next {
-                let begun = defined.starts.get(partition).copied().unwrap_or(0);
-                *next = (*next).min(progress.and_then(|it| it.get(partition)).copied().unwrap_or(begun));
+                *next = (*next).min(progress.and_then(|it| it.get(partition)).copied().unwrap_or(0));
             }
+        }
+        for (partition, first) in &defined.starts {
+            let next = next.entry(*partition).or_insert(*first);
+            *next = (*next).max(*first);
         }
         next
     }

@@ -96,6 +96,29 @@ fn an_engine_leaves_the_topics_of_definitions_that_it_lacks() {
 }
 
 #[test]
+fn nothing_before_its_first_record_is_a_definition_s_own_when_it_comes_back() {
+    let before = Generation::first(&files([own("a", "1")]), &broker(&[5, 7], [9, 9]), NOW);
+    let three = files([
+        own("a", "1"),
+        own("b", "1"),
+        saying("whole", "1", Some(TriggerFrom::Earliest)),
+        saying("late", "1", Some(TriggerFrom::Latest)),
+    ]);
+    let (added, _) = before.next(&three, &broker(&[5, 7], [9, 9]), NOW, "x");
+    // One reading for all three, which begins with the oldest record and has got to the second; partition 1 is not read yet.
+    let progress = BTreeMap::from([("orders".to_owned(), Offsets::from([(0, 2)]))]);
+    let broker = |committed: &[i64]| Broker {
+        catch_ups: BTreeMap::from([("x".to_owned(), progress.clone())]),
+        ..self::broker(committed, [9, 9])
+    };
+    let (gone, _) = added.next(&files([own("a", "1")]), &broker(&[6]), NOW, "y");
+    let (back, _) = gone.next(&three, &broker(&[6, 7]), NOW, "z");
+    assert_eq!(starts(&back, "whole"), [(0, 2)]);
+    assert_eq!(starts(&back, "b"), [(0, 5), (1, 7)]);
+    assert_eq!(starts(&back, "late"), [(0, 9), (1, 9)]);
+}
+
+#[test]
 fn another_text_keeps_the_place_and_a_set_is_known_again() {
     let before = Generation::first(&files([saying("a", "1", Some(TriggerFrom::Latest))]), &broker(&[], [9, 8]), NOW);
     let changed = files([saying("a", "2", Some(TriggerFrom::Latest))]);
