@@ -42,9 +42,19 @@ async fn started(command: &mut Command, port: u16) -> Result<Child> {
     Ok(child)
 }
 
+/// Under both forms of the idempotency key.
 async fn holds(folder: &Path, port: u16) -> Result<()> {
-    let text = format!("participants:\n  payments:\n    http: {{url: \"http://127.0.0.1:{port}\"}}\n    timeout: 5s\n");
-    std::fs::write(folder.join("participants.yaml"), text)?;
+    for key in ["command-id", "uuid"] {
+        let text = format!(
+            "participants:\n  payments:\n    http: {{url: \"http://127.0.0.1:{port}\"}}\n    timeout: 5s\n    idempotencyKey: {key}\n"
+        );
+        std::fs::write(folder.join("participants.yaml"), text)?;
+        verified(folder).await.with_context(|| format!("idempotencyKey: {key}"))?;
+    }
+    Ok(())
+}
+
+async fn verified(folder: &Path) -> Result<()> {
     let mut verify = Command::new(binary()?);
     verify.current_dir(folder).env_remove("SAGA_CONFIG").args(["verify-participant", "POST payments/charges"]);
     verify.args(["--undo", "POST payments/refunds", "--with", r#"{"amountCents": 4900}"#]);
