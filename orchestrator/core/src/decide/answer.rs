@@ -138,12 +138,11 @@ impl Draft<'_, '_> {
         self.is_inherited(command, attempt) || self.state.command(command).asked_after.contains(&attempt)
     }
 
-    /// What a conflict says: not now, while another sending of the command can still run; then, no for good.
+    /// What a conflict says: not now, while another sending of the command can still run, which costs no attempt of the policy; then, no for good.
     fn resolved(&self, command: CommandRef, attempt: u32, retry: Retryable) -> Retryable {
         match retry {
-            Retryable::Conflict if self.another_can_run(command, attempt) => Retryable::Yes,
-            Retryable::Conflict => Retryable::No,
-            Retryable::No | Retryable::Yes | Retryable::ThenPark => retry,
+            Retryable::Conflict if !self.another_can_run(command, attempt) => Retryable::No,
+            Retryable::Conflict | Retryable::No | Retryable::Yes | Retryable::ThenPark => retry,
         }
     }
 
@@ -195,7 +194,8 @@ impl Draft<'_, '_> {
     fn end_of_retries(&self, command: CommandRef, retry: Retryable) -> Option<Ending> {
         match retry {
             Retryable::No => Some(Ending::Definite),
-            Retryable::Yes | Retryable::Conflict | Retryable::ThenPark if self.may_retry(command) => None,
+            Retryable::Conflict if !self.retries_are_over(command) => None,
+            Retryable::Yes | Retryable::ThenPark if self.may_retry(command) => None,
             Retryable::Yes | Retryable::Conflict => Some(Ending::Exhausted),
             Retryable::ThenPark => Some(Ending::NeedsPerson),
         }
@@ -210,7 +210,9 @@ impl Draft<'_, '_> {
     fn attempt_ended(&mut self, command: CommandRef, attempt: u32, bad: &Bad<'_>, ended: Option<Ending>) {
         let (step, direction) = (command.step, command.direction);
         let is_current = attempt == self.state.command(command).attempt;
-        let retry_at = (ended.is_none() && is_current).then(|| self.next_attempt_at(command, bad.retry_after));
+        let least = if bad.retry == Retryable::Conflict { CONFLICT_REST } else { Duration::ZERO };
+        let retry_after = bad.retry_after.unwrap_or_default().max(least);
+        let retry_at = (ended.is_none() && is_current).then(|| self.next_attempt_at(command, retry_after));
         let (outcome, failure, needs_person) = (bad.outcome, bad.failure.clone(), bad.retry == Retryable::ThenPark);
         self.emit(Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at, needs_person });
         if let Some(ending) = ended {
@@ -218,14 +220,14 @@ impl Draft<'_, '_> {
         }
     }
 
-    fn next_attempt_at(&mut self, command: CommandRef, retry_after: Option<Duration>) -> crate::time::Timestamp {
+    fn next_attempt_at(&mut self, command: CommandRef, retry_after: Duration) -> crate::time::Timestamp {
         let random = self.random();
         let it = self.state.command(command);
         let next = it.attempts_used() + 1;
         // The rests before an operator granted fresh attempts are no measure for these.
         let rested = it.rested.filter(|_| next > 2);
         let delay = self.plan.policies.command(command).retry.delay_before(next, rested, random);
-        self.now.plus(delay.max(retry_after.unwrap_or_default()))
+        self.now.plus(delay.max(retry_after))
     }
 
     /// Whether the policy grants another attempt and the saga's course allows one.
@@ -346,11 +348,12 @@ impl Draft<'_, '_> {
 }
 
 /// An undo whose outcome is unknown is tried on by its own policy, however its participant's failures are handled: to give it up leaves
-/// something undone that nobody decided to leave.
+/// something undone that nobody decided to leave. A conflict within the attempt is as unknown as the attempt.
 fn insisted(command: CommandRef, retry: Retryable) -> Retryable {
     match (command.direction, retry) {
-        (Direction::Undo, Retryable::No) => Retryable::Yes,
-        (Direction::Undo, Retryable::Yes | Retryable::Conflict | Retryable::ThenPark) | (Direction::Do, _) => retry,
+        (Direction::Undo, Retryable::No) | (_, Retryable::Conflict) => Retryable::Yes,
+        (Direction::Undo, Retryable::Yes | Retryable::ThenPark)
+        | (Direction::Do, Retryable::No | Retryable::Yes | Retryable::ThenPark) => retry,
     }
 }
 
@@ -358,6 +361,9 @@ fn insisted(command: CommandRef, retry: Retryable) -> Retryable {
 pub(super) const TOLD_AGAIN: Duration = Duration::from_secs(60);
 /// And of an attempt that takes long after this part of the time that it has taken: a week of it is some more.
 const TOLD_AGAIN_SHARE: u32 = 16;
+
+/// Between two askings of a participant that works on an earlier sending: they are not counted, and each is a row.
+const CONFLICT_REST: Duration = Duration::from_millis(500);
 
 /// A participant that says "ask me at once" must not be asked in a loop.
 const SHORTEST_ASK: Duration = Duration::from_millis(100);

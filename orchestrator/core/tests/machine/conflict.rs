@@ -70,6 +70,59 @@ fn a_conflict_of_what_an_earlier_owner_sent_is_asked_about_again() {
     saga.when("ship", conflict()).then_status(Status::Parked);
 }
 
+const ONCE: &str = "
+retry: {attempts: 1, delay: 2s, backoff: constant, jitter: none}
+steps: [{step: a, do: POST bank/a, undo: POST bank/undo-a, attemptTimeout: 25s}]
+";
+
+#[test]
+fn a_conflict_with_what_an_earlier_owner_sent_costs_no_attempt() {
+    given(ONCE)
+        .recovered()
+        .when("a", conflict())
+        .then(&["a #1 unknown (http.409), rests"])
+        .when_due()
+        .when("a", conflict())
+        .then(&["a #2 failed (http.409), rests"])
+        .when_due()
+        .when("a", done())
+        .then_status(Status::Completed);
+}
+
+#[test]
+fn when_no_earlier_sending_can_run_any_more_its_attempts_are_over() {
+    // An attempt of 25 s is taken to run on for two seconds more, and 2 s of rest are before each asking.
+    let mut saga = given(ONCE).recovered();
+    for _ in 0..14 {
+        saga = saga.when("a", conflict()).then_status(Status::Waiting).when_due();
+    }
+    saga = saga.when("a", conflict()).then_status(Status::Compensating);
+    saga.then_out(&["undo a"]);
+}
+
+#[test]
+fn a_conflict_with_an_attempt_of_ours_that_timed_out_costs_none_either() {
+    given(&ONCE.replace("attempts: 1", "attempts: 2"))
+        .when_due()
+        .then(&["a #1 unknown (timeout), rests"])
+        .when_due()
+        .when("a", conflict())
+        .then(&["a #2 failed (http.409), rests"])
+        .when_due()
+        .when("a", done())
+        .then_status(Status::Completed);
+}
+
+#[test]
+fn a_participant_that_is_busy_with_it_is_asked_again_by_the_policy_alone() {
+    given(ONCE).recovered().when("a", busy()).then(&[
+        "a #1 unknown (busy)",
+        "a unknown (busy)",
+        "goes back (a: busy)",
+        "undo a sent",
+    ]);
+}
+
 #[test]
 fn before_the_pivot_a_conflict_that_lasts_compensates_and_what_is_in_doubt_is_undone() {
     const ONE: &str = "

@@ -110,14 +110,16 @@ impl Client {
     ///
     /// Servers close connections that were idle, and sometimes just when a request comes. What a kept connection did not take is sent over
     /// the next one. If it was taken and the connection ended before a byte of an answer was read, it is sent once more over a new one: the
-    /// request carries its idempotency key.
+    /// request carries its idempotency key, and the response says that it was sent before.
     pub(super) async fn send(&self, request: &Outbound, pace: Pace) -> Result<Response, Missed> {
         let origin = request.origin();
         while let Some(kept) = self.pool.take(origin) {
             match self.over(kept, request, pace).await {
                 Ok(response) => return Ok(response),
                 Err(Unanswered::NotTaken) => {}
-                Err(Unanswered::Nothing(_)) => return self.over_new(request, pace, true).await,
+                Err(Unanswered::Nothing(_)) => {
+                    return self.over_new(request, pace, true).await.map(Response::to_the_second);
+                }
                 Err(other) => return Err(other.into()),
             }
         }

@@ -38,6 +38,9 @@ pub(super) async fn exchange(participant: &HttpParticipant, call: &Call, request
         Ok(response) => Ok(Head { response, url: request.url, reached: Reached::Directly }),
     };
     match head {
+        Ok(head) if call.location.is_none() && head.response.was_sent_before() => {
+            of_the_second(judged(participant, &call.clone().repeated(), head).await)
+        }
         Ok(head) => judged(participant, call, head).await,
         Err(answer) => participant.overrides.classes().applied(answer),
     }
@@ -71,6 +74,26 @@ async fn judged(participant: &HttpParticipant, call: &Call, head: Head) -> Answe
         classes.applied(answer)
     };
     retry_after::where_it_counts(status, judged)
+}
+
+/// What the answer says to a request that had left before within the attempt: a success or a refusal for good is the participant's answer to the
+/// command, whichever sending it answers. Everything else says nothing of the first sending, which may have had its effect.
+fn of_the_second(answer: Answer) -> Answer {
+    match answer {
+        Answer::Failed {
+            failure,
+            retry: retry @ (Retryable::Yes | Retryable::Conflict | Retryable::ThenPark),
+            retry_after,
+        } => {
+            let message = format!("{} (sent twice: the first connection closed without an answer)", failure.message);
+            Answer::Unknown { failure: Failure { message, ..failure }, retry, retry_after }
+        }
+        Answer::Failed { retry: Retryable::No, .. }
+        | Answer::Succeeded { .. }
+        | Answer::Unknown { .. }
+        | Answer::Ongoing { .. }
+        | Answer::NotSent { .. } => answer,
+    }
 }
 
 fn unreadable(code: &str, message: impl Into<String>) -> Answer {

@@ -25,6 +25,7 @@ use tokio::{
 mod classes;
 mod pace;
 mod polling;
+mod resent;
 mod unreadable;
 mod wire;
 

@@ -19,6 +19,8 @@ pub(super) struct Heard {
     pub(super) out: Option<u32>,
     /// Attempts since an operator granted fresh ones.
     counted: u32,
+    /// Askings that met an earlier sending which could still run: they cost no attempt.
+    conflicts: u32,
     /// Attempts that left and are not known to have failed.
     doubts: BTreeSet<u32>,
     began: bool,
@@ -145,9 +147,10 @@ impl Judge {
                 self.may_begin(step.at());
                 self.forward[step.at()].began = true;
             }
-            Event::AttemptFailed { step, direction, attempt, outcome, .. } => {
+            Event::AttemptFailed { step, direction, attempt, outcome, failure, .. } => {
                 let said = self.said_of(step.at(), *direction);
                 let command = self.command(step.at(), *direction);
+                command.conflicts += u32::from(failure.code == "http.409");
                 command.attempt_failed(*attempt, *outcome);
                 command.last_said = said;
             }
@@ -220,7 +223,7 @@ impl Judge {
         command.out = Some(attempt);
         command.counted += 1;
         command.doubts.insert(attempt);
-        let counted = command.counted;
+        let counted = command.counted.saturating_sub(command.conflicts);
         assert!(most.is_none_or(|most| counted <= most), "{direction} {}: {counted} attempts of {most:?}", name(step));
     }
 

@@ -22,6 +22,7 @@ pub(in super::super) struct Response {
     connection: Option<Connection>,
     pool: Arc<Pool>,
     origin: Box<str>,
+    was_sent_before: bool,
 }
 
 impl Response {
@@ -31,7 +32,17 @@ impl Response {
         pool: Arc<Pool>,
         origin: &str,
     ) -> Response {
-        Response { head, connection: Some(connection), pool, origin: origin.into() }
+        Response { head, connection: Some(connection), pool, origin: origin.into(), was_sent_before: false }
+    }
+
+    /// The same to a request that another connection took before and never answered.
+    pub(super) fn to_the_second(self) -> Response {
+        Response { was_sent_before: true, ..self }
+    }
+
+    /// Whether another connection took the request before: what became of that is not known.
+    pub(in super::super) fn was_sent_before(&self) -> bool {
+        self.was_sent_before
     }
 
     pub(in super::super) fn status(&self) -> StatusCode {
