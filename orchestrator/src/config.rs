@@ -214,7 +214,7 @@ impl<'a> Check<'a> {
         let config = Config {
             kafka: Kafka {
                 bootstrap_servers: self.servers("kafka.bootstrapServers", "localhost:9092"),
-                group: self.text("kafka.group", "saga-orchestrator"),
+                group: self.group("kafka.group", "saga-orchestrator"),
                 instance_id: self.layers.get("kafka.instanceId").map(|setting| setting.value.clone()),
                 properties: self.layers.properties.clone(),
             },
@@ -250,6 +250,15 @@ impl<'a> Check<'a> {
     fn text(&mut self, key: &str, default: &str) -> String {
         self.checked(key, default, "a text that is not empty", |text| {
             (!text.trim().is_empty()).then(|| text.to_owned())
+        })
+    }
+
+    /// Under a name of an installation's other groups, it would take their partitions and offsets from that installation.
+    fn group(&mut self, key: &str, default: &str) -> String {
+        let expected = "a name that is not empty, does not end in `.shards` or `.store` and has no `.catch-up.` in it: engines of the group \
+                        without it use such groups";
+        self.checked(key, default, expected, |text| {
+            (!text.trim().is_empty() && !kafka::settings::is_of_another(text)).then(|| text.to_owned())
         })
     }
 

@@ -72,6 +72,17 @@ fn a_variable_that_is_missing_hides_no_other_property() {
 }
 
 #[test]
+fn a_group_that_another_installation_uses_beside_its_own_is_refused() {
+    for group in ["orders.shards", "orders.store", "orders.catch-up.x", " "] {
+        let errors = check(&format!("kafka: {{group: '{group}'}}\n"), &[], vec![]).expect_err("bad").join("\n");
+        assert!(errors.contains("`kafka.group` is") && errors.contains(".shards"), "{errors}");
+    }
+    for group in ["orders", "shards", "store", "orders.store.eu", "orders-catch-up"] {
+        check(&format!("kafka: {{group: '{group}'}}\n"), &[], vec![]).expect("good");
+    }
+}
+
+#[test]
 fn an_address_that_no_store_has_is_told_with_the_others() {
     for store in ["sqlite::memory:", "sqlite:a.db?mode=memory", "postgres://h:port/d"] {
         let errors = check(&format!("store: '{store}'\nshards: none\n"), &[], vec![]).expect_err("bad");

@@ -51,7 +51,7 @@ pub fn parse(record: &Record) -> Parsed {
         Err(poison) => return Parsed::Poison { poison: covered(&poison), unknown: None },
     };
     let (attempt, answer) = match attempt(record) {
-        Ok(attempt) => (attempt, answer(record)),
+        Ok(attempt) => (attempt, correlated(record).and_then(|_| answer(record))),
         Err(poison) => (None, Err(poison)),
     };
     match answer {
@@ -66,19 +66,25 @@ pub fn parse(record: &Record) -> Parsed {
     }
 }
 
-/// The idempotency key names the command; a correlation id that names another saga makes both worthless.
+/// The idempotency key names the command; a correlation id that names another saga makes both worthless. One that cannot be read leaves the
+/// answer unknown.
 fn command(record: &Record) -> Result<CommandId, Poison> {
     let unreadable = |message: String| Poison::new(PoisonCode::NoCommand, message);
-    let said = |name| payload::header(record, name).map_err(|poison| unreadable(poison.message));
-    let key = said("idempotency_key")?.ok_or_else(|| unreadable("no header idempotency_key".into()))?;
+    let key = payload::header(record, "idempotency_key").map_err(|poison| unreadable(poison.message))?;
+    let key = key.ok_or_else(|| unreadable("no header idempotency_key".into()))?;
     let command: CommandId =
         key.parse().map_err(|error: saga_core::id::NotACommandId| unreadable(error.to_string()))?;
-    match said("ce_correlationid")? {
-        Some(saga) if !saga.eq_ignore_ascii_case(&command.saga.to_string()) => {
+    match correlated(record) {
+        Ok(Some(saga)) if !saga.eq_ignore_ascii_case(&command.saga.to_string()) => {
             Err(unreadable(format!("ce_correlationid `{saga}` is not the saga of idempotency_key `{key}`")))
         }
-        Some(_) | None => Ok(command),
+        Ok(Some(_) | None) | Err(_) => Ok(command),
     }
+}
+
+/// The saga that the correlation id names, if there is one.
+fn correlated(record: &Record) -> Result<Option<&str>, Poison> {
+    payload::header(record, "ce_correlationid")
 }
 
 fn attempt(record: &Record) -> Result<Option<u32>, Poison> {

@@ -22,6 +22,18 @@ const MOCK_FETCH_WAIT_MS: &str = "10";
 /// How the engines name themselves to the broker, unless `client.id` of `kafka.properties` does.
 const CLIENT_ID: &str = "saga-orchestrator";
 
+/// What the names of an installation's other groups have behind that of its own.
+const SHARDS: &str = ".shards";
+const STORE: &str = ".store";
+/// The same of groups in which records are read again; the name of the reading follows.
+pub const CATCH_UP: &str = ".catch-up.";
+
+/// Whether a group of this name would be another installation's: under it, it would take partitions and offsets from that one.
+#[must_use]
+pub fn is_of_another(group: &str) -> bool {
+    [SHARDS, STORE].iter().any(|ending| group.ends_with(ending)) || group.contains(CATCH_UP)
+}
+
 /// Which kind of broker answers. The mock of `saga dev` knows neither topic configuration nor creation by clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Broker {
@@ -117,13 +129,13 @@ impl Settings {
     /// The group whose partitions are the shards. Of its own, so that a new trigger topic does not move a shard.
     #[must_use]
     pub fn shards_group(&self) -> String {
-        format!("{}.shards", self.group)
+        format!("{}{SHARDS}", self.group)
     }
 
     /// The group that keeps what engines know the event store to have. It has no members.
     #[must_use]
     pub fn store_group(&self) -> String {
-        format!("{}.store", self.group)
+        format!("{}{STORE}", self.group)
     }
 
     /// What the engines call themselves to the broker: members of the group with another name are none.

@@ -6,6 +6,7 @@ use crate::{
     kafka::{
         Settings,
         positions::{Offsets, Positions, Standing},
+        settings::CATCH_UP,
     },
     succession::Succession,
 };
@@ -166,7 +167,7 @@ impl Publisher {
 
     /// The group in which the records of a catch-up are read.
     pub(super) fn group_of(&self, catch_up: &str) -> String {
-        format!("{}.catch-up.{catch_up}", self.group)
+        format!("{}{CATCH_UP}{catch_up}", self.group)
     }
 
     async fn next(&self, parts: &Parts, before: Option<&Generation>) -> Result<(Generation, Vec<Added>), Error> {
