@@ -3,6 +3,7 @@
 //! An expression comes from a file that somebody else wrote and runs on the thread that owns a shard. So its size is bounded
 //! before a parser sees it, its depth and nesting before it is accepted, and its iterations while it runs ([`limits`]).
 
+mod arithmetic;
 mod compile;
 mod evaluate;
 mod exact;

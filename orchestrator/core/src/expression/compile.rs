@@ -1,7 +1,7 @@
 //! From a source to an expression, within the bounds.
 
 use super::{
-    CompileError, EvaluateError, Scope, evaluate, exact, limits,
+    CompileError, EvaluateError, Scope, arithmetic, evaluate, exact, limits,
     reads::{self, Fact, FunctionCall, Read},
     scan,
     select::{Selected, Selection},
@@ -276,6 +276,7 @@ fn meter(node: &mut IdedExpr) {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
         Expr::Call(call) => {
             exact::replace(call);
+            arithmetic::replace(call);
             call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(meter);
         }
         Expr::Comprehension(all) => {

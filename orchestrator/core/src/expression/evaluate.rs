@@ -1,6 +1,6 @@
 //! Evaluation by CEL: one shared environment, names resolved where they are read, iterations counted.
 
-use super::{Scope, exact, explain, json, limits, long, select::Selected};
+use super::{Scope, arithmetic, exact, explain, json, limits, long, select::Selected};
 use cel::{
     Context, Env, ExecutionError,
     common::{ast::IdedExpr, types, value::CowVal},
@@ -23,6 +23,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
         env.add_overload(METER, &id, vec![kind], meter).expect("the name is ours and each type is added once");
     }
     exact::declare(&mut env);
+    arithmetic::declare(&mut env);
     Arc::new(env)
 });
 

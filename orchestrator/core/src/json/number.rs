@@ -55,6 +55,9 @@ fn is_short(text: &str) -> bool {
     text.len() <= 15 && !text.contains(['e', 'E'])
 }
 
+/// Digits that a quotient is given: what ends within those of a double ends within these, and 17 of the dividend before them fit 128 bits.
+const QUOTIENT_DIGITS: i64 = 20;
+
 /// A decimal number, exactly: its digits without zeros at either end, and the power of ten of the last of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decimal {
@@ -99,6 +102,49 @@ impl Decimal {
     pub(crate) fn as_whole(&self) -> Option<i128> {
         let zeros = usize::try_from(self.exponent).ok().filter(|zeros| self.digits.len() + zeros <= 20)?;
         let magnitude: i128 = format!("{:0<width$}", self.digits, width = self.digits.len() + zeros).parse().ok()?;
+        Some(if self.is_negative { -magnitude } else { magnitude })
+    }
+
+    /// The sum, if it has at most as many digits as are computed with.
+    pub(crate) fn plus(&self, other: &Decimal) -> Option<Decimal> {
+        match (self.sign(), other.sign()) {
+            (0, _) => return Some(other.clone()),
+            (_, 0) => return Some(self.clone()),
+            (_, _) => {}
+        }
+        let exponent = self.exponent.min(other.exponent);
+        let sum = self.mantissa_at(exponent)?.checked_add(other.mantissa_at(exponent)?)?;
+        Decimal::of(&format!("{sum}e{exponent}"))
+    }
+
+    /// The difference; as [`Decimal::plus`].
+    pub(crate) fn minus(&self, other: &Decimal) -> Option<Decimal> {
+        let is_negative = !other.is_negative && !other.digits.is_empty();
+        self.plus(&Decimal { is_negative, ..other.clone() })
+    }
+
+    /// The product; as [`Decimal::plus`].
+    pub(crate) fn times(&self, other: &Decimal) -> Option<Decimal> {
+        let product = self.mantissa_at(self.exponent)?.checked_mul(other.mantissa_at(other.exponent)?)?;
+        Decimal::of(&format!("{product}e{}", self.exponent.checked_add(other.exponent)?))
+    }
+
+    /// The quotient, if it ends within as many digits as a double has.
+    pub(crate) fn divided_by(&self, other: &Decimal) -> Option<Decimal> {
+        let shifted = self.mantissa_at(self.exponent.checked_sub(QUOTIENT_DIGITS)?)?;
+        let divisor = other.mantissa_at(other.exponent)?;
+        let is_exact = divisor != 0 && shifted % divisor == 0;
+        let exponent = self.exponent.checked_sub(QUOTIENT_DIGITS)?.checked_sub(other.exponent)?;
+        is_exact.then(|| Decimal::of(&format!("{}e{exponent}", shifted / divisor)))?
+    }
+
+    /// Its digits as a whole number times this power of ten, which is none above its own; `None` beyond 38 digits.
+    fn mantissa_at(&self, exponent: i64) -> Option<i128> {
+        if self.digits.is_empty() {
+            return Some(0);
+        }
+        let zeros = u32::try_from(self.exponent.checked_sub(exponent)?).ok()?;
+        let magnitude = self.digits.parse::<i128>().ok()?.checked_mul(10_i128.checked_pow(zeros)?)?;
         Some(if self.is_negative { -magnitude } else { magnitude })
     }
 

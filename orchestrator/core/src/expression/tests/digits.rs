@@ -94,6 +94,50 @@ fn to_compute_with_more_digits_than_there_are_is_an_error_that_names_the_number(
 }
 
 #[test]
+fn doubles_compute_as_the_decimals_that_they_are_written_as() {
+    for (source, expected) in [
+        ("event.tenth + 0.2", "0.3"),
+        ("event.tenth - 0.3", "-0.2"),
+        ("event.price * 1.19", "14.875"),
+        ("int(19.99 * 100.0)", "1999"),
+        ("1.1 * 1.1", "1.21"),
+        ("event.price / 0.5", "25.0"),
+        ("1.0 / 8.0", "0.125"),
+        ("0.0 - event.price", "-12.5"),
+        ("event.tenth * 0.0 + 0.0", "0.0"),
+        ("0.0 - 0.0", "0.0"),
+        ("event.price - event.price", "0.0"),
+        ("-1.5 + 1.5", "0.0"),
+        ("1e300 + 0.0", "1e+300"),
+        ("[0.1, 0.2, 0.3].map(x, x * 3.0)", "[0.3,0.6,0.9]"),
+        ("event.tenth + 0.2 == 0.3 && 0.3 in [0.1 + 0.2]", "true"),
+        ("'a' + 'b' + string(1)", r#""ab1""#),
+        ("[1] + [2]", "[1,2]"),
+        ("2 * 3 - 4 / 2", "4"),
+    ] {
+        check(source, expected);
+    }
+}
+
+#[test]
+fn what_has_no_exact_result_is_an_error_that_names_both() {
+    for source in [
+        "1.0 / 3.0",
+        "event.price / 0.0",
+        "1e300 + 1.0",
+        "1e300 * 1e300",
+        "1e-300 * 1e-300",
+        "1.23456789012 * 1.23456789012",
+        "9007199254740992.0 + 1.0",
+        "123456789012345.5 - 0.001",
+    ] {
+        let complaint = evaluated(source).expect_err(source);
+        assert!(complaint.contains("has no exact result"), "{source}: {complaint}");
+    }
+    assert!(evaluated("1.0 / 3.0").expect_err("endless").starts_with("1.0 / 3.0 has no exact result"));
+}
+
+#[test]
 fn a_literal_that_would_be_rounded_is_refused() {
     for source in ["event.amount == 12345678901234567.89", "1e400 > 1.0", "[0.12345678901234567891]"] {
         assert!(evaluated(source).expect_err(source).contains("no double is exactly"), "{source}");
