@@ -362,7 +362,10 @@ impl Guarded {
         let mut unknown = self.unknown.lock();
         if unknown.len() < MAX_UNKNOWN && !unknown.contains(participant) {
             unknown.insert(participant.to_owned());
-            warn!(participant, "a participant is not configured; sagas that need it park");
+            warn!(
+                participant,
+                "a participant is not configured here: sagas that need it wait while another engine has it, else they park"
+            );
         }
     }
 }

@@ -141,7 +141,10 @@ impl Draft<'_, '_> {
 
     fn skip(&mut self, act: &OperatorAct) -> Result<(), Stop> {
         let Course::Parked { reason, .. } = self.state.course.clone() else {
-            let why = "only a parked saga has a step to skip; cancel undoes it, abandon ends it as it is";
+            let why = match self.state.refuses_cancel(self.plan) {
+                None => "only a parked saga has a step to skip; cancel undoes it, abandon ends it as it is",
+                Some(_) => "only a parked saga has a step to skip; abandon ends it as it is",
+            };
             return Err(Refused::because(why).into());
         };
         let command = self.to_skip(act, &reason)?;

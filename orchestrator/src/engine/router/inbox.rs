@@ -14,7 +14,7 @@ use crate::{
 };
 use saga_core::{id::Shard, input::Input};
 use std::sync::Arc;
-use tracing::{error, warn};
+use tracing::{debug, error};
 
 /// Where messages go whose shard does not take them here.
 #[derive(Clone, Debug)]
@@ -50,7 +50,8 @@ impl Inbox {
     /// not handed on: the next owner derives both from the journal. What came from the inbox is there still and is read again.
     pub(super) async fn take(&self, shard: Shard, message: Message) -> Option<i64> {
         if let Inbox::Nowhere = self {
-            warn!(
+            // Without Kafka nobody else can take it, and this is how such an engine stops.
+            debug!(
                 shard = shard.0,
                 "a message came for a shard that has stopped; the journal brings its cause back at the next start"
             );
