@@ -4,6 +4,7 @@
 //! before a parser sees it, its depth and nesting before it is accepted, and its iterations while it runs ([`limits`]).
 
 mod arithmetic;
+mod choice;
 mod compile;
 mod evaluate;
 mod exact;
@@ -15,6 +16,7 @@ mod path;
 mod reads;
 mod scan;
 mod select;
+mod spelling;
 mod stack;
 mod template;
 mod unfit;
@@ -22,8 +24,9 @@ mod unfit;
 pub use compile::Expression;
 pub(crate) use json::kind;
 pub use path::PathTemplate;
-pub(crate) use reads::ANY_ELEMENT;
+pub(crate) use reads::{ANY_ELEMENT, element, is_element};
 pub use reads::{Fact, FunctionCall, Read};
+pub(crate) use spelling::{question, spelled};
 pub(crate) use stack::on_deep_stack;
 pub(crate) use template::closed_at;
 pub use template::{Piece, Template};
@@ -113,6 +116,8 @@ pub struct EvaluateError {
     pub expression: String,
     /// What is wrong and what to write.
     pub message: String,
+    /// The condition that asks for what is missing, if that is what is wrong.
+    pub question: Option<String>,
 }
 
 /// The longest excerpt of a source that an error carries: errors are journalled, and an excerpt only has to be recognised.
@@ -120,7 +125,7 @@ const EXCERPT_CHARS: usize = 120;
 
 impl EvaluateError {
     pub(crate) fn new(source: &str, message: impl Into<String>) -> EvaluateError {
-        EvaluateError { expression: shorten(source, EXCERPT_CHARS), message: message.into() }
+        EvaluateError { expression: shorten(source, EXCERPT_CHARS), message: message.into(), question: None }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     diagnostic::{Code, Diagnostic, Report, Span},
     json_schema::{FILE_ENDING, JsonSchema},
 };
-use crate::expression::{ANY_ELEMENT, Unfit};
+use crate::expression::{Unfit, is_element};
 use apache_avro::Schema;
 use std::collections::BTreeMap;
 
@@ -107,7 +107,7 @@ impl Schemas {
                 self.follow(&field.ok_or_else(names)?.schema, rest)
             }
             Schema::Map(map) => self.follow(&map.types, rest),
-            Schema::Array(array) if name == ANY_ELEMENT => self.follow(&array.items, rest),
+            Schema::Array(array) if is_element(name) => self.follow(&array.items, rest),
             Schema::Union(union) => self.follow_any(union.variants(), path),
             Schema::Ref { name } => {
                 self.named.get(&name.fullname(None)).map_or(Ok(()), |schema| self.follow(schema, path))
@@ -144,6 +144,8 @@ impl Schemas {
                 let field = record.fields.iter().find(|field| field.name == *name);
                 field.map_or_else(Vec::new, |field| self.kinds(&field.schema, rest, levels))
             }
+            // A macro goes through the keys of a map.
+            (Schema::Map(_), Some((name, _))) if is_element(name) => vec![None],
             (Schema::Map(map), Some((_, rest))) => self.kinds(&map.types, rest, levels),
             (Schema::Array(array), Some((_, rest))) => self.kinds(&array.items, rest, levels),
             // What is read through null has no value at all.

@@ -1,11 +1,13 @@
 //! From a source to an expression, within the bounds.
 
 use super::{
-    CompileError, EvaluateError, Scope, arithmetic, evaluate, exact, limits,
+    CompileError, EvaluateError, Scope, arithmetic,
+    choice::{self, Choice},
+    evaluate, exact, limits,
     reads::{self, Fact, FunctionCall, Read},
     scan,
     select::{Selected, Selection},
-    unfit::{self, Doubts, Unfit},
+    unfit::{self, Doubt, Doubts, Unfit},
 };
 use cel::{
     common::ast::{CallExpr, EntryExpr, Expr, IdedExpr},
@@ -57,11 +59,14 @@ impl Expression {
     /// # Errors
     /// If a name is absent, types do not fit, or the evaluation would visit too many elements.
     pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, EvaluateError> {
-        let value = match &self.inner.selection {
-            Some(selection) => selection.value(scope).map(Selected::to_value),
-            None => evaluate::evaluate(&self.inner.tree, self.inner.depth, scope),
-        };
-        value.map_err(|message| EvaluateError::new(self.source(), message))
+        let error = |message| EvaluateError::new(self.source(), message);
+        match &self.inner.selection {
+            Some(selection) => selection
+                .value(scope)
+                .map(Selected::to_value)
+                .map_err(|missing| EvaluateError { question: missing.question, ..error(missing.message) }),
+            None => evaluate::evaluate(&self.inner.tree, self.inner.depth, scope).map_err(error),
+        }
     }
 
     /// The value of a condition.
@@ -93,9 +98,24 @@ impl Expression {
         reads::path_of(&self.inner.tree)
     }
 
+    /// The value and the guard of it, where its only other value is a null that is written there.
+    pub(crate) fn choice(&self) -> Option<Choice> {
+        choice::of(&self.inner.tree, self.source())
+    }
+
     /// Which values it can have, or meet on the way, that are taken nowhere; `known` holds, and `read` says what a path can be.
     pub(crate) fn doubts(&self, known: &[Fact], read: &dyn Fn(&[String]) -> Option<Unfit>) -> Doubts {
         unfit::doubts(&self.inner.tree, known, read)
+    }
+
+    /// What can be at `path` of its value.
+    pub(crate) fn doubts_at(
+        &self,
+        path: &[String],
+        known: &[Fact],
+        read: &dyn Fn(&[String]) -> Option<Unfit>,
+    ) -> Vec<Doubt> {
+        unfit::doubts_at(&self.inner.tree, path, known, read)
     }
 
     /// Every function it calls, operators and macros left out.

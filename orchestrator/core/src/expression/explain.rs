@@ -1,6 +1,6 @@
 //! CEL's run-time errors in words that say what to write.
 
-use super::{long, shorten};
+use super::{long, shorten, spelling};
 use cel::{ExecutionError, OverloadError, Value, common::value::Val};
 
 /// Longest message: errors are journalled, and CEL's contain the values.
@@ -9,7 +9,8 @@ const MESSAGE_CHARS: usize = 300;
 pub(super) fn explain(error: &ExecutionError) -> String {
     let message = match error {
         ExecutionError::NoSuchKey(name) => {
-            format!("there is no field `{name}`; where it may be missing, ask has(… .{name}) first")
+            let question = spelling::asks("… ", name);
+            format!("there is no field `{name}`; where it may be missing, ask `{}` first", question.trim_end())
         }
         ExecutionError::UndeclaredReference(name) => format!("`{name}` is not known here"),
         ExecutionError::NoSuchOverload(overload) => no_overload(overload),

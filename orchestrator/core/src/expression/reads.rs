@@ -114,6 +114,10 @@ impl Walk {
                 self.node(left, known);
                 self.node(right, &with(known, facts(left, false)));
             }
+            (operators::IN, [name, of]) if is_header(name, of) => {
+                let path = within(name, of).expect("a name in a path is a path");
+                self.read(path, known, true);
+            }
             (_, args) => call.target.as_deref().into_iter().chain(args).for_each(|part| self.node(part, known)),
         }
     }
@@ -129,6 +133,13 @@ impl Walk {
         }
         self.scoped.truncate(outside);
     }
+}
+
+/// `'name' in record.headers` reads one header and not all.
+fn is_header(name: &IdedExpr, of: &IdedExpr) -> bool {
+    within(name, of).is_some_and(
+        |path| matches!(path.as_slice(), [record, headers, _] if record == "record" && headers == "headers"),
+    )
 }
 
 pub(super) fn with(known: &[Fact], more: Vec<Fact>) -> Vec<Fact> {
@@ -149,11 +160,41 @@ pub(super) fn facts(condition: &IdedExpr, truth: bool) -> Vec<Fact> {
         (operators::NOT_EQUALS, [left, right], true) | (operators::EQUALS, [left, right], false) => {
             not_null(left, right).into_iter().collect()
         }
+        (operators::IN, [name, of], true) => within(name, of).map(Fact::Present).into_iter().collect(),
         (operators::EQUALS | "@==", [left, right], true) => equal(left, right).into_iter().collect(),
         (name, [left, right], true) if ORDERED.contains(&name) => {
             [left, right].into_iter().filter_map(path_of).map(Fact::NotNull).collect()
         }
         _ => Vec::new(),
+    }
+}
+
+/// The path that `'name' in map` asks for.
+pub(super) fn within(name: &IdedExpr, of: &IdedExpr) -> Option<Vec<String>> {
+    let Expr::Literal(LiteralValue::String(name)) = &name.expr else { return None };
+    let mut path = path_of(of)?;
+    path.push(name.inner().to_owned());
+    Some(path)
+}
+
+/// Whether `condition` has to come out as `truth` where `known` holds.
+pub(super) fn is_settled(condition: &IdedExpr, truth: bool, known: &[Fact]) -> bool {
+    let Expr::Call(call) = &condition.expr else {
+        return truth && presence_path(condition).is_some_and(|path| known.contains(&Fact::Present(path)));
+    };
+    match (call.func_name.as_str(), call.args.as_slice(), truth) {
+        (operators::LOGICAL_NOT, [inner], _) => is_settled(inner, !truth, known),
+        (operators::LOGICAL_AND, [left, right], true) | (operators::LOGICAL_OR, [left, right], false) => {
+            is_settled(left, truth, known) && is_settled(right, truth, known)
+        }
+        (operators::LOGICAL_AND, [left, right], false) | (operators::LOGICAL_OR, [left, right], true) => {
+            is_settled(left, truth, known) || is_settled(right, truth, known)
+        }
+        (operators::NOT_EQUALS, _, true) | (operators::EQUALS, _, false) | (operators::IN, _, true) => {
+            let facts = facts(condition, truth);
+            !facts.is_empty() && facts.iter().all(|fact| known.contains(fact))
+        }
+        _ => false,
     }
 }
 
@@ -192,13 +233,13 @@ pub(super) fn presence_path(node: &IdedExpr) -> Option<Vec<String>> {
     }
 }
 
-/// The path that a chain of selections spells; an index by a number stands for any element.
+/// The path that a chain of selections spells; an index by a number is `[0]`.
 pub(super) fn path_of(node: &IdedExpr) -> Option<Vec<String>> {
     match &node.expr {
         Expr::Ident(root) => Some(vec![root.clone()]),
-        Expr::Select(select) if !select.test => extend(&select.operand, Some(&select.field)),
+        Expr::Select(select) if !select.test => extend(&select.operand, select.field.clone()),
         Expr::Call(call) if call.func_name == operators::INDEX => match call.args.as_slice() {
-            [of, index] => extend(of, text_of(index)?),
+            [of, index] => extend(of, name_of(index)?),
             _ => None,
         },
         Expr::Call(call) if call.func_name == METER => path_of(call.args.first()?),
@@ -206,20 +247,32 @@ pub(super) fn path_of(node: &IdedExpr) -> Option<Vec<String>> {
     }
 }
 
-fn extend(operand: &IdedExpr, field: Option<&str>) -> Option<Vec<String>> {
+fn extend(operand: &IdedExpr, name: String) -> Option<Vec<String>> {
     let mut path = path_of(operand)?;
-    path.push(field.map_or_else(|| ANY_ELEMENT.to_owned(), str::to_owned));
+    path.push(name);
     Some(path)
 }
 
-/// Stands in a path for an element of a list.
+/// Stands in a path for any element of a list.
 pub(crate) const ANY_ELEMENT: &str = "[]";
 
-/// The name that an index selects: `Some(None)` for a number, `None` for what is computed.
-fn text_of(index: &IdedExpr) -> Option<Option<&str>> {
+/// Whether a name of a path stands for an element of a list: `[0]`, or any.
+pub(crate) fn is_element(name: &str) -> bool {
+    element(name).is_some()
+}
+
+/// Which element of a list a name of a path stands for: `Some(None)` for any, `None` for a field.
+pub(crate) fn element(name: &str) -> Option<Option<usize>> {
+    let inside = name.strip_prefix('[')?.strip_suffix(']')?;
+    if inside.is_empty() { Some(None) } else { inside.parse().ok().map(Some) }
+}
+
+/// The name that an index selects; `None` for what is computed.
+fn name_of(index: &IdedExpr) -> Option<String> {
     match &index.expr {
-        Expr::Literal(LiteralValue::String(name)) => Some(Some(name.inner())),
-        Expr::Literal(LiteralValue::Int(_) | LiteralValue::UInt(_)) => Some(None),
+        Expr::Literal(LiteralValue::String(name)) => Some(name.inner().to_owned()),
+        Expr::Literal(LiteralValue::Int(at)) => Some(format!("[{}]", at.inner())),
+        Expr::Literal(LiteralValue::UInt(at)) => Some(format!("[{}]", at.inner())),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Expressions that only select, and the names of a scope.
 
-use super::{Scope, json};
+use super::{Scope, json, spelling};
 use cel::common::{
     ast::{Expr, IdedExpr, LiteralValue, operators},
     value::Val,
@@ -110,8 +110,9 @@ impl Selection {
     }
 
     /// The selected value, or what is missing and what to write.
-    pub(super) fn value<'a>(&self, scope: &Scope<'a>) -> Result<Selected<'a>, String> {
-        let root = scope.root(&self.root).ok_or_else(|| format!("`{}` is not known here", self.root))?;
+    pub(super) fn value<'a>(&self, scope: &Scope<'a>) -> Result<Selected<'a>, Missing> {
+        let unknown = || Missing::of(format!("`{}` is not known here", self.root));
+        let root = scope.root(&self.root).ok_or_else(unknown)?;
         let mut at = root;
         for (count, segment) in self.path.iter().enumerate() {
             let next = match segment {
@@ -123,26 +124,48 @@ impl Selection {
         Ok(at)
     }
 
-    fn missing(&self, parent: Selected<'_>, count: usize) -> String {
+    fn missing(&self, parent: Selected<'_>, count: usize) -> Missing {
         let (parent_text, whole) = (self.text(count), self.text(count + 1));
         match &self.path[count] {
             _ if !matches!(parent, Selected::Text(_)) && parent.kind() != "a map" && parent.kind() != "a list" => {
-                format!("`{parent_text}` is {}, so `{whole}` does not exist", parent.kind())
+                Missing::of(format!("`{parent_text}` is {}, so `{whole}` does not exist", parent.kind()))
             }
-            Segment::Field(name) if self.root == "steps" && count == 0 => {
-                format!("step `{name}` has no result; guard it: has({whole}) ? … : null")
+            Segment::Field(name) => {
+                let question = spelling::asks(&parent_text, name);
+                let what = if self.root == "steps" && count == 0 {
+                    format!("step `{name}` has no result")
+                } else {
+                    format!("`{whole}` is missing")
+                };
+                Missing {
+                    message: format!("{what}; where it may be missing, ask `{question}` first"),
+                    question: Some(question),
+                }
             }
-            Segment::Field(_) => format!("`{whole}` is missing; where it may be, write has({whole}) ? {whole} : null"),
-            Segment::Index(_) => format!("`{whole}` is missing; compare size({parent_text}) first"),
+            Segment::Index(_) => Missing::of(format!("`{whole}` is missing; compare size({parent_text}) first")),
         }
     }
 
     /// The first `count` segments as they would be written.
     fn text(&self, count: usize) -> String {
         self.path[..count].iter().fold(self.root.clone(), |text, segment| match segment {
-            Segment::Field(name) => format!("{text}.{name}"),
+            Segment::Field(name) if spelling::is_name(name) => format!("{text}.{name}"),
+            Segment::Field(name) => format!("{text}[{}]", spelling::literal(name)),
             Segment::Index(index) => format!("{text}[{index}]"),
         })
+    }
+}
+
+/// Why a selection has no value.
+pub(super) struct Missing {
+    pub(super) message: String,
+    /// What asks whether it is there.
+    pub(super) question: Option<String>,
+}
+
+impl Missing {
+    fn of(message: String) -> Missing {
+        Missing { message, question: None }
     }
 }
 

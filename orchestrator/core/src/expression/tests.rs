@@ -43,6 +43,7 @@ fn integers_enter_as_int_or_uint_and_other_numbers_as_double() {
 }
 
 mod digits;
+mod nulls;
 
 #[test]
 fn computed_maps_are_sorted() {
@@ -69,14 +70,17 @@ fn errors_say_what_to_write() {
     );
     assert_eq!(
         complaint("event.missing"),
-        "`event.missing` is missing; where it may be, write has(event.missing) ? event.missing : null"
+        "`event.missing` is missing; where it may be missing, ask `has(event.missing)` first"
     );
     assert_eq!(complaint("event.note.x"), "`event.note` is null, so `event.note.x` does not exist");
     assert_eq!(
         complaint("event.missing + 1"),
-        "there is no field `missing`; where it may be missing, ask has(… .missing) first"
+        "there is no field `missing`; where it may be missing, ask `has(… .missing)` first"
     );
-    assert_eq!(complaint("steps.charge.id"), "step `charge` has no result; guard it: has(steps.charge) ? … : null");
+    assert_eq!(
+        complaint("steps.charge.id"),
+        "step `charge` has no result; where it may be missing, ask `has(steps.charge)` first"
+    );
     assert_eq!(complaint("result.x"), "`result` is not known here");
     assert_eq!(complaint("event.amountCents / 0"), "division by zero");
     assert_eq!(

@@ -3,7 +3,7 @@
 use super::references;
 use crate::{
     definition::avro::Missing,
-    expression::{ANY_ELEMENT, Unfit},
+    expression::{Unfit, is_element},
 };
 use serde_json::Value;
 
@@ -54,7 +54,7 @@ pub(super) fn may_be_missing(root: &Value, path: &[String]) -> Option<usize> {
         }
         let required =
             |schema: &&Value| schema["required"].as_array().is_some_and(|all| all.iter().any(|it| it == name));
-        if name != ANY_ELEMENT && !schemas.iter().any(required) {
+        if !is_element(name) && !schemas.iter().any(required) {
             return Some(at + 1);
         }
         schemas = next;
@@ -85,7 +85,7 @@ fn parts<'s>(root: &'s Value, schema: &'s Value) -> Vec<&'s Value> {
 /// What holds for the field `name` of a value.
 fn below<'s>(root: &'s Value, schemas: &[&'s Value], name: &str) -> Vec<&'s Value> {
     let field =
-        |schema: &&'s Value| if name == ANY_ELEMENT { schema.get("items") } else { schema["properties"].get(name) };
+        |schema: &&'s Value| if is_element(name) { schema.get("items") } else { schema["properties"].get(name) };
     schemas.iter().filter_map(field).flat_map(|schema| parts(root, schema)).collect()
 }
 
@@ -97,7 +97,7 @@ fn knows_all(schemas: &[&Value], name: &str) -> bool {
         let chosen = ["anyOf", "oneOf", "then", "else", "patternProperties", "dependentSchemas"];
         others || chosen.iter().any(|key| schema.get(*key).is_some())
     };
-    name != ANY_ELEMENT && names_fields && !schemas.iter().any(is_open)
+    !is_element(name) && names_fields && !schemas.iter().any(is_open)
 }
 
 fn missing<'s>(schemas: &[&'s Value], depth: usize) -> Missing<'s> {
