@@ -167,7 +167,7 @@ impl Decoded {
         }
         wanted.map_err(poison(PoisonCode::When))?;
         let text = |template: &Template, name: &str| {
-            let value = template.render(&scope).map_err(poison(PoisonCode::Key))?;
+            let value = template.render(&scope).map_err(no_key).map_err(poison(PoisonCode::Key))?;
             key_text(value, name)
         };
         let key = match &definition.trigger.key {
@@ -186,6 +186,17 @@ impl Decoded {
         let mut trigger = self.trigger.clone();
         trigger.headers.retain(|name, value| definition.trigger.headers.keeps(name, value));
         trigger
+    }
+}
+
+/// No other key stands in for a key that is missing: all such events would be one saga's.
+fn no_key(error: EvaluateError) -> EvaluateError {
+    match error.question.clone() {
+        Some(question) => {
+            let message = format!("{}: with `when: {question}` events without it start nothing", error.message);
+            EvaluateError { message, ..error }
+        }
+        None => error,
     }
 }
 

@@ -80,11 +80,12 @@ fn read(
     let on_completed = outcome(&fields, "onCompleted", trigger.as_ref(), reading);
     let on_compensated = outcome(&fields, "onCompensated", trigger.as_ref(), reading);
     let headers = HeaderReads::of(reading.uses.iter());
-    if let (Some(node), Some(trigger)) = (key_node(&fields), trigger.as_ref()) {
+    if let (Some((_, node)), Some(trigger)) = (key_node(&fields), trigger.as_ref()) {
         let event = trigger.event_type.as_deref().zip(schemas).and_then(|(name, all)| EventSchema::find(all, name));
         business_key::ambiguous(node, trigger, event.as_ref(), &mut reading.report);
     }
-    let graph = prove(&drafts, trigger.as_ref(), timeout.as_ref(), participants, schemas, reading)?;
+    let key = key_node(&fields).map(|(key, _)| key.span);
+    let graph = prove(&drafts, trigger.as_ref(), key, timeout.as_ref(), participants, schemas, reading)?;
     Some(Definition {
         name: name?,
         description,
@@ -141,9 +142,9 @@ fn trigger(fields: &Fields<'_>, reading: &mut Reading) -> Option<Trigger> {
     })
 }
 
-fn key_node<'f>(fields: &'f Fields<'_>) -> Option<&'f tree::Node> {
+fn key_node<'f>(fields: &'f Fields<'_>) -> Option<&'f (tree::Key, tree::Node)> {
     let tree::Yaml::Map(entries) = &fields.node("trigger")?.value else { return None };
-    entries.iter().find_map(|(key, value)| (key.text == "key").then_some(value))
+    entries.iter().find(|(key, _)| key.text == "key")
 }
 
 /// What records of the trigger are held to.
@@ -189,6 +190,7 @@ fn triggers(trigger: &Trigger, topic: &str, event_type: &str) -> bool {
 fn prove(
     drafts: &[Draft],
     trigger: Option<&Trigger>,
+    key: Option<Span>,
     timeout: Option<&Spanned<Duration>>,
     participants: Option<&Participants>,
     schemas: Option<&Schemas>,
@@ -206,7 +208,8 @@ fn prove(
     let event_type = trigger.and_then(|trigger| trigger.event_type.as_deref());
     let event = schemas.zip(event_type).and_then(|(schemas, name)| EventSchema::find(schemas, name));
     let given = Given::of(trigger, drafts);
-    let names = Names { drafts, graph: graph.as_ref(), event, given };
+    let when = uses.iter().find(|used| used.at.place == Place::When);
+    let names = Names { drafts, graph: graph.as_ref(), event, given, when, key };
     uses.iter().for_each(|used| names.prove(used, report));
     graph
 }

@@ -204,6 +204,10 @@ pub(crate) fn duration(node: &Node, report: &mut Report) -> Option<Duration> {
 /// looked at.
 pub(crate) fn plain_number(node: &Node, report: &mut Report) -> Option<()> {
     match node.value {
+        Yaml::Float(_) if is_no_number(node, report) => {
+            wrong(report, node, "a number is written in digits").help("write a number in digits");
+            None
+        }
         Yaml::Float(number) if !number.is_finite() => {
             wrong(report, node, "a number of this size is too large").help("write a smaller one");
             None
@@ -215,7 +219,14 @@ pub(crate) fn plain_number(node: &Node, report: &mut Report) -> Option<()> {
 
 /// The number that stands there, with the digits that it is written with, if it is written as it will be read.
 pub(crate) fn number_as_written(node: &Node, report: &mut Report) -> Option<Number> {
-    let written = written(report, node).to_owned();
+    let written = written(report, node).trim_matches(['"', '\'']).to_owned();
+    if is_no_number(node, report) {
+        let message = format!("`{written}` is a number of YAML that JSON does not have");
+        report
+            .error(Code::WrongValue, node.span, message)
+            .help(format!("write \"{written}\" if it is a text, else a number in digits"));
+        return None;
+    }
     let (value, is_plain) = match node.value {
         Yaml::Int(number) => (number.to_string(), written == number.to_string()),
         Yaml::Uint(number) => (number.to_string(), written == number.to_string()),
@@ -235,6 +246,12 @@ pub(crate) fn number_as_written(node: &Node, report: &mut Report) -> Option<Numb
         }
     }
     None
+}
+
+/// `.inf`, `.nan`
+fn is_no_number(node: &Node, report: &Report) -> bool {
+    let has_digits = || written(report, node).bytes().any(|byte| byte.is_ascii_digit());
+    matches!(node.value, Yaml::Float(number) if !number.is_finite()) && !has_digits()
 }
 
 /// How a scalar is written in the file.

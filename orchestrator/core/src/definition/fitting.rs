@@ -8,7 +8,7 @@ use super::{
     remedy,
     uses::{Asked, Place, Takes, Use},
 };
-use crate::expression::{Doubt, Template, Unfit};
+use crate::expression::{Doubt, Template, Unfit, element, is_element};
 use serde_json::Value;
 
 impl Names<'_> {
@@ -34,7 +34,12 @@ impl Names<'_> {
             None => remedy::Remedy::only("write a value in place of `null` that can stand there, or ask for it before"),
             Some(_) => self.null_remedy(used, doubt, report),
         };
-        remedy.of(report.error(Code::NullInText, where_in(report, used, doubt), message));
+        let span = where_in(report, used, doubt);
+        remedy.of(if is_of_producer(used, doubt) {
+            report.warning(Code::NullInText, span, message)
+        } else {
+            report.error(Code::NullInText, span, message)
+        });
     }
 
     fn null(&self, used: &Use, doubt: &Doubt, report: &mut Report) {
@@ -47,6 +52,7 @@ impl Names<'_> {
         };
         let finding = match used.at.takes {
             Takes::Query(Asked::Read) => report.warning(Code::NullInText, span, message),
+            _ if is_of_producer(used, doubt) => report.warning(Code::NullInText, span, message),
             Takes::Query(Asked::Remove) | Takes::Anything | Takes::Truth | Takes::Text | Takes::Path | Takes::Key => {
                 report.error(Code::NullInText, span, message)
             }
@@ -56,8 +62,11 @@ impl Names<'_> {
 
     fn null_remedy(&self, used: &Use, doubt: &Doubt, report: &Report) -> remedy::Remedy {
         match &doubt.path {
-            None => remedy::without_null(used, report),
-            Some(path) => remedy::guarded(used, &[format!("{} != null", names::text(path))], self.drafts, report),
+            None => remedy::without_null(used, &self.around(), report),
+            Some(path) => {
+                let guard = names::askable(path).map(|text| format!("{text} != null"));
+                remedy::guarded(used, guard.as_deref(), &self.around(), report)
+            }
         }
     }
 
@@ -67,7 +76,7 @@ impl Names<'_> {
         match (path[0].as_str(), place) {
             ("result", _) => "`result` is null after an unknown outcome".to_owned(),
             ("event", _) => format!("by its schema `{read}` can be null"),
-            ("record", _) => "a record need not have a key".to_owned(),
+            ("record", _) => format!("a record need not have a {}", path.last().map_or("", String::as_str)),
             ("input", _) => format!("what the step is sent as `{read}` can be null"),
             _ => format!("`{read}` can be null"),
         }
@@ -78,8 +87,7 @@ impl Names<'_> {
         let (root, rest) = path.split_first()?;
         match (root.as_str(), rest) {
             ("event", rest) => self.event.as_ref().and_then(|event| event.unfit(rest)),
-            ("record", [field]) if field == "key" => (!in_trigger(place)).then_some(Unfit::Null),
-            ("record", [field]) if field == "headers" => Some(Unfit::Map),
+            ("record", [field]) => names::of_record(field),
             ("record" | "saga" | "steps", []) => Some(Unfit::Map),
             ("steps", [name]) => self.result_of(name),
             ("result", []) if matches!(place, Place::Undo(_)) => Some(Unfit::Null),
@@ -119,28 +127,34 @@ impl Names<'_> {
     fn of_template(&self, template: &Template, path: &[String], place: Place) -> Option<Unfit> {
         match (template, path.split_first()) {
             (Template::Literal(value), _) => of_literal(value, path),
-            (Template::Whole(expression), None) => {
+            (Template::Whole(expression), _) => {
                 let known = self.given.at(place);
-                let doubts = expression.doubts(&known, &|path| self.can_be(path, place));
-                doubts.value.first().map(|doubt| doubt.unfit)
+                let doubts = expression.doubts_at(path, &known, &|path| self.can_be(path, place));
+                doubts.first().map(|doubt| doubt.unfit)
             }
+            (Template::List(items), Some((name, rest))) => self.of_template(items.get(element(name)??)?, rest, place),
             (Template::Map(entries), Some((name, rest))) => {
                 let (_, inner) = entries.iter().find(|(key, _)| key == name)?;
                 self.of_template(inner, rest, place)
             }
             (Template::List(_), None) => Some(Unfit::List),
             (Template::Map(_), None) => Some(Unfit::Map),
-            (Template::Whole(_) | Template::List(_), Some(_)) | (Template::Text(_), _) => None,
+            (Template::Text(_), _) => None,
         }
     }
 }
 
-fn in_trigger(place: Place) -> bool {
-    matches!(place, Place::When | Place::Key)
+/// Whether it is the record that has none, before a saga has started: it goes to the dead letters and hinders no saga.
+fn is_of_producer(used: &Use, doubt: &Doubt) -> bool {
+    let is_record = doubt.path.as_ref().is_some_and(|path| path[0] == "record");
+    is_record && matches!(used.at.place, Place::When | Place::Key)
 }
 
 fn of_literal(value: &Value, path: &[String]) -> Option<Unfit> {
-    let value = path.iter().try_fold(value, |value, name| value.get(name))?;
+    let value = path.iter().try_fold(value, |value, name| match element(name) {
+        Some(at) => value.get(at?),
+        None => value.get(name),
+    })?;
     match value {
         Value::Null => Some(Unfit::Null),
         Value::Array(_) => Some(Unfit::List),
@@ -212,7 +226,7 @@ fn constant(used: &Use, report: &mut Report) {
 
 fn where_in(report: &Report, used: &Use, doubt: &Doubt) -> super::diagnostic::Span {
     let word = match (&doubt.path, doubt.unfit) {
-        (Some(path), _) => path.iter().rev().find(|name| *name != crate::expression::ANY_ELEMENT).map(String::as_str),
+        (Some(path), _) => path.iter().rev().find(|name| !is_element(name)).map(String::as_str),
         (None, Unfit::Null) => Some("null"),
         (None, Unfit::Empty | Unfit::List | Unfit::Map) => None,
     };

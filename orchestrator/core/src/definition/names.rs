@@ -11,7 +11,10 @@ use super::{
     uses::{Place, Use},
     values, wishes,
 };
-use crate::expression::{ANY_ELEMENT, FUNCTIONS, Fact, FunctionCall, METHODS, Read, Template};
+use crate::expression::{
+    ANY_ELEMENT, FUNCTIONS, Fact, FunctionCall, METHODS, Read, Template, Unfit, question, spelled,
+};
+use std::collections::BTreeSet;
 
 /// What the expressions of a definition are proved against.
 pub(crate) struct Names<'a> {
@@ -22,6 +25,10 @@ pub(crate) struct Names<'a> {
     pub(crate) event: Option<EventSchema<'a>>,
     /// What holds whatever an expression says itself.
     pub(crate) given: Given,
+    /// The trigger's `when`.
+    pub(crate) when: Option<&'a Use>,
+    /// Where the trigger's `key` stands, the word itself.
+    pub(crate) key: Option<Span>,
 }
 
 const ALWAYS: [&str; 2] = ["event", "record"];
@@ -32,6 +39,15 @@ const SAGA: [&str; 4] = ["id", "name", "key", "startedAt"];
 /// Names of types: `type(x) == int`.
 const TYPES: [&str; 11] =
     ["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type", "google"];
+
+/// What a field of `record` can be that not every place takes.
+pub(super) fn of_record(field: &str) -> Option<Unfit> {
+    match field {
+        "key" | "timestamp" => Some(Unfit::Null),
+        "headers" => Some(Unfit::Map),
+        _ => None,
+    }
+}
 
 fn visible(place: Place) -> &'static [&'static str] {
     match place {
@@ -69,11 +85,10 @@ impl Names<'_> {
 
     /// What need not be there has to be asked for, all of it in one expression.
     fn unproven(&self, used: &Use, missing: &[Missing<'_>], report: &mut Report) {
-        let mut guards: Vec<String> = missing.iter().map(|missing| missing.guard.clone()).collect();
-        guards.sort_unstable();
-        guards.dedup();
+        let guards: Option<BTreeSet<String>> = missing.iter().map(|missing| missing.guard.clone()).collect();
+        let guards = guards.map(|all| all.into_iter().collect::<Vec<_>>().join(" && "));
         for Missing { word, message, severity, .. } in missing {
-            let remedy = remedy::guarded(used, &guards, self.drafts, report);
+            let remedy = remedy::guarded(used, guards.as_deref(), &self.around(), report);
             let span = at(report, used, word);
             remedy.of(match severity {
                 Severity::Error => report.error(Code::UnprovenRead, span, message.clone()),
@@ -86,9 +101,14 @@ impl Names<'_> {
         match read.path.first().map(String::as_str)? {
             "steps" => self.unproven_step(used, read),
             "event" => self.missing_field(used, read),
+            "record" => self.missing_header(used, read),
             "result" => unproven_result(used, read),
             _ => None,
         }
+    }
+
+    pub(super) fn around(&self) -> remedy::Around<'_> {
+        remedy::Around { drafts: self.drafts, when: self.when, key: self.key }
     }
 
     fn knows(&self, used: &Use, read: &Read, fact: &Fact) -> bool {
@@ -165,8 +185,20 @@ impl Names<'_> {
             return None;
         }
         let message = format!("by its schema `{}` need not be there", text(field));
-        let guard = format!("has({})", text(field));
+        let guard = askable(field).map(|_| question(field));
         Some(Missing { guard, word: field.last()?, message, severity: Severity::Warning })
+    }
+
+    /// A record has the headers that its producer gave it.
+    fn missing_header<'r>(&self, used: &Use, read: &'r Read) -> Option<Missing<'r>> {
+        let [_, headers, name] = read.path.get(..3)? else { return None };
+        let fact = Fact::Present(read.path[..3].to_vec());
+        let is_null_asked = self.knows(used, read, &Fact::NotNull(read.path[..3].to_vec()));
+        if headers != "headers" || read.asks_presence || is_null_asked || self.knows(used, read, &fact) {
+            return None;
+        }
+        let message = format!("a record need not have the header `{name}`");
+        Some(Missing { guard: Some(question(&read.path[..3])), word: name, message, severity: Severity::Warning })
     }
 
     fn step(&self, used: &Use, read: &Read, report: &mut Report) {
@@ -217,7 +249,7 @@ impl Names<'_> {
             Some(_) | None => return None,
         };
         let message = format!("step `{word}` {reason}, so it need not have a result");
-        Some(Missing { guard: format!("has(steps.{word})"), word, message, severity: Severity::Error })
+        Some(Missing { guard: Some(format!("has(steps.{word})")), word, message, severity: Severity::Error })
     }
 
     fn input(&self, used: &Use, read: &Read, report: &mut Report) {
@@ -264,8 +296,8 @@ pub(super) fn unknown_calls(used: &Use) -> impl Iterator<Item = FunctionCall> {
 
 /// What an expression reads and need not be there.
 struct Missing<'r> {
-    /// What has to be asked for it.
-    guard: String,
+    /// What has to be asked for it, where that can be written.
+    guard: Option<String>,
     word: &'r str,
     message: String,
     severity: Severity,
@@ -278,7 +310,7 @@ fn unproven_result<'r>(used: &Use, read: &'r Read) -> Option<Missing<'r>> {
         return None;
     }
     let message = "after an unknown outcome there is no `result` to read".to_owned();
-    let guard = "result != null".to_owned();
+    let guard = Some("result != null".to_owned());
     Some(Missing { guard, word: &read.path[0], message, severity: Severity::Error })
 }
 
@@ -295,7 +327,12 @@ fn fixed(used: &Use, read: &Read, known: &[&str], report: &mut Report) {
 
 /// A path as it is written.
 pub(super) fn text(path: &[String]) -> String {
-    path.join(".").replace(&format!(".{ANY_ELEMENT}"), "[…]")
+    spelled(path)
+}
+
+/// A path as an expression can ask for it; `None` where it leads through the elements that a macro goes through.
+pub(super) fn askable(path: &[String]) -> Option<String> {
+    (!path.iter().any(|name| name == ANY_ELEMENT)).then(|| spelled(path))
 }
 
 /// What to write for a function that does not exist.

@@ -1,15 +1,27 @@
 //! What to write in place of an expression that can fail: each proposal holds where it is proposed. A test applies them all.
 
+mod edits;
+
 use super::{
     diagnostic::{Finding, Fix, Report, Span},
     steps::Draft,
     uses::{Place, Takes, Use},
 };
+use edits::{all, beside_key, new_key, whole};
 
 /// What to write, for people and for programs.
 pub(super) struct Remedy {
     help: String,
     fix: Option<Fix>,
+}
+
+/// What stands around an expression and can ask for what it needs.
+pub(super) struct Around<'a> {
+    pub(super) drafts: &'a [Draft],
+    /// The trigger's `when`.
+    pub(super) when: Option<&'a Use>,
+    /// The word `key` of the trigger.
+    pub(super) key: Option<Span>,
 }
 
 impl Remedy {
@@ -25,33 +37,54 @@ impl Remedy {
     }
 }
 
-/// An expression that has a value only where all of `guards` hold.
-pub(super) fn guarded(used: &Use, guards: &[String], drafts: &[Draft], report: &Report) -> Remedy {
-    let guard = guards.join(" && ");
+/// An expression that has a value only where `guard` holds; `None` where what has to be asked cannot be written.
+pub(super) fn guarded(used: &Use, guard: Option<&str>, around: &Around<'_>, report: &Report) -> Remedy {
     let source = used.expression.source();
-    match (used.at.takes, used.at.place) {
-        (Takes::Path, Place::Undo(_)) => by_command(used, report),
-        (Takes::Query(_), Place::Undo(_)) => do_id(used, report),
-        (Takes::Text, Place::Undo(_)) => other_source(used, &format!("{guard} ? {} : doId", within(source)), report),
-        (Takes::Truth, _) => other_source(used, &format!("{guard} && {}", within(source)), report),
-        (Takes::Anything, _) => other_source(used, &format!("{guard} ? {} : null", within(source)), report),
-        (Takes::Text, _) => other_source(used, &format!("{guard} ? {} : ''", within(source)), report),
-        (Takes::Path | Takes::Key | Takes::Query(_), place) => condition(place, &guard, drafts, report),
+    match (used.at.takes, used.at.place, guard) {
+        (Takes::Path, Place::Undo(_), _) => by_command(used, report),
+        (Takes::Query(_), Place::Undo(_), _) => do_id(used, report),
+        (_, _, None) => Remedy::only("ask in the same expression whether it is there and not null"),
+        (_, Place::Key, Some(guard)) => kept_out(used, guard, None, around, report),
+        (Takes::Text, Place::Undo(_), Some(guard)) => {
+            other_source(used, &format!("{guard} ? {} : doId", within(source)), report)
+        }
+        (Takes::Truth, _, Some(guard)) => other_source(used, &format!("{guard} && {}", within(source)), report),
+        (Takes::Anything, _, Some(guard)) => {
+            other_source(used, &format!("{guard} ? {} : null", within(source)), report)
+        }
+        (Takes::Text, _, Some(guard)) => other_source(used, &format!("{guard} ? {} : ''", within(source)), report),
+        (Takes::Path | Takes::Key | Takes::Query(_), place, Some(guard)) => {
+            condition(used, place, guard, None, around, report)
+        }
     }
 }
 
 /// An expression one of whose values is written as `null`.
-pub(super) fn without_null(used: &Use, report: &Report) -> Remedy {
+pub(super) fn without_null(used: &Use, around: &Around<'_>, report: &Report) -> Remedy {
+    let choice = used.expression.choice();
     let instead = match (used.at.takes, used.at.place) {
         (Takes::Path, Place::Undo(_)) => return by_command(used, report),
         (Takes::Query(_), Place::Undo(_)) => return do_id(used, report),
+        (_, Place::Key) => {
+            return match choice {
+                Some(choice) => kept_out(used, &choice.guard, Some(&choice.value), around, report),
+                None => Remedy::only(NO_KEY),
+            };
+        }
+        (Takes::Path | Takes::Query(_), place) => {
+            return match choice {
+                Some(choice) => condition(used, place, &choice.guard, Some(&choice.value), around, report),
+                None => Remedy::only("let the step run only where there is a value: write `if`"),
+            };
+        }
         (Takes::Text | Takes::Key, Place::Undo(_)) => "doId",
         (Takes::Truth, _) => "false",
         (Takes::Text, _) => "''",
-        (Takes::Anything | Takes::Path | Takes::Key | Takes::Query(_), _) => "'none'",
+        (Takes::Key, _) => "saga.key",
+        (Takes::Anything, _) => "another value",
     };
-    match used.expression.source().strip_suffix("null").filter(|before| before.trim_end().ends_with(':')) {
-        Some(before) => other_source(used, &format!("{before}{instead}"), report),
+    match choice {
+        Some(choice) => other_source(used, &format!("{} ? {} : {instead}", choice.guard, choice.value), report),
         None => Remedy::only(format!("write another value in place of null, for example {instead}")),
     }
 }
@@ -77,30 +110,64 @@ fn do_id(used: &Use, report: &Report) -> Remedy {
 }
 
 fn other_source(used: &Use, source: &str, report: &Report) -> Remedy {
-    let text = quoted(&used.scalar.replacen(used.expression.source(), source, 1));
+    let text = quoted(&with_source(used, source));
     Remedy { help: format!("guard it in the same expression: {text}"), fix: whole(report, used.span, text) }
 }
 
-/// What stands in a path or a key has no other value: the step runs, or the saga starts, only where there is one.
-fn condition(place: Place, guard: &str, drafts: &[Draft], report: &Report) -> Remedy {
-    match place {
-        Place::When | Place::Key | Place::Output => Remedy::only(format!("let `when` ask for it: when: {guard}")),
-        Place::If(at) | Place::Do(at) | Place::Check(at) | Place::Fallback(at) | Place::Undo(at) => {
-            let Some(draft) = drafts.get(at) else { return Remedy::only(guard) };
-            match &draft.condition {
-                Some(condition) => {
-                    let text = quoted(&format!("{guard} && {}", within(condition.value.source())));
-                    let help = format!("let the step run only where there is one: if: {text}");
-                    Remedy { help, fix: whole(report, condition.span, text) }
-                }
-                None => {
-                    let text = format!("if: {}", quoted(guard));
-                    let help = format!("let the step run only where there is one: {text}");
-                    Remedy { help, fix: new_key(report, draft.name.span, &text) }
-                }
-            }
-        }
-    }
+fn with_source(used: &Use, source: &str) -> String {
+    used.scalar.replacen(used.expression.source(), source, 1)
+}
+
+/// Where nothing of an expression tells what to ask for.
+const NO_KEY: &str = "all events without a value would share one key, and one saga: let `when` ask for it, so that they start nothing, or name a \
+    field that every event has";
+
+/// A key that is made up would be that of one saga for all events without a value: they start nothing. `value` is written in place of the
+/// expression.
+fn kept_out(used: &Use, guard: &str, value: Option<&str>, around: &Around<'_>, report: &Report) -> Remedy {
+    let when = quoted(&match around.when {
+        Some(when) => format!("{guard} && {}", within(when.expression.source())),
+        None => guard.to_owned(),
+    });
+    let key = value.map(|value| quoted(&with_source(used, value)));
+    let and_key = key.as_ref().map(|key| format!(" and {key} in `key`")).unwrap_or_default();
+    let help = format!(
+        "let events without it start nothing: when: {when}{and_key}; or require the field, or name one that every event has"
+    );
+    let asked = match around.when {
+        Some(used) => whole(report, used.span, when),
+        None => around.key.and_then(|key| beside_key(report, key, &format!("when: {when}"))),
+    };
+    let key = key.map(|key| whole(report, used.span, key));
+    Remedy { help, fix: all(report, std::iter::once(asked).chain(key).collect()) }
+}
+
+/// What stands in a path or a key has no other value: the step runs only where there is one. `value` is written in place of the expression.
+fn condition(
+    used: &Use,
+    place: Place,
+    guard: &str,
+    value: Option<&str>,
+    around: &Around<'_>,
+    report: &Report,
+) -> Remedy {
+    let (Place::If(at) | Place::Do(at) | Place::Check(at) | Place::Fallback(at) | Place::Undo(at)) = place else {
+        return Remedy::only(format!("let `when` ask for it: when: {}", quoted(guard)));
+    };
+    let Some(draft) = around.drafts.get(at) else { return Remedy::only(guard) };
+    let value = value.map(|value| quoted(&with_source(used, value)));
+    let and_value = value.as_ref().map(|value| format!(", and {value}")).unwrap_or_default();
+    let text = match &draft.condition {
+        Some(condition) => quoted(&format!("{guard} && {}", within(condition.value.source()))),
+        None => quoted(guard),
+    };
+    let help = format!("let the step run only where there is one: if: {text}{and_value}");
+    let asked = match &draft.condition {
+        Some(condition) => whole(report, condition.span, text),
+        None => new_key(report, draft.name.span, &format!("if: {text}")),
+    };
+    let value = value.map(|value| whole(report, used.span, value));
+    Remedy { help, fix: all(report, std::iter::once(asked).chain(value).collect()) }
 }
 
 /// An expression as a part of another one.
@@ -112,29 +179,4 @@ fn within(source: &str) -> String {
 /// A text as YAML reads it everywhere: expressions hold `: ` and ` #`, which end an unquoted text.
 pub(super) fn quoted(text: &str) -> String {
     if text.contains(['"', '\\']) { format!("'{}'", text.replace('\'', "''")) } else { format!("\"{text}\"") }
-}
-
-/// `text` in place of the scalar at `span`, quotes included.
-fn whole(report: &Report, span: Span, text: String) -> Option<Fix> {
-    let file = report.text();
-    let raw = file.get(span.start..span.end)?;
-    if raw.contains('\n') || raw.starts_with(['|', '>']) {
-        return None;
-    }
-    let before = file[..span.start].chars().next_back().filter(|sign| matches!(sign, '"' | '\''));
-    let is_inside = before.is_some() && file[span.end..].starts_with(['"', '\'']);
-    let span = if is_inside { Span { start: span.start - 1, end: span.end + 1 } } else { span };
-    Some(Fix { span, text })
-}
-
-/// Another key of the step whose name stands at `span`.
-fn new_key(report: &Report, span: Span, text: &str) -> Option<Fix> {
-    let file = report.text();
-    let line_start = file[..span.start].rfind('\n').map_or(0, |at| at + 1);
-    let key = file[line_start..span.start].rfind("step")?;
-    let end = span.end + usize::from(file[span.end..].starts_with(['"', '\'']));
-    let at = Span { start: end, end };
-    let is_flow = file[line_start..span.start].contains('{');
-    let text = if is_flow { format!(", {text}") } else { format!("\n{}{text}", " ".repeat(key)) };
-    Some(Fix { span: at, text })
 }

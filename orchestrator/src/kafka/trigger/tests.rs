@@ -178,6 +178,29 @@ fn of_parts(parts: &[&str]) -> Arc<Definition> {
 }
 
 #[test]
+fn what_a_dead_letter_proposes_for_a_key_passes_the_check_and_starts_nothing() {
+    for key in [
+        "event.kind",
+        "event.a.b",
+        "event['a b']",
+        "event.lines[0].sku",
+        "record.headers.tenant",
+        "record.headers['x-tenant']",
+    ] {
+        let event = placed(r#"{"a": {}, "lines": [{}]}"#);
+        let said = message(only(&event, definition("orders", "OrderPlaced", "", &format!("${{ {key} }}"))));
+        let when = said.split('`').find_map(|part| part.strip_prefix("when: ")).unwrap_or_else(|| panic!("{said}"));
+        let text = format!(
+            "saga: orders\ntrigger:\n  topic: shop.orders\n  type: OrderPlaced\n  when: \"{when}\"\n  key: \"${{ {key} }}\"\nsteps: [{{step: rest, wait: 1s}}]\n"
+        );
+        let parsed = saga_core::definition::parse("orders.saga.yaml", &text, None, None);
+        let parsed = parsed.unwrap_or_else(|findings| panic!("{said}: {findings:?}"));
+        assert!(parsed.warnings.is_empty(), "{said}: {:?}", parsed.warnings);
+        assert_eq!(only(&event, Arc::new(parsed.definition)), Disposition::Unwanted, "{said}");
+    }
+}
+
+#[test]
 fn a_key_of_parts_is_that_of_no_other_parts() {
     let keyed = |tenant: Value, id: Value| {
         only(
