@@ -42,7 +42,7 @@ pub use diagnostic::{
     Code, Diagnostic, Fix, Severity, Style, did_you_mean, or_did_you_mean, render, without_credentials,
 };
 pub use duration::span;
-pub use engine_topics::Kept;
+pub use engine_topics::{Kept, MARK};
 pub use headers::HeaderReads;
 pub use json_schema::JsonSchema;
 pub use library::{Library, Source, Unproved};

@@ -195,7 +195,7 @@ impl Files {
     #[must_use]
     pub fn check(&self, topics: &Topics, missing: Missing) -> Checked {
         let mut library = self.read(&lookup, missing);
-        library.refuse_topics(&self.sagas, &internal::kept(topics));
+        library.refuse_topics(&self.sagas, self.participants.as_ref(), &internal::kept(topics));
         let unchecked = self.without_participants(&library);
         let unproved = unproved(&library);
         let critical_path = library.participants.critical_path();
@@ -381,6 +381,37 @@ mod tests {
         };
         assert_eq!(errors(Missing::Refused), (3, 3));
         assert_eq!(errors(Missing::Allowed), (3, 0));
+    }
+
+    #[test]
+    fn topics_that_serve_refuses_are_found_by_the_check() {
+        let topics = Topics { dlq: "dead".into(), ..Topics::default() };
+        let found = |trigger: &str, commands: &str| {
+            let text = definition("a", "").text.replace("topic: t,", &format!("topic: {trigger},"));
+            let participants = format!(
+                "participants:\n  idle: {{kafka: {{commands: idle}}}}\n  stock: {{kafka: {{commands: {commands}}}}}\n"
+            );
+            let files = Files {
+                sagas: vec![Source::new("a.saga.yaml", text)],
+                participants: Some(Source::new("participants.yaml", participants)),
+                ..Files::default()
+            };
+            let refused =
+                load_files(&files, &|_| None).map(|loaded| internal::require_unused(&topics, &loaded).is_err());
+            let findings = files.check(&topics, Missing::Refused).findings;
+            assert_eq!(refused.unwrap_or(true), !findings.is_empty(), "check and serve agree on {trigger}, {commands}");
+            findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        let (inbox, replies) = (topics.inbox.as_str(), topics.replies.as_str());
+        for topic in [inbox, replies, "dead", "dead.installation", "saga.group.installation", "__consumer_offsets"] {
+            let said = found("t", topic);
+            assert!(said.contains("participants.yaml:3:") && said.contains("`stock` takes its commands"), "{said}");
+            let said = found(topic, "stock");
+            assert!(said.contains("a.saga.yaml:2:") && said.contains("is triggered by it"), "{said}");
+        }
+        for topic in ["saga.dlq", "solar.installation", "__debezium-heartbeat.shop"] {
+            assert_eq!(found(topic, "stock"), "");
+        }
     }
 
     #[test]

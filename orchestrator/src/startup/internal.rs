@@ -8,8 +8,8 @@ use saga_core::definition::{Kept, participants::Transport};
 /// Fails if a definition is triggered by an internal topic or publishes to one, or a participant takes its commands from one.
 pub(super) fn require_unused(topics: &Topics, loaded: &Loaded) -> anyhow::Result<()> {
     for (who, topic) in uses(loaded) {
-        if let Some(Kept { key, .. }) = kept(topics).into_iter().find(|kept| kept.topic == topic) {
-            bail!("{who} topic {topic}, which the engine keeps for itself ({key}): name another topic");
+        if let Some(reason) = Kept::reason(&kept(topics), &topic) {
+            bail!("{who} topic {topic}, and {reason}: name another topic");
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! What the engine writes itself starts no saga: each of its records would lead to another one.
 
 use super::{
-    diagnostic::{Code, Diagnostic, Severity, Span},
+    diagnostic::{Code, Diagnostic, Severity, Span, with_secrets_covered},
     library::{Library, Source},
     model::{Action, Definition},
     participants::Transport,
@@ -14,6 +14,28 @@ pub struct Kept<'a> {
     pub key: &'a str,
     /// Its name.
     pub topic: &'a str,
+}
+
+/// Topics that Kafka keeps for itself.
+const OF_KAFKA: [&str; 4] = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
+/// Ends the name of the topic that says which installation another topic belongs to.
+pub const MARK: &str = ".installation";
+/// Ends the name of the topic that says which installation a consumer group belongs to.
+const MARK_OF_GROUP: &str = ".group.installation";
+
+impl<'a> Kept<'a> {
+    /// Why nobody else may use `topic`, if that is so.
+    #[must_use]
+    pub fn reason(kept: &[Kept<'a>], topic: &str) -> Option<String> {
+        if let Some(Kept { key, .. }) = kept.iter().find(|kept| kept.topic == topic) {
+            return Some(format!("the engine keeps the topic `{topic}` for itself ({key})"));
+        }
+        let marked = topic.strip_suffix(MARK).filter(|name| kept.iter().any(|kept| kept.topic == *name));
+        if marked.is_some() || topic.ends_with(MARK_OF_GROUP) {
+            return Some(format!("in the topic `{topic}` the engine records which installation it is"));
+        }
+        OF_KAFKA.contains(&topic).then(|| format!("Kafka keeps the topic `{topic}` for itself"))
+    }
 }
 
 impl Library {
@@ -34,21 +56,45 @@ impl Library {
         self.findings.extend(findings);
     }
 
-    /// Reports every definition that is triggered by a topic of `kept` or publishes to one.
-    pub fn refuse_topics(&mut self, sagas: &[Source], kept: &[Kept<'_>]) {
+    /// Reports every definition that is triggered by a topic of `kept` or publishes to one, and every participant that takes its commands from
+    /// one, whether a step asks it or not.
+    pub fn refuse_topics(&mut self, sagas: &[Source], participants: Option<&Source>, kept: &[Kept<'_>]) {
         let mut findings = Vec::new();
         for definition in &self.definitions {
             for (topic, does) in uses(definition) {
-                if let Some(found) = kept.iter().find(|kept| kept.topic == topic) {
-                    let message = format!(
-                        "the engine keeps the topic `{topic}` for itself ({}), and the saga {does} it",
-                        found.key
-                    );
+                if let Some(reason) = Kept::reason(kept, topic) {
+                    let message = format!("{reason}, and the saga {does} it");
                     findings.extend(finding(sagas, definition, topic, message, "name another topic"));
                 }
             }
         }
+        for (name, participant) in self.participants.iter() {
+            if let Transport::Kafka { commands } = &participant.transport
+                && let Some(reason) = Kept::reason(kept, commands)
+            {
+                let message = format!("{reason}, and participant `{name}` takes its commands from it");
+                findings.extend(participants.map(|source| of_participant(source, name, commands, message)));
+            }
+        }
         self.findings.extend(findings);
+    }
+}
+
+/// The finding, where the file names the topic of the participant.
+fn of_participant(source: &Source, name: &str, topic: &str, message: String) -> Diagnostic {
+    let entry = source.text.find(&format!("{name}:")).unwrap_or(0);
+    let start = source.text[entry..].find(topic).map_or(entry, |at| entry + at);
+    Diagnostic {
+        code: Code::EngineTopic,
+        severity: Severity::Error,
+        message,
+        help: Some("name another topic".to_owned()),
+        fix: None,
+        file: source.name.clone(),
+        span: Span { start, end: (start + topic.len()).min(source.text.len()) },
+        related: Vec::new(),
+        text: source.text.as_str().into(),
+        excerpt: with_secrets_covered(&source.text).into(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which topics an installation needs, and how each is made.
 
 use crate::kafka::settings::USUAL_BATCH;
+use saga_core::definition::MARK;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -13,9 +14,6 @@ const WRITTEN: &str = "commands or published events";
 
 /// The broker's default number of partitions.
 const BROKERS_CHOICE: i32 = -1;
-
-/// Ends the name of the topic that says whose another topic is.
-const MARK: &str = ".installation";
 
 /// Inbox, replies and DLQ of `saga dev`: those of a configuration that names none.
 const OF_DEV: [&str; 3] = ["saga.inbox", "saga.replies", "saga.dlq"];
