@@ -9,6 +9,7 @@ mod compile;
 mod evaluate;
 mod exact;
 mod explain;
+mod joined;
 mod json;
 pub mod limits;
 mod long;

@@ -1,15 +1,17 @@
 //! The business key of a saga: one value of the trigger, or several as one text.
 
+mod ambiguous;
+
+pub(crate) use ambiguous::ambiguous;
+
 use super::{
     diagnostic::{Code, Report},
-    event_schema::EventSchema,
     fields::wrong,
-    model::Trigger,
     tree::{Node, Yaml},
     uses::{At, Place, Reading, Takes},
     values, written,
 };
-use crate::expression::{Expression, Piece, Template};
+use crate::expression::{Expression, Template};
 use serde_json::Value;
 
 /// Parts of a key: what identifies something in business has a handful, and all of it has to fit 256 bytes.
@@ -109,65 +111,6 @@ fn part(node: &Node, reading: &mut Reading) -> Option<Template> {
 
 fn constant(node: &Node, report: &mut Report) {
     report.error(Code::WrongValue, node.span, "the key is the same for every event").help(EXAMPLE);
-}
-
-/// Warns of a text of which two events with different values can make the same: where at least two of its values may hold what stands between
-/// them, or nothing does.
-pub(crate) fn ambiguous(node: &Node, trigger: &Trigger, event: Option<&EventSchema<'_>>, report: &mut Report) {
-    let texts: Vec<&Template> = match &trigger.key {
-        BusinessKey::One(template) => vec![template],
-        BusinessKey::Parts(parts) => parts.iter().collect(),
-    };
-    let nodes: Vec<&Node> = match &node.value {
-        Yaml::List(items) => items.iter().collect(),
-        _ => vec![node],
-    };
-    for (node, pieces) in nodes.into_iter().zip(texts).filter_map(|(node, text)| Some((node, pieces(text)?))) {
-        if is_ambiguous(pieces, event) {
-            let parts: Vec<String> = pieces.iter().filter_map(source).collect();
-            let message = "two events with different values can have this key: what stands between them may be in them";
-            let help = format!("write the parts as a list: key: [{}]", parts.join(", "));
-            report.warning(Code::AmbiguousKey, node.span, message).help(help);
-        }
-    }
-}
-
-fn pieces(template: &Template) -> Option<&[Piece]> {
-    match template {
-        Template::Text(pieces) => Some(pieces),
-        Template::Literal(_) | Template::Whole(_) | Template::List(_) | Template::Map(_) => None,
-    }
-}
-
-fn source(piece: &Piece) -> Option<String> {
-    match piece {
-        Piece::Text(_) => None,
-        Piece::Value(expression) => Some(format!("\"${{ {} }}\"", expression.source())),
-    }
-}
-
-fn is_ambiguous(pieces: &[Piece], event: Option<&EventSchema<'_>>) -> bool {
-    let values = pieces.iter().filter(|piece| matches!(piece, Piece::Value(_))).count();
-    let side_by_side = pieces.windows(2).any(|two| matches!(two, [Piece::Value(_), Piece::Value(_)]));
-    let open = |piece: &&Piece| match piece {
-        Piece::Text(_) => false,
-        Piece::Value(expression) => !is_number_or_truth(expression, event),
-    };
-    let open = pieces.iter().filter(open).count();
-    // What stands between numbers is a sign that no number has.
-    let is_of_numbers =
-        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') && (open > 0 || text != "-");
-    let between = |piece: &Piece| matches!(piece, Piece::Text(text) if is_of_numbers(text));
-    values > 1 && (side_by_side || open > 1 || pieces[1..pieces.len() - 1].iter().any(between))
-}
-
-fn is_number_or_truth(expression: &Expression, event: Option<&EventSchema<'_>>) -> bool {
-    let Some(path) = expression.path() else { return false };
-    match path.split_first() {
-        Some((root, path)) if root == "event" => event.is_some_and(|event| event.is_integer_or_boolean(path)),
-        Some((root, [name])) if root == "record" => name == "partition" || name == "offset" || name == "timestamp",
-        Some(_) | None => false,
-    }
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ fn is_null(node: &IdedExpr) -> bool {
 }
 
 /// What stands before the `?` outside of all brackets, between it and its `:`, and behind that.
-fn parts(source: &str) -> Option<(&str, &str, &str)> {
+pub(super) fn parts(source: &str) -> Option<(&str, &str, &str)> {
     let (mut depth, mut open) = (0usize, 0usize);
     let mut question = None;
     for (at, byte) in scan::code(source) {

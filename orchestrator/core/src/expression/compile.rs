@@ -3,7 +3,7 @@
 use super::{
     CompileError, EvaluateError, Scope, arithmetic,
     choice::{self, Choice},
-    evaluate, exact, limits,
+    evaluate, exact, joined, limits,
     reads::{self, Fact, FunctionCall, Read},
     scan,
     select::{Selected, Selection},
@@ -96,6 +96,16 @@ impl Expression {
     /// The path that it is, if it only selects.
     pub(crate) fn path(&self) -> Option<Vec<String>> {
         reads::path_of(&self.inner.tree)
+    }
+
+    /// The path whose value it shows, as it is or by `string(…)`.
+    pub(crate) fn shown_path(&self) -> Option<Vec<String>> {
+        joined::shown_path(&self.inner.tree)
+    }
+
+    /// What it joins by `+`, for each way that it can go.
+    pub(crate) fn joined(&self) -> Vec<Vec<Expression>> {
+        joined::of(self.source())
     }
 
     /// The value and the guard of it, where its only other value is a null that is written there.
