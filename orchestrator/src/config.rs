@@ -1,5 +1,7 @@
 //! Configuration: flag over environment over file; everything is checked before anything starts, and all errors are told at once.
 
+#[cfg(test)]
+mod file_tests;
 mod layers;
 #[cfg(test)]
 mod tests;
@@ -141,6 +143,40 @@ pub fn names(sources: &Sources<'_>, key: &str) -> bool {
     Layers::read(sources).is_ok_and(|layers| layers.get(key).is_some())
 }
 
+/// What is wrong in the configuration's file, for who proves files without running them: its environment is not looked at.
+#[must_use]
+pub fn wrong_in_file(sources: &Sources<'_>) -> Vec<WrongInFile> {
+    let Some(path) = layers::file_of(sources) else { return Vec::new() };
+    let file = path.display().to_string();
+    let is_named = sources.file.is_some() || sources.env.contains_key("SAGA_CONFIG");
+    let wrong = |message: String| WrongInFile { file: file.clone(), message, is_named };
+    let layers = match Layers::read(&Sources { file: Some(&path), env: sources.env.clone(), flags: Vec::new() }) {
+        Ok(layers) => layers,
+        Err(error) => {
+            return error
+                .0
+                .into_iter()
+                .map(|told| wrong(told.trim_start_matches(&format!("{file}: ")).to_owned()))
+                .collect();
+        }
+    };
+    let mut check = Check::new(&layers);
+    check.config();
+    let of_file = check.errors.iter().filter(|told| !layers.unset.contains(told));
+    of_file.filter_map(|told| told.strip_prefix(&format!("{file}: "))).map(|told| wrong(told.to_owned())).collect()
+}
+
+/// Something wrong in the configuration's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongInFile {
+    /// Its name.
+    pub file: String,
+    /// What is wrong, and what was expected.
+    pub message: String,
+    /// Whether somebody named the file; otherwise it was found.
+    pub is_named: bool,
+}
+
 /// The same for who needs definitions: that there are none is one error among the others.
 ///
 /// # Errors
@@ -182,6 +218,15 @@ pub fn folders(sources: &Sources<'_>) -> Result<Folders, Error> {
     Ok(Folders { sagas: check.path("sagas", "./sagas"), schemas: check.path("schemas", "./schemas") })
 }
 
+/// Reads no more of the configuration than the names of the internal topics.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn topics(sources: &Sources<'_>) -> Result<Topics, Error> {
+    let layers = Layers::read(sources)?;
+    Ok(Check::new(&layers).topics())
+}
+
 /// Whether a folder holds definitions; otherwise why not, and for what was looked.
 pub(crate) fn without_definitions(folder: &Path) -> Option<String> {
     let entries = match std::fs::read_dir(folder) {
@@ -221,11 +266,7 @@ impl<'a> Check<'a> {
             store: self.store("store", "postgres://saga:saga@localhost:5432/saga"),
             sagas: self.path("sagas", "./sagas"),
             schemas: self.path("schemas", "./schemas"),
-            topics: Topics {
-                inbox: self.topic("topics.inbox", "saga.inbox"),
-                replies: self.topic("topics.replies", "saga.replies"),
-                dlq: self.topic("topics.dlq", "saga.dlq"),
-            },
+            topics: self.topics(),
             shards: self.shards("shards", 64),
             listen: self.listen("api.listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
             max_clock_skew: self.skew("clock.maxSkewSeconds", 60),
@@ -284,6 +325,14 @@ impl<'a> Check<'a> {
     fn path(&mut self, key: &str, default: &str) -> PathBuf {
         let text = self.text(key, default);
         self.layers.base_of(key).join(text)
+    }
+
+    fn topics(&mut self) -> Topics {
+        Topics {
+            inbox: self.topic("topics.inbox", "saga.inbox"),
+            replies: self.topic("topics.replies", "saga.replies"),
+            dlq: self.topic("topics.dlq", "saga.dlq"),
+        }
     }
 
     /// As Kafka names topics, with room for the name of its mark.

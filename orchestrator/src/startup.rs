@@ -9,10 +9,12 @@ mod internal;
 mod patience;
 mod reloading;
 mod topic_watch;
+mod unread;
 mod variables;
 
-pub use definitions::{Files, Loaded, load_files, misnamed, paths, read_source};
+pub use definitions::{Files, Loaded, load_files, paths, read_source};
 pub use housekeeping::Housekeeping;
+pub use unread::{misnamed, unused_schemas};
 pub use variables::lookup;
 
 use crate::{

@@ -136,7 +136,8 @@ fn what_was_proved_when_it_was_stored_is_read_by_later_builds() {
 }
 
 /// Codes that need more than one file, or none that is YAML.
-const ELSEWHERE: [Code; 4] = [Code::DuplicateDefinition, Code::BadSchema, Code::TooLarge, Code::NotRead];
+const ELSEWHERE: [Code; 5] =
+    [Code::DuplicateDefinition, Code::BadSchema, Code::TooLarge, Code::NotRead, Code::BadConfig];
 
 #[test]
 fn every_code_has_a_bad_file() {
@@ -156,6 +157,26 @@ fn what_is_wrong_between_files_is_found() {
     let codes: Vec<&str> = library.findings.iter().map(|finding| finding.code.as_str()).collect();
     assert_eq!(codes, ["bad-schema", "duplicate-definition"]);
     assert_eq!(library.definitions.len(), 1);
+}
+
+#[test]
+fn two_schemas_of_one_type_are_refused() {
+    let json = r#"{"title": "A", "type": "object"}"#;
+    let avro = r#"{"type": "record", "name": "A", "fields": []}"#;
+    let found = |files: [(&str, &str); 2]| {
+        let files = files.map(|(name, text)| Source::new(name, text));
+        let library = Library::read(&[], None, &files, &|_| None);
+        library.findings.iter().map(|finding| format!("{} {finding}", finding.code.as_str())).collect::<Vec<_>>()
+    };
+    for files in [
+        [("one.schema.json", json), ("two.schema.json", json)],
+        [("one.schema.json", json), ("A.schema.json", "{}")],
+        [("one.avsc", avro), ("two.avsc", avro)],
+    ] {
+        let said = found(files);
+        assert!(said.len() == 1 && said[0].starts_with("bad-schema ") && said[0].contains("one."), "{said:?}");
+    }
+    assert!(found([("a.avsc", avro), ("a.schema.json", json)]).is_empty(), "the JSON Schema counts");
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use super::{CheckOutput, ConfigFile, output};
 use crate::{
-    config::{self, Sources, Topics},
+    config::{self, Sources, Topics, WrongInFile},
     startup::{self, Files},
 };
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use saga_core::definition::{self, Diagnostic, Style, participants::Missing, schema};
+use saga_core::definition::{self, Code, Diagnostic, Severity, Style, participants::Missing, schema};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -55,12 +55,17 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut findings = Vec::new();
     let mut counted = Counted::default();
     let (paths, schemas) = args.places()?;
+    findings.extend(args.of_config());
+    let mut event_types = BTreeSet::new();
+    let mut read = Vec::new();
     for (folder, paths) in by_folder(&paths)? {
         let mut files = Files::beside(&folder, &schemas).with_context(|| format!("{}", folder.display()))?;
         files.add_definitions(&paths)?;
         counted.definitions += paths.len();
         let checked = files.check(&topics, args.missing());
-        findings.extend(checked.findings);
+        findings.extend(checked.findings.into_iter().filter(|finding| !args.names_folder_of(finding)));
+        event_types.extend(checked.event_types);
+        read = files.schemas;
         if let Some(message) = checked.unchecked {
             counted.warnings += 1;
             output::note(&format!("warning: {message}"));
@@ -72,6 +77,10 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             output::note(&path.to_string());
         }
     }
+    // What is wrong in a definition hides its type.
+    let is_whole = paths.iter().all(|path| path.is_dir()) && !findings.iter().any(Diagnostic::is_error);
+    findings.extend(startup::unused_schemas(&read, &event_types, is_whole));
+    dedup(&mut findings);
     print(&findings, args.output)?;
     counted.errors = findings.iter().filter(|finding| finding.is_error()).count();
     counted.warnings += findings.len() - counted.errors;
@@ -90,15 +99,44 @@ impl CheckArgs {
         Ok((paths, self.schemas.clone().unwrap_or(folders.schemas)))
     }
 
+    /// What is wrong in the configuration: an error where somebody names it.
+    fn of_config(&self) -> Vec<Diagnostic> {
+        let wrong = config::wrong_in_file(&Sources::of_process(self.file.config.as_deref(), Vec::new()));
+        let finding = |wrong: WrongInFile| {
+            let severity = if wrong.is_named { Severity::Error } else { Severity::Warning };
+            let help = "docs/configuration.md has all keys and what they take";
+            Diagnostic::of_file(Code::BadConfig, severity, wrong.file, wrong.message, help)
+        };
+        wrong.into_iter().map(finding).collect()
+    }
+
+    /// Whether a file that is not read with one folder is read with another one that was named.
+    fn names_folder_of(&self, finding: &Diagnostic) -> bool {
+        let folder = Path::new(&finding.file).parent();
+        let is_named = self.paths.iter().any(|path| Some(path.as_path()) == folder || path == Path::new(&finding.file));
+        finding.code == Code::NotRead && finding.file.ends_with(".saga.yaml") && is_named
+    }
+
     fn missing(&self) -> Missing {
         if self.allow_missing_env { Missing::Allowed } else { Missing::Refused }
     }
 
-    /// The engine's own, as the configuration names them, where there is one that can be used; a check needs none.
+    /// The engine's own, as the configuration names them, where there is one that can be read; a check needs none.
     fn topics(&self) -> Topics {
-        let sources = Sources::of_process(self.file.config.as_deref(), Vec::new());
-        config::load(&sources).map(|config| config.topics).unwrap_or_default()
+        config::topics(&Sources::of_process(self.file.config.as_deref(), Vec::new())).unwrap_or_default()
     }
+}
+
+/// What was found with several folders is said once.
+fn dedup(findings: &mut Vec<Diagnostic>) {
+    let mut seen: Vec<Diagnostic> = Vec::new();
+    findings.retain(|finding| {
+        let is_new = finding.code != Code::NotRead || !seen.contains(finding);
+        if is_new && finding.code == Code::NotRead {
+            seen.push(finding.clone());
+        }
+        is_new
+    });
 }
 
 /// How a check went.

@@ -52,6 +52,8 @@ pub(super) struct Layers {
     /// The file's folder.
     base: PathBuf,
     pub(super) errors: Vec<String>,
+    /// Those of them that are of variables that are not set: of the machine, not of the file.
+    pub(super) unset: Vec<String>,
 }
 
 impl Layers {
@@ -156,9 +158,13 @@ impl Layers {
         }
         match with_environment(&scalar(value), env) {
             Ok(value) => drop(self.properties.insert(name.to_owned(), value)),
-            Err(missing) => self.errors.push(format!(
-                "{file}: `{PROPERTIES}.{name}` reads the environment variable `{missing}`, which is not set"
-            )),
+            Err(missing) => {
+                let told = format!(
+                    "{file}: `{PROPERTIES}.{name}` reads the environment variable `{missing}`, which is not set"
+                );
+                self.unset.push(told.clone());
+                self.errors.push(told);
+            }
         }
     }
 
@@ -199,7 +205,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-fn file_of(sources: &Sources<'_>) -> Option<PathBuf> {
+pub(super) fn file_of(sources: &Sources<'_>) -> Option<PathBuf> {
     let named = sources.file.map(Path::to_path_buf).or_else(|| sources.env.get("SAGA_CONFIG").map(PathBuf::from));
     named.or_else(|| Path::new(DEFAULT_FILE).exists().then(|| PathBuf::from(DEFAULT_FILE)))
 }

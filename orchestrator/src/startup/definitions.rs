@@ -1,6 +1,10 @@
 //! Files of a folder → definitions and participants, or every finding in them.
 
-use super::{internal, variables::lookup};
+use super::{
+    internal,
+    unread::{self, misnamed},
+    variables::lookup,
+};
 use crate::{config::Topics, engine::reload::WatchedFile, kafka::consumer::TopicStart, secrets};
 use anyhow::Context;
 use saga_core::{
@@ -60,6 +64,8 @@ pub struct Checked {
     pub unchecked: Option<String>,
     /// Which definitions read events of which no schema says what is in them.
     pub unproved: Option<String>,
+    /// The types of events that the definitions are triggered by.
+    pub event_types: BTreeSet<String>,
     /// Which chain of participants that need each other takes longest, if any needs another.
     pub critical_path: Option<CriticalPath>,
 }
@@ -90,6 +96,10 @@ impl Files {
         if participants.exists() {
             files.participants = files.text(&participants)?;
             files.participants_file = Some(participants);
+        }
+        files.unreadable.extend(unread::definitions_elsewhere(sagas)?);
+        if schemas.is_dir() {
+            files.unreadable.extend(unread::schemas(schemas)?);
         }
         for path in if schemas.is_dir() { schema_paths(schemas)? } else { Vec::new() } {
             let schema = files.text(&path)?;
@@ -147,36 +157,6 @@ pub fn paths(folder: &Path, suffix: &str) -> anyhow::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// A finding for each file of a folder that looks like a definition or like participants.yaml and has another name: it would not be read, and
-/// nobody would know.
-///
-/// # Errors
-/// When the folder cannot be read.
-pub fn misnamed(folder: &Path) -> anyhow::Result<Vec<Diagnostic>> {
-    let name_of = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let all = paths(folder, "")?;
-    let instead = all.iter().filter_map(|path| Some((path, instead_of(path, &name_of(path))?)));
-    Ok(instead.map(|(path, instead)| Diagnostic::not_read(path.display().to_string(), &instead)).collect())
-}
-
-/// The name that a file would be read under, if it is none.
-fn instead_of(path: &Path, name: &str) -> Option<String> {
-    let small = name.to_lowercase();
-    let stem = small.strip_suffix(".yaml").or_else(|| small.strip_suffix(".yml"))?;
-    let is_read = name.ends_with(".saga.yaml") || name == "participants.yaml";
-    if is_read || name.starts_with('.') {
-        return None;
-    }
-    let declares =
-        || std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|line| line.starts_with("saga:")));
-    match stem {
-        "participants" | "participant" => Some("participants.yaml".to_owned()),
-        _ if stem.ends_with(".saga") => Some(format!("{stem}.yaml")),
-        _ if declares() => Some(format!("{stem}.saga.yaml")),
-        _ => None,
-    }
-}
-
 /// Reads one file.
 ///
 /// # Errors
@@ -199,14 +179,17 @@ impl Files {
         let unchecked = self.without_participants(&library);
         let unproved = unproved(&library);
         let critical_path = library.participants.critical_path();
-        Checked { findings: library.findings, unchecked, unproved, critical_path }
+        let triggers = library.definitions.iter().map(|definition| &definition.trigger);
+        let event_types = triggers.filter_map(|trigger| trigger.event_type.clone()).collect();
+        Checked { findings: library.findings, unchecked, unproved, event_types, critical_path }
     }
 
     fn without_participants(&self, library: &Library) -> Option<String> {
         let called: BTreeSet<String> =
             library.definitions.iter().flat_map(|definition| definition.called()).map(ToString::to_string).collect();
         let names = called.into_iter().collect::<Vec<_>>().join(", ");
-        (self.participants.is_none() && self.unreadable.is_empty() && !names.is_empty()).then(|| {
+        let is_read = !self.unreadable.iter().any(Diagnostic::is_error);
+        (self.participants.is_none() && is_read && !names.is_empty()).then(|| {
             format!("there is no participants.yaml beside the definitions, which call {names}: it has to say how each is reached")
         })
     }

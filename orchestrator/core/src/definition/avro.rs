@@ -1,12 +1,12 @@
 //! Schemas of events, and of the Avro ones: whether an expression reads a field that the trigger's event has.
 
 use super::{
-    diagnostic::{Code, Diagnostic, Report, Span},
+    diagnostic::{Code, Diagnostic, Report, Severity, Span},
     json_schema::{FILE_ENDING, JsonSchema},
 };
 use crate::expression::{Unfit, is_element};
 use apache_avro::Schema;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 /// Schemas of events: Avro ones by the full name of their record, JSON Schemas by the type of the event. Events whose type has none are not checked.
 #[derive(Clone, Debug, Default)]
@@ -37,10 +37,19 @@ impl Schemas {
         let mut parsed = Vec::new();
         let mut findings = Vec::new();
         let mut json = BTreeMap::new();
+        let mut first: BTreeMap<(bool, String), &str> = BTreeMap::new();
         for (file, text) in files {
-            if file.ends_with(FILE_ENDING) {
+            let is_json = file.ends_with(FILE_ENDING);
+            let mut claim = |name: String| match first.entry((is_json, name)) {
+                Entry::Vacant(free) => {
+                    free.insert(file);
+                }
+                Entry::Occupied(taken) => findings.push(second(file, taken.get(), &taken.key().1)),
+            };
+            if is_json {
                 match JsonSchema::parse(file, text) {
                     Ok(schema) => {
+                        claim(schema.event_type().to_owned());
                         json.insert(schema.event_type().to_owned(), schema);
                     }
                     Err(wrong) => findings.extend(wrong),
@@ -48,7 +57,10 @@ impl Schemas {
                 continue;
             }
             match Schema::parse_str(text) {
-                Ok(schema) => parsed.push(schema),
+                Ok(schema) => {
+                    schema.name().map(|name| claim(name.fullname(None)));
+                    parsed.push(schema);
+                }
                 Err(error) => {
                     let mut report = Report::new(file, text);
                     let help = "write one Avro schema as JSON, {\"type\": \"record\", \"name\": …, \"fields\": […]}";
@@ -58,6 +70,17 @@ impl Schemas {
             }
         }
         if findings.is_empty() { Ok(Schemas { json, ..Schemas::new(parsed) }) } else { Err(findings) }
+    }
+
+    /// Whether one of these schemas is of the events of this type.
+    #[must_use]
+    pub fn describes(&self, event_type: &str) -> bool {
+        self.json.contains_key(event_type) || self.record(event_type).is_some()
+    }
+
+    /// The types of events that these schemas are of.
+    pub fn types(&self) -> impl Iterator<Item = &str> {
+        self.json.keys().chain(self.named.keys()).map(String::as_str)
     }
 
     /// The JSON Schema of the events of this type.
@@ -182,6 +205,13 @@ impl Schemas {
         }
         Err(nearest.unwrap_or(Missing { depth: path.len(), known: Vec::new(), is_certain: true }))
     }
+}
+
+/// One of two would be read and nobody would know which.
+fn second(file: &str, first: &str, event_type: &str) -> Diagnostic {
+    let message = format!("{first} is the schema of `{event_type}`, too");
+    let help = "keep one of the files, or give one of them another title or name";
+    Diagnostic::of_file(Code::BadSchema, Severity::Error, file, message, help)
 }
 
 /// Where a path leaves the schema.

@@ -43,11 +43,25 @@ impl Diagnostic {
     /// A file that nobody reads although it looks as if it was meant to be read; `instead` is the name that would be.
     #[must_use]
     pub fn not_read(file: impl Into<String>, instead: &str) -> Diagnostic {
+        let message = "this file is not read: its name does not say what it is";
+        let help = format!("call it {instead}, or move it to another folder");
+        Diagnostic::of_file(Code::NotRead, Severity::Error, file, message, help)
+    }
+
+    /// What is to be said about a file as a whole.
+    #[must_use]
+    pub fn of_file(
+        code: Code,
+        severity: Severity,
+        file: impl Into<String>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Diagnostic {
         Diagnostic {
-            code: Code::NotRead,
-            severity: Severity::Error,
-            message: "this file is not read: its name does not say what it is".to_owned(),
-            help: Some(format!("call it {instead}, or move it to another folder")),
+            code,
+            severity,
+            message: message.into(),
+            help: Some(help.into()),
             fix: None,
             file: file.into(),
             span: Span::default(),

@@ -131,6 +131,8 @@ codes! {
     DuplicateDefinition = "duplicate-definition",
     /// A file of the folder that looks like a definition or like participants.yaml and has another name, such as `order.saga.yml`. It is not read.
     NotRead = "not-read",
+    /// The configuration that was named cannot be used: an unknown key, or a value that a key cannot have.
+    BadConfig = "bad-config",
     /// An outcome event would start its own saga again, for ever.
     TriggersItself = "triggers-itself",
     /// A trigger reads a topic that the engine writes itself, or a saga publishes to one that the engine keeps for itself.
