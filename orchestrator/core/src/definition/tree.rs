@@ -1,5 +1,7 @@
 //! YAML with positions: the one form from which definitions and participants are read.
 
+mod tags;
+
 use super::{
     diagnostic::{Code, Fix, Report, Span},
     remedy, unquoted,
@@ -164,7 +166,10 @@ pub(crate) fn read(report: &mut Report) -> Option<Node> {
     }
     // Deserialising recurses, in a debug build by 30 KiB a level.
     match on_deep_stack(|| serde_saphyr::from_str_with_options::<Node>(&text, options())) {
-        Ok(Ok(node)) => Some(node),
+        Ok(Ok(node)) => {
+            tags::refuse(report, &text);
+            Some(node)
+        }
         Err(error) => {
             report.error(Code::TooLarge, Span::default(), format!("no stack to read it on: {error}"));
             None
@@ -240,8 +245,9 @@ fn explain(error: &serde_saphyr::Error) -> (Code, String, &'static str) {
             let name = key.as_deref().map_or_else(String::new, |key| format!(" `{key}`"));
             (Code::Yaml, format!("the key{name} stands here twice"), "keep one of them")
         }
-        Error::MultipleDocuments { .. } => {
-            (Code::Yaml, "the file holds several documents".to_owned(), "write one definition per file")
+        Error::MultipleDocuments { .. } | Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => {
+            let help = "write one definition per file, without `---` between them";
+            (Code::Yaml, "the file holds several documents".to_owned(), help)
         }
         Error::Budget { breach: BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. }, .. } => {
             (Code::Yaml, "anchors and aliases are refused".to_owned(), "write the values out")
@@ -249,6 +255,9 @@ fn explain(error: &serde_saphyr::Error) -> (Code, String, &'static str) {
         Error::Budget { .. } => {
             let message = format!("the file has more than {MAX_LEVELS} levels or {MAX_EVENTS} parts");
             (Code::TooLarge, message, "split it over several files")
+        }
+        other if other.to_string().starts_with("unsupported tag") => {
+            (Code::Yaml, first_sentence(&other.to_string()), tags::HELP)
         }
         other => {
             (Code::Yaml, first_sentence(&other.to_string()), "check indentation, quotes and brackets around this place")
