@@ -12,6 +12,7 @@ mod explain;
 mod joined;
 mod json;
 pub mod limits;
+mod literals;
 mod long;
 mod path;
 mod reads;
@@ -19,6 +20,7 @@ mod scan;
 mod select;
 mod spelling;
 mod stack;
+mod syntax;
 mod template;
 mod unfit;
 

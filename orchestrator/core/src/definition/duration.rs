@@ -9,12 +9,47 @@ const MAX_DAYS: u64 = 3660;
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
+/// What to write in place of `text`, which is no duration: the same span in one unit, where it is one in several or a part of one.
+pub(crate) fn help(text: &str) -> String {
+    meant(text).map_or_else(|| HELP.to_owned(), |millis| format!("write {}", in_one_unit(millis)))
+}
+
+/// The milliseconds of `1h30m`, `2h 30m`, `1.5s`.
+fn meant(text: &str) -> Option<u64> {
+    let mut rest = text.trim();
+    let mut millis = 0u64;
+    while !rest.is_empty() {
+        let number = rest.find(|sign: char| !sign.is_ascii_digit() && sign != '.')?;
+        let unit = &rest[number..];
+        let end = unit.find(|sign: char| !sign.is_ascii_alphabetic()).unwrap_or(unit.len());
+        let (_, size) = UNITS.iter().find(|(name, _)| *name == &unit[..end])?;
+        millis = millis.checked_add(multiplied(&rest[..number], *size)?)?;
+        rest = unit[end..].trim_start();
+    }
+    let span = format!("{millis}ms");
+    parse(&span).is_ok().then_some(millis)
+}
+
+/// A number with a few digits behind its point, times `size`, if that is whole.
+fn multiplied(number: &str, size: u64) -> Option<u64> {
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let scale = 10u64.checked_pow(u32::try_from(part.len()).ok()?)?;
+    let digits: u64 = format!("{whole}{part}").parse().ok()?;
+    let product = digits.checked_mul(size)?;
+    product.is_multiple_of(scale).then_some(product / scale)
+}
+
+fn in_one_unit(millis: u64) -> String {
+    let whole = UNITS.iter().rev().find(|(_, size)| millis.is_multiple_of(*size));
+    whole.map_or_else(|| format!("{millis}ms"), |(name, size)| format!("{}{name}", millis / size))
+}
+
 /// The span that `text` says, as definitions write it.
 ///
 /// # Errors
 /// What is wrong with it, and what to write.
 pub fn span(text: &str) -> Result<Duration, String> {
-    parse(text).map_err(|wrong| format!("`{text}` is not a duration: {wrong}; {HELP}"))
+    parse(text).map_err(|wrong| format!("`{text}` is not a duration: {wrong}; {}", help(text)))
 }
 
 /// The span that `text` says; the error says what is wrong with it.
@@ -35,6 +70,9 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 fn number_and_unit(text: &str) -> Result<Duration, String> {
     let split = text.find(|sign: char| !sign.is_ascii_digit()).ok_or("the unit is missing")?;
     let (number, unit) = text.split_at(split);
+    if !UNITS.iter().any(|(name, _)| *name == unit) && meant(text).is_some() {
+        return Err("it is one whole number with one unit".to_owned());
+    }
     let number: u64 = number
         .parse()
         .map_err(|_| if number.is_empty() { "a number comes first" } else { "the number is too large" })?;
@@ -78,6 +116,25 @@ mod tests {
             ("P2W", 1_209_600_000),
         ]) {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_meant_is_written_in_one_unit() {
+        for (text, meant) in [
+            ("1h30m", "write 90m"),
+            ("1.5s", "write 1500ms"),
+            ("2h 30m", "write 150m"),
+            ("1d12h", "write 36h"),
+            ("0.5h", "write 30m"),
+            ("1m30s500ms", "write 90500ms"),
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+            assert_eq!(help(text), meant);
+            assert!(parse(meant.trim_start_matches("write ")).is_ok());
+        }
+        for text in ["0.5ms", "soon", "1h30", "0s", "9999d", "1.2.3s", "h"] {
+            assert_eq!(help(text), HELP, "{text}");
         }
     }
 

@@ -133,9 +133,21 @@ impl<'a> Fields<'a> {
             | Yaml::Map(_) => None,
         };
         let fits = number.filter(|number| *number >= least);
+        if fits.is_none()
+            && let Some(whole) = whole_number(node).filter(|number| *number >= least)
+        {
+            let message = format!("`{key}` is a whole number in plain digits");
+            wrong(report, node, &message).help(format!("write {whole}"));
+            return None;
+        }
         if fits.is_none() {
-            let help = written::unquoted(node).unwrap_or_else(|| format!("write {least} or more"));
-            let most = matches!(node.value, Yaml::Int(number) if number > 0) || matches!(node.value, Yaml::Uint(_));
+            let help = written::unquoted(node).unwrap_or_else(|| format!("write {least} or more, as a whole number"));
+            let most = match node.value {
+                Yaml::Int(number) => number > 0 && u32::try_from(number).is_err(),
+                Yaml::Uint(_) => true,
+                Yaml::Float(number) => number > f64::from(u32::MAX),
+                Yaml::Null | Yaml::Bool(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => false,
+            };
             let bound = if most { format!("at most {}", u32::MAX) } else { format!("at least {least}") };
             let help = if most { format!("write {} or less", u32::MAX) } else { help };
             wrong(report, node, &format!("`{key}` is a whole number of {bound}")).help(help);
@@ -146,6 +158,21 @@ impl<'a> Fields<'a> {
     /// One of `choices`.
     pub(crate) fn choice(&self, key: &str, choices: &[&'static str], report: &mut Report) -> Option<&'static str> {
         self.node(key).and_then(|node| choice(node, key, choices, report))
+    }
+}
+
+/// The whole number that is written as `3.0` or `1e3`.
+fn whole_number(node: &Node) -> Option<u32> {
+    match node.value {
+        Yaml::Float(number) if number.fract() == 0.0 => format!("{number:.0}").parse().ok(),
+        Yaml::Float(_)
+        | Yaml::Null
+        | Yaml::Bool(_)
+        | Yaml::Int(_)
+        | Yaml::Uint(_)
+        | Yaml::Text(_)
+        | Yaml::List(_)
+        | Yaml::Map(_) => None,
     }
 }
 
@@ -194,7 +221,7 @@ pub(crate) fn duration(node: &Node, report: &mut Report) -> Option<Duration> {
         Err(reason) => {
             report
                 .error(Code::BadDuration, node.span, format!("`{written}` is not a duration: {reason}"))
-                .help(duration::HELP);
+                .help(duration::help(&written));
             None
         }
     }

@@ -23,7 +23,10 @@ impl Names<'_> {
                 Unfit::Null => self.null(used, doubt, report),
                 Unfit::Empty | Unfit::List | Unfit::Map => unfit(used, doubt, report),
             }
-        } else if used.expression.reads().is_empty() && names::unknown_calls(used).next().is_none() {
+        } else if used.expression.reads().is_empty()
+            && names::unknown_calls(used).next().is_none()
+            && used.expression.wrong_literals().is_empty()
+        {
             constant(used, report);
         }
     }

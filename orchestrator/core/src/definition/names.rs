@@ -72,6 +72,10 @@ impl Names<'_> {
             let message = format!("there is no function `{}`", call.name);
             report.error(Code::UnknownFunction, at(report, used, &call.name), message).help(help);
         }
+        for wrong in used.expression.wrong_literals() {
+            let span = values::part(report, used.span, &wrong.text, 0, wrong.text.len());
+            report.error(Code::Expression, span, wrong.message).help(wrong.help);
+        }
         let reads = used.expression.reads();
         for read in &reads {
             self.read(used, read, report);

@@ -268,15 +268,32 @@ fn wait(fields: &Fields<'_>, report: &mut Report) -> Option<Duration> {
     let node = fields.node("wait")?;
     let is_wish = match &node.value {
         Yaml::Map(_) | Yaml::List(_) => true,
-        Yaml::Text(text) => text.contains("${"),
+        Yaml::Text(text) => {
+            text.contains("${")
+                || !text.starts_with(|first: char| first.is_ascii_digit() || "Pp-.".contains(first))
+                || is_date(text)
+        }
         Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => false,
     };
     if !is_wish {
         return fields.duration("wait", report);
     }
     let span = first_line(report, lead(node));
-    report.error(Code::BadDuration, span, "`wait` is not a duration").help(wishes::WAIT);
+    let what = match &node.value {
+        Yaml::Text(text) => crate::expression::shorten(text, 40),
+        other => other.kind().to_owned(),
+    };
+    report
+        .error(Code::BadDuration, span, format!("a wait has a fixed length, and this is `{what}`"))
+        .help(wishes::WAIT);
     None
+}
+
+/// `2026-12-24`, `12:30`, and a date with a time.
+fn is_date(text: &str) -> bool {
+    let mut parts = text.splitn(3, ['-', ':']);
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    parts.next().is_some_and(is_number) && parts.next().is_some_and(is_number)
 }
 
 /// What `with` is asked for, if it goes into the query of `do`.

@@ -53,7 +53,7 @@ const OF_SAGA: [Wish; 5] = [
         example: "",
     },
     Wish {
-        names: &["onFailure", "onError", "onFail", "onCancel", "onTimeout", "finally", "onRollback"],
+        names: &["onFailure", "onFailed", "onError", "onFail", "onCancel", "onTimeout", "finally", "onRollback"],
         today: "what a saga does when it was undone is an event: onCompensated: {publish: shop.orders, type: OrderRejected}",
         example: "",
     },
@@ -87,7 +87,18 @@ const OF_TRIGGER: [Wish; 3] = [
     },
 ];
 
-const OF_STEP: [Wish; 17] = [
+const OF_STEP: [Wish; 19] = [
+    Wish {
+        names: &["name", "id", "title", "label"],
+        today: "the name of a step stands under `step`",
+        example: "- {step: charge, do: POST payments/charges, undo: POST payments/refunds}",
+    },
+    Wish {
+        names: &["else", "otherwise", "orElse", "elseIf", "elif"],
+        today: "a step has one `if`: another step has the opposite one",
+        example: "- {step: parcel, if: \"!event.digital\", do: shipping.CreateParcel, undo: shipping.CancelParcel}\n\
+            - {step: download, if: event.digital, do: POST payments/downloads, undo: POST payments/downloads/cancel}",
+    },
     Wish {
         names: &[
             "waitFor",
@@ -110,18 +121,7 @@ const OF_STEP: [Wish; 17] = [
         example: "- {step: reserve, do: inventory.ReserveLines, with: {lines: \"${ event.items }\"}, undo: inventory.ReleaseLines}",
     },
     Wish {
-        names: &[
-            "onFailure",
-            "onError",
-            "onFail",
-            "catch",
-            "rescue",
-            "except",
-            "else",
-            "otherwise",
-            "orElse",
-            "errorHandler",
-        ],
+        names: &["onFailure", "onFailed", "onError", "onFail", "catch", "rescue", "except", "errorHandler"],
         today: "another way on failure is an optional step, and one that runs where that has no result",
         example: "- {step: card, do: POST payments/charges, undo: POST payments/refunds, optional: true}\n\
             - {step: invoice, if: \"!has(steps.card)\", do: POST payments/invoices, undo: POST payments/invoices/cancel}",

@@ -4,9 +4,11 @@ use super::{
     CompileError, EvaluateError, Scope, arithmetic,
     choice::{self, Choice},
     evaluate, exact, joined, limits,
+    literals::{self, WrongLiteral},
     reads::{self, Fact, FunctionCall, Read},
     scan,
     select::{Selected, Selection},
+    syntax,
     unfit::{self, Doubt, Doubts, Unfit},
 };
 use cel::{
@@ -40,7 +42,7 @@ impl Expression {
     pub fn compile(source: &str) -> Result<Expression, CompileError> {
         check_source(source)?;
         let parser = PrattParser::new().max_expression_node_count(limits::MAX_NODES);
-        let mut tree = parser.parse(source).map_err(|errors| syntax_error(source, &errors))?;
+        let mut tree = parser.parse(source).map_err(|errors| syntax::error(source, &errors))?;
         check_tree(source, &tree)?;
         let selection = Selection::of(&tree);
         meter(&mut tree);
@@ -128,6 +130,11 @@ impl Expression {
         unfit::doubts_at(&self.inner.tree, path, known, read)
     }
 
+    /// Texts in it that their functions do not take.
+    pub(crate) fn wrong_literals(&self) -> Vec<WrongLiteral> {
+        literals::wrong(&self.inner.tree)
+    }
+
     /// Every function it calls, operators and macros left out.
     #[must_use]
     pub fn calls(&self) -> Vec<FunctionCall> {
@@ -141,7 +148,7 @@ impl Expression {
     }
 }
 
-fn error(offset: usize, length: usize, message: impl Into<String>, help: Option<&str>) -> CompileError {
+pub(super) fn error(offset: usize, length: usize, message: impl Into<String>, help: Option<&str>) -> CompileError {
     CompileError { message: message.into(), help: help.map(str::to_owned), offset, length }
 }
 
@@ -198,55 +205,6 @@ fn too_deep(offset: usize, message: String) -> CompileError {
     error(offset, 1, message, Some("split the expression over several values, or move the logic into a participant"))
 }
 
-fn syntax_error(source: &str, errors: &cel::ParseErrors) -> CompileError {
-    let Some(first) = errors.errors.first() else {
-        return error(0, source.len(), "not a CEL expression", None);
-    };
-    let offset = offset_of(source, first.pos);
-    let (message, length) = plain_words(source, offset, first.msg.trim_start_matches("Syntax error: "));
-    error(
-        offset,
-        length,
-        message,
-        Some(hint(source).unwrap_or("CEL looks like this: event.amountCents > 0 && !event.digital")),
-    )
-}
-
-/// What the parser says, without its grammar; and how long the thing is that it means.
-fn plain_words(source: &str, offset: usize, message: &str) -> (String, usize) {
-    if offset >= source.len() {
-        return ("the expression ends too early".to_owned(), 0);
-    }
-    let text = message.strip_prefix("mismatched input '").and_then(|rest| rest.split_once("' expecting"));
-    match text {
-        Some((text, _)) => (format!("`{text}` does not belong here"), text.len()),
-        None => (message.lines().next().unwrap_or("not a CEL expression").to_owned(), 1),
-    }
-}
-
-fn hint(source: &str) -> Option<&'static str> {
-    let word = |text: &str| scan::find_word(source, text).is_some();
-    if source.contains(".?") || source.contains("[?") {
-        Some("there is no optional selection: write has(event.note) ? event.note : null")
-    } else if source.contains("${") {
-        Some("`when`, `if` and `check` take a bare expression: leave `${ }` away")
-    } else if word("and") || word("or") || word("not") {
-        Some("CEL writes `&&`, `||` and `!`")
-    } else if scan::code(source).any(|(at, byte)| byte == b'=' && source[at..].starts_with("===")) {
-        Some("CEL compares with `==`")
-    } else {
-        None
-    }
-}
-
-/// The byte offset of a line and column that count from 1, columns in characters.
-fn offset_of(source: &str, (line, column): (isize, isize)) -> usize {
-    let (line, column) = (line.max(1).unsigned_abs(), column.max(1).unsigned_abs());
-    let start: usize = source.split_inclusive('\n').take(line - 1).map(str::len).sum();
-    let rest = &source[start.min(source.len())..];
-    start + rest.char_indices().nth(column - 1).map_or(rest.len(), |(at, _)| at)
-}
-
 /// The depth of the parsed tree, if depth and nesting are within bounds. On an explicit stack: the tree may be deeper than what is allowed.
 fn check_tree(source: &str, tree: &IdedExpr) -> Result<usize, CompileError> {
     let mut deepest = 0;
@@ -264,7 +222,9 @@ fn check_tree(source: &str, tree: &IdedExpr) -> Result<usize, CompileError> {
             return Err(CompileError { length: source.len(), ..too_deep(0, message) });
         }
         match node.expr {
-            Expr::Unspecified => return Err(error(0, source.len(), "not a complete CEL expression", hint(source))),
+            Expr::Unspecified => {
+                return Err(error(0, source.len(), "not a complete CEL expression", syntax::hint(source).as_deref()));
+            }
             Expr::Struct(_) => return Err(no_messages(source)),
             _ => {}
         }

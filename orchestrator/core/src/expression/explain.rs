@@ -20,12 +20,26 @@ pub(super) fn explain(error: &ExecutionError) -> String {
         ExecutionError::Overflow(_, left, right) => overflow(left, right).to_owned(),
         ExecutionError::IndexOutOfBounds(_) => "the list is shorter than that; compare size(…) first".to_owned(),
         ExecutionError::FunctionError { function, message } if function == OURS => message.clone(),
+        ExecutionError::FunctionError { function, message } => of_function(function, message),
         ExecutionError::UnexpectedType { got, .. } if got == long::NAME => {
             long::refused().unwrap_or_else(|| error.to_string())
         }
         other => other.to_string(),
     };
     shorten(&message, MESSAGE_CHARS)
+}
+
+/// What the functions of CEL say is of their parsers.
+fn of_function(function: &str, message: &str) -> String {
+    match function {
+        "duration" => "`duration` takes a text such as \"24h\", \"90m\" or \"1h30m\"; there are no days".to_owned(),
+        "timestamp" => "`timestamp` takes a text such as \"2026-01-01T00:00:00Z\", with a time and a zone".to_owned(),
+        "int" | "uint" | "double" | "bool" => format!("`{function}` does not take this text: it is none"),
+        "matches" => {
+            format!("the pattern is not a regular expression: {}", message.lines().last().unwrap_or_default().trim())
+        }
+        _ => format!("`{function}`: {message}"),
+    }
 }
 
 fn overflow(left: &Value, right: &Value) -> &'static str {
