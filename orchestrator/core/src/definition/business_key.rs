@@ -11,7 +11,7 @@ use super::{
     uses::{At, Place, Reading, Takes},
     values, written,
 };
-use crate::expression::{Expression, Template};
+use crate::expression::{Expression, Scope, Template};
 use serde_json::Value;
 
 /// Parts of a key: what identifies something in business has a handful, and all of it has to fit 256 bytes.
@@ -57,7 +57,12 @@ const EXAMPLE: &str = "for example: ${ event.orderId }, or [\"${ event.tenant }\
 fn one(node: &Node, reading: &mut Reading) -> Option<Template> {
     let template = values::template(node, At { place: Place::Key, takes: Takes::Key }, reading)?;
     match &template {
-        Template::Whole(_) | Template::Text(_) => Some(template),
+        Template::Whole(_) | Template::Text(_) => {
+            if is_constant(&template) {
+                constant(node, &mut reading.report);
+            }
+            Some(template)
+        }
         Template::Literal(Value::String(text)) if written::is_like_expression(text) => {
             written::constant_key(node, text, &mut reading.report);
             None
@@ -86,6 +91,9 @@ fn parts(node: &Node, items: &[Node], reading: &mut Reading) -> Option<Vec<Templ
         constant(node, &mut reading.report);
         return None;
     }
+    if parts.iter().all(is_constant) {
+        constant(node, &mut reading.report);
+    }
     Some(parts)
 }
 
@@ -107,6 +115,17 @@ fn part(node: &Node, reading: &mut Reading) -> Option<Template> {
         }
         Template::Literal(_) | Template::Whole(_) | Template::Text(_) => Some(template),
     }
+}
+
+/// Whether it is the same for every event of the trigger, which has one topic. What has no value at all has a finding of its own.
+fn is_constant(template: &Template) -> bool {
+    let is_fixed = |expression: &&Expression| {
+        let reads = expression.reads();
+        let is_topic = |read: &crate::expression::Read| read.path == ["record", "topic"];
+        !reads.is_empty() && reads.iter().all(is_topic)
+            || reads.is_empty() && expression.evaluate(&Scope::default()).is_ok()
+    };
+    template.expressions().iter().all(is_fixed)
 }
 
 fn constant(node: &Node, report: &mut Report) {
