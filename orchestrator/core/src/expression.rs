@@ -11,6 +11,7 @@ mod exact;
 mod explain;
 mod joined;
 mod json;
+mod kinds;
 pub mod limits;
 mod literals;
 mod long;
@@ -26,6 +27,7 @@ mod unfit;
 
 pub use compile::Expression;
 pub(crate) use json::kind;
+pub(crate) use kinds::{Kind, Mismatch};
 pub use path::PathTemplate;
 pub(crate) use reads::{ANY_ELEMENT, element, is_element};
 pub use reads::{Fact, FunctionCall, Read};

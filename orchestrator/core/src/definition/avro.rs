@@ -4,7 +4,7 @@ use super::{
     diagnostic::{Code, Diagnostic, Report, Severity, Span},
     json_schema::{FILE_ENDING, JsonSchema},
 };
-use crate::expression::{Unfit, is_element};
+use crate::expression::{Kind, Unfit, is_element};
 use apache_avro::Schema;
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -175,6 +175,41 @@ impl Schemas {
             (Schema::Null, Some(_)) => Vec::new(),
             // Every other schema is of a scalar.
             _ => vec![None],
+        }
+    }
+
+    /// Of which kinds the value at `path` is, in JSON; `None`: it may be anything.
+    pub(crate) fn kinds_of(&self, schema: &Schema, path: &[String]) -> Option<Vec<Kind>> {
+        self.kinds_within(schema, path, MAX_LEVELS)
+    }
+
+    fn kinds_within(&self, schema: &Schema, path: &[String], levels: usize) -> Option<Vec<Kind>> {
+        let levels = levels.checked_sub(1)?;
+        match (schema, path.split_first()) {
+            (Schema::Union(union), _) => {
+                let all: Option<Vec<Vec<Kind>>> =
+                    union.variants().iter().map(|variant| self.kinds_within(variant, path, levels)).collect();
+                all.map(|kinds| kinds.into_iter().flatten().collect())
+            }
+            (Schema::Ref { name }, _) => self.kinds_within(self.named.get(&name.fullname(None))?, path, levels),
+            (Schema::Record(record), Some((name, rest))) => {
+                let field = record.fields.iter().find(|field| field.name == *name)?;
+                self.kinds_within(&field.schema, rest, levels)
+            }
+            (Schema::Map(map), Some((name, rest))) if !is_element(name) => self.kinds_within(&map.types, rest, levels),
+            (Schema::Array(array), Some((name, rest))) if is_element(name) => {
+                self.kinds_within(&array.items, rest, levels)
+            }
+            // What is read through null has no value at all.
+            (Schema::Null, Some(_)) => Some(Vec::new()),
+            (Schema::Null, None) => Some(vec![Kind::Null]),
+            (Schema::Boolean, None) => Some(vec![Kind::Truth]),
+            (Schema::Int | Schema::Long | Schema::Float | Schema::Double, None) => Some(vec![Kind::Number]),
+            (Schema::String | Schema::Enum(_), None) => Some(vec![Kind::Text]),
+            (Schema::Array(_), None) => Some(vec![Kind::List]),
+            (Schema::Record(_) | Schema::Map(_), None) => Some(vec![Kind::Map]),
+            // Bytes, decimals and times have several forms in JSON.
+            _ => None,
         }
     }
 

@@ -4,7 +4,7 @@ use super::{
     avro::{Missing, Schemas},
     json_schema::JsonSchema,
 };
-use crate::expression::Unfit;
+use crate::expression::{Kind, Unfit};
 use apache_avro::Schema;
 
 /// The schema of one type of event.
@@ -35,6 +35,14 @@ impl<'a> EventSchema<'a> {
         match self {
             EventSchema::Avro(schemas, schema) => schemas.unfit(schema, path),
             EventSchema::Json(schema) => schema.unfit(path),
+        }
+    }
+
+    /// Of which kinds the value at `path` is; `None`: it may be anything.
+    pub(crate) fn kinds(&self, path: &[String]) -> Option<Vec<Kind>> {
+        match self {
+            EventSchema::Avro(schemas, schema) => schemas.kinds_of(schema, path),
+            EventSchema::Json(schema) => schema.kinds(path),
         }
     }
 

@@ -8,7 +8,7 @@ use super::{
     remedy,
     uses::{Asked, Place, Takes, Use},
 };
-use crate::expression::{Doubt, Template, Unfit, element, is_element};
+use crate::expression::{Doubt, Kind, Mismatch, Template, Unfit, element, is_element};
 use serde_json::Value;
 
 impl Names<'_> {
@@ -28,6 +28,55 @@ impl Names<'_> {
             && used.expression.wrong_literals().is_empty()
         {
             constant(used, report);
+        }
+        if self.event.is_none()
+            && used.at.place == Place::Key
+            && used.expression.path() == Some(vec!["event".to_owned()])
+        {
+            let message = "an event is a map as a rule, which a key does not take";
+            let span = names::at(report, used, "event");
+            report.warning(Code::UnfitValue, span, message).help("read one value of it: event.orderId");
+        }
+    }
+
+    /// Reports operators that take nothing of what they are given, and conditions that are none.
+    pub(super) fn kinds(&self, used: &Use, report: &mut Report) -> bool {
+        let read = |path: &[String]| self.kinds_of(path);
+        let mismatches = used.expression.mismatches(&read);
+        if let Some(Mismatch { operator, kinds }) = mismatches.first() {
+            let span = names::at(report, used, used.expression.source());
+            let wrong: Vec<Kind> = match *operator {
+                "&&" | "||" => kinds.iter().copied().filter(|kind| *kind != Kind::Truth).collect(),
+                _ => kinds.clone(),
+            };
+            let message = format!("`{operator}` never takes {}", listed(&wrong));
+            report.error(Code::UnfitValue, span, message).help(kinds_help(operator, kinds));
+            return true;
+        }
+        let kinds = used.expression.kinds(&read).unwrap_or_default();
+        let is_never_true = !kinds.contains(&Kind::Truth) && kinds.iter().any(|kind| is_plain(*kind));
+        if used.at.takes == Takes::Truth && is_never_true {
+            let span = names::at(report, used, used.expression.source());
+            let message = format!("this is {}, and a condition is true or false", listed(&kinds));
+            report
+                .error(Code::UnfitValue, span, message)
+                .help("compare it: event.amountCents > 0, event.kind == 'order'");
+            return true;
+        }
+        false
+    }
+
+    fn kinds_of(&self, path: &[String]) -> Option<Vec<Kind>> {
+        let (root, rest) = path.split_first()?;
+        match (root.as_str(), rest) {
+            ("event", rest) => self.event.as_ref()?.kinds(rest).filter(|kinds| !kinds.is_empty()),
+            ("record", [field]) if field == "topic" => Some(vec![Kind::Text]),
+            ("record", [field]) if field == "partition" || field == "offset" => Some(vec![Kind::Number]),
+            ("record", [field]) if field == "key" || field == "timestamp" => Some(vec![Kind::Text, Kind::Null]),
+            ("record", [headers, _]) if headers == "headers" => Some(vec![Kind::Text]),
+            ("saga", [field]) if field == "id" || field == "name" || field == "key" => Some(vec![Kind::Text]),
+            ("doId", []) => Some(vec![Kind::Text]),
+            _ => None,
         }
     }
 
@@ -144,6 +193,37 @@ impl Names<'_> {
             (Template::Map(_), None) => Some(Unfit::Map),
             (Template::Text(_), _) => None,
         }
+    }
+}
+
+/// Null, lists and maps have findings of their own.
+fn is_plain(kind: Kind) -> bool {
+    match kind {
+        Kind::Number | Kind::Text | Kind::Bytes | Kind::Time | Kind::Span => true,
+        Kind::Truth | Kind::List | Kind::Map | Kind::Null => false,
+    }
+}
+
+/// `a text and a number`
+fn listed(kinds: &[Kind]) -> String {
+    let mut said: Vec<String> = Vec::new();
+    let is_fault = |kind: &&Kind| kinds.len() == 1 || **kind != Kind::Null;
+    for kind in kinds.iter().filter(is_fault).map(ToString::to_string) {
+        if !said.contains(&kind) {
+            said.push(kind);
+        }
+    }
+    said.join(" and ")
+}
+
+fn kinds_help(operator: &str, kinds: &[Kind]) -> &'static str {
+    let has = |kind: Kind| kinds.contains(&kind);
+    match operator {
+        "&&" | "||" | "!" | "? :" => {
+            "compare it: event.amountCents > 0; for another value in place of one that is missing write has(event.a) ? event.a : 'x'"
+        }
+        _ if has(Kind::Text) && has(Kind::Number) => "write string(x) to join texts, int(x) or double(x) to compute",
+        _ => "compute with two values of one kind",
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     avro::Missing,
     diagnostic::{Code, Diagnostic, Report, Span},
 };
-use crate::expression::{Unfit, shorten};
+use crate::expression::{Kind, Unfit, shorten};
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 use std::{fmt, sync::Arc};
@@ -95,6 +95,10 @@ impl JsonSchema {
 
     pub(crate) fn unfit(&self, path: &[String]) -> Option<Unfit> {
         shape::unfit(&self.inner.root, path)
+    }
+
+    pub(crate) fn kinds(&self, path: &[String]) -> Option<Vec<Kind>> {
+        shape::kinds_of(&self.inner.root, path)
     }
 
     pub(crate) fn is_integer_or_boolean(&self, path: &[String]) -> bool {

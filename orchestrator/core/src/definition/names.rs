@@ -82,7 +82,7 @@ impl Names<'_> {
         }
         let missing: Vec<Missing<'_>> = reads.iter().filter_map(|read| self.missing(used, read)).collect();
         self.unproven(used, &missing, report);
-        if missing.iter().all(|missing| missing.severity == Severity::Warning) {
+        if missing.iter().all(|missing| missing.severity == Severity::Warning) && !self.kinds(used, report) {
             self.fits(used, report);
         }
     }

@@ -3,7 +3,9 @@
 use super::{
     CompileError, EvaluateError, Scope, arithmetic,
     choice::{self, Choice},
-    evaluate, exact, joined, limits,
+    evaluate, exact, joined,
+    kinds::{self, Kind, Mismatch},
+    limits,
     literals::{self, WrongLiteral},
     reads::{self, Fact, FunctionCall, Read},
     scan,
@@ -133,6 +135,16 @@ impl Expression {
     /// Texts in it that their functions do not take.
     pub(crate) fn wrong_literals(&self) -> Vec<WrongLiteral> {
         literals::wrong(&self.inner.tree)
+    }
+
+    /// Of which kinds its value is, where `read` says it of paths; `None`: it may be anything.
+    pub(crate) fn kinds(&self, read: &dyn Fn(&[String]) -> Option<Vec<Kind>>) -> Option<Vec<Kind>> {
+        kinds::of(&self.inner.tree, read)
+    }
+
+    /// Operators in it that can never have a value.
+    pub(crate) fn mismatches(&self, read: &dyn Fn(&[String]) -> Option<Vec<Kind>>) -> Vec<Mismatch> {
+        kinds::mismatches(&self.inner.tree, read)
     }
 
     /// Every function it calls, operators and macros left out.

@@ -43,6 +43,7 @@ fn integers_enter_as_int_or_uint_and_other_numbers_as_double() {
 }
 
 mod digits;
+mod kinds;
 mod nulls;
 
 #[test]

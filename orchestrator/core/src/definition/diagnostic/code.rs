@@ -85,7 +85,7 @@ codes! {
     /// An expression can be null where null is an error: in a path, in text, in a key, in a query, as an operand. What fails there
     /// is a step that never runs, or an undo that nobody can run.
     NullInText = "null-in-text",
-    /// An expression makes a list, a map or an empty text where a path, a text or a key takes none.
+    /// An expression makes a list, a map or an empty text where a path, a text or a key takes none, or a kind of value that nothing there takes.
     UnfitValue = "unfit-value",
     /// The schema of the trigger's event has no such field.
     UnknownField = "unknown-field",

@@ -3,7 +3,7 @@
 use super::references;
 use crate::{
     definition::avro::Missing,
-    expression::{Unfit, is_element},
+    expression::{Kind, Unfit, is_element},
 };
 use serde_json::Value;
 
@@ -36,6 +36,28 @@ pub(super) fn unfit(root: &Value, path: &[String]) -> Option<Unfit> {
         all if all.iter().all(|kind| *kind == "object") => Some(Unfit::Map),
         _ => None,
     }
+}
+
+/// Of which kinds the value at `path` is; `None` where no `type` says it.
+pub(super) fn kinds_of(root: &Value, path: &[String]) -> Option<Vec<Kind>> {
+    let schemas = at(root, path)?;
+    let said: Vec<Vec<Kind>> =
+        schemas.iter().map(|schema| kinds(schema)).filter(|said| !said.is_empty()).map(of_names).collect();
+    let (first, others) = said.split_first()?;
+    Some(first.iter().copied().filter(|kind| others.iter().all(|other| other.contains(kind))).collect())
+}
+
+fn of_names(names: Vec<&str>) -> Vec<Kind> {
+    let of_name = |name: &str| match name {
+        "boolean" => Some(Kind::Truth),
+        "integer" | "number" => Some(Kind::Number),
+        "string" => Some(Kind::Text),
+        "array" => Some(Kind::List),
+        "object" => Some(Kind::Map),
+        "null" => Some(Kind::Null),
+        _ => None,
+    };
+    names.into_iter().filter_map(of_name).collect()
 }
 
 /// Whether the value at `path` is one of these, and nothing else.
