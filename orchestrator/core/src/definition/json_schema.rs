@@ -2,6 +2,7 @@
 
 mod references;
 mod shape;
+mod wrong;
 
 use super::{
     avro::Missing,
@@ -65,7 +66,8 @@ impl JsonSchema {
         references::check(&root)?;
         // The other engine for patterns goes back without a bound.
         let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
-        let validator = options.build(&root).map_err(|error| (shorten(&error.to_string(), 300), help))?;
+        wrong::draft(&root)?;
+        let validator = options.build(&root).map_err(|error| wrong::schema(&error))?;
         let event_type = root.get("title").and_then(Value::as_str).unwrap_or_else(|| stem(file)).to_owned();
         Ok(JsonSchema { inner: Arc::new(Compiled { event_type, root, validator }) })
     }

@@ -60,6 +60,20 @@ fn it_is_of_the_type_that_its_title_or_its_name_says() {
 }
 
 #[test]
+fn a_format_is_enforced_by_the_drafts_that_say_so() {
+    for (draft, is_enforced) in [
+        ("", false),
+        (r#""$schema": "https://json-schema.org/draft/2020-12/schema","#, false),
+        (r#""$schema": "http://json-schema.org/draft-07/schema#","#, true),
+        (r#""$schema": "http://json-schema.org/draft-04/schema#","#, true),
+    ] {
+        let text = format!(r#"{{{draft} "properties": {{"day": {{"format": "date"}}}}}}"#);
+        let schema = JsonSchema::parse("x.schema.json", &text).expect("a schema");
+        assert_eq!(schema.check(&json!({"day": "soon"})).is_err(), is_enforced, "{draft}");
+    }
+}
+
+#[test]
 fn references_stay_in_the_file_and_end() {
     for (text, word) in [
         (r#"{"$ref": "https://example.com/order.json"}"#, "nothing is fetched"),
@@ -67,12 +81,25 @@ fn references_stay_in_the_file_and_end() {
         (r##"{"$ref": "#/$defs/none"}"##, "nothing is fetched"),
         (r##"{"$ref": "#"}"##, "leads back"),
         (r##"{"$ref": "#/a", "a": {"allOf": [{"$ref": "#/b"}]}, "b": {"anyOf": [{"$ref": "#/a"}]}}"##, "leads back"),
-        (r#"{"type": "objekt"}"#, "objekt"),
-        (r#"{"properties": {"a": {"pattern": "(?=x)"}}}"#, "regex"),
+        (r#"{"type": "objekt"}"#, "`/type` is \"objekt\", which is no type"),
+        (r#"{"properties": {"a": {"type": ["string", "nul"]}}}"#, "/properties/a/type"),
+        (r#"{"properties": {"a": {"pattern": "(?=x)"}}}"#, "`/properties/a/pattern` is \"(?=x)\""),
+        (r#"{"properties": {"a": {"minLength": -1}}}"#, "/properties/a/minLength"),
+        (r#"{"required": "a"}"#, "/required"),
+        (r#"{"$schema": "http://json-schema.org/draft-03/schema#"}"#, "drafts 4 to 2020-12"),
+        (r#"{"$schema": "https://example.com/own"}"#, "drafts 4 to 2020-12"),
         ("[", "JSON"),
     ] {
         let findings = JsonSchema::parse("x.schema.json", text).expect_err(text);
         assert!(findings[0].message.contains(word), "{text}: {}", findings[0].message);
+    }
+    for draft in [
+        "http://json-schema.org/draft-04/schema#",
+        "http://json-schema.org/draft-07/schema",
+        "https://json-schema.org/draft/2020-12/schema",
+    ] {
+        let text = format!(r#"{{"$schema": "{draft}", "type": "object"}}"#);
+        assert!(JsonSchema::parse("x.schema.json", &text).is_ok(), "{draft}");
     }
     let tree = r##"{"properties": {"child": {"$ref": "#"}, "n": {"const": {"$ref": "http://x"}}}}"##;
     assert!(JsonSchema::parse("tree.schema.json", tree).is_ok(), "what is deeper ends with the record");
