@@ -68,6 +68,8 @@ fn editors_name_the_key_that_is_wrong_inside_a_step() {
         (r#"{"step": "a", "undo": "POST b/c"}"#, "/steps/0", "do"),
         (r#"{"parallel": [{"step": "a", "do": "POST b/c", "pivott": true}]}"#, "/steps/0/parallel/0", "pivott"),
         (r#"{"parallel": []}"#, "/steps/0/parallel", "[]"),
+        (r#"{"step": "a", "do": "POST b/c", "with": [1]}"#, "/steps/0/with", "[1]"),
+        (r#"{"step": "a", "do": "POST b/c", "with": "text"}"#, "/steps/0/with", "text"),
     ];
     for (step, place, word) in cases {
         let told = places(&serde_json::from_str(step).expect("JSON"));
@@ -84,6 +86,33 @@ fn editors_see_a_key_that_is_the_same_for_every_event() {
     });
     let places: Vec<String> = validator.iter_errors(&saga).map(|error| error.instance_path().to_string()).collect();
     assert_eq!(places, ["/trigger/key"]);
+}
+
+#[test]
+fn editors_see_what_no_participant_is() {
+    let validator = jsonschema::draft7::new(&schema::participants()).expect("the schema is one");
+    let is_valid = |text: &str| {
+        let participant: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        validator.is_valid(&serde_json::json!({"participants": {"payments": participant}}))
+    };
+    for good in [
+        r#"{"http": {"url": "http://payments:9001"}, "headers": {"X-Tenant": "shop", "Idempotency": "a"}}"#,
+        r#"{"http": {"url": "${ env.PAYMENTS }/api"}}"#,
+        r#"{"http": {"endpoints": [{"url": "HTTPS://payments"}]}}"#,
+        r#"{"kafka": {"commands": "payments.commands"}}"#,
+    ] {
+        assert!(is_valid(good), "{good}");
+    }
+    for bad in [
+        "{}",
+        r#"{"http": {"url": "http://a"}, "kafka": {"commands": "b"}}"#,
+        r#"{"http": {"url": "HTTP://"}}"#,
+        r#"{"http": {"url": "payments:9001"}}"#,
+        r#"{"http": {"url": "http://a"}, "headers": {"Idempotency-Key": "a"}}"#,
+        r#"{"http": {"url": "http://a"}, "headers": {"ACCEPT-encoding": "br"}}"#,
+    ] {
+        assert!(!is_valid(bad), "{bad}");
+    }
 }
 
 #[test]

@@ -76,8 +76,12 @@ pub(crate) enum Rule {
     Kinds(&'static [(&'static str, &'static Shape)]),
     /// Named entries of one shape.
     Named(&'static Shape),
-    /// Texts by name.
-    Texts,
+    /// A map, or one `${ }` that makes one.
+    Body,
+    /// Texts by the names of headers that are not the engine's own.
+    Headers,
+    /// A URL, or what variables make one.
+    Url,
     /// Values of one rule, by any key.
     Entries(&'static Rule),
     Either(&'static [Rule]),
@@ -121,7 +125,9 @@ impl Rule {
             | Rule::Number
             | Rule::Factor
             | Rule::Choice(_)
-            | Rule::Texts
+            | Rule::Body
+            | Rule::Headers
+            | Rule::Url
             | Rule::Status => false,
         }
     }

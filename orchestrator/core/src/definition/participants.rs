@@ -9,6 +9,7 @@ mod tests;
 pub use critical_path::{CriticalPath, Needs};
 
 pub use kind::Kind;
+pub(super) use read::own_headers;
 
 use super::{
     diagnostic::Diagnostic,

@@ -2,7 +2,8 @@
 
 use super::{
     business_key::MAX_PARTS,
-    keys::{DEFINITION, KeyRule, Need, PARTICIPANTS, Rule, Shape},
+    keys::{DEFINITION, KeyRule, Need, PARTICIPANT, PARTICIPANTS, Rule, Shape},
+    participants::own_headers,
 };
 use serde_json::{Map, Value, json};
 
@@ -26,6 +27,18 @@ pub fn text(schema: &Value) -> String {
 
 const DURATION_PATTERN: &str = "^([0-9]+(ms|s|m|h|d)|P.+)$";
 
+/// With a host, or with variables that may be all of it.
+const URL_PATTERN: &str = r"^\s*[Hh][Tt][Tt][Pp][Ss]?://[^/?#\s]|\$\{";
+
+/// A pattern of a name of a header, which has no case.
+fn in_any_case(name: &str) -> String {
+    let sign = |sign: char| match sign.is_ascii_alphabetic() {
+        true => format!("[{}{sign}]", sign.to_ascii_uppercase()),
+        false => sign.to_string(),
+    };
+    name.chars().map(sign).collect()
+}
+
 fn root(shape: &'static Shape, description: &str) -> Value {
     let mut definitions = Map::new();
     let Value::Object(mut schema) = object(shape, &mut definitions) else { return Value::Null };
@@ -44,6 +57,11 @@ fn object(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value 
     });
     if !required.is_empty() {
         object["required"] = json!(required);
+    }
+    if std::ptr::eq(shape, &raw const PARTICIPANT) {
+        object["if"] = json!({"required": ["http"]});
+        object["then"] = json!({"not": {"required": ["kafka"]}});
+        object["else"] = json!({"required": ["kafka"]});
     }
     object
 }
@@ -82,7 +100,13 @@ fn rule(rule: &Rule, definitions: &mut Map<String, Value>) -> Value {
         Rule::Shape(shape) => reference(shape, definitions),
         Rule::List(item) => json!({"type": "array", "items": self::rule(item, definitions)}),
         Rule::Named(shape) => json!({"type": "object", "additionalProperties": reference(shape, definitions)}),
-        Rule::Texts => json!({"type": "object", "additionalProperties": {"type": "string"}}),
+        Rule::Body => json!({"type": ["object", "string"], "pattern": r"^\s*\$\{"}),
+        Rule::Url => json!({"type": "string", "pattern": URL_PATTERN}),
+        Rule::Headers => {
+            let own: Vec<String> = own_headers().map(in_any_case).collect();
+            let names = json!({"pattern": "^[A-Za-z0-9_-]+$", "not": {"pattern": format!("^({})$", own.join("|"))}});
+            json!({"type": "object", "propertyNames": names, "additionalProperties": {"type": "string"}})
+        }
         Rule::Entries(value) => json!({"type": "object", "additionalProperties": self::rule(value, definitions)}),
         Rule::Some(item) => json!({"type": "array", "minItems": 1, "items": self::rule(item, definitions)}),
         Rule::Parts => {

@@ -194,7 +194,7 @@ const STEP_EXHAUSTED: KeyRule = key(
 );
 const WITH: KeyRule = key(
     "with",
-    Rule::Value,
+    Rule::Body,
     "What is sent: JSON in which `${ }` may stand. GET and DELETE send it as the query.",
     "{}",
     "{\"orderId\": \"${ event.orderId }\"}",
@@ -273,7 +273,7 @@ pub(crate) static PUBLISH: Shape = Shape {
         key("key", Rule::Scalar, "The record's key. The business key by default.", "", "\"${ event.customerId }\""),
         key(
             "with",
-            Rule::Value,
+            Rule::Body,
             "The record's value: JSON in which `${ }` may stand.",
             "{}",
             "{\"orderId\": \"${ event.orderId }\"}",
@@ -310,7 +310,7 @@ pub(crate) static UNDO: Shape = Shape {
         required("do", TARGET, "The command that undoes the step.", "\"POST payments/refunds\""),
         key(
             "with",
-            Rule::Value,
+            Rule::Body,
             "What is sent. Sees `input`, `result` and `doId` besides the rest. By default `{\"input\": …, \"result\": …}`; by DELETE nothing.",
             "",
             "{\"chargeOf\": \"${ doId }\"}",

@@ -190,7 +190,7 @@ pub(crate) static PARTICIPANT: Shape = Shape {
         key("maxAnswerBytes", Rule::Integer(1), "Largest answer that is read.", "1048576", "65536"),
         key(
             "headers",
-            Rule::Texts,
+            Rule::Headers,
             "Headers of every request. `${ env.NAME }` may stand in them; they are never recorded.",
             "{}",
             "{\"X-Tenant\": \"shop\"}",

@@ -9,6 +9,8 @@ mod texts;
 mod traffic;
 mod transport;
 
+pub(in crate::definition) use texts::own_headers;
+
 use super::{
     Accepted, BULKHEAD_WAIT, Bulkhead, CONNECTION_MAX_AGE, Degraded, Endpoint, FailurePattern, Handling, Health,
     HealthCheck, IDLE_TIMEOUT, KeyForm, MAX_ANSWER_BYTES, Missing, Participant, Participants, Read, Secret, Status,

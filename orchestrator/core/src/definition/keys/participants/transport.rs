@@ -22,7 +22,7 @@ pub(crate) static HTTP: Shape = Shape {
     keys: &[
         key(
             "url",
-            Rule::Text,
+            Rule::Url,
             "Base of all its paths. Either this or `endpoints`. `${ env.NAME }` may stand in it.",
             "",
             "\"http://localhost:9001\"",
@@ -55,7 +55,7 @@ pub(crate) static ENDPOINT: Shape = Shape {
     name: "an endpoint",
     title: "Endpoint",
     keys: &[
-        required("url", Rule::Text, "Base of all its paths.", "\"http://payments-1:9001\""),
+        required("url", Rule::Url, "Base of all its paths.", "\"http://payments-1:9001\""),
         key("weight", Rule::Integer(1), "Its share of the calls, relative to the others.", "1", "2"),
     ],
 };

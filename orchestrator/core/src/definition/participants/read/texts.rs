@@ -10,7 +10,11 @@ use crate::definition::{
 use std::collections::BTreeMap;
 
 /// Headers that each request has from the engine or the connection, and what to do instead.
-const OWN_HEADERS: [(&str, &str); 16] = [
+const OWN_HEADERS: [(&str, &str); 17] = [
+    (
+        "accept-encoding",
+        "remove it: the engine asks for the codings that it reads, and an answer in another one is unknown",
+    ),
     ("idempotency-key", "remove it: it is the command id; idempotencyKey: uuid writes it as a UUID"),
     ("x-command-id", REMOVE),
     ("x-request-id", REMOVE),
@@ -29,6 +33,11 @@ const OWN_HEADERS: [(&str, &str); 16] = [
     ("range", REMOVE),
 ];
 const REMOVE: &str = "remove it";
+
+/// Their names.
+pub(in crate::definition) fn own_headers() -> impl Iterator<Item = &'static str> {
+    OWN_HEADERS.iter().map(|(name, _)| *name)
+}
 
 /// Stands for a text whose variable may be missing.
 const UNSET: &str = "unset";
