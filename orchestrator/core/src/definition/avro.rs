@@ -58,7 +58,9 @@ impl Schemas {
             }
             match Schema::parse_str(text) {
                 Ok(schema) => {
-                    schema.name().map(|name| claim(name.fullname(None)));
+                    if let Some(name) = schema.name() {
+                        claim(name.fullname(None));
+                    }
                     parsed.push(schema);
                 }
                 Err(error) => {

@@ -223,16 +223,17 @@ fn mismatch<'e>(call: &'e CallExpr, read: Paths<'_>, scoped: &mut Vec<&'e str>) 
     }
 }
 
+/// Whether an operator takes two values of these kinds.
+type Takes = fn(Kind, Kind) -> bool;
+
 /// How an operator is written, and whether it takes two values of these kinds.
-fn taken(name: &str) -> Option<(&'static str, fn(Kind, Kind) -> bool)> {
+fn taken(name: &str) -> Option<(&'static str, Takes)> {
     use Kind::{Bytes, List, Number, Span, Text, Time, Truth};
-    let truths: fn(Kind, Kind) -> bool = |left, right| left == Truth && right == Truth;
-    let numbers: fn(Kind, Kind) -> bool = |left, right| left == Number && right == Number;
-    let ordered: fn(Kind, Kind) -> bool =
-        |left, right| left == right && matches!(left, Number | Text | Bytes | Time | Span | Truth);
-    let differs: fn(Kind, Kind) -> bool =
-        |left, right| matches!((left, right), (Number, Number) | (Time, Time | Span) | (Span, Span));
-    let adds: fn(Kind, Kind) -> bool = |left, right| {
+    let truths: Takes = |left, right| left == Truth && right == Truth;
+    let numbers: Takes = |left, right| left == Number && right == Number;
+    let ordered: Takes = |left, right| left == right && matches!(left, Number | Text | Bytes | Time | Span | Truth);
+    let differs: Takes = |left, right| matches!((left, right), (Number, Number) | (Time, Time | Span) | (Span, Span));
+    let adds: Takes = |left, right| {
         left == right && matches!(left, Number | Text | Bytes | List | Span)
             || matches!((left, right), (Time, Span) | (Span, Time))
     };
