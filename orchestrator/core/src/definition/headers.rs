@@ -105,6 +105,7 @@ mod tests {
         assert_eq!(reads("event.a == 1", "x"), named(&[]));
         assert_eq!(reads("record.partition >= 0", "${ record.headers.tenant }"), named(&["tenant"]));
         assert_eq!(reads("has(record.headers.a)", "${ record.headers['x-b'] }"), named(&["a", "x-b"]));
+        assert_eq!(reads("'x-d' in record.headers", "x"), named(&["x-d"]));
         assert_eq!(reads("record['headers']['c'] == 'd'", "x ${ record.topic }"), named(&["c"]));
         for dynamic in [
             "${ record.headers[event.name] }",
