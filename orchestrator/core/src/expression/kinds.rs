@@ -146,8 +146,8 @@ fn of_call<'e>(call: &'e CallExpr, read: Paths<'_>, scoped: &mut Vec<&'e str>) -
             Some(either)
         }
         (METER, [inner]) => kinds(inner, read, scoped),
-        (operators::ADD, [left, right]) => sum(&kinds(left, read, scoped), &kinds(right, read, scoped)),
-        (operators::MULTIPLY | operators::DIVIDE | operators::MODULO | "size" | "int" | "uint", _) => {
+        (operators::ADD | "@+", [left, right]) => sum(&kinds(left, read, scoped), &kinds(right, read, scoped)),
+        (operators::MULTIPLY | "@*" | operators::DIVIDE | "@/" | operators::MODULO | "size" | "int" | "uint", _) => {
             Some(vec![Kind::Number])
         }
         ("double" | "@double", _) => Some(vec![Kind::Number]),
@@ -242,10 +242,10 @@ fn taken(name: &str) -> Option<(&'static str, Takes)> {
         operators::LOGICAL_OR => ("||", truths),
         operators::LOGICAL_NOT => ("!", truths),
         operators::CONDITIONAL => ("? :", truths),
-        operators::ADD => ("+", adds),
-        operators::SUBSTRACT => ("-", differs),
-        operators::MULTIPLY => ("*", numbers),
-        operators::DIVIDE => ("/", numbers),
+        operators::ADD | "@+" => ("+", adds),
+        operators::SUBSTRACT | "@-" => ("-", differs),
+        operators::MULTIPLY | "@*" => ("*", numbers),
+        operators::DIVIDE | "@/" => ("/", numbers),
         operators::MODULO => ("%", numbers),
         operators::NEGATE => ("-", |one, _| matches!(one, Number | Span)),
         operators::LESS | "@<" => ("<", ordered),

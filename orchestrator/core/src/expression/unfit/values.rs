@@ -165,7 +165,7 @@ impl<'e> Values<'e> {
             (METER | "dyn", [inner]) => self.of(inner, path, known),
             (operators::INDEX, [of, index]) => self.of(of, &behind(Step::of_index(index), path), known),
             // Lists that are joined; there is no element at a certain place.
-            (operators::ADD, [left, right]) if !path.is_empty() => {
+            (operators::ADD | "@+", [left, right]) if !path.is_empty() => {
                 let first = if path[0] == Step::Each { Step::Each } else { Step::Any };
                 let path = behind(first, &path[1..]);
                 let mut both = self.of(left, &path, known);
