@@ -44,7 +44,7 @@ impl Asked {
 
     /// The same without what says nothing: a form sends its empty fields, too.
     pub(super) fn without_blanks(self) -> Asked {
-        let said = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let said = |text: Option<String>| text.filter(|text| !is_blank(text));
         Asked {
             status: said(self.status),
             saga: said(self.saga),
@@ -119,6 +119,17 @@ impl Asked {
         self.limit.map_or(0, |limit| usize::try_from(limit - 1).unwrap_or(usize::MAX))
     }
 
+    /// The first of its parameters that is there and blank.
+    pub(super) fn blank(&self) -> Option<&'static str> {
+        self.fields().into_iter().find(|(_, value)| value.is_some_and(is_blank)).map(|(name, _)| name)
+    }
+
+    /// The first of its parameters that is of lists and of counts only.
+    pub(super) fn of_lists(&self) -> Option<&'static str> {
+        let of_lists = [("limit", self.limit.is_some()), ("by", self.by.is_some())];
+        of_lists.into_iter().find(|(_, is_there)| *is_there).map(|(name, _)| name)
+    }
+
     /// What it chooses by, in words.
     pub(super) fn told(&self) -> String {
         let pairs = self.fields().into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
@@ -158,6 +169,10 @@ impl Asked {
         let more = [("limit", Some(limit.as_str())), ("before", Some(last))];
         query(self.fields().into_iter().chain(more))
     }
+}
+
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 fn query<'a>(pairs: impl IntoIterator<Item = (&'static str, Option<&'a str>)>) -> String {

@@ -1,10 +1,11 @@
 //! `/api/jobs`: one act on many sagas.
 
+mod chosen;
+
 use super::{Backend, acts, asked, errors::Error, sagas};
 use crate::{
     engine::bulk::{self, Order, Targets},
     guarded::acts::check_texts,
-    journal::reading::Wanted,
 };
 use axum::{
     Json,
@@ -12,7 +13,7 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
 };
-use saga_core::{command::Direction, event::OperatorAction, state::Status};
+use saga_core::{command::Direction, event::OperatorAction};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
@@ -145,27 +146,15 @@ async fn targets(
         }
         (true, Some(asked)) => {
             let told = shortened(asked.told());
-            let wanted = meant(asked::wanted(&asked, backend.parts.clock.now())?, action);
+            let wanted = chosen::by(asked, action, backend.parts.clock.now())?;
             sagas::named_right_if_none(backend, &wanted).await?;
             Ok((Targets::Matching(wanted), told))
         }
-        (true, None) | (false, Some(_)) => {
-            Err(Error::BadValue("say which sagas: by `sagas`, ids or keys, or by a `filter`".to_owned()))
+        (true, None) => Err(chosen::nothing()),
+        (false, Some(_)) => {
+            Err(Error::BadValue("name sagas in `sagas`, or choose them by a `filter`, not both".to_owned()))
         }
     }
-}
-
-/// Nothing is done to what has ended; what is retried or skipped is parked, unless it is said what it waits on or in which status it is.
-fn meant(wanted: Wanted, action: OperatorAction) -> Wanted {
-    let statuses = match action {
-        OperatorAction::Retry | OperatorAction::Skip if wanted.statuses.is_empty() && wanted.waiting_on.is_none() => {
-            vec![Status::Parked]
-        }
-        OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => {
-            wanted.statuses.clone()
-        }
-    };
-    Wanted { statuses, only_open: true, ..wanted }
 }
 
 fn shortened(mut told: String) -> String {

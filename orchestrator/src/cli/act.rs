@@ -8,9 +8,9 @@ use super::{
     selection::Selection,
     server::{ServerArgs, encoded},
 };
-use crate::shell::quoted;
+use crate::{journal::reading::Wanted, shell::quoted};
 use anyhow::bail;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use saga_core::event::OperatorAction;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -60,7 +60,7 @@ pub(super) struct StepActArgs {
     #[arg(long, value_enum, requires = "step")]
     direction: Option<Way>,
     /// Only sagas that go by the definition whose hash begins so
-    #[arg(long = "definition", value_name = "HASH")]
+    #[arg(long = "definition", value_name = "HASH", value_parser = NonEmptyStringValueParser::new())]
     goes_by: Option<String>,
 }
 
@@ -70,7 +70,7 @@ pub(super) struct WholeActArgs {
     #[command(flatten)]
     act: ActArgs,
     /// Only sagas that go by the definition whose hash begins so
-    #[arg(long = "definition", value_name = "HASH")]
+    #[arg(long = "definition", value_name = "HASH", value_parser = NonEmptyStringValueParser::new())]
     goes_by: Option<String>,
 }
 
@@ -86,7 +86,7 @@ pub(super) struct RetryArgs {
     #[arg(long, value_name = "current|HASH")]
     definition: Option<String>,
     /// Only sagas that go by the definition whose hash begins so
-    #[arg(long = "from-definition", value_name = "HASH")]
+    #[arg(long = "from-definition", value_name = "HASH", value_parser = NonEmptyStringValueParser::new())]
     goes_by: Option<String>,
 }
 
@@ -184,9 +184,11 @@ impl Act {
     }
 
     fn whose(&self) -> anyhow::Result<Whose<'_>> {
-        let chooses = self.goes_by.is_some() || self.args.selection.chooses();
-        match (self.args.names.as_slice(), chooses) {
-            ([], false) if self.args.selection.saga.is_none() && self.args.selection.step.is_none() => bail!(
+        let wanted = Wanted { definition: self.goes_by.clone(), ..self.args.selection.wanted() };
+        // Of a saga that is named these two say which is meant, and for which step.
+        let chooses_others = Wanted { saga: None, step: None, ..wanted.clone() }.chooses();
+        match (self.args.names.as_slice(), chooses_others) {
+            ([], _) if !wanted.chooses() => bail!(
                 "which sagas? name some by id or key, or say what they have in common: --status parked --code http.422"
             ),
             ([], _) => Ok(Whose::Chosen),
@@ -305,6 +307,11 @@ mod tests {
         assert!(matches!(line(&["a", "b", "--saga", "order"]).whose(), Ok(Whose::Several)));
         assert!(matches!(line(&["--step", "charge"]).whose(), Ok(Whose::Chosen)));
         assert!(line(&["a", "--status", "parked"]).whose().is_err() && line(&[]).whose().is_err());
+        assert!(line(&["--code", " "]).whose().is_err(), "a blank chooses nothing");
+        for blank in ["--saga", "--step", "--code", "--definition"] {
+            let parsed = Skip::try_parse_from(["skip", "--reason", "r", "--who", "ada", "a", blank, ""]);
+            assert!(parsed.is_err_and(|error| error.to_string().contains(blank)), "{blank} wants a value");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::journal::{
     reading::{self, Looked, SagaLine, Wanted},
 };
 use anyhow::bail;
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use saga_core::id::SagaId;
 use saga_event_store::EventStore;
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ pub(super) struct ListArgs {
     #[command(flatten)]
     selection: Selection,
     /// Only sagas that go by the definition whose hash begins so
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", value_parser = NonEmptyStringValueParser::new())]
     definition: Option<String>,
     /// Only this business key
     #[arg(long)]

@@ -4,7 +4,7 @@ use crate::{
     engine::clock::Clock,
     journal::reading::{WaitingOn, Wanted},
 };
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use saga_core::{
     definition,
     incident::IncidentKind,
@@ -21,13 +21,13 @@ pub(super) struct Selection {
     #[arg(long, value_delimiter = ',', value_parser = status)]
     pub(super) status: Vec<Status>,
     /// Only sagas of this definition
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) saga: Option<String>,
     /// Only sagas that wait at this step, are parked for it, or went back for it
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) step: Option<String>,
     /// Only sagas with this code of what failed: `http.422`
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub(super) code: Option<String>,
     /// Only sagas that have been as they are for longer than this: 15m, 2h, 7d
     #[arg(long, value_name = "DURATION", value_parser = span)]
@@ -47,11 +47,6 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// Whether sagas are chosen by it: of one that is named it says of which definition and step.
-    pub(super) fn chooses(&self) -> bool {
-        self.options().iter().any(|(name, _)| !matches!(*name, "--saga" | "--step"))
-    }
-
     /// The options that say it, with their values; one without a value has an empty one.
     pub(super) fn options(&self) -> Vec<(&'static str, String)> {
         let statuses: Vec<&str> = self.status.iter().map(|status| status.as_str()).collect();

@@ -252,6 +252,21 @@ pub(super) fn filter(wanted: &Wanted) -> Filter {
 }
 
 impl Wanted {
+    /// Whether it says which sagas: an act on many asks for that. A blank says nothing, nor does the length or the start of a page.
+    #[must_use]
+    pub fn chooses(&self) -> bool {
+        let Wanted { statuses, saga, key, waiting_on, incidents, incident, step, code, definition, .. } = self;
+        let texts = [saga, key, step, code, definition];
+        let says = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
+        let since = [self.since_before, self.started_from];
+        !statuses.is_empty()
+            || waiting_on.is_some()
+            || *incidents
+            || incident.is_some()
+            || texts.into_iter().any(says)
+            || since.iter().any(Option::is_some)
+    }
+
     /// Whether none of them can have ended.
     #[must_use]
     pub fn only_open(&self) -> bool {
@@ -409,6 +424,35 @@ mod tests {
         let (order, older, invoice) = (line("order", 3), line("order", 1), line("invoice", 2));
         let found = meant(vec![order.clone(), invoice.clone(), older]);
         assert_eq!(found, Found::Several(vec![order, invoice]));
+    }
+
+    #[test]
+    fn a_filter_chooses_by_what_sagas_have_in_common_and_not_by_blanks_and_pages() {
+        let all = Wanted::default();
+        let said = |text: &str| Some(text.to_owned());
+        for nothing in [
+            all.clone(),
+            Wanted { limit: 5, before: "01a1fd79-2b8e-7002-908c-c8bc2b40dbf8".parse().ok(), ..all.clone() },
+            Wanted { saga: said(""), definition: said(""), ..all.clone() },
+            Wanted { code: said(" "), step: said("\t"), key: said(""), only_open: true, ..all.clone() },
+        ] {
+            assert!(!nothing.chooses(), "{nothing:?}");
+        }
+        for something in [
+            Wanted { statuses: vec![Status::Parked], ..all.clone() },
+            Wanted { saga: said("order"), ..all.clone() },
+            Wanted { key: said("4711"), ..all.clone() },
+            Wanted { waiting_on: "breaker:".parse().ok(), ..all.clone() },
+            Wanted { incidents: true, ..all.clone() },
+            Wanted { incident: IncidentKind::parse("overdue"), ..all.clone() },
+            Wanted { step: said("charge"), ..all.clone() },
+            Wanted { code: said("http.422"), ..all.clone() },
+            Wanted { definition: said("53ac"), ..all.clone() },
+            Wanted { since_before: Some(Timestamp(1)), ..all.clone() },
+            Wanted { started_from: Some(Timestamp(1)), ..all.clone() },
+        ] {
+            assert!(something.chooses(), "{something:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,115 @@
+//! Which sagas a job's filter chooses.
+
+use super::super::{
+    asked::{self, Asked},
+    errors::Error,
+};
+use crate::journal::reading::Wanted;
+use saga_core::{event::OperatorAction, state::Status, time::Timestamp};
+
+/// What `asked` chooses for `action`.
+pub(super) fn by(asked: Asked, action: OperatorAction, now: Timestamp) -> Result<Wanted, Error> {
+    let (blank, of_lists) = (asked.blank(), asked.of_lists());
+    let wanted = asked::wanted(&asked.without_blanks(), now)?;
+    if !wanted.chooses() {
+        return Err(nothing());
+    }
+    if let Some(name) = blank {
+        return Err(Error::BadValue(format!("`{name}` of the filter is empty: give it a value, or leave it out")));
+    }
+    if let Some(name) = of_lists {
+        let all = "a job comes to all sagas that its filter chooses";
+        return Err(Error::BadValue(format!("`{name}` is no part of a job's filter: {all}")));
+    }
+    meant(wanted, action)
+}
+
+/// A job that says nothing would come to every saga there is.
+pub(super) fn nothing() -> Error {
+    let example = r#"{"status": "parked", "code": "http.422"}"#;
+    Error::BadValue(format!(
+        "which sagas? name some in `sagas`, by id or key, or say in `filter` what they have in common: {example}"
+    ))
+}
+
+/// Nothing is done to what has ended; what is retried or skipped is parked, unless it is said what it waits on or in which status it is.
+fn meant(wanted: Wanted, action: OperatorAction) -> Result<Wanted, Error> {
+    if let [status, ..] = wanted.statuses.as_slice()
+        && wanted.statuses.iter().all(|status| status.is_terminal())
+    {
+        return Err(ended(*status));
+    }
+    let statuses = match action {
+        OperatorAction::Retry | OperatorAction::Skip if wanted.statuses.is_empty() && wanted.waiting_on.is_none() => {
+            vec![Status::Parked]
+        }
+        OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => {
+            wanted.statuses.clone()
+        }
+    };
+    Ok(Wanted { statuses, only_open: true, ..wanted })
+}
+
+fn ended(status: Status) -> Error {
+    let open = Status::OPEN.map(|status| status.as_str()).join(", ");
+    Error::BadValue(format!(
+        "a saga that is {status} has ended, and sagas that have ended take no act: choose among {open}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{http::StatusCode, response::IntoResponse};
+    use serde_json::{Value, json};
+
+    fn chosen(filter: &Value, action: OperatorAction) -> Result<Wanted, String> {
+        let asked = serde_json::from_value(filter.clone()).expect("a filter");
+        by(asked, action, Timestamp(1_000_000_000)).map_err(|error| {
+            let (message, status) = (format!("{error:?}"), error.into_response().status());
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{message}");
+            message
+        })
+    }
+
+    #[test]
+    fn a_filter_that_chooses_nothing_is_no_order_to_act_on_everything() {
+        for nothing in [
+            json!({}),
+            json!({"status": ""}),
+            json!({"incidents": false}),
+            json!({"limit": 5}),
+            json!({"by": "status"}),
+            json!({"before": "01a1fd79-2b8e-7002-908c-c8bc2b40dbf8"}),
+            json!({"code": "", "saga": "", "definition": "", "step": " ", "waitingOn": "", "olderThan": ""}),
+        ] {
+            for action in [OperatorAction::Retry, OperatorAction::Abandon] {
+                let said = chosen(&nothing, action).expect_err("nothing is chosen");
+                assert!(said.contains("which sagas?"), "{nothing}: {said}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_blank_beside_what_chooses_is_a_slip_and_not_left_out() {
+        let said = chosen(&json!({"status": "parked", "code": ""}), OperatorAction::Retry).expect_err("a blank");
+        assert!(said.contains("`code` of the filter is empty"), "{said}");
+        let said = chosen(&json!({"status": "parked", "limit": 5}), OperatorAction::Retry).expect_err("a limit");
+        assert!(said.contains("`limit` is no part"), "{said}");
+    }
+
+    #[test]
+    fn what_has_ended_takes_no_act_and_what_is_retried_is_parked_unless_it_is_said() {
+        for (ended, name) in [("completed", "completed"), ("compensated,abandoned", "compensated")] {
+            let said = chosen(&json!({"status": ended}), OperatorAction::Retry).expect_err("they have ended");
+            assert!(said.contains(name) && said.contains("take no act") && said.contains("parked"), "{said}");
+        }
+        let statuses = |filter, action| chosen(&filter, action).expect("a choice").statuses;
+        assert_eq!(statuses(json!({"code": "http.422"}), OperatorAction::Retry), [Status::Parked]);
+        assert_eq!(statuses(json!({"waitingOn": "breaker:"}), OperatorAction::Retry), []);
+        assert_eq!(
+            statuses(json!({"status": "parked,completed"}), OperatorAction::Cancel),
+            [Status::Parked, Status::Completed]
+        );
+    }
+}
