@@ -75,7 +75,7 @@ impl std::fmt::Debug for Kafka {
     /// Without the properties' values: some are secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Kafka")
-            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("bootstrap_servers", &secrets::address_shown(&self.bootstrap_servers))
             .field("group", &self.group)
             .field("instance_id", &self.instance_id)
             .field("properties", &self.properties.keys())
@@ -304,11 +304,8 @@ impl<'a> Check<'a> {
     }
 
     fn servers(&mut self, key: &str, default: &str) -> String {
-        let is_server = |server: &str| {
-            server.trim().rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
-        };
         self.checked(key, default, "`host:port`, several separated by commas", |text| {
-            text.split(',').all(is_server).then(|| text.to_owned())
+            text.split(',').all(|server| kafka::settings::is_server(server.trim())).then(|| text.to_owned())
         })
     }
 
@@ -384,13 +381,10 @@ impl<'a> Check<'a> {
     }
 }
 
-/// A value as it may be shown: an address may hold a password, before its host or among its parameters.
+/// A value as it may be shown.
 fn shown(key: &str, value: &str) -> String {
-    let place = value.split_once('?').map_or(value, |(place, _)| place);
-    match (key, place.split_once("://"), place.rsplit_once('@')) {
-        ("store", Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        ("store", None, Some((_, host))) => format!("…@{host}"),
-        ("store", _, None) => place.to_owned(),
+    match key {
+        "store" | "kafka.bootstrapServers" | "api.listen" => secrets::address_shown(value),
         _ => without_credentials(value).into_owned(),
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! There is one set for the process, because the log is the process's. It only grows: after a reload, calls that left before are still
 //! answered. Answers pass through [`cover_answer`] where they are read, before anything judges, stores or publishes them; log lines and the
-//! errors that end a command pass through [`covered`].
+//! errors that end a command pass through [`covered`]. Addresses that are not in the set yet, or never are, are told by [`address_shown`].
 
 mod forms;
 mod sources;
@@ -76,6 +76,17 @@ pub fn cover_answer(answer: Answer) -> Answer {
             Answer::unknown(Failure::new("answer.location", message).of_class(ErrorClass::Unknown))
         }
         Answer::Ongoing { .. } | Answer::NotSent { .. } => answer,
+    }
+}
+
+/// An address, or several, as they may be shown: a user and a password may stand before a host, and a password among the parameters.
+#[must_use]
+pub fn address_shown(address: &str) -> String {
+    let place = address.split_once('?').map_or(address, |(place, _)| place);
+    match (place.split_once("://"), place.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) if !scheme.contains('@') => format!("{scheme}://…@{host}"),
+        (_, Some((_, host))) => format!("…@{host}"),
+        (_, None) => place.to_owned(),
     }
 }
 

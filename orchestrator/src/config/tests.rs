@@ -146,6 +146,10 @@ fn no_error_shows_what_may_be_a_secret() {
         "kafka:\n  properties:\n    sasl.password: 0777\n",
         "kafka:\n  properties: {sasl.password: [CANARY]}\n",
         "kafka:\n  bootstrapServers: \"https://u:CANARY@h/\"\n",
+        "kafka: {bootstrapServers: \"u:CANARY@127.0.0.1:1\"}\n",
+        "kafka: {bootstrapServers: \"a:1,u:CAN,ARY@b:2\"}\n",
+        "kafka: {bootstrapServers: \"SASL_SSL://u:CANARY@b:2\"}\n",
+        "api: {listen: \"u:CANARY@127.0.0.1:80\"}\n",
         "- CANARY\n",
         "kafka:\n  properties:\n    sasl.password: \"CANARY\n  group: x\n",
         "kafka:\n  properties:\n    sasl.password: *CANARY\n",
@@ -153,6 +157,37 @@ fn no_error_shows_what_may_be_a_secret() {
     ];
     for file in files {
         let error = check(file, &[], vec![]).expect_err(file).join("\n");
-        assert!(!error.contains("CANARY") && !error.contains("511") && !error.contains("777"), "{file}\n{error}");
+        assert!(
+            !error.contains("CANARY") && !error.contains("ARY@") && !error.contains("511") && !error.contains("777"),
+            "{file}\n{error}"
+        );
+    }
+}
+
+#[test]
+fn brokers_are_named_by_host_and_port() {
+    for servers in ["localhost:9092", "a:1,b.example:2", "a:1, b_c-d:2", "127.0.0.1:9092", "[::1]:9092", "größe.de:1"]
+    {
+        let file = format!("kafka: {{bootstrapServers: \"{servers}\"}}\n");
+        let read = check(&file, &[], vec![]).unwrap_or_else(|errors| panic!("{servers}: {errors:?}"));
+        assert_eq!(read.kafka.bootstrap_servers, servers);
+    }
+    for wrong in [
+        "u:p@127.0.0.1:1",
+        "http://h:9092",
+        "kafka://h:9092",
+        "h",
+        "h:0",
+        "h:+1",
+        "h:99999",
+        ":1",
+        "a:1,,b:2",
+        "a b:1",
+        "h/x:1",
+        "::1:9092",
+        "[::x]:1",
+    ] {
+        let error = check(&format!("kafka: {{bootstrapServers: \"{wrong}\"}}\n"), &[], vec![]).expect_err(wrong);
+        assert!(error[0].contains("`kafka.bootstrapServers`") && error[0].contains("`host:port`"), "{error:?}");
     }
 }

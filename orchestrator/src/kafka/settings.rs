@@ -1,7 +1,8 @@
 //! What the clients are told, and which of it a user may change.
 
+use crate::secrets;
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel, error::KafkaError};
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, net::Ipv6Addr, num::NonZeroU16, time::Duration};
 
 /// The largest `max.message.bytes` of a topic that is read: 128 MiB. A batch is held in memory whole.
 pub const LARGEST_BATCH: usize = 128 * 1024 * 1024;
@@ -263,12 +264,24 @@ impl fmt::Debug for Settings {
             .map(|(key, value)| (key.as_str(), if is_secret(key) { "…" } else { value }))
             .collect();
         f.debug_struct("Settings")
-            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("bootstrap_servers", &secrets::address_shown(&self.bootstrap_servers))
             .field("group", &self.group)
             .field("instance_id", &self.instance_id)
             .field("properties", &shown)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether `text` is `host:port`: librdkafka takes more for an address, and asks it for ever.
+#[must_use]
+pub fn is_server(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-._".contains(c));
+    let is_address = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => is_name(host),
+    };
+    is_address && port.bytes().all(|digit| digit.is_ascii_digit()) && port.parse::<NonZeroU16>().is_ok()
 }
 
 /// Whether a property of this name holds a secret.
