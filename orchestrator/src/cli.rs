@@ -109,7 +109,7 @@ enum Command {
 }
 
 /// The configuration file of commands that have one.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 struct ConfigFile {
     /// Configuration file; else SAGA_CONFIG, else ./config.yaml if it is there
     #[arg(long, value_name = "FILE")]

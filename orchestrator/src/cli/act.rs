@@ -259,6 +259,7 @@ impl Act {
         selection.step = on.step.clone().or(selection.step);
         let goes_by = if self.action == OperatorAction::Retry { "--from-definition" } else { "--definition" };
         let pace = self.args.pace.map(|pace| pace.to_string());
+        let (which, engine) = self.args.server.again();
         let options = [
             ("--direction", on.direction.as_deref()),
             ("--definition", self.definition.as_deref()),
@@ -267,6 +268,7 @@ impl Act {
             ("--id", Some(self.id.as_str())),
             ("--who", Some(self.args.who.as_str())),
             ("--reason", Some(self.args.reason.as_str())),
+            (which, Some(engine.as_str())),
         ];
         let names = self.args.names.iter().map(|name| format!(" {}", quoted(name))).collect::<String>();
         let chosen = selection.options().into_iter().map(|(name, value)| (name, Some(value)));
@@ -317,6 +319,7 @@ mod tests {
     #[test]
     fn a_job_is_ordered_by_what_chooses_and_repeated_by_the_same() {
         let rest = ["--status", "parked", "--code", "http.422", "--older-than", "2h", "--step", "charge"];
+        let rest = [rest.as_slice(), &["--config", "/etc/saga.yaml"]].concat();
         let act = acting([&["skip", "--reason", "r", "--who", "ada", "--id", "7"], rest.as_slice()].concat());
         let order = act.order();
         assert_eq!(
@@ -324,17 +327,16 @@ mod tests {
             json!({"status": "parked", "step": "charge", "code": "http.422", "olderThan": "2h"})
         );
         assert_eq!((&order["step"], &order["action"], &order["id"]), (&json!("charge"), &json!("skip"), &json!("7")));
-        let again =
-            "saga skip --status parked --step charge --code http.422 --older-than 2h --id 7 --who ada --reason r";
+        let again = "saga skip --status parked --step charge --code http.422 --older-than 2h --id 7 --who ada --reason r --config /etc/saga.yaml";
         assert_eq!(act.again(&On::default()), again);
     }
 
     #[test]
     fn the_command_that_repeats_an_act_names_its_step_and_its_id() {
-        let act = skip(&[]);
+        let act = skip(&["--server", "http://localhost:9001"]);
         let answer = json!({"step": "charge", "direction": "do"});
         let expected = format!(
-            "saga skip 4711 --step charge --direction do --id {} --who ada --reason 'it isn'\\''t there'",
+            "saga skip 4711 --step charge --direction do --id {} --who ada --reason 'it isn'\\''t there' --server http://localhost:9001",
             act.id
         );
         assert_eq!(act.again(&On::told(&answer)), expected);

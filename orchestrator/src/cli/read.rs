@@ -38,7 +38,7 @@ pub(super) struct OneArgs {
     #[arg(long, value_name = "ADDRESS")]
     store: Option<String>,
     /// Address of an engine's API, which is asked how the guards stand that hold the saga back; instead of the configuration's api.listen
-    #[arg(long, env = "SAGA_SERVER", value_name = "URL")]
+    #[arg(long, env = "SAGA_SERVER", hide_env_values = true, value_name = "URL")]
     server: Option<String>,
     /// Show payloads whole: the trigger, what was sent, what was answered; otherwise long ones are shortened
     #[arg(long)]

@@ -1,7 +1,10 @@
 //! An engine's API, for commands that act and for those that ask how an engine stands.
 
 use super::ConfigFile;
-use crate::config::{self, Sources};
+use crate::{
+    config::{self, Sources},
+    secrets::address_shown,
+};
 use anyhow::{Context, bail};
 use clap::Args;
 use reqwest::{RequestBuilder, Response};
@@ -20,7 +23,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Debug, Args)]
 pub(super) struct ServerArgs {
     /// Address of an engine's API, instead of the configuration's api.listen
-    #[arg(long, env = "SAGA_SERVER", value_name = "URL")]
+    #[arg(long, env = "SAGA_SERVER", hide_env_values = true, value_name = "URL")]
     server: Option<String>,
     #[command(flatten)]
     file: ConfigFile,
@@ -45,6 +48,18 @@ impl ServerArgs {
         Ok(Server { address: self.address()?, client })
     }
 
+    /// The option that names the same engine from everywhere, and its value. Credentials are left to whoever types it again.
+    pub(super) fn again(&self) -> (&'static str, String) {
+        match (&self.server, &self.file.config) {
+            (Some(server), _) => ("--server", address_shown(server)),
+            (None, Some(file)) => {
+                let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+                ("--config", file.display().to_string())
+            }
+            (None, None) => ("--server", self.address().unwrap_or_else(|_| "http://host:port".to_owned())),
+        }
+    }
+
     fn address(&self) -> anyhow::Result<String> {
         if let Some(server) = &self.server {
             return checked(server);
@@ -61,9 +76,13 @@ impl ServerArgs {
 /// What is no address is told as that, and not as an engine that does not answer.
 fn checked(server: &str) -> anyhow::Result<String> {
     let url = reqwest::Url::parse(server).ok();
-    if url.is_none_or(|url| !matches!(url.scheme(), "http" | "https") || !url.has_host()) {
+    let is_base = |url: reqwest::Url| {
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() && url.fragment().is_none()
+    };
+    if !url.is_some_and(is_base) {
         bail!(
-            "`{server}` is not the address of an engine's API\nhint: write it as http://host:port, in --server or SAGA_SERVER"
+            "`{}` is not the address of an engine's API\nhint: write it as http://host:port, in --server or SAGA_SERVER",
+            address_shown(server)
         );
     }
     Ok(server.trim_end_matches('/').to_owned())
@@ -100,10 +119,9 @@ impl Server {
 
     /// An answer that is not a success is an error, in the engine's words.
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
-        let response = request
-            .send()
-            .await
-            .with_context(|| format!("no engine answers at {}\nhint: --server names one", self.address))?;
+        let response = request.send().await.with_context(|| {
+            format!("no engine answers at {}\nhint: --server names one", address_shown(&self.address))
+        })?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -111,7 +129,9 @@ impl Server {
         let answer: Value = serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null);
         match (answer.pointer("/error/message"), answer.pointer("/error/hint")) {
             (Some(Value::String(message)), Some(Value::String(hint))) => bail!("{message}\nhint: {hint}"),
-            _ => bail!("{} answers {status}, as no engine does\nhint: --server names one", self.address),
+            _ => {
+                bail!("{} answers {status}, as no engine does\nhint: --server names one", address_shown(&self.address))
+            }
         }
     }
 }
@@ -123,7 +143,7 @@ pub(super) fn encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::checked;
+    use super::*;
 
     #[test]
     fn what_is_no_address_is_told_as_that() {
@@ -132,5 +152,37 @@ mod tests {
             let said = checked(wrong).expect_err(wrong).to_string();
             assert!(said.contains("http://host:port") && said.contains(&format!("`{wrong}`")), "{said}");
         }
+    }
+
+    #[test]
+    fn no_error_shows_the_credentials_of_an_address() {
+        for wrong in
+            ["u:CANARY@h:1", "ftp://u:CANARY@h", "http://h/?token=CANARY", "http://u:CAN@ARY@", "http:u:CANARY@"]
+        {
+            let said = checked(wrong).expect_err(wrong).to_string();
+            assert!(!said.contains("ARY") && said.contains("http://host:port"), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_same_engine_is_named_from_everywhere() {
+        let again = |server: Option<&str>, file: Option<&str>| {
+            let file = ConfigFile { config: file.map(Into::into) };
+            ServerArgs::of(server.map(str::to_owned), file).again()
+        };
+        assert_eq!(again(Some("http://h:1"), Some("c.yaml")), ("--server", "http://h:1".into()));
+        assert_eq!(again(Some("http://u:CANARY@h:1"), None), ("--server", "http://…@h:1".into()));
+        assert_eq!(again(None, Some("/etc/saga.yaml")), ("--config", "/etc/saga.yaml".into()));
+        let here = std::env::current_dir().expect("a folder").join("c.yaml").display().to_string();
+        assert_eq!(again(None, Some("c.yaml")), ("--config", here));
+        assert_eq!(again(None, None).0, "--server");
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_does_not_answer_is_named_without_credentials() {
+        let server = Some("http://u:CANARY@127.0.0.1:1".to_owned());
+        let server = ServerArgs::of(server, ConfigFile::default()).open().expect("an address");
+        let said = format!("{:#}", server.get("/api/guards").await.expect_err("nobody listens"));
+        assert!(!said.contains("CANARY") && said.contains("http://…@127.0.0.1:1"), "{said}");
     }
 }
