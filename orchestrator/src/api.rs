@@ -2,6 +2,7 @@
 
 mod acts;
 mod asked;
+mod bodies;
 mod causes;
 mod census;
 mod definitions;
@@ -16,6 +17,7 @@ mod participants;
 mod sagas;
 mod server;
 mod starting;
+mod uniform;
 
 pub use server::Server;
 
@@ -97,7 +99,7 @@ pub async fn start(address: SocketAddr, readiness: watch::Receiver<Readiness>) -
 }
 
 fn routes(backend: Backend) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/", get(pages::list))
         .route("/sagas/{id}", get(pages::saga))
         .route("/guards", get(pages::guards))
@@ -126,10 +128,14 @@ fn routes(backend: Backend) -> Router {
         .route("/api/guards/{participant}/{action}", post(guards::act))
         .route("/api/participants/reload", post(participants::reload))
         .fallback(errors::no_route)
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .with_state(backend);
+    // Within a router of its own: which methods a path has is added to an answer after a router's layers have seen it.
+    Router::new()
+        .fallback_service(routes)
+        .layer(middleware::from_fn(uniform::in_one_form))
         .layer(middleware::from_fn(pages::errors_as_pages))
         .layer(middleware::map_response(with_security_headers))
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .with_state(backend)
 }
 
 /// Every answer: payloads are hostile, so nothing but our own files runs, and nobody frames us.

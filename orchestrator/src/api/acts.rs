@@ -1,6 +1,10 @@
 //! `POST /api/sagas/{id}/{retry|skip|cancel|abandon}`.
 
-use super::{Backend, errors::Error, sagas};
+use super::{
+    Backend, bodies,
+    errors::{Error, Form},
+    sagas,
+};
 use crate::{
     engine::{
         mending,
@@ -15,11 +19,12 @@ use axum::{
     Json,
     body::Bytes,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use saga_core::{
     command::Direction,
+    definition,
     event::OperatorAction,
     id::SagaId,
     input::{About, OperatorAct},
@@ -100,11 +105,10 @@ pub(super) async fn act(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Error> {
-    require_json(&headers)?;
     let action = parse(&action)?;
-    let asked: Asked = serde_json::from_slice(&body).map_err(|error| Error::BadBody(error.to_string()))?;
+    let asked: Asked = bodies::read(Form::Act, &headers, &body)?;
     let wait = waits(asked.wait_ms)?;
-    let saga = sagas::resolve(&backend, sagas::checked(named)?.of(&saga)).await?;
+    let saga = sagas::resolve(&backend, bodies::checked(named)?.of(&saga)).await?;
     let plan = mended(&backend, saga, asked.definition.as_deref(), action).await?;
     let is_dry = asked.dry_run;
     let act = checked(asked, action)?;
@@ -181,24 +185,16 @@ async fn refused(backend: &Backend, saga: SagaId, reason: String) -> Error {
     }
 }
 
-/// A page elsewhere can make a browser send a form or plain text here, under its user's name; JSON it would have to ask leave for first, which
-/// nobody gives.
-pub(super) fn require_json(headers: &HeaderMap) -> Result<(), Error> {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    if media_type.eq_ignore_ascii_case("application/json") {
-        return Ok(());
-    }
-    Err(Error::BadBody(format!("the header content-type is `{content_type}`, expected application/json")))
-}
-
 pub(super) fn parse(action: &str) -> Result<OperatorAction, Error> {
     match action {
         "retry" => Ok(OperatorAction::Retry),
         "skip" => Ok(OperatorAction::Skip),
         "cancel" => Ok(OperatorAction::Cancel),
         "abandon" => Ok(OperatorAction::Abandon),
-        other => Err(Error::NoRoute(format!("…/{other}: expected retry, skip, cancel or abandon"))),
+        other => {
+            let guess = definition::or_did_you_mean(other, ["retry", "skip", "cancel", "abandon"]);
+            Err(Error::NoRoute(format!("…/{other}: expected retry, skip, cancel or abandon{guess}")))
+        }
     }
 }
 
@@ -233,15 +229,15 @@ pub(super) fn takes_definition(action: OperatorAction) -> Result<(), Error> {
 async fn mended(
     backend: &Backend,
     saga: SagaId,
-    definition: Option<&str>,
+    text: Option<&str>,
     action: OperatorAction,
 ) -> Result<Option<Arc<Plan>>, Error> {
-    let Some(definition) = definition else { return Ok(None) };
+    let Some(text) = text else { return Ok(None) };
     takes_definition(action)?;
     let recorded = sagas::recorded(backend, saga).await?;
     let name = &recorded.plan.definition.name;
-    match mending::plan_of(&backend.parts, name, definition).await {
+    match mending::plan_of(&backend.parts, name, text).await {
         Ok(plan) => Ok(Some(plan)),
-        Err(unknown) => Err(Error::Refused(unknown.to_string())),
+        Err(unknown) => Err(Error::NoDefinition(unknown.to_string())),
     }
 }

@@ -14,16 +14,32 @@ pub(super) enum Error {
     NoRoute(String),
     NoSaga(String),
     SeveralSagas(String, Vec<String>),
+    WrongMethod {
+        method: String,
+        path: String,
+        allowed: String,
+        guess: String,
+    },
+    TooLarge {
+        limit: usize,
+    },
+    BadPath(String),
     BadParameter(String),
-    BadBody(String),
+    /// A name in a filter that nothing has.
+    Misnamed(String),
+    BadBody(Form, String),
     BadValue(String),
     Refused(String),
     RefusedAtEnd(String),
+    NoDefinition(String),
     StoreAway(String),
     Unreadable(String),
     TimedOut,
     ForeignHost(String),
-    NoParticipant { name: String, hint: Option<String> },
+    NoParticipant {
+        name: String,
+        hint: Option<String>,
+    },
     TooManyReaders(usize),
     TooManyActs(usize),
     TooManyJobs(usize),
@@ -31,6 +47,32 @@ pub(super) enum Error {
     Busy(usize),
     NotReloaded(String),
     Starting(Option<Arc<str>>),
+}
+
+/// What a body is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Act,
+    Job,
+    GuardAct,
+    Reload,
+}
+
+impl Form {
+    fn hint(self) -> &'static str {
+        match self {
+            Form::Act => {
+                r#"send {"who": "your name", "reason": "why"} as application/json; of skip and retry also "step" and "direction""#
+            }
+            Form::Job => {
+                r#"send {"action": "retry", "who": "your name", "reason": "why", "filter": {"status": "parked"}} as application/json, or "sagas": ["4711"] in place of "filter""#
+            }
+            Form::GuardAct => {
+                r#"send {"who": "your name", "reason": "why"} as application/json; of set also "share": 0.25, "bulkhead": 10 or "rate": "50/s""#
+            }
+            Form::Reload => "send {} as application/json",
+        }
+    }
 }
 
 /// What an answer with an error says, for whoever shows it otherwise than as JSON.
@@ -51,11 +93,16 @@ impl Error {
             | Error::NoSaga(_)
             | Error::NoJob(_)
             | Error::SeveralSagas(..)
+            | Error::WrongMethod { .. }
+            | Error::TooLarge { .. }
+            | Error::BadPath(_)
             | Error::BadParameter(_)
-            | Error::BadBody(_)
+            | Error::Misnamed(_)
+            | Error::BadBody(..)
             | Error::BadValue(_)
             | Error::Refused(_)
             | Error::RefusedAtEnd(_)
+            | Error::NoDefinition(_)
             | Error::Unreadable(_)
             | Error::TimedOut
             | Error::ForeignHost(_)
@@ -84,11 +131,30 @@ impl Error {
             Error::BadParameter(message) => {
                 (StatusCode::BAD_REQUEST, "bad_parameter", message.clone(), "see docs/api.md")
             }
-            Error::BadBody(message) => (
+            Error::Misnamed(message) => (
                 StatusCode::BAD_REQUEST,
-                "bad_body",
+                "bad_parameter",
                 message.clone(),
-                r#"send {"who": "your name", "reason": "why"} as application/json; of skip and retry also "step" and "direction""#,
+                "saga list --count shows what open sagas have, saga definitions list what they are called",
+            ),
+            Error::BadBody(form, message) => (StatusCode::BAD_REQUEST, "bad_body", message.clone(), form.hint()),
+            Error::WrongMethod { method, path, allowed, guess } => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "wrong_method",
+                format!("{path} takes {allowed}, not {method}{guess}"),
+                "see docs/api.md",
+            ),
+            Error::TooLarge { limit } => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                format!("the body is larger than the {limit} bytes that are taken here"),
+                "nothing has changed",
+            ),
+            Error::BadPath(message) => (
+                StatusCode::BAD_REQUEST,
+                "bad_path",
+                message.clone(),
+                "percent-encode an id or a key as UTF-8, as one segment",
             ),
             Error::BadValue(message) => (StatusCode::BAD_REQUEST, "bad_body", message.clone(), "nothing has changed"),
             Error::Refused(message) => {
@@ -96,6 +162,9 @@ impl Error {
             }
             Error::RefusedAtEnd(message) => {
                 (StatusCode::CONFLICT, "refused", message.clone(), "saga history tells how it ended")
+            }
+            Error::NoDefinition(message) => {
+                (StatusCode::CONFLICT, "refused", message.clone(), "saga definitions list shows those of an engine")
             }
             Error::StoreAway(message) => (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -1,6 +1,6 @@
 //! `GET /api/guards/events`: changes of guards as server-sent events, as they happen.
 
-use super::{Backend, errors::Error, guards, sagas};
+use super::{Backend, bodies, errors::Error, guards};
 use crate::{guarded::changes::Change, startup::Readiness};
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
@@ -42,7 +42,7 @@ pub(super) async fn events(
     State(backend): State<Backend>,
     query: Result<Query<Whose>, QueryRejection>,
 ) -> Result<Response, Error> {
-    let participant = sagas::checked(query)?.participant;
+    let participant = bodies::checked(query)?.participant;
     if let Some(name) = participant.as_ref().filter(|name| backend.parts.guarded.snapshot_of(name).is_none()) {
         return Err(guards::nobody(&backend, name.clone()));
     }

@@ -1,6 +1,10 @@
 //! Guards: how they stand, what people did to them and why, who waits on them.
 
-use super::{Backend, acts, asked, errors::Error, sagas};
+use super::{
+    Backend, asked, bodies,
+    errors::{Error, Form},
+    sagas,
+};
 use crate::{
     guarded::{
         ParticipantSnapshot,
@@ -91,10 +95,16 @@ pub(super) async fn acts(
     State(backend): State<Backend>,
     query: Result<Query<WhichActs>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
-    let asked = sagas::checked(query)?;
+    let asked = bodies::checked(query)?;
     let limit = asked::limit(asked.limit)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let acts: Vec<RecordedAct> = backend.parts.acts.list(asked.participant.as_deref(), limit).await?;
+    // What was done to one that is there no more stays on record under its name.
+    if let (Some(name), true) = (asked.participant, acts.is_empty())
+        && backend.parts.guarded.snapshot_of(&name).is_none()
+    {
+        return Err(nobody(&backend, name));
+    }
     Ok(Json(json!({"acts": acts})))
 }
 
@@ -111,7 +121,11 @@ pub(super) async fn waiting(
     State(backend): State<Backend>,
     query: Result<Query<WhoWaits>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
-    let lines = reading::list(backend.parts.store.as_ref(), &wanted(sagas::checked(query)?)?).await?;
+    let wanted = wanted(bodies::checked(query)?)?;
+    let lines = reading::list(backend.parts.store.as_ref(), &wanted).await?;
+    if lines.is_empty() {
+        sagas::named_right(&backend, &wanted).await?;
+    }
     let next = lines.last().map(|line| line.id.clone());
     let lines: Vec<SagaLine> = lines;
     Ok(Json(json!({"sagas": lines, "next": next})))
@@ -148,8 +162,7 @@ pub(super) async fn act(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Error> {
-    acts::require_json(&headers)?;
-    let asked: Asked = serde_json::from_slice(&body).map_err(|error| Error::BadBody(error.to_string()))?;
+    let asked: Asked = bodies::read(Form::GuardAct, &headers, &body)?;
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
     let action = action_of(&action, Given { share: asked.share, bulkhead: asked.bulkhead, rate: asked.rate })?;
     let act = GuardAct { participant: participant.clone(), action, who: asked.who, reason: asked.reason };

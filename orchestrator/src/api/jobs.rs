@@ -2,7 +2,11 @@
 
 mod chosen;
 
-use super::{Backend, acts, asked, errors::Error, sagas};
+use super::{
+    Backend, acts, asked, bodies,
+    errors::{Error, Form},
+    sagas,
+};
 use crate::{
     engine::bulk::{self, Order, Targets},
     guarded::acts::check_texts,
@@ -64,8 +68,7 @@ pub(super) async fn begin(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Error> {
-    acts::require_json(&headers)?;
-    let asked: Asked = serde_json::from_slice(&body).map_err(|error| Error::BadBody(error.to_string()))?;
+    let asked: Asked = bodies::read(Form::Job, &headers, &body)?;
     let order = ordered(&backend, asked).await?;
     let job = backend.jobs.begin(&backend.parts, order).map_err(|_| Error::TooManyJobs(bulk::MOST_RUNNING))?;
     Ok((StatusCode::ACCEPTED, Json(json!({"job": job}))))
@@ -81,7 +84,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
     following: Result<Query<Following>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
-    let after = sagas::checked(following)?.after.unwrap_or_default();
+    let after = bodies::checked(following)?.after.unwrap_or_default();
     let (job, items) = backend.jobs.find(named(&id)?, after).ok_or(Error::NoJob(id))?;
     let next = job.looked_at;
     Ok(Json(json!({"job": job, "items": items, "next": next})))

@@ -9,6 +9,7 @@ pub(super) use guards::guards;
 use super::{
     Backend,
     asked::Asked,
+    bodies,
     census::Counted,
     errors::{Error, Told},
     sagas, server,
@@ -81,7 +82,7 @@ pub(super) async fn list(
     State(backend): State<Backend>,
     query: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Error> {
-    let asked = sagas::checked(query)?.without_blanks().page(LINES)?;
+    let asked = bodies::checked(query)?.without_blanks().page(LINES)?;
     let (mut lines, mut steps) = sagas::lines_and_steps(&backend, &asked, Looked::All).await?;
     let has_more = lines.len() > asked.shown();
     lines.truncate(asked.shown());
@@ -124,7 +125,7 @@ pub(super) async fn saga(
     Path(id): Path<String>,
     named: Result<Query<sagas::Named>, QueryRejection>,
 ) -> Result<Response, Error> {
-    let named = sagas::checked(named)?;
+    let named = bodies::checked(named)?;
     let payloads = named.payloads()?;
     let (shown, _) = sagas::shown(&backend, named.of(&id)).await?;
     let saga = payloads.of_saga(shown.view());

@@ -1,6 +1,9 @@
 //! `POST /api/participants/reload`: participants.yaml is read again, now.
 
-use super::{Backend, acts, errors::Error};
+use super::{
+    Backend, bodies,
+    errors::{Error, Form},
+};
 use crate::{
     engine::reload::{self, Refused, Reloaded},
     startup::{lookup, read_source},
@@ -10,7 +13,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub(super) async fn reload(State(backend): State<Backend>, headers: HeaderMap) -> Result<Json<Value>, Error> {
-    acts::require_json(&headers)?;
+    bodies::require_json(Form::Reload, &headers)?;
     let parts = Arc::clone(&backend.parts);
     let Some(path) = parts.participants_file.as_ref().map(|file| file.path.clone()) else {
         return Err(Error::NotReloaded("this engine has no participants.yaml of its own".into()));

@@ -3,6 +3,7 @@
 use super::{
     Backend,
     asked::{Asked, wanted},
+    bodies::checked,
     errors::Error,
 };
 use crate::guarded::Holding;
@@ -68,11 +69,6 @@ impl Named {
     }
 }
 
-/// What a query says, or an error in the API's own form.
-pub(super) fn checked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Error> {
-    query.map(|Query(asked)| asked).map_err(|rejection| Error::BadParameter(rejection.body_text()))
-}
-
 pub(super) async fn list(
     State(backend): State<Backend>,
     query: Result<Query<Asked>, QueryRejection>,
@@ -113,10 +109,10 @@ pub(super) async fn named_right_if_none(backend: &Backend, wanted: &Wanted) -> R
 }
 
 /// A slip is an error, in place of an empty answer.
-async fn named_right(backend: &Backend, wanted: &Wanted) -> Result<(), Error> {
+pub(super) async fn named_right(backend: &Backend, wanted: &Wanted) -> Result<(), Error> {
     let (store, names) = (backend.parts.store.as_ref(), backend.parts.guarded.names());
     match journal::misnamed(store, &backend.parts.plans, wanted, &names).await? {
-        Some(misnamed) => Err(Error::BadParameter(misnamed.to_string())),
+        Some(misnamed) => Err(Error::Misnamed(misnamed.to_string())),
         None => Ok(()),
     }
 }
