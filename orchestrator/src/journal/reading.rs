@@ -60,7 +60,13 @@ pub struct SagaLine {
     /// What it waits for a person for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub needs_person: Vec<NeedView>,
+    /// The steps that are under way, where they are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub under_way: Vec<String>,
 }
+
+/// Steps of a line that are told by name.
+const MOST_NAMED: usize = 3;
 
 impl SagaLine {
     /// Whether it is where `action` was to lead, or on its way there; `None`: its status is not one that this engine knows.
@@ -75,12 +81,13 @@ impl SagaLine {
         format!("{}{}", self.status, if self.has_incidents { ", incident" } else { "" })
     }
 
-    /// The step that it is at, or all for which it needs a person.
+    /// The steps that it is at, or for which it needs a person: all of them, or the first and how many more.
     #[must_use]
     pub fn steps(&self) -> String {
-        match self.needs_person.as_slice() {
-            [] => self.step.clone().unwrap_or_default(),
-            needs => needs.iter().map(NeedView::name).collect::<Vec<_>>().join(", "),
+        match (self.needs_person.as_slice(), self.under_way.as_slice()) {
+            ([], []) => self.step.clone().unwrap_or_default(),
+            ([], steps) => named(steps),
+            (needs, _) => named(&needs.iter().map(NeedView::name).collect::<Vec<_>>()),
         }
     }
 
@@ -111,8 +118,17 @@ impl From<StreamSummary> for SagaLine {
             has_incidents: !row.flags.is_empty(),
             incident_kinds: row.flags,
             needs_person: Vec::new(),
+            under_way: Vec::new(),
         }
     }
+}
+
+fn named(steps: &[String]) -> String {
+    if steps.len() <= MOST_NAMED {
+        return steps.join(", ");
+    }
+    let (first, others) = steps.split_at(MOST_NAMED - 1);
+    format!("{} and {} more", first.join(", "), others.len())
 }
 
 /// Which sagas to list.
@@ -355,8 +371,15 @@ fn show_now(line: &mut SagaLine, recorded: &Recorded) -> Vec<(String, StepPhase)
     line.waits_on = held_by.iter().map(ToString::to_string).collect();
     line.has_incidents = !recorded.state.incidents.is_empty();
     line.needs_person = recorded.state.needs_view(&recorded.plan);
+    line.under_way = under_way(recorded);
     line.incident_kinds = recorded.state.incident_kinds().into_iter().map(|kind| kind.as_str().to_owned()).collect();
     recorded.state.phases(&recorded.plan)
+}
+
+fn under_way(recorded: &Recorded) -> Vec<String> {
+    let steps = recorded.state.under_way();
+    let several = if steps.len() > 1 { steps } else { Vec::new() };
+    several.into_iter().map(|step| recorded.plan.definition.step(step).name.clone()).collect()
 }
 
 fn show_unread(line: &mut SagaLine, error: &Error) {
@@ -409,6 +432,16 @@ mod tests {
     fn line(saga: &str, number: u64) -> SagaLine {
         let id = SagaId::new(Timestamp(1000), saga_core::id::Shard(1), number).to_string();
         SagaLine { id, saga: saga.to_owned(), ..SagaLine::default() }
+    }
+
+    #[test]
+    fn steps_that_are_under_way_are_told_and_many_of_them_by_number() {
+        let steps = |names: &[&str]| {
+            let under_way = names.iter().map(|name| (*name).to_owned()).collect();
+            SagaLine { step: Some("a".into()), under_way, ..SagaLine::default() }.steps()
+        };
+        assert_eq!([steps(&[]), steps(&["a", "b"]), steps(&["a", "b", "c"])], ["a", "a, b", "a, b, c"]);
+        assert_eq!(steps(&["a", "b", "c", "d", "e"]), "a, b and 3 more");
     }
 
     #[test]

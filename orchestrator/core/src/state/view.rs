@@ -224,6 +224,20 @@ impl State {
         }
     }
 
+    /// The steps that are under way while the saga goes on or back, that of [`State::focus`] first.
+    #[must_use]
+    pub fn under_way(&self) -> Vec<StepIndex> {
+        let goes = match &self.course {
+            Course::Forward | Course::Compensating { .. } => true,
+            Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => false,
+        };
+        let mut open: Vec<_> = self.commands().filter(|(_, command)| goes && command.is_open()).collect();
+        open.sort_by_key(|(_, command)| urgency(command));
+        let mut steps: Vec<StepIndex> = open.into_iter().map(|(command, _)| command.step).collect();
+        steps.dedup();
+        steps
+    }
+
     fn focus_on_work(&self, plan: &Plan) -> (Option<StepIndex>, Option<String>) {
         let open = self.commands().filter(|(_, command)| command.is_open());
         let Some((command, it)) = open.min_by_key(|(_, command)| urgency(command)) else { return (None, None) };

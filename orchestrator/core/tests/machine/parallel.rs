@@ -28,6 +28,20 @@ fn steps_of_a_block_start_together_and_the_next_item_after_all_of_them() {
 }
 
 #[test]
+fn all_steps_that_are_out_are_under_way_and_none_that_has_ended() {
+    let saga = given(FORK);
+    let under_way = |saga: &crate::given::Saga| {
+        let steps = saga.state.under_way().into_iter();
+        steps.map(|step| saga.plan.definition.step(step).name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(under_way(&saga), ["left", "right"]);
+    let saga = saga.when("left", done());
+    assert_eq!(under_way(&saga), ["right"]);
+    let saga = saga.when("right", done()).when("last", done());
+    assert!(under_way(&saga).is_empty());
+}
+
+#[test]
 fn a_call_in_flight_is_awaited_and_undone_when_it_succeeds() {
     given(FORK)
         .when("left", declined())
