@@ -64,6 +64,19 @@ pub enum Verdict {
     NotAsked,
 }
 
+/// What a check needs and did not come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lacks {
+    /// A do that succeeds.
+    Do,
+    /// An undo that succeeds.
+    Undo,
+    /// A restart.
+    Restart,
+    /// The participant, after its restart.
+    Return,
+}
+
 /// One attempt and what came of it, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Exchange {
@@ -81,6 +94,9 @@ pub struct Finding {
     pub check: Check,
     /// Whether the rule is kept.
     pub verdict: Verdict,
+    /// Of what was not tested.
+    #[serde(skip)]
+    pub lacks: Option<Lacks>,
     /// Why it is broken, or was not tested; empty if it holds.
     pub why: String,
     /// Everything that was asked, in order.

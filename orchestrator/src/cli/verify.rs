@@ -7,7 +7,7 @@ use crate::{
     config::{self, Config, Sources},
     kafka::Broker,
     startup,
-    verify::{self, Finding, Restart, Script, Subject, Target, Typed, Verdict},
+    verify::{self, Finding, Lacks, Restart, Script, Subject, Target, Typed, Verdict},
 };
 use anyhow::{Context, anyhow, bail};
 use clap::{ArgGroup, Args};
@@ -38,10 +38,10 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "NAME", requires = "event")]
     saga: Option<String>,
     /// The event that would start the saga, as JSON
-    #[arg(long, value_name = "JSON", value_parser = map, requires = "saga")]
+    #[arg(long, value_name = "JSON", value_parser = event, requires = "saga")]
     event: Option<Value>,
     /// Command of the shell that restarts the participant: what it remembers is tested, too
-    #[arg(long, value_name = "COMMAND", conflicts_with = "restart_by_hand")]
+    #[arg(long, value_name = "COMMAND", value_parser = command, conflicts_with = "restart_by_hand")]
     restart: Option<String>,
     /// Ask you to restart the participant, and wait until you press Enter
     #[arg(long)]
@@ -72,8 +72,27 @@ impl VerifyArgs {
 }
 
 fn map(text: &str) -> Result<Value, String> {
-    let value: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
-    if value.is_object() { Ok(value) } else { Err("write a JSON object: `with` of a step is a map".into()) }
+    object(text, "write a JSON object: `with` of a step is a map")
+}
+
+fn event(text: &str) -> Result<Value, String> {
+    object(
+        text,
+        r#"write a JSON object: an event is the value of the record that would start the saga, {"orderId": "o-1"}"#,
+    )
+}
+
+fn object(text: &str, expected: &str) -> Result<Value, String> {
+    let value: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}; {expected}"))?;
+    if value.is_object() { Ok(value) } else { Err(expected.to_owned()) }
+}
+
+/// A shell takes an empty command for one that succeeds.
+fn command(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("it is empty, and restarts nothing: write a command of the shell, 'docker restart payments'".into());
+    }
+    Ok(text.to_owned())
 }
 
 /// What cannot be verified as it was typed is a usage error.
@@ -99,7 +118,7 @@ async fn one(args: &VerifyArgs, config: &Config) -> anyhow::Result<ExitCode> {
     let subject = Subject { timeout: participant.timeout, script: Script::Typed(typed), restart: args.restart() };
     let verified = verify::run(&name, &participant, &subject, &broker, args.reply_topic.as_deref()).await?;
     output::many(&verified.findings, args.output, shown)?;
-    output::note(&summary(&verified.findings));
+    output::note(&summary(&verified.findings, "--with"));
     Ok(exit_code(&verified.findings))
 }
 
@@ -108,7 +127,7 @@ fn usage_error(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// What could not be tested is not proved: only `--with` can help there, which makes it a usage error.
+/// What could not be tested is not proved: another command line can help there, which makes it a usage error.
 fn exit_code(findings: &[Finding]) -> ExitCode {
     match (count(findings, Verdict::Broken), count(findings, Verdict::NotTested)) {
         (0, 0) => ExitCode::SUCCESS,
@@ -193,17 +212,78 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-fn summary(findings: &[Finding]) -> String {
+/// `sent` is the option that says what the do is sent.
+fn summary(findings: &[Finding], sent: &str) -> String {
     let of = |verdict| count(findings, verdict);
     let (holds, broken, untested) = (of(Verdict::Holds), of(Verdict::Broken), of(Verdict::NotTested));
     let asked = findings.len() - of(Verdict::NotAsked);
-    let hint = match untested {
-        0 => "",
-        _ => "\nhint: --with has to say something that succeeds",
-    };
-    format!("{asked} checks: {holds} hold, {broken} broken, {untested} could not be tested{hint}")
+    let lacks = [Lacks::Do, Lacks::Undo, Lacks::Restart, Lacks::Return].into_iter();
+    let lacks = lacks.filter(|lacks| findings.iter().any(|finding| finding.lacks == Some(*lacks)));
+    let hints = lacks.map(|lacks| format!("\nhint: {}", hint(lacks, sent))).collect::<String>();
+    format!("{asked} checks: {holds} hold, {broken} broken, {untested} could not be tested{hints}")
+}
+
+fn hint(lacks: Lacks, sent: &str) -> String {
+    match lacks {
+        Lacks::Do => format!("{sent} has to say something that succeeds"),
+        Lacks::Undo => "what follows an undo is tested once the undo succeeds".to_owned(),
+        Lacks::Restart => {
+            "--restart has to be a command that restarts the participant and ends with 0; with --restart-by-hand you restart it and press Enter"
+                .to_owned()
+        }
+        Lacks::Return => "the participant has to answer again within a minute after its restart".to_owned(),
+    }
 }
 
 fn count(findings: &[Finding], verdict: Verdict) -> usize {
     findings.iter().filter(|finding| finding.verdict == verdict).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::Check;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Verify {
+        #[command(flatten)]
+        _args: VerifyArgs,
+    }
+
+    fn untested(check: Check, lacks: Lacks) -> Finding {
+        let exchanges = Vec::new();
+        let verdict = Verdict::NotTested;
+        Finding { check, verdict, lacks: Some(lacks), why: String::new(), exchanges, contract: "", read: "" }
+    }
+
+    #[test]
+    fn what_could_not_be_tested_has_the_hint_that_helps_there() {
+        let told = |lacks| summary(&[untested(Check::AfterRestart, lacks)], "--with");
+        assert!(told(Lacks::Do).contains("--with has to say something that succeeds"));
+        for lacks in [Lacks::Undo, Lacks::Restart, Lacks::Return] {
+            assert!(!told(lacks).contains("--with ") && told(lacks).contains("hint: "), "{}", told(lacks));
+        }
+        assert!(told(Lacks::Restart).contains("--restart ") && told(Lacks::Restart).contains("Enter"));
+        let both = [untested(Check::Undo, Lacks::Do), untested(Check::AfterRestart, Lacks::Return)];
+        let both = summary(&both, "--event");
+        assert!(both.contains("--event has") && both.contains("after its restart"), "{both}");
+    }
+
+    #[test]
+    fn an_empty_restart_and_an_event_that_is_no_object_are_told() {
+        let said = |line: &[&str]| {
+            let parsed = Verify::try_parse_from([&["verify-participant"], line].concat());
+            parsed.expect_err("it cannot be used").to_string()
+        };
+        for blank in ["", " ", "\n\t"] {
+            let said = said(&["payments.Charge", "--restart", blank]);
+            assert!(said.contains("--restart") && said.contains("restarts nothing"), "{said}");
+        }
+        for event in ["[]", "5", "\"x\"", "null", "{"] {
+            let said = said(&["--saga", "order", "--event", event]);
+            assert!(said.contains("an event is") && !said.contains("`with`"), "{said}");
+        }
+        assert!(said(&["payments.Charge", "--with", "[]"]).contains("`with` of a step"));
+    }
 }

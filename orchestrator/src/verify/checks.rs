@@ -1,7 +1,7 @@
 //! The rules, one check each.
 
 use super::{
-    Finding, Unreachable, Verdict,
+    Finding, Lacks, Unreachable, Verdict,
     trial::{Asked, Trial, said},
 };
 use saga_core::command::{Answer, Direction, Retryable};
@@ -116,7 +116,7 @@ impl Check {
 enum Outcome {
     Holds,
     Broken(String),
-    NotTested(String),
+    NotTested(Lacks, String),
     NotAsked(String),
 }
 
@@ -128,14 +128,15 @@ pub(super) async fn all(trial: &mut Trial<'_>) -> Result<Vec<Finding>, Unreachab
         if let Some(unreachable) = trial.unreachable() {
             return Err(unreachable);
         }
-        let (verdict, why) = match outcome {
-            Outcome::Holds => (Verdict::Holds, String::new()),
-            Outcome::Broken(why) => (Verdict::Broken, why),
-            Outcome::NotTested(why) => (Verdict::NotTested, why),
-            Outcome::NotAsked(why) => (Verdict::NotAsked, why),
+        let (verdict, lacks, why) = match outcome {
+            Outcome::Holds => (Verdict::Holds, None, String::new()),
+            Outcome::Broken(why) => (Verdict::Broken, None, why),
+            Outcome::NotTested(lacks, why) => (Verdict::NotTested, Some(lacks), why),
+            Outcome::NotAsked(why) => (Verdict::NotAsked, None, why),
         };
         let exchanges = trial.take_exchanges();
-        findings.push(Finding { check, verdict, why, exchanges, contract: check.contract(), read: check.read() });
+        let (contract, read) = (check.contract(), check.read());
+        findings.push(Finding { check, verdict, lacks, why, exchanges, contract, read });
     }
     Ok(findings)
 }
@@ -170,7 +171,7 @@ async fn answers(trial: &mut Trial<'_>, asked: Asked) -> Outcome {
 async fn do_twice(trial: &mut Trial<'_>, asked: Asked) -> Outcome {
     let first = trial.settle(asked, Direction::Do, 1).await;
     if !is_final(&first) {
-        return Outcome::NotTested(format!("the first answer is not final: {}", said(&first)));
+        return Outcome::NotTested(Lacks::Do, format!("the first answer is not final: {}", said(&first)));
     }
     // The same attempt, as a broker delivers it twice, and a later one, as an engine asks that had no answer.
     for attempt in 1..=2 {
@@ -222,7 +223,7 @@ async fn undo_before_do(trial: &mut Trial<'_>, asked: Asked) -> Outcome {
 async fn late_do(trial: &mut Trial<'_>, asked: Asked) -> Outcome {
     let undone = trial.settle(asked, Direction::Undo, 1).await;
     if !matches!(undone, Answer::Succeeded { .. }) {
-        return Outcome::NotTested(format!("the undo before it did not succeed: {}", said(&undone)));
+        return Outcome::NotTested(Lacks::Undo, format!("the undo before it did not succeed: {}", said(&undone)));
     }
     match trial.settle(asked, Direction::Do, 1).await {
         done @ Answer::Succeeded { .. } => Outcome::Broken(format!("it was done after its undo: {}", said(&done))),
@@ -239,7 +240,7 @@ async fn do_after_undo(trial: &mut Trial<'_>, asked: Asked) -> Outcome {
     }
     let undone = trial.settle(asked, Direction::Undo, 1).await;
     if !matches!(undone, Answer::Succeeded { .. }) {
-        return Outcome::NotTested(format!("the undo did not succeed: {}", said(&undone)));
+        return Outcome::NotTested(Lacks::Undo, format!("the undo did not succeed: {}", said(&undone)));
     }
     let again = trial.settle(asked, Direction::Do, 2).await;
     match &again {
@@ -260,15 +261,15 @@ async fn after_restart(trial: &mut Trial<'_>, asked: Asked) -> Outcome {
     let has_undo = trial.subject.script.without_undo().is_none();
     let first = trial.settle(asked, Direction::Do, 1).await;
     if !is_final(&first) {
-        return Outcome::NotTested(format!("the answer before it is not final: {}", said(&first)));
+        return Outcome::NotTested(Lacks::Do, format!("the answer before it is not final: {}", said(&first)));
     }
     // An undo that is refused is what another check is about.
     let is_undone = has_undo && matches!(trial.settle(undone, Direction::Undo, 1).await, Answer::Succeeded { .. });
     if let Err(why) = restart.perform().await {
-        return Outcome::NotTested(why);
+        return Outcome::NotTested(Lacks::Restart, why);
     }
     let Some(again) = trial.settle_after_restart(asked, Direction::Do).await else {
-        return Outcome::NotTested("it did not come back".into());
+        return Outcome::NotTested(Lacks::Return, "it did not come back".into());
     };
     if let Some(why) = differs(&first, &again) {
         return Outcome::Broken(format!("the same do before and after: {why}"));
@@ -296,7 +297,7 @@ fn headers(trial: &Trial<'_>) -> Outcome {
 }
 
 fn not_done(answer: &Answer) -> Outcome {
-    Outcome::NotTested(format!("the do did not succeed: {}", said(answer)))
+    Outcome::NotTested(Lacks::Do, format!("the do did not succeed: {}", said(answer)))
 }
 
 fn is_final(answer: &Answer) -> bool {

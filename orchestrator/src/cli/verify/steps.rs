@@ -13,6 +13,9 @@ use saga_core::state::view::{addressed, body};
 use serde_json::{Value, json};
 use std::{process::ExitCode, sync::Arc};
 
+/// Says what the dos are sent.
+const EVENT: &str = "--event";
+
 pub(super) async fn run(args: &VerifyArgs, config: &Config, saga: &str) -> anyhow::Result<ExitCode> {
     let rehearsed = match rehearsed(args, config, saga) {
         Ok(rehearsed) => rehearsed,
@@ -32,7 +35,7 @@ pub(super) async fn run(args: &VerifyArgs, config: &Config, saga: &str) -> anyho
         Ok(())
     })
     .await?;
-    output::note(&summary(&findings));
+    output::note(&summary(&findings, EVENT));
     Ok(exit_code(&findings))
 }
 
@@ -89,5 +92,5 @@ fn told(report: &StepReport) -> String {
 /// Of a step that keeps all rules a line is enough.
 fn of(findings: &[Finding]) -> String {
     let is_well = count(findings, Verdict::Broken) + count(findings, Verdict::NotTested) == 0;
-    if is_well { format!("  {}", summary(findings)) } else { shown(findings) }
+    if is_well { format!("  {}", summary(findings, EVENT)) } else { shown(findings) }
 }
