@@ -108,6 +108,7 @@ fn routes(backend: Backend) -> Router {
         .route("/assets/job.js", get(pages::job_script))
         .route("/assets/saga.css", get(pages::style))
         .route("/assets/saga.js", get(pages::script))
+        .route("/assets/visible.js", get(pages::visible_script))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))

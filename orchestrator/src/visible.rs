@@ -1,6 +1,21 @@
-//! Text of strangers as a terminal may get it: what would steer the terminal, or hide or reorder other text, is written out.
+//! Text of strangers as a terminal or a page may get it: what would steer the terminal, or hide or reorder other text, is written out.
 
-use std::{borrow::Cow, fmt::Write};
+use askama::filters::{Escaper, Html as Markup};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+    ops::RangeInclusive,
+};
+
+/// How the templates of the pages escape: as [`in_line`] does, and then for HTML.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Html;
+
+impl Escaper for Html {
+    fn write_escaped_str<W: Write>(&self, dest: W, text: &str) -> fmt::Result {
+        Markup.write_escaped_str(dest, &in_line(text))
+    }
+}
 
 /// `text` in one line: line breaks are written out too, so that no text can look like a line of ours.
 #[must_use]
@@ -29,12 +44,30 @@ pub fn in_json(json: &str) -> Cow<'_, str> {
 
 /// Control signs steer a terminal (C0 and C1); marks of direction reorder what stands beside them (Unicode TR 36, section 2.10); separators
 /// break lines; signs without width make two texts look alike.
+const HIDDEN: [RangeInclusive<char>; 10] = [
+    '\u{0}'..='\u{1f}',
+    '\u{7f}'..='\u{9f}',
+    '\u{61c}'..='\u{61c}',
+    '\u{200b}'..='\u{200b}',
+    '\u{200e}'..='\u{200f}',
+    '\u{2028}'..='\u{2029}',
+    '\u{202a}'..='\u{202e}',
+    '\u{2060}'..='\u{2060}',
+    '\u{2066}'..='\u{2069}',
+    '\u{feff}'..='\u{feff}',
+];
+
 fn is_hidden(sign: char) -> bool {
-    let reorders =
-        matches!(sign, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let breaks_lines = matches!(sign, '\u{2028}' | '\u{2029}');
-    let has_no_width = matches!(sign, '\u{200b}' | '\u{2060}' | '\u{feff}');
-    sign.is_control() || reorders || breaks_lines || has_no_width
+    HIDDEN.iter().any(|range| range.contains(&sign))
+}
+
+/// The same signs as a class of a regular expression of JavaScript, for the scripts of the pages.
+#[must_use]
+pub fn class_for_scripts() -> String {
+    let range = |range: &RangeInclusive<char>| {
+        format!("\\u{{{:x}}}-\\u{{{:x}}}", u32::from(*range.start()), u32::from(*range.end()))
+    };
+    format!("[{}]", HIDDEN.iter().map(range).collect::<String>())
 }
 
 fn shown(text: &str, hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -86,6 +119,20 @@ mod tests {
     fn lines_stay_lines_only_where_they_are_ours() {
         assert_eq!(in_lines("a\nb\x1b[A"), "a\nb\\u001b[A");
         assert_eq!(in_line("a\nb"), r"a\nb");
+    }
+
+    #[test]
+    fn a_page_shows_what_is_hidden_and_no_markup() {
+        let mut page = String::new();
+        Html.write_escaped_str(&mut page, "a\u{202e}b\x07<b>\n").expect("a string");
+        assert_eq!(page, r"a\u202eb\u0007&#60;b&#62;\n");
+    }
+
+    #[test]
+    fn every_control_sign_is_hidden_and_the_scripts_know_the_same() {
+        assert!(('\0'..='\u{10ffff}').filter(|sign| sign.is_control()).all(is_hidden));
+        let class = class_for_scripts();
+        assert!(class.starts_with(r"[\u{0}-\u{1f}\u{7f}-") && class.contains(r"\u{202a}-\u{202e}"), "{class}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 // Acts of operators: a button names the request, the dialog asks who acts and why, and shows what came of it. The API takes JSON only, so that no
 // page elsewhere can act for whoever has this one open.
 import { DRY_PACE, followJob, stopJob } from "./job.js";
+import { visible } from "./visible.js";
 
 const dialog = document.getElementById("act");
 const form = dialog.querySelector("form");
@@ -21,6 +22,10 @@ function newId() {
   bytes[8] = (bytes[8] & 63) | 128;
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+function tell(text) {
+  output.textContent = visible(text);
 }
 
 async function post(url, body) {
@@ -52,13 +57,13 @@ async function foresee() {
   const { ok, told, text } = await post(form.dataset.url, isJob() ? { ...dry, pace: DRY_PACE } : dry);
   if (!isWanted()) return;
   submit.disabled = !ok;
-  output.textContent = ok && told.leadsTo ? prospect(told.leadsTo) : text;
+  tell(ok && told.leadsTo ? prospect(told.leadsTo) : text);
   if (ok && told.job) await foreseeJob(told.job.id, isWanted);
 }
 
 async function foreseeJob(id, isWanted) {
   dryJob = id;
-  const ended = await followJob(id, (text) => isWanted() && (output.textContent = text), () => isWanted() && dryJob === id);
+  const ended = await followJob(id, (text) => isWanted() && tell(text), () => isWanted() && dryJob === id);
   if (ended) submit.disabled = ended.lookedAt === 0;
   else await stopJob(id);
   if (dryJob === id) dryJob = undefined;
@@ -70,7 +75,7 @@ async function follow(job) {
   const isWanted = () => dialog.open && form.dataset.id === id;
   stop.hidden = false;
   stop.dataset.job = job.id;
-  await followJob(job.id, (text) => isWanted() && (output.textContent = text), isWanted);
+  await followJob(job.id, (text) => isWanted() && tell(text), isWanted);
   if (isWanted()) stop.hidden = true;
 }
 
@@ -113,7 +118,7 @@ form.addEventListener("submit", async (event) => {
     const { url, id, body, waits } = form.dataset;
     const pace = isJob() ? { pace: Number(form.elements.pace.value) } : {};
     const { ok, told, text } = await post(url, { ...JSON.parse(body), ...JSON.parse(waits), ...pace, id, who, reason });
-    output.textContent = text;
+    tell(text);
     submit.disabled = ok;
     if (ok && told.job) await follow(told.job);
   } catch {

@@ -33,7 +33,8 @@ pub(super) fn checked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, E
         let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
         let (place, what) = text.split_once(": ").unwrap_or(("", text));
         let is_name = !place.is_empty() && place.chars().all(char::is_alphanumeric);
-        Error::BadParameter(in_words(&if is_name { format!("`{place}`: {what}") } else { text.to_owned() }))
+        let told = if is_name && !what.contains(" field `") { format!("`{place}`: {what}") } else { what.to_owned() };
+        Error::BadParameter(in_words(&told).replace(" field `", " parameter `"))
     })
 }
 
@@ -199,6 +200,7 @@ mod tests {
         assert_eq!(said("limit=x"), "`limit`: expected a whole number");
         assert_eq!(said("limit=99999999999"), "`limit`: the number is too large");
         assert!(said("lmit=1").ends_with("; did you mean `limit`?"), "{}", said("lmit=1"));
-        assert!(said("limit=1&limit=2").contains("duplicate field `limit`"));
+        assert!(said("lmit=1").starts_with("unknown parameter `lmit`, expected"), "{}", said("lmit=1"));
+        assert!(said("limit=1&limit=2").contains("duplicate parameter `limit`"));
     }
 }

@@ -14,11 +14,14 @@ use super::{
     errors::{Error, Told},
     sagas, server,
 };
-use crate::guarded::Holding;
-use crate::journal::{
-    history::HistoryLine,
-    payloads::Payloads,
-    reading::{Looked, SagaLine},
+use crate::{
+    guarded::Holding,
+    journal::{
+        history::HistoryLine,
+        payloads::Payloads,
+        reading::{Looked, SagaLine},
+    },
+    visible,
 };
 use askama::Template;
 use axum::{
@@ -57,6 +60,8 @@ struct ListPage {
     participants: Vec<String>,
     asked: Asked,
     sagas: Vec<ListedSaga>,
+    /// Why there is none: a name in what was asked that nothing has.
+    slip: Option<String>,
     /// The query of the next page, if there is one.
     next: Option<String>,
 }
@@ -84,6 +89,7 @@ pub(super) async fn list(
 ) -> Result<Response, Error> {
     let asked = bodies::checked(query)?.without_blanks().page(LINES)?;
     let (mut lines, mut steps) = sagas::lines_and_steps(&backend, &asked, Looked::All).await?;
+    let slip = if lines.is_empty() { sagas::slip(&backend, &asked).await? } else { None };
     let has_more = lines.len() > asked.shown();
     lines.truncate(asked.shown());
     let next = lines.last().filter(|_| has_more).map(|last| asked.next(&last.id));
@@ -93,7 +99,7 @@ pub(super) async fn list(
     let counts = counted.as_ref().map_or_else(Vec::new, |counted| by_status(&counted.standing));
     let names = names(&backend, counted.as_deref(), asked.saga());
     let participants = waited_for(&backend, asked.waiting_on());
-    Ok(page(&ListPage { counts, names, participants, asked, sagas: listed, next }))
+    Ok(page(&ListPage { counts, names, participants, asked, sagas: listed, slip, next }))
 }
 
 /// Definitions to choose from: those that this engine knows, those of open sagas, and the one that was asked for.
@@ -148,6 +154,11 @@ pub(super) async fn act_script() -> Response {
 
 pub(super) async fn script() -> Response {
     server::text("text/javascript; charset=utf-8", include_str!("../../ui/saga.js"))
+}
+
+pub(super) async fn visible_script() -> Response {
+    let script = include_str!("../../ui/visible.js").replace("HIDDEN_SIGNS", &visible::class_for_scripts());
+    server::text("text/javascript; charset=utf-8", script)
 }
 
 fn page(template: &impl Template) -> Response {

@@ -75,8 +75,10 @@ pub(super) async fn list(
 ) -> Result<Json<Value>, Error> {
     let asked = checked(query)?;
     let lines = lines(&backend, &asked).await?;
-    if lines.is_empty() {
-        named_right(&backend, &wanted(&asked, backend.parts.clock.now())?).await?;
+    if lines.is_empty()
+        && let Some(slip) = slip(&backend, &asked).await?
+    {
+        return Err(Error::Misnamed(slip));
     }
     let next = lines.last().map(|line| line.id.clone());
     Ok(Json(json!({"sagas": lines, "next": next})))
@@ -110,11 +112,20 @@ pub(super) async fn named_right_if_none(backend: &Backend, wanted: &Wanted) -> R
 
 /// A slip is an error, in place of an empty answer.
 pub(super) async fn named_right(backend: &Backend, wanted: &Wanted) -> Result<(), Error> {
-    let (store, names) = (backend.parts.store.as_ref(), backend.parts.guarded.names());
-    match journal::misnamed(store, &backend.parts.plans, wanted, &names).await? {
-        Some(misnamed) => Err(Error::Misnamed(misnamed.to_string())),
+    match misnamed(backend, wanted).await? {
+        Some(slip) => Err(Error::Misnamed(slip)),
         None => Ok(()),
     }
+}
+
+/// A name in what was asked that nothing has, with a guess at what was meant.
+pub(super) async fn slip(backend: &Backend, asked: &Asked) -> Result<Option<String>, Error> {
+    misnamed(backend, &wanted(asked, backend.parts.clock.now())?).await
+}
+
+async fn misnamed(backend: &Backend, wanted: &Wanted) -> Result<Option<String>, Error> {
+    let (store, names) = (backend.parts.store.as_ref(), backend.parts.guarded.names());
+    Ok(journal::misnamed(store, &backend.parts.plans, wanted, &names).await?.map(|slip| slip.to_string()))
 }
 
 pub(super) async fn counts(

@@ -71,7 +71,7 @@ impl FromStr for By {
 }
 
 /// Sagas that agree in what they are counted by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
     /// How many.

@@ -56,8 +56,8 @@ impl Cause {
         match self.status().parse() {
             Ok(Status::Parked) if self.group.step.is_some() => vec![Retry, Skip, Cancel, Abandon],
             Ok(Status::Parked) => vec![Retry, Cancel, Abandon],
-            Ok(Status::Waiting) => vec![Cancel, Abandon],
-            Ok(Status::Compensating) => vec![Abandon],
+            Ok(Status::Waiting) => vec![Retry, Cancel, Abandon],
+            Ok(Status::Compensating) => vec![Retry, Abandon],
             Ok(Status::Running | Status::Completed | Status::Compensated | Status::Abandoned) | Err(_) => Vec::new(),
         }
     }
@@ -82,4 +82,21 @@ pub(crate) async fn causes(State(backend): State<Backend>) -> Response {
     let causes = groups.iter().take(MOST_SHOWN).map(|group| Cause::of(group, &backend.parts.guarded)).collect();
     let more = groups.len().saturating_sub(MOST_SHOWN);
     page(&CausesPage { causes, more, is_counting: counted.is_none() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_can_be_tried_again_at_once_and_what_has_ended_takes_nothing() {
+        let acts = |status: Status| {
+            let group = Group { status: Some(status.to_string()), ..Group::default() };
+            Cause { held_by: Vec::new(), asked: Asked::of(&group), group }.acts()
+        };
+        for waits in [Status::Waiting, Status::Compensating, Status::Parked] {
+            assert_eq!(acts(waits).first(), Some(&OperatorAction::Retry), "{waits}");
+        }
+        assert!([Status::Completed, Status::Compensated, Status::Abandoned].into_iter().all(|it| acts(it).is_empty()));
+    }
 }
