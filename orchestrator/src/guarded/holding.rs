@@ -51,7 +51,8 @@ impl ParticipantSnapshot {
                 "calls to {name} are stopped by hand: `saga guard acts --participant {name}` says by whom and why"
             ));
         }
-        if let Some(ms) = self.paused_for_ms {
+        let asks_in = self.opened.as_ref().and_then(|opened| opened.asks_in_ms).unwrap_or_default();
+        if let Some(ms) = self.paused_for_ms.filter(|ms| *ms >= asks_in) {
             return Some(format!("{name} asked not to be called (Retry-After) for {} more", about(ms)));
         }
         let opened = self.opened.as_ref()?;

@@ -33,16 +33,15 @@ pub(super) fn guards(guards: &[Value]) -> String {
     output::table(columns, guards.iter().map(row))
 }
 
-/// `open (failureRate: 10 of 12 failed), next probe in 38s`, or `closed, paused for 30s more (Retry-After)`
+/// `open (failureRate: 10 of 12 failed, 2 probes failed since), next probe in 38 s`, or `closed, paused for 30 s more (Retry-After)`
 fn breaker(guard: &Value) -> String {
-    let mut parts = vec![word(guard, "breaker")];
-    if let Some(opened) = guard.get("opened") {
-        parts[0] = format!("{} ({})", parts[0], one::cause(opened));
-        parts.extend(opened["asksInMs"].as_u64().map(|ms| format!("next probe in {}", one::seconds(ms))));
-    }
-    let pause = guard["pausedForMs"].as_u64();
-    parts.extend(pause.map(|ms| format!("paused for {} more (Retry-After)", one::seconds(ms))));
-    parts.join(", ")
+    let opened = guard.get("opened");
+    let cause = opened.map(|opened| {
+        let parts = [Some(one::cause(opened)), one::probes(&opened["inARow"])];
+        format!(" ({})", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    });
+    let next = one::next(guard).map(|next| format!(", {next}"));
+    format!("{}{}{}", word(guard, "breaker"), cause.unwrap_or_default(), next.unwrap_or_default())
 }
 
 /// `http.500 db down (server_error)`
@@ -152,6 +151,18 @@ mod tests {
         assert!(guards(&[open]).contains("http.500 db down (server_error)"));
         let paused = json!({"name": "payouts", "breaker": "closed", "pausedForMs": 38_000});
         assert_eq!(breaker(&paused), "closed, paused for 38 s more (Retry-After)");
+    }
+
+    #[test]
+    fn of_a_probe_and_a_pause_the_later_one_is_told() {
+        let told = |asks_in_ms: Value, paused_for_ms: u64| {
+            let opened = json!({"by": "failureRate", "calls": 5, "failures": 5, "asksInMs": asks_in_ms, "inARow": 3});
+            breaker(&json!({"breaker": "open", "opened": opened, "pausedForMs": paused_for_ms}))
+        };
+        let open = "open (failureRate: 5 of 5 failed, 2 probes failed since)";
+        assert_eq!(told(json!(5_000), 15_000), format!("{open}, next probe in 15 s (Retry-After)"));
+        assert_eq!(told(json!(15_000), 5_000), format!("{open}, next probe in 15 s"));
+        assert_eq!(told(Value::Null, 5_000), format!("{open}, paused for 5 s more (Retry-After)"));
     }
 
     #[test]

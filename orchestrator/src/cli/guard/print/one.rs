@@ -37,7 +37,7 @@ fn facts(guard: &Value) -> Option<String> {
     ];
     let plain = plain.into_iter().map(|(title, key)| [title.to_owned(), word(guard, key)]);
     let more = [
-        ["opened".to_owned(), guard.get("opened").map(opened).unwrap_or_default()],
+        ["opened".to_owned(), guard.get("opened").map(|it| opened(it, next(guard))).unwrap_or_default()],
         ["asked for a pause".to_owned(), guard["pausedForMs"].as_u64().map(more_of).unwrap_or_default()],
         ["depends on".to_owned(), words(&guard["dependsOn"])],
         ["health".to_owned(), guard.get("health").map(health).unwrap_or_default()],
@@ -49,12 +49,23 @@ fn facts(guard: &Value) -> Option<String> {
 }
 
 /// `by failureRate: 10 of 12 failed, 2 probes failed since, for 13 s, next probe in 38 s`
-fn opened(opened: &Value) -> String {
+fn opened(opened: &Value, next: Option<String>) -> String {
     let since = opened["agoMs"].as_u64().map(|ago| format!("in this state for {}", seconds(ago)));
-    let next = opened["asksInMs"].as_u64().map(|ms| format!("next probe in {}", seconds(ms)));
     let next = next.unwrap_or_else(|| "probes are sent now".to_owned());
     let parts = [Some(format!("by {}", cause(opened))), probes(&opened["inARow"]), since, Some(next)];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// When it is called again, where that is known: after the pause that it asked for, and not before the breaker asks.
+pub(super) fn next(guard: &Value) -> Option<String> {
+    let asks_in = guard["opened"]["asksInMs"].as_u64();
+    match (asks_in, guard["pausedForMs"].as_u64()) {
+        (Some(asks_in), Some(pause)) if pause > asks_in => {
+            Some(format!("next probe in {} (Retry-After)", seconds(pause)))
+        }
+        (Some(asks_in), _) => Some(format!("next probe in {}", seconds(asks_in))),
+        (None, pause) => pause.map(|ms| format!("paused for {} (Retry-After)", more_of(ms))),
+    }
 }
 
 /// `failureRate: 10 of 12 failed`
@@ -69,7 +80,7 @@ pub(super) fn cause(opened: &Value) -> String {
 }
 
 /// It opens once by what it counts, and then whenever a probe fails.
-fn probes(in_a_row: &Value) -> Option<String> {
+pub(super) fn probes(in_a_row: &Value) -> Option<String> {
     match in_a_row.as_u64()?.saturating_sub(1) {
         0 => None,
         1 => Some("1 probe failed since".to_owned()),
