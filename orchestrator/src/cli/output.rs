@@ -112,14 +112,51 @@ fn write_child(value: &serde_json::Value, depth: usize, out: &mut String) {
     }
 }
 
-/// Columns that fit a terminal, without lines.
+/// Columns without lines, as wide as the terminal.
 pub(super) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_header(header.map(str::to_uppercase));
-    for row in rows {
-        table.add_row(row.map(|cell| visible::in_line(&cell).into_owned()));
+    table_within(width(), header, rows)
+}
+
+/// The same within so many columns; `None`: each row is one line, however long.
+pub(super) fn table_within<const N: usize>(
+    width: Option<usize>,
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let rows: Vec<[String; N]> =
+        rows.into_iter().map(|row| row.map(|cell| visible::in_line(&cell).into_owned())).collect();
+    let whole = laid_out(&header, &rows, None);
+    match width {
+        Some(width) if whole.lines().any(|line| line.chars().count() > width) => {
+            laid_out(&header, &rows, Some(width.max(LEAST_WIDTH)))
+        }
+        Some(_) | None => whole,
     }
-    table.to_string()
+}
+
+/// Fewer columns than this show no table that can be read.
+const LEAST_WIDTH: usize = 40;
+
+/// Where there is no room for all, columns in which nothing stands make room, and then cells go on in the next line.
+fn laid_out<const N: usize>(header: &[&str; N], rows: &[[String; N]], width: Option<usize>) -> String {
+    let says = |column: &usize| rows.is_empty() || rows.iter().any(|row| !row[*column].is_empty());
+    let columns: Vec<usize> = (0..N).filter(|column| width.is_none() || says(column)).collect();
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    if let Some(width) = width {
+        table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    }
+    table.set_header(columns.iter().map(|column| header[*column].to_uppercase()));
+    for row in rows {
+        table.add_row(columns.iter().map(|column| row[*column].as_str()));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// Columns of the terminal that is written to; `None`: no terminal is.
+pub(super) fn width() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
 /// Lines of a table that was laid out elsewhere.
@@ -150,6 +187,20 @@ mod tests {
         let text = table(["key", "reason"], cells);
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.contains(r"o-1\nparked") && text.contains(r"\u001b[2Jdeclined"), "{text}");
+    }
+
+    #[test]
+    fn a_table_fits_the_terminal_and_loses_no_word() {
+        let what = "attempt 1 failed (http.503: the service is down for maintenance until noon); attempt 2 follows";
+        let rows = || [["1.0".to_owned(), "2026-11-29T08:00:00.000Z".to_owned(), String::new(), what.to_owned()]];
+        let header = ["event", "time", "health", "what happened"];
+        let narrow = table_within(Some(80), header, rows());
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+        assert!(what.split(' ').all(|word| narrow.contains(word)) && !narrow.contains("HEALTH"), "{narrow}");
+        assert!(narrow.lines().skip(2).all(|line| line.starts_with("    ")), "no cell begins a line: {narrow}");
+        for wide in [table_within(None, header, rows()), table_within(Some(200), header, rows())] {
+            assert!(wide.lines().count() == 2 && wide.contains(what) && wide.contains("HEALTH"), "{wide}");
+        }
     }
 
     #[test]

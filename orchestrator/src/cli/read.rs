@@ -116,7 +116,8 @@ fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {
         let doubt = if step.skipped_in_doubt { ", may have happened" } else { "" };
         [step.step.clone(), format!("{}{doubt}{answered}", word(step.phase)), attempts(step), result, failure]
     };
-    let steps = output::table(["step", "state", "attempts", "result", "failure"], saga.steps.iter().map(row));
+    let columns = ["step", "state", "attempts", "result", "failure"];
+    let steps = output::table_within(width(full), columns, saga.steps.iter().map(row));
     let incident =
         |incident: &IncidentView| format!("\nincident at {}: {}", incident.at, visible::in_line(&incident.text()));
     let incidents: String = saga.incidents.iter().map(incident).collect();
@@ -199,7 +200,12 @@ fn history_table(lines: &[HistoryLine], full: bool) -> String {
         let payload = line.payload.as_ref().map(|payload| format!(" {}", gist(payload, full))).unwrap_or_default();
         [line.event.clone(), line.at.clone(), format!("{}{payload}", line.text)]
     };
-    output::table(["event", "time", "what happened"], lines.iter().map(row))
+    output::table_within(width(full), ["event", "time", "what happened"], lines.iter().map(row))
+}
+
+/// A payload that is shown whole stays in one line, so that it can be copied.
+fn width(full: bool) -> Option<usize> {
+    if full { None } else { output::width() }
 }
 
 pub(super) async fn open(file: &ConfigFile, store: Option<String>) -> anyhow::Result<Arc<dyn EventStore>> {

@@ -18,23 +18,21 @@ pub(super) enum Header {
     Left,
 }
 
-/// Fewest columns of a reason that says anything.
+/// Fewest columns of a reason that says anything, and of one that is not left out.
 const LEAST_REASON: usize = 30;
+const SHORTEST_REASON: usize = 10;
+/// Columns that make room for the reason, one after the other: a key names a saga, and how long it has been so says more than its age.
+const MAKE_ROOM: [&str; 4] = ["id", "age", "saga", "since"];
 /// Digits of a hash that tell definitions apart for people.
 const SHORT_HASH: usize = 12;
 /// Between two columns.
 const GAP: usize = 2;
 
-/// Sagas, one a line. Where the terminal is too narrow for both, the reason goes before the id: a key names a saga, too.
+/// Sagas, one a line.
 pub(super) fn lines(lines: &[SagaLine], header: Header) -> String {
     let now = Clock::Wall.now();
     let rows = lines.iter().map(|line| row(line, now)).collect();
-    fitted(
-        vec!["id", "saga", "key", "status", "step", "age", "since", "reason"],
-        rows,
-        terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)),
-        header,
-    )
+    fitted(vec!["id", "saga", "key", "status", "step", "age", "since", "reason"], rows, output::width(), header)
 }
 
 fn row(line: &SagaLine, now: Timestamp) -> Vec<String> {
@@ -98,11 +96,14 @@ fn fitted(mut header: Vec<&str>, mut rows: Vec<Vec<String>>, width: Option<usize
         let widths = widths(header, rows);
         widths.iter().rev().skip(1).map(|width| width + GAP).sum()
     };
-    if beside(&header, &rows) + LEAST_REASON > width {
-        header.remove(0);
-        rows.iter_mut().for_each(|row| drop(row.remove(0)));
+    for name in MAKE_ROOM {
+        let Some(at) = header.iter().position(|column| *column == name) else { continue };
+        if beside(&header, &rows) + LEAST_REASON > width {
+            header.remove(at);
+            rows.iter_mut().for_each(|row| drop(row.remove(at)));
+        }
     }
-    let room = width.saturating_sub(beside(&header, &rows)).max(LEAST_REASON);
+    let room = width.saturating_sub(beside(&header, &rows)).max(SHORTEST_REASON);
     for reason in rows.iter_mut().filter_map(|row| row.last_mut()) {
         cut(reason, room);
     }
@@ -150,6 +151,25 @@ mod tests {
         let narrow = table(Some(60));
         assert!(!narrow.contains("01a1fd79") && narrow.contains("4711") && narrow.contains('…'), "{narrow}");
         assert!(!table(None).contains('…'));
+        let row = [
+            "01a1fd79-2b8e-7002-908c-c8bc2b40dbf8",
+            "order-fulfillment",
+            "o-4711",
+            "compensating",
+            "charge",
+            "3m",
+            "40s",
+        ];
+        let row: Vec<String> = row.iter().map(|cell| (*cell).to_owned()).chain(["declined ".repeat(9)]).collect();
+        let header = vec!["id", "saga", "key", "status", "step", "age", "since", "reason"];
+        for width in [50, 60, 80, 100] {
+            let table = fitted(header.clone(), vec![row.clone()], Some(width), Header::Shown);
+            assert!(table.lines().all(|line| line.chars().count() <= width), "{width}:\n{table}");
+            assert!(
+                table.contains("o-4711") && table.contains("compensating") && table.contains("declined"),
+                "{table}"
+            );
+        }
         assert_eq!(fitted(vec!["id", "key", "reason"], rows(), None, Header::Left).lines().count(), 1);
     }
 
