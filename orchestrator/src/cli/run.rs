@@ -10,7 +10,7 @@ use crate::{
     startup::{self, Files, Options},
 };
 use clap::Args;
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -28,6 +28,9 @@ pub(super) struct ServeArgs {
     /// Address that the API listens on
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Of `saga dev`
+    #[arg(long = "port", value_name = "PORT", hide = true, value_parser = no_port)]
+    _port: Option<Infallible>,
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +44,9 @@ pub(super) struct DevArgs {
     /// Port of the web UI and the API
     #[arg(long, default_value_t = 8080)]
     port: u16,
+    /// Of `saga serve`
+    #[arg(long = "listen", value_name = "ADDRESS", hide = true, value_parser = no_address)]
+    _listen: Option<Infallible>,
     /// Port at which clients find Kafka [default: that of the last run in this folder if it is free, else any]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     kafka_port: Option<u16>,
@@ -50,6 +56,15 @@ pub(super) struct DevArgs {
     /// End when all orders are accounted for
     #[arg(long, requires = "orders")]
     exit: bool,
+}
+
+fn no_port(port: &str) -> Result<Infallible, String> {
+    Err(format!("`saga serve` takes an address: --listen 127.0.0.1:{port}"))
+}
+
+fn no_address(address: &str) -> Result<Infallible, String> {
+    let port = address.rsplit(':').next().unwrap_or(address);
+    Err(format!("`saga dev` listens on this machine only and takes a port: --port {port}"))
 }
 
 pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
@@ -78,4 +93,29 @@ pub(super) async fn dev(args: DevArgs) -> anyhow::Result<ExitCode> {
     };
     let accounted_for = dev::run(options, Terminal::stdout()?, shutdown::signal()).await?;
     Ok(if accounted_for { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    enum Run {
+        Serve(ServeArgs),
+        Dev(DevArgs),
+    }
+
+    #[test]
+    fn where_to_listen_is_told_in_the_other_commands_words() {
+        let said = |line: &[&str]| Run::try_parse_from(line).expect_err("it has no such option").to_string();
+        for option in [&["--port", "9000"][..], &["--port=9000"]] {
+            let said = said(&[&["saga", "serve"], option].concat());
+            assert!(said.contains("--listen 127.0.0.1:9000"), "{said}");
+        }
+        for address in ["127.0.0.1:9000", "9000", "[::1]:9000", ":9000"] {
+            let said = said(&["saga", "dev", "--listen", address]);
+            assert!(said.contains("--port 9000"), "{said}");
+        }
+    }
 }
