@@ -41,7 +41,7 @@ pub enum Unfit {
     },
     /// A number is so long that no reader can be expected to take it.
     #[error(
-        "the number {beginning}… has {chars} characters; at most {MAX_NUMBER_CHARS}, and exponents of at most {MAX_EXPONENT}, are taken: send it as a string"
+        "the number {beginning}… has {chars} characters; at most {MAX_NUMBER_CHARS} are taken: send it as a string"
     )]
     Number {
         /// Its first characters.
@@ -49,6 +49,11 @@ pub enum Unfit {
         /// How many it has.
         chars: usize,
     },
+    /// A number has an exponent that nobody means.
+    #[error(
+        "the number {0} has an exponent beyond {MAX_EXPONENT}, which is the most that is taken: send it as a string"
+    )]
+    Exponent(String),
     /// A string or a name holds NUL, which Postgres cannot store.
     #[error("{0} contains NUL")]
     Nul(&'static str),
@@ -67,7 +72,7 @@ impl Unfit {
         match self {
             Unfit::NotJson(_) => "json",
             Unfit::Depth { .. } => "depth",
-            Unfit::Number { .. } => "number",
+            Unfit::Number { .. } | Unfit::Exponent(_) => "number",
             Unfit::Nul(_) => "nul",
             Unfit::RepeatedName(_) => "repeated_name",
             Unfit::ReservedName => "reserved_name",

@@ -76,7 +76,7 @@ impl From<Unfit> for Poison {
         let code = match &unfit {
             Unfit::NotJson(_) => PoisonCode::NotJson,
             Unfit::Depth { .. } => PoisonCode::Depth,
-            Unfit::Number { .. } => PoisonCode::Number,
+            Unfit::Number { .. } | Unfit::Exponent(_) => PoisonCode::Number,
             Unfit::Nul(_) => PoisonCode::Nul,
             Unfit::RepeatedName(_) => PoisonCode::RepeatedName,
             Unfit::ReservedName => PoisonCode::ReservedName,

@@ -263,7 +263,7 @@ pub(crate) fn number_as_written(node: &Node, report: &mut Report) -> Option<Numb
     // JSON's grammar of numbers: no leading zero, no `_`, digits around the point.
     match crate::json::read(written.as_bytes()) {
         Ok(Value::Number(number)) if is_plain => return Some(number),
-        Err(unfit @ Unfit::Number { .. }) => {
+        Err(unfit @ (Unfit::Number { .. } | Unfit::Exponent(_))) => {
             report.error(Code::WrongValue, node.span, unfit.to_string()).help("quote it");
         }
         Ok(_) | Err(_) => {

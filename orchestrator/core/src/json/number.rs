@@ -22,12 +22,14 @@ pub fn integer_text(number: &Number) -> Option<&str> {
 
 pub(super) fn check(number: &Number) -> Result<(), Unfit> {
     let text = number.as_str();
+    if text.len() > MAX_NUMBER_CHARS {
+        return Err(Unfit::Number { beginning: text.chars().take(BEGINNING_CHARS).collect(), chars: text.len() });
+    }
     let exponent = text.split_once(['e', 'E']).map_or(Ok(0), |(_, exponent)| exponent.parse::<i64>());
-    let is_fit = text.len() <= MAX_NUMBER_CHARS && exponent.is_ok_and(|exponent| exponent.abs() <= MAX_EXPONENT);
-    if is_fit {
+    if exponent.is_ok_and(|exponent| exponent.abs() <= MAX_EXPONENT) {
         return Ok(());
     }
-    Err(Unfit::Number { beginning: text.chars().take(BEGINNING_CHARS).collect(), chars: text.len() })
+    Err(Unfit::Exponent(text.to_owned()))
 }
 
 /// The same number in the one way in which it is compared; `None` if it is written so already.

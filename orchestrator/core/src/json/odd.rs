@@ -50,11 +50,29 @@ pub(super) fn why(bytes: &[u8], error: &serde_json::Error) -> String {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return "it is empty".to_owned();
     }
-    match what_it_is(bytes) {
-        Some(what) => format!("it is {what}"),
+    if let Some(what) = what_it_is(bytes) {
+        return format!("it is {what}");
+    }
+    if let Err(error) = std::str::from_utf8(bytes) {
+        let at = error.valid_up_to();
+        let shown = visible(&bytes[at..], SHOWN);
+        return format!("it is no UTF-8, which JSON is, from byte {at} on, where `{shown}` stands: Latin-1, perhaps");
+    }
+    match lone_surrogate(error) {
+        Some(what) => what,
         None if error.is_eof() => format!("{error}; it ends too early"),
         None => format!("{error}, where `{}` stands", standing(bytes, error)),
     }
+}
+
+/// An escape like `\ud83d` without the one that belongs to it.
+fn lone_surrogate(error: &serde_json::Error) -> Option<String> {
+    let said = error.to_string();
+    let is_one = ["unexpected end of hex escape", "lone leading surrogate"].iter().any(|start| said.starts_with(start));
+    is_one.then(|| {
+        let (line, column) = (error.line(), error.column());
+        format!("half of a surrogate pair, `\\ud83d` or its like, stands alone before line {line} column {column}; it is no character")
+    })
 }
 
 /// What a schema registry's client puts before the payload: a byte of its own, and the number of the schema.

@@ -62,6 +62,22 @@ fn numbers_have_a_bound() {
 }
 
 #[test]
+fn what_is_wrong_is_said_of_what_came_and_not_of_the_parser() {
+    let said = |bytes: &[u8]| read(bytes).expect_err("it cannot be let in").to_string();
+    for lone in [r#""\ud800""#, r#"{"a": "\ud83d x"}"#, r#""\ud83d\u0041""#, r#"["\udc00"]"#] {
+        assert!(said(lone.as_bytes()).contains("half of a surrogate pair"), "{lone}: {}", said(lone.as_bytes()));
+    }
+    for latin in [&b"{\"name\": \"Ren\xe9\"}"[..], b"\"\xfc\"", b"[\"\xe9t\xe9\"]"] {
+        assert!(said(latin).contains("no UTF-8") && said(latin).contains("\\x"), "{}", said(latin));
+    }
+    for number in ["1e99999", "-1E-10000", "1e99999999999999999999"] {
+        let said = said(number.as_bytes());
+        assert!(said.contains("exponent beyond 9999") && !said.contains("characters"), "{said}");
+    }
+    assert!(said("9".repeat(200).as_bytes()).contains("has 200 characters; at most 128"));
+}
+
+#[test]
 fn nul_is_found_wherever_it_hides() {
     for text in [r#""\u0000""#, r#"{"a":["b\u0000"]}"#, r#"{"a\u0000":1}"#] {
         assert_eq!(read(text.as_bytes()).map_err(|unfit| unfit.code()), Err("nul"));

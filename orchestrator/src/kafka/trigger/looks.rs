@@ -18,10 +18,19 @@ const OTHER_TYPES: [&str; 9] = [
 ];
 
 /// What a payload is that is JSON; `None`: nothing odd.
-pub(in crate::kafka) fn like(event: &Value) -> Option<&'static str> {
+pub(in crate::kafka) fn like(event: &Value) -> Option<String> {
+    if let Value::String(text) = event
+        && let Some(times) = times_in_strings(text)
+    {
+        let times = if times == 1 { "twice".to_owned() } else { format!("{} times", times + 1) };
+        return Some(format!("JSON in a string: the producer writes it as JSON {times}"));
+    }
+    shape(event).map(str::to_owned)
+}
+
+fn shape(event: &Value) -> Option<&'static str> {
     let is_event = |value: &Value| value.get("specversion").is_some() && value.get("type").is_some();
     match event {
-        Value::String(text) if is_json_inside(text) => Some("JSON in a string: the producer writes it as JSON twice"),
         Value::String(_) => Some("a string"),
         Value::Array(items) if items.iter().any(is_event) => {
             Some("a batch of CloudEvents, and a record is one event: let the producer send each by itself")
@@ -58,7 +67,17 @@ pub(super) fn untyped(record: &Record) -> Option<String> {
     }
 }
 
-fn is_json_inside(text: &str) -> bool {
-    let begins = text.trim_start().starts_with(['{', '[']);
-    begins && json::read(text.as_bytes()).is_ok()
+/// In how many strings, each within the next, an object or a list stands that `text` holds; `None`: it holds none.
+fn times_in_strings(text: &str) -> Option<u32> {
+    /// A producer that is mended step by step does not get further.
+    const MOST: u32 = 8;
+    let mut text = text.to_owned();
+    for times in 1..=MOST {
+        match json::read(text.as_bytes()).ok()? {
+            Value::Object(_) | Value::Array(_) => return Some(times),
+            Value::String(inner) => text = inner,
+            Value::Null | Value::Bool(_) | Value::Number(_) => return None,
+        }
+    }
+    None
 }

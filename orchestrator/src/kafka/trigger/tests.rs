@@ -364,7 +364,9 @@ fn what_is_another_event_than_expected_says_so() {
         let said = message(only(&placed(value), orders()));
         assert!(said.contains(words), "{said}");
     };
-    check(r#""{\"orderId\":1}""#, "the event is JSON in a string");
+    check(r#""{\"orderId\":1}""#, "the event is JSON in a string: the producer writes it as JSON twice");
+    check(r#""\"{\\\"orderId\\\":1}\"""#, "the event is JSON in a string: the producer writes it as JSON 3 times");
+    check(r#""\"a text\"""#, "the event is a string");
     check(r#"[{"specversion":"1.0","type":"OrderPlaced"}]"#, "the event is a batch of CloudEvents");
     check("[1]", "the event is a list");
     check(r#"{"specversion":"1.0","type":"OrderPlaced","data":{}}"#, "a structured CloudEvent without the header");

@@ -1,10 +1,16 @@
 //! `Content-Encoding`: bodies that come compressed, although nobody asked for it.
 
 use super::{client::Response, said::Said};
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::{
+    bufread::GzDecoder,
+    read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder},
+};
 use hyper::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use saga_core::command::Failure;
-use std::{borrow::Cow, io::Read};
+use std::{
+    borrow::Cow,
+    io::{self, Read},
+};
 
 /// Most codings of one answer: nobody compresses what is compressed, but by mistake.
 const MAX_CODINGS: usize = 2;
@@ -70,6 +76,17 @@ impl Coding {
         }
     }
 
+    /// What is wrong with a body that cannot be decoded.
+    fn why(self, body: &[u8], error: &io::Error) -> String {
+        match (self, error.kind()) {
+            (Coding::Gzip, _) if let Some(behind) = behind_gzip(body) => {
+                format!("{behind} bytes that are not stand behind its end")
+            }
+            (_, io::ErrorKind::UnexpectedEof) => "it ends too early".to_owned(),
+            _ => format!("it is not: {error}"),
+        }
+    }
+
     fn decode(self, body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
         // One byte more tells what is too long.
         let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
@@ -80,13 +97,23 @@ impl Coding {
             Coding::Deflate => DeflateDecoder::new(body).take(most).read_to_end(&mut decoded),
         };
         let name = self.name();
-        read.map_err(|error| unreadable(format!("the answer says that it is encoded as `{name}`: {error}")))?;
+        read.map_err(|error| {
+            let why = self.why(body, &error);
+            unreadable(format!("the answer says that it is encoded as `{name}`, and {why}"))
+        })?;
         if decoded.len() > limit {
             let message = format!("decoded from `{name}` the answer has more than {limit} bytes");
             return Err(Failure::new("answer.size", message));
         }
         Ok(decoded)
     }
+}
+
+/// How many bytes stand behind what is compressed; `None`: that itself cannot be read.
+fn behind_gzip(body: &[u8]) -> Option<usize> {
+    let mut first = GzDecoder::new(body);
+    io::copy(&mut first, &mut io::sink()).ok()?;
+    Some(first.into_inner().len()).filter(|behind| *behind > 0)
 }
 
 /// `deflate` is zlib's format. Some servers send it without that format's head, which no such stream resembles by chance.
@@ -99,4 +126,27 @@ fn has_zlib_header(body: &[u8]) -> bool {
 
 fn unreadable(why: String) -> Failure {
     Failure::new("answer.encoding", why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
+    #[test]
+    fn what_is_wrong_with_a_compressed_body_is_said() {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(b"{\"id\": 1}").expect("in memory");
+        let whole = encoder.finish().expect("in memory");
+        let said = |body: &[u8]| Coding::Gzip.decode(body, 1_000).map_err(|failure| failure.message);
+        assert_eq!(said(&whole).as_deref(), Ok(&b"{\"id\": 1}"[..]));
+        for (tail, expected) in [(&b"x"[..], "1 bytes that are not stand behind"), (b"tail of text", "12 bytes")] {
+            let told = said(&[&whole, tail].concat()).expect_err("a tail");
+            assert!(told.contains(expected), "{told}");
+        }
+        let cut = said(&whole[..whole.len() - 9]).expect_err("it is cut");
+        assert!(cut.contains("ends too early"), "{cut}");
+        assert!(said(b"not compressed at all").expect_err("text").contains("and it is not: "));
+    }
 }

@@ -30,10 +30,20 @@ pub(super) fn outcome(body: Value) -> Option<Answer> {
         Some("failed" | "canceled" | "cancelled") => Some(failed(&body)),
         Some(word) if word.ends_with("ing") || UNDER_WAY.contains(&word) => None,
         Some(_) | None => {
-            let message = "the body at `operation-location` has no `status` that is known: succeeded, failed, canceled, running, notStarted";
+            let said = body.get("status").map_or_else(|| "it has no `status`".to_owned(), quoted);
+            let message = format!(
+                "the body at `operation-location` does not say how far it is: {said}; expected succeeded, failed, canceled, running or notStarted"
+            );
             Some(Answer::unknown(Failure::new("answer.operation", message).of_class(ErrorClass::Unknown)))
         }
     }
+}
+
+fn quoted(status: &Value) -> String {
+    /// Of a status that is no word.
+    const SHOWN: usize = 60;
+    let text = status.as_str().map_or_else(|| status.to_string(), str::to_owned);
+    format!("its `status` is `{}`", text.chars().take(SHOWN).collect::<String>())
 }
 
 /// That it failed does not say that it left nothing behind.
@@ -43,4 +53,24 @@ fn failed(body: &Value) -> Answer {
     let said: Vec<&str> = [Some(status), text("code"), text("message")].into_iter().flatten().collect();
     let failure = Failure::new("operation.failed", said.join(": ")).of_class(ErrorClass::Unknown);
     Answer::Unknown { failure, retry: Retryable::No, retry_after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_status_that_is_not_known_is_quoted() {
+        for (body, said) in [
+            (json!({"status": "done"}), "`done`"),
+            (json!({"status": 7}), "`7`"),
+            (json!({"status": null}), "`null`"),
+            (json!({"state": "x"}), "no `status`"),
+            (json!([]), "no `status`"),
+        ] {
+            let told = outcome(body).map(|answer| format!("{answer:?}")).unwrap_or_default();
+            assert!(told.contains(said) && told.contains("notStarted"), "{told}");
+        }
+    }
 }

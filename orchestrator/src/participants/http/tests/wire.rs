@@ -161,7 +161,13 @@ async fn what_is_no_answer_says_what_it_is() {
     check(b"\x15\x03\x03\x00\x02\x02\x46", "it is TLS").await;
     check(b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64\0\x04", "it is HTTP/2").await;
     check(b"<html>\r\n\r\n", "it begins with `<html>`").await;
-    check(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n12", "content-length").await;
+    check(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n12",
+        "its Content-Length is no number, or it has several",
+    )
+    .await;
+    let many = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", "X-A: 1\r\n".repeat(1_500));
+    check(many.leak().as_bytes(), "more than 1024 headers").await;
     check(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n7\r\n0\r\n\r\n", "not written as its head says")
         .await;
     check(b"HTTP/1.1 200 OK\r\nBroken header\r\n\r\n", "header").await;
