@@ -59,11 +59,28 @@ const GIST_CHARS: usize = 160;
 
 /// A payload in one line.
 fn gist(payload: &Value, full: bool) -> String {
+    shortened(payload, (!full).then_some(GIST_CHARS))
+}
+
+/// What stands behind a payload that is cut.
+const CUT: &str = "… (--full shows all)";
+
+fn shortened(payload: &Value, most: Option<usize>) -> String {
     let text = payload.to_string();
-    match text.char_indices().nth(GIST_CHARS) {
-        Some((end, _)) if !full => format!("{}… (--full shows all)", &text[..end]),
-        Some(_) | None => text,
+    match most.and_then(|most| text.char_indices().nth(most)) {
+        Some((end, _)) => format!("{}{CUT}", &text[..end]),
+        None => text,
     }
+}
+
+/// A payload behind `title`, in a line that fits the terminal.
+fn titled(title: &str, payload: &Value, full: bool) -> String {
+    /// Fewer characters say nothing.
+    const LEAST: usize = 20;
+    let room =
+        |width: usize| width.saturating_sub(title.chars().count() + 1 + CUT.chars().count()).clamp(LEAST, GIST_CHARS);
+    let most = (!full).then(|| output::width().map_or(GIST_CHARS, room));
+    format!("{title} {}", shortened(payload, most))
 }
 
 /// An engine that is there answers at once.
@@ -142,13 +159,13 @@ fn payloads(saga: &SagaView, full: bool) -> String {
     let mut lines = Vec::new();
     if let Some(trigger) = &saga.trigger {
         let place = format!("{}/{}/{}", trigger.topic, trigger.partition, trigger.offset);
-        lines.push(format!("trigger {place}: {}", gist(&trigger.event, full)));
+        lines.push(titled(&format!("trigger {place}:"), &trigger.event, full));
     }
     for step in &saga.steps {
         for (what, sent) in [("", &step.sent), ("undo of ", &step.undo_sent)] {
             let Some(sent) = sent else { continue };
-            let body = if sent.body.is_null() { String::new() } else { format!(" {}", gist(&sent.body, full)) };
-            lines.push(format!("{what}{}: {}{body}", step.step, sent.to));
+            let title = format!("{what}{}: {}", step.step, sent.to);
+            lines.push(if sent.body.is_null() { title } else { titled(&title, &sent.body, full) });
         }
     }
     lines.iter().map(|line| format!("\n{line}")).collect()

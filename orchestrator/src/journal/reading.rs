@@ -482,7 +482,7 @@ mod tests {
             Wanted { code: said("http.422"), ..all.clone() },
             Wanted { definition: said("53ac"), ..all.clone() },
             Wanted { since_before: Some(Timestamp(1)), ..all.clone() },
-            Wanted { started_from: Some(Timestamp(1)), ..all.clone() },
+            Wanted { started_from: Some(Timestamp(1)), ..all },
         ] {
             assert!(something.chooses(), "{something:?}");
         }
