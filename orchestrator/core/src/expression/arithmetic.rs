@@ -16,11 +16,14 @@ type Function = for<'b, 'v> fn(Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Ex
 
 /// Operators of CEL, and what stands for them in a compiled expression. The names cannot be written in CEL.
 const DECIMAL: [(&str, &str, Function); 4] = [
-    (operators::ADD, "@+", |args| computed(&SUM, args)),
-    (operators::SUBSTRACT, "@-", |args| computed(&DIFFERENCE, args)),
-    (operators::MULTIPLY, "@*", |args| computed(&PRODUCT, args)),
-    (operators::DIVIDE, "@/", |args| computed(&QUOTIENT, args)),
+    (operators::ADD, "@+", |args| computed(&SUM, &args)),
+    (operators::SUBSTRACT, "@-", |args| computed(&DIFFERENCE, &args)),
+    (operators::MULTIPLY, "@*", |args| computed(&PRODUCT, &args)),
+    (operators::DIVIDE, "@/", |args| computed(&QUOTIENT, &args)),
 ];
+
+/// What CEL's own operator comes to.
+type Computed<'v> = Result<Box<dyn Val + 'v>, ExecutionError>;
 
 /// One of them.
 struct Operation {
@@ -29,8 +32,8 @@ struct Operation {
     /// As CEL names it.
     operator: &'static str,
     exactly: fn(&Decimal, &Decimal) -> Option<Decimal>,
-    /// Of everything but two doubles.
-    by_cel: for<'b, 'v> fn(&'b (dyn Val + 'v), &(dyn Val + 'v)) -> Option<Result<Box<dyn Val + 'v>, ExecutionError>>,
+    /// Of everything but two doubles; `None` where the type of the left one has no such operator.
+    by_cel: for<'b, 'v> fn(&'b (dyn Val + 'v), &(dyn Val + 'v)) -> Option<Computed<'v>>,
 }
 
 const SUM: Operation = Operation {
@@ -85,8 +88,8 @@ fn may_be_double(node: &IdedExpr) -> bool {
     }
 }
 
-fn computed<'b, 'v>(operation: &Operation, args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let [left, right] = args.as_slice() else {
+fn computed<'b, 'v>(operation: &Operation, args: &[CowVal<'b, 'v>]) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let [left, right] = args else {
         return Err(ExecutionError::InternalError("an operand is missing".into()));
     };
     let (left, right): (&(dyn Val + 'v), &(dyn Val + 'v)) = (left.as_ref(), right.as_ref());

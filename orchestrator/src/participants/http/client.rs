@@ -118,7 +118,7 @@ impl Client {
                 Ok(response) => return Ok(response),
                 Err(Unanswered::NotTaken) => {}
                 Err(Unanswered::Nothing(_)) => {
-                    return self.over_new(request, pace, true).await.map(Response::to_the_second);
+                    return self.over_new(request, pace, true).await.map(Response::of_second_sending);
                 }
                 Err(other) => return Err(other.into()),
             }

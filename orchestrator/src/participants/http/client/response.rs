@@ -36,7 +36,7 @@ impl Response {
     }
 
     /// The same to a request that another connection took before and never answered.
-    pub(super) fn to_the_second(self) -> Response {
+    pub(super) fn of_second_sending(self) -> Response {
         Response { was_sent_before: true, ..self }
     }
 
