@@ -208,20 +208,24 @@ pub enum Illegal {
 
 /// Starts a saga: its start and its first steps are one row.
 pub fn start(plan: &Plan, saga: SagaId, start: Start, context: &mut Context<'_>) -> (Decision, State) {
-    let event = Event::SagaStarted {
-        name: plan.definition.name.clone(),
-        key: start.key,
-        definition: plan.definition.hash.clone(),
-        policies: plan.policies_hash.clone(),
-        trigger: Box::new(start.trigger),
-        traceparent: start.traceparent,
-    };
+    let event = started(plan, start);
     let mut state = evolve::started(plan, saga, &event, context.now).expect("the event is a start");
     let mut draft = Draft::new(plan, &mut state, context);
     draft.emit(event);
     draft.advance();
     let decision = draft.finish().expect("it holds the start");
     (decision, state)
+}
+
+fn started(plan: &Plan, start: Start) -> Event {
+    Event::SagaStarted {
+        name: plan.definition.name.clone(),
+        key: start.key,
+        definition: plan.definition.hash.clone(),
+        policies: plan.policies_hash.clone(),
+        trigger: Box::new(start.trigger),
+        traceparent: start.traceparent,
+    }
 }
 
 /// Decides on one input. `state` is evolved if and only if the answer is [`Outcome::Decided`], and noted in if it is [`Outcome::Noted`].

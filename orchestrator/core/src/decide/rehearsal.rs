@@ -38,14 +38,7 @@ impl Rehearsal {
     /// Of the saga that `start` would start at this time.
     #[must_use]
     pub fn new(plan: Arc<Plan>, start: Start, now: Timestamp, choose: Arc<Choose>) -> Rehearsal {
-        let started = Event::SagaStarted {
-            name: plan.definition.name.clone(),
-            key: start.key,
-            definition: plan.definition.hash.clone(),
-            policies: plan.policies_hash.clone(),
-            trigger: Box::new(start.trigger),
-            traceparent: start.traceparent,
-        };
+        let started = super::started(&plan, start);
         Rehearsal { plan, started, now, choose, results: Map::new(), requests: Vec::new() }
     }
 
