@@ -38,9 +38,6 @@ pub(super) async fn exchange(participant: &HttpParticipant, call: &Call, request
         Ok(response) => Ok(Head { response, url: request.url, reached: Reached::Directly }),
     };
     match head {
-        Ok(head) if call.location.is_none() && head.response.was_sent_before() => {
-            of_the_second(judged(participant, &call.clone().repeated(), head).await)
-        }
         Ok(head) => judged(participant, call, head).await,
         Err(answer) => participant.overrides.classes().applied(answer),
     }
@@ -66,14 +63,41 @@ fn not_answered(call: &Call, missed: Missed) -> Answer {
 /// What it means, in the classes of the participant. What `retryOn` and `failOn` say of a status wins over how its class is handled.
 async fn judged(participant: &HttpParticipant, call: &Call, head: Head) -> Answer {
     let status = head.response.status().as_u16();
-    let answer = Answered::read(participant, call, head).await.meaning();
+    let answer = if call.location.is_none() && head.response.was_sent_before() {
+        of_the_second(Answered::read(participant, &call.clone().repeated(), head).await.meaning())
+    } else {
+        Answered::read(participant, call, head).await.meaning()
+    };
+    let says_nothing_of_before = !call.is_untouched() && may_be_retried(&answer);
     let classes = participant.overrides.classes();
     let judged = if participant.overrides.move_status(call, status) {
         classes.classified(answer)
     } else {
         classes.applied(answer)
     };
+    let judged = if says_nothing_of_before { in_doubt(judged) } else { judged };
     retry_after::where_it_counts(status, judged)
+}
+
+fn may_be_retried(answer: &Answer) -> bool {
+    match answer {
+        Answer::Failed { retry, .. } => *retry != Retryable::No,
+        Answer::Succeeded { .. } | Answer::Unknown { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. } => false,
+    }
+}
+
+/// That a class of failures is not retried does not make certain what an earlier sending of the attempt did.
+fn in_doubt(answer: Answer) -> Answer {
+    match answer {
+        Answer::Failed { failure, retry: Retryable::No, retry_after } => {
+            Answer::Unknown { failure, retry: Retryable::No, retry_after }
+        }
+        Answer::Failed { retry: Retryable::Yes | Retryable::Conflict | Retryable::ThenPark, .. }
+        | Answer::Succeeded { .. }
+        | Answer::Unknown { .. }
+        | Answer::Ongoing { .. }
+        | Answer::NotSent { .. } => answer,
+    }
 }
 
 /// What the answer says to a request that had left before within the attempt: a success or a refusal for good is the participant's answer to the

@@ -65,6 +65,24 @@ async fn its_conflict_may_be_with_the_first_sending_and_people_are_told_of_it() 
 }
 
 #[tokio::test]
+async fn that_a_class_is_not_retried_makes_nothing_certain_of_an_earlier_sending() {
+    use saga_core::definition::participants::Handling;
+    let classes = [ErrorClass::RateLimit, ErrorClass::ClientError];
+    let handling = classes.map(|class| (class, Handling::Fail)).into_iter().collect();
+    let classes = crate::participants::Classes { patterns: Vec::new(), handling };
+    let failing = |it: HttpSettings| HttpSettings { classes: classes.clone(), ..it };
+    for status in [429, 409, 401] {
+        let twice = answered_the_second_time(failing, &a_call(), status).await;
+        let settings = failing(answering(move |_| reply(status, &[], "")).await);
+        let by_a_new_owner = ask(&settings, &a_call().repeated()).await;
+        for answer in [&twice, &by_a_new_owner] {
+            assert!(matches!(answer, Answer::Unknown { retry: Retryable::No, .. }), "{status}: {answer:?}");
+        }
+        assert_eq!(summary(&ask(&settings, &a_call()).await), format!("failed http.{status} No"), "the first time");
+    }
+}
+
+#[tokio::test]
 async fn what_participants_yaml_says_of_a_status_makes_nothing_certain_but_fail_on() {
     let retried = |it| HttpSettings { retry_on: vec![Status::Exactly(409)], ..it };
     assert_eq!(summary(&answered_the_second_time(retried, &a_call(), 409).await), "unknown http.409");
