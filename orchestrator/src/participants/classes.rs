@@ -40,6 +40,14 @@ impl Classes {
         }
     }
 
+    /// The same of an attempt that had left before: that its failure is not tried again does not make certain what the earlier sending did.
+    #[must_use]
+    pub fn applied_to_repeated(&self, answer: Answer) -> Answer {
+        let said_nothing_of_before = may_be_retried(&answer);
+        let applied = self.applied(answer);
+        if said_nothing_of_before { in_doubt(applied) } else { applied }
+    }
+
     /// `answer` with the class that the participant's file gives to it, and otherwise as it is.
     #[must_use]
     pub fn classified(&self, mut answer: Answer) -> Answer {
@@ -74,6 +82,26 @@ fn fits(pattern: &FailurePattern, code: &str) -> bool {
         FailurePattern::Status(status) => {
             code.strip_prefix("http.").and_then(|status| status.parse().ok()).is_some_and(|it| status.matches(it))
         }
+    }
+}
+
+fn may_be_retried(answer: &Answer) -> bool {
+    match answer {
+        Answer::Failed { retry, .. } => *retry != Retryable::No,
+        Answer::Succeeded { .. } | Answer::Unknown { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. } => false,
+    }
+}
+
+fn in_doubt(answer: Answer) -> Answer {
+    match answer {
+        Answer::Failed { failure, retry: Retryable::No, retry_after } => {
+            Answer::Unknown { failure, retry: Retryable::No, retry_after }
+        }
+        Answer::Failed { retry: Retryable::Yes | Retryable::Conflict | Retryable::ThenPark, .. }
+        | Answer::Succeeded { .. }
+        | Answer::Unknown { .. }
+        | Answer::Ongoing { .. }
+        | Answer::NotSent { .. } => answer,
     }
 }
 

@@ -13,7 +13,9 @@ use saga_core::{
 pub(super) fn classified(participants: &Participants, state: &State, input: Input) -> Input {
     match input {
         Input::Answered { command, attempt, answer } => {
-            let answer = replied(participants, state.command(command).request.as_deref(), answer);
+            let it = state.command(command);
+            let left_before = it.inherited >= attempt.unwrap_or(it.attempt);
+            let answer = replied(participants, it.request.as_deref(), answer, left_before);
             Input::Answered { command, attempt, answer }
         }
         Input::Delivered { .. }
@@ -25,14 +27,12 @@ pub(super) fn classified(participants: &Participants, state: &State, input: Inpu
     }
 }
 
-fn replied(participants: &Participants, request: Option<&Request>, answer: Answer) -> Answer {
-    match request {
-        Some(Request::Kafka { participant, .. }) => match participants.get(participant) {
-            Some(said) if !said.classes.is_empty() || !said.handling.is_empty() => Classes::of(said).applied(answer),
-            Some(_) | None => answer,
-        },
-        Some(Request::Http { .. } | Request::Publish { .. }) | None => answer,
-    }
+/// `left_before`: an earlier owner sent the attempt, too.
+fn replied(participants: &Participants, request: Option<&Request>, answer: Answer, left_before: bool) -> Answer {
+    let Some(Request::Kafka { participant, .. }) = request else { return answer };
+    let Some(said) = participants.get(participant) else { return answer };
+    let classes = Classes::of(said);
+    if left_before { classes.applied_to_repeated(answer) } else { classes.applied(answer) }
 }
 
 #[cfg(test)]
@@ -61,7 +61,7 @@ participants:
         let ask = |participant: &str, answer| {
             let request =
                 Request::Kafka { participant: participant.into(), command: "Reserve".into(), body: json!({}) };
-            replied(&participants, Some(&request), answer)
+            replied(&participants, Some(&request), answer, false)
         };
         let down = |class, retry| failed("DB_DOWN", class, retry);
         assert_eq!(
@@ -71,5 +71,18 @@ participants:
         let sold_out = |retry| failed("SOLD_OUT", ErrorClass::ClientError, retry);
         assert_eq!(ask("stock", sold_out(Retryable::No)), sold_out(Retryable::ThenPark));
         assert_eq!(ask("somebody-else", sold_out(Retryable::No)), sold_out(Retryable::No));
+    }
+
+    #[test]
+    fn what_an_earlier_owner_sent_is_not_certain_because_its_class_is_not_retried() {
+        let file = FILE.replace("{server_error: retry, client_error: retry-then-park}", "{unknown: fail}");
+        let participants = parse("participants.yaml", &file, &|_| None).expect("a file without errors");
+        let request = Request::Kafka { participant: "stock".into(), command: "Reserve".into(), body: json!({}) };
+        let busy = |retry| failed("BUSY", ErrorClass::Unknown, retry);
+        let said = |left_before, retry| replied(&participants, Some(&request), busy(retry), left_before);
+        assert_eq!(said(false, Retryable::Yes), busy(Retryable::No));
+        assert_eq!(said(true, Retryable::No), busy(Retryable::No), "it said so for good");
+        let Answer::Unknown { retry, .. } = said(true, Retryable::Yes) else { panic!("the first sending may run") };
+        assert_eq!(retry, Retryable::No);
     }
 }

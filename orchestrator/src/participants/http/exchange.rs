@@ -68,36 +68,15 @@ async fn judged(participant: &HttpParticipant, call: &Call, head: Head) -> Answe
     } else {
         Answered::read(participant, call, head).await.meaning()
     };
-    let says_nothing_of_before = !call.is_untouched() && may_be_retried(&answer);
     let classes = participant.overrides.classes();
     let judged = if participant.overrides.move_status(call, status) {
         classes.classified(answer)
-    } else {
+    } else if call.is_untouched() {
         classes.applied(answer)
+    } else {
+        classes.applied_to_repeated(answer)
     };
-    let judged = if says_nothing_of_before { in_doubt(judged) } else { judged };
     retry_after::where_it_counts(status, judged)
-}
-
-fn may_be_retried(answer: &Answer) -> bool {
-    match answer {
-        Answer::Failed { retry, .. } => *retry != Retryable::No,
-        Answer::Succeeded { .. } | Answer::Unknown { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. } => false,
-    }
-}
-
-/// That a class of failures is not retried does not make certain what an earlier sending of the attempt did.
-fn in_doubt(answer: Answer) -> Answer {
-    match answer {
-        Answer::Failed { failure, retry: Retryable::No, retry_after } => {
-            Answer::Unknown { failure, retry: Retryable::No, retry_after }
-        }
-        Answer::Failed { retry: Retryable::Yes | Retryable::Conflict | Retryable::ThenPark, .. }
-        | Answer::Succeeded { .. }
-        | Answer::Unknown { .. }
-        | Answer::Ongoing { .. }
-        | Answer::NotSent { .. } => answer,
-    }
 }
 
 /// What the answer says to a request that had left before within the attempt: a success or a refusal for good is the participant's answer to the
