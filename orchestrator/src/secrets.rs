@@ -86,6 +86,8 @@ pub fn address_shown(address: &str) -> String {
     match (place.split_once("://"), place.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) if !scheme.contains('@') => format!("{scheme}://…@{host}"),
         (_, Some((_, host))) => format!("…@{host}"),
+        // `host=… password=…`, as other clients take it.
+        (None, None) if place.contains('=') => "…".to_owned(),
         (_, None) => place.to_owned(),
     }
 }

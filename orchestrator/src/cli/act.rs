@@ -8,7 +8,7 @@ use super::{
     selection::Selection,
     server::{ServerArgs, encoded},
 };
-use crate::{journal::reading::Wanted, shell::quoted};
+use crate::{journal::reading::Wanted, shell::quoted, visible};
 use anyhow::bail;
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use saga_core::event::OperatorAction;
@@ -193,6 +193,9 @@ impl Act {
             ),
             ([], _) => Ok(Whose::Chosen),
             (_, true) => bail!("name sagas, or choose them by what they have in common, not both"),
+            (_, false) if self.on.step.is_none() && wanted.step.is_some() && self.definition.is_none() => {
+                bail!("{} is of the whole saga: --step chooses sagas where none are named", self.action.as_str())
+            }
             ([name], false) => Ok(Whose::One(name)),
             (_, false) => Ok(Whose::Several),
         }
@@ -203,7 +206,7 @@ impl Act {
             Ok(answer) => answer,
             Err(error) => return Err(self.unheard(error)),
         };
-        output::line(&told::one(self.action, &answer))?;
+        output::line(&visible::in_line(&told::one(self.action, &answer)))?;
         if answer["asWanted"] == json!(false) {
             return Ok(ExitCode::from(1));
         }

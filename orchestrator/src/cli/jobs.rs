@@ -6,6 +6,7 @@ use super::{
     output,
     server::{ServerArgs, encoded},
 };
+use crate::visible;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use saga_core::event::OperatorAction;
@@ -75,7 +76,7 @@ async fn show(args: &OneArgs) -> anyhow::Result<ExitCode> {
         let action = action(&answer["job"])?;
         let items = answer["items"].as_array().map_or(&[] as &[Value], Vec::as_slice);
         for item in items {
-            output::next(item, args.output, |item| told::item(action, item))?;
+            output::next(item, args.output, |item| visible::in_line(&told::item(action, item)).into_owned())?;
         }
         after = answer["next"].as_u64().unwrap_or_default();
         if items.is_empty() || answer["job"]["status"] != "running" {

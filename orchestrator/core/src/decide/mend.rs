@@ -4,8 +4,8 @@
 
 use super::{Draft, Ignored, Outcome, Refused, Stop, operator};
 use crate::{
-    command::CommandRef,
-    definition::{Action, Step},
+    command::{CommandRef, Request},
+    definition::{Action, Effects, Step, Whom},
     event::Event,
     id::StepIndex,
     input::OperatorAct,
@@ -130,7 +130,18 @@ fn keeps_its_way_back(was: &Step, is: &Step, step: &StepState) -> Result<(), Str
     if needs && !is.has_undo() {
         return Err(format!("step `{}` may be applied, and there it has no undo", was.name));
     }
+    if needs && !goes_to_who_did_it(was, is, step) {
+        return Err(format!("step `{}` may be applied, and there its undo goes to somebody else", was.name));
+    }
     Ok(())
+}
+
+/// Whether the undo goes where it went, or to the participant that was sent the do: nobody else knows what to undo.
+fn goes_to_who_did_it(was: &Step, is: &Step, step: &StepState) -> bool {
+    let (Effects::Undo(before), Effects::Undo(now)) = (&was.effects, &is.effects) else { return true };
+    let did = step.forward.request.as_deref().and_then(Request::participant);
+    let is_who_did = matches!(now.call.target.whom(), Whom::Participant(name) if Some(name.as_str()) == did);
+    before.call.target.whom() == now.call.target.whom() || is_who_did
 }
 
 /// What it waited for has been; what is new comes after it.

@@ -20,7 +20,8 @@ fn plain_words(source: &str, offset: usize, message: &str) -> (String, usize) {
     }
     if message.starts_with("invalid int literal") || message.starts_with("invalid uint literal") {
         let digits = |sign: char| sign.is_ascii_alphanumeric();
-        let number: String = source[offset..].chars().take_while(|sign| digits(*sign)).collect();
+        let number: String =
+            source.get(offset..).unwrap_or_default().chars().take_while(|sign| digits(*sign)).collect();
         return (format!("`{number}` does not fit the 64 bits of an integer"), number.len().max(1));
     }
     let text = message.strip_prefix("mismatched input '").and_then(|rest| rest.split_once("' expecting"));
@@ -33,8 +34,10 @@ fn plain_words(source: &str, offset: usize, message: &str) -> (String, usize) {
 /// How that is written here which others write otherwise.
 pub(super) fn hint(source: &str) -> Option<String> {
     let word = |text: &str| scan::find_word(source, text).is_some();
-    let sign = |text: &str| scan::code(source).any(|(at, _)| source[at..].starts_with(text));
-    let fixed = if sign(".?") || sign("[?") || sign("?.") {
+    let sign = |text: &str| scan::code(source).any(|(at, _)| source.as_bytes()[at..].starts_with(text.as_bytes()));
+    let fixed = if scan::code(source).any(|(_, byte)| !byte.is_ascii()) {
+        "outside of quotes CEL takes the letters a-z and A-Z, and its own signs: write event['größe'] for such a name, and plain quotes, -, >= and *"
+    } else if sign(".?") || sign("[?") || sign("?.") {
         "there is no optional selection: write has(event.note) ? event.note : null"
     } else if source.contains("${") {
         "`when`, `if` and `check` take a bare expression: leave `${ }` away"
@@ -123,6 +126,12 @@ mod tests {
     fn what_others_write_is_told_as_it_is_written_here() {
         for (source, words) in [
             ("{ event.id }", "write one pair of braces: ${ event.id }"),
+            ("event.größe", "event['größe']"),
+            ("größe > 1", "event['größe']"),
+            ("event.名前", "event['größe']"),
+            ("event.a == “x”", "plain quotes"),
+            ("event.a – 1", "plain quotes, -"),
+            ("event.preis€ ?? 0", "event['größe']"),
             ("event.a ?? 0", "write has(event.a) ? event.a : 0"),
             ("event.a.b ?: 'x'", "write has(event.a.b) ? event.a.b : 'x'"),
             ("f(event.a) ?? 0", "write has(event.note)"),

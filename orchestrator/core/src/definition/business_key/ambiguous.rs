@@ -31,13 +31,24 @@ pub(crate) fn ambiguous(node: &Node, trigger: &Trigger, event: Option<&EventSche
         Yaml::List(items) => items.iter().collect(),
         _ => vec![node],
     };
+    let is_list = matches!(&node.value, Yaml::List(_));
     for (node, text) in nodes.into_iter().zip(texts) {
-        if let Some(parts) = ways(text).into_iter().find(|parts| is_ambiguous(parts, event)) {
-            let parts: Vec<String> = parts.iter().filter_map(source).collect();
+        let ways = ways(text);
+        if let Some(parts) = ways.iter().find(|parts| is_ambiguous(parts, event)) {
             let message = "two events with different values can have this key: what stands between them may be in them";
-            let help = format!("write the parts as a list: key: [{}]", parts.join(", "));
+            let help = help(parts, ways.len(), is_list);
             report.warning(Code::AmbiguousKey, node.span, message).help(help);
         }
+    }
+}
+
+/// What to write instead, as far as no part of the key is lost by it.
+fn help(parts: &[Part], ways: usize, is_list: bool) -> String {
+    let parts = parts.iter().filter_map(source).collect::<Vec<_>>().join(", ");
+    match (ways, is_list) {
+        (1, false) => format!("write the parts as a list: key: [{parts}]"),
+        (1, true) => format!("write in place of this part: {parts}"),
+        (_, _) => "give each value a part of its own in a list, key: [..., ...], and each way that the choice can go a constant part that tells it".to_owned(),
     }
 }
 
