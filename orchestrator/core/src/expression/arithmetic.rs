@@ -105,6 +105,9 @@ fn double(value: &dyn Val) -> Option<f64> {
 }
 
 fn exact(operation: &Operation, one: f64, other: f64) -> Result<f64, ExecutionError> {
+    if operation.sign == QUOTIENT.sign && other == 0.0 {
+        return Err(explain::in_our_words(format!("{one:?} / {other:?} divides by zero")));
+    }
     let decimals = Decimal::of_double(one).zip(Decimal::of_double(other));
     let result = decimals.and_then(|(one, other)| (operation.exactly)(&one, &other)?.as_exact_double());
     result.ok_or_else(|| {

@@ -63,7 +63,10 @@ struct Operands<'e> {
 
 impl<'e> Operands<'e> {
     fn visit(&mut self, node: &'e IdedExpr, known: &[Fact]) {
-        if reads::path_of(node).is_some() {
+        // What is read of a macro's variable is looked at step by step, everything else where paths are judged.
+        let is_of_all =
+            reads::path_of(node).is_some_and(|path| path.first().is_some_and(|root| !self.values.is_variable(root)));
+        if is_of_all {
             return;
         }
         match &node.expr {

@@ -37,6 +37,33 @@ fn null_is_found_in_lists_maps_and_macros() {
 }
 
 #[test]
+fn fields_of_what_a_macro_goes_through_are_not_read_of_null() {
+    for source in [
+        "[result].map(r, r.id)",
+        "[event.a, result].map(r, r.m)",
+        "[result].exists(r, r.id == 5)",
+        "[result].filter(r, r.id == 5)",
+        "[result].all(r, r.id == 5)",
+        "{'a': [result]}.a.map(r, r.id)",
+        "[[result]].map(x, x[0].id)",
+        "[event.x, null].map(x, x.id)",
+        "[event.maybe].map(x, [x].map(y, y.a.b))",
+    ] {
+        assert!(doubts(source).1 > 0, "{source}");
+    }
+    for source in [
+        "[result].map(r, r != null ? r.id : 1)",
+        "[result].filter(r, r != null && r.id == 5)",
+        "[event].map(e, e.a.b)",
+        "event.items.map(i, i.sku)",
+        "event.items.map(i, i.lines.map(l, l.price))",
+        "[event.maybe].map(x, [event].map(x, x.a))",
+    ] {
+        assert_eq!(doubts(source).1, 0, "{source}");
+    }
+}
+
+#[test]
 fn what_is_not_null_is_not_refused() {
     for source in [
         "[null, doId][1]",

@@ -88,6 +88,11 @@ impl<'e> Values<'e> {
         known.iter().filter(|fact| !is_hidden(fact)).cloned().collect()
     }
 
+    /// Whether a macro that is under way calls something so.
+    pub(super) fn is_variable(&self, name: &str) -> bool {
+        self.variables.iter().any(|variable| variable.name == name)
+    }
+
     pub(super) fn leave(&mut self) {
         let outside = self.variables.last().map_or(0, |last| last.outside);
         self.variables.truncate(outside);
