@@ -24,7 +24,7 @@ use crate::{
 };
 use anyhow::Context;
 use kafka::Topic;
-use saga_core::{command::Request, definition::participants::Participant};
+use saga_core::definition::participants::Participant;
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -46,8 +46,8 @@ pub struct Subject {
 pub struct Verified {
     /// One for each check.
     pub findings: Vec<Finding>,
-    /// A do that succeeded, and its answer.
-    pub done: Option<(Request, Value)>,
+    /// What the first do answered that succeeded.
+    pub result: Option<Value>,
 }
 
 /// Whether the participant keeps one rule.
@@ -141,7 +141,7 @@ pub async fn run(
 
 async fn verified(mut trial: Trial<'_>) -> anyhow::Result<Verified> {
     let findings = checks::all(&mut trial).await?;
-    Ok(Verified { findings, done: trial.done() })
+    Ok(Verified { findings, result: trial.result() })
 }
 
 #[cfg(test)]

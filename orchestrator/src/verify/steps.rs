@@ -142,8 +142,8 @@ impl Rehearsed {
         };
         let subject = self.subject(step, &request, how.restart);
         let verified = run(whom, participant, &subject, broker, how.reply_topic).await?;
-        if let Some((sent, result)) = &verified.done {
-            self.rehearsal.answered(step, sent.clone(), result.clone());
+        if let Some(result) = &verified.result {
+            self.rehearsal.answered(step, result.clone());
         }
         Ok(StepReport { step: name, sends, found: Ok(verified) })
     }

@@ -9,7 +9,7 @@ use crate::{
     },
 };
 use saga_core::{
-    command::{Answer, Direction, Failure, Request, Retryable},
+    command::{Answer, Direction, Failure, Retryable},
     id::{CommandId, SagaId, Shard},
 };
 use serde_json::Value;
@@ -53,8 +53,8 @@ pub(super) struct Trial<'a> {
     unreachable: Option<String>,
     /// What dos answered, for their undos.
     results: HashMap<SagaId, Value>,
-    /// The first do that succeeded.
-    done: Option<(Request, Value)>,
+    /// What the first do answered that succeeded.
+    result: Option<Value>,
 }
 
 /// A command of a saga of its own.
@@ -72,7 +72,7 @@ impl Asked {
 
 impl<'a> Trial<'a> {
     pub(super) fn new(subject: &'a Subject, wire: Wire) -> Trial<'a> {
-        Trial { subject, wire, exchanges: Vec::new(), unreachable: None, results: HashMap::new(), done: None }
+        Trial { subject, wire, exchanges: Vec::new(), unreachable: None, results: HashMap::new(), result: None }
     }
 
     /// What was asked since the last time.
@@ -80,9 +80,9 @@ impl<'a> Trial<'a> {
         std::mem::take(&mut self.exchanges)
     }
 
-    /// A do that succeeded, and its answer.
-    pub(super) fn done(self) -> Option<(Request, Value)> {
-        self.done
+    /// What the first do answered that succeeded.
+    pub(super) fn result(self) -> Option<Value> {
+        self.result
     }
 
     /// Why something that was asked did not reach the participant.
@@ -156,7 +156,7 @@ impl<'a> Trial<'a> {
         self.unreachable = unsent.or_else(|| self.unreachable.take());
         if let (Direction::Do, Some(result)) = (direction, answers.iter().find_map(succeeded)) {
             self.results.insert(asked.saga, result.clone());
-            self.done.get_or_insert_with(|| (calls[0].request.as_ref().clone(), result.clone()));
+            self.result.get_or_insert_with(|| result.clone());
         }
         let together = if calls.len() > 1 { " at the same time" } else { "" };
         for (call, answer) in calls.iter().zip(&answers) {

@@ -25,7 +25,6 @@ pub struct Rehearsal {
     now: Timestamp,
     choose: Arc<Choose>,
     results: Map<String, Value>,
-    requests: Vec<(StepIndex, Request)>,
 }
 
 impl fmt::Debug for Rehearsal {
@@ -39,7 +38,7 @@ impl Rehearsal {
     #[must_use]
     pub fn new(plan: Arc<Plan>, start: Start, now: Timestamp, choose: Arc<Choose>) -> Rehearsal {
         let started = super::started(&plan, start);
-        Rehearsal { plan, started, now, choose, results: Map::new(), requests: Vec::new() }
+        Rehearsal { plan, started, now, choose, results: Map::new() }
     }
 
     /// Whether the step's `if` holds.
@@ -73,10 +72,9 @@ impl Rehearsal {
         })
     }
 
-    /// The do of `step` was sent `request` and answered `result`: what follows reads it.
-    pub fn answered(&mut self, step: StepIndex, request: Request, result: Value) {
+    /// The do of `step` was answered `result`: what follows reads it.
+    pub fn answered(&mut self, step: StepIndex, result: Value) {
         self.results.insert(self.plan.definition.step(step).name.clone(), result);
-        self.requests.push((step, request));
     }
 
     fn asked<T>(&self, saga: SagaId, ask: impl FnOnce(&mut Draft<'_, '_>) -> T) -> T {
@@ -97,9 +95,6 @@ impl Rehearsal {
     fn state(&self, saga: SagaId) -> State {
         let mut state = evolve::started(&self.plan, saga, &self.started, self.now).expect("the event is a start");
         state.results.clone_from(&self.results);
-        for (step, request) in &self.requests {
-            state.steps[step.at()].forward.request = Some(Arc::new(request.clone()));
-        }
         state
     }
 }

@@ -84,18 +84,9 @@ impl Library {
 fn of_participant(source: &Source, name: &str, topic: &str, message: String) -> Diagnostic {
     let entry = source.text.find(&format!("{name}:")).unwrap_or(0);
     let start = source.text[entry..].find(topic).map_or(entry, |at| entry + at);
-    Diagnostic {
-        code: Code::EngineTopic,
-        severity: Severity::Error,
-        message,
-        help: Some("name another topic".to_owned()),
-        fix: None,
-        file: source.name.clone(),
-        span: Span { start, end: (start + topic.len()).min(source.text.len()) },
-        related: Vec::new(),
-        text: source.text.as_str().into(),
-        excerpt: with_secrets_covered(&source.text).into(),
-    }
+    let span = Span { start, end: (start + topic.len()).min(source.text.len()) };
+    let excerpt = with_secrets_covered(&source.text);
+    Diagnostic { excerpt: excerpt.into(), ..at(source, span, message, "name another topic") }
 }
 
 fn uses(definition: &Definition) -> Vec<(&str, &'static str)> {
@@ -112,16 +103,20 @@ fn uses(definition: &Definition) -> Vec<(&str, &'static str)> {
 fn finding(sagas: &[Source], definition: &Definition, topic: &str, message: String, help: &str) -> Option<Diagnostic> {
     let source = sagas.iter().find(|source| source.text == definition.text)?;
     let start = source.text.find(topic).unwrap_or(0);
-    Some(Diagnostic {
+    Some(at(source, Span { start, end: start + topic.len() }, message, help))
+}
+
+fn at(source: &Source, span: Span, message: String, help: &str) -> Diagnostic {
+    Diagnostic {
         code: Code::EngineTopic,
         severity: Severity::Error,
         message,
         help: Some(help.to_owned()),
         fix: None,
         file: source.name.clone(),
-        span: Span { start, end: start + topic.len() },
+        span,
         related: Vec::new(),
         text: source.text.as_str().into(),
         excerpt: source.text.as_str().into(),
-    })
+    }
 }

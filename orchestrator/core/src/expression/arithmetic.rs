@@ -1,7 +1,10 @@
 //! Sums, differences, products and quotients of doubles, as the decimals that they are written as: exact, or an error. CEL's own round in
 //! binary, so that 19.99 * 100.0 is 1998.9999999999998.
 
-use super::explain;
+use super::{
+    exact::{self, Function, pair},
+    explain,
+};
 use crate::json::Decimal;
 use cel::{
     Env, ExecutionError,
@@ -12,10 +15,8 @@ use cel::{
     },
 };
 
-type Function = for<'b, 'v> fn(Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError>;
-
 /// Operators of CEL, and what stands for them in a compiled expression. The names cannot be written in CEL.
-const DECIMAL: [(&str, &str, Function); 4] = [
+pub(super) const DECIMAL: [(&str, &str, Function); 4] = [
     (operators::ADD, "@+", |args| computed(&SUM, &args)),
     (operators::SUBSTRACT, "@-", |args| computed(&DIFFERENCE, &args)),
     (operators::MULTIPLY, "@*", |args| computed(&PRODUCT, &args)),
@@ -75,9 +76,7 @@ pub(super) fn replace(call: &mut CallExpr) {
     if !may_be_doubles || call.target.is_some() {
         return;
     }
-    if let Some((_, exact, _)) = DECIMAL.iter().find(|(of, _, _)| *of == call.func_name) {
-        (*exact).clone_into(&mut call.func_name);
-    }
+    exact::rename(call, &DECIMAL);
 }
 
 fn may_be_double(node: &IdedExpr) -> bool {
@@ -89,12 +88,9 @@ fn may_be_double(node: &IdedExpr) -> bool {
 }
 
 fn computed<'b, 'v>(operation: &Operation, args: &[CowVal<'b, 'v>]) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let [left, right] = args else {
-        return Err(ExecutionError::InternalError("an operand is missing".into()));
-    };
-    let (left, right): (&(dyn Val + 'v), &(dyn Val + 'v)) = (left.as_ref(), right.as_ref());
+    let (left, right) = pair(args)?;
     if let (Some(one), Some(other)) = (double(left), double(right)) {
-        return exact(operation, one, other).map(|double| CowVal::owned(CelDouble::from(double)));
+        return exactly(operation, one, other).map(|double| CowVal::owned(CelDouble::from(double)));
     }
     let computed = (operation.by_cel)(left, right);
     computed.unwrap_or_else(|| Err(explain::no_overload_for(operation.operator, &[left, right]))).map(CowVal::Owned)
@@ -104,7 +100,7 @@ fn double(value: &dyn Val) -> Option<f64> {
     value.downcast_ref::<CelDouble>().map(|double| *double.inner())
 }
 
-fn exact(operation: &Operation, one: f64, other: f64) -> Result<f64, ExecutionError> {
+fn exactly(operation: &Operation, one: f64, other: f64) -> Result<f64, ExecutionError> {
     if operation.sign == QUOTIENT.sign && other == 0.0 {
         return Err(explain::in_our_words(format!("{one:?} / {other:?} divides by zero")));
     }

@@ -32,21 +32,19 @@ fn is_null(node: &IdedExpr) -> bool {
 
 /// What stands before the `?` outside of all brackets, between it and its `:`, and behind that.
 pub(super) fn parts(source: &str) -> Option<(&str, &str, &str)> {
-    let (mut depth, mut open) = (0usize, 0usize);
+    let mut open = 0usize;
     let mut question = None;
-    for (at, byte) in scan::code(source) {
+    for (at, byte) in scan::outside_brackets(source) {
         match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b'?' if depth == 0 => {
+            b'?' => {
                 question.get_or_insert(at);
                 open += 1;
             }
-            b':' if depth == 0 && open == 1 => {
+            b':' if open == 1 => {
                 let question = question?;
                 return Some((source[..question].trim(), source[question + 1..at].trim(), source[at + 1..].trim()));
             }
-            b':' if depth == 0 => open = open.saturating_sub(1),
+            b':' => open = open.saturating_sub(1),
             _ => {}
         }
     }

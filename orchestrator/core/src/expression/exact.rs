@@ -1,7 +1,7 @@
 //! Comparisons and `double(x)` in which no digit is lost. CEL's own compare an int with a double as two doubles, so that from 2^53 on
 //! different numbers are equal, and know nothing of long numbers.
 
-use super::{explain, long};
+use super::{arithmetic, explain, long};
 use cel::{
     Env, ExecutionError,
     common::{
@@ -26,7 +26,7 @@ const EXACT: [(&str, &str, Function); 8] = [
 
 const DOUBLE: &str = "double";
 
-type Function = for<'b, 'v> fn(Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError>;
+pub(super) type Function = for<'b, 'v> fn(Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError>;
 
 /// From here on a double stands for more than one integer.
 const EXACT_INTEGERS: u64 = 1 << 53;
@@ -51,9 +51,20 @@ pub(super) fn replace(call: &mut CallExpr) {
     if !of_numbers || call.target.is_some() {
         return;
     }
-    if let Some((_, exact, _)) = EXACT.iter().find(|(of, _, _)| *of == call.func_name) {
-        (*exact).clone_into(&mut call.func_name);
+    rename(call, &EXACT);
+}
+
+/// Puts what a table has for the operator or function of a call in its place.
+pub(super) fn rename(call: &mut CallExpr, table: &[(&str, &str, Function)]) {
+    if let Some((_, ours, _)) = table.iter().find(|(of, _, _)| *of == call.func_name) {
+        (*ours).clone_into(&mut call.func_name);
     }
+}
+
+/// The operator or function of CEL that a name in a compiled expression stands for.
+pub(super) fn written(name: &str) -> &str {
+    let replaced = EXACT.iter().chain(&arithmetic::DECIMAL);
+    replaced.into_iter().find(|(_, ours, _)| *ours == name).map_or(name, |(of, _, _)| of)
 }
 
 /// A literal that is no number: comparing with it loses no digits.
@@ -98,7 +109,9 @@ fn compare(operator: &str, args: &[CowVal<'_, '_>]) -> Result<Ordering, Executio
     compared.ok_or_else(|| explain::no_overload_for(operator, &[left, right]))
 }
 
-fn pair<'a>(args: &'a [CowVal<'_, '_>]) -> Result<(&'a dyn Val, &'a dyn Val), ExecutionError> {
+pub(super) fn pair<'a, 'v>(
+    args: &'a [CowVal<'_, 'v>],
+) -> Result<(&'a (dyn Val + 'v), &'a (dyn Val + 'v)), ExecutionError> {
     match args {
         [left, right] => Ok((left.as_ref(), right.as_ref())),
         _ => Err(ExecutionError::InternalError("an operand is missing".into())),

@@ -30,14 +30,12 @@ fn summands(source: &str) -> Vec<Expression> {
 
 /// The parts between every `+` outside of all brackets; the whole source if it is more than a sum.
 fn split(source: &str) -> Vec<&str> {
-    let (mut depth, mut start) = (0usize, 0);
+    let mut start = 0;
     let mut parts = Vec::new();
-    for (at, byte) in scan::code(source) {
+    for (at, byte) in scan::outside_brackets(source) {
         match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b'?' | b'<' | b'>' | b'=' | b'&' | b'|' if depth == 0 => return vec![source],
-            b'+' if depth == 0 && !is_exponent(source, at) => {
+            b'?' | b'<' | b'>' | b'=' | b'&' | b'|' => return vec![source],
+            b'+' if !is_exponent(source, at) => {
                 parts.push(&source[start..at]);
                 start = at + 1;
             }

@@ -3,6 +3,7 @@
 use super::{
     compile::children,
     evaluate::METER,
+    exact,
     reads::{self},
 };
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, operators};
@@ -135,7 +136,7 @@ fn of_literal(literal: &LiteralValue) -> Kind {
 }
 
 fn of_call<'e>(call: &'e CallExpr, read: Paths<'_>, scoped: &mut Vec<&'e str>) -> Option<Vec<Kind>> {
-    let name = call.func_name.as_str();
+    let name = exact::written(&call.func_name);
     if is_question(name) {
         return Some(vec![Kind::Truth]);
     }
@@ -146,11 +147,11 @@ fn of_call<'e>(call: &'e CallExpr, read: Paths<'_>, scoped: &mut Vec<&'e str>) -
             Some(either)
         }
         (METER, [inner]) => kinds(inner, read, scoped),
-        (operators::ADD | "@+", [left, right]) => sum(&kinds(left, read, scoped), &kinds(right, read, scoped)),
-        (operators::MULTIPLY | "@*" | operators::DIVIDE | "@/" | operators::MODULO | "size" | "int" | "uint", _) => {
+        (operators::ADD, [left, right]) => sum(&kinds(left, read, scoped), &kinds(right, read, scoped)),
+        (operators::MULTIPLY | operators::DIVIDE | operators::MODULO | "size" | "int" | "uint", _) => {
             Some(vec![Kind::Number])
         }
-        ("double" | "@double", _) => Some(vec![Kind::Number]),
+        ("double", _) => Some(vec![Kind::Number]),
         ("string", _) => Some(vec![Kind::Text]),
         ("bytes", _) => Some(vec![Kind::Bytes]),
         ("duration", _) => Some(vec![Kind::Span]),
@@ -160,7 +161,7 @@ fn of_call<'e>(call: &'e CallExpr, read: Paths<'_>, scoped: &mut Vec<&'e str>) -
 }
 
 fn is_question(name: &str) -> bool {
-    const QUESTIONS: [&str; 17] = [
+    const QUESTIONS: [&str; 15] = [
         operators::LOGICAL_AND,
         operators::LOGICAL_OR,
         operators::LOGICAL_NOT,
@@ -176,10 +177,8 @@ fn is_question(name: &str) -> bool {
         "startsWith",
         "endsWith",
         "matches",
-        "@==",
-        "@!=",
     ];
-    QUESTIONS.contains(&name) || ["@<", "@<=", "@>", "@>=", "@contains"].contains(&name)
+    QUESTIONS.contains(&name)
 }
 
 /// What a sum of two values can be: never a boolean, a map or null.
@@ -237,21 +236,21 @@ fn taken(name: &str) -> Option<(&'static str, Takes)> {
         left == right && matches!(left, Number | Text | Bytes | List | Span)
             || matches!((left, right), (Time, Span) | (Span, Time))
     };
-    Some(match name {
+    Some(match exact::written(name) {
         operators::LOGICAL_AND => ("&&", truths),
         operators::LOGICAL_OR => ("||", truths),
         operators::LOGICAL_NOT => ("!", truths),
         operators::CONDITIONAL => ("? :", truths),
-        operators::ADD | "@+" => ("+", adds),
-        operators::SUBSTRACT | "@-" => ("-", differs),
-        operators::MULTIPLY | "@*" => ("*", numbers),
-        operators::DIVIDE | "@/" => ("/", numbers),
+        operators::ADD => ("+", adds),
+        operators::SUBSTRACT => ("-", differs),
+        operators::MULTIPLY => ("*", numbers),
+        operators::DIVIDE => ("/", numbers),
         operators::MODULO => ("%", numbers),
         operators::NEGATE => ("-", |one, _| matches!(one, Number | Span)),
-        operators::LESS | "@<" => ("<", ordered),
-        operators::LESS_EQUALS | "@<=" => ("<=", ordered),
-        operators::GREATER | "@>" => (">", ordered),
-        operators::GREATER_EQUALS | "@>=" => (">=", ordered),
+        operators::LESS => ("<", ordered),
+        operators::LESS_EQUALS => ("<=", ordered),
+        operators::GREATER => (">", ordered),
+        operators::GREATER_EQUALS => (">=", ordered),
         _ => return None,
     })
 }

@@ -1,6 +1,6 @@
 //! Which names an expression reads, and what is known where it reads them. CEL has no type checker, so this is ours.
 
-use super::evaluate::METER;
+use super::{evaluate::METER, exact};
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 
 /// One read of a name: `event.items`, `steps.charge.chargeId`.
@@ -152,7 +152,7 @@ pub(super) fn facts(condition: &IdedExpr, truth: bool) -> Vec<Fact> {
         return if truth { vec![Fact::Present(path)] } else { Vec::new() };
     }
     let Expr::Call(call) = &condition.expr else { return Vec::new() };
-    match (call.func_name.as_str(), call.args.as_slice(), truth) {
+    match (exact::written(&call.func_name), call.args.as_slice(), truth) {
         (operators::LOGICAL_NOT, [inner], _) => facts(inner, !truth),
         (operators::LOGICAL_AND, [left, right], true) | (operators::LOGICAL_OR, [left, right], false) => {
             with(&facts(left, truth), facts(right, truth))
@@ -161,7 +161,7 @@ pub(super) fn facts(condition: &IdedExpr, truth: bool) -> Vec<Fact> {
             not_null(left, right).into_iter().collect()
         }
         (operators::IN, [name, of], true) => within(name, of).map(Fact::Present).into_iter().collect(),
-        (operators::EQUALS | "@==", [left, right], true) => equal(left, right).into_iter().collect(),
+        (operators::EQUALS, [left, right], true) => equal(left, right).into_iter().collect(),
         (name, [left, right], true) if ORDERED.contains(&name) => {
             [left, right].into_iter().filter_map(path_of).map(Fact::NotNull).collect()
         }
@@ -199,8 +199,7 @@ pub(super) fn is_settled(condition: &IdedExpr, truth: bool, known: &[Fact]) -> b
 }
 
 /// Comparisons that have no value with null.
-const ORDERED: [&str; 8] =
-    [operators::LESS, operators::LESS_EQUALS, operators::GREATER, operators::GREATER_EQUALS, "@<", "@<=", "@>", "@>="];
+const ORDERED: [&str; 4] = [operators::LESS, operators::LESS_EQUALS, operators::GREATER, operators::GREATER_EQUALS];
 
 /// What equals a literal is not null.
 fn equal(left: &IdedExpr, right: &IdedExpr) -> Option<Fact> {

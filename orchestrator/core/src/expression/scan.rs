@@ -20,6 +20,22 @@ pub(super) fn code(source: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
     })
 }
 
+/// Those of them that stand outside of all brackets, and are none.
+pub(super) fn outside_brackets(source: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
+    let mut depth = 0usize;
+    code(source).filter(move |(_, byte)| match byte {
+        b'(' | b'[' | b'{' => {
+            depth += 1;
+            false
+        }
+        b')' | b']' | b'}' => {
+            depth = depth.saturating_sub(1);
+            false
+        }
+        _ => depth == 0,
+    })
+}
+
 fn line_end(bytes: &[u8], from: usize) -> usize {
     bytes[from..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |length| from + length)
 }

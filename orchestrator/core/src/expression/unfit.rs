@@ -5,6 +5,7 @@ mod values;
 
 use super::{
     evaluate::METER,
+    exact,
     reads::{self, Fact},
 };
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, operators};
@@ -98,7 +99,7 @@ impl<'e> Operands<'e> {
     }
 
     fn call(&mut self, call: &'e CallExpr, known: &[Fact]) {
-        match (call.func_name.as_str(), call.args.as_slice()) {
+        match (exact::written(&call.func_name), call.args.as_slice()) {
             (operators::CONDITIONAL, [condition, yes, no]) => {
                 self.operand(condition, known);
                 self.visit(yes, &reads::with(known, reads::facts(condition, true)));
@@ -110,10 +111,10 @@ impl<'e> Operands<'e> {
                 self.operand(right, &reads::with(known, reads::facts(left, truth)));
             }
             (METER | "dyn", [inner]) => self.visit(inner, known),
-            (operators::EQUALS | operators::NOT_EQUALS | "@==" | "@!=" | "type", args) => {
+            (operators::EQUALS | operators::NOT_EQUALS | "type", args) => {
                 args.iter().for_each(|part| self.visit(part, known));
             }
-            (operators::IN | "@contains", [item, of]) => {
+            (operators::IN, [item, of]) => {
                 self.visit(item, known);
                 self.operand(of, known);
             }

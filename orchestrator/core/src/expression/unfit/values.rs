@@ -4,6 +4,7 @@ use super::{Doubt, Unfit};
 use crate::expression::{
     ANY_ELEMENT,
     evaluate::METER,
+    exact,
     reads::{self, Fact},
 };
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, MapExpr, operators};
@@ -156,7 +157,7 @@ impl<'e> Values<'e> {
     }
 
     fn of_call(&mut self, call: &'e CallExpr, path: &[Step<'_>], known: &[Fact]) -> Vec<Doubt> {
-        match (call.func_name.as_str(), call.args.as_slice()) {
+        match (exact::written(&call.func_name), call.args.as_slice()) {
             (operators::CONDITIONAL, [condition, yes, no]) => {
                 let mut either = Vec::new();
                 for (truth, branch) in [(true, yes), (false, no)] {
@@ -170,7 +171,7 @@ impl<'e> Values<'e> {
             (METER | "dyn", [inner]) => self.of(inner, path, known),
             (operators::INDEX, [of, index]) => self.of(of, &behind(Step::of_index(index), path), known),
             // Lists that are joined; there is no element at a certain place.
-            (operators::ADD | "@+", [left, right]) if !path.is_empty() => {
+            (operators::ADD, [left, right]) if !path.is_empty() => {
                 let first = if path[0] == Step::Each { Step::Each } else { Step::Any };
                 let path = behind(first, &path[1..]);
                 let mut both = self.of(left, &path, known);
