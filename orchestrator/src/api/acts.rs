@@ -186,16 +186,10 @@ async fn refused(backend: &Backend, saga: SagaId, reason: String) -> Error {
 }
 
 pub(super) fn parse(action: &str) -> Result<OperatorAction, Error> {
-    match action {
-        "retry" => Ok(OperatorAction::Retry),
-        "skip" => Ok(OperatorAction::Skip),
-        "cancel" => Ok(OperatorAction::Cancel),
-        "abandon" => Ok(OperatorAction::Abandon),
-        other => {
-            let guess = definition::or_did_you_mean(other, ["retry", "skip", "cancel", "abandon"]);
-            Err(Error::NoRoute(format!("…/{other}: expected retry, skip, cancel or abandon{guess}")))
-        }
-    }
+    OperatorAction::ALL.into_iter().find(|known| known.as_str() == action).ok_or_else(|| {
+        let guess = definition::or_did_you_mean(action, OperatorAction::ALL.map(OperatorAction::as_str));
+        Error::NoRoute(format!("…/{action}: expected retry, skip, cancel or abandon{guess}"))
+    })
 }
 
 fn checked(asked: Asked, action: OperatorAction) -> Result<OperatorAct, Error> {

@@ -8,7 +8,7 @@ use super::{
     selection::Selection,
     server::{ServerArgs, encoded},
 };
-use crate::{journal::reading::Wanted, shell::quoted, visible};
+use crate::{journal::reading::Wanted, shell::quoted};
 use anyhow::bail;
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use saga_core::event::OperatorAction;
@@ -206,7 +206,7 @@ impl Act {
             Ok(answer) => answer,
             Err(error) => return Err(self.unheard(error)),
         };
-        output::line(&visible::in_line(&told::one(self.action, &answer)))?;
+        output::line(&told::one(self.action, &answer))?;
         if answer["asWanted"] == json!(false) {
             return Ok(ExitCode::from(1));
         }

@@ -1,23 +1,14 @@
 //! `definitions list`: which definitions start sagas on an engine.
 
-use super::{Output, output, server::ServerArgs};
-use clap::{Args, Subcommand};
+use super::{output, server::AnswerArgs};
+use clap::Subcommand;
 use serde_json::Value;
 use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DefinitionsCommand {
     /// List the definitions that start sagas on an engine
-    List(ListArgs),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ListArgs {
-    #[command(flatten)]
-    server: ServerArgs,
-    /// How to print
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    List(AnswerArgs),
 }
 
 /// Digits of a hash that tell definitions apart for people.

@@ -5,7 +5,7 @@ mod watch;
 
 use super::{
     Output, output,
-    server::{ServerArgs, encoded},
+    server::{AnswerArgs, ServerArgs, encoded},
 };
 use crate::guarded::acts::GivenRate;
 use clap::{ArgGroup, Args, Subcommand};
@@ -16,7 +16,7 @@ use std::{num::NonZeroU32, process::ExitCode};
 #[derive(Debug, Subcommand)]
 pub(super) enum GuardCommand {
     /// Show the guards of all participants
-    List(ListArgs),
+    List(AnswerArgs),
     /// Show the guards of one participant, and what was done to them
     Show(ShowArgs),
     /// Let no call through until somebody says otherwise
@@ -41,15 +41,6 @@ pub(super) enum GuardCommand {
 pub(super) struct ReloadArgs {
     #[command(flatten)]
     server: ServerArgs,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ListArgs {
-    #[command(flatten)]
-    server: ServerArgs,
-    /// How to print
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -145,7 +136,7 @@ pub(super) async fn run(command: GuardCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
+async fn list(args: AnswerArgs) -> anyhow::Result<ExitCode> {
     let answer = args.server.open()?.get("/api/guards").await?;
     let path = print::critical_path(&answer["criticalPath"]);
     output::many(&items(&answer, "guards"), args.output, |guards| format!("{}{path}", print::guards(guards)))?;

@@ -4,9 +4,8 @@ use super::{
     Output,
     act::told,
     output,
-    server::{ServerArgs, encoded},
+    server::{AnswerArgs, ServerArgs, encoded},
 };
-use crate::visible;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use saga_core::event::OperatorAction;
@@ -17,20 +16,11 @@ use std::{collections::HashSet, process::ExitCode};
 #[derive(Debug, Subcommand)]
 pub(super) enum JobsCommand {
     /// List the jobs on record of all engines, newest first
-    List(ListArgs),
+    List(AnswerArgs),
     /// Show what came of each saga of a job, from the engine that it runs or ran on
     Show(OneArgs),
     /// Stop a job; what it has done stays done
     Stop(OneArgs),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ListArgs {
-    #[command(flatten)]
-    server: ServerArgs,
-    /// How to print
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -52,7 +42,7 @@ pub(super) async fn run(command: JobsCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
+async fn list(args: &AnswerArgs) -> anyhow::Result<ExitCode> {
     let answer = args.server.open()?.get("/api/jobs").await?;
     output::many(&latest(&answer), args.output, table)?;
     Ok(ExitCode::SUCCESS)
@@ -76,7 +66,7 @@ async fn show(args: &OneArgs) -> anyhow::Result<ExitCode> {
         let action = action(&answer["job"])?;
         let items = answer["items"].as_array().map_or(&[] as &[Value], Vec::as_slice);
         for item in items {
-            output::next(item, args.output, |item| visible::in_line(&told::item(action, item)).into_owned())?;
+            output::next(item, args.output, |item| told::item(action, item))?;
         }
         after = answer["next"].as_u64().unwrap_or_default();
         if items.is_empty() || answer["job"]["status"] != "running" {

@@ -1,6 +1,6 @@
 //! An engine's API, for commands that act and for those that ask how an engine stands.
 
-use super::ConfigFile;
+use super::{ConfigFile, Output};
 use crate::{
     config::{self, Sources},
     secrets::address_shown,
@@ -27,6 +27,16 @@ pub(super) struct ServerArgs {
     server: Option<String>,
     #[command(flatten)]
     file: ConfigFile,
+}
+
+/// Which engine, and how its answer is printed.
+#[derive(Debug, Args)]
+pub(super) struct AnswerArgs {
+    #[command(flatten)]
+    pub(super) server: ServerArgs,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: Output,
 }
 
 /// An engine's API.

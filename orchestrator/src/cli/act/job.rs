@@ -1,10 +1,7 @@
 //! One act on many sagas: a job of an engine, followed to its end.
 
 use super::{Act, On, told};
-use crate::{
-    cli::{output, server::Server},
-    visible,
-};
+use crate::cli::{output, server::Server};
 use anyhow::Context;
 use serde_json::{Value, json};
 use std::{process::ExitCode, time::Duration};
@@ -52,9 +49,7 @@ impl Act {
         loop {
             let answer = server.get(&format!("{path}?after={after}")).await?;
             for item in answer["items"].as_array().into_iter().flatten() {
-                output::next(item, self.args.output, |item| {
-                    visible::in_line(&told::item(self.action, item)).into_owned()
-                })?;
+                output::next(item, self.args.output, |item| told::item(self.action, item))?;
             }
             after = answer["next"].as_u64().unwrap_or_default();
             if answer["job"]["status"] != "running" {

@@ -1,5 +1,6 @@
-//! Acts and what came of them, in words.
+//! Acts and what came of them, in words: a line each, whatever strangers wrote into it.
 
+use crate::visible;
 use saga_core::event::OperatorAction;
 use serde_json::Value;
 
@@ -8,14 +9,23 @@ pub(super) fn one(action: OperatorAction, answer: &Value) -> String {
     let text = |key: &str| answer[key].as_str().unwrap_or_default();
     let on = on(answer);
     if !answer["leadsTo"].is_null() {
-        return format!("{} {}: would lead to {}. Nothing was done", action.as_str(), text("saga"), leads_to(answer));
+        return line(&format!(
+            "{} {}: would lead to {}. Nothing was done",
+            action.as_str(),
+            text("saga"),
+            leads_to(answer)
+        ));
     }
     let status = match answer["appliedAt"].as_str() {
         Some(at) => format!("applied before, at {at}; nothing was done again"),
         None => text("status").to_owned(),
     };
     let now = came_of(action, answer).unwrap_or_default();
-    format!("{} {}: {status}{now} ({on}act {})", action.as_str(), text("saga"), text("id"))
+    line(&format!("{} {}: {status}{now} ({on}act {})", action.as_str(), text("saga"), text("id")))
+}
+
+fn line(text: &str) -> String {
+    visible::in_line(text).into_owned()
 }
 
 fn came_of(action: OperatorAction, answer: &Value) -> Option<String> {
@@ -70,7 +80,7 @@ pub(in crate::cli) fn item(action: OperatorAction, item: &Value) -> String {
         (result, Some(message)) => format!("{result}: {message}"),
         (_, None) => format!("applied{}", came_of(action, item).unwrap_or_default()),
     };
-    format!("{} {id}{name}: {came}", action.as_str())
+    line(&format!("{} {id}{name}: {came}", action.as_str()))
 }
 
 /// What came of all of them.
