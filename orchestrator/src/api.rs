@@ -21,11 +21,7 @@ mod uniform;
 
 pub use server::Server;
 
-use crate::{
-    engine::{Parts, bulk::Jobs},
-    kafka::{consumer::Status, topics::Odd},
-    startup::Readiness,
-};
+use crate::startup::Readiness;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -33,6 +29,8 @@ use axum::{
     middleware,
     routing::{get, post},
 };
+use saga_engine::{Parts, bulk::Jobs};
+use saga_kafka::{consumer::Status, topics::Odd};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 

@@ -6,12 +6,10 @@ mod layers;
 #[cfg(test)]
 mod tests;
 
-use crate::{
-    kafka::{self, topics::LONGEST_OWN_TOPIC},
-    secrets,
-};
 use layers::{Layers, Setting};
+use saga_base::secrets;
 use saga_core::definition::without_credentials;
+use saga_kafka::{self, topics::LONGEST_OWN_TOPIC};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -239,6 +237,12 @@ pub(crate) fn without_definitions(folder: &Path) -> Option<String> {
 }
 
 /// Checks values and collects what is wrong with them.
+/// The credentials of the store's address, and properties of Kafka that hold secrets.
+fn secrets_of(config: &Config) -> Vec<String> {
+    let properties = config.kafka.properties.iter().filter(|(key, _)| saga_kafka::settings::is_secret(key));
+    secrets::of_url(&config.store).into_iter().chain(properties.map(|(_, value)| value.clone())).collect()
+}
+
 struct Check<'a> {
     layers: &'a Layers,
     errors: Vec<String>,
@@ -251,7 +255,7 @@ impl<'a> Check<'a> {
 
     /// Whoever has a configuration may be told something in which its secrets are.
     fn end(self, config: Config) -> Result<Config, Error> {
-        secrets::remember(secrets::of_config(&config));
+        secrets::remember(secrets_of(&config));
         if self.errors.is_empty() { Ok(config) } else { Err(Error(self.errors)) }
     }
 
@@ -277,7 +281,7 @@ impl<'a> Check<'a> {
     }
 
     fn properties(&mut self) {
-        let wrong = kafka::settings::wrong_properties(&self.layers.properties);
+        let wrong = saga_kafka::settings::wrong_properties(&self.layers.properties);
         self.errors.extend(wrong.iter().map(|error| format!("{}: {error}", self.layers.file)));
     }
 
@@ -299,13 +303,13 @@ impl<'a> Check<'a> {
         let expected = "a name that is not empty, does not end in `.shards` or `.store` and has no `.catch-up.` in it: engines of the group \
                         without it use such groups";
         self.checked(key, default, expected, |text| {
-            (!text.trim().is_empty() && !kafka::settings::is_of_another(text)).then(|| text.to_owned())
+            (!text.trim().is_empty() && !saga_kafka::settings::is_of_another(text)).then(|| text.to_owned())
         })
     }
 
     fn servers(&mut self, key: &str, default: &str) -> String {
         self.checked(key, default, "`host:port`, several separated by commas", |text| {
-            text.split(',').all(|server| kafka::settings::is_server(server.trim())).then(|| text.to_owned())
+            text.split(',').all(|server| saga_kafka::settings::is_server(server.trim())).then(|| text.to_owned())
         })
     }
 

@@ -21,10 +21,8 @@ mod watcher;
 
 pub use terminal::{Palette, Terminal};
 
-use crate::{
-    kafka::Producer,
-    shutdown::{self, Running},
-};
+use crate::shutdown::{self, Running};
+use saga_kafka::Producer;
 use stage::Stage;
 use std::{
     future::Future,

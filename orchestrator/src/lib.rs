@@ -5,22 +5,12 @@
 
 pub mod api;
 pub mod bench;
-mod bookmark;
 pub mod cli;
 pub mod config;
 pub mod dev;
-pub mod engine;
-pub mod guarded;
-pub mod journal;
-pub mod kafka;
-mod panics;
-pub mod participants;
-pub mod secrets;
 mod shell;
 pub mod shutdown;
 pub mod startup;
-mod succession;
-mod sync;
 pub mod telemetry;
 pub mod verify;
 pub mod visible;

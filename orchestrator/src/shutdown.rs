@@ -2,11 +2,11 @@
 
 use crate::{
     api,
-    engine::{Engine, intake::Ended, step_back::outside::Keeping},
-    kafka::{Producer, topics},
     startup::{Consumers, Housekeeping, Readiness},
 };
 use anyhow::bail;
+use saga_engine::{Engine, intake::Ended, step_back::outside::Keeping};
+use saga_kafka::{Producer, topics};
 use std::{future::Future, time::Duration};
 use tokio::{
     sync::watch,

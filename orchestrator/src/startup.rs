@@ -20,29 +20,29 @@ pub use variables::lookup;
 use crate::{
     api,
     config::Config,
-    engine::{
-        Engine, KafkaSide, Parts, Settings,
-        answer_path::{self, watch::Sources},
-        catalog::Catalog,
-        clock::Clock,
-        intake,
-        observer::Observer,
-        ownership::Ownership,
-        published::{self, Publisher},
-        skew::{self, Skew},
-        step_back::outside::{Keeping, Left},
-    },
-    guarded::Guarded,
-    kafka::{
-        self, Consumer, Ends, Kept, Producer,
-        consumer::{Limits, Mode, Plan as ConsumerPlan, TopicStart},
-        topics,
-    },
     shutdown::{self, Running},
 };
 use anyhow::Context;
 use binding::Binding;
+use saga_base::clock::Clock;
+use saga_engine::{
+    Engine, KafkaSide, Parts, Settings,
+    answer_path::{self, watch::Sources},
+    catalog::Catalog,
+    intake,
+    observer::Observer,
+    ownership::Ownership,
+    published::{self, Publisher},
+    skew::{self, Skew},
+    step_back::outside::{Keeping, Left},
+};
 use saga_event_store::{Access, EventStore};
+use saga_kafka::{
+    self, Consumer, Ends, Kept, Producer,
+    consumer::{Limits, Mode, Plan as ConsumerPlan, TopicStart},
+    topics,
+};
+use saga_resilience::registry::Guarded;
 use std::{future::Future, sync::Arc};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -65,7 +65,7 @@ pub enum Readiness {
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Which kind of broker answers.
-    pub broker: kafka::Broker,
+    pub broker: saga_kafka::Broker,
     /// Who watches decisions.
     pub observer: Observer,
 }
@@ -150,7 +150,7 @@ fn is_store_away(error: &anyhow::Error) -> bool {
 }
 
 async fn ready_topics(
-    kafka: &kafka::Settings,
+    kafka: &saga_kafka::Settings,
     needs: &topics::Needs,
     installation: &str,
     readiness: &watch::Sender<Readiness>,
@@ -166,8 +166,8 @@ async fn ready_topics(
 ///
 /// # Errors
 /// When a property is one that correctness depends on, or that librdkafka does not know.
-pub fn kafka_settings(config: &Config, broker: kafka::Broker) -> anyhow::Result<kafka::Settings> {
-    let mut settings = kafka::Settings::new(&config.kafka.bootstrap_servers, &config.kafka.group);
+pub fn kafka_settings(config: &Config, broker: saga_kafka::Broker) -> anyhow::Result<saga_kafka::Settings> {
+    let mut settings = saga_kafka::Settings::new(&config.kafka.bootstrap_servers, &config.kafka.group);
     settings.instance_id.clone_from(&config.kafka.instance_id);
     settings.properties.clone_from(&config.kafka.properties);
     settings.broker = broker;
@@ -250,11 +250,11 @@ fn engine_settings(
 /// Before anything is decided: what the store lacks of what earlier engines knew is told. The mock broker remembers nothing.
 async fn compare_with_memory(
     config: &Config,
-    kafka: &kafka::Settings,
+    kafka: &saga_kafka::Settings,
     store: &dyn EventStore,
     readiness: &watch::Sender<Readiness>,
 ) -> anyhow::Result<Option<(Kept, Vec<i32>)>> {
-    if kafka.broker == kafka::Broker::Mock {
+    if kafka.broker == saga_kafka::Broker::Mock {
         return Ok(None);
     }
     let inbox = Arc::from(config.topics.inbox.as_str());
@@ -268,11 +268,11 @@ async fn compare_with_memory(
 /// As late as possible: from then on engines with older files read nothing of what this one knows better. The mock broker belongs to this
 /// engine alone.
 async fn publish(
-    kafka: &kafka::Settings,
+    kafka: &saga_kafka::Settings,
     parts: &Arc<Parts>,
     readiness: &watch::Sender<Readiness>,
 ) -> anyhow::Result<Option<Publisher>> {
-    if kafka.broker == kafka::Broker::Mock {
+    if kafka.broker == saga_kafka::Broker::Mock {
         return Ok(None);
     }
     let publish = || Publisher::start(parts, kafka);
@@ -302,7 +302,7 @@ pub struct Consumers {
 
 impl Consumers {
     /// How both are doing.
-    fn statuses(&self) -> [watch::Receiver<kafka::consumer::Status>; 2] {
+    fn statuses(&self) -> [watch::Receiver<saga_kafka::consumer::Status>; 2] {
         [self.triggers.status(), self.shards.status()]
     }
 }
@@ -310,7 +310,7 @@ impl Consumers {
 fn start_consumers(
     config: &Config,
     triggers: Vec<TopicStart>,
-    kafka: &kafka::Settings,
+    kafka: &saga_kafka::Settings,
     parts: &Arc<Parts>,
     ready: &topics::Ready,
 ) -> anyhow::Result<(Consumers, ConsumerPlan)> {
@@ -341,7 +341,7 @@ fn start_consumers(
 
 /// Deadlines wait for what this task says of the answers.
 fn watch_answers(
-    kafka: &kafka::Settings,
+    kafka: &saga_kafka::Settings,
     parts: &Arc<Parts>,
     consumers: &Consumers,
 ) -> anyhow::Result<tokio::task::JoinHandle<()>> {
@@ -351,10 +351,10 @@ fn watch_answers(
 }
 
 /// The mock broker belongs to this engine alone, and would make the first member of a group wait.
-fn trigger_mode(broker: kafka::Broker) -> Mode {
+fn trigger_mode(broker: saga_kafka::Broker) -> Mode {
     match broker {
-        kafka::Broker::Real => Mode::Group,
-        kafka::Broker::Mock => Mode::Manual,
+        saga_kafka::Broker::Real => Mode::Group,
+        saga_kafka::Broker::Mock => Mode::Manual,
     }
 }
 

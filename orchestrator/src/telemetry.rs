@@ -1,7 +1,6 @@
 //! Logs and metrics of the process.
 
 mod lines;
-pub mod scrape;
 
 use lines::Lines;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};

@@ -1,6 +1,6 @@
 //! `saga verify-participant`: holds a participant to the contract, by asking of it what an engine may ask on a bad day.
 //!
-//! What is sent is what the engine sends: requests of [`crate::participants::http`], records of [`crate::kafka::cloudevents`]. Every check has
+//! What is sent is what the engine sends: requests of [`saga_resilience::transport::http`], records of [`saga_wire::cloudevents`]. Every check has
 //! a saga id of its own, which no engine knows.
 
 mod checks;
@@ -17,14 +17,14 @@ pub use script::{RehearsedStep, Script, Typed};
 pub use steps::{How, NoStart, Rehearsed, Skipped, StepReport, all_steps};
 pub use subject::{NotASubject, Target};
 
-use crate::{
-    guarded::{ParticipantSettings, Transport},
-    kafka::Settings,
-    participants::http::HttpParticipant,
-};
 use anyhow::Context;
 use kafka::Topic;
 use saga_core::definition::participants::Participant;
+use saga_kafka::Settings;
+use saga_resilience::{
+    settings::{ParticipantSettings, Transport},
+    transport::http::HttpParticipant,
+};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;

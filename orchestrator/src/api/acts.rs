@@ -5,16 +5,6 @@ use super::{
     errors::{Error, Form},
     sagas,
 };
-use crate::{
-    engine::{
-        mending,
-        operate::{self, Operated},
-        prospect::{self, Prospect},
-        sequel,
-    },
-    guarded::acts::check_texts,
-    journal::reading::SagaLine,
-};
 use axum::{
     Json,
     body::Bytes,
@@ -31,6 +21,14 @@ use saga_core::{
     state::{Plan, view::ProspectView},
     time::rfc3339,
 };
+use saga_engine::{
+    journal::reading::SagaLine,
+    mending,
+    operate::{self, Operated},
+    prospect::{self, Prospect},
+    sequel,
+};
+use saga_resilience::overrides::check_texts;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;

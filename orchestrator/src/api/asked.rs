@@ -1,12 +1,12 @@
 //! What a query about sagas asks for.
 
 use super::errors::Error;
-use crate::journal::{
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use saga_core::{definition, id::SagaId, incident::IncidentKind, state::Status, time::Timestamp};
+use saga_engine::journal::{
     counts::{By, Group},
     reading::{WaitingOn, Wanted},
 };
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use saga_core::{definition, id::SagaId, incident::IncidentKind, state::Status, time::Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 

@@ -1,11 +1,11 @@
 //! What holds sagas up: groups of them with one cause.
 
 use super::census::Figures;
-use crate::journal::{
+use saga_core::state::Status;
+use saga_engine::journal::{
     counts::{By, Group, count},
     reading::Wanted,
 };
-use saga_core::state::Status;
 use saga_event_store::{Error, EventStore};
 
 /// Open sagas that are not simply on their way, by what they have in common; the most first.

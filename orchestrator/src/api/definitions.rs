@@ -1,9 +1,9 @@
 //! Which definitions start sagas on this engine.
 
 use super::Backend;
-use crate::engine::Parts;
 use axum::{Json, extract::State};
 use saga_core::state::Plan;
+use saga_engine::Parts;
 use serde::Serialize;
 use serde_json::{Value, json};
 

@@ -252,8 +252,8 @@ impl IntoResponse for Error {
     }
 }
 
-impl From<crate::journal::Error> for Error {
-    fn from(error: crate::journal::Error) -> Error {
+impl From<saga_engine::journal::Error> for Error {
+    fn from(error: saga_engine::journal::Error) -> Error {
         if error.is_transient() { Error::StoreAway(error.to_string()) } else { Error::Unreadable(error.to_string()) }
     }
 }

@@ -1,7 +1,7 @@
 //! `GET /api/guards/events`: changes of guards as server-sent events, as they happen.
 
 use super::{Backend, bodies, errors::Error, guards};
-use crate::{guarded::changes::Change, startup::Readiness};
+use crate::startup::Readiness;
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::{
@@ -10,6 +10,7 @@ use axum::{
     },
 };
 use futures_util::stream;
+use saga_resilience::guard_events::Change;
 use serde::Deserialize;
 use serde_json::json;
 use std::{convert::Infallible, sync::Arc, time::Duration};

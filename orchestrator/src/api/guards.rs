@@ -5,17 +5,6 @@ use super::{
     errors::{Error, Form},
     sagas,
 };
-use crate::{
-    guarded::{
-        ParticipantSnapshot,
-        acts::{
-            Given, GivenRate, GuardAct, GuardAction,
-            record::{InForce, RecordedAct, Refused},
-        },
-        millis,
-    },
-    journal::reading::{self, SagaLine, WaitingOn, Wanted, guard_words},
-};
 use axum::{
     Json,
     body::Bytes,
@@ -24,6 +13,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use saga_core::{command::Guard, definition::participants::CriticalPath, id::SagaId};
+use saga_engine::{
+    journal::reading::{self, SagaLine, WaitingOn, Wanted, guard_words},
+    overrides::{InForce, RecordedAct, Refused},
+};
+use saga_resilience::{
+    overrides::{Given, GivenRate, GuardAct, GuardAction},
+    snapshot::{ParticipantSnapshot, millis},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{num::NonZeroU32, sync::Arc};

@@ -5,18 +5,16 @@ mod shards;
 mod standing;
 
 use super::{Backend, server};
-use crate::{
-    guarded::metrics,
-    kafka::consumer::{self, Status},
-    startup::Readiness,
-    telemetry::scrape,
-};
+use crate::startup::Readiness;
 use axum::{
     Json,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use saga_kafka::consumer::{self, Status};
+use saga_resilience::metrics;
+use saga_resilience::metrics::scrape;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Instant};
 
@@ -113,7 +111,12 @@ async fn show_sagas(backend: &Backend) -> BTreeSet<String> {
     standing::measure_shards(backend.parts.store.identity().shards);
     let mut known: BTreeSet<String> = participants.iter().map(|it| it.name.clone()).collect();
     if let Some(counted) = backend.census.now().await {
-        metrics::show_held(&participants, &counted.held);
+        let held = counted.held.iter().map(|(waits_on, sagas)| metrics::Held {
+            guard: waits_on.kind(),
+            name: waits_on.name(),
+            sagas: *sagas,
+        });
+        metrics::show_held(&participants, &held.collect::<Vec<_>>());
         standing::measure(&counted, backend.parts.clock.now());
         known.extend(counted.held.iter().map(|(waits_on, _)| waits_on.name().to_owned()));
     }

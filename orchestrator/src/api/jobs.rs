@@ -7,10 +7,6 @@ use super::{
     errors::{Error, Form},
     sagas,
 };
-use crate::{
-    engine::bulk::{self, Order, Targets},
-    guarded::acts::check_texts,
-};
 use axum::{
     Json,
     body::Bytes,
@@ -18,6 +14,8 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use saga_core::{command::Direction, event::OperatorAction};
+use saga_engine::bulk::{self, Order, Targets};
+use saga_resilience::overrides::check_texts;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::num::NonZeroU32;

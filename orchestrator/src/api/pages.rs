@@ -14,15 +14,7 @@ use super::{
     errors::{Error, Told},
     sagas, server,
 };
-use crate::{
-    guarded::Holding,
-    journal::{
-        history::HistoryLine,
-        payloads::Payloads,
-        reading::{Looked, SagaLine},
-    },
-    visible,
-};
+use crate::visible;
 use askama::Template;
 use axum::{
     extract::{Path, Query, Request, State, rejection::QueryRejection},
@@ -37,7 +29,13 @@ use saga_core::{
         view::{NeedView, SagaView, StepPhase},
     },
 };
+use saga_engine::journal::{
+    history::HistoryLine,
+    payloads::Payloads,
+    reading::{Looked, SagaLine},
+};
 use saga_event_store::Standing;
+use saga_resilience::registry::holding::Holding;
 use serde_json::json;
 use std::collections::BTreeSet;
 

@@ -4,11 +4,9 @@ use super::{
     Backend, bodies,
     errors::{Error, Form},
 };
-use crate::{
-    engine::reload::{self, Refused, Reloaded},
-    startup::{lookup, read_source},
-};
+use crate::startup::{lookup, read_source};
 use axum::{Json, extract::State, http::HeaderMap};
+use saga_engine::reload::{self, Refused, Reloaded};
 use serde_json::{Value, json};
 use std::sync::Arc;
 

@@ -6,13 +6,6 @@ use super::{
     bodies::checked,
     errors::Error,
 };
-use crate::guarded::Holding;
-use crate::journal::{
-    self, Recorded, counts,
-    payloads::Payloads,
-    reading::{self, Found, Looked, SagaLine, Wanted},
-    shown::{self, Shown},
-};
 use axum::{
     Json,
     extract::{Path, Query, State, rejection::QueryRejection},
@@ -21,6 +14,13 @@ use saga_core::{
     id::SagaId,
     state::view::{SagaView, StepPhase},
 };
+use saga_engine::journal::{
+    self, Recorded, counts,
+    payloads::Payloads,
+    reading::{self, Found, Looked, SagaLine, Wanted},
+    shown::{self, Shown},
+};
+use saga_resilience::registry::holding::Holding;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;

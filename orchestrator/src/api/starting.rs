@@ -39,7 +39,7 @@ mod tests {
     use std::net::SocketAddr;
 
     async fn get(address: SocketAddr, path: &str) -> (StatusCode, Value) {
-        crate::participants::install_tls();
+        saga_resilience::transport::install_tls();
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         let answer = client.get(format!("http://{address}{path}")).send().await.expect("somebody listens");
         let status = answer.status();
@@ -76,7 +76,7 @@ mod tests {
     #[tokio::test]
     async fn a_browser_gets_a_page() {
         let (server, _readiness) = listening(Some("<Kafka>")).await;
-        crate::participants::install_tls();
+        saga_resilience::transport::install_tls();
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         let asked = client.get(format!("http://{}/", server.address)).header("accept", "text/html,*/*;q=0.8");
         let answer = asked.send().await.expect("somebody listens");

@@ -1,11 +1,5 @@
 //! Keeps a number of sagas in flight and times each from its start to its committed end.
 
-use crate::engine::{
-    Parts,
-    message::{Body, Message, Receipt},
-    observer::Observe,
-    router::Source,
-};
 use anyhow::bail;
 use saga_core::{
     event::{Decision, Trigger},
@@ -13,6 +7,12 @@ use saga_core::{
     input::Start,
     state::{Plan, State, Status},
     time::Timestamp,
+};
+use saga_engine::{
+    Parts,
+    message::{Body, Message, Receipt},
+    observer::Observe,
+    router::Source,
 };
 use serde_json::json;
 use std::{

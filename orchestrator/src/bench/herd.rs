@@ -3,23 +3,28 @@
 //! Their journals are made by the state machine and the codec, and written into the store. Then an engine takes all shards, as after a
 //! kill -9 of the one before.
 
-pub(crate) mod make;
 mod watch;
 
 use super::{
+    driver::trigger,
     memory::{self, Memory},
     open,
     stand::{self, PARTICIPANT, Participant, Stand},
 };
-use crate::guarded::acts::{Mode, Override};
+use crate::startup::Loaded;
+use anyhow::{Context as _, ensure};
+use saga_core::state::Status;
+use saga_engine::seeding::{self, SeedState};
 use saga_event_store::EventStore;
+use saga_resilience::overrides::{Mode, Override};
 use serde::Serialize;
 use std::{num::NonZeroU32, sync::Arc, time::Instant};
+use tracing::info;
 use watch::{Pace, Watch};
 
 /// Name of the herd's definition.
-pub(super) const NAME: &str = "bench-herd";
-pub(crate) const DEFINITION: &str = include_str!("herd/herd.saga.yaml");
+pub const NAME: &str = "bench-herd";
+const DEFINITION: &str = include_str!("herd/herd.saga.yaml");
 
 /// What all sagas of a herd wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -31,6 +36,16 @@ pub enum WaitingFor {
     Breaker,
     /// The answer to a command that was sent; the breaker is open as above when the command is to be sent again
     Answer,
+}
+
+impl From<WaitingFor> for SeedState {
+    fn from(waiting_for: WaitingFor) -> SeedState {
+        match waiting_for {
+            WaitingFor::Time => SeedState::DueTime,
+            WaitingFor::Breaker => SeedState::RefusedByBreaker,
+            WaitingFor::Answer => SeedState::AwaitedAnswer,
+        }
+    }
 }
 
 /// A herd.
@@ -91,7 +106,7 @@ pub async fn run(store: &str, shards: u16, asked: Asked) -> anyhow::Result<Herd>
 async fn measure(store: &Arc<dyn EventStore>, url: &str, asked: Asked) -> anyhow::Result<Herd> {
     let loaded = stand::load("herd.saga.yaml", DEFINITION, url, asked.places)?;
     let began = Instant::now();
-    make::fill(store, &loaded, asked).await?;
+    fill(store, &loaded, asked).await?;
     let made_seconds = began.elapsed().as_secs_f64();
     memory::forget_the_peak()?;
     let before = Memory::of_this_process()?;
@@ -109,6 +124,26 @@ async fn measure(store: &Arc<dyn EventStore>, url: &str, asked: Asked) -> anyhow
     let peak = Memory::of_this_process()?.peak;
     stand.stop().await;
     Ok(figures(asked, made_seconds, before, waiting_peak_mb, peak, &pace?, &watch))
+}
+
+/// Makes as many sagas as are missing.
+async fn fill(store: &Arc<dyn EventStore>, loaded: &Loaded, asked: Asked) -> anyhow::Result<()> {
+    let there = open_sagas(store.as_ref()).await?;
+    ensure!(there <= asked.sagas, "the store holds {there} open sagas of the benchmark already");
+    let missing = asked.sagas - there;
+    if missing == 0 {
+        return Ok(());
+    }
+    info!(there, missing, "journals are made");
+    let plan = loaded.plans.first().context("the benchmark has a definition")?;
+    Ok(seeding::seed(store, plan, asked.waiting_for.into(), missing, trigger).await?)
+}
+
+async fn open_sagas(store: &dyn EventStore) -> anyhow::Result<u32> {
+    let is_open = |status: &str| status.parse::<Status>().is_ok_and(|status| !status.is_terminal());
+    let counts = store.counts().await?.into_iter();
+    let open = counts.filter(|(saga, status, _)| saga == NAME && is_open(status)).map(|(.., count)| count);
+    u32::try_from(open.sum::<i64>()).context("how many sagas are open")
 }
 
 /// Takes all over behind an open breaker, and closes it then. Answers the most memory until then, in MiB.

@@ -1,15 +1,17 @@
 //! What a benchmark runs: an engine that owns all shards, and the no-op participant.
 
-use crate::{
-    engine::{
-        Engine, Settings, catalog::Catalog, clock::Clock, observer::Observe, observer::Observer, ownership::Ownership,
-    },
-    guarded::Guarded,
-    startup::{Files, Loaded, load_files},
-};
+use crate::startup::{Files, Loaded, load_files};
 use anyhow::Context;
+use saga_base::clock::Clock;
 use saga_core::{definition::Source, id::Shard, state::Plan};
+use saga_engine::{
+    Engine, Settings,
+    catalog::Catalog,
+    observer::{Observe, Observer},
+    ownership::Ownership,
+};
 use saga_event_store::EventStore;
+use saga_resilience::registry::Guarded;
 use std::{collections::BTreeMap, num::NonZeroU32, process::Stdio, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -117,7 +119,7 @@ impl Participant {
     }
 
     pub(super) async fn calls(&self) -> anyhow::Result<BTreeMap<String, u64>> {
-        crate::participants::install_tls();
+        saga_resilience::transport::install_tls();
         let client = reqwest::Client::builder().no_proxy().build()?;
         let answer = client.get(format!("{}/calls", self.url)).send().await?.bytes().await?;
         Ok(serde_json::from_slice(&answer)?)

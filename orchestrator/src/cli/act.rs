@@ -8,10 +8,11 @@ use super::{
     selection::Selection,
     server::{ServerArgs, encoded},
 };
-use crate::{journal::reading::Wanted, shell::quoted};
+use crate::shell::quoted;
 use anyhow::bail;
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use saga_core::event::OperatorAction;
+use saga_engine::journal::reading::Wanted;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use uuid::Uuid;

@@ -7,8 +7,8 @@ use super::{
     Output, output,
     server::{AnswerArgs, ServerArgs, encoded},
 };
-use crate::guarded::acts::GivenRate;
 use clap::{ArgGroup, Args, Subcommand};
+use saga_resilience::overrides::GivenRate;
 use serde_json::{Value, json};
 use std::{num::NonZeroU32, process::ExitCode};
 

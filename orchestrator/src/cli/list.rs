@@ -3,14 +3,14 @@
 mod table;
 
 use super::{ConfigFile, Output, output, read, selection::Selection};
-use crate::journal::{
+use anyhow::bail;
+use clap::{Args, builder::NonEmptyStringValueParser};
+use saga_core::id::SagaId;
+use saga_engine::journal::{
     self, Plans,
     counts::{self, By, Group},
     reading::{self, Looked, SagaLine, Wanted},
 };
-use anyhow::bail;
-use clap::{Args, builder::NonEmptyStringValueParser};
-use saga_core::id::SagaId;
 use saga_event_store::EventStore;
 use std::process::ExitCode;
 

@@ -1,7 +1,8 @@
 //! The one place that prints data. What strangers wrote (events, participants, other people) steers no terminal: it is written out here.
 
 use super::Output;
-use crate::{secrets, visible};
+use crate::visible;
+use saga_base::secrets;
 use serde::Serialize;
 use std::{
     io::{self, Write},

@@ -3,13 +3,6 @@
 use super::{ConfigFile, Output, list, output, server::ServerArgs};
 use crate::{
     config::{self, Sources},
-    journal::{
-        Plans,
-        history::HistoryLine,
-        payloads::Payloads,
-        reading::{self, Found, Looked},
-        shown::{self, Shown},
-    },
     visible,
 };
 use anyhow::{Context, bail};
@@ -18,6 +11,13 @@ use saga_core::{
     command::Guard,
     id::SagaId,
     state::view::{self, IncidentView, NeedView, SagaView, StepPhase, StepView},
+};
+use saga_engine::journal::{
+    Plans,
+    history::HistoryLine,
+    payloads::Payloads,
+    reading::{self, Found, Looked},
+    shown::{self, Shown},
 };
 use saga_event_store::{Access, EventStore};
 use serde::Serialize;

@@ -4,12 +4,12 @@ use super::ConfigFile;
 use crate::{
     config::{self, Sources},
     dev::{self, Terminal},
-    engine::observer::Observer,
-    kafka::Broker,
     shutdown,
     startup::{self, Files, Options},
 };
 use clap::Args;
+use saga_engine::observer::Observer;
+use saga_kafka::Broker;
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 #[derive(Debug, Args)]

@@ -1,16 +1,14 @@
 //! Which sagas a command is about, where it names them by what they have in common.
 
-use crate::{
-    engine::clock::Clock,
-    journal::reading::{WaitingOn, Wanted},
-};
 use clap::{Args, builder::NonEmptyStringValueParser};
+use saga_base::clock::Clock;
 use saga_core::{
     definition,
     incident::IncidentKind,
     state::{NotAStatus, Status},
     time::Timestamp,
 };
+use saga_engine::journal::reading::{WaitingOn, Wanted};
 use serde_json::{Map, Value};
 use std::time::Duration;
 

@@ -1,13 +1,11 @@
 //! An engine's API, for commands that act and for those that ask how an engine stands.
 
 use super::{ConfigFile, Output};
-use crate::{
-    config::{self, Sources},
-    secrets::address_shown,
-};
+use crate::config::{self, Sources};
 use anyhow::{Context, bail};
 use clap::Args;
 use reqwest::{RequestBuilder, Response};
+use saga_base::secrets::address_shown;
 use serde_json::Value;
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -53,7 +51,7 @@ impl ServerArgs {
 
     /// The engine that the arguments or the configuration name.
     pub(super) fn open(&self) -> anyhow::Result<Server> {
-        crate::participants::install_tls();
+        saga_resilience::transport::install_tls();
         let client = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).build()?;
         Ok(Server { address: self.address()?, client })
     }

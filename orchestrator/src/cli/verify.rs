@@ -5,7 +5,6 @@ mod steps;
 use super::{ConfigFile, Output, output};
 use crate::{
     config::{self, Config, Sources},
-    kafka::Broker,
     startup,
     verify::{self, Finding, Lacks, Restart, Script, Subject, Target, Typed, Verdict},
 };
@@ -16,6 +15,7 @@ use saga_core::definition::{
     participants::{self, Participant, Participants},
     render,
 };
+use saga_kafka::Broker;
 use serde_json::Value;
 use std::{path::PathBuf, process::ExitCode};
 

@@ -3,7 +3,6 @@
 use super::definitions::Definitions;
 use crate::{
     config::{self, Config, Kafka, Topics},
-    kafka::mock,
     startup::Files,
 };
 use anyhow::Context;
@@ -11,6 +10,7 @@ use saga_core::definition::{
     Participants, Source,
     participants::{self, StandIns},
 };
+use saga_kafka::mock;
 use std::{
     collections::BTreeMap,
     io,

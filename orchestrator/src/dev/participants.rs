@@ -4,9 +4,9 @@ mod conduct;
 mod http;
 mod kafka;
 
-use crate::kafka::{Producer, Settings};
 use anyhow::Context;
 use conduct::{Conduct, Delivery};
+use saga_kafka::{Producer, Settings};
 use saga_participant::{Answer, Answering, Barrier, Command, Participant, Refusals};
 use sqlx::{
     Sqlite, SqlitePool,

@@ -14,15 +14,17 @@ use super::{
 };
 use crate::{
     config::Config,
-    engine::observer::Observer,
-    journal::reading::{self, Wanted},
-    kafka::{self, Broker, mock::MockBroker},
     shutdown::Running,
     startup::{self, Files, Loaded, load_files},
 };
 use anyhow::{Context, bail};
 use saga_core::{definition::participants::Transport, state::Status};
+use saga_engine::{
+    journal::reading::{self, Wanted},
+    observer::Observer,
+};
 use saga_event_store::{Access, MAX_PAGE};
+use saga_kafka::{self, Broker, mock::MockBroker};
 use std::{mem::ManuallyDrop, net::SocketAddr, sync::Arc};
 
 /// Partitions of topics whose number nobody counts: as many as the broker gives to topics that clients make.
@@ -33,7 +35,7 @@ const PARTITIONS: i32 = 4;
 pub(super) struct Stage {
     pub(super) folder: Folder,
     pub(super) config: Config,
-    pub(super) kafka: kafka::Settings,
+    pub(super) kafka: saga_kafka::Settings,
     /// Where clients find the broker.
     pub(super) door: Door,
     /// Which orders start sagas.

@@ -1,7 +1,7 @@
 //! Whole runs, in this process: broker, store, participants, engine.
 
 use super::{terminal::Written, *};
-use crate::journal::reading::{self, SagaLine, Wanted};
+use saga_engine::journal::reading::{self, SagaLine, Wanted};
 use saga_event_store::Access;
 use std::{collections::BTreeMap, path::Path};
 
@@ -139,7 +139,7 @@ async fn the_other_businesses_come_to_what_their_definitions_say() {
 async fn place_elsewhere(shown: &str) {
     let line = shown.lines().find(|line| line.trim_start().starts_with("Kafka")).expect("the address is shown");
     let address = line.split_whitespace().nth(1).expect("an address");
-    let settings = crate::kafka::Settings::new(address, "test");
+    let settings = saga_kafka::Settings::new(address, "test");
     let producer = Producer::start(&settings).expect("a producer");
     for (number, _) in ELSEWHERE {
         let sent = producer.send(&traffic::record(orders::elsewhere("test", number))).await;

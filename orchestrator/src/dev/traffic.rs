@@ -4,13 +4,12 @@ use super::{
     orders::{self, Order},
     watcher::Board,
 };
-use crate::{
-    kafka::{Outgoing, Producer, producer::Outcome, record::text_header},
-    startup::Loaded,
-};
+use crate::startup::Loaded;
 use anyhow::bail;
 use bytes::Bytes;
 use saga_core::{definition::Definition, state::Plan};
+use saga_kafka::{Producer, producer::Outcome};
+use saga_wire::{Outgoing, record::text_header};
 use std::{
     collections::BTreeSet,
     future,

@@ -5,12 +5,13 @@ use super::{
     tally::Tally,
     terminal::{Fact, Mark, Terminal},
 };
-use crate::{engine::observer::Observe, shell::quoted};
+use crate::shell::quoted;
 use saga_core::{
     event::{Decision, Event},
     id::SagaId,
     state::{Plan, State},
 };
+use saga_engine::observer::Observe;
 use std::{sync::Arc, time::Instant};
 use tokio::sync::watch;
 

@@ -3,9 +3,10 @@
 //! Under another group or inbox a second engine would take the shards of the first from it; under other replies it would wait for answers
 //! that go elsewhere.
 
-use crate::{config::Config, succession::Succession};
+use crate::config::Config;
 use anyhow::bail;
 use saga_core::time::Timestamp;
+use saga_engine::notes::succession::Succession;
 use saga_event_store::EventStore;
 use serde::{Deserialize, Serialize};
 

@@ -2,13 +2,13 @@
 //! long. Without this record `from: latest` would begin once more, later, and pass over what was placed meanwhile.
 
 use super::{Readiness, patience};
-use crate::kafka::{
-    self,
-    consumer::{self, Contact, TopicStart},
-};
 use anyhow::Context;
 use saga_core::definition::TriggerFrom;
 use saga_event_store::EventStore;
+use saga_kafka::{
+    self,
+    consumer::{self, Contact, TopicStart},
+};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -19,7 +19,7 @@ const KIND: &str = "first-contact";
 /// once one decides for all.
 pub(super) async fn remember(
     store: &dyn EventStore,
-    kafka: &kafka::Settings,
+    kafka: &saga_kafka::Settings,
     mut starts: Vec<TopicStart>,
     readiness: &watch::Sender<Readiness>,
 ) -> anyhow::Result<Vec<TopicStart>> {
@@ -37,7 +37,7 @@ pub(super) async fn remember(
 
 async fn contact(
     store: &dyn EventStore,
-    kafka: &kafka::Settings,
+    kafka: &saga_kafka::Settings,
     start: &TopicStart,
     readiness: &watch::Sender<Readiness>,
 ) -> anyhow::Result<Contact> {

@@ -5,8 +5,9 @@ use super::{
     unread::{self, misnamed},
     variables::lookup,
 };
-use crate::{config::Topics, engine::reload::WatchedFile, kafka::consumer::TopicStart, secrets};
+use crate::config::Topics;
 use anyhow::Context;
+use saga_base::secrets;
 use saga_core::{
     definition::{
         Action, Definition, Diagnostic, Library, Participants, Source, Style, TriggerFrom, Unproved,
@@ -17,6 +18,8 @@ use saga_core::{
     policy::Policies,
     state::Plan,
 };
+use saga_engine::reload::WatchedFile;
+use saga_kafka::consumer::TopicStart;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},

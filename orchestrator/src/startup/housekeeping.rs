@@ -2,12 +2,10 @@
 //! take.
 
 use super::reloading;
-use crate::{
-    config::Config,
-    engine::{Parts, published::Followed},
-    kafka::{Broker, Producer, Settings, topics},
-};
+use crate::config::Config;
+use saga_engine::{Parts, published::Followed};
 use saga_event_store::Sweep;
+use saga_kafka::{Broker, Producer, Settings, topics};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};

@@ -1,8 +1,8 @@
 //! Looks at participants.yaml, and at the files that its secrets are in, and puts what changed into effect.
 
 use super::{definitions::read_source, variables::lookup};
-use crate::engine::{Parts, reload};
 use saga_core::definition::Source;
+use saga_engine::{Parts, reload};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 

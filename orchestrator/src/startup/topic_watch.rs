@@ -1,6 +1,6 @@
 //! Our own topics are looked at while the engine runs.
 
-use crate::kafka::{
+use saga_kafka::{
     Broker, Settings,
     topics::{self, Keeper, Needs, Odd},
 };

@@ -2,7 +2,8 @@
 //! secrets of the configuration are in none.
 
 use super::LogFormat;
-use crate::{secrets, visible};
+use crate::visible;
+use saga_base::secrets;
 use std::io::{self, Write};
 
 /// Takes one event per write, as `tracing_subscriber` brings them.

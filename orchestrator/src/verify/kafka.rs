@@ -1,25 +1,26 @@
 //! Commands to a topic, replies from another one.
 
-use crate::{
-    engine::clock::Clock,
-    kafka::{
-        Ack, Consumer, ConsumerEvent, Delivered, Producer, Record, Settings, cloudevents,
-        consumer::{Limits, Mode, Plan, TopicStart},
-        producer::Outcome,
-        reply::{self, Parsed, Reply},
-        settings::USUAL_BATCH,
-    },
-    participants::Call,
-};
 use anyhow::{Context, bail};
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     error::RDKafkaErrorCode,
 };
+use saga_base::clock::Clock;
 use saga_core::{
     command::{Answer, Failure, Request},
     definition::TriggerFrom,
+};
+use saga_kafka::{
+    Ack, Consumer, ConsumerEvent, Delivered, Producer, Settings,
+    consumer::{Limits, Mode, Plan, TopicStart},
+    producer::Outcome,
+    settings::USUAL_BATCH,
+};
+use saga_resilience::transport::Call;
+use saga_wire::{
+    Record, cloudevents,
+    reply::{self, Parsed, Reply},
 };
 use std::{
     collections::{BTreeSet, VecDeque},

@@ -1,14 +1,7 @@
 //! Every step of a definition that calls a participant, in their order: each is sent what the event and the answers before it make of it.
 
 use super::{RehearsedStep, Restart, Script, Subject, Verified, run, script::told};
-use crate::{
-    engine::clock::Clock,
-    kafka::{
-        Record, Settings,
-        record::text_header,
-        trigger::{Disposition, judge_for},
-    },
-};
+use saga_base::clock::Clock;
 use saga_core::{
     command::{CommandRef, Direction, Failure, Request},
     decide::{Choosing, Rehearsal},
@@ -17,6 +10,12 @@ use saga_core::{
     input::Start,
     state::Plan,
     time::Timestamp,
+};
+use saga_kafka::Settings;
+use saga_wire::{
+    Record,
+    record::text_header,
+    trigger::{Disposition, judge_for},
 };
 use serde_json::Value;
 use std::sync::Arc;

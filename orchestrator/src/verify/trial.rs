@@ -1,16 +1,14 @@
 //! One attempt after another, of sagas that do not exist, with a note of each.
 
 use super::{Exchange, Subject, Unreachable, kafka, script::told};
-use crate::{
-    engine::clock::Clock,
-    participants::{
-        Call, Dispatch,
-        http::{HttpParticipant, NOT_CONNECTED},
-    },
-};
+use saga_base::clock::Clock;
 use saga_core::{
     command::{Answer, Direction, Failure, Retryable},
     id::{CommandId, SagaId, Shard},
+};
+use saga_resilience::transport::{
+    Call, Dispatch,
+    http::{HttpParticipant, NOT_CONNECTED},
 };
 use serde_json::Value;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};

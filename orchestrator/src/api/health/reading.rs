@@ -1,6 +1,6 @@
 //! How reading from Kafka goes, as JSON and as metrics.
 
-use crate::kafka::consumer::{Foreign, Pause, Reading, Status};
+use saga_kafka::consumer::{Foreign, Pause, Reading, Status};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,

@@ -1,6 +1,6 @@
 //! Shards that do not take their messages, as JSON and as metrics.
 
-use crate::engine::router::{Behind, Router, Why};
+use saga_engine::router::{Behind, Router, Why};
 use serde_json::{Value, json};
 
 /// For `/health/ready`.

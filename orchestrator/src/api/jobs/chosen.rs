@@ -4,8 +4,8 @@ use super::super::{
     asked::{self, Asked},
     errors::Error,
 };
-use crate::journal::reading::Wanted;
 use saga_core::{event::OperatorAction, state::Status, time::Timestamp};
+use saga_engine::journal::reading::Wanted;
 
 /// What `asked` chooses for `action`.
 pub(super) fn by(asked: Asked, action: OperatorAction, now: Timestamp) -> Result<Wanted, Error> {

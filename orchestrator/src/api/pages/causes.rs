@@ -4,13 +4,11 @@ use super::{
     super::{Backend, asked::Asked},
     page, says,
 };
-use crate::{
-    guarded::{Guarded, Holding},
-    journal::counts::Group,
-};
 use askama::Template;
 use axum::{extract::State, response::Response};
 use saga_core::{event::OperatorAction, state::Status};
+use saga_engine::journal::counts::Group;
+use saga_resilience::registry::{Guarded, holding::Holding};
 use serde_json::json;
 
 /// Causes on the page: the ones with most sagas.

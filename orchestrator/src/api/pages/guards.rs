@@ -1,10 +1,11 @@
 //! The page of guards: a card for each participant, with the acts that fit it.
 
 use super::{super::Backend, Marks, page};
-use crate::guarded::{ParticipantSnapshot, acts::record::RecordedAct, lifecycle::Lifecycle};
 use askama::Template;
 use axum::{extract::State, response::Response};
 use saga_core::time::{Timestamp, rfc3339};
+use saga_engine::overrides::RecordedAct;
+use saga_resilience::{lifecycle::Lifecycle, snapshot::ParticipantSnapshot};
 
 #[derive(Template)]
 #[template(path = "guards.html")]

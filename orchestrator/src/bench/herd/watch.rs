@@ -1,13 +1,13 @@
 //! Watches a herd being worked off.
 
 use super::super::memory::Memory;
-use crate::engine::observer::Observe;
 use anyhow::{Context, bail};
 use saga_core::{
     event::Decision,
     id::SagaId,
     state::{Plan, State},
 };
+use saga_engine::observer::Observe;
 use std::{
     collections::VecDeque,
     sync::{

@@ -1,15 +1,12 @@
 //! Sagas and groups of them as lines for people, as wide as the terminal.
 
-use crate::{
-    cli::output,
-    engine::clock::Clock,
-    journal::{
-        counts::{By, Group},
-        reading::SagaLine,
-    },
-    visible,
-};
+use crate::{cli::output, visible};
+use saga_base::clock::Clock;
 use saga_core::time::{Timestamp, from_rfc3339};
+use saga_engine::journal::{
+    counts::{By, Group},
+    reading::SagaLine,
+};
 
 /// Whether the names of the columns are printed: once, however many pages follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

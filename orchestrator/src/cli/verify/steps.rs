@@ -4,12 +4,12 @@ use super::{VerifyArgs, count, exit_code, shown, summary, usage_error};
 use crate::{
     cli::output,
     config::Config,
-    kafka::Broker,
     startup::{self, Files, load_files, lookup},
     verify::{Finding, How, Rehearsed, StepReport, Verdict, all_steps},
 };
 use anyhow::Context;
 use saga_core::state::view::{addressed, body};
+use saga_kafka::Broker;
 use serde_json::{Value, json};
 use std::{process::ExitCode, sync::Arc};
 

@@ -1,14 +1,14 @@
 //! The sample participants that take commands from topics: each command is performed and replied to where it says.
 
 use super::Memory;
-use crate::kafka::{
-    Consumer, ConsumerEvent, Delivered, Outgoing, Producer, Record, Settings,
+use bytes::Bytes;
+use saga_kafka::{
+    Consumer, ConsumerEvent, Delivered, Producer, Settings,
     consumer::{Limits, Mode, Plan, TopicStart},
-    record::text_header,
     settings::USUAL_BATCH,
 };
-use bytes::Bytes;
 use saga_participant::{Answer, Command};
+use saga_wire::{Outgoing, Record, record::text_header};
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::{
     sync::mpsc,

@@ -1,14 +1,14 @@
 //! Over a real broker: the kit's command loop is right; one that forgets a header or answers nobody is not.
 
 use super::{good, *};
-use crate::kafka::{
-    Consumer, ConsumerEvent, Outgoing, Producer,
+use saga_kafka::{
+    Consumer, ConsumerEvent, Producer,
     consumer::{Limits, Mode, Plan, TopicStart},
-    record::text_header,
     settings::USUAL_BATCH,
     testing::{create, real_broker, unique},
 };
 use saga_participant::kafka::{Listener, Settings as KitSettings};
+use saga_wire::{Outgoing, record::text_header};
 
 fn reserve() -> Typed {
     Typed {

@@ -1,0 +1,100 @@
+//! The owner's clock, as an argument to everything that decides.
+//!
+//! It begins at what the wall clock says and then counts real time, suspension of the machine included: somebody who sets the wall clock an
+//! hour back does not stop everything that is due. From then on it is steered towards the wall clock, slowly ([`STEERING`]), so that it never
+//! goes back and never jumps.
+
+mod steering;
+
+use crate::sync::Mutex;
+use saga_core::time::Timestamp;
+use std::{
+    sync::LazyLock,
+    time::{Duration, SystemTime},
+};
+use steering::{Readings, Steering};
+use tokio::time::Instant;
+
+pub use steering::STEERING;
+
+/// No sleep is longer: whoever waits for a time asks again when it wakes, because the clock may have been steered, or the machine suspended.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+
+/// Where the engine reads the time from.
+#[derive(Clone, Copy, Debug)]
+pub enum Clock {
+    /// The machine's, steered. All of a process are one.
+    Wall,
+    /// `start` plus what tokio's clock has advanced since; follows a paused test clock.
+    Since {
+        /// What the clock said when it was made.
+        start: Timestamp,
+        /// When it was made.
+        made: Instant,
+    },
+}
+
+/// The process's own.
+static STEERED: LazyLock<Mutex<Steering>> = LazyLock::new(|| Mutex::new(Steering::begun(read())));
+
+impl Clock {
+    /// A clock that starts at `start` and follows tokio's clock.
+    #[must_use]
+    pub fn since(start: Timestamp) -> Clock {
+        Clock::Since { start, made: Instant::now() }
+    }
+
+    /// Now. Never before what it said last.
+    #[must_use]
+    pub fn now(self) -> Timestamp {
+        match self {
+            Clock::Wall => STEERED.lock().now(monotonic(), read),
+            Clock::Since { start, made } => start.plus(made.elapsed()),
+        }
+    }
+
+    /// The instant at which whoever waits for `due` looks at the clock again: when it says so, and after some seconds at the latest.
+    #[must_use]
+    pub fn instant_of(self, due: Timestamp) -> Instant {
+        Instant::now() + due.since(self.now()).min(LONGEST_SLEEP)
+    }
+
+    /// How far the machine's wall clock is ahead of this one, in milliseconds, when that was last looked at.
+    #[must_use]
+    pub fn wall_ahead_ms(self) -> i64 {
+        match self {
+            Clock::Wall => STEERED.lock().wall_ahead_ms(),
+            Clock::Since { .. } => 0,
+        }
+    }
+
+    /// Begins anew at what the wall clock says. Only while nothing has been decided by it: it may go back.
+    pub fn begin_anew(self) {
+        match self {
+            Clock::Wall => *STEERED.lock() = Steering::begun(read()),
+            Clock::Since { .. } => {}
+        }
+    }
+}
+
+fn read() -> Readings {
+    Readings { monotonic: monotonic(), suspended: suspended(), wall: wall() }
+}
+
+fn wall() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Time for which the machine was awake: nobody can set it.
+fn monotonic() -> Duration {
+    static BEGAN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+    BEGAN.elapsed()
+}
+
+/// Time since the machine was started, in which it was suspended too; `None` where the system does not tell.
+fn suspended() -> Option<Duration> {
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let seconds: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}

@@ -1,0 +1,169 @@
+//! The secrets of the running configuration, covered wherever somebody gives them back: a participant that repeats the request's
+//! `Authorization` in its error message must not bring it into the journal, the log, the API or an event.
+//!
+//! There is one set for the process, because the log is the process's. It only grows: after a reload, calls that left before are still
+//! answered. Answers pass through [`cover_answer`] where they are read, before anything judges, stores or publishes them; log lines and the
+//! errors that end a command pass through [`covered`]. Addresses that are not in the set yet, or never are, are told by [`address_shown`].
+
+mod forms;
+mod sources;
+
+pub use sources::{of_participants, of_url};
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use saga_core::command::{Answer, ErrorClass, Failure};
+use serde_json::{Map, Value};
+use std::{
+    borrow::Cow,
+    collections::VecDeque,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// Shorter values are not covered: they occur in ordinary texts (`saga`, `4711`), and gaps in those would tell what they are.
+pub const SHORTEST: usize = 8;
+
+/// Forms of secrets that are kept, the last remembered ones: a hundred participants with a handful each, and what reloads bring.
+const MOST_FORMS: usize = 4096;
+
+/// Stands for a secret, whatever its length.
+const COVER: &str = "***";
+
+/// What is looked for.
+#[derive(Debug, Default)]
+struct Known {
+    forms: VecDeque<String>,
+    /// `None`: there are none.
+    finder: Option<AhoCorasick>,
+}
+
+static KNOWN: RwLock<Option<Arc<Known>>> = RwLock::new(None);
+
+/// Adds values to the set, with the forms in which they travel.
+pub fn remember(values: impl IntoIterator<Item = String>) {
+    let new: Vec<String> = values.into_iter().flat_map(|value| forms::of(&value)).collect();
+    if new.is_empty() {
+        return;
+    }
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    let before = known.take().unwrap_or_default();
+    *known = Some(Arc::new(before.and(&new)));
+}
+
+/// The text without secrets, and without the beginning of one that a limit has cut off.
+#[must_use]
+pub fn covered(text: &str) -> Cow<'_, str> {
+    match known() {
+        Some(known) => known.covered(text),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// The answer as it may be judged, stored and shown.
+#[must_use]
+pub fn cover_answer(answer: Answer) -> Answer {
+    let Some(known) = known() else { return answer };
+    match answer {
+        Answer::Succeeded { result } => Answer::Succeeded { result: known.value(result) },
+        Answer::Failed { failure, retry, retry_after } => {
+            Answer::Failed { failure: known.failure(&failure), retry, retry_after }
+        }
+        Answer::Unknown { failure, retry, retry_after } => {
+            Answer::Unknown { failure: known.failure(&failure), retry, retry_after }
+        }
+        // Covered, it would name another place; as it is, it would be on record.
+        Answer::Ongoing { location: Some(location), .. } if known.covered(&location) != location => {
+            let message = "accepted, and the place to ask holds a secret of the configuration, which is never recorded";
+            Answer::unknown(Failure::new("answer.location", message).of_class(ErrorClass::Unknown))
+        }
+        Answer::Ongoing { .. } | Answer::NotSent { .. } => answer,
+    }
+}
+
+/// An address, or several, as they may be shown: a user and a password may stand before a host, and a password among the parameters.
+#[must_use]
+pub fn address_shown(address: &str) -> String {
+    let place = address.split_once('?').map_or(address, |(place, _)| place);
+    match (place.split_once("://"), place.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) if !scheme.contains('@') => format!("{scheme}://…@{host}"),
+        (_, Some((_, host))) => format!("…@{host}"),
+        // `host=… password=…`, as other clients take it.
+        (None, None) if place.contains('=') => "…".to_owned(),
+        (_, None) => place.to_owned(),
+    }
+}
+
+fn known() -> Option<Arc<Known>> {
+    KNOWN.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+impl Known {
+    fn and(&self, new: &[String]) -> Known {
+        let kept = self.forms.iter().filter(|form| !new.contains(form)).cloned();
+        let mut forms: VecDeque<String> = kept.chain(new.iter().cloned()).collect();
+        while forms.len() > MOST_FORMS {
+            forms.pop_front();
+        }
+        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&forms);
+        Known { finder: Some(finder.expect("patterns of headers and passwords are far below its limits")), forms }
+    }
+
+    fn covered<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let Some(finder) = &self.finder else { return Cow::Borrowed(text) };
+        let whole = if finder.is_match(text) {
+            let mut out = String::with_capacity(text.len());
+            finder.replace_all_with(text, &mut out, |_, _, out| {
+                out.push_str(COVER);
+                true
+            });
+            Cow::Owned(out)
+        } else {
+            Cow::Borrowed(text)
+        };
+        match self.cut_off(&whole) {
+            Some(at) => Cow::Owned(format!("{}{COVER}", &whole[..at])),
+            None => whole,
+        }
+    }
+
+    /// Where the beginning of a secret stands at the end of the text.
+    fn cut_off(&self, text: &str) -> Option<usize> {
+        let text = text.strip_suffix('…').unwrap_or(text).as_bytes();
+        self.forms.iter().filter_map(|form| cut_off(text, form.as_bytes())).min()
+    }
+
+    fn value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.covered(&text).into_owned()),
+            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.value(item)).collect()),
+            Value::Object(entries) => {
+                let entries =
+                    entries.into_iter().map(|(key, value)| (self.covered(&key).into_owned(), self.value(value)));
+                Value::Object(entries.collect::<Map<_, _>>())
+            }
+            Value::Number(number) => match self.covered(&number.to_string()) {
+                Cow::Borrowed(_) => Value::Number(number),
+                Cow::Owned(covered) => Value::String(covered),
+            },
+            Value::Null | Value::Bool(_) => value,
+        }
+    }
+
+    fn failure(&self, failure: &Failure) -> Failure {
+        Failure {
+            code: self.covered(&failure.code).into_owned(),
+            message: self.covered(&failure.message).into_owned(),
+            class: failure.class,
+        }
+    }
+}
+
+fn cut_off(text: &[u8], form: &[u8]) -> Option<usize> {
+    let head = form.get(..SHORTEST)?;
+    let from = text.len().saturating_sub(form.len() - 1);
+    let windows = text[from..].windows(SHORTEST).enumerate();
+    let begins = windows.filter(|(_, window)| *window == head).map(|(at, _)| from + at);
+    begins.into_iter().find(|at| form.starts_with(&text[*at..]))
+}
+
+#[cfg(test)]
+mod tests;

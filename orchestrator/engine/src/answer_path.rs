@@ -1,0 +1,132 @@
+//! Whether answers can be read, and up to when they have been: what deadlines wait for.
+//!
+//! One task of the engine ([`watch`]) asks the broker where the replies end, waits until they have been read and finished up to there, by
+//! whichever engine reads them, and then until what was handed on to a shard through the inbox has been; only then it tells the shard, in
+//! its queue, behind every answer. What a shard is not told in time is an outage of ours: nobody is given up for it.
+
+mod sample;
+pub mod watch;
+
+use saga_base::sync::Mutex;
+use saga_core::time::Timestamp;
+use saga_event_store::{Attended, Epoch};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::sync::{Notify, watch as channel};
+
+/// A shard that has not heard for longer than this that answers are read has been cut off from them: five rounds, so that a busy machine is
+/// no outage.
+pub(crate) const LONGEST_STEP: Duration = Duration::from_secs(5);
+
+/// What a shard is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadUntil {
+    /// Every answer that was there then is in the shard's queue, before this.
+    pub until: Timestamp,
+    /// Since when answers could be read without a break.
+    pub unbroken_since: Timestamp,
+}
+
+/// Why deadlines stand still.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandStill {
+    /// Since when, by the engine's clock.
+    pub since: Timestamp,
+    /// For people.
+    pub reason: Arc<str>,
+}
+
+/// What the watching task and the shards share.
+#[derive(Debug)]
+pub struct AnswerPath {
+    /// Without Kafka every answer comes from a call of this process.
+    is_watched: bool,
+    wanted: Notify,
+    /// The last word of each shard that is not on record yet.
+    attended: Mutex<BTreeMap<u16, Attended>>,
+    standing: channel::Sender<Option<StandStill>>,
+}
+
+impl AnswerPath {
+    /// Of an engine that reads replies from Kafka, or has none.
+    #[must_use]
+    pub fn new(is_watched: bool) -> AnswerPath {
+        AnswerPath {
+            is_watched,
+            wanted: Notify::new(),
+            attended: Mutex::new(BTreeMap::new()),
+            standing: channel::Sender::new(None),
+        }
+    }
+
+    /// Whether anybody has to wait for answers to be read.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.is_watched
+    }
+
+    /// Why deadlines stand still in this engine; `None`: they do not.
+    #[must_use]
+    pub fn stands_still(&self) -> Option<StandStill> {
+        self.standing.borrow().clone()
+    }
+
+    /// A deadline waits for answers to be read.
+    pub(crate) fn wants_word(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// A shard has taken every answer up to `until`; `outage` is one that its store does not know of yet.
+    pub(crate) fn attended(&self, shard: u16, epoch: Epoch, until: Timestamp, outage: Option<saga_event_store::Gap>) {
+        let news = Attended { shard, epoch, until_ms: until.0, gaps: outage.into_iter().collect() };
+        merge(&mut self.attended.lock(), news);
+    }
+
+    /// What is to be recorded; whoever takes it and fails gives it back.
+    fn take_attended(&self) -> Vec<Attended> {
+        std::mem::take(&mut *self.attended.lock()).into_values().collect()
+    }
+
+    fn give_back(&self, taken: Vec<Attended>) {
+        let mut known = self.attended.lock();
+        for older in taken {
+            if let Some(newer) = known.insert(older.shard, older) {
+                merge(&mut known, newer);
+            }
+        }
+    }
+}
+
+/// Of another claim than the one before nothing of that one is kept: the new owner knows its gaps from the store.
+fn merge(known: &mut BTreeMap<u16, Attended>, news: Attended) {
+    match known.get_mut(&news.shard) {
+        Some(last) if last.epoch == news.epoch => {
+            last.until_ms = last.until_ms.max(news.until_ms);
+            last.gaps.extend(news.gaps);
+        }
+        Some(_) | None => {
+            known.insert(news.shard, news);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use saga_event_store::Gap;
+
+    #[test]
+    fn what_could_not_be_recorded_goes_with_what_came_since() {
+        let path = AnswerPath::new(true);
+        let gap = |began_ms| Gap { began_ms, ended_ms: began_ms + 5 };
+        path.attended(1, Epoch(7), Timestamp(10), Some(gap(1)));
+        path.attended(2, Epoch(7), Timestamp(10), Some(gap(1)));
+        let taken = path.take_attended();
+        path.attended(1, Epoch(7), Timestamp(30), Some(gap(20)));
+        path.attended(2, Epoch(8), Timestamp(30), None);
+        path.give_back(taken);
+        let all = path.take_attended();
+        assert_eq!(all[0], Attended { shard: 1, epoch: Epoch(7), until_ms: 30, gaps: vec![gap(1), gap(20)] });
+        assert_eq!(all[1], Attended { shard: 2, epoch: Epoch(8), until_ms: 30, gaps: vec![] });
+        assert_eq!(path.take_attended(), []);
+    }
+}

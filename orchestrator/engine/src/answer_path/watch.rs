@@ -1,0 +1,362 @@
+//! The task that watches the answer path and tells the shards.
+
+use super::{AnswerPath, LONGEST_STEP, ReadUntil, StandStill, sample::Sample};
+use crate::{KafkaSide, Parts, message::Message};
+use saga_core::{id::Shard, time::Timestamp};
+use saga_event_store::{Attended, Error as StoreError};
+use saga_kafka::{Consumer, Ends, ends};
+use saga_wire::TopicPartition;
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+/// Between two rounds that nobody asked for: an outage is noticed within it.
+const EVERY: Duration = Duration::from_secs(1);
+/// Between two looks while something is read.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// An answer of the broker that takes longer tells that the way there was broken.
+const SLOW: Duration = Duration::from_millis(1_500);
+/// Between two records of how far shards are: what a crash adds to an outage.
+const RECORD_EVERY: Duration = Duration::from_secs(2);
+/// And for each shard, so that an engine with thousands of them does not keep the store busy.
+const RECORD_EVERY_PER_SHARD: Duration = Duration::from_millis(4);
+/// A store that has not confirmed anything for longer takes no rows.
+const STORE_SILENT: Duration = Duration::from_secs(4);
+/// How long participants need at most to find a broker that is back: clients look for it in growing distances, librdkafka's up to 15 s.
+const SETTLED_AFTER_MAX: Duration = Duration::from_secs(15);
+/// What is said meanwhile: Kafka answers, and deadlines stand still all the same.
+const SETTLING: &str = "Kafka answers again; participants that find it again later than this engine are waited for";
+/// Before the partitions of the replies topic are listed again.
+const LIST_EVERY: Duration = Duration::from_secs(30);
+
+/// Where answers come from.
+#[derive(Debug)]
+pub struct Sources {
+    /// Asks the broker.
+    pub ends: Ends,
+    /// Reads replies.
+    pub triggers: Arc<Consumer>,
+    /// Reads the inbox.
+    pub shards: Arc<Consumer>,
+}
+
+/// What is in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// Participants may be without it as well.
+    Kafka,
+    /// The event store, or this process.
+    Ours,
+}
+
+/// Watches until it is aborted.
+pub async fn watch(parts: Arc<Parts>, sources: Sources) {
+    let Some(kafka) = parts.kafka.clone() else { return };
+    let mut watcher = Watcher::new(parts, kafka, sources);
+    loop {
+        let outcome = watcher.turn().await;
+        let next = match outcome {
+            Ok(()) => watcher.next(),
+            Err((trouble, reason)) => {
+                watcher.broken(trouble, &reason);
+                EVERY
+            }
+        };
+        let path = Arc::clone(&watcher.parts);
+        tokio::select! {
+            () = tokio::time::sleep(next) => {}
+            () = path.answer_path.wanted.notified(), if next > LOOK_AGAIN => watcher.is_wanted = true,
+        }
+    }
+}
+
+type Turn = Result<(), (Trouble, String)>;
+
+struct Watcher {
+    parts: Arc<Parts>,
+    kafka: KafkaSide,
+    sources: Sources,
+    replies: Vec<TopicPartition>,
+    listed: Option<Instant>,
+    is_wanted: bool,
+    /// Where replies ended; they are being read up to there.
+    reading: Option<Sample>,
+    /// Where the inbox of a shard ended after replies had been read.
+    inbox: HashMap<Shard, Sample>,
+    /// When the broker was last asked where replies end.
+    asked: Option<Instant>,
+    unbroken_since: Option<Timestamp>,
+    /// Up to when replies had been read last.
+    read_until: Option<(Timestamp, Instant)>,
+    settles_at: Option<Instant>,
+    trouble: Option<Trouble>,
+    recording: Option<JoinHandle<Recording>>,
+    record_at: Instant,
+    recorded: Instant,
+    store_trouble: Option<String>,
+}
+
+/// What could not be recorded comes back with the reason.
+type Recording = Result<(), (StoreError, Vec<Attended>)>;
+
+impl Watcher {
+    fn new(parts: Arc<Parts>, kafka: KafkaSide, sources: Sources) -> Watcher {
+        let now = Instant::now();
+        Watcher {
+            parts,
+            kafka,
+            sources,
+            replies: Vec::new(),
+            listed: None,
+            is_wanted: true,
+            reading: None,
+            inbox: HashMap::new(),
+            asked: None,
+            unbroken_since: None,
+            read_until: None,
+            settles_at: None,
+            trouble: None,
+            recording: None,
+            record_at: now,
+            recorded: now,
+            store_trouble: None,
+        }
+    }
+
+    fn path(&self) -> &AnswerPath {
+        &self.parts.answer_path
+    }
+
+    /// How long to rest.
+    fn next(&self) -> Duration {
+        let samples = self.reading.iter().chain(self.inbox.values());
+        match samples.map(|sample| sample.taken.elapsed()).min() {
+            Some(lasts) if lasts > SLOW => LOOK_AGAIN * 10,
+            Some(_) => LOOK_AGAIN,
+            None if self.is_wanted && self.settles_at.is_none() => LOOK_AGAIN,
+            None => EVERY,
+        }
+    }
+
+    async fn turn(&mut self) -> Turn {
+        self.record().await?;
+        let is_due = self.asked.is_none_or(|asked| asked.elapsed() >= EVERY);
+        if is_due || (self.is_wanted && self.reading.is_none()) {
+            self.sample().await?;
+        }
+        self.read().await?;
+        self.read_inbox().await
+    }
+
+    /// Asks where replies end; that is also how a broken way to the broker is noticed while they are read.
+    async fn sample(&mut self) -> Turn {
+        if self.listed.is_none_or(|listed| listed.elapsed() >= LIST_EVERY) {
+            self.replies = answered(self.sources.ends.partitions(&self.kafka.replies).await)?;
+            self.listed = Some(Instant::now());
+        }
+        let (at, asked) = (self.parts.clock.now(), Instant::now());
+        let ends = answered(self.sources.ends.ends(self.replies.clone()).await)?;
+        self.asked = Some(asked);
+        in_time(asked)?;
+        if self.settles(asked) {
+            self.stands_still(SETTLING);
+            return Ok(());
+        }
+        self.unbroken_since.get_or_insert(at);
+        if self.reading.is_none() {
+            self.is_wanted = false;
+            self.reading = Some(Sample::new(at, ends, asked));
+        }
+        Ok(())
+    }
+
+    /// After an outage of Kafka participants find it again later than this engine did: as long again as it lasted, at most.
+    fn settles(&mut self, now: Instant) -> bool {
+        if self.trouble == Some(Trouble::Kafka) && self.settles_at.is_none() {
+            let lasted = self.read_until.map_or(Duration::ZERO, |(_, read)| now.duration_since(read));
+            self.settles_at = Some(now + lasted.mul_f64(1.5).min(SETTLED_AFTER_MAX));
+        }
+        let settles = self.settles_at.is_some_and(|at| now < at);
+        if !settles {
+            self.settles_at = None;
+        }
+        settles
+    }
+
+    async fn read(&mut self) -> Turn {
+        let Some(sample) = &mut self.reading else { return Ok(()) };
+        let asked = Instant::now();
+        let here = finished(&self.sources.triggers).await?;
+        sample.finished(here.iter().map(|(partition, finished)| (partition, *finished)), asked);
+        let is_here = |one: &TopicPartition| here.iter().any(|(partition, _)| partition == one);
+        let elsewhere: Vec<TopicPartition> = sample.left().filter(|one| !is_here(one)).cloned().collect();
+        let finished = answered(self.sources.ends.finished(elsewhere).await)?;
+        sample.finished(finished.iter().map(|(partition, finished)| (partition, *finished)), asked);
+        for partition in sample.stuck(Instant::now()) {
+            self.mark(&partition);
+        }
+        self.is_read().await
+    }
+
+    fn mark(&self, partition: &TopicPartition) {
+        let (producer, mark) = (self.kafka.producer.clone(), ends::mark(partition));
+        tokio::spawn(async move {
+            if let saga_kafka::producer::Outcome::Undelivered(undelivered) = producer.send(&mark).await {
+                tracing::debug!(%undelivered, "a mark was not written");
+            }
+        });
+    }
+
+    /// Replies that were handed on are in the inbox by now: where it ends is asked only after they have been read.
+    async fn is_read(&mut self) -> Turn {
+        let Some(sample) = self.reading.take_if(|sample| sample.is_read()) else {
+            self.tell_if_behind();
+            return Ok(());
+        };
+        self.read_until = Some((sample.at, sample.taken));
+        let owned: Vec<Shard> = self.parts.router.owned_shards().collect();
+        self.inbox.retain(|shard, _| owned.contains(shard));
+        if owned.is_empty() {
+            self.goes_on();
+        }
+        let new: Vec<Shard> = owned.into_iter().filter(|shard| !self.inbox.contains_key(shard)).collect();
+        let partitions = new.iter().map(|shard| self.partition(*shard)).collect();
+        let asked = Instant::now();
+        let ends = answered(self.sources.ends.ends(partitions).await)?;
+        for shard in new {
+            let partition = self.partition(shard);
+            let end = ends.get(&partition).copied().unwrap_or_default();
+            self.inbox.insert(shard, Sample::new(sample.at, [(partition, end)].into(), asked));
+        }
+        Ok(())
+    }
+
+    fn partition(&self, shard: Shard) -> TopicPartition {
+        TopicPartition { topic: Arc::clone(&self.kafka.inbox), partition: i32::from(shard.0) }
+    }
+
+    async fn read_inbox(&mut self) -> Turn {
+        if self.inbox.is_empty() {
+            return Ok(());
+        }
+        let here = finished(&self.sources.shards).await?;
+        let here: HashMap<TopicPartition, i64> = here.into_iter().collect();
+        let read: Vec<Shard> =
+            self.inbox.iter_mut().filter_map(|(shard, sample)| is_read(*shard, sample, &here)).collect();
+        for shard in read {
+            if let Some(sample) = self.inbox.remove(&shard) {
+                self.tell(shard, sample.at);
+            }
+        }
+        Ok(())
+    }
+
+    /// In the shard's queue, behind every answer that is in it. A queue that is full has answers before it that do not fit: the next round.
+    fn tell(&mut self, shard: Shard, until: Timestamp) {
+        let unbroken_since = self.unbroken_since.unwrap_or(until);
+        self.parts.router.try_tell(shard, Message::read_until(ReadUntil { until, unbroken_since }));
+        self.goes_on();
+    }
+
+    async fn record(&mut self) -> Turn {
+        if let Some(recording) = self.recording.take_if(|recording| recording.is_finished()) {
+            match recording.await {
+                Ok(Ok(())) => (self.recorded, self.store_trouble) = (Instant::now(), None),
+                Ok(Err((error, attended))) => {
+                    self.path().give_back(attended);
+                    self.record_at = Instant::now();
+                    self.store_trouble = Some(format!("the event store takes no rows: {error}"));
+                }
+                Err(_) => {}
+            }
+        }
+        if self.recording.is_none() && Instant::now() >= self.record_at {
+            self.record_now();
+        }
+        if self.recording.is_some() && self.recorded.elapsed() > STORE_SILENT.max(self.record_every() * 2) {
+            self.store_trouble.get_or_insert("the event store does not answer".into());
+        }
+        self.store_trouble.clone().map_or(Ok(()), |reason| Err((Trouble::Ours, reason)))
+    }
+
+    fn record_every(&self) -> Duration {
+        let shards = u32::try_from(self.parts.router.owned()).unwrap_or(u32::MAX);
+        RECORD_EVERY.max(RECORD_EVERY_PER_SHARD * shards)
+    }
+
+    fn record_now(&mut self) {
+        let now = Instant::now();
+        self.record_at = now + self.record_every();
+        let attended = self.path().take_attended();
+        if attended.is_empty() {
+            (self.recorded, self.store_trouble) = (now, None);
+            return;
+        }
+        let store = Arc::clone(&self.parts.store);
+        self.recording =
+            Some(tokio::spawn(async move { store.attend(&attended).await.map_err(|error| (error, attended)) }));
+    }
+
+    fn broken(&mut self, trouble: Trouble, reason: &str) {
+        (self.reading, self.unbroken_since, self.settles_at) = (None, None, None);
+        self.inbox.clear();
+        // An outage of Kafka that is followed by one of ours is one of Kafka's all the same.
+        if self.trouble != Some(Trouble::Kafka) {
+            self.trouble = Some(trouble);
+        }
+        self.stands_still(reason);
+    }
+
+    fn tell_if_behind(&self) {
+        let Some(sample) = self.reading.as_ref().filter(|sample| sample.taken.elapsed() > LONGEST_STEP) else { return };
+        let left: Vec<String> = sample.left().take(3).map(ToString::to_string).collect();
+        self.stands_still(&format!("replies are not read yet up to where they ended: {}", left.join(", ")));
+    }
+
+    fn stands_still(&self, reason: &str) {
+        let since = self.read_until.map_or_else(|| self.parts.clock.now(), |(read, _)| read);
+        let news = StandStill { since, reason: reason.into() };
+        let was = self.path().standing.send_replace(Some(news));
+        if was.is_none() {
+            metrics::gauge!("saga_deadlines_stand_still").set(1.0);
+            warn!(reason, "no answer can be read: deadlines stand still until that is over");
+        }
+    }
+
+    fn goes_on(&mut self) {
+        self.trouble = None;
+        let Some(was) = self.path().standing.send_replace(None) else { return };
+        let lasted = self.parts.clock.now().since(was.since);
+        metrics::gauge!("saga_deadlines_stand_still").set(0.0);
+        metrics::counter!("saga_outage_seconds_total").increment(lasted.as_secs());
+        info!(seconds = lasted.as_secs(), reason = &*was.reason, "answers are read again: deadlines go on");
+    }
+}
+
+fn is_read(shard: Shard, sample: &mut Sample, here: &HashMap<TopicPartition, i64>) -> Option<Shard> {
+    sample.finished(here.iter().map(|(partition, finished)| (partition, *finished)), Instant::now());
+    sample.is_read().then_some(shard)
+}
+
+fn answered<T>(answer: Result<T, rdkafka::error::KafkaError>) -> Result<T, (Trouble, String)> {
+    answer.map_err(|error| (Trouble::Kafka, format!("Kafka does not answer: {error}")))
+}
+
+fn in_time(asked: Instant) -> Turn {
+    match asked.elapsed() {
+        took if took <= SLOW => Ok(()),
+        took => Err((Trouble::Kafka, format!("Kafka took {} ms to answer", took.as_millis()))),
+    }
+}
+
+/// Of a consumer that has ended nothing: other engines may read what it read.
+async fn finished(consumer: &Consumer) -> Result<Vec<(TopicPartition, i64)>, (Trouble, String)> {
+    match tokio::time::timeout(LONGEST_STEP, consumer.finished()).await {
+        Ok(finished) => Ok(finished.unwrap_or_default()),
+        Err(_) => Err((Trouble::Kafka, "a consumer waits for Kafka".into())),
+    }
+}

@@ -1,0 +1,323 @@
+//! One act on many sagas: a job that goes through them at a pace, tells what came of each, and is on record.
+//!
+//! A job lives in one engine's memory and ends with it. What it has done is in the sagas' journals, each act under an id made of the job's and the
+//! saga's: the same job given again, to any engine, does nothing twice.
+
+mod item;
+mod record;
+mod targets;
+
+use super::Parts;
+use futures_util::StreamExt;
+use saga_base::sync::Mutex;
+use saga_core::{
+    event::OperatorAction,
+    input::About,
+    time::{Timestamp, rfc3339},
+};
+use serde::Serialize;
+use std::{collections::VecDeque, num::NonZeroU32, sync::Arc, time::Duration};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+pub use item::{Came, Item};
+pub use record::{Recorded, on_record};
+pub use targets::{MOST_NAMES, Targets};
+
+/// Sagas a second unless asked otherwise. Each is a commit and a call of a participant that may have failed a moment ago: some hundred in a few
+/// seconds are through soon, and who sees that it goes wrong has time to stop it.
+pub const PACE: NonZeroU32 = NonZeroU32::new(20).expect("it is not 0");
+/// The fastest: a shard takes acts beside its work.
+pub const MOST_PACE: NonZeroU32 = NonZeroU32::new(500).expect("it is not 0");
+/// Jobs that run at once on an engine: people start them.
+pub const MOST_RUNNING: usize = 4;
+/// Jobs that an engine remembers, those that run among them.
+const REMEMBERED: usize = 16;
+/// Items of a job that are kept to be asked for: the latest. Whoever follows a job asks every second or so.
+const ITEMS_KEPT: usize = 10_000;
+/// Acts of a job that are under way at once: as many as begin within the time that is waited for what comes of one, at a usual pace.
+const AT_ONCE: usize = 64;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Identity of the job, and the beginning of the ids of its acts.
+    pub id: Uuid,
+    /// What is done.
+    pub action: OperatorAction,
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub reason: String,
+    /// To which sagas.
+    pub targets: Targets,
+    /// In words, for the record.
+    pub targets_told: String,
+    /// The step that each act is about.
+    pub about: Option<About>,
+    /// Of a retry: by which definition.
+    pub definition: Option<String>,
+    /// Sagas a second.
+    pub pace: NonZeroU32,
+    /// Only tell what it would lead to.
+    pub dry_run: bool,
+    /// How long to wait for what comes of each.
+    pub wait: Duration,
+}
+
+/// Where a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// On its way.
+    Running,
+    /// It has been through all.
+    Done,
+    /// Somebody stopped it, or the engine stops.
+    Cancelled,
+    /// The sagas could not be read on.
+    Failed,
+}
+
+/// A job as it is told.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    /// Its identity.
+    pub id: Uuid,
+    /// What is done.
+    pub action: OperatorAction,
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub reason: String,
+    /// To which sagas, in words.
+    pub targets: String,
+    /// Whether nothing is done.
+    pub dry_run: bool,
+    /// Sagas a second.
+    pub pace: NonZeroU32,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
+    /// Where it is.
+    pub status: Phase,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// How many sagas it has been through.
+    pub looked_at: usize,
+    /// What came of them.
+    pub counts: Counts,
+}
+
+/// What came of the sagas that a job has been through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// The act is in the journal, and led where it was meant to; of a dry run: it would.
+    pub applied: usize,
+    /// It was in the journal before: nothing was done again.
+    pub before: usize,
+    /// It is in the journal, and the saga is not where it was meant to be.
+    pub elsewhere: usize,
+    /// On the way to the saga's owner.
+    pub accepted: usize,
+    /// The saga does not allow it.
+    pub refused: usize,
+    /// There is no such saga, or it cannot be read.
+    pub failed: usize,
+}
+
+impl Counts {
+    fn add(&mut self, came: Came) {
+        let counter = match came {
+            Came::Applied => &mut self.applied,
+            Came::Before => &mut self.before,
+            Came::Elsewhere => &mut self.elsewhere,
+            Came::Accepted => &mut self.accepted,
+            Came::Refused => &mut self.refused,
+            Came::Failed => &mut self.failed,
+        };
+        *counter += 1;
+    }
+}
+
+/// What one job has come to.
+#[derive(Debug)]
+struct Progress {
+    job: Job,
+    /// The latest; those before them are counted only.
+    items: VecDeque<Item>,
+}
+
+/// A job, for whoever follows or stops it.
+#[derive(Clone, Debug)]
+struct Handle {
+    id: Uuid,
+    progress: Arc<watch::Sender<Progress>>,
+    stop: CancellationToken,
+}
+
+impl Handle {
+    fn is_running(&self) -> bool {
+        self.progress.borrow().job.status == Phase::Running
+    }
+
+    fn told(&self) -> Job {
+        self.progress.borrow().job.clone()
+    }
+}
+
+/// The jobs of one engine.
+#[derive(Debug, Default)]
+pub struct Jobs(Mutex<VecDeque<Handle>>);
+
+/// A job was not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{MOST_RUNNING} jobs run already")]
+pub struct TooMany;
+
+impl Jobs {
+    /// Begins a job, and returns it as it stands. One with the same id that runs is that job; one that has ended is gone through again, and does
+    /// nothing twice.
+    ///
+    /// # Errors
+    /// When as many run as may.
+    pub fn begin(&self, parts: &Arc<Parts>, order: Order) -> Result<Job, TooMany> {
+        let mut jobs = self.0.lock();
+        if let Some(same) = jobs.iter().find(|job| job.id == order.id && job.is_running()) {
+            return Ok(same.told());
+        }
+        if jobs.iter().filter(|job| job.is_running()).count() >= MOST_RUNNING {
+            return Err(TooMany);
+        }
+        jobs.retain(|job| job.id != order.id);
+        while jobs.len() >= REMEMBERED
+            && let Some(oldest) = jobs.iter().position(|job| !job.is_running())
+        {
+            jobs.remove(oldest);
+        }
+        let handle = begun(parts, order);
+        let told = handle.told();
+        jobs.push_back(handle);
+        Ok(told)
+    }
+
+    /// All that are remembered, the latest first.
+    #[must_use]
+    pub fn all(&self) -> Vec<Job> {
+        self.0.lock().iter().rev().map(Handle::told).collect()
+    }
+
+    /// A job, and its items from number `after` on, counted from 0. `None`: this engine knows none with this id.
+    #[must_use]
+    pub fn find(&self, id: Uuid, after: usize) -> Option<(Job, Vec<Item>)> {
+        let handle = self.handle(id)?;
+        let progress = handle.progress.borrow();
+        let dropped = progress.job.looked_at - progress.items.len();
+        let items = progress.items.iter().skip(after.saturating_sub(dropped)).cloned().collect();
+        Some((progress.job.clone(), items))
+    }
+
+    /// Stops a job: acts that have begun are brought to their end.
+    #[must_use]
+    pub fn cancel(&self, id: Uuid) -> Option<Job> {
+        let handle = self.handle(id)?;
+        handle.stop.cancel();
+        Some(handle.told())
+    }
+
+    fn handle(&self, id: Uuid) -> Option<Handle> {
+        self.0.lock().iter().find(|job| job.id == id).cloned()
+    }
+}
+
+fn begun(parts: &Arc<Parts>, order: Order) -> Handle {
+    let job = Job {
+        id: order.id,
+        action: order.action,
+        who: order.who.clone(),
+        reason: order.reason.clone(),
+        targets: order.targets_told.clone(),
+        dry_run: order.dry_run,
+        pace: order.pace,
+        started_at: rfc3339(parts.clock.now()),
+        ended_at: None,
+        status: Phase::Running,
+        failure: None,
+        looked_at: 0,
+        counts: Counts::default(),
+    };
+    let progress = Arc::new(watch::Sender::new(Progress { job, items: VecDeque::new() }));
+    let handle = Handle { id: order.id, progress, stop: CancellationToken::new() };
+    tokio::spawn(run(Arc::clone(parts), order, handle.clone()));
+    handle
+}
+
+/// From the first saga to the last.
+async fn run(parts: Arc<Parts>, order: Order, handle: Handle) {
+    // Before the first act: what nobody could explain later is not done.
+    let ended = match record::keep(&parts, &handle.told()).await {
+        Ok(()) => go_through(&parts, &order, &handle).await,
+        Err(error) => Err(error),
+    };
+    let (status, failure) = match ended {
+        Err(error) => (Phase::Failed, Some(error.to_string())),
+        Ok(()) if handle.stop.is_cancelled() => (Phase::Cancelled, None),
+        Ok(()) => (Phase::Done, None),
+    };
+    let at = parts.clock.now();
+    handle.progress.send_modify(|progress| progress.job.end(at, status, failure));
+    let job = handle.told();
+    info!(job = %job.id, action = job.action.as_str(), who = job.who, looked_at = job.looked_at, ?status, "a job on sagas ended");
+    if let Err(error) = record::keep(&parts, &job).await {
+        warn!(job = %job.id, %error, "the end of a job is not on record; its acts are in the sagas' journals");
+    }
+}
+
+async fn go_through(parts: &Arc<Parts>, order: &Order, handle: &Handle) -> Result<(), saga_event_store::Error> {
+    let mut pace = tokio::time::interval(Duration::from_secs(1) / order.pace.get());
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let paced = targets::stream(parts, &order.targets).zip(futures_util::stream::unfold(pace, |mut pace| async {
+        pace.tick().await;
+        Some(((), pace))
+    }));
+    let each = paced
+        .take_until(handle.stop.cancelled())
+        .map(|(target, ())| async { Ok(item::of(parts, order, target?).await) });
+    let mut all = std::pin::pin!(each.buffer_unordered(AT_ONCE));
+    while let Some(item) = all.next().await {
+        match item {
+            Ok(item) => handle.progress.send_modify(|progress| progress.add(item)),
+            Err(error) => {
+                warn!(job = %order.id, %error, "a job on sagas cannot go on");
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Job {
+    fn end(&mut self, at: Timestamp, status: Phase, failure: Option<String>) {
+        self.ended_at = Some(rfc3339(at));
+        self.status = status;
+        self.failure = failure;
+    }
+}
+
+impl Progress {
+    fn add(&mut self, item: Item) {
+        self.job.looked_at += 1;
+        self.job.counts.add(item.result);
+        if self.items.len() == ITEMS_KEPT {
+            self.items.pop_front();
+        }
+        self.items.push_back(item);
+    }
+}

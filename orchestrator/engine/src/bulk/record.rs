@@ -1,0 +1,56 @@
+//! Jobs on record in the event store: who did what to how many sagas. What was done to each is in its journal.
+
+use super::Job;
+use crate::Parts;
+use saga_core::time::{Timestamp, rfc3339};
+use saga_event_store::{Error, EventStore, MAX_NOTES, NewNote, NoteNumber};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::VecDeque;
+use uuid::Uuid;
+
+/// The log's topic in the event store.
+const TOPIC: &str = "jobs";
+/// What is told of the record at a time.
+const MOST_TOLD: usize = 100;
+
+/// A job as it began, or as it ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recorded {
+    /// Its place: 1, 2, 3, …
+    pub number: i64,
+    /// When, RFC 3339, by the clock of the engine that it ran on.
+    pub at: String,
+    /// The job at that time.
+    pub job: Value,
+}
+
+/// Writes down how the job stands. A dry run does nothing, and is not on record.
+pub(super) async fn keep(parts: &Parts, job: &Job) -> Result<(), Error> {
+    if job.dry_run {
+        return Ok(());
+    }
+    let body = serde_json::to_string(job).unwrap_or_default();
+    let note = NewNote { id: Uuid::new_v4(), topic: TOPIC.to_owned(), body, at_ms: parts.clock.now().0 };
+    parts.store.add_note(&note).await.map(drop)
+}
+
+/// What `store` has on record, the latest first.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn on_record(store: &dyn EventStore) -> Result<Vec<Recorded>, Error> {
+    let mut latest = VecDeque::new();
+    let mut after = NoteNumber::START;
+    loop {
+        let page = store.notes(TOPIC, after, MAX_NOTES).await?;
+        let Some(last) = page.last() else { return Ok(latest.into_iter().rev().collect()) };
+        after = last.number;
+        for note in page {
+            let job = serde_json::from_str(&note.body).unwrap_or(Value::Null);
+            latest.push_back(Recorded { number: note.number.0, at: rfc3339(Timestamp(note.at_ms)), job });
+        }
+        let surplus = latest.len().saturating_sub(MOST_TOLD);
+        latest.drain(..surplus);
+    }
+}

@@ -1,0 +1,78 @@
+//! New sagas are not let in while too many wait for a topic that they would publish to: each of those is a place in a line.
+
+use super::{
+    Parts,
+    dead_letter::{hold, release},
+};
+use saga_base::sync::Mutex;
+use saga_core::{
+    definition::{Action, Definition},
+    state::Plan,
+};
+use saga_wire::{Record, TopicPartition};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+/// The partitions of triggers that are held back for it.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    topics: watch::Receiver<BTreeSet<Arc<str>>>,
+    held: Mutex<HashSet<TopicPartition>>,
+}
+
+impl Crowd {
+    pub(super) fn new(topics: watch::Receiver<BTreeSet<Arc<str>>>) -> Crowd {
+        Crowd { topics, held: Mutex::default() }
+    }
+
+    /// The topic of `definition` for which too many wait, if there is one.
+    fn of(&self, definition: &Definition) -> Option<Arc<str>> {
+        let crowded = self.topics.borrow();
+        if crowded.is_empty() {
+            return None;
+        }
+        published(definition).find_map(|topic| crowded.get(topic).map(Arc::clone))
+    }
+}
+
+/// Reads no more of the record's partition, once it is clear that what `plan` starts would only wait. What was read already goes on.
+pub(super) fn hold_back(parts: &Parts, plan: &Plan, record: &Record) {
+    let Some(topic) = parts.crowd.of(&plan.definition) else { return };
+    let partition = TopicPartition { topic: Arc::clone(&record.topic), partition: record.partition };
+    if parts.crowd.held.lock().insert(partition.clone()) {
+        warn!(%partition, waits_for = %topic, "too many sagas wait for a topic: the partition is paused until there are fewer");
+        parts.holds.send_modify(|all| {
+            hold(all, &partition);
+        });
+    }
+}
+
+/// Lets the partitions go on when fewer wait. Never ends while the guards live.
+pub(super) async fn follow(parts: Arc<Parts>) {
+    let mut topics = parts.crowd.topics.clone();
+    while topics.changed().await.is_ok() {
+        // Those that are still held back for another topic are held again by their next record.
+        let held = std::mem::take(&mut *parts.crowd.held.lock());
+        if !held.is_empty() {
+            info!(partitions = held.len(), "the topics that sagas wait for have changed: partitions go on");
+            parts.holds.send_modify(|all| {
+                for partition in &held {
+                    release(all, partition);
+                }
+            });
+        }
+    }
+}
+
+fn published(definition: &Definition) -> impl Iterator<Item = &str> {
+    let steps = definition.steps.iter().filter_map(|step| match &step.action {
+        Action::Publish { topic, .. } => Some(topic.as_str()),
+        Action::Call(_) | Action::Wait(_) => None,
+    });
+    let outcomes = [&definition.on_completed, &definition.on_compensated];
+    steps.chain(outcomes.into_iter().flatten().map(|event| event.topic.as_str()))
+}

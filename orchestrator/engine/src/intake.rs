@@ -1,0 +1,228 @@
+//! Records of trigger and reply topics: each is decided here, once per definition, and brought to the shards it concerns.
+
+use super::{
+    Parts, crowd,
+    dead_letter::{self, DeadLetter, Held},
+    message::{Body, Message, Receipt},
+    router::Source,
+};
+use saga_core::{id::Shard, state::Plan};
+use saga_kafka::{
+    Ack, Consumer, ConsumerEvent, Delivered,
+    consumer::{Condition, Loss, Scope},
+    ends,
+};
+use saga_wire::{
+    Record, TopicPartition,
+    reply::{self, Parsed},
+    trigger::{self, Disposition, Judgement},
+};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, error, info, warn};
+
+/// How intake ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// It cannot go on.
+    Failed(String),
+}
+
+/// Holds and releases partitions of one consumer as the dead letters demand.
+pub(super) struct Holds {
+    wanted: watch::Receiver<Held>,
+    held: HashSet<TopicPartition>,
+}
+
+impl Holds {
+    pub(super) fn new(parts: &Parts) -> Holds {
+        Holds { wanted: parts.holds.subscribe(), held: HashSet::new() }
+    }
+
+    /// Returns when something may have changed; never when nothing can any more.
+    pub(super) async fn changed(&mut self) {
+        if self.wanted.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    pub(super) fn obey(&mut self, consumer: &Consumer) {
+        let wanted: HashSet<TopicPartition> = self.wanted.borrow_and_update().keys().cloned().collect();
+        for partition in wanted.difference(&self.held) {
+            consumer.hold(Scope::Partition(partition.clone()));
+        }
+        for partition in self.held.difference(&wanted) {
+            consumer.release(Scope::Partition(partition.clone()));
+        }
+        self.held = wanted;
+    }
+}
+
+/// Takes records until the consumer's channel closes: after its stop, or when it cannot go on.
+pub async fn run(parts: Arc<Parts>, consumer: Arc<Consumer>, mut events: mpsc::Receiver<ConsumerEvent>) -> Ended {
+    let mut holds = Holds::new(&parts);
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                None => return Ended::Stopped,
+                Some(ConsumerEvent::Failed(reason)) => return Ended::Failed(reason),
+                Some(event) => take(&parts, event).await,
+            },
+            () = holds.changed() => holds.obey(&consumer),
+        }
+    }
+}
+
+async fn take(parts: &Arc<Parts>, event: ConsumerEvent) {
+    match event {
+        ConsumerEvent::Records(records) => {
+            for Delivered { record, ack } in records {
+                take_record(parts, Arc::new(record), ack).await;
+            }
+        }
+        other => report("triggers", &other),
+    }
+}
+
+/// What a consumer says of itself, for people.
+pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
+    match event {
+        ConsumerEvent::Assigned(partitions) => info!(consumer, count = partitions.len(), "partitions assigned"),
+        ConsumerEvent::Revoked(partitions) => info!(consumer, count = partitions.len(), "partitions revoked"),
+        ConsumerEvent::FirstContact { topic, records } => {
+            info!(consumer, %topic, records, "the consumer group is new on the topic: so many records are there to be read");
+        }
+        ConsumerEvent::OffsetsLost { partition, expected, resumed, loss } => {
+            match loss {
+                Loss::Expired { records } => error!(
+                    consumer, %partition, expected, resumed, records, "records that were not read yet are gone from the topic"
+                ),
+                Loss::Replaced { records } => {
+                    error!(
+                        consumer, %partition, expected, resumed, lost_at_least = records,
+                        "the topic is another one: it was deleted and made anew, or an election lost its newest records; \
+                         what is in it now is read whole, and keys keep sagas from starting twice"
+                    );
+                    metrics::counter!("saga_logs_replaced_total", "topic" => partition.topic.to_string()).increment(1);
+                }
+            }
+            metrics::counter!("saga_offsets_lost_total").increment(loss.records());
+        }
+        ConsumerEvent::Trouble(reason) => {
+            warn!(consumer, reason, "Kafka cannot be reached or refuses; intake waits and tries again");
+        }
+        ConsumerEvent::Recovered => info!(consumer, "Kafka answers again"),
+        ConsumerEvent::Failed(reason) => error!(consumer, reason, "intake cannot go on"),
+        ConsumerEvent::Records(_) => {}
+    }
+}
+
+async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
+    if ends::is_mark(&record) && parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic) {
+        return ack.finish();
+    }
+    let is_reply = parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic);
+    if is_reply {
+        return take_reply(parts, record, Receipt::Offset(ack), Source::Outside).await;
+    }
+    parts.published.heard().await;
+    if parts.published.reads(&record.topic) {
+        metrics::counter!("saga_records_total", "topic" => record.topic.to_string()).increment(1);
+        ack.only_if(Arc::clone(&parts.published) as Arc<dyn Condition>);
+        take_trigger(parts, record, ack, Judged::ForAll).await;
+    } else {
+        // Whoever knows more reads it: here it must not count as finished.
+        drop(ack);
+    }
+}
+
+/// For which definitions a record is judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Judged<'a> {
+    /// For all of its topic.
+    ForAll,
+    /// For these: it was judged for the others before.
+    Again(&'a BTreeSet<String>),
+}
+
+impl Judged<'_> {
+    fn is_for(self, definition: &str) -> bool {
+        match self {
+            Judged::ForAll => true,
+            Judged::Again(definitions) => definitions.contains(definition),
+        }
+    }
+}
+
+/// A record of a trigger topic: every definition of the topic has its own disposition of it.
+pub(super) async fn take_trigger(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack, judged: Judged<'_>) {
+    let live = parts.current.keep();
+    let plans = live.catalog.of_topic(&record.topic);
+    for Judgement { definition, disposition } in trigger::judge(&record, live.catalog.definitions_of(&record.topic)) {
+        let plan = definition.and_then(|index| plans.get(index));
+        let name = plan.map(|plan| plan.definition.name.as_str());
+        // What is no definition's matter was told when the record was judged for all.
+        let is_wanted = name.map_or(matches!(judged, Judged::ForAll), |name| {
+            judged.is_for(name) && parts.published.is_for(name, &record)
+        });
+        if !is_wanted {
+            continue;
+        }
+        match (disposition, plan) {
+            (Disposition::Start(start), Some(plan)) => {
+                crowd::hold_back(parts, plan, &record);
+                begin(parts, plan, *start, &record, (Receipt::Offset(ack.clone()), Source::Outside)).await;
+            }
+            (Disposition::Poison(poison), plan) => {
+                let definition = plan.map(|plan| plan.definition.name.clone());
+                let letter = DeadLetter { poison, definition };
+                dead_letter::send(parts, Arc::clone(&record), Receipt::Offset(ack.clone()), letter);
+            }
+            (Disposition::Unwanted | Disposition::Start(_), _) => {
+                debug!(record = %record.coordinates(), "the trigger does not want the record");
+            }
+        }
+    }
+    ack.finish();
+}
+
+pub(super) async fn begin(
+    parts: &Arc<Parts>,
+    plan: &Arc<Plan>,
+    start: saga_core::input::Start,
+    record: &Arc<Record>,
+    (receipt, source): (Receipt, Source),
+) {
+    let shard = Shard::of(&plan.definition.name, &start.key, parts.router.shards());
+    let body = Body::Start { plan: Arc::clone(plan), start: Box::new(start) };
+    parts.router.route(shard, Message { body, record: Some(Arc::clone(record)), receipt }, source).await;
+}
+
+/// A reply of a participant, read here or handed on through the inbox. One that cannot be read but says which command it answers leaves
+/// that attempt unknown, beside going to the DLQ.
+pub(super) async fn take_reply(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt, source: Source) {
+    metrics::counter!("saga_replies_total").increment(1);
+    match reply::parse(&record) {
+        Parsed::Reply(reply) if !parts.router.has(reply.command.saga.shard()) => {
+            dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
+        }
+        Parsed::Reply(reply) => {
+            let shard = reply.command.saga.shard();
+            let body = Body::Reply(Box::new(reply));
+            parts.router.route(shard, Message { body, record: Some(record), receipt }, source).await;
+        }
+        Parsed::Poison { poison, unknown } => {
+            if let Some(reply) = unknown.filter(|reply| parts.router.has(reply.command.saga.shard())) {
+                let shard = reply.command.saga.shard();
+                let body = Body::Reply(Box::new(reply));
+                parts.router.route(shard, Message { body, record: None, receipt: Receipt::None }, source).await;
+            }
+            dead_letter::send(parts, record, receipt, poison.into());
+        }
+    }
+}

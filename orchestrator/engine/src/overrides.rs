@@ -1,0 +1,243 @@
+//! The record of acts in the event store, and what this engine has read of it.
+
+use crate::notes::bookmark::{Bookmark, Page};
+use saga_base::sync::{Mutex, MutexGuard};
+use saga_core::time::{Timestamp, rfc3339};
+use saga_event_store::{EventStore, MAX_NOTES, NewNote, Note, NoteNumber};
+use saga_resilience::overrides::{GuardAct, Override, check_texts};
+use saga_resilience::{guard_events::What, registry::Guarded};
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+/// The log's topic in the event store.
+const TOPIC: &str = "guards";
+
+/// Between two looks at the record: an act reaches every engine within it, and a look that finds nothing costs one short read of an index.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// One act on record.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordedAct {
+    /// Its place: 1, 2, 3, …
+    pub number: i64,
+    /// Its identity: the same id is recorded once.
+    pub id: Uuid,
+    /// When, RFC 3339, by the clock of the engine that took it.
+    pub at: String,
+    /// What.
+    #[serde(flatten)]
+    pub act: GuardAct,
+}
+
+/// What is in force for a participant, and since which act.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InForce {
+    /// What.
+    #[serde(flatten)]
+    pub given: Override,
+    /// The last act.
+    pub by: RecordedAct,
+}
+
+/// An act was not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Nobody of that name is configured.
+    #[error("no participant is called `{name}`")]
+    NoParticipant {
+        /// As it was given.
+        name: String,
+        /// `did you mean …?`
+        hint: Option<String>,
+    },
+    /// It cannot be put on record as it is.
+    #[error("{0}")]
+    Malformed(String),
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] saga_event_store::Error),
+}
+
+/// The record, and the participants whose guards follow it.
+#[derive(Debug)]
+pub struct Acts {
+    store: Arc<dyn EventStore>,
+    guarded: Arc<Guarded>,
+    /// Held while a page is read and applied, so that acts are applied in their order.
+    turn: tokio::sync::Mutex<Bookmark>,
+    in_force: Mutex<BTreeMap<String, InForce>>,
+}
+
+impl Acts {
+    /// The record in `store`, of which nothing has been read.
+    #[must_use]
+    pub fn new(store: Arc<dyn EventStore>, guarded: Arc<Guarded>) -> Acts {
+        Acts { store, guarded, turn: tokio::sync::Mutex::default(), in_force: Mutex::default() }
+    }
+
+    /// Reads what is new on record and puts it into effect. When it returns, this engine follows every act that was on record before. Where
+    /// the last act that was read is not on record any more, because the store lost it, all is read anew.
+    ///
+    /// # Errors
+    /// When the store does not answer; what was read by then is in effect.
+    pub async fn catch_up(&self) -> Result<(), saga_event_store::Error> {
+        let mut turn = self.turn.lock().await;
+        loop {
+            match turn.next(self.store.as_ref(), TOPIC).await? {
+                Page::Lost => return self.read_anew(&mut turn).await,
+                Page::New { notes, then, is_last } => {
+                    notes.iter().for_each(|note| self.take(note));
+                    *turn = then;
+                    if is_last {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the store lost was an act like the others: only what is on record holds.
+    async fn read_anew(&self, turn: &mut Bookmark) -> Result<(), saga_event_store::Error> {
+        warn!(
+            "acts on guards are not on record any more: the event store lost them. Those that are hold; do again what is missing"
+        );
+        let (mut mark, mut in_force, mut is_all) = (Bookmark::default(), BTreeMap::new(), false);
+        while !is_all {
+            let Page::New { notes, then, is_last } = mark.next(self.store.as_ref(), TOPIC).await? else {
+                return Ok(());
+            };
+            for act in notes.iter().filter_map(read) {
+                fold(&mut in_force, act);
+            }
+            (mark, is_all) = (then, is_last);
+        }
+        let before = std::mem::replace(&mut *self.all(), in_force);
+        let is_gone = |participant: &&String| !self.all().contains_key(*participant);
+        for participant in before.keys().filter(is_gone) {
+            self.guarded.apply(participant, &Override::default());
+        }
+        self.reapply();
+        *turn = mark;
+        Ok(())
+    }
+
+    /// Follows the record for ever. A store that is away is waited for, and `missed` is told: what is in force stays.
+    pub async fn follow(&self, missed: impl Fn(&saga_event_store::Error)) {
+        loop {
+            // Spread, so that engines that started together do not ask together.
+            tokio::time::sleep(EVERY.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
+            if let Err(error) = self.catch_up().await {
+                missed(&error);
+            }
+        }
+    }
+
+    /// Puts `act` on record, then into effect here; other engines follow within seconds. Returns its place, and whether it is in effect here
+    /// already.
+    ///
+    /// # Errors
+    /// [`Refused`]; then it is not on record, unless the store's answer was lost: the same id again is the same act.
+    pub async fn act(&self, id: Uuid, act: &GuardAct, at: Timestamp) -> Result<(i64, bool), Refused> {
+        self.check(act)?;
+        let body = serde_json::to_string(act).map_err(|error| Refused::Malformed(error.to_string()))?;
+        let number = self.store.add_note(&NewNote { id, topic: TOPIC.into(), body, at_ms: at.0 }).await?;
+        Ok((number.0, self.catch_up().await.is_ok()))
+    }
+
+    fn check(&self, act: &GuardAct) -> Result<(), Refused> {
+        check_texts(&act.who, &act.reason).map_err(Refused::Malformed)?;
+        if let saga_resilience::overrides::GuardAction::Set(given) = &act.action {
+            given.check().map_err(|error| Refused::Malformed(error.to_string()))?;
+        }
+        let all = self.guarded.names();
+        let names = || all.iter().map(String::as_str);
+        if names().any(|name| name == act.participant) {
+            return Ok(());
+        }
+        let hint = saga_core::definition::did_you_mean(&act.participant, names());
+        Err(Refused::NoParticipant { name: act.participant.clone(), hint })
+    }
+
+    /// The last `limit` acts, newest first, of one participant or of all; those of participants that are gone are among them.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn list(
+        &self,
+        participant: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<RecordedAct>, saga_event_store::Error> {
+        let mut last = VecDeque::new();
+        let mut after = NoteNumber::START;
+        loop {
+            let page = self.store.notes(TOPIC, after, MAX_NOTES).await?;
+            let Some(end) = page.last() else { break };
+            after = end.number;
+            let wanted = page.into_iter().filter_map(|note| read(&note));
+            for act in wanted.filter(|it| participant.is_none_or(|name| name == it.act.participant)) {
+                last.push_front(act);
+                last.truncate(limit);
+            }
+        }
+        Ok(last.into())
+    }
+
+    /// What is in force for a participant; `None`: nobody did anything, or all is taken back.
+    #[must_use]
+    pub fn in_force(&self, participant: &str) -> Option<InForce> {
+        self.all().get(participant).filter(|it| !it.given.is_none()).cloned()
+    }
+
+    /// Puts all that is in force into effect once more, for participants that were made anew.
+    pub fn reapply(&self) {
+        for (participant, in_force) in self.all().iter() {
+            self.guarded.apply(participant, &in_force.given);
+        }
+    }
+
+    fn take(&self, note: &Note) {
+        let Some(recorded) = read(note) else { return };
+        let participant = recorded.act.participant.clone();
+        let given = fold(&mut self.all(), recorded.clone());
+        self.guarded.apply(&participant, &given);
+        let RecordedAct { number, act: GuardAct { action, who, reason, .. }, .. } = recorded;
+        info!(participant, action = action.as_str(), who, reason, "an act on guards is in effect");
+        self.guarded.changes().publish(Some(&participant), What::ActApplied { number, action, who, reason });
+    }
+
+    /// Consistent between any two statements.
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, InForce>> {
+        self.in_force.lock()
+    }
+}
+
+/// What is in force for its participant after `recorded`.
+fn fold(all: &mut BTreeMap<String, InForce>, recorded: RecordedAct) -> Override {
+    let participant = recorded.act.participant.clone();
+    let before = all.get(&participant).map(|it| it.given.clone()).unwrap_or_default();
+    let given = before.after(&recorded.act.action);
+    all.insert(participant, InForce { given: given.clone(), by: recorded });
+    given
+}
+
+/// `None`: written by a build that knows more, which the log says.
+fn read(note: &Note) -> Option<RecordedAct> {
+    match serde_json::from_str(&note.body) {
+        Ok(act) => Some(RecordedAct { number: note.number.0, id: note.id, at: rfc3339(Timestamp(note.at_ms)), act }),
+        Err(error) => {
+            warn!(number = note.number.0, %error, "an act on guards cannot be read and is left out: a newer build wrote it");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+use super::*;
+use saga_core::definition::participants;
+use saga_event_store::Access;
+use saga_resilience::{
+    overrides::{Given, GuardAction, Mode},
+    registry::Admission,
+};
+use std::num::NonZeroU32;
+
+/// A store in a folder that goes with it.
+struct Place {
+    _folder: tempfile::TempDir,
+    store: Arc<dyn EventStore>,
+}
+
+impl Place {
+    async fn new() -> Place {
+        let folder = tempfile::tempdir().expect("a folder");
+        let address = format!("sqlite:{}", folder.path().join("saga.db").display());
+        let store = saga_event_store::open(&address, Access::Write { shards: 1 }).await.expect("a store");
+        Place { _folder: folder, store }
+    }
+
+    /// An engine that has read nothing yet.
+    fn engine(&self) -> Acts {
+        let text = "participants: {payments: {kafka: {commands: payments.commands}}}";
+        let participants = participants::parse("participants.yaml", text, &|_| None).expect("a valid file");
+        let guarded = Guarded::from_participants(&participants).expect("they can be guarded");
+        Acts::new(Arc::clone(&self.store), Arc::new(guarded))
+    }
+}
+
+const ASKING: saga_resilience::gate::Asking = saga_resilience::gate::Asking {
+    lane: saga_guards::Lane::Do,
+    attempt: saga_resilience::gate::Attempt::First,
+    coming: saga_resilience::gate::Coming::Anew,
+};
+
+fn act(action: GuardAction) -> GuardAct {
+    GuardAct { participant: "payments".into(), action, who: "anna".into(), reason: "they migrate".into() }
+}
+
+async fn does(acts: &Acts, action: GuardAction) -> (i64, bool) {
+    acts.act(Uuid::new_v4(), &act(action), Timestamp(1_000)).await.expect("recorded")
+}
+
+fn lets_through(acts: &Acts) -> bool {
+    matches!(acts.guarded.admit("payments", ASKING), Admission::Admitted(_))
+}
+
+#[tokio::test]
+async fn an_act_is_on_record_and_in_effect_here_and_elsewhere() {
+    let place = Place::new().await;
+    let (here, elsewhere) = (place.engine(), place.engine());
+    elsewhere.catch_up().await.expect("the store answers");
+    assert_eq!(does(&here, GuardAction::Open).await, (1, true));
+    assert!(!lets_through(&here));
+    assert!(lets_through(&elsewhere));
+    elsewhere.catch_up().await.expect("the store answers");
+    assert!(!lets_through(&elsewhere));
+    let listed = elsewhere.list(None, 10).await.expect("the store answers");
+    assert_eq!(
+        (listed.len(), &listed[0].act, listed[0].at.as_str()),
+        (1, &act(GuardAction::Open), "1970-01-01T00:00:01.000Z")
+    );
+    does(&here, GuardAction::Close).await;
+    assert!(lets_through(&here));
+}
+
+#[tokio::test]
+async fn what_is_in_force_survives_a_restart() {
+    let place = Place::new().await;
+    let before = place.engine();
+    let given = Given { bulkhead: NonZeroU32::new(3), ..Given::default() };
+    does(&before, GuardAction::Set(given)).await;
+    does(&before, GuardAction::Open).await;
+    let after = place.engine();
+    after.catch_up().await.expect("the store answers");
+    let in_force = after.in_force("payments").expect("two acts");
+    assert_eq!((in_force.given.mode, in_force.given.bulkhead), (Mode::ForcedOpen, NonZeroU32::new(3)));
+    assert_eq!((in_force.by.number, in_force.by.act.who.as_str()), (2, "anna"));
+    assert!(!lets_through(&after));
+    does(&after, GuardAction::Reset).await;
+    assert!(after.in_force("payments").is_none() && lets_through(&after));
+}
+
+#[tokio::test]
+async fn the_same_act_is_recorded_once() {
+    let place = Place::new().await;
+    let acts = place.engine();
+    let id = Uuid::new_v4();
+    for _ in 0..2 {
+        let (number, _) = acts.act(id, &act(GuardAction::Open), Timestamp(1)).await.expect("recorded");
+        assert_eq!(number, 1);
+    }
+    does(&acts, GuardAction::Close).await;
+    let numbers = async |participant, limit| -> Vec<i64> {
+        let listed = acts.list(participant, limit).await.expect("the store answers");
+        listed.iter().map(|it| it.number).collect()
+    };
+    assert_eq!(numbers(None, 10).await, [2, 1]);
+    assert_eq!(numbers(Some("payments"), 1).await, [2]);
+    assert_eq!(numbers(Some("inventory"), 10).await, [0; 0]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_meant_is_refused_and_not_recorded() {
+    let place = Place::new().await;
+    let acts = place.engine();
+    let refused = async |act: GuardAct| {
+        acts.act(Uuid::new_v4(), &act, Timestamp(1)).await.expect_err("it cannot be meant").to_string()
+    };
+    let typo = GuardAct { participant: "payment".into(), ..act(GuardAction::Open) };
+    match acts.act(Uuid::new_v4(), &typo, Timestamp(1)).await {
+        Err(Refused::NoParticipant { hint, .. }) => assert_eq!(hint.as_deref(), Some("did you mean `payments`?")),
+        other => panic!("nobody is called payment: {other:?}"),
+    }
+    assert!(refused(GuardAct { reason: " ".into(), ..act(GuardAction::Open) }).await.contains("`reason`"));
+    assert!(refused(GuardAct { who: String::new(), ..act(GuardAction::Open) }).await.contains("`who`"));
+    assert!(refused(act(GuardAction::Set(Given::default()))).await.contains("nothing is set"));
+    assert_eq!(acts.list(None, 10).await.expect("the store answers"), []);
+}
+
+#[tokio::test]
+async fn an_act_of_a_newer_build_is_passed_by() {
+    let place = Place::new().await;
+    let body = r#"{"participant":"payments","action":"paint","who":"anna","reason":"blue"}"#.to_owned();
+    let note = NewNote { id: Uuid::new_v4(), topic: TOPIC.into(), body, at_ms: 1 };
+    place.store.add_note(&note).await.expect("kept");
+    let acts = place.engine();
+    assert_eq!(does(&acts, GuardAction::Open).await, (2, true));
+    assert!(!lets_through(&acts));
+}
+
+#[tokio::test]
+async fn what_the_store_lost_does_not_hold_and_what_comes_after_is_read() {
+    let (place, older) = (Place::new().await, Place::new().await);
+    let mut acts = place.engine();
+    does(&acts, GuardAction::Close).await;
+    does(&acts, GuardAction::Open).await;
+    assert!(!lets_through(&acts));
+    acts.store = Arc::clone(&older.store);
+    acts.catch_up().await.expect("the store answers");
+    assert!(lets_through(&acts) && acts.in_force("payments").is_none());
+    let elsewhere = older.engine();
+    does(&elsewhere, GuardAction::Open).await;
+    acts.catch_up().await.expect("the store answers");
+    assert!(!lets_through(&acts), "its number is below those that were read before");
+}

@@ -1,0 +1,182 @@
+//! Which definitions start sagas: the set that was published last, for all engines of the installation.
+//!
+//! An engine publishes the definitions that it has files for when it starts; each other set is a new generation, and the newest counts.
+//! While a new version is rolled out, engines with older files stop reading the topics of definitions that they lack, so that no record is
+//! finished without having been judged for them. What they had finished before they knew is read again for those definitions alone: business
+//! keys keep a record that is judged twice from starting two sagas.
+
+mod catch_up;
+mod follow;
+mod generation;
+mod publisher;
+
+pub use follow::{Followed, follow};
+pub use publisher::{Error, Publisher};
+
+use arc_swap::ArcSwap;
+use generation::Generation;
+use saga_base::sync::Mutex;
+use saga_core::definition::Over;
+use saga_kafka::consumer::{Condition, Settle};
+use saga_wire::Record;
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use tokio::{sync::watch, time::Instant};
+
+/// How long an engine judges and finishes records after it last heard that the published set is the one it knows. Whoever reads records
+/// again for an added definition counts on it.
+const HEARD_FOR: Duration = Duration::from_secs(10);
+
+/// What this engine has heard of what is published.
+pub struct Published {
+    seen: ArcSwap<Seen>,
+    heard: watch::Sender<Heard>,
+    /// Records that were done while nothing was heard. Each counts as unfinished, which bounds them.
+    undecided: Mutex<Vec<(Arc<str>, Settle)>>,
+}
+
+impl fmt::Debug for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Published").field("seen", &self.seen).field("heard", &self.heard).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    /// `None`: this engine is alone and nothing is published.
+    generation: Option<Arc<Generation>>,
+    /// Topics that are left to engines which know more, and why.
+    left: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Heard {
+    /// There are no others.
+    Alone,
+    /// When it was asked last, if there was an answer.
+    At(Instant),
+}
+
+impl Default for Published {
+    fn default() -> Published {
+        Published { seen: ArcSwap::default(), heard: watch::Sender::new(Heard::Alone), undecided: Mutex::default() }
+    }
+}
+
+impl Published {
+    /// Whether records of `topic` may be judged here.
+    pub(crate) fn reads(&self, topic: &str) -> bool {
+        !self.seen.load().left.contains_key(topic)
+    }
+
+    /// Topics that are left to engines which know more, and why.
+    pub fn left(&self) -> BTreeMap<String, String> {
+        self.seen.load().left.clone()
+    }
+
+    /// Whether `record` is one of those for which `definition` was published. A record that is younger than the definition is, whatever its
+    /// offset: its topic may have been made anew.
+    pub(crate) fn is_for(&self, definition: &str, record: &Record) -> bool {
+        let seen = self.seen.load();
+        let starts = seen.generation.as_ref().and_then(|generation| generation.starts(definition));
+        starts.is_none_or(|(starts, since_ms)| {
+            starts.get(&record.partition).is_none_or(|start| record.offset >= *start || record.timestamp.0 > since_ms)
+        })
+    }
+
+    /// Whether some engine can call `participant`.
+    pub(crate) fn has_participant(&self, participant: &str) -> bool {
+        self.seen.load().generation.as_ref().is_some_and(|generation| generation.participants.contains(participant))
+    }
+
+    /// Somebody with the capability whom some engine can call.
+    pub(crate) fn with_capability(&self, capability: &str, over: Over) -> Option<String> {
+        let seen = self.seen.load();
+        seen.generation.as_ref()?.capabilities.get(&generation::capability(capability, over)).cloned()
+    }
+
+    /// Returns when this engine has heard of late what is published: records may be judged.
+    pub(crate) async fn heard(&self) {
+        if is_fresh(*self.heard.borrow()) {
+            return;
+        }
+        let mut heard = self.heard.subscribe();
+        while !is_fresh(*heard.borrow_and_update()) {
+            if heard.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn hear(&self, asked: Instant) {
+        self.heard.send_replace(Heard::At(asked));
+        let undecided = std::mem::take(&mut *self.undecided.lock());
+        for (topic, settle) in undecided {
+            settle(self.reads(&topic));
+        }
+    }
+
+    fn see(&self, generation: Arc<Generation>, left: BTreeMap<String, String>) {
+        self.seen.store(Arc::new(Seen { generation: Some(generation), left }));
+    }
+
+    fn generation(&self) -> Option<Arc<Generation>> {
+        self.seen.load().generation.clone()
+    }
+}
+
+impl Condition for Published {
+    /// What was judged without what was published meanwhile is judged again, by an engine that knows it.
+    fn decide(&self, topic: &Arc<str>, settle: Settle) {
+        if is_fresh(*self.heard.borrow()) {
+            settle(self.reads(topic));
+        } else {
+            self.undecided.lock().push((Arc::clone(topic), settle));
+        }
+    }
+}
+
+fn is_fresh(heard: Heard) -> bool {
+    match heard {
+        Heard::Alone => true,
+        Heard::At(asked) => asked.elapsed() < HEARD_FOR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_has_not_heard_for_long_judges_nothing_until_it_has() {
+        let published = Arc::new(Published::default());
+        published.heard().await;
+        published.hear(Instant::now());
+        published.heard().await;
+        tokio::time::advance(HEARD_FOR).await;
+        let waiting = tokio::spawn({
+            let published = Arc::clone(&published);
+            async move { published.heard().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        published.hear(Instant::now());
+        waiting.await.expect("it goes on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_that_is_done_while_nothing_is_heard_is_finished_if_its_topic_is_still_read() {
+        for still_read in [true, false] {
+            let published = Published::default();
+            published.hear(Instant::now());
+            tokio::time::advance(HEARD_FOR).await;
+            let (settled, fate) = std::sync::mpsc::channel();
+            let settle = move |may_finish| settled.send(may_finish).expect("somebody listens");
+            published.decide(&"orders".into(), Box::new(settle));
+            assert!(fate.try_recv().is_err());
+            let left = if still_read { BTreeMap::new() } else { BTreeMap::from([("orders".into(), "why".into())]) };
+            published.see(Arc::default(), left);
+            published.hear(Instant::now());
+            assert_eq!(fate.try_recv(), Ok(still_read));
+        }
+    }
+}

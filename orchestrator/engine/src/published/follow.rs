@@ -1,0 +1,181 @@
+//! Following what is published: topics of definitions that this engine lacks are left to others, and taken again when nobody reads them.
+
+use super::{
+    catch_up::CatchUps,
+    generation::{Generation, Lacks},
+    publisher::{Error, Publisher},
+};
+use crate::Parts;
+use saga_kafka::{
+    Consumer, Settings,
+    consumer::{Plan, TopicStart},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{task::JoinHandle, time::Instant};
+use tracing::{error, info, warn};
+
+/// Between two looks: an engine that knows less notices it within it. A look that finds nothing costs one short read of an index.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Between two looks at who reads what was left, and at what is caught up with.
+const TEND: Duration = Duration::from_secs(2);
+
+/// Looks at which a left topic has to be without a reader before it is taken again: a group that an engine joins takes a few seconds. Twice as
+/// many after each time, so that two engines that crash in turn do not pass a topic to and fro all the time.
+const NOBODY: u32 = 5;
+const NOBODY_MOST: u32 = 160;
+
+/// The tasks that follow, until it is dropped.
+#[derive(Debug)]
+pub struct Followed(Vec<JoinHandle<()>>);
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Follows from now on. `consumer` reads the topics of `plan`.
+#[must_use]
+pub fn follow(
+    parts: &Arc<Parts>,
+    publisher: Publisher,
+    consumer: Arc<Consumer>,
+    kafka: &Settings,
+    plan: &Plan,
+) -> Followed {
+    let follower = Follower {
+        parts: Arc::clone(parts),
+        publisher: publisher.clone(),
+        consumer,
+        topics: plan.topics.clone(),
+        is_away: false,
+    };
+    let tending = Tending {
+        parts: Arc::clone(parts),
+        catch_ups: CatchUps::new(Arc::clone(parts), kafka, plan),
+        publisher,
+        unread: 0,
+        patience: NOBODY,
+    };
+    Followed(vec![tokio::spawn(follower.run()), tokio::spawn(tending.run())])
+}
+
+struct Follower {
+    parts: Arc<Parts>,
+    publisher: Publisher,
+    consumer: Arc<Consumer>,
+    topics: Vec<TopicStart>,
+    is_away: bool,
+}
+
+impl Follower {
+    async fn run(mut self) {
+        loop {
+            let asked = Instant::now();
+            match self.publisher.news().await {
+                Ok(news) => {
+                    if let Some(generation) = news {
+                        self.obey(generation);
+                    }
+                    self.is_away = false;
+                    self.parts.published.hear(asked);
+                }
+                Err(error) => self.not_heard(&error),
+            }
+            tokio::time::sleep(LOOK.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
+        }
+    }
+
+    fn not_heard(&mut self, error: &Error) {
+        if !std::mem::replace(&mut self.is_away, true) {
+            warn!(%error, "it cannot be read which definitions are published; records of triggers wait until it can");
+        }
+    }
+
+    fn obey(&self, generation: Generation) {
+        let (number, by) = (self.publisher.number(), self.publisher.by());
+        let before = self.parts.published.left();
+        let lacking = generation.not_for(&self.publisher.own);
+        let left: BTreeMap<String, String> =
+            lacking.iter().map(|(topic, lacks)| (topic.clone(), reason(lacks))).collect();
+        for (topic, reason) in left.iter().filter(|(topic, _)| !before.contains_key(*topic)) {
+            warn!(
+                topic,
+                reason,
+                generation = number,
+                published_by = by,
+                "this engine stops reading the topic and leaves it to engines with the published files"
+            );
+        }
+        for topic in before.keys().filter(|topic| !left.contains_key(*topic)) {
+            info!(topic, generation = number, published_by = by, "this engine reads the topic again");
+        }
+        // Before the topics change, so that nothing that is on its way is judged.
+        self.parts.published.see(Arc::new(generation), left.clone());
+        metrics::gauge!("saga_topics_left").set(f64::from(u32::try_from(left.len()).unwrap_or(u32::MAX)));
+        if !left.keys().eq(before.keys()) {
+            let kept = self.topics.iter().filter(|start| !left.contains_key(&*start.topic)).cloned();
+            self.consumer.set_topics(kept.collect());
+        }
+    }
+}
+
+fn reason(lacks: &[Lacks]) -> String {
+    let each = lacks.iter().map(|lacks| match lacks {
+        Lacks::File(name) => format!("this engine has no file of `{name}`, which is published"),
+        Lacks::Text(name) => format!("this engine has another text of `{name}` than the one that is published"),
+    });
+    each.collect::<Vec<_>>().join("; ")
+}
+
+struct Tending {
+    parts: Arc<Parts>,
+    catch_ups: CatchUps,
+    publisher: Publisher,
+    /// Looks at which something that was left had no reader.
+    unread: u32,
+    patience: u32,
+}
+
+impl Tending {
+    async fn run(mut self) {
+        loop {
+            tokio::time::sleep(TEND).await;
+            if let Err(error) = self.tend().await {
+                self.parts.store_health.missed("tend what is published", &error);
+            }
+        }
+    }
+
+    async fn tend(&mut self) -> Result<(), Error> {
+        if let Some(generation) = self.parts.published.generation() {
+            self.catch_ups.tend(&self.publisher, &generation).await?;
+        }
+        self.take_what_nobody_reads().await
+    }
+
+    async fn take_what_nobody_reads(&mut self) -> Result<(), Error> {
+        let left = self.parts.published.left();
+        if left.is_empty() {
+            self.unread = 0;
+            return Ok(());
+        }
+        let Some(read) = self.publisher.positions.read_topics(&self.publisher.group).await? else { return Ok(()) };
+        let unread: BTreeSet<&String> = left.keys().filter(|topic| !read.contains(*topic)).collect();
+        self.unread = if unread.is_empty() { 0 } else { self.unread + 1 };
+        if self.unread < self.patience {
+            return Ok(());
+        }
+        error!(
+            topics = ?unread,
+            "nobody reads these topics: the engines with the published definitions are gone. This engine publishes its own definitions again"
+        );
+        (self.unread, self.patience) = (0, (self.patience * 2).min(NOBODY_MOST));
+        self.publisher.publish(&self.parts).await.map(drop)
+    }
+}

@@ -1,0 +1,283 @@
+//! Publishing what this engine has files for.
+
+use super::generation::{Added, Broker, Generation, How, Knowledge, Own, capability};
+use crate::{Parts, notes::succession::Succession};
+use rdkafka::error::KafkaError;
+use saga_core::definition::TriggerFrom;
+use saga_event_store::EventStore;
+use saga_kafka::{
+    Settings,
+    positions::{Offsets, Positions, Standing},
+    settings::CATCH_UP,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tracing::info;
+
+/// The log in the event store, and the kind of its documents.
+const LOG: &str = "definitions";
+const SET: &str = "generation";
+/// The kind of document that says that a catch-up is over.
+const CAUGHT_UP: &str = "caught-up";
+
+/// Of so many looks one reads the log from its start: a database that was restored, or lost commits, has another one. It is short.
+const FROM_THE_START: u32 = 30;
+
+/// Engines that start at the same moment publish one after the other; more than these do not.
+const ROUNDS: usize = 20;
+
+/// A set cannot be published or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store did not answer.
+    #[error("the event store: {0}")]
+    Store(#[from] saga_event_store::Error),
+    /// The broker did not answer.
+    #[error("Kafka: {0}")]
+    Kafka(#[from] KafkaError),
+    /// A newer build wrote it.
+    #[error("the published set of definitions {0} cannot be read by this build")]
+    Unreadable(String),
+    /// Others were always first.
+    #[error("other engines publish their definitions all the time")]
+    Crowded,
+}
+
+impl Error {
+    /// Whether waiting may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Store(error) => error.is_worth_waiting_at_start(),
+            Error::Kafka(_) | Error::Crowded => true,
+            Error::Unreadable(_) => false,
+        }
+    }
+}
+
+/// What the log says: where the set is, and who published it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Announced {
+    set: String,
+    by: String,
+}
+
+/// Reads and writes what is published.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    store: Arc<dyn EventStore>,
+    log: Succession<Announced>,
+    pub(super) own: Knowledge,
+    pub(super) positions: Positions,
+    pub(super) group: String,
+    instance: String,
+    looks: u32,
+}
+
+impl Publisher {
+    /// Publishes what this engine has files for, unless that is what was published last.
+    ///
+    /// # Errors
+    /// When the store or the broker does not answer ([`Error::is_transient`]), or a newer build published something else.
+    pub async fn start(parts: &Parts, kafka: &Settings) -> Result<Publisher, Error> {
+        let mut publisher = Publisher {
+            store: Arc::clone(&parts.store),
+            log: Succession::of(LOG),
+            own: knowledge(parts),
+            positions: Positions::new(kafka),
+            group: kafka.group.clone(),
+            instance: parts.instance.clone(),
+            looks: 0,
+        };
+        let generation = publisher.publish(parts).await?;
+        parts.published.see(Arc::new(generation), BTreeMap::new());
+        parts.published.hear(tokio::time::Instant::now());
+        Ok(publisher)
+    }
+
+    /// Publishes, and returns what is published then: this engine's own set.
+    pub(super) async fn publish(&mut self, parts: &Parts) -> Result<Generation, Error> {
+        let mut is_told = false;
+        for _ in 0..ROUNDS {
+            let before = self.current().await?;
+            if !std::mem::replace(&mut is_told, true) {
+                self.tell_what_is_live(before.as_ref());
+            }
+            if let Some(before) = before.as_ref().filter(|before| before.is_of(&self.own)) {
+                return Ok(before.clone());
+            }
+            let (next, added) = self.next(parts, before.as_ref()).await?;
+            let set = self.keep(&next).await?;
+            let announced = Announced { set, by: self.instance.clone() };
+            self.log.write(self.store.as_ref(), &announced, parts.clock.now()).await?;
+            if self.log.current().is_some_and(|entry| entry.what == announced) {
+                self.tell(&next, &added);
+                return Ok(next);
+            }
+        }
+        Err(Error::Crowded)
+    }
+
+    /// What is published now.
+    pub(super) async fn current(&mut self) -> Result<Option<Generation>, Error> {
+        self.log.read(self.store.as_ref()).await?;
+        let Some(entry) = self.log.current() else { return Ok(None) };
+        let unreadable = || Error::Unreadable(entry.what.set.clone());
+        let text = self.store.get_document(SET, &entry.what.set).await?.ok_or_else(unreadable)?;
+        serde_json::from_str(&text).map(Some).map_err(|_| unreadable())
+    }
+
+    /// Reads on; what is published now, if that is something else than at the last look.
+    pub(super) async fn news(&mut self) -> Result<Option<Generation>, Error> {
+        let before = self.log.current().cloned();
+        self.looks = self.looks.wrapping_add(1);
+        if self.looks.is_multiple_of(FROM_THE_START) {
+            self.log = Succession::of(LOG);
+        }
+        self.log.read(self.store.as_ref()).await?;
+        if self.log.current() == before.as_ref() { Ok(None) } else { self.current().await }
+    }
+
+    /// Of the generation that was read last.
+    pub(super) fn number(&self) -> i64 {
+        self.log.current().map_or(0, |entry| entry.number.0)
+    }
+
+    /// Who published it.
+    pub(super) fn by(&self) -> String {
+        self.log.current().map(|entry| entry.what.by.clone()).unwrap_or_default()
+    }
+
+    /// Whether a catch-up is over.
+    pub(super) async fn is_caught_up(&self, catch_up: &str) -> Result<bool, Error> {
+        Ok(self.store.get_document(CAUGHT_UP, catch_up).await?.is_some())
+    }
+
+    /// A catch-up is over, for all engines.
+    pub(super) async fn caught_up(&self, catch_up: &str) -> Result<(), Error> {
+        Ok(self.store.put_document(CAUGHT_UP, catch_up, "").await?)
+    }
+
+    /// The group in which the records of a catch-up are read.
+    pub(super) fn group_of(&self, catch_up: &str) -> String {
+        format!("{}{CATCH_UP}{catch_up}", self.group)
+    }
+
+    async fn next(&self, parts: &Parts, before: Option<&Generation>) -> Result<(Generation, Vec<Added>), Error> {
+        let now = parts.clock.now();
+        match before {
+            None => {
+                let broker = self.ask(&Generation::default()).await?;
+                Ok((Generation::first(&self.own, &broker, now), Vec::new()))
+            }
+            Some(before) => {
+                let mut before = before.clone();
+                self.forget_caught_up(&mut before).await?;
+                let broker = self.ask(&before).await?;
+                let catch_up = format!("{:08x}", fastrand::u32(..));
+                Ok(before.next(&self.own, &broker, now, &catch_up))
+            }
+        }
+    }
+
+    async fn forget_caught_up(&self, generation: &mut Generation) -> Result<(), Error> {
+        for catch_up in generation.catch_ups.keys().cloned().collect::<Vec<_>>() {
+            if self.is_caught_up(&catch_up).await? {
+                generation.catch_ups.remove(&catch_up);
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, before: &Generation) -> Result<Broker, Error> {
+        let own = self.own.definitions.values().map(|own| own.topic.clone());
+        let topics: BTreeSet<String> = own.chain(before.definitions.values().map(|it| it.topic.clone())).collect();
+        let standing = self.positions.standing(&self.group, &topics).await?;
+        let mut at_time = BTreeMap::new();
+        for (name, own) in &self.own.definitions {
+            if let Some(TriggerFrom::Time(time)) = own.from
+                && !before.definitions.contains_key(name)
+            {
+                at_time.insert(name.clone(), self.positions.at(&self.group, &own.topic, time).await?);
+            }
+        }
+        let mut catch_ups = BTreeMap::new();
+        for catch_up in before.catch_ups.keys() {
+            let standing = self.positions.standing(&self.group_of(catch_up), &topics).await?;
+            catch_ups.insert(catch_up.clone(), committed(standing));
+        }
+        Ok(Broker { standing, at_time, catch_ups })
+    }
+
+    async fn keep(&self, generation: &Generation) -> Result<String, Error> {
+        let text = serde_json::to_string(generation).map_err(|error| Error::Unreadable(error.to_string()))?;
+        let hash: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        self.store.put_document(SET, &hash, &text).await?;
+        Ok(hash)
+    }
+
+    /// Against what was published before: what started sagas until now.
+    fn tell_what_is_live(&self, before: Option<&Generation>) {
+        for (name, own) in &self.own.definitions {
+            match before.and_then(|before| before.definitions.get(name)) {
+                None => info!(definition = name, hash = own.hash, topic = own.topic, "a definition is live: new"),
+                Some(former) if former.hash == own.hash => {
+                    info!(definition = name, hash = own.hash, topic = own.topic, "a definition is live: as before");
+                }
+                Some(former) => info!(
+                    definition = name,
+                    hash = own.hash,
+                    former = former.hash,
+                    topic = own.topic,
+                    "a definition is live: changed; sagas that run go on by the former one"
+                ),
+            }
+        }
+        let gone = before.iter().flat_map(|before| before.definitions.keys());
+        for name in gone.filter(|name| !self.own.definitions.contains_key(*name)) {
+            info!(definition = name, "a definition is not live any more: it has no file; sagas that run go on");
+        }
+    }
+
+    fn tell(&self, generation: &Generation, added: &[Added]) {
+        let (definitions, removed) = (generation.definitions.len(), generation.removed.len());
+        info!(generation = self.number(), definitions, removed, "the definitions of this engine are published");
+        for Added { definition, how, behind, ahead } in added {
+            let begins = match how {
+                How::FirstContact => "its topic was never read: it begins where `trigger.from` says",
+                How::WithTheGroup => {
+                    "its topic is read already: it begins where that has got to, and older records are not for it; \
+                     say `from: earliest` to have them"
+                }
+                How::AsItSays => "its topic is read already: it begins where its `trigger.from` says",
+                How::GoesOn => "it was removed less than seven days ago: it goes on where it was",
+            };
+            info!(definition, records_to_read_again = behind, records_ahead = ahead, "a definition is new: {begins}");
+        }
+    }
+}
+
+fn committed(standing: BTreeMap<String, Standing>) -> BTreeMap<String, Offsets> {
+    standing.into_iter().map(|(topic, standing)| (topic, standing.committed)).collect()
+}
+
+fn knowledge(parts: &Parts) -> Knowledge {
+    let live = parts.current.keep();
+    let own = live.catalog.plans().iter().map(|plan| {
+        let trigger = &plan.definition.trigger;
+        let own = Own { topic: trigger.topic.clone(), hash: plan.definition.hash.clone(), from: trigger.from };
+        (plan.definition.name.clone(), own)
+    });
+    let participants = live.participants.names().map(ToString::to_string).collect();
+    let mut capabilities = BTreeMap::new();
+    for (name, participant) in live.participants.iter() {
+        for it in &participant.capabilities {
+            capabilities.entry(capability(it, participant.transport.over())).or_insert_with(|| name.to_owned());
+        }
+    }
+    Knowledge { definitions: own.collect(), participants, capabilities }
+}

@@ -1,0 +1,171 @@
+//! Another participants.yaml while the engine runs: taken whole or not at all.
+//!
+//! Addresses, guards and secrets apply to the next call. Retries and timeouts are pinned to a saga when it starts, so sagas that run keep
+//! theirs. Breakers keep their state, lines who waits in them, and calls that are out end as they began.
+
+use super::{Parts, catalog::Catalog, current::Live};
+use saga_base::secrets;
+use saga_core::{
+    definition::{Diagnostic, Library, Participants, Source, Style, participants::StandIns, render},
+    policy::Policies,
+    state::Plan,
+};
+use saga_resilience::{guard_events::What, registry::settings_of, settings};
+use std::{path::PathBuf, sync::Arc};
+use tracing::{error, info};
+
+/// A participants.yaml that is read again when it changes.
+#[derive(Clone, Debug)]
+pub struct WatchedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Who stands in for participants of it.
+    pub stand_ins: Option<StandIns>,
+}
+
+impl WatchedFile {
+    fn played(&self, participants: Participants) -> Participants {
+        match &self.stand_ins {
+            Some(stand_ins) => participants.with_stand_ins(stand_ins).0,
+            None => participants,
+        }
+    }
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// It is in effect.
+    Changed {
+        /// How many participants it has.
+        participants: usize,
+    },
+    /// It says what is in effect already.
+    Unchanged,
+}
+
+/// A file was refused whole: what was in effect stays.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// It has errors, or the definitions that are live cannot work with it.
+    #[error("{rendered}")]
+    Findings {
+        /// The first of them, in one line.
+        first: String,
+        /// How many more there are.
+        more: usize,
+        /// All of them with their places, for people.
+        rendered: String,
+    },
+    /// A participant cannot be called like that.
+    #[error(transparent)]
+    Guards(#[from] settings::Error),
+    /// The policies that it gives to sagas cannot be stored.
+    #[error("the event store does not take the new policies")]
+    Store(#[from] saga_event_store::Error),
+}
+
+impl Refused {
+    /// What was wrong, for a line in a stream of events.
+    fn in_one_line(&self) -> String {
+        match self {
+            Refused::Findings { first, more: 0, .. } => first.clone(),
+            Refused::Findings { first, more, .. } => {
+                format!("{first} (and {more} more: the log has them, and `saga check`)")
+            }
+            Refused::Guards(_) | Refused::Store(_) => self.to_string(),
+        }
+    }
+}
+
+/// Puts `file` into effect. `lookup` answers for the variables in it. One at a time; a crash in between leaves nothing half done: what is
+/// stored by then is used by nobody.
+///
+/// # Errors
+/// When it is refused; the log says so too.
+pub async fn reload(
+    parts: &Arc<Parts>,
+    file: &Source,
+    lookup: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Result<Reloaded, Refused> {
+    let _one_at_a_time = parts.reloading.lock().await;
+    let outcome = replace(parts, file, lookup).await;
+    match &outcome {
+        Ok(Reloaded::Changed { participants }) => {
+            info!(
+                file = file.name,
+                participants, "participants are reloaded; addresses, guards and secrets hold from the next call"
+            );
+            parts.guarded.changes().publish(None, What::ConfigReloaded);
+            count("changed");
+        }
+        Ok(Reloaded::Unchanged) => {}
+        Err(refused) => {
+            error!(file = file.name, "the changed file is refused whole, what was in effect stays: {refused}");
+            parts.guarded.changes().publish(None, What::ConfigRefused { reason: refused.in_one_line() });
+            count("refused");
+        }
+    }
+    outcome
+}
+
+/// The file cannot be read: what was in effect stays. Whoever follows the changes is told.
+pub fn unreadable(parts: &Parts, why: &str) {
+    error!("participants cannot be read, what was in effect stays: {why}");
+    parts.guarded.changes().publish(None, What::ConfigRefused { reason: why.to_owned() });
+    count("refused");
+}
+
+async fn replace(
+    parts: &Arc<Parts>,
+    file: &Source,
+    lookup: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Result<Reloaded, Refused> {
+    let before = parts.current.keep();
+    let read = read(&before, file, lookup)?;
+    let participants = match &parts.participants_file {
+        Some(watched) => watched.played(read),
+        None => read,
+    };
+    secrets::remember(secrets::of_participants(&participants));
+    if participants == *before.participants {
+        return Ok(Reloaded::Unchanged);
+    }
+    let plans: Vec<Arc<Plan>> = before.catalog.plans().iter().map(|plan| resolved(plan, &participants)).collect();
+    for plan in &plans {
+        parts.plans.publish(parts.store.as_ref(), Arc::clone(plan)).await?;
+    }
+    parts.guarded.configure(&settings_of(&participants))?;
+    let count = participants.names().count();
+    parts.current.replace(Live { catalog: Catalog::new(plans), participants: Arc::new(participants) });
+    // Whoever is new may have been steered in an earlier life of the file.
+    parts.acts.reapply();
+    Ok(Reloaded::Changed { participants: count })
+}
+
+/// The participants of a file without errors that the live definitions can work with.
+fn read(live: &Live, file: &Source, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Participants, Refused> {
+    let definitions = live.catalog.plans().iter().map(|plan| &plan.definition);
+    let sources: Vec<Source> =
+        definitions.map(|it| Source::new(format!("{}.saga.yaml", it.name), it.text.clone())).collect();
+    let library = Library::read(&sources, Some(file), &[], lookup);
+    // Warnings are for whoever writes, and the definitions' own were told when the engine started.
+    let errors: Vec<_> = library.findings.into_iter().filter(Diagnostic::is_error).collect();
+    match errors.split_first() {
+        None => Ok(library.participants),
+        Some((first, more)) => Err(Refused::Findings {
+            first: first.to_string(),
+            more: more.len(),
+            rendered: render(&errors, Style::Plain),
+        }),
+    }
+}
+
+fn resolved(plan: &Plan, participants: &Participants) -> Arc<Plan> {
+    let policies = Policies::resolve(&plan.definition, participants);
+    Arc::new(Plan::new(Arc::clone(&plan.definition), Arc::new(policies)))
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("saga_participants_reloads_total", "outcome" => outcome).increment(1);
+}

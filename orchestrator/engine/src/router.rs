@@ -1,0 +1,304 @@
+//! Brings every message to the shard that owns its saga: here, or through the inbox to wherever that is.
+//!
+//! Nobody who brings messages of many shards waits for one of them: what a shard does not take in time goes to the inbox too, and comes back
+//! when the shard takes it. Where most shards are as slow it is the store that is slow, and whoever brings messages waits.
+
+mod inbox;
+mod slot;
+#[cfg(test)]
+pub(super) mod tests;
+
+pub use inbox::Inbox;
+pub use slot::Why;
+
+use super::message::Message;
+use futures_util::future::join_all;
+use saga_core::id::Shard;
+use slot::{Offered, PATIENCE, Slot, Way};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+use tokio::{
+    sync::{OwnedMutexGuard, mpsc},
+    time::Instant,
+};
+use tracing::{info, warn};
+
+/// Messages that may wait for one shard; beyond it whoever brings them waits, or they go to the inbox.
+const SHARD_QUEUE: usize = 512;
+
+/// Between two looks whether a full queue is one shard's trouble.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Between two looks whether a shard that is not claimed is the only one.
+const LOOK_AGAIN_AWAY: Duration = Duration::from_secs(1);
+
+/// And for each shard, so that an engine with thousands of them, of which none is claimed, is not kept busy by looking.
+const LOOK_AGAIN_PER_SHARD: Duration = Duration::from_millis(10);
+
+/// Knows which shards are owned here. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct Router {
+    slots: Arc<Slots>,
+    inbox: Inbox,
+}
+
+/// Read for every message and written when a shard comes or goes: a lock held for a clone of a handle, never across an await.
+type Slots = RwLock<Vec<Option<Arc<Slot>>>>;
+
+/// Who brings a message, and so what to do with it when its shard does not take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Whoever brings messages of other shards too, or has no bound of its own: topics, operators. It goes to the inbox.
+    Outside,
+    /// The inbox. Whoever feeds that shard waits.
+    Inbox,
+    /// A task of its own for one call of one saga. It waits.
+    Call,
+}
+
+/// A shard that does not take its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// Which.
+    pub shard: Shard,
+    /// Why.
+    pub why: Why,
+    /// Since when.
+    pub since: Instant,
+}
+
+impl Router {
+    /// A router that owns no shard yet.
+    #[must_use]
+    pub fn new(shards: u16, inbox: Inbox) -> Router {
+        Router { slots: Arc::new(RwLock::new(vec![None; usize::from(shards)])), inbox }
+    }
+
+    /// How many shards the installation has.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        u16::try_from(slots.len()).expect("made from a u16")
+    }
+
+    /// Whether the installation has the shard. An id that somebody else made can name one that it has not.
+    #[must_use]
+    pub fn has(&self, shard: Shard) -> bool {
+        shard.0 < self.shards()
+    }
+
+    /// Brings `message` to the owner of its shard. Returns when that has it: its queue, or the inbox by delivery report. Never loses the
+    /// message. How long it may wait for the shard is `source`'s matter.
+    pub async fn route(&self, shard: Shard, message: Message, source: Source) {
+        let Some(slot) = self.owner(shard) else {
+            self.forward(shard, message).await;
+            return;
+        };
+        match source {
+            Source::Outside if self.inbox.carries(&message) => self.bring(shard, &slot, message).await,
+            Source::Outside | Source::Call => self.wait(shard, &slot, message).await,
+            Source::Inbox => {
+                slot.serves().await;
+                self.wait(shard, &slot, message).await;
+            }
+        }
+    }
+
+    /// Whether the shard is owned here.
+    #[must_use]
+    pub fn owns(&self, shard: Shard) -> bool {
+        self.owner(shard).is_some()
+    }
+
+    /// How many shards are owned here.
+    #[must_use]
+    pub fn owned(&self) -> usize {
+        self.all().len()
+    }
+
+    /// Those of them that do not take their messages.
+    #[must_use]
+    pub fn behind(&self) -> Vec<Behind> {
+        let behind = |(shard, slot): (Shard, Arc<Slot>)| {
+            let (why, since) = slot.trouble()?;
+            Some(Behind { shard, why, since })
+        };
+        self.all().into_iter().filter_map(behind).collect()
+    }
+
+    /// The shards that are owned here.
+    pub fn owned_shards(&self) -> impl Iterator<Item = Shard> + use<> {
+        self.all().into_iter().map(|(shard, _)| shard)
+    }
+
+    /// Puts `message` behind all that is in the shard's queue here; where the queue is full, or elsewhere, it is dropped.
+    pub(super) fn try_tell(&self, shard: Shard, message: Message) {
+        if let Some(slot) = self.owner(shard) {
+            // A shard that has more to do than its queue holds is told the next time.
+            let _ = slot.queue().try_send(message);
+        }
+    }
+
+    /// Opens the shard's queue here; messages wait in it until the shard's task has claimed it.
+    pub(super) fn open(&self, shard: Shard) -> mpsc::Receiver<Message> {
+        let (sender, receiver) = mpsc::channel(SHARD_QUEUE);
+        self.put(shard, Some(Arc::new(Slot::new(sender))));
+        receiver
+    }
+
+    /// Messages for the shard go to the inbox from now on.
+    pub(super) fn close(&self, shard: Shard) {
+        self.put(shard, None);
+    }
+
+    /// The shard's task takes messages until the value is dropped.
+    pub(super) fn serving(&self, shard: Shard) -> Serving {
+        let slot = self.owner(shard);
+        slot.iter().for_each(|slot| slot.set_serves(true));
+        Serving(slot)
+    }
+
+    /// The record of the inbox at `offset` has been brought to the shard.
+    pub(super) fn returned(&self, shard: Shard, offset: i64) {
+        let Some(since) = self.owner(shard).and_then(|slot| slot.returned(offset)) else { return };
+        info!(
+            shard = shard.0,
+            seconds = since.elapsed().as_secs(),
+            "what went to the inbox has come back: the shard takes its messages"
+        );
+    }
+
+    /// Returns when what waits in the queue of a shard that is not claimed is to be handed to the inbox: it has waited for too long, and other
+    /// shards are claimed. Never for a shard that is not owned here.
+    pub(super) async fn waits_too_long(&self, shard: Shard) {
+        loop {
+            let is_late = self.owner(shard).is_some_and(|slot| slot.does_not_take().is_some());
+            if is_late && self.is_trouble_of_few() {
+                return;
+            }
+            let shards = u32::try_from(self.owned()).unwrap_or(u32::MAX);
+            tokio::time::sleep(if is_late { LOOK_AGAIN_AWAY + LOOK_AGAIN_PER_SHARD * shards } else { PATIENCE }).await;
+        }
+    }
+
+    /// Hands the message to the inbox. What follows it goes the same way until it has come back, if the shard is owned here.
+    pub(super) async fn forward(&self, shard: Shard, message: Message) {
+        match self.owner(shard) {
+            Some(slot) => self.hand(shard, &slot, message).await,
+            None => drop(self.inbox.take(shard, message).await),
+        }
+    }
+
+    /// Hands messages to the inbox, in this order, and gives the turn back.
+    pub(super) async fn hand_all(self, shard: Shard, messages: Vec<Message>, turn: Turn) -> Turn {
+        match self.owner(shard) {
+            Some(slot) => drop(join_all(messages.into_iter().map(|one| self.hand_in_turn(shard, &slot, one))).await),
+            None => drop(join_all(messages.into_iter().map(|one| self.inbox.take(shard, one))).await),
+        }
+        turn
+    }
+
+    /// The turn to hand what waits for the shard to the inbox; `None`: it is not owned here.
+    pub(super) async fn turn(&self, shard: Shard) -> Option<Turn> {
+        let slot = self.owner(shard)?;
+        Some(Turn(Arc::clone(&slot.turn).lock_owned().await))
+    }
+
+    /// Whether messages that came before are on their way to the shard through the inbox.
+    pub(super) fn goes_by_inbox(&self, shard: Shard) -> bool {
+        self.owner(shard).is_some_and(|slot| slot.goes_by_inbox())
+    }
+
+    async fn bring(&self, shard: Shard, slot: &Slot, mut message: Message) {
+        loop {
+            if self.is_to_be_handed(slot).await {
+                return self.hand(shard, slot, message).await;
+            }
+            message = match slot.offer(message, LOOK_AGAIN).await {
+                Offered::Taken => return,
+                Offered::Gone(message) => return self.forward(shard, message).await,
+                Offered::Full(message) => message,
+            };
+        }
+    }
+
+    async fn is_to_be_handed(&self, slot: &Slot) -> bool {
+        match slot.way() {
+            Way::Queue => false,
+            Way::Behind => !slot.are_back().await,
+            Way::Late => self.is_trouble_of_few(),
+        }
+    }
+
+    async fn wait(&self, shard: Shard, slot: &Slot, message: Message) {
+        if let Err(mpsc::error::SendError(message)) = slot.queue().send(message).await {
+            self.forward(shard, message).await;
+        }
+    }
+
+    async fn hand(&self, shard: Shard, slot: &Slot, message: Message) {
+        // Counted from here on, so that nothing overtakes it while it waits for its turn.
+        let _under_way = slot.begin_handing();
+        let _turn = slot.turn.lock().await;
+        self.hand_in_turn(shard, slot, message).await;
+    }
+
+    async fn hand_in_turn(&self, shard: Shard, slot: &Slot, message: Message) {
+        let handing = slot.begin_handing();
+        if slot.is_to_be_told() {
+            let why = slot.does_not_take().map(|(why, _)| why.as_str());
+            warn!(
+                shard = shard.0,
+                why, "the shard does not take its messages: they go to the inbox until it does; other shards go on"
+            );
+        }
+        if let Some(offset) = self.inbox.take(shard, message).await {
+            handing.is_at(offset);
+            metrics::counter!("saga_handed_to_inbox_total").increment(1);
+        }
+    }
+
+    /// Whether no more than half of the shards here are behind: then it is theirs. Else it is the store's, and what is read would only be copied
+    /// from one topic to another.
+    fn is_trouble_of_few(&self) -> bool {
+        let all = self.all();
+        let behind = all.iter().filter(|(_, slot)| slot.is_behind()).count();
+        behind * 2 <= all.len()
+    }
+
+    fn put(&self, shard: Shard, owner: Option<Arc<Slot>>) {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get_mut(usize::from(shard.0)) {
+            *slot = owner;
+        }
+    }
+
+    fn owner(&self, shard: Shard) -> Option<Arc<Slot>> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.get(usize::from(shard.0)).cloned().flatten()
+    }
+
+    fn all(&self) -> Vec<(Shard, Arc<Slot>)> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        (0u16..)
+            .zip(slots.iter())
+            .filter_map(|(shard, slot)| Some((Shard(shard), Arc::clone(slot.as_ref()?))))
+            .collect()
+    }
+}
+
+/// Whoever has it hands messages of a shard to the inbox; others wait.
+#[derive(Debug)]
+pub(super) struct Turn(#[allow(dead_code, reason = "held, not read")] OwnedMutexGuard<()>);
+
+/// That a shard's task takes messages.
+#[derive(Debug)]
+pub(super) struct Serving(Option<Arc<Slot>>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|slot| slot.set_serves(false));
+    }
+}

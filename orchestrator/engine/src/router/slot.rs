@@ -1,0 +1,276 @@
+//! One shard that is owned here: its queue, and what went to the inbox because the shard did not take it.
+
+use super::SHARD_QUEUE;
+use crate::message::Message;
+use saga_base::sync::Mutex;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, timeout},
+};
+
+/// A shard that has taken nothing, or too little, for so long does not take its messages. Longer than a claim and a slow commit take; all
+/// intake waits for it once.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A shard with fewer messages waiting is not behind: a busy moment brings as many.
+const BEHIND: usize = SHARD_QUEUE / 4;
+
+/// A queue that was full counts as full until it has room for so many, so that one which is filled as fast as it is emptied stays full.
+const ROOM: usize = SHARD_QUEUE / 2;
+
+/// How long the last messages may take to come back from the inbox while the next one waits: a few round trips to the broker.
+const COMES_BACK: Duration = Duration::from_millis(200);
+
+/// How many of them those may be. With more of them the next one goes to the inbox as well.
+const NEARLY_BACK: i64 = 64;
+
+/// After a wait in vain for them: so intake waits for a twenty-fifth of the time at most.
+const WAIT_AGAIN: Duration = Duration::from_secs(5);
+
+/// Before people are told of the same shard again.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+
+/// A shard of this engine.
+#[derive(Debug)]
+pub(super) struct Slot {
+    queue: mpsc::Sender<Message>,
+    serves: watch::Sender<bool>,
+    /// The last record of the inbox that has been brought to the shard.
+    returned: watch::Sender<i64>,
+    state: Mutex<State>,
+    /// Held by whoever hands a message to the inbox, so that they get there in the order in which they came.
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Since when the shard's task takes nothing: it has not claimed the shard yet, or lost it.
+    away_since: Option<Instant>,
+    full_since: Option<Instant>,
+    /// Messages that are being handed to the inbox.
+    under_way: usize,
+    /// The last one that is there.
+    handed: i64,
+    /// Since when messages go that way.
+    by_inbox_since: Option<Instant>,
+    waits_again_at: Instant,
+    told: Option<Instant>,
+}
+
+/// What became of a message that was offered to a shard.
+#[derive(Debug)]
+pub(super) enum Offered {
+    Taken,
+    /// There is no room.
+    Full(Message),
+    /// The shard has stopped here.
+    Gone(Message),
+}
+
+/// Where a message goes that comes now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Into the queue: behind what waits there.
+    Queue,
+    /// To the inbox: behind what is on its way there and back, unless that is back any moment.
+    Behind,
+    /// To the inbox, if it is this shard alone that does not take what comes.
+    Late,
+}
+
+/// Why a shard does not take its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its task has not claimed it yet, or is reading what was open.
+    NotClaimed,
+    /// It gets more than it works on.
+    Full,
+    /// It takes them, and what was handed to the inbox is on its way back.
+    Returning,
+}
+
+impl Why {
+    /// For people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Why::NotClaimed => "not claimed",
+            Why::Full => "full",
+            Why::Returning => "returning",
+        }
+    }
+}
+
+impl Slot {
+    pub(super) fn new(queue: mpsc::Sender<Message>) -> Slot {
+        let now = Instant::now();
+        let state = State {
+            away_since: Some(now),
+            full_since: None,
+            under_way: 0,
+            handed: -1,
+            by_inbox_since: None,
+            waits_again_at: now,
+            told: None,
+        };
+        Slot {
+            queue,
+            serves: watch::Sender::new(false),
+            returned: watch::Sender::new(-1),
+            state: Mutex::new(state),
+            turn: Arc::default(),
+        }
+    }
+
+    /// The shard's queue.
+    pub(super) fn queue(&self) -> &mpsc::Sender<Message> {
+        &self.queue
+    }
+
+    /// Whether the shard's task takes messages from now on.
+    pub(super) fn set_serves(&self, serves: bool) {
+        self.state.lock().away_since = (!serves).then(Instant::now);
+        self.serves.send_replace(serves);
+    }
+
+    /// Returns when the shard's task takes messages.
+    pub(super) async fn serves(&self) {
+        // The sender is here as long as this runs.
+        let _ = self.serves.subscribe().wait_for(|serves| *serves).await;
+    }
+
+    /// Offers `message`, for as long as `patience` when there is no room.
+    pub(super) async fn offer(&self, message: Message, patience: Duration) -> Offered {
+        let message = match self.queue.try_send(message) {
+            Ok(()) => return Offered::Taken,
+            Err(mpsc::error::TrySendError::Closed(message)) => return Offered::Gone(message),
+            Err(mpsc::error::TrySendError::Full(message)) => message,
+        };
+        self.state.lock().full_since.get_or_insert_with(Instant::now);
+        match timeout(patience, self.queue.reserve()).await {
+            Ok(Ok(place)) => {
+                place.send(message);
+                Offered::Taken
+            }
+            Ok(Err(_closed)) => Offered::Gone(message),
+            Err(_late) => Offered::Full(message),
+        }
+    }
+
+    /// Whether the shard has more to do than it should: many such shards have one cause.
+    pub(super) fn is_behind(&self) -> bool {
+        let waiting = SHARD_QUEUE - self.queue.capacity();
+        waiting >= BEHIND || self.state.lock().away_since.is_some()
+    }
+
+    /// Why the shard does not take what comes, if that lasts longer than it should, and since when.
+    pub(super) fn does_not_take(&self) -> Option<(Why, Instant)> {
+        let (mut state, now) = (self.state.lock(), Instant::now());
+        if self.queue.capacity() >= ROOM {
+            state.full_since = None;
+        }
+        let is_long = |since: &Instant| now.duration_since(*since) >= PATIENCE;
+        let away = state.away_since.filter(is_long).map(|since| (Why::NotClaimed, since));
+        away.or_else(|| state.full_since.filter(is_long).map(|since| (Why::Full, since)))
+    }
+
+    /// Where a message goes that comes now, so that it overtakes none. What waits in the queue of a shard that is not claimed is handed to the inbox
+    /// by the shard's task.
+    pub(super) fn way(&self) -> Way {
+        let late = self.does_not_take();
+        let goes_by_inbox = self.goes_by_inbox();
+        let is_away = self.state.lock().away_since.is_some();
+        let something_waits = self.queue.capacity() < SHARD_QUEUE;
+        match late {
+            _ if is_away && something_waits => Way::Queue,
+            _ if goes_by_inbox => Way::Behind,
+            Some(_) => Way::Late,
+            None => Way::Queue,
+        }
+    }
+
+    /// Why the shard is not as it should be, and since when.
+    pub(super) fn trouble(&self) -> Option<(Why, Instant)> {
+        let returning = || self.state.lock().by_inbox_since.map(|since| (Why::Returning, since));
+        self.does_not_take().or_else(returning)
+    }
+
+    /// Whether messages that came before are on their way through the inbox.
+    pub(super) fn goes_by_inbox(&self) -> bool {
+        self.state.lock().some_are_on_their_way(*self.returned.borrow())
+    }
+
+    /// Whether all of them have come back, if that is to be expected any moment. So the way through the inbox ends although messages never
+    /// cease.
+    pub(super) async fn are_back(&self) -> bool {
+        let Some(last) = self.last_if_nearly_back() else { return false };
+        let mut returned = self.returned.subscribe();
+        let came_back = timeout(COMES_BACK, returned.wait_for(|returned| *returned >= last)).await.is_ok();
+        if !came_back {
+            self.state.lock().waits_again_at = Instant::now() + WAIT_AGAIN;
+        }
+        came_back && !self.goes_by_inbox()
+    }
+
+    fn last_if_nearly_back(&self) -> Option<i64> {
+        let state = self.state.lock();
+        let takes = state.away_since.is_none() && self.queue.capacity() >= ROOM;
+        let is_near = state.under_way == 0 && state.handed - *self.returned.borrow() <= NEARLY_BACK;
+        (takes && is_near && Instant::now() >= state.waits_again_at).then_some(state.handed)
+    }
+
+    /// A message is about to be handed to the inbox.
+    pub(super) fn begin_handing(&self) -> Handing<'_> {
+        let mut state = self.state.lock();
+        state.under_way += 1;
+        state.by_inbox_since.get_or_insert_with(Instant::now);
+        Handing(self)
+    }
+
+    /// Whether people are to be told of the shard now.
+    pub(super) fn is_to_be_told(&self) -> bool {
+        let (mut state, now) = (self.state.lock(), Instant::now());
+        let is_to_be_told = state.told.is_none_or(|told| now.duration_since(told) >= TELL_AGAIN);
+        if is_to_be_told {
+            state.told = Some(now);
+        }
+        is_to_be_told
+    }
+
+    /// The record of the inbox at `offset`, and all before it, have been brought to the shard. Since when messages went that way, if none does any
+    /// more.
+    pub(super) fn returned(&self, offset: i64) -> Option<Instant> {
+        self.returned.send_if_modified(|returned| std::mem::replace(returned, offset.max(*returned)) < offset);
+        let mut state = self.state.lock();
+        if state.some_are_on_their_way(*self.returned.borrow()) { None } else { state.by_inbox_since.take() }
+    }
+}
+
+impl State {
+    fn some_are_on_their_way(&self, returned: i64) -> bool {
+        self.under_way > 0 || self.handed > returned
+    }
+}
+
+/// A message on its way to the inbox. Dropped, it is no more, whether or not it got there.
+#[derive(Debug)]
+pub(super) struct Handing<'a>(&'a Slot);
+
+impl Handing<'_> {
+    /// It is there.
+    pub(super) fn is_at(&self, offset: i64) {
+        let mut state = self.0.state.lock();
+        state.handed = state.handed.max(offset);
+    }
+}
+
+impl Drop for Handing<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.under_way -= 1;
+        if !state.some_are_on_their_way(*self.0.returned.borrow()) {
+            state.by_inbox_since = None;
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! One task per owned shard: claims it, reads back what is open, then is the only writer of its sagas until it is fenced or told to stop.
+//!
+//! Nothing is awaited between a decision and the queueing of its append, and effects leave after [`owned::Owned::committed`] only.
+
+mod abandoning;
+mod attending;
+mod classified;
+mod effects;
+mod incidents;
+mod listing;
+mod live;
+mod loading;
+mod measured;
+mod owned;
+mod reading;
+mod recovery;
+mod remembered;
+mod starts;
+#[cfg(test)]
+mod tests;
+mod unreadable;
+mod waiting;
+mod waits;
+
+use super::{Parts, message::Message, skew, step_back};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::FutureExt as _;
+use owned::Owned;
+use remembered::Remembered;
+use saga_core::{answerable::Answerable, id::Shard};
+use saga_event_store::Epoch;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// Fenced but still assigned: claim again after this, plus as much again at random, so that two owners do not take turns.
+const RECLAIM: Duration = Duration::from_secs(1);
+/// Between two tries to claim or read while the store is away.
+const STORE_RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Owns `shard` until `stop`. When it returns no append of this task is under way, and what was queued for the shard is in the inbox.
+pub(super) async fn run(
+    parts: Arc<Parts>,
+    shard: Shard,
+    mut messages: mpsc::Receiver<Message>,
+    stop: CancellationToken,
+) {
+    let mut remembered = Remembered::default();
+    while let Ended::Fenced = own(&parts, shard, &mut messages, &stop, &mut remembered).await {
+        warn!(
+            shard = shard.0,
+            "the shard is lost here (claimed elsewhere, broken off, or the event store lost commits); claiming it again if it is still assigned here"
+        );
+        metrics::counter!("saga_shard_fenced_total").increment(1);
+        let rest = RECLAIM + RECLAIM.mul_f64(fastrand::f64());
+        let rest = waiting::meanwhile((&parts.router, &parts.calls), shard, &mut messages, tokio::time::sleep(rest));
+        if stop.run_until_cancelled(rest).await.is_none() {
+            break;
+        }
+    }
+    hand_over(&parts, shard, messages).await;
+    info!(shard = shard.0, "shard released");
+}
+
+/// Why ownership ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Stopped,
+    Fenced,
+}
+
+async fn own(
+    parts: &Arc<Parts>,
+    shard: Shard,
+    messages: &mut mpsc::Receiver<Message>,
+    stop: &CancellationToken,
+    remembered: &mut Remembered,
+) -> Ended {
+    match AssertUnwindSafe(own_unguarded(parts, shard, messages, stop, remembered)).catch_unwind().await {
+        Ok(ended) => ended,
+        Err(panic) => {
+            let reason = saga_base::panics::message(panic.as_ref());
+            error!(
+                shard = shard.0,
+                reason, "the shard's task panicked: it is claimed anew and its sagas are read again"
+            );
+            metrics::counter!("saga_panics_total").increment(1);
+            Ended::Fenced
+        }
+    }
+}
+
+async fn own_unguarded(
+    parts: &Arc<Parts>,
+    shard: Shard,
+    messages: &mut mpsc::Receiver<Message>,
+    stop: &CancellationToken,
+    remembered: &mut Remembered,
+) -> Ended {
+    let told = parts.store.steps_back();
+    let taking_over = take_over(parts, shard, &told, remembered);
+    let taking_over = waiting::meanwhile((&parts.router, &parts.calls), shard, messages, taking_over);
+    let Some((mut owned, steps)) = stop.run_until_cancelled(taking_over).await else { return Ended::Stopped };
+    let serving = parts.router.serving(shard);
+    let ended = owned.serve(messages, stop, step_back::beyond(told.clone(), steps)).await;
+    drop(serving);
+    if step_back::number(&told) > steps {
+        remembered.keep(&owned);
+    }
+    for message in owned.take_unfinished() {
+        parts.router.forward(shard, message).await;
+    }
+    ended
+}
+
+/// The shard, and how often the store had lost something by then.
+async fn take_over(
+    parts: &Arc<Parts>,
+    shard: Shard,
+    told: &step_back::Told,
+    remembered: &mut Remembered,
+) -> (Owned, u64) {
+    parts.step_back.prepared(told).await;
+    let steps = step_back::number(told);
+    let (epoch, answerable) = claim(parts, shard).await;
+    let mut owned = Owned::new(Arc::clone(parts), shard, epoch, answerable);
+    report_missing(&mut owned, remembered).await;
+    if step_back::number(told) == steps {
+        parts.step_back.settled(shard, parts.router.owned_shards());
+    }
+    (owned, steps)
+}
+
+/// After the store lost something everything open is read before work goes on, to know what is missing.
+async fn report_missing(owned: &mut Owned, remembered: &mut Remembered) {
+    if remembered.is_empty() {
+        return;
+    }
+    owned.recover_all().await;
+    let missing = remembered.missing(owned);
+    missing.report(&owned.parts, owned.shard).await;
+}
+
+/// The epoch, and what is known of the shard's answers: read after the claim, for until then the last owner may add to it.
+async fn claim(parts: &Parts, shard: Shard) -> (Epoch, Answerable) {
+    agree_on_the_time(parts).await;
+    let what = format!("claim shard {}", shard.0);
+    let epoch = until_answered(parts, &what, || parts.store.claim(shard.0, &parts.instance)).await;
+    let read = || parts.store.attendance(shard.0);
+    let attendance = until_answered(parts, "read until when a shard was attended to", read).await;
+    (epoch, attending::taken_over(parts, &attendance))
+}
+
+/// Waits until this engine's clock and the store's agree: what the owners of a shard write would contradict each other.
+async fn agree_on_the_time(parts: &Parts) {
+    let compare = || parts.skew.compare(parts.store.as_ref(), parts.clock);
+    while until_answered(parts, "compare clocks", compare).await.is_err() {
+        tokio::time::sleep(skew::LOOK_AGAIN).await;
+    }
+}
+
+/// Tries until the store answers; only a stop ends it, from outside.
+async fn until_answered<T, F: Future<Output = Result<T, saga_event_store::Error>>>(
+    parts: &Parts,
+    what: &str,
+    mut attempt: impl FnMut() -> F,
+) -> T {
+    let mut delays =
+        ExponentialBuilder::default().with_max_delay(STORE_RETRY_MAX).with_jitter().without_max_times().build();
+    loop {
+        match attempt().await {
+            Ok(answer) => return answer,
+            Err(error) => parts.store_health.missed(what, &error),
+        }
+        tokio::time::sleep(delays.next().unwrap_or(STORE_RETRY_MAX)).await;
+    }
+}
+
+async fn hand_over(parts: &Parts, shard: Shard, mut messages: mpsc::Receiver<Message>) {
+    messages.close();
+    while let Some(message) = messages.recv().await {
+        parts.router.forward(shard, message).await;
+    }
+}

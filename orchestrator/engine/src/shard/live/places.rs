@@ -1,0 +1,143 @@
+//! A parked saga keeps no place of a command that nobody answers, whatever becomes of its owners.
+
+use super::{
+    Live, Sent,
+    tests::{NOW, admit, parked_saga, stock},
+};
+use crate::dispatch::Permitted;
+use futures_util::FutureExt as _;
+use proptest::prelude::*;
+use saga_core::{
+    answerable::{Answerable, Outages},
+    react::react,
+    state::{Departure, Phase, Plan, State},
+    time::Timestamp,
+};
+use saga_resilience::registry::Guarded;
+use std::{sync::Arc, time::Duration};
+
+/// As many as the participant takes at a time: one place that is kept stops somebody.
+const SAGAS: usize = 3;
+/// Of one attempt.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Copy, Debug)]
+enum Happens {
+    Passes(u64),
+    /// Another owner takes all sagas over.
+    TakenOver,
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    prop_oneof![2 => (0..50u64).prop_map(Happens::Passes), 1 => Just(Happens::TakenOver)]
+}
+
+struct Parked {
+    plan: Arc<Plan>,
+    recorded: State,
+    live: Live,
+    took_place: Timestamp,
+}
+
+impl Parked {
+    /// What a shard does with a saga that it has taken up.
+    fn perform(&mut self, guarded: &Guarded, now: Timestamp) {
+        for effect in react(&self.plan, &self.live.state) {
+            let sent = Sent::of(&effect).expect("a parked saga waits for nothing");
+            let (command, attempt) = sent.attempt().expect("a command");
+            if self.live.sent.contains(&sent) || self.live.is_over(&sent, now) {
+                continue;
+            }
+            let Phase::Attempting(attempting) = &self.live.state.command(command).phase else { continue };
+            if attempting.departure == Departure::NotYet {
+                self.live.state.departs(command, attempt, Departure::At(now));
+            }
+            let mut permit = admit(guarded).expect("nobody is refused");
+            permit.pass().now_or_never().expect("a place is free").expect("nobody is refused");
+            self.live.sent.push(sent);
+            self.live.permits.push(Permitted { command, attempt, permit });
+            self.took_place = now;
+        }
+    }
+}
+
+struct World {
+    guarded: Guarded,
+    sagas: Vec<Parked>,
+    now: Timestamp,
+}
+
+impl World {
+    fn new() -> World {
+        let said = stock(SAGAS);
+        let parked = |number| {
+            let (plan, recorded) = parked_saga(&said, number);
+            let live = Live::new(Arc::clone(&plan), recorded.clone());
+            Parked { plan, recorded, live, took_place: NOW }
+        };
+        let sagas = (0..SAGAS as u64).map(parked).collect();
+        let mut world = World { guarded: Guarded::from_participants(&said).expect("guards"), sagas, now: NOW };
+        world.perform();
+        world
+    }
+
+    fn perform(&mut self) {
+        self.sagas.iter_mut().for_each(|saga| saga.perform(&self.guarded, self.now));
+    }
+
+    fn happens(&mut self, what: Happens) {
+        match what {
+            Happens::Passes(seconds) => self.passes(Duration::from_secs(seconds)),
+            Happens::TakenOver => {
+                let known = Answerable { until: self.now, outages: Outages::NONE };
+                for saga in &mut self.sagas {
+                    saga.live = Live::taken_over(Arc::clone(&saga.plan), saga.recorded.clone(), &known);
+                }
+                self.perform();
+            }
+        }
+    }
+
+    /// Places are given back when they say so.
+    fn passes(&mut self, span: Duration) {
+        let end = self.now.plus(span);
+        while let Some(next) = self.sagas.iter().filter_map(|saga| saga.live.next_place_ends()).min() {
+            if next > end {
+                break;
+            }
+            self.now = self.now.max(next);
+            self.sagas.iter_mut().for_each(|saga| saga.live.give_up_places(self.now));
+        }
+        self.now = end;
+    }
+
+    fn holds(&self) {
+        for saga in &self.sagas {
+            let lasts = self.now.since(saga.took_place);
+            assert!(saga.live.permits.is_empty() || lasts < TIMEOUT, "a place is held for {lasts:?}");
+        }
+    }
+
+    /// Whoever else calls the participant finds it free.
+    fn all_are_free(&self) {
+        let mut permits: Vec<_> = (0..SAGAS).map(|_| admit(&self.guarded).expect("nobody is refused")).collect();
+        for permit in &mut permits {
+            assert!(permit.pass().now_or_never().is_some_and(|passed| passed.is_ok()), "a place is not given back");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn parked_sagas_keep_no_place_longer_than_an_attempt_whoever_owns_them(life in prop::collection::vec(happens(), 0..20)) {
+        let mut world = World::new();
+        for what in life {
+            world.happens(what);
+            world.holds();
+        }
+        world.passes(TIMEOUT);
+        world.all_are_free();
+    }
+}

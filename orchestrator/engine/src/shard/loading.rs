@@ -1,0 +1,163 @@
+//! Sagas that are not in memory, and sagas that cannot be worked on.
+
+use super::{
+    live::{Live, Slot},
+    owned::Owned,
+    reading::{self, Loaded, Read},
+};
+use crate::{
+    dead_letter::{self, DeadLetter},
+    dispatch::Admissions,
+    message::{Body, Disposition, Message},
+};
+use saga_core::{decide, id::SagaId, input::Input, state::Dues};
+use saga_wire::poison::PoisonCode;
+use std::{collections::VecDeque, sync::Arc};
+use tracing::error;
+
+/// Whether a saga that was read has gone on.
+pub(super) enum Taken {
+    /// What is outstanding has left, or waits.
+    Up,
+    /// Something is due since then, which comes before anything leaves.
+    Due(Dues),
+}
+
+impl Owned {
+    pub(super) fn load(&mut self, saga: SagaId, waiting: VecDeque<Message>) {
+        if waiting.is_empty() {
+            return;
+        }
+        self.is_loading(saga, waiting);
+        self.load_all(vec![saga]);
+    }
+
+    /// The saga is about to be loaded.
+    pub(super) fn is_loading(&mut self, saga: SagaId, waiting: VecDeque<Message>) {
+        self.sagas.insert(saga, Slot::Loading { waiting });
+        self.recovery.iter_mut().for_each(|recovery| recovery.touch(saga));
+    }
+
+    /// Reads sagas for which something waits.
+    pub(super) fn load_all(&mut self, sagas: Vec<SagaId>) {
+        if sagas.is_empty() {
+            return;
+        }
+        let parts = Arc::clone(&self.parts);
+        self.loads.push(Box::pin(async move { reading::portion(&parts, sagas).await }));
+    }
+
+    pub(super) fn all_loaded(&mut self, read: Read) {
+        self.load_all(read.left);
+        for (saga, loaded) in read.sagas {
+            self.loaded(saga, loaded);
+        }
+    }
+
+    /// What was decided last cannot be trusted: the saga is read again, parked where its journal ends, and only then told what waits.
+    pub(super) fn read_and_park(&mut self, saga: SagaId, mut waiting: VecDeque<Message>, reason: String) {
+        error!(%saga, reason, "the saga cannot go on like this; it is parked, the shard goes on");
+        metrics::counter!("saga_stopped_total").increment(1);
+        self.to_park.insert(saga, reason);
+        // A load for nobody is none.
+        waiting.push_back(Message::of(saga, Input::TimeReached));
+        self.load(saga, waiting);
+    }
+
+    fn park(&mut self, saga: SagaId, live: &mut Live, reason: String) {
+        let mut admissions = Admissions::new(&self.parts, self.parts.clock.now(), &self.answerable);
+        let parked = admissions.during(|context| decide::park(&live.plan, &mut live.state, reason, context));
+        if let Some(decision) = parked {
+            self.append(saga, live, Message::of(saga, Input::TimeReached), decision);
+        }
+    }
+
+    fn loaded(&mut self, saga: SagaId, loaded: Loaded) {
+        let Some(Slot::Loading { waiting }) = self.sagas.remove(&saga) else { return };
+        match loaded {
+            Ok(Some(recorded)) => {
+                let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state, &self.answerable));
+                live.waiting = waiting;
+                self.is_readable(saga, &mut live);
+                match self.to_park.remove(&saga) {
+                    Some(reason) => self.park(saga, &mut live, reason),
+                    None => self.take_up_now(saga, &mut live),
+                }
+                self.go_on(saga, live);
+            }
+            Ok(None) => {
+                report_vanished(saga, &waiting);
+                waiting.into_iter().for_each(|message| self.unknown_saga(message));
+            }
+            Err(error) => {
+                self.leave_out(saga, &error);
+                waiting.into_iter().for_each(|message| self.in_vain(saga, message, &error));
+            }
+        }
+    }
+
+    /// A saga that was read goes on: what is due is looked at before anything leaves again, for it may have been given up by now.
+    pub(super) fn take_up(&mut self, saga: SagaId, live: &mut Live) -> Taken {
+        if let Some(dues) = self.due_now(live) {
+            return Taken::Due(dues);
+        }
+        self.perform(saga, live);
+        self.set_due(saga, live);
+        Taken::Up
+    }
+
+    /// What came for it was there before its time is looked at.
+    fn take_up_now(&mut self, saga: SagaId, live: &mut Live) {
+        let is_timer = |message: &Message| matches!(message.body, Body::Input { input: Input::TimeReached, .. });
+        match self.take_up(saga, live) {
+            Taken::Up => {}
+            Taken::Due(_) if live.waiting.iter().any(is_timer) => {}
+            Taken::Due(_) => live.waiting.push_back(Message::of(saga, Input::TimeReached)),
+        }
+    }
+
+    /// A start was about to be told to the saga that has its key.
+    pub(super) fn unknown_saga(&self, message: Message) {
+        if let Body::Start { .. } = message.body {
+            return message.receipt.settle(Disposition::UnknownSaga);
+        }
+        let letter = DeadLetter::new(PoisonCode::UnknownSaga, "no saga has this id");
+        self.turn_away(message, letter, Disposition::UnknownSaga);
+    }
+
+    pub(super) fn set_aside(&self, message: Message, code: PoisonCode, reason: &str) {
+        error!(shard = self.shard.0, %code, reason, "a message is set aside");
+        self.turn_away(message, DeadLetter::new(code, reason), Disposition::Refused(reason.to_owned()));
+    }
+
+    /// What cannot be processed goes to the DLQ if it came as a record; whoever waits for an act is told.
+    fn turn_away(&self, message: Message, letter: DeadLetter, told: Disposition) {
+        match (message.record, message.receipt) {
+            (Some(record), receipt) => dead_letter::send(&self.parts, record, receipt, letter),
+            (None, receipt) => receipt.settle(told),
+        }
+    }
+
+    /// Everything that is held and not settled. Timers are left out: the next owner has its own.
+    pub(super) fn take_unfinished(&mut self) -> Vec<Message> {
+        let repeated = std::mem::take(&mut self.repeated).into_iter().map(|(_, message)| message);
+        let starting: Vec<Message> = self.starting.take_all().chain(repeated).collect();
+        let slots = std::mem::take(&mut self.sagas).into_values();
+        let waiting = slots.flat_map(|slot| match slot {
+            Slot::Loading { waiting } => waiting,
+            Slot::Ready(live) => live.waiting,
+        });
+        let is_timer = |message: &Message| {
+            matches!(message.body, Body::Input { input: Input::TimeReached | Input::Released { .. }, .. })
+        };
+        starting.into_iter().chain(waiting.filter(|message| !is_timer(message))).collect()
+    }
+}
+
+/// A timer, a call or a guard's line of this engine knew the saga, so it was in the store.
+fn report_vanished(saga: SagaId, waiting: &VecDeque<Message>) {
+    if waiting.iter().any(Message::is_own) {
+        metrics::counter!("saga_lost_total").increment(1);
+        error!(%saga, "the saga is lost: something is due of it here, and the event store does not have it any more. Look for it by hand, and see docs/operations.md, `A database that lost commits`");
+    }
+}

@@ -1,0 +1,148 @@
+//! What a new owner does first, beside taking messages: read the journals of what is open, and let leave again what was not answered.
+//!
+//! A portion at a time is read and looked at, of all shards together a few: what only waits for a time leaves no more than that time, what is
+//! due is read again when its turn comes. So a million open sagas do not need a million states, and the first of them goes on at once.
+
+use super::{
+    listing,
+    live::Live,
+    loading::Taken,
+    owned::Owned,
+    reading::{self, Loaded},
+};
+use crate::{Parts, message::Message, turns::Lent};
+use saga_core::id::{SagaId, Shard};
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinHandle,
+};
+use tracing::info;
+use uuid::Uuid;
+
+/// Sagas of one page.
+const PAGE: u32 = 250;
+
+/// The open sagas that were there when the shard was claimed, as far as nobody has looked at them yet.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    found: mpsc::Receiver<Found>,
+    reader: JoinHandle<()>,
+    /// Up to here all have been looked at: ids ascend.
+    reached: Uuid,
+    /// Those beyond it that something else has brought into memory: what was read of them may be old.
+    touched: BTreeSet<Uuid>,
+    sagas: usize,
+}
+
+/// A portion of them.
+#[derive(Debug)]
+pub(super) struct Found {
+    sagas: Vec<(SagaId, Loaded)>,
+    /// Until it was looked at, so that few are in memory.
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Recovery {
+    pub(super) fn begin(parts: &Arc<Parts>, shard: Shard) -> Recovery {
+        let (portions, found) = mpsc::channel(1);
+        let reader = tokio::spawn(read_open(Arc::clone(parts), shard, portions));
+        Recovery { found, reader, reached: Uuid::nil(), touched: BTreeSet::new(), sagas: 0 }
+    }
+
+    /// Something else has brought the saga into memory.
+    pub(super) fn touch(&mut self, saga: SagaId) {
+        if saga.uuid() > self.reached {
+            self.touched.insert(saga.uuid());
+        }
+    }
+
+    fn reach(&mut self, saga: SagaId) -> bool {
+        self.reached = self.reached.max(saga.uuid());
+        self.sagas += 1;
+        !self.touched.remove(&saga.uuid())
+    }
+}
+
+impl Drop for Recovery {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+/// The next portion; never if nothing is recovered. `None`: that was all.
+pub(super) async fn next(recovery: &mut Option<Recovery>) -> Option<Found> {
+    match recovery {
+        Some(recovery) => recovery.found.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn read_open(parts: Arc<Parts>, shard: Shard, portions: mpsc::Sender<Found>) {
+    let mut after = None;
+    loop {
+        let page = listing::open_page(&parts, shard, after, PAGE).await;
+        let Some(last) = page.last().copied() else { return };
+        after = Some(last);
+        let mut left: Vec<SagaId> = page.into_iter().filter_map(SagaId::from_uuid).collect();
+        while !left.is_empty() {
+            let Ok(turn) = Semaphore::acquire_owned(Arc::clone(&parts.recovering)).await else { return };
+            let read = reading::portion(&parts, left).await;
+            left = read.left;
+            if portions.send(Found { sagas: read.sagas, _turn: turn }).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Owned {
+    /// Looks at everything that was open when the shard was claimed.
+    pub(super) async fn recover_all(&mut self) {
+        while self.recovery.is_some() {
+            let found = next(&mut self.recovery).await;
+            self.recovered(found);
+        }
+    }
+
+    /// Looks at a portion of what was open when the shard was claimed.
+    pub(super) fn recovered(&mut self, found: Option<Found>) {
+        let Some(found) = found else { return self.recovery_ended() };
+        let mut lent = Lent::default();
+        for (saga, loaded) in found.sagas {
+            let is_new = self.recovery.as_mut().is_none_or(|recovery| recovery.reach(saga));
+            if is_new && !self.sagas.contains_key(&saga) {
+                self.look_at(saga, loaded, &mut lent);
+            }
+        }
+    }
+
+    fn recovery_ended(&mut self) {
+        let sagas = self.recovery.take().map_or(0, |recovery| recovery.sagas);
+        self.parts.observer.taken_over(sagas);
+        if sagas > 0 {
+            info!(shard = self.shard.0, sagas, "open sagas taken over");
+        }
+    }
+
+    fn look_at(&mut self, saga: SagaId, loaded: Loaded, lent: &mut Lent) {
+        match loaded {
+            Ok(Some(recorded)) => {
+                let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state, &self.answerable));
+                match self.take_up(saga, &mut live) {
+                    Taken::Up => self.go_on(saga, live),
+                    Taken::Due(dues) => match lent.share(&mut self.turns) {
+                        Some(turn) => {
+                            live.waiting.push_back(Message::time_reached(saga, turn));
+                            self.go_on(saga, live);
+                        }
+                        // It is read again when its turn comes: all of them may be due.
+                        None => self.due.set(saga, dues),
+                    },
+                }
+            }
+            Ok(None) => {}
+            Err(error) => self.leave_out(saga, &error),
+        }
+    }
+}

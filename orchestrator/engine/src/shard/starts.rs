@@ -1,0 +1,140 @@
+//! Starts of sagas, and what becomes of a second one with the same key.
+
+use super::{
+    live::{InFlight, Live, Slot},
+    owned::Owned,
+};
+use crate::{
+    Parts,
+    dispatch::Admissions,
+    message::{Body, Disposition, Message, coordinates},
+    row::payload_hash,
+    starting::{Begun, Holder},
+};
+use saga_base::panics::caught;
+use saga_core::{decide, id::SagaId, input::Start};
+use saga_resilience::guard_events::What;
+use saga_wire::poison::PoisonCode;
+use std::sync::Arc;
+use tokio::time::Instant;
+use tracing::warn;
+use uuid::Uuid;
+
+/// Sagas of which it is remembered that they are told enough. To forget costs a read of each.
+const TOLD_ENOUGH: usize = 1024;
+
+impl Owned {
+    /// A second start with the same key waits for the first: only the store can tell whether that one will be there.
+    pub(super) fn take_start(&mut self, message: Message) {
+        let Body::Start { plan, start } = &message.body else { return };
+        let key = (plan.definition.name.clone(), start.key.clone());
+        match self.starting.begin(key, message, Instant::now()) {
+            Begun::First(message) => self.start(message),
+            Begun::Waits => {}
+            Begun::Taken(message, holder) => self.settle_duplicate(message, &holder),
+        }
+    }
+
+    fn start(&mut self, message: Message) {
+        let Body::Start { plan, start } = &message.body else { return };
+        let plan = Arc::clone(plan);
+        let start = start.as_ref().clone();
+        let now = self.parts.clock.now();
+        let id = SagaId::new(now, self.shard, fastrand::u64(..));
+        let mut admissions = Admissions::new(&self.parts, now, &self.answerable);
+        let started = caught(|| admissions.during(|context| decide::start(&plan, id, start, context)));
+        let (decision, state) = match started {
+            Ok(started) => started,
+            Err(panic) => return self.start_impossible(message, &panic),
+        };
+        let mut live = Box::new(Live::new(plan, state));
+        live.permits = admissions.into_permits();
+        self.append(id, &mut live, message, decision);
+        self.sagas.insert(id, Slot::Ready(live));
+    }
+
+    /// Nothing is recorded of it; whoever waits for the key may try.
+    fn start_impossible(&mut self, message: Message, reason: &str) {
+        let Body::Start { plan, start } = &message.body else { return };
+        let key = (plan.definition.name.clone(), start.key.clone());
+        self.set_aside(message, PoisonCode::IllegalInput, reason);
+        for message in self.starting.end(&key) {
+            self.take_start(message);
+        }
+    }
+
+    /// The key was taken before: this start is answered, and all that waited for it.
+    pub(super) fn duplicate(&mut self, live: &Live, in_flight: InFlight, stream: Uuid, payload_hash: [u8; 32]) {
+        let holder = Holder { stream, payload_hash, record: None };
+        self.settle_duplicate(in_flight.message, &holder);
+        self.key_taken(live, &holder);
+    }
+
+    /// The saga is there: all that waited for its key are answered.
+    pub(super) fn start_committed(&mut self, saga: SagaId, live: &Live, payload_hash: Option<[u8; 32]>) {
+        let trigger = &live.state.trigger;
+        let payload_hash = payload_hash.unwrap_or_else(|| self::payload_hash(&trigger.event));
+        self.key_taken(live, &Holder { stream: saga.uuid(), payload_hash, record: Some(coordinates(trigger)) });
+    }
+
+    fn key_taken(&mut self, live: &Live, holder: &Holder) {
+        let key = (live.plan.definition.name.clone(), live.state.key.clone());
+        for message in self.starting.taken(key, holder.clone(), Instant::now()) {
+            self.settle_duplicate(message, holder);
+        }
+    }
+
+    /// The same payload is what at-least-once brings. Another one is something that somebody should look at: the saga that has the key is told.
+    fn settle_duplicate(&mut self, message: Message, holder: &Holder) {
+        let Body::Start { plan, start } = &message.body else { return };
+        let other_payload = holder.payload_hash != payload_hash(&start.trigger.event);
+        count(other_payload);
+        if other_payload {
+            report_duplicate(&self.parts, &plan.definition.name, start, holder);
+        }
+        let Some(saga) = SagaId::from_uuid(holder.stream) else {
+            let why = "the key is taken by a stream that is not a saga";
+            return message.receipt.settle(Disposition::Ignored(why.into()));
+        };
+        if other_payload && saga.shard() == self.shard && !self.told_enough.contains(&saga) {
+            self.repeated.push((saga, message));
+        } else {
+            message.receipt.settle(Disposition::Duplicate { saga, other_payload });
+        }
+    }
+
+    /// The saga has as many of them on record as are kept: it need not be read for more.
+    pub(super) fn is_told_enough(&mut self, saga: SagaId) {
+        if self.told_enough.len() >= TOLD_ENOUGH {
+            self.told_enough.clear();
+        }
+        self.told_enough.insert(saga);
+    }
+
+    /// The start came to nothing: those that waited for it are tried in turn.
+    pub(super) fn start_ended(&mut self, live: &Live) {
+        if live.state.version != 1 {
+            return;
+        }
+        for message in self.starting.end(&(live.plan.definition.name.clone(), live.state.key.clone())) {
+            self.take_start(message);
+        }
+    }
+}
+
+/// Tells people, and those who follow the changes.
+fn report_duplicate(parts: &Parts, name: &str, start: &Start, holder: &Holder) {
+    let record = coordinates(&start.trigger);
+    warn!(
+        saga = name, key = start.key, taken_by = %holder.stream, taken_by_record = holder.record, record,
+        "a trigger with another payload came under a key that is taken; it is ignored"
+    );
+    let taken_by = holder.stream.to_string();
+    let what = What::KeyTaken { saga: name.to_owned(), key: start.key.clone(), taken_by, record };
+    parts.guarded.changes().publish(None, what);
+}
+
+fn count(other_payload: bool) {
+    let other = if other_payload { "yes" } else { "no" };
+    metrics::counter!("saga_duplicates_total", "other_payload" => other).increment(1);
+}

@@ -1,0 +1,183 @@
+//! What a new owner holds in memory, of very many sagas that were open before.
+
+use super::{Ended, owned::Owned, waits::MOST};
+use crate::{
+    Engine, Settings,
+    catalog::Catalog,
+    observer::{Observe, Observer},
+    seeding::{self, SeedState},
+    turns::{TOGETHER, TURNS},
+};
+use axum::{Json, Router, routing::post};
+use saga_base::clock::Clock;
+use saga_core::{
+    answerable::ALWAYS,
+    definition::{self, Participants, participants},
+    event::{Decision, Trigger},
+    id::{SagaId, Shard},
+    policy::Policies,
+    state::{Plan, State},
+    time::Timestamp,
+};
+use saga_event_store::{Access, EventStore};
+use saga_resilience::{
+    overrides::{Mode, Override},
+    registry::Guarded,
+    transport,
+};
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+const PARTICIPANT: &str = "payments";
+
+/// A wait that is over, and one step.
+const DEFINITION: &str = r#"
+saga: seeded
+trigger: {topic: t, key: "${ event.id }"}
+steps:
+  - {step: cool, wait: 1m}
+  - {step: charge, do: POST payments/charges, undo: POST payments/refunds}
+"#;
+
+/// Stops whoever serves when so many sagas have ended.
+struct Ends {
+    left: AtomicU32,
+    stop: CancellationToken,
+}
+
+impl Observe for Ends {
+    fn committed(&self, _saga: SagaId, _plan: &Plan, state: &State, _decision: &Decision) {
+        if state.status().is_terminal() && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.stop.cancel();
+        }
+    }
+}
+
+/// A shard that has just been claimed, with many open sagas in it.
+struct Claimed {
+    owned: Owned,
+    all_ended: CancellationToken,
+    engine: Engine,
+    _folder: tempfile::TempDir,
+}
+
+impl Claimed {
+    async fn with(sagas: u32, seeded: SeedState, breaker: Mode) -> Claimed {
+        let folder = tempfile::tempdir().expect("a folder");
+        let address = format!("sqlite:{}", folder.path().join("saga.db").display());
+        let store = saga_event_store::open(&address, Access::Write { shards: 1 }).await.expect("a store");
+        let (participants, plan) = plan(&participant().await);
+        seeding::seed(&store, &plan, seeded, sagas, trigger).await.expect("open sagas");
+        let all_ended = CancellationToken::new();
+        let ends = Ends { left: AtomicU32::new(sagas), stop: all_ended.clone() };
+        let engine = engine(&store, participants, plan, ends).await;
+        engine.parts.guarded.apply(PARTICIPANT, &Override { mode: breaker, ..Override::default() });
+        let epoch = store.claim(0, "test").await.expect("the shard is claimed");
+        let owned = Owned::new(Arc::clone(&engine.parts), Shard(0), epoch, ALWAYS.clone());
+        Claimed { owned, all_ended, engine, _folder: folder }
+    }
+
+    fn close_the_breaker(&self) {
+        self.engine.parts.guarded.apply(PARTICIPANT, &Override::default());
+    }
+
+    fn in_line(&self) -> u32 {
+        self.engine.parts.guarded.snapshot().iter().map(|participant| participant.in_line).sum()
+    }
+
+    /// Works until every saga has ended.
+    async fn serve_to_the_end(&mut self) {
+        let mut messages = self.engine.parts.router.open(Shard(0));
+        let ended = self.owned.serve(&mut messages, &self.all_ended, std::future::pending()).await;
+        assert_eq!(ended, Ended::Stopped);
+    }
+}
+
+/// A participant that does everything it is asked to do.
+async fn participant() -> String {
+    transport::install_tls();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let address = listener.local_addr().expect("it has an address");
+    let routes = Router::new().route("/{*path}", post(async || Json(json!({"ok": true}))));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    format!("http://{address}")
+}
+
+fn plan(url: &str) -> (Participants, Arc<Plan>) {
+    let text = format!("participants:\n  {PARTICIPANT}: {{http: {{url: \"{url}\"}}, bulkhead: 64}}\n");
+    let participants = participants::parse("participants.yaml", &text, &|_| None).expect("participants");
+    let parsed = definition::parse("seeded.saga.yaml", DEFINITION, Some(&participants), None).expect("a definition");
+    let policies = Policies::resolve(&parsed.definition, &participants);
+    (participants, Arc::new(Plan::new(Arc::new(parsed.definition), Arc::new(policies))))
+}
+
+fn trigger(key: &str) -> Trigger {
+    Trigger {
+        topic: "t".into(),
+        partition: 0,
+        offset: 0,
+        key: None,
+        timestamp: Timestamp(0),
+        headers: BTreeMap::new(),
+        event: json!({"id": key}),
+    }
+}
+
+async fn engine(store: &Arc<dyn EventStore>, participants: Participants, plan: Arc<Plan>, ends: Ends) -> Engine {
+    let settings = Settings {
+        store: Arc::clone(store),
+        guarded: Arc::new(Guarded::from_participants(&participants).expect("guards")),
+        participants: Arc::new(participants),
+        participants_file: None,
+        catalog: Catalog::new(vec![plan]),
+        shards: 1,
+        instance: "test".into(),
+        kafka: None,
+        clock: Clock::Wall,
+        most_skew: Duration::from_secs(60),
+        observer: Observer::new(Arc::new(ends)),
+    };
+    let prepared = Engine::prepare(&settings).await.expect("the store takes the definition");
+    Engine::start(settings, prepared)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_breaker_is_in_its_line_as_far_as_that_goes_and_not_in_memory() {
+    let most = u32::try_from(MOST).expect("some");
+    for (sagas, seeded) in [
+        (most, SeedState::RefusedByBreaker),
+        (5 * most, SeedState::RefusedByBreaker),
+        (5 * most, SeedState::AwaitedAnswer),
+    ] {
+        let mut claimed = Claimed::with(sagas, seeded, Mode::ForcedOpen).await;
+        claimed.owned.recover_all().await;
+        assert_eq!((claimed.in_line(), claimed.owned.sagas.len()), (most, 0), "{sagas} {seeded:?}");
+        assert!(claimed.owned.held_back.is_empty(), "nothing is to be decided");
+        claimed.close_the_breaker();
+        claimed.serve_to_the_end().await;
+        assert_eq!(claimed.in_line(), 0);
+    }
+}
+
+/// No more than turns are for are brought into memory; the others are a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_is_due_no_more_are_in_memory_than_have_turns() {
+    let most = TURNS * TOGETHER;
+    let sagas = most + 200;
+    let mut claimed = Claimed::with(u32::try_from(sagas).expect("some"), SeedState::DueTime, Mode::Automatic).await;
+    claimed.owned.recover_all().await;
+    let in_memory = claimed.owned.sagas.len();
+    assert!((1..=most).contains(&in_memory), "{in_memory} of {sagas} are in memory");
+    assert_eq!(claimed.owned.due.sagas().count(), sagas - in_memory);
+    claimed.serve_to_the_end().await;
+}

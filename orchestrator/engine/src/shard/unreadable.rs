@@ -1,0 +1,81 @@
+//! Sagas whose journal cannot be read, or not be written on: they park alone, are shown so, and are tried again now and then.
+
+use super::{live::Live, owned::Owned};
+use crate::{
+    journal::{self, shown},
+    row::{shown_text, word},
+};
+use saga_core::{
+    id::SagaId,
+    state::{Dues, Status},
+};
+use saga_event_store::{Mark, Marked};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tracing::{debug, error, info, warn};
+
+/// Before it is tried again, for the first time.
+const FIRST_REST: Duration = Duration::from_secs(30);
+/// The longest rest: somebody may have mended it.
+const LONGEST_REST: Duration = Duration::from_secs(600);
+/// The reason that is shown is no longer than this.
+const REASON_BYTES: usize = 500;
+/// Of a saga that is left out.
+const UNREADABLE: &str = "unreadable";
+
+/// How often each was tried in vain. As many as there are damaged sagas.
+pub(super) type Unreadable = HashMap<SagaId, u32>;
+
+impl Owned {
+    /// One saga that cannot be read must not stop the shard: it stays as it is, and is tried again.
+    pub(super) fn leave_out(&mut self, saga: SagaId, error: &journal::Error) {
+        self.leave_out_for(saga, shown::unreadable(error));
+    }
+
+    /// The same of one that cannot be written on.
+    pub(super) fn leave_out_for(&mut self, saga: SagaId, reason: String) {
+        let tries = self.unreadable.entry(saga).or_default();
+        *tries = tries.saturating_add(1);
+        let rest = FIRST_REST.saturating_mul(2_u32.saturating_pow(*tries - 1)).min(LONGEST_REST);
+        if *tries > 1 {
+            debug!(%saga, reason, "the saga is left out still");
+        } else {
+            error!(%saga, reason, "the saga is left out; the shard goes on without it, and tries it again now and then");
+            metrics::counter!("saga_unreadable_total").increment(1);
+            self.show(saga, Status::Parked, Some(reason), Some(UNREADABLE.to_owned()));
+        }
+        let now = self.parts.clock.now();
+        self.due.set(saga, Dues { timer: Some(now.plus(rest)), deadline: None });
+    }
+
+    /// A saga that was left out can be read again: what it is is shown again.
+    pub(super) fn is_readable(&mut self, saga: SagaId, live: &mut Live) {
+        if self.unreadable.remove(&saga).is_none() {
+            return;
+        }
+        info!(%saga, "the saga can be read again and goes on");
+        live.shown = None;
+        let (_, reason) = live.state.focus(&live.plan);
+        self.show(saga, live.state.status(), reason, live.state.stands(&live.plan).code);
+    }
+
+    /// In the read model, beside the journal. Nothing depends on it: who does not see it sees what was shown before.
+    fn show(&self, saga: SagaId, status: Status, reason: Option<String>, code: Option<String>) {
+        let mark = Mark {
+            shard: self.shard.0,
+            epoch: self.epoch,
+            stream: saga.uuid(),
+            status: status.as_str().to_owned(),
+            reason: reason.map(|reason| shown_text(&reason, REASON_BYTES)),
+            code: code.map(|code| word(&code)),
+            at_ms: self.parts.clock.now().0,
+        };
+        let store = Arc::clone(&self.parts.store);
+        self.parts.calls.spawn(async move {
+            match store.mark(&mark).await {
+                Ok(Marked::Shown) => {}
+                Ok(Marked::Fenced) => debug!(%saga, "the saga is another owner's by now"),
+                Err(error) => warn!(%saga, %error, "that the saga is left out cannot be shown"),
+            }
+        });
+    }
+}

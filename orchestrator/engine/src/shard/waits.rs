@@ -1,0 +1,117 @@
+//! What of a shard waits in the guards' lines, and what happens when it is called. Nothing of it needs its saga in memory: that is read again when
+//! it is called.
+
+mod backlog;
+mod outcomes;
+mod places;
+
+use super::{live::Live, owned::Owned};
+use crate::message::{Body, Message, Receipt};
+use outcomes::Outcome;
+use places::Places;
+use saga_core::{command::CommandRef, decide::Ignored, id::SagaId, input::Input, react::react, time::Timestamp};
+use saga_resilience::gate::{Waiter, Wake};
+use std::collections::HashMap;
+use tokio::sync::mpsc;
+
+#[cfg(test)]
+pub(super) use backlog::MOST;
+pub(super) use places::{Standing, Told, Wait, What};
+
+/// Calls that a shard has not looked at yet: what some participants call at once when they are back. More are called a moment later.
+const CALLS: usize = 1024;
+
+/// The places in lines that a shard's commands have. Dropped, all are left.
+#[derive(Debug)]
+pub(super) struct Waits {
+    places: Places,
+    /// Sagas whose outcome event waits for its topic.
+    outcomes: HashMap<SagaId, Outcome>,
+    calls: mpsc::Sender<Wake>,
+    called: mpsc::Receiver<Wake>,
+}
+
+impl Default for Waits {
+    fn default() -> Waits {
+        let (calls, called) = mpsc::channel(CALLS);
+        Waits { places: Places::default(), outcomes: HashMap::new(), calls, called }
+    }
+}
+
+impl Waits {
+    /// The next who is called out of a line.
+    pub(super) async fn called(&mut self) -> Option<Wake> {
+        self.called.recv().await
+    }
+
+    /// Where a further sending of an attempt stands; `None`: nowhere.
+    pub(super) fn sending(&self, saga: SagaId, command: CommandRef) -> Option<Standing> {
+        self.places.standing(saga, command, What::Sending)
+    }
+
+    /// It was called, and asks.
+    pub(super) fn asks(&mut self, saga: SagaId, command: CommandRef) {
+        self.places.forget(saga, command);
+    }
+
+    fn waiter(&self, saga: SagaId) -> Waiter {
+        Waiter { calls: self.calls.clone(), saga, command: None }
+    }
+}
+
+impl Owned {
+    /// Exactly `waits` wait in lines.
+    pub(super) fn wait_in_lines(&mut self, saga: SagaId, waits: &[Wait]) {
+        self.waits.places.retain(saga, waits);
+        self.join_lines(saga, waits);
+    }
+
+    fn join_lines(&mut self, saga: SagaId, waits: &[Wait]) {
+        let now = self.parts.clock.now();
+        let called_up = self.waits.places.call_up();
+        if !waits.is_empty() {
+            let waiter = self.waits.waiter(saga);
+            self.waits.places.join(&self.parts.guarded, now, waits, &waiter);
+        }
+        self.waits.places.has_come(saga);
+        called_up.into_iter().filter(|other| *other != saga).for_each(|other| self.called_up(other, now));
+    }
+
+    /// Looked at, it joins the line. Those that are not in memory are read together, no more of them at once than turns allow.
+    fn called_up(&mut self, saga: SagaId, now: Timestamp) {
+        if self.sagas.contains_key(&saga) {
+            self.held_back.push((saga, Input::TimeReached));
+        } else {
+            self.due.look_at(saga, now);
+        }
+    }
+
+    /// Something may ask again.
+    pub(super) fn called(&mut self, wake: Wake) {
+        let Wake { saga, command, woken } = wake;
+        let Some(command) = command else { return self.outcome_called(saga, woken) };
+        let input = match self.waits.places.called_out(saga, command) {
+            // The saga is looked at, and what is outstanding asks to leave.
+            Some(What::Sending) => Input::TimeReached,
+            Some(What::Attempt) | None => Input::Released { command },
+        };
+        let body = Body::Input { saga, input };
+        self.take_input(saga, Message { body, record: None, receipt: Receipt::Woken(woken) });
+    }
+
+    /// Who was called and found the guard closed again waits on, not before it says.
+    pub(super) fn wait_again(&mut self, saga: SagaId, live: &Live, input: &Input, ignored: &Ignored) {
+        let Input::Released { command } = input else { return };
+        let mut waits: Vec<Wait> = react(&live.plan, &live.state).into_iter().filter_map(Wait::on_record).collect();
+        for wait in &mut waits {
+            wait.told = Told::JustNow;
+            if let Ignored::StillHeld { guard: by, not_before: until } = ignored
+                && wait.effect.command == *command
+            {
+                (wait.effect.guard, wait.effect.not_before) = (*by, *until);
+            }
+        }
+        self.waits.places.forget(saga, *command);
+        self.join_lines(saga, &waits);
+    }
+}

@@ -1,0 +1,190 @@
+//! What this engine knows the event store to have, kept in Kafka too: when all engines end while a database takes over that lagged, or an older
+//! state is restored while none runs, no engine remembers it. The next one that starts compares.
+//!
+//! A text is kept for the lowest shard that an engine owns: one request a second, and never more texts than shards.
+
+mod text;
+
+use crate::Parts;
+use rdkafka::error::KafkaError;
+use saga_base::clock::Clock;
+use saga_event_store::{Confirmed, Error, EventStore};
+use saga_kafka::{Kept, kept::Texts};
+use std::{sync::Arc, time::Duration};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+/// Between two texts: what was confirmed since the last is not known to the next engine if this one is killed.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Between two looks until a shard is owned: an engine that ends within a second leaves what it knows, too.
+const FIRST: Duration = Duration::from_millis(50);
+
+/// The store forgets marks of processes that are gone after seven days: what is older says nothing.
+const TOO_OLD: Duration = Duration::from_secs(6 * 24 * 60 * 60);
+
+/// Kafka is asked so often when an engine starts. Whoever may not read the group is told within some seconds, and starts all the same.
+const TRIES: u32 = 3;
+
+/// What earlier engines left.
+#[derive(Debug, Default)]
+pub struct Left {
+    known: Vec<(i32, Confirmed)>,
+}
+
+impl Left {
+    /// Reads it. Without it the engine works all the same, and says what it does not know.
+    pub async fn read(kept: &Kept, installation: Uuid, clock: Clock) -> Left {
+        match texts(kept).await {
+            Ok(texts) => Left::of(&texts, installation, clock.now().minus(TOO_OLD).0),
+            Err(error) => {
+                warn!(
+                    %error,
+                    "Kafka does not say what earlier engines knew the event store to have: if it lost commits while no engine ran, nobody notices"
+                );
+                Left::default()
+            }
+        }
+    }
+
+    fn of(texts: &Texts, installation: Uuid, oldest_ms: i64) -> Left {
+        let known = texts.iter().filter_map(|(partition, text)| Some((*partition, text::parse(text, installation)?)));
+        Left { known: known.filter(|(_, confirmed)| confirmed.last_ms() >= oldest_ms).collect() }
+    }
+
+    /// Holds the store against it; what is missing is told by the store. The answer: the partitions whose text is not true any more.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn compare(&self, store: &dyn EventStore) -> Result<Vec<i32>, Error> {
+        let all: Vec<Confirmed> = self.known.iter().map(|(_, confirmed)| confirmed.clone()).collect();
+        let missing = store.compare(&all).await?;
+        Ok(missing
+            .into_iter()
+            .filter_map(|position| self.known.get(position))
+            .map(|(partition, _)| *partition)
+            .collect())
+    }
+}
+
+async fn texts(kept: &Kept) -> Result<Texts, KafkaError> {
+    let mut tries = 1;
+    loop {
+        match kept.read().await {
+            Err(_) if tries < TRIES => tries += 1,
+            answer => return answer,
+        }
+    }
+}
+
+/// Keeps what this engine knows, until it is finished.
+#[derive(Debug)]
+pub struct Keeping {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Keeping {
+    /// Begins to; `untrue`: partitions whose text is to be replaced first.
+    #[must_use]
+    pub fn start(parts: Arc<Parts>, kept: Kept, untrue: Vec<i32>) -> Keeping {
+        let stop = CancellationToken::new();
+        let installation = parts.store.identity().installation;
+        let keeper =
+            Keeper { parts, kept, installation, untrue, partition: None, written: None, trouble: Trouble::None };
+        Keeping { task: tokio::spawn(keeper.run(stop.clone())), stop }
+    }
+
+    /// Keeps the last that is known; no more than `patience`.
+    pub async fn finish(mut self, patience: Duration) {
+        self.stop.cancel();
+        if tokio::time::timeout(patience, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    None,
+    Told,
+}
+
+struct Keeper {
+    parts: Arc<Parts>,
+    kept: Kept,
+    installation: Uuid,
+    untrue: Vec<i32>,
+    /// Of the lowest shard that is or was owned.
+    partition: Option<i32>,
+    written: Option<(i32, Confirmed)>,
+    trouble: Trouble,
+}
+
+impl Keeper {
+    async fn run(mut self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(self.rest())).await.is_some() {
+            self.keep().await;
+        }
+        self.keep().await;
+    }
+
+    fn rest(&self) -> Duration {
+        if self.partition.is_some() { EVERY } else { FIRST }
+    }
+
+    async fn keep(&mut self) {
+        let lowest = self.parts.router.owned_shards().map(|shard| i32::from(shard.0)).min();
+        self.partition = lowest.or(self.partition);
+        let Some((partition, confirmed)) = self.partition.zip(self.parts.store.confirmed()) else { return };
+        let news = (partition, confirmed);
+        if self.written.as_ref() == Some(&news) {
+            return;
+        }
+        let mut partitions = self.untrue.clone();
+        partitions.push(partition);
+        let written = self.kept.write(partitions, text::of(&news.1, self.installation)).await;
+        if written.is_ok() {
+            self.untrue.clear();
+            self.written = Some(news);
+        }
+        self.tell(written);
+    }
+
+    fn tell(&mut self, written: Result<(), KafkaError>) {
+        match (written, self.trouble) {
+            (Err(error), Trouble::None) => {
+                warn!(
+                    %error,
+                    "what the event store is known to have cannot be kept in Kafka; trying again. If it loses commits while no engine runs, nobody notices"
+                );
+                self.trouble = Trouble::Told;
+            }
+            (Ok(()), Trouble::Told) => {
+                info!("what the event store is known to have is kept in Kafka again");
+                self.trouble = Trouble::None;
+            }
+            (Err(_), Trouble::Told) | (Ok(()), Trouble::None) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_old_or_of_another_installation_says_nothing() {
+        let (installation, writer) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let confirmed = |at_ms| Confirmed { writer, number: 7, at_ms, append: None };
+        let texts = Texts::from([
+            (0, text::of(&confirmed(5_000), installation)),
+            (1, text::of(&confirmed(4_999), installation)),
+            (2, text::of(&confirmed(5_000), Uuid::from_u128(3))),
+            (3, "by hand".to_owned()),
+        ]);
+        assert_eq!(Left::of(&texts, installation, 5_000).known, [(0, confirmed(5_000))]);
+    }
+}

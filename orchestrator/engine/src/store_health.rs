@@ -1,0 +1,179 @@
+//! Whether the event store takes writes: told by whoever writes, asked by readiness.
+
+mod outage;
+
+use outage::{News, Outage, Seen};
+use saga_base::clock::Clock;
+use saga_base::sync::Mutex;
+use saga_core::time::Timestamp;
+use saga_event_store::{Error, EventStore};
+use std::fmt;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tracing::{debug, info, warn};
+
+/// Between two heartbeats: a store that stops taking writes is noticed within it although no saga has anything to write.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// A write may wait so long before the engine counts as not ready: a failover or a slow disk is seen, a busy moment is not.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Writer {
+    /// A mark every two seconds.
+    Heartbeat,
+    /// One of the committers.
+    Committer(usize),
+}
+
+/// What writers found.
+#[derive(Debug, Default)]
+pub struct StoreHealth {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When a write was confirmed last.
+    confirmed: Option<Instant>,
+    waiting: BTreeMap<Writer, Waiting>,
+    outage: Outage,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    /// Why the last try failed; `None`: the first has no answer yet.
+    error: Option<String>,
+}
+
+impl StoreHealth {
+    /// Why the store counts as taking no writes; `None`: it takes them. For people.
+    #[must_use]
+    pub fn trouble(&self, now: Instant) -> Option<String> {
+        let state = self.state.lock();
+        let longest = state.waiting.values().min_by_key(|waiting| waiting.since);
+        let longest = longest.filter(|it| now.saturating_duration_since(it.since) >= PATIENCE);
+        match (longest, state.confirmed) {
+            (Some(waiting), _) => Some(waiting.told(now)),
+            (None, None) => Some("the event store has not confirmed a write yet".into()),
+            (None, Some(_)) => None,
+        }
+    }
+
+    /// How long ago a write was confirmed last; `None`: none was.
+    #[must_use]
+    pub fn confirmed_ago(&self, now: Instant) -> Option<Duration> {
+        self.state.lock().confirmed.map(|confirmed| now.saturating_duration_since(confirmed))
+    }
+
+    pub(crate) fn begins(&self, writer: Writer) {
+        let waiting = Waiting { since: Instant::now(), error: None };
+        self.state.lock().waiting.entry(writer).or_insert(waiting);
+    }
+
+    pub(crate) fn failed(&self, writer: Writer, error: &Error) {
+        metrics::counter!("saga_store_write_failures_total").increment(1);
+        if let Some(waiting) = self.state.lock().waiting.get_mut(&writer) {
+            waiting.error = Some(error.to_string());
+        }
+    }
+
+    pub(crate) fn confirmed(&self, writer: Writer) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        state.waiting.remove(&writer);
+        state.confirmed = Some(now);
+        if let Some(News::Over(Seen { lasted, tries })) = state.outage.answered(now) {
+            info!(seconds = lasted.as_secs(), tries, "the event store answers again");
+        }
+    }
+
+    /// The store was away when somebody wanted to do `what`, who tries again: the log tells of the outage, and not of each try.
+    pub(crate) fn missed(&self, what: &str, error: &dyn fmt::Display) {
+        let news = self.state.lock().outage.failed(Instant::now());
+        match news {
+            Some(News::Began) => {
+                warn!(%error, what, "the event store does not answer; whoever needs it tries again, which is said again now and then");
+            }
+            Some(News::Lasts(Seen { lasted, tries })) => {
+                warn!(%error, what, seconds = lasted.as_secs(), tries, "the event store still does not answer");
+            }
+            Some(News::Over(_)) | None => debug!(%error, what, "the event store does not answer"),
+        }
+    }
+
+    /// It is settled without a write: what was to be written is at fault itself.
+    pub(crate) fn given_up(&self, writer: Writer) {
+        self.state.lock().waiting.remove(&writer);
+    }
+}
+
+impl Waiting {
+    fn told(&self, now: Instant) -> String {
+        let seconds = now.saturating_duration_since(self.since).as_secs();
+        match &self.error {
+            Some(error) => format!("the event store has confirmed no write for {seconds} s: {error}"),
+            None => format!("the event store has not answered a write for {seconds} s"),
+        }
+    }
+}
+
+/// Writes a mark every two seconds, for ever.
+pub(super) async fn keep_proving(store: Arc<dyn EventStore>, owner: String, clock: Clock, health: Arc<StoreHealth>) {
+    loop {
+        let now = clock.now();
+        health.begins(Writer::Heartbeat);
+        match store.heartbeat(&owner, now.0).await {
+            Ok(()) => {
+                health.confirmed(Writer::Heartbeat);
+                show(now);
+            }
+            Err(error) => {
+                health.missed("confirm that it takes writes", &error);
+                health.failed(Writer::Heartbeat, &error);
+            }
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^53")]
+fn show(now: Timestamp) {
+    metrics::gauge!("saga_store_confirmed_write_timestamp_seconds").set(now.0 as f64 / 1000.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_takes_writes_once_one_is_confirmed() {
+        let health = StoreHealth::default();
+        assert!(health.trouble(Instant::now()).is_some());
+        health.begins(Writer::Heartbeat);
+        health.confirmed(Writer::Heartbeat);
+        assert_eq!(health.trouble(Instant::now()), None);
+    }
+
+    #[test]
+    fn one_writer_that_waits_is_enough() {
+        let health = StoreHealth::default();
+        health.begins(Writer::Committer(1));
+        health.begins(Writer::Heartbeat);
+        health.confirmed(Writer::Heartbeat);
+        let now = Instant::now();
+        assert_eq!(health.trouble(now), None, "it has only begun");
+        let said = health.trouble(now + PATIENCE).expect("it waits");
+        assert!(said.contains("has not answered"), "{said}");
+        health.failed(Writer::Committer(1), &Error::ReadOnly("demoted".into()));
+        let said = health.trouble(now + PATIENCE).expect("it waits");
+        assert!(said.contains("demoted"), "{said}");
+        health.confirmed(Writer::Committer(1));
+        assert_eq!(health.trouble(now + PATIENCE), None);
+    }
+}

@@ -1,0 +1,325 @@
+//! Intake: a thread that owns the client, delivers records with their acknowledgements and commits what is finished.
+//!
+//! The thread polls whatever happens: a slow engine, a full channel or a hold pause partitions, they never stop the polling,
+//! so the group stays whole. Nothing is lost by a crash: only offsets below the lowest unfinished record are committed.
+
+mod ack;
+mod contact;
+mod context;
+mod continuity;
+mod group;
+mod inspector;
+mod intake;
+mod log_reader;
+mod partitions;
+mod reset;
+mod start;
+mod statistics;
+mod status;
+mod thread;
+mod trouble;
+mod witness;
+
+pub(crate) use context::log;
+pub(crate) use start::finished;
+pub(crate) use witness::Witness;
+
+pub use ack::{Ack, Condition, Settle};
+pub use contact::{Contact, contact};
+pub use group::{Coverage, Foreign};
+pub use reset::Loss;
+pub use status::{Hindrance, Path, Pause, Reading, Status, hindrances};
+
+use super::{brokers::Brokers, settings::Settings};
+use rdkafka::consumer::BaseConsumer;
+use saga_core::definition::TriggerFrom;
+use saga_wire::Record;
+use saga_wire::record::TopicPartition;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, mpsc as thread_mpsc},
+    thread as os_thread,
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, watch};
+
+/// Events that wait for the engine. A batch is up to 256 records, and the limit of unfinished records holds besides: small,
+/// because what waits here was fetched too early.
+const EVENTS: usize = 16;
+
+/// How often the client says how far it has fetched.
+const STATISTICS_EVERY_MS: &str = "2000";
+
+/// What a consumer reads and how.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Names the thread and its log lines: `triggers`, `shards`.
+    pub name: &'static str,
+    /// The consumer group, whose offsets are committed in either mode.
+    pub group: String,
+    /// Who decides which partitions are read.
+    pub mode: Mode,
+    /// What is read.
+    pub topics: Vec<TopicStart>,
+    /// When intake pauses.
+    pub limits: Limits,
+    /// No topic has a larger `max.message.bytes`; see [`super::topics`].
+    pub largest_batch: usize,
+    /// Topics that drop records which newer ones of their key replace; see [`super::topics`].
+    pub compacted: BTreeSet<Arc<str>>,
+}
+
+/// Who decides which partitions are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The consumer group: partitions are shared with the other instances.
+    Group,
+    /// All partitions of all topics are read here, and nobody else may.
+    Manual,
+}
+
+/// A topic and where a first contact with it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicStart {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// Used only while the group has no committed offset for it.
+    pub from: TriggerFrom,
+    /// Where the first contact began, if there has been one. Without it a partition that has no committed offset is a first contact now.
+    pub contact: Option<Arc<Contact>>,
+}
+
+impl TopicStart {
+    /// `topic`, from its oldest record.
+    #[must_use]
+    pub fn earliest(topic: &str) -> TopicStart {
+        TopicStart { topic: topic.into(), from: TriggerFrom::Earliest, contact: None }
+    }
+}
+
+/// How much may be delivered and not finished before intake pauses. It resumes at half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Records.
+    pub unfinished_records: usize,
+    /// Their bytes.
+    pub unfinished_bytes: usize,
+    /// Of one partition.
+    pub of_partition: Share,
+}
+
+/// How much of one partition may be delivered beyond its oldest unfinished record before it is paused. It is read on at half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Records, those included that are finished and cannot be committed yet.
+    pub records: usize,
+    /// Bytes of those that are not finished.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    /// Some seconds of work for one engine, and no more memory than one large batch.
+    fn default() -> Limits {
+        // What is finished is a few bytes a record. It is read again after a crash: some seconds of work.
+        let of_partition = Share { records: 65_536, bytes: usize::MAX };
+        Limits { unfinished_records: 4096, unfinished_bytes: 64 * 1024 * 1024, of_partition }
+    }
+}
+
+impl Limits {
+    /// Of one partition of the inbox, records: enough for a busy shard until a commit is answered.
+    pub const INBOX_PARTITION: usize = 512;
+
+    /// Of the inbox: a shard that does not take its messages has no more than its share, so that it leaves room for the others.
+    #[must_use]
+    pub fn of_inbox(shards: u16) -> Limits {
+        let all = Limits::default();
+        let of_partition = Share { records: Limits::INBOX_PARTITION, bytes: all.unfinished_bytes / 16 };
+        // Half of the shards may have their whole share. The bytes bound the memory.
+        let unfinished_records = usize::from(shards) * Limits::INBOX_PARTITION;
+        Limits { unfinished_records: unfinished_records.clamp(all.unfinished_records, 65_536), of_partition, ..all }
+    }
+}
+
+/// What intake tells the engine, in order.
+#[derive(Debug)]
+pub enum ConsumerEvent {
+    /// These partitions are read here from now on. May be empty: the group has no more to give.
+    Assigned(Vec<TopicPartition>),
+    /// These are not any more; acknowledgements of their records are ignored.
+    Revoked(Vec<TopicPartition>),
+    /// The group never read this topic before.
+    FirstContact {
+        /// The topic.
+        topic: Arc<str>,
+        /// How many records lie before us in the partitions assigned here.
+        records: u64,
+    },
+    /// Records, in the order of their partitions.
+    Records(Vec<Delivered>),
+    /// A position does not hold: its records are gone, or the log is another one. What is there now is read whole.
+    OffsetsLost {
+        /// Where.
+        partition: TopicPartition,
+        /// The record that should have come next.
+        expected: i64,
+        /// The one that does.
+        resumed: i64,
+        /// What happened.
+        loss: Loss,
+    },
+    /// Something hinders intake: the broker cannot be reached, or refuses. Intake goes on trying.
+    Trouble(String),
+    /// What hindered intake is over.
+    Recovered,
+    /// Intake cannot go on and has ended; nothing follows. Never sent for an orderly stop.
+    Failed(String),
+}
+
+/// A record and the duty to say when it is finished.
+#[derive(Debug)]
+pub struct Delivered {
+    /// The record.
+    pub record: Record,
+    /// To be finished when every disposition of the record is on record.
+    pub ack: Ack,
+}
+
+/// What can be held back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Every partition, those that come included: the event store cannot be reached.
+    All,
+    /// One partition: its poison record cannot be dead-lettered.
+    Partition(TopicPartition),
+}
+
+/// How a stop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every record was finished, offsets are committed, the group was left.
+    Clean,
+    /// The group was left, and so many records were not finished: they will be delivered again.
+    Unfinished(usize),
+    /// The deadline passed, or the broker cannot be reached: to the group this looks like a crash, which loses nothing.
+    Abandoned,
+}
+
+/// The consumer cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The client refused its settings.
+    #[error("cannot create the `{name}` consumer of Kafka")]
+    Create {
+        /// The plan's name.
+        name: &'static str,
+        /// The client's words.
+        source: rdkafka::error::KafkaError,
+    },
+    /// The operating system refused a thread.
+    #[error("cannot start the thread of the `{name}` consumer")]
+    Thread {
+        /// The plan's name.
+        name: &'static str,
+        /// Its words.
+        source: std::io::Error,
+    },
+}
+
+/// Handle of the thread. Dropping it abandons the consumer as a crash would; [`Consumer::stop`] ends it in order.
+#[derive(Debug)]
+pub struct Consumer {
+    commands: thread_mpsc::Sender<Command>,
+    status: watch::Receiver<Status>,
+}
+
+/// What the handle asks of the thread. Rare: a queue of them stays short by itself.
+#[derive(Debug)]
+enum Command {
+    Topics(Vec<TopicStart>),
+    Hold(Scope),
+    Release(Scope),
+    Finished(tokio::sync::oneshot::Sender<Vec<(TopicPartition, i64)>>),
+    Stop { by: Instant, done: tokio::sync::oneshot::Sender<Stopped> },
+}
+
+impl Consumer {
+    /// Starts the thread. Does not wait for the broker: if it cannot be reached, [`ConsumerEvent::Trouble`] says so.
+    ///
+    /// # Errors
+    /// The client refuses the settings, or no thread can be had.
+    pub fn start(settings: &Settings, plan: Plan) -> Result<(Consumer, mpsc::Receiver<ConsumerEvent>), Error> {
+        let name = plan.name;
+        let mut config = settings.consumer(&plan.group, plan.largest_batch);
+        config.set("statistics.interval.ms", STATISTICS_EVERY_MS);
+        let client: BaseConsumer<context::Context> =
+            config.create_with_context(context::Context::new(name)).map_err(|source| Error::Create { name, source })?;
+        let reader = log_reader::LogReader::open(settings, &plan.group, plan.largest_batch)
+            .map_err(|source| Error::Create { name, source })?;
+        let inspector = inspector::Inspector::start(
+            name,
+            reader,
+            plan.compacted.clone(),
+            inspector::Membership::of(settings, &plan),
+        )
+        .map_err(|source| Error::Thread { name, source })?;
+        let (events, received) = mpsc::channel(EVENTS);
+        let (commands, orders) = thread_mpsc::channel();
+        let (report, status) = watch::channel(Status::default());
+        let intake =
+            intake::Intake::new((client, Brokers::of(name, settings)), plan, events, orders, report, inspector);
+        os_thread::Builder::new()
+            .name(format!("kafka-{name}"))
+            .spawn(move || thread::run(intake))
+            .map_err(|source| Error::Thread { name, source })?;
+        Ok((Consumer { commands, status }, received))
+    }
+
+    /// Reads these topics from now on instead of those of the plan.
+    pub fn set_topics(&self, topics: Vec<TopicStart>) {
+        self.command(Command::Topics(topics));
+    }
+
+    /// Pauses until [`Consumer::release`] of the same scope. Records that were delivered stay delivered.
+    pub fn hold(&self, scope: Scope) {
+        self.command(Command::Hold(scope));
+    }
+
+    /// Takes a hold back.
+    pub fn release(&self, scope: Scope) {
+        self.command(Command::Release(scope));
+    }
+
+    /// How intake is doing; changes a few times a second at most.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// How far each partition that is read here has been finished: every record below the offset has all its dispositions, and nothing
+    /// else is known to lie there. `None`: intake has ended. Answered within a poll, unless the thread waits for the broker.
+    pub async fn finished(&self) -> Option<Vec<(TopicPartition, i64)>> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.command(Command::Finished(answer));
+        answered.await.ok()
+    }
+
+    /// Stops intake at once, waits for the records that are being worked on, commits and leaves the group: all within `deadline`.
+    /// The events must still be received meanwhile. The channel closes at the end.
+    pub async fn stop(&self, deadline: Duration) -> Stopped {
+        let (done, answer) = tokio::sync::oneshot::channel();
+        self.command(Command::Stop { by: Instant::now() + deadline, done });
+        match tokio::time::timeout(deadline, answer).await {
+            Ok(Ok(stopped)) => stopped,
+            Ok(Err(_)) | Err(_) => Stopped::Abandoned,
+        }
+    }
+
+    /// A thread that has ended needs no more orders; its end was told by the event channel.
+    fn command(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! Acknowledgements: the duty to say, once, that a record is finished.
+
+use saga_wire::record::TopicPartition;
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+        mpsc::Sender,
+    },
+};
+
+/// The duty to finish one record. Clones share it: the record is finished when all of them are.
+///
+/// One that is dropped without [`Ack::finish`] (its task ended, its shard was lost) is not finished: the record and what
+/// follows it in its partition are delivered again.
+#[derive(Debug)]
+#[must_use = "a record that is not finished is delivered again"]
+pub struct Ack {
+    duty: Arc<Duty>,
+    finished: bool,
+}
+
+/// Which record of which assignment.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    pub(super) partition: TopicPartition,
+    /// Tells this assignment of the partition from those before it.
+    pub(super) generation: u64,
+    pub(super) offset: i64,
+    pub(super) bytes: usize,
+}
+
+/// What became of a delivered record.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) slot: Slot,
+    pub(super) fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Finished,
+    Abandoned,
+}
+
+#[derive(Debug)]
+struct Duty {
+    slot: Slot,
+    abandoned: AtomicBool,
+    condition: OnceLock<Arc<dyn Condition>>,
+    /// Holds as many messages as records are unfinished, which the limits of the plan bound.
+    settled: Sender<Settled>,
+}
+
+/// Says whether records whose dispositions are done may count as finished.
+pub trait Condition: fmt::Debug + Send + Sync {
+    /// Calls `settle`, now or as soon as it is known: with `true` if records of `topic` may be finished, else they are delivered again.
+    fn decide(&self, topic: &Arc<str>, settle: Settle);
+}
+
+/// Settles a record: finished, or to be delivered again.
+pub type Settle = Box<dyn FnOnce(bool) + Send>;
+
+impl Ack {
+    pub(super) fn new(slot: Slot, settled: Sender<Settled>) -> Ack {
+        let (abandoned, condition) = (AtomicBool::new(false), OnceLock::new());
+        Ack { duty: Arc::new(Duty { slot, abandoned, condition, settled }), finished: false }
+    }
+
+    /// The record is finished only if `condition` says so when its last disposition is done. The first condition counts, for all clones.
+    pub fn only_if(&self, condition: Arc<dyn Condition>) {
+        // A second one has nothing to add.
+        let _ = self.duty.condition.set(condition);
+    }
+
+    /// This disposition of the record is done. The offset is finished when every clone says so.
+    pub fn finish(mut self) {
+        self.finished = true;
+    }
+
+    /// Whether the record is one of `topic`.
+    #[must_use]
+    pub fn is_of(&self, topic: &str) -> bool {
+        *self.duty.slot.partition.topic == *topic
+    }
+
+    /// An acknowledgement that nobody waits for, for records that did not come from a consumer.
+    pub fn detached() -> Ack {
+        Ack::detached_from("")
+    }
+
+    /// The same, of a record of `topic`.
+    pub fn detached_from(topic: &str) -> Ack {
+        let (settled, _) = std::sync::mpsc::channel();
+        let partition = TopicPartition { topic: topic.into(), partition: 0 };
+        Ack::new(Slot { partition, generation: 0, offset: 0, bytes: 0 }, settled)
+    }
+}
+
+impl Clone for Ack {
+    fn clone(&self) -> Ack {
+        Ack { duty: self.duty.clone(), finished: false }
+    }
+}
+
+impl Drop for Ack {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.duty.abandoned.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        let (slot, settled, is_done) = (self.slot.clone(), self.settled.clone(), !*self.abandoned.get_mut());
+        let settle = move |may_finish: bool| {
+            let fate = if is_done && may_finish { Fate::Finished } else { Fate::Abandoned };
+            // A consumer that is gone has committed what it could.
+            let _ = settled.send(Settled { slot, fate });
+        };
+        match self.condition.take() {
+            Some(condition) if is_done => condition.decide(&self.slot.partition.topic, Box::new(settle)),
+            Some(_) | None => settle(true),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    fn ack() -> (Ack, std::sync::mpsc::Receiver<Settled>) {
+        let (settled, received) = channel();
+        let partition = TopicPartition { topic: "shop.orders".into(), partition: 1 };
+        (Ack::new(Slot { partition, generation: 1, offset: 14, bytes: 3 }, settled), received)
+    }
+
+    #[test]
+    fn a_record_is_finished_when_all_its_dispositions_are() {
+        let (first, settled) = ack();
+        let second = first.clone();
+        first.finish();
+        assert!(settled.try_recv().is_err());
+        second.finish();
+        let Settled { slot, fate } = settled.try_recv().expect("settled");
+        assert_eq!((slot.offset, fate), (14, Fate::Finished));
+    }
+
+    /// Answers when it is told.
+    #[derive(Default)]
+    struct Later(std::sync::Mutex<Vec<Settle>>);
+
+    impl fmt::Debug for Later {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Later")
+        }
+    }
+
+    impl Condition for Later {
+        fn decide(&self, topic: &Arc<str>, settle: Settle) {
+            assert_eq!(&**topic, "shop.orders");
+            self.0.lock().expect("not poisoned").push(settle);
+        }
+    }
+
+    #[test]
+    fn a_record_with_a_condition_is_settled_when_that_is_known() {
+        for (may_finish, fate) in [(true, Fate::Finished), (false, Fate::Abandoned)] {
+            let (first, settled) = ack();
+            let later = Arc::new(Later::default());
+            first.only_if(later.clone());
+            let second = first.clone();
+            first.finish();
+            second.finish();
+            assert!(settled.try_recv().is_err());
+            for settle in later.0.lock().expect("not poisoned").drain(..) {
+                settle(may_finish);
+            }
+            assert_eq!(settled.try_recv().expect("settled").fate, fate);
+        }
+    }
+
+    #[test]
+    fn one_disposition_that_is_dropped_abandons_the_record() {
+        let (first, settled) = ack();
+        drop(first.clone());
+        first.finish();
+        assert_eq!(settled.try_recv().expect("settled").fate, Fate::Abandoned);
+    }
+}

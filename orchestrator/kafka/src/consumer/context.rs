@@ -1,0 +1,116 @@
+//! What the client calls back, kept until the thread looks at it. Nothing is decided in a callback.
+
+use super::statistics::{self, Fetched};
+use rdkafka::{
+    ClientContext, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, ConsumerContext},
+    error::{KafkaError, KafkaResult},
+    types::RDKafkaRespErr,
+};
+use saga_wire::record::TopicPartition;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, PoisonError},
+};
+
+/// A change of the assignment that the group asks for and that has to be answered.
+#[derive(Debug)]
+pub(super) enum Rebalance {
+    Assign(Vec<TopicPartition>),
+    Revoke(Vec<TopicPartition>),
+}
+
+/// Locked only by the polling thread, inside the callbacks and right after them; the lock is there because the client asks for `Sync`.
+#[derive(Debug)]
+pub(super) struct Context {
+    name: &'static str,
+    heard: Mutex<Heard>,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    rebalances: VecDeque<Rebalance>,
+    /// The client's own words for its last error; the error that poll returns carries only a code.
+    reason: Option<String>,
+    commit_refused: Option<String>,
+    statistics: Option<BTreeMap<TopicPartition, Fetched>>,
+}
+
+impl Context {
+    pub(super) fn new(name: &'static str) -> Context {
+        Context { name, heard: Mutex::default() }
+    }
+
+    pub(super) fn next_rebalance(&self) -> Option<Rebalance> {
+        self.with(|heard| heard.rebalances.pop_front())
+    }
+
+    pub(super) fn take_reason(&self) -> Option<String> {
+        self.with(|heard| heard.reason.take())
+    }
+
+    pub(super) fn take_commit_refused(&self) -> Option<String> {
+        self.with(|heard| heard.commit_refused.take())
+    }
+
+    pub(super) fn take_statistics(&self) -> Option<BTreeMap<TopicPartition, Fetched>> {
+        self.with(|heard| heard.statistics.take())
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Heard) -> T) -> T {
+        act(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(self.name, level, facility, message);
+    }
+
+    fn stats_raw(&self, json: &[u8]) {
+        let read = statistics::read(json);
+        self.with(|heard| heard.statistics = Some(read));
+    }
+
+    fn error(&self, _error: KafkaError, reason: &str) {
+        self.with(|heard| heard.reason = Some(reason.to_owned()));
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(&self, _: &BaseConsumer<Context>, code: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let listed = list(partitions);
+        let rebalance = match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assign(listed),
+            // Any other code means that the assignment is gone.
+            _ => Rebalance::Revoke(listed),
+        };
+        self.with(|heard| heard.rebalances.push_back(rebalance));
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(error) = result {
+            self.with(|heard| heard.commit_refused = Some(error.to_string()));
+        }
+    }
+}
+
+/// Log lines of the client. What it retries by itself is a warning at most.
+pub(crate) fn log(client: &'static str, level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error
+        | RDKafkaLogLevel::Warning => tracing::warn!(client, facility, message, "kafka client"),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+            tracing::debug!(client, facility, message, "kafka client");
+        }
+    }
+}
+
+fn list(partitions: &TopicPartitionList) -> Vec<TopicPartition> {
+    let elements = partitions.elements();
+    elements.iter().map(|one| TopicPartition { topic: one.topic().into(), partition: one.partition() }).collect()
+}

@@ -1,0 +1,246 @@
+//! The thread beside intake that asks the broker what takes time: where partitions begin, and whether what is read is still the log that it
+//! was and can still be read. Intake polls on meanwhile; what is asked and answered passes through two channels.
+
+use super::{
+    Mode, Plan, TopicStart,
+    continuity::{Claim, Extent, Verdict},
+    group::{self, Seen},
+    log_reader::{LogReader, is_of_connection},
+    start::{self, Compacted, Position},
+    witness::Witness,
+};
+use crate::settings::Settings;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use saga_wire::record::TopicPartition;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+/// What intake wants to know. One question at a time: a queue of them stays short by itself.
+#[derive(Debug)]
+pub(super) enum Question {
+    /// Where these partitions begin.
+    Begin { wanted: Vec<TopicPartition>, topics: Vec<TopicStart> },
+    /// Whether these positions still fit. May be empty: then only whether the broker tells of `topics`.
+    Check { subjects: Vec<Subject>, topics: Vec<Arc<str>> },
+}
+
+/// The answer to a question.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Begun {
+        wanted: Vec<TopicPartition>,
+        positions: KafkaResult<Vec<Position>>,
+    },
+    /// `group`: who reads what, if that was asked and the group is settled.
+    Checked {
+        checked: Result<Vec<Checked>, Unread>,
+        group: Option<Seen>,
+    },
+}
+
+/// Something that is assigned here cannot be read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// Where, if it is one topic's matter.
+    topic: Option<Arc<str>>,
+    error: KafkaError,
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.topic {
+            Some(topic) => write!(f, "topic {topic} cannot be read: {}", self.error),
+            None => write!(f, "what is assigned here cannot be read: {}", self.error),
+        }
+    }
+}
+
+/// What a check looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// One record that was there at the last check.
+    Newest,
+    /// Everything that is known of the partition; asked when there is doubt.
+    Whole,
+}
+
+/// A partition that is read, in one assignment.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    pub(super) partition: TopicPartition,
+    pub(super) generation: u64,
+    pub(super) claim: Claim,
+    /// The last record that was delivered: the evidence of the next check, if this one finds all well.
+    pub(super) newest: Option<Witness>,
+}
+
+/// What was found of a [`Subject`].
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) subject: Subject,
+    pub(super) verdict: Verdict,
+    pub(super) extent: Extent,
+}
+
+/// Handle of the thread, which ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Inspector {
+    questions: mpsc::Sender<Question>,
+    answers: mpsc::Receiver<Answer>,
+    asked: bool,
+}
+
+impl Inspector {
+    pub(super) fn start(
+        name: &str,
+        reader: LogReader,
+        compacted: Compacted,
+        membership: Option<Membership>,
+    ) -> std::io::Result<Inspector> {
+        let (questions, asked) = mpsc::channel();
+        let (answered, answers) = mpsc::channel();
+        let looker = Looker { reader, compacted, membership };
+        thread::Builder::new().name(format!("kafka-{name}-look")).spawn(move || looker.run(&asked, &answered))?;
+        Ok(Inspector { questions, answers, asked: false })
+    }
+
+    /// Whether a question is open: the next has to wait.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked
+    }
+
+    pub(super) fn ask(&mut self, question: Question) {
+        self.asked = self.questions.send(question).is_ok();
+    }
+
+    pub(super) fn answer(&mut self) -> Option<Answer> {
+        let answer = self.answers.try_recv().ok()?;
+        self.asked = false;
+        Some(answer)
+    }
+}
+
+/// How the group is recognised that shares the partitions.
+#[derive(Debug)]
+pub(super) struct Membership {
+    group: String,
+    client_id: String,
+}
+
+impl Membership {
+    /// `None` where partitions are assigned by hand.
+    pub(super) fn of(settings: &Settings, plan: &Plan) -> Option<Membership> {
+        match plan.mode {
+            Mode::Group => Some(Membership { group: plan.group.clone(), client_id: settings.client_id().to_owned() }),
+            Mode::Manual => None,
+        }
+    }
+}
+
+struct Looker {
+    reader: LogReader,
+    compacted: Compacted,
+    membership: Option<Membership>,
+}
+
+impl Looker {
+    fn run(self, questions: &mpsc::Receiver<Question>, answers: &mpsc::Sender<Answer>) {
+        let mut last_failed = false;
+        for question in questions {
+            self.reader.look_for_brokers();
+            let answer = self.answer(question);
+            last_failed = answer.failed();
+            if answers.send(answer).is_err() {
+                break;
+            }
+        }
+        if last_failed {
+            self.reader.abandon();
+        }
+    }
+
+    fn answer(&self, question: Question) -> Answer {
+        match question {
+            Question::Begin { wanted, topics } => {
+                let positions = start::positions(&self.reader, &wanted, &topics, &self.compacted);
+                Answer::Begun { wanted, positions }
+            }
+            Question::Check { subjects, topics } => {
+                let read = subjects.len();
+                let checked = self.partitions(&topics).and_then(|all| Ok((all, self.check_all(subjects)?)));
+                match checked {
+                    Ok((all, checked)) => Answer::Checked { checked: Ok(checked), group: self.seen(&all, read) },
+                    Err(error) => Answer::Checked { checked: Err(error), group: None },
+                }
+            }
+        }
+    }
+
+    fn partitions(&self, topics: &[Arc<str>]) -> Result<BTreeSet<(Arc<str>, i32)>, Unread> {
+        let mut all = BTreeSet::new();
+        for topic in topics {
+            let partitions = self.reader.partitions_of(topic).map_err(|error| unread(topic, error))?;
+            all.extend(partitions.into_iter().map(|one| (one.topic, one.partition)));
+        }
+        Ok(all)
+    }
+
+    /// All at once. Where that fails, topic by topic, to find out whose matter it is.
+    fn check_all(&self, subjects: Vec<Subject>) -> Result<Vec<Checked>, Unread> {
+        let error = match self.check(subjects.clone()) {
+            Ok(checked) => return Ok(checked),
+            Err(error) => error,
+        };
+        let mut topics: BTreeMap<Arc<str>, Vec<Subject>> = BTreeMap::new();
+        // A broker that is away says nothing of any topic, and to ask for each would take long.
+        for subject in subjects.into_iter().filter(|_| !is_of_connection(&error)) {
+            topics.entry(subject.partition.topic.clone()).or_default().push(subject);
+        }
+        let mut failed = topics.into_iter().filter_map(|(topic, of_it)| Some(unread(&topic, self.check(of_it).err()?)));
+        Err(failed.next().unwrap_or(Unread { topic: None, error }))
+    }
+
+    fn check(&self, subjects: Vec<Subject>) -> KafkaResult<Vec<Checked>> {
+        let claims: Vec<(TopicPartition, Claim)> =
+            subjects.iter().map(|subject| (subject.partition.clone(), subject.claim.clone())).collect();
+        let verdicts = start::check(&self.reader, &claims, &self.compacted).or_else(|error| match error {
+            // The beginning was removed between two of the questions.
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
+                start::check(&self.reader, &claims, &self.compacted)
+            }
+            error => Err(error),
+        })?;
+        let checked = subjects.into_iter().zip(verdicts);
+        Ok(checked.map(|(subject, (verdict, extent))| Checked { subject, verdict, extent }).collect())
+    }
+
+    /// Asked only where others read, because every broker is asked for it. A group that cannot be described is looked at again.
+    fn seen(&self, all: &BTreeSet<(Arc<str>, i32)>, read: usize) -> Option<Seen> {
+        let membership = self.membership.as_ref()?;
+        if read >= all.len() {
+            return Some(Seen::default());
+        }
+        let groups = self.reader.group(&membership.group);
+        let described = groups.inspect_err(|error| tracing::debug!(%error, "the group cannot be described")).ok()?;
+        let found = described.groups().iter().find(|one| one.name() == membership.group)?;
+        group::read(found, &membership.client_id, all)
+    }
+}
+
+fn unread(topic: &Arc<str>, error: KafkaError) -> Unread {
+    let topic = (!is_of_connection(&error)).then(|| topic.clone());
+    Unread { topic, error }
+}
+
+impl Answer {
+    fn failed(&self) -> bool {
+        match self {
+            Answer::Begun { positions, .. } => positions.is_err(),
+            Answer::Checked { checked, .. } => checked.is_err(),
+        }
+    }
+}

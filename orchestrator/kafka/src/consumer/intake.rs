@@ -1,0 +1,321 @@
+//! One turn of the thread: orders, acknowledgements, assignments, pauses, events, and a poll at the end of every turn.
+
+mod assigning;
+mod looking;
+mod reading;
+
+use super::{
+    Command, ConsumerEvent, Mode, Plan, Status, TopicStart,
+    ack::Settled,
+    context::Context,
+    inspector::Inspector,
+    log_reader::list,
+    partitions::{Committable, Partitions, PauseChange},
+    thread::Stop,
+    trouble::Trouble,
+};
+use crate::brokers::Brokers;
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+};
+use saga_wire::record::TopicPartition;
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::{Arc, mpsc as thread_mpsc},
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, watch};
+
+/// How long a poll waits while paused or stopping, when an acknowledgement is what is waited for.
+const POLL_PAUSED: Duration = Duration::from_millis(5);
+
+/// Before the broker is asked again where partitions begin.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// How often the status is published.
+const REPORT_EVERY: Duration = Duration::from_millis(250);
+
+/// The state of the thread. It alone touches the client.
+pub(super) struct Intake {
+    client: BaseConsumer<Context>,
+    brokers: Brokers,
+    plan: Plan,
+    events: mpsc::Sender<ConsumerEvent>,
+    /// Events for which the channel had no room. What it holds is unfinished, so the limits of the plan bound it.
+    outbox: VecDeque<ConsumerEvent>,
+    orders: thread_mpsc::Receiver<Command>,
+    settled: (thread_mpsc::Sender<Settled>, thread_mpsc::Receiver<Settled>),
+    report: watch::Sender<Status>,
+    partitions: Partitions,
+    inspector: Inspector,
+    looks: looking::Looks,
+    started: Instant,
+    /// Partitions that were assigned and whose beginning is not known yet.
+    pending: Option<Vec<TopicPartition>>,
+    ask_at: Instant,
+    list_at: Instant,
+    reread_at: Option<Instant>,
+    report_at: Instant,
+    trouble: Trouble,
+    /// What was last told of commits.
+    commit_refused: Option<String>,
+    names: HashMap<String, Arc<str>>,
+    stop: Option<Stop>,
+}
+
+/// How a turn ended.
+#[derive(Debug)]
+pub(super) enum Turn {
+    Go,
+    Stop(Stop),
+    /// Nobody receives the events, or nobody holds the handle.
+    Unheard,
+    Failed(String),
+}
+
+impl Intake {
+    pub(super) fn new(
+        (client, brokers): (BaseConsumer<Context>, Brokers),
+        plan: Plan,
+        events: mpsc::Sender<ConsumerEvent>,
+        orders: thread_mpsc::Receiver<Command>,
+        report: watch::Sender<Status>,
+        inspector: Inspector,
+    ) -> Intake {
+        let now = Instant::now();
+        Intake {
+            client,
+            brokers,
+            partitions: Partitions::new(plan.limits),
+            plan,
+            events,
+            outbox: VecDeque::new(),
+            orders,
+            settled: thread_mpsc::channel(),
+            report,
+            inspector,
+            looks: looking::Looks::new(now),
+            started: now,
+            pending: None,
+            ask_at: now,
+            list_at: now,
+            reread_at: None,
+            report_at: now,
+            trouble: Trouble::default(),
+            commit_refused: None,
+            names: HashMap::new(),
+            stop: None,
+        }
+    }
+
+    pub(super) fn events(&self) -> mpsc::Sender<ConsumerEvent> {
+        self.events.clone()
+    }
+
+    pub(super) fn begin(&mut self) -> KafkaResult<()> {
+        match self.plan.mode {
+            Mode::Group => self.subscribe(),
+            Mode::Manual => Ok(()),
+        }
+    }
+
+    pub(super) fn turn(&mut self) -> Turn {
+        if !self.take_orders() {
+            return Turn::Unheard;
+        }
+        self.take_settled();
+        self.take_rebalances();
+        self.list_by_hand();
+        self.take_answers();
+        self.ask_where_to_begin();
+        self.look();
+        self.reread_abandoned();
+        self.change_pauses();
+        self.report_refused_commits();
+        if !self.send() {
+            return Turn::Unheard;
+        }
+        self.publish_status();
+        let (unfinished, _) = self.partitions.unfinished();
+        if let Some(stop) = self.stop.take_if(|stop| stop.drained_or_late(unfinished, Instant::now())) {
+            return Turn::Stop(stop);
+        }
+        self.poll()
+    }
+
+    pub(super) fn unfinished(&self) -> usize {
+        self.partitions.unfinished().0
+    }
+
+    /// Commits and leaves the group; false if that was not possible in time, or cannot be expected to be: librdkafka 2.12
+    /// can crash when a consumer is closed while its coordinator is away.
+    pub(super) fn leave(&mut self, by: Instant) -> bool {
+        self.take_settled();
+        if self.trouble.message().is_some() {
+            return false;
+        }
+        match self.client.commit_consumer_state(CommitMode::Sync) {
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+            Err(error) => {
+                tracing::warn!(consumer = self.plan.name, %error, "offsets could not be committed at the end");
+            }
+        }
+        if self.client.close_queue().is_err() {
+            return false;
+        }
+        while !self.client.closed() {
+            if Instant::now() >= by {
+                return false;
+            }
+            let _ = self.client.poll(POLL_PAUSED);
+            self.take_rebalances();
+        }
+        let _ = self.send();
+        true
+    }
+
+    /// Leaves the client to the end of the process: dropping it would wait for the broker without a deadline.
+    pub(super) fn abandon(self) {
+        std::mem::forget(self.client);
+    }
+
+    fn subscribe(&self) -> KafkaResult<()> {
+        let topics: Vec<&str> = self.plan.topics.iter().map(|start| &*start.topic).collect();
+        self.client.subscribe(&topics)
+    }
+
+    fn take_orders(&mut self) -> bool {
+        loop {
+            match self.orders.try_recv() {
+                Ok(Command::Topics(topics)) => self.change_topics(topics),
+                Ok(Command::Hold(scope)) => self.partitions.hold(scope),
+                Ok(Command::Finished(answer)) => {
+                    self.take_settled();
+                    // Who asked may have gone.
+                    let _ = answer.send(self.partitions.finished());
+                }
+                Ok(Command::Release(scope)) => self.partitions.release(&scope),
+                Ok(Command::Stop { by, done }) => self.stop = Some(Stop::new(by, done, Instant::now())),
+                Err(thread_mpsc::TryRecvError::Empty) => return true,
+                Err(thread_mpsc::TryRecvError::Disconnected) => return self.stop.is_some(),
+            }
+        }
+    }
+
+    fn change_topics(&mut self, topics: Vec<TopicStart>) {
+        self.plan.topics = topics;
+        let changed = match self.plan.mode {
+            Mode::Group => self.subscribe(),
+            Mode::Manual => {
+                self.list_at = Instant::now();
+                let wanted = |one: &TopicPartition| self.plan.topics.iter().any(|start| start.topic == one.topic);
+                let gone: Vec<TopicPartition> = self.partitions.list().into_iter().filter(|one| !wanted(one)).collect();
+                if gone.is_empty() { Ok(()) } else { self.give_up(gone) }
+            }
+        };
+        if let Err(error) = changed {
+            self.complain(&format!("topics cannot be changed: {error}"));
+        }
+    }
+
+    fn take_settled(&mut self) {
+        let mut advanced: BTreeSet<TopicPartition> = BTreeSet::new();
+        while let Ok(settled) = self.settled.1.try_recv() {
+            advanced.extend(self.partitions.settle(settled));
+        }
+        let committable: Vec<Committable> =
+            advanced.iter().filter_map(|partition| self.partitions.committable(partition)).collect();
+        if !committable.is_empty() {
+            self.store(committable);
+        }
+    }
+
+    fn store(&self, all: impl IntoIterator<Item = Committable>) -> Option<TopicPartitionList> {
+        let mut list = TopicPartitionList::new();
+        for Committable { partition, offset, metadata } in all {
+            let mut element = list.add_partition(&partition.topic, partition.partition);
+            element.set_offset(Offset::Offset(offset)).ok()?;
+            element.set_metadata(metadata);
+        }
+        // Refused for partitions that were taken away meanwhile: whoever has them reads those records again.
+        if let Err(error) = self.client.store_offsets(&list) {
+            tracing::debug!(consumer = self.plan.name, %error, "offsets not stored");
+        }
+        Some(list)
+    }
+
+    fn change_pauses(&mut self) {
+        let PauseChange { pause, resume } = self.partitions.pause_change(self.stop.is_some());
+        for (partitions, pausing) in [(pause, true), (resume, false)] {
+            if partitions.is_empty() {
+                continue;
+            }
+            let done = list(partitions.iter().map(|one| (one, Offset::Invalid)))
+                .and_then(|list| if pausing { self.client.pause(&list) } else { self.client.resume(&list) });
+            if let Err(error) = done {
+                tracing::warn!(consumer = self.plan.name, %error, pausing, "partitions could not be paused or resumed");
+            }
+        }
+    }
+
+    /// Once, until one is refused for another reason: the client commits every second.
+    fn report_refused_commits(&mut self) {
+        let refused = self.client.context().take_commit_refused();
+        if let Some(reason) = refused.filter(|reason| self.commit_refused.as_ref() != Some(reason)) {
+            tracing::warn!(consumer = self.plan.name, reason, "a commit of offsets was refused");
+            self.commit_refused = Some(reason);
+        }
+    }
+
+    fn complain(&mut self, message: &str) {
+        if self.trouble.heard(message, Instant::now()) {
+            self.outbox.push_back(ConsumerEvent::Trouble(message.to_owned()));
+        }
+    }
+
+    fn send(&mut self) -> bool {
+        while let Some(event) = self.outbox.pop_front() {
+            match self.events.try_send(event) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(event)) => {
+                    self.outbox.push_front(event);
+                    return true;
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => return self.stop.is_some(),
+            }
+        }
+        true
+    }
+
+    fn publish_status(&mut self) {
+        let now = Instant::now();
+        if now < self.report_at {
+            return;
+        }
+        self.report_at = now + REPORT_EVERY;
+        self.brokers.look(self.client.client());
+        let (unfinished_records, unfinished_bytes) = self.partitions.unfinished();
+        let (assigned, paused) = self.partitions.counts();
+        let trouble = self.trouble.message().map(str::to_owned);
+        if let Some(fetched) = self.client.context().take_statistics() {
+            self.partitions.fetched(&fetched, now);
+        }
+        self.report.send_replace(Status {
+            name: self.plan.name,
+            topics: self.plan.topics.iter().map(|start| start.topic.clone()).collect(),
+            polled: Some(now),
+            assigned,
+            paused,
+            unfinished_records,
+            unfinished_bytes,
+            started: Some(self.started),
+            looked: self.looks.succeeded,
+            readings: self.partitions.readings(),
+            coverage: self.looks.coverage.clone(),
+            trouble,
+            troubled_since: self.trouble.since(),
+        });
+    }
+}

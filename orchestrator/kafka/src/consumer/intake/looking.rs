@@ -1,0 +1,142 @@
+//! Whether what is read is still the log that it was, and can be read: looked at now and then, and whenever something is odd.
+
+use super::Intake;
+use crate::consumer::{
+    ConsumerEvent,
+    continuity::{self, Verdict},
+    group::Coverage,
+    inspector::{Answer, Checked, Depth, Question, Unread},
+    partitions::Committable,
+    reset::Loss,
+};
+use saga_wire::record::TopicPartition;
+use std::time::{Duration, Instant};
+
+/// How often all is well. Within that time a topic that was made anew under the client's eyes is noticed, and a broker that is silent.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How often while something hinders intake: so soon its end is noticed.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Looks that are due, and what the last ones found.
+#[derive(Debug)]
+pub(super) struct Looks {
+    due: Instant,
+    /// Positions are not trusted until everything that is known of them was compared.
+    doubt: Option<Doubt>,
+    /// Why the open question compares everything.
+    asked_in: Option<Doubt>,
+    /// Partitions of an open question that were not given up since.
+    pub(super) beginning: Option<Vec<TopicPartition>>,
+    /// Who of the group reads what is not read here.
+    pub(super) coverage: Coverage,
+    /// When the last look found that everything can be read.
+    pub(super) succeeded: Option<Instant>,
+}
+
+/// Why positions are not trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Doubt {
+    /// A look found another log.
+    Log,
+    /// The client says that some partition cannot be read on, and not which.
+    Client,
+}
+
+impl Looks {
+    pub(super) fn new(now: Instant) -> Looks {
+        Looks { due: now, doubt: None, asked_in: None, beginning: None, coverage: Coverage::default(), succeeded: None }
+    }
+
+    pub(super) fn doubt(&mut self, doubt: Doubt) {
+        self.doubt = self.doubt.max(Some(doubt));
+        self.due = Instant::now();
+    }
+}
+
+impl Intake {
+    pub(super) fn look(&mut self) {
+        let now = Instant::now();
+        if self.stop.is_some() || self.inspector.is_asked() || now < self.looks.due {
+            return;
+        }
+        self.looks.asked_in = self.looks.doubt.take();
+        let depth = if self.looks.asked_in.is_some() { Depth::Whole } else { Depth::Newest };
+        let topics = self.plan.topics.iter().map(|start| start.topic.clone()).collect();
+        self.inspector.ask(Question::Check { subjects: self.partitions.subjects(depth), topics });
+    }
+
+    pub(super) fn take_answers(&mut self) {
+        match self.inspector.answer() {
+            None => {}
+            Some(Answer::Begun { wanted, positions }) => self.begun(wanted, positions),
+            Some(Answer::Checked { checked, group }) => {
+                if let Some(seen) = group {
+                    self.looks.coverage.update(seen, Instant::now());
+                }
+                self.checked(checked);
+            }
+        }
+    }
+
+    fn checked(&mut self, checked: Result<Vec<Checked>, Unread>) {
+        let now = Instant::now();
+        let doubt = self.looks.asked_in.take();
+        let checked = match checked {
+            Ok(checked) => checked,
+            Err(error) => {
+                self.looks.due = now + LOOK_AGAIN;
+                self.looks.doubt = self.looks.doubt.max(doubt);
+                return self.complain(&error.to_string());
+            }
+        };
+        self.looks.succeeded = Some(now);
+        self.looks.due = now + if self.trouble.message().is_some() { LOOK_AGAIN } else { LOOK_EVERY };
+        for one in checked {
+            if self.partitions.is_current(&one.subject) {
+                self.act_on(doubt, one);
+            }
+        }
+        if self.trouble.answered(now) {
+            self.outbox.push_back(ConsumerEvent::Recovered);
+        }
+    }
+
+    fn act_on(&mut self, doubt: Option<Doubt>, checked: Checked) {
+        match (checked.verdict, doubt) {
+            (Verdict::Fits, None | Some(Doubt::Log)) => {
+                self.partitions.confirm(&checked.subject, checked.extent, Instant::now());
+            }
+            (Verdict::Fits, Some(Doubt::Client)) => {
+                self.partitions.confirm(&checked.subject, checked.extent, Instant::now());
+                // The client may have stopped reading it all the same, so it is begun again where it was.
+                self.partitions.abandon(&checked.subject.partition);
+            }
+            (Verdict::Expired | Verdict::Replaced { .. }, None) => self.looks.doubt(Doubt::Log),
+            (Verdict::Expired | Verdict::Replaced { .. }, Some(_)) => self.reset(checked),
+        }
+    }
+
+    fn reset(&mut self, checked: Checked) {
+        let Checked { subject, verdict, extent } = checked;
+        let (partition, expected) = (subject.partition, subject.claim.next);
+        let resumed = match verdict {
+            Verdict::Fits => expected,
+            Verdict::Expired => extent.low,
+            Verdict::Replaced { resume } => resume,
+        };
+        let loss = Loss::of(verdict, expected, resumed, self.partitions.unread(&partition));
+        let proof = continuity::proof_after(subject.claim, verdict, extent);
+        let metadata = proof.to_string();
+        if let Err(error) = self.read_from(&partition, resumed, extent.end, proof) {
+            self.looks.doubt(Doubt::Log);
+            return self.complain(&format!("{partition} cannot be read from {resumed}: {error}"));
+        }
+        self.commit_outright([Committable { partition: partition.clone(), offset: resumed, metadata }].into_iter());
+        self.tell_reset(&partition, expected, resumed, loss);
+    }
+
+    pub(super) fn tell_reset(&mut self, partition: &TopicPartition, expected: i64, resumed: i64, loss: Loss) {
+        self.outbox.push_back(ConsumerEvent::OffsetsLost { partition: partition.clone(), expected, resumed, loss });
+    }
+}

@@ -1,0 +1,97 @@
+//! Records and errors of the client.
+
+use super::{Intake, POLL_PAUSED, Turn, looking::Doubt};
+use crate::client_form;
+use crate::consumer::{
+    ConsumerEvent, Delivered,
+    ack::{Ack, Settled},
+    partitions::Partitions,
+    witness::Witness,
+};
+use rdkafka::{
+    Message,
+    consumer::Consumer,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+use saga_wire::record::{Record, TopicPartition};
+use std::{
+    collections::HashMap,
+    sync::{Arc, mpsc::Sender},
+    time::Duration,
+};
+
+/// Records of one event: enough to spread the cost of a wake-up, few enough to be worked on at once.
+const BATCH_RECORDS: usize = 256;
+
+/// Bytes of one event beyond which no further record is added.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// How long a poll waits for a record; orders and acknowledgements wait as long.
+const POLL: Duration = Duration::from_millis(50);
+
+impl Intake {
+    pub(super) fn poll(&mut self) -> Turn {
+        let mut wait = if self.partitions.pressed() || self.stop.is_some() { POLL_PAUSED } else { POLL };
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let mut error = None;
+        while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
+            match self.client.poll(wait) {
+                None => break,
+                Some(Err(failed)) => {
+                    error = Some(failed);
+                    break;
+                }
+                Some(Ok(message)) => {
+                    let name = name(&mut self.names, message.topic());
+                    let record = client_form::from_message(&message, name);
+                    bytes += record.size();
+                    batch.extend(deliver(&mut self.partitions, &self.settled.0, record));
+                }
+            }
+            if self.partitions.pressed() {
+                break;
+            }
+            wait = Duration::ZERO;
+        }
+        if !batch.is_empty() {
+            self.outbox.push_back(ConsumerEvent::Records(batch));
+        }
+        error.map_or(Turn::Go, |error| self.failed(&error))
+    }
+
+    fn failed(&mut self, error: &KafkaError) -> Turn {
+        let reason = self.client.context().take_reason();
+        let message = reason.map_or_else(|| error.to_string(), |reason| format!("{error}: {reason}"));
+        match error {
+            KafkaError::MessageConsumptionFatal(_) => return Turn::Failed(message),
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
+                // Some partition's next offset does not exist, or its log was cut; it is not said of which.
+                self.looks.doubt(Doubt::Client);
+            }
+            // One broker of several, or a lookup that is tried again: if all are gone, the client says so.
+            KafkaError::MessageConsumption(
+                RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut,
+            )
+            | KafkaError::PartitionEOF(_) => tracing::debug!(consumer = self.plan.name, message, "kafka client"),
+            _ => self.complain(&message),
+        }
+        Turn::Go
+    }
+}
+
+fn deliver(partitions: &mut Partitions, settled: &Sender<Settled>, record: Record) -> Option<Delivered> {
+    let partition = TopicPartition { topic: record.topic.clone(), partition: record.partition };
+    let slot = partitions.deliver(&partition, Witness::of(&record), record.size())?;
+    Some(Delivered { record, ack: Ack::new(slot, settled.clone()) })
+}
+
+fn name(names: &mut HashMap<String, Arc<str>>, topic: &str) -> Arc<str> {
+    if let Some(known) = names.get(topic) {
+        return known.clone();
+    }
+    let new: Arc<str> = topic.into();
+    names.insert(topic.to_owned(), new.clone());
+    new
+}

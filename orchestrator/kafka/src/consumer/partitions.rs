@@ -1,0 +1,278 @@
+//! The partitions that are read here, what of them is unfinished, and which have to be paused. Pure.
+
+mod assigned;
+
+use super::{
+    Limits, Scope,
+    ack::{Fate, Settled, Slot},
+    continuity::Extent,
+    inspector::{Depth, Subject},
+    statistics::Fetched,
+    status::{Pause, Reading},
+    witness::{Proof, Witness},
+};
+use assigned::Assigned;
+use saga_wire::record::TopicPartition;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    time::Instant,
+};
+
+/// All assigned partitions and the totals over them.
+#[derive(Debug)]
+pub(super) struct Partitions {
+    assigned: BTreeMap<TopicPartition, Assigned>,
+    generations: u64,
+    limits: Limits,
+    /// Delivered and not settled, records of partitions that were taken away included: they are still in memory.
+    unfinished_records: usize,
+    unfinished_bytes: usize,
+    pressed: bool,
+    holds: HashSet<Scope>,
+}
+
+/// What is to be stored for a partition.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Committable {
+    pub(super) partition: TopicPartition,
+    pub(super) offset: i64,
+    pub(super) metadata: String,
+}
+
+/// Partitions whose reading is to be stopped or taken up.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct PauseChange {
+    pub(super) pause: Vec<TopicPartition>,
+    pub(super) resume: Vec<TopicPartition>,
+}
+
+impl Partitions {
+    pub(super) fn new(limits: Limits) -> Partitions {
+        Partitions {
+            assigned: BTreeMap::new(),
+            generations: 0,
+            limits,
+            unfinished_records: 0,
+            unfinished_bytes: 0,
+            pressed: false,
+            holds: HashSet::new(),
+        }
+    }
+
+    /// Reading of `partition`, which is not paused, begins at `next`; acknowledgements of earlier assignments of it mean nothing any more.
+    pub(super) fn assign(&mut self, partition: TopicPartition, next: i64, end: i64, proof: Proof) {
+        self.revoke(&partition);
+        self.generations += 1;
+        let begun = Assigned::new(self.generations, next, end, proof);
+        self.assigned.insert(partition, begun);
+    }
+
+    /// Forgets `partition`; false if it was not read here.
+    pub(super) fn revoke(&mut self, partition: &TopicPartition) -> bool {
+        self.assigned.remove(partition).is_some()
+    }
+
+    /// Those of `partitions` that the client was told not to read.
+    pub(super) fn paused<'a>(
+        &self,
+        partitions: impl IntoIterator<Item = &'a TopicPartition>,
+    ) -> Vec<&'a TopicPartition> {
+        let is_paused = |one: &&TopicPartition| self.assigned.get(*one).is_some_and(|assigned| assigned.paused);
+        partitions.into_iter().filter(is_paused).collect()
+    }
+
+    /// A record was read; the slot to acknowledge it by, or nothing if the partition is not read here any more.
+    pub(super) fn deliver(&mut self, partition: &TopicPartition, witness: Witness, bytes: usize) -> Option<Slot> {
+        let assigned = self.assigned.get_mut(partition)?;
+        let offset = witness.offset;
+        assigned.watermark.deliver(witness);
+        assigned.anchor.get_or_insert(witness);
+        assigned.newest = Some(witness);
+        assigned.next = offset + 1;
+        assigned.unfinished_bytes += bytes;
+        self.unfinished_records += 1;
+        self.unfinished_bytes += bytes;
+        Some(Slot { partition: partition.clone(), generation: assigned.generation, offset, bytes })
+    }
+
+    /// A record is settled; the partition of which more may be committed because of it.
+    pub(super) fn settle(&mut self, settled: Settled) -> Option<TopicPartition> {
+        let Settled { slot, fate } = settled;
+        self.unfinished_records = self.unfinished_records.saturating_sub(1);
+        self.unfinished_bytes = self.unfinished_bytes.saturating_sub(slot.bytes);
+        let assigned = self.assigned.get_mut(&slot.partition).filter(|one| one.generation == slot.generation)?;
+        assigned.unfinished_bytes = assigned.unfinished_bytes.saturating_sub(slot.bytes);
+        match fate {
+            Fate::Abandoned => {
+                assigned.abandoned = true;
+                None
+            }
+            Fate::Finished => assigned.watermark.finish(slot.offset).then_some(slot.partition),
+        }
+    }
+
+    /// What may be committed of `partition`, with its proof.
+    pub(super) fn committable(&mut self, partition: &TopicPartition) -> Option<Committable> {
+        let assigned = self.assigned.get_mut(partition)?;
+        let last = assigned.watermark.last()?;
+        assigned.proof.ladder.push(last);
+        let metadata = assigned.proof.to_string();
+        Some(Committable { partition: partition.clone(), offset: last.offset + 1, metadata })
+    }
+
+    /// Partitions with abandoned records, and where each has to be read again. None that must not be read now in any case: a partition must
+    /// not be paused while it is being begun again.
+    pub(super) fn abandoned(&self) -> Vec<(TopicPartition, i64)> {
+        if self.pressed || self.holds.contains(&Scope::All) {
+            return Vec::new();
+        }
+        let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(Scope::partition).collect();
+        let broken = self.assigned.iter().filter(|(_, assigned)| assigned.abandoned);
+        broken
+            .filter(|(partition, _)| !held.contains(partition))
+            .map(|(partition, assigned)| (partition.clone(), assigned.unfinished_from()))
+            .collect()
+    }
+
+    /// Has `partition` read again from its oldest unfinished record.
+    pub(super) fn abandon(&mut self, partition: &TopicPartition) {
+        if let Some(assigned) = self.assigned.get_mut(partition) {
+            assigned.abandoned = true;
+        }
+    }
+
+    /// What a check has to look at.
+    pub(super) fn subjects(&self, depth: Depth) -> Vec<Subject> {
+        let all = self.assigned.iter();
+        all.map(|(partition, assigned)| Subject {
+            partition: partition.clone(),
+            generation: assigned.generation,
+            claim: assigned.claim(depth),
+            newest: assigned.newest,
+        })
+        .collect()
+    }
+
+    /// Whether `subject` is still the assignment that it was when it was asked about.
+    pub(super) fn is_current(&self, subject: &Subject) -> bool {
+        self.assigned.get(&subject.partition).is_some_and(|one| one.generation == subject.generation)
+    }
+
+    /// A check found that all of `subject` is of one log.
+    pub(super) fn confirm(&mut self, subject: &Subject, extent: Extent, now: Instant) {
+        if let Some(assigned) = self.assigned.get_mut(&subject.partition) {
+            assigned.confirm(subject.newest, extent, now);
+        }
+    }
+
+    /// The client says how far it has fetched.
+    pub(super) fn fetched(&mut self, all: &BTreeMap<TopicPartition, Fetched>, now: Instant) {
+        for (partition, assigned) in &mut self.assigned {
+            if let Some(fetched) = all.get(partition) {
+                assigned.take_fetched(*fetched, now);
+            }
+        }
+    }
+
+    /// How reading of each goes.
+    pub(super) fn readings(&self) -> Vec<Reading> {
+        let everywhere = self.pressed || self.holds.contains(&Scope::All);
+        let reading = |(partition, assigned): (&TopicPartition, &Assigned)| {
+            let held = self.holds.contains(&Scope::All) || self.holds.contains(&Scope::Partition(partition.clone()));
+            let pause = match assigned.paused || everywhere {
+                false => None,
+                true if held => Some(Pause::Held),
+                true if assigned.abandoned => Some(Pause::ReadAgain),
+                true => Some(Pause::Unfinished),
+            };
+            assigned.reading(partition.clone(), pause)
+        };
+        self.assigned.iter().map(reading).collect()
+    }
+
+    /// How many records that were not read yet are known to have been there.
+    pub(super) fn unread(&self, partition: &TopicPartition) -> u64 {
+        self.assigned.get(partition).map_or(0, |one| u64::try_from(one.end - one.next).unwrap_or(0))
+    }
+
+    /// Where `partition` is read again, and what proves that position.
+    pub(super) fn rereading(&self, partition: &TopicPartition) -> Option<(i64, Proof)> {
+        let assigned = self.assigned.get(partition)?;
+        Some((assigned.unfinished_from(), assigned.proof.clone()))
+    }
+
+    /// Every partition and the offset below which all that was there is finished.
+    pub(super) fn finished(&self) -> Vec<(TopicPartition, i64)> {
+        let finished = |assigned: &Assigned| assigned.watermark.oldest_unfinished().unwrap_or(assigned.next);
+        self.assigned.iter().map(|(partition, assigned)| (partition.clone(), finished(assigned))).collect()
+    }
+
+    /// The partitions that are read here.
+    pub(super) fn list(&self) -> Vec<TopicPartition> {
+        self.assigned.keys().cloned().collect()
+    }
+
+    /// Whether `partition` is read here.
+    pub(super) fn contains(&self, partition: &TopicPartition) -> bool {
+        self.assigned.contains_key(partition)
+    }
+
+    pub(super) fn hold(&mut self, scope: Scope) {
+        self.holds.insert(scope);
+    }
+
+    pub(super) fn release(&mut self, scope: &Scope) {
+        self.holds.remove(scope);
+    }
+
+    /// Whether so much is unfinished that nothing more may be read. Once it is, it stays until half is finished: a pause throws
+    /// away what was prefetched, so it must not flicker.
+    pub(super) fn pressed(&mut self) -> bool {
+        let (records, bytes) = (self.unfinished_records, self.unfinished_bytes);
+        let Limits { unfinished_records, unfinished_bytes, of_partition: _ } = self.limits;
+        self.pressed = if self.pressed {
+            records > unfinished_records / 2 || bytes > unfinished_bytes / 2
+        } else {
+            records >= unfinished_records || bytes >= unfinished_bytes
+        };
+        self.pressed
+    }
+
+    /// What has to change so that exactly the partitions that must not be read are paused; `all` pauses every one.
+    pub(super) fn pause_change(&mut self, all: bool) -> PauseChange {
+        let all = all || self.pressed() || self.holds.contains(&Scope::All);
+        let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(Scope::partition).collect();
+        let mut change = PauseChange::default();
+        for (partition, assigned) in &mut self.assigned {
+            let is_full = assigned.is_full(self.limits.of_partition);
+            let wanted = all || is_full || assigned.abandoned || held.contains(partition);
+            if wanted != assigned.paused {
+                let list = if wanted { &mut change.pause } else { &mut change.resume };
+                list.push(partition.clone());
+                assigned.paused = wanted;
+            }
+        }
+        change
+    }
+
+    pub(super) fn unfinished(&self) -> (usize, usize) {
+        (self.unfinished_records, self.unfinished_bytes)
+    }
+
+    /// Assigned and paused.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.assigned.len(), self.assigned.values().filter(|assigned| assigned.paused).count())
+    }
+}
+
+impl Scope {
+    fn partition(&self) -> Option<&TopicPartition> {
+        match self {
+            Scope::All => None,
+            Scope::Partition(partition) => Some(partition),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

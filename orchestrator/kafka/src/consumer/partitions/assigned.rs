@@ -1,0 +1,148 @@
+//! One partition that is read here. Pure.
+
+use crate::{
+    consumer::{
+        Share,
+        continuity::{Claim, Extent},
+        inspector::Depth,
+        statistics::Fetched,
+        status::{Pause, Reading},
+        witness::{Ladder, Proof, Witness},
+    },
+    watermark::Watermark,
+};
+use saga_wire::record::TopicPartition;
+use std::time::Instant;
+
+#[derive(Debug)]
+pub(super) struct Assigned {
+    pub(super) generation: u64,
+    /// The offset after the last delivered record; where reading began if there is none.
+    pub(super) next: i64,
+    pub(super) watermark: Watermark,
+    /// Of what is finished; goes with every commit of the partition.
+    pub(super) proof: Proof,
+    /// Was there at the last check: everything since was read from one log if it still is.
+    pub(super) anchor: Option<Witness>,
+    /// The last delivered record.
+    pub(super) newest: Option<Witness>,
+    /// After the last record that could be read at the last check.
+    pub(super) end: i64,
+    /// What the client says of it.
+    pub(super) fetched: Option<Fetched>,
+    /// Since when an open transaction holds back what is next.
+    pub(super) held_since: Option<Instant>,
+    /// What was next at the last check that found more, and since when it is.
+    pub(super) stalled: Option<(i64, Instant)>,
+    /// Bytes of records that are not finished.
+    pub(super) unfinished_bytes: usize,
+    /// It has its share of what may be unfinished.
+    full: bool,
+    /// The client was told not to read it.
+    pub(super) paused: bool,
+    /// A record was abandoned: everything from the oldest unfinished one has to be read again.
+    pub(super) abandoned: bool,
+}
+
+impl Assigned {
+    pub(super) fn new(generation: u64, next: i64, end: i64, proof: Proof) -> Assigned {
+        Assigned {
+            generation,
+            next,
+            watermark: Watermark::default(),
+            anchor: proof.newest(),
+            newest: proof.newest(),
+            proof,
+            end,
+            fetched: None,
+            held_since: None,
+            stalled: None,
+            unfinished_bytes: 0,
+            full: false,
+            paused: false,
+            abandoned: false,
+        }
+    }
+
+    /// A check found that all of it is of one log.
+    pub(super) fn confirm(&mut self, newest: Option<Witness>, extent: Extent, now: Instant) {
+        self.watch_progress(extent.end, now);
+        // One that was delivered since the question is evidence still.
+        self.anchor = newest.or(self.anchor);
+        self.end = extent.end;
+        self.proof.low = extent.low;
+        self.proof.ladder.forget_below(extent.low);
+    }
+
+    /// Whether it has its share of what may be unfinished. Once it has, it stays until half is finished.
+    pub(super) fn is_full(&mut self, share: Share) -> bool {
+        let (records, bytes) = (self.watermark.beyond_oldest(), self.unfinished_bytes);
+        self.full = if self.full {
+            records > share.records / 2 || bytes > share.bytes / 2
+        } else {
+            records >= share.records || bytes >= share.bytes
+        };
+        self.full
+    }
+
+    /// The oldest record that is not finished.
+    pub(super) fn unfinished_from(&self) -> i64 {
+        self.watermark.oldest_unfinished().unwrap_or(self.next)
+    }
+
+    /// Up to where everything was fetched and handed on.
+    pub(super) fn reached(&self) -> i64 {
+        let nothing_waits = self.watermark.oldest_unfinished().is_none();
+        let fetched = self.fetched.filter(|_| nothing_waits).map_or(self.next, |fetched| fetched.next);
+        // What the client has fetched and not handed on yet lies between the two.
+        if fetched >= self.end { fetched } else { self.next }
+    }
+
+    pub(super) fn watch_progress(&mut self, end: i64, now: Instant) {
+        let at = self.fetched.map_or(self.next, |fetched| fetched.next.max(self.next));
+        self.stalled = match self.stalled {
+            _ if self.paused || at >= end => None,
+            Some((before, since)) if before == at => Some((before, since)),
+            Some(_) | None => Some((at, now)),
+        };
+    }
+
+    pub(super) fn take_fetched(&mut self, fetched: Fetched, now: Instant) {
+        let is_held = fetched.high > fetched.stable && fetched.next >= fetched.stable;
+        let moved = self.fetched.is_none_or(|before| before.stable != fetched.stable);
+        self.held_since = match self.held_since {
+            _ if !is_held => None,
+            Some(since) if !moved => Some(since),
+            Some(_) | None => Some(now),
+        };
+        self.fetched = Some(fetched);
+    }
+
+    pub(super) fn reading(&self, partition: TopicPartition, pause: Option<Pause>) -> Reading {
+        let fetched = self.fetched.unwrap_or_default();
+        let end = self.end.max(fetched.stable);
+        Reading {
+            partition,
+            next: self.next,
+            finished: self.unfinished_from(),
+            end,
+            held_back: u64::try_from(fetched.high - end).unwrap_or(0),
+            caught_up: self.watermark.oldest_unfinished().is_none() && self.reached() >= end,
+            pause,
+            held_since: self.held_since,
+            stalled_since: self.stalled.map(|(_, since)| since),
+        }
+    }
+
+    pub(super) fn claim(&self, depth: Depth) -> Claim {
+        let low = self.proof.low;
+        match depth {
+            Depth::Newest => Claim { next: self.next, proof: Proof { low, ladder: Ladder::of(self.anchor) } },
+            Depth::Whole => {
+                let mut ladder = self.proof.ladder.clone();
+                ladder.extend([self.anchor, self.newest].into_iter().flatten());
+                Claim { next: self.unfinished_from(), proof: Proof { low, ladder } }
+            }
+        }
+    }
+}

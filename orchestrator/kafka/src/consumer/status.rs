@@ -1,0 +1,363 @@
+//! How intake is doing, for health checks, metrics, and whoever waits for what a topic says.
+
+use super::group::Coverage;
+use saga_wire::record::TopicPartition;
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// For how long nothing may have been read successfully: four looks, each of which a slow broker may delay.
+const SILENT: Duration = Duration::from_secs(20);
+
+/// For how long intake may be hindered: brokers that restart one after the other, and an election, are over sooner.
+const TROUBLED: Duration = Duration::from_secs(30);
+
+/// For how long partitions may be held by nobody, or by a program that is none of ours: a group settles sooner.
+const UNSETTLED: Duration = Duration::from_secs(20);
+
+/// For how long an open transaction may hold back what is next: as long as Kafka's own producers take by default, before it is aborted.
+const HELD_BACK: Duration = Duration::from_secs(60);
+
+/// For how long there may be something to read and nothing is read.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// How intake is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The plan's name.
+    pub name: &'static str,
+    /// What it is to read.
+    pub topics: Vec<Arc<str>>,
+    /// When the thread last polled; old means wedged, whatever the group believes.
+    pub polled: Option<Instant>,
+    /// When intake began.
+    pub started: Option<Instant>,
+    /// Partitions that are read here.
+    pub assigned: usize,
+    /// Those of them that are paused now.
+    pub paused: usize,
+    /// Records that were delivered and are not finished.
+    pub unfinished_records: usize,
+    /// Their bytes.
+    pub unfinished_bytes: usize,
+    /// When it was last found that all that is assigned here can be read, by reading it; with nothing assigned, that the broker tells of
+    /// the topics. Looked at every five seconds.
+    pub looked: Option<Instant>,
+    /// Each partition that is read here.
+    pub readings: Vec<Reading>,
+    /// Who of the group reads what is not read here.
+    pub coverage: Coverage,
+    /// What hinders intake now.
+    pub trouble: Option<String>,
+    /// Since when something has.
+    pub troubled_since: Option<Instant>,
+}
+
+/// How reading of a partition goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Which.
+    pub partition: TopicPartition,
+    /// The record that is delivered next.
+    pub next: i64,
+    /// The oldest record that is not finished.
+    pub finished: i64,
+    /// After the last record that could be read at the last look.
+    pub end: i64,
+    /// Records after `end` that open transactions hold back.
+    pub held_back: u64,
+    /// Whether everything before `end` was delivered and is finished.
+    pub caught_up: bool,
+    /// Why it is not read at the moment.
+    pub pause: Option<Pause>,
+    /// Since when an open transaction holds back what is next.
+    pub held_since: Option<Instant>,
+    /// Since when there is something to read, and nothing is read.
+    pub stalled_since: Option<Instant>,
+}
+
+/// Why a partition is not read at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pause {
+    /// As many records as may be are unfinished.
+    Unfinished,
+    /// The engine holds it: its poison record cannot be dead-lettered, or everything is held.
+    Held,
+    /// It is about to be read again from its oldest unfinished record.
+    ReadAgain,
+}
+
+/// Whether what is in a topic is known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// What it held at this time was read and is finished, as far as it is assigned here.
+    CaughtUp {
+        /// When that was looked at.
+        at: Instant,
+    },
+    /// So many records of it are not.
+    Behind {
+        /// Offsets, which transactions and compaction may leave empty.
+        records: u64,
+    },
+    /// It cannot be read.
+    Closed {
+        /// When it last could.
+        since: Option<Instant>,
+    },
+}
+
+/// Why intake is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// Nothing could be read for so long.
+    Silent(Duration),
+    /// Kafka refuses something, or cannot be reached.
+    Trouble(Duration, String),
+    /// A program that is none of ours holds partitions of our topics.
+    Foreign {
+        /// Its client id and host.
+        who: String,
+        /// Partitions of ours that it holds.
+        partitions: usize,
+    },
+    /// Partitions of our topics are held by nobody.
+    Unheld {
+        /// How many.
+        partitions: usize,
+        /// For so long.
+        lasts: Duration,
+    },
+    /// An open transaction of a producer holds back what is next.
+    HeldBack {
+        /// Where.
+        partition: TopicPartition,
+        /// From this offset on.
+        offset: i64,
+        /// For so long.
+        lasts: Duration,
+    },
+    /// There is something to read, and the client does not read it.
+    Stalled {
+        /// Where.
+        partition: TopicPartition,
+        /// For so long.
+        lasts: Duration,
+    },
+}
+
+/// What hinders the consumers of one engine. What is the matter with Kafka is one reason, whichever of them noticed it, and however long each has.
+#[must_use]
+pub fn hindrances<'a>(statuses: impl IntoIterator<Item = &'a Status>, now: Instant) -> Vec<Hindrance> {
+    let mut all: Vec<Hindrance> = Vec::new();
+    for one in statuses.into_iter().flat_map(|status| status.hindrances(now)) {
+        if !all.iter_mut().any(|known| known.takes_in(&one)) {
+            all.push(one);
+        }
+    }
+    all
+}
+
+impl Hindrance {
+    /// Whether `other` is the same one, which has lasted as long as the longer of both.
+    fn takes_in(&mut self, other: &Hindrance) -> bool {
+        match (&mut *self, other) {
+            (Hindrance::Silent(lasts), Hindrance::Silent(others)) => *lasts = (*others).max(*lasts),
+            (Hindrance::Trouble(lasts, what), Hindrance::Trouble(others, it)) if what == it => {
+                *lasts = (*others).max(*lasts);
+            }
+            (
+                Hindrance::Silent(_)
+                | Hindrance::Trouble(..)
+                | Hindrance::Foreign { .. }
+                | Hindrance::Unheld { .. }
+                | Hindrance::HeldBack { .. }
+                | Hindrance::Stalled { .. },
+                _,
+            ) => return self == other,
+        }
+        true
+    }
+}
+
+impl Status {
+    /// Whether what is in `topic` is known here.
+    #[must_use]
+    pub fn path(&self, topic: &str, now: Instant) -> Path {
+        match self.looked {
+            Some(at) if self.trouble.is_none() && now.saturating_duration_since(at) < SILENT => {
+                let behind = |one: &&Reading| &*one.partition.topic == topic && !one.caught_up;
+                let records = self.readings.iter().filter(behind).map(Reading::lag).sum::<u64>();
+                match self.readings.iter().any(|one| behind(&one)) {
+                    true => Path::Behind { records },
+                    false => Path::CaughtUp { at },
+                }
+            }
+            since => Path::Closed { since },
+        }
+    }
+
+    /// Everything that has lasted for longer than it may.
+    #[must_use]
+    pub fn hindrances(&self, now: Instant) -> Vec<Hindrance> {
+        let lasts = |since: Option<Instant>, at_most| {
+            since.map(|since| now.saturating_duration_since(since)).filter(|lasts| *lasts >= at_most)
+        };
+        let mut all = Vec::new();
+        match (lasts(self.troubled_since, TROUBLED), lasts(self.looked.or(self.started), SILENT)) {
+            (_, Some(silent)) if self.trouble.is_none() => all.push(Hindrance::Silent(silent)),
+            (Some(lasts), _) | (None, Some(lasts)) => {
+                all.push(Hindrance::Trouble(lasts, self.trouble.clone().unwrap_or_default()));
+            }
+            (None, None) => {}
+        }
+        if lasts(self.coverage.foreign_since, UNSETTLED).is_some() {
+            all.extend(self.coverage.foreign.iter().map(|one| Hindrance::Foreign {
+                who: format!("{} at {}", one.client_id, one.host),
+                partitions: one.partitions,
+            }));
+        }
+        all.extend(
+            lasts(self.coverage.unheld_since, UNSETTLED)
+                .map(|lasts| Hindrance::Unheld { partitions: self.coverage.unheld, lasts }),
+        );
+        for one in &self.readings {
+            let partition = || one.partition.clone();
+            all.extend(lasts(one.held_since, HELD_BACK).map(|lasts| Hindrance::HeldBack {
+                partition: partition(),
+                offset: one.end,
+                lasts,
+            }));
+            all.extend(
+                lasts(one.stalled_since, STALLED).map(|lasts| Hindrance::Stalled { partition: partition(), lasts }),
+            );
+        }
+        all
+    }
+}
+
+impl Reading {
+    /// Offsets that are not finished.
+    #[must_use]
+    pub fn lag(&self) -> u64 {
+        if self.caught_up { 0 } else { u64::try_from(self.end - self.finished).unwrap_or(0) }
+    }
+}
+
+impl fmt::Display for Hindrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Hindrance::Silent(lasts) => write!(f, "nothing could be read from Kafka for {} s", lasts.as_secs()),
+            Hindrance::Trouble(lasts, trouble) => {
+                write!(f, "Kafka has not answered as it should for {} s: {trouble}", lasts.as_secs())
+            }
+            Hindrance::Foreign { who, partitions } => write!(
+                f,
+                "{who} is a member of the consumer group, is no engine, and holds {partitions} partitions that nobody works on: stop it, or give it another group"
+            ),
+            Hindrance::Unheld { partitions, lasts } => {
+                write!(f, "no member of the consumer group holds {partitions} partitions for {} s", lasts.as_secs())
+            }
+            Hindrance::HeldBack { partition, offset, lasts } => write!(
+                f,
+                "a producer's open transaction holds back {partition} from offset {offset} on for {} s: `kafka-transactions.sh find-hanging` and `abort` end one that hangs",
+                lasts.as_secs()
+            ),
+            Hindrance::Stalled { partition, lasts } => {
+                write!(f, "{partition} has records that are not read for {} s", lasts.as_secs())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Pause::Unfinished => "unfinished",
+            Pause::Held => "held",
+            Pause::ReadAgain => "readAgain",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(caught_up: bool) -> Reading {
+        let partition = TopicPartition { topic: "saga.replies".into(), partition: 0 };
+        let (held_since, stalled_since) = (None, None);
+        Reading {
+            partition,
+            next: 7,
+            finished: 5,
+            end: 9,
+            held_back: 0,
+            caught_up,
+            pause: None,
+            held_since,
+            stalled_since,
+        }
+    }
+
+    #[test]
+    fn a_topic_is_caught_up_with_when_all_of_it_is_finished_and_it_could_just_be_read() {
+        let now = Instant::now();
+        let status = |readings| Status { looked: Some(now), readings, ..Status::default() };
+        assert_eq!(status(vec![reading(true)]).path("saga.replies", now), Path::CaughtUp { at: now });
+        assert_eq!(status(vec![reading(false)]).path("saga.replies", now), Path::Behind { records: 4 });
+        assert_eq!(status(vec![reading(true)]).path("saga.replies", now + SILENT), Path::Closed { since: Some(now) });
+        let troubled = Status { trouble: Some("away".into()), ..status(vec![reading(true)]) };
+        assert_eq!(troubled.path("saga.replies", now), Path::Closed { since: Some(now) });
+    }
+
+    #[test]
+    fn only_what_lasts_is_a_hindrance() {
+        let now = Instant::now();
+        let away = Status {
+            looked: Some(now),
+            trouble: Some("all brokers are down".into()),
+            troubled_since: Some(now),
+            ..Status::default()
+        };
+        assert_eq!(away.hindrances(now + SILENT - Duration::from_millis(1)), []);
+        let said = away.hindrances(now + TROUBLED)[0].to_string();
+        assert!(said.contains("30 s") && said.contains("all brokers are down"), "{said}");
+    }
+
+    #[test]
+    fn what_both_consumers_notice_is_one_reason() {
+        let now = Instant::now();
+        let troubled = |what: &str, since| Status {
+            looked: Some(now),
+            trouble: Some(what.into()),
+            troubled_since: Some(since),
+            ..Status::default()
+        };
+        let later = now + TROUBLED + Duration::from_secs(1);
+        let both =
+            [troubled("topic a cannot be read", now), troubled("topic a cannot be read", now + Duration::from_secs(1))];
+        let told = Hindrance::Trouble(TROUBLED + Duration::from_secs(1), "topic a cannot be read".into());
+        assert_eq!(hindrances(&both, later), std::slice::from_ref(&told));
+        let other = Hindrance::Trouble(TROUBLED + Duration::from_secs(1), "topic b cannot be read".into());
+        assert_eq!(hindrances(both.iter().chain([&troubled("topic b cannot be read", now)]), later), [told, other]);
+    }
+
+    #[test]
+    fn a_broker_that_says_nothing_at_all_is_a_hindrance_from_the_start_on() {
+        let now = Instant::now();
+        let status = Status { started: Some(now), ..Status::default() };
+        assert_eq!(status.hindrances(now + SILENT), [Hindrance::Silent(SILENT)]);
+    }
+
+    #[test]
+    fn a_partition_that_a_transaction_holds_back_is_named() {
+        let now = Instant::now();
+        let held = Reading { held_since: Some(now), ..reading(true) };
+        let status = Status { looked: Some(now + HELD_BACK), readings: vec![held], ..Status::default() };
+        let said = status.hindrances(now + HELD_BACK)[0].to_string();
+        assert!(said.contains("saga.replies/0 from offset 9"), "{said}");
+    }
+}

@@ -1,0 +1,178 @@
+//! What proves that a position belongs to the log that is there now. Pure.
+//!
+//! A topic that was deleted and made anew has the same name and offsets that fit, and so has a partition whose newest records an unclean
+//! election threw away. The client tells neither the topic's id nor the epoch of a record. So a position carries digests of records that
+//! were read before it: in the same log they are found again at their offsets.
+
+use saga_wire::record::Record;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use xxhash_rust::xxh3::Xxh3;
+
+/// A record that was read, as evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Witness {
+    pub(crate) offset: i64,
+    /// Of timestamp, key, value and headers.
+    pub(crate) digest: u64,
+}
+
+/// Witnesses kept of a partition. Over a million records each is then about five times as far back as the next: after a loss of the newest
+/// records some times as many are read again, and metadata of a commit stays below 400 bytes.
+const RUNGS: usize = 10;
+
+/// Witnesses of one log, oldest first: close together near the newest, ever farther apart before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ladder(Vec<Witness>);
+
+/// What goes with a position.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Proof {
+    /// The oldest offset that the log had when it was last looked at. It never falls within one log.
+    pub(super) low: i64,
+    pub(super) ladder: Ladder,
+}
+
+/// Begins the metadata of a committed offset.
+const MARK: &str = "saga.log";
+
+impl Witness {
+    pub(crate) fn of(record: &Record) -> Witness {
+        let mut hasher = Xxh3::new();
+        hasher.update(&record.timestamp.0.to_le_bytes());
+        add(&mut hasher, record.key.as_deref());
+        add(&mut hasher, record.value.as_deref());
+        for (name, value) in &record.headers {
+            add(&mut hasher, Some(name.as_bytes()));
+            add(&mut hasher, value.as_deref());
+        }
+        Witness { offset: record.offset, digest: hasher.digest() }
+    }
+}
+
+/// With its length, so that bytes do not wander from one part to the next; absent is not empty.
+fn add(hasher: &mut Xxh3, part: Option<&[u8]>) {
+    let length = part.map_or(u64::MAX, |bytes| bytes.len() as u64);
+    hasher.update(&length.to_le_bytes());
+    hasher.update(part.unwrap_or_default());
+}
+
+impl Ladder {
+    pub(super) fn of(witness: Option<Witness>) -> Ladder {
+        Ladder(witness.into_iter().collect())
+    }
+
+    pub(super) fn rungs(&self) -> &[Witness] {
+        &self.0
+    }
+
+    /// A record was read after those that are known.
+    pub(super) fn push(&mut self, witness: Witness) {
+        self.keep_below(witness.offset);
+        self.0.push(witness);
+        if self.0.len() > RUNGS {
+            self.thin(witness.offset);
+        }
+    }
+
+    /// Adds evidence for one question, in its place.
+    pub(super) fn extend(&mut self, witnesses: impl IntoIterator<Item = Witness>) {
+        for witness in witnesses {
+            if let Err(at) = self.0.binary_search_by_key(&witness.offset, |rung| rung.offset) {
+                self.0.insert(at, witness);
+            }
+        }
+    }
+
+    pub(super) fn keep_below(&mut self, offset: i64) {
+        self.0.retain(|rung| rung.offset < offset);
+    }
+
+    /// Forgets what the log holds no more.
+    pub(super) fn forget_below(&mut self, low: i64) {
+        self.0.retain(|rung| rung.offset >= low);
+    }
+
+    /// Removes the witness that is missed least: whose neighbours are nearest to each other, measured by how far back they are. The oldest
+    /// stays: it is the one that tells another log for certain.
+    fn thin(&mut self, head: i64) {
+        let back = |at: usize| i128::from(head - self.0[at].offset) + 1;
+        let is_nearer = |one: usize, other: usize| back(one - 1) * back(other + 1) < back(other - 1) * back(one + 1);
+        let inner = 1..self.0.len() - 1;
+        if let Some(least) = inner.reduce(|least, at| if is_nearer(at, least) { at } else { least }) {
+            self.0.remove(least);
+        }
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{MARK} {}", self.low)?;
+        self.ladder.0.iter().try_for_each(|rung| write!(f, " {}:{:x}", rung.offset, rung.digest))
+    }
+}
+
+impl Proof {
+    /// Reads the metadata of a committed offset. `None`: the position was set by a person or a tool, and is taken as it is.
+    pub(super) fn parse(metadata: &str) -> Option<Proof> {
+        let mut words = metadata.split(' ');
+        words.next().filter(|mark| *mark == MARK)?;
+        let low = words.next()?.parse().ok()?;
+        let rungs = words.map(|word| {
+            let (offset, digest) = word.split_once(':')?;
+            Some(Witness { offset: offset.parse().ok()?, digest: u64::from_str_radix(digest, 16).ok()? })
+        });
+        Some(Proof { low, ladder: Ladder(rungs.collect::<Option<_>>()?) })
+    }
+
+    pub(super) fn newest(&self) -> Option<Witness> {
+        self.ladder.0.last().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn witness(offset: i64) -> Witness {
+        Witness { offset, digest: u64::MAX - offset.unsigned_abs() }
+    }
+
+    proptest! {
+        #[test]
+        fn few_witnesses_reach_from_the_newest_record_back_to_the_first(steps in prop::collection::vec(1i64..50, 1..400)) {
+            let mut ladder = Ladder::default();
+            let mut offset = 0;
+            for step in steps {
+                offset += step;
+                ladder.push(witness(offset));
+            }
+            let rungs = ladder.rungs();
+            prop_assert!(rungs.len() <= RUNGS);
+            prop_assert_eq!(rungs.last(), Some(&witness(offset)));
+            prop_assert!(rungs.windows(2).all(|pair| pair[0].offset < pair[1].offset));
+            let text = Proof { low: 3, ladder: ladder.clone() }.to_string();
+            prop_assert!(text.len() < 400, "{}", text);
+            prop_assert_eq!(Proof::parse(&text), Some(Proof { low: 3, ladder }));
+        }
+    }
+
+    #[test]
+    fn the_first_witness_stays_and_distances_grow() {
+        let mut ladder = Ladder::default();
+        (0..100_000).for_each(|offset| ladder.push(witness(offset)));
+        let offsets: Vec<i64> = ladder.rungs().iter().map(|rung| rung.offset).collect();
+        assert_eq!((offsets[0], offsets.last()), (0, Some(&99_999)));
+        let back: Vec<i64> = offsets.iter().rev().map(|offset| 99_999 - offset).collect();
+        assert!(back.windows(2).all(|pair| pair[1] < 16 * (pair[0] + 1)), "{back:?}");
+    }
+
+    #[test]
+    fn a_position_that_somebody_set_carries_no_proof() {
+        for metadata in ["", "by hand", "saga.log", "saga.log x", "saga.log 0 1:x", "saga.log 0 1"] {
+            assert_eq!(Proof::parse(metadata), None, "{metadata}");
+        }
+        assert_eq!(Proof::parse("saga.log 7"), Some(Proof { low: 7, ladder: Ladder::default() }));
+    }
+}

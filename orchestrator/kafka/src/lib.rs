@@ -1,0 +1,27 @@
+//! Kafka's transport: records in and out. What a record means for a saga is the package `saga-wire`'s.
+//!
+//! Read in this order: [`settings`], [`consumer`] (intake, acknowledgement, back pressure), [`watermark`] (what may be committed), [`producer`],
+//! [`topics`] (what must exist before anything starts). [`mock`] is the broker of `saga dev`.
+
+mod brokers;
+mod client_form;
+pub mod consumer;
+pub mod ends;
+pub mod kept;
+pub mod mock;
+pub mod positions;
+pub mod producer;
+pub mod settings;
+pub mod topics;
+pub mod watermark;
+
+#[cfg(test)]
+mod shop;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use consumer::{Ack, Consumer, ConsumerEvent, Delivered};
+pub use ends::Ends;
+pub use kept::Kept;
+pub use producer::Producer;
+pub use settings::{Broker, Settings};

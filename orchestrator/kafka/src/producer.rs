@@ -1,0 +1,161 @@
+//! Records out. Sending never blocks; what became of a record is told by its delivery report and by nothing else.
+//!
+//! A broker refuses a whole batch for one record in it: a refused record is sent again alone before the refusal is believed. So two records
+//! of one partition that are sent at once may arrive in another order.
+//!
+//! Dropping the future of a send does not take the record back: it may still arrive.
+
+mod lanes;
+mod live;
+mod outcome;
+#[cfg(test)]
+mod tests;
+
+pub use lanes::Limits;
+pub use outcome::{Outcome, Undelivered, UndeliveredKind};
+
+use super::settings::Settings;
+use lanes::{Lane, Lanes};
+use live::Live;
+use saga_wire::record::Outgoing;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::oneshot, time::Instant};
+
+/// How long a full queue is waited for before the record counts as not sent.
+const QUEUE_WAIT: Duration = Duration::from_secs(1);
+
+/// How often a full queue is tried again: about as long as a batch takes.
+const QUEUE_RETRY: Duration = Duration::from_millis(5);
+
+/// The producer cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot create the producer of Kafka")]
+pub struct Error(#[from] rdkafka::error::KafkaError);
+
+/// Handle of one producer, cheap to clone. If a client of it dies of a fatal error it is made anew inside.
+#[derive(Clone, Debug)]
+pub struct Producer {
+    lanes: Arc<Lanes>,
+}
+
+impl Producer {
+    /// Starts a producer. Does not wait for the broker.
+    ///
+    /// # Errors
+    /// The client refuses the settings.
+    pub fn start(settings: &Settings) -> Result<Producer, Error> {
+        Ok(Producer { lanes: Lanes::start(settings.producer())? })
+    }
+
+    /// Sends a record and waits for its delivery report; for room in the client's queue it waits a second at most. A refusal that may be of
+    /// its batch is not believed: the record is sent again alone, and what the broker says then is the outcome.
+    pub async fn send(&self, record: &Outgoing) -> Outcome {
+        let lane = self.lanes.of(&record.topic);
+        let outcome = self.send_in(lane, record).await;
+        match outcome {
+            Sending::Refused(refused) if lane != Lane::Lone => self.send_alone(lane, &refused, record).await,
+            Sending::Refused(refused) => Outcome::Undelivered(refused),
+            Sending::Ended(outcome) => outcome,
+        }
+    }
+
+    /// Batches of a topic stay below its limit from now on: the largest that it takes, in bytes, by topic. Of a topic that is left out nothing
+    /// is known, and nothing changes.
+    pub fn learn(&self, limits: &Limits) {
+        self.lanes.learn(limits);
+    }
+
+    /// What `topic` takes at most, in bytes, as far as that was learnt.
+    #[must_use]
+    pub fn limit(&self, topic: &str) -> Option<usize> {
+        self.lanes.limit(topic)
+    }
+
+    /// The topics that were written to so far, whose limits are worth knowing.
+    #[must_use]
+    pub fn topics(&self) -> Vec<Arc<str>> {
+        self.lanes.topics()
+    }
+
+    /// Returns when a topic is written to for the first time, or has refused a batch that its known limit allows.
+    pub async fn wants_limits(&self) {
+        self.lanes.wants_limits().await;
+    }
+
+    /// Waits until everything that was sent has its delivery report; false if the deadline came first.
+    pub async fn flush(&self, deadline: Duration) -> bool {
+        let clients = self.lanes.clients();
+        let flush = move || {
+            let end = std::time::Instant::now() + deadline;
+            let left = || end.saturating_duration_since(std::time::Instant::now());
+            let flushed: Vec<bool> = clients.iter().map(|client| client.flush(left())).collect();
+            flushed.into_iter().all(|in_time| in_time)
+        };
+        tokio::task::spawn_blocking(flush).await.unwrap_or(false)
+    }
+
+    /// How often a client had to be made anew.
+    #[must_use]
+    pub fn recreations(&self) -> u64 {
+        self.lanes.clients().iter().map(|client| client.recreations()).sum()
+    }
+
+    async fn send_alone(&self, lane: Lane, refused: &Undelivered, record: &Outgoing) -> Outcome {
+        metrics::counter!("saga_kafka_sent_alone_total", "topic" => record.topic.to_string()).increment(1);
+        let outcome = match self.send_in(Lane::Lone, record).await {
+            Sending::Refused(refused) => Outcome::Undelivered(refused),
+            Sending::Ended(outcome) => outcome,
+        };
+        if outcome.is_delivered() && refused.kind == UndeliveredKind::TooLarge {
+            self.lanes.refused_a_batch(&record.topic, lane);
+        }
+        outcome
+    }
+
+    async fn send_in(&self, lane: Lane, record: &Outgoing) -> Sending {
+        let client = match self.lanes.client(lane).await {
+            Ok(client) => client,
+            Err(not_made) => return Sending::Ended(Outcome::Undelivered(not_made)),
+        };
+        match enqueue(&client, record).await {
+            Ok(report) => Sending::reported(report.await.unwrap_or_else(|_| lost())),
+            Err(refused) => Sending::Ended(Outcome::Undelivered(refused)),
+        }
+    }
+}
+
+/// What is known of a record after one sending of it.
+enum Sending {
+    /// The broker refused it, or only the batch that it was in.
+    Refused(Undelivered),
+    /// What became of it.
+    Ended(Outcome),
+}
+
+impl Sending {
+    fn reported(outcome: Outcome) -> Sending {
+        match outcome {
+            Outcome::Undelivered(undelivered) if undelivered.kind.is_of_a_batch() => Sending::Refused(undelivered),
+            Outcome::Undelivered(_) | Outcome::Delivered { .. } => Sending::Ended(outcome),
+        }
+    }
+}
+
+/// Hands a record to the client, waiting a moment for room in its queue. What is refused here certainly did not leave.
+async fn enqueue(client: &Arc<Live>, record: &Outgoing) -> Result<oneshot::Receiver<Outcome>, Undelivered> {
+    let give_up = Instant::now() + QUEUE_WAIT;
+    loop {
+        let (report, reported) = oneshot::channel();
+        match client.send(record, report) {
+            Ok(()) => return Ok(reported),
+            Err(refused) if refused.kind == UndeliveredKind::QueueFull && Instant::now() < give_up => {
+                tokio::time::sleep(QUEUE_RETRY).await;
+            }
+            Err(refused) => return Err(refused),
+        }
+    }
+}
+
+fn lost() -> Outcome {
+    Outcome::lost("the producer was closed before the delivery report came")
+}

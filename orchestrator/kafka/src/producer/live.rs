@@ -1,0 +1,183 @@
+//! The client behind the handle, and its replacement when it dies.
+
+use super::outcome::{Outcome, Undelivered, UndeliveredKind};
+use crate::client_form;
+use crate::{brokers::Brokers, consumer::log};
+use rdkafka::{
+    ClientConfig, ClientContext, Message,
+    config::RDKafkaLogLevel,
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    message::DeliveryResult,
+    producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
+};
+use saga_wire::record::Outgoing;
+use std::{
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// The client. Sending takes the lock for reading, for microseconds; only a replacement takes it for writing.
+pub(super) struct Live {
+    config: ClientConfig,
+    client: RwLock<Option<Client>>,
+    brokers: Brokers,
+    broken: Arc<AtomicBool>,
+    replacing: AtomicBool,
+    recreations: AtomicU64,
+}
+
+type Client = ThreadedProducer<Reports>;
+
+/// Hands delivery reports to those who wait for them.
+struct Reports {
+    broken: Arc<AtomicBool>,
+}
+
+impl Live {
+    pub(super) fn start(config: ClientConfig) -> KafkaResult<Arc<Live>> {
+        let broken = Arc::new(AtomicBool::new(false));
+        let client = RwLock::new(Some(create(&config, &broken)?));
+        let brokers = Brokers::at("producer", config.get("bootstrap.servers").unwrap_or_default());
+        Ok(Arc::new(Live {
+            config,
+            client,
+            brokers,
+            broken,
+            replacing: AtomicBool::new(false),
+            recreations: AtomicU64::new(0),
+        }))
+    }
+
+    pub(super) fn send(
+        self: &Arc<Self>,
+        outgoing: &Outgoing,
+        report: oneshot::Sender<Outcome>,
+    ) -> Result<(), Undelivered> {
+        if self.broken.load(Ordering::Acquire) {
+            self.replace();
+            return Err(not_sent("the producer had a fatal error and is being made anew"));
+        }
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(client) = client.as_ref() else { return Err(not_sent("the producer is closed")) };
+        client.send(native(outgoing, report)).map_err(|(error, _)| {
+            self.note(&error);
+            Undelivered::of(&error)
+        })
+    }
+
+    pub(super) fn flush(&self, deadline: Duration) -> bool {
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
+        client.as_ref().is_none_or(|client| client.flush(deadline).is_ok())
+    }
+
+    pub(super) fn look_for_brokers(&self) {
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = client.as_ref() {
+            self.brokers.look(client.client());
+        }
+    }
+
+    pub(super) fn recreations(&self) -> u64 {
+        self.recreations.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, error: &KafkaError) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            self.broken.store(true, Ordering::Release);
+        }
+    }
+
+    /// Makes the client anew, once, on a thread: creating one may read files, and dropping one waits for its reports.
+    fn replace(self: &Arc<Self>) {
+        if self.replacing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let live = self.clone();
+        let thread = thread::Builder::new().name("kafka-producer-anew".into()).spawn(move || live.replace_now());
+        if let Err(error) = thread {
+            self.replacing.store(false, Ordering::Release);
+            tracing::warn!(%error, "no thread to make the producer anew");
+        }
+    }
+
+    fn replace_now(&self) {
+        match create(&self.config, &self.broken) {
+            Ok(client) => {
+                self.recreations.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!("the producer had a fatal error and was made anew");
+                let old = self.client.write().unwrap_or_else(PoisonError::into_inner).replace(client);
+                // Before the old one is dropped: its last reports must not break the new one.
+                self.broken.store(false, Ordering::Release);
+                drop(old);
+            }
+            Err(error) => tracing::warn!(%error, "the producer cannot be made anew yet"),
+        }
+        self.replacing.store(false, Ordering::Release);
+    }
+}
+
+/// Dropping the client waits for its thread and its reports: not where the last handle happened to be.
+impl Drop for Live {
+    fn drop(&mut self) {
+        let client = self.client.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let _ = thread::Builder::new().name("kafka-producer-end".into()).spawn(move || drop(client));
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("broken", &self.broken).finish_non_exhaustive()
+    }
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log("producer", level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            self.broken.store(true, Ordering::Release);
+        }
+        tracing::warn!(%error, reason, "kafka producer");
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Box<oneshot::Sender<Outcome>>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, report: Self::DeliveryOpaque) {
+        let outcome = match result {
+            Ok(message) => Outcome::Delivered { partition: message.partition(), offset: message.offset() },
+            Err((error, _)) => Outcome::Undelivered(Undelivered::of(error)),
+        };
+        // Nobody may be waiting any more; the record was sent all the same.
+        let _ = report.send(outcome);
+    }
+}
+
+fn create(config: &ClientConfig, broken: &Arc<AtomicBool>) -> KafkaResult<Client> {
+    config.create_with_context(Reports { broken: broken.clone() })
+}
+
+fn not_sent(message: &str) -> Undelivered {
+    Undelivered { kind: UndeliveredKind::NotSent, message: message.to_owned() }
+}
+
+fn native(
+    outgoing: &Outgoing,
+    report: oneshot::Sender<Outcome>,
+) -> BaseRecord<'_, [u8], [u8], Box<oneshot::Sender<Outcome>>> {
+    let mut record = BaseRecord::with_opaque_to(&outgoing.topic, Box::new(report));
+    record.partition = outgoing.partition;
+    record.key = outgoing.key.as_deref();
+    record.payload = outgoing.value.as_deref();
+    record.headers = (!outgoing.headers.is_empty()).then(|| client_form::native_headers(&outgoing.headers));
+    record
+}

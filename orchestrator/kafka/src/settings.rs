@@ -1,0 +1,345 @@
+//! What the clients are told, and which of it a user may change.
+
+use rdkafka::{ClientConfig, config::RDKafkaLogLevel, error::KafkaError};
+use saga_base::secrets;
+use std::{collections::BTreeMap, fmt, net::Ipv6Addr, num::NonZeroU16, time::Duration};
+
+/// The largest `max.message.bytes` of a topic that is read: 128 MiB. A batch is held in memory whole.
+pub const LARGEST_BATCH: usize = 128 * 1024 * 1024;
+
+/// What a fetch may bring at most unless a single batch is larger: 8 MiB, so that a handful of partitions fills one answer.
+const FETCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// Room for the envelope of an answer above the batches in it.
+const ANSWER_OVERHEAD: usize = 1024 * 1024;
+
+/// What the clients are told of a topic whose limit is not known: the broker's default of 1 MiB and some.
+pub const USUAL_BATCH: usize = 2 * 1024 * 1024;
+
+/// The mock broker answers a fetch that finds nothing only when its time is over, even if records come before that. The default of half a
+/// second would be what every step over Kafka takes.
+const MOCK_FETCH_WAIT_MS: &str = "10";
+
+/// How the engines name themselves to the broker, unless `client.id` of `kafka.properties` does.
+const CLIENT_ID: &str = "saga-orchestrator";
+
+/// What the names of an installation's other groups have behind that of its own.
+const SHARDS: &str = ".shards";
+const STORE: &str = ".store";
+/// The same of groups in which records are read again; the name of the reading follows.
+pub const CATCH_UP: &str = ".catch-up.";
+
+/// Whether a group of this name would be another installation's: under it, it would take partitions and offsets from that one.
+#[must_use]
+pub fn is_of_another(group: &str) -> bool {
+    [SHARDS, STORE].iter().any(|ending| group.ends_with(ending)) || group.contains(CATCH_UP)
+}
+
+/// Which kind of broker answers. The mock of `saga dev` knows neither topic configuration nor creation by clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Broker {
+    /// Kafka, or what speaks its protocol in full.
+    #[default]
+    Real,
+    /// librdkafka's mock cluster: topics are created by whoever started it; limits and markers are not checked.
+    Mock,
+}
+
+/// How to reach the broker and as whom.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `host:port`, separated by commas.
+    pub bootstrap_servers: String,
+    /// Consumer group of trigger and reply topics; the inbox has its own, [`Settings::shards_group`].
+    pub group: String,
+    /// `group.instance.id` for static membership.
+    pub instance_id: Option<String>,
+    /// Handed to librdkafka as they are, except what [`Settings::check`] refuses.
+    pub properties: BTreeMap<String, String>,
+    /// After this long without an acknowledgement a record's fate is unknown.
+    pub message_timeout: Duration,
+    /// Which kind of broker it is.
+    pub broker: Broker,
+}
+
+/// A property that cannot be handed on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Correctness depends on the value that is set here.
+    #[error("kafka.properties: `{key}` cannot be set: {reason}")]
+    Reserved {
+        /// The property.
+        key: String,
+        /// What depends on it.
+        reason: &'static str,
+    },
+    /// librdkafka does not know it, or not with this value.
+    #[error("kafka.properties: `{key}`: {reason}")]
+    Invalid {
+        /// The property.
+        key: String,
+        /// librdkafka's words.
+        reason: String,
+    },
+}
+
+/// Properties that correctness needs as they are, with the reason that a person gets to read.
+const RESERVED: &[(&str, &str)] = &[
+    ("bootstrap.servers", "set kafka.bootstrapServers"),
+    ("metadata.broker.list", "set kafka.bootstrapServers"),
+    ("group.id", "set kafka.group"),
+    ("group.instance.id", "set kafka.instanceId"),
+    ("group.protocol", "shards are handed over by the classic protocol"),
+    ("partition.assignment.strategy", "shards are handed over one by one, by cooperative-sticky"),
+    ("enable.auto.commit", "offsets are committed only when what they stand for is recorded"),
+    ("enable.auto.offset.store", "offsets are committed only when what they stand for is recorded"),
+    ("auto.commit.enable", "offsets are committed only when what they stand for is recorded"),
+    ("auto.offset.reset", "trigger.from of the definition decides where a topic is begun"),
+    ("isolation.level", "records of aborted transactions must not start sagas"),
+    ("receive.message.max.bytes", "it follows from max.message.bytes of the topics that are read"),
+    ("enable.idempotence", "a command must not be written twice, nor out of order, by a resend"),
+    ("acks", "an acknowledged record must survive the loss of a broker"),
+    ("request.required.acks", "an acknowledged record must survive the loss of a broker"),
+    ("delivery.report.only.error", "a record counts as sent when its delivery report says so"),
+    ("message.timeout.ms", "it is the Kafka attempt timeout of participants.yaml"),
+    ("delivery.timeout.ms", "it is the Kafka attempt timeout of participants.yaml"),
+    ("transactional.id", "a transaction of Kafka cannot include the event store"),
+    ("test.mock.num.brokers", "it would replace the broker by a mock"),
+    (
+        "allow.auto.create.topics",
+        "a topic that the broker makes by itself has not the partitions and the retention that it needs",
+    ),
+    ("statistics.interval.ms", "readiness and the metrics of reading are computed from the statistics"),
+    ("enable.partition.eof", "reaching the end of a partition is not an event here"),
+];
+
+impl Settings {
+    /// Settings with nothing but an address and a group.
+    #[must_use]
+    pub fn new(bootstrap_servers: impl Into<String>, group: impl Into<String>) -> Settings {
+        Settings {
+            bootstrap_servers: bootstrap_servers.into(),
+            group: group.into(),
+            instance_id: None,
+            properties: BTreeMap::new(),
+            message_timeout: Duration::from_secs(30),
+            broker: Broker::Real,
+        }
+    }
+
+    /// The group whose partitions are the shards. Of its own, so that a new trigger topic does not move a shard.
+    #[must_use]
+    pub fn shards_group(&self) -> String {
+        format!("{}{SHARDS}", self.group)
+    }
+
+    /// The group that keeps what engines know the event store to have. It has no members.
+    #[must_use]
+    pub fn store_group(&self) -> String {
+        format!("{}{STORE}", self.group)
+    }
+
+    /// What the engines call themselves to the broker: members of the group with another name are none.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        self.properties.get("client.id").map_or(CLIENT_ID, String::as_str)
+    }
+
+    /// Whether every property may and can be handed on.
+    ///
+    /// # Errors
+    /// Names the first property that may not, with the reason, or that librdkafka refuses. Never prints the value of a secret.
+    pub fn check(&self) -> Result<(), Error> {
+        wrong_properties(&self.properties).into_iter().next().map_or(Ok(()), Err)?;
+        for config in [self.producer(), self.consumer(&self.group, USUAL_BATCH)] {
+            config.create_native_config().map_err(|error| invalid(&self.properties, &error))?;
+        }
+        Ok(())
+    }
+
+    /// What a consumer of `group` is told; no topic it reads has a `max.message.bytes` above `largest_batch`.
+    #[must_use]
+    pub fn consumer(&self, group: &str, largest_batch: usize) -> ClientConfig {
+        let fetch = FETCH_BYTES.max(largest_batch);
+        let mut config = self.client();
+        // A topic that is there again, or may be read again, is noticed within that time; librdkafka's default is five minutes.
+        tune(&mut config, &self.properties, "topic.metadata.refresh.interval.ms", "10000");
+        // Smaller than librdkafka's: prefetched records are memory, and are thrown away by every pause.
+        tune(&mut config, &self.properties, "queued.min.messages", "1000");
+        tune(&mut config, &self.properties, "queued.max.messages.kbytes", "16384");
+        // With a small prefetch librdkafka's default of 1 s would leave the consumer idle most of the time.
+        tune(&mut config, &self.properties, "fetch.queue.backoff.ms", "5");
+        tune(&mut config, &self.properties, "session.timeout.ms", "10000");
+        tune(&mut config, &self.properties, "heartbeat.interval.ms", "3000");
+        tune(&mut config, &self.properties, "auto.commit.interval.ms", "1000");
+        tune(&mut config, &self.properties, "fetch.max.bytes", &fetch.to_string());
+        if self.broker == Broker::Mock {
+            tune(&mut config, &self.properties, "fetch.wait.max.ms", MOCK_FETCH_WAIT_MS);
+        }
+        config.set("receive.message.max.bytes", (fetch + ANSWER_OVERHEAD).to_string());
+        config.set("group.id", group);
+        config.set("group.protocol", "classic");
+        config.set("partition.assignment.strategy", "cooperative-sticky");
+        config.set("enable.auto.commit", "true");
+        config.set("enable.auto.offset.store", "false");
+        config.set("auto.offset.reset", "error");
+        config.set("isolation.level", "read_committed");
+        if let Some(instance) = &self.instance_id {
+            config.set("group.instance.id", instance);
+        }
+        config
+    }
+
+    /// What a producer is told.
+    #[must_use]
+    pub fn producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        // Decisions leave in groups already; a longer wait only delays commands.
+        tune(&mut config, &self.properties, "linger.ms", "1");
+        tune(&mut config, &self.properties, "queue.buffering.max.messages", "50000");
+        tune(&mut config, &self.properties, "queue.buffering.max.kbytes", "65536");
+        // The broker knows the topic's limit; this one only bounds what is copied.
+        tune(&mut config, &self.properties, "message.max.bytes", "16777216");
+        // A batch that a topic refuses for size fails every record in it: well below the usual limit of 1 MiB.
+        tune(&mut config, &self.properties, "batch.size", "262144");
+        // As Kafka's own clients place keys, so that what is published joins with what they publish.
+        tune(&mut config, &self.properties, "partitioner", "murmur2_random");
+        // A topic that does not exist is told from a slow broker well before the message times out.
+        tune(&mut config, &self.properties, "topic.metadata.propagation.max.ms", "5000");
+        config.set("enable.idempotence", "true");
+        config.set("acks", "all");
+        config.set("message.timeout.ms", self.message_timeout.as_millis().to_string());
+        config
+    }
+
+    /// What a client that neither reads nor writes records is told.
+    #[must_use]
+    pub fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("client.id", CLIENT_ID);
+        // A server that is back is noticed soon, and one that vanished without a word too.
+        tune(&mut config, &self.properties, "socket.timeout.ms", "20000");
+        tune(&mut config, &self.properties, "reconnect.backoff.max.ms", "2000");
+        tune(&mut config, &self.properties, "socket.keepalive.enable", "true");
+        for (key, value) in &self.properties {
+            config.set(key, value);
+        }
+        config.set("bootstrap.servers", &self.bootstrap_servers);
+        // A topic of ours that the broker made by itself would have its number of partitions and its retention. Producers ask for it unless told.
+        config.set("allow.auto.create.topics", "false");
+        config.set_log_level(RDKafkaLogLevel::Info);
+        config
+    }
+}
+
+/// Every property that may not be handed on, or that librdkafka refuses by itself. Never prints the value of a secret.
+#[must_use]
+pub fn wrong_properties(properties: &BTreeMap<String, String>) -> Vec<Error> {
+    properties.iter().filter_map(|(key, value)| wrong(properties, key, value)).collect()
+}
+
+fn wrong(properties: &BTreeMap<String, String>, key: &str, value: &str) -> Option<Error> {
+    if let Some((_, reason)) = RESERVED.iter().find(|(reserved, _)| *reserved == key) {
+        return Some(Error::Reserved { key: key.to_owned(), reason });
+    }
+    let alone = ClientConfig::new().set(key, value).create_native_config();
+    alone.err().map(|error| invalid(properties, &error))
+}
+
+fn invalid(properties: &BTreeMap<String, String>, error: &KafkaError) -> Error {
+    let KafkaError::ClientConfig(_, reason, key, _) = error else {
+        return Error::Invalid { key: String::new(), reason: error.to_string() };
+    };
+    let secret = properties.get(key).filter(|value| is_secret(key) && !value.is_empty());
+    let reason = secret.map_or_else(|| reason.clone(), |value| reason.replace(value.as_str(), "…"));
+    Error::Invalid { key: key.clone(), reason }
+}
+
+/// Shows names of properties, and values only where they cannot be secrets.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: BTreeMap<&str, &str> = self
+            .properties
+            .iter()
+            .map(|(key, value)| (key.as_str(), if is_secret(key) { "…" } else { value }))
+            .collect();
+        f.debug_struct("Settings")
+            .field("bootstrap_servers", &secrets::address_shown(&self.bootstrap_servers))
+            .field("group", &self.group)
+            .field("instance_id", &self.instance_id)
+            .field("properties", &shown)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether `text` is `host:port`: librdkafka takes more for an address, and asks it for ever.
+#[must_use]
+pub fn is_server(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-._".contains(c));
+    let is_address = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => is_name(host),
+    };
+    is_address && port.bytes().all(|digit| digit.is_ascii_digit()) && port.parse::<NonZeroU16>().is_ok()
+}
+
+/// Whether a property of this name holds a secret.
+#[must_use]
+pub fn is_secret(key: &str) -> bool {
+    ["password", "secret", "pem", "jaas", "oauthbearer.config"].iter().any(|part| key.contains(part))
+}
+
+fn tune(config: &mut ClientConfig, properties: &BTreeMap<String, String>, key: &str, value: &str) {
+    if !properties.contains_key(key) {
+        config.set(key, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(key: &str, value: &str) -> Settings {
+        let mut settings = Settings::new("localhost:9092", "saga-orchestrator");
+        settings.properties.insert(key.into(), value.into());
+        settings
+    }
+
+    #[test]
+    fn what_correctness_needs_is_refused_by_name_with_the_reason() {
+        let error = with("enable.auto.commit", "false").check().expect_err("reserved").to_string();
+        assert!(error.contains("`enable.auto.commit` cannot be set: offsets are committed only when"), "{error}");
+        for (key, _) in RESERVED {
+            assert!(with(key, "1").check().is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_librdkafka_does_not_know_is_refused_by_name() {
+        let error = with("no.such.property", "1").check().expect_err("unknown").to_string();
+        assert!(error.contains("`no.such.property`"), "{error}");
+    }
+
+    #[test]
+    fn settings_that_only_tune_pass_through() {
+        let settings = with("session.timeout.ms", "45000");
+        assert!(settings.check().is_ok());
+        assert_eq!(settings.consumer("g", USUAL_BATCH).get("session.timeout.ms"), Some("45000"));
+        assert_eq!(with("linger.ms", "50").producer().get("linger.ms"), Some("50"));
+    }
+
+    #[test]
+    fn an_answer_that_holds_the_largest_batch_can_be_received() {
+        let config = Settings::new("localhost:9092", "g").consumer("g", LARGEST_BATCH);
+        let limit: usize = config.get("receive.message.max.bytes").expect("set").parse().expect("a number");
+        assert!(limit > LARGEST_BATCH);
+        config.create_native_config().expect("within librdkafka's range");
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let shown = format!("{:?}", with("sasl.password", "hunter2"));
+        assert!(shown.contains("sasl.password") && !shown.contains("hunter2"), "{shown}");
+    }
+}

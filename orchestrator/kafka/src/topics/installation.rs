@@ -1,0 +1,139 @@
+//! Whose topics and whose group: the first record of a topic beside each names the installation, for good.
+//!
+//! The first record counts, so that of two installations that claim something new at the same moment one loses and learns it.
+
+use super::{
+    admin::Existing,
+    error::Error,
+    needs::{Owned, mark_of},
+};
+use crate::settings::{Settings, USUAL_BATCH};
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::{KafkaError, KafkaResult},
+    producer::{BaseProducer, BaseRecord, Producer},
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// For one question, and for the one record that is ever written.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Before a partition without a leader is asked again: a topic that was just created has none for a moment.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Reads and writes marks.
+pub(super) struct Marks<'s> {
+    settings: &'s Settings,
+    consumer: BaseConsumer,
+}
+
+impl Marks<'_> {
+    pub(super) fn connect(settings: &Settings) -> Result<Marks<'_>, Error> {
+        let mut config = settings.consumer(&settings.group, USUAL_BATCH);
+        // The next mark is not asked for before the answer to the last question, which waits so long for records that do not come.
+        config.set("fetch.wait.max.ms", "10");
+        let consumer = config.create().map_err(Error::Client)?;
+        Ok(Marks { settings, consumer })
+    }
+
+    /// Makes each of `owned` the property of `installation` that is nobody's yet. Nothing is marked if one of them is somebody else's.
+    pub(super) fn claim(&self, owned: &[Owned], installation: &str) -> Result<(), Error> {
+        let mut free = Vec::new();
+        for one in owned {
+            match self.owner(&one.mark)? {
+                Some(found) => belongs(one, found, installation)?,
+                None => free.push(one),
+            }
+        }
+        for one in free {
+            self.write(&one.mark, installation)?;
+            let found = self.owner(&one.mark)?.ok_or_else(|| unmarked(&one.mark))?;
+            belongs(one, found, installation)?;
+        }
+        Ok(())
+    }
+
+    /// Fails unless `topic` is marked as `installation`'s.
+    pub(super) fn require(&self, mark: &Arc<str>, topic: &Arc<str>, installation: &str) -> Result<(), Error> {
+        let found = self.owner(mark)?.ok_or_else(|| unmarked(mark))?;
+        let one = Owned { what: "topic", key: "topics", name: topic.clone(), mark: mark.clone() };
+        belongs(&one, found, installation)
+    }
+
+    /// Fails if one of `topics` is an internal topic of an installation.
+    pub(super) fn require_foreign(
+        &self,
+        existing: &Existing,
+        topics: &[(Arc<str>, &'static str)],
+    ) -> Result<(), Error> {
+        for (topic, purpose) in topics {
+            let mark = mark_of(topic);
+            if existing.has(&mark)
+                && let Some(found) = self.owner(&mark)?
+            {
+                return Err(Error::Internal { topic: topic.clone(), purpose, found, mark });
+            }
+        }
+        Ok(())
+    }
+
+    fn owner(&self, mark: &str) -> Result<Option<String>, Error> {
+        let servers = &self.settings.bootstrap_servers;
+        self.read_patiently(mark).map_err(|source| Error::Unreachable { servers: servers.clone(), source })
+    }
+
+    fn read_patiently(&self, mark: &str) -> KafkaResult<Option<String>> {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            match self.read(mark) {
+                Err(_) if Instant::now() < give_up => super::pause(ASK_AGAIN),
+                answer => return answer,
+            }
+        }
+    }
+
+    fn read(&self, mark: &str) -> KafkaResult<Option<String>> {
+        let (low, high) = self.consumer.fetch_watermarks(mark, 0, PATIENCE)?;
+        if low == high {
+            return Ok(None);
+        }
+        let mut start = TopicPartitionList::new();
+        start.add_partition_offset(mark, 0, Offset::Offset(low))?;
+        self.consumer.assign(&start)?;
+        let give_up = Instant::now() + PATIENCE;
+        while Instant::now() < give_up {
+            let Some(message) = self.consumer.poll(Duration::from_millis(100)) else { continue };
+            let message = message?;
+            // One that was fetched for the mark that was read before.
+            if message.topic() == mark {
+                let value = message.payload().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+                return Ok(Some(value.unwrap_or_default()));
+            }
+        }
+        Err(KafkaError::MessageConsumption(rdkafka::error::RDKafkaErrorCode::OperationTimedOut))
+    }
+
+    fn write(&self, mark: &Arc<str>, installation: &str) -> Result<(), Error> {
+        let refused = |error: KafkaError| Error::Mark { topic: mark.clone(), reason: error.to_string() };
+        let producer: BaseProducer = self.settings.producer().create().map_err(Error::Client)?;
+        let record = BaseRecord::to(mark).partition(0).key("installation").payload(installation);
+        producer.send(record).map_err(|(error, _)| refused(error))?;
+        producer.flush(PATIENCE).map_err(refused)
+    }
+}
+
+fn belongs(one: &Owned, found: String, installation: &str) -> Result<(), Error> {
+    if found == installation {
+        return Ok(());
+    }
+    let Owned { what, key, name, .. } = one;
+    Err(Error::OtherInstallation { what, key, name: name.clone(), found, expected: installation.to_owned() })
+}
+
+fn unmarked(mark: &Arc<str>) -> Error {
+    Error::Mark { topic: mark.clone(), reason: "no record in it can be read".to_owned() }
+}

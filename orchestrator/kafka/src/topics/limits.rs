@@ -1,0 +1,46 @@
+//! What the topics that are written to take at most.
+
+use super::{Error, admin::Admin};
+use crate::{
+    producer::{Limits, Producer},
+    settings::{Broker, Settings},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time::{sleep, timeout};
+use tracing::debug;
+
+/// How often limits are read again: a topic can be configured anew at any time, and a batch that is refused is sent again until it is known.
+const EVERY: Duration = Duration::from_secs(300);
+
+/// Between two readings at least: topics that are written to for the first time often come together.
+const AT_LEAST: Duration = Duration::from_secs(2);
+
+/// The largest batch that each of `topics` takes. Those are left out that do not exist or whose configuration may not be read.
+///
+/// # Errors
+/// The broker cannot be reached.
+pub async fn limits(settings: &Settings, topics: Vec<Arc<str>>) -> Result<Limits, Error> {
+    match settings.broker {
+        // It has no configuration of topics, and no limits.
+        Broker::Mock => Ok(Limits::default()),
+        Broker::Real => {
+            let settings = settings.clone();
+            let asked = tokio::task::spawn_blocking(move || Admin::connect(&settings)?.largest_batches(&topics));
+            asked.await.unwrap_or_else(|panic| Err(Error::Panicked(panic.to_string())))
+        }
+    }
+}
+
+/// Tells `producer` the limits of what it writes to: those of new topics soon, all of them now and then. Never ends.
+pub async fn keep_limits(settings: Settings, producer: Producer) {
+    loop {
+        drop(timeout(EVERY, producer.wants_limits()).await);
+        sleep(AT_LEAST).await;
+        match limits(&settings, producer.topics()).await {
+            Ok(limits) => producer.learn(&limits),
+            Err(error) => {
+                debug!(%error, "the limits of topics are not known yet; what is refused in a batch is sent alone");
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The gate as it is, under many schedules: nobody is forgotten, nothing is lost, and never are more out than may be.
+
+mod capacity;
+mod probes;
+mod wait_queue;
+
+use super::{super::settings::GateSettings, Asking, Attempt, Coming, Gate};
+use crate::guard_events::Changes;
+use saga_base::sync::simulated::under_all_schedules;
+use saga_guards::{Lane, breaker};
+use shuttle::thread;
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+use tokio::sync::Notify;
+
+const FIRST: Asking = Asking { lane: Lane::Do, attempt: Attempt::First, coming: Coming::Anew };
+const WELL: Result<(), Duration> = Ok(());
+
+/// Two failures open it, two probes are out at once, and their successes close it.
+fn places(limit: u32) -> GateSettings {
+    let breaker = breaker::Settings { minimum_calls: 2, probes: 2, ..breaker::Settings::default() };
+    let breaker = breaker::Config::new(breaker).expect("sensible");
+    GateSettings { breaker, ..GateSettings::of_places(NonZeroU32::new(limit).expect("not zero")) }
+}
+
+fn gate(settings: GateSettings) -> Arc<Gate> {
+    Arc::new(Gate::new("payments", settings, Arc::new(Notify::new()), Changes::default()))
+}
+
+/// Lets so many do it at once, each under its number, and waits for all.
+fn together(many: usize, act: impl Fn(usize) + Clone + Send + Sync + 'static) {
+    let threads = (0..many).map(|number| {
+        let act = act.clone();
+        thread::spawn(move || act(number))
+    });
+    let threads: Vec<_> = threads.collect();
+    threads.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
+}
+
+/// Nothing is out, nobody waits, and all places are free.
+#[track_caller]
+fn everything_is_back(gate: &Gate) {
+    let view = gate.view();
+    assert_eq!((view.permits, view.waiting, view.pacing, view.in_line), (0, 0, 0, 0));
+    assert_eq!(view.breaker.probes_out, 0);
+    let (now, inner) = (gate.now(), gate.inner());
+    assert_eq!((inner.places.in_flight(), inner.woken.count(now)), (0, 0));
+}
+
+/// How many are out at once.
+#[derive(Clone, Debug, Default)]
+struct Out(Arc<AtomicU32>);
+
+impl Out {
+    #[track_caller]
+    fn one_of_at_most(&self, most: u32) {
+        let out = self.0.fetch_add(1, SeqCst) + 1;
+        assert!(out <= most, "{out} are out, {most} may be");
+        thread::yield_now();
+        self.0.fetch_sub(1, SeqCst);
+    }
+}

@@ -1,0 +1,155 @@
+//! The line: who waits in it is called when there is room, once, and not after leaving.
+
+use super::*;
+use crate::gate::wait_queue::{CALL_AGAIN, InLine, Since, Waiter, Wake};
+use crate::permit::Said;
+use crate::topics::Takes;
+use saga_base::sync::simulated::pass;
+use saga_core::{
+    command::{CommandRef, Direction, Guard},
+    id::{SagaId, Shard, StepIndex},
+    time::Timestamp,
+};
+use shuttle::future::block_on;
+use std::sync::atomic::AtomicBool;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+const WAITING: u16 = 4;
+/// Leaves as soon as it has joined.
+const LEAVES: u16 = 0;
+
+fn join(gate: &Arc<Gate>, number: u16, calls: Sender<Wake>) -> InLine {
+    let direction = if number.is_multiple_of(2) { Direction::Do } else { Direction::Undo };
+    let command = CommandRef { step: StepIndex(number), direction };
+    let since =
+        Since { guard: Guard::Breaker, since_ms: i64::from(number), not_before: Duration::ZERO, has_probed: false };
+    gate.join(
+        since,
+        Waiter { calls, saga: SagaId::new(Timestamp(1), Shard(0), u64::from(number) << 2), command: Some(command) },
+    )
+}
+
+/// Calls who may go on, as the engine's own task does, but hears nothing except the bell: a ring that is missing is missed for ever. Time
+/// passes only for who could not be reached.
+struct Keeper {
+    gate: Arc<Gate>,
+    ended: Arc<AtomicBool>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Keeper {
+    fn of(gate: &Arc<Gate>) -> Keeper {
+        let (gate, ended) = (Arc::clone(gate), Arc::new(AtomicBool::new(false)));
+        let (kept, has_ended) = (Arc::clone(&gate), Arc::clone(&ended));
+        let thread = thread::spawn(move || {
+            while !has_ended.load(SeqCst) {
+                match kept.call_who_may_go_on(WELL, Takes::All) {
+                    Some(soon) if soon <= CALL_AGAIN => {
+                        pass(soon);
+                        thread::yield_now();
+                    }
+                    Some(_) | None => block_on(kept.bell.notified()),
+                }
+            }
+        });
+        Keeper { gate, ended, thread }
+    }
+
+    fn end(self) {
+        self.ended.store(true, SeqCst);
+        self.gate.bell.notify_one();
+        self.thread.join().expect("it does not panic");
+    }
+}
+
+/// All wait in line; whoever stays is called, asks, and is let go on: in which order, `end_call` decides.
+fn all_are_called(gate: &Arc<Gate>, channel_of: usize, most_out: u32, said: Said) {
+    let (calls, mut called) = channel(channel_of);
+    let keeper = Keeper::of(gate);
+    let joining: Vec<_> = (0..WAITING)
+        .map(|number| {
+            let (gate, calls) = (Arc::clone(gate), calls.clone());
+            thread::spawn(move || Some(join(&gate, number, calls)).filter(|_| number != LEAVES))
+        })
+        .collect();
+    drop(calls);
+    let counts = ask_as_called(gate, &mut called, most_out, said);
+    let places: Vec<_> = joining.into_iter().map(|thread| thread.join().expect("it does not panic")).collect();
+    assert!(counts[1..].iter().all(|calls| *calls == 1) && counts[usize::from(LEAVES)] <= 1, "{counts:?}");
+    assert_eq!(gate.view().in_line, 0, "nobody is in line who has been called or has left");
+    keeper.end();
+    drop((places, called));
+    everything_is_back(gate);
+}
+
+/// Until all who stay have been called; how often each was.
+fn ask_as_called(gate: &Arc<Gate>, called: &mut Receiver<Wake>, most_out: u32, said: Said) -> [u32; WAITING as usize] {
+    let (mut counts, out) = ([0; WAITING as usize], Out::default());
+    while counts[1..].contains(&0) {
+        let wake = block_on(called.recv()).expect("who stays is called");
+        counts[usize::from(wake.command.expect("of a command").step.0)] += 1;
+        let permit = gate.admit(Asking { coming: Coming::Woken, ..FIRST }, WELL).expect("who is called is admitted");
+        drop(wake);
+        out.one_of_at_most(most_out);
+        permit.settle(said);
+    }
+    counts
+}
+
+#[test]
+fn whoever_stays_in_line_is_called_once() {
+    under_all_schedules(|| all_are_called(&gate(places(8)), 8, 8, Said::NOTHING));
+}
+
+#[test]
+fn whoever_waits_for_the_only_place_is_called_when_it_is_free() {
+    under_all_schedules(|| {
+        let mut settings = places(1);
+        settings.bulkhead.max_waiting = Some(0);
+        let gate = gate(settings);
+        let holder = block_on(gate.enter(Lane::Do)).expect("it is free");
+        let holds = thread::spawn(move || drop(holder));
+        all_are_called(&gate, 8, 1, Said::NOTHING);
+        holds.join().expect("it does not panic");
+    });
+}
+
+#[test]
+fn a_shard_that_is_slow_to_look_has_everybody_called_all_the_same() {
+    under_all_schedules(|| all_are_called(&gate(places(8)), 1, 8, Said::NOTHING));
+}
+
+/// Whoever was called and vanishes, with its shard for example, holds no turn.
+#[test]
+fn a_turn_that_nobody_takes_goes_to_the_next() {
+    under_all_schedules(|| {
+        let mut settings = places(1);
+        settings.bulkhead.max_waiting = Some(0);
+        let gate = gate(settings);
+        let (calls, mut called) = channel(8);
+        let places: Vec<_> = (0..WAITING).map(|number| join(&gate, number, calls.clone())).collect();
+        let keeper = Keeper::of(&gate);
+        for _ in 0..WAITING {
+            drop(block_on(called.recv()).expect("the next is called"));
+        }
+        keeper.end();
+        drop(places);
+        everything_is_back(&gate);
+    });
+}
+
+#[test]
+fn nobody_is_called_into_a_shard_that_has_gone() {
+    under_all_schedules(|| {
+        let gate = gate(places(8));
+        let (calls, called) = channel(1);
+        let places: Vec<_> = (0..WAITING).map(|number| join(&gate, number, calls.clone())).collect();
+        let keeper = Keeper::of(&gate);
+        let shard = thread::spawn(move || drop((calls, called)));
+        let leaving = thread::spawn(move || drop(places));
+        shard.join().expect("it does not panic");
+        leaving.join().expect("it does not panic");
+        keeper.end();
+        everything_is_back(&gate);
+    });
+}

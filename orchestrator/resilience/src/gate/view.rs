@@ -1,0 +1,34 @@
+//! A gate at one moment.
+
+use crate::failed_call::FailedCall;
+use saga_guards::{Monotonic, breaker, budget};
+use std::num::NonZeroU32;
+
+/// A gate at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct GateView {
+    /// When it was looked at.
+    pub(crate) now: Monotonic,
+    pub(crate) breaker: breaker::Snapshot,
+    /// The last calls that failed, the newest first.
+    pub(crate) last_failures: Vec<FailedCall>,
+    /// Those before the breaker opened; none while it is closed.
+    pub(crate) that_opened: Vec<FailedCall>,
+    /// Calls that are admitted and not settled.
+    pub(crate) permits: u32,
+    /// Calls that were admitted, ever.
+    pub(crate) calls_begun: u64,
+    /// Places there are.
+    pub(crate) limit: NonZeroU32,
+    /// Calls that wait in memory for a place.
+    pub(crate) waiting: u32,
+    /// Calls that wait in memory for the rate limit.
+    pub(crate) pacing: u32,
+    /// Calls that the rate limit lets pass now.
+    pub(crate) rate_room: Option<u32>,
+    pub(crate) budget: budget::Snapshot,
+    /// Share of the capacity that it works at.
+    pub(crate) share: f64,
+    /// Commands that wait durably.
+    pub(crate) in_line: u32,
+}

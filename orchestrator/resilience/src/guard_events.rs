@@ -1,0 +1,223 @@
+//! What happens to guards, as it happens: for everybody who follows `GET /api/guards/events`.
+
+use super::lifecycle::Lifecycle;
+use crate::{
+    failed_call::FailedCall,
+    overrides::{GuardAction, Mode},
+    snapshot::millis,
+};
+use saga_base::clock::Clock;
+use saga_core::time::{Timestamp, rfc3339};
+use saga_guards::breaker::Trip;
+use serde::{Serialize, Serializer};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::broadcast;
+
+/// Changes that are kept for whoever reads slowly: a fault of the network that trips every breaker and ejects every endpoint of a large
+/// installation at once. Whoever falls behind further is told how many it missed.
+pub const KEPT: usize = 1_024;
+
+/// Where changes are published, and followed from. Nobody need listen; publishing never waits.
+#[derive(Clone, Debug)]
+pub struct Changes(broadcast::Sender<Arc<Change>>);
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// By this engine's clock.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub at: Timestamp,
+    /// Whom it is about; `None`: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub participant: Option<String>,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "change", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum What {
+    /// The breaker opened by what it counted.
+    BreakerOpened {
+        /// Why.
+        #[serde(serialize_with = "as_word")]
+        trip: Trip,
+        /// Calls that it had counted when it opened first.
+        calls: u32,
+        /// How many of them failed.
+        failures: u32,
+        /// The last call that failed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        last: Option<FailedCall>,
+    },
+    /// It lets probes through.
+    BreakerHalfOpen,
+    /// It closed by what its probes said.
+    BreakerClosed,
+    /// It only counts, and would have opened.
+    BreakerWouldOpen {
+        /// Why.
+        #[serde(serialize_with = "as_word")]
+        trip: Trip,
+    },
+    /// Somebody decides now what the breaker does, or nobody any more.
+    ModeChanged {
+        /// From now on.
+        mode: Mode,
+    },
+    /// A record with another payload came under the key of a saga, and starts nothing.
+    KeyTaken {
+        /// Name of the definition.
+        saga: String,
+        /// The key.
+        key: String,
+        /// Id of the saga that has it.
+        taken_by: String,
+        /// Topic, partition and offset of the record.
+        record: String,
+    },
+    /// Breaker and limits began anew.
+    Reset,
+    /// This engine read an act from the record and put it into effect.
+    ActApplied {
+        /// Its place on the record.
+        number: i64,
+        /// What.
+        #[serde(flatten)]
+        action: GuardAction,
+        /// Who.
+        who: String,
+        /// Why.
+        reason: String,
+    },
+    /// The participant asked not to be called for a time (`Retry-After` with 429 or 503), and is not.
+    PauseAsked {
+        /// For so long.
+        #[serde(rename = "forMs", serialize_with = "as_millis")]
+        span: Duration,
+    },
+    /// An endpoint gets no calls for a time: it fails more than the others.
+    EndpointEjected {
+        /// Its address, without secrets.
+        endpoint: String,
+        /// For so long.
+        #[serde(rename = "forMs", serialize_with = "as_millis")]
+        span: Duration,
+    },
+    /// It gets calls again.
+    EndpointReturned {
+        /// Its address, without secrets.
+        endpoint: String,
+    },
+    /// A health check says otherwise than before.
+    HealthChanged {
+        /// Whose; `None`: the participant's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        endpoint: Option<String>,
+        /// What it says now.
+        healthy: bool,
+    },
+    /// The participant's lifecycle has a new phase.
+    Lifecycle {
+        /// The new one.
+        phase: Lifecycle,
+    },
+    /// Only a share of the participant's capacity is used.
+    Degraded {
+        /// The share, above 0 and at most 1.
+        share: f64,
+    },
+    /// All of it is used again.
+    Restored,
+    /// participants.yaml was read anew and is in effect.
+    ConfigReloaded,
+    /// participants.yaml was read anew and refused whole; what was in effect stays.
+    ConfigRefused {
+        /// Why, without secrets.
+        reason: String,
+    },
+}
+
+impl Default for Changes {
+    fn default() -> Changes {
+        Changes(broadcast::Sender::new(KEPT))
+    }
+}
+
+impl Changes {
+    /// Tells all who follow. Costs nothing worth mentioning while nobody does.
+    pub fn publish(&self, participant: Option<&str>, what: What) {
+        if self.0.receiver_count() == 0 {
+            return;
+        }
+        let change = Change { at: Clock::Wall.now(), participant: participant.map(str::to_owned), what };
+        // The last who followed may have left just now.
+        drop(self.0.send(Arc::new(change)));
+    }
+
+    /// All changes from now on.
+    #[must_use]
+    pub fn follow(&self) -> broadcast::Receiver<Arc<Change>> {
+        self.0.subscribe()
+    }
+}
+
+fn as_rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*at))
+}
+
+fn as_millis<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(millis(*span))
+}
+
+fn as_word<S: Serializer>(trip: &Trip, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(trip.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn shown(what: What) -> Value {
+        let change = Change { at: Timestamp(0), participant: Some("payments".into()), what };
+        serde_json::to_value(change).expect("serialisable")
+    }
+
+    #[test]
+    fn a_change_says_when_whom_and_what() {
+        let at = "1970-01-01T00:00:00.000Z";
+        assert_eq!(
+            shown(What::BreakerOpened { trip: Trip::FailureRate, calls: 10, failures: 5, last: None }),
+            json!({"at": at, "participant": "payments", "change": "breakerOpened", "trip": "failureRate",
+                   "calls": 10, "failures": 5})
+        );
+        let span = Duration::from_millis(1_500);
+        assert_eq!(
+            shown(What::EndpointEjected { endpoint: "http://b:1".into(), span }),
+            json!({"at": at, "participant": "payments", "change": "endpointEjected", "endpoint": "http://b:1", "forMs": 1500})
+        );
+        let act =
+            What::ActApplied { number: 3, action: GuardAction::Open, who: "anna".into(), reason: "upgrade".into() };
+        assert_eq!(
+            shown(act),
+            json!({"at": at, "participant": "payments", "change": "actApplied", "number": 3, "action": "open",
+                   "who": "anna", "reason": "upgrade"})
+        );
+    }
+
+    #[test]
+    fn whoever_follows_late_or_slowly_is_no_burden() {
+        let changes = Changes::default();
+        changes.publish(Some("payments"), What::BreakerClosed);
+        let mut follower = changes.follow();
+        for _ in 0..=KEPT {
+            changes.publish(None, What::ConfigReloaded);
+        }
+        assert!(matches!(follower.try_recv(), Err(broadcast::error::TryRecvError::Lagged(1))));
+        assert_eq!(follower.try_recv().expect("kept").what, What::ConfigReloaded);
+    }
+}

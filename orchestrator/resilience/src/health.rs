@@ -1,0 +1,153 @@
+//! Health checks: one task for each participant that wants them, and what they have found.
+//!
+//! Guards ask before a call is recorded: while a participant says itself that it is not well, its calls wait for
+//! the next check instead of failing one by one.
+
+mod question;
+#[cfg(test)]
+mod tests;
+mod view;
+mod watched;
+
+pub use question::Question;
+pub use view::{HealthCheckView, HealthView};
+
+use crate::guard_events::Changes;
+use saga_base::sync::{Mutex, MutexGuard};
+use saga_guards::{Monotonic, health};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::{runtime::Handle, time::Instant};
+pub(super) use watched::Watched;
+
+/// All health checks of an engine. Dropped, they end.
+#[derive(Debug)]
+pub struct HealthChecks {
+    started: Instant,
+    changes: Changes,
+    watched: Mutex<Book>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    by_name: HashMap<String, Arc<Watched>>,
+    /// Where tasks run, once they may.
+    runtime: Option<Handle>,
+}
+
+impl Default for HealthChecks {
+    fn default() -> HealthChecks {
+        HealthChecks::new(Changes::default())
+    }
+}
+
+impl HealthChecks {
+    /// Nobody is asked yet. What checks find out is published in `changes`.
+    #[must_use]
+    pub fn new(changes: Changes) -> HealthChecks {
+        HealthChecks { started: Instant::now(), changes, watched: Mutex::default() }
+    }
+
+    /// From here on `participant` is asked `question` by `config`; what is known of it stays. `None`: it is not asked any more, and nothing
+    /// is known, nor answered.
+    pub(super) fn watch(
+        &self,
+        participant: &str,
+        question: Option<(Question, health::Config)>,
+    ) -> Option<Arc<Watched>> {
+        let mut book = self.book();
+        match (book.by_name.get(participant).cloned(), question) {
+            (None, None) => None,
+            (Some(known), None) => {
+                known.stop();
+                book.by_name.remove(participant);
+                None
+            }
+            (Some(known), Some((question, config))) => {
+                known.change(question, config);
+                run(&book, &known);
+                Some(known)
+            }
+            (None, Some((question, config))) => {
+                let watched = Watched::new(participant, self.started, question, config, self.changes.clone());
+                let watched = Arc::new(watched);
+                run(&book, &watched);
+                book.by_name.insert(participant.to_owned(), Arc::clone(&watched));
+                Some(watched)
+            }
+        }
+    }
+
+    /// Nobody is asked any more but those of `participants`.
+    pub fn forget_all_but(&self, participants: &dyn Fn(&str) -> bool) {
+        self.book().by_name.retain(|name, watched| {
+            let stays = participants(name);
+            if !stays {
+                watched.stop();
+            }
+            stays
+        });
+    }
+
+    /// Lets the checks begin, those of participants that come later included.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    pub fn start(&self) {
+        let mut book = self.book();
+        book.runtime = Some(Handle::current());
+        book.by_name.values().for_each(|watched| run(&book, watched));
+    }
+
+    /// Ends the checks; what is known stays, and soon holds no more.
+    pub fn stop(&self) {
+        let mut book = self.book();
+        book.runtime = None;
+        book.by_name.values().for_each(|watched| watched.stop());
+    }
+
+    /// Whether calls to `participant` may go there; who is not checked is well.
+    ///
+    /// # Errors
+    /// How long to wait until a check may have found it well.
+    pub fn is_well(&self, participant: &str) -> Result<(), Duration> {
+        self.watched(participant).map_or(Ok(()), |watched| watched.is_well())
+    }
+
+    /// What the checks of `participant` found; `None`: it is not checked.
+    #[must_use]
+    pub fn participant_health(&self, participant: &str) -> Option<health::Snapshot> {
+        self.watched(participant).map(|watched| watched.snapshot(self.now()))
+    }
+
+    /// What the checks of each endpoint of `participant` found, by its base URL.
+    #[must_use]
+    pub fn endpoint_health(&self, participant: &str) -> Vec<(String, health::Snapshot)> {
+        self.watched(participant).map(|watched| watched.endpoints(self.now())).unwrap_or_default()
+    }
+
+    fn watched(&self, participant: &str) -> Option<Arc<Watched>> {
+        self.book().by_name.get(participant).cloned()
+    }
+
+    fn now(&self) -> Monotonic {
+        Monotonic::since_origin(self.started.elapsed())
+    }
+
+    /// The book is consistent between any two statements, so a panic elsewhere under the lock leaves nothing half done.
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.watched.lock()
+    }
+}
+
+impl Drop for HealthChecks {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Lets the checks of `watched` run, if they may by now.
+fn run(book: &Book, watched: &Arc<Watched>) {
+    if let Some(runtime) = &book.runtime {
+        watched.run(runtime);
+    }
+}

@@ -1,0 +1,288 @@
+//! What Prometheus is told of guards, in the names that Resilience4j has made familiar, and in ours for what it does not know.
+//!
+//! Counters and histograms move where things happen, through handles that are made once per participant; gauges are set when somebody
+//! looks.
+
+pub mod scrape;
+
+use super::{
+    lifecycle::Lifecycle,
+    snapshot::{BreakerState, ParticipantSnapshot},
+};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
+use saga_core::command::Guard;
+use std::time::Duration;
+
+/// How a call that left ended, for its breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// The participant answered, be it to say no.
+    Successful,
+    /// It did not, or with an error of its own.
+    Failed,
+    /// It says nothing about the participant.
+    Ignored,
+}
+
+/// How a command ended, for retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retried {
+    /// By its first attempt.
+    SuccessfulWithoutRetry,
+    /// By a later one.
+    SuccessfulWithRetry,
+    /// For good, by its first attempt.
+    FailedWithoutRetry,
+    /// By a later one.
+    FailedWithRetry,
+}
+
+/// One participant's handles. Using them allocates nothing and takes no lock. Made after recording has started: before, they lead nowhere.
+#[derive(Debug)]
+pub struct Meters {
+    successful: Histogram,
+    failed: Histogram,
+    ignored: Histogram,
+    not_permitted: Counter,
+    /// In the order of [`Guard::ALL`].
+    waits: [Histogram; Guard::ALL.len()],
+}
+
+impl Meters {
+    /// Of nobody: they lead nowhere.
+    #[must_use]
+    pub fn nobodys() -> Meters {
+        Meters {
+            successful: Histogram::noop(),
+            failed: Histogram::noop(),
+            ignored: Histogram::noop(),
+            not_permitted: Counter::noop(),
+            waits: Guard::ALL.map(|_| Histogram::noop()),
+        }
+    }
+
+    /// Of the participant called `name`.
+    #[must_use]
+    pub fn of(name: &str) -> Meters {
+        let calls = |kind: &'static str| histogram!("resilience4j_circuitbreaker_calls_seconds", "name" => name.to_owned(), "kind" => kind);
+        let not_permitted = counter!("resilience4j_circuitbreaker_not_permitted_calls_total", "name" => name.to_owned(),
+            "kind" => "not_permitted");
+        let waits = Guard::ALL.map(
+            |guard| histogram!("saga_guard_wait_seconds", "participant" => name.to_owned(), "guard" => guard.as_str()),
+        );
+        Meters {
+            successful: calls("successful"),
+            failed: calls("failed"),
+            ignored: calls("ignored"),
+            not_permitted,
+            waits,
+        }
+    }
+
+    /// A call that left has ended, `took` after it was let go.
+    pub fn called(&self, kind: Called, took: Duration) {
+        let calls = match kind {
+            Called::Successful => &self.successful,
+            Called::Failed => &self.failed,
+            Called::Ignored => &self.ignored,
+        };
+        calls.record(took.as_secs_f64());
+    }
+
+    /// The breaker let a call not through.
+    pub fn not_permitted(&self) {
+        self.not_permitted.increment(1);
+    }
+
+    /// A command was let go that `guard` had held for `waited`, in memory or on record.
+    pub fn waited(&self, guard: Guard, waited: Duration) {
+        let handles = Guard::ALL.iter().zip(&self.waits);
+        handles.filter(|(other, _)| **other == guard).for_each(|(_, histogram)| histogram.record(waited.as_secs_f64()));
+    }
+}
+
+/// A command to the participant called `name` has ended. Once per command and after its commit, so that it need not be cheap.
+pub fn retried(name: &str, kind: Retried) {
+    let kind = match kind {
+        Retried::SuccessfulWithoutRetry => "successful_without_retry",
+        Retried::SuccessfulWithRetry => "successful_with_retry",
+        Retried::FailedWithoutRetry => "failed_without_retry",
+        Retried::FailedWithRetry => "failed_with_retry",
+    };
+    counter!("resilience4j_retry_calls_total", "name" => name.to_owned(), "kind" => kind).increment(1);
+}
+
+/// Sets what is a state and not an event: how each participant stands.
+pub fn show(participants: &[ParticipantSnapshot]) {
+    participants.iter().for_each(show_one);
+}
+
+fn show_one(it: &ParticipantSnapshot) {
+    for state in BreakerState::ALL {
+        gauge!("resilience4j_circuitbreaker_state", "name" => it.name.clone(), "state" => state_word(state))
+            .set(f64::from(u8::from(state == it.breaker)));
+    }
+    let by_kind = |metric: &'static str, kind: &'static str, count: u32| {
+        gauge!(metric, "name" => it.name.clone(), "kind" => kind).set(f64::from(count));
+    };
+    by_kind("resilience4j_circuitbreaker_buffered_calls", "successful", it.calls.saturating_sub(it.failures));
+    by_kind("resilience4j_circuitbreaker_buffered_calls", "failed", it.failures);
+    by_kind("resilience4j_circuitbreaker_slow_calls", "all", it.slow_calls);
+    let plain = |metric: &'static str, value: f64| gauge!(metric, "name" => it.name.clone()).set(value);
+    plain("resilience4j_circuitbreaker_failure_rate", percent(it.failure_rate));
+    plain("resilience4j_circuitbreaker_slow_call_rate", percent(it.slow_call_rate));
+    plain("resilience4j_bulkhead_max_allowed_concurrent_calls", f64::from(it.limit));
+    plain("resilience4j_bulkhead_available_concurrent_calls", f64::from(it.limit.saturating_sub(it.in_flight)));
+    if let Some(room) = it.rate_room {
+        plain("resilience4j_ratelimiter_available_permissions", f64::from(room));
+        plain("resilience4j_ratelimiter_waiting_threads", f64::from(it.pacing));
+    }
+    for phase in Lifecycle::ALL {
+        gauge!("saga_participant_lifecycle", "participant" => it.name.clone(), "phase" => phase.as_str())
+            .set(f64::from(u8::from(phase == it.lifecycle)));
+    }
+    let ours = |metric: &'static str, value: f64| gauge!(metric, "participant" => it.name.clone()).set(value);
+    ours("saga_retry_budget_balance", f64::from(it.retry_budget));
+    ours("saga_guard_share", it.share);
+    counter!("saga_guard_stale_results_total", "participant" => it.name.clone()).absolute(it.stale_results);
+    counter!("saga_guard_probes_expired_total", "participant" => it.name.clone()).absolute(it.probes_expired);
+}
+
+/// Sagas that one guard holds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held<'a> {
+    /// The guard's word, as in the journal.
+    pub guard: &'a str,
+    /// Of which participant or topic.
+    pub name: &'a str,
+    /// How many.
+    pub sagas: i64,
+}
+
+/// How many sagas of the whole installation each guard holds back; those of `participants` that hold none are set to 0.
+pub fn show_held(participants: &[ParticipantSnapshot], held: &[Held<'_>]) {
+    let set = |participant: &str, guard: &str, sagas: f64| {
+        gauge!("saga_guard_parked", "participant" => participant.to_owned(), "guard" => guard.to_owned()).set(sagas);
+    };
+    for participant in participants {
+        Guard::ALL.iter().for_each(|guard| set(&participant.name, guard.as_str(), 0.0));
+    }
+    for Held { guard, name, sagas } in held {
+        // More than 2^53 sagas are not told apart.
+        #[allow(clippy::cast_precision_loss)]
+        set(name, guard, *sagas as f64);
+    }
+}
+
+/// Resilience4j's words; `disabled` is forced closed.
+fn state_word(state: BreakerState) -> &'static str {
+    match state {
+        BreakerState::Closed => "closed",
+        BreakerState::Open => "open",
+        BreakerState::HalfOpen => "half_open",
+        BreakerState::ForcedOpen => "forced_open",
+        BreakerState::ForcedClosed => "disabled",
+        BreakerState::MetricsOnly => "metrics_only",
+    }
+}
+
+/// 0 to 100, and -1 without enough calls, as Resilience4j has it.
+fn percent(share: Option<f64>) -> f64 {
+    share.map_or(-1.0, |share| share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    /// A database of metrics is paid for by series, and most participants are idle most of the time.
+    const MOST_IDLE_SERIES: usize = 40;
+
+    fn payments() -> ParticipantSnapshot {
+        ParticipantSnapshot {
+            name: "payments".into(),
+            lifecycle: Lifecycle::Degraded,
+            breaker: BreakerState::HalfOpen,
+            opened: None,
+            paused_for_ms: None,
+            calls: 10,
+            failures: 4,
+            slow_calls: 2,
+            failure_rate: Some(0.4),
+            slow_call_rate: None,
+            last_failures: Vec::new(),
+            stale_results: 7,
+            probes_expired: 1,
+            limit: 64,
+            in_flight: 3,
+            waiting: 0,
+            pacing: 1,
+            in_line: 12,
+            rate_room: Some(5),
+            retry_budget: 2,
+            share: 1.0,
+            depends_on: Vec::new(),
+            health: None,
+            endpoints: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_participant_that_nobody_calls_makes_few_series() {
+        let recorder = PrometheusBuilder::new().set_buckets(&[0.1, 0.5, 1.0, 5.0]).expect("buckets").build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let _meters = Meters::of("payments");
+            show(&[payments()]);
+            show_held(&[payments()], &[]);
+        });
+        let text = scrape::shown(&handle.render(), &|_| true);
+        let series = text.lines().filter(|line| line.contains("payments")).count();
+        assert!((20..=MOST_IDLE_SERIES).contains(&series), "{series} series:\n{text}");
+    }
+
+    #[test]
+    fn a_scrape_finds_familiar_names() {
+        let recorder = PrometheusBuilder::new().set_buckets(&[0.1]).expect("buckets").build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let meters = Meters::of("payments");
+            meters.called(Called::Failed, Duration::from_millis(50));
+            meters.not_permitted();
+            retried("payments", Retried::SuccessfulWithRetry);
+            meters.waited(Guard::RateLimit, Duration::from_millis(50));
+            let held = Held { guard: "breaker", name: "payments", sagas: 12 };
+            show(&[payments()]);
+            show_held(&[payments()], &[held]);
+        });
+        let text = handle.render();
+        for line in [
+            r#"resilience4j_circuitbreaker_state{name="payments",state="half_open"} 1"#,
+            r#"resilience4j_circuitbreaker_state{name="payments",state="disabled"} 0"#,
+            r#"resilience4j_circuitbreaker_calls_seconds_bucket{name="payments",kind="failed",le="0.1"} 1"#,
+            r#"resilience4j_circuitbreaker_not_permitted_calls_total{name="payments",kind="not_permitted"} 1"#,
+            r#"resilience4j_circuitbreaker_buffered_calls{name="payments",kind="successful"} 6"#,
+            r#"resilience4j_circuitbreaker_buffered_calls{name="payments",kind="failed"} 4"#,
+            r#"resilience4j_circuitbreaker_slow_calls{name="payments",kind="all"} 2"#,
+            r#"resilience4j_circuitbreaker_failure_rate{name="payments"} 40"#,
+            r#"resilience4j_circuitbreaker_slow_call_rate{name="payments"} -1"#,
+            r#"resilience4j_retry_calls_total{name="payments",kind="successful_with_retry"} 1"#,
+            r#"resilience4j_bulkhead_max_allowed_concurrent_calls{name="payments"} 64"#,
+            r#"resilience4j_bulkhead_available_concurrent_calls{name="payments"} 61"#,
+            r#"resilience4j_ratelimiter_available_permissions{name="payments"} 5"#,
+            r#"resilience4j_ratelimiter_waiting_threads{name="payments"} 1"#,
+            r#"saga_guard_parked{participant="payments",guard="breaker"} 12"#,
+            r#"saga_guard_parked{participant="payments",guard="health"} 0"#,
+            r#"saga_guard_wait_seconds_count{participant="payments",guard="rateLimit"} 1"#,
+            r#"saga_guard_stale_results_total{participant="payments"} 7"#,
+            r#"saga_guard_probes_expired_total{participant="payments"} 1"#,
+            r#"saga_participant_lifecycle{participant="payments",phase="degraded"} 1"#,
+            r#"saga_participant_lifecycle{participant="payments",phase="failed"} 0"#,
+            r#"saga_guard_share{participant="payments"} 1"#,
+            r#"saga_retry_budget_balance{participant="payments"} 2"#,
+        ] {
+            assert!(text.contains(line), "{line} is missing:\n{text}");
+        }
+    }
+}

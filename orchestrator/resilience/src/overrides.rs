@@ -1,0 +1,202 @@
+//! What people decide about guards: forced open, forced closed, only counting, limits, and all of it taken back.
+//!
+//! The truth is a log of notes in the event store: who did what, when, and why. Folding it gives what is in force for each participant, the
+//! same for every engine and after every restart. The engine reads and writes it.
+
+mod limits;
+
+pub use limits::{Given, GivenError, GivenRate};
+
+use saga_guards::breaker;
+use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
+
+/// A reason or a name longer than this is an essay; it is kept for ever.
+pub const MAX_TEXT_BYTES: usize = 2_000;
+
+/// What somebody does to the guards of one participant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GuardAct {
+    /// Whose guards.
+    pub participant: String,
+    /// What.
+    #[serde(flatten)]
+    pub action: GuardAction,
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What can be done to guards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "action", content = "given", rename_all = "camelCase")]
+pub enum GuardAction {
+    /// No call is let through.
+    Open,
+    /// Every call is let through; nothing is counted.
+    Close,
+    /// Everything that was done is taken back, and the breaker begins closed, with an empty window.
+    Reset,
+    /// Every call is let through and counted.
+    MetricsOnly,
+    /// Limits other than those of participants.yaml.
+    Set(Given),
+}
+
+impl GuardAction {
+    /// Its word.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            GuardAction::Open => "open",
+            GuardAction::Close => "close",
+            GuardAction::Reset => "reset",
+            GuardAction::MetricsOnly => "metricsOnly",
+            GuardAction::Set(_) => "set",
+        }
+    }
+}
+
+/// Who decides what a breaker does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Mode {
+    /// It does, by what it counts.
+    #[default]
+    Automatic,
+    /// Somebody: it admits nobody.
+    ForcedOpen,
+    /// Somebody: it admits everyone and counts nothing.
+    ForcedClosed,
+    /// Nobody: it admits everyone and counts.
+    MetricsOnly,
+}
+
+impl From<breaker::Mode> for Mode {
+    fn from(mode: breaker::Mode) -> Mode {
+        match mode {
+            breaker::Mode::Automatic => Mode::Automatic,
+            breaker::Mode::ForcedOpen => Mode::ForcedOpen,
+            breaker::Mode::ForcedClosed => Mode::ForcedClosed,
+            breaker::Mode::MetricsOnly => Mode::MetricsOnly,
+        }
+    }
+}
+
+impl From<Mode> for breaker::Mode {
+    fn from(mode: Mode) -> breaker::Mode {
+        match mode {
+            Mode::Automatic => breaker::Mode::Automatic,
+            Mode::ForcedOpen => breaker::Mode::ForcedOpen,
+            Mode::ForcedClosed => breaker::Mode::ForcedClosed,
+            Mode::MetricsOnly => breaker::Mode::MetricsOnly,
+        }
+    }
+}
+
+/// What is in force for one participant, beside participants.yaml.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Override {
+    /// Who decides what its breaker does.
+    pub mode: Mode,
+    /// The share of its capacity that is used, above 0 and at most 1; `None`: as participants.yaml says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// Calls that may be under way at once; `None`: as participants.yaml says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bulkhead: Option<NonZeroU32>,
+    /// Calls in a span; `None`: as participants.yaml says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<GivenRate>,
+    /// How often all was reset: whoever sees it grow empties the breaker's window.
+    #[serde(skip)]
+    pub resets: u64,
+}
+
+impl Override {
+    /// What is in force after `action`. What `Set` does not name stays.
+    #[must_use]
+    pub fn after(&self, action: &GuardAction) -> Override {
+        match action {
+            GuardAction::Open => Override { mode: Mode::ForcedOpen, ..self.clone() },
+            GuardAction::Close => Override { mode: Mode::ForcedClosed, ..self.clone() },
+            GuardAction::MetricsOnly => Override { mode: Mode::MetricsOnly, ..self.clone() },
+            GuardAction::Reset => Override { resets: self.resets + 1, ..Override::default() },
+            GuardAction::Set(given) => Override {
+                share: given.share.or(self.share),
+                bulkhead: given.bulkhead.or(self.bulkhead),
+                rate: given.rate.or(self.rate),
+                ..self.clone()
+            },
+        }
+    }
+
+    /// Whether participants.yaml alone counts.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Override { resets: self.resets, ..Override::default() }
+    }
+}
+
+/// Whether somebody and a reason can be put on record.
+///
+/// # Errors
+/// Which of them cannot, and what is expected.
+pub fn check_texts(who: &str, reason: &str) -> Result<(), String> {
+    for (name, text) in [("who", who), ("reason", reason)] {
+        if text.trim().is_empty() || text.len() > MAX_TEXT_BYTES || text.contains('\0') {
+            return Err(format!("`{name}` must be a text of 1 to {MAX_TEXT_BYTES} bytes"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn set(share: Option<f64>, bulkhead: u32) -> GuardAction {
+        GuardAction::Set(Given { share, bulkhead: NonZeroU32::new(bulkhead), rate: None })
+    }
+
+    fn folded(actions: &[GuardAction]) -> Override {
+        actions.iter().fold(Override::default(), |before, action| before.after(action))
+    }
+
+    #[test]
+    fn the_last_who_decides_about_the_breaker_decides() {
+        assert_eq!(folded(&[GuardAction::Open, GuardAction::Close]).mode, Mode::ForcedClosed);
+        assert_eq!(folded(&[GuardAction::Close, GuardAction::MetricsOnly]).mode, Mode::MetricsOnly);
+    }
+
+    #[test]
+    fn what_is_set_stays_until_it_is_set_otherwise_or_reset() {
+        let both = folded(&[set(Some(0.25), 0), set(None, 10), GuardAction::Open]);
+        assert_eq!((both.share, both.bulkhead, both.mode), (Some(0.25), NonZeroU32::new(10), Mode::ForcedOpen));
+        let reset = folded(&[set(Some(0.25), 10), GuardAction::Open, GuardAction::Reset]);
+        assert!(reset.is_none());
+        assert_eq!(reset.resets, 1);
+    }
+
+    #[test]
+    fn an_act_reads_back_from_the_record() {
+        let given = Given { share: Some(0.25), bulkhead: NonZeroU32::new(10), rate: "50/s".parse().ok() };
+        let act = GuardAct {
+            participant: "payments".into(),
+            action: GuardAction::Set(given),
+            who: "anna".into(),
+            reason: "they migrate".into(),
+        };
+        let stored = serde_json::to_value(&act).expect("serialisable");
+        let expected = json!({"participant": "payments", "action": "set",
+            "given": {"share": 0.25, "bulkhead": 10, "rate": "50/s"}, "who": "anna", "reason": "they migrate"});
+        assert_eq!(stored, expected);
+        assert_eq!(serde_json::from_str::<GuardAct>(&stored.to_string()).expect("reads back"), act);
+        let open = json!({"participant": "payments", "action": "open", "who": "anna", "reason": "down"});
+        assert_eq!(serde_json::from_value::<GuardAct>(open).expect("reads").action, GuardAction::Open);
+    }
+}

@@ -1,0 +1,386 @@
+//! The guards before every participant: asked while a decision is made, passed when a call leaves, and told when it has come back.
+//!
+//! What a guard refuses is no attempt: the command waits in the guard's line until it is called. Nothing in the chain allocates unless
+//! somebody waits, and each stage reads the clock once.
+
+mod capability;
+pub mod health_overview;
+pub mod holding;
+pub mod passage;
+mod publishing;
+#[cfg(test)]
+mod tests;
+mod wait_scheduler;
+
+use crate::{
+    gate::{Asking, Gate, InLine, Refused, Since, Waiter},
+    guard_events::Changes,
+    health::{HealthChecks, Question, Watched},
+    overrides,
+    permit::{Permit, Said},
+    settings::{Error, GateSettings, ParticipantSettings, Steering, Transport},
+    topics::Topics,
+    transport::{
+        Call,
+        http::{self, HttpParticipant, HttpSettings, Relisting},
+    },
+};
+use arc_swap::ArcSwap;
+use publishing::Publishing;
+use saga_base::sync::Mutex;
+use saga_core::{
+    command::{Answer, Guard, Whose},
+    decide::Choosing,
+    definition::participants::{self, Participants},
+    react::WaitEffect,
+};
+use std::{
+    collections::{BTreeSet, HashMap},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::Notify;
+use tracing::warn;
+
+/// When a command to a participant that is configured for another transport is offered again.
+const UNKNOWN_REST: Duration = Duration::from_secs(5);
+
+/// When a command that a full bulkhead refused is offered again.
+pub const BULKHEAD_REST: Duration = Duration::from_secs(1);
+
+/// Names of unknown participants that are remembered so that each is logged once; more are not told apart.
+const MAX_UNKNOWN: usize = 1_000;
+
+/// Looked up for every call; names are few, short and ours, so the hash is one that is fast for such.
+type ByName = HashMap<String, Participant, foldhash::fast::FixedState>;
+
+/// All participants and their guards.
+#[derive(Debug)]
+pub struct Guarded {
+    participants: ArcSwap<ByName>,
+    /// Where commands wait for participants that nobody has configured: they are called at once, and find out.
+    nowhere: Arc<Gate>,
+    /// Of participants that are configured no more, while commands wait or calls are out.
+    removed: Mutex<Vec<Arc<Gate>>>,
+    unknown: Mutex<BTreeSet<String>>,
+    /// Which topics take records.
+    topics: Arc<Topics>,
+    /// Who waits to be published.
+    publishing: Publishing,
+    checks: HealthChecks,
+    changes: Changes,
+    bell: Arc<Notify>,
+}
+
+/// What the guards say to a call that is about to be decided.
+#[derive(Debug)]
+pub enum Admission {
+    /// It may leave, after the commit.
+    Admitted(Permit),
+    /// It may not.
+    Refused {
+        /// Who refuses.
+        guard: Guard,
+        /// When to ask again, from now.
+        not_before: Duration,
+    },
+    /// Nobody of that name is configured.
+    Gone,
+}
+
+#[derive(Clone, Debug)]
+struct Participant {
+    gate: Arc<Gate>,
+    /// Its health checks, kept at hand: their book has one lock for all participants.
+    watched: Option<Arc<Watched>>,
+    capabilities: Arc<BTreeSet<String>>,
+    timeout: Duration,
+    depends_on: Arc<[String]>,
+    route: Route,
+}
+
+/// How a participant is reached.
+#[derive(Clone, Debug)]
+enum Route {
+    Http { participant: Arc<HttpParticipant>, settings: Arc<HttpSettings> },
+    Kafka { commands: Arc<str> },
+}
+
+impl Guarded {
+    /// Guards for these participants, all healthy. Connects to none of them.
+    ///
+    /// # Errors
+    /// When one cannot be called with its settings, or two have one name.
+    pub fn new(settings: &[ParticipantSettings]) -> Result<Guarded, Error> {
+        let (bell, changes) = (Arc::new(Notify::new()), Changes::default());
+        let anybody = GateSettings::of_places(NonZeroU32::MAX);
+        let guarded = Guarded {
+            participants: ArcSwap::default(),
+            nowhere: Arc::new(Gate::nobodys(anybody, Arc::clone(&bell), changes.clone())),
+            removed: Mutex::default(),
+            unknown: Mutex::default(),
+            topics: Arc::new(Topics::new(Arc::clone(&bell))),
+            publishing: Publishing::new(Arc::clone(&bell), changes.clone()),
+            checks: HealthChecks::new(changes.clone()),
+            changes,
+            bell,
+        };
+        guarded.configure(settings)?;
+        Ok(guarded)
+    }
+
+    /// Guards for what participants.yaml says.
+    ///
+    /// # Errors
+    /// As [`Guarded::new`].
+    pub fn from_participants(participants: &Participants) -> Result<Guarded, Error> {
+        Guarded::new(&settings_of(participants))
+    }
+
+    /// Works by `settings` from now on, wholly or, on an error, not at all. Breakers keep their state, lines who waits in them; calls that are
+    /// out end as they began. Whoever waits for a participant that is gone finds out at once.
+    ///
+    /// # Errors
+    /// As [`Guarded::new`].
+    pub fn configure(&self, settings: &[ParticipantSettings]) -> Result<(), Error> {
+        let before = self.participants.load_full();
+        let mut next = ByName::default();
+        let (mut watched, mut relistings) = (Vec::new(), Vec::new());
+        for each in settings {
+            let (participant, relisting) = self.participant(each, before.get(&each.name))?;
+            relistings.extend(relisting);
+            watched.push((&each.name, question(&each.name, each.health.as_ref(), &participant.route)?));
+            if next.insert(each.name.clone(), participant).is_some() {
+                return Err(Error::Duplicate(each.name.clone()));
+            }
+        }
+        // From here on nothing can fail.
+        relistings.into_iter().for_each(Relisting::apply);
+        for (name, question) in watched {
+            let watched = self.checks.watch(name, question);
+            next.entry(name.clone()).and_modify(|participant| participant.watched = watched);
+        }
+        self.checks.forget_all_but(&|name| next.contains_key(name));
+        let next = Arc::new(next);
+        self.participants.store(Arc::clone(&next));
+        for each in settings {
+            next.get(&each.name).into_iter().for_each(|participant| participant.gate.configure(each.gate));
+        }
+        self.let_go_of(before.iter().filter(|(name, _)| !next.contains_key(*name)).map(|(_, gone)| &gone.gate));
+        Ok(())
+    }
+
+    fn participant(
+        &self,
+        settings: &ParticipantSettings,
+        before: Option<&Participant>,
+    ) -> Result<(Participant, Option<Relisting>), Error> {
+        let gate = before.map(|known| Arc::clone(&known.gate));
+        let gate = gate.unwrap_or_else(|| {
+            Arc::new(Gate::new(&settings.name, settings.gate, Arc::clone(&self.bell), self.changes.clone()))
+        });
+        let (route, relisting) = self.route(&settings.transport, before.map(|known| &known.route))?;
+        let capabilities = Arc::new(settings.capabilities.clone());
+        let depends_on = settings.depends_on.as_slice().into();
+        let timeout = settings.timeout;
+        Ok((Participant { gate, watched: None, capabilities, timeout, depends_on, route }, relisting))
+    }
+
+    fn route(&self, transport: &Transport, before: Option<&Route>) -> Result<(Route, Option<Relisting>), http::Error> {
+        let http = match transport {
+            Transport::Kafka { commands } => return Ok((Route::Kafka { commands: commands.as_str().into() }, None)),
+            Transport::Http(http) => http,
+        };
+        let (participant, relisting) = match before {
+            // The same connections go on.
+            Some(same @ Route::Http { settings, .. }) if **settings == *http => return Ok((same.clone(), None)),
+            Some(Route::Http { participant, .. }) => {
+                let (next, relisting) = participant.continued(http, self.changes.clone())?;
+                (next, Some(relisting))
+            }
+            Some(Route::Kafka { .. }) | None => (HttpParticipant::telling(http, self.changes.clone())?, None),
+        };
+        Ok((Route::Http { participant: Arc::new(participant), settings: Arc::new(http.clone()) }, relisting))
+    }
+
+    fn let_go_of<'a>(&self, gates: impl Iterator<Item = &'a Arc<Gate>>) {
+        let mut removed = self.removed.lock();
+        removed.retain(Gate::is_held);
+        for gate in gates {
+            gate.configure(GateSettings::of_places(NonZeroU32::MAX));
+            gate.open_line();
+            gate.apply(Steering { mode: saga_guards::breaker::Mode::ForcedClosed, ..Steering::default() });
+            removed.push(Arc::clone(gate));
+        }
+    }
+
+    /// What participants say of themselves when they are asked.
+    #[must_use]
+    pub fn health_checks(&self) -> &HealthChecks {
+        &self.checks
+    }
+
+    /// The topic of a participant's commands; `None`: it has none.
+    pub fn commands_of(&self, participant: &str) -> Option<Arc<str>> {
+        match &self.participants.load().get(participant)?.route {
+            Route::Http { .. } => None,
+            Route::Kafka { commands } => Some(Arc::clone(commands)),
+        }
+    }
+
+    /// Whether a call to `participant` may leave.
+    pub fn admit(&self, participant: &str, asking: Asking) -> Admission {
+        let participants = self.participants.load();
+        let Some(found) = participants.get(participant) else {
+            self.warn_once(participant);
+            return Admission::Gone;
+        };
+        let admitted = found.gate.admit(asking, found.is_well());
+        // Asked last: whoever has leave for a topic that refuses has to use it.
+        let admitted = admitted.and_then(|permit| self.leave_for(&found.route).map(|()| permit));
+        match admitted {
+            Ok(permit) => Admission::Admitted(permit),
+            Err(Refused { guard, not_before }) => Admission::Refused { guard, not_before },
+        }
+    }
+
+    /// Which topics take records. Whoever writes to one tells what became of it.
+    #[must_use]
+    pub fn topics(&self) -> &Arc<Topics> {
+        &self.topics
+    }
+
+    fn leave_for(&self, route: &Route) -> Result<(), Refused> {
+        match route {
+            Route::Http { .. } => Ok(()),
+            Route::Kafka { commands } => self.topics.ask(commands).map_err(publishing::refused),
+        }
+    }
+
+    /// Waits in `participant`'s line until it is called.
+    pub(crate) fn join(&self, participant: &str, since: Since, waiter: Waiter) -> InLine {
+        let participants = self.participants.load();
+        participants.get(participant).map_or(&self.nowhere, |found| &found.gate).join(since, waiter)
+    }
+
+    /// Waits in the line of everybody who may take the command: the first of them calls it.
+    pub fn join_all(&self, wait: &WaitEffect, since: Since, waiter: &Waiter) -> Vec<InLine> {
+        let participant = match &wait.whose {
+            Whose::Participant(participant) => participant,
+            Whose::Topic(topic) => return vec![self.join_topic(topic, since, waiter.clone())],
+        };
+        let own = self.join(participant, since, waiter.clone());
+        let Some(anyone) = &wait.anyone else { return vec![own] };
+        let choosing = Choosing { capability: &anyone.capability, over: anyone.over };
+        let participants = self.participants.load();
+        let others = participants.iter().filter(|(name, it)| *name != participant && it.can(choosing));
+        [own].into_iter().chain(others.map(|(_, other)| other.gate.join(since, waiter.clone()))).collect()
+    }
+
+    /// A command that had been given up succeeded after all.
+    pub fn late_success(&self, participant: &str) {
+        self.participants.load().get(participant).into_iter().for_each(|found| found.gate.late_success());
+    }
+
+    /// Performs `call` over HTTP when the rate limit and the bulkhead let it, and tells the guards how it went. Dropping the future gives
+    /// everything back.
+    pub async fn call(&self, mut permit: Permit, call: Call) -> Answer {
+        let Some(participant) = call.request.participant().and_then(|name| self.http(name)) else {
+            return refused(Refused { guard: Guard::Transport, not_before: UNKNOWN_REST });
+        };
+        if let Err(by) = permit.pass().await {
+            return refused(by);
+        }
+        let answer = participant.call(&call).await;
+        permit.remember(call.id.saga, &answer);
+        permit.settle(Said::by(&answer));
+        answer
+    }
+
+    fn http(&self, name: &str) -> Option<Arc<HttpParticipant>> {
+        match &self.participants.load().get(name)?.route {
+            Route::Http { participant, .. } => Some(Arc::clone(participant)),
+            Route::Kafka { .. } => None,
+        }
+    }
+
+    /// The topic that takes `participant`'s commands; `None` if it is not configured or called over HTTP.
+    #[must_use]
+    pub fn kafka_topic(&self, participant: &str) -> Option<Arc<str>> {
+        match &self.participants.load().get(participant)?.route {
+            Route::Kafka { commands } => Some(Arc::clone(commands)),
+            Route::Http { .. } => None,
+        }
+    }
+
+    /// Puts what people decided about `participant` into effect, over what participants.yaml says; the same again changes nothing. Of a
+    /// participant that is not configured nothing is changed.
+    pub fn apply(&self, participant: &str, given: &overrides::Override) {
+        self.steer(participant, Steering::from(given));
+    }
+
+    fn steer(&self, participant: &str, steering: Steering) {
+        if let Some(found) = self.participants.load().get(participant) {
+            found.gate.apply(steering);
+        }
+    }
+
+    /// Where changes of guards are published.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// The names of all participants that are configured, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.participants.load().keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn warn_once(&self, participant: &str) {
+        let mut unknown = self.unknown.lock();
+        if unknown.len() < MAX_UNKNOWN && !unknown.contains(participant) {
+            unknown.insert(participant.to_owned());
+            warn!(
+                participant,
+                "a participant is not configured here: sagas that need it wait while another engine has it, else they park"
+            );
+        }
+    }
+}
+
+impl Participant {
+    /// Whether it says itself that it is well; who is not asked is.
+    fn is_well(&self) -> Result<(), Duration> {
+        self.watched.as_ref().map_or(Ok(()), |watched| watched.is_well())
+    }
+}
+
+/// The settings of all participants of a file.
+#[must_use]
+pub fn settings_of(participants: &Participants) -> Vec<ParticipantSettings> {
+    participants.iter().map(|(name, it)| ParticipantSettings::of(name, it)).collect()
+}
+
+/// What a participant is asked by its health check, and how often.
+fn question(
+    name: &str,
+    asked: Option<&participants::Health>,
+    route: &Route,
+) -> Result<Option<(Question, saga_guards::health::Config)>, Error> {
+    let Some(asked) = asked else { return Ok(None) };
+    let prober = match route {
+        Route::Http { participant, .. } => Some(participant.prober()),
+        Route::Kafka { .. } => None,
+    };
+    let question = Question::of(&asked.check, prober)
+        .map_err(|source| http::Error::Client { participant: name.to_owned(), source })?;
+    Ok(question.map(|question| (question, asked.config)))
+}
+
+fn refused(by: Refused) -> Answer {
+    Answer::NotSent { guard: by.guard, retry_after: by.not_before }
+}

@@ -1,0 +1,168 @@
+//! Looking at all participants at once: for whoever asks, and for whoever follows what changes.
+
+use super::{Guarded, Participant, Route};
+use crate::transport::http::EndpointState;
+use crate::{
+    gate::{Gate, GateView},
+    guard_events::What,
+    lifecycle::{self, Checks, Lifecycle, Listed, Observations, Observed, lifecycles},
+    snapshot::{EndpointSnapshot, ParticipantSnapshot},
+};
+use saga_core::definition::participants::{CriticalPath, Needs};
+use saga_guards::{breaker, health};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+/// Between two looks at what time alone changes. Nothing waits for it: a second late is early enough for people.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What is seen of one participant at one moment.
+struct Look {
+    name: String,
+    listed: Listed,
+    view: GateView,
+    endpoints: Vec<EndpointState>,
+    health: Option<health::Snapshot>,
+    depends_on: Arc<[String]>,
+}
+
+impl Guarded {
+    /// All participants at this moment, by name, without their single health checks. One that was removed is among them until its last call is
+    /// back.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<ParticipantSnapshot> {
+        let looks = self.look();
+        let mut lives = lives(&looks);
+        looks.iter().map(|look| look.shown(lives.remove(&look.name))).collect()
+    }
+
+    /// The participant called `name` at this moment, with its last health checks and those of its endpoints.
+    #[must_use]
+    pub fn snapshot_of(&self, name: &str) -> Option<ParticipantSnapshot> {
+        let looks = self.look();
+        let lifecycle = lives(&looks).remove(name);
+        let look = looks.iter().find(|look| look.name == name)?;
+        let of_endpoints: HashMap<_, _> = self.checks.endpoint_health(name).into_iter().collect();
+        let mut shown = look.shown(lifecycle);
+        shown.health = look.health.as_ref().map(Into::into);
+        for endpoint in &mut shown.endpoints {
+            endpoint.health = of_endpoints.get(&endpoint.state.url).map(Into::into);
+        }
+        Some(shown)
+    }
+
+    /// The chain of participants that need each other whose attempts take longest; `None`: nobody needs anybody.
+    #[must_use]
+    pub fn critical_path(&self) -> Option<CriticalPath> {
+        let participants = self.participants.load();
+        let needs = participants
+            .iter()
+            .map(|(name, it)| (name.as_str(), Needs { timeout: it.timeout, depends_on: &it.depends_on }));
+        CriticalPath::of(&needs.collect())
+    }
+
+    /// Tells who follows what time alone changes, and where participants are in their lives. Never ends.
+    pub(super) async fn tell_what_is_seen(&self) {
+        let mut known = lives(&self.look());
+        loop {
+            tokio::time::sleep(LOOK).await;
+            self.tell_what_is_over();
+            let lives = lives(&self.look());
+            for (name, phase) in lives.iter().filter(|(name, phase)| known.get(*name) != Some(phase)) {
+                self.changes.publish(Some(name), What::Lifecycle { phase: *phase });
+            }
+            known = lives;
+        }
+    }
+
+    pub(super) fn tell_what_is_over(&self) {
+        for participant in self.participants.load().values() {
+            participant.gate.look_at_the_time();
+            if let Route::Http { participant, .. } = &participant.route {
+                participant.tell_who_is_back();
+            }
+        }
+    }
+
+    /// In the order of their names.
+    fn look(&self) -> Vec<Look> {
+        let participants = self.participants.load();
+        let mut looks: Vec<Look> = participants.iter().map(|(name, it)| self.look_at(name, it)).collect();
+        let removed = self.removed.lock();
+        let stopping = removed.iter().filter(|gate| !participants.contains_key(gate.name()) && gate.is_in_use());
+        looks.extend(stopping.map(Look::at_removed));
+        drop(removed);
+        looks.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        // One that was removed twice while its calls were out is one to people.
+        looks.dedup_by(|one, other| one.name == other.name);
+        looks
+    }
+
+    fn look_at(&self, name: &str, participant: &Participant) -> Look {
+        Look {
+            name: name.to_owned(),
+            listed: Listed::Yes,
+            view: participant.gate.view(),
+            endpoints: match &participant.route {
+                Route::Http { participant, .. } => participant.endpoints(),
+                Route::Kafka { .. } => Vec::new(),
+            },
+            health: self.checks.participant_health(name),
+            depends_on: Arc::clone(&participant.depends_on),
+        }
+    }
+}
+
+impl Look {
+    fn at_removed(gate: &Arc<Gate>) -> Look {
+        Look {
+            name: gate.name().to_owned(),
+            listed: Listed::Removed,
+            view: gate.view(),
+            endpoints: Vec::new(),
+            health: None,
+            depends_on: Arc::default(),
+        }
+    }
+
+    fn observed(&self) -> Observed<'_> {
+        let seen = Observations {
+            listed: self.listed,
+            gate: passage(&self.view.breaker),
+            checks: self.health.as_ref().map(Checks::of),
+            calls_begun: self.view.calls_begun,
+            calls_out: self.view.permits,
+            endpoints_ejected: self.endpoints.iter().filter(|it| it.ejected_for_ms.is_some() || !it.healthy).count(),
+            share: self.view.share,
+        };
+        Observed { name: &self.name, seen, depends_on: &self.depends_on }
+    }
+
+    fn shown(&self, lifecycle: Option<Lifecycle>) -> ParticipantSnapshot {
+        let mut shown = ParticipantSnapshot::of(&self.name, &self.view);
+        shown.lifecycle = lifecycle.unwrap_or(shown.lifecycle);
+        shown.depends_on = self.depends_on.to_vec();
+        shown.health = self.health.as_ref().map(crate::health::HealthView::without_history);
+        shown.endpoints =
+            self.endpoints.iter().map(|state| EndpointSnapshot { state: state.clone(), health: None }).collect();
+        shown
+    }
+}
+
+fn lives(looks: &[Look]) -> BTreeMap<String, Lifecycle> {
+    let observed: Vec<Observed<'_>> = looks.iter().map(Look::observed).collect();
+    lifecycles(&observed).into_iter().map(|(name, lifecycle)| (name.to_owned(), lifecycle)).collect()
+}
+
+/// A pause that the participant asked for, and a ramp, end by themselves and say that it answers.
+fn passage(breaker: &breaker::Snapshot) -> lifecycle::Gate {
+    match breaker.state {
+        breaker::State::Open | breaker::State::ForcedOpen => lifecycle::Gate::Refusing,
+        breaker::State::HalfOpen => lifecycle::Gate::Trying,
+        breaker::State::Closed if breaker.ramp.is_some() || breaker.asked_for.is_some() => lifecycle::Gate::Trying,
+        breaker::State::Closed | breaker::State::ForcedClosed | breaker::State::MetricsOnly => lifecycle::Gate::Passing,
+    }
+}

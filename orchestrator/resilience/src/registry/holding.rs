@@ -1,0 +1,151 @@
+//! Why a saga waits, as the guards of this engine see it: for whoever looks at the saga.
+
+use super::Guarded;
+use crate::snapshot::{BreakerState, Opened, ParticipantSnapshot};
+use saga_core::{command::Guard, time::rfc3339};
+use serde::Serialize;
+use std::time::Duration;
+
+/// A guard that holds a saga back, and what is known of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holding {
+    /// `breaker:payments`, as in `waitsOn`.
+    pub on: String,
+    /// In words.
+    pub text: String,
+    /// What opened the breaker, if it is one that is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<Opened>,
+    /// How much longer the participant wants not to be called, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_for_ms: Option<u64>,
+}
+
+impl Guarded {
+    /// What is known of the guards that `waits_on` names; of a topic and of a participant that is gone nothing is.
+    #[must_use]
+    pub fn holdings(&self, waits_on: &[String]) -> Vec<Holding> {
+        waits_on.iter().filter_map(|on| self.holding(on)).collect()
+    }
+
+    fn holding(&self, on: &str) -> Option<Holding> {
+        let (guard, participant) = on.split_once(':')?;
+        let guard = Guard::parse(guard)?;
+        let seen = self.snapshot_of(participant)?;
+        Some(Holding {
+            on: on.to_owned(),
+            text: text(guard, &seen),
+            opened: seen.opened,
+            paused_for_ms: seen.paused_for_ms,
+        })
+    }
+}
+
+impl ParticipantSnapshot {
+    /// Why its breaker holds calls back, in words; `None`: it does not.
+    #[must_use]
+    pub fn held_back(&self) -> Option<String> {
+        let name = &self.name;
+        if self.breaker == BreakerState::ForcedOpen {
+            return Some(format!(
+                "calls to {name} are stopped by hand: `saga guard acts --participant {name}` says by whom and why"
+            ));
+        }
+        let asks_in = self.opened.as_ref().and_then(|opened| opened.asks_in_ms).unwrap_or_default();
+        if let Some(ms) = self.paused_for_ms.filter(|ms| *ms >= asks_in) {
+            return Some(format!("{name} asked not to be called (Retry-After) for {} more", about(ms)));
+        }
+        let opened = self.opened.as_ref()?;
+        let last = opened.last_failures.first().or(self.last_failures.first());
+        let last = last.map(|it| format!("; last failure {} at {}, saga {}", it.told(), rfc3339(it.at), it.saga));
+        Some(format!("calls to {name} are stopped: {}{}; {}", why(opened), last.unwrap_or_default(), next(opened)))
+    }
+
+    fn let_through(&self) -> String {
+        format!("calls to {} are let through by the breaker of this engine ({} are queued)", self.name, self.in_line)
+    }
+}
+
+fn text(guard: Guard, seen: &ParticipantSnapshot) -> String {
+    let name = &seen.name;
+    match guard {
+        Guard::Breaker => seen.held_back().unwrap_or_else(|| seen.let_through()),
+        Guard::Bulkhead => {
+            format!(
+                "{} calls to {name} are in flight, {} may be; {} are queued",
+                seen.in_flight, seen.limit, seen.in_line
+            )
+        }
+        Guard::RateLimit => {
+            format!("{name} is called as often as its rate limit allows; {} are queued", seen.in_line)
+        }
+        Guard::RetryBudget => format!("so many calls to {name} fail that further attempts wait for its retry budget"),
+        Guard::Health => format!("health checks find {name} unwell"),
+        Guard::Transport => format!("the topic of {name}'s commands takes no records"),
+    }
+}
+
+/// `the breaker opened because 10 of 12 calls failed, 2 probes failed since`
+fn why(opened: &Opened) -> String {
+    let (calls, failures) = (opened.calls, opened.failures);
+    let cause = match opened.by {
+        "slowCallRate" => format!("{} of {calls} calls were slow", opened.slow_calls),
+        "consecutiveFailures" => format!("{} calls failed in a row", opened.failures_in_a_row),
+        _ => format!("{failures} of {calls} calls failed"),
+    };
+    let probes = match opened.in_a_row.saturating_sub(1) {
+        0 => String::new(),
+        1 => ", 1 probe failed since".to_owned(),
+        probes => format!(", {probes} probes failed since"),
+    };
+    format!("the breaker opened because {cause}{probes}")
+}
+
+fn next(opened: &Opened) -> String {
+    match opened.asks_in_ms {
+        None | Some(0) => "probes are sent now".to_owned(),
+        Some(ms) => format!("next probe in {}", about(ms)),
+    }
+}
+
+/// Whole seconds, rounded up: nobody acts by milliseconds.
+fn about(ms: u64) -> String {
+    format!("{} s", Duration::from_millis(ms).as_millis().div_ceil(1_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failed_call::FailedCall;
+    use saga_core::time::Timestamp;
+
+    fn opened(in_a_row: u32) -> Opened {
+        let failed = FailedCall {
+            at: Timestamp(0),
+            saga: "p-1".into(),
+            class: None,
+            code: "http.500".into(),
+            message: "db down".into(),
+        };
+        Opened {
+            by: "failureRate",
+            ago_ms: 2_130,
+            asks_in_ms: Some(37_020),
+            in_a_row,
+            calls: 12,
+            failures: 10,
+            slow_calls: 0,
+            failures_in_a_row: 4,
+            last_failures: vec![failed],
+        }
+    }
+
+    #[test]
+    fn an_open_breaker_says_what_opened_it_and_when_it_asks() {
+        assert_eq!(why(&opened(1)), "the breaker opened because 10 of 12 calls failed");
+        assert_eq!(why(&opened(3)), "the breaker opened because 10 of 12 calls failed, 2 probes failed since");
+        assert_eq!(next(&opened(1)), "next probe in 38 s");
+        assert_eq!(next(&Opened { asks_in_ms: None, ..opened(1) }), "probes are sent now");
+    }
+}

@@ -1,0 +1,164 @@
+//! Who waits to be published, by topic.
+//!
+//! A topic has no guards that somebody configures. So many of its publications are out at once, and the others wait in its line; of a topic
+//! that refuses one at a time is out. What waits is on record, and its saga is not in memory.
+
+use super::{Admission, Guarded, Route};
+use crate::{
+    gate::{Asking, Attempt, Coming, Gate, InLine, Refused, Since, Waiter},
+    guard_events::Changes,
+    settings::GateSettings,
+    topics::{Takes, Topics, show_waiting},
+};
+use saga_base::sync::Mutex;
+use saga_core::command::Guard;
+use saga_guards::Lane;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::{Notify, watch};
+
+/// Publications to one topic that are out at once: each holds its saga in memory, some 15 KB. A broker that answers within 20 ms takes 50,000
+/// a second by that.
+const OUT_AT_ONCE: NonZeroU32 = NonZeroU32::new(1_000).expect("not zero");
+
+/// From so many on who wait for a topic, no new sagas are let in that would be published there: a place in a line has some 300 bytes.
+const CROWDED: usize = 50_000;
+
+/// From so few on they are let in again.
+const ROOMY: usize = CROWDED / 2;
+
+/// The lines of topics.
+#[derive(Debug)]
+pub(super) struct Publishing {
+    lines: Mutex<BTreeMap<Arc<str>, Line>>,
+    crowded: watch::Sender<BTreeSet<Arc<str>>>,
+    bell: Arc<Notify>,
+    changes: Changes,
+}
+
+#[derive(Debug)]
+struct Line {
+    /// Its breaker never opens: nobody tells it how a publication went, and how a topic is, [`Topics`] knows.
+    gate: Arc<Gate>,
+    /// How many waited in it when it was last told.
+    shown: usize,
+}
+
+impl Publishing {
+    pub(super) fn new(bell: Arc<Notify>, changes: Changes) -> Publishing {
+        Publishing { lines: Mutex::default(), crowded: watch::Sender::default(), bell, changes }
+    }
+
+    /// Every topic that something was published to in this life. Their names come from definitions, so they are few.
+    pub(super) fn gates(&self) -> Vec<(Arc<str>, Arc<Gate>)> {
+        self.lines.lock().iter().map(|(topic, line)| (Arc::clone(topic), Arc::clone(&line.gate))).collect()
+    }
+
+    fn gate(&self, topic: &str) -> Arc<Gate> {
+        let mut lines = self.lines.lock();
+        if let Some(line) = lines.get(topic) {
+            return Arc::clone(&line.gate);
+        }
+        let mut settings = GateSettings::of_places(OUT_AT_ONCE);
+        settings.bulkhead.max_waiting = Some(0);
+        let gate = Arc::new(Gate::nobodys(settings, Arc::clone(&self.bell), self.changes.clone()));
+        lines.insert(topic.into(), Line { gate: Arc::clone(&gate), shown: usize::MAX });
+        gate
+    }
+
+    fn in_line(&self, topic: &str) -> usize {
+        let gate = self.lines.lock().get(topic).map(|line| Arc::clone(&line.gate));
+        gate.map_or(0, |gate| usize::try_from(gate.view().in_line).unwrap_or(usize::MAX))
+    }
+
+    /// Tells who waits, and whether that is too many. `commands` counts those that wait for a topic because a participant reads it.
+    pub(super) fn look(&self, topics: &Topics, commands: impl Fn(&str) -> usize) {
+        topics.tell(|topic| self.in_line(topic) + commands(topic));
+        for (topic, gate) in self.gates() {
+            let waiting = usize::try_from(gate.view().in_line).unwrap_or(usize::MAX);
+            if topics.takes(&topic) == Takes::All && self.is_news(&topic, waiting) {
+                show_waiting(&topic, waiting);
+            }
+            self.mark(&topic, waiting);
+        }
+    }
+
+    fn is_news(&self, topic: &str, waiting: usize) -> bool {
+        let mut lines = self.lines.lock();
+        lines.get_mut(topic).is_some_and(|line| std::mem::replace(&mut line.shown, waiting) != waiting)
+    }
+
+    /// What was told of it last, was told as of one that refuses.
+    fn forget_what_was_told(&self, topic: &str) {
+        if let Some(line) = self.lines.lock().get_mut(topic) {
+            line.shown = usize::MAX;
+        }
+    }
+
+    fn mark(&self, topic: &Arc<str>, waiting: usize) {
+        self.crowded.send_if_modified(|crowded| {
+            if waiting >= CROWDED {
+                crowded.insert(Arc::clone(topic))
+            } else {
+                waiting < ROOMY && crowded.remove(topic)
+            }
+        });
+    }
+}
+
+impl Guarded {
+    /// Whether something may be published to `topic`.
+    pub fn admit_publication(&self, topic: &str, coming: Coming) -> Admission {
+        let asking = Asking { lane: Lane::Do, attempt: Attempt::Same, coming };
+        let admitted = self.publishing.gate(topic).admit(asking, Ok(()));
+        match admitted.and_then(|permit| self.topics.ask(topic).map(|()| permit).map_err(refused)) {
+            Ok(permit) => Admission::Admitted(permit),
+            Err(Refused { guard, not_before }) => Admission::Refused { guard, not_before },
+        }
+    }
+
+    /// Waits in the topic's line until it is called.
+    pub fn join_topic(&self, topic: &str, since: Since, waiter: Waiter) -> InLine {
+        self.publishing.gate(topic).join(since, waiter)
+    }
+
+    /// The topics for which too many wait: what would be published there besides must not begin.
+    pub fn crowded_topics(&self) -> watch::Receiver<BTreeSet<Arc<str>>> {
+        self.publishing.crowded.subscribe()
+    }
+
+    /// Whoever waits for a topic that takes records again has no time of its own to wait for any more.
+    pub(super) fn let_in_who_waited_for_topics(&self) {
+        for topic in self.topics.recovered() {
+            self.publishing.gate(&topic).open_line();
+            self.publishing.forget_what_was_told(&topic);
+            self.gates_of_commands(&topic).iter().for_each(Gate::open_line);
+        }
+    }
+
+    pub(super) fn takes_commands(&self, route: &Route) -> Takes {
+        match route {
+            Route::Http { .. } => Takes::All,
+            Route::Kafka { commands } => self.topics.takes(commands),
+        }
+    }
+
+    pub(super) fn commands_in_line(&self, topic: &str) -> usize {
+        let waiting = self.gates_of_commands(topic).into_iter().map(|gate| gate.view().in_line);
+        waiting.map(|waiting| usize::try_from(waiting).unwrap_or(usize::MAX)).sum()
+    }
+
+    fn gates_of_commands(&self, topic: &str) -> Vec<Arc<Gate>> {
+        let participants = self.participants.load();
+        let reads = |route: &Route| matches!(route, Route::Kafka { commands } if **commands == *topic);
+        participants.values().filter(|it| reads(&it.route)).map(|it| Arc::clone(&it.gate)).collect()
+    }
+}
+
+pub(super) fn refused(not_before: Duration) -> Refused {
+    Refused { guard: Guard::Transport, not_before }
+}

@@ -1,0 +1,91 @@
+//! All guards together, under many schedules.
+
+use super::*;
+use saga_base::sync::simulated::under_all_schedules;
+use saga_core::{command::CommandRef, id::StepIndex};
+use shuttle::{future::block_on, thread};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::{
+    Layer, Registry,
+    layer::{Context, SubscriberExt},
+};
+
+/// Asks for everything there is to see, whenever something is logged.
+struct Curious(Arc<Guarded>);
+
+impl<S: Subscriber> Layer<S> for Curious {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if !event.metadata().target().starts_with("saga") {
+            return;
+        }
+        assert!(!self.0.snapshot().is_empty());
+        assert!(self.0.health_checks().participant_health("payments").is_none());
+    }
+}
+
+/// Polly #2953: a listener that was called under the lock asked for the state, and waited for itself. What is logged is published at the
+/// same places.
+#[test]
+fn whoever_listens_may_ask_the_guards() {
+    under_all_schedules(|| {
+        let engine = Arc::new(guarded(kafka(), 8));
+        let looks = Arc::clone(&engine);
+        let looking = thread::spawn(move || drop(looks.snapshot()));
+        let listening = Registry::default().with(Curious(Arc::clone(&engine)));
+        tracing::subscriber::with_default(listening, || {
+            open(&engine);
+            saga_base::sync::simulated::pass(Duration::from_secs(60));
+            permit(&engine).settle(SUCCEEDED);
+            assert_eq!(only(&engine).breaker, BreakerState::Closed);
+            assert!(matches!(engine.admit("nobody", FIRST), Admission::Gone));
+        });
+        looking.join().expect("it does not panic");
+    });
+}
+
+/// What is reloaded while somebody is about to wait: whoever waits for a participant that is not there any more finds out.
+#[test]
+fn nobody_waits_for_ever_for_a_participant_that_is_taken_out_meanwhile() {
+    under_all_schedules(|| {
+        let engine = Arc::new(guarded(kafka(), 8));
+        engine.steer("payments", Steering { mode: breaker::Mode::ForcedOpen, ..Steering::default() });
+        let keeper = keep_lines(&engine);
+        let reloads = Arc::clone(&engine);
+        let reloading = thread::spawn(move || {
+            for _ in 0..2 {
+                reloads.configure(&[]).expect("nobody");
+            }
+        });
+        let (calls, mut called) = tokio::sync::mpsc::channel(1);
+        let command = CommandRef { step: StepIndex(0), direction: Direction::Do };
+        let since = Since { guard: Guard::Breaker, since_ms: 0, not_before: Duration::ZERO, has_probed: false };
+        let place = engine.join(
+            "payments",
+            since,
+            Waiter { calls, saga: SagaId::new(Timestamp(1), Shard(0), 4), command: Some(command) },
+        );
+        drop(block_on(called.recv()).expect("it is called"));
+        assert!(matches!(engine.admit("payments", FIRST), Admission::Gone));
+        drop(place);
+        reloading.join().expect("it does not panic");
+        keeper();
+    });
+}
+
+/// As the engine's own task does, but only when it is rung for. What is returned ends it.
+fn keep_lines(engine: &Arc<Guarded>) -> impl FnOnce() {
+    let (engine, ended) = (Arc::clone(engine), Arc::new(AtomicBool::new(false)));
+    let (kept, has_ended) = (Arc::clone(&engine), Arc::clone(&ended));
+    let keeper = thread::spawn(move || {
+        while !has_ended.load(SeqCst) {
+            let _ = kept.call_who_may_go_on();
+            block_on(kept.bell.notified());
+        }
+    });
+    move || {
+        ended.store(true, SeqCst);
+        engine.bell.notify_one();
+        keeper.join().expect("it does not panic");
+    }
+}

@@ -1,0 +1,165 @@
+//! What is configured about a participant and its guards.
+
+use crate::overrides;
+use crate::transport::{
+    Classes,
+    http::{self, HttpSettings},
+};
+use saga_core::definition::participants::{self, Participant, Secret};
+use saga_guards::{breaker, budget, rate::Rate};
+use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
+
+/// One participant and its guards.
+#[derive(Clone, Debug)]
+pub struct ParticipantSettings {
+    /// Its name in definitions.
+    pub name: String,
+    /// How it is reached.
+    pub transport: Transport,
+    /// How its guards work.
+    pub gate: GateSettings,
+    /// Asking it how it is.
+    pub health: Option<participants::Health>,
+    /// What it can do.
+    pub capabilities: BTreeSet<String>,
+    /// One attempt.
+    pub timeout: Duration,
+    /// Participants that it needs itself.
+    pub depends_on: Vec<String>,
+}
+
+/// How the guards of a participant work.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GateSettings {
+    /// When it is left alone.
+    pub breaker: breaker::Config,
+    /// How much further attempts may add to its load.
+    pub budget: budget::Config,
+    /// How many calls are under way at once.
+    pub bulkhead: participants::Bulkhead,
+    /// How many calls leave in a span.
+    pub rate: Option<Rate>,
+    /// Working at a share of the capacity.
+    pub degraded: participants::Degraded,
+}
+
+impl GateSettings {
+    /// The defaults, with so many calls at once.
+    #[must_use]
+    pub fn of_places(places: NonZeroU32) -> GateSettings {
+        GateSettings {
+            breaker: breaker::Config::default(),
+            budget: budget::Config::default(),
+            bulkhead: participants::Bulkhead::of(places),
+            rate: None,
+            degraded: participants::Degraded::default(),
+        }
+    }
+}
+
+/// What holds beside the file, because somebody said so.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Steering {
+    /// Who decides what the breaker does.
+    pub mode: breaker::Mode,
+    /// The share of its capacity that it works at.
+    pub share: Option<f64>,
+    /// Calls at once.
+    pub bulkhead: Option<NonZeroU32>,
+    /// Calls in a span.
+    pub rate: Option<Rate>,
+    /// How often it was reset: another number than before resets it.
+    pub resets: u64,
+}
+
+impl From<&overrides::Override> for Steering {
+    fn from(given: &overrides::Override) -> Steering {
+        Steering {
+            mode: given.mode.into(),
+            share: given.share,
+            bulkhead: given.bulkhead,
+            rate: given.rate.map(|rate| rate.rate()),
+            resets: given.resets,
+        }
+    }
+}
+
+impl Default for Steering {
+    fn default() -> Steering {
+        Steering { mode: breaker::Mode::Automatic, share: None, bulkhead: None, rate: None, resets: 0 }
+    }
+}
+
+/// How a participant is reached.
+// One for each participant, read once.
+#[allow(clippy::large_enum_variant)]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Transport {
+    /// By requests.
+    Http(HttpSettings),
+    /// By records.
+    Kafka {
+        /// The topic that takes its commands.
+        commands: String,
+    },
+}
+
+impl ParticipantSettings {
+    /// The settings that participants.yaml gives to the participant called `name`.
+    #[must_use]
+    pub fn of(name: &str, participant: &Participant) -> ParticipantSettings {
+        let transport = match &participant.transport {
+            participants::Transport::Kafka { commands } => Transport::Kafka { commands: commands.clone() },
+            participants::Transport::Http { endpoints, balance, ejection } => Transport::Http(HttpSettings {
+                name: name.to_owned(),
+                endpoints: endpoints.clone(),
+                balance: *balance,
+                ejection: *ejection,
+                connect_timeout: participant.connect_timeout,
+                idle_timeout: participant.idle_timeout,
+                connection_max_age: participant.connection_max_age,
+                read_timeout: participant.read_timeout,
+                write_timeout: participant.write_timeout,
+                max_answer_bytes: usize::try_from(participant.max_answer_bytes).unwrap_or(usize::MAX),
+                authorization: participant.authorization.as_ref().map(|secret| secret.reveal().to_owned()),
+                headers: participant.headers.iter().map(revealed).collect(),
+                retry_on: participant.retry_on.clone(),
+                fail_on: participant.fail_on.clone(),
+                accepted: participant.accepted,
+                idempotency_key: participant.idempotency_key,
+                classes: Classes::of(participant),
+            }),
+        };
+        let gate = GateSettings {
+            breaker: participant.breaker,
+            budget: participant.retry_budget,
+            bulkhead: participant.bulkhead,
+            rate: participant.rate_limit,
+            degraded: participant.degraded,
+        };
+        ParticipantSettings {
+            name: name.to_owned(),
+            transport,
+            gate,
+            health: participant.health.clone(),
+            capabilities: participant.capabilities.clone(),
+            timeout: participant.timeout,
+            depends_on: participant.depends_on.clone(),
+        }
+    }
+}
+
+fn revealed((name, value): (&String, &Secret)) -> (String, String) {
+    (name.clone(), value.reveal().to_owned())
+}
+
+/// Participants that cannot be guarded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Two of one name.
+    #[error("participant `{0}` is configured twice")]
+    Duplicate(String),
+    /// One that cannot be called.
+    #[error(transparent)]
+    Http(#[from] http::Error),
+}

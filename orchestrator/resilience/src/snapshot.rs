@@ -1,0 +1,222 @@
+//! How participants stand, for people.
+
+use super::{gate::GateView, health::HealthView, lifecycle::Lifecycle};
+use crate::failed_call::FailedCall;
+use crate::transport::http::EndpointState;
+use saga_guards::breaker;
+use serde::Serialize;
+use std::time::Duration;
+
+/// A participant and its guards at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParticipantSnapshot {
+    /// Its name.
+    pub name: String,
+    /// Where it is in its life.
+    pub lifecycle: Lifecycle,
+    /// What its breaker does.
+    pub breaker: BreakerState,
+    /// While it is open or half-open by itself: why, and when it asks again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<Opened>,
+    /// How much longer nobody calls because the participant asked for a pause (`Retry-After`), in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_for_ms: Option<u64>,
+    /// Calls that the breaker has counted within its window; 0 unless closed.
+    pub calls: u32,
+    /// How many of them failed.
+    pub failures: u32,
+    /// How many of them were slow.
+    pub slow_calls: u32,
+    /// Share of them that failed; `None` below the minimum of calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_rate: Option<f64>,
+    /// Share of them that were slow; `None` below the minimum of calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow_call_rate: Option<f64>,
+    /// The last calls that failed, the newest first, also those that were not counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_failures: Vec<FailedCall>,
+    /// Results that were not counted because they belong to an earlier state of the breaker, ever.
+    #[serde(skip)]
+    pub stale_results: u64,
+    /// Probes that did not come back in their time, ever.
+    #[serde(skip)]
+    pub probes_expired: u64,
+    /// Calls that may be under way at once.
+    pub limit: u32,
+    /// Calls that were admitted and are unanswered, those that wait left out.
+    pub in_flight: u32,
+    /// Calls that wait in memory for the bulkhead.
+    pub waiting: u32,
+    /// Calls that wait in memory for the rate limit.
+    pub pacing: u32,
+    /// Commands of this engine that wait durably until they are called.
+    pub in_line: u32,
+    /// Calls that the rate limit lets pass now; `None`: there is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_room: Option<u32>,
+    /// Further attempts that the retry budget allows now.
+    pub retry_budget: u32,
+    /// Share of the capacity that is used.
+    pub share: f64,
+    /// Participants that it needs itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
+    /// What its health checks found; `None`: it is not checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthView>,
+    /// Where it listens; none over Kafka.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<EndpointSnapshot>,
+}
+
+/// A breaker that has opened by itself and is not closed again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Opened {
+    /// What opened it: `failureRate`, `slowCallRate`, `consecutiveFailures`, `probe`.
+    pub by: &'static str,
+    /// Since when it is in its state, in milliseconds from now.
+    pub ago_ms: u64,
+    /// When it lets somebody find out whether the participant is back, in milliseconds from now; `None`: it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asks_in_ms: Option<u64>,
+    /// How often it has opened since it was closed: once by what is counted here, and then whenever a probe failed.
+    pub in_a_row: u32,
+    /// Calls that it had counted when it opened.
+    pub calls: u32,
+    /// How many of them had failed.
+    pub failures: u32,
+    /// How many of them were slow.
+    pub slow_calls: u32,
+    /// Failures since the last success, then.
+    pub failures_in_a_row: u32,
+    /// The last calls that had failed then, the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_failures: Vec<FailedCall>,
+}
+
+impl Opened {
+    fn of(view: &GateView) -> Option<Opened> {
+        let it = &view.breaker;
+        let tripped = it.tripped.filter(|_| matches!(it.state, breaker::State::Open | breaker::State::HalfOpen))?;
+        Some(Opened {
+            by: tripped.by.as_str(),
+            ago_ms: millis(view.now.since(it.since)),
+            asks_in_ms: it.open_for.map(millis),
+            in_a_row: it.opened_in_a_row,
+            calls: tripped.calls,
+            failures: tripped.failures,
+            slow_calls: tripped.slow,
+            failures_in_a_row: tripped.failures_in_a_row,
+            last_failures: view.that_opened.clone(),
+        })
+    }
+}
+
+/// A span as it is shown in JSON.
+pub fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// One of a participant's endpoints at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointSnapshot {
+    /// What calls say of it.
+    #[serde(flatten)]
+    pub state: EndpointState,
+    /// What its health checks found; `None`: it is not checked, or checks are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthView>,
+}
+
+impl ParticipantSnapshot {
+    /// What its gate tells.
+    pub(super) fn of(name: &str, view: &GateView) -> ParticipantSnapshot {
+        ParticipantSnapshot {
+            name: name.to_owned(),
+            lifecycle: Lifecycle::Registered,
+            breaker: view.breaker.state.into(),
+            opened: Opened::of(view),
+            paused_for_ms: view.breaker.asked_for.map(millis),
+            calls: view.breaker.calls,
+            failures: view.breaker.failures,
+            slow_calls: view.breaker.slow,
+            failure_rate: view.breaker.failure_rate,
+            slow_call_rate: view.breaker.slow_call_rate,
+            last_failures: view.last_failures.clone(),
+            stale_results: view.breaker.stale_results,
+            probes_expired: view.breaker.probes_expired,
+            limit: view.limit.get(),
+            in_flight: view.permits.saturating_sub(view.waiting + view.pacing),
+            waiting: view.waiting,
+            pacing: view.pacing,
+            in_line: view.in_line,
+            rate_room: view.rate_room,
+            retry_budget: view.budget.balance,
+            share: view.share,
+            depends_on: Vec::new(),
+            health: None,
+            endpoints: Vec::new(),
+        }
+    }
+}
+
+/// What a breaker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BreakerState {
+    /// Lets every call through.
+    Closed,
+    /// Lets none through until its time is over.
+    Open,
+    /// Lets probes through.
+    HalfOpen,
+    /// Lets none through until somebody says otherwise.
+    ForcedOpen,
+    /// Lets every call through until somebody says otherwise.
+    ForcedClosed,
+    /// Lets every call through and counts.
+    MetricsOnly,
+}
+
+impl BreakerState {
+    /// All of them.
+    pub const ALL: [BreakerState; 6] = [
+        BreakerState::Closed,
+        BreakerState::Open,
+        BreakerState::HalfOpen,
+        BreakerState::ForcedOpen,
+        BreakerState::ForcedClosed,
+        BreakerState::MetricsOnly,
+    ];
+
+    /// For people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            BreakerState::Closed => "closed",
+            BreakerState::Open => "open",
+            BreakerState::HalfOpen => "half-open",
+            BreakerState::ForcedOpen => "forced open",
+            BreakerState::ForcedClosed => "forced closed",
+            BreakerState::MetricsOnly => "counts only",
+        }
+    }
+}
+
+impl From<breaker::State> for BreakerState {
+    fn from(state: breaker::State) -> BreakerState {
+        match state {
+            breaker::State::Closed => BreakerState::Closed,
+            breaker::State::Open => BreakerState::Open,
+            breaker::State::HalfOpen => BreakerState::HalfOpen,
+            breaker::State::ForcedOpen => BreakerState::ForcedOpen,
+            breaker::State::ForcedClosed => BreakerState::ForcedClosed,
+            breaker::State::MetricsOnly => BreakerState::MetricsOnly,
+        }
+    }
+}

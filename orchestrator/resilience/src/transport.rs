@@ -1,0 +1,18 @@
+//! Calls to participants: one attempt of one command, from the recorded request to an answer in the core's words.
+//!
+//! Nothing here retries or decides; [`crate::registry`] stands before it.
+
+mod call;
+mod classes;
+pub mod http;
+
+pub use call::{Call, Dispatch};
+pub use classes::Classes;
+use std::sync::OnceLock;
+
+/// Names the TLS implementation of this process, once; HTTP clients need one before they are made.
+pub fn install_tls() {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    // Whoever installed another provider before has the say.
+    INSTALLED.get_or_init(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}

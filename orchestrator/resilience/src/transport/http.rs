@@ -1,0 +1,212 @@
+//! Participants that are called over HTTP: one request, one answer, classified.
+//!
+//! | answer | means |
+//! |---|---|
+//! | 2xx | succeeded |
+//! | 202 | with `Location`: ongoing, asked there; without: unknown, or succeeded if the settings say so |
+//! | 425 | ongoing: the request is repeated |
+//! | 408, 429 | failed, retryable |
+//! | 401, 403, 407 | retried, then parked |
+//! | 409 to what was sent before | failed: a conflict with an earlier sending that still runs, or for good |
+//! | 410 to an undo | succeeded: undone before |
+//! | other 4xx | failed |
+//! | 5xx, redirect, timeout, broken connection, an answer that cannot be read | unknown |
+//! | no connection | failed, retryable: nothing left |
+
+mod body;
+mod classify;
+mod client;
+mod coding;
+mod endpoints;
+mod exchange;
+mod odd;
+mod operation;
+mod outgoing;
+mod pace;
+mod prober;
+mod retry_after;
+mod said;
+mod send;
+mod settings;
+mod stall;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tries;
+mod words;
+
+pub use client::{Client, NoClient};
+pub use endpoints::EndpointState;
+pub use prober::{Probed, Prober, get_url};
+pub use settings::{Error, HttpSettings, MAX_ANSWER_BYTES};
+
+use super::Call;
+use crate::guard_events::Changes;
+use classify::Overrides;
+use client::Lives;
+use endpoints::{Endpoints, Picked, Tried};
+use hyper::header::HeaderMap;
+use pace::Pace;
+use saga_base::secrets;
+use saga_core::{
+    command::{Answer, ErrorClass, Failure, Retryable},
+    definition::participants::{CONNECTION_MAX_AGE, IDLE_TIMEOUT, KeyForm},
+};
+use settings::usual_headers;
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+use tries::Tries;
+
+/// Code of the failure when no connection could be had. Nothing was sent then.
+pub const NOT_CONNECTED: &str = "connect";
+
+/// One participant and its connections.
+#[derive(Debug)]
+pub struct HttpParticipant {
+    client: Client,
+    endpoints: Arc<Endpoints>,
+    headers: HeaderMap,
+    overrides: Overrides,
+    key: KeyForm,
+    pace: Pace,
+    max_answer_bytes: usize,
+}
+
+/// Another list of endpoints that is not in effect yet.
+#[derive(Debug)]
+pub(crate) struct Relisting {
+    endpoints: Arc<Endpoints>,
+    next: Arc<Endpoints>,
+}
+
+impl Relisting {
+    /// Puts it into effect: what is known of endpoints that stay is kept, calls under way included.
+    pub(crate) fn apply(self) {
+        self.endpoints.become_as(&self.next);
+    }
+}
+
+impl HttpParticipant {
+    /// Checks the settings; connects to nothing yet.
+    ///
+    /// # Errors
+    /// When no participant can be called with these settings.
+    pub fn new(settings: &HttpSettings) -> Result<HttpParticipant, Error> {
+        HttpParticipant::telling(settings, Changes::default())
+    }
+
+    /// The same, and publishes in `changes` what happens to its endpoints.
+    ///
+    /// # Errors
+    /// As [`HttpParticipant::new`].
+    pub fn telling(settings: &HttpSettings, changes: Changes) -> Result<HttpParticipant, Error> {
+        let endpoints = Endpoints::new(settings, changes)?;
+        let headers = settings.header_map()?;
+        let lives =
+            Lives { connect: settings.connect_timeout, idle: settings.idle_timeout, age: settings.connection_max_age };
+        let client = Client::new(lives, endpoints.any_encrypted())
+            .map_err(|source| Error::Client { participant: settings.name.clone(), source })?;
+        let overrides = Overrides::new(settings);
+        let (pace, max_answer_bytes) = (Pace::of(settings), settings.max_answer_bytes);
+        let key = settings.idempotency_key;
+        Ok(HttpParticipant { client, endpoints, headers, overrides, key, pace, max_answer_bytes })
+    }
+
+    /// One attempt: sends the request, or asks at the location, and waits at most the attempt's timeout for the complete answer. While nothing
+    /// left for want of a connection it is tried again at once, twice at most and within a second, at another endpoint if there is one.
+    /// Never answers [`Answer::NotSent`]: that is the guards' word.
+    pub async fn call(&self, call: &Call) -> Answer {
+        let deadline = Instant::now() + call.attempt_timeout;
+        let (mut tries, mut tried) = (Tries::until(deadline), None);
+        loop {
+            let answer = self.once(call, &mut tried, deadline).await;
+            let Some(rest) = nothing_left(&answer).then(|| tries.rest()).flatten() else { return answer };
+            tokio::time::sleep(rest).await;
+        }
+    }
+
+    /// The same participant under other settings, which goes on with what is known of endpoints that stay. The list of endpoints is that of
+    /// `settings` once the relisting is put into effect, for this one and for `self`: dropped, nothing has changed.
+    ///
+    /// # Errors
+    /// As [`HttpParticipant::new`].
+    pub(crate) fn continued(
+        &self,
+        settings: &HttpSettings,
+        changes: Changes,
+    ) -> Result<(HttpParticipant, Relisting), Error> {
+        let next = HttpParticipant::telling(settings, changes)?;
+        let relisting = Relisting { endpoints: Arc::clone(&self.endpoints), next: Arc::clone(&next.endpoints) };
+        Ok((HttpParticipant { endpoints: Arc::clone(&self.endpoints), ..next }, relisting))
+    }
+
+    /// All endpoints at this moment.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<EndpointState> {
+        self.endpoints.states()
+    }
+
+    /// Publishes which endpoints get calls again, since it was last asked to.
+    pub fn tell_who_is_back(&self) {
+        self.endpoints.tell_who_is_back();
+    }
+
+    /// Whom to ask how it is.
+    #[must_use]
+    pub fn prober(&self) -> Prober {
+        Prober::of(self)
+    }
+
+    /// One try, at an endpoint of its own, and not at `tried` if there is another. Where to ask how far it is says the location, and there is
+    /// no other.
+    async fn once(&self, call: &Call, tried: &mut Option<Tried>, deadline: Instant) -> Answer {
+        let Some(picked) = call.location.is_none().then(|| self.endpoints.pick(*tried)) else {
+            return self.ask(call, None, deadline).await;
+        };
+        *tried = Some(picked.tried());
+        let answer = self.ask(call, Some(&picked), deadline).await;
+        picked.settle(&answer);
+        answer
+    }
+
+    async fn ask(&self, call: &Call, picked: Option<&Picked>, deadline: Instant) -> Answer {
+        let request = match send::build(self, call, picked) {
+            Ok(request) => request,
+            Err(failure) => return impossible(call, failure),
+        };
+        match stall::within(deadline, call.attempt_timeout, exchange::exchange(self, call, request)).await {
+            Some(answer) => secrets::cover_answer(answer),
+            None => self.overrides.classes().applied(out_of_time(call)),
+        }
+    }
+}
+
+/// A client for health checks of participants that take no calls over HTTP.
+///
+/// # Errors
+/// When none can be made, for want of certificates of authorities for example.
+pub fn plain_client(connect_timeout: Duration, encrypted: bool) -> Result<Client, NoClient> {
+    Client::new(Lives { connect: connect_timeout, idle: IDLE_TIMEOUT, age: CONNECTION_MAX_AGE }, encrypted)
+}
+
+/// The request cannot be made from what is recorded. If nothing left before, it certainly has no effect.
+fn impossible(call: &Call, failure: Failure) -> Answer {
+    if call.is_untouched() {
+        Answer::Failed { failure, retry: Retryable::No, retry_after: None }
+    } else {
+        Answer::unknown(failure)
+    }
+}
+
+fn out_of_time(call: &Call) -> Answer {
+    let message = format!("no complete answer within {:?}", call.attempt_timeout);
+    Answer::unknown(Failure::new("timeout", message).of_class(ErrorClass::Timeout))
+}
+
+/// Only of a call of which nothing left before is it said that it failed for want of a connection.
+fn nothing_left(answer: &Answer) -> bool {
+    match answer {
+        Answer::Failed { failure, .. } => failure.code == NOT_CONNECTED,
+        Answer::Succeeded { .. } | Answer::Unknown { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. } => false,
+    }
+}

@@ -1,0 +1,135 @@
+//! One connection, and one exchange over it.
+
+use super::{
+    Lives, Outbound,
+    heard::{Heard, Hearing},
+    in_one_line, keep_alive,
+};
+use crate::transport::http::{
+    odd,
+    outgoing::Outgoing,
+    pace::{Late, Pace, Watch},
+};
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+    header::HeaderMap,
+};
+use hyper_util::rt::TokioIo;
+use std::time::Duration;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+
+/// Most headers of an answer. Gateways add theirs to those of the service; beyond this it is a fault, and the answer cannot be read.
+const MAX_HEADERS: usize = 1024;
+/// The longest age is shortened by up to so many percent, by lot: connections that were opened together are not opened anew together.
+const AGE_SPREAD_PERCENT: u32 = 20;
+
+/// A connection that nobody else uses.
+#[derive(Debug)]
+pub(super) struct Connection {
+    sender: SendRequest<Outgoing>,
+    heard: Heard,
+    /// Not used any more from then on.
+    old_at: Instant,
+    /// Not used any more from then on, if nothing is sent before.
+    stale_at: Instant,
+}
+
+/// Why an exchange has no answer.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// The connection had ended: nothing of the request left.
+    NotTaken,
+    /// The connection took it and ended before a byte of an answer.
+    Nothing(String),
+    /// It broke later.
+    Broken(String),
+    /// What came is no HTTP/1.1.
+    NotHttp(String),
+    /// It took too long.
+    Late(Late),
+}
+
+impl Connection {
+    pub(super) async fn over<S>(stream: Hearing<S>, lives: Lives) -> Result<Connection, hyper::Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let heard = stream.heard();
+        let mut http = http1::Builder::new();
+        // Both are old ways to write what can be read in one way only.
+        http.allow_obsolete_multiline_headers_in_responses(true).allow_spaces_after_header_name_in_responses(true);
+        let (sender, driven) = http.max_headers(MAX_HEADERS).handshake(TokioIo::new(stream)).await?;
+        // It ends with the connection; what broke it is told to whoever waits for an answer.
+        tokio::spawn(async move { drop(driven.await) });
+        let now = Instant::now();
+        Ok(Connection { sender, heard, old_at: now + shortened(lives.age), stale_at: now + lives.idle })
+    }
+
+    /// Gives the request to the connection and waits for the head of the answer.
+    pub(super) async fn send(&mut self, request: &Outbound, pace: Pace) -> Result<Response<Incoming>, Unanswered> {
+        let parts = request.parts().map_err(|error| Unanswered::Broken(error.to_string()))?;
+        let (body, watch) = pace.watch(request.body.clone());
+        self.heard.begin();
+        let sent = self.sender.try_send_request(Request::from_parts(parts, body));
+        tokio::select! {
+            // What is there counts, also at the last moment.
+            biased;
+            sent = sent => sent.map_err(|mut error| match error.take_message() {
+                Some(_) => Unanswered::NotTaken,
+                None => self.unanswered(error.error()),
+            }),
+            late = Watch::late(watch) => Err(Unanswered::Late(late)),
+        }
+    }
+
+    /// How long it may be kept, by what the server says with its answer.
+    pub(super) fn learn(&mut self, headers: &HeaderMap, lives: Lives, now: Instant) {
+        let idle = keep_alive::announced(headers).map_or(lives.idle, |announced| announced.min(lives.idle));
+        self.stale_at = now + idle;
+    }
+
+    /// Whether it takes a request at this moment.
+    pub(super) fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    /// Whether it may be used again.
+    pub(super) fn is_good(&self, now: Instant) -> bool {
+        now < self.ends() && !self.sender.is_closed()
+    }
+
+    /// When it is not used any more, if nothing is sent before.
+    pub(super) fn ends(&self) -> Instant {
+        self.old_at.min(self.stale_at)
+    }
+
+    /// Waits until it takes a request; false: it has ended.
+    pub(super) async fn ready(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+
+    /// What the error means, and how it is said.
+    pub(super) fn unanswered(&self, error: &hyper::Error) -> Unanswered {
+        let beginning = self.heard.beginning();
+        if beginning.is_empty() {
+            return Unanswered::Nothing(explain(error));
+        }
+        if error.is_parse() {
+            return Unanswered::NotHttp(odd::answer(&error.to_string(), &beginning));
+        }
+        Unanswered::Broken(explain(error))
+    }
+}
+
+fn shortened(age: Duration) -> Duration {
+    age - age * fastrand::u32(0..=AGE_SPREAD_PERCENT) / 100
+}
+
+pub(super) fn explain(error: &hyper::Error) -> String {
+    in_one_line("the connection broke", error)
+}

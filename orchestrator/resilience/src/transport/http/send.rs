@@ -1,0 +1,117 @@
+//! From a recorded request to bytes on the wire.
+
+use super::{HttpParticipant, client::Outbound, endpoints::Picked};
+use crate::transport::Call;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use saga_core::{
+    command::{Failure, Method, Request},
+    definition::participants::KeyForm,
+};
+use serde_json::Value;
+use url::Url;
+use uuid::Uuid;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The command id, where the idempotency key is derived from it.
+const COMMAND_ID: HeaderName = HeaderName::from_static("x-command-id");
+/// The namespace of the UUIDs that are derived from command ids; the kit has the same. Another one would be other keys for commands under way.
+const KEYS: Uuid = Uuid::from_u128(0x5f3c_51a8_7f6e_4b0d_9f6b_2c9d_7a10_64e1);
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The HTTP request of one attempt, to the endpoint that was picked for it; one that asks at a location needs none. A failure is one of the
+/// definition: no attempt can succeed.
+pub(super) fn build(participant: &HttpParticipant, call: &Call, picked: Option<&Picked>) -> Result<Outbound, Failure> {
+    let mut request = match (&call.location, &*call.request) {
+        (Some(location), _) => ask(participant, location)?,
+        (None, Request::Http { method, path, body, .. }) => {
+            let url = picked.and_then(|picked| picked.url(path)).ok_or_else(|| no_path(path))?;
+            perform(url, *method, body.as_ref())?
+        }
+        (None, Request::Kafka { .. } | Request::Publish { .. }) => {
+            return Err(Failure::new(
+                "request.transport",
+                "the participant is called over HTTP, the request is a record",
+            ));
+        }
+    };
+    let headers = &mut request.headers;
+    headers.extend(participant.headers.clone());
+    let id = call.id.to_string();
+    match participant.key {
+        KeyForm::CommandId => drop(headers.insert(IDEMPOTENCY_KEY, header(&id)?)),
+        KeyForm::Uuid => {
+            headers.insert(IDEMPOTENCY_KEY, header(&Uuid::new_v5(&KEYS, id.as_bytes()).to_string())?);
+            headers.insert(COMMAND_ID, header(&id)?);
+        }
+    }
+    headers.insert(REQUEST_ID, header(&format!("{id}:{}", call.attempt))?);
+    headers.insert(CORRELATION_ID, header(&call.id.saga.to_string())?);
+    if let Some(traceparent) = &call.traceparent {
+        headers.insert(TRACEPARENT, header(traceparent)?);
+    }
+    Ok(request)
+}
+
+fn ask(participant: &HttpParticipant, location: &str) -> Result<Outbound, Failure> {
+    let url = participant.endpoints.located(location).ok_or_else(|| {
+        Failure::new("request.location", format!("`{location}` is at no endpoint of the participant"))
+    })?;
+    Ok(Outbound::new(hyper::Method::GET, url))
+}
+
+fn no_path(path: &str) -> Failure {
+    Failure::new("request.path", format!("`{path}` is no path below the participant's URL"))
+}
+
+fn perform(mut url: Url, method: Method, body: Option<&Value>) -> Result<Outbound, Failure> {
+    let method = match method {
+        Method::Get => hyper::Method::GET,
+        Method::Post => hyper::Method::POST,
+        Method::Put => hyper::Method::PUT,
+        Method::Patch => hyper::Method::PATCH,
+        Method::Delete => hyper::Method::DELETE,
+    };
+    let Some(body) = body else { return Ok(Outbound::new(method, url)) };
+    if matches!(method, hyper::Method::GET | hyper::Method::DELETE) {
+        append_query(&mut url, body)?;
+        return Ok(Outbound::new(method, url));
+    }
+    let mut request = Outbound::new(method, url);
+    request.headers.insert(CONTENT_TYPE, JSON);
+    request.body = body.to_string().into();
+    Ok(request)
+}
+
+/// One pair a member, in the order of their names; members of a list repeat the name, `null` is left out, objects are JSON text.
+fn append_query(url: &mut Url, body: &Value) -> Result<(), Failure> {
+    let Value::Object(members) = body else {
+        return Err(Failure::new("request.query", format!("the body of GET and DELETE is an object, found `{body}`")));
+    };
+    if members.is_empty() {
+        return Ok(());
+    }
+    let mut pairs = url.query_pairs_mut();
+    for (name, value) in members {
+        let values = match value {
+            Value::Array(values) => values.as_slice(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+                std::slice::from_ref(value)
+            }
+        };
+        for value in values.iter().filter(|value| !value.is_null()) {
+            match value.as_str() {
+                Some(text) => pairs.append_pair(name, text),
+                None => pairs.append_pair(name, &value.to_string()),
+            };
+        }
+    }
+    Ok(())
+}
+
+fn header(value: &str) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_bytes(value.as_bytes())
+        .map_err(|_| Failure::new("request.header", format!("`{value}` cannot be the value of a header")))
+}

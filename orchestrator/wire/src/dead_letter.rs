@@ -1,0 +1,245 @@
+//! The record of a poison record: itself, byte for byte, and where it came from and why.
+
+use super::{
+    payload::LARGEST_RECORD,
+    poison::Poison,
+    record::{Coordinates, Header, Outgoing, Record, text_header},
+};
+use bytes::Bytes;
+use saga_core::time::{Timestamp, rfc3339};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::{fmt::Write as _, sync::Arc};
+
+/// Of the diagnosis, this much goes into a header.
+const MESSAGE_BYTES: usize = 1024;
+
+/// Key and headers of a record that becomes a pointer stay with it up to this size: they are what a person looks for.
+pub const POINTER_CONTEXT: usize = 64 * 1024;
+
+/// How much of a record its DLQ record holds. Each form is smaller than the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// Key, value and headers, byte-equal.
+    Whole,
+    /// The value says where the record is, how large, and its SHA-256. Key and headers stay up to [`POINTER_CONTEXT`].
+    Pointer,
+    /// The same without the record's headers.
+    PointerWithoutHeaders,
+    /// The same without its key, too: the key is what names the dead letter, `saga_dlq_id`.
+    PointerAlone,
+}
+
+impl Form {
+    /// The form that `record` is written in first: above 1 MiB a pointer to it.
+    #[must_use]
+    pub fn of(record: &Record) -> Form {
+        if record.size() <= LARGEST_RECORD {
+            return Form::Whole;
+        }
+        let context = record.size() - record.value.as_ref().map_or(0, Bytes::len);
+        if context <= POINTER_CONTEXT { Form::Pointer } else { Form::PointerAlone }
+    }
+
+    /// What to write where the DLQ refuses this form; `None`: there is no smaller one.
+    #[must_use]
+    pub fn smaller(self) -> Option<Form> {
+        match self {
+            Form::Whole => Some(Form::Pointer),
+            Form::Pointer => Some(Form::PointerWithoutHeaders),
+            Form::PointerWithoutHeaders => Some(Form::PointerAlone),
+            Form::PointerAlone => None,
+        }
+    }
+
+    /// What of the record it leaves out, for the header `saga_dlq_left_out`.
+    fn left_out(self) -> Option<&'static str> {
+        match self {
+            Form::Whole => None,
+            Form::Pointer => Some("value"),
+            Form::PointerWithoutHeaders => Some("value,headers"),
+            Form::PointerAlone => Some("value,headers,key"),
+        }
+    }
+}
+
+/// The DLQ record of `record` in `form`; `saga_dlq_*` headers follow its own. `definition` names who cannot process it; `None` if nobody can.
+#[must_use]
+pub fn record(
+    topic: &Arc<str>,
+    record: &Record,
+    poison: &Poison,
+    definition: Option<&str>,
+    form: Form,
+    now: Timestamp,
+) -> Outgoing {
+    let key = match form {
+        Form::Whole | Form::Pointer | Form::PointerWithoutHeaders => record.key.clone(),
+        Form::PointerAlone => Some(Bytes::from(id(&record.coordinates(), definition))),
+    };
+    let (value, mut headers) = match form {
+        Form::Whole => (record.value.clone(), record.headers.clone()),
+        Form::Pointer => (Some(place(record)), record.headers.clone()),
+        Form::PointerWithoutHeaders | Form::PointerAlone => (Some(place(record)), Vec::new()),
+    };
+    headers.extend(provenance(record, poison, definition, now));
+    if let Some(left_out) = form.left_out() {
+        headers.push(text_header("saga_dlq_pointer", "true"));
+        headers.push(text_header("saga_dlq_left_out", left_out));
+    }
+    Outgoing { topic: topic.clone(), partition: None, key, value, headers }
+}
+
+/// Whether `record` is one that was written here.
+#[must_use]
+pub fn is_letter(record: &Record) -> bool {
+    record.header("saga_dlq_id").is_some()
+}
+
+fn place(record: &Record) -> Bytes {
+    let value = record.value.as_deref().unwrap_or_default();
+    let place = json!({
+        "topic": &*record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "size": value.len(),
+        "sha256": hex(&Sha256::digest(value)),
+    });
+    Bytes::from(place.to_string())
+}
+
+/// Identity of a dead-lettered record: `topic/partition/offset/definition`. The same record of the same definition has it
+/// again when it is dead-lettered twice.
+#[must_use]
+pub fn id(coordinates: &Coordinates, definition: Option<&str>) -> String {
+    match definition {
+        Some(name) => format!("{coordinates}/{name}"),
+        None => coordinates.to_string(),
+    }
+}
+
+fn provenance(record: &Record, poison: &Poison, definition: Option<&str>, now: Timestamp) -> [Header; 8] {
+    let message = &poison.message[..poison.message.floor_char_boundary(MESSAGE_BYTES)];
+    [
+        text_header("saga_dlq_topic", &*record.topic),
+        text_header("saga_dlq_partition", record.partition.to_string()),
+        text_header("saga_dlq_offset", record.offset.to_string()),
+        text_header("saga_dlq_timestamp", record.timestamp.0.to_string()),
+        text_header("saga_dlq_code", poison.code.as_str()),
+        text_header("saga_dlq_message", message),
+        text_header("saga_dlq_time", rfc3339(now)),
+        text_header("saga_dlq_id", id(&record.coordinates(), definition)),
+    ]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::poison::PoisonCode;
+
+    fn poison_record(value: Option<Bytes>) -> Record {
+        Record {
+            topic: "shop.orders".into(),
+            partition: 3,
+            offset: 14,
+            timestamp: Timestamp(1_700_000_000_000),
+            key: None,
+            value,
+            headers: vec![
+                text_header("a", "1"),
+                ("a".into(), None),
+                ("b".into(), Some(Bytes::from_static(&[0xff, 0]))),
+            ],
+        }
+    }
+
+    fn dead_letter(record: &Record) -> Outgoing {
+        let poison = Poison::new(PoisonCode::NotJson, "expected value at line 1");
+        in_form(record, &poison, Form::of(record))
+    }
+
+    fn in_form(record: &Record, poison: &Poison, form: Form) -> Outgoing {
+        let now = Timestamp(1_700_000_001_000);
+        super::record(&"saga.dlq".into(), record, poison, Some("order-fulfillment"), form, now)
+    }
+
+    #[test]
+    fn key_value_and_headers_are_byte_equal_and_provenance_follows() {
+        for value in [None, Some(Bytes::new()), Some(Bytes::from_static(&[0, 0xff, b'{']))] {
+            let record = poison_record(value);
+            let dead = dead_letter(&record);
+            assert_eq!((&dead.key, &dead.value), (&record.key, &record.value));
+            assert_eq!(dead.headers[..3], record.headers[..]);
+            let shown: Vec<_> = ["topic", "partition", "offset", "timestamp", "code", "message", "time", "id"]
+                .iter()
+                .map(|name| dead.header_text(&format!("saga_dlq_{name}")).expect("present"))
+                .collect();
+            assert_eq!(
+                shown,
+                [
+                    "shop.orders",
+                    "3",
+                    "14",
+                    "1700000000000",
+                    "not_json",
+                    "expected value at line 1",
+                    "2023-11-14T22:13:21.000Z",
+                    "shop.orders/3/14/order-fulfillment"
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn a_record_above_one_mebibyte_becomes_a_pointer() {
+        let record = poison_record(Some(Bytes::from(vec![b'x'; LARGEST_RECORD + 1])));
+        let dead = dead_letter(&record);
+        let place: serde_json::Value = serde_json::from_slice(dead.value.as_deref().expect("a value")).expect("JSON");
+        assert_eq!((&place["offset"], &place["size"]), (&json!(14), &json!(LARGEST_RECORD + 1)));
+        assert_eq!(place["sha256"].as_str().map(str::len), Some(64));
+        assert_eq!(dead.header_text("saga_dlq_pointer"), Some("true"));
+        assert!(dead.size() < 2048);
+    }
+
+    #[test]
+    fn what_is_refused_loses_its_value_first_then_its_headers_then_its_key() {
+        let record = Record { key: Some(Bytes::from_static(b"4711")), ..poison_record(Some(Bytes::from_static(b"{"))) };
+        let poison = Poison::new(PoisonCode::NotJson, "");
+        let forms: Vec<Form> = std::iter::successors(Some(Form::of(&record)), |form| form.smaller()).collect();
+        let kept: Vec<_> = forms
+            .iter()
+            .map(|form| {
+                let dead = in_form(&record, &poison, *form);
+                let has_headers = dead.headers.starts_with(&record.headers);
+                let left_out = dead.header_text("saga_dlq_left_out").map(str::to_owned);
+                (dead.value == record.value, has_headers, dead.key == record.key, left_out)
+            })
+            .collect();
+        let said = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            kept,
+            [
+                (true, true, true, None),
+                (false, true, true, said("value")),
+                (false, false, true, said("value,headers")),
+                (false, false, false, said("value,headers,key")),
+            ]
+        );
+        let last = in_form(&record, &poison, Form::PointerAlone);
+        assert_eq!(last.key.as_deref(), Some(&b"shop.orders/3/14/order-fulfillment"[..]));
+    }
+
+    #[test]
+    fn a_pointer_does_not_drag_large_headers_along() {
+        let mut record = poison_record(None);
+        record.headers.push(("h".into(), Some(Bytes::from(vec![0; 2 * LARGEST_RECORD]))));
+        assert!(dead_letter(&record).size() < 2048);
+    }
+}

@@ -1,0 +1,150 @@
+//! JSON of inputs that were never records. Versions of the product forward to each other through it while they are rolled
+//! out: fields are added with defaults, never renamed or removed.
+
+use super::{CallOutcome, Inbound};
+use crate::poison::{Poison, PoisonCode};
+use saga_core::{
+    command::{Answer, Direction, Failure, Guard, Retryable},
+    event::OperatorAction,
+    id::SagaId,
+    input::{About, OperatorAct},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::time::Duration;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OutcomeWire {
+    command: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+    answer: AnswerWire,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "outcome")]
+enum AnswerWire {
+    Succeeded {
+        #[serde(default)]
+        result: Value,
+    },
+    Failed {
+        failure: Failure,
+        retry: Retryable,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+    },
+    Unknown {
+        failure: Failure,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry: Option<Retryable>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+    },
+    Ongoing {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ask_after_ms: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        location: Option<String>,
+    },
+    NotSent {
+        guard: Guard,
+        retry_after_ms: u64,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OperatorWire {
+    saga: String,
+    id: String,
+    who: String,
+    reason: String,
+    action: OperatorAction,
+    /// A build before this one named no step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    step: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    direction: Option<Direction>,
+    /// Of a retry by another definition: the hashes of its text and of its policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    definition: Option<(String, String)>,
+}
+
+pub(super) fn outcome(outcome: &CallOutcome) -> String {
+    let CallOutcome { command, attempt, answer } = outcome;
+    json(&OutcomeWire { command: command.to_string(), attempt: *attempt, answer: to_wire(answer.clone()) })
+}
+
+pub(super) fn operator(saga: SagaId, act: &OperatorAct, definition: Option<&(String, String)>) -> String {
+    let OperatorAct { id, who, reason, action, about } = act.clone();
+    let (step, direction) = about.map_or((None, None), |about| (Some(about.step), about.direction));
+    let definition = definition.cloned();
+    json(&OperatorWire { saga: saga.to_string(), id, who, reason, action, step, direction, definition })
+}
+
+pub(super) fn read_outcome(bytes: &[u8]) -> Result<CallOutcome, Poison> {
+    let OutcomeWire { command, attempt, answer } = read(bytes)?;
+    let command = command.parse().map_err(|error: saga_core::id::NotACommandId| foreign(error.to_string()))?;
+    Ok(CallOutcome { command, attempt, answer: from_wire(answer) })
+}
+
+pub(super) fn read_operator(bytes: &[u8]) -> Result<Inbound, Poison> {
+    let OperatorWire { saga, id, who, reason, action, step, direction, definition } = read(bytes)?;
+    let saga: SagaId = saga.parse().map_err(|error: saga_core::id::NotASagaId| foreign(error.to_string()))?;
+    let about = step.map(|step| About { step, direction });
+    Ok(Inbound::Operator { saga, act: OperatorAct { id, who, reason, action, about }, definition })
+}
+
+fn to_wire(answer: Answer) -> AnswerWire {
+    match answer {
+        Answer::Succeeded { result } => AnswerWire::Succeeded { result },
+        Answer::Failed { failure, retry, retry_after } => {
+            AnswerWire::Failed { failure, retry, retry_after_ms: retry_after.map(millis) }
+        }
+        Answer::Unknown { failure, retry, retry_after } => {
+            AnswerWire::Unknown { failure, retry: Some(retry), retry_after_ms: retry_after.map(millis) }
+        }
+        Answer::Ongoing { ask_after, location } => {
+            AnswerWire::Ongoing { ask_after_ms: ask_after.map(millis), location }
+        }
+        Answer::NotSent { guard, retry_after } => AnswerWire::NotSent { guard, retry_after_ms: millis(retry_after) },
+    }
+}
+
+fn from_wire(answer: AnswerWire) -> Answer {
+    match answer {
+        AnswerWire::Succeeded { result } => Answer::Succeeded { result },
+        AnswerWire::Failed { failure, retry, retry_after_ms } => {
+            Answer::Failed { failure, retry, retry_after: retry_after_ms.map(Duration::from_millis) }
+        }
+        AnswerWire::Unknown { failure, retry, retry_after_ms } => Answer::Unknown {
+            failure,
+            retry: retry.unwrap_or(Retryable::Yes),
+            retry_after: retry_after_ms.map(Duration::from_millis),
+        },
+        AnswerWire::Ongoing { ask_after_ms, location } => {
+            Answer::Ongoing { ask_after: ask_after_ms.map(Duration::from_millis), location }
+        }
+        AnswerWire::NotSent { guard, retry_after_ms } => {
+            Answer::NotSent { guard, retry_after: Duration::from_millis(retry_after_ms) }
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn json(wire: &impl Serialize) -> String {
+    serde_json::to_string(wire).expect("strings, numbers and JSON values always serialise")
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Poison> {
+    serde_json::from_slice(bytes).map_err(|error| foreign(error.to_string()))
+}
+
+fn foreign(message: String) -> Poison {
+    Poison::new(PoisonCode::Inbox, message)
+}

@@ -1,0 +1,83 @@
+//! What a record is that is not what a trigger expects, in words: whoever mends a producer has to know what it sends.
+
+use crate::{payload, record::Record};
+use saga_core::json::{self, Unfit};
+use serde_json::Value;
+
+/// Headers in which others say an event's type.
+const OTHER_TYPES: [&str; 9] = [
+    "type",
+    "eventType",
+    "event_type",
+    "event-type",
+    "messageType",
+    "ce-type",
+    "cloudEvents_type",
+    "cloudEvents:type",
+    "__TypeId__",
+];
+
+/// What a payload is that is JSON; `None`: nothing odd.
+pub(crate) fn like(event: &Value) -> Option<String> {
+    if let Value::String(text) = event
+        && let Some(times) = times_in_strings(text)
+    {
+        let times = if times == 1 { "twice".to_owned() } else { format!("{} times", times + 1) };
+        return Some(format!("JSON in a string: the producer writes it as JSON {times}"));
+    }
+    shape(event).map(str::to_owned)
+}
+
+fn shape(event: &Value) -> Option<&'static str> {
+    let is_event = |value: &Value| value.get("specversion").is_some() && value.get("type").is_some();
+    match event {
+        Value::String(_) => Some("a string"),
+        Value::Array(items) if items.iter().any(is_event) => {
+            Some("a batch of CloudEvents, and a record is one event: let the producer send each by itself")
+        }
+        Value::Array(_) => Some("a list"),
+        Value::Object(members) if is_event(event) && !members.is_empty() => {
+            Some("a structured CloudEvent without the header content-type: application/cloudevents+json")
+        }
+        Value::Object(members)
+            if members.len() == 2 && ["schema", "payload"].iter().all(|it| members.contains_key(*it)) =>
+        {
+            Some("in the envelope of Kafka Connect: let its converter write schemas.enable=false")
+        }
+        Value::Object(members) if ["op", "source", "ts_ms"].iter().all(|it| members.contains_key(*it)) => {
+            Some("a change event of Debezium: what the row is now is in event.after")
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+    }
+}
+
+/// Why a record may have no type.
+pub(super) fn untyped(record: &Record) -> Option<String> {
+    let other = record.headers.iter().find(|(name, _)| {
+        OTHER_TYPES.iter().any(|other| other.eq_ignore_ascii_case(name)) || name.eq_ignore_ascii_case("ce_type")
+    });
+    if let Some((name, _)) = other {
+        return Some(format!("the header {name} is not read: call it ce_type"));
+    }
+    let value = record.value.as_deref().filter(|_| record.size() <= payload::LARGEST_RECORD)?;
+    match json::read(value) {
+        Ok(event) => like(&event).map(|what| format!("its value is {what}")),
+        Err(Unfit::NotJson(_)) => json::what_it_is(value).map(|what| format!("its value is {what}")),
+        Err(_) => None,
+    }
+}
+
+/// In how many strings, each within the next, an object or a list stands that `text` holds; `None`: it holds none.
+fn times_in_strings(text: &str) -> Option<u32> {
+    /// A producer that is mended step by step does not get further.
+    const MOST: u32 = 8;
+    let mut text = text.to_owned();
+    for times in 1..=MOST {
+        match json::read(text.as_bytes()).ok()? {
+            Value::Object(_) | Value::Array(_) => return Some(times),
+            Value::String(inner) => text = inner,
+            Value::Null | Value::Bool(_) | Value::Number(_) => return None,
+        }
+    }
+    None
+}
