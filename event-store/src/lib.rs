@@ -16,16 +16,17 @@ mod stream;
 mod tally;
 mod waits;
 
-pub use attendance::{Attendance, Attended, Gap};
-pub use error::Error;
-pub use mark::{Mark, Marked};
-pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, Note, NoteNumber};
-pub use standing::{Flagged, Sessions, Standing};
-pub use step_back::{Confirmed, ConfirmedAppend, StepBack};
-pub use store::{Access, EventStore, Identity, is_address, open, place};
+pub use attendance::{AttendanceGap, AttendanceRecord, ShardAttendance};
+pub use error::StoreError;
+pub use mark::{MarkOutcome, StreamMark};
+pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, NoteNumber, StoredNote};
+pub use standing::{SessionUsage, StreamFlagCount, StreamStatusCount};
+pub use step_back::{CommitConfirmation, ConfirmedAppend, StepBack};
+pub use store::{EventStore, StoreAccess, StoreIdentity, is_address, open, place};
 pub use stream::{
-    Activity, Append, Appended, Epoch, Filter, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES,
-    MAX_PAGE, MAX_SHARDS, NewKey, Portion, Row, StreamSummary, Summary, Sweep, Swept,
+    AppendOutcome, DatabaseActivity, KeySweep, KeySweepOutcome, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES,
+    MAX_KEY_BYTES, MAX_PAGE, MAX_SHARDS, NewStreamKey, ShardEpoch, StreamAppend, StreamBatch, StreamFilter, StreamRow,
+    StreamSummary, SummaryUpdate,
 };
-pub use tally::{Dimension, Tally};
-pub use waits::{Waiting, WaitsOn};
+pub use tally::{StreamDimension, StreamGroup};
+pub use waits::{WaitFilter, WaitTarget};

@@ -1,15 +1,15 @@
 //! What the read model says of a stream whose own rows cannot be read.
 
-use crate::{Epoch, Error, stream::check_texts};
+use crate::{ShardEpoch, StoreError, stream::check_texts};
 use uuid::Uuid;
 
 /// A change of the read model without a row of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct StreamMark {
     /// The stream's shard.
     pub shard: u16,
     /// The writer's epoch of that shard.
-    pub epoch: Epoch,
+    pub epoch: ShardEpoch,
     /// The stream. One that is not open is left as it is.
     pub stream: Uuid,
     /// A word. The stream stays open.
@@ -24,7 +24,7 @@ pub struct Mark {
 
 /// What became of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Marked {
+pub enum MarkOutcome {
     /// The read model says so, if it knows the stream as open.
     Shown,
     /// Somebody claimed the shard; nothing was changed.
@@ -35,7 +35,7 @@ pub enum Marked {
 ///
 /// # Errors
 /// When not.
-pub(crate) fn check_mark(mark: &Mark) -> Result<(), Error> {
+pub(crate) fn check_mark(mark: &StreamMark) -> Result<(), StoreError> {
     check_texts([mark.status.as_str()])?;
     check_texts(mark.reason.as_deref())?;
     check_texts(mark.code.as_deref())

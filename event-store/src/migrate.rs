@@ -1,23 +1,23 @@
 //! Migrations: embedded, numbered, each applied once, never altered.
 
-use crate::Error;
+use crate::StoreError;
 use sha2::{Digest, Sha256};
 
 /// One migration.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Migration {
+pub(crate) struct SchemaMigration {
     pub(crate) version: i32,
     pub(crate) sql: &'static str,
 }
 
 /// One migration that a database has.
 #[derive(Clone, Debug)]
-pub(crate) struct Applied {
+pub(crate) struct AppliedMigration {
     pub(crate) version: i32,
     pub(crate) checksum: String,
 }
 
-impl Migration {
+impl SchemaMigration {
     pub(crate) fn checksum(&self) -> String {
         Sha256::digest(self.sql).iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -27,23 +27,26 @@ impl Migration {
 ///
 /// # Errors
 /// When the database has migrations that this build does not know, or knows otherwise.
-pub(crate) fn missing(known: &'static [Migration], applied: &[Applied]) -> Result<Vec<Migration>, Error> {
+pub(crate) fn missing(
+    known: &'static [SchemaMigration],
+    applied: &[AppliedMigration],
+) -> Result<Vec<SchemaMigration>, StoreError> {
     for done in applied {
         let Some(migration) = known.iter().find(|migration| migration.version == done.version) else {
             let newest = known.last().map_or(0, |migration| migration.version);
-            return Err(Error::Schema(format!(
+            return Err(StoreError::Schema(format!(
                 "the database has schema version {}, this build knows versions up to {newest}: use a build that is at least as new as the one that migrated it",
                 done.version
             )));
         };
         if migration.checksum() != done.checksum {
-            return Err(Error::Schema(format!(
+            return Err(StoreError::Schema(format!(
                 "schema version {} of the database was made by another migration than this build's: it was altered after its release, or the database belongs to another program",
                 done.version
             )));
         }
     }
-    let is_missing = |migration: &&Migration| applied.iter().all(|done| done.version != migration.version);
+    let is_missing = |migration: &&SchemaMigration| applied.iter().all(|done| done.version != migration.version);
     Ok(known.iter().filter(is_missing).copied().collect())
 }
 
@@ -51,10 +54,10 @@ pub(crate) fn missing(known: &'static [Migration], applied: &[Applied]) -> Resul
 ///
 /// # Errors
 /// As [`missing`], and when migrations are missing, which a reader does not make up for.
-pub(crate) fn complete(known: &'static [Migration], applied: &[Applied]) -> Result<(), Error> {
+pub(crate) fn complete(known: &'static [SchemaMigration], applied: &[AppliedMigration]) -> Result<(), StoreError> {
     match missing(known, applied)?.first() {
         None => Ok(()),
-        Some(migration) => Err(Error::Schema(format!(
+        Some(migration) => Err(StoreError::Schema(format!(
             "the database lacks schema version {}: start the engine of this build once",
             migration.version
         ))),
@@ -65,14 +68,16 @@ pub(crate) fn complete(known: &'static [Migration], applied: &[Applied]) -> Resu
 mod tests {
     use super::*;
 
-    const KNOWN: &[Migration] =
-        &[Migration { version: 1, sql: "CREATE TABLE a ()" }, Migration { version: 2, sql: "CREATE TABLE b ()" }];
+    const KNOWN: &[SchemaMigration] = &[
+        SchemaMigration { version: 1, sql: "CREATE TABLE a ()" },
+        SchemaMigration { version: 2, sql: "CREATE TABLE b ()" },
+    ];
 
-    fn applied(migrations: &[Migration]) -> Vec<Applied> {
-        migrations.iter().map(|it| Applied { version: it.version, checksum: it.checksum() }).collect()
+    fn applied(migrations: &[SchemaMigration]) -> Vec<AppliedMigration> {
+        migrations.iter().map(|it| AppliedMigration { version: it.version, checksum: it.checksum() }).collect()
     }
 
-    fn versions(missing: Vec<Migration>) -> Vec<i32> {
+    fn versions(missing: Vec<SchemaMigration>) -> Vec<i32> {
         missing.into_iter().map(|migration| migration.version).collect()
     }
 

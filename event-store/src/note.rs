@@ -1,7 +1,7 @@
 //! Notes: small texts beside the streams, in logs that only grow.
 
 use crate::{
-    Error,
+    StoreError,
     stream::{check_length, check_texts},
 };
 use uuid::Uuid;
@@ -37,7 +37,7 @@ pub struct NewNote {
 
 /// A note that was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub struct StoredNote {
     /// Its place.
     pub number: NoteNumber,
     /// Its identity.
@@ -52,11 +52,11 @@ pub struct Note {
 ///
 /// # Errors
 /// Which it breaks.
-pub(crate) fn check_note(note: &NewNote) -> Result<(), Error> {
+pub(crate) fn check_note(note: &NewNote) -> Result<(), StoreError> {
     check_length("topic", &note.topic, MAX_TOPIC_BYTES)?;
     check_texts([note.topic.as_str(), note.body.as_str()])?;
     if note.body.len() > MAX_NOTE_BYTES {
-        return Err(Error::Limit(format!("a note has {} bytes, the limit is {MAX_NOTE_BYTES}", note.body.len())));
+        return Err(StoreError::Limit(format!("a note has {} bytes, the limit is {MAX_NOTE_BYTES}", note.body.len())));
     }
     Ok(())
 }

@@ -11,60 +11,65 @@ mod schema;
 mod session;
 mod witness;
 
-pub use pool::Bounds;
+pub use pool::PostgresTimeouts;
 
 use crate::{
-    Access, Activity, Append, Appended, Attendance, Attended, Confirmed, Dimension, Epoch, Error, EventStore, Filter,
-    Identity, MAX_PAGE, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept,
-    Tally, WaitsOn,
+    AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, KeySweep, KeySweepOutcome,
+    MAX_PAGE, MarkOutcome, NewNote, NoteNumber, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError,
+    StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamGroup, StreamMark,
+    StreamRow, StreamSummary, WaitTarget,
     attendance::check_attended,
     mark::check_mark,
     note::check_note,
-    standing::{self, Flagged, Sessions, Standing},
+    standing::{self, SessionUsage, StreamFlagCount, StreamStatusCount},
     store::without_secret,
-    stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
+    stream::{ReadBudget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
     waits,
 };
 use async_trait::async_trait;
-use pool::Pool;
+use pool::SessionPool;
 use rows::{bind_batch, read_answer, read_row, read_summary, rows_of_streams};
 use sqlx::{Row as _, postgres::PgConnectOptions};
 use std::{str::FromStr, sync::Arc};
 use tokio::sync::watch;
 use uuid::Uuid;
-use witness::Witness;
+use witness::PostgresWitness;
 
 /// A store on Postgres.
 ///
 /// Every call but the migration is a single statement, and so a transaction of its own, in a task that nobody cancels. A call ends within
-/// [`Bounds`], whatever becomes of the way to the server.
+/// [`PostgresTimeouts`], whatever becomes of the way to the server.
 #[derive(Debug)]
-pub struct Postgres {
-    pool: Pool,
-    identity: Identity,
-    access: Access,
-    witness: Arc<Witness>,
+pub struct PostgresStore {
+    pool: SessionPool,
+    identity: StoreIdentity,
+    access: StoreAccess,
+    witness: Arc<PostgresWitness>,
 }
 
-impl Postgres {
+impl PostgresStore {
     /// Opens the store; see [`crate::open`].
     ///
     /// # Errors
     /// As [`crate::open`].
-    pub async fn open(address: &str, access: Access) -> Result<Postgres, Error> {
-        Postgres::open_within(address, access, Bounds::default()).await
+    pub async fn open(address: &str, access: StoreAccess) -> Result<PostgresStore, StoreError> {
+        PostgresStore::open_within(address, access, PostgresTimeouts::default()).await
     }
 
     /// The same, for a server that may take other times than usual.
     ///
     /// # Errors
     /// As [`crate::open`].
-    pub async fn open_within(address: &str, access: Access, bounds: Bounds) -> Result<Postgres, Error> {
-        let options = PgConnectOptions::from_str(address).map_err(|_| Error::Address(without_secret(address)))?;
-        let witness = Arc::new(Witness::new(Uuid::new_v4()));
-        let pool = Pool::new(options, access, bounds, Arc::clone(&witness));
+    pub async fn open_within(
+        address: &str,
+        access: StoreAccess,
+        bounds: PostgresTimeouts,
+    ) -> Result<PostgresStore, StoreError> {
+        let options = PgConnectOptions::from_str(address).map_err(|_| StoreError::Address(without_secret(address)))?;
+        let witness = Arc::new(PostgresWitness::new(Uuid::new_v4()));
+        let pool = SessionPool::new(options, access, bounds, Arc::clone(&witness));
         let identity = match access {
-            Access::Write { shards } => {
+            StoreAccess::Write { shards } => {
                 let server = pooler::refuse_shared_sessions(&pool).await?;
                 if let Some(warning) = server.durability.warning() {
                     tracing::warn!("{warning}");
@@ -73,10 +78,10 @@ impl Postgres {
                 witness.begin(identity.installation, server.timeline);
                 identity
             }
-            Access::Read => schema::look(&pool).await?,
+            StoreAccess::Read => schema::look(&pool).await?,
         };
         schema::check_privileges(&pool, access).await?;
-        Ok(Postgres { pool, identity, access, witness })
+        Ok(PostgresStore { pool, identity, access, witness })
     }
 
     /// Which of `streams` have at most `max_bytes` together, by what `sizes` says, and which are left.
@@ -85,10 +90,10 @@ impl Postgres {
         sizes: &'static str,
         streams: &[Uuid],
         max_bytes: u64,
-    ) -> Result<(Vec<Uuid>, Vec<Uuid>), Error> {
+    ) -> Result<(Vec<Uuid>, Vec<Uuid>), StoreError> {
         let mut reached = in_order(streams);
         let sizes = self.pool.rows(sqlx::query(sizes).bind(reached.clone())).await?;
-        let mut budget = Budget::of(max_bytes);
+        let mut budget = ReadBudget::of(max_bytes);
         let mut left = Vec::new();
         for size in &sizes {
             if !budget.takes(size.try_get("bytes")?) {
@@ -100,47 +105,47 @@ impl Postgres {
         Ok((reached, left))
     }
 
-    fn check_writable(&self) -> Result<(), Error> {
+    fn check_writable(&self) -> Result<(), StoreError> {
         match self.access {
-            Access::Write { .. } => Ok(()),
-            Access::Read => Err(Error::Refused("the store was opened to read".into())),
+            StoreAccess::Write { .. } => Ok(()),
+            StoreAccess::Read => Err(StoreError::Refused("the store was opened to read".into())),
         }
     }
 }
 
 #[async_trait]
-impl EventStore for Postgres {
-    fn identity(&self) -> Identity {
+impl EventStore for PostgresStore {
+    fn identity(&self) -> StoreIdentity {
         self.identity
     }
 
-    async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error> {
+    async fn claim(&self, shard: u16, owner: &str) -> Result<ShardEpoch, StoreError> {
         self.check_writable()?;
         check_claim(shard, self.identity.shards, owner)?;
         let query = sqlx::query("SELECT claim_shard($1, $2, $3) AS epoch")
             .bind(i32::from(shard))
             .bind(owner)
             .bind(self.witness.highest(shard).0);
-        let epoch = Epoch(self.pool.row(query).await?.try_get("epoch")?);
+        let epoch = ShardEpoch(self.pool.row(query).await?.try_get("epoch")?);
         self.witness.claimed(shard, epoch, owner);
         Ok(epoch)
     }
 
-    async fn attend(&self, all: &[Attended]) -> Result<(), Error> {
+    async fn attend(&self, all: &[AttendanceRecord]) -> Result<(), StoreError> {
         self.check_writable()?;
         check_attended(all)?;
         attendance::attend(&self.pool, all).await
     }
 
-    async fn attendance(&self, shard: u16) -> Result<Attendance, Error> {
+    async fn attendance(&self, shard: u16) -> Result<ShardAttendance, StoreError> {
         attendance::attendance(&self.pool, shard).await
     }
 
-    async fn clock_ms(&self) -> Result<i64, Error> {
+    async fn clock_ms(&self) -> Result<i64, StoreError> {
         attendance::clock_ms(&self.pool).await
     }
 
-    async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {
+    async fn append(&self, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError> {
         self.check_writable()?;
         check_batch(batch)?;
         if batch.is_empty() {
@@ -148,7 +153,7 @@ impl EventStore for Postgres {
         }
         let fenced = self.witness.fenced(batch);
         let rows = self.pool.rows(bind_batch(fenced.as_deref().unwrap_or(batch))).await?;
-        let mut answers = vec![Appended::Committed; batch.len()];
+        let mut answers = vec![AppendOutcome::Committed; batch.len()];
         for row in &rows {
             let (position, answer) = read_answer(row)?;
             if let Some(slot) = answers.get_mut(position) {
@@ -159,7 +164,7 @@ impl EventStore for Postgres {
         Ok(answers)
     }
 
-    async fn mark(&self, mark: &Mark) -> Result<Marked, Error> {
+    async fn mark(&self, mark: &StreamMark) -> Result<MarkOutcome, StoreError> {
         self.check_writable()?;
         check_mark(mark)?;
         let query = sqlx::query(include_str!("postgres/sql/mark.sql"))
@@ -171,10 +176,10 @@ impl EventStore for Postgres {
             .bind(mark.at_ms)
             .bind(&mark.code);
         let row = self.pool.row(query).await?;
-        Ok(if row.try_get("held")? { Marked::Shown } else { Marked::Fenced })
+        Ok(if row.try_get("held")? { MarkOutcome::Shown } else { MarkOutcome::Fenced })
     }
 
-    async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error> {
+    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
         let query = sqlx::query(
             "SELECT version, recorded_at, append_id, payload FROM journal WHERE stream = $1 ORDER BY version",
         )
@@ -183,27 +188,27 @@ impl EventStore for Postgres {
         rows.iter().map(read_row).collect()
     }
 
-    async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error> {
+    async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
         check_streams(streams)?;
         let query = sqlx::query(include_str!("postgres/sql/read_many.sql")).bind(streams);
         let rows = self.pool.rows(query).await?;
         rows_of_streams(&rows)
     }
 
-    async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
+    async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError> {
         check_streams(streams)?;
         let (reached, left) = self.reached(include_str!("postgres/sql/sizes.sql"), streams, max_bytes).await?;
-        Ok(Portion { rows: self.read_many(&reached).await?, left })
+        Ok(StreamBatch { rows: self.read_many(&reached).await?, left })
     }
 
-    async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
+    async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError> {
         check_streams(streams)?;
         let (reached, left) = self.reached(include_str!("postgres/sql/outline_sizes.sql"), streams, max_bytes).await?;
         let query = sqlx::query(include_str!("postgres/sql/outlines.sql")).bind(reached);
-        Ok(Portion { rows: rows_of_streams(&self.pool.rows(query).await?)?, left })
+        Ok(StreamBatch { rows: rows_of_streams(&self.pool.rows(query).await?)?, left })
     }
 
-    async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {
+    async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {
         let query = sqlx::query(include_str!("postgres/sql/open_streams.sql"))
             .bind(i32::from(shard))
             .bind(after.unwrap_or(Uuid::nil()))
@@ -212,20 +217,20 @@ impl EventStore for Postgres {
         rows.iter().map(|row| Ok(row.try_get("stream")?)).collect()
     }
 
-    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, Error> {
+    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError> {
         let query = sqlx::query(include_str!("postgres/sql/last_version.sql")).bind(stream);
         let rows = self.pool.rows(query).await?;
         let version = rows.first().map(|row| row.try_get::<Option<i32>, _>("version")).transpose()?.flatten();
         Ok(version.and_then(|version| u32::try_from(version).ok()))
     }
 
-    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, Error> {
+    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
         let query = sqlx::query(include_str!("postgres/sql/summary.sql")).bind(stream);
         let rows = self.pool.rows(query).await?;
         rows.first().map(read_summary).transpose()
     }
 
-    async fn list(&self, filter: &Filter) -> Result<Vec<StreamSummary>, Error> {
+    async fn list(&self, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError> {
         if filter.finds_nothing() {
             return Ok(Vec::new());
         }
@@ -233,7 +238,7 @@ impl EventStore for Postgres {
         rows.iter().map(read_summary).collect()
     }
 
-    async fn tally(&self, filter: &Filter, by: &[Dimension]) -> Result<Vec<Tally>, Error> {
+    async fn tally(&self, filter: &StreamFilter, by: &[StreamDimension]) -> Result<Vec<StreamGroup>, StoreError> {
         if filter.finds_nothing() {
             return Ok(Vec::new());
         }
@@ -241,35 +246,35 @@ impl EventStore for Postgres {
         rows.iter().map(matching::read_tally).collect()
     }
 
-    async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {
+    async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
         let query =
             sqlx::query("SELECT category, status, count(*) AS streams FROM streams GROUP BY 1, 2 ORDER BY 1, 2");
         let rows = self.pool.rows(query).await?;
         rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("status")?, row.try_get("streams")?))).collect()
     }
 
-    async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error> {
+    async fn waiting_counts(&self) -> Result<Vec<(WaitTarget, i64)>, StoreError> {
         let rows = self.pool.rows(sqlx::query(waits::COUNTS)).await?;
         let stored = rows.iter().map(|row| Ok((row.try_get("waits_on")?, row.try_get("streams")?)));
-        Ok(waits::counted(stored.collect::<Result<Vec<_>, Error>>()?))
+        Ok(waits::counted(stored.collect::<Result<Vec<_>, StoreError>>()?))
     }
 
-    async fn standing(&self) -> Result<Vec<Standing>, Error> {
+    async fn standing(&self) -> Result<Vec<StreamStatusCount>, StoreError> {
         let rows = self.pool.rows(sqlx::query(include_str!("postgres/sql/standing.sql"))).await?;
         rows.iter().map(rows::read_standing).collect()
     }
 
-    async fn flagged(&self) -> Result<Vec<Flagged>, Error> {
+    async fn flagged(&self) -> Result<Vec<StreamFlagCount>, StoreError> {
         let rows = self.pool.rows(sqlx::query(include_str!("postgres/sql/flagged.sql"))).await?;
         let stored = rows.iter().map(|row| Ok((row.try_get("flags")?, row.try_get("open")?, row.try_get("streams")?)));
-        Ok(standing::counted(stored.collect::<Result<Vec<_>, Error>>()?))
+        Ok(standing::counted(stored.collect::<Result<Vec<_>, StoreError>>()?))
     }
 
-    fn sessions(&self) -> Sessions {
+    fn sessions(&self) -> SessionUsage {
         self.pool.sessions()
     }
 
-    async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error> {
+    async fn forget_keys(&self, sweep: &KeySweep) -> Result<KeySweepOutcome, StoreError> {
         self.check_writable()?;
         let limit = check_sweep(sweep)?;
         let query = sqlx::query(include_str!("postgres/sql/forget_keys.sql"))
@@ -280,10 +285,10 @@ impl EventStore for Postgres {
             .bind(i64::from(limit));
         let row = self.pool.row(query).await?;
         let forgotten: i64 = row.try_get("forgotten")?;
-        Ok(Swept::page(forgotten.unsigned_abs(), row.try_get("looked_at")?, row.try_get("last_key")?, limit))
+        Ok(KeySweepOutcome::page(forgotten.unsigned_abs(), row.try_get("looked_at")?, row.try_get("last_key")?, limit))
     }
 
-    async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error> {
+    async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), StoreError> {
         self.check_writable()?;
         check_texts([kind, hash, body])?;
         let query = sqlx::query("INSERT INTO documents (kind, hash, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
@@ -294,7 +299,7 @@ impl EventStore for Postgres {
         Ok(())
     }
 
-    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, Error> {
+    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
         if has_nul(kind) || has_nul(hash) {
             return Ok(None);
         }
@@ -303,17 +308,17 @@ impl EventStore for Postgres {
         rows.first().map(|row| Ok(row.try_get("body")?)).transpose()
     }
 
-    async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, Error> {
+    async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, StoreError> {
         self.check_writable()?;
         check_note(note)?;
         notes::add(&self.pool, note).await
     }
 
-    async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error> {
+    async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<StoredNote>, StoreError> {
         notes::page(&self.pool, topic, after, limit).await
     }
 
-    async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), Error> {
+    async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), StoreError> {
         self.check_writable()?;
         check_texts([owner])?;
         let query = sqlx::query(include_str!("postgres/sql/heartbeat.sql")).bind(self.witness.writer());
@@ -327,18 +332,18 @@ impl EventStore for Postgres {
         self.witness.told()
     }
 
-    fn confirmed(&self) -> Option<Confirmed> {
+    fn confirmed(&self) -> Option<CommitConfirmation> {
         self.witness.confirmed()
     }
 
-    async fn compare(&self, all: &[Confirmed]) -> Result<Vec<usize>, Error> {
+    async fn compare(&self, all: &[CommitConfirmation]) -> Result<Vec<usize>, StoreError> {
         self.check_writable()?;
         let has = comparing::what_is_there(&self.pool, all).await?;
         Ok(self.witness.compared(all, &has))
     }
 
-    async fn activity(&self) -> Result<Activity, Error> {
+    async fn activity(&self) -> Result<DatabaseActivity, StoreError> {
         let row = self.pool.row(sqlx::query(include_str!("postgres/sql/activity.sql"))).await?;
-        Ok(Activity { commits: row.try_get("commits")?, wal_bytes: row.try_get("wal_bytes")? })
+        Ok(DatabaseActivity { commits: row.try_get("commits")?, wal_bytes: row.try_get("wal_bytes")? })
     }
 }

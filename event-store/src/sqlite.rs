@@ -10,14 +10,15 @@ mod schema;
 mod witness;
 
 use crate::{
-    Access, Activity, Append, Appended, Attendance, Attended, Confirmed, Dimension, Epoch, Error, EventStore, Filter,
-    Identity, MAX_PAGE, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept,
-    Tally, WaitsOn,
+    AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, KeySweep, KeySweepOutcome,
+    MAX_PAGE, MarkOutcome, NewNote, NoteNumber, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError,
+    StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamGroup, StreamMark,
+    StreamRow, StreamSummary, WaitTarget,
     attendance::check_attended,
     mark::check_mark,
-    migrate::Migration,
+    migrate::SchemaMigration,
     note::check_note,
-    standing::{self, Flagged, Sessions, Standing},
+    standing::{self, SessionUsage, StreamFlagCount, StreamStatusCount},
     stream::{check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
     waits,
 };
@@ -31,16 +32,16 @@ use sqlx::{
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use uuid::Uuid;
-use witness::Witness;
+use witness::SqliteWitness;
 
-const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, sql: include_str!("../migrations/sqlite/0001_event_store.sql") },
-    Migration { version: 2, sql: include_str!("../migrations/sqlite/0002_notes.sql") },
-    Migration { version: 3, sql: include_str!("../migrations/sqlite/0003_waits_on.sql") },
-    Migration { version: 4, sql: include_str!("../migrations/sqlite/0004_attendance.sql") },
-    Migration { version: 5, sql: include_str!("../migrations/sqlite/0005_heartbeats.sql") },
-    Migration { version: 6, sql: include_str!("../migrations/sqlite/0006_looking.sql") },
-    Migration { version: 7, sql: include_str!("../migrations/sqlite/0007_causes.sql") },
+const MIGRATIONS: &[SchemaMigration] = &[
+    SchemaMigration { version: 1, sql: include_str!("../migrations/sqlite/0001_event_store.sql") },
+    SchemaMigration { version: 2, sql: include_str!("../migrations/sqlite/0002_notes.sql") },
+    SchemaMigration { version: 3, sql: include_str!("../migrations/sqlite/0003_waits_on.sql") },
+    SchemaMigration { version: 4, sql: include_str!("../migrations/sqlite/0004_attendance.sql") },
+    SchemaMigration { version: 5, sql: include_str!("../migrations/sqlite/0005_heartbeats.sql") },
+    SchemaMigration { version: 6, sql: include_str!("../migrations/sqlite/0006_looking.sql") },
+    SchemaMigration { version: 7, sql: include_str!("../migrations/sqlite/0007_causes.sql") },
 ];
 
 /// SQLite has one writer at a time; more connections would only wait for each other.
@@ -57,28 +58,28 @@ const APPEND: Duration = Duration::from_secs(15);
 
 /// A store in one file.
 #[derive(Debug)]
-pub struct Sqlite {
+pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
-    identity: Identity,
+    identity: StoreIdentity,
     /// Held for as long as the store is open to write; `None`: it is open to read.
     lock: Option<FileLock>,
-    witness: Witness,
+    witness: SqliteWitness,
 }
 
-impl Sqlite {
+impl SqliteStore {
     /// Opens the file at `path`; see [`crate::open`].
     ///
     /// # Errors
-    /// As [`crate::open`]; [`Error::Locked`] when another engine has the file.
-    pub async fn open(path: &str, access: Access) -> Result<Sqlite, Error> {
+    /// As [`crate::open`]; [`StoreError::Locked`] when another engine has the file.
+    pub async fn open(path: &str, access: StoreAccess) -> Result<SqliteStore, StoreError> {
         match access {
-            Access::Write { shards } => Sqlite::open_to_write(path, shards).await,
-            Access::Read => Sqlite::open_to_read(path).await,
+            StoreAccess::Write { shards } => SqliteStore::open_to_write(path, shards).await,
+            StoreAccess::Read => SqliteStore::open_to_read(path).await,
         }
     }
 
-    async fn open_to_write(path: &str, shards: u16) -> Result<Sqlite, Error> {
+    async fn open_to_write(path: &str, shards: u16) -> Result<SqliteStore, StoreError> {
         let lock = FileLock::take(path)?;
         let options = options(path)
             .create_if_missing(true)
@@ -91,26 +92,33 @@ impl Sqlite {
             schema::migrate(&migrating).await?;
             schema::create(&migrating, shards).await
         });
-        let identity = task.await.map_err(|error| Error::Schema(format!("the migration broke off: {error}")))??;
+        let identity =
+            task.await.map_err(|error| StoreError::Schema(format!("the migration broke off: {error}")))??;
         let readers = pool(READERS, reading(path)).await?;
-        Ok(Sqlite { writer, readers, identity, lock: Some(lock), witness: Witness::new(identity.installation) })
+        Ok(SqliteStore {
+            writer,
+            readers,
+            identity,
+            lock: Some(lock),
+            witness: SqliteWitness::new(identity.installation),
+        })
     }
 
-    async fn open_to_read(path: &str) -> Result<Sqlite, Error> {
+    async fn open_to_read(path: &str) -> Result<SqliteStore, StoreError> {
         if !Path::new(path).exists() {
-            return Err(Error::Schema(format!("there is no event store at {path} yet: start the engine once")));
+            return Err(StoreError::Schema(format!("there is no event store at {path} yet: start the engine once")));
         }
         let readers = pool(READERS, reading(path)).await?;
         schema::complete(&readers).await?;
         let identity = schema::existing(&readers).await?;
-        let witness = Witness::new(identity.installation);
-        Ok(Sqlite { writer: readers.clone(), readers, identity, lock: None, witness })
+        let witness = SqliteWitness::new(identity.installation);
+        Ok(SqliteStore { writer: readers.clone(), readers, identity, lock: None, witness })
     }
 
-    fn check_writable(&self) -> Result<(), Error> {
+    fn check_writable(&self) -> Result<(), StoreError> {
         match self.lock {
             Some(_) => Ok(()),
-            None => Err(Error::Refused("the store was opened to read".into())),
+            None => Err(StoreError::Refused("the store was opened to read".into())),
         }
     }
 }
@@ -123,17 +131,17 @@ fn reading(path: &str) -> SqliteConnectOptions {
     options(path).read_only(true)
 }
 
-async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
+async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
     Ok(SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_with(options).await?)
 }
 
 #[async_trait]
-impl EventStore for Sqlite {
-    fn identity(&self) -> Identity {
+impl EventStore for SqliteStore {
+    fn identity(&self) -> StoreIdentity {
         self.identity
     }
 
-    async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error> {
+    async fn claim(&self, shard: u16, owner: &str) -> Result<ShardEpoch, StoreError> {
         self.check_writable()?;
         check_claim(shard, self.identity.shards, owner)?;
         let row = sqlx::query(include_str!("sqlite/sql/claim.sql"))
@@ -141,37 +149,38 @@ impl EventStore for Sqlite {
             .bind(owner)
             .fetch_one(&self.writer)
             .await?;
-        Ok(Epoch(row.try_get("epoch")?))
+        Ok(ShardEpoch(row.try_get("epoch")?))
     }
 
-    async fn attend(&self, all: &[Attended]) -> Result<(), Error> {
+    async fn attend(&self, all: &[AttendanceRecord]) -> Result<(), StoreError> {
         self.check_writable()?;
         check_attended(all)?;
         attendance::attend(&self.writer, all).await
     }
 
-    async fn attendance(&self, shard: u16) -> Result<Attendance, Error> {
+    async fn attendance(&self, shard: u16) -> Result<ShardAttendance, StoreError> {
         attendance::attendance(&self.readers, shard).await
     }
 
-    async fn clock_ms(&self) -> Result<i64, Error> {
+    async fn clock_ms(&self) -> Result<i64, StoreError> {
         attendance::clock_ms(&self.readers).await
     }
 
-    async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {
+    async fn append(&self, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError> {
         self.check_writable()?;
         check_batch(batch)?;
         let (writer, owned) = (self.writer.clone(), batch.to_vec());
         // A task of its own: whoever waits for it may go away without leaving its transaction open.
         let task = tokio::spawn(async move { append::append(&writer, &owned).await });
         let ended = tokio::time::timeout(APPEND, task).await;
-        let ended = ended.map_err(|_| Error::Unavailable(format!("the append has not ended within {APPEND:?}")))?;
-        let answers = ended.map_err(|error| Error::Unavailable(format!("the append broke off: {error}")))??;
+        let ended =
+            ended.map_err(|_| StoreError::Unavailable(format!("the append has not ended within {APPEND:?}")))?;
+        let answers = ended.map_err(|error| StoreError::Unavailable(format!("the append broke off: {error}")))??;
         self.witness.appended(batch, &answers);
         Ok(answers)
     }
 
-    async fn mark(&self, mark: &Mark) -> Result<Marked, Error> {
+    async fn mark(&self, mark: &StreamMark) -> Result<MarkOutcome, StoreError> {
         self.check_writable()?;
         check_mark(mark)?;
         sqlx::query(include_str!("sqlite/sql/mark.sql"))
@@ -189,14 +198,14 @@ impl EventStore for Sqlite {
             .bind(mark.epoch.0)
             .fetch_optional(&self.writer)
             .await?;
-        Ok(if held.is_some() { Marked::Shown } else { Marked::Fenced })
+        Ok(if held.is_some() { MarkOutcome::Shown } else { MarkOutcome::Fenced })
     }
 
-    async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error> {
+    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
         reading::rows(&self.readers, WHOLE, stream).await
     }
 
-    async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error> {
+    async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
         check_streams(streams)?;
         let mut all = Vec::new();
         for stream in in_order(streams) {
@@ -205,15 +214,15 @@ impl EventStore for Sqlite {
         Ok(all)
     }
 
-    async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
+    async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError> {
         reading::within(&self.readers, WHOLE, streams, max_bytes).await
     }
 
-    async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
+    async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError> {
         reading::within(&self.readers, OUTLINES, streams, max_bytes).await
     }
 
-    async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {
+    async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {
         let rows = sqlx::query(include_str!("sqlite/sql/open_streams.sql"))
             .bind(i64::from(shard))
             .bind(after.unwrap_or(Uuid::nil()))
@@ -223,49 +232,49 @@ impl EventStore for Sqlite {
         rows.iter().map(|row| Ok(row.try_get("stream")?)).collect()
     }
 
-    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, Error> {
+    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError> {
         let row =
             sqlx::query(include_str!("sqlite/sql/last_version.sql")).bind(stream).fetch_one(&self.readers).await?;
         Ok(row.try_get::<Option<i64>, _>("version")?.and_then(|version| u32::try_from(version).ok()))
     }
 
-    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, Error> {
+    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
         let row =
             sqlx::query(include_str!("sqlite/sql/summary.sql")).bind(stream).fetch_optional(&self.readers).await?;
         row.as_ref().map(read_summary).transpose()
     }
 
-    async fn list(&self, filter: &Filter) -> Result<Vec<StreamSummary>, Error> {
+    async fn list(&self, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError> {
         if filter.finds_nothing() {
             return Ok(Vec::new());
         }
         matching::list(&self.readers, filter).await
     }
 
-    async fn tally(&self, filter: &Filter, by: &[Dimension]) -> Result<Vec<Tally>, Error> {
+    async fn tally(&self, filter: &StreamFilter, by: &[StreamDimension]) -> Result<Vec<StreamGroup>, StoreError> {
         if filter.finds_nothing() {
             return Ok(Vec::new());
         }
         matching::tally(&self.readers, filter, by).await
     }
 
-    async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {
+    async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
         let rows = sqlx::query("SELECT category, status, count(*) AS streams FROM streams GROUP BY 1, 2 ORDER BY 1, 2")
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("status")?, row.try_get("streams")?))).collect()
     }
 
-    async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error> {
+    async fn waiting_counts(&self) -> Result<Vec<(WaitTarget, i64)>, StoreError> {
         let rows = sqlx::query(waits::COUNTS).fetch_all(&self.readers).await?;
         let stored = rows.iter().map(|row| Ok((row.try_get("waits_on")?, row.try_get("streams")?)));
-        Ok(waits::counted(stored.collect::<Result<Vec<_>, Error>>()?))
+        Ok(waits::counted(stored.collect::<Result<Vec<_>, StoreError>>()?))
     }
 
-    async fn standing(&self) -> Result<Vec<Standing>, Error> {
+    async fn standing(&self) -> Result<Vec<StreamStatusCount>, StoreError> {
         let rows = sqlx::query(include_str!("sqlite/sql/standing.sql")).fetch_all(&self.readers).await?;
         let standing = rows.iter().map(|row| {
-            Ok(Standing {
+            Ok(StreamStatusCount {
                 category: row.try_get("category")?,
                 status: row.try_get("status")?,
                 streams: row.try_get("streams")?,
@@ -276,18 +285,18 @@ impl EventStore for Sqlite {
         standing.collect()
     }
 
-    async fn flagged(&self) -> Result<Vec<Flagged>, Error> {
+    async fn flagged(&self) -> Result<Vec<StreamFlagCount>, StoreError> {
         let rows = sqlx::query(include_str!("sqlite/sql/flagged.sql")).fetch_all(&self.readers).await?;
         let stored = rows.iter().map(|row| Ok((row.try_get("flags")?, row.try_get("open")?, row.try_get("streams")?)));
-        Ok(standing::counted(stored.collect::<Result<Vec<_>, Error>>()?))
+        Ok(standing::counted(stored.collect::<Result<Vec<_>, StoreError>>()?))
     }
 
-    fn sessions(&self) -> Sessions {
+    fn sessions(&self) -> SessionUsage {
         let in_use = |pool: &SqlitePool| u64::from(pool.size()).saturating_sub(pool.num_idle() as u64);
-        Sessions { most: u64::from(READERS + WRITERS), in_use: in_use(&self.readers) + in_use(&self.writer) }
+        SessionUsage { most: u64::from(READERS + WRITERS), in_use: in_use(&self.readers) + in_use(&self.writer) }
     }
 
-    async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error> {
+    async fn forget_keys(&self, sweep: &KeySweep) -> Result<KeySweepOutcome, StoreError> {
         self.check_writable()?;
         let limit = check_sweep(sweep)?;
         // No key is empty.
@@ -306,10 +315,10 @@ impl EventStore for Sqlite {
             .bind(sweep.ended_before_ms)
             .execute(&self.writer)
             .await?;
-        Ok(Swept::page(deleted.rows_affected(), page.try_get("looked_at")?, last, limit))
+        Ok(KeySweepOutcome::page(deleted.rows_affected(), page.try_get("looked_at")?, last, limit))
     }
 
-    async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error> {
+    async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), StoreError> {
         self.check_writable()?;
         check_texts([kind, hash, body])?;
         sqlx::query("INSERT INTO documents (kind, hash, body) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")
@@ -321,7 +330,7 @@ impl EventStore for Sqlite {
         Ok(())
     }
 
-    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, Error> {
+    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
         if has_nul(kind) || has_nul(hash) {
             return Ok(None);
         }
@@ -333,17 +342,17 @@ impl EventStore for Sqlite {
         row.map(|row| Ok(row.try_get("body")?)).transpose()
     }
 
-    async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, Error> {
+    async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, StoreError> {
         self.check_writable()?;
         check_note(note)?;
         notes::add(&self.writer, note).await
     }
 
-    async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error> {
+    async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<StoredNote>, StoreError> {
         notes::page(&self.readers, topic, after, limit).await
     }
 
-    async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), Error> {
+    async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), StoreError> {
         self.check_writable()?;
         check_texts([owner])?;
         // One engine has the file, so there is one mark.
@@ -362,21 +371,21 @@ impl EventStore for Sqlite {
         self.witness.told()
     }
 
-    fn confirmed(&self) -> Option<Confirmed> {
+    fn confirmed(&self) -> Option<CommitConfirmation> {
         self.witness.confirmed()
     }
 
-    async fn compare(&self, all: &[Confirmed]) -> Result<Vec<usize>, Error> {
+    async fn compare(&self, all: &[CommitConfirmation]) -> Result<Vec<usize>, StoreError> {
         self.check_writable()?;
         self.witness.compare(&self.readers, all).await
     }
 
-    async fn activity(&self) -> Result<Activity, Error> {
-        Ok(Activity::default())
+    async fn activity(&self) -> Result<DatabaseActivity, StoreError> {
+        Ok(DatabaseActivity::default())
     }
 }
 
-fn read_summary(row: &SqliteRow) -> Result<StreamSummary, Error> {
+fn read_summary(row: &SqliteRow) -> Result<StreamSummary, StoreError> {
     Ok(StreamSummary {
         stream: row.try_get("stream")?,
         category: row.try_get("category")?,

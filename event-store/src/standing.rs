@@ -8,7 +8,7 @@ const AROUND: char = ',';
 
 /// The open streams of one category that have one status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct StreamStatusCount {
     /// Their category.
     pub category: String,
     /// A word.
@@ -23,7 +23,7 @@ pub struct Standing {
 
 /// The streams that have one flag.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flagged {
+pub struct StreamFlagCount {
     /// A word.
     pub flag: String,
     /// Whether these go on or have ended.
@@ -34,7 +34,7 @@ pub struct Flagged {
 
 /// Connections of this process to the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sessions {
+pub struct SessionUsage {
     /// As many as there can be at once.
     pub most: u64,
     /// Of them in use at this moment.
@@ -62,12 +62,12 @@ pub(crate) fn part(flag: &str) -> String {
 }
 
 /// By each flag, those that go on before those that have ended.
-pub(crate) fn counted(stored: Vec<(String, bool, i64)>) -> Vec<Flagged> {
+pub(crate) fn counted(stored: Vec<(String, bool, i64)>) -> Vec<StreamFlagCount> {
     let mut counts = BTreeMap::new();
     for (text, open, streams) in stored {
         for flag in read(Some(text)) {
             *counts.entry((flag, !open)).or_default() += streams;
         }
     }
-    counts.into_iter().map(|((flag, ended), streams)| Flagged { flag, open: !ended, streams }).collect()
+    counts.into_iter().map(|((flag, ended), streams)| StreamFlagCount { flag, open: !ended, streams }).collect()
 }

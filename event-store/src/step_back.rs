@@ -5,7 +5,7 @@ use uuid::Uuid;
 /// What a process knows to be committed, to be kept elsewhere: when all processes end while a database takes over that lagged, no process
 /// remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Confirmed {
+pub struct CommitConfirmation {
     /// Whose heartbeats: of this process, or of the file where only one process can write.
     pub writer: Uuid,
     /// Number of its last heartbeat. What was confirmed before it left is there if it is.
@@ -25,11 +25,11 @@ pub struct ConfirmedAppend {
     pub version: i32,
     /// Its id.
     pub append_id: Uuid,
-    /// When it was written, as [`Confirmed::at_ms`].
+    /// When it was written, as [`CommitConfirmation::at_ms`].
     pub at_ms: i64,
 }
 
-impl Confirmed {
+impl CommitConfirmation {
     /// When the last of it was written.
     #[must_use]
     pub fn last_ms(&self) -> i64 {
@@ -37,22 +37,22 @@ impl Confirmed {
     }
 }
 
-/// What a database has of one [`Confirmed`].
+/// What a database has of one [`CommitConfirmation`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Has {
+pub(crate) struct ConfirmationEvidence {
     /// Number and time of the writer's last heartbeat there.
     pub(crate) beat: Option<(i64, i64)>,
     /// Whether the append is there, if one is asked for.
     pub(crate) append: bool,
 }
 
-impl Has {
-    fn lacks(&self, confirmed: &Confirmed) -> bool {
+impl ConfirmationEvidence {
+    fn lacks(&self, confirmed: &CommitConfirmation) -> bool {
         self.beat.is_none_or(|(number, _)| number < confirmed.number) || !self.append
     }
 
     /// When the last of it that is there was written.
-    fn kept_ms(&self, confirmed: &Confirmed) -> Option<i64> {
+    fn kept_ms(&self, confirmed: &CommitConfirmation) -> Option<i64> {
         let append = confirmed.append.filter(|_| self.append).map(|append| append.at_ms);
         self.beat.map(|(_, at_ms)| at_ms).into_iter().chain(append).max()
     }
@@ -60,14 +60,18 @@ impl Has {
 
 /// What a database lacks of what earlier processes knew.
 #[derive(Debug)]
-pub(crate) struct Missing {
+pub(crate) struct MissingConfirmations {
     /// Positions in what was asked about.
     pub(crate) positions: Vec<usize>,
     pub(crate) told: StepBack,
 }
 
 /// `None`: nothing is missing. `number`: of this step back, for whoever is told.
-pub(crate) fn missing(number: u64, all: &[Confirmed], has: &[Has]) -> Option<Missing> {
+pub(crate) fn missing(
+    number: u64,
+    all: &[CommitConfirmation],
+    has: &[ConfirmationEvidence],
+) -> Option<MissingConfirmations> {
     let both = || all.iter().zip(has);
     let lacking = || both().enumerate().filter(|(_, (confirmed, has))| has.lacks(confirmed));
     let lost_until_ms = lacking().map(|(_, (confirmed, _))| confirmed.last_ms()).max()?;
@@ -80,7 +84,7 @@ pub(crate) fn missing(number: u64, all: &[Confirmed], has: &[Has]) -> Option<Mis
         missing_claims: Vec::new(),
         timelines: None,
     };
-    Some(Missing { positions: lacking().map(|(position, _)| position).collect(), told })
+    Some(MissingConfirmations { positions: lacking().map(|(position, _)| position).collect(), told })
 }
 
 /// The database lost what it had confirmed: a standby that lagged took over, or an older state was restored.
@@ -110,13 +114,13 @@ mod tests {
 
     const OLD: i64 = 10_000;
 
-    fn confirmed(number: i64, append_at_ms: Option<i64>) -> Confirmed {
+    fn confirmed(number: i64, append_at_ms: Option<i64>) -> CommitConfirmation {
         let append = |at_ms| ConfirmedAppend { stream: Uuid::nil(), version: 1, append_id: Uuid::nil(), at_ms };
-        Confirmed { writer: Uuid::nil(), number, at_ms: OLD + number, append: append_at_ms.map(append) }
+        CommitConfirmation { writer: Uuid::nil(), number, at_ms: OLD + number, append: append_at_ms.map(append) }
     }
 
-    const fn has(number: i64, append: bool) -> Has {
-        Has { beat: Some((number, OLD + number)), append }
+    const fn has(number: i64, append: bool) -> ConfirmationEvidence {
+        ConfirmationEvidence { beat: Some((number, OLD + number)), append }
     }
 
     #[test]
@@ -138,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_writer_of_whom_nothing_is_there_is_missing() {
-        let nothing = Has { beat: None, append: true };
+        let nothing = ConfirmationEvidence { beat: None, append: true };
         let missing = missing(1, &[confirmed(3, None)], &[nothing]).expect("a heartbeat");
         assert_eq!((missing.told.kept_until_ms, missing.told.lost_until_ms), (None, OLD + 3));
     }

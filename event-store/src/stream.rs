@@ -1,6 +1,6 @@
 //! Streams, rows and what an append brings.
 
-use crate::{Error, Waiting, WaitsOn, standing::is_flag};
+use crate::{StoreError, WaitFilter, WaitTarget, standing::is_flag};
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -19,17 +19,17 @@ pub const MAX_PAGE: u32 = 10_000;
 
 /// Fencing token of a shard. Whoever claims the shard raises it; appends of older epochs are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Epoch(pub i64);
+pub struct ShardEpoch(pub i64);
 
 /// One row that is to be written.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Append {
+pub struct StreamAppend {
     /// Identity of this append: a repeat under the same id finds its own row.
     pub append_id: Uuid,
     /// The stream's shard.
     pub shard: u16,
     /// The writer's epoch of that shard.
-    pub epoch: Epoch,
+    pub epoch: ShardEpoch,
     /// The stream; time-ordered ids keep the index cheap.
     pub stream: Uuid,
     /// The row's version: the last one plus 1.
@@ -45,12 +45,12 @@ pub struct Append {
     /// The stream's key.
     pub key: String,
     /// Set by the first append of a stream: takes the key.
-    pub new_key: Option<NewKey>,
+    pub new_key: Option<NewStreamKey>,
     /// Set when the read model changes.
-    pub summary: Option<Summary>,
+    pub summary: Option<SummaryUpdate>,
 }
 
-impl Append {
+impl StreamAppend {
     /// What of it counts for the bounds of a batch.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -60,14 +60,14 @@ impl Append {
 
 /// The key of a new stream is taken together with its first row, or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewKey {
+pub struct NewStreamKey {
     /// SHA-256 of what started the stream, to tell a repeat from another thing under the same key.
     pub payload_hash: [u8; 32],
 }
 
 /// What the read model says of a stream from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub struct SummaryUpdate {
     /// Hash of the document that the stream goes by.
     pub document: String,
     /// A word.
@@ -81,7 +81,7 @@ pub struct Summary {
     /// Milliseconds since the epoch; read only when the row is new.
     pub started_at_ms: i64,
     /// What holds it; mostly nothing.
-    pub waits_on: Vec<WaitsOn>,
+    pub waits_on: Vec<WaitTarget>,
     /// What people should look at, in words without commas; mostly nothing.
     pub flags: Vec<String>,
     /// What failed, in a word; mostly nothing.
@@ -90,7 +90,7 @@ pub struct Summary {
 
 /// What became of one append.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Appended {
+pub enum AppendOutcome {
     /// The row is there, written now or before under the same append id.
     Committed,
     /// The key is taken; nothing was written.
@@ -108,7 +108,7 @@ pub enum Appended {
 
 /// One row that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct StreamRow {
     /// 1, 2, 3, …
     pub version: u32,
     /// Milliseconds since the epoch.
@@ -121,9 +121,9 @@ pub struct Row {
 
 /// What was read of several streams: whole streams, in ascending order, none of them twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Portion {
+pub struct StreamBatch {
     /// All rows of the streams that were reached, by stream and version.
-    pub rows: Vec<(Uuid, Row)>,
+    pub rows: Vec<(Uuid, StreamRow)>,
     /// The streams that were not reached, ascending: ask for them next. Empty: all were read.
     pub left: Vec<Uuid>,
 }
@@ -150,7 +150,7 @@ pub struct StreamSummary {
     /// Milliseconds since the epoch: when the row changed last.
     pub updated_at_ms: i64,
     /// What holds it; mostly nothing.
-    pub waits_on: Vec<WaitsOn>,
+    pub waits_on: Vec<WaitTarget>,
     /// What people should look at; mostly nothing.
     pub flags: Vec<String>,
     /// What failed, in a word; mostly nothing.
@@ -159,7 +159,7 @@ pub struct StreamSummary {
 
 /// Which streams to list; an empty filter lists all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct StreamFilter {
     /// One of these words, which have no commas; empty: any.
     pub statuses: Vec<String>,
     /// This one.
@@ -171,7 +171,7 @@ pub struct Filter {
     /// Only streams with this flag.
     pub flag: Option<String>,
     /// Only streams that wait on something, and on what; `None`: any.
-    pub waiting: Option<Waiting>,
+    pub waiting: Option<WaitFilter>,
     /// Only streams that have any flag.
     pub flagged: bool,
     /// Only streams that are there.
@@ -192,36 +192,36 @@ pub struct Filter {
 
 /// Which keys may be forgotten: a page of one category.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sweep {
+pub struct KeySweep {
     /// Of this category.
     pub category: String,
     /// Only keys whose stream is not open, and whose row has not changed since this time. Milliseconds since the epoch.
     pub ended_before_ms: i64,
-    /// Only keys after this one: [`Swept::next`] of the page before; `None`: from the first.
+    /// Only keys after this one: [`KeySweepOutcome::next`] of the page before; `None`: from the first.
     pub after: Option<String>,
     /// How many keys to look at, at most [`MAX_PAGE`]. It bounds the work of one call, however many of them stay.
     pub limit: u32,
 }
 
-/// What became of a [`Sweep`].
+/// What became of a [`KeySweep`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Swept {
+pub struct KeySweepOutcome {
     /// How many keys were forgotten.
     pub forgotten: u64,
     /// Where the next page begins; `None`: this was the last one.
     pub next: Option<String>,
 }
 
-impl Swept {
+impl KeySweepOutcome {
     /// A page on which `looked_at` keys were found, the last of which is `last`.
-    pub(crate) fn page(forgotten: u64, looked_at: i64, last: Option<String>, limit: u32) -> Swept {
-        Swept { forgotten, next: last.filter(|_| looked_at >= i64::from(limit)) }
+    pub(crate) fn page(forgotten: u64, looked_at: i64, last: Option<String>, limit: u32) -> KeySweepOutcome {
+        KeySweepOutcome { forgotten, next: last.filter(|_| looked_at >= i64::from(limit)) }
     }
 }
 
 /// What the database has done so far, for benchmarks; counters only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Activity {
+pub struct DatabaseActivity {
     /// Transactions that committed, of all clients.
     pub commits: i64,
     /// Bytes of write-ahead log, of all clients.
@@ -232,40 +232,40 @@ pub struct Activity {
 ///
 /// # Errors
 /// Which limit it breaks, and by how much.
-pub(crate) fn check_batch(batch: &[Append]) -> Result<(), Error> {
+pub(crate) fn check_batch(batch: &[StreamAppend]) -> Result<(), StoreError> {
     if batch.len() > MAX_BATCH_ROWS {
-        return Err(Error::Limit(format!("a batch has {} rows, the limit is {MAX_BATCH_ROWS}", batch.len())));
+        return Err(StoreError::Limit(format!("a batch has {} rows, the limit is {MAX_BATCH_ROWS}", batch.len())));
     }
-    let bytes: usize = batch.iter().map(Append::bytes).sum();
+    let bytes: usize = batch.iter().map(StreamAppend::bytes).sum();
     if bytes > MAX_BATCH_BYTES {
-        return Err(Error::Limit(format!("a batch has {bytes} bytes, the limit is {MAX_BATCH_BYTES}")));
+        return Err(StoreError::Limit(format!("a batch has {bytes} bytes, the limit is {MAX_BATCH_BYTES}")));
     }
     batch.iter().try_for_each(check_append)?;
     let streams: HashSet<Uuid> = batch.iter().map(|append| append.stream).collect();
     if streams.len() == batch.len() {
         Ok(())
     } else {
-        Err(Error::Limit("a batch has two appends of one stream".into()))
+        Err(StoreError::Limit("a batch has two appends of one stream".into()))
     }
 }
 
-fn check_append(append: &Append) -> Result<(), Error> {
+fn check_append(append: &StreamAppend) -> Result<(), StoreError> {
     check_length("key", &append.key, MAX_KEY_BYTES)?;
     check_length("category", &append.category, MAX_CATEGORY_BYTES)?;
     if append.version == 0 || i32::try_from(append.version).is_err() {
-        return Err(Error::Limit(format!("a version is {}, expected 1 to {}", append.version, i32::MAX)));
+        return Err(StoreError::Limit(format!("a version is {}, expected 1 to {}", append.version, i32::MAX)));
     }
     check_texts([append.key.as_str(), append.category.as_str()])?;
     append.summary.as_ref().map_or(Ok(()), check_summary)
 }
 
-fn check_summary(summary: &Summary) -> Result<(), Error> {
+fn check_summary(summary: &SummaryUpdate) -> Result<(), StoreError> {
     check_texts([summary.document.as_str(), summary.status.as_str()])?;
     check_texts(summary.step.as_deref())?;
     check_texts(summary.reason.as_deref())?;
     check_texts(summary.code.as_deref())?;
     match summary.flags.iter().find(|flag| !is_flag(flag)) {
-        Some(flag) => Err(Error::Limit(format!("`{flag}` is no flag: one has no commas and is not empty"))),
+        Some(flag) => Err(StoreError::Limit(format!("`{flag}` is no flag: one has no commas and is not empty"))),
         None => Ok(()),
     }
 }
@@ -274,10 +274,10 @@ fn check_summary(summary: &Summary) -> Result<(), Error> {
 ///
 /// # Errors
 /// When not.
-pub(crate) fn check_length(what: &str, text: &str, most: usize) -> Result<(), Error> {
+pub(crate) fn check_length(what: &str, text: &str, most: usize) -> Result<(), StoreError> {
     match text.len() {
         length if length == 0 || length > most => {
-            Err(Error::Limit(format!("a {what} has {length} bytes, expected 1 to {most}")))
+            Err(StoreError::Limit(format!("a {what} has {length} bytes, expected 1 to {most}")))
         }
         _ => Ok(()),
     }
@@ -287,9 +287,9 @@ pub(crate) fn check_length(what: &str, text: &str, most: usize) -> Result<(), Er
 ///
 /// # Errors
 /// When one has a NUL character: Postgres cannot keep it, and what one store refuses all do.
-pub(crate) fn check_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+pub(crate) fn check_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), StoreError> {
     if texts.into_iter().any(has_nul) {
-        return Err(Error::Limit("a text has a NUL character, which a database cannot keep".into()));
+        return Err(StoreError::Limit("a text has a NUL character, which a database cannot keep".into()));
     }
     Ok(())
 }
@@ -298,9 +298,9 @@ pub(crate) fn check_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Resul
 ///
 /// # Errors
 /// Which of them it does not.
-pub(crate) fn check_claim(shard: u16, shards: u16, owner: &str) -> Result<(), Error> {
+pub(crate) fn check_claim(shard: u16, shards: u16, owner: &str) -> Result<(), StoreError> {
     if shard >= shards {
-        return Err(Error::Limit(format!("shard {shard} was claimed, the store has shards 0 to {}", shards - 1)));
+        return Err(StoreError::Limit(format!("shard {shard} was claimed, the store has shards 0 to {}", shards - 1)));
     }
     check_texts([owner])
 }
@@ -309,20 +309,20 @@ pub(crate) fn check_claim(shard: u16, shards: u16, owner: &str) -> Result<(), Er
 ///
 /// # Errors
 /// When not.
-pub(crate) fn check_shards(shards: u16) -> Result<(), Error> {
+pub(crate) fn check_shards(shards: u16) -> Result<(), StoreError> {
     if (1..=MAX_SHARDS).contains(&shards) {
         return Ok(());
     }
-    Err(Error::Limit(format!("a store with {shards} shards was asked for, expected 1 to {MAX_SHARDS}")))
+    Err(StoreError::Limit(format!("a store with {shards} shards was asked for, expected 1 to {MAX_SHARDS}")))
 }
 
 /// How many keys a sweep looks at.
 ///
 /// # Errors
 /// When it names none or too many, or a text that cannot be kept.
-pub(crate) fn check_sweep(sweep: &Sweep) -> Result<u32, Error> {
+pub(crate) fn check_sweep(sweep: &KeySweep) -> Result<u32, StoreError> {
     if !(1..=MAX_PAGE).contains(&sweep.limit) {
-        return Err(Error::Limit(format!("a sweep looks at {} keys, expected 1 to {MAX_PAGE}", sweep.limit)));
+        return Err(StoreError::Limit(format!("a sweep looks at {} keys, expected 1 to {MAX_PAGE}", sweep.limit)));
     }
     check_texts([sweep.category.as_str()])?;
     check_texts(sweep.after.as_deref())?;
@@ -333,11 +333,11 @@ pub(crate) fn check_sweep(sweep: &Sweep) -> Result<u32, Error> {
 ///
 /// # Errors
 /// When not.
-pub(crate) fn check_streams(streams: &[Uuid]) -> Result<(), Error> {
+pub(crate) fn check_streams(streams: &[Uuid]) -> Result<(), StoreError> {
     if u32::try_from(streams.len()).is_ok_and(|length| length <= MAX_PAGE) {
         return Ok(());
     }
-    Err(Error::Limit(format!("{} streams were asked for at once, the limit is {MAX_PAGE}", streams.len())))
+    Err(StoreError::Limit(format!("{} streams were asked for at once, the limit is {MAX_PAGE}", streams.len())))
 }
 
 /// Each stream once, ascending.
@@ -350,14 +350,14 @@ pub(crate) fn in_order(streams: &[Uuid]) -> Vec<Uuid> {
 
 /// Payload bytes that one read may load.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
+pub(crate) struct ReadBudget {
     most: u64,
     taken: u64,
 }
 
-impl Budget {
-    pub(crate) fn of(most: u64) -> Budget {
-        Budget { most, taken: 0 }
+impl ReadBudget {
+    pub(crate) fn of(most: u64) -> ReadBudget {
+        ReadBudget { most, taken: 0 }
     }
 
     /// Takes the bytes of one more stream if there is room for them; the first always finds room, or nobody would ever read it.
@@ -371,12 +371,12 @@ impl Budget {
     }
 }
 
-impl Filter {
+impl StreamFilter {
     /// Whether it asks for a text that no store can have.
     pub(crate) fn finds_nothing(&self) -> bool {
         let (category, key) = (self.category.as_deref(), self.key.as_deref());
         let only_unknown_statuses = !self.statuses.is_empty() && self.statuses.iter().all(|status| has_nul(status));
-        let waits_on_nothing = self.waiting.as_ref().is_some_and(Waiting::finds_nothing);
+        let waits_on_nothing = self.waiting.as_ref().is_some_and(WaitFilter::finds_nothing);
         let has_no_flag = self.flag.as_deref().is_some_and(|flag| !is_flag(flag));
         let texts = [category, key, self.step.as_deref(), self.code.as_deref(), self.document.as_deref()];
         has_no_flag || waits_on_nothing || only_unknown_statuses || texts.into_iter().flatten().any(has_nul)

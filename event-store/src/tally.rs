@@ -1,10 +1,10 @@
 //! Streams counted by what the read model says of them.
 
-use crate::{Filter, WaitsOn};
+use crate::{StreamFilter, WaitTarget};
 
 /// What streams are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dimension {
+pub enum StreamDimension {
     /// Their category.
     Category,
     /// Their status.
@@ -19,21 +19,21 @@ pub enum Dimension {
     Document,
 }
 
-impl Dimension {
+impl StreamDimension {
     /// All of them.
-    pub const ALL: [Dimension; 6] = [
-        Dimension::Category,
-        Dimension::Status,
-        Dimension::Step,
-        Dimension::Code,
-        Dimension::WaitsOn,
-        Dimension::Document,
+    pub const ALL: [StreamDimension; 6] = [
+        StreamDimension::Category,
+        StreamDimension::Status,
+        StreamDimension::Step,
+        StreamDimension::Code,
+        StreamDimension::WaitsOn,
+        StreamDimension::Document,
     ];
 }
 
 /// The streams that agree in what was asked for; the rest is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tally {
+pub struct StreamGroup {
     /// Their category.
     pub category: Option<String>,
     /// Their status.
@@ -43,7 +43,7 @@ pub struct Tally {
     /// What failed.
     pub code: Option<String>,
     /// What holds them.
-    pub waits_on: Vec<WaitsOn>,
+    pub waits_on: Vec<WaitTarget>,
     /// Hash of the document that they go by.
     pub document: Option<String>,
     /// How many there are.
@@ -56,7 +56,7 @@ pub struct Tally {
 
 /// Among which streams those of a filter are looked for: the narrowest of which an index knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Among {
+pub(crate) enum IndexScope {
     /// All, newest first.
     All,
     /// Those that go on.
@@ -65,12 +65,12 @@ pub(crate) enum Among {
     Failed,
 }
 
-impl Among {
-    pub(crate) fn of(filter: &Filter) -> Among {
+impl IndexScope {
+    pub(crate) fn of(filter: &StreamFilter) -> IndexScope {
         match (&filter.code, filter.only_open) {
-            (Some(_), _) => Among::Failed,
-            (None, true) => Among::Open,
-            (None, false) => Among::All,
+            (Some(_), _) => IndexScope::Failed,
+            (None, true) => IndexScope::Open,
+            (None, false) => IndexScope::All,
         }
     }
 }

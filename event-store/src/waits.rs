@@ -1,6 +1,6 @@
 //! What streams wait on.
 
-use crate::{Error, stream::has_nul};
+use crate::{StoreError, stream::has_nul};
 use std::{collections::BTreeMap, fmt};
 
 /// Between a kind and a name.
@@ -10,20 +10,20 @@ const OUTER: char = ',';
 
 /// Something that holds a stream: a word for its kind, and its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WaitsOn {
+pub struct WaitTarget {
     kind: String,
     name: String,
 }
 
-impl WaitsOn {
+impl WaitTarget {
     /// # Errors
-    /// [`Error::Limit`] when one is empty or has a comma, a colon or a NUL character.
-    pub fn new(kind: impl Into<String>, name: impl Into<String>) -> Result<WaitsOn, Error> {
+    /// [`StoreError::Limit`] when one is empty or has a comma, a colon or a NUL character.
+    pub fn new(kind: impl Into<String>, name: impl Into<String>) -> Result<WaitTarget, StoreError> {
         let (kind, name) = (kind.into(), name.into());
         if is_word(&kind) && is_word(&name) {
-            return Ok(WaitsOn { kind, name });
+            return Ok(WaitTarget { kind, name });
         }
-        Err(Error::Limit(format!("`{kind}{INNER}{name}` is not what a stream can wait on")))
+        Err(StoreError::Limit(format!("`{kind}{INNER}{name}` is not what a stream can wait on")))
     }
 
     /// What kind of thing it is.
@@ -40,7 +40,7 @@ impl WaitsOn {
 }
 
 /// `kind:name`
-impl fmt::Display for WaitsOn {
+impl fmt::Display for WaitTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{INNER}{}", self.kind, self.name)
     }
@@ -48,14 +48,14 @@ impl fmt::Display for WaitsOn {
 
 /// Which of the streams that wait on something: those of a kind, of a name, of both, or all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitFilter {
     /// On something of this kind; `None`: of any.
     pub kind: Option<String>,
     /// On something with this name; `None`: with any.
     pub name: Option<String>,
 }
 
-impl Waiting {
+impl WaitFilter {
     /// What the stored text of such a stream contains.
     pub(crate) fn part(&self) -> String {
         let kind = self.kind.as_ref().map(|kind| format!("{OUTER}{kind}")).unwrap_or_default();
@@ -74,7 +74,7 @@ pub(crate) const COUNTS: &str =
     "SELECT waits_on, count(*) AS streams FROM streams WHERE waits_on IS NOT NULL GROUP BY waits_on";
 
 /// What [`COUNTS`] finds, by each thing that is waited on.
-pub(crate) fn counted(stored: Vec<(String, i64)>) -> Vec<(WaitsOn, i64)> {
+pub(crate) fn counted(stored: Vec<(String, i64)>) -> Vec<(WaitTarget, i64)> {
     let mut counts = BTreeMap::new();
     for (text, streams) in stored {
         for waits_on in read(Some(text)) {
@@ -89,13 +89,13 @@ fn is_word(text: &str) -> bool {
 }
 
 /// As it is kept; `None`: on nothing.
-pub(crate) fn stored(waits_on: &[WaitsOn]) -> Option<String> {
+pub(crate) fn stored(waits_on: &[WaitTarget]) -> Option<String> {
     let words = waits_on.iter().map(|it| format!("{it}{OUTER}")).collect::<String>();
     (!words.is_empty()).then(|| format!("{OUTER}{words}"))
 }
 
-pub(crate) fn read(stored: Option<String>) -> Vec<WaitsOn> {
+pub(crate) fn read(stored: Option<String>) -> Vec<WaitTarget> {
     let text = stored.unwrap_or_default();
     let words = text.split(OUTER).filter_map(|word| word.split_once(INNER));
-    words.filter_map(|(kind, name)| WaitsOn::new(kind, name).ok()).collect()
+    words.filter_map(|(kind, name)| WaitTarget::new(kind, name).ok()).collect()
 }

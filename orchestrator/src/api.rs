@@ -19,9 +19,9 @@ mod server;
 mod starting;
 mod uniform;
 
-pub use server::Server;
+pub use server::ApiServer;
 
-use crate::startup::Readiness;
+use crate::startup::EngineReadiness;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -29,8 +29,8 @@ use axum::{
     middleware,
     routing::{get, post},
 };
-use saga_engine::{Parts, bulk::Jobs};
-use saga_kafka::{consumer::Status, topics::Odd};
+use saga_engine::{Parts, bulk::BulkJobRegistry};
+use saga_kafka::{consumer::ConsumerStatus, topics::TopicAnomaly};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 
@@ -39,40 +39,40 @@ const BODY_BYTES: usize = 64 * 1024;
 
 /// What the API works on.
 #[derive(Clone, Debug)]
-pub struct Backend {
+pub struct ApiState {
     pub(crate) parts: Arc<Parts>,
-    pub(crate) readiness: watch::Receiver<Readiness>,
-    pub(crate) consumers: [watch::Receiver<Status>; 2],
+    pub(crate) readiness: watch::Receiver<EngineReadiness>,
+    pub(crate) consumers: [watch::Receiver<ConsumerStatus>; 2],
     /// What is not as it has to be with our own topics.
-    pub(crate) odd_topics: watch::Receiver<Vec<Odd>>,
+    pub(crate) odd_topics: watch::Receiver<Vec<TopicAnomaly>>,
     pub(crate) metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
     /// Places of those who follow the changes of guards.
     pub(crate) readers: Arc<Semaphore>,
     /// Places of those who look at journals.
-    pub(crate) looking: looking::Looking,
+    pub(crate) looking: looking::JournalReadPermits,
     /// How sagas stand.
-    pub(crate) census: census::Census<census::Counted>,
+    pub(crate) census: census::CountCache<census::SagaCounts>,
     /// What holds sagas up.
-    pub(crate) causes: census::Census<causes::Causes>,
+    pub(crate) causes: census::CountCache<causes::DelayCauses>,
     /// Acts on many sagas.
-    pub(crate) jobs: Arc<Jobs>,
+    pub(crate) jobs: Arc<BulkJobRegistry>,
 }
 
-impl Backend {
+impl ApiState {
     /// Of an engine and its two consumers.
     #[must_use]
     pub fn new(
         parts: Arc<Parts>,
-        readiness: watch::Receiver<Readiness>,
-        consumers: [watch::Receiver<Status>; 2],
-        odd_topics: watch::Receiver<Vec<Odd>>,
-    ) -> Backend {
+        readiness: watch::Receiver<EngineReadiness>,
+        consumers: [watch::Receiver<ConsumerStatus>; 2],
+        odd_topics: watch::Receiver<Vec<TopicAnomaly>>,
+    ) -> ApiState {
         let readers = Arc::new(Semaphore::new(guard_events::READERS));
-        let looking = looking::Looking::new();
-        let census = census::Census::of(Arc::clone(&parts.store));
-        let causes = census::Census::of(Arc::clone(&parts.store));
+        let looking = looking::JournalReadPermits::new();
+        let census = census::CountCache::of(Arc::clone(&parts.store));
+        let causes = census::CountCache::of(Arc::clone(&parts.store));
         let metrics = crate::telemetry::metrics();
-        Backend {
+        ApiState {
             parts,
             readiness,
             consumers,
@@ -87,16 +87,16 @@ impl Backend {
     }
 }
 
-/// Listens on `address` until [`Server::stop`] and answers at first only that the engine starts, and how that goes; everything else from
-/// [`Server::work_on`] on.
+/// Listens on `address` until [`ApiServer::stop`] and answers at first only that the engine starts, and how that goes; everything else from
+/// [`ApiServer::work_on`] on.
 ///
 /// # Errors
 /// When the address cannot be had.
-pub async fn start(address: SocketAddr, readiness: watch::Receiver<Readiness>) -> anyhow::Result<Server> {
+pub async fn start(address: SocketAddr, readiness: watch::Receiver<EngineReadiness>) -> anyhow::Result<ApiServer> {
     server::start(address, starting::routes(readiness)).await
 }
 
-fn routes(backend: Backend) -> Router {
+fn routes(backend: ApiState) -> Router {
     let routes = Router::new()
         .route("/", get(pages::list))
         .route("/sagas/{id}", get(pages::saga))

@@ -13,10 +13,10 @@ pub(crate) mod stand;
 
 use anyhow::{Context, bail};
 use cpu::CpuTime;
-use driver::Driver;
-use saga_event_store::{Access, Activity, EventStore};
+use driver::LoadDriver;
+use saga_event_store::{DatabaseActivity, EventStore, StoreAccess};
 use serde::Serialize;
-use stand::{Participant, Stand};
+use stand::{BenchEngine, BenchParticipant};
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 /// The saga that is measured: four steps, each with an undo, no outcome event.
@@ -28,7 +28,7 @@ const PLACES: NonZeroU32 = NonZeroU32::new(4096).expect("it is not 0");
 /// What one round measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Round {
+pub struct BenchRound {
     /// How many ran at once.
     pub in_flight: u32,
     /// How many were started.
@@ -55,7 +55,7 @@ pub struct Round {
     pub calls: BTreeMap<String, u64>,
 }
 
-impl Round {
+impl BenchRound {
     /// Whether every saga completed with each of its four steps called once.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -69,7 +69,7 @@ impl Round {
 ///
 /// # Errors
 /// When the store or the participant cannot be used, or a round makes no progress.
-pub async fn run(store: &str, shards: u16, sagas: u32, in_flight: &[u32]) -> anyhow::Result<Vec<Round>> {
+pub async fn run(store: &str, shards: u16, sagas: u32, in_flight: &[u32]) -> anyhow::Result<Vec<BenchRound>> {
     let store = open(store, shards).await?;
     let mut rounds = Vec::new();
     for count in in_flight {
@@ -79,8 +79,9 @@ pub async fn run(store: &str, shards: u16, sagas: u32, in_flight: &[u32]) -> any
 }
 
 async fn open(address: &str, shards: u16) -> anyhow::Result<Arc<dyn EventStore>> {
-    let store =
-        saga_event_store::open(address, Access::Write { shards }).await.context("the event store (key `store`)")?;
+    let store = saga_event_store::open(address, StoreAccess::Write { shards })
+        .await
+        .context("the event store (key `store`)")?;
     refuse_a_store_in_use(store.as_ref()).await?;
     Ok(store)
 }
@@ -95,11 +96,11 @@ async fn refuse_a_store_in_use(store: &dyn EventStore) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn round(store: &Arc<dyn EventStore>, sagas: u32, in_flight: u32) -> anyhow::Result<Round> {
-    let mut participant = Participant::start().await?;
-    let driver = Arc::new(Driver::new(in_flight));
+async fn round(store: &Arc<dyn EventStore>, sagas: u32, in_flight: u32) -> anyhow::Result<BenchRound> {
+    let mut participant = BenchParticipant::start().await?;
+    let driver = Arc::new(LoadDriver::new(in_flight));
     let bench = stand::load("bench.saga.yaml", DEFINITION, &participant.url, PLACES)?;
-    let stand = Stand::start(store, bench, Arc::<Driver>::clone(&driver)).await?;
+    let stand = BenchEngine::start(store, bench, Arc::<LoadDriver>::clone(&driver)).await?;
     let before = (store.activity().await?, CpuTime::of_this_process()?, CpuTime::of(participant.id())?);
     let run = driver.run(&stand.engine.parts, &stand.plan, sagas).await;
     let after = (store.activity().await?, CpuTime::of_this_process()?, CpuTime::of(participant.id())?);
@@ -109,19 +110,19 @@ async fn round(store: &Arc<dyn EventStore>, sagas: u32, in_flight: u32) -> anyho
     Ok(figures(in_flight, sagas, &run?, before, after, calls))
 }
 
-type Reading = (Activity, CpuTime, CpuTime);
+type ResourceReading = (DatabaseActivity, CpuTime, CpuTime);
 
 #[allow(clippy::cast_precision_loss, reason = "figures for people")]
 fn figures(
     in_flight: u32,
     sagas: u32,
-    run: &driver::Run,
-    before: Reading,
-    after: Reading,
+    run: &driver::LoadResult,
+    before: ResourceReading,
+    after: ResourceReading,
     calls: BTreeMap<String, u64>,
-) -> Round {
+) -> BenchRound {
     let each = f64::from(sagas);
-    Round {
+    BenchRound {
         in_flight,
         sagas,
         completed: run.completed,

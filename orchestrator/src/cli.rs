@@ -23,15 +23,15 @@ use std::{path::PathBuf, process::ExitCode};
 /// Runs business transactions that Kafka events start: steps, retries, and an undo for each.
 #[derive(Debug, Parser)]
 #[command(name = "saga", version, arg_required_else_help = true, max_term_width = 100)]
-pub struct Cli {
+pub struct CliArgs {
     #[command(flatten)]
-    global: Global,
+    global: GlobalArgs,
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Debug, Args)]
-struct Global {
+struct GlobalArgs {
     /// Which log lines go to stderr: error, warn, info, debug, or by module
     #[arg(long, global = true, env = "SAGA_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -42,7 +42,7 @@ struct Global {
 
 /// Where data is printed as what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub enum OutputFormat {
     /// For people
     #[default]
     Table,
@@ -54,7 +54,7 @@ pub enum Output {
 
 /// How findings are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum CheckOutput {
+enum CheckOutputFormat {
     /// For people
     #[default]
     Text,
@@ -63,7 +63,7 @@ enum CheckOutput {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Try it: an engine, a broker, sample participants and orders, all in this process
     Dev(run::DevArgs),
     /// Run an engine
@@ -74,14 +74,14 @@ enum Command {
     Schema {
         /// Which format
         #[arg(value_enum)]
-        format: check::Format,
+        format: check::SchemaFormat,
     },
     /// List sagas, newest first, or count them by what they have in common
     List(list::ListArgs),
     /// Show one saga with its steps
-    Show(read::OneArgs),
+    Show(read::SagaReadArgs),
     /// Show everything that happened to one saga
-    History(read::OneArgs),
+    History(read::SagaReadArgs),
     /// Try again what failed or waits, now; of one saga or of many
     Retry(act::RetryArgs),
     /// Mark the step that a parked saga waits for as done, and go on
@@ -110,7 +110,7 @@ enum Command {
 
 /// The configuration file of commands that have one.
 #[derive(Clone, Debug, Default, Args)]
-struct ConfigFile {
+struct ConfigFileArgs {
     /// Configuration file; else SAGA_CONFIG, else ./config.yaml if it is there
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -118,8 +118,8 @@ struct ConfigFile {
 
 /// Runs one command to its end.
 #[must_use]
-pub fn run(cli: Cli) -> ExitCode {
-    let quiet = !matches!(cli.command, Command::Serve(_));
+pub fn run(cli: CliArgs) -> ExitCode {
+    let quiet = !matches!(cli.command, CliCommand::Serve(_));
     let filter = cli.global.log.clone().unwrap_or_else(|| if quiet { "warn".into() } else { "info".into() });
     telemetry::start(&filter, cli.global.log_format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -132,24 +132,24 @@ pub fn run(cli: Cli) -> ExitCode {
     done.unwrap_or_else(|error| output::failed(&error))
 }
 
-async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Dev(args) => run::dev(args).await,
-        Command::Serve(args) => run::serve(args).await,
-        Command::Check(args) => check::check(&args),
-        Command::Schema { format } => check::schema(format),
-        Command::List(args) => list::list(args).await,
-        Command::Show(args) => read::show(args).await,
-        Command::History(args) => read::history(args).await,
-        Command::Retry(args) => act::retry(args).await,
-        Command::Skip(args) => act::act_on_step(args, OperatorAction::Skip).await,
-        Command::Cancel(args) => act::act(args, OperatorAction::Cancel).await,
-        Command::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
-        Command::Jobs(command) => jobs::run(command).await,
-        Command::Definitions(command) => definitions::run(command).await,
-        Command::Guard(command) => guard::run(command).await,
-        Command::VerifyParticipant(args) => verify::run(args).await,
-        Command::Bench(args) => benchmark::run(args).await,
-        Command::BenchParticipant => benchmark::participant().await,
+        CliCommand::Dev(args) => run::dev(args).await,
+        CliCommand::Serve(args) => run::serve(args).await,
+        CliCommand::Check(args) => check::check(&args),
+        CliCommand::Schema { format } => check::schema(format),
+        CliCommand::List(args) => list::list(args).await,
+        CliCommand::Show(args) => read::show(args).await,
+        CliCommand::History(args) => read::history(args).await,
+        CliCommand::Retry(args) => act::retry(args).await,
+        CliCommand::Skip(args) => act::act_on_step(args, OperatorAction::Skip).await,
+        CliCommand::Cancel(args) => act::act(args, OperatorAction::Cancel).await,
+        CliCommand::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
+        CliCommand::Jobs(command) => jobs::run(command).await,
+        CliCommand::Definitions(command) => definitions::run(command).await,
+        CliCommand::Guard(command) => guard::run(command).await,
+        CliCommand::VerifyParticipant(args) => verify::run(args).await,
+        CliCommand::Bench(args) => benchmark::run(args).await,
+        CliCommand::BenchParticipant => benchmark::participant().await,
     }
 }

@@ -6,7 +6,7 @@ mod layers;
 #[cfg(test)]
 mod tests;
 
-use layers::{Layers, Setting};
+use layers::{ConfigLayers, ConfigValue};
 use saga_base::secrets;
 use saga_core::definition::without_credentials;
 use saga_kafka::{self, topics::LONGEST_OWN_TOPIC};
@@ -22,9 +22,9 @@ pub const DEFAULT_FILE: &str = "config.yaml";
 
 /// What the engine is told. Its `Debug` hides what may be secret.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Config {
+pub struct EngineConfig {
     /// How to reach Kafka.
-    pub kafka: Kafka,
+    pub kafka: KafkaConfig,
     /// Address of the event store.
     pub store: String,
     /// Folder of `*.saga.yaml` and `participants.yaml`.
@@ -32,7 +32,7 @@ pub struct Config {
     /// Folder of `*.avsc`.
     pub schemas: PathBuf,
     /// Names of the internal topics.
-    pub topics: Topics,
+    pub topics: InternalTopics,
     /// How many shards; fixed when the store is created.
     pub shards: u16,
     /// Where the API and the web UI listen.
@@ -41,9 +41,9 @@ pub struct Config {
     pub max_clock_skew: Duration,
 }
 
-impl std::fmt::Debug for Config {
+impl std::fmt::Debug for EngineConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config")
+        f.debug_struct("EngineConfig")
             .field("kafka", &self.kafka)
             .field("store", &shown("store", &self.store))
             .field("sagas", &self.sagas)
@@ -58,7 +58,7 @@ impl std::fmt::Debug for Config {
 
 /// How to reach Kafka.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Kafka {
+pub struct KafkaConfig {
     /// `host:port`, separated by commas.
     pub bootstrap_servers: String,
     /// Consumer group.
@@ -69,10 +69,10 @@ pub struct Kafka {
     pub properties: BTreeMap<String, String>,
 }
 
-impl std::fmt::Debug for Kafka {
+impl std::fmt::Debug for KafkaConfig {
     /// Without the properties' values: some are secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kafka")
+        f.debug_struct("KafkaConfig")
             .field("bootstrap_servers", &secrets::address_shown(&self.bootstrap_servers))
             .field("group", &self.group)
             .field("instance_id", &self.instance_id)
@@ -83,7 +83,7 @@ impl std::fmt::Debug for Kafka {
 
 /// Names of the internal topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Topics {
+pub struct InternalTopics {
     /// One partition per shard.
     pub inbox: String,
     /// Where participants reply to.
@@ -92,35 +92,35 @@ pub struct Topics {
     pub dlq: String,
 }
 
-impl Default for Topics {
-    fn default() -> Topics {
-        Topics { inbox: "saga.inbox".into(), replies: "saga.replies".into(), dlq: "saga.dlq".into() }
+impl Default for InternalTopics {
+    fn default() -> InternalTopics {
+        InternalTopics { inbox: "saga.inbox".into(), replies: "saga.replies".into(), dlq: "saga.dlq".into() }
     }
 }
 
 /// The configuration cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
-pub struct Error(pub Vec<String>);
+pub struct EngineConfigError(pub Vec<String>);
 
 /// What flags override: key and value, as typed.
-pub type Flags = Vec<(&'static str, String)>;
+pub type ConfigFlags = Vec<(&'static str, String)>;
 
 /// Where a configuration comes from.
-pub struct Sources<'a> {
+pub struct ConfigSources<'a> {
     /// The file; `None`: [`DEFAULT_FILE`] if it is there.
     pub file: Option<&'a Path>,
     /// The environment.
     pub env: BTreeMap<String, String>,
     /// Flags.
-    pub flags: Flags,
+    pub flags: ConfigFlags,
 }
 
-impl Sources<'_> {
+impl ConfigSources<'_> {
     /// Of this process: its environment, the file that `file` or `SAGA_CONFIG` names, and `flags`.
     #[must_use]
-    pub fn of_process(file: Option<&Path>, flags: Flags) -> Sources<'_> {
-        Sources { file, env: std::env::vars().collect(), flags }
+    pub fn of_process(file: Option<&Path>, flags: ConfigFlags) -> ConfigSources<'_> {
+        ConfigSources { file, env: std::env::vars().collect(), flags }
     }
 }
 
@@ -128,37 +128,38 @@ impl Sources<'_> {
 ///
 /// # Errors
 /// Every key that is unknown, missing or has a value that it cannot have: where it was set, what was found, what was expected.
-pub fn load(sources: &Sources<'_>) -> Result<Config, Error> {
-    let layers = Layers::read(sources)?;
-    let mut check = Check::new(&layers);
+pub fn load(sources: &ConfigSources<'_>) -> Result<EngineConfig, EngineConfigError> {
+    let layers = ConfigLayers::read(sources)?;
+    let mut check = ConfigValidator::new(&layers);
     let config = check.config();
     check.end(config)
 }
 
 /// Whether a file, the environment or a flag says what `key` is; otherwise its default holds.
 #[must_use]
-pub fn names(sources: &Sources<'_>, key: &str) -> bool {
-    Layers::read(sources).is_ok_and(|layers| layers.get(key).is_some())
+pub fn names(sources: &ConfigSources<'_>, key: &str) -> bool {
+    ConfigLayers::read(sources).is_ok_and(|layers| layers.get(key).is_some())
 }
 
 /// What is wrong in the configuration's file, for who proves files without running them: its environment is not looked at.
 #[must_use]
-pub fn wrong_in_file(sources: &Sources<'_>) -> Vec<WrongInFile> {
+pub fn wrong_in_file(sources: &ConfigSources<'_>) -> Vec<ConfigFileProblem> {
     let Some(path) = layers::file_of(sources) else { return Vec::new() };
     let file = path.display().to_string();
     let is_named = sources.file.is_some() || sources.env.contains_key("SAGA_CONFIG");
-    let wrong = |message: String| WrongInFile { file: file.clone(), message, is_named };
-    let layers = match Layers::read(&Sources { file: Some(&path), env: sources.env.clone(), flags: Vec::new() }) {
-        Ok(layers) => layers,
-        Err(error) => {
-            return error
-                .0
-                .into_iter()
-                .map(|told| wrong(told.trim_start_matches(&format!("{file}: ")).to_owned()))
-                .collect();
-        }
-    };
-    let mut check = Check::new(&layers);
+    let wrong = |message: String| ConfigFileProblem { file: file.clone(), message, is_named };
+    let layers =
+        match ConfigLayers::read(&ConfigSources { file: Some(&path), env: sources.env.clone(), flags: Vec::new() }) {
+            Ok(layers) => layers,
+            Err(error) => {
+                return error
+                    .0
+                    .into_iter()
+                    .map(|told| wrong(told.trim_start_matches(&format!("{file}: ")).to_owned()))
+                    .collect();
+            }
+        };
+    let mut check = ConfigValidator::new(&layers);
     check.config();
     let of_file = check.errors.iter().filter(|told| !layers.unset.contains(told));
     of_file.filter_map(|told| told.strip_prefix(&format!("{file}: "))).map(|told| wrong(told.to_owned())).collect()
@@ -166,7 +167,7 @@ pub fn wrong_in_file(sources: &Sources<'_>) -> Vec<WrongInFile> {
 
 /// Something wrong in the configuration's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WrongInFile {
+pub struct ConfigFileProblem {
     /// Its name.
     pub file: String,
     /// What is wrong, and what was expected.
@@ -179,9 +180,9 @@ pub struct WrongInFile {
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_to_serve(sources: &Sources<'_>) -> Result<Config, Error> {
-    let layers = Layers::read(sources)?;
-    let mut check = Check::new(&layers);
+pub fn load_to_serve(sources: &ConfigSources<'_>) -> Result<EngineConfig, EngineConfigError> {
+    let layers = ConfigLayers::read(sources)?;
+    let mut check = ConfigValidator::new(&layers);
     let config = check.config();
     check.definitions(&config.sagas);
     check.end(config)
@@ -199,7 +200,7 @@ fn misnamed(folder: &Path) -> String {
 
 /// Where files are that are proved without being run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Folders {
+pub struct DefinitionFolders {
     /// Of `*.saga.yaml` and `participants.yaml`.
     pub sagas: PathBuf,
     /// Of schemas.
@@ -210,19 +211,19 @@ pub struct Folders {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn folders(sources: &Sources<'_>) -> Result<Folders, Error> {
-    let layers = Layers::read(sources)?;
-    let mut check = Check::new(&layers);
-    Ok(Folders { sagas: check.path("sagas", "./sagas"), schemas: check.path("schemas", "./schemas") })
+pub fn folders(sources: &ConfigSources<'_>) -> Result<DefinitionFolders, EngineConfigError> {
+    let layers = ConfigLayers::read(sources)?;
+    let mut check = ConfigValidator::new(&layers);
+    Ok(DefinitionFolders { sagas: check.path("sagas", "./sagas"), schemas: check.path("schemas", "./schemas") })
 }
 
 /// Reads no more of the configuration than the names of the internal topics.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn topics(sources: &Sources<'_>) -> Result<Topics, Error> {
-    let layers = Layers::read(sources)?;
-    Ok(Check::new(&layers).topics())
+pub fn topics(sources: &ConfigSources<'_>) -> Result<InternalTopics, EngineConfigError> {
+    let layers = ConfigLayers::read(sources)?;
+    Ok(ConfigValidator::new(&layers).topics())
 }
 
 /// Whether a folder holds definitions; otherwise why not, and for what was looked.
@@ -238,30 +239,30 @@ pub(crate) fn without_definitions(folder: &Path) -> Option<String> {
 
 /// Checks values and collects what is wrong with them.
 /// The credentials of the store's address, and properties of Kafka that hold secrets.
-fn secrets_of(config: &Config) -> Vec<String> {
+fn secrets_of(config: &EngineConfig) -> Vec<String> {
     let properties = config.kafka.properties.iter().filter(|(key, _)| saga_kafka::settings::is_secret(key));
     secrets::of_url(&config.store).into_iter().chain(properties.map(|(_, value)| value.clone())).collect()
 }
 
-struct Check<'a> {
-    layers: &'a Layers,
+struct ConfigValidator<'a> {
+    layers: &'a ConfigLayers,
     errors: Vec<String>,
 }
 
-impl<'a> Check<'a> {
-    fn new(layers: &'a Layers) -> Check<'a> {
-        Check { layers, errors: layers.errors.clone() }
+impl<'a> ConfigValidator<'a> {
+    fn new(layers: &'a ConfigLayers) -> ConfigValidator<'a> {
+        ConfigValidator { layers, errors: layers.errors.clone() }
     }
 
     /// Whoever has a configuration may be told something in which its secrets are.
-    fn end(self, config: Config) -> Result<Config, Error> {
+    fn end(self, config: EngineConfig) -> Result<EngineConfig, EngineConfigError> {
         secrets::remember(secrets_of(&config));
-        if self.errors.is_empty() { Ok(config) } else { Err(Error(self.errors)) }
+        if self.errors.is_empty() { Ok(config) } else { Err(EngineConfigError(self.errors)) }
     }
 
-    fn config(&mut self) -> Config {
-        let config = Config {
-            kafka: Kafka {
+    fn config(&mut self) -> EngineConfig {
+        let config = EngineConfig {
+            kafka: KafkaConfig {
                 bootstrap_servers: self.servers("kafka.bootstrapServers", "localhost:9092"),
                 group: self.group("kafka.group", "saga-orchestrator"),
                 instance_id: self.layers.get("kafka.instanceId").map(|setting| setting.value.clone()),
@@ -328,8 +329,8 @@ impl<'a> Check<'a> {
         self.layers.base_of(key).join(text)
     }
 
-    fn topics(&mut self) -> Topics {
-        Topics {
+    fn topics(&mut self) -> InternalTopics {
+        InternalTopics {
             inbox: self.topic("topics.inbox", "saga.inbox"),
             replies: self.topic("topics.replies", "saga.replies"),
             dlq: self.topic("topics.dlq", "saga.dlq"),
@@ -366,14 +367,14 @@ impl<'a> Check<'a> {
 
     fn checked<T>(&mut self, key: &str, default: &str, expected: &str, read: impl Fn(&str) -> Option<T>) -> T {
         let fall_back = || read(default).expect("a default passes its own check");
-        let Some(Setting { value, source }) = self.layers.get(key) else { return fall_back() };
+        let Some(ConfigValue { value, source }) = self.layers.get(key) else { return fall_back() };
         read(value).unwrap_or_else(|| {
             self.errors.push(format!("{source}: `{key}` is `{}`: expected {expected}", shown(key, value)));
             fall_back()
         })
     }
 
-    fn topics_differ(&mut self, topics: &Topics) {
+    fn topics_differ(&mut self, topics: &InternalTopics) {
         let named = [("topics.inbox", &topics.inbox), ("topics.replies", &topics.replies), ("topics.dlq", &topics.dlq)];
         for (position, (key, name)) in named.iter().enumerate() {
             let Some((other, _)) = named[..position].iter().find(|(_, other)| other == name) else { continue };

@@ -19,11 +19,11 @@ mod tests;
 mod traffic;
 mod watcher;
 
-pub use terminal::{Palette, Terminal};
+pub use terminal::{ColourMode, TerminalWriter};
 
-use crate::shutdown::{self, Running};
-use saga_kafka::Producer;
-use stage::Stage;
+use crate::shutdown::{self, RunningEngine};
+use saga_kafka::KafkaProducer;
+use stage::DevEnvironment;
 use std::{
     future::Future,
     net::SocketAddr,
@@ -31,14 +31,14 @@ use std::{
     sync::Arc,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
-use tally::Tally;
+use tally::SagaTally;
 use tokio::sync::watch;
-use traffic::{Demand, Traffic};
-use watcher::{Board, Watcher};
+use traffic::{OrderPublisher, TrafficMode};
+use watcher::{DevObserver, TallySender};
 
 /// What `saga dev` is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct DevOptions {
     /// Where the run keeps its files.
     pub data: PathBuf,
     /// Where the API and the web UI listen.
@@ -58,17 +58,25 @@ pub struct Options {
 ///
 /// # Errors
 /// When something that it needs cannot be had.
-pub async fn run(options: Options, terminal: Terminal, stop: impl Future<Output = ()>) -> anyhow::Result<bool> {
+pub async fn run(
+    options: DevOptions,
+    terminal: TerminalWriter,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<bool> {
     let ended = run_on(&options, &terminal, stop).await;
     terminal.end().await;
     ended
 }
 
-async fn run_on(options: &Options, terminal: &Terminal, stop: impl Future<Output = ()>) -> anyhow::Result<bool> {
-    let stage = Stage::set(options).await?;
+async fn run_on(
+    options: &DevOptions,
+    terminal: &TerminalWriter,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<bool> {
+    let stage = DevEnvironment::set(options).await?;
     let left_open = stage.left_open().await;
     let earlier = left_open.len();
-    let board: Board = Arc::new(watch::Sender::new(Tally::of_earlier_runs(left_open)));
+    let board: TallySender = Arc::new(watch::Sender::new(SagaTally::of_earlier_runs(left_open)));
     let watcher = watcher(options, terminal, &board);
     tokio::pin!(stop);
     let running = tokio::select! {
@@ -78,25 +86,26 @@ async fn run_on(options: &Options, terminal: &Terminal, stop: impl Future<Output
     stage.folder.write_configs(&stage.config, stage.door.address(), running.api.address)?;
     terminal.say(&banner::welcome(&stage.places(running.api.address, earlier)));
     let run = orders::run_name(now_ms());
-    let traffic = Traffic { producer: Producer::start(&stage.kafka)?, run, board, starts: stage.starts.clone() };
+    let traffic =
+        OrderPublisher { producer: KafkaProducer::start(&stage.kafka)?, run, board, starts: stage.starts.clone() };
     serve(running, &traffic, options, terminal, stop).await
 }
 
-fn watcher(options: &Options, terminal: &Terminal, board: &Board) -> Watcher {
+fn watcher(options: &DevOptions, terminal: &TerminalWriter, board: &TallySender) -> DevObserver {
     let server = match options.listen.port() {
         8080 => String::new(),
         _ => format!(" --server http://{}", options.listen),
     };
     let advice = (!options.exit).then(|| format!("saga retry{server}"));
-    Watcher { board: Arc::clone(board), terminal: terminal.clone(), begun: Instant::now(), advice }
+    DevObserver { board: Arc::clone(board), terminal: terminal.clone(), begun: Instant::now(), advice }
 }
 
 /// Places orders until it is over, then ends the engine and says how its sagas ended.
 async fn serve(
-    running: Running,
-    traffic: &Traffic,
-    options: &Options,
-    terminal: &Terminal,
+    running: RunningEngine,
+    traffic: &OrderPublisher,
+    options: &DevOptions,
+    terminal: &TerminalWriter,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<bool> {
     let first_order = Instant::now();
@@ -120,10 +129,10 @@ async fn serve(
 }
 
 /// Ends only where the run is to end by itself.
-async fn place(traffic: &Traffic, options: &Options, terminal: &Terminal) -> anyhow::Result<()> {
+async fn place(traffic: &OrderPublisher, options: &DevOptions, terminal: &TerminalWriter) -> anyhow::Result<()> {
     let first_order = Instant::now();
-    let Some(orders) = options.orders else { return traffic.place(Demand::Trickle).await };
-    traffic.place(Demand::Batch(orders)).await?;
+    let Some(orders) = options.orders else { return traffic.place(TrafficMode::Trickle).await };
+    traffic.place(TrafficMode::Batch(orders)).await?;
     if !options.exit {
         let summary = traffic.board.borrow().summary();
         terminal.say(&banner::summary(&summary, first_order));

@@ -1,9 +1,9 @@
 //! The binary `saga`.
 
 use clap::Parser;
-use saga_orchestrator::cli::{self, Cli};
+use saga_orchestrator::cli::{self, CliArgs};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run(Cli::parse())
+    cli::run(CliArgs::parse())
 }

@@ -2,11 +2,11 @@
 
 use crate::{
     api,
-    startup::{Consumers, Housekeeping, Readiness},
+    startup::{EngineConsumers, EngineReadiness, HousekeepingTasks},
 };
 use anyhow::bail;
-use saga_engine::{Engine, intake::Ended, step_back::outside::Keeping};
-use saga_kafka::{Producer, topics};
+use saga_engine::{SagaEngine, intake::IntakeExit, step_back::outside::ConfirmationSaver};
+use saga_kafka::{KafkaProducer, topics};
 use std::{future::Future, time::Duration};
 use tokio::{
     sync::watch,
@@ -30,67 +30,67 @@ const API: Duration = Duration::from_secs(2);
 
 /// An engine at work.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningEngine {
     /// The engine.
-    pub engine: Engine,
+    pub engine: SagaEngine,
     /// Keeps in Kafka what the store is known to have; `None`: the broker forgets everything anyway.
-    pub memory: Option<Keeping>,
+    pub memory: Option<ConfirmationSaver>,
     /// Its way out to Kafka.
-    pub producer: Producer,
+    pub producer: KafkaProducer,
     /// Its way in.
-    pub consumers: Consumers,
+    pub consumers: EngineConsumers,
     /// Ends when our own topics are not ours any more, with what is wrong.
-    pub topics: JoinHandle<topics::Error>,
+    pub topics: JoinHandle<topics::TopicError>,
     /// The API.
-    pub api: api::Server,
+    pub api: api::ApiServer,
     /// What the API says of it.
-    pub readiness: watch::Sender<Readiness>,
+    pub readiness: watch::Sender<EngineReadiness>,
     /// Tidies now and then.
-    pub housekeeping: Housekeeping,
+    pub housekeeping: HousekeepingTasks,
 }
 
 /// Why an engine ends.
-enum Cause {
+enum ShutdownCause {
     Asked,
-    Intake(Result<Ended, JoinError>),
-    Topics(Result<topics::Error, JoinError>),
+    Intake(Result<IntakeExit, JoinError>),
+    Topics(Result<topics::TopicError, JoinError>),
 }
 
 /// Waits for `stop`, or for intake to fail, then ends the engine.
 ///
 /// # Errors
 /// When intake could not go on.
-pub async fn when(mut running: Running, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub async fn when(mut running: RunningEngine, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     tokio::pin!(stop);
     let cause = tokio::select! {
-        () = &mut stop => Cause::Asked,
-        ended = &mut running.consumers.intake => Cause::Intake(ended),
-        ended = &mut running.consumers.ownership => Cause::Intake(ended),
-        wrong = &mut running.topics => Cause::Topics(wrong),
+        () = &mut stop => ShutdownCause::Asked,
+        ended = &mut running.consumers.intake => ShutdownCause::Intake(ended),
+        ended = &mut running.consumers.ownership => ShutdownCause::Intake(ended),
+        wrong = &mut running.topics => ShutdownCause::Topics(wrong),
     };
-    if let Cause::Topics(Ok(wrong)) = &cause {
+    if let ShutdownCause::Topics(Ok(wrong)) = &cause {
         error!(error = %wrong, "work stops");
     }
-    let consumers_run = !matches!(cause, Cause::Intake(_));
+    let consumers_run = !matches!(cause, ShutdownCause::Intake(_));
     end(running, consumers_run).await;
     match cause {
-        Cause::Asked | Cause::Intake(Ok(Ended::Stopped)) => Ok(()),
-        Cause::Intake(Ok(Ended::Failed(reason))) => bail!("intake cannot go on: {reason}"),
-        Cause::Topics(Ok(wrong)) => bail!("work stopped: {wrong}"),
-        Cause::Intake(Err(error)) | Cause::Topics(Err(error)) => bail!("a task broke off: {error}"),
+        ShutdownCause::Asked | ShutdownCause::Intake(Ok(IntakeExit::Stopped)) => Ok(()),
+        ShutdownCause::Intake(Ok(IntakeExit::Failed(reason))) => bail!("intake cannot go on: {reason}"),
+        ShutdownCause::Topics(Ok(wrong)) => bail!("work stopped: {wrong}"),
+        ShutdownCause::Intake(Err(error)) | ShutdownCause::Topics(Err(error)) => bail!("a task broke off: {error}"),
     }
 }
 
 /// Ends the engine, within [`TOTAL`] whatever does not answer.
-pub async fn end(running: Running, consumers_run: bool) {
-    let Running { engine, memory, producer, consumers, topics, api, readiness, housekeeping } = running;
+pub async fn end(running: RunningEngine, consumers_run: bool) {
+    let RunningEngine { engine, memory, producer, consumers, topics, api, readiness, housekeeping } = running;
     topics.abort();
     drop(housekeeping);
     engine.parts.guarded.health_checks().stop();
     info!("stopping: intake stops, commits finish, offsets are committed, the group is left");
     let deadline = Instant::now() + TOTAL;
     let at_most = |patience: Duration| patience.min(deadline.saturating_duration_since(Instant::now()));
-    readiness.send_replace(Readiness::Stopping);
+    readiness.send_replace(EngineReadiness::Stopping);
     let triggers = consumers.triggers.stop(at_most(CONSUMERS)).await;
     // The shards go last: what intake had delivered is worked on by them.
     let shards = consumers.shards.stop(at_most(CONSUMERS)).await;

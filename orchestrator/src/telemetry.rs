@@ -2,7 +2,7 @@
 
 mod lines;
 
-use lines::Lines;
+use lines::LogLineWriter;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
@@ -25,7 +25,7 @@ pub fn start(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(move || Lines::new(std::io::stderr(), format))
+        .with_writer(move || LogLineWriter::new(std::io::stderr(), format))
         .with_ansi(false);
     let started = match format {
         LogFormat::Text => lines.with_target(false).try_init(),

@@ -11,41 +11,41 @@ mod steps;
 mod subject;
 mod trial;
 
-pub use checks::Check;
-pub use restart::Restart;
-pub use script::{RehearsedStep, Script, Typed};
-pub use steps::{How, NoStart, Rehearsed, Skipped, StepReport, all_steps};
-pub use subject::{NotASubject, Target};
+pub use checks::ContractCheck;
+pub use restart::RestartMethod;
+pub use script::{RehearsedStep, TypedCommands, VerificationScript};
+pub use steps::{NoStartError, RehearsedDefinition, StepReport, StepSkipReason, VerificationOptions, all_steps};
+pub use subject::{TypedTarget, TypedTargetError};
 
 use anyhow::Context;
-use kafka::Topic;
-use saga_core::definition::participants::Participant;
-use saga_kafka::Settings;
+use kafka::ReplyTopic;
+use saga_core::definition::participants::ParticipantConfig;
+use saga_kafka::KafkaSettings;
 use saga_resilience::{
-    settings::{ParticipantSettings, Transport},
-    transport::http::HttpParticipant,
+    settings::{ParticipantSettings, TransportSettings},
+    transport::http::HttpParticipantClient,
 };
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
-use trial::{Trial, Wire};
+use trial::{ParticipantTrial, TrialTransport};
 
 /// What is verified.
 #[derive(Clone, Debug)]
-pub struct Subject {
+pub struct VerificationSubject {
     /// What is asked.
-    pub script: Script,
+    pub script: VerificationScript,
     /// How long an attempt may take.
     pub timeout: Duration,
     /// How the participant is restarted; `None`: what it remembers then is not tested.
-    pub restart: Option<Restart>,
+    pub restart: Option<RestartMethod>,
 }
 
 /// What was found out about a participant.
 #[derive(Clone, Debug)]
-pub struct Verified {
+pub struct VerificationReport {
     /// One for each check.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<ContractFinding>,
     /// What the first do answered that succeeded.
     pub result: Option<Value>,
 }
@@ -53,7 +53,7 @@ pub struct Verified {
 /// Whether the participant keeps one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum ContractVerdict {
     /// It did whenever it was asked.
     Holds,
     /// It did not.
@@ -66,7 +66,7 @@ pub enum Verdict {
 
 /// What a check needs and did not come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lacks {
+pub enum MissingPrecondition {
     /// A do that succeeds.
     Do,
     /// An undo that succeeds.
@@ -79,7 +79,7 @@ pub enum Lacks {
 
 /// One attempt and what came of it, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Exchange {
+pub struct AttemptTranscript {
     /// What was sent.
     pub sent: String,
     /// What came back.
@@ -89,18 +89,18 @@ pub struct Exchange {
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Finding {
+pub struct ContractFinding {
     /// Which check.
-    pub check: Check,
+    pub check: ContractCheck,
     /// Whether the rule is kept.
-    pub verdict: Verdict,
+    pub verdict: ContractVerdict,
     /// Of what was not tested.
     #[serde(skip)]
-    pub lacks: Option<Lacks>,
+    pub lacks: Option<MissingPrecondition>,
     /// Why it is broken, or was not tested; empty if it holds.
     pub why: String,
     /// Everything that was asked, in order.
-    pub exchanges: Vec<Exchange>,
+    pub exchanges: Vec<AttemptTranscript>,
     /// What the contract says.
     pub contract: &'static str,
     /// Where to read it.
@@ -110,38 +110,38 @@ pub struct Finding {
 /// The participant cannot be asked: nothing of it is verified.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the participant cannot be asked: {0}")]
-pub struct Unreachable(pub String);
+pub struct VerificationError(pub String);
 
 /// Asks `participant` everything there is to ask about `subject`; a participant that hangs takes the attempt timeout each time. Commands from a
 /// topic are answered to `reply_topic`, or else to one that is made for this and removed afterwards.
 ///
 /// # Errors
-/// The participant cannot be asked at all: it is away ([`Unreachable`]), its settings are wrong, or the broker does not let us.
+/// The participant cannot be asked at all: it is away ([`VerificationError`]), its settings are wrong, or the broker does not let us.
 pub async fn run(
     name: &str,
-    participant: &Participant,
-    subject: &Subject,
-    broker: &Settings,
+    participant: &ParticipantConfig,
+    subject: &VerificationSubject,
+    broker: &KafkaSettings,
     reply_topic: Option<&str>,
-) -> anyhow::Result<Verified> {
+) -> anyhow::Result<VerificationReport> {
     match ParticipantSettings::of(name, participant).transport {
-        Transport::Http(settings) => {
-            let participant = HttpParticipant::new(&settings).context("the participant cannot be called")?;
-            verified(Trial::new(subject, Wire::Http(participant))).await
+        TransportSettings::Http(settings) => {
+            let participant = HttpParticipantClient::new(&settings).context("the participant cannot be called")?;
+            verified(ParticipantTrial::new(subject, TrialTransport::Http(participant))).await
         }
-        Transport::Kafka { commands } => {
-            let topic = Topic::find(broker, reply_topic).await?;
-            let wire = kafka::Wire::start(broker, &commands, &topic).await?;
-            let verified = verified(Trial::new(subject, Wire::Kafka(wire))).await;
+        TransportSettings::Kafka { commands } => {
+            let topic = ReplyTopic::find(broker, reply_topic).await?;
+            let wire = kafka::KafkaTrialTransport::start(broker, &commands, &topic).await?;
+            let verified = verified(ParticipantTrial::new(subject, TrialTransport::Kafka(wire))).await;
             topic.remove(broker).await;
             verified
         }
     }
 }
 
-async fn verified(mut trial: Trial<'_>) -> anyhow::Result<Verified> {
+async fn verified(mut trial: ParticipantTrial<'_>) -> anyhow::Result<VerificationReport> {
     let findings = checks::all(&mut trial).await?;
-    Ok(Verified { findings, result: trial.result() })
+    Ok(VerificationReport { findings, result: trial.result() })
 }
 
 #[cfg(test)]

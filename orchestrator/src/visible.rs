@@ -9,9 +9,9 @@ use std::{
 
 /// How the templates of the pages escape: as [`in_line`] does, and then for HTML.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Html;
+pub struct HtmlEscaper;
 
-impl Escaper for Html {
+impl Escaper for HtmlEscaper {
     fn write_escaped_str<W: Write>(&self, dest: W, text: &str) -> fmt::Result {
         Markup.write_escaped_str(dest, &in_line(text))
     }
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_page_shows_what_is_hidden_and_no_markup() {
         let mut page = String::new();
-        Html.write_escaped_str(&mut page, "a\u{202e}b\x07<b>\n").expect("a string");
+        HtmlEscaper.write_escaped_str(&mut page, "a\u{202e}b\x07<b>\n").expect("a string");
         assert_eq!(page, r"a\u202eb\u0007&#60;b&#62;\n");
     }
 

@@ -15,7 +15,7 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord, Producer as _},
     topic_partition_list::Offset,
 };
-use saga_brokers::Brokers;
+use saga_brokers::BootstrapRefresher;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -118,8 +118,8 @@ impl Kafka {
 
     /// Looks after the brokers of a client that is kept.
     #[must_use]
-    pub fn brokers(&self) -> Brokers {
-        Brokers::new(&self.bootstrap)
+    pub fn brokers(&self) -> BootstrapRefresher {
+        BootstrapRefresher::new(&self.bootstrap)
     }
 
     /// A topic with a name of its own and `partitions` partitions.
@@ -329,7 +329,7 @@ impl Kafka {
 #[derive(Clone)]
 pub struct Producer {
     client: FutureProducer,
-    brokers: Arc<Mutex<Brokers>>,
+    brokers: Arc<Mutex<BootstrapRefresher>>,
 }
 
 impl Producer {

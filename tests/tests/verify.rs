@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 use axum::{Router, http::StatusCode};
 use saga_participant::{
-    Answer, Answering, Barrier, Before, Command as Asked, Handler, HandlerError, Participant, http::SagaCommand,
+    CommandBarrier, CommandHandler, CommandService, HandlerError, ParticipantAnswer, PriorOutcome, SagaCommand,
+    SagaParticipant, http::CommandExtractor,
 };
 use saga_tests::engine::binary;
 use serde_json::{Value, json};
@@ -18,11 +19,16 @@ const CHARGES: [&str; 5] =
 /// Charges at most 100.
 struct Payments;
 
-impl Handler<Sqlite> for Payments {
-    async fn perform(&self, _: &mut SqliteConnection, command: &Asked, _: Before) -> Result<Answer, HandlerError> {
+impl CommandHandler<Sqlite> for Payments {
+    async fn perform(
+        &self,
+        _: &mut SqliteConnection,
+        command: &SagaCommand,
+        _: PriorOutcome,
+    ) -> Result<ParticipantAnswer, HandlerError> {
         match command.body["amountCents"].as_i64() {
-            Some(100..) => Ok(Answer::refused("card_declined", "too much")),
-            Some(_) | None => Ok(Answer::Succeeded(json!({"of": command.id.to_string()}))),
+            Some(100..) => Ok(ParticipantAnswer::refused("card_declined", "too much")),
+            Some(_) | None => Ok(ParticipantAnswer::Succeeded(json!({"of": command.id.to_string()}))),
         }
     }
 }
@@ -37,8 +43,8 @@ async fn serve(routes: Router) -> Result<SocketAddr> {
 /// A service made with the kit.
 async fn payments() -> Result<SocketAddr> {
     let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await?;
-    let participant = Participant::new(pool.clone(), Barrier::create(&pool).await?, Payments);
-    let answer = move |SagaCommand(command): SagaCommand| {
+    let participant = SagaParticipant::new(pool.clone(), CommandBarrier::create(&pool).await?, Payments);
+    let answer = move |CommandExtractor(command): CommandExtractor| {
         let participant = participant.clone();
         async move { participant.answer(command).await }
     };

@@ -1,7 +1,9 @@
 //! Which streams a filter matches: as lines of the read model, and as counts.
 
 use super::rows::PgQuery;
-use crate::{Dimension, Error, Filter, MAX_PAGE, Tally, Waiting, standing, tally::Among, waits};
+use crate::{
+    MAX_PAGE, StoreError, StreamDimension, StreamFilter, StreamGroup, WaitFilter, standing, tally::IndexScope, waits,
+};
 use sqlx::{Row as _, postgres::PgRow};
 
 /// What is read of the streams that match, among those that an index finds, in which order.
@@ -11,30 +13,30 @@ macro_rules! statement {
     };
 }
 
-pub(super) fn list(filter: &Filter) -> PgQuery {
+pub(super) fn list(filter: &StreamFilter) -> PgQuery {
     bound(
-        match Among::of(filter) {
-            Among::All => statement!("sql/list.sql", "WHERE true", "sql/page.sql"),
-            Among::Open => statement!("sql/list.sql", "WHERE open", "sql/page.sql"),
-            Among::Failed => statement!("sql/list.sql", "WHERE code = $10", "sql/page.sql"),
+        match IndexScope::of(filter) {
+            IndexScope::All => statement!("sql/list.sql", "WHERE true", "sql/page.sql"),
+            IndexScope::Open => statement!("sql/list.sql", "WHERE open", "sql/page.sql"),
+            IndexScope::Failed => statement!("sql/list.sql", "WHERE code = $10", "sql/page.sql"),
         },
         filter,
     )
 }
 
-pub(super) fn tally(filter: &Filter, by: &[Dimension]) -> PgQuery {
+pub(super) fn tally(filter: &StreamFilter, by: &[StreamDimension]) -> PgQuery {
     let query = bound(
-        match Among::of(filter) {
-            Among::All => statement!("sql/tally.sql", "WHERE true", "sql/groups.sql"),
-            Among::Open => statement!("sql/tally.sql", "WHERE open", "sql/groups.sql"),
-            Among::Failed => statement!("sql/tally.sql", "WHERE code = $10", "sql/groups.sql"),
+        match IndexScope::of(filter) {
+            IndexScope::All => statement!("sql/tally.sql", "WHERE true", "sql/groups.sql"),
+            IndexScope::Open => statement!("sql/tally.sql", "WHERE open", "sql/groups.sql"),
+            IndexScope::Failed => statement!("sql/tally.sql", "WHERE code = $10", "sql/groups.sql"),
         },
         filter,
     );
-    Dimension::ALL.iter().fold(query, |query, dimension| query.bind(by.contains(dimension)))
+    StreamDimension::ALL.iter().fold(query, |query, dimension| query.bind(by.contains(dimension)))
 }
 
-fn bound(statement: &'static str, filter: &Filter) -> PgQuery {
+fn bound(statement: &'static str, filter: &StreamFilter) -> PgQuery {
     let statuses: Vec<String> = filter.known_statuses().into_iter().map(str::to_owned).collect();
     // Planned for the values of each call: one plan for all filters is one that reads the whole table.
     sqlx::query(statement)
@@ -44,7 +46,7 @@ fn bound(statement: &'static str, filter: &Filter) -> PgQuery {
         .bind(filter.key.clone())
         .bind(filter.before)
         .bind(i64::from(filter.limit.min(MAX_PAGE)))
-        .bind(filter.waiting.as_ref().map(Waiting::part))
+        .bind(filter.waiting.as_ref().map(WaitFilter::part))
         .bind(filter.flag.as_deref().map(standing::part))
         .bind(filter.flagged)
         .bind(filter.step.clone())
@@ -55,8 +57,8 @@ fn bound(statement: &'static str, filter: &Filter) -> PgQuery {
         .bind(filter.only_open)
 }
 
-pub(super) fn read_tally(row: &PgRow) -> Result<Tally, Error> {
-    Ok(Tally {
+pub(super) fn read_tally(row: &PgRow) -> Result<StreamGroup, StoreError> {
+    Ok(StreamGroup {
         category: row.try_get("category")?,
         status: row.try_get("status")?,
         step: row.try_get("step")?,

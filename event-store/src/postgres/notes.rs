@@ -1,10 +1,10 @@
 //! The logs of notes.
 
-use super::pool::Pool;
-use crate::{Error, MAX_NOTES, NewNote, Note, NoteNumber, stream::has_nul};
+use super::pool::SessionPool;
+use crate::{MAX_NOTES, NewNote, NoteNumber, StoreError, StoredNote, stream::has_nul};
 use sqlx::{Row as _, postgres::PgRow};
 
-pub(super) async fn add(pool: &Pool, note: &NewNote) -> Result<NoteNumber, Error> {
+pub(super) async fn add(pool: &SessionPool, note: &NewNote) -> Result<NoteNumber, StoreError> {
     let query = sqlx::query("SELECT add_note($1, $2, $3, $4) AS number")
         .bind(&note.topic)
         .bind(note.id)
@@ -13,7 +13,12 @@ pub(super) async fn add(pool: &Pool, note: &NewNote) -> Result<NoteNumber, Error
     Ok(NoteNumber(pool.row(query).await?.try_get("number")?))
 }
 
-pub(super) async fn page(pool: &Pool, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error> {
+pub(super) async fn page(
+    pool: &SessionPool,
+    topic: &str,
+    after: NoteNumber,
+    limit: u32,
+) -> Result<Vec<StoredNote>, StoreError> {
     if has_nul(topic) {
         return Ok(Vec::new());
     }
@@ -22,8 +27,8 @@ pub(super) async fn page(pool: &Pool, topic: &str, after: NoteNumber, limit: u32
     pool.rows(query).await?.iter().map(read).collect()
 }
 
-fn read(row: &PgRow) -> Result<Note, Error> {
-    Ok(Note {
+fn read(row: &PgRow) -> Result<StoredNote, StoreError> {
+    Ok(StoredNote {
         number: NoteNumber(row.try_get("number")?),
         id: row.try_get("id")?,
         at_ms: row.try_get("at")?,

@@ -3,10 +3,10 @@
 
 use super::{
     rows::PgQuery,
-    session::{self, Backend, Session},
-    witness::Witness,
+    session::{self, BackendProcess, PostgresSession},
+    witness::PostgresWitness,
 };
-use crate::{Access, Error, Sessions};
+use crate::{SessionUsage, StoreAccess, StoreError};
 use sqlx::{
     Row as _,
     postgres::{PgConnectOptions, PgRow, PgSeverity},
@@ -36,7 +36,7 @@ const GIVEN_UP: usize = 64;
 
 /// How long a server may take before it counts as away.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub struct PostgresTimeouts {
     /// For one call, from the moment it has a session. Longer than the server lets a statement run (10 s), so that what is only slow ends
     /// with the server's own error and keeps its session.
     pub call: Duration,
@@ -48,9 +48,9 @@ pub struct Bounds {
     pub acquire: Duration,
 }
 
-impl Default for Bounds {
-    fn default() -> Bounds {
-        Bounds {
+impl Default for PostgresTimeouts {
+    fn default() -> PostgresTimeouts {
+        PostgresTimeouts {
             call: Duration::from_secs(15),
             connect: Duration::from_secs(5),
             test: Duration::from_secs(2),
@@ -61,27 +61,32 @@ impl Default for Bounds {
 
 /// A cheap handle to the sessions.
 #[derive(Clone, Debug)]
-pub(super) struct Pool(Arc<Shared>);
+pub(super) struct SessionPool(Arc<SessionPoolState>);
 
 #[derive(Debug)]
-struct Shared {
+struct SessionPoolState {
     options: PgConnectOptions,
-    access: Access,
-    bounds: Bounds,
+    access: StoreAccess,
+    bounds: PostgresTimeouts,
     places: Semaphore,
     /// The last one used is used first, so that those beyond need grow old.
-    resting: Mutex<Vec<Session>>,
+    resting: Mutex<Vec<PostgresSession>>,
     /// Sessions of an older generation are closed when they come back.
     generation: AtomicU64,
-    given_up: Mutex<Vec<Backend>>,
+    given_up: Mutex<Vec<BackendProcess>>,
     /// What every new session is held against.
-    witness: Arc<Witness>,
+    witness: Arc<PostgresWitness>,
 }
 
-impl Pool {
+impl SessionPool {
     /// Without any session yet.
-    pub(super) fn new(address: PgConnectOptions, access: Access, bounds: Bounds, witness: Arc<Witness>) -> Pool {
-        Pool(Arc::new(Shared {
+    pub(super) fn new(
+        address: PgConnectOptions,
+        access: StoreAccess,
+        bounds: PostgresTimeouts,
+        witness: Arc<PostgresWitness>,
+    ) -> SessionPool {
+        SessionPool(Arc::new(SessionPoolState {
             options: session::options(address),
             access,
             bounds,
@@ -96,53 +101,53 @@ impl Pool {
     /// All rows of one statement, which is a transaction of its own. Whoever waits for them may go away: the statement runs to its end.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] also when there is no answer in time; then it is not known whether the statement took effect.
-    pub(super) async fn rows(&self, query: PgQuery) -> Result<Vec<PgRow>, Error> {
+    /// [`StoreError::Unavailable`] also when there is no answer in time; then it is not known whether the statement took effect.
+    pub(super) async fn rows(&self, query: PgQuery) -> Result<Vec<PgRow>, StoreError> {
         let shared = Arc::clone(&self.0);
         in_task(async move { shared.call(query).await }).await
     }
 
-    /// As [`Pool::rows`], of a statement that has exactly one row.
-    pub(super) async fn row(&self, query: PgQuery) -> Result<PgRow, Error> {
-        self.rows(query).await?.pop().ok_or_else(|| Error::Unusable("a statement has no answer".into()))
+    /// As [`SessionPool::rows`], of a statement that has exactly one row.
+    pub(super) async fn row(&self, query: PgQuery) -> Result<PgRow, StoreError> {
+        self.rows(query).await?.pop().ok_or_else(|| StoreError::Unusable("a statement has no answer".into()))
     }
 
     /// The bounds of every call.
-    pub(super) fn bounds(&self) -> Bounds {
+    pub(super) fn bounds(&self) -> PostgresTimeouts {
         self.0.bounds
     }
 
     /// A session outside of the pool, which ends when it is dropped.
     ///
     /// # Errors
-    /// As [`Session::open`].
-    pub(super) async fn open_session(&self) -> Result<Session, Error> {
+    /// As [`PostgresSession::open`].
+    pub(super) async fn open_session(&self) -> Result<PostgresSession, StoreError> {
         let shared = Arc::clone(&self.0);
         in_task(async move { shared.open().await }).await
     }
 
     /// How many of its places are taken.
-    pub(super) fn sessions(&self) -> Sessions {
+    pub(super) fn sessions(&self) -> SessionUsage {
         let free = self.0.places.available_permits();
-        Sessions { most: SESSIONS as u64, in_use: SESSIONS.saturating_sub(free) as u64 }
+        SessionUsage { most: SESSIONS as u64, in_use: SESSIONS.saturating_sub(free) as u64 }
     }
 
     /// Lets a session that was opened beside rest among the others.
-    pub(super) fn add(&self, session: Session) {
+    pub(super) fn add(&self, session: PostgresSession) {
         self.0.keep(session);
     }
 }
 
 /// Runs in a task of its own.
 pub(super) async fn in_task<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
     let task = tokio::spawn(work);
-    task.await.unwrap_or_else(|error| Err(Error::Unavailable(format!("a call broke off: {error}"))))
+    task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("a call broke off: {error}"))))
 }
 
-impl Shared {
-    async fn call(&self, query: PgQuery) -> Result<Vec<PgRow>, Error> {
+impl SessionPoolState {
+    async fn call(&self, query: PgQuery) -> Result<Vec<PgRow>, StoreError> {
         let _place = self.place().await?;
         let mut session = self.session().await?;
         match timeout(self.bounds.call, query.fetch_all(&mut session.connection)).await {
@@ -161,10 +166,10 @@ impl Shared {
         }
     }
 
-    async fn place(&self) -> Result<SemaphorePermit<'_>, Error> {
+    async fn place(&self) -> Result<SemaphorePermit<'_>, StoreError> {
         let place = timeout(self.bounds.acquire, self.places.acquire()).await;
         let place = place.map_err(|_| {
-            Error::Unavailable(format!(
+            StoreError::Unavailable(format!(
                 "all {SESSIONS} connections have been in use for {:?}: it is away, or slow",
                 self.bounds.acquire
             ))
@@ -173,7 +178,7 @@ impl Shared {
     }
 
     /// One that rested and lives, else a new one.
-    async fn session(&self) -> Result<Session, Error> {
+    async fn session(&self) -> Result<PostgresSession, StoreError> {
         while let Some(mut session) = self.take_resting() {
             if session.tested.elapsed() <= TRUSTED {
                 return Ok(session);
@@ -191,12 +196,12 @@ impl Shared {
         self.open().await
     }
 
-    async fn open(&self) -> Result<Session, Error> {
+    async fn open(&self) -> Result<PostgresSession, StoreError> {
         let generation = self.generation.load(Ordering::Acquire);
         let opening = async {
-            let mut session = Session::open(&self.options, self.access, generation).await?;
+            let mut session = PostgresSession::open(&self.options, self.access, generation).await?;
             self.witness.look(&mut session).await?;
-            Ok::<_, Error>(session)
+            Ok::<_, StoreError>(session)
         };
         let opened = timeout(self.bounds.connect, opening).await;
         let mut session = opened.map_err(|_| no_answer("a new connection", self.bounds.connect))??;
@@ -204,11 +209,11 @@ impl Shared {
         Ok(session)
     }
 
-    fn take_resting(&self) -> Option<Session> {
+    fn take_resting(&self) -> Option<PostgresSession> {
         locked(&self.resting).pop()
     }
 
-    fn keep(&self, session: Session) {
+    fn keep(&self, session: PostgresSession) {
         let is_of_use = session.generation == self.generation.load(Ordering::Acquire);
         if is_of_use && session.opened.elapsed() < LIFETIME {
             locked(&self.resting).push(session);
@@ -216,16 +221,16 @@ impl Shared {
     }
 
     /// After an answer that is an error: of the statement alone, or of the session, and then of all that have the same server.
-    fn settle(&self, session: Session, error: &sqlx::Error) {
+    fn settle(&self, session: PostgresSession, error: &sqlx::Error) {
         match outlives(error) {
-            Outlives::Session => self.keep(session),
-            Outlives::Others => drop(session),
-            Outlives::Nothing => self.discard(&error.to_string()),
+            SurvivingSessions::Session => self.keep(session),
+            SurvivingSessions::Others => drop(session),
+            SurvivingSessions::Nothing => self.discard(&error.to_string()),
         }
     }
 
     /// Closes a session that does not answer, hard: nothing is said to the server, which may not hear it.
-    fn give_up(&self, session: Session, waited: Duration) {
+    fn give_up(&self, session: PostgresSession, waited: Duration) {
         {
             let mut given_up = locked(&self.given_up);
             given_up.truncate(GIVEN_UP - 1);
@@ -246,7 +251,7 @@ impl Shared {
     ///
     /// # Errors
     /// When the new session does not answer either.
-    async fn end_given_up(&self, session: &mut Session) -> Result<(), Error> {
+    async fn end_given_up(&self, session: &mut PostgresSession) -> Result<(), StoreError> {
         let given_up = std::mem::take(&mut *locked(&self.given_up));
         if given_up.is_empty() {
             return Ok(());
@@ -272,8 +277,8 @@ fn warn_of_discard(why: &str, closed: usize) {
     );
 }
 
-fn no_answer(of: &str, within: Duration) -> Error {
-    Error::Unavailable(format!("{of} had no answer within {within:?}; the connection is closed"))
+fn no_answer(of: &str, within: Duration) -> StoreError {
+    StoreError::Unavailable(format!("{of} had no answer within {within:?}; the connection is closed"))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -282,7 +287,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What goes on after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outlives {
+enum SurvivingSessions {
     /// The session: the error is the statement's.
     Session,
     /// The other sessions.
@@ -291,7 +296,7 @@ enum Outlives {
     Nothing,
 }
 
-fn outlives(error: &sqlx::Error) -> Outlives {
+fn outlives(error: &sqlx::Error) -> SurvivingSessions {
     match error {
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default();
@@ -300,13 +305,13 @@ fn outlives(error: &sqlx::Error) -> Outlives {
                 .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic));
             // Read-only: the server was demoted, and every session with it. 57P: it ends, or begins.
             if is_fatal || code == "25006" || code.starts_with("57P") || code.starts_with("08") {
-                Outlives::Nothing
+                SurvivingSessions::Nothing
             } else {
-                Outlives::Session
+                SurvivingSessions::Session
             }
         }
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => Outlives::Nothing,
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => SurvivingSessions::Nothing,
         // The driver's own trouble with what was asked or answered: where it broke off is not known.
-        _ => Outlives::Others,
+        _ => SurvivingSessions::Others,
     }
 }

@@ -1,7 +1,7 @@
 //! What is bound to statements, and what is read from their rows.
 
 use crate::{
-    Append, Appended, Error, Row, Standing, StreamSummary, standing,
+    AppendOutcome, StoreError, StreamAppend, StreamRow, StreamStatusCount, StreamSummary, standing,
     waits::{self, stored},
 };
 use sqlx::{Row as _, postgres::PgRow};
@@ -10,8 +10,8 @@ use uuid::Uuid;
 pub(super) type PgQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 /// The batch as one array a column, owned by the query.
-pub(super) fn bind_batch(batch: &[Append]) -> PgQuery {
-    fn column<T>(batch: &[Append], value: impl Fn(&Append) -> T) -> Vec<T> {
+pub(super) fn bind_batch(batch: &[StreamAppend]) -> PgQuery {
+    fn column<T>(batch: &[StreamAppend], value: impl Fn(&StreamAppend) -> T) -> Vec<T> {
         batch.iter().map(value).collect()
     }
     sqlx::query(include_str!("sql/append.sql"))
@@ -38,43 +38,43 @@ pub(super) fn bind_batch(batch: &[Append]) -> PgQuery {
         .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.code.clone())))
 }
 
-pub(super) fn read_answer(row: &PgRow) -> Result<(usize, Appended), Error> {
+pub(super) fn read_answer(row: &PgRow) -> Result<(usize, AppendOutcome), StoreError> {
     let position: i64 = row.try_get("o_position")?;
     let position =
-        usize::try_from(position - 1).map_err(|_| Error::Unusable(format!("answer at position {position}")))?;
+        usize::try_from(position - 1).map_err(|_| StoreError::Unusable(format!("answer at position {position}")))?;
     let answer = match row.try_get::<i32, _>("o_answer")? {
-        0 => Appended::Committed,
-        1 => Appended::DuplicateKey { stream: row.try_get("o_stream")?, payload_hash: read_hash(row)? },
-        2 => Appended::Conflict,
-        3 => Appended::Fenced,
-        other => return Err(Error::Unusable(format!("append_batch answered {other}"))),
+        0 => AppendOutcome::Committed,
+        1 => AppendOutcome::DuplicateKey { stream: row.try_get("o_stream")?, payload_hash: read_hash(row)? },
+        2 => AppendOutcome::Conflict,
+        3 => AppendOutcome::Fenced,
+        other => return Err(StoreError::Unusable(format!("append_batch answered {other}"))),
     };
     Ok((position, answer))
 }
 
-fn read_hash(row: &PgRow) -> Result<[u8; 32], Error> {
+fn read_hash(row: &PgRow) -> Result<[u8; 32], StoreError> {
     let bytes: Vec<u8> = row.try_get("o_payload_hash")?;
     bytes
         .try_into()
-        .map_err(|bytes: Vec<u8>| Error::Unusable(format!("a stored payload hash has {} bytes", bytes.len())))
+        .map_err(|bytes: Vec<u8>| StoreError::Unusable(format!("a stored payload hash has {} bytes", bytes.len())))
 }
 
-pub(super) fn read_row(row: &PgRow) -> Result<Row, Error> {
+pub(super) fn read_row(row: &PgRow) -> Result<StreamRow, StoreError> {
     let version: i32 = row.try_get("version")?;
-    Ok(Row {
-        version: u32::try_from(version).map_err(|_| Error::Refused(format!("a stored version is {version}")))?,
+    Ok(StreamRow {
+        version: u32::try_from(version).map_err(|_| StoreError::Refused(format!("a stored version is {version}")))?,
         recorded_at_ms: row.try_get("recorded_at")?,
         append_id: row.try_get("append_id")?,
         payload: row.try_get("payload")?,
     })
 }
 
-pub(super) fn rows_of_streams(rows: &[PgRow]) -> Result<Vec<(Uuid, Row)>, Error> {
+pub(super) fn rows_of_streams(rows: &[PgRow]) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
     rows.iter().map(|row| Ok((row.try_get("stream")?, read_row(row)?))).collect()
 }
 
-pub(super) fn read_standing(row: &PgRow) -> Result<Standing, Error> {
-    Ok(Standing {
+pub(super) fn read_standing(row: &PgRow) -> Result<StreamStatusCount, StoreError> {
+    Ok(StreamStatusCount {
         category: row.try_get("category")?,
         status: row.try_get("status")?,
         streams: row.try_get("streams")?,
@@ -83,7 +83,7 @@ pub(super) fn read_standing(row: &PgRow) -> Result<Standing, Error> {
     })
 }
 
-pub(super) fn read_summary(row: &PgRow) -> Result<StreamSummary, Error> {
+pub(super) fn read_summary(row: &PgRow) -> Result<StreamSummary, StoreError> {
     Ok(StreamSummary {
         stream: row.try_get("stream")?,
         category: row.try_get("category")?,

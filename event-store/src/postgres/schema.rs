@@ -1,26 +1,26 @@
 //! What the database has to have: this build's schema, an identity, and privileges.
 
 use super::{
-    pool::{Pool, in_task},
-    session::Session,
+    pool::{SessionPool, in_task},
+    session::PostgresSession,
 };
 use crate::{
-    Access, Error, Identity,
-    migrate::{self, Applied, Migration},
+    StoreAccess, StoreError, StoreIdentity,
+    migrate::{self, AppliedMigration, SchemaMigration},
 };
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, postgres::PgRow};
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, sql: include_str!("../../migrations/postgres/0001_event_store.sql") },
-    Migration { version: 2, sql: include_str!("../../migrations/postgres/0002_notes.sql") },
-    Migration { version: 3, sql: include_str!("../../migrations/postgres/0003_waits_on.sql") },
-    Migration { version: 4, sql: include_str!("../../migrations/postgres/0004_attendance.sql") },
-    Migration { version: 5, sql: include_str!("../../migrations/postgres/0005_heartbeats.sql") },
-    Migration { version: 6, sql: include_str!("../../migrations/postgres/0006_looking.sql") },
-    Migration { version: 7, sql: include_str!("../../migrations/postgres/0007_causes.sql") },
+const MIGRATIONS: &[SchemaMigration] = &[
+    SchemaMigration { version: 1, sql: include_str!("../../migrations/postgres/0001_event_store.sql") },
+    SchemaMigration { version: 2, sql: include_str!("../../migrations/postgres/0002_notes.sql") },
+    SchemaMigration { version: 3, sql: include_str!("../../migrations/postgres/0003_waits_on.sql") },
+    SchemaMigration { version: 4, sql: include_str!("../../migrations/postgres/0004_attendance.sql") },
+    SchemaMigration { version: 5, sql: include_str!("../../migrations/postgres/0005_heartbeats.sql") },
+    SchemaMigration { version: 6, sql: include_str!("../../migrations/postgres/0006_looking.sql") },
+    SchemaMigration { version: 7, sql: include_str!("../../migrations/postgres/0007_causes.sql") },
 ];
 
 /// For all that is missing of a schema: longer than it takes to build an index on the journal of a year, and not for ever, because the way
@@ -30,8 +30,8 @@ const MIGRATING: Duration = Duration::from_secs(30 * 60);
 /// Makes the database one of this build with so many shards, if it is not yet.
 ///
 /// # Errors
-/// As [`super::Postgres::open`].
-pub(super) async fn prepare(pool: &Pool, shards: u16) -> Result<Identity, Error> {
+/// As [`super::PostgresStore::open`].
+pub(super) async fn prepare(pool: &SessionPool, shards: u16) -> Result<StoreIdentity, StoreError> {
     if !migrate::missing(MIGRATIONS, &applied(pool).await?.unwrap_or_default())?.is_empty() {
         let session = pool.open_session().await?;
         in_task(async move { timeout(MIGRATING, migrate(session)).await.unwrap_or_else(|_| Err(took_too_long())) })
@@ -44,8 +44,8 @@ pub(super) async fn prepare(pool: &Pool, shards: u16) -> Result<Identity, Error>
 ///
 /// # Errors
 /// When there is none, or it lacks migrations.
-pub(super) async fn look(pool: &Pool) -> Result<Identity, Error> {
-    let nothing_yet = || Error::Schema("the database has no event store yet: start the engine once".into());
+pub(super) async fn look(pool: &SessionPool) -> Result<StoreIdentity, StoreError> {
+    let nothing_yet = || StoreError::Schema("the database has no event store yet: start the engine once".into());
     let applied = applied(pool).await?.ok_or_else(nothing_yet)?;
     migrate::complete(MIGRATIONS, &applied)?;
     existing(pool).await
@@ -55,15 +55,15 @@ pub(super) async fn look(pool: &Pool) -> Result<Identity, Error> {
 ///
 /// # Errors
 /// Which privileges are missing.
-pub(super) async fn check_privileges(pool: &Pool, access: Access) -> Result<(), Error> {
-    let query = sqlx::query(include_str!("sql/missing_privileges.sql")).bind(access != Access::Read);
+pub(super) async fn check_privileges(pool: &SessionPool, access: StoreAccess) -> Result<(), StoreError> {
+    let query = sqlx::query(include_str!("sql/missing_privileges.sql")).bind(access != StoreAccess::Read);
     match pool.row(query).await?.try_get::<Option<String>, _>("missing")? {
         None => Ok(()),
-        Some(missing) => Err(Error::Unusable(format!("the role lacks privileges: grant it {missing}"))),
+        Some(missing) => Err(StoreError::Unusable(format!("the role lacks privileges: grant it {missing}"))),
     }
 }
 
-async fn migrate(mut session: Session) -> Result<(), Error> {
+async fn migrate(mut session: PostgresSession) -> Result<(), StoreError> {
     let mut transaction = session.connection.begin().await?;
     sqlx::raw_sql(include_str!("sql/begin_migration.sql")).execute(&mut *transaction).await?;
     sqlx::raw_sql(include_str!("sql/schema_versions.sql")).execute(&mut *transaction).await?;
@@ -80,14 +80,14 @@ async fn migrate(mut session: Session) -> Result<(), Error> {
     Ok(())
 }
 
-fn took_too_long() -> Error {
-    Error::Unavailable(format!("the schema was not migrated within {MIGRATING:?}"))
+fn took_too_long() -> StoreError {
+    StoreError::Unavailable(format!("the schema was not migrated within {MIGRATING:?}"))
 }
 
 const APPLIED: &str = "SELECT version, checksum FROM schema_versions";
 
 /// `None`: there is no event store yet.
-async fn applied(pool: &Pool) -> Result<Option<Vec<Applied>>, Error> {
+async fn applied(pool: &SessionPool) -> Result<Option<Vec<AppliedMigration>>, StoreError> {
     let there = pool.row(sqlx::query("SELECT to_regclass('schema_versions') IS NOT NULL AS there")).await?;
     if !there.try_get("there")? {
         return Ok(None);
@@ -95,29 +95,30 @@ async fn applied(pool: &Pool) -> Result<Option<Vec<Applied>>, Error> {
     Ok(Some(read_applied(&pool.rows(sqlx::query(APPLIED)).await?)?))
 }
 
-fn read_applied(rows: &[PgRow]) -> Result<Vec<Applied>, sqlx::Error> {
+fn read_applied(rows: &[PgRow]) -> Result<Vec<AppliedMigration>, sqlx::Error> {
     rows.iter()
-        .map(|row| Ok(Applied { version: row.try_get("version")?, checksum: row.try_get("checksum")? }))
+        .map(|row| Ok(AppliedMigration { version: row.try_get("version")?, checksum: row.try_get("checksum")? }))
         .collect()
 }
 
-async fn create(pool: &Pool, shards: u16) -> Result<Identity, Error> {
+async fn create(pool: &SessionPool, shards: u16) -> Result<StoreIdentity, StoreError> {
     let creating = sqlx::query("INSERT INTO installation (id, shards) VALUES ($1, $2) ON CONFLICT DO NOTHING")
         .bind(Uuid::new_v4())
         .bind(i32::from(shards));
     pool.rows(creating).await?;
     let identity = existing(pool).await?;
     if identity.shards != shards {
-        return Err(Error::Shards { stored: identity.shards, configured: shards });
+        return Err(StoreError::Shards { stored: identity.shards, configured: shards });
     }
     Ok(identity)
 }
 
-async fn existing(pool: &Pool) -> Result<Identity, Error> {
+async fn existing(pool: &SessionPool) -> Result<StoreIdentity, StoreError> {
     let rows = pool.rows(sqlx::query("SELECT id, shards FROM installation")).await?;
-    let row =
-        rows.first().ok_or_else(|| Error::Schema("the event store is not complete: start the engine once".into()))?;
+    let row = rows
+        .first()
+        .ok_or_else(|| StoreError::Schema("the event store is not complete: start the engine once".into()))?;
     let shards: i32 = row.try_get("shards")?;
-    let shards = u16::try_from(shards).map_err(|_| Error::Schema(format!("the store says {shards} shards")))?;
-    Ok(Identity { installation: row.try_get("id")?, shards })
+    let shards = u16::try_from(shards).map_err(|_| StoreError::Schema(format!("the store says {shards} shards")))?;
+    Ok(StoreIdentity { installation: row.try_get("id")?, shards })
 }

@@ -1,32 +1,32 @@
 //! One session with a server: opened, set, and found to be what the store relies on.
 
-use crate::{Access, Error};
+use crate::{StoreAccess, StoreError};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _, postgres::PgConnectOptions, postgres::PgRow};
 use std::time::Instant;
 
 /// A server process, and not another one that has its number later.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Backend {
+pub(super) struct BackendProcess {
     pub(super) pid: i32,
     pub(super) started: String,
 }
 
 /// A session that may be used.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct PostgresSession {
     pub(super) connection: PgConnection,
-    pub(super) backend: Backend,
+    pub(super) backend: BackendProcess,
     pub(super) opened: Instant,
     /// When it was last known to be the same session, and to live.
     pub(super) tested: Instant,
     /// Which sessions it was opened with; see [`super::pool`].
     pub(super) generation: u64,
-    pub(super) durability: Durability,
+    pub(super) durability: ServerDurability,
 }
 
 /// What the server does to keep a commit that it answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Durability {
+pub(super) struct ServerDurability {
     fsync: bool,
     full_page_writes: bool,
 }
@@ -37,30 +37,34 @@ pub(super) fn options(address: PgConnectOptions) -> PgConnectOptions {
     address.application_name("saga").extra_float_digits(None)
 }
 
-impl Session {
+impl PostgresSession {
     /// Opens a session, sets what the store relies on, and reads it back.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`] when the server takes no writes and `access` needs them; [`Error::Unusable`] when the session cannot be what the
+    /// [`StoreError::ReadOnly`] when the server takes no writes and `access` needs them; [`StoreError::Unusable`] when the session cannot be what the
     /// store relies on.
-    pub(super) async fn open(options: &PgConnectOptions, access: Access, generation: u64) -> Result<Session, Error> {
+    pub(super) async fn open(
+        options: &PgConnectOptions,
+        access: StoreAccess,
+        generation: u64,
+    ) -> Result<PostgresSession, StoreError> {
         let opened = Instant::now();
         let mut connection = options.connect().await?;
         // The simple protocol: a prepared statement may belong to another session where a pooler changes them under way.
         sqlx::raw_sql(include_str!("sql/session_settings.sql")).execute(&mut connection).await?;
         wish(&mut connection).await?;
-        if access == Access::Read {
+        if access == StoreAccess::Read {
             sqlx::raw_sql("SET default_transaction_read_only = on").execute(&mut connection).await?;
         }
         let state = sqlx::raw_sql(include_str!("sql/session_state.sql")).fetch_one(&mut connection).await?;
         check(&state, access)?;
-        Ok(Session {
+        Ok(PostgresSession {
             connection,
-            backend: Backend { pid: state.try_get("pid")?, started: state.try_get("started")? },
+            backend: BackendProcess { pid: state.try_get("pid")?, started: state.try_get("started")? },
             opened,
             tested: Instant::now(),
             generation,
-            durability: Durability {
+            durability: ServerDurability {
                 fsync: is_on(&state, "fsync")?,
                 full_page_writes: is_on(&state, "full_page_writes")?,
             },
@@ -70,8 +74,8 @@ impl Session {
     /// Whether it lives and is still the session that was set.
     ///
     /// # Errors
-    /// When it does not answer; [`Error::Unusable`] when another server process answers in its place.
-    pub(super) async fn test(&mut self) -> Result<(), Error> {
+    /// When it does not answer; [`StoreError::Unusable`] when another server process answers in its place.
+    pub(super) async fn test(&mut self) -> Result<(), StoreError> {
         let pid = self.pid().await?;
         if pid != self.backend.pid {
             return Err(changed_under_way());
@@ -91,7 +95,7 @@ impl Session {
     }
 }
 
-impl Durability {
+impl ServerDurability {
     /// What an operator should know; `None`: the server keeps what it says.
     pub(super) fn warning(&self) -> Option<&'static str> {
         match (self.fsync, self.full_page_writes) {
@@ -115,35 +119,35 @@ async fn wish(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 /// That sessions are shared out by the transaction, for people.
-pub(super) fn changed_under_way() -> Error {
-    Error::Unusable(
+pub(super) fn changed_under_way() -> StoreError {
+    StoreError::Unusable(
         "the statements of one session reach several sessions of the server: a pooler in transaction or statement mode stands between. \
          Settings on which the fence relies do not hold there: let the pooler work in session mode, or go past it"
             .into(),
     )
 }
 
-fn check(state: &PgRow, access: Access) -> Result<(), Error> {
+fn check(state: &PgRow, access: StoreAccess) -> Result<(), StoreError> {
     let text = |name: &str| state.try_get::<String, _>(name);
     let encoding = text("encoding")?;
     if encoding != "UTF8" {
-        return Err(Error::Unusable(format!(
+        return Err(StoreError::Unusable(format!(
             "the database's encoding is {encoding}, which cannot keep every text: create one with `ENCODING 'UTF8' TEMPLATE template0`"
         )));
     }
     require("client_encoding", &text("client_encoding")?, &["UTF8"])?;
     match access {
-        Access::Read => Ok(()),
-        Access::Write { .. } => check_writer(state),
+        StoreAccess::Read => Ok(()),
+        StoreAccess::Write { .. } => check_writer(state),
     }
 }
 
-fn check_writer(state: &PgRow) -> Result<(), Error> {
+fn check_writer(state: &PgRow) -> Result<(), StoreError> {
     if state.try_get("is_standby")? {
-        return Err(Error::ReadOnly("the server is a standby: it takes no writes until it is promoted".into()));
+        return Err(StoreError::ReadOnly("the server is a standby: it takes no writes until it is promoted".into()));
     }
     if is_on(state, "read_only")? {
-        return Err(Error::ReadOnly(
+        return Err(StoreError::ReadOnly(
             "sessions with the server are read-only (`default_transaction_read_only` is on)".into(),
         ));
     }
@@ -151,11 +155,11 @@ fn check_writer(state: &PgRow) -> Result<(), Error> {
     require("synchronous_commit", &state.try_get::<String, _>("synchronous_commit")?, &["on", "remote_apply"])
 }
 
-fn require(setting: &str, is: &str, wanted: &[&str]) -> Result<(), Error> {
+fn require(setting: &str, is: &str, wanted: &[&str]) -> Result<(), StoreError> {
     if wanted.contains(&is) {
         return Ok(());
     }
-    Err(Error::Unusable(format!(
+    Err(StoreError::Unusable(format!(
         "`{setting}` is `{is}` although the session set it, expected `{}`: a pooler, or what stands in for the server, does not keep the settings of a session",
         wanted.join("` or `")
     )))

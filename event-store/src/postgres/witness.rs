@@ -1,10 +1,10 @@
 //! What this process knows to be committed, against which every new session is held: a server that lagged when it took over, or was restored,
 //! does not have it, and says nothing of its own.
 
-use super::session::Session;
+use super::session::PostgresSession;
 use crate::{
-    Append, Appended, Confirmed, ConfirmedAppend, Epoch, Error, StepBack,
-    step_back::{Has, missing},
+    AppendOutcome, CommitConfirmation, ConfirmedAppend, ShardEpoch, StepBack, StoreError, StreamAppend,
+    step_back::{ConfirmationEvidence, missing},
 };
 use sqlx::{Row as _, postgres::PgRow};
 use std::{
@@ -21,7 +21,7 @@ const REMEMBERED: usize = 64;
 
 /// One append that was confirmed.
 #[derive(Clone, Copy, Debug)]
-struct Mark {
+struct WitnessedAppend {
     /// Rises with each that was confirmed.
     order: u64,
     stream: Uuid,
@@ -31,35 +31,40 @@ struct Mark {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Known {
+struct PostgresWitnessState {
     /// How often the database stepped back.
     steps: u64,
-    claims: BTreeMap<u16, (Epoch, String)>,
+    claims: BTreeMap<u16, (ShardEpoch, String)>,
     /// How many appends were confirmed.
     confirmed: u64,
-    appends: VecDeque<Mark>,
+    appends: VecDeque<WitnessedAppend>,
     /// Number and time of the last heartbeat.
     beat: Option<(i64, i64)>,
     timeline: Option<i64>,
     /// The highest epoch of each shard that was ever claimed here.
-    highest: BTreeMap<u16, Epoch>,
+    highest: BTreeMap<u16, ShardEpoch>,
     /// The epochs up to which what was decided rests on what is gone.
-    fenced: BTreeMap<u16, Epoch>,
+    fenced: BTreeMap<u16, ShardEpoch>,
 }
 
 /// What is known, and who is told when it is not so.
 #[derive(Debug)]
-pub(super) struct Witness {
+pub(super) struct PostgresWitness {
     writer: Uuid,
     /// Known once the store is open.
     installation: OnceLock<Uuid>,
-    known: Mutex<Known>,
+    known: Mutex<PostgresWitnessState>,
     told: watch::Sender<Option<Arc<StepBack>>>,
 }
 
-impl Witness {
-    pub(super) fn new(writer: Uuid) -> Witness {
-        Witness { writer, installation: OnceLock::new(), known: Mutex::default(), told: watch::Sender::new(None) }
+impl PostgresWitness {
+    pub(super) fn new(writer: Uuid) -> PostgresWitness {
+        PostgresWitness {
+            writer,
+            installation: OnceLock::new(),
+            known: Mutex::default(),
+            told: watch::Sender::new(None),
+        }
     }
 
     pub(super) fn writer(&self) -> Uuid {
@@ -76,23 +81,23 @@ impl Witness {
         self.told.subscribe()
     }
 
-    pub(super) fn claimed(&self, shard: u16, epoch: Epoch, owner: &str) {
+    pub(super) fn claimed(&self, shard: u16, epoch: ShardEpoch, owner: &str) {
         let mut known = self.known();
         known.claims.insert(shard, (epoch, owner.to_owned()));
         known.highest.insert(shard, epoch);
     }
 
     /// Below which a new epoch of the shard must not be.
-    pub(super) fn highest(&self, shard: u16) -> Epoch {
-        self.known().highest.get(&shard).copied().unwrap_or(Epoch(0))
+    pub(super) fn highest(&self, shard: u16) -> ShardEpoch {
+        self.known().highest.get(&shard).copied().unwrap_or(ShardEpoch(0))
     }
 
-    pub(super) fn appended(&self, batch: &[Append], answers: &[Appended]) {
-        let first = batch.iter().zip(answers).find(|(_, answer)| **answer == Appended::Committed);
+    pub(super) fn appended(&self, batch: &[StreamAppend], answers: &[AppendOutcome]) {
+        let first = batch.iter().zip(answers).find(|(_, answer)| **answer == AppendOutcome::Committed);
         let Some((append, _)) = first else { return };
         let mut known = self.known();
         known.confirmed += 1;
-        let mark = Mark {
+        let mark = WitnessedAppend {
             order: known.confirmed,
             stream: append.stream,
             version: append.version.cast_signed(),
@@ -116,7 +121,7 @@ impl Witness {
     }
 
     /// What is known, for later processes.
-    pub(super) fn confirmed(&self) -> Option<Confirmed> {
+    pub(super) fn confirmed(&self) -> Option<CommitConfirmation> {
         let known = self.known();
         let (number, at_ms) = known.beat?;
         let append = known.appends.front().map(|mark| ConfirmedAppend {
@@ -125,11 +130,11 @@ impl Witness {
             append_id: mark.append_id,
             at_ms: mark.at_ms,
         });
-        Some(Confirmed { writer: self.writer, number, at_ms, append })
+        Some(CommitConfirmation { writer: self.writer, number, at_ms, append })
     }
 
     /// What is missing of what earlier processes knew, by position. If anything is, it is told.
-    pub(super) fn compared(&self, all: &[Confirmed], has: &[Has]) -> Vec<usize> {
+    pub(super) fn compared(&self, all: &[CommitConfirmation], has: &[ConfirmationEvidence]) -> Vec<usize> {
         let mut known = self.known();
         let Some(missing) = missing(known.steps + 1, all, has) else { return Vec::new() };
         let timeline = known.timeline;
@@ -140,15 +145,16 @@ impl Witness {
     }
 
     /// The batch with an epoch that nobody holds in place of those that are fenced: the database answers truly whether it has them.
-    pub(super) fn fenced(&self, batch: &[Append]) -> Option<Vec<Append>> {
-        const NOBODYS: Epoch = Epoch(0);
+    pub(super) fn fenced(&self, batch: &[StreamAppend]) -> Option<Vec<StreamAppend>> {
+        const NOBODYS: ShardEpoch = ShardEpoch(0);
         let known = self.known();
-        let is_fenced = |append: &Append| known.fenced.get(&append.shard).is_some_and(|last| append.epoch <= *last);
+        let is_fenced =
+            |append: &StreamAppend| known.fenced.get(&append.shard).is_some_and(|last| append.epoch <= *last);
         if !batch.iter().any(is_fenced) {
             return None;
         }
-        let fence = |append: &Append| match is_fenced(append) {
-            true => Append { epoch: NOBODYS, ..append.clone() },
+        let fence = |append: &StreamAppend| match is_fenced(append) {
+            true => StreamAppend { epoch: NOBODYS, ..append.clone() },
             false => append.clone(),
         };
         Some(batch.iter().map(fence).collect())
@@ -157,11 +163,11 @@ impl Witness {
     /// Holds a new session against what is known.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when something is missing; who asked tries again. [`Error::Unusable`] when it is another store altogether.
-    pub(super) async fn look(&self, session: &mut Session) -> Result<(), Error> {
+    /// [`StoreError::Unavailable`] when something is missing; who asked tries again. [`StoreError::Unusable`] when it is another store altogether.
+    pub(super) async fn look(&self, session: &mut PostgresSession) -> Result<(), StoreError> {
         let Some(installation) = self.installation.get() else { return Ok(()) };
         let known = self.known().clone();
-        let left = Left::read(&what_is_left(session, &known, self.writer).await?)?;
+        let left = ServerComparison::read(&what_is_left(session, &known, self.writer).await?)?;
         if left.installation != Some(*installation) {
             return Err(another_store(*installation, left.installation));
         }
@@ -173,7 +179,7 @@ impl Witness {
         Ok(())
     }
 
-    fn note_timeline(&self, known: &Known, timeline: Option<i64>) {
+    fn note_timeline(&self, known: &PostgresWitnessState, timeline: Option<i64>) {
         if let (Some(before), Some(now)) = (known.timeline, timeline)
             && before != now
         {
@@ -186,7 +192,7 @@ impl Witness {
         self.known().timeline = timeline.or(known.timeline);
     }
 
-    fn step_back(&self, looked: &Known, left: &Left, timeline: Option<i64>) -> Error {
+    fn step_back(&self, looked: &PostgresWitnessState, left: &ServerComparison, timeline: Option<i64>) -> StoreError {
         let mut known = self.known();
         // Another session may have found the same just now.
         if known.steps == looked.steps {
@@ -195,15 +201,17 @@ impl Witness {
             drop(known);
             self.told.send_replace(Some(Arc::new(told)));
         }
-        Error::Unavailable("its state is older than what it had confirmed; what was decided since is read again".into())
+        StoreError::Unavailable(
+            "its state is older than what it had confirmed; what was decided since is read again".into(),
+        )
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, PostgresWitnessState> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl PostgresWitnessState {
     fn start_over(&mut self, timeline: Option<i64>) {
         self.steps += 1;
         self.fenced.clone_from(&self.highest);
@@ -221,7 +229,7 @@ impl Known {
 
 /// What a session's server has.
 #[derive(Debug)]
-struct Left {
+struct ServerComparison {
     installation: Option<Uuid>,
     missing_claims: Vec<u16>,
     /// Positions among the remembered, from 1.
@@ -229,12 +237,12 @@ struct Left {
     beat: Option<(i64, i64)>,
 }
 
-impl Left {
-    fn read(row: &PgRow) -> Result<Left, Error> {
+impl ServerComparison {
+    fn read(row: &PgRow) -> Result<ServerComparison, StoreError> {
         let claims: Option<Vec<i32>> = row.try_get("missing_claims")?;
         let appends: Option<Vec<i32>> = row.try_get("missing_appends")?;
         let beat: Option<i64> = row.try_get("beat")?;
-        Ok(Left {
+        Ok(ServerComparison {
             installation: row.try_get("installation")?,
             missing_claims: claims.unwrap_or_default().into_iter().filter_map(|it| u16::try_from(it).ok()).collect(),
             missing_appends: appends
@@ -246,13 +254,13 @@ impl Left {
         })
     }
 
-    fn lacks(&self, known: &Known) -> bool {
+    fn lacks(&self, known: &PostgresWitnessState) -> bool {
         let beat = self.beat.map_or(0, |(number, _)| number);
         let lacks_beat = known.beat.is_some_and(|(number, _)| beat < number);
         lacks_beat || !self.missing_claims.is_empty() || !self.missing_appends.is_empty()
     }
 
-    fn step_back(&self, known: &Known, timeline: Option<i64>) -> StepBack {
+    fn step_back(&self, known: &PostgresWitnessState, timeline: Option<i64>) -> StepBack {
         let is_there = |position: &usize| !self.missing_appends.contains(&(position + 1));
         let kept =
             known.appends.iter().enumerate().filter(|(position, _)| is_there(position)).map(|(_, mark)| mark.at_ms);
@@ -267,7 +275,11 @@ impl Left {
     }
 }
 
-async fn what_is_left(session: &mut Session, known: &Known, writer: Uuid) -> Result<PgRow, sqlx::Error> {
+async fn what_is_left(
+    session: &mut PostgresSession,
+    known: &PostgresWitnessState,
+    writer: Uuid,
+) -> Result<PgRow, sqlx::Error> {
     let claims = || known.claims.iter();
     let appends = || known.appends.iter();
     sqlx::query(include_str!("sql/what_is_left.sql"))
@@ -283,7 +295,7 @@ async fn what_is_left(session: &mut Session, known: &Known, writer: Uuid) -> Res
 }
 
 /// `None`: this kind of server does not say.
-pub(super) async fn timeline(session: &mut Session) -> Result<Option<i64>, Error> {
+pub(super) async fn timeline(session: &mut PostgresSession) -> Result<Option<i64>, StoreError> {
     match sqlx::query(include_str!("sql/timeline.sql")).fetch_one(&mut session.connection).await {
         Ok(row) => Ok(Some(row.try_get("timeline")?)),
         Err(sqlx::Error::Database(_)) => Ok(None),
@@ -291,9 +303,9 @@ pub(super) async fn timeline(session: &mut Session) -> Result<Option<i64>, Error
     }
 }
 
-fn another_store(own: Uuid, answers: Option<Uuid>) -> Error {
+fn another_store(own: Uuid, answers: Option<Uuid>) -> StoreError {
     let answers = answers.map_or("none".to_owned(), |it| it.to_string());
-    Error::Unusable(format!(
+    StoreError::Unusable(format!(
         "another store answers at this address: this engine works for installation {own}, the database belongs to {answers}. \
          Let the address lead to the right database; the engine goes on then"
     ))

@@ -1,10 +1,10 @@
 //! One batch in one transaction, row by row: SQLite is in this process, a statement costs no round trip.
 
-use crate::{Append, Appended, Error, NewKey, Summary, standing, waits::stored};
+use crate::{AppendOutcome, NewStreamKey, StoreError, StreamAppend, SummaryUpdate, standing, waits::stored};
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
 
-pub(super) async fn append(writer: &SqlitePool, batch: &[Append]) -> Result<Vec<Appended>, Error> {
+pub(super) async fn append(writer: &SqlitePool, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError> {
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
     let mut answers = Vec::with_capacity(batch.len());
     for append in batch {
@@ -14,26 +14,29 @@ pub(super) async fn append(writer: &SqlitePool, batch: &[Append]) -> Result<Vec<
     Ok(answers)
 }
 
-async fn append_one(transaction: &mut Transaction<'static, Sqlite>, append: &Append) -> Result<Appended, Error> {
+async fn append_one(
+    transaction: &mut Transaction<'static, Sqlite>,
+    append: &StreamAppend,
+) -> Result<AppendOutcome, StoreError> {
     let row = row_at(transaction, append.stream, append.version).await?;
     if row == Some(append.append_id) {
-        return Ok(Appended::Committed);
+        return Ok(AppendOutcome::Committed);
     }
     if epoch(transaction, append.shard).await? != Some(append.epoch.0) {
-        return Ok(Appended::Fenced);
+        return Ok(AppendOutcome::Fenced);
     }
     if let Some(taken) = taken_by_another(transaction, append).await? {
         return Ok(taken);
     }
     let skips_one = append.version > 1 && row_at(transaction, append.stream, append.version - 1).await?.is_none();
     if row.is_some() || skips_one {
-        return Ok(Appended::Conflict);
+        return Ok(AppendOutcome::Conflict);
     }
     write(transaction, append).await?;
-    Ok(Appended::Committed)
+    Ok(AppendOutcome::Committed)
 }
 
-async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &Append) -> Result<(), Error> {
+async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &StreamAppend) -> Result<(), StoreError> {
     if let Some(new_key) = &append.new_key {
         take_key(transaction, append, new_key).await?;
     }
@@ -56,9 +59,9 @@ async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &Append) 
 
 async fn keep_outline(
     transaction: &mut Transaction<'static, Sqlite>,
-    append: &Append,
+    append: &StreamAppend,
     outline: &[u8],
-) -> Result<(), Error> {
+) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO journal_outlines (stream, version, outline) VALUES (?1, ?2, ?3)")
         .bind(append.stream)
         .bind(i64::from(append.version))
@@ -73,7 +76,7 @@ async fn row_at(
     transaction: &mut Transaction<'static, Sqlite>,
     stream: Uuid,
     version: u32,
-) -> Result<Option<Uuid>, Error> {
+) -> Result<Option<Uuid>, StoreError> {
     let row = sqlx::query("SELECT append_id FROM journal WHERE stream = ?1 AND version = ?2")
         .bind(stream)
         .bind(i64::from(version))
@@ -82,7 +85,7 @@ async fn row_at(
     row.map(|row| Ok(row.try_get("append_id")?)).transpose()
 }
 
-async fn epoch(transaction: &mut Transaction<'static, Sqlite>, shard: u16) -> Result<Option<i64>, Error> {
+async fn epoch(transaction: &mut Transaction<'static, Sqlite>, shard: u16) -> Result<Option<i64>, StoreError> {
     let row = sqlx::query("SELECT epoch FROM shard_epochs WHERE shard = ?1")
         .bind(i64::from(shard))
         .fetch_optional(&mut **transaction)
@@ -93,8 +96,8 @@ async fn epoch(transaction: &mut Transaction<'static, Sqlite>, shard: u16) -> Re
 /// `None`: the key is free or the stream's own, or the append takes none.
 async fn taken_by_another(
     transaction: &mut Transaction<'static, Sqlite>,
-    append: &Append,
-) -> Result<Option<Appended>, Error> {
+    append: &StreamAppend,
+) -> Result<Option<AppendOutcome>, StoreError> {
     if append.new_key.is_none() {
         return Ok(None);
     }
@@ -111,15 +114,15 @@ async fn taken_by_another(
     let hash: Vec<u8> = row.try_get("payload_hash")?;
     let payload_hash = hash
         .try_into()
-        .map_err(|hash: Vec<u8>| Error::Unusable(format!("a stored payload hash has {} bytes", hash.len())))?;
-    Ok(Some(Appended::DuplicateKey { stream, payload_hash }))
+        .map_err(|hash: Vec<u8>| StoreError::Unusable(format!("a stored payload hash has {} bytes", hash.len())))?;
+    Ok(Some(AppendOutcome::DuplicateKey { stream, payload_hash }))
 }
 
 async fn take_key(
     transaction: &mut Transaction<'static, Sqlite>,
-    append: &Append,
-    new_key: &NewKey,
-) -> Result<(), Error> {
+    append: &StreamAppend,
+    new_key: &NewStreamKey,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO stream_keys (category, key, stream, payload_hash) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
     )
@@ -132,7 +135,11 @@ async fn take_key(
     Ok(())
 }
 
-async fn show(transaction: &mut Transaction<'static, Sqlite>, append: &Append, summary: &Summary) -> Result<(), Error> {
+async fn show(
+    transaction: &mut Transaction<'static, Sqlite>,
+    append: &StreamAppend,
+    summary: &SummaryUpdate,
+) -> Result<(), StoreError> {
     sqlx::query(include_str!("sql/upsert_stream.sql"))
         .bind(append.stream)
         .bind(i64::from(append.shard))

@@ -1,10 +1,10 @@
 //! Until when the owners of shards attended to them.
 
-use crate::{Attendance, Attended, Error, Gap};
+use crate::{AttendanceGap, AttendanceRecord, ShardAttendance, StoreError};
 use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
 
 /// One statement after the other: each is true by itself, and gaps come before the end that shows them to be over.
-pub(super) async fn attend(pool: &SqlitePool, all: &[Attended]) -> Result<(), Error> {
+pub(super) async fn attend(pool: &SqlitePool, all: &[AttendanceRecord]) -> Result<(), StoreError> {
     for one in all {
         for gap in one.gaps.iter().filter(|gap| gap.ended_ms > gap.began_ms) {
             keep_gap(pool, one, gap).await?;
@@ -19,7 +19,7 @@ pub(super) async fn attend(pool: &SqlitePool, all: &[Attended]) -> Result<(), Er
     Ok(())
 }
 
-async fn keep_gap(pool: &SqlitePool, one: &Attended, gap: &Gap) -> Result<(), Error> {
+async fn keep_gap(pool: &SqlitePool, one: &AttendanceRecord, gap: &AttendanceGap) -> Result<(), StoreError> {
     let shard = i64::from(one.shard);
     sqlx::query(include_str!("sql/outlived_gaps.sql")).bind(shard).bind(gap.began_ms).execute(pool).await?;
     sqlx::query(include_str!("sql/keep_gap.sql"))
@@ -32,7 +32,7 @@ async fn keep_gap(pool: &SqlitePool, one: &Attended, gap: &Gap) -> Result<(), Er
     Ok(())
 }
 
-pub(super) async fn attendance(pool: &SqlitePool, shard: u16) -> Result<Attendance, Error> {
+pub(super) async fn attendance(pool: &SqlitePool, shard: u16) -> Result<ShardAttendance, StoreError> {
     let until = sqlx::query("SELECT until FROM shard_attendance WHERE shard = ?1")
         .bind(i64::from(shard))
         .fetch_optional(pool)
@@ -42,14 +42,14 @@ pub(super) async fn attendance(pool: &SqlitePool, shard: u16) -> Result<Attendan
         .fetch_all(pool)
         .await?;
     let until_ms = until.map(|row| row.try_get("until")).transpose()?;
-    Ok(Attendance { until_ms, gaps: gaps.iter().map(gap).collect::<Result<_, _>>()? })
+    Ok(ShardAttendance { until_ms, gaps: gaps.iter().map(gap).collect::<Result<_, _>>()? })
 }
 
-fn gap(row: &SqliteRow) -> Result<Gap, Error> {
-    Ok(Gap { began_ms: row.try_get("began_at")?, ended_ms: row.try_get("ended_at")? })
+fn gap(row: &SqliteRow) -> Result<AttendanceGap, StoreError> {
+    Ok(AttendanceGap { began_ms: row.try_get("began_at")?, ended_ms: row.try_get("ended_at")? })
 }
 
-pub(super) async fn clock_ms(pool: &SqlitePool) -> Result<i64, Error> {
+pub(super) async fn clock_ms(pool: &SqlitePool) -> Result<i64, StoreError> {
     let now = "SELECT CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now";
     Ok(sqlx::query(now).fetch_one(pool).await?.try_get("now")?)
 }

@@ -1,6 +1,6 @@
 //! One engine per file: a lock on a file beside it, held by the operating system for as long as the process lives.
 
-use crate::Error;
+use crate::StoreError;
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Write},
@@ -13,9 +13,9 @@ pub(super) struct FileLock {
 }
 
 impl FileLock {
-    pub(super) fn take(path: &str) -> Result<FileLock, Error> {
+    pub(super) fn take(path: &str) -> Result<FileLock, StoreError> {
         let lock_path = format!("{}.lock", real(path));
-        let refused = |error: std::io::Error| Error::Unusable(format!("{lock_path}: {error}"));
+        let refused = |error: std::io::Error| StoreError::Unusable(format!("{lock_path}: {error}"));
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&lock_path).map_err(refused)?;
         if let Err(error) = file.try_lock() {
@@ -25,7 +25,7 @@ impl FileLock {
             let mut holder = String::new();
             // What it says is a help for people; that it cannot be read changes nothing.
             drop(file.read_to_string(&mut holder));
-            return Err(Error::Locked { path: path.to_owned(), holder: holder.trim().to_owned() });
+            return Err(StoreError::Locked { path: path.to_owned(), holder: holder.trim().to_owned() });
         }
         file.set_len(0).map_err(refused)?;
         write!(file, "process {}", std::process::id()).map_err(refused)?;

@@ -1,7 +1,10 @@
 //! Which streams a filter matches: as lines of the read model, and as counts.
 
 use super::read_summary;
-use crate::{Dimension, Error, Filter, MAX_PAGE, StreamSummary, Tally, Waiting, standing, tally::Among, waits};
+use crate::{
+    MAX_PAGE, StoreError, StreamDimension, StreamFilter, StreamGroup, StreamSummary, WaitFilter, standing,
+    tally::IndexScope, waits,
+};
 use sqlx::{
     Row as _, Sqlite, SqlitePool,
     query::Query,
@@ -17,32 +20,36 @@ macro_rules! statement {
     };
 }
 
-pub(super) async fn list(readers: &SqlitePool, filter: &Filter) -> Result<Vec<StreamSummary>, Error> {
+pub(super) async fn list(readers: &SqlitePool, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError> {
     let query = bound(
-        match Among::of(filter) {
-            Among::All => statement!("sql/list.sql", "WHERE 1", "sql/page.sql"),
-            Among::Open => statement!("sql/list.sql", "WHERE open = 1", "sql/page.sql"),
-            Among::Failed => statement!("sql/list.sql", "WHERE code = ?10", "sql/page.sql"),
+        match IndexScope::of(filter) {
+            IndexScope::All => statement!("sql/list.sql", "WHERE 1", "sql/page.sql"),
+            IndexScope::Open => statement!("sql/list.sql", "WHERE open = 1", "sql/page.sql"),
+            IndexScope::Failed => statement!("sql/list.sql", "WHERE code = ?10", "sql/page.sql"),
         },
         filter,
     );
     query.fetch_all(readers).await?.iter().map(read_summary).collect()
 }
 
-pub(super) async fn tally(readers: &SqlitePool, filter: &Filter, by: &[Dimension]) -> Result<Vec<Tally>, Error> {
+pub(super) async fn tally(
+    readers: &SqlitePool,
+    filter: &StreamFilter,
+    by: &[StreamDimension],
+) -> Result<Vec<StreamGroup>, StoreError> {
     let query = bound(
-        match Among::of(filter) {
-            Among::All => statement!("sql/tally.sql", "WHERE 1", "sql/groups.sql"),
-            Among::Open => statement!("sql/tally.sql", "WHERE open = 1", "sql/groups.sql"),
-            Among::Failed => statement!("sql/tally.sql", "WHERE code = ?10", "sql/groups.sql"),
+        match IndexScope::of(filter) {
+            IndexScope::All => statement!("sql/tally.sql", "WHERE 1", "sql/groups.sql"),
+            IndexScope::Open => statement!("sql/tally.sql", "WHERE open = 1", "sql/groups.sql"),
+            IndexScope::Failed => statement!("sql/tally.sql", "WHERE code = ?10", "sql/groups.sql"),
         },
         filter,
     );
-    let query = Dimension::ALL.iter().fold(query, |query, dimension| query.bind(by.contains(dimension)));
+    let query = StreamDimension::ALL.iter().fold(query, |query, dimension| query.bind(by.contains(dimension)));
     query.fetch_all(readers).await?.iter().map(read_tally).collect()
 }
 
-fn bound(statement: &'static str, filter: &Filter) -> SqliteQuery<'static> {
+fn bound(statement: &'static str, filter: &StreamFilter) -> SqliteQuery<'static> {
     let statuses =
         if filter.statuses.is_empty() { String::new() } else { format!(",{},", filter.known_statuses().join(",")) };
     sqlx::query(statement)
@@ -51,7 +58,7 @@ fn bound(statement: &'static str, filter: &Filter) -> SqliteQuery<'static> {
         .bind(filter.key.clone())
         .bind(filter.before)
         .bind(i64::from(filter.limit.min(MAX_PAGE)))
-        .bind(filter.waiting.as_ref().map(Waiting::part))
+        .bind(filter.waiting.as_ref().map(WaitFilter::part))
         .bind(filter.flag.as_deref().map(standing::part))
         .bind(filter.flagged)
         .bind(filter.step.clone())
@@ -62,8 +69,8 @@ fn bound(statement: &'static str, filter: &Filter) -> SqliteQuery<'static> {
         .bind(filter.only_open)
 }
 
-fn read_tally(row: &SqliteRow) -> Result<Tally, Error> {
-    Ok(Tally {
+fn read_tally(row: &SqliteRow) -> Result<StreamGroup, StoreError> {
+    Ok(StreamGroup {
         category: row.try_get("category")?,
         status: row.try_get("status")?,
         step: row.try_get("step")?,

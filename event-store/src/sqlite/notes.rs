@@ -1,9 +1,9 @@
 //! The logs of notes.
 
-use crate::{Error, MAX_NOTES, NewNote, Note, NoteNumber, stream::has_nul};
+use crate::{MAX_NOTES, NewNote, NoteNumber, StoreError, StoredNote, stream::has_nul};
 use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
 
-pub(super) async fn add(pool: &SqlitePool, note: &NewNote) -> Result<NoteNumber, Error> {
+pub(super) async fn add(pool: &SqlitePool, note: &NewNote) -> Result<NoteNumber, StoreError> {
     let row = sqlx::query(include_str!("sql/add_note.sql"))
         .bind(&note.topic)
         .bind(note.id)
@@ -14,7 +14,12 @@ pub(super) async fn add(pool: &SqlitePool, note: &NewNote) -> Result<NoteNumber,
     Ok(NoteNumber(row.try_get("number")?))
 }
 
-pub(super) async fn page(pool: &SqlitePool, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error> {
+pub(super) async fn page(
+    pool: &SqlitePool,
+    topic: &str,
+    after: NoteNumber,
+    limit: u32,
+) -> Result<Vec<StoredNote>, StoreError> {
     if has_nul(topic) {
         return Ok(Vec::new());
     }
@@ -27,8 +32,8 @@ pub(super) async fn page(pool: &SqlitePool, topic: &str, after: NoteNumber, limi
     rows.iter().map(read).collect()
 }
 
-fn read(row: &SqliteRow) -> Result<Note, Error> {
-    Ok(Note {
+fn read(row: &SqliteRow) -> Result<StoredNote, StoreError> {
+    Ok(StoredNote {
         number: NoteNumber(row.try_get("number")?),
         id: row.try_get("id")?,
         at_ms: row.try_get("at")?,

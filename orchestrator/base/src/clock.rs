@@ -6,13 +6,13 @@
 
 mod steering;
 
-use crate::sync::Mutex;
+use crate::sync::UnpoisonedMutex;
 use saga_core::time::Timestamp;
 use std::{
     sync::LazyLock,
     time::{Duration, SystemTime},
 };
-use steering::{Readings, Steering};
+use steering::{ClockReadings, SlewedClock};
 use tokio::time::Instant;
 
 pub use steering::STEERING;
@@ -22,7 +22,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
 /// Where the engine reads the time from.
 #[derive(Clone, Copy, Debug)]
-pub enum Clock {
+pub enum EngineClock {
     /// The machine's, steered. All of a process are one.
     Wall,
     /// `start` plus what tokio's clock has advanced since; follows a paused test clock.
@@ -35,21 +35,22 @@ pub enum Clock {
 }
 
 /// The process's own.
-static STEERED: LazyLock<Mutex<Steering>> = LazyLock::new(|| Mutex::new(Steering::begun(read())));
+static STEERED: LazyLock<UnpoisonedMutex<SlewedClock>> =
+    LazyLock::new(|| UnpoisonedMutex::new(SlewedClock::begun(read())));
 
-impl Clock {
+impl EngineClock {
     /// A clock that starts at `start` and follows tokio's clock.
     #[must_use]
-    pub fn since(start: Timestamp) -> Clock {
-        Clock::Since { start, made: Instant::now() }
+    pub fn since(start: Timestamp) -> EngineClock {
+        EngineClock::Since { start, made: Instant::now() }
     }
 
     /// Now. Never before what it said last.
     #[must_use]
     pub fn now(self) -> Timestamp {
         match self {
-            Clock::Wall => STEERED.lock().now(monotonic(), read),
-            Clock::Since { start, made } => start.plus(made.elapsed()),
+            EngineClock::Wall => STEERED.lock().now(monotonic(), read),
+            EngineClock::Since { start, made } => start.plus(made.elapsed()),
         }
     }
 
@@ -63,22 +64,22 @@ impl Clock {
     #[must_use]
     pub fn wall_ahead_ms(self) -> i64 {
         match self {
-            Clock::Wall => STEERED.lock().wall_ahead_ms(),
-            Clock::Since { .. } => 0,
+            EngineClock::Wall => STEERED.lock().wall_ahead_ms(),
+            EngineClock::Since { .. } => 0,
         }
     }
 
     /// Begins anew at what the wall clock says. Only while nothing has been decided by it: it may go back.
     pub fn begin_anew(self) {
         match self {
-            Clock::Wall => *STEERED.lock() = Steering::begun(read()),
-            Clock::Since { .. } => {}
+            EngineClock::Wall => *STEERED.lock() = SlewedClock::begun(read()),
+            EngineClock::Since { .. } => {}
         }
     }
 }
 
-fn read() -> Readings {
-    Readings { monotonic: monotonic(), suspended: suspended(), wall: wall() }
+fn read() -> ClockReadings {
+    ClockReadings { monotonic: monotonic(), suspended: suspended(), wall: wall() }
 }
 
 fn wall() -> Timestamp {

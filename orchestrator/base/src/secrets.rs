@@ -11,7 +11,7 @@ mod sources;
 pub use sources::{of_participants, of_url};
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use saga_core::command::{Answer, ErrorClass, Failure};
+use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass};
 use serde_json::{Map, Value};
 use std::{
     borrow::Cow,
@@ -30,13 +30,13 @@ const COVER: &str = "***";
 
 /// What is looked for.
 #[derive(Debug, Default)]
-struct Known {
+struct KnownSecrets {
     forms: VecDeque<String>,
     /// `None`: there are none.
     finder: Option<AhoCorasick>,
 }
 
-static KNOWN: RwLock<Option<Arc<Known>>> = RwLock::new(None);
+static KNOWN: RwLock<Option<Arc<KnownSecrets>>> = RwLock::new(None);
 
 /// Adds values to the set, with the forms in which they travel.
 pub fn remember(values: impl IntoIterator<Item = String>) {
@@ -60,22 +60,22 @@ pub fn covered(text: &str) -> Cow<'_, str> {
 
 /// The answer as it may be judged, stored and shown.
 #[must_use]
-pub fn cover_answer(answer: Answer) -> Answer {
+pub fn cover_answer(answer: CommandAnswer) -> CommandAnswer {
     let Some(known) = known() else { return answer };
     match answer {
-        Answer::Succeeded { result } => Answer::Succeeded { result: known.value(result) },
-        Answer::Failed { failure, retry, retry_after } => {
-            Answer::Failed { failure: known.failure(&failure), retry, retry_after }
+        CommandAnswer::Succeeded { result } => CommandAnswer::Succeeded { result: known.value(result) },
+        CommandAnswer::Failed { failure, retry, retry_after } => {
+            CommandAnswer::Failed { failure: known.failure(&failure), retry, retry_after }
         }
-        Answer::Unknown { failure, retry, retry_after } => {
-            Answer::Unknown { failure: known.failure(&failure), retry, retry_after }
+        CommandAnswer::Unknown { failure, retry, retry_after } => {
+            CommandAnswer::Unknown { failure: known.failure(&failure), retry, retry_after }
         }
         // Covered, it would name another place; as it is, it would be on record.
-        Answer::Ongoing { location: Some(location), .. } if known.covered(&location) != location => {
+        CommandAnswer::Ongoing { location: Some(location), .. } if known.covered(&location) != location => {
             let message = "accepted, and the place to ask holds a secret of the configuration, which is never recorded";
-            Answer::unknown(Failure::new("answer.location", message).of_class(ErrorClass::Unknown))
+            CommandAnswer::unknown(CommandFailure::new("answer.location", message).of_class(ErrorClass::Unknown))
         }
-        Answer::Ongoing { .. } | Answer::NotSent { .. } => answer,
+        CommandAnswer::Ongoing { .. } | CommandAnswer::NotSent { .. } => answer,
     }
 }
 
@@ -92,19 +92,22 @@ pub fn address_shown(address: &str) -> String {
     }
 }
 
-fn known() -> Option<Arc<Known>> {
+fn known() -> Option<Arc<KnownSecrets>> {
     KNOWN.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-impl Known {
-    fn and(&self, new: &[String]) -> Known {
+impl KnownSecrets {
+    fn and(&self, new: &[String]) -> KnownSecrets {
         let kept = self.forms.iter().filter(|form| !new.contains(form)).cloned();
         let mut forms: VecDeque<String> = kept.chain(new.iter().cloned()).collect();
         while forms.len() > MOST_FORMS {
             forms.pop_front();
         }
         let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&forms);
-        Known { finder: Some(finder.expect("patterns of headers and passwords are far below its limits")), forms }
+        KnownSecrets {
+            finder: Some(finder.expect("patterns of headers and passwords are far below its limits")),
+            forms,
+        }
     }
 
     fn covered<'t>(&self, text: &'t str) -> Cow<'t, str> {
@@ -148,8 +151,8 @@ impl Known {
         }
     }
 
-    fn failure(&self, failure: &Failure) -> Failure {
-        Failure {
+    fn failure(&self, failure: &CommandFailure) -> CommandFailure {
+        CommandFailure {
             code: self.covered(&failure.code).into_owned(),
             message: self.covered(&failure.message).into_owned(),
             class: failure.class,

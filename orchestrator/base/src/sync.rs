@@ -16,18 +16,18 @@ pub use simulated::MutexGuard;
 
 /// A lock that outlives a panic of whoever holds it: what it guards has to be consistent between any two of its own methods.
 #[derive(Debug, Default)]
-pub struct Mutex<T> {
+pub struct UnpoisonedMutex<T> {
     #[cfg(feature = "simulated")]
-    turn: simulated::Turn,
+    turn: simulated::ScheduleTurn,
     guarded: std::sync::Mutex<T>,
 }
 
-impl<T> Mutex<T> {
+impl<T> UnpoisonedMutex<T> {
     /// A lock around `guarded`.
-    pub fn new(guarded: T) -> Mutex<T> {
-        Mutex {
+    pub fn new(guarded: T) -> UnpoisonedMutex<T> {
+        UnpoisonedMutex {
             #[cfg(feature = "simulated")]
-            turn: simulated::Turn::default(),
+            turn: simulated::ScheduleTurn::default(),
             guarded: std::sync::Mutex::new(guarded),
         }
     }

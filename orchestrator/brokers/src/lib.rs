@@ -13,12 +13,12 @@ use rdkafka::{
     bindings::{rd_kafka_brokers_add, rd_kafka_brokers_learned_ids, rd_kafka_mem_free},
     client::{Client, ClientContext},
 };
-use sight::Sight;
+use sight::BrokerVisibility;
 use std::{ffi::CString, time::Instant};
 
 /// What a look at a client found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum BrokerCheckResult {
     /// It knows brokers, or has not had the time to meet one.
     Well,
     /// It knew brokers and knows none any more. It was told the bootstrap servers.
@@ -29,26 +29,26 @@ pub enum Found {
 
 /// Looks after the brokers of one client.
 #[derive(Debug)]
-pub struct Brokers {
+pub struct BootstrapRefresher {
     bootstrap_servers: CString,
-    sight: Sight,
+    sight: BrokerVisibility,
 }
 
-impl Brokers {
+impl BootstrapRefresher {
     /// Of a client that is made now with these bootstrap servers.
     #[must_use]
-    pub fn new(bootstrap_servers: &str) -> Brokers {
+    pub fn new(bootstrap_servers: &str) -> BootstrapRefresher {
         // A list with a NUL in it makes no client either.
         let bootstrap_servers = CString::new(bootstrap_servers).unwrap_or_default();
-        Brokers { bootstrap_servers, sight: Sight::new(Instant::now()) }
+        BootstrapRefresher { bootstrap_servers, sight: BrokerVisibility::new(Instant::now()) }
     }
 
     /// To be called every second or so, or whenever the client is used. Does not wait for anything.
-    pub fn look<C: ClientContext>(&mut self, client: &Client<C>) -> Found {
+    pub fn look<C: ClientContext>(&mut self, client: &Client<C>) -> BrokerCheckResult {
         let found = self.sight.judge(learned(client), Instant::now());
         match found {
-            Found::Well => {}
-            Found::Lost | Found::StillLost => self.tell(client),
+            BrokerCheckResult::Well => {}
+            BrokerCheckResult::Lost | BrokerCheckResult::StillLost => self.tell(client),
         }
         found
     }
@@ -97,7 +97,7 @@ mod tests {
         let cluster = MockCluster::new(3).expect("a cluster");
         let client = client(NOWHERE);
         assert_eq!(learned(client.client()), 0);
-        Brokers::new(&cluster.bootstrap_servers()).tell(client.client());
+        BootstrapRefresher::new(&cluster.bootstrap_servers()).tell(client.client());
         client.client().fetch_metadata(None, WITHIN).expect("the cluster answers");
         assert_eq!(learned(client.client()), 3);
     }
@@ -107,6 +107,6 @@ mod tests {
         let cluster = MockCluster::new(1).expect("a cluster");
         let client = client(&cluster.bootstrap_servers());
         client.client().fetch_metadata(None, WITHIN).expect("the cluster answers");
-        assert_eq!(Brokers::new(NOWHERE).look(client.client()), Found::Well);
+        assert_eq!(BootstrapRefresher::new(NOWHERE).look(client.client()), BrokerCheckResult::Well);
     }
 }

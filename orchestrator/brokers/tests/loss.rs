@@ -9,7 +9,7 @@ use rdkafka::{
     client::{Client, ClientContext},
     producer::{BaseProducer, Producer},
 };
-use saga_brokers::{Brokers, Found};
+use saga_brokers::{BootstrapRefresher, BrokerCheckResult};
 use std::time::{Duration, Instant};
 
 /// For one question to a broker of this process.
@@ -27,20 +27,20 @@ fn a_client_that_is_told_of_no_broker_is_noticed_and_finds_it_again_each_time() 
     let servers = broker.address().to_string();
     let client: BaseProducer = ClientConfig::new().set("bootstrap.servers", &servers).create().expect("a client");
     let client = client.client();
-    let mut brokers = Brokers::new(&servers);
+    let mut brokers = BootstrapRefresher::new(&servers);
     for _ in 0..LOSSES {
         finds_one(client, &mut brokers);
-        assert_eq!(brokers.look(client), Found::Well);
+        assert_eq!(brokers.look(client), BrokerCheckResult::Well);
 
         broker.list_nobody();
         let told = client.fetch_metadata(Some(TOPIC), WITHIN).expect("the broker answers");
         assert_eq!(told.brokers().len(), 0);
-        assert_eq!(brokers.look(client), Found::Lost);
+        assert_eq!(brokers.look(client), BrokerCheckResult::Lost);
         broker.list_itself();
     }
 }
 
-fn finds_one<C: ClientContext>(client: &Client<C>, brokers: &mut Brokers) {
+fn finds_one<C: ClientContext>(client: &Client<C>, brokers: &mut BootstrapRefresher) {
     let give_up = Instant::now() + WITHIN;
     while let Err(error) = client.fetch_metadata(Some(TOPIC), LOOK_EVERY) {
         assert!(Instant::now() < give_up, "no broker is found: {error}");

@@ -8,7 +8,7 @@ pub const MOST_OUTAGES: usize = 1_000;
 
 /// A span in which no answer could be read, or nothing be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Outage {
+pub struct OutagePeriod {
     /// The last point up to which all answers are known to have been read before it.
     pub began: Timestamp,
     /// When it was over.
@@ -17,26 +17,26 @@ pub struct Outage {
 
 /// Outages in order of time; none touches another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outages(Vec<Outage>);
+pub struct OutageLog(Vec<OutagePeriod>);
 
 /// What is known of the answers to a shard's commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answerable {
+pub struct AnswerWatermark {
     /// Every answer that was there at this point has been taken. What is due later than this is not over yet, whatever the clock says.
     pub until: Timestamp,
     /// When no answer could be read.
-    pub outages: Outages,
+    pub outages: OutageLog,
 }
 
 /// Nothing is ever behind.
-pub static ALWAYS: Answerable = Answerable { until: Timestamp::MAX, outages: Outages::NONE };
+pub static ALWAYS: AnswerWatermark = AnswerWatermark { until: Timestamp::MAX, outages: OutageLog::NONE };
 
-impl Outages {
+impl OutageLog {
     /// None.
-    pub const NONE: Outages = Outages(Vec::new());
+    pub const NONE: OutageLog = OutageLog(Vec::new());
 
     /// Adds an outage; one that touches others becomes one with them. One that does not end after it began changes nothing.
-    pub fn add(&mut self, outage: Outage) {
+    pub fn add(&mut self, outage: OutagePeriod) {
         if outage.ended <= outage.began {
             return;
         }
@@ -45,7 +45,7 @@ impl Outages {
         let touched = &self.0[first..last];
         let began = touched.first().map_or(outage.began, |known| known.began.min(outage.began));
         let ended = touched.last().map_or(outage.ended, |known| known.ended.max(outage.ended));
-        self.0.splice(first..last, [Outage { began, ended }]);
+        self.0.splice(first..last, [OutagePeriod { began, ended }]);
         if self.0.len() > MOST_OUTAGES {
             let oldest = self.0.remove(0);
             self.0[0].began = oldest.began;
@@ -54,7 +54,7 @@ impl Outages {
 
     /// In order of time.
     #[must_use]
-    pub fn as_slice(&self) -> &[Outage] {
+    pub fn as_slice(&self) -> &[OutagePeriod] {
         &self.0
     }
 
@@ -68,9 +68,9 @@ impl Outages {
     }
 }
 
-impl FromIterator<Outage> for Outages {
-    fn from_iter<T: IntoIterator<Item = Outage>>(all: T) -> Outages {
-        let mut outages = Outages::NONE;
+impl FromIterator<OutagePeriod> for OutageLog {
+    fn from_iter<T: IntoIterator<Item = OutagePeriod>>(all: T) -> OutageLog {
+        let mut outages = OutageLog::NONE;
         all.into_iter().for_each(|outage| outages.add(outage));
         outages
     }
@@ -81,12 +81,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn outage(began: i64, ended: i64) -> Outage {
-        Outage { began: Timestamp(began), ended: Timestamp(ended) }
+    fn outage(began: i64, ended: i64) -> OutagePeriod {
+        OutagePeriod { began: Timestamp(began), ended: Timestamp(ended) }
     }
 
-    fn end_of(outages: &[Outage], from: i64, span_ms: u64) -> i64 {
-        outages.iter().copied().collect::<Outages>().end_of(Timestamp(from), Duration::from_millis(span_ms)).0
+    fn end_of(outages: &[OutagePeriod], from: i64, span_ms: u64) -> i64 {
+        outages.iter().copied().collect::<OutageLog>().end_of(Timestamp(from), Duration::from_millis(span_ms)).0
     }
 
     #[test]
@@ -102,14 +102,14 @@ mod tests {
 
     #[test]
     fn outages_that_touch_are_one() {
-        let outages: Outages = [outage(10, 20), outage(40, 50), outage(20, 40), outage(60, 60)].into_iter().collect();
+        let outages: OutageLog = [outage(10, 20), outage(40, 50), outage(20, 40), outage(60, 60)].into_iter().collect();
         assert_eq!(outages.as_slice(), [outage(10, 50)]);
     }
 
     #[test]
     fn however_many_there_are_a_deadline_never_comes_earlier() {
         let many = (0..2_000).map(|at| outage(at * 10, at * 10 + 1));
-        let outages: Outages = many.collect();
+        let outages: OutageLog = many.collect();
         assert_eq!(outages.as_slice().len(), MOST_OUTAGES);
         assert!(outages.end_of(Timestamp(0), Duration::from_secs(19)).0 >= 19_000 + 1_900);
     }
@@ -120,7 +120,7 @@ mod tests {
         fn an_end_is_reached_after_exactly_the_span_outside_of_outages(
             drawn in prop::collection::vec((0i64..300, 1i64..40), 0..12), from in 0i64..300, span in 1u64..200,
         ) {
-            let outages: Vec<Outage> = drawn.iter().map(|(began, lasts)| outage(*began, began + lasts)).collect();
+            let outages: Vec<OutagePeriod> = drawn.iter().map(|(began, lasts)| outage(*began, began + lasts)).collect();
             let counts = |at: i64| !outages.iter().any(|one| one.began.0 <= at && at < one.ended.0);
             let end = end_of(&outages, from, span);
             prop_assert_eq!((from..end).filter(|at| counts(*at)).count() as u64, span);

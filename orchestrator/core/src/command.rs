@@ -9,30 +9,30 @@ use std::{fmt, time::Duration};
 /// Whether a command performs a step or undoes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Direction {
+pub enum CommandDirection {
     /// Performs the step.
     Do,
     /// Undoes it.
     Undo,
 }
 
-impl Direction {
+impl CommandDirection {
     /// `do` or `undo`; anything else is `None`.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Direction> {
+    pub fn parse(text: &str) -> Option<CommandDirection> {
         match text {
-            "do" => Some(Direction::Do),
-            "undo" => Some(Direction::Undo),
+            "do" => Some(CommandDirection::Do),
+            "undo" => Some(CommandDirection::Undo),
             _ => None,
         }
     }
 }
 
-impl fmt::Display for Direction {
+impl fmt::Display for CommandDirection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Direction::Do => "do",
-            Direction::Undo => "undo",
+            CommandDirection::Do => "do",
+            CommandDirection::Undo => "undo",
         })
     }
 }
@@ -43,13 +43,13 @@ pub struct CommandRef {
     /// Which step.
     pub step: StepIndex,
     /// Which of its two directions.
-    pub direction: Direction,
+    pub direction: CommandDirection,
 }
 
 /// The methods a definition may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Method {
+pub enum HttpMethod {
     /// Body becomes the query.
     Get,
     /// JSON body.
@@ -64,34 +64,34 @@ pub enum Method {
 
 /// Whom a guard belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Whose<Name> {
+pub enum GuardOwner<Name> {
     /// A participant's, by its name in participants.yaml.
     Participant(Name),
     /// That of a topic that events are published to.
     Topic(Name),
 }
 
-impl<Name> Whose<Name> {
+impl<Name> GuardOwner<Name> {
     /// The same of another kind of name.
-    pub fn map<Other>(self, name: impl FnOnce(Name) -> Other) -> Whose<Other> {
+    pub fn map<Other>(self, name: impl FnOnce(Name) -> Other) -> GuardOwner<Other> {
         match self {
-            Whose::Participant(participant) => Whose::Participant(name(participant)),
-            Whose::Topic(topic) => Whose::Topic(name(topic)),
+            GuardOwner::Participant(participant) => GuardOwner::Participant(name(participant)),
+            GuardOwner::Topic(topic) => GuardOwner::Topic(name(topic)),
         }
     }
 
     /// The same, borrowed.
-    pub fn as_ref(&self) -> Whose<&Name> {
+    pub fn as_ref(&self) -> GuardOwner<&Name> {
         match self {
-            Whose::Participant(participant) => Whose::Participant(participant),
-            Whose::Topic(topic) => Whose::Topic(topic),
+            GuardOwner::Participant(participant) => GuardOwner::Participant(participant),
+            GuardOwner::Topic(topic) => GuardOwner::Topic(topic),
         }
     }
 
     /// The name.
     pub fn into_name(self) -> Name {
         match self {
-            Whose::Participant(name) | Whose::Topic(name) => name,
+            GuardOwner::Participant(name) | GuardOwner::Topic(name) => name,
         }
     }
 }
@@ -99,7 +99,7 @@ impl<Name> Whose<Name> {
 /// What is sent, evaluated once and recorded; every attempt sends the same bytes. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Request {
+pub enum CommandRequest {
     /// A record on the participant's command topic.
     Kafka {
         /// Name in participants.yaml.
@@ -114,7 +114,7 @@ pub enum Request {
         /// Name in participants.yaml.
         participant: String,
         /// The method.
-        method: Method,
+        method: HttpMethod,
         /// Below the participant's base URL, percent-encoded, without a leading slash.
         path: String,
         /// JSON body, or the query of GET and DELETE; `None` sends none.
@@ -135,13 +135,15 @@ pub enum Request {
     },
 }
 
-impl Request {
+impl CommandRequest {
     /// Whose guards it has to pass.
     #[must_use]
-    pub fn whose(&self) -> Whose<&str> {
+    pub fn whose(&self) -> GuardOwner<&str> {
         match self {
-            Request::Kafka { participant, .. } | Request::Http { participant, .. } => Whose::Participant(participant),
-            Request::Publish { topic, .. } => Whose::Topic(topic),
+            CommandRequest::Kafka { participant, .. } | CommandRequest::Http { participant, .. } => {
+                GuardOwner::Participant(participant)
+            }
+            CommandRequest::Publish { topic, .. } => GuardOwner::Topic(topic),
         }
     }
 
@@ -149,8 +151,8 @@ impl Request {
     #[must_use]
     pub fn participant(&self) -> Option<&str> {
         match self {
-            Request::Kafka { participant, .. } | Request::Http { participant, .. } => Some(participant),
-            Request::Publish { .. } => None,
+            CommandRequest::Kafka { participant, .. } | CommandRequest::Http { participant, .. } => Some(participant),
+            CommandRequest::Publish { .. } => None,
         }
     }
 }
@@ -161,7 +163,7 @@ pub(crate) const EXPRESSION: &str = "expression";
 /// Why a command did not succeed, in the words of whoever knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Failure {
+pub struct CommandFailure {
     /// Stable and short: `http.409`, `timeout`, `expression`, or the participant's `error_code`.
     pub code: String,
     /// For people; may be empty.
@@ -172,22 +174,22 @@ pub struct Failure {
     pub class: Option<ErrorClass>,
 }
 
-impl Failure {
+impl CommandFailure {
     /// A failure with `code` and `message`.
-    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Failure {
-        Failure { code: code.into(), message: message.into(), class: None }
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> CommandFailure {
+        CommandFailure { code: code.into(), message: message.into(), class: None }
     }
 
     /// The same, of `class`.
     #[must_use]
-    pub fn of_class(self, class: ErrorClass) -> Failure {
-        Failure { class: Some(class), ..self }
+    pub fn of_class(self, class: ErrorClass) -> CommandFailure {
+        CommandFailure { class: Some(class), ..self }
     }
 }
 
 /// What came back for one attempt of a command, or what is known of it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
+pub enum CommandAnswer {
     /// It was done; whichever attempt this answers, the command is settled.
     Succeeded {
         /// `null` for an empty body.
@@ -196,18 +198,18 @@ pub enum Answer {
     /// Certainly no effect.
     Failed {
         /// Why.
-        failure: Failure,
+        failure: CommandFailure,
         /// Whether another attempt may help.
-        retry: Retryable,
+        retry: RetryAdvice,
         /// What the participant asked for (`Retry-After`), capped by the caller.
         retry_after: Option<Duration>,
     },
     /// It may have happened: timeout, broken connection, 5xx.
     Unknown {
         /// Why nothing is known.
-        failure: Failure,
+        failure: CommandFailure,
         /// Whether another attempt is made, as by a policy it usually is. Whatever this says, the outcome stays unknown.
-        retry: Retryable,
+        retry: RetryAdvice,
         /// What the participant asked for (`Retry-After`), capped by the caller.
         retry_after: Option<Duration>,
     },
@@ -222,24 +224,24 @@ pub enum Answer {
     /// which the saga's state tells.
     NotSent {
         /// Who refused.
-        guard: Guard,
+        guard: GuardKind,
         /// Not before this long.
         retry_after: Duration,
     },
 }
 
-impl Answer {
+impl CommandAnswer {
     /// Nothing is known, for this reason; it is tried again by policy.
     #[must_use]
-    pub fn unknown(failure: Failure) -> Answer {
-        Answer::Unknown { failure, retry: Retryable::Yes, retry_after: None }
+    pub fn unknown(failure: CommandFailure) -> CommandAnswer {
+        CommandAnswer::Unknown { failure, retry: RetryAdvice::Yes, retry_after: None }
     }
 }
 
 /// Whether and how a failure may be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Retryable {
+pub enum RetryAdvice {
     /// No: the participant said so for good.
     No,
     /// By policy; exhausted means the step failed.
@@ -254,7 +256,7 @@ pub enum Retryable {
 /// What can hold a command back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Guard {
+pub enum GuardKind {
     /// The participant's circuit breaker is open.
     Breaker,
     /// The participant's bulkhead is full.
@@ -269,27 +271,33 @@ pub enum Guard {
     Health,
 }
 
-impl Guard {
+impl GuardKind {
     /// All of them.
-    pub const ALL: [Guard; 6] =
-        [Guard::Breaker, Guard::Bulkhead, Guard::RateLimit, Guard::Transport, Guard::RetryBudget, Guard::Health];
+    pub const ALL: [GuardKind; 6] = [
+        GuardKind::Breaker,
+        GuardKind::Bulkhead,
+        GuardKind::RateLimit,
+        GuardKind::Transport,
+        GuardKind::RetryBudget,
+        GuardKind::Health,
+    ];
 
     /// Its word, the same as in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Guard::Breaker => "breaker",
-            Guard::Bulkhead => "bulkhead",
-            Guard::RateLimit => "rateLimit",
-            Guard::Transport => "transport",
-            Guard::RetryBudget => "retryBudget",
-            Guard::Health => "health",
+            GuardKind::Breaker => "breaker",
+            GuardKind::Bulkhead => "bulkhead",
+            GuardKind::RateLimit => "rateLimit",
+            GuardKind::Transport => "transport",
+            GuardKind::RetryBudget => "retryBudget",
+            GuardKind::Health => "health",
         }
     }
 
     /// The guard with this word.
     #[must_use]
-    pub fn parse(word: &str) -> Option<Guard> {
-        Guard::ALL.into_iter().find(|guard| guard.as_str() == word)
+    pub fn parse(word: &str) -> Option<GuardKind> {
+        GuardKind::ALL.into_iter().find(|guard| guard.as_str() == word)
     }
 }

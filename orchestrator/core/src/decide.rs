@@ -1,6 +1,6 @@
 //! (state, input) → events. Total: every pair is decided, ignored with a reason, refused with a reason, or an error that names both.
 //!
-//! One input makes at most one [`Decision`]; everything that follows from it at once is in the same row. The state is evolved along, so
+//! One input makes at most one [`SagaDecision`]; everything that follows from it at once is in the same row. The state is evolved along, so
 //! that later parts of a decision see what its earlier parts recorded; it equals what the journal folds to.
 
 mod advance;
@@ -21,21 +21,21 @@ mod time;
 mod way_back;
 
 use crate::{
-    answerable::Answerable,
-    command::{Answer, CommandRef, Failure, Guard, Request, Whose},
-    definition::Over,
-    event::{Decision, End, Event, OperatorAction, ParkReason},
+    answerable::AnswerWatermark,
+    command::{CommandAnswer, CommandFailure, CommandRef, CommandRequest, GuardKind, GuardOwner},
+    definition::TransportKind,
+    event::{OperatorAction, ParkReason, SagaDecision, SagaEnd, SagaEvent},
     evolve,
     id::SagaId,
-    input::{Delivery, Input, Start},
-    state::{Course, Plan, State},
+    input::{OutcomeDelivery, SagaInput, SagaStart},
+    state::{SagaPhase, SagaPlan, SagaState},
     time::Timestamp,
 };
-use draft::Draft;
+use draft::DecisionDraft;
 use std::borrow::Cow;
 
-pub use fallback::Known;
-pub use rehearsal::{Choose, Rehearsal};
+pub use fallback::PreviousAnswer;
+pub use rehearsal::{CapabilityResolver, SagaRehearsal};
 pub use repeated::KEY_TAKEN_KEPT;
 
 /// Rows after which a saga parks, and again at each multiple: a journal of this length is a loop that nobody noticed. A person can move
@@ -48,30 +48,30 @@ pub const HISTORY_WARNING: u32 = 8_000;
 pub const REQUEST_LIMIT_BYTES: usize = (1024 - 16) * 1024;
 
 /// What a decision needs beside state and input.
-pub struct Context<'a> {
+pub struct DecisionContext<'a> {
     /// The owner's clock.
     pub now: Timestamp,
     /// In which time an answer could have been read: deadlines count no other.
-    pub answerable: &'a Answerable,
+    pub answerable: &'a AnswerWatermark,
     /// Seed of the jitter of this decision.
     pub random: u64,
     /// Asked before a call, or a publication of a step, is recorded as started. An admitted one holds a permit until it is made.
-    pub admission: &'a mut dyn FnMut(Asking<'_>) -> Admission,
+    pub admission: &'a mut dyn FnMut(AdmissionRequest<'_>) -> AdmissionVerdict,
     /// Asked how large the body of a command may be that goes to a participant over Kafka, in bytes, as far as its topic is known: what is to
     /// be undone there later must fit.
     pub room: &'a dyn Fn(&str) -> Option<usize>,
     /// Asked for a participant with a capability, when a command begins that names none; `None`: nobody has it. Whom it names is recorded
     /// with the request, so that a journal is folded without it.
-    pub choose: &'a mut dyn FnMut(Choosing<'_>) -> Option<String>,
+    pub choose: &'a mut dyn FnMut(CapabilityRequest<'_>) -> Option<String>,
     /// Asked for the last answer to the same request of a read-only step; what it says is recorded, so that a journal is folded without it.
-    pub recall: &'a mut dyn FnMut(&Request) -> Option<Known>,
+    pub recall: &'a mut dyn FnMut(&CommandRequest) -> Option<PreviousAnswer>,
 }
 
 /// A call or a publication that is about to be recorded as started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asking<'a> {
+pub struct AdmissionRequest<'a> {
     /// Whom it goes to.
-    pub whose: Whose<&'a str>,
+    pub whose: GuardOwner<&'a str>,
     /// Which command.
     pub command: CommandRef,
     /// Which attempt of it, 1 for the first.
@@ -82,16 +82,16 @@ pub struct Asking<'a> {
 
 /// A command that any participant with a capability may perform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Choosing<'a> {
+pub struct CapabilityRequest<'a> {
     /// The capability.
     pub capability: &'a str,
     /// How the command travels.
-    pub over: Over,
+    pub over: TransportKind,
 }
 
 /// A guard's answer to a call that has not been recorded yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
+pub enum AdmissionVerdict {
     /// It may leave.
     Admitted,
     /// It may leave, to find out whether the participant is back. What waits for a participant lends it its calls for that: such an attempt
@@ -100,7 +100,7 @@ pub enum Admission {
     /// It may not leave now.
     Refused {
         /// Who refuses.
-        guard: Guard,
+        guard: GuardKind,
         /// When to ask again.
         not_before: Timestamp,
     },
@@ -110,21 +110,21 @@ pub enum Admission {
 
 /// What an input leads to.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum DecisionOutcome {
     /// A row for the journal; the state has been evolved by it.
-    Decided(Decision),
-    /// Nothing to record: the state has been brought up to date with what a new owner learns anew ([`crate::state::Noted`]). What is
+    Decided(SagaDecision),
+    /// Nothing to record: the state has been brought up to date with what a new owner learns anew ([`crate::state::AttemptNotes`]). What is
     /// outstanding may have changed.
     Noted,
     /// Nothing changes.
-    Ignored(Ignored),
+    Ignored(IgnoreReason),
     /// An operator's act that the state does not allow.
-    Refused(Refused),
+    Refused(ActRefusal),
 }
 
 /// Why an input changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Ignored {
+pub enum IgnoreReason {
     /// The saga has ended.
     #[error("the saga has ended")]
     Terminal,
@@ -144,7 +144,7 @@ pub enum Ignored {
     #[error("{guard:?} holds it still")]
     StillHeld {
         /// Who refuses.
-        guard: Guard,
+        guard: GuardKind,
         /// When to ask again.
         not_before: Timestamp,
     },
@@ -162,20 +162,20 @@ pub enum Ignored {
     NotPublishing,
 }
 
-impl Ignored {
+impl IgnoreReason {
     /// Short and stable, for counters.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Ignored::Terminal => "terminal",
-            Ignored::Settled => "settled",
-            Ignored::NeverSent => "never_sent",
-            Ignored::NoSuchAttempt => "no_such_attempt",
-            Ignored::NotDue => "not_due",
-            Ignored::StillHeld { .. } => "still_held",
-            Ignored::KeyTaken { .. } => "key_taken",
-            Ignored::Repeated => "repeated",
-            Ignored::NotPublishing => "not_publishing",
+            IgnoreReason::Terminal => "terminal",
+            IgnoreReason::Settled => "settled",
+            IgnoreReason::NeverSent => "never_sent",
+            IgnoreReason::NoSuchAttempt => "no_such_attempt",
+            IgnoreReason::NotDue => "not_due",
+            IgnoreReason::StillHeld { .. } => "still_held",
+            IgnoreReason::KeyTaken { .. } => "key_taken",
+            IgnoreReason::Repeated => "repeated",
+            IgnoreReason::NotPublishing => "not_publishing",
         }
     }
 }
@@ -183,17 +183,17 @@ impl Ignored {
 /// Why an operator's act is not allowed, and what is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Refused(pub Cow<'static, str>);
+pub struct ActRefusal(pub Cow<'static, str>);
 
-impl Refused {
-    fn because(why: impl Into<Cow<'static, str>>) -> Refused {
-        Refused(why.into())
+impl ActRefusal {
+    fn because(why: impl Into<Cow<'static, str>>) -> ActRefusal {
+        ActRefusal(why.into())
     }
 }
 
 /// An input that cannot belong to this saga.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Illegal {
+pub enum DecisionError {
     /// It names a step that the definition does not have.
     #[error("saga {saga} has {steps} steps, the input names step {step}")]
     NoSuchStep {
@@ -207,18 +207,23 @@ pub enum Illegal {
 }
 
 /// Starts a saga: its start and its first steps are one row.
-pub fn start(plan: &Plan, saga: SagaId, start: Start, context: &mut Context<'_>) -> (Decision, State) {
+pub fn start(
+    plan: &SagaPlan,
+    saga: SagaId,
+    start: SagaStart,
+    context: &mut DecisionContext<'_>,
+) -> (SagaDecision, SagaState) {
     let event = started(plan, start);
     let mut state = evolve::started(plan, saga, &event, context.now).expect("the event is a start");
-    let mut draft = Draft::new(plan, &mut state, context);
+    let mut draft = DecisionDraft::new(plan, &mut state, context);
     draft.emit(event);
     draft.advance();
     let decision = draft.finish().expect("it holds the start");
     (decision, state)
 }
 
-fn started(plan: &Plan, start: Start) -> Event {
-    Event::SagaStarted {
+fn started(plan: &SagaPlan, start: SagaStart) -> SagaEvent {
+    SagaEvent::SagaStarted {
         name: plan.definition.name.clone(),
         key: start.key,
         definition: plan.definition.hash.clone(),
@@ -228,67 +233,78 @@ fn started(plan: &Plan, start: Start) -> Event {
     }
 }
 
-/// Decides on one input. `state` is evolved if and only if the answer is [`Outcome::Decided`], and noted in if it is [`Outcome::Noted`].
+/// Decides on one input. `state` is evolved if and only if the answer is [`DecisionOutcome::Decided`], and noted in if it is [`DecisionOutcome::Noted`].
 ///
 /// # Errors
 /// When the input names a step that the saga does not have.
-pub fn decide(plan: &Plan, state: &mut State, input: &Input, context: &mut Context<'_>) -> Result<Outcome, Illegal> {
+pub fn decide(
+    plan: &SagaPlan,
+    state: &mut SagaState,
+    input: &SagaInput,
+    context: &mut DecisionContext<'_>,
+) -> Result<DecisionOutcome, DecisionError> {
     check(state, input)?;
-    if let Input::KeyTaken { record, payload } = input {
+    if let SagaInput::KeyTaken { record, payload } = input {
         return Ok(repeated::key_taken(plan, state, context, record, payload));
     }
-    if let Course::Ended(_) = state.course {
+    if let SagaPhase::Ended(_) = state.course {
         return Ok(after_the_end(plan, state, input, context));
     }
-    if let Input::Mended { act, plan: mended } = input {
+    if let SagaInput::Mended { act, plan: mended } = input {
         return Ok(mend::retry(plan, mended, state, act, context));
     }
-    let mut draft = Draft::new(plan, state, context);
+    let mut draft = DecisionDraft::new(plan, state, context);
     let verdict = match input {
-        Input::Answered { command, attempt, answer } => draft.answered(*command, *attempt, answer),
-        Input::Delivered { delivery } => draft.outcome_delivered(delivery),
-        Input::TimeReached => draft.time_reached(),
-        Input::Released { command } => draft.released(*command),
-        Input::Operator(act) => draft.operator(act),
+        SagaInput::Answered { command, attempt, answer } => draft.answered(*command, *attempt, answer),
+        SagaInput::Delivered { delivery } => draft.outcome_delivered(delivery),
+        SagaInput::TimeReached => draft.time_reached(),
+        SagaInput::Released { command } => draft.released(*command),
+        SagaInput::Operator(act) => draft.operator(act),
         // Decided above.
-        Input::Mended { .. } | Input::KeyTaken { .. } => Ok(()),
+        SagaInput::Mended { .. } | SagaInput::KeyTaken { .. } => Ok(()),
     };
     if let Err(stop) = verdict {
         debug_assert!(draft.is_empty(), "an input that changes nothing recorded something");
         return Ok(stop.into());
     }
     draft.advance();
-    let otherwise = if draft.noted { Outcome::Noted } else { Outcome::Ignored(Ignored::NotDue) };
-    Ok(draft.finish().map_or(otherwise, Outcome::Decided))
+    let otherwise = if draft.noted { DecisionOutcome::Noted } else { DecisionOutcome::Ignored(IgnoreReason::NotDue) };
+    Ok(draft.finish().map_or(otherwise, DecisionOutcome::Decided))
 }
 
 /// Parks a saga for a reason outside of its rules: its decisions cannot be made. Its commands that are out stay out; an operator's retry
 /// goes on. `None` if it is parked or at its end already. `state` is evolved along.
-pub fn park(plan: &Plan, state: &mut State, message: String, context: &mut Context<'_>) -> Option<Decision> {
-    if !matches!(state.course, Course::Forward | Course::Compensating { .. }) {
+pub fn park(
+    plan: &SagaPlan,
+    state: &mut SagaState,
+    message: String,
+    context: &mut DecisionContext<'_>,
+) -> Option<SagaDecision> {
+    if !matches!(state.course, SagaPhase::Forward | SagaPhase::Compensating { .. }) {
         return None;
     }
-    let mut draft = Draft::new(plan, state, context);
-    draft.emit(Event::SagaParked { reason: ParkReason::Limit { message } });
+    let mut draft = DecisionDraft::new(plan, state, context);
+    draft.emit(SagaEvent::SagaParked { reason: ParkReason::Limit { message } });
     draft.finish()
 }
 
 /// Ends a saga whose journal cannot be read, as the operator's act says: the row after the last, which is numbered without reading it. What is left
 /// undone is not known, and an incident says so, with `why`.
 #[must_use]
-pub fn abandon_unread(version: u32, at: Timestamp, act: Act<'_>, why: &str) -> Decision {
-    let Act { id, who, reason } = act;
+pub fn abandon_unread(version: u32, at: Timestamp, act: ActMetadata<'_>, why: &str) -> SagaDecision {
+    let ActMetadata { id, who, reason } = act;
     let action = OperatorAction::Abandon;
-    let acted = Event::OperatorActed { id: id.into(), who: who.into(), reason: reason.into(), action, command: None };
-    let failure = Failure::new("unreadable", format!("what is left undone is not known: {why}"));
-    let unknown = Event::IncidentOpened { step: None, direction: None, failure };
-    let end = End::Abandoned { who: who.into(), reason: reason.into(), left: Vec::new() };
-    Decision { version, at, events: vec![acted, unknown, Event::SagaEnded { end }] }
+    let acted =
+        SagaEvent::OperatorActed { id: id.into(), who: who.into(), reason: reason.into(), action, command: None };
+    let failure = CommandFailure::new("unreadable", format!("what is left undone is not known: {why}"));
+    let unknown = SagaEvent::IncidentOpened { step: None, direction: None, failure };
+    let end = SagaEnd::Abandoned { who: who.into(), reason: reason.into(), left: Vec::new() };
+    SagaDecision { version, at, events: vec![acted, unknown, SagaEvent::SagaEnded { end }] }
 }
 
 /// Who acts, and why.
 #[derive(Clone, Copy, Debug)]
-pub struct Act<'a> {
+pub struct ActMetadata<'a> {
     /// Identity of the act.
     pub id: &'a str,
     /// Who.
@@ -298,93 +314,100 @@ pub struct Act<'a> {
 }
 
 /// Why an input leads to no row.
-enum Stop {
-    Ignored(Ignored),
-    Refused(Refused),
+enum NoDecision {
+    Ignored(IgnoreReason),
+    Refused(ActRefusal),
 }
 
-impl From<Stop> for Outcome {
-    fn from(stop: Stop) -> Outcome {
+impl From<NoDecision> for DecisionOutcome {
+    fn from(stop: NoDecision) -> DecisionOutcome {
         match stop {
-            Stop::Ignored(ignored) => Outcome::Ignored(ignored),
-            Stop::Refused(refused) => Outcome::Refused(refused),
+            NoDecision::Ignored(ignored) => DecisionOutcome::Ignored(ignored),
+            NoDecision::Refused(refused) => DecisionOutcome::Refused(refused),
         }
     }
 }
 
-impl From<Ignored> for Stop {
-    fn from(ignored: Ignored) -> Stop {
-        Stop::Ignored(ignored)
+impl From<IgnoreReason> for NoDecision {
+    fn from(ignored: IgnoreReason) -> NoDecision {
+        NoDecision::Ignored(ignored)
     }
 }
 
-impl From<Refused> for Stop {
-    fn from(refused: Refused) -> Stop {
-        Stop::Refused(refused)
+impl From<ActRefusal> for NoDecision {
+    fn from(refused: ActRefusal) -> NoDecision {
+        NoDecision::Refused(refused)
     }
 }
 
-fn check(state: &State, input: &Input) -> Result<(), Illegal> {
+fn check(state: &SagaState, input: &SagaInput) -> Result<(), DecisionError> {
     let step = match input {
-        Input::Answered { command, .. } | Input::Released { command } => command.step,
-        Input::Delivered { .. }
-        | Input::TimeReached
-        | Input::KeyTaken { .. }
-        | Input::Operator(_)
-        | Input::Mended { .. } => return Ok(()),
+        SagaInput::Answered { command, .. } | SagaInput::Released { command } => command.step,
+        SagaInput::Delivered { .. }
+        | SagaInput::TimeReached
+        | SagaInput::KeyTaken { .. }
+        | SagaInput::Operator(_)
+        | SagaInput::Mended { .. } => return Ok(()),
     };
     let steps = state.steps.len();
-    if step.at() < steps { Ok(()) } else { Err(Illegal::NoSuchStep { saga: state.id, steps, step: step.0 }) }
+    if step.at() < steps { Ok(()) } else { Err(DecisionError::NoSuchStep { saga: state.id, steps, step: step.0 }) }
 }
 
 /// Whatever comes, the end stays as it is; what contradicts it, or settles what it left open, is put on record for a person.
-fn after_the_end(plan: &Plan, state: &mut State, input: &Input, context: &mut Context<'_>) -> Outcome {
+fn after_the_end(
+    plan: &SagaPlan,
+    state: &mut SagaState,
+    input: &SagaInput,
+    context: &mut DecisionContext<'_>,
+) -> DecisionOutcome {
     match input {
-        Input::Operator(act) | Input::Mended { act, .. } => match operator::is_new(plan, state, act) {
-            Ok(()) => Outcome::Refused(Refused::because("the saga has ended, and a terminal saga changes no more")),
+        SagaInput::Operator(act) | SagaInput::Mended { act, .. } => match operator::is_new(plan, state, act) {
+            Ok(()) => {
+                DecisionOutcome::Refused(ActRefusal::because("the saga has ended, and a terminal saga changes no more"))
+            }
             Err(stop) => stop.into(),
         },
-        Input::Answered { command, answer: Answer::Succeeded { result }, .. }
+        SagaInput::Answered { command, answer: CommandAnswer::Succeeded { result }, .. }
             if late::is_news_after_the_end(plan, state, *command) =>
         {
-            let mut draft = Draft::new(plan, state, context);
+            let mut draft = DecisionDraft::new(plan, state, context);
             draft.late_after_the_end(*command, result);
-            draft.finish().map_or(Outcome::Ignored(Ignored::Terminal), Outcome::Decided)
+            draft.finish().map_or(DecisionOutcome::Ignored(IgnoreReason::Terminal), DecisionOutcome::Decided)
         }
         // What came under its key was told before.
-        Input::Answered { .. }
-        | Input::Delivered { .. }
-        | Input::TimeReached
-        | Input::KeyTaken { .. }
-        | Input::Released { .. } => Outcome::Ignored(Ignored::Terminal),
+        SagaInput::Answered { .. }
+        | SagaInput::Delivered { .. }
+        | SagaInput::TimeReached
+        | SagaInput::KeyTaken { .. }
+        | SagaInput::Released { .. } => DecisionOutcome::Ignored(IgnoreReason::Terminal),
     }
 }
 
-impl Draft<'_, '_> {
-    fn incident(&mut self, about: Option<CommandRef>, failure: Failure) {
+impl DecisionDraft<'_, '_> {
+    fn incident(&mut self, about: Option<CommandRef>, failure: CommandFailure) {
         let (step, direction) = (about.map(|command| command.step), about.map(|command| command.direction));
-        self.emit(Event::IncidentOpened { step, direction, failure });
+        self.emit(SagaEvent::IncidentOpened { step, direction, failure });
     }
 
     /// An abandon waited for what the broker says of the outcome event. A saga that told its end has ended so.
-    fn abandon_answered(&mut self, delivery: &Delivery, end: End, who: &str, reason: &str) {
+    fn abandon_answered(&mut self, delivery: &OutcomeDelivery, end: SagaEnd, who: &str, reason: &str) {
         match delivery {
-            Delivery::Acknowledged => {
+            OutcomeDelivery::Acknowledged => {
                 let what = "the outcome event was out before the saga was abandoned; the saga ended as it says";
-                self.incident(None, Failure::new("abandon_too_late", what));
-                self.emit(Event::SagaEnded { end });
+                self.incident(None, CommandFailure::new("abandon_too_late", what));
+                self.emit(SagaEvent::SagaEnded { end });
             }
-            Delivery::Refused { failure, .. } | Delivery::Impossible { failure } => {
+            OutcomeDelivery::Refused { failure, .. } | OutcomeDelivery::Impossible { failure } => {
                 let message = format!("the broker was not heard to have the outcome event: {}", failure.message);
-                self.incident(None, Failure { message, ..failure.clone() });
+                self.incident(None, CommandFailure { message, ..failure.clone() });
                 self.abandoned(who, reason);
             }
         }
     }
 
-    fn outcome_delivered(&mut self, delivery: &Delivery) -> Result<(), Stop> {
-        let Course::OutcomeDue { end, request, form, waits, .. } = &self.state.course else {
-            return Err(Ignored::NotPublishing.into());
+    fn outcome_delivered(&mut self, delivery: &OutcomeDelivery) -> Result<(), NoDecision> {
+        let SagaPhase::OutcomeDue { end, request, form, waits, .. } = &self.state.course else {
+            return Err(IgnoreReason::NotPublishing.into());
         };
         let end = end.clone();
         if let Some((who, reason)) = self.state.abandon.clone() {
@@ -392,19 +415,21 @@ impl Draft<'_, '_> {
             return Ok(());
         }
         match delivery {
-            Delivery::Acknowledged => self.emit(Event::SagaEnded { end }),
-            Delivery::Refused { failure, .. } if waits.is_none() => {
-                self.emit(Event::OutcomeWaiting { failure: failure.clone() });
+            OutcomeDelivery::Acknowledged => self.emit(SagaEvent::SagaEnded { end }),
+            OutcomeDelivery::Refused { failure, .. } if waits.is_none() => {
+                self.emit(SagaEvent::OutcomeWaiting { failure: failure.clone() });
             }
             // That it waits is on record: what waits for a topic that is gone for a day costs one row.
-            Delivery::Refused { retry_after, .. } => {
+            OutcomeDelivery::Refused { retry_after, .. } => {
                 let not_before = self.now.plus(*retry_after);
-                return Err(Ignored::StillHeld { guard: Guard::Transport, not_before }.into());
+                return Err(IgnoreReason::StillHeld { guard: GuardKind::Transport, not_before }.into());
             }
-            Delivery::Impossible { failure } => {
+            OutcomeDelivery::Impossible { failure } => {
                 let shortened = outcome::shortened(request, *form, failure);
                 self.incident(None, outcome::incident(failure, shortened.as_ref()));
-                self.emit(shortened.map_or(Event::SagaEnded { end }, |request| Event::OutcomeShortened { request }));
+                self.emit(
+                    shortened.map_or(SagaEvent::SagaEnded { end }, |request| SagaEvent::OutcomeShortened { request }),
+                );
             }
         }
         Ok(())

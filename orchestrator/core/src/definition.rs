@@ -36,28 +36,29 @@ mod values;
 mod wishes;
 mod written;
 
-pub use avro::Schemas;
-pub use business_key::BusinessKey;
+pub use avro::SchemaCatalog;
+pub use business_key::BusinessKeyTemplate;
 pub use diagnostic::{
-    Code, Diagnostic, Fix, Severity, Style, did_you_mean, or_did_you_mean, render, without_credentials,
+    CheckFinding, Code, FindingSeverity, RenderStyle, SuggestedFix, did_you_mean, or_did_you_mean, render,
+    without_credentials,
 };
 pub use duration::span;
-pub use engine_topics::{Kept, MARK};
+pub use engine_topics::{MARK, ReservedTopic};
 pub use headers::HeaderReads;
 pub use json_schema::JsonSchema;
-pub use library::{Library, Source, Unproved};
+pub use library::{DefinitionLibrary, SchemalessDefinition, SourceFile};
 pub use model::*;
-pub use participants::{Participant, Participants};
+pub use participants::{ParticipantCatalog, ParticipantConfig};
 pub use steps::MAX_STEPS;
 pub use tree::MAX_FILE_BYTES;
 
 /// A definition that holds, and what somebody should look at.
 #[derive(Clone, Debug)]
-pub struct Parsed {
+pub struct ParsedDefinition {
     /// The definition.
-    pub definition: Definition,
+    pub definition: SagaDefinition,
     /// Findings that do not stop it.
-    pub warnings: Vec<Diagnostic>,
+    pub warnings: Vec<CheckFinding>,
 }
 
 /// Reads and proves one definition. Without participants and schemas, what depends on them is not proved.
@@ -67,9 +68,9 @@ pub struct Parsed {
 pub fn parse(
     file_name: &str,
     text: &str,
-    participants: Option<&Participants>,
-    schemas: Option<&Schemas>,
-) -> Result<Parsed, Vec<Diagnostic>> {
+    participants: Option<&ParticipantCatalog>,
+    schemas: Option<&SchemaCatalog>,
+) -> Result<ParsedDefinition, Vec<CheckFinding>> {
     build::parse(file_name, text, participants, schemas)
 }
 
@@ -78,7 +79,7 @@ pub fn parse(
 ///
 /// # Errors
 /// Why the text cannot be read any more, in one line.
-pub fn parse_stored(text: &str) -> Result<Definition, String> {
+pub fn parse_stored(text: &str) -> Result<SagaDefinition, String> {
     build::parse_stored(text).map_err(|findings| {
         let first = findings.iter().find(|finding| finding.is_error());
         first.map_or_else(|| "it cannot be read".to_owned(), ToString::to_string)

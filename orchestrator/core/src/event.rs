@@ -7,7 +7,7 @@ mod outline;
 mod substitute;
 
 use crate::{
-    command::{CommandRef, Direction, Failure, Guard, Request},
+    command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, GuardKind},
     id::StepIndex,
     time::Timestamp,
 };
@@ -15,23 +15,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-pub use substitute::{FallbackKind, Substitute};
+pub use substitute::{FallbackKind, SubstituteAnswer};
 
 /// One row of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Decision {
+pub struct SagaDecision {
     /// 1, 2, 3, … without gaps.
     pub version: u32,
     /// When it was decided, by the owner's clock; never before the row above.
     pub at: Timestamp,
     /// At least one.
-    pub events: Vec<Event>,
+    pub events: Vec<SagaEvent>,
 }
 
 /// Where the trigger came from and what it said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Trigger {
+pub struct TriggerRecord {
     /// Topic of the record.
     pub topic: String,
     /// Partition of the record.
@@ -53,13 +53,13 @@ pub struct Trigger {
 /// Why a saga is being undone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Cause {
+pub enum CompensationCause {
     /// A step failed, stayed unknown or was rejected by its `check`.
     Step {
         /// Which.
         step: StepIndex,
         /// Why.
-        failure: Failure,
+        failure: CommandFailure,
     },
     /// The saga's timeout expired before the pivot.
     Timeout,
@@ -72,14 +72,14 @@ pub enum Cause {
     },
 }
 
-impl Cause {
+impl CompensationCause {
     /// As the outcome event and the read model say it.
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
-            Cause::Step { failure, .. } => &failure.code,
-            Cause::Timeout => "timeout",
-            Cause::Cancelled { .. } => "cancelled",
+            CompensationCause::Step { failure, .. } => &failure.code,
+            CompensationCause::Timeout => "timeout",
+            CompensationCause::Cancelled { .. } => "cancelled",
         }
     }
 }
@@ -93,29 +93,29 @@ pub enum ParkReason {
         /// Which.
         step: StepIndex,
         /// Why.
-        failure: Failure,
+        failure: CommandFailure,
         /// How it ended. Events of earlier builds do not say.
         #[serde(default)]
-        end: BadEnd,
+        end: StepFailureKind,
     },
     /// A pivot without `undo` ended unknown.
     PivotUnknown {
         /// The pivot.
         step: StepIndex,
         /// Why nothing is known.
-        failure: Failure,
+        failure: CommandFailure,
     },
     /// One or more undos gave up or were refused for good; all others are done.
     UndoFailed {
         /// The steps that could not be undone.
         steps: Vec<StepIndex>,
         /// Of the first of them.
-        failure: Failure,
+        failure: CommandFailure,
     },
     /// `output` cannot be evaluated.
     Output {
         /// Why.
-        failure: Failure,
+        failure: CommandFailure,
     },
     /// The saga grew beyond a limit (history, payload).
     Limit {
@@ -135,7 +135,7 @@ pub enum OperatorAction {
     Skip,
     /// Compensate. Refused after the pivot.
     Cancel,
-    /// End it as it is; what was left undone is recorded.
+    /// End it is; what was left undone is recorded.
     Abandon,
 }
 
@@ -159,7 +159,7 @@ impl OperatorAction {
 /// The way a saga ended or is about to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum End {
+pub enum SagaEnd {
     /// Every step is applied, skipped, or optional.
     Completed {
         /// The definition's `output`, `null` without one.
@@ -168,7 +168,7 @@ pub enum End {
     /// Everything that was or may have been applied is undone.
     Compensated {
         /// The first cause.
-        cause: Cause,
+        cause: CompensationCause,
         /// Steps that are applied, or may be, and have no undo because they are declared `irreversible`.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         irreversible: Vec<StepIndex>,
@@ -191,7 +191,7 @@ pub enum End {
 /// A fact. Evolve applies it without rules.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Event {
+pub enum SagaEvent {
     /// The saga exists.
     SagaStarted {
         /// Name of the definition.
@@ -203,7 +203,7 @@ pub enum Event {
         /// Hash of the resolved policies.
         policies: String,
         /// What started it.
-        trigger: Box<Trigger>,
+        trigger: Box<TriggerRecord>,
         /// W3C `traceparent` of the trigger, if it had one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         traceparent: Option<String>,
@@ -213,9 +213,9 @@ pub enum Event {
         /// Which.
         step: StepIndex,
         /// Do or undo.
-        direction: Direction,
+        direction: CommandDirection,
         /// What is sent.
-        request: Request,
+        request: CommandRequest,
         /// Whether it finds out if the participant is back, and is not counted.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         probe: bool,
@@ -232,7 +232,7 @@ pub enum Event {
         /// Which.
         step: StepIndex,
         /// Do or undo.
-        direction: Direction,
+        direction: CommandDirection,
         /// 2, 3, … ; the first one is `StepStarted`.
         attempt: u32,
         /// Whether it finds out if the participant is back, and is not counted.
@@ -244,13 +244,13 @@ pub enum Event {
         /// Which.
         step: StepIndex,
         /// Do or undo.
-        direction: Direction,
+        direction: CommandDirection,
         /// Which attempt.
         attempt: u32,
         /// Certain, or unknown.
         outcome: AttemptOutcome,
         /// Why.
-        failure: Failure,
+        failure: CommandFailure,
         /// When the next attempt is due; `None`: there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_at: Option<Timestamp>,
@@ -263,7 +263,7 @@ pub enum Event {
         /// Which.
         step: StepIndex,
         /// Do or undo.
-        direction: Direction,
+        direction: CommandDirection,
         /// Which attempt.
         attempt: u32,
         /// The attempt's new deadline.
@@ -280,9 +280,9 @@ pub enum Event {
         /// Which.
         step: StepIndex,
         /// Do or undo.
-        direction: Direction,
+        direction: CommandDirection,
         /// Who refused.
-        guard: Guard,
+        guard: GuardKind,
         /// Whose guard it is; `None`: nobody's, an event is published.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         participant: Option<String>,
@@ -296,7 +296,7 @@ pub enum Event {
         /// Which.
         step: StepIndex,
         /// Do or undo.
-        direction: Direction,
+        direction: CommandDirection,
         /// What the participant answered.
         #[serde(default, skip_serializing_if = "Value::is_null")]
         result: Value,
@@ -309,31 +309,31 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Value::is_null")]
         result: Value,
         /// Why the check refused.
-        failure: Failure,
+        failure: CommandFailure,
     },
     /// The command ended without success.
     StepFailed {
         /// Which.
         step: StepIndex,
         /// Do or undo.
-        direction: Direction,
+        direction: CommandDirection,
         /// Certain, or unknown.
         outcome: AttemptOutcome,
         /// Why.
-        failure: Failure,
+        failure: CommandFailure,
         /// Why it was not tried again: what follows from it, at once or when a parked saga is moved on.
         #[serde(default)]
-        ending: Ending,
+        ending: NoRetryReason,
     },
     /// Something answered in place of the participant: the cache before a call, or a fallback after the do ended without success.
     StepAnswered {
         /// Which.
         step: StepIndex,
         /// What answered.
-        by: Substitute,
+        by: SubstituteAnswer,
         /// What would have been sent, where nothing of it is on record yet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        request: Option<Request>,
+        request: Option<CommandRequest>,
         /// What `steps.<name>` reads from now on; `null` of a failure.
         #[serde(default, skip_serializing_if = "Value::is_null")]
         result: Value,
@@ -343,7 +343,7 @@ pub enum Event {
         /// Which.
         step: StepIndex,
         /// Do: what follows goes on without it. Undo: an operator declared it done by hand.
-        direction: Direction,
+        direction: CommandDirection,
         /// Whether it may have happened.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         in_doubt: bool,
@@ -358,7 +358,7 @@ pub enum Event {
     /// From here on the saga is undone.
     CompensationStarted {
         /// Why.
-        cause: Cause,
+        cause: CompensationCause,
     },
     /// The deadline passed after the pivot: the saga goes on and is marked.
     SagaOverdue,
@@ -394,24 +394,24 @@ pub enum Event {
     /// The outcome event has to be published before the saga can end.
     OutcomeDue {
         /// How it ends.
-        end: End,
+        end: SagaEnd,
         /// What is published, under `ce_id` `<saga id>:outcome`.
-        request: Request,
+        request: CommandRequest,
     },
     /// The topic does not take the outcome event now: it is published when the topic takes records again. Recorded once for each form of it.
     OutcomeWaiting {
         /// Why.
-        failure: Failure,
+        failure: CommandFailure,
     },
     /// The broker will never take the outcome event as it is: a smaller one is published under the same `ce_id`.
     OutcomeShortened {
         /// What is published instead.
-        request: Request,
+        request: CommandRequest,
     },
     /// Terminal.
     SagaEnded {
         /// How.
-        end: End,
+        end: SagaEnd,
     },
     /// Something that a person should look at; does not change the saga's course.
     IncidentOpened {
@@ -419,9 +419,9 @@ pub enum Event {
         step: Option<StepIndex>,
         /// Which of the step's commands it is about. Events of earlier builds do not say.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        direction: Option<Direction>,
+        direction: Option<CommandDirection>,
         /// What happened.
-        failure: Failure,
+        failure: CommandFailure,
     },
 }
 
@@ -438,7 +438,7 @@ pub enum AttemptOutcome {
 /// How a do ended that a saga is parked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum BadEnd {
+pub enum StepFailureKind {
     /// Certainly no effect.
     #[default]
     Failed,
@@ -451,7 +451,7 @@ pub enum BadEnd {
 /// Why a command that ended without success was not tried again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Ending {
+pub enum NoRetryReason {
     /// It was refused for good, or could not be evaluated: before the pivot the saga is undone.
     Definite,
     /// Its attempts, or its time, are used up: `onExhausted` says what follows.

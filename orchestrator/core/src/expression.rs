@@ -1,4 +1,4 @@
-//! Expressions: CEL, compiled once when a definition is read, evaluated against a [`Scope`].
+//! Expressions: CEL, compiled once when a definition is read, evaluated against a [`ExpressionScope`].
 //!
 //! An expression comes from a file that somebody else wrote and runs on the thread that owns a shard. So its size is bounded
 //! before a parser sees it, its depth and nesting before it is accepted, and its iterations while it runs ([`limits`]).
@@ -25,17 +25,17 @@ mod syntax;
 mod template;
 mod unfit;
 
-pub use compile::Expression;
+pub use compile::CelExpression;
 pub(crate) use json::kind;
-pub(crate) use kinds::{Kind, Mismatch};
+pub(crate) use kinds::{OperatorMismatch, ValueKind};
 pub use path::PathTemplate;
 pub(crate) use reads::{ANY_ELEMENT, element, is_element};
-pub use reads::{Fact, FunctionCall, Read};
+pub use reads::{FunctionCall, NameRead, PathFact};
 pub(crate) use spelling::{question, spelled};
 pub(crate) use stack::on_deep_stack;
 pub(crate) use template::closed_at;
-pub use template::{Piece, Template};
-pub(crate) use unfit::{Doubt, Unfit};
+pub use template::{TemplatePiece, ValueTemplate};
+pub(crate) use unfit::{UnfitKind, UnfitRisk};
 
 use serde_json::{Map, Value};
 
@@ -82,7 +82,7 @@ pub(crate) const METHODS: &[&str] = &[
 
 /// What an expression can see. Absent names are errors that say so.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Scope<'a> {
+pub struct ExpressionScope<'a> {
     /// The trigger's payload.
     pub event: Option<&'a Value>,
     /// `topic, partition, offset, key, timestamp, headers` of the trigger.

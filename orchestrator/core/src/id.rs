@@ -1,6 +1,6 @@
 //! Identities: sagas, shards, steps and commands.
 
-use crate::{command::Direction, time::Timestamp};
+use crate::{command::CommandDirection, time::Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 use uuid::Uuid;
@@ -13,28 +13,28 @@ pub struct SagaId(Uuid);
 /// A slice of all sagas; a partition of the inbox topic; at most 4,096 of them because an id carries 12 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Shard(pub u16);
+pub struct ShardId(pub u16);
 
 /// The most shards that an installation can have: what 12 bits hold.
 pub const MAX_SHARDS: u16 = 4096;
 
-impl Shard {
+impl ShardId {
     /// The shard of a business key: `xxh3_64(name, 0x00, key) mod shards`. Never changes for an installation.
     #[must_use]
-    pub fn of(definition_name: &str, key: &str, shards: u16) -> Shard {
+    pub fn of(definition_name: &str, key: &str, shards: u16) -> ShardId {
         let mut hasher = xxhash_rust::xxh3::Xxh3::new();
         hasher.update(definition_name.as_bytes());
         hasher.update(&[0]);
         hasher.update(key.as_bytes());
         let index = hasher.digest() % u64::from(shards.clamp(1, MAX_SHARDS));
-        Shard(u16::try_from(index).expect("a remainder by at most 4,096 fits 16 bits"))
+        ShardId(u16::try_from(index).expect("a remainder by at most 4,096 fits 16 bits"))
     }
 }
 
 impl SagaId {
     /// A new id at `now` on `shard`; `random` supplies the 62 random bits.
     #[must_use]
-    pub fn new(now: Timestamp, shard: Shard, random: u64) -> SagaId {
+    pub fn new(now: Timestamp, shard: ShardId, random: u64) -> SagaId {
         let millis = u128::from(now.0.max(0).unsigned_abs()) & 0xffff_ffff_ffff;
         let value = (millis << 80)
             | (0x7u128 << 76)
@@ -46,9 +46,9 @@ impl SagaId {
 
     /// The shard that owns this saga.
     #[must_use]
-    pub fn shard(self) -> Shard {
+    pub fn shard(self) -> ShardId {
         let bits = (self.0.as_u128() >> 64) & 0xfff;
-        Shard(u16::try_from(bits).expect("12 bits fit 16"))
+        ShardId(u16::try_from(bits).expect("12 bits fit 16"))
     }
 
     /// The id as a plain UUID, as the event store keeps it.
@@ -79,14 +79,14 @@ impl fmt::Debug for SagaId {
 /// A text is not the id of a saga.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is not a saga id: expected a UUID of version 7")]
-pub struct NotASagaId(pub String);
+pub struct SagaIdError(pub String);
 
 impl FromStr for SagaId {
-    type Err = NotASagaId;
+    type Err = SagaIdError;
 
-    fn from_str(text: &str) -> Result<SagaId, NotASagaId> {
-        let uuid = Uuid::parse_str(text).map_err(|_| NotASagaId(text.to_owned()))?;
-        SagaId::from_uuid(uuid).ok_or_else(|| NotASagaId(text.to_owned()))
+    fn from_str(text: &str) -> Result<SagaId, SagaIdError> {
+        let uuid = Uuid::parse_str(text).map_err(|_| SagaIdError(text.to_owned()))?;
+        SagaId::from_uuid(uuid).ok_or_else(|| SagaIdError(text.to_owned()))
     }
 }
 
@@ -111,7 +111,7 @@ pub struct CommandId {
     /// The step's name.
     pub step: String,
     /// Whether it performs or undoes the step.
-    pub direction: Direction,
+    pub direction: CommandDirection,
 }
 
 impl fmt::Display for CommandId {
@@ -123,17 +123,17 @@ impl fmt::Display for CommandId {
 /// A text is not a command id.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is not a command id: expected `<saga id>:<step>:<do or undo>`")]
-pub struct NotACommandId(pub String);
+pub struct CommandIdError(pub String);
 
 impl FromStr for CommandId {
-    type Err = NotACommandId;
+    type Err = CommandIdError;
 
-    fn from_str(text: &str) -> Result<CommandId, NotACommandId> {
-        let wrong = || NotACommandId(text.to_owned());
+    fn from_str(text: &str) -> Result<CommandId, CommandIdError> {
+        let wrong = || CommandIdError(text.to_owned());
         let mut parts = text.splitn(3, ':');
         let saga = parts.next().and_then(|part| part.parse().ok()).ok_or_else(wrong)?;
         let step = parts.next().filter(|part| !part.is_empty()).ok_or_else(wrong)?.to_owned();
-        let direction = parts.next().and_then(Direction::parse).ok_or_else(wrong)?;
+        let direction = parts.next().and_then(CommandDirection::parse).ok_or_else(wrong)?;
         Ok(CommandId { saga, step, direction })
     }
 }
@@ -144,8 +144,8 @@ mod tests {
 
     #[test]
     fn the_shard_of_a_key_never_changes() {
-        assert_eq!(Shard::of("order-fulfillment", "4711", 64), Shard::of("order-fulfillment", "4711", 64));
-        let golden = ["4711", "4712", "a", ""].map(|key| Shard::of("order-fulfillment", key, 64).0);
+        assert_eq!(ShardId::of("order-fulfillment", "4711", 64), ShardId::of("order-fulfillment", "4711", 64));
+        let golden = ["4711", "4712", "a", ""].map(|key| ShardId::of("order-fulfillment", key, 64).0);
         assert_eq!(golden, GOLDEN_SHARDS);
     }
 
@@ -155,10 +155,10 @@ mod tests {
 
     #[test]
     fn an_id_carries_its_shard_and_sorts_by_time() {
-        let earlier = SagaId::new(Timestamp(1_000), Shard(4095), u64::MAX);
-        let later = SagaId::new(Timestamp(1_001), Shard(0), 0);
-        assert_eq!(earlier.shard(), Shard(4095));
-        assert_eq!(later.shard(), Shard(0));
+        let earlier = SagaId::new(Timestamp(1_000), ShardId(4095), u64::MAX);
+        let later = SagaId::new(Timestamp(1_001), ShardId(0), 0);
+        assert_eq!(earlier.shard(), ShardId(4095));
+        assert_eq!(later.shard(), ShardId(0));
         assert!(earlier < later);
         assert_eq!(earlier.to_string().parse(), Ok(earlier));
         assert_eq!(earlier.uuid().get_variant(), uuid::Variant::RFC4122);
@@ -166,8 +166,8 @@ mod tests {
 
     #[test]
     fn a_command_id_reads_back() {
-        let saga = SagaId::new(Timestamp(1_000), Shard(7), 42);
-        let id = CommandId { saga, step: "reserve".into(), direction: Direction::Undo };
+        let saga = SagaId::new(Timestamp(1_000), ShardId(7), 42);
+        let id = CommandId { saga, step: "reserve".into(), direction: CommandDirection::Undo };
         assert_eq!(id.to_string().parse(), Ok(id));
         assert!("x:reserve:do".parse::<CommandId>().is_err());
         assert!(format!("{saga}:reserve:redo").parse::<CommandId>().is_err());

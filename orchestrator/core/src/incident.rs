@@ -1,6 +1,6 @@
 //! What kinds of incidents there are: few, whatever participants call their failures.
 
-use crate::command::{Direction, Failure};
+use crate::command::{CommandDirection, CommandFailure};
 
 /// Code of the incident that a record with another payload opens.
 pub(crate) const KEY_TAKEN: &str = "key_taken";
@@ -31,7 +31,7 @@ pub enum IncidentKind {
 impl IncidentKind {
     /// The kind of an incident, by what it is about.
     #[must_use]
-    pub fn of(direction: Option<Direction>, failure: &Failure) -> IncidentKind {
+    pub fn of(direction: Option<CommandDirection>, failure: &CommandFailure) -> IncidentKind {
         match (failure.code.as_str(), direction) {
             ("late_success", _) => IncidentKind::LateSuccess,
             ("cancel_too_late", _) => IncidentKind::CancelTooLate,
@@ -39,10 +39,10 @@ impl IncidentKind {
             ("abandon_too_late", _) => IncidentKind::AbandonTooLate,
             (KEY_TAKEN, None) => IncidentKind::KeyTaken,
             ("unreadable", None) => IncidentKind::Unreadable,
-            (_, Some(Direction::Undo)) => IncidentKind::Undo,
+            (_, Some(CommandDirection::Undo)) => IncidentKind::Undo,
             // What is about no step is about the end.
             (_, None) => IncidentKind::Outcome,
-            (_, Some(Direction::Do)) => IncidentKind::Other,
+            (_, Some(CommandDirection::Do)) => IncidentKind::Other,
         }
     }
 
@@ -69,9 +69,9 @@ mod tests {
 
     #[test]
     fn a_participant_s_words_make_no_kind() {
-        let kind = |direction, code: &str| IncidentKind::of(direction, &Failure::new(code, "")).as_str();
-        assert_eq!(kind(Some(Direction::Undo), "payments.closed_on_sundays"), "undo");
-        assert_eq!(kind(Some(Direction::Undo), "late_success"), "late_success");
+        let kind = |direction, code: &str| IncidentKind::of(direction, &CommandFailure::new(code, "")).as_str();
+        assert_eq!(kind(Some(CommandDirection::Undo), "payments.closed_on_sundays"), "undo");
+        assert_eq!(kind(Some(CommandDirection::Undo), "late_success"), "late_success");
         assert_eq!(kind(None, "kafka.too_large"), "outcome");
         assert_eq!(kind(None, "overdue"), "overdue");
     }

@@ -1,26 +1,26 @@
 //! What can happen to a running saga, as one closed enum.
 
 use crate::{
-    command::{Answer, CommandRef, Direction, Failure},
-    event::{OperatorAction, Trigger},
-    state::Plan,
+    command::{CommandAnswer, CommandDirection, CommandFailure, CommandRef},
+    event::{OperatorAction, TriggerRecord},
+    state::SagaPlan,
 };
 use std::{sync::Arc, time::Duration};
 
 /// What starts a saga.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Start {
+pub struct SagaStart {
     /// The business key, 1 to 256 bytes.
     pub key: String,
     /// The record and its decoded payload.
-    pub trigger: Trigger,
+    pub trigger: TriggerRecord,
     /// W3C `traceparent` of the trigger.
     pub traceparent: Option<String>,
 }
 
 /// One thing that happens to a saga that exists.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Input {
+pub enum SagaInput {
     /// Something came back from a participant, or from the broker for a `publish` step.
     Answered {
         /// For which command.
@@ -28,14 +28,14 @@ pub enum Input {
         /// For which attempt; `None` if the participant did not say.
         attempt: Option<u32>,
         /// What.
-        answer: Answer,
+        answer: CommandAnswer,
     },
     /// The broker took, or refused, the outcome event. What it says of a `publish` step is an answer like any other.
     Delivered {
         /// How that went.
-        delivery: Delivery,
+        delivery: OutcomeDelivery,
     },
-    /// The time that [`crate::state::State::next_due`] named has come. Stale ones change nothing.
+    /// The time that [`crate::state::SagaState::next_due`] named has come. Stale ones change nothing.
     TimeReached,
     /// The guard that holds the command back may let it leave now. Changes nothing if it does not, or if no guard holds it.
     Released {
@@ -56,7 +56,7 @@ pub enum Input {
         /// The retry.
         act: OperatorAct,
         /// What the saga runs by from then on, if it fits where the saga stands.
-        plan: Arc<Plan>,
+        plan: Arc<SagaPlan>,
     },
 }
 
@@ -72,21 +72,21 @@ pub struct OperatorAct {
     /// What.
     pub action: OperatorAction,
     /// The step that it is about; `None`: it names none.
-    pub about: Option<About>,
+    pub about: Option<ActTarget>,
 }
 
 /// A step, and which of its commands, as whoever acts names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct About {
+pub struct ActTarget {
     /// Name of the step.
     pub step: String,
     /// `None`: whichever the saga needs a person for.
-    pub direction: Option<Direction>,
+    pub direction: Option<CommandDirection>,
 }
 
 /// What a saga publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Publication {
+pub enum PublicationRef {
     /// The record of a `publish:` step.
     Step(CommandRef),
     /// The outcome event.
@@ -95,19 +95,19 @@ pub enum Publication {
 
 /// The broker's answer to an outcome event.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Delivery {
+pub enum OutcomeDelivery {
     /// It has it.
     Acknowledged,
     /// It did not, or may not, have taken it: try again after this span. Not counted as an attempt.
     Refused {
         /// Why.
-        failure: Failure,
+        failure: CommandFailure,
         /// When to try again.
         retry_after: Duration,
     },
     /// It will never take it (size).
     Impossible {
         /// Why.
-        failure: Failure,
+        failure: CommandFailure,
     },
 }

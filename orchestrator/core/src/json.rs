@@ -7,7 +7,7 @@ mod number;
 mod odd;
 mod scan;
 
-pub(crate) use number::{Decimal, exact_double, is_exact_double};
+pub(crate) use number::{DecimalNumber, exact_double, is_exact_double};
 pub use number::{MAX_EXPONENT, MAX_NUMBER_CHARS, integer_text};
 pub use odd::{visible, what_it_is};
 
@@ -29,7 +29,7 @@ const RESERVED: &str = "$serde_json::private::";
 
 /// Why a text or a value is not let in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
+pub enum JsonError {
     /// It does not parse.
     #[error("{0}")]
     NotJson(String),
@@ -65,17 +65,17 @@ pub enum Unfit {
     ReservedName,
 }
 
-impl Unfit {
+impl JsonError {
     /// Short and stable: part of the codes of poison messages and failures.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Unfit::NotJson(_) => "json",
-            Unfit::Depth { .. } => "depth",
-            Unfit::Number { .. } | Unfit::Exponent(_) => "number",
-            Unfit::Nul(_) => "nul",
-            Unfit::RepeatedName(_) => "repeated_name",
-            Unfit::ReservedName => "reserved_name",
+            JsonError::NotJson(_) => "json",
+            JsonError::Depth { .. } => "depth",
+            JsonError::Number { .. } | JsonError::Exponent(_) => "number",
+            JsonError::Nul(_) => "nul",
+            JsonError::RepeatedName(_) => "repeated_name",
+            JsonError::ReservedName => "reserved_name",
         }
     }
 }
@@ -84,7 +84,7 @@ impl Unfit {
 ///
 /// # Errors
 /// What it is that cannot be let in.
-pub fn read(bytes: &[u8]) -> Result<Value, Unfit> {
+pub fn read(bytes: &[u8]) -> Result<Value, JsonError> {
     read_within(bytes, MAX_DEPTH)
 }
 
@@ -92,24 +92,24 @@ pub fn read(bytes: &[u8]) -> Result<Value, Unfit> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_envelope(bytes: &[u8]) -> Result<Value, Unfit> {
+pub fn read_envelope(bytes: &[u8]) -> Result<Value, JsonError> {
     read_within(bytes, MAX_DEPTH + 1)
 }
 
-fn read_within(bytes: &[u8], levels: usize) -> Result<Value, Unfit> {
+fn read_within(bytes: &[u8], levels: usize) -> Result<Value, JsonError> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let shape = scan::scan(bytes);
     if shape.depth > levels && shape.is_balanced {
-        return Err(Unfit::Depth { found: shape.depth });
+        return Err(JsonError::Depth { found: shape.depth });
     }
     if shape.has_reserved_name {
-        return Err(Unfit::ReservedName);
+        return Err(JsonError::ReservedName);
     }
-    let value = serde_json::from_slice(bytes).map_err(|error| Unfit::NotJson(odd::why(bytes, &error)))?;
+    let value = serde_json::from_slice(bytes).map_err(|error| JsonError::NotJson(odd::why(bytes, &error)))?;
     check_scalars(&value)?;
     // Of one name the parser keeps the last.
     if names::count(&value) != shape.names {
-        return Err(Unfit::RepeatedName(names::repeated(bytes)));
+        return Err(JsonError::RepeatedName(names::repeated(bytes)));
     }
     Ok(value)
 }
@@ -118,10 +118,10 @@ fn read_within(bytes: &[u8], levels: usize) -> Result<Value, Unfit> {
 ///
 /// # Errors
 /// What it is that cannot be let in.
-pub fn check(value: &Value) -> Result<(), Unfit> {
+pub fn check(value: &Value) -> Result<(), JsonError> {
     let found = depth(value);
     if found > MAX_DEPTH {
-        return Err(Unfit::Depth { found });
+        return Err(JsonError::Depth { found });
     }
     check_scalars(value)
 }
@@ -140,17 +140,17 @@ pub fn depth(value: &Value) -> usize {
 ///
 /// # Errors
 /// What it is that would not be.
-pub fn check_written(text: &[u8]) -> Result<(), Unfit> {
+pub fn check_written(text: &[u8]) -> Result<(), JsonError> {
     let shape = scan::scan(text);
     if shape.depth > PARSER_DEPTH {
-        return Err(Unfit::Depth { found: shape.depth });
+        return Err(JsonError::Depth { found: shape.depth });
     }
-    if shape.has_reserved_name { Err(Unfit::ReservedName) } else { Ok(()) }
+    if shape.has_reserved_name { Err(JsonError::ReservedName) } else { Ok(()) }
 }
 
 /// Whether `name` may be the name of a member.
-pub(crate) fn check_name(name: &str) -> Result<(), Unfit> {
-    if name.starts_with(RESERVED) { Err(Unfit::ReservedName) } else { Ok(()) }
+pub(crate) fn check_name(name: &str) -> Result<(), JsonError> {
+    if name.starts_with(RESERVED) { Err(JsonError::ReservedName) } else { Ok(()) }
 }
 
 /// The text of `value` in which equal numbers are written the same: `1.50` and `15e-1` are one payload.
@@ -183,7 +183,7 @@ fn normalised(value: &Value) -> Cow<'_, Value> {
 }
 
 /// The walk is bounded by the parser's depth, or by what was checked before.
-fn check_scalars(value: &Value) -> Result<(), Unfit> {
+fn check_scalars(value: &Value) -> Result<(), JsonError> {
     match value {
         Value::Null | Value::Bool(_) => Ok(()),
         Value::Number(number) => number::check(number),
@@ -197,8 +197,8 @@ fn check_scalars(value: &Value) -> Result<(), Unfit> {
     }
 }
 
-fn without_nul(text: &str, what: &'static str) -> Result<(), Unfit> {
-    if text.contains('\0') { Err(Unfit::Nul(what)) } else { Ok(()) }
+fn without_nul(text: &str, what: &'static str) -> Result<(), JsonError> {
+    if text.contains('\0') { Err(JsonError::Nul(what)) } else { Ok(()) }
 }
 
 #[cfg(test)]

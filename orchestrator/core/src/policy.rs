@@ -3,17 +3,17 @@
 mod resolve;
 
 use crate::{
-    command::{CommandRef, Direction, Request},
+    command::{CommandDirection, CommandRef, CommandRequest},
     id::StepIndex,
 };
-pub use saga_guards::retry::{Attempts, RetryPolicy};
+pub use saga_guards::retry::{AttemptLimit, RetryPolicy};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What happens when a step's retries are used up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum OnExhausted {
+pub enum ExhaustionPolicy {
     /// The saga is undone (before the pivot).
     #[default]
     Compensate,
@@ -24,7 +24,7 @@ pub enum OnExhausted {
 /// Whether the time of a saga or a step runs on while nobody could have read an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum OnOutage {
+pub enum OutagePolicy {
     /// It stands still: the time ends later, by as long as the outages lasted.
     #[default]
     Extend,
@@ -44,10 +44,10 @@ pub struct RetryRule {
 impl RetryRule {
     /// The policy of a step which, where the file does not say so, is tried `usual` times.
     #[must_use]
-    pub fn on(&self, usual: Attempts) -> RetryPolicy {
+    pub fn on(&self, usual: AttemptLimit) -> RetryPolicy {
         match usual {
-            Attempts::Forever if !self.says_attempts => RetryPolicy { attempts: usual, ..self.policy.clone() },
-            Attempts::Forever | Attempts::Limited(_) => self.policy.clone(),
+            AttemptLimit::Forever if !self.says_attempts => RetryPolicy { attempts: usual, ..self.policy.clone() },
+            AttemptLimit::Forever | AttemptLimit::Limited(_) => self.policy.clone(),
         }
     }
 }
@@ -73,10 +73,10 @@ impl CommandPolicy {
     /// How long an attempt that does `request` is awaited from the moment that it is decided on. Over HTTP whoever makes the call holds it to
     /// its timeout from when it leaves, so that this ends only what nobody holds any more.
     #[must_use]
-    pub fn time_for(&self, request: Option<&Request>) -> Duration {
+    pub fn time_for(&self, request: Option<&CommandRequest>) -> Duration {
         match request {
-            Some(Request::Http { .. }) => self.attempt_timeout.saturating_add(LEAVING),
-            Some(Request::Kafka { .. } | Request::Publish { .. }) | None => self.attempt_timeout,
+            Some(CommandRequest::Http { .. }) => self.attempt_timeout.saturating_add(LEAVING),
+            Some(CommandRequest::Kafka { .. } | CommandRequest::Publish { .. }) | None => self.attempt_timeout,
         }
     }
 
@@ -84,7 +84,7 @@ impl CommandPolicy {
     /// awaited, but at least 5 s, because a short timeout says little of the participant, and at most a minute, so that a refusal is not taken for
     /// a conflict for long.
     #[must_use]
-    pub fn runs_on(&self, request: Option<&Request>) -> Duration {
+    pub fn runs_on(&self, request: Option<&CommandRequest>) -> Duration {
         let (least, most) = RUNS_ON;
         self.time_for(request).clamp(least, most)
     }
@@ -103,25 +103,25 @@ pub struct StepPolicy {
     pub timeout: Option<Duration>,
     /// Whether `timeout` runs on in outages.
     #[serde(default)]
-    pub on_outage: OnOutage,
+    pub on_outage: OutagePolicy,
     /// When the do's retries are used up.
-    pub on_exhausted: OnExhausted,
+    pub on_exhausted: ExhaustionPolicy,
 }
 
 /// Policies of all steps, by position; stored as canonical JSON under its SHA-256.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Policies {
+pub struct SagaPolicies {
     /// One per step of the definition.
     pub steps: Vec<StepPolicy>,
     /// The whole saga; `None` has no limit.
     pub timeout: Option<Duration>,
     /// Whether `timeout` runs on in outages.
     #[serde(default)]
-    pub on_outage: OnOutage,
+    pub on_outage: OutagePolicy,
 }
 
-impl Policies {
+impl SagaPolicies {
     /// The policy of a step.
     ///
     /// # Panics
@@ -135,13 +135,13 @@ impl Policies {
     #[must_use]
     pub fn command(&self, command: CommandRef) -> &CommandPolicy {
         match command.direction {
-            Direction::Do => &self.step(command.step).forward,
-            Direction::Undo => &self.step(command.step).undo,
+            CommandDirection::Do => &self.step(command.step).forward,
+            CommandDirection::Undo => &self.step(command.step).undo,
         }
     }
 }
 
-impl Policies {
+impl SagaPolicies {
     /// The text that is stored: compact JSON, the same for equal policies.
     #[must_use]
     pub fn canonical_json(&self) -> String {
@@ -160,7 +160,7 @@ impl Policies {
     ///
     /// # Errors
     /// When it is not the text of policies.
-    pub fn from_json(text: &str) -> Result<Policies, serde_json::Error> {
+    pub fn from_json(text: &str) -> Result<SagaPolicies, serde_json::Error> {
         serde_json::from_str(text)
     }
 }
@@ -168,16 +168,23 @@ impl Policies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::Method;
+    use crate::command::HttpMethod;
 
     #[test]
     fn an_attempt_over_http_is_awaited_for_as_long_as_it_may_take_to_leave_too() {
         let policy = CommandPolicy { retry: RetryPolicy::standard(), attempt_timeout: Duration::from_secs(5) };
         let participant = || "payments".to_owned();
-        let http =
-            Request::Http { participant: participant(), method: Method::Post, path: "charges".into(), body: None };
-        let kafka =
-            Request::Kafka { participant: participant(), command: "Charge".into(), body: serde_json::Value::Null };
+        let http = CommandRequest::Http {
+            participant: participant(),
+            method: HttpMethod::Post,
+            path: "charges".into(),
+            body: None,
+        };
+        let kafka = CommandRequest::Kafka {
+            participant: participant(),
+            command: "Charge".into(),
+            body: serde_json::Value::Null,
+        };
         assert_eq!(policy.time_for(Some(&http)), Duration::from_secs(7));
         assert_eq!(policy.time_for(Some(&kafka)), Duration::from_secs(5));
     }

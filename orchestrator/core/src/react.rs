@@ -2,18 +2,18 @@
 //! under the same ids and with the same bytes.
 
 use crate::{
-    command::{CommandRef, Direction, Guard, Request, Whose},
-    definition::{Action, Over, Whom},
+    command::{CommandDirection, CommandRef, CommandRequest, GuardKind, GuardOwner},
+    definition::{ParticipantSelector, StepAction, TransportKind},
     id::CommandId,
-    input::Publication,
-    state::{Attempting, CommandState, Course, EventName, OutcomeForm, Phase, Plan, State},
+    input::PublicationRef,
+    state::{CommandPhase, CommandState, EventPosition, InFlightAttempt, OutcomeForm, SagaPhase, SagaPlan, SagaState},
     time::Timestamp,
 };
 use std::{sync::Arc, time::Duration};
 
 /// Something that has to leave.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
+pub enum SagaEffect {
     /// Ask a participant.
     Call(CallEffect),
     /// Publish an event.
@@ -28,11 +28,11 @@ pub struct WaitEffect {
     /// Which command.
     pub command: CommandRef,
     /// Whose guard.
-    pub whose: Whose<String>,
+    pub whose: GuardOwner<String>,
     /// Others may take it too, for it names a capability and nobody has been sent it yet.
-    pub anyone: Option<Anyone>,
+    pub anyone: Option<CapabilityTarget>,
     /// Which guard.
-    pub guard: Guard,
+    pub guard: GuardKind,
     /// When to ask again at the earliest.
     pub not_before: Timestamp,
     /// The oldest goes first. A command that was never tried has the age of its saga, so that sagas that have begun end before others go on. One
@@ -52,7 +52,7 @@ pub struct CallEffect {
     /// Which attempt.
     pub attempt: u32,
     /// What is sent.
-    pub request: Arc<Request>,
+    pub request: Arc<CommandRequest>,
     /// One attempt: from leaving the guard to the answer.
     pub attempt_timeout: Duration,
     /// How often this owner asked how far it is: each asking is an effect of its own.
@@ -60,46 +60,48 @@ pub struct CallEffect {
     /// Where to ask; `None`: send the request.
     pub location: Option<String>,
     /// The event that began the attempt: every sending of it names the same.
-    pub cause: EventName,
+    pub cause: EventPosition,
     /// When the attempt began: every sending of it says the same time.
     pub at: Timestamp,
 }
 
 /// Whoever can do something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Anyone {
+pub struct CapabilityTarget {
     /// What they can do.
     pub capability: String,
     /// How they are reached.
-    pub over: Over,
+    pub over: TransportKind,
 }
 
 /// A publication that the broker has not acknowledged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PublishEffect {
     /// Which.
-    pub publication: Publication,
+    pub publication: PublicationRef,
     /// `ce_id`: the same for every try.
     pub event_id: String,
     /// Which attempt of a `publish` step; of the outcome event 0, and 1 of its smaller form.
     pub attempt: u32,
     /// What is published.
-    pub request: Arc<Request>,
+    pub request: Arc<CommandRequest>,
     /// The event that caused it.
-    pub cause: EventName,
+    pub cause: EventPosition,
     /// When its cause was recorded: every try says the same time.
     pub at: Timestamp,
 }
 
 /// Everything that is outstanding. Whoever performs effects leaves out what it has sent in this life.
 #[must_use]
-pub fn react(plan: &Plan, state: &State) -> Vec<Effect> {
+pub fn react(plan: &SagaPlan, state: &SagaState) -> Vec<SagaEffect> {
     match &state.course {
-        Course::Forward | Course::Compensating { .. } => attempts(plan, state).chain(waits(plan, state)).collect(),
+        SagaPhase::Forward | SagaPhase::Compensating { .. } => {
+            attempts(plan, state).chain(waits(plan, state)).collect()
+        }
         // Nothing that waits goes on in a parked saga.
-        Course::Parked { .. } => attempts(plan, state).collect(),
-        Course::OutcomeDue { request, form, cause, at, .. } => vec![Effect::Publish(PublishEffect {
-            publication: Publication::Outcome,
+        SagaPhase::Parked { .. } => attempts(plan, state).collect(),
+        SagaPhase::OutcomeDue { request, form, cause, at, .. } => vec![SagaEffect::Publish(PublishEffect {
+            publication: PublicationRef::Outcome,
             event_id: format!("{}:outcome", state.id),
             attempt: match form {
                 OutcomeForm::Whole => 0,
@@ -109,22 +111,26 @@ pub fn react(plan: &Plan, state: &State) -> Vec<Effect> {
             cause: *cause,
             at: *at,
         })],
-        Course::Ended(_) => Vec::new(),
+        SagaPhase::Ended(_) => Vec::new(),
     }
 }
 
-fn attempts<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Effect> + 'a {
+fn attempts<'a>(plan: &'a SagaPlan, state: &'a SagaState) -> impl Iterator<Item = SagaEffect> + 'a {
     state.commands().filter_map(move |(command, it)| match &it.phase {
-        Phase::Attempting(attempting) => {
+        CommandPhase::Attempting(attempting) => {
             Some(effect(plan, state, command, attempting, it.attempt, it.request.clone()?))
         }
-        Phase::Idle | Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Settled(_) => None,
+        CommandPhase::Idle
+        | CommandPhase::Held { .. }
+        | CommandPhase::Resting { .. }
+        | CommandPhase::Sleeping { .. }
+        | CommandPhase::Settled(_) => None,
     })
 }
 
-fn waits<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Effect> + 'a {
+fn waits<'a>(plan: &'a SagaPlan, state: &'a SagaState) -> impl Iterator<Item = SagaEffect> + 'a {
     state.commands().filter_map(move |(command, it)| match &it.phase {
-        Phase::Held { guard, not_before, .. } => Some(Effect::Wait(WaitEffect {
+        CommandPhase::Held { guard, not_before, .. } => Some(SagaEffect::Wait(WaitEffect {
             command,
             whose: state.held_in_line_of(plan, command)?.map(str::to_owned),
             anyone: anyone(plan, command).filter(|_| it.request.is_none()),
@@ -133,40 +139,48 @@ fn waits<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Effect> +
             since: waits_since(state, it),
             has_probed: it.has_probed(),
         })),
-        Phase::Idle | Phase::Attempting(_) | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Settled(_) => None,
+        CommandPhase::Idle
+        | CommandPhase::Attempting(_)
+        | CommandPhase::Resting { .. }
+        | CommandPhase::Sleeping { .. }
+        | CommandPhase::Settled(_) => None,
     })
 }
 
-fn waits_since(state: &State, command: &CommandState) -> Timestamp {
+fn waits_since(state: &SagaState, command: &CommandState) -> Timestamp {
     match command.attempt {
         0 => state.started_at,
         _ => command.refused_since.unwrap_or(state.last_at),
     }
 }
 
-fn anyone(plan: &Plan, command: CommandRef) -> Option<Anyone> {
-    let (Direction::Do, Action::Call(call)) = (command.direction, &plan.definition.step(command.step).action) else {
+fn anyone(plan: &SagaPlan, command: CommandRef) -> Option<CapabilityTarget> {
+    let (CommandDirection::Do, StepAction::Call(call)) =
+        (command.direction, &plan.definition.step(command.step).action)
+    else {
         return None;
     };
     match call.target.whom() {
-        Whom::Participant(_) => None,
-        Whom::Capability(capability) => Some(Anyone { capability: capability.clone(), over: call.target.over() }),
+        ParticipantSelector::Participant(_) => None,
+        ParticipantSelector::Capability(capability) => {
+            Some(CapabilityTarget { capability: capability.clone(), over: call.target.over() })
+        }
     }
 }
 
 fn effect(
-    plan: &Plan,
-    state: &State,
+    plan: &SagaPlan,
+    state: &SagaState,
     command: CommandRef,
-    attempting: &Attempting,
+    attempting: &InFlightAttempt,
     attempt: u32,
-    request: Arc<Request>,
-) -> Effect {
+    request: Arc<CommandRequest>,
+) -> SagaEffect {
     let id = state.command_id(plan, command);
-    if let Request::Publish { .. } = *request {
-        let publication = Publication::Step(command);
+    if let CommandRequest::Publish { .. } = *request {
+        let publication = PublicationRef::Step(command);
         let event_id = id.to_string();
-        return Effect::Publish(PublishEffect {
+        return SagaEffect::Publish(PublishEffect {
             publication,
             event_id,
             attempt,
@@ -175,7 +189,7 @@ fn effect(
             at: attempting.at,
         });
     }
-    Effect::Call(CallEffect {
+    SagaEffect::Call(CallEffect {
         command,
         id,
         attempt,

@@ -14,64 +14,64 @@ mod step;
 pub mod view;
 
 use crate::{
-    answerable::Outages,
-    command::{CommandRef, Direction, Failure, Guard, Request},
-    definition::{Definition, PivotSide},
-    event::{Ending, Substitute, Trigger},
+    answerable::OutageLog,
+    command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, GuardKind},
+    definition::{PivotSide, SagaDefinition},
+    event::{NoRetryReason, SubstituteAnswer, TriggerRecord},
     id::{CommandId, SagaId, StepIndex},
-    policy::Policies,
+    policy::SagaPolicies,
     time::Timestamp,
 };
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-pub use acts::{ACTS_KEPT, Acted, Acts};
-pub use course::{Course, Heading, OutcomeForm};
-pub use due::Dues;
-pub use held::Held;
-pub(crate) use needs::Consequence;
-pub use noted::Noted;
-pub(crate) use noted::Times;
-pub use stands::Stands;
-pub use status::{NotAStatus, Status};
+pub use acts::{ACTS_KEPT, ActHistory, AppliedAct};
+pub use course::{OutcomeForm, SagaDirection, SagaPhase};
+pub use due::SagaTimers;
+pub use held::BlockingGuard;
+pub(crate) use needs::FailureConsequence;
+pub use noted::AttemptNotes;
+pub(crate) use noted::AttemptTimes;
+pub use stands::SagaPosition;
+pub use status::{SagaStatus, SagaStatusError};
 
 /// What a saga runs by: pinned when it starts.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct SagaPlan {
     /// The definition.
-    pub definition: Arc<Definition>,
+    pub definition: Arc<SagaDefinition>,
     /// Retries and timeouts, resolved.
-    pub policies: Arc<Policies>,
+    pub policies: Arc<SagaPolicies>,
     /// Hash of the policies' canonical text.
     pub policies_hash: String,
     /// What the saga ran by before an operator gave it this: its journal is folded by each in its time.
-    pub before: Option<Arc<Plan>>,
+    pub before: Option<Arc<SagaPlan>>,
 }
 
 /// By what was written: the way there makes no difference.
-impl PartialEq for Plan {
-    fn eq(&self, other: &Plan) -> bool {
+impl PartialEq for SagaPlan {
+    fn eq(&self, other: &SagaPlan) -> bool {
         self.definition.hash == other.definition.hash && self.policies_hash == other.policies_hash
     }
 }
 
-impl Plan {
+impl SagaPlan {
     /// The plan of `definition` under `policies`.
     #[must_use]
-    pub fn new(definition: Arc<Definition>, policies: Arc<Policies>) -> Plan {
+    pub fn new(definition: Arc<SagaDefinition>, policies: Arc<SagaPolicies>) -> SagaPlan {
         let policies_hash = policies.hash();
-        Plan { definition, policies, policies_hash, before: None }
+        SagaPlan { definition, policies, policies_hash, before: None }
     }
 
     /// The same for a saga that ran by `before` until now.
     #[must_use]
-    pub fn after(&self, before: Arc<Plan>) -> Plan {
-        Plan { before: Some(before), ..self.clone() }
+    pub fn after(&self, before: Arc<SagaPlan>) -> SagaPlan {
+        SagaPlan { before: Some(before), ..self.clone() }
     }
 
     /// What the saga ran by one after the other, this one last.
-    pub(crate) fn chain(&self) -> Vec<&Plan> {
-        let mut chain: Vec<&Plan> = std::iter::successors(Some(self), |plan| plan.before.as_deref()).collect();
+    pub(crate) fn chain(&self) -> Vec<&SagaPlan> {
+        let mut chain: Vec<&SagaPlan> = std::iter::successors(Some(self), |plan| plan.before.as_deref()).collect();
         chain.reverse();
         chain
     }
@@ -79,7 +79,7 @@ impl Plan {
 
 /// One saga.
 #[derive(Clone, Debug, PartialEq)]
-pub struct State {
+pub struct SagaState {
     /// Its identity.
     pub id: SagaId,
     /// Version of the last row.
@@ -93,19 +93,19 @@ pub struct State {
     /// The business key.
     pub key: String,
     /// What started it.
-    pub trigger: Arc<Trigger>,
+    pub trigger: Arc<TriggerRecord>,
     /// W3C `traceparent` of everything that it sends.
     pub traceparent: String,
     /// What expressions see of it that never changes.
-    pub(crate) seen: Arc<Seen>,
+    pub(crate) seen: Arc<ScopeConstants>,
     /// Where it is heading.
-    pub course: Course,
+    pub course: SagaPhase,
     /// By position.
     pub steps: Vec<StepState>,
     /// `steps` in expressions: results of the steps that succeeded or were answered for, by name.
     pub results: Map<String, Value>,
     /// When it was parked, as far as that is over: deadlines stood still.
-    pub parked: Outages,
+    pub parked: OutageLog,
     /// Its time ended after the pivot.
     pub overdue: bool,
     /// A cancel that waits for the pivot's answer: who and why.
@@ -115,41 +115,41 @@ pub struct State {
     /// Its outcome event, which waits for its topic by what is on record, is out to find whether that takes records again. Not on record.
     pub outcome_is_out: bool,
     /// The latest operators' acts.
-    pub acts: Acts,
+    pub acts: ActHistory,
     /// What a person should look at.
-    pub incidents: Vec<Incident>,
+    pub incidents: Vec<SagaIncident>,
 }
 
 /// What expressions see of a saga that never changes: made once, because every step looks at it.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Seen {
+pub(crate) struct ScopeConstants {
     pub(crate) saga: Value,
     pub(crate) record: Value,
 }
 
 /// Something that a person should look at.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Incident {
+pub struct SagaIncident {
     /// When.
     pub at: Timestamp,
     /// The step it is about.
     pub step: Option<StepIndex>,
     /// Which of the step's commands it is about, if that is known.
-    pub direction: Option<Direction>,
+    pub direction: Option<CommandDirection>,
     /// What.
-    pub failure: Failure,
+    pub failure: CommandFailure,
 }
 
 /// Name of an event: the row and its place in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EventName {
+pub struct EventPosition {
     /// The row.
     pub version: u32,
     /// The event in it.
     pub index: u16,
 }
 
-impl std::fmt::Display for EventName {
+impl std::fmt::Display for EventPosition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.version, self.index)
     }
@@ -165,14 +165,14 @@ pub struct StepState {
     /// What the participant answered: of a success, a rejected success, or a late one; of the cache's, what it answered before.
     pub result: Option<Value>,
     /// What answered in its place, if anything did.
-    pub substitute: Option<Substitute>,
+    pub substitute: Option<SubstituteAnswer>,
 }
 
 /// One command of a step, in either direction.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CommandState {
     /// What is sent; set once.
-    pub request: Option<Arc<Request>>,
+    pub request: Option<Arc<CommandRequest>>,
     /// When the step began to be worked on, guards included.
     pub began_at: Option<Timestamp>,
     /// The highest attempt that was started and not taken back by a guard.
@@ -196,32 +196,32 @@ pub struct CommandState {
     /// When an attempt was last given up in doubt: from then on nobody awaited it, and it may have gone on.
     pub doubted_at: Option<Timestamp>,
     /// How the last attempt ended, if not well.
-    pub last_failure: Option<Failure>,
+    pub last_failure: Option<CommandFailure>,
     /// Whether a person can mend what its last attempt failed for.
     pub needs_person: bool,
     /// Why it was not tried again; `None` unless it failed or stayed unknown.
-    pub ending: Option<Ending>,
+    pub ending: Option<NoRetryReason>,
     /// What is going on.
-    pub phase: Phase,
+    pub phase: CommandPhase,
 }
 
 /// What is going on with a command.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Phase {
+pub enum CommandPhase {
     /// Not begun.
     #[default]
     Idle,
     /// A guard holds it back.
     Held {
         /// Which.
-        guard: Guard,
+        guard: GuardKind,
         /// Whose; `None`: nobody's, or on record from before that was said.
         participant: Option<String>,
         /// When to ask again.
         not_before: Timestamp,
     },
     /// An attempt is out.
-    Attempting(Attempting),
+    Attempting(InFlightAttempt),
     /// Between two attempts.
     Resting {
         /// When the next one is due.
@@ -233,25 +233,25 @@ pub enum Phase {
         until: Timestamp,
     },
     /// It ended.
-    Settled(Settled),
+    Settled(CommandOutcome),
 }
 
 /// An attempt that is out.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Attempting {
+pub struct InFlightAttempt {
     since: Timestamp,
     /// How long it is awaited: what is over then counts as unknown.
     pub time: Duration,
     /// Whether it is known to have left later than its time begins by what is on record.
-    pub departure: Departure,
+    pub departure: SendTime,
     ask_at: Option<Timestamp>,
     location: Option<String>,
     /// When it was last recorded that the participant works on it.
     pub heard_at: Option<Timestamp>,
     /// What is known beyond the record.
-    pub noted: Noted,
+    pub noted: AttemptNotes,
     /// The event that let it leave; stays the same when it is asked after, because the record that is sent again names it.
-    pub cause: EventName,
+    pub cause: EventPosition,
     /// When it was let leave; stays the same when it is asked after.
     pub at: Timestamp,
     /// Whether it is the command's first try and within its first timeout.
@@ -260,7 +260,7 @@ pub struct Attempting {
 
 /// When an attempt left, as far as whoever sends it knows. Not on record: another owner sends it again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Departure {
+pub enum SendTime {
     /// When it was decided on.
     #[default]
     AsDecided,
@@ -272,20 +272,20 @@ pub enum Departure {
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Settled {
+pub enum CommandOutcome {
     /// Applied, or undone.
     Succeeded,
     /// Applied, and its `check` refused the result.
-    Rejected(Failure),
+    Rejected(CommandFailure),
     /// Certainly no effect; of an undo: it gave up.
-    Failed(Failure),
+    Failed(CommandFailure),
     /// It may have had its effect; of an undo: it gave up.
-    Unknown(Failure),
+    Unknown(CommandFailure),
     /// What follows goes on without it, whether or not an attempt in doubt happened; of an undo: done by hand.
     Skipped,
 }
 
-impl State {
+impl SagaState {
     /// The step at `index`.
     ///
     /// # Panics
@@ -300,22 +300,22 @@ impl State {
     pub fn command(&self, command: CommandRef) -> &CommandState {
         let step = self.step(command.step);
         match command.direction {
-            Direction::Do => &step.forward,
-            Direction::Undo => &step.undo,
+            CommandDirection::Do => &step.forward,
+            CommandDirection::Undo => &step.undo,
         }
     }
 
     pub(crate) fn command_mut(&mut self, command: CommandRef) -> &mut CommandState {
         let step = &mut self.steps[command.step.at()];
         match command.direction {
-            Direction::Do => &mut step.forward,
-            Direction::Undo => &mut step.undo,
+            CommandDirection::Do => &mut step.forward,
+            CommandDirection::Undo => &mut step.undo,
         }
     }
 
     /// The identity of a command.
     #[must_use]
-    pub fn command_id(&self, plan: &Plan, command: CommandRef) -> CommandId {
+    pub fn command_id(&self, plan: &SagaPlan, command: CommandRef) -> CommandId {
         let step = plan.definition.step(command.step).name.clone();
         CommandId { saga: self.id, step, direction: command.direction }
     }
@@ -324,19 +324,19 @@ impl State {
     pub(crate) fn commands(&self) -> impl Iterator<Item = (CommandRef, &CommandState)> {
         self.steps.iter().zip(0u16..).flat_map(|(step, index)| {
             let command = |direction| CommandRef { step: StepIndex(index), direction };
-            [(command(Direction::Do), &step.forward), (command(Direction::Undo), &step.undo)]
+            [(command(CommandDirection::Do), &step.forward), (command(CommandDirection::Undo), &step.undo)]
         })
     }
 
     /// The state as it is folded by a new owner: what an attempt's answers are worth depends on how often it left, and that is not known of
     /// attempts of an earlier owner.
     #[must_use]
-    pub fn inherited(mut self) -> State {
+    pub fn inherited(mut self) -> SagaState {
         for step in &mut self.steps {
             for command in [&mut step.forward, &mut step.undo] {
                 command.inherited = command.attempt;
-                if let Phase::Attempting(attempting) = &mut command.phase {
-                    attempting.departure = Departure::AsDecided;
+                if let CommandPhase::Attempting(attempting) = &mut command.phase {
+                    attempting.departure = SendTime::AsDecided;
                 }
             }
         }
@@ -345,19 +345,19 @@ impl State {
 
     /// Whether the pivot is settled as succeeded or skipped: from then on the saga only goes forward, because what follows may have begun.
     #[must_use]
-    pub fn pivot_passed(&self, plan: &Plan) -> bool {
+    pub fn pivot_passed(&self, plan: &SagaPlan) -> bool {
         self.pivot(plan).is_some_and(|index| self.step(index).is_passed())
     }
 
     /// The pivot's position.
-    pub(crate) fn pivot(&self, plan: &Plan) -> Option<StepIndex> {
+    pub(crate) fn pivot(&self, plan: &SagaPlan) -> Option<StepIndex> {
         plan.definition.indices().find(|index| plan.definition.step(*index).side == PivotSide::Pivot)
     }
 
     /// Whoever sends an attempt tells when that left. Changes nothing if it is not the one that is out.
-    pub fn departs(&mut self, command: CommandRef, attempt: u32, departure: Departure) {
+    pub fn departs(&mut self, command: CommandRef, attempt: u32, departure: SendTime) {
         let it = self.command_mut(command);
-        if let Phase::Attempting(attempting) = &mut it.phase
+        if let CommandPhase::Attempting(attempting) = &mut it.phase
             && it.attempt == attempt
         {
             attempting.departure = departure;
@@ -365,21 +365,27 @@ impl State {
     }
 }
 
-impl Seen {
-    pub(crate) fn new(plan: &Plan, id: SagaId, key: &str, started_at: Timestamp, trigger: &Trigger) -> Seen {
+impl ScopeConstants {
+    pub(crate) fn new(
+        plan: &SagaPlan,
+        id: SagaId,
+        key: &str,
+        started_at: Timestamp,
+        trigger: &TriggerRecord,
+    ) -> ScopeConstants {
         let saga = json!({
             "id": id.to_string(),
             "name": plan.definition.name,
             "key": key,
             "startedAt": crate::time::rfc3339(started_at),
         });
-        Seen { saga, record: record_value(trigger) }
+        ScopeConstants { saga, record: record_value(trigger) }
     }
 }
 
 /// `record` in expressions.
 #[must_use]
-pub fn record_value(trigger: &Trigger) -> Value {
+pub fn record_value(trigger: &TriggerRecord) -> Value {
     json!({
         "topic": trigger.topic,
         "partition": trigger.partition,

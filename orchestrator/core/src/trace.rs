@@ -35,19 +35,19 @@ fn is_traceparent(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{id::Shard, time::Timestamp};
+    use crate::{id::ShardId, time::Timestamp};
 
     const GIVEN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     #[test]
     fn the_trigger_s_trace_goes_on() {
-        let saga = SagaId::new(Timestamp(1), Shard(1), 1);
+        let saga = SagaId::new(Timestamp(1), ShardId(1), 1);
         assert_eq!(traceparent(saga, Some(GIVEN)), GIVEN);
     }
 
     #[test]
     fn without_one_that_counts_the_saga_has_its_own() {
-        let saga = SagaId::new(Timestamp(1), Shard(1), 1);
+        let saga = SagaId::new(Timestamp(1), ShardId(1), 1);
         for given in
             [None, Some("00-a-b-01"), Some(""), Some("00-00000000000000000000000000000000-b7ad6b7169203331-01")]
         {

@@ -1,6 +1,8 @@
 //! Every finding as a person sees it: each bad file stands beside what is said about it. `UPDATE_GOLDEN=1` writes the answers anew.
 
-use saga_core::definition::{self, Code, Diagnostic, Fix, Library, Source, Style, participants, render};
+use saga_core::definition::{
+    self, CheckFinding, Code, DefinitionLibrary, RenderStyle, SourceFile, SuggestedFix, participants, render,
+};
 use std::{
     collections::BTreeSet,
     fs,
@@ -53,24 +55,24 @@ fn name(path: &Path) -> String {
     path.file_name().expect("a file").to_string_lossy().into_owned()
 }
 
-fn source(path: &Path) -> Source {
-    Source::new(name(path), fs::read_to_string(path).expect("a text"))
+fn source(path: &Path) -> SourceFile {
+    SourceFile::new(name(path), fs::read_to_string(path).expect("a text"))
 }
 
-fn findings_of(path: &Path) -> Vec<Diagnostic> {
+fn findings_of(path: &Path) -> Vec<CheckFinding> {
     findings_in(source(path))
 }
 
-fn findings_in(text: Source) -> Vec<Diagnostic> {
+fn findings_in(text: SourceFile) -> Vec<CheckFinding> {
     if text.name.ends_with(".participants.yaml") {
         return participants::parse(&text.name, &text.text, &|_| None).expect_err(&text.name);
     }
     let others = [
-        Source::new("participants.yaml", PARTICIPANTS),
-        Source::new("order-placed.avsc", ORDER_PLACED),
-        Source::new("ClaimFiled.schema.json", CLAIM_FILED),
+        SourceFile::new("participants.yaml", PARTICIPANTS),
+        SourceFile::new("order-placed.avsc", ORDER_PLACED),
+        SourceFile::new("ClaimFiled.schema.json", CLAIM_FILED),
     ];
-    Library::read(&[text], Some(&others[0]), &others[1..], &|_| None).findings
+    DefinitionLibrary::read(&[text], Some(&others[0]), &others[1..], &|_| None).findings
 }
 
 /// Compares `rendered` with the golden file beside `path`, or writes it.
@@ -92,14 +94,14 @@ fn every_bad_file_says_what_to_write() {
     for path in paths {
         let findings = findings_of(&path);
         assert!(!findings.is_empty(), "{}", path.display());
-        check(&path, &render(&findings, Style::Plain));
+        check(&path, &render(&findings, RenderStyle::Plain));
         helpless.extend(findings.into_iter().filter(|finding| finding.help.is_none()));
     }
-    assert!(helpless.is_empty(), "no help: {}", render(&helpless, Style::Plain));
+    assert!(helpless.is_empty(), "no help: {}", render(&helpless, RenderStyle::Plain));
 }
 
 /// The text with what a finding proposes.
-fn mended(text: &str, fix: &Fix) -> String {
+fn mended(text: &str, fix: &SuggestedFix) -> String {
     format!("{}{}{}", &text[..fix.span.start], fix.text, &text[fix.span.end..])
 }
 
@@ -109,7 +111,7 @@ fn whatever_a_help_proposes_passes() {
     let mut proposed = 0;
     for path in files(".saga.yaml").into_iter().chain(files(".participants.yaml")) {
         let found = findings_of(&path);
-        let of = |all: &[Diagnostic]| -> Vec<(Code, String)> {
+        let of = |all: &[CheckFinding]| -> Vec<(Code, String)> {
             all.iter().map(|finding| (finding.code, finding.message.clone())).collect()
         };
         let before = of(&found);
@@ -117,7 +119,7 @@ fn whatever_a_help_proposes_passes() {
             let Some(fix) = &finding.fix else { continue };
             proposed += 1;
             let text = mended(&source(&path).text, fix);
-            let after = findings_in(Source::new(name(&path), text));
+            let after = findings_in(SourceFile::new(name(&path), text));
             let new: Vec<_> = after.iter().filter(|it| !before.contains(&(it.code, it.message.clone()))).collect();
             assert!(new.is_empty(), "{finding}: {} leads to {new:?}", fix.text);
             assert!(after.len() < found.len(), "{finding}: {} mends nothing", fix.text);
@@ -152,8 +154,8 @@ fn every_code_has_a_bad_file() {
 #[test]
 fn what_is_wrong_between_files_is_found() {
     let one = source(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sagas/subscription-signup.saga.yaml"));
-    let two = Source { name: "again.saga.yaml".into(), ..one.clone() };
-    let library = Library::read(&[one, two], None, &[Source::new("bad.avsc", "{}")], &|_| None);
+    let two = SourceFile { name: "again.saga.yaml".into(), ..one.clone() };
+    let library = DefinitionLibrary::read(&[one, two], None, &[SourceFile::new("bad.avsc", "{}")], &|_| None);
     let codes: Vec<&str> = library.findings.iter().map(|finding| finding.code.as_str()).collect();
     assert_eq!(codes, ["bad-schema", "duplicate-definition"]);
     assert_eq!(library.definitions.len(), 1);
@@ -164,8 +166,8 @@ fn two_schemas_of_one_type_are_refused() {
     let json = r#"{"title": "A", "type": "object"}"#;
     let avro = r#"{"type": "record", "name": "A", "fields": []}"#;
     let found = |files: [(&str, &str); 2]| {
-        let files = files.map(|(name, text)| Source::new(name, text));
-        let library = Library::read(&[], None, &files, &|_| None);
+        let files = files.map(|(name, text)| SourceFile::new(name, text));
+        let library = DefinitionLibrary::read(&[], None, &files, &|_| None);
         library.findings.iter().map(|finding| format!("{} {finding}", finding.code.as_str())).collect::<Vec<_>>()
     };
     for files in [
@@ -181,9 +183,9 @@ fn two_schemas_of_one_type_are_refused() {
 
 #[test]
 fn a_name_is_taken_by_a_file_that_cannot_be_used_too() {
-    let broken = Source::new("one.saga.yaml", "saga: order\nsteps: []\n");
+    let broken = SourceFile::new("one.saga.yaml", "saga: order\nsteps: []\n");
     let whole = "saga: order\ntrigger: {topic: t, type: T, key: \"${ event.id }\"}\nsteps: [{step: rest, wait: 1s}]\n";
-    let library = Library::read(&[broken, Source::new("two.saga.yaml", whole)], None, &[], &|_| None);
+    let library = DefinitionLibrary::read(&[broken, SourceFile::new("two.saga.yaml", whole)], None, &[], &|_| None);
     let duplicate = library.findings.iter().find(|finding| finding.code == Code::DuplicateDefinition);
     let said = duplicate.expect("the name is taken").to_string();
     assert!(said.contains("two.saga.yaml") && said.contains("one.saga.yaml defines the saga `order`"), "{said}");
@@ -191,12 +193,12 @@ fn a_name_is_taken_by_a_file_that_cannot_be_used_too() {
 
 #[test]
 fn bytes_that_are_no_text_are_a_finding_with_a_place() {
-    let finding = Source::of_bytes("latin.saga.yaml", b"saga: order\ndescription: Gr\xf6\xdfe\n".to_vec());
+    let finding = SourceFile::of_bytes("latin.saga.yaml", b"saga: order\ndescription: Gr\xf6\xdfe\n".to_vec());
     let finding = finding.expect_err("Latin-1");
     let place = finding.position();
     assert_eq!((finding.code, place.line, place.column), (Code::Yaml, 2, 16));
     assert!(finding.message.contains("UTF-8") && finding.help.is_some(), "{finding}");
-    assert!(Source::of_bytes("utf8.saga.yaml", "Größe".into()).is_ok());
+    assert!(SourceFile::of_bytes("utf8.saga.yaml", "Größe".into()).is_ok());
 }
 
 #[test]
@@ -207,7 +209,7 @@ fn a_file_that_is_too_large_is_not_read() {
         format!("a: [{}]", "1,".repeat(60_000)),
     ];
     for text in large {
-        let library = Library::read(&[Source::new("large.saga.yaml", text)], None, &[], &|_| None);
+        let library = DefinitionLibrary::read(&[SourceFile::new("large.saga.yaml", text)], None, &[], &|_| None);
         let codes: Vec<&str> = library.findings.iter().map(|finding| finding.code.as_str()).collect();
         assert_eq!(codes, ["too-large"]);
     }

@@ -1,6 +1,6 @@
 //! What ships with the project: every definition holds against participants and schemas, and the editors' schemas agree.
 
-use saga_core::definition::{Library, Source, Style, render, schema};
+use saga_core::definition::{DefinitionLibrary, RenderStyle, SourceFile, render, schema};
 use std::{fs, path::PathBuf};
 
 fn root() -> PathBuf {
@@ -8,13 +8,13 @@ fn root() -> PathBuf {
 }
 
 /// The files of a folder whose names end with `ending`, sorted.
-fn files(folder: &str, ending: &str) -> Vec<Source> {
+fn files(folder: &str, ending: &str) -> Vec<SourceFile> {
     let entries = fs::read_dir(root().join(folder)).expect(folder);
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     let ends = |path: &PathBuf| path.to_string_lossy().ends_with(ending);
     let source = |path: PathBuf| {
-        Source::new(path.file_name().expect("a name").to_string_lossy(), fs::read_to_string(&path).expect("text"))
+        SourceFile::new(path.file_name().expect("a name").to_string_lossy(), fs::read_to_string(&path).expect("text"))
     };
     paths.into_iter().filter(ends).map(source).collect()
 }
@@ -22,9 +22,13 @@ fn files(folder: &str, ending: &str) -> Vec<Source> {
 #[test]
 fn every_shipped_definition_holds() {
     let participants = files("sagas", "participants.yaml").pop();
-    let library =
-        Library::read(&files("sagas", ".saga.yaml"), participants.as_ref(), &files("schemas", ".avsc"), &|_| None);
-    assert!(library.findings.is_empty(), "{}", render(&library.findings, Style::Plain));
+    let library = DefinitionLibrary::read(
+        &files("sagas", ".saga.yaml"),
+        participants.as_ref(),
+        &files("schemas", ".avsc"),
+        &|_| None,
+    );
+    assert!(library.findings.is_empty(), "{}", render(&library.findings, RenderStyle::Plain));
     assert!(library.definitions.len() >= 4);
     assert_eq!(library.participants.names().count(), 5);
 }

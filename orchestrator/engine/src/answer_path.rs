@@ -7,9 +7,9 @@
 mod sample;
 pub mod watch;
 
-use saga_base::sync::Mutex;
+use saga_base::sync::UnpoisonedMutex;
 use saga_core::time::Timestamp;
-use saga_event_store::{Attended, Epoch};
+use saga_event_store::{AttendanceRecord, ShardEpoch};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::{Notify, watch as channel};
 
@@ -19,7 +19,7 @@ pub(crate) const LONGEST_STEP: Duration = Duration::from_secs(5);
 
 /// What a shard is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadUntil {
+pub struct AnswerWatermarkUpdate {
     /// Every answer that was there then is in the shard's queue, before this.
     pub until: Timestamp,
     /// Since when answers could be read without a break.
@@ -28,7 +28,7 @@ pub struct ReadUntil {
 
 /// Why deadlines stand still.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StandStill {
+pub struct DeadlinePause {
     /// Since when, by the engine's clock.
     pub since: Timestamp,
     /// For people.
@@ -37,23 +37,23 @@ pub struct StandStill {
 
 /// What the watching task and the shards share.
 #[derive(Debug)]
-pub struct AnswerPath {
+pub struct AnswerProgress {
     /// Without Kafka every answer comes from a call of this process.
     is_watched: bool,
     wanted: Notify,
     /// The last word of each shard that is not on record yet.
-    attended: Mutex<BTreeMap<u16, Attended>>,
-    standing: channel::Sender<Option<StandStill>>,
+    attended: UnpoisonedMutex<BTreeMap<u16, AttendanceRecord>>,
+    standing: channel::Sender<Option<DeadlinePause>>,
 }
 
-impl AnswerPath {
+impl AnswerProgress {
     /// Of an engine that reads replies from Kafka, or has none.
     #[must_use]
-    pub fn new(is_watched: bool) -> AnswerPath {
-        AnswerPath {
+    pub fn new(is_watched: bool) -> AnswerProgress {
+        AnswerProgress {
             is_watched,
             wanted: Notify::new(),
-            attended: Mutex::new(BTreeMap::new()),
+            attended: UnpoisonedMutex::new(BTreeMap::new()),
             standing: channel::Sender::new(None),
         }
     }
@@ -66,7 +66,7 @@ impl AnswerPath {
 
     /// Why deadlines stand still in this engine; `None`: they do not.
     #[must_use]
-    pub fn stands_still(&self) -> Option<StandStill> {
+    pub fn stands_still(&self) -> Option<DeadlinePause> {
         self.standing.borrow().clone()
     }
 
@@ -76,17 +76,23 @@ impl AnswerPath {
     }
 
     /// A shard has taken every answer up to `until`; `outage` is one that its store does not know of yet.
-    pub(crate) fn attended(&self, shard: u16, epoch: Epoch, until: Timestamp, outage: Option<saga_event_store::Gap>) {
-        let news = Attended { shard, epoch, until_ms: until.0, gaps: outage.into_iter().collect() };
+    pub(crate) fn attended(
+        &self,
+        shard: u16,
+        epoch: ShardEpoch,
+        until: Timestamp,
+        outage: Option<saga_event_store::AttendanceGap>,
+    ) {
+        let news = AttendanceRecord { shard, epoch, until_ms: until.0, gaps: outage.into_iter().collect() };
         merge(&mut self.attended.lock(), news);
     }
 
     /// What is to be recorded; whoever takes it and fails gives it back.
-    fn take_attended(&self) -> Vec<Attended> {
+    fn take_attended(&self) -> Vec<AttendanceRecord> {
         std::mem::take(&mut *self.attended.lock()).into_values().collect()
     }
 
-    fn give_back(&self, taken: Vec<Attended>) {
+    fn give_back(&self, taken: Vec<AttendanceRecord>) {
         let mut known = self.attended.lock();
         for older in taken {
             if let Some(newer) = known.insert(older.shard, older) {
@@ -97,7 +103,7 @@ impl AnswerPath {
 }
 
 /// Of another claim than the one before nothing of that one is kept: the new owner knows its gaps from the store.
-fn merge(known: &mut BTreeMap<u16, Attended>, news: Attended) {
+fn merge(known: &mut BTreeMap<u16, AttendanceRecord>, news: AttendanceRecord) {
     match known.get_mut(&news.shard) {
         Some(last) if last.epoch == news.epoch => {
             last.until_ms = last.until_ms.max(news.until_ms);
@@ -112,21 +118,24 @@ fn merge(known: &mut BTreeMap<u16, Attended>, news: Attended) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use saga_event_store::Gap;
+    use saga_event_store::AttendanceGap;
 
     #[test]
     fn what_could_not_be_recorded_goes_with_what_came_since() {
-        let path = AnswerPath::new(true);
-        let gap = |began_ms| Gap { began_ms, ended_ms: began_ms + 5 };
-        path.attended(1, Epoch(7), Timestamp(10), Some(gap(1)));
-        path.attended(2, Epoch(7), Timestamp(10), Some(gap(1)));
+        let path = AnswerProgress::new(true);
+        let gap = |began_ms| AttendanceGap { began_ms, ended_ms: began_ms + 5 };
+        path.attended(1, ShardEpoch(7), Timestamp(10), Some(gap(1)));
+        path.attended(2, ShardEpoch(7), Timestamp(10), Some(gap(1)));
         let taken = path.take_attended();
-        path.attended(1, Epoch(7), Timestamp(30), Some(gap(20)));
-        path.attended(2, Epoch(8), Timestamp(30), None);
+        path.attended(1, ShardEpoch(7), Timestamp(30), Some(gap(20)));
+        path.attended(2, ShardEpoch(8), Timestamp(30), None);
         path.give_back(taken);
         let all = path.take_attended();
-        assert_eq!(all[0], Attended { shard: 1, epoch: Epoch(7), until_ms: 30, gaps: vec![gap(1), gap(20)] });
-        assert_eq!(all[1], Attended { shard: 2, epoch: Epoch(8), until_ms: 30, gaps: vec![] });
+        assert_eq!(
+            all[0],
+            AttendanceRecord { shard: 1, epoch: ShardEpoch(7), until_ms: 30, gaps: vec![gap(1), gap(20)] }
+        );
+        assert_eq!(all[1], AttendanceRecord { shard: 2, epoch: ShardEpoch(8), until_ms: 30, gaps: vec![] });
         assert_eq!(path.take_attended(), []);
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! In memory and of this engine only: what is used of it is recorded in the journal of the saga that used it.
 
-use saga_base::sync::{Mutex, MutexGuard};
+use saga_base::sync::{MutexGuard, UnpoisonedMutex};
 use saga_core::{
-    command::{Direction, Request},
-    decide::Known,
-    event::{Decision, Event, Substitute},
+    command::{CommandDirection, CommandRequest},
+    decide::PreviousAnswer,
+    event::{SagaDecision, SagaEvent, SubstituteAnswer},
     id::StepIndex,
-    state::{Plan, State},
+    state::{SagaPlan, SagaState},
     time::Timestamp,
 };
 use serde_json::Value;
@@ -23,30 +23,30 @@ const MOST_BYTES: usize = 64 * 1024 * 1024;
 const LARGEST_BYTES: usize = 1024 * 1024;
 
 /// A request without its text, which may be personal: SHA-256 of its JSON, whose keys are sorted.
-type Key = [u8; 32];
+type RequestHash = [u8; 32];
 
 /// Answers by request; the one that was not used for longest goes first.
 #[derive(Debug)]
-pub(crate) struct Answers(Mutex<Kept>);
+pub(crate) struct AnswerCache(UnpoisonedMutex<AnswerCacheState>);
 
 #[derive(Debug)]
-struct Kept {
-    by_request: HashMap<Key, Entry>,
+struct AnswerCacheState {
+    by_request: HashMap<RequestHash, CachedAnswer>,
     /// By the turn in which it was last used.
-    by_use: BTreeMap<u64, Key>,
+    by_use: BTreeMap<u64, RequestHash>,
     turn: u64,
     bytes: usize,
-    most: Most,
+    most: AnswerCacheLimits,
 }
 
 /// Bounds of what is kept.
 #[derive(Clone, Copy, Debug)]
-struct Most {
+struct AnswerCacheLimits {
     answers: usize,
     bytes: usize,
 }
 
-struct Entry {
+struct CachedAnswer {
     at: Timestamp,
     /// As JSON, because a value in memory takes several times its text, and the bound is to hold.
     text: Box<str>,
@@ -54,66 +54,66 @@ struct Entry {
 }
 
 /// Answers are not for logs.
-impl std::fmt::Debug for Entry {
+impl std::fmt::Debug for CachedAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Entry({} bytes of {:?})", self.text.len(), self.at)
     }
 }
 
-impl Default for Answers {
-    fn default() -> Answers {
-        Answers::bounded(Most { answers: MOST_ANSWERS, bytes: MOST_BYTES })
+impl Default for AnswerCache {
+    fn default() -> AnswerCache {
+        AnswerCache::bounded(AnswerCacheLimits { answers: MOST_ANSWERS, bytes: MOST_BYTES })
     }
 }
 
-impl Answers {
-    fn bounded(most: Most) -> Answers {
+impl AnswerCache {
+    fn bounded(most: AnswerCacheLimits) -> AnswerCache {
         let (by_request, by_use) = (HashMap::new(), BTreeMap::new());
-        Answers(Mutex::new(Kept { by_request, by_use, turn: 0, bytes: 0, most }))
+        AnswerCache(UnpoisonedMutex::new(AnswerCacheState { by_request, by_use, turn: 0, bytes: 0, most }))
     }
 
     /// The last answer to `request`, if it is remembered.
-    pub(crate) fn recall(&self, request: &Request) -> Option<Known> {
+    pub(crate) fn recall(&self, request: &CommandRequest) -> Option<PreviousAnswer> {
         self.kept().recall(&key(request))
     }
 
     /// Learns from a decision that is committed, and counts what answered in place of participants; `state` is what it led to.
-    pub(crate) fn committed(&self, plan: &Plan, state: &State, decision: &Decision) {
+    pub(crate) fn committed(&self, plan: &SagaPlan, state: &SagaState, decision: &SagaDecision) {
         for event in &decision.events {
             match event {
-                Event::StepSucceeded { step, direction: Direction::Do, result } => {
+                SagaEvent::StepSucceeded { step, direction: CommandDirection::Do, result } => {
                     self.learn(plan, state, *step, decision.at, result);
                 }
-                Event::StepStarted { step, direction: Direction::Do, .. } => missed(plan, *step),
-                Event::StepAnswered { step, by, .. } => stood_in(plan, *step, by),
-                Event::StepSucceeded { .. }
-                | Event::StepStarted { .. }
-                | Event::SagaStarted { .. }
-                | Event::WaitStarted { .. }
-                | Event::AttemptStarted { .. }
-                | Event::AttemptFailed { .. }
-                | Event::AttemptExtended { .. }
-                | Event::StepWaiting { .. }
-                | Event::StepRejected { .. }
-                | Event::StepFailed { .. }
-                | Event::StepSkipped { .. }
-                | Event::ResultArrived { .. }
-                | Event::CompensationStarted { .. }
-                | Event::SagaOverdue
-                | Event::SagaParked { .. }
-                | Event::SagaResumed
-                | Event::OperatorActed { .. }
-                | Event::DefinitionChanged { .. }
-                | Event::OutcomeDue { .. }
-                | Event::OutcomeWaiting { .. }
-                | Event::OutcomeShortened { .. }
-                | Event::SagaEnded { .. }
-                | Event::IncidentOpened { .. } => {}
+                SagaEvent::StepStarted { step, direction: CommandDirection::Do, .. } => missed(plan, *step),
+                SagaEvent::StepAnswered { step, by, .. } => stood_in(plan, *step, by),
+                SagaEvent::StepSucceeded { .. }
+                | SagaEvent::StepStarted { .. }
+                | SagaEvent::SagaStarted { .. }
+                | SagaEvent::WaitStarted { .. }
+                | SagaEvent::AttemptStarted { .. }
+                | SagaEvent::AttemptFailed { .. }
+                | SagaEvent::AttemptExtended { .. }
+                | SagaEvent::StepWaiting { .. }
+                | SagaEvent::StepRejected { .. }
+                | SagaEvent::StepFailed { .. }
+                | SagaEvent::StepSkipped { .. }
+                | SagaEvent::ResultArrived { .. }
+                | SagaEvent::CompensationStarted { .. }
+                | SagaEvent::SagaOverdue
+                | SagaEvent::SagaParked { .. }
+                | SagaEvent::SagaResumed
+                | SagaEvent::OperatorActed { .. }
+                | SagaEvent::DefinitionChanged { .. }
+                | SagaEvent::OutcomeDue { .. }
+                | SagaEvent::OutcomeWaiting { .. }
+                | SagaEvent::OutcomeShortened { .. }
+                | SagaEvent::SagaEnded { .. }
+                | SagaEvent::IncidentOpened { .. } => {}
             }
         }
     }
 
-    fn learn(&self, plan: &Plan, state: &State, step: StepIndex, at: Timestamp, result: &Value) {
+    fn learn(&self, plan: &SagaPlan, state: &SagaState, step: StepIndex, at: Timestamp, result: &Value) {
         if !plan.definition.step(step).remembers() {
             return;
         }
@@ -122,31 +122,31 @@ impl Answers {
         }
     }
 
-    fn remember(&self, request: &Request, at: Timestamp, result: &Value) {
+    fn remember(&self, request: &CommandRequest, at: Timestamp, result: &Value) {
         let text = result.to_string().into_boxed_str();
         if text.len() <= LARGEST_BYTES {
             self.kept().remember(key(request), at, text);
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, AnswerCacheState> {
         self.0.lock()
     }
 }
 
-impl Kept {
-    fn recall(&mut self, key: &Key) -> Option<Known> {
+impl AnswerCacheState {
+    fn recall(&mut self, key: &RequestHash) -> Option<PreviousAnswer> {
         self.turn += 1;
         let entry = self.by_request.get_mut(key)?;
         self.by_use.remove(&entry.used);
         entry.used = self.turn;
         self.by_use.insert(self.turn, *key);
         let result = serde_json::from_str(&entry.text).expect("it is the text of a value");
-        Some(Known { at: entry.at, result })
+        Some(PreviousAnswer { at: entry.at, result })
     }
 
     /// Sagas commit in any order: an older answer does not replace a younger one.
-    fn remember(&mut self, key: Key, at: Timestamp, text: Box<str>) {
+    fn remember(&mut self, key: RequestHash, at: Timestamp, text: Box<str>) {
         if self.by_request.get(&key).is_some_and(|entry| entry.at > at) {
             return;
         }
@@ -154,7 +154,7 @@ impl Kept {
         self.turn += 1;
         self.bytes += text.len();
         self.by_use.insert(self.turn, key);
-        self.by_request.insert(key, Entry { at, text, used: self.turn });
+        self.by_request.insert(key, CachedAnswer { at, text, used: self.turn });
         while self.by_request.len() > self.most.answers || self.bytes > self.most.bytes {
             let Some((_, oldest)) = self.by_use.first_key_value() else { return };
             let oldest = *oldest;
@@ -162,7 +162,7 @@ impl Kept {
         }
     }
 
-    fn forget(&mut self, key: &Key) {
+    fn forget(&mut self, key: &RequestHash) {
         if let Some(entry) = self.by_request.remove(key) {
             self.by_use.remove(&entry.used);
             self.bytes -= entry.text.len();
@@ -170,21 +170,21 @@ impl Kept {
     }
 }
 
-fn key(request: &Request) -> Key {
+fn key(request: &CommandRequest) -> RequestHash {
     let text = serde_json::to_vec(request).expect("a request has string keys only");
     Sha256::digest(text).into()
 }
 
-fn missed(plan: &Plan, step: StepIndex) {
+fn missed(plan: &SagaPlan, step: StepIndex) {
     if plan.definition.step(step).cache.is_some() {
         metrics::counter!("saga_answer_cache_total", "outcome" => "miss").increment(1);
     }
 }
 
-fn stood_in(plan: &Plan, step: StepIndex, by: &Substitute) {
+fn stood_in(plan: &SagaPlan, step: StepIndex, by: &SubstituteAnswer) {
     match by {
-        Substitute::Cache { .. } => metrics::counter!("saga_answer_cache_total", "outcome" => "hit").increment(1),
-        Substitute::Fallback { kind, .. } => {
+        SubstituteAnswer::Cache { .. } => metrics::counter!("saga_answer_cache_total", "outcome" => "hit").increment(1),
+        SubstituteAnswer::Fallback { kind, .. } => {
             let step = plan.definition.step(step);
             let (participant, name) = (step.whom().map(ToString::to_string).unwrap_or_default(), step.name.clone());
             metrics::counter!("saga_fallbacks_total", "participant" => participant, "step" => name, "kind" => kind.code())

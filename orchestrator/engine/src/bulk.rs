@@ -9,10 +9,10 @@ mod targets;
 
 use super::Parts;
 use futures_util::StreamExt;
-use saga_base::sync::Mutex;
+use saga_base::sync::UnpoisonedMutex;
 use saga_core::{
     event::OperatorAction,
-    input::About,
+    input::ActTarget,
     time::{Timestamp, rfc3339},
 };
 use serde::Serialize;
@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-pub use item::{Came, Item};
-pub use record::{Recorded, on_record};
-pub use targets::{MOST_NAMES, Targets};
+pub use item::{BulkItem, BulkItemResult};
+pub use record::{BulkJobRecord, on_record};
+pub use targets::{BulkSelection, MOST_NAMES};
 
 /// Sagas a second unless asked otherwise. Each is a commit and a call of a participant that may have failed a moment ago: some hundred in a few
 /// seconds are through soon, and who sees that it goes wrong has time to stop it.
@@ -42,7 +42,7 @@ const AT_ONCE: usize = 64;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct BulkJobRequest {
     /// Identity of the job, and the beginning of the ids of its acts.
     pub id: Uuid,
     /// What is done.
@@ -52,11 +52,11 @@ pub struct Order {
     /// Why.
     pub reason: String,
     /// To which sagas.
-    pub targets: Targets,
+    pub targets: BulkSelection,
     /// In words, for the record.
     pub targets_told: String,
     /// The step that each act is about.
-    pub about: Option<About>,
+    pub about: Option<ActTarget>,
     /// Of a retry: by which definition.
     pub definition: Option<String>,
     /// Sagas a second.
@@ -70,7 +70,7 @@ pub struct Order {
 /// Where a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Phase {
+pub enum BulkJobStatus {
     /// On its way.
     Running,
     /// It has been through all.
@@ -84,7 +84,7 @@ pub enum Phase {
 /// A job as it is told.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Job {
+pub struct BulkJobView {
     /// Its identity.
     pub id: Uuid,
     /// What is done.
@@ -105,20 +105,20 @@ pub struct Job {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<String>,
     /// Where it is.
-    pub status: Phase,
+    pub status: BulkJobStatus,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// How many sagas it has been through.
     pub looked_at: usize,
     /// What came of them.
-    pub counts: Counts,
+    pub counts: BulkJobCounts,
 }
 
 /// What came of the sagas that a job has been through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Counts {
+pub struct BulkJobCounts {
     /// The act is in the journal, and led where it was meant to; of a dry run: it would.
     pub applied: usize,
     /// It was in the journal before: nothing was done again.
@@ -133,15 +133,15 @@ pub struct Counts {
     pub failed: usize,
 }
 
-impl Counts {
-    fn add(&mut self, came: Came) {
+impl BulkJobCounts {
+    fn add(&mut self, came: BulkItemResult) {
         let counter = match came {
-            Came::Applied => &mut self.applied,
-            Came::Before => &mut self.before,
-            Came::Elsewhere => &mut self.elsewhere,
-            Came::Accepted => &mut self.accepted,
-            Came::Refused => &mut self.refused,
-            Came::Failed => &mut self.failed,
+            BulkItemResult::Applied => &mut self.applied,
+            BulkItemResult::Before => &mut self.before,
+            BulkItemResult::Elsewhere => &mut self.elsewhere,
+            BulkItemResult::Accepted => &mut self.accepted,
+            BulkItemResult::Refused => &mut self.refused,
+            BulkItemResult::Failed => &mut self.failed,
         };
         *counter += 1;
     }
@@ -149,52 +149,52 @@ impl Counts {
 
 /// What one job has come to.
 #[derive(Debug)]
-struct Progress {
-    job: Job,
+struct BulkJobProgress {
+    job: BulkJobView,
     /// The latest; those before them are counted only.
-    items: VecDeque<Item>,
+    items: VecDeque<BulkItem>,
 }
 
 /// A job, for whoever follows or stops it.
 #[derive(Clone, Debug)]
-struct Handle {
+struct BulkJobHandle {
     id: Uuid,
-    progress: Arc<watch::Sender<Progress>>,
+    progress: Arc<watch::Sender<BulkJobProgress>>,
     stop: CancellationToken,
 }
 
-impl Handle {
+impl BulkJobHandle {
     fn is_running(&self) -> bool {
-        self.progress.borrow().job.status == Phase::Running
+        self.progress.borrow().job.status == BulkJobStatus::Running
     }
 
-    fn told(&self) -> Job {
+    fn told(&self) -> BulkJobView {
         self.progress.borrow().job.clone()
     }
 }
 
 /// The jobs of one engine.
 #[derive(Debug, Default)]
-pub struct Jobs(Mutex<VecDeque<Handle>>);
+pub struct BulkJobRegistry(UnpoisonedMutex<VecDeque<BulkJobHandle>>);
 
 /// A job was not begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{MOST_RUNNING} jobs run already")]
-pub struct TooMany;
+pub struct TooManyJobs;
 
-impl Jobs {
-    /// Begins a job, and returns it as it stands. One with the same id that runs is that job; one that has ended is gone through again, and does
+impl BulkJobRegistry {
+    /// Begins a job, and returns it stands. One with the same id that runs is that job; one that has ended is gone through again, and does
     /// nothing twice.
     ///
     /// # Errors
     /// When as many run as may.
-    pub fn begin(&self, parts: &Arc<Parts>, order: Order) -> Result<Job, TooMany> {
+    pub fn begin(&self, parts: &Arc<Parts>, order: BulkJobRequest) -> Result<BulkJobView, TooManyJobs> {
         let mut jobs = self.0.lock();
         if let Some(same) = jobs.iter().find(|job| job.id == order.id && job.is_running()) {
             return Ok(same.told());
         }
         if jobs.iter().filter(|job| job.is_running()).count() >= MOST_RUNNING {
-            return Err(TooMany);
+            return Err(TooManyJobs);
         }
         jobs.retain(|job| job.id != order.id);
         while jobs.len() >= REMEMBERED
@@ -210,13 +210,13 @@ impl Jobs {
 
     /// All that are remembered, the latest first.
     #[must_use]
-    pub fn all(&self) -> Vec<Job> {
-        self.0.lock().iter().rev().map(Handle::told).collect()
+    pub fn all(&self) -> Vec<BulkJobView> {
+        self.0.lock().iter().rev().map(BulkJobHandle::told).collect()
     }
 
     /// A job, and its items from number `after` on, counted from 0. `None`: this engine knows none with this id.
     #[must_use]
-    pub fn find(&self, id: Uuid, after: usize) -> Option<(Job, Vec<Item>)> {
+    pub fn find(&self, id: Uuid, after: usize) -> Option<(BulkJobView, Vec<BulkItem>)> {
         let handle = self.handle(id)?;
         let progress = handle.progress.borrow();
         let dropped = progress.job.looked_at - progress.items.len();
@@ -226,19 +226,19 @@ impl Jobs {
 
     /// Stops a job: acts that have begun are brought to their end.
     #[must_use]
-    pub fn cancel(&self, id: Uuid) -> Option<Job> {
+    pub fn cancel(&self, id: Uuid) -> Option<BulkJobView> {
         let handle = self.handle(id)?;
         handle.stop.cancel();
         Some(handle.told())
     }
 
-    fn handle(&self, id: Uuid) -> Option<Handle> {
+    fn handle(&self, id: Uuid) -> Option<BulkJobHandle> {
         self.0.lock().iter().find(|job| job.id == id).cloned()
     }
 }
 
-fn begun(parts: &Arc<Parts>, order: Order) -> Handle {
-    let job = Job {
+fn begun(parts: &Arc<Parts>, order: BulkJobRequest) -> BulkJobHandle {
+    let job = BulkJobView {
         id: order.id,
         action: order.action,
         who: order.who.clone(),
@@ -248,28 +248,28 @@ fn begun(parts: &Arc<Parts>, order: Order) -> Handle {
         pace: order.pace,
         started_at: rfc3339(parts.clock.now()),
         ended_at: None,
-        status: Phase::Running,
+        status: BulkJobStatus::Running,
         failure: None,
         looked_at: 0,
-        counts: Counts::default(),
+        counts: BulkJobCounts::default(),
     };
-    let progress = Arc::new(watch::Sender::new(Progress { job, items: VecDeque::new() }));
-    let handle = Handle { id: order.id, progress, stop: CancellationToken::new() };
+    let progress = Arc::new(watch::Sender::new(BulkJobProgress { job, items: VecDeque::new() }));
+    let handle = BulkJobHandle { id: order.id, progress, stop: CancellationToken::new() };
     tokio::spawn(run(Arc::clone(parts), order, handle.clone()));
     handle
 }
 
 /// From the first saga to the last.
-async fn run(parts: Arc<Parts>, order: Order, handle: Handle) {
+async fn run(parts: Arc<Parts>, order: BulkJobRequest, handle: BulkJobHandle) {
     // Before the first act: what nobody could explain later is not done.
     let ended = match record::keep(&parts, &handle.told()).await {
         Ok(()) => go_through(&parts, &order, &handle).await,
         Err(error) => Err(error),
     };
     let (status, failure) = match ended {
-        Err(error) => (Phase::Failed, Some(error.to_string())),
-        Ok(()) if handle.stop.is_cancelled() => (Phase::Cancelled, None),
-        Ok(()) => (Phase::Done, None),
+        Err(error) => (BulkJobStatus::Failed, Some(error.to_string())),
+        Ok(()) if handle.stop.is_cancelled() => (BulkJobStatus::Cancelled, None),
+        Ok(()) => (BulkJobStatus::Done, None),
     };
     let at = parts.clock.now();
     handle.progress.send_modify(|progress| progress.job.end(at, status, failure));
@@ -280,7 +280,11 @@ async fn run(parts: Arc<Parts>, order: Order, handle: Handle) {
     }
 }
 
-async fn go_through(parts: &Arc<Parts>, order: &Order, handle: &Handle) -> Result<(), saga_event_store::Error> {
+async fn go_through(
+    parts: &Arc<Parts>,
+    order: &BulkJobRequest,
+    handle: &BulkJobHandle,
+) -> Result<(), saga_event_store::StoreError> {
     let mut pace = tokio::time::interval(Duration::from_secs(1) / order.pace.get());
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let paced = targets::stream(parts, &order.targets).zip(futures_util::stream::unfold(pace, |mut pace| async {
@@ -303,16 +307,16 @@ async fn go_through(parts: &Arc<Parts>, order: &Order, handle: &Handle) -> Resul
     Ok(())
 }
 
-impl Job {
-    fn end(&mut self, at: Timestamp, status: Phase, failure: Option<String>) {
+impl BulkJobView {
+    fn end(&mut self, at: Timestamp, status: BulkJobStatus, failure: Option<String>) {
         self.ended_at = Some(rfc3339(at));
         self.status = status;
         self.failure = failure;
     }
 }
 
-impl Progress {
-    fn add(&mut self, item: Item) {
+impl BulkJobProgress {
+    fn add(&mut self, item: BulkItem) {
         self.job.looked_at += 1;
         self.job.counts.add(item.result);
         if self.items.len() == ITEMS_KEPT {

@@ -1,8 +1,8 @@
 //! Group commit without a timer: whatever is queued goes into one transaction, and each append is answered alone.
 
-use super::store_health::{StoreHealth, Writer};
+use super::store_health::{StoreHealth, StoreWriter};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use saga_event_store::{Append, Appended, Error, EventStore};
+use saga_event_store::{AppendOutcome, EventStore, StoreError, StreamAppend};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -23,13 +23,13 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// A cheap handle to a committer.
 #[derive(Clone, Debug)]
-pub(crate) struct Committer {
-    queue: mpsc::Sender<Request>,
+pub(crate) struct GroupCommitter {
+    queue: mpsc::Sender<QueuedAppend>,
 }
 
 /// The append was not committed.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum NotCommitted {
+pub(super) enum CommitError {
     /// The store refuses these bytes for good, and does not have them from an earlier try.
     #[error("the event store refuses the append: {0}")]
     Impossible(String),
@@ -39,22 +39,22 @@ pub(super) enum NotCommitted {
 }
 
 #[derive(Debug)]
-struct Request {
-    append: Append,
-    reply: oneshot::Sender<Result<Appended, NotCommitted>>,
+struct QueuedAppend {
+    append: StreamAppend,
+    reply: oneshot::Sender<Result<AppendOutcome, CommitError>>,
 }
 
-impl Committer {
+impl GroupCommitter {
     /// Starts the committer `number`. It ends when the last handle is dropped and its queue is empty.
     #[must_use]
     pub(super) fn start(
         store: Arc<dyn EventStore>,
         health: Arc<StoreHealth>,
         number: usize,
-    ) -> (Committer, JoinHandle<()>) {
+    ) -> (GroupCommitter, JoinHandle<()>) {
         let (queue, requests) = mpsc::channel(QUEUE_ROWS);
-        let task = tokio::spawn(run(Way { store, health, writer: Writer::Committer(number) }, requests));
-        (Committer { queue }, task)
+        let task = tokio::spawn(run(CommitTarget { store, health, writer: StoreWriter::Committer(number) }, requests));
+        (GroupCommitter { queue }, task)
     }
 
     /// Appends one decision. Returns when its transaction's fate is known; a store that is away, or that somebody has to mend, is waited
@@ -62,21 +62,21 @@ impl Committer {
     ///
     /// # Errors
     /// When the store refuses the bytes for good, or the committer has stopped.
-    pub(super) async fn append(&self, append: Append) -> Result<Appended, NotCommitted> {
+    pub(super) async fn append(&self, append: StreamAppend) -> Result<AppendOutcome, CommitError> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Request { append, reply }).await.map_err(|_| NotCommitted::Stopped)?;
-        answer.await.unwrap_or(Err(NotCommitted::Stopped))
+        self.queue.send(QueuedAppend { append, reply }).await.map_err(|_| CommitError::Stopped)?;
+        answer.await.unwrap_or(Err(CommitError::Stopped))
     }
 }
 
 /// Where rows go, and who hears how that goes.
-struct Way {
+struct CommitTarget {
     store: Arc<dyn EventStore>,
     health: Arc<StoreHealth>,
-    writer: Writer,
+    writer: StoreWriter,
 }
 
-async fn run(way: Way, mut requests: mpsc::Receiver<Request>) {
+async fn run(way: CommitTarget, mut requests: mpsc::Receiver<QueuedAppend>) {
     let mut held_over = None;
     loop {
         let first = match held_over.take() {
@@ -91,13 +91,13 @@ async fn run(way: Way, mut requests: mpsc::Receiver<Request>) {
     }
 }
 
-type Replies = Vec<oneshot::Sender<Result<Appended, NotCommitted>>>;
+type AppendReplies = Vec<oneshot::Sender<Result<AppendOutcome, CommitError>>>;
 
 fn collect(
-    first: Request,
-    requests: &mut mpsc::Receiver<Request>,
-    held_over: &mut Option<Request>,
-) -> (Vec<Append>, Replies) {
+    first: QueuedAppend,
+    requests: &mut mpsc::Receiver<QueuedAppend>,
+    held_over: &mut Option<QueuedAppend>,
+) -> (Vec<StreamAppend>, AppendReplies) {
     let mut bytes = first.append.bytes();
     let (mut appends, mut replies) = (vec![first.append], vec![first.reply]);
     while appends.len() < BATCH_ROWS {
@@ -113,7 +113,7 @@ fn collect(
     (appends, replies)
 }
 
-async fn commit(way: &Way, appends: Vec<Append>, replies: Replies) {
+async fn commit(way: &CommitTarget, appends: Vec<StreamAppend>, replies: AppendReplies) {
     let started = std::time::Instant::now();
     metrics::counter!("saga_commit_rows_total").increment(appends.len() as u64);
     match append_until_known(way, &appends).await {
@@ -129,26 +129,26 @@ async fn commit(way: &Way, appends: Vec<Append>, replies: Replies) {
     }
 }
 
-async fn one_by_one(way: &Way, appends: Vec<Append>, replies: Replies) {
+async fn one_by_one(way: &CommitTarget, appends: Vec<StreamAppend>, replies: AppendReplies) {
     for (append, reply) in appends.into_iter().zip(replies) {
         drop(reply.send(alone(way, &append).await));
     }
 }
 
-async fn alone(way: &Way, append: &Append) -> Result<Appended, NotCommitted> {
+async fn alone(way: &CommitTarget, append: &StreamAppend) -> Result<AppendOutcome, CommitError> {
     match append_until_known(way, std::slice::from_ref(append)).await {
-        Ok(answers) => answers.into_iter().next().ok_or(NotCommitted::Stopped),
+        Ok(answers) => answers.into_iter().next().ok_or(CommitError::Stopped),
         // An earlier try may have been committed without an answer, and the database taken against such rows only since.
-        Err(_) if is_there(way.store.as_ref(), append).await => Ok(Appended::Committed),
+        Err(_) if is_there(way.store.as_ref(), append).await => Ok(AppendOutcome::Committed),
         Err(refusal) => {
             error!(error = %refusal, stream = %append.stream, version = append.version, "the event store refuses an append for good");
-            Err(NotCommitted::Impossible(refusal.to_string()))
+            Err(CommitError::Impossible(refusal.to_string()))
         }
     }
 }
 
 /// Whether the row is committed under its own append id. Nothing is given up before this is known.
-async fn is_there(store: &dyn EventStore, append: &Append) -> bool {
+async fn is_there(store: &dyn EventStore, append: &StreamAppend) -> bool {
     let mut delays = delays();
     loop {
         match store.read(append.stream).await {
@@ -169,7 +169,7 @@ async fn is_there(store: &dyn EventStore, append: &Append) -> bool {
 ///
 /// # Errors
 /// Only when an append of these is itself at fault.
-async fn append_until_known(way: &Way, appends: &[Append]) -> Result<Vec<Appended>, Error> {
+async fn append_until_known(way: &CommitTarget, appends: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError> {
     let mut delays = delays();
     way.health.begins(way.writer);
     loop {
@@ -189,8 +189,8 @@ async fn append_until_known(way: &Way, appends: &[Append]) -> Result<Vec<Appende
     }
 }
 
-impl Way {
-    fn tell(&self, appended: &Result<Vec<Appended>, Error>) {
+impl CommitTarget {
+    fn tell(&self, appended: &Result<Vec<AppendOutcome>, StoreError>) {
         match appended {
             Ok(_) => self.health.confirmed(self.writer),
             Err(error) if is_their_fault(error) => self.health.given_up(self.writer),
@@ -200,16 +200,16 @@ impl Way {
 }
 
 /// Whether it is the rows that are at fault, and not the store, the way to it or who runs it.
-fn is_their_fault(error: &Error) -> bool {
+fn is_their_fault(error: &StoreError) -> bool {
     match error {
-        Error::Refused(_) | Error::Limit(_) | Error::Damaged(_) => true,
-        Error::Unavailable(_)
-        | Error::ReadOnly(_)
-        | Error::Unusable(_)
-        | Error::Schema(_)
-        | Error::Shards { .. }
-        | Error::Locked { .. }
-        | Error::Address(_) => false,
+        StoreError::Refused(_) | StoreError::Limit(_) | StoreError::Damaged(_) => true,
+        StoreError::Unavailable(_)
+        | StoreError::ReadOnly(_)
+        | StoreError::Unusable(_)
+        | StoreError::Schema(_)
+        | StoreError::Shards { .. }
+        | StoreError::Locked { .. }
+        | StoreError::Address(_) => false,
     }
 }
 

@@ -4,12 +4,12 @@ use super::{
     Parts,
     dead_letter::{hold, release},
 };
-use saga_base::sync::Mutex;
+use saga_base::sync::UnpoisonedMutex;
 use saga_core::{
-    definition::{Action, Definition},
-    state::Plan,
+    definition::{SagaDefinition, StepAction},
+    state::SagaPlan,
 };
-use saga_wire::{Record, TopicPartition};
+use saga_wire::{KafkaRecord, TopicPartition};
 use std::{
     collections::{BTreeSet, HashSet},
     sync::Arc,
@@ -19,18 +19,18 @@ use tracing::{info, warn};
 
 /// The partitions of triggers that are held back for it.
 #[derive(Debug)]
-pub(super) struct Crowd {
+pub(super) struct TriggerBackpressure {
     topics: watch::Receiver<BTreeSet<Arc<str>>>,
-    held: Mutex<HashSet<TopicPartition>>,
+    held: UnpoisonedMutex<HashSet<TopicPartition>>,
 }
 
-impl Crowd {
-    pub(super) fn new(topics: watch::Receiver<BTreeSet<Arc<str>>>) -> Crowd {
-        Crowd { topics, held: Mutex::default() }
+impl TriggerBackpressure {
+    pub(super) fn new(topics: watch::Receiver<BTreeSet<Arc<str>>>) -> TriggerBackpressure {
+        TriggerBackpressure { topics, held: UnpoisonedMutex::default() }
     }
 
     /// The topic of `definition` for which too many wait, if there is one.
-    fn of(&self, definition: &Definition) -> Option<Arc<str>> {
+    fn of(&self, definition: &SagaDefinition) -> Option<Arc<str>> {
         let crowded = self.topics.borrow();
         if crowded.is_empty() {
             return None;
@@ -40,7 +40,7 @@ impl Crowd {
 }
 
 /// Reads no more of the record's partition, once it is clear that what `plan` starts would only wait. What was read already goes on.
-pub(super) fn hold_back(parts: &Parts, plan: &Plan, record: &Record) {
+pub(super) fn hold_back(parts: &Parts, plan: &SagaPlan, record: &KafkaRecord) {
     let Some(topic) = parts.crowd.of(&plan.definition) else { return };
     let partition = TopicPartition { topic: Arc::clone(&record.topic), partition: record.partition };
     if parts.crowd.held.lock().insert(partition.clone()) {
@@ -68,10 +68,10 @@ pub(super) async fn follow(parts: Arc<Parts>) {
     }
 }
 
-fn published(definition: &Definition) -> impl Iterator<Item = &str> {
+fn published(definition: &SagaDefinition) -> impl Iterator<Item = &str> {
     let steps = definition.steps.iter().filter_map(|step| match &step.action {
-        Action::Publish { topic, .. } => Some(topic.as_str()),
-        Action::Call(_) | Action::Wait(_) => None,
+        StepAction::Publish { topic, .. } => Some(topic.as_str()),
+        StepAction::Call(_) | StepAction::Wait(_) => None,
     });
     let outcomes = [&definition.on_completed, &definition.on_compensated];
     steps.chain(outcomes.into_iter().flatten().map(|event| event.topic.as_str()))

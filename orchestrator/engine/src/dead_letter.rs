@@ -2,13 +2,13 @@
 
 use super::{
     Parts,
-    message::{Disposition, Receipt},
+    message::{MessageOutcome, MessageReceipt},
     sending,
 };
-use saga_kafka::producer::Outcome;
+use saga_kafka::producer::ProduceOutcome;
 use saga_wire::{
-    Record, TopicPartition, dead_letter,
-    poison::{Poison, PoisonCode},
+    KafkaRecord, TopicPartition, dead_letter,
+    poison::{PoisonCode, PoisonDiagnosis},
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tracing::{error, info, warn};
@@ -20,7 +20,7 @@ const RETRY: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
     /// What is wrong with it.
-    pub poison: Poison,
+    pub poison: PoisonDiagnosis,
     /// The definition that cannot process it, if it is one's matter.
     pub definition: Option<String>,
 }
@@ -28,7 +28,7 @@ pub struct DeadLetter {
 impl DeadLetter {
     /// A dead letter that is no definition's matter.
     pub fn new(code: PoisonCode, message: impl Into<String>) -> DeadLetter {
-        Poison::new(code, message).into()
+        PoisonDiagnosis::new(code, message).into()
     }
 
     /// It names a saga of a shard that the installation does not have.
@@ -43,27 +43,27 @@ impl DeadLetter {
     }
 }
 
-impl From<Poison> for DeadLetter {
-    fn from(poison: Poison) -> DeadLetter {
+impl From<PoisonDiagnosis> for DeadLetter {
+    fn from(poison: PoisonDiagnosis) -> DeadLetter {
         DeadLetter { poison, definition: None }
     }
 }
 
 /// Partitions that have to be held back, with the number of reasons: dead records that cannot be written yet, and topics for which too many
 /// sagas wait. A state and not a series of orders, so that whoever looks late misses nothing.
-pub type Held = HashMap<TopicPartition, usize>;
+pub type HoldCounts = HashMap<TopicPartition, usize>;
 
 /// Writes `record` to the DLQ, in a task of its own, as often as it takes; then settles `receipt`.
 ///
 /// A record that is a letter itself gets no other one: the first is in the DLQ for ever, and letters of letters would never end.
-pub(crate) fn send(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt, letter: DeadLetter) {
+pub(crate) fn send(parts: &Arc<Parts>, record: Arc<KafkaRecord>, receipt: MessageReceipt, letter: DeadLetter) {
     if dead_letter::is_letter(&record) {
         warn!(
             record = %record.coordinates(), code = %letter.poison.code, message = letter.poison.message, definition = letter.definition,
             "a dead letter that was given back cannot be processed again; there is no letter of a letter"
         );
         metrics::counter!("saga_dlq_again_total", "code" => letter.poison.code.as_str()).increment(1);
-        return receipt.settle(Disposition::Ignored(letter.poison.code.to_string()));
+        return receipt.settle(MessageOutcome::Ignored(letter.poison.code.to_string()));
     }
     warn!(
         record = %record.coordinates(), code = %letter.poison.code, message = letter.poison.message, definition = letter.definition,
@@ -73,24 +73,25 @@ pub(crate) fn send(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt, le
     let parts = Arc::clone(parts);
     parts.clone().letters.spawn(async move {
         write(&parts, &record, &letter).await;
-        receipt.settle(Disposition::Ignored(letter.poison.code.to_string()));
+        receipt.settle(MessageOutcome::Ignored(letter.poison.code.to_string()));
     });
 }
 
 /// Until the DLQ has it in one form or another. While it waits its partition is held back.
-async fn write(parts: &Parts, record: &Record, letter: &DeadLetter) {
+async fn write(parts: &Parts, record: &KafkaRecord, letter: &DeadLetter) {
     let Some(kafka) = parts.kafka.as_ref() else { return };
     let partition = TopicPartition { topic: Arc::clone(&record.topic), partition: record.partition };
     let definition = letter.definition.as_deref();
     let in_form = |form| dead_letter::record(&kafka.dlq, record, &letter.poison, definition, form, parts.clock.now());
     let topics = parts.guarded.topics();
-    let (mut form, mut held) = (dead_letter::Form::of(record), None);
+    let (mut form, mut held) = (dead_letter::DeadLetterForm::of(record), None);
     loop {
         if topics.ask(&kafka.dlq).is_err() {
-            held.get_or_insert_with(|| Holding::begin(parts, &partition));
+            held.get_or_insert_with(|| PartitionHold::begin(parts, &partition));
             topics.wait(&kafka.dlq).await;
         }
-        let Outcome::Undelivered(undelivered) = sending::once(&kafka.producer, topics, &in_form(form)).await else {
+        let ProduceOutcome::Undelivered(undelivered) = sending::once(&kafka.producer, topics, &in_form(form)).await
+        else {
             return;
         };
         if !undelivered.kind.is_for_good() {
@@ -101,30 +102,30 @@ async fn write(parts: &Parts, record: &Record, letter: &DeadLetter) {
             form = smaller;
         } else {
             // Nothing smaller can be written: somebody has to configure the topic.
-            held.get_or_insert_with(|| Holding::begin(parts, &partition));
+            held.get_or_insert_with(|| PartitionHold::begin(parts, &partition));
             tokio::time::sleep(RETRY).await;
         }
     }
 }
 
 /// A partition that is held back for one letter, until dropped.
-struct Holding<'a> {
+struct PartitionHold<'a> {
     parts: &'a Parts,
     partition: &'a TopicPartition,
 }
 
-impl<'a> Holding<'a> {
-    fn begin(parts: &'a Parts, partition: &'a TopicPartition) -> Holding<'a> {
+impl<'a> PartitionHold<'a> {
+    fn begin(parts: &'a Parts, partition: &'a TopicPartition) -> PartitionHold<'a> {
         let mut is_first = false;
         parts.holds.send_modify(|all| is_first = hold(all, partition));
         if is_first {
             error!(%partition, "the DLQ cannot be written: the partition is paused until it can");
         }
-        Holding { parts, partition }
+        PartitionHold { parts, partition }
     }
 }
 
-impl Drop for Holding<'_> {
+impl Drop for PartitionHold<'_> {
     fn drop(&mut self) {
         let mut is_last = false;
         self.parts.holds.send_modify(|all| is_last = release(all, self.partition));
@@ -135,14 +136,14 @@ impl Drop for Holding<'_> {
 }
 
 /// Holds a partition back for one more reason; whether it is the first.
-pub(super) fn hold(held: &mut Held, partition: &TopicPartition) -> bool {
+pub(super) fn hold(held: &mut HoldCounts, partition: &TopicPartition) -> bool {
     let reasons = held.entry(partition.clone()).or_default();
     *reasons += 1;
     *reasons == 1
 }
 
 /// One reason less; whether it was the last.
-pub(super) fn release(held: &mut Held, partition: &TopicPartition) -> bool {
+pub(super) fn release(held: &mut HoldCounts, partition: &TopicPartition) -> bool {
     let reasons = held.get(partition).map_or(0, |reasons| reasons.saturating_sub(1));
     if reasons == 0 {
         return held.remove(partition).is_some();
@@ -158,7 +159,7 @@ mod tests {
     #[test]
     fn a_partition_is_held_while_any_of_its_letters_waits() {
         let partition = TopicPartition { topic: "orders".into(), partition: 3 };
-        let mut held = Held::new();
+        let mut held = HoldCounts::new();
         assert!(hold(&mut held, &partition) && !hold(&mut held, &partition));
         assert!(!release(&mut held, &partition));
         assert_eq!(held.get(&partition), Some(&1));

@@ -1,7 +1,7 @@
 //! When attempts leave: told by whoever sends them, read by their shard. The time of an attempt runs from there.
 
-use saga_base::clock::Clock;
-use saga_core::{state::Departure, time::Timestamp};
+use saga_base::clock::EngineClock;
+use saga_core::{state::SendTime, time::Timestamp};
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
@@ -12,31 +12,31 @@ const NOT_YET: i64 = i64::MAX;
 
 /// When an attempt left.
 #[derive(Clone, Debug)]
-pub(super) struct LeavesAt(Arc<AtomicI64>);
+pub(super) struct SendTimeCell(Arc<AtomicI64>);
 
 /// Held by whoever sends an attempt. Dropped, it has left, or never will by itself.
 #[derive(Debug)]
-pub(super) struct Leaving {
+pub(super) struct SendTimeGuard {
     at: Arc<AtomicI64>,
-    clock: Clock,
+    clock: EngineClock,
 }
 
 /// Of an attempt that has not left.
-pub(super) fn leaving(clock: Clock) -> (Leaving, LeavesAt) {
+pub(super) fn leaving(clock: EngineClock) -> (SendTimeGuard, SendTimeCell) {
     let at = Arc::new(AtomicI64::new(NOT_YET));
-    (Leaving { at: Arc::clone(&at), clock }, LeavesAt(at))
+    (SendTimeGuard { at: Arc::clone(&at), clock }, SendTimeCell(at))
 }
 
-impl LeavesAt {
-    pub(super) fn departure(&self) -> Departure {
+impl SendTimeCell {
+    pub(super) fn departure(&self) -> SendTime {
         match self.0.load(Ordering::Relaxed) {
-            NOT_YET => Departure::NotYet,
-            at => Departure::At(Timestamp(at)),
+            NOT_YET => SendTime::NotYet,
+            at => SendTime::At(Timestamp(at)),
         }
     }
 }
 
-impl Drop for Leaving {
+impl Drop for SendTimeGuard {
     fn drop(&mut self) {
         self.at.store(self.clock.now().0, Ordering::Relaxed);
     }
@@ -48,11 +48,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_attempt_has_left_when_nobody_sends_it_any_more() {
-        let clock = Clock::since(Timestamp(1_000));
+        let clock = EngineClock::since(Timestamp(1_000));
         let (leaving, leaves_at) = leaving(clock);
         tokio::time::advance(std::time::Duration::from_millis(5)).await;
-        assert_eq!(leaves_at.departure(), Departure::NotYet);
+        assert_eq!(leaves_at.departure(), SendTime::NotYet);
         drop(leaving);
-        assert_eq!(leaves_at.departure(), Departure::At(Timestamp(1_005)));
+        assert_eq!(leaves_at.departure(), SendTime::At(Timestamp(1_005)));
     }
 }

@@ -1,35 +1,35 @@
 //! Effects, performed in one place, after the commit of their cause.
 
 use super::{
-    KafkaSide, Parts,
-    answers::Answers,
-    departure::Leaving,
-    message::{Body, Message, Receipt},
-    published::Published,
-    router::Source,
+    KafkaOutput, Parts,
+    answers::AnswerCache,
+    departure::SendTimeGuard,
+    message::{MessageContent, MessageReceipt, ShardMessage},
+    published::GenerationTracker,
+    router::MessageSource,
     sending,
 };
 use saga_core::{
-    answerable::Answerable,
-    command::{Answer, CommandRef, Failure, Guard, Request, Whose},
-    decide::{Admission, Asking, Choosing, Context},
+    answerable::AnswerWatermark,
+    command::{CommandAnswer, CommandFailure, CommandRef, CommandRequest, GuardKind, GuardOwner},
+    decide::{AdmissionRequest, AdmissionVerdict, CapabilityRequest, DecisionContext},
     id::{CommandId, SagaId},
-    input::{Delivery, Input, Publication},
+    input::{OutcomeDelivery, PublicationRef, SagaInput},
     react::{CallEffect, PublishEffect},
-    state::{Plan, State},
+    state::{SagaPlan, SagaState},
     time::Timestamp,
 };
-use saga_kafka::producer::{Outcome, Undelivered, UndeliveredKind};
+use saga_kafka::producer::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome};
 use saga_resilience::{
-    gate::{self, Attempt, Coming, Refused},
-    permit::{Departure, Permit, Seat},
-    registry::{self, Guarded},
-    transport::{Call, Dispatch},
+    gate::{self, AttemptKind, CallArrival, GuardRefusal},
+    permit::{BulkheadSlotCell, CallPermit, PendingCall},
+    registry::{self, GuardRegistry},
+    transport::{DispatchKind, ParticipantCall},
 };
 use saga_wire::{
-    Outgoing,
+    OutgoingRecord,
     cloudevents::{self, CommandRecord, PublishedRecord},
-    reply::Reply,
+    reply::CommandReply,
 };
 use serde_json::Value;
 use std::{
@@ -48,36 +48,36 @@ const SEND_AGAIN: Duration = Duration::from_secs(1);
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 /// Asks the guards while a decision is made, and keeps the permits for the calls that it starts.
-pub(super) struct Admissions<'a> {
-    guarded: &'a Guarded,
-    answers: &'a Answers,
-    published: &'a Published,
-    kafka: Option<&'a KafkaSide>,
+pub(super) struct AdmissionControl<'a> {
+    guarded: &'a GuardRegistry,
+    answers: &'a AnswerCache,
+    published: &'a GenerationTracker,
+    kafka: Option<&'a KafkaOutput>,
     now: Timestamp,
-    answerable: &'a Answerable,
+    answerable: &'a AnswerWatermark,
     /// Who was called out of its line, or is told by a person to go on: nobody is before it.
-    woken: Option<Woken>,
-    permits: Vec<Permitted>,
+    woken: Option<QueueBypass>,
+    permits: Vec<AttemptPermit>,
 }
 
 /// A permit, and the attempt that it is for.
 #[derive(Debug)]
-pub(super) struct Permitted {
+pub(super) struct AttemptPermit {
     pub(super) command: CommandRef,
     pub(super) attempt: u32,
-    pub(super) permit: Permit,
+    pub(super) permit: CallPermit,
 }
 
 /// Which commands have nobody before them in line.
 #[derive(Clone, Copy, Debug)]
-enum Woken {
+enum QueueBypass {
     One(CommandRef),
     All,
 }
 
-impl<'a> Admissions<'a> {
-    pub(super) fn new(parts: &'a Parts, now: Timestamp, answerable: &'a Answerable) -> Admissions<'a> {
-        Admissions {
+impl<'a> AdmissionControl<'a> {
+    pub(super) fn new(parts: &'a Parts, now: Timestamp, answerable: &'a AnswerWatermark) -> AdmissionControl<'a> {
+        AdmissionControl {
             guarded: &parts.guarded,
             answers: &parts.answers,
             published: &parts.published,
@@ -90,51 +90,54 @@ impl<'a> Admissions<'a> {
     }
 
     /// The decision is about `input`.
-    pub(super) fn about(self, input: &Input) -> Admissions<'a> {
+    pub(super) fn about(self, input: &SagaInput) -> AdmissionControl<'a> {
         let woken = match input {
-            Input::Released { command } => Some(Woken::One(*command)),
-            Input::Operator(_) | Input::Mended { .. } => Some(Woken::All),
-            Input::Answered { .. } | Input::Delivered { .. } | Input::KeyTaken { .. } | Input::TimeReached => None,
+            SagaInput::Released { command } => Some(QueueBypass::One(*command)),
+            SagaInput::Operator(_) | SagaInput::Mended { .. } => Some(QueueBypass::All),
+            SagaInput::Answered { .. }
+            | SagaInput::Delivered { .. }
+            | SagaInput::KeyTaken { .. }
+            | SagaInput::TimeReached => None,
         };
-        Admissions { woken, ..self }
+        AdmissionControl { woken, ..self }
     }
 
     /// Calls `decide` with a context whose admissions are kept here.
-    pub(super) fn during<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
+    pub(super) fn during<T>(&mut self, decide: impl FnOnce(&mut DecisionContext<'_>) -> T) -> T {
         let published = self.published;
         let (guarded, now, woken, permits) = (self.guarded, self.now, self.woken, &mut self.permits);
-        let admit = |asking: &Asking<'_>| match (asking.whose, who(asking, woken)) {
-            (Whose::Participant(participant), who) => guarded.admit(participant, who),
-            (Whose::Topic(topic), who) => guarded.admit_publication(topic, who.coming),
+        let admit = |asking: &AdmissionRequest<'_>| match (asking.whose, who(asking, woken)) {
+            (GuardOwner::Participant(participant), who) => guarded.admit(participant, who),
+            (GuardOwner::Topic(topic), who) => guarded.admit_publication(topic, who.coming),
         };
-        let is_elsewhere = |asking: &Asking<'_>| match asking.whose {
-            Whose::Participant(participant) => published.has_participant(participant),
-            Whose::Topic(_) => false,
+        let is_elsewhere = |asking: &AdmissionRequest<'_>| match asking.whose {
+            GuardOwner::Participant(participant) => published.has_participant(participant),
+            GuardOwner::Topic(_) => false,
         };
-        let mut ask = |asking: Asking<'_>| match admit(&asking) {
-            registry::Admission::Admitted(permit) => {
-                let admitted = if permit.is_probe() { Admission::Probe } else { Admission::Admitted };
-                permits.push(Permitted { command: asking.command, attempt: asking.attempt, permit });
+        let mut ask = |asking: AdmissionRequest<'_>| match admit(&asking) {
+            registry::GuardAdmission::Admitted(permit) => {
+                let admitted = if permit.is_probe() { AdmissionVerdict::Probe } else { AdmissionVerdict::Admitted };
+                permits.push(AttemptPermit { command: asking.command, attempt: asking.attempt, permit });
                 admitted
             }
             // An engine with newer files can call it: the saga waits until it is there, or the file is.
-            registry::Admission::Gone if is_elsewhere(&asking) => {
-                Admission::Refused { guard: Guard::Transport, not_before: now.plus(TRANSPORT_RETRY) }
+            registry::GuardAdmission::Gone if is_elsewhere(&asking) => {
+                AdmissionVerdict::Refused { guard: GuardKind::Transport, not_before: now.plus(TRANSPORT_RETRY) }
             }
-            registry::Admission::Gone => Admission::Gone,
-            registry::Admission::Refused { guard, not_before } => {
-                Admission::Refused { guard, not_before: now.plus(not_before) }
+            registry::GuardAdmission::Gone => AdmissionVerdict::Gone,
+            registry::GuardAdmission::Refused { guard, not_before } => {
+                AdmissionVerdict::Refused { guard, not_before: now.plus(not_before) }
             }
         };
         let (answers, answerable) = (self.answers, self.answerable);
-        let mut recall = |request: &Request| answers.recall(request);
-        let mut choose = |choosing: Choosing<'_>| {
+        let mut recall = |request: &CommandRequest| answers.recall(request);
+        let mut choose = |choosing: CapabilityRequest<'_>| {
             guarded.choose(choosing).or_else(|| published.with_capability(choosing.capability, choosing.over))
         };
         let random = fastrand::u64(..);
         let kafka = self.kafka;
         let room = |participant: &str| room(guarded, kafka?, participant);
-        decide(&mut Context {
+        decide(&mut DecisionContext {
             now,
             answerable,
             random,
@@ -145,53 +148,53 @@ impl<'a> Admissions<'a> {
         })
     }
 
-    pub(super) fn into_permits(self) -> Vec<Permitted> {
+    pub(super) fn into_permits(self) -> Vec<AttemptPermit> {
         self.permits
     }
 }
 
 /// How large the body of a command may be. Of a topic that takes very little half is left, for its commands are small.
-fn room(guarded: &Guarded, kafka: &KafkaSide, participant: &str) -> Option<usize> {
+fn room(guarded: &GuardRegistry, kafka: &KafkaOutput, participant: &str) -> Option<usize> {
     let limit = kafka.producer.limit(&guarded.commands_of(participant)?)?;
     Some(limit.saturating_sub(BESIDE_BODY).max(limit / 2))
 }
 
-fn who(asking: &Asking<'_>, woken: Option<Woken>) -> gate::Asking {
+fn who(asking: &AdmissionRequest<'_>, woken: Option<QueueBypass>) -> gate::PermitRequest {
     let is_woken = match woken {
-        Some(Woken::One(command)) => command == asking.command,
-        Some(Woken::All) => true,
+        Some(QueueBypass::One(command)) => command == asking.command,
+        Some(QueueBypass::All) => true,
         None => false,
     };
     let coming = match (is_woken, asking.has_probed) {
-        (true, _) => Coming::Woken,
-        (false, true) => Coming::AfterProbe,
-        (false, false) => Coming::Anew,
+        (true, _) => CallArrival::Woken,
+        (false, true) => CallArrival::AfterProbe,
+        (false, false) => CallArrival::Anew,
     };
     let lane = gate::lane(asking.command.direction);
-    let attempt = if asking.attempt > 1 { Attempt::Further } else { Attempt::First };
-    gate::Asking { lane, attempt, coming }
+    let attempt = if asking.attempt > 1 { AttemptKind::Further } else { AttemptKind::First };
+    gate::PermitRequest { lane, attempt, coming }
 }
 
 /// Lets a call leave; its answer comes back as a message to the saga's shard. A Kafka call's permit is handed back: it is held until the
 /// reply or the attempt's end.
 pub(super) fn call(
     parts: &Arc<Parts>,
-    plan: &Plan,
-    state: &State,
+    plan: &SagaPlan,
+    state: &SagaState,
     effect: CallEffect,
-    mut permit: Permit,
-    dispatch: Dispatch,
-    leaving: Option<Leaving>,
-) -> Option<Permit> {
-    if let Request::Kafka { .. } = &*effect.request {
+    mut permit: CallPermit,
+    dispatch: DispatchKind,
+    leaving: Option<SendTimeGuard>,
+) -> Option<CallPermit> {
+    if let CommandRequest::Kafka { .. } = &*effect.request {
         send_command(parts, plan, state, &effect, permit.departure(), leaving);
         return Some(permit);
     }
     let (id, attempt) = (effect.id.clone(), effect.attempt);
-    let call = Call::new(effect, &plan.definition.name, Some(&state.traceparent));
+    let call = ParticipantCall::new(effect, &plan.definition.name, Some(&state.traceparent));
     let call = match dispatch {
-        Dispatch::First => call,
-        Dispatch::Repeated => call.repeated(),
+        DispatchKind::First => call,
+        DispatchKind::Repeated => call.repeated(),
     };
     let parts_of_call = Arc::clone(parts);
     parts.calls.spawn(async move {
@@ -204,11 +207,11 @@ pub(super) fn call(
 /// The command's record. A reply is awaited by the attempt's deadline; only a record that certainly or possibly did not arrive says so.
 fn send_command(
     parts: &Arc<Parts>,
-    plan: &Plan,
-    state: &State,
+    plan: &SagaPlan,
+    state: &SagaState,
     effect: &CallEffect,
-    (departure, seat): (Departure, Seat),
-    leaving: Option<Leaving>,
+    (departure, seat): (PendingCall, BulkheadSlotCell),
+    leaving: Option<SendTimeGuard>,
 ) {
     let (id, attempt) = (effect.id.clone(), effect.attempt);
     let record = command_record(parts, plan, state, effect);
@@ -221,7 +224,7 @@ fn send_command(
                 drop(seat);
                 deliver(&parts_of_call, record.as_ref()).await.err()
             }
-            Err(Refused { guard, not_before }) => Some(Answer::NotSent { guard, retry_after: not_before }),
+            Err(GuardRefusal { guard, not_before }) => Some(CommandAnswer::NotSent { guard, retry_after: not_before }),
         };
         drop(leaving);
         let Some(answer) = answer else { return };
@@ -229,8 +232,8 @@ fn send_command(
     });
 }
 
-fn command_record(parts: &Parts, plan: &Plan, state: &State, effect: &CallEffect) -> Option<Outgoing> {
-    let Request::Kafka { participant, command, body } = &*effect.request else { return None };
+fn command_record(parts: &Parts, plan: &SagaPlan, state: &SagaState, effect: &CallEffect) -> Option<OutgoingRecord> {
+    let CommandRequest::Kafka { participant, command, body } = &*effect.request else { return None };
     let kafka = parts.kafka.as_ref()?;
     let topic = parts.guarded.kafka_topic(participant)?;
     Some(cloudevents::command(
@@ -252,38 +255,38 @@ fn command_record(parts: &Parts, plan: &Plan, state: &State, effect: &CallEffect
 /// What the broker refuses is an answer to the attempt, which says no more than is known: what certainly did not reach it waits. What it does
 /// not acknowledge in time is handed to it again, under the same ids: that our broker is away is nothing that the participant did, and the
 /// attempt's time does not run before it has left.
-async fn deliver(parts: &Parts, record: Option<&Outgoing>) -> Result<(), Answer> {
+async fn deliver(parts: &Parts, record: Option<&OutgoingRecord>) -> Result<(), CommandAnswer> {
     let (Some(record), Some(kafka)) = (record, parts.kafka.as_ref()) else {
-        return Err(Answer::NotSent { guard: Guard::Transport, retry_after: TRANSPORT_RETRY });
+        return Err(CommandAnswer::NotSent { guard: GuardKind::Transport, retry_after: TRANSPORT_RETRY });
     };
     loop {
         match sending::once(&kafka.producer, parts.guarded.topics(), record).await {
-            Outcome::Delivered { .. } => return Ok(()),
-            Outcome::Undelivered(undelivered) if is_unknown(undelivered.kind) => {
+            ProduceOutcome::Delivered { .. } => return Ok(()),
+            ProduceOutcome::Undelivered(undelivered) if is_unknown(undelivered.kind) => {
                 sent_again(&record.topic, &undelivered);
                 tokio::time::sleep(SEND_AGAIN).await;
             }
-            Outcome::Undelivered(undelivered) => return Err(undelivered.answer()),
+            ProduceOutcome::Undelivered(undelivered) => return Err(undelivered.answer()),
         }
     }
 }
 
 /// Whether the record may have been written, and nothing more is known of it.
-fn is_unknown(kind: UndeliveredKind) -> bool {
+fn is_unknown(kind: DeliveryFailureKind) -> bool {
     match kind {
-        UndeliveredKind::TimedOut | UndeliveredKind::Unknown => true,
-        UndeliveredKind::TooLarge
-        | UndeliveredKind::Invalid
-        | UndeliveredKind::Refused
-        | UndeliveredKind::UnknownTopic
-        | UndeliveredKind::Unauthorized
-        | UndeliveredKind::QueueFull
-        | UndeliveredKind::NotSent => false,
+        DeliveryFailureKind::TimedOut | DeliveryFailureKind::Unknown => true,
+        DeliveryFailureKind::TooLarge
+        | DeliveryFailureKind::Invalid
+        | DeliveryFailureKind::Refused
+        | DeliveryFailureKind::UnknownTopic
+        | DeliveryFailureKind::Unauthorized
+        | DeliveryFailureKind::QueueFull
+        | DeliveryFailureKind::NotSent => false,
     }
 }
 
 /// Thousands of commands may wait for one broker: people are told now and then.
-fn sent_again(topic: &str, undelivered: &Undelivered) {
+fn sent_again(topic: &str, undelivered: &DeliveryFailure) {
     static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
     metrics::counter!("saga_kafka_sent_again_total", "topic" => topic.to_owned()).increment(1);
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
@@ -297,11 +300,11 @@ fn sent_again(topic: &str, undelivered: &Undelivered) {
 pub(super) fn publish(
     parts: &Arc<Parts>,
     saga: SagaId,
-    plan: &Plan,
-    state: &State,
+    plan: &SagaPlan,
+    state: &SagaState,
     effect: &PublishEffect,
-    permit: Option<Permit>,
-    leaving: Option<Leaving>,
+    permit: Option<CallPermit>,
+    leaving: Option<SendTimeGuard>,
 ) {
     let (publication, attempt) = (effect.publication, effect.attempt);
     let record = published_record(saga, plan, state, effect);
@@ -309,23 +312,29 @@ pub(super) fn publish(
     parts.calls.spawn(async move {
         let _permit = permit;
         let input = match publication {
-            Publication::Step(command) => {
+            PublicationRef::Step(command) => {
                 let delivered = deliver(&parts_of_call, record.as_ref()).await;
-                let answer = delivered.map_or_else(|answer| answer, |()| Answer::Succeeded { result: Value::Null });
-                Input::Answered { command, attempt: Some(attempt), answer }
+                let answer =
+                    delivered.map_or_else(|answer| answer, |()| CommandAnswer::Succeeded { result: Value::Null });
+                SagaInput::Answered { command, attempt: Some(attempt), answer }
             }
-            Publication::Outcome => {
+            PublicationRef::Outcome => {
                 let delivery = deliver_outcome(&parts_of_call, record.as_ref()).await;
-                Input::Delivered { delivery }
+                SagaInput::Delivered { delivery }
             }
         };
         drop(leaving);
-        parts_of_call.router.route(saga.shard(), Message::of(saga, input), Source::Call).await;
+        parts_of_call.router.route(saga.shard(), ShardMessage::of(saga, input), MessageSource::Call).await;
     });
 }
 
-fn published_record(saga: SagaId, plan: &Plan, state: &State, effect: &PublishEffect) -> Option<Outgoing> {
-    let Request::Publish { topic, event_type, key, body } = &*effect.request else { return None };
+fn published_record(
+    saga: SagaId,
+    plan: &SagaPlan,
+    state: &SagaState,
+    effect: &PublishEffect,
+) -> Option<OutgoingRecord> {
+    let CommandRequest::Publish { topic, event_type, key, body } = &*effect.request else { return None };
     Some(cloudevents::published(
         &Arc::from(topic.as_str()),
         &PublishedRecord {
@@ -342,16 +351,19 @@ fn published_record(saga: SagaId, plan: &Plan, state: &State, effect: &PublishEf
     ))
 }
 
-async fn deliver_outcome(parts: &Parts, record: Option<&Outgoing>) -> Delivery {
+async fn deliver_outcome(parts: &Parts, record: Option<&OutgoingRecord>) -> OutcomeDelivery {
     let (Some(record), Some(kafka)) = (record, parts.kafka.as_ref()) else {
-        let failure = Failure::new("no_kafka", "this engine runs without Kafka");
-        return Delivery::Impossible { failure };
+        let failure = CommandFailure::new("no_kafka", "this engine runs without Kafka");
+        return OutcomeDelivery::Impossible { failure };
     };
     sending::once(&kafka.producer, parts.guarded.topics(), record).await.publication()
 }
 
-async fn answered(parts: &Parts, command: CommandId, attempt: u32, answer: Answer) {
+async fn answered(parts: &Parts, command: CommandId, attempt: u32, answer: CommandAnswer) {
     let shard = command.saga.shard();
-    let body = Body::Reply(Box::new(Reply { command, attempt: Some(attempt), answer }));
-    parts.router.route(shard, Message { body, record: None, receipt: Receipt::None }, Source::Call).await;
+    let body = MessageContent::Reply(Box::new(CommandReply { command, attempt: Some(attempt), answer }));
+    parts
+        .router
+        .route(shard, ShardMessage { body, record: None, receipt: MessageReceipt::None }, MessageSource::Call)
+        .await;
 }

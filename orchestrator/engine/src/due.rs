@@ -1,6 +1,6 @@
 //! When which saga has to be looked at again: one entry per saga, so that a million waiting sagas cost two small entries each.
 
-use saga_core::{id::SagaId, state::Dues, time::Timestamp};
+use saga_core::{id::SagaId, state::SagaTimers, time::Timestamp};
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
@@ -12,13 +12,13 @@ const MOST_STALE: usize = 1024;
 /// The timers and the deadlines of one shard: a deadline has to wait until answers have been read up to it.
 #[derive(Debug, Default)]
 pub(super) struct DueTimes {
-    timers: Times,
-    deadlines: Times,
+    timers: TimerQueue,
+    deadlines: TimerQueue,
 }
 
 impl DueTimes {
     /// Replaces the saga's due times; what is `None` is removed.
-    pub(super) fn set(&mut self, saga: SagaId, dues: Dues) {
+    pub(super) fn set(&mut self, saga: SagaId, dues: SagaTimers) {
         self.timers.set(saga, dues.timer);
         self.deadlines.set(saga, dues.deadline);
     }
@@ -57,12 +57,12 @@ impl DueTimes {
 
 /// One time for each saga.
 #[derive(Debug, Default)]
-struct Times {
+struct TimerQueue {
     queue: BinaryHeap<Reverse<(Timestamp, SagaId)>>,
     current: HashMap<SagaId, Timestamp>,
 }
 
-impl Times {
+impl TimerQueue {
     /// Replaces the saga's due time; `None` removes it.
     fn set(&mut self, saga: SagaId, due: Option<Timestamp>) {
         let Some(due) = due else {
@@ -124,15 +124,15 @@ impl Times {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use saga_core::id::Shard;
+    use saga_core::id::ShardId;
 
     fn saga(n: u64) -> SagaId {
-        SagaId::new(Timestamp(1), Shard(0), n << 2)
+        SagaId::new(Timestamp(1), ShardId(0), n << 2)
     }
 
     #[test]
     fn a_replaced_due_time_fires_once() {
-        let mut due = Times::default();
+        let mut due = TimerQueue::default();
         due.set(saga(1), Some(Timestamp(50)));
         due.set(saga(1), Some(Timestamp(80)));
         due.set(saga(2), Some(Timestamp(60)));
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_removed_due_time_never_fires() {
-        let mut due = Times::default();
+        let mut due = TimerQueue::default();
         due.set(saga(1), Some(Timestamp(50)));
         due.set(saga(1), None);
         assert_eq!(due.next(), None);
@@ -155,8 +155,8 @@ mod tests {
     #[test]
     fn a_deadline_waits_until_answers_have_been_read_up_to_it() {
         let mut due = DueTimes::default();
-        due.set(saga(1), Dues { timer: None, deadline: Some(Timestamp(50)) });
-        due.set(saga(2), Dues { timer: Some(Timestamp(60)), deadline: Some(Timestamp(70)) });
+        due.set(saga(1), SagaTimers { timer: None, deadline: Some(Timestamp(50)) });
+        due.set(saga(2), SagaTimers { timer: Some(Timestamp(60)), deadline: Some(Timestamp(70)) });
         assert_eq!(due.next(Timestamp(40), Timestamp(10)), Some(Timestamp(50)));
         assert!(!due.waits_for_answers(Timestamp(49), Timestamp(10)));
         assert!(due.waits_for_answers(Timestamp(55), Timestamp(49)));

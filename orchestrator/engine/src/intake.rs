@@ -2,20 +2,20 @@
 
 use super::{
     Parts, crowd,
-    dead_letter::{self, DeadLetter, Held},
-    message::{Body, Message, Receipt},
-    router::Source,
+    dead_letter::{self, DeadLetter, HoldCounts},
+    message::{MessageContent, MessageReceipt, ShardMessage},
+    router::MessageSource,
 };
-use saga_core::{id::Shard, state::Plan};
+use saga_core::{id::ShardId, state::SagaPlan};
 use saga_kafka::{
-    Ack, Consumer, ConsumerEvent, Delivered,
-    consumer::{Condition, Loss, Scope},
+    ConsumerEvent, DeliveredRecord, KafkaConsumer, RecordAck,
+    consumer::{AckCondition, HoldScope, RecordLoss},
     ends,
 };
 use saga_wire::{
-    Record, TopicPartition,
-    reply::{self, Parsed},
-    trigger::{self, Disposition, Judgement},
+    KafkaRecord, TopicPartition,
+    reply::{self, ParsedReply},
+    trigger::{self, TriggerEvaluation, TriggerOutcome},
 };
 use std::{
     collections::{BTreeSet, HashSet},
@@ -26,7 +26,7 @@ use tracing::{debug, error, info, warn};
 
 /// How intake ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum IntakeExit {
     /// It was told to stop.
     Stopped,
     /// It cannot go on.
@@ -34,14 +34,14 @@ pub enum Ended {
 }
 
 /// Holds and releases partitions of one consumer as the dead letters demand.
-pub(super) struct Holds {
-    wanted: watch::Receiver<Held>,
+pub(super) struct ConsumerHolds {
+    wanted: watch::Receiver<HoldCounts>,
     held: HashSet<TopicPartition>,
 }
 
-impl Holds {
-    pub(super) fn new(parts: &Parts) -> Holds {
-        Holds { wanted: parts.holds.subscribe(), held: HashSet::new() }
+impl ConsumerHolds {
+    pub(super) fn new(parts: &Parts) -> ConsumerHolds {
+        ConsumerHolds { wanted: parts.holds.subscribe(), held: HashSet::new() }
     }
 
     /// Returns when something may have changed; never when nothing can any more.
@@ -51,26 +51,30 @@ impl Holds {
         }
     }
 
-    pub(super) fn obey(&mut self, consumer: &Consumer) {
+    pub(super) fn obey(&mut self, consumer: &KafkaConsumer) {
         let wanted: HashSet<TopicPartition> = self.wanted.borrow_and_update().keys().cloned().collect();
         for partition in wanted.difference(&self.held) {
-            consumer.hold(Scope::Partition(partition.clone()));
+            consumer.hold(HoldScope::Partition(partition.clone()));
         }
         for partition in self.held.difference(&wanted) {
-            consumer.release(Scope::Partition(partition.clone()));
+            consumer.release(HoldScope::Partition(partition.clone()));
         }
         self.held = wanted;
     }
 }
 
 /// Takes records until the consumer's channel closes: after its stop, or when it cannot go on.
-pub async fn run(parts: Arc<Parts>, consumer: Arc<Consumer>, mut events: mpsc::Receiver<ConsumerEvent>) -> Ended {
-    let mut holds = Holds::new(&parts);
+pub async fn run(
+    parts: Arc<Parts>,
+    consumer: Arc<KafkaConsumer>,
+    mut events: mpsc::Receiver<ConsumerEvent>,
+) -> IntakeExit {
+    let mut holds = ConsumerHolds::new(&parts);
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                None => return Ended::Stopped,
-                Some(ConsumerEvent::Failed(reason)) => return Ended::Failed(reason),
+                None => return IntakeExit::Stopped,
+                Some(ConsumerEvent::Failed(reason)) => return IntakeExit::Failed(reason),
                 Some(event) => take(&parts, event).await,
             },
             () = holds.changed() => holds.obey(&consumer),
@@ -81,7 +85,7 @@ pub async fn run(parts: Arc<Parts>, consumer: Arc<Consumer>, mut events: mpsc::R
 async fn take(parts: &Arc<Parts>, event: ConsumerEvent) {
     match event {
         ConsumerEvent::Records(records) => {
-            for Delivered { record, ack } in records {
+            for DeliveredRecord { record, ack } in records {
                 take_record(parts, Arc::new(record), ack).await;
             }
         }
@@ -99,10 +103,10 @@ pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
         }
         ConsumerEvent::OffsetsLost { partition, expected, resumed, loss } => {
             match loss {
-                Loss::Expired { records } => error!(
+                RecordLoss::Expired { records } => error!(
                     consumer, %partition, expected, resumed, records, "records that were not read yet are gone from the topic"
                 ),
-                Loss::Replaced { records } => {
+                RecordLoss::Replaced { records } => {
                     error!(
                         consumer, %partition, expected, resumed, lost_at_least = records,
                         "the topic is another one: it was deleted and made anew, or an election lost its newest records; \
@@ -122,19 +126,19 @@ pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
     }
 }
 
-async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
+async fn take_record(parts: &Arc<Parts>, record: Arc<KafkaRecord>, ack: RecordAck) {
     if ends::is_mark(&record) && parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic) {
         return ack.finish();
     }
     let is_reply = parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic);
     if is_reply {
-        return take_reply(parts, record, Receipt::Offset(ack), Source::Outside).await;
+        return take_reply(parts, record, MessageReceipt::Offset(ack), MessageSource::Outside).await;
     }
     parts.published.heard().await;
     if parts.published.reads(&record.topic) {
         metrics::counter!("saga_records_total", "topic" => record.topic.to_string()).increment(1);
-        ack.only_if(Arc::clone(&parts.published) as Arc<dyn Condition>);
-        take_trigger(parts, record, ack, Judged::ForAll).await;
+        ack.only_if(Arc::clone(&parts.published) as Arc<dyn AckCondition>);
+        take_trigger(parts, record, ack, EvaluationScope::ForAll).await;
     } else {
         // Whoever knows more reads it: here it must not count as finished.
         drop(ack);
@@ -143,47 +147,55 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
 
 /// For which definitions a record is judged.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Judged<'a> {
+pub(super) enum EvaluationScope<'a> {
     /// For all of its topic.
     ForAll,
     /// For these: it was judged for the others before.
     Again(&'a BTreeSet<String>),
 }
 
-impl Judged<'_> {
+impl EvaluationScope<'_> {
     fn is_for(self, definition: &str) -> bool {
         match self {
-            Judged::ForAll => true,
-            Judged::Again(definitions) => definitions.contains(definition),
+            EvaluationScope::ForAll => true,
+            EvaluationScope::Again(definitions) => definitions.contains(definition),
         }
     }
 }
 
 /// A record of a trigger topic: every definition of the topic has its own disposition of it.
-pub(super) async fn take_trigger(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack, judged: Judged<'_>) {
+pub(super) async fn take_trigger(
+    parts: &Arc<Parts>,
+    record: Arc<KafkaRecord>,
+    ack: RecordAck,
+    judged: EvaluationScope<'_>,
+) {
     let live = parts.current.keep();
     let plans = live.catalog.of_topic(&record.topic);
-    for Judgement { definition, disposition } in trigger::judge(&record, live.catalog.definitions_of(&record.topic)) {
+    for TriggerEvaluation { definition, disposition } in
+        trigger::judge(&record, live.catalog.definitions_of(&record.topic))
+    {
         let plan = definition.and_then(|index| plans.get(index));
         let name = plan.map(|plan| plan.definition.name.as_str());
         // What is no definition's matter was told when the record was judged for all.
-        let is_wanted = name.map_or(matches!(judged, Judged::ForAll), |name| {
+        let is_wanted = name.map_or(matches!(judged, EvaluationScope::ForAll), |name| {
             judged.is_for(name) && parts.published.is_for(name, &record)
         });
         if !is_wanted {
             continue;
         }
         match (disposition, plan) {
-            (Disposition::Start(start), Some(plan)) => {
+            (TriggerOutcome::Start(start), Some(plan)) => {
                 crowd::hold_back(parts, plan, &record);
-                begin(parts, plan, *start, &record, (Receipt::Offset(ack.clone()), Source::Outside)).await;
+                begin(parts, plan, *start, &record, (MessageReceipt::Offset(ack.clone()), MessageSource::Outside))
+                    .await;
             }
-            (Disposition::Poison(poison), plan) => {
+            (TriggerOutcome::Poison(poison), plan) => {
                 let definition = plan.map(|plan| plan.definition.name.clone());
                 let letter = DeadLetter { poison, definition };
-                dead_letter::send(parts, Arc::clone(&record), Receipt::Offset(ack.clone()), letter);
+                dead_letter::send(parts, Arc::clone(&record), MessageReceipt::Offset(ack.clone()), letter);
             }
-            (Disposition::Unwanted | Disposition::Start(_), _) => {
+            (TriggerOutcome::Unwanted | TriggerOutcome::Start(_), _) => {
                 debug!(record = %record.coordinates(), "the trigger does not want the record");
             }
         }
@@ -193,34 +205,42 @@ pub(super) async fn take_trigger(parts: &Arc<Parts>, record: Arc<Record>, ack: A
 
 pub(super) async fn begin(
     parts: &Arc<Parts>,
-    plan: &Arc<Plan>,
-    start: saga_core::input::Start,
-    record: &Arc<Record>,
-    (receipt, source): (Receipt, Source),
+    plan: &Arc<SagaPlan>,
+    start: saga_core::input::SagaStart,
+    record: &Arc<KafkaRecord>,
+    (receipt, source): (MessageReceipt, MessageSource),
 ) {
-    let shard = Shard::of(&plan.definition.name, &start.key, parts.router.shards());
-    let body = Body::Start { plan: Arc::clone(plan), start: Box::new(start) };
-    parts.router.route(shard, Message { body, record: Some(Arc::clone(record)), receipt }, source).await;
+    let shard = ShardId::of(&plan.definition.name, &start.key, parts.router.shards());
+    let body = MessageContent::Start { plan: Arc::clone(plan), start: Box::new(start) };
+    parts.router.route(shard, ShardMessage { body, record: Some(Arc::clone(record)), receipt }, source).await;
 }
 
 /// A reply of a participant, read here or handed on through the inbox. One that cannot be read but says which command it answers leaves
 /// that attempt unknown, beside going to the DLQ.
-pub(super) async fn take_reply(parts: &Arc<Parts>, record: Arc<Record>, receipt: Receipt, source: Source) {
+pub(super) async fn take_reply(
+    parts: &Arc<Parts>,
+    record: Arc<KafkaRecord>,
+    receipt: MessageReceipt,
+    source: MessageSource,
+) {
     metrics::counter!("saga_replies_total").increment(1);
     match reply::parse(&record) {
-        Parsed::Reply(reply) if !parts.router.has(reply.command.saga.shard()) => {
+        ParsedReply::Reply(reply) if !parts.router.has(reply.command.saga.shard()) => {
             dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
         }
-        Parsed::Reply(reply) => {
+        ParsedReply::Reply(reply) => {
             let shard = reply.command.saga.shard();
-            let body = Body::Reply(Box::new(reply));
-            parts.router.route(shard, Message { body, record: Some(record), receipt }, source).await;
+            let body = MessageContent::Reply(Box::new(reply));
+            parts.router.route(shard, ShardMessage { body, record: Some(record), receipt }, source).await;
         }
-        Parsed::Poison { poison, unknown } => {
+        ParsedReply::Poison { poison, unknown } => {
             if let Some(reply) = unknown.filter(|reply| parts.router.has(reply.command.saga.shard())) {
                 let shard = reply.command.saga.shard();
-                let body = Body::Reply(Box::new(reply));
-                parts.router.route(shard, Message { body, record: None, receipt: Receipt::None }, source).await;
+                let body = MessageContent::Reply(Box::new(reply));
+                parts
+                    .router
+                    .route(shard, ShardMessage { body, record: None, receipt: MessageReceipt::None }, source)
+                    .await;
             }
             dead_letter::send(parts, record, receipt, poison.into());
         }

@@ -9,30 +9,30 @@ mod plans;
 pub mod reading;
 pub mod shown;
 
-pub use known::{Misnamed, misnamed};
-pub use plans::{PlanError, Plans};
+pub use known::{UnknownFilterName, misnamed};
+pub use plans::{PlanCache, PlanError};
 
 use saga_base::panics::caught;
 use saga_core::{
-    event::Decision,
+    event::SagaDecision,
     evolve,
     id::SagaId,
-    state::{Plan, State},
+    state::{SagaPlan, SagaState},
     time::Timestamp,
 };
-use saga_event_store::{EventStore, Row};
+use saga_event_store::{EventStore, StreamRow};
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// A saga cannot be read back.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum JournalError {
     /// The store did not answer.
     #[error("the event store did not answer")]
-    Store(#[from] saga_event_store::Error),
+    Store(#[from] saga_event_store::StoreError),
     /// A row is not of a shape that this build reads.
     #[error(transparent)]
-    Unreadable(#[from] codec::Unreadable),
+    Unreadable(#[from] codec::RowDecodeError),
     /// Its definition or policies are not in the store or cannot be read.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -46,33 +46,37 @@ pub enum Error {
     },
 }
 
-impl Error {
+impl JournalError {
     /// Whether the same read may succeed later without anybody's doing.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Store(error) | Error::Plan(PlanError::Store(error)) => error.is_transient(),
-            Error::Unreadable(_) | Error::Plan(_) | Error::Fold { .. } => false,
+            JournalError::Store(error) | JournalError::Plan(PlanError::Store(error)) => error.is_transient(),
+            JournalError::Unreadable(_) | JournalError::Plan(_) | JournalError::Fold { .. } => false,
         }
     }
 }
 
 /// A saga as its journal tells it.
 #[derive(Clone, Debug)]
-pub struct Recorded {
+pub struct RecordedSaga {
     /// What it runs by.
-    pub plan: Arc<Plan>,
+    pub plan: Arc<SagaPlan>,
     /// What it is.
-    pub state: State,
+    pub state: SagaState,
     /// What happened, oldest first.
-    pub decisions: Vec<Decision>,
+    pub decisions: Vec<SagaDecision>,
 }
 
 /// Reads one saga; `None` if the store has no such stream.
 ///
 /// # Errors
 /// When the store is away, or the journal cannot be read by this build.
-pub async fn read(store: &dyn EventStore, plans: &Plans, saga: SagaId) -> Result<Option<Recorded>, Error> {
+pub async fn read(
+    store: &dyn EventStore,
+    plans: &PlanCache,
+    saga: SagaId,
+) -> Result<Option<RecordedSaga>, JournalError> {
     let rows = store.read(saga.uuid()).await?;
     if rows.is_empty() {
         return Ok(None);
@@ -85,8 +89,8 @@ pub const PORTION_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Rows by saga, in their order; rows of one saga stand together.
 #[must_use]
-pub fn by_saga(rows: Vec<(Uuid, Row)>) -> Vec<(SagaId, Vec<Row>)> {
-    let mut sagas: Vec<(SagaId, Vec<Row>)> = Vec::new();
+pub fn by_saga(rows: Vec<(Uuid, StreamRow)>) -> Vec<(SagaId, Vec<StreamRow>)> {
+    let mut sagas: Vec<(SagaId, Vec<StreamRow>)> = Vec::new();
     for (stream, row) in rows {
         let Some(saga) = SagaId::from_uuid(stream) else { continue };
         match sagas.last_mut() {
@@ -101,19 +105,24 @@ pub fn by_saga(rows: Vec<(Uuid, Row)>) -> Vec<(SagaId, Vec<Row>)> {
 ///
 /// # Errors
 /// When the plan cannot be read from the store, or the rows are not a journal of this build.
-pub async fn fold(store: &dyn EventStore, plans: &Plans, saga: SagaId, rows: Vec<Row>) -> Result<Recorded, Error> {
+pub async fn fold(
+    store: &dyn EventStore,
+    plans: &PlanCache,
+    saga: SagaId,
+    rows: Vec<StreamRow>,
+) -> Result<RecordedSaga, JournalError> {
     let decisions = decode(saga, rows)?;
     let plan = plans.of(store, saga, &decisions).await?;
     let state = caught(|| evolve::fold(&plan, saga, &decisions).map_err(|error| error.to_string()))
         .flatten()
-        .map_err(|reason| Error::Fold { saga, reason })?;
-    Ok(Recorded { plan, state, decisions })
+        .map_err(|reason| JournalError::Fold { saga, reason })?;
+    Ok(RecordedSaga { plan, state, decisions })
 }
 
 /// The decisions that `rows` record, oldest first.
 ///
 /// # Errors
 /// When a row is not of a shape that this build reads.
-pub fn decode(saga: SagaId, rows: Vec<Row>) -> Result<Vec<Decision>, codec::Unreadable> {
+pub fn decode(saga: SagaId, rows: Vec<StreamRow>) -> Result<Vec<SagaDecision>, codec::RowDecodeError> {
     rows.into_iter().map(|row| codec::decode(saga, row.version, Timestamp(row.recorded_at_ms), &row.payload)).collect()
 }

@@ -43,24 +43,24 @@ pub mod step_back;
 pub mod store_health;
 mod turns;
 
-use crate::{journal::Plans, overrides::Acts};
-use answer_path::AnswerPath;
-use answers::Answers;
-use catalog::Catalog;
-use committer::Committer;
-use current::{Current, Live};
-use observer::Observer;
-use published::Published;
+use crate::{journal::PlanCache, overrides::OverrideLog};
+use answer_path::AnswerProgress;
+use answers::AnswerCache;
+use catalog::DefinitionCatalog;
+use committer::GroupCommitter;
+use current::{ActiveConfig, ActiveConfigCell};
+use observer::ObserverHandle;
+use published::GenerationTracker;
 use reload::WatchedFile;
-use router::{Inbox, Router};
-use saga_base::clock::Clock;
-use saga_core::definition::Participants;
+use router::{InboxForwarder, ShardRouter};
+use saga_base::clock::EngineClock;
+use saga_core::definition::ParticipantCatalog;
 use saga_event_store::EventStore;
-use saga_kafka::Producer;
-use saga_resilience::registry::Guarded;
-use skew::Skew;
+use saga_kafka::KafkaProducer;
+use saga_resilience::registry::GuardRegistry;
+use skew::ClockSkew;
 use std::sync::Arc;
-use step_back::Aftermath;
+use step_back::StepBackRecovery;
 use store_health::StoreHealth;
 use tokio::{
     sync::{Mutex, Semaphore, watch},
@@ -79,15 +79,15 @@ const RECOVERING: usize = 4;
 
 /// What an engine is made of.
 #[derive(Debug)]
-pub struct Settings {
+pub struct EngineSettings {
     /// Where the journal is.
     pub store: Arc<dyn EventStore>,
     /// Who performs the calls.
-    pub guarded: Arc<Guarded>,
+    pub guarded: Arc<GuardRegistry>,
     /// What may start.
-    pub catalog: Catalog,
+    pub catalog: DefinitionCatalog,
     /// Whose timeouts and retries new sagas of a forwarded trigger get.
-    pub participants: Arc<Participants>,
+    pub participants: Arc<ParticipantCatalog>,
     /// Where participants.yaml is read again when it changes; `None`: never.
     pub participants_file: Option<WatchedFile>,
     /// How many shards the installation has.
@@ -95,20 +95,20 @@ pub struct Settings {
     /// Name of this process in claims and logs.
     pub instance: String,
     /// Where commands and events are produced; `None` without Kafka.
-    pub kafka: Option<KafkaSide>,
+    pub kafka: Option<KafkaOutput>,
     /// Where the time is read.
-    pub clock: Clock,
+    pub clock: EngineClock,
     /// How far the clock may be from that of the store.
     pub most_skew: std::time::Duration,
     /// Who watches.
-    pub observer: Observer,
+    pub observer: ObserverHandle,
 }
 
 /// The engine's way out to Kafka.
 #[derive(Clone, Debug)]
-pub struct KafkaSide {
+pub struct KafkaOutput {
     /// Takes records.
-    pub producer: Producer,
+    pub producer: KafkaProducer,
     /// Name of the inbox topic.
     pub inbox: Arc<str>,
     /// Name of the topic that participants reply to.
@@ -125,47 +125,47 @@ pub struct Parts {
     /// Whether it takes writes.
     pub store_health: Arc<StoreHealth>,
     /// What is to be done after it lost commits.
-    pub step_back: Aftermath,
+    pub step_back: StepBackRecovery,
     /// Definitions by their hashes, as far as they were read.
-    pub plans: Plans,
+    pub plans: PlanCache,
     /// The guards and the transport of all participants.
-    pub guarded: Arc<Guarded>,
+    pub guarded: Arc<GuardRegistry>,
     /// What people decided about guards.
-    pub acts: Arc<Acts>,
+    pub acts: Arc<OverrideLog>,
     /// What new sagas start by.
-    pub current: Current,
+    pub current: ActiveConfigCell,
     /// What starts sagas, by the word of all engines.
-    pub published: Arc<Published>,
+    pub published: Arc<GenerationTracker>,
     /// Where participants.yaml is; `None`: it cannot be reloaded.
     pub participants_file: Option<WatchedFile>,
     /// Held by whoever reloads it.
     reloading: Mutex<()>,
     pub(crate) instance: String,
-    pub(crate) kafka: Option<KafkaSide>,
+    pub(crate) kafka: Option<KafkaOutput>,
     /// Where the time is read.
-    pub clock: Clock,
+    pub clock: EngineClock,
     /// How far the clock is from that of the store.
-    pub skew: Skew,
-    pub(crate) observer: Observer,
+    pub skew: ClockSkew,
+    pub(crate) observer: ObserverHandle,
     /// What participants answered to read-only commands.
-    pub(crate) answers: Answers,
+    pub(crate) answers: AnswerCache,
     /// The way to the shards.
-    pub router: Router,
+    pub router: ShardRouter,
     /// Whether answers can be read, and up to when they have been.
-    pub answer_path: AnswerPath,
+    pub answer_path: AnswerProgress,
     /// Partitions that the consumers hold back.
-    pub(crate) holds: watch::Sender<dead_letter::Held>,
+    pub(crate) holds: watch::Sender<dead_letter::HoldCounts>,
     /// Partitions that are held back because too many sagas wait for a topic.
-    crowd: crowd::Crowd,
+    crowd: crowd::TriggerBackpressure,
     /// Turns to read journals.
     pub(crate) reads: Semaphore,
     /// Turns to have a portion of open sagas in memory.
     pub(crate) recovering: Arc<Semaphore>,
     /// Turns to work on sagas whose time has come.
-    turns: turns::AllTurns,
+    turns: turns::LoadSemaphore,
     /// Places for operators' acts on their way to their shards.
     acting: Arc<Semaphore>,
-    committers: Vec<Committer>,
+    committers: Vec<GroupCommitter>,
     /// Dead letters on their way.
     pub(crate) letters: TaskTracker,
     /// Calls under way; they end by themselves, at their attempt's timeout at the latest.
@@ -174,7 +174,7 @@ pub struct Parts {
 
 /// A running engine, without its consumers.
 #[derive(Debug)]
-pub struct Engine {
+pub struct SagaEngine {
     /// What its tasks share.
     pub parts: Arc<Parts>,
     writers: Vec<JoinHandle<()>>,
@@ -191,70 +191,73 @@ pub struct Engine {
 
 /// What has to be in the store, and known from it, before an engine starts.
 #[derive(Debug)]
-pub struct Prepared {
-    plans: Plans,
-    acts: Arc<Acts>,
+pub struct EnginePreparation {
+    plans: PlanCache,
+    acts: Arc<OverrideLog>,
 }
 
-impl Engine {
+impl SagaEngine {
     /// Stores the definitions, and puts into effect what people decided about guards. Can be repeated.
     ///
     /// # Errors
     /// When the store does not take the definitions, or does not say what is on record.
-    pub async fn prepare(settings: &Settings) -> Result<Prepared, saga_event_store::Error> {
-        let plans = Plans::default();
+    pub async fn prepare(settings: &EngineSettings) -> Result<EnginePreparation, saga_event_store::StoreError> {
+        let plans = PlanCache::default();
         for plan in settings.catalog.plans() {
             plans.publish(settings.store.as_ref(), Arc::clone(plan)).await?;
         }
-        let acts = Arc::new(Acts::new(Arc::clone(&settings.store), Arc::clone(&settings.guarded)));
+        let acts = Arc::new(OverrideLog::new(Arc::clone(&settings.store), Arc::clone(&settings.guarded)));
         acts.catch_up().await?;
-        Ok(Prepared { plans, acts })
+        Ok(EnginePreparation { plans, acts })
     }
 
     /// Starts the committers and what else runs beside the shards. No shard is owned yet, and so nobody was called.
     #[must_use]
-    pub fn start(settings: Settings, prepared: Prepared) -> Engine {
-        let Prepared { plans, acts } = prepared;
+    pub fn start(settings: EngineSettings, prepared: EnginePreparation) -> SagaEngine {
+        let EnginePreparation { plans, acts } = prepared;
         let store_health = Arc::<StoreHealth>::default();
         let (following, health) = (Arc::clone(&acts), Arc::clone(&store_health));
-        let missed = move |error: &saga_event_store::Error| health.missed("read the record of guard acts", error);
+        let missed = move |error: &saga_event_store::StoreError| health.missed("read the record of guard acts", error);
         let follower = tokio::spawn(async move { following.follow(missed).await });
-        let start = |number| Committer::start(Arc::clone(&settings.store), Arc::clone(&store_health), number);
+        let start = |number| GroupCommitter::start(Arc::clone(&settings.store), Arc::clone(&store_health), number);
         let (committers, writers) = (0..COMMITTERS).map(start).unzip();
         let (store, health) = (Arc::clone(&settings.store), Arc::clone(&store_health));
         let heartbeat =
             tokio::spawn(store_health::keep_proving(store, settings.instance.clone(), settings.clock, health));
-        let inbox = settings.kafka.as_ref().map_or(Inbox::Nowhere, |kafka| Inbox::Topic {
+        let inbox = settings.kafka.as_ref().map_or(InboxForwarder::Nowhere, |kafka| InboxForwarder::Topic {
             topic: Arc::clone(&kafka.inbox),
             producer: kafka.producer.clone(),
             topics: Arc::clone(settings.guarded.topics()),
         });
         let lines = tokio::spawn(Arc::clone(&settings.guarded).keep_lines());
-        let crowd = crowd::Crowd::new(settings.guarded.crowded_topics());
+        let crowd = crowd::TriggerBackpressure::new(settings.guarded.crowded_topics());
         let parts = Parts {
-            router: Router::new(settings.shards, inbox),
-            answer_path: AnswerPath::new(settings.kafka.is_some()),
+            router: ShardRouter::new(settings.shards, inbox),
+            answer_path: AnswerProgress::new(settings.kafka.is_some()),
             store: settings.store,
             store_health,
-            step_back: Aftermath::default(),
+            step_back: StepBackRecovery::default(),
             plans,
             guarded: settings.guarded,
             acts,
-            current: Current::new(Live { catalog: settings.catalog, participants: settings.participants }),
+            current: ActiveConfigCell::new(ActiveConfig {
+                catalog: settings.catalog,
+                participants: settings.participants,
+            }),
             published: Arc::default(),
             participants_file: settings.participants_file,
             reloading: Mutex::default(),
             instance: settings.instance,
             kafka: settings.kafka,
             clock: settings.clock,
-            skew: Skew::new(settings.most_skew),
+            skew: ClockSkew::new(settings.most_skew),
             observer: settings.observer,
-            answers: Answers::default(),
+            answers: AnswerCache::default(),
             holds: watch::Sender::default(),
             crowd,
             reads: Semaphore::new(READS),
             recovering: Arc::new(Semaphore::new(RECOVERING)),
-            turns: turns::AllTurns::default(),
+            turns: turns::LoadSemaphore::default(),
             acting: Arc::new(Semaphore::new(operate::MOST_ACTS)),
             committers,
             letters: TaskTracker::new(),
@@ -263,7 +266,7 @@ impl Engine {
         let parts = Arc::new(parts);
         let crowds = tokio::spawn(crowd::follow(Arc::clone(&parts)));
         let watcher = tokio::spawn(step_back::follow(Arc::clone(&parts)));
-        Engine { parts, writers, follower, lines, crowds, heartbeat, watcher }
+        SagaEngine { parts, writers, follower, lines, crowds, heartbeat, watcher }
     }
 
     /// Waits for the calls under way, at most `patience`, then for the committers. All shards must have been released. Whatever call is
@@ -281,7 +284,7 @@ impl Engine {
 }
 
 impl Parts {
-    pub(crate) fn committer(&self, shard: saga_core::id::Shard) -> &Committer {
+    pub(crate) fn committer(&self, shard: saga_core::id::ShardId) -> &GroupCommitter {
         &self.committers[usize::from(shard.0) % self.committers.len()]
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Parts;
 use crate::journal::PlanError;
-use saga_core::state::Plan;
+use saga_core::state::SagaPlan;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// What an operator writes for the definition that new sagas begin with.
@@ -13,7 +13,7 @@ const SHORTEST_HASH: usize = 6;
 
 /// No definition is meant, or several are.
 #[derive(Debug, thiserror::Error)]
-pub enum Unknown {
+pub enum DefinitionLookupError {
     /// New sagas of this name begin with none here.
     #[error("no definition of the saga `{0}` is live on this engine; name one by its hash")]
     NotLive(String),
@@ -35,10 +35,10 @@ pub enum Unknown {
 ///
 /// # Errors
 /// No definition or several are meant, or the store does not have its text.
-pub async fn plan_of(parts: &Parts, name: &str, wanted: &str) -> Result<Arc<Plan>, Unknown> {
+pub async fn plan_of(parts: &Parts, name: &str, wanted: &str) -> Result<Arc<SagaPlan>, DefinitionLookupError> {
     let live = parts.current.keep();
     let hash = if wanted == CURRENT {
-        let plan = live.catalog.named(name).ok_or_else(|| Unknown::NotLive(name.to_owned()))?;
+        let plan = live.catalog.named(name).ok_or_else(|| DefinitionLookupError::NotLive(name.to_owned()))?;
         plan.definition.hash.clone()
     } else {
         hash_of(parts, name, wanted)?
@@ -47,16 +47,16 @@ pub async fn plan_of(parts: &Parts, name: &str, wanted: &str) -> Result<Arc<Plan
 }
 
 /// One that this engine does not know is asked of the store, which knows them whole.
-fn hash_of(parts: &Parts, name: &str, wanted: &str) -> Result<String, Unknown> {
+fn hash_of(parts: &Parts, name: &str, wanted: &str) -> Result<String, DefinitionLookupError> {
     let is_hash = (SHORTEST_HASH..=64).contains(&wanted.len()) && wanted.bytes().all(|digit| digit.is_ascii_hexdigit());
     let known = parts.plans.all().into_iter().filter(|plan| plan.definition.name == name);
     let hashes: BTreeSet<String> =
         known.map(|plan| plan.definition.hash.clone()).filter(|it| it.starts_with(wanted)).collect();
     match hashes.len() {
-        _ if !is_hash => Err(Unknown::NoHash(wanted.to_owned())),
+        _ if !is_hash => Err(DefinitionLookupError::NoHash(wanted.to_owned())),
         0 if wanted.len() == 64 => Ok(wanted.to_owned()),
-        0 => Err(Unknown::NoHash(wanted.to_owned())),
+        0 => Err(DefinitionLookupError::NoHash(wanted.to_owned())),
         1 => Ok(hashes.into_iter().next().unwrap_or_default()),
-        _ => Err(Unknown::Several(wanted.to_owned(), hashes.into_iter().collect())),
+        _ => Err(DefinitionLookupError::Several(wanted.to_owned(), hashes.into_iter().collect())),
     }
 }

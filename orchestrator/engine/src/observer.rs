@@ -1,12 +1,12 @@
 //! Who watches decisions as they are committed: the terminal of `saga dev`, the benchmark.
 
-use saga_core::{event::Decision, id::SagaId, state::Plan, state::State};
+use saga_core::{event::SagaDecision, id::SagaId, state::SagaPlan, state::SagaState};
 use std::sync::Arc;
 
 /// Watches commits. Called by the shard's task after the commit, so it must return at once.
-pub trait Observe: Send + Sync {
+pub trait CommitObserver: Send + Sync {
     /// `decision` of `saga` is in the store; `state` is what the saga is now.
-    fn committed(&self, saga: SagaId, plan: &Plan, state: &State, decision: &Decision);
+    fn committed(&self, saga: SagaId, plan: &SagaPlan, state: &SagaState, decision: &SagaDecision);
 
     /// A shard's new owner has looked at everything that was open, so many sagas.
     fn taken_over(&self, _sagas: usize) {}
@@ -14,16 +14,16 @@ pub trait Observe: Send + Sync {
 
 /// Somebody who watches, or nobody.
 #[derive(Clone, Default)]
-pub struct Observer(Option<Arc<dyn Observe>>);
+pub struct ObserverHandle(Option<Arc<dyn CommitObserver>>);
 
-impl Observer {
+impl ObserverHandle {
     /// Calls `watcher` for every commit.
     #[must_use]
-    pub fn new(watcher: Arc<dyn Observe>) -> Observer {
-        Observer(Some(watcher))
+    pub fn new(watcher: Arc<dyn CommitObserver>) -> ObserverHandle {
+        ObserverHandle(Some(watcher))
     }
 
-    pub(super) fn committed(&self, saga: SagaId, plan: &Plan, state: &State, decision: &Decision) {
+    pub(super) fn committed(&self, saga: SagaId, plan: &SagaPlan, state: &SagaState, decision: &SagaDecision) {
         if let Some(watcher) = &self.0 {
             watcher.committed(saga, plan, state, decision);
         }
@@ -36,7 +36,7 @@ impl Observer {
     }
 }
 
-impl std::fmt::Debug for Observer {
+impl std::fmt::Debug for ObserverHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.0.is_some() { "Observer(somebody)" } else { "Observer(nobody)" })
     }

@@ -1,11 +1,11 @@
 //! The record of acts in the event store, and what this engine has read of it.
 
-use crate::notes::bookmark::{Bookmark, Page};
-use saga_base::sync::{Mutex, MutexGuard};
+use crate::notes::bookmark::{NoteCursor, NotePage};
+use saga_base::sync::{MutexGuard, UnpoisonedMutex};
 use saga_core::time::{Timestamp, rfc3339};
-use saga_event_store::{EventStore, MAX_NOTES, NewNote, Note, NoteNumber};
-use saga_resilience::overrides::{GuardAct, Override, check_texts};
-use saga_resilience::{guard_events::What, registry::Guarded};
+use saga_event_store::{EventStore, MAX_NOTES, NewNote, NoteNumber, StoredNote};
+use saga_resilience::overrides::{OverrideRequest, OverrideState, check_texts};
+use saga_resilience::{guard_events::GuardEventKind, registry::GuardRegistry};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -24,7 +24,7 @@ const EVERY: Duration = Duration::from_secs(2);
 /// One act on record.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RecordedAct {
+pub struct RecordedOverride {
     /// Its place: 1, 2, 3, …
     pub number: i64,
     /// Its identity: the same id is recorded once.
@@ -33,23 +33,23 @@ pub struct RecordedAct {
     pub at: String,
     /// What.
     #[serde(flatten)]
-    pub act: GuardAct,
+    pub act: OverrideRequest,
 }
 
 /// What is in force for a participant, and since which act.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct InForce {
+pub struct ActiveOverride {
     /// What.
     #[serde(flatten)]
-    pub given: Override,
+    pub given: OverrideState,
     /// The last act.
-    pub by: RecordedAct,
+    pub by: RecordedOverride,
 }
 
 /// An act was not recorded.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum OverrideError {
     /// Nobody of that name is configured.
     #[error("no participant is called `{name}`")]
     NoParticipant {
@@ -63,24 +63,24 @@ pub enum Refused {
     Malformed(String),
     /// The store did not take it.
     #[error(transparent)]
-    Store(#[from] saga_event_store::Error),
+    Store(#[from] saga_event_store::StoreError),
 }
 
 /// The record, and the participants whose guards follow it.
 #[derive(Debug)]
-pub struct Acts {
+pub struct OverrideLog {
     store: Arc<dyn EventStore>,
-    guarded: Arc<Guarded>,
+    guarded: Arc<GuardRegistry>,
     /// Held while a page is read and applied, so that acts are applied in their order.
-    turn: tokio::sync::Mutex<Bookmark>,
-    in_force: Mutex<BTreeMap<String, InForce>>,
+    turn: tokio::sync::Mutex<NoteCursor>,
+    in_force: UnpoisonedMutex<BTreeMap<String, ActiveOverride>>,
 }
 
-impl Acts {
+impl OverrideLog {
     /// The record in `store`, of which nothing has been read.
     #[must_use]
-    pub fn new(store: Arc<dyn EventStore>, guarded: Arc<Guarded>) -> Acts {
-        Acts { store, guarded, turn: tokio::sync::Mutex::default(), in_force: Mutex::default() }
+    pub fn new(store: Arc<dyn EventStore>, guarded: Arc<GuardRegistry>) -> OverrideLog {
+        OverrideLog { store, guarded, turn: tokio::sync::Mutex::default(), in_force: UnpoisonedMutex::default() }
     }
 
     /// Reads what is new on record and puts it into effect. When it returns, this engine follows every act that was on record before. Where
@@ -88,12 +88,12 @@ impl Acts {
     ///
     /// # Errors
     /// When the store does not answer; what was read by then is in effect.
-    pub async fn catch_up(&self) -> Result<(), saga_event_store::Error> {
+    pub async fn catch_up(&self) -> Result<(), saga_event_store::StoreError> {
         let mut turn = self.turn.lock().await;
         loop {
             match turn.next(self.store.as_ref(), TOPIC).await? {
-                Page::Lost => return self.read_anew(&mut turn).await,
-                Page::New { notes, then, is_last } => {
+                NotePage::Lost => return self.read_anew(&mut turn).await,
+                NotePage::New { notes, then, is_last } => {
                     notes.iter().for_each(|note| self.take(note));
                     *turn = then;
                     if is_last {
@@ -105,13 +105,13 @@ impl Acts {
     }
 
     /// What the store lost was an act like the others: only what is on record holds.
-    async fn read_anew(&self, turn: &mut Bookmark) -> Result<(), saga_event_store::Error> {
+    async fn read_anew(&self, turn: &mut NoteCursor) -> Result<(), saga_event_store::StoreError> {
         warn!(
             "acts on guards are not on record any more: the event store lost them. Those that are hold; do again what is missing"
         );
-        let (mut mark, mut in_force, mut is_all) = (Bookmark::default(), BTreeMap::new(), false);
+        let (mut mark, mut in_force, mut is_all) = (NoteCursor::default(), BTreeMap::new(), false);
         while !is_all {
-            let Page::New { notes, then, is_last } = mark.next(self.store.as_ref(), TOPIC).await? else {
+            let NotePage::New { notes, then, is_last } = mark.next(self.store.as_ref(), TOPIC).await? else {
                 return Ok(());
             };
             for act in notes.iter().filter_map(read) {
@@ -122,7 +122,7 @@ impl Acts {
         let before = std::mem::replace(&mut *self.all(), in_force);
         let is_gone = |participant: &&String| !self.all().contains_key(*participant);
         for participant in before.keys().filter(is_gone) {
-            self.guarded.apply(participant, &Override::default());
+            self.guarded.apply(participant, &OverrideState::default());
         }
         self.reapply();
         *turn = mark;
@@ -130,7 +130,7 @@ impl Acts {
     }
 
     /// Follows the record for ever. A store that is away is waited for, and `missed` is told: what is in force stays.
-    pub async fn follow(&self, missed: impl Fn(&saga_event_store::Error)) {
+    pub async fn follow(&self, missed: impl Fn(&saga_event_store::StoreError)) {
         loop {
             // Spread, so that engines that started together do not ask together.
             tokio::time::sleep(EVERY.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
@@ -144,18 +144,18 @@ impl Acts {
     /// already.
     ///
     /// # Errors
-    /// [`Refused`]; then it is not on record, unless the store's answer was lost: the same id again is the same act.
-    pub async fn act(&self, id: Uuid, act: &GuardAct, at: Timestamp) -> Result<(i64, bool), Refused> {
+    /// [`OverrideError`]; then it is not on record, unless the store's answer was lost: the same id again is the same act.
+    pub async fn act(&self, id: Uuid, act: &OverrideRequest, at: Timestamp) -> Result<(i64, bool), OverrideError> {
         self.check(act)?;
-        let body = serde_json::to_string(act).map_err(|error| Refused::Malformed(error.to_string()))?;
+        let body = serde_json::to_string(act).map_err(|error| OverrideError::Malformed(error.to_string()))?;
         let number = self.store.add_note(&NewNote { id, topic: TOPIC.into(), body, at_ms: at.0 }).await?;
         Ok((number.0, self.catch_up().await.is_ok()))
     }
 
-    fn check(&self, act: &GuardAct) -> Result<(), Refused> {
-        check_texts(&act.who, &act.reason).map_err(Refused::Malformed)?;
+    fn check(&self, act: &OverrideRequest) -> Result<(), OverrideError> {
+        check_texts(&act.who, &act.reason).map_err(OverrideError::Malformed)?;
         if let saga_resilience::overrides::GuardAction::Set(given) = &act.action {
-            given.check().map_err(|error| Refused::Malformed(error.to_string()))?;
+            given.check().map_err(|error| OverrideError::Malformed(error.to_string()))?;
         }
         let all = self.guarded.names();
         let names = || all.iter().map(String::as_str);
@@ -163,7 +163,7 @@ impl Acts {
             return Ok(());
         }
         let hint = saga_core::definition::did_you_mean(&act.participant, names());
-        Err(Refused::NoParticipant { name: act.participant.clone(), hint })
+        Err(OverrideError::NoParticipant { name: act.participant.clone(), hint })
     }
 
     /// The last `limit` acts, newest first, of one participant or of all; those of participants that are gone are among them.
@@ -174,7 +174,7 @@ impl Acts {
         &self,
         participant: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<RecordedAct>, saga_event_store::Error> {
+    ) -> Result<Vec<RecordedOverride>, saga_event_store::StoreError> {
         let mut last = VecDeque::new();
         let mut after = NoteNumber::START;
         loop {
@@ -192,7 +192,7 @@ impl Acts {
 
     /// What is in force for a participant; `None`: nobody did anything, or all is taken back.
     #[must_use]
-    pub fn in_force(&self, participant: &str) -> Option<InForce> {
+    pub fn in_force(&self, participant: &str) -> Option<ActiveOverride> {
         self.all().get(participant).filter(|it| !it.given.is_none()).cloned()
     }
 
@@ -203,35 +203,37 @@ impl Acts {
         }
     }
 
-    fn take(&self, note: &Note) {
+    fn take(&self, note: &StoredNote) {
         let Some(recorded) = read(note) else { return };
         let participant = recorded.act.participant.clone();
         let given = fold(&mut self.all(), recorded.clone());
         self.guarded.apply(&participant, &given);
-        let RecordedAct { number, act: GuardAct { action, who, reason, .. }, .. } = recorded;
+        let RecordedOverride { number, act: OverrideRequest { action, who, reason, .. }, .. } = recorded;
         info!(participant, action = action.as_str(), who, reason, "an act on guards is in effect");
-        self.guarded.changes().publish(Some(&participant), What::ActApplied { number, action, who, reason });
+        self.guarded.changes().publish(Some(&participant), GuardEventKind::ActApplied { number, action, who, reason });
     }
 
     /// Consistent between any two statements.
-    fn all(&self) -> MutexGuard<'_, BTreeMap<String, InForce>> {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, ActiveOverride>> {
         self.in_force.lock()
     }
 }
 
 /// What is in force for its participant after `recorded`.
-fn fold(all: &mut BTreeMap<String, InForce>, recorded: RecordedAct) -> Override {
+fn fold(all: &mut BTreeMap<String, ActiveOverride>, recorded: RecordedOverride) -> OverrideState {
     let participant = recorded.act.participant.clone();
     let before = all.get(&participant).map(|it| it.given.clone()).unwrap_or_default();
     let given = before.after(&recorded.act.action);
-    all.insert(participant, InForce { given: given.clone(), by: recorded });
+    all.insert(participant, ActiveOverride { given: given.clone(), by: recorded });
     given
 }
 
 /// `None`: written by a build that knows more, which the log says.
-fn read(note: &Note) -> Option<RecordedAct> {
+fn read(note: &StoredNote) -> Option<RecordedOverride> {
     match serde_json::from_str(&note.body) {
-        Ok(act) => Some(RecordedAct { number: note.number.0, id: note.id, at: rfc3339(Timestamp(note.at_ms)), act }),
+        Ok(act) => {
+            Some(RecordedOverride { number: note.number.0, id: note.id, at: rfc3339(Timestamp(note.at_ms)), act })
+        }
         Err(error) => {
             warn!(number = note.number.0, %error, "an act on guards cannot be read and is left out: a newer build wrote it");
             None

@@ -3,23 +3,23 @@
 use super::{
     Parts,
     dead_letter::{self, DeadLetter},
-    intake::{self, Ended, Holds},
-    message::{self, Body, Message, Receipt},
-    router::Source,
+    intake::{self, ConsumerHolds, IntakeExit},
+    message::{self, MessageContent, MessageReceipt, ShardMessage},
+    router::MessageSource,
     shard,
 };
 use saga_core::{
-    id::Shard,
-    input::{Input, OperatorAct},
-    state::Plan,
+    id::ShardId,
+    input::{OperatorAct, SagaInput},
+    state::SagaPlan,
 };
-use saga_kafka::{Ack, Consumer, ConsumerEvent, Delivered, consumer::Limits};
+use saga_kafka::{ConsumerEvent, DeliveredRecord, KafkaConsumer, RecordAck, consumer::BackpressureLimits};
 use saga_wire::{
-    Record, TopicPartition,
-    inbox::{self, CallOutcome, Inbound},
+    KafkaRecord, TopicPartition,
+    inbox::{self, CallOutcome, InboxEnvelope},
     poison::PoisonCode,
-    reply::Reply,
-    trigger::{self, Disposition},
+    reply::CommandReply,
+    trigger::{self, TriggerOutcome},
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -28,36 +28,36 @@ use tracing::{error, warn};
 
 /// Records of the inbox that wait for one shard: its partition's share of what may be unfinished, twice for the time in which it is read again,
 /// and a batch that comes before the pause.
-const FEED: usize = 2 * Limits::INBOX_PARTITION + 256;
+const FEED: usize = 2 * BackpressureLimits::INBOX_PARTITION + 256;
 
 /// Between two tries to read a definition while the store is away.
 const ASK_STORE_AGAIN: Duration = Duration::from_millis(500);
 
 /// The shard tasks of this engine.
 #[derive(Debug)]
-pub struct Ownership {
+pub struct ShardOwnership {
     parts: Arc<Parts>,
-    shards: HashMap<Shard, Owner>,
+    shards: HashMap<ShardId, ShardTaskHandle>,
 }
 
 #[derive(Debug)]
-struct Owner {
+struct ShardTaskHandle {
     stop: CancellationToken,
     task: JoinHandle<()>,
     /// What is read for it from the inbox.
-    feed: mpsc::Sender<Delivered>,
+    feed: mpsc::Sender<DeliveredRecord>,
     feeder: JoinHandle<()>,
 }
 
-impl Ownership {
+impl ShardOwnership {
     /// Of no shard yet.
     #[must_use]
-    pub fn new(parts: Arc<Parts>) -> Ownership {
-        Ownership { parts, shards: HashMap::new() }
+    pub fn new(parts: Arc<Parts>) -> ShardOwnership {
+        ShardOwnership { parts, shards: HashMap::new() }
     }
 
     /// Starts a shard's task: its queue is open at once, its work begins when it has claimed the shard and read what is open.
-    pub fn acquire(&mut self, shard: Shard) {
+    pub fn acquire(&mut self, shard: ShardId) {
         if self.shards.contains_key(&shard) {
             return;
         }
@@ -66,14 +66,14 @@ impl Ownership {
         let task = tokio::spawn(shard::run(Arc::clone(&self.parts), shard, messages, stop.clone()));
         let (feed, records) = mpsc::channel(FEED);
         let feeder = tokio::spawn(feed_shard(Arc::clone(&self.parts), shard, records));
-        self.shards.insert(shard, Owner { stop, task, feed, feeder });
+        self.shards.insert(shard, ShardTaskHandle { stop, task, feed, feeder });
         metrics::gauge!("saga_shards_owned").set(count(self.shards.len()));
     }
 
     /// Stops shards' tasks and waits for them: their appends are answered and their queues handed over when it returns. What was read of the
     /// inbox and is not finished is read by the next owner.
-    pub async fn release(&mut self, shards: impl IntoIterator<Item = Shard>) {
-        let owners: Vec<(Shard, Owner)> =
+    pub async fn release(&mut self, shards: impl IntoIterator<Item = ShardId>) {
+        let owners: Vec<(ShardId, ShardTaskHandle)> =
             shards.into_iter().filter_map(|shard| Some((shard, self.shards.remove(&shard)?))).collect();
         for (shard, owner) in &owners {
             self.parts.router.close(*shard);
@@ -90,18 +90,22 @@ impl Ownership {
 
     /// Stops all of them.
     pub async fn release_all(&mut self) {
-        let all: Vec<Shard> = self.shards.keys().copied().collect();
+        let all: Vec<ShardId> = self.shards.keys().copied().collect();
         self.release(all).await;
     }
 
     /// Follows the inbox until its consumer stops; then no shard is owned.
-    pub async fn follow(mut self, consumer: Arc<Consumer>, mut events: mpsc::Receiver<ConsumerEvent>) -> Ended {
-        let mut holds = Holds::new(&self.parts);
+    pub async fn follow(
+        mut self,
+        consumer: Arc<KafkaConsumer>,
+        mut events: mpsc::Receiver<ConsumerEvent>,
+    ) -> IntakeExit {
+        let mut holds = ConsumerHolds::new(&self.parts);
         let ended = loop {
             tokio::select! {
                 event = events.recv() => match event {
-                    None => break Ended::Stopped,
-                    Some(ConsumerEvent::Failed(reason)) => break Ended::Failed(reason),
+                    None => break IntakeExit::Stopped,
+                    Some(ConsumerEvent::Failed(reason)) => break IntakeExit::Failed(reason),
                     Some(event) => self.take(event).await,
                 },
                 () = holds.changed() => holds.obey(&consumer),
@@ -112,8 +116,8 @@ impl Ownership {
     }
 
     /// What has no room is not finished, and so is read again.
-    fn feed(&self, delivered: Delivered) {
-        let shard = u16::try_from(delivered.record.partition).ok().map(Shard);
+    fn feed(&self, delivered: DeliveredRecord) {
+        let shard = u16::try_from(delivered.record.partition).ok().map(ShardId);
         let Some(owner) = shard.and_then(|shard| self.shards.get(&shard)) else { return };
         if let Err(refused) = owner.feed.try_send(delivered) {
             warn!(shard = shard.map(|shard| shard.0), %refused, "a record of the inbox is read again");
@@ -136,16 +140,16 @@ impl Ownership {
 }
 
 /// Brings the shard what is read for it, in the order of its partition. It waits for its shard, and nobody else does.
-async fn feed_shard(parts: Arc<Parts>, shard: Shard, mut records: mpsc::Receiver<Delivered>) {
-    while let Some(Delivered { record, ack }) = records.recv().await {
+async fn feed_shard(parts: Arc<Parts>, shard: ShardId, mut records: mpsc::Receiver<DeliveredRecord>) {
+    while let Some(DeliveredRecord { record, ack }) = records.recv().await {
         let offset = record.offset;
         take_record(&parts, Arc::new(record), ack).await;
         parts.router.returned(shard, offset);
     }
 }
 
-fn shards(partitions: &[TopicPartition]) -> impl Iterator<Item = Shard> {
-    partitions.iter().filter_map(|partition| u16::try_from(partition.partition).ok()).map(Shard)
+fn shards(partitions: &[TopicPartition]) -> impl Iterator<Item = ShardId> {
+    partitions.iter().filter_map(|partition| u16::try_from(partition.partition).ok()).map(ShardId)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "at most 4,096 shards")]
@@ -154,26 +158,28 @@ fn count(shards: usize) -> f64 {
 }
 
 /// A record of the inbox: what another engine read or learnt for a shard of ours.
-async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
-    let receipt = Receipt::Offset(ack);
+async fn take_record(parts: &Arc<Parts>, record: Arc<KafkaRecord>, ack: RecordAck) {
+    let receipt = MessageReceipt::Offset(ack);
     match inbox::receive(&record) {
-        Ok(Inbound::Trigger { record: original, definition, hash, policies }) => {
-            let pinned = Pinned { name: &definition, hash: &hash, policies: policies.as_deref() };
+        Ok(InboxEnvelope::Trigger { record: original, definition, hash, policies }) => {
+            let pinned = PinnedDefinition { name: &definition, hash: &hash, policies: policies.as_deref() };
             take_trigger(parts, Arc::new(original), pinned, receipt).await;
         }
-        Ok(Inbound::Reply(original)) => intake::take_reply(parts, Arc::new(original), receipt, Source::Inbox).await,
-        Ok(Inbound::Outcome(CallOutcome { command, .. })) if !parts.router.has(command.saga.shard()) => {
+        Ok(InboxEnvelope::Reply(original)) => {
+            intake::take_reply(parts, Arc::new(original), receipt, MessageSource::Inbox).await;
+        }
+        Ok(InboxEnvelope::Outcome(CallOutcome { command, .. })) if !parts.router.has(command.saga.shard()) => {
             dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
         }
-        Ok(Inbound::Operator { saga, .. }) if !parts.router.has(saga.shard()) => {
+        Ok(InboxEnvelope::Operator { saga, .. }) if !parts.router.has(saga.shard()) => {
             dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
         }
-        Ok(Inbound::Outcome(CallOutcome { command, attempt, answer })) => {
+        Ok(InboxEnvelope::Outcome(CallOutcome { command, attempt, answer })) => {
             let shard = command.saga.shard();
-            let body = Body::Reply(Box::new(Reply { command, attempt, answer }));
-            parts.router.route(shard, Message { body, record: None, receipt }, Source::Inbox).await;
+            let body = MessageContent::Reply(Box::new(CommandReply { command, attempt, answer }));
+            parts.router.route(shard, ShardMessage { body, record: None, receipt }, MessageSource::Inbox).await;
         }
-        Ok(Inbound::Operator { saga, act, definition }) => {
+        Ok(InboxEnvelope::Operator { saga, act, definition }) => {
             let input = match input_of(parts, act, definition).await {
                 Ok(input) => input,
                 Err(reason) => {
@@ -181,23 +187,23 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<Record>, ack: Ack) {
                     return dead_letter::send(parts, record, receipt, letter);
                 }
             };
-            let body = Body::Input { saga, input };
-            parts.router.route(saga.shard(), Message { body, record: None, receipt }, Source::Inbox).await;
+            let body = MessageContent::Input { saga, input };
+            parts.router.route(saga.shard(), ShardMessage { body, record: None, receipt }, MessageSource::Inbox).await;
         }
         Err(poison) => dead_letter::send(parts, record, receipt, poison.into()),
     }
 }
 
 /// Whoever forwarded a retry by another definition had stored its text before.
-async fn input_of(parts: &Parts, act: OperatorAct, definition: Option<(String, String)>) -> Result<Input, String> {
-    let Some((hash, policies)) = &definition else { return Ok(Input::Operator(act)) };
-    let plan = plan_of(parts, Pinned { name: "", hash, policies: Some(policies) }).await?;
-    Ok(Input::Mended { act, plan })
+async fn input_of(parts: &Parts, act: OperatorAct, definition: Option<(String, String)>) -> Result<SagaInput, String> {
+    let Some((hash, policies)) = &definition else { return Ok(SagaInput::Operator(act)) };
+    let plan = plan_of(parts, PinnedDefinition { name: "", hash, policies: Some(policies) }).await?;
+    Ok(SagaInput::Mended { act, plan })
 }
 
 /// What whoever judged a trigger pinned the saga to.
 #[derive(Clone, Copy, Debug)]
-struct Pinned<'a> {
+struct PinnedDefinition<'a> {
     name: &'a str,
     hash: &'a str,
     /// `None`: a build that did not say.
@@ -205,7 +211,12 @@ struct Pinned<'a> {
 }
 
 /// The forwarded trigger names the definition that wants it, by hash; that may be a version which this engine has only in the store.
-async fn take_trigger(parts: &Arc<Parts>, original: Arc<Record>, pinned: Pinned<'_>, receipt: Receipt) {
+async fn take_trigger(
+    parts: &Arc<Parts>,
+    original: Arc<KafkaRecord>,
+    pinned: PinnedDefinition<'_>,
+    receipt: MessageReceipt,
+) {
     let definition = pinned.name;
     let plan = match plan_of(parts, pinned).await {
         Ok(plan) => plan,
@@ -215,20 +226,22 @@ async fn take_trigger(parts: &Arc<Parts>, original: Arc<Record>, pinned: Pinned<
         }
     };
     match trigger::judge_for(&original, &plan.definition) {
-        Disposition::Start(start) => intake::begin(parts, &plan, *start, &original, (receipt, Source::Inbox)).await,
-        Disposition::Poison(poison) => {
+        TriggerOutcome::Start(start) => {
+            intake::begin(parts, &plan, *start, &original, (receipt, MessageSource::Inbox)).await;
+        }
+        TriggerOutcome::Poison(poison) => {
             dead_letter::send(parts, original, receipt, DeadLetter::from(poison).of(definition));
         }
-        Disposition::Unwanted => receipt.settle(message::Disposition::Ignored("unwanted".into())),
+        TriggerOutcome::Unwanted => receipt.settle(message::MessageOutcome::Ignored("unwanted".into())),
     }
 }
 
 /// The plan of exactly this text: another text of the same name may want other records. Whoever forwarded the trigger had stored the text
 /// before; a store that is away is waited for.
-async fn plan_of(parts: &Parts, pinned: Pinned<'_>) -> Result<Arc<Plan>, String> {
-    let Pinned { name, hash, policies } = pinned;
+async fn plan_of(parts: &Parts, pinned: PinnedDefinition<'_>) -> Result<Arc<SagaPlan>, String> {
+    let PinnedDefinition { name, hash, policies } = pinned;
     let live = parts.current.keep();
-    let is_it = |plan: &&Arc<Plan>| {
+    let is_it = |plan: &&Arc<SagaPlan>| {
         plan.definition.hash == hash && policies.is_none_or(|policies| policies == plan.policies_hash)
     };
     if let Some(plan) = live.catalog.named(name).filter(is_it) {

@@ -4,29 +4,29 @@ use super::{
     Parts,
     operate::{acted_on, input_of, named},
 };
-use crate::journal::{self, Recorded};
+use crate::journal::{self, RecordedSaga};
 use saga_base::panics::caught;
 use saga_core::{
     answerable::ALWAYS,
-    command::{Guard, Whose},
-    decide::{self, Admission, Asking, Choosing, Context, Outcome},
+    command::{GuardKind, GuardOwner},
+    decide::{self, AdmissionRequest, AdmissionVerdict, CapabilityRequest, DecisionContext, DecisionOutcome},
     id::SagaId,
-    input::{About, Input, OperatorAct},
-    state::{Plan, view::ProspectView},
+    input::{ActTarget, OperatorAct, SagaInput},
+    state::{SagaPlan, view::ActPreview},
     time::Timestamp,
 };
-use saga_resilience::snapshot::BreakerState;
+use saga_resilience::snapshot::BreakerStateView;
 use std::sync::Arc;
 
 /// What an act would lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Prospect {
+pub enum ActPreviewOutcome {
     /// It would be applied.
     Applied {
         /// The step that it would be about, if it is about one.
-        about: Option<About>,
+        about: Option<ActTarget>,
         /// Where the saga would be then.
-        leads_to: Box<ProspectView>,
+        leads_to: Box<ActPreview>,
     },
     /// It is on record, or changes nothing.
     Nothing,
@@ -45,37 +45,41 @@ pub async fn of(
     parts: &Parts,
     saga: SagaId,
     act: &OperatorAct,
-    plan: Option<&Arc<Plan>>,
-) -> Result<Option<Prospect>, journal::Error> {
+    plan: Option<&Arc<SagaPlan>>,
+) -> Result<Option<ActPreviewOutcome>, journal::JournalError> {
     let Some(recorded) = journal::read(parts.store.as_ref(), &parts.plans, saga).await? else { return Ok(None) };
     let input = input_of(act, plan);
     // Where the decision panics its owner parks the saga, for a person to see.
-    let unknown = || Prospect::Refused { reason: "what it would lead to cannot be told".to_owned() };
+    let unknown = || ActPreviewOutcome::Refused { reason: "what it would lead to cannot be told".to_owned() };
     Ok(Some(decided(parts, recorded, &input).map_or_else(unknown, |(outcome, after)| told(plan, &outcome, &after))))
 }
 
-fn told(mended: Option<&Arc<Plan>>, outcome: &Outcome, after: &Recorded) -> Prospect {
+fn told(mended: Option<&Arc<SagaPlan>>, outcome: &DecisionOutcome, after: &RecordedSaga) -> ActPreviewOutcome {
     match outcome {
-        Outcome::Decided(decision) => {
+        DecisionOutcome::Decided(decision) => {
             let plan = mended.unwrap_or(&after.plan);
             let about = acted_on(decision).map(|command| named(plan, command));
-            let leads_to = Box::new(ProspectView::of(plan, &after.state, decision));
-            Prospect::Applied { about, leads_to }
+            let leads_to = Box::new(ActPreview::of(plan, &after.state, decision));
+            ActPreviewOutcome::Applied { about, leads_to }
         }
-        Outcome::Noted | Outcome::Ignored(_) => Prospect::Nothing,
-        Outcome::Refused(refused) => Prospect::Refused { reason: refused.to_string() },
+        DecisionOutcome::Noted | DecisionOutcome::Ignored(_) => ActPreviewOutcome::Nothing,
+        DecisionOutcome::Refused(refused) => ActPreviewOutcome::Refused { reason: refused.to_string() },
     }
 }
 
 /// What the owner would decide, and the saga after it.
-pub(super) fn decided(parts: &Parts, mut recorded: Recorded, input: &Input) -> Option<(Outcome, Recorded)> {
+pub(super) fn decided(
+    parts: &Parts,
+    mut recorded: RecordedSaga,
+    input: &SagaInput,
+) -> Option<(DecisionOutcome, RecordedSaga)> {
     let now = parts.clock.now();
-    let mut admission = |asking: Asking<'_>| would_admit(parts, asking.whose, now);
-    let mut choose = |choosing: Choosing<'_>| {
+    let mut admission = |asking: AdmissionRequest<'_>| would_admit(parts, asking.whose, now);
+    let mut choose = |choosing: CapabilityRequest<'_>| {
         let here = parts.guarded.choose(choosing);
         here.or_else(|| parts.published.with_capability(choosing.capability, choosing.over))
     };
-    let mut context = Context {
+    let mut context = DecisionContext {
         now,
         answerable: &ALWAYS,
         random: 0,
@@ -89,17 +93,18 @@ pub(super) fn decided(parts: &Parts, mut recorded: Recorded, input: &Input) -> O
 }
 
 /// What the guards say without giving a place away: an act goes before all that waits in line, so only what stops every call stops it.
-fn would_admit(parts: &Parts, whose: Whose<&str>, now: Timestamp) -> Admission {
-    let Whose::Participant(participant) = whose else { return Admission::Admitted };
-    let refused = |guard| Admission::Refused { guard, not_before: now };
+fn would_admit(parts: &Parts, whose: GuardOwner<&str>, now: Timestamp) -> AdmissionVerdict {
+    let GuardOwner::Participant(participant) = whose else { return AdmissionVerdict::Admitted };
+    let refused = |guard| AdmissionVerdict::Refused { guard, not_before: now };
     match parts.guarded.snapshot_of(participant) {
-        None if parts.published.has_participant(participant) => refused(Guard::Transport),
-        None => Admission::Gone,
+        None if parts.published.has_participant(participant) => refused(GuardKind::Transport),
+        None => AdmissionVerdict::Gone,
         Some(seen) => match seen.breaker {
-            BreakerState::Open | BreakerState::ForcedOpen => refused(Guard::Breaker),
-            BreakerState::Closed | BreakerState::HalfOpen | BreakerState::ForcedClosed | BreakerState::MetricsOnly => {
-                Admission::Admitted
-            }
+            BreakerStateView::Open | BreakerStateView::ForcedOpen => refused(GuardKind::Breaker),
+            BreakerStateView::Closed
+            | BreakerStateView::HalfOpen
+            | BreakerStateView::ForcedClosed
+            | BreakerStateView::MetricsOnly => AdmissionVerdict::Admitted,
         },
     }
 }

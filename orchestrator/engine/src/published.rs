@@ -10,15 +10,15 @@ mod follow;
 mod generation;
 mod publisher;
 
-pub use follow::{Followed, follow};
-pub use publisher::{Error, Publisher};
+pub use follow::{FollowerTasks, follow};
+pub use publisher::{DefinitionPublisher, PublisherError};
 
 use arc_swap::ArcSwap;
-use generation::Generation;
-use saga_base::sync::Mutex;
-use saga_core::definition::Over;
-use saga_kafka::consumer::{Condition, Settle};
-use saga_wire::Record;
+use generation::DefinitionGeneration;
+use saga_base::sync::UnpoisonedMutex;
+use saga_core::definition::TransportKind;
+use saga_kafka::consumer::{AckCallback, AckCondition};
+use saga_wire::KafkaRecord;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
@@ -27,42 +27,49 @@ use tokio::{sync::watch, time::Instant};
 const HEARD_FOR: Duration = Duration::from_secs(10);
 
 /// What this engine has heard of what is published.
-pub struct Published {
-    seen: ArcSwap<Seen>,
-    heard: watch::Sender<Heard>,
+pub struct GenerationTracker {
+    seen: ArcSwap<KnownGeneration>,
+    heard: watch::Sender<GenerationFreshness>,
     /// Records that were done while nothing was heard. Each counts as unfinished, which bounds them.
-    undecided: Mutex<Vec<(Arc<str>, Settle)>>,
+    undecided: UnpoisonedMutex<Vec<(Arc<str>, AckCallback)>>,
 }
 
-impl fmt::Debug for Published {
+impl fmt::Debug for GenerationTracker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Published").field("seen", &self.seen).field("heard", &self.heard).finish_non_exhaustive()
+        f.debug_struct("GenerationTracker")
+            .field("seen", &self.seen)
+            .field("heard", &self.heard)
+            .finish_non_exhaustive()
     }
 }
 
 #[derive(Clone, Debug, Default)]
-struct Seen {
+struct KnownGeneration {
     /// `None`: this engine is alone and nothing is published.
-    generation: Option<Arc<Generation>>,
+    generation: Option<Arc<DefinitionGeneration>>,
     /// Topics that are left to engines which know more, and why.
     left: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Heard {
+enum GenerationFreshness {
     /// There are no others.
     Alone,
     /// When it was asked last, if there was an answer.
     At(Instant),
 }
 
-impl Default for Published {
-    fn default() -> Published {
-        Published { seen: ArcSwap::default(), heard: watch::Sender::new(Heard::Alone), undecided: Mutex::default() }
+impl Default for GenerationTracker {
+    fn default() -> GenerationTracker {
+        GenerationTracker {
+            seen: ArcSwap::default(),
+            heard: watch::Sender::new(GenerationFreshness::Alone),
+            undecided: UnpoisonedMutex::default(),
+        }
     }
 }
 
-impl Published {
+impl GenerationTracker {
     /// Whether records of `topic` may be judged here.
     pub(crate) fn reads(&self, topic: &str) -> bool {
         !self.seen.load().left.contains_key(topic)
@@ -75,7 +82,7 @@ impl Published {
 
     /// Whether `record` is one of those for which `definition` was published. A record that is younger than the definition is, whatever its
     /// offset: its topic may have been made anew.
-    pub(crate) fn is_for(&self, definition: &str, record: &Record) -> bool {
+    pub(crate) fn is_for(&self, definition: &str, record: &KafkaRecord) -> bool {
         let seen = self.seen.load();
         let starts = seen.generation.as_ref().and_then(|generation| generation.starts(definition));
         starts.is_none_or(|(starts, since_ms)| {
@@ -89,7 +96,7 @@ impl Published {
     }
 
     /// Somebody with the capability whom some engine can call.
-    pub(crate) fn with_capability(&self, capability: &str, over: Over) -> Option<String> {
+    pub(crate) fn with_capability(&self, capability: &str, over: TransportKind) -> Option<String> {
         let seen = self.seen.load();
         seen.generation.as_ref()?.capabilities.get(&generation::capability(capability, over)).cloned()
     }
@@ -108,25 +115,25 @@ impl Published {
     }
 
     fn hear(&self, asked: Instant) {
-        self.heard.send_replace(Heard::At(asked));
+        self.heard.send_replace(GenerationFreshness::At(asked));
         let undecided = std::mem::take(&mut *self.undecided.lock());
         for (topic, settle) in undecided {
             settle(self.reads(&topic));
         }
     }
 
-    fn see(&self, generation: Arc<Generation>, left: BTreeMap<String, String>) {
-        self.seen.store(Arc::new(Seen { generation: Some(generation), left }));
+    fn see(&self, generation: Arc<DefinitionGeneration>, left: BTreeMap<String, String>) {
+        self.seen.store(Arc::new(KnownGeneration { generation: Some(generation), left }));
     }
 
-    fn generation(&self) -> Option<Arc<Generation>> {
+    fn generation(&self) -> Option<Arc<DefinitionGeneration>> {
         self.seen.load().generation.clone()
     }
 }
 
-impl Condition for Published {
+impl AckCondition for GenerationTracker {
     /// What was judged without what was published meanwhile is judged again, by an engine that knows it.
-    fn decide(&self, topic: &Arc<str>, settle: Settle) {
+    fn decide(&self, topic: &Arc<str>, settle: AckCallback) {
         if is_fresh(*self.heard.borrow()) {
             settle(self.reads(topic));
         } else {
@@ -135,10 +142,10 @@ impl Condition for Published {
     }
 }
 
-fn is_fresh(heard: Heard) -> bool {
+fn is_fresh(heard: GenerationFreshness) -> bool {
     match heard {
-        Heard::Alone => true,
-        Heard::At(asked) => asked.elapsed() < HEARD_FOR,
+        GenerationFreshness::Alone => true,
+        GenerationFreshness::At(asked) => asked.elapsed() < HEARD_FOR,
     }
 }
 
@@ -148,7 +155,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_engine_that_has_not_heard_for_long_judges_nothing_until_it_has() {
-        let published = Arc::new(Published::default());
+        let published = Arc::new(GenerationTracker::default());
         published.heard().await;
         published.hear(Instant::now());
         published.heard().await;
@@ -166,7 +173,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_record_that_is_done_while_nothing_is_heard_is_finished_if_its_topic_is_still_read() {
         for still_read in [true, false] {
-            let published = Published::default();
+            let published = GenerationTracker::default();
             published.hear(Instant::now());
             tokio::time::advance(HEARD_FOR).await;
             let (settled, fate) = std::sync::mpsc::channel();

@@ -3,14 +3,17 @@
 //! Addresses, guards and secrets apply to the next call. Retries and timeouts are pinned to a saga when it starts, so sagas that run keep
 //! theirs. Breakers keep their state, lines who waits in them, and calls that are out end as they began.
 
-use super::{Parts, catalog::Catalog, current::Live};
+use super::{Parts, catalog::DefinitionCatalog, current::ActiveConfig};
 use saga_base::secrets;
 use saga_core::{
-    definition::{Diagnostic, Library, Participants, Source, Style, participants::StandIns, render},
-    policy::Policies,
-    state::Plan,
+    definition::{
+        CheckFinding, DefinitionLibrary, ParticipantCatalog, RenderStyle, SourceFile, participants::StubParticipants,
+        render,
+    },
+    policy::SagaPolicies,
+    state::SagaPlan,
 };
-use saga_resilience::{guard_events::What, registry::settings_of, settings};
+use saga_resilience::{guard_events::GuardEventKind, registry::settings_of, settings};
 use std::{path::PathBuf, sync::Arc};
 use tracing::{error, info};
 
@@ -20,11 +23,11 @@ pub struct WatchedFile {
     /// Where it is.
     pub path: PathBuf,
     /// Who stands in for participants of it.
-    pub stand_ins: Option<StandIns>,
+    pub stand_ins: Option<StubParticipants>,
 }
 
 impl WatchedFile {
-    fn played(&self, participants: Participants) -> Participants {
+    fn played(&self, participants: ParticipantCatalog) -> ParticipantCatalog {
         match &self.stand_ins {
             Some(stand_ins) => participants.with_stand_ins(stand_ins).0,
             None => participants,
@@ -34,7 +37,7 @@ impl WatchedFile {
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reloaded {
+pub enum ReloadOutcome {
     /// It is in effect.
     Changed {
         /// How many participants it has.
@@ -46,7 +49,7 @@ pub enum Reloaded {
 
 /// A file was refused whole: what was in effect stays.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum ReloadError {
     /// It has errors, or the definitions that are live cannot work with it.
     #[error("{rendered}")]
     Findings {
@@ -59,21 +62,21 @@ pub enum Refused {
     },
     /// A participant cannot be called like that.
     #[error(transparent)]
-    Guards(#[from] settings::Error),
+    Guards(#[from] settings::ParticipantSettingsError),
     /// The policies that it gives to sagas cannot be stored.
     #[error("the event store does not take the new policies")]
-    Store(#[from] saga_event_store::Error),
+    Store(#[from] saga_event_store::StoreError),
 }
 
-impl Refused {
+impl ReloadError {
     /// What was wrong, for a line in a stream of events.
     fn in_one_line(&self) -> String {
         match self {
-            Refused::Findings { first, more: 0, .. } => first.clone(),
-            Refused::Findings { first, more, .. } => {
+            ReloadError::Findings { first, more: 0, .. } => first.clone(),
+            ReloadError::Findings { first, more, .. } => {
                 format!("{first} (and {more} more: the log has them, and `saga check`)")
             }
-            Refused::Guards(_) | Refused::Store(_) => self.to_string(),
+            ReloadError::Guards(_) | ReloadError::Store(_) => self.to_string(),
         }
     }
 }
@@ -85,24 +88,24 @@ impl Refused {
 /// When it is refused; the log says so too.
 pub async fn reload(
     parts: &Arc<Parts>,
-    file: &Source,
+    file: &SourceFile,
     lookup: &(dyn Fn(&str) -> Option<String> + Sync),
-) -> Result<Reloaded, Refused> {
+) -> Result<ReloadOutcome, ReloadError> {
     let _one_at_a_time = parts.reloading.lock().await;
     let outcome = replace(parts, file, lookup).await;
     match &outcome {
-        Ok(Reloaded::Changed { participants }) => {
+        Ok(ReloadOutcome::Changed { participants }) => {
             info!(
                 file = file.name,
                 participants, "participants are reloaded; addresses, guards and secrets hold from the next call"
             );
-            parts.guarded.changes().publish(None, What::ConfigReloaded);
+            parts.guarded.changes().publish(None, GuardEventKind::ConfigReloaded);
             count("changed");
         }
-        Ok(Reloaded::Unchanged) => {}
+        Ok(ReloadOutcome::Unchanged) => {}
         Err(refused) => {
             error!(file = file.name, "the changed file is refused whole, what was in effect stays: {refused}");
-            parts.guarded.changes().publish(None, What::ConfigRefused { reason: refused.in_one_line() });
+            parts.guarded.changes().publish(None, GuardEventKind::ConfigRefused { reason: refused.in_one_line() });
             count("refused");
         }
     }
@@ -112,15 +115,15 @@ pub async fn reload(
 /// The file cannot be read: what was in effect stays. Whoever follows the changes is told.
 pub fn unreadable(parts: &Parts, why: &str) {
     error!("participants cannot be read, what was in effect stays: {why}");
-    parts.guarded.changes().publish(None, What::ConfigRefused { reason: why.to_owned() });
+    parts.guarded.changes().publish(None, GuardEventKind::ConfigRefused { reason: why.to_owned() });
     count("refused");
 }
 
 async fn replace(
     parts: &Arc<Parts>,
-    file: &Source,
+    file: &SourceFile,
     lookup: &(dyn Fn(&str) -> Option<String> + Sync),
-) -> Result<Reloaded, Refused> {
+) -> Result<ReloadOutcome, ReloadError> {
     let before = parts.current.keep();
     let read = read(&before, file, lookup)?;
     let participants = match &parts.participants_file {
@@ -129,41 +132,47 @@ async fn replace(
     };
     secrets::remember(secrets::of_participants(&participants));
     if participants == *before.participants {
-        return Ok(Reloaded::Unchanged);
+        return Ok(ReloadOutcome::Unchanged);
     }
-    let plans: Vec<Arc<Plan>> = before.catalog.plans().iter().map(|plan| resolved(plan, &participants)).collect();
+    let plans: Vec<Arc<SagaPlan>> = before.catalog.plans().iter().map(|plan| resolved(plan, &participants)).collect();
     for plan in &plans {
         parts.plans.publish(parts.store.as_ref(), Arc::clone(plan)).await?;
     }
     parts.guarded.configure(&settings_of(&participants))?;
     let count = participants.names().count();
-    parts.current.replace(Live { catalog: Catalog::new(plans), participants: Arc::new(participants) });
+    parts
+        .current
+        .replace(ActiveConfig { catalog: DefinitionCatalog::new(plans), participants: Arc::new(participants) });
     // Whoever is new may have been steered in an earlier life of the file.
     parts.acts.reapply();
-    Ok(Reloaded::Changed { participants: count })
+    Ok(ReloadOutcome::Changed { participants: count })
 }
 
 /// The participants of a file without errors that the live definitions can work with.
-fn read(live: &Live, file: &Source, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Participants, Refused> {
+fn read(
+    live: &ActiveConfig,
+    file: &SourceFile,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<ParticipantCatalog, ReloadError> {
     let definitions = live.catalog.plans().iter().map(|plan| &plan.definition);
-    let sources: Vec<Source> =
-        definitions.map(|it| Source::new(format!("{}.saga.yaml", it.name), it.text.clone())).collect();
-    let library = Library::read(&sources, Some(file), &[], lookup);
+    let sources: Vec<SourceFile> =
+        definitions.map(|it| SourceFile::new(format!("{}.saga.yaml", it.name), it.text.clone())).collect();
+    let library = DefinitionLibrary::read(&sources, Some(file), &[], lookup);
     // Warnings are for whoever writes, and the definitions' own were told when the engine started.
-    let errors: Vec<_> = library.findings.into_iter().filter(Diagnostic::is_error).collect();
+    let errors: Vec<_> = library.findings.into_iter().filter(CheckFinding::is_error).collect();
     match errors.split_first() {
         None => Ok(library.participants),
-        Some((first, more)) => Err(Refused::Findings {
+        Some((first, more)) => Err(ReloadError::Findings {
             first: first.to_string(),
             more: more.len(),
-            rendered: render(&errors, Style::Plain),
+            rendered: render(&errors, RenderStyle::Plain),
         }),
     }
 }
 
-fn resolved(plan: &Plan, participants: &Participants) -> Arc<Plan> {
-    let policies = Policies::resolve(&plan.definition, participants);
-    Arc::new(Plan::new(Arc::clone(&plan.definition), Arc::new(policies)))
+fn resolved(plan: &SagaPlan, participants: &ParticipantCatalog) -> Arc<SagaPlan> {
+    let policies = SagaPolicies::resolve(&plan.definition, participants);
+    Arc::new(SagaPlan::new(Arc::clone(&plan.definition), Arc::new(policies)))
 }
 
 fn count(outcome: &'static str) {

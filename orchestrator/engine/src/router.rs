@@ -8,13 +8,13 @@ mod slot;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use inbox::Inbox;
-pub use slot::Why;
+pub use inbox::InboxForwarder;
+pub use slot::LagReason;
 
-use super::message::Message;
+use super::message::ShardMessage;
 use futures_util::future::join_all;
-use saga_core::id::Shard;
-use slot::{Offered, PATIENCE, Slot, Way};
+use saga_core::id::ShardId;
+use slot::{MessageRoute, OfferResult, PATIENCE, ShardSlot};
 use std::{
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -39,17 +39,17 @@ const LOOK_AGAIN_PER_SHARD: Duration = Duration::from_millis(10);
 
 /// Knows which shards are owned here. A cheap handle.
 #[derive(Clone, Debug)]
-pub struct Router {
-    slots: Arc<Slots>,
-    inbox: Inbox,
+pub struct ShardRouter {
+    slots: Arc<ShardTable>,
+    inbox: InboxForwarder,
 }
 
 /// Read for every message and written when a shard comes or goes: a lock held for a clone of a handle, never across an await.
-type Slots = RwLock<Vec<Option<Arc<Slot>>>>;
+type ShardTable = RwLock<Vec<Option<Arc<ShardSlot>>>>;
 
 /// Who brings a message, and so what to do with it when its shard does not take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum MessageSource {
     /// Whoever brings messages of other shards too, or has no bound of its own: topics, operators. It goes to the inbox.
     Outside,
     /// The inbox. Whoever feeds that shard waits.
@@ -60,20 +60,20 @@ pub enum Source {
 
 /// A shard that does not take its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Behind {
+pub struct LaggingShard {
     /// Which.
-    pub shard: Shard,
+    pub shard: ShardId,
     /// Why.
-    pub why: Why,
+    pub why: LagReason,
     /// Since when.
     pub since: Instant,
 }
 
-impl Router {
+impl ShardRouter {
     /// A router that owns no shard yet.
     #[must_use]
-    pub fn new(shards: u16, inbox: Inbox) -> Router {
-        Router { slots: Arc::new(RwLock::new(vec![None; usize::from(shards)])), inbox }
+    pub fn new(shards: u16, inbox: InboxForwarder) -> ShardRouter {
+        ShardRouter { slots: Arc::new(RwLock::new(vec![None; usize::from(shards)])), inbox }
     }
 
     /// How many shards the installation has.
@@ -85,21 +85,21 @@ impl Router {
 
     /// Whether the installation has the shard. An id that somebody else made can name one that it has not.
     #[must_use]
-    pub fn has(&self, shard: Shard) -> bool {
+    pub fn has(&self, shard: ShardId) -> bool {
         shard.0 < self.shards()
     }
 
     /// Brings `message` to the owner of its shard. Returns when that has it: its queue, or the inbox by delivery report. Never loses the
     /// message. How long it may wait for the shard is `source`'s matter.
-    pub async fn route(&self, shard: Shard, message: Message, source: Source) {
+    pub async fn route(&self, shard: ShardId, message: ShardMessage, source: MessageSource) {
         let Some(slot) = self.owner(shard) else {
             self.forward(shard, message).await;
             return;
         };
         match source {
-            Source::Outside if self.inbox.carries(&message) => self.bring(shard, &slot, message).await,
-            Source::Outside | Source::Call => self.wait(shard, &slot, message).await,
-            Source::Inbox => {
+            MessageSource::Outside if self.inbox.carries(&message) => self.bring(shard, &slot, message).await,
+            MessageSource::Outside | MessageSource::Call => self.wait(shard, &slot, message).await,
+            MessageSource::Inbox => {
                 slot.serves().await;
                 self.wait(shard, &slot, message).await;
             }
@@ -108,7 +108,7 @@ impl Router {
 
     /// Whether the shard is owned here.
     #[must_use]
-    pub fn owns(&self, shard: Shard) -> bool {
+    pub fn owns(&self, shard: ShardId) -> bool {
         self.owner(shard).is_some()
     }
 
@@ -120,21 +120,21 @@ impl Router {
 
     /// Those of them that do not take their messages.
     #[must_use]
-    pub fn behind(&self) -> Vec<Behind> {
-        let behind = |(shard, slot): (Shard, Arc<Slot>)| {
+    pub fn behind(&self) -> Vec<LaggingShard> {
+        let behind = |(shard, slot): (ShardId, Arc<ShardSlot>)| {
             let (why, since) = slot.trouble()?;
-            Some(Behind { shard, why, since })
+            Some(LaggingShard { shard, why, since })
         };
         self.all().into_iter().filter_map(behind).collect()
     }
 
     /// The shards that are owned here.
-    pub fn owned_shards(&self) -> impl Iterator<Item = Shard> + use<> {
+    pub fn owned_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
         self.all().into_iter().map(|(shard, _)| shard)
     }
 
     /// Puts `message` behind all that is in the shard's queue here; where the queue is full, or elsewhere, it is dropped.
-    pub(super) fn try_tell(&self, shard: Shard, message: Message) {
+    pub(super) fn try_tell(&self, shard: ShardId, message: ShardMessage) {
         if let Some(slot) = self.owner(shard) {
             // A shard that has more to do than its queue holds is told the next time.
             let _ = slot.queue().try_send(message);
@@ -142,26 +142,26 @@ impl Router {
     }
 
     /// Opens the shard's queue here; messages wait in it until the shard's task has claimed it.
-    pub(super) fn open(&self, shard: Shard) -> mpsc::Receiver<Message> {
+    pub(super) fn open(&self, shard: ShardId) -> mpsc::Receiver<ShardMessage> {
         let (sender, receiver) = mpsc::channel(SHARD_QUEUE);
-        self.put(shard, Some(Arc::new(Slot::new(sender))));
+        self.put(shard, Some(Arc::new(ShardSlot::new(sender))));
         receiver
     }
 
     /// Messages for the shard go to the inbox from now on.
-    pub(super) fn close(&self, shard: Shard) {
+    pub(super) fn close(&self, shard: ShardId) {
         self.put(shard, None);
     }
 
     /// The shard's task takes messages until the value is dropped.
-    pub(super) fn serving(&self, shard: Shard) -> Serving {
+    pub(super) fn serving(&self, shard: ShardId) -> ServingGuard {
         let slot = self.owner(shard);
         slot.iter().for_each(|slot| slot.set_serves(true));
-        Serving(slot)
+        ServingGuard(slot)
     }
 
     /// The record of the inbox at `offset` has been brought to the shard.
-    pub(super) fn returned(&self, shard: Shard, offset: i64) {
+    pub(super) fn returned(&self, shard: ShardId, offset: i64) {
         let Some(since) = self.owner(shard).and_then(|slot| slot.returned(offset)) else { return };
         info!(
             shard = shard.0,
@@ -172,7 +172,7 @@ impl Router {
 
     /// Returns when what waits in the queue of a shard that is not claimed is to be handed to the inbox: it has waited for too long, and other
     /// shards are claimed. Never for a shard that is not owned here.
-    pub(super) async fn waits_too_long(&self, shard: Shard) {
+    pub(super) async fn waits_too_long(&self, shard: ShardId) {
         loop {
             let is_late = self.owner(shard).is_some_and(|slot| slot.does_not_take().is_some());
             if is_late && self.is_trouble_of_few() {
@@ -184,7 +184,7 @@ impl Router {
     }
 
     /// Hands the message to the inbox. What follows it goes the same way until it has come back, if the shard is owned here.
-    pub(super) async fn forward(&self, shard: Shard, message: Message) {
+    pub(super) async fn forward(&self, shard: ShardId, message: ShardMessage) {
         match self.owner(shard) {
             Some(slot) => self.hand(shard, &slot, message).await,
             None => drop(self.inbox.take(shard, message).await),
@@ -192,7 +192,7 @@ impl Router {
     }
 
     /// Hands messages to the inbox, in this order, and gives the turn back.
-    pub(super) async fn hand_all(self, shard: Shard, messages: Vec<Message>, turn: Turn) -> Turn {
+    pub(super) async fn hand_all(self, shard: ShardId, messages: Vec<ShardMessage>, turn: HandoffTurn) -> HandoffTurn {
         match self.owner(shard) {
             Some(slot) => drop(join_all(messages.into_iter().map(|one| self.hand_in_turn(shard, &slot, one))).await),
             None => drop(join_all(messages.into_iter().map(|one| self.inbox.take(shard, one))).await),
@@ -201,51 +201,51 @@ impl Router {
     }
 
     /// The turn to hand what waits for the shard to the inbox; `None`: it is not owned here.
-    pub(super) async fn turn(&self, shard: Shard) -> Option<Turn> {
+    pub(super) async fn turn(&self, shard: ShardId) -> Option<HandoffTurn> {
         let slot = self.owner(shard)?;
-        Some(Turn(Arc::clone(&slot.turn).lock_owned().await))
+        Some(HandoffTurn(Arc::clone(&slot.turn).lock_owned().await))
     }
 
     /// Whether messages that came before are on their way to the shard through the inbox.
-    pub(super) fn goes_by_inbox(&self, shard: Shard) -> bool {
+    pub(super) fn goes_by_inbox(&self, shard: ShardId) -> bool {
         self.owner(shard).is_some_and(|slot| slot.goes_by_inbox())
     }
 
-    async fn bring(&self, shard: Shard, slot: &Slot, mut message: Message) {
+    async fn bring(&self, shard: ShardId, slot: &ShardSlot, mut message: ShardMessage) {
         loop {
             if self.is_to_be_handed(slot).await {
                 return self.hand(shard, slot, message).await;
             }
             message = match slot.offer(message, LOOK_AGAIN).await {
-                Offered::Taken => return,
-                Offered::Gone(message) => return self.forward(shard, message).await,
-                Offered::Full(message) => message,
+                OfferResult::Taken => return,
+                OfferResult::Gone(message) => return self.forward(shard, message).await,
+                OfferResult::Full(message) => message,
             };
         }
     }
 
-    async fn is_to_be_handed(&self, slot: &Slot) -> bool {
+    async fn is_to_be_handed(&self, slot: &ShardSlot) -> bool {
         match slot.way() {
-            Way::Queue => false,
-            Way::Behind => !slot.are_back().await,
-            Way::Late => self.is_trouble_of_few(),
+            MessageRoute::Queue => false,
+            MessageRoute::Behind => !slot.are_back().await,
+            MessageRoute::Late => self.is_trouble_of_few(),
         }
     }
 
-    async fn wait(&self, shard: Shard, slot: &Slot, message: Message) {
+    async fn wait(&self, shard: ShardId, slot: &ShardSlot, message: ShardMessage) {
         if let Err(mpsc::error::SendError(message)) = slot.queue().send(message).await {
             self.forward(shard, message).await;
         }
     }
 
-    async fn hand(&self, shard: Shard, slot: &Slot, message: Message) {
+    async fn hand(&self, shard: ShardId, slot: &ShardSlot, message: ShardMessage) {
         // Counted from here on, so that nothing overtakes it while it waits for its turn.
         let _under_way = slot.begin_handing();
         let _turn = slot.turn.lock().await;
         self.hand_in_turn(shard, slot, message).await;
     }
 
-    async fn hand_in_turn(&self, shard: Shard, slot: &Slot, message: Message) {
+    async fn hand_in_turn(&self, shard: ShardId, slot: &ShardSlot, message: ShardMessage) {
         let handing = slot.begin_handing();
         if slot.is_to_be_told() {
             let why = slot.does_not_take().map(|(why, _)| why.as_str());
@@ -268,36 +268,36 @@ impl Router {
         behind * 2 <= all.len()
     }
 
-    fn put(&self, shard: Shard, owner: Option<Arc<Slot>>) {
+    fn put(&self, shard: ShardId, owner: Option<Arc<ShardSlot>>) {
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = slots.get_mut(usize::from(shard.0)) {
             *slot = owner;
         }
     }
 
-    fn owner(&self, shard: Shard) -> Option<Arc<Slot>> {
+    fn owner(&self, shard: ShardId) -> Option<Arc<ShardSlot>> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         slots.get(usize::from(shard.0)).cloned().flatten()
     }
 
-    fn all(&self) -> Vec<(Shard, Arc<Slot>)> {
+    fn all(&self) -> Vec<(ShardId, Arc<ShardSlot>)> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         (0u16..)
             .zip(slots.iter())
-            .filter_map(|(shard, slot)| Some((Shard(shard), Arc::clone(slot.as_ref()?))))
+            .filter_map(|(shard, slot)| Some((ShardId(shard), Arc::clone(slot.as_ref()?))))
             .collect()
     }
 }
 
 /// Whoever has it hands messages of a shard to the inbox; others wait.
 #[derive(Debug)]
-pub(super) struct Turn(#[allow(dead_code, reason = "held, not read")] OwnedMutexGuard<()>);
+pub(super) struct HandoffTurn(#[allow(dead_code, reason = "held, not read")] OwnedMutexGuard<()>);
 
 /// That a shard's task takes messages.
 #[derive(Debug)]
-pub(super) struct Serving(Option<Arc<Slot>>);
+pub(super) struct ServingGuard(Option<Arc<ShardSlot>>);
 
-impl Drop for Serving {
+impl Drop for ServingGuard {
     fn drop(&mut self) {
         self.0.iter().for_each(|slot| slot.set_serves(false));
     }

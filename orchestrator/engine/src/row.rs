@@ -2,12 +2,12 @@
 
 use crate::journal;
 use saga_core::{
-    event::Decision,
-    id::Shard,
+    event::SagaDecision,
+    id::ShardId,
     incident::IncidentKind,
-    state::{Held, Plan, Stands, State, Status},
+    state::{BlockingGuard, SagaPlan, SagaPosition, SagaState, SagaStatus},
 };
-use saga_event_store::{Append, Epoch, NewKey, Summary, WaitsOn};
+use saga_event_store::{NewStreamKey, ShardEpoch, StreamAppend, SummaryUpdate, WaitTarget};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -16,16 +16,16 @@ const CODE_BYTES: usize = 128;
 
 /// What brings a change of the read model when it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Shown {
-    pub(super) status: Status,
-    pub(super) held_by: Vec<Held>,
+pub(super) struct ReadModelState {
+    pub(super) status: SagaStatus,
+    pub(super) held_by: Vec<BlockingGuard>,
     pub(super) incidents: Vec<IncidentKind>,
-    pub(super) stands: Stands,
+    pub(super) stands: SagaPosition,
 }
 
-impl Shown {
-    pub(super) fn of(plan: &Plan, state: &State) -> Shown {
-        Shown {
+impl ReadModelState {
+    pub(super) fn of(plan: &SagaPlan, state: &SagaState) -> ReadModelState {
+        ReadModelState {
             status: state.status(),
             held_by: state.held_by(plan),
             incidents: state.incident_kinds(),
@@ -36,9 +36,9 @@ impl Shown {
 
 /// Who writes: the owner of a shard.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct By {
-    pub(crate) shard: Shard,
-    pub(crate) epoch: Epoch,
+pub(crate) struct ShardWriter {
+    pub(crate) shard: ShardId,
+    pub(crate) epoch: ShardEpoch,
 }
 
 /// The row of `decision`, which led to `state`, with its change of the read model.
@@ -46,13 +46,13 @@ pub(crate) struct By {
 /// # Errors
 /// When it could not be read back.
 pub(crate) fn showing(
-    by: By,
-    plan: &Plan,
-    state: &State,
-    decision: &Decision,
-) -> Result<Append, journal::codec::Unwritable> {
-    let summary = summary(plan, state, &Shown::of(plan, state));
-    Ok(Append { summary: Some(summary), ..unshown(by, plan, state, decision)? })
+    by: ShardWriter,
+    plan: &SagaPlan,
+    state: &SagaState,
+    decision: &SagaDecision,
+) -> Result<StreamAppend, journal::codec::RowEncodeError> {
+    let summary = summary(plan, state, &ReadModelState::of(plan, state));
+    Ok(StreamAppend { summary: Some(summary), ..unshown(by, plan, state, decision)? })
 }
 
 /// The same of a decision that changes nothing of the read model.
@@ -60,13 +60,13 @@ pub(crate) fn showing(
 /// # Errors
 /// As [`showing`].
 pub(super) fn unshown(
-    by: By,
-    plan: &Plan,
-    state: &State,
-    decision: &Decision,
-) -> Result<Append, journal::codec::Unwritable> {
+    by: ShardWriter,
+    plan: &SagaPlan,
+    state: &SagaState,
+    decision: &SagaDecision,
+) -> Result<StreamAppend, journal::codec::RowEncodeError> {
     let payload = journal::codec::encode(decision)?;
-    Ok(Append {
+    Ok(StreamAppend {
         append_id: Uuid::from_u128(fastrand::u128(..)),
         shard: by.shard.0,
         epoch: by.epoch,
@@ -77,7 +77,7 @@ pub(super) fn unshown(
         payload,
         category: plan.definition.name.clone(),
         key: state.key.clone(),
-        new_key: (decision.version == 1).then(|| NewKey { payload_hash: payload_hash(&state.trigger.event) }),
+        new_key: (decision.version == 1).then(|| NewStreamKey { payload_hash: payload_hash(&state.trigger.event) }),
         summary: None,
     })
 }
@@ -97,10 +97,10 @@ pub(super) fn payload_hash(event: &serde_json::Value) -> [u8; 32] {
     Sha256::digest(saga_core::json::canonical(event)).into()
 }
 
-pub(super) fn summary(plan: &Plan, state: &State, shows: &Shown) -> Summary {
+pub(super) fn summary(plan: &SagaPlan, state: &SagaState, shows: &ReadModelState) -> SummaryUpdate {
     // What is on its way has a reason that is over with the next row.
-    let reason = if shows.status == Status::Running { None } else { state.focus(plan).1 };
-    Summary {
+    let reason = if shows.status == SagaStatus::Running { None } else { state.focus(plan).1 };
+    SummaryUpdate {
         document: plan.definition.hash.clone(),
         status: shows.status.as_str().to_owned(),
         open: !shows.status.is_terminal(),
@@ -111,7 +111,7 @@ pub(super) fn summary(plan: &Plan, state: &State, shows: &Shown) -> Summary {
         waits_on: shows
             .held_by
             .iter()
-            .filter_map(|held| WaitsOn::new(held.guard.as_str(), held.whose.as_str()).ok())
+            .filter_map(|held| WaitTarget::new(held.guard.as_str(), held.whose.as_str()).ok())
             .collect(),
         flags: shows.incidents.iter().map(|kind| kind.as_str().to_owned()).collect(),
         code: shows.stands.code.as_deref().map(word),

@@ -3,21 +3,21 @@
 //! The state machine makes the decisions and the codec the rows, so that a seeded journal is one that an engine could have written.
 
 use crate::{
-    journal::{Plans, codec::Unwritable},
+    journal::{PlanCache, codec::RowEncodeError},
     row,
 };
-use saga_base::clock::Clock;
+use saga_base::clock::EngineClock;
 use saga_core::{
     answerable::ALWAYS,
-    command::Guard,
-    decide::{self, Admission, Context, Outcome},
-    event::{Decision, Trigger},
-    id::{SagaId, Shard},
-    input::{Input, Start},
-    state::{Plan, State},
+    command::GuardKind,
+    decide::{self, AdmissionVerdict, DecisionContext, DecisionOutcome},
+    event::{SagaDecision, TriggerRecord},
+    id::{SagaId, ShardId},
+    input::{SagaInput, SagaStart},
+    state::{SagaPlan, SagaState},
     time::Timestamp,
 };
-use saga_event_store::{Append, Appended, Epoch, EventStore};
+use saga_event_store::{AppendOutcome, EventStore, ShardEpoch, StreamAppend};
 use std::{sync::Arc, time::Duration};
 
 /// Sagas of one batch: one row of each is a transaction.
@@ -48,13 +48,13 @@ pub enum SeedError {
     Plan(#[from] crate::journal::PlanError),
     /// The store did not answer.
     #[error(transparent)]
-    Store(#[from] saga_event_store::Error),
+    Store(#[from] saga_event_store::StoreError),
     /// A row would not read back.
     #[error(transparent)]
-    Row(#[from] Unwritable),
+    Row(#[from] RowEncodeError),
     /// Another engine claimed a shard, or wrote under the same key.
     #[error("the store did not commit a row: {0:?}")]
-    NotCommitted(Appended),
+    NotCommitted(AppendOutcome),
     /// The definition does not begin with a `wait` of one minute.
     #[error("the wait is not over after a minute: {0}")]
     NoWait(String),
@@ -70,13 +70,13 @@ pub enum SeedError {
 /// [`SeedError`].
 pub async fn seed(
     store: &Arc<dyn EventStore>,
-    plan: &Arc<Plan>,
+    plan: &Arc<SagaPlan>,
     state: SeedState,
     sagas: u32,
-    trigger: fn(&str) -> Trigger,
+    trigger: fn(&str) -> TriggerRecord,
 ) -> Result<(), SeedError> {
-    Plans::default().publish(store.as_ref(), Arc::clone(plan)).await?;
-    let seeder = Arc::new(Seeder::claim(store, Arc::clone(plan), state, trigger).await?);
+    PlanCache::default().publish(store.as_ref(), Arc::clone(plan)).await?;
+    let seeder = Arc::new(JournalSeeder::claim(store, Arc::clone(plan), state, trigger).await?);
     let writers = (0..WRITERS).map(|writer| {
         let seeder = Arc::clone(&seeder);
         tokio::spawn(async move { seeder.write(writer, sagas).await })
@@ -87,29 +87,29 @@ pub async fn seed(
     Ok(())
 }
 
-struct Seeder {
+struct JournalSeeder {
     store: Arc<dyn EventStore>,
-    plan: Arc<Plan>,
+    plan: Arc<SagaPlan>,
     state: SeedState,
-    trigger: fn(&str) -> Trigger,
-    epochs: Vec<Epoch>,
+    trigger: fn(&str) -> TriggerRecord,
+    epochs: Vec<ShardEpoch>,
     run: u64,
     began: Timestamp,
 }
 
-impl Seeder {
+impl JournalSeeder {
     async fn claim(
         store: &Arc<dyn EventStore>,
-        plan: Arc<Plan>,
+        plan: Arc<SagaPlan>,
         state: SeedState,
-        trigger: fn(&str) -> Trigger,
-    ) -> Result<Seeder, SeedError> {
+        trigger: fn(&str) -> TriggerRecord,
+    ) -> Result<JournalSeeder, SeedError> {
         let mut epochs = Vec::new();
         for shard in 0..store.identity().shards {
             epochs.push(store.claim(shard, "seeding").await?);
         }
-        let began = Clock::Wall.now().minus(AGO);
-        Ok(Seeder { store: Arc::clone(store), plan, state, trigger, epochs, run: fastrand::u64(..), began })
+        let began = EngineClock::Wall.now().minus(AGO);
+        Ok(JournalSeeder { store: Arc::clone(store), plan, state, trigger, epochs, run: fastrand::u64(..), began })
     }
 
     /// Writes every [`WRITERS`]th batch, beginning with the one of this writer's number.
@@ -119,29 +119,29 @@ impl Seeder {
             let made = all.map(|number| self.journal(number)).collect::<Result<Vec<_>, SeedError>>()?;
             let rows = made.iter().map(Vec::len).max().unwrap_or_default();
             for row in 0..rows {
-                let batch: Vec<Append> = made.iter().filter_map(|rows| rows.get(row)).cloned().collect();
+                let batch: Vec<StreamAppend> = made.iter().filter_map(|rows| rows.get(row)).cloned().collect();
                 self.append(&batch).await?;
             }
         }
         Ok(())
     }
 
-    async fn append(&self, batch: &[Append]) -> Result<(), SeedError> {
+    async fn append(&self, batch: &[StreamAppend]) -> Result<(), SeedError> {
         let answers = self.store.append(batch).await?;
-        match answers.into_iter().find(|answer| *answer != Appended::Committed) {
+        match answers.into_iter().find(|answer| *answer != AppendOutcome::Committed) {
             Some(other) => Err(SeedError::NotCommitted(other)),
             None => Ok(()),
         }
     }
 
     /// The rows of one saga. No two start at the same moment, because wait queues go by age.
-    fn journal(&self, number: u32) -> Result<Vec<Append>, SeedError> {
+    fn journal(&self, number: u32) -> Result<Vec<StreamAppend>, SeedError> {
         let began = self.began.plus(Duration::from_millis(number.into()));
         let name = &self.plan.definition.name;
         let key = format!("{:016x}-{number}", self.run);
-        let shard = Shard::of(name, &key, self.store.identity().shards);
+        let shard = ShardId::of(name, &key, self.store.identity().shards);
         let id = SagaId::new(began, shard, fastrand::u64(..));
-        let start = Start { key: key.clone(), trigger: (self.trigger)(&key), traceparent: None };
+        let start = SagaStart { key: key.clone(), trigger: (self.trigger)(&key), traceparent: None };
         let (started, mut state) =
             decided_at(began, self.state, |context| decide::start(&self.plan, id, start, context));
         let mut rows = vec![self.row(shard, &state, &started)?];
@@ -155,27 +155,27 @@ impl Seeder {
         Ok(rows)
     }
 
-    fn end_of_wait(&self, at: Timestamp, state: &mut State) -> Result<Decision, SeedError> {
+    fn end_of_wait(&self, at: Timestamp, state: &mut SagaState) -> Result<SagaDecision, SeedError> {
         let outcome =
-            decided_at(at, self.state, |context| decide::decide(&self.plan, state, &Input::TimeReached, context));
+            decided_at(at, self.state, |context| decide::decide(&self.plan, state, &SagaInput::TimeReached, context));
         match outcome {
-            Ok(Outcome::Decided(decision)) => Ok(decision),
+            Ok(DecisionOutcome::Decided(decision)) => Ok(decision),
             other => Err(SeedError::NoWait(format!("{other:?}"))),
         }
     }
 
-    fn row(&self, shard: Shard, state: &State, decision: &Decision) -> Result<Append, SeedError> {
+    fn row(&self, shard: ShardId, state: &SagaState, decision: &SagaDecision) -> Result<StreamAppend, SeedError> {
         let epoch = self.epochs[usize::from(shard.0)];
-        Ok(row::showing(row::By { shard, epoch }, &self.plan, state, decision)?)
+        Ok(row::showing(row::ShardWriter { shard, epoch }, &self.plan, state, decision)?)
     }
 }
 
-fn decided_at<T>(now: Timestamp, state: SeedState, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
+fn decided_at<T>(now: Timestamp, state: SeedState, decide: impl FnOnce(&mut DecisionContext<'_>) -> T) -> T {
     let admission = match state {
-        SeedState::DueTime | SeedState::AwaitedAnswer => Admission::Admitted,
-        SeedState::RefusedByBreaker => Admission::Refused { guard: Guard::Breaker, not_before: now },
+        SeedState::DueTime | SeedState::AwaitedAnswer => AdmissionVerdict::Admitted,
+        SeedState::RefusedByBreaker => AdmissionVerdict::Refused { guard: GuardKind::Breaker, not_before: now },
     };
-    decide(&mut Context {
+    decide(&mut DecisionContext {
         now,
         answerable: &ALWAYS,
         random: fastrand::u64(..),

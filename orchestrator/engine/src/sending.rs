@@ -1,11 +1,11 @@
 //! Records out, and what that tells of their topics.
 
 use saga_kafka::{
-    Producer,
-    producer::{Outcome, Undelivered, UndeliveredKind},
+    KafkaProducer,
+    producer::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome},
 };
-use saga_resilience::topics::Topics;
-use saga_wire::Outgoing;
+use saga_resilience::topics::TopicTracker;
+use saga_wire::OutgoingRecord;
 use std::time::Duration;
 
 /// When a topic that refused is tried again: a topic or a permission takes a person, so there is no hurry.
@@ -15,11 +15,11 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 const ROOM_AGAIN: Duration = Duration::from_secs(1);
 
 /// Sends a record once.
-pub(super) async fn once(producer: &Producer, topics: &Topics, record: &Outgoing) -> Outcome {
+pub(super) async fn once(producer: &KafkaProducer, topics: &TopicTracker, record: &OutgoingRecord) -> ProduceOutcome {
     let outcome = producer.send(record).await;
     match &outcome {
-        Outcome::Delivered { .. } => topics.took(&record.topic),
-        Outcome::Undelivered(undelivered) => {
+        ProduceOutcome::Delivered { .. } => topics.took(&record.topic),
+        ProduceOutcome::Undelivered(undelivered) => {
             if let Some(rest) = rest(undelivered.kind) {
                 topics.refused(&record.topic, &undelivered.to_string(), rest);
             }
@@ -32,27 +32,31 @@ pub(super) async fn once(producer: &Producer, topics: &Topics, record: &Outgoing
 /// broker has it.
 ///
 /// # Errors
-/// The broker will never take it as it is.
-pub(super) async fn until_taken(producer: &Producer, topics: &Topics, record: &Outgoing) -> Result<i64, Undelivered> {
+/// The broker will never take it is.
+pub(super) async fn until_taken(
+    producer: &KafkaProducer,
+    topics: &TopicTracker,
+    record: &OutgoingRecord,
+) -> Result<i64, DeliveryFailure> {
     loop {
         topics.wait(&record.topic).await;
         match once(producer, topics, record).await {
-            Outcome::Delivered { offset, .. } => return Ok(offset),
-            Outcome::Undelivered(undelivered) if undelivered.kind.is_for_good() => return Err(undelivered),
-            Outcome::Undelivered(_) => {}
+            ProduceOutcome::Delivered { offset, .. } => return Ok(offset),
+            ProduceOutcome::Undelivered(undelivered) if undelivered.kind.is_for_good() => return Err(undelivered),
+            ProduceOutcome::Undelivered(_) => {}
         }
     }
 }
 
 /// How long the topic is left alone; `None`: it is the record that it does not take.
-fn rest(kind: UndeliveredKind) -> Option<Duration> {
+fn rest(kind: DeliveryFailureKind) -> Option<Duration> {
     match kind {
-        UndeliveredKind::TooLarge | UndeliveredKind::Invalid => None,
-        UndeliveredKind::QueueFull | UndeliveredKind::NotSent => Some(ROOM_AGAIN),
-        UndeliveredKind::Refused
-        | UndeliveredKind::UnknownTopic
-        | UndeliveredKind::Unauthorized
-        | UndeliveredKind::TimedOut
-        | UndeliveredKind::Unknown => Some(TRY_AGAIN),
+        DeliveryFailureKind::TooLarge | DeliveryFailureKind::Invalid => None,
+        DeliveryFailureKind::QueueFull | DeliveryFailureKind::NotSent => Some(ROOM_AGAIN),
+        DeliveryFailureKind::Refused
+        | DeliveryFailureKind::UnknownTopic
+        | DeliveryFailureKind::Unauthorized
+        | DeliveryFailureKind::TimedOut
+        | DeliveryFailureKind::Unknown => Some(TRY_AGAIN),
     }
 }

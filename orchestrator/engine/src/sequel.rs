@@ -1,10 +1,10 @@
 //! What came of an act: where the saga is when nothing of it is under way any more, or as far as whoever asks has patience.
 
 use super::Parts;
-use crate::journal::reading::{self, Looked, SagaLine};
+use crate::journal::reading::{self, RefreshScope, SagaLine};
 use saga_core::{
     id::SagaId,
-    state::{Status, view::StepPhase},
+    state::{SagaStatus, view::StepPhase},
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -35,14 +35,17 @@ async fn look(parts: &Parts, saga: SagaId) -> Option<(SagaLine, bool)> {
     let summary = parts.store.summary(saga.uuid()).await.ok()??;
     let mut line = [SagaLine::from(summary)];
     // What cannot be read is told as the read model has it.
-    let steps = reading::refresh(parts.store.as_ref(), &parts.plans, &mut line, Looked::Open).await.unwrap_or_default();
+    let steps =
+        reading::refresh(parts.store.as_ref(), &parts.plans, &mut line, RefreshScope::Open).await.unwrap_or_default();
     let is_out = steps.get(&saga).is_some_and(|steps| steps.iter().any(|(_, phase)| *phase == StepPhase::Running));
     let [line] = line;
-    let is_under_way = match line.status.parse::<Status>() {
-        Ok(Status::Running | Status::Compensating) => true,
+    let is_under_way = match line.status.parse::<SagaStatus>() {
+        Ok(SagaStatus::Running | SagaStatus::Compensating) => true,
         // A further attempt is out.
-        Ok(Status::Waiting) => is_out,
-        Ok(Status::Parked | Status::Completed | Status::Compensated | Status::Abandoned) | Err(_) => false,
+        Ok(SagaStatus::Waiting) => is_out,
+        Ok(SagaStatus::Parked | SagaStatus::Completed | SagaStatus::Compensated | SagaStatus::Abandoned) | Err(_) => {
+            false
+        }
     };
     Some((line, is_under_way))
 }

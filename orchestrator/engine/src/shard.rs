@@ -1,6 +1,6 @@
 //! One task per owned shard: claims it, reads back what is open, then is the only writer of its sagas until it is fenced or told to stop.
 //!
-//! Nothing is awaited between a decision and the queueing of its append, and effects leave after [`owned::Owned::committed`] only.
+//! Nothing is awaited between a decision and the queueing of its append, and effects leave after [`owned::ShardLoop::committed`] only.
 
 mod abandoning;
 mod attending;
@@ -22,13 +22,13 @@ mod unreadable;
 mod waiting;
 mod waits;
 
-use super::{Parts, message::Message, skew, step_back};
+use super::{Parts, message::ShardMessage, skew, step_back};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::FutureExt as _;
-use owned::Owned;
-use remembered::Remembered;
-use saga_core::{answerable::Answerable, id::Shard};
-use saga_event_store::Epoch;
+use owned::ShardLoop;
+use remembered::RememberedSagas;
+use saga_core::{answerable::AnswerWatermark, id::ShardId};
+use saga_event_store::ShardEpoch;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -42,12 +42,12 @@ const STORE_RETRY_MAX: Duration = Duration::from_secs(2);
 /// Owns `shard` until `stop`. When it returns no append of this task is under way, and what was queued for the shard is in the inbox.
 pub(super) async fn run(
     parts: Arc<Parts>,
-    shard: Shard,
-    mut messages: mpsc::Receiver<Message>,
+    shard: ShardId,
+    mut messages: mpsc::Receiver<ShardMessage>,
     stop: CancellationToken,
 ) {
-    let mut remembered = Remembered::default();
-    while let Ended::Fenced = own(&parts, shard, &mut messages, &stop, &mut remembered).await {
+    let mut remembered = RememberedSagas::default();
+    while let OwnershipEnd::Fenced = own(&parts, shard, &mut messages, &stop, &mut remembered).await {
         warn!(
             shard = shard.0,
             "the shard is lost here (claimed elsewhere, broken off, or the event store lost commits); claiming it again if it is still assigned here"
@@ -65,18 +65,18 @@ pub(super) async fn run(
 
 /// Why ownership ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
+enum OwnershipEnd {
     Stopped,
     Fenced,
 }
 
 async fn own(
     parts: &Arc<Parts>,
-    shard: Shard,
-    messages: &mut mpsc::Receiver<Message>,
+    shard: ShardId,
+    messages: &mut mpsc::Receiver<ShardMessage>,
     stop: &CancellationToken,
-    remembered: &mut Remembered,
-) -> Ended {
+    remembered: &mut RememberedSagas,
+) -> OwnershipEnd {
     match AssertUnwindSafe(own_unguarded(parts, shard, messages, stop, remembered)).catch_unwind().await {
         Ok(ended) => ended,
         Err(panic) => {
@@ -86,22 +86,22 @@ async fn own(
                 reason, "the shard's task panicked: it is claimed anew and its sagas are read again"
             );
             metrics::counter!("saga_panics_total").increment(1);
-            Ended::Fenced
+            OwnershipEnd::Fenced
         }
     }
 }
 
 async fn own_unguarded(
     parts: &Arc<Parts>,
-    shard: Shard,
-    messages: &mut mpsc::Receiver<Message>,
+    shard: ShardId,
+    messages: &mut mpsc::Receiver<ShardMessage>,
     stop: &CancellationToken,
-    remembered: &mut Remembered,
-) -> Ended {
+    remembered: &mut RememberedSagas,
+) -> OwnershipEnd {
     let told = parts.store.steps_back();
     let taking_over = take_over(parts, shard, &told, remembered);
     let taking_over = waiting::meanwhile((&parts.router, &parts.calls), shard, messages, taking_over);
-    let Some((mut owned, steps)) = stop.run_until_cancelled(taking_over).await else { return Ended::Stopped };
+    let Some((mut owned, steps)) = stop.run_until_cancelled(taking_over).await else { return OwnershipEnd::Stopped };
     let serving = parts.router.serving(shard);
     let ended = owned.serve(messages, stop, step_back::beyond(told.clone(), steps)).await;
     drop(serving);
@@ -117,14 +117,14 @@ async fn own_unguarded(
 /// The shard, and how often the store had lost something by then.
 async fn take_over(
     parts: &Arc<Parts>,
-    shard: Shard,
-    told: &step_back::Told,
-    remembered: &mut Remembered,
-) -> (Owned, u64) {
+    shard: ShardId,
+    told: &step_back::StepBackReceiver,
+    remembered: &mut RememberedSagas,
+) -> (ShardLoop, u64) {
     parts.step_back.prepared(told).await;
     let steps = step_back::number(told);
     let (epoch, answerable) = claim(parts, shard).await;
-    let mut owned = Owned::new(Arc::clone(parts), shard, epoch, answerable);
+    let mut owned = ShardLoop::new(Arc::clone(parts), shard, epoch, answerable);
     report_missing(&mut owned, remembered).await;
     if step_back::number(told) == steps {
         parts.step_back.settled(shard, parts.router.owned_shards());
@@ -133,7 +133,7 @@ async fn take_over(
 }
 
 /// After the store lost something everything open is read before work goes on, to know what is missing.
-async fn report_missing(owned: &mut Owned, remembered: &mut Remembered) {
+async fn report_missing(owned: &mut ShardLoop, remembered: &mut RememberedSagas) {
     if remembered.is_empty() {
         return;
     }
@@ -143,7 +143,7 @@ async fn report_missing(owned: &mut Owned, remembered: &mut Remembered) {
 }
 
 /// The epoch, and what is known of the shard's answers: read after the claim, for until then the last owner may add to it.
-async fn claim(parts: &Parts, shard: Shard) -> (Epoch, Answerable) {
+async fn claim(parts: &Parts, shard: ShardId) -> (ShardEpoch, AnswerWatermark) {
     agree_on_the_time(parts).await;
     let what = format!("claim shard {}", shard.0);
     let epoch = until_answered(parts, &what, || parts.store.claim(shard.0, &parts.instance)).await;
@@ -161,7 +161,7 @@ async fn agree_on_the_time(parts: &Parts) {
 }
 
 /// Tries until the store answers; only a stop ends it, from outside.
-async fn until_answered<T, F: Future<Output = Result<T, saga_event_store::Error>>>(
+async fn until_answered<T, F: Future<Output = Result<T, saga_event_store::StoreError>>>(
     parts: &Parts,
     what: &str,
     mut attempt: impl FnMut() -> F,
@@ -177,7 +177,7 @@ async fn until_answered<T, F: Future<Output = Result<T, saga_event_store::Error>
     }
 }
 
-async fn hand_over(parts: &Parts, shard: Shard, mut messages: mpsc::Receiver<Message>) {
+async fn hand_over(parts: &Parts, shard: ShardId, mut messages: mpsc::Receiver<ShardMessage>) {
     messages.close();
     while let Some(message) = messages.recv().await {
         parts.router.forward(shard, message).await;

@@ -1,9 +1,9 @@
 //! How far this engine's clock is from the database's, which is the only one that all engines share: owners of a shard read times that the
 //! owner before them wrote.
 
-use saga_base::clock::Clock;
-use saga_base::sync::Mutex;
-use saga_event_store::{Error, EventStore};
+use saga_base::clock::EngineClock;
+use saga_base::sync::UnpoisonedMutex;
+use saga_event_store::{EventStore, StoreError};
 use std::time::{Duration, Instant};
 use tracing::{error, warn};
 
@@ -16,15 +16,15 @@ pub const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Compares clocks, and remembers what it found.
 #[derive(Debug)]
-pub struct Skew {
+pub struct ClockSkew {
     most: Duration,
-    state: Mutex<State>,
+    state: UnpoisonedMutex<ClockSkewState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ClockSkewState {
     told: Option<Instant>,
-    trouble: Option<TooFar>,
+    trouble: Option<ClockSkewError>,
 }
 
 /// The clocks differ by more than they may.
@@ -33,17 +33,17 @@ struct State {
     "the clock of this machine is {} ms {} that of the event store, and may be {} s: no shard is claimed until they agree. Set both by NTP, or raise clock.maxSkewSeconds",
     ahead_ms.unsigned_abs(), if *ahead_ms > 0 { "ahead of" } else { "behind" }, most.as_secs()
 )]
-pub struct TooFar {
+pub struct ClockSkewError {
     /// How far this engine is ahead.
     pub ahead_ms: i64,
     most: Duration,
 }
 
-impl Skew {
+impl ClockSkew {
     /// Clocks may differ by `most`.
     #[must_use]
-    pub fn new(most: Duration) -> Skew {
-        Skew { most, state: Mutex::new(State::default()) }
+    pub fn new(most: Duration) -> ClockSkew {
+        ClockSkew { most, state: UnpoisonedMutex::new(ClockSkewState::default()) }
     }
 
     /// What keeps this engine from claiming shards, for people.
@@ -56,16 +56,20 @@ impl Skew {
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn compare(&self, store: &dyn EventStore, clock: Clock) -> Result<Result<(), TooFar>, Error> {
+    pub async fn compare(
+        &self,
+        store: &dyn EventStore,
+        clock: EngineClock,
+    ) -> Result<Result<(), ClockSkewError>, StoreError> {
         let before = clock.now();
         let theirs_ms = store.clock_ms().await?;
         Ok(self.judge(ahead_ms(before.0, theirs_ms, clock.now().0)))
     }
 
-    fn judge(&self, ahead_ms: i64) -> Result<(), TooFar> {
+    fn judge(&self, ahead_ms: i64) -> Result<(), ClockSkewError> {
         metrics::gauge!("saga_clock_ahead_of_store_ms").set(ahead_ms as f64);
         let differs = Duration::from_millis(ahead_ms.unsigned_abs());
-        let too_far = (differs > self.most).then_some(TooFar { ahead_ms, most: self.most });
+        let too_far = (differs > self.most).then_some(ClockSkewError { ahead_ms, most: self.most });
         let mut state = self.state.lock();
         if differs > WORTH_A_WARNING && state.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
             state.told = Some(Instant::now());
@@ -105,7 +109,7 @@ mod tests {
 
     #[test]
     fn clocks_that_differ_by_more_than_they_may_are_refused_until_they_agree() {
-        let skew = Skew::new(Duration::from_secs(60));
+        let skew = ClockSkew::new(Duration::from_secs(60));
         assert_eq!(skew.judge(-60_000), Ok(()));
         assert_eq!(skew.trouble(), None);
         assert!(skew.judge(3_600_000).is_err());

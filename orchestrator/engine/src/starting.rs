@@ -1,7 +1,7 @@
 //! Business keys of starts: those under way, for which a second start waits until the first one's fate is known, and those that were found
 //! taken a moment ago, which are answered without asking the store again.
 
-use super::message::Message;
+use super::message::ShardMessage;
 use std::{
     collections::{HashMap, VecDeque},
     time::Duration,
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Definition name and business key.
-pub(super) type Key = (String, String);
+pub(super) type StartKey = (String, String);
 
 /// How long it is known who has a key. Bounded, because the store forgets keys in the end (`keepKeys`): no start is refused longer than this
 /// for a key that it has forgotten.
@@ -22,7 +22,7 @@ const KNOWN: usize = 256;
 
 /// Who has a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Holder {
+pub(super) struct KeyHolder {
     pub(super) stream: Uuid,
     /// Of the event that started it.
     pub(super) payload_hash: [u8; 32],
@@ -32,65 +32,65 @@ pub(super) struct Holder {
 
 /// What a start has to do.
 #[derive(Debug)]
-pub(super) enum Begun {
+pub(super) enum StartAdmission {
     /// It is the first of its key.
-    First(Message),
+    First(ShardMessage),
     /// It waits for the one that is under way.
     Waits,
     /// Its key is taken.
-    Taken(Message, Holder),
+    Taken(ShardMessage, KeyHolder),
 }
 
 /// The starts of one shard.
 #[derive(Default)]
-pub(super) struct Starting {
-    under_way: HashMap<Key, VecDeque<Message>>,
-    recent: Recent,
+pub(super) struct PendingStarts {
+    under_way: HashMap<StartKey, VecDeque<ShardMessage>>,
+    recent: RecentKeys,
 }
 
-impl Starting {
+impl PendingStarts {
     /// Hands `message` back if it may start now, or if its key is taken; keeps it if a start of the same key is under way.
-    pub(super) fn begin(&mut self, key: Key, message: Message, now: Instant) -> Begun {
+    pub(super) fn begin(&mut self, key: StartKey, message: ShardMessage, now: Instant) -> StartAdmission {
         if let Some(waiting) = self.under_way.get_mut(&key) {
             waiting.push_back(message);
-            return Begun::Waits;
+            return StartAdmission::Waits;
         }
         match self.recent.get(&key, now) {
-            Some(holder) => Begun::Taken(message, holder),
+            Some(holder) => StartAdmission::Taken(message, holder),
             None => {
                 self.under_way.insert(key, VecDeque::new());
-                Begun::First(message)
+                StartAdmission::First(message)
             }
         }
     }
 
     /// The start of `key` came to nothing; what waited for it is handed back, to be tried in turn.
-    pub(super) fn end(&mut self, key: &Key) -> VecDeque<Message> {
+    pub(super) fn end(&mut self, key: &StartKey) -> VecDeque<ShardMessage> {
         self.under_way.remove(key).unwrap_or_default()
     }
 
     /// `key` is taken, by the start that was under way or by one before it; what waited is handed back, to be answered.
-    pub(super) fn taken(&mut self, key: Key, holder: Holder, now: Instant) -> VecDeque<Message> {
+    pub(super) fn taken(&mut self, key: StartKey, holder: KeyHolder, now: Instant) -> VecDeque<ShardMessage> {
         let waiting = self.end(&key);
         self.recent.put(key, holder, now);
         waiting
     }
 
     /// Everything that waits.
-    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Message> {
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = ShardMessage> {
         std::mem::take(&mut self.under_way).into_values().flatten()
     }
 }
 
 /// The last keys that were found taken: when the young ones are [`KNOWN`] they become the old ones, and the old ones are forgotten.
 #[derive(Default)]
-struct Recent {
-    young: HashMap<Key, (Holder, Instant)>,
-    old: HashMap<Key, (Holder, Instant)>,
+struct RecentKeys {
+    young: HashMap<StartKey, (KeyHolder, Instant)>,
+    old: HashMap<StartKey, (KeyHolder, Instant)>,
 }
 
-impl Recent {
-    fn get(&mut self, key: &Key, now: Instant) -> Option<Holder> {
+impl RecentKeys {
+    fn get(&mut self, key: &StartKey, now: Instant) -> Option<KeyHolder> {
         if let Some(again) = self.old.remove_entry(key) {
             self.keep(again.0, again.1);
         }
@@ -102,12 +102,12 @@ impl Recent {
         Some(holder.clone())
     }
 
-    fn put(&mut self, key: Key, holder: Holder, now: Instant) {
+    fn put(&mut self, key: StartKey, holder: KeyHolder, now: Instant) {
         self.old.remove(&key);
         self.keep(key, (holder, now));
     }
 
-    fn keep(&mut self, key: Key, known: (Holder, Instant)) {
+    fn keep(&mut self, key: StartKey, known: (KeyHolder, Instant)) {
         if self.young.len() >= KNOWN {
             self.old = std::mem::take(&mut self.young);
         }
@@ -118,57 +118,60 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use saga_core::{id::SagaId, input::Input};
+    use saga_core::{id::SagaId, input::SagaInput};
 
-    fn key(name: &str) -> Key {
+    fn key(name: &str) -> StartKey {
         ("order".to_owned(), name.to_owned())
     }
 
-    fn message() -> Message {
-        Message::of(
+    fn message() -> ShardMessage {
+        ShardMessage::of(
             SagaId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000)).expect("an id"),
-            Input::TimeReached,
+            SagaInput::TimeReached,
         )
     }
 
-    fn holder() -> Holder {
-        Holder { stream: Uuid::nil(), payload_hash: [7; 32], record: None }
+    fn holder() -> KeyHolder {
+        KeyHolder { stream: Uuid::nil(), payload_hash: [7; 32], record: None }
     }
 
     #[test]
     fn what_waits_for_a_key_is_handed_back_at_once_when_it_is_taken() {
-        let (mut starting, now) = (Starting::default(), Instant::now());
-        assert!(matches!(starting.begin(key("a"), message(), now), Begun::First(_)));
+        let (mut starting, now) = (PendingStarts::default(), Instant::now());
+        assert!(matches!(starting.begin(key("a"), message(), now), StartAdmission::First(_)));
         for _ in 0..3 {
-            assert!(matches!(starting.begin(key("a"), message(), now), Begun::Waits));
+            assert!(matches!(starting.begin(key("a"), message(), now), StartAdmission::Waits));
         }
         assert_eq!(starting.taken(key("a"), holder(), now).len(), 3);
-        let Begun::Taken(_, found) = starting.begin(key("a"), message(), now) else { panic!("it is known") };
+        let StartAdmission::Taken(_, found) = starting.begin(key("a"), message(), now) else { panic!("it is known") };
         assert_eq!(found, holder());
-        assert!(matches!(starting.begin(key("b"), message(), now), Begun::First(_)), "another key");
+        assert!(matches!(starting.begin(key("b"), message(), now), StartAdmission::First(_)), "another key");
     }
 
     #[test]
     fn a_start_that_came_to_nothing_leaves_the_key_to_whoever_waited() {
-        let (mut starting, now) = (Starting::default(), Instant::now());
-        assert!(matches!(starting.begin(key("a"), message(), now), Begun::First(_)));
-        assert!(matches!(starting.begin(key("a"), message(), now), Begun::Waits));
+        let (mut starting, now) = (PendingStarts::default(), Instant::now());
+        assert!(matches!(starting.begin(key("a"), message(), now), StartAdmission::First(_)));
+        assert!(matches!(starting.begin(key("a"), message(), now), StartAdmission::Waits));
         assert_eq!(starting.end(&key("a")).len(), 1);
-        assert!(matches!(starting.begin(key("a"), message(), now), Begun::First(_)));
+        assert!(matches!(starting.begin(key("a"), message(), now), StartAdmission::First(_)));
     }
 
     #[test]
     fn a_key_is_known_for_a_while_and_not_for_ever() {
-        let (mut starting, now) = (Starting::default(), Instant::now());
+        let (mut starting, now) = (PendingStarts::default(), Instant::now());
         starting.taken(key("a"), holder(), now);
         let late = now + KNOWN_FOR;
-        assert!(matches!(starting.begin(key("a"), message(), late - Duration::from_millis(1)), Begun::Taken(..)));
-        assert!(matches!(starting.begin(key("a"), message(), late), Begun::First(_)));
+        assert!(matches!(
+            starting.begin(key("a"), message(), late - Duration::from_millis(1)),
+            StartAdmission::Taken(..)
+        ));
+        assert!(matches!(starting.begin(key("a"), message(), late), StartAdmission::First(_)));
     }
 
     #[test]
     fn keys_that_come_again_stay_and_the_number_of_known_ones_is_bounded() {
-        let (mut recent, now) = (Recent::default(), Instant::now());
+        let (mut recent, now) = (RecentKeys::default(), Instant::now());
         recent.put(key("hot"), holder(), now);
         for number in 0..10 * KNOWN {
             recent.put(key(&number.to_string()), holder(), now);

@@ -4,8 +4,8 @@
 pub mod outside;
 
 use super::Parts;
-use saga_base::sync::Mutex;
-use saga_core::{id::Shard, time::Timestamp, time::rfc3339};
+use saga_base::sync::UnpoisonedMutex;
+use saga_core::{id::ShardId, time::Timestamp, time::rfc3339};
 use saga_event_store::StepBack;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -15,15 +15,15 @@ use tracing::{error, info};
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The store's last step back, as it is told.
-pub(super) type Told = watch::Receiver<Option<Arc<StepBack>>>;
+pub(super) type StepBackReceiver = watch::Receiver<Option<Arc<StepBack>>>;
 
 /// How often the store had stepped back.
-pub(super) fn number(told: &Told) -> u64 {
+pub(super) fn number(told: &StepBackReceiver) -> u64 {
     told.borrow().as_ref().map_or(0, |step| step.number)
 }
 
 /// Resolves when the store has stepped back more often than `before`.
-pub(super) async fn beyond(mut told: Told, before: u64) {
+pub(super) async fn beyond(mut told: StepBackReceiver, before: u64) {
     let stepped = told.wait_for(|step| step.as_ref().is_some_and(|step| step.number > before)).await.is_ok();
     if !stepped {
         // A store that tells nothing more never steps back.
@@ -33,29 +33,29 @@ pub(super) async fn beyond(mut told: Told, before: u64) {
 
 /// What is still to be done after a step back.
 #[derive(Debug)]
-pub struct Aftermath {
+pub struct StepBackRecovery {
     /// The last one for which the store has again what sagas are read with.
     prepared: watch::Sender<u64>,
-    open: Mutex<Option<Open>>,
+    open: UnpoisonedMutex<Option<OpenStepBack>>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenStepBack {
     step: Arc<StepBack>,
     /// Shards that were claimed and read again since.
     read: BTreeSet<u16>,
 }
 
-impl Default for Aftermath {
-    fn default() -> Aftermath {
-        Aftermath { prepared: watch::Sender::new(0), open: Mutex::default() }
+impl Default for StepBackRecovery {
+    fn default() -> StepBackRecovery {
+        StepBackRecovery { prepared: watch::Sender::new(0), open: UnpoisonedMutex::default() }
     }
 }
 
-impl Aftermath {
+impl StepBackRecovery {
     /// Why an engine that owns these shards does not work as it should; `None`: all were read again. For people.
     #[must_use]
-    pub fn trouble(&self, owned: impl Iterator<Item = Shard>) -> Option<String> {
+    pub fn trouble(&self, owned: impl Iterator<Item = ShardId>) -> Option<String> {
         let open = self.open.lock();
         let open = open.as_ref()?;
         let left = owned.filter(|shard| !open.read.contains(&shard.0)).count();
@@ -68,14 +68,14 @@ impl Aftermath {
     }
 
     /// Returns when sagas can be read: at once, or after the step back that has just been told.
-    pub(super) async fn prepared(&self, told: &Told) {
+    pub(super) async fn prepared(&self, told: &StepBackReceiver) {
         let number = number(told);
         // The sender lives as long as this.
         drop(self.prepared.subscribe().wait_for(|prepared| *prepared >= number).await);
     }
 
     /// The shard is read again, of an engine that owns these.
-    pub(super) fn settled(&self, shard: Shard, mut owned: impl Iterator<Item = Shard>) {
+    pub(super) fn settled(&self, shard: ShardId, mut owned: impl Iterator<Item = ShardId>) {
         let mut open = self.open.lock();
         let Some(aftermath) = open.as_mut() else { return };
         aftermath.read.insert(shard.0);
@@ -89,7 +89,7 @@ impl Aftermath {
     }
 
     fn begin(&self, step: &Arc<StepBack>) {
-        *self.open.lock() = Some(Open { step: Arc::clone(step), read: BTreeSet::new() });
+        *self.open.lock() = Some(OpenStepBack { step: Arc::clone(step), read: BTreeSet::new() });
     }
 }
 
@@ -131,7 +131,7 @@ fn report(step: &StepBack) {
 }
 
 /// Definitions and policies that were published lately may be gone, and sagas are read with them.
-async fn store_again(parts: &Parts) -> Result<(), saga_event_store::Error> {
+async fn store_again(parts: &Parts) -> Result<(), saga_event_store::StoreError> {
     for plan in parts.plans.all() {
         parts.plans.publish(parts.store.as_ref(), plan).await?;
     }
@@ -162,26 +162,26 @@ mod tests {
         })
     }
 
-    fn shards(numbers: &[u16]) -> impl Iterator<Item = Shard> {
-        numbers.iter().copied().map(Shard)
+    fn shards(numbers: &[u16]) -> impl Iterator<Item = ShardId> {
+        numbers.iter().copied().map(ShardId)
     }
 
     #[test]
     fn it_lasts_until_every_shard_is_read_again_or_gone() {
-        let aftermath = Aftermath::default();
+        let aftermath = StepBackRecovery::default();
         aftermath.begin(&step(1));
         let said = aftermath.trouble(shards(&[1, 2])).expect("two shards are to be read");
         assert!(said.contains("1970-01-01T00:00:01") && said.contains("1970-01-01T00:01:01"), "{said}");
-        aftermath.settled(Shard(1), shards(&[1, 2]));
+        aftermath.settled(ShardId(1), shards(&[1, 2]));
         assert!(aftermath.trouble(shards(&[1, 2])).is_some());
         assert_eq!(aftermath.trouble(shards(&[1])), None);
-        aftermath.settled(Shard(2), shards(&[1, 2]));
+        aftermath.settled(ShardId(2), shards(&[1, 2]));
         assert_eq!(aftermath.trouble(shards(&[1, 2, 3])), None);
     }
 
     #[test]
     fn shards_that_come_after_a_step_back_that_was_found_at_the_start_are_to_be_read_too() {
-        let aftermath = Aftermath::default();
+        let aftermath = StepBackRecovery::default();
         aftermath.begin(&step(1));
         assert_eq!(aftermath.trouble(shards(&[])), None);
         assert!(aftermath.trouble(shards(&[3])).is_some());

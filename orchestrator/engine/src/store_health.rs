@@ -2,11 +2,11 @@
 
 mod outage;
 
-use outage::{News, Outage, Seen};
-use saga_base::clock::Clock;
-use saga_base::sync::Mutex;
+use outage::{StoreOutage, StoreOutageNotice, StoreOutageSpan};
+use saga_base::clock::EngineClock;
+use saga_base::sync::UnpoisonedMutex;
 use saga_core::time::Timestamp;
-use saga_event_store::{Error, EventStore};
+use saga_event_store::{EventStore, StoreError};
 use std::fmt;
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Writer {
+pub(crate) enum StoreWriter {
     /// A mark every two seconds.
     Heartbeat,
     /// One of the committers.
@@ -33,19 +33,19 @@ pub(crate) enum Writer {
 /// What writers found.
 #[derive(Debug, Default)]
 pub struct StoreHealth {
-    state: Mutex<State>,
+    state: UnpoisonedMutex<StoreHealthState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct StoreHealthState {
     /// When a write was confirmed last.
     confirmed: Option<Instant>,
-    waiting: BTreeMap<Writer, Waiting>,
-    outage: Outage,
+    waiting: BTreeMap<StoreWriter, PendingWrite>,
+    outage: StoreOutage,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct PendingWrite {
     since: Instant,
     /// Why the last try failed; `None`: the first has no answer yet.
     error: Option<String>,
@@ -71,24 +71,24 @@ impl StoreHealth {
         self.state.lock().confirmed.map(|confirmed| now.saturating_duration_since(confirmed))
     }
 
-    pub(crate) fn begins(&self, writer: Writer) {
-        let waiting = Waiting { since: Instant::now(), error: None };
+    pub(crate) fn begins(&self, writer: StoreWriter) {
+        let waiting = PendingWrite { since: Instant::now(), error: None };
         self.state.lock().waiting.entry(writer).or_insert(waiting);
     }
 
-    pub(crate) fn failed(&self, writer: Writer, error: &Error) {
+    pub(crate) fn failed(&self, writer: StoreWriter, error: &StoreError) {
         metrics::counter!("saga_store_write_failures_total").increment(1);
         if let Some(waiting) = self.state.lock().waiting.get_mut(&writer) {
             waiting.error = Some(error.to_string());
         }
     }
 
-    pub(crate) fn confirmed(&self, writer: Writer) {
+    pub(crate) fn confirmed(&self, writer: StoreWriter) {
         let now = Instant::now();
         let mut state = self.state.lock();
         state.waiting.remove(&writer);
         state.confirmed = Some(now);
-        if let Some(News::Over(Seen { lasted, tries })) = state.outage.answered(now) {
+        if let Some(StoreOutageNotice::Over(StoreOutageSpan { lasted, tries })) = state.outage.answered(now) {
             info!(seconds = lasted.as_secs(), tries, "the event store answers again");
         }
     }
@@ -97,23 +97,23 @@ impl StoreHealth {
     pub(crate) fn missed(&self, what: &str, error: &dyn fmt::Display) {
         let news = self.state.lock().outage.failed(Instant::now());
         match news {
-            Some(News::Began) => {
+            Some(StoreOutageNotice::Began) => {
                 warn!(%error, what, "the event store does not answer; whoever needs it tries again, which is said again now and then");
             }
-            Some(News::Lasts(Seen { lasted, tries })) => {
+            Some(StoreOutageNotice::Lasts(StoreOutageSpan { lasted, tries })) => {
                 warn!(%error, what, seconds = lasted.as_secs(), tries, "the event store still does not answer");
             }
-            Some(News::Over(_)) | None => debug!(%error, what, "the event store does not answer"),
+            Some(StoreOutageNotice::Over(_)) | None => debug!(%error, what, "the event store does not answer"),
         }
     }
 
     /// It is settled without a write: what was to be written is at fault itself.
-    pub(crate) fn given_up(&self, writer: Writer) {
+    pub(crate) fn given_up(&self, writer: StoreWriter) {
         self.state.lock().waiting.remove(&writer);
     }
 }
 
-impl Waiting {
+impl PendingWrite {
     fn told(&self, now: Instant) -> String {
         let seconds = now.saturating_duration_since(self.since).as_secs();
         match &self.error {
@@ -124,18 +124,23 @@ impl Waiting {
 }
 
 /// Writes a mark every two seconds, for ever.
-pub(super) async fn keep_proving(store: Arc<dyn EventStore>, owner: String, clock: Clock, health: Arc<StoreHealth>) {
+pub(super) async fn keep_proving(
+    store: Arc<dyn EventStore>,
+    owner: String,
+    clock: EngineClock,
+    health: Arc<StoreHealth>,
+) {
     loop {
         let now = clock.now();
-        health.begins(Writer::Heartbeat);
+        health.begins(StoreWriter::Heartbeat);
         match store.heartbeat(&owner, now.0).await {
             Ok(()) => {
-                health.confirmed(Writer::Heartbeat);
+                health.confirmed(StoreWriter::Heartbeat);
                 show(now);
             }
             Err(error) => {
                 health.missed("confirm that it takes writes", &error);
-                health.failed(Writer::Heartbeat, &error);
+                health.failed(StoreWriter::Heartbeat, &error);
             }
         }
         tokio::time::sleep(EVERY).await;
@@ -155,25 +160,25 @@ mod tests {
     fn a_store_takes_writes_once_one_is_confirmed() {
         let health = StoreHealth::default();
         assert!(health.trouble(Instant::now()).is_some());
-        health.begins(Writer::Heartbeat);
-        health.confirmed(Writer::Heartbeat);
+        health.begins(StoreWriter::Heartbeat);
+        health.confirmed(StoreWriter::Heartbeat);
         assert_eq!(health.trouble(Instant::now()), None);
     }
 
     #[test]
     fn one_writer_that_waits_is_enough() {
         let health = StoreHealth::default();
-        health.begins(Writer::Committer(1));
-        health.begins(Writer::Heartbeat);
-        health.confirmed(Writer::Heartbeat);
+        health.begins(StoreWriter::Committer(1));
+        health.begins(StoreWriter::Heartbeat);
+        health.confirmed(StoreWriter::Heartbeat);
         let now = Instant::now();
         assert_eq!(health.trouble(now), None, "it has only begun");
         let said = health.trouble(now + PATIENCE).expect("it waits");
         assert!(said.contains("has not answered"), "{said}");
-        health.failed(Writer::Committer(1), &Error::ReadOnly("demoted".into()));
+        health.failed(StoreWriter::Committer(1), &StoreError::ReadOnly("demoted".into()));
         let said = health.trouble(now + PATIENCE).expect("it waits");
         assert!(said.contains("demoted"), "{said}");
-        health.confirmed(Writer::Committer(1));
+        health.confirmed(StoreWriter::Committer(1));
         assert_eq!(health.trouble(now + PATIENCE), None);
     }
 }

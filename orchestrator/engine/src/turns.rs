@@ -24,18 +24,18 @@ const AT_WORK: Duration = Duration::from_secs(1);
 
 /// Leave to bring some sagas into memory. Free again when the last of them has dropped it.
 #[derive(Clone, Debug)]
-pub struct Turn {
+pub struct LoadPermit {
     #[expect(dead_code, reason = "for its drop")]
     unrecorded: Arc<oneshot::Sender<()>>,
-    at_work: AtWork,
+    at_work: WorkingPermit,
 }
 
 /// A turn of a saga of which something is recorded.
 #[derive(Clone, Debug)]
-pub(super) struct AtWork(#[expect(dead_code, reason = "for its drop")] Arc<oneshot::Sender<()>>);
+pub(super) struct WorkingPermit(#[expect(dead_code, reason = "for its drop")] Arc<oneshot::Sender<()>>);
 
-impl Turn {
-    fn of(permit: OwnedSemaphorePermit) -> Turn {
+impl LoadPermit {
+    fn of(permit: OwnedSemaphorePermit) -> LoadPermit {
         let (unrecorded, recorded) = oneshot::channel();
         let (at_work, gone) = oneshot::channel();
         tokio::spawn(async move {
@@ -44,66 +44,66 @@ impl Turn {
             drop(timeout(AT_WORK, gone).await);
             drop(permit);
         });
-        Turn { unrecorded: Arc::new(unrecorded), at_work: AtWork(Arc::new(at_work)) }
+        LoadPermit { unrecorded: Arc::new(unrecorded), at_work: WorkingPermit(Arc::new(at_work)) }
     }
 
-    pub(super) fn recorded(self) -> AtWork {
+    pub(super) fn recorded(self) -> WorkingPermit {
         self.at_work
     }
 }
 
 /// All turns of a process.
 #[derive(Clone, Debug)]
-pub(crate) struct AllTurns(Arc<Semaphore>);
+pub(crate) struct LoadSemaphore(Arc<Semaphore>);
 
-impl Default for AllTurns {
-    fn default() -> AllTurns {
-        AllTurns::many(TURNS)
+impl Default for LoadSemaphore {
+    fn default() -> LoadSemaphore {
+        LoadSemaphore::many(TURNS)
     }
 }
 
-impl AllTurns {
-    fn many(turns: usize) -> AllTurns {
-        AllTurns(Arc::new(Semaphore::new(turns)))
+impl LoadSemaphore {
+    fn many(turns: usize) -> LoadSemaphore {
+        LoadSemaphore(Arc::new(Semaphore::new(turns)))
     }
 }
 
-type Asked = Pin<Box<dyn Future<Output = Option<Turn>> + Send>>;
+type PermitFuture = Pin<Box<dyn Future<Output = Option<LoadPermit>> + Send>>;
 
 /// One shard's place among those that wait for turns.
-pub(super) struct Turns {
-    all: AllTurns,
+pub(super) struct LoadPermitQueue {
+    all: LoadSemaphore,
     /// Kept while other things happen: who asks anew goes behind the others.
-    asked: Option<Asked>,
+    asked: Option<PermitFuture>,
 }
 
-impl fmt::Debug for Turns {
+impl fmt::Debug for LoadPermitQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turns").field("asked", &self.asked.is_some()).finish_non_exhaustive()
+        f.debug_struct("LoadPermitQueue").field("asked", &self.asked.is_some()).finish_non_exhaustive()
     }
 }
 
-impl Turns {
-    pub(super) fn of(all: &AllTurns) -> Turns {
-        Turns { all: all.clone(), asked: None }
+impl LoadPermitQueue {
+    pub(super) fn of(all: &LoadSemaphore) -> LoadPermitQueue {
+        LoadPermitQueue { all: all.clone(), asked: None }
     }
 
     /// A turn, not before `at`. Dropping the future keeps the place.
-    pub(super) async fn next(&mut self, at: Instant) -> Option<Turn> {
+    pub(super) async fn next(&mut self, at: Instant) -> Option<LoadPermit> {
         if self.asked.is_none() {
             sleep_until(at).await;
         }
         let all = &self.all.0;
-        let ask = || Arc::clone(all).acquire_owned().map(|permit| permit.ok().map(Turn::of));
+        let ask = || Arc::clone(all).acquire_owned().map(|permit| permit.ok().map(LoadPermit::of));
         let turn = self.asked.get_or_insert_with(|| Box::pin(ask())).await;
         self.asked = None;
         turn
     }
 
     /// A turn that is free now.
-    pub(super) fn now(&mut self) -> Option<Turn> {
+    pub(super) fn now(&mut self) -> Option<LoadPermit> {
         match &mut self.asked {
-            None => Arc::clone(&self.all.0).try_acquire_owned().ok().map(Turn::of),
+            None => Arc::clone(&self.all.0).try_acquire_owned().ok().map(LoadPermit::of),
             Some(asked) => {
                 let turn = asked.as_mut().now_or_never()?;
                 self.asked = None;
@@ -115,14 +115,14 @@ impl Turns {
 
 /// Turns that are free now, for one saga after the other.
 #[derive(Debug, Default)]
-pub(super) struct Lent {
-    turn: Option<Turn>,
+pub(super) struct LoadPermitShare {
+    turn: Option<LoadPermit>,
     left: usize,
 }
 
-impl Lent {
+impl LoadPermitShare {
     /// One saga's share; `None`: no turn is free.
-    pub(super) fn share(&mut self, turns: &mut Turns) -> Option<Turn> {
+    pub(super) fn share(&mut self, turns: &mut LoadPermitQueue) -> Option<LoadPermit> {
         if self.left == 0 {
             self.turn = Some(turns.now()?);
             self.left = TOGETHER;
@@ -139,8 +139,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_for_a_turn_keeps_its_place_while_other_things_happen() {
-        let all = AllTurns::many(1);
-        let (mut first, mut second) = (Turns::of(&all), Turns::of(&all));
+        let all = LoadSemaphore::many(1);
+        let (mut first, mut second) = (LoadPermitQueue::of(&all), LoadPermitQueue::of(&all));
         let taken = second.now().expect("one is free");
         assert!(first.next(Instant::now()).now_or_never().is_none());
         assert!(second.next(Instant::now()).now_or_never().is_none());
@@ -155,9 +155,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_turn_is_free_again_when_its_last_saga_has_left() {
-        let mut turns = Turns::of(&AllTurns::many(1));
-        let mut lent = Lent::default();
-        let shares: Vec<Turn> = std::iter::from_fn(|| lent.share(&mut turns)).collect();
+        let mut turns = LoadPermitQueue::of(&LoadSemaphore::many(1));
+        let mut lent = LoadPermitShare::default();
+        let shares: Vec<LoadPermit> = std::iter::from_fn(|| lent.share(&mut turns)).collect();
         assert_eq!(shares.len(), TOGETHER, "more sagas than a turn is for");
         drop(lent);
         let last = shares.into_iter().next_back();
@@ -170,7 +170,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_saga_that_waits_for_its_participant_does_not_keep_others_from_theirs() {
-        let mut turns = Turns::of(&AllTurns::many(1));
+        let mut turns = LoadPermitQueue::of(&LoadSemaphore::many(1));
         let hangs = turns.now().expect("one is free").recorded();
         let asked = Instant::now();
         assert!(turns.next(asked).await.is_some());
@@ -180,7 +180,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_time_frees_a_turn_while_the_store_is_away() {
-        let mut turns = Turns::of(&AllTurns::many(1));
+        let mut turns = LoadPermitQueue::of(&LoadSemaphore::many(1));
         let unrecorded = turns.now().expect("one is free");
         assert!(timeout(AT_WORK * 100, turns.next(Instant::now())).await.is_err());
         drop(unrecorded.recorded());

@@ -2,9 +2,11 @@
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use saga_guards::{
-    Monotonic,
-    breaker::{Admission, Breaker, Config, Mode, Settings, Verdict, Window},
-    budget::{self, Budget},
+    MonotonicTime,
+    breaker::{
+        BreakerAdmission, BreakerConfig, BreakerMode, BreakerParameters, CallVerdict, CircuitBreaker, WindowConfig,
+    },
+    budget::{self, RetryBudget},
 };
 use std::{hint::black_box, time::Duration};
 
@@ -17,25 +19,25 @@ const APART: Duration = Duration::from_micros(100);
 struct Clock(Duration);
 
 impl Clock {
-    fn read(&mut self) -> Monotonic {
+    fn read(&mut self) -> MonotonicTime {
         self.0 += APART;
-        Monotonic::since_origin(self.0)
+        MonotonicTime::since_origin(self.0)
     }
 }
 
-fn breaker(change: impl FnOnce(&mut Settings)) -> Breaker {
-    let mut settings = Settings { slow_call: Some(Duration::from_secs(2)), ..Settings::default() };
+fn breaker(change: impl FnOnce(&mut BreakerParameters)) -> CircuitBreaker {
+    let mut settings = BreakerParameters { slow_call: Some(Duration::from_secs(2)), ..BreakerParameters::default() };
     change(&mut settings);
-    Breaker::new(Config::new(settings).expect("valid settings"), Monotonic::default())
+    CircuitBreaker::new(BreakerConfig::new(settings).expect("valid settings"), MonotonicTime::default())
 }
 
 /// One call that goes well, or is refused.
-fn call(breaker: &mut Breaker, clock: &mut Clock) {
+fn call(breaker: &mut CircuitBreaker, clock: &mut Clock) {
     match breaker.admit(clock.read(), HOLD, 7) {
-        Admission::Admitted(ticket) => {
-            black_box(breaker.settle(ticket, Verdict::Succeeded, TOOK, clock.read(), 7));
+        BreakerAdmission::Admitted(ticket) => {
+            black_box(breaker.settle(ticket, CallVerdict::Succeeded, TOOK, clock.read(), 7));
         }
-        Admission::Refused { retry_after, .. } => {
+        BreakerAdmission::Refused { retry_after, .. } => {
             black_box(retry_after);
         }
     }
@@ -45,8 +47,8 @@ fn breakers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("breaker");
     for (name, mut breaker) in [
         ("closed, window of time", breaker(|_| {})),
-        ("closed, window of 100 calls", breaker(|it| it.window = Window::Calls(100))),
-        ("closed, window of 10,000 calls", breaker(|it| it.window = Window::Calls(10_000))),
+        ("closed, window of 100 calls", breaker(|it| it.window = WindowConfig::Calls(100))),
+        ("closed, window of 10,000 calls", breaker(|it| it.window = WindowConfig::Calls(10_000))),
         ("closed, shedding", breaker(|it| it.shed_above = Some(2.0))),
     ] {
         let mut clock = Clock(Duration::ZERO);
@@ -58,13 +60,13 @@ fn breakers(criterion: &mut Criterion) {
 /// Time stands still, so that it goes on refusing.
 fn refusals(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("breaker");
-    let now = Monotonic::since_origin(Duration::from_secs(60));
+    let now = MonotonicTime::since_origin(Duration::from_secs(60));
     let mut open = breaker(|it| it.minimum_calls = 1);
-    if let Admission::Admitted(ticket) = open.admit(now, HOLD, 7) {
-        black_box(open.settle(ticket, Verdict::Failed, TOOK, now, 7));
+    if let BreakerAdmission::Admitted(ticket) = open.admit(now, HOLD, 7) {
+        black_box(open.settle(ticket, CallVerdict::Failed, TOOK, now, 7));
     }
     let mut forced = breaker(|_| {});
-    forced.set_mode(Mode::ForcedOpen, now);
+    forced.set_mode(BreakerMode::ForcedOpen, now);
     let mut paused = breaker(|_| {});
     paused.open_for_at_least(Duration::MAX, now);
     for (name, mut breaker) in [("open", open), ("forced open", forced), ("asked to pause", paused)] {
@@ -80,13 +82,13 @@ fn opening(criterion: &mut Criterion) {
         bencher.iter_batched(
             || breaker(|it| (it.minimum_calls, it.probes) = (1, 1)),
             |mut breaker| {
-                let closed = Monotonic::default();
-                if let Admission::Admitted(ticket) = breaker.admit(closed, HOLD, 7) {
-                    black_box(breaker.settle(ticket, Verdict::Failed, TOOK, closed, 7));
+                let closed = MonotonicTime::default();
+                if let BreakerAdmission::Admitted(ticket) = breaker.admit(closed, HOLD, 7) {
+                    black_box(breaker.settle(ticket, CallVerdict::Failed, TOOK, closed, 7));
                 }
                 let later = closed.plus(Duration::from_secs(60));
-                if let Admission::Admitted(ticket) = breaker.admit(later, HOLD, 7) {
-                    black_box(breaker.settle(ticket, Verdict::Succeeded, TOOK, later, 7));
+                if let BreakerAdmission::Admitted(ticket) = breaker.admit(later, HOLD, 7) {
+                    black_box(breaker.settle(ticket, CallVerdict::Succeeded, TOOK, later, 7));
                 }
                 breaker
             },
@@ -97,10 +99,12 @@ fn opening(criterion: &mut Criterion) {
 
 fn budgets(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("budget");
-    let (mut budget, mut clock) = (Budget::new(budget::Config::default(), Monotonic::default()), Clock(Duration::ZERO));
+    let (mut budget, mut clock) =
+        (RetryBudget::new(budget::RetryBudgetConfig::default(), MonotonicTime::default()), Clock(Duration::ZERO));
     group.bench_function("a first attempt", |bencher| bencher.iter(|| budget.first(clock.read())));
     group.bench_function("a further attempt", |bencher| bencher.iter(|| black_box(budget.take(clock.read()))));
-    let mut empty = Budget::new(budget::Config { share: 0.0, reserve_per_second: 0 }, Monotonic::default());
+    let mut empty =
+        RetryBudget::new(budget::RetryBudgetConfig { share: 0.0, reserve_per_second: 0 }, MonotonicTime::default());
     group.bench_function("refused", |bencher| bencher.iter(|| black_box(empty.take(clock.read()))));
     group.finish();
 }

@@ -12,9 +12,9 @@ mod config;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, ConfigError};
+pub use config::{AdaptiveLimitConfig, AdaptiveLimitError};
 
-use crate::Monotonic;
+use crate::MonotonicTime;
 use std::{num::NonZeroU32, time::Duration};
 
 /// Weight of the latest window in the mean of all before: a few windows are the memory.
@@ -36,19 +36,19 @@ const SHORTEST_WINDOW: Duration = Duration::from_millis(10);
 
 /// An adaptive limit.
 #[derive(Clone, Debug)]
-pub struct Adaptive {
-    config: Config,
+pub struct AdaptiveLimit {
+    config: AdaptiveLimitConfig,
     limit: f64,
-    mean: Option<Mean>,
+    mean: Option<LatencyMean>,
     /// The best mean in seconds, slowly forgotten.
     best: f64,
-    window: Window,
-    window_ends: Monotonic,
+    window: SampleWindow,
+    window_ends: MonotonicTime,
 }
 
 /// What a finished call says of its participant's load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Load {
+pub enum LoadSample {
     /// It answered after this long.
     Answered(Duration),
     /// It asks for less, or did not answer in time.
@@ -58,44 +58,44 @@ pub enum Load {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Mean {
+struct LatencyMean {
     seconds: f64,
     deviation: f64,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Window {
+struct SampleWindow {
     answers: u32,
     seconds: f64,
     most_in_flight: u32,
     was_too_much: bool,
 }
 
-impl Adaptive {
+impl AdaptiveLimit {
     /// Starts where `config` says.
     #[must_use]
-    pub fn new(config: Config, now: Monotonic) -> Adaptive {
+    pub fn new(config: AdaptiveLimitConfig, now: MonotonicTime) -> AdaptiveLimit {
         let limit = f64::from(config.start().get());
-        Adaptive {
+        AdaptiveLimit {
             config,
             limit,
             mean: None,
             best: f64::INFINITY,
-            window: Window::default(),
+            window: SampleWindow::default(),
             window_ends: now.plus(SHORTEST_WINDOW),
         }
     }
 
     /// A call has finished while `in_flight` were out, itself included.
-    pub fn finished(&mut self, load: Load, in_flight: u32, now: Monotonic) {
+    pub fn finished(&mut self, load: LoadSample, in_flight: u32, now: MonotonicTime) {
         self.window.most_in_flight = self.window.most_in_flight.max(in_flight);
         match load {
-            Load::Answered(took) => {
+            LoadSample::Answered(took) => {
                 self.window.answers += 1;
                 self.window.seconds += took.as_secs_f64();
             }
-            Load::TooMuch => self.window.was_too_much = true,
-            Load::Unsaid => {}
+            LoadSample::TooMuch => self.window.was_too_much = true,
+            LoadSample::Unsaid => {}
         }
         if now >= self.window_ends {
             self.close_window(now);
@@ -111,23 +111,23 @@ impl Adaptive {
     }
 
     /// Other bounds from now on; the limit stays where they allow it.
-    pub fn configure(&mut self, config: Config) {
+    pub fn configure(&mut self, config: AdaptiveLimitConfig) {
         self.config = config;
         self.keep_within();
     }
 
     /// The bounds.
     #[must_use]
-    pub fn config(&self) -> Config {
+    pub fn config(&self) -> AdaptiveLimitConfig {
         self.config
     }
 
-    fn close_window(&mut self, now: Monotonic) {
+    fn close_window(&mut self, now: MonotonicTime) {
         let window = std::mem::take(&mut self.window);
         let latest = (window.answers > 0).then(|| window.seconds / f64::from(window.answers));
         self.adapt(&window, latest);
         if let Some(latest) = latest {
-            let mean = Mean::after(self.mean, latest);
+            let mean = LatencyMean::after(self.mean, latest);
             let best = if self.limit() == self.config.min() { mean.seconds } else { self.best * (1.0 + FORGETTING) };
             self.best = mean.seconds.min(best);
             self.mean = Some(mean);
@@ -136,7 +136,7 @@ impl Adaptive {
         self.window_ends = now.plus(Duration::try_from_secs_f64(usual).unwrap_or_default().max(SHORTEST_WINDOW));
     }
 
-    fn adapt(&mut self, window: &Window, latest: Option<f64>) {
+    fn adapt(&mut self, window: &SampleWindow, latest: Option<f64>) {
         let is_crowded = latest.is_some_and(|latest| latest > self.best * TOLERATED);
         let is_slow = latest.zip(self.mean).is_some_and(|(latest, mean)| latest >= mean.slow_from());
         let is_ours = window.most_in_flight.saturating_mul(2) >= self.limit().get();
@@ -154,11 +154,11 @@ impl Adaptive {
     }
 }
 
-impl Mean {
-    fn after(before: Option<Mean>, latest: f64) -> Mean {
-        let Some(before) = before else { return Mean { seconds: latest, deviation: 0.0 } };
+impl LatencyMean {
+    fn after(before: Option<LatencyMean>, latest: f64) -> LatencyMean {
+        let Some(before) = before else { return LatencyMean { seconds: latest, deviation: 0.0 } };
         let off = latest - before.seconds;
-        Mean {
+        LatencyMean {
             seconds: before.seconds + SMOOTHING * off,
             deviation: before.deviation + SMOOTHING * (off.abs() - before.deviation),
         }

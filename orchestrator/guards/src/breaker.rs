@@ -7,9 +7,9 @@
 //! HalfOpen --(as many probes succeeded as are configured)----------------------------> Closed, with an empty window and a ramp
 //! ```
 //!
-//! Whoever is admitted holds a [`Ticket`] and settles it exactly once. A ticket names the generation it was issued in, and every change of
+//! Whoever is admitted holds a [`BreakerTicket`] and settles it exactly once. A ticket names the generation it was issued in, and every change of
 //! state begins a new one, so the result of a call that was begun in an earlier state never changes the present one; it is counted as stale.
-//! A ticket settled as [`Verdict::Neutral`] gives its slot back and says nothing; one that is never settled loses its slot when its time is
+//! A ticket settled as [`CallVerdict::Neutral`] gives its slot back and says nothing; one that is never settled loses its slot when its time is
 //! over.
 //!
 //! Failures are those of the transport and of the participant's machinery: broken connections, timeouts, 5xx. A participant that answers
@@ -32,18 +32,20 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, ConfigError, MAX_PROBES, MAX_WINDOW_CALLS, Settings, Window};
-pub use snapshot::{Mode, Room, Snapshot, State, Tripped};
-pub use ticket::{Admission, Generation, Refusal, Settled, Ticket, Trip, Verdict};
+pub use config::{BreakerConfig, BreakerConfigError, BreakerParameters, MAX_PROBES, MAX_WINDOW_CALLS, WindowConfig};
+pub use snapshot::{BreakerCapacity, BreakerMode, BreakerSnapshot, BreakerState, TripDetails};
+pub use ticket::{
+    BreakerAdmission, BreakerGeneration, BreakerRefusal, BreakerTicket, BreakerTransition, CallVerdict, TripReason,
+};
 
-use crate::Monotonic;
-use ramp::{MAX_RAMP, Ramp};
-use shed::{SHED_REST, Shed};
-use slots::Slots;
+use crate::MonotonicTime;
+use ramp::{MAX_RAMP, SlowStartRamp};
+use shed::{LoadShedder, SHED_REST};
+use slots::ProbeSlots;
 use std::time::Duration;
-use ticket::Leave;
-use watch::Watch;
-use window::Window as Counted;
+use ticket::TicketKind;
+use watch::TripReportThrottle;
+use window::SlidingWindow;
 
 /// When somebody asks again who found a breaker forced open. Whoever forces it and lets it go wakes what waits, so this is for those that
 /// nobody woke.
@@ -61,24 +63,24 @@ const SOONEST: Duration = Duration::from_millis(1);
 
 /// One breaker. Changes under `&mut`; whoever shares it locks it.
 #[derive(Clone, Debug)]
-pub struct Breaker {
-    config: Config,
-    mode: Mode,
-    phase: Phase,
+pub struct CircuitBreaker {
+    config: BreakerConfig,
+    mode: BreakerMode,
+    phase: BreakerPhase,
     /// When the mode or the phase began.
-    since: Monotonic,
+    since: MonotonicTime,
     generation: u64,
     /// The participant asked not to be called before.
-    asked_until: Monotonic,
+    asked_until: MonotonicTime,
     /// The calls that are counted while it is closed; kept over changes of state because it is large.
-    window: Counted,
+    window: SlidingWindow,
     /// Those of the probes while it is half-open, those of the ramp while it is closed.
-    slots: Slots,
-    shed: Option<Shed>,
+    slots: ProbeSlots,
+    shed: Option<LoadShedder>,
     failures_in_a_row: u32,
     opened_in_a_row: u32,
     /// Why it opened last, until it closes.
-    tripped: Option<Tripped>,
+    tripped: Option<TripDetails>,
     /// Successes of calls that had been given up, since it opened.
     late_successes: u32,
     stale_results: u64,
@@ -86,29 +88,29 @@ pub struct Breaker {
 
 /// What it does when nobody forces it.
 #[derive(Clone, Copy, Debug)]
-enum Phase {
-    Closed { ramp: Option<Ramp>, watch: Watch },
-    Open { until: Monotonic, random: u64 },
+enum BreakerPhase {
+    Closed { ramp: Option<SlowStartRamp>, watch: TripReportThrottle },
+    Open { until: MonotonicTime, random: u64 },
     HalfOpen { succeeded: u32 },
 }
 
-impl Phase {
-    const CLOSED: Phase = Phase::Closed { ramp: None, watch: Watch::Listening };
+impl BreakerPhase {
+    const CLOSED: BreakerPhase = BreakerPhase::Closed { ramp: None, watch: TripReportThrottle::Listening };
 }
 
-impl Breaker {
+impl CircuitBreaker {
     /// A closed breaker that has seen no call.
     #[must_use]
-    pub fn new(config: Config, now: Monotonic) -> Breaker {
-        Breaker {
-            mode: Mode::Automatic,
-            phase: Phase::CLOSED,
+    pub fn new(config: BreakerConfig, now: MonotonicTime) -> CircuitBreaker {
+        CircuitBreaker {
+            mode: BreakerMode::Automatic,
+            phase: BreakerPhase::CLOSED,
             since: now,
             generation: 0,
-            asked_until: Monotonic::default(),
-            window: Counted::new(config.settings().window, now),
-            slots: Slots::new(MAX_RAMP.max(MAX_PROBES)),
-            shed: config.settings().shed_above.map(|_| Shed::new(now)),
+            asked_until: MonotonicTime::default(),
+            window: SlidingWindow::new(config.settings().window, now),
+            slots: ProbeSlots::new(MAX_RAMP.max(MAX_PROBES)),
+            shed: config.settings().shed_above.map(|_| LoadShedder::new(now)),
             failures_in_a_row: 0,
             opened_in_a_row: 0,
             tripped: None,
@@ -120,59 +122,59 @@ impl Breaker {
 
     /// Asks for one call. `hold` bounds how long a probe or a call of the ramp keeps its slot: a little more than the call can take; it is
     /// cut at `probeTimeout`. `random` decides who is shed.
-    pub fn admit(&mut self, now: Monotonic, hold: Duration, random: u64) -> Admission {
+    pub fn admit(&mut self, now: MonotonicTime, hold: Duration, random: u64) -> BreakerAdmission {
         match self.mode {
-            Mode::Automatic => self.admit_by_phase(now, hold, random),
-            Mode::ForcedOpen => refuse(FORCED_REST, Refusal::Forced),
-            Mode::ForcedClosed | Mode::MetricsOnly => self.let_go(Leave::Freely),
+            BreakerMode::Automatic => self.admit_by_phase(now, hold, random),
+            BreakerMode::ForcedOpen => refuse(FORCED_REST, BreakerRefusal::Forced),
+            BreakerMode::ForcedClosed | BreakerMode::MetricsOnly => self.let_go(TicketKind::Freely),
         }
     }
 
     /// Looks again at a call that was admitted in `generation` and has not left yet: who waited for something else must not leave after the
     /// breaker has opened, nor go beside the probes or the ramp of a later time. `Some`: it must not leave now, and may ask again after this
     /// long. Its ticket still has to be settled.
-    pub fn recalls(&mut self, generation: Generation, now: Monotonic) -> Option<Duration> {
+    pub fn recalls(&mut self, generation: BreakerGeneration, now: MonotonicTime) -> Option<Duration> {
         match self.mode {
-            Mode::Automatic => self.recalls_by_phase(generation, now.max(self.since)),
-            Mode::ForcedOpen => Some(FORCED_REST),
-            Mode::ForcedClosed | Mode::MetricsOnly => None,
+            BreakerMode::Automatic => self.recalls_by_phase(generation, now.max(self.since)),
+            BreakerMode::ForcedOpen => Some(FORCED_REST),
+            BreakerMode::ForcedClosed | BreakerMode::MetricsOnly => None,
         }
     }
 
-    fn recalls_by_phase(&self, generation: Generation, now: Monotonic) -> Option<Duration> {
+    fn recalls_by_phase(&self, generation: BreakerGeneration, now: MonotonicTime) -> Option<Duration> {
         if let Some(pause) = self.pause(now) {
             return Some(pause);
         }
         match self.phase {
             _ if generation.0 == self.generation => None,
-            Phase::Closed { ramp: None, .. } => None,
-            Phase::Closed { ramp: Some(_), .. } | Phase::Open { .. } | Phase::HalfOpen { .. } => {
+            BreakerPhase::Closed { ramp: None, .. } => None,
+            BreakerPhase::Closed { ramp: Some(_), .. } | BreakerPhase::Open { .. } | BreakerPhase::HalfOpen { .. } => {
                 Some(self.short_rest().max(SOONEST))
             }
         }
     }
 
-    fn admit_by_phase(&mut self, now: Monotonic, hold: Duration, random: u64) -> Admission {
+    fn admit_by_phase(&mut self, now: MonotonicTime, hold: Duration, random: u64) -> BreakerAdmission {
         // Readers race: one that read before the state began is told no longer a time than the state lasts.
         let now = now.max(self.since);
-        if let Phase::Open { until, .. } = self.phase {
+        if let BreakerPhase::Open { until, .. } = self.phase {
             if now < until {
-                return refuse(until.max(self.asked_until).since(now), Refusal::Open);
+                return refuse(until.max(self.asked_until).since(now), BreakerRefusal::Open);
             }
             if now >= self.asked_until {
-                self.enter(Phase::HalfOpen { succeeded: 0 }, now);
+                self.enter(BreakerPhase::HalfOpen { succeeded: 0 }, now);
             }
         }
         if now < self.asked_until {
-            return refuse(self.asked_until.since(now), Refusal::Asked);
+            return refuse(self.asked_until.since(now), BreakerRefusal::Asked);
         }
         match self.phase {
-            Phase::Closed { .. } => self.admit_closed(now, hold, random),
-            Phase::HalfOpen { .. } | Phase::Open { .. } => self.admit_probe(now, hold),
+            BreakerPhase::Closed { .. } => self.admit_closed(now, hold, random),
+            BreakerPhase::HalfOpen { .. } | BreakerPhase::Open { .. } => self.admit_probe(now, hold),
         }
     }
 
-    fn admit_closed(&mut self, now: Monotonic, hold: Duration, random: u64) -> Admission {
+    fn admit_closed(&mut self, now: MonotonicTime, hold: Duration, random: u64) -> BreakerAdmission {
         if let Some(admission) = self.admit_on_ramp(now, hold) {
             return admission;
         }
@@ -181,12 +183,12 @@ impl Breaker {
             (Some(shed), Some(above)) => shed.sheds(above, settings.minimum_calls, now, random),
             (Some(_) | None, _) => false,
         };
-        if sheds { refuse(SHED_REST, Refusal::Shed) } else { self.let_go(Leave::Freely) }
+        if sheds { refuse(SHED_REST, BreakerRefusal::Shed) } else { self.let_go(TicketKind::Freely) }
     }
 
     /// `None` if no ramp is under way.
-    fn admit_on_ramp(&mut self, now: Monotonic, hold: Duration) -> Option<Admission> {
-        let Phase::Closed { ramp, .. } = &mut self.phase else { return None };
+    fn admit_on_ramp(&mut self, now: MonotonicTime, hold: Duration) -> Option<BreakerAdmission> {
+        let BreakerPhase::Closed { ramp, .. } = &mut self.phase else { return None };
         let under_way = (*ramp)?;
         if under_way.is_over(now) {
             *ramp = None;
@@ -194,31 +196,33 @@ impl Breaker {
         }
         let taken = self.slots.take(under_way.at_once(), now, hold.min(self.config.settings().probe_timeout));
         Some(match taken {
-            Ok(slot) => self.let_go(Leave::Ramp(slot)),
-            Err(next) => refuse(next.min(under_way.left(now)).min(self.short_rest()).max(SOONEST), Refusal::Ramp),
+            Ok(slot) => self.let_go(TicketKind::Ramp(slot)),
+            Err(next) => {
+                refuse(next.min(under_way.left(now)).min(self.short_rest()).max(SOONEST), BreakerRefusal::Ramp)
+            }
         })
     }
 
-    fn admit_probe(&mut self, now: Monotonic, hold: Duration) -> Admission {
+    fn admit_probe(&mut self, now: MonotonicTime, hold: Duration) -> BreakerAdmission {
         let probe_timeout = self.config.settings().probe_timeout;
         match self.slots.take(self.probes_wanted(), now, hold.min(probe_timeout)) {
-            Ok(slot) => self.let_go(Leave::Probe(slot)),
-            Err(next) => refuse(next.min(self.short_rest()).max(SOONEST), Refusal::Probing),
+            Ok(slot) => self.let_go(TicketKind::Probe(slot)),
+            Err(next) => refuse(next.min(self.short_rest()).max(SOONEST), BreakerRefusal::Probing),
         }
     }
 
     /// No more are let out at once than may still be needed to close it.
     fn probes_wanted(&self) -> u32 {
         let succeeded = match self.phase {
-            Phase::HalfOpen { succeeded } => succeeded,
-            Phase::Closed { .. } | Phase::Open { .. } => 0,
+            BreakerPhase::HalfOpen { succeeded } => succeeded,
+            BreakerPhase::Closed { .. } | BreakerPhase::Open { .. } => 0,
         };
         // One always may leave, even if more have succeeded than are asked for since the configuration changed.
         self.config.successes().saturating_sub(succeeded).max(1).min(self.config.settings().probes)
     }
 
-    fn let_go(&self, leave: Leave) -> Admission {
-        Admission::Admitted(Ticket { generation: self.generation, leave })
+    fn let_go(&self, leave: TicketKind) -> BreakerAdmission {
+        BreakerAdmission::Admitted(BreakerTicket { generation: self.generation, leave })
     }
 
     fn short_rest(&self) -> Duration {
@@ -226,7 +230,7 @@ impl Breaker {
     }
 
     /// Whatever was begun before belongs to an earlier generation from now on.
-    fn enter(&mut self, phase: Phase, now: Monotonic) {
+    fn enter(&mut self, phase: BreakerPhase, now: MonotonicTime) {
         self.phase = phase;
         self.since = now;
         self.generation = self.generation.wrapping_add(1);
@@ -236,6 +240,6 @@ impl Breaker {
     }
 }
 
-fn refuse(retry_after: Duration, why: Refusal) -> Admission {
-    Admission::Refused { retry_after, why }
+fn refuse(retry_after: Duration, why: BreakerRefusal) -> BreakerAdmission {
+    BreakerAdmission::Refused { retry_after, why }
 }

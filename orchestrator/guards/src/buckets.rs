@@ -1,13 +1,13 @@
-use crate::Monotonic;
+use crate::MonotonicTime;
 use std::time::Duration;
 
 /// What is counted: numbers that are added as calls come and taken off as they grow old.
-pub(crate) trait Tally: Copy + Default {
+pub(crate) trait BucketValue: Copy + Default {
     fn plus(&mut self, more: Self);
     fn minus(&mut self, less: Self);
 }
 
-impl Tally for u32 {
+impl BucketValue for u32 {
     fn plus(&mut self, more: u32) {
         *self = self.saturating_add(more);
     }
@@ -20,7 +20,7 @@ impl Tally for u32 {
 /// Sums over a span of time that moves on, in `N` buckets: the oldest of them leaves at a time. Adding and reading cost the same however
 /// much was added.
 #[derive(Clone, Debug)]
-pub(crate) struct Buckets<T, const N: usize> {
+pub(crate) struct RollingBuckets<T, const N: usize> {
     width_ns: u64,
     /// Number of the newest bucket since the origin of the clock; its place in the ring is that modulo `N`.
     newest: u64,
@@ -28,16 +28,21 @@ pub(crate) struct Buckets<T, const N: usize> {
     total: T,
 }
 
-impl<T: Tally, const N: usize> Buckets<T, N> {
+impl<T: BucketValue, const N: usize> RollingBuckets<T, N> {
     /// Empty buckets that are `width` wide, at least a nanosecond.
-    pub(crate) fn new(width: Duration, now: Monotonic) -> Buckets<T, N> {
+    pub(crate) fn new(width: Duration, now: MonotonicTime) -> RollingBuckets<T, N> {
         let width_ns = nanos(width).max(1);
-        Buckets { width_ns, newest: nanos(now.elapsed()) / width_ns, buckets: [T::default(); N], total: T::default() }
+        RollingBuckets {
+            width_ns,
+            newest: nanos(now.elapsed()) / width_ns,
+            buckets: [T::default(); N],
+            total: T::default(),
+        }
     }
 
     /// Adds `more` and says what the sum is now. A reading older than the newest one counts as the newest: readers race by nanoseconds,
     /// and time never goes back.
-    pub(crate) fn add(&mut self, more: T, now: Monotonic) -> T {
+    pub(crate) fn add(&mut self, more: T, now: MonotonicTime) -> T {
         self.advance(now);
         self.buckets[place::<N>(self.newest)].plus(more);
         self.total.plus(more);
@@ -45,7 +50,7 @@ impl<T: Tally, const N: usize> Buckets<T, N> {
     }
 
     /// The sum of what has not left.
-    pub(crate) fn total(&mut self, now: Monotonic) -> T {
+    pub(crate) fn total(&mut self, now: MonotonicTime) -> T {
         self.advance(now);
         self.total
     }
@@ -57,7 +62,7 @@ impl<T: Tally, const N: usize> Buckets<T, N> {
     }
 
     /// How long until the oldest bucket leaves that `counts`, more than zero; `None` if none does.
-    pub(crate) fn leaves_in(&self, now: Monotonic, counts: impl Fn(T) -> bool) -> Option<Duration> {
+    pub(crate) fn leaves_in(&self, now: MonotonicTime, counts: impl Fn(T) -> bool) -> Option<Duration> {
         let ages = (0..N as u64).rev().filter(|age| *age <= self.newest);
         let mut numbers = ages.map(|age| self.newest - age);
         let oldest = numbers.find(|number| counts(self.buckets[place::<N>(*number)]))?;
@@ -65,7 +70,7 @@ impl<T: Tally, const N: usize> Buckets<T, N> {
         Some(Duration::from_nanos(leaves.saturating_sub(nanos(now.elapsed())).max(1)))
     }
 
-    fn advance(&mut self, now: Monotonic) {
+    fn advance(&mut self, now: MonotonicTime) {
         let number = nanos(now.elapsed()) / self.width_ns;
         let passed = number.saturating_sub(self.newest);
         if passed == 0 {
@@ -80,9 +85,9 @@ impl<T: Tally, const N: usize> Buckets<T, N> {
     }
 }
 
-impl<const N: usize> Buckets<u32, N> {
+impl<const N: usize> RollingBuckets<u32, N> {
     /// Takes one of what has not left off again, the newest there is.
-    pub(crate) fn take_back(&mut self, now: Monotonic) {
+    pub(crate) fn take_back(&mut self, now: MonotonicTime) {
         self.advance(now);
         let newest = self.newest;
         let mut places = (0..N as u64).map(|age| place::<N>(newest.wrapping_sub(age)));
@@ -109,12 +114,12 @@ mod tests {
 
     const WIDTH_MS: u64 = 100;
 
-    fn at(millis: u64) -> Monotonic {
-        Monotonic::since_origin(Duration::from_millis(millis))
+    fn at(millis: u64) -> MonotonicTime {
+        MonotonicTime::since_origin(Duration::from_millis(millis))
     }
 
-    fn second() -> Buckets<u32, 10> {
-        Buckets::new(Duration::from_millis(WIDTH_MS), at(0))
+    fn second() -> RollingBuckets<u32, 10> {
+        RollingBuckets::new(Duration::from_millis(WIDTH_MS), at(0))
     }
 
     #[test]
@@ -152,7 +157,7 @@ mod tests {
     #[test]
     fn a_clock_at_its_end_is_counted_too() {
         let mut second = second();
-        let end = Monotonic::since_origin(Duration::MAX);
+        let end = MonotonicTime::since_origin(Duration::MAX);
         second.add(1, end);
         assert_eq!(second.total(end), 1);
         assert!(second.leaves_in(end, |count| count > 0).is_some_and(|rest| rest > Duration::ZERO));

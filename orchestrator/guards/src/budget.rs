@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::{Monotonic, buckets::Buckets};
+use crate::{MonotonicTime, buckets::RollingBuckets};
 use std::time::Duration;
 
 /// How long a first attempt pays, and how long a further one is remembered.
@@ -24,32 +24,32 @@ const BUCKET: Duration = Duration::from_secs(1);
 
 /// How much further attempts may add.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Config {
+pub struct RetryBudgetConfig {
     /// So many further attempts for each first one, on average: 0.2 is one for five.
     pub share: f64,
     /// So many a second are allowed in any case, so that a participant with little traffic is retried too.
     pub reserve_per_second: u32,
 }
 
-impl Default for Config {
+impl Default for RetryBudgetConfig {
     /// One for five, and ten a second: the defaults of Finagle's retry budget.
-    fn default() -> Config {
-        Config { share: 0.2, reserve_per_second: 10 }
+    fn default() -> RetryBudgetConfig {
+        RetryBudgetConfig { share: 0.2, reserve_per_second: 10 }
     }
 }
 
 /// The budget of one participant. Changes under `&mut`; whoever shares it locks it.
 #[derive(Clone, Debug)]
-pub struct Budget {
-    config: Config,
-    firsts: Buckets<u32, SECONDS>,
-    further: Buckets<u32, REMEMBERED>,
+pub struct RetryBudget {
+    config: RetryBudgetConfig,
+    firsts: RollingBuckets<u32, SECONDS>,
+    further: RollingBuckets<u32, REMEMBERED>,
     refused: u64,
 }
 
 /// A budget as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct RetryBudgetSnapshot {
     /// Further attempts that it would allow now.
     pub balance: u32,
     /// First attempts that pay.
@@ -60,15 +60,20 @@ pub struct Snapshot {
     pub refused: u64,
 }
 
-impl Budget {
+impl RetryBudget {
     /// A budget that has its reserve and no more.
     #[must_use]
-    pub fn new(config: Config, now: Monotonic) -> Budget {
-        Budget { config, firsts: Buckets::new(BUCKET, now), further: Buckets::new(BUCKET, now), refused: 0 }
+    pub fn new(config: RetryBudgetConfig, now: MonotonicTime) -> RetryBudget {
+        RetryBudget {
+            config,
+            firsts: RollingBuckets::new(BUCKET, now),
+            further: RollingBuckets::new(BUCKET, now),
+            refused: 0,
+        }
     }
 
     /// A first attempt leaves: it pays for its share of a further one.
-    pub fn first(&mut self, now: Monotonic) {
+    pub fn first(&mut self, now: MonotonicTime) {
         self.firsts.add(1, now);
     }
 
@@ -76,7 +81,7 @@ impl Budget {
     ///
     /// # Errors
     /// How long until there may be one, more than zero and at most eleven seconds.
-    pub fn take(&mut self, now: Monotonic) -> Result<(), Duration> {
+    pub fn take(&mut self, now: MonotonicTime) -> Result<(), Duration> {
         if self.balance(now) >= 1 {
             self.further.add(1, now);
             return Ok(());
@@ -86,17 +91,17 @@ impl Budget {
     }
 
     /// A first attempt that paid did not leave.
-    pub fn take_back_first(&mut self, now: Monotonic) {
+    pub fn take_back_first(&mut self, now: MonotonicTime) {
         self.firsts.take_back(now);
     }
 
     /// A further attempt that was taken did not leave.
-    pub fn give_back(&mut self, now: Monotonic) {
+    pub fn give_back(&mut self, now: MonotonicTime) {
         self.further.take_back(now);
     }
 
     /// How long until one further attempt may be taken, if nobody else asks; zero: now.
-    pub fn wait(&mut self, now: Monotonic) -> Duration {
+    pub fn wait(&mut self, now: MonotonicTime) -> Duration {
         if self.balance(now) >= 1 {
             return Duration::ZERO;
         }
@@ -104,13 +109,13 @@ impl Budget {
     }
 
     /// Works by `config` from now on; what was counted stays.
-    pub fn configure(&mut self, config: Config) {
+    pub fn configure(&mut self, config: RetryBudgetConfig) {
         self.config = config;
     }
 
     /// How it stands.
-    pub fn snapshot(&mut self, now: Monotonic) -> Snapshot {
-        Snapshot {
+    pub fn snapshot(&mut self, now: MonotonicTime) -> RetryBudgetSnapshot {
+        RetryBudgetSnapshot {
             balance: self.balance(now),
             firsts: self.firsts.total(now),
             further: self.further.total(now),
@@ -118,7 +123,7 @@ impl Budget {
         }
     }
 
-    fn balance(&mut self, now: Monotonic) -> u32 {
+    fn balance(&mut self, now: MonotonicTime) -> u32 {
         let reserve = self.config.reserve_per_second.saturating_mul(SECONDS as u32);
         // Saturates at both ends; a share that is no number pays nothing.
         let paid = (self.config.share * f64::from(self.firsts.total(now))) as u32;

@@ -3,12 +3,12 @@
 //! Pure: a waiter is whatever the caller wakes somebody with. A place that is given up passes to the waiter that came first, undos before
 //! dos, without being free in between, so nobody else overtakes.
 
-use crate::Lane;
+use crate::PriorityLane;
 use std::{collections::VecDeque, num::NonZeroU32};
 
 /// Permits and the queue for them.
 #[derive(Debug)]
-pub struct Bulkhead<W> {
+pub struct CallBulkhead<W> {
     limit: NonZeroU32,
     queue_limit: u32,
     in_flight: u32,
@@ -23,25 +23,25 @@ pub struct WaiterId(u64);
 /// There is no place and no room to wait for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the bulkhead and its queue are full")]
-pub struct Full;
+pub struct BulkheadFullError;
 
 /// What became of a waiter that no longer wants to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Withdrawn {
+pub enum WithdrawOutcome {
     /// It left the queue.
     Gone,
     /// It had been given a place already, which is still its own: use it or leave it.
     HasPlace,
 }
 
-impl<W> Bulkhead<W> {
+impl<W> CallBulkhead<W> {
     /// `limit` places, and a queue for `queue_limit`.
     #[must_use]
-    pub fn new(limit: NonZeroU32, queue_limit: u32) -> Bulkhead<W> {
-        Bulkhead { limit, queue_limit, in_flight: 0, waiting: [VecDeque::new(), VecDeque::new()], last: 0 }
+    pub fn new(limit: NonZeroU32, queue_limit: u32) -> CallBulkhead<W> {
+        CallBulkhead { limit, queue_limit, in_flight: 0, waiting: [VecDeque::new(), VecDeque::new()], last: 0 }
     }
 
-    /// Takes a place if one is free. Whoever gets one calls [`Bulkhead::leave`] once.
+    /// Takes a place if one is free. Whoever gets one calls [`CallBulkhead::leave`] once.
     #[must_use]
     pub fn enter(&mut self) -> bool {
         let free = self.in_flight < self.limit.get();
@@ -53,9 +53,9 @@ impl<W> Bulkhead<W> {
     ///
     /// # Errors
     /// When the queue is full.
-    pub fn queue(&mut self, lane: Lane, waiter: W) -> Result<WaiterId, Full> {
+    pub fn queue(&mut self, lane: PriorityLane, waiter: W) -> Result<WaiterId, BulkheadFullError> {
         if self.waiting() >= self.queue_limit {
-            return Err(Full);
+            return Err(BulkheadFullError);
         }
         self.last += 1;
         let id = WaiterId(self.last);
@@ -70,24 +70,24 @@ impl<W> Bulkhead<W> {
         self.admit_next()
     }
 
-    /// Gives a place up without passing it on: [`Bulkhead::admit_next`] does that.
+    /// Gives a place up without passing it on: [`CallBulkhead::admit_next`] does that.
     pub fn vacate(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     /// The waiter `id` no longer waits.
-    pub fn withdraw(&mut self, id: WaiterId) -> Withdrawn {
+    pub fn withdraw(&mut self, id: WaiterId) -> WithdrawOutcome {
         for queue in &mut self.waiting {
             // Ids grow along a queue.
             if let Ok(place) = queue.binary_search_by_key(&id, |(waiter, _)| *waiter) {
                 queue.remove(place);
-                return Withdrawn::Gone;
+                return WithdrawOutcome::Gone;
             }
         }
-        Withdrawn::HasPlace
+        WithdrawOutcome::HasPlace
     }
 
-    /// Another number of places. Fewer than are taken: those stay until they are left. More: call [`Bulkhead::admit_next`] for whom to wake.
+    /// Another number of places. Fewer than are taken: those stay until they are left. More: call [`CallBulkhead::admit_next`] for whom to wake.
     pub fn resize(&mut self, limit: NonZeroU32) {
         self.limit = limit;
     }
@@ -142,8 +142,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn bulkhead(limit: u32, queue_limit: u32) -> Bulkhead<&'static str> {
-        Bulkhead::new(NonZeroU32::new(limit).expect("at least one place"), queue_limit)
+    fn bulkhead(limit: u32, queue_limit: u32) -> CallBulkhead<&'static str> {
+        CallBulkhead::new(NonZeroU32::new(limit).expect("at least one place"), queue_limit)
     }
 
     #[test]
@@ -151,8 +151,8 @@ mod tests {
         let mut bulkhead = bulkhead(2, 1);
         assert!(bulkhead.enter() && bulkhead.enter());
         assert!(!bulkhead.enter());
-        assert!(bulkhead.queue(Lane::Do, "first").is_ok());
-        assert_eq!(bulkhead.queue(Lane::Do, "second"), Err(Full));
+        assert!(bulkhead.queue(PriorityLane::Do, "first").is_ok());
+        assert_eq!(bulkhead.queue(PriorityLane::Do, "second"), Err(BulkheadFullError));
         assert_eq!((bulkhead.in_flight(), bulkhead.waiting()), (2, 1));
     }
 
@@ -160,8 +160,8 @@ mod tests {
     fn a_place_passes_to_whoever_came_first_and_nobody_overtakes() {
         let mut bulkhead = bulkhead(1, 8);
         assert!(bulkhead.enter());
-        bulkhead.queue(Lane::Do, "first").expect("there is room");
-        bulkhead.queue(Lane::Do, "second").expect("there is room");
+        bulkhead.queue(PriorityLane::Do, "first").expect("there is room");
+        bulkhead.queue(PriorityLane::Do, "second").expect("there is room");
         assert_eq!(bulkhead.leave(), Some("first"));
         assert!(!bulkhead.enter());
         assert_eq!(bulkhead.leave(), Some("second"));
@@ -173,10 +173,10 @@ mod tests {
     fn undos_go_before_dos() {
         let mut bulkhead = bulkhead(1, 8);
         assert!(bulkhead.enter());
-        bulkhead.queue(Lane::Do, "do").expect("there is room");
-        let gone = bulkhead.queue(Lane::Undo, "undo that gives up").expect("there is room");
-        bulkhead.queue(Lane::Undo, "undo").expect("there is room");
-        assert_eq!(bulkhead.withdraw(gone), Withdrawn::Gone);
+        bulkhead.queue(PriorityLane::Do, "do").expect("there is room");
+        let gone = bulkhead.queue(PriorityLane::Undo, "undo that gives up").expect("there is room");
+        bulkhead.queue(PriorityLane::Undo, "undo").expect("there is room");
+        assert_eq!(bulkhead.withdraw(gone), WithdrawOutcome::Gone);
         assert_eq!(bulkhead.leave(), Some("undo"));
         assert_eq!(bulkhead.leave(), Some("do"));
     }
@@ -185,22 +185,22 @@ mod tests {
     fn a_waiter_that_gives_up_leaves_the_queue_unless_it_has_a_place_by_then() {
         let mut bulkhead = bulkhead(1, 8);
         assert!(bulkhead.enter());
-        let first = bulkhead.queue(Lane::Do, "first").expect("there is room");
-        let second = bulkhead.queue(Lane::Do, "second").expect("there is room");
-        let third = bulkhead.queue(Lane::Do, "third").expect("there is room");
-        assert_eq!(bulkhead.withdraw(second), Withdrawn::Gone);
+        let first = bulkhead.queue(PriorityLane::Do, "first").expect("there is room");
+        let second = bulkhead.queue(PriorityLane::Do, "second").expect("there is room");
+        let third = bulkhead.queue(PriorityLane::Do, "third").expect("there is room");
+        assert_eq!(bulkhead.withdraw(second), WithdrawOutcome::Gone);
         assert_eq!(bulkhead.leave(), Some("first"));
-        assert_eq!(bulkhead.withdraw(first), Withdrawn::HasPlace);
+        assert_eq!(bulkhead.withdraw(first), WithdrawOutcome::HasPlace);
         assert_eq!(bulkhead.leave(), Some("third"));
-        assert_eq!(bulkhead.withdraw(third), Withdrawn::HasPlace);
+        assert_eq!(bulkhead.withdraw(third), WithdrawOutcome::HasPlace);
     }
 
     #[test]
     fn fewer_places_are_reached_as_calls_end_and_more_are_there_at_once() {
         let mut bulkhead = bulkhead(2, 8);
         assert!(bulkhead.enter() && bulkhead.enter());
-        bulkhead.queue(Lane::Do, "first").expect("there is room");
-        bulkhead.queue(Lane::Do, "second").expect("there is room");
+        bulkhead.queue(PriorityLane::Do, "first").expect("there is room");
+        bulkhead.queue(PriorityLane::Do, "second").expect("there is room");
         bulkhead.resize(NonZeroU32::MIN);
         assert_eq!(bulkhead.leave(), None);
         assert_eq!(bulkhead.leave(), Some("first"));
@@ -211,49 +211,49 @@ mod tests {
     }
 
     #[derive(Clone, Debug)]
-    enum Act {
+    enum BulkheadOperation {
         Arrive,
         Leave,
         GiveUp(usize),
         Resize(u32),
     }
 
-    fn act() -> impl Strategy<Value = Act> {
+    fn act() -> impl Strategy<Value = BulkheadOperation> {
         prop_oneof![
-            4 => Just(Act::Arrive),
-            3 => Just(Act::Leave),
-            1 => any::<usize>().prop_map(Act::GiveUp),
-            1 => (1u32..6).prop_map(Act::Resize),
+            4 => Just(BulkheadOperation::Arrive),
+            3 => Just(BulkheadOperation::Leave),
+            1 => any::<usize>().prop_map(BulkheadOperation::GiveUp),
+            1 => (1u32..6).prop_map(BulkheadOperation::Resize),
         ]
     }
 
     proptest! {
         #[test]
         fn every_place_has_one_holder_and_nobody_waits_beside_a_free_place(acts in prop::collection::vec(act(), 0..200)) {
-            let mut bulkhead: Bulkhead<usize> = Bulkhead::new(NonZeroU32::MIN, 4);
+            let mut bulkhead: CallBulkhead<usize> = CallBulkhead::new(NonZeroU32::MIN, 4);
             let mut holders = 0u32;
             let mut queued: Vec<(WaiterId, usize)> = Vec::new();
             for (arrival, act) in acts.into_iter().enumerate() {
                 match act {
-                    Act::Arrive if bulkhead.enter() => holders += 1,
-                    Act::Arrive => match bulkhead.queue(Lane::Do, arrival) {
+                    BulkheadOperation::Arrive if bulkhead.enter() => holders += 1,
+                    BulkheadOperation::Arrive => match bulkhead.queue(PriorityLane::Do, arrival) {
                         Ok(id) => queued.push((id, arrival)),
-                        Err(Full) => prop_assert_eq!(queued.len(), 4),
+                        Err(BulkheadFullError) => prop_assert_eq!(queued.len(), 4),
                     },
-                    Act::Leave if holders == 0 => {}
-                    Act::Leave => {
+                    BulkheadOperation::Leave if holders == 0 => {}
+                    BulkheadOperation::Leave => {
                         holders -= 1;
                         if let Some(woken) = bulkhead.leave() {
                             prop_assert_eq!(queued.remove(0).1, woken);
                             holders += 1;
                         }
                     }
-                    Act::GiveUp(_) if queued.is_empty() => {}
-                    Act::GiveUp(index) => {
+                    BulkheadOperation::GiveUp(_) if queued.is_empty() => {}
+                    BulkheadOperation::GiveUp(index) => {
                         let (id, _) = queued.remove(index % queued.len());
-                        prop_assert_eq!(bulkhead.withdraw(id), Withdrawn::Gone);
+                        prop_assert_eq!(bulkhead.withdraw(id), WithdrawOutcome::Gone);
                     }
-                    Act::Resize(limit) => {
+                    BulkheadOperation::Resize(limit) => {
                         bulkhead.resize(NonZeroU32::new(limit).expect("at least one"));
                         while let Some(woken) = bulkhead.admit_next() {
                             prop_assert_eq!(queued.remove(0).1, woken);

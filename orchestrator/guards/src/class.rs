@@ -1,6 +1,6 @@
 //! Kinds of failures, and what each is worth to the retries and to the guards.
 
-use crate::breaker::Verdict;
+use crate::breaker::CallVerdict;
 use serde::{Deserialize, Serialize};
 
 /// What kind of failure it was.
@@ -65,13 +65,13 @@ impl ErrorClass {
 
     /// What it says to the breaker: a participant that refuses works, one that asks for fewer calls is not down.
     #[must_use]
-    pub fn verdict(self) -> Verdict {
+    pub fn verdict(self) -> CallVerdict {
         match self {
             ErrorClass::Network | ErrorClass::Timeout | ErrorClass::ServerError | ErrorClass::Unknown => {
-                Verdict::Failed
+                CallVerdict::Failed
             }
-            ErrorClass::RateLimit => Verdict::Throttled,
-            ErrorClass::ClientError | ErrorClass::Validation => Verdict::Succeeded,
+            ErrorClass::RateLimit => CallVerdict::Throttled,
+            ErrorClass::ClientError | ErrorClass::Validation => CallVerdict::Succeeded,
         }
     }
 }
@@ -86,13 +86,13 @@ mod tests {
         assert_eq!(
             table,
             [
-                ("network", true, Verdict::Failed),
-                ("timeout", true, Verdict::Failed),
-                ("rate_limit", true, Verdict::Throttled),
-                ("server_error", true, Verdict::Failed),
-                ("client_error", false, Verdict::Succeeded),
-                ("validation", false, Verdict::Succeeded),
-                ("unknown", true, Verdict::Failed),
+                ("network", true, CallVerdict::Failed),
+                ("timeout", true, CallVerdict::Failed),
+                ("rate_limit", true, CallVerdict::Throttled),
+                ("server_error", true, CallVerdict::Failed),
+                ("client_error", false, CallVerdict::Succeeded),
+                ("validation", false, CallVerdict::Succeeded),
+                ("unknown", true, CallVerdict::Failed),
             ]
         );
     }

@@ -8,27 +8,27 @@ mod history;
 #[cfg(test)]
 mod tests;
 
-pub use config::Config;
-pub use history::{Check, HISTORY, RECENT, Summary, Trend};
+pub use config::HealthTrackerConfig;
+pub use history::{HISTORY, HealthCheckRecord, HealthSummary, HealthTrend, RECENT};
 
-use crate::Monotonic;
-use history::History;
+use crate::MonotonicTime;
+use history::HealthHistory;
 use std::time::Duration;
 
 /// What is known of one participant, or of one of its endpoints.
 #[derive(Debug)]
-pub struct Health {
-    config: Config,
-    state: State,
+pub struct HealthTracker {
+    config: HealthTrackerConfig,
+    state: HealthState,
     /// Checks in a row that ended as the last one.
     streak: u32,
-    last_at: Option<Monotonic>,
-    history: History,
+    last_at: Option<MonotonicTime>,
+    history: HealthHistory,
 }
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum HealthCheckOutcome {
     /// It was answered well.
     Passed {
         /// From the question to the answer.
@@ -40,7 +40,7 @@ pub enum Outcome {
 
 /// What the checks say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
+pub enum HealthState {
     /// Not enough yet: taken for well.
     #[default]
     Unknown,
@@ -52,18 +52,18 @@ pub enum State {
 
 /// What followed from a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checked {
+pub enum HealthTransition {
     /// The state stays.
     Kept,
     /// It is another one now.
-    Became(State),
+    Became(HealthState),
 }
 
 /// What is known at one moment.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
+pub struct HealthSnapshot {
     /// What the checks say.
-    pub state: State,
+    pub state: HealthState,
     /// Checks in a row that ended as the last one.
     pub streak: u32,
     /// Since the last check; `None`: there was none.
@@ -71,45 +71,51 @@ pub struct Snapshot {
     /// Whether the last answer still holds.
     pub is_fresh: bool,
     /// All checks that are remembered.
-    pub overall: Summary,
+    pub overall: HealthSummary,
     /// The last [`RECENT`] of them.
-    pub recent: Summary,
+    pub recent: HealthSummary,
     /// The last ones against those before.
-    pub trend: Trend,
+    pub trend: HealthTrend,
     /// The checks that are remembered, the latest first.
-    pub history: Vec<Check>,
+    pub history: Vec<HealthCheckRecord>,
 }
 
-impl Health {
+impl HealthTracker {
     /// Nothing is known yet.
     #[must_use]
-    pub fn new(config: Config) -> Health {
-        Health { config, state: State::Unknown, streak: 0, last_at: None, history: History::default() }
+    pub fn new(config: HealthTrackerConfig) -> HealthTracker {
+        HealthTracker {
+            config,
+            state: HealthState::Unknown,
+            streak: 0,
+            last_at: None,
+            history: HealthHistory::default(),
+        }
     }
 
     /// Other settings; what is known stays.
-    pub fn configure(&mut self, config: Config) {
+    pub fn configure(&mut self, config: HealthTrackerConfig) {
         self.config = config;
     }
 
     /// A check ended at `now`. The first success of one that was never found well or unwell suffices.
-    pub fn checked(&mut self, outcome: Outcome, now: Monotonic) -> Checked {
-        let passed = matches!(outcome, Outcome::Passed { .. });
+    pub fn checked(&mut self, outcome: HealthCheckOutcome, now: MonotonicTime) -> HealthTransition {
+        let passed = matches!(outcome, HealthCheckOutcome::Passed { .. });
         let goes_on = self.history.last_passed() == Some(passed);
         self.streak = if goes_on { self.streak.saturating_add(1) } else { 1 };
         self.last_at = Some(now);
         self.history.add(outcome, now);
         let next = self.next(passed);
         if next == self.state {
-            return Checked::Kept;
+            return HealthTransition::Kept;
         }
         self.state = next;
-        Checked::Became(next)
+        HealthTransition::Became(next)
     }
 
     /// What the checks say.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> HealthState {
         self.state
     }
 
@@ -117,41 +123,41 @@ impl Health {
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         match self.state {
-            State::Unknown | State::Healthy => true,
-            State::Unhealthy => false,
+            HealthState::Unknown | HealthState::Healthy => true,
+            HealthState::Unhealthy => false,
         }
     }
 
     /// Whether the last answer still holds: for one interval.
     #[must_use]
-    pub fn is_fresh(&self, now: Monotonic) -> bool {
+    pub fn is_fresh(&self, now: MonotonicTime) -> bool {
         self.last_at.is_some_and(|last| now.since(last) < self.config.interval)
     }
 
     /// How long until the next check is due; zero if it is.
     #[must_use]
-    pub fn until_next(&self, now: Monotonic) -> Duration {
+    pub fn until_next(&self, now: MonotonicTime) -> Duration {
         self.last_at.map_or(Duration::ZERO, |last| last.plus(self.config.interval).since(now))
     }
 
     /// Whether calls are to wait: for how long at least, until a check may have said something else. An old answer refuses nobody: without
     /// checks nothing is known.
     #[must_use]
-    pub fn refuses(&self, now: Monotonic) -> Option<Duration> {
+    pub fn refuses(&self, now: MonotonicTime) -> Option<Duration> {
         let due = self.last_at?.plus(self.config.interval);
         let answered = due.plus(self.config.timeout);
         match self.state {
-            State::Unknown | State::Healthy => None,
-            State::Unhealthy if now < due => Some(due.since(now)),
-            State::Unhealthy if now < answered => Some(answered.since(now)),
-            State::Unhealthy => None,
+            HealthState::Unknown | HealthState::Healthy => None,
+            HealthState::Unhealthy if now < due => Some(due.since(now)),
+            HealthState::Unhealthy if now < answered => Some(answered.since(now)),
+            HealthState::Unhealthy => None,
         }
     }
 
     /// What is known at this moment.
     #[must_use]
-    pub fn snapshot(&self, now: Monotonic) -> Snapshot {
-        Snapshot {
+    pub fn snapshot(&self, now: MonotonicTime) -> HealthSnapshot {
+        HealthSnapshot {
             state: self.state,
             streak: self.streak,
             checked_ago: self.last_at.map(|last| now.since(last)),
@@ -163,14 +169,16 @@ impl Health {
         }
     }
 
-    fn next(&self, passed: bool) -> State {
+    fn next(&self, passed: bool) -> HealthState {
         match (self.state, passed) {
-            (State::Unknown | State::Healthy, true) => State::Healthy,
-            (State::Unhealthy, true) if self.streak >= self.config.healthy_after.get() => State::Healthy,
-            (State::Unknown | State::Healthy, false) if self.streak >= self.config.unhealthy_after.get() => {
-                State::Unhealthy
+            (HealthState::Unknown | HealthState::Healthy, true) => HealthState::Healthy,
+            (HealthState::Unhealthy, true) if self.streak >= self.config.healthy_after.get() => HealthState::Healthy,
+            (HealthState::Unknown | HealthState::Healthy, false)
+                if self.streak >= self.config.unhealthy_after.get() =>
+            {
+                HealthState::Unhealthy
             }
-            (state @ (State::Unknown | State::Healthy | State::Unhealthy), true | false) => state,
+            (state @ (HealthState::Unknown | HealthState::Healthy | HealthState::Unhealthy), true | false) => state,
         }
     }
 }

@@ -2,23 +2,23 @@
 
 /// Who goes first where not everybody can: undos, because they end what is half done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lane {
+pub enum PriorityLane {
     /// Commands that undo.
     Undo,
     /// Commands that perform.
     Do,
 }
 
-impl Lane {
+impl PriorityLane {
     /// Both, in order.
-    pub const ALL: [Lane; 2] = [Lane::Undo, Lane::Do];
+    pub const ALL: [PriorityLane; 2] = [PriorityLane::Undo, PriorityLane::Do];
 
-    /// Its place in [`Lane::ALL`].
+    /// Its place in [`PriorityLane::ALL`].
     #[must_use]
     pub fn index(self) -> usize {
         match self {
-            Lane::Undo => 0,
-            Lane::Do => 1,
+            PriorityLane::Undo => 0,
+            PriorityLane::Do => 1,
         }
     }
 }

@@ -18,5 +18,5 @@ pub mod rate;
 pub mod retry;
 mod time;
 
-pub use lane::Lane;
-pub use time::Monotonic;
+pub use lane::PriorityLane;
+pub use time::MonotonicTime;

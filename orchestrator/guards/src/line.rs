@@ -4,18 +4,18 @@
 //! whatever they are: one request that it cannot take, or one broken endpoint, would otherwise keep the breaker open for everybody. Somebody
 //! may have a time of their own before which it is no use to ask.
 
-use crate::{Lane, Monotonic};
+use crate::{MonotonicTime, PriorityLane};
 use std::collections::{BTreeMap, HashMap};
 
 /// A waiting line. Changes under `&mut`; whoever shares it locks it.
 ///
 /// A million may wait, so who waits is one entry here, and finds it by the ticket.
 #[derive(Debug)]
-pub struct Line<W> {
-    ready: BTreeMap<Place, W>,
-    later: BTreeMap<(Monotonic, Place), W>,
+pub struct WaitQueue<W> {
+    ready: BTreeMap<QueuePosition, W>,
+    later: BTreeMap<(MonotonicTime, QueuePosition), W>,
     /// Those who stand elsewhere than their tickets say, by number: few, because it takes a call that did not reach them, or a probe.
-    moved: HashMap<u64, LineTicket>,
+    moved: HashMap<u64, QueueTicket>,
     /// Those who may go on, and behind whom others wait, by turn.
     before: [usize; 3],
     last: u64,
@@ -23,43 +23,48 @@ pub struct Line<W> {
 
 /// Somebody who was called out of a line.
 #[derive(Debug)]
-pub struct Called<W> {
+pub struct DequeuedWaiter<W> {
     /// Who.
     pub waiter: W,
-    place: Place,
+    place: QueuePosition,
 }
 
 /// Where somebody joined a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LineTicket {
-    place: Place,
-    not_before: Monotonic,
+pub struct QueueTicket {
+    place: QueuePosition,
+    not_before: MonotonicTime,
 }
 
 /// The order in which they go on: the undos, then the dos, then who has probed, each the oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Place {
-    turn: Turn,
+struct QueuePosition {
+    turn: QueueRank,
     since_ms: i64,
     /// Nobody else's in this line.
     number: u64,
-    lane: Lane,
-    standing: Standing,
+    lane: PriorityLane,
+    standing: QueueBlocking,
 }
 
 /// Before all that have probed.
-const FIRST_OF_PROBED: Place =
-    Place { turn: Turn::HasProbed, since_ms: i64::MIN, number: 0, lane: Lane::Undo, standing: Standing::InLine };
+const FIRST_OF_PROBED: QueuePosition = QueuePosition {
+    turn: QueueRank::HasProbed,
+    since_ms: i64::MIN,
+    number: 0,
+    lane: PriorityLane::Undo,
+    standing: QueueBlocking::InLine,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Turn {
-    Fresh(Lane),
+enum QueueRank {
+    Fresh(PriorityLane),
     HasProbed,
 }
 
 /// Whether who comes later waits behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Standing {
+pub enum QueueBlocking {
     /// The participant cannot take everybody: who comes later waits behind.
     InLine,
     /// For a reason of its own, which holds nobody else back.
@@ -68,48 +73,48 @@ pub enum Standing {
 
 /// Somebody who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiting {
+pub struct QueueEntry {
     /// Undos first.
-    pub lane: Lane,
+    pub lane: PriorityLane,
     /// Since when, in milliseconds of any clock that all of a line share: the smallest goes first.
     pub since_ms: i64,
     /// No use to go on before.
-    pub not_before: Monotonic,
+    pub not_before: MonotonicTime,
     /// Whether who comes later waits behind.
-    pub standing: Standing,
+    pub standing: QueueBlocking,
     /// Its last call was a probe, which failed.
     pub has_probed: bool,
 }
 
-impl Turn {
+impl QueueRank {
     fn index(self) -> usize {
         match self {
-            Turn::Fresh(lane) => lane.index(),
-            Turn::HasProbed => Lane::ALL.len(),
+            QueueRank::Fresh(lane) => lane.index(),
+            QueueRank::HasProbed => PriorityLane::ALL.len(),
         }
     }
 }
 
-impl<W> Default for Line<W> {
-    fn default() -> Line<W> {
-        Line { ready: BTreeMap::new(), later: BTreeMap::new(), moved: HashMap::new(), before: [0; 3], last: 0 }
+impl<W> Default for WaitQueue<W> {
+    fn default() -> WaitQueue<W> {
+        WaitQueue { ready: BTreeMap::new(), later: BTreeMap::new(), moved: HashMap::new(), before: [0; 3], last: 0 }
     }
 }
 
-impl<W> Line<W> {
+impl<W> WaitQueue<W> {
     /// Joins the line.
-    pub fn join(&mut self, waiting: Waiting, waiter: W) -> LineTicket {
+    pub fn join(&mut self, waiting: QueueEntry, waiter: W) -> QueueTicket {
         self.last += 1;
-        let turn = if waiting.has_probed { Turn::HasProbed } else { Turn::Fresh(waiting.lane) };
-        let Waiting { lane, since_ms, not_before, standing, has_probed: _ } = waiting;
-        let place = Place { turn, since_ms, number: self.last, lane, standing };
+        let turn = if waiting.has_probed { QueueRank::HasProbed } else { QueueRank::Fresh(waiting.lane) };
+        let QueueEntry { lane, since_ms, not_before, standing, has_probed: _ } = waiting;
+        let place = QueuePosition { turn, since_ms, number: self.last, lane, standing };
         self.later.insert((not_before, place), waiter);
-        LineTicket { place, not_before }
+        QueueTicket { place, not_before }
     }
 
     /// Leaves the line; nothing if it has gone on already.
-    pub fn leave(&mut self, ticket: LineTicket) -> Option<W> {
-        let LineTicket { place, not_before } = self.moved.remove(&ticket.place.number).unwrap_or(ticket);
+    pub fn leave(&mut self, ticket: QueueTicket) -> Option<W> {
+        let QueueTicket { place, not_before } = self.moved.remove(&ticket.place.number).unwrap_or(ticket);
         if let Some(waiter) = self.ready.remove(&place) {
             self.no_longer_before(place);
             return Some(waiter);
@@ -118,45 +123,45 @@ impl<W> Line<W> {
     }
 
     /// The next who may go on at `now`, out of the line.
-    pub fn next(&mut self, now: Monotonic) -> Option<Called<W>> {
+    pub fn next(&mut self, now: MonotonicTime) -> Option<DequeuedWaiter<W>> {
         self.come_forward(now);
         let (place, waiter) = self.ready.pop_first()?;
         self.moved.remove(&place.number);
         self.no_longer_before(place);
-        Some(Called { waiter, place })
+        Some(DequeuedWaiter { waiter, place })
     }
 
     /// Somebody who was called could not be reached: back to the old place, under the old ticket, not to be called before `not_before`.
-    pub fn take_back(&mut self, called: Called<W>, not_before: Monotonic) {
-        let Called { waiter, place } = called;
-        self.stand_later(LineTicket { place, not_before }, waiter);
+    pub fn take_back(&mut self, called: DequeuedWaiter<W>, not_before: MonotonicTime) {
+        let DequeuedWaiter { waiter, place } = called;
+        self.stand_later(QueueTicket { place, not_before }, waiter);
     }
 
-    fn stand_later(&mut self, at: LineTicket, waiter: W) {
+    fn stand_later(&mut self, at: QueueTicket, waiter: W) {
         self.later.insert((at.not_before, at.place), waiter);
         self.moved.insert(at.place.number, at);
     }
 
     /// How many wait whom one who comes now, in `lane`, would overtake: those who could go on, were there room.
-    pub fn before(&mut self, lane: Lane, now: Monotonic) -> usize {
+    pub fn before(&mut self, lane: PriorityLane, now: MonotonicTime) -> usize {
         self.come_forward(now);
-        Lane::ALL.iter().filter(|other| **other <= lane).map(|other| self.before[other.index()]).sum()
+        PriorityLane::ALL.iter().filter(|other| **other <= lane).map(|other| self.before[other.index()]).sum()
     }
 
     /// The same for one who has probed in vain and goes behind everybody.
-    pub fn before_one_that_has_probed(&mut self, now: Monotonic) -> usize {
+    pub fn before_one_that_has_probed(&mut self, now: MonotonicTime) -> usize {
         self.come_forward(now);
         self.before.iter().sum()
     }
 
     /// When the next one's time comes who has one; `None`: nobody waits for a time.
     #[must_use]
-    pub fn next_time(&self) -> Option<Monotonic> {
+    pub fn next_time(&self) -> Option<MonotonicTime> {
         self.later.first_key_value().map(|((time, _), _)| *time)
     }
 
     /// Whether somebody could go on at `now`.
-    pub fn has_ready(&mut self, now: Monotonic) -> bool {
+    pub fn has_ready(&mut self, now: MonotonicTime) -> bool {
         self.come_forward(now);
         !self.ready.is_empty()
     }
@@ -172,15 +177,15 @@ impl<W> Line<W> {
     pub fn forgive_probes(&mut self) {
         for (place, waiter) in self.ready.split_off(&FIRST_OF_PROBED) {
             self.no_longer_before(place);
-            let place = Place { turn: Turn::Fresh(place.lane), ..place };
-            self.moved.insert(place.number, LineTicket { place, not_before: Monotonic::default() });
+            let place = QueuePosition { turn: QueueRank::Fresh(place.lane), ..place };
+            self.moved.insert(place.number, QueueTicket { place, not_before: MonotonicTime::default() });
             self.make_ready(place, waiter);
         }
-        let probed = self.later.keys().filter(|(_, place)| place.turn == Turn::HasProbed);
+        let probed = self.later.keys().filter(|(_, place)| place.turn == QueueRank::HasProbed);
         for (not_before, place) in probed.copied().collect::<Vec<_>>() {
             if let Some(waiter) = self.later.remove(&(not_before, place)) {
-                let place = Place { turn: Turn::Fresh(place.lane), ..place };
-                self.stand_later(LineTicket { place, not_before }, waiter);
+                let place = QueuePosition { turn: QueueRank::Fresh(place.lane), ..place };
+                self.stand_later(QueueTicket { place, not_before }, waiter);
             }
         }
     }
@@ -197,25 +202,25 @@ impl<W> Line<W> {
         self.ready.is_empty() && self.later.is_empty()
     }
 
-    fn come_forward(&mut self, now: Monotonic) {
+    fn come_forward(&mut self, now: MonotonicTime) {
         while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((_, place), waiter) = entry.remove_entry();
             self.make_ready(place, waiter);
         }
     }
 
-    fn make_ready(&mut self, place: Place, waiter: W) {
+    fn make_ready(&mut self, place: QueuePosition, waiter: W) {
         match place.standing {
-            Standing::InLine => self.before[place.turn.index()] += 1,
-            Standing::Alone => {}
+            QueueBlocking::InLine => self.before[place.turn.index()] += 1,
+            QueueBlocking::Alone => {}
         }
         self.ready.insert(place, waiter);
     }
 
-    fn no_longer_before(&mut self, place: Place) {
+    fn no_longer_before(&mut self, place: QueuePosition) {
         match place.standing {
-            Standing::InLine => self.before[place.turn.index()] -= 1,
-            Standing::Alone => {}
+            QueueBlocking::InLine => self.before[place.turn.index()] -= 1,
+            QueueBlocking::Alone => {}
         }
     }
 }
@@ -226,37 +231,37 @@ mod tests {
     use proptest::prelude::*;
     use std::time::Duration;
 
-    fn at(seconds: u64) -> Monotonic {
-        Monotonic::since_origin(Duration::from_secs(seconds))
+    fn at(seconds: u64) -> MonotonicTime {
+        MonotonicTime::since_origin(Duration::from_secs(seconds))
     }
 
-    fn waiting(lane: Lane, since_ms: i64) -> Waiting {
-        Waiting { lane, since_ms, not_before: at(0), standing: Standing::InLine, has_probed: false }
+    fn waiting(lane: PriorityLane, since_ms: i64) -> QueueEntry {
+        QueueEntry { lane, since_ms, not_before: at(0), standing: QueueBlocking::InLine, has_probed: false }
     }
 
-    fn called<W>(line: &mut Line<W>, second: u64) -> Option<W> {
+    fn called<W>(line: &mut WaitQueue<W>, second: u64) -> Option<W> {
         line.next(at(second)).map(|called| called.waiter)
     }
 
     #[test]
     fn who_could_not_be_reached_comes_back_to_the_old_place() {
-        let mut line = Line::default();
-        let first = line.join(waiting(Lane::Do, 1), "first");
-        line.join(waiting(Lane::Do, 2), "second");
+        let mut line = WaitQueue::default();
+        let first = line.join(waiting(PriorityLane::Do, 1), "first");
+        line.join(waiting(PriorityLane::Do, 2), "second");
         let unreached = line.next(at(0)).expect("somebody waits");
         line.take_back(unreached, at(1));
         assert_eq!(line.len(), 2);
         assert_eq!(called(&mut line, 0), Some("second"));
         assert_eq!(line.leave(first), Some("first"));
-        assert_eq!((line.len(), line.before(Lane::Do, at(9))), (0, 0));
+        assert_eq!((line.len(), line.before(PriorityLane::Do, at(9))), (0, 0));
     }
 
     #[test]
     fn undos_go_first_and_then_who_has_waited_longest() {
-        let mut line = Line::default();
-        line.join(waiting(Lane::Do, 2), "second do");
-        line.join(waiting(Lane::Do, 1), "first do");
-        line.join(waiting(Lane::Undo, 9), "undo");
+        let mut line = WaitQueue::default();
+        line.join(waiting(PriorityLane::Do, 2), "second do");
+        line.join(waiting(PriorityLane::Do, 1), "first do");
+        line.join(waiting(PriorityLane::Undo, 9), "undo");
         let order: Vec<_> = std::iter::from_fn(|| called(&mut line, 0)).collect();
         assert_eq!(order, ["undo", "first do", "second do"]);
         assert!(line.is_empty());
@@ -264,16 +269,20 @@ mod tests {
 
     #[test]
     fn who_has_probed_in_vain_goes_behind_everybody_in_one_row_until_it_is_forgiven() {
-        let mut line = Line::default();
-        let probed = |lane, since_ms| Waiting { has_probed: true, ..waiting(lane, since_ms) };
-        let fill = |line: &mut Line<_>| {
-            line.join(probed(Lane::Undo, 2), "probed undo");
-            line.join(probed(Lane::Do, 1), "probed do");
-            line.join(waiting(Lane::Do, 9), "do");
-            line.join(waiting(Lane::Undo, 9), "undo");
+        let mut line = WaitQueue::default();
+        let probed = |lane, since_ms| QueueEntry { has_probed: true, ..waiting(lane, since_ms) };
+        let fill = |line: &mut WaitQueue<_>| {
+            line.join(probed(PriorityLane::Undo, 2), "probed undo");
+            line.join(probed(PriorityLane::Do, 1), "probed do");
+            line.join(waiting(PriorityLane::Do, 9), "do");
+            line.join(waiting(PriorityLane::Undo, 9), "undo");
         };
         fill(&mut line);
-        assert_eq!(Lane::ALL.map(|lane| line.before(lane, at(0))), [1, 2], "who comes now goes before them, too");
+        assert_eq!(
+            PriorityLane::ALL.map(|lane| line.before(lane, at(0))),
+            [1, 2],
+            "who comes now goes before them, too"
+        );
         assert_eq!(line.before_one_that_has_probed(at(0)), 4);
         let order: Vec<_> = std::iter::from_fn(|| called(&mut line, 0)).collect();
         assert_eq!(order, ["undo", "do", "probed do", "probed undo"]);
@@ -285,9 +294,9 @@ mod tests {
 
     #[test]
     fn nobody_goes_on_before_the_own_time() {
-        let mut line = Line::default();
-        line.join(Waiting { not_before: at(10), ..waiting(Lane::Do, 1) }, "later");
-        line.join(Waiting { not_before: at(5), ..waiting(Lane::Do, 2) }, "sooner");
+        let mut line = WaitQueue::default();
+        line.join(QueueEntry { not_before: at(10), ..waiting(PriorityLane::Do, 1) }, "later");
+        line.join(QueueEntry { not_before: at(5), ..waiting(PriorityLane::Do, 2) }, "sooner");
         assert_eq!(line.next_time(), Some(at(5)));
         assert_eq!(called(&mut line, 4), None);
         assert_eq!(called(&mut line, 5), Some("sooner"));
@@ -298,9 +307,9 @@ mod tests {
 
     #[test]
     fn whoever_leaves_is_not_called() {
-        let mut line = Line::default();
-        let first = line.join(waiting(Lane::Do, 1), "first");
-        line.join(waiting(Lane::Do, 2), "second");
+        let mut line = WaitQueue::default();
+        let first = line.join(waiting(PriorityLane::Do, 1), "first");
+        line.join(waiting(PriorityLane::Do, 2), "second");
         assert!(line.has_ready(at(0)));
         assert_eq!(line.leave(first), Some("first"));
         assert_eq!(line.leave(first), None);
@@ -309,23 +318,23 @@ mod tests {
 
     #[test]
     fn who_comes_waits_behind_its_own_lane_and_the_ones_before() {
-        let mut line = Line::default();
-        let before = |line: &mut Line<_>| Lane::ALL.map(|lane| line.before(lane, at(0)));
-        line.join(Waiting { standing: Standing::Alone, ..waiting(Lane::Do, 1) }, "alone");
+        let mut line = WaitQueue::default();
+        let before = |line: &mut WaitQueue<_>| PriorityLane::ALL.map(|lane| line.before(lane, at(0)));
+        line.join(QueueEntry { standing: QueueBlocking::Alone, ..waiting(PriorityLane::Do, 1) }, "alone");
         assert_eq!(before(&mut line), [0, 0]);
-        let waits = line.join(waiting(Lane::Do, 1), "do");
+        let waits = line.join(waiting(PriorityLane::Do, 1), "do");
         assert_eq!(before(&mut line), [0, 1]);
         line.leave(waits);
-        line.join(waiting(Lane::Undo, 1), "undo");
+        line.join(waiting(PriorityLane::Undo, 1), "undo");
         assert_eq!(before(&mut line), [1, 1]);
     }
 
     #[test]
     fn nobody_waits_behind_one_whose_time_has_not_come() {
-        let mut line = Line::default();
-        line.join(Waiting { not_before: at(5), ..waiting(Lane::Do, 1) }, "later");
-        assert_eq!(line.before(Lane::Do, at(4)), 0);
-        assert_eq!(line.before(Lane::Do, at(5)), 1);
+        let mut line = WaitQueue::default();
+        line.join(QueueEntry { not_before: at(5), ..waiting(PriorityLane::Do, 1) }, "later");
+        assert_eq!(line.before(PriorityLane::Do, at(4)), 0);
+        assert_eq!(line.before(PriorityLane::Do, at(5)), 1);
     }
 
     proptest! {
@@ -335,12 +344,12 @@ mod tests {
             is_forgiven in any::<bool>(),
             leaving in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
         ) {
-            let mut line = Line::default();
+            let mut line = WaitQueue::default();
             let mut tickets = Vec::new();
             for (number, (undo, since_ms, time, alone, has_probed)) in arrivals.into_iter().enumerate() {
-                let lane = if undo { Lane::Undo } else { Lane::Do };
-                let standing = if alone { Standing::Alone } else { Standing::InLine };
-                let waiting = Waiting { lane, since_ms, not_before: at(time), standing, has_probed };
+                let lane = if undo { PriorityLane::Undo } else { PriorityLane::Do };
+                let standing = if alone { QueueBlocking::Alone } else { QueueBlocking::InLine };
+                let waiting = QueueEntry { lane, since_ms, not_before: at(time), standing, has_probed };
                 tickets.push((line.join(waiting, number), number));
             }
             let mut expected: std::collections::BTreeSet<usize> = tickets.iter().map(|(_, number)| *number).collect();
@@ -357,7 +366,7 @@ mod tests {
                     prop_assert!(expected.remove(&number));
                 }
             }
-            prop_assert!(expected.is_empty() && line.is_empty() && line.before(Lane::Do, at(9)) == 0);
+            prop_assert!(expected.is_empty() && line.is_empty() && line.before(PriorityLane::Do, at(9)) == 0);
         }
     }
 }

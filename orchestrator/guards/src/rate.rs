@@ -1,12 +1,12 @@
 //! The rate limit: so many calls in a span, by the generic cell rate algorithm (ITU-T I.371, ATM Forum 1996): one point in time is all its
 //! state, and what it refuses it can say when to ask again.
 
-use crate::Monotonic;
+use crate::MonotonicTime;
 use std::{num::NonZeroU32, time::Duration};
 
 /// So many calls in a span, and how many of them may come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
+pub struct CallRate {
     /// Calls.
     pub calls: NonZeroU32,
     /// Within this span.
@@ -15,7 +15,7 @@ pub struct Rate {
     pub burst: NonZeroU32,
 }
 
-impl Rate {
+impl CallRate {
     /// From one call to the next at an even pace; at least a nanosecond.
     #[must_use]
     pub fn pace(&self) -> Duration {
@@ -24,10 +24,10 @@ impl Rate {
 
     /// This share of it, at least one call at once.
     #[must_use]
-    pub fn scaled(&self, share: f64) -> Rate {
+    pub fn scaled(&self, share: f64) -> CallRate {
         let burst = NonZeroU32::new(scaled(self.burst.get(), share)).unwrap_or(NonZeroU32::MIN);
         let stretched = self.per.as_secs_f64() / share.max(f64::MIN_POSITIVE);
-        Rate { per: Duration::try_from_secs_f64(stretched).unwrap_or(Duration::MAX), burst, ..*self }
+        CallRate { per: Duration::try_from_secs_f64(stretched).unwrap_or(Duration::MAX), burst, ..*self }
     }
 }
 
@@ -40,15 +40,15 @@ pub(crate) fn scaled(count: u32, share: f64) -> u32 {
 /// Lets calls pass at a rate.
 #[derive(Clone, Debug)]
 pub struct RateLimit {
-    rate: Rate,
+    rate: CallRate,
     /// When the calls so far would have come at an even pace: the theoretical arrival time of the next one.
-    due: Monotonic,
+    due: MonotonicTime,
 }
 
 impl RateLimit {
     /// Nothing has passed yet.
     #[must_use]
-    pub fn new(rate: Rate, now: Monotonic) -> RateLimit {
+    pub fn new(rate: CallRate, now: MonotonicTime) -> RateLimit {
         RateLimit { rate, due: now }
     }
 
@@ -56,7 +56,7 @@ impl RateLimit {
     ///
     /// # Errors
     /// How long until one may pass, if nobody else asks. Nothing is taken then.
-    pub fn take(&mut self, now: Monotonic) -> Result<(), Duration> {
+    pub fn take(&mut self, now: MonotonicTime) -> Result<(), Duration> {
         self.reserve(Duration::ZERO, now).map(|_| ())
     }
 
@@ -64,7 +64,7 @@ impl RateLimit {
     ///
     /// # Errors
     /// How long it would be, if that is more than `patience`. Nothing is taken then.
-    pub fn reserve(&mut self, patience: Duration, now: Monotonic) -> Result<Duration, Duration> {
+    pub fn reserve(&mut self, patience: Duration, now: MonotonicTime) -> Result<Duration, Duration> {
         let wait = self.wait(now);
         if wait > patience {
             return Err(wait);
@@ -75,18 +75,18 @@ impl RateLimit {
 
     /// One that was reserved does not leave. Those behind it keep their times.
     pub fn give_back(&mut self) {
-        self.due = Monotonic::since_origin(self.due.elapsed().saturating_sub(self.rate.pace()));
+        self.due = MonotonicTime::since_origin(self.due.elapsed().saturating_sub(self.rate.pace()));
     }
 
     /// How long until one may pass; zero: now.
     #[must_use]
-    pub fn wait(&self, now: Monotonic) -> Duration {
+    pub fn wait(&self, now: MonotonicTime) -> Duration {
         self.due.since(now).saturating_sub(self.tolerance())
     }
 
     /// How many may pass at `now`.
     #[must_use]
-    pub fn room(&self, now: Monotonic) -> u32 {
+    pub fn room(&self, now: MonotonicTime) -> u32 {
         if !self.wait(now).is_zero() {
             return 0;
         }
@@ -95,7 +95,7 @@ impl RateLimit {
     }
 
     /// Another rate from now on; what has passed still counts, at the new pace.
-    pub fn configure(&mut self, rate: Rate, now: Monotonic) {
+    pub fn configure(&mut self, rate: CallRate, now: MonotonicTime) {
         let owed = self.due.since(now).as_secs_f64() / self.rate.pace().as_secs_f64();
         self.rate = rate;
         let owed = Duration::try_from_secs_f64(owed * rate.pace().as_secs_f64()).unwrap_or(Duration::MAX);
@@ -104,7 +104,7 @@ impl RateLimit {
 
     /// The rate.
     #[must_use]
-    pub fn rate(&self) -> Rate {
+    pub fn rate(&self) -> CallRate {
         self.rate
     }
 
@@ -118,13 +118,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn rate(calls: u32, per_ms: u64, burst: u32) -> Rate {
+    fn rate(calls: u32, per_ms: u64, burst: u32) -> CallRate {
         let count = |count| NonZeroU32::new(count).expect("not zero");
-        Rate { calls: count(calls), per: Duration::from_millis(per_ms), burst: count(burst) }
+        CallRate { calls: count(calls), per: Duration::from_millis(per_ms), burst: count(burst) }
     }
 
-    fn at(ms: u64) -> Monotonic {
-        Monotonic::since_origin(Duration::from_millis(ms))
+    fn at(ms: u64) -> MonotonicTime {
+        MonotonicTime::since_origin(Duration::from_millis(ms))
     }
 
     #[test]

@@ -9,15 +9,15 @@ use std::{num::NonZeroU32, time::Duration};
 #[serde(rename_all = "camelCase")]
 pub struct RetryPolicy {
     /// Attempts, the first one included.
-    pub attempts: Attempts,
+    pub attempts: AttemptLimit,
     /// Before the second attempt, without jitter.
     pub delay: Duration,
     /// The longest delay.
     pub max_delay: Duration,
     /// How the delay grows.
-    pub backoff: Backoff,
+    pub backoff: BackoffStrategy,
     /// How the delay is spread.
-    pub jitter: Jitter,
+    pub jitter: JitterStrategy,
     /// By how much an exponential delay grows each time, in percent: 200 doubles it. Policies that were stored without it double.
     #[serde(default = "doubling", skip_serializing_if = "is_doubling")]
     pub factor_percent: u32,
@@ -29,7 +29,7 @@ const DOUBLING: u32 = 200;
 /// A number of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Attempts {
+pub enum AttemptLimit {
     /// Until it succeeds.
     Forever,
     /// At most this many, the first one included.
@@ -39,7 +39,7 @@ pub enum Attempts {
 /// How the delay grows from attempt to attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Backoff {
+pub enum BackoffStrategy {
     /// Always `delay`.
     Constant,
     /// `delay`, twice, three times…
@@ -51,7 +51,7 @@ pub enum Backoff {
 /// How the delay is spread so that many sagas do not come back at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Jitter {
+pub enum JitterStrategy {
     /// The delay as computed.
     None,
     /// Half of it fixed, half of it random.
@@ -96,11 +96,11 @@ impl RetryPolicy {
 
     fn exponential(attempts: u32, delay_ms: u64, max_delay_ms: u64) -> RetryPolicy {
         RetryPolicy {
-            attempts: Attempts::Limited(NonZeroU32::new(attempts).unwrap_or(NonZeroU32::MIN)),
+            attempts: AttemptLimit::Limited(NonZeroU32::new(attempts).unwrap_or(NonZeroU32::MIN)),
             delay: Duration::from_millis(delay_ms),
             max_delay: Duration::from_millis(max_delay_ms),
-            backoff: Backoff::Exponential,
-            jitter: Jitter::Equal,
+            backoff: BackoffStrategy::Exponential,
+            jitter: JitterStrategy::Equal,
             factor_percent: DOUBLING,
         }
     }
@@ -109,8 +109,8 @@ impl RetryPolicy {
     #[must_use]
     pub fn allows(&self, attempt: u32) -> bool {
         match self.attempts {
-            Attempts::Forever => true,
-            Attempts::Limited(most) => attempt <= most.get(),
+            AttemptLimit::Forever => true,
+            AttemptLimit::Limited(most) => attempt <= most.get(),
         }
     }
 
@@ -121,18 +121,18 @@ impl RetryPolicy {
     pub fn delay_before(&self, attempt: u32, previous: Option<Duration>, random: u64) -> Duration {
         let grown = self.grown(attempt.saturating_sub(2));
         match self.jitter {
-            Jitter::None => grown,
-            Jitter::Equal => grown / 2 + fraction(grown, random) / 2,
-            Jitter::Full => fraction(grown, random),
-            Jitter::Decorrelated => self.decorrelated(previous.unwrap_or(self.delay), random),
+            JitterStrategy::None => grown,
+            JitterStrategy::Equal => grown / 2 + fraction(grown, random) / 2,
+            JitterStrategy::Full => fraction(grown, random),
+            JitterStrategy::Decorrelated => self.decorrelated(previous.unwrap_or(self.delay), random),
         }
     }
 
     fn grown(&self, retries_before: u32) -> Duration {
         let grown = match self.backoff {
-            Backoff::Constant => self.delay,
-            Backoff::Linear => self.delay.saturating_mul(retries_before.saturating_add(1)),
-            Backoff::Exponential => self.exponential_after(retries_before),
+            BackoffStrategy::Constant => self.delay,
+            BackoffStrategy::Linear => self.delay.saturating_mul(retries_before.saturating_add(1)),
+            BackoffStrategy::Exponential => self.exponential_after(retries_before),
         };
         grown.min(self.max_delay)
     }
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn standard_doubles_from_one_second_to_thirty() {
-        let policy = RetryPolicy { jitter: Jitter::None, ..RetryPolicy::standard() };
+        let policy = RetryPolicy { jitter: JitterStrategy::None, ..RetryPolicy::standard() };
         let delays = [2, 3, 4, 5, 6, 7, 8].map(|attempt| policy.delay_before(attempt, None, 0).as_secs());
         assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30]);
         assert!(policy.allows(5));
@@ -178,7 +178,7 @@ mod tests {
     fn the_presets_differ_in_patience() {
         let check = |policy: RetryPolicy, attempts, first_s: f64, longest_s: f64| {
             assert!(policy.allows(attempts) && !policy.allows(attempts + 1));
-            let policy = RetryPolicy { jitter: Jitter::None, ..policy };
+            let policy = RetryPolicy { jitter: JitterStrategy::None, ..policy };
             assert_eq!(policy.delay_before(2, None, 0).as_secs_f64(), first_s);
             assert_eq!(policy.delay_before(u32::MAX, None, 0).as_secs_f64(), longest_s);
         };
@@ -192,18 +192,18 @@ mod tests {
     #[test]
     fn delays_grow_as_the_backoff_says() {
         let seconds = |backoff| {
-            let policy = RetryPolicy { backoff, jitter: Jitter::None, ..RetryPolicy::standard() };
+            let policy = RetryPolicy { backoff, jitter: JitterStrategy::None, ..RetryPolicy::standard() };
             [2, 3, 4].map(|attempt| policy.delay_before(attempt, None, 0).as_secs())
         };
-        assert_eq!(seconds(Backoff::Constant), [1, 1, 1]);
-        assert_eq!(seconds(Backoff::Linear), [1, 2, 3]);
-        assert_eq!(seconds(Backoff::Exponential), [1, 2, 4]);
+        assert_eq!(seconds(BackoffStrategy::Constant), [1, 1, 1]);
+        assert_eq!(seconds(BackoffStrategy::Linear), [1, 2, 3]);
+        assert_eq!(seconds(BackoffStrategy::Exponential), [1, 2, 4]);
     }
 
     #[test]
     fn an_exponential_delay_grows_by_its_factor() {
         let millis = |factor_percent| {
-            let policy = RetryPolicy { factor_percent, jitter: Jitter::None, ..RetryPolicy::standard() };
+            let policy = RetryPolicy { factor_percent, jitter: JitterStrategy::None, ..RetryPolicy::standard() };
             [2, 3, 4, 5].map(|attempt| policy.delay_before(attempt, None, 0).as_millis())
         };
         assert_eq!(millis(150), [1_000, 1_500, 2_250, 3_375]);
@@ -217,15 +217,15 @@ mod tests {
             let policy = RetryPolicy { delay: Duration::from_secs(8), jitter, ..RetryPolicy::standard() };
             [0, u64::MAX].map(|random| policy.delay_before(2, None, random).as_secs_f64().round())
         };
-        assert_eq!(spread(Jitter::None), [8.0, 8.0]);
-        assert_eq!(spread(Jitter::Equal), [4.0, 8.0]);
-        assert_eq!(spread(Jitter::Full), [0.0, 8.0]);
-        assert_eq!(spread(Jitter::Decorrelated), [8.0, 24.0]);
+        assert_eq!(spread(JitterStrategy::None), [8.0, 8.0]);
+        assert_eq!(spread(JitterStrategy::Equal), [4.0, 8.0]);
+        assert_eq!(spread(JitterStrategy::Full), [0.0, 8.0]);
+        assert_eq!(spread(JitterStrategy::Decorrelated), [8.0, 24.0]);
     }
 
     #[test]
     fn decorrelated_jitter_grows_from_the_rest_before() {
-        let policy = RetryPolicy { jitter: Jitter::Decorrelated, ..RetryPolicy::standard() };
+        let policy = RetryPolicy { jitter: JitterStrategy::Decorrelated, ..RetryPolicy::standard() };
         let rest = |previous, random| policy.delay_before(9, Some(Duration::from_secs(previous)), random).as_secs_f64();
         assert_eq!([rest(5, 0), rest(5, u64::MAX).round()], [1.0, 15.0]);
         assert_eq!([rest(20, 0), rest(20, u64::MAX)], [1.0, 30.0]);
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn forever_allows_every_attempt() {
-        let policy = RetryPolicy { attempts: Attempts::Forever, ..RetryPolicy::undo() };
+        let policy = RetryPolicy { attempts: AttemptLimit::Forever, ..RetryPolicy::undo() };
         assert!(policy.allows(u32::MAX));
     }
 
@@ -261,8 +261,8 @@ mod tests {
             (delay_ms, previous_ms) in (0u64..1 << 50, prop::option::of(0u64..1 << 50)),
             factor_percent in any::<u32>(),
         ) {
-            for backoff in [Backoff::Constant, Backoff::Linear, Backoff::Exponential] {
-                for jitter in [Jitter::None, Jitter::Equal, Jitter::Full, Jitter::Decorrelated] {
+            for backoff in [BackoffStrategy::Constant, BackoffStrategy::Linear, BackoffStrategy::Exponential] {
+                for jitter in [JitterStrategy::None, JitterStrategy::Equal, JitterStrategy::Full, JitterStrategy::Decorrelated] {
                     let delay = Duration::from_millis(delay_ms);
                     let policy = RetryPolicy { delay, backoff, jitter, factor_percent, ..RetryPolicy::standard() };
                     let previous = previous_ms.map(Duration::from_millis);

@@ -3,13 +3,13 @@ use std::time::Duration;
 /// A reading of a clock that never goes back: the time since an origin that the process chose once. Wall clocks jump, and a breaker that
 /// reads one stays open for as long as the jump.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Monotonic(Duration);
+pub struct MonotonicTime(Duration);
 
-impl Monotonic {
+impl MonotonicTime {
     /// The reading `elapsed` after the origin.
     #[must_use]
-    pub const fn since_origin(elapsed: Duration) -> Monotonic {
-        Monotonic(elapsed)
+    pub const fn since_origin(elapsed: Duration) -> MonotonicTime {
+        MonotonicTime(elapsed)
     }
 
     /// The time between the origin and this reading.
@@ -20,13 +20,13 @@ impl Monotonic {
 
     /// This reading plus `span`, saturating.
     #[must_use]
-    pub const fn plus(self, span: Duration) -> Monotonic {
-        Monotonic(self.0.saturating_add(span))
+    pub const fn plus(self, span: Duration) -> MonotonicTime {
+        MonotonicTime(self.0.saturating_add(span))
     }
 
     /// The span from `earlier` to this reading; zero if this one is not after it.
     #[must_use]
-    pub const fn since(self, earlier: Monotonic) -> Duration {
+    pub const fn since(self, earlier: MonotonicTime) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 }

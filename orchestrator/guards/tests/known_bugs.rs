@@ -9,10 +9,13 @@ mod lots;
 
 use lots::Lots;
 use saga_guards::{
-    Monotonic,
-    breaker::{Admission, Breaker, Config, Mode, Refusal, Settings, Settled, State, Ticket, Trip, Verdict},
-    budget::{self, Budget},
-    bulkhead::{Bulkhead, Withdrawn},
+    MonotonicTime,
+    breaker::{
+        BreakerAdmission, BreakerConfig, BreakerMode, BreakerParameters, BreakerRefusal, BreakerState, BreakerTicket,
+        BreakerTransition, CallVerdict, CircuitBreaker, TripReason,
+    },
+    budget::{self, RetryBudget},
+    bulkhead::{CallBulkhead, WithdrawOutcome},
 };
 use std::{num::NonZeroU32, time::Duration};
 
@@ -21,20 +24,20 @@ const OPEN_FOR: Duration = Duration::from_secs(10);
 /// The lot by which it is open for exactly the configured time.
 const MIDDLE: u64 = 1 << 63;
 
-fn at(seconds: f64) -> Monotonic {
-    Monotonic::since_origin(Duration::from_secs_f64(seconds))
+fn at(seconds: f64) -> MonotonicTime {
+    MonotonicTime::since_origin(Duration::from_secs_f64(seconds))
 }
 
-fn breaker(change: impl FnOnce(&mut Settings)) -> Breaker {
-    let mut settings = Settings { open_for: OPEN_FOR, ramp: Duration::ZERO, ..Settings::default() };
+fn breaker(change: impl FnOnce(&mut BreakerParameters)) -> CircuitBreaker {
+    let mut settings = BreakerParameters { open_for: OPEN_FOR, ramp: Duration::ZERO, ..BreakerParameters::default() };
     change(&mut settings);
-    Breaker::new(Config::new(settings).expect("valid settings"), at(0.0))
+    CircuitBreaker::new(BreakerConfig::new(settings).expect("valid settings"), at(0.0))
 }
 
-fn ask(breaker: &mut Breaker, now: Monotonic) -> Result<Ticket, Refusal> {
+fn ask(breaker: &mut CircuitBreaker, now: MonotonicTime) -> Result<BreakerTicket, BreakerRefusal> {
     match breaker.admit(now, HOLD, MIDDLE) {
-        Admission::Admitted(ticket) => Ok(ticket),
-        Admission::Refused { retry_after, why } => {
+        BreakerAdmission::Admitted(ticket) => Ok(ticket),
+        BreakerAdmission::Refused { retry_after, why } => {
             assert!(retry_after > Duration::ZERO, "{why:?}");
             Err(why)
         }
@@ -42,22 +45,27 @@ fn ask(breaker: &mut Breaker, now: Monotonic) -> Result<Ticket, Refusal> {
 }
 
 #[track_caller]
-fn admitted(breaker: &mut Breaker, now: Monotonic) -> Ticket {
+fn admitted(breaker: &mut CircuitBreaker, now: MonotonicTime) -> BreakerTicket {
     ask(breaker, now).expect("it is admitted")
 }
 
-fn settle(breaker: &mut Breaker, ticket: Ticket, verdict: Verdict, now: Monotonic) -> Settled {
+fn settle(
+    breaker: &mut CircuitBreaker,
+    ticket: BreakerTicket,
+    verdict: CallVerdict,
+    now: MonotonicTime,
+) -> BreakerTransition {
     breaker.settle(ticket, verdict, Duration::from_millis(5), now, MIDDLE)
 }
 
 /// It opened at `now`, by ten failures.
-fn opened(now: Monotonic, change: impl FnOnce(&mut Settings)) -> Breaker {
+fn opened(now: MonotonicTime, change: impl FnOnce(&mut BreakerParameters)) -> CircuitBreaker {
     let mut breaker = breaker(change);
     for _ in 0..10 {
         let ticket = admitted(&mut breaker, now);
-        settle(&mut breaker, ticket, Verdict::Failed, now);
+        settle(&mut breaker, ticket, CallVerdict::Failed, now);
     }
-    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.state(), BreakerState::Open);
     breaker
 }
 
@@ -67,7 +75,7 @@ fn a_probe_whose_outcome_says_nothing_gives_its_slot_back() {
     let mut breaker = opened(at(0.0), |_| {});
     for _ in 0..1_000 {
         let probe = admitted(&mut breaker, at(10.0));
-        assert_eq!(settle(&mut breaker, probe, Verdict::Neutral, at(10.0)), Settled::Kept);
+        assert_eq!(settle(&mut breaker, probe, CallVerdict::Neutral, at(10.0)), BreakerTransition::Kept);
     }
     assert_eq!(breaker.snapshot(at(10.0)).probes_out, 0);
     assert_eq!(breaker.room(at(10.0)).calls, 3);
@@ -78,7 +86,7 @@ fn a_probe_whose_outcome_says_nothing_gives_its_slot_back() {
 fn a_probe_that_vanished_keeps_its_slot_for_as_long_as_it_said_and_not_longer() {
     let mut breaker = opened(at(0.0), |_| {});
     let _lost = [(); 3].map(|()| admitted(&mut breaker, at(10.0)));
-    assert_eq!(ask(&mut breaker, at(14.9)), Err(Refusal::Probing));
+    assert_eq!(ask(&mut breaker, at(14.9)), Err(BreakerRefusal::Probing));
     let _next = admitted(&mut breaker, at(15.0));
     let snapshot = breaker.snapshot(at(15.0));
     assert_eq!((snapshot.probes_out, snapshot.probes_expired), (1, 3));
@@ -89,7 +97,7 @@ fn a_probe_that_vanished_keeps_its_slot_for_as_long_as_it_said_and_not_longer() 
 fn a_probe_keeps_its_slot_no_longer_than_the_breaker_allows() {
     let mut breaker = opened(at(0.0), |it| (it.probes, it.probe_timeout) = (1, Duration::from_secs(2)));
     let _lost = breaker.admit(at(10.0), Duration::MAX, MIDDLE);
-    assert_eq!(ask(&mut breaker, at(11.9)), Err(Refusal::Probing));
+    assert_eq!(ask(&mut breaker, at(11.9)), Err(BreakerRefusal::Probing));
     assert!(ask(&mut breaker, at(12.0)).is_ok());
 }
 
@@ -99,9 +107,9 @@ fn a_probe_that_outlived_its_slot_is_still_evidence() {
     let mut breaker = opened(at(0.0), |_| {});
     let late = [(); 3].map(|()| admitted(&mut breaker, at(10.0)));
     let replacement = admitted(&mut breaker, at(16.0));
-    let settled = late.map(|ticket| settle(&mut breaker, ticket, Verdict::Succeeded, at(30.0)));
-    assert_eq!(settled, [Settled::Kept, Settled::Kept, Settled::Closed]);
-    assert_eq!(settle(&mut breaker, replacement, Verdict::Failed, at(30.0)), Settled::Stale);
+    let settled = late.map(|ticket| settle(&mut breaker, ticket, CallVerdict::Succeeded, at(30.0)));
+    assert_eq!(settled, [BreakerTransition::Kept, BreakerTransition::Kept, BreakerTransition::Closed]);
+    assert_eq!(settle(&mut breaker, replacement, CallVerdict::Failed, at(30.0)), BreakerTransition::Stale);
 }
 
 /// Polly #1991: an outcome that nobody handles closed the circuit, and a cancelled probe was one.
@@ -110,8 +118,8 @@ fn a_neutral_probe_neither_closes_nor_opens_it() {
     let mut breaker = opened(at(0.0), |it| it.probes = 1);
     for _ in 0..10 {
         let probe = admitted(&mut breaker, at(10.0));
-        settle(&mut breaker, probe, Verdict::Neutral, at(10.0));
-        assert_eq!(breaker.state(), State::HalfOpen);
+        settle(&mut breaker, probe, CallVerdict::Neutral, at(10.0));
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
     }
 }
 
@@ -121,7 +129,7 @@ fn a_neutral_probe_neither_closes_nor_opens_it() {
 fn never_are_more_probes_out_than_configured() {
     let mut breaker = opened(at(0.0), |it| it.probes = 4);
     let mut lots = Lots(7);
-    let mut out: Vec<(Monotonic, Ticket)> = Vec::new();
+    let mut out: Vec<(MonotonicTime, BreakerTicket)> = Vec::new();
     for millis in (0..600_000u32).step_by(25) {
         let now = at(f64::from(millis) / 1_000.0);
         // Those of earlier periods are no probes any more, and a slot that expired is somebody else's.
@@ -133,11 +141,11 @@ fn never_are_more_probes_out_than_configured() {
         out.retain(|(since, _)| now.since(*since) < HOLD);
         if lots.draw().is_multiple_of(200) && !out.is_empty() {
             let (_, ticket) = out.swap_remove(0);
-            settle(&mut breaker, ticket, Verdict::Failed, now);
+            settle(&mut breaker, ticket, CallVerdict::Failed, now);
             // It is open again, and whatever was out is stale.
-            out.drain(..).for_each(|(_, ticket)| _ = settle(&mut breaker, ticket, Verdict::Succeeded, now));
+            out.drain(..).for_each(|(_, ticket)| _ = settle(&mut breaker, ticket, CallVerdict::Succeeded, now));
         }
-        assert_ne!(breaker.state(), State::Closed);
+        assert_ne!(breaker.state(), BreakerState::Closed);
     }
 }
 
@@ -148,15 +156,15 @@ fn a_call_begun_while_it_was_closed_neither_opens_nor_closes_it_later() {
     let early = [(); 3].map(|()| admitted(&mut breaker, at(0.0)));
     for _ in 0..10 {
         let ticket = admitted(&mut breaker, at(1.0));
-        settle(&mut breaker, ticket, Verdict::Failed, at(1.0));
+        settle(&mut breaker, ticket, CallVerdict::Failed, at(1.0));
     }
     let [while_open, while_half_open, also] = early;
-    assert_eq!(settle(&mut breaker, while_open, Verdict::Succeeded, at(2.0)), Settled::Stale);
-    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(settle(&mut breaker, while_open, CallVerdict::Succeeded, at(2.0)), BreakerTransition::Stale);
+    assert_eq!(breaker.state(), BreakerState::Open);
     let _probe = admitted(&mut breaker, at(11.0));
-    assert_eq!(settle(&mut breaker, while_half_open, Verdict::Succeeded, at(11.0)), Settled::Stale);
-    assert_eq!(settle(&mut breaker, also, Verdict::Failed, at(11.0)), Settled::Stale);
-    assert_eq!(breaker.state(), State::HalfOpen);
+    assert_eq!(settle(&mut breaker, while_half_open, CallVerdict::Succeeded, at(11.0)), BreakerTransition::Stale);
+    assert_eq!(settle(&mut breaker, also, CallVerdict::Failed, at(11.0)), BreakerTransition::Stale);
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
 }
 
 /// resilience4j: `releasePermission` while half-open counted permits up without bound, whoever released.
@@ -166,11 +174,11 @@ fn what_is_given_back_by_calls_of_an_earlier_state_makes_no_room_for_probes() {
     let early = [(); 20].map(|()| admitted(&mut breaker, at(0.0)));
     for _ in 0..10 {
         let ticket = admitted(&mut breaker, at(0.0));
-        settle(&mut breaker, ticket, Verdict::Failed, at(0.0));
+        settle(&mut breaker, ticket, CallVerdict::Failed, at(0.0));
     }
     let _probe = admitted(&mut breaker, at(10.0));
-    early.into_iter().for_each(|ticket| _ = settle(&mut breaker, ticket, Verdict::Neutral, at(10.0)));
-    assert_eq!(ask(&mut breaker, at(10.0)), Err(Refusal::Probing));
+    early.into_iter().for_each(|ticket| _ = settle(&mut breaker, ticket, CallVerdict::Neutral, at(10.0)));
+    assert_eq!(ask(&mut breaker, at(10.0)), Err(BreakerRefusal::Probing));
     assert_eq!(breaker.room(at(10.0)).calls, 0);
 }
 
@@ -180,9 +188,15 @@ fn results_that_come_too_late_are_counted() {
     let mut breaker = breaker(|_| {});
     let early = [(); 5].map(|()| admitted(&mut breaker, at(0.0)));
     breaker.reset(at(1.0));
-    let verdicts = [Verdict::Succeeded, Verdict::Failed, Verdict::Throttled, Verdict::Neutral, Verdict::Neutral];
+    let verdicts = [
+        CallVerdict::Succeeded,
+        CallVerdict::Failed,
+        CallVerdict::Throttled,
+        CallVerdict::Neutral,
+        CallVerdict::Neutral,
+    ];
     for (ticket, verdict) in early.into_iter().zip(verdicts) {
-        assert_eq!(settle(&mut breaker, ticket, verdict, at(2.0)), Settled::Stale);
+        assert_eq!(settle(&mut breaker, ticket, verdict, at(2.0)), BreakerTransition::Stale);
     }
     assert_eq!(breaker.snapshot(at(2.0)).stale_results, 3, "what says nothing is no result");
 }
@@ -191,11 +205,12 @@ fn results_that_come_too_late_are_counted() {
 #[test]
 fn however_many_calls_fail_at_once_it_opens_once() {
     let mut breaker = breaker(|_| {});
-    let out: Vec<Ticket> = (0..100).map(|_| admitted(&mut breaker, at(0.0))).collect();
-    let settled: Vec<Settled> =
-        out.into_iter().map(|ticket| settle(&mut breaker, ticket, Verdict::Failed, at(1.0))).collect();
-    let opened = settled.iter().filter(|settled| **settled == Settled::Opened(Trip::FailureRate)).count();
-    let stale = settled.iter().filter(|settled| **settled == Settled::Stale).count();
+    let out: Vec<BreakerTicket> = (0..100).map(|_| admitted(&mut breaker, at(0.0))).collect();
+    let settled: Vec<BreakerTransition> =
+        out.into_iter().map(|ticket| settle(&mut breaker, ticket, CallVerdict::Failed, at(1.0))).collect();
+    let opened =
+        settled.iter().filter(|settled| **settled == BreakerTransition::Opened(TripReason::FailureRate)).count();
+    let stale = settled.iter().filter(|settled| **settled == BreakerTransition::Stale).count();
     assert_eq!((opened, stale), (1, 90));
 }
 
@@ -204,8 +219,8 @@ fn however_many_calls_fail_at_once_it_opens_once() {
 fn however_many_probes_succeed_at_once_it_closes_once() {
     let mut breaker = opened(at(0.0), |it| (it.probes, it.successes) = (5, Some(5)));
     let probes = [(); 5].map(|()| admitted(&mut breaker, at(10.0)));
-    let settled = probes.map(|probe| settle(&mut breaker, probe, Verdict::Succeeded, at(11.0)));
-    assert_eq!(settled.iter().filter(|settled| **settled == Settled::Closed).count(), 1);
+    let settled = probes.map(|probe| settle(&mut breaker, probe, CallVerdict::Succeeded, at(11.0)));
+    assert_eq!(settled.iter().filter(|settled| **settled == BreakerTransition::Closed).count(), 1);
 }
 
 /// resilience4j #2038 and #2095: with an open time of next to nothing, open and half-open called each other until the stack was full.
@@ -216,7 +231,7 @@ fn an_open_time_of_nothing_costs_no_stack() {
     for millis in 0..100_000u32 {
         let now = at(f64::from(millis) / 1_000.0);
         let ticket = admitted(&mut breaker, now);
-        assert!(matches!(settle(&mut breaker, ticket, Verdict::Failed, now), Settled::Opened(_)));
+        assert!(matches!(settle(&mut breaker, ticket, CallVerdict::Failed, now), BreakerTransition::Opened(_)));
     }
 }
 
@@ -228,7 +243,7 @@ fn breakers_that_opened_together_do_not_probe_together() {
         .map(|_| {
             let mut breaker = breaker(|it| it.minimum_calls = 1);
             let ticket = admitted(&mut breaker, at(0.0));
-            breaker.settle(ticket, Verdict::Failed, Duration::ZERO, at(0.0), lots.draw());
+            breaker.settle(ticket, CallVerdict::Failed, Duration::ZERO, at(0.0), lots.draw());
             breaker.snapshot(at(0.0)).open_for.expect("it is open")
         })
         .collect();
@@ -245,17 +260,17 @@ fn after_closing_load_comes_back_by_doubling() {
     let mut breaker = opened(at(0.0), |it| it.ramp = Duration::from_secs(10));
     for _ in 0..3 {
         let probe = admitted(&mut breaker, at(10.0));
-        settle(&mut breaker, probe, Verdict::Succeeded, at(10.0));
+        settle(&mut breaker, probe, CallVerdict::Succeeded, at(10.0));
     }
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
     let mut widths = Vec::new();
     for round_trip in 0..5 {
         let now = at(10.0 + f64::from(round_trip) / 10.0);
         let room = breaker.room(now).calls;
-        let out: Vec<Ticket> = std::iter::from_fn(|| ask(&mut breaker, now).ok()).take(1_000).collect();
+        let out: Vec<BreakerTicket> = std::iter::from_fn(|| ask(&mut breaker, now).ok()).take(1_000).collect();
         assert_eq!(out.len(), room as usize);
         widths.push(room);
-        out.into_iter().for_each(|ticket| _ = settle(&mut breaker, ticket, Verdict::Succeeded, now));
+        out.into_iter().for_each(|ticket| _ = settle(&mut breaker, ticket, CallVerdict::Succeeded, now));
     }
     assert_eq!(widths, [3, 6, 12, 24, 48]);
 }
@@ -266,10 +281,10 @@ fn after_closing_load_comes_back_by_doubling() {
 fn an_older_reading_is_told_no_longer_a_time_than_it_is_open() {
     let mut breaker = opened(at(1_000.0), |_| {});
     for older in [0.0, 500.0, 999.9] {
-        let Admission::Refused { retry_after, why } = breaker.admit(at(older), HOLD, MIDDLE) else {
+        let BreakerAdmission::Refused { retry_after, why } = breaker.admit(at(older), HOLD, MIDDLE) else {
             panic!("it is open")
         };
-        assert_eq!((retry_after, why), (OPEN_FOR, Refusal::Open));
+        assert_eq!((retry_after, why), (OPEN_FOR, BreakerRefusal::Open));
         assert_eq!(breaker.room(at(older)).look_again, Some(OPEN_FOR));
     }
 }
@@ -279,16 +294,16 @@ fn an_older_reading_is_told_no_longer_a_time_than_it_is_open() {
 #[test]
 fn a_call_that_was_given_up_leaves_no_permit_behind() {
     let mut breaker = breaker(|it| it.ramp = Duration::from_secs(10));
-    breaker.set_mode(Mode::ForcedOpen, at(0.0));
-    breaker.set_mode(Mode::Automatic, at(0.0));
+    breaker.set_mode(BreakerMode::ForcedOpen, at(0.0));
+    breaker.set_mode(BreakerMode::Automatic, at(0.0));
     for _ in 0..3 {
         let probe = admitted(&mut breaker, at(0.0));
-        settle(&mut breaker, probe, Verdict::Succeeded, at(0.0));
+        settle(&mut breaker, probe, CallVerdict::Succeeded, at(0.0));
     }
     let before = breaker.room(at(1.0));
     for _ in 0..1_000 {
         let ticket = admitted(&mut breaker, at(1.0));
-        settle(&mut breaker, ticket, Verdict::Neutral, at(1.0));
+        settle(&mut breaker, ticket, CallVerdict::Neutral, at(1.0));
     }
     assert_eq!(breaker.room(at(1.0)), before);
 }
@@ -296,19 +311,19 @@ fn a_call_that_was_given_up_leaves_no_permit_behind() {
 /// tower-resilience #363: a waiter that was woken went on without taking a place, so more calls were out than allowed.
 #[test]
 fn a_waiter_that_is_woken_has_its_place_already() {
-    let mut bulkhead = Bulkhead::new(NonZeroU32::MIN, 8);
+    let mut bulkhead = CallBulkhead::new(NonZeroU32::MIN, 8);
     assert!(bulkhead.enter());
-    let first = bulkhead.queue(saga_guards::Lane::Do, "first").expect("there is room");
+    let first = bulkhead.queue(saga_guards::PriorityLane::Do, "first").expect("there is room");
     assert_eq!(bulkhead.leave(), Some("first"));
     assert!(!bulkhead.enter(), "the place is the waiter's");
-    assert_eq!(bulkhead.withdraw(first), Withdrawn::HasPlace);
+    assert_eq!(bulkhead.withdraw(first), WithdrawOutcome::HasPlace);
     assert_eq!((bulkhead.leave(), bulkhead.in_flight()), (None, 0));
 }
 
 /// tower's budget looked first and counted afterwards, so askers at once overshot it.
 #[test]
 fn whoever_may_try_again_has_been_counted_already() {
-    let mut budget = Budget::new(budget::Config { share: 0.0, reserve_per_second: 1 }, at(0.0));
+    let mut budget = RetryBudget::new(budget::RetryBudgetConfig { share: 0.0, reserve_per_second: 1 }, at(0.0));
     let taken = (0..1_000).filter(|_| budget.take(at(0.0)).is_ok()).count();
     assert_eq!((taken, budget.snapshot(at(0.0)).balance), (10, 0));
 }
@@ -318,15 +333,15 @@ fn whoever_may_try_again_has_been_counted_already() {
 fn calls_that_hang_count_before_they_come_back() {
     let mut breaker = breaker(|it| (it.shed_above, it.failure_rate) = (Some(2.0), 1.0));
     let ticket = admitted(&mut breaker, at(0.0));
-    settle(&mut breaker, ticket, Verdict::Succeeded, at(0.0));
+    settle(&mut breaker, ticket, CallVerdict::Succeeded, at(0.0));
     for _ in 0..10 {
         let ticket = admitted(&mut breaker, at(0.0));
-        settle(&mut breaker, ticket, Verdict::Failed, at(0.0));
+        settle(&mut breaker, ticket, CallVerdict::Failed, at(0.0));
     }
     let mut lots = Lots(3);
     let mut left_of_a_hundred = || {
         let admissions = (0..100).map(|_| breaker.admit(at(1.0), HOLD, lots.draw()));
-        admissions.filter(|admission| matches!(admission, Admission::Admitted(_))).count()
+        admissions.filter(|admission| matches!(admission, BreakerAdmission::Admitted(_))).count()
     };
     let (first, then) = (left_of_a_hundred(), left_of_a_hundred());
     assert!(first <= 30 && then <= 20, "{first}, {then}: none of them came back");

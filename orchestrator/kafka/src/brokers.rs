@@ -1,34 +1,34 @@
 //! A client that has lost every broker is told where to find them: a client never finds one again by itself. Said and counted once a loss.
 
-use super::settings::Settings;
+use super::settings::KafkaSettings;
 use rdkafka::client::{Client, ClientContext};
-use saga_brokers::Found;
+use saga_brokers::BrokerCheckResult;
 use std::sync::{Mutex, PoisonError};
 
 /// Looks after the brokers of one client.
 #[derive(Debug)]
-pub(super) struct Brokers {
+pub(super) struct ClientRebootstrap {
     client: &'static str,
     /// Clients are used on several threads, one at a time or nearly so.
-    brokers: Mutex<saga_brokers::Brokers>,
+    brokers: Mutex<saga_brokers::BootstrapRefresher>,
 }
 
-impl Brokers {
+impl ClientRebootstrap {
     /// Of a client that is made now, and by this name in the log and in the metrics.
-    pub(super) fn of(client: &'static str, settings: &Settings) -> Brokers {
-        Brokers::at(client, &settings.bootstrap_servers)
+    pub(super) fn of(client: &'static str, settings: &KafkaSettings) -> ClientRebootstrap {
+        ClientRebootstrap::at(client, &settings.bootstrap_servers)
     }
 
-    pub(super) fn at(client: &'static str, bootstrap_servers: &str) -> Brokers {
-        Brokers { client, brokers: Mutex::new(saga_brokers::Brokers::new(bootstrap_servers)) }
+    pub(super) fn at(client: &'static str, bootstrap_servers: &str) -> ClientRebootstrap {
+        ClientRebootstrap { client, brokers: Mutex::new(saga_brokers::BootstrapRefresher::new(bootstrap_servers)) }
     }
 
     /// To be called every second or so, or whenever the client is used. Does not wait for the broker.
     pub(super) fn look<C: ClientContext>(&self, client: &Client<C>) {
         let found = self.brokers.lock().unwrap_or_else(PoisonError::into_inner).look(client);
         match found {
-            Found::Well | Found::StillLost => {}
-            Found::Lost => {
+            BrokerCheckResult::Well | BrokerCheckResult::StillLost => {}
+            BrokerCheckResult::Lost => {
                 metrics::counter!("saga_kafka_brokers_lost_total", "client" => self.client).increment(1);
                 tracing::warn!(
                     client = self.client,

@@ -6,12 +6,12 @@ use rdkafka::{
     message::{BorrowedHeaders, BorrowedMessage, Header as NativeHeader, Headers, OwnedHeaders},
 };
 use saga_core::time::Timestamp;
-use saga_wire::record::{Header, Record};
+use saga_wire::record::{KafkaRecord, RecordHeader};
 use std::{panic, sync::Arc};
 
 /// The record behind a message of the client; `topic` is its name, interned by the caller.
-pub(crate) fn from_message(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Record {
-    Record {
+pub(crate) fn from_message(message: &BorrowedMessage<'_>, topic: Arc<str>) -> KafkaRecord {
+    KafkaRecord {
         topic,
         partition: message.partition(),
         offset: message.offset(),
@@ -23,19 +23,19 @@ pub(crate) fn from_message(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Re
 }
 
 /// Headers in the client's form.
-pub(crate) fn native_headers(headers: &[Header]) -> OwnedHeaders {
+pub(crate) fn native_headers(headers: &[RecordHeader]) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |native, (name, value)| {
         native.insert(NativeHeader { key: name, value: value.as_deref() })
     })
 }
 
-fn read_headers(native: &BorrowedHeaders) -> Vec<Header> {
+fn read_headers(native: &BorrowedHeaders) -> Vec<RecordHeader> {
     (0..native.count()).map(|index| read_header(native, index)).collect()
 }
 
 /// The client panics on a name that is not UTF-8, which the protocol forbids and brokers do not check: such a header keeps
 /// its place and loses its content, and the record goes on.
-fn read_header(native: &BorrowedHeaders, index: usize) -> Header {
+fn read_header(native: &BorrowedHeaders, index: usize) -> RecordHeader {
     let read = panic::catch_unwind(panic::AssertUnwindSafe(|| {
         native.try_get(index).map(|header| (header.key.to_owned(), header.value.map(Bytes::copy_from_slice)))
     }));

@@ -22,18 +22,18 @@ mod witness;
 
 pub(crate) use context::log;
 pub(crate) use start::finished;
-pub(crate) use witness::Witness;
+pub(crate) use witness::RecordFingerprint;
 
-pub use ack::{Ack, Condition, Settle};
-pub use contact::{Contact, contact};
-pub use group::{Coverage, Foreign};
-pub use reset::Loss;
-pub use status::{Hindrance, Path, Pause, Reading, Status, hindrances};
+pub use ack::{AckCallback, AckCondition, RecordAck};
+pub use contact::{TopicInitialOffsets, contact};
+pub use group::{ForeignMember, GroupCoverage};
+pub use reset::RecordLoss;
+pub use status::{ConsumerProblem, ConsumerStatus, PartitionStatus, PauseReason, TopicProgress, hindrances};
 
-use super::{brokers::Brokers, settings::Settings};
+use super::{brokers::ClientRebootstrap, settings::KafkaSettings};
 use rdkafka::consumer::BaseConsumer;
-use saga_core::definition::TriggerFrom;
-use saga_wire::Record;
+use saga_core::definition::TriggerStartPosition;
+use saga_wire::KafkaRecord;
 use saga_wire::record::TopicPartition;
 use std::{
     collections::BTreeSet,
@@ -52,17 +52,17 @@ const STATISTICS_EVERY_MS: &str = "2000";
 
 /// What a consumer reads and how.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct ConsumerSettings {
     /// Names the thread and its log lines: `triggers`, `shards`.
     pub name: &'static str,
     /// The consumer group, whose offsets are committed in either mode.
     pub group: String,
     /// Who decides which partitions are read.
-    pub mode: Mode,
+    pub mode: AssignmentMode,
     /// What is read.
     pub topics: Vec<TopicStart>,
     /// When intake pauses.
-    pub limits: Limits,
+    pub limits: BackpressureLimits,
     /// No topic has a larger `max.message.bytes`; see [`super::topics`].
     pub largest_batch: usize,
     /// Topics that drop records which newer ones of their key replace; see [`super::topics`].
@@ -71,7 +71,7 @@ pub struct Plan {
 
 /// Who decides which partitions are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum AssignmentMode {
     /// The consumer group: partitions are shared with the other instances.
     Group,
     /// All partitions of all topics are read here, and nobody else may.
@@ -84,60 +84,65 @@ pub struct TopicStart {
     /// The topic.
     pub topic: Arc<str>,
     /// Used only while the group has no committed offset for it.
-    pub from: TriggerFrom,
+    pub from: TriggerStartPosition,
     /// Where the first contact began, if there has been one. Without it a partition that has no committed offset is a first contact now.
-    pub contact: Option<Arc<Contact>>,
+    pub contact: Option<Arc<TopicInitialOffsets>>,
 }
 
 impl TopicStart {
     /// `topic`, from its oldest record.
     #[must_use]
     pub fn earliest(topic: &str) -> TopicStart {
-        TopicStart { topic: topic.into(), from: TriggerFrom::Earliest, contact: None }
+        TopicStart { topic: topic.into(), from: TriggerStartPosition::Earliest, contact: None }
     }
 }
 
 /// How much may be delivered and not finished before intake pauses. It resumes at half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct BackpressureLimits {
     /// Records.
     pub unfinished_records: usize,
     /// Their bytes.
     pub unfinished_bytes: usize,
     /// Of one partition.
-    pub of_partition: Share,
+    pub of_partition: PartitionLimit,
 }
 
 /// How much of one partition may be delivered beyond its oldest unfinished record before it is paused. It is read on at half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct PartitionLimit {
     /// Records, those included that are finished and cannot be committed yet.
     pub records: usize,
     /// Bytes of those that are not finished.
     pub bytes: usize,
 }
 
-impl Default for Limits {
+impl Default for BackpressureLimits {
     /// Some seconds of work for one engine, and no more memory than one large batch.
-    fn default() -> Limits {
+    fn default() -> BackpressureLimits {
         // What is finished is a few bytes a record. It is read again after a crash: some seconds of work.
-        let of_partition = Share { records: 65_536, bytes: usize::MAX };
-        Limits { unfinished_records: 4096, unfinished_bytes: 64 * 1024 * 1024, of_partition }
+        let of_partition = PartitionLimit { records: 65_536, bytes: usize::MAX };
+        BackpressureLimits { unfinished_records: 4096, unfinished_bytes: 64 * 1024 * 1024, of_partition }
     }
 }
 
-impl Limits {
+impl BackpressureLimits {
     /// Of one partition of the inbox, records: enough for a busy shard until a commit is answered.
     pub const INBOX_PARTITION: usize = 512;
 
     /// Of the inbox: a shard that does not take its messages has no more than its share, so that it leaves room for the others.
     #[must_use]
-    pub fn of_inbox(shards: u16) -> Limits {
-        let all = Limits::default();
-        let of_partition = Share { records: Limits::INBOX_PARTITION, bytes: all.unfinished_bytes / 16 };
+    pub fn of_inbox(shards: u16) -> BackpressureLimits {
+        let all = BackpressureLimits::default();
+        let of_partition =
+            PartitionLimit { records: BackpressureLimits::INBOX_PARTITION, bytes: all.unfinished_bytes / 16 };
         // Half of the shards may have their whole share. The bytes bound the memory.
-        let unfinished_records = usize::from(shards) * Limits::INBOX_PARTITION;
-        Limits { unfinished_records: unfinished_records.clamp(all.unfinished_records, 65_536), of_partition, ..all }
+        let unfinished_records = usize::from(shards) * BackpressureLimits::INBOX_PARTITION;
+        BackpressureLimits {
+            unfinished_records: unfinished_records.clamp(all.unfinished_records, 65_536),
+            of_partition,
+            ..all
+        }
     }
 }
 
@@ -156,7 +161,7 @@ pub enum ConsumerEvent {
         records: u64,
     },
     /// Records, in the order of their partitions.
-    Records(Vec<Delivered>),
+    Records(Vec<DeliveredRecord>),
     /// A position does not hold: its records are gone, or the log is another one. What is there now is read whole.
     OffsetsLost {
         /// Where.
@@ -166,7 +171,7 @@ pub enum ConsumerEvent {
         /// The one that does.
         resumed: i64,
         /// What happened.
-        loss: Loss,
+        loss: RecordLoss,
     },
     /// Something hinders intake: the broker cannot be reached, or refuses. Intake goes on trying.
     Trouble(String),
@@ -178,16 +183,16 @@ pub enum ConsumerEvent {
 
 /// A record and the duty to say when it is finished.
 #[derive(Debug)]
-pub struct Delivered {
+pub struct DeliveredRecord {
     /// The record.
-    pub record: Record,
+    pub record: KafkaRecord,
     /// To be finished when every disposition of the record is on record.
-    pub ack: Ack,
+    pub ack: RecordAck,
 }
 
 /// What can be held back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
+pub enum HoldScope {
     /// Every partition, those that come included: the event store cannot be reached.
     All,
     /// One partition: its poison record cannot be dead-lettered.
@@ -196,7 +201,7 @@ pub enum Scope {
 
 /// How a stop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stopped {
+pub enum ConsumerStopOutcome {
     /// Every record was finished, offsets are committed, the group was left.
     Clean,
     /// The group was left, and so many records were not finished: they will be delivered again.
@@ -207,7 +212,7 @@ pub enum Stopped {
 
 /// The consumer cannot be made.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ConsumerError {
     /// The client refused its settings.
     #[error("cannot create the `{name}` consumer of Kafka")]
     Create {
@@ -226,73 +231,83 @@ pub enum Error {
     },
 }
 
-/// Handle of the thread. Dropping it abandons the consumer as a crash would; [`Consumer::stop`] ends it in order.
+/// Handle of the thread. Dropping it abandons the consumer as a crash would; [`KafkaConsumer::stop`] ends it in order.
 #[derive(Debug)]
-pub struct Consumer {
-    commands: thread_mpsc::Sender<Command>,
-    status: watch::Receiver<Status>,
+pub struct KafkaConsumer {
+    commands: thread_mpsc::Sender<ConsumerCommand>,
+    status: watch::Receiver<ConsumerStatus>,
 }
 
 /// What the handle asks of the thread. Rare: a queue of them stays short by itself.
 #[derive(Debug)]
-enum Command {
+enum ConsumerCommand {
     Topics(Vec<TopicStart>),
-    Hold(Scope),
-    Release(Scope),
+    Hold(HoldScope),
+    Release(HoldScope),
     Finished(tokio::sync::oneshot::Sender<Vec<(TopicPartition, i64)>>),
-    Stop { by: Instant, done: tokio::sync::oneshot::Sender<Stopped> },
+    Stop { by: Instant, done: tokio::sync::oneshot::Sender<ConsumerStopOutcome> },
 }
 
-impl Consumer {
+impl KafkaConsumer {
     /// Starts the thread. Does not wait for the broker: if it cannot be reached, [`ConsumerEvent::Trouble`] says so.
     ///
     /// # Errors
     /// The client refuses the settings, or no thread can be had.
-    pub fn start(settings: &Settings, plan: Plan) -> Result<(Consumer, mpsc::Receiver<ConsumerEvent>), Error> {
+    pub fn start(
+        settings: &KafkaSettings,
+        plan: ConsumerSettings,
+    ) -> Result<(KafkaConsumer, mpsc::Receiver<ConsumerEvent>), ConsumerError> {
         let name = plan.name;
         let mut config = settings.consumer(&plan.group, plan.largest_batch);
         config.set("statistics.interval.ms", STATISTICS_EVERY_MS);
-        let client: BaseConsumer<context::Context> =
-            config.create_with_context(context::Context::new(name)).map_err(|source| Error::Create { name, source })?;
+        let client: BaseConsumer<context::CallbackContext> = config
+            .create_with_context(context::CallbackContext::new(name))
+            .map_err(|source| ConsumerError::Create { name, source })?;
         let reader = log_reader::LogReader::open(settings, &plan.group, plan.largest_batch)
-            .map_err(|source| Error::Create { name, source })?;
-        let inspector = inspector::Inspector::start(
+            .map_err(|source| ConsumerError::Create { name, source })?;
+        let inspector = inspector::LogInspector::start(
             name,
             reader,
             plan.compacted.clone(),
-            inspector::Membership::of(settings, &plan),
+            inspector::GroupMembership::of(settings, &plan),
         )
-        .map_err(|source| Error::Thread { name, source })?;
+        .map_err(|source| ConsumerError::Thread { name, source })?;
         let (events, received) = mpsc::channel(EVENTS);
         let (commands, orders) = thread_mpsc::channel();
-        let (report, status) = watch::channel(Status::default());
-        let intake =
-            intake::Intake::new((client, Brokers::of(name, settings)), plan, events, orders, report, inspector);
+        let (report, status) = watch::channel(ConsumerStatus::default());
+        let intake = intake::ConsumerLoop::new(
+            (client, ClientRebootstrap::of(name, settings)),
+            plan,
+            events,
+            orders,
+            report,
+            inspector,
+        );
         os_thread::Builder::new()
             .name(format!("kafka-{name}"))
             .spawn(move || thread::run(intake))
-            .map_err(|source| Error::Thread { name, source })?;
-        Ok((Consumer { commands, status }, received))
+            .map_err(|source| ConsumerError::Thread { name, source })?;
+        Ok((KafkaConsumer { commands, status }, received))
     }
 
     /// Reads these topics from now on instead of those of the plan.
     pub fn set_topics(&self, topics: Vec<TopicStart>) {
-        self.command(Command::Topics(topics));
+        self.command(ConsumerCommand::Topics(topics));
     }
 
-    /// Pauses until [`Consumer::release`] of the same scope. Records that were delivered stay delivered.
-    pub fn hold(&self, scope: Scope) {
-        self.command(Command::Hold(scope));
+    /// Pauses until [`KafkaConsumer::release`] of the same scope. Records that were delivered stay delivered.
+    pub fn hold(&self, scope: HoldScope) {
+        self.command(ConsumerCommand::Hold(scope));
     }
 
     /// Takes a hold back.
-    pub fn release(&self, scope: Scope) {
-        self.command(Command::Release(scope));
+    pub fn release(&self, scope: HoldScope) {
+        self.command(ConsumerCommand::Release(scope));
     }
 
     /// How intake is doing; changes a few times a second at most.
     #[must_use]
-    pub fn status(&self) -> watch::Receiver<Status> {
+    pub fn status(&self) -> watch::Receiver<ConsumerStatus> {
         self.status.clone()
     }
 
@@ -300,23 +315,23 @@ impl Consumer {
     /// else is known to lie there. `None`: intake has ended. Answered within a poll, unless the thread waits for the broker.
     pub async fn finished(&self) -> Option<Vec<(TopicPartition, i64)>> {
         let (answer, answered) = tokio::sync::oneshot::channel();
-        self.command(Command::Finished(answer));
+        self.command(ConsumerCommand::Finished(answer));
         answered.await.ok()
     }
 
     /// Stops intake at once, waits for the records that are being worked on, commits and leaves the group: all within `deadline`.
     /// The events must still be received meanwhile. The channel closes at the end.
-    pub async fn stop(&self, deadline: Duration) -> Stopped {
+    pub async fn stop(&self, deadline: Duration) -> ConsumerStopOutcome {
         let (done, answer) = tokio::sync::oneshot::channel();
-        self.command(Command::Stop { by: Instant::now() + deadline, done });
+        self.command(ConsumerCommand::Stop { by: Instant::now() + deadline, done });
         match tokio::time::timeout(deadline, answer).await {
             Ok(Ok(stopped)) => stopped,
-            Ok(Err(_)) | Err(_) => Stopped::Abandoned,
+            Ok(Err(_)) | Err(_) => ConsumerStopOutcome::Abandoned,
         }
     }
 
     /// A thread that has ended needs no more orders; its end was told by the event channel.
-    fn command(&self, command: Command) {
+    fn command(&self, command: ConsumerCommand) {
         let _ = self.commands.send(command);
     }
 }

@@ -1,15 +1,15 @@
 //! Where topics end now, and how far a group has finished them: what tells whether everything that was there has been read.
 
 use super::{
-    brokers::Brokers,
-    settings::{Settings, USUAL_BATCH},
+    brokers::ClientRebootstrap,
+    settings::{KafkaSettings, USUAL_BATCH},
 };
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::KafkaResult,
 };
-use saga_wire::record::{self, Outgoing, Record, TopicPartition};
+use saga_wire::record::{self, KafkaRecord, OutgoingRecord, TopicPartition};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// One question to the broker. Whoever waits longer has no way to it.
@@ -20,31 +20,31 @@ const MARK: &str = "saga_mark";
 
 /// Asks the broker; reads no record and is no member of a group. A cheap handle.
 #[derive(Clone)]
-pub struct Ends {
+pub struct EndOffsetReader {
     client: Arc<BaseConsumer>,
-    brokers: Arc<Brokers>,
+    brokers: Arc<ClientRebootstrap>,
 }
 
-impl std::fmt::Debug for Ends {
+impl std::fmt::Debug for EndOffsetReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ends").finish_non_exhaustive()
+        f.debug_struct("EndOffsetReader").finish_non_exhaustive()
     }
 }
 
-impl Ends {
+impl EndOffsetReader {
     /// Does not wait for the broker. What is asked about offsets that are finished is about those of `settings.group`.
     ///
     /// # Errors
     /// The client refuses the settings.
-    pub fn connect(settings: &Settings) -> KafkaResult<Ends> {
+    pub fn connect(settings: &KafkaSettings) -> KafkaResult<EndOffsetReader> {
         let mut config = settings.consumer(&settings.group, USUAL_BATCH);
         // What lies behind a transaction that is still open is there, and nobody can read it.
         config.set("isolation.level", "read_uncommitted").set("enable.auto.commit", "false");
         if !settings.properties.contains_key("reconnect.backoff.max.ms") {
             config.set("reconnect.backoff.max.ms", "1000");
         }
-        let brokers = Arc::new(Brokers::of("ends", settings));
-        Ok(Ends { client: Arc::new(config.create()?), brokers })
+        let brokers = Arc::new(ClientRebootstrap::of("ends", settings));
+        Ok(EndOffsetReader { client: Arc::new(config.create()?), brokers })
     }
 
     /// The partitions of `topic`.
@@ -107,9 +107,9 @@ impl Ends {
 
 /// A record for `partition` that says nothing.
 #[must_use]
-pub fn mark(partition: &TopicPartition) -> Outgoing {
+pub fn mark(partition: &TopicPartition) -> OutgoingRecord {
     let headers = vec![record::text_header(MARK, "1")];
-    Outgoing {
+    OutgoingRecord {
         topic: Arc::clone(&partition.topic),
         partition: Some(partition.partition),
         key: None,
@@ -120,7 +120,7 @@ pub fn mark(partition: &TopicPartition) -> Outgoing {
 
 /// Whether `record` says nothing.
 #[must_use]
-pub fn is_mark(record: &Record) -> bool {
+pub fn is_mark(record: &KafkaRecord) -> bool {
     record.value.is_none() && record.header(MARK).is_some()
 }
 

@@ -1,7 +1,7 @@
 //! Short texts that the broker keeps, one for each partition of a topic: as the metadata of offsets that a group without members commits.
 //! They need no topic of their own, a new one replaces the old one, and they are gone when nobody has written for `offsets.retention.minutes`.
 
-use super::settings::{Settings, USUAL_BATCH};
+use super::settings::{KafkaSettings, USUAL_BATCH};
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer},
@@ -13,37 +13,37 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 const ASK: Duration = Duration::from_secs(5);
 
 /// Texts by partition.
-pub type Texts = BTreeMap<i32, String>;
+pub type PartitionTexts = BTreeMap<i32, String>;
 
 /// Reads and writes them; is no member of the group. A cheap handle.
 #[derive(Clone)]
-pub struct Kept {
+pub struct OffsetMetadataStore {
     client: Arc<BaseConsumer>,
     topic: Arc<str>,
 }
 
-impl std::fmt::Debug for Kept {
+impl std::fmt::Debug for OffsetMetadataStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kept").field("topic", &self.topic).finish_non_exhaustive()
+        f.debug_struct("OffsetMetadataStore").field("topic", &self.topic).finish_non_exhaustive()
     }
 }
 
-impl Kept {
+impl OffsetMetadataStore {
     /// Those that `group` keeps for `topic`. Does not wait for the broker.
     ///
     /// # Errors
     /// The client refuses the settings.
-    pub fn connect(settings: &Settings, group: &str, topic: &Arc<str>) -> KafkaResult<Kept> {
+    pub fn connect(settings: &KafkaSettings, group: &str, topic: &Arc<str>) -> KafkaResult<OffsetMetadataStore> {
         let mut config = settings.consumer(group, USUAL_BATCH);
         config.set("enable.auto.commit", "false").remove("group.instance.id");
-        Ok(Kept { client: Arc::new(config.create()?), topic: Arc::clone(topic) })
+        Ok(OffsetMetadataStore { client: Arc::new(config.create()?), topic: Arc::clone(topic) })
     }
 
     /// All texts that are there.
     ///
     /// # Errors
     /// The broker does not answer, or may not tell us.
-    pub async fn read(&self) -> KafkaResult<Texts> {
+    pub async fn read(&self) -> KafkaResult<PartitionTexts> {
         let topic = Arc::clone(&self.topic);
         self.ask(move |client| {
             let metadata = client.fetch_metadata(Some(&topic), ASK)?;

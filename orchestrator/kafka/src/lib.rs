@@ -20,8 +20,8 @@ mod shop;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use consumer::{Ack, Consumer, ConsumerEvent, Delivered};
-pub use ends::Ends;
-pub use kept::Kept;
-pub use producer::Producer;
-pub use settings::{Broker, Settings};
+pub use consumer::{ConsumerEvent, DeliveredRecord, KafkaConsumer, RecordAck};
+pub use ends::EndOffsetReader;
+pub use kept::OffsetMetadataStore;
+pub use producer::KafkaProducer;
+pub use settings::{BrokerKind, KafkaSettings};

@@ -1,7 +1,7 @@
 //! The broker of `saga dev` and of tests: librdkafka's mock cluster, in this process, for any client that can reach it.
 //!
 //! It keeps at most 5 MiB or 100,000 records of a partition and forgets everything when it ends. It makes the first member
-//! of a group wait for three seconds; consumers that are assigned by hand ([`super::consumer::Mode::Manual`]) do not wait.
+//! of a group wait for three seconds; consumers that are assigned by hand ([`super::consumer::AssignmentMode::Manual`]) do not wait.
 
 use rdkafka::{error::KafkaError, mocking::MockCluster, producer::DefaultProducerContext};
 use std::{io, sync::mpsc, thread};
@@ -13,13 +13,13 @@ pub const PARTITIONS: u16 = 4;
 #[derive(Debug)]
 pub struct MockBroker {
     bootstrap_servers: String,
-    orders: Option<mpsc::Sender<Order>>,
+    orders: Option<mpsc::Sender<MockBrokerCommand>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 /// The mock broker cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum MockBrokerError {
     /// The operating system refused a thread.
     #[error("cannot start the thread of the mock broker")]
     Thread(#[from] io::Error),
@@ -33,7 +33,7 @@ pub enum Error {
 
 /// One at a time: the caller waits for the answer.
 #[derive(Debug)]
-enum Order {
+enum MockBrokerCommand {
     Create { topic: String, partitions: i32, done: mpsc::Sender<Result<(), KafkaError>> },
     Reach { reachable: bool, done: mpsc::Sender<Result<(), KafkaError>> },
 }
@@ -43,7 +43,7 @@ impl MockBroker {
     ///
     /// # Errors
     /// No thread, or no port on this machine's loopback.
-    pub fn start() -> Result<MockBroker, Error> {
+    pub fn start() -> Result<MockBroker, MockBrokerError> {
         let (orders, received) = mpsc::channel();
         let (started, address) = mpsc::channel();
         let thread = thread::Builder::new().name("kafka-mock".into()).spawn(move || match MockCluster::new(1) {
@@ -53,7 +53,7 @@ impl MockBroker {
             }
             Err(error) => drop(started.send(Err(error))),
         })?;
-        let bootstrap_servers = address.recv().map_err(|_| Error::Ended)??;
+        let bootstrap_servers = address.recv().map_err(|_| MockBrokerError::Ended)??;
         Ok(MockBroker { bootstrap_servers, orders: Some(orders), thread: Some(thread) })
     }
 
@@ -67,23 +67,26 @@ impl MockBroker {
     ///
     /// # Errors
     /// It exists, or the name is refused.
-    pub fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), Error> {
-        self.order(|done| Order::Create { topic: topic.to_owned(), partitions, done })
+    pub fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), MockBrokerError> {
+        self.order(|done| MockBrokerCommand::Create { topic: topic.to_owned(), partitions, done })
     }
 
     /// Takes the broker off the network, or puts it back. What it holds stays.
     ///
     /// # Errors
     /// The cluster has ended.
-    pub fn set_reachable(&self, reachable: bool) -> Result<(), Error> {
-        self.order(|done| Order::Reach { reachable, done })
+    pub fn set_reachable(&self, reachable: bool) -> Result<(), MockBrokerError> {
+        self.order(|done| MockBrokerCommand::Reach { reachable, done })
     }
 
-    fn order(&self, order: impl FnOnce(mpsc::Sender<Result<(), KafkaError>>) -> Order) -> Result<(), Error> {
+    fn order(
+        &self,
+        order: impl FnOnce(mpsc::Sender<Result<(), KafkaError>>) -> MockBrokerCommand,
+    ) -> Result<(), MockBrokerError> {
         let (done, answer) = mpsc::channel();
-        let orders = self.orders.as_ref().ok_or(Error::Ended)?;
-        orders.send(order(done)).map_err(|_| Error::Ended)?;
-        Ok(answer.recv().map_err(|_| Error::Ended)??)
+        let orders = self.orders.as_ref().ok_or(MockBrokerError::Ended)?;
+        orders.send(order(done)).map_err(|_| MockBrokerError::Ended)?;
+        Ok(answer.recv().map_err(|_| MockBrokerError::Ended)??)
     }
 }
 
@@ -98,12 +101,14 @@ impl Drop for MockBroker {
 }
 
 /// The cluster may only be touched by the thread that made it.
-fn serve(cluster: &MockCluster<'static, DefaultProducerContext>, orders: &mpsc::Receiver<Order>) {
+fn serve(cluster: &MockCluster<'static, DefaultProducerContext>, orders: &mpsc::Receiver<MockBrokerCommand>) {
     for order in orders {
         let (answer, done) = match order {
-            Order::Create { topic, partitions, done } => (cluster.create_topic(&topic, partitions, 1), done),
-            Order::Reach { reachable: true, done } => (cluster.broker_up(-1), done),
-            Order::Reach { reachable: false, done } => (cluster.broker_down(-1), done),
+            MockBrokerCommand::Create { topic, partitions, done } => {
+                (cluster.create_topic(&topic, partitions, 1), done)
+            }
+            MockBrokerCommand::Reach { reachable: true, done } => (cluster.broker_up(-1), done),
+            MockBrokerCommand::Reach { reachable: false, done } => (cluster.broker_down(-1), done),
         };
         let _ = done.send(answer);
     }

@@ -1,6 +1,6 @@
 //! Questions about a consumer group, from outside of it: where it stands in topics, and what its members read.
 
-use super::settings::{Settings, USUAL_BATCH};
+use super::settings::{KafkaSettings, USUAL_BATCH};
 use rdkafka::{
     Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
@@ -16,18 +16,18 @@ use std::{collections::BTreeMap, collections::BTreeSet, time::Duration};
 const ASK: Duration = Duration::from_secs(10);
 
 /// Offsets by partition.
-pub type Offsets = BTreeMap<i32, i64>;
+pub type PartitionOffsets = BTreeMap<i32, i64>;
 
 /// Where a group stands in a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct GroupOffsets {
     /// Its committed offsets, of partitions that have one.
-    pub committed: Offsets,
+    pub committed: PartitionOffsets,
     /// Where each partition ends.
-    pub ends: Offsets,
+    pub ends: PartitionOffsets,
 }
 
-impl Standing {
+impl GroupOffsets {
     /// Whether the group ever read the topic.
     #[must_use]
     pub fn is_known(&self) -> bool {
@@ -37,22 +37,26 @@ impl Standing {
 
 /// Asks; each call has a client of its own, on a thread that may wait.
 #[derive(Clone, Debug)]
-pub struct Positions {
-    settings: Settings,
+pub struct ConsumerGroupAdmin {
+    settings: KafkaSettings,
 }
 
-impl Positions {
+impl ConsumerGroupAdmin {
     /// Of groups at the broker of `settings`.
     #[must_use]
-    pub fn new(settings: &Settings) -> Positions {
-        Positions { settings: settings.clone() }
+    pub fn new(settings: &KafkaSettings) -> ConsumerGroupAdmin {
+        ConsumerGroupAdmin { settings: settings.clone() }
     }
 
     /// Where `group` stands in `topics`.
     ///
     /// # Errors
     /// When the broker does not say everything.
-    pub async fn standing(&self, group: &str, topics: &BTreeSet<String>) -> KafkaResult<BTreeMap<String, Standing>> {
+    pub async fn standing(
+        &self,
+        group: &str,
+        topics: &BTreeSet<String>,
+    ) -> KafkaResult<BTreeMap<String, GroupOffsets>> {
         let topics = topics.clone();
         self.ask(group, move |client| {
             topics.iter().map(|topic| Ok((topic.clone(), standing(client, topic)?))).collect()
@@ -64,7 +68,7 @@ impl Positions {
     ///
     /// # Errors
     /// When the broker does not say everything.
-    pub async fn at(&self, group: &str, topic: &str, time: Timestamp) -> KafkaResult<Offsets> {
+    pub async fn at(&self, group: &str, topic: &str, time: Timestamp) -> KafkaResult<PartitionOffsets> {
         let topic = topic.to_owned();
         self.ask(group, move |client| {
             let asked = list(client, &topic, Offset::Offset(time.0))?;
@@ -131,15 +135,15 @@ impl Positions {
     }
 }
 
-fn standing(client: &BaseConsumer, topic: &str) -> KafkaResult<Standing> {
+fn standing(client: &BaseConsumer, topic: &str) -> KafkaResult<GroupOffsets> {
     let all = list(client, topic, Offset::Invalid)?;
     let partitions: Vec<i32> = all.elements().iter().map(|element| element.partition()).collect();
     let committed = offsets(&client.committed_offsets(all, ASK)?);
-    let mut ends = Offsets::new();
+    let mut ends = PartitionOffsets::new();
     for partition in partitions {
         ends.insert(partition, client.fetch_watermarks(topic, partition, ASK)?.1);
     }
-    Ok(Standing { committed, ends })
+    Ok(GroupOffsets { committed, ends })
 }
 
 fn list(client: &BaseConsumer, topic: &str, offset: Offset) -> KafkaResult<TopicPartitionList> {
@@ -152,7 +156,7 @@ fn list(client: &BaseConsumer, topic: &str, offset: Offset) -> KafkaResult<Topic
     Ok(list)
 }
 
-fn offsets(list: &TopicPartitionList) -> Offsets {
+fn offsets(list: &TopicPartitionList) -> PartitionOffsets {
     let known = list.elements().into_iter().filter_map(|element| match element.offset() {
         Offset::Offset(offset) => Some((element.partition(), offset)),
         Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => None,

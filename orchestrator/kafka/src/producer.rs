@@ -11,13 +11,13 @@ mod outcome;
 #[cfg(test)]
 mod tests;
 
-pub use lanes::Limits;
-pub use outcome::{Outcome, Undelivered, UndeliveredKind};
+pub use lanes::TopicBatchLimits;
+pub use outcome::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome};
 
-use super::settings::Settings;
-use lanes::{Lane, Lanes};
-use live::Live;
-use saga_wire::record::Outgoing;
+use super::settings::KafkaSettings;
+use lanes::{BatchSizeClass, ProducerPool};
+use live::ProducerClient;
+use saga_wire::record::OutgoingRecord;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::oneshot, time::Instant};
 
@@ -30,38 +30,40 @@ const QUEUE_RETRY: Duration = Duration::from_millis(5);
 /// The producer cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot create the producer of Kafka")]
-pub struct Error(#[from] rdkafka::error::KafkaError);
+pub struct ProducerError(#[from] rdkafka::error::KafkaError);
 
 /// Handle of one producer, cheap to clone. If a client of it dies of a fatal error it is made anew inside.
 #[derive(Clone, Debug)]
-pub struct Producer {
-    lanes: Arc<Lanes>,
+pub struct KafkaProducer {
+    lanes: Arc<ProducerPool>,
 }
 
-impl Producer {
+impl KafkaProducer {
     /// Starts a producer. Does not wait for the broker.
     ///
     /// # Errors
     /// The client refuses the settings.
-    pub fn start(settings: &Settings) -> Result<Producer, Error> {
-        Ok(Producer { lanes: Lanes::start(settings.producer())? })
+    pub fn start(settings: &KafkaSettings) -> Result<KafkaProducer, ProducerError> {
+        Ok(KafkaProducer { lanes: ProducerPool::start(settings.producer())? })
     }
 
     /// Sends a record and waits for its delivery report; for room in the client's queue it waits a second at most. A refusal that may be of
     /// its batch is not believed: the record is sent again alone, and what the broker says then is the outcome.
-    pub async fn send(&self, record: &Outgoing) -> Outcome {
+    pub async fn send(&self, record: &OutgoingRecord) -> ProduceOutcome {
         let lane = self.lanes.of(&record.topic);
         let outcome = self.send_in(lane, record).await;
         match outcome {
-            Sending::Refused(refused) if lane != Lane::Lone => self.send_alone(lane, &refused, record).await,
-            Sending::Refused(refused) => Outcome::Undelivered(refused),
-            Sending::Ended(outcome) => outcome,
+            ProduceAttempt::Refused(refused) if lane != BatchSizeClass::Lone => {
+                self.send_alone(lane, &refused, record).await
+            }
+            ProduceAttempt::Refused(refused) => ProduceOutcome::Undelivered(refused),
+            ProduceAttempt::Ended(outcome) => outcome,
         }
     }
 
     /// Batches of a topic stay below its limit from now on: the largest that it takes, in bytes, by topic. Of a topic that is left out nothing
     /// is known, and nothing changes.
-    pub fn learn(&self, limits: &Limits) {
+    pub fn learn(&self, limits: &TopicBatchLimits) {
         self.lanes.learn(limits);
     }
 
@@ -100,55 +102,65 @@ impl Producer {
         self.lanes.clients().iter().map(|client| client.recreations()).sum()
     }
 
-    async fn send_alone(&self, lane: Lane, refused: &Undelivered, record: &Outgoing) -> Outcome {
+    async fn send_alone(
+        &self,
+        lane: BatchSizeClass,
+        refused: &DeliveryFailure,
+        record: &OutgoingRecord,
+    ) -> ProduceOutcome {
         metrics::counter!("saga_kafka_sent_alone_total", "topic" => record.topic.to_string()).increment(1);
-        let outcome = match self.send_in(Lane::Lone, record).await {
-            Sending::Refused(refused) => Outcome::Undelivered(refused),
-            Sending::Ended(outcome) => outcome,
+        let outcome = match self.send_in(BatchSizeClass::Lone, record).await {
+            ProduceAttempt::Refused(refused) => ProduceOutcome::Undelivered(refused),
+            ProduceAttempt::Ended(outcome) => outcome,
         };
-        if outcome.is_delivered() && refused.kind == UndeliveredKind::TooLarge {
+        if outcome.is_delivered() && refused.kind == DeliveryFailureKind::TooLarge {
             self.lanes.refused_a_batch(&record.topic, lane);
         }
         outcome
     }
 
-    async fn send_in(&self, lane: Lane, record: &Outgoing) -> Sending {
+    async fn send_in(&self, lane: BatchSizeClass, record: &OutgoingRecord) -> ProduceAttempt {
         let client = match self.lanes.client(lane).await {
             Ok(client) => client,
-            Err(not_made) => return Sending::Ended(Outcome::Undelivered(not_made)),
+            Err(not_made) => return ProduceAttempt::Ended(ProduceOutcome::Undelivered(not_made)),
         };
         match enqueue(&client, record).await {
-            Ok(report) => Sending::reported(report.await.unwrap_or_else(|_| lost())),
-            Err(refused) => Sending::Ended(Outcome::Undelivered(refused)),
+            Ok(report) => ProduceAttempt::reported(report.await.unwrap_or_else(|_| lost())),
+            Err(refused) => ProduceAttempt::Ended(ProduceOutcome::Undelivered(refused)),
         }
     }
 }
 
 /// What is known of a record after one sending of it.
-enum Sending {
+enum ProduceAttempt {
     /// The broker refused it, or only the batch that it was in.
-    Refused(Undelivered),
+    Refused(DeliveryFailure),
     /// What became of it.
-    Ended(Outcome),
+    Ended(ProduceOutcome),
 }
 
-impl Sending {
-    fn reported(outcome: Outcome) -> Sending {
+impl ProduceAttempt {
+    fn reported(outcome: ProduceOutcome) -> ProduceAttempt {
         match outcome {
-            Outcome::Undelivered(undelivered) if undelivered.kind.is_of_a_batch() => Sending::Refused(undelivered),
-            Outcome::Undelivered(_) | Outcome::Delivered { .. } => Sending::Ended(outcome),
+            ProduceOutcome::Undelivered(undelivered) if undelivered.kind.is_of_a_batch() => {
+                ProduceAttempt::Refused(undelivered)
+            }
+            ProduceOutcome::Undelivered(_) | ProduceOutcome::Delivered { .. } => ProduceAttempt::Ended(outcome),
         }
     }
 }
 
 /// Hands a record to the client, waiting a moment for room in its queue. What is refused here certainly did not leave.
-async fn enqueue(client: &Arc<Live>, record: &Outgoing) -> Result<oneshot::Receiver<Outcome>, Undelivered> {
+async fn enqueue(
+    client: &Arc<ProducerClient>,
+    record: &OutgoingRecord,
+) -> Result<oneshot::Receiver<ProduceOutcome>, DeliveryFailure> {
     let give_up = Instant::now() + QUEUE_WAIT;
     loop {
         let (report, reported) = oneshot::channel();
         match client.send(record, report) {
             Ok(()) => return Ok(reported),
-            Err(refused) if refused.kind == UndeliveredKind::QueueFull && Instant::now() < give_up => {
+            Err(refused) if refused.kind == DeliveryFailureKind::QueueFull && Instant::now() < give_up => {
                 tokio::time::sleep(QUEUE_RETRY).await;
             }
             Err(refused) => return Err(refused),
@@ -156,6 +168,6 @@ async fn enqueue(client: &Arc<Live>, record: &Outgoing) -> Result<oneshot::Recei
     }
 }
 
-fn lost() -> Outcome {
-    Outcome::lost("the producer was closed before the delivery report came")
+fn lost() -> ProduceOutcome {
+    ProduceOutcome::lost("the producer was closed before the delivery report came")
 }

@@ -37,7 +37,7 @@ pub fn is_of_another(group: &str) -> bool {
 
 /// Which kind of broker answers. The mock of `saga dev` knows neither topic configuration nor creation by clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Broker {
+pub enum BrokerKind {
     /// Kafka, or what speaks its protocol in full.
     #[default]
     Real,
@@ -47,24 +47,24 @@ pub enum Broker {
 
 /// How to reach the broker and as whom.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct KafkaSettings {
     /// `host:port`, separated by commas.
     pub bootstrap_servers: String,
-    /// Consumer group of trigger and reply topics; the inbox has its own, [`Settings::shards_group`].
+    /// Consumer group of trigger and reply topics; the inbox has its own, [`KafkaSettings::shards_group`].
     pub group: String,
     /// `group.instance.id` for static membership.
     pub instance_id: Option<String>,
-    /// Handed to librdkafka as they are, except what [`Settings::check`] refuses.
+    /// Handed to librdkafka as they are, except what [`KafkaSettings::check`] refuses.
     pub properties: BTreeMap<String, String>,
     /// After this long without an acknowledgement a record's fate is unknown.
     pub message_timeout: Duration,
     /// Which kind of broker it is.
-    pub broker: Broker,
+    pub broker: BrokerKind,
 }
 
 /// A property that cannot be handed on.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum KafkaPropertyError {
     /// Correctness depends on the value that is set here.
     #[error("kafka.properties: `{key}` cannot be set: {reason}")]
     Reserved {
@@ -113,17 +113,17 @@ const RESERVED: &[(&str, &str)] = &[
     ("enable.partition.eof", "reaching the end of a partition is not an event here"),
 ];
 
-impl Settings {
+impl KafkaSettings {
     /// Settings with nothing but an address and a group.
     #[must_use]
-    pub fn new(bootstrap_servers: impl Into<String>, group: impl Into<String>) -> Settings {
-        Settings {
+    pub fn new(bootstrap_servers: impl Into<String>, group: impl Into<String>) -> KafkaSettings {
+        KafkaSettings {
             bootstrap_servers: bootstrap_servers.into(),
             group: group.into(),
             instance_id: None,
             properties: BTreeMap::new(),
             message_timeout: Duration::from_secs(30),
-            broker: Broker::Real,
+            broker: BrokerKind::Real,
         }
     }
 
@@ -149,7 +149,7 @@ impl Settings {
     ///
     /// # Errors
     /// Names the first property that may not, with the reason, or that librdkafka refuses. Never prints the value of a secret.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), KafkaPropertyError> {
         wrong_properties(&self.properties).into_iter().next().map_or(Ok(()), Err)?;
         for config in [self.producer(), self.consumer(&self.group, USUAL_BATCH)] {
             config.create_native_config().map_err(|error| invalid(&self.properties, &error))?;
@@ -173,7 +173,7 @@ impl Settings {
         tune(&mut config, &self.properties, "heartbeat.interval.ms", "3000");
         tune(&mut config, &self.properties, "auto.commit.interval.ms", "1000");
         tune(&mut config, &self.properties, "fetch.max.bytes", &fetch.to_string());
-        if self.broker == Broker::Mock {
+        if self.broker == BrokerKind::Mock {
             tune(&mut config, &self.properties, "fetch.wait.max.ms", MOCK_FETCH_WAIT_MS);
         }
         config.set("receive.message.max.bytes", (fetch + ANSWER_OVERHEAD).to_string());
@@ -234,36 +234,36 @@ impl Settings {
 
 /// Every property that may not be handed on, or that librdkafka refuses by itself. Never prints the value of a secret.
 #[must_use]
-pub fn wrong_properties(properties: &BTreeMap<String, String>) -> Vec<Error> {
+pub fn wrong_properties(properties: &BTreeMap<String, String>) -> Vec<KafkaPropertyError> {
     properties.iter().filter_map(|(key, value)| wrong(properties, key, value)).collect()
 }
 
-fn wrong(properties: &BTreeMap<String, String>, key: &str, value: &str) -> Option<Error> {
+fn wrong(properties: &BTreeMap<String, String>, key: &str, value: &str) -> Option<KafkaPropertyError> {
     if let Some((_, reason)) = RESERVED.iter().find(|(reserved, _)| *reserved == key) {
-        return Some(Error::Reserved { key: key.to_owned(), reason });
+        return Some(KafkaPropertyError::Reserved { key: key.to_owned(), reason });
     }
     let alone = ClientConfig::new().set(key, value).create_native_config();
     alone.err().map(|error| invalid(properties, &error))
 }
 
-fn invalid(properties: &BTreeMap<String, String>, error: &KafkaError) -> Error {
+fn invalid(properties: &BTreeMap<String, String>, error: &KafkaError) -> KafkaPropertyError {
     let KafkaError::ClientConfig(_, reason, key, _) = error else {
-        return Error::Invalid { key: String::new(), reason: error.to_string() };
+        return KafkaPropertyError::Invalid { key: String::new(), reason: error.to_string() };
     };
     let secret = properties.get(key).filter(|value| is_secret(key) && !value.is_empty());
     let reason = secret.map_or_else(|| reason.clone(), |value| reason.replace(value.as_str(), "…"));
-    Error::Invalid { key: key.clone(), reason }
+    KafkaPropertyError::Invalid { key: key.clone(), reason }
 }
 
 /// Shows names of properties, and values only where they cannot be secrets.
-impl fmt::Debug for Settings {
+impl fmt::Debug for KafkaSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown: BTreeMap<&str, &str> = self
             .properties
             .iter()
             .map(|(key, value)| (key.as_str(), if is_secret(key) { "…" } else { value }))
             .collect();
-        f.debug_struct("Settings")
+        f.debug_struct("KafkaSettings")
             .field("bootstrap_servers", &secrets::address_shown(&self.bootstrap_servers))
             .field("group", &self.group)
             .field("instance_id", &self.instance_id)
@@ -300,8 +300,8 @@ fn tune(config: &mut ClientConfig, properties: &BTreeMap<String, String>, key: &
 mod tests {
     use super::*;
 
-    fn with(key: &str, value: &str) -> Settings {
-        let mut settings = Settings::new("localhost:9092", "saga-orchestrator");
+    fn with(key: &str, value: &str) -> KafkaSettings {
+        let mut settings = KafkaSettings::new("localhost:9092", "saga-orchestrator");
         settings.properties.insert(key.into(), value.into());
         settings
     }
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_holds_the_largest_batch_can_be_received() {
-        let config = Settings::new("localhost:9092", "g").consumer("g", LARGEST_BATCH);
+        let config = KafkaSettings::new("localhost:9092", "g").consumer("g", LARGEST_BATCH);
         let limit: usize = config.get("receive.message.max.bytes").expect("set").parse().expect("a number");
         assert!(limit > LARGEST_BATCH);
         config.create_native_config().expect("within librdkafka's range");

@@ -1,14 +1,14 @@
 //! What tests of intake and delivery stand on: a shop's topic on a broker, orders, and a consumer whose events are awaited.
 
 use crate::{
-    Consumer, ConsumerEvent, Delivered, Producer, Settings,
-    consumer::{Limits, Mode, Plan, Status, Stopped, TopicStart},
+    ConsumerEvent, DeliveredRecord, KafkaConsumer, KafkaProducer, KafkaSettings,
+    consumer::{AssignmentMode, BackpressureLimits, ConsumerSettings, ConsumerStatus, ConsumerStopOutcome, TopicStart},
     mock::MockBroker,
     settings::USUAL_BATCH,
     testing::{create, real_broker, unique},
 };
 use bytes::Bytes;
-use saga_wire::{Outgoing, Record, TopicPartition, record::text_header};
+use saga_wire::{KafkaRecord, OutgoingRecord, TopicPartition, record::text_header};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -20,37 +20,37 @@ use tokio::{sync::mpsc, time::timeout};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A topic of orders, and somebody who places them.
-pub(super) struct Shop {
-    pub(super) settings: Settings,
-    pub(super) producer: Producer,
+pub(super) struct TopicFixture {
+    pub(super) settings: KafkaSettings,
+    pub(super) producer: KafkaProducer,
     pub(super) topic: Arc<str>,
     pub(super) mock: Option<MockBroker>,
 }
 
-impl Shop {
+impl TopicFixture {
     /// On a mock broker of its own.
-    pub(super) fn mock(partitions: i32) -> Shop {
+    pub(super) fn mock(partitions: i32) -> TopicFixture {
         let broker = MockBroker::start().expect("a mock broker");
         broker.create_topic("shop.orders", partitions).expect("a topic");
-        let settings = Settings::new(broker.bootstrap_servers(), "saga");
-        Shop::open(settings, "shop.orders".into(), Some(broker))
+        let settings = KafkaSettings::new(broker.bootstrap_servers(), "saga");
+        TopicFixture::open(settings, "shop.orders".into(), Some(broker))
     }
 
     /// On the real broker, with a topic of its own. `None` has been reported.
-    pub(super) async fn real(partitions: i32, config: &[(&str, &str)]) -> Option<Shop> {
+    pub(super) async fn real(partitions: i32, config: &[(&str, &str)]) -> Option<TopicFixture> {
         let settings = real_broker()?;
         let topic: Arc<str> = unique("orders-").into();
         create(&settings, &topic, partitions, config).await;
-        Some(Shop::open(settings, topic, None))
+        Some(TopicFixture::open(settings, topic, None))
     }
 
-    fn open(settings: Settings, topic: Arc<str>, mock: Option<MockBroker>) -> Shop {
-        let producer = Producer::start(&settings).expect("a producer");
-        Shop { settings, producer, topic, mock }
+    fn open(settings: KafkaSettings, topic: Arc<str>, mock: Option<MockBroker>) -> TopicFixture {
+        let producer = KafkaProducer::start(&settings).expect("a producer");
+        TopicFixture { settings, producer, topic, mock }
     }
 
-    pub(super) fn order(&self, partition: i32, value: &str) -> Outgoing {
-        Outgoing {
+    pub(super) fn order(&self, partition: i32, value: &str) -> OutgoingRecord {
+        OutgoingRecord {
             topic: self.topic.clone(),
             partition: Some(partition),
             key: None,
@@ -66,21 +66,21 @@ impl Shop {
         }
     }
 
-    pub(super) fn plan(&self, mode: Mode) -> Plan {
-        Plan {
+    pub(super) fn plan(&self, mode: AssignmentMode) -> ConsumerSettings {
+        ConsumerSettings {
             name: "triggers",
             group: self.settings.group.clone(),
             mode,
             topics: vec![TopicStart::earliest(&self.topic)],
-            limits: Limits::default(),
+            limits: BackpressureLimits::default(),
             largest_batch: USUAL_BATCH,
             compacted: BTreeSet::new(),
         }
     }
 
-    pub(super) fn consume(&self, plan: Plan) -> Intake {
-        let (consumer, events) = Consumer::start(&self.settings, plan).expect("a consumer");
-        Intake { consumer, events, contacts: BTreeMap::new(), assigned: Vec::new(), waiting: Vec::new() }
+    pub(super) fn consume(&self, plan: ConsumerSettings) -> ConsumerFixture {
+        let (consumer, events) = KafkaConsumer::start(&self.settings, plan).expect("a consumer");
+        ConsumerFixture { consumer, events, contacts: BTreeMap::new(), assigned: Vec::new(), waiting: Vec::new() }
     }
 
     pub(super) fn partition(&self, partition: i32) -> TopicPartition {
@@ -89,15 +89,15 @@ impl Shop {
 }
 
 /// A consumer and what it said so far.
-pub(super) struct Intake {
-    pub(super) consumer: Consumer,
+pub(super) struct ConsumerFixture {
+    pub(super) consumer: KafkaConsumer,
     pub(super) events: mpsc::Receiver<ConsumerEvent>,
     pub(super) contacts: BTreeMap<Arc<str>, u64>,
     pub(super) assigned: Vec<TopicPartition>,
-    waiting: Vec<Delivered>,
+    waiting: Vec<DeliveredRecord>,
 }
 
-impl Intake {
+impl ConsumerFixture {
     /// The next event that is neither records nor about the assignment, which are noted.
     pub(super) async fn next(&mut self) -> ConsumerEvent {
         loop {
@@ -109,7 +109,7 @@ impl Intake {
     }
 
     /// The next `count` records, and those that came with them.
-    pub(super) async fn records(&mut self, count: usize) -> Vec<Delivered> {
+    pub(super) async fn records(&mut self, count: usize) -> Vec<DeliveredRecord> {
         while self.waiting.len() < count {
             self.step().await;
         }
@@ -130,12 +130,12 @@ impl Intake {
         }
     }
 
-    pub(super) async fn until_status(&self, wanted: impl Fn(&Status) -> bool) {
+    pub(super) async fn until_status(&self, wanted: impl Fn(&ConsumerStatus) -> bool) {
         let mut status = self.consumer.status();
         timeout(PATIENCE, status.wait_for(wanted)).await.expect("in time").expect("intake runs");
     }
 
-    pub(super) async fn stop(self) -> Stopped {
+    pub(super) async fn stop(self) -> ConsumerStopOutcome {
         self.consumer.stop(Duration::from_secs(20)).await
     }
 
@@ -158,15 +158,15 @@ impl Intake {
     }
 }
 
-pub(super) fn values(records: &[Delivered]) -> Vec<String> {
+pub(super) fn values(records: &[DeliveredRecord]) -> Vec<String> {
     records.iter().map(|one| text(&one.record)).collect()
 }
 
-pub(super) fn text(record: &Record) -> String {
+pub(super) fn text(record: &KafkaRecord) -> String {
     String::from_utf8(record.value.as_deref().unwrap_or_default().to_vec()).expect("text")
 }
 
-pub(super) fn finish(records: Vec<Delivered>) {
+pub(super) fn finish(records: Vec<DeliveredRecord>) {
     records.into_iter().for_each(|one| one.ack.finish());
 }
 

@@ -1,10 +1,10 @@
 //! What tests on a real broker need, in this package and in others.
 
-use crate::Settings;
+use crate::KafkaSettings;
 use std::io::Write as _;
 
 /// The real broker of this run, if there is one. `None` has been reported; where `CI` is `true` that is a failure.
-pub fn real_broker() -> Option<Settings> {
+pub fn real_broker() -> Option<KafkaSettings> {
     let address = std::env::var("SAGA_TEST_KAFKA").ok().filter(|address| !address.is_empty());
     if address.is_none() {
         let thread = std::thread::current();
@@ -16,7 +16,7 @@ pub fn real_broker() -> Option<Settings> {
         // Written to the stream itself: what is printed is kept from view while a test passes.
         std::io::stderr().write_all(line.as_bytes()).expect("the standard error stream takes a line");
     }
-    address.map(|address| Settings::new(address, unique("saga-")))
+    address.map(|address| KafkaSettings::new(address, unique("saga-")))
 }
 
 /// A name that no other test uses, in this run or an earlier one.
@@ -25,7 +25,7 @@ pub fn unique(prefix: &str) -> String {
 }
 
 /// Creates a topic with these settings, and waits until the broker shows it.
-pub async fn create(settings: &Settings, topic: &str, partitions: i32, config: &[(&str, &str)]) {
+pub async fn create(settings: &KafkaSettings, topic: &str, partitions: i32, config: &[(&str, &str)]) {
     use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
     let admin: AdminClient<_> = settings.client().create().expect("a client");
     let new = config

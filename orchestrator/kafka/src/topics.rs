@@ -9,19 +9,19 @@ mod limits;
 mod needs;
 mod trim;
 
-pub use error::{Error, Missing};
-pub use keeper::{Keeper, Odd};
+pub use error::{MissingTopic, TopicError};
+pub use keeper::{TopicAnomaly, TopicMaintainer};
 pub use limits::{keep_limits, limits};
-pub use needs::{LONGEST_OWN_TOPIC, Needs};
-pub use trim::{Trimmed, trim};
+pub use needs::{LONGEST_OWN_TOPIC, RequiredTopics};
+pub use trim::{TrimmedPartition, trim};
 
 use super::{
-    producer::Limits,
-    settings::{Broker, LARGEST_BATCH, Settings, USUAL_BATCH},
+    producer::TopicBatchLimits,
+    settings::{BrokerKind, KafkaSettings, LARGEST_BATCH, USUAL_BATCH},
 };
-use admin::{Admin, Existing, Kept, Limit};
-use installation::Marks;
-use needs::{Need, mark_of};
+use admin::{ExistingTopics, TopicAdmin, TopicProperties, TopicRetention};
+use installation::InstallationMarks;
+use needs::{TopicSpec, mark_of};
 use std::{
     collections::BTreeSet,
     sync::Arc,
@@ -40,65 +40,73 @@ const INBOX_RECORD: usize = 1024 * 1024 + 64 * 1024;
 
 /// What was found and made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ready {
+pub struct TopicSetup {
     /// Topics that did not exist and were created.
     pub created: Vec<Arc<str>>,
-    /// The largest `max.message.bytes` of the topics that are read; goes into [`super::consumer::Plan`].
+    /// The largest `max.message.bytes` of the topics that are read; goes into [`super::consumer::ConsumerSettings`].
     pub largest_batch: usize,
     /// Those of them that drop records which newer ones of their key replace; goes there, too.
     pub compacted: BTreeSet<Arc<str>>,
-    /// The largest batch that each of the topics takes that are written to; goes into [`super::Producer::learn`].
-    pub limits: Limits,
+    /// The largest batch that each of the topics takes that are written to; goes into [`super::KafkaProducer::learn`].
+    pub limits: TopicBatchLimits,
     /// What a person should know and that does not hinder the start.
     pub warnings: Vec<String>,
     /// Which kind of broker answered.
-    pub broker: Broker,
+    pub broker: BrokerKind,
 }
 
 /// Sees to it that all topics exist as they have to, and that inbox, replies, DLQ and consumer group belong to the installation
 /// `installation`, which is the store's own name for itself. Safe to repeat, and for several instances at once.
 ///
 /// # Errors
-/// The broker cannot be reached ([`Error::is_transient`]); a topic is missing and may not be created; the inbox has another
+/// The broker cannot be reached ([`TopicError::is_transient`]); a topic is missing and may not be created; the inbox has another
 /// number of partitions than there are shards; something belongs to another store, or a topic of others is an internal one of some
 /// installation; a topic allows larger records than can be read.
-pub async fn ensure(settings: &Settings, needs: &Needs, installation: &str) -> Result<Ready, Error> {
+pub async fn ensure(
+    settings: &KafkaSettings,
+    needs: &RequiredTopics,
+    installation: &str,
+) -> Result<TopicSetup, TopicError> {
     let (settings, needs, installation) = (settings.clone(), needs.clone(), installation.to_owned());
     let work = move || match settings.broker {
-        Broker::Real => ensure_either(&settings, &needs, &installation),
-        Broker::Mock => ensure_mock(&Admin::connect(&settings)?, &needs),
+        BrokerKind::Real => ensure_either(&settings, &needs, &installation),
+        BrokerKind::Mock => ensure_mock(&TopicAdmin::connect(&settings)?, &needs),
     };
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(Error::Panicked(panic.to_string())))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(TopicError::Panicked(panic.to_string())))
 }
 
 /// Whoever was told of a broker need not know that `saga dev` started it.
-fn ensure_either(settings: &Settings, needs: &Needs, installation: &str) -> Result<Ready, Error> {
-    let admin = Admin::connect(settings)?;
+fn ensure_either(
+    settings: &KafkaSettings,
+    needs: &RequiredTopics,
+    installation: &str,
+) -> Result<TopicSetup, TopicError> {
+    let admin = TopicAdmin::connect(settings)?;
     let existing = admin.existing()?;
     if !admin.is_mock() {
         return ensure_real(&admin, existing, settings, needs, installation);
     }
     if let Some((topic, key)) = needs.of_dev() {
-        return Err(Error::OfDev { topic, key });
+        return Err(TopicError::OfDev { topic, key });
     }
     make_at_mock(settings, needs, &existing)?;
     ensure_mock(&admin, needs)
 }
 
 fn ensure_real(
-    admin: &Admin,
-    existing: Existing,
-    settings: &Settings,
-    needs: &Needs,
+    admin: &TopicAdmin,
+    existing: ExistingTopics,
+    settings: &KafkaSettings,
+    needs: &RequiredTopics,
     installation: &str,
-) -> Result<Ready, Error> {
-    let absent: Vec<Need> = needs.all().into_iter().filter(|need| !existing.has(&need.topic)).collect();
+) -> Result<TopicSetup, TopicError> {
+    let absent: Vec<TopicSpec> = needs.all().into_iter().filter(|need| !existing.has(&need.topic)).collect();
     let inbox_is_gone = !existing.has(&needs.inbox) && existing.has(&mark_of(&needs.inbox));
     admin.create(&absent)?;
     let existing = if absent.is_empty() { existing } else { known(admin, &absent)? };
     check_shards(&existing, needs)?;
     let mut ready = check_limits(admin, settings, needs)?;
-    let marks = Marks::connect(settings)?;
+    let marks = InstallationMarks::connect(settings)?;
     marks.require_foreign(&existing, &needs.foreign())?;
     marks.claim(&needs.owned(), installation)?;
     if inbox_is_gone {
@@ -113,27 +121,27 @@ fn ensure_real(
 }
 
 /// The mock has no topic configuration to check and no past that could belong to somebody else.
-fn ensure_mock(admin: &Admin, needs: &Needs) -> Result<Ready, Error> {
+fn ensure_mock(admin: &TopicAdmin, needs: &RequiredTopics) -> Result<TopicSetup, TopicError> {
     check_shards(&admin.existing()?, needs)?;
-    Ok(Ready { largest_batch: USUAL_BATCH, broker: Broker::Mock, ..Ready::default() })
+    Ok(TopicSetup { largest_batch: USUAL_BATCH, broker: BrokerKind::Mock, ..TopicSetup::default() })
 }
 
 /// The mock creates no topics on request, but makes those that a client asks about which wants that.
-fn make_at_mock(settings: &Settings, needs: &Needs, existing: &Existing) -> Result<(), Error> {
+fn make_at_mock(settings: &KafkaSettings, needs: &RequiredTopics, existing: &ExistingTopics) -> Result<(), TopicError> {
     let mut config = settings.client();
     config.set("allow.auto.create.topics", "true");
-    let asking = Admin::of(settings, &config)?;
+    let asking = TopicAdmin::of(settings, &config)?;
     let mut absent = needs.all().into_iter().map(|need| need.topic).filter(|topic| !existing.has(topic));
     absent.try_for_each(|topic| asking.partitions(&topic).map(drop))
 }
 
-fn known(admin: &Admin, absent: &[Need]) -> Result<Existing, Error> {
+fn known(admin: &TopicAdmin, absent: &[TopicSpec]) -> Result<ExistingTopics, TopicError> {
     let give_up = Instant::now() + KNOWN_WITHIN;
     loop {
         let existing = admin.existing()?;
         let Some(late) = absent.iter().find(|need| !existing.has(&need.topic)) else { return Ok(existing) };
         if Instant::now() >= give_up {
-            return Err(Error::NotKnown { topic: late.topic.clone() });
+            return Err(TopicError::NotKnown { topic: late.topic.clone() });
         }
         pause(LOOK_EVERY);
     }
@@ -145,22 +153,26 @@ fn pause(span: Duration) {
     thread::sleep(span);
 }
 
-fn check_shards(existing: &Existing, needs: &Needs) -> Result<(), Error> {
+fn check_shards(existing: &ExistingTopics, needs: &RequiredTopics) -> Result<(), TopicError> {
     match existing.partitions(&needs.inbox) {
         Some(partitions) if partitions == usize::from(needs.shards) => Ok(()),
-        Some(partitions) => Err(Error::Shards { inbox: needs.inbox.clone(), partitions, shards: needs.shards }),
-        None => Err(Error::NotKnown { topic: needs.inbox.clone() }),
+        Some(partitions) => Err(TopicError::Shards { inbox: needs.inbox.clone(), partitions, shards: needs.shards }),
+        None => Err(TopicError::NotKnown { topic: needs.inbox.clone() }),
     }
 }
 
-fn check_limits(admin: &Admin, settings: &Settings, needs: &Needs) -> Result<Ready, Error> {
-    let mut ready = Ready { largest_batch: USUAL_BATCH, ..Ready::default() };
+fn check_limits(
+    admin: &TopicAdmin,
+    settings: &KafkaSettings,
+    needs: &RequiredTopics,
+) -> Result<TopicSetup, TopicError> {
+    let mut ready = TopicSetup { largest_batch: USUAL_BATCH, ..TopicSetup::default() };
     for topic in needs.read() {
         match admin.limit(&topic)? {
-            Limit::Known { max_message_bytes, .. } if max_message_bytes > LARGEST_BATCH => {
-                return Err(Error::LimitTooHigh { topic, limit: max_message_bytes });
+            TopicProperties::Known { max_message_bytes, .. } if max_message_bytes > LARGEST_BATCH => {
+                return Err(TopicError::LimitTooHigh { topic, limit: max_message_bytes });
             }
-            Limit::Known { max_message_bytes, compacted, kept } => {
+            TopicProperties::Known { max_message_bytes, compacted, kept } => {
                 ready.largest_batch = ready.largest_batch.max(max_message_bytes);
                 if compacted {
                     ready.compacted.insert(topic.clone());
@@ -172,7 +184,7 @@ fn check_limits(admin: &Admin, settings: &Settings, needs: &Needs) -> Result<Rea
                     check_kept(settings, &topic, kept)?;
                 }
             }
-            Limit::Hidden(reason) => {
+            TopicProperties::Hidden(reason) => {
                 ready.largest_batch = LARGEST_BATCH;
                 ready
                     .warnings
@@ -184,10 +196,10 @@ fn check_limits(admin: &Admin, settings: &Settings, needs: &Needs) -> Result<Rea
 }
 
 /// Such a topic was made by the broker itself, or by somebody who could not know.
-fn check_kept(settings: &Settings, topic: &Arc<str>, kept: Kept) -> Result<(), Error> {
+fn check_kept(settings: &KafkaSettings, topic: &Arc<str>, kept: TopicRetention) -> Result<(), TopicError> {
     let Some(key) = kept.limited_by() else { return Ok(()) };
     let servers = &settings.bootstrap_servers;
-    Err(Error::Inbox {
+    Err(TopicError::Inbox {
         inbox: topic.clone(),
         wrong: format!(
             "drops records before they are read ({key}). If others use it, name another topic in the configuration; if it is for this installation alone"
@@ -196,12 +208,12 @@ fn check_kept(settings: &Settings, topic: &Arc<str>, kept: Kept) -> Result<(), E
     })
 }
 
-fn check_inbox(settings: &Settings, inbox: &Arc<str>, limit: usize, compacted: bool) -> Result<(), Error> {
+fn check_inbox(settings: &KafkaSettings, inbox: &Arc<str>, limit: usize, compacted: bool) -> Result<(), TopicError> {
     let servers = &settings.bootstrap_servers;
     let alter = format!("kafka-configs.sh --bootstrap-server {servers} --alter --topic {inbox} --add-config");
     if compacted {
         let command = format!("{alter} cleanup.policy=delete");
-        return Err(Error::Inbox {
+        return Err(TopicError::Inbox {
             inbox: inbox.clone(),
             wrong: "is compacted, which would drop inputs".into(),
             command,
@@ -211,7 +223,7 @@ fn check_inbox(settings: &Settings, inbox: &Arc<str>, limit: usize, compacted: b
         let command = format!("{alter} max.message.bytes={USUAL_BATCH}");
         let wrong =
             format!("takes records of at most {limit} bytes (max.message.bytes), expected {INBOX_RECORD} or more");
-        return Err(Error::Inbox { inbox: inbox.clone(), wrong, command });
+        return Err(TopicError::Inbox { inbox: inbox.clone(), wrong, command });
     }
     Ok(())
 }

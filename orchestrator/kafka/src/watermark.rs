@@ -1,30 +1,30 @@
 //! What may be committed of a partition: everything below the lowest record that is not finished.
 
-use super::consumer::Witness;
+use super::consumer::RecordFingerprint;
 use std::collections::VecDeque;
 
 /// The records of one partition, in one assignment, that were delivered and are not all finished. Pure.
 ///
 /// Offsets need not be contiguous: compaction and transaction markers leave gaps, which count as finished.
 #[derive(Debug, Default)]
-pub struct Watermark {
-    open: VecDeque<Entry>,
+pub struct OffsetWatermark {
+    open: VecDeque<WatermarkEntry>,
     /// The last record of the finished beginning.
-    last: Option<Witness>,
+    last: Option<RecordFingerprint>,
 }
 
 #[derive(Debug)]
-struct Entry {
-    witness: Witness,
+struct WatermarkEntry {
+    witness: RecordFingerprint,
     finished: bool,
 }
 
-impl Watermark {
+impl OffsetWatermark {
     /// A record was delivered. Offsets rise; one that does not was delivered before and is not counted again.
-    pub(super) fn deliver(&mut self, witness: Witness) {
+    pub(super) fn deliver(&mut self, witness: RecordFingerprint) {
         let seen = self.open.back().map(|last| last.witness.offset).max(self.last.map(|last| last.offset));
         if seen.is_none_or(|last| witness.offset > last) {
-            self.open.push_back(Entry { witness, finished: false });
+            self.open.push_back(WatermarkEntry { witness, finished: false });
         }
     }
 
@@ -43,7 +43,7 @@ impl Watermark {
     }
 
     /// The last record of the finished beginning.
-    pub(super) fn last(&self) -> Option<Witness> {
+    pub(super) fn last(&self) -> Option<RecordFingerprint> {
         self.last
     }
 
@@ -73,13 +73,13 @@ mod tests {
     use proptest::{collection::btree_set, prelude::*, sample::Index};
     use std::collections::BTreeSet;
 
-    fn record(offset: i64) -> Witness {
-        Witness { offset, digest: 0 }
+    fn record(offset: i64) -> RecordFingerprint {
+        RecordFingerprint { offset, digest: 0 }
     }
 
     #[test]
     fn nothing_is_committable_before_the_first_record_is_finished() {
-        let mut watermark = Watermark::default();
+        let mut watermark = OffsetWatermark::default();
         watermark.deliver(record(7));
         watermark.deliver(record(8));
         assert!(!watermark.finish(8));
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_record_that_was_committed_is_not_counted_again() {
-        let mut watermark = Watermark::default();
+        let mut watermark = OffsetWatermark::default();
         watermark.deliver(record(7));
         watermark.finish(7);
         watermark.deliver(record(7));
@@ -105,7 +105,7 @@ mod tests {
             picks in prop::collection::vec(any::<Index>(), 0..120),
         ) {
             let offsets: Vec<i64> = offsets.into_iter().collect();
-            let mut watermark = Watermark::default();
+            let mut watermark = OffsetWatermark::default();
             offsets.iter().for_each(|offset| watermark.deliver(record(*offset)));
             let mut finished = BTreeSet::new();
             for pick in picks {

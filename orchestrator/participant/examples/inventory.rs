@@ -3,8 +3,8 @@
 //! `DATABASE_URL=… cargo run -p saga-participant --features kafka --example inventory`
 
 use saga_participant::{
-    Answer, Barrier, Before, Command, Handler, HandlerError, Participant,
-    kafka::{Listener, Settings},
+    CommandBarrier, CommandHandler, HandlerError, ParticipantAnswer, PriorOutcome, SagaCommand, SagaParticipant,
+    kafka::{CommandListener, ListenerSettings},
 };
 use serde_json::json;
 use sqlx::{PgConnection, PgPool, Postgres};
@@ -12,23 +12,28 @@ use sqlx::{PgConnection, PgPool, Postgres};
 /// What the service does. Whatever it writes is committed together with its answer, or not at all.
 struct Inventory;
 
-impl Handler<Postgres> for Inventory {
-    async fn perform(&self, tx: &mut PgConnection, command: &Command, _: Before) -> Result<Answer, HandlerError> {
+impl CommandHandler<Postgres> for Inventory {
+    async fn perform(
+        &self,
+        tx: &mut PgConnection,
+        command: &SagaCommand,
+        _: PriorOutcome,
+    ) -> Result<ParticipantAnswer, HandlerError> {
         let sku = command.body["sku"].as_str().unwrap_or_default();
         match command.name.as_str() {
             "ReserveStock" => {
                 let take = sqlx::query("UPDATE stock SET pieces = pieces - 1 WHERE sku = $1 AND pieces > 0").bind(sku);
                 if take.execute(tx).await?.rows_affected() == 0 {
-                    return Ok(Answer::refused("out_of_stock", format!("there is no {sku} left")));
+                    return Ok(ParticipantAnswer::refused("out_of_stock", format!("there is no {sku} left")));
                 }
-                Ok(Answer::Succeeded(json!({"sku": sku})))
+                Ok(ParticipantAnswer::Succeeded(json!({"sku": sku})))
             }
             "ReleaseStock" => {
                 let give_back = sqlx::query("UPDATE stock SET pieces = pieces + 1 WHERE sku = $1").bind(sku);
                 give_back.execute(tx).await?;
-                Ok(Answer::Succeeded(json!({})))
+                Ok(ParticipantAnswer::Succeeded(json!({})))
             }
-            other => Ok(Answer::refused("unknown_command", format!("nobody here knows {other}"))),
+            other => Ok(ParticipantAnswer::refused("unknown_command", format!("nobody here knows {other}"))),
         }
     }
 }
@@ -39,9 +44,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     sqlx::raw_sql("CREATE TABLE IF NOT EXISTS stock (sku text PRIMARY KEY, pieces integer NOT NULL)")
         .execute(&pool)
         .await?;
-    let barrier = Barrier::create(&pool).await?;
-    let settings = Settings::new("localhost:9092", "inventory", &["inventory.commands"]);
+    let barrier = CommandBarrier::create(&pool).await?;
+    let settings = ListenerSettings::new("localhost:9092", "inventory", &["inventory.commands"]);
     let stop = async { drop(tokio::signal::ctrl_c().await) };
-    Listener::new(settings, Participant::new(pool, barrier, Inventory)).run(stop).await?;
+    CommandListener::new(settings, SagaParticipant::new(pool, barrier, Inventory)).run(stop).await?;
     Ok(())
 }

@@ -5,8 +5,8 @@
 
 use axum::{Router, extract::State, routing::post};
 use saga_participant::{
-    Answer, Answering, Barrier, Before, Command, Direction, Handler, HandlerError, Participant, Unsettled,
-    http::SagaCommand,
+    CommandBarrier, CommandHandler, CommandService, Direction, HandlerError, ParticipantAnswer, PriorOutcome,
+    SagaCommand, SagaParticipant, UnsettledCommandError, http::CommandExtractor,
 };
 use serde_json::json;
 use sqlx::{Sqlite, SqliteConnection, sqlite::SqliteConnectOptions, sqlite::SqlitePoolOptions};
@@ -14,13 +14,13 @@ use sqlx::{Sqlite, SqliteConnection, sqlite::SqliteConnectOptions, sqlite::Sqlit
 /// What the service does. Whatever it writes is committed together with its answer, or not at all.
 struct Payments;
 
-impl Handler<Sqlite> for Payments {
+impl CommandHandler<Sqlite> for Payments {
     async fn perform(
         &self,
         tx: &mut SqliteConnection,
-        command: &Command,
-        before: Before,
-    ) -> Result<Answer, HandlerError> {
+        command: &SagaCommand,
+        before: PriorOutcome,
+    ) -> Result<ParticipantAnswer, HandlerError> {
         match command.direction() {
             Direction::Do => charge(tx, command).await,
             Direction::Undo => refund(tx, before).await,
@@ -28,31 +28,31 @@ impl Handler<Sqlite> for Payments {
     }
 }
 
-async fn charge(tx: &mut SqliteConnection, command: &Command) -> Result<Answer, HandlerError> {
+async fn charge(tx: &mut SqliteConnection, command: &SagaCommand) -> Result<ParticipantAnswer, HandlerError> {
     let Some(cents) = command.body["amountCents"].as_i64() else {
-        return Ok(Answer::refused("no_amount", "amountCents has to be a number"));
+        return Ok(ParticipantAnswer::refused("no_amount", "amountCents has to be a number"));
     };
     if cents > 100_000 {
-        return Ok(Answer::refused("card_declined", "the card's limit is 1,000.00"));
+        return Ok(ParticipantAnswer::refused("card_declined", "the card's limit is 1,000.00"));
     }
     let insert = sqlx::query_scalar("INSERT INTO charges (cents) VALUES (?1) RETURNING id").bind(cents);
     let id: i64 = insert.fetch_one(tx).await?;
-    Ok(Answer::Succeeded(json!({"chargeId": id})))
+    Ok(ParticipantAnswer::Succeeded(json!({"chargeId": id})))
 }
 
 /// An undo is told what its do came to.
-async fn refund(tx: &mut SqliteConnection, before: Before) -> Result<Answer, HandlerError> {
-    if let Before::Done(result) = before {
+async fn refund(tx: &mut SqliteConnection, before: PriorOutcome) -> Result<ParticipantAnswer, HandlerError> {
+    if let PriorOutcome::Done(result) = before {
         let delete = sqlx::query("DELETE FROM charges WHERE id = ?1").bind(result["chargeId"].as_i64());
         delete.execute(tx).await?;
     }
-    Ok(Answer::Succeeded(json!({"refunded": true})))
+    Ok(ParticipantAnswer::Succeeded(json!({"refunded": true})))
 }
 
 async fn take(
-    State(payments): State<Participant<Sqlite, Payments>>,
-    SagaCommand(command): SagaCommand,
-) -> Result<Answer, Unsettled> {
+    State(payments): State<SagaParticipant<Sqlite, Payments>>,
+    CommandExtractor(command): CommandExtractor,
+) -> Result<ParticipantAnswer, UnsettledCommandError> {
     payments.answer(command).await
 }
 
@@ -63,8 +63,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     sqlx::raw_sql("CREATE TABLE IF NOT EXISTS charges (id INTEGER PRIMARY KEY AUTOINCREMENT, cents INTEGER)")
         .execute(&pool)
         .await?;
-    let barrier = Barrier::create(&pool).await?;
-    let payments = Participant::new(pool, barrier, Payments);
+    let barrier = CommandBarrier::create(&pool).await?;
+    let payments = SagaParticipant::new(pool, barrier, Payments);
     let routes = Router::new().route("/charges", post(take)).route("/refunds", post(take)).with_state(payments);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8081").await?;
     Ok(axum::serve(listener, routes).await?)

@@ -7,7 +7,7 @@ pub const UNDONE: &str = "undone";
 
 /// What a participant says to a command.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
+pub enum ParticipantAnswer {
     /// It was done, with this result. Final.
     Succeeded(Value),
     /// Certainly nothing happened. Final unless `retryable`.
@@ -24,36 +24,36 @@ pub enum Answer {
     Ongoing,
 }
 
-impl Answer {
+impl ParticipantAnswer {
     /// No, for good: another attempt gets the same answer.
-    pub fn refused(code: impl Into<String>, message: impl Into<String>) -> Answer {
-        Answer::Failed { code: code.into(), message: message.into(), retryable: false }
+    pub fn refused(code: impl Into<String>, message: impl Into<String>) -> ParticipantAnswer {
+        ParticipantAnswer::Failed { code: code.into(), message: message.into(), retryable: false }
     }
 
     /// Not now: nothing happened, and another attempt may succeed.
-    pub fn not_now(code: impl Into<String>, message: impl Into<String>) -> Answer {
-        Answer::Failed { code: code.into(), message: message.into(), retryable: true }
+    pub fn not_now(code: impl Into<String>, message: impl Into<String>) -> ParticipantAnswer {
+        ParticipantAnswer::Failed { code: code.into(), message: message.into(), retryable: true }
     }
 
     /// To a do that comes after its undo.
     #[must_use]
-    pub fn undone() -> Answer {
-        Answer::refused(UNDONE, "its undo came first, so it does nothing")
+    pub fn undone() -> ParticipantAnswer {
+        ParticipantAnswer::refused(UNDONE, "its undo came first, so it does nothing")
     }
 
     /// To an undo whose do did nothing.
     #[must_use]
-    pub fn nothing_to_undo() -> Answer {
-        Answer::Succeeded(json!({"undone": false}))
+    pub fn nothing_to_undo() -> ParticipantAnswer {
+        ParticipantAnswer::Succeeded(json!({"undone": false}))
     }
 
     /// Whether it is kept, and given again to the same command.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            Answer::Succeeded(_) => true,
-            Answer::Failed { retryable, .. } => !retryable,
-            Answer::Ongoing => false,
+            ParticipantAnswer::Succeeded(_) => true,
+            ParticipantAnswer::Failed { retryable, .. } => !retryable,
+            ParticipantAnswer::Ongoing => false,
         }
     }
 }

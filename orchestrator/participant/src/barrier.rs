@@ -2,10 +2,10 @@
 //!
 //! | what comes | what is entered |
 //! |---|---|
-//! | a command for the first time | [`Entered::Perform`] |
-//! | one that was answered for good | [`Entered::Again`] with that answer |
-//! | a do after its undo | [`Entered::UndoneBefore`] |
-//! | an undo whose do did nothing | [`Entered::NothingToUndo`]; its do will never do anything |
+//! | a command for the first time | [`BarrierOutcome::Perform`] |
+//! | one that was answered for good | [`BarrierOutcome::Again`] with that answer |
+//! | a do after its undo | [`BarrierOutcome::UndoneBefore`] |
+//! | an undo whose do did nothing | [`BarrierOutcome::NothingToUndo`]; its do will never do anything |
 //!
 //! A command claims the row of its do, an undo its own row besides, always in this order. Unique keys and row locks decide between
 //! commands at the same time: the second one waits for the end of the first one's transaction, and then sees what it left. Nothing is left
@@ -16,12 +16,12 @@ mod row;
 mod sqlite;
 mod store;
 
-pub use row::{Row, State, Stored};
-pub use store::Store;
+pub use row::{CommandRow, CommandRowState, StoredCommandRow};
+pub use store::BarrierDatabase;
 
 use crate::{
-    answer::Answer,
-    command::{Command, CommandId, Direction},
+    answer::ParticipantAnswer,
+    command::{CommandId, Direction, SagaCommand},
 };
 use serde_json::Value;
 use sqlx::Pool;
@@ -29,7 +29,7 @@ use std::marker::PhantomData;
 
 /// The barrier cannot do its work; whoever has the transaction rolls it back.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum BarrierError {
     /// The database refused or cannot be reached.
     #[error("the table saga_commands cannot be used")]
     Database(#[from] sqlx::Error),
@@ -44,38 +44,38 @@ pub enum Error {
     /// Only final answers are kept: after any other, roll back.
     #[error("`{0}` has no final answer: roll the transaction back, so that nothing happened")]
     NotFinal(CommandId),
-    /// The transaction did not enter with [`Entered::Perform`] for this command.
+    /// The transaction did not enter with [`BarrierOutcome::Perform`] for this command.
     #[error("`{0}` was not entered in this transaction: call `enter` first, and `keep` only to perform")]
     NotEntered(CommandId),
 }
 
 /// What a transaction that enters finds.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Entered {
-    /// Do the work in this transaction, [`Barrier::keep`] the answer, commit.
-    Perform(Before),
+pub enum BarrierOutcome {
+    /// Do the work in this transaction, [`CommandBarrier::keep`] the answer, commit.
+    Perform(PriorOutcome),
     /// Answer this again; there is nothing to do.
-    Again(Answer),
-    /// A do whose undo came first: answer [`Answer::undone`]; there is nothing to do.
+    Again(ParticipantAnswer),
+    /// A do whose undo came first: answer [`ParticipantAnswer::undone`]; there is nothing to do.
     UndoneBefore,
-    /// An undo whose do never came, or did nothing: commit, then answer [`Answer::nothing_to_undo`].
+    /// An undo whose do never came, or did nothing: commit, then answer [`ParticipantAnswer::nothing_to_undo`].
     NothingToUndo,
 }
 
 /// What is known when a command is to be performed.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Before {
+pub enum PriorOutcome {
     /// A do, asked for the first time.
     Nothing,
-    /// A do that was refused at an earlier attempt, and somebody insists ([`Refusals::UntilInsisted`]).
-    Refused(Answer),
+    /// A do that was refused at an earlier attempt, and somebody insists ([`RefusalRetention::UntilInsisted`]).
+    Refused(ParticipantAnswer),
     /// An undo: its do succeeded with this result.
     Done(Value),
 }
 
 /// How long a refusal for good is kept. A success is kept for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Refusals {
+pub enum RefusalRetention {
     /// For ever: the same command never gets another answer, also when an operator retries the step.
     #[default]
     Kept,
@@ -91,50 +91,50 @@ pub enum Refusals {
 ///
 /// Expects the isolation that the database has by default. Under a stricter one, commands at the same time may end with the database's
 /// serialization errors, which roll back and do no harm. On SQLite nothing may have been *read* in the transaction before
-/// [`Barrier::enter`]: a transaction that begins by reading cannot always go on to write.
+/// [`CommandBarrier::enter`]: a transaction that begins by reading cannot always go on to write.
 #[derive(Debug)]
-pub struct Barrier<DB> {
-    refusals: Refusals,
+pub struct CommandBarrier<DB> {
+    refusals: RefusalRetention,
     database: PhantomData<fn() -> DB>,
 }
 
 // Not derived: a barrier is as easily copied whether or not its database's type is.
-impl<DB> Clone for Barrier<DB> {
+impl<DB> Clone for CommandBarrier<DB> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<DB> Copy for Barrier<DB> {}
+impl<DB> Copy for CommandBarrier<DB> {}
 
-impl<DB: Store> Barrier<DB> {
+impl<DB: BarrierDatabase> CommandBarrier<DB> {
     /// The barrier of a database that has the table: a service that runs its own migrations puts `sql/postgres.sql` or `sql/sqlite.sql`
     /// among them.
     #[must_use]
-    pub fn new() -> Barrier<DB> {
-        Barrier { refusals: Refusals::default(), database: PhantomData }
+    pub fn new() -> CommandBarrier<DB> {
+        CommandBarrier { refusals: RefusalRetention::default(), database: PhantomData }
     }
 
     /// The same; makes the table first where it is not there. Safe at every start, by several instances at once.
     ///
     /// # Errors
     /// The database refuses, or cannot be reached.
-    pub async fn create(pool: &Pool<DB>) -> Result<Barrier<DB>, Error> {
+    pub async fn create(pool: &Pool<DB>) -> Result<CommandBarrier<DB>, BarrierError> {
         DB::create(&mut *pool.acquire().await?).await?;
-        Ok(Barrier::new())
+        Ok(CommandBarrier::new())
     }
 
     /// The same, with another way of keeping refusals.
     #[must_use]
-    pub fn refusals(self, refusals: Refusals) -> Barrier<DB> {
-        Barrier { refusals, ..self }
+    pub fn refusals(self, refusals: RefusalRetention) -> CommandBarrier<DB> {
+        CommandBarrier { refusals, ..self }
     }
 
     /// Enters with a command; first thing in the transaction. Waits for other transactions that entered with this command or its counterpart.
     ///
     /// # Errors
     /// The transaction has to be rolled back; nothing happened.
-    pub async fn enter(&self, tx: &mut DB::Connection, command: &Command) -> Result<Entered, Error> {
+    pub async fn enter(&self, tx: &mut DB::Connection, command: &SagaCommand) -> Result<BarrierOutcome, BarrierError> {
         match command.direction() {
             Direction::Do => self.enter_do(tx, command).await,
             Direction::Undo => self.enter_undo(tx, command).await,
@@ -145,34 +145,40 @@ impl<DB: Store> Barrier<DB> {
     ///
     /// # Errors
     /// The answer is not final, or the command was not entered: roll back.
-    pub async fn keep(&self, tx: &mut DB::Connection, command: &Command, answer: &Answer) -> Result<(), Error> {
-        let row = Row::answered(answer, command.attempt).ok_or_else(|| Error::NotFinal(command.id.clone()))?;
-        if DB::write(tx, &command.id, &row, State::Claimed).await? {
+    pub async fn keep(
+        &self,
+        tx: &mut DB::Connection,
+        command: &SagaCommand,
+        answer: &ParticipantAnswer,
+    ) -> Result<(), BarrierError> {
+        let row =
+            CommandRow::answered(answer, command.attempt).ok_or_else(|| BarrierError::NotFinal(command.id.clone()))?;
+        if DB::write(tx, &command.id, &row, CommandRowState::Claimed).await? {
             return Ok(());
         }
-        Err(Error::NotEntered(command.id.clone()))
+        Err(BarrierError::NotEntered(command.id.clone()))
     }
 
-    async fn enter_do(&self, tx: &mut DB::Connection, command: &Command) -> Result<Entered, Error> {
-        if DB::claim(tx, &command.id, State::Claimed).await? {
-            return Ok(Entered::Perform(Before::Nothing));
+    async fn enter_do(&self, tx: &mut DB::Connection, command: &SagaCommand) -> Result<BarrierOutcome, BarrierError> {
+        if DB::claim(tx, &command.id, CommandRowState::Claimed).await? {
+            return Ok(BarrierOutcome::Perform(PriorOutcome::Nothing));
         }
         let row = existing::<DB>(tx, &command.id).await?;
         match row.state {
-            State::Claimed => Ok(Entered::Perform(Before::Nothing)),
-            State::Undone => Ok(Entered::UndoneBefore),
-            State::Succeeded | State::Failed => self.answered(tx, command, row).await,
+            CommandRowState::Claimed => Ok(BarrierOutcome::Perform(PriorOutcome::Nothing)),
+            CommandRowState::Undone => Ok(BarrierOutcome::UndoneBefore),
+            CommandRowState::Succeeded | CommandRowState::Failed => self.answered(tx, command, row).await,
         }
     }
 
-    async fn enter_undo(&self, tx: &mut DB::Connection, command: &Command) -> Result<Entered, Error> {
+    async fn enter_undo(&self, tx: &mut DB::Connection, command: &SagaCommand) -> Result<BarrierOutcome, BarrierError> {
         let id_of_do = command.id.of_do();
-        let never_came = DB::claim(tx, &id_of_do, State::Undone).await?;
-        if !DB::claim(tx, &command.id, State::Claimed).await? {
+        let never_came = DB::claim(tx, &id_of_do, CommandRowState::Undone).await?;
+        if !DB::claim(tx, &command.id, CommandRowState::Claimed).await? {
             let row = existing::<DB>(tx, &command.id).await?;
             match row.state {
-                State::Succeeded | State::Failed => return self.answered(tx, command, row).await,
-                State::Claimed | State::Undone => {}
+                CommandRowState::Succeeded | CommandRowState::Failed => return self.answered(tx, command, row).await,
+                CommandRowState::Claimed | CommandRowState::Undone => {}
             }
         }
         if never_came {
@@ -180,55 +186,69 @@ impl<DB: Store> Barrier<DB> {
         }
         let row = existing::<DB>(tx, &id_of_do).await?;
         match row.state {
-            State::Succeeded => Ok(Entered::Perform(Before::Done(row.result(&id_of_do)?))),
-            State::Undone => nothing_to_undo::<DB>(tx, command).await,
-            State::Claimed | State::Failed => {
-                DB::write(tx, &id_of_do, &Row::undone(), row.state).await?;
+            CommandRowState::Succeeded => Ok(BarrierOutcome::Perform(PriorOutcome::Done(row.result(&id_of_do)?))),
+            CommandRowState::Undone => nothing_to_undo::<DB>(tx, command).await,
+            CommandRowState::Claimed | CommandRowState::Failed => {
+                DB::write(tx, &id_of_do, &CommandRow::undone(), row.state).await?;
                 nothing_to_undo::<DB>(tx, command).await
             }
         }
     }
 
     /// A command that has an answer gets it again, unless it was a refusal and somebody insists.
-    async fn answered(&self, tx: &mut DB::Connection, command: &Command, row: Row) -> Result<Entered, Error> {
+    async fn answered(
+        &self,
+        tx: &mut DB::Connection,
+        command: &SagaCommand,
+        row: CommandRow,
+    ) -> Result<BarrierOutcome, BarrierError> {
         let answer = row.answer(&command.id)?;
         if !self.insisted(&row, command) {
-            return Ok(Entered::Again(answer));
+            return Ok(BarrierOutcome::Again(answer));
         }
-        DB::write(tx, &command.id, &Row::claimed(), row.state).await?;
+        DB::write(tx, &command.id, &CommandRow::claimed(), row.state).await?;
         match command.direction() {
-            Direction::Do => Ok(Entered::Perform(Before::Refused(answer))),
+            Direction::Do => Ok(BarrierOutcome::Perform(PriorOutcome::Refused(answer))),
             Direction::Undo => {
                 let of_do = command.id.of_do();
-                Ok(Entered::Perform(Before::Done(existing::<DB>(tx, &of_do).await?.result(&of_do)?)))
+                Ok(BarrierOutcome::Perform(PriorOutcome::Done(existing::<DB>(tx, &of_do).await?.result(&of_do)?)))
             }
         }
     }
 
-    fn insisted(&self, row: &Row, command: &Command) -> bool {
+    fn insisted(&self, row: &CommandRow, command: &SagaCommand) -> bool {
         match (self.refusals, row.state) {
-            (Refusals::UntilInsisted, State::Failed) => row.attempt.is_some() && row.attempt < command.attempt,
-            (Refusals::UntilInsisted, State::Claimed | State::Succeeded | State::Undone) | (Refusals::Kept, _) => false,
+            (RefusalRetention::UntilInsisted, CommandRowState::Failed) => {
+                row.attempt.is_some() && row.attempt < command.attempt
+            }
+            (
+                RefusalRetention::UntilInsisted,
+                CommandRowState::Claimed | CommandRowState::Succeeded | CommandRowState::Undone,
+            )
+            | (RefusalRetention::Kept, _) => false,
         }
     }
 }
 
-impl<DB: Store> Default for Barrier<DB> {
+impl<DB: BarrierDatabase> Default for CommandBarrier<DB> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-async fn nothing_to_undo<DB: Store>(tx: &mut DB::Connection, command: &Command) -> Result<Entered, Error> {
-    let row = Row::answered(&Answer::nothing_to_undo(), command.attempt).expect("a success is final");
-    DB::write(tx, &command.id, &row, State::Claimed).await?;
-    Ok(Entered::NothingToUndo)
+async fn nothing_to_undo<DB: BarrierDatabase>(
+    tx: &mut DB::Connection,
+    command: &SagaCommand,
+) -> Result<BarrierOutcome, BarrierError> {
+    let row = CommandRow::answered(&ParticipantAnswer::nothing_to_undo(), command.attempt).expect("a success is final");
+    DB::write(tx, &command.id, &row, CommandRowState::Claimed).await?;
+    Ok(BarrierOutcome::NothingToUndo)
 }
 
 /// The row of a command that could not be claimed, locked to the end of the transaction.
-async fn existing<DB: Store>(tx: &mut DB::Connection, id: &CommandId) -> Result<Row, Error> {
+async fn existing<DB: BarrierDatabase>(tx: &mut DB::Connection, id: &CommandId) -> Result<CommandRow, BarrierError> {
     match DB::look(tx, id).await? {
-        Some(stored) => Row::read(id, stored),
-        None => Err(Error::Unreadable { command: id.to_string(), reason: "it was removed meanwhile".into() }),
+        Some(stored) => CommandRow::read(id, stored),
+        None => Err(BarrierError::Unreadable { command: id.to_string(), reason: "it was removed meanwhile".into() }),
     }
 }

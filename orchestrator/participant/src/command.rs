@@ -81,7 +81,7 @@ impl FromStr for CommandId {
 
 /// One attempt of a command.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Command {
+pub struct SagaCommand {
     /// Its identity.
     pub id: CommandId,
     /// Name of the saga's definition. Over HTTP it is not said.
@@ -96,7 +96,7 @@ pub struct Command {
     pub headers: BTreeMap<String, String>,
 }
 
-impl Command {
+impl SagaCommand {
     /// Whether it performs or undoes.
     #[must_use]
     pub fn direction(&self) -> Direction {
@@ -116,13 +116,13 @@ impl Command {
     pub fn from_record(
         headers: impl IntoIterator<Item = (String, String)>,
         value: Option<&[u8]>,
-    ) -> Result<Command, NotACommand> {
+    ) -> Result<SagaCommand, SagaCommandError> {
         let headers: BTreeMap<String, String> = headers.into_iter().collect();
         let id = id(&headers, "idempotency_key")?;
-        let name = headers.get("ce_type").cloned().ok_or(NotACommand::Missing("ce_type"))?;
+        let name = headers.get("ce_type").cloned().ok_or(SagaCommandError::Missing("ce_type"))?;
         let attempt = headers.get("saga_attempt").and_then(|text| text.parse().ok());
         let body = json(value.unwrap_or_default())?;
-        Ok(Command { id, saga_name: headers.get("saga_name").cloned(), attempt, name, body, headers })
+        Ok(SagaCommand { id, saga_name: headers.get("saga_name").cloned(), attempt, name, body, headers })
     }
 
     /// A command as a request brought it; `name` is `METHOD path`.
@@ -133,11 +133,11 @@ impl Command {
         name: impl Into<String>,
         headers: impl IntoIterator<Item = (String, String)>,
         body: &[u8],
-    ) -> Result<Command, NotACommand> {
+    ) -> Result<SagaCommand, SagaCommandError> {
         let headers: BTreeMap<String, String> = headers.into_iter().collect();
         let id = id_of_request(&headers)?;
         let attempt = headers.get("x-request-id").and_then(|text| attempt_of(text, &id));
-        Ok(Command { id, saga_name: None, attempt, name: name.into(), body: json(body)?, headers })
+        Ok(SagaCommand { id, saga_name: None, attempt, name: name.into(), body: json(body)?, headers })
     }
 }
 
@@ -152,7 +152,7 @@ pub fn key_of(id: &str) -> Uuid {
 
 /// Why something that came is no command.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum NotACommand {
+pub enum SagaCommandError {
     /// A header is not there, or is not text.
     #[error("the header `{0}` is missing: a command has it")]
     Missing(&'static str),
@@ -172,17 +172,17 @@ pub enum NotACommand {
     Body(String),
 }
 
-fn id(headers: &BTreeMap<String, String>, header: &'static str) -> Result<CommandId, NotACommand> {
-    let text = headers.get(header).ok_or(NotACommand::Missing(header))?;
-    text.parse().map_err(|source| NotACommand::Id { header, source })
+fn id(headers: &BTreeMap<String, String>, header: &'static str) -> Result<CommandId, SagaCommandError> {
+    let text = headers.get(header).ok_or(SagaCommandError::Missing(header))?;
+    text.parse().map_err(|source| SagaCommandError::Id { header, source })
 }
 
 /// The key is the command id; or it is derived from it, and the id stands beside it.
-fn id_of_request(headers: &BTreeMap<String, String>) -> Result<CommandId, NotACommand> {
-    let key = headers.get("idempotency-key").ok_or(NotACommand::Missing("idempotency-key"))?;
+fn id_of_request(headers: &BTreeMap<String, String>) -> Result<CommandId, SagaCommandError> {
+    let key = headers.get("idempotency-key").ok_or(SagaCommandError::Missing("idempotency-key"))?;
     let Ok(uuid) = key.parse::<Uuid>() else { return id(headers, "idempotency-key") };
     let command = id(headers, "x-command-id")?;
-    if key_of(&command.to_string()) == uuid { Ok(command) } else { Err(NotACommand::OtherKey) }
+    if key_of(&command.to_string()) == uuid { Ok(command) } else { Err(SagaCommandError::OtherKey) }
 }
 
 /// `X-Request-ID` is the command id, `:`, and the attempt, unless a proxy has put its own there.
@@ -190,11 +190,11 @@ fn attempt_of(request: &str, id: &CommandId) -> Option<u32> {
     request.strip_prefix(&id.to_string())?.strip_prefix(':')?.parse().ok()
 }
 
-fn json(bytes: &[u8]) -> Result<Value, NotACommand> {
+fn json(bytes: &[u8]) -> Result<Value, SagaCommandError> {
     if bytes.is_empty() {
         return Ok(Value::Null);
     }
-    serde_json::from_slice(bytes).map_err(|error| NotACommand::Body(error.to_string()))
+    serde_json::from_slice(bytes).map_err(|error| SagaCommandError::Body(error.to_string()))
 }
 
 #[cfg(test)]
@@ -214,7 +214,7 @@ mod tests {
             ("saga_attempt", "2"),
             ("saga_name", "order"),
         ]);
-        let command = Command::from_record(headers, Some(br#"{"orderId":"4711"}"#)).expect("a command");
+        let command = SagaCommand::from_record(headers, Some(br#"{"orderId":"4711"}"#)).expect("a command");
         assert_eq!((command.id.saga.as_str(), command.id.step.as_str()), ("saga-1", "reserve"));
         assert_eq!((command.direction(), command.attempt), (Direction::Undo, Some(2)));
         assert_eq!((command.name.as_str(), command.body), ("ReserveStock", json!({"orderId": "4711"})));
@@ -225,32 +225,33 @@ mod tests {
     fn a_request_tells_its_attempt_unless_a_proxy_wrote_over_it() {
         let of = |request| {
             let headers = headers(&[("idempotency-key", "s:charge:do"), ("x-request-id", request)]);
-            Command::from_request("POST charges", headers, b"").expect("a command").attempt
+            SagaCommand::from_request("POST charges", headers, b"").expect("a command").attempt
         };
         assert_eq!((of("s:charge:do:3"), of("s:charge:do"), of("0af7651916cd43dd")), (Some(3), None, None));
     }
 
     #[test]
     fn a_key_that_is_a_uuid_is_that_of_the_command_beside_it() {
-        let of = |pairs: &[(&str, &str)]| Command::from_request("POST charges", headers(pairs), b"");
+        let of = |pairs: &[(&str, &str)]| SagaCommand::from_request("POST charges", headers(pairs), b"");
         let key = key_of("s:charge:do").to_string();
         assert_eq!(key, "09ff9d20-26de-5567-b7b0-97b707c212c5", "it is for ever");
         let command = of(&[("idempotency-key", &key), ("x-command-id", "s:charge:do")]).expect("a command");
         assert_eq!(command.id.to_string(), "s:charge:do");
-        assert_eq!(of(&[("idempotency-key", &key)]), Err(NotACommand::Missing("x-command-id")));
+        assert_eq!(of(&[("idempotency-key", &key)]), Err(SagaCommandError::Missing("x-command-id")));
         let other = of(&[("idempotency-key", &key), ("x-command-id", "s:charge:undo")]);
-        assert_eq!(other, Err(NotACommand::OtherKey));
+        assert_eq!(other, Err(SagaCommandError::OtherKey));
     }
 
     #[test]
     fn what_is_missing_is_named() {
-        let error =
-            |pairs: &[(&str, &str)]| Command::from_record(headers(pairs), None).expect_err("no command").to_string();
+        let error = |pairs: &[(&str, &str)]| {
+            SagaCommand::from_record(headers(pairs), None).expect_err("no command").to_string()
+        };
         assert!(error(&[("ce_type", "T")]).contains("`idempotency_key` is missing"));
         assert!(error(&[("idempotency_key", "s:a:do")]).contains("`ce_type` is missing"));
         assert!(error(&[("ce_type", "T"), ("idempotency_key", "s:a:redo")]).contains("`s:a:redo` is not a command id"));
-        let body = Command::from_request("POST a", headers(&[("idempotency-key", "s:a:do")]), b"{");
-        assert!(matches!(body, Err(NotACommand::Body(_))));
+        let body = SagaCommand::from_request("POST a", headers(&[("idempotency-key", "s:a:do")]), b"{");
+        assert!(matches!(body, Err(SagaCommandError::Body(_))));
     }
 
     #[test]

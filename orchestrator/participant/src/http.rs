@@ -6,12 +6,12 @@
 //! | failed for good | 422 with `{"code": …, "message": …}` |
 //! | failed, may be retried | 429 with the same |
 //! | ongoing | 425 |
-//! | nobody knows ([`Unsettled`]) | 503 |
+//! | nobody knows ([`UnsettledCommandError`]) | 503 |
 
 use crate::{
-    answer::Answer,
-    command::{Command, NotACommand},
-    participant::Unsettled,
+    answer::ParticipantAnswer,
+    command::{SagaCommand, SagaCommandError},
+    participant::UnsettledCommandError,
 };
 use axum::{
     body::{Body, Bytes},
@@ -24,30 +24,30 @@ use serde_json::{Map, Value, json};
 /// The command that a request is. Its `name` is `METHOD path`, the path as it was sent, without the slash at its beginning; its body is the
 /// JSON of the request, or the query of a GET or DELETE: an object of texts, a repeated name with a list of them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SagaCommand(pub Command);
+pub struct CommandExtractor(pub SagaCommand);
 
 /// Why a request is no command. As a response it is a 400 that says which header is missing, or why the body cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum Rejected {
+pub enum CommandRejection {
     /// A header is missing or wrong, or the body is not JSON.
     #[error(transparent)]
-    NotACommand(#[from] NotACommand),
+    NotACommand(#[from] SagaCommandError),
     /// The body could not be read: too long, or the connection broke.
     #[error(transparent)]
     Unread(#[from] BytesRejection),
 }
 
-impl<S: Send + Sync> FromRequest<S> for SagaCommand {
-    type Rejection = Rejected;
+impl<S: Send + Sync> FromRequest<S> for CommandExtractor {
+    type Rejection = CommandRejection;
 
-    async fn from_request(request: Request, state: &S) -> Result<SagaCommand, Rejected> {
+    async fn from_request(request: Request, state: &S) -> Result<CommandExtractor, CommandRejection> {
         let name = format!("{} {}", request.method(), request.uri().path().trim_start_matches('/'));
         let headers = texts(request.headers());
         let in_query = query(request.method(), request.uri());
         let body = Bytes::from_request(request, state).await?;
-        Ok(SagaCommand(match in_query {
-            Some(body) => Command { body, ..Command::from_request(name, headers, b"")? },
-            None => Command::from_request(name, headers, &body)?,
+        Ok(CommandExtractor(match in_query {
+            Some(body) => SagaCommand { body, ..SagaCommand::from_request(name, headers, b"")? },
+            None => SagaCommand::from_request(name, headers, &body)?,
         }))
     }
 }
@@ -76,30 +76,30 @@ fn query(method: &Method, uri: &Uri) -> Option<Value> {
     Some(Value::Object(body))
 }
 
-impl IntoResponse for Answer {
+impl IntoResponse for ParticipantAnswer {
     fn into_response(self) -> Response {
         match self {
-            Answer::Succeeded(result) => of_json(StatusCode::OK, &result),
-            Answer::Failed { code, message, retryable } => {
+            ParticipantAnswer::Succeeded(result) => of_json(StatusCode::OK, &result),
+            ParticipantAnswer::Failed { code, message, retryable } => {
                 let status = if retryable { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::UNPROCESSABLE_ENTITY };
                 of_json(status, &json!({"code": code, "message": message}))
             }
-            Answer::Ongoing => StatusCode::TOO_EARLY.into_response(),
+            ParticipantAnswer::Ongoing => StatusCode::TOO_EARLY.into_response(),
         }
     }
 }
 
-impl IntoResponse for Unsettled {
+impl IntoResponse for UnsettledCommandError {
     fn into_response(self) -> Response {
         (StatusCode::SERVICE_UNAVAILABLE, format!("{self}\n")).into_response()
     }
 }
 
-impl IntoResponse for Rejected {
+impl IntoResponse for CommandRejection {
     fn into_response(self) -> Response {
         match self {
-            Rejected::NotACommand(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
-            Rejected::Unread(error) => error.into_response(),
+            CommandRejection::NotACommand(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+            CommandRejection::Unread(error) => error.into_response(),
         }
     }
 }

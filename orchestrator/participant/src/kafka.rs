@@ -9,16 +9,16 @@ mod offsets;
 mod record;
 mod settings;
 
-pub use record::{Poison, Reason};
-pub use settings::Settings;
+pub use record::{PoisonReason, PoisonRecord};
+pub use settings::ListenerSettings;
 
-use crate::participant::Answering;
-use intake::Intake;
+use crate::participant::CommandService;
+use intake::CommandIntake;
 use std::{fmt, future::Future, sync::Arc};
 
 /// The listener cannot start or go on.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ListenerError {
     /// The client refuses its settings.
     #[error("cannot create a client of Kafka")]
     Client(#[source] rdkafka::error::KafkaError),
@@ -32,7 +32,7 @@ pub enum Error {
 
 /// How a run went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Served {
+pub struct ListenerStats {
     /// Commands that were answered, and whose replies were acknowledged.
     pub replied: u64,
     /// Commands of which nothing could be said; they come again.
@@ -41,41 +41,41 @@ pub struct Served {
     pub poison: u64,
 }
 
-type OnPoison = Arc<dyn Fn(&Poison) + Send + Sync>;
+type PoisonCallback = Arc<dyn Fn(&PoisonRecord) + Send + Sync>;
 
 /// Takes commands from topics and has them answered.
-pub struct Listener<A> {
-    settings: Settings,
+pub struct CommandListener<A> {
+    settings: ListenerSettings,
     answering: Arc<A>,
-    on_poison: OnPoison,
+    on_poison: PoisonCallback,
 }
 
-impl<A> fmt::Debug for Listener<A> {
+impl<A> fmt::Debug for CommandListener<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listener").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("CommandListener").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
-impl<A: Answering> Listener<A> {
-    /// Does nothing before [`Listener::run`].
+impl<A: CommandService> CommandListener<A> {
+    /// Does nothing before [`CommandListener::run`].
     #[must_use]
-    pub fn new(settings: Settings, answering: A) -> Listener<A> {
-        Listener { settings, answering: Arc::new(answering), on_poison: Arc::new(|_| ()) }
+    pub fn new(settings: ListenerSettings, answering: A) -> CommandListener<A> {
+        CommandListener { settings, answering: Arc::new(answering), on_poison: Arc::new(|_| ()) }
     }
 
-    /// Called for every record that is skipped, besides the log and [`Served::poison`]: to write it to a dead letter topic, say. Its offset
+    /// Called for every record that is skipped, besides the log and [`ListenerStats::poison`]: to write it to a dead letter topic, say. Its offset
     /// moves when this returns.
     #[must_use]
-    pub fn on_poison(self, called: impl Fn(&Poison) + Send + Sync + 'static) -> Listener<A> {
-        Listener { on_poison: Arc::new(called), ..self }
+    pub fn on_poison(self, called: impl Fn(&PoisonRecord) + Send + Sync + 'static) -> CommandListener<A> {
+        CommandListener { on_poison: Arc::new(called), ..self }
     }
 
-    /// Serves until `stop`; then takes no more, finishes what it has within [`Settings::grace`], commits and leaves the group.
+    /// Serves until `stop`; then takes no more, finishes what it has within [`ListenerSettings::grace`], commits and leaves the group.
     ///
     /// # Errors
     /// The client refuses its settings or cannot go on; answering panicked. That the broker is away is no error: it is waited for.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<Served, Error> {
-        let mut intake = Intake::start(&self.settings, &self.answering, &self.on_poison)?;
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<ListenerStats, ListenerError> {
+        let mut intake = CommandIntake::start(&self.settings, &self.answering, &self.on_poison)?;
         let ended = intake.take_until(stop).await;
         let served = intake.end(self.settings.grace).await;
         ended.map(|()| served)

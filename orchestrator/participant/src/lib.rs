@@ -1,7 +1,7 @@
 //! What a service needs to be a good participant of sagas.
 //!
 //! Read in this order: [`command`] (what is asked), [`answer`] (what is said), [`barrier`] (once per command, in the service's own
-//! transaction), [`participant`] (all of it around a [`Handler`]), then the
+//! transaction), [`participant`] (all of it around a [`CommandHandler`]), then the
 //! ways in, each behind a feature of its name: `kafka` and `http`.
 //!
 //! The crate knows nothing of the orchestrator but its headers, and depends on none of its packages.
@@ -15,7 +15,7 @@ pub mod http;
 pub mod kafka;
 pub mod participant;
 
-pub use answer::Answer;
-pub use barrier::{Barrier, Before, Entered, Refusals};
-pub use command::{Command, CommandId, Direction};
-pub use participant::{Answering, Handler, HandlerError, Participant, Unsettled};
+pub use answer::ParticipantAnswer;
+pub use barrier::{BarrierOutcome, CommandBarrier, PriorOutcome, RefusalRetention};
+pub use command::{CommandId, Direction, SagaCommand};
+pub use participant::{CommandHandler, CommandService, HandlerError, SagaParticipant, UnsettledCommandError};

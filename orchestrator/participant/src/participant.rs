@@ -1,9 +1,9 @@
 //! A handler, run within the barrier: enter, perform, keep, commit.
 
 use crate::{
-    answer::Answer,
-    barrier::{Barrier, Before, Entered, Store},
-    command::{Command, CommandId},
+    answer::ParticipantAnswer,
+    barrier::{BarrierDatabase, BarrierOutcome, CommandBarrier, PriorOutcome},
+    command::{CommandId, SagaCommand},
 };
 use sqlx::{Connection, Pool, Transaction};
 use std::{error::Error, future::Future, sync::Arc};
@@ -17,74 +17,77 @@ pub const TEMPORARY: &str = "temporary";
 pub type HandlerError = Box<dyn Error + Send + Sync>;
 
 /// What a service does with its commands.
-pub trait Handler<DB: sqlx::Database>: Send + Sync + 'static {
+pub trait CommandHandler<DB: sqlx::Database>: Send + Sync + 'static {
     /// Performs `command` with `tx` alone, whose transaction is committed together with the answer if that is final, and otherwise rolled
     /// back. Called only when there is something to do. Whatever is done elsewhere (a call to a bank) is not undone by a rollback, and needs
     /// the command's id as its own key there.
     fn perform(
         &self,
         tx: &mut DB::Connection,
-        command: &Command,
-        before: Before,
-    ) -> impl Future<Output = Result<Answer, HandlerError>> + Send;
+        command: &SagaCommand,
+        before: PriorOutcome,
+    ) -> impl Future<Output = Result<ParticipantAnswer, HandlerError>> + Send;
 }
 
-/// Whoever answers commands: a [`Participant`], or what a service makes of its own.
-pub trait Answering: Send + Sync + 'static {
+/// Whoever answers commands: a [`SagaParticipant`], or what a service makes of its own.
+pub trait CommandService: Send + Sync + 'static {
     /// The answer to `command`, final or not.
-    fn answer(&self, command: Command) -> impl Future<Output = Result<Answer, Unsettled>> + Send;
+    fn answer(
+        &self,
+        command: SagaCommand,
+    ) -> impl Future<Output = Result<ParticipantAnswer, UnsettledCommandError>> + Send;
 }
 
 /// Whether the command's effect was committed is not known, and could not be found out: nothing may be said of it. Over HTTP this is a
 /// 503; from a topic there is no reply. The command comes again.
 #[derive(Debug, thiserror::Error)]
 #[error("what became of `{command}` is not known")]
-pub struct Unsettled {
+pub struct UnsettledCommandError {
     /// The command.
     pub command: CommandId,
     /// What happened to the commit.
     pub source: sqlx::Error,
 }
 
-/// A [`Handler`] behind a [`Barrier`]. Cheap to clone.
+/// A [`CommandHandler`] behind a [`CommandBarrier`]. Cheap to clone.
 #[derive(Debug)]
-pub struct Participant<DB: sqlx::Database, H> {
-    inner: Arc<Inner<DB, H>>,
+pub struct SagaParticipant<DB: sqlx::Database, H> {
+    inner: Arc<ParticipantInner<DB, H>>,
 }
 
 #[derive(Debug)]
-struct Inner<DB: sqlx::Database, H> {
+struct ParticipantInner<DB: sqlx::Database, H> {
     pool: Pool<DB>,
-    barrier: Barrier<DB>,
+    barrier: CommandBarrier<DB>,
     handler: H,
 }
 
 /// How far a command came.
-enum Run {
-    Answered(Answer),
+enum CommandRunOutcome {
+    Answered(ParticipantAnswer),
     /// Nothing happened, for certain.
     Nothing(HandlerError),
     /// The commit was asked for and not confirmed.
     Unconfirmed(sqlx::Error),
 }
 
-impl<DB: sqlx::Database, H> Clone for Participant<DB, H> {
+impl<DB: sqlx::Database, H> Clone for SagaParticipant<DB, H> {
     fn clone(&self) -> Self {
-        Participant { inner: Arc::clone(&self.inner) }
+        SagaParticipant { inner: Arc::clone(&self.inner) }
     }
 }
 
-impl<DB: Store, H: Handler<DB>> Participant<DB, H> {
+impl<DB: BarrierDatabase, H: CommandHandler<DB>> SagaParticipant<DB, H> {
     /// Commands are performed by `handler`, each in a transaction on a connection of `pool`.
     #[must_use]
-    pub fn new(pool: Pool<DB>, barrier: Barrier<DB>, handler: H) -> Self {
-        Participant { inner: Arc::new(Inner { pool, barrier, handler }) }
+    pub fn new(pool: Pool<DB>, barrier: CommandBarrier<DB>, handler: H) -> Self {
+        SagaParticipant { inner: Arc::new(ParticipantInner { pool, barrier, handler }) }
     }
 }
 
-impl<DB: Store, H: Handler<DB>> Answering for Participant<DB, H> {
+impl<DB: BarrierDatabase, H: CommandHandler<DB>> CommandService for SagaParticipant<DB, H> {
     /// In a task of its own: a caller that goes away does not leave a transaction behind.
-    async fn answer(&self, command: Command) -> Result<Answer, Unsettled> {
+    async fn answer(&self, command: SagaCommand) -> Result<ParticipantAnswer, UnsettledCommandError> {
         let inner = Arc::clone(&self.inner);
         let id = command.id.clone();
         let done = tokio::spawn(async move { inner.settle(&command).await }).await;
@@ -95,68 +98,74 @@ impl<DB: Store, H: Handler<DB>> Answering for Participant<DB, H> {
     }
 }
 
-impl<DB: Store, H: Handler<DB>> Inner<DB, H> {
+impl<DB: BarrierDatabase, H: CommandHandler<DB>> ParticipantInner<DB, H> {
     /// A commit that was not confirmed is asked after: whoever enters again finds the answer, or performs.
-    async fn settle(&self, command: &Command) -> Result<Answer, Unsettled> {
+    async fn settle(&self, command: &SagaCommand) -> Result<ParticipantAnswer, UnsettledCommandError> {
         let unconfirmed = match self.run(command).await {
-            Run::Answered(answer) => return Ok(answer),
-            Run::Nothing(error) => return Ok(rolled_back(command, &error)),
-            Run::Unconfirmed(error) => error,
+            CommandRunOutcome::Answered(answer) => return Ok(answer),
+            CommandRunOutcome::Nothing(error) => return Ok(rolled_back(command, &error)),
+            CommandRunOutcome::Unconfirmed(error) => error,
         };
         debug!(command = %command.id, error = %unconfirmed, "a commit was not confirmed; it is asked after");
         match self.run(command).await {
-            Run::Answered(answer) => Ok(answer),
-            Run::Nothing(error) => {
+            CommandRunOutcome::Answered(answer) => Ok(answer),
+            CommandRunOutcome::Nothing(error) => {
                 warn!(command = %command.id, %error, "what became of a command could not be found out");
-                Err(Unsettled { command: command.id.clone(), source: unconfirmed })
+                Err(UnsettledCommandError { command: command.id.clone(), source: unconfirmed })
             }
-            Run::Unconfirmed(error) => Err(Unsettled { command: command.id.clone(), source: error }),
+            CommandRunOutcome::Unconfirmed(error) => {
+                Err(UnsettledCommandError { command: command.id.clone(), source: error })
+            }
         }
     }
 
-    async fn run(&self, command: &Command) -> Run {
+    async fn run(&self, command: &SagaCommand) -> CommandRunOutcome {
         let mut connection = match self.pool.acquire().await {
             Ok(connection) => connection,
-            Err(error) => return Run::Nothing(error.into()),
+            Err(error) => return CommandRunOutcome::Nothing(error.into()),
         };
         let mut tx = match connection.begin().await {
             Ok(tx) => tx,
-            Err(error) => return Run::Nothing(error.into()),
+            Err(error) => return CommandRunOutcome::Nothing(error.into()),
         };
         match self.perform(&mut tx, command).await {
-            Ok((answer, Fate::Commit)) => match tx.commit().await {
-                Ok(()) => Run::Answered(answer),
-                Err(error) => Run::Unconfirmed(error),
+            Ok((answer, TransactionEnd::Commit)) => match tx.commit().await {
+                Ok(()) => CommandRunOutcome::Answered(answer),
+                Err(error) => CommandRunOutcome::Unconfirmed(error),
             },
-            Ok((answer, Fate::RollBack)) => {
+            Ok((answer, TransactionEnd::RollBack)) => {
                 roll_back(tx).await;
-                Run::Answered(answer)
+                CommandRunOutcome::Answered(answer)
             }
             Err(error) => {
                 roll_back(tx).await;
-                Run::Nothing(error)
+                CommandRunOutcome::Nothing(error)
             }
         }
     }
 
-    async fn perform(&self, tx: &mut DB::Connection, command: &Command) -> Result<(Answer, Fate), HandlerError> {
+    async fn perform(
+        &self,
+        tx: &mut DB::Connection,
+        command: &SagaCommand,
+    ) -> Result<(ParticipantAnswer, TransactionEnd), HandlerError> {
         let before = match self.barrier.enter(tx, command).await? {
-            Entered::Perform(before) => before,
-            Entered::Again(answer) => return Ok((answer, Fate::RollBack)),
-            Entered::UndoneBefore => return Ok((Answer::undone(), Fate::RollBack)),
-            Entered::NothingToUndo => return Ok((Answer::nothing_to_undo(), Fate::Commit)),
+            BarrierOutcome::Perform(before) => before,
+            BarrierOutcome::Again(answer) => return Ok((answer, TransactionEnd::RollBack)),
+            BarrierOutcome::UndoneBefore => return Ok((ParticipantAnswer::undone(), TransactionEnd::RollBack)),
+            BarrierOutcome::NothingToUndo => return Ok((ParticipantAnswer::nothing_to_undo(), TransactionEnd::Commit)),
         };
         let answer = self.handler.perform(tx, command, before).await?;
         if !answer.is_final() {
-            return Ok((answer, Fate::RollBack));
+            return Ok((answer, TransactionEnd::RollBack));
         }
         self.barrier.keep(tx, command, &answer).await?;
-        Ok((answer, Fate::Commit))
+        Ok((answer, TransactionEnd::Commit))
     }
 }
 
 /// What is to become of a transaction.
-enum Fate {
+enum TransactionEnd {
     Commit,
     RollBack,
 }
@@ -168,19 +177,19 @@ async fn roll_back<DB: sqlx::Database>(tx: Transaction<'_, DB>) {
     }
 }
 
-fn rolled_back(command: &Command, error: &HandlerError) -> Answer {
-    warn!(command = %command.id, error = %Chain(error.as_ref()), "a command was rolled back; it may come again");
+fn rolled_back(command: &SagaCommand, error: &HandlerError) -> ParticipantAnswer {
+    warn!(command = %command.id, error = %ErrorChain(error.as_ref()), "a command was rolled back; it may come again");
     temporary()
 }
 
-fn temporary() -> Answer {
-    Answer::not_now(TEMPORARY, "a trouble of the service's own; nothing happened")
+fn temporary() -> ParticipantAnswer {
+    ParticipantAnswer::not_now(TEMPORARY, "a trouble of the service's own; nothing happened")
 }
 
 /// An error and its causes in one line.
-struct Chain<'a>(&'a (dyn Error + Send + Sync + 'static));
+struct ErrorChain<'a>(&'a (dyn Error + Send + Sync + 'static));
 
-impl std::fmt::Display for Chain<'_> {
+impl std::fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.0)?;
         let mut cause = self.0.source();

@@ -10,8 +10,8 @@ use rdkafka::{
     topic_partition_list::Offset,
 };
 use saga_participant::{
-    Answer, Barrier, Before, Command, Handler, HandlerError, Participant,
-    kafka::{Error, Listener, Poison, Reason, Served, Settings},
+    CommandBarrier, CommandHandler, HandlerError, ParticipantAnswer, PriorOutcome, SagaCommand, SagaParticipant,
+    kafka::{CommandListener, ListenerError, ListenerSettings, ListenerStats, PoisonReason, PoisonRecord},
 };
 use serde_json::{Value, json};
 use sqlx::{Sqlite, SqliteConnection, sqlite::SqlitePoolOptions};
@@ -31,14 +31,19 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// Reserves; refuses a unicorn; numbers its work in the order in which it is done.
 struct Stock;
 
-impl Handler<Sqlite> for Stock {
-    async fn perform(&self, tx: &mut SqliteConnection, command: &Command, _: Before) -> Result<Answer, HandlerError> {
+impl CommandHandler<Sqlite> for Stock {
+    async fn perform(
+        &self,
+        tx: &mut SqliteConnection,
+        command: &SagaCommand,
+        _: PriorOutcome,
+    ) -> Result<ParticipantAnswer, HandlerError> {
         if command.body["sku"] == "unicorn" {
-            return Ok(Answer::refused("out_of_stock", "there are no unicorns"));
+            return Ok(ParticipantAnswer::refused("out_of_stock", "there are no unicorns"));
         }
         let insert = sqlx::query_scalar("INSERT INTO work (command) VALUES (?1) RETURNING number");
         let number: i64 = insert.bind(command.id.to_string()).fetch_one(tx).await?;
-        Ok(Answer::Succeeded(json!({"number": number})))
+        Ok(ParticipantAnswer::Succeeded(json!({"number": number})))
     }
 }
 
@@ -49,12 +54,12 @@ struct Stage {
     commands: String,
     replies: String,
     pool: sqlx::SqlitePool,
-    poison: Arc<Mutex<Vec<Reason>>>,
+    poison: Arc<Mutex<Vec<PoisonReason>>>,
 }
 
 struct Running {
     stop: oneshot::Sender<()>,
-    serving: JoinHandle<Result<Served, Error>>,
+    serving: JoinHandle<Result<ListenerStats, ListenerError>>,
 }
 
 impl Stage {
@@ -82,12 +87,12 @@ impl Stage {
 
     async fn listen(&self) -> Result<Running> {
         let servers = self.config.get("bootstrap.servers").context("it was set")?;
-        let settings = Settings::new(servers, self.commands.clone(), &[&self.commands]);
-        let barrier = Barrier::create(&self.pool).await?;
-        let participant = Participant::new(self.pool.clone(), barrier, Stock);
+        let settings = ListenerSettings::new(servers, self.commands.clone(), &[&self.commands]);
+        let barrier = CommandBarrier::create(&self.pool).await?;
+        let participant = SagaParticipant::new(self.pool.clone(), barrier, Stock);
         let seen = Arc::clone(&self.poison);
-        let keep = move |poison: &Poison| seen.lock().expect("no panic under it").push(poison.reason.clone());
-        let listener = Listener::new(settings, participant).on_poison(keep);
+        let keep = move |poison: &PoisonRecord| seen.lock().expect("no panic under it").push(poison.reason.clone());
+        let listener = CommandListener::new(settings, participant).on_poison(keep);
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(listener.run(async move { drop(stopped.await) }));
         Ok(Running { stop, serving })
@@ -131,7 +136,7 @@ impl Stage {
 }
 
 impl Running {
-    async fn stop(self) -> Result<Served> {
+    async fn stop(self) -> Result<ListenerStats> {
         drop(self.stop);
         Ok(timeout(WITHIN, self.serving).await???)
     }
@@ -174,7 +179,7 @@ async fn commands_are_answered_where_they_say_and_alike_when_repeated() -> Resul
     assert_eq!(of("error_code"), ["", "", "out_of_stock"]);
     assert_eq!(of("error_retryable"), ["", "", "false"]);
     assert_eq!(replies.iter().map(number).collect::<Vec<_>>(), [1, 1, -1]);
-    assert_eq!(running.stop().await?, Served { replied: 3, ..Served::default() });
+    assert_eq!(running.stop().await?, ListenerStats { replied: 3, ..ListenerStats::default() });
     Ok(())
 }
 
@@ -232,8 +237,9 @@ async fn poison_is_told_of_and_skipped() -> Result<()> {
     stage.send("s1", &lost, "{}").await?;
     stage.command("s1:reserve:do", "1", &json!({})).await?;
     assert_eq!(header(&stage.replies(1).await?[0], "idempotency_key").as_deref(), Some("s1:reserve:do"));
-    assert_eq!(running.stop().await?, Served { replied: 1, unsettled: 0, poison: 3 });
-    let reasons: Vec<String> = stage.poison.lock().expect("no panic under it").iter().map(Reason::to_string).collect();
+    assert_eq!(running.stop().await?, ListenerStats { replied: 1, unsettled: 0, poison: 3 });
+    let reasons: Vec<String> =
+        stage.poison.lock().expect("no panic under it").iter().map(PoisonReason::to_string).collect();
     assert!(reasons[0].contains("`idempotency_key` is missing"), "{reasons:?}");
     assert!(reasons[1].contains("`reply_topic` is missing"), "{reasons:?}");
     assert!(reasons[2].contains("no topic of that name"), "{reasons:?}");

@@ -4,15 +4,15 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use saga_core::definition::participants::{Health, HealthCheck};
+use saga_core::definition::participants::{HealthCheckConfig, HealthCheckMethod};
 use saga_guards::{
-    Lane, adaptive,
-    breaker::{self, Verdict},
-    rate::Rate,
+    PriorityLane, adaptive,
+    breaker::{self, CallVerdict},
+    rate::CallRate,
 };
 use saga_resilience::{
-    registry::{Guarded, passage::NotPassed},
-    settings::{GateSettings, ParticipantSettings, Transport},
+    registry::{GuardRegistry, passage::GuardedCallError},
+    settings::{GateSettings, ParticipantSettings, TransportSettings},
     transport::http::HttpSettings,
 };
 use std::{
@@ -36,7 +36,7 @@ const AS_IT_IS: fn(&mut ParticipantSettings) = |_| {};
 fn participant(name: &str) -> ParticipantSettings {
     ParticipantSettings {
         name: name.to_owned(),
-        transport: Transport::Http(HttpSettings::at(name, "http://127.0.0.1:9")),
+        transport: TransportSettings::Http(HttpSettings::at(name, "http://127.0.0.1:9")),
         gate: GateSettings::of_places(PLACES),
         health: None,
         capabilities: BTreeSet::new(),
@@ -45,49 +45,56 @@ fn participant(name: &str) -> ParticipantSettings {
     }
 }
 
-fn guarded(change: impl Fn(&mut ParticipantSettings)) -> Guarded {
+fn guarded(change: impl Fn(&mut ParticipantSettings)) -> GuardRegistry {
     let all = NAMES.map(|name| {
         let mut settings = participant(name);
         change(&mut settings);
         settings
     });
-    Guarded::new(&all).expect("participants that can be called")
+    GuardRegistry::new(&all).expect("participants that can be called")
 }
 
 fn limited(settings: &mut ParticipantSettings) {
-    settings.gate.rate = Some(Rate { calls: ALL, per: Duration::from_secs(1), burst: ALL });
+    settings.gate.rate = Some(CallRate { calls: ALL, per: Duration::from_secs(1), burst: ALL });
 }
 
 fn adapting(settings: &mut ParticipantSettings) {
-    settings.gate.bulkhead.adaptive = Some(adaptive::Config::new(PLACES, PLACES, PLACES).expect("equal bounds"));
+    settings.gate.bulkhead.adaptive =
+        Some(adaptive::AdaptiveLimitConfig::new(PLACES, PLACES, PLACES).expect("equal bounds"));
 }
 
 fn checked(settings: &mut ParticipantSettings) {
-    settings.health = Some(Health { check: HealthCheck::Connect, config: saga_guards::health::Config::default() });
+    settings.health = Some(HealthCheckConfig {
+        check: HealthCheckMethod::Connect,
+        config: saga_guards::health::HealthTrackerConfig::default(),
+    });
 }
 
 /// A first failure opens it, for longer than is measured.
 fn brittle(settings: &mut ParticipantSettings) {
-    let brittle =
-        breaker::Settings { minimum_calls: 1, open_for: Duration::from_secs(120), ..breaker::Settings::default() };
-    settings.gate.breaker = breaker::Config::new(brittle).expect("valid settings");
+    let brittle = breaker::BreakerParameters {
+        minimum_calls: 1,
+        open_for: Duration::from_secs(120),
+        ..breaker::BreakerParameters::default()
+    };
+    settings.gate.breaker = breaker::BreakerConfig::new(brittle).expect("valid settings");
 }
 
 /// One call that goes well, through all guards and back. Nobody has to wait, so the future is ready at once.
-fn call(guarded: &Guarded, name: &str) {
-    let passed = guarded.pass(black_box(name), Lane::Do).now_or_never().expect("nobody waits");
-    passed.expect("nobody refuses").end(Verdict::Succeeded);
+fn call(guarded: &GuardRegistry, name: &str) {
+    let passed = guarded.pass(black_box(name), PriorityLane::Do).now_or_never().expect("nobody waits");
+    passed.expect("nobody refuses").end(CallVerdict::Succeeded);
 }
 
-fn refusal(guarded: &Guarded, name: &str) -> Option<NotPassed> {
-    guarded.pass(black_box(name), Lane::Do).now_or_never()?.err()
+fn refusal(guarded: &GuardRegistry, name: &str) -> Option<GuardedCallError> {
+    guarded.pass(black_box(name), PriorityLane::Do).now_or_never()?.err()
 }
 
-fn open() -> Guarded {
+fn open() -> GuardRegistry {
     let guarded = guarded(brittle);
     for name in NAMES {
-        let passed = guarded.pass(name, Lane::Do).now_or_never().expect("nobody waits");
-        passed.expect("it is closed").end(Verdict::Failed);
+        let passed = guarded.pass(name, PriorityLane::Do).now_or_never().expect("nobody waits");
+        passed.expect("it is closed").end(CallVerdict::Failed);
         assert!(refusal(&guarded, name).is_some(), "one failure opens it");
     }
     guarded

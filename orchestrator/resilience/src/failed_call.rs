@@ -1,8 +1,8 @@
 //! The last calls to a participant that failed: what people ask for first when its breaker is open.
 
-use saga_base::clock::Clock;
+use saga_base::clock::EngineClock;
 use saga_core::{
-    command::{ErrorClass, Failure},
+    command::{CommandFailure, ErrorClass},
     id::SagaId,
     time::{Timestamp, rfc3339},
 };
@@ -34,9 +34,9 @@ pub struct FailedCall {
 }
 
 impl FailedCall {
-    pub(super) fn now(saga: SagaId, failure: &Failure) -> FailedCall {
+    pub(super) fn now(saga: SagaId, failure: &CommandFailure) -> FailedCall {
         FailedCall {
-            at: Clock::Wall.now(),
+            at: EngineClock::Wall.now(),
             saga: saga.to_string(),
             class: failure.class,
             code: failure.code.clone(),
@@ -55,14 +55,14 @@ impl FailedCall {
 
 /// What is kept of a participant's failures.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Failures {
+pub(super) struct RecentFailures {
     /// The newest first.
     last: VecDeque<FailedCall>,
     /// Those that were the last when the breaker opened; none while it is closed.
     that_opened: Vec<FailedCall>,
 }
 
-impl Failures {
+impl RecentFailures {
     pub(super) fn add(&mut self, failed: FailedCall) {
         self.last.truncate(KEPT - 1);
         self.last.push_front(failed);
@@ -98,15 +98,15 @@ fn as_word<S: Serializer>(class: &Option<ErrorClass>, serializer: S) -> Result<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use saga_core::id::Shard;
+    use saga_core::id::ShardId;
 
     fn failed(code: &str) -> FailedCall {
-        FailedCall::now(SagaId::new(Timestamp(1_000), Shard(7), 42), &Failure::new(code, "ü".repeat(1_000)))
+        FailedCall::now(SagaId::new(Timestamp(1_000), ShardId(7), 42), &CommandFailure::new(code, "ü".repeat(1_000)))
     }
 
     #[test]
     fn the_last_failures_are_kept_newest_first_and_cut() {
-        let mut failures = Failures::default();
+        let mut failures = RecentFailures::default();
         for number in 0..20 {
             failures.add(failed(&format!("http.5{number:02}")));
         }
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn what_opened_the_breaker_is_kept_until_it_closes() {
-        let mut failures = Failures::default();
+        let mut failures = RecentFailures::default();
         failures.add(failed("http.500"));
         failures.opened();
         (0..20).for_each(|_| failures.add(failed("timeout")));

@@ -14,60 +14,60 @@ mod state;
 mod view;
 mod wait_queue;
 
-pub(super) use capacity::Leaving;
-pub use capacity::Slot;
-pub use state::Refused;
+pub(super) use capacity::AdmittedCall;
+pub use capacity::BulkheadSlot;
+pub use state::GuardRefusal;
 pub(crate) use view::GateView;
-pub use wait_queue::InLine;
-pub use wait_queue::Woken;
-pub use wait_queue::{Since, Waiter, Wake, lane};
+pub use wait_queue::NotifiedCall;
+pub use wait_queue::WaitQueueHandle;
+pub use wait_queue::{SagaWaiter, WaitRequest, WakeSignal, lane};
 
 use super::{
-    metrics::{Called, Meters},
-    permit::{Permit, Said},
-    settings::{GateSettings, Steering},
+    metrics::{CallResultKind, GuardMetrics},
+    permit::{CallPermit, CallSignal},
+    settings::{GateSettings, ManualOverride},
 };
 use crate::{
     failed_call::FailedCall,
-    guard_events::{Changes, What},
+    guard_events::{GuardEventBus, GuardEventKind},
 };
-use saga_base::sync::{Mutex, MutexGuard};
-use saga_core::command::Guard;
+use saga_base::sync::{MutexGuard, UnpoisonedMutex};
+use saga_core::command::GuardKind;
 use saga_guards::{
-    Lane, Monotonic,
-    breaker::{Settled, State, Ticket, Trip, Verdict},
+    MonotonicTime, PriorityLane,
+    breaker::{BreakerState, BreakerTicket, BreakerTransition, CallVerdict, TripReason},
 };
-use state::{Inner, Opening};
+use state::{BreakerOpening, GateState};
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::Notify, time::Instant};
 use tracing::{info, warn};
 
 /// All guards of one participant.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct CallGate {
     name: Arc<str>,
     started: Instant,
-    inner: Mutex<Inner>,
+    inner: UnpoisonedMutex<GateState>,
     /// Rung when somebody who waits may be able to go on.
     bell: Arc<Notify>,
-    meters: Meters,
-    changes: Changes,
+    meters: GuardMetrics,
+    changes: GuardEventBus,
 }
 
 /// Who asks, while a decision is made.
 #[derive(Clone, Copy, Debug)]
-pub struct Asking {
+pub struct PermitRequest {
     /// Undos go first.
-    pub lane: Lane,
+    pub lane: PriorityLane,
     /// Which attempt it is to the retry budget.
-    pub attempt: Attempt,
+    pub attempt: AttemptKind,
     /// Who is before it.
-    pub coming: Coming,
+    pub coming: CallArrival,
 }
 
 /// How one who asks has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coming {
+pub enum CallArrival {
     /// Called out of the line: nobody is before it.
     Woken,
     /// By itself: behind those of its lane.
@@ -78,7 +78,7 @@ pub enum Coming {
 
 /// An attempt, as the retry budget sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attempt {
+pub enum AttemptKind {
     /// The command's first: it pays.
     First,
     /// A further one: it takes.
@@ -89,27 +89,33 @@ pub enum Attempt {
 
 /// What a call gives back.
 #[derive(Debug)]
-pub(super) struct Back {
-    pub(super) ticket: Ticket,
-    pub(super) attempt: Attempt,
-    pub(super) left_at: Monotonic,
+pub(super) struct CallReturn {
+    pub(super) ticket: BreakerTicket,
+    pub(super) attempt: AttemptKind,
+    pub(super) left_at: MonotonicTime,
     /// Its place in the bulkhead is its own.
     pub(super) has_place: bool,
 }
 
-impl Gate {
-    pub(super) fn new(name: &str, settings: GateSettings, bell: Arc<Notify>, changes: Changes) -> Gate {
-        Gate::metered(name, settings, bell, changes, Meters::of(name))
+impl CallGate {
+    pub(super) fn new(name: &str, settings: GateSettings, bell: Arc<Notify>, changes: GuardEventBus) -> CallGate {
+        CallGate::metered(name, settings, bell, changes, GuardMetrics::of(name))
     }
 
     /// Where those wait whose participant nobody has configured.
-    pub(super) fn nobodys(settings: GateSettings, bell: Arc<Notify>, changes: Changes) -> Gate {
-        Gate::metered("", settings, bell, changes, Meters::nobodys())
+    pub(super) fn nobodys(settings: GateSettings, bell: Arc<Notify>, changes: GuardEventBus) -> CallGate {
+        CallGate::metered("", settings, bell, changes, GuardMetrics::nobodys())
     }
 
-    fn metered(name: &str, settings: GateSettings, bell: Arc<Notify>, changes: Changes, meters: Meters) -> Gate {
-        let inner = Mutex::new(Inner::new(settings, Monotonic::default()));
-        Gate { name: name.into(), started: Instant::now(), inner, bell, meters, changes }
+    fn metered(
+        name: &str,
+        settings: GateSettings,
+        bell: Arc<Notify>,
+        changes: GuardEventBus,
+        meters: GuardMetrics,
+    ) -> CallGate {
+        let inner = UnpoisonedMutex::new(GateState::new(settings, MonotonicTime::default()));
+        CallGate { name: name.into(), started: Instant::now(), inner, bell, meters, changes }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -117,32 +123,36 @@ impl Gate {
     }
 
     /// Leave for one call; or who refuses and for how long at least.
-    pub(super) fn admit(self: &Arc<Gate>, asking: Asking, health: Result<(), Duration>) -> Result<Permit, Refused> {
+    pub(super) fn admit(
+        self: &Arc<CallGate>,
+        asking: PermitRequest,
+        health: Result<(), Duration>,
+    ) -> Result<CallPermit, GuardRefusal> {
         let now = self.now();
         let (ticket, begins_probing) = {
             let mut inner = self.inner();
             let before = inner.state();
             let ticket = inner.admit(asking, health, now, fastrand::u64(..));
-            (ticket, before == State::Open && inner.state() == State::HalfOpen)
+            (ticket, before == BreakerState::Open && inner.state() == BreakerState::HalfOpen)
         };
         if begins_probing {
-            self.publish(What::BreakerHalfOpen);
+            self.publish(GuardEventKind::BreakerHalfOpen);
         }
         let ticket = ticket.inspect_err(|refused| {
-            if refused.guard == Guard::Breaker {
+            if refused.guard == GuardKind::Breaker {
                 self.meters.not_permitted();
             }
         })?;
-        Ok(Permit::new(Arc::clone(self), ticket, asking, now))
+        Ok(CallPermit::new(Arc::clone(self), ticket, asking, now))
     }
 
     /// Takes a permit's ticket back with what its call said, and its place if it is at hand.
-    pub(super) fn settle(self: &Arc<Gate>, back: Back, said: Said) {
-        let Back { ticket, attempt, left_at, has_place } = back;
+    pub(super) fn settle(self: &Arc<CallGate>, back: CallReturn, said: CallSignal) {
+        let CallReturn { ticket, attempt, left_at, has_place } = back;
         let now = self.now();
         let took = now.since(left_at);
         let mut inner = self.inner();
-        if said == Said::NOTHING {
+        if said == CallSignal::NOTHING {
             inner.did_not_leave(attempt, now);
         }
         let (settled, pause) = inner.settle(ticket, said, took, now, fastrand::u64(..));
@@ -152,16 +162,16 @@ impl Gate {
         let share = inner.share_now_after_trip(settled, now);
         let woken = inner.fit(now);
         let somebody_waits = inner.somebody_waits();
-        let opening = matches!(settled, Settled::Opened(_)).then(|| inner.opening(now));
+        let opening = matches!(settled, BreakerTransition::Opened(_)).then(|| inner.opening(now));
         drop(inner);
         woken.wake(self);
         self.meters.called(kind(said.verdict), took);
         self.tell(settled, opening);
         if let Some(span) = pause {
-            self.publish(What::PauseAsked { span });
+            self.publish(GuardEventKind::PauseAsked { span });
         }
         if let Some(share) = share {
-            self.publish(What::Degraded { share });
+            self.publish(GuardEventKind::Degraded { share });
         }
         if somebody_waits {
             self.bell.notify_one();
@@ -187,17 +197,17 @@ impl Gate {
     }
 
     /// Works by `settings` from now on; what is counted and who waits stays.
-    pub(super) fn configure(self: &Arc<Gate>, settings: GateSettings) {
+    pub(super) fn configure(self: &Arc<CallGate>, settings: GateSettings) {
         self.change(|inner, now| inner.configure(settings, now));
     }
 
     /// Everybody who waits looks again: what held them back is gone.
-    pub(super) fn open_line(self: &Arc<Gate>) {
+    pub(super) fn open_line(self: &Arc<CallGate>) {
         self.change(|inner, _| inner.forgive_times());
     }
 
     /// What people have decided holds from now on; the same again changes nothing.
-    pub(super) fn apply(self: &Arc<Gate>, said: Steering) {
+    pub(super) fn apply(self: &Arc<CallGate>, said: ManualOverride) {
         let mut told = Vec::new();
         self.change(|inner, now| told = inner.apply(said, now));
         told.into_iter().for_each(|what| self.publish(what));
@@ -209,7 +219,7 @@ impl Gate {
     }
 
     /// Puts into effect and tells what time alone has changed since it was last asked to.
-    pub(super) fn look_at_the_time(self: &Arc<Gate>) {
+    pub(super) fn look_at_the_time(self: &Arc<CallGate>) {
         let now = self.now();
         let mut inner = self.inner();
         let is_restored = inner.is_restored(now);
@@ -217,12 +227,12 @@ impl Gate {
         drop(inner);
         woken.wake(self);
         if is_restored {
-            self.publish(What::Restored);
+            self.publish(GuardEventKind::Restored);
             self.bell.notify_one();
         }
     }
 
-    fn change(self: &Arc<Gate>, change: impl FnOnce(&mut Inner, Monotonic)) {
+    fn change(self: &Arc<CallGate>, change: impl FnOnce(&mut GateState, MonotonicTime)) {
         let now = self.now();
         let mut inner = self.inner();
         change(&mut inner, now);
@@ -232,32 +242,32 @@ impl Gate {
         self.bell.notify_one();
     }
 
-    fn tell(&self, settled: Settled, opening: Option<Opening>) {
+    fn tell(&self, settled: BreakerTransition, opening: Option<BreakerOpening>) {
         let participant = self.name();
         match settled {
-            Settled::Kept | Settled::Stale => {}
-            Settled::Opened(trip) => {
+            BreakerTransition::Kept | BreakerTransition::Stale => {}
+            BreakerTransition::Opened(trip) => {
                 self.tell_of_opening(trip, opening);
             }
-            Settled::Closed => {
+            BreakerTransition::Closed => {
                 info!(participant, "the breaker closed");
-                self.publish(What::BreakerClosed);
+                self.publish(GuardEventKind::BreakerClosed);
             }
-            Settled::WouldOpen(trip) => {
+            BreakerTransition::WouldOpen(trip) => {
                 warn!(participant, trip = trip.as_str(), "the breaker only counts, and would have opened");
-                self.publish(What::BreakerWouldOpen { trip });
+                self.publish(GuardEventKind::BreakerWouldOpen { trip });
             }
         }
     }
 
-    fn tell_of_opening(&self, trip: Trip, opening: Option<Opening>) {
+    fn tell_of_opening(&self, trip: TripReason, opening: Option<BreakerOpening>) {
         let (participant, trip_word) = (self.name(), trip.as_str());
         let (tripped, last) = opening.map_or((None, None), |opening| (opening.tripped, opening.last));
         let (calls, failed) = tripped.map_or((0, 0), |tripped| (tripped.calls, tripped.failures));
         let saga = last.as_ref().map(|last| last.saga.as_str());
         let failure = last.as_ref().map(FailedCall::told).unwrap_or_default();
         match trip {
-            Trip::Probe => {
+            TripReason::Probe => {
                 warn!(
                     participant,
                     trip = trip_word,
@@ -266,14 +276,14 @@ impl Gate {
                     "a probe failed: the breaker stays open; commands wait"
                 );
             }
-            Trip::FailureRate | Trip::SlowCallRate | Trip::ConsecutiveFailures => {
+            TripReason::FailureRate | TripReason::SlowCallRate | TripReason::ConsecutiveFailures => {
                 warn!(participant, trip = trip_word, calls, failed, failure, saga, "the breaker opened; commands wait");
             }
         }
-        self.publish(What::BreakerOpened { trip, calls, failures: failed, last });
+        self.publish(GuardEventKind::BreakerOpened { trip, calls, failures: failed, last });
     }
 
-    fn publish(&self, what: What) {
+    fn publish(&self, what: GuardEventKind) {
         self.changes.publish(Some(&self.name), what);
     }
 
@@ -283,12 +293,12 @@ impl Gate {
         self.inner().opens_in(now)
     }
 
-    pub(super) fn now(&self) -> Monotonic {
-        Monotonic::since_origin(self.started.elapsed())
+    pub(super) fn now(&self) -> MonotonicTime {
+        MonotonicTime::since_origin(self.started.elapsed())
     }
 
     /// The guards are consistent between any two of their methods, so a panic elsewhere under the lock leaves nothing half done.
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, GateState> {
         self.inner.lock()
     }
 
@@ -299,15 +309,15 @@ impl Gate {
     }
 
     /// Whether anybody has it: who waits for it, whose call is out, or who has just found it and is about to ask.
-    pub(super) fn is_held(self: &Arc<Gate>) -> bool {
+    pub(super) fn is_held(self: &Arc<CallGate>) -> bool {
         Arc::strong_count(self) > 1
     }
 }
 
-fn kind(verdict: Verdict) -> Called {
+fn kind(verdict: CallVerdict) -> CallResultKind {
     match verdict {
-        Verdict::Succeeded => Called::Successful,
-        Verdict::Failed | Verdict::Throttled => Called::Failed,
-        Verdict::Neutral => Called::Ignored,
+        CallVerdict::Succeeded => CallResultKind::Successful,
+        CallVerdict::Failed | CallVerdict::Throttled => CallResultKind::Failed,
+        CallVerdict::Neutral => CallResultKind::Ignored,
     }
 }

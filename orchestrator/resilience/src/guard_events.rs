@@ -1,14 +1,14 @@
 //! What happens to guards, as it happens: for everybody who follows `GET /api/guards/events`.
 
-use super::lifecycle::Lifecycle;
+use super::lifecycle::LifecyclePhase;
 use crate::{
     failed_call::FailedCall,
-    overrides::{GuardAction, Mode},
+    overrides::{GuardAction, OverrideMode},
     snapshot::millis,
 };
-use saga_base::clock::Clock;
+use saga_base::clock::EngineClock;
 use saga_core::time::{Timestamp, rfc3339};
-use saga_guards::breaker::Trip;
+use saga_guards::breaker::TripReason;
 use serde::{Serialize, Serializer};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast;
@@ -19,12 +19,12 @@ pub const KEPT: usize = 1_024;
 
 /// Where changes are published, and followed from. Nobody need listen; publishing never waits.
 #[derive(Clone, Debug)]
-pub struct Changes(broadcast::Sender<Arc<Change>>);
+pub struct GuardEventBus(broadcast::Sender<Arc<GuardEvent>>);
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Change {
+pub struct GuardEvent {
     /// By this engine's clock.
     #[serde(serialize_with = "as_rfc3339")]
     pub at: Timestamp,
@@ -33,18 +33,18 @@ pub struct Change {
     pub participant: Option<String>,
     /// What.
     #[serde(flatten)]
-    pub what: What,
+    pub what: GuardEventKind,
 }
 
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "change", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum What {
+pub enum GuardEventKind {
     /// The breaker opened by what it counted.
     BreakerOpened {
         /// Why.
         #[serde(serialize_with = "as_word")]
-        trip: Trip,
+        trip: TripReason,
         /// Calls that it had counted when it opened first.
         calls: u32,
         /// How many of them failed.
@@ -61,12 +61,12 @@ pub enum What {
     BreakerWouldOpen {
         /// Why.
         #[serde(serialize_with = "as_word")]
-        trip: Trip,
+        trip: TripReason,
     },
     /// Somebody decides now what the breaker does, or nobody any more.
     ModeChanged {
         /// From now on.
-        mode: Mode,
+        mode: OverrideMode,
     },
     /// A record with another payload came under the key of a saga, and starts nothing.
     KeyTaken {
@@ -123,7 +123,7 @@ pub enum What {
     /// The participant's lifecycle has a new phase.
     Lifecycle {
         /// The new one.
-        phase: Lifecycle,
+        phase: LifecyclePhase,
     },
     /// Only a share of the participant's capacity is used.
     Degraded {
@@ -141,26 +141,26 @@ pub enum What {
     },
 }
 
-impl Default for Changes {
-    fn default() -> Changes {
-        Changes(broadcast::Sender::new(KEPT))
+impl Default for GuardEventBus {
+    fn default() -> GuardEventBus {
+        GuardEventBus(broadcast::Sender::new(KEPT))
     }
 }
 
-impl Changes {
+impl GuardEventBus {
     /// Tells all who follow. Costs nothing worth mentioning while nobody does.
-    pub fn publish(&self, participant: Option<&str>, what: What) {
+    pub fn publish(&self, participant: Option<&str>, what: GuardEventKind) {
         if self.0.receiver_count() == 0 {
             return;
         }
-        let change = Change { at: Clock::Wall.now(), participant: participant.map(str::to_owned), what };
+        let change = GuardEvent { at: EngineClock::Wall.now(), participant: participant.map(str::to_owned), what };
         // The last who followed may have left just now.
         drop(self.0.send(Arc::new(change)));
     }
 
     /// All changes from now on.
     #[must_use]
-    pub fn follow(&self) -> broadcast::Receiver<Arc<Change>> {
+    pub fn follow(&self) -> broadcast::Receiver<Arc<GuardEvent>> {
         self.0.subscribe()
     }
 }
@@ -173,7 +173,7 @@ fn as_millis<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::
     serializer.serialize_u64(millis(*span))
 }
 
-fn as_word<S: Serializer>(trip: &Trip, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_word<S: Serializer>(trip: &TripReason, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(trip.as_str())
 }
 
@@ -182,8 +182,8 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn shown(what: What) -> Value {
-        let change = Change { at: Timestamp(0), participant: Some("payments".into()), what };
+    fn shown(what: GuardEventKind) -> Value {
+        let change = GuardEvent { at: Timestamp(0), participant: Some("payments".into()), what };
         serde_json::to_value(change).expect("serialisable")
     }
 
@@ -191,17 +191,21 @@ mod tests {
     fn a_change_says_when_whom_and_what() {
         let at = "1970-01-01T00:00:00.000Z";
         assert_eq!(
-            shown(What::BreakerOpened { trip: Trip::FailureRate, calls: 10, failures: 5, last: None }),
+            shown(GuardEventKind::BreakerOpened { trip: TripReason::FailureRate, calls: 10, failures: 5, last: None }),
             json!({"at": at, "participant": "payments", "change": "breakerOpened", "trip": "failureRate",
                    "calls": 10, "failures": 5})
         );
         let span = Duration::from_millis(1_500);
         assert_eq!(
-            shown(What::EndpointEjected { endpoint: "http://b:1".into(), span }),
+            shown(GuardEventKind::EndpointEjected { endpoint: "http://b:1".into(), span }),
             json!({"at": at, "participant": "payments", "change": "endpointEjected", "endpoint": "http://b:1", "forMs": 1500})
         );
-        let act =
-            What::ActApplied { number: 3, action: GuardAction::Open, who: "anna".into(), reason: "upgrade".into() };
+        let act = GuardEventKind::ActApplied {
+            number: 3,
+            action: GuardAction::Open,
+            who: "anna".into(),
+            reason: "upgrade".into(),
+        };
         assert_eq!(
             shown(act),
             json!({"at": at, "participant": "payments", "change": "actApplied", "number": 3, "action": "open",
@@ -211,13 +215,13 @@ mod tests {
 
     #[test]
     fn whoever_follows_late_or_slowly_is_no_burden() {
-        let changes = Changes::default();
-        changes.publish(Some("payments"), What::BreakerClosed);
+        let changes = GuardEventBus::default();
+        changes.publish(Some("payments"), GuardEventKind::BreakerClosed);
         let mut follower = changes.follow();
         for _ in 0..=KEPT {
-            changes.publish(None, What::ConfigReloaded);
+            changes.publish(None, GuardEventKind::ConfigReloaded);
         }
         assert!(matches!(follower.try_recv(), Err(broadcast::error::TryRecvError::Lagged(1))));
-        assert_eq!(follower.try_recv().expect("kept").what, What::ConfigReloaded);
+        assert_eq!(follower.try_recv().expect("kept").what, GuardEventKind::ConfigReloaded);
     }
 }

@@ -9,42 +9,42 @@ mod tests;
 mod view;
 mod watched;
 
-pub use question::Question;
+pub use question::HealthProbe;
 pub use view::{HealthCheckView, HealthView};
 
-use crate::guard_events::Changes;
-use saga_base::sync::{Mutex, MutexGuard};
-use saga_guards::{Monotonic, health};
+use crate::guard_events::GuardEventBus;
+use saga_base::sync::{MutexGuard, UnpoisonedMutex};
+use saga_guards::{MonotonicTime, health};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, time::Instant};
-pub(super) use watched::Watched;
+pub(super) use watched::MonitoredParticipant;
 
 /// All health checks of an engine. Dropped, they end.
 #[derive(Debug)]
-pub struct HealthChecks {
+pub struct HealthMonitor {
     started: Instant,
-    changes: Changes,
-    watched: Mutex<Book>,
+    changes: GuardEventBus,
+    watched: UnpoisonedMutex<MonitorRegistry>,
 }
 
 #[derive(Debug, Default)]
-struct Book {
-    by_name: HashMap<String, Arc<Watched>>,
+struct MonitorRegistry {
+    by_name: HashMap<String, Arc<MonitoredParticipant>>,
     /// Where tasks run, once they may.
     runtime: Option<Handle>,
 }
 
-impl Default for HealthChecks {
-    fn default() -> HealthChecks {
-        HealthChecks::new(Changes::default())
+impl Default for HealthMonitor {
+    fn default() -> HealthMonitor {
+        HealthMonitor::new(GuardEventBus::default())
     }
 }
 
-impl HealthChecks {
+impl HealthMonitor {
     /// Nobody is asked yet. What checks find out is published in `changes`.
     #[must_use]
-    pub fn new(changes: Changes) -> HealthChecks {
-        HealthChecks { started: Instant::now(), changes, watched: Mutex::default() }
+    pub fn new(changes: GuardEventBus) -> HealthMonitor {
+        HealthMonitor { started: Instant::now(), changes, watched: UnpoisonedMutex::default() }
     }
 
     /// From here on `participant` is asked `question` by `config`; what is known of it stays. `None`: it is not asked any more, and nothing
@@ -52,8 +52,8 @@ impl HealthChecks {
     pub(super) fn watch(
         &self,
         participant: &str,
-        question: Option<(Question, health::Config)>,
-    ) -> Option<Arc<Watched>> {
+        question: Option<(HealthProbe, health::HealthTrackerConfig)>,
+    ) -> Option<Arc<MonitoredParticipant>> {
         let mut book = self.book();
         match (book.by_name.get(participant).cloned(), question) {
             (None, None) => None,
@@ -68,7 +68,8 @@ impl HealthChecks {
                 Some(known)
             }
             (None, Some((question, config))) => {
-                let watched = Watched::new(participant, self.started, question, config, self.changes.clone());
+                let watched =
+                    MonitoredParticipant::new(participant, self.started, question, config, self.changes.clone());
                 let watched = Arc::new(watched);
                 run(&book, &watched);
                 book.by_name.insert(participant.to_owned(), Arc::clone(&watched));
@@ -115,38 +116,38 @@ impl HealthChecks {
 
     /// What the checks of `participant` found; `None`: it is not checked.
     #[must_use]
-    pub fn participant_health(&self, participant: &str) -> Option<health::Snapshot> {
+    pub fn participant_health(&self, participant: &str) -> Option<health::HealthSnapshot> {
         self.watched(participant).map(|watched| watched.snapshot(self.now()))
     }
 
     /// What the checks of each endpoint of `participant` found, by its base URL.
     #[must_use]
-    pub fn endpoint_health(&self, participant: &str) -> Vec<(String, health::Snapshot)> {
+    pub fn endpoint_health(&self, participant: &str) -> Vec<(String, health::HealthSnapshot)> {
         self.watched(participant).map(|watched| watched.endpoints(self.now())).unwrap_or_default()
     }
 
-    fn watched(&self, participant: &str) -> Option<Arc<Watched>> {
+    fn watched(&self, participant: &str) -> Option<Arc<MonitoredParticipant>> {
         self.book().by_name.get(participant).cloned()
     }
 
-    fn now(&self) -> Monotonic {
-        Monotonic::since_origin(self.started.elapsed())
+    fn now(&self) -> MonotonicTime {
+        MonotonicTime::since_origin(self.started.elapsed())
     }
 
     /// The book is consistent between any two statements, so a panic elsewhere under the lock leaves nothing half done.
-    fn book(&self) -> MutexGuard<'_, Book> {
+    fn book(&self) -> MutexGuard<'_, MonitorRegistry> {
         self.watched.lock()
     }
 }
 
-impl Drop for HealthChecks {
+impl Drop for HealthMonitor {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
 /// Lets the checks of `watched` run, if they may by now.
-fn run(book: &Book, watched: &Arc<Watched>) {
+fn run(book: &MonitorRegistry, watched: &Arc<MonitoredParticipant>) {
     if let Some(runtime) = &book.runtime {
         watched.run(runtime);
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Where a participant is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Lifecycle {
+pub enum LifecyclePhase {
     /// Known by name; neither called nor checked yet.
     Registered,
     /// The first call or check is under way.
@@ -23,40 +23,40 @@ pub enum Lifecycle {
     Failed,
 }
 
-impl Lifecycle {
+impl LifecyclePhase {
     /// All of them.
-    pub const ALL: [Lifecycle; 6] = [
-        Lifecycle::Registered,
-        Lifecycle::Starting,
-        Lifecycle::Running,
-        Lifecycle::Degraded,
-        Lifecycle::Stopping,
-        Lifecycle::Failed,
+    pub const ALL: [LifecyclePhase; 6] = [
+        LifecyclePhase::Registered,
+        LifecyclePhase::Starting,
+        LifecyclePhase::Running,
+        LifecyclePhase::Degraded,
+        LifecyclePhase::Stopping,
+        LifecyclePhase::Failed,
     ];
 
     /// As it is printed.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Lifecycle::Registered => "registered",
-            Lifecycle::Starting => "starting",
-            Lifecycle::Running => "running",
-            Lifecycle::Degraded => "degraded",
-            Lifecycle::Stopping => "stopping",
-            Lifecycle::Failed => "failed",
+            LifecyclePhase::Registered => "registered",
+            LifecyclePhase::Starting => "starting",
+            LifecyclePhase::Running => "running",
+            LifecyclePhase::Degraded => "degraded",
+            LifecyclePhase::Stopping => "stopping",
+            LifecyclePhase::Failed => "failed",
         }
     }
 }
 
 /// What is seen of a participant at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Observations {
+pub struct ParticipantObservation {
     /// Whether participants.yaml has it.
-    pub listed: Listed,
+    pub listed: ConfigPresence,
     /// What its breaker does with calls.
-    pub gate: Gate,
+    pub gate: BreakerTraffic,
     /// What its health checks say; `None`: it is not checked.
-    pub checks: Option<Checks>,
+    pub checks: Option<HealthCheckProgress>,
     /// Calls that were admitted since the process began.
     pub calls_begun: u64,
     /// Calls that are unanswered.
@@ -69,7 +69,7 @@ pub struct Observations {
 
 /// Whether participants.yaml has a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listed {
+pub enum ConfigPresence {
     /// It has.
     Yes,
     /// Not any more.
@@ -78,7 +78,7 @@ pub enum Listed {
 
 /// What a breaker does with calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
+pub enum BreakerTraffic {
     /// Lets them through: closed, disabled, or only measuring.
     Passing,
     /// Lets some through: half-open, ramping, or shedding.
@@ -89,51 +89,51 @@ pub enum Gate {
 
 /// What health checks say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checks {
+pub enum HealthCheckProgress {
     /// None has ended.
     Awaited,
     /// So many have, and that is what they say.
-    Ended(health::State),
+    Ended(health::HealthState),
 }
 
-impl Checks {
+impl HealthCheckProgress {
     /// What `snapshot` tells.
     #[must_use]
-    pub fn of(snapshot: &health::Snapshot) -> Checks {
+    pub fn of(snapshot: &health::HealthSnapshot) -> HealthCheckProgress {
         match snapshot.checked_ago {
-            None => Checks::Awaited,
-            Some(_) => Checks::Ended(snapshot.state),
+            None => HealthCheckProgress::Awaited,
+            Some(_) => HealthCheckProgress::Ended(snapshot.state),
         }
     }
 }
 
 /// One participant, and the names of those that it needs.
 #[derive(Clone, Debug)]
-pub struct Observed<'a> {
+pub struct ObservedParticipant<'a> {
     /// Its name.
     pub name: &'a str,
     /// What is seen of it.
-    pub seen: Observations,
+    pub seen: ParticipantObservation,
     /// Names of those that it needs.
     pub depends_on: &'a [String],
 }
 
 /// Where each participant is in its life, by name.
 #[must_use]
-pub fn lifecycles<'a>(all: &[Observed<'a>]) -> BTreeMap<&'a str, Lifecycle> {
-    let alone: BTreeMap<&str, Lifecycle> = all.iter().map(|each| (each.name, alone(&each.seen))).collect();
+pub fn lifecycles<'a>(all: &[ObservedParticipant<'a>]) -> BTreeMap<&'a str, LifecyclePhase> {
+    let alone: BTreeMap<&str, LifecyclePhase> = all.iter().map(|each| (each.name, alone(&each.seen))).collect();
     let failed: BTreeSet<&str> =
-        alone.iter().filter(|(_, lifecycle)| **lifecycle == Lifecycle::Failed).map(|(name, _)| *name).collect();
-    let among_others = |each: &Observed<'a>| {
+        alone.iter().filter(|(_, lifecycle)| **lifecycle == LifecyclePhase::Failed).map(|(name, _)| *name).collect();
+    let among_others = |each: &ObservedParticipant<'a>| {
         let needs_failed = each.depends_on.iter().any(|name| failed.contains(name.as_str()));
         let lifecycle = match alone[each.name] {
-            Lifecycle::Running if needs_failed => Lifecycle::Degraded,
-            lifecycle @ (Lifecycle::Registered
-            | Lifecycle::Starting
-            | Lifecycle::Running
-            | Lifecycle::Degraded
-            | Lifecycle::Stopping
-            | Lifecycle::Failed) => lifecycle,
+            LifecyclePhase::Running if needs_failed => LifecyclePhase::Degraded,
+            lifecycle @ (LifecyclePhase::Registered
+            | LifecyclePhase::Starting
+            | LifecyclePhase::Running
+            | LifecyclePhase::Degraded
+            | LifecyclePhase::Stopping
+            | LifecyclePhase::Failed) => lifecycle,
         };
         (each.name, lifecycle)
     };
@@ -141,26 +141,28 @@ pub fn lifecycles<'a>(all: &[Observed<'a>]) -> BTreeMap<&'a str, Lifecycle> {
 }
 
 /// Where a participant is in its life, whatever those are that it needs.
-fn alone(seen: &Observations) -> Lifecycle {
-    let unwell = seen.checks == Some(Checks::Ended(health::State::Unhealthy));
+fn alone(seen: &ParticipantObservation) -> LifecyclePhase {
+    let unwell = seen.checks == Some(HealthCheckProgress::Ended(health::HealthState::Unhealthy));
     match (seen.listed, seen.gate) {
-        (Listed::Removed, Gate::Passing | Gate::Trying | Gate::Refusing) => Lifecycle::Stopping,
-        (Listed::Yes, Gate::Refusing) => Lifecycle::Failed,
-        (Listed::Yes, Gate::Passing | Gate::Trying) if unwell => Lifecycle::Failed,
-        (Listed::Yes, Gate::Trying) => Lifecycle::Degraded,
-        (Listed::Yes, Gate::Passing) => passing(seen),
+        (ConfigPresence::Removed, BreakerTraffic::Passing | BreakerTraffic::Trying | BreakerTraffic::Refusing) => {
+            LifecyclePhase::Stopping
+        }
+        (ConfigPresence::Yes, BreakerTraffic::Refusing) => LifecyclePhase::Failed,
+        (ConfigPresence::Yes, BreakerTraffic::Passing | BreakerTraffic::Trying) if unwell => LifecyclePhase::Failed,
+        (ConfigPresence::Yes, BreakerTraffic::Trying) => LifecyclePhase::Degraded,
+        (ConfigPresence::Yes, BreakerTraffic::Passing) => passing(seen),
     }
 }
 
-fn passing(seen: &Observations) -> Lifecycle {
+fn passing(seen: &ParticipantObservation) -> LifecyclePhase {
     let answered = seen.calls_begun.saturating_sub(u64::from(seen.calls_out)) > 0;
-    let checked = matches!(seen.checks, Some(Checks::Ended(_)));
+    let checked = matches!(seen.checks, Some(HealthCheckProgress::Ended(_)));
     let less_than_all = seen.endpoints_ejected > 0 || seen.share < 1.0;
     match (answered || checked, seen.calls_begun > 0 || seen.checks.is_some()) {
-        (false, false) => Lifecycle::Registered,
-        (false, true) => Lifecycle::Starting,
-        (true, _) if less_than_all => Lifecycle::Degraded,
-        (true, _) => Lifecycle::Running,
+        (false, false) => LifecyclePhase::Registered,
+        (false, true) => LifecyclePhase::Starting,
+        (true, _) if less_than_all => LifecyclePhase::Degraded,
+        (true, _) => LifecyclePhase::Running,
     }
 }
 
@@ -168,34 +170,40 @@ fn passing(seen: &Observations) -> Lifecycle {
 mod tests {
     use super::*;
 
-    const NEW: Observations = Observations {
-        listed: Listed::Yes,
-        gate: Gate::Passing,
+    const NEW: ParticipantObservation = ParticipantObservation {
+        listed: ConfigPresence::Yes,
+        gate: BreakerTraffic::Passing,
         checks: None,
         calls_begun: 0,
         calls_out: 0,
         endpoints_ejected: 0,
         share: 1.0,
     };
-    const USED: Observations = Observations { calls_begun: 10, calls_out: 2, ..NEW };
+    const USED: ParticipantObservation = ParticipantObservation { calls_begun: 10, calls_out: 2, ..NEW };
 
     #[test]
     fn what_is_seen_tells_where_a_participant_is_in_its_life() {
-        let checked = |state| Some(Checks::Ended(state));
+        let checked = |state| Some(HealthCheckProgress::Ended(state));
         let table = [
-            (NEW, Lifecycle::Registered),
-            (Observations { calls_begun: 2, calls_out: 2, ..NEW }, Lifecycle::Starting),
-            (Observations { checks: Some(Checks::Awaited), ..NEW }, Lifecycle::Starting),
-            (USED, Lifecycle::Running),
-            (Observations { checks: checked(health::State::Healthy), ..NEW }, Lifecycle::Running),
-            (Observations { checks: checked(health::State::Unknown), ..NEW }, Lifecycle::Running),
-            (Observations { gate: Gate::Trying, ..USED }, Lifecycle::Degraded),
-            (Observations { endpoints_ejected: 1, ..USED }, Lifecycle::Degraded),
-            (Observations { share: 0.25, ..USED }, Lifecycle::Degraded),
-            (Observations { gate: Gate::Refusing, ..USED }, Lifecycle::Failed),
-            (Observations { gate: Gate::Refusing, ..NEW }, Lifecycle::Failed),
-            (Observations { checks: checked(health::State::Unhealthy), ..USED }, Lifecycle::Failed),
-            (Observations { listed: Listed::Removed, gate: Gate::Refusing, ..USED }, Lifecycle::Stopping),
+            (NEW, LifecyclePhase::Registered),
+            (ParticipantObservation { calls_begun: 2, calls_out: 2, ..NEW }, LifecyclePhase::Starting),
+            (ParticipantObservation { checks: Some(HealthCheckProgress::Awaited), ..NEW }, LifecyclePhase::Starting),
+            (USED, LifecyclePhase::Running),
+            (ParticipantObservation { checks: checked(health::HealthState::Healthy), ..NEW }, LifecyclePhase::Running),
+            (ParticipantObservation { checks: checked(health::HealthState::Unknown), ..NEW }, LifecyclePhase::Running),
+            (ParticipantObservation { gate: BreakerTraffic::Trying, ..USED }, LifecyclePhase::Degraded),
+            (ParticipantObservation { endpoints_ejected: 1, ..USED }, LifecyclePhase::Degraded),
+            (ParticipantObservation { share: 0.25, ..USED }, LifecyclePhase::Degraded),
+            (ParticipantObservation { gate: BreakerTraffic::Refusing, ..USED }, LifecyclePhase::Failed),
+            (ParticipantObservation { gate: BreakerTraffic::Refusing, ..NEW }, LifecyclePhase::Failed),
+            (
+                ParticipantObservation { checks: checked(health::HealthState::Unhealthy), ..USED },
+                LifecyclePhase::Failed,
+            ),
+            (
+                ParticipantObservation { listed: ConfigPresence::Removed, gate: BreakerTraffic::Refusing, ..USED },
+                LifecyclePhase::Stopping,
+            ),
         ];
         for (seen, expected) in table {
             assert_eq!(alone(&seen), expected, "{seen:?}");
@@ -204,19 +212,19 @@ mod tests {
 
     #[test]
     fn whoever_needs_one_that_failed_is_degraded_and_whoever_needs_that_one_is_not() {
-        let failed = Observations { gate: Gate::Refusing, ..USED };
+        let failed = ParticipantObservation { gate: BreakerTraffic::Refusing, ..USED };
         let (on_database, on_payments) = (["database".to_owned()], ["payments".to_owned()]);
         let all = lifecycles(&[
-            Observed { name: "web", seen: USED, depends_on: &on_payments },
-            Observed { name: "payments", seen: USED, depends_on: &on_database },
-            Observed { name: "database", seen: failed, depends_on: &[] },
-            Observed { name: "idle", seen: NEW, depends_on: &on_database },
+            ObservedParticipant { name: "web", seen: USED, depends_on: &on_payments },
+            ObservedParticipant { name: "payments", seen: USED, depends_on: &on_database },
+            ObservedParticipant { name: "database", seen: failed, depends_on: &[] },
+            ObservedParticipant { name: "idle", seen: NEW, depends_on: &on_database },
         ]);
         let expected = [
-            ("web", Lifecycle::Running),
-            ("payments", Lifecycle::Degraded),
-            ("database", Lifecycle::Failed),
-            ("idle", Lifecycle::Registered),
+            ("web", LifecyclePhase::Running),
+            ("payments", LifecyclePhase::Degraded),
+            ("database", LifecyclePhase::Failed),
+            ("idle", LifecyclePhase::Registered),
         ];
         assert_eq!(all, BTreeMap::from(expected));
     }

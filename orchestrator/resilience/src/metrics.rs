@@ -6,16 +6,16 @@
 pub mod scrape;
 
 use super::{
-    lifecycle::Lifecycle,
-    snapshot::{BreakerState, ParticipantSnapshot},
+    lifecycle::LifecyclePhase,
+    snapshot::{BreakerStateView, ParticipantSnapshot},
 };
 use metrics::{Counter, Histogram, counter, gauge, histogram};
-use saga_core::command::Guard;
+use saga_core::command::GuardKind;
 use std::time::Duration;
 
 /// How a call that left ended, for its breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Called {
+pub enum CallResultKind {
     /// The participant answered, be it to say no.
     Successful,
     /// It did not, or with an error of its own.
@@ -26,7 +26,7 @@ pub enum Called {
 
 /// How a command ended, for retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retried {
+pub enum RetryResultKind {
     /// By its first attempt.
     SuccessfulWithoutRetry,
     /// By a later one.
@@ -39,38 +39,38 @@ pub enum Retried {
 
 /// One participant's handles. Using them allocates nothing and takes no lock. Made after recording has started: before, they lead nowhere.
 #[derive(Debug)]
-pub struct Meters {
+pub struct GuardMetrics {
     successful: Histogram,
     failed: Histogram,
     ignored: Histogram,
     not_permitted: Counter,
-    /// In the order of [`Guard::ALL`].
-    waits: [Histogram; Guard::ALL.len()],
+    /// In the order of [`GuardKind::ALL`].
+    waits: [Histogram; GuardKind::ALL.len()],
 }
 
-impl Meters {
+impl GuardMetrics {
     /// Of nobody: they lead nowhere.
     #[must_use]
-    pub fn nobodys() -> Meters {
-        Meters {
+    pub fn nobodys() -> GuardMetrics {
+        GuardMetrics {
             successful: Histogram::noop(),
             failed: Histogram::noop(),
             ignored: Histogram::noop(),
             not_permitted: Counter::noop(),
-            waits: Guard::ALL.map(|_| Histogram::noop()),
+            waits: GuardKind::ALL.map(|_| Histogram::noop()),
         }
     }
 
     /// Of the participant called `name`.
     #[must_use]
-    pub fn of(name: &str) -> Meters {
+    pub fn of(name: &str) -> GuardMetrics {
         let calls = |kind: &'static str| histogram!("resilience4j_circuitbreaker_calls_seconds", "name" => name.to_owned(), "kind" => kind);
         let not_permitted = counter!("resilience4j_circuitbreaker_not_permitted_calls_total", "name" => name.to_owned(),
             "kind" => "not_permitted");
-        let waits = Guard::ALL.map(
+        let waits = GuardKind::ALL.map(
             |guard| histogram!("saga_guard_wait_seconds", "participant" => name.to_owned(), "guard" => guard.as_str()),
         );
-        Meters {
+        GuardMetrics {
             successful: calls("successful"),
             failed: calls("failed"),
             ignored: calls("ignored"),
@@ -80,11 +80,11 @@ impl Meters {
     }
 
     /// A call that left has ended, `took` after it was let go.
-    pub fn called(&self, kind: Called, took: Duration) {
+    pub fn called(&self, kind: CallResultKind, took: Duration) {
         let calls = match kind {
-            Called::Successful => &self.successful,
-            Called::Failed => &self.failed,
-            Called::Ignored => &self.ignored,
+            CallResultKind::Successful => &self.successful,
+            CallResultKind::Failed => &self.failed,
+            CallResultKind::Ignored => &self.ignored,
         };
         calls.record(took.as_secs_f64());
     }
@@ -95,19 +95,19 @@ impl Meters {
     }
 
     /// A command was let go that `guard` had held for `waited`, in memory or on record.
-    pub fn waited(&self, guard: Guard, waited: Duration) {
-        let handles = Guard::ALL.iter().zip(&self.waits);
+    pub fn waited(&self, guard: GuardKind, waited: Duration) {
+        let handles = GuardKind::ALL.iter().zip(&self.waits);
         handles.filter(|(other, _)| **other == guard).for_each(|(_, histogram)| histogram.record(waited.as_secs_f64()));
     }
 }
 
 /// A command to the participant called `name` has ended. Once per command and after its commit, so that it need not be cheap.
-pub fn retried(name: &str, kind: Retried) {
+pub fn retried(name: &str, kind: RetryResultKind) {
     let kind = match kind {
-        Retried::SuccessfulWithoutRetry => "successful_without_retry",
-        Retried::SuccessfulWithRetry => "successful_with_retry",
-        Retried::FailedWithoutRetry => "failed_without_retry",
-        Retried::FailedWithRetry => "failed_with_retry",
+        RetryResultKind::SuccessfulWithoutRetry => "successful_without_retry",
+        RetryResultKind::SuccessfulWithRetry => "successful_with_retry",
+        RetryResultKind::FailedWithoutRetry => "failed_without_retry",
+        RetryResultKind::FailedWithRetry => "failed_with_retry",
     };
     counter!("resilience4j_retry_calls_total", "name" => name.to_owned(), "kind" => kind).increment(1);
 }
@@ -118,7 +118,7 @@ pub fn show(participants: &[ParticipantSnapshot]) {
 }
 
 fn show_one(it: &ParticipantSnapshot) {
-    for state in BreakerState::ALL {
+    for state in BreakerStateView::ALL {
         gauge!("resilience4j_circuitbreaker_state", "name" => it.name.clone(), "state" => state_word(state))
             .set(f64::from(u8::from(state == it.breaker)));
     }
@@ -137,7 +137,7 @@ fn show_one(it: &ParticipantSnapshot) {
         plain("resilience4j_ratelimiter_available_permissions", f64::from(room));
         plain("resilience4j_ratelimiter_waiting_threads", f64::from(it.pacing));
     }
-    for phase in Lifecycle::ALL {
+    for phase in LifecyclePhase::ALL {
         gauge!("saga_participant_lifecycle", "participant" => it.name.clone(), "phase" => phase.as_str())
             .set(f64::from(u8::from(phase == it.lifecycle)));
     }
@@ -150,7 +150,7 @@ fn show_one(it: &ParticipantSnapshot) {
 
 /// Sagas that one guard holds back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held<'a> {
+pub struct GuardBacklog<'a> {
     /// The guard's word, as in the journal.
     pub guard: &'a str,
     /// Of which participant or topic.
@@ -160,14 +160,14 @@ pub struct Held<'a> {
 }
 
 /// How many sagas of the whole installation each guard holds back; those of `participants` that hold none are set to 0.
-pub fn show_held(participants: &[ParticipantSnapshot], held: &[Held<'_>]) {
+pub fn show_held(participants: &[ParticipantSnapshot], held: &[GuardBacklog<'_>]) {
     let set = |participant: &str, guard: &str, sagas: f64| {
         gauge!("saga_guard_parked", "participant" => participant.to_owned(), "guard" => guard.to_owned()).set(sagas);
     };
     for participant in participants {
-        Guard::ALL.iter().for_each(|guard| set(&participant.name, guard.as_str(), 0.0));
+        GuardKind::ALL.iter().for_each(|guard| set(&participant.name, guard.as_str(), 0.0));
     }
-    for Held { guard, name, sagas } in held {
+    for GuardBacklog { guard, name, sagas } in held {
         // More than 2^53 sagas are not told apart.
         #[allow(clippy::cast_precision_loss)]
         set(name, guard, *sagas as f64);
@@ -175,14 +175,14 @@ pub fn show_held(participants: &[ParticipantSnapshot], held: &[Held<'_>]) {
 }
 
 /// Resilience4j's words; `disabled` is forced closed.
-fn state_word(state: BreakerState) -> &'static str {
+fn state_word(state: BreakerStateView) -> &'static str {
     match state {
-        BreakerState::Closed => "closed",
-        BreakerState::Open => "open",
-        BreakerState::HalfOpen => "half_open",
-        BreakerState::ForcedOpen => "forced_open",
-        BreakerState::ForcedClosed => "disabled",
-        BreakerState::MetricsOnly => "metrics_only",
+        BreakerStateView::Closed => "closed",
+        BreakerStateView::Open => "open",
+        BreakerStateView::HalfOpen => "half_open",
+        BreakerStateView::ForcedOpen => "forced_open",
+        BreakerStateView::ForcedClosed => "disabled",
+        BreakerStateView::MetricsOnly => "metrics_only",
     }
 }
 
@@ -202,8 +202,8 @@ mod tests {
     fn payments() -> ParticipantSnapshot {
         ParticipantSnapshot {
             name: "payments".into(),
-            lifecycle: Lifecycle::Degraded,
-            breaker: BreakerState::HalfOpen,
+            lifecycle: LifecyclePhase::Degraded,
+            breaker: BreakerStateView::HalfOpen,
             opened: None,
             paused_for_ms: None,
             calls: 10,
@@ -233,7 +233,7 @@ mod tests {
         let recorder = PrometheusBuilder::new().set_buckets(&[0.1, 0.5, 1.0, 5.0]).expect("buckets").build_recorder();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
-            let _meters = Meters::of("payments");
+            let _meters = GuardMetrics::of("payments");
             show(&[payments()]);
             show_held(&[payments()], &[]);
         });
@@ -247,12 +247,12 @@ mod tests {
         let recorder = PrometheusBuilder::new().set_buckets(&[0.1]).expect("buckets").build_recorder();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
-            let meters = Meters::of("payments");
-            meters.called(Called::Failed, Duration::from_millis(50));
+            let meters = GuardMetrics::of("payments");
+            meters.called(CallResultKind::Failed, Duration::from_millis(50));
             meters.not_permitted();
-            retried("payments", Retried::SuccessfulWithRetry);
-            meters.waited(Guard::RateLimit, Duration::from_millis(50));
-            let held = Held { guard: "breaker", name: "payments", sagas: 12 };
+            retried("payments", RetryResultKind::SuccessfulWithRetry);
+            meters.waited(GuardKind::RateLimit, Duration::from_millis(50));
+            let held = GuardBacklog { guard: "breaker", name: "payments", sagas: 12 };
             show(&[payments()]);
             show_held(&[payments()], &[held]);
         });

@@ -5,7 +5,7 @@
 
 mod limits;
 
-pub use limits::{Given, GivenError, GivenRate};
+pub use limits::{ManualLimits, ManualLimitsError, ManualRate};
 
 use saga_guards::breaker;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub const MAX_TEXT_BYTES: usize = 2_000;
 /// What somebody does to the guards of one participant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct GuardAct {
+pub struct OverrideRequest {
     /// Whose guards.
     pub participant: String,
     /// What.
@@ -42,7 +42,7 @@ pub enum GuardAction {
     /// Every call is let through and counted.
     MetricsOnly,
     /// Limits other than those of participants.yaml.
-    Set(Given),
+    Set(ManualLimits),
 }
 
 impl GuardAction {
@@ -62,7 +62,7 @@ impl GuardAction {
 /// Who decides what a breaker does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Mode {
+pub enum OverrideMode {
     /// It does, by what it counts.
     #[default]
     Automatic,
@@ -74,24 +74,24 @@ pub enum Mode {
     MetricsOnly,
 }
 
-impl From<breaker::Mode> for Mode {
-    fn from(mode: breaker::Mode) -> Mode {
+impl From<breaker::BreakerMode> for OverrideMode {
+    fn from(mode: breaker::BreakerMode) -> OverrideMode {
         match mode {
-            breaker::Mode::Automatic => Mode::Automatic,
-            breaker::Mode::ForcedOpen => Mode::ForcedOpen,
-            breaker::Mode::ForcedClosed => Mode::ForcedClosed,
-            breaker::Mode::MetricsOnly => Mode::MetricsOnly,
+            breaker::BreakerMode::Automatic => OverrideMode::Automatic,
+            breaker::BreakerMode::ForcedOpen => OverrideMode::ForcedOpen,
+            breaker::BreakerMode::ForcedClosed => OverrideMode::ForcedClosed,
+            breaker::BreakerMode::MetricsOnly => OverrideMode::MetricsOnly,
         }
     }
 }
 
-impl From<Mode> for breaker::Mode {
-    fn from(mode: Mode) -> breaker::Mode {
+impl From<OverrideMode> for breaker::BreakerMode {
+    fn from(mode: OverrideMode) -> breaker::BreakerMode {
         match mode {
-            Mode::Automatic => breaker::Mode::Automatic,
-            Mode::ForcedOpen => breaker::Mode::ForcedOpen,
-            Mode::ForcedClosed => breaker::Mode::ForcedClosed,
-            Mode::MetricsOnly => breaker::Mode::MetricsOnly,
+            OverrideMode::Automatic => breaker::BreakerMode::Automatic,
+            OverrideMode::ForcedOpen => breaker::BreakerMode::ForcedOpen,
+            OverrideMode::ForcedClosed => breaker::BreakerMode::ForcedClosed,
+            OverrideMode::MetricsOnly => breaker::BreakerMode::MetricsOnly,
         }
     }
 }
@@ -99,9 +99,9 @@ impl From<Mode> for breaker::Mode {
 /// What is in force for one participant, beside participants.yaml.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Override {
+pub struct OverrideState {
     /// Who decides what its breaker does.
-    pub mode: Mode,
+    pub mode: OverrideMode,
     /// The share of its capacity that is used, above 0 and at most 1; `None`: as participants.yaml says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
@@ -110,22 +110,22 @@ pub struct Override {
     pub bulkhead: Option<NonZeroU32>,
     /// Calls in a span; `None`: as participants.yaml says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<GivenRate>,
+    pub rate: Option<ManualRate>,
     /// How often all was reset: whoever sees it grow empties the breaker's window.
     #[serde(skip)]
     pub resets: u64,
 }
 
-impl Override {
+impl OverrideState {
     /// What is in force after `action`. What `Set` does not name stays.
     #[must_use]
-    pub fn after(&self, action: &GuardAction) -> Override {
+    pub fn after(&self, action: &GuardAction) -> OverrideState {
         match action {
-            GuardAction::Open => Override { mode: Mode::ForcedOpen, ..self.clone() },
-            GuardAction::Close => Override { mode: Mode::ForcedClosed, ..self.clone() },
-            GuardAction::MetricsOnly => Override { mode: Mode::MetricsOnly, ..self.clone() },
-            GuardAction::Reset => Override { resets: self.resets + 1, ..Override::default() },
-            GuardAction::Set(given) => Override {
+            GuardAction::Open => OverrideState { mode: OverrideMode::ForcedOpen, ..self.clone() },
+            GuardAction::Close => OverrideState { mode: OverrideMode::ForcedClosed, ..self.clone() },
+            GuardAction::MetricsOnly => OverrideState { mode: OverrideMode::MetricsOnly, ..self.clone() },
+            GuardAction::Reset => OverrideState { resets: self.resets + 1, ..OverrideState::default() },
+            GuardAction::Set(given) => OverrideState {
                 share: given.share.or(self.share),
                 bulkhead: given.bulkhead.or(self.bulkhead),
                 rate: given.rate.or(self.rate),
@@ -137,7 +137,7 @@ impl Override {
     /// Whether participants.yaml alone counts.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        *self == Override { resets: self.resets, ..Override::default() }
+        *self == OverrideState { resets: self.resets, ..OverrideState::default() }
     }
 }
 
@@ -160,23 +160,23 @@ mod tests {
     use serde_json::json;
 
     fn set(share: Option<f64>, bulkhead: u32) -> GuardAction {
-        GuardAction::Set(Given { share, bulkhead: NonZeroU32::new(bulkhead), rate: None })
+        GuardAction::Set(ManualLimits { share, bulkhead: NonZeroU32::new(bulkhead), rate: None })
     }
 
-    fn folded(actions: &[GuardAction]) -> Override {
-        actions.iter().fold(Override::default(), |before, action| before.after(action))
+    fn folded(actions: &[GuardAction]) -> OverrideState {
+        actions.iter().fold(OverrideState::default(), |before, action| before.after(action))
     }
 
     #[test]
     fn the_last_who_decides_about_the_breaker_decides() {
-        assert_eq!(folded(&[GuardAction::Open, GuardAction::Close]).mode, Mode::ForcedClosed);
-        assert_eq!(folded(&[GuardAction::Close, GuardAction::MetricsOnly]).mode, Mode::MetricsOnly);
+        assert_eq!(folded(&[GuardAction::Open, GuardAction::Close]).mode, OverrideMode::ForcedClosed);
+        assert_eq!(folded(&[GuardAction::Close, GuardAction::MetricsOnly]).mode, OverrideMode::MetricsOnly);
     }
 
     #[test]
     fn what_is_set_stays_until_it_is_set_otherwise_or_reset() {
         let both = folded(&[set(Some(0.25), 0), set(None, 10), GuardAction::Open]);
-        assert_eq!((both.share, both.bulkhead, both.mode), (Some(0.25), NonZeroU32::new(10), Mode::ForcedOpen));
+        assert_eq!((both.share, both.bulkhead, both.mode), (Some(0.25), NonZeroU32::new(10), OverrideMode::ForcedOpen));
         let reset = folded(&[set(Some(0.25), 10), GuardAction::Open, GuardAction::Reset]);
         assert!(reset.is_none());
         assert_eq!(reset.resets, 1);
@@ -184,8 +184,8 @@ mod tests {
 
     #[test]
     fn an_act_reads_back_from_the_record() {
-        let given = Given { share: Some(0.25), bulkhead: NonZeroU32::new(10), rate: "50/s".parse().ok() };
-        let act = GuardAct {
+        let given = ManualLimits { share: Some(0.25), bulkhead: NonZeroU32::new(10), rate: "50/s".parse().ok() };
+        let act = OverrideRequest {
             participant: "payments".into(),
             action: GuardAction::Set(given),
             who: "anna".into(),
@@ -195,8 +195,8 @@ mod tests {
         let expected = json!({"participant": "payments", "action": "set",
             "given": {"share": 0.25, "bulkhead": 10, "rate": "50/s"}, "who": "anna", "reason": "they migrate"});
         assert_eq!(stored, expected);
-        assert_eq!(serde_json::from_str::<GuardAct>(&stored.to_string()).expect("reads back"), act);
+        assert_eq!(serde_json::from_str::<OverrideRequest>(&stored.to_string()).expect("reads back"), act);
         let open = json!({"participant": "payments", "action": "open", "who": "anna", "reason": "down"});
-        assert_eq!(serde_json::from_value::<GuardAct>(open).expect("reads").action, GuardAction::Open);
+        assert_eq!(serde_json::from_value::<OverrideRequest>(open).expect("reads").action, GuardAction::Open);
     }
 }

@@ -1,16 +1,16 @@
 //! Leave for one call, and what the call says when it has ended.
 
-use super::gate::{Asking, Attempt, Back, Gate, Leaving, Refused, Slot};
+use super::gate::{AdmittedCall, AttemptKind, BulkheadSlot, CallGate, CallReturn, GuardRefusal, PermitRequest};
 use crate::failed_call::FailedCall;
 use crate::transport::http::NOT_CONNECTED;
 use saga_core::{
-    command::{Answer, ErrorClass, Failure},
+    command::{CommandAnswer, CommandFailure, ErrorClass},
     id::SagaId,
 };
 use saga_guards::{
-    Monotonic,
-    adaptive::Load,
-    breaker::{Ticket, Verdict},
+    MonotonicTime,
+    adaptive::LoadSample,
+    breaker::{BreakerTicket, CallVerdict},
 };
 use std::{
     sync::{Arc, OnceLock},
@@ -26,43 +26,43 @@ const BROKER: &str = "kafka.";
 /// Leave for one call to one participant. Dropped, it is given back and says nothing about the participant.
 #[derive(Debug)]
 #[must_use = "a dropped permit is given back at once"]
-pub struct Permit {
-    gate: Arc<Gate>,
+pub struct CallPermit {
+    gate: Arc<CallGate>,
     /// Taken out when it is settled.
-    ticket: Option<Ticket>,
-    leaving: Leaving,
-    attempt: Attempt,
+    ticket: Option<BreakerTicket>,
+    leaving: AdmittedCall,
+    attempt: AttemptKind,
     /// When it was given, or its call left.
-    left_at: Monotonic,
-    place: Place,
+    left_at: MonotonicTime,
+    place: BulkheadPermit,
 }
 
 /// Where a call's place in the bulkhead is.
 #[derive(Debug)]
-enum Place {
+enum BulkheadPermit {
     /// It has none yet.
     Nowhere,
     /// It is the permit's own.
     Here,
     /// With whoever sends the call.
-    Elsewhere(Seat),
+    Elsewhere(BulkheadSlotCell),
 }
 
 /// The place of a call that is awaited: filled by whoever sends it, free again with the permit.
-pub type Seat = Arc<OnceLock<Slot>>;
+pub type BulkheadSlotCell = Arc<OnceLock<BulkheadSlot>>;
 
 /// What a call says about its participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Said {
-    pub(crate) verdict: Verdict,
-    pub(crate) pressure: Pressure,
+pub struct CallSignal {
+    pub(crate) verdict: CallVerdict,
+    pub(crate) pressure: LoadSignal,
     /// How long the participant asks not to be called.
     pub(crate) pause: Option<Duration>,
 }
 
 /// What a call says about its participant's load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pressure {
+pub(crate) enum LoadSignal {
     /// It answered: how soon, tells.
     ByTime,
     /// It asks for less, or did not answer in time.
@@ -71,92 +71,103 @@ pub(crate) enum Pressure {
     Unsaid,
 }
 
-impl Said {
+impl CallSignal {
     /// The call says nothing about its participant.
-    pub const NOTHING: Said = Said { verdict: Verdict::Neutral, pressure: Pressure::Unsaid, pause: None };
+    pub const NOTHING: CallSignal =
+        CallSignal { verdict: CallVerdict::Neutral, pressure: LoadSignal::Unsaid, pause: None };
 
     /// What `answer` says. To say no for a reason of the business is healthy; an error of its own is not, even where `failOn` makes it a
     /// definite failure.
-    pub fn by(answer: &Answer) -> Said {
+    pub fn by(answer: &CommandAnswer) -> CallSignal {
         match answer {
-            Answer::Succeeded { .. } | Answer::Ongoing { .. } => Said::of(Verdict::Succeeded, Pressure::ByTime),
-            Answer::NotSent { .. } => Said::NOTHING,
-            Answer::Failed { failure, .. } | Answer::Unknown { failure, .. } if is_ours(failure) => Said::NOTHING,
-            Answer::Failed { failure, retry_after, .. } => Said {
+            CommandAnswer::Succeeded { .. } | CommandAnswer::Ongoing { .. } => {
+                CallSignal::of(CallVerdict::Succeeded, LoadSignal::ByTime)
+            }
+            CommandAnswer::NotSent { .. } => CallSignal::NOTHING,
+            CommandAnswer::Failed { failure, .. } | CommandAnswer::Unknown { failure, .. } if is_ours(failure) => {
+                CallSignal::NOTHING
+            }
+            CommandAnswer::Failed { failure, retry_after, .. } => CallSignal {
                 pause: retry_after.filter(|_| asks_for_less(failure)),
-                ..Said::of(refusal(failure), pressure(failure))
+                ..CallSignal::of(refusal(failure), pressure(failure))
             },
-            Answer::Unknown { failure, retry_after, .. } => Said {
+            CommandAnswer::Unknown { failure, retry_after, .. } => CallSignal {
                 pause: retry_after.filter(|_| asks_for_less(failure)),
-                ..Said::of(failure.class.map_or(Verdict::Failed, ErrorClass::verdict), pressure(failure))
+                ..CallSignal::of(failure.class.map_or(CallVerdict::Failed, ErrorClass::verdict), pressure(failure))
             },
         }
     }
 
     /// Nobody answered in time.
-    pub(crate) const UNANSWERED: Said = Said { verdict: Verdict::Failed, pressure: Pressure::TooMuch, pause: None };
+    pub(crate) const UNANSWERED: CallSignal =
+        CallSignal { verdict: CallVerdict::Failed, pressure: LoadSignal::TooMuch, pause: None };
 
-    pub(super) fn load(self, took: Duration) -> Load {
+    pub(super) fn load(self, took: Duration) -> LoadSample {
         match self.pressure {
-            Pressure::ByTime => Load::Answered(took),
-            Pressure::TooMuch => Load::TooMuch,
-            Pressure::Unsaid => Load::Unsaid,
+            LoadSignal::ByTime => LoadSample::Answered(took),
+            LoadSignal::TooMuch => LoadSample::TooMuch,
+            LoadSignal::Unsaid => LoadSample::Unsaid,
         }
     }
 
     /// Whether it speaks against the participant.
     fn is_bad(self) -> bool {
         match self.verdict {
-            Verdict::Failed | Verdict::Throttled => true,
-            Verdict::Succeeded | Verdict::Neutral => false,
+            CallVerdict::Failed | CallVerdict::Throttled => true,
+            CallVerdict::Succeeded | CallVerdict::Neutral => false,
         }
     }
 
-    const fn of(verdict: Verdict, pressure: Pressure) -> Said {
-        Said { verdict, pressure, pause: None }
+    const fn of(verdict: CallVerdict, pressure: LoadSignal) -> CallSignal {
+        CallSignal { verdict, pressure, pause: None }
     }
 }
 
 /// A failure that is certain was said by the participant itself, unless nobody was reached.
-fn refusal(failure: &Failure) -> Verdict {
+fn refusal(failure: &CommandFailure) -> CallVerdict {
     match failure.class {
         Some(class @ (ErrorClass::Network | ErrorClass::Timeout | ErrorClass::RateLimit | ErrorClass::ServerError)) => {
             class.verdict()
         }
-        None if failure.code == NOT_CONNECTED => Verdict::Failed,
-        Some(ErrorClass::ClientError | ErrorClass::Validation | ErrorClass::Unknown) | None => Verdict::Succeeded,
+        None if failure.code == NOT_CONNECTED => CallVerdict::Failed,
+        Some(ErrorClass::ClientError | ErrorClass::Validation | ErrorClass::Unknown) | None => CallVerdict::Succeeded,
     }
 }
 
-fn pressure(failure: &Failure) -> Pressure {
+fn pressure(failure: &CommandFailure) -> LoadSignal {
     match failure.class {
-        Some(ErrorClass::Network) => Pressure::Unsaid,
-        Some(ErrorClass::Timeout | ErrorClass::RateLimit) => Pressure::TooMuch,
-        Some(ErrorClass::ServerError) if is_overloaded(failure) => Pressure::TooMuch,
+        Some(ErrorClass::Network) => LoadSignal::Unsaid,
+        Some(ErrorClass::Timeout | ErrorClass::RateLimit) => LoadSignal::TooMuch,
+        Some(ErrorClass::ServerError) if is_overloaded(failure) => LoadSignal::TooMuch,
         Some(ErrorClass::ServerError | ErrorClass::ClientError | ErrorClass::Validation | ErrorClass::Unknown)
-        | None => Pressure::ByTime,
+        | None => LoadSignal::ByTime,
     }
 }
 
 /// What the engine or the broker refused says nothing about the participant, whose own codes always have a class of an answer.
-fn is_ours(failure: &Failure) -> bool {
+fn is_ours(failure: &CommandFailure) -> bool {
     (failure.class.is_none() && failure.code.starts_with(OWN_MISTAKE)) || failure.code.starts_with(BROKER)
 }
 
-fn is_overloaded(failure: &Failure) -> bool {
+fn is_overloaded(failure: &CommandFailure) -> bool {
     matches!(failure.code.as_str(), "http.503" | "http.504")
 }
 
 /// Only an answer about load speaks for all calls to the participant; another one speaks for its own.
-fn asks_for_less(failure: &Failure) -> bool {
+fn asks_for_less(failure: &CommandFailure) -> bool {
     failure.class == Some(ErrorClass::RateLimit) || is_overloaded(failure)
 }
 
-impl Permit {
-    pub(super) fn new(gate: Arc<Gate>, ticket: Ticket, asking: Asking, now: Monotonic) -> Permit {
-        let Asking { lane, attempt, .. } = asking;
-        let leaving = Leaving { lane, generation: ticket.generation() };
-        Permit { gate, ticket: Some(ticket), leaving, attempt, left_at: now, place: Place::Nowhere }
+impl CallPermit {
+    pub(super) fn new(
+        gate: Arc<CallGate>,
+        ticket: BreakerTicket,
+        asking: PermitRequest,
+        now: MonotonicTime,
+    ) -> CallPermit {
+        let PermitRequest { lane, attempt, .. } = asking;
+        let leaving = AdmittedCall { lane, generation: ticket.generation() };
+        CallPermit { gate, ticket: Some(ticket), leaving, attempt, left_at: now, place: BulkheadPermit::Nowhere }
     }
 
     /// Waits for the rate limit and then for a place in the bulkhead, each no longer than the participant's `maxWait`. The call leaves when this
@@ -164,82 +175,85 @@ impl Permit {
     ///
     /// # Errors
     /// Who refuses, and when to ask again.
-    pub async fn pass(&mut self) -> Result<(), Refused> {
+    pub async fn pass(&mut self) -> Result<(), GuardRefusal> {
         self.left_at = match self.gate.leave_at_once(self.leaving)? {
             Some(now) => now,
             None => self.gate.wait_to_leave(self.leaving).await?.keep(),
         };
-        self.place = Place::Here;
+        self.place = BulkheadPermit::Here;
         Ok(())
     }
 
     /// Whether the call finds out if the participant is back.
     pub fn is_probe(&self) -> bool {
-        self.ticket.as_ref().is_some_and(Ticket::is_probe)
+        self.ticket.as_ref().is_some_and(BreakerTicket::is_probe)
     }
 
     /// The same for a call whose permit stays here while somebody else sends it.
-    pub fn departure(&mut self) -> (Departure, Seat) {
-        let seat = Seat::default();
-        self.place = Place::Elsewhere(Arc::clone(&seat));
-        (Departure { gate: Arc::clone(&self.gate), leaving: self.leaving }, seat)
+    pub fn departure(&mut self) -> (PendingCall, BulkheadSlotCell) {
+        let seat = BulkheadSlotCell::default();
+        self.place = BulkheadPermit::Elsewhere(Arc::clone(&seat));
+        (PendingCall { gate: Arc::clone(&self.gate), leaving: self.leaving }, seat)
     }
 
     /// Keeps what `answer` says of a call that failed, for people to see.
-    pub fn remember(&self, saga: SagaId, answer: &Answer) {
+    pub fn remember(&self, saga: SagaId, answer: &CommandAnswer) {
         match answer {
-            Answer::Failed { failure, .. } | Answer::Unknown { failure, .. } if Said::by(answer).is_bad() => {
+            CommandAnswer::Failed { failure, .. } | CommandAnswer::Unknown { failure, .. }
+                if CallSignal::by(answer).is_bad() =>
+            {
                 self.gate.failed(FailedCall::now(saga, failure));
             }
-            Answer::Failed { .. }
-            | Answer::Unknown { .. }
-            | Answer::Succeeded { .. }
-            | Answer::Ongoing { .. }
-            | Answer::NotSent { .. } => {}
+            CommandAnswer::Failed { .. }
+            | CommandAnswer::Unknown { .. }
+            | CommandAnswer::Succeeded { .. }
+            | CommandAnswer::Ongoing { .. }
+            | CommandAnswer::NotSent { .. } => {}
         }
     }
 
     /// Tells the guards that nobody answered in time.
     pub fn was_not_answered(self, saga: SagaId) {
-        let failure = Failure::new("timeout", "no answer within the attempt's time").of_class(ErrorClass::Timeout);
+        let failure =
+            CommandFailure::new("timeout", "no answer within the attempt's time").of_class(ErrorClass::Timeout);
         self.gate.failed(FailedCall::now(saga, &failure));
-        self.settle(Said::UNANSWERED);
+        self.settle(CallSignal::UNANSWERED);
     }
 
     /// Tells the guards how the call went.
-    pub fn settle(mut self, said: Said) {
+    pub fn settle(mut self, said: CallSignal) {
         self.give_back(said);
     }
 
-    fn give_back(&mut self, said: Said) {
+    fn give_back(&mut self, said: CallSignal) {
         let Some(ticket) = self.ticket.take() else { return };
         let (left_at, has_place) = match &self.place {
-            Place::Nowhere => (self.left_at, false),
-            Place::Here => (self.left_at, true),
-            Place::Elsewhere(seat) => (seat.get().map_or(self.left_at, Slot::since), false),
+            BulkheadPermit::Nowhere => (self.left_at, false),
+            BulkheadPermit::Here => (self.left_at, true),
+            BulkheadPermit::Elsewhere(seat) => (seat.get().map_or(self.left_at, BulkheadSlot::since), false),
         };
-        self.gate.settle(Back { ticket, attempt: self.attempt, left_at, has_place }, said);
+        self.gate.settle(CallReturn { ticket, attempt: self.attempt, left_at, has_place }, said);
     }
 }
 
-impl Drop for Permit {
+impl Drop for CallPermit {
     fn drop(&mut self) {
-        self.give_back(Said::NOTHING);
+        self.give_back(CallSignal::NOTHING);
     }
 }
 
 /// The way out through a gate.
 #[derive(Debug)]
-pub struct Departure {
-    gate: Arc<Gate>,
-    leaving: Leaving,
+pub struct PendingCall {
+    gate: Arc<CallGate>,
+    leaving: AdmittedCall,
 }
 
-impl Departure {
-    /// As [`Permit::pass`]; the place is free again when the slot is dropped.
-    pub async fn pass(self) -> Result<Slot, Refused> {
+impl PendingCall {
+    /// As [`CallPermit::pass`]; the place is free again when the slot is dropped.
+    pub async fn pass(self) -> Result<BulkheadSlot, GuardRefusal> {
         match self.gate.leave_at_once(self.leaving)? {
-            Some(now) => Ok(Slot::given(&self.gate, now)),
+            Some(now) => Ok(BulkheadSlot::given(&self.gate, now)),
             None => self.gate.wait_to_leave(self.leaving).await,
         }
     }

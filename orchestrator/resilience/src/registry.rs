@@ -13,25 +13,25 @@ mod tests;
 mod wait_scheduler;
 
 use crate::{
-    gate::{Asking, Gate, InLine, Refused, Since, Waiter},
-    guard_events::Changes,
-    health::{HealthChecks, Question, Watched},
+    gate::{CallGate, GuardRefusal, PermitRequest, SagaWaiter, WaitQueueHandle, WaitRequest},
+    guard_events::GuardEventBus,
+    health::{HealthMonitor, HealthProbe, MonitoredParticipant},
     overrides,
-    permit::{Permit, Said},
-    settings::{Error, GateSettings, ParticipantSettings, Steering, Transport},
-    topics::Topics,
+    permit::{CallPermit, CallSignal},
+    settings::{GateSettings, ManualOverride, ParticipantSettings, ParticipantSettingsError, TransportSettings},
+    topics::TopicTracker,
     transport::{
-        Call,
-        http::{self, HttpParticipant, HttpSettings, Relisting},
+        ParticipantCall,
+        http::{self, EndpointUpdate, HttpParticipantClient, HttpSettings},
     },
 };
 use arc_swap::ArcSwap;
-use publishing::Publishing;
-use saga_base::sync::Mutex;
+use publishing::PublicationQueues;
+use saga_base::sync::UnpoisonedMutex;
 use saga_core::{
-    command::{Answer, Guard, Whose},
-    decide::Choosing,
-    definition::participants::{self, Participants},
+    command::{CommandAnswer, GuardKind, GuardOwner},
+    decide::CapabilityRequest,
+    definition::participants::{self, ParticipantCatalog},
     react::WaitEffect,
 };
 use std::{
@@ -53,35 +53,35 @@ pub const BULKHEAD_REST: Duration = Duration::from_secs(1);
 const MAX_UNKNOWN: usize = 1_000;
 
 /// Looked up for every call; names are few, short and ours, so the hash is one that is fast for such.
-type ByName = HashMap<String, Participant, foldhash::fast::FixedState>;
+type ParticipantsByName = HashMap<String, GuardedParticipant, foldhash::fast::FixedState>;
 
 /// All participants and their guards.
 #[derive(Debug)]
-pub struct Guarded {
-    participants: ArcSwap<ByName>,
+pub struct GuardRegistry {
+    participants: ArcSwap<ParticipantsByName>,
     /// Where commands wait for participants that nobody has configured: they are called at once, and find out.
-    nowhere: Arc<Gate>,
+    nowhere: Arc<CallGate>,
     /// Of participants that are configured no more, while commands wait or calls are out.
-    removed: Mutex<Vec<Arc<Gate>>>,
-    unknown: Mutex<BTreeSet<String>>,
+    removed: UnpoisonedMutex<Vec<Arc<CallGate>>>,
+    unknown: UnpoisonedMutex<BTreeSet<String>>,
     /// Which topics take records.
-    topics: Arc<Topics>,
+    topics: Arc<TopicTracker>,
     /// Who waits to be published.
-    publishing: Publishing,
-    checks: HealthChecks,
-    changes: Changes,
+    publishing: PublicationQueues,
+    checks: HealthMonitor,
+    changes: GuardEventBus,
     bell: Arc<Notify>,
 }
 
 /// What the guards say to a call that is about to be decided.
 #[derive(Debug)]
-pub enum Admission {
+pub enum GuardAdmission {
     /// It may leave, after the commit.
-    Admitted(Permit),
+    Admitted(CallPermit),
     /// It may not.
     Refused {
         /// Who refuses.
-        guard: Guard,
+        guard: GuardKind,
         /// When to ask again, from now.
         not_before: Duration,
     },
@@ -90,39 +90,39 @@ pub enum Admission {
 }
 
 #[derive(Clone, Debug)]
-struct Participant {
-    gate: Arc<Gate>,
+struct GuardedParticipant {
+    gate: Arc<CallGate>,
     /// Its health checks, kept at hand: their book has one lock for all participants.
-    watched: Option<Arc<Watched>>,
+    watched: Option<Arc<MonitoredParticipant>>,
     capabilities: Arc<BTreeSet<String>>,
     timeout: Duration,
     depends_on: Arc<[String]>,
-    route: Route,
+    route: ParticipantRoute,
 }
 
 /// How a participant is reached.
 #[derive(Clone, Debug)]
-enum Route {
-    Http { participant: Arc<HttpParticipant>, settings: Arc<HttpSettings> },
+enum ParticipantRoute {
+    Http { participant: Arc<HttpParticipantClient>, settings: Arc<HttpSettings> },
     Kafka { commands: Arc<str> },
 }
 
-impl Guarded {
+impl GuardRegistry {
     /// Guards for these participants, all healthy. Connects to none of them.
     ///
     /// # Errors
     /// When one cannot be called with its settings, or two have one name.
-    pub fn new(settings: &[ParticipantSettings]) -> Result<Guarded, Error> {
-        let (bell, changes) = (Arc::new(Notify::new()), Changes::default());
+    pub fn new(settings: &[ParticipantSettings]) -> Result<GuardRegistry, ParticipantSettingsError> {
+        let (bell, changes) = (Arc::new(Notify::new()), GuardEventBus::default());
         let anybody = GateSettings::of_places(NonZeroU32::MAX);
-        let guarded = Guarded {
+        let guarded = GuardRegistry {
             participants: ArcSwap::default(),
-            nowhere: Arc::new(Gate::nobodys(anybody, Arc::clone(&bell), changes.clone())),
-            removed: Mutex::default(),
-            unknown: Mutex::default(),
-            topics: Arc::new(Topics::new(Arc::clone(&bell))),
-            publishing: Publishing::new(Arc::clone(&bell), changes.clone()),
-            checks: HealthChecks::new(changes.clone()),
+            nowhere: Arc::new(CallGate::nobodys(anybody, Arc::clone(&bell), changes.clone())),
+            removed: UnpoisonedMutex::default(),
+            unknown: UnpoisonedMutex::default(),
+            topics: Arc::new(TopicTracker::new(Arc::clone(&bell))),
+            publishing: PublicationQueues::new(Arc::clone(&bell), changes.clone()),
+            checks: HealthMonitor::new(changes.clone()),
             changes,
             bell,
         };
@@ -133,30 +133,30 @@ impl Guarded {
     /// Guards for what participants.yaml says.
     ///
     /// # Errors
-    /// As [`Guarded::new`].
-    pub fn from_participants(participants: &Participants) -> Result<Guarded, Error> {
-        Guarded::new(&settings_of(participants))
+    /// As [`GuardRegistry::new`].
+    pub fn from_participants(participants: &ParticipantCatalog) -> Result<GuardRegistry, ParticipantSettingsError> {
+        GuardRegistry::new(&settings_of(participants))
     }
 
     /// Works by `settings` from now on, wholly or, on an error, not at all. Breakers keep their state, lines who waits in them; calls that are
     /// out end as they began. Whoever waits for a participant that is gone finds out at once.
     ///
     /// # Errors
-    /// As [`Guarded::new`].
-    pub fn configure(&self, settings: &[ParticipantSettings]) -> Result<(), Error> {
+    /// As [`GuardRegistry::new`].
+    pub fn configure(&self, settings: &[ParticipantSettings]) -> Result<(), ParticipantSettingsError> {
         let before = self.participants.load_full();
-        let mut next = ByName::default();
+        let mut next = ParticipantsByName::default();
         let (mut watched, mut relistings) = (Vec::new(), Vec::new());
         for each in settings {
             let (participant, relisting) = self.participant(each, before.get(&each.name))?;
             relistings.extend(relisting);
             watched.push((&each.name, question(&each.name, each.health.as_ref(), &participant.route)?));
             if next.insert(each.name.clone(), participant).is_some() {
-                return Err(Error::Duplicate(each.name.clone()));
+                return Err(ParticipantSettingsError::Duplicate(each.name.clone()));
             }
         }
         // From here on nothing can fail.
-        relistings.into_iter().for_each(Relisting::apply);
+        relistings.into_iter().for_each(EndpointUpdate::apply);
         for (name, question) in watched {
             let watched = self.checks.watch(name, question);
             next.entry(name.clone()).and_modify(|participant| participant.watched = watched);
@@ -174,105 +174,118 @@ impl Guarded {
     fn participant(
         &self,
         settings: &ParticipantSettings,
-        before: Option<&Participant>,
-    ) -> Result<(Participant, Option<Relisting>), Error> {
+        before: Option<&GuardedParticipant>,
+    ) -> Result<(GuardedParticipant, Option<EndpointUpdate>), ParticipantSettingsError> {
         let gate = before.map(|known| Arc::clone(&known.gate));
         let gate = gate.unwrap_or_else(|| {
-            Arc::new(Gate::new(&settings.name, settings.gate, Arc::clone(&self.bell), self.changes.clone()))
+            Arc::new(CallGate::new(&settings.name, settings.gate, Arc::clone(&self.bell), self.changes.clone()))
         });
         let (route, relisting) = self.route(&settings.transport, before.map(|known| &known.route))?;
         let capabilities = Arc::new(settings.capabilities.clone());
         let depends_on = settings.depends_on.as_slice().into();
         let timeout = settings.timeout;
-        Ok((Participant { gate, watched: None, capabilities, timeout, depends_on, route }, relisting))
+        Ok((GuardedParticipant { gate, watched: None, capabilities, timeout, depends_on, route }, relisting))
     }
 
-    fn route(&self, transport: &Transport, before: Option<&Route>) -> Result<(Route, Option<Relisting>), http::Error> {
+    fn route(
+        &self,
+        transport: &TransportSettings,
+        before: Option<&ParticipantRoute>,
+    ) -> Result<(ParticipantRoute, Option<EndpointUpdate>), http::HttpSettingsError> {
         let http = match transport {
-            Transport::Kafka { commands } => return Ok((Route::Kafka { commands: commands.as_str().into() }, None)),
-            Transport::Http(http) => http,
+            TransportSettings::Kafka { commands } => {
+                return Ok((ParticipantRoute::Kafka { commands: commands.as_str().into() }, None));
+            }
+            TransportSettings::Http(http) => http,
         };
         let (participant, relisting) = match before {
             // The same connections go on.
-            Some(same @ Route::Http { settings, .. }) if **settings == *http => return Ok((same.clone(), None)),
-            Some(Route::Http { participant, .. }) => {
+            Some(same @ ParticipantRoute::Http { settings, .. }) if **settings == *http => {
+                return Ok((same.clone(), None));
+            }
+            Some(ParticipantRoute::Http { participant, .. }) => {
                 let (next, relisting) = participant.continued(http, self.changes.clone())?;
                 (next, Some(relisting))
             }
-            Some(Route::Kafka { .. }) | None => (HttpParticipant::telling(http, self.changes.clone())?, None),
+            Some(ParticipantRoute::Kafka { .. }) | None => {
+                (HttpParticipantClient::telling(http, self.changes.clone())?, None)
+            }
         };
-        Ok((Route::Http { participant: Arc::new(participant), settings: Arc::new(http.clone()) }, relisting))
+        Ok((ParticipantRoute::Http { participant: Arc::new(participant), settings: Arc::new(http.clone()) }, relisting))
     }
 
-    fn let_go_of<'a>(&self, gates: impl Iterator<Item = &'a Arc<Gate>>) {
+    fn let_go_of<'a>(&self, gates: impl Iterator<Item = &'a Arc<CallGate>>) {
         let mut removed = self.removed.lock();
-        removed.retain(Gate::is_held);
+        removed.retain(CallGate::is_held);
         for gate in gates {
             gate.configure(GateSettings::of_places(NonZeroU32::MAX));
             gate.open_line();
-            gate.apply(Steering { mode: saga_guards::breaker::Mode::ForcedClosed, ..Steering::default() });
+            gate.apply(ManualOverride {
+                mode: saga_guards::breaker::BreakerMode::ForcedClosed,
+                ..ManualOverride::default()
+            });
             removed.push(Arc::clone(gate));
         }
     }
 
     /// What participants say of themselves when they are asked.
     #[must_use]
-    pub fn health_checks(&self) -> &HealthChecks {
+    pub fn health_checks(&self) -> &HealthMonitor {
         &self.checks
     }
 
     /// The topic of a participant's commands; `None`: it has none.
     pub fn commands_of(&self, participant: &str) -> Option<Arc<str>> {
         match &self.participants.load().get(participant)?.route {
-            Route::Http { .. } => None,
-            Route::Kafka { commands } => Some(Arc::clone(commands)),
+            ParticipantRoute::Http { .. } => None,
+            ParticipantRoute::Kafka { commands } => Some(Arc::clone(commands)),
         }
     }
 
     /// Whether a call to `participant` may leave.
-    pub fn admit(&self, participant: &str, asking: Asking) -> Admission {
+    pub fn admit(&self, participant: &str, asking: PermitRequest) -> GuardAdmission {
         let participants = self.participants.load();
         let Some(found) = participants.get(participant) else {
             self.warn_once(participant);
-            return Admission::Gone;
+            return GuardAdmission::Gone;
         };
         let admitted = found.gate.admit(asking, found.is_well());
         // Asked last: whoever has leave for a topic that refuses has to use it.
         let admitted = admitted.and_then(|permit| self.leave_for(&found.route).map(|()| permit));
         match admitted {
-            Ok(permit) => Admission::Admitted(permit),
-            Err(Refused { guard, not_before }) => Admission::Refused { guard, not_before },
+            Ok(permit) => GuardAdmission::Admitted(permit),
+            Err(GuardRefusal { guard, not_before }) => GuardAdmission::Refused { guard, not_before },
         }
     }
 
     /// Which topics take records. Whoever writes to one tells what became of it.
     #[must_use]
-    pub fn topics(&self) -> &Arc<Topics> {
+    pub fn topics(&self) -> &Arc<TopicTracker> {
         &self.topics
     }
 
-    fn leave_for(&self, route: &Route) -> Result<(), Refused> {
+    fn leave_for(&self, route: &ParticipantRoute) -> Result<(), GuardRefusal> {
         match route {
-            Route::Http { .. } => Ok(()),
-            Route::Kafka { commands } => self.topics.ask(commands).map_err(publishing::refused),
+            ParticipantRoute::Http { .. } => Ok(()),
+            ParticipantRoute::Kafka { commands } => self.topics.ask(commands).map_err(publishing::refused),
         }
     }
 
     /// Waits in `participant`'s line until it is called.
-    pub(crate) fn join(&self, participant: &str, since: Since, waiter: Waiter) -> InLine {
+    pub(crate) fn join(&self, participant: &str, since: WaitRequest, waiter: SagaWaiter) -> WaitQueueHandle {
         let participants = self.participants.load();
         participants.get(participant).map_or(&self.nowhere, |found| &found.gate).join(since, waiter)
     }
 
     /// Waits in the line of everybody who may take the command: the first of them calls it.
-    pub fn join_all(&self, wait: &WaitEffect, since: Since, waiter: &Waiter) -> Vec<InLine> {
+    pub fn join_all(&self, wait: &WaitEffect, since: WaitRequest, waiter: &SagaWaiter) -> Vec<WaitQueueHandle> {
         let participant = match &wait.whose {
-            Whose::Participant(participant) => participant,
-            Whose::Topic(topic) => return vec![self.join_topic(topic, since, waiter.clone())],
+            GuardOwner::Participant(participant) => participant,
+            GuardOwner::Topic(topic) => return vec![self.join_topic(topic, since, waiter.clone())],
         };
         let own = self.join(participant, since, waiter.clone());
         let Some(anyone) = &wait.anyone else { return vec![own] };
-        let choosing = Choosing { capability: &anyone.capability, over: anyone.over };
+        let choosing = CapabilityRequest { capability: &anyone.capability, over: anyone.over };
         let participants = self.participants.load();
         let others = participants.iter().filter(|(name, it)| *name != participant && it.can(choosing));
         [own].into_iter().chain(others.map(|(_, other)| other.gate.join(since, waiter.clone()))).collect()
@@ -285,23 +298,23 @@ impl Guarded {
 
     /// Performs `call` over HTTP when the rate limit and the bulkhead let it, and tells the guards how it went. Dropping the future gives
     /// everything back.
-    pub async fn call(&self, mut permit: Permit, call: Call) -> Answer {
+    pub async fn call(&self, mut permit: CallPermit, call: ParticipantCall) -> CommandAnswer {
         let Some(participant) = call.request.participant().and_then(|name| self.http(name)) else {
-            return refused(Refused { guard: Guard::Transport, not_before: UNKNOWN_REST });
+            return refused(GuardRefusal { guard: GuardKind::Transport, not_before: UNKNOWN_REST });
         };
         if let Err(by) = permit.pass().await {
             return refused(by);
         }
         let answer = participant.call(&call).await;
         permit.remember(call.id.saga, &answer);
-        permit.settle(Said::by(&answer));
+        permit.settle(CallSignal::by(&answer));
         answer
     }
 
-    fn http(&self, name: &str) -> Option<Arc<HttpParticipant>> {
+    fn http(&self, name: &str) -> Option<Arc<HttpParticipantClient>> {
         match &self.participants.load().get(name)?.route {
-            Route::Http { participant, .. } => Some(Arc::clone(participant)),
-            Route::Kafka { .. } => None,
+            ParticipantRoute::Http { participant, .. } => Some(Arc::clone(participant)),
+            ParticipantRoute::Kafka { .. } => None,
         }
     }
 
@@ -309,18 +322,18 @@ impl Guarded {
     #[must_use]
     pub fn kafka_topic(&self, participant: &str) -> Option<Arc<str>> {
         match &self.participants.load().get(participant)?.route {
-            Route::Kafka { commands } => Some(Arc::clone(commands)),
-            Route::Http { .. } => None,
+            ParticipantRoute::Kafka { commands } => Some(Arc::clone(commands)),
+            ParticipantRoute::Http { .. } => None,
         }
     }
 
     /// Puts what people decided about `participant` into effect, over what participants.yaml says; the same again changes nothing. Of a
     /// participant that is not configured nothing is changed.
-    pub fn apply(&self, participant: &str, given: &overrides::Override) {
-        self.steer(participant, Steering::from(given));
+    pub fn apply(&self, participant: &str, given: &overrides::OverrideState) {
+        self.steer(participant, ManualOverride::from(given));
     }
 
-    fn steer(&self, participant: &str, steering: Steering) {
+    fn steer(&self, participant: &str, steering: ManualOverride) {
         if let Some(found) = self.participants.load().get(participant) {
             found.gate.apply(steering);
         }
@@ -328,7 +341,7 @@ impl Guarded {
 
     /// Where changes of guards are published.
     #[must_use]
-    pub fn changes(&self) -> &Changes {
+    pub fn changes(&self) -> &GuardEventBus {
         &self.changes
     }
 
@@ -352,7 +365,7 @@ impl Guarded {
     }
 }
 
-impl Participant {
+impl GuardedParticipant {
     /// Whether it says itself that it is well; who is not asked is.
     fn is_well(&self) -> Result<(), Duration> {
         self.watched.as_ref().map_or(Ok(()), |watched| watched.is_well())
@@ -361,26 +374,26 @@ impl Participant {
 
 /// The settings of all participants of a file.
 #[must_use]
-pub fn settings_of(participants: &Participants) -> Vec<ParticipantSettings> {
+pub fn settings_of(participants: &ParticipantCatalog) -> Vec<ParticipantSettings> {
     participants.iter().map(|(name, it)| ParticipantSettings::of(name, it)).collect()
 }
 
 /// What a participant is asked by its health check, and how often.
 fn question(
     name: &str,
-    asked: Option<&participants::Health>,
-    route: &Route,
-) -> Result<Option<(Question, saga_guards::health::Config)>, Error> {
+    asked: Option<&participants::HealthCheckConfig>,
+    route: &ParticipantRoute,
+) -> Result<Option<(HealthProbe, saga_guards::health::HealthTrackerConfig)>, ParticipantSettingsError> {
     let Some(asked) = asked else { return Ok(None) };
     let prober = match route {
-        Route::Http { participant, .. } => Some(participant.prober()),
-        Route::Kafka { .. } => None,
+        ParticipantRoute::Http { participant, .. } => Some(participant.prober()),
+        ParticipantRoute::Kafka { .. } => None,
     };
-    let question = Question::of(&asked.check, prober)
-        .map_err(|source| http::Error::Client { participant: name.to_owned(), source })?;
+    let question = HealthProbe::of(&asked.check, prober)
+        .map_err(|source| http::HttpSettingsError::Client { participant: name.to_owned(), source })?;
     Ok(question.map(|question| (question, asked.config)))
 }
 
-fn refused(by: Refused) -> Answer {
-    Answer::NotSent { guard: by.guard, retry_after: by.not_before }
+fn refused(by: GuardRefusal) -> CommandAnswer {
+    CommandAnswer::NotSent { guard: by.guard, retry_after: by.not_before }
 }

@@ -2,11 +2,11 @@
 
 use crate::overrides;
 use crate::transport::{
-    Classes,
+    ErrorClassifier,
     http::{self, HttpSettings},
 };
-use saga_core::definition::participants::{self, Participant, Secret};
-use saga_guards::{breaker, budget, rate::Rate};
+use saga_core::definition::participants::{self, ParticipantConfig, SecretText};
+use saga_guards::{breaker, budget, rate::CallRate};
 use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 
 /// One participant and its guards.
@@ -15,11 +15,11 @@ pub struct ParticipantSettings {
     /// Its name in definitions.
     pub name: String,
     /// How it is reached.
-    pub transport: Transport,
+    pub transport: TransportSettings,
     /// How its guards work.
     pub gate: GateSettings,
     /// Asking it how it is.
-    pub health: Option<participants::Health>,
+    pub health: Option<participants::HealthCheckConfig>,
     /// What it can do.
     pub capabilities: BTreeSet<String>,
     /// One attempt.
@@ -32,15 +32,15 @@ pub struct ParticipantSettings {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GateSettings {
     /// When it is left alone.
-    pub breaker: breaker::Config,
+    pub breaker: breaker::BreakerConfig,
     /// How much further attempts may add to its load.
-    pub budget: budget::Config,
+    pub budget: budget::RetryBudgetConfig,
     /// How many calls are under way at once.
-    pub bulkhead: participants::Bulkhead,
+    pub bulkhead: participants::BulkheadConfig,
     /// How many calls leave in a span.
-    pub rate: Option<Rate>,
+    pub rate: Option<CallRate>,
     /// Working at a share of the capacity.
-    pub degraded: participants::Degraded,
+    pub degraded: participants::DegradationConfig,
 }
 
 impl GateSettings {
@@ -48,33 +48,33 @@ impl GateSettings {
     #[must_use]
     pub fn of_places(places: NonZeroU32) -> GateSettings {
         GateSettings {
-            breaker: breaker::Config::default(),
-            budget: budget::Config::default(),
-            bulkhead: participants::Bulkhead::of(places),
+            breaker: breaker::BreakerConfig::default(),
+            budget: budget::RetryBudgetConfig::default(),
+            bulkhead: participants::BulkheadConfig::of(places),
             rate: None,
-            degraded: participants::Degraded::default(),
+            degraded: participants::DegradationConfig::default(),
         }
     }
 }
 
 /// What holds beside the file, because somebody said so.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Steering {
+pub struct ManualOverride {
     /// Who decides what the breaker does.
-    pub mode: breaker::Mode,
+    pub mode: breaker::BreakerMode,
     /// The share of its capacity that it works at.
     pub share: Option<f64>,
     /// Calls at once.
     pub bulkhead: Option<NonZeroU32>,
     /// Calls in a span.
-    pub rate: Option<Rate>,
+    pub rate: Option<CallRate>,
     /// How often it was reset: another number than before resets it.
     pub resets: u64,
 }
 
-impl From<&overrides::Override> for Steering {
-    fn from(given: &overrides::Override) -> Steering {
-        Steering {
+impl From<&overrides::OverrideState> for ManualOverride {
+    fn from(given: &overrides::OverrideState) -> ManualOverride {
+        ManualOverride {
             mode: given.mode.into(),
             share: given.share,
             bulkhead: given.bulkhead,
@@ -84,9 +84,9 @@ impl From<&overrides::Override> for Steering {
     }
 }
 
-impl Default for Steering {
-    fn default() -> Steering {
-        Steering { mode: breaker::Mode::Automatic, share: None, bulkhead: None, rate: None, resets: 0 }
+impl Default for ManualOverride {
+    fn default() -> ManualOverride {
+        ManualOverride { mode: breaker::BreakerMode::Automatic, share: None, bulkhead: None, rate: None, resets: 0 }
     }
 }
 
@@ -94,7 +94,7 @@ impl Default for Steering {
 // One for each participant, read once.
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq)]
-pub enum Transport {
+pub enum TransportSettings {
     /// By requests.
     Http(HttpSettings),
     /// By records.
@@ -107,28 +107,32 @@ pub enum Transport {
 impl ParticipantSettings {
     /// The settings that participants.yaml gives to the participant called `name`.
     #[must_use]
-    pub fn of(name: &str, participant: &Participant) -> ParticipantSettings {
+    pub fn of(name: &str, participant: &ParticipantConfig) -> ParticipantSettings {
         let transport = match &participant.transport {
-            participants::Transport::Kafka { commands } => Transport::Kafka { commands: commands.clone() },
-            participants::Transport::Http { endpoints, balance, ejection } => Transport::Http(HttpSettings {
-                name: name.to_owned(),
-                endpoints: endpoints.clone(),
-                balance: *balance,
-                ejection: *ejection,
-                connect_timeout: participant.connect_timeout,
-                idle_timeout: participant.idle_timeout,
-                connection_max_age: participant.connection_max_age,
-                read_timeout: participant.read_timeout,
-                write_timeout: participant.write_timeout,
-                max_answer_bytes: usize::try_from(participant.max_answer_bytes).unwrap_or(usize::MAX),
-                authorization: participant.authorization.as_ref().map(|secret| secret.reveal().to_owned()),
-                headers: participant.headers.iter().map(revealed).collect(),
-                retry_on: participant.retry_on.clone(),
-                fail_on: participant.fail_on.clone(),
-                accepted: participant.accepted,
-                idempotency_key: participant.idempotency_key,
-                classes: Classes::of(participant),
-            }),
+            participants::TransportConfig::Kafka { commands } => {
+                TransportSettings::Kafka { commands: commands.clone() }
+            }
+            participants::TransportConfig::Http { endpoints, balance, ejection } => {
+                TransportSettings::Http(HttpSettings {
+                    name: name.to_owned(),
+                    endpoints: endpoints.clone(),
+                    balance: *balance,
+                    ejection: *ejection,
+                    connect_timeout: participant.connect_timeout,
+                    idle_timeout: participant.idle_timeout,
+                    connection_max_age: participant.connection_max_age,
+                    read_timeout: participant.read_timeout,
+                    write_timeout: participant.write_timeout,
+                    max_answer_bytes: usize::try_from(participant.max_answer_bytes).unwrap_or(usize::MAX),
+                    authorization: participant.authorization.as_ref().map(|secret| secret.reveal().to_owned()),
+                    headers: participant.headers.iter().map(revealed).collect(),
+                    retry_on: participant.retry_on.clone(),
+                    fail_on: participant.fail_on.clone(),
+                    accepted: participant.accepted,
+                    idempotency_key: participant.idempotency_key,
+                    classes: ErrorClassifier::of(participant),
+                })
+            }
         };
         let gate = GateSettings {
             breaker: participant.breaker,
@@ -149,17 +153,17 @@ impl ParticipantSettings {
     }
 }
 
-fn revealed((name, value): (&String, &Secret)) -> (String, String) {
+fn revealed((name, value): (&String, &SecretText)) -> (String, String) {
     (name.clone(), value.reveal().to_owned())
 }
 
 /// Participants that cannot be guarded.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ParticipantSettingsError {
     /// Two of one name.
     #[error("participant `{0}` is configured twice")]
     Duplicate(String),
     /// One that cannot be called.
     #[error(transparent)]
-    Http(#[from] http::Error),
+    Http(#[from] http::HttpSettingsError),
 }

@@ -1,8 +1,8 @@
 //! How participants stand, for people.
 
-use super::{gate::GateView, health::HealthView, lifecycle::Lifecycle};
+use super::{gate::GateView, health::HealthView, lifecycle::LifecyclePhase};
 use crate::failed_call::FailedCall;
-use crate::transport::http::EndpointState;
+use crate::transport::http::EndpointStateView;
 use saga_guards::breaker;
 use serde::Serialize;
 use std::time::Duration;
@@ -14,12 +14,12 @@ pub struct ParticipantSnapshot {
     /// Its name.
     pub name: String,
     /// Where it is in its life.
-    pub lifecycle: Lifecycle,
+    pub lifecycle: LifecyclePhase,
     /// What its breaker does.
-    pub breaker: BreakerState,
+    pub breaker: BreakerStateView,
     /// While it is open or half-open by itself: why, and when it asks again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub opened: Option<Opened>,
+    pub opened: Option<OpenBreakerView>,
     /// How much longer nobody calls because the participant asked for a pause (`Retry-After`), in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_for_ms: Option<u64>,
@@ -75,7 +75,7 @@ pub struct ParticipantSnapshot {
 /// A breaker that has opened by itself and is not closed again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Opened {
+pub struct OpenBreakerView {
     /// What opened it: `failureRate`, `slowCallRate`, `consecutiveFailures`, `probe`.
     pub by: &'static str,
     /// Since when it is in its state, in milliseconds from now.
@@ -98,11 +98,12 @@ pub struct Opened {
     pub last_failures: Vec<FailedCall>,
 }
 
-impl Opened {
-    fn of(view: &GateView) -> Option<Opened> {
+impl OpenBreakerView {
+    fn of(view: &GateView) -> Option<OpenBreakerView> {
         let it = &view.breaker;
-        let tripped = it.tripped.filter(|_| matches!(it.state, breaker::State::Open | breaker::State::HalfOpen))?;
-        Some(Opened {
+        let tripped =
+            it.tripped.filter(|_| matches!(it.state, breaker::BreakerState::Open | breaker::BreakerState::HalfOpen))?;
+        Some(OpenBreakerView {
             by: tripped.by.as_str(),
             ago_ms: millis(view.now.since(it.since)),
             asks_in_ms: it.open_for.map(millis),
@@ -127,7 +128,7 @@ pub fn millis(span: Duration) -> u64 {
 pub struct EndpointSnapshot {
     /// What calls say of it.
     #[serde(flatten)]
-    pub state: EndpointState,
+    pub state: EndpointStateView,
     /// What its health checks found; `None`: it is not checked, or checks are left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthView>,
@@ -138,9 +139,9 @@ impl ParticipantSnapshot {
     pub(super) fn of(name: &str, view: &GateView) -> ParticipantSnapshot {
         ParticipantSnapshot {
             name: name.to_owned(),
-            lifecycle: Lifecycle::Registered,
+            lifecycle: LifecyclePhase::Registered,
             breaker: view.breaker.state.into(),
-            opened: Opened::of(view),
+            opened: OpenBreakerView::of(view),
             paused_for_ms: view.breaker.asked_for.map(millis),
             calls: view.breaker.calls,
             failures: view.breaker.failures,
@@ -168,7 +169,7 @@ impl ParticipantSnapshot {
 /// What a breaker does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum BreakerState {
+pub enum BreakerStateView {
     /// Lets every call through.
     Closed,
     /// Lets none through until its time is over.
@@ -183,40 +184,40 @@ pub enum BreakerState {
     MetricsOnly,
 }
 
-impl BreakerState {
+impl BreakerStateView {
     /// All of them.
-    pub const ALL: [BreakerState; 6] = [
-        BreakerState::Closed,
-        BreakerState::Open,
-        BreakerState::HalfOpen,
-        BreakerState::ForcedOpen,
-        BreakerState::ForcedClosed,
-        BreakerState::MetricsOnly,
+    pub const ALL: [BreakerStateView; 6] = [
+        BreakerStateView::Closed,
+        BreakerStateView::Open,
+        BreakerStateView::HalfOpen,
+        BreakerStateView::ForcedOpen,
+        BreakerStateView::ForcedClosed,
+        BreakerStateView::MetricsOnly,
     ];
 
     /// For people.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            BreakerState::Closed => "closed",
-            BreakerState::Open => "open",
-            BreakerState::HalfOpen => "half-open",
-            BreakerState::ForcedOpen => "forced open",
-            BreakerState::ForcedClosed => "forced closed",
-            BreakerState::MetricsOnly => "counts only",
+            BreakerStateView::Closed => "closed",
+            BreakerStateView::Open => "open",
+            BreakerStateView::HalfOpen => "half-open",
+            BreakerStateView::ForcedOpen => "forced open",
+            BreakerStateView::ForcedClosed => "forced closed",
+            BreakerStateView::MetricsOnly => "counts only",
         }
     }
 }
 
-impl From<breaker::State> for BreakerState {
-    fn from(state: breaker::State) -> BreakerState {
+impl From<breaker::BreakerState> for BreakerStateView {
+    fn from(state: breaker::BreakerState) -> BreakerStateView {
         match state {
-            breaker::State::Closed => BreakerState::Closed,
-            breaker::State::Open => BreakerState::Open,
-            breaker::State::HalfOpen => BreakerState::HalfOpen,
-            breaker::State::ForcedOpen => BreakerState::ForcedOpen,
-            breaker::State::ForcedClosed => BreakerState::ForcedClosed,
-            breaker::State::MetricsOnly => BreakerState::MetricsOnly,
+            breaker::BreakerState::Closed => BreakerStateView::Closed,
+            breaker::BreakerState::Open => BreakerStateView::Open,
+            breaker::BreakerState::HalfOpen => BreakerStateView::HalfOpen,
+            breaker::BreakerState::ForcedOpen => BreakerStateView::ForcedOpen,
+            breaker::BreakerState::ForcedClosed => BreakerStateView::ForcedClosed,
+            breaker::BreakerState::MetricsOnly => BreakerStateView::MetricsOnly,
         }
     }
 }

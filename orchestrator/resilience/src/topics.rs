@@ -3,7 +3,7 @@
 //! A topic that refuses is tried with one record at a time, whoever has it; everybody else waits. Whoever writes tells what became of it.
 
 use metrics::{counter, gauge};
-use saga_base::sync::Mutex;
+use saga_base::sync::UnpoisonedMutex;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -29,7 +29,7 @@ const SAY_AGAIN: Duration = Duration::from_secs(300);
 
 /// What a topic takes now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub(crate) enum TopicAvailability {
     /// Whatever is sent.
     All,
     /// Nothing, as far as is known: one record may find out.
@@ -40,18 +40,18 @@ pub(crate) enum Takes {
 
 /// The topics that records are written to.
 #[derive(Debug)]
-pub struct Topics {
-    refusing: Mutex<BTreeMap<Arc<str>, Refusing>>,
+pub struct TopicTracker {
+    refusing: UnpoisonedMutex<BTreeMap<Arc<str>, UnavailableTopic>>,
     /// How many refuse: usually none, and then nobody takes the lock.
     count: AtomicUsize,
     /// Those that took a record again, since somebody last asked.
-    recovered: Mutex<Vec<Arc<str>>>,
+    recovered: UnpoisonedMutex<Vec<Arc<str>>>,
     bell: Arc<Notify>,
     changed: watch::Sender<()>,
 }
 
 #[derive(Debug)]
-struct Refusing {
+struct UnavailableTopic {
     why: String,
     since: Instant,
     try_at: Instant,
@@ -60,19 +60,19 @@ struct Refusing {
     waiting: usize,
 }
 
-impl Topics {
+impl TopicTracker {
     /// All take records, as far as is known; `bell` is rung when one does again.
-    pub(super) fn new(bell: Arc<Notify>) -> Topics {
-        let (refusing, recovered) = (Mutex::default(), Mutex::default());
-        Topics { refusing, count: AtomicUsize::new(0), recovered, bell, changed: watch::Sender::default() }
+    pub(super) fn new(bell: Arc<Notify>) -> TopicTracker {
+        let (refusing, recovered) = (UnpoisonedMutex::default(), UnpoisonedMutex::default());
+        TopicTracker { refusing, count: AtomicUsize::new(0), recovered, bell, changed: watch::Sender::default() }
     }
 
     /// What `topic` takes now. Asking changes nothing.
-    pub(crate) fn takes(&self, topic: &str) -> Takes {
+    pub(crate) fn takes(&self, topic: &str) -> TopicAvailability {
         if self.count.load(Ordering::Acquire) == 0 {
-            return Takes::All;
+            return TopicAvailability::All;
         }
-        self.refusing.lock().get(topic).map_or(Takes::All, Refusing::takes)
+        self.refusing.lock().get(topic).map_or(TopicAvailability::All, UnavailableTopic::takes)
     }
 
     /// Leave to send one record; whoever has it of a topic that refuses finds out for all, and nobody else has leave meanwhile.
@@ -86,12 +86,12 @@ impl Topics {
         let mut refusing = self.refusing.lock();
         let Some(it) = refusing.get_mut(topic) else { return Ok(()) };
         match it.takes() {
-            Takes::All => Ok(()),
-            Takes::One => {
+            TopicAvailability::All => Ok(()),
+            TopicAvailability::One => {
                 it.try_at = Instant::now() + TRY;
                 Ok(())
             }
-            Takes::Nothing(rest) => Err(rest),
+            TopicAvailability::Nothing(rest) => Err(rest),
         }
     }
 
@@ -99,7 +99,7 @@ impl Topics {
     pub async fn wait(&self, topic: &Arc<str>) {
         let mut changed = self.changed.subscribe();
         while let Err(rest) = self.ask(topic) {
-            let _counted = Counted::new(self, topic);
+            let _counted = TopicWaiter::new(self, topic);
             // Its sender is here: it ends by time or by news.
             drop(tokio::time::timeout(rest, changed.changed()).await);
         }
@@ -131,7 +131,7 @@ impl Topics {
             it.try_at = now + rest.max((now - it.since) / 4).min(LONGEST_REST);
             return;
         }
-        let it = Refusing { why: why.to_owned(), since: now, try_at: now + rest, said_at: now, waiting: 0 };
+        let it = UnavailableTopic { why: why.to_owned(), since: now, try_at: now + rest, said_at: now, waiting: 0 };
         refusing.insert(Arc::clone(topic), it);
         self.count.store(refusing.len(), Ordering::Release);
         drop(refusing);
@@ -174,22 +174,22 @@ pub(super) fn show_waiting(topic: &str, waiting: usize) {
     gauge!("saga_topic_waiting", "topic" => topic.to_owned()).set(waiting as f64);
 }
 
-impl Refusing {
-    fn takes(&self) -> Takes {
+impl UnavailableTopic {
+    fn takes(&self) -> TopicAvailability {
         let rest = self.try_at.saturating_duration_since(Instant::now());
-        if rest.is_zero() { Takes::One } else { Takes::Nothing(rest) }
+        if rest.is_zero() { TopicAvailability::One } else { TopicAvailability::Nothing(rest) }
     }
 }
 
 /// One who waits in no line, while it does.
-struct Counted<'a> {
-    topics: &'a Topics,
+struct TopicWaiter<'a> {
+    topics: &'a TopicTracker,
     topic: &'a Arc<str>,
 }
 
-impl<'a> Counted<'a> {
-    fn new(topics: &'a Topics, topic: &'a Arc<str>) -> Counted<'a> {
-        let counted = Counted { topics, topic };
+impl<'a> TopicWaiter<'a> {
+    fn new(topics: &'a TopicTracker, topic: &'a Arc<str>) -> TopicWaiter<'a> {
+        let counted = TopicWaiter { topics, topic };
         counted.change(|waiting| waiting.saturating_add(1));
         counted
     }
@@ -201,7 +201,7 @@ impl<'a> Counted<'a> {
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for TopicWaiter<'_> {
     fn drop(&mut self) {
         self.change(|waiting| waiting.saturating_sub(1));
     }
@@ -214,9 +214,9 @@ mod tests {
 
     const REST: Duration = Duration::from_secs(5);
 
-    fn refusing() -> (Topics, Arc<str>) {
-        let (topics, topic) = (Topics::new(Arc::default()), Arc::from("news"));
-        assert_eq!(topics.takes(&topic), Takes::All);
+    fn refusing() -> (TopicTracker, Arc<str>) {
+        let (topics, topic) = (TopicTracker::new(Arc::default()), Arc::from("news"));
+        assert_eq!(topics.takes(&topic), TopicAvailability::All);
         topics.refused(&topic, "no such topic", REST);
         (topics, topic)
     }
@@ -226,10 +226,10 @@ mod tests {
         let (topics, topic) = refusing();
         assert_eq!((topics.ask(&topic), topics.ask("other")), (Err(REST), Ok(())));
         advance(REST).await;
-        assert_eq!(topics.takes(&topic), Takes::One);
+        assert_eq!(topics.takes(&topic), TopicAvailability::One);
         assert_eq!((topics.ask(&topic), topics.ask(&topic)), (Ok(()), Err(TRY)));
         topics.took(&topic);
-        assert_eq!((topics.takes(&topic), topics.recovered()), (Takes::All, vec![topic]));
+        assert_eq!((topics.takes(&topic), topics.recovered()), (TopicAvailability::All, vec![topic]));
     }
 
     #[tokio::test(start_paused = true)]
@@ -247,7 +247,7 @@ mod tests {
         for (after, rest) in [(4, 5), (36, 10), (4_000, 30)] {
             advance(Duration::from_secs(after)).await;
             topics.refused(&topic, "no such topic", REST);
-            assert_eq!(topics.takes(&topic), Takes::Nothing(Duration::from_secs(rest)));
+            assert_eq!(topics.takes(&topic), TopicAvailability::Nothing(Duration::from_secs(rest)));
         }
     }
 

@@ -6,8 +6,8 @@ mod call;
 mod classes;
 pub mod http;
 
-pub use call::{Call, Dispatch};
-pub use classes::Classes;
+pub use call::{DispatchKind, ParticipantCall};
+pub use classes::ErrorClassifier;
 use std::sync::OnceLock;
 
 /// Names the TLS implementation of this process, once; HTTP clients need one before they are made.

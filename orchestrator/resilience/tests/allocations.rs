@@ -4,25 +4,25 @@
 use allocation_counter::measure;
 use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use saga_core::definition::participants::{Health, HealthCheck};
+use saga_core::definition::participants::{HealthCheckConfig, HealthCheckMethod};
 use saga_guards::{
-    Lane, adaptive,
-    breaker::{self, Verdict},
-    rate::Rate,
+    PriorityLane, adaptive,
+    breaker::{self, CallVerdict},
+    rate::CallRate,
 };
 use saga_resilience::{
-    registry::{Guarded, passage::NotPassed},
-    settings::{GateSettings, ParticipantSettings, Transport},
+    registry::{GuardRegistry, passage::GuardedCallError},
+    settings::{GateSettings, ParticipantSettings, TransportSettings},
     transport::http::HttpSettings,
 };
 use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 
 const CALLS: u64 = 1_000;
 
-fn guarded(change: impl FnOnce(&mut ParticipantSettings)) -> Guarded {
+fn guarded(change: impl FnOnce(&mut ParticipantSettings)) -> GuardRegistry {
     let mut settings = ParticipantSettings {
         name: "payments".into(),
-        transport: Transport::Http(HttpSettings::at("payments", "http://127.0.0.1:9")),
+        transport: TransportSettings::Http(HttpSettings::at("payments", "http://127.0.0.1:9")),
         gate: GateSettings::of_places(NonZeroU32::new(64).expect("64 is not zero")),
         health: None,
         capabilities: BTreeSet::new(),
@@ -30,18 +30,18 @@ fn guarded(change: impl FnOnce(&mut ParticipantSettings)) -> Guarded {
         depends_on: Vec::new(),
     };
     change(&mut settings);
-    Guarded::new(&[settings]).expect("a participant that can be called")
+    GuardRegistry::new(&[settings]).expect("a participant that can be called")
 }
 
-fn call(guarded: &Guarded, verdict: Verdict) -> Result<(), NotPassed> {
-    let passed = guarded.pass("payments", Lane::Do).now_or_never().expect("nobody waits");
+fn call(guarded: &GuardRegistry, verdict: CallVerdict) -> Result<(), GuardedCallError> {
+    let passed = guarded.pass("payments", PriorityLane::Do).now_or_never().expect("nobody waits");
     passed.map(|passage| passage.end(verdict))
 }
 
 /// After a first call, which sets up what belongs to the thread.
-fn allocations_of_calls(guarded: &Guarded) -> u64 {
-    assert_eq!(call(guarded, Verdict::Succeeded), Ok(()));
-    let calls = || (0..CALLS).all(|_| call(guarded, Verdict::Succeeded).is_ok());
+fn allocations_of_calls(guarded: &GuardRegistry) -> u64 {
+    assert_eq!(call(guarded, CallVerdict::Succeeded), Ok(()));
+    let calls = || (0..CALLS).all(|_| call(guarded, CallVerdict::Succeeded).is_ok());
     measure(|| assert!(calls(), "a call was refused")).count_total
 }
 
@@ -59,20 +59,24 @@ fn a_call_allocates_nothing() {
 fn nor_does_one_that_passes_all_there_is() {
     let many = NonZeroU32::MAX;
     let guarded = guarded(|it| {
-        it.gate.rate = Some(Rate { calls: many, per: Duration::from_secs(1), burst: many });
-        it.gate.bulkhead.adaptive = Some(adaptive::Config::new(NonZeroU32::MIN, many, many).expect("min is below max"));
-        it.health = Some(Health { check: HealthCheck::Connect, config: saga_guards::health::Config::default() });
+        it.gate.rate = Some(CallRate { calls: many, per: Duration::from_secs(1), burst: many });
+        it.gate.bulkhead.adaptive =
+            Some(adaptive::AdaptiveLimitConfig::new(NonZeroU32::MIN, many, many).expect("min is below max"));
+        it.health = Some(HealthCheckConfig {
+            check: HealthCheckMethod::Connect,
+            config: saga_guards::health::HealthTrackerConfig::default(),
+        });
     });
     assert_eq!(allocations_of_calls(&guarded), 0);
 }
 
 #[test]
 fn nor_does_one_that_an_open_breaker_refuses() {
-    let brittle = breaker::Settings { minimum_calls: 1, ..breaker::Settings::default() };
-    let guarded = guarded(|it| it.gate.breaker = breaker::Config::new(brittle).expect("valid settings"));
-    assert_eq!(call(&guarded, Verdict::Failed), Ok(()));
-    assert!(call(&guarded, Verdict::Succeeded).is_err(), "the first failure opens it");
-    let refused = || (0..CALLS).all(|_| call(&guarded, Verdict::Succeeded).is_err());
+    let brittle = breaker::BreakerParameters { minimum_calls: 1, ..breaker::BreakerParameters::default() };
+    let guarded = guarded(|it| it.gate.breaker = breaker::BreakerConfig::new(brittle).expect("valid settings"));
+    assert_eq!(call(&guarded, CallVerdict::Failed), Ok(()));
+    assert!(call(&guarded, CallVerdict::Succeeded).is_err(), "the first failure opens it");
+    let refused = || (0..CALLS).all(|_| call(&guarded, CallVerdict::Succeeded).is_err());
     assert_eq!(measure(|| assert!(refused(), "a call was let through")).count_total, 0);
 }
 

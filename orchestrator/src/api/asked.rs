@@ -1,11 +1,11 @@
 //! What a query about sagas asks for.
 
-use super::errors::Error;
+use super::errors::ApiError;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use saga_core::{definition, id::SagaId, incident::IncidentKind, state::Status, time::Timestamp};
+use saga_core::{definition, id::SagaId, incident::IncidentKind, state::SagaStatus, time::Timestamp};
 use saga_engine::journal::{
-    counts::{By, Group},
-    reading::{WaitingOn, Wanted},
+    counts::{CountDimension, SagaGroup},
+    reading::{GuardFilter, SagaQuery},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ pub(super) const MOST_LINES: u32 = 1000;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct Asked {
+pub(super) struct SagaListQuery {
     status: Option<String>,
     saga: Option<String>,
     key: Option<String>,
@@ -35,17 +35,17 @@ pub(super) struct Asked {
     limit: Option<u32>,
 }
 
-impl Asked {
+impl SagaListQuery {
     /// The same for a page of at most `size` lines and one more, by which it is seen that there are more.
-    pub(super) fn page(mut self, size: u32) -> Result<Asked, Error> {
+    pub(super) fn page(mut self, size: u32) -> Result<SagaListQuery, ApiError> {
         self.limit = Some(limit(Some(self.limit.unwrap_or(size)))?.min(size) + 1);
         Ok(self)
     }
 
     /// The same without what says nothing: a form sends its empty fields, too.
-    pub(super) fn without_blanks(self) -> Asked {
+    pub(super) fn without_blanks(self) -> SagaListQuery {
         let said = |text: Option<String>| text.filter(|text| !is_blank(text));
-        Asked {
+        SagaListQuery {
             status: said(self.status),
             saga: said(self.saga),
             key: said(self.key),
@@ -64,20 +64,20 @@ impl Asked {
     }
 
     /// For the sagas of a group.
-    pub(super) fn of(group: &Group) -> Asked {
-        Asked {
+    pub(super) fn of(group: &SagaGroup) -> SagaListQuery {
+        SagaListQuery {
             status: group.status.clone(),
             saga: group.saga.clone(),
             step: group.step.clone(),
             code: group.code.clone(),
             waiting_on: group.waiting_on.first().cloned(),
             definition: group.definition.clone(),
-            ..Asked::default()
+            ..SagaListQuery::default()
         }
     }
 
     /// What sagas are counted by.
-    pub(super) fn counted_by(&self) -> Result<Vec<By>, String> {
+    pub(super) fn counted_by(&self) -> Result<Vec<CountDimension>, String> {
         self.by.as_deref().unwrap_or("status,step,code").split(',').map(str::parse).collect()
     }
 
@@ -182,18 +182,18 @@ fn query<'a>(pairs: impl IntoIterator<Item = (&'static str, Option<&'a str>)>) -
 }
 
 /// What a filter asks of the store at this time.
-pub(super) fn wanted(asked: &Asked, now: Timestamp) -> Result<Wanted, Error> {
-    let statuses = asked.status.iter().flat_map(|list| list.split(',')).map(str::parse::<Status>);
-    let statuses: Result<Vec<Status>, _> = statuses.collect();
-    let waiting_on = asked.waiting_on.as_deref().map(str::parse::<WaitingOn>).transpose();
+pub(super) fn wanted(asked: &SagaListQuery, now: Timestamp) -> Result<SagaQuery, ApiError> {
+    let statuses = asked.status.iter().flat_map(|list| list.split(',')).map(str::parse::<SagaStatus>);
+    let statuses: Result<Vec<SagaStatus>, _> = statuses.collect();
+    let waiting_on = asked.waiting_on.as_deref().map(str::parse::<GuardFilter>).transpose();
     let incident = asked.incident.as_deref().map(incident).transpose()?;
     let before = asked.before.as_deref().map(str::parse::<SagaId>).transpose();
     let ago = |span: &Option<String>| span.as_deref().map(|span| ago(span, now)).transpose();
-    Ok(Wanted {
-        statuses: statuses.map_err(|error| Error::BadParameter(error.to_string()))?,
+    Ok(SagaQuery {
+        statuses: statuses.map_err(|error| ApiError::BadParameter(error.to_string()))?,
         saga: asked.saga.clone(),
         key: asked.key.clone(),
-        waiting_on: waiting_on.map_err(|error| Error::BadParameter(error.to_string()))?,
+        waiting_on: waiting_on.map_err(|error| ApiError::BadParameter(error.to_string()))?,
         incidents: asked.incidents.unwrap_or_default(),
         incident,
         step: asked.step.clone(),
@@ -202,29 +202,29 @@ pub(super) fn wanted(asked: &Asked, now: Timestamp) -> Result<Wanted, Error> {
         since_before: ago(&asked.older_than)?,
         started_from: ago(&asked.started_within)?,
         only_open: false,
-        before: before.map_err(|error| Error::BadParameter(error.to_string()))?,
+        before: before.map_err(|error| ApiError::BadParameter(error.to_string()))?,
         limit: limit(asked.limit)?,
     })
 }
 
-fn ago(span: &str, now: Timestamp) -> Result<Timestamp, Error> {
-    let span = definition::span(span).map_err(Error::BadParameter)?;
+fn ago(span: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
+    let span = definition::span(span).map_err(ApiError::BadParameter)?;
     Ok(now.minus(span))
 }
 
-fn incident(word: &str) -> Result<IncidentKind, Error> {
+fn incident(word: &str) -> Result<IncidentKind, ApiError> {
     let known = || IncidentKind::ALL.map(IncidentKind::as_str).join(", ");
     let guess = definition::or_did_you_mean(word, IncidentKind::ALL.map(IncidentKind::as_str));
     let unknown =
-        || Error::BadParameter(format!("`{word}` is no kind of incident: expected one of {}{guess}", known()));
+        || ApiError::BadParameter(format!("`{word}` is no kind of incident: expected one of {}{guess}", known()));
     IncidentKind::parse(word).ok_or_else(unknown)
 }
 
 /// How many lines are asked for.
-pub(super) fn limit(asked: Option<u32>) -> Result<u32, Error> {
+pub(super) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
     match asked.unwrap_or(USUAL_LINES) {
         limit @ 1..=MOST_LINES => Ok(limit),
-        limit => Err(Error::BadParameter(format!("`limit` is {limit}: expected 1 to {MOST_LINES}"))),
+        limit => Err(ApiError::BadParameter(format!("`limit` is {limit}: expected 1 to {MOST_LINES}"))),
     }
 }
 
@@ -237,13 +237,16 @@ mod tests {
         assert!(matches!(limit(None), Ok(USUAL_LINES)));
         assert!(matches!(limit(Some(MOST_LINES)), Ok(MOST_LINES)));
         for wrong in [0, MOST_LINES + 1] {
-            assert!(matches!(limit(Some(wrong)), Err(Error::BadParameter(message)) if message.contains("1 to 1000")));
+            assert!(
+                matches!(limit(Some(wrong)), Err(ApiError::BadParameter(message)) if message.contains("1 to 1000"))
+            );
         }
     }
 
     #[test]
     fn the_next_page_asks_for_the_same_from_the_last_line_on() {
-        let asked = Asked { status: Some("parked".into()), key: Some("a&b".into()), ..Asked::default() };
+        let asked =
+            SagaListQuery { status: Some("parked".into()), key: Some("a&b".into()), ..SagaListQuery::default() };
         let page = asked.page(50).expect("a page");
         assert_eq!((page.limit, page.shown()), (Some(51), 50));
         assert_eq!(page.next("7"), "status=parked&key=a%26b&limit=50&before=7");

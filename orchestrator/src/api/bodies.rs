@@ -1,6 +1,6 @@
 //! Bodies and queries as they are read: what is wrong with one is said of its place, and in the words of JSON.
 
-use super::errors::{Error, Form};
+use super::errors::{ApiError, RequestBodyKind};
 use axum::{
     extract::{Query, rejection::QueryRejection},
     http::{HeaderMap, header::CONTENT_TYPE},
@@ -10,9 +10,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// What a body says; it has to be a JSON object.
-pub(super) fn read<T: DeserializeOwned>(form: Form, headers: &HeaderMap, body: &[u8]) -> Result<T, Error> {
+pub(super) fn read<T: DeserializeOwned>(
+    form: RequestBodyKind,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<T, ApiError> {
     require_json(form, headers)?;
-    let bad = |message: String| Error::BadBody(form, message);
+    let bad = |message: String| ApiError::BadBody(form, message);
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if body.trim_ascii().is_empty() {
         return Err(bad("the body is empty: expected a JSON object".to_owned()));
@@ -27,26 +31,26 @@ pub(super) fn read<T: DeserializeOwned>(form: Form, headers: &HeaderMap, body: &
 }
 
 /// What a query says, or an error in the API's own form.
-pub(super) fn checked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Error> {
+pub(super) fn checked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, ApiError> {
     query.map(|Query(asked)| asked).map_err(|rejection| {
         let text = rejection.body_text();
         let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
         let (place, what) = text.split_once(": ").unwrap_or(("", text));
         let is_name = !place.is_empty() && place.chars().all(char::is_alphanumeric);
         let told = if is_name && !what.contains(" field `") { format!("`{place}`: {what}") } else { what.to_owned() };
-        Error::BadParameter(in_words(&told).replace(" field `", " parameter `"))
+        ApiError::BadParameter(in_words(&told).replace(" field `", " parameter `"))
     })
 }
 
 /// A page elsewhere can make a browser send a form or plain text here, under its user's name; JSON it would have to ask leave for first, which
 /// nobody gives.
-pub(super) fn require_json(form: Form, headers: &HeaderMap) -> Result<(), Error> {
+pub(super) fn require_json(form: RequestBodyKind, headers: &HeaderMap) -> Result<(), ApiError> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if media_type.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    Err(Error::BadBody(form, format!("the header content-type is `{content_type}`, expected application/json")))
+    Err(ApiError::BadBody(form, format!("the header content-type is `{content_type}`, expected application/json")))
 }
 
 fn told(error: &serde_path_to_error::Error<serde_json::Error>, body: &Value) -> String {
@@ -128,7 +132,7 @@ mod tests {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields, rename_all = "camelCase")]
     #[expect(dead_code, reason = "it is only read")]
-    struct Wanted {
+    struct TestBody {
         who: String,
         pace: Option<u32>,
         wait_ms: Option<u64>,
@@ -136,21 +140,21 @@ mod tests {
         places: Option<NonZeroU32>,
         dry_run: Option<bool>,
         sagas: Option<Vec<String>>,
-        filter: Option<Inner>,
+        filter: Option<TestBodyFilter>,
         id: Option<uuid::Uuid>,
     }
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "it is only read")]
-    struct Inner {
+    struct TestBodyFilter {
         limit: Option<u32>,
     }
 
     fn said(body: &str) -> String {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, axum::http::HeaderValue::from_static("application/json"))]);
-        match read::<Wanted>(Form::Job, &headers, body.as_bytes()) {
-            Err(Error::BadBody(Form::Job, message)) => message,
+        match read::<TestBody>(RequestBodyKind::Job, &headers, body.as_bytes()) {
+            Err(ApiError::BadBody(RequestBodyKind::Job, message)) => message,
             other => panic!("{other:?}"),
         }
     }
@@ -192,8 +196,8 @@ mod tests {
     fn what_is_wrong_with_a_query_is_said_of_its_parameter() {
         let said = |query: &str| {
             let uri = format!("/x?{query}").parse().expect("a uri");
-            match checked(Query::<Inner>::try_from_uri(&uri)) {
-                Err(Error::BadParameter(message)) => message,
+            match checked(Query::<TestBodyFilter>::try_from_uri(&uri)) {
+                Err(ApiError::BadParameter(message)) => message,
                 other => panic!("{other:?}"),
             }
         };

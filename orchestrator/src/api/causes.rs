@@ -1,21 +1,27 @@
 //! What holds sagas up: groups of them with one cause.
 
-use super::census::Figures;
-use saga_core::state::Status;
+use super::census::StoreCount;
+use saga_core::state::SagaStatus;
 use saga_engine::journal::{
-    counts::{By, Group, count},
-    reading::Wanted,
+    counts::{CountDimension, SagaGroup, count},
+    reading::SagaQuery,
 };
-use saga_event_store::{Error, EventStore};
+use saga_event_store::{EventStore, StoreError};
 
 /// Open sagas that are not simply on their way, by what they have in common; the most first.
 #[derive(Debug)]
-pub(crate) struct Causes(pub(super) Vec<Group>);
+pub(crate) struct DelayCauses(pub(super) Vec<SagaGroup>);
 
-impl Figures for Causes {
-    async fn count(store: &dyn EventStore, _: Option<&Causes>) -> Result<Causes, Error> {
-        let statuses = vec![Status::Parked, Status::Waiting, Status::Compensating];
-        let by = [By::Status, By::Saga, By::Step, By::Code, By::WaitingOn];
-        count(store, &Wanted { statuses, ..Wanted::default() }, &by).await.map(Causes)
+impl StoreCount for DelayCauses {
+    async fn count(store: &dyn EventStore, _: Option<&DelayCauses>) -> Result<DelayCauses, StoreError> {
+        let statuses = vec![SagaStatus::Parked, SagaStatus::Waiting, SagaStatus::Compensating];
+        let by = [
+            CountDimension::Status,
+            CountDimension::Saga,
+            CountDimension::Step,
+            CountDimension::Code,
+            CountDimension::WaitingOn,
+        ];
+        count(store, &SagaQuery { statuses, ..SagaQuery::default() }, &by).await.map(DelayCauses)
     }
 }

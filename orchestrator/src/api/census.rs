@@ -1,7 +1,7 @@
 //! How the sagas of the whole installation stand, counted now and then: for figures and pages, which are asked for more often than is worth a
 //! count each.
 
-use saga_event_store::{Error, EventStore, Flagged, Standing, WaitsOn};
+use saga_event_store::{EventStore, StoreError, StreamFlagCount, StreamStatusCount, WaitTarget};
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::{Mutex, watch},
@@ -18,42 +18,42 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What was counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counted {
+pub(crate) struct SagaCounts {
     /// Open sagas by definition and status.
-    pub(super) standing: Vec<Standing>,
+    pub(super) standing: Vec<StreamStatusCount>,
     /// Sagas that people should look at.
-    pub(super) flagged: Vec<Flagged>,
+    pub(super) flagged: Vec<StreamFlagCount>,
     /// Sagas that guards hold back.
-    pub(super) held: Vec<(WaitsOn, i64)>,
+    pub(super) held: Vec<(WaitTarget, i64)>,
     /// Definitions that have had open sagas while this engine runs: a figure that was told once goes down to 0.
     pub(super) sagas: BTreeSet<String>,
 }
 
 /// What is counted of the whole installation.
-pub(crate) trait Figures: fmt::Debug + Sized + Send + Sync + 'static {
+pub(crate) trait StoreCount: fmt::Debug + Sized + Send + Sync + 'static {
     /// Counts; `before` is what was counted the last time.
-    fn count(store: &dyn EventStore, before: Option<&Self>) -> impl Future<Output = Result<Self, Error>> + Send;
+    fn count(store: &dyn EventStore, before: Option<&Self>) -> impl Future<Output = Result<Self, StoreError>> + Send;
 }
 
 /// Counts when it is asked.
 #[derive(Debug)]
-pub(crate) struct Census<F> {
+pub(crate) struct CountCache<F> {
     store: Arc<dyn EventStore>,
     /// Until when what was counted serves; held by whoever counts.
     serves_until: Arc<Mutex<Option<Instant>>>,
     last: watch::Sender<Option<Arc<F>>>,
 }
 
-impl<F> Clone for Census<F> {
-    fn clone(&self) -> Census<F> {
-        let Census { store, serves_until, last } = self;
-        Census { store: Arc::clone(store), serves_until: Arc::clone(serves_until), last: last.clone() }
+impl<F> Clone for CountCache<F> {
+    fn clone(&self) -> CountCache<F> {
+        let CountCache { store, serves_until, last } = self;
+        CountCache { store: Arc::clone(store), serves_until: Arc::clone(serves_until), last: last.clone() }
     }
 }
 
-impl<F: Figures> Census<F> {
-    pub(super) fn of(store: Arc<dyn EventStore>) -> Census<F> {
-        Census { store, serves_until: Arc::default(), last: watch::Sender::new(None) }
+impl<F: StoreCount> CountCache<F> {
+    pub(super) fn of(store: Arc<dyn EventStore>) -> CountCache<F> {
+        CountCache { store, serves_until: Arc::default(), last: watch::Sender::new(None) }
     }
 
     /// What was counted last, counted anew where that is due; `None`: the store has not answered yet.
@@ -83,11 +83,11 @@ impl<F: Figures> Census<F> {
     }
 }
 
-impl Figures for Counted {
-    async fn count(store: &dyn EventStore, before: Option<&Counted>) -> Result<Counted, Error> {
+impl StoreCount for SagaCounts {
+    async fn count(store: &dyn EventStore, before: Option<&SagaCounts>) -> Result<SagaCounts, StoreError> {
         let standing = store.standing().await?;
         let mut sagas = before.map(|counted| counted.sagas.clone()).unwrap_or_default();
         sagas.extend(standing.iter().map(|one| one.category.clone()));
-        Ok(Counted { standing, flagged: store.flagged().await?, held: store.waiting_counts().await?, sagas })
+        Ok(SagaCounts { standing, flagged: store.flagged().await?, held: store.waiting_counts().await?, sagas })
     }
 }

@@ -1,8 +1,8 @@
 //! Which definitions start sagas on this engine.
 
-use super::Backend;
+use super::ApiState;
 use axum::{Json, extract::State};
-use saga_core::state::Plan;
+use saga_core::state::SagaPlan;
 use saga_engine::Parts;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ struct DefinitionLine {
 }
 
 impl DefinitionLine {
-    fn of(plan: &Plan, parts: &Parts) -> DefinitionLine {
+    fn of(plan: &SagaPlan, parts: &Parts) -> DefinitionLine {
         let definition = &plan.definition;
         DefinitionLine {
             name: definition.name.clone(),
@@ -45,7 +45,7 @@ impl DefinitionLine {
     }
 }
 
-pub(super) async fn list(State(backend): State<Backend>) -> Json<Value> {
+pub(super) async fn list(State(backend): State<ApiState>) -> Json<Value> {
     let live = backend.parts.current.keep();
     let mut lines: Vec<DefinitionLine> =
         live.catalog.plans().iter().map(|plan| DefinitionLine::of(plan, &backend.parts)).collect();

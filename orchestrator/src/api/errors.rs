@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// Why a request was not answered as asked.
 #[derive(Debug)]
-pub(super) enum Error {
+pub(super) enum ApiError {
     NoRoute(String),
     NoSaga(String),
     SeveralSagas(String, Vec<String>),
@@ -27,7 +27,7 @@ pub(super) enum Error {
     BadParameter(String),
     /// A name in a filter that nothing has.
     Misnamed(String),
-    BadBody(Form, String),
+    BadBody(RequestBodyKind, String),
     BadValue(String),
     Refused(String),
     RefusedAtEnd(String),
@@ -51,185 +51,187 @@ pub(super) enum Error {
 
 /// What a body is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum RequestBodyKind {
     Act,
     Job,
     GuardAct,
     Reload,
 }
 
-impl Form {
+impl RequestBodyKind {
     fn hint(self) -> &'static str {
         match self {
-            Form::Act => {
+            RequestBodyKind::Act => {
                 r#"send {"who": "your name", "reason": "why"} as application/json; of skip and retry also "step" and "direction""#
             }
-            Form::Job => {
+            RequestBodyKind::Job => {
                 r#"send {"action": "retry", "who": "your name", "reason": "why", "filter": {"status": "parked"}} as application/json, or "sagas": ["4711"] in place of "filter""#
             }
-            Form::GuardAct => {
+            RequestBodyKind::GuardAct => {
                 r#"send {"who": "your name", "reason": "why"} as application/json; of set also "share": 0.25, "bulkhead": 10 or "rate": "50/s""#
             }
-            Form::Reload => "send {} as application/json",
+            RequestBodyKind::Reload => "send {} as application/json",
         }
     }
 }
 
 /// What an answer with an error says, for whoever shows it otherwise than as JSON.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct ApiErrorDetails {
     pub(super) message: String,
     pub(super) hint: String,
 }
 
-impl Error {
+impl ApiError {
     /// In seconds, of what passes by itself.
     fn retry_after(&self) -> Option<&'static str> {
         match self {
-            Error::Busy(_) | Error::Starting(_) => Some("2"),
-            Error::StoreAway(_) => Some("5"),
-            Error::TooManyReaders(_) | Error::TooManyActs(_) | Error::TooManyJobs(_) => Some("30"),
-            Error::NoRoute(_)
-            | Error::NoSaga(_)
-            | Error::NoJob(_)
-            | Error::SeveralSagas(..)
-            | Error::WrongMethod { .. }
-            | Error::TooLarge { .. }
-            | Error::BadPath(_)
-            | Error::BadParameter(_)
-            | Error::Misnamed(_)
-            | Error::BadBody(..)
-            | Error::BadValue(_)
-            | Error::Refused(_)
-            | Error::RefusedAtEnd(_)
-            | Error::NoDefinition(_)
-            | Error::Unreadable(_)
-            | Error::TimedOut
-            | Error::ForeignHost(_)
-            | Error::NoParticipant { .. }
-            | Error::NotReloaded(_) => None,
+            ApiError::Busy(_) | ApiError::Starting(_) => Some("2"),
+            ApiError::StoreAway(_) => Some("5"),
+            ApiError::TooManyReaders(_) | ApiError::TooManyActs(_) | ApiError::TooManyJobs(_) => Some("30"),
+            ApiError::NoRoute(_)
+            | ApiError::NoSaga(_)
+            | ApiError::NoJob(_)
+            | ApiError::SeveralSagas(..)
+            | ApiError::WrongMethod { .. }
+            | ApiError::TooLarge { .. }
+            | ApiError::BadPath(_)
+            | ApiError::BadParameter(_)
+            | ApiError::Misnamed(_)
+            | ApiError::BadBody(..)
+            | ApiError::BadValue(_)
+            | ApiError::Refused(_)
+            | ApiError::RefusedAtEnd(_)
+            | ApiError::NoDefinition(_)
+            | ApiError::Unreadable(_)
+            | ApiError::TimedOut
+            | ApiError::ForeignHost(_)
+            | ApiError::NoParticipant { .. }
+            | ApiError::NotReloaded(_) => None,
         }
     }
 
     fn parts(&self) -> (StatusCode, &'static str, String, &str) {
         match self {
-            Error::NoRoute(path) => {
+            ApiError::NoRoute(path) => {
                 (StatusCode::NOT_FOUND, "no_route", format!("there is nothing at {path}"), "see docs/api.md")
             }
-            Error::NoSaga(id) => (
+            ApiError::NoSaga(id) => (
                 StatusCode::NOT_FOUND,
                 "no_saga",
                 format!("no saga has the id or key `{id}`"),
                 "saga list shows what there is",
             ),
-            Error::SeveralSagas(key, ids) => (
+            ApiError::SeveralSagas(key, ids) => (
                 StatusCode::CONFLICT,
                 "several_sagas",
                 format!("several sagas have the key `{key}`: {}", ids.join(", ")),
                 "name one by its id",
             ),
-            Error::BadParameter(message) => {
+            ApiError::BadParameter(message) => {
                 (StatusCode::BAD_REQUEST, "bad_parameter", message.clone(), "see docs/api.md")
             }
-            Error::Misnamed(message) => (
+            ApiError::Misnamed(message) => (
                 StatusCode::BAD_REQUEST,
                 "bad_parameter",
                 message.clone(),
                 "saga list --count shows what open sagas have, saga definitions list what they are called",
             ),
-            Error::BadBody(form, message) => (StatusCode::BAD_REQUEST, "bad_body", message.clone(), form.hint()),
-            Error::WrongMethod { method, path, allowed, guess } => (
+            ApiError::BadBody(form, message) => (StatusCode::BAD_REQUEST, "bad_body", message.clone(), form.hint()),
+            ApiError::WrongMethod { method, path, allowed, guess } => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "wrong_method",
                 format!("{path} takes {allowed}, not {method}{guess}"),
                 "see docs/api.md",
             ),
-            Error::TooLarge { limit } => (
+            ApiError::TooLarge { limit } => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "too_large",
                 format!("the body is larger than the {limit} bytes that are taken here"),
                 "nothing has changed",
             ),
-            Error::BadPath(message) => (
+            ApiError::BadPath(message) => (
                 StatusCode::BAD_REQUEST,
                 "bad_path",
                 message.clone(),
                 "percent-encode an id or a key as UTF-8, as one segment",
             ),
-            Error::BadValue(message) => (StatusCode::BAD_REQUEST, "bad_body", message.clone(), "nothing has changed"),
-            Error::Refused(message) => {
+            ApiError::BadValue(message) => {
+                (StatusCode::BAD_REQUEST, "bad_body", message.clone(), "nothing has changed")
+            }
+            ApiError::Refused(message) => {
                 (StatusCode::CONFLICT, "refused", message.clone(), "saga show tells what the saga waits for")
             }
-            Error::RefusedAtEnd(message) => {
+            ApiError::RefusedAtEnd(message) => {
                 (StatusCode::CONFLICT, "refused", message.clone(), "saga history tells how it ended")
             }
-            Error::NoDefinition(message) => {
+            ApiError::NoDefinition(message) => {
                 (StatusCode::CONFLICT, "refused", message.clone(), "saga definitions list shows those of an engine")
             }
-            Error::StoreAway(message) => (
+            ApiError::StoreAway(message) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store_away",
                 message.clone(),
                 "the engine goes on when the database answers",
             ),
-            Error::Unreadable(message) => (
+            ApiError::Unreadable(message) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "unreadable",
                 message.clone(),
                 "the saga was written by another build, or its definition is gone",
             ),
-            Error::NoParticipant { name, hint } => (
+            ApiError::NoParticipant { name, hint } => (
                 StatusCode::NOT_FOUND,
                 "no_participant",
                 format!("no participant is called `{name}`"),
                 hint.as_deref().unwrap_or("saga guard list shows what there is"),
             ),
-            Error::TooManyReaders(most) => (
+            ApiError::TooManyReaders(most) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too_many_readers",
                 format!("{most} readers follow the changes already"),
                 "end one of them, or ask another engine",
             ),
-            Error::TooManyActs(most) => (
+            ApiError::TooManyActs(most) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too_many_acts",
                 format!("{most} acts are on their way to shards that do not take them yet"),
                 "nothing has changed; /health/ready says which shards, try again later",
             ),
-            Error::TooManyJobs(most) => (
+            ApiError::TooManyJobs(most) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too_many_jobs",
                 format!("{most} jobs run on this engine already"),
                 "nothing has changed; wait for one of them, or end it with DELETE /api/jobs/{id}",
             ),
-            Error::NoJob(id) => (
+            ApiError::NoJob(id) => (
                 StatusCode::NOT_FOUND,
                 "no_job",
                 format!("this engine has no job `{id}`"),
                 "a job is in the memory of the engine that began it; GET /api/jobs tells what is on record",
             ),
-            Error::Busy(most) => (
+            ApiError::Busy(most) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "busy",
                 format!("{most} others look at sagas at this moment, and none of them came to an end in time"),
                 "ask again in some seconds, for fewer lines",
             ),
-            Error::NotReloaded(message) => (
+            ApiError::NotReloaded(message) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "not_reloaded",
                 message.clone(),
                 "mend participants.yaml; what was in effect stays until then",
             ),
-            Error::Starting(waiting_for) => (
+            ApiError::Starting(waiting_for) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "starting",
                 super::health::told(waiting_for.as_deref()),
                 "ask again; /health/ready tells how the start goes",
             ),
-            Error::TimedOut => {
+            ApiError::TimedOut => {
                 (StatusCode::GATEWAY_TIMEOUT, "timed_out", "the request took too long".into(), "try again")
             }
-            Error::ForeignHost(host) => (
+            ApiError::ForeignHost(host) => (
                 StatusCode::FORBIDDEN,
                 "foreign_host",
                 format!("the request names host `{host}`, this server listens for this machine only"),
@@ -239,11 +241,11 @@ impl Error {
     }
 }
 
-impl IntoResponse for Error {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code, message, hint) = self.parts();
         let body = json!({"error": {"code": code, "message": message, "hint": hint}});
-        let told = Told { message, hint: hint.to_owned() };
+        let told = ApiErrorDetails { message, hint: hint.to_owned() };
         let mut response = (status, Extension(told), Json(body)).into_response();
         if let Some(seconds) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
@@ -252,18 +254,22 @@ impl IntoResponse for Error {
     }
 }
 
-impl From<saga_engine::journal::Error> for Error {
-    fn from(error: saga_engine::journal::Error) -> Error {
-        if error.is_transient() { Error::StoreAway(error.to_string()) } else { Error::Unreadable(error.to_string()) }
+impl From<saga_engine::journal::JournalError> for ApiError {
+    fn from(error: saga_engine::journal::JournalError) -> ApiError {
+        if error.is_transient() {
+            ApiError::StoreAway(error.to_string())
+        } else {
+            ApiError::Unreadable(error.to_string())
+        }
     }
 }
 
-impl From<saga_event_store::Error> for Error {
-    fn from(error: saga_event_store::Error) -> Error {
-        Error::StoreAway(error.to_string())
+impl From<saga_event_store::StoreError> for ApiError {
+    fn from(error: saga_event_store::StoreError) -> ApiError {
+        ApiError::StoreAway(error.to_string())
     }
 }
 
-pub(super) async fn no_route(uri: Uri) -> Error {
-    Error::NoRoute(uri.path().to_owned())
+pub(super) async fn no_route(uri: Uri) -> ApiError {
+    ApiError::NoRoute(uri.path().to_owned())
 }

@@ -1,7 +1,7 @@
 //! `GET /api/guards/events`: changes of guards as server-sent events, as they happen.
 
-use super::{Backend, bodies, errors::Error, guards};
-use crate::startup::Readiness;
+use super::{ApiState, bodies, errors::ApiError, guards};
+use crate::startup::EngineReadiness;
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::{
@@ -10,7 +10,7 @@ use axum::{
     },
 };
 use futures_util::stream;
-use saga_resilience::guard_events::Change;
+use saga_resilience::guard_events::GuardEvent;
 use serde::Deserialize;
 use serde_json::json;
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -28,40 +28,40 @@ const COMMENT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Whose {
+pub(super) struct GuardEventsQuery {
     participant: Option<String>,
 }
 
-struct Reader {
-    changes: Receiver<Arc<Change>>,
+struct GuardEventSubscriber {
+    changes: Receiver<Arc<GuardEvent>>,
     participant: Option<String>,
-    readiness: watch::Receiver<Readiness>,
+    readiness: watch::Receiver<EngineReadiness>,
     _place: OwnedSemaphorePermit,
 }
 
 pub(super) async fn events(
-    State(backend): State<Backend>,
-    query: Result<Query<Whose>, QueryRejection>,
-) -> Result<Response, Error> {
+    State(backend): State<ApiState>,
+    query: Result<Query<GuardEventsQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
     let participant = bodies::checked(query)?.participant;
     if let Some(name) = participant.as_ref().filter(|name| backend.parts.guarded.snapshot_of(name).is_none()) {
         return Err(guards::nobody(&backend, name.clone()));
     }
-    let place = Arc::clone(&backend.readers).try_acquire_owned().map_err(|_| Error::TooManyReaders(READERS))?;
+    let place = Arc::clone(&backend.readers).try_acquire_owned().map_err(|_| ApiError::TooManyReaders(READERS))?;
     let changes = backend.parts.guarded.changes().follow();
-    let reader = Reader { changes, participant, readiness: backend.readiness, _place: place };
+    let reader = GuardEventSubscriber { changes, participant, readiness: backend.readiness, _place: place };
     let events =
         stream::unfold(reader, |mut reader| async move { Some((Ok::<_, Infallible>(reader.next().await?), reader)) });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(COMMENT)).into_response())
 }
 
-impl Reader {
+impl GuardEventSubscriber {
     /// `None`: the engine stops.
     async fn next(&mut self) -> Option<Event> {
         loop {
             let received = tokio::select! {
                 received = self.changes.recv() => received,
-                _ = self.readiness.wait_for(|readiness| *readiness == Readiness::Stopping) => return None,
+                _ = self.readiness.wait_for(|readiness| *readiness == EngineReadiness::Stopping) => return None,
             };
             match received {
                 Ok(change) if self.wants(&change) => return Event::default().event("change").json_data(&*change).ok(),
@@ -75,7 +75,7 @@ impl Reader {
     }
 
     /// What is about all participants is about each.
-    fn wants(&self, change: &Change) -> bool {
+    fn wants(&self, change: &GuardEvent) -> bool {
         match (&self.participant, &change.participant) {
             (Some(wanted), Some(participant)) => wanted == participant,
             (None, _) | (Some(_), None) => true,

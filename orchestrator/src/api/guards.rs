@@ -1,8 +1,8 @@
 //! Guards: how they stand, what people did to them and why, who waits on them.
 
 use super::{
-    Backend, asked, bodies,
-    errors::{Error, Form},
+    ApiState, asked, bodies,
+    errors::{ApiError, RequestBodyKind},
     sagas,
 };
 use axum::{
@@ -12,13 +12,13 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use saga_core::{command::Guard, definition::participants::CriticalPath, id::SagaId};
+use saga_core::{command::GuardKind, definition::participants::CriticalPath, id::SagaId};
 use saga_engine::{
-    journal::reading::{self, SagaLine, WaitingOn, Wanted, guard_words},
-    overrides::{InForce, RecordedAct, Refused},
+    journal::reading::{self, GuardFilter, SagaLine, SagaQuery, guard_words},
+    overrides::{ActiveOverride, OverrideError, RecordedOverride},
 };
 use saga_resilience::{
-    overrides::{Given, GivenRate, GuardAct, GuardAction},
+    overrides::{GuardAction, ManualLimits, ManualRate, OverrideRequest},
     snapshot::{ParticipantSnapshot, millis},
 };
 use serde::{Deserialize, Serialize};
@@ -36,37 +36,37 @@ struct GuardLine {
     #[serde(flatten)]
     guard: ParticipantSnapshot,
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
-    in_force: Option<InForce>,
+    in_force: Option<ActiveOverride>,
 }
 
 /// The chain of participants that need each other whose attempts take longest.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PathLine {
+struct CriticalPathLine {
     names: Vec<String>,
     total_ms: u64,
 }
 
-impl From<CriticalPath> for PathLine {
-    fn from(path: CriticalPath) -> PathLine {
-        PathLine { names: path.names, total_ms: millis(path.total) }
+impl From<CriticalPath> for CriticalPathLine {
+    fn from(path: CriticalPath) -> CriticalPathLine {
+        CriticalPathLine { names: path.names, total_ms: millis(path.total) }
     }
 }
 
 impl GuardLine {
-    fn of(backend: &Backend, guard: ParticipantSnapshot) -> GuardLine {
+    fn of(backend: &ApiState, guard: ParticipantSnapshot) -> GuardLine {
         GuardLine { in_force: backend.parts.acts.in_force(&guard.name), guard }
     }
 }
 
-pub(super) async fn list(State(backend): State<Backend>) -> Json<Value> {
+pub(super) async fn list(State(backend): State<ApiState>) -> Json<Value> {
     let guarded = &backend.parts.guarded;
     let lines: Vec<GuardLine> = guarded.snapshot().into_iter().map(|guard| GuardLine::of(&backend, guard)).collect();
-    let path = guarded.critical_path().map(PathLine::from);
+    let path = guarded.critical_path().map(CriticalPathLine::from);
     Json(json!({"guards": lines, "criticalPath": path}))
 }
 
-pub(super) async fn show(State(backend): State<Backend>, Path(name): Path<String>) -> Result<Json<Value>, Error> {
+pub(super) async fn show(State(backend): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     let Some(guard) = backend.parts.guarded.snapshot_of(&name) else {
         return Err(nobody(&backend, name));
     };
@@ -75,27 +75,27 @@ pub(super) async fn show(State(backend): State<Backend>, Path(name): Path<String
 }
 
 /// There is no participant of that name.
-pub(super) fn nobody(backend: &Backend, name: String) -> Error {
+pub(super) fn nobody(backend: &ApiState, name: String) -> ApiError {
     let names = backend.parts.guarded.names();
     let hint = saga_core::definition::did_you_mean(&name, names.iter().map(String::as_str));
-    Error::NoParticipant { name, hint }
+    ApiError::NoParticipant { name, hint }
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WhichActs {
+pub(super) struct GuardOverridesQuery {
     participant: Option<String>,
     limit: Option<u32>,
 }
 
 pub(super) async fn acts(
-    State(backend): State<Backend>,
-    query: Result<Query<WhichActs>, QueryRejection>,
-) -> Result<Json<Value>, Error> {
+    State(backend): State<ApiState>,
+    query: Result<Query<GuardOverridesQuery>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
     let asked = bodies::checked(query)?;
     let limit = asked::limit(asked.limit)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let acts: Vec<RecordedAct> = backend.parts.acts.list(asked.participant.as_deref(), limit).await?;
+    let acts: Vec<RecordedOverride> = backend.parts.acts.list(asked.participant.as_deref(), limit).await?;
     // What was done to one that is there no more stays on record under its name.
     if let (Some(name), true) = (asked.participant, acts.is_empty())
         && backend.parts.guarded.snapshot_of(&name).is_none()
@@ -107,7 +107,7 @@ pub(super) async fn acts(
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WhoWaits {
+pub(super) struct GuardWaitersQuery {
     participant: Option<String>,
     guard: Option<String>,
     before: Option<String>,
@@ -115,9 +115,9 @@ pub(super) struct WhoWaits {
 }
 
 pub(super) async fn waiting(
-    State(backend): State<Backend>,
-    query: Result<Query<WhoWaits>, QueryRejection>,
-) -> Result<Json<Value>, Error> {
+    State(backend): State<ApiState>,
+    query: Result<Query<GuardWaitersQuery>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
     let wanted = wanted(bodies::checked(query)?)?;
     let lines = reading::list(backend.parts.store.as_ref(), &wanted).await?;
     if lines.is_empty() {
@@ -128,45 +128,45 @@ pub(super) async fn waiting(
     Ok(Json(json!({"sagas": lines, "next": next})))
 }
 
-fn wanted(asked: WhoWaits) -> Result<Wanted, Error> {
+fn wanted(asked: GuardWaitersQuery) -> Result<SagaQuery, ApiError> {
     let guard = asked.guard.map(|word| {
-        let unknown = || Error::BadParameter(format!("`{word}` is not a guard, expected one of {}", guard_words()));
-        Guard::parse(&word).ok_or_else(unknown)
+        let unknown = || ApiError::BadParameter(format!("`{word}` is not a guard, expected one of {}", guard_words()));
+        GuardKind::parse(&word).ok_or_else(unknown)
     });
     let before = asked.before.as_deref().map(str::parse::<SagaId>).transpose();
-    Ok(Wanted {
-        waiting_on: Some(WaitingOn { guard: guard.transpose()?, participant: asked.participant }),
-        before: before.map_err(|error| Error::BadParameter(error.to_string()))?,
+    Ok(SagaQuery {
+        waiting_on: Some(GuardFilter { guard: guard.transpose()?, participant: asked.participant }),
+        before: before.map_err(|error| ApiError::BadParameter(error.to_string()))?,
         limit: asked::limit(asked.limit)?,
-        ..Wanted::default()
+        ..SagaQuery::default()
     })
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct GuardOverrideBody {
     id: Option<Uuid>,
     who: String,
     reason: String,
     share: Option<f64>,
     bulkhead: Option<NonZeroU32>,
-    rate: Option<GivenRate>,
+    rate: Option<ManualRate>,
 }
 
 pub(super) async fn act(
-    State(backend): State<Backend>,
+    State(backend): State<ApiState>,
     Path((participant, action)): Path<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Error> {
-    let asked: Asked = bodies::read(Form::GuardAct, &headers, &body)?;
+) -> Result<Response, ApiError> {
+    let asked: GuardOverrideBody = bodies::read(RequestBodyKind::GuardAct, &headers, &body)?;
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
-    let action = action_of(&action, Given { share: asked.share, bulkhead: asked.bulkhead, rate: asked.rate })?;
-    let act = GuardAct { participant: participant.clone(), action, who: asked.who, reason: asked.reason };
+    let action = action_of(&action, ManualLimits { share: asked.share, bulkhead: asked.bulkhead, rate: asked.rate })?;
+    let act = OverrideRequest { participant: participant.clone(), action, who: asked.who, reason: asked.reason };
     let (parts, at) = (Arc::clone(&backend.parts), backend.parts.clock.now());
     // A task of its own: a client that goes away does not take its act back.
     let recording = tokio::spawn(async move { parts.acts.act(id, &act, at).await });
-    let recorded = recording.await.map_err(|error| Error::StoreAway(format!("the recording broke off: {error}")))?;
+    let recorded = recording.await.map_err(|error| ApiError::StoreAway(format!("the recording broke off: {error}")))?;
     let (number, is_applied) = recorded.map_err(refused)?;
     let (code, status) =
         if is_applied { (StatusCode::OK, "applied") } else { (StatusCode::ACCEPTED, "accepted, not yet applied") };
@@ -176,7 +176,7 @@ pub(super) async fn act(
     Ok((code, Json(answer)).into_response())
 }
 
-fn action_of(word: &str, given: Given) -> Result<GuardAction, Error> {
+fn action_of(word: &str, given: ManualLimits) -> Result<GuardAction, ApiError> {
     let action = match word {
         "open" => GuardAction::Open,
         "close" => GuardAction::Close,
@@ -184,19 +184,19 @@ fn action_of(word: &str, given: Given) -> Result<GuardAction, Error> {
         "metrics-only" => GuardAction::MetricsOnly,
         "set" => return Ok(GuardAction::Set(given)),
         other => {
-            return Err(Error::NoRoute(format!("…/{other}: expected open, close, reset, metrics-only or set")));
+            return Err(ApiError::NoRoute(format!("…/{other}: expected open, close, reset, metrics-only or set")));
         }
     };
-    if given == Given::default() {
+    if given == ManualLimits::default() {
         return Ok(action);
     }
-    Err(Error::BadValue(format!("`share`, `bulkhead` and `rate` belong to `set`, not to `{word}`")))
+    Err(ApiError::BadValue(format!("`share`, `bulkhead` and `rate` belong to `set`, not to `{word}`")))
 }
 
-fn refused(refused: Refused) -> Error {
+fn refused(refused: OverrideError) -> ApiError {
     match refused {
-        Refused::NoParticipant { name, hint } => Error::NoParticipant { name, hint },
-        Refused::Malformed(message) => Error::BadValue(message),
-        Refused::Store(error) => error.into(),
+        OverrideError::NoParticipant { name, hint } => ApiError::NoParticipant { name, hint },
+        OverrideError::Malformed(message) => ApiError::BadValue(message),
+        OverrideError::Store(error) => error.into(),
     }
 }

@@ -4,15 +4,15 @@ mod reading;
 mod shards;
 mod standing;
 
-use super::{Backend, server};
-use crate::startup::Readiness;
+use super::{ApiState, server};
+use crate::startup::EngineReadiness;
 use axum::{
     Json,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use saga_kafka::consumer::{self, Status};
+use saga_kafka::consumer::{self, ConsumerStatus};
 use saga_resilience::metrics;
 use saga_resilience::metrics::scrape;
 use serde_json::{Value, json};
@@ -22,18 +22,18 @@ pub(super) async fn live() -> Json<serde_json::Value> {
     Json(json!({"status": "live"}))
 }
 
-pub(super) async fn ready(State(backend): State<Backend>) -> Response {
+pub(super) async fn ready(State(backend): State<ApiState>) -> Response {
     let mut reasons = Vec::new();
     match &*backend.readiness.borrow() {
-        Readiness::Ready => {}
-        Readiness::Starting { waiting_for } => return starting(waiting_for.as_deref()),
-        Readiness::Stopping => reasons.push("the engine is stopping".to_owned()),
+        EngineReadiness::Ready => {}
+        EngineReadiness::Starting { waiting_for } => return starting(waiting_for.as_deref()),
+        EngineReadiness::Stopping => reasons.push("the engine is stopping".to_owned()),
     }
     reasons.extend(backend.parts.skew.trouble());
     let now = Instant::now();
     reasons.extend(backend.parts.store_health.trouble(now));
     reasons.extend(backend.parts.step_back.trouble(backend.parts.router.owned_shards()));
-    let statuses: Vec<Status> = backend.consumers.iter().map(|consumer| consumer.borrow().clone()).collect();
+    let statuses: Vec<ConsumerStatus> = backend.consumers.iter().map(|consumer| consumer.borrow().clone()).collect();
     reasons.extend(consumer::hindrances(&statuses, now).iter().map(ToString::to_string));
     reasons.extend(backend.odd_topics.borrow().iter().map(ToString::to_string));
     let owned = backend.parts.router.owned();
@@ -55,7 +55,7 @@ pub(super) async fn ready(State(backend): State<Backend>) -> Response {
 
 /// Deadlines that stand still are no reason to take an engine from its work, nor is a shard that does not take its messages: they wait, and
 /// lose nothing.
-fn with_what_waits(backend: &Backend, mut body: serde_json::Value) -> serde_json::Value {
+fn with_what_waits(backend: &ApiState, mut body: serde_json::Value) -> serde_json::Value {
     let behind = backend.parts.router.behind();
     if !behind.is_empty() {
         body["shardsBehind"] = shards::shown(&behind).into();
@@ -86,7 +86,7 @@ pub(super) fn told(waiting_for: Option<&str>) -> String {
     }
 }
 
-pub(super) async fn metrics(State(backend): State<Backend>) -> Response {
+pub(super) async fn metrics(State(backend): State<ApiState>) -> Response {
     let known = show_sagas(&backend).await;
     shards::measure(&backend.parts.router);
     for consumer in &backend.consumers {
@@ -104,14 +104,14 @@ fn shown(rendered: &str, known: &BTreeSet<String>) -> String {
 
 /// Whose series there are: of those that are configured, or hold sagas back all the same. A database that is away leaves the numbers of sagas as
 /// they were.
-async fn show_sagas(backend: &Backend) -> BTreeSet<String> {
+async fn show_sagas(backend: &ApiState) -> BTreeSet<String> {
     let participants = backend.parts.guarded.snapshot();
     metrics::show(&participants);
     standing::measure_sessions(backend.parts.store.sessions());
     standing::measure_shards(backend.parts.store.identity().shards);
     let mut known: BTreeSet<String> = participants.iter().map(|it| it.name.clone()).collect();
     if let Some(counted) = backend.census.now().await {
-        let held = counted.held.iter().map(|(waits_on, sagas)| metrics::Held {
+        let held = counted.held.iter().map(|(waits_on, sagas)| metrics::GuardBacklog {
             guard: waits_on.kind(),
             name: waits_on.name(),
             sagas: *sagas,

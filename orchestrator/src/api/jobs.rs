@@ -3,8 +3,8 @@
 mod chosen;
 
 use super::{
-    Backend, acts, asked, bodies,
-    errors::{Error, Form},
+    ApiState, acts, asked, bodies,
+    errors::{ApiError, RequestBodyKind},
     sagas,
 };
 use axum::{
@@ -13,8 +13,8 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
 };
-use saga_core::{command::Direction, event::OperatorAction};
-use saga_engine::bulk::{self, Order, Targets};
+use saga_core::{command::CommandDirection, event::OperatorAction};
+use saga_engine::bulk::{self, BulkJobRequest, BulkSelection};
 use saga_resilience::overrides::check_texts;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ const TOLD_BYTES: usize = 2_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Asked {
+struct BulkJobBody {
     id: Option<Uuid>,
     action: String,
     who: String,
@@ -38,9 +38,9 @@ struct Asked {
     sagas: Vec<String>,
     /// Which definition, where several have sagas with a key.
     saga: Option<String>,
-    filter: Option<asked::Asked>,
+    filter: Option<asked::SagaListQuery>,
     step: Option<String>,
-    direction: Option<Direction>,
+    direction: Option<CommandDirection>,
     definition: Option<String>,
     pace: Option<u32>,
     #[serde(default)]
@@ -57,57 +57,57 @@ fn some_wait() -> u64 {
 /// What of a job's items is asked for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Following {
+pub(super) struct BulkJobItemsQuery {
     after: Option<usize>,
 }
 
 pub(super) async fn begin(
-    State(backend): State<Backend>,
+    State(backend): State<ApiState>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<(StatusCode, Json<Value>), Error> {
-    let asked: Asked = bodies::read(Form::Job, &headers, &body)?;
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let asked: BulkJobBody = bodies::read(RequestBodyKind::Job, &headers, &body)?;
     let order = ordered(&backend, asked).await?;
-    let job = backend.jobs.begin(&backend.parts, order).map_err(|_| Error::TooManyJobs(bulk::MOST_RUNNING))?;
+    let job = backend.jobs.begin(&backend.parts, order).map_err(|_| ApiError::TooManyJobs(bulk::MOST_RUNNING))?;
     Ok((StatusCode::ACCEPTED, Json(json!({"job": job}))))
 }
 
-pub(super) async fn list(State(backend): State<Backend>) -> Result<Json<Value>, Error> {
+pub(super) async fn list(State(backend): State<ApiState>) -> Result<Json<Value>, ApiError> {
     let record = bulk::on_record(backend.parts.store.as_ref()).await?;
     Ok(Json(json!({"jobs": backend.jobs.all(), "record": record})))
 }
 
 pub(super) async fn show(
-    State(backend): State<Backend>,
+    State(backend): State<ApiState>,
     Path(id): Path<String>,
-    following: Result<Query<Following>, QueryRejection>,
-) -> Result<Json<Value>, Error> {
+    following: Result<Query<BulkJobItemsQuery>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
     let after = bodies::checked(following)?.after.unwrap_or_default();
-    let (job, items) = backend.jobs.find(named(&id)?, after).ok_or(Error::NoJob(id))?;
+    let (job, items) = backend.jobs.find(named(&id)?, after).ok_or(ApiError::NoJob(id))?;
     let next = job.looked_at;
     Ok(Json(json!({"job": job, "items": items, "next": next})))
 }
 
-pub(super) async fn cancel(State(backend): State<Backend>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
-    let job = backend.jobs.cancel(named(&id)?).ok_or(Error::NoJob(id))?;
+pub(super) async fn cancel(State(backend): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    let job = backend.jobs.cancel(named(&id)?).ok_or(ApiError::NoJob(id))?;
     Ok(Json(json!({"job": job})))
 }
 
-fn named(id: &str) -> Result<Uuid, Error> {
-    id.parse().map_err(|_| Error::NoJob(id.to_owned()))
+fn named(id: &str) -> Result<Uuid, ApiError> {
+    id.parse().map_err(|_| ApiError::NoJob(id.to_owned()))
 }
 
-async fn ordered(backend: &Backend, asked: Asked) -> Result<Order, Error> {
-    check_texts(&asked.who, &asked.reason).map_err(Error::BadValue)?;
+async fn ordered(backend: &ApiState, asked: BulkJobBody) -> Result<BulkJobRequest, ApiError> {
+    check_texts(&asked.who, &asked.reason).map_err(ApiError::BadValue)?;
     let action = acts::parse(&asked.action).map_err(|_| {
-        Error::BadValue(format!("`action` is `{}`: expected retry, skip, cancel or abandon", asked.action))
+        ApiError::BadValue(format!("`action` is `{}`: expected retry, skip, cancel or abandon", asked.action))
     })?;
     if asked.definition.is_some() {
         acts::takes_definition(action)?;
     }
     let about = acts::about(asked.step, asked.direction)?;
     let (targets, targets_told) = targets(backend, action, asked.sagas, asked.saga, asked.filter).await?;
-    Ok(Order {
+    Ok(BulkJobRequest {
         id: asked.id.unwrap_or_else(Uuid::new_v4),
         action,
         who: asked.who,
@@ -122,38 +122,40 @@ async fn ordered(backend: &Backend, asked: Asked) -> Result<Order, Error> {
     })
 }
 
-fn pace(asked: Option<u32>) -> Result<NonZeroU32, Error> {
+fn pace(asked: Option<u32>) -> Result<NonZeroU32, ApiError> {
     let Some(asked) = asked else { return Ok(bulk::PACE) };
     let pace = NonZeroU32::new(asked).filter(|pace| *pace <= bulk::MOST_PACE);
-    pace.ok_or_else(|| Error::BadValue(format!("`pace` is {asked}: expected 1 to {} sagas a second", bulk::MOST_PACE)))
+    pace.ok_or_else(|| {
+        ApiError::BadValue(format!("`pace` is {asked}: expected 1 to {} sagas a second", bulk::MOST_PACE))
+    })
 }
 
 async fn targets(
-    backend: &Backend,
+    backend: &ApiState,
     action: OperatorAction,
     names: Vec<String>,
     saga: Option<String>,
-    filter: Option<asked::Asked>,
-) -> Result<(Targets, String), Error> {
+    filter: Option<asked::SagaListQuery>,
+) -> Result<(BulkSelection, String), ApiError> {
     match (names.is_empty(), filter) {
-        (false, None) if names.len() > bulk::MOST_NAMES => Err(Error::BadValue(format!(
+        (false, None) if names.len() > bulk::MOST_NAMES => Err(ApiError::BadValue(format!(
             "`sagas` names {}: at most {} can be named, more can be chosen by a `filter`",
             names.len(),
             bulk::MOST_NAMES
         ))),
         (false, None) => {
             let told = shortened(names.join(" "));
-            Ok((Targets::Named { names, saga }, told))
+            Ok((BulkSelection::Named { names, saga }, told))
         }
         (true, Some(asked)) => {
             let told = shortened(asked.told());
             let wanted = chosen::by(asked, action, backend.parts.clock.now())?;
             sagas::named_right_if_none(backend, &wanted).await?;
-            Ok((Targets::Matching(wanted), told))
+            Ok((BulkSelection::Matching(wanted), told))
         }
         (true, None) => Err(chosen::nothing()),
         (false, Some(_)) => {
-            Err(Error::BadValue("name sagas in `sagas`, or choose them by a `filter`, not both".to_owned()))
+            Err(ApiError::BadValue("name sagas in `sagas`, or choose them by a `filter`, not both".to_owned()))
         }
     }
 }

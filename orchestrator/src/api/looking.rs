@@ -1,6 +1,6 @@
 //! Who looks at journals, and how many do at once: to look must not slow down what is looked at.
 
-use super::errors::Error;
+use super::errors::ApiError;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -11,18 +11,18 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The places of those who look.
 #[derive(Clone, Debug)]
-pub(crate) struct Looking(Arc<Semaphore>);
+pub(crate) struct JournalReadPermits(Arc<Semaphore>);
 
-impl Looking {
-    pub(crate) fn new() -> Looking {
-        Looking(Arc::new(Semaphore::new(AT_ONCE)))
+impl JournalReadPermits {
+    pub(crate) fn new() -> JournalReadPermits {
+        JournalReadPermits(Arc::new(Semaphore::new(AT_ONCE)))
     }
 
     /// A place, held until it is dropped.
-    pub(super) async fn place(&self) -> Result<OwnedSemaphorePermit, Error> {
+    pub(super) async fn place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         match tokio::time::timeout(PATIENCE, Arc::clone(&self.0).acquire_owned()).await {
             Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) | Err(_) => Err(Error::Busy(AT_ONCE)),
+            Ok(Err(_)) | Err(_) => Err(ApiError::Busy(AT_ONCE)),
         }
     }
 }
@@ -33,12 +33,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_finds_no_place_is_told_so_and_the_next_finds_one() {
-        let looking = Looking::new();
+        let looking = JournalReadPermits::new();
         let mut places = Vec::new();
         for _ in 0..AT_ONCE {
             places.push(looking.place().await.expect("there is a place"));
         }
-        assert!(matches!(looking.place().await, Err(Error::Busy(AT_ONCE))));
+        assert!(matches!(looking.place().await, Err(ApiError::Busy(AT_ONCE))));
         drop(places.pop());
         drop(looking.place().await.expect("a place is free"));
     }

@@ -7,11 +7,11 @@ pub(super) use causes::causes;
 pub(super) use guards::guards;
 
 use super::{
-    Backend,
-    asked::Asked,
+    ApiState,
+    asked::SagaListQuery,
     bodies,
-    census::Counted,
-    errors::{Error, Told},
+    census::SagaCounts,
+    errors::{ApiError, ApiErrorDetails},
     sagas, server,
 };
 use crate::visible;
@@ -25,17 +25,17 @@ use axum::{
 use saga_core::{
     event::OperatorAction,
     state::{
-        Status,
-        view::{NeedView, SagaView, StepPhase},
+        SagaStatus,
+        view::{OperatorNeedView, SagaView, StepPhase},
     },
 };
 use saga_engine::journal::{
     history::HistoryLine,
-    payloads::Payloads,
-    reading::{Looked, SagaLine},
+    payloads::PayloadDetail,
+    reading::{RefreshScope, SagaLine},
 };
-use saga_event_store::Standing;
-use saga_resilience::registry::holding::Holding;
+use saga_event_store::StreamStatusCount;
+use saga_resilience::registry::holding::BlockingGuardView;
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -52,11 +52,11 @@ struct ListedSaga {
 #[template(path = "list.html")]
 struct ListPage {
     /// What goes on, by status; empty where the store does not say.
-    counts: Vec<(Status, i64)>,
+    counts: Vec<(SagaStatus, i64)>,
     /// Names of definitions that sagas were started by.
     names: Vec<String>,
     participants: Vec<String>,
-    asked: Asked,
+    asked: SagaListQuery,
     sagas: Vec<ListedSaga>,
     /// Why there is none: a name in what was asked that nothing has.
     slip: Option<String>,
@@ -68,25 +68,25 @@ struct ListPage {
 #[template(path = "error.html")]
 struct ErrorPage {
     status: StatusCode,
-    told: Told,
+    told: ApiErrorDetails,
 }
 
 #[derive(Template)]
 #[template(path = "saga.html")]
 struct SagaPage {
     saga: SagaView,
-    held_by: Vec<Holding>,
+    held_by: Vec<BlockingGuardView>,
     history: Vec<HistoryLine>,
     /// Whether payloads are shown whole.
     is_full: bool,
 }
 
 pub(super) async fn list(
-    State(backend): State<Backend>,
-    query: Result<Query<Asked>, QueryRejection>,
-) -> Result<Response, Error> {
+    State(backend): State<ApiState>,
+    query: Result<Query<SagaListQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
     let asked = bodies::checked(query)?.without_blanks().page(LINES)?;
-    let (mut lines, mut steps) = sagas::lines_and_steps(&backend, &asked, Looked::All).await?;
+    let (mut lines, mut steps) = sagas::lines_and_steps(&backend, &asked, RefreshScope::All).await?;
     let slip = if lines.is_empty() { sagas::slip(&backend, &asked).await? } else { None };
     let has_more = lines.len() > asked.shown();
     lines.truncate(asked.shown());
@@ -101,7 +101,7 @@ pub(super) async fn list(
 }
 
 /// Definitions to choose from: those that this engine knows, those of open sagas, and the one that was asked for.
-fn names(backend: &Backend, counted: Option<&Counted>, asked: &str) -> Vec<String> {
+fn names(backend: &ApiState, counted: Option<&SagaCounts>, asked: &str) -> Vec<String> {
     let known = backend.parts.plans.all();
     let known = known.iter().map(|plan| plan.definition.name.to_string());
     let open = counted.into_iter().flat_map(|counted| counted.sagas.iter().cloned());
@@ -110,7 +110,7 @@ fn names(backend: &Backend, counted: Option<&Counted>, asked: &str) -> Vec<Strin
 }
 
 /// Participants to choose from, and what was asked for where that is a guard.
-fn waited_for(backend: &Backend, asked: &str) -> Vec<String> {
+fn waited_for(backend: &ApiState, asked: &str) -> Vec<String> {
     let mut names = backend.parts.guarded.names();
     if !asked.is_empty() && !names.iter().any(|name| name == asked) {
         names.push(asked.to_owned());
@@ -119,23 +119,23 @@ fn waited_for(backend: &Backend, asked: &str) -> Vec<String> {
 }
 
 /// What people may have to do something about comes first, also where there is none of it.
-fn by_status(standing: &[Standing]) -> Vec<(Status, i64)> {
-    let of = |status: Status| standing.iter().filter(move |one| one.status == status.as_str());
-    Status::OPEN.map(|status| (status, of(status).map(|one| one.streams).sum())).into()
+fn by_status(standing: &[StreamStatusCount]) -> Vec<(SagaStatus, i64)> {
+    let of = |status: SagaStatus| standing.iter().filter(move |one| one.status == status.as_str());
+    SagaStatus::OPEN.map(|status| (status, of(status).map(|one| one.streams).sum())).into()
 }
 
 pub(super) async fn saga(
-    State(backend): State<Backend>,
+    State(backend): State<ApiState>,
     Path(id): Path<String>,
-    named: Result<Query<sagas::Named>, QueryRejection>,
-) -> Result<Response, Error> {
+    named: Result<Query<sagas::SagaLookupQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
     let named = bodies::checked(named)?;
     let payloads = named.payloads()?;
     let (shown, _) = sagas::shown(&backend, named.of(&id)).await?;
     let saga = payloads.of_saga(shown.view());
     let held_by = backend.parts.guarded.holdings(&saga.waits_on);
     let history = payloads.of_history(shown.history());
-    Ok(page(&SagaPage { saga, held_by, history, is_full: payloads == Payloads::Full }))
+    Ok(page(&SagaPage { saga, held_by, history, is_full: payloads == PayloadDetail::Full }))
 }
 
 pub(super) async fn style() -> Response {
@@ -162,7 +162,7 @@ pub(super) async fn visible_script() -> Response {
 fn page(template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => Html(html).into_response(),
-        Err(error) => Error::Unreadable(error.to_string()).into_response(),
+        Err(error) => ApiError::Unreadable(error.to_string()).into_response(),
     }
 }
 
@@ -171,7 +171,7 @@ pub(super) async fn errors_as_pages(request: Request, next: Next) -> Response {
     let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let wants_page = accepted.is_some_and(|accepted| accepted.contains("text/html"));
     let mut response = next.run(request).await;
-    match response.extensions_mut().remove::<Told>() {
+    match response.extensions_mut().remove::<ApiErrorDetails>() {
         Some(told) if wants_page => {
             let status = response.status();
             (status, page(&ErrorPage { status, told })).into_response()
@@ -218,7 +218,7 @@ fn says(act: OperatorAction) -> &'static str {
 }
 
 /// What templates call.
-trait Marks {
+trait TemplateHelpers {
     fn mark(&self, phase: &StepPhase) -> (&'static str, &'static str) {
         sign_of(phase)
     }
@@ -228,12 +228,12 @@ trait Marks {
     }
 }
 
-impl Marks for ListPage {}
-impl Marks for SagaPage {}
+impl TemplateHelpers for ListPage {}
+impl TemplateHelpers for SagaPage {}
 
 impl ListPage {
-    fn statuses(&self) -> [Status; 7] {
-        Status::ALL
+    fn statuses(&self) -> [SagaStatus; 7] {
+        SagaStatus::ALL
     }
 }
 
@@ -248,7 +248,7 @@ impl SagaPage {
     }
 
     /// What an act for the step of `need` says beside who and why.
-    fn body_of(&self, need: &NeedView) -> String {
+    fn body_of(&self, need: &OperatorNeedView) -> String {
         json!({"step": need.step, "direction": need.direction}).to_string()
     }
 }

@@ -1,10 +1,10 @@
 //! Lists, single sagas and their histories, as JSON with the same keys as the command line's.
 
 use super::{
-    Backend,
-    asked::{Asked, wanted},
+    ApiState,
+    asked::{SagaListQuery, wanted},
     bodies::checked,
-    errors::Error,
+    errors::ApiError,
 };
 use axum::{
     Json,
@@ -15,12 +15,12 @@ use saga_core::{
     state::view::{SagaView, StepPhase},
 };
 use saga_engine::journal::{
-    self, Recorded, counts,
-    payloads::Payloads,
-    reading::{self, Found, Looked, SagaLine, Wanted},
-    shown::{self, Shown},
+    self, RecordedSaga, counts,
+    payloads::PayloadDetail,
+    reading::{self, RefreshScope, SagaLine, SagaLookup, SagaQuery},
+    shown::{self, SagaDisplay},
 };
-use saga_resilience::registry::holding::Holding;
+use saga_resilience::registry::holding::BlockingGuardView;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ use std::collections::HashMap;
 /// Which definition is meant, where several have sagas with one key, and how much is shown.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Named {
+pub(super) struct SagaLookupQuery {
     saga: Option<String>,
     /// The business key that is meant, in place of the path's last part: `.` and `..` cannot stand in a path.
     key: Option<String>,
@@ -38,62 +38,62 @@ pub(super) struct Named {
 
 /// Which saga is meant.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Whose<'a> {
+pub(super) struct SagaReference<'a> {
     name: &'a str,
-    by: By,
+    by: SagaReferenceKind,
     saga: Option<&'a str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
+enum SagaReferenceKind {
     IdOrKey,
     Key,
 }
 
-impl Named {
+impl SagaLookupQuery {
     /// With what the path says.
-    pub(super) fn of<'a>(&'a self, name: &'a str) -> Whose<'a> {
+    pub(super) fn of<'a>(&'a self, name: &'a str) -> SagaReference<'a> {
         let saga = self.saga.as_deref();
         match self.key.as_deref() {
-            Some(key) => Whose { name: key, by: By::Key, saga },
-            None => Whose { name, by: By::IdOrKey, saga },
+            Some(key) => SagaReference { name: key, by: SagaReferenceKind::Key, saga },
+            None => SagaReference { name, by: SagaReferenceKind::IdOrKey, saga },
         }
     }
 
-    pub(super) fn payloads(&self) -> Result<Payloads, Error> {
+    pub(super) fn payloads(&self) -> Result<PayloadDetail, ApiError> {
         match self.payloads.as_deref() {
-            None | Some("short") => Ok(Payloads::Short),
-            Some("full") => Ok(Payloads::Full),
-            Some(other) => Err(Error::BadParameter(format!("`payloads` is `{other}`: expected short or full"))),
+            None | Some("short") => Ok(PayloadDetail::Short),
+            Some("full") => Ok(PayloadDetail::Full),
+            Some(other) => Err(ApiError::BadParameter(format!("`payloads` is `{other}`: expected short or full"))),
         }
     }
 }
 
 pub(super) async fn list(
-    State(backend): State<Backend>,
-    query: Result<Query<Asked>, QueryRejection>,
-) -> Result<Json<Value>, Error> {
+    State(backend): State<ApiState>,
+    query: Result<Query<SagaListQuery>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
     let asked = checked(query)?;
     let lines = lines(&backend, &asked).await?;
     if lines.is_empty()
         && let Some(slip) = slip(&backend, &asked).await?
     {
-        return Err(Error::Misnamed(slip));
+        return Err(ApiError::Misnamed(slip));
     }
     let next = lines.last().map(|line| line.id.clone());
     Ok(Json(json!({"sagas": lines, "next": next})))
 }
 
-async fn lines(backend: &Backend, asked: &Asked) -> Result<Vec<SagaLine>, Error> {
-    Ok(lines_and_steps(backend, asked, Looked::Open).await?.0)
+async fn lines(backend: &ApiState, asked: &SagaListQuery) -> Result<Vec<SagaLine>, ApiError> {
+    Ok(lines_and_steps(backend, asked, RefreshScope::Open).await?.0)
 }
 
 /// A page of the list, and the steps of the sagas that were looked at.
 pub(super) async fn lines_and_steps(
-    backend: &Backend,
-    asked: &Asked,
-    looked: Looked,
-) -> Result<(Vec<SagaLine>, HashMap<SagaId, Vec<(String, StepPhase)>>), Error> {
+    backend: &ApiState,
+    asked: &SagaListQuery,
+    looked: RefreshScope,
+) -> Result<(Vec<SagaLine>, HashMap<SagaId, Vec<(String, StepPhase)>>), ApiError> {
     let wanted = wanted(asked, backend.parts.clock.now())?;
     let _place = backend.looking.place().await?;
     let mut lines = reading::list(backend.parts.store.as_ref(), &wanted).await?;
@@ -102,8 +102,8 @@ pub(super) async fn lines_and_steps(
 }
 
 /// A slip is an error, in place of nothing being done.
-pub(super) async fn named_right_if_none(backend: &Backend, wanted: &Wanted) -> Result<(), Error> {
-    let one = Wanted { limit: 1, ..wanted.clone() };
+pub(super) async fn named_right_if_none(backend: &ApiState, wanted: &SagaQuery) -> Result<(), ApiError> {
+    let one = SagaQuery { limit: 1, ..wanted.clone() };
     if reading::list(backend.parts.store.as_ref(), &one).await?.is_empty() {
         named_right(backend, wanted).await?;
     }
@@ -111,29 +111,29 @@ pub(super) async fn named_right_if_none(backend: &Backend, wanted: &Wanted) -> R
 }
 
 /// A slip is an error, in place of an empty answer.
-pub(super) async fn named_right(backend: &Backend, wanted: &Wanted) -> Result<(), Error> {
+pub(super) async fn named_right(backend: &ApiState, wanted: &SagaQuery) -> Result<(), ApiError> {
     match misnamed(backend, wanted).await? {
-        Some(slip) => Err(Error::Misnamed(slip)),
+        Some(slip) => Err(ApiError::Misnamed(slip)),
         None => Ok(()),
     }
 }
 
 /// A name in what was asked that nothing has, with a guess at what was meant.
-pub(super) async fn slip(backend: &Backend, asked: &Asked) -> Result<Option<String>, Error> {
+pub(super) async fn slip(backend: &ApiState, asked: &SagaListQuery) -> Result<Option<String>, ApiError> {
     misnamed(backend, &wanted(asked, backend.parts.clock.now())?).await
 }
 
-async fn misnamed(backend: &Backend, wanted: &Wanted) -> Result<Option<String>, Error> {
+async fn misnamed(backend: &ApiState, wanted: &SagaQuery) -> Result<Option<String>, ApiError> {
     let (store, names) = (backend.parts.store.as_ref(), backend.parts.guarded.names());
     Ok(journal::misnamed(store, &backend.parts.plans, wanted, &names).await?.map(|slip| slip.to_string()))
 }
 
 pub(super) async fn counts(
-    State(backend): State<Backend>,
-    query: Result<Query<Asked>, QueryRejection>,
-) -> Result<Json<Value>, Error> {
+    State(backend): State<ApiState>,
+    query: Result<Query<SagaListQuery>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
     let asked = checked(query)?;
-    let bad = |message: String| Error::BadParameter(message);
+    let bad = |message: String| ApiError::BadParameter(message);
     let by = asked.counted_by().map_err(bad)?;
     let wanted = counts::countable(wanted(&asked, backend.parts.clock.now())?)
         .map_err(|unbounded| bad(format!("{unbounded}: startedWithin=1d")))?;
@@ -148,67 +148,73 @@ pub(super) async fn counts(
 /// A saga, and how the guards stand that hold it back, as this engine sees them.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Held {
+pub(super) struct SagaResponse {
     #[serde(flatten)]
     saga: SagaView,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    held_by: Vec<Holding>,
+    held_by: Vec<BlockingGuardView>,
     /// Sagas that had the key before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     earlier: Vec<String>,
 }
 
 pub(super) async fn show(
-    State(backend): State<Backend>,
+    State(backend): State<ApiState>,
     Path(id): Path<String>,
-    named: Result<Query<Named>, QueryRejection>,
-) -> Result<Json<Held>, Error> {
+    named: Result<Query<SagaLookupQuery>, QueryRejection>,
+) -> Result<Json<SagaResponse>, ApiError> {
     let named = checked(named)?;
     let (shown, earlier) = shown(&backend, named.of(&id)).await?;
     let saga = named.payloads()?.of_saga(shown.view());
     let earlier = earlier.iter().map(ToString::to_string).collect();
-    Ok(Json(Held { held_by: backend.parts.guarded.holdings(&saga.waits_on), saga, earlier }))
+    Ok(Json(SagaResponse { held_by: backend.parts.guarded.holdings(&saga.waits_on), saga, earlier }))
 }
 
 pub(super) async fn history(
-    State(backend): State<Backend>,
+    State(backend): State<ApiState>,
     Path(id): Path<String>,
-    named: Result<Query<Named>, QueryRejection>,
-) -> Result<Json<Value>, Error> {
+    named: Result<Query<SagaLookupQuery>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
     let named = checked(named)?;
     let (shown, _) = shown(&backend, named.of(&id)).await?;
     Ok(Json(json!({"events": named.payloads()?.of_history(shown.history())})))
 }
 
 /// The saga as it can be shown, also where its journal cannot be read; and those that had its key before.
-pub(super) async fn shown(backend: &Backend, whose: Whose<'_>) -> Result<(Shown, Vec<SagaId>), Error> {
+pub(super) async fn shown(
+    backend: &ApiState,
+    whose: SagaReference<'_>,
+) -> Result<(SagaDisplay, Vec<SagaId>), ApiError> {
     let _place = backend.looking.place().await?;
     let (id, earlier) = found(backend, whose).await?;
     let shown = shown::show(backend.parts.store.as_ref(), &backend.parts.plans, id).await?;
-    Ok((shown.ok_or_else(|| Error::NoSaga(whose.name.to_owned()))?, earlier))
+    Ok((shown.ok_or_else(|| ApiError::NoSaga(whose.name.to_owned()))?, earlier))
 }
 
-pub(super) async fn recorded(backend: &Backend, id: SagaId) -> Result<Recorded, Error> {
+pub(super) async fn recorded(backend: &ApiState, id: SagaId) -> Result<RecordedSaga, ApiError> {
     let recorded = journal::read(backend.parts.store.as_ref(), &backend.parts.plans, id).await?;
-    recorded.ok_or_else(|| Error::NoSaga(id.to_string()))
+    recorded.ok_or_else(|| ApiError::NoSaga(id.to_string()))
 }
 
-pub(super) async fn resolve(backend: &Backend, whose: Whose<'_>) -> Result<SagaId, Error> {
+pub(super) async fn resolve(backend: &ApiState, whose: SagaReference<'_>) -> Result<SagaId, ApiError> {
     found(backend, whose).await.map(|(id, _)| id)
 }
 
-async fn found(backend: &Backend, Whose { name, by, saga }: Whose<'_>) -> Result<(SagaId, Vec<SagaId>), Error> {
+async fn found(
+    backend: &ApiState,
+    SagaReference { name, by, saga }: SagaReference<'_>,
+) -> Result<(SagaId, Vec<SagaId>), ApiError> {
     let store = backend.parts.store.as_ref();
     let found = match by {
-        By::IdOrKey => reading::find(store, name, saga).await?,
-        By::Key => reading::find_key(store, name, saga).await?,
+        SagaReferenceKind::IdOrKey => reading::find(store, name, saga).await?,
+        SagaReferenceKind::Key => reading::find_key(store, name, saga).await?,
     };
     match found {
-        Found::One { id, earlier } => Ok((id, earlier)),
-        Found::None => Err(Error::NoSaga(name.to_owned())),
-        Found::Several(lines) => {
+        SagaLookup::One { id, earlier } => Ok((id, earlier)),
+        SagaLookup::None => Err(ApiError::NoSaga(name.to_owned())),
+        SagaLookup::Several(lines) => {
             let ids = lines.into_iter().map(|line| format!("{} ({})", line.id, line.saga)).collect();
-            Err(Error::SeveralSagas(name.to_owned(), ids))
+            Err(ApiError::SeveralSagas(name.to_owned(), ids))
         }
     }
 }

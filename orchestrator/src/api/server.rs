@@ -32,7 +32,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// A listening API. Dropped, it listens no more.
 #[derive(Debug)]
-pub struct Server {
+pub struct ApiServer {
     /// Where it listens.
     pub address: SocketAddr,
     routes: watch::Sender<Router>,
@@ -40,15 +40,15 @@ pub struct Server {
     connections: TaskTracker,
 }
 
-impl Drop for Server {
+impl Drop for ApiServer {
     fn drop(&mut self) {
         self.stop.cancel();
     }
 }
 
-impl Server {
+impl ApiServer {
     /// Answers everything from now on, on connections that are open too.
-    pub fn work_on(&self, backend: super::Backend) {
+    pub fn work_on(&self, backend: super::ApiState) {
         drop(self.routes.send_replace(bounded(self.address, super::routes(backend))));
     }
 
@@ -62,13 +62,13 @@ impl Server {
     }
 }
 
-pub(super) async fn start(address: SocketAddr, routes: Router) -> anyhow::Result<Server> {
+pub(super) async fn start(address: SocketAddr, routes: Router) -> anyhow::Result<ApiServer> {
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}: choose another address with --listen, or the key `api.listen`")
     })?;
     let address = listener.local_addr()?;
     let (routes, answering) = watch::channel(bounded(address, routes));
-    let server = Server { address, routes, stop: CancellationToken::new(), connections: TaskTracker::new() };
+    let server = ApiServer { address, routes, stop: CancellationToken::new(), connections: TaskTracker::new() };
     server.connections.spawn(accept(listener, answering, server.stop.clone(), server.connections.clone()));
     Ok(server)
 }
@@ -131,7 +131,7 @@ async fn serve(stream: TcpStream, routes: watch::Receiver<Router>, stop: Cancell
 async fn within_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => super::errors::Error::TimedOut.into_response(),
+        Err(_) => super::errors::ApiError::TimedOut.into_response(),
     }
 }
 
@@ -139,7 +139,7 @@ async fn within_time(request: Request, next: Next) -> Response {
 async fn only_for(address: SocketAddr, request: Request, next: Next) -> Response {
     let host = request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
     if address.ip().is_loopback() && !is_local(host) {
-        return super::errors::Error::ForeignHost(host.to_owned()).into_response();
+        return super::errors::ApiError::ForeignHost(host.to_owned()).into_response();
     }
     next.run(request).await
 }

@@ -1,12 +1,12 @@
 //! The API before the engine works: it lives, it is not ready, and it says what the start waits for.
 
-use super::{errors::Error, health};
-use crate::startup::Readiness;
+use super::{errors::ApiError, health};
+use crate::startup::EngineReadiness;
 use axum::{Router, extract::State, middleware, response::Response, routing::get};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-pub(super) fn routes(readiness: watch::Receiver<Readiness>) -> Router {
+pub(super) fn routes(readiness: watch::Receiver<EngineReadiness>) -> Router {
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(ready))
@@ -16,18 +16,18 @@ pub(super) fn routes(readiness: watch::Receiver<Readiness>) -> Router {
         .with_state(readiness)
 }
 
-async fn ready(State(readiness): State<watch::Receiver<Readiness>>) -> Response {
+async fn ready(State(readiness): State<watch::Receiver<EngineReadiness>>) -> Response {
     health::starting(waiting_for(&readiness).as_deref())
 }
 
-async fn not_yet(State(readiness): State<watch::Receiver<Readiness>>) -> Error {
-    Error::Starting(waiting_for(&readiness))
+async fn not_yet(State(readiness): State<watch::Receiver<EngineReadiness>>) -> ApiError {
+    ApiError::Starting(waiting_for(&readiness))
 }
 
-fn waiting_for(readiness: &watch::Receiver<Readiness>) -> Option<Arc<str>> {
+fn waiting_for(readiness: &watch::Receiver<EngineReadiness>) -> Option<Arc<str>> {
     match &*readiness.borrow() {
-        Readiness::Starting { waiting_for } => waiting_for.clone(),
-        Readiness::Ready | Readiness::Stopping => None,
+        EngineReadiness::Starting { waiting_for } => waiting_for.clone(),
+        EngineReadiness::Ready | EngineReadiness::Stopping => None,
     }
 }
 
@@ -46,8 +46,8 @@ mod tests {
         (status, serde_json::from_slice(&answer.bytes().await.expect("a body")).expect("JSON"))
     }
 
-    async fn listening(waiting_for: Option<&str>) -> (super::super::Server, watch::Sender<Readiness>) {
-        let (readiness, seen) = watch::channel(Readiness::Starting { waiting_for: waiting_for.map(Arc::from) });
+    async fn listening(waiting_for: Option<&str>) -> (super::super::ApiServer, watch::Sender<EngineReadiness>) {
+        let (readiness, seen) = watch::channel(EngineReadiness::Starting { waiting_for: waiting_for.map(Arc::from) });
         let server = super::super::start(SocketAddr::from(([127, 0, 0, 1], 0)), seen).await.expect("a free port");
         (server, readiness)
     }
@@ -68,7 +68,7 @@ mod tests {
         let (status, body) = get(server.address, "/api/sagas").await;
         assert_eq!((status, &body["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &"starting".into()));
         assert!(body["error"]["message"].as_str().is_some_and(|message| message.contains("Kafka")), "{body}");
-        readiness.send_replace(Readiness::Starting { waiting_for: None });
+        readiness.send_replace(EngineReadiness::Starting { waiting_for: None });
         let (_, body) = get(server.address, "/api/sagas").await;
         assert_eq!(body["error"]["message"], "the engine is starting");
     }

@@ -2,7 +2,7 @@
 
 use super::{
     BODY_BYTES,
-    errors::{Error, Told},
+    errors::{ApiError, ApiErrorDetails},
     jobs,
 };
 use axum::{
@@ -17,7 +17,7 @@ use saga_core::definition::or_did_you_mean;
 pub(super) async fn in_one_form(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
-    if response.extensions().get::<Told>().is_some() || !is_the_routers(response.headers()) {
+    if response.extensions().get::<ApiErrorDetails>().is_some() || !is_the_routers(response.headers()) {
         return response;
     }
     let status = response.status();
@@ -33,30 +33,30 @@ fn is_the_routers(headers: &HeaderMap) -> bool {
     kind.is_none_or(|kind| kind.starts_with("text/plain"))
 }
 
-fn error(status: StatusCode, method: &Method, path: &str, headers: &HeaderMap) -> Option<Error> {
+fn error(status: StatusCode, method: &Method, path: &str, headers: &HeaderMap) -> Option<ApiError> {
     match status {
         StatusCode::METHOD_NOT_ALLOWED => Some(wrong_method(method, path, headers)),
         StatusCode::PAYLOAD_TOO_LARGE => {
             let limit = if path == "/api/jobs" { jobs::BODY_BYTES } else { BODY_BYTES };
-            Some(Error::TooLarge { limit })
+            Some(ApiError::TooLarge { limit })
         }
         status if status.is_client_error() && percent_decode_str(path).decode_utf8().is_err() => {
-            Some(Error::BadPath(format!("the path {path} is no UTF-8")))
+            Some(ApiError::BadPath(format!("the path {path} is no UTF-8")))
         }
         status if status.is_client_error() => {
-            Some(Error::BadPath(format!("the request to {path} cannot be read to its end")))
+            Some(ApiError::BadPath(format!("the request to {path} cannot be read to its end")))
         }
         _ => None,
     }
 }
 
-fn wrong_method(method: &Method, path: &str, headers: &HeaderMap) -> Error {
+fn wrong_method(method: &Method, path: &str, headers: &HeaderMap) -> ApiError {
     let allowed = headers.get(header::ALLOW).and_then(|allowed| allowed.to_str().ok()).unwrap_or_default();
     let allowed = allowed.split(',').map(str::trim).collect::<Vec<_>>().join(", ");
     let word = path.rsplit('/').next().unwrap_or_default();
     let of_a_saga = path.strip_prefix("/api/sagas/").is_some_and(|rest| rest.contains('/'));
     let guess = if of_a_saga && word != "history" { or_did_you_mean(word, ["history"]) } else { String::new() };
-    Error::WrongMethod { method: method.to_string(), path: path.to_owned(), allowed, guess }
+    ApiError::WrongMethod { method: method.to_string(), path: path.to_owned(), allowed, guess }
 }
 
 fn with_allowed(mut response: Response, before: &HeaderMap) -> Response {

@@ -2,17 +2,17 @@
 
 use anyhow::bail;
 use saga_core::{
-    event::{Decision, Trigger},
-    id::{SagaId, Shard},
-    input::Start,
-    state::{Plan, State, Status},
+    event::{SagaDecision, TriggerRecord},
+    id::{SagaId, ShardId},
+    input::SagaStart,
+    state::{SagaPlan, SagaState, SagaStatus},
     time::Timestamp,
 };
 use saga_engine::{
     Parts,
-    message::{Body, Message, Receipt},
-    observer::Observe,
-    router::Source,
+    message::{MessageContent, MessageReceipt, ShardMessage},
+    observer::CommitObserver,
+    router::MessageSource,
 };
 use serde_json::json;
 use std::{
@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 const STUCK: Duration = Duration::from_secs(30);
 
 /// Starts sagas and watches them end.
-pub(super) struct Driver {
+pub(super) struct LoadDriver {
     places: Semaphore,
     in_flight: u32,
     rows: AtomicU64,
@@ -41,14 +41,14 @@ pub(super) struct Driver {
 }
 
 /// What a round did.
-pub(super) struct Run {
+pub(super) struct LoadResult {
     pub(super) completed: u32,
     pub(super) rows: u64,
     pub(super) elapsed: Duration,
     latencies: Vec<Duration>,
 }
 
-impl Run {
+impl LoadResult {
     pub(super) fn percentile_ms(&self, share: f64) -> f64 {
         #[allow(
             clippy::cast_precision_loss,
@@ -61,9 +61,9 @@ impl Run {
     }
 }
 
-impl Driver {
-    pub(super) fn new(in_flight: u32) -> Driver {
-        Driver {
+impl LoadDriver {
+    pub(super) fn new(in_flight: u32) -> LoadDriver {
+        LoadDriver {
             places: Semaphore::new(usize::try_from(in_flight).unwrap_or(usize::MAX)),
             in_flight,
             rows: AtomicU64::new(0),
@@ -74,7 +74,7 @@ impl Driver {
         }
     }
 
-    pub(super) async fn run(&self, parts: &Arc<Parts>, plan: &Arc<Plan>, sagas: u32) -> anyhow::Result<Run> {
+    pub(super) async fn run(&self, parts: &Arc<Parts>, plan: &Arc<SagaPlan>, sagas: u32) -> anyhow::Result<LoadResult> {
         let run_id = format!("{:016x}", fastrand::u64(..));
         let begun = Instant::now();
         for number in 0..sagas {
@@ -87,7 +87,7 @@ impl Driver {
         let elapsed = begun.elapsed();
         let mut latencies = std::mem::take(&mut *self.latencies.lock().unwrap_or_else(PoisonError::into_inner));
         latencies.sort_unstable();
-        Ok(Run {
+        Ok(LoadResult {
             completed: self.completed.load(Ordering::SeqCst),
             rows: self.rows.load(Ordering::SeqCst),
             elapsed,
@@ -106,19 +106,22 @@ impl Driver {
         Ok(())
     }
 
-    async fn start(&self, parts: &Arc<Parts>, plan: &Arc<Plan>, key: String) {
-        let shard = Shard::of(&plan.definition.name, &key, parts.router.shards());
+    async fn start(&self, parts: &Arc<Parts>, plan: &Arc<SagaPlan>, key: String) {
+        let shard = ShardId::of(&plan.definition.name, &key, parts.router.shards());
         self.started.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Instant::now());
         let trigger = trigger(&key);
-        let start = Box::new(Start { key, trigger, traceparent: None });
-        let body = Body::Start { plan: Arc::clone(plan), start };
-        parts.router.route(shard, Message { body, record: None, receipt: Receipt::None }, Source::Call).await;
+        let start = Box::new(SagaStart { key, trigger, traceparent: None });
+        let body = MessageContent::Start { plan: Arc::clone(plan), start };
+        parts
+            .router
+            .route(shard, ShardMessage { body, record: None, receipt: MessageReceipt::None }, MessageSource::Call)
+            .await;
     }
 }
 
 /// The event of an order.
-pub(super) fn trigger(key: &str) -> Trigger {
-    Trigger {
+pub(super) fn trigger(key: &str) -> TriggerRecord {
+    TriggerRecord {
         topic: "bench".into(),
         partition: 0,
         offset: 0,
@@ -129,8 +132,8 @@ pub(super) fn trigger(key: &str) -> Trigger {
     }
 }
 
-impl Observe for Driver {
-    fn committed(&self, _saga: SagaId, _plan: &Plan, state: &State, _decision: &Decision) {
+impl CommitObserver for LoadDriver {
+    fn committed(&self, _saga: SagaId, _plan: &SagaPlan, state: &SagaState, _decision: &SagaDecision) {
         self.rows.fetch_add(1, Ordering::Relaxed);
         let status = state.status();
         if !status.is_terminal() {
@@ -140,7 +143,7 @@ impl Observe for Driver {
         if let Some(started) = started {
             self.latencies.lock().unwrap_or_else(PoisonError::into_inner).push(started.elapsed());
         }
-        if status == Status::Completed {
+        if status == SagaStatus::Completed {
             self.completed.fetch_add(1, Ordering::SeqCst);
         }
         self.ended.fetch_add(1, Ordering::SeqCst);

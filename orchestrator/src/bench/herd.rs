@@ -7,20 +7,20 @@ mod watch;
 
 use super::{
     driver::trigger,
-    memory::{self, Memory},
+    memory::{self, ProcessMemory},
     open,
-    stand::{self, PARTICIPANT, Participant, Stand},
+    stand::{self, BenchEngine, BenchParticipant, PARTICIPANT},
 };
-use crate::startup::Loaded;
+use crate::startup::LoadedDefinitions;
 use anyhow::{Context as _, ensure};
-use saga_core::state::Status;
+use saga_core::state::SagaStatus;
 use saga_engine::seeding::{self, SeedState};
 use saga_event_store::EventStore;
-use saga_resilience::overrides::{Mode, Override};
+use saga_resilience::overrides::{OverrideMode, OverrideState};
 use serde::Serialize;
 use std::{num::NonZeroU32, sync::Arc, time::Instant};
 use tracing::info;
-use watch::{Pace, Watch};
+use watch::{HerdObserver, HerdThroughput};
 
 /// Name of the herd's definition.
 pub const NAME: &str = "bench-herd";
@@ -29,7 +29,7 @@ const DEFINITION: &str = include_str!("herd/herd.saga.yaml");
 /// What all sagas of a herd wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "camelCase")]
-pub enum WaitingFor {
+pub enum HerdWaitKind {
     /// A time, which has come
     Time,
     /// The breaker of a participant, which somebody has opened; it is closed when all have been taken over
@@ -38,21 +38,21 @@ pub enum WaitingFor {
     Answer,
 }
 
-impl From<WaitingFor> for SeedState {
-    fn from(waiting_for: WaitingFor) -> SeedState {
+impl From<HerdWaitKind> for SeedState {
+    fn from(waiting_for: HerdWaitKind) -> SeedState {
         match waiting_for {
-            WaitingFor::Time => SeedState::DueTime,
-            WaitingFor::Breaker => SeedState::RefusedByBreaker,
-            WaitingFor::Answer => SeedState::AwaitedAnswer,
+            HerdWaitKind::Time => SeedState::DueTime,
+            HerdWaitKind::Breaker => SeedState::RefusedByBreaker,
+            HerdWaitKind::Answer => SeedState::AwaitedAnswer,
         }
     }
 }
 
 /// A herd.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked {
+pub struct HerdOptions {
     /// What it waits for.
-    pub waiting_for: WaitingFor,
+    pub waiting_for: HerdWaitKind,
     /// How many sagas.
     pub sagas: u32,
     /// How many of them have to end.
@@ -64,9 +64,9 @@ pub struct Asked {
 /// What was measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Herd {
+pub struct HerdReport {
     /// What the sagas waited for.
-    pub waiting_for: WaitingFor,
+    pub waiting_for: HerdWaitKind,
     /// How many were open when the engine started.
     pub sagas: u32,
     /// How long their journals took to make; those that were there before were not made.
@@ -95,39 +95,39 @@ pub struct Herd {
 ///
 /// # Errors
 /// When the store or the participant cannot be used, or nothing goes on.
-pub async fn run(store: &str, shards: u16, asked: Asked) -> anyhow::Result<Herd> {
+pub async fn run(store: &str, shards: u16, asked: HerdOptions) -> anyhow::Result<HerdReport> {
     let store = open(store, shards).await?;
-    let mut participant = Participant::start().await?;
+    let mut participant = BenchParticipant::start().await?;
     let herd = measure(&store, &participant.url, asked).await;
     participant.stop().await?;
     herd
 }
 
-async fn measure(store: &Arc<dyn EventStore>, url: &str, asked: Asked) -> anyhow::Result<Herd> {
+async fn measure(store: &Arc<dyn EventStore>, url: &str, asked: HerdOptions) -> anyhow::Result<HerdReport> {
     let loaded = stand::load("herd.saga.yaml", DEFINITION, url, asked.places)?;
     let began = Instant::now();
     fill(store, &loaded, asked).await?;
     let made_seconds = began.elapsed().as_secs_f64();
     memory::forget_the_peak()?;
-    let before = Memory::of_this_process()?;
+    let before = ProcessMemory::of_this_process()?;
 
-    let watch = Arc::new(Watch::of(store.identity().shards));
-    let mut stand = Stand::prepare(store, loaded, Arc::<Watch>::clone(&watch)).await?;
+    let watch = Arc::new(HerdObserver::of(store.identity().shards));
+    let mut stand = BenchEngine::prepare(store, loaded, Arc::<HerdObserver>::clone(&watch)).await?;
     let waiting_peak_mb = match asked.waiting_for {
-        WaitingFor::Time => {
+        HerdWaitKind::Time => {
             stand.own_all();
             None
         }
-        WaitingFor::Breaker | WaitingFor::Answer => Some(let_wait(&mut stand, &watch).await?),
+        HerdWaitKind::Breaker | HerdWaitKind::Answer => Some(let_wait(&mut stand, &watch).await?),
     };
     let pace = watch.until_ended(asked.until).await;
-    let peak = Memory::of_this_process()?.peak;
+    let peak = ProcessMemory::of_this_process()?.peak;
     stand.stop().await;
     Ok(figures(asked, made_seconds, before, waiting_peak_mb, peak, &pace?, &watch))
 }
 
 /// Makes as many sagas as are missing.
-async fn fill(store: &Arc<dyn EventStore>, loaded: &Loaded, asked: Asked) -> anyhow::Result<()> {
+async fn fill(store: &Arc<dyn EventStore>, loaded: &LoadedDefinitions, asked: HerdOptions) -> anyhow::Result<()> {
     let there = open_sagas(store.as_ref()).await?;
     ensure!(there <= asked.sagas, "the store holds {there} open sagas of the benchmark already");
     let missing = asked.sagas - there;
@@ -140,37 +140,37 @@ async fn fill(store: &Arc<dyn EventStore>, loaded: &Loaded, asked: Asked) -> any
 }
 
 async fn open_sagas(store: &dyn EventStore) -> anyhow::Result<u32> {
-    let is_open = |status: &str| status.parse::<Status>().is_ok_and(|status| !status.is_terminal());
+    let is_open = |status: &str| status.parse::<SagaStatus>().is_ok_and(|status| !status.is_terminal());
     let counts = store.counts().await?.into_iter();
     let open = counts.filter(|(saga, status, _)| saga == NAME && is_open(status)).map(|(.., count)| count);
     u32::try_from(open.sum::<i64>()).context("how many sagas are open")
 }
 
 /// Takes all over behind an open breaker, and closes it then. Answers the most memory until then, in MiB.
-async fn let_wait(stand: &mut Stand, watch: &Watch) -> anyhow::Result<f64> {
-    steer(stand, Mode::ForcedOpen);
+async fn let_wait(stand: &mut BenchEngine, watch: &HerdObserver) -> anyhow::Result<f64> {
+    steer(stand, OverrideMode::ForcedOpen);
     stand.own_all();
     watch.until_taken_over().await?;
-    let peak = Memory::of_this_process()?.peak;
+    let peak = ProcessMemory::of_this_process()?.peak;
     watch.begin_anew();
-    steer(stand, Mode::Automatic);
+    steer(stand, OverrideMode::Automatic);
     Ok(peak)
 }
 
-fn steer(stand: &Stand, mode: Mode) {
-    stand.engine.parts.guarded.apply(PARTICIPANT, &Override { mode, ..Override::default() });
+fn steer(stand: &BenchEngine, mode: OverrideMode) {
+    stand.engine.parts.guarded.apply(PARTICIPANT, &OverrideState { mode, ..OverrideState::default() });
 }
 
 fn figures(
-    asked: Asked,
+    asked: HerdOptions,
     made_seconds: f64,
-    before: Memory,
+    before: ProcessMemory,
     waiting_peak_mb: Option<f64>,
     peak_mb: f64,
-    pace: &Pace,
-    watch: &Watch,
-) -> Herd {
-    Herd {
+    pace: &HerdThroughput,
+    watch: &HerdObserver,
+) -> HerdReport {
+    HerdReport {
         waiting_for: asked.waiting_for,
         sagas: asked.sagas,
         made_seconds,

@@ -4,17 +4,17 @@ use anyhow::Context;
 
 /// What /proc says of this process, in MiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Memory {
+pub(super) struct ProcessMemory {
     /// Resident now.
     pub(super) now: f64,
     /// The most that was resident since [`forget_the_peak`].
     pub(super) peak: f64,
 }
 
-impl Memory {
-    pub(super) fn of_this_process() -> anyhow::Result<Memory> {
+impl ProcessMemory {
+    pub(super) fn of_this_process() -> anyhow::Result<ProcessMemory> {
         let status = std::fs::read_to_string("/proc/self/status").context("memory is read from /proc")?;
-        Ok(Memory { now: mebibytes(&status, "VmRSS:"), peak: mebibytes(&status, "VmHWM:") })
+        Ok(ProcessMemory { now: mebibytes(&status, "VmRSS:"), peak: mebibytes(&status, "VmHWM:") })
     }
 }
 

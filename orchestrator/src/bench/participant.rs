@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 pub(super) const STEPS: [&str; 4] = ["one", "two", "three", "four"];
 
 #[derive(Default)]
-struct Calls {
+struct StepCallCounters {
     steps: [AtomicU64; STEPS.len()],
     other: AtomicU64,
 }
@@ -38,7 +38,7 @@ pub async fn run(started: impl FnOnce(std::net::SocketAddr)) -> std::io::Result<
     let routes = Router::new()
         .route("/calls", get(count))
         .route("/{step}", post(perform))
-        .with_state(Arc::new(Calls::default()));
+        .with_state(Arc::new(StepCallCounters::default()));
     axum::serve(listener.tap_io(without_delay), routes).await
 }
 
@@ -47,13 +47,13 @@ fn without_delay(stream: &mut tokio::net::TcpStream) {
     drop(stream.set_nodelay(true));
 }
 
-async fn perform(State(calls): State<Arc<Calls>>, Path(step): Path<String>) -> impl IntoResponse {
+async fn perform(State(calls): State<Arc<StepCallCounters>>, Path(step): Path<String>) -> impl IntoResponse {
     let counter = STEPS.iter().position(|name| *name == step).map_or(&calls.other, |index| &calls.steps[index]);
     counter.fetch_add(1, Ordering::Relaxed);
     ([(header::CONTENT_TYPE, "application/json")], r#"{"ok":true}"#)
 }
 
-async fn count(State(calls): State<Arc<Calls>>) -> Json<BTreeMap<&'static str, u64>> {
+async fn count(State(calls): State<Arc<StepCallCounters>>) -> Json<BTreeMap<&'static str, u64>> {
     let steps = STEPS.iter().zip(&calls.steps).map(|(name, counter)| (*name, counter.load(Ordering::Relaxed)));
     let other = [("other", calls.other.load(Ordering::Relaxed))];
     Json(steps.chain(other).collect())

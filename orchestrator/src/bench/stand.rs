@@ -1,17 +1,17 @@
 //! What a benchmark runs: an engine that owns all shards, and the no-op participant.
 
-use crate::startup::{Files, Loaded, load_files};
+use crate::startup::{DefinitionFiles, LoadedDefinitions, load_files};
 use anyhow::Context;
-use saga_base::clock::Clock;
-use saga_core::{definition::Source, id::Shard, state::Plan};
+use saga_base::clock::EngineClock;
+use saga_core::{definition::SourceFile, id::ShardId, state::SagaPlan};
 use saga_engine::{
-    Engine, Settings,
-    catalog::Catalog,
-    observer::{Observe, Observer},
-    ownership::Ownership,
+    EngineSettings, SagaEngine,
+    catalog::DefinitionCatalog,
+    observer::{CommitObserver, ObserverHandle},
+    ownership::ShardOwnership,
 };
 use saga_event_store::EventStore;
-use saga_resilience::registry::Guarded;
+use saga_resilience::registry::GuardRegistry;
 use std::{collections::BTreeMap, num::NonZeroU32, process::Stdio, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -25,32 +25,32 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) const PARTICIPANT: &str = "noop";
 
 /// The definition, and the participant at `url`, which takes `places` calls at once.
-pub(crate) fn load(name: &str, definition: &str, url: &str, places: NonZeroU32) -> anyhow::Result<Loaded> {
+pub(crate) fn load(name: &str, definition: &str, url: &str, places: NonZeroU32) -> anyhow::Result<LoadedDefinitions> {
     let participants =
         format!("participants:\n  {PARTICIPANT}:\n    http: {{url: \"{url}\"}}\n    bulkhead: {places}\n");
-    let files = Files {
-        sagas: vec![Source::new(name, definition)],
-        participants: Some(Source::new("participants.yaml", participants)),
-        ..Files::default()
+    let files = DefinitionFiles {
+        sagas: vec![SourceFile::new(name, definition)],
+        participants: Some(SourceFile::new("participants.yaml", participants)),
+        ..DefinitionFiles::default()
     };
     Ok(load_files(&files, &|_| None)?)
 }
 
 /// A running engine.
-pub(crate) struct Stand {
-    pub(crate) engine: Engine,
-    pub(super) plan: Arc<Plan>,
-    ownership: Ownership,
+pub(crate) struct BenchEngine {
+    pub(crate) engine: SagaEngine,
+    pub(super) plan: Arc<SagaPlan>,
+    ownership: ShardOwnership,
 }
 
-impl Stand {
+impl BenchEngine {
     /// Owns all shards when it returns, or is about to.
     pub(super) async fn start(
         store: &Arc<dyn EventStore>,
-        loaded: Loaded,
-        observer: Arc<dyn Observe>,
-    ) -> anyhow::Result<Stand> {
-        let mut stand = Stand::prepare(store, loaded, observer).await?;
+        loaded: LoadedDefinitions,
+        observer: Arc<dyn CommitObserver>,
+    ) -> anyhow::Result<BenchEngine> {
+        let mut stand = BenchEngine::prepare(store, loaded, observer).await?;
         stand.own_all();
         Ok(stand)
     }
@@ -58,32 +58,32 @@ impl Stand {
     /// Owns no shard yet.
     pub(crate) async fn prepare(
         store: &Arc<dyn EventStore>,
-        loaded: Loaded,
-        observer: Arc<dyn Observe>,
-    ) -> anyhow::Result<Stand> {
+        loaded: LoadedDefinitions,
+        observer: Arc<dyn CommitObserver>,
+    ) -> anyhow::Result<BenchEngine> {
         let plan = loaded.plans.first().cloned().context("the benchmark has a definition")?;
-        let settings = Settings {
+        let settings = EngineSettings {
             store: Arc::clone(store),
-            guarded: Arc::new(Guarded::from_participants(&loaded.participants)?),
+            guarded: Arc::new(GuardRegistry::from_participants(&loaded.participants)?),
             participants: Arc::new(loaded.participants.clone()),
             participants_file: None,
-            catalog: Catalog::new(loaded.plans),
+            catalog: DefinitionCatalog::new(loaded.plans),
             shards: store.identity().shards,
             instance: format!("bench/{}", std::process::id()),
             kafka: None,
-            clock: Clock::Wall,
+            clock: EngineClock::Wall,
             most_skew: Duration::from_secs(60),
-            observer: Observer::new(observer),
+            observer: ObserverHandle::new(observer),
         };
-        let prepared = Engine::prepare(&settings).await?;
-        let engine = Engine::start(settings, prepared);
-        let ownership = Ownership::new(Arc::clone(&engine.parts));
-        Ok(Stand { engine, plan, ownership })
+        let prepared = SagaEngine::prepare(&settings).await?;
+        let engine = SagaEngine::start(settings, prepared);
+        let ownership = ShardOwnership::new(Arc::clone(&engine.parts));
+        Ok(BenchEngine { engine, plan, ownership })
     }
 
     pub(super) fn own_all(&mut self) {
         let shards = self.engine.parts.router.shards();
-        (0..shards).map(Shard).for_each(|shard| self.ownership.acquire(shard));
+        (0..shards).map(ShardId).for_each(|shard| self.ownership.acquire(shard));
     }
 
     pub(super) async fn stop(mut self) {
@@ -93,13 +93,13 @@ impl Stand {
 }
 
 /// The no-op participant, a child process.
-pub(super) struct Participant {
+pub(super) struct BenchParticipant {
     child: Child,
     pub(super) url: String,
 }
 
-impl Participant {
-    pub(super) async fn start() -> anyhow::Result<Participant> {
+impl BenchParticipant {
+    pub(super) async fn start() -> anyhow::Result<BenchParticipant> {
         let program = std::env::current_exe().context("where this program is")?;
         let mut child = Command::new(program)
             .arg("bench-participant")
@@ -111,7 +111,7 @@ impl Participant {
         let stdout = child.stdout.take().context("the participant has a standard output")?;
         let mut address = String::new();
         BufReader::new(stdout).read_line(&mut address).await?;
-        Ok(Participant { child, url: format!("http://{}", address.trim()) })
+        Ok(BenchParticipant { child, url: format!("http://{}", address.trim()) })
     }
 
     pub(super) fn id(&self) -> u32 {

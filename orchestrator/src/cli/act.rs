@@ -4,15 +4,15 @@ mod job;
 pub(super) mod told;
 
 use super::{
-    Output, output,
-    selection::Selection,
+    OutputFormat, output,
+    selection::SelectionArgs,
     server::{ServerArgs, encoded},
 };
 use crate::shell::quoted;
 use anyhow::bail;
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use saga_core::event::OperatorAction;
-use saga_engine::journal::reading::Wanted;
+use saga_engine::journal::reading::SagaQuery;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ use uuid::Uuid;
 const USUAL_WAIT_SECONDS: u64 = 3;
 
 #[derive(Debug, Args)]
-pub(super) struct ActArgs {
+pub(super) struct SagaActArgs {
     /// Ids of sagas, or their business keys; none: those that --status and its like choose
     #[arg(value_name = "ID|KEY")]
     names: Vec<String>,
@@ -32,7 +32,7 @@ pub(super) struct ActArgs {
     #[arg(long, default_value_t = super::who::types(), hide_default_value = true)]
     who: String,
     #[command(flatten, next_help_heading = "Which sagas, where no names are given")]
-    selection: Selection,
+    selection: SelectionArgs,
     /// Identity of the act, or of the job of many: repeated under the same one, nothing is done twice. Random and printed by default
     #[arg(long, value_name = "ID")]
     id: Option<String>,
@@ -47,7 +47,7 @@ pub(super) struct ActArgs {
     pace: Option<u32>,
     /// How to print what came of many
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -56,10 +56,10 @@ pub(super) struct ActArgs {
 #[derive(Debug, Args)]
 pub(super) struct StepActArgs {
     #[command(flatten)]
-    act: ActArgs,
+    act: SagaActArgs,
     /// Which of the step's commands --step means: it is refused if the saga waits for the other one
     #[arg(long, value_enum, requires = "step")]
-    direction: Option<Way>,
+    direction: Option<DirectionArg>,
     /// Only sagas that go by the definition whose hash begins so
     #[arg(long = "definition", value_name = "HASH", value_parser = NonEmptyStringValueParser::new())]
     goes_by: Option<String>,
@@ -69,7 +69,7 @@ pub(super) struct StepActArgs {
 #[derive(Debug, Args)]
 pub(super) struct WholeActArgs {
     #[command(flatten)]
-    act: ActArgs,
+    act: SagaActArgs,
     /// Only sagas that go by the definition whose hash begins so
     #[arg(long = "definition", value_name = "HASH", value_parser = NonEmptyStringValueParser::new())]
     goes_by: Option<String>,
@@ -79,10 +79,10 @@ pub(super) struct WholeActArgs {
 #[derive(Debug, Args)]
 pub(super) struct RetryArgs {
     #[command(flatten)]
-    act: ActArgs,
+    act: SagaActArgs,
     /// Which of the step's commands --step means: it is refused if the saga waits for the other one
     #[arg(long, value_enum, requires = "step")]
-    direction: Option<Way>,
+    direction: Option<DirectionArg>,
     /// Go on by another text of the definition, if it fits where the saga stands: `current`, or a hash or its beginning
     #[arg(long, value_name = "current|HASH")]
     definition: Option<String>,
@@ -93,71 +93,71 @@ pub(super) struct RetryArgs {
 
 /// Which of a step's commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Way {
+enum DirectionArg {
     /// What performs it
     Do,
     /// What undoes it
     Undo,
 }
 
-impl Way {
+impl DirectionArg {
     fn as_str(self) -> &'static str {
         match self {
-            Way::Do => "do",
-            Way::Undo => "undo",
+            DirectionArg::Do => "do",
+            DirectionArg::Undo => "undo",
         }
     }
 }
 
 /// On which step, if on one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct On {
+struct StepSelector {
     step: Option<String>,
     direction: Option<String>,
 }
 
-impl On {
-    fn of(args: &ActArgs, direction: Option<Way>) -> On {
-        On { step: args.selection.step.clone(), direction: direction.map(|way| way.as_str().to_owned()) }
+impl StepSelector {
+    fn of(args: &SagaActArgs, direction: Option<DirectionArg>) -> StepSelector {
+        StepSelector { step: args.selection.step.clone(), direction: direction.map(|way| way.as_str().to_owned()) }
     }
 
     /// As the engine tells it.
-    fn told(answer: &Value) -> On {
+    fn told(answer: &Value) -> StepSelector {
         let text = |key: &str| answer[key].as_str().map(str::to_owned);
-        On { step: text("step"), direction: text("direction") }
+        StepSelector { step: text("step"), direction: text("direction") }
     }
 }
 
 /// On whole sagas: a step only chooses which.
 pub(super) async fn act(args: WholeActArgs, action: OperatorAction) -> anyhow::Result<ExitCode> {
     let WholeActArgs { act, goes_by } = args;
-    Act { goes_by, ..Act::new(act, action, On::default()) }.perform().await
+    SagaActRequest { goes_by, ..SagaActRequest::new(act, action, StepSelector::default()) }.perform().await
 }
 
 /// On one step, or on whatever waits.
 pub(super) async fn act_on_step(args: StepActArgs, action: OperatorAction) -> anyhow::Result<ExitCode> {
     let StepActArgs { act, direction, goes_by } = args;
-    let on = On::of(&act, direction);
-    Act { goes_by, ..Act::new(act, action, on) }.perform().await
+    let on = StepSelector::of(&act, direction);
+    SagaActRequest { goes_by, ..SagaActRequest::new(act, action, on) }.perform().await
 }
 
 /// On one step, or on whatever waits, and by another text of the definition if one is named.
 pub(super) async fn retry(args: RetryArgs) -> anyhow::Result<ExitCode> {
     let RetryArgs { act, direction, definition, goes_by } = args;
-    let mut on = On::of(&act, direction);
+    let mut on = StepSelector::of(&act, direction);
     // By another text all that waits is tried again: a step only chooses which sagas.
     if definition.is_some() && act.names.is_empty() {
-        on = On::default();
+        on = StepSelector::default();
     }
-    Act { definition, goes_by, ..Act::new(act, OperatorAction::Retry, on) }.perform().await
+    SagaActRequest { definition, goes_by, ..SagaActRequest::new(act, OperatorAction::Retry, on) }.perform().await
 }
 
 /// What is asked of an engine.
-struct Act {
-    args: ActArgs,
+struct SagaActRequest {
+    args: SagaActArgs,
     id: String,
     action: OperatorAction,
-    on: On,
+    on: StepSelector,
     /// Of a retry.
     definition: Option<String>,
     /// Which definition the sagas go by.
@@ -165,40 +165,40 @@ struct Act {
 }
 
 /// On which sagas.
-enum Whose<'a> {
+enum ActScope<'a> {
     One(&'a str),
     Several,
     Chosen,
 }
 
-impl Act {
-    fn new(args: ActArgs, action: OperatorAction, on: On) -> Act {
+impl SagaActRequest {
+    fn new(args: SagaActArgs, action: OperatorAction, on: StepSelector) -> SagaActRequest {
         let id = args.id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
-        Act { args, id, action, on, definition: None, goes_by: None }
+        SagaActRequest { args, id, action, on, definition: None, goes_by: None }
     }
 
     async fn perform(self) -> anyhow::Result<ExitCode> {
         match self.whose()? {
-            Whose::One(name) => self.perform_on(name).await,
-            Whose::Several | Whose::Chosen => self.perform_on_many().await,
+            ActScope::One(name) => self.perform_on(name).await,
+            ActScope::Several | ActScope::Chosen => self.perform_on_many().await,
         }
     }
 
-    fn whose(&self) -> anyhow::Result<Whose<'_>> {
-        let wanted = Wanted { definition: self.goes_by.clone(), ..self.args.selection.wanted() };
+    fn whose(&self) -> anyhow::Result<ActScope<'_>> {
+        let wanted = SagaQuery { definition: self.goes_by.clone(), ..self.args.selection.wanted() };
         // Of a saga that is named these two say which is meant, and for which step.
-        let chooses_others = Wanted { saga: None, step: None, ..wanted.clone() }.chooses();
+        let chooses_others = SagaQuery { saga: None, step: None, ..wanted.clone() }.chooses();
         match (self.args.names.as_slice(), chooses_others) {
             ([], _) if !wanted.chooses() => bail!(
                 "which sagas? name some by id or key, or say what they have in common: --status parked --code http.422"
             ),
-            ([], _) => Ok(Whose::Chosen),
+            ([], _) => Ok(ActScope::Chosen),
             (_, true) => bail!("name sagas, or choose them by what they have in common, not both"),
             (_, false) if self.on.step.is_none() && wanted.step.is_some() && self.definition.is_none() => {
                 bail!("{} is of the whole saga: --step chooses sagas where none are named", self.action.as_str())
             }
-            ([name], false) => Ok(Whose::One(name)),
-            (_, false) => Ok(Whose::Several),
+            ([name], false) => Ok(ActScope::One(name)),
+            (_, false) => Ok(ActScope::Several),
         }
     }
 
@@ -212,7 +212,7 @@ impl Act {
             return Ok(ExitCode::from(1));
         }
         if answer["status"].as_str().is_some_and(|status| status.starts_with("accepted")) {
-            let command = self.again(&On::told(&answer));
+            let command = self.again(&StepSelector::told(&answer));
             output::note(&format!("hint: ask again what became of it; this does nothing twice:\n  {command}"));
         }
         Ok(ExitCode::SUCCESS)
@@ -258,7 +258,7 @@ impl Act {
     }
 
     /// The command that repeats the act.
-    fn again(&self, on: &On) -> String {
+    fn again(&self, on: &StepSelector) -> String {
         let mut selection = self.args.selection.clone();
         selection.step = on.step.clone().or(selection.step);
         let goes_by = if self.action == OperatorAction::Retry { "--from-definition" } else { "--definition" };
@@ -291,31 +291,31 @@ mod tests {
     use clap::Parser;
 
     #[derive(Parser)]
-    struct Skip {
+    struct SkipCommandLine {
         #[command(flatten)]
         args: StepActArgs,
     }
 
-    fn skip(line: &[&str]) -> Act {
+    fn skip(line: &[&str]) -> SagaActRequest {
         acting([&["skip", "4711", "--reason", "it isn't there", "--who", "ada"], line].concat())
     }
 
-    fn acting(line: Vec<&str>) -> Act {
-        let args = Skip::parse_from(line).args;
-        let on = On::of(&args.act, args.direction);
-        Act { goes_by: args.goes_by, ..Act::new(args.act, OperatorAction::Skip, on) }
+    fn acting(line: Vec<&str>) -> SagaActRequest {
+        let args = SkipCommandLine::parse_from(line).args;
+        let on = StepSelector::of(&args.act, args.direction);
+        SagaActRequest { goes_by: args.goes_by, ..SagaActRequest::new(args.act, OperatorAction::Skip, on) }
     }
 
     #[test]
     fn sagas_are_named_or_chosen_and_not_both() {
         let line = |rest: &[&'static str]| acting([&["skip", "--reason", "r", "--who", "ada"], rest].concat());
-        assert!(matches!(line(&["a"]).whose(), Ok(Whose::One("a"))));
-        assert!(matches!(line(&["a", "b", "--saga", "order"]).whose(), Ok(Whose::Several)));
-        assert!(matches!(line(&["--step", "charge"]).whose(), Ok(Whose::Chosen)));
+        assert!(matches!(line(&["a"]).whose(), Ok(ActScope::One("a"))));
+        assert!(matches!(line(&["a", "b", "--saga", "order"]).whose(), Ok(ActScope::Several)));
+        assert!(matches!(line(&["--step", "charge"]).whose(), Ok(ActScope::Chosen)));
         assert!(line(&["a", "--status", "parked"]).whose().is_err() && line(&[]).whose().is_err());
         assert!(line(&["--code", " "]).whose().is_err(), "a blank chooses nothing");
         for blank in ["--saga", "--step", "--code", "--definition"] {
-            let parsed = Skip::try_parse_from(["skip", "--reason", "r", "--who", "ada", "a", blank, ""]);
+            let parsed = SkipCommandLine::try_parse_from(["skip", "--reason", "r", "--who", "ada", "a", blank, ""]);
             assert!(parsed.is_err_and(|error| error.to_string().contains(blank)), "{blank} wants a value");
         }
     }
@@ -332,7 +332,7 @@ mod tests {
         );
         assert_eq!((&order["step"], &order["action"], &order["id"]), (&json!("charge"), &json!("skip"), &json!("7")));
         let again = "saga skip --status parked --step charge --code http.422 --older-than 2h --id 7 --who ada --reason r --config /etc/saga.yaml";
-        assert_eq!(act.again(&On::default()), again);
+        assert_eq!(act.again(&StepSelector::default()), again);
     }
 
     #[test]
@@ -343,14 +343,19 @@ mod tests {
             "saga skip 4711 --step charge --direction do --id {} --who ada --reason 'it isn'\\''t there' --server http://localhost:9001",
             act.id
         );
-        assert_eq!(act.again(&On::told(&answer)), expected);
+        assert_eq!(act.again(&StepSelector::told(&answer)), expected);
     }
 
     #[test]
     fn every_key_reaches_the_engine_as_it_is() {
         let path = |key: &str| {
             let line = ["skip", key, "--reason", "r", "--who", "ada", "--saga", "a b"];
-            Act::new(Skip::parse_from(line).args.act, OperatorAction::Skip, On::default()).path(key)
+            SagaActRequest::new(
+                SkipCommandLine::parse_from(line).args.act,
+                OperatorAction::Skip,
+                StepSelector::default(),
+            )
+            .path(key)
         };
         assert_eq!(path("acme/7%"), "/api/sagas/acme%2F7%25/skip?saga=a%20b");
         assert_eq!(path(".."), "/api/sagas/%2D/skip?saga=a%20b&key=%2E%2E");

@@ -2,10 +2,10 @@
 
 mod herd;
 
-use super::{ConfigFile, Output, output};
+use super::{ConfigFileArgs, OutputFormat, output};
 use crate::{
-    bench::{self, Round},
-    config::{self, Config, Sources},
+    bench::{self, BenchRound},
+    config::{self, ConfigSources, EngineConfig},
 };
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
@@ -14,13 +14,13 @@ use std::process::ExitCode;
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct BenchArgs {
     #[command(subcommand)]
-    other: Option<Other>,
+    other: Option<BenchSubcommand>,
     #[command(flatten)]
     rounds: RoundsArgs,
 }
 
 #[derive(Debug, Subcommand)]
-enum Other {
+enum BenchSubcommand {
     /// Measure how an engine takes over sagas that were open before it started, and all want something at once
     Herd(herd::HerdArgs),
 }
@@ -37,29 +37,29 @@ struct RoundsArgs {
     store: StoreArgs,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
 }
 
 /// Where a benchmark writes.
 #[derive(Debug, Args)]
 struct StoreArgs {
     #[command(flatten)]
-    file: ConfigFile,
+    file: ConfigFileArgs,
     /// Address of an event store that no engine uses
     #[arg(long, value_name = "ADDRESS")]
     store: Option<String>,
 }
 
 impl StoreArgs {
-    fn config(self) -> anyhow::Result<Config> {
+    fn config(self) -> anyhow::Result<EngineConfig> {
         let flags = self.store.map(|store| vec![("store", store)]).unwrap_or_default();
-        Ok(config::load(&Sources::of_process(self.file.config.as_deref(), flags))?)
+        Ok(config::load(&ConfigSources::of_process(self.file.config.as_deref(), flags))?)
     }
 }
 
 pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.other {
-        Some(Other::Herd(args)) => herd::run(args).await,
+        Some(BenchSubcommand::Herd(args)) => herd::run(args).await,
         None => rounds(args.rounds).await,
     }
 }
@@ -68,11 +68,11 @@ async fn rounds(args: RoundsArgs) -> anyhow::Result<ExitCode> {
     let config = args.store.config()?;
     let rounds = bench::run(&config.store, config.shards, args.sagas, &args.in_flight).await?;
     output::many(&rounds, args.output, table)?;
-    Ok(if rounds.iter().all(Round::is_whole) { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if rounds.iter().all(BenchRound::is_whole) { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn table(rounds: &[Round]) -> String {
-    let row = |round: &Round| {
+fn table(rounds: &[BenchRound]) -> String {
+    let row = |round: &BenchRound| {
         [
             round.in_flight.to_string(),
             format!("{:.0}", round.sagas_per_second),

@@ -1,13 +1,15 @@
 //! `check` and `schema`.
 
-use super::{CheckOutput, ConfigFile, output};
+use super::{CheckOutputFormat, ConfigFileArgs, output};
 use crate::{
-    config::{self, Sources, Topics, WrongInFile},
-    startup::{self, Files},
+    config::{self, ConfigFileProblem, ConfigSources, InternalTopics},
+    startup::{self, DefinitionFiles},
 };
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use saga_core::definition::{self, Code, Diagnostic, Severity, Style, participants::Missing, schema};
+use saga_core::definition::{
+    self, CheckFinding, Code, FindingSeverity, RenderStyle, participants::MissingVariablePolicy, schema,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -23,28 +25,28 @@ pub(super) struct CheckArgs {
     #[arg(long, value_name = "DIR")]
     schemas: Option<PathBuf>,
     #[command(flatten)]
-    file: ConfigFile,
+    file: ConfigFileArgs,
     /// Warn of variables of participants.yaml that are not set, in place of an error: for who does not have the secrets
     #[arg(long)]
     allow_missing_env: bool,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    output: CheckOutput,
+    output: CheckOutputFormat,
 }
 
 /// A file format that has a JSON Schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub(super) enum SchemaFormat {
     /// `*.saga.yaml`
     Saga,
     /// `participants.yaml`
     Participants,
 }
 
-pub(super) fn schema(format: Format) -> anyhow::Result<ExitCode> {
+pub(super) fn schema(format: SchemaFormat) -> anyhow::Result<ExitCode> {
     let schema = match format {
-        Format::Saga => schema::saga(),
-        Format::Participants => schema::participants(),
+        SchemaFormat::Saga => schema::saga(),
+        SchemaFormat::Participants => schema::participants(),
     };
     output::line(schema::text(&schema).trim_end())?;
     Ok(ExitCode::SUCCESS)
@@ -53,13 +55,13 @@ pub(super) fn schema(format: Format) -> anyhow::Result<ExitCode> {
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let topics = args.topics();
     let mut findings = Vec::new();
-    let mut counted = Counted::default();
+    let mut counted = CheckCounts::default();
     let (paths, schemas) = args.places()?;
     findings.extend(args.of_config());
     let mut event_types = BTreeSet::new();
     let mut read = Vec::new();
     for (folder, paths) in by_folder(&paths)? {
-        let mut files = Files::beside(&folder, &schemas).with_context(|| format!("{}", folder.display()))?;
+        let mut files = DefinitionFiles::beside(&folder, &schemas).with_context(|| format!("{}", folder.display()))?;
         files.add_definitions(&paths)?;
         counted.definitions += paths.len();
         let checked = files.check(&topics, args.missing());
@@ -78,7 +80,7 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         }
     }
     // What is wrong in a definition hides its type.
-    let is_whole = paths.iter().all(|path| path.is_dir()) && !findings.iter().any(Diagnostic::is_error);
+    let is_whole = paths.iter().all(|path| path.is_dir()) && !findings.iter().any(CheckFinding::is_error);
     findings.extend(startup::unused_schemas(&read, &event_types, is_whole));
     dedup(&mut findings);
     print(&findings, args.output)?;
@@ -94,42 +96,42 @@ impl CheckArgs {
         if let (false, Some(schemas)) = (self.paths.is_empty(), &self.schemas) {
             return Ok((self.paths.clone(), schemas.clone()));
         }
-        let folders = config::folders(&Sources::of_process(self.file.config.as_deref(), Vec::new()))?;
+        let folders = config::folders(&ConfigSources::of_process(self.file.config.as_deref(), Vec::new()))?;
         let paths = if self.paths.is_empty() { vec![folders.sagas] } else { self.paths.clone() };
         Ok((paths, self.schemas.clone().unwrap_or(folders.schemas)))
     }
 
     /// What is wrong in the configuration: an error where somebody names it.
-    fn of_config(&self) -> Vec<Diagnostic> {
-        let wrong = config::wrong_in_file(&Sources::of_process(self.file.config.as_deref(), Vec::new()));
-        let finding = |wrong: WrongInFile| {
-            let severity = if wrong.is_named { Severity::Error } else { Severity::Warning };
+    fn of_config(&self) -> Vec<CheckFinding> {
+        let wrong = config::wrong_in_file(&ConfigSources::of_process(self.file.config.as_deref(), Vec::new()));
+        let finding = |wrong: ConfigFileProblem| {
+            let severity = if wrong.is_named { FindingSeverity::Error } else { FindingSeverity::Warning };
             let help = "docs/configuration.md has all keys and what they take";
-            Diagnostic::of_file(Code::BadConfig, severity, wrong.file, wrong.message, help)
+            CheckFinding::of_file(Code::BadConfig, severity, wrong.file, wrong.message, help)
         };
         wrong.into_iter().map(finding).collect()
     }
 
     /// Whether a file that is not read with one folder is read with another one that was named.
-    fn names_folder_of(&self, finding: &Diagnostic) -> bool {
+    fn names_folder_of(&self, finding: &CheckFinding) -> bool {
         let folder = Path::new(&finding.file).parent();
         let is_named = self.paths.iter().any(|path| Some(path.as_path()) == folder || path == Path::new(&finding.file));
         finding.code == Code::NotRead && finding.file.ends_with(".saga.yaml") && is_named
     }
 
-    fn missing(&self) -> Missing {
-        if self.allow_missing_env { Missing::Allowed } else { Missing::Refused }
+    fn missing(&self) -> MissingVariablePolicy {
+        if self.allow_missing_env { MissingVariablePolicy::Allowed } else { MissingVariablePolicy::Refused }
     }
 
     /// The engine's own, as the configuration names them, where there is one that can be read; a check needs none.
-    fn topics(&self) -> Topics {
-        config::topics(&Sources::of_process(self.file.config.as_deref(), Vec::new())).unwrap_or_default()
+    fn topics(&self) -> InternalTopics {
+        config::topics(&ConfigSources::of_process(self.file.config.as_deref(), Vec::new())).unwrap_or_default()
     }
 }
 
 /// What was found with several folders is said once.
-fn dedup(findings: &mut Vec<Diagnostic>) {
-    let mut seen: Vec<Diagnostic> = Vec::new();
+fn dedup(findings: &mut Vec<CheckFinding>) {
+    let mut seen: Vec<CheckFinding> = Vec::new();
     findings.retain(|finding| {
         let is_new = finding.code != Code::NotRead || !seen.contains(finding);
         if is_new && finding.code == Code::NotRead {
@@ -141,13 +143,13 @@ fn dedup(findings: &mut Vec<Diagnostic>) {
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counted {
+struct CheckCounts {
     definitions: usize,
     errors: usize,
     warnings: usize,
 }
 
-impl Counted {
+impl CheckCounts {
     fn summary(self) -> String {
         let several = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
         let warnings = several(self.warnings, "warning");
@@ -182,11 +184,11 @@ fn of_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(definitions)
 }
 
-fn print(findings: &[Diagnostic], format: CheckOutput) -> anyhow::Result<()> {
+fn print(findings: &[CheckFinding], format: CheckOutputFormat) -> anyhow::Result<()> {
     match format {
-        CheckOutput::Json => findings.iter().try_for_each(|finding| output::line(&finding.json().to_string())),
-        CheckOutput::Text if findings.is_empty() => Ok(()),
-        CheckOutput::Text => output::line(definition::render(findings, Style::Plain).trim_end()),
+        CheckOutputFormat::Json => findings.iter().try_for_each(|finding| output::line(&finding.json().to_string())),
+        CheckOutputFormat::Text if findings.is_empty() => Ok(()),
+        CheckOutputFormat::Text => output::line(definition::render(findings, RenderStyle::Plain).trim_end()),
     }
 }
 
@@ -196,9 +198,9 @@ mod tests {
 
     #[test]
     fn a_summary_counts_in_words() {
-        let counted = Counted { definitions: 1, errors: 0, warnings: 0 };
+        let counted = CheckCounts { definitions: 1, errors: 0, warnings: 0 };
         assert_eq!(counted.summary(), "1 definition checked, 0 warnings");
-        let counted = Counted { definitions: 3, errors: 2, warnings: 1 };
+        let counted = CheckCounts { definitions: 3, errors: 2, warnings: 1 };
         assert_eq!(counted.summary(), "3 definitions checked, 2 errors, 1 warning");
     }
 

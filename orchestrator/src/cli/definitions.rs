@@ -1,6 +1,6 @@
 //! `definitions list`: which definitions start sagas on an engine.
 
-use super::{output, server::AnswerArgs};
+use super::{output, server::ServerOutputArgs};
 use clap::Subcommand;
 use serde_json::Value;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 #[derive(Debug, Subcommand)]
 pub(super) enum DefinitionsCommand {
     /// List the definitions that start sagas on an engine
-    List(AnswerArgs),
+    List(ServerOutputArgs),
 }
 
 /// Digits of a hash that tell definitions apart for people.

@@ -4,11 +4,11 @@ mod print;
 mod watch;
 
 use super::{
-    Output, output,
-    server::{AnswerArgs, ServerArgs, encoded},
+    OutputFormat, output,
+    server::{ServerArgs, ServerOutputArgs, encoded},
 };
 use clap::{ArgGroup, Args, Subcommand};
-use saga_resilience::overrides::GivenRate;
+use saga_resilience::overrides::ManualRate;
 use serde_json::{Value, json};
 use std::{num::NonZeroU32, process::ExitCode};
 
@@ -16,46 +16,46 @@ use std::{num::NonZeroU32, process::ExitCode};
 #[derive(Debug, Subcommand)]
 pub(super) enum GuardCommand {
     /// Show the guards of all participants
-    List(AnswerArgs),
+    List(ServerOutputArgs),
     /// Show the guards of one participant, and what was done to them
-    Show(ShowArgs),
+    Show(GuardShowArgs),
     /// Let no call through until somebody says otherwise
-    Open(ActArgs),
+    Open(GuardActArgs),
     /// Let every call through until somebody says otherwise, and count nothing
-    Close(ActArgs),
+    Close(GuardActArgs),
     /// Take back all that was done, and begin with a closed breaker and an empty window
-    Reset(ActArgs),
+    Reset(GuardActArgs),
     /// Let every call through and count, so that the metrics show what the breaker would do
-    MetricsOnly(ActArgs),
+    MetricsOnly(GuardActArgs),
     /// Set limits other than those of participants.yaml; what is not given stays
-    Set(SetArgs),
+    Set(GuardSetArgs),
     /// Show what was done to guards, by whom and why, newest first
-    Acts(ActsArgs),
+    Acts(GuardActsArgs),
     /// Follow what happens to guards, one line a change
-    Watch(WatchArgs),
+    Watch(GuardWatchArgs),
     /// Read participants.yaml again, now; a change is noticed within some seconds anyway
-    Reload(ReloadArgs),
+    Reload(GuardReloadArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ReloadArgs {
+pub(super) struct GuardReloadArgs {
     #[command(flatten)]
     server: ServerArgs,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ShowArgs {
+pub(super) struct GuardShowArgs {
     /// Its name in participants.yaml
     participant: String,
     #[command(flatten)]
     server: ServerArgs,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ActArgs {
+pub(super) struct GuardActArgs {
     /// Its name in participants.yaml
     participant: String,
     /// Why; goes on record
@@ -70,9 +70,9 @@ pub(super) struct ActArgs {
 
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("limits").args(["share", "bulkhead", "rate"]).required(true).multiple(true)))]
-pub(super) struct SetArgs {
+pub(super) struct GuardSetArgs {
     #[command(flatten)]
-    act: ActArgs,
+    act: GuardActArgs,
     /// Use only this share of its capacity: above 0, at most 1
     #[arg(long, value_parser = share)]
     share: Option<f64>,
@@ -81,7 +81,7 @@ pub(super) struct SetArgs {
     bulkhead: Option<NonZeroU32>,
     /// Calls in a second, a minute or an hour: 50/s, 600/m, 1000/h
     #[arg(long)]
-    rate: Option<GivenRate>,
+    rate: Option<ManualRate>,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -95,7 +95,7 @@ fn places(text: &str) -> Result<NonZeroU32, String> {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ActsArgs {
+pub(super) struct GuardActsArgs {
     /// Only those of this participant
     #[arg(long)]
     participant: Option<String>,
@@ -106,11 +106,11 @@ pub(super) struct ActsArgs {
     server: ServerArgs,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct WatchArgs {
+pub(super) struct GuardWatchArgs {
     /// Only those of this participant
     #[arg(long)]
     participant: Option<String>,
@@ -118,7 +118,7 @@ pub(super) struct WatchArgs {
     server: ServerArgs,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
 }
 
 pub(super) async fn run(command: GuardCommand) -> anyhow::Result<ExitCode> {
@@ -136,32 +136,32 @@ pub(super) async fn run(command: GuardCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn list(args: AnswerArgs) -> anyhow::Result<ExitCode> {
+async fn list(args: ServerOutputArgs) -> anyhow::Result<ExitCode> {
     let answer = args.server.open()?.get("/api/guards").await?;
     let path = print::critical_path(&answer["criticalPath"]);
     output::many(&items(&answer, "guards"), args.output, |guards| format!("{}{path}", print::guards(guards)))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(args: ShowArgs) -> anyhow::Result<ExitCode> {
+async fn show(args: GuardShowArgs) -> anyhow::Result<ExitCode> {
     let answer = args.server.open()?.get(&format!("/api/guards/{}", encoded(&args.participant))).await?;
     output::one(&answer, args.output, print::guard)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn acts(args: ActsArgs) -> anyhow::Result<ExitCode> {
+async fn acts(args: GuardActsArgs) -> anyhow::Result<ExitCode> {
     let whose = args.participant.as_deref().map(|name| format!("&participant={}", encoded(name))).unwrap_or_default();
     let answer = args.server.open()?.get(&format!("/api/guards/acts?limit={}{whose}", args.limit)).await?;
     output::many(&items(&answer, "acts"), args.output, print::acts)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn set(args: SetArgs) -> anyhow::Result<ExitCode> {
-    let SetArgs { act: whom, share, bulkhead, rate } = args;
+async fn set(args: GuardSetArgs) -> anyhow::Result<ExitCode> {
+    let GuardSetArgs { act: whom, share, bulkhead, rate } = args;
     act(whom, "set", json!({"share": share, "bulkhead": bulkhead, "rate": rate})).await
 }
 
-async fn act(args: ActArgs, word: &str, mut body: Value) -> anyhow::Result<ExitCode> {
+async fn act(args: GuardActArgs, word: &str, mut body: Value) -> anyhow::Result<ExitCode> {
     body["who"] = json!(args.who);
     body["reason"] = json!(args.reason);
     let path = format!("/api/guards/{}/{word}", encoded(&args.participant));
@@ -171,7 +171,7 @@ async fn act(args: ActArgs, word: &str, mut body: Value) -> anyhow::Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-async fn reload(args: ReloadArgs) -> anyhow::Result<ExitCode> {
+async fn reload(args: GuardReloadArgs) -> anyhow::Result<ExitCode> {
     let answer = args.server.open()?.post("/api/participants/reload", &json!({})).await?;
     output::line(&format!("participants.yaml: {}", answer["status"].as_str().unwrap_or_default()))?;
     Ok(ExitCode::SUCCESS)

@@ -1,10 +1,10 @@
 //! `jobs …`: acts on many sagas, as the engines have them on record.
 
 use super::{
-    Output,
+    OutputFormat,
     act::told,
     output,
-    server::{AnswerArgs, ServerArgs, encoded},
+    server::{ServerArgs, ServerOutputArgs, encoded},
 };
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -16,22 +16,22 @@ use std::{collections::HashSet, process::ExitCode};
 #[derive(Debug, Subcommand)]
 pub(super) enum JobsCommand {
     /// List the jobs on record of all engines, newest first
-    List(AnswerArgs),
+    List(ServerOutputArgs),
     /// Show what came of each saga of a job, from the engine that it runs or ran on
-    Show(OneArgs),
+    Show(JobArgs),
     /// Stop a job; what it has done stays done
-    Stop(OneArgs),
+    Stop(JobArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct OneArgs {
+pub(super) struct JobArgs {
     /// Its id, as the command that began it printed it
     job: String,
     #[command(flatten)]
     server: ServerArgs,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
 }
 
 pub(super) async fn run(command: JobsCommand) -> anyhow::Result<ExitCode> {
@@ -42,7 +42,7 @@ pub(super) async fn run(command: JobsCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn list(args: &AnswerArgs) -> anyhow::Result<ExitCode> {
+async fn list(args: &ServerOutputArgs) -> anyhow::Result<ExitCode> {
     let answer = args.server.open()?.get("/api/jobs").await?;
     output::many(&latest(&answer), args.output, table)?;
     Ok(ExitCode::SUCCESS)
@@ -58,7 +58,7 @@ fn latest(answer: &Value) -> Vec<Value> {
     jobs
 }
 
-async fn show(args: &OneArgs) -> anyhow::Result<ExitCode> {
+async fn show(args: &JobArgs) -> anyhow::Result<ExitCode> {
     let server = args.server.open()?;
     let mut after = 0;
     loop {
@@ -76,7 +76,7 @@ async fn show(args: &OneArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn stop(args: &OneArgs) -> anyhow::Result<ExitCode> {
+async fn stop(args: &JobArgs) -> anyhow::Result<ExitCode> {
     let server = args.server.open()?;
     server.delete(&path(args)).await?;
     let answer = server.get(&path(args)).await?;
@@ -85,7 +85,7 @@ async fn stop(args: &OneArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn path(args: &OneArgs) -> String {
+fn path(args: &JobArgs) -> String {
     format!("/api/jobs/{}", encoded(&args.job))
 }
 

@@ -2,14 +2,14 @@
 
 mod table;
 
-use super::{ConfigFile, Output, output, read, selection::Selection};
+use super::{ConfigFileArgs, OutputFormat, output, read, selection::SelectionArgs};
 use anyhow::bail;
 use clap::{Args, builder::NonEmptyStringValueParser};
 use saga_core::id::SagaId;
 use saga_engine::journal::{
-    self, Plans,
-    counts::{self, By, Group},
-    reading::{self, Looked, SagaLine, Wanted},
+    self, PlanCache,
+    counts::{self, CountDimension, SagaGroup},
+    reading::{self, RefreshScope, SagaLine, SagaQuery},
 };
 use saga_event_store::EventStore;
 use std::process::ExitCode;
@@ -20,12 +20,12 @@ const PAGE: u32 = 500;
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]
-    file: ConfigFile,
+    file: ConfigFileArgs,
     /// Address of the event store, instead of the configuration's
     #[arg(long, value_name = "ADDRESS")]
     store: Option<String>,
     #[command(flatten)]
-    selection: Selection,
+    selection: SelectionArgs,
     /// Only sagas that go by the definition whose hash begins so
     #[arg(long, value_name = "HASH", value_parser = NonEmptyStringValueParser::new())]
     definition: Option<String>,
@@ -46,16 +46,16 @@ pub(super) struct ListArgs {
     count: bool,
     /// What they are counted by, separated by commas: saga, status, step, code, waitingOn, definition
     #[arg(long, value_name = "WORDS", value_delimiter = ',', requires = "count", default_value = "status,step,code")]
-    by: Vec<By>,
+    by: Vec<CountDimension>,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
 }
 
 impl ListArgs {
-    fn wanted(&self) -> Wanted {
+    fn wanted(&self) -> SagaQuery {
         let (key, definition) = (self.key.clone(), self.definition.clone());
-        Wanted { key, definition, before: self.before, ..self.selection.wanted() }
+        SagaQuery { key, definition, before: self.before, ..self.selection.wanted() }
     }
 }
 
@@ -66,25 +66,25 @@ pub(super) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
 
 /// Lines of several definitions with one key.
 pub(super) fn several(lines: &[SagaLine]) -> String {
-    table::lines(lines, table::Header::Shown)
+    table::lines(lines, table::TableHeader::Shown)
 }
 
 async fn lines(store: &dyn EventStore, args: &ListArgs) -> anyhow::Result<ExitCode> {
-    let plans = Plans::default();
+    let plans = PlanCache::default();
     let mut wanted = args.wanted();
     let mut left = if args.all { u32::MAX } else { args.limit };
-    let mut header = table::Header::Shown;
+    let mut header = table::TableHeader::Shown;
     loop {
         wanted.limit = left.min(PAGE);
         let mut page = reading::list(store, &wanted).await?;
-        reading::refresh(store, &plans, &mut page, Looked::Open).await?;
-        if page.is_empty() && header == table::Header::Shown {
+        reading::refresh(store, &plans, &mut page, RefreshScope::Open).await?;
+        if page.is_empty() && header == table::TableHeader::Shown {
             found_nothing(store, &plans, &wanted).await?;
         }
-        if !page.is_empty() || header == table::Header::Shown {
+        if !page.is_empty() || header == table::TableHeader::Shown {
             output::many(&page, args.output, |page| table::lines(page, header))?;
         }
-        header = table::Header::Left;
+        header = table::TableHeader::Left;
         let count = u32::try_from(page.len()).unwrap_or(u32::MAX);
         left -= count.min(left);
         let Some(last) = page.last().filter(|_| count == wanted.limit) else { return Ok(ExitCode::SUCCESS) };
@@ -98,7 +98,7 @@ async fn lines(store: &dyn EventStore, args: &ListArgs) -> anyhow::Result<ExitCo
 }
 
 /// A slip is an error, in place of an empty list.
-async fn found_nothing(store: &dyn EventStore, plans: &Plans, wanted: &Wanted) -> anyhow::Result<()> {
+async fn found_nothing(store: &dyn EventStore, plans: &PlanCache, wanted: &SagaQuery) -> anyhow::Result<()> {
     match journal::misnamed(store, plans, wanted, &[]).await? {
         Some(misnamed) => bail!("{misnamed}"),
         None => Ok(()),
@@ -110,9 +110,9 @@ async fn count(store: &dyn EventStore, args: &ListArgs) -> anyhow::Result<ExitCo
         Ok(wanted) => wanted,
         Err(unbounded) => bail!("{unbounded}\nhint: --started-within 1d"),
     };
-    let groups: Vec<Group> = counts::count(store, &wanted, &args.by).await?;
+    let groups: Vec<SagaGroup> = counts::count(store, &wanted, &args.by).await?;
     if groups.is_empty() {
-        found_nothing(store, &Plans::default(), &wanted).await?;
+        found_nothing(store, &PlanCache::default(), &wanted).await?;
     }
     output::many(&groups, args.output, |groups| table::groups(groups, &args.by))?;
     Ok(ExitCode::SUCCESS)

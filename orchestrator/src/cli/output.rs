@@ -1,6 +1,6 @@
 //! The one place that prints data. What strangers wrote (events, participants, other people) steers no terminal: it is written out here.
 
-use super::Output;
+use super::OutputFormat;
 use crate::visible;
 use saga_base::secrets;
 use serde::Serialize;
@@ -26,33 +26,41 @@ fn line_is_taken(text: &str) -> anyhow::Result<bool> {
 }
 
 /// Prints the next value of a list without an end; false: whoever read us has seen enough.
-pub(super) fn next<T: Serialize>(value: &T, output: Output, table: impl FnOnce(&T) -> String) -> anyhow::Result<bool> {
+pub(super) fn next<T: Serialize>(
+    value: &T,
+    output: OutputFormat,
+    table: impl FnOnce(&T) -> String,
+) -> anyhow::Result<bool> {
     match output {
-        Output::Table => line_is_taken(&table(value)),
-        Output::Json => line_is_taken(&json(value)?),
-        Output::Yaml => line_is_taken(&format!("---\n{}", yaml(value)?.trim_end())),
+        OutputFormat::Table => line_is_taken(&table(value)),
+        OutputFormat::Json => line_is_taken(&json(value)?),
+        OutputFormat::Yaml => line_is_taken(&format!("---\n{}", yaml(value)?.trim_end())),
     }
 }
 
 /// Prints one value, as its JSON or YAML, or as `table` says.
-pub(super) fn one<T: Serialize>(value: &T, output: Output, table: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+pub(super) fn one<T: Serialize>(
+    value: &T,
+    output: OutputFormat,
+    table: impl FnOnce(&T) -> String,
+) -> anyhow::Result<()> {
     match output {
-        Output::Table => line(table(value).trim_end()),
-        Output::Json => line(&json(value)?),
-        Output::Yaml => line(yaml(value)?.trim_end()),
+        OutputFormat::Table => line(table(value).trim_end()),
+        OutputFormat::Json => line(&json(value)?),
+        OutputFormat::Yaml => line(yaml(value)?.trim_end()),
     }
 }
 
 /// Prints a list: one JSON object per line, one YAML document each, or a table.
 pub(super) fn many<T: Serialize>(
     values: &[T],
-    output: Output,
+    output: OutputFormat,
     table: impl FnOnce(&[T]) -> String,
 ) -> anyhow::Result<()> {
     match output {
-        Output::Table => line(table(values).trim_end()),
-        Output::Json => values.iter().try_for_each(|value| line(&json(value)?)),
-        Output::Yaml => values.iter().try_for_each(|value| line(&format!("---\n{}", yaml(value)?.trim_end()))),
+        OutputFormat::Table => line(table(values).trim_end()),
+        OutputFormat::Json => values.iter().try_for_each(|value| line(&json(value)?)),
+        OutputFormat::Yaml => values.iter().try_for_each(|value| line(&format!("---\n{}", yaml(value)?.trim_end()))),
     }
 }
 

@@ -1,31 +1,31 @@
 //! `show`, `history`: read the store, and talk to nobody else.
 
-use super::{ConfigFile, Output, list, output, server::ServerArgs};
+use super::{ConfigFileArgs, OutputFormat, list, output, server::ServerArgs};
 use crate::{
-    config::{self, Sources},
+    config::{self, ConfigSources},
     visible,
 };
 use anyhow::{Context, bail};
 use clap::Args;
 use saga_core::{
-    command::Guard,
+    command::GuardKind,
     id::SagaId,
-    state::view::{self, IncidentView, NeedView, SagaView, StepPhase, StepView},
+    state::view::{self, IncidentView, OperatorNeedView, SagaView, StepPhase, StepView},
 };
 use saga_engine::journal::{
-    Plans,
+    PlanCache,
     history::HistoryLine,
-    payloads::Payloads,
-    reading::{self, Found, Looked},
-    shown::{self, Shown},
+    payloads::PayloadDetail,
+    reading::{self, RefreshScope, SagaLookup},
+    shown::{self, SagaDisplay},
 };
-use saga_event_store::{Access, EventStore};
+use saga_event_store::{EventStore, StoreAccess};
 use serde::Serialize;
 use serde_json::Value;
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 #[derive(Debug, Args)]
-pub(super) struct OneArgs {
+pub(super) struct SagaReadArgs {
     /// The saga's id, or its business key
     #[arg(value_name = "ID|KEY")]
     name: String,
@@ -33,7 +33,7 @@ pub(super) struct OneArgs {
     #[arg(long, value_name = "NAME")]
     saga: Option<String>,
     #[command(flatten)]
-    file: ConfigFile,
+    file: ConfigFileArgs,
     /// Address of the event store, instead of the configuration's
     #[arg(long, value_name = "ADDRESS")]
     store: Option<String>,
@@ -45,12 +45,12 @@ pub(super) struct OneArgs {
     full: bool,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
 }
 
-impl OneArgs {
-    fn payloads(&self) -> Payloads {
-        if self.full { Payloads::Full } else { Payloads::Short }
+impl SagaReadArgs {
+    fn payloads(&self) -> PayloadDetail {
+        if self.full { PayloadDetail::Full } else { PayloadDetail::Short }
     }
 }
 
@@ -86,17 +86,17 @@ fn titled(title: &str, payload: &Value, full: bool) -> String {
 /// An engine that is there answers at once.
 const ASKS_AN_ENGINE: Duration = Duration::from_secs(2);
 
-pub(super) async fn show(args: OneArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn show(args: SagaReadArgs) -> anyhow::Result<ExitCode> {
     let saga = args.payloads().of_saga(shown(&args).await?.view());
     let held_by = if saga.waits_on.is_empty() { Vec::new() } else { held_by(&args, &saga).await };
-    output::one(&Held { saga, held_by }, args.output, |held| held_text(held, args.full))?;
+    output::one(&SagaShowOutput { saga, held_by }, args.output, |held| held_text(held, args.full))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// A saga, and how the guards stand that hold it back, as an engine sees them.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Held {
+struct SagaShowOutput {
     #[serde(flatten)]
     saga: SagaView,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -104,7 +104,7 @@ struct Held {
 }
 
 /// The store tells that a guard holds the saga back; why, only an engine knows. Without one the rest is shown all the same.
-async fn held_by(args: &OneArgs, saga: &SagaView) -> Vec<Value> {
+async fn held_by(args: &SagaReadArgs, saga: &SagaView) -> Vec<Value> {
     let asked = async {
         let server = ServerArgs::of(args.server.clone(), args.file.clone()).open()?;
         server.get(&format!("/api/sagas/{}", saga.id)).await
@@ -118,7 +118,7 @@ async fn held_by(args: &OneArgs, saga: &SagaView) -> Vec<Value> {
     }
 }
 
-fn held_text(held: &Held, full: bool) -> String {
+fn held_text(held: &SagaShowOutput, full: bool) -> String {
     let why = |it: &Value| it["text"].as_str().map(|text| format!("{}\n", visible::in_line(text)));
     show_text(&held.saga, &held.held_by.iter().filter_map(why).collect::<String>(), full)
 }
@@ -173,7 +173,7 @@ fn payloads(saga: &SagaView, full: bool) -> String {
 
 fn waits_on(held: &str) -> String {
     match held.split_once(':') {
-        Some((_, whose)) if !held.starts_with(Guard::Transport.as_str()) => {
+        Some((_, whose)) if !held.starts_with(GuardKind::Transport.as_str()) => {
             format!("waits on {held}; `saga guard show {whose}` says how it stands and who has said what\n")
         }
         Some(_) | None => format!("waits on {held}\n"),
@@ -182,7 +182,7 @@ fn waits_on(held: &str) -> String {
 
 /// All that it waits for a person for, and what can be done about each.
 fn needs_person(saga: &SagaView) -> String {
-    let row = |need: &NeedView| {
+    let row = |need: &OperatorNeedView| {
         let acts: Vec<&str> = need.acts.iter().map(|act| act.as_str()).collect();
         [need.name(), word(need.phase), view::told(&need.failure), acts.join(", ")]
     };
@@ -205,7 +205,7 @@ fn attempts(step: &StepView) -> String {
     }
 }
 
-pub(super) async fn history(args: OneArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn history(args: SagaReadArgs) -> anyhow::Result<ExitCode> {
     let shown = shown(&args).await?;
     let lines = args.payloads().of_history(shown.history());
     output::many(&lines, args.output, |lines| history_table(lines, args.full))?;
@@ -225,31 +225,33 @@ fn width(full: bool) -> Option<usize> {
     if full { None } else { output::width() }
 }
 
-pub(super) async fn open(file: &ConfigFile, store: Option<String>) -> anyhow::Result<Arc<dyn EventStore>> {
+pub(super) async fn open(file: &ConfigFileArgs, store: Option<String>) -> anyhow::Result<Arc<dyn EventStore>> {
     let flags = store.map(|store| vec![("store", store)]).unwrap_or_default();
-    let sources = Sources::of_process(file.config.as_deref(), flags);
+    let sources = ConfigSources::of_process(file.config.as_deref(), flags);
     let config = config::load(&sources)?;
     if !config::names(&sources, "store") {
         let place = saga_event_store::place(&config.store);
         output::note(&format!("no configuration names a store: this is the default one, {place}"));
     }
-    saga_event_store::open(&config.store, Access::Read).await.context("the event store cannot be read (key `store`)")
+    saga_event_store::open(&config.store, StoreAccess::Read)
+        .await
+        .context("the event store cannot be read (key `store`)")
 }
 
-async fn shown(args: &OneArgs) -> anyhow::Result<Shown> {
+async fn shown(args: &SagaReadArgs) -> anyhow::Result<SagaDisplay> {
     let store = open(&args.file, args.store.clone()).await?;
     let mut found = reading::find(store.as_ref(), &args.name, args.saga.as_deref()).await?;
-    if let Found::Several(lines) = &mut found {
-        reading::refresh(store.as_ref(), &Plans::default(), lines, Looked::Open).await?;
+    if let SagaLookup::Several(lines) = &mut found {
+        reading::refresh(store.as_ref(), &PlanCache::default(), lines, RefreshScope::Open).await?;
     }
     let id = the_one(found, &args.name)?;
-    let shown = shown::show(store.as_ref(), &Plans::default(), id).await?;
+    let shown = shown::show(store.as_ref(), &PlanCache::default(), id).await?;
     shown.with_context(|| format!("no saga has the id {id}"))
 }
 
-fn the_one(found: Found, name: &str) -> anyhow::Result<SagaId> {
+fn the_one(found: SagaLookup, name: &str) -> anyhow::Result<SagaId> {
     match found {
-        Found::One { id, earlier } => {
+        SagaLookup::One { id, earlier } => {
             if !earlier.is_empty() {
                 let ids: Vec<String> = earlier.iter().map(ToString::to_string).collect();
                 output::note(&format!(
@@ -259,8 +261,8 @@ fn the_one(found: Found, name: &str) -> anyhow::Result<SagaId> {
             }
             Ok(id)
         }
-        Found::None => bail!("no saga has the id or key `{name}`\nhint: `saga list` shows what there is"),
-        Found::Several(lines) => {
+        SagaLookup::None => bail!("no saga has the id or key `{name}`\nhint: `saga list` shows what there is"),
+        SagaLookup::Several(lines) => {
             bail!("several sagas have the key `{name}`:\n{}\nhint: `--saga NAME` decides", list::several(&lines))
         }
     }

@@ -1,21 +1,21 @@
 //! `serve` and `dev`.
 
-use super::ConfigFile;
+use super::ConfigFileArgs;
 use crate::{
-    config::{self, Sources},
-    dev::{self, Terminal},
+    config::{self, ConfigSources},
+    dev::{self, TerminalWriter},
     shutdown,
-    startup::{self, Files, Options},
+    startup::{self, DefinitionFiles, StartupOptions},
 };
 use clap::Args;
-use saga_engine::observer::Observer;
-use saga_kafka::Broker;
+use saga_engine::observer::ObserverHandle;
+use saga_kafka::BrokerKind;
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     #[command(flatten)]
-    file: ConfigFile,
+    file: ConfigFileArgs,
     /// Address of the event store
     #[arg(long, value_name = "ADDRESS")]
     store: Option<String>,
@@ -75,15 +75,15 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         ("api.listen", args.listen),
     ];
     let flags = given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-    let config = config::load_to_serve(&Sources::of_process(args.file.config.as_deref(), flags))?;
-    let files = Files::of_folders(&config.sagas, &config.schemas)?;
-    let options = Options { broker: Broker::Real, observer: Observer::default() };
+    let config = config::load_to_serve(&ConfigSources::of_process(args.file.config.as_deref(), flags))?;
+    let files = DefinitionFiles::of_folders(&config.sagas, &config.schemas)?;
+    let options = StartupOptions { broker: BrokerKind::Real, observer: ObserverHandle::default() };
     startup::run(config, files, options, shutdown::signal()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) async fn dev(args: DevArgs) -> anyhow::Result<ExitCode> {
-    let options = dev::Options {
+    let options = dev::DevOptions {
         data: args.data,
         listen: SocketAddr::from(([127, 0, 0, 1], args.port)),
         orders: args.orders,
@@ -91,7 +91,7 @@ pub(super) async fn dev(args: DevArgs) -> anyhow::Result<ExitCode> {
         sagas: args.sagas,
         kafka_port: args.kafka_port,
     };
-    let accounted_for = dev::run(options, Terminal::stdout()?, shutdown::signal()).await?;
+    let accounted_for = dev::run(options, TerminalWriter::stdout()?, shutdown::signal()).await?;
     Ok(if accounted_for { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
@@ -101,14 +101,14 @@ mod tests {
     use clap::Parser;
 
     #[derive(Debug, Parser)]
-    enum Run {
+    enum RunCommandLine {
         Serve(ServeArgs),
         Dev(DevArgs),
     }
 
     #[test]
     fn where_to_listen_is_told_in_the_other_commands_words() {
-        let said = |line: &[&str]| Run::try_parse_from(line).expect_err("it has no such option").to_string();
+        let said = |line: &[&str]| RunCommandLine::try_parse_from(line).expect_err("it has no such option").to_string();
         for option in [&["--port", "9000"][..], &["--port=9000"]] {
             let said = said(&[&["saga", "serve"], option].concat());
             assert!(said.contains("--listen 127.0.0.1:9000"), "{said}");

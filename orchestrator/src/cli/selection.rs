@@ -1,23 +1,23 @@
 //! Which sagas a command is about, where it names them by what they have in common.
 
 use clap::{Args, builder::NonEmptyStringValueParser};
-use saga_base::clock::Clock;
+use saga_base::clock::EngineClock;
 use saga_core::{
     definition,
     incident::IncidentKind,
-    state::{NotAStatus, Status},
+    state::{SagaStatus, SagaStatusError},
     time::Timestamp,
 };
-use saga_engine::journal::reading::{WaitingOn, Wanted};
+use saga_engine::journal::reading::{GuardFilter, SagaQuery};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// By what sagas are chosen.
 #[derive(Clone, Debug, Default, Args)]
-pub(super) struct Selection {
+pub(super) struct SelectionArgs {
     /// Only these statuses, separated by commas
     #[arg(long, value_delimiter = ',', value_parser = status)]
-    pub(super) status: Vec<Status>,
+    pub(super) status: Vec<SagaStatus>,
     /// Only sagas of this definition
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) saga: Option<String>,
@@ -29,13 +29,13 @@ pub(super) struct Selection {
     pub(super) code: Option<String>,
     /// Only sagas that have been as they are for longer than this: 15m, 2h, 7d
     #[arg(long, value_name = "DURATION", value_parser = span)]
-    pub(super) older_than: Option<Span>,
+    pub(super) older_than: Option<DurationArg>,
     /// Only sagas that started within this time: 15m, 2h, 7d
     #[arg(long, value_name = "DURATION", value_parser = span)]
-    pub(super) started_within: Option<Span>,
+    pub(super) started_within: Option<DurationArg>,
     /// Only sagas that a guard holds back: `payments`, `breaker:payments`, or `breaker:`
     #[arg(long, value_name = "[GUARD:]PARTICIPANT")]
-    pub(super) waiting_on: Option<WaitingOn>,
+    pub(super) waiting_on: Option<GuardFilter>,
     /// Only sagas with incidents: what a person should look at
     #[arg(long)]
     pub(super) incidents: bool,
@@ -44,11 +44,11 @@ pub(super) struct Selection {
     pub(super) incident: Option<IncidentKind>,
 }
 
-impl Selection {
+impl SelectionArgs {
     /// The options that say it, with their values; one without a value has an empty one.
     pub(super) fn options(&self) -> Vec<(&'static str, String)> {
         let statuses: Vec<&str> = self.status.iter().map(|status| status.as_str()).collect();
-        let span = |span: &Option<Span>| span.as_ref().map(|span| span.text.clone());
+        let span = |span: &Option<DurationArg>| span.as_ref().map(|span| span.text.clone());
         let options = [
             ("--status", (!statuses.is_empty()).then(|| statuses.join(","))),
             ("--saga", self.saga.clone()),
@@ -77,37 +77,37 @@ impl Selection {
     }
 
     /// What it asks of the store.
-    pub(super) fn wanted(&self) -> Wanted {
-        Wanted {
+    pub(super) fn wanted(&self) -> SagaQuery {
+        SagaQuery {
             statuses: self.status.clone(),
             saga: self.saga.clone(),
             step: self.step.clone(),
             code: self.code.clone(),
-            since_before: self.older_than.as_ref().map(Span::ago),
-            started_from: self.started_within.as_ref().map(Span::ago),
+            since_before: self.older_than.as_ref().map(DurationArg::ago),
+            started_from: self.started_within.as_ref().map(DurationArg::ago),
             waiting_on: self.waiting_on.clone(),
             incidents: self.incidents,
             incident: self.incident,
-            ..Wanted::default()
+            ..SagaQuery::default()
         }
     }
 }
 
 /// A span of time, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct DurationArg {
     text: String,
     span: Duration,
 }
 
-impl Span {
+impl DurationArg {
     fn ago(&self) -> Timestamp {
-        Clock::Wall.now().minus(self.span)
+        EngineClock::Wall.now().minus(self.span)
     }
 }
 
-fn span(text: &str) -> Result<Span, String> {
-    definition::span(text).map(|span| Span { text: text.to_owned(), span })
+fn span(text: &str) -> Result<DurationArg, String> {
+    definition::span(text).map(|span| DurationArg { text: text.to_owned(), span })
 }
 
 /// `--older-than` is `olderThan`.
@@ -120,8 +120,8 @@ fn camel_case(option: &str) -> String {
     })
 }
 
-fn status(text: &str) -> Result<Status, String> {
-    text.parse().map_err(|error: NotAStatus| error.to_string())
+fn status(text: &str) -> Result<SagaStatus, String> {
+    text.parse().map_err(|error: SagaStatusError| error.to_string())
 }
 
 fn incident(word: &str) -> Result<IncidentKind, String> {

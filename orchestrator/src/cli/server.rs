@@ -1,7 +1,7 @@
 //! An engine's API, for commands that act and for those that ask how an engine stands.
 
-use super::{ConfigFile, Output};
-use crate::config::{self, Sources};
+use super::{ConfigFileArgs, OutputFormat};
+use crate::config::{self, ConfigSources};
 use anyhow::{Context, bail};
 use clap::Args;
 use reqwest::{RequestBuilder, Response};
@@ -24,36 +24,36 @@ pub(super) struct ServerArgs {
     #[arg(long, env = "SAGA_SERVER", hide_env_values = true, value_name = "URL")]
     server: Option<String>,
     #[command(flatten)]
-    file: ConfigFile,
+    file: ConfigFileArgs,
 }
 
 /// Which engine, and how its answer is printed.
 #[derive(Debug, Args)]
-pub(super) struct AnswerArgs {
+pub(super) struct ServerOutputArgs {
     #[command(flatten)]
     pub(super) server: ServerArgs,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    pub(super) output: Output,
+    pub(super) output: OutputFormat,
 }
 
 /// An engine's API.
-pub(super) struct Server {
+pub(super) struct ApiClient {
     address: String,
     client: reqwest::Client,
 }
 
 impl ServerArgs {
     /// That of a command that has these arguments beside others.
-    pub(super) fn of(server: Option<String>, file: ConfigFile) -> ServerArgs {
+    pub(super) fn of(server: Option<String>, file: ConfigFileArgs) -> ServerArgs {
         ServerArgs { server, file }
     }
 
     /// The engine that the arguments or the configuration name.
-    pub(super) fn open(&self) -> anyhow::Result<Server> {
+    pub(super) fn open(&self) -> anyhow::Result<ApiClient> {
         saga_resilience::transport::install_tls();
         let client = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).build()?;
-        Ok(Server { address: self.address()?, client })
+        Ok(ApiClient { address: self.address()?, client })
     }
 
     /// The option that names the same engine from everywhere, and its value. Credentials are left to whoever types it again.
@@ -72,7 +72,7 @@ impl ServerArgs {
         if let Some(server) = &self.server {
             return checked(server);
         }
-        let mut address = config::load(&Sources::of_process(self.file.config.as_deref(), Vec::new()))?.listen;
+        let mut address = config::load(&ConfigSources::of_process(self.file.config.as_deref(), Vec::new()))?.listen;
         // Who listens everywhere is also here.
         if address.ip().is_unspecified() {
             address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -96,7 +96,7 @@ fn checked(server: &str) -> anyhow::Result<String> {
     Ok(server.trim_end_matches('/').to_owned())
 }
 
-impl Server {
+impl ApiClient {
     /// What the engine answers at `path`, which begins with a slash.
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         let response = self.send(self.client.get(self.url(path)).timeout(PATIENCE)).await?;
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn the_same_engine_is_named_from_everywhere() {
         let again = |server: Option<&str>, file: Option<&str>| {
-            let file = ConfigFile { config: file.map(Into::into) };
+            let file = ConfigFileArgs { config: file.map(Into::into) };
             ServerArgs::of(server.map(str::to_owned), file).again()
         };
         assert_eq!(again(Some("http://h:1"), Some("c.yaml")), ("--server", "http://h:1".into()));
@@ -189,7 +189,7 @@ mod tests {
     #[tokio::test]
     async fn an_engine_that_does_not_answer_is_named_without_credentials() {
         let server = Some("http://u:CANARY@127.0.0.1:1".to_owned());
-        let server = ServerArgs::of(server, ConfigFile::default()).open().expect("an address");
+        let server = ServerArgs::of(server, ConfigFileArgs::default()).open().expect("an address");
         let said = format!("{:#}", server.get("/api/guards").await.expect_err("nobody listens"));
         assert!(!said.contains("CANARY") && said.contains("http://…@127.0.0.1:1"), "{said}");
     }

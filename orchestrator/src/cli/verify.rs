@@ -2,20 +2,23 @@
 
 mod steps;
 
-use super::{ConfigFile, Output, output};
+use super::{ConfigFileArgs, OutputFormat, output};
 use crate::{
-    config::{self, Config, Sources},
+    config::{self, ConfigSources, EngineConfig},
     startup,
-    verify::{self, Finding, Lacks, Restart, Script, Subject, Target, Typed, Verdict},
+    verify::{
+        self, ContractFinding, ContractVerdict, MissingPrecondition, RestartMethod, TypedCommands, TypedTarget,
+        VerificationScript, VerificationSubject,
+    },
 };
 use anyhow::{Context, anyhow, bail};
 use clap::{ArgGroup, Args};
 use saga_core::definition::{
-    Style,
-    participants::{self, Participant, Participants},
+    RenderStyle,
+    participants::{self, ParticipantCatalog, ParticipantConfig},
     render,
 };
-use saga_kafka::Broker;
+use saga_kafka::BrokerKind;
 use serde_json::Value;
 use std::{path::PathBuf, process::ExitCode};
 
@@ -24,10 +27,10 @@ use std::{path::PathBuf, process::ExitCode};
 pub(super) struct VerifyArgs {
     /// The do, as a definition writes it: inventory.ReserveStock, or 'POST payments/charges'
     #[arg(value_name = "COMMAND")]
-    target: Option<Target>,
+    target: Option<TypedTarget>,
     /// Its undo; without it nothing of what an undo has to keep is tested
     #[arg(long, value_name = "COMMAND", requires = "target")]
-    undo: Option<Target>,
+    undo: Option<TypedTarget>,
     /// What the do is sent, as JSON: something that succeeds
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = map, conflicts_with = "saga")]
     with: Value,
@@ -56,17 +59,17 @@ pub(super) struct VerifyArgs {
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
-    file: ConfigFile,
+    file: ConfigFileArgs,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
 }
 
 impl VerifyArgs {
-    fn restart(&self) -> Option<Restart> {
+    fn restart(&self) -> Option<RestartMethod> {
         match &self.restart {
-            Some(command) => Some(Restart::Command(command.clone())),
-            None => self.restart_by_hand.then_some(Restart::ByHand),
+            Some(command) => Some(RestartMethod::Command(command.clone())),
+            None => self.restart_by_hand.then_some(RestartMethod::ByHand),
         }
     }
 }
@@ -97,14 +100,14 @@ fn command(text: &str) -> Result<String, String> {
 
 /// What cannot be verified as it was typed is a usage error.
 pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
-    let config = config::load(&Sources::of_process(args.file.config.as_deref(), Vec::new()))?;
+    let config = config::load(&ConfigSources::of_process(args.file.config.as_deref(), Vec::new()))?;
     match &args.saga {
         Some(saga) => steps::run(&args, &config, saga).await,
         None => one(&args, &config).await,
     }
 }
 
-async fn one(args: &VerifyArgs, config: &Config) -> anyhow::Result<ExitCode> {
+async fn one(args: &VerifyArgs, config: &EngineConfig) -> anyhow::Result<ExitCode> {
     let (participant, typed) = match prepared(args, config) {
         Ok(found) => found,
         Err(error) => return Ok(usage_error(&error)),
@@ -113,9 +116,13 @@ async fn one(args: &VerifyArgs, config: &Config) -> anyhow::Result<ExitCode> {
         output::note(&announcement(&typed));
         return Ok(ExitCode::from(2));
     }
-    let broker = startup::kafka_settings(config, Broker::Real)?;
+    let broker = startup::kafka_settings(config, BrokerKind::Real)?;
     let name = typed.target.participant().to_owned();
-    let subject = Subject { timeout: participant.timeout, script: Script::Typed(typed), restart: args.restart() };
+    let subject = VerificationSubject {
+        timeout: participant.timeout,
+        script: VerificationScript::Typed(typed),
+        restart: args.restart(),
+    };
     let verified = verify::run(&name, &participant, &subject, &broker, args.reply_topic.as_deref()).await?;
     output::many(&verified.findings, args.output, shown)?;
     output::note(&summary(&verified.findings, "--with"));
@@ -128,15 +135,15 @@ fn usage_error(error: &anyhow::Error) -> ExitCode {
 }
 
 /// What could not be tested is not proved: another command line can help there, which makes it a usage error.
-fn exit_code(findings: &[Finding]) -> ExitCode {
-    match (count(findings, Verdict::Broken), count(findings, Verdict::NotTested)) {
+fn exit_code(findings: &[ContractFinding]) -> ExitCode {
+    match (count(findings, ContractVerdict::Broken), count(findings, ContractVerdict::NotTested)) {
         (0, 0) => ExitCode::SUCCESS,
         (0, _) => ExitCode::from(2),
         _ => ExitCode::from(1),
     }
 }
 
-fn prepared(args: &VerifyArgs, config: &Config) -> anyhow::Result<(Participant, Typed)> {
+fn prepared(args: &VerifyArgs, config: &EngineConfig) -> anyhow::Result<(ParticipantConfig, TypedCommands)> {
     let participants = participants(args, config)?;
     let target = args.target.clone().context("which command? name one, or a definition with --saga")?;
     let name = target.participant();
@@ -152,25 +159,25 @@ fn prepared(args: &VerifyArgs, config: &Config) -> anyhow::Result<(Participant, 
         }
     }
     let (undo, with, undo_with) = (args.undo.clone(), args.with.clone(), args.undo_with.clone());
-    Ok((participant.clone(), Typed { target, undo, with, undo_with }))
+    Ok((participant.clone(), TypedCommands { target, undo, with, undo_with }))
 }
 
-fn undo_with(typed: &Typed) -> String {
+fn undo_with(typed: &TypedCommands) -> String {
     match &typed.undo_with {
         Some(body) => body.to_string(),
         None => format!("{{\"input\": {}, \"result\": what the do answered, or null}}", typed.with),
     }
 }
 
-fn participants(args: &VerifyArgs, config: &Config) -> anyhow::Result<Participants> {
+fn participants(args: &VerifyArgs, config: &EngineConfig) -> anyhow::Result<ParticipantCatalog> {
     let path = args.participants.clone().unwrap_or_else(|| config.sagas.join("participants.yaml"));
     let source = startup::read_source(&path)
         .context("who is reached how is said in participants.yaml: --participants names it")?;
     let read = participants::parse(&source.name, &source.text, &crate::startup::lookup);
-    read.map_err(|findings| anyhow!("{}", render(&findings, Style::Plain)))
+    read.map_err(|findings| anyhow!("{}", render(&findings, RenderStyle::Plain)))
 }
 
-fn announcement(typed: &Typed) -> String {
+fn announcement(typed: &TypedCommands) -> String {
     let mut text = format!(
         "This would perform, some twenty times, with what effects it has:\n\n  {}  {}\n",
         typed.target, typed.with
@@ -185,11 +192,12 @@ fn announcement(typed: &Typed) -> String {
 }
 
 /// A line for each check, and what was asked and said for each that is broken.
-fn shown(findings: &[Finding]) -> String {
-    let row =
-        |finding: &Finding| [finding.check.name().to_owned(), word(finding.verdict).to_owned(), finding.why.clone()];
+fn shown(findings: &[ContractFinding]) -> String {
+    let row = |finding: &ContractFinding| {
+        [finding.check.name().to_owned(), word(finding.verdict).to_owned(), finding.why.clone()]
+    };
     let mut text = output::table(["check", "result", "why"], findings.iter().map(row));
-    for finding in findings.iter().filter(|finding| finding.verdict == Verdict::Broken) {
+    for finding in findings.iter().filter(|finding| finding.verdict == ContractVerdict::Broken) {
         text.push_str(&format!(
             "\n\n{}\n  the contract  {}\n  to read       {}",
             finding.check.name(),
@@ -203,69 +211,78 @@ fn shown(findings: &[Finding]) -> String {
     text
 }
 
-fn word(verdict: Verdict) -> &'static str {
+fn word(verdict: ContractVerdict) -> &'static str {
     match verdict {
-        Verdict::Holds => "holds",
-        Verdict::Broken => "BROKEN",
-        Verdict::NotTested => "not tested",
-        Verdict::NotAsked => "not asked",
+        ContractVerdict::Holds => "holds",
+        ContractVerdict::Broken => "BROKEN",
+        ContractVerdict::NotTested => "not tested",
+        ContractVerdict::NotAsked => "not asked",
     }
 }
 
 /// `sent` is the option that says what the do is sent.
-fn summary(findings: &[Finding], sent: &str) -> String {
+fn summary(findings: &[ContractFinding], sent: &str) -> String {
     let of = |verdict| count(findings, verdict);
-    let (holds, broken, untested) = (of(Verdict::Holds), of(Verdict::Broken), of(Verdict::NotTested));
-    let asked = findings.len() - of(Verdict::NotAsked);
-    let lacks = [Lacks::Do, Lacks::Undo, Lacks::Restart, Lacks::Return].into_iter();
+    let (holds, broken, untested) =
+        (of(ContractVerdict::Holds), of(ContractVerdict::Broken), of(ContractVerdict::NotTested));
+    let asked = findings.len() - of(ContractVerdict::NotAsked);
+    let lacks =
+        [MissingPrecondition::Do, MissingPrecondition::Undo, MissingPrecondition::Restart, MissingPrecondition::Return]
+            .into_iter();
     let lacks = lacks.filter(|lacks| findings.iter().any(|finding| finding.lacks == Some(*lacks)));
     let hints = lacks.map(|lacks| format!("\nhint: {}", hint(lacks, sent))).collect::<String>();
     format!("{asked} checks: {holds} hold, {broken} broken, {untested} could not be tested{hints}")
 }
 
-fn hint(lacks: Lacks, sent: &str) -> String {
+fn hint(lacks: MissingPrecondition, sent: &str) -> String {
     match lacks {
-        Lacks::Do => format!("{sent} has to say something that succeeds"),
-        Lacks::Undo => "what follows an undo is tested once the undo succeeds".to_owned(),
-        Lacks::Restart => {
+        MissingPrecondition::Do => format!("{sent} has to say something that succeeds"),
+        MissingPrecondition::Undo => "what follows an undo is tested once the undo succeeds".to_owned(),
+        MissingPrecondition::Restart => {
             "--restart has to be a command that restarts the participant and ends with 0; with --restart-by-hand you restart it and press Enter"
                 .to_owned()
         }
-        Lacks::Return => "the participant has to answer again within a minute after its restart".to_owned(),
+        MissingPrecondition::Return => "the participant has to answer again within a minute after its restart".to_owned(),
     }
 }
 
-fn count(findings: &[Finding], verdict: Verdict) -> usize {
+fn count(findings: &[ContractFinding], verdict: ContractVerdict) -> usize {
     findings.iter().filter(|finding| finding.verdict == verdict).count()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::Check;
+    use crate::verify::ContractCheck;
     use clap::Parser;
 
     #[derive(Debug, Parser)]
-    struct Verify {
+    struct VerifyCommandLine {
         #[command(flatten)]
         _args: VerifyArgs,
     }
 
-    fn untested(check: Check, lacks: Lacks) -> Finding {
+    fn untested(check: ContractCheck, lacks: MissingPrecondition) -> ContractFinding {
         let exchanges = Vec::new();
-        let verdict = Verdict::NotTested;
-        Finding { check, verdict, lacks: Some(lacks), why: String::new(), exchanges, contract: "", read: "" }
+        let verdict = ContractVerdict::NotTested;
+        ContractFinding { check, verdict, lacks: Some(lacks), why: String::new(), exchanges, contract: "", read: "" }
     }
 
     #[test]
     fn what_could_not_be_tested_has_the_hint_that_helps_there() {
-        let told = |lacks| summary(&[untested(Check::AfterRestart, lacks)], "--with");
-        assert!(told(Lacks::Do).contains("--with has to say something that succeeds"));
-        for lacks in [Lacks::Undo, Lacks::Restart, Lacks::Return] {
+        let told = |lacks| summary(&[untested(ContractCheck::AfterRestart, lacks)], "--with");
+        assert!(told(MissingPrecondition::Do).contains("--with has to say something that succeeds"));
+        for lacks in [MissingPrecondition::Undo, MissingPrecondition::Restart, MissingPrecondition::Return] {
             assert!(!told(lacks).contains("--with ") && told(lacks).contains("hint: "), "{}", told(lacks));
         }
-        assert!(told(Lacks::Restart).contains("--restart ") && told(Lacks::Restart).contains("Enter"));
-        let both = [untested(Check::Undo, Lacks::Do), untested(Check::AfterRestart, Lacks::Return)];
+        assert!(
+            told(MissingPrecondition::Restart).contains("--restart ")
+                && told(MissingPrecondition::Restart).contains("Enter")
+        );
+        let both = [
+            untested(ContractCheck::Undo, MissingPrecondition::Do),
+            untested(ContractCheck::AfterRestart, MissingPrecondition::Return),
+        ];
         let both = summary(&both, "--event");
         assert!(both.contains("--event has") && both.contains("after its restart"), "{both}");
     }
@@ -273,7 +290,7 @@ mod tests {
     #[test]
     fn an_empty_restart_and_an_event_that_is_no_object_are_told() {
         let said = |line: &[&str]| {
-            let parsed = Verify::try_parse_from([&["verify-participant"], line].concat());
+            let parsed = VerifyCommandLine::try_parse_from([&["verify-participant"], line].concat());
             parsed.expect_err("it cannot be used").to_string()
         };
         for blank in ["", " ", "\n\t"] {

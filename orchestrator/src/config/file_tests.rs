@@ -9,7 +9,7 @@ fn what_is_wrong_in_the_file_is_found_without_its_environment() {
     let text = "shards: 0\nshard: 5\napi: {listen: banana}\ntopics: {dlq: dead}\nkafka:\n  properties: {sasl.password: \"${ env.NOT_HERE }\"}\n";
     std::fs::write(&file, text).expect("written");
     let env = BTreeMap::from([("SAGA_TOPICS_INBOX".to_owned(), "no topic".to_owned())]);
-    let sources = |file| Sources { file, env: env.clone(), flags: Vec::new() };
+    let sources = |file| ConfigSources { file, env: env.clone(), flags: Vec::new() };
     let wrong = wrong_in_file(&sources(Some(file.as_path())));
     let told: Vec<&str> = wrong.iter().map(|wrong| wrong.message.as_str()).collect();
     let told_of = |key: &str| told.iter().any(|message| message.contains(key));

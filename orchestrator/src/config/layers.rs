@@ -2,7 +2,7 @@
 
 mod service_link;
 
-use super::{DEFAULT_FILE, Error, Sources};
+use super::{ConfigSources, DEFAULT_FILE, EngineConfigError};
 use saga_core::definition::without_credentials;
 use serde_json::{Number, Value};
 use std::{
@@ -35,19 +35,19 @@ const COMMAND_LINE: &str = "command line";
 
 /// One value and where it was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Setting {
+pub(super) struct ConfigValue {
     pub(super) value: String,
     pub(super) source: String,
 }
 
 /// All values that were set.
 #[derive(Debug, Default)]
-pub(super) struct Layers {
-    settings: BTreeMap<String, Setting>,
+pub(super) struct ConfigLayers {
+    settings: BTreeMap<String, ConfigValue>,
     pub(super) properties: BTreeMap<String, String>,
     /// The file that was read; properties come from nowhere else.
     pub(super) file: String,
-    /// Its text: a number that is not in it as it was read was written in another way.
+    /// Its text: a number that is not in it was read was written in another way.
     text: String,
     /// The file's folder.
     base: PathBuf,
@@ -56,9 +56,9 @@ pub(super) struct Layers {
     pub(super) unset: Vec<String>,
 }
 
-impl Layers {
-    pub(super) fn read(sources: &Sources<'_>) -> Result<Layers, Error> {
-        let mut layers = Layers::default();
+impl ConfigLayers {
+    pub(super) fn read(sources: &ConfigSources<'_>) -> Result<ConfigLayers, EngineConfigError> {
+        let mut layers = ConfigLayers::default();
         if let Some(file) = file_of(sources) {
             layers.read_file(&file, &sources.env)?;
         }
@@ -75,27 +75,32 @@ impl Layers {
         if is_typed { Path::new("") } else { &self.base }
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&Setting> {
+    pub(super) fn get(&self, key: &str) -> Option<&ConfigValue> {
         self.settings.get(key)
     }
 
     fn set(&mut self, key: &str, value: String, source: String) {
-        self.settings.insert(key.to_owned(), Setting { value, source });
+        self.settings.insert(key.to_owned(), ConfigValue { value, source });
     }
 
-    fn read_file(&mut self, file: &Path, env: &BTreeMap<String, String>) -> Result<(), Error> {
+    fn read_file(&mut self, file: &Path, env: &BTreeMap<String, String>) -> Result<(), EngineConfigError> {
         let name = file.display().to_string();
-        let text =
-            std::fs::read_to_string(file).map_err(|error| Error(vec![format!("{name}: cannot be read: {error}")]))?;
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| EngineConfigError(vec![format!("{name}: cannot be read: {error}")]))?;
         let tree: Value = serde_saphyr::from_str(&text)
-            .map_err(|error| Error(vec![format!("{name}: not readable as YAML: {}", told(&error))]))?;
+            .map_err(|error| EngineConfigError(vec![format!("{name}: not readable as YAML: {}", told(&error))]))?;
         self.file.clone_from(&name);
         self.text = text;
         self.base = file.parent().map(Path::to_path_buf).unwrap_or_default();
         match tree {
             Value::Null => {}
             Value::Object(_) => self.flatten(&name, "", &tree, env),
-            other => return Err(Error(vec![format!("{name}: expected keys and values, found {}", kind(&other))])),
+            other => {
+                return Err(EngineConfigError(vec![format!(
+                    "{name}: expected keys and values, found {}",
+                    kind(&other)
+                )]));
+            }
         }
         Ok(())
     }
@@ -205,7 +210,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-pub(super) fn file_of(sources: &Sources<'_>) -> Option<PathBuf> {
+pub(super) fn file_of(sources: &ConfigSources<'_>) -> Option<PathBuf> {
     let named = sources.file.map(Path::to_path_buf).or_else(|| sources.env.get("SAGA_CONFIG").map(PathBuf::from));
     named.or_else(|| Path::new(DEFAULT_FILE).exists().then(|| PathBuf::from(DEFAULT_FILE)))
 }

@@ -1,13 +1,13 @@
 //! What a configuration is, and what is said of one that is wrong.
 
-use super::{Config, Flags, Sources, load, load_to_serve};
+use super::{ConfigFlags, ConfigSources, EngineConfig, load, load_to_serve};
 
-fn check(file: &str, env: &[(&str, &str)], flags: Flags) -> Result<Config, Vec<String>> {
+fn check(file: &str, env: &[(&str, &str)], flags: ConfigFlags) -> Result<EngineConfig, Vec<String>> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("c.yaml");
     std::fs::write(&path, file).expect("written");
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    load(&Sources { file: Some(&path), env, flags })
+    load(&ConfigSources { file: Some(&path), env, flags })
         .map_err(|error| error.0.iter().map(|line| line.replace(&path.display().to_string(), "c.yaml")).collect())
 }
 
@@ -96,7 +96,7 @@ fn a_folder_without_definitions_is_told_with_the_others() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("c.yaml");
     std::fs::write(&path, "shards: none\nsagas: ./nowhere\n").expect("written");
-    let sources = || Sources { file: Some(&path), env: std::collections::BTreeMap::new(), flags: Vec::new() };
+    let sources = || ConfigSources { file: Some(&path), env: std::collections::BTreeMap::new(), flags: Vec::new() };
     let told = |wanted: &str| load_to_serve(&sources()).expect_err("bad").0.iter().any(|line| line.contains(wanted));
     assert!(told("`shards`") && told("`sagas`") && told("nowhere"));
     std::fs::create_dir(folder.path().join("nowhere")).expect("created");

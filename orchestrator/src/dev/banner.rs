@@ -1,19 +1,19 @@
 //! What is said before the first saga and after the last.
 
-use super::{definitions::Definitions, files::Folder, tally::Summary};
-use crate::{shell::quoted, startup::Loaded};
-use saga_core::definition::participants::Transport;
+use super::{definitions::DefinitionSource, files::DevFolder, tally::TallySummary};
+use crate::{shell::quoted, startup::LoadedDefinitions};
+use saga_core::definition::participants::TransportConfig;
 use std::{net::SocketAddr, time::Instant};
 
 /// Names that are listed; the others are counted.
 const LISTED: usize = 5;
 
 /// Where everything is.
-pub(super) struct Places<'a> {
-    pub(super) folder: &'a Folder,
+pub(super) struct BannerInfo<'a> {
+    pub(super) folder: &'a DevFolder,
     pub(super) page: SocketAddr,
-    pub(super) definitions: &'a Definitions,
-    pub(super) loaded: &'a Loaded,
+    pub(super) definitions: &'a DefinitionSource,
+    pub(super) loaded: &'a LoadedDefinitions,
     pub(super) kafka: SocketAddr,
     /// The port of an earlier run that was taken.
     pub(super) instead_of: Option<u16>,
@@ -24,8 +24,8 @@ pub(super) struct Places<'a> {
 }
 
 /// Said when everything works.
-pub(super) fn welcome(places: &Places<'_>) -> String {
-    let Places { folder, page, kafka, .. } = places;
+pub(super) fn welcome(places: &BannerInfo<'_>) -> String {
+    let BannerInfo { folder, page, kafka, .. } = places;
     format!(
         "\
 An engine, a broker, participants and customers, all in this process. Ctrl-C ends it; the next run goes on where it was.
@@ -50,25 +50,25 @@ An engine, a broker, participants and customers, all in this process. Ctrl-C end
     )
 }
 
-fn definitions(places: &Places<'_>) -> String {
+fn definitions(places: &BannerInfo<'_>) -> String {
     let names: Vec<&str> = places.loaded.plans.iter().map(|plan| plan.definition.name.as_ref()).collect();
     let names = names.join(", ");
     match places.definitions {
-        Definitions::Shipped => format!("built in: {names}  (your own: --sagas FOLDER, or in ./sagas)"),
-        Definitions::Folder(folder) => format!("{}: {names}", folder.display()),
+        DefinitionSource::Shipped => format!("built in: {names}  (your own: --sagas FOLDER, or in ./sagas)"),
+        DefinitionSource::Folder(folder) => format!("{}: {names}", folder.display()),
     }
 }
 
-fn participants(places: &Places<'_>) -> String {
+fn participants(places: &BannerInfo<'_>) -> String {
     let (mut kafka, mut commands, mut http, mut own) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (name, participant) in places.loaded.participants.iter() {
         match &participant.transport {
             _ if !places.loaded.played.iter().any(|played| played == name) => own.push(name),
-            Transport::Kafka { commands: topic } => {
+            TransportConfig::Kafka { commands: topic } => {
                 kafka.push(name);
                 commands.push(topic.as_str());
             }
-            Transport::Http { .. } => http.push(name),
+            TransportConfig::Http { .. } => http.push(name),
         }
     }
     let mut lines = Vec::new();
@@ -98,7 +98,7 @@ Ask for a unicorn or a piano, as customer mallory, or for 100000 cents or more, 
     )
 }
 
-fn publish_something(places: &Places<'_>) -> String {
+fn publish_something(places: &BannerInfo<'_>) -> String {
     let kcat = places.loaded.plans.iter().take(LISTED).map(|plan| {
         let trigger = &plan.definition.trigger;
         let header =
@@ -123,12 +123,12 @@ pub(super) const EXAMPLE: &str = concat!(
 );
 
 /// Said at the end of a batch: how its sagas ended.
-pub(super) fn summary(summary: &Summary, first_order: Instant) -> String {
+pub(super) fn summary(summary: &TallySummary, first_order: Instant) -> String {
     let took = summary.last_settled.map_or(0.0, |last| last.duration_since(first_order).as_secs_f64());
     let rate = if took > 0.0 { f64::from(summary.settled()) / took } else { 0.0 };
     let median =
         summary.median.map_or_else(String::new, |median| format!(", half of them within {} ms", median.as_millis()));
-    let Summary { completed, compensated, parked, abandoned, .. } = summary;
+    let TallySummary { completed, compensated, parked, abandoned, .. } = summary;
     let mut text = format!(
         "\n{} sagas in {took:.1} s: {rate:.1} sagas/s{median}\n\n  \
          completed    {completed:>6}   every step is done\n  \
@@ -144,8 +144,8 @@ pub(super) fn summary(summary: &Summary, first_order: Instant) -> String {
 }
 
 /// Said when somebody ended the run.
-pub(super) fn farewell(summary: &Summary) -> String {
-    let Summary { completed, compensated, parked, unaccounted, .. } = summary;
+pub(super) fn farewell(summary: &TallySummary) -> String {
+    let TallySummary { completed, compensated, parked, unaccounted, .. } = summary;
     let open = match unaccounted.len() {
         0 => "nothing is open".to_owned(),
         some => format!("{some} open: the next run in this folder goes on with them"),
@@ -153,7 +153,7 @@ pub(super) fn farewell(summary: &Summary) -> String {
     format!("\nEnded: {completed} completed, {compensated} compensated, {parked} parked, {open}.")
 }
 
-fn unaccounted(summary: &Summary) -> String {
+fn unaccounted(summary: &TallySummary) -> String {
     let open = &summary.unaccounted;
     if open.is_empty() {
         return String::new();

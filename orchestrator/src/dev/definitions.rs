@@ -13,38 +13,38 @@ const USUAL_FOLDER: &str = "./sagas";
 
 /// Where the definitions come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Definitions {
+pub(super) enum DefinitionSource {
     /// Built into the binary.
     Shipped,
     /// `*.saga.yaml` and participants.yaml of a folder, and schemas of the folder `schemas` beside it.
     Folder(PathBuf),
 }
 
-impl fmt::Display for Definitions {
+impl fmt::Display for DefinitionSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Definitions::Shipped => f.write_str("the set that ships"),
-            Definitions::Folder(folder) => write!(f, "{}", folder.display()),
+            DefinitionSource::Shipped => f.write_str("the set that ships"),
+            DefinitionSource::Folder(folder) => write!(f, "{}", folder.display()),
         }
     }
 }
 
-impl Definitions {
+impl DefinitionSource {
     /// The folder that was asked for, else [`USUAL_FOLDER`] if it holds definitions, else those that ship.
     ///
     /// # Errors
     /// The folder that was asked for is not there, or holds no definitions.
-    pub(super) fn choose(asked: Option<&Path>) -> anyhow::Result<Definitions> {
+    pub(super) fn choose(asked: Option<&Path>) -> anyhow::Result<DefinitionSource> {
         let usual = Path::new(USUAL_FOLDER);
         match asked {
             Some(folder) => match without_definitions(folder) {
-                None => Ok(Definitions::Folder(folder.to_owned())),
+                None => Ok(DefinitionSource::Folder(folder.to_owned())),
                 Some(why) => bail!("--sagas: {why}{}", guess(folder)),
             },
             None if usual.is_dir() && paths(usual, ".saga.yaml").is_ok_and(|found| !found.is_empty()) => {
-                Ok(Definitions::Folder(usual.to_owned()))
+                Ok(DefinitionSource::Folder(usual.to_owned()))
             }
-            None => Ok(Definitions::Shipped),
+            None => Ok(DefinitionSource::Shipped),
         }
     }
 
@@ -53,7 +53,7 @@ impl Definitions {
     /// # Errors
     /// The folder cannot be looked at.
     pub(super) fn schemas(&self) -> anyhow::Result<Option<PathBuf>> {
-        let Definitions::Folder(folder) = self else { return Ok(None) };
+        let DefinitionSource::Folder(folder) = self else { return Ok(None) };
         let whole = folder.canonicalize().with_context(|| format!("the folder {} cannot be read", folder.display()))?;
         Ok(Some(whole.with_file_name("schemas")))
     }
@@ -82,10 +82,14 @@ mod tests {
         let sagas = here.path().join("claims");
         std::fs::create_dir(&sagas).expect("a folder");
         std::fs::write(sagas.join("a.saga.yaml"), "saga: a").expect("written");
-        assert_eq!(Definitions::choose(Some(&sagas)).expect("it is there"), Definitions::Folder(sagas.clone()));
-        let error = Definitions::choose(Some(&here.path().join("clams"))).expect_err("it is not there").to_string();
+        assert_eq!(
+            DefinitionSource::choose(Some(&sagas)).expect("it is there"),
+            DefinitionSource::Folder(sagas.clone())
+        );
+        let error =
+            DefinitionSource::choose(Some(&here.path().join("clams"))).expect_err("it is not there").to_string();
         assert!(error.contains("--sagas") && error.contains("did you mean `claims`"), "{error}");
-        let error = Definitions::choose(Some(here.path())).expect_err("nothing in it").to_string();
+        let error = DefinitionSource::choose(Some(here.path())).expect_err("nothing in it").to_string();
         assert!(error.contains("there is no *.saga.yaml in"), "{error}");
     }
 }

@@ -19,7 +19,7 @@ const CONNECTIONS: usize = 256;
 
 /// Which port is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Port {
+pub(super) enum PortChoice {
     /// This one and no other: somebody asked for it.
     Exactly(u16),
     /// That of an earlier run, if it is free.
@@ -30,23 +30,23 @@ pub(super) enum Port {
 
 /// Hands connections on until it is dropped.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct PortForwarder {
     address: SocketAddr,
     /// The port of an earlier run that was taken.
     pub(super) instead_of: Option<u16>,
     serving: JoinHandle<()>,
 }
 
-impl Door {
+impl PortForwarder {
     /// Opens it before `broker` (`host:port`).
     ///
     /// # Errors
     /// The port that was asked for, or any, cannot be had.
-    pub(super) async fn open(wanted: Port, broker: &str) -> anyhow::Result<Door> {
+    pub(super) async fn open(wanted: PortChoice, broker: &str) -> anyhow::Result<PortForwarder> {
         let (listener, instead_of) = listen(wanted).await?;
         let address = listener.local_addr()?;
         let serving = tokio::spawn(serve(listener, Arc::from(broker)));
-        Ok(Door { address, instead_of, serving })
+        Ok(PortForwarder { address, instead_of, serving })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -54,25 +54,25 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for PortForwarder {
     fn drop(&mut self) {
         self.serving.abort();
     }
 }
 
-async fn listen(wanted: Port) -> anyhow::Result<(TcpListener, Option<u16>)> {
+async fn listen(wanted: PortChoice) -> anyhow::Result<(TcpListener, Option<u16>)> {
     let any = async { on(0).await.context("no free port for Kafka") };
     match wanted {
-        Port::Exactly(port) => {
+        PortChoice::Exactly(port) => {
             let listener = on(port).await;
             let help = || format!("port {port} cannot be had for Kafka: choose another one with --kafka-port");
             Ok((listener.with_context(help)?, None))
         }
-        Port::Again(port) => match on(port).await {
+        PortChoice::Again(port) => match on(port).await {
             Ok(listener) => Ok((listener, None)),
             Err(_) => Ok((any.await?, Some(port))),
         },
-        Port::Free => Ok((any.await?, None)),
+        PortChoice::Free => Ok((any.await?, None)),
     }
 }
 
@@ -119,12 +119,12 @@ mod tests {
 
     #[tokio::test]
     async fn the_port_of_an_earlier_run_is_taken_again_and_another_one_where_it_is_not_free() {
-        let first = Door::open(Port::Free, "127.0.0.1:1").await.expect("a free port");
+        let first = PortForwarder::open(PortChoice::Free, "127.0.0.1:1").await.expect("a free port");
         let port = first.address().port();
-        let beside = Door::open(Port::Again(port), "127.0.0.1:1").await.expect("another port");
+        let beside = PortForwarder::open(PortChoice::Again(port), "127.0.0.1:1").await.expect("another port");
         assert_eq!(beside.instead_of, Some(port));
         assert_ne!(beside.address().port(), port);
-        let error = Door::open(Port::Exactly(port), "127.0.0.1:1").await.expect_err("it is taken");
+        let error = PortForwarder::open(PortChoice::Exactly(port), "127.0.0.1:1").await.expect_err("it is taken");
         assert!(error.to_string().contains("--kafka-port"), "{error}");
     }
 
@@ -132,7 +132,9 @@ mod tests {
     async fn what_is_written_to_it_comes_to_the_broker_and_back() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let broker = on(0).await.expect("a port");
-        let door = Door::open(Port::Free, &broker.local_addr().expect("an address").to_string()).await.expect("a door");
+        let door = PortForwarder::open(PortChoice::Free, &broker.local_addr().expect("an address").to_string())
+            .await
+            .expect("a door");
         let mut client = TcpStream::connect(door.address()).await.expect("connected");
         client.write_all(b"who").await.expect("written");
         let (mut server, _) = broker.accept().await.expect("handed on");

@@ -1,14 +1,14 @@
 //! What `saga dev` runs by: definitions, participants, and configurations for this run and for an engine beside it.
 
-use super::definitions::Definitions;
+use super::definitions::DefinitionSource;
 use crate::{
-    config::{self, Config, Kafka, Topics},
-    startup::Files,
+    config::{self, EngineConfig, InternalTopics, KafkaConfig},
+    startup::DefinitionFiles,
 };
 use anyhow::Context;
 use saga_core::definition::{
-    Participants, Source,
-    participants::{self, StandIns},
+    ParticipantCatalog, SourceFile,
+    participants::{self, StubParticipants},
 };
 use saga_kafka::mock;
 use std::{
@@ -34,14 +34,14 @@ const ADDRESS: &str = "PARTICIPANTS";
 
 /// The folder of a run and of those before it.
 #[derive(Clone, Debug)]
-pub(super) struct Folder(PathBuf);
+pub(super) struct DevFolder(PathBuf);
 
-impl Folder {
+impl DevFolder {
     /// Makes the folder if it is not there, hidden from version control.
-    pub(super) fn make(path: &Path) -> io::Result<Folder> {
+    pub(super) fn make(path: &Path) -> io::Result<DevFolder> {
         std::fs::create_dir_all(path)?;
         std::fs::write(path.join(".gitignore"), "*\n")?;
-        Ok(Folder(path.to_owned()))
+        Ok(DevFolder(path.to_owned()))
     }
 
     pub(super) fn store(&self) -> PathBuf {
@@ -69,15 +69,18 @@ impl Folder {
     /// The port at which an earlier run's Kafka was found.
     pub(super) fn kafka_port(&self) -> Option<u16> {
         let file = self.config();
-        let sources =
-            config::Sources { file: file.is_file().then_some(file.as_path()), env: BTreeMap::new(), flags: Vec::new() };
+        let sources = config::ConfigSources {
+            file: file.is_file().then_some(file.as_path()),
+            env: BTreeMap::new(),
+            flags: Vec::new(),
+        };
         sources.file?;
         let servers = config::load(&sources).ok()?.kafka.bootstrap_servers;
         servers.rsplit_once(':')?.1.parse().ok()
     }
 
     /// Writes both configurations; `kafka` is where clients find the broker.
-    pub(super) fn write_configs(&self, config: &Config, kafka: SocketAddr, listen: SocketAddr) -> io::Result<()> {
+    pub(super) fn write_configs(&self, config: &EngineConfig, kafka: SocketAddr, listen: SocketAddr) -> io::Result<()> {
         let text = format!(
             "# Written by `saga dev` at each start, for `saga list`, `show` and `history`.\n\
              kafka: {{bootstrapServers: \"{kafka}\"}}\nstore: sqlite:./saga.db\nshards: {}\napi: {{listen: \"{listen}\"}}\n",
@@ -106,36 +109,36 @@ impl Folder {
 ///
 /// # Errors
 /// When files of a folder cannot be read.
-pub(super) fn files(definitions: &Definitions, address: SocketAddr) -> anyhow::Result<Files> {
+pub(super) fn files(definitions: &DefinitionSource, address: SocketAddr) -> anyhow::Result<DefinitionFiles> {
     let here = PARTICIPANTS.replace(ADDRESS, &address.to_string());
     let schemas = definitions.schemas()?;
-    let stand_ins = StandIns { shipped: embedded(SHIPPED_PARTICIPANTS)?, here: embedded(&here)? };
+    let stand_ins = StubParticipants { shipped: embedded(SHIPPED_PARTICIPANTS)?, here: embedded(&here)? };
     let files = match (definitions, schemas) {
-        (Definitions::Folder(folder), Some(schemas)) => Files::of_folders(folder, &schemas)?,
-        (Definitions::Shipped | Definitions::Folder(_), _) => shipped(),
+        (DefinitionSource::Folder(folder), Some(schemas)) => DefinitionFiles::of_folders(folder, &schemas)?,
+        (DefinitionSource::Shipped | DefinitionSource::Folder(_), _) => shipped(),
     };
-    Ok(Files { stand_ins: Some(stand_ins), ..files })
+    Ok(DefinitionFiles { stand_ins: Some(stand_ins), ..files })
 }
 
-fn embedded(text: &str) -> anyhow::Result<Participants> {
+fn embedded(text: &str) -> anyhow::Result<ParticipantCatalog> {
     let read = participants::parse("participants.yaml", text, &|_| None);
     read.ok().context("participants that ship do not hold")
 }
 
-fn shipped() -> Files {
-    let sources = |texts: &[(&str, &str)]| texts.iter().map(|(name, text)| Source::new(*name, *text)).collect();
-    Files {
+fn shipped() -> DefinitionFiles {
+    let sources = |texts: &[(&str, &str)]| texts.iter().map(|(name, text)| SourceFile::new(*name, *text)).collect();
+    DefinitionFiles {
         sagas: sources(&SAGAS),
-        participants: Some(Source::new("participants.yaml", SHIPPED_PARTICIPANTS)),
+        participants: Some(SourceFile::new("participants.yaml", SHIPPED_PARTICIPANTS)),
         schemas: sources(&saga_schemas::DOMAIN_EVENTS),
-        ..Files::default()
+        ..DefinitionFiles::default()
     }
 }
 
 /// Everything as it is by default but for where this run keeps its things.
-pub(super) fn config(folder: &Folder, bootstrap_servers: &str, listen: SocketAddr) -> Config {
-    Config {
-        kafka: Kafka {
+pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: SocketAddr) -> EngineConfig {
+    EngineConfig {
+        kafka: KafkaConfig {
             bootstrap_servers: bootstrap_servers.to_owned(),
             group: "saga-dev".into(),
             instance_id: None,
@@ -145,7 +148,7 @@ pub(super) fn config(folder: &Folder, bootstrap_servers: &str, listen: SocketAdd
         // Definitions are embedded; nothing is read from here.
         sagas: PathBuf::new(),
         schemas: PathBuf::new(),
-        topics: Topics::default(),
+        topics: InternalTopics::default(),
         shards: SHARDS,
         listen,
         max_clock_skew: std::time::Duration::from_secs(60),
@@ -158,7 +161,7 @@ mod tests {
     use crate::startup::load_files;
     use std::collections::BTreeSet;
 
-    fn read_again(path: &Path) -> Participants {
+    fn read_again(path: &Path) -> ParticipantCatalog {
         embedded(&std::fs::read_to_string(path).expect("the file is there")).expect("it holds")
     }
 
@@ -181,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_files_hold_and_the_participants_are_those_that_ship() {
-        let files = files(&Definitions::Shipped, SocketAddr::from(([127, 0, 0, 1], 9001))).expect("files");
+        let files = files(&DefinitionSource::Shipped, SocketAddr::from(([127, 0, 0, 1], 9001))).expect("files");
         let loaded = load_files(&files, &|_| None).expect("the embedded files hold");
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
         let shipped = embedded(SHIPPED_PARTICIPANTS).expect("it ships");
@@ -192,11 +195,12 @@ mod tests {
     fn the_written_configuration_can_be_read() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let listen = SocketAddr::from(([127, 0, 0, 1], 8081));
-        let made = Folder::make(&folder.path().join("a folder")).expect("made");
+        let made = DevFolder::make(&folder.path().join("a folder")).expect("made");
         let config = config(&made, "127.0.0.1:9092", listen);
         let kafka = SocketAddr::from(([127, 0, 0, 1], 9092));
         made.write_configs(&config, kafka, listen).expect("written");
-        let sources = crate::config::Sources { file: Some(&made.config()), env: Default::default(), flags: Vec::new() };
+        let sources =
+            crate::config::ConfigSources { file: Some(&made.config()), env: Default::default(), flags: Vec::new() };
         let read = crate::config::load(&sources).expect("the configuration holds");
         assert_eq!((read.listen, read.shards, read.kafka.bootstrap_servers), (listen, SHARDS, "127.0.0.1:9092".into()));
         assert_eq!(
@@ -204,7 +208,8 @@ mod tests {
             Some(std::ffi::OsStr::new("saga.db"))
         );
         assert_eq!(made.kafka_port(), Some(9092));
-        let sources = crate::config::Sources { file: Some(&made.beside()), env: Default::default(), flags: Vec::new() };
+        let sources =
+            crate::config::ConfigSources { file: Some(&made.beside()), env: Default::default(), flags: Vec::new() };
         let beside = crate::config::load(&sources).expect("that of an engine beside it holds");
         assert_ne!((beside.store, beside.topics, beside.kafka.group), (read.store, read.topics, config.kafka.group));
     }
@@ -218,7 +223,7 @@ mod tests {
             &SHIPPED_PARTICIPANTS.replace("http://localhost:9001}\n", "http://localhost:7001}\n"),
         );
         write("a.saga.yaml", SAGAS[0].1);
-        let definitions = Definitions::Folder(folder.path().to_owned());
+        let definitions = DefinitionSource::Folder(folder.path().to_owned());
         let files = files(&definitions, SocketAddr::from(([127, 0, 0, 1], 5))).expect("the folder can be read");
         let loaded = load_files(&files, &|_| None).expect("it holds");
         assert_eq!(loaded.played, ["accounts", "inventory", "shipping", "travel"]);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// An event that starts a saga.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Order {
+pub(super) struct SampleOrder {
     /// Name of the definition that it starts.
     pub(super) saga: &'static str,
     /// The business key of the saga.
@@ -16,7 +16,7 @@ pub(super) struct Order {
 
 /// What is special about an order of the shop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum SampleOrderKind {
     Plain,
     Digital,
     CardDeclined,
@@ -30,51 +30,51 @@ enum Kind {
 }
 
 /// Twenty orders, then again from the first. The silent ones come early in it: whoever waits for the end waits for them.
-const MIX: [Kind; 20] = [
-    Kind::Plain,
-    Kind::CardDeclined,
-    Kind::InventorySilent,
-    Kind::Digital,
-    Kind::Fraud,
-    Kind::BankLate,
-    Kind::Plain,
-    Kind::Undeliverable,
-    Kind::NoPoints,
-    Kind::BankSilent,
-    Kind::OutOfStock,
-    Kind::Plain,
-    Kind::Plain,
-    Kind::Digital,
-    Kind::CardDeclined,
-    Kind::Plain,
-    Kind::Plain,
-    Kind::Digital,
-    Kind::Plain,
-    Kind::Plain,
+const MIX: [SampleOrderKind; 20] = [
+    SampleOrderKind::Plain,
+    SampleOrderKind::CardDeclined,
+    SampleOrderKind::InventorySilent,
+    SampleOrderKind::Digital,
+    SampleOrderKind::Fraud,
+    SampleOrderKind::BankLate,
+    SampleOrderKind::Plain,
+    SampleOrderKind::Undeliverable,
+    SampleOrderKind::NoPoints,
+    SampleOrderKind::BankSilent,
+    SampleOrderKind::OutOfStock,
+    SampleOrderKind::Plain,
+    SampleOrderKind::Plain,
+    SampleOrderKind::Digital,
+    SampleOrderKind::CardDeclined,
+    SampleOrderKind::Plain,
+    SampleOrderKind::Plain,
+    SampleOrderKind::Digital,
+    SampleOrderKind::Plain,
+    SampleOrderKind::Plain,
 ];
 
 const CUSTOMERS: [&str; 5] = ["ada", "grace", "linus", "edsger", "barbara"];
 const GOODS: [(&str, i64); 4] = [("teapot", 2_490), ("lamp", 3_900), ("kettle", 4_450), ("blanket", 5_900)];
 
 /// Order number `number` (from 1) of the shop. `run` tells the runs in one folder apart.
-pub(super) fn shop(run: &str, number: u32) -> Order {
+pub(super) fn shop(run: &str, number: u32) -> SampleOrder {
     let kind = MIX[at(number, MIX.len())];
     let key = format!("order-{run}-{number:03}");
     let (sku, cents) = wanted(kind, number);
     let customer = match kind {
-        Kind::Fraud => "mallory",
-        Kind::NoPoints => "bob",
-        Kind::Plain
-        | Kind::Digital
-        | Kind::CardDeclined
-        | Kind::BankLate
-        | Kind::BankSilent
-        | Kind::OutOfStock
-        | Kind::InventorySilent
-        | Kind::Undeliverable => CUSTOMERS[at(number, CUSTOMERS.len())],
+        SampleOrderKind::Fraud => "mallory",
+        SampleOrderKind::NoPoints => "bob",
+        SampleOrderKind::Plain
+        | SampleOrderKind::Digital
+        | SampleOrderKind::CardDeclined
+        | SampleOrderKind::BankLate
+        | SampleOrderKind::BankSilent
+        | SampleOrderKind::OutOfStock
+        | SampleOrderKind::InventorySilent
+        | SampleOrderKind::Undeliverable => CUSTOMERS[at(number, CUSTOMERS.len())],
     };
-    let digital = kind == Kind::Digital;
-    let city = if kind == Kind::Undeliverable { "Atlantis" } else { "Turin" };
+    let digital = kind == SampleOrderKind::Digital;
+    let city = if kind == SampleOrderKind::Undeliverable { "Atlantis" } else { "Turin" };
     let address = json!({"name": customer, "street": "Via Roma 1", "city": city, "country": "IT"});
     let payload = json!({
         "orderId": key,
@@ -84,23 +84,26 @@ pub(super) fn shop(run: &str, number: u32) -> Order {
         "address": if digital { Value::Null } else { address },
         "items": [{"sku": sku, "quantity": 1, "priceCents": cents}],
     });
-    Order { saga: "order-fulfillment", key, topic: "shop.orders", event_type: "OrderPlaced", payload }
+    SampleOrder { saga: "order-fulfillment", key, topic: "shop.orders", event_type: "OrderPlaced", payload }
 }
 
-fn wanted(kind: Kind, number: u32) -> (&'static str, i64) {
+fn wanted(kind: SampleOrderKind, number: u32) -> (&'static str, i64) {
     match kind {
-        Kind::Plain | Kind::Fraud | Kind::Undeliverable | Kind::NoPoints => GOODS[at(number, GOODS.len())],
-        Kind::Digital => ("e-book", 1_290),
-        Kind::CardDeclined => ("sofa", 124_900),
-        Kind::BankLate => ("radio", 9_999),
-        Kind::BankSilent => ("camera", 66_600),
-        Kind::OutOfStock => ("unicorn", 49_900),
-        Kind::InventorySilent => ("piano", 89_000),
+        SampleOrderKind::Plain
+        | SampleOrderKind::Fraud
+        | SampleOrderKind::Undeliverable
+        | SampleOrderKind::NoPoints => GOODS[at(number, GOODS.len())],
+        SampleOrderKind::Digital => ("e-book", 1_290),
+        SampleOrderKind::CardDeclined => ("sofa", 124_900),
+        SampleOrderKind::BankLate => ("radio", 9_999),
+        SampleOrderKind::BankSilent => ("camera", 66_600),
+        SampleOrderKind::OutOfStock => ("unicorn", 49_900),
+        SampleOrderKind::InventorySilent => ("piano", 89_000),
     }
 }
 
 /// Customers of the other businesses, in turn: somebody travels, somebody moves money, somebody subscribes.
-pub(super) fn elsewhere(run: &str, number: u32) -> Order {
+pub(super) fn elsewhere(run: &str, number: u32) -> SampleOrder {
     let turn = number.saturating_sub(1) / 3;
     match number % 3 {
         1 => trip(run, number, turn),
@@ -109,7 +112,7 @@ pub(super) fn elsewhere(run: &str, number: u32) -> Order {
     }
 }
 
-fn trip(run: &str, number: u32, turn: u32) -> Order {
+fn trip(run: &str, number: u32, turn: u32) -> SampleOrder {
     let key = format!("trip-{run}-{number:03}");
     let (to, nights, wants_car) =
         [("LIS", 3, false), ("PEK", 5, false), ("VCE", 2, true), ("OSL", 4, true)][at(turn + 1, 4)];
@@ -117,10 +120,10 @@ fn trip(run: &str, number: u32, turn: u32) -> Order {
         "tripId": key, "travellerId": CUSTOMERS[at(number, CUSTOMERS.len())],
         "from": "TRN", "to": to, "nights": nights, "wantsCar": wants_car, "visaNumber": null,
     });
-    Order { saga: "travel-booking", key, topic: "travel.bookings", event_type: "TripRequested", payload }
+    SampleOrder { saga: "travel-booking", key, topic: "travel.bookings", event_type: "TripRequested", payload }
 }
 
-fn transfer(run: &str, number: u32, turn: u32) -> Order {
+fn transfer(run: &str, number: u32, turn: u32) -> SampleOrder {
     let key = format!("transfer-{run}-{number:03}");
     let (from, to) = [
         ("IT60 0001", "PT50 0002"),
@@ -129,10 +132,10 @@ fn transfer(run: &str, number: u32, turn: u32) -> Order {
         ("IT60 0001", "PT50 0404"),
     ][at(turn + 1, 4)];
     let payload = json!({"transferId": key, "from": from, "to": to, "amountCents": 12_500});
-    Order { saga: "money-transfer", key, topic: "bank.transfers", event_type: "TransferOrdered", payload }
+    SampleOrder { saga: "money-transfer", key, topic: "bank.transfers", event_type: "TransferOrdered", payload }
 }
 
-fn subscription(run: &str, number: u32, turn: u32) -> Order {
+fn subscription(run: &str, number: u32, turn: u32) -> SampleOrder {
     let name = CUSTOMERS[at(number, CUSTOMERS.len())];
     let customer = format!("{name}-{run}-{number:03}");
     let (plan, cents) = [("basic", 900), ("gold", 120_000)][at(turn + 1, 2)];
@@ -140,7 +143,7 @@ fn subscription(run: &str, number: u32, turn: u32) -> Order {
         "customerId": customer, "name": name, "plan": plan, "features": ["news", ""], "amountCents": cents,
     });
     let key = format!("{customer}/{plan}");
-    Order {
+    SampleOrder {
         saga: "subscription-signup",
         key,
         topic: "shop.subscriptions",

@@ -5,9 +5,11 @@ mod http;
 mod kafka;
 
 use anyhow::Context;
-use conduct::{Conduct, Delivery};
-use saga_kafka::{Producer, Settings};
-use saga_participant::{Answer, Answering, Barrier, Command, Participant, Refusals};
+use conduct::{AnswerTiming, SampleHandler};
+use saga_kafka::{KafkaProducer, KafkaSettings};
+use saga_participant::{
+    CommandBarrier, CommandService, ParticipantAnswer, RefusalRetention, SagaCommand, SagaParticipant,
+};
 use sqlx::{
     Sqlite, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -20,42 +22,42 @@ const LATE: Duration = Duration::from_secs(3);
 
 /// All of them, at work until they are dropped.
 #[derive(Debug)]
-pub(super) struct Participants {
-    http: http::Listening,
+pub(super) struct SampleParticipants {
+    http: http::SampleHttpServer,
     /// Absent until the broker has their topics.
-    kafka: Option<kafka::Listening>,
-    memory: Arc<Memory>,
+    kafka: Option<kafka::SampleKafkaListener>,
+    memory: Arc<SampleAnswerStore>,
 }
 
 /// What both transports share: whatever was answered for good, in a file, so that a later run knows what an earlier one did.
 #[derive(Debug)]
-struct Memory {
+struct SampleAnswerStore {
     pool: SqlitePool,
-    barrier: Barrier<Sqlite>,
+    barrier: CommandBarrier<Sqlite>,
     /// How late a late answer is.
     late: Duration,
 }
 
-impl Participants {
+impl SampleParticipants {
     /// Opens their memory at `path` and listens for HTTP on a free port of this machine.
     ///
     /// # Errors
     /// When the file or a port cannot be had.
-    pub(super) async fn start(path: &Path) -> anyhow::Result<Participants> {
-        let memory = Memory::open(path, LATE).await;
+    pub(super) async fn start(path: &Path) -> anyhow::Result<SampleParticipants> {
+        let memory = SampleAnswerStore::open(path, LATE).await;
         let memory = memory.with_context(|| format!("the participants' memory {} cannot be used", path.display()))?;
         let memory = Arc::new(memory);
-        let http = http::Listening::start(Arc::clone(&memory)).await?;
-        Ok(Participants { http, kafka: None, memory })
+        let http = http::SampleHttpServer::start(Arc::clone(&memory)).await?;
+        Ok(SampleParticipants { http, kafka: None, memory })
     }
 
     /// Consumes the commands of `topics`.
     ///
     /// # Errors
     /// When the client refuses the settings.
-    pub(super) fn consume(&mut self, settings: &Settings, topics: &[String]) -> anyhow::Result<()> {
-        let producer = Producer::start(settings)?;
-        self.kafka = Some(kafka::Listening::start(settings, topics, producer, Arc::clone(&self.memory))?);
+    pub(super) fn consume(&mut self, settings: &KafkaSettings, topics: &[String]) -> anyhow::Result<()> {
+        let producer = KafkaProducer::start(settings)?;
+        self.kafka = Some(kafka::SampleKafkaListener::start(settings, topics, producer, Arc::clone(&self.memory))?);
         Ok(())
     }
 
@@ -65,10 +67,10 @@ impl Participants {
     }
 }
 
-impl Memory {
+impl SampleAnswerStore {
     /// Opens the file at `path`, or makes it. What was answered survives the death of the process; of a power cut it may lose the last
     /// answers, which a demonstration can bear.
-    async fn open(path: &Path, late: Duration) -> anyhow::Result<Memory> {
+    async fn open(path: &Path, late: Duration) -> anyhow::Result<SampleAnswerStore> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -76,26 +78,26 @@ impl Memory {
             .synchronous(SqliteSynchronous::Normal);
         // SQLite has one writer: a second connection would only poll for its turn.
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
-        let barrier = Barrier::create(&pool).await?.refusals(Refusals::UntilInsisted);
-        Ok(Memory { pool, barrier, late })
+        let barrier = CommandBarrier::create(&pool).await?.refusals(RefusalRetention::UntilInsisted);
+        Ok(SampleAnswerStore { pool, barrier, late })
     }
 
     /// Performs a command and says what to answer, when the time has come. `None`: nothing is ever answered.
-    async fn hear(&self, command: Command) -> Option<Answer> {
+    async fn hear(&self, command: SagaCommand) -> Option<ParticipantAnswer> {
         let delivery = conduct::delivery(&command);
-        if delivery == Delivery::Deaf {
+        if delivery == AnswerTiming::Deaf {
             return None;
         }
-        let (conduct, performed) = Conduct::new();
-        let answered = Participant::new(self.pool.clone(), self.barrier, conduct).answer(command).await;
+        let (conduct, performed) = SampleHandler::new();
+        let answered = SagaParticipant::new(self.pool.clone(), self.barrier, conduct).answer(command).await;
         let answer = answered.inspect_err(|error| warn!(%error, "a sample participant does not answer")).ok()?;
         match delivery {
-            Delivery::LateAtFirst if performed.is_set() => {
+            AnswerTiming::LateAtFirst if performed.is_set() => {
                 tokio::time::sleep(self.late).await;
                 Some(answer)
             }
-            Delivery::Prompt | Delivery::LateAtFirst => Some(answer),
-            Delivery::Withheld | Delivery::Deaf => None,
+            AnswerTiming::Prompt | AnswerTiming::LateAtFirst => Some(answer),
+            AnswerTiming::Withheld | AnswerTiming::Deaf => None,
         }
     }
 }

@@ -1,30 +1,30 @@
 //! Everything that a run stands on: a folder, a broker, participants, and the engine between them.
 
 use super::{
-    Options,
-    banner::Places,
-    definitions::Definitions,
-    door::{Door, Port},
-    files::{self, Folder, SHARDS},
+    DevOptions,
+    banner::BannerInfo,
+    definitions::DefinitionSource,
+    door::{PortChoice, PortForwarder},
+    files::{self, DevFolder, SHARDS},
     orders,
-    participants::Participants,
-    tally::Name,
-    traffic::Starts,
-    watcher::Watcher,
+    participants::SampleParticipants,
+    tally::DevSagaKey,
+    traffic::StartableOrders,
+    watcher::DevObserver,
 };
 use crate::{
-    config::Config,
-    shutdown::Running,
-    startup::{self, Files, Loaded, load_files},
+    config::EngineConfig,
+    shutdown::RunningEngine,
+    startup::{self, DefinitionFiles, LoadedDefinitions, load_files},
 };
 use anyhow::{Context, bail};
-use saga_core::{definition::participants::Transport, state::Status};
+use saga_core::{definition::participants::TransportConfig, state::SagaStatus};
 use saga_engine::{
-    journal::reading::{self, Wanted},
-    observer::Observer,
+    journal::reading::{self, SagaQuery},
+    observer::ObserverHandle,
 };
-use saga_event_store::{Access, MAX_PAGE};
-use saga_kafka::{self, Broker, mock::MockBroker};
+use saga_event_store::{MAX_PAGE, StoreAccess};
+use saga_kafka::{self, BrokerKind, mock::MockBroker};
 use std::{mem::ManuallyDrop, net::SocketAddr, sync::Arc};
 
 /// Partitions of topics whose number nobody counts: as many as the broker gives to topics that clients make.
@@ -32,40 +32,40 @@ const PARTITIONS: i32 = 4;
 
 /// What must be there before the engine, and until after it.
 #[derive(Debug)]
-pub(super) struct Stage {
-    pub(super) folder: Folder,
-    pub(super) config: Config,
-    pub(super) kafka: saga_kafka::Settings,
+pub(super) struct DevEnvironment {
+    pub(super) folder: DevFolder,
+    pub(super) config: EngineConfig,
+    pub(super) kafka: saga_kafka::KafkaSettings,
     /// Where clients find the broker.
-    pub(super) door: Door,
+    pub(super) door: PortForwarder,
     /// Which orders start sagas.
-    pub(super) starts: Starts,
-    definitions: Definitions,
-    files: Files,
-    loaded: Loaded,
-    participants: Participants,
+    pub(super) starts: StartableOrders,
+    definitions: DefinitionSource,
+    files: DefinitionFiles,
+    loaded: LoadedDefinitions,
+    participants: SampleParticipants,
     /// Lives as long as the process: clients that end a moment after it would complain that it is gone.
     _broker: ManuallyDrop<MockBroker>,
 }
 
-impl Stage {
+impl DevEnvironment {
     /// Sets everything up but the engine.
     ///
     /// # Errors
     /// The port is taken, the folder cannot be used, or this machine gives no ports or threads.
-    pub(super) async fn set(options: &Options) -> anyhow::Result<Stage> {
+    pub(super) async fn set(options: &DevOptions) -> anyhow::Result<DevEnvironment> {
         refuse_a_taken_port(options.listen).await?;
-        let definitions = Definitions::choose(options.sagas.as_deref())?;
-        let folder = Folder::make(&options.data).with_context(|| {
+        let definitions = DefinitionSource::choose(options.sagas.as_deref())?;
+        let folder = DevFolder::make(&options.data).with_context(|| {
             format!("the folder {} cannot be used: choose another with --data", options.data.display())
         })?;
         let broker = ManuallyDrop::new(MockBroker::start()?);
-        let mut participants = Participants::start(&folder.memory()).await?;
+        let mut participants = SampleParticipants::start(&folder.memory()).await?;
         let config = files::config(&folder, broker.bootstrap_servers(), options.listen);
-        let kafka = startup::kafka_settings(&config, Broker::Mock)?;
+        let kafka = startup::kafka_settings(&config, BrokerKind::Mock)?;
         let files = files::files(&definitions, participants.address())?;
         let loaded = load_files(&files, &startup::lookup)?;
-        let starts = Starts::of(&loaded);
+        let starts = StartableOrders::of(&loaded);
         if options.orders.is_some_and(|orders| orders > 0) && !starts.includes(&orders::shop("", 1)) {
             bail!(
                 "--orders places orders that start `order-fulfillment`, which {definitions} does not have: leave it out"
@@ -74,16 +74,28 @@ impl Stage {
         create_topics(&broker, &config, &loaded)?;
         participants.consume(&kafka, &command_topics(&loaded))?;
         // Not before the topics are there: a client that asked for one would make it, with another number of partitions.
-        let door = Door::open(kafka_port(options, &folder), broker.bootstrap_servers()).await?;
-        Ok(Stage { folder, config, kafka, door, starts, definitions, files, loaded, participants, _broker: broker })
+        let door = PortForwarder::open(kafka_port(options, &folder), broker.bootstrap_servers()).await?;
+        Ok(DevEnvironment {
+            folder,
+            config,
+            kafka,
+            door,
+            starts,
+            definitions,
+            files,
+            loaded,
+            participants,
+            _broker: broker,
+        })
     }
 
     /// Starts the engine. When it returns, whatever is produced to a trigger's topic is read.
     ///
     /// # Errors
     /// As [`startup::start`].
-    pub(super) async fn start(&self, watcher: Watcher) -> anyhow::Result<Running> {
-        let options = startup::Options { broker: Broker::Mock, observer: Observer::new(Arc::new(watcher)) };
+    pub(super) async fn start(&self, watcher: DevObserver) -> anyhow::Result<RunningEngine> {
+        let options =
+            startup::StartupOptions { broker: BrokerKind::Mock, observer: ObserverHandle::new(Arc::new(watcher)) };
         let started = startup::start(self.config.clone(), self.files.clone(), options).await;
         let running = started.map_err(|error| self.explained(error))?;
         let mut triggers = running.consumers.triggers.status();
@@ -92,21 +104,21 @@ impl Stage {
     }
 
     /// Sagas that earlier runs left open.
-    pub(super) async fn left_open(&self) -> Vec<Name> {
+    pub(super) async fn left_open(&self) -> Vec<DevSagaKey> {
         if !self.folder.store().exists() {
             return Vec::new();
         }
         // A store that cannot be read stops the start a moment later, with its reason.
-        let Ok(store) = saga_event_store::open(&self.config.store, Access::Read).await else { return Vec::new() };
-        let statuses = vec![Status::Running, Status::Waiting, Status::Compensating];
-        let wanted = Wanted { statuses, limit: MAX_PAGE, ..Wanted::default() };
+        let Ok(store) = saga_event_store::open(&self.config.store, StoreAccess::Read).await else { return Vec::new() };
+        let statuses = vec![SagaStatus::Running, SagaStatus::Waiting, SagaStatus::Compensating];
+        let wanted = SagaQuery { statuses, limit: MAX_PAGE, ..SagaQuery::default() };
         let lines = reading::list(store.as_ref(), &wanted).await.unwrap_or_default();
         lines.into_iter().map(|line| (line.saga, line.key)).collect()
     }
 
     /// For people.
-    pub(super) fn places(&self, page: SocketAddr, left_open: usize) -> Places<'_> {
-        Places {
+    pub(super) fn places(&self, page: SocketAddr, left_open: usize) -> BannerInfo<'_> {
+        BannerInfo {
             folder: &self.folder,
             page,
             definitions: &self.definitions,
@@ -121,7 +133,10 @@ impl Stage {
 
     fn explained(&self, error: anyhow::Error) -> anyhow::Error {
         let locked = error.chain().any(|cause| {
-            matches!(cause.downcast_ref::<saga_event_store::Error>(), Some(saga_event_store::Error::Locked { .. }))
+            matches!(
+                cause.downcast_ref::<saga_event_store::StoreError>(),
+                Some(saga_event_store::StoreError::Locked { .. })
+            )
         });
         if locked {
             error.context("another run has this folder: end it, or choose another folder with --data")
@@ -138,7 +153,7 @@ async fn refuse_a_taken_port(listen: SocketAddr) -> anyhow::Result<()> {
 }
 
 /// All topics at once: the engine counts the inbox's partitions, and consumers look for new topics only now and then.
-fn create_topics(broker: &MockBroker, config: &Config, loaded: &Loaded) -> anyhow::Result<()> {
+fn create_topics(broker: &MockBroker, config: &EngineConfig, loaded: &LoadedDefinitions) -> anyhow::Result<()> {
     broker.create_topic(&config.topics.inbox, i32::from(SHARDS))?;
     let mut topics = vec![config.topics.replies.clone(), config.topics.dlq.clone()];
     topics.extend(loaded.trigger_topics());
@@ -152,16 +167,16 @@ fn create_topics(broker: &MockBroker, config: &Config, loaded: &Loaded) -> anyho
 }
 
 /// Of the participants that are played here.
-fn command_topics(loaded: &Loaded) -> Vec<String> {
+fn command_topics(loaded: &LoadedDefinitions) -> Vec<String> {
     let is_played = |name: &str| loaded.played.iter().any(|played| played == name);
     let commands = loaded.participants.iter().filter_map(|(name, participant)| match &participant.transport {
-        Transport::Kafka { commands } => is_played(name).then(|| commands.clone()),
-        Transport::Http { .. } => None,
+        TransportConfig::Kafka { commands } => is_played(name).then(|| commands.clone()),
+        TransportConfig::Http { .. } => None,
     });
     commands.collect()
 }
 
-fn kafka_port(options: &Options, folder: &Folder) -> Port {
-    let again = || folder.kafka_port().map_or(Port::Free, Port::Again);
-    options.kafka_port.map_or_else(again, Port::Exactly)
+fn kafka_port(options: &DevOptions, folder: &DevFolder) -> PortChoice {
+    let again = || folder.kafka_port().map_or(PortChoice::Free, PortChoice::Again);
+    options.kafka_port.map_or_else(again, PortChoice::Exactly)
 }

@@ -1,11 +1,11 @@
 //! What is committed, told to somebody who sees a saga for the first time.
 
-use super::terminal::{Fact, Mark};
+use super::terminal::{NarrationLine, NarrationMark};
 use saga_core::{
-    command::{Direction, Failure, Request},
-    event::{AttemptOutcome, Cause, Decision, End, Event, Trigger},
+    command::{CommandDirection, CommandFailure, CommandRequest},
+    event::{AttemptOutcome, CompensationCause, SagaDecision, SagaEnd, SagaEvent, TriggerRecord},
     id::StepIndex,
-    state::{Plan, State, view},
+    state::{SagaPlan, SagaState, view},
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -14,137 +14,164 @@ use std::time::Duration;
 const GIST_CHARS: usize = 60;
 
 /// The decision, one line per fact that a newcomer needs.
-pub(super) fn tell(plan: &Plan, state: &State, decision: &Decision) -> Vec<Fact> {
-    decision.events.iter().filter_map(|event| Teller { plan, state, decision }.fact(event)).collect()
+pub(super) fn tell(plan: &SagaPlan, state: &SagaState, decision: &SagaDecision) -> Vec<NarrationLine> {
+    decision.events.iter().filter_map(|event| SagaNarrator { plan, state, decision }.fact(event)).collect()
 }
 
-struct Teller<'a> {
-    plan: &'a Plan,
-    state: &'a State,
-    decision: &'a Decision,
+struct SagaNarrator<'a> {
+    plan: &'a SagaPlan,
+    state: &'a SagaState,
+    decision: &'a SagaDecision,
 }
 
-impl Teller<'_> {
-    fn fact(&self, event: &Event) -> Option<Fact> {
+impl SagaNarrator<'_> {
+    fn fact(&self, event: &SagaEvent) -> Option<NarrationLine> {
         let (step, mark, text) = match event {
-            Event::SagaStarted { name, trigger, .. } => (None, Mark::Begin, self.began(name, trigger)),
-            Event::StepStarted { step, direction, request, .. } => self.sent(*step, *direction, request),
-            Event::AttemptStarted { step, direction, attempt, .. } => {
-                (Some(*step), Mark::Send, format!("{}asked again, attempt {attempt}", undo(*direction)))
+            SagaEvent::SagaStarted { name, trigger, .. } => (None, NarrationMark::Begin, self.began(name, trigger)),
+            SagaEvent::StepStarted { step, direction, request, .. } => self.sent(*step, *direction, request),
+            SagaEvent::AttemptStarted { step, direction, attempt, .. } => {
+                (Some(*step), NarrationMark::Send, format!("{}asked again, attempt {attempt}", undo(*direction)))
             }
-            Event::WaitStarted { step, until } => {
-                (Some(*step), Mark::Wait, format!("waits for {}", span(until.since(self.decision.at))))
+            SagaEvent::WaitStarted { step, until } => {
+                (Some(*step), NarrationMark::Wait, format!("waits for {}", span(until.since(self.decision.at))))
             }
             // The step's own end follows in the same decision.
-            Event::AttemptFailed { retry_at: None, .. } => return None,
-            Event::AttemptFailed { step, direction, outcome, failure, retry_at: Some(at), .. } => {
+            SagaEvent::AttemptFailed { retry_at: None, .. } => return None,
+            SagaEvent::AttemptFailed { step, direction, outcome, failure, retry_at: Some(at), .. } => {
                 let again = span(at.since(self.decision.at));
-                (Some(*step), Mark::Wait, format!("{}{}; again in {again}", undo(*direction), told(*outcome, failure)))
+                (
+                    Some(*step),
+                    NarrationMark::Wait,
+                    format!("{}{}; again in {again}", undo(*direction), told(*outcome, failure)),
+                )
             }
-            Event::AttemptExtended { step, direction, .. } => {
-                (Some(*step), Mark::Wait, format!("{}the participant is still at work", undo(*direction)))
+            SagaEvent::AttemptExtended { step, direction, .. } => {
+                (Some(*step), NarrationMark::Wait, format!("{}the participant is still at work", undo(*direction)))
             }
-            Event::ResultArrived { .. } => return None,
-            Event::StepWaiting { step, direction, guard, .. } => {
-                (Some(*step), Mark::Wait, format!("{}waits for {}", undo(*direction), view::guard_name(*guard)))
+            SagaEvent::ResultArrived { .. } => return None,
+            SagaEvent::StepWaiting { step, direction, guard, .. } => (
+                Some(*step),
+                NarrationMark::Wait,
+                format!("{}waits for {}", undo(*direction), view::guard_name(*guard)),
+            ),
+            SagaEvent::StepSucceeded { step, direction: CommandDirection::Do, result } => {
+                (Some(*step), NarrationMark::Good, format!("done{}", with_gist(result, &self.state.key)))
             }
-            Event::StepSucceeded { step, direction: Direction::Do, result } => {
-                (Some(*step), Mark::Good, format!("done{}", with_gist(result, &self.state.key)))
+            SagaEvent::StepSucceeded { step, direction: CommandDirection::Undo, .. } => {
+                (Some(*step), NarrationMark::Undone, "undone".to_owned())
             }
-            Event::StepSucceeded { step, direction: Direction::Undo, .. } => {
-                (Some(*step), Mark::Undone, "undone".to_owned())
-            }
-            Event::StepAnswered { step, by, result, .. } => {
-                let mark = if by.failure().is_some() { Mark::Bad } else { Mark::Good };
+            SagaEvent::StepAnswered { step, by, result, .. } => {
+                let mark = if by.failure().is_some() { NarrationMark::Bad } else { NarrationMark::Good };
                 let gist = with_gist(result, &self.state.key);
                 (Some(*step), mark, format!("answered by {}{gist}", view::stood_in(by)))
             }
-            Event::StepRejected { step, failure, result } => {
+            SagaEvent::StepRejected { step, failure, result } => {
                 let answer = with_gist(result, &self.state.key);
-                (Some(*step), Mark::Bad, format!("answered{answer}, and that is refused ({})", view::told(failure)))
+                (
+                    Some(*step),
+                    NarrationMark::Bad,
+                    format!("answered{answer}, and that is refused ({})", view::told(failure)),
+                )
             }
-            Event::StepFailed { step, direction, outcome, failure, ending: _ } => {
-                (Some(*step), Mark::Bad, format!("{}{}", undo(*direction), told(*outcome, failure)))
+            SagaEvent::StepFailed { step, direction, outcome, failure, ending: _ } => {
+                (Some(*step), NarrationMark::Bad, format!("{}{}", undo(*direction), told(*outcome, failure)))
             }
-            Event::StepSkipped { step, direction: Direction::Do, in_doubt } => {
+            SagaEvent::StepSkipped { step, direction: CommandDirection::Do, in_doubt } => {
                 let what = if *in_doubt { "skipped; it may have happened" } else { "not needed" };
-                (Some(*step), Mark::Skip, what.to_owned())
+                (Some(*step), NarrationMark::Skip, what.to_owned())
             }
-            Event::StepSkipped { step, direction: Direction::Undo, .. } => {
-                (Some(*step), Mark::Undone, "the operator marked it as undone".to_owned())
+            SagaEvent::StepSkipped { step, direction: CommandDirection::Undo, .. } => {
+                (Some(*step), NarrationMark::Undone, "the operator marked it as undone".to_owned())
             }
-            Event::CompensationStarted { cause } => (None, Mark::Back, self.goes_back(cause)),
-            Event::SagaOverdue => (None, Mark::Wait, "overdue: its time is over, and it goes on".to_owned()),
-            Event::SagaParked { reason } => {
-                (None, Mark::Parked, format!("parked, somebody has to decide: {}", view::parked(self.plan, reason)))
+            SagaEvent::CompensationStarted { cause } => (None, NarrationMark::Back, self.goes_back(cause)),
+            SagaEvent::SagaOverdue => {
+                (None, NarrationMark::Wait, "overdue: its time is over, and it goes on".to_owned())
             }
-            Event::SagaResumed => (None, Mark::Good, "goes on: what it was parked for resolved itself".to_owned()),
-            Event::OperatorActed { who, reason, action, command, .. } => {
-                (None, Mark::Begin, format!("{who} says {}: {reason}", view::acted(self.plan, *action, *command)))
+            SagaEvent::SagaParked { reason } => (
+                None,
+                NarrationMark::Parked,
+                format!("parked, somebody has to decide: {}", view::parked(self.plan, reason)),
+            ),
+            SagaEvent::SagaResumed => {
+                (None, NarrationMark::Good, "goes on: what it was parked for resolved itself".to_owned())
             }
-            Event::DefinitionChanged { definition, .. } => {
-                (None, Mark::Begin, format!("from here on it runs by the definition {definition}"))
+            SagaEvent::OperatorActed { who, reason, action, command, .. } => (
+                None,
+                NarrationMark::Begin,
+                format!("{who} says {}: {reason}", view::acted(self.plan, *action, *command)),
+            ),
+            SagaEvent::DefinitionChanged { definition, .. } => {
+                (None, NarrationMark::Begin, format!("from here on it runs by the definition {definition}"))
             }
-            Event::OutcomeDue { request: Request::Publish { topic, event_type, .. }, .. } => {
-                (None, Mark::Send, format!("event {event_type} to topic {topic}"))
+            SagaEvent::OutcomeDue { request: CommandRequest::Publish { topic, event_type, .. }, .. } => {
+                (None, NarrationMark::Send, format!("event {event_type} to topic {topic}"))
             }
-            Event::OutcomeDue { .. } | Event::OutcomeShortened { .. } => return None,
-            Event::OutcomeWaiting { failure } => {
-                (None, Mark::Wait, format!("its outcome event waits for its topic: {}", view::told(failure)))
+            SagaEvent::OutcomeDue { .. } | SagaEvent::OutcomeShortened { .. } => return None,
+            SagaEvent::OutcomeWaiting { failure } => {
+                (None, NarrationMark::Wait, format!("its outcome event waits for its topic: {}", view::told(failure)))
             }
-            Event::SagaEnded { end } => self.ended(end),
-            Event::IncidentOpened { step, direction, failure } => {
-                let undo = if *direction == Some(Direction::Undo) { "the undo: " } else { "" };
-                (*step, Mark::Parked, format!("somebody should look at this: {undo}{}", view::told(failure)))
+            SagaEvent::SagaEnded { end } => self.ended(end),
+            SagaEvent::IncidentOpened { step, direction, failure } => {
+                let undo = if *direction == Some(CommandDirection::Undo) { "the undo: " } else { "" };
+                (*step, NarrationMark::Parked, format!("somebody should look at this: {undo}{}", view::told(failure)))
             }
         };
         let step = step.map(|step| self.plan.definition.step(step).name.clone()).unwrap_or_default();
-        Some(Fact { step, mark, text })
+        Some(NarrationLine { step, mark, text })
     }
 
-    fn began(&self, name: &str, trigger: &Trigger) -> String {
+    fn began(&self, name: &str, trigger: &TriggerRecord) -> String {
         let what = trigger.headers.get("ce_type").or(self.plan.definition.trigger.event_type.as_ref());
         let what = what.map_or("an event", String::as_str);
         let gist = with_gist(&trigger.event, &self.state.key);
         format!("{what} on {} starts saga {name}{gist}", trigger.topic)
     }
 
-    fn sent(&self, step: StepIndex, direction: Direction, request: &Request) -> (Option<StepIndex>, Mark, String) {
+    fn sent(
+        &self,
+        step: StepIndex,
+        direction: CommandDirection,
+        request: &CommandRequest,
+    ) -> (Option<StepIndex>, NarrationMark, String) {
         let what = match request {
-            Request::Kafka { participant, command, .. } => format!("command {command} to {participant}, over Kafka"),
-            Request::Http { participant, method, path, .. } => {
+            CommandRequest::Kafka { participant, command, .. } => {
+                format!("command {command} to {participant}, over Kafka")
+            }
+            CommandRequest::Http { participant, method, path, .. } => {
                 format!("{} {participant}/{path}, over HTTP", word(method))
             }
-            Request::Publish { topic, event_type, .. } => format!("event {event_type} to topic {topic}"),
+            CommandRequest::Publish { topic, event_type, .. } => format!("event {event_type} to topic {topic}"),
         };
         match direction {
-            Direction::Do => (Some(step), Mark::Send, what),
-            Direction::Undo => (Some(step), Mark::Back, format!("undo: {what}")),
+            CommandDirection::Do => (Some(step), NarrationMark::Send, what),
+            CommandDirection::Undo => (Some(step), NarrationMark::Back, format!("undo: {what}")),
         }
     }
 
-    fn goes_back(&self, cause: &Cause) -> String {
+    fn goes_back(&self, cause: &CompensationCause) -> String {
         let why = match cause {
-            Cause::Step { step, .. } => format!("{} did not succeed", self.plan.definition.step(*step).name),
-            Cause::Timeout => "its time is over".to_owned(),
-            Cause::Cancelled { who, reason } => format!("{who} cancelled it ({reason})"),
+            CompensationCause::Step { step, .. } => {
+                format!("{} did not succeed", self.plan.definition.step(*step).name)
+            }
+            CompensationCause::Timeout => "its time is over".to_owned(),
+            CompensationCause::Cancelled { who, reason } => format!("{who} cancelled it ({reason})"),
         };
         format!("{why}: whatever was or may have been done is undone, the last first")
     }
 
-    fn ended(&self, end: &End) -> (Option<StepIndex>, Mark, String) {
+    fn ended(&self, end: &SagaEnd) -> (Option<StepIndex>, NarrationMark, String) {
         let took = span(self.decision.at.since(self.state.started_at));
         match end {
-            End::Completed { .. } => (None, Mark::Ended, format!("completed after {took}")),
-            End::Compensated { cause, irreversible, in_doubt } => {
+            SagaEnd::Completed { .. } => (None, NarrationMark::Ended, format!("completed after {took}")),
+            SagaEnd::Compensated { cause, irreversible, in_doubt } => {
                 let left = view::stays(self.plan, irreversible, in_doubt);
                 let left = left.unwrap_or_else(|| "everything was undone".to_owned());
                 let why = view::caused(self.plan, cause);
-                (None, Mark::EndedUndone, format!("compensated after {took}, {left} ({why})"))
+                (None, NarrationMark::EndedUndone, format!("compensated after {took}, {left} ({why})"))
             }
-            End::Abandoned { who, reason, left } => {
+            SagaEnd::Abandoned { who, reason, left } => {
                 let left = if left.is_empty() { "nothing".to_owned() } else { self.names(left) };
-                (None, Mark::Parked, format!("abandoned by {who} ({reason}); left undone: {left}"))
+                (None, NarrationMark::Parked, format!("abandoned by {who} ({reason}); left undone: {left}"))
             }
         }
     }
@@ -155,14 +182,14 @@ impl Teller<'_> {
     }
 }
 
-fn undo(direction: Direction) -> &'static str {
+fn undo(direction: CommandDirection) -> &'static str {
     match direction {
-        Direction::Do => "",
-        Direction::Undo => "undo: ",
+        CommandDirection::Do => "",
+        CommandDirection::Undo => "undo: ",
     }
 }
 
-fn told(outcome: AttemptOutcome, failure: &Failure) -> String {
+fn told(outcome: AttemptOutcome, failure: &CommandFailure) -> String {
     match outcome {
         AttemptOutcome::Failed => format!("refused ({})", view::told(failure)),
         AttemptOutcome::Unknown if failure.code == "timeout" => "no answer in time: it may have happened".to_owned(),

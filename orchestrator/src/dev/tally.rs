@@ -1,25 +1,25 @@
 //! Where the sagas of a run stand: what is open, and how the others ended.
 
-use saga_core::state::Status;
+use saga_core::state::SagaStatus;
 use std::{
     collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
 /// A saga by what everybody knows of it before it has an id: name of the definition, and business key.
-pub(super) type Name = (String, String);
+pub(super) type DevSagaKey = (String, String);
 
 /// Durations that are kept for the median: more would not move it.
 const KEPT: usize = 100_000;
 
 /// Counts every saga once, by its last status. Holds names of open and parked sagas only.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct SagaTally {
     /// Ordered, and no saga was seen yet.
-    ordered: HashMap<Name, Instant>,
+    ordered: HashMap<DevSagaKey, Instant>,
     /// Begun, and neither ended nor parked. `None`: in an earlier run.
-    open: HashMap<Name, Option<Instant>>,
-    parked: HashSet<Name>,
+    open: HashMap<DevSagaKey, Option<Instant>>,
+    parked: HashSet<DevSagaKey>,
     completed: u32,
     compensated: u32,
     abandoned: u32,
@@ -29,51 +29,51 @@ pub(super) struct Tally {
 
 /// A tally in numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Summary {
+pub(super) struct TallySummary {
     pub(super) completed: u32,
     pub(super) compensated: u32,
     pub(super) parked: u32,
     pub(super) abandoned: u32,
     /// Neither ended nor parked.
-    pub(super) unaccounted: Vec<Name>,
+    pub(super) unaccounted: Vec<DevSagaKey>,
     /// From an order to the end of its saga, or to its being parked.
     pub(super) median: Option<Duration>,
     /// When the last saga ended or was parked.
     pub(super) last_settled: Option<Instant>,
 }
 
-impl Tally {
+impl SagaTally {
     /// An earlier run left these open.
-    pub(super) fn of_earlier_runs(open: impl IntoIterator<Item = Name>) -> Tally {
-        Tally { open: open.into_iter().map(|name| (name, None)).collect(), ..Tally::default() }
+    pub(super) fn of_earlier_runs(open: impl IntoIterator<Item = DevSagaKey>) -> SagaTally {
+        SagaTally { open: open.into_iter().map(|name| (name, None)).collect(), ..SagaTally::default() }
     }
 
     /// An order leaves for the broker.
-    pub(super) fn ordered(&mut self, name: Name, now: Instant) {
+    pub(super) fn ordered(&mut self, name: DevSagaKey, now: Instant) {
         self.ordered.insert(name, now);
     }
 
     /// A decision of the saga was committed, and this is its status now.
-    pub(super) fn committed(&mut self, name: Name, status: Status, now: Instant) {
+    pub(super) fn committed(&mut self, name: DevSagaKey, status: SagaStatus, now: Instant) {
         let ordered = self.ordered.remove(&name);
         match status {
-            Status::Running | Status::Waiting | Status::Compensating => {
+            SagaStatus::Running | SagaStatus::Waiting | SagaStatus::Compensating => {
                 self.parked.remove(&name);
                 self.open.entry(name).or_insert(ordered.or(Some(now)));
             }
-            Status::Parked => {
+            SagaStatus::Parked => {
                 self.settle(&name, ordered, now);
                 self.parked.insert(name);
             }
-            Status::Completed => {
+            SagaStatus::Completed => {
                 self.settle(&name, ordered, now);
                 self.completed += 1;
             }
-            Status::Compensated => {
+            SagaStatus::Compensated => {
                 self.settle(&name, ordered, now);
                 self.compensated += 1;
             }
-            Status::Abandoned => {
+            SagaStatus::Abandoned => {
                 self.settle(&name, ordered, now);
                 self.abandoned += 1;
             }
@@ -90,12 +90,12 @@ impl Tally {
         self.ordered.len() + self.open.len()
     }
 
-    pub(super) fn summary(&self) -> Summary {
-        let mut unaccounted: Vec<Name> = self.ordered.keys().chain(self.open.keys()).cloned().collect();
+    pub(super) fn summary(&self) -> TallySummary {
+        let mut unaccounted: Vec<DevSagaKey> = self.ordered.keys().chain(self.open.keys()).cloned().collect();
         unaccounted.sort_unstable();
         let mut durations = self.durations.clone();
         durations.sort_unstable();
-        Summary {
+        TallySummary {
             completed: self.completed,
             compensated: self.compensated,
             parked: u32::try_from(self.parked.len()).unwrap_or(u32::MAX),
@@ -106,7 +106,7 @@ impl Tally {
         }
     }
 
-    fn settle(&mut self, name: &Name, ordered: Option<Instant>, now: Instant) {
+    fn settle(&mut self, name: &DevSagaKey, ordered: Option<Instant>, now: Instant) {
         let begun = ordered.or(self.open.remove(name).flatten());
         self.parked.remove(name);
         self.last_settled = Some(now);
@@ -116,7 +116,7 @@ impl Tally {
     }
 }
 
-impl Summary {
+impl TallySummary {
     /// Sagas that ended or were parked.
     pub(super) fn settled(&self) -> u32 {
         self.completed + self.compensated + self.parked + self.abandoned
@@ -131,24 +131,24 @@ impl Summary {
 mod tests {
     use super::*;
 
-    fn name(key: &str) -> Name {
+    fn name(key: &str) -> DevSagaKey {
         ("order-fulfillment".into(), key.into())
     }
 
     #[test]
     fn an_order_is_accounted_for_when_its_saga_ended_or_is_parked() {
-        let (mut tally, now) = (Tally::default(), Instant::now());
+        let (mut tally, now) = (SagaTally::default(), Instant::now());
         for key in ["a", "b", "c"] {
             tally.ordered(name(key), now);
         }
         assert_eq!((tally.not_begun(), tally.unaccounted()), (3, 3));
         for key in ["a", "b"] {
-            tally.committed(name(key), Status::Running, now);
+            tally.committed(name(key), SagaStatus::Running, now);
         }
-        tally.committed(name("a"), Status::Completed, now);
-        tally.committed(name("b"), Status::Parked, now);
+        tally.committed(name("a"), SagaStatus::Completed, now);
+        tally.committed(name("b"), SagaStatus::Parked, now);
         assert_eq!(tally.summary().unaccounted, [name("c")]);
-        tally.committed(name("c"), Status::Compensated, now);
+        tally.committed(name("c"), SagaStatus::Compensated, now);
         let summary = tally.summary();
         assert!(summary.is_whole());
         assert_eq!((summary.completed, summary.compensated, summary.parked, summary.settled()), (1, 1, 1, 3));
@@ -156,20 +156,20 @@ mod tests {
 
     #[test]
     fn a_saga_that_goes_on_after_it_was_parked_counts_by_its_end() {
-        let (mut tally, now) = (Tally::default(), Instant::now());
-        for status in [Status::Running, Status::Parked, Status::Running] {
+        let (mut tally, now) = (SagaTally::default(), Instant::now());
+        for status in [SagaStatus::Running, SagaStatus::Parked, SagaStatus::Running] {
             tally.committed(name("a"), status, now);
         }
         assert_eq!((tally.unaccounted(), tally.summary().parked), (1, 0));
-        tally.committed(name("a"), Status::Completed, now);
+        tally.committed(name("a"), SagaStatus::Completed, now);
         assert_eq!(tally.summary().settled(), 1);
     }
 
     #[test]
     fn what_an_earlier_run_left_open_is_waited_for() {
-        let mut tally = Tally::of_earlier_runs([name("old")]);
+        let mut tally = SagaTally::of_earlier_runs([name("old")]);
         assert_eq!(tally.unaccounted(), 1);
-        tally.committed(name("old"), Status::Completed, Instant::now());
+        tally.committed(name("old"), SagaStatus::Completed, Instant::now());
         assert_eq!((tally.unaccounted(), tally.summary().median), (0, None));
     }
 }

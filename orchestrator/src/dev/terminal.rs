@@ -20,7 +20,7 @@ const STEP_WIDTH: usize = 8;
 
 /// Whether colour helps whoever reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Palette {
+pub enum ColourMode {
     /// A person at a terminal.
     Colour,
     /// A file, a pipe, or somebody who wants none (`NO_COLOR`).
@@ -29,7 +29,7 @@ pub enum Palette {
 
 /// What a line is about: a sign, and a colour where there is colour. The line's words say the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mark {
+pub(super) enum NarrationMark {
     Begin,
     Send,
     Good,
@@ -45,48 +45,48 @@ pub(super) enum Mark {
 
 /// One line about one saga.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fact {
+pub(super) struct NarrationLine {
     /// The step, or empty.
     pub(super) step: String,
-    pub(super) mark: Mark,
+    pub(super) mark: NarrationMark,
     pub(super) text: String,
 }
 
 /// A handle of the thread. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Terminal {
-    lines: mpsc::SyncSender<Order>,
-    palette: Palette,
+pub struct TerminalWriter {
+    lines: mpsc::SyncSender<TerminalMessage>,
+    palette: ColourMode,
     lost: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
-enum Order {
+enum TerminalMessage {
     Write(String),
     End(mpsc::SyncSender<()>),
 }
 
-impl Terminal {
+impl TerminalWriter {
     /// Writes to stdout.
     ///
     /// # Errors
     /// No thread can be had.
-    pub fn stdout() -> io::Result<Terminal> {
+    pub fn stdout() -> io::Result<TerminalWriter> {
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let palette = if io::stdout().is_terminal() && !no_colour { Palette::Colour } else { Palette::Plain };
-        Terminal::to(io::stdout(), palette)
+        let palette = if io::stdout().is_terminal() && !no_colour { ColourMode::Colour } else { ColourMode::Plain };
+        TerminalWriter::to(io::stdout(), palette)
     }
 
     /// Writes to `out`.
     ///
     /// # Errors
     /// No thread can be had.
-    pub fn to(out: impl Write + Send + 'static, palette: Palette) -> io::Result<Terminal> {
+    pub fn to(out: impl Write + Send + 'static, palette: ColourMode) -> io::Result<TerminalWriter> {
         let (lines, orders) = mpsc::sync_channel(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&lost);
         thread::Builder::new().name("terminal".into()).spawn(move || write(out, &orders, &counted))?;
-        Ok(Terminal { lines, palette, lost })
+        Ok(TerminalWriter { lines, palette, lost })
     }
 
     /// Shows lines of text as they are.
@@ -95,7 +95,7 @@ impl Terminal {
     }
 
     /// Shows a fact about the saga with this key. Returns at once, whatever the terminal does.
-    pub(super) fn show(&self, seconds: f64, key: &str, fact: &Fact) {
+    pub(super) fn show(&self, seconds: f64, key: &str, fact: &NarrationLine) {
         self.put(self.line(seconds, key, fact));
     }
 
@@ -105,7 +105,7 @@ impl Terminal {
         let lines = self.lines.clone();
         let waited = tokio::task::spawn_blocking(move || {
             // A thread that is gone has nothing left to write.
-            if lines.send(Order::End(done)).is_ok() {
+            if lines.send(TerminalMessage::End(done)).is_ok() {
                 let _ = written.recv();
             }
         });
@@ -113,48 +113,48 @@ impl Terminal {
     }
 
     fn put(&self, text: String) {
-        if self.lines.try_send(Order::Write(text)).is_err() {
+        if self.lines.try_send(TerminalMessage::Write(text)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn line(&self, seconds: f64, key: &str, Fact { step, mark, text }: &Fact) -> String {
+    fn line(&self, seconds: f64, key: &str, NarrationLine { step, mark, text }: &NarrationLine) -> String {
         let (sign, colour) = mark.look();
         // Both hold what strangers wrote, who must not steer the terminal.
         let (key, text) = (visible::in_line(key), visible::in_line(text));
         let head = format!("{seconds:>7.1} s  {key:<KEY_WIDTH$}  {step:<STEP_WIDTH$}  ");
         match self.palette {
-            Palette::Colour => format!("\x1b[2m{head}\x1b[0m\x1b[{colour}m{sign} {text}\x1b[0m\n"),
-            Palette::Plain => format!("{head}{sign} {text}\n"),
+            ColourMode::Colour => format!("\x1b[2m{head}\x1b[0m\x1b[{colour}m{sign} {text}\x1b[0m\n"),
+            ColourMode::Plain => format!("{head}{sign} {text}\n"),
         }
     }
 }
 
-impl Mark {
+impl NarrationMark {
     /// The sign, and the colour's number.
     fn look(self) -> (char, u8) {
         match self {
-            Mark::Begin => ('●', 1),
-            Mark::Send => ('→', 0),
-            Mark::Good => ('✓', 32),
-            Mark::Bad => ('✗', 31),
-            Mark::Back => ('↶', 33),
-            Mark::Undone => ('↺', 33),
-            Mark::Wait => ('…', 36),
-            Mark::Skip => ('–', 2),
-            Mark::Parked => ('!', 35),
-            Mark::Ended => ('■', 32),
-            Mark::EndedUndone => ('■', 33),
+            NarrationMark::Begin => ('●', 1),
+            NarrationMark::Send => ('→', 0),
+            NarrationMark::Good => ('✓', 32),
+            NarrationMark::Bad => ('✗', 31),
+            NarrationMark::Back => ('↶', 33),
+            NarrationMark::Undone => ('↺', 33),
+            NarrationMark::Wait => ('…', 36),
+            NarrationMark::Skip => ('–', 2),
+            NarrationMark::Parked => ('!', 35),
+            NarrationMark::Ended => ('■', 32),
+            NarrationMark::EndedUndone => ('■', 33),
         }
     }
 }
 
 /// Until it is told to end, or nobody can tell it anything any more. A reader who went away is no reason to stop the run.
-fn write(mut out: impl Write, orders: &mpsc::Receiver<Order>, lost: &AtomicU64) {
+fn write(mut out: impl Write, orders: &mpsc::Receiver<TerminalMessage>, lost: &AtomicU64) {
     while let Ok(order) = orders.recv() {
         match order {
-            Order::Write(text) => drop(out.write_all(text.as_bytes())),
-            Order::End(done) => {
+            TerminalMessage::Write(text) => drop(out.write_all(text.as_bytes())),
+            TerminalMessage::End(done) => {
                 drop(out.flush());
                 let _ = done.send(());
                 return;
@@ -170,12 +170,12 @@ fn write(mut out: impl Write, orders: &mpsc::Receiver<Order>, lost: &AtomicU64) 
 /// What was written, for tests.
 #[cfg(test)]
 #[derive(Clone, Debug)]
-pub(super) struct Written(Arc<tokio::sync::watch::Sender<String>>);
+pub(super) struct WrittenLines(Arc<tokio::sync::watch::Sender<String>>);
 
 #[cfg(test)]
-impl Written {
-    pub(super) fn new() -> Written {
-        Written(Arc::new(tokio::sync::watch::Sender::default()))
+impl WrittenLines {
+    pub(super) fn new() -> WrittenLines {
+        WrittenLines(Arc::new(tokio::sync::watch::Sender::default()))
     }
 
     pub(super) fn text(&self) -> String {
@@ -190,7 +190,7 @@ impl Written {
 }
 
 #[cfg(test)]
-impl Write for Written {
+impl Write for WrittenLines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.send_modify(|text| text.push_str(&String::from_utf8_lossy(bytes)));
         Ok(bytes.len())
@@ -205,16 +205,16 @@ impl Write for Written {
 mod tests {
     use super::*;
 
-    fn fact() -> Fact {
-        Fact { step: "charge".into(), mark: Mark::Good, text: "done".into() }
+    fn fact() -> NarrationLine {
+        NarrationLine { step: "charge".into(), mark: NarrationMark::Good, text: "done".into() }
     }
 
     #[tokio::test]
     async fn facts_are_aligned_and_in_order() {
-        let written = Written::new();
-        let terminal = Terminal::to(written.clone(), Palette::Plain).expect("a thread");
+        let written = WrittenLines::new();
+        let terminal = TerminalWriter::to(written.clone(), ColourMode::Plain).expect("a thread");
         terminal.show(0.44, "order-a-001", &fact());
-        terminal.show(12.0, "order-a-002", &Fact { step: String::new(), ..fact() });
+        terminal.show(12.0, "order-a-002", &NarrationLine { step: String::new(), ..fact() });
         terminal.end().await;
         let text = written.text();
         let columns: Vec<usize> = text.lines().map(|line| line.find('✓').expect("a sign")).collect();
@@ -225,9 +225,9 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_terminal_sees_colour() {
-        for (palette, coloured) in [(Palette::Plain, false), (Palette::Colour, true)] {
-            let written = Written::new();
-            let terminal = Terminal::to(written.clone(), palette).expect("a thread");
+        for (palette, coloured) in [(ColourMode::Plain, false), (ColourMode::Colour, true)] {
+            let written = WrittenLines::new();
+            let terminal = TerminalWriter::to(written.clone(), palette).expect("a thread");
             terminal.show(0.0, "order", &fact());
             terminal.end().await;
             assert_eq!(written.text().contains('\x1b'), coloured);

@@ -1,25 +1,25 @@
 //! Whole runs, in this process: broker, store, participants, engine.
 
-use super::{terminal::Written, *};
-use saga_engine::journal::reading::{self, SagaLine, Wanted};
-use saga_event_store::Access;
+use super::{terminal::WrittenLines, *};
+use saga_engine::journal::reading::{self, SagaLine, SagaQuery};
+use saga_event_store::StoreAccess;
 use std::{collections::BTreeMap, path::Path};
 
-fn options(folder: &tempfile::TempDir, orders: Option<u32>, exit: bool) -> Options {
+fn options(folder: &tempfile::TempDir, orders: Option<u32>, exit: bool) -> DevOptions {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    Options { data: folder.path().join("a folder"), listen, orders, exit, sagas: None, kafka_port: None }
+    DevOptions { data: folder.path().join("a folder"), listen, orders, exit, sagas: None, kafka_port: None }
 }
 
-fn terminal() -> (Written, Terminal) {
-    let written = Written::new();
-    let terminal = Terminal::to(written.clone(), Palette::Plain).expect("a thread");
+fn terminal() -> (WrittenLines, TerminalWriter) {
+    let written = WrittenLines::new();
+    let terminal = TerminalWriter::to(written.clone(), ColourMode::Plain).expect("a thread");
     (written, terminal)
 }
 
 async fn sagas(data: &Path) -> Vec<SagaLine> {
     let address = format!("sqlite:{}", data.join("saga.db").display());
-    let store = saga_event_store::open(&address, Access::Read).await.expect("the store can be read");
-    reading::list(store.as_ref(), &Wanted { limit: 100, ..Wanted::default() }).await.expect("the store answers")
+    let store = saga_event_store::open(&address, StoreAccess::Read).await.expect("the store can be read");
+    reading::list(store.as_ref(), &SagaQuery { limit: 100, ..SagaQuery::default() }).await.expect("the store answers")
 }
 
 fn statuses(lines: &[SagaLine]) -> BTreeMap<&str, usize> {
@@ -81,7 +81,7 @@ async fn a_taken_port_is_an_error_that_names_the_flag_and_leaves_nothing_behind(
     let folder = tempfile::tempdir().expect("a temporary folder");
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let listen = taken.local_addr().expect("it has an address");
-    let options = Options { listen, ..options(&folder, Some(1), true) };
+    let options = DevOptions { listen, ..options(&folder, Some(1), true) };
     let error = run(options.clone(), terminal().1, std::future::pending()).await.expect_err("the port is taken");
     assert!(format!("{error:#}").contains("--port"), "{error:#}");
     assert!(!options.data.exists());
@@ -93,7 +93,7 @@ async fn a_folder_that_another_run_has_is_refused() {
     let options = options(&folder, Some(1), true);
     std::fs::create_dir(&options.data).expect("a folder");
     let address = format!("sqlite:{}", options.data.join("saga.db").display());
-    let _held = saga_event_store::open(&address, Access::Write { shards: 8 }).await.expect("a store");
+    let _held = saga_event_store::open(&address, StoreAccess::Write { shards: 8 }).await.expect("a store");
     let error = run(options, terminal().1, std::future::pending()).await.expect_err("the folder is in use");
     assert!(format!("{error:#}").contains("--data"), "{error:#}");
 }
@@ -139,8 +139,8 @@ async fn the_other_businesses_come_to_what_their_definitions_say() {
 async fn place_elsewhere(shown: &str) {
     let line = shown.lines().find(|line| line.trim_start().starts_with("Kafka")).expect("the address is shown");
     let address = line.split_whitespace().nth(1).expect("an address");
-    let settings = saga_kafka::Settings::new(address, "test");
-    let producer = Producer::start(&settings).expect("a producer");
+    let settings = saga_kafka::KafkaSettings::new(address, "test");
+    let producer = KafkaProducer::start(&settings).expect("a producer");
     for (number, _) in ELSEWHERE {
         let sent = producer.send(&traffic::record(orders::elsewhere("test", number))).await;
         assert!(sent.is_delivered(), "{sent:?}");

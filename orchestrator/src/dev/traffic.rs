@@ -1,15 +1,15 @@
 //! Customers: orders leave for the broker, as any service would publish them.
 
 use super::{
-    orders::{self, Order},
-    watcher::Board,
+    orders::{self, SampleOrder},
+    watcher::TallySender,
 };
-use crate::startup::Loaded;
+use crate::startup::LoadedDefinitions;
 use anyhow::bail;
 use bytes::Bytes;
-use saga_core::{definition::Definition, state::Plan};
-use saga_kafka::{Producer, producer::Outcome};
-use saga_wire::{Outgoing, record::text_header};
+use saga_core::{definition::SagaDefinition, state::SagaPlan};
+use saga_kafka::{KafkaProducer, producer::ProduceOutcome};
+use saga_wire::{OutgoingRecord, record::text_header};
 use std::{
     collections::BTreeSet,
     future,
@@ -30,7 +30,7 @@ const BEGIN: Duration = Duration::from_secs(2);
 
 /// What is ordered in this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Demand {
+pub(super) enum TrafficMode {
     /// One order after another, without end.
     Trickle,
     /// So many orders of the shop.
@@ -39,18 +39,18 @@ pub(super) enum Demand {
 
 /// Which orders start sagas: by name of the definition, topic and type.
 #[derive(Clone, Debug)]
-pub(super) struct Starts(BTreeSet<[String; 3]>);
+pub(super) struct StartableOrders(BTreeSet<[String; 3]>);
 
-impl Starts {
-    pub(super) fn of(loaded: &Loaded) -> Starts {
-        let of = |plan: &Arc<Plan>| {
-            let Definition { name, trigger, .. } = plan.definition.as_ref();
+impl StartableOrders {
+    pub(super) fn of(loaded: &LoadedDefinitions) -> StartableOrders {
+        let of = |plan: &Arc<SagaPlan>| {
+            let SagaDefinition { name, trigger, .. } = plan.definition.as_ref();
             [name.to_string(), trigger.topic.clone(), trigger.event_type.clone().unwrap_or_default()]
         };
-        Starts(loaded.plans.iter().map(of).collect())
+        StartableOrders(loaded.plans.iter().map(of).collect())
     }
 
-    pub(super) fn includes(&self, order: &Order) -> bool {
+    pub(super) fn includes(&self, order: &SampleOrder) -> bool {
         self.0.contains(&[order.saga, order.topic, order.event_type].map(str::to_owned))
     }
 
@@ -64,23 +64,23 @@ impl Starts {
 
 /// Places orders.
 #[derive(Debug)]
-pub(super) struct Traffic {
-    pub(super) producer: Producer,
+pub(super) struct OrderPublisher {
+    pub(super) producer: KafkaProducer,
     /// Tells this run's orders from those of earlier ones.
     pub(super) run: String,
-    pub(super) board: Board,
-    pub(super) starts: Starts,
+    pub(super) board: TallySender,
+    pub(super) starts: StartableOrders,
 }
 
-impl Traffic {
+impl OrderPublisher {
     /// Places what is demanded. A batch ends when every saga is accounted for, or nothing ended for [`STUCK`]; a trickle never ends.
     ///
     /// # Errors
     /// When the broker does not take an order.
-    pub(super) async fn place(&self, demand: Demand) -> anyhow::Result<()> {
+    pub(super) async fn place(&self, demand: TrafficMode) -> anyhow::Result<()> {
         match demand {
-            Demand::Trickle => self.trickle().await,
-            Demand::Batch(orders) => self.batch(orders).await,
+            TrafficMode::Trickle => self.trickle().await,
+            TrafficMode::Batch(orders) => self.batch(orders).await,
         }
     }
 
@@ -137,18 +137,18 @@ impl Traffic {
         drop(tokio::time::timeout(BEGIN, tally.wait_for(|tally| tally.not_begun() == 0)).await);
     }
 
-    async fn send(&self, order: Order) -> anyhow::Result<()> {
+    async fn send(&self, order: SampleOrder) -> anyhow::Result<()> {
         let name = (order.saga.to_owned(), order.key.clone());
         self.board.send_modify(|tally| tally.ordered(name, Instant::now()));
         match self.producer.send(&record(order)).await {
-            Outcome::Delivered { .. } => Ok(()),
-            Outcome::Undelivered(reason) => bail!("the broker does not take an order: {reason}"),
+            ProduceOutcome::Delivered { .. } => Ok(()),
+            ProduceOutcome::Undelivered(reason) => bail!("the broker does not take an order: {reason}"),
         }
     }
 }
 
-pub(super) fn record(order: Order) -> Outgoing {
-    Outgoing {
+pub(super) fn record(order: SampleOrder) -> OutgoingRecord {
+    OutgoingRecord {
         topic: order.topic.into(),
         partition: None,
         key: Some(Bytes::from(order.key)),

@@ -2,34 +2,34 @@
 
 use super::{
     story,
-    tally::Tally,
-    terminal::{Fact, Mark, Terminal},
+    tally::SagaTally,
+    terminal::{NarrationLine, NarrationMark, TerminalWriter},
 };
 use crate::shell::quoted;
 use saga_core::{
-    event::{Decision, Event},
+    event::{SagaDecision, SagaEvent},
     id::SagaId,
-    state::{Plan, State},
+    state::{SagaPlan, SagaState},
 };
-use saga_engine::observer::Observe;
+use saga_engine::observer::CommitObserver;
 use std::{sync::Arc, time::Instant};
 use tokio::sync::watch;
 
 /// The tally, and whoever waits for it to change.
-pub(super) type Board = Arc<watch::Sender<Tally>>;
+pub(super) type TallySender = Arc<watch::Sender<SagaTally>>;
 
-/// See [`Observe`].
+/// See [`CommitObserver`].
 #[derive(Debug)]
-pub(super) struct Watcher {
-    pub(super) board: Board,
-    pub(super) terminal: Terminal,
+pub(super) struct DevObserver {
+    pub(super) board: TallySender,
+    pub(super) terminal: TerminalWriter,
     pub(super) begun: Instant,
     /// What to type when a saga is parked, up to its key; `None`: nobody could, because the run ends by itself.
     pub(super) advice: Option<String>,
 }
 
-impl Observe for Watcher {
-    fn committed(&self, _saga: SagaId, plan: &Plan, state: &State, decision: &Decision) {
+impl CommitObserver for DevObserver {
+    fn committed(&self, _saga: SagaId, plan: &SagaPlan, state: &SagaState, decision: &SagaDecision) {
         let now = Instant::now();
         let name = (plan.definition.name.clone(), state.key.clone());
         self.board.send_modify(|tally| tally.committed(name, state.status(), now));
@@ -37,10 +37,14 @@ impl Observe for Watcher {
         for fact in story::tell(plan, state, decision) {
             self.terminal.show(seconds, &state.key, &fact);
         }
-        let is_parked = decision.events.iter().any(|event| matches!(event, Event::SagaParked { .. }));
+        let is_parked = decision.events.iter().any(|event| matches!(event, SagaEvent::SagaParked { .. }));
         if let Some(advice) = self.advice.as_ref().filter(|_| is_parked) {
             let text = format!("to try again: {advice} {} --reason \"the courier found a way\"", quoted(&state.key));
-            self.terminal.show(seconds, &state.key, &Fact { step: String::new(), mark: Mark::Parked, text });
+            self.terminal.show(
+                seconds,
+                &state.key,
+                &NarrationLine { step: String::new(), mark: NarrationMark::Parked, text },
+            );
         }
     }
 }

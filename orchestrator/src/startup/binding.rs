@@ -3,10 +3,10 @@
 //! Under another group or inbox a second engine would take the shards of the first from it; under other replies it would wait for answers
 //! that go elsewhere.
 
-use crate::config::Config;
+use crate::config::EngineConfig;
 use anyhow::bail;
 use saga_core::time::Timestamp;
-use saga_engine::notes::succession::Succession;
+use saga_engine::notes::succession::OptimisticLog;
 use saga_event_store::EventStore;
 use serde::{Deserialize, Serialize};
 
@@ -15,16 +15,16 @@ const LOG: &str = "installation";
 
 /// What belongs to one installation alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Binding {
+pub(super) struct InstallationBinding {
     group: String,
     inbox: String,
     replies: String,
     dlq: String,
 }
 
-impl Binding {
-    pub(super) fn of(config: &Config) -> Binding {
-        Binding {
+impl InstallationBinding {
+    pub(super) fn of(config: &EngineConfig) -> InstallationBinding {
+        InstallationBinding {
             group: config.kafka.group.clone(),
             inbox: config.topics.inbox.clone(),
             replies: config.topics.replies.clone(),
@@ -34,14 +34,14 @@ impl Binding {
 
     /// Fails if the store is bound to something else. A store that is not bound yet is left so: what it is bound to must be free first.
     pub(super) async fn require(&self, store: &dyn EventStore) -> anyhow::Result<()> {
-        let mut log = Succession::of(LOG);
+        let mut log = OptimisticLog::of(LOG);
         log.read(store).await?;
         self.agree(&log)
     }
 
     /// Binds the store, if it is not bound yet.
     pub(super) async fn adopt(&self, store: &dyn EventStore, now: Timestamp) -> anyhow::Result<()> {
-        let mut log = Succession::of(LOG);
+        let mut log = OptimisticLog::of(LOG);
         log.read(store).await?;
         if log.current().is_none() {
             log.write(store, self, now).await?;
@@ -49,7 +49,7 @@ impl Binding {
         self.agree(&log)
     }
 
-    fn agree(&self, log: &Succession<Binding>) -> anyhow::Result<()> {
+    fn agree(&self, log: &OptimisticLog<InstallationBinding>) -> anyhow::Result<()> {
         let Some(bound) = log.current() else { return Ok(()) };
         let differences = self.differences(&bound.what);
         if differences.is_empty() {
@@ -61,7 +61,7 @@ impl Binding {
         )
     }
 
-    fn differences(&self, bound: &Binding) -> Vec<String> {
+    fn differences(&self, bound: &InstallationBinding) -> Vec<String> {
         let pairs = [
             ("consumer group", "kafka.group", &bound.group, &self.group),
             ("inbox", "topics.inbox", &bound.inbox, &self.inbox),

@@ -1,13 +1,13 @@
 //! Where reading of a trigger topic began, for good: the group's committed offsets end with their topic, and expire when no engine ran for
 //! long. Without this record `from: latest` would begin once more, later, and pass over what was placed meanwhile.
 
-use super::{Readiness, patience};
+use super::{EngineReadiness, patience};
 use anyhow::Context;
-use saga_core::definition::TriggerFrom;
+use saga_core::definition::TriggerStartPosition;
 use saga_event_store::EventStore;
 use saga_kafka::{
     self,
-    consumer::{self, Contact, TopicStart},
+    consumer::{self, TopicInitialOffsets, TopicStart},
 };
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -19,15 +19,15 @@ const KIND: &str = "first-contact";
 /// once one decides for all.
 pub(super) async fn remember(
     store: &dyn EventStore,
-    kafka: &saga_kafka::Settings,
+    kafka: &saga_kafka::KafkaSettings,
     mut starts: Vec<TopicStart>,
-    readiness: &watch::Sender<Readiness>,
+    readiness: &watch::Sender<EngineReadiness>,
 ) -> anyhow::Result<Vec<TopicStart>> {
     for start in &mut starts {
         start.contact = match start.from {
             // Begins at the oldest record anyway.
-            TriggerFrom::Earliest => None,
-            TriggerFrom::Latest | TriggerFrom::Time(_) => {
+            TriggerStartPosition::Earliest => None,
+            TriggerStartPosition::Latest | TriggerStartPosition::Time(_) => {
                 Some(Arc::new(contact(store, kafka, start, readiness).await?))
             }
         };
@@ -37,10 +37,10 @@ pub(super) async fn remember(
 
 async fn contact(
     store: &dyn EventStore,
-    kafka: &saga_kafka::Settings,
+    kafka: &saga_kafka::KafkaSettings,
     start: &TopicStart,
-    readiness: &watch::Sender<Readiness>,
-) -> anyhow::Result<Contact> {
+    readiness: &watch::Sender<EngineReadiness>,
+) -> anyhow::Result<TopicInitialOffsets> {
     let topic = &start.topic;
     if store.get_document(KIND, topic).await?.is_none() {
         let what = format!("the offsets of topic {topic}");

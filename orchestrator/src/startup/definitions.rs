@@ -5,18 +5,19 @@ use super::{
     unread::{self, misnamed},
     variables::lookup,
 };
-use crate::config::Topics;
+use crate::config::InternalTopics;
 use anyhow::Context;
 use saga_base::secrets;
 use saga_core::{
     definition::{
-        Action, Definition, Diagnostic, Library, Participants, Source, Style, TriggerFrom, Unproved,
+        CheckFinding, DefinitionLibrary, ParticipantCatalog, RenderStyle, SagaDefinition, SchemalessDefinition,
+        SourceFile, StepAction, TriggerStartPosition,
         json_schema::FILE_ENDING,
-        participants::{CriticalPath, Missing, StandIns, Transport},
+        participants::{CriticalPath, MissingVariablePolicy, StubParticipants, TransportConfig},
         render,
     },
-    policy::Policies,
-    state::Plan,
+    policy::SagaPolicies,
+    state::SagaPlan,
 };
 use saga_engine::reload::WatchedFile;
 use saga_kafka::consumer::TopicStart;
@@ -28,30 +29,30 @@ use std::{
 
 /// The files that an engine runs by, as texts.
 #[derive(Clone, Debug, Default)]
-pub struct Files {
+pub struct DefinitionFiles {
     /// `*.saga.yaml`: name and text.
-    pub sagas: Vec<Source>,
+    pub sagas: Vec<SourceFile>,
     /// `participants.yaml`, if there is one.
-    pub participants: Option<Source>,
+    pub participants: Option<SourceFile>,
     /// `*.avsc` and `*.schema.json`: name and text.
-    pub schemas: Vec<Source>,
+    pub schemas: Vec<SourceFile>,
     /// Where `participants.yaml` is read again when it changes; `None`: nowhere.
     pub participants_file: Option<PathBuf>,
     /// A finding for each of them that is no text, or whose name hides what it is.
-    pub unreadable: Vec<Diagnostic>,
+    pub unreadable: Vec<CheckFinding>,
     /// Who stands in for participants of the files.
-    pub stand_ins: Option<StandIns>,
+    pub stand_ins: Option<StubParticipants>,
 }
 
 /// What the files say.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub struct LoadedDefinitions {
     /// Every definition with the policies that a saga started now is pinned to.
-    pub plans: Vec<Arc<Plan>>,
+    pub plans: Vec<Arc<SagaPlan>>,
     /// Who performs the calls.
-    pub participants: Participants,
+    pub participants: ParticipantCatalog,
     /// What is worth a look and hinders nothing.
-    pub warnings: Vec<Diagnostic>,
+    pub warnings: Vec<CheckFinding>,
     /// Where the participants are read again when they change; `None`: nowhere.
     pub participants_file: Option<WatchedFile>,
     /// Those of them for whom others stand in.
@@ -60,9 +61,9 @@ pub struct Loaded {
 
 /// What `saga check` has to say about files.
 #[derive(Clone, Debug)]
-pub struct Checked {
+pub struct DefinitionCheckReport {
     /// What is wrong, and what is worth a look.
-    pub findings: Vec<Diagnostic>,
+    pub findings: Vec<CheckFinding>,
     /// When definitions call participants and no file says who they are: that nobody was checked.
     pub unchecked: Option<String>,
     /// Which definitions read events of which no schema says what is in them.
@@ -76,15 +77,15 @@ pub struct Checked {
 /// Files were read and cannot be used; the text is for people.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Unusable(pub String);
+pub struct DefinitionFilesError(pub String);
 
-impl Files {
+impl DefinitionFiles {
     /// Reads a folder of definitions and one of schemas.
     ///
     /// # Errors
     /// When a folder or a file cannot be read. A folder of schemas that does not exist holds none. A file that is no text is a finding.
-    pub fn of_folders(sagas: &Path, schemas: &Path) -> anyhow::Result<Files> {
-        let mut files = Files::beside(sagas, schemas)?;
+    pub fn of_folders(sagas: &Path, schemas: &Path) -> anyhow::Result<DefinitionFiles> {
+        let mut files = DefinitionFiles::beside(sagas, schemas)?;
         files.add_definitions(&paths(sagas, ".saga.yaml")?)?;
         Ok(files)
     }
@@ -92,9 +93,9 @@ impl Files {
     /// What belongs to the definitions of a folder, without them.
     ///
     /// # Errors
-    /// As [`Files::of_folders`].
-    pub fn beside(sagas: &Path, schemas: &Path) -> anyhow::Result<Files> {
-        let mut files = Files { unreadable: misnamed(sagas)?, ..Files::default() };
+    /// As [`DefinitionFiles::of_folders`].
+    pub fn beside(sagas: &Path, schemas: &Path) -> anyhow::Result<DefinitionFiles> {
+        let mut files = DefinitionFiles { unreadable: misnamed(sagas)?, ..DefinitionFiles::default() };
         let participants = sagas.join("participants.yaml");
         if participants.exists() {
             files.participants = files.text(&participants)?;
@@ -126,7 +127,7 @@ impl Files {
         Ok(())
     }
 
-    fn text(&mut self, path: &Path) -> anyhow::Result<Option<Source>> {
+    fn text(&mut self, path: &Path) -> anyhow::Result<Option<SourceFile>> {
         match source(path)? {
             Ok(source) => Ok(Some(source)),
             Err(finding) => {
@@ -164,19 +165,19 @@ pub fn paths(folder: &Path, suffix: &str) -> anyhow::Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// When it cannot be read, or is no text.
-pub fn read_source(path: &Path) -> anyhow::Result<Source> {
+pub fn read_source(path: &Path) -> anyhow::Result<SourceFile> {
     source(path)?.map_err(anyhow::Error::new)
 }
 
-fn source(path: &Path) -> anyhow::Result<Result<Source, Box<Diagnostic>>> {
+fn source(path: &Path) -> anyhow::Result<Result<SourceFile, Box<CheckFinding>>> {
     let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(Source::of_bytes(path.display().to_string(), bytes))
+    Ok(SourceFile::of_bytes(path.display().to_string(), bytes))
 }
 
-impl Files {
+impl DefinitionFiles {
     /// Everything that is to be said about the files, in an installation that keeps `topics` for itself.
     #[must_use]
-    pub fn check(&self, topics: &Topics, missing: Missing) -> Checked {
+    pub fn check(&self, topics: &InternalTopics, missing: MissingVariablePolicy) -> DefinitionCheckReport {
         let mut library = self.read(&lookup, missing);
         library.refuse_topics(&self.sagas, self.participants.as_ref(), &internal::kept(topics));
         let unchecked = self.without_participants(&library);
@@ -184,29 +185,30 @@ impl Files {
         let critical_path = library.participants.critical_path();
         let triggers = library.definitions.iter().map(|definition| &definition.trigger);
         let event_types = triggers.filter_map(|trigger| trigger.event_type.clone()).collect();
-        Checked { findings: library.findings, unchecked, unproved, event_types, critical_path }
+        DefinitionCheckReport { findings: library.findings, unchecked, unproved, event_types, critical_path }
     }
 
-    fn without_participants(&self, library: &Library) -> Option<String> {
+    fn without_participants(&self, library: &DefinitionLibrary) -> Option<String> {
         let called: BTreeSet<String> =
             library.definitions.iter().flat_map(|definition| definition.called()).map(ToString::to_string).collect();
         let names = called.into_iter().collect::<Vec<_>>().join(", ");
-        let is_read = !self.unreadable.iter().any(Diagnostic::is_error);
+        let is_read = !self.unreadable.iter().any(CheckFinding::is_error);
         (self.participants.is_none() && is_read && !names.is_empty()).then(|| {
             format!("there is no participants.yaml beside the definitions, which call {names}: it has to say how each is reached")
         })
     }
 
-    fn read(&self, env: &dyn Fn(&str) -> Option<String>, missing: Missing) -> Library {
-        let mut library = Library::read_with(&self.sagas, self.participants.as_ref(), &self.schemas, env, missing);
+    fn read(&self, env: &dyn Fn(&str) -> Option<String>, missing: MissingVariablePolicy) -> DefinitionLibrary {
+        let mut library =
+            DefinitionLibrary::read_with(&self.sagas, self.participants.as_ref(), &self.schemas, env, missing);
         library.findings.splice(0..0, self.unreadable.iter().cloned());
         library
     }
 }
 
 /// Which definitions read events of which no schema says what is in them.
-fn unproved(library: &Library) -> Option<String> {
-    let told = |unproved: &Unproved| match &unproved.event_type {
+fn unproved(library: &DefinitionLibrary) -> Option<String> {
+    let told = |unproved: &SchemalessDefinition| match &unproved.event_type {
         Some(event_type) => format!("there is no schema of {event_type} ({})", unproved.file),
         None => format!("the trigger names no type ({})", unproved.file),
     };
@@ -217,15 +219,18 @@ fn unproved(library: &Library) -> Option<String> {
 /// Proves all files together.
 ///
 /// # Errors
-/// [`Unusable`] with every finding, rendered.
-pub fn load_files(files: &Files, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Unusable> {
-    let library = files.read(env, Missing::Refused);
+/// [`DefinitionFilesError`] with every finding, rendered.
+pub fn load_files(
+    files: &DefinitionFiles,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<LoadedDefinitions, DefinitionFilesError> {
+    let library = files.read(env, MissingVariablePolicy::Refused);
     secrets::remember(secrets::of_participants(&library.participants));
     if library.has_errors() {
-        return Err(Unusable(render(&library.findings, Style::Plain)));
+        return Err(DefinitionFilesError(render(&library.findings, RenderStyle::Plain)));
     }
     if let Some(message) = files.without_participants(&library) {
-        return Err(Unusable(message));
+        return Err(DefinitionFilesError(message));
     }
     let (participants, played) = match &files.stand_ins {
         Some(stand_ins) => library.participants.with_stand_ins(stand_ins),
@@ -234,24 +239,24 @@ pub fn load_files(files: &Files, env: &dyn Fn(&str) -> Option<String>) -> Result
     let plans = library.definitions.iter().map(|definition| plan(definition, &participants)).collect();
     let watched = |path: &PathBuf| WatchedFile { path: path.clone(), stand_ins: files.stand_ins.clone() };
     let participants_file = files.participants_file.as_ref().map(watched);
-    Ok(Loaded { plans, participants, warnings: library.findings, participants_file, played })
+    Ok(LoadedDefinitions { plans, participants, warnings: library.findings, participants_file, played })
 }
 
 /// Which of two beginnings comes first.
-fn order(from: &TriggerFrom) -> i64 {
+fn order(from: &TriggerStartPosition) -> i64 {
     match from {
-        TriggerFrom::Earliest => i64::MIN,
-        TriggerFrom::Time(time) => time.0,
-        TriggerFrom::Latest => i64::MAX,
+        TriggerStartPosition::Earliest => i64::MIN,
+        TriggerStartPosition::Time(time) => time.0,
+        TriggerStartPosition::Latest => i64::MAX,
     }
 }
 
-fn plan(definition: &Arc<Definition>, participants: &Participants) -> Arc<Plan> {
-    let policies = Policies::resolve(definition, participants);
-    Arc::new(Plan::new(Arc::clone(definition), Arc::new(policies)))
+fn plan(definition: &Arc<SagaDefinition>, participants: &ParticipantCatalog) -> Arc<SagaPlan> {
+    let policies = SagaPolicies::resolve(definition, participants);
+    Arc::new(SagaPlan::new(Arc::clone(definition), Arc::new(policies)))
 }
 
-impl Loaded {
+impl LoadedDefinitions {
     /// Topics that triggers read, each once.
     #[must_use]
     pub fn trigger_topics(&self) -> Vec<String> {
@@ -275,18 +280,18 @@ impl Loaded {
     #[must_use]
     pub fn written_topics(&self) -> Vec<String> {
         let commands = self.participants.iter().filter_map(|(_, participant)| match &participant.transport {
-            Transport::Kafka { commands } => Some(commands.clone()),
-            Transport::Http { .. } => None,
+            TransportConfig::Kafka { commands } => Some(commands.clone()),
+            TransportConfig::Http { .. } => None,
         });
         let events = self.plans.iter().flat_map(|plan| published(&plan.definition));
         commands.chain(events).collect::<BTreeSet<String>>().into_iter().collect()
     }
 }
 
-pub(super) fn published(definition: &Definition) -> Vec<String> {
+pub(super) fn published(definition: &SagaDefinition) -> Vec<String> {
     let steps = definition.steps.iter().filter_map(|step| match &step.action {
-        Action::Publish { topic, .. } => Some(topic.clone()),
-        Action::Call(_) | Action::Wait(_) => None,
+        StepAction::Publish { topic, .. } => Some(topic.clone()),
+        StepAction::Call(_) | StepAction::Wait(_) => None,
     });
     let outcomes = definition.on_completed.iter().chain(&definition.on_compensated).map(|event| event.topic.clone());
     steps.chain(outcomes).collect()
@@ -296,13 +301,13 @@ pub(super) fn published(definition: &Definition) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn definition(name: &str, from: &str) -> Source {
+    fn definition(name: &str, from: &str) -> SourceFile {
         let trigger = format!("{{topic: t, type: T, key: \"${{ event.id }}\"{from}}}");
-        Source::new(name, format!("saga: {name}\ntrigger: {trigger}\nsteps:\n  - step: rest\n    wait: 1s\n"))
+        SourceFile::new(name, format!("saga: {name}\ntrigger: {trigger}\nsteps:\n  - step: rest\n    wait: 1s\n"))
     }
 
-    fn load(sagas: Vec<Source>) -> Result<Loaded, Unusable> {
-        load_files(&Files { sagas, ..Files::default() }, &|_| None)
+    fn load(sagas: Vec<SourceFile>) -> Result<LoadedDefinitions, DefinitionFilesError> {
+        load_files(&DefinitionFiles { sagas, ..DefinitionFiles::default() }, &|_| None)
     }
 
     #[test]
@@ -312,17 +317,23 @@ mod tests {
             loaded.trigger_starts()[0].from
         };
         let (latest, time) = (", from: latest", ", from: 2026-01-01T00:00:00Z");
-        assert_eq!(from(["", latest]), TriggerFrom::Earliest);
-        assert!(matches!(from([latest, time]), TriggerFrom::Time(_)));
-        assert_eq!(from([latest, latest]), TriggerFrom::Latest);
+        assert_eq!(from(["", latest]), TriggerStartPosition::Earliest);
+        assert!(matches!(from([latest, time]), TriggerStartPosition::Time(_)));
+        assert_eq!(from([latest, latest]), TriggerStartPosition::Latest);
     }
 
     #[test]
     fn the_critical_path_of_participants_that_need_each_other_is_told() {
         let text =
             "participants: {web: {http: {url: 'http://web'}, dependsOn: [store]}, store: {kafka: {commands: store}}}";
-        let files = Files { participants: Some(Source::new("participants.yaml", text)), ..Files::default() };
-        let told = files.check(&Topics::default(), Missing::Refused).critical_path.map(|path| path.to_string());
+        let files = DefinitionFiles {
+            participants: Some(SourceFile::new("participants.yaml", text)),
+            ..DefinitionFiles::default()
+        };
+        let told = files
+            .check(&InternalTopics::default(), MissingVariablePolicy::Refused)
+            .critical_path
+            .map(|path| path.to_string());
         assert_eq!(told.as_deref(), Some("critical path: web → store (40s)"));
     }
 
@@ -333,8 +344,8 @@ mod tests {
         write("a.saga.yaml", b"saga: gr\xfc\xdfe");
         write("b.saga.yaml", b"saga: b");
         write("participants.yaml", b"\xff");
-        let files = Files::of_folders(folder.path(), folder.path()).expect("the folder is there");
-        let checked = files.check(&Topics::default(), Missing::Refused);
+        let files = DefinitionFiles::of_folders(folder.path(), folder.path()).expect("the folder is there");
+        let checked = files.check(&InternalTopics::default(), MissingVariablePolicy::Refused);
         let found = |name: &str| checked.findings.iter().filter(|finding| finding.file.ends_with(name)).count();
         assert_eq!((found("a.saga.yaml"), found("participants.yaml")), (1, 1));
         assert!(found("b.saga.yaml") > 0, "the others are checked");
@@ -350,7 +361,7 @@ mod tests {
             let text = if name == "notes.yaml" { "todo: []\n" } else { text };
             std::fs::write(folder.path().join(name), text).expect("written");
         }
-        let files = Files::of_folders(folder.path(), folder.path()).expect("the folder is there");
+        let files = DefinitionFiles::of_folders(folder.path(), folder.path()).expect("the folder is there");
         let told: Vec<_> = files.unreadable.iter().filter_map(|finding| finding.help.as_deref()).collect();
         let call = |name: &str| format!("call it {name}, or move it to another folder");
         assert_eq!(told, [call("a.saga.yaml"), call("b.saga.yaml"), call("participants.yaml")]);
@@ -360,31 +371,34 @@ mod tests {
     #[test]
     fn who_has_no_secrets_can_prove_definitions() {
         let text = "participants: {bank: {http: {url: 'http://${ env.HOST }:${ env.PORT }'}, authorization: 'Bearer ${ env.TOKEN }'}}";
-        let files = Files { participants: Some(Source::new("participants.yaml", text)), ..Files::default() };
+        let files = DefinitionFiles {
+            participants: Some(SourceFile::new("participants.yaml", text)),
+            ..DefinitionFiles::default()
+        };
         let errors = |missing| {
-            let findings = files.check(&Topics::default(), missing).findings;
+            let findings = files.check(&InternalTopics::default(), missing).findings;
             (findings.len(), findings.iter().filter(|finding| finding.is_error()).count())
         };
-        assert_eq!(errors(Missing::Refused), (3, 3));
-        assert_eq!(errors(Missing::Allowed), (3, 0));
+        assert_eq!(errors(MissingVariablePolicy::Refused), (3, 3));
+        assert_eq!(errors(MissingVariablePolicy::Allowed), (3, 0));
     }
 
     #[test]
     fn topics_that_serve_refuses_are_found_by_the_check() {
-        let topics = Topics { dlq: "dead".into(), ..Topics::default() };
+        let topics = InternalTopics { dlq: "dead".into(), ..InternalTopics::default() };
         let found = |trigger: &str, commands: &str| {
             let text = definition("a", "").text.replace("topic: t,", &format!("topic: {trigger},"));
             let participants = format!(
                 "participants:\n  idle: {{kafka: {{commands: idle}}}}\n  stock: {{kafka: {{commands: {commands}}}}}\n"
             );
-            let files = Files {
-                sagas: vec![Source::new("a.saga.yaml", text)],
-                participants: Some(Source::new("participants.yaml", participants)),
-                ..Files::default()
+            let files = DefinitionFiles {
+                sagas: vec![SourceFile::new("a.saga.yaml", text)],
+                participants: Some(SourceFile::new("participants.yaml", participants)),
+                ..DefinitionFiles::default()
             };
             let refused =
                 load_files(&files, &|_| None).map(|loaded| internal::require_unused(&topics, &loaded).is_err());
-            let findings = files.check(&topics, Missing::Refused).findings;
+            let findings = files.check(&topics, MissingVariablePolicy::Refused).findings;
             assert_eq!(refused.unwrap_or(true), !findings.is_empty(), "check and serve agree on {trigger}, {commands}");
             findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
@@ -402,22 +416,22 @@ mod tests {
 
     #[test]
     fn a_definition_whose_events_have_no_schema_is_told() {
-        let files = Files { sagas: vec![definition("a", "")], ..Files::default() };
-        let told = files.check(&Topics::default(), Missing::Refused).unproved;
+        let files = DefinitionFiles { sagas: vec![definition("a", "")], ..DefinitionFiles::default() };
+        let told = files.check(&InternalTopics::default(), MissingVariablePolicy::Refused).unproved;
         assert_eq!(told.as_deref(), Some("fields of `event` are not proved: there is no schema of T (a)"));
     }
 
     #[test]
     fn a_capability_that_is_called_has_to_be_in_participants() {
         let calling = "saga: a\ntrigger: {topic: t, type: T, key: \"${ event.id }\"}\nsteps:\n  - step: read\n    do: capability:reading.Read\n    readOnly: true\n";
-        let error = load(vec![Source::new("a", calling)]).expect_err("nobody says who reads");
+        let error = load(vec![SourceFile::new("a", calling)]).expect_err("nobody says who reads");
         assert!(error.0.contains("capability:reading"), "{error}");
     }
 
     #[test]
     fn whoever_is_called_has_to_be_in_participants() {
         let calling = "saga: a\ntrigger: {topic: t, type: T, key: \"${ event.id }\"}\nsteps:\n  - step: pay\n    do: POST bank/payments\n    readOnly: true\n";
-        let error = load(vec![Source::new("a", calling)]).expect_err("nobody says who the bank is");
+        let error = load(vec![SourceFile::new("a", calling)]).expect_err("nobody says who the bank is");
         assert!(error.0.contains("participants.yaml") && error.0.contains("bank"), "{error}");
     }
 }

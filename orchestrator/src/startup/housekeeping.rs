@@ -2,10 +2,10 @@
 //! take.
 
 use super::reloading;
-use crate::config::Config;
-use saga_engine::{Parts, published::Followed};
-use saga_event_store::Sweep;
-use saga_kafka::{Broker, Producer, Settings, topics};
+use crate::config::EngineConfig;
+use saga_engine::{Parts, published::FollowerTasks};
+use saga_event_store::KeySweep;
+use saga_kafka::{BrokerKind, KafkaProducer, KafkaSettings, topics};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
@@ -18,20 +18,20 @@ const PAGE: u32 = 1000;
 
 /// Tasks that tidy and follow until they are dropped.
 #[derive(Debug)]
-pub struct Housekeeping {
+pub struct HousekeepingTasks {
     tasks: Vec<JoinHandle<()>>,
     /// What others publish is followed as long.
-    _followed: Option<Followed>,
+    _followed: Option<FollowerTasks>,
 }
 
-impl Housekeeping {
+impl HousekeepingTasks {
     /// Ends `task` with the others.
     pub(super) fn add(&mut self, task: JoinHandle<()>) {
         self.tasks.push(task);
     }
 }
 
-impl Drop for Housekeeping {
+impl Drop for HousekeepingTasks {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
@@ -39,20 +39,20 @@ impl Drop for Housekeeping {
 
 /// Starts to tidy; the first time after [`EVERY`], spread, so that instances which start together do not come together.
 pub(super) fn start(
-    config: &Config,
-    kafka: &Settings,
-    producer: &Producer,
+    config: &EngineConfig,
+    kafka: &KafkaSettings,
+    producer: &KafkaProducer,
     parts: &Arc<Parts>,
-    followed: Option<Followed>,
-) -> Housekeeping {
+    followed: Option<FollowerTasks>,
+) -> HousekeepingTasks {
     let mut tasks = vec![tokio::spawn(forget_keys(Arc::clone(parts)))];
     tasks.extend(reloading::start(parts));
     // The mock broker forgets everything anyway, and has no limits.
-    if kafka.broker == Broker::Real {
+    if kafka.broker == BrokerKind::Real {
         tasks.push(tokio::spawn(topics::keep_limits(kafka.clone(), producer.clone())));
         tasks.push(trim_topics(config, kafka, parts.store.identity().installation.to_string()));
     }
-    Housekeeping { tasks, _followed: followed }
+    HousekeepingTasks { tasks, _followed: followed }
 }
 
 async fn rest() {
@@ -72,8 +72,8 @@ async fn forget_keys(parts: Arc<Parts>) {
     }
 }
 
-async fn sweep(parts: &Parts, category: &str, ended_before_ms: i64) -> Result<(), saga_event_store::Error> {
-    let mut sweep = Sweep { category: category.to_owned(), ended_before_ms, after: None, limit: PAGE };
+async fn sweep(parts: &Parts, category: &str, ended_before_ms: i64) -> Result<(), saga_event_store::StoreError> {
+    let mut sweep = KeySweep { category: category.to_owned(), ended_before_ms, after: None, limit: PAGE };
     let mut forgotten = 0;
     loop {
         let swept = parts.store.forget_keys(&sweep).await?;
@@ -89,7 +89,7 @@ async fn sweep(parts: &Parts, category: &str, ended_before_ms: i64) -> Result<()
     Ok(())
 }
 
-fn trim_topics(config: &Config, kafka: &Settings, installation: String) -> JoinHandle<()> {
+fn trim_topics(config: &EngineConfig, kafka: &KafkaSettings, installation: String) -> JoinHandle<()> {
     let own = [(kafka.shards_group(), &config.topics.inbox), (kafka.group.clone(), &config.topics.replies)];
     let own = own.map(|(group, topic)| (group, Arc::<str>::from(topic.as_str())));
     let kafka = kafka.clone();
@@ -103,7 +103,7 @@ fn trim_topics(config: &Config, kafka: &Settings, installation: String) -> JoinH
     })
 }
 
-async fn trim(kafka: &Settings, group: &str, topic: &Arc<str>, installation: &str) {
+async fn trim(kafka: &KafkaSettings, group: &str, topic: &Arc<str>, installation: &str) {
     match topics::trim(kafka, group, topic, installation).await {
         Ok(trimmed) => debug!(%topic, partitions = trimmed.len(), "records that everybody has read are removed"),
         Err(error) => {

@@ -1,14 +1,14 @@
 //! Nobody's trigger, commands or events: the topics that the installation keeps for itself.
 
-use super::Loaded;
-use crate::config::Topics;
+use super::LoadedDefinitions;
+use crate::config::InternalTopics;
 use anyhow::bail;
-use saga_core::definition::{Kept, participants::Transport};
+use saga_core::definition::{ReservedTopic, participants::TransportConfig};
 
 /// Fails if a definition is triggered by an internal topic or publishes to one, or a participant takes its commands from one.
-pub(super) fn require_unused(topics: &Topics, loaded: &Loaded) -> anyhow::Result<()> {
+pub(super) fn require_unused(topics: &InternalTopics, loaded: &LoadedDefinitions) -> anyhow::Result<()> {
     for (who, topic) in uses(loaded) {
-        if let Some(reason) = Kept::reason(&kept(topics), &topic) {
+        if let Some(reason) = ReservedTopic::reason(&kept(topics), &topic) {
             bail!("{who} topic {topic}, and {reason}: name another topic");
         }
     }
@@ -16,15 +16,15 @@ pub(super) fn require_unused(topics: &Topics, loaded: &Loaded) -> anyhow::Result
 }
 
 /// The topics that the installation keeps for itself.
-pub(super) fn kept(topics: &Topics) -> [Kept<'_>; 3] {
+pub(super) fn kept(topics: &InternalTopics) -> [ReservedTopic<'_>; 3] {
     [
-        Kept { key: "topics.inbox", topic: &topics.inbox },
-        Kept { key: "topics.replies", topic: &topics.replies },
-        Kept { key: "topics.dlq", topic: &topics.dlq },
+        ReservedTopic { key: "topics.inbox", topic: &topics.inbox },
+        ReservedTopic { key: "topics.replies", topic: &topics.replies },
+        ReservedTopic { key: "topics.dlq", topic: &topics.dlq },
     ]
 }
 
-fn uses(loaded: &Loaded) -> Vec<(String, String)> {
+fn uses(loaded: &LoadedDefinitions) -> Vec<(String, String)> {
     let definitions = loaded.plans.iter().flat_map(|plan| {
         let definition = &plan.definition;
         let trigger = (format!("`{}` is triggered by", definition.name), definition.trigger.topic.clone());
@@ -33,27 +33,27 @@ fn uses(loaded: &Loaded) -> Vec<(String, String)> {
         std::iter::once(trigger).chain(published).collect::<Vec<_>>()
     });
     let participants = loaded.participants.iter().filter_map(|(name, participant)| match &participant.transport {
-        Transport::Kafka { commands } => {
+        TransportConfig::Kafka { commands } => {
             Some((format!("participant {name} takes its commands from"), commands.clone()))
         }
-        Transport::Http { .. } => None,
+        TransportConfig::Http { .. } => None,
     });
     definitions.chain(participants).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Files, *};
-    use saga_core::definition::Source;
+    use super::{super::DefinitionFiles, *};
+    use saga_core::definition::SourceFile;
 
     fn refused(definition: &str, participants: &str) -> String {
-        let files = Files {
-            sagas: vec![Source::new("a.saga.yaml", definition)],
-            participants: Some(Source::new("participants.yaml", participants)),
-            ..Files::default()
+        let files = DefinitionFiles {
+            sagas: vec![SourceFile::new("a.saga.yaml", definition)],
+            participants: Some(SourceFile::new("participants.yaml", participants)),
+            ..DefinitionFiles::default()
         };
         let loaded = super::super::load_files(&files, &|_| None).expect("usable files");
-        let topics = Topics { inbox: "in".into(), replies: "back".into(), dlq: "dead".into() };
+        let topics = InternalTopics { inbox: "in".into(), replies: "back".into(), dlq: "dead".into() };
         require_unused(&topics, &loaded).expect_err("an internal topic").to_string()
     }
 

@@ -1,6 +1,6 @@
 //! Waiting for what does not answer yet.
 
-use super::Readiness;
+use super::EngineReadiness;
 use backon::{ExponentialBuilder, Retryable};
 use std::{fmt::Display, future::Future, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -16,15 +16,15 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// # Errors
 /// When `attempt` fails in a way that waiting does not mend.
 pub(super) async fn until_it_answers<T, E: Display, F: Future<Output = Result<T, E>>>(
-    readiness: &watch::Sender<Readiness>,
+    readiness: &watch::Sender<EngineReadiness>,
     what: &str,
     attempt: impl FnMut() -> F,
     is_transient: fn(&E) -> bool,
 ) -> Result<T, E> {
     let waits = ExponentialBuilder::default().with_min_delay(FIRST).with_max_delay(LONGEST).without_max_times();
-    readiness.send_replace(Readiness::Starting { waiting_for: Some(Arc::from(what)) });
+    readiness.send_replace(EngineReadiness::Starting { waiting_for: Some(Arc::from(what)) });
     let outcome = until(waits, what, attempt, is_transient).await;
-    readiness.send_replace(Readiness::Starting { waiting_for: None });
+    readiness.send_replace(EngineReadiness::Starting { waiting_for: None });
     outcome
 }
 
@@ -68,13 +68,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_waited_for_is_known_meanwhile_and_forgotten_after() {
-        let (readiness, seen) = watch::channel(Readiness::Starting { waiting_for: None });
+        let (readiness, seen) = watch::channel(EngineReadiness::Starting { waiting_for: None });
         let attempt = || {
             let seen = seen.borrow().clone();
             async move { Ok::<_, &str>(seen) }
         };
         let meanwhile = until_it_answers(&readiness, "the store", attempt, |_| true).await;
-        assert_eq!(meanwhile, Ok(Readiness::Starting { waiting_for: Some("the store".into()) }));
-        assert_eq!(*seen.borrow(), Readiness::Starting { waiting_for: None });
+        assert_eq!(meanwhile, Ok(EngineReadiness::Starting { waiting_for: Some("the store".into()) }));
+        assert_eq!(*seen.borrow(), EngineReadiness::Starting { waiting_for: None });
     }
 }

@@ -1,7 +1,7 @@
 //! Looks at participants.yaml, and at the files that its secrets are in, and puts what changed into effect.
 
 use super::{definitions::read_source, variables::lookup};
-use saga_core::definition::Source;
+use saga_core::definition::SourceFile;
 use saga_engine::{Parts, reload};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
@@ -20,7 +20,7 @@ pub(super) fn start(parts: &Arc<Parts>) -> Option<JoinHandle<()>> {
 
 async fn look(parts: Arc<Parts>, path: PathBuf) {
     let mut in_effect = read_source(&path).ok();
-    let mut seen: Option<Source> = None;
+    let mut seen: Option<SourceFile> = None;
     loop {
         tokio::time::sleep(EVERY).await;
         let file = match read_source(&path) {

@@ -1,8 +1,8 @@
 //! Our own topics are looked at while the engine runs.
 
 use saga_kafka::{
-    Broker, Settings,
-    topics::{self, Keeper, Needs, Odd},
+    BrokerKind, KafkaSettings,
+    topics::{self, RequiredTopics, TopicAnomaly, TopicMaintainer},
 };
 use std::{future, time::Duration};
 use tokio::{sync::watch, task::JoinHandle};
@@ -15,23 +15,23 @@ const EVERY: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct TopicWatch {
     /// Ends when the inbox is gone or somebody else's: then nothing may be worked on any more.
-    pub(super) ends: JoinHandle<topics::Error>,
+    pub(super) ends: JoinHandle<topics::TopicError>,
     /// What is not as it has to be.
-    pub(super) odd: watch::Receiver<Vec<Odd>>,
+    pub(super) odd: watch::Receiver<Vec<TopicAnomaly>>,
 }
 
 /// Looks until something must stop.
-pub(super) fn start(kafka: &Settings, needs: Needs) -> Result<TopicWatch, topics::Error> {
+pub(super) fn start(kafka: &KafkaSettings, needs: RequiredTopics) -> Result<TopicWatch, topics::TopicError> {
     let (found, odd) = watch::channel(Vec::new());
     let ends = match kafka.broker {
-        Broker::Real => tokio::spawn(watch(Keeper::new(kafka, needs)?, found)),
+        BrokerKind::Real => tokio::spawn(watch(TopicMaintainer::new(kafka, needs)?, found)),
         // Deletes nothing.
-        Broker::Mock => tokio::spawn(future::pending()),
+        BrokerKind::Mock => tokio::spawn(future::pending()),
     };
     Ok(TopicWatch { ends, odd })
 }
 
-async fn watch(keeper: Keeper, found: watch::Sender<Vec<Odd>>) -> topics::Error {
+async fn watch(keeper: TopicMaintainer, found: watch::Sender<Vec<TopicAnomaly>>) -> topics::TopicError {
     loop {
         tokio::time::sleep(EVERY).await;
         match keeper.look().await {
@@ -43,16 +43,16 @@ async fn watch(keeper: Keeper, found: watch::Sender<Vec<Odd>>) -> topics::Error 
 }
 
 /// Each once, as long as it lasts.
-fn tell(found: &watch::Sender<Vec<Odd>>, odd: Vec<Odd>) {
+fn tell(found: &watch::Sender<Vec<TopicAnomaly>>, odd: Vec<TopicAnomaly>) {
     let before = found.borrow().clone();
     for one in odd.iter().filter(|one| !before.contains(one)) {
         error!("{one}");
-        if let Odd::MadeAnew(topic) = one {
+        if let TopicAnomaly::MadeAnew(topic) = one {
             metrics::counter!("saga_topics_made_anew_total", "topic" => topic.to_string()).increment(1);
         }
     }
     // What was made anew is told and done with.
-    let lasting: Vec<Odd> = odd.into_iter().filter(|one| !matches!(one, Odd::MadeAnew(_))).collect();
+    let lasting: Vec<TopicAnomaly> = odd.into_iter().filter(|one| !matches!(one, TopicAnomaly::MadeAnew(_))).collect();
     if lasting.is_empty() && !before.is_empty() {
         info!("our own topics are as they have to be again");
     }

@@ -2,7 +2,9 @@
 //! whoever waits for it.
 
 use super::definitions::paths;
-use saga_core::definition::{Code, Diagnostic, Schemas, Severity, Source, did_you_mean, json_schema::FILE_ENDING};
+use saga_core::definition::{
+    CheckFinding, Code, FindingSeverity, SchemaCatalog, SourceFile, did_you_mean, json_schema::FILE_ENDING,
+};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -20,14 +22,14 @@ const LARGEST: u64 = 256 * 1024;
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn misnamed(folder: &Path) -> anyhow::Result<Vec<Diagnostic>> {
+pub fn misnamed(folder: &Path) -> anyhow::Result<Vec<CheckFinding>> {
     let all = paths(folder, "")?;
     let instead = all.iter().filter_map(|path| Some((path, instead_of(path, &name_of(path))?)));
-    Ok(instead.map(|(path, instead)| Diagnostic::not_read(path.display().to_string(), &instead)).collect())
+    Ok(instead.map(|(path, instead)| CheckFinding::not_read(path.display().to_string(), &instead)).collect())
 }
 
 /// A warning for each definition in a subfolder, and for each that is written as JSON.
-pub(super) fn definitions_elsewhere(folder: &Path) -> anyhow::Result<Vec<Diagnostic>> {
+pub(super) fn definitions_elsewhere(folder: &Path) -> anyhow::Result<Vec<CheckFinding>> {
     let mut found = Vec::new();
     for path in paths(folder, ".json")? {
         let name = name_of(&path);
@@ -46,7 +48,7 @@ pub(super) fn definitions_elsewhere(folder: &Path) -> anyhow::Result<Vec<Diagnos
 }
 
 /// A warning for each file of a folder that looks like a schema of events and has another name.
-pub(super) fn schemas(folder: &Path) -> anyhow::Result<Vec<Diagnostic>> {
+pub(super) fn schemas(folder: &Path) -> anyhow::Result<Vec<CheckFinding>> {
     let told = |path: PathBuf| {
         let instead = schema_name(&path, &name_of(&path))?;
         let message = "this file is not read as a schema: its name does not say what it is";
@@ -56,9 +58,9 @@ pub(super) fn schemas(folder: &Path) -> anyhow::Result<Vec<Diagnostic>> {
 }
 
 /// A warning for each schema of events that start nothing: of all, or of those only whose type differs from a trigger's by its case.
-pub fn unused_schemas(schemas: &[Source], event_types: &BTreeSet<String>, all: bool) -> Vec<Diagnostic> {
-    let told = |source: &Source| {
-        let schema = Schemas::parse([(source.name.as_str(), source.text.as_str())]).ok()?;
+pub fn unused_schemas(schemas: &[SourceFile], event_types: &BTreeSet<String>, all: bool) -> Vec<CheckFinding> {
+    let told = |source: &SourceFile| {
+        let schema = SchemaCatalog::parse([(source.name.as_str(), source.text.as_str())]).ok()?;
         if event_types.iter().any(|name| schema.describes(name)) {
             return None;
         }
@@ -78,8 +80,8 @@ pub fn unused_schemas(schemas: &[Source], event_types: &BTreeSet<String>, all: b
     schemas.iter().filter_map(told).collect()
 }
 
-fn warning(path: &Path, message: &str, help: String) -> Diagnostic {
-    Diagnostic::of_file(Code::NotRead, Severity::Warning, path.display().to_string(), message, help)
+fn warning(path: &Path, message: &str, help: String) -> CheckFinding {
+    CheckFinding::of_file(Code::NotRead, FindingSeverity::Warning, path.display().to_string(), message, help)
 }
 
 fn name_of(path: &Path) -> String {
@@ -162,9 +164,10 @@ mod tests {
     }
 
     /// Each file with what it should be called or where it should be.
-    fn told(findings: &[Diagnostic]) -> Vec<(String, String)> {
+    fn told(findings: &[CheckFinding]) -> Vec<(String, String)> {
         assert!(findings.iter().all(|finding| !finding.is_error()));
-        let told = |finding: &Diagnostic| (name_of(Path::new(&finding.file)), finding.help.clone().unwrap_or_default());
+        let told =
+            |finding: &CheckFinding| (name_of(Path::new(&finding.file)), finding.help.clone().unwrap_or_default());
         findings.iter().map(told).collect()
     }
 
@@ -207,9 +210,9 @@ mod tests {
     #[test]
     fn a_schema_of_no_trigger_is_told_with_the_type_that_was_meant() {
         let schemas = [
-            Source::new("a.schema.json", r#"{"properties": {}}"#),
-            Source::new("Other.schema.json", r#"{"title": "Quite"}"#),
-            Source::new("b.avsc", r#"{"type": "record", "name": "B", "namespace": "shop", "fields": []}"#),
+            SourceFile::new("a.schema.json", r#"{"properties": {}}"#),
+            SourceFile::new("Other.schema.json", r#"{"title": "Quite"}"#),
+            SourceFile::new("b.avsc", r#"{"type": "record", "name": "B", "namespace": "shop", "fields": []}"#),
         ];
         let types = BTreeSet::from(["A".to_owned(), "B".to_owned()]);
         let all = told(&unused_schemas(&schemas, &types, true));

@@ -8,18 +8,18 @@ use std::io::{self, Write};
 
 /// Takes one event per write, as `tracing_subscriber` brings them.
 #[derive(Debug)]
-pub(super) struct Lines<W> {
+pub(super) struct LogLineWriter<W> {
     out: W,
     format: LogFormat,
 }
 
-impl<W: Write> Lines<W> {
-    pub(super) fn new(out: W, format: LogFormat) -> Lines<W> {
-        Lines { out, format }
+impl<W: Write> LogLineWriter<W> {
+    pub(super) fn new(out: W, format: LogFormat) -> LogLineWriter<W> {
+        LogLineWriter { out, format }
     }
 }
 
-impl<W: Write> Write for Lines<W> {
+impl<W: Write> Write for LogLineWriter<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         self.out.write_all(printed(&secrets::covered(&text), self.format).as_bytes())?;
@@ -46,7 +46,7 @@ mod tests {
 
     fn written(format: LogFormat, event: &str) -> String {
         let mut out = Vec::new();
-        Lines::new(&mut out, format).write_all(event.as_bytes()).expect("a vector takes all");
+        LogLineWriter::new(&mut out, format).write_all(event.as_bytes()).expect("a vector takes all");
         String::from_utf8(out).expect("text")
     }
 

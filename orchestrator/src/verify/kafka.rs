@@ -6,21 +6,21 @@ use rdkafka::{
     client::DefaultClientContext,
     error::RDKafkaErrorCode,
 };
-use saga_base::clock::Clock;
+use saga_base::clock::EngineClock;
 use saga_core::{
-    command::{Answer, Failure, Request},
-    definition::TriggerFrom,
+    command::{CommandAnswer, CommandFailure, CommandRequest},
+    definition::TriggerStartPosition,
 };
 use saga_kafka::{
-    Ack, Consumer, ConsumerEvent, Delivered, Producer, Settings,
-    consumer::{Limits, Mode, Plan, TopicStart},
-    producer::Outcome,
+    ConsumerEvent, DeliveredRecord, KafkaConsumer, KafkaProducer, KafkaSettings, RecordAck,
+    consumer::{AssignmentMode, BackpressureLimits, ConsumerSettings, TopicStart},
+    producer::ProduceOutcome,
     settings::USUAL_BATCH,
 };
-use saga_resilience::transport::Call;
+use saga_resilience::transport::ParticipantCall;
 use saga_wire::{
-    Record, cloudevents,
-    reply::{self, Parsed, Reply},
+    KafkaRecord, cloudevents,
+    reply::{self, CommandReply, ParsedReply},
 };
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -39,22 +39,22 @@ const COPIED: [&str; 2] = ["idempotency_key", "ce_correlationid"];
 
 /// Where replies go.
 #[derive(Debug)]
-pub(super) struct Topic {
+pub(super) struct ReplyTopic {
     name: Arc<str>,
-    origin: Origin,
+    origin: ReplyTopicOrigin,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+enum ReplyTopicOrigin {
     Given,
     Made,
 }
 
-impl Topic {
+impl ReplyTopic {
     /// The given topic, or a new one: an engine that reads its own replies is not bothered.
-    pub(super) async fn find(settings: &Settings, given: Option<&str>) -> anyhow::Result<Topic> {
+    pub(super) async fn find(settings: &KafkaSettings, given: Option<&str>) -> anyhow::Result<ReplyTopic> {
         if let Some(name) = given {
-            return Ok(Topic { name: name.into(), origin: Origin::Given });
+            return Ok(ReplyTopic { name: name.into(), origin: ReplyTopicOrigin::Given });
         }
         let name = format!("saga.verify-{:016x}", fastrand::u64(..));
         let admin: AdminClient<DefaultClientContext> = settings.client().create().context("no client of Kafka")?;
@@ -68,20 +68,20 @@ impl Topic {
         {
             bail!("no topic for replies can be made ({code}): name one with --reply-topic that no engine reads");
         }
-        Ok(Topic { name: name.into(), origin: Origin::Made })
+        Ok(ReplyTopic { name: name.into(), origin: ReplyTopicOrigin::Made })
     }
 
     /// What lies in a topic that was not made for this answers nobody here.
-    fn beginning(&self) -> TriggerFrom {
+    fn beginning(&self) -> TriggerStartPosition {
         match self.origin {
-            Origin::Given => TriggerFrom::Latest,
-            Origin::Made => TriggerFrom::Earliest,
+            ReplyTopicOrigin::Given => TriggerStartPosition::Latest,
+            ReplyTopicOrigin::Made => TriggerStartPosition::Earliest,
         }
     }
 
     /// Takes a topic away that was made for this.
-    pub(super) async fn remove(self, settings: &Settings) {
-        if self.origin == Origin::Given {
+    pub(super) async fn remove(self, settings: &KafkaSettings) {
+        if self.origin == ReplyTopicOrigin::Given {
             return;
         }
         let Ok(admin) = settings.client().create::<AdminClient<DefaultClientContext>>() else { return };
@@ -91,40 +91,44 @@ impl Topic {
 }
 
 /// The way to one participant and back.
-pub(super) struct Wire {
+pub(super) struct KafkaTrialTransport {
     commands: Arc<str>,
     replies: Arc<str>,
-    producer: Producer,
+    producer: KafkaProducer,
     /// Dropping it ends the client.
-    _consumer: Consumer,
+    _consumer: KafkaConsumer,
     events: mpsc::Receiver<ConsumerEvent>,
     /// Read and not yet looked at: one batch at most.
-    waiting: VecDeque<Record>,
+    waiting: VecDeque<KafkaRecord>,
     /// Never finished, so that nothing is committed and no group remains; as many as the limits of intake allow.
-    held: Vec<Ack>,
+    held: Vec<RecordAck>,
     lapses: Vec<String>,
 }
 
-impl Wire {
-    pub(super) async fn start(settings: &Settings, commands: &str, topic: &Topic) -> anyhow::Result<Wire> {
-        let plan = Plan {
+impl KafkaTrialTransport {
+    pub(super) async fn start(
+        settings: &KafkaSettings,
+        commands: &str,
+        topic: &ReplyTopic,
+    ) -> anyhow::Result<KafkaTrialTransport> {
+        let plan = ConsumerSettings {
             name: "verify",
             group: format!("saga.verify-{:016x}", fastrand::u64(..)),
-            mode: Mode::Manual,
+            mode: AssignmentMode::Manual,
             topics: vec![TopicStart { topic: Arc::clone(&topic.name), from: topic.beginning(), contact: None }],
-            limits: Limits::default(),
+            limits: BackpressureLimits::default(),
             largest_batch: USUAL_BATCH,
             compacted: BTreeSet::new(),
         };
-        let (consumer, events) = Consumer::start(settings, plan)?;
-        let producer = Producer::start(settings)?;
+        let (consumer, events) = KafkaConsumer::start(settings, plan)?;
+        let producer = KafkaProducer::start(settings)?;
         // A topic that is read from its end has an end only now.
         let mut status = consumer.status();
         let assigned = tokio::time::timeout(ADMIN, status.wait_for(|status| status.assigned > 0)).await;
         assigned.with_context(|| format!("topic {} cannot be read", topic.name))?.context("intake ended")?;
         let (commands, replies) = (Arc::from(commands), Arc::clone(&topic.name));
         let (waiting, held, lapses) = (VecDeque::new(), Vec::new(), Vec::new());
-        Ok(Wire { commands, replies, producer, _consumer: consumer, events, waiting, held, lapses })
+        Ok(KafkaTrialTransport { commands, replies, producer, _consumer: consumer, events, waiting, held, lapses })
     }
 
     /// Each different one once.
@@ -133,8 +137,8 @@ impl Wire {
     }
 
     /// The answers to `calls`, which leave at the same time.
-    pub(super) async fn ask(&mut self, calls: &[Call]) -> Vec<Answer> {
-        let mut answers: Vec<Option<Answer>> = Vec::with_capacity(calls.len());
+    pub(super) async fn ask(&mut self, calls: &[ParticipantCall]) -> Vec<CommandAnswer> {
+        let mut answers: Vec<Option<CommandAnswer>> = Vec::with_capacity(calls.len());
         for call in calls {
             answers.push(self.send(call).await);
         }
@@ -151,8 +155,8 @@ impl Wire {
     }
 
     /// An answer only if the command did not leave.
-    async fn send(&self, call: &Call) -> Option<Answer> {
-        let Request::Kafka { command, body, .. } = call.request.as_ref() else { return None };
+    async fn send(&self, call: &ParticipantCall) -> Option<CommandAnswer> {
+        let CommandRequest::Kafka { command, body, .. } = call.request.as_ref() else { return None };
         let record = cloudevents::CommandRecord {
             id: &call.id,
             command,
@@ -162,11 +166,11 @@ impl Wire {
             reply_topic: &self.replies,
             causation: "1.0",
             traceparent: call.traceparent.as_deref(),
-            at: Clock::Wall.now(),
+            at: EngineClock::Wall.now(),
         };
         match self.producer.send(&cloudevents::command(&self.commands, &record)).await {
-            Outcome::Delivered { .. } => None,
-            Outcome::Undelivered(undelivered) => Some(undelivered.answer()),
+            ProduceOutcome::Delivered { .. } => None,
+            ProduceOutcome::Undelivered(undelivered) => Some(undelivered.answer()),
         }
     }
 
@@ -176,14 +180,14 @@ impl Wire {
     }
 
     /// The next record on the topic of replies; `None`: there will be none.
-    async fn record(&mut self) -> Option<Record> {
+    async fn record(&mut self) -> Option<KafkaRecord> {
         loop {
             if let Some(record) = self.waiting.pop_front() {
                 return Some(record);
             }
             match self.events.recv().await? {
                 ConsumerEvent::Records(records) => {
-                    for Delivered { record, ack } in records {
+                    for DeliveredRecord { record, ack } in records {
                         self.waiting.push_back(record);
                         self.held.push(ack);
                     }
@@ -198,20 +202,20 @@ impl Wire {
     }
 
     /// Reads a reply. True: somebody works on what is asked.
-    fn take(&mut self, record: &Record, calls: &[Call], answers: &mut [Option<Answer>]) -> bool {
+    fn take(&mut self, record: &KafkaRecord, calls: &[ParticipantCall], answers: &mut [Option<CommandAnswer>]) -> bool {
         let missing: BTreeSet<&str> = COPIED.into_iter().filter(|name| record.header_text(name).is_none()).collect();
         for name in missing {
             self.lapse(format!("a reply lacks the header {name}"));
         }
         let (reply, poison) = match reply::parse(record) {
-            Parsed::Reply(reply) => (Some(reply), None),
-            Parsed::Poison { poison, unknown } => (unknown, Some(poison)),
+            ParsedReply::Reply(reply) => (Some(reply), None),
+            ParsedReply::Poison { poison, unknown } => (unknown, Some(poison)),
         };
         if let Some(poison) = poison {
             self.lapse(format!("a reply cannot be read: {}", poison.message));
         }
         let Some(reply) = reply else { return false };
-        if matches!(reply.answer, Answer::Ongoing { .. }) {
+        if matches!(reply.answer, CommandAnswer::Ongoing { .. }) {
             return true;
         }
         if let Some(at) = unanswered(&reply, calls, answers) {
@@ -228,12 +232,14 @@ impl Wire {
 }
 
 /// The call that a reply answers: the attempt that it names, or the first one of its command.
-fn unanswered(reply: &Reply, calls: &[Call], answers: &[Option<Answer>]) -> Option<usize> {
-    let meant = |call: &Call| call.id == reply.command && reply.attempt.is_none_or(|attempt| attempt == call.attempt);
+fn unanswered(reply: &CommandReply, calls: &[ParticipantCall], answers: &[Option<CommandAnswer>]) -> Option<usize> {
+    let meant = |call: &ParticipantCall| {
+        call.id == reply.command && reply.attempt.is_none_or(|attempt| attempt == call.attempt)
+    };
     calls.iter().zip(answers).position(|(call, answer)| meant(call) && answer.is_none())
 }
 
-fn silence(timeout: Duration, replies: &str) -> Answer {
+fn silence(timeout: Duration, replies: &str) -> CommandAnswer {
     let message = format!("no reply within {timeout:?} on {replies}, which is what reply_topic said");
-    Answer::unknown(Failure::new("timeout", message))
+    CommandAnswer::unknown(CommandFailure::new("timeout", message))
 }

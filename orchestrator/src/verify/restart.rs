@@ -8,19 +8,19 @@ const LONGEST: Duration = Duration::from_secs(300);
 
 /// How the participant is restarted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Restart {
+pub enum RestartMethod {
     /// By a command of the shell.
     Command(String),
     /// By whoever runs this.
     ByHand,
 }
 
-impl Restart {
+impl RestartMethod {
     /// Restarts it, and returns when that is done; the participant may need some time still until it answers.
     pub(super) async fn perform(&self) -> Result<(), String> {
         let performed = match self {
-            Restart::Command(line) => tokio::time::timeout(LONGEST, by_command(line)).await,
-            Restart::ByHand => tokio::time::timeout(LONGEST, by_hand()).await,
+            RestartMethod::Command(line) => tokio::time::timeout(LONGEST, by_command(line)).await,
+            RestartMethod::ByHand => tokio::time::timeout(LONGEST, by_hand()).await,
         };
         performed.unwrap_or_else(|_| Err(format!("it was not restarted within {LONGEST:?}")))
     }

@@ -1,9 +1,9 @@
 //! What a participant is asked: what somebody typed, or what a step of a definition sends.
 
-use super::subject::Target;
+use super::subject::TypedTarget;
 use saga_core::{
-    command::{Direction, Failure, Request},
-    decide::Rehearsal,
+    command::{CommandDirection, CommandFailure, CommandRequest},
+    decide::SagaRehearsal,
     id::{SagaId, StepIndex},
     state::view::addressed,
 };
@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 
 /// Commands as they were typed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Typed {
+pub struct TypedCommands {
     /// The `do`.
-    pub target: Target,
+    pub target: TypedTarget,
     /// Its `undo`; `None`: what an undo has to keep is not tested.
-    pub undo: Option<Target>,
+    pub undo: Option<TypedTarget>,
     /// What the `do` is sent.
     pub with: Value,
     /// What the `undo` is sent; `None`: what the short form of a definition sends, `{input, result}` of the do.
@@ -26,7 +26,7 @@ pub struct Typed {
 #[derive(Clone, Debug)]
 pub struct RehearsedStep {
     /// The saga that it is a step of.
-    pub rehearsal: Rehearsal,
+    pub rehearsal: SagaRehearsal,
     /// Which.
     pub step: StepIndex,
     /// Name of the definition.
@@ -39,67 +39,72 @@ pub struct RehearsedStep {
 
 /// What is asked.
 #[derive(Clone, Debug)]
-pub enum Script {
+pub enum VerificationScript {
     /// As it was typed.
-    Typed(Typed),
+    Typed(TypedCommands),
     /// As a step sends it.
     Step(RehearsedStep),
 }
 
-impl Script {
+impl VerificationScript {
     /// Name of the definition that the commands claim to come from.
     pub(super) fn saga(&self) -> &str {
         match self {
-            Script::Typed(_) => "verify-participant",
-            Script::Step(step) => &step.saga,
+            VerificationScript::Typed(_) => "verify-participant",
+            VerificationScript::Step(step) => &step.saga,
         }
     }
 
     /// Name of the step.
     pub(super) fn step(&self) -> &str {
         match self {
-            Script::Typed(_) => "verify",
-            Script::Step(step) => &step.name,
+            VerificationScript::Typed(_) => "verify",
+            VerificationScript::Step(step) => &step.name,
         }
     }
 
     /// Why nothing is asked of an undo.
     pub(super) fn without_undo(&self) -> Option<&str> {
         match self {
-            Script::Typed(typed) if typed.undo.is_none() => Some("no --undo was given"),
-            Script::Typed(_) => None,
-            Script::Step(step) => step.without_undo.as_deref(),
+            VerificationScript::Typed(typed) if typed.undo.is_none() => Some("no --undo was given"),
+            VerificationScript::Typed(_) => None,
+            VerificationScript::Step(step) => step.without_undo.as_deref(),
         }
     }
 
     /// What a command of `saga` sends; `result` is what its do answered, null if that is not known.
-    pub(super) fn request(&self, saga: SagaId, direction: Direction, result: &Value) -> Result<Request, Failure> {
+    pub(super) fn request(
+        &self,
+        saga: SagaId,
+        direction: CommandDirection,
+        result: &Value,
+    ) -> Result<CommandRequest, CommandFailure> {
         match self {
-            Script::Typed(typed) => Ok(typed.request(direction, result)),
-            Script::Step(RehearsedStep { rehearsal, step, .. }) => match direction {
-                Direction::Do => rehearsal.does(saga, *step),
-                Direction::Undo => rehearsal.undoes(saga, *step, result),
+            VerificationScript::Typed(typed) => Ok(typed.request(direction, result)),
+            VerificationScript::Step(RehearsedStep { rehearsal, step, .. }) => match direction {
+                CommandDirection::Do => rehearsal.does(saga, *step),
+                CommandDirection::Undo => rehearsal.undoes(saga, *step, result),
             },
         }
     }
 }
 
-impl Typed {
-    fn request(&self, direction: Direction, result: &Value) -> Request {
+impl TypedCommands {
+    fn request(&self, direction: CommandDirection, result: &Value) -> CommandRequest {
         match (direction, &self.undo) {
-            (Direction::Undo, Some(undo)) => {
+            (CommandDirection::Undo, Some(undo)) => {
                 let body = self.undo_with.clone();
                 undo.request(body.unwrap_or_else(|| json!({"input": self.with, "result": result})))
             }
-            (Direction::Do | Direction::Undo, _) => self.target.request(self.with.clone()),
+            (CommandDirection::Do | CommandDirection::Undo, _) => self.target.request(self.with.clone()),
         }
     }
 }
 
 /// What is asked for, as it is typed.
-pub(super) fn told(request: &Request) -> String {
+pub(super) fn told(request: &CommandRequest) -> String {
     match request {
-        Request::Kafka { participant, command, .. } => format!("{participant}.{command}"),
-        Request::Http { .. } | Request::Publish { .. } => addressed(request),
+        CommandRequest::Kafka { participant, command, .. } => format!("{participant}.{command}"),
+        CommandRequest::Http { .. } | CommandRequest::Publish { .. } => addressed(request),
     }
 }

@@ -1,28 +1,30 @@
 //! Every step of a definition that calls a participant, in their order: each is sent what the event and the answers before it make of it.
 
-use super::{RehearsedStep, Restart, Script, Subject, Verified, run, script::told};
-use saga_base::clock::Clock;
+use super::{
+    RehearsedStep, RestartMethod, VerificationReport, VerificationScript, VerificationSubject, run, script::told,
+};
+use saga_base::clock::EngineClock;
 use saga_core::{
-    command::{CommandRef, Direction, Failure, Request},
-    decide::{Choosing, Rehearsal},
-    definition::{Action, Effects, Participants},
-    id::{SagaId, Shard, StepIndex},
-    input::Start,
-    state::Plan,
+    command::{CommandDirection, CommandFailure, CommandRef, CommandRequest},
+    decide::{CapabilityRequest, SagaRehearsal},
+    definition::{ParticipantCatalog, StepAction, StepCompensation},
+    id::{SagaId, ShardId, StepIndex},
+    input::SagaStart,
+    state::SagaPlan,
     time::Timestamp,
 };
-use saga_kafka::Settings;
+use saga_kafka::KafkaSettings;
 use saga_wire::{
-    Record,
+    KafkaRecord,
     record::text_header,
-    trigger::{Disposition, judge_for},
+    trigger::{TriggerOutcome, judge_for},
 };
 use serde_json::Value;
 use std::sync::Arc;
 
 /// Why nobody is asked for a step.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Skipped {
+pub enum StepSkipReason {
     /// It calls no participant.
     #[error("it calls no participant")]
     NoCall,
@@ -45,20 +47,20 @@ pub struct StepReport {
     /// What it sends, as it is typed; empty where it is not asked.
     pub sends: String,
     /// What was found.
-    pub found: Result<Verified, Skipped>,
+    pub found: Result<VerificationReport, StepSkipReason>,
 }
 
 /// A definition, and the event that would start a saga of it.
 #[derive(Clone, Debug)]
-pub struct Rehearsed {
-    plan: Arc<Plan>,
-    participants: Arc<Participants>,
-    rehearsal: Rehearsal,
+pub struct RehearsedDefinition {
+    plan: Arc<SagaPlan>,
+    participants: Arc<ParticipantCatalog>,
+    rehearsal: SagaRehearsal,
 }
 
 /// The event starts no saga of the definition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoStart {
+pub enum NoStartError {
     /// `when` is false.
     #[error("the trigger's `when` is false for this event")]
     Unwanted,
@@ -67,57 +69,61 @@ pub enum NoStart {
     Poison(String),
 }
 
-impl Rehearsed {
+impl RehearsedDefinition {
     /// The saga that a record with this payload would start now.
     ///
     /// # Errors
     /// When it would start none.
-    pub fn new(plan: Arc<Plan>, participants: Arc<Participants>, event: &Value) -> Result<Rehearsed, NoStart> {
-        let now = Clock::Wall.now();
+    pub fn new(
+        plan: Arc<SagaPlan>,
+        participants: Arc<ParticipantCatalog>,
+        event: &Value,
+    ) -> Result<RehearsedDefinition, NoStartError> {
+        let now = EngineClock::Wall.now();
         let start = started(&plan, event, now)?;
         let known = Arc::clone(&participants);
-        let choose = move |choosing: &Choosing<'_>| {
+        let choose = move |choosing: &CapabilityRequest<'_>| {
             known.with_capability(choosing.capability, choosing.over).next().map(|(name, _)| name.to_owned())
         };
-        let rehearsal = Rehearsal::new(Arc::clone(&plan), start, now, Arc::new(choose));
-        Ok(Rehearsed { plan, participants, rehearsal })
+        let rehearsal = SagaRehearsal::new(Arc::clone(&plan), start, now, Arc::new(choose));
+        Ok(RehearsedDefinition { plan, participants, rehearsal })
     }
 
     /// What each step would send, as far as that is known before anybody has answered.
     #[must_use]
-    pub fn announced(&self) -> Vec<(String, Result<Request, Skipped>)> {
+    pub fn announced(&self) -> Vec<(String, Result<CommandRequest, StepSkipReason>)> {
         let name = |step: StepIndex| self.plan.definition.step(step).name.clone();
         self.plan.definition.indices().map(|step| (name(step), self.request(step))).collect()
     }
 
-    fn request(&self, step: StepIndex) -> Result<Request, Skipped> {
-        let no_value = |failure: Failure| Skipped::NoValue(failure.message);
+    fn request(&self, step: StepIndex) -> Result<CommandRequest, StepSkipReason> {
+        let no_value = |failure: CommandFailure| StepSkipReason::NoValue(failure.message);
         match self.plan.definition.step(step).action {
-            Action::Wait(_) | Action::Publish { .. } => return Err(Skipped::NoCall),
-            Action::Call(_) => {}
+            StepAction::Wait(_) | StepAction::Publish { .. } => return Err(StepSkipReason::NoCall),
+            StepAction::Call(_) => {}
         }
         if !self.rehearsal.is_asked(step).map_err(no_value)? {
-            return Err(Skipped::NotWanted);
+            return Err(StepSkipReason::NotWanted);
         }
         self.rehearsal.does(nobody(), step).map_err(no_value)
     }
 
     /// Why nothing is asked of the step's undo.
-    fn without_undo(&self, step: StepIndex, done: &Request) -> Option<String> {
+    fn without_undo(&self, step: StepIndex, done: &CommandRequest) -> Option<String> {
         match self.plan.definition.step(step).effects {
-            Effects::ReadOnly => return Some("the step is readOnly".into()),
-            Effects::Irreversible => return Some("the step has no undo".into()),
-            Effects::Undo(_) => {}
+            StepCompensation::ReadOnly => return Some("the step is readOnly".into()),
+            StepCompensation::Irreversible => return Some("the step has no undo".into()),
+            StepCompensation::Undo(_) => {}
         }
         let undo = self.rehearsal.undoes(nobody(), step, &Value::Null).ok()?;
         let is_another = undo.participant() != done.participant();
         is_another.then(|| format!("{} undoes it, another participant", undo.participant().unwrap_or_default()))
     }
 
-    fn subject(&self, step: StepIndex, done: &Request, restart: Option<&Restart>) -> Subject {
-        let command = CommandRef { step, direction: Direction::Do };
-        Subject {
-            script: Script::Step(RehearsedStep {
+    fn subject(&self, step: StepIndex, done: &CommandRequest, restart: Option<&RestartMethod>) -> VerificationSubject {
+        let command = CommandRef { step, direction: CommandDirection::Do };
+        VerificationSubject {
+            script: VerificationScript::Step(RehearsedStep {
                 rehearsal: self.rehearsal.clone(),
                 step,
                 saga: self.plan.definition.name.clone(),
@@ -129,7 +135,12 @@ impl Rehearsed {
         }
     }
 
-    async fn verify(&mut self, step: StepIndex, broker: &Settings, how: &How<'_>) -> anyhow::Result<StepReport> {
+    async fn verify(
+        &mut self,
+        step: StepIndex,
+        broker: &KafkaSettings,
+        how: &VerificationOptions<'_>,
+    ) -> anyhow::Result<StepReport> {
         let name = self.plan.definition.step(step).name.clone();
         let request = match self.request(step) {
             Ok(request) => request,
@@ -137,7 +148,7 @@ impl Rehearsed {
         };
         let (sends, whom) = (told(&request), request.participant().unwrap_or_default());
         let Some(participant) = self.participants.get(whom) else {
-            return Ok(StepReport { step: name, sends, found: Err(Skipped::Nobody(whom.to_owned())) });
+            return Ok(StepReport { step: name, sends, found: Err(StepSkipReason::Nobody(whom.to_owned())) });
         };
         let subject = self.subject(step, &request, how.restart);
         let verified = run(whom, participant, &subject, broker, how.reply_topic).await?;
@@ -150,11 +161,11 @@ impl Rehearsed {
 
 /// How participants are asked.
 #[derive(Clone, Copy, Debug)]
-pub struct How<'a> {
+pub struct VerificationOptions<'a> {
     /// Topic for replies that no engine reads; `None`: one is made for each step.
     pub reply_topic: Option<&'a str>,
     /// How participants are restarted.
-    pub restart: Option<&'a Restart>,
+    pub restart: Option<&'a RestartMethod>,
 }
 
 /// Asks the participants of all steps, and tells of each step as it is done with.
@@ -162,9 +173,9 @@ pub struct How<'a> {
 /// # Errors
 /// As [`run`]; what was told until then holds.
 pub async fn all_steps(
-    mut rehearsed: Rehearsed,
-    broker: &Settings,
-    how: &How<'_>,
+    mut rehearsed: RehearsedDefinition,
+    broker: &KafkaSettings,
+    how: &VerificationOptions<'_>,
     mut tell: impl FnMut(&StepReport) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let plan = Arc::clone(&rehearsed.plan);
@@ -176,12 +187,12 @@ pub async fn all_steps(
 
 /// Of a saga that only shows what would be sent.
 fn nobody() -> SagaId {
-    SagaId::new(Timestamp(0), Shard(0), 0)
+    SagaId::new(Timestamp(0), ShardId(0), 0)
 }
 
-fn started(plan: &Plan, event: &Value, now: Timestamp) -> Result<Start, NoStart> {
+fn started(plan: &SagaPlan, event: &Value, now: Timestamp) -> Result<SagaStart, NoStartError> {
     let trigger = &plan.definition.trigger;
-    let record = Record {
+    let record = KafkaRecord {
         topic: trigger.topic.as_str().into(),
         partition: 0,
         offset: 0,
@@ -191,8 +202,8 @@ fn started(plan: &Plan, event: &Value, now: Timestamp) -> Result<Start, NoStart>
         headers: trigger.event_type.iter().map(|event_type| text_header("ce_type", event_type.clone())).collect(),
     };
     match judge_for(&record, &plan.definition) {
-        Disposition::Start(start) => Ok(*start),
-        Disposition::Unwanted => Err(NoStart::Unwanted),
-        Disposition::Poison(poison) => Err(NoStart::Poison(poison.message)),
+        TriggerOutcome::Start(start) => Ok(*start),
+        TriggerOutcome::Unwanted => Err(NoStartError::Unwanted),
+        TriggerOutcome::Poison(poison) => Err(NoStartError::Poison(poison.message)),
     }
 }

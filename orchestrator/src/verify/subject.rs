@@ -1,15 +1,15 @@
 //! Commands as they are typed.
 
 use saga_core::{
-    command::{Method, Request},
-    definition::participants::{Participant, Transport},
+    command::{CommandRequest, HttpMethod},
+    definition::participants::{ParticipantConfig, TransportConfig},
 };
 use serde_json::Value;
 use std::{fmt, str::FromStr};
 
 /// A command as a definition names it, without `${ }`: the real one has a path, not a template of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum TypedTarget {
     /// `participant.Command`
     Kafka {
         /// Name in participants.yaml.
@@ -22,7 +22,7 @@ pub enum Target {
         /// Name in participants.yaml.
         participant: String,
         /// The method.
-        method: Method,
+        method: HttpMethod,
         /// Below the participant's base URL.
         path: String,
     },
@@ -30,7 +30,7 @@ pub enum Target {
 
 /// A text names no command that can be verified.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotASubject {
+pub enum TypedTargetError {
     /// It has no such form.
     #[error(
         "`{0}` names no command: write participant.Command, or `METHOD participant/path` with GET, POST, PUT, PATCH or DELETE"
@@ -51,44 +51,44 @@ pub enum NotASubject {
     },
 }
 
-const METHODS: [(&str, Method); 5] = [
-    ("GET", Method::Get),
-    ("POST", Method::Post),
-    ("PUT", Method::Put),
-    ("PATCH", Method::Patch),
-    ("DELETE", Method::Delete),
+const METHODS: [(&str, HttpMethod); 5] = [
+    ("GET", HttpMethod::Get),
+    ("POST", HttpMethod::Post),
+    ("PUT", HttpMethod::Put),
+    ("PATCH", HttpMethod::Patch),
+    ("DELETE", HttpMethod::Delete),
 ];
 
-impl FromStr for Target {
-    type Err = NotASubject;
+impl FromStr for TypedTarget {
+    type Err = TypedTargetError;
 
-    fn from_str(text: &str) -> Result<Target, NotASubject> {
+    fn from_str(text: &str) -> Result<TypedTarget, TypedTargetError> {
         if text.contains("${") {
-            return Err(NotASubject::Template(text.to_owned()));
+            return Err(TypedTargetError::Template(text.to_owned()));
         }
         let target = match text.split_once(' ') {
             None => text.rsplit_once('.').and_then(|(participant, command)| {
                 let named = !participant.is_empty() && !command.is_empty() && !text.contains('/');
-                named.then(|| Target::Kafka { participant: participant.to_owned(), command: command.to_owned() })
+                named.then(|| TypedTarget::Kafka { participant: participant.to_owned(), command: command.to_owned() })
             }),
             Some((method, rest)) => http(method, rest.trim()),
         };
-        target.ok_or_else(|| NotASubject::Form(text.to_owned()))
+        target.ok_or_else(|| TypedTargetError::Form(text.to_owned()))
     }
 }
 
-fn http(method: &str, rest: &str) -> Option<Target> {
+fn http(method: &str, rest: &str) -> Option<TypedTarget> {
     let (_, method) = METHODS.iter().find(|(name, _)| *name == method)?;
     let (participant, path) =
         rest.split_once('/').filter(|(participant, path)| !participant.is_empty() && !path.is_empty())?;
-    Some(Target::Http { participant: participant.to_owned(), method: *method, path: path.to_owned() })
+    Some(TypedTarget::Http { participant: participant.to_owned(), method: *method, path: path.to_owned() })
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for TypedTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Target::Kafka { participant, command } => write!(f, "{participant}.{command}"),
-            Target::Http { participant, method, path } => {
+            TypedTarget::Kafka { participant, command } => write!(f, "{participant}.{command}"),
+            TypedTarget::Http { participant, method, path } => {
                 let name = METHODS.iter().find(|(_, other)| other == method).map_or("", |(name, _)| name);
                 write!(f, "{name} {participant}/{path}")
             }
@@ -96,12 +96,12 @@ impl fmt::Display for Target {
     }
 }
 
-impl Target {
+impl TypedTarget {
     /// Who performs it.
     #[must_use]
     pub fn participant(&self) -> &str {
         match self {
-            Target::Kafka { participant, .. } | Target::Http { participant, .. } => participant,
+            TypedTarget::Kafka { participant, .. } | TypedTarget::Http { participant, .. } => participant,
         }
     }
 
@@ -109,21 +109,28 @@ impl Target {
     ///
     /// # Errors
     /// It is reached the other way.
-    pub fn fits(&self, participant: &Participant) -> Result<(), NotASubject> {
+    pub fn fits(&self, participant: &ParticipantConfig) -> Result<(), TypedTargetError> {
         let transport = match (self, &participant.transport) {
-            (Target::Kafka { .. }, Transport::Kafka { .. }) | (Target::Http { .. }, Transport::Http { .. }) => {
+            (TypedTarget::Kafka { .. }, TransportConfig::Kafka { .. })
+            | (TypedTarget::Http { .. }, TransportConfig::Http { .. }) => {
                 return Ok(());
             }
-            (Target::Kafka { .. }, Transport::Http { .. }) => "HTTP",
-            (Target::Http { .. }, Transport::Kafka { .. }) => "Kafka",
+            (TypedTarget::Kafka { .. }, TransportConfig::Http { .. }) => "HTTP",
+            (TypedTarget::Http { .. }, TransportConfig::Kafka { .. }) => "Kafka",
         };
-        Err(NotASubject::Transport { target: self.to_string(), participant: self.participant().to_owned(), transport })
+        Err(TypedTargetError::Transport {
+            target: self.to_string(),
+            participant: self.participant().to_owned(),
+            transport,
+        })
     }
 
-    pub(super) fn request(&self, body: Value) -> Request {
+    pub(super) fn request(&self, body: Value) -> CommandRequest {
         match self.clone() {
-            Target::Kafka { participant, command } => Request::Kafka { participant, command, body },
-            Target::Http { participant, method, path } => Request::Http { participant, method, path, body: Some(body) },
+            TypedTarget::Kafka { participant, command } => CommandRequest::Kafka { participant, command, body },
+            TypedTarget::Http { participant, method, path } => {
+                CommandRequest::Http { participant, method, path, body: Some(body) }
+            }
         }
     }
 }
@@ -135,12 +142,12 @@ mod tests {
     #[test]
     fn commands_are_typed_as_definitions_write_them() {
         for text in ["inventory.ReserveStock", "POST payments/charges", "GET travel/visa-rules/PEK"] {
-            assert_eq!(text.parse::<Target>().expect("a command").to_string(), text);
+            assert_eq!(text.parse::<TypedTarget>().expect("a command").to_string(), text);
         }
         for text in ["", "inventory", "inventory.", "FETCH payments/charges", "POST payments", "POST /charges"] {
-            assert_eq!(text.parse::<Target>(), Err(NotASubject::Form(text.into())), "{text}");
+            assert_eq!(text.parse::<TypedTarget>(), Err(TypedTargetError::Form(text.into())), "{text}");
         }
         let template = "DELETE payments/charges/${ steps.charge.chargeId }";
-        assert_eq!(template.parse::<Target>(), Err(NotASubject::Template(template.into())));
+        assert_eq!(template.parse::<TypedTarget>(), Err(TypedTargetError::Template(template.into())));
     }
 }

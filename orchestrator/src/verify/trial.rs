@@ -1,14 +1,14 @@
 //! One attempt after another, of sagas that do not exist, with a note of each.
 
-use super::{Exchange, Subject, Unreachable, kafka, script::told};
-use saga_base::clock::Clock;
+use super::{AttemptTranscript, VerificationError, VerificationSubject, kafka, script::told};
+use saga_base::clock::EngineClock;
 use saga_core::{
-    command::{Answer, Direction, Failure, Retryable},
-    id::{CommandId, SagaId, Shard},
+    command::{CommandAnswer, CommandDirection, CommandFailure, RetryAdvice},
+    id::{CommandId, SagaId, ShardId},
 };
 use saga_resilience::transport::{
-    Call, Dispatch,
-    http::{HttpParticipant, NOT_CONNECTED},
+    DispatchKind, ParticipantCall,
+    http::{HttpParticipantClient, NOT_CONNECTED},
 };
 use serde_json::Value;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
@@ -26,28 +26,28 @@ const ONGOING: u32 = 3;
 const COMES_BACK: Duration = Duration::from_secs(60);
 
 /// How attempts leave.
-pub(super) enum Wire {
-    Http(HttpParticipant),
-    Kafka(kafka::Wire),
+pub(super) enum TrialTransport {
+    Http(HttpParticipantClient),
+    Kafka(kafka::KafkaTrialTransport),
 }
 
-impl fmt::Display for Wire {
+impl fmt::Display for TrialTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Wire::Http(participant) => {
+            TrialTransport::Http(participant) => {
                 let urls: Vec<String> = participant.endpoints().into_iter().map(|endpoint| endpoint.url).collect();
                 f.write_str(&urls.join(", "))
             }
-            Wire::Kafka(wire) => write!(f, "topic {}", wire.commands()),
+            TrialTransport::Kafka(wire) => write!(f, "topic {}", wire.commands()),
         }
     }
 }
 
 /// Attempts against one participant.
-pub(super) struct Trial<'a> {
-    pub(super) subject: &'a Subject,
-    wire: Wire,
-    exchanges: Vec<Exchange>,
+pub(super) struct ParticipantTrial<'a> {
+    pub(super) subject: &'a VerificationSubject,
+    wire: TrialTransport,
+    exchanges: Vec<AttemptTranscript>,
     unreachable: Option<String>,
     /// What dos answered, for their undos.
     results: HashMap<SagaId, Value>,
@@ -57,24 +57,31 @@ pub(super) struct Trial<'a> {
 
 /// A command of a saga of its own.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct TrialCommand {
     saga: SagaId,
 }
 
-impl Asked {
+impl TrialCommand {
     /// Of a saga that nobody knows.
-    pub(super) fn anew() -> Asked {
-        Asked { saga: SagaId::new(Clock::Wall.now(), Shard(0), fastrand::u64(..)) }
+    pub(super) fn anew() -> TrialCommand {
+        TrialCommand { saga: SagaId::new(EngineClock::Wall.now(), ShardId(0), fastrand::u64(..)) }
     }
 }
 
-impl<'a> Trial<'a> {
-    pub(super) fn new(subject: &'a Subject, wire: Wire) -> Trial<'a> {
-        Trial { subject, wire, exchanges: Vec::new(), unreachable: None, results: HashMap::new(), result: None }
+impl<'a> ParticipantTrial<'a> {
+    pub(super) fn new(subject: &'a VerificationSubject, wire: TrialTransport) -> ParticipantTrial<'a> {
+        ParticipantTrial {
+            subject,
+            wire,
+            exchanges: Vec::new(),
+            unreachable: None,
+            results: HashMap::new(),
+            result: None,
+        }
     }
 
     /// What was asked since the last time.
-    pub(super) fn take_exchanges(&mut self) -> Vec<Exchange> {
+    pub(super) fn take_exchanges(&mut self) -> Vec<AttemptTranscript> {
         std::mem::take(&mut self.exchanges)
     }
 
@@ -84,24 +91,30 @@ impl<'a> Trial<'a> {
     }
 
     /// Why something that was asked did not reach the participant.
-    pub(super) fn unreachable(&self) -> Option<Unreachable> {
-        self.unreachable.clone().map(Unreachable)
+    pub(super) fn unreachable(&self) -> Option<VerificationError> {
+        self.unreachable.clone().map(VerificationError)
     }
 
     /// Shortcomings of replies that an engine bears with, as they were seen so far. `None`: there are no replies over HTTP.
     pub(super) fn lapses(&self) -> Option<&[String]> {
         match &self.wire {
-            Wire::Http(_) => None,
-            Wire::Kafka(wire) => Some(wire.lapses()),
+            TrialTransport::Http(_) => None,
+            TrialTransport::Kafka(wire) => Some(wire.lapses()),
         }
     }
 
     /// The answer to attempt `first`, or to a later one while it is a failure that may be retried.
-    pub(super) async fn settle(&mut self, asked: Asked, direction: Direction, first: u32) -> Answer {
+    pub(super) async fn settle(
+        &mut self,
+        asked: TrialCommand,
+        direction: CommandDirection,
+        first: u32,
+    ) -> CommandAnswer {
         let mut attempt = first;
         loop {
             let answer = self.attempts(asked, direction, attempt..=attempt).await.remove(0);
-            let Answer::Failed { retry: Retryable::Yes | Retryable::Conflict, retry_after, .. } = &answer else {
+            let CommandAnswer::Failed { retry: RetryAdvice::Yes | RetryAdvice::Conflict, retry_after, .. } = &answer
+            else {
                 return answer;
             };
             if attempt - first + 1 >= ATTEMPTS {
@@ -113,12 +126,16 @@ impl<'a> Trial<'a> {
     }
 
     /// The same of a participant that has just been restarted; `None`: it does not come back.
-    pub(super) async fn settle_after_restart(&mut self, asked: Asked, direction: Direction) -> Option<Answer> {
+    pub(super) async fn settle_after_restart(
+        &mut self,
+        asked: TrialCommand,
+        direction: CommandDirection,
+    ) -> Option<CommandAnswer> {
         let end = Instant::now() + COMES_BACK;
         let mut attempt = 2;
         loop {
             let answer = self.settle(asked, direction, attempt).await;
-            if unsent(&answer).is_none() && !matches!(answer, Answer::Unknown { .. }) {
+            if unsent(&answer).is_none() && !matches!(answer, CommandAnswer::Unknown { .. }) {
                 return Some(answer);
             }
             // That it is away for a while was asked for.
@@ -133,11 +150,11 @@ impl<'a> Trial<'a> {
     /// Several attempts of one command at the same time; their answers in order.
     pub(super) async fn attempts(
         &mut self,
-        asked: Asked,
-        direction: Direction,
+        asked: TrialCommand,
+        direction: CommandDirection,
         attempts: std::ops::RangeInclusive<u32>,
-    ) -> Vec<Answer> {
-        let calls: Result<Vec<Call>, Failure> =
+    ) -> Vec<CommandAnswer> {
+        let calls: Result<Vec<ParticipantCall>, CommandFailure> =
             attempts.clone().map(|attempt| self.call(asked, direction, attempt)).collect();
         let calls = match calls {
             Ok(calls) => calls,
@@ -145,41 +162,52 @@ impl<'a> Trial<'a> {
         };
         let begun = Instant::now();
         let answers = match &mut self.wire {
-            Wire::Http(participant) => {
+            TrialTransport::Http(participant) => {
                 futures_util::future::join_all(calls.iter().map(|call| over_http(participant, call))).await
             }
-            Wire::Kafka(wire) => wire.ask(&calls).await,
+            TrialTransport::Kafka(wire) => wire.ask(&calls).await,
         };
         let unsent = answers.iter().find_map(unsent).map(|why| format!("{why} ({})", self.wire));
         self.unreachable = unsent.or_else(|| self.unreachable.take());
-        if let (Direction::Do, Some(result)) = (direction, answers.iter().find_map(succeeded)) {
+        if let (CommandDirection::Do, Some(result)) = (direction, answers.iter().find_map(succeeded)) {
             self.results.insert(asked.saga, result.clone());
             self.result.get_or_insert_with(|| result.clone());
         }
         let together = if calls.len() > 1 { " at the same time" } else { "" };
         for (call, answer) in calls.iter().zip(&answers) {
             let sent = format!("{} {}, attempt {}{together}", told(&call.request), call.id, call.attempt);
-            self.exchanges.push(Exchange { sent, came: format!("{} after {:.0?}", said(answer), begun.elapsed()) });
+            self.exchanges
+                .push(AttemptTranscript { sent, came: format!("{} after {:.0?}", said(answer), begun.elapsed()) });
         }
         answers
     }
 
     /// What the definition cannot say is an answer, too: nobody else gives one.
-    fn cannot_be_asked(&mut self, direction: Direction, failure: Failure, times: usize) -> Vec<Answer> {
-        let answer = Answer::Failed { failure, retry: Retryable::No, retry_after: None };
+    fn cannot_be_asked(
+        &mut self,
+        direction: CommandDirection,
+        failure: CommandFailure,
+        times: usize,
+    ) -> Vec<CommandAnswer> {
+        let answer = CommandAnswer::Failed { failure, retry: RetryAdvice::No, retry_after: None };
         let sent = match direction {
-            Direction::Do => "nothing: what the do sends has no value".to_owned(),
-            Direction::Undo => "nothing: what the undo sends has no value".to_owned(),
+            CommandDirection::Do => "nothing: what the do sends has no value".to_owned(),
+            CommandDirection::Undo => "nothing: what the undo sends has no value".to_owned(),
         };
-        self.exchanges.push(Exchange { sent, came: said(&answer) });
+        self.exchanges.push(AttemptTranscript { sent, came: said(&answer) });
         vec![answer; times]
     }
 
     /// The result is null if the do is not known to have succeeded.
-    fn call(&self, asked: Asked, direction: Direction, attempt: u32) -> Result<Call, Failure> {
+    fn call(
+        &self,
+        asked: TrialCommand,
+        direction: CommandDirection,
+        attempt: u32,
+    ) -> Result<ParticipantCall, CommandFailure> {
         let script = &self.subject.script;
         let result = self.results.get(&asked.saga).unwrap_or(&Value::Null);
-        Ok(Call {
+        Ok(ParticipantCall {
             id: CommandId { saga: asked.saga, step: script.step().into(), direction },
             saga_name: script.saga().into(),
             attempt,
@@ -187,56 +215,64 @@ impl<'a> Trial<'a> {
             attempt_timeout: self.subject.timeout,
             location: None,
             asked: 0,
-            dispatch: Dispatch::First,
+            dispatch: DispatchKind::First,
             traceparent: None,
         })
     }
 }
 
-fn succeeded(answer: &Answer) -> Option<&Value> {
+fn succeeded(answer: &CommandAnswer) -> Option<&Value> {
     match answer {
-        Answer::Succeeded { result } => Some(result),
-        Answer::Failed { .. } | Answer::Unknown { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. } => None,
+        CommandAnswer::Succeeded { result } => Some(result),
+        CommandAnswer::Failed { .. }
+        | CommandAnswer::Unknown { .. }
+        | CommandAnswer::Ongoing { .. }
+        | CommandAnswer::NotSent { .. } => None,
     }
 }
 
 /// Why an attempt did not reach the participant. Over HTTP that is a failure in general; here it says nothing of the participant's manners.
-fn unsent(answer: &Answer) -> Option<String> {
+fn unsent(answer: &CommandAnswer) -> Option<String> {
     match answer {
-        Answer::NotSent { .. } => Some("its topic of commands does not exist, or may not be written".into()),
-        Answer::Failed { failure, .. } if failure.code == NOT_CONNECTED => Some(failure.message.clone()),
-        Answer::Failed { .. } | Answer::Succeeded { .. } | Answer::Unknown { .. } | Answer::Ongoing { .. } => None,
+        CommandAnswer::NotSent { .. } => Some("its topic of commands does not exist, or may not be written".into()),
+        CommandAnswer::Failed { failure, .. } if failure.code == NOT_CONNECTED => Some(failure.message.clone()),
+        CommandAnswer::Failed { .. }
+        | CommandAnswer::Succeeded { .. }
+        | CommandAnswer::Unknown { .. }
+        | CommandAnswer::Ongoing { .. } => None,
     }
 }
 
 /// One attempt to its end, asking where and as often as the participant says.
-async fn over_http(participant: &HttpParticipant, call: &Call) -> Answer {
+async fn over_http(participant: &HttpParticipantClient, call: &ParticipantCall) -> CommandAnswer {
     let give_up = Instant::now() + call.attempt_timeout * ONGOING;
     let mut call = call.clone();
     loop {
         let answer = participant.call(&call).await;
-        let Answer::Ongoing { ask_after, location } = &answer else { return answer };
+        let CommandAnswer::Ongoing { ask_after, location } = &answer else { return answer };
         let rest = ask_after.unwrap_or(REST).min(LONGEST_REST);
         if Instant::now() + rest > give_up {
             return answer;
         }
         tokio::time::sleep(rest).await;
-        call = Call { location: location.clone(), asked: call.asked + 1, ..call };
+        call = ParticipantCall { location: location.clone(), asked: call.asked + 1, ..call };
     }
 }
 
 /// An answer in words.
-pub(super) fn said(answer: &Answer) -> String {
-    let because = |failure: &saga_core::command::Failure| match failure.message.as_str() {
+pub(super) fn said(answer: &CommandAnswer) -> String {
+    let because = |failure: &saga_core::command::CommandFailure| match failure.message.as_str() {
         "" => failure.code.clone(),
         message => format!("{}: {message}", failure.code),
     };
     match answer {
-        Answer::Succeeded { result } => format!("succeeded {result}"),
-        Answer::Failed { failure, retry: Retryable::No, .. } => format!("failed for good ({})", because(failure)),
-        Answer::Failed { failure, .. } => format!("failed, may be retried ({})", because(failure)),
-        Answer::Unknown { failure, .. } => format!("unknown ({})", because(failure)),
-        Answer::Ongoing { .. } => "ongoing".into(),
-        Answer::NotSent { guard, .. } => format!("not sent ({guard:?})"),
+        CommandAnswer::Succeeded { result } => format!("succeeded {result}"),
+        CommandAnswer::Failed { failure, retry: RetryAdvice::No, .. } => {
+            format!("failed for good ({})", because(failure))
+        }
+        CommandAnswer::Failed { failure, .. } => format!("failed, may be retried ({})", because(failure)),
+        CommandAnswer::Unknown { failure, .. } => format!("unknown ({})", because(failure)),
+        CommandAnswer::Ongoing { .. } => "ongoing".into(),
+        CommandAnswer::NotSent { guard, .. } => format!("not sent ({guard:?})"),
     }
 }

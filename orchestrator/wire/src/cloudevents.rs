@@ -2,8 +2,8 @@
 
 use super::{
     payload,
-    poison::{Poison, PoisonCode},
-    record::{Header, Outgoing, Record, text_header},
+    poison::{PoisonCode, PoisonDiagnosis},
+    record::{KafkaRecord, OutgoingRecord, RecordHeader, text_header},
     trigger::looks,
 };
 use base64::Engine as _;
@@ -72,7 +72,7 @@ pub struct PublishedRecord<'a> {
 
 /// The record of one attempt of a command, keyed by the saga.
 #[must_use]
-pub fn command(topic: &Arc<str>, record: &CommandRecord<'_>) -> Outgoing {
+pub fn command(topic: &Arc<str>, record: &CommandRecord<'_>) -> OutgoingRecord {
     let CommandRecord { id, saga_name, attempt, reply_topic, .. } = *record;
     let ce_id = id.to_string();
     let saga = id.saga.to_string();
@@ -91,7 +91,7 @@ pub fn command(topic: &Arc<str>, record: &CommandRecord<'_>) -> Outgoing {
 
 /// The record of a published event. Every try of it has the same bytes.
 #[must_use]
-pub fn published(topic: &Arc<str>, record: &PublishedRecord<'_>) -> Outgoing {
+pub fn published(topic: &Arc<str>, record: &PublishedRecord<'_>) -> OutgoingRecord {
     let saga = record.saga.to_string();
     let mut headers = event_headers(record.id, record.event_type, record.saga_name, record.at);
     headers.extend(correlation(&saga, record.causation, record.traceparent));
@@ -107,30 +107,30 @@ pub fn outcome_id(saga: SagaId) -> String {
 
 /// What can be told of a record before its content is decoded.
 #[derive(Debug)]
-pub struct Incoming<'a> {
-    record: &'a Record,
-    event_type: Result<Option<String>, Poison>,
-    structured: Structured,
+pub struct IncomingEvent<'a> {
+    record: &'a KafkaRecord,
+    event_type: Result<Option<String>, PoisonDiagnosis>,
+    structured: StructuredEvent,
 }
 
 /// The envelope of a structured CloudEvent.
 #[derive(Debug)]
-enum Structured {
+enum StructuredEvent {
     /// The record is none.
     No,
     Envelope(Map<String, Value>),
     /// It says it is one and is not.
-    Broken(Poison),
+    Broken(PoisonDiagnosis),
 }
 
-impl<'a> Incoming<'a> {
+impl<'a> IncomingEvent<'a> {
     /// Finds the type of a record: the header `ce_type`, else the `type` of a structured CloudEvent.
     #[must_use]
-    pub fn of(record: &'a Record) -> Incoming<'a> {
+    pub fn of(record: &'a KafkaRecord) -> IncomingEvent<'a> {
         let structured = structured(record);
         let in_envelope = || structured.attribute("type").map(str::to_owned);
         let event_type = payload::header(record, "ce_type").map(|said| said.map(str::to_owned).or_else(in_envelope));
-        Incoming { record, event_type, structured }
+        IncomingEvent { record, event_type, structured }
     }
 
     /// The record's type, if it says one that can be read.
@@ -141,16 +141,16 @@ impl<'a> Incoming<'a> {
 
     /// Why its type cannot be read, although it says one.
     #[must_use]
-    pub fn unreadable_type(&self) -> Option<&Poison> {
+    pub fn unreadable_type(&self) -> Option<&PoisonDiagnosis> {
         self.event_type.as_ref().err()
     }
 
     /// Why a record that claims to be a structured CloudEvent has no type.
     #[must_use]
-    pub fn broken(&self) -> Option<&Poison> {
+    pub fn broken(&self) -> Option<&PoisonDiagnosis> {
         match &self.structured {
-            Structured::Broken(poison) => Some(poison),
-            Structured::No | Structured::Envelope(_) => None,
+            StructuredEvent::Broken(poison) => Some(poison),
+            StructuredEvent::No | StructuredEvent::Envelope(_) => None,
         }
     }
 
@@ -165,68 +165,77 @@ impl<'a> Incoming<'a> {
     ///
     /// # Errors
     /// It is not JSON, or contains NUL.
-    pub fn decode(self) -> Result<Value, Poison> {
+    pub fn decode(self) -> Result<Value, PoisonDiagnosis> {
         match (self.structured, self.record.value.as_deref()) {
-            (Structured::Broken(poison), _) => Err(poison),
-            (Structured::Envelope(envelope), _) => data(envelope),
-            (Structured::No, Some(bytes)) => payload::json(bytes),
-            (Structured::No, None) => Ok(Value::Null),
+            (StructuredEvent::Broken(poison), _) => Err(poison),
+            (StructuredEvent::Envelope(envelope), _) => data(envelope),
+            (StructuredEvent::No, Some(bytes)) => payload::json(bytes),
+            (StructuredEvent::No, None) => Ok(Value::Null),
         }
     }
 }
 
-impl Structured {
+impl StructuredEvent {
     fn attribute(&self, name: &str) -> Option<&str> {
         match self {
-            Structured::Envelope(envelope) => envelope.get(name)?.as_str(),
-            Structured::No | Structured::Broken(_) => None,
+            StructuredEvent::Envelope(envelope) => envelope.get(name)?.as_str(),
+            StructuredEvent::No | StructuredEvent::Broken(_) => None,
         }
     }
 }
 
-fn structured(record: &Record) -> Structured {
+fn structured(record: &KafkaRecord) -> StructuredEvent {
     let content_type = match payload::header(record, "content-type") {
         Ok(said) => said.unwrap_or_default(),
-        Err(poison) => return Structured::Broken(poison),
+        Err(poison) => return StructuredEvent::Broken(poison),
     };
     if content_type.get(..BATCH.len()).is_some_and(|start| start.eq_ignore_ascii_case(BATCH)) {
         let message = "it is a batch of CloudEvents, and a record is one event: let the producer send each by itself";
-        return Structured::Broken(Poison::new(PoisonCode::Batch, message));
+        return StructuredEvent::Broken(PoisonDiagnosis::new(PoisonCode::Batch, message));
     }
     let is_structured =
         content_type.get(..STRUCTURED.len()).is_some_and(|start| start.eq_ignore_ascii_case(STRUCTURED));
-    let Some(bytes) = record.value.as_deref().filter(|_| is_structured) else { return Structured::No };
+    let Some(bytes) = record.value.as_deref().filter(|_| is_structured) else { return StructuredEvent::No };
     if record.size() > payload::LARGEST_RECORD {
-        return Structured::Broken(Poison::new(PoisonCode::Oversize, "a structured CloudEvent of more than 1 MiB"));
+        return StructuredEvent::Broken(PoisonDiagnosis::new(
+            PoisonCode::Oversize,
+            "a structured CloudEvent of more than 1 MiB",
+        ));
     }
     match payload::envelope(bytes) {
         Ok(Value::Object(envelope)) if envelope.get("type").is_some_and(|it| !it.is_string()) => {
-            Structured::Broken(Poison::new(PoisonCode::Header, "the `type` of a structured CloudEvent is not a string"))
+            StructuredEvent::Broken(PoisonDiagnosis::new(
+                PoisonCode::Header,
+                "the `type` of a structured CloudEvent is not a string",
+            ))
         }
         Ok(Value::Object(envelope)) if envelope.contains_key("data") && envelope.contains_key("data_base64") => {
-            Structured::Broken(Poison::new(PoisonCode::NotJson, "a structured CloudEvent has `data` and `data_base64`"))
+            StructuredEvent::Broken(PoisonDiagnosis::new(
+                PoisonCode::NotJson,
+                "a structured CloudEvent has `data` and `data_base64`",
+            ))
         }
-        Ok(Value::Object(envelope)) => Structured::Envelope(envelope),
+        Ok(Value::Object(envelope)) => StructuredEvent::Envelope(envelope),
         Ok(other) => {
             let what = looks::like(&other).map(|what| format!("; it is {what}")).unwrap_or_default();
             let message = format!("a structured CloudEvent has to be an object{what}");
-            Structured::Broken(Poison::new(PoisonCode::NotJson, message))
+            StructuredEvent::Broken(PoisonDiagnosis::new(PoisonCode::NotJson, message))
         }
-        Err(poison) => Structured::Broken(poison),
+        Err(poison) => StructuredEvent::Broken(poison),
     }
 }
 
-fn data(mut envelope: Map<String, Value>) -> Result<Value, Poison> {
+fn data(mut envelope: Map<String, Value>) -> Result<Value, PoisonDiagnosis> {
     let Some(encoded) = envelope.get("data_base64") else {
         return Ok(envelope.remove("data").unwrap_or_default());
     };
     let encoded = encoded.as_str().unwrap_or_default();
     let bytes = base64::engine::general_purpose::STANDARD.decode(encoded);
-    let bytes = bytes.map_err(|error| Poison::new(PoisonCode::NotJson, format!("data_base64: {error}")))?;
+    let bytes = bytes.map_err(|error| PoisonDiagnosis::new(PoisonCode::NotJson, format!("data_base64: {error}")))?;
     payload::json(&bytes)
 }
 
-fn event_headers(id: &str, event_type: &str, saga_name: &str, at: Timestamp) -> Vec<Header> {
+fn event_headers(id: &str, event_type: &str, saga_name: &str, at: Timestamp) -> Vec<RecordHeader> {
     vec![
         text_header("ce_specversion", "1.0"),
         text_header("ce_id", id),
@@ -236,7 +245,7 @@ fn event_headers(id: &str, event_type: &str, saga_name: &str, at: Timestamp) -> 
     ]
 }
 
-fn correlation(saga: &str, causation: &str, traceparent: Option<&str>) -> Vec<Header> {
+fn correlation(saga: &str, causation: &str, traceparent: Option<&str>) -> Vec<RecordHeader> {
     let mut headers = vec![
         text_header("ce_correlationid", saga),
         text_header("ce_causationid", causation),
@@ -246,9 +255,9 @@ fn correlation(saga: &str, causation: &str, traceparent: Option<&str>) -> Vec<He
     headers
 }
 
-fn outgoing(topic: &Arc<str>, key: String, body: &Value, headers: Vec<Header>) -> Outgoing {
+fn outgoing(topic: &Arc<str>, key: String, body: &Value, headers: Vec<RecordHeader>) -> OutgoingRecord {
     let value = Some(Bytes::from(body.to_string()));
-    Outgoing { topic: topic.clone(), partition: None, key: Some(Bytes::from(key)), value, headers }
+    OutgoingRecord { topic: topic.clone(), partition: None, key: Some(Bytes::from(key)), value, headers }
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use super::{
     payload::LARGEST_RECORD,
-    poison::Poison,
-    record::{Coordinates, Header, Outgoing, Record, text_header},
+    poison::PoisonDiagnosis,
+    record::{KafkaRecord, OutgoingRecord, RecordCoordinates, RecordHeader, text_header},
 };
 use bytes::Bytes;
 use saga_core::time::{Timestamp, rfc3339};
@@ -19,7 +19,7 @@ pub const POINTER_CONTEXT: usize = 64 * 1024;
 
 /// How much of a record its DLQ record holds. Each form is smaller than the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Form {
+pub enum DeadLetterForm {
     /// Key, value and headers, byte-equal.
     Whole,
     /// The value says where the record is, how large, and its SHA-256. Key and headers stay up to [`POINTER_CONTEXT`].
@@ -30,35 +30,35 @@ pub enum Form {
     PointerAlone,
 }
 
-impl Form {
+impl DeadLetterForm {
     /// The form that `record` is written in first: above 1 MiB a pointer to it.
     #[must_use]
-    pub fn of(record: &Record) -> Form {
+    pub fn of(record: &KafkaRecord) -> DeadLetterForm {
         if record.size() <= LARGEST_RECORD {
-            return Form::Whole;
+            return DeadLetterForm::Whole;
         }
         let context = record.size() - record.value.as_ref().map_or(0, Bytes::len);
-        if context <= POINTER_CONTEXT { Form::Pointer } else { Form::PointerAlone }
+        if context <= POINTER_CONTEXT { DeadLetterForm::Pointer } else { DeadLetterForm::PointerAlone }
     }
 
     /// What to write where the DLQ refuses this form; `None`: there is no smaller one.
     #[must_use]
-    pub fn smaller(self) -> Option<Form> {
+    pub fn smaller(self) -> Option<DeadLetterForm> {
         match self {
-            Form::Whole => Some(Form::Pointer),
-            Form::Pointer => Some(Form::PointerWithoutHeaders),
-            Form::PointerWithoutHeaders => Some(Form::PointerAlone),
-            Form::PointerAlone => None,
+            DeadLetterForm::Whole => Some(DeadLetterForm::Pointer),
+            DeadLetterForm::Pointer => Some(DeadLetterForm::PointerWithoutHeaders),
+            DeadLetterForm::PointerWithoutHeaders => Some(DeadLetterForm::PointerAlone),
+            DeadLetterForm::PointerAlone => None,
         }
     }
 
     /// What of the record it leaves out, for the header `saga_dlq_left_out`.
     fn left_out(self) -> Option<&'static str> {
         match self {
-            Form::Whole => None,
-            Form::Pointer => Some("value"),
-            Form::PointerWithoutHeaders => Some("value,headers"),
-            Form::PointerAlone => Some("value,headers,key"),
+            DeadLetterForm::Whole => None,
+            DeadLetterForm::Pointer => Some("value"),
+            DeadLetterForm::PointerWithoutHeaders => Some("value,headers"),
+            DeadLetterForm::PointerAlone => Some("value,headers,key"),
         }
     }
 }
@@ -67,36 +67,36 @@ impl Form {
 #[must_use]
 pub fn record(
     topic: &Arc<str>,
-    record: &Record,
-    poison: &Poison,
+    record: &KafkaRecord,
+    poison: &PoisonDiagnosis,
     definition: Option<&str>,
-    form: Form,
+    form: DeadLetterForm,
     now: Timestamp,
-) -> Outgoing {
+) -> OutgoingRecord {
     let key = match form {
-        Form::Whole | Form::Pointer | Form::PointerWithoutHeaders => record.key.clone(),
-        Form::PointerAlone => Some(Bytes::from(id(&record.coordinates(), definition))),
+        DeadLetterForm::Whole | DeadLetterForm::Pointer | DeadLetterForm::PointerWithoutHeaders => record.key.clone(),
+        DeadLetterForm::PointerAlone => Some(Bytes::from(id(&record.coordinates(), definition))),
     };
     let (value, mut headers) = match form {
-        Form::Whole => (record.value.clone(), record.headers.clone()),
-        Form::Pointer => (Some(place(record)), record.headers.clone()),
-        Form::PointerWithoutHeaders | Form::PointerAlone => (Some(place(record)), Vec::new()),
+        DeadLetterForm::Whole => (record.value.clone(), record.headers.clone()),
+        DeadLetterForm::Pointer => (Some(place(record)), record.headers.clone()),
+        DeadLetterForm::PointerWithoutHeaders | DeadLetterForm::PointerAlone => (Some(place(record)), Vec::new()),
     };
     headers.extend(provenance(record, poison, definition, now));
     if let Some(left_out) = form.left_out() {
         headers.push(text_header("saga_dlq_pointer", "true"));
         headers.push(text_header("saga_dlq_left_out", left_out));
     }
-    Outgoing { topic: topic.clone(), partition: None, key, value, headers }
+    OutgoingRecord { topic: topic.clone(), partition: None, key, value, headers }
 }
 
 /// Whether `record` is one that was written here.
 #[must_use]
-pub fn is_letter(record: &Record) -> bool {
+pub fn is_letter(record: &KafkaRecord) -> bool {
     record.header("saga_dlq_id").is_some()
 }
 
-fn place(record: &Record) -> Bytes {
+fn place(record: &KafkaRecord) -> Bytes {
     let value = record.value.as_deref().unwrap_or_default();
     let place = json!({
         "topic": &*record.topic,
@@ -111,14 +111,19 @@ fn place(record: &Record) -> Bytes {
 /// Identity of a dead-lettered record: `topic/partition/offset/definition`. The same record of the same definition has it
 /// again when it is dead-lettered twice.
 #[must_use]
-pub fn id(coordinates: &Coordinates, definition: Option<&str>) -> String {
+pub fn id(coordinates: &RecordCoordinates, definition: Option<&str>) -> String {
     match definition {
         Some(name) => format!("{coordinates}/{name}"),
         None => coordinates.to_string(),
     }
 }
 
-fn provenance(record: &Record, poison: &Poison, definition: Option<&str>, now: Timestamp) -> [Header; 8] {
+fn provenance(
+    record: &KafkaRecord,
+    poison: &PoisonDiagnosis,
+    definition: Option<&str>,
+    now: Timestamp,
+) -> [RecordHeader; 8] {
     let message = &poison.message[..poison.message.floor_char_boundary(MESSAGE_BYTES)];
     [
         text_header("saga_dlq_topic", &*record.topic),
@@ -144,8 +149,8 @@ mod tests {
     use super::*;
     use crate::poison::PoisonCode;
 
-    fn poison_record(value: Option<Bytes>) -> Record {
-        Record {
+    fn poison_record(value: Option<Bytes>) -> KafkaRecord {
+        KafkaRecord {
             topic: "shop.orders".into(),
             partition: 3,
             offset: 14,
@@ -160,12 +165,12 @@ mod tests {
         }
     }
 
-    fn dead_letter(record: &Record) -> Outgoing {
-        let poison = Poison::new(PoisonCode::NotJson, "expected value at line 1");
-        in_form(record, &poison, Form::of(record))
+    fn dead_letter(record: &KafkaRecord) -> OutgoingRecord {
+        let poison = PoisonDiagnosis::new(PoisonCode::NotJson, "expected value at line 1");
+        in_form(record, &poison, DeadLetterForm::of(record))
     }
 
-    fn in_form(record: &Record, poison: &Poison, form: Form) -> Outgoing {
+    fn in_form(record: &KafkaRecord, poison: &PoisonDiagnosis, form: DeadLetterForm) -> OutgoingRecord {
         let now = Timestamp(1_700_000_001_000);
         super::record(&"saga.dlq".into(), record, poison, Some("order-fulfillment"), form, now)
     }
@@ -210,9 +215,11 @@ mod tests {
 
     #[test]
     fn what_is_refused_loses_its_value_first_then_its_headers_then_its_key() {
-        let record = Record { key: Some(Bytes::from_static(b"4711")), ..poison_record(Some(Bytes::from_static(b"{"))) };
-        let poison = Poison::new(PoisonCode::NotJson, "");
-        let forms: Vec<Form> = std::iter::successors(Some(Form::of(&record)), |form| form.smaller()).collect();
+        let record =
+            KafkaRecord { key: Some(Bytes::from_static(b"4711")), ..poison_record(Some(Bytes::from_static(b"{"))) };
+        let poison = PoisonDiagnosis::new(PoisonCode::NotJson, "");
+        let forms: Vec<DeadLetterForm> =
+            std::iter::successors(Some(DeadLetterForm::of(&record)), |form| form.smaller()).collect();
         let kept: Vec<_> = forms
             .iter()
             .map(|form| {
@@ -232,7 +239,7 @@ mod tests {
                 (false, false, false, said("value,headers,key")),
             ]
         );
-        let last = in_form(&record, &poison, Form::PointerAlone);
+        let last = in_form(&record, &poison, DeadLetterForm::PointerAlone);
         assert_eq!(last.key.as_deref(), Some(&b"shop.orders/3/14/order-fulfillment"[..]));
     }
 

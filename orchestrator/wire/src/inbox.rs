@@ -8,13 +8,13 @@ mod wire;
 
 use super::{
     payload,
-    poison::{Poison, PoisonCode},
-    record::{Header, Outgoing, Record, text_header},
+    poison::{PoisonCode, PoisonDiagnosis},
+    record::{KafkaRecord, OutgoingRecord, RecordHeader, text_header},
 };
 use bytes::Bytes;
 use saga_core::{
-    command::Answer,
-    id::{CommandId, SagaId, Shard},
+    command::CommandAnswer,
+    id::{CommandId, SagaId, ShardId},
     input::OperatorAct,
     time::Timestamp,
 };
@@ -32,11 +32,11 @@ const POLICIES: &str = "saga_inbox_policies_hash";
 
 /// An input for a shard.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Inbound {
+pub enum InboxEnvelope {
     /// A record that a definition's trigger wants.
     Trigger {
         /// As it was read from its own topic.
-        record: Record,
+        record: KafkaRecord,
         /// Name of the definition.
         definition: String,
         /// Hash of the definition's text.
@@ -45,7 +45,7 @@ pub enum Inbound {
         policies: Option<String>,
     },
     /// A participant's reply.
-    Reply(Record),
+    Reply(KafkaRecord),
     /// What came back for an attempt by another way than a reply record.
     Outcome(CallOutcome),
     /// An operator acts.
@@ -67,27 +67,28 @@ pub struct CallOutcome {
     /// Which attempt.
     pub attempt: Option<u32>,
     /// What.
-    pub answer: Answer,
+    pub answer: CommandAnswer,
 }
 
 /// The record that brings `inbound` to `shard`. Delivered at least once.
 #[must_use]
-pub fn forward(inbox: &Arc<str>, shard: Shard, inbound: &Inbound) -> Outgoing {
+pub fn forward(inbox: &Arc<str>, shard: ShardId, inbound: &InboxEnvelope) -> OutgoingRecord {
     let partition = Some(i32::from(shard.0));
     match inbound {
-        Inbound::Trigger { record, definition, hash, policies } => {
+        InboxEnvelope::Trigger { record, definition, hash, policies } => {
             let mut forwarded = wrap(inbox, "trigger", record);
             forwarded.headers.extend([text_header(DEFINITION, definition.as_str()), text_header(HASH, hash.as_str())]);
             forwarded.headers.extend(policies.as_deref().map(|policies| text_header(POLICIES, policies)));
-            Outgoing { partition, ..forwarded }
+            OutgoingRecord { partition, ..forwarded }
         }
-        Inbound::Reply(record) => Outgoing { partition, ..wrap(inbox, "reply", record) },
-        Inbound::Outcome(outcome) => {
-            Outgoing { partition, ..write(inbox, "outcome", outcome.command.saga, wire::outcome(outcome)) }
+        InboxEnvelope::Reply(record) => OutgoingRecord { partition, ..wrap(inbox, "reply", record) },
+        InboxEnvelope::Outcome(outcome) => {
+            OutgoingRecord { partition, ..write(inbox, "outcome", outcome.command.saga, wire::outcome(outcome)) }
         }
-        Inbound::Operator { saga, act, definition } => {
-            Outgoing { partition, ..write(inbox, "operator", *saga, wire::operator(*saga, act, definition.as_ref())) }
-        }
+        InboxEnvelope::Operator { saga, act, definition } => OutgoingRecord {
+            partition,
+            ..write(inbox, "operator", *saga, wire::operator(*saga, act, definition.as_ref()))
+        },
     }
 }
 
@@ -95,23 +96,23 @@ pub fn forward(inbox: &Arc<str>, shard: Shard, inbound: &Inbound) -> Outgoing {
 ///
 /// # Errors
 /// No instance wrote it, or one that does not fit this one.
-pub fn receive(record: &Record) -> Result<Inbound, Poison> {
+pub fn receive(record: &KafkaRecord) -> Result<InboxEnvelope, PoisonDiagnosis> {
     match record.header_text(KIND) {
-        Some("trigger") => Ok(Inbound::Trigger {
+        Some("trigger") => Ok(InboxEnvelope::Trigger {
             record: unwrap(record)?,
             definition: required(record, DEFINITION)?,
             hash: required(record, HASH)?,
             policies: own(record, POLICIES),
         }),
-        Some("reply") => Ok(Inbound::Reply(unwrap(record)?)),
-        Some("outcome") => wire::read_outcome(body(record)?).map(Inbound::Outcome),
+        Some("reply") => Ok(InboxEnvelope::Reply(unwrap(record)?)),
+        Some("outcome") => wire::read_outcome(body(record)?).map(InboxEnvelope::Outcome),
         Some("operator") => wire::read_operator(body(record)?),
         Some(other) => Err(foreign(format!("{KIND} is `{other}`"))),
         None => Err(foreign(format!("no header {KIND}: only instances write to the inbox"))),
     }
 }
 
-fn wrap(inbox: &Arc<str>, kind: &str, record: &Record) -> Outgoing {
+fn wrap(inbox: &Arc<str>, kind: &str, record: &KafkaRecord) -> OutgoingRecord {
     let mut headers = record.headers.clone();
     headers.extend([
         text_header(KIND, kind),
@@ -120,13 +121,19 @@ fn wrap(inbox: &Arc<str>, kind: &str, record: &Record) -> Outgoing {
         text_header(OFFSET, record.offset.to_string()),
         text_header(TIMESTAMP, record.timestamp.0.to_string()),
     ]);
-    Outgoing { topic: inbox.clone(), partition: None, key: record.key.clone(), value: record.value.clone(), headers }
+    OutgoingRecord {
+        topic: inbox.clone(),
+        partition: None,
+        key: record.key.clone(),
+        value: record.value.clone(),
+        headers,
+    }
 }
 
 /// The original. Its own headers end where ours begin, even if it brought some of the same name.
-fn unwrap(record: &Record) -> Result<Record, Poison> {
+fn unwrap(record: &KafkaRecord) -> Result<KafkaRecord, PoisonDiagnosis> {
     let own = record.headers.iter().rposition(|(name, _)| name == KIND).unwrap_or(record.headers.len());
-    Ok(Record {
+    Ok(KafkaRecord {
         topic: required::<String>(record, TOPIC)?.into(),
         partition: required(record, PARTITION)?,
         offset: required(record, OFFSET)?,
@@ -137,30 +144,30 @@ fn unwrap(record: &Record) -> Result<Record, Poison> {
     })
 }
 
-fn write(inbox: &Arc<str>, kind: &str, saga: SagaId, body: String) -> Outgoing {
-    let headers: Vec<Header> = vec![text_header("content-type", "application/json"), text_header(KIND, kind)];
+fn write(inbox: &Arc<str>, kind: &str, saga: SagaId, body: String) -> OutgoingRecord {
+    let headers: Vec<RecordHeader> = vec![text_header("content-type", "application/json"), text_header(KIND, kind)];
     let key = Some(Bytes::from(saga.to_string()));
-    Outgoing { topic: inbox.clone(), partition: None, key, value: Some(Bytes::from(body)), headers }
+    OutgoingRecord { topic: inbox.clone(), partition: None, key, value: Some(Bytes::from(body)), headers }
 }
 
-fn body(record: &Record) -> Result<&[u8], Poison> {
+fn body(record: &KafkaRecord) -> Result<&[u8], PoisonDiagnosis> {
     record.value.as_deref().ok_or_else(|| foreign("no value".into()))
 }
 
-fn required<T: FromStr>(record: &Record, name: &str) -> Result<T, Poison> {
+fn required<T: FromStr>(record: &KafkaRecord, name: &str) -> Result<T, PoisonDiagnosis> {
     let text = record.header(name).and_then(payload::text);
     text.and_then(|text| text.parse().ok()).ok_or_else(|| foreign(format!("header {name} is missing or unreadable")))
 }
 
 /// A header that follows our first one: the record's own may have the same name.
-fn own(record: &Record, name: &str) -> Option<String> {
+fn own(record: &KafkaRecord, name: &str) -> Option<String> {
     let first = record.headers.iter().rposition(|(name, _)| name == KIND)?;
     let (_, value) = record.headers[first..].iter().find(|(found, _)| found == name)?;
     value.as_deref().and_then(payload::text).map(str::to_owned)
 }
 
-fn foreign(message: String) -> Poison {
-    Poison::new(PoisonCode::Inbox, message)
+fn foreign(message: String) -> PoisonDiagnosis {
+    PoisonDiagnosis::new(PoisonCode::Inbox, message)
 }
 
 #[cfg(test)]

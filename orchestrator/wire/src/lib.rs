@@ -14,5 +14,5 @@ pub mod record;
 pub mod reply;
 pub mod trigger;
 
-pub use poison::{Poison, PoisonCode};
-pub use record::{Coordinates, Header, Outgoing, Record, TopicPartition};
+pub use poison::{PoisonCode, PoisonDiagnosis};
+pub use record::{KafkaRecord, OutgoingRecord, RecordCoordinates, RecordHeader, TopicPartition};

@@ -1,8 +1,8 @@
 //! Values of records: JSON within bounds.
 
 use super::{
-    poison::{Poison, PoisonCode},
-    record::Record,
+    poison::{PoisonCode, PoisonDiagnosis},
+    record::KafkaRecord,
 };
 use saga_core::json;
 use serde_json::Value;
@@ -14,7 +14,7 @@ pub const LARGEST_RECORD: usize = 1024 * 1024;
 ///
 /// # Errors
 /// It is not JSON, or not such as can be recorded and sent on.
-pub fn json(bytes: &[u8]) -> Result<Value, Poison> {
+pub fn json(bytes: &[u8]) -> Result<Value, PoisonDiagnosis> {
     Ok(json::read(bytes)?)
 }
 
@@ -22,7 +22,7 @@ pub fn json(bytes: &[u8]) -> Result<Value, Poison> {
 ///
 /// # Errors
 /// As [`json`].
-pub fn envelope(bytes: &[u8]) -> Result<Value, Poison> {
+pub fn envelope(bytes: &[u8]) -> Result<Value, PoisonDiagnosis> {
     Ok(json::read_envelope(bytes)?)
 }
 
@@ -30,9 +30,9 @@ pub fn envelope(bytes: &[u8]) -> Result<Value, Poison> {
 ///
 /// # Errors
 /// It does; `what` names it.
-pub fn without_nul<'a>(text: &'a str, what: &str) -> Result<&'a str, Poison> {
+pub fn without_nul<'a>(text: &'a str, what: &str) -> Result<&'a str, PoisonDiagnosis> {
     if text.contains('\0') {
-        return Err(Poison::new(PoisonCode::Nul, format!("{what} contains NUL")));
+        return Err(PoisonDiagnosis::new(PoisonCode::Nul, format!("{what} contains NUL")));
     }
     Ok(text)
 }
@@ -42,8 +42,8 @@ pub fn without_nul<'a>(text: &'a str, what: &str) -> Result<&'a str, Poison> {
 /// # Errors
 /// It is there and cannot be read: it has no value, is not UTF-8, contains NUL, or occurs with different values. To take that for absent would
 /// be a guess.
-pub fn header<'a>(record: &'a Record, name: &str) -> Result<Option<&'a str>, Poison> {
-    let unreadable = |why: &str| Poison::new(PoisonCode::Header, format!("{name} {why}"));
+pub fn header<'a>(record: &'a KafkaRecord, name: &str) -> Result<Option<&'a str>, PoisonDiagnosis> {
+    let unreadable = |why: &str| PoisonDiagnosis::new(PoisonCode::Header, format!("{name} {why}"));
     let mut said = None;
     for (_, value) in record.headers.iter().filter(|(other, _)| other == name) {
         let bytes = value.as_deref().ok_or_else(|| unreadable("has no value"))?;

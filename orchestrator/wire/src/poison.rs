@@ -1,12 +1,12 @@
 //! Why a record can never be processed as it is.
 
-use saga_core::json::Unfit;
+use saga_core::json::JsonError;
 use std::fmt;
 
 /// A poison record's diagnosis, as it goes to the DLQ.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
-pub struct Poison {
+pub struct PoisonDiagnosis {
     /// What class of fault it is.
     pub code: PoisonCode,
     /// What is wrong with this record, for people.
@@ -64,24 +64,24 @@ pub enum PoisonCode {
     Crash,
 }
 
-impl Poison {
+impl PoisonDiagnosis {
     /// A diagnosis.
-    pub fn new(code: PoisonCode, message: impl Into<String>) -> Poison {
-        Poison { code, message: message.into() }
+    pub fn new(code: PoisonCode, message: impl Into<String>) -> PoisonDiagnosis {
+        PoisonDiagnosis { code, message: message.into() }
     }
 }
 
-impl From<Unfit> for Poison {
-    fn from(unfit: Unfit) -> Poison {
+impl From<JsonError> for PoisonDiagnosis {
+    fn from(unfit: JsonError) -> PoisonDiagnosis {
         let code = match &unfit {
-            Unfit::NotJson(_) => PoisonCode::NotJson,
-            Unfit::Depth { .. } => PoisonCode::Depth,
-            Unfit::Number { .. } | Unfit::Exponent(_) => PoisonCode::Number,
-            Unfit::Nul(_) => PoisonCode::Nul,
-            Unfit::RepeatedName(_) => PoisonCode::RepeatedName,
-            Unfit::ReservedName => PoisonCode::ReservedName,
+            JsonError::NotJson(_) => PoisonCode::NotJson,
+            JsonError::Depth { .. } => PoisonCode::Depth,
+            JsonError::Number { .. } | JsonError::Exponent(_) => PoisonCode::Number,
+            JsonError::Nul(_) => PoisonCode::Nul,
+            JsonError::RepeatedName(_) => PoisonCode::RepeatedName,
+            JsonError::ReservedName => PoisonCode::ReservedName,
         };
-        Poison::new(code, unfit.to_string())
+        PoisonDiagnosis::new(code, unfit.to_string())
     }
 }
 

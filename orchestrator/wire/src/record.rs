@@ -5,7 +5,7 @@ use saga_core::time::Timestamp;
 use std::{fmt, sync::Arc};
 
 /// A header. Names may repeat; a value may be absent, which is not the same as empty.
-pub type Header = (String, Option<Bytes>);
+pub type RecordHeader = (String, Option<Bytes>);
 
 /// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,7 +24,7 @@ impl fmt::Display for TopicPartition {
 
 /// Where a record is or was: `topic/partition/offset`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Coordinates {
+pub struct RecordCoordinates {
     /// The topic.
     pub topic: Arc<str>,
     /// Its partition.
@@ -33,7 +33,7 @@ pub struct Coordinates {
     pub offset: i64,
 }
 
-impl fmt::Display for Coordinates {
+impl fmt::Display for RecordCoordinates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.topic, self.partition, self.offset)
     }
@@ -41,7 +41,7 @@ impl fmt::Display for Coordinates {
 
 /// A record that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct KafkaRecord {
     /// Topic it was read from.
     pub topic: Arc<str>,
     /// Partition it was read from.
@@ -55,12 +55,12 @@ pub struct Record {
     /// `None` is a tombstone, not the same as empty.
     pub value: Option<Bytes>,
     /// In their order, repeated names included.
-    pub headers: Vec<Header>,
+    pub headers: Vec<RecordHeader>,
 }
 
 /// A record that is to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outgoing {
+pub struct OutgoingRecord {
     /// Where to.
     pub topic: Arc<str>,
     /// `None` leaves it to the key.
@@ -70,14 +70,14 @@ pub struct Outgoing {
     /// `None` is a tombstone, not the same as empty.
     pub value: Option<Bytes>,
     /// In their order, repeated names included.
-    pub headers: Vec<Header>,
+    pub headers: Vec<RecordHeader>,
 }
 
-impl Record {
+impl KafkaRecord {
     /// Where it was read.
     #[must_use]
-    pub fn coordinates(&self) -> Coordinates {
-        Coordinates { topic: self.topic.clone(), partition: self.partition, offset: self.offset }
+    pub fn coordinates(&self) -> RecordCoordinates {
+        RecordCoordinates { topic: self.topic.clone(), partition: self.partition, offset: self.offset }
     }
 
     /// The last header of that name, as Kafka's own clients read it.
@@ -99,7 +99,7 @@ impl Record {
     }
 }
 
-impl Outgoing {
+impl OutgoingRecord {
     /// Bytes of key, value and headers.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -115,16 +115,16 @@ impl Outgoing {
 
 /// A header whose value is text.
 #[must_use]
-pub fn text_header(name: &str, value: impl Into<String>) -> Header {
+pub fn text_header(name: &str, value: impl Into<String>) -> RecordHeader {
     (name.to_owned(), Some(Bytes::from(value.into())))
 }
 
-fn header<'a>(headers: &'a [Header], name: &str) -> Option<&'a [u8]> {
+fn header<'a>(headers: &'a [RecordHeader], name: &str) -> Option<&'a [u8]> {
     let (_, value) = headers.iter().rev().find(|(other, _)| other == name)?;
     value.as_deref()
 }
 
-fn size(key: Option<&Bytes>, value: Option<&Bytes>, headers: &[Header]) -> usize {
+fn size(key: Option<&Bytes>, value: Option<&Bytes>, headers: &[RecordHeader]) -> usize {
     let of = |bytes: Option<&Bytes>| bytes.map_or(0, Bytes::len);
     let of_headers: usize = headers.iter().map(|(name, value)| name.len() + of(value.as_ref())).sum();
     of(key) + of(value) + of_headers
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_last_header_of_a_name_counts_and_absent_is_not_empty() {
-        let record = Record {
+        let record = KafkaRecord {
             topic: "shop.orders".into(),
             partition: 3,
             offset: 14,

@@ -2,12 +2,12 @@
 
 use super::{
     payload,
-    poison::{Poison, PoisonCode},
-    record::Record,
+    poison::{PoisonCode, PoisonDiagnosis},
+    record::KafkaRecord,
 };
 use saga_base::secrets;
 use saga_core::{
-    command::{Answer, ErrorClass, Failure, Retryable},
+    command::{CommandAnswer, CommandFailure, ErrorClass, RetryAdvice},
     id::CommandId,
 };
 use serde_json::Value;
@@ -20,60 +20,60 @@ const UNNAMED: &str = "failed";
 
 /// What came back for a command.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
+pub struct CommandReply {
     /// Which command it answers; carries the saga and thereby the shard.
     pub command: CommandId,
     /// Which attempt, if the participant said so.
     pub attempt: Option<u32>,
     /// What it says.
-    pub answer: Answer,
+    pub answer: CommandAnswer,
 }
 
 /// A reply that was read.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Parsed {
+pub enum ParsedReply {
     /// It says what it has to.
-    Reply(Reply),
+    Reply(CommandReply),
     /// It does not. It goes to the DLQ, and where it names its command, that attempt is unknown.
     Poison {
         /// Why.
-        poison: Poison,
+        poison: PoisonDiagnosis,
         /// The same as an answer; `None` if not even the command can be told.
-        unknown: Option<Reply>,
+        unknown: Option<CommandReply>,
     },
 }
 
 /// Reads a reply. Total: whatever the bytes, there is an answer or a diagnosis.
 #[must_use]
-pub fn parse(record: &Record) -> Parsed {
+pub fn parse(record: &KafkaRecord) -> ParsedReply {
     let command = match command(record) {
         Ok(command) => command,
-        Err(poison) => return Parsed::Poison { poison: covered(&poison), unknown: None },
+        Err(poison) => return ParsedReply::Poison { poison: covered(&poison), unknown: None },
     };
     let (attempt, answer) = match attempt(record) {
         Ok(attempt) => (attempt, correlated(record).and_then(|_| answer(record))),
         Err(poison) => (None, Err(poison)),
     };
     match answer {
-        Ok(answer) => Parsed::Reply(Reply { command, attempt, answer: secrets::cover_answer(answer) }),
+        Ok(answer) => ParsedReply::Reply(CommandReply { command, attempt, answer: secrets::cover_answer(answer) }),
         Err(poison) => {
             let poison = covered(&poison);
-            let failure = Failure::new(format!("reply.{}", poison.code), poison.message.as_str());
+            let failure = CommandFailure::new(format!("reply.{}", poison.code), poison.message.as_str());
             let failure = failure.of_class(ErrorClass::Unknown);
-            let unknown = Some(Reply { command, attempt, answer: Answer::unknown(failure) });
-            Parsed::Poison { poison, unknown }
+            let unknown = Some(CommandReply { command, attempt, answer: CommandAnswer::unknown(failure) });
+            ParsedReply::Poison { poison, unknown }
         }
     }
 }
 
 /// The idempotency key names the command; a correlation id that names another saga makes both worthless. One that cannot be read leaves the
 /// answer unknown.
-fn command(record: &Record) -> Result<CommandId, Poison> {
-    let unreadable = |message: String| Poison::new(PoisonCode::NoCommand, message);
+fn command(record: &KafkaRecord) -> Result<CommandId, PoisonDiagnosis> {
+    let unreadable = |message: String| PoisonDiagnosis::new(PoisonCode::NoCommand, message);
     let key = payload::header(record, "idempotency_key").map_err(|poison| unreadable(poison.message))?;
     let key = key.ok_or_else(|| unreadable("no header idempotency_key".into()))?;
     let command: CommandId =
-        key.parse().map_err(|error: saga_core::id::NotACommandId| unreadable(error.to_string()))?;
+        key.parse().map_err(|error: saga_core::id::CommandIdError| unreadable(error.to_string()))?;
     match correlated(record) {
         Ok(Some(saga)) if !saga.eq_ignore_ascii_case(&command.saga.to_string()) => {
             Err(unreadable(format!("ce_correlationid `{saga}` is not the saga of idempotency_key `{key}`")))
@@ -83,70 +83,74 @@ fn command(record: &Record) -> Result<CommandId, Poison> {
 }
 
 /// The saga that the correlation id names, if there is one.
-fn correlated(record: &Record) -> Result<Option<&str>, Poison> {
+fn correlated(record: &KafkaRecord) -> Result<Option<&str>, PoisonDiagnosis> {
     payload::header(record, "ce_correlationid")
 }
 
-fn attempt(record: &Record) -> Result<Option<u32>, Poison> {
+fn attempt(record: &KafkaRecord) -> Result<Option<u32>, PoisonDiagnosis> {
     let Some(text) = payload::header(record, "saga_attempt")? else { return Ok(None) };
     let number = text.parse().ok().filter(|attempt| *attempt > 0);
-    let wrong = || Poison::new(PoisonCode::Header, "saga_attempt is not a number from 1");
+    let wrong = || PoisonDiagnosis::new(PoisonCode::Header, "saga_attempt is not a number from 1");
     number.ok_or_else(wrong).map(Some)
 }
 
-fn answer(record: &Record) -> Result<Answer, Poison> {
+fn answer(record: &KafkaRecord) -> Result<CommandAnswer, PoisonDiagnosis> {
     if record.size() > payload::LARGEST_RECORD {
-        return Err(Poison::new(PoisonCode::Oversize, format!("{} bytes, at most 1 MiB", record.size())));
+        return Err(PoisonDiagnosis::new(PoisonCode::Oversize, format!("{} bytes, at most 1 MiB", record.size())));
     }
     match payload::header(record, "saga_outcome")? {
-        Some("succeeded") => Ok(Answer::Succeeded { result: result(record)? }),
+        Some("succeeded") => Ok(CommandAnswer::Succeeded { result: result(record)? }),
         Some("failed") => failed(record),
-        Some("ongoing") => Ok(Answer::Ongoing { ask_after: None, location: None }),
-        Some(other) => Err(Poison::new(
+        Some("ongoing") => Ok(CommandAnswer::Ongoing { ask_after: None, location: None }),
+        Some(other) => Err(PoisonDiagnosis::new(
             PoisonCode::Outcome,
             format!("saga_outcome is `{other}`, expected succeeded, failed or ongoing"),
         )),
-        None => Err(Poison::new(PoisonCode::Outcome, "no header saga_outcome: expected succeeded, failed or ongoing")),
+        None => Err(PoisonDiagnosis::new(
+            PoisonCode::Outcome,
+            "no header saga_outcome: expected succeeded, failed or ongoing",
+        )),
     }
 }
 
-fn result(record: &Record) -> Result<Value, Poison> {
+fn result(record: &KafkaRecord) -> Result<Value, PoisonDiagnosis> {
     match record.value.as_deref() {
         None | Some([]) => Ok(Value::Null),
         Some(bytes) => payload::json(bytes),
     }
 }
 
-fn failed(record: &Record) -> Result<Answer, Poison> {
+fn failed(record: &KafkaRecord) -> Result<CommandAnswer, PoisonDiagnosis> {
     let code = payload::header(record, "error_code")?.filter(|code| !code.is_empty()).unwrap_or(UNNAMED);
     let message = payload::header(record, "error_message")?.unwrap_or_default();
     let retry = retryable(record)?;
-    let failure = Failure::new(shortened(code), shortened(message)).of_class(class(retry));
-    Ok(Answer::Failed { failure, retry, retry_after: None })
+    let failure = CommandFailure::new(shortened(code), shortened(message)).of_class(class(retry));
+    Ok(CommandAnswer::Failed { failure, retry, retry_after: None })
 }
 
 /// A reply has no status: all that is known is whether trying again may help. The participant's own `errors` may say more of a code.
-fn class(retry: Retryable) -> ErrorClass {
+fn class(retry: RetryAdvice) -> ErrorClass {
     match retry {
-        Retryable::No => ErrorClass::ClientError,
-        Retryable::Yes | Retryable::Conflict | Retryable::ThenPark => ErrorClass::Unknown,
+        RetryAdvice::No => ErrorClass::ClientError,
+        RetryAdvice::Yes | RetryAdvice::Conflict | RetryAdvice::ThenPark => ErrorClass::Unknown,
     }
 }
 
 /// A participant that says nothing has refused for good, as a 4xx answer would.
-fn retryable(record: &Record) -> Result<Retryable, Poison> {
+fn retryable(record: &KafkaRecord) -> Result<RetryAdvice, PoisonDiagnosis> {
     match payload::header(record, "error_retryable")?.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("false") => Ok(Retryable::No),
-        Some("true") => Ok(Retryable::Yes),
-        Some(other) => {
-            Err(Poison::new(PoisonCode::Header, format!("error_retryable is `{other}`, expected true or false")))
-        }
+        None | Some("false") => Ok(RetryAdvice::No),
+        Some("true") => Ok(RetryAdvice::Yes),
+        Some(other) => Err(PoisonDiagnosis::new(
+            PoisonCode::Header,
+            format!("error_retryable is `{other}`, expected true or false"),
+        )),
     }
 }
 
 /// What it quotes may be a secret; the record itself stays as it came.
-fn covered(poison: &Poison) -> Poison {
-    Poison::new(poison.code, secrets::covered(&poison.message).into_owned())
+fn covered(poison: &PoisonDiagnosis) -> PoisonDiagnosis {
+    PoisonDiagnosis::new(poison.code, secrets::covered(&poison.message).into_owned())
 }
 
 fn shortened(text: &str) -> &str {

@@ -3,16 +3,16 @@
 pub(super) mod looks;
 
 use super::{
-    cloudevents::Incoming,
+    cloudevents::IncomingEvent,
     payload::{self, LARGEST_RECORD},
-    poison::{Poison, PoisonCode},
-    record::Record,
+    poison::{PoisonCode, PoisonDiagnosis},
+    record::KafkaRecord,
 };
 use saga_core::{
-    definition::{BusinessKey, Definition, business_key::joined},
-    event::Trigger,
-    expression::{EvaluateError, Scope, Template},
-    input::Start,
+    definition::{BusinessKeyTemplate, SagaDefinition, business_key::joined},
+    event::TriggerRecord,
+    expression::{EvaluateError, ExpressionScope, ValueTemplate},
+    input::SagaStart,
     json::integer_text,
     state::record_value,
 };
@@ -27,64 +27,67 @@ const LONGEST_KEY: usize = 256;
 
 /// What a record means to one definition.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Disposition {
+pub enum TriggerOutcome {
     /// It starts a saga, unless its key is taken.
-    Start(Box<Start>),
+    Start(Box<SagaStart>),
     /// The definition does not want it.
     Unwanted,
     /// The definition wants it and can never process it.
-    Poison(Poison),
+    Poison(PoisonDiagnosis),
 }
 
 /// A disposition and whose it is.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Judgement {
+pub struct TriggerEvaluation {
     /// Position in the list that was given; `None` where the record is poison to the topic as a whole.
     pub definition: Option<usize>,
     /// What the record means to it.
-    pub disposition: Disposition,
+    pub disposition: TriggerOutcome,
 }
 
 /// Judges `record` for every definition whose trigger reads its topic, in this order: type, unwanted, `no_type`, size, content, the schema, `when`, `key`; what `when` does not want
 /// is not held to the schema.
 /// A definition that fails does not hinder the others.
 #[must_use]
-pub fn judge(record: &Record, definitions: &[Arc<Definition>]) -> Vec<Judgement> {
+pub fn judge(record: &KafkaRecord, definitions: &[Arc<SagaDefinition>]) -> Vec<TriggerEvaluation> {
     let reading = || (0..definitions.len()).filter(|at| definitions[*at].trigger.topic == *record.topic);
-    let incoming = Incoming::of(record);
+    let incoming = IncomingEvent::of(record);
     let wanted: Vec<usize> = reading().filter(|at| wants(&definitions[*at], incoming.event_type())).collect();
     if wanted.is_empty() && incoming.event_type().is_none() && record.value.is_some() && reading().next().is_some() {
-        return vec![Judgement { definition: None, disposition: Disposition::Poison(no_type(record, &incoming)) }];
+        return vec![TriggerEvaluation {
+            definition: None,
+            disposition: TriggerOutcome::Poison(no_type(record, &incoming)),
+        }];
     }
     let unreadable = incoming.unreadable_type().cloned();
     // Whoever wants a type cannot know whether it is this one.
     let not_wanted = |at: usize| match &unreadable {
-        Some(poison) if definitions[at].trigger.event_type.is_some() => Disposition::Poison(poison.clone()),
-        Some(_) | None => Disposition::Unwanted,
+        Some(poison) if definitions[at].trigger.event_type.is_some() => TriggerOutcome::Poison(poison.clone()),
+        Some(_) | None => TriggerOutcome::Unwanted,
     };
     let untyped_tombstone = record.value.is_none() && incoming.event_type().is_none();
     if wanted.is_empty() || untyped_tombstone {
-        return reading().map(|at| Judgement { definition: Some(at), disposition: not_wanted(at) }).collect();
+        return reading().map(|at| TriggerEvaluation { definition: Some(at), disposition: not_wanted(at) }).collect();
     }
     let trigger = content(record, incoming);
     let dispose = |at: usize| match &trigger {
         _ if !wanted.contains(&at) => not_wanted(at),
         Ok(decoded) => decoded.dispose(&definitions[at]),
-        Err(poison) => Disposition::Poison(poison.clone()),
+        Err(poison) => TriggerOutcome::Poison(poison.clone()),
     };
-    reading().map(|at| Judgement { definition: Some(at), disposition: dispose(at) }).collect()
+    reading().map(|at| TriggerEvaluation { definition: Some(at), disposition: dispose(at) }).collect()
 }
 
 /// Judges a forwarded trigger for the one definition it was forwarded for, whatever its topic and type.
 #[must_use]
-pub fn judge_for(record: &Record, definition: &Definition) -> Disposition {
-    match content(record, Incoming::of(record)) {
+pub fn judge_for(record: &KafkaRecord, definition: &SagaDefinition) -> TriggerOutcome {
+    match content(record, IncomingEvent::of(record)) {
         Ok(decoded) => decoded.dispose(definition),
-        Err(poison) => Disposition::Poison(poison),
+        Err(poison) => TriggerOutcome::Poison(poison),
     }
 }
 
-fn wants(definition: &Definition, event_type: Option<&str>) -> bool {
+fn wants(definition: &SagaDefinition, event_type: Option<&str>) -> bool {
     match (&definition.trigger.event_type, event_type) {
         (None, _) => true,
         (Some(wanted), Some(found)) => wanted == found,
@@ -93,7 +96,7 @@ fn wants(definition: &Definition, event_type: Option<&str>) -> bool {
 }
 
 /// A structured event whose type cannot be told because it is not let in has the code of that.
-fn no_type(record: &Record, incoming: &Incoming<'_>) -> Poison {
+fn no_type(record: &KafkaRecord, incoming: &IncomingEvent<'_>) -> PoisonDiagnosis {
     if let Some(poison) = incoming.unreadable_type() {
         return poison.clone();
     }
@@ -105,32 +108,32 @@ fn no_type(record: &Record, incoming: &Incoming<'_>) -> Poison {
     let message = format!(
         "neither a header ce_type nor a structured CloudEvent, and every trigger of the topic names a type{why}"
     );
-    Poison::new(PoisonCode::NoType, message)
+    PoisonDiagnosis::new(PoisonCode::NoType, message)
 }
 
 /// A record whose content is known.
 #[derive(Debug)]
-struct Decoded {
-    trigger: Trigger,
+struct DecodedTrigger {
+    trigger: TriggerRecord,
     /// `record` in expressions.
     shown: Value,
     traceparent: Option<String>,
 }
 
-fn content(record: &Record, incoming: Incoming<'_>) -> Result<Decoded, Poison> {
+fn content(record: &KafkaRecord, incoming: IncomingEvent<'_>) -> Result<DecodedTrigger, PoisonDiagnosis> {
     if record.size() > LARGEST_RECORD {
-        return Err(Poison::new(PoisonCode::Oversize, format!("{} bytes, at most 1 MiB", record.size())));
+        return Err(PoisonDiagnosis::new(PoisonCode::Oversize, format!("{} bytes, at most 1 MiB", record.size())));
     }
     let traceparent = incoming.traceparent().map(str::to_owned);
     let event = incoming.decode()?;
     let trigger = trigger(record, event);
-    Ok(Decoded { shown: record_value(&trigger), trigger, traceparent })
+    Ok(DecodedTrigger { shown: record_value(&trigger), trigger, traceparent })
 }
 
-fn trigger(record: &Record, event: Value) -> Trigger {
+fn trigger(record: &KafkaRecord, event: Value) -> TriggerRecord {
     let text = |bytes: &[u8]| payload::text(bytes).map(str::to_owned);
     let headers = record.headers.iter();
-    Trigger {
+    TriggerRecord {
         topic: record.topic.to_string(),
         partition: record.partition,
         offset: record.offset,
@@ -141,48 +144,57 @@ fn trigger(record: &Record, event: Value) -> Trigger {
     }
 }
 
-impl Decoded {
-    fn dispose(&self, definition: &Definition) -> Disposition {
+impl DecodedTrigger {
+    fn dispose(&self, definition: &SagaDefinition) -> TriggerOutcome {
         // The evaluator is foreign code that runs what strangers sent: a panic in it is this record's fault, not the engine's.
         let judged = catch_unwind(AssertUnwindSafe(|| self.start(definition)));
-        match judged.unwrap_or_else(|_| Err(Poison::new(PoisonCode::Key, "evaluating `when` or `key` panicked"))) {
-            Ok(Some(start)) => Disposition::Start(Box::new(start)),
-            Ok(None) => Disposition::Unwanted,
-            Err(poison) => Disposition::Poison(poison),
+        match judged
+            .unwrap_or_else(|_| Err(PoisonDiagnosis::new(PoisonCode::Key, "evaluating `when` or `key` panicked")))
+        {
+            Ok(Some(start)) => TriggerOutcome::Start(Box::new(start)),
+            Ok(None) => TriggerOutcome::Unwanted,
+            Err(poison) => TriggerOutcome::Poison(poison),
         }
     }
 
-    fn start(&self, definition: &Definition) -> Result<Option<Start>, Poison> {
-        let scope = Scope { event: Some(&self.trigger.event), record: Some(&self.shown), ..Scope::default() };
+    fn start(&self, definition: &SagaDefinition) -> Result<Option<SagaStart>, PoisonDiagnosis> {
+        let scope = ExpressionScope {
+            event: Some(&self.trigger.event),
+            record: Some(&self.shown),
+            ..ExpressionScope::default()
+        };
         let what = || looks::like(&self.trigger.event).map(|what| format!("; the event is {what}"));
-        let poison =
-            |code| move |error: EvaluateError| Poison::new(code, format!("{error}{}", what().unwrap_or_default()));
+        let poison = |code| {
+            move |error: EvaluateError| PoisonDiagnosis::new(code, format!("{error}{}", what().unwrap_or_default()))
+        };
         let wanted = definition.trigger.when.as_ref().map_or(Ok(true), |when| when.evaluate_bool(&scope));
         if wanted == Ok(false) {
             return Ok(None);
         }
         // What the schema says of the event is nearer to the producer than what an expression made of it.
         if let Some(schema) = &definition.trigger.schema {
-            schema.check(&self.trigger.event).map_err(|violations| Poison::new(PoisonCode::Schema, violations))?;
+            schema
+                .check(&self.trigger.event)
+                .map_err(|violations| PoisonDiagnosis::new(PoisonCode::Schema, violations))?;
         }
         wanted.map_err(poison(PoisonCode::When))?;
-        let text = |template: &Template, name: &str| {
+        let text = |template: &ValueTemplate, name: &str| {
             let value = template.render(&scope).map_err(no_key).map_err(poison(PoisonCode::Key))?;
             key_text(value, name)
         };
         let key = match &definition.trigger.key {
-            BusinessKey::One(value) => text(value, "`key`")?,
-            BusinessKey::Parts(parts) => {
+            BusinessKeyTemplate::One(value) => text(value, "`key`")?,
+            BusinessKeyTemplate::Parts(parts) => {
                 let texts = parts.iter().enumerate().map(|(at, part)| text(part, &format!("`key[{at}]`")));
                 joined(texts.collect::<Result<Vec<_>, _>>()?.iter().map(String::as_str))
             }
         };
         let key = of_length(key)?;
-        Ok(Some(Start { key, trigger: self.kept(definition), traceparent: self.traceparent.clone() }))
+        Ok(Some(SagaStart { key, trigger: self.kept(definition), traceparent: self.traceparent.clone() }))
     }
 
     /// What the saga keeps of the record: of its headers what is read, and what tells where it belongs.
-    fn kept(&self, definition: &Definition) -> Trigger {
+    fn kept(&self, definition: &SagaDefinition) -> TriggerRecord {
         let mut trigger = self.trigger.clone();
         trigger.headers.retain(|name, value| definition.trigger.headers.keeps(name, value));
         trigger
@@ -201,9 +213,10 @@ fn no_key(error: EvaluateError) -> EvaluateError {
 }
 
 /// A value as text, called `name` where it cannot be one.
-fn key_text(value: Value, name: &str) -> Result<String, Poison> {
-    let wrong =
-        |found: &str| Poison::new(PoisonCode::Key, format!("{name} is {found}, expected a string, integer or boolean"));
+fn key_text(value: Value, name: &str) -> Result<String, PoisonDiagnosis> {
+    let wrong = |found: &str| {
+        PoisonDiagnosis::new(PoisonCode::Key, format!("{name} is {found}, expected a string, integer or boolean"))
+    };
     let text = match value {
         Value::String(text) => text,
         Value::Bool(flag) => flag.to_string(),
@@ -217,15 +230,17 @@ fn key_text(value: Value, name: &str) -> Result<String, Poison> {
     };
     payload::without_nul(&text, name)?;
     if text.is_empty() {
-        return Err(Poison::new(PoisonCode::Key, format!("{name} has 0 bytes, expected 1 to {LONGEST_KEY}")));
+        return Err(PoisonDiagnosis::new(PoisonCode::Key, format!("{name} has 0 bytes, expected 1 to {LONGEST_KEY}")));
     }
     Ok(text)
 }
 
-fn of_length(key: String) -> Result<String, Poison> {
+fn of_length(key: String) -> Result<String, PoisonDiagnosis> {
     match key.len() {
         1..=LONGEST_KEY => Ok(key),
-        length => Err(Poison::new(PoisonCode::Key, format!("`key` has {length} bytes, expected 1 to {LONGEST_KEY}"))),
+        length => {
+            Err(PoisonDiagnosis::new(PoisonCode::Key, format!("`key` has {length} bytes, expected 1 to {LONGEST_KEY}")))
+        }
     }
 }
 

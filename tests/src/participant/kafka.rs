@@ -7,7 +7,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use saga_brokers::Brokers;
+use saga_brokers::BootstrapRefresher;
 use std::collections::BTreeMap;
 use tokio::{
     task::{JoinHandle, JoinSet},
@@ -57,7 +57,12 @@ impl Drop for KafkaParticipant {
     }
 }
 
-async fn serve(participant: Participant, mut brokers: Brokers, consumer: StreamConsumer, producer: Producer) {
+async fn serve(
+    participant: Participant,
+    mut brokers: BootstrapRefresher,
+    consumer: StreamConsumer,
+    producer: Producer,
+) {
     // Replies on their way and replies held back; they end with the participant.
     let mut replies = JoinSet::new();
     loop {

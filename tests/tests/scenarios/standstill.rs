@@ -1,7 +1,7 @@
 //! One shard stands still: sagas of all other shards start, are answered, wait, expire and end meanwhile, and nothing of it is lost.
 
 use anyhow::{Context, Result, ensure};
-use saga_core::id::Shard;
+use saga_core::id::ShardId;
 use saga_tests::{
     engine::{Engine, http_client},
     eventually::eventually,
@@ -15,7 +15,7 @@ use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use std::collections::BTreeSet;
 
 const SHARDS: u16 = 8;
-const HELD: Shard = Shard(3);
+const HELD: ShardId = ShardId(3);
 
 /// More than the queue of one shard holds.
 const OF_THE_HELD: usize = 700;
@@ -39,7 +39,7 @@ steps:
 /// Keys of the held shard, or of all others.
 fn keys(of_held: bool, from: usize) -> impl Iterator<Item = String> {
     let keys = (from..).map(|number| format!("order-{number}"));
-    keys.filter(move |key| (Shard::of("order", key, SHARDS) == HELD) == of_held)
+    keys.filter(move |key| (ShardId::of("order", key, SHARDS) == HELD) == of_held)
 }
 
 /// As an engine that hangs in the middle of a claim: whoever claims the shard waits for it.

@@ -14,7 +14,7 @@ const SUSPENDED: Duration = Duration::from_secs(1);
 
 /// What the machine says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Readings {
+pub(super) struct ClockReadings {
     /// Runs while the machine is awake; nobody can set it.
     pub(super) monotonic: Duration,
     /// Runs while the machine is suspended too, from another beginning.
@@ -25,23 +25,23 @@ pub(super) struct Readings {
 
 /// The clock between two looks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Steering {
+pub(super) struct SlewedClock {
     /// What was read at the last look.
-    read: Readings,
+    read: ClockReadings,
     /// What the clock said then, in microseconds.
     said_us: i64,
     /// How far the wall clock was ahead then, in microseconds.
     ahead_us: i64,
 }
 
-impl Steering {
+impl SlewedClock {
     /// A clock that says what the wall clock says.
-    pub(super) fn begun(read: Readings) -> Steering {
-        Steering { read, said_us: read.wall.0.saturating_mul(1000), ahead_us: 0 }
+    pub(super) fn begun(read: ClockReadings) -> SlewedClock {
+        SlewedClock { read, said_us: read.wall.0.saturating_mul(1000), ahead_us: 0 }
     }
 
     /// What the clock says at `monotonic`; it looks at the machine's clocks now and then.
-    pub(super) fn now(&mut self, monotonic: Duration, read: impl FnOnce() -> Readings) -> Timestamp {
+    pub(super) fn now(&mut self, monotonic: Duration, read: impl FnOnce() -> ClockReadings) -> Timestamp {
         if monotonic.saturating_sub(self.read.monotonic) >= LOOK_EVERY {
             self.look(read());
         }
@@ -52,7 +52,7 @@ impl Steering {
         self.ahead_us / 1000
     }
 
-    fn look(&mut self, read: Readings) {
+    fn look(&mut self, read: ClockReadings) {
         let slept = match (self.read.suspended, read.suspended) {
             (Some(before), Some(now)) => {
                 let awake = read.monotonic.saturating_sub(self.read.monotonic);
@@ -61,7 +61,7 @@ impl Steering {
             _ => None,
         };
         let said_us = self.at(read.monotonic).saturating_add(micros(slept.unwrap_or_default()));
-        *self = Steering { read, said_us, ahead_us: read.wall.0.saturating_mul(1000).saturating_sub(said_us) };
+        *self = SlewedClock { read, said_us, ahead_us: read.wall.0.saturating_mul(1000).saturating_sub(said_us) };
     }
 
     /// In microseconds. Real time, and as much of the distance to the wall clock as may be made good in it.
@@ -84,25 +84,29 @@ mod tests {
     const HOUR_MS: i64 = 3_600_000;
 
     /// A machine whose clocks are set by the test.
-    struct Machine {
+    struct FakeMachineClock {
         awake_ms: i64,
         slept_ms: i64,
         wall_ms: i64,
-        clock: Steering,
+        clock: SlewedClock,
     }
 
-    impl Machine {
-        fn new() -> Machine {
-            let mut machine =
-                Machine { awake_ms: 0, slept_ms: 0, wall_ms: 1_700_000_000_000, clock: Steering::begun(NEVER) };
-            machine.clock = Steering::begun(machine.read());
+    impl FakeMachineClock {
+        fn new() -> FakeMachineClock {
+            let mut machine = FakeMachineClock {
+                awake_ms: 0,
+                slept_ms: 0,
+                wall_ms: 1_700_000_000_000,
+                clock: SlewedClock::begun(NEVER),
+            };
+            machine.clock = SlewedClock::begun(machine.read());
             machine
         }
 
-        fn read(&self) -> Readings {
+        fn read(&self) -> ClockReadings {
             let span = |ms: i64| Duration::from_millis(ms.unsigned_abs());
             let suspended = Some(span(70_000 + self.awake_ms + self.slept_ms));
-            Readings { monotonic: span(self.awake_ms), suspended, wall: Timestamp(self.wall_ms) }
+            ClockReadings { monotonic: span(self.awake_ms), suspended, wall: Timestamp(self.wall_ms) }
         }
 
         fn passes(&mut self, ms: i64) -> i64 {
@@ -130,11 +134,11 @@ mod tests {
         }
     }
 
-    const NEVER: Readings = Readings { monotonic: Duration::ZERO, suspended: None, wall: Timestamp(0) };
+    const NEVER: ClockReadings = ClockReadings { monotonic: Duration::ZERO, suspended: None, wall: Timestamp(0) };
 
     #[test]
     fn a_wall_clock_that_is_set_back_an_hour_stops_nothing() {
-        let mut machine = Machine::new();
+        let mut machine = FakeMachineClock::new();
         let before = machine.passes(10_000);
         machine.wall_ms -= HOUR_MS;
         let after = machine.passes_in_steps(100_000);
@@ -144,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_wall_clock_that_jumps_ahead_fires_nothing_early() {
-        let mut machine = Machine::new();
+        let mut machine = FakeMachineClock::new();
         let before = machine.passes(10_000);
         machine.wall_ms += HOUR_MS;
         let after = machine.passes_in_steps(100_000);
@@ -153,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_was_set_wrong_is_made_good_and_then_followed() {
-        let mut machine = Machine::new();
+        let mut machine = FakeMachineClock::new();
         machine.wall_ms += 10_000;
         machine.passes_in_steps(250_000);
         assert!((machine.says() - machine.wall_ms).abs() <= 60, "{}", machine.says() - machine.wall_ms);
@@ -164,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_suspended_machine_has_lost_no_time() {
-        let mut machine = Machine::new();
+        let mut machine = FakeMachineClock::new();
         machine.passes(10_000);
         machine.sleeps(HOUR_MS);
         let after = machine.passes(1_000);
@@ -173,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_nobody_reads_for_long_is_made_good_once() {
-        let mut machine = Machine::new();
+        let mut machine = FakeMachineClock::new();
         machine.wall_ms += 2_000;
         machine.passes(1_000);
         let after = machine.passes(HOUR_MS);
@@ -185,7 +189,7 @@ mod tests {
         fn it_never_goes_back_and_never_runs_faster_or_slower_than_it_may(
             steps in prop::collection::vec((0i64..5_000, -HOUR_MS..HOUR_MS, any::<bool>()), 1..60),
         ) {
-            let mut machine = Machine::new();
+            let mut machine = FakeMachineClock::new();
             let mut last = machine.says();
             for (passes, sets, is_set) in steps {
                 if is_set {

@@ -3,8 +3,8 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use percent_encoding::percent_decode_str;
 use saga_core::definition::{
-    Participants,
-    participants::{HealthCheck, Participant, Transport},
+    ParticipantCatalog,
+    participants::{HealthCheckMethod, ParticipantConfig, TransportConfig},
 };
 
 /// Headers whose values say what is wanted, and not who wants it.
@@ -22,11 +22,11 @@ const HARMLESS_HEADERS: [&str; 9] = [
 
 /// `Authorization`, headers, and credentials in addresses.
 #[must_use]
-pub fn of_participants(participants: &Participants) -> Vec<String> {
+pub fn of_participants(participants: &ParticipantCatalog) -> Vec<String> {
     participants.iter().flat_map(|(_, participant)| of_participant(participant)).collect()
 }
 
-fn of_participant(participant: &Participant) -> Vec<String> {
+fn of_participant(participant: &ParticipantConfig) -> Vec<String> {
     let authorization = participant.authorization.iter().flat_map(|secret| of_authorization(secret.reveal()));
     let is_secret = |name: &str| !HARMLESS_HEADERS.contains(&name.to_ascii_lowercase().as_str());
     let headers = participant.headers.iter().filter(|(name, _)| is_secret(name));
@@ -36,14 +36,14 @@ fn of_participant(participant: &Participant) -> Vec<String> {
     authorization.chain(headers).chain(urls).collect()
 }
 
-fn addresses(participant: &Participant) -> Vec<&str> {
+fn addresses(participant: &ParticipantConfig) -> Vec<&str> {
     let endpoints = match &participant.transport {
-        Transport::Http { endpoints, .. } => endpoints.iter().map(|endpoint| endpoint.url.as_str()).collect(),
-        Transport::Kafka { .. } => Vec::new(),
+        TransportConfig::Http { endpoints, .. } => endpoints.iter().map(|endpoint| endpoint.url.as_str()).collect(),
+        TransportConfig::Kafka { .. } => Vec::new(),
     };
     let health = match participant.health.as_ref().map(|health| &health.check) {
-        Some(HealthCheck::Path(text) | HealthCheck::Url(text)) => Some(text.as_str()),
-        Some(HealthCheck::Connect) | None => None,
+        Some(HealthCheckMethod::Path(text) | HealthCheckMethod::Url(text)) => Some(text.as_str()),
+        Some(HealthCheckMethod::Connect) | None => None,
     };
     endpoints.into_iter().chain(health).collect()
 }

@@ -1,10 +1,10 @@
 use super::*;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use saga_core::{command::Retryable, definition::participants};
+use saga_core::{command::RetryAdvice, definition::participants};
 use serde_json::json;
 
-fn knowing(secrets: &[&str]) -> Known {
-    Known::default().and(&secrets.iter().flat_map(|secret| forms::of(secret)).collect::<Vec<_>>())
+fn knowing(secrets: &[&str]) -> KnownSecrets {
+    KnownSecrets::default().and(&secrets.iter().flat_map(|secret| forms::of(secret)).collect::<Vec<_>>())
 }
 
 #[test]
@@ -58,14 +58,14 @@ fn all_that_an_answer_carries_is_covered() {
     remember(["answers-canary-1".to_owned(), "4711471147114711".to_owned()]);
     let result = json!({"answers-canary-1": ["x answers-canary-1", 4_711_471_147_114_711_u64, 12, true]});
     let covered = json!({"***": ["x ***", "***", 12, true]});
-    assert_eq!(cover_answer(Answer::Succeeded { result }), Answer::Succeeded { result: covered });
-    let failure = Failure::new("answers-canary-1", "it was answers-canary-1");
-    let failed = Answer::Failed { failure, retry: Retryable::No, retry_after: None };
-    let Answer::Failed { failure, .. } = cover_answer(failed) else { panic!("it failed") };
+    assert_eq!(cover_answer(CommandAnswer::Succeeded { result }), CommandAnswer::Succeeded { result: covered });
+    let failure = CommandFailure::new("answers-canary-1", "it was answers-canary-1");
+    let failed = CommandAnswer::Failed { failure, retry: RetryAdvice::No, retry_after: None };
+    let CommandAnswer::Failed { failure, .. } = cover_answer(failed) else { panic!("it failed") };
     assert_eq!((failure.code.as_str(), failure.message.as_str()), ("***", "it was ***"));
     let place = Some("http://x/answers-canary-1".to_owned());
-    let ongoing = cover_answer(Answer::Ongoing { ask_after: None, location: place });
-    assert!(matches!(ongoing, Answer::Unknown { .. }), "{ongoing:?}");
+    let ongoing = cover_answer(CommandAnswer::Ongoing { ask_after: None, location: place });
+    assert!(matches!(ongoing, CommandAnswer::Unknown { .. }), "{ongoing:?}");
 }
 
 #[test]

@@ -31,7 +31,7 @@ thread_local! {
 pub fn under_all_schedules(scenario: impl Fn() + Clone + Send + Sync + 'static) {
     let clock = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let clock = clock.expect("a runtime");
-    let (_clock, _simulated) = (clock.enter(), Simulated::begin());
+    let (_clock, _simulated) = (clock.enter(), SimulationScope::begin());
     let mut config = shuttle::Config::new();
     config.stack_size = STACK_BYTES;
     let (by_chance, by_priority) = match std::env::var(MORE).ok().and_then(|many| many.parse().ok()) {
@@ -48,16 +48,16 @@ pub fn pass(time: Duration) {
     let _ = futures_util::FutureExt::now_or_never(tokio::time::advance(time));
 }
 
-struct Simulated;
+struct SimulationScope;
 
-impl Simulated {
-    fn begin() -> Simulated {
+impl SimulationScope {
+    fn begin() -> SimulationScope {
         SIMULATED.set(true);
-        Simulated
+        SimulationScope
     }
 }
 
-impl Drop for Simulated {
+impl Drop for SimulationScope {
     fn drop(&mut self) {
         SIMULATED.set(false);
     }
@@ -65,15 +65,15 @@ impl Drop for Simulated {
 
 /// Whose turn it is, within a schedule; nothing outside of one.
 #[derive(Debug)]
-pub struct Turn(Option<shuttle::sync::Mutex<()>>);
+pub struct ScheduleTurn(Option<shuttle::sync::Mutex<()>>);
 
-impl Default for Turn {
-    fn default() -> Turn {
-        Turn(SIMULATED.get().then(|| shuttle::sync::Mutex::new(())))
+impl Default for ScheduleTurn {
+    fn default() -> ScheduleTurn {
+        ScheduleTurn(SIMULATED.get().then(|| shuttle::sync::Mutex::new(())))
     }
 }
 
-impl Turn {
+impl ScheduleTurn {
     pub(super) fn wait(&self) -> Option<shuttle::sync::MutexGuard<'_, ()>> {
         self.0.as_ref().map(|turn| turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }

@@ -1,19 +1,19 @@
 //! What follows at once from what was recorded: ready steps start, and a saga with nothing left to do ends.
 
 use super::{
-    answer::Ended,
-    draft::{Draft, forward, undo},
+    answer::FinalFailure,
+    draft::{DecisionDraft, forward, undo},
 };
 use crate::{
-    command::{CommandRef, Direction, Request},
-    definition::{Action, OutcomeEvent},
-    event::{AttemptOutcome, End, Ending, Event, ParkReason},
+    command::{CommandDirection, CommandRef, CommandRequest},
+    definition::{OutcomeEvent, StepAction},
+    event::{AttemptOutcome, NoRetryReason, ParkReason, SagaEnd, SagaEvent},
     id::StepIndex,
-    state::{Course, Phase},
+    state::{CommandPhase, SagaPhase},
 };
 use serde_json::{Value, json};
 
-impl Draft<'_, '_> {
+impl DecisionDraft<'_, '_> {
     /// Goes on until nothing more follows. Each round records something, and a round for each step is the most there can be: a step is
     /// started, skipped or failed once in each direction.
     pub(super) fn advance(&mut self) {
@@ -21,9 +21,9 @@ impl Draft<'_, '_> {
         for _ in 0..most_rounds {
             let before = self.recorded();
             match self.state.course {
-                Course::Forward => self.advance_forward(),
-                Course::Compensating { .. } => self.advance_back(),
-                Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => return,
+                SagaPhase::Forward => self.advance_forward(),
+                SagaPhase::Compensating { .. } => self.advance_back(),
+                SagaPhase::Parked { .. } | SagaPhase::OutcomeDue { .. } | SagaPhase::Ended(_) => return,
             }
             if self.recorded() == before {
                 return;
@@ -32,7 +32,7 @@ impl Draft<'_, '_> {
     }
 
     fn is_forward(&self) -> bool {
-        matches!(self.state.course, Course::Forward)
+        matches!(self.state.course, SagaPhase::Forward)
     }
 
     fn advance_forward(&mut self) {
@@ -70,19 +70,19 @@ impl Draft<'_, '_> {
     fn is_ready(&self, step: StepIndex) -> bool {
         let definition = self.plan.definition.step(step);
         let passes = |before: &StepIndex| self.state.step(*before).lets_pass(self.plan.definition.step(*before));
-        self.state.step(step).forward.phase == Phase::Idle && definition.after.iter().all(passes)
+        self.state.step(step).forward.phase == CommandPhase::Idle && definition.after.iter().all(passes)
     }
 
     pub(super) fn begin_step(&mut self, step: StepIndex) {
         match self.condition(step) {
-            Err(failure) => self.never_began(forward(step), Ended { failure, ending: Ending::Definite }),
-            Ok(false) => self.emit(Event::StepSkipped { step, direction: Direction::Do, in_doubt: false }),
+            Err(failure) => self.never_began(forward(step), FinalFailure { failure, ending: NoRetryReason::Definite }),
+            Ok(false) => self.emit(SagaEvent::StepSkipped { step, direction: CommandDirection::Do, in_doubt: false }),
             Ok(true) => match &self.plan.definition.step(step).action {
-                Action::Wait(span) => {
+                StepAction::Wait(span) => {
                     let until = self.now.plus(*span);
-                    self.emit(Event::WaitStarted { step, until });
+                    self.emit(SagaEvent::WaitStarted { step, until });
                 }
-                Action::Call(_) | Action::Publish { .. } => self.begin_or_fail(forward(step)),
+                StepAction::Call(_) | StepAction::Publish { .. } => self.begin_or_fail(forward(step)),
             },
         }
     }
@@ -94,19 +94,19 @@ impl Draft<'_, '_> {
         }
     }
 
-    fn never_began(&mut self, command: CommandRef, ended: Ended) {
+    fn never_began(&mut self, command: CommandRef, ended: FinalFailure) {
         let (step, direction) = (command.step, command.direction);
-        let (outcome, Ended { failure, ending }) = (AttemptOutcome::Failed, ended);
-        self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
+        let (outcome, FinalFailure { failure, ending }) = (AttemptOutcome::Failed, ended);
+        self.emit(SagaEvent::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
         // What cannot be evaluated is a mistake of the definition: no fallback hides it.
-        if ending == Ending::NeedsPerson {
+        if ending == NoRetryReason::NeedsPerson {
             self.fall_back(command, ending);
         }
         match direction {
             // The saga goes on without it, and nothing else says that its definition is mistaken.
-            Direction::Do if self.plan.definition.step(step).optional => self.incident(Some(command), failure),
-            Direction::Do => self.step_ended_badly(command, failure),
-            Direction::Undo => self.incident(Some(command), failure),
+            CommandDirection::Do if self.plan.definition.step(step).optional => self.incident(Some(command), failure),
+            CommandDirection::Do => self.step_ended_badly(command, failure),
+            CommandDirection::Undo => self.incident(Some(command), failure),
         }
     }
 
@@ -121,12 +121,12 @@ impl Draft<'_, '_> {
 
     fn complete(&mut self) {
         if let Some(reason) = self.undos_that_gave_up() {
-            self.emit(Event::SagaParked { reason });
+            self.emit(SagaEvent::SagaParked { reason });
             return;
         }
         match self.output() {
-            Ok(output) => self.end(End::Completed { output }),
-            Err(failure) => self.emit(Event::SagaParked { reason: ParkReason::Output { failure } }),
+            Ok(output) => self.end(SagaEnd::Completed { output }),
+            Err(failure) => self.emit(SagaEvent::SagaParked { reason: ParkReason::Output { failure } }),
         }
     }
 
@@ -138,23 +138,23 @@ impl Draft<'_, '_> {
     }
 
     /// The end, or the outcome event that has to be delivered before it.
-    pub(super) fn end(&mut self, end: End) {
+    pub(super) fn end(&mut self, end: SagaEnd) {
         let definition = &self.plan.definition;
         let event = match &end {
-            End::Completed { .. } => definition.on_completed.as_ref(),
-            End::Compensated { .. } => definition.on_compensated.as_ref(),
-            End::Abandoned { .. } => None,
+            SagaEnd::Completed { .. } => definition.on_completed.as_ref(),
+            SagaEnd::Compensated { .. } => definition.on_compensated.as_ref(),
+            SagaEnd::Abandoned { .. } => None,
         };
         match event {
             Some(event) => {
                 let request = self.outcome_event(event, &end);
-                self.emit(Event::OutcomeDue { end, request });
+                self.emit(SagaEvent::OutcomeDue { end, request });
             }
-            None => self.emit(Event::SagaEnded { end }),
+            None => self.emit(SagaEvent::SagaEnded { end }),
         }
     }
 
-    fn outcome_event(&self, event: &OutcomeEvent, end: &End) -> Request {
+    fn outcome_event(&self, event: &OutcomeEvent, end: &SagaEnd) -> CommandRequest {
         let common = |status: &str| {
             json!({
                 "sagaId": self.state.id.to_string(),
@@ -164,21 +164,21 @@ impl Draft<'_, '_> {
             })
         };
         let mut body = match end {
-            End::Completed { .. } => common("completed"),
-            End::Compensated { .. } => common("compensated"),
-            End::Abandoned { .. } => common("abandoned"),
+            SagaEnd::Completed { .. } => common("completed"),
+            SagaEnd::Compensated { .. } => common("compensated"),
+            SagaEnd::Abandoned { .. } => common("abandoned"),
         };
         match end {
-            End::Completed { output } => body["output"] = output.clone(),
-            End::Compensated { cause, .. } => {
+            SagaEnd::Completed { output } => body["output"] = output.clone(),
+            SagaEnd::Compensated { cause, .. } => {
                 let (step, reason) = self.told(cause);
                 body["output"] = Value::Null;
                 body["failedStep"] = step;
                 body["reason"] = reason;
             }
-            End::Abandoned { .. } => {}
+            SagaEnd::Abandoned { .. } => {}
         }
-        Request::Publish {
+        CommandRequest::Publish {
             topic: event.topic.clone(),
             event_type: event.event_type.clone(),
             key: self.state.key.clone(),

@@ -1,53 +1,58 @@
 //! What came back from a participant or the broker.
 
-use super::{Ignored, Stop, draft::Draft};
+use super::{IgnoreReason, NoDecision, draft::DecisionDraft};
 use crate::{
-    command::{Answer, CommandRef, Direction, Failure, Guard, Request, Retryable},
+    command::{CommandAnswer, CommandDirection, CommandFailure, CommandRef, CommandRequest, GuardKind, RetryAdvice},
     definition::PivotSide,
-    event::{AttemptOutcome, Ending, Event, ParkReason},
+    event::{AttemptOutcome, NoRetryReason, ParkReason, SagaEvent},
     id::StepIndex,
-    state::{Consequence, Course, Heading, Phase, Times},
+    state::{AttemptTimes, CommandPhase, FailureConsequence, SagaDirection, SagaPhase},
 };
 use serde_json::Value;
 use std::time::Duration;
 
 /// What is to be done about a command that ended without success.
-pub(super) struct Ended {
-    pub(super) failure: Failure,
-    pub(super) ending: Ending,
+pub(super) struct FinalFailure {
+    pub(super) failure: CommandFailure,
+    pub(super) ending: NoRetryReason,
 }
 
 /// How an attempt ended, not well.
-pub(super) struct Bad<'f> {
+pub(super) struct AttemptFailure<'f> {
     pub(super) outcome: AttemptOutcome,
-    pub(super) failure: &'f Failure,
-    pub(super) retry: Retryable,
+    pub(super) failure: &'f CommandFailure,
+    pub(super) retry: RetryAdvice,
     pub(super) retry_after: Option<Duration>,
 }
 
-impl Draft<'_, '_> {
-    pub(super) fn answered(&mut self, command: CommandRef, attempt: Option<u32>, answer: &Answer) -> Result<(), Stop> {
+impl DecisionDraft<'_, '_> {
+    pub(super) fn answered(
+        &mut self,
+        command: CommandRef,
+        attempt: Option<u32>,
+        answer: &CommandAnswer,
+    ) -> Result<(), NoDecision> {
         match answer {
-            Answer::Succeeded { result } => self.succeeded(command, result),
-            Answer::Failed { failure, retry, retry_after } => {
+            CommandAnswer::Succeeded { result } => self.succeeded(command, result),
+            CommandAnswer::Failed { failure, retry, retry_after } => {
                 let attempt = self.unanswered(command, attempt)?;
                 let retry = self.resolved(command, attempt, *retry);
                 let outcome = self.worth(command, attempt, retry)?;
-                self.failed(command, attempt, &Bad { outcome, failure, retry, retry_after: *retry_after });
+                self.failed(command, attempt, &AttemptFailure { outcome, failure, retry, retry_after: *retry_after });
                 Ok(())
             }
-            Answer::Unknown { failure, retry, retry_after } => {
+            CommandAnswer::Unknown { failure, retry, retry_after } => {
                 let attempt = self.current(command, attempt)?;
                 let (outcome, retry) = (AttemptOutcome::Unknown, insisted(command, *retry));
-                self.unknown(command, attempt, &Bad { outcome, failure, retry, retry_after: *retry_after });
+                self.unknown(command, attempt, &AttemptFailure { outcome, failure, retry, retry_after: *retry_after });
                 Ok(())
             }
-            Answer::Ongoing { ask_after, location } => {
+            CommandAnswer::Ongoing { ask_after, location } => {
                 let attempt = self.current(command, attempt)?;
                 self.ongoing(command, attempt, *ask_after, location.clone());
                 Ok(())
             }
-            Answer::NotSent { guard, retry_after } => {
+            CommandAnswer::NotSent { guard, retry_after } => {
                 let attempt = self.current(command, attempt)?;
                 self.held_back(command, attempt, *guard, *retry_after);
                 Ok(())
@@ -56,10 +61,10 @@ impl Draft<'_, '_> {
     }
 
     /// Settles the command whichever attempt it answers.
-    fn succeeded(&mut self, command: CommandRef, result: &Value) -> Result<(), Stop> {
+    fn succeeded(&mut self, command: CommandRef, result: &Value) -> Result<(), NoDecision> {
         let it = self.state.command(command);
         if it.request.is_none() {
-            return Err(Ignored::NeverSent.into());
+            return Err(IgnoreReason::NeverSent.into());
         }
         if !it.is_settled() {
             self.record_success(command, result);
@@ -71,17 +76,21 @@ impl Draft<'_, '_> {
     pub(super) fn record_success(&mut self, command: CommandRef, result: &Value) {
         let step = command.step;
         let checked = match command.direction {
-            Direction::Do => self.check(step, result).and_then(|()| self.leaves_ways_back(step, result)),
-            Direction::Undo => Ok(()),
+            CommandDirection::Do => self.check(step, result).and_then(|()| self.leaves_ways_back(step, result)),
+            CommandDirection::Undo => Ok(()),
         };
         match checked {
             Ok(()) => {
                 let cancelled = self.state.cancel.is_some();
-                self.emit(Event::StepSucceeded { step, direction: command.direction, result: kept(command, result) });
+                self.emit(SagaEvent::StepSucceeded {
+                    step,
+                    direction: command.direction,
+                    result: kept(command, result),
+                });
                 self.cancel_came_too_late(command, cancelled);
             }
             Err(failure) => {
-                self.emit(Event::StepRejected { step, result: result.clone(), failure: failure.clone() });
+                self.emit(SagaEvent::StepRejected { step, result: result.clone(), failure: failure.clone() });
                 self.step_ended_badly(command, failure);
             }
         }
@@ -89,9 +98,9 @@ impl Draft<'_, '_> {
 
     /// A step whose result would leave no way back for another one is rejected while there is a way back: it is undone, and its result is not
     /// told any more.
-    fn leaves_ways_back(&self, step: StepIndex, result: &Value) -> Result<(), Failure> {
+    fn leaves_ways_back(&self, step: StepIndex, result: &Value) -> Result<(), CommandFailure> {
         let is_before = self.plan.definition.step(step).side == PivotSide::Before;
-        if is_before && matches!(self.state.course, Course::Forward) {
+        if is_before && matches!(self.state.course, SagaPhase::Forward) {
             self.keeps_ways_back(step, result)
         } else {
             Ok(())
@@ -101,19 +110,19 @@ impl Draft<'_, '_> {
     fn cancel_came_too_late(&mut self, command: CommandRef, cancelled: bool) {
         if cancelled && self.state.cancel.is_none() {
             let failure =
-                Failure::new("cancel_too_late", "the pivot succeeded while the cancel waited; the saga goes on");
+                CommandFailure::new("cancel_too_late", "the pivot succeeded while the cancel waited; the saga goes on");
             self.incident(Some(command), failure);
         }
     }
 
     /// The attempt that a failure counts for: the one it names, or the only one that is unanswered.
-    fn unanswered(&self, command: CommandRef, attempt: Option<u32>) -> Result<u32, Stop> {
+    fn unanswered(&self, command: CommandRef, attempt: Option<u32>) -> Result<u32, NoDecision> {
         let it = self.state.command(command);
         if it.request.is_none() {
-            return Err(Ignored::NeverSent.into());
+            return Err(IgnoreReason::NeverSent.into());
         }
         if it.is_settled() {
-            return Err(Ignored::Settled.into());
+            return Err(IgnoreReason::Settled.into());
         }
         let mut in_doubt = it.in_doubt.iter().copied();
         let named = match (attempt, in_doubt.next(), in_doubt.next()) {
@@ -121,13 +130,13 @@ impl Draft<'_, '_> {
             (None, Some(only), None) => Some(only),
             (None, None | Some(_), _) => None,
         };
-        named.ok_or_else(|| Ignored::NoSuchAttempt.into())
+        named.ok_or_else(|| IgnoreReason::NoSuchAttempt.into())
     }
 
     /// What a failure says of its attempt. That a participant is busy, or lets nobody in, says nothing of what left under an earlier owner,
     /// nor of what it has accepted and is asked after; that it refuses for good is its answer to the command, however often that left.
-    fn worth(&self, command: CommandRef, attempt: u32, retry: Retryable) -> Result<AttemptOutcome, Stop> {
-        if retry == Retryable::No || !self.left_more_than_once(command, attempt) {
+    fn worth(&self, command: CommandRef, attempt: u32, retry: RetryAdvice) -> Result<AttemptOutcome, NoDecision> {
+        if retry == RetryAdvice::No || !self.left_more_than_once(command, attempt) {
             return Ok(AttemptOutcome::Failed);
         }
         self.current(command, Some(attempt)).map(|_| AttemptOutcome::Unknown)
@@ -139,10 +148,10 @@ impl Draft<'_, '_> {
     }
 
     /// What a conflict says: not now, while another sending of the command can still run, which costs no attempt of the policy; then, no for good.
-    fn resolved(&self, command: CommandRef, attempt: u32, retry: Retryable) -> Retryable {
+    fn resolved(&self, command: CommandRef, attempt: u32, retry: RetryAdvice) -> RetryAdvice {
         match retry {
-            Retryable::Conflict if !self.another_can_run(command, attempt) => Retryable::No,
-            Retryable::Conflict | Retryable::No | Retryable::Yes | Retryable::ThenPark => retry,
+            RetryAdvice::Conflict if !self.another_can_run(command, attempt) => RetryAdvice::No,
+            RetryAdvice::Conflict | RetryAdvice::No | RetryAdvice::Yes | RetryAdvice::ThenPark => retry,
         }
     }
 
@@ -150,7 +159,7 @@ impl Draft<'_, '_> {
     /// nobody saw a short time ago.
     fn another_can_run(&self, command: CommandRef, attempt: u32) -> bool {
         let it = self.state.command(command);
-        let another_is_out = attempt != it.attempt && matches!(it.phase, Phase::Attempting(_));
+        let another_is_out = attempt != it.attempt && matches!(it.phase, CommandPhase::Attempting(_));
         let another_in_doubt = it.in_doubt.iter().any(|other| *other != attempt);
         let policy = self.plan.policies.command(command);
         let runs_until = it.doubted_at.map(|at| at.plus(policy.runs_on(it.request.as_deref())));
@@ -161,7 +170,7 @@ impl Draft<'_, '_> {
     /// Where the attempt is asked after, if a guard that refuses now refuses only a further sending of it: it was asked after before, or
     /// an earlier owner sent it.
     fn left_before(&self, command: CommandRef, attempt: u32) -> Option<Option<String>> {
-        let Phase::Attempting(attempting) = &self.state.command(command).phase else { return None };
+        let CommandPhase::Attempting(attempting) = &self.state.command(command).phase else { return None };
         let left = attempting.asked() > 0 || self.is_inherited(command, attempt);
         left.then(|| attempting.location().map(str::to_owned))
     }
@@ -171,50 +180,57 @@ impl Draft<'_, '_> {
     }
 
     /// The attempt that is out, if the answer is about it.
-    fn current(&self, command: CommandRef, attempt: Option<u32>) -> Result<u32, Stop> {
+    fn current(&self, command: CommandRef, attempt: Option<u32>) -> Result<u32, NoDecision> {
         let it = self.state.command(command);
         match &it.phase {
-            Phase::Attempting(_) if attempt.is_none_or(|attempt| attempt == it.attempt) => Ok(it.attempt),
-            Phase::Attempting(_) | Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } => {
-                Err(Ignored::NoSuchAttempt.into())
-            }
-            Phase::Settled(_) => Err(Ignored::Settled.into()),
-            Phase::Idle => Err(Ignored::NeverSent.into()),
+            CommandPhase::Attempting(_) if attempt.is_none_or(|attempt| attempt == it.attempt) => Ok(it.attempt),
+            CommandPhase::Attempting(_)
+            | CommandPhase::Held { .. }
+            | CommandPhase::Resting { .. }
+            | CommandPhase::Sleeping { .. } => Err(IgnoreReason::NoSuchAttempt.into()),
+            CommandPhase::Settled(_) => Err(IgnoreReason::Settled.into()),
+            CommandPhase::Idle => Err(IgnoreReason::NeverSent.into()),
         }
     }
 
-    fn failed(&mut self, command: CommandRef, attempt: u32, bad: &Bad<'_>) {
+    fn failed(&mut self, command: CommandRef, attempt: u32, bad: &AttemptFailure<'_>) {
         let is_current = attempt == self.state.command(command).attempt;
-        let goes_on = !is_current && bad.retry != Retryable::No;
+        let goes_on = !is_current && bad.retry != RetryAdvice::No;
         let ended = if goes_on { None } else { self.end_of_retries(command, bad.retry) };
         self.attempt_ended(command, attempt, bad, ended);
     }
 
     /// `None`: another attempt is made.
-    fn end_of_retries(&self, command: CommandRef, retry: Retryable) -> Option<Ending> {
+    fn end_of_retries(&self, command: CommandRef, retry: RetryAdvice) -> Option<NoRetryReason> {
         match retry {
-            Retryable::No => Some(Ending::Definite),
-            Retryable::Conflict if !self.retries_are_over(command) => None,
-            Retryable::Yes | Retryable::ThenPark if self.may_retry(command) => None,
-            Retryable::Yes | Retryable::Conflict => Some(Ending::Exhausted),
-            Retryable::ThenPark => Some(Ending::NeedsPerson),
+            RetryAdvice::No => Some(NoRetryReason::Definite),
+            RetryAdvice::Conflict if !self.retries_are_over(command) => None,
+            RetryAdvice::Yes | RetryAdvice::ThenPark if self.may_retry(command) => None,
+            RetryAdvice::Yes | RetryAdvice::Conflict => Some(NoRetryReason::Exhausted),
+            RetryAdvice::ThenPark => Some(NoRetryReason::NeedsPerson),
         }
     }
 
     /// Also what an attempt's timeout amounts to.
-    pub(super) fn unknown(&mut self, command: CommandRef, attempt: u32, bad: &Bad<'_>) {
+    pub(super) fn unknown(&mut self, command: CommandRef, attempt: u32, bad: &AttemptFailure<'_>) {
         let ended = self.end_of_retries(command, bad.retry);
         self.attempt_ended(command, attempt, bad, ended);
     }
 
-    fn attempt_ended(&mut self, command: CommandRef, attempt: u32, bad: &Bad<'_>, ended: Option<Ending>) {
+    fn attempt_ended(
+        &mut self,
+        command: CommandRef,
+        attempt: u32,
+        bad: &AttemptFailure<'_>,
+        ended: Option<NoRetryReason>,
+    ) {
         let (step, direction) = (command.step, command.direction);
         let is_current = attempt == self.state.command(command).attempt;
-        let least = if bad.retry == Retryable::Conflict { CONFLICT_REST } else { Duration::ZERO };
+        let least = if bad.retry == RetryAdvice::Conflict { CONFLICT_REST } else { Duration::ZERO };
         let retry_after = bad.retry_after.unwrap_or_default().max(least);
         let retry_at = (ended.is_none() && is_current).then(|| self.next_attempt_at(command, retry_after));
-        let (outcome, failure, needs_person) = (bad.outcome, bad.failure.clone(), bad.retry == Retryable::ThenPark);
-        self.emit(Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at, needs_person });
+        let (outcome, failure, needs_person) = (bad.outcome, bad.failure.clone(), bad.retry == RetryAdvice::ThenPark);
+        self.emit(SagaEvent::AttemptFailed { step, direction, attempt, outcome, failure, retry_at, needs_person });
         if let Some(ending) = ended {
             self.give_up(command, bad.failure.clone(), ending);
         }
@@ -238,54 +254,54 @@ impl Draft<'_, '_> {
 
     /// Forward retries end when the saga goes back, and those of the pivot when the saga's time is over or a cancel waits.
     pub(super) fn retries_are_over(&self, command: CommandRef) -> bool {
-        if command.direction == Direction::Undo {
+        if command.direction == CommandDirection::Undo {
             return false;
         }
         match &self.state.course {
-            Course::Compensating { .. } | Course::Parked { was: Heading::Back(_), .. } => true,
-            Course::Forward | Course::Parked { was: Heading::Forward, .. } => {
+            SagaPhase::Compensating { .. } | SagaPhase::Parked { was: SagaDirection::Back(_), .. } => true,
+            SagaPhase::Forward | SagaPhase::Parked { was: SagaDirection::Forward, .. } => {
                 let is_pivot = self.plan.definition.step(command.step).side == PivotSide::Pivot;
                 is_pivot && self.saga_must_go_back()
             }
-            Course::OutcomeDue { .. } | Course::Ended(_) => true,
+            SagaPhase::OutcomeDue { .. } | SagaPhase::Ended(_) => true,
         }
     }
 
     /// The command's end, without success: certain only if no attempt of it is in doubt.
-    pub(super) fn give_up(&mut self, command: CommandRef, failure: Failure, ending: Ending) {
+    pub(super) fn give_up(&mut self, command: CommandRef, failure: CommandFailure, ending: NoRetryReason) {
         let certain = self.state.command(command).in_doubt.is_empty();
         let outcome = if certain { AttemptOutcome::Failed } else { AttemptOutcome::Unknown };
         let (step, direction) = (command.step, command.direction);
-        self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
+        self.emit(SagaEvent::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
         self.fall_back(command, ending);
         match direction {
-            Direction::Do => self.step_ended_badly(command, failure),
-            Direction::Undo => self.incident(Some(command), failure),
+            CommandDirection::Do => self.step_ended_badly(command, failure),
+            CommandDirection::Undo => self.incident(Some(command), failure),
         }
     }
 
     /// What the end of a do without success means for the saga: nothing where a fallback has answered.
-    pub(super) fn step_ended_badly(&mut self, command: CommandRef, failure: Failure) {
+    pub(super) fn step_ended_badly(&mut self, command: CommandRef, failure: CommandFailure) {
         let definition = self.plan.definition.step(command.step);
         let state = self.state.step(command.step);
-        if definition.optional || state.is_answered_for() || !matches!(self.state.course, Course::Forward) {
+        if definition.optional || state.is_answered_for() || !matches!(self.state.course, SagaPhase::Forward) {
             return;
         }
         let failure = state.failed_for_good().cloned().unwrap_or(failure);
         let (step, is_pivot) = (command.step, definition.side == PivotSide::Pivot);
         let consequence = self.state.consequence(self.plan, step);
         match consequence {
-            Consequence::ParksInDoubt => {
-                self.emit(Event::SagaParked { reason: ParkReason::PivotUnknown { step, failure } });
+            FailureConsequence::ParksInDoubt => {
+                self.emit(SagaEvent::SagaParked { reason: ParkReason::PivotUnknown { step, failure } });
             }
             // A saga whose time is over is undone: to park it would only put that off.
-            Consequence::Parks if self.saga_must_go_back() => self.go_back_as_told(),
-            Consequence::Parks => {
+            FailureConsequence::Parks if self.saga_must_go_back() => self.go_back_as_told(),
+            FailureConsequence::Parks => {
                 let end = state.bad_end();
-                self.emit(Event::SagaParked { reason: ParkReason::StepFailed { step, failure, end } });
+                self.emit(SagaEvent::SagaParked { reason: ParkReason::StepFailed { step, failure, end } });
             }
-            Consequence::GoesBack if is_pivot && self.saga_must_go_back() => self.go_back_as_told(),
-            Consequence::GoesBack => self.go_back(step, failure),
+            FailureConsequence::GoesBack if is_pivot && self.saga_must_go_back() => self.go_back_as_told(),
+            FailureConsequence::GoesBack => self.go_back(step, failure),
         }
     }
 
@@ -295,13 +311,13 @@ impl Draft<'_, '_> {
         let ask_at = ask_after.map(|after| self.now.plus(after.max(SHORTEST_ASK)));
         let deadline = ask_at.unwrap_or(self.now).plus(timeout);
         if self.is_news(command) {
-            self.emit(Event::AttemptExtended { step, direction, attempt, deadline, ask_at, location });
+            self.emit(SagaEvent::AttemptExtended { step, direction, attempt, deadline, ask_at, location });
         } else {
-            self.note(command, Times { since: ask_at.unwrap_or(self.now), ask_at, location });
+            self.note(command, AttemptTimes { since: ask_at.unwrap_or(self.now), ask_at, location });
         }
     }
 
-    fn note(&mut self, command: CommandRef, times: Times) {
+    fn note(&mut self, command: CommandRef, times: AttemptTimes) {
         self.state.note(command, times);
         self.noted = true;
     }
@@ -309,7 +325,7 @@ impl Draft<'_, '_> {
     /// Whether it is worth a row that the participant works on it: the first time. What it says again is recorded now and then, so that
     /// people see that it was heard.
     fn is_news(&self, command: CommandRef) -> bool {
-        let Phase::Attempting(attempting) = &self.state.command(command).phase else { return false };
+        let CommandPhase::Attempting(attempting) = &self.state.command(command).phase else { return false };
         let Some(heard_at) = attempting.heard_at else { return true };
         let rest = TOLD_AGAIN.max(heard_at.since(attempting.at) / TOLD_AGAIN_SHARE);
         self.now.since(heard_at) >= rest
@@ -317,14 +333,20 @@ impl Draft<'_, '_> {
 
     /// What left before is under way all the same: it is sent or asked after again when the guard allows. A broker cannot be asked, so what
     /// an earlier owner published is in doubt and published again.
-    fn held_back(&mut self, command: CommandRef, attempt: u32, guard: Guard, retry_after: Duration) {
-        let is_published = matches!(self.state.command(command).request.as_deref(), Some(Request::Publish { .. }));
+    fn held_back(&mut self, command: CommandRef, attempt: u32, guard: GuardKind, retry_after: Duration) {
+        let is_published =
+            matches!(self.state.command(command).request.as_deref(), Some(CommandRequest::Publish { .. }));
         match self.left_before(command, attempt) {
             None => self.not_sent(command, attempt, guard, retry_after),
             Some(_) if is_published => {
-                let failure = &Failure::new("not_sent_again", "the broker cannot be reached to publish it again");
+                let failure =
+                    &CommandFailure::new("not_sent_again", "the broker cannot be reached to publish it again");
                 let (outcome, retry_after) = (AttemptOutcome::Unknown, Some(retry_after));
-                self.unknown(command, attempt, &Bad { outcome, failure, retry: Retryable::Yes, retry_after });
+                self.unknown(
+                    command,
+                    attempt,
+                    &AttemptFailure { outcome, failure, retry: RetryAdvice::Yes, retry_after },
+                );
             }
             Some(location) => self.asked_later(command, retry_after, location),
         }
@@ -333,14 +355,15 @@ impl Draft<'_, '_> {
     /// A guard lets nobody ask: that says nothing of the attempt, and is no row however often it happens.
     fn asked_later(&mut self, command: CommandRef, retry_after: Duration, location: Option<String>) {
         let ask_at = self.now.plus(retry_after.max(SHORTEST_ASK));
-        self.note(command, Times { since: ask_at, ask_at: Some(ask_at), location });
+        self.note(command, AttemptTimes { since: ask_at, ask_at: Some(ask_at), location });
     }
 
-    fn not_sent(&mut self, command: CommandRef, attempt: u32, guard: Guard, retry_after: Duration) {
+    fn not_sent(&mut self, command: CommandRef, attempt: u32, guard: GuardKind, retry_after: Duration) {
         let (step, direction) = (command.step, command.direction);
         let not_before = self.now.plus(retry_after.max(SHORTEST_ASK)).max(self.now.plus(self.rest_of_refused(command)));
-        let participant = self.state.command(command).request.as_deref().and_then(Request::participant).map(Into::into);
-        self.emit(Event::StepWaiting { step, direction, guard, participant, not_before, ever_sent: attempt > 1 });
+        let participant =
+            self.state.command(command).request.as_deref().and_then(CommandRequest::participant).map(Into::into);
+        self.emit(SagaEvent::StepWaiting { step, direction, guard, participant, not_before, ever_sent: attempt > 1 });
         if attempt == 1 {
             self.answered_though_refused(command, guard);
         }
@@ -349,11 +372,11 @@ impl Draft<'_, '_> {
 
 /// An undo whose outcome is unknown is tried on by its own policy, however its participant's failures are handled: to give it up leaves
 /// something undone that nobody decided to leave. A conflict within the attempt is as unknown as the attempt.
-fn insisted(command: CommandRef, retry: Retryable) -> Retryable {
+fn insisted(command: CommandRef, retry: RetryAdvice) -> RetryAdvice {
     match (command.direction, retry) {
-        (Direction::Undo, Retryable::No) | (_, Retryable::Conflict) => Retryable::Yes,
-        (Direction::Undo, Retryable::Yes | Retryable::ThenPark)
-        | (Direction::Do, Retryable::No | Retryable::Yes | Retryable::ThenPark) => retry,
+        (CommandDirection::Undo, RetryAdvice::No) | (_, RetryAdvice::Conflict) => RetryAdvice::Yes,
+        (CommandDirection::Undo, RetryAdvice::Yes | RetryAdvice::ThenPark)
+        | (CommandDirection::Do, RetryAdvice::No | RetryAdvice::Yes | RetryAdvice::ThenPark) => retry,
     }
 }
 
@@ -371,7 +394,7 @@ const SHORTEST_ASK: Duration = Duration::from_millis(100);
 /// The answer to an undo is not kept: nothing reads it.
 pub(super) fn kept(command: CommandRef, result: &Value) -> Value {
     match command.direction {
-        Direction::Do => result.clone(),
-        Direction::Undo => Value::Null,
+        CommandDirection::Do => result.clone(),
+        CommandDirection::Undo => Value::Null,
     }
 }

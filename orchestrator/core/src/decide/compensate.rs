@@ -1,19 +1,19 @@
 //! The way back.
 
-use super::draft::{Draft, forward, undo};
+use super::draft::{DecisionDraft, forward, undo};
 use crate::{
-    command::Failure,
-    definition::Effects,
-    event::{AttemptOutcome, Cause, End, Ending, Event, ParkReason},
+    command::CommandFailure,
+    definition::StepCompensation,
+    event::{AttemptOutcome, CompensationCause, NoRetryReason, ParkReason, SagaEnd, SagaEvent},
     id::StepIndex,
-    state::{Course, Phase, Settled},
+    state::{CommandOutcome, CommandPhase, SagaPhase},
 };
 use serde_json::{Value, json};
 
-impl Draft<'_, '_> {
+impl DecisionDraft<'_, '_> {
     /// Goes back because of a step.
-    pub(super) fn go_back(&mut self, step: StepIndex, failure: Failure) {
-        self.emit(Event::CompensationStarted { cause: Cause::Step { step, failure } });
+    pub(super) fn go_back(&mut self, step: StepIndex, failure: CommandFailure) {
+        self.emit(SagaEvent::CompensationStarted { cause: CompensationCause::Step { step, failure } });
     }
 
     /// Whether a cancel waits or the saga's time is over, before the pivot is passed.
@@ -26,37 +26,42 @@ impl Draft<'_, '_> {
     /// Goes back because of a cancel that waited, or of the saga's time.
     pub(super) fn go_back_as_told(&mut self) {
         let cause = match self.state.cancel.clone() {
-            Some((who, reason)) => Cause::Cancelled { who, reason },
-            None => Cause::Timeout,
+            Some((who, reason)) => CompensationCause::Cancelled { who, reason },
+            None => CompensationCause::Timeout,
         };
         self.turn_back(cause);
     }
 
     /// Goes back for a reason that is not a step's. A pivot in doubt that cannot be undone is for a person to look at first.
-    pub(super) fn turn_back(&mut self, cause: Cause) {
+    pub(super) fn turn_back(&mut self, cause: CompensationCause) {
         match self.pivot_in_doubt() {
             Some((step, failure)) => {
-                self.emit(Event::SagaParked { reason: ParkReason::PivotUnknown { step, failure } });
+                self.emit(SagaEvent::SagaParked { reason: ParkReason::PivotUnknown { step, failure } });
             }
-            None => self.emit(Event::CompensationStarted { cause }),
+            None => self.emit(SagaEvent::CompensationStarted { cause }),
         }
     }
 
     /// The pivot, if it has no undo and may have happened, and why that is not known. One that rests is ended.
-    fn pivot_in_doubt(&mut self) -> Option<(StepIndex, Failure)> {
+    fn pivot_in_doubt(&mut self) -> Option<(StepIndex, CommandFailure)> {
         let pivot = self.state.pivot(self.plan).filter(|pivot| !self.has_undo(*pivot))?;
         let command = &self.state.step(pivot).forward;
         match &command.phase {
-            Phase::Settled(Settled::Unknown(failure)) => Some((pivot, failure.clone())),
-            Phase::Held { .. } | Phase::Resting { .. } if !command.in_doubt.is_empty() => {
+            CommandPhase::Settled(CommandOutcome::Unknown(failure)) => Some((pivot, failure.clone())),
+            CommandPhase::Held { .. } | CommandPhase::Resting { .. } if !command.in_doubt.is_empty() => {
                 Some((pivot, self.stop(pivot)))
             }
-            Phase::Settled(Settled::Succeeded | Settled::Rejected(_) | Settled::Failed(_) | Settled::Skipped)
-            | Phase::Idle
-            | Phase::Held { .. }
-            | Phase::Attempting(_)
-            | Phase::Resting { .. }
-            | Phase::Sleeping { .. } => None,
+            CommandPhase::Settled(
+                CommandOutcome::Succeeded
+                | CommandOutcome::Rejected(_)
+                | CommandOutcome::Failed(_)
+                | CommandOutcome::Skipped,
+            )
+            | CommandPhase::Idle
+            | CommandPhase::Held { .. }
+            | CommandPhase::Attempting(_)
+            | CommandPhase::Resting { .. }
+            | CommandPhase::Sleeping { .. } => None,
         }
     }
 
@@ -80,24 +85,24 @@ impl Draft<'_, '_> {
     fn settle_what_is_not_out(&mut self) {
         for step in self.plan.definition.indices() {
             match self.state.step(step).forward.phase {
-                Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } => {
+                CommandPhase::Held { .. } | CommandPhase::Resting { .. } | CommandPhase::Sleeping { .. } => {
                     self.stop(step);
                 }
-                Phase::Idle | Phase::Attempting(_) | Phase::Settled(_) => {}
+                CommandPhase::Idle | CommandPhase::Attempting(_) | CommandPhase::Settled(_) => {}
             }
         }
     }
 
     /// Ends a do that is not out; why is how its last attempt ended.
-    fn stop(&mut self, step: StepIndex) -> Failure {
+    fn stop(&mut self, step: StepIndex) -> CommandFailure {
         let command = &self.state.step(step).forward;
         let certain = command.in_doubt.is_empty();
         let outcome = if certain { AttemptOutcome::Failed } else { AttemptOutcome::Unknown };
-        let stopped = || Failure::new("stopped", "the saga goes back");
+        let stopped = || CommandFailure::new("stopped", "the saga goes back");
         let failure = command.last_failure.clone().unwrap_or_else(stopped);
         let direction = forward(step).direction;
-        let ending = Ending::Exhausted;
-        self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
+        let ending = NoRetryReason::Exhausted;
+        self.emit(SagaEvent::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
         failure
     }
 
@@ -128,33 +133,35 @@ impl Draft<'_, '_> {
 
     fn end_back(&mut self) {
         if let Some(reason) = self.undos_that_gave_up() {
-            self.emit(Event::SagaParked { reason });
+            self.emit(SagaEvent::SagaParked { reason });
             return;
         }
-        let Course::Compensating { cause } = self.state.course.clone() else { return };
+        let SagaPhase::Compensating { cause } = self.state.course.clone() else { return };
         let irreversible = self.state.applied_for_good(self.plan);
         let in_doubt = |step: &StepIndex| !self.state.step(*step).is_applied();
         let in_doubt = irreversible.iter().copied().filter(in_doubt).collect();
-        self.end(End::Compensated { cause, irreversible, in_doubt });
+        self.end(SagaEnd::Compensated { cause, irreversible, in_doubt });
     }
 
     /// Steps that are applied, or may be, and not undone.
     pub(super) fn left_undone(&self) -> Vec<StepIndex> {
         let left = |step: &StepIndex| {
             let state = self.state.step(*step);
-            let out = matches!(state.forward.phase, Phase::Attempting(_)) || !state.forward.in_doubt.is_empty();
-            let has_effects = !matches!(self.plan.definition.step(*step).effects, Effects::ReadOnly);
+            let out = matches!(state.forward.phase, CommandPhase::Attempting(_)) || !state.forward.in_doubt.is_empty();
+            let has_effects = !matches!(self.plan.definition.step(*step).effects, StepCompensation::ReadOnly);
             has_effects && !state.is_undone() && (out || state.may_be_applied())
         };
         self.plan.definition.indices().filter(left).collect()
     }
 
     /// A cause in the words of the outcome event: the step's name, and why.
-    pub(super) fn told(&self, cause: &Cause) -> (Value, Value) {
+    pub(super) fn told(&self, cause: &CompensationCause) -> (Value, Value) {
         let (step, message) = match cause {
-            Cause::Step { step, failure } => (json!(self.plan.definition.step(*step).name), failure.message.as_str()),
-            Cause::Timeout => (Value::Null, "the saga's time was over"),
-            Cause::Cancelled { reason, .. } => (Value::Null, reason.as_str()),
+            CompensationCause::Step { step, failure } => {
+                (json!(self.plan.definition.step(*step).name), failure.message.as_str())
+            }
+            CompensationCause::Timeout => (Value::Null, "the saga's time was over"),
+            CompensationCause::Cancelled { reason, .. } => (Value::Null, reason.as_str()),
         };
         (step, json!({"code": cause.code(), "message": message}))
     }

@@ -1,34 +1,38 @@
 //! A decision in the making: what it has recorded so far, and the state that this leads to.
 
-use super::{Context, HISTORY_LIMIT, Ignored};
+use super::{DecisionContext, HISTORY_LIMIT, IgnoreReason};
 use crate::{
-    command::{CommandRef, Direction},
-    event::{Decision, Event, ParkReason},
+    command::{CommandDirection, CommandRef},
+    event::{ParkReason, SagaDecision, SagaEvent},
     evolve,
     id::StepIndex,
-    state::{Course, EventName, Plan, State},
+    state::{EventPosition, SagaPhase, SagaPlan, SagaState},
     time::Timestamp,
 };
 
-pub(super) struct Draft<'a, 'c> {
-    pub(super) plan: &'a Plan,
-    pub(super) state: &'a mut State,
-    pub(super) context: &'a mut Context<'c>,
+pub(super) struct DecisionDraft<'a, 'c> {
+    pub(super) plan: &'a SagaPlan,
+    pub(super) state: &'a mut SagaState,
+    pub(super) context: &'a mut DecisionContext<'c>,
     /// Never before the row above: a clock that went back does not reorder a journal.
     pub(super) now: Timestamp,
     /// The command that its guard may let leave now.
     pub(super) released: Option<CommandRef>,
     /// What the guard says that refuses it still.
-    pub(super) still_held: Option<Ignored>,
+    pub(super) still_held: Option<IgnoreReason>,
     /// Something was noted that is not recorded.
     pub(super) noted: bool,
-    events: Vec<Event>,
+    events: Vec<SagaEvent>,
 }
 
-impl<'a, 'c> Draft<'a, 'c> {
-    pub(super) fn new(plan: &'a Plan, state: &'a mut State, context: &'a mut Context<'c>) -> Draft<'a, 'c> {
+impl<'a, 'c> DecisionDraft<'a, 'c> {
+    pub(super) fn new(
+        plan: &'a SagaPlan,
+        state: &'a mut SagaState,
+        context: &'a mut DecisionContext<'c>,
+    ) -> DecisionDraft<'a, 'c> {
         let now = context.now.max(state.last_at);
-        Draft { plan, state, context, now, released: None, still_held: None, noted: false, events: Vec::new() }
+        DecisionDraft { plan, state, context, now, released: None, still_held: None, noted: false, events: Vec::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -41,31 +45,31 @@ impl<'a, 'c> Draft<'a, 'c> {
     }
 
     /// Records a fact and applies it.
-    pub(super) fn emit(&mut self, event: Event) {
+    pub(super) fn emit(&mut self, event: SagaEvent) {
         let index = u16::try_from(self.events.len()).unwrap_or(u16::MAX);
-        let name = EventName { version: self.state.version + 1, index };
+        let name = EventPosition { version: self.state.version + 1, index };
         evolve::apply(self.plan, self.state, &event, name, self.now);
         self.events.push(event);
     }
 
     /// The row; `None` if nothing was recorded.
-    pub(super) fn finish(mut self) -> Option<Decision> {
+    pub(super) fn finish(mut self) -> Option<SagaDecision> {
         if self.events.is_empty() {
             return None;
         }
         self.hold_history_limit();
-        let decision = Decision { version: self.state.version + 1, at: self.now, events: self.events };
+        let decision = SagaDecision { version: self.state.version + 1, at: self.now, events: self.events };
         evolve::close(self.state, &decision);
         Some(decision)
     }
 
     /// What is recorded at a bounded rate is no loop: a participant may be away, or at work, for days, and nothing follows from that.
     fn hold_history_limit(&mut self) {
-        let on_its_way = matches!(self.state.course, Course::Forward | Course::Compensating { .. });
+        let on_its_way = matches!(self.state.course, SagaPhase::Forward | SagaPhase::Compensating { .. });
         let rows = self.state.counted_rows.saturating_add(1);
         if on_its_way && evolve::counts(&self.events) && rows.is_multiple_of(HISTORY_LIMIT) {
             let message = format!("the journal has {rows} rows beside those of waiting, the limit is {HISTORY_LIMIT}");
-            self.emit(Event::SagaParked { reason: ParkReason::Limit { message } });
+            self.emit(SagaEvent::SagaParked { reason: ParkReason::Limit { message } });
         }
     }
 
@@ -81,9 +85,9 @@ impl<'a, 'c> Draft<'a, 'c> {
 }
 
 pub(super) fn forward(step: StepIndex) -> CommandRef {
-    CommandRef { step, direction: Direction::Do }
+    CommandRef { step, direction: CommandDirection::Do }
 }
 
 pub(super) fn undo(step: StepIndex) -> CommandRef {
-    CommandRef { step, direction: Direction::Undo }
+    CommandRef { step, direction: CommandDirection::Undo }
 }

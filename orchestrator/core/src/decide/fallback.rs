@@ -1,12 +1,12 @@
 //! What answers for a step in place of its participant: the cache before a call, fallbacks when a do ended without success.
 
-use super::draft::{Draft, forward};
+use super::draft::{DecisionDraft, forward};
 use crate::{
-    command::{CommandRef, Direction, Failure, Guard, Request},
-    definition::{Fallback, FallbackAnswer, FallbackWhen},
-    event::{AttemptOutcome, Ending, Event, FallbackKind, Substitute},
+    command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, GuardKind},
+    definition::{FallbackAnswer, FallbackCondition, FallbackRule},
+    event::{AttemptOutcome, FallbackKind, NoRetryReason, SagaEvent, SubstituteAnswer},
     id::StepIndex,
-    state::{Course, Heading, view},
+    state::{SagaDirection, SagaPhase, view},
     time::Timestamp,
 };
 use serde_json::Value;
@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 /// An answer to the same request that somebody remembers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Known {
+pub struct PreviousAnswer {
     /// When the participant gave it.
     pub at: Timestamp,
     /// What it answered.
@@ -23,51 +23,53 @@ pub struct Known {
 
 /// Why a fallback is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Occasion {
+enum FallbackTrigger {
     /// The do ended.
-    Ended(Ending),
+    Ended(NoRetryReason),
     /// A guard holds back a do of which nothing has left.
     Refused,
 }
 
-impl Draft<'_, '_> {
+impl DecisionDraft<'_, '_> {
     /// Settles a step whose `cache` has a fresh answer to the same request that its `check` accepts. `false`: a call has to be made.
-    pub(super) fn answered_from_cache(&mut self, command: CommandRef, request: &Request) -> bool {
+    pub(super) fn answered_from_cache(&mut self, command: CommandRef, request: &CommandRequest) -> bool {
         let step = command.step;
-        let most = self.plan.definition.step(step).cache.filter(|_| command.direction == Direction::Do);
+        let most = self.plan.definition.step(step).cache.filter(|_| command.direction == CommandDirection::Do);
         let Some(known) = most.and_then(|most| self.recent(request, most)) else { return false };
         if self.check_answer(step, &known.result, Some(request)).is_err() {
             return false;
         }
-        let by = Substitute::Cache { at: known.at };
-        self.emit(Event::StepAnswered { step, by, request: Some(request.clone()), result: known.result });
+        let by = SubstituteAnswer::Cache { at: known.at };
+        self.emit(SagaEvent::StepAnswered { step, by, request: Some(request.clone()), result: known.result });
         true
     }
 
     /// Lets the step's fallbacks answer for a do that has just ended, if one of them can.
-    pub(super) fn fall_back(&mut self, command: CommandRef, ending: Ending) {
-        if command.direction == Direction::Do {
-            self.answer_for(command.step, Occasion::Ended(ending));
+    pub(super) fn fall_back(&mut self, command: CommandRef, ending: NoRetryReason) {
+        if command.direction == CommandDirection::Do {
+            self.answer_for(command.step, FallbackTrigger::Ended(ending));
         }
     }
 
     /// Ends a do that a guard holds back before anything of it has left, if a fallback answers for it then. `false`: it waits.
-    pub(super) fn answered_though_refused(&mut self, command: CommandRef, guard: Guard) -> bool {
+    pub(super) fn answered_though_refused(&mut self, command: CommandRef, guard: GuardKind) -> bool {
         let CommandRef { step, direction } = command;
-        if direction == Direction::Undo {
+        if direction == CommandDirection::Undo {
             return false;
         }
         let request = self.what_is_asked(step);
-        let Some((by, result)) = self.stand_in(step, request.as_deref(), Occasion::Refused) else { return false };
-        let failure = Failure::new("refused", format!("{} lets nothing through", view::guard_name(guard)));
-        let (outcome, ending) = (AttemptOutcome::Failed, Ending::Definite);
-        self.emit(Event::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
+        let Some((by, result)) = self.stand_in(step, request.as_deref(), FallbackTrigger::Refused) else {
+            return false;
+        };
+        let failure = CommandFailure::new("refused", format!("{} lets nothing through", view::guard_name(guard)));
+        let (outcome, ending) = (AttemptOutcome::Failed, NoRetryReason::Definite);
+        self.emit(SagaEvent::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
         self.record_answer(step, by, request, result);
         self.step_ended_badly(command, failure);
         true
     }
 
-    fn answer_for(&mut self, step: StepIndex, occasion: Occasion) {
+    fn answer_for(&mut self, step: StepIndex, occasion: FallbackTrigger) {
         if self.plan.definition.step(step).fallback.is_empty() {
             return;
         }
@@ -77,14 +79,20 @@ impl Draft<'_, '_> {
         }
     }
 
-    fn record_answer(&mut self, step: StepIndex, by: Substitute, request: Option<Arc<Request>>, result: Value) {
+    fn record_answer(
+        &mut self,
+        step: StepIndex,
+        by: SubstituteAnswer,
+        request: Option<Arc<CommandRequest>>,
+        result: Value,
+    ) {
         let on_record = self.state.step(step).forward.request.is_some();
         let request = request.filter(|_| !on_record).map(Arc::unwrap_or_clone);
-        self.emit(Event::StepAnswered { step, by, request, result });
+        self.emit(SagaEvent::StepAnswered { step, by, request, result });
     }
 
     /// What the do sends, or would have sent.
-    fn what_is_asked(&mut self, step: StepIndex) -> Option<Arc<Request>> {
+    fn what_is_asked(&mut self, step: StepIndex) -> Option<Arc<CommandRequest>> {
         if let Some(recorded) = &self.state.step(step).forward.request {
             return Some(Arc::clone(recorded));
         }
@@ -96,10 +104,10 @@ impl Draft<'_, '_> {
     fn stand_in(
         &mut self,
         step: StepIndex,
-        request: Option<&Request>,
-        occasion: Occasion,
-    ) -> Option<(Substitute, Value)> {
-        if !matches!(self.state.course, Course::Forward | Course::Parked { was: Heading::Forward, .. }) {
+        request: Option<&CommandRequest>,
+        occasion: FallbackTrigger,
+    ) -> Option<(SubstituteAnswer, Value)> {
+        if !matches!(self.state.course, SagaPhase::Forward | SagaPhase::Parked { was: SagaDirection::Forward, .. }) {
             return None;
         }
         let plan = self.plan;
@@ -107,11 +115,15 @@ impl Draft<'_, '_> {
         items.filter(|(fallback, _)| suits(fallback, occasion)).find_map(|(fallback, index)| {
             let (kind, result) = self.answer_of(&fallback.answer, request)?;
             let refused = kind.failure().is_none() && self.check_answer(step, &result, request).is_err();
-            (!refused).then_some((Substitute::Fallback { index, kind }, result))
+            (!refused).then_some((SubstituteAnswer::Fallback { index, kind }, result))
         })
     }
 
-    fn answer_of(&mut self, answer: &FallbackAnswer, request: Option<&Request>) -> Option<(FallbackKind, Value)> {
+    fn answer_of(
+        &mut self,
+        answer: &FallbackAnswer,
+        request: Option<&CommandRequest>,
+    ) -> Option<(FallbackKind, Value)> {
         match answer {
             FallbackAnswer::Cached(most) => {
                 self.recent(request?, *most).map(|known| (FallbackKind::Cached { at: known.at }, known.result))
@@ -128,17 +140,17 @@ impl Draft<'_, '_> {
         }
     }
 
-    fn recent(&mut self, request: &Request, most: Duration) -> Option<Known> {
+    fn recent(&mut self, request: &CommandRequest, most: Duration) -> Option<PreviousAnswer> {
         let now = self.now;
         (self.context.recall)(request).filter(|known| now.since(known.at) <= most)
     }
 }
 
 /// What a person can mend parks the saga rather than undo it: then only a fallback that has a result answers.
-fn suits(fallback: &Fallback, occasion: Occasion) -> bool {
+fn suits(fallback: &FallbackRule, occasion: FallbackTrigger) -> bool {
     match occasion {
-        Occasion::Ended(Ending::Definite | Ending::Exhausted) => true,
-        Occasion::Ended(Ending::NeedsPerson) => !matches!(fallback.answer, FallbackAnswer::Fail(_)),
-        Occasion::Refused => fallback.when == FallbackWhen::Refused,
+        FallbackTrigger::Ended(NoRetryReason::Definite | NoRetryReason::Exhausted) => true,
+        FallbackTrigger::Ended(NoRetryReason::NeedsPerson) => !matches!(fallback.answer, FallbackAnswer::Fail(_)),
+        FallbackTrigger::Refused => fallback.when == FallbackCondition::Refused,
     }
 }

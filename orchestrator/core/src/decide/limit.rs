@@ -6,7 +6,7 @@
 
 use super::REQUEST_LIMIT_BYTES;
 use crate::{
-    command::{Failure, Request},
+    command::{CommandFailure, CommandRequest},
     json::{self, MAX_DEPTH},
 };
 use serde_json::Value;
@@ -18,65 +18,71 @@ pub(super) const LIMIT: &str = "limit";
 const ENVELOPE_BYTES: usize = 1024;
 
 /// Whether a request can leave.
-pub(super) fn within_limit(request: &Request) -> Result<(), Failure> {
-    extent_of(request).check("the request", Extent::default())
+pub(super) fn within_limit(request: &CommandRequest) -> Result<(), CommandFailure> {
+    extent_of(request).check("the request", ValueExtent::default())
 }
 
 /// Whether the topic of an undo takes it; it takes bodies of `room` bytes, if that is known.
-pub(super) fn within_room(undo: &Request, room: Option<usize>) -> Result<(), Failure> {
+pub(super) fn within_room(undo: &CommandRequest, room: Option<usize>) -> Result<(), CommandFailure> {
     fits_room(extent_of(undo).bytes, room)
 }
 
-fn extent_of(request: &Request) -> Extent {
+fn extent_of(request: &CommandRequest) -> ValueExtent {
     let (body, beside) = match request {
-        Request::Kafka { body, .. } => (Some(body), 0),
-        Request::Publish { body, key, .. } => (Some(body), key.len()),
-        Request::Http { body, path, .. } => (body.as_ref(), path.len()),
+        CommandRequest::Kafka { body, .. } => (Some(body), 0),
+        CommandRequest::Publish { body, key, .. } => (Some(body), key.len()),
+        CommandRequest::Http { body, path, .. } => (body.as_ref(), path.len()),
     };
-    let body = body.map(Extent::of).unwrap_or_default();
-    Extent { bytes: body.bytes.saturating_add(beside), ..body }
+    let body = body.map(ValueExtent::of).unwrap_or_default();
+    ValueExtent { bytes: body.bytes.saturating_add(beside), ..body }
 }
 
 /// Whether an undo that is sent `{"input": …, "result": null}` can leave, to a topic that takes bodies of `room` bytes, if that is known.
-pub(super) fn leaves_room_for_undo(input: &Value, room: Option<usize>) -> Result<(), Failure> {
-    let wrapping = Extent { bytes: r#"{"input":,"result":null}"#.len(), levels: 1 };
-    let extent = Extent::of(input);
+pub(super) fn leaves_room_for_undo(input: &Value, room: Option<usize>) -> Result<(), CommandFailure> {
+    let wrapping = ValueExtent { bytes: r#"{"input":,"result":null}"#.len(), levels: 1 };
+    let extent = ValueExtent::of(input);
     extent.check("the request within that of its undo", wrapping)?;
     fits_room(extent.bytes.saturating_add(wrapping.bytes), room)
 }
 
-fn fits_room(bytes: usize, room: Option<usize>) -> Result<(), Failure> {
+fn fits_room(bytes: usize, room: Option<usize>) -> Result<(), CommandFailure> {
     match room.filter(|room| bytes > *room) {
-        Some(room) => Err(Failure::new(LIMIT, format!("the undo has {bytes} bytes, its topic takes {room}"))),
+        Some(room) => Err(CommandFailure::new(LIMIT, format!("the undo has {bytes} bytes, its topic takes {room}"))),
         None => Ok(()),
     }
 }
 
 /// Whether a value that an expression made can be recorded, and published in the outcome event; `what` names it.
-pub(super) fn value_within_limit(what: &str, value: &Value) -> Result<(), Failure> {
-    Extent::of(value).check(what, Extent { bytes: ENVELOPE_BYTES, levels: 1 })
+pub(super) fn value_within_limit(what: &str, value: &Value) -> Result<(), CommandFailure> {
+    ValueExtent::of(value).check(what, ValueExtent { bytes: ENVELOPE_BYTES, levels: 1 })
 }
 
 /// How far a value reaches.
 #[derive(Clone, Copy, Debug, Default)]
-struct Extent {
+struct ValueExtent {
     bytes: usize,
     levels: usize,
 }
 
-impl Extent {
-    fn of(value: &Value) -> Extent {
-        Extent { bytes: size_bytes(value), levels: json::depth(value) }
+impl ValueExtent {
+    fn of(value: &Value) -> ValueExtent {
+        ValueExtent { bytes: size_bytes(value), levels: json::depth(value) }
     }
 
-    fn check(self, what: &str, wrapping: Extent) -> Result<(), Failure> {
+    fn check(self, what: &str, wrapping: ValueExtent) -> Result<(), CommandFailure> {
         let bytes = self.bytes.saturating_add(wrapping.bytes);
         let levels = self.levels + wrapping.levels;
         if bytes > REQUEST_LIMIT_BYTES {
-            return Err(Failure::new(LIMIT, format!("{what} has {bytes} bytes, the limit is {REQUEST_LIMIT_BYTES}")));
+            return Err(CommandFailure::new(
+                LIMIT,
+                format!("{what} has {bytes} bytes, the limit is {REQUEST_LIMIT_BYTES}"),
+            ));
         }
         if levels > MAX_DEPTH {
-            return Err(Failure::new(LIMIT, format!("{what} nests {levels} levels deep, the limit is {MAX_DEPTH}")));
+            return Err(CommandFailure::new(
+                LIMIT,
+                format!("{what} nests {levels} levels deep, the limit is {MAX_DEPTH}"),
+            ));
         }
         Ok(())
     }

@@ -2,48 +2,50 @@
 //!
 //! A saga stays what it is: what is applied stays, what has begun keeps its place and its request. Only what has not begun may be another.
 
-use super::{Draft, Ignored, Outcome, Refused, Stop, operator};
+use super::{ActRefusal, DecisionDraft, DecisionOutcome, IgnoreReason, NoDecision, operator};
 use crate::{
-    command::{CommandRef, Request},
-    definition::{Action, Effects, Step, Whom},
-    event::Event,
+    command::{CommandRef, CommandRequest},
+    definition::{ParticipantSelector, StepAction, StepCompensation, StepDefinition},
+    event::SagaEvent,
     id::StepIndex,
     input::OperatorAct,
-    state::{Course, Phase, Plan, State, StepState},
+    state::{CommandPhase, SagaPhase, SagaPlan, SagaState, StepState},
 };
 
 /// Retries by `mended`, if it fits. `state` is evolved if and only if something is decided.
 pub(super) fn retry(
-    plan: &Plan,
-    mended: &Plan,
-    state: &mut State,
+    plan: &SagaPlan,
+    mended: &SagaPlan,
+    state: &mut SagaState,
     act: &OperatorAct,
-    context: &mut super::Context<'_>,
-) -> Outcome {
+    context: &mut super::DecisionContext<'_>,
+) -> DecisionOutcome {
     if let Err(stop) = operator::is_new(plan, state, act) {
         return stop.into();
     }
     if act.about.is_some() {
-        return Outcome::Refused(Refused::because("a retry by another definition is of all that waits: name no step"));
+        return DecisionOutcome::Refused(ActRefusal::because(
+            "a retry by another definition is of all that waits: name no step",
+        ));
     }
     if let Err(why) = fits(plan, mended, state) {
-        return Outcome::Refused(Refused::because(format!("the definition does not fit: {why}")));
+        return DecisionOutcome::Refused(ActRefusal::because(format!("the definition does not fit: {why}")));
     }
     let parked_for: Vec<CommandRef> = state.ended_badly(plan).collect();
-    let mut draft = Draft::new(mended, state, context);
+    let mut draft = DecisionDraft::new(mended, state, context);
     let (definition, policies) = (mended.definition.hash.clone(), mended.policies_hash.clone());
-    draft.emit(Event::DefinitionChanged { definition, policies });
+    draft.emit(SagaEvent::DefinitionChanged { definition, policies });
     match draft.retry(act, &parked_for) {
         Ok(()) => {}
         // What can be retried has been looked at, and the change is on record in any case.
-        Err(Stop::Ignored(_) | Stop::Refused(_)) => {}
+        Err(NoDecision::Ignored(_) | NoDecision::Refused(_)) => {}
     }
     draft.advance();
-    draft.finish().map_or(Outcome::Ignored(Ignored::NotDue), Outcome::Decided)
+    draft.finish().map_or(DecisionOutcome::Ignored(IgnoreReason::NotDue), DecisionOutcome::Decided)
 }
 
 /// Whether the saga can go on by `mended`; otherwise why not.
-fn fits(plan: &Plan, mended: &Plan, state: &State) -> Result<(), String> {
+fn fits(plan: &SagaPlan, mended: &SagaPlan, state: &SagaState) -> Result<(), String> {
     if plan == mended {
         return Err("the saga runs by this definition already; retry without it".to_owned());
     }
@@ -64,17 +66,19 @@ fn fits(plan: &Plan, mended: &Plan, state: &State) -> Result<(), String> {
     Ok(())
 }
 
-fn waits_for_somebody(state: &State) -> Result<(), String> {
-    let rests = |phase: &Phase| matches!(phase, Phase::Held { .. } | Phase::Resting { .. });
+fn waits_for_somebody(state: &SagaState) -> Result<(), String> {
+    let rests = |phase: &CommandPhase| matches!(phase, CommandPhase::Held { .. } | CommandPhase::Resting { .. });
     match &state.course {
-        Course::Parked { .. } => Ok(()),
-        Course::Forward | Course::Compensating { .. } if state.commands().any(|(_, command)| rests(&command.phase)) => {
+        SagaPhase::Parked { .. } => Ok(()),
+        SagaPhase::Forward | SagaPhase::Compensating { .. }
+            if state.commands().any(|(_, command)| rests(&command.phase)) =>
+        {
             Ok(())
         }
-        Course::Forward | Course::Compensating { .. } => {
+        SagaPhase::Forward | SagaPhase::Compensating { .. } => {
             Err("nothing to retry: no command failed or waits for its next attempt".to_owned())
         }
-        Course::OutcomeDue { .. } | Course::Ended(_) => Err("the saga is at its end".to_owned()),
+        SagaPhase::OutcomeDue { .. } | SagaPhase::Ended(_) => Err("the saga is at its end".to_owned()),
     }
 }
 
@@ -84,7 +88,7 @@ fn is_known(step: &StepState) -> bool {
 }
 
 /// Rows of the journal name steps by their places.
-fn same_place<'m>(index: StepIndex, was: &Step, mended: &'m Plan) -> Result<&'m Step, String> {
+fn same_place<'m>(index: StepIndex, was: &StepDefinition, mended: &'m SagaPlan) -> Result<&'m StepDefinition, String> {
     let there = mended.definition.steps.get(index.at());
     there.filter(|step| step.name == was.name).ok_or_else(|| {
         let name = &was.name;
@@ -99,12 +103,12 @@ fn same_place<'m>(index: StepIndex, was: &Step, mended: &'m Plan) -> Result<&'m 
     })
 }
 
-fn keeps_its_kind(was: &Step, is: &Step, step: &StepState) -> Result<(), String> {
+fn keeps_its_kind(was: &StepDefinition, is: &StepDefinition, step: &StepState) -> Result<(), String> {
     let name = &was.name;
     if was.side != is.side {
         return Err(format!("step `{name}` has begun, and there it stands elsewhere relative to the pivot"));
     }
-    let has_begun = step.forward.request.is_some() || matches!(step.forward.phase, Phase::Sleeping { .. });
+    let has_begun = step.forward.request.is_some() || matches!(step.forward.phase, CommandPhase::Sleeping { .. });
     if has_begun && kind(&was.action) != kind(&is.action) {
         return Err(format!(
             "step `{name}` has begun as one that {}, and there it {}",
@@ -115,16 +119,16 @@ fn keeps_its_kind(was: &Step, is: &Step, step: &StepState) -> Result<(), String>
     Ok(())
 }
 
-fn kind(action: &Action) -> &'static str {
+fn kind(action: &StepAction) -> &'static str {
     match action {
-        Action::Call(_) => "asks a participant",
-        Action::Wait(_) => "waits",
-        Action::Publish { .. } => "publishes",
+        StepAction::Call(_) => "asks a participant",
+        StepAction::Wait(_) => "waits",
+        StepAction::Publish { .. } => "publishes",
     }
 }
 
 /// What is applied, or may be, can be undone as before.
-fn keeps_its_way_back(was: &Step, is: &Step, step: &StepState) -> Result<(), String> {
+fn keeps_its_way_back(was: &StepDefinition, is: &StepDefinition, step: &StepState) -> Result<(), String> {
     let may_be = step.may_be_applied() || step.forward.is_open();
     let needs = was.has_undo() && may_be && !step.undo.is_settled() || step.undo.request.is_some();
     if needs && !is.has_undo() {
@@ -137,15 +141,18 @@ fn keeps_its_way_back(was: &Step, is: &Step, step: &StepState) -> Result<(), Str
 }
 
 /// Whether the undo goes where it went, or to the participant that was sent the do: nobody else knows what to undo.
-fn goes_to_who_did_it(was: &Step, is: &Step, step: &StepState) -> bool {
-    let (Effects::Undo(before), Effects::Undo(now)) = (&was.effects, &is.effects) else { return true };
-    let did = step.forward.request.as_deref().and_then(Request::participant);
-    let is_who_did = matches!(now.call.target.whom(), Whom::Participant(name) if Some(name.as_str()) == did);
+fn goes_to_who_did_it(was: &StepDefinition, is: &StepDefinition, step: &StepState) -> bool {
+    let (StepCompensation::Undo(before), StepCompensation::Undo(now)) = (&was.effects, &is.effects) else {
+        return true;
+    };
+    let did = step.forward.request.as_deref().and_then(CommandRequest::participant);
+    let is_who_did =
+        matches!(now.call.target.whom(), ParticipantSelector::Participant(name) if Some(name.as_str()) == did);
     before.call.target.whom() == now.call.target.whom() || is_who_did
 }
 
 /// What it waited for has been; what is new comes after it.
-fn follows_what_has_begun(is: &Step, mended: &Plan, state: &State) -> Result<(), String> {
+fn follows_what_has_begun(is: &StepDefinition, mended: &SagaPlan, state: &SagaState) -> Result<(), String> {
     let has_begun = |before: &&StepIndex| state.steps.get(before.at()).is_some_and(is_known);
     match is.after.iter().find(|before| !has_begun(before)) {
         None => Ok(()),

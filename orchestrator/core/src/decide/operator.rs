@@ -1,30 +1,30 @@
 //! Operators' acts. Each is an input with an id, a person and a reason; the same id changes nothing twice.
 
-use super::{Ignored, Refused, Stop, draft::Draft};
+use super::{ActRefusal, IgnoreReason, NoDecision, draft::DecisionDraft};
 use crate::{
-    command::{CommandRef, Direction},
-    event::{End, Event, OperatorAction, ParkReason},
-    input::{About, OperatorAct},
-    state::{Consequence, Course, Heading, Phase, Plan, State, view},
+    command::{CommandDirection, CommandRef},
+    event::{OperatorAction, ParkReason, SagaEnd, SagaEvent},
+    input::{ActTarget, OperatorAct},
+    state::{CommandPhase, FailureConsequence, SagaDirection, SagaPhase, SagaPlan, SagaState, view},
 };
 
 /// An act whose id is on record is that act, or a mistake.
-pub(super) fn is_new(plan: &Plan, state: &State, act: &OperatorAct) -> Result<(), Stop> {
+pub(super) fn is_new(plan: &SagaPlan, state: &SagaState, act: &OperatorAct) -> Result<(), NoDecision> {
     let Some(acted) = state.acts.find(&act.id) else { return Ok(()) };
-    let named = |about: &About, it: CommandRef| {
+    let named = |about: &ActTarget, it: CommandRef| {
         plan.definition.step(it.step).name == about.step && about.direction.is_none_or(|said| said == it.direction)
     };
     let same_step = act.about.as_ref().is_none_or(|about| acted.command.is_none_or(|it| named(about, it)));
     if acted.action == act.action && same_step {
-        return Err(Ignored::Repeated.into());
+        return Err(IgnoreReason::Repeated.into());
     }
     let before = view::acted(plan, acted.action, acted.command);
-    Err(Refused::because(format!("the id `{}` is that of a {before} on record: another act has another id", act.id))
+    Err(ActRefusal::because(format!("the id `{}` is that of a {before} on record: another act has another id", act.id))
         .into())
 }
 
-impl Draft<'_, '_> {
-    pub(super) fn operator(&mut self, act: &OperatorAct) -> Result<(), Stop> {
+impl DecisionDraft<'_, '_> {
+    pub(super) fn operator(&mut self, act: &OperatorAct) -> Result<(), NoDecision> {
         is_new(self.plan, self.state, act)?;
         match act.action {
             OperatorAction::Retry => self.retry(act, &[]),
@@ -33,8 +33,11 @@ impl Draft<'_, '_> {
             OperatorAction::Abandon => {
                 on_the_whole(act)?;
                 let is_on_its_way = match &self.state.course {
-                    Course::OutcomeDue { waits, .. } => waits.is_none() || self.state.outcome_is_out,
-                    Course::Forward | Course::Compensating { .. } | Course::Parked { .. } | Course::Ended(_) => false,
+                    SagaPhase::OutcomeDue { waits, .. } => waits.is_none() || self.state.outcome_is_out,
+                    SagaPhase::Forward
+                    | SagaPhase::Compensating { .. }
+                    | SagaPhase::Parked { .. }
+                    | SagaPhase::Ended(_) => false,
                 };
                 self.acted(act, None);
                 // The broker may have the outcome event already: what it says decides how the saga ends.
@@ -48,55 +51,57 @@ impl Draft<'_, '_> {
 
     fn acted(&mut self, act: &OperatorAct, command: Option<CommandRef>) {
         let OperatorAct { id, who, reason, action, about: _ } = act.clone();
-        self.emit(Event::OperatorActed { id, who, reason, action, command });
+        self.emit(SagaEvent::OperatorActed { id, who, reason, action, command });
     }
 
     pub(super) fn abandoned(&mut self, who: &str, reason: &str) {
         let left = self.left_undone();
-        self.emit(Event::SagaEnded { end: End::Abandoned { who: who.into(), reason: reason.into(), left } });
+        self.emit(SagaEvent::SagaEnded { end: SagaEnd::Abandoned { who: who.into(), reason: reason.into(), left } });
     }
 
     /// The command that the act names, which has to be one `of` these.
-    fn named(&self, about: &About, of: &[CommandRef]) -> Result<CommandRef, Stop> {
+    fn named(&self, about: &ActTarget, of: &[CommandRef]) -> Result<CommandRef, NoDecision> {
         let Some(step) = self.plan.definition.find(&about.step) else {
-            return Err(Refused::because(format!("the saga has no step `{}`", about.step)).into());
+            return Err(ActRefusal::because(format!("the saga has no step `{}`", about.step)).into());
         };
         let is_it = |it: &&CommandRef| it.step == step && about.direction.is_none_or(|said| said == it.direction);
         of.iter().find(is_it).copied().ok_or_else(|| {
             let (named, instead) = (view::about(about), self.instead(of));
-            Refused::because(format!("{named} is not what it waits for: {instead}")).into()
+            ActRefusal::because(format!("{named} is not what it waits for: {instead}")).into()
         })
     }
 
     /// What the saga waits for, where it is not what an act names.
     fn instead(&self, of: &[CommandRef]) -> String {
         match (&self.state.course, of) {
-            (Course::Parked { reason, .. }, []) => format!("it is parked because {}", view::parked(self.plan, reason)),
+            (SagaPhase::Parked { reason, .. }, []) => {
+                format!("it is parked because {}", view::parked(self.plan, reason))
+            }
             (_, []) => "nothing failed or waits".into(),
             (_, of) => view::commands(self.plan, self.state, of),
         }
     }
 
     /// What the saga could be retried for; `also` are dos that it was parked for by the definition before.
-    fn to_retry(&self, also: &[CommandRef]) -> Result<Vec<CommandRef>, Stop> {
+    fn to_retry(&self, also: &[CommandRef]) -> Result<Vec<CommandRef>, NoDecision> {
         match &self.state.course {
-            Course::Parked { was: Heading::Forward, .. } => {
+            SagaPhase::Parked { was: SagaDirection::Forward, .. } => {
                 let required: Vec<CommandRef> = self.state.ended_badly(self.plan).collect();
                 let optional_now = also.iter().copied().filter(|it| !required.contains(it));
                 let undos = self.state.undos_given_up(self.plan);
                 Ok(required.iter().copied().chain(optional_now).chain(undos).collect())
             }
-            Course::Parked { was: Heading::Back(_), .. } => Ok(self.state.undos_given_up(self.plan)),
-            Course::Forward | Course::Compensating { .. } => self.resting_commands(),
-            Course::OutcomeDue { .. } | Course::Ended(_) => {
+            SagaPhase::Parked { was: SagaDirection::Back(_), .. } => Ok(self.state.undos_given_up(self.plan)),
+            SagaPhase::Forward | SagaPhase::Compensating { .. } => self.resting_commands(),
+            SagaPhase::OutcomeDue { .. } | SagaPhase::Ended(_) => {
                 let why = "nothing to retry: the outcome event is offered to the broker until it takes it";
-                Err(Refused::because(why).into())
+                Err(ActRefusal::because(why).into())
             }
         }
     }
 
-    /// Tries again what failed or waits; `also` as in [`Draft::to_retry`].
-    pub(super) fn retry(&mut self, act: &OperatorAct, also: &[CommandRef]) -> Result<(), Stop> {
+    /// Tries again what failed or waits; `also` as in [`DecisionDraft::to_retry`].
+    pub(super) fn retry(&mut self, act: &OperatorAct, also: &[CommandRef]) -> Result<(), NoDecision> {
         let failed = self.to_retry(also)?;
         let only = act.about.as_ref().map(|about| self.named(about, &failed)).transpose()?;
         only.map_or(Ok(()), |only| self.can_be_alone(only))?;
@@ -104,8 +109,8 @@ impl Draft<'_, '_> {
         for command in only.map_or(failed, |only| vec![only]) {
             // The one before may have parked the saga again, or sent it back.
             let wanted = match command.direction {
-                Direction::Do => matches!(self.state.course, Course::Forward),
-                Direction::Undo => !matches!(self.state.course, Course::Parked { .. }),
+                CommandDirection::Do => matches!(self.state.course, SagaPhase::Forward),
+                CommandDirection::Undo => !matches!(self.state.course, SagaPhase::Parked { .. }),
             };
             if wanted {
                 self.offer_again(command);
@@ -115,46 +120,46 @@ impl Draft<'_, '_> {
     }
 
     /// A do that is tried again while another one sends the saga back would be undone at once.
-    fn can_be_alone(&self, only: CommandRef) -> Result<(), Stop> {
+    fn can_be_alone(&self, only: CommandRef) -> Result<(), NoDecision> {
         let sends_back =
-            |it: &CommandRef| *it != only && self.state.consequence(self.plan, it.step) == Consequence::GoesBack;
-        let is_forward = matches!(self.state.course, Course::Parked { was: Heading::Forward, .. });
+            |it: &CommandRef| *it != only && self.state.consequence(self.plan, it.step) == FailureConsequence::GoesBack;
+        let is_forward = matches!(self.state.course, SagaPhase::Parked { was: SagaDirection::Forward, .. });
         match self.state.ended_badly(self.plan).find(sends_back) {
             Some(other) if is_forward => {
                 let other = view::commands(self.plan, self.state, &[other]);
                 let why = format!("{other} would send the saga back at once: retry without a step tries both again");
-                Err(Refused::because(why).into())
+                Err(ActRefusal::because(why).into())
             }
             Some(_) | None => Ok(()),
         }
     }
 
-    fn resting_commands(&self) -> Result<Vec<CommandRef>, Stop> {
-        let rests = |phase: &Phase| matches!(phase, Phase::Held { .. } | Phase::Resting { .. });
+    fn resting_commands(&self) -> Result<Vec<CommandRef>, NoDecision> {
+        let rests = |phase: &CommandPhase| matches!(phase, CommandPhase::Held { .. } | CommandPhase::Resting { .. });
         let resting: Vec<CommandRef> =
             self.state.commands().filter(|(_, command)| rests(&command.phase)).map(|(command, _)| command).collect();
         if resting.is_empty() {
-            return Err(Refused::because("nothing to retry: no command failed or waits for its next attempt").into());
+            return Err(ActRefusal::because("nothing to retry: no command failed or waits for its next attempt").into());
         }
         Ok(resting)
     }
 
-    fn skip(&mut self, act: &OperatorAct) -> Result<(), Stop> {
-        let Course::Parked { reason, .. } = self.state.course.clone() else {
+    fn skip(&mut self, act: &OperatorAct) -> Result<(), NoDecision> {
+        let SagaPhase::Parked { reason, .. } = self.state.course.clone() else {
             let why = match self.state.refuses_cancel(self.plan) {
-                None => "only a parked saga has a step to skip; cancel undoes it, abandon ends it as it is",
-                Some(_) => "only a parked saga has a step to skip; abandon ends it as it is",
+                None => "only a parked saga has a step to skip; cancel undoes it, abandon ends it is",
+                Some(_) => "only a parked saga has a step to skip; abandon ends it is",
             };
-            return Err(Refused::because(why).into());
+            return Err(ActRefusal::because(why).into());
         };
         let command = self.to_skip(act, &reason)?;
         self.acted(act, command);
         match (command, reason) {
-            (Some(CommandRef { step, direction: Direction::Do }), _) => self.skip_do(step),
+            (Some(CommandRef { step, direction: CommandDirection::Do }), _) => self.skip_do(step),
             (Some(CommandRef { step, direction }), _) => {
-                self.emit(Event::StepSkipped { step, direction, in_doubt: false });
+                self.emit(SagaEvent::StepSkipped { step, direction, in_doubt: false });
             }
-            (None, ParkReason::Output { .. }) => self.end(End::Completed { output: serde_json::Value::Null }),
+            (None, ParkReason::Output { .. }) => self.end(SagaEnd::Completed { output: serde_json::Value::Null }),
             (
                 None,
                 ParkReason::StepFailed { .. }
@@ -168,7 +173,7 @@ impl Draft<'_, '_> {
 
     /// The command that the skip settles: the one that it names, or the only one that needs a person. `None` where it is no step that the saga
     /// is parked for.
-    fn to_skip(&self, act: &OperatorAct, reason: &ParkReason) -> Result<Option<CommandRef>, Stop> {
+    fn to_skip(&self, act: &OperatorAct, reason: &ParkReason) -> Result<Option<CommandRef>, NoDecision> {
         let needs = self.state.needs_person(self.plan);
         match (&act.about, needs.as_slice()) {
             (Some(about), needs) => self.named(about, needs).map(Some),
@@ -177,7 +182,7 @@ impl Draft<'_, '_> {
             (None, [only]) => Ok(Some(*only)),
             (None, several) => {
                 let several = view::commands(self.plan, self.state, several);
-                Err(Refused::because(format!("several steps need a person: {several}. Name the one to skip")).into())
+                Err(ActRefusal::because(format!("several steps need a person: {several}. Name the one to skip")).into())
             }
         }
     }
@@ -186,18 +191,18 @@ impl Draft<'_, '_> {
     fn skip_do(&mut self, step: crate::id::StepIndex) {
         let state = self.state.step(step);
         match (self.state.consequence(self.plan, step), state.ended_badly().cloned()) {
-            (Consequence::ParksInDoubt, Some(failure)) => self.go_back(step, failure),
-            (Consequence::ParksInDoubt | Consequence::Parks | Consequence::GoesBack, _) => {
+            (FailureConsequence::ParksInDoubt, Some(failure)) => self.go_back(step, failure),
+            (FailureConsequence::ParksInDoubt | FailureConsequence::Parks | FailureConsequence::GoesBack, _) => {
                 let in_doubt = state.may_be_applied();
-                self.emit(Event::StepSkipped { step, direction: Direction::Do, in_doubt });
+                self.emit(SagaEvent::StepSkipped { step, direction: CommandDirection::Do, in_doubt });
             }
         }
     }
 
     /// What follows from a cancel follows at once, or after the answer of a pivot that is out.
-    fn cancel(&mut self, act: &OperatorAct) -> Result<(), Stop> {
+    fn cancel(&mut self, act: &OperatorAct) -> Result<(), NoDecision> {
         match self.state.refuses_cancel(self.plan) {
-            Some(why) => Err(Refused::because(why).into()),
+            Some(why) => Err(ActRefusal::because(why).into()),
             None => {
                 self.acted(act, None);
                 Ok(())
@@ -206,31 +211,31 @@ impl Draft<'_, '_> {
     }
 }
 
-fn on_the_whole(act: &OperatorAct) -> Result<(), Stop> {
+fn on_the_whole(act: &OperatorAct) -> Result<(), NoDecision> {
     match &act.about {
-        Some(_) => Err(Refused::because("cancel and abandon are about the whole saga, and name no step").into()),
+        Some(_) => Err(ActRefusal::because("cancel and abandon are about the whole saga, and name no step").into()),
         None => Ok(()),
     }
 }
 
-impl State {
+impl SagaState {
     /// Why a cancel would be refused.
-    pub(crate) fn refuses_cancel(&self, plan: &Plan) -> Option<&'static str> {
+    pub(crate) fn refuses_cancel(&self, plan: &SagaPlan) -> Option<&'static str> {
         if self.pivot_passed(plan) {
-            return Some("the pivot is passed: the saga only goes forward; abandon ends it as it is");
+            return Some("the pivot is passed: the saga only goes forward; abandon ends it is");
         }
         match &self.course {
-            Course::OutcomeDue { .. } | Course::Ended(_) => Some("the saga is at its end"),
-            Course::Parked { reason: ParkReason::PivotUnknown { .. }, .. } => Some(
+            SagaPhase::OutcomeDue { .. } | SagaPhase::Ended(_) => Some("the saga is at its end"),
+            SagaPhase::Parked { reason: ParkReason::PivotUnknown { .. }, .. } => Some(
                 "whether the pivot happened is not known: retry asks again; skip, once you know that it did not happen, undoes the rest",
             ),
-            Course::Parked { reason: ParkReason::UndoFailed { .. }, was: Heading::Back(_), .. } => {
+            SagaPhase::Parked { reason: ParkReason::UndoFailed { .. }, was: SagaDirection::Back(_), .. } => {
                 Some("undos gave up: retry tries them again; skip, once they are done by hand, goes on")
             }
-            Course::Compensating { .. } | Course::Parked { was: Heading::Back(_), .. } => {
+            SagaPhase::Compensating { .. } | SagaPhase::Parked { was: SagaDirection::Back(_), .. } => {
                 Some("the saga is being undone already")
             }
-            Course::Forward | Course::Parked { was: Heading::Forward, .. } => None,
+            SagaPhase::Forward | SagaPhase::Parked { was: SagaDirection::Forward, .. } => None,
         }
     }
 }

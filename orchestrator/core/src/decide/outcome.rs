@@ -1,7 +1,7 @@
 //! The outcome event that a broker will never take as it is.
 
 use crate::{
-    command::{Failure, Request},
+    command::{CommandFailure, CommandRequest},
     state::OutcomeForm,
 };
 use serde_json::{Value, json};
@@ -10,27 +10,27 @@ use serde_json::{Value, json};
 const MESSAGE_BYTES: usize = 256;
 
 /// The same event without the saga's output, which says so in `outputOmitted`; `None` if it is that already, or is no smaller by it.
-pub(super) fn shortened(request: &Request, form: OutcomeForm, why: &Failure) -> Option<Request> {
-    let Request::Publish { topic, event_type, key, body } = request else { return None };
+pub(super) fn shortened(request: &CommandRequest, form: OutcomeForm, why: &CommandFailure) -> Option<CommandRequest> {
+    let CommandRequest::Publish { topic, event_type, key, body } = request else { return None };
     let (topic, event_type, key) = (topic.clone(), event_type.clone(), key.clone());
     let short = without_output(body, why);
     let is_smaller = || short.to_string().len() < body.to_string().len();
     match form {
-        OutcomeForm::Whole if is_smaller() => Some(Request::Publish { topic, event_type, key, body: short }),
+        OutcomeForm::Whole if is_smaller() => Some(CommandRequest::Publish { topic, event_type, key, body: short }),
         OutcomeForm::Whole | OutcomeForm::WithoutOutput => None,
     }
 }
 
 /// What a person should know of it.
-pub(super) fn incident(failure: &Failure, shortened: Option<&Request>) -> Failure {
+pub(super) fn incident(failure: &CommandFailure, shortened: Option<&CommandRequest>) -> CommandFailure {
     let what = match shortened {
         Some(_) => "the outcome event is published without its output",
         None => "the outcome event is not published",
     };
-    Failure { message: format!("{what}: {}", failure.message), ..failure.clone() }
+    CommandFailure { message: format!("{what}: {}", failure.message), ..failure.clone() }
 }
 
-fn without_output(body: &Value, why: &Failure) -> Value {
+fn without_output(body: &Value, why: &CommandFailure) -> Value {
     let mut short = body.clone();
     short["output"] = Value::Null;
     short["outputOmitted"] = json!({"code": why.code, "message": beginning(&why.message)});

@@ -1,10 +1,10 @@
 //! A record that came under the key of a saga with another payload: what somebody ordered and nobody does.
 
-use super::{Context, Ignored, Outcome, draft::Draft};
+use super::{DecisionContext, DecisionOutcome, IgnoreReason, draft::DecisionDraft};
 use crate::{
-    command::Failure,
+    command::CommandFailure,
     incident::{IncidentKind, KEY_TAKEN},
-    state::{Plan, State},
+    state::{SagaPlan, SagaState},
 };
 
 /// Records of this kind that are put on record, of each saga: enough to see what the producer does. Whoever sends ten thousand must not write
@@ -13,24 +13,24 @@ pub const KEY_TAKEN_KEPT: usize = 8;
 
 /// Also after the saga's end, where it changes nothing else. A record that is read again is on record once.
 pub(super) fn key_taken(
-    plan: &Plan,
-    state: &mut State,
-    context: &mut Context<'_>,
+    plan: &SagaPlan,
+    state: &mut SagaState,
+    context: &mut DecisionContext<'_>,
     record: &str,
     payload: &str,
-) -> Outcome {
+) -> DecisionOutcome {
     let what = format!("record {record} with another payload ({payload}) came under this key, and is ignored");
-    let kind = |incident: &&crate::state::Incident| {
+    let kind = |incident: &&crate::state::SagaIncident| {
         IncidentKind::of(incident.direction, &incident.failure) == IncidentKind::KeyTaken
     };
     let kept: Vec<&str> = state.incidents.iter().filter(kind).map(|it| it.failure.message.as_str()).collect();
     let is_full = kept.len() >= KEY_TAKEN_KEPT;
     if is_full || kept.iter().any(|message| message.starts_with(&what)) {
-        return Outcome::Ignored(Ignored::KeyTaken { is_full });
+        return DecisionOutcome::Ignored(IgnoreReason::KeyTaken { is_full });
     }
     let is_last = kept.len() + 1 == KEY_TAKEN_KEPT;
     let what = if is_last { format!("{what}; further ones are counted, and not on record") } else { what };
-    let mut draft = Draft::new(plan, state, context);
-    draft.incident(None, Failure::new(KEY_TAKEN, what));
-    draft.finish().map_or(Outcome::Ignored(Ignored::KeyTaken { is_full }), Outcome::Decided)
+    let mut draft = DecisionDraft::new(plan, state, context);
+    draft.incident(None, CommandFailure::new(KEY_TAKEN, what));
+    draft.finish().map_or(DecisionOutcome::Ignored(IgnoreReason::KeyTaken { is_full }), DecisionOutcome::Decided)
 }

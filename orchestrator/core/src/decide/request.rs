@@ -1,14 +1,14 @@
 //! Beginning a command: evaluate what is sent, once, and record it before it leaves.
 
-use super::{Admission, Asking, Ignored, answer::Ended, draft::Draft, limit};
+use super::{AdmissionRequest, AdmissionVerdict, IgnoreReason, answer::FinalFailure, draft::DecisionDraft, limit};
 use crate::{
-    command::{CommandRef, Direction, EXPRESSION, Failure, Guard, Method, Request},
-    definition::{Action, Call, Effects, Target},
-    event::{Ending, Event},
-    expression::{Expression, Scope, Template},
+    command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, EXPRESSION, GuardKind, HttpMethod},
+    definition::{CallDefinition, CallTarget, StepAction, StepCompensation},
+    event::{NoRetryReason, SagaEvent},
+    expression::{CelExpression, ExpressionScope, ValueTemplate},
     id::StepIndex,
-    policy::{Attempts, RetryPolicy},
-    state::Phase,
+    policy::{AttemptLimit, RetryPolicy},
+    state::CommandPhase,
     time::Timestamp,
 };
 use serde_json::{Map, Value, json};
@@ -19,7 +19,7 @@ pub(super) const GONE: &str = "participant_gone";
 
 /// What expressions see of a step of its own, beside what all see.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Own<'v> {
+pub(super) struct StepScope<'v> {
     pub(super) input: Option<&'v Value>,
     pub(super) result: Option<&'v Value>,
     pub(super) do_id: Option<&'v str>,
@@ -28,21 +28,21 @@ pub(super) struct Own<'v> {
 }
 
 /// A request that is evaluated and can leave.
-pub(super) struct Evaluated {
-    pub(super) request: Request,
+pub(super) struct EvaluatedRequest {
+    pub(super) request: CommandRequest,
     /// Why it does without the result that there is.
-    pub(super) without_result: Option<Failure>,
+    pub(super) without_result: Option<CommandFailure>,
 }
 
-impl Draft<'_, '_> {
+impl DecisionDraft<'_, '_> {
     /// Whether the step's `if` holds; no `if` holds.
-    pub(super) fn condition(&self, step: StepIndex) -> Result<bool, Failure> {
+    pub(super) fn condition(&self, step: StepIndex) -> Result<bool, CommandFailure> {
         let Some(condition) = &self.plan.definition.step(step).condition else { return Ok(true) };
-        self.boolean(condition, "if", Own::default())
+        self.boolean(condition, "if", StepScope::default())
     }
 
     /// Whether the step's `check` accepts what the participant answered.
-    pub(super) fn check(&self, step: StepIndex, result: &Value) -> Result<(), Failure> {
+    pub(super) fn check(&self, step: StepIndex, result: &Value) -> Result<(), CommandFailure> {
         self.check_answer(step, result, self.state.step(step).forward.request.as_deref())
     }
 
@@ -51,71 +51,73 @@ impl Draft<'_, '_> {
         &self,
         step: StepIndex,
         result: &Value,
-        request: Option<&Request>,
-    ) -> Result<(), Failure> {
+        request: Option<&CommandRequest>,
+    ) -> Result<(), CommandFailure> {
         let Some(check) = &self.plan.definition.step(step).check else { return Ok(()) };
         let input = body_of(request);
         let do_id = self.state.command_id(self.plan, super::draft::forward(step)).to_string();
-        let own = Own { input: Some(input), result: Some(result), do_id: Some(&do_id), results: None };
+        let own = StepScope { input: Some(input), result: Some(result), do_id: Some(&do_id), results: None };
         let accepted = self.boolean(check, "check", own)?;
-        if accepted { Ok(()) } else { Err(Failure::new("check", format!("`{}` is false", check.source()))) }
+        if accepted { Ok(()) } else { Err(CommandFailure::new("check", format!("`{}` is false", check.source()))) }
     }
 
     /// The definition's `output`.
-    pub(super) fn output(&self) -> Result<Value, Failure> {
+    pub(super) fn output(&self) -> Result<Value, CommandFailure> {
         match &self.plan.definition.output {
             None => Ok(Value::Null),
             Some(output) => {
-                let output = self.render(output, "output", Own::default())?;
+                let output = self.render(output, "output", StepScope::default())?;
                 limit::value_within_limit("the output within its event", &output).map(|()| output)
             }
         }
     }
 
     /// What a command sends to `performer`.
-    pub(super) fn request(&self, command: CommandRef, performer: String) -> Result<Evaluated, Failure> {
+    pub(super) fn request(&self, command: CommandRef, performer: String) -> Result<EvaluatedRequest, CommandFailure> {
         let definition = self.plan.definition.step(command.step);
         match (command.direction, &definition.effects) {
-            (Direction::Do, Effects::Undo(undo)) => {
+            (CommandDirection::Do, StepCompensation::Undo(undo)) => {
                 let request = self.do_within_limit(&definition.action, performer)?;
                 self.leaves_way_back(command.step, &request, &undo.call)?;
-                Ok(Evaluated { request, without_result: None })
+                Ok(EvaluatedRequest { request, without_result: None })
             }
-            (Direction::Do, Effects::ReadOnly | Effects::Irreversible) => {
+            (CommandDirection::Do, StepCompensation::ReadOnly | StepCompensation::Irreversible) => {
                 let request = self.do_within_limit(&definition.action, performer)?;
-                Ok(Evaluated { request, without_result: None })
+                Ok(EvaluatedRequest { request, without_result: None })
             }
-            (Direction::Undo, Effects::Undo(undo)) => self.undo_within_limit(command.step, &undo.call, &performer),
-            (Direction::Undo, Effects::ReadOnly | Effects::Irreversible) => {
-                Err(Failure::new("no_undo", "the step has no undo"))
+            (CommandDirection::Undo, StepCompensation::Undo(undo)) => {
+                self.undo_within_limit(command.step, &undo.call, &performer)
+            }
+            (CommandDirection::Undo, StepCompensation::ReadOnly | StepCompensation::Irreversible) => {
+                Err(CommandFailure::new("no_undo", "the step has no undo"))
             }
         }
     }
 
-    fn do_within_limit(&self, action: &Action, performer: String) -> Result<Request, Failure> {
+    fn do_within_limit(&self, action: &StepAction, performer: String) -> Result<CommandRequest, CommandFailure> {
         let request = self.do_request(action, performer)?;
         limit::within_limit(&request).map(|()| request)
     }
 
-    fn do_request(&self, action: &Action, performer: String) -> Result<Request, Failure> {
+    fn do_request(&self, action: &StepAction, performer: String) -> Result<CommandRequest, CommandFailure> {
         match action {
-            Action::Call(call) => {
+            StepAction::Call(call) => {
                 let body = match &call.with {
-                    Some(with) => Some(self.render(with, "with", Own::default())?),
+                    Some(with) => Some(self.render(with, "with", StepScope::default())?),
                     None => default_body(&call.target, || json!({})),
                 };
-                self.call_request(&call.target, performer, body, Own::default())
+                self.call_request(&call.target, performer, body, StepScope::default())
             }
-            Action::Publish { topic, event_type, key, with } => Ok(Request::Publish {
+            StepAction::Publish { topic, event_type, key, with } => Ok(CommandRequest::Publish {
                 topic: topic.clone(),
                 event_type: event_type.clone(),
                 key: match key {
-                    Some(key) => key_text(&self.render(key, "key", Own::default())?)?,
+                    Some(key) => key_text(&self.render(key, "key", StepScope::default())?)?,
                     None => self.state.key.clone(),
                 },
-                body: self.render(with, "with", Own::default())?,
+                body: self.render(with, "with", StepScope::default())?,
             }),
-            Action::Wait(_) => Err(Failure::new(EXPRESSION, "a wait sends nothing")),
+            StepAction::Wait(_) => Err(CommandFailure::new(EXPRESSION, "a wait sends nothing")),
         }
     }
 
@@ -123,13 +125,13 @@ impl Draft<'_, '_> {
     pub(super) fn undo_request(
         &self,
         step: StepIndex,
-        call: &Call,
+        call: &CallDefinition,
         performer: &str,
-        own: Own<'_>,
-    ) -> Result<Request, Failure> {
+        own: StepScope<'_>,
+    ) -> Result<CommandRequest, CommandFailure> {
         let do_id = self.state.command_id(self.plan, super::draft::forward(step)).to_string();
         let (input, result) = (own.input.unwrap_or(&Value::Null), own.result.unwrap_or(&Value::Null));
-        let own = Own { input: Some(input), result: Some(result), do_id: Some(&do_id), ..own };
+        let own = StepScope { input: Some(input), result: Some(result), do_id: Some(&do_id), ..own };
         let body = match &call.with {
             Some(with) => Some(self.render(with, "undo.with", own)?),
             None => default_body(&call.target, || json!({"input": input, "result": result})),
@@ -138,45 +140,49 @@ impl Draft<'_, '_> {
     }
 
     /// What a fallback's expression comes out as.
-    pub(super) fn fallback_value(&self, template: &Template) -> Result<Value, Failure> {
-        let value = self.render(template, "fallback", Own::default())?;
+    pub(super) fn fallback_value(&self, template: &ValueTemplate) -> Result<Value, CommandFailure> {
+        let value = self.render(template, "fallback", StepScope::default())?;
         limit::value_within_limit("the fallback", &value).map(|()| value)
     }
 
     fn call_request(
         &self,
-        target: &Target,
+        target: &CallTarget,
         participant: String,
         body: Option<Value>,
-        own: Own<'_>,
-    ) -> Result<Request, Failure> {
+        own: StepScope<'_>,
+    ) -> Result<CommandRequest, CommandFailure> {
         match target {
-            Target::Kafka { command, .. } => {
-                Ok(Request::Kafka { participant, command: command.clone(), body: body.unwrap_or_else(|| json!({})) })
-            }
-            Target::Http { method, path, .. } => {
+            CallTarget::Kafka { command, .. } => Ok(CommandRequest::Kafka {
+                participant,
+                command: command.clone(),
+                body: body.unwrap_or_else(|| json!({})),
+            }),
+            CallTarget::Http { method, path, .. } => {
                 let path = self.in_scope(own, |scope| {
-                    path.render(scope).map_err(|error| Failure::new(EXPRESSION, format!("path: {error}")))
+                    path.render(scope).map_err(|error| CommandFailure::new(EXPRESSION, format!("path: {error}")))
                 })?;
-                Ok(Request::Http { participant, method: *method, path, body })
+                Ok(CommandRequest::Http { participant, method: *method, path, body })
             }
         }
     }
 
-    fn render(&self, template: &Template, place: &str, own: Own<'_>) -> Result<Value, Failure> {
+    fn render(&self, template: &ValueTemplate, place: &str, own: StepScope<'_>) -> Result<Value, CommandFailure> {
         self.in_scope(own, |scope| {
-            template.render(scope).map_err(|error| Failure::new(EXPRESSION, format!("{place}: {error}")))
+            template.render(scope).map_err(|error| CommandFailure::new(EXPRESSION, format!("{place}: {error}")))
         })
     }
 
-    fn boolean(&self, expression: &Expression, place: &str, own: Own<'_>) -> Result<bool, Failure> {
+    fn boolean(&self, expression: &CelExpression, place: &str, own: StepScope<'_>) -> Result<bool, CommandFailure> {
         self.in_scope(own, |scope| {
-            expression.evaluate_bool(scope).map_err(|error| Failure::new(EXPRESSION, format!("{place}: {error}")))
+            expression
+                .evaluate_bool(scope)
+                .map_err(|error| CommandFailure::new(EXPRESSION, format!("{place}: {error}")))
         })
     }
 
-    fn in_scope<T>(&self, own: Own<'_>, evaluate: impl FnOnce(&Scope<'_>) -> T) -> T {
-        evaluate(&Scope {
+    fn in_scope<T>(&self, own: StepScope<'_>, evaluate: impl FnOnce(&ExpressionScope<'_>) -> T) -> T {
+        evaluate(&ExpressionScope {
             event: Some(&self.state.trigger.event),
             record: Some(&self.state.seen.record),
             saga: Some(&self.state.seen.saga),
@@ -188,24 +194,27 @@ impl Draft<'_, '_> {
     }
 
     /// Asks the guard, then records the first attempt; a refusal is recorded instead and nothing leaves.
-    pub(super) fn begin(&mut self, command: CommandRef) -> Result<(), Ended> {
+    pub(super) fn begin(&mut self, command: CommandRef) -> Result<(), FinalFailure> {
         let performer = self.performer(command)?;
-        let evaluated =
-            self.request(command, performer).map_err(|failure| Ended { failure, ending: Ending::Definite })?;
-        let Evaluated { request, without_result } = evaluated;
+        let evaluated = self
+            .request(command, performer)
+            .map_err(|failure| FinalFailure { failure, ending: NoRetryReason::Definite })?;
+        let EvaluatedRequest { request, without_result } = evaluated;
         if self.answered_from_cache(command, &request) {
             return Ok(());
         }
         let CommandRef { step, direction } = command;
         let admission = self.admission(&request, command);
         match admission {
-            Admission::Admitted | Admission::Probe => {
-                let probe = admission == Admission::Probe;
-                self.emit(Event::StepStarted { step, direction, request, probe });
+            AdmissionVerdict::Admitted | AdmissionVerdict::Probe => {
+                let probe = admission == AdmissionVerdict::Probe;
+                self.emit(SagaEvent::StepStarted { step, direction, request, probe });
                 without_result.into_iter().for_each(|failure| self.incident(Some(command), failure));
             }
-            Admission::Refused { guard, not_before } => self.refused(command, &request, guard, not_before),
-            Admission::Gone => return Err(Ended { failure: gone(&request), ending: Ending::NeedsPerson }),
+            AdmissionVerdict::Refused { guard, not_before } => self.refused(command, &request, guard, not_before),
+            AdmissionVerdict::Gone => {
+                return Err(FinalFailure { failure: gone(&request), ending: NoRetryReason::NeedsPerson });
+            }
         }
         Ok(())
     }
@@ -217,23 +226,28 @@ impl Draft<'_, '_> {
         let Some(request) = it.request.clone() else { return };
         let admission = self.admission(&request, command);
         match admission {
-            Admission::Admitted | Admission::Probe => {
-                let probe = admission == Admission::Probe;
-                self.emit(Event::AttemptStarted { step: command.step, direction: command.direction, attempt, probe });
+            AdmissionVerdict::Admitted | AdmissionVerdict::Probe => {
+                let probe = admission == AdmissionVerdict::Probe;
+                self.emit(SagaEvent::AttemptStarted {
+                    step: command.step,
+                    direction: command.direction,
+                    attempt,
+                    probe,
+                });
             }
-            Admission::Refused { guard, not_before } => self.refused(command, &request, guard, not_before),
-            Admission::Gone => self.give_up(command, gone(&request), Ending::NeedsPerson),
+            AdmissionVerdict::Refused { guard, not_before } => self.refused(command, &request, guard, not_before),
+            AdmissionVerdict::Gone => self.give_up(command, gone(&request), NoRetryReason::NeedsPerson),
         }
     }
 
-    fn admission(&mut self, request: &Request, command: CommandRef) -> Admission {
+    fn admission(&mut self, request: &CommandRequest, command: CommandRef) -> AdmissionVerdict {
         let it = self.state.command(command);
         let (attempt, has_probed) = (it.attempt + 1, it.has_probed());
-        (self.context.admission)(Asking { whose: request.whose(), command, attempt, has_probed })
+        (self.context.admission)(AdmissionRequest { whose: request.whose(), command, attempt, has_probed })
     }
 
     /// A fallback that does not wait for the guard answers; otherwise the command waits.
-    fn refused(&mut self, command: CommandRef, request: &Request, guard: Guard, not_before: Timestamp) {
+    fn refused(&mut self, command: CommandRef, request: &CommandRequest, guard: GuardKind, not_before: Timestamp) {
         let never_left = self.state.command(command).attempt == 0;
         if !(never_left && self.answered_though_refused(command, guard)) {
             self.hold(command, request, guard, not_before);
@@ -241,14 +255,14 @@ impl Draft<'_, '_> {
     }
 
     /// A guard that refuses a command which it holds already is nothing new: what waits for a participant that is away for a day costs one row.
-    fn hold(&mut self, command: CommandRef, request: &Request, guard: Guard, not_before: Timestamp) {
+    fn hold(&mut self, command: CommandRef, request: &CommandRequest, guard: GuardKind, not_before: Timestamp) {
         if self.released == Some(command) && self.is_held_by(command, request, guard) {
-            self.still_held = Some(Ignored::StillHeld { guard, not_before });
+            self.still_held = Some(IgnoreReason::StillHeld { guard, not_before });
             return;
         }
         let ever_sent = self.state.command(command).attempt > 0;
         let rest = self.rest_of_refused(command);
-        self.emit(Event::StepWaiting {
+        self.emit(SagaEvent::StepWaiting {
             step: command.step,
             direction: command.direction,
             guard,
@@ -259,14 +273,16 @@ impl Draft<'_, '_> {
         });
     }
 
-    fn is_held_by(&self, command: CommandRef, request: &Request, guard: Guard) -> bool {
+    fn is_held_by(&self, command: CommandRef, request: &CommandRequest, guard: GuardKind) -> bool {
         match &self.state.command(command).phase {
-            Phase::Held { guard: by, participant, .. } => {
+            CommandPhase::Held { guard: by, participant, .. } => {
                 *by == guard && participant.as_deref() == request.participant()
             }
-            Phase::Idle | Phase::Attempting(_) | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Settled(_) => {
-                false
-            }
+            CommandPhase::Idle
+            | CommandPhase::Attempting(_)
+            | CommandPhase::Resting { .. }
+            | CommandPhase::Sleeping { .. }
+            | CommandPhase::Settled(_) => false,
         }
     }
 
@@ -285,37 +301,38 @@ impl Draft<'_, '_> {
 /// Rests between refusals of a guard: 1 s to 30 s. A participant that is well again is noticed within the longest.
 fn refusals() -> RetryPolicy {
     let (delay, max_delay) = (Duration::from_secs(1), Duration::from_secs(30));
-    RetryPolicy { attempts: Attempts::Forever, delay, max_delay, ..RetryPolicy::standard() }
+    RetryPolicy { attempts: AttemptLimit::Forever, delay, max_delay, ..RetryPolicy::standard() }
 }
 
-fn gone(request: &Request) -> Failure {
+fn gone(request: &CommandRequest) -> CommandFailure {
     let participant = request.participant().unwrap_or_default();
     let message =
         format!("participants.yaml has no `{participant}` that takes this command; bring it back, then retry");
-    Failure::new(GONE, message)
+    CommandFailure::new(GONE, message)
 }
 
 /// `input` in expressions: what the do was sent; `null` if it never was.
-pub(super) fn body_of(request: Option<&Request>) -> &Value {
+pub(super) fn body_of(request: Option<&CommandRequest>) -> &Value {
     match request {
-        Some(Request::Kafka { body, .. } | Request::Publish { body, .. }) => body,
-        Some(Request::Http { body, .. }) => body.as_ref().unwrap_or(&Value::Null),
+        Some(CommandRequest::Kafka { body, .. } | CommandRequest::Publish { body, .. }) => body,
+        Some(CommandRequest::Http { body, .. }) => body.as_ref().unwrap_or(&Value::Null),
         None => &Value::Null,
     }
 }
 
-fn default_body(target: &Target, body: impl FnOnce() -> Value) -> Option<Value> {
+fn default_body(target: &CallTarget, body: impl FnOnce() -> Value) -> Option<Value> {
     takes_body(target).then(body)
 }
 
-pub(super) fn takes_body(target: &Target) -> bool {
+pub(super) fn takes_body(target: &CallTarget) -> bool {
     match target {
-        Target::Http { method: Method::Delete | Method::Get, .. } => false,
-        Target::Http { method: Method::Post | Method::Put | Method::Patch, .. } | Target::Kafka { .. } => true,
+        CallTarget::Http { method: HttpMethod::Delete | HttpMethod::Get, .. } => false,
+        CallTarget::Http { method: HttpMethod::Post | HttpMethod::Put | HttpMethod::Patch, .. }
+        | CallTarget::Kafka { .. } => true,
     }
 }
 
-fn key_text(value: &Value) -> Result<String, Failure> {
+fn key_text(value: &Value) -> Result<String, CommandFailure> {
     match value {
         Value::String(text) if !text.is_empty() => Ok(text.clone()),
         Value::Number(number) => crate::json::integer_text(number).map(str::to_owned).ok_or_else(|| no_key(value)),
@@ -324,7 +341,10 @@ fn key_text(value: &Value) -> Result<String, Failure> {
     }
 }
 
-fn no_key(value: &Value) -> Failure {
+fn no_key(value: &Value) -> CommandFailure {
     let expected = "expected a string that is not empty, or an integer without point and exponent, or a boolean";
-    Failure::new(EXPRESSION, format!("key: {expected}, found {}", crate::expression::shorten(&value.to_string(), 80)))
+    CommandFailure::new(
+        EXPRESSION,
+        format!("key: {expected}, found {}", crate::expression::shorten(&value.to_string(), 80)),
+    )
 }

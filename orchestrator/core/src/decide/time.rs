@@ -1,37 +1,40 @@
 //! What the passing of time leads to. Stale timers change nothing.
 
-use super::{Ignored, Stop, answer::Bad, draft::Draft};
+use super::{IgnoreReason, NoDecision, answer::AttemptFailure, draft::DecisionDraft};
 use crate::{
-    command::{CommandRef, Direction, ErrorClass, Failure, Retryable},
-    event::{AttemptOutcome, Cause, Ending, Event},
-    state::{Course, Phase},
+    command::{CommandDirection, CommandFailure, CommandRef, ErrorClass, RetryAdvice},
+    event::{AttemptOutcome, CompensationCause, NoRetryReason, SagaEvent},
+    state::{CommandPhase, SagaPhase},
     time::Timestamp,
 };
 use serde_json::Value;
 
-impl Draft<'_, '_> {
-    pub(super) fn time_reached(&mut self) -> Result<(), Stop> {
+impl DecisionDraft<'_, '_> {
+    pub(super) fn time_reached(&mut self) -> Result<(), NoDecision> {
         match self.state.course {
-            Course::Forward | Course::Compensating { .. } => {}
-            Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => return Err(Ignored::NotDue.into()),
+            SagaPhase::Forward | SagaPhase::Compensating { .. } => {}
+            SagaPhase::Parked { .. } | SagaPhase::OutcomeDue { .. } | SagaPhase::Ended(_) => {
+                return Err(IgnoreReason::NotDue.into());
+            }
         }
         self.saga_time();
         let commands: Vec<CommandRef> = self.state.commands().map(|(command, _)| command).collect();
         for command in commands {
             // The times of a parked saga do not fire, from the moment that it parks.
-            if !matches!(self.state.course, Course::Parked { .. }) {
+            if !matches!(self.state.course, SagaPhase::Parked { .. }) {
                 self.command_time(command);
             }
         }
-        if self.is_empty() && !self.noted { Err(Ignored::NotDue.into()) } else { Ok(()) }
+        if self.is_empty() && !self.noted { Err(IgnoreReason::NotDue.into()) } else { Ok(()) }
     }
 
-    pub(super) fn released(&mut self, command: CommandRef) -> Result<(), Stop> {
-        let is_under_way = matches!(self.state.course, Course::Forward | Course::Compensating { .. });
-        let held = matches!(self.state.command(command).phase, Phase::Held { .. });
-        let given_up = command.direction == Direction::Do && matches!(self.state.course, Course::Compensating { .. });
+    pub(super) fn released(&mut self, command: CommandRef) -> Result<(), NoDecision> {
+        let is_under_way = matches!(self.state.course, SagaPhase::Forward | SagaPhase::Compensating { .. });
+        let held = matches!(self.state.command(command).phase, CommandPhase::Held { .. });
+        let given_up =
+            command.direction == CommandDirection::Do && matches!(self.state.course, SagaPhase::Compensating { .. });
         if !is_under_way || !held || given_up {
-            return Err(Ignored::NotDue.into());
+            return Err(IgnoreReason::NotDue.into());
         }
         self.released = Some(command);
         self.offer_again(command);
@@ -42,51 +45,58 @@ impl Draft<'_, '_> {
     }
 
     fn saga_time(&mut self) {
-        let is_forward = matches!(self.state.course, Course::Forward);
+        let is_forward = matches!(self.state.course, SagaPhase::Forward);
         let ends = self.state.deadline_due(self.plan, &self.context.answerable.outages);
         let is_over = ends.is_some_and(|end| self.is_over(end));
         if !is_forward || !is_over {
             return;
         }
         if self.state.pivot_passed(self.plan) {
-            let failure = Failure::new("overdue", "the saga's time ended after its pivot; it goes on");
-            self.emit(Event::SagaOverdue);
+            let failure = CommandFailure::new("overdue", "the saga's time ended after its pivot; it goes on");
+            self.emit(SagaEvent::SagaOverdue);
             self.incident(None, failure);
         } else {
-            self.turn_back(Cause::Timeout);
+            self.turn_back(CompensationCause::Timeout);
         }
     }
 
     fn command_time(&mut self, command: CommandRef) {
-        let going_back = matches!(self.state.course, Course::Compensating { .. });
+        let going_back = matches!(self.state.course, SagaPhase::Compensating { .. });
         let outages = &self.context.answerable.outages;
         if self.state.step_ends(self.plan, command, outages).is_some_and(|end| self.is_over(end)) {
-            let failure = Failure::new("timeout", "the step's time was over");
-            let ending = if self.state.command(command).needs_person { Ending::NeedsPerson } else { Ending::Exhausted };
+            let failure = CommandFailure::new("timeout", "the step's time was over");
+            let ending = if self.state.command(command).needs_person {
+                NoRetryReason::NeedsPerson
+            } else {
+                NoRetryReason::Exhausted
+            };
             self.give_up(command, failure, ending);
             return;
         }
         let pauses = &*self.state.pauses(outages, self.now);
         let due = |at: &Timestamp, now: Timestamp| *at <= now;
         match &self.state.command(command).phase {
-            Phase::Idle | Phase::Settled(_) => {}
+            CommandPhase::Idle | CommandPhase::Settled(_) => {}
             // What rests when the saga goes back is settled by the way back itself.
-            Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. }
-                if going_back && command.direction == Direction::Do => {}
-            Phase::Held { not_before, .. } if due(not_before, self.now) => self.offer_again(command),
-            Phase::Resting { until } if due(until, self.now) => self.offer_again(command),
-            Phase::Sleeping { until } if due(until, self.now) => self.emit(Event::StepSucceeded {
+            CommandPhase::Held { .. } | CommandPhase::Resting { .. } | CommandPhase::Sleeping { .. }
+                if going_back && command.direction == CommandDirection::Do => {}
+            CommandPhase::Held { not_before, .. } if due(not_before, self.now) => self.offer_again(command),
+            CommandPhase::Resting { until } if due(until, self.now) => self.offer_again(command),
+            CommandPhase::Sleeping { until } if due(until, self.now) => self.emit(SagaEvent::StepSucceeded {
                 step: command.step,
                 direction: command.direction,
                 result: Value::Null,
             }),
-            Phase::Attempting(attempting) if attempting.ends(pauses).is_some_and(|end| self.is_over(end)) => {
+            CommandPhase::Attempting(attempting) if attempting.ends(pauses).is_some_and(|end| self.is_over(end)) => {
                 self.attempt_timed_out(command);
             }
-            Phase::Attempting(attempting) if attempting.ask_at().is_some_and(|at| due(&at, self.now)) => {
+            CommandPhase::Attempting(attempting) if attempting.ask_at().is_some_and(|at| due(&at, self.now)) => {
                 self.ask(command);
             }
-            Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } | Phase::Attempting(_) => {}
+            CommandPhase::Held { .. }
+            | CommandPhase::Resting { .. }
+            | CommandPhase::Sleeping { .. }
+            | CommandPhase::Attempting(_) => {}
         }
     }
 
@@ -101,16 +111,21 @@ impl Draft<'_, '_> {
         let it = self.state.command(command);
         match (command.direction, it.request.is_some(), it.began_at.is_some()) {
             (_, true, _) => self.attempt_again(command),
-            (Direction::Do, false, false) => self.begin_step(command.step),
-            (Direction::Do, false, true) | (Direction::Undo, false, _) => self.begin_or_fail(command),
+            (CommandDirection::Do, false, false) => self.begin_step(command.step),
+            (CommandDirection::Do, false, true) | (CommandDirection::Undo, false, _) => self.begin_or_fail(command),
         }
     }
 
     fn attempt_timed_out(&mut self, command: CommandRef) {
         let attempt = self.state.command(command).attempt;
-        let failure = &Failure::new("timeout", "no answer within the attempt's time").of_class(ErrorClass::Timeout);
+        let failure =
+            &CommandFailure::new("timeout", "no answer within the attempt's time").of_class(ErrorClass::Timeout);
         let outcome = AttemptOutcome::Unknown;
-        self.unknown(command, attempt, &Bad { outcome, failure, retry: Retryable::Yes, retry_after: None });
+        self.unknown(
+            command,
+            attempt,
+            &AttemptFailure { outcome, failure, retry: RetryAdvice::Yes, retry_after: None },
+        );
     }
 
     /// That it is asked is no news, and no row.

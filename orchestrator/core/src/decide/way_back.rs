@@ -1,53 +1,60 @@
 //! What a step leaves of the way back: whether its undo, and those that read its result, can leave.
 
 use super::{
-    draft::Draft,
+    draft::DecisionDraft,
     limit::{self, LIMIT},
-    request::{Evaluated, Own, body_of, takes_body},
+    request::{EvaluatedRequest, StepScope, body_of, takes_body},
 };
 use crate::{
-    command::{Failure, Request},
-    definition::{Call, Effects, Target, Whom},
-    expression::{Expression, Read, Template},
+    command::{CommandFailure, CommandRequest},
+    definition::{CallDefinition, CallTarget, ParticipantSelector, StepCompensation},
+    expression::{CelExpression, NameRead, ValueTemplate},
     id::StepIndex,
 };
 use serde_json::Value;
 
-impl Draft<'_, '_> {
+impl DecisionDraft<'_, '_> {
     /// Whether the undo of a do could leave, told nothing of the result. One whose expressions have no value yet is not judged: they may read
     /// what only comes about.
-    pub(super) fn leaves_way_back(&self, step: StepIndex, request: &Request, undo: &Call) -> Result<(), Failure> {
+    pub(super) fn leaves_way_back(
+        &self,
+        step: StepIndex,
+        request: &CommandRequest,
+        undo: &CallDefinition,
+    ) -> Result<(), CommandFailure> {
         let input = body_of(Some(request));
         let room = self.room_for_undo(undo, Some(request));
         let fits = match &undo.with {
             None if takes_body(&undo.target) => limit::leaves_room_for_undo(input, room),
             None => Ok(()),
-            Some(_) => match self.undo_request(step, undo, "", Own { input: Some(input), ..Own::default() }) {
-                Ok(request) => fits(&request, room),
-                Err(_) => Ok(()),
-            },
+            Some(_) => {
+                match self.undo_request(step, undo, "", StepScope { input: Some(input), ..StepScope::default() }) {
+                    Ok(request) => fits(&request, room),
+                    Err(_) => Ok(()),
+                }
+            }
         };
         fits.map_err(|failure| {
-            Failure::new(LIMIT, format!("nothing is sent, since it could not be undone: {}", failure.message))
+            CommandFailure::new(LIMIT, format!("nothing is sent, since it could not be undone: {}", failure.message))
         })
     }
 
     /// What an undo may have, as far as the topic is known that it goes to; `done`: the do.
-    fn room_for_undo(&self, undo: &Call, done: Option<&Request>) -> Option<usize> {
+    fn room_for_undo(&self, undo: &CallDefinition, done: Option<&CommandRequest>) -> Option<usize> {
         match (&undo.target, undo.target.whom()) {
-            (Target::Http { .. }, _) => None,
-            (Target::Kafka { .. }, Whom::Participant(name)) => (self.context.room)(name),
-            (Target::Kafka { .. }, Whom::Capability(_)) => (self.context.room)(done?.participant()?),
+            (CallTarget::Http { .. }, _) => None,
+            (CallTarget::Kafka { .. }, ParticipantSelector::Participant(name)) => (self.context.room)(name),
+            (CallTarget::Kafka { .. }, ParticipantSelector::Capability(_)) => (self.context.room)(done?.participant()?),
         }
     }
 
     /// Whether the results that there are, with `more`, leave room for the undos that read it: of steps that may be applied, told nothing of
     /// their own results.
-    pub(super) fn keeps_ways_back(&self, step: StepIndex, result: &Value) -> Result<(), Failure> {
+    pub(super) fn keeps_ways_back(&self, step: StepIndex, result: &Value) -> Result<(), CommandFailure> {
         let name = &self.plan.definition.step(step).name;
         let mut results = None;
         for other in self.plan.definition.indices().filter(|other| *other != step) {
-            let Effects::Undo(undo) = &self.plan.definition.step(other).effects else { continue };
+            let StepCompensation::Undo(undo) = &self.plan.definition.step(other).effects else { continue };
             let Some(done) = self.state.step(other).forward.request.as_deref() else { continue };
             let state = self.state.step(other);
             let happened = state.may_be_applied() || !state.forward.in_doubt.is_empty();
@@ -59,11 +66,11 @@ impl Draft<'_, '_> {
                 results.insert(name.clone(), result.clone());
                 results
             });
-            let own = Own { input: Some(body_of(Some(done))), results: Some(results), ..Own::default() };
+            let own = StepScope { input: Some(body_of(Some(done))), results: Some(results), ..StepScope::default() };
             let Ok(request) = self.undo_request(other, &undo.call, "", own) else { continue };
             fits(&request, self.room_for_undo(&undo.call, Some(done))).map_err(|failure| {
                 let other = &self.plan.definition.step(other).name;
-                Failure::new(LIMIT, format!("with this result {other} could not be undone: {}", failure.message))
+                CommandFailure::new(LIMIT, format!("with this result {other} could not be undone: {}", failure.message))
             })?;
         }
         Ok(())
@@ -74,38 +81,38 @@ impl Draft<'_, '_> {
     pub(super) fn undo_within_limit(
         &self,
         step: StepIndex,
-        call: &Call,
+        call: &CallDefinition,
         performer: &str,
-    ) -> Result<Evaluated, Failure> {
+    ) -> Result<EvaluatedRequest, CommandFailure> {
         let done = self.state.step(step).forward.request.as_deref();
         let room = self.room_for_undo(call, done);
-        let told = |result| Own { input: Some(body_of(done)), result: Some(result), ..Own::default() };
+        let told = |result| StepScope { input: Some(body_of(done)), result: Some(result), ..StepScope::default() };
         let result = self.state.step(step).result.as_ref().unwrap_or(&Value::Null);
         let whole = self.undo_request(step, call, performer, told(result))?;
         let Err(failure) = fits(&whole, room) else {
-            return Ok(Evaluated { request: whole, without_result: None });
+            return Ok(EvaluatedRequest { request: whole, without_result: None });
         };
         if result.is_null() {
-            return limit::within_limit(&whole).map(|()| Evaluated { request: whole, without_result: None });
+            return limit::within_limit(&whole).map(|()| EvaluatedRequest { request: whole, without_result: None });
         }
         let short = self.undo_request(step, call, performer, told(&Value::Null))?;
         if fits(&short, room).is_err() && limit::within_limit(&whole).is_ok() {
-            return Ok(Evaluated { request: whole, without_result: None });
+            return Ok(EvaluatedRequest { request: whole, without_result: None });
         }
         limit::within_limit(&short)?;
         let told = format!("the undo is told a result of null, as after an unknown outcome: {}", failure.message);
-        Ok(Evaluated { request: short, without_result: Some(Failure::new("undo_without_result", told)) })
+        Ok(EvaluatedRequest { request: short, without_result: Some(CommandFailure::new("undo_without_result", told)) })
     }
 }
 
 /// Whether an undo can leave, to a topic that takes so much.
-fn fits(undo: &Request, room: Option<usize>) -> Result<(), Failure> {
+fn fits(undo: &CommandRequest, room: Option<usize>) -> Result<(), CommandFailure> {
     limit::within_limit(undo).and_then(|()| limit::within_room(undo, room))
 }
 
 /// Whether what an undo is told has the result of the step `name` in it.
-fn reads_result(undo: &Call, name: &str) -> bool {
-    let is_it = |read: &Read| matches!(&read.path[..], [root, step, ..] if root == "steps" && step == name);
-    let expressions = undo.with.iter().flat_map(Template::expressions);
-    expressions.flat_map(Expression::reads).any(|read| is_it(&read))
+fn reads_result(undo: &CallDefinition, name: &str) -> bool {
+    let is_it = |read: &NameRead| matches!(&read.path[..], [root, step, ..] if root == "steps" && step == name);
+    let expressions = undo.with.iter().flat_map(ValueTemplate::expressions);
+    expressions.flat_map(CelExpression::reads).any(|read| is_it(&read))
 }

@@ -1,16 +1,16 @@
 //! Schemas of events, and of the Avro ones: whether an expression reads a field that the trigger's event has.
 
 use super::{
-    diagnostic::{Code, Diagnostic, Report, Severity, Span},
+    diagnostic::{CheckFinding, Code, FindingCollector, FindingSeverity, TextSpan},
     json_schema::{FILE_ENDING, JsonSchema},
 };
-use crate::expression::{Kind, Unfit, is_element};
+use crate::expression::{UnfitKind, ValueKind, is_element};
 use apache_avro::Schema;
 use std::collections::{BTreeMap, btree_map::Entry};
 
 /// Schemas of events: Avro ones by the full name of their record, JSON Schemas by the type of the event. Events whose type has none are not checked.
 #[derive(Clone, Debug, Default)]
-pub struct Schemas {
+pub struct SchemaCatalog {
     /// Every named type, those within others included.
     named: BTreeMap<String, Schema>,
     /// JSON Schemas, by the type of their events.
@@ -20,11 +20,11 @@ pub struct Schemas {
 /// Deepest nesting of a schema that is looked into.
 const MAX_LEVELS: usize = 32;
 
-impl Schemas {
+impl SchemaCatalog {
     /// Schemas that somebody else has parsed.
     #[must_use]
-    pub fn new(schemas: impl IntoIterator<Item = Schema>) -> Schemas {
-        let mut all = Schemas::default();
+    pub fn new(schemas: impl IntoIterator<Item = Schema>) -> SchemaCatalog {
+        let mut all = SchemaCatalog::default();
         schemas.into_iter().for_each(|schema| all.collect(&schema, MAX_LEVELS));
         all
     }
@@ -33,7 +33,7 @@ impl Schemas {
     ///
     /// # Errors
     /// A finding for each file that is not a schema.
-    pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Schemas, Vec<Diagnostic>> {
+    pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<SchemaCatalog, Vec<CheckFinding>> {
         let mut parsed = Vec::new();
         let mut findings = Vec::new();
         let mut json = BTreeMap::new();
@@ -64,14 +64,16 @@ impl Schemas {
                     parsed.push(schema);
                 }
                 Err(error) => {
-                    let mut report = Report::new(file, text);
+                    let mut report = FindingCollector::new(file, text);
                     let help = "write one Avro schema as JSON, {\"type\": \"record\", \"name\": …, \"fields\": […]}";
-                    report.error(Code::BadSchema, Span::default(), format!("not an Avro schema: {error}")).help(help);
+                    report
+                        .error(Code::BadSchema, TextSpan::default(), format!("not an Avro schema: {error}"))
+                        .help(help);
                     findings.extend(report.into_findings());
                 }
             }
         }
-        if findings.is_empty() { Ok(Schemas { json, ..Schemas::new(parsed) }) } else { Err(findings) }
+        if findings.is_empty() { Ok(SchemaCatalog { json, ..SchemaCatalog::new(parsed) }) } else { Err(findings) }
     }
 
     /// Whether one of these schemas is of the events of this type.
@@ -119,12 +121,12 @@ impl Schemas {
     }
 
     /// Follows `path` from `schema`.
-    pub(crate) fn follow<'s>(&'s self, schema: &'s Schema, path: &[String]) -> Result<(), Missing<'s>> {
+    pub(crate) fn follow<'s>(&'s self, schema: &'s Schema, path: &[String]) -> Result<(), MissingField<'s>> {
         let Some((name, rest)) = path.split_first() else { return Ok(()) };
         match schema {
             Schema::Record(record) => {
                 let field = record.fields.iter().find(|field| field.name == *name);
-                let names = || Missing {
+                let names = || MissingField {
                     depth: path.len(),
                     known: record.fields.iter().map(|field| field.name.as_str()).collect(),
                     is_certain: true,
@@ -138,22 +140,22 @@ impl Schemas {
                 self.named.get(&name.fullname(None)).map_or(Ok(()), |schema| self.follow(schema, path))
             }
             // Scalars have no fields.
-            _ => Err(Missing { depth: path.len(), known: Vec::new(), is_certain: true }),
+            _ => Err(MissingField { depth: path.len(), known: Vec::new(), is_certain: true }),
         }
     }
 
     /// What the value at `path` can be that not every place takes: null if it may be, else a list or a map if it is nothing else.
-    pub(crate) fn unfit(&self, schema: &Schema, path: &[String]) -> Option<Unfit> {
+    pub(crate) fn unfit(&self, schema: &Schema, path: &[String]) -> Option<UnfitKind> {
         let kinds = self.kinds(schema, path, MAX_LEVELS);
-        if kinds.contains(&Some(Unfit::Null)) {
-            return Some(Unfit::Null);
+        if kinds.contains(&Some(UnfitKind::Null)) {
+            return Some(UnfitKind::Null);
         }
         let first = kinds.first().copied().flatten()?;
         kinds.iter().all(|kind| *kind == Some(first)).then_some(first)
     }
 
     /// What the value at `path` can be: `None` for what every place takes.
-    fn kinds(&self, schema: &Schema, path: &[String], levels: usize) -> Vec<Option<Unfit>> {
+    fn kinds(&self, schema: &Schema, path: &[String], levels: usize) -> Vec<Option<UnfitKind>> {
         let Some(levels) = levels.checked_sub(1) else { return vec![None] };
         match (schema, path.split_first()) {
             (Schema::Union(union), _) => {
@@ -162,9 +164,9 @@ impl Schemas {
             (Schema::Ref { name }, _) => {
                 self.named.get(&name.fullname(None)).map_or(vec![None], |schema| self.kinds(schema, path, levels))
             }
-            (Schema::Null, None) => vec![Some(Unfit::Null)],
-            (Schema::Array(_), None) => vec![Some(Unfit::List)],
-            (Schema::Record(_) | Schema::Map(_), None) => vec![Some(Unfit::Map)],
+            (Schema::Null, None) => vec![Some(UnfitKind::Null)],
+            (Schema::Array(_), None) => vec![Some(UnfitKind::List)],
+            (Schema::Record(_) | Schema::Map(_), None) => vec![Some(UnfitKind::Map)],
             (Schema::Record(record), Some((name, rest))) => {
                 let field = record.fields.iter().find(|field| field.name == *name);
                 field.map_or_else(Vec::new, |field| self.kinds(&field.schema, rest, levels))
@@ -181,15 +183,15 @@ impl Schemas {
     }
 
     /// Of which kinds the value at `path` is, in JSON; `None`: it may be anything.
-    pub(crate) fn kinds_of(&self, schema: &Schema, path: &[String]) -> Option<Vec<Kind>> {
+    pub(crate) fn kinds_of(&self, schema: &Schema, path: &[String]) -> Option<Vec<ValueKind>> {
         self.kinds_within(schema, path, MAX_LEVELS)
     }
 
-    fn kinds_within(&self, schema: &Schema, path: &[String], levels: usize) -> Option<Vec<Kind>> {
+    fn kinds_within(&self, schema: &Schema, path: &[String], levels: usize) -> Option<Vec<ValueKind>> {
         let levels = levels.checked_sub(1)?;
         match (schema, path.split_first()) {
             (Schema::Union(union), _) => {
-                let all: Option<Vec<Vec<Kind>>> =
+                let all: Option<Vec<Vec<ValueKind>>> =
                     union.variants().iter().map(|variant| self.kinds_within(variant, path, levels)).collect();
                 all.map(|kinds| kinds.into_iter().flatten().collect())
             }
@@ -204,12 +206,12 @@ impl Schemas {
             }
             // What is read through null has no value at all.
             (Schema::Null, Some(_)) => Some(Vec::new()),
-            (Schema::Null, None) => Some(vec![Kind::Null]),
-            (Schema::Boolean, None) => Some(vec![Kind::Truth]),
-            (Schema::Int | Schema::Long | Schema::Float | Schema::Double, None) => Some(vec![Kind::Number]),
-            (Schema::String | Schema::Enum(_), None) => Some(vec![Kind::Text]),
-            (Schema::Array(_), None) => Some(vec![Kind::List]),
-            (Schema::Record(_) | Schema::Map(_), None) => Some(vec![Kind::Map]),
+            (Schema::Null, None) => Some(vec![ValueKind::Null]),
+            (Schema::Boolean, None) => Some(vec![ValueKind::Truth]),
+            (Schema::Int | Schema::Long | Schema::Float | Schema::Double, None) => Some(vec![ValueKind::Number]),
+            (Schema::String | Schema::Enum(_), None) => Some(vec![ValueKind::Text]),
+            (Schema::Array(_), None) => Some(vec![ValueKind::List]),
+            (Schema::Record(_) | Schema::Map(_), None) => Some(vec![ValueKind::Map]),
             // Bytes, decimals and times have several forms in JSON.
             _ => None,
         }
@@ -232,27 +234,27 @@ impl Schemas {
     }
 
     /// One variant that has the path is enough; else the variant that has most of it says what it knows.
-    fn follow_any<'s>(&'s self, variants: &'s [Schema], path: &[String]) -> Result<(), Missing<'s>> {
-        let mut nearest: Option<Missing<'s>> = None;
+    fn follow_any<'s>(&'s self, variants: &'s [Schema], path: &[String]) -> Result<(), MissingField<'s>> {
+        let mut nearest: Option<MissingField<'s>> = None;
         for variant in variants.iter().filter(|variant| !matches!(variant, Schema::Null)) {
             let Err(missing) = self.follow(variant, path) else { return Ok(()) };
             if nearest.as_ref().is_none_or(|best| missing.depth < best.depth) {
                 nearest = Some(missing);
             }
         }
-        Err(nearest.unwrap_or(Missing { depth: path.len(), known: Vec::new(), is_certain: true }))
+        Err(nearest.unwrap_or(MissingField { depth: path.len(), known: Vec::new(), is_certain: true }))
     }
 }
 
 /// One of two would be read and nobody would know which.
-fn second(file: &str, first: &str, event_type: &str) -> Diagnostic {
+fn second(file: &str, first: &str, event_type: &str) -> CheckFinding {
     let message = format!("{first} is the schema of `{event_type}`, too");
     let help = "keep one of the files, or give one of them another title or name";
-    Diagnostic::of_file(Code::BadSchema, Severity::Error, file, message, help)
+    CheckFinding::of_file(Code::BadSchema, FindingSeverity::Error, file, message, help)
 }
 
 /// Where a path leaves the schema.
-pub(crate) struct Missing<'a> {
+pub(crate) struct MissingField<'a> {
     /// How many segments of the path are left, the missing one included.
     pub(crate) depth: usize,
     /// The fields that are there.

@@ -1,27 +1,30 @@
 //! From a file's text to a definition.
 
 use super::{
-    Parsed,
-    avro::Schemas,
+    ParsedDefinition,
+    avro::SchemaCatalog,
     business_key,
-    diagnostic::{Code, Diagnostic, Report, Span},
+    diagnostic::{CheckFinding, Code, FindingCollector, TextSpan},
     event_schema::EventSchema,
     fallbacks,
-    fields::{Fields, Spanned},
+    fields::{MapReader, SpannedValue},
     fit,
-    given::Given,
-    graph::Graph,
+    given::EstablishedFacts,
+    graph::StepGraph,
     hash,
     headers::HeaderReads,
     json_schema::JsonSchema,
     keys::{DEFINITION, OUTCOME, TRIGGER},
-    model::{Action, Definition, Effects, OutcomeEvent, PivotSide, PolicyOverrides, Step, Trigger, TriggerFrom},
-    names::Names,
-    participants::Participants,
+    model::{
+        OutcomeEvent, PivotSide, PolicyOverrides, SagaDefinition, StepAction, StepCompensation, StepDefinition,
+        TriggerDefinition, TriggerStartPosition,
+    },
+    names::ExpressionChecker,
+    participants::ParticipantCatalog,
     policies, proofs,
-    steps::{self, Draft},
+    steps::{self, StepDraft},
     target, tree,
-    uses::{Place, Reading},
+    uses::{ExpressionPlace, ParseContext},
     values,
 };
 use crate::{id::StepIndex, policy::RetryPolicy, time::Timestamp};
@@ -29,10 +32,10 @@ use std::time::Duration;
 
 /// The name that a file gives its saga, whatever else is wrong in it.
 pub(super) fn declared_name(text: &str) -> Option<String> {
-    let root = tree::read(&mut Report::new("", text))?;
-    let tree::Yaml::Map(entries) = root.value else { return None };
+    let root = tree::read(&mut FindingCollector::new("", text))?;
+    let tree::YamlValue::Map(entries) = root.value else { return None };
     entries.into_iter().find_map(|(key, node)| match node.value {
-        tree::Yaml::Text(name) if key.text == "saga" => Some(name),
+        tree::YamlValue::Text(name) if key.text == "saga" => Some(name),
         _ => None,
     })
 }
@@ -40,43 +43,44 @@ pub(super) fn declared_name(text: &str) -> Option<String> {
 pub(super) fn parse(
     file: &str,
     text: &str,
-    participants: Option<&Participants>,
-    schemas: Option<&Schemas>,
-) -> Result<Parsed, Vec<Diagnostic>> {
-    let mut reading = Reading::new(file, text);
+    participants: Option<&ParticipantCatalog>,
+    schemas: Option<&SchemaCatalog>,
+) -> Result<ParsedDefinition, Vec<CheckFinding>> {
+    let mut reading = ParseContext::new(file, text);
     let definition = read(text, participants, schemas, &mut reading);
     let refused = reading.report.has_errors();
     let findings = reading.report.into_findings();
     match definition {
-        Some(definition) if !refused => Ok(Parsed { definition, warnings: findings }),
+        Some(definition) if !refused => Ok(ParsedDefinition { definition, warnings: findings }),
         Some(_) | None => Err(findings),
     }
 }
 
 /// What was proved by the rules of its time is not judged by later ones: it only has to say all that a definition says.
-pub(super) fn parse_stored(text: &str) -> Result<Definition, Vec<Diagnostic>> {
-    let mut reading = Reading::new("stored definition", text);
+pub(super) fn parse_stored(text: &str) -> Result<SagaDefinition, Vec<CheckFinding>> {
+    let mut reading = ParseContext::new("stored definition", text);
     let definition = read(text, None, None, &mut reading).filter(|definition| !definition.steps.is_empty());
     definition.ok_or_else(|| reading.report.into_findings())
 }
 
 fn read(
     text: &str,
-    participants: Option<&Participants>,
-    schemas: Option<&Schemas>,
-    reading: &mut Reading,
-) -> Option<Definition> {
+    participants: Option<&ParticipantCatalog>,
+    schemas: Option<&SchemaCatalog>,
+    reading: &mut ParseContext,
+) -> Option<SagaDefinition> {
     let root = tree::read(&mut reading.report)?;
-    let fields = Fields::read(&root, &DEFINITION, &mut reading.report)?;
+    let fields = MapReader::read(&root, &DEFINITION, &mut reading.report)?;
     let name = saga_name(&fields, reading);
     let description = fields.text("description", &mut reading.report).map(|text| text.value);
     let trigger = trigger(&fields, reading);
     let timeout = fields.node("timeout").map(|node| node.span);
     let timeout =
-        fields.duration("timeout", &mut reading.report).zip(timeout).map(|(value, span)| Spanned { value, span });
+        fields.duration("timeout", &mut reading.report).zip(timeout).map(|(value, span)| SpannedValue { value, span });
     let defaults = defaults(&fields, reading);
     let drafts = fields.node("steps").map(|node| steps::read(node, reading)).unwrap_or_default();
-    let output = fields.node("output").and_then(|node| values::template(node, Place::Output.anything(), reading));
+    let output =
+        fields.node("output").and_then(|node| values::template(node, ExpressionPlace::Output.anything(), reading));
     let on_completed = outcome(&fields, "onCompleted", trigger.as_ref(), reading);
     let on_compensated = outcome(&fields, "onCompensated", trigger.as_ref(), reading);
     let headers = HeaderReads::of(reading.uses.iter());
@@ -86,12 +90,12 @@ fn read(
     }
     let key = key_node(&fields).map(|(key, _)| key.span);
     let graph = prove(&drafts, trigger.as_ref(), key, timeout.as_ref(), participants, schemas, reading)?;
-    Some(Definition {
+    Some(SagaDefinition {
         name: name?,
         description,
         hash: hash(text),
         text: text.to_owned(),
-        trigger: Trigger { headers, schema: schema_of(trigger.as_ref(), schemas), ..trigger? },
+        trigger: TriggerDefinition { headers, schema: schema_of(trigger.as_ref(), schemas), ..trigger? },
         timeout: timeout.map(|timeout| timeout.value),
         steps: build_steps(drafts, &graph)?,
         output,
@@ -101,7 +105,7 @@ fn read(
     })
 }
 
-fn saga_name(fields: &Fields<'_>, reading: &mut Reading) -> Option<String> {
+fn saga_name(fields: &MapReader<'_>, reading: &mut ParseContext) -> Option<String> {
     let name = fields.text("saga", &mut reading.report)?;
     if !target::is_name(&name.value) {
         let message = format!("`{}` cannot be the name of a saga", name.value);
@@ -111,7 +115,7 @@ fn saga_name(fields: &Fields<'_>, reading: &mut Reading) -> Option<String> {
     Some(name.value)
 }
 
-fn defaults(fields: &Fields<'_>, reading: &mut Reading) -> PolicyOverrides {
+fn defaults(fields: &MapReader<'_>, reading: &mut ParseContext) -> PolicyOverrides {
     let report = &mut reading.report;
     PolicyOverrides {
         retry: fields.node("retry").and_then(|node| policies::retry(node, &RetryPolicy::standard(), report)),
@@ -122,15 +126,15 @@ fn defaults(fields: &Fields<'_>, reading: &mut Reading) -> PolicyOverrides {
     }
 }
 
-fn trigger(fields: &Fields<'_>, reading: &mut Reading) -> Option<Trigger> {
-    let fields = Fields::read(fields.node("trigger")?, &TRIGGER, &mut reading.report)?;
+fn trigger(fields: &MapReader<'_>, reading: &mut ParseContext) -> Option<TriggerDefinition> {
+    let fields = MapReader::read(fields.node("trigger")?, &TRIGGER, &mut reading.report)?;
     let topic = fields.topic("topic", &mut reading.report);
     let event_type = fields.event_type("type", &mut reading.report);
-    let when = fields.node("when").and_then(|node| values::condition(node, Place::When, reading));
+    let when = fields.node("when").and_then(|node| values::condition(node, ExpressionPlace::When, reading));
     let key = fields.node("key").and_then(|node| business_key::read(node, reading));
     let from = from(&fields, &mut reading.report);
     let keep_keys = fields.duration("keepKeys", &mut reading.report);
-    Some(Trigger {
+    Some(TriggerDefinition {
         topic: topic?.value,
         event_type: event_type.map(|text| text.value),
         when,
@@ -142,35 +146,40 @@ fn trigger(fields: &Fields<'_>, reading: &mut Reading) -> Option<Trigger> {
     })
 }
 
-fn key_node<'f>(fields: &'f Fields<'_>) -> Option<&'f (tree::Key, tree::Node)> {
-    let tree::Yaml::Map(entries) = &fields.node("trigger")?.value else { return None };
+fn key_node<'f>(fields: &'f MapReader<'_>) -> Option<&'f (tree::YamlKey, tree::YamlNode)> {
+    let tree::YamlValue::Map(entries) = &fields.node("trigger")?.value else { return None };
     entries.iter().find(|(key, _)| key.text == "key")
 }
 
 /// What records of the trigger are held to.
-fn schema_of(trigger: Option<&Trigger>, schemas: Option<&Schemas>) -> Option<JsonSchema> {
+fn schema_of(trigger: Option<&TriggerDefinition>, schemas: Option<&SchemaCatalog>) -> Option<JsonSchema> {
     schemas?.json(trigger?.event_type.as_deref()?).cloned()
 }
 
-fn from(fields: &Fields<'_>, report: &mut Report) -> Option<TriggerFrom> {
+fn from(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<TriggerStartPosition> {
     let text = fields.text("from", report)?;
     Some(match text.value.as_str() {
-        "earliest" => TriggerFrom::Earliest,
-        "latest" => TriggerFrom::Latest,
+        "earliest" => TriggerStartPosition::Earliest,
+        "latest" => TriggerStartPosition::Latest,
         time => match time.parse::<jiff::Timestamp>() {
-            Ok(time) => TriggerFrom::Time(Timestamp(time.as_millisecond())),
+            Ok(time) => TriggerStartPosition::Time(Timestamp(time.as_millisecond())),
             Err(_) => {
                 let message = format!("`{time}` is not a place to begin");
                 let help = "write earliest, latest, or a time such as 2026-01-01T00:00:00Z";
                 report.error(Code::WrongValue, text.span, message).help(help);
-                TriggerFrom::default()
+                TriggerStartPosition::default()
             }
         },
     })
 }
 
-fn outcome(fields: &Fields<'_>, key: &str, trigger: Option<&Trigger>, reading: &mut Reading) -> Option<OutcomeEvent> {
-    let fields = Fields::read(fields.node(key)?, &OUTCOME, &mut reading.report)?;
+fn outcome(
+    fields: &MapReader<'_>,
+    key: &str,
+    trigger: Option<&TriggerDefinition>,
+    reading: &mut ParseContext,
+) -> Option<OutcomeEvent> {
+    let fields = MapReader::read(fields.node(key)?, &OUTCOME, &mut reading.report)?;
     let topic = fields.topic("publish", &mut reading.report);
     let event_type = fields.event_type("type", &mut reading.report);
     let (topic, event_type) = (topic?, event_type?);
@@ -183,42 +192,42 @@ fn outcome(fields: &Fields<'_>, key: &str, trigger: Option<&Trigger>, reading: &
 }
 
 /// Whether an event of this type on this topic is one that `trigger` wants, as far as its type says.
-fn triggers(trigger: &Trigger, topic: &str, event_type: &str) -> bool {
+fn triggers(trigger: &TriggerDefinition, topic: &str, event_type: &str) -> bool {
     trigger.topic == topic && trigger.event_type.as_deref().is_none_or(|wanted| wanted == event_type)
 }
 
 fn prove(
-    drafts: &[Draft],
-    trigger: Option<&Trigger>,
-    key: Option<Span>,
-    timeout: Option<&Spanned<Duration>>,
-    participants: Option<&Participants>,
-    schemas: Option<&Schemas>,
-    reading: &mut Reading,
-) -> Option<Graph> {
-    let Reading { report, uses } = reading;
+    drafts: &[StepDraft],
+    trigger: Option<&TriggerDefinition>,
+    key: Option<TextSpan>,
+    timeout: Option<&SpannedValue<Duration>>,
+    participants: Option<&ParticipantCatalog>,
+    schemas: Option<&SchemaCatalog>,
+    reading: &mut ParseContext,
+) -> Option<StepGraph> {
+    let ParseContext { report, uses } = reading;
     if let Some(participants) = participants {
         fit::participants(drafts, participants, report);
     }
     loops(drafts, trigger, report);
-    let graph = Graph::of(drafts, report);
+    let graph = StepGraph::of(drafts, report);
     proofs::prove(drafts, graph.as_ref(), report);
     fallbacks::prove(drafts, report);
     fit::timeouts(drafts, graph.as_ref(), timeout, participants, report);
     let event_type = trigger.and_then(|trigger| trigger.event_type.as_deref());
     let event = schemas.zip(event_type).and_then(|(schemas, name)| EventSchema::find(schemas, name));
-    let given = Given::of(trigger, drafts);
-    let when = uses.iter().find(|used| used.at.place == Place::When);
-    let names = Names { drafts, graph: graph.as_ref(), event, given, when, key };
+    let given = EstablishedFacts::of(trigger, drafts);
+    let when = uses.iter().find(|used| used.at.place == ExpressionPlace::When);
+    let names = ExpressionChecker { drafts, graph: graph.as_ref(), event, given, when, key };
     uses.iter().for_each(|used| names.prove(used, report));
     graph
 }
 
 /// A published event that triggers the saga again may be meant, with another key; it is rarely.
-fn loops(drafts: &[Draft], trigger: Option<&Trigger>, report: &mut Report) {
+fn loops(drafts: &[StepDraft], trigger: Option<&TriggerDefinition>, report: &mut FindingCollector) {
     let Some(trigger) = trigger else { return };
     for draft in drafts {
-        if let Some(Action::Publish { topic, event_type, .. }) = &draft.action
+        if let Some(StepAction::Publish { topic, event_type, .. }) = &draft.action
             && triggers(trigger, topic, event_type)
         {
             let message = format!("step `{}` publishes what starts this saga", draft.name.value);
@@ -227,15 +236,15 @@ fn loops(drafts: &[Draft], trigger: Option<&Trigger>, report: &mut Report) {
     }
 }
 
-fn build_steps(drafts: Vec<Draft>, graph: &Graph) -> Option<Vec<Step>> {
+fn build_steps(drafts: Vec<StepDraft>, graph: &StepGraph) -> Option<Vec<StepDefinition>> {
     drafts.into_iter().enumerate().map(|(at, draft)| build_step(draft, at, graph)).collect()
 }
 
-fn build_step(draft: Draft, at: usize, graph: &Graph) -> Option<Step> {
+fn build_step(draft: StepDraft, at: usize, graph: &StepGraph) -> Option<StepDefinition> {
     let side = graph.side(at)?;
     let after =
         graph.after[at].iter().map(|step| u16::try_from(*step).ok().map(StepIndex)).collect::<Option<Vec<_>>>()?;
-    Some(Step {
+    Some(StepDefinition {
         effects: effects(&draft, side)?,
         name: draft.name.value,
         after,
@@ -251,11 +260,11 @@ fn build_step(draft: Draft, at: usize, graph: &Graph) -> Option<Step> {
     })
 }
 
-fn effects(draft: &Draft, side: PivotSide) -> Option<Effects> {
+fn effects(draft: &StepDraft, side: PivotSide) -> Option<StepCompensation> {
     match (&draft.undo, side) {
-        (Some(undo), _) => undo.value.clone().map(Effects::Undo),
-        (None, _) if draft.read_only.is_some() || draft.is_wait() => Some(Effects::ReadOnly),
-        (None, PivotSide::Before) => draft.irreversible.map(|_: Span| Effects::Irreversible),
-        (None, PivotSide::Pivot | PivotSide::After) => Some(Effects::Irreversible),
+        (Some(undo), _) => undo.value.clone().map(StepCompensation::Undo),
+        (None, _) if draft.read_only.is_some() || draft.is_wait() => Some(StepCompensation::ReadOnly),
+        (None, PivotSide::Before) => draft.irreversible.map(|_: TextSpan| StepCompensation::Irreversible),
+        (None, PivotSide::Pivot | PivotSide::After) => Some(StepCompensation::Irreversible),
     }
 }

@@ -5,13 +5,13 @@ mod ambiguous;
 pub(crate) use ambiguous::ambiguous;
 
 use super::{
-    diagnostic::{Code, Report},
+    diagnostic::{Code, FindingCollector},
     fields::wrong,
-    tree::{Node, Yaml},
-    uses::{At, Place, Reading, Takes},
+    tree::{YamlNode, YamlValue},
+    uses::{AcceptedValues, ExpressionPlace, ExpressionPurpose, ParseContext},
     values, written,
 };
-use crate::expression::{Expression, Scope, Template};
+use crate::expression::{CelExpression, ExpressionScope, ValueTemplate};
 use serde_json::Value;
 
 /// Parts of a key: what identifies something in business has a handful, and all of it has to fit 256 bytes.
@@ -19,20 +19,20 @@ pub const MAX_PARTS: usize = 16;
 
 /// `key:` of a trigger; its expressions see `event` and `record`.
 #[derive(Clone, Debug)]
-pub enum BusinessKey {
+pub enum BusinessKeyTemplate {
     /// One value; its text is the key.
-    One(Template),
+    One(ValueTemplate),
     /// At least two values; [`joined`], their texts are the key.
-    Parts(Vec<Template>),
+    Parts(Vec<ValueTemplate>),
 }
 
-impl BusinessKey {
+impl BusinessKeyTemplate {
     /// Every expression in it, in order.
     #[must_use]
-    pub fn expressions(&self) -> Vec<&Expression> {
+    pub fn expressions(&self) -> Vec<&CelExpression> {
         match self {
-            BusinessKey::One(value) => value.expressions(),
-            BusinessKey::Parts(parts) => parts.iter().flat_map(Template::expressions).collect(),
+            BusinessKeyTemplate::One(value) => value.expressions(),
+            BusinessKeyTemplate::Parts(parts) => parts.iter().flat_map(ValueTemplate::expressions).collect(),
         }
     }
 }
@@ -45,49 +45,50 @@ pub fn joined<'p>(parts: impl IntoIterator<Item = &'p str>) -> String {
 }
 
 /// Reads it. A constant one would start one saga, once.
-pub(crate) fn read(node: &Node, reading: &mut Reading) -> Option<BusinessKey> {
+pub(crate) fn read(node: &YamlNode, reading: &mut ParseContext) -> Option<BusinessKeyTemplate> {
     match &node.value {
-        Yaml::List(items) => parts(node, items, reading).map(BusinessKey::Parts),
-        _ => one(node, reading).map(BusinessKey::One),
+        YamlValue::List(items) => parts(node, items, reading).map(BusinessKeyTemplate::Parts),
+        _ => one(node, reading).map(BusinessKeyTemplate::One),
     }
 }
 
 const EXAMPLE: &str = "for example: ${ event.orderId }, or [\"${ event.tenant }\", \"${ event.orderId }\"]";
 
-fn one(node: &Node, reading: &mut Reading) -> Option<Template> {
-    let template = values::template(node, At { place: Place::Key, takes: Takes::Key }, reading)?;
+fn one(node: &YamlNode, reading: &mut ParseContext) -> Option<ValueTemplate> {
+    let template =
+        values::template(node, ExpressionPurpose { place: ExpressionPlace::Key, takes: AcceptedValues::Key }, reading)?;
     match &template {
-        Template::Whole(_) | Template::Text(_) => {
+        ValueTemplate::Whole(_) | ValueTemplate::Text(_) => {
             if is_constant(&template) {
                 constant(node, &mut reading.report);
             }
             Some(template)
         }
-        Template::Literal(Value::String(text)) if written::is_like_expression(text) => {
+        ValueTemplate::Literal(Value::String(text)) if written::is_like_expression(text) => {
             written::constant_key(node, text, &mut reading.report);
             None
         }
-        Template::Literal(_) => {
+        ValueTemplate::Literal(_) => {
             constant(node, &mut reading.report);
             None
         }
-        Template::List(_) | Template::Map(_) => {
+        ValueTemplate::List(_) | ValueTemplate::Map(_) => {
             wrong(&mut reading.report, node, "a key is one value, or a list of values").help(EXAMPLE);
             None
         }
     }
 }
 
-fn parts(node: &Node, items: &[Node], reading: &mut Reading) -> Option<Vec<Template>> {
+fn parts(node: &YamlNode, items: &[YamlNode], reading: &mut ParseContext) -> Option<Vec<ValueTemplate>> {
     if !(2..=MAX_PARTS).contains(&items.len()) {
         let message = format!("a key of parts has 2 to {MAX_PARTS} of them, this one has {}", items.len());
         let help = "write a single value without brackets: key: ${ event.orderId }";
         reading.report.error(Code::WrongValue, node.span, message).help(help);
         return None;
     }
-    let parts: Vec<Option<Template>> = items.iter().map(|item| part(item, reading)).collect();
+    let parts: Vec<Option<ValueTemplate>> = items.iter().map(|item| part(item, reading)).collect();
     let parts = parts.into_iter().collect::<Option<Vec<_>>>()?;
-    if parts.iter().all(|part| matches!(part, Template::Literal(_))) {
+    if parts.iter().all(|part| matches!(part, ValueTemplate::Literal(_))) {
         constant(node, &mut reading.report);
         return None;
     }
@@ -97,38 +98,39 @@ fn parts(node: &Node, items: &[Node], reading: &mut Reading) -> Option<Vec<Templ
     Some(parts)
 }
 
-fn part(node: &Node, reading: &mut Reading) -> Option<Template> {
-    let template = values::template(node, At { place: Place::Key, takes: Takes::Key }, reading)?;
+fn part(node: &YamlNode, reading: &mut ParseContext) -> Option<ValueTemplate> {
+    let template =
+        values::template(node, ExpressionPurpose { place: ExpressionPlace::Key, takes: AcceptedValues::Key }, reading)?;
     match &template {
-        Template::Literal(Value::String(text)) if written::is_like_expression(text) => {
+        ValueTemplate::Literal(Value::String(text)) if written::is_like_expression(text) => {
             written::constant_key(node, text, &mut reading.report);
             None
         }
-        Template::Literal(value) if !values::is_key(value) => {
+        ValueTemplate::Literal(value) if !values::is_key(value) => {
             let message = "a part of a key is a text that is not empty, an integer or a boolean";
             wrong(&mut reading.report, node, message).help(EXAMPLE);
             None
         }
-        Template::List(_) | Template::Map(_) => {
+        ValueTemplate::List(_) | ValueTemplate::Map(_) => {
             wrong(&mut reading.report, node, "a part of a key is one value").help(EXAMPLE);
             None
         }
-        Template::Literal(_) | Template::Whole(_) | Template::Text(_) => Some(template),
+        ValueTemplate::Literal(_) | ValueTemplate::Whole(_) | ValueTemplate::Text(_) => Some(template),
     }
 }
 
 /// Whether it is the same for every event of the trigger, which has one topic. What has no value at all has a finding of its own.
-fn is_constant(template: &Template) -> bool {
-    let is_fixed = |expression: &&Expression| {
+fn is_constant(template: &ValueTemplate) -> bool {
+    let is_fixed = |expression: &&CelExpression| {
         let reads = expression.reads();
-        let is_topic = |read: &crate::expression::Read| read.path == ["record", "topic"];
+        let is_topic = |read: &crate::expression::NameRead| read.path == ["record", "topic"];
         !reads.is_empty() && reads.iter().all(is_topic)
-            || reads.is_empty() && expression.evaluate(&Scope::default()).is_ok()
+            || reads.is_empty() && expression.evaluate(&ExpressionScope::default()).is_ok()
     };
     template.expressions().iter().all(is_fixed)
 }
 
-fn constant(node: &Node, report: &mut Report) {
+fn constant(node: &YamlNode, report: &mut FindingCollector) {
     report.error(Code::WrongValue, node.span, "the key is the same for every event").help(EXAMPLE);
 }
 

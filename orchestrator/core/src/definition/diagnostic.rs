@@ -5,7 +5,7 @@ mod render;
 mod secrets;
 
 pub use code::Code;
-pub use render::{Style, render};
+pub use render::{RenderStyle, render};
 pub use secrets::without_credentials;
 
 use super::keys::PARTICIPANTS;
@@ -14,7 +14,7 @@ use std::{fmt, sync::Arc};
 
 /// A part of a file, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Span {
+pub struct TextSpan {
     /// First byte.
     pub start: usize,
     /// One past the last byte.
@@ -24,7 +24,7 @@ pub struct Span {
 /// Whether a finding stops the file from being used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Severity {
+pub enum FindingSeverity {
     /// The file is refused.
     Error,
     /// The file works; somebody should look.
@@ -33,41 +33,41 @@ pub enum Severity {
 
 /// A further place that a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Related {
+pub struct RelatedPlace {
     /// Where.
-    pub span: Span,
+    pub span: TextSpan,
     /// What is there.
     pub text: String,
 }
 
 /// An edit that removes a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fix {
+pub struct SuggestedFix {
     /// What is replaced; empty for what is put in.
-    pub span: Span,
+    pub span: TextSpan,
     /// By what.
     pub text: String,
 }
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnostic {
+pub struct CheckFinding {
     /// Stable name of what is wrong; the documentation has a page for each.
     pub code: Code,
     /// Whether it stops the file from being used.
-    pub severity: Severity,
+    pub severity: FindingSeverity,
     /// What is wrong.
     pub message: String,
     /// What to write.
     pub help: Option<String>,
     /// The same as an edit, where it can be said so exactly.
-    pub fix: Option<Fix>,
+    pub fix: Option<SuggestedFix>,
     /// Name of the file.
     pub file: String,
     /// Where in the file.
-    pub span: Span,
+    pub span: TextSpan,
     /// Other places that belong to it.
-    pub related: Vec<Related>,
+    pub related: Vec<RelatedPlace>,
     /// The file's text, for the place.
     pub(crate) text: Arc<str>,
     /// The same with its secrets covered, for the excerpt.
@@ -76,24 +76,24 @@ pub struct Diagnostic {
 
 /// A place for people: both count from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
+pub struct TextPosition {
     /// Line.
     pub line: usize,
     /// Column.
     pub column: usize,
 }
 
-impl Diagnostic {
+impl CheckFinding {
     /// Where it starts.
     #[must_use]
-    pub fn position(&self) -> Position {
+    pub fn position(&self) -> TextPosition {
         position(&self.text, self.span.start)
     }
 
     /// Whether it stops the file from being used.
     #[must_use]
     pub fn is_error(&self) -> bool {
-        self.severity == Severity::Error
+        self.severity == FindingSeverity::Error
     }
 
     /// The shape for `--output json`: one object with the keys
@@ -117,49 +117,49 @@ impl Diagnostic {
     }
 }
 
-impl fmt::Display for Diagnostic {
+impl fmt::Display for CheckFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Position { line, column } = self.position();
+        let TextPosition { line, column } = self.position();
         write!(f, "{}:{line}:{column}: {} [{}]", self.file, self.message, self.code.as_str())
     }
 }
 
-impl std::error::Error for Diagnostic {}
+impl std::error::Error for CheckFinding {}
 
 /// The text of a participants.yaml as it may be shown, byte for byte as long.
 pub(crate) fn with_secrets_covered(text: &str) -> String {
     secrets::covered(text, &|key| PARTICIPANTS.knows(key))
 }
 
-fn position(text: &str, offset: usize) -> Position {
+fn position(text: &str, offset: usize) -> TextPosition {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    Position { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+    TextPosition { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
 }
 
 /// Collects the findings of one file.
-pub(crate) struct Report {
+pub(crate) struct FindingCollector {
     file: String,
     text: Arc<str>,
     excerpt: Arc<str>,
-    findings: Vec<Diagnostic>,
+    findings: Vec<CheckFinding>,
 }
 
 /// Most findings per file that are kept: the file that causes more has one cause.
 const MAX_FINDINGS: usize = 100;
 
-impl Report {
-    pub(crate) fn new(file: &str, text: &str) -> Report {
-        Report { file: file.to_owned(), text: text.into(), excerpt: text.into(), findings: Vec::new() }
+impl FindingCollector {
+    pub(crate) fn new(file: &str, text: &str) -> FindingCollector {
+        FindingCollector { file: file.to_owned(), text: text.into(), excerpt: text.into(), findings: Vec::new() }
     }
 
     /// Of a file in which secrets may stand: excerpts show values of known and harmless keys only.
-    pub(crate) fn with_secrets(file: &str, text: &str) -> Report {
-        Report { excerpt: with_secrets_covered(text).into(), ..Report::new(file, text) }
+    pub(crate) fn with_secrets(file: &str, text: &str) -> FindingCollector {
+        FindingCollector { excerpt: with_secrets_covered(text).into(), ..FindingCollector::new(file, text) }
     }
 
     /// Whether something that stands there may be secret: no message says what it is.
-    pub(crate) fn is_covered(&self, span: Span) -> bool {
+    pub(crate) fn is_covered(&self, span: TextSpan) -> bool {
         self.text.get(span.start..span.end) != self.excerpt.get(span.start..span.end)
     }
 
@@ -168,16 +168,16 @@ impl Report {
         &self.text
     }
 
-    pub(crate) fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> Finding<'_> {
-        self.add(Severity::Error, code, span, &message.into())
+    pub(crate) fn error(&mut self, code: Code, span: TextSpan, message: impl Into<String>) -> FindingBuilder<'_> {
+        self.add(FindingSeverity::Error, code, span, &message.into())
     }
 
-    pub(crate) fn warning(&mut self, code: Code, span: Span, message: impl Into<String>) -> Finding<'_> {
-        self.add(Severity::Warning, code, span, &message.into())
+    pub(crate) fn warning(&mut self, code: Code, span: TextSpan, message: impl Into<String>) -> FindingBuilder<'_> {
+        self.add(FindingSeverity::Warning, code, span, &message.into())
     }
 
-    fn add(&mut self, severity: Severity, code: Code, span: Span, message: &str) -> Finding<'_> {
-        self.findings.push(Diagnostic {
+    fn add(&mut self, severity: FindingSeverity, code: Code, span: TextSpan, message: &str) -> FindingBuilder<'_> {
+        self.findings.push(CheckFinding {
             code,
             severity,
             message: secrets::without_credentials(message).into_owned(),
@@ -189,15 +189,15 @@ impl Report {
             text: Arc::clone(&self.text),
             excerpt: Arc::clone(&self.excerpt),
         });
-        Finding(self.findings.last_mut().expect("one was just added"))
+        FindingBuilder(self.findings.last_mut().expect("one was just added"))
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.findings.iter().any(Diagnostic::is_error)
+        self.findings.iter().any(CheckFinding::is_error)
     }
 
     /// All findings, in the order of the file.
-    pub(crate) fn into_findings(mut self) -> Vec<Diagnostic> {
+    pub(crate) fn into_findings(mut self) -> Vec<CheckFinding> {
         self.findings.sort_by_key(|finding| (finding.span, finding.severity));
         self.findings.dedup();
         self.findings.truncate(MAX_FINDINGS);
@@ -206,21 +206,21 @@ impl Report {
 }
 
 /// A finding that can be said more about.
-pub(crate) struct Finding<'a>(&'a mut Diagnostic);
+pub(crate) struct FindingBuilder<'a>(&'a mut CheckFinding);
 
-impl Finding<'_> {
+impl FindingBuilder<'_> {
     pub(crate) fn help(self, help: impl Into<String>) -> Self {
         self.0.help = Some(secrets::without_credentials(&help.into()).into_owned());
         self
     }
 
-    pub(crate) fn fix(self, fix: Fix) -> Self {
+    pub(crate) fn fix(self, fix: SuggestedFix) -> Self {
         self.0.fix = Some(fix);
         self
     }
 
-    pub(crate) fn related(self, span: Span, text: impl Into<String>) -> Self {
-        self.0.related.push(Related { span, text: text.into() });
+    pub(crate) fn related(self, span: TextSpan, text: impl Into<String>) -> Self {
+        self.0.related.push(RelatedPlace { span, text: text.into() });
         self
     }
 }

@@ -1,15 +1,15 @@
 //! What the engine writes itself starts no saga: each of its records would lead to another one.
 
 use super::{
-    diagnostic::{Code, Diagnostic, Severity, Span, with_secrets_covered},
-    library::{Library, Source},
-    model::{Action, Definition},
-    participants::Transport,
+    diagnostic::{CheckFinding, Code, FindingSeverity, TextSpan, with_secrets_covered},
+    library::{DefinitionLibrary, SourceFile},
+    model::{SagaDefinition, StepAction},
+    participants::TransportConfig,
 };
 
 /// A topic that an installation keeps for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept<'a> {
+pub struct ReservedTopic<'a> {
     /// The key of the configuration that names it.
     pub key: &'a str,
     /// Its name.
@@ -23,11 +23,11 @@ pub const MARK: &str = ".installation";
 /// Ends the name of the topic that says which installation a consumer group belongs to.
 const MARK_OF_GROUP: &str = ".group.installation";
 
-impl<'a> Kept<'a> {
+impl<'a> ReservedTopic<'a> {
     /// Why nobody else may use `topic`, if that is so.
     #[must_use]
-    pub fn reason(kept: &[Kept<'a>], topic: &str) -> Option<String> {
-        if let Some(Kept { key, .. }) = kept.iter().find(|kept| kept.topic == topic) {
+    pub fn reason(kept: &[ReservedTopic<'a>], topic: &str) -> Option<String> {
+        if let Some(ReservedTopic { key, .. }) = kept.iter().find(|kept| kept.topic == topic) {
             return Some(format!("the engine keeps the topic `{topic}` for itself ({key})"));
         }
         let marked = topic.strip_suffix(MARK).filter(|name| kept.iter().any(|kept| kept.topic == *name));
@@ -38,15 +38,15 @@ impl<'a> Kept<'a> {
     }
 }
 
-impl Library {
+impl DefinitionLibrary {
     /// Reports every definition that is triggered by the commands of a participant: the engine writes them.
-    pub(super) fn refuse_commands_as_triggers(&mut self, sagas: &[Source]) {
+    pub(super) fn refuse_commands_as_triggers(&mut self, sagas: &[SourceFile]) {
         let mut findings = Vec::new();
         for definition in &self.definitions {
             let topic = &definition.trigger.topic;
             let taker = self.participants.iter().find(|(_, participant)| match &participant.transport {
-                Transport::Kafka { commands } => commands == topic,
-                Transport::Http { .. } => false,
+                TransportConfig::Kafka { commands } => commands == topic,
+                TransportConfig::Http { .. } => false,
             });
             if let Some((name, _)) = taker {
                 let message = format!("`{topic}` holds the commands that the engine writes to participant `{name}`");
@@ -58,19 +58,24 @@ impl Library {
 
     /// Reports every definition that is triggered by a topic of `kept` or publishes to one, and every participant that takes its commands from
     /// one, whether a step asks it or not.
-    pub fn refuse_topics(&mut self, sagas: &[Source], participants: Option<&Source>, kept: &[Kept<'_>]) {
+    pub fn refuse_topics(
+        &mut self,
+        sagas: &[SourceFile],
+        participants: Option<&SourceFile>,
+        kept: &[ReservedTopic<'_>],
+    ) {
         let mut findings = Vec::new();
         for definition in &self.definitions {
             for (topic, does) in uses(definition) {
-                if let Some(reason) = Kept::reason(kept, topic) {
+                if let Some(reason) = ReservedTopic::reason(kept, topic) {
                     let message = format!("{reason}, and the saga {does} it");
                     findings.extend(finding(sagas, definition, topic, message, "name another topic"));
                 }
             }
         }
         for (name, participant) in self.participants.iter() {
-            if let Transport::Kafka { commands } = &participant.transport
-                && let Some(reason) = Kept::reason(kept, commands)
+            if let TransportConfig::Kafka { commands } = &participant.transport
+                && let Some(reason) = ReservedTopic::reason(kept, commands)
             {
                 let message = format!("{reason}, and participant `{name}` takes its commands from it");
                 findings.extend(participants.map(|source| of_participant(source, name, commands, message)));
@@ -81,35 +86,41 @@ impl Library {
 }
 
 /// The finding, where the file names the topic of the participant.
-fn of_participant(source: &Source, name: &str, topic: &str, message: String) -> Diagnostic {
+fn of_participant(source: &SourceFile, name: &str, topic: &str, message: String) -> CheckFinding {
     let entry = source.text.find(&format!("{name}:")).unwrap_or(0);
     let start = source.text[entry..].find(topic).map_or(entry, |at| entry + at);
-    let span = Span { start, end: (start + topic.len()).min(source.text.len()) };
+    let span = TextSpan { start, end: (start + topic.len()).min(source.text.len()) };
     let excerpt = with_secrets_covered(&source.text);
-    Diagnostic { excerpt: excerpt.into(), ..at(source, span, message, "name another topic") }
+    CheckFinding { excerpt: excerpt.into(), ..at(source, span, message, "name another topic") }
 }
 
-fn uses(definition: &Definition) -> Vec<(&str, &'static str)> {
+fn uses(definition: &SagaDefinition) -> Vec<(&str, &'static str)> {
     let outcomes = [&definition.on_completed, &definition.on_compensated].into_iter().flatten();
     let outcomes = outcomes.map(|event| (event.topic.as_str(), "publishes to"));
     let steps = definition.steps.iter().filter_map(|step| match &step.action {
-        Action::Publish { topic, .. } => Some((topic.as_str(), "publishes to")),
-        Action::Call(_) | Action::Wait(_) => None,
+        StepAction::Publish { topic, .. } => Some((topic.as_str(), "publishes to")),
+        StepAction::Call(_) | StepAction::Wait(_) => None,
     });
     [(definition.trigger.topic.as_str(), "is triggered by")].into_iter().chain(outcomes).chain(steps).collect()
 }
 
 /// The finding, where the file names the topic.
-fn finding(sagas: &[Source], definition: &Definition, topic: &str, message: String, help: &str) -> Option<Diagnostic> {
+fn finding(
+    sagas: &[SourceFile],
+    definition: &SagaDefinition,
+    topic: &str,
+    message: String,
+    help: &str,
+) -> Option<CheckFinding> {
     let source = sagas.iter().find(|source| source.text == definition.text)?;
     let start = source.text.find(topic).unwrap_or(0);
-    Some(at(source, Span { start, end: start + topic.len() }, message, help))
+    Some(at(source, TextSpan { start, end: start + topic.len() }, message, help))
 }
 
-fn at(source: &Source, span: Span, message: String, help: &str) -> Diagnostic {
-    Diagnostic {
+fn at(source: &SourceFile, span: TextSpan, message: String, help: &str) -> CheckFinding {
+    CheckFinding {
         code: Code::EngineTopic,
-        severity: Severity::Error,
+        severity: FindingSeverity::Error,
         message,
         help: Some(help.to_owned()),
         fix: None,

@@ -1,29 +1,29 @@
 //! What a schema says of the trigger's event.
 
 use super::{
-    avro::{Missing, Schemas},
+    avro::{MissingField, SchemaCatalog},
     json_schema::JsonSchema,
 };
-use crate::expression::{Kind, Unfit};
+use crate::expression::{UnfitKind, ValueKind};
 use apache_avro::Schema;
 
 /// The schema of one type of event.
 pub(crate) enum EventSchema<'a> {
     /// An Avro record, and the schemas that it refers to.
-    Avro(&'a Schemas, &'a Schema),
+    Avro(&'a SchemaCatalog, &'a Schema),
     /// A JSON Schema: records are held to it, so it counts where there is an Avro schema, too.
     Json(&'a JsonSchema),
 }
 
 impl<'a> EventSchema<'a> {
     /// The schema of the events of this type, if there is one.
-    pub(crate) fn find(schemas: &'a Schemas, event_type: &str) -> Option<EventSchema<'a>> {
+    pub(crate) fn find(schemas: &'a SchemaCatalog, event_type: &str) -> Option<EventSchema<'a>> {
         let avro = || schemas.record(event_type).map(|schema| EventSchema::Avro(schemas, schema));
         schemas.json(event_type).map(EventSchema::Json).or_else(avro)
     }
 
     /// Whether `path` is a field.
-    pub(crate) fn follow(&self, path: &[String]) -> Result<(), Missing<'_>> {
+    pub(crate) fn follow(&self, path: &[String]) -> Result<(), MissingField<'_>> {
         match self {
             EventSchema::Avro(schemas, schema) => schemas.follow(schema, path),
             EventSchema::Json(schema) => schema.follow(path),
@@ -31,7 +31,7 @@ impl<'a> EventSchema<'a> {
     }
 
     /// What the field can be that not every place takes.
-    pub(crate) fn unfit(&self, path: &[String]) -> Option<Unfit> {
+    pub(crate) fn unfit(&self, path: &[String]) -> Option<UnfitKind> {
         match self {
             EventSchema::Avro(schemas, schema) => schemas.unfit(schema, path),
             EventSchema::Json(schema) => schema.unfit(path),
@@ -39,7 +39,7 @@ impl<'a> EventSchema<'a> {
     }
 
     /// Of which kinds the value at `path` is; `None`: it may be anything.
-    pub(crate) fn kinds(&self, path: &[String]) -> Option<Vec<Kind>> {
+    pub(crate) fn kinds(&self, path: &[String]) -> Option<Vec<ValueKind>> {
         match self {
             EventSchema::Avro(schemas, schema) => schemas.kinds_of(schema, path),
             EventSchema::Json(schema) => schema.kinds(path),

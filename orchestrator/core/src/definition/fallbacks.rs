@@ -1,32 +1,41 @@
 //! `cache` and `fallback` of a step: reading them, and the proof that they can answer.
 
 use super::{
-    diagnostic::{Code, Report, Span},
-    fields::{Fields, Spanned, first_line, lead, wrong},
-    keys::{FAIL, FALLBACK, Shape},
-    model::{Fallback, FallbackAnswer, FallbackWhen},
-    steps::Draft,
-    tree::{Node, Yaml},
-    uses::{Place, Reading},
+    diagnostic::{Code, FindingCollector, TextSpan},
+    fields::{MapReader, SpannedValue, first_line, lead, wrong},
+    keys::{FAIL, FALLBACK, MapSchema},
+    model::{FallbackAnswer, FallbackCondition, FallbackRule},
+    steps::StepDraft,
+    tree::{YamlNode, YamlValue},
+    uses::{ExpressionPlace, ParseContext},
     values,
 };
-use crate::{command::Failure, expression::Template};
+use crate::{command::CommandFailure, expression::ValueTemplate};
 use std::time::Duration;
 
 /// The keys of which a fallback has one.
 const ANSWERS: [&str; 5] = ["cached", "lastKnown", "value", "expression", "fail"];
 
 /// The step's `cache`.
-pub(crate) fn cache(fields: &Fields<'_>, shape: &Shape, reading: &mut Reading) -> Option<Spanned<Duration>> {
+pub(crate) fn cache(
+    fields: &MapReader<'_>,
+    shape: &MapSchema,
+    reading: &mut ParseContext,
+) -> Option<SpannedValue<Duration>> {
     let span = shape.has("cache").then(|| fields.node("cache"))??.span;
-    fields.duration("cache", &mut reading.report).map(|value| Spanned { value, span })
+    fields.duration("cache", &mut reading.report).map(|value| SpannedValue { value, span })
 }
 
 /// The step's `fallback`, by priority. What cannot be read is absent, and has been reported.
-pub(crate) fn read(fields: &Fields<'_>, shape: &Shape, at: usize, reading: &mut Reading) -> Vec<Spanned<Fallback>> {
+pub(crate) fn read(
+    fields: &MapReader<'_>,
+    shape: &MapSchema,
+    at: usize,
+    reading: &mut ParseContext,
+) -> Vec<SpannedValue<FallbackRule>> {
     let Some(node) = shape.has("fallback").then(|| fields.node("fallback")).flatten() else { return Vec::new() };
     let help = "for example: fallback: [{lastKnown: true}, {value: {score: 50}}]";
-    let Yaml::List(items) = &node.value else {
+    let YamlValue::List(items) = &node.value else {
         wrong(&mut reading.report, node, "`fallback` is a list").help(help);
         return Vec::new();
     };
@@ -36,20 +45,20 @@ pub(crate) fn read(fields: &Fields<'_>, shape: &Shape, at: usize, reading: &mut 
     items.iter().filter_map(|item| fallback(item, at, reading)).collect()
 }
 
-fn fallback(node: &Node, at: usize, reading: &mut Reading) -> Option<Spanned<Fallback>> {
-    let fields = Fields::read(node, &FALLBACK, &mut reading.report)?;
+fn fallback(node: &YamlNode, at: usize, reading: &mut ParseContext) -> Option<SpannedValue<FallbackRule>> {
+    let fields = MapReader::read(node, &FALLBACK, &mut reading.report)?;
     let span = first_line(&reading.report, lead(node));
     let key = the_one(&fields, span, reading)?;
     let when = match fields.choice("when", &["exhausted", "refused"], &mut reading.report) {
-        Some("refused") => FallbackWhen::Refused,
-        Some(_) | None => FallbackWhen::Exhausted,
+        Some("refused") => FallbackCondition::Refused,
+        Some(_) | None => FallbackCondition::Exhausted,
     };
     let answer = answer(&fields, key, at, reading)?;
-    Some(Spanned { value: Fallback { answer, when }, span })
+    Some(SpannedValue { value: FallbackRule { answer, when }, span })
 }
 
 /// The key that says what it answers.
-fn the_one(fields: &Fields<'_>, span: Span, reading: &mut Reading) -> Option<&'static str> {
+fn the_one(fields: &MapReader<'_>, span: TextSpan, reading: &mut ParseContext) -> Option<&'static str> {
     let said: Vec<_> = ANSWERS.into_iter().filter_map(|key| Some((key, fields.key_span(key)?))).collect();
     match said.as_slice() {
         [(key, _)] => Some(key),
@@ -69,7 +78,7 @@ fn the_one(fields: &Fields<'_>, span: Span, reading: &mut Reading) -> Option<&'s
     }
 }
 
-fn answer(fields: &Fields<'_>, key: &str, at: usize, reading: &mut Reading) -> Option<FallbackAnswer> {
+fn answer(fields: &MapReader<'_>, key: &str, at: usize, reading: &mut ParseContext) -> Option<FallbackAnswer> {
     let node = fields.node(key)?;
     match key {
         "cached" => fields.duration(key, &mut reading.report).map(FallbackAnswer::Cached),
@@ -80,7 +89,7 @@ fn answer(fields: &Fields<'_>, key: &str, at: usize, reading: &mut Reading) -> O
     }
 }
 
-fn last_known(fields: &Fields<'_>, node: &Node, reading: &mut Reading) -> Option<FallbackAnswer> {
+fn last_known(fields: &MapReader<'_>, node: &YamlNode, reading: &mut ParseContext) -> Option<FallbackAnswer> {
     if !fields.flag("lastKnown", &mut reading.report) {
         let message = "`lastKnown: false` answers nothing";
         reading.report.error(Code::WrongValue, node.span, message).help("write true, or remove the item");
@@ -90,7 +99,7 @@ fn last_known(fields: &Fields<'_>, node: &Node, reading: &mut Reading) -> Option
 }
 
 /// Taken as it is; whoever writes `${` in it meant an expression.
-fn value(node: &Node, reading: &mut Reading) -> Option<FallbackAnswer> {
+fn value(node: &YamlNode, reading: &mut ParseContext) -> Option<FallbackAnswer> {
     let value = values::plain(node, &mut reading.report)?;
     if value.to_string().contains("${") {
         let span = first_line(&reading.report, lead(node));
@@ -100,9 +109,9 @@ fn value(node: &Node, reading: &mut Reading) -> Option<FallbackAnswer> {
     Some(FallbackAnswer::Value(value))
 }
 
-fn expression(node: &Node, at: usize, reading: &mut Reading) -> Option<FallbackAnswer> {
-    let template = values::template(node, Place::Fallback(at).anything(), reading)?;
-    if let Template::Literal(_) = template {
+fn expression(node: &YamlNode, at: usize, reading: &mut ParseContext) -> Option<FallbackAnswer> {
+    let template = values::template(node, ExpressionPlace::Fallback(at).anything(), reading)?;
+    if let ValueTemplate::Literal(_) = template {
         let help = "write `${ … }` around what is to be evaluated, or `value` in place of `expression`";
         wrong(&mut reading.report, node, "`expression` has a `${ }` in it").help(help);
         return None;
@@ -110,15 +119,15 @@ fn expression(node: &Node, at: usize, reading: &mut Reading) -> Option<FallbackA
     Some(FallbackAnswer::Expression(template))
 }
 
-fn fail(node: &Node, reading: &mut Reading) -> Option<FallbackAnswer> {
-    let fields = Fields::read(node, &FAIL, &mut reading.report)?;
+fn fail(node: &YamlNode, reading: &mut ParseContext) -> Option<FallbackAnswer> {
+    let fields = MapReader::read(node, &FAIL, &mut reading.report)?;
     let code = fields.name("code", &mut reading.report);
     let message = fields.text("message", &mut reading.report).map(|text| text.value).unwrap_or_default();
-    Some(FallbackAnswer::Fail(Failure::new(code?.value, message)))
+    Some(FallbackAnswer::Fail(CommandFailure::new(code?.value, message)))
 }
 
 /// Reports what can never answer, or must not.
-pub(crate) fn prove(drafts: &[Draft], report: &mut Report) {
+pub(crate) fn prove(drafts: &[StepDraft], report: &mut FindingCollector) {
     for draft in drafts {
         of_pivot(draft, report);
         needs_read_only(draft, report);
@@ -126,7 +135,7 @@ pub(crate) fn prove(drafts: &[Draft], report: &mut Report) {
     }
 }
 
-fn of_pivot(draft: &Draft, report: &mut Report) {
+fn of_pivot(draft: &StepDraft, report: &mut FindingCollector) {
     let said = draft.cache.as_ref().map(|cache| ("cache", cache.span));
     let said = said.or_else(|| draft.fallback.first().map(|first| ("fallback", first.span)));
     if let (Some((key, span)), Some(pivot)) = (said, draft.pivot) {
@@ -138,7 +147,7 @@ fn of_pivot(draft: &Draft, report: &mut Report) {
 }
 
 /// What a participant answered before says nothing of effects that were not made.
-fn needs_read_only(draft: &Draft, report: &mut Report) {
+fn needs_read_only(draft: &StepDraft, report: &mut FindingCollector) {
     if draft.read_only.is_some() || draft.action.is_none() {
         return;
     }
@@ -156,16 +165,17 @@ fn needs_read_only(draft: &Draft, report: &mut Report) {
 }
 
 /// A literal and a failure can always answer, unless the step's `check` looks at the literal. An expression can fail to.
-fn unreachable(draft: &Draft, report: &mut Report) {
-    let ends = |fallback: &&Spanned<Fallback>| match fallback.value.answer {
+fn unreachable(draft: &StepDraft, report: &mut FindingCollector) {
+    let ends = |fallback: &&SpannedValue<FallbackRule>| match fallback.value.answer {
         FallbackAnswer::Value(_) => draft.check.is_none(),
         FallbackAnswer::Fail(_) => true,
         FallbackAnswer::Cached(_) | FallbackAnswer::LastKnown | FallbackAnswer::Expression(_) => false,
     };
     let Some(last) = draft.fallback.iter().position(|fallback| ends(&fallback)) else { return };
     // One that comes first when a guard refuses is reached.
-    let reached = |fallback: &&Spanned<Fallback>| {
-        fallback.value.when == FallbackWhen::Refused && draft.fallback[last].value.when == FallbackWhen::Exhausted
+    let reached = |fallback: &&SpannedValue<FallbackRule>| {
+        fallback.value.when == FallbackCondition::Refused
+            && draft.fallback[last].value.when == FallbackCondition::Exhausted
     };
     for fallback in draft.fallback[last + 1..].iter().filter(|fallback| !reached(fallback)) {
         let finding = report.warning(Code::UnreachableFallback, fallback.span, "this fallback is never reached");

@@ -1,45 +1,49 @@
 //! Reading the values of a map: each method reports what is wrong and goes on.
 
 use super::{
-    diagnostic::{Code, Finding, Report, Span, did_you_mean},
+    diagnostic::{Code, FindingBuilder, FindingCollector, TextSpan, did_you_mean},
     duration,
-    keys::{Need, Shape},
-    tree::{Key, Node, Yaml},
+    keys::{KeyPresence, MapSchema},
+    tree::{YamlKey, YamlNode, YamlValue},
     wishes, written,
 };
-use crate::json::Unfit;
+use crate::json::JsonError;
 use serde_json::{Number, Value};
 use std::time::Duration;
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Spanned<T> {
+pub(crate) struct SpannedValue<T> {
     pub(crate) value: T,
-    pub(crate) span: Span,
+    pub(crate) span: TextSpan,
 }
 
 /// The entries of a map whose keys are those of a shape.
-pub(crate) struct Fields<'a> {
-    shape: &'static Shape,
+pub(crate) struct MapReader<'a> {
+    shape: &'static MapSchema,
     /// Of the whole map.
-    pub(crate) span: Span,
-    entries: &'a [(Key, Node)],
+    pub(crate) span: TextSpan,
+    entries: &'a [(YamlKey, YamlNode)],
 }
 
-impl<'a> Fields<'a> {
+impl<'a> MapReader<'a> {
     /// The fields of `node`, which has to be a map; unknown and missing keys are reported.
-    pub(crate) fn read(node: &'a Node, shape: &'static Shape, report: &mut Report) -> Option<Fields<'a>> {
-        let Yaml::Map(entries) = &node.value else {
+    pub(crate) fn read(
+        node: &'a YamlNode,
+        shape: &'static MapSchema,
+        report: &mut FindingCollector,
+    ) -> Option<MapReader<'a>> {
+        let YamlValue::Map(entries) = &node.value else {
             wrong(report, node, &format!("{} is a map", shape.name)).help(example(shape));
             return None;
         };
-        let fields = Fields { shape, span: lead(node), entries };
+        let fields = MapReader { shape, span: lead(node), entries };
         fields.refuse_unknown(report);
         fields.refuse_missing(report);
         Some(fields)
     }
 
-    fn refuse_unknown(&self, report: &mut Report) {
+    fn refuse_unknown(&self, report: &mut FindingCollector) {
         for (key, _) in self.entries.iter().filter(|(key, _)| !self.shape.has(&key.text)) {
             let message = format!("{} has no key `{}`", self.shape.name, key.text);
             let list = || format!("its keys are {}", self.shape.names().collect::<Vec<_>>().join(", "));
@@ -50,8 +54,9 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn refuse_missing(&self, report: &mut Report) {
-        for rule in self.shape.keys.iter().filter(|rule| rule.need == Need::Required && self.node(rule.name).is_none())
+    fn refuse_missing(&self, report: &mut FindingCollector) {
+        for rule in
+            self.shape.keys.iter().filter(|rule| rule.need == KeyPresence::Required && self.node(rule.name).is_none())
         {
             let message = format!("{} needs `{}`", self.shape.name, rule.name);
             let help = format!("{} For example: {}: {}", rule.description, rule.name, rule.example);
@@ -60,23 +65,23 @@ impl<'a> Fields<'a> {
     }
 
     /// The value under `key`.
-    pub(crate) fn node(&self, key: &str) -> Option<&'a Node> {
+    pub(crate) fn node(&self, key: &str) -> Option<&'a YamlNode> {
         debug_assert!(self.shape.has(key), "`{key}` is not a key of {}", self.shape.name);
         self.entries.iter().find(|(name, _)| name.text == key).map(|(_, node)| node)
     }
 
     /// Where `key` itself stands.
-    pub(crate) fn key_span(&self, key: &str) -> Option<Span> {
+    pub(crate) fn key_span(&self, key: &str) -> Option<TextSpan> {
         self.entries.iter().find(|(name, _)| name.text == key).map(|(name, _)| name.span)
     }
 
-    pub(crate) fn text(&self, key: &str, report: &mut Report) -> Option<Spanned<String>> {
+    pub(crate) fn text(&self, key: &str, report: &mut FindingCollector) -> Option<SpannedValue<String>> {
         let node = self.node(key)?;
-        text(node, report).map(|value| Spanned { value, span: node.span })
+        text(node, report).map(|value| SpannedValue { value, span: node.span })
     }
 
     /// A text that is not empty.
-    pub(crate) fn name(&self, key: &str, report: &mut Report) -> Option<Spanned<String>> {
+    pub(crate) fn name(&self, key: &str, report: &mut FindingCollector) -> Option<SpannedValue<String>> {
         let text = self.text(key, report)?;
         if text.value.trim().is_empty() {
             report
@@ -88,24 +93,24 @@ impl<'a> Fields<'a> {
     }
 
     /// The name of a topic.
-    pub(crate) fn topic(&self, key: &str, report: &mut Report) -> Option<Spanned<String>> {
+    pub(crate) fn topic(&self, key: &str, report: &mut FindingCollector) -> Option<SpannedValue<String>> {
         let text = self.name(key, report)?;
         written::topic(&text, report);
         Some(text)
     }
 
     /// The type of an event, which travels in a header.
-    pub(crate) fn event_type(&self, key: &str, report: &mut Report) -> Option<Spanned<String>> {
+    pub(crate) fn event_type(&self, key: &str, report: &mut FindingCollector) -> Option<SpannedValue<String>> {
         let text = self.name(key, report)?;
         written::event_type(&text, key, report);
         Some(text)
     }
 
     /// `false` if the key is absent; `true` if it says something else, so that one slip is one finding.
-    pub(crate) fn flag(&self, key: &str, report: &mut Report) -> bool {
+    pub(crate) fn flag(&self, key: &str, report: &mut FindingCollector) -> bool {
         match self.node(key) {
             None => false,
-            Some(Node { value: Yaml::Bool(truth), .. }) => *truth,
+            Some(YamlNode { value: YamlValue::Bool(truth), .. }) => *truth,
             Some(node) => {
                 let help = written::unquoted(node).unwrap_or_else(|| "write true or false".to_owned());
                 wrong(report, node, &format!("`{key}` is true or false")).help(help);
@@ -114,23 +119,23 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(crate) fn duration(&self, key: &str, report: &mut Report) -> Option<Duration> {
+    pub(crate) fn duration(&self, key: &str, report: &mut FindingCollector) -> Option<Duration> {
         self.node(key).and_then(|node| duration(node, report))
     }
 
     /// A whole number of at least `least`.
-    pub(crate) fn integer(&self, key: &str, least: u32, report: &mut Report) -> Option<u32> {
+    pub(crate) fn integer(&self, key: &str, least: u32, report: &mut FindingCollector) -> Option<u32> {
         let node = self.node(key)?;
         plain_number(node, report)?;
         let number = match node.value {
-            Yaml::Int(number) => u32::try_from(number).ok(),
-            Yaml::Null
-            | Yaml::Bool(_)
-            | Yaml::Uint(_)
-            | Yaml::Float(_)
-            | Yaml::Text(_)
-            | Yaml::List(_)
-            | Yaml::Map(_) => None,
+            YamlValue::Int(number) => u32::try_from(number).ok(),
+            YamlValue::Null
+            | YamlValue::Bool(_)
+            | YamlValue::Uint(_)
+            | YamlValue::Float(_)
+            | YamlValue::Text(_)
+            | YamlValue::List(_)
+            | YamlValue::Map(_) => None,
         };
         let fits = number.filter(|number| *number >= least);
         if fits.is_none()
@@ -143,10 +148,12 @@ impl<'a> Fields<'a> {
         if fits.is_none() {
             let help = written::unquoted(node).unwrap_or_else(|| format!("write {least} or more, as a whole number"));
             let most = match node.value {
-                Yaml::Int(number) => number > 0 && u32::try_from(number).is_err(),
-                Yaml::Uint(_) => true,
-                Yaml::Float(number) => number > f64::from(u32::MAX),
-                Yaml::Null | Yaml::Bool(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => false,
+                YamlValue::Int(number) => number > 0 && u32::try_from(number).is_err(),
+                YamlValue::Uint(_) => true,
+                YamlValue::Float(number) => number > f64::from(u32::MAX),
+                YamlValue::Null | YamlValue::Bool(_) | YamlValue::Text(_) | YamlValue::List(_) | YamlValue::Map(_) => {
+                    false
+                }
             };
             let bound = if most { format!("at most {}", u32::MAX) } else { format!("at least {least}") };
             let help = if most { format!("write {} or less", u32::MAX) } else { help };
@@ -156,30 +163,40 @@ impl<'a> Fields<'a> {
     }
 
     /// One of `choices`.
-    pub(crate) fn choice(&self, key: &str, choices: &[&'static str], report: &mut Report) -> Option<&'static str> {
+    pub(crate) fn choice(
+        &self,
+        key: &str,
+        choices: &[&'static str],
+        report: &mut FindingCollector,
+    ) -> Option<&'static str> {
         self.node(key).and_then(|node| choice(node, key, choices, report))
     }
 }
 
 /// The whole number that is written as `3.0` or `1e3`.
-fn whole_number(node: &Node) -> Option<u32> {
+fn whole_number(node: &YamlNode) -> Option<u32> {
     match node.value {
-        Yaml::Float(number) if number.fract() == 0.0 => format!("{number:.0}").parse().ok(),
-        Yaml::Float(_)
-        | Yaml::Null
-        | Yaml::Bool(_)
-        | Yaml::Int(_)
-        | Yaml::Uint(_)
-        | Yaml::Text(_)
-        | Yaml::List(_)
-        | Yaml::Map(_) => None,
+        YamlValue::Float(number) if number.fract() == 0.0 => format!("{number:.0}").parse().ok(),
+        YamlValue::Float(_)
+        | YamlValue::Null
+        | YamlValue::Bool(_)
+        | YamlValue::Int(_)
+        | YamlValue::Uint(_)
+        | YamlValue::Text(_)
+        | YamlValue::List(_)
+        | YamlValue::Map(_) => None,
     }
 }
 
 /// One of `choices`.
-pub(crate) fn choice(node: &Node, key: &str, choices: &[&'static str], report: &mut Report) -> Option<&'static str> {
+pub(crate) fn choice(
+    node: &YamlNode,
+    key: &str,
+    choices: &[&'static str],
+    report: &mut FindingCollector,
+) -> Option<&'static str> {
     let list = || choices.join(", ");
-    let Yaml::Text(text) = &node.value else {
+    let YamlValue::Text(text) = &node.value else {
         wrong(report, node, &format!("`{key}` is one of {}", list())).help(format!("write {}", list()));
         return None;
     };
@@ -193,28 +210,32 @@ pub(crate) fn choice(node: &Node, key: &str, choices: &[&'static str], report: &
 }
 
 /// A text; numbers have to be quoted, so that nobody wonders what became of `1.10`.
-pub(crate) fn text(node: &Node, report: &mut Report) -> Option<String> {
+pub(crate) fn text(node: &YamlNode, report: &mut FindingCollector) -> Option<String> {
     match &node.value {
-        Yaml::Text(text) => Some(text.clone()),
-        Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => {
+        YamlValue::Text(text) => Some(text.clone()),
+        YamlValue::Bool(_) | YamlValue::Int(_) | YamlValue::Uint(_) | YamlValue::Float(_) => {
             let found = format!("a text is expected here, and this is {}", node.value.kind());
             report.error(Code::WrongValue, node.span, found).help("quote it");
             None
         }
-        Yaml::Null | Yaml::List(_) | Yaml::Map(_) => {
+        YamlValue::Null | YamlValue::List(_) | YamlValue::Map(_) => {
             wrong(report, node, "a text is expected here").help("write a text");
             None
         }
     }
 }
 
-pub(crate) fn duration(node: &Node, report: &mut Report) -> Option<Duration> {
+pub(crate) fn duration(node: &YamlNode, report: &mut FindingCollector) -> Option<Duration> {
     let source = &report.text()[node.span.start.min(report.text().len())..node.span.end.min(report.text().len())];
     let written = match &node.value {
-        Yaml::Text(text) => text.clone(),
-        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) | Yaml::Map(_) => {
-            source.lines().next().unwrap_or_default().to_owned()
-        }
+        YamlValue::Text(text) => text.clone(),
+        YamlValue::Null
+        | YamlValue::Bool(_)
+        | YamlValue::Int(_)
+        | YamlValue::Uint(_)
+        | YamlValue::Float(_)
+        | YamlValue::List(_)
+        | YamlValue::Map(_) => source.lines().next().unwrap_or_default().to_owned(),
     };
     match duration::parse(&written) {
         Ok(duration) => Some(duration),
@@ -229,23 +250,23 @@ pub(crate) fn duration(node: &Node, report: &mut Report) -> Option<Duration> {
 
 /// Whether a number stands there as it will be read, and can be computed with: `010`, `0x1F` and `1e400` do not. What is no number is not
 /// looked at.
-pub(crate) fn plain_number(node: &Node, report: &mut Report) -> Option<()> {
+pub(crate) fn plain_number(node: &YamlNode, report: &mut FindingCollector) -> Option<()> {
     match node.value {
-        Yaml::Float(_) if is_no_number(node, report) => {
+        YamlValue::Float(_) if is_no_number(node, report) => {
             wrong(report, node, "a number is written in digits").help("write a number in digits");
             None
         }
-        Yaml::Float(number) if !number.is_finite() => {
+        YamlValue::Float(number) if !number.is_finite() => {
             wrong(report, node, "a number of this size is too large").help("write a smaller one");
             None
         }
-        Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => number_as_written(node, report).map(drop),
-        Yaml::Null | Yaml::Bool(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => Some(()),
+        YamlValue::Int(_) | YamlValue::Uint(_) | YamlValue::Float(_) => number_as_written(node, report).map(drop),
+        YamlValue::Null | YamlValue::Bool(_) | YamlValue::Text(_) | YamlValue::List(_) | YamlValue::Map(_) => Some(()),
     }
 }
 
 /// The number that stands there, with the digits that it is written with, if it is written as it will be read.
-pub(crate) fn number_as_written(node: &Node, report: &mut Report) -> Option<Number> {
+pub(crate) fn number_as_written(node: &YamlNode, report: &mut FindingCollector) -> Option<Number> {
     let written = written(report, node).trim_matches(['"', '\'']).to_owned();
     if is_no_number(node, report) {
         let message = format!("`{written}` is a number of YAML that JSON does not have");
@@ -255,15 +276,17 @@ pub(crate) fn number_as_written(node: &Node, report: &mut Report) -> Option<Numb
         return None;
     }
     let (value, is_plain) = match node.value {
-        Yaml::Int(number) => (number.to_string(), written == number.to_string()),
-        Yaml::Uint(number) => (number.to_string(), written == number.to_string()),
-        Yaml::Float(number) => (number.to_string(), true),
-        Yaml::Null | Yaml::Bool(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => return None,
+        YamlValue::Int(number) => (number.to_string(), written == number.to_string()),
+        YamlValue::Uint(number) => (number.to_string(), written == number.to_string()),
+        YamlValue::Float(number) => (number.to_string(), true),
+        YamlValue::Null | YamlValue::Bool(_) | YamlValue::Text(_) | YamlValue::List(_) | YamlValue::Map(_) => {
+            return None;
+        }
     };
     // JSON's grammar of numbers: no leading zero, no `_`, digits around the point.
     match crate::json::read(written.as_bytes()) {
         Ok(Value::Number(number)) if is_plain => return Some(number),
-        Err(unfit @ (Unfit::Number { .. } | Unfit::Exponent(_))) => {
+        Err(unfit @ (JsonError::Number { .. } | JsonError::Exponent(_))) => {
             report.error(Code::WrongValue, node.span, unfit.to_string()).help("quote it");
         }
         Ok(_) | Err(_) => {
@@ -276,46 +299,53 @@ pub(crate) fn number_as_written(node: &Node, report: &mut Report) -> Option<Numb
 }
 
 /// `.inf`, `.nan`
-fn is_no_number(node: &Node, report: &Report) -> bool {
+fn is_no_number(node: &YamlNode, report: &FindingCollector) -> bool {
     let has_digits = || written(report, node).bytes().any(|byte| byte.is_ascii_digit());
-    matches!(node.value, Yaml::Float(number) if !number.is_finite()) && !has_digits()
+    matches!(node.value, YamlValue::Float(number) if !number.is_finite()) && !has_digits()
 }
 
 /// How a scalar is written in the file.
-fn written<'r>(report: &'r Report, node: &Node) -> &'r str {
+fn written<'r>(report: &'r FindingCollector, node: &YamlNode) -> &'r str {
     report.text().get(node.span.start..node.span.end).unwrap_or_default().trim()
 }
 
 /// Reports that `node` is of the wrong kind.
-pub(crate) fn wrong<'r>(report: &'r mut Report, node: &Node, expected: &str) -> Finding<'r> {
+pub(crate) fn wrong<'r>(report: &'r mut FindingCollector, node: &YamlNode, expected: &str) -> FindingBuilder<'r> {
     let found = match &node.value {
         _ if report.is_covered(node.span) => node.value.kind().to_owned(),
-        Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => format!("`{}`", written(report, node)),
-        Yaml::Text(text) => format!("the text `{}`", crate::expression::shorten(text, 40)),
-        Yaml::Null | Yaml::List(_) | Yaml::Map(_) => node.value.kind().to_owned(),
+        YamlValue::Bool(_) | YamlValue::Int(_) | YamlValue::Uint(_) | YamlValue::Float(_) => {
+            format!("`{}`", written(report, node))
+        }
+        YamlValue::Text(text) => format!("the text `{}`", crate::expression::shorten(text, 40)),
+        YamlValue::Null | YamlValue::List(_) | YamlValue::Map(_) => node.value.kind().to_owned(),
     };
     let span = first_line(report, lead(node));
     report.error(Code::WrongValue, span, format!("{expected}, and this is {found}"))
 }
 
 /// How a map of this shape begins.
-fn example(shape: &Shape) -> String {
-    let key = shape.keys.iter().find(|key| key.need == Need::Required).or(shape.keys.first());
+fn example(shape: &MapSchema) -> String {
+    let key = shape.keys.iter().find(|key| key.need == KeyPresence::Required).or(shape.keys.first());
     key.map_or_else(String::new, |key| format!("write its keys, such as {}: {}", key.name, key.example))
 }
 
 /// Where a node begins for a reader: a map at its first key, a list at its first item.
-pub(crate) fn lead(node: &Node) -> Span {
+pub(crate) fn lead(node: &YamlNode) -> TextSpan {
     match &node.value {
-        Yaml::Map(entries) => entries.first().map_or(node.span, |(key, _)| key.span),
-        Yaml::List(items) => items.first().map_or(node.span, lead),
-        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::Text(_) => node.span,
+        YamlValue::Map(entries) => entries.first().map_or(node.span, |(key, _)| key.span),
+        YamlValue::List(items) => items.first().map_or(node.span, lead),
+        YamlValue::Null
+        | YamlValue::Bool(_)
+        | YamlValue::Int(_)
+        | YamlValue::Uint(_)
+        | YamlValue::Float(_)
+        | YamlValue::Text(_) => node.span,
     }
 }
 
 /// A span no longer than its first line: a map of thirty lines is pointed at by its beginning.
-pub(crate) fn first_line(report: &Report, span: Span) -> Span {
+pub(crate) fn first_line(report: &FindingCollector, span: TextSpan) -> TextSpan {
     let text = report.text().get(span.start..span.end).unwrap_or_default();
     let length = text.find('\n').unwrap_or(text.len());
-    Span { start: span.start, end: span.start + text[..length].trim_end().len() }
+    TextSpan { start: span.start, end: span.start + text[..length].trim_end().len() }
 }

@@ -1,23 +1,23 @@
 //! Proof that a definition fits its timeouts and its participants.
 
 use super::{
-    diagnostic::{Code, Report, Span, did_you_mean},
-    fields::Spanned,
-    graph::Graph,
-    model::{Action, Over, Target, Whom},
-    participants::{Participants, Transport},
-    steps::Draft,
+    diagnostic::{Code, FindingCollector, TextSpan, did_you_mean},
+    fields::SpannedValue,
+    graph::StepGraph,
+    model::{CallTarget, ParticipantSelector, StepAction, TransportKind},
+    participants::{ParticipantCatalog, TransportConfig},
+    steps::StepDraft,
 };
 use std::time::Duration;
 
 /// Reports a saga timeout that the longest path of waits and first attempts exceeds, where the graph is known, and step timeouts below one
 /// attempt.
 pub(crate) fn timeouts(
-    drafts: &[Draft],
-    graph: Option<&Graph>,
-    timeout: Option<&Spanned<Duration>>,
-    participants: Option<&Participants>,
-    report: &mut Report,
+    drafts: &[StepDraft],
+    graph: Option<&StepGraph>,
+    timeout: Option<&SpannedValue<Duration>>,
+    participants: Option<&ParticipantCatalog>,
+    report: &mut FindingCollector,
 ) {
     let spans: Vec<Duration> = drafts.iter().map(|draft| longest_attempt(draft, participants)).collect();
     for draft in drafts {
@@ -34,7 +34,7 @@ pub(crate) fn timeouts(
     report.error(Code::TimeoutTooShort, timeout.span, message).help(help);
 }
 
-fn step_timeout(draft: &Draft, report: &mut Report) {
+fn step_timeout(draft: &StepDraft, report: &mut FindingCollector) {
     let (Some(all), Some(one)) = (draft.overrides.timeout, draft.overrides.attempt_timeout) else { return };
     if let Some(span) = draft.timeout.filter(|_| one > all) {
         let message = format!("the step ends after {}, before one attempt of {} is over", text(all), text(one));
@@ -43,20 +43,20 @@ fn step_timeout(draft: &Draft, report: &mut Report) {
 }
 
 /// What a step takes if its first attempt uses all of its time.
-fn longest_attempt(draft: &Draft, participants: Option<&Participants>) -> Duration {
+fn longest_attempt(draft: &StepDraft, participants: Option<&ParticipantCatalog>) -> Duration {
     let attempt = match &draft.action {
-        Some(Action::Wait(span)) => return *span,
-        Some(Action::Call(call)) => {
+        Some(StepAction::Wait(span)) => return *span,
+        Some(StepAction::Call(call)) => {
             let candidates = participants.into_iter().flat_map(|all| all.candidates(&call.target));
             let longest = candidates.map(|participant| participant.timeout).max();
             draft.overrides.attempt_timeout.or(longest).unwrap_or_default()
         }
-        Some(Action::Publish { .. }) | None => draft.overrides.attempt_timeout.unwrap_or_default(),
+        Some(StepAction::Publish { .. }) | None => draft.overrides.attempt_timeout.unwrap_or_default(),
     };
     draft.overrides.timeout.map_or(attempt, |timeout| timeout.min(attempt))
 }
 
-fn longest_path(graph: &Graph, spans: &[Duration]) -> (Duration, Vec<usize>) {
+fn longest_path(graph: &StepGraph, spans: &[Duration]) -> (Duration, Vec<usize>) {
     let mut best: Vec<(Duration, Vec<usize>)> = vec![(Duration::ZERO, Vec::new()); spans.len()];
     for step in &graph.order {
         let longest = graph.after[*step].iter().map(|before| &best[*before]).max_by_key(|(span, _)| *span);
@@ -82,9 +82,9 @@ pub(crate) fn text(span: Duration) -> String {
 }
 
 /// Reports every participant that is unknown, or asked over the wrong transport.
-pub(crate) fn participants(drafts: &[Draft], participants: &Participants, report: &mut Report) {
+pub(crate) fn participants(drafts: &[StepDraft], participants: &ParticipantCatalog, report: &mut FindingCollector) {
     for draft in drafts {
-        if let Some(Action::Call(call)) = &draft.action {
+        if let Some(StepAction::Call(call)) = &draft.action {
             participant(&call.target, draft.target, participants, report);
         }
         if let (Some(undo), Some(span)) = (draft.undo.as_ref().and_then(|undo| undo.value.as_ref()), draft.undo_target)
@@ -96,8 +96,8 @@ pub(crate) fn participants(drafts: &[Draft], participants: &Participants, report
 }
 
 /// An undo by the capability of its do goes to whom the do went to, who is reached in one way.
-fn same_transport(action: Option<&Action>, undo: &Target, span: Span, report: &mut Report) {
-    let Some(Action::Call(call)) = action else { return };
+fn same_transport(action: Option<&StepAction>, undo: &CallTarget, span: TextSpan, report: &mut FindingCollector) {
+    let Some(StepAction::Call(call)) = action else { return };
     let (Some(capability), true) = (undo.capability(), undo.whom() == call.target.whom()) else { return };
     if undo.over() == call.target.over() {
         return;
@@ -108,10 +108,10 @@ fn same_transport(action: Option<&Action>, undo: &Target, span: Span, report: &m
     report.error(Code::WrongTransport, span, message).help(help);
 }
 
-fn participant(target: &Target, span: Span, participants: &Participants, report: &mut Report) {
+fn participant(target: &CallTarget, span: TextSpan, participants: &ParticipantCatalog, report: &mut FindingCollector) {
     let name = match target.whom() {
-        Whom::Participant(name) => name,
-        Whom::Capability(name) => return capability(name, target.over(), span, participants, report),
+        ParticipantSelector::Participant(name) => name,
+        ParticipantSelector::Capability(name) => return capability(name, target.over(), span, participants, report),
     };
     let Some(participant) = participants.get(name) else {
         let help =
@@ -120,20 +120,31 @@ fn participant(target: &Target, span: Span, participants: &Participants, report:
         return;
     };
     let help = match (target, &participant.transport) {
-        (Target::Kafka { .. }, Transport::Kafka { .. }) | (Target::Http { .. }, Transport::Http { .. }) => return,
-        (Target::Kafka { .. }, Transport::Http { .. }) => format!("`{name}` speaks HTTP: write METHOD {name}/path"),
-        (Target::Http { .. }, Transport::Kafka { .. }) => format!("`{name}` speaks Kafka: write {name}.Command"),
+        (CallTarget::Kafka { .. }, TransportConfig::Kafka { .. })
+        | (CallTarget::Http { .. }, TransportConfig::Http { .. }) => return,
+        (CallTarget::Kafka { .. }, TransportConfig::Http { .. }) => {
+            format!("`{name}` speaks HTTP: write METHOD {name}/path")
+        }
+        (CallTarget::Http { .. }, TransportConfig::Kafka { .. }) => {
+            format!("`{name}` speaks Kafka: write {name}.Command")
+        }
     };
     report.error(Code::WrongTransport, span, format!("`{name}` is asked over the wrong transport")).help(help);
 }
 
-fn capability(name: &str, over: Over, span: Span, participants: &Participants, report: &mut Report) {
+fn capability(
+    name: &str,
+    over: TransportKind,
+    span: TextSpan,
+    participants: &ParticipantCatalog,
+    report: &mut FindingCollector,
+) {
     if participants.with_capability(name, over).next().is_some() {
         return;
     }
     let other = match over {
-        Over::Kafka => Over::Http,
-        Over::Http => Over::Kafka,
+        TransportKind::Kafka => TransportKind::Http,
+        TransportKind::Http => TransportKind::Kafka,
     };
     let elsewhere: Vec<&str> = participants.with_capability(name, other).map(|(name, _)| name).collect();
     if elsewhere.is_empty() {
@@ -144,8 +155,8 @@ fn capability(name: &str, over: Over, span: Span, participants: &Participants, r
         return;
     }
     let help = match other {
-        Over::Kafka => format!("{} over Kafka: write capability:{name}.Command", elsewhere.join(", ")),
-        Over::Http => format!("{} over HTTP: write METHOD capability:{name}/path", elsewhere.join(", ")),
+        TransportKind::Kafka => format!("{} over Kafka: write capability:{name}.Command", elsewhere.join(", ")),
+        TransportKind::Http => format!("{} over HTTP: write METHOD capability:{name}/path", elsewhere.join(", ")),
     };
     let message = format!("no participant has the capability `{name}` over {over}");
     report.error(Code::WrongTransport, span, message).help(help);

@@ -1,13 +1,13 @@
 //! Which step follows which, and where each stands relative to the pivot.
 
 use super::{
-    diagnostic::{Code, Report, did_you_mean},
+    diagnostic::{Code, FindingCollector, did_you_mean},
     model::PivotSide,
-    steps::Draft,
+    steps::StepDraft,
 };
 
 /// The order of the steps, by position.
-pub(crate) struct Graph {
+pub(crate) struct StepGraph {
     /// What each step follows directly.
     pub(crate) after: Vec<Vec<usize>>,
     /// `ancestors[a][b]`: step `b` is settled before step `a` starts.
@@ -17,9 +17,9 @@ pub(crate) struct Graph {
     pub(crate) pivot: Option<usize>,
 }
 
-impl Graph {
+impl StepGraph {
     /// The graph of `drafts`; `None` if it has a cycle, which is reported.
-    pub(crate) fn of(drafts: &[Draft], report: &mut Report) -> Option<Graph> {
+    pub(crate) fn of(drafts: &[StepDraft], report: &mut FindingCollector) -> Option<StepGraph> {
         refuse_duplicates(drafts, report);
         let after: Vec<Vec<usize>> = (0..drafts.len()).map(|at| predecessors(drafts, at, report)).collect();
         let pivot = pivot(drafts, report);
@@ -28,7 +28,7 @@ impl Graph {
             return None;
         };
         let ancestors = ancestors(&after, &order);
-        Some(Graph { after, ancestors, order, pivot })
+        Some(StepGraph { after, ancestors, order, pivot })
     }
 
     /// Whether `earlier` is settled before `later` starts.
@@ -48,7 +48,7 @@ impl Graph {
     }
 }
 
-fn refuse_duplicates(drafts: &[Draft], report: &mut Report) {
+fn refuse_duplicates(drafts: &[StepDraft], report: &mut FindingCollector) {
     for (at, draft) in drafts.iter().enumerate() {
         if let Some(first) = drafts[..at].iter().find(|other| other.name.value == draft.name.value) {
             let message = format!("there are two steps `{}`", draft.name.value);
@@ -58,7 +58,7 @@ fn refuse_duplicates(drafts: &[Draft], report: &mut Report) {
     }
 }
 
-fn predecessors(drafts: &[Draft], at: usize, report: &mut Report) -> Vec<usize> {
+fn predecessors(drafts: &[StepDraft], at: usize, report: &mut FindingCollector) -> Vec<usize> {
     let draft = &drafts[at];
     let Some(names) = &draft.after else {
         let previous = drafts.iter().map(|other| other.item).filter(|item| *item < draft.item).max();
@@ -108,7 +108,7 @@ fn ancestors(after: &[Vec<usize>], order: &[usize]) -> Vec<Vec<bool>> {
     all
 }
 
-fn refuse_cycle(drafts: &[Draft], after: &[Vec<usize>], report: &mut Report) {
+fn refuse_cycle(drafts: &[StepDraft], after: &[Vec<usize>], report: &mut FindingCollector) {
     let cycle = find_cycle(after);
     let Some(first) = cycle.first() else { return };
     let names = cycle.iter().chain([first]).map(|step| drafts[*step].name.value.as_str());
@@ -143,7 +143,7 @@ pub(crate) fn find_cycle(after: &[Vec<usize>]) -> Vec<usize> {
 }
 
 /// The pivot; more than one is reported.
-fn pivot(drafts: &[Draft], report: &mut Report) -> Option<usize> {
+fn pivot(drafts: &[StepDraft], report: &mut FindingCollector) -> Option<usize> {
     let pivots: Vec<usize> = (0..drafts.len()).filter(|at| drafts[*at].pivot.is_some()).collect();
     for second in pivots.iter().skip(1) {
         let (first, second) = (&drafts[pivots[0]], &drafts[*second]);

@@ -1,6 +1,6 @@
 //! Which of a trigger's headers a saga keeps. What is kept is stored for as long as the saga is, and shown to whoever looks at it.
 
-use super::uses::Use;
+use super::uses::ExpressionUse;
 use std::collections::BTreeSet;
 
 /// Names, in small letters, of headers that tell where a record belongs: traces and correlation. So do those of CloudEvents.
@@ -47,7 +47,7 @@ impl Default for HeaderReads {
 }
 
 impl HeaderReads {
-    pub(crate) fn of<'u>(uses: impl Iterator<Item = &'u Use>) -> HeaderReads {
+    pub(crate) fn of<'u>(uses: impl Iterator<Item = &'u ExpressionUse>) -> HeaderReads {
         let mut named = BTreeSet::new();
         for read in uses.flat_map(|used| used.expression.reads()) {
             let path: Vec<&str> = read.path.iter().map(String::as_str).collect();

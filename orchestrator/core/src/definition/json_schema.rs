@@ -5,10 +5,10 @@ mod shape;
 mod wrong;
 
 use super::{
-    avro::Missing,
-    diagnostic::{Code, Diagnostic, Report, Span},
+    avro::MissingField,
+    diagnostic::{CheckFinding, Code, FindingCollector, TextSpan},
 };
-use crate::expression::{Kind, Unfit, shorten};
+use crate::expression::{UnfitKind, ValueKind, shorten};
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 use std::{fmt, sync::Arc};
@@ -26,10 +26,10 @@ const TOLD_CHARS: usize = 160;
 /// The JSON Schema of one type of event.
 #[derive(Clone)]
 pub struct JsonSchema {
-    inner: Arc<Compiled>,
+    inner: Arc<CompiledSchema>,
 }
 
-struct Compiled {
+struct CompiledSchema {
     event_type: String,
     root: Value,
     validator: Validator,
@@ -47,10 +47,10 @@ impl JsonSchema {
     /// # Errors
     /// Why it is no schema, or none that is read here: references stay within the file, because nothing is fetched, and end, because a record is
     /// judged by them.
-    pub(crate) fn parse(file: &str, text: &str) -> Result<JsonSchema, Vec<Diagnostic>> {
+    pub(crate) fn parse(file: &str, text: &str) -> Result<JsonSchema, Vec<CheckFinding>> {
         JsonSchema::read(file, text).map_err(|(message, help)| {
-            let mut report = Report::new(file, text);
-            report.error(Code::BadSchema, Span::default(), format!("not a JSON Schema: {message}")).help(help);
+            let mut report = FindingCollector::new(file, text);
+            report.error(Code::BadSchema, TextSpan::default(), format!("not a JSON Schema: {message}")).help(help);
             report.into_findings()
         })
     }
@@ -69,7 +69,7 @@ impl JsonSchema {
         wrong::draft(&root)?;
         let validator = options.build(&root).map_err(|error| wrong::schema(&error))?;
         let event_type = root.get("title").and_then(Value::as_str).unwrap_or_else(|| stem(file)).to_owned();
-        Ok(JsonSchema { inner: Arc::new(Compiled { event_type, root, validator }) })
+        Ok(JsonSchema { inner: Arc::new(CompiledSchema { event_type, root, validator }) })
     }
 
     /// The type of the events that it is of.
@@ -91,15 +91,15 @@ impl JsonSchema {
         if told.is_empty() { Ok(()) } else { Err(told.join("; ")) }
     }
 
-    pub(crate) fn follow(&self, path: &[String]) -> Result<(), Missing<'_>> {
+    pub(crate) fn follow(&self, path: &[String]) -> Result<(), MissingField<'_>> {
         shape::follow(&self.inner.root, path)
     }
 
-    pub(crate) fn unfit(&self, path: &[String]) -> Option<Unfit> {
+    pub(crate) fn unfit(&self, path: &[String]) -> Option<UnfitKind> {
         shape::unfit(&self.inner.root, path)
     }
 
-    pub(crate) fn kinds(&self, path: &[String]) -> Option<Vec<Kind>> {
+    pub(crate) fn kinds(&self, path: &[String]) -> Option<Vec<ValueKind>> {
         shape::kinds_of(&self.inner.root, path)
     }
 

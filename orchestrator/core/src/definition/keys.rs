@@ -13,7 +13,7 @@ pub(crate) use participants::{
 
 /// A map with known keys.
 #[derive(Debug)]
-pub(crate) struct Shape {
+pub(crate) struct MapSchema {
     /// What it is called in messages: `a step`.
     pub(crate) name: &'static str,
     /// For the JSON Schema.
@@ -25,8 +25,8 @@ pub(crate) struct Shape {
 #[derive(Debug)]
 pub(crate) struct KeyRule {
     pub(crate) name: &'static str,
-    pub(crate) need: Need,
-    pub(crate) value: Rule,
+    pub(crate) need: KeyPresence,
+    pub(crate) value: ValueRule,
     pub(crate) description: &'static str,
     /// As JSON; empty for none.
     pub(crate) default: &'static str,
@@ -36,14 +36,14 @@ pub(crate) struct KeyRule {
 
 /// Whether a key has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
+pub(crate) enum KeyPresence {
     Required,
     Optional,
 }
 
 /// What stands under a key, as far as a schema can say it.
 #[derive(Debug)]
-pub(crate) enum Rule {
+pub(crate) enum ValueRule {
     Text,
     /// A text of this pattern.
     Pattern(&'static str),
@@ -64,18 +64,18 @@ pub(crate) enum Rule {
     /// By how much something grows: 1 to 10.
     Factor,
     Choice(&'static [&'static str]),
-    Shape(&'static Shape),
-    List(&'static Rule),
+    Shape(&'static MapSchema),
+    List(&'static ValueRule),
     /// At least one of these.
-    Some(&'static Rule),
+    Some(&'static ValueRule),
     /// A scalar with a `${ }` in it.
     Expressed,
     /// Several scalars, which make a business key.
     Parts,
     /// A map of the first shape whose key is there; without any of them the first one is meant.
-    Kinds(&'static [(&'static str, &'static Shape)]),
+    Kinds(&'static [(&'static str, &'static MapSchema)]),
     /// Named entries of one shape.
-    Named(&'static Shape),
+    Named(&'static MapSchema),
     /// A map, or one `${ }` that makes one.
     Body,
     /// Texts by the names of headers that are not the engine's own.
@@ -83,13 +83,13 @@ pub(crate) enum Rule {
     /// A URL, or what variables make one.
     Url,
     /// Values of one rule, by any key.
-    Entries(&'static Rule),
-    Either(&'static [Rule]),
+    Entries(&'static ValueRule),
+    Either(&'static [ValueRule]),
     /// A status or a class of statuses.
     Status,
 }
 
-impl Shape {
+impl MapSchema {
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.keys.iter().map(|key| key.name)
     }
@@ -104,31 +104,31 @@ impl Shape {
     }
 }
 
-impl Rule {
+impl ValueRule {
     fn knows(&self, name: &str) -> bool {
         match self {
-            Rule::Shape(shape) | Rule::Named(shape) => shape.knows(name),
-            Rule::List(rule) | Rule::Some(rule) | Rule::Entries(rule) => rule.knows(name),
-            Rule::Kinds(kinds) => kinds.iter().any(|(_, shape)| shape.knows(name)),
-            Rule::Either(rules) => rules.iter().any(|rule| rule.knows(name)),
-            Rule::Text
-            | Rule::Pattern(_)
-            | Rule::Bool
-            | Rule::Duration
-            | Rule::Condition
-            | Rule::Scalar
-            | Rule::Expressed
-            | Rule::Parts
-            | Rule::Value
-            | Rule::Integer(_)
-            | Rule::Share
-            | Rule::Number
-            | Rule::Factor
-            | Rule::Choice(_)
-            | Rule::Body
-            | Rule::Headers
-            | Rule::Url
-            | Rule::Status => false,
+            ValueRule::Shape(shape) | ValueRule::Named(shape) => shape.knows(name),
+            ValueRule::List(rule) | ValueRule::Some(rule) | ValueRule::Entries(rule) => rule.knows(name),
+            ValueRule::Kinds(kinds) => kinds.iter().any(|(_, shape)| shape.knows(name)),
+            ValueRule::Either(rules) => rules.iter().any(|rule| rule.knows(name)),
+            ValueRule::Text
+            | ValueRule::Pattern(_)
+            | ValueRule::Bool
+            | ValueRule::Duration
+            | ValueRule::Condition
+            | ValueRule::Scalar
+            | ValueRule::Expressed
+            | ValueRule::Parts
+            | ValueRule::Value
+            | ValueRule::Integer(_)
+            | ValueRule::Share
+            | ValueRule::Number
+            | ValueRule::Factor
+            | ValueRule::Choice(_)
+            | ValueRule::Body
+            | ValueRule::Headers
+            | ValueRule::Url
+            | ValueRule::Status => false,
         }
     }
 }
@@ -136,15 +136,15 @@ impl Rule {
 /// A key that may be absent.
 const fn key(
     name: &'static str,
-    value: Rule,
+    value: ValueRule,
     description: &'static str,
     default: &'static str,
     example: &'static str,
 ) -> KeyRule {
-    KeyRule { name, need: Need::Optional, value, description, default, example }
+    KeyRule { name, need: KeyPresence::Optional, value, description, default, example }
 }
 
 /// A key that has to be there.
-const fn required(name: &'static str, value: Rule, description: &'static str, example: &'static str) -> KeyRule {
-    KeyRule { name, need: Need::Required, value, description, default: "", example }
+const fn required(name: &'static str, value: ValueRule, description: &'static str, example: &'static str) -> KeyRule {
+    KeyRule { name, need: KeyPresence::Required, value, description, default: "", example }
 }

@@ -1,70 +1,70 @@
 //! All definitions of one installation, read together.
 
 use super::{
-    Parsed,
-    avro::Schemas,
+    ParsedDefinition,
+    avro::SchemaCatalog,
     build,
-    diagnostic::{Code, Diagnostic, Severity, Span, with_secrets_covered},
+    diagnostic::{CheckFinding, Code, FindingSeverity, TextSpan, with_secrets_covered},
     event_schema::EventSchema,
-    model::Definition,
+    model::SagaDefinition,
     parse,
-    participants::{self, Missing, Participants},
+    participants::{self, MissingVariablePolicy, ParticipantCatalog},
 };
 use std::{collections::BTreeMap, string::FromUtf8Error, sync::Arc};
 
 /// A file: its name for messages, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct SourceFile {
     /// As it is printed in findings.
     pub name: String,
     /// What is in it.
     pub text: String,
 }
 
-impl Source {
+impl SourceFile {
     /// A file called `name` that holds `text`.
-    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Source {
-        Source { name: name.into(), text: text.into() }
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> SourceFile {
+        SourceFile { name: name.into(), text: text.into() }
     }
 
     /// A file called `name` that holds `bytes`.
     ///
     /// # Errors
     /// The finding that they are not UTF-8, and where.
-    pub fn of_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Source, Box<Diagnostic>> {
+    pub fn of_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<SourceFile, Box<CheckFinding>> {
         let name = name.into();
         String::from_utf8(bytes)
-            .map(|text| Source::new(name.clone(), text))
+            .map(|text| SourceFile::new(name.clone(), text))
             .map_err(|error| Box::new(not_utf8(name, &error)))
     }
 }
 
-impl Diagnostic {
+impl CheckFinding {
     /// A file that nobody reads although it looks as if it was meant to be read; `instead` is the name that would be.
     #[must_use]
-    pub fn not_read(file: impl Into<String>, instead: &str) -> Diagnostic {
+    pub fn not_read(file: impl Into<String>, instead: &str) -> CheckFinding {
         let message = "this file is not read: its name does not say what it is";
         let help = format!("call it {instead}, or move it to another folder");
-        Diagnostic::of_file(Code::NotRead, Severity::Error, file, message, help)
+        CheckFinding::of_file(Code::NotRead, FindingSeverity::Error, file, message, help)
     }
 
     /// What is to be said about a file as a whole.
     #[must_use]
     pub fn of_file(
         code: Code,
-        severity: Severity,
+        severity: FindingSeverity,
         file: impl Into<String>,
         message: impl Into<String>,
         help: impl Into<String>,
-    ) -> Diagnostic {
-        Diagnostic {
+    ) -> CheckFinding {
+        CheckFinding {
             code,
             severity,
             message: message.into(),
             help: Some(help.into()),
             fix: None,
             file: file.into(),
-            span: Span::default(),
+            span: TextSpan::default(),
             related: Vec::new(),
             text: "".into(),
             excerpt: "".into(),
@@ -73,17 +73,17 @@ impl Diagnostic {
 }
 
 /// Everything before the first byte that is no text is as it was, so the place is right.
-fn not_utf8(file: String, error: &FromUtf8Error) -> Diagnostic {
+fn not_utf8(file: String, error: &FromUtf8Error) -> CheckFinding {
     let at = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(error.as_bytes());
-    Diagnostic {
+    CheckFinding {
         code: Code::Yaml,
-        severity: Severity::Error,
+        severity: FindingSeverity::Error,
         message: format!("the file is not UTF-8: its byte {at} is no part of a text"),
         help: Some("save it as UTF-8".to_owned()),
         fix: None,
         file,
-        span: Span { start: at, end: at },
+        span: TextSpan { start: at, end: at },
         related: Vec::new(),
         excerpt: with_secrets_covered(&text).into(),
         text: text.into(),
@@ -92,49 +92,49 @@ fn not_utf8(file: String, error: &FromUtf8Error) -> Diagnostic {
 
 /// Definitions that hold, by themselves and beside each other.
 #[derive(Clone, Debug, Default)]
-pub struct Library {
+pub struct DefinitionLibrary {
     /// In the order of the files.
-    pub definitions: Vec<Arc<Definition>>,
+    pub definitions: Vec<Arc<SagaDefinition>>,
     /// Empty if there is no participants.yaml.
-    pub participants: Participants,
+    pub participants: ParticipantCatalog,
     /// What could not be used, and why: a file with an error is left out, the others are there.
-    pub findings: Vec<Diagnostic>,
+    pub findings: Vec<CheckFinding>,
     /// Definitions for whose events there is no schema: nothing proves the fields that they read.
-    pub unproved: Vec<Unproved>,
+    pub unproved: Vec<SchemalessDefinition>,
 }
 
 /// A definition for whose events there is no schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unproved {
+pub struct SchemalessDefinition {
     /// The definition's file.
     pub file: String,
     /// The type of its events; `None`: it takes events of any type.
     pub event_type: Option<String>,
 }
 
-impl Library {
+impl DefinitionLibrary {
     /// Reads `*.saga.yaml` files with the participants.yaml and the Avro schemas that belong to them. Reading goes on after an
-    /// error, so that all findings of all files are reported at once; [`Library::has_errors`] says whether to use the rest.
+    /// error, so that all findings of all files are reported at once; [`DefinitionLibrary::has_errors`] says whether to use the rest.
     #[must_use]
     pub fn read(
-        sagas: &[Source],
-        participants: Option<&Source>,
-        schemas: &[Source],
+        sagas: &[SourceFile],
+        participants: Option<&SourceFile>,
+        schemas: &[SourceFile],
         env: &dyn Fn(&str) -> Option<String>,
-    ) -> Library {
-        Library::read_with(sagas, participants, schemas, env, Missing::Refused)
+    ) -> DefinitionLibrary {
+        DefinitionLibrary::read_with(sagas, participants, schemas, env, MissingVariablePolicy::Refused)
     }
 
     /// The same; `missing` says what becomes of variables that are not set.
     #[must_use]
     pub fn read_with(
-        sagas: &[Source],
-        participants: Option<&Source>,
-        schemas: &[Source],
+        sagas: &[SourceFile],
+        participants: Option<&SourceFile>,
+        schemas: &[SourceFile],
         env: &dyn Fn(&str) -> Option<String>,
-        missing: Missing,
-    ) -> Library {
-        let mut library = Library::default();
+        missing: MissingVariablePolicy,
+    ) -> DefinitionLibrary {
+        let mut library = DefinitionLibrary::default();
         let participants = participants.and_then(|source| library.participants(source, env, missing));
         let schemas = library.schemas(schemas);
         let mut named = BTreeMap::new();
@@ -149,15 +149,15 @@ impl Library {
     /// Whether something could not be used.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.findings.iter().any(Diagnostic::is_error)
+        self.findings.iter().any(CheckFinding::is_error)
     }
 
     fn participants(
         &mut self,
-        source: &Source,
+        source: &SourceFile,
         env: &dyn Fn(&str) -> Option<String>,
-        missing: Missing,
-    ) -> Option<Participants> {
+        missing: MissingVariablePolicy,
+    ) -> Option<ParticipantCatalog> {
         match participants::read(&source.name, &source.text, env, missing) {
             Ok(read) => {
                 self.findings.extend(read.warnings);
@@ -170,22 +170,22 @@ impl Library {
         }
     }
 
-    fn schemas(&mut self, sources: &[Source]) -> Option<Schemas> {
+    fn schemas(&mut self, sources: &[SourceFile]) -> Option<SchemaCatalog> {
         let files = sources.iter().map(|source| (source.name.as_str(), source.text.as_str()));
-        Schemas::parse(files).map_err(|findings| self.findings.extend(findings)).ok()
+        SchemaCatalog::parse(files).map_err(|findings| self.findings.extend(findings)).ok()
     }
 
     /// `named`: which file gave a name first. A file that cannot be used has its name, too.
     fn add<'s>(
         &mut self,
-        source: &'s Source,
-        participants: Option<&Participants>,
-        schemas: Option<&Schemas>,
+        source: &'s SourceFile,
+        participants: Option<&ParticipantCatalog>,
+        schemas: Option<&SchemaCatalog>,
         named: &mut BTreeMap<String, &'s str>,
     ) {
         let (definition, findings) = match parse(&source.name, &source.text, participants, schemas) {
             Err(findings) => (None, findings),
-            Ok(Parsed { definition, warnings }) => (Some(definition), warnings),
+            Ok(ParsedDefinition { definition, warnings }) => (Some(definition), warnings),
         };
         self.findings.extend(findings);
         self.unproved.extend(definition.as_ref().and_then(|definition| unproved(source, definition, schemas)));
@@ -201,24 +201,28 @@ impl Library {
     }
 }
 
-fn unproved(source: &Source, definition: &Definition, schemas: Option<&Schemas>) -> Option<Unproved> {
+fn unproved(
+    source: &SourceFile,
+    definition: &SagaDefinition,
+    schemas: Option<&SchemaCatalog>,
+) -> Option<SchemalessDefinition> {
     let event_type = definition.trigger.event_type.clone();
     let known =
         schemas.zip(event_type.as_deref()).is_some_and(|(schemas, name)| EventSchema::find(schemas, name).is_some());
-    (!known).then(|| Unproved { file: source.name.clone(), event_type })
+    (!known).then(|| SchemalessDefinition { file: source.name.clone(), event_type })
 }
 
-fn duplicate(source: &Source, name: &str, first: &str) -> Diagnostic {
+fn duplicate(source: &SourceFile, name: &str, first: &str) -> CheckFinding {
     let start = source.text.find("saga:").unwrap_or(0);
     let length = source.text[start..].find('\n').unwrap_or(source.text.len() - start);
-    Diagnostic {
+    CheckFinding {
         code: Code::DuplicateDefinition,
-        severity: Severity::Error,
+        severity: FindingSeverity::Error,
         message: format!("{first} defines the saga `{name}`, too"),
         help: Some("give this one another name, or remove one of the files".to_owned()),
         fix: None,
         file: source.name.clone(),
-        span: Span { start, end: start + length },
+        span: TextSpan { start, end: start + length },
         related: Vec::new(),
         text: source.text.as_str().into(),
         excerpt: source.text.as_str().into(),

@@ -3,20 +3,20 @@
 mod fallback;
 mod whom;
 
-use super::{business_key::BusinessKey, headers::HeaderReads};
+use super::{business_key::BusinessKeyTemplate, headers::HeaderReads};
 use crate::{
-    expression::{Expression, Template},
+    expression::{CelExpression, ValueTemplate},
     id::StepIndex,
-    policy::{OnExhausted, OnOutage, RetryRule},
+    policy::{ExhaustionPolicy, OutagePolicy, RetryRule},
 };
 use std::time::Duration;
 
-pub use fallback::{Fallback, FallbackAnswer, FallbackWhen};
-pub use whom::{Over, Target, Whom};
+pub use fallback::{FallbackAnswer, FallbackCondition, FallbackRule};
+pub use whom::{CallTarget, ParticipantSelector, TransportKind};
 
 /// One saga definition. Identified by `name` and `hash`.
 #[derive(Clone, Debug)]
-pub struct Definition {
+pub struct SagaDefinition {
     /// `saga:`
     pub name: String,
     /// `description:`
@@ -26,13 +26,13 @@ pub struct Definition {
     /// The file's text, as it is stored.
     pub text: String,
     /// What starts it.
-    pub trigger: Trigger,
+    pub trigger: TriggerDefinition,
     /// From the saga's start; on expiry: compensate before the pivot, overdue after it.
     pub timeout: Option<Duration>,
     /// In the order of the file, a block's steps in theirs. An index into it is a [`StepIndex`].
-    pub steps: Vec<Step>,
+    pub steps: Vec<StepDefinition>,
     /// Result of the saga: `null` if absent.
-    pub output: Option<Template>,
+    pub output: Option<ValueTemplate>,
     /// Published when it completed.
     pub on_completed: Option<OutcomeEvent>,
     /// Published when it was compensated.
@@ -43,17 +43,17 @@ pub struct Definition {
 
 /// Which records start the saga.
 #[derive(Clone, Debug)]
-pub struct Trigger {
+pub struct TriggerDefinition {
     /// Topic to read.
     pub topic: String,
     /// `type:`; `None` takes records without a type and of any type.
     pub event_type: Option<String>,
     /// `when:`; sees `event` and `record`.
-    pub when: Option<Expression>,
+    pub when: Option<CelExpression>,
     /// `key:`; sees `event` and `record`.
-    pub key: BusinessKey,
+    pub key: BusinessKeyTemplate,
     /// Where the definition begins in its topic. `None`: with the oldest record, or, of a topic that is read already, where reading has got to.
-    pub from: Option<TriggerFrom>,
+    pub from: Option<TriggerStartPosition>,
     /// How long a key stays taken; `None` for ever.
     pub keep_keys: Option<Duration>,
     /// Which headers of the record the definition's expressions read.
@@ -64,7 +64,7 @@ pub struct Trigger {
 
 /// Where a first contact with a trigger topic begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TriggerFrom {
+pub enum TriggerStartPosition {
     /// With the oldest record.
     #[default]
     Earliest,
@@ -85,19 +85,19 @@ pub struct OutcomeEvent {
 
 /// One step.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct StepDefinition {
     /// `step:`
     pub name: String,
     /// What has to be settled before it starts; empty: starts at once.
     pub after: Vec<StepIndex>,
     /// `if:`; false skips it.
-    pub condition: Option<Expression>,
+    pub condition: Option<CelExpression>,
     /// What it does.
-    pub action: Action,
+    pub action: StepAction,
     /// `check:`; not true rejects the step.
-    pub check: Option<Expression>,
+    pub check: Option<CelExpression>,
     /// What undoing it means.
-    pub effects: Effects,
+    pub effects: StepCompensation,
     /// `optional:` its failure is recorded and the saga goes on.
     pub optional: bool,
     /// `pivot:` once it succeeded, or was skipped, the saga only goes forward.
@@ -107,7 +107,7 @@ pub struct Step {
     /// `cache:` an answer to the same request that is at most so old is used instead of a call; read-only steps only.
     pub cache: Option<Duration>,
     /// `fallback:` by priority; empty for pivots, waits and publications.
-    pub fallback: Vec<Fallback>,
+    pub fallback: Vec<FallbackRule>,
     /// The step's own policy settings.
     pub overrides: PolicyOverrides,
 }
@@ -125,9 +125,9 @@ pub enum PivotSide {
 
 /// What a step does.
 #[derive(Clone, Debug)]
-pub enum Action {
+pub enum StepAction {
     /// Asks a participant.
-    Call(Call),
+    Call(CallDefinition),
     /// Waits this long.
     Wait(Duration),
     /// Publishes an event.
@@ -137,26 +137,26 @@ pub enum Action {
         /// `ce_type`.
         event_type: String,
         /// The record's key; the business key if absent.
-        key: Option<Template>,
+        key: Option<ValueTemplate>,
         /// The record's value.
-        with: Template,
+        with: ValueTemplate,
     },
 }
 
 /// A call to a participant.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub struct CallDefinition {
     /// Whom and how.
-    pub target: Target,
+    pub target: CallTarget,
     /// `with:`; `None`: `{}` for a do, `{"input": …, "result": …}` for an undo (nothing by DELETE).
-    pub with: Option<Template>,
+    pub with: Option<ValueTemplate>,
 }
 
 /// What a step leaves behind and how that is taken back.
 #[derive(Clone, Debug)]
-pub enum Effects {
+pub enum StepCompensation {
     /// `undo:`
-    Undo(Undo),
+    Undo(UndoDefinition),
     /// `readOnly: true`, and every `wait`: nothing to undo.
     ReadOnly,
     /// `irreversible: true`, and effects after the pivot: listed when the saga is compensated.
@@ -165,9 +165,9 @@ pub enum Effects {
 
 /// How a step is undone. A pivot's undo is used only while its outcome is unknown or rejected.
 #[derive(Clone, Debug)]
-pub struct Undo {
+pub struct UndoDefinition {
     /// The call.
-    pub call: Call,
+    pub call: CallDefinition,
     /// The undo's own policy settings.
     pub overrides: PolicyOverrides,
 }
@@ -182,24 +182,24 @@ pub struct PolicyOverrides {
     /// `timeout:` of a step: everything, waits included.
     pub timeout: Option<Duration>,
     /// `onOutage:`
-    pub on_outage: Option<OnOutage>,
+    pub on_outage: Option<OutagePolicy>,
     /// `onExhausted:`
-    pub on_exhausted: Option<OnExhausted>,
+    pub on_exhausted: Option<ExhaustionPolicy>,
 }
 
-impl Step {
+impl StepDefinition {
     /// Whether it says how it is undone.
     #[must_use]
     pub fn has_undo(&self) -> bool {
-        matches!(self.effects, Effects::Undo(_))
+        matches!(self.effects, StepCompensation::Undo(_))
     }
 
     /// Whom it asks; `None` for a wait and a publication.
     #[must_use]
-    pub fn whom(&self) -> Option<&Whom> {
+    pub fn whom(&self) -> Option<&ParticipantSelector> {
         match &self.action {
-            Action::Call(call) => Some(call.target.whom()),
-            Action::Wait(_) | Action::Publish { .. } => None,
+            StepAction::Call(call) => Some(call.target.whom()),
+            StepAction::Wait(_) | StepAction::Publish { .. } => None,
         }
     }
 
@@ -210,13 +210,13 @@ impl Step {
     }
 }
 
-impl Definition {
+impl SagaDefinition {
     /// The step at `index`.
     ///
     /// # Panics
     /// If `index` is not a position of this definition.
     #[must_use]
-    pub fn step(&self, index: StepIndex) -> &Step {
+    pub fn step(&self, index: StepIndex) -> &StepDefinition {
         &self.steps[index.at()]
     }
 
@@ -239,13 +239,13 @@ impl Definition {
 
     /// All participants and capabilities that are called, each once, sorted.
     #[must_use]
-    pub fn called(&self) -> Vec<&Whom> {
+    pub fn called(&self) -> Vec<&ParticipantSelector> {
         let undos = self.steps.iter().filter_map(|step| match &step.effects {
-            Effects::Undo(undo) => Some(undo.call.target.whom()),
-            Effects::ReadOnly | Effects::Irreversible => None,
+            StepCompensation::Undo(undo) => Some(undo.call.target.whom()),
+            StepCompensation::ReadOnly | StepCompensation::Irreversible => None,
         });
-        let calls = self.steps.iter().filter_map(Step::whom);
-        let mut names: Vec<&Whom> = calls.chain(undos).collect();
+        let calls = self.steps.iter().filter_map(StepDefinition::whom);
+        let mut names: Vec<&ParticipantSelector> = calls.chain(undos).collect();
         names.sort_unstable();
         names.dedup();
         names

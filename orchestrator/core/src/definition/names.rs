@@ -1,34 +1,34 @@
 //! Proof that every expression reads only what is there.
 
 use super::{
-    diagnostic::{Code, Report, Severity, Span, did_you_mean, nearest},
+    diagnostic::{Code, FindingCollector, FindingSeverity, TextSpan, did_you_mean, nearest},
     event_schema::EventSchema,
-    given::Given,
-    graph::Graph,
-    model::Action,
+    given::EstablishedFacts,
+    graph::StepGraph,
+    model::StepAction,
     remedy,
-    steps::Draft,
-    uses::{Place, Use},
+    steps::StepDraft,
+    uses::{ExpressionPlace, ExpressionUse},
     values, wishes,
 };
 use crate::expression::{
-    ANY_ELEMENT, FUNCTIONS, Fact, FunctionCall, METHODS, Read, Template, Unfit, question, spelled,
+    ANY_ELEMENT, FUNCTIONS, FunctionCall, METHODS, NameRead, PathFact, UnfitKind, ValueTemplate, question, spelled,
 };
 use std::collections::BTreeSet;
 
 /// What the expressions of a definition are proved against.
-pub(crate) struct Names<'a> {
-    pub(crate) drafts: &'a [Draft],
+pub(crate) struct ExpressionChecker<'a> {
+    pub(crate) drafts: &'a [StepDraft],
     /// Without it the order of the steps is not known, and nothing is said about it.
-    pub(crate) graph: Option<&'a Graph>,
+    pub(crate) graph: Option<&'a StepGraph>,
     /// The schema of the trigger's event.
     pub(crate) event: Option<EventSchema<'a>>,
     /// What holds whatever an expression says itself.
-    pub(crate) given: Given,
+    pub(crate) given: EstablishedFacts,
     /// The trigger's `when`.
-    pub(crate) when: Option<&'a Use>,
+    pub(crate) when: Option<&'a ExpressionUse>,
     /// Where the trigger's `key` stands, the word itself.
-    pub(crate) key: Option<Span>,
+    pub(crate) key: Option<TextSpan>,
 }
 
 const ALWAYS: [&str; 2] = ["event", "record"];
@@ -41,32 +41,38 @@ const TYPES: [&str; 11] =
     ["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type", "google"];
 
 /// What a field of `record` can be that not every place takes.
-pub(super) fn of_record(field: &str) -> Option<Unfit> {
+pub(super) fn of_record(field: &str) -> Option<UnfitKind> {
     match field {
-        "key" | "timestamp" => Some(Unfit::Null),
-        "headers" => Some(Unfit::Map),
+        "key" | "timestamp" => Some(UnfitKind::Null),
+        "headers" => Some(UnfitKind::Map),
         _ => None,
     }
 }
 
-fn visible(place: Place) -> &'static [&'static str] {
+fn visible(place: ExpressionPlace) -> &'static [&'static str] {
     match place {
-        Place::When | Place::Key => &ALWAYS,
-        Place::If(_) | Place::Do(_) | Place::Fallback(_) | Place::Output => &IN_STEPS,
-        Place::Check(_) | Place::Undo(_) => &AFTER_DO,
+        ExpressionPlace::When | ExpressionPlace::Key => &ALWAYS,
+        ExpressionPlace::If(_) | ExpressionPlace::Do(_) | ExpressionPlace::Fallback(_) | ExpressionPlace::Output => {
+            &IN_STEPS
+        }
+        ExpressionPlace::Check(_) | ExpressionPlace::Undo(_) => &AFTER_DO,
     }
 }
 
-pub(super) fn step_of(place: Place) -> Option<usize> {
+pub(super) fn step_of(place: ExpressionPlace) -> Option<usize> {
     match place {
-        Place::When | Place::Key | Place::Output => None,
-        Place::If(at) | Place::Do(at) | Place::Check(at) | Place::Fallback(at) | Place::Undo(at) => Some(at),
+        ExpressionPlace::When | ExpressionPlace::Key | ExpressionPlace::Output => None,
+        ExpressionPlace::If(at)
+        | ExpressionPlace::Do(at)
+        | ExpressionPlace::Check(at)
+        | ExpressionPlace::Fallback(at)
+        | ExpressionPlace::Undo(at) => Some(at),
     }
 }
 
-impl Names<'_> {
+impl ExpressionChecker<'_> {
     /// Reports what `used` reads and calls that is not there.
-    pub(crate) fn prove(&self, used: &Use, report: &mut Report) {
+    pub(crate) fn prove(&self, used: &ExpressionUse, report: &mut FindingCollector) {
         for call in unknown_calls(used) {
             let help = function_help(&call.name, call.on_value);
             let message = format!("there is no function `{}`", call.name);
@@ -80,28 +86,28 @@ impl Names<'_> {
         for read in &reads {
             self.read(used, read, report);
         }
-        let missing: Vec<Missing<'_>> = reads.iter().filter_map(|read| self.missing(used, read)).collect();
+        let missing: Vec<OptionalRead<'_>> = reads.iter().filter_map(|read| self.missing(used, read)).collect();
         self.unproven(used, &missing, report);
-        if missing.iter().all(|missing| missing.severity == Severity::Warning) && !self.kinds(used, report) {
+        if missing.iter().all(|missing| missing.severity == FindingSeverity::Warning) && !self.kinds(used, report) {
             self.fits(used, report);
         }
     }
 
     /// What need not be there has to be asked for, all of it in one expression.
-    fn unproven(&self, used: &Use, missing: &[Missing<'_>], report: &mut Report) {
+    fn unproven(&self, used: &ExpressionUse, missing: &[OptionalRead<'_>], report: &mut FindingCollector) {
         let guards: Option<BTreeSet<String>> = missing.iter().map(|missing| missing.guard.clone()).collect();
         let guards = guards.map(|all| all.into_iter().collect::<Vec<_>>().join(" && "));
-        for Missing { word, message, severity, .. } in missing {
+        for OptionalRead { word, message, severity, .. } in missing {
             let remedy = remedy::guarded(used, guards.as_deref(), &self.around(), report);
             let span = at(report, used, word);
             remedy.of(match severity {
-                Severity::Error => report.error(Code::UnprovenRead, span, message.clone()),
-                Severity::Warning => report.warning(Code::UnprovenRead, span, message.clone()),
+                FindingSeverity::Error => report.error(Code::UnprovenRead, span, message.clone()),
+                FindingSeverity::Warning => report.warning(Code::UnprovenRead, span, message.clone()),
             });
         }
     }
 
-    fn missing<'r>(&self, used: &Use, read: &'r Read) -> Option<Missing<'r>> {
+    fn missing<'r>(&self, used: &ExpressionUse, read: &'r NameRead) -> Option<OptionalRead<'r>> {
         match read.path.first().map(String::as_str)? {
             "steps" => self.unproven_step(used, read),
             "event" => self.missing_field(used, read),
@@ -111,15 +117,15 @@ impl Names<'_> {
         }
     }
 
-    pub(super) fn around(&self) -> remedy::Around<'_> {
-        remedy::Around { drafts: self.drafts, when: self.when, key: self.key }
+    pub(super) fn around(&self) -> remedy::RemedyContext<'_> {
+        remedy::RemedyContext { drafts: self.drafts, when: self.when, key: self.key }
     }
 
-    fn knows(&self, used: &Use, read: &Read, fact: &Fact) -> bool {
+    fn knows(&self, used: &ExpressionUse, read: &NameRead, fact: &PathFact) -> bool {
         read.known.contains(fact) || self.given.at(used.at.place).contains(fact)
     }
 
-    fn read(&self, used: &Use, read: &Read, report: &mut Report) {
+    fn read(&self, used: &ExpressionUse, read: &NameRead, report: &mut FindingCollector) {
         let Some(root) = read.path.first().map(String::as_str) else { return };
         if !visible(used.at.place).contains(&root) {
             if !TYPES.contains(&root) {
@@ -138,7 +144,7 @@ impl Names<'_> {
         }
     }
 
-    fn unknown_root(&self, used: &Use, root: &str, report: &mut Report) {
+    fn unknown_root(&self, used: &ExpressionUse, root: &str, report: &mut FindingCollector) {
         let span = at(report, used, root);
         if AFTER_DO.contains(&root) {
             let where_known = match root {
@@ -157,7 +163,7 @@ impl Names<'_> {
         report.error(Code::UnknownName, span, format!("there is no name `{root}`")).help(help);
     }
 
-    fn event(&self, used: &Use, read: &Read, report: &mut Report) {
+    fn event(&self, used: &ExpressionUse, read: &NameRead, report: &mut FindingCollector) {
         let Some(event) = &self.event else { return };
         let Err(missing) = event.follow(&read.path[1..]) else { return };
         let wrong = read.path.len() - missing.depth;
@@ -178,34 +184,39 @@ impl Names<'_> {
     }
 
     /// What the schema of an event does not require may be missing.
-    fn missing_field<'r>(&self, used: &Use, read: &'r Read) -> Option<Missing<'r>> {
+    fn missing_field<'r>(&self, used: &ExpressionUse, read: &'r NameRead) -> Option<OptionalRead<'r>> {
         let length = 1 + self.event.as_ref()?.may_be_missing(&read.path[1..])?;
         let field = &read.path[..length];
         let is_asked = read.asks_presence && read.path.len() == length;
-        let speaks_of_it = |fact: &Fact| match fact {
-            Fact::Present(path) | Fact::NotNull(path) => path.starts_with(field),
+        let speaks_of_it = |fact: &PathFact| match fact {
+            PathFact::Present(path) | PathFact::NotNull(path) => path.starts_with(field),
         };
         if is_asked || read.known.iter().any(speaks_of_it) || self.given.at(used.at.place).iter().any(speaks_of_it) {
             return None;
         }
         let message = format!("by its schema `{}` need not be there", text(field));
         let guard = askable(field).map(|_| question(field));
-        Some(Missing { guard, word: field.last()?, message, severity: Severity::Warning })
+        Some(OptionalRead { guard, word: field.last()?, message, severity: FindingSeverity::Warning })
     }
 
     /// A record has the headers that its producer gave it.
-    fn missing_header<'r>(&self, used: &Use, read: &'r Read) -> Option<Missing<'r>> {
+    fn missing_header<'r>(&self, used: &ExpressionUse, read: &'r NameRead) -> Option<OptionalRead<'r>> {
         let [_, headers, name] = read.path.get(..3)? else { return None };
-        let fact = Fact::Present(read.path[..3].to_vec());
-        let is_null_asked = self.knows(used, read, &Fact::NotNull(read.path[..3].to_vec()));
+        let fact = PathFact::Present(read.path[..3].to_vec());
+        let is_null_asked = self.knows(used, read, &PathFact::NotNull(read.path[..3].to_vec()));
         if headers != "headers" || read.asks_presence || is_null_asked || self.knows(used, read, &fact) {
             return None;
         }
         let message = format!("a record need not have the header `{name}`");
-        Some(Missing { guard: Some(question(&read.path[..3])), word: name, message, severity: Severity::Warning })
+        Some(OptionalRead {
+            guard: Some(question(&read.path[..3])),
+            word: name,
+            message,
+            severity: FindingSeverity::Warning,
+        })
     }
 
-    fn step(&self, used: &Use, read: &Read, report: &mut Report) {
+    fn step(&self, used: &ExpressionUse, read: &NameRead, report: &mut FindingCollector) {
         let Some(name) = read.path.get(1) else {
             let help = "write steps.<name>, as in steps.reserve";
             report.error(Code::UnknownName, at(report, used, "steps"), "`steps` is read one step at a time").help(help);
@@ -232,7 +243,7 @@ impl Names<'_> {
     }
 
     /// A step that need not have succeeded has to be asked for with `has(…)`.
-    fn unproven_step<'r>(&self, used: &Use, read: &'r Read) -> Option<Missing<'r>> {
+    fn unproven_step<'r>(&self, used: &ExpressionUse, read: &'r NameRead) -> Option<OptionalRead<'r>> {
         let word = read.path.get(1)?;
         let step = self.drafts.iter().position(|draft| draft.name.value == *word)?;
         let draft = &self.drafts[step];
@@ -241,7 +252,7 @@ impl Names<'_> {
         if is_question || !(has_result || read.path.len() == 2) || step_of(used.at.place) == Some(step) {
             return None;
         }
-        if self.knows(used, read, &Fact::Present(vec!["steps".to_owned(), word.clone()])) {
+        if self.knows(used, read, &PathFact::Present(vec!["steps".to_owned(), word.clone()])) {
             return None;
         }
         let reason = match step_of(used.at.place) {
@@ -253,23 +264,28 @@ impl Names<'_> {
             Some(_) | None => return None,
         };
         let message = format!("step `{word}` {reason}, so it need not have a result");
-        Some(Missing { guard: Some(format!("has(steps.{word})")), word, message, severity: Severity::Error })
+        Some(OptionalRead {
+            guard: Some(format!("has(steps.{word})")),
+            word,
+            message,
+            severity: FindingSeverity::Error,
+        })
     }
 
-    fn input(&self, used: &Use, read: &Read, report: &mut Report) {
+    fn input(&self, used: &ExpressionUse, read: &NameRead, report: &mut FindingCollector) {
         let (Some(field), Some(step)) = (read.path.get(1), step_of(used.at.place)) else { return };
         let with = match &self.drafts[step].action {
-            Some(Action::Call(call)) => call.with.as_ref(),
-            Some(Action::Publish { with, .. }) => Some(with),
-            Some(Action::Wait(_)) | None => return,
+            Some(StepAction::Call(call)) => call.with.as_ref(),
+            Some(StepAction::Publish { with, .. }) => Some(with),
+            Some(StepAction::Wait(_)) | None => return,
         };
         let known: Vec<&str> = match with {
             None => Vec::new(),
-            Some(Template::Map(entries)) => entries.iter().map(|(key, _)| key.as_str()).collect(),
-            Some(Template::Literal(value)) => {
+            Some(ValueTemplate::Map(entries)) => entries.iter().map(|(key, _)| key.as_str()).collect(),
+            Some(ValueTemplate::Literal(value)) => {
                 value.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect()
             }
-            Some(Template::Whole(_) | Template::Text(_) | Template::List(_)) => return,
+            Some(ValueTemplate::Whole(_) | ValueTemplate::Text(_) | ValueTemplate::List(_)) => return,
         };
         if !known.contains(&field.as_str()) {
             let help =
@@ -281,16 +297,16 @@ impl Names<'_> {
     }
 }
 
-fn without_result(action: &Action) -> Option<&'static str> {
+fn without_result(action: &StepAction) -> Option<&'static str> {
     match action {
-        Action::Call(_) => None,
-        Action::Wait(_) => Some("waits"),
-        Action::Publish { .. } => Some("publishes"),
+        StepAction::Call(_) => None,
+        StepAction::Wait(_) => Some("waits"),
+        StepAction::Publish { .. } => Some("publishes"),
     }
 }
 
 /// Calls of functions that do not exist.
-pub(super) fn unknown_calls(used: &Use) -> impl Iterator<Item = FunctionCall> {
+pub(super) fn unknown_calls(used: &ExpressionUse) -> impl Iterator<Item = FunctionCall> {
     let is_known = |call: &FunctionCall| {
         let known = if call.on_value { METHODS } else { FUNCTIONS };
         known.contains(&call.name.as_str())
@@ -299,27 +315,27 @@ pub(super) fn unknown_calls(used: &Use) -> impl Iterator<Item = FunctionCall> {
 }
 
 /// What an expression reads and need not be there.
-struct Missing<'r> {
+struct OptionalRead<'r> {
     /// What has to be asked for it, where that can be written.
     guard: Option<String>,
     word: &'r str,
     message: String,
-    severity: Severity,
+    severity: FindingSeverity,
 }
 
 /// In an undo, `result` is null after an unknown outcome.
-fn unproven_result<'r>(used: &Use, read: &'r Read) -> Option<Missing<'r>> {
-    let asked = read.known.contains(&Fact::NotNull(vec!["result".to_owned()]));
-    if read.path.len() == 1 || asked || !matches!(used.at.place, Place::Undo(_)) {
+fn unproven_result<'r>(used: &ExpressionUse, read: &'r NameRead) -> Option<OptionalRead<'r>> {
+    let asked = read.known.contains(&PathFact::NotNull(vec!["result".to_owned()]));
+    if read.path.len() == 1 || asked || !matches!(used.at.place, ExpressionPlace::Undo(_)) {
         return None;
     }
     let message = "after an unknown outcome there is no `result` to read".to_owned();
     let guard = Some("result != null".to_owned());
-    Some(Missing { guard, word: &read.path[0], message, severity: Severity::Error })
+    Some(OptionalRead { guard, word: &read.path[0], message, severity: FindingSeverity::Error })
 }
 
 /// A name whose fields are fixed.
-fn fixed(used: &Use, read: &Read, known: &[&str], report: &mut Report) {
+fn fixed(used: &ExpressionUse, read: &NameRead, known: &[&str], report: &mut FindingCollector) {
     let (root, Some(field)) = (&read.path[0], read.path.get(1)) else { return };
     if known.contains(&field.as_str()) {
         return;
@@ -356,7 +372,7 @@ fn function_help(name: &str, on_value: bool) -> String {
 }
 
 /// Where `word` stands in the file.
-pub(super) fn at(report: &Report, used: &Use, word: &str) -> Span {
+pub(super) fn at(report: &FindingCollector, used: &ExpressionUse, word: &str) -> TextSpan {
     let source = used.expression.source();
     match used.expression.offset_of(word) {
         Some(offset) => values::part(report, used.span, source, offset, word.len()),

@@ -6,23 +6,23 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use critical_path::{CriticalPath, Needs};
+pub use critical_path::{CriticalPath, DependencyNode};
 
-pub use kind::Kind;
+pub use kind::IntegrationKind;
 pub(super) use read::own_headers;
 
 use super::{
-    diagnostic::Diagnostic,
-    model::{Over, Target, Whom},
+    diagnostic::CheckFinding,
+    model::{CallTarget, ParticipantSelector, TransportKind},
 };
 use crate::policy::RetryRule;
 use saga_guards::{
     adaptive,
-    balancer::{Ejection, Strategy},
+    balancer::{BalancingStrategy, EjectionConfig},
     breaker, budget,
     class::ErrorClass,
     health,
-    rate::Rate,
+    rate::CallRate,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,17 +33,17 @@ use std::{
 
 /// All participants, by the name that definitions use.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Participants {
-    by_name: BTreeMap<String, Participant>,
+pub struct ParticipantCatalog {
+    by_name: BTreeMap<String, ParticipantConfig>,
 }
 
 /// A service that performs commands.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Participant {
+pub struct ParticipantConfig {
     /// `description:`
     pub description: Option<String>,
     /// How it is reached.
-    pub transport: Transport,
+    pub transport: TransportConfig,
     /// One attempt, from leaving the guard to the answer.
     pub timeout: Duration,
     /// Opening a connection.
@@ -55,23 +55,23 @@ pub struct Participant {
     /// Of steps that say nothing, and whose saga says nothing; `None`: `standard`, after the pivot for ever.
     pub retry: Option<RetryRule>,
     /// The kind of integration whose values it has where it says nothing.
-    pub kind: Option<Kind>,
+    pub kind: Option<IntegrationKind>,
     /// Between two pieces of an answer, the first one included (HTTP); `None`: as long as the attempt.
     pub read_timeout: Option<Duration>,
     /// Until the request is written (HTTP); `None`: as long as the attempt.
     pub write_timeout: Option<Duration>,
     /// When calls are refused.
-    pub breaker: breaker::Config,
+    pub breaker: breaker::BreakerConfig,
     /// How many calls are under way at once.
-    pub bulkhead: Bulkhead,
+    pub bulkhead: BulkheadConfig,
     /// How many calls leave in a span; `None`: any number.
-    pub rate_limit: Option<Rate>,
+    pub rate_limit: Option<CallRate>,
     /// How much further attempts may add to its load.
-    pub retry_budget: budget::Config,
+    pub retry_budget: budget::RetryBudgetConfig,
     /// Working at a share of the capacity.
-    pub degraded: Degraded,
+    pub degraded: DegradationConfig,
     /// Asking it how it is; `None`: it is not asked.
-    pub health: Option<Health>,
+    pub health: Option<HealthCheckConfig>,
     /// What it can do, for steps that name a capability instead of a participant.
     pub capabilities: BTreeSet<String>,
     /// Participants that it needs itself.
@@ -79,26 +79,26 @@ pub struct Participant {
     /// Failures that are of another class than they usually are.
     pub classes: Vec<(FailurePattern, ErrorClass)>,
     /// Classes that are handled in another way than they usually are.
-    pub handling: BTreeMap<ErrorClass, Handling>,
+    pub handling: BTreeMap<ErrorClass, FailureHandling>,
     /// Statuses that count as failed and may be retried.
-    pub retry_on: Vec<Status>,
+    pub retry_on: Vec<StatusPattern>,
     /// Statuses that count as failed for good.
-    pub fail_on: Vec<Status>,
+    pub fail_on: Vec<StatusPattern>,
     /// What a 202 says that names no place to ask.
-    pub accepted: Accepted,
+    pub accepted: AcceptedMeaning,
     /// How the idempotency key of a request is written (HTTP).
-    pub idempotency_key: KeyForm,
+    pub idempotency_key: IdempotencyKeyFormat,
     /// Largest answer that is read.
     pub max_answer_bytes: u32,
     /// Headers of every request.
-    pub headers: BTreeMap<String, Secret>,
+    pub headers: BTreeMap<String, SecretText>,
     /// The `Authorization` header of every request.
-    pub authorization: Option<Secret>,
+    pub authorization: Option<SecretText>,
 }
 
 /// How a participant is reached.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Transport {
+pub enum TransportConfig {
     /// Command and reply.
     Kafka {
         /// Topic of its commands.
@@ -107,28 +107,28 @@ pub enum Transport {
     /// One request per command.
     Http {
         /// At least one.
-        endpoints: Vec<Endpoint>,
+        endpoints: Vec<EndpointConfig>,
         /// How one of them is picked.
-        balance: Strategy,
+        balance: BalancingStrategy,
         /// When one of them is left out; `None`: never.
-        ejection: Option<Ejection>,
+        ejection: Option<EjectionConfig>,
     },
 }
 
-impl Transport {
+impl TransportConfig {
     /// How commands travel.
     #[must_use]
-    pub fn over(&self) -> Over {
+    pub fn over(&self) -> TransportKind {
         match self {
-            Transport::Kafka { .. } => Over::Kafka,
-            Transport::Http { .. } => Over::Http,
+            TransportConfig::Kafka { .. } => TransportKind::Kafka,
+            TransportConfig::Http { .. } => TransportKind::Http,
         }
     }
 }
 
 /// How many calls are under way at once, and how many may wait for a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bulkhead {
+pub struct BulkheadConfig {
     /// Places.
     pub limit: NonZeroU32,
     /// Calls that wait in memory for a place; `None`: 16 for each place.
@@ -136,44 +136,44 @@ pub struct Bulkhead {
     /// How long one waits in memory before it is recorded as waiting; at most a second.
     pub max_wait: Duration,
     /// The limit moves within these bounds by how the participant answers; `None`: it stays.
-    pub adaptive: Option<adaptive::Config>,
+    pub adaptive: Option<adaptive::AdaptiveLimitConfig>,
 }
 
-impl Bulkhead {
+impl BulkheadConfig {
     /// `limit` places, the usual queue, no adaptation.
     #[must_use]
-    pub const fn of(limit: NonZeroU32) -> Bulkhead {
-        Bulkhead { limit, max_waiting: None, max_wait: BULKHEAD_WAIT, adaptive: None }
+    pub const fn of(limit: NonZeroU32) -> BulkheadConfig {
+        BulkheadConfig { limit, max_waiting: None, max_wait: BULKHEAD_WAIT, adaptive: None }
     }
 }
 
 /// Working at a share of the capacity while the rest waits.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Degraded {
+pub struct DegradationConfig {
     /// Share of the places and of the rate, more than 0 and at most 1.
     pub share: f64,
     /// For so long after its breaker has tripped and closed again; `None`: only by hand.
     pub after_trip: Option<Duration>,
 }
 
-impl Default for Degraded {
-    fn default() -> Degraded {
-        Degraded { share: 0.25, after_trip: None }
+impl Default for DegradationConfig {
+    fn default() -> DegradationConfig {
+        DegradationConfig { share: 0.25, after_trip: None }
     }
 }
 
 /// Asking a participant how it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Health {
+pub struct HealthCheckConfig {
     /// How it is asked.
-    pub check: HealthCheck,
+    pub check: HealthCheckMethod,
     /// How often, and what the answers are worth.
-    pub config: health::Config,
+    pub config: health::HealthTrackerConfig,
 }
 
 /// How a participant is asked how it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HealthCheck {
+pub enum HealthCheckMethod {
     /// `GET` on this path of each endpoint; 2xx is well.
     Path(String),
     /// `GET` on this URL, for participants that take commands over Kafka; 2xx is well.
@@ -186,14 +186,14 @@ pub enum HealthCheck {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FailurePattern {
     /// Those with this status, or of this class of statuses.
-    Status(Status),
+    Status(StatusPattern),
     /// Those with this `error_code`.
     Code(String),
 }
 
 /// What a 202 over HTTP says of the outcome, if it names no place where that can be asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Accepted {
+pub enum AcceptedMeaning {
     /// Nothing: it was accepted, and may be declined yet.
     #[default]
     Unknown,
@@ -201,20 +201,20 @@ pub enum Accepted {
     Succeeded,
 }
 
-impl Accepted {
+impl AcceptedMeaning {
     /// Their words, in the order of the variants.
     pub(crate) const NAMES: &[&str] = &["unknown", "succeeded"];
 
     /// The one with this word.
-    pub(crate) fn parse(word: &str) -> Option<Accepted> {
-        let found = Accepted::NAMES.iter().position(|name| *name == word)?;
-        [Accepted::Unknown, Accepted::Succeeded].get(found).copied()
+    pub(crate) fn parse(word: &str) -> Option<AcceptedMeaning> {
+        let found = AcceptedMeaning::NAMES.iter().position(|name| *name == word)?;
+        [AcceptedMeaning::Unknown, AcceptedMeaning::Succeeded].get(found).copied()
     }
 }
 
 /// How the idempotency key of a request is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum KeyForm {
+pub enum IdempotencyKeyFormat {
     /// As the command id.
     #[default]
     CommandId,
@@ -222,20 +222,20 @@ pub enum KeyForm {
     Uuid,
 }
 
-impl KeyForm {
+impl IdempotencyKeyFormat {
     /// Their words, in the order of the variants.
     pub(crate) const NAMES: &[&str] = &["command-id", "uuid"];
 
     /// The one with this word.
-    pub(crate) fn parse(word: &str) -> Option<KeyForm> {
-        let found = KeyForm::NAMES.iter().position(|name| *name == word)?;
-        [KeyForm::CommandId, KeyForm::Uuid].get(found).copied()
+    pub(crate) fn parse(word: &str) -> Option<IdempotencyKeyFormat> {
+        let found = IdempotencyKeyFormat::NAMES.iter().position(|name| *name == word)?;
+        [IdempotencyKeyFormat::CommandId, IdempotencyKeyFormat::Uuid].get(found).copied()
     }
 }
 
 /// What becomes of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Handling {
+pub enum FailureHandling {
     /// It is tried again by policy.
     Retry,
     /// It is not tried again.
@@ -246,7 +246,7 @@ pub enum Handling {
 
 /// One instance of an HTTP participant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct EndpointConfig {
     /// Base of all paths, without a slash at its end.
     pub url: String,
     /// Its share of the calls, relative to the others.
@@ -255,29 +255,29 @@ pub struct Endpoint {
 
 /// A status, or a class of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum StatusPattern {
     /// `409`
     Exactly(u16),
     /// `5xx`: its first digit.
     Class(u16),
 }
 
-impl Status {
+impl StatusPattern {
     /// Whether `status` is meant.
     #[must_use]
     pub fn matches(self, status: u16) -> bool {
         match self {
-            Status::Exactly(exact) => status == exact,
-            Status::Class(class) => status / 100 == class,
+            StatusPattern::Exactly(exact) => status == exact,
+            StatusPattern::Class(class) => status / 100 == class,
         }
     }
 }
 
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct SecretText(String);
 
-impl Secret {
+impl SecretText {
     /// The text itself, for the request that needs it.
     #[must_use]
     pub fn reveal(&self) -> &str {
@@ -285,7 +285,7 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
@@ -312,23 +312,27 @@ pub const BULKHEAD_WAIT: Duration = Duration::from_secs(1);
 /// Largest answer, of participants that say nothing.
 pub const MAX_ANSWER_BYTES: u32 = 1024 * 1024;
 
-impl Participants {
+impl ParticipantCatalog {
     /// The participant called `name`.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Participant> {
+    pub fn get(&self, name: &str) -> Option<&ParticipantConfig> {
         self.by_name.get(name)
     }
 
     /// Those that have `capability` and are reached so, sorted by name.
-    pub fn with_capability(&self, capability: &str, over: Over) -> impl Iterator<Item = (&str, &Participant)> {
+    pub fn with_capability(
+        &self,
+        capability: &str,
+        over: TransportKind,
+    ) -> impl Iterator<Item = (&str, &ParticipantConfig)> {
         self.iter().filter(move |(_, it)| it.transport.over() == over && it.capabilities.contains(capability))
     }
 
     /// Those that may be asked to perform what goes to `target`: the one that is named, or all that have the capability.
-    pub fn candidates(&self, target: &Target) -> impl Iterator<Item = &Participant> {
+    pub fn candidates(&self, target: &CallTarget) -> impl Iterator<Item = &ParticipantConfig> {
         let (named, capable) = match target.whom() {
-            Whom::Participant(name) => (self.get(name), None),
-            Whom::Capability(name) => (None, Some(self.with_capability(name, target.over()))),
+            ParticipantSelector::Participant(name) => (self.get(name), None),
+            ParticipantSelector::Capability(name) => (None, Some(self.with_capability(name, target.over()))),
         };
         named.into_iter().chain(capable.into_iter().flatten().map(|(_, participant)| participant))
     }
@@ -341,7 +345,10 @@ impl Participants {
     /// The same, where whoever is reached as its namesake ships is reached as the stand-in; one that is as it ships in all else is as the stand-in
     /// in all. And their names.
     #[must_use]
-    pub fn with_stand_ins(mut self, StandIns { shipped, here }: &StandIns) -> (Participants, Vec<String>) {
+    pub fn with_stand_ins(
+        mut self,
+        StubParticipants { shipped, here }: &StubParticipants,
+    ) -> (ParticipantCatalog, Vec<String>) {
         let mut names = Vec::new();
         for (name, participant) in &mut self.by_name {
             let (Some(original), Some(stand_in)) = (shipped.get(name), here.get(name)) else { continue };
@@ -358,18 +365,18 @@ impl Participants {
     }
 
     /// All participants, sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Participant)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &ParticipantConfig)> {
         self.by_name.iter().map(|(name, participant)| (name.as_str(), participant))
     }
 }
 
 /// Participants that are played in this process: they stand in for those of a file that are reached as they ship.
 #[derive(Clone, Debug)]
-pub struct StandIns {
+pub struct StubParticipants {
     /// As they ship.
-    pub shipped: Participants,
+    pub shipped: ParticipantCatalog,
     /// As they are reached here.
-    pub here: Participants,
+    pub here: ParticipantCatalog,
 }
 
 /// Reads participants.yaml. `env` answers for `${ env.NAME }`, asked for `NAME`, and for
@@ -381,13 +388,13 @@ pub fn parse(
     file_name: &str,
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Participants, Vec<Diagnostic>> {
-    read(file_name, text, env, Missing::Refused).map(|read| read.participants)
+) -> Result<ParticipantCatalog, Vec<CheckFinding>> {
+    read(file_name, text, env, MissingVariablePolicy::Refused).map(|read| read.participants)
 }
 
 /// What becomes of a variable that is not set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Missing {
+pub enum MissingVariablePolicy {
     /// It is an error.
     #[default]
     Refused,
@@ -397,11 +404,11 @@ pub enum Missing {
 
 /// Participants that hold, and what somebody should look at.
 #[derive(Clone, Debug)]
-pub struct Read {
+pub struct ParsedParticipants {
     /// The participants.
-    pub participants: Participants,
+    pub participants: ParticipantCatalog,
     /// Findings that do not stop them.
-    pub warnings: Vec<Diagnostic>,
+    pub warnings: Vec<CheckFinding>,
 }
 
 /// The same as [`parse`], with its warnings; `missing` says what becomes of variables that are not set.
@@ -412,7 +419,7 @@ pub fn read(
     file_name: &str,
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
-    missing: Missing,
-) -> Result<Read, Vec<Diagnostic>> {
+    missing: MissingVariablePolicy,
+) -> Result<ParsedParticipants, Vec<CheckFinding>> {
     read::read(file_name, text, env, missing)
 }

@@ -1,14 +1,14 @@
 //! Retries as a file says them.
 
 use super::{
-    diagnostic::Report,
-    fields::{self, Fields},
+    diagnostic::FindingCollector,
+    fields::{self, MapReader},
     keys::RETRY,
-    tree::{Node, Yaml},
+    tree::{YamlNode, YamlValue},
     written,
 };
-use crate::policy::{OnExhausted, OnOutage, RetryPolicy, RetryRule};
-use saga_guards::retry::{Attempts, Backoff, Jitter};
+use crate::policy::{ExhaustionPolicy, OutagePolicy, RetryPolicy, RetryRule};
+use saga_guards::retry::{AttemptLimit, BackoffStrategy, JitterStrategy};
 use std::{num::NonZeroU32, ops::RangeInclusive};
 
 /// Names of the presets. The last is another spelling of the one before.
@@ -18,14 +18,19 @@ pub(crate) const PRESETS: &[&str] = &["quick", "standard", "aggressive", "rate-l
 const MULTIPLIER_PERCENT: RangeInclusive<f64> = 100.0..=1_000.0;
 
 /// A preset, or parts that replace those of `base`.
-pub(crate) fn retry(node: &Node, base: &RetryPolicy, report: &mut Report) -> Option<RetryRule> {
+pub(crate) fn retry(node: &YamlNode, base: &RetryPolicy, report: &mut FindingCollector) -> Option<RetryRule> {
     match &node.value {
-        Yaml::Text(_) => {
+        YamlValue::Text(_) => {
             let policy = fields::choice(node, "retry", PRESETS, report).map(preset)?;
             Some(RetryRule { policy, says_attempts: true })
         }
-        Yaml::Map(_) => Some(parts(&Fields::read(node, &RETRY, report)?, base, report)),
-        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) => {
+        YamlValue::Map(_) => Some(parts(&MapReader::read(node, &RETRY, report)?, base, report)),
+        YamlValue::Null
+        | YamlValue::Bool(_)
+        | YamlValue::Int(_)
+        | YamlValue::Uint(_)
+        | YamlValue::Float(_)
+        | YamlValue::List(_) => {
             let help = "for example {attempts: 3, delay: 1s}";
             fields::wrong(report, node, &format!("`retry` is one of {}, or a map", PRESETS.join(", "))).help(help);
             None
@@ -42,22 +47,22 @@ fn preset(name: &str) -> RetryPolicy {
     }
 }
 
-fn parts(fields: &Fields<'_>, base: &RetryPolicy, report: &mut Report) -> RetryRule {
+fn parts(fields: &MapReader<'_>, base: &RetryPolicy, report: &mut FindingCollector) -> RetryRule {
     let says_attempts = fields.node("attempts").is_some();
     let attempts = attempts(fields, report).unwrap_or(base.attempts);
     let delay = fields.duration("delay", report).unwrap_or(base.delay);
     let max_delay = fields.duration("maxDelay", report).unwrap_or(base.max_delay.max(delay));
     let backoff = match fields.choice("backoff", &["constant", "linear", "exponential"], report) {
-        Some("constant") => Backoff::Constant,
-        Some("linear") => Backoff::Linear,
-        Some(_) => Backoff::Exponential,
+        Some("constant") => BackoffStrategy::Constant,
+        Some("linear") => BackoffStrategy::Linear,
+        Some(_) => BackoffStrategy::Exponential,
         None => base.backoff,
     };
     let jitter = match fields.choice("jitter", &["none", "equal", "full", "decorrelated"], report) {
-        Some("none") => Jitter::None,
-        Some("equal") => Jitter::Equal,
-        Some("decorrelated") => Jitter::Decorrelated,
-        Some(_) => Jitter::Full,
+        Some("none") => JitterStrategy::None,
+        Some("equal") => JitterStrategy::Equal,
+        Some("decorrelated") => JitterStrategy::Decorrelated,
+        Some(_) => JitterStrategy::Full,
         None => base.jitter,
     };
     let factor_percent = multiplier(fields, report).unwrap_or(base.factor_percent);
@@ -66,13 +71,13 @@ fn parts(fields: &Fields<'_>, base: &RetryPolicy, report: &mut Report) -> RetryR
 }
 
 /// `multiplier:`, in percent.
-fn multiplier(fields: &Fields<'_>, report: &mut Report) -> Option<u32> {
+fn multiplier(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<u32> {
     let node = fields.node("multiplier")?;
     let factor = match &node.value {
-        Yaml::Float(factor) => *factor,
-        Yaml::Int(factor) => *factor as f64,
-        Yaml::Uint(factor) => *factor as f64,
-        Yaml::Null | Yaml::Bool(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => f64::NAN,
+        YamlValue::Float(factor) => *factor,
+        YamlValue::Int(factor) => *factor as f64,
+        YamlValue::Uint(factor) => *factor as f64,
+        YamlValue::Null | YamlValue::Bool(_) | YamlValue::Text(_) | YamlValue::List(_) | YamlValue::Map(_) => f64::NAN,
     };
     let percent = (factor * 100.0).round();
     if MULTIPLIER_PERCENT.contains(&percent) {
@@ -83,41 +88,52 @@ fn multiplier(fields: &Fields<'_>, report: &mut Report) -> Option<u32> {
     None
 }
 
-fn refuse_inverted(fields: &Fields<'_>, delay: std::time::Duration, most: std::time::Duration, report: &mut Report) {
+fn refuse_inverted(
+    fields: &MapReader<'_>,
+    delay: std::time::Duration,
+    most: std::time::Duration,
+    report: &mut FindingCollector,
+) {
     if let Some(node) = fields.node("maxDelay").filter(|_| most < delay) {
         let message = "`maxDelay` is shorter than `delay`";
         report.error(super::diagnostic::Code::WrongValue, node.span, message).help("make it at least as long");
     }
 }
 
-fn attempts(fields: &Fields<'_>, report: &mut Report) -> Option<Attempts> {
+fn attempts(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<AttemptLimit> {
     match &fields.node("attempts")?.value {
-        Yaml::Text(text) if text == "forever" => Some(Attempts::Forever),
-        Yaml::Text(_) => {
+        YamlValue::Text(text) if text == "forever" => Some(AttemptLimit::Forever),
+        YamlValue::Text(_) => {
             let node = fields.node("attempts")?;
             let help = written::unquoted(node).unwrap_or_else(|| "write 3, or forever".to_owned());
             fields::wrong(report, node, "`attempts` is a whole number of at least 1, or `forever`").help(help);
             None
         }
-        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) | Yaml::Map(_) => {
+        YamlValue::Null
+        | YamlValue::Bool(_)
+        | YamlValue::Int(_)
+        | YamlValue::Uint(_)
+        | YamlValue::Float(_)
+        | YamlValue::List(_)
+        | YamlValue::Map(_) => {
             let count = fields.integer("attempts", 1, report)?;
-            NonZeroU32::new(count).map(Attempts::Limited)
+            NonZeroU32::new(count).map(AttemptLimit::Limited)
         }
     }
 }
 
 /// `onOutage:`
-pub(crate) fn on_outage(fields: &Fields<'_>, report: &mut Report) -> Option<OnOutage> {
+pub(crate) fn on_outage(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<OutagePolicy> {
     match fields.choice("onOutage", &["extend", "count"], report)? {
-        "count" => Some(OnOutage::Count),
-        _ => Some(OnOutage::Extend),
+        "count" => Some(OutagePolicy::Count),
+        _ => Some(OutagePolicy::Extend),
     }
 }
 
 /// `onExhausted:`
-pub(crate) fn on_exhausted(fields: &Fields<'_>, report: &mut Report) -> Option<OnExhausted> {
+pub(crate) fn on_exhausted(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<ExhaustionPolicy> {
     match fields.choice("onExhausted", &["compensate", "park"], report)? {
-        "park" => Some(OnExhausted::Park),
-        _ => Some(OnExhausted::Compensate),
+        "park" => Some(ExhaustionPolicy::Park),
+        _ => Some(ExhaustionPolicy::Compensate),
     }
 }

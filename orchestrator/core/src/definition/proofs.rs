@@ -1,15 +1,15 @@
 //! Proof that a saga can be undone, or is past the point where it has to be.
 
 use super::{
-    diagnostic::{Code, Report, Span},
-    graph::Graph,
-    model::{Action, PivotSide, Target},
-    steps::Draft,
+    diagnostic::{Code, FindingCollector, TextSpan},
+    graph::StepGraph,
+    model::{CallTarget, PivotSide, StepAction},
+    steps::StepDraft,
 };
-use crate::{command::Method, expression::Scope, policy::OnExhausted};
+use crate::{command::HttpMethod, expression::ExpressionScope, policy::ExhaustionPolicy};
 
 /// Reports every step that contradicts itself or, where the graph is known, its place in it.
-pub(crate) fn prove(drafts: &[Draft], graph: Option<&Graph>, report: &mut Report) {
+pub(crate) fn prove(drafts: &[StepDraft], graph: Option<&StepGraph>, report: &mut FindingCollector) {
     for (at, draft) in drafts.iter().enumerate() {
         conflicts(draft, report);
         constants(draft, report);
@@ -26,13 +26,13 @@ pub(crate) fn prove(drafts: &[Draft], graph: Option<&Graph>, report: &mut Report
     }
 }
 
-fn conflicts(draft: &Draft, report: &mut Report) {
+fn conflicts(draft: &StepDraft, report: &mut FindingCollector) {
     let said = [
         ("undo", draft.undo.as_ref().map(|undo| undo.span)),
         ("readOnly", draft.read_only),
         ("irreversible", draft.irreversible),
     ];
-    let said: Vec<(&str, Span)> = said.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
+    let said: Vec<(&str, TextSpan)> = said.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
     if let [(first, _), (second, span), ..] = said.as_slice() {
         let message = format!("`{first}` and `{second}` contradict each other");
         let help = "`undo` takes effects back, `readOnly` has none, `irreversible` cannot: keep one";
@@ -44,13 +44,13 @@ fn conflicts(draft: &Draft, report: &mut Report) {
     }
 }
 
-fn constants(draft: &Draft, report: &mut Report) {
+fn constants(draft: &StepDraft, report: &mut FindingCollector) {
     let conditions = [("if", &draft.condition), ("check", &draft.check)];
     for (key, condition) in conditions.into_iter().filter_map(|(key, condition)| Some((key, condition.as_ref()?))) {
         if !condition.value.reads().is_empty() {
             continue;
         }
-        let Ok(truth) = condition.value.evaluate_bool(&Scope::default()) else { continue };
+        let Ok(truth) = condition.value.evaluate_bool(&ExpressionScope::default()) else { continue };
         let name = &draft.name.value;
         match (key, truth) {
             ("if", false) => {
@@ -69,38 +69,38 @@ fn constants(draft: &Draft, report: &mut Report) {
     }
 }
 
-fn has_answer(draft: &Draft) -> bool {
+fn has_answer(draft: &StepDraft) -> bool {
     draft.undo.is_some() || draft.read_only.is_some() || draft.is_wait()
 }
 
-fn needs_undo(draft: &Draft, report: &mut Report) {
+fn needs_undo(draft: &StepDraft, report: &mut FindingCollector) {
     if has_answer(draft) || draft.irreversible.is_some() || draft.action.is_none() {
         return;
     }
     let message = format!("step `{}` has effects and cannot be undone", draft.name.value);
     let help = match &draft.action {
-        Some(Action::Call(call)) => match call.target {
-            Target::Http { method: Method::Get, .. } => "a GET has no effects: write `readOnly: true`",
-            Target::Http { .. } | Target::Kafka { .. } => {
+        Some(StepAction::Call(call)) => match call.target {
+            CallTarget::Http { method: HttpMethod::Get, .. } => "a GET has no effects: write `readOnly: true`",
+            CallTarget::Http { .. } | CallTarget::Kafka { .. } => {
                 "write `undo: …`; or `readOnly: true` if it has no effects, `irreversible: true` if nothing can undo them"
             }
         },
-        Some(Action::Publish { .. } | Action::Wait(_)) | None => {
+        Some(StepAction::Publish { .. } | StepAction::Wait(_)) | None => {
             "write `undo: …`, or `irreversible: true`: an event that is out stays out"
         }
     };
     report.error(Code::MissingUndo, draft.name.span, message).help(help);
 }
 
-fn check_needs_undo(draft: &Draft, report: &mut Report) {
+fn check_needs_undo(draft: &StepDraft, report: &mut FindingCollector) {
     let Some(check) = draft.check.as_ref().filter(|_| !has_answer(draft)) else { return };
     let message = "what this `check` rejects has already happened and needs an `undo`";
     let help = "write `undo: …`, or `readOnly: true` if the step has no effects";
     report.error(Code::CheckWithoutUndo, check.span, message).help(help);
 }
 
-fn after(draft: &Draft, report: &mut Report) {
-    if let (Some(span), Some(OnExhausted::Compensate)) = (draft.on_exhausted, draft.overrides.on_exhausted) {
+fn after(draft: &StepDraft, report: &mut FindingCollector) {
+    if let (Some(span), Some(ExhaustionPolicy::Compensate)) = (draft.on_exhausted, draft.overrides.on_exhausted) {
         let message = format!("step `{}` is after the pivot, where nothing is undone", draft.name.value);
         report.error(Code::CompensateAfterPivot, span, message).help("write `onExhausted: park`, or leave it away");
     }
@@ -114,7 +114,7 @@ fn after(draft: &Draft, report: &mut Report) {
     }
 }
 
-fn beside(drafts: &[Draft], graph: &Graph, draft: &Draft, report: &mut Report) {
+fn beside(drafts: &[StepDraft], graph: &StepGraph, draft: &StepDraft, report: &mut FindingCollector) {
     let Some(pivot) = graph.pivot.map(|pivot| &drafts[pivot]) else { return };
     let name = &pivot.name.value;
     let message = format!("step `{}` runs beside the pivot `{name}`", draft.name.value);

@@ -3,33 +3,33 @@
 mod edits;
 
 use super::{
-    diagnostic::{Finding, Fix, Report, Span},
-    steps::Draft,
-    uses::{Place, Takes, Use},
+    diagnostic::{FindingBuilder, FindingCollector, SuggestedFix, TextSpan},
+    steps::StepDraft,
+    uses::{AcceptedValues, ExpressionPlace, ExpressionUse},
 };
 use edits::{all, beside_key, new_key, whole};
 
 /// What to write, for people and for programs.
-pub(super) struct Remedy {
+pub(super) struct FindingRemedy {
     help: String,
-    fix: Option<Fix>,
+    fix: Option<SuggestedFix>,
 }
 
 /// What stands around an expression and can ask for what it needs.
-pub(super) struct Around<'a> {
-    pub(super) drafts: &'a [Draft],
+pub(super) struct RemedyContext<'a> {
+    pub(super) drafts: &'a [StepDraft],
     /// The trigger's `when`.
-    pub(super) when: Option<&'a Use>,
+    pub(super) when: Option<&'a ExpressionUse>,
     /// The word `key` of the trigger.
-    pub(super) key: Option<Span>,
+    pub(super) key: Option<TextSpan>,
 }
 
-impl Remedy {
-    pub(super) fn only(help: impl Into<String>) -> Remedy {
-        Remedy { help: help.into(), fix: None }
+impl FindingRemedy {
+    pub(super) fn only(help: impl Into<String>) -> FindingRemedy {
+        FindingRemedy { help: help.into(), fix: None }
     }
 
-    pub(super) fn of(self, finding: Finding<'_>) {
+    pub(super) fn of(self, finding: FindingBuilder<'_>) {
         let finding = finding.help(self.help);
         if let Some(fix) = self.fix {
             finding.fix(fix);
@@ -38,59 +38,72 @@ impl Remedy {
 }
 
 /// An expression that has a value only where `guard` holds; `None` where what has to be asked cannot be written.
-pub(super) fn guarded(used: &Use, guard: Option<&str>, around: &Around<'_>, report: &Report) -> Remedy {
+pub(super) fn guarded(
+    used: &ExpressionUse,
+    guard: Option<&str>,
+    around: &RemedyContext<'_>,
+    report: &FindingCollector,
+) -> FindingRemedy {
     let source = used.expression.source();
     match (used.at.takes, used.at.place, guard) {
-        (Takes::Path, Place::Undo(_), _) => by_command(used, report),
-        (Takes::Query(_), Place::Undo(_), _) => do_id(used, report),
-        (_, _, None) => Remedy::only("ask in the same expression whether it is there and not null"),
-        (_, Place::Key, Some(guard)) => kept_out(used, guard, None, around, report),
-        (Takes::Text, Place::Undo(_), Some(guard)) => {
+        (AcceptedValues::Path, ExpressionPlace::Undo(_), _) => by_command(used, report),
+        (AcceptedValues::Query(_), ExpressionPlace::Undo(_), _) => do_id(used, report),
+        (_, _, None) => FindingRemedy::only("ask in the same expression whether it is there and not null"),
+        (_, ExpressionPlace::Key, Some(guard)) => kept_out(used, guard, None, around, report),
+        (AcceptedValues::Text, ExpressionPlace::Undo(_), Some(guard)) => {
             other_source(used, &format!("{guard} ? {} : doId", within(source)), report)
         }
-        (Takes::Truth, _, Some(guard)) => other_source(used, &format!("{guard} && {}", within(source)), report),
-        (Takes::Anything, _, Some(guard)) => {
+        (AcceptedValues::Truth, _, Some(guard)) => {
+            other_source(used, &format!("{guard} && {}", within(source)), report)
+        }
+        (AcceptedValues::Anything, _, Some(guard)) => {
             other_source(used, &format!("{guard} ? {} : null", within(source)), report)
         }
-        (Takes::Text, _, Some(guard)) => other_source(used, &format!("{guard} ? {} : ''", within(source)), report),
-        (Takes::Path | Takes::Key | Takes::Query(_), place, Some(guard)) => {
+        (AcceptedValues::Text, _, Some(guard)) => {
+            other_source(used, &format!("{guard} ? {} : ''", within(source)), report)
+        }
+        (AcceptedValues::Path | AcceptedValues::Key | AcceptedValues::Query(_), place, Some(guard)) => {
             condition(used, place, guard, None, around, report)
         }
     }
 }
 
 /// An expression one of whose values is written as `null`.
-pub(super) fn without_null(used: &Use, around: &Around<'_>, report: &Report) -> Remedy {
+pub(super) fn without_null(
+    used: &ExpressionUse,
+    around: &RemedyContext<'_>,
+    report: &FindingCollector,
+) -> FindingRemedy {
     let choice = used.expression.choice();
     let instead = match (used.at.takes, used.at.place) {
-        (Takes::Path, Place::Undo(_)) => return by_command(used, report),
-        (Takes::Query(_), Place::Undo(_)) => return do_id(used, report),
-        (_, Place::Key) => {
+        (AcceptedValues::Path, ExpressionPlace::Undo(_)) => return by_command(used, report),
+        (AcceptedValues::Query(_), ExpressionPlace::Undo(_)) => return do_id(used, report),
+        (_, ExpressionPlace::Key) => {
             return match choice {
                 Some(choice) => kept_out(used, &choice.guard, Some(&choice.value), around, report),
-                None => Remedy::only(NO_KEY),
+                None => FindingRemedy::only(NO_KEY),
             };
         }
-        (Takes::Path | Takes::Query(_), place) => {
+        (AcceptedValues::Path | AcceptedValues::Query(_), place) => {
             return match choice {
                 Some(choice) => condition(used, place, &choice.guard, Some(&choice.value), around, report),
-                None => Remedy::only("let the step run only where there is a value: write `if`"),
+                None => FindingRemedy::only("let the step run only where there is a value: write `if`"),
             };
         }
-        (Takes::Text | Takes::Key, Place::Undo(_)) => "doId",
-        (Takes::Truth, _) => "false",
-        (Takes::Text, _) => "''",
-        (Takes::Key, _) => "saga.key",
-        (Takes::Anything, _) => "another value",
+        (AcceptedValues::Text | AcceptedValues::Key, ExpressionPlace::Undo(_)) => "doId",
+        (AcceptedValues::Truth, _) => "false",
+        (AcceptedValues::Text, _) => "''",
+        (AcceptedValues::Key, _) => "saga.key",
+        (AcceptedValues::Anything, _) => "another value",
     };
     match choice {
         Some(choice) => other_source(used, &format!("{} ? {} : {instead}", choice.guard, choice.value), report),
-        None => Remedy::only(format!("write another value in place of null, for example {instead}")),
+        None => FindingRemedy::only(format!("write another value in place of null, for example {instead}")),
     }
 }
 
 /// The effect is found by the command id of its do, which is known whatever became of the do.
-pub(super) fn by_command(used: &Use, report: &Report) -> Remedy {
+pub(super) fn by_command(used: &ExpressionUse, report: &FindingCollector) -> FindingRemedy {
     let scalar = used.scalar.as_str();
     let unsafe_at = scalar.match_indices("${").map(|(at, _)| at).find(|at| {
         let inside = scalar[*at..].split('}').next().unwrap_or_default();
@@ -100,21 +113,21 @@ pub(super) fn by_command(used: &Use, report: &Report) -> Remedy {
     let before = scalar[..at].rfind('/').map_or(scalar, |slash| &scalar[..=slash]);
     let target = quoted(&format!("{before}by-command/${{ doId }}"));
     let help = format!("find the effect by the command id of the do, which is always known: {target}");
-    Remedy { help, fix: whole(report, used.span, target) }
+    FindingRemedy { help, fix: whole(report, used.span, target) }
 }
 
-fn do_id(used: &Use, report: &Report) -> Remedy {
+fn do_id(used: &ExpressionUse, report: &FindingCollector) -> FindingRemedy {
     let text = quoted("${ doId }");
     let help = format!("find the effect by the command id of the do, which is always known: {text}");
-    Remedy { help, fix: whole(report, used.span, text) }
+    FindingRemedy { help, fix: whole(report, used.span, text) }
 }
 
-fn other_source(used: &Use, source: &str, report: &Report) -> Remedy {
+fn other_source(used: &ExpressionUse, source: &str, report: &FindingCollector) -> FindingRemedy {
     let text = quoted(&with_source(used, source));
-    Remedy { help: format!("guard it in the same expression: {text}"), fix: whole(report, used.span, text) }
+    FindingRemedy { help: format!("guard it in the same expression: {text}"), fix: whole(report, used.span, text) }
 }
 
-fn with_source(used: &Use, source: &str) -> String {
+fn with_source(used: &ExpressionUse, source: &str) -> String {
     used.scalar.replacen(used.expression.source(), source, 1)
 }
 
@@ -124,7 +137,13 @@ const NO_KEY: &str = "all events without a value would share one key, and one sa
 
 /// A key that is made up would be that of one saga for all events without a value: they start nothing. `value` is written in place of the
 /// expression.
-fn kept_out(used: &Use, guard: &str, value: Option<&str>, around: &Around<'_>, report: &Report) -> Remedy {
+fn kept_out(
+    used: &ExpressionUse,
+    guard: &str,
+    value: Option<&str>,
+    around: &RemedyContext<'_>,
+    report: &FindingCollector,
+) -> FindingRemedy {
     let when = quoted(&match around.when {
         Some(when) => format!("{guard} && {}", within(when.expression.source())),
         None => guard.to_owned(),
@@ -139,22 +158,27 @@ fn kept_out(used: &Use, guard: &str, value: Option<&str>, around: &Around<'_>, r
         None => around.key.and_then(|key| beside_key(report, key, &format!("when: {when}"))),
     };
     let key = key.map(|key| whole(report, used.span, key));
-    Remedy { help, fix: all(report, std::iter::once(asked).chain(key).collect()) }
+    FindingRemedy { help, fix: all(report, std::iter::once(asked).chain(key).collect()) }
 }
 
 /// What stands in a path or a key has no other value: the step runs only where there is one. `value` is written in place of the expression.
 fn condition(
-    used: &Use,
-    place: Place,
+    used: &ExpressionUse,
+    place: ExpressionPlace,
     guard: &str,
     value: Option<&str>,
-    around: &Around<'_>,
-    report: &Report,
-) -> Remedy {
-    let (Place::If(at) | Place::Do(at) | Place::Check(at) | Place::Fallback(at) | Place::Undo(at)) = place else {
-        return Remedy::only(format!("let `when` ask for it: when: {}", quoted(guard)));
+    around: &RemedyContext<'_>,
+    report: &FindingCollector,
+) -> FindingRemedy {
+    let (ExpressionPlace::If(at)
+    | ExpressionPlace::Do(at)
+    | ExpressionPlace::Check(at)
+    | ExpressionPlace::Fallback(at)
+    | ExpressionPlace::Undo(at)) = place
+    else {
+        return FindingRemedy::only(format!("let `when` ask for it: when: {}", quoted(guard)));
     };
-    let Some(draft) = around.drafts.get(at) else { return Remedy::only(guard) };
+    let Some(draft) = around.drafts.get(at) else { return FindingRemedy::only(guard) };
     let value = value.map(|value| quoted(&with_source(used, value)));
     let and_value = value.as_ref().map(|value| format!(", and {value}")).unwrap_or_default();
     let text = match &draft.condition {
@@ -167,7 +191,7 @@ fn condition(
         None => new_key(report, draft.name.span, &format!("if: {text}")),
     };
     let value = value.map(|value| whole(report, used.span, value));
-    Remedy { help, fix: all(report, std::iter::once(asked).chain(value).collect()) }
+    FindingRemedy { help, fix: all(report, std::iter::once(asked).chain(value).collect()) }
 }
 
 /// An expression as a part of another one.

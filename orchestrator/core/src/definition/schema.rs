@@ -2,7 +2,7 @@
 
 use super::{
     business_key::MAX_PARTS,
-    keys::{DEFINITION, KeyRule, Need, PARTICIPANT, PARTICIPANTS, Rule, Shape},
+    keys::{DEFINITION, KeyPresence, KeyRule, MapSchema, PARTICIPANT, PARTICIPANTS, ValueRule},
     participants::own_headers,
 };
 use serde_json::{Map, Value, json};
@@ -39,7 +39,7 @@ fn in_any_case(name: &str) -> String {
     name.chars().map(sign).collect()
 }
 
-fn root(shape: &'static Shape, description: &str) -> Value {
+fn root(shape: &'static MapSchema, description: &str) -> Value {
     let mut definitions = Map::new();
     let Value::Object(mut schema) = object(shape, &mut definitions) else { return Value::Null };
     schema.insert("$schema".into(), json!("http://json-schema.org/draft-07/schema#"));
@@ -48,10 +48,11 @@ fn root(shape: &'static Shape, description: &str) -> Value {
     Value::Object(schema)
 }
 
-fn object(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
+fn object(shape: &'static MapSchema, definitions: &mut Map<String, Value>) -> Value {
     let properties: Map<String, Value> =
         shape.keys.iter().map(|key| (key.name.to_owned(), property(key, definitions))).collect();
-    let required: Vec<&str> = shape.keys.iter().filter(|key| key.need == Need::Required).map(|key| key.name).collect();
+    let required: Vec<&str> =
+        shape.keys.iter().filter(|key| key.need == KeyPresence::Required).map(|key| key.name).collect();
     let mut object = json!({
         "type": "object", "title": shape.title, "additionalProperties": false, "properties": properties,
     });
@@ -83,59 +84,59 @@ fn property(key: &KeyRule, definitions: &mut Map<String, Value>) -> Value {
     schema
 }
 
-fn rule(rule: &Rule, definitions: &mut Map<String, Value>) -> Value {
+fn rule(rule: &ValueRule, definitions: &mut Map<String, Value>) -> Value {
     match rule {
-        Rule::Text => json!({"type": "string"}),
-        Rule::Pattern(pattern) => json!({"type": "string", "pattern": pattern}),
-        Rule::Bool => json!({"type": "boolean"}),
-        Rule::Duration => json!({"type": "string", "pattern": DURATION_PATTERN}),
-        Rule::Condition => json!({"type": ["string", "boolean"]}),
-        Rule::Scalar => json!({"type": "string", "minLength": 1}),
-        Rule::Value => json!({}),
-        Rule::Integer(least) => json!({"type": "integer", "minimum": least}),
-        Rule::Factor => json!({"type": "number", "minimum": 1, "maximum": 10}),
-        Rule::Share => json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
-        Rule::Number => json!({"type": "number"}),
-        Rule::Choice(choices) => json!({"type": "string", "enum": choices}),
-        Rule::Shape(shape) => reference(shape, definitions),
-        Rule::List(item) => json!({"type": "array", "items": self::rule(item, definitions)}),
-        Rule::Named(shape) => json!({"type": "object", "additionalProperties": reference(shape, definitions)}),
-        Rule::Body => json!({"type": ["object", "string"], "pattern": r"^\s*\$\{"}),
-        Rule::Url => json!({"type": "string", "pattern": URL_PATTERN}),
-        Rule::Headers => {
+        ValueRule::Text => json!({"type": "string"}),
+        ValueRule::Pattern(pattern) => json!({"type": "string", "pattern": pattern}),
+        ValueRule::Bool => json!({"type": "boolean"}),
+        ValueRule::Duration => json!({"type": "string", "pattern": DURATION_PATTERN}),
+        ValueRule::Condition => json!({"type": ["string", "boolean"]}),
+        ValueRule::Scalar => json!({"type": "string", "minLength": 1}),
+        ValueRule::Value => json!({}),
+        ValueRule::Integer(least) => json!({"type": "integer", "minimum": least}),
+        ValueRule::Factor => json!({"type": "number", "minimum": 1, "maximum": 10}),
+        ValueRule::Share => json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
+        ValueRule::Number => json!({"type": "number"}),
+        ValueRule::Choice(choices) => json!({"type": "string", "enum": choices}),
+        ValueRule::Shape(shape) => reference(shape, definitions),
+        ValueRule::List(item) => json!({"type": "array", "items": self::rule(item, definitions)}),
+        ValueRule::Named(shape) => json!({"type": "object", "additionalProperties": reference(shape, definitions)}),
+        ValueRule::Body => json!({"type": ["object", "string"], "pattern": r"^\s*\$\{"}),
+        ValueRule::Url => json!({"type": "string", "pattern": URL_PATTERN}),
+        ValueRule::Headers => {
             let own: Vec<String> = own_headers().map(in_any_case).collect();
             let names = json!({"pattern": "^[A-Za-z0-9_-]+$", "not": {"pattern": format!("^({})$", own.join("|"))}});
             json!({"type": "object", "propertyNames": names, "additionalProperties": {"type": "string"}})
         }
-        Rule::Entries(value) => json!({"type": "object", "additionalProperties": self::rule(value, definitions)}),
-        Rule::Some(item) => json!({"type": "array", "minItems": 1, "items": self::rule(item, definitions)}),
-        Rule::Parts => {
+        ValueRule::Entries(value) => json!({"type": "object", "additionalProperties": self::rule(value, definitions)}),
+        ValueRule::Some(item) => json!({"type": "array", "minItems": 1, "items": self::rule(item, definitions)}),
+        ValueRule::Parts => {
             let part = json!({"type": ["string", "integer", "boolean"], "minLength": 1});
             json!({"type": "array", "minItems": 2, "maxItems": MAX_PARTS, "items": part})
         }
-        Rule::Expressed => json!({"type": "string", "pattern": r"\$\{"}),
-        Rule::Kinds(kinds) => by_key(kinds, definitions),
-        Rule::Either([scalar, Rule::Shape(shape)]) => {
+        ValueRule::Expressed => json!({"type": "string", "pattern": r"\$\{"}),
+        ValueRule::Kinds(kinds) => by_key(kinds, definitions),
+        ValueRule::Either([scalar, ValueRule::Shape(shape)]) => {
             let (scalar, map) = (self::rule(scalar, definitions), reference(shape, definitions));
             json!({"if": {"type": "object"}, "then": map, "else": scalar})
         }
         // So that an editor speaks of the item that is wrong.
-        Rule::Either([parts @ Rule::Parts, scalar]) => {
+        ValueRule::Either([parts @ ValueRule::Parts, scalar]) => {
             let (list, scalar) = (self::rule(parts, definitions), self::rule(scalar, definitions));
             json!({"if": {"type": "array"}, "then": list, "else": scalar})
         }
-        Rule::Either(rules) => {
+        ValueRule::Either(rules) => {
             let rules: Vec<Value> = rules.iter().map(|either| self::rule(either, definitions)).collect();
             json!({"anyOf": rules})
         }
-        Rule::Status => {
+        ValueRule::Status => {
             json!({"anyOf": [{"type": "integer", "minimum": 300, "maximum": 599}, {"type": "string", "enum": ["3xx", "4xx", "5xx"]}]})
         }
     }
 }
 
 /// One kind after the other is asked for, so that an editor speaks of the key that is wrong; of `anyOf` it says that the whole step is.
-fn by_key(kinds: &'static [(&'static str, &'static Shape)], definitions: &mut Map<String, Value>) -> Value {
+fn by_key(kinds: &'static [(&'static str, &'static MapSchema)], definitions: &mut Map<String, Value>) -> Value {
     let meant = kinds.first().map_or(json!({}), |(_, shape)| reference(shape, definitions));
     kinds.iter().rev().fold(meant, |otherwise, (key, shape)| {
         let this = reference(shape, definitions);
@@ -143,7 +144,7 @@ fn by_key(kinds: &'static [(&'static str, &'static Shape)], definitions: &mut Ma
     })
 }
 
-fn reference(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
+fn reference(shape: &'static MapSchema, definitions: &mut Map<String, Value>) -> Value {
     let name: String = shape.title.split(' ').map(capitalised).collect();
     if !definitions.contains_key(&name) {
         definitions.insert(name.clone(), Value::Null);

@@ -1,18 +1,18 @@
 //! The steps of a file, read one by one; what they mean together is proved afterwards.
 
 use super::{
-    diagnostic::{Code, Report, Span},
+    diagnostic::{Code, FindingCollector, TextSpan},
     fallbacks,
-    fields::{Fields, Spanned, first_line, lead, wrong},
-    keys::{CALL, PARALLEL, PUBLISH, Shape, UNDO, WAIT},
-    model::{Action, Call, Fallback, PolicyOverrides, Undo},
+    fields::{MapReader, SpannedValue, first_line, lead, wrong},
+    keys::{CALL, MapSchema, PARALLEL, PUBLISH, UNDO, WAIT},
+    model::{CallDefinition, FallbackRule, PolicyOverrides, StepAction, UndoDefinition},
     policies, target,
-    tree::{Node, Yaml},
-    uses::{Asked, At, Place, Reading, Takes},
+    tree::{YamlNode, YamlValue},
+    uses::{AcceptedValues, ExpressionPlace, ExpressionPurpose, ParseContext, QueryPurpose},
     values, wishes, written,
 };
 use crate::{
-    expression::{Expression, Template},
+    expression::{CelExpression, ValueTemplate},
     policy::RetryPolicy,
 };
 use serde_json::{Map, Value};
@@ -24,38 +24,38 @@ pub const MAX_STEPS: usize = 200;
 const WARN_STEPS: usize = 100;
 
 /// A step as it was read. What could not be read is absent, and has been reported.
-pub(crate) struct Draft {
-    pub(crate) name: Spanned<String>,
+pub(crate) struct StepDraft {
+    pub(crate) name: SpannedValue<String>,
     /// The item it belongs to: its own, or its block.
     pub(crate) item: usize,
-    pub(crate) after: Option<Vec<Spanned<String>>>,
-    pub(crate) condition: Option<Spanned<Expression>>,
-    pub(crate) action: Option<Action>,
-    pub(crate) check: Option<Spanned<Expression>>,
-    pub(crate) undo: Option<Spanned<Option<Undo>>>,
-    pub(crate) cache: Option<Spanned<Duration>>,
-    pub(crate) fallback: Vec<Spanned<Fallback>>,
-    pub(crate) optional: Option<Span>,
-    pub(crate) pivot: Option<Span>,
-    pub(crate) read_only: Option<Span>,
-    pub(crate) irreversible: Option<Span>,
-    pub(crate) on_exhausted: Option<Span>,
-    pub(crate) timeout: Option<Span>,
+    pub(crate) after: Option<Vec<SpannedValue<String>>>,
+    pub(crate) condition: Option<SpannedValue<CelExpression>>,
+    pub(crate) action: Option<StepAction>,
+    pub(crate) check: Option<SpannedValue<CelExpression>>,
+    pub(crate) undo: Option<SpannedValue<Option<UndoDefinition>>>,
+    pub(crate) cache: Option<SpannedValue<Duration>>,
+    pub(crate) fallback: Vec<SpannedValue<FallbackRule>>,
+    pub(crate) optional: Option<TextSpan>,
+    pub(crate) pivot: Option<TextSpan>,
+    pub(crate) read_only: Option<TextSpan>,
+    pub(crate) irreversible: Option<TextSpan>,
+    pub(crate) on_exhausted: Option<TextSpan>,
+    pub(crate) timeout: Option<TextSpan>,
     /// Where it says whom it asks.
-    pub(crate) target: Span,
-    pub(crate) undo_target: Option<Span>,
+    pub(crate) target: TextSpan,
+    pub(crate) undo_target: Option<TextSpan>,
     pub(crate) overrides: PolicyOverrides,
 }
 
-impl Draft {
+impl StepDraft {
     pub(crate) fn is_wait(&self) -> bool {
-        matches!(self.action, Some(Action::Wait(_)))
+        matches!(self.action, Some(StepAction::Wait(_)))
     }
 }
 
 /// The steps under `steps:`, blocks flattened, in the order of the file.
-pub(crate) fn read(node: &Node, reading: &mut Reading) -> Vec<Draft> {
-    let Yaml::List(items) = &node.value else {
+pub(crate) fn read(node: &YamlNode, reading: &mut ParseContext) -> Vec<StepDraft> {
+    let YamlValue::List(items) = &node.value else {
         wrong(&mut reading.report, node, "`steps` is a list").help("begin each step with `- step: name`");
         return Vec::new();
     };
@@ -77,7 +77,7 @@ pub(crate) fn read(node: &Node, reading: &mut Reading) -> Vec<Draft> {
     drafts
 }
 
-fn limit(node: &Node, count: usize, reading: &mut Reading) {
+fn limit(node: &YamlNode, count: usize, reading: &mut ParseContext) {
     let span = first_line(&reading.report, lead(node));
     let help = "split the saga: its outcome event can trigger the next one";
     if count > MAX_STEPS {
@@ -90,14 +90,14 @@ fn limit(node: &Node, count: usize, reading: &mut Reading) {
 }
 
 /// What stands under `parallel`.
-fn block(node: &Node) -> Option<&Node> {
-    let Yaml::Map(entries) = &node.value else { return None };
+fn block(node: &YamlNode) -> Option<&YamlNode> {
+    let YamlValue::Map(entries) = &node.value else { return None };
     entries.iter().find(|(key, _)| key.text == "parallel").map(|(_, steps)| steps)
 }
 
-fn parallel(node: &Node, steps: &Node, item: usize, drafts: &mut Vec<Draft>, reading: &mut Reading) {
-    Fields::read(node, &PARALLEL, &mut reading.report);
-    let Yaml::List(steps) = &steps.value else {
+fn parallel(node: &YamlNode, steps: &YamlNode, item: usize, drafts: &mut Vec<StepDraft>, reading: &mut ParseContext) {
+    MapReader::read(node, &PARALLEL, &mut reading.report);
+    let YamlValue::List(steps) = &steps.value else {
         wrong(&mut reading.report, steps, "`parallel` is a list of steps").help("begin each with `- step: name`");
         return;
     };
@@ -121,12 +121,12 @@ fn parallel(node: &Node, steps: &Node, item: usize, drafts: &mut Vec<Draft>, rea
     }
 }
 
-fn step(node: &Node, item: usize, at: usize, reading: &mut Reading) -> Option<Draft> {
-    let Kind { shape, others } = kind_of(node, reading)?;
+fn step(node: &YamlNode, item: usize, at: usize, reading: &mut ParseContext) -> Option<StepDraft> {
+    let StepKind { shape, others } = kind_of(node, reading)?;
     let node = &without(node, shape, &others);
-    let fields = Fields::read(node, shape, &mut reading.report)?;
+    let fields = MapReader::read(node, shape, &mut reading.report)?;
     let name = step_name(&fields, at, reading);
-    let flag = |key: &str, reading: &mut Reading| {
+    let flag = |key: &str, reading: &mut ParseContext| {
         shape
             .has(key)
             .then(|| fields.flag(key, &mut reading.report))
@@ -134,13 +134,13 @@ fn step(node: &Node, item: usize, at: usize, reading: &mut Reading) -> Option<Dr
             .and_then(|_| fields.key_span(key))
     };
     let of_shape = |key: &'static str| Some(key).filter(|key| shape.has(key));
-    Some(Draft {
+    Some(StepDraft {
         item,
         after: after(&fields, reading),
-        condition: condition(&fields, "if", Place::If(at), reading),
+        condition: condition(&fields, "if", ExpressionPlace::If(at), reading),
         action: action(&fields, shape, at, reading),
-        check: of_shape("check").and_then(|key| condition(&fields, key, Place::Check(at), reading)),
-        undo: of_shape("undo").and_then(|key| undo(fields.node(key)?, Place::Undo(at), reading)),
+        check: of_shape("check").and_then(|key| condition(&fields, key, ExpressionPlace::Check(at), reading)),
+        undo: of_shape("undo").and_then(|key| undo(fields.node(key)?, ExpressionPlace::Undo(at), reading)),
         cache: fallbacks::cache(&fields, shape, reading),
         fallback: fallbacks::read(&fields, shape, at, reading),
         optional: flag("optional", reading),
@@ -161,14 +161,14 @@ fn step(node: &Node, item: usize, at: usize, reading: &mut Reading) -> Option<Dr
 }
 
 /// What a step is, and what it says besides that it is, which has been reported.
-struct Kind {
-    shape: &'static Shape,
-    others: Vec<&'static Shape>,
+struct StepKind {
+    shape: &'static MapSchema,
+    others: Vec<&'static MapSchema>,
 }
 
 /// Which kind of step it is, by the key that says what it does.
-fn kind_of(node: &Node, reading: &mut Reading) -> Option<Kind> {
-    let Yaml::Map(entries) = &node.value else {
+fn kind_of(node: &YamlNode, reading: &mut ParseContext) -> Option<StepKind> {
+    let YamlValue::Map(entries) = &node.value else {
         wrong(&mut reading.report, node, "a step is a map").help("begin it with `- step: name`");
         return None;
     };
@@ -183,14 +183,14 @@ fn kind_of(node: &Node, reading: &mut Reading) -> Option<Kind> {
         finding.related(first.span, "and this").help("make two steps of it");
     }
     let mut shapes = found.into_iter().map(|(_, shape)| shape);
-    Some(Kind { shape: shapes.next().unwrap_or(&CALL), others: shapes.collect() })
+    Some(StepKind { shape: shapes.next().unwrap_or(&CALL), others: shapes.collect() })
 }
 
 /// The step without what only another kind has, so that the rest of it is read as if that were not there.
-fn without<'n>(node: &'n Node, shape: &Shape, others: &[&Shape]) -> Cow<'n, Node> {
+fn without<'n>(node: &'n YamlNode, shape: &MapSchema, others: &[&MapSchema]) -> Cow<'n, YamlNode> {
     let mut node = Cow::Borrowed(node);
     if !others.is_empty()
-        && let Yaml::Map(entries) = &mut node.to_mut().value
+        && let YamlValue::Map(entries) = &mut node.to_mut().value
     {
         entries.retain(|(key, _)| shape.has(&key.text) || !others.iter().any(|other| other.has(&key.text)));
     }
@@ -198,9 +198,9 @@ fn without<'n>(node: &'n Node, shape: &Shape, others: &[&Shape]) -> Cow<'n, Node
 }
 
 /// The step's name; one that stands in for it if it has none, which has been reported.
-fn step_name(fields: &Fields<'_>, at: usize, reading: &mut Reading) -> Spanned<String> {
+fn step_name(fields: &MapReader<'_>, at: usize, reading: &mut ParseContext) -> SpannedValue<String> {
     let Some(name) = fields.text("step", &mut reading.report) else {
-        return Spanned { value: format!("step{at}"), span: fields.span };
+        return SpannedValue { value: format!("step{at}"), span: fields.span };
     };
     if !is_step_name(&name.value) {
         let message = format!("`{}` cannot be the name of a step", name.value);
@@ -233,54 +233,65 @@ fn camel(name: &str) -> String {
     if result.is_empty() { "stepName".to_owned() } else { result.chars().take(64).collect() }
 }
 
-fn after(fields: &Fields<'_>, reading: &mut Reading) -> Option<Vec<Spanned<String>>> {
+fn after(fields: &MapReader<'_>, reading: &mut ParseContext) -> Option<Vec<SpannedValue<String>>> {
     let node = fields.node("after")?;
-    let Yaml::List(names) = &node.value else {
+    let YamlValue::List(names) = &node.value else {
         wrong(&mut reading.report, node, "`after` is a list of steps").help("write after: [reserve]");
         return None;
     };
-    let name =
-        |node: &Node| super::fields::text(node, &mut reading.report).map(|value| Spanned { value, span: node.span });
+    let name = |node: &YamlNode| {
+        super::fields::text(node, &mut reading.report).map(|value| SpannedValue { value, span: node.span })
+    };
     Some(names.iter().filter_map(name).collect())
 }
 
-fn condition(fields: &Fields<'_>, key: &str, place: Place, reading: &mut Reading) -> Option<Spanned<Expression>> {
+fn condition(
+    fields: &MapReader<'_>,
+    key: &str,
+    place: ExpressionPlace,
+    reading: &mut ParseContext,
+) -> Option<SpannedValue<CelExpression>> {
     let node = fields.node(key)?;
-    values::condition(node, place, reading).map(|value| Spanned { value, span: node.span })
+    values::condition(node, place, reading).map(|value| SpannedValue { value, span: node.span })
 }
 
-fn action(fields: &Fields<'_>, shape: &'static Shape, at: usize, reading: &mut Reading) -> Option<Action> {
+fn action(
+    fields: &MapReader<'_>,
+    shape: &'static MapSchema,
+    at: usize,
+    reading: &mut ParseContext,
+) -> Option<StepAction> {
     if shape.has("wait") {
-        return wait(fields, &mut reading.report).map(Action::Wait);
+        return wait(fields, &mut reading.report).map(StepAction::Wait);
     }
-    let place = Place::Do(at);
+    let place = ExpressionPlace::Do(at);
     let query = if shape.has("do") { query(fields, place) } else { None };
     let with = fields.node("with").and_then(|node| values::body(node, place, query, reading));
     if shape.has("publish") {
         return publish(fields, with, at, reading);
     }
     let target = target::read(&fields.text("do", &mut reading.report)?, place, reading)?;
-    Some(Action::Call(Call { target, with }))
+    Some(StepAction::Call(CallDefinition { target, with }))
 }
 
 /// A wait is as long as it says; what people write instead is for an event, an approval or a date.
-fn wait(fields: &Fields<'_>, report: &mut Report) -> Option<Duration> {
+fn wait(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<Duration> {
     let node = fields.node("wait")?;
     let is_wish = match &node.value {
-        Yaml::Map(_) | Yaml::List(_) => true,
-        Yaml::Text(text) => {
+        YamlValue::Map(_) | YamlValue::List(_) => true,
+        YamlValue::Text(text) => {
             text.contains("${")
                 || !text.starts_with(|first: char| first.is_ascii_digit() || "Pp-.".contains(first))
                 || is_date(text)
         }
-        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => false,
+        YamlValue::Null | YamlValue::Bool(_) | YamlValue::Int(_) | YamlValue::Uint(_) | YamlValue::Float(_) => false,
     };
     if !is_wish {
         return fields.duration("wait", report);
     }
     let span = first_line(report, lead(node));
     let what = match &node.value {
-        Yaml::Text(text) => crate::expression::shorten(text, 40),
+        YamlValue::Text(text) => crate::expression::shorten(text, 40),
         other => other.kind().to_owned(),
     };
     report
@@ -297,34 +308,47 @@ fn is_date(text: &str) -> bool {
 }
 
 /// What `with` is asked for, if it goes into the query of `do`.
-fn query(fields: &Fields<'_>, place: Place) -> Option<Asked> {
+fn query(fields: &MapReader<'_>, place: ExpressionPlace) -> Option<QueryPurpose> {
     match &fields.node("do")?.value {
-        Yaml::Text(text) => target::query(text, place),
-        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) | Yaml::Map(_) => {
-            None
-        }
+        YamlValue::Text(text) => target::query(text, place),
+        YamlValue::Null
+        | YamlValue::Bool(_)
+        | YamlValue::Int(_)
+        | YamlValue::Uint(_)
+        | YamlValue::Float(_)
+        | YamlValue::List(_)
+        | YamlValue::Map(_) => None,
     }
 }
 
-fn publish(fields: &Fields<'_>, with: Option<Template>, at: usize, reading: &mut Reading) -> Option<Action> {
+fn publish(
+    fields: &MapReader<'_>,
+    with: Option<ValueTemplate>,
+    at: usize,
+    reading: &mut ParseContext,
+) -> Option<StepAction> {
     let topic = fields.topic("publish", &mut reading.report);
     let event_type = fields.event_type("type", &mut reading.report);
     let key = fields.node("key").and_then(|node| key(node, at, reading));
-    let with = with.unwrap_or_else(|| Template::Literal(Value::Object(Map::new())));
-    Some(Action::Publish { topic: topic?.value, event_type: event_type?.value, key, with })
+    let with = with.unwrap_or_else(|| ValueTemplate::Literal(Value::Object(Map::new())));
+    Some(StepAction::Publish { topic: topic?.value, event_type: event_type?.value, key, with })
 }
 
 /// One value that is not empty, as the broker takes it.
-fn key(node: &Node, at: usize, reading: &mut Reading) -> Option<Template> {
-    let template = values::template(node, At { place: Place::Do(at), takes: Takes::Key }, reading)?;
+fn key(node: &YamlNode, at: usize, reading: &mut ParseContext) -> Option<ValueTemplate> {
+    let template = values::template(
+        node,
+        ExpressionPurpose { place: ExpressionPlace::Do(at), takes: AcceptedValues::Key },
+        reading,
+    )?;
     let is_key = match &template {
-        Template::Whole(_) | Template::Text(_) => true,
-        Template::Literal(Value::String(text)) if written::is_like_expression(text) => {
+        ValueTemplate::Whole(_) | ValueTemplate::Text(_) => true,
+        ValueTemplate::Literal(Value::String(text)) if written::is_like_expression(text) => {
             written::constant_key(node, text, &mut reading.report);
             return Some(template);
         }
-        Template::Literal(value) => values::is_key(value),
-        Template::List(_) | Template::Map(_) => false,
+        ValueTemplate::Literal(value) => values::is_key(value),
+        ValueTemplate::List(_) | ValueTemplate::Map(_) => false,
     };
     if !is_key {
         let expected = "a key is a text that is not empty, an integer or a boolean";
@@ -334,39 +358,51 @@ fn key(node: &Node, at: usize, reading: &mut Reading) -> Option<Template> {
 }
 
 /// The short form is a target, the long one a map.
-fn undo(node: &Node, place: Place, reading: &mut Reading) -> Option<Spanned<Option<Undo>>> {
+fn undo(
+    node: &YamlNode,
+    place: ExpressionPlace,
+    reading: &mut ParseContext,
+) -> Option<SpannedValue<Option<UndoDefinition>>> {
     let span = first_line(&reading.report, lead(node));
     let undo = match &node.value {
-        Yaml::Text(text) => {
-            let target = target::read(&Spanned { value: text.clone(), span: node.span }, place, reading);
-            target.map(|target| Undo { call: Call { target, with: None }, overrides: PolicyOverrides::default() })
+        YamlValue::Text(text) => {
+            let target = target::read(&SpannedValue { value: text.clone(), span: node.span }, place, reading);
+            target.map(|target| UndoDefinition {
+                call: CallDefinition { target, with: None },
+                overrides: PolicyOverrides::default(),
+            })
         }
-        Yaml::Map(_) => long_undo(node, place, reading),
-        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) => {
+        YamlValue::Map(_) => long_undo(node, place, reading),
+        YamlValue::Null
+        | YamlValue::Bool(_)
+        | YamlValue::Int(_)
+        | YamlValue::Uint(_)
+        | YamlValue::Float(_)
+        | YamlValue::List(_) => {
             wrong(&mut reading.report, node, "`undo` is a command, or a map with `do`").help(target::HELP);
             None
         }
     };
-    Some(Spanned { value: undo, span })
+    Some(SpannedValue { value: undo, span })
 }
 
-fn long_undo(node: &Node, place: Place, reading: &mut Reading) -> Option<Undo> {
-    let fields = Fields::read(node, &UNDO, &mut reading.report)?;
+fn long_undo(node: &YamlNode, place: ExpressionPlace, reading: &mut ParseContext) -> Option<UndoDefinition> {
+    let fields = MapReader::read(node, &UNDO, &mut reading.report)?;
     let query = query(&fields, place);
     let with = fields.node("with").and_then(|node| values::body(node, place, query, reading));
     let retry = fields.node("retry").and_then(|node| policies::retry(node, &RetryPolicy::undo(), &mut reading.report));
     let attempt_timeout = fields.duration("attemptTimeout", &mut reading.report);
     let overrides = PolicyOverrides { retry, attempt_timeout, ..PolicyOverrides::default() };
     let target = target::read(&fields.text("do", &mut reading.report)?, place, reading)?;
-    Some(Undo { call: Call { target, with }, overrides })
+    Some(UndoDefinition { call: CallDefinition { target, with }, overrides })
 }
 
-fn undo_target(node: &Node) -> Span {
-    let Yaml::Map(entries) = &node.value else { return node.span };
+fn undo_target(node: &YamlNode) -> TextSpan {
+    let YamlValue::Map(entries) = &node.value else { return node.span };
     entries.iter().find(|(key, _)| key.text == "do").map_or(node.span, |(_, target)| target.span)
 }
 
-fn overrides(fields: &Fields<'_>, shape: &'static Shape, reading: &mut Reading) -> PolicyOverrides {
+fn overrides(fields: &MapReader<'_>, shape: &'static MapSchema, reading: &mut ParseContext) -> PolicyOverrides {
     if !shape.has("retry") {
         return PolicyOverrides::default();
     }

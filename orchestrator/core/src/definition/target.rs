@@ -1,23 +1,23 @@
 //! Whom a call goes to: `participant.Command` or `METHOD participant/path`; in place of the participant may stand `capability:name`.
 
 use super::{
-    diagnostic::{Code, Report, Span, did_you_mean},
-    fields::Spanned,
-    uses::{Asked, At, Place, Reading, Takes},
+    diagnostic::{Code, FindingCollector, TextSpan, did_you_mean},
+    fields::SpannedValue,
+    uses::{AcceptedValues, ExpressionPlace, ExpressionPurpose, ParseContext, QueryPurpose},
     wishes, written,
 };
 use crate::{
-    command::Method,
-    definition::model::{Target, Whom},
+    command::HttpMethod,
+    definition::model::{CallTarget, ParticipantSelector},
     expression::PathTemplate,
 };
 
-const METHODS: [(&str, Method); 5] = [
-    ("GET", Method::Get),
-    ("POST", Method::Post),
-    ("PUT", Method::Put),
-    ("PATCH", Method::Patch),
-    ("DELETE", Method::Delete),
+const METHODS: [(&str, HttpMethod); 5] = [
+    ("GET", HttpMethod::Get),
+    ("POST", HttpMethod::Post),
+    ("PUT", HttpMethod::Put),
+    ("PATCH", HttpMethod::Patch),
+    ("DELETE", HttpMethod::Delete),
 ];
 
 /// Before the name of a capability. A participant's name holds no colon.
@@ -29,7 +29,11 @@ const CAPABILITY_BYTES: usize = 64;
 pub(crate) const HELP: &str = "write participant.Command for Kafka, or METHOD participant/path for HTTP";
 
 /// Reads a target; its path's expressions are noted as used at `place`.
-pub(crate) fn read(text: &Spanned<String>, place: Place, reading: &mut Reading) -> Option<Target> {
+pub(crate) fn read(
+    text: &SpannedValue<String>,
+    place: ExpressionPlace,
+    reading: &mut ParseContext,
+) -> Option<CallTarget> {
     match text.value.split_once(' ') {
         None => kafka(text, &mut reading.report),
         Some((method, rest)) => http(method, rest.trim_start(), text, place, reading),
@@ -37,24 +41,30 @@ pub(crate) fn read(text: &Spanned<String>, place: Place, reading: &mut Reading) 
 }
 
 /// What the query of a target is for, if what it is sent goes into a query.
-pub(crate) fn query(text: &str, place: Place) -> Option<Asked> {
+pub(crate) fn query(text: &str, place: ExpressionPlace) -> Option<QueryPurpose> {
     match (text.split_once(' ')?.0, place) {
-        ("DELETE", _) | ("GET", Place::Undo(_)) => Some(Asked::Remove),
-        ("GET", _) => Some(Asked::Read),
+        ("DELETE", _) | ("GET", ExpressionPlace::Undo(_)) => Some(QueryPurpose::Remove),
+        ("GET", _) => Some(QueryPurpose::Read),
         _ => None,
     }
 }
 
-fn kafka(text: &Spanned<String>, report: &mut Report) -> Option<Target> {
+fn kafka(text: &SpannedValue<String>, report: &mut FindingCollector) -> Option<CallTarget> {
     let split = text.value.rsplit_once('.').filter(|(_, command)| is_name(command));
     let Some((whom, command)) = split.and_then(|(name, command)| Some((whom(name)?, command))) else {
         bad(report, text.span, &text.value);
         return None;
     };
-    Some(Target::Kafka { whom, command: command.to_owned() })
+    Some(CallTarget::Kafka { whom, command: command.to_owned() })
 }
 
-fn http(method: &str, rest: &str, text: &Spanned<String>, place: Place, reading: &mut Reading) -> Option<Target> {
+fn http(
+    method: &str,
+    rest: &str,
+    text: &SpannedValue<String>,
+    place: ExpressionPlace,
+    reading: &mut ParseContext,
+) -> Option<CallTarget> {
     let Some((_, method)) = METHODS.iter().find(|(name, _)| *name == method) else {
         let help = did_you_mean(method, METHODS.map(|(name, _)| name)).unwrap_or_else(|| HELP.to_owned());
         reading.report.error(Code::BadTarget, text.span, format!("`{method}` is not a method")).help(help);
@@ -68,9 +78,9 @@ fn http(method: &str, rest: &str, text: &Spanned<String>, place: Place, reading:
         Ok(path_template) => {
             written::path(path, text.span, &mut reading.report);
             let path = path_template;
-            let at = At { place, takes: Takes::Path };
+            let at = ExpressionPurpose { place, takes: AcceptedValues::Path };
             reading.uses.add_all(path.expressions(), text.span, &text.value, at);
-            Some(Target::Http { whom, method: *method, path })
+            Some(CallTarget::Http { whom, method: *method, path })
         }
         Err(error) => {
             super::values::report_compile_error(&mut reading.report, Code::BadTarget, text.span, path, &error);
@@ -79,7 +89,7 @@ fn http(method: &str, rest: &str, text: &Spanned<String>, place: Place, reading:
     }
 }
 
-fn bad(report: &mut Report, span: Span, text: &str) {
+fn bad(report: &mut FindingCollector, span: TextSpan, text: &str) {
     let is_fixed = text.split_once('/').map_or(text, |(whom, _)| whom).contains("${");
     let help = match text {
         _ if text.starts_with("saga:") => wishes::SUB_SAGA,
@@ -91,10 +101,10 @@ fn bad(report: &mut Report, span: Span, text: &str) {
     report.error(Code::BadTarget, span, format!("`{text}` names no command")).help(help);
 }
 
-fn whom(text: &str) -> Option<Whom> {
+fn whom(text: &str) -> Option<ParticipantSelector> {
     match text.strip_prefix(CAPABILITY) {
-        Some(name) => is_capability(name).then(|| Whom::Capability(name.to_owned())),
-        None => is_name(text).then(|| Whom::Participant(text.to_owned())),
+        Some(name) => is_capability(name).then(|| ParticipantSelector::Capability(name.to_owned())),
+        None => is_name(text).then(|| ParticipantSelector::Participant(text.to_owned())),
     }
 }
 

@@ -3,7 +3,7 @@
 mod tags;
 
 use super::{
-    diagnostic::{Code, Fix, Report, Span},
+    diagnostic::{Code, FindingCollector, SuggestedFix, TextSpan},
     remedy, unquoted,
 };
 use crate::expression::on_deep_stack;
@@ -13,14 +13,14 @@ use std::fmt;
 
 /// A YAML node and where it stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) span: Span,
-    pub(crate) value: Yaml,
+pub(crate) struct YamlNode {
+    pub(crate) span: TextSpan,
+    pub(crate) value: YamlValue,
 }
 
 /// What a node is.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Yaml {
+pub(crate) enum YamlValue {
     Null,
     Bool(bool),
     Int(i64),
@@ -28,59 +28,59 @@ pub(crate) enum Yaml {
     /// Any other number, rounded: what is passed on is taken as it is written.
     Float(f64),
     Text(String),
-    List(Vec<Node>),
-    Map(Vec<(Key, Node)>),
+    List(Vec<YamlNode>),
+    Map(Vec<(YamlKey, YamlNode)>),
 }
 
 /// A key and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
-    pub(crate) span: Span,
+pub(crate) struct YamlKey {
+    pub(crate) span: TextSpan,
     pub(crate) text: String,
 }
 
-impl PartialEq for Node {
-    fn eq(&self, other: &Node) -> bool {
+impl PartialEq for YamlNode {
+    fn eq(&self, other: &YamlNode) -> bool {
         self.value == other.value
     }
 }
 
-impl Yaml {
+impl YamlValue {
     /// What it is, in the words of the documentation.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Yaml::Null => "nothing",
-            Yaml::Bool(_) => "a boolean",
-            Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => "a number",
-            Yaml::Text(_) => "a text",
-            Yaml::List(_) => "a list",
-            Yaml::Map(_) => "a map",
+            YamlValue::Null => "nothing",
+            YamlValue::Bool(_) => "a boolean",
+            YamlValue::Int(_) | YamlValue::Uint(_) | YamlValue::Float(_) => "a number",
+            YamlValue::Text(_) => "a text",
+            YamlValue::List(_) => "a list",
+            YamlValue::Map(_) => "a map",
         }
     }
 }
 
-impl Node {
-    fn of(spanned: Spanned<Yaml>) -> Node {
-        Node { span: span_of(spanned.referenced), value: spanned.value }
+impl YamlNode {
+    fn of(spanned: Spanned<YamlValue>) -> YamlNode {
+        YamlNode { span: span_of(spanned.referenced), value: spanned.value }
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
-        Spanned::<Yaml>::deserialize(deserializer).map(Node::of)
+impl<'de> Deserialize<'de> for YamlNode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<YamlNode, D::Error> {
+        Spanned::<YamlValue>::deserialize(deserializer).map(YamlNode::of)
     }
 }
 
 /// Byte offsets of a position that serde-saphyr reports.
-pub(crate) fn span_of(location: serde_saphyr::Location) -> Span {
+pub(crate) fn span_of(location: serde_saphyr::Location) -> TextSpan {
     let span = location.span();
     let number = |value: Option<u64>| value.and_then(|value| usize::try_from(value).ok()).unwrap_or(0);
     let start = number(span.byte_offset());
-    Span { start, end: start + number(span.byte_len()) }
+    TextSpan { start, end: start + number(span.byte_len()) }
 }
 
-impl<'de> Deserialize<'de> for Yaml {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Yaml, D::Error> {
+impl<'de> Deserialize<'de> for YamlValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<YamlValue, D::Error> {
         deserializer.deserialize_any(YamlVisitor)
     }
 }
@@ -88,90 +88,92 @@ impl<'de> Deserialize<'de> for Yaml {
 struct YamlVisitor;
 
 impl<'de> Visitor<'de> for YamlVisitor {
-    type Value = Yaml;
+    type Value = YamlValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a YAML value")
     }
 
-    fn visit_unit<E>(self) -> Result<Yaml, E> {
-        Ok(Yaml::Null)
+    fn visit_unit<E>(self) -> Result<YamlValue, E> {
+        Ok(YamlValue::Null)
     }
 
-    fn visit_none<E>(self) -> Result<Yaml, E> {
-        Ok(Yaml::Null)
+    fn visit_none<E>(self) -> Result<YamlValue, E> {
+        Ok(YamlValue::Null)
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Yaml, D::Error> {
-        Yaml::deserialize(deserializer)
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<YamlValue, D::Error> {
+        YamlValue::deserialize(deserializer)
     }
 
-    fn visit_bool<E>(self, truth: bool) -> Result<Yaml, E> {
-        Ok(Yaml::Bool(truth))
+    fn visit_bool<E>(self, truth: bool) -> Result<YamlValue, E> {
+        Ok(YamlValue::Bool(truth))
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Yaml, E> {
-        Ok(Yaml::Int(number))
+    fn visit_i64<E>(self, number: i64) -> Result<YamlValue, E> {
+        Ok(YamlValue::Int(number))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Yaml, E> {
-        Ok(i64::try_from(number).map_or(Yaml::Uint(number), Yaml::Int))
+    fn visit_u64<E>(self, number: u64) -> Result<YamlValue, E> {
+        Ok(i64::try_from(number).map_or(YamlValue::Uint(number), YamlValue::Int))
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Yaml, E> {
-        Ok(Yaml::Float(number))
+    fn visit_f64<E>(self, number: f64) -> Result<YamlValue, E> {
+        Ok(YamlValue::Float(number))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Yaml, E> {
-        Ok(Yaml::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<YamlValue, E> {
+        Ok(YamlValue::Text(text.to_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Yaml, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<YamlValue, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = access.next_element::<Node>()? {
+        while let Some(item) = access.next_element::<YamlNode>()? {
             items.push(item);
         }
-        Ok(Yaml::List(items))
+        Ok(YamlValue::List(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Yaml, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<YamlValue, A::Error> {
         let mut entries = Vec::new();
-        while let Some(key) = access.next_key::<Node>()? {
+        while let Some(key) = access.next_key::<YamlNode>()? {
             let key = key_of(key).map_err(A::Error::custom)?;
-            entries.push((key, access.next_value::<Node>()?));
+            entries.push((key, access.next_value::<YamlNode>()?));
         }
-        Ok(Yaml::Map(entries))
+        Ok(YamlValue::Map(entries))
     }
 }
 
-fn key_of(node: Node) -> Result<Key, String> {
+fn key_of(node: YamlNode) -> Result<YamlKey, String> {
     let text = match node.value {
-        Yaml::Text(text) => text,
-        Yaml::Bool(truth) => truth.to_string(),
-        Yaml::Int(number) => number.to_string(),
-        Yaml::Uint(number) => number.to_string(),
-        Yaml::Null | Yaml::Float(_) | Yaml::List(_) | Yaml::Map(_) => return Err("a key has to be a text".to_owned()),
+        YamlValue::Text(text) => text,
+        YamlValue::Bool(truth) => truth.to_string(),
+        YamlValue::Int(number) => number.to_string(),
+        YamlValue::Uint(number) => number.to_string(),
+        YamlValue::Null | YamlValue::Float(_) | YamlValue::List(_) | YamlValue::Map(_) => {
+            return Err("a key has to be a text".to_owned());
+        }
     };
     crate::json::check_name(&text).map_err(|unfit| unfit.to_string())?;
-    Ok(Key { span: node.span, text })
+    Ok(YamlKey { span: node.span, text })
 }
 
 /// Reads the text of `report`; what is wrong with it is in the report afterwards.
-pub(crate) fn read(report: &mut Report) -> Option<Node> {
+pub(crate) fn read(report: &mut FindingCollector) -> Option<YamlNode> {
     let text = report.text().to_owned();
     if text.len() > MAX_FILE_BYTES {
         let message = format!("the file has {} bytes; at most {MAX_FILE_BYTES} are read", text.len());
-        report.error(Code::TooLarge, Span::default(), message).help("split it over several files");
+        report.error(Code::TooLarge, TextSpan::default(), message).help("split it over several files");
         return None;
     }
     // Deserialising recurses, in a debug build by 30 KiB a level.
-    match on_deep_stack(|| serde_saphyr::from_str_with_options::<Node>(&text, options())) {
+    match on_deep_stack(|| serde_saphyr::from_str_with_options::<YamlNode>(&text, options())) {
         Ok(Ok(node)) => {
             tags::refuse(report, &text);
             Some(node)
         }
         Err(error) => {
-            report.error(Code::TooLarge, Span::default(), format!("no stack to read it on: {error}"));
+            report.error(Code::TooLarge, TextSpan::default(), format!("no stack to read it on: {error}"));
             None
         }
         Ok(Err(error)) => {
@@ -211,7 +213,7 @@ fn options() -> serde_saphyr::Options {
     }
 }
 
-fn refuse(report: &mut Report, text: &str, error: &serde_saphyr::Error) {
+fn refuse(report: &mut FindingCollector, text: &str, error: &serde_saphyr::Error) {
     let span = error.location().map(|location| place(text, location)).unwrap_or_default();
     if refuse_unquoted(report, text, span.start) {
         return;
@@ -221,18 +223,18 @@ fn refuse(report: &mut Report, text: &str, error: &serde_saphyr::Error) {
 }
 
 /// Where an error is: what scans the file reports lines and columns, what reads it bytes too.
-fn place(text: &str, location: serde_saphyr::Location) -> Span {
+fn place(text: &str, location: serde_saphyr::Location) -> TextSpan {
     if location.span().byte_offset().is_some() {
-        let Span { start, end } = span_of(location);
+        let TextSpan { start, end } = span_of(location);
         let start = start.min(text.len());
-        return Span { start, end: end.clamp(start, text.len()) };
+        return TextSpan { start, end: end.clamp(start, text.len()) };
     }
     let lines = usize::try_from(location.line()).unwrap_or(1).saturating_sub(1);
     let columns = usize::try_from(location.column()).unwrap_or(1).saturating_sub(1);
     let line_start: usize = text.split_inclusive('\n').take(lines).map(str::len).sum();
     let line = text[line_start..].lines().next().unwrap_or_default();
     let start = line_start + line.char_indices().nth(columns).map_or(line.len(), |(at, _)| at);
-    Span { start, end: start }
+    TextSpan { start, end: start }
 }
 
 fn explain(error: &serde_saphyr::Error) -> (Code, String, &'static str) {
@@ -272,7 +274,7 @@ fn first_sentence(message: &str) -> String {
 }
 
 /// Reports every unquoted `${ }` of the file, if one is on the line of `offset` or the one above, where a parser that stumbled over it reports.
-fn refuse_unquoted(report: &mut Report, text: &str, offset: usize) -> bool {
+fn refuse_unquoted(report: &mut FindingCollector, text: &str, offset: usize) -> bool {
     let line_start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
     let above = text[..line_start.saturating_sub(1)].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[offset..].find('\n').map_or(text.len(), |length| offset + length);
@@ -281,7 +283,7 @@ fn refuse_unquoted(report: &mut Report, text: &str, offset: usize) -> bool {
     for value in values.into_iter().filter(|_| is_cause) {
         let quoted = remedy::quoted(&text[value.start..value.end]);
         let message = "YAML reads the braces, the colon or the `#` of this for itself";
-        let fix = Fix { span: value, text: quoted.clone() };
+        let fix = SuggestedFix { span: value, text: quoted.clone() };
         report.error(Code::UnquotedExpression, value, message).help(format!("quote it: {quoted}")).fix(fix);
     }
     is_cause

@@ -1,19 +1,19 @@
 //! Where an expression stands unquoted although YAML reads a part of it for itself. All such places of a file: whoever quotes one after the other
 //! checks as often.
 
-use super::diagnostic::Span;
+use super::diagnostic::TextSpan;
 use crate::expression::closed_at;
 
 /// The values of the file that have to be quoted.
-pub(crate) fn values(text: &str) -> Vec<Span> {
-    let mut scan = Scan { text, at: 0, flow: 0, value: 0, begins: true, found: Vec::new() };
+pub(crate) fn values(text: &str) -> Vec<TextSpan> {
+    let mut scan = UnquotedScanner { text, at: 0, flow: 0, value: 0, begins: true, found: Vec::new() };
     while scan.at < text.len() {
         scan.step();
     }
     scan.found
 }
 
-struct Scan<'t> {
+struct UnquotedScanner<'t> {
     text: &'t str,
     at: usize,
     /// Levels of `{` and `[`.
@@ -22,10 +22,10 @@ struct Scan<'t> {
     value: usize,
     /// Nothing of that value has been seen.
     begins: bool,
-    found: Vec<Span>,
+    found: Vec<TextSpan>,
 }
 
-impl Scan<'_> {
+impl UnquotedScanner<'_> {
     fn rest(&self) -> &str {
         &self.text[self.at..]
     }
@@ -108,7 +108,7 @@ impl Scan<'_> {
         if is_read {
             self.end_of_value();
             let start = self.value + (self.text[self.value..].len() - self.text[self.value..].trim_start().len());
-            self.found.push(Span { start, end: start + self.text[start..self.at].trim_end().len() });
+            self.found.push(TextSpan { start, end: start + self.text[start..self.at].trim_end().len() });
         }
     }
 

@@ -1,29 +1,29 @@
 //! Where expressions stand: collected while a file is read, proved when its graph is known.
 
-use super::diagnostic::{Report, Span};
-use crate::expression::Expression;
+use super::diagnostic::{FindingCollector, TextSpan};
+use crate::expression::CelExpression;
 
 /// An expression and where it stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Use {
-    pub(crate) expression: Expression,
+pub(crate) struct ExpressionUse {
+    pub(crate) expression: CelExpression,
     /// Of the scalar that holds it.
-    pub(crate) span: Span,
+    pub(crate) span: TextSpan,
     /// That scalar, as it is read.
     pub(crate) scalar: String,
-    pub(crate) at: At,
+    pub(crate) at: ExpressionPurpose,
 }
 
 /// What an expression is for, and what that takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct At {
-    pub(crate) place: Place,
-    pub(crate) takes: Takes,
+pub(crate) struct ExpressionPurpose {
+    pub(crate) place: ExpressionPlace,
+    pub(crate) takes: AcceptedValues,
 }
 
 /// Which values a place takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub(crate) enum AcceptedValues {
     /// Any JSON value.
     Anything,
     /// True or false.
@@ -35,12 +35,12 @@ pub(crate) enum Takes {
     /// A key: the same, and not empty.
     Key,
     /// A value of a query: what is null is left out of it.
-    Query(Asked),
+    Query(QueryPurpose),
 }
 
 /// What a query is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum QueryPurpose {
     /// `GET`: without one of its values it may find more.
     Read,
     /// `DELETE`, and any undo: without one of its values it takes away more, or nothing.
@@ -49,7 +49,7 @@ pub(crate) enum Asked {
 
 /// Where an expression stands, and so what it sees. Steps by position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum ExpressionPlace {
     When,
     Key,
     If(usize),
@@ -62,51 +62,51 @@ pub(crate) enum Place {
     Output,
 }
 
-impl Place {
+impl ExpressionPlace {
     /// Where any value is taken.
-    pub(crate) fn anything(self) -> At {
-        At { place: self, takes: Takes::Anything }
+    pub(crate) fn anything(self) -> ExpressionPurpose {
+        ExpressionPurpose { place: self, takes: AcceptedValues::Anything }
     }
 }
 
-impl At {
-    pub(crate) fn taking(self, takes: Takes) -> At {
-        At { takes, ..self }
+impl ExpressionPurpose {
+    pub(crate) fn taking(self, takes: AcceptedValues) -> ExpressionPurpose {
+        ExpressionPurpose { takes, ..self }
     }
 }
 
 /// All expressions of a definition.
 #[derive(Debug, Default)]
-pub(crate) struct Uses(Vec<Use>);
+pub(crate) struct ExpressionRegistry(Vec<ExpressionUse>);
 
-impl Uses {
-    pub(crate) fn add(&mut self, expression: &Expression, span: Span, scalar: &str, at: At) {
-        self.0.push(Use { expression: expression.clone(), span, scalar: scalar.to_owned(), at });
+impl ExpressionRegistry {
+    pub(crate) fn add(&mut self, expression: &CelExpression, span: TextSpan, scalar: &str, at: ExpressionPurpose) {
+        self.0.push(ExpressionUse { expression: expression.clone(), span, scalar: scalar.to_owned(), at });
     }
 
     pub(crate) fn add_all<'a>(
         &mut self,
-        all: impl IntoIterator<Item = &'a Expression>,
-        span: Span,
+        all: impl IntoIterator<Item = &'a CelExpression>,
+        span: TextSpan,
         scalar: &str,
-        at: At,
+        at: ExpressionPurpose,
     ) {
         all.into_iter().for_each(|expression| self.add(expression, span, scalar, at));
     }
 
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Use> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, ExpressionUse> {
         self.0.iter()
     }
 }
 
 /// A file while it is read.
-pub(crate) struct Reading {
-    pub(crate) report: Report,
-    pub(crate) uses: Uses,
+pub(crate) struct ParseContext {
+    pub(crate) report: FindingCollector,
+    pub(crate) uses: ExpressionRegistry,
 }
 
-impl Reading {
-    pub(crate) fn new(file: &str, text: &str) -> Reading {
-        Reading { report: Report::new(file, text), uses: Uses::default() }
+impl ParseContext {
+    pub(crate) fn new(file: &str, text: &str) -> ParseContext {
+        ParseContext { report: FindingCollector::new(file, text), uses: ExpressionRegistry::default() }
     }
 }

@@ -1,30 +1,35 @@
 //! Expressions and values of a file, compiled.
 
 use super::{
-    diagnostic::{Code, Report, Span},
+    diagnostic::{Code, FindingCollector, TextSpan},
     fields::{self, wrong},
-    tree::{Key, Node, Yaml},
-    uses::{Asked, At, Place, Reading, Takes},
+    tree::{YamlKey, YamlNode, YamlValue},
+    uses::{AcceptedValues, ExpressionPlace, ExpressionPurpose, ParseContext, QueryPurpose},
     written,
 };
-use crate::expression::{CompileError, Expression, Template, limits};
+use crate::expression::{CelExpression, CompileError, ValueTemplate, limits};
 use serde_json::{Map, Value};
 
 /// A condition: bare CEL, or `true`/`false`.
-pub(crate) fn condition(node: &Node, place: Place, reading: &mut Reading) -> Option<Expression> {
+pub(crate) fn condition(node: &YamlNode, place: ExpressionPlace, reading: &mut ParseContext) -> Option<CelExpression> {
     let source = match &node.value {
-        Yaml::Text(text) => text.clone(),
-        Yaml::Bool(truth) => truth.to_string(),
-        Yaml::Null | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) | Yaml::Map(_) => {
+        YamlValue::Text(text) => text.clone(),
+        YamlValue::Bool(truth) => truth.to_string(),
+        YamlValue::Null
+        | YamlValue::Int(_)
+        | YamlValue::Uint(_)
+        | YamlValue::Float(_)
+        | YamlValue::List(_)
+        | YamlValue::Map(_) => {
             wrong(&mut reading.report, node, "a condition is a CEL expression")
                 .help("for example: event.amountCents > 0");
             return None;
         }
     };
-    match Expression::compile(source.trim()) {
+    match CelExpression::compile(source.trim()) {
         Ok(expression) => {
             warn_if_long(&expression, node.span, &mut reading.report);
-            let at = At { place, takes: Takes::Truth };
+            let at = ExpressionPurpose { place, takes: AcceptedValues::Truth };
             reading.uses.add(&expression, node.span, source.trim(), at);
             Some(expression)
         }
@@ -36,14 +41,21 @@ pub(crate) fn condition(node: &Node, place: Place, reading: &mut Reading) -> Opt
 }
 
 /// What is sent: a map, or one `${ }` that makes one. Of a query each value is one of the query.
-pub(crate) fn body(node: &Node, place: Place, query: Option<Asked>, reading: &mut Reading) -> Option<Template> {
+pub(crate) fn body(
+    node: &YamlNode,
+    place: ExpressionPlace,
+    query: Option<QueryPurpose>,
+    reading: &mut ParseContext,
+) -> Option<ValueTemplate> {
     let template = match (&node.value, query) {
-        (Yaml::Map(entries), Some(asked)) => map(entries, place.anything().taking(Takes::Query(asked)), reading)?,
+        (YamlValue::Map(entries), Some(asked)) => {
+            map(entries, place.anything().taking(AcceptedValues::Query(asked)), reading)?
+        }
         _ => template(node, place.anything(), reading)?,
     };
     match &template {
-        Template::Map(_) | Template::Whole(_) | Template::Literal(Value::Object(_)) => Some(template),
-        Template::Literal(_) | Template::Text(_) | Template::List(_) => {
+        ValueTemplate::Map(_) | ValueTemplate::Whole(_) | ValueTemplate::Literal(Value::Object(_)) => Some(template),
+        ValueTemplate::Literal(_) | ValueTemplate::Text(_) | ValueTemplate::List(_) => {
             wrong(&mut reading.report, node, "`with` is a map")
                 .help("write with: {name: value}, or one `${ }` that makes a map");
             None
@@ -52,52 +64,55 @@ pub(crate) fn body(node: &Node, place: Place, query: Option<Asked>, reading: &mu
 }
 
 /// A value in which `${ }` may stand.
-pub(crate) fn template(node: &Node, at: At, reading: &mut Reading) -> Option<Template> {
+pub(crate) fn template(node: &YamlNode, at: ExpressionPurpose, reading: &mut ParseContext) -> Option<ValueTemplate> {
     match &node.value {
-        Yaml::Text(text) => scalar(text, node.span, at, reading),
-        Yaml::List(items) => list(items, at, reading),
+        YamlValue::Text(text) => scalar(text, node.span, at, reading),
+        YamlValue::List(items) => list(items, at, reading),
         // A map within a query is JSON text.
-        Yaml::Map(entries) => map(entries, at.taking(Takes::Anything), reading),
-        Yaml::Null => {
+        YamlValue::Map(entries) => map(entries, at.taking(AcceptedValues::Anything), reading),
+        YamlValue::Null => {
             null_in_query(node, at, &mut reading.report);
-            Some(Template::Literal(Value::Null))
+            Some(ValueTemplate::Literal(Value::Null))
         }
-        Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => {
-            Some(Template::Literal(scalar_value(node, &mut reading.report)?))
+        YamlValue::Bool(_) | YamlValue::Int(_) | YamlValue::Uint(_) | YamlValue::Float(_) => {
+            Some(ValueTemplate::Literal(scalar_value(node, &mut reading.report)?))
         }
     }
 }
 
-fn null_in_query(node: &Node, at: At, report: &mut Report) {
-    if let Takes::Query(_) = at.takes {
+fn null_in_query(node: &YamlNode, at: ExpressionPurpose, report: &mut FindingCollector) {
+    if let AcceptedValues::Query(_) = at.takes {
         let help = "give it a value, or remove it";
         report.warning(Code::NullInText, node.span, "null is left out of the query").help(help);
     }
 }
 
 /// A value that is taken as it is.
-pub(crate) fn plain(node: &Node, report: &mut Report) -> Option<Value> {
+pub(crate) fn plain(node: &YamlNode, report: &mut FindingCollector) -> Option<Value> {
     match &node.value {
-        Yaml::List(items) => items.iter().map(|item| plain(item, report)).collect::<Option<_>>().map(Value::Array),
-        Yaml::Map(entries) => {
+        YamlValue::List(items) => items.iter().map(|item| plain(item, report)).collect::<Option<_>>().map(Value::Array),
+        YamlValue::Map(entries) => {
             let entries = entries.iter().map(|(key, value)| Some((key.text.clone(), plain(value, report)?)));
             entries.collect::<Option<Map<_, _>>>().map(Value::Object)
         }
-        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::Text(_) => {
-            scalar_value(node, report)
-        }
+        YamlValue::Null
+        | YamlValue::Bool(_)
+        | YamlValue::Int(_)
+        | YamlValue::Uint(_)
+        | YamlValue::Float(_)
+        | YamlValue::Text(_) => scalar_value(node, report),
     }
 }
 
-fn scalar(text: &str, span: Span, at: At, reading: &mut Reading) -> Option<Template> {
-    match Template::text(text) {
+fn scalar(text: &str, span: TextSpan, at: ExpressionPurpose, reading: &mut ParseContext) -> Option<ValueTemplate> {
+    match ValueTemplate::text(text) {
         Ok(template) => {
             template
                 .expressions()
                 .into_iter()
                 .for_each(|expression| warn_if_long(expression, span, &mut reading.report));
             written::text(text, span, at, &template, &mut reading.report);
-            let at = if matches!(template, Template::Text(_)) { at.taking(Takes::Text) } else { at };
+            let at = if matches!(template, ValueTemplate::Text(_)) { at.taking(AcceptedValues::Text) } else { at };
             reading.uses.add_all(template.expressions(), span, text, at);
             Some(template)
         }
@@ -110,24 +125,29 @@ fn scalar(text: &str, span: Span, at: At, reading: &mut Reading) -> Option<Templ
     }
 }
 
-fn list(items: &[Node], at: At, reading: &mut Reading) -> Option<Template> {
-    let items: Vec<Option<Template>> = items.iter().map(|item| template(item, at, reading)).collect();
+fn list(items: &[YamlNode], at: ExpressionPurpose, reading: &mut ParseContext) -> Option<ValueTemplate> {
+    let items: Vec<Option<ValueTemplate>> = items.iter().map(|item| template(item, at, reading)).collect();
     let items = items.into_iter().collect::<Option<Vec<_>>>()?;
     let values = items.iter().map(as_literal).collect::<Option<Vec<_>>>();
-    Some(values.map_or(Template::List(items), |values| Template::Literal(Value::Array(values))))
+    Some(values.map_or(ValueTemplate::List(items), |values| ValueTemplate::Literal(Value::Array(values))))
 }
 
-fn map(entries: &[(Key, Node)], at: At, reading: &mut Reading) -> Option<Template> {
-    let entries: Vec<Option<(String, Template)>> =
+fn map(entries: &[(YamlKey, YamlNode)], at: ExpressionPurpose, reading: &mut ParseContext) -> Option<ValueTemplate> {
+    let entries: Vec<Option<(String, ValueTemplate)>> =
         entries.iter().map(|(key, value)| entry(key, value, at, reading)).collect();
     let mut entries = entries.into_iter().collect::<Option<Vec<_>>>()?;
     entries.sort_by(|a, b| a.0.cmp(&b.0));
     let values =
         entries.iter().map(|(key, value)| Some((key.clone(), as_literal(value)?))).collect::<Option<Map<_, _>>>();
-    Some(values.map_or(Template::Map(entries), |values| Template::Literal(Value::Object(values))))
+    Some(values.map_or(ValueTemplate::Map(entries), |values| ValueTemplate::Literal(Value::Object(values))))
 }
 
-fn entry(key: &Key, value: &Node, at: At, reading: &mut Reading) -> Option<(String, Template)> {
+fn entry(
+    key: &YamlKey,
+    value: &YamlNode,
+    at: ExpressionPurpose,
+    reading: &mut ParseContext,
+) -> Option<(String, ValueTemplate)> {
     if key.text.contains("${") {
         let help = "compute the whole map: ${ {\"a\" + \"b\": 1} }";
         reading
@@ -148,27 +168,29 @@ pub(crate) fn is_key(value: &Value) -> bool {
     }
 }
 
-fn as_literal(template: &Template) -> Option<Value> {
+fn as_literal(template: &ValueTemplate) -> Option<Value> {
     match template {
-        Template::Literal(value) => Some(value.clone()),
-        Template::Whole(_) | Template::Text(_) | Template::List(_) | Template::Map(_) => None,
+        ValueTemplate::Literal(value) => Some(value.clone()),
+        ValueTemplate::Whole(_) | ValueTemplate::Text(_) | ValueTemplate::List(_) | ValueTemplate::Map(_) => None,
     }
 }
 
 /// A scalar as it is written: a number keeps its digits.
-fn scalar_value(node: &Node, report: &mut Report) -> Option<Value> {
+fn scalar_value(node: &YamlNode, report: &mut FindingCollector) -> Option<Value> {
     match &node.value {
-        Yaml::Bool(truth) => Some(Value::Bool(*truth)),
-        Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) => fields::number_as_written(node, report).map(Value::Number),
-        Yaml::Text(text) => {
+        YamlValue::Bool(truth) => Some(Value::Bool(*truth)),
+        YamlValue::Int(_) | YamlValue::Uint(_) | YamlValue::Float(_) => {
+            fields::number_as_written(node, report).map(Value::Number)
+        }
+        YamlValue::Text(text) => {
             written::without_nul(text, node.span, report);
             Some(Value::from(text.as_str()))
         }
-        Yaml::Null | Yaml::List(_) | Yaml::Map(_) => Some(Value::Null),
+        YamlValue::Null | YamlValue::List(_) | YamlValue::Map(_) => Some(Value::Null),
     }
 }
 
-fn warn_if_long(expression: &Expression, span: Span, report: &mut Report) {
+fn warn_if_long(expression: &CelExpression, span: TextSpan, report: &mut FindingCollector) {
     let length = expression.source().len();
     if length > limits::WARN_SOURCE_BYTES {
         let message = format!("the expression has {length} bytes; {} are the limit", limits::MAX_SOURCE_BYTES);
@@ -179,7 +201,13 @@ fn warn_if_long(expression: &Expression, span: Span, report: &mut Report) {
 }
 
 /// Reports that `text`, a part of the scalar at `span`, does not compile.
-pub(crate) fn report_compile_error(report: &mut Report, code: Code, span: Span, text: &str, error: &CompileError) {
+pub(crate) fn report_compile_error(
+    report: &mut FindingCollector,
+    code: Code,
+    span: TextSpan,
+    text: &str,
+    error: &CompileError,
+) {
     let at = part(report, span, text, error.offset, error.length);
     let finding = report.error(code, at, error.message.clone());
     if let Some(help) = &error.help {
@@ -188,12 +216,12 @@ pub(crate) fn report_compile_error(report: &mut Report, code: Code, span: Span, 
 }
 
 /// Where a part of `text` stands in the file, if the scalar at `span` holds `text` as it is; else the scalar's first line.
-pub(crate) fn part(report: &Report, span: Span, text: &str, offset: usize, length: usize) -> Span {
+pub(crate) fn part(report: &FindingCollector, span: TextSpan, text: &str, offset: usize, length: usize) -> TextSpan {
     let scalar = report.text().get(span.start..span.end).unwrap_or_default();
     match scalar.find(text) {
         Some(base) => {
             let start = span.start + base + offset.min(text.len());
-            Span { start, end: (start + length.max(1)).min(span.end.max(start)) }
+            TextSpan { start, end: (start + length.max(1)).min(span.end.max(start)) }
         }
         None => fields::first_line(report, span),
     }

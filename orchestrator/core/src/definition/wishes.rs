@@ -1,9 +1,9 @@
 //! What people look for under a name that other products have, and how it is written here.
 
-use super::keys::Shape;
+use super::keys::MapSchema;
 
 /// A wish: its names, without regard to case, `_` and `-`, and what to write.
-struct Wish {
+struct AliasHint {
     names: &'static [&'static str],
     today: &'static str,
     /// Items of `steps`, or nothing. A test reads each.
@@ -11,8 +11,8 @@ struct Wish {
 }
 
 /// What to write for a key of `shape` that is none, if that is a well-known wish.
-pub(super) fn key(shape: &Shape, name: &str) -> Option<String> {
-    let wishes: &[Wish] = match shape.name {
+pub(super) fn key(shape: &MapSchema, name: &str) -> Option<String> {
+    let wishes: &[AliasHint] = match shape.name {
         "a saga definition" => &OF_SAGA,
         "a trigger" => &OF_TRIGGER,
         "a step" | "a step that waits" | "a step that publishes" | "a parallel block" => &OF_STEP,
@@ -34,72 +34,72 @@ pub(super) const WAIT: &str = "a wait has a fixed length, such as wait: 10m. For
 pub(super) const SUB_SAGA: &str = "publish an event that another saga has as its trigger:\n- {step: handOver, publish: shop.handovers, type: \
     HandedOver, with: {orderId: \"${ saga.key }\"}, irreversible: true}";
 
-fn find(wishes: &[Wish], name: &str) -> Option<String> {
+fn find(wishes: &[AliasHint], name: &str) -> Option<String> {
     let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
     let name = plain(name);
     let wish = wishes.iter().find(|wish| wish.names.iter().any(|known| plain(known) == name))?;
     Some(if wish.example.is_empty() { wish.today.to_owned() } else { format!("{}:\n{}", wish.today, wish.example) })
 }
 
-const OF_SAGA: [Wish; 5] = [
-    Wish {
+const OF_SAGA: [AliasHint; 5] = [
+    AliasHint {
         names: &["cron", "schedule", "every", "interval", "at", "startAt", "timer"],
         today: "a saga starts with an event: let a scheduler, such as a CronJob of Kubernetes, publish one",
         example: "",
     },
-    Wish {
+    AliasHint {
         names: &["on", "event", "events", "topic", "start", "startsWith", "source", "http", "webhook"],
         today: "write trigger: {topic: shop.orders, type: OrderPlaced, key: \"${ event.orderId }\"}; a saga starts with an event",
         example: "",
     },
-    Wish {
+    AliasHint {
         names: &["onFailure", "onFailed", "onError", "onFail", "onCancel", "onTimeout", "finally", "onRollback"],
         today: "what a saga does when it was undone is an event: onCompensated: {publish: shop.orders, type: OrderRejected}",
         example: "",
     },
-    Wish {
+    AliasHint {
         names: &["name", "id", "workflow", "metadata"],
         today: "the name of a saga stands under `saga`: saga: order-fulfillment",
         example: "",
     },
-    Wish {
+    AliasHint {
         names: &["variables", "vars", "env", "const", "inputs", "params", "input"],
         today: "a definition has no variables: read `event`, or the results of steps; addresses and secrets stand in participants.yaml",
         example: "",
     },
 ];
 
-const OF_TRIGGER: [Wish; 3] = [
-    Wish {
+const OF_TRIGGER: [AliasHint; 3] = [
+    AliasHint {
         names: &["cron", "schedule", "every", "interval", "at", "timer", "http", "webhook", "path"],
         today: "a saga starts with an event of a topic: let a scheduler, such as a CronJob of Kubernetes, or a service publish one",
         example: "",
     },
-    Wish {
+    AliasHint {
         names: &["filter", "if", "condition", "where", "match"],
         today: "write `when`, as in when: event.amountCents > 0",
         example: "",
     },
-    Wish {
+    AliasHint {
         names: &["correlationId", "correlation", "businessKey", "id", "idempotencyKey"],
         today: "write `key`, as in key: \"${ event.orderId }\": the same key never starts the saga twice",
         example: "",
     },
 ];
 
-const OF_STEP: [Wish; 19] = [
-    Wish {
+const OF_STEP: [AliasHint; 19] = [
+    AliasHint {
         names: &["name", "id", "title", "label"],
         today: "the name of a step stands under `step`",
         example: "- {step: charge, do: POST payments/charges, undo: POST payments/refunds}",
     },
-    Wish {
+    AliasHint {
         names: &["else", "otherwise", "orElse", "elseIf", "elif"],
         today: "a step has one `if`: another step has the opposite one",
         example: "- {step: parcel, if: \"!event.digital\", do: shipping.CreateParcel, undo: shipping.CancelParcel}\n\
             - {step: download, if: event.digital, do: POST payments/downloads, undo: POST payments/downloads/cancel}",
     },
-    Wish {
+    AliasHint {
         names: &[
             "waitFor",
             "waitForEvent",
@@ -115,33 +115,33 @@ const OF_STEP: [Wish; 19] = [
         today: "ask a participant that answers when the event or the approval has come: over Kafka its reply may come days later",
         example: "- {step: approve, do: approvals.AskForApproval, attemptTimeout: 3d, readOnly: true}",
     },
-    Wish {
+    AliasHint {
         names: &["forEach", "for", "loop", "each", "items", "withItems", "repeat", "iterate", "map", "while"],
         today: "steps have no loop: send the whole list to one participant, and let its undo take back what was done of it",
         example: "- {step: reserve, do: inventory.ReserveLines, with: {lines: \"${ event.items }\"}, undo: inventory.ReleaseLines}",
     },
-    Wish {
+    AliasHint {
         names: &["onFailure", "onFailed", "onError", "onFail", "catch", "rescue", "except", "errorHandler"],
         today: "another way on failure is an optional step, and one that runs where that has no result",
         example: "- {step: card, do: POST payments/charges, undo: POST payments/refunds, optional: true}\n\
             - {step: invoice, if: \"!has(steps.card)\", do: POST payments/invoices, undo: POST payments/invoices/cancel}",
     },
-    Wish {
+    AliasHint {
         names: &["headers", "header", "auth", "authorization"],
         today: "headers are said once for a participant, in participants.yaml; what differs from event to event goes into `with`",
         example: "- {step: charge, do: POST payments/charges, with: {tenant: \"${ event.tenant }\"}, undo: POST payments/refunds}",
     },
-    Wish {
+    AliasHint {
         names: &["cron", "schedule", "every", "interval", "at"],
         today: "a saga starts with an event: let a scheduler, such as a CronJob of Kubernetes, publish one",
         example: "",
     },
-    Wish {
+    AliasHint {
         names: &["join", "gateway", "fork", "concurrent", "all", "race", "any"],
         today: "steps run side by side in `parallel`, and the item below it waits for all of them; `after` names others",
         example: "- parallel: [{step: flight, do: GET travel/flights, readOnly: true}, {step: hotel, do: GET travel/hotels, readOnly: true}]",
     },
-    Wish {
+    AliasHint {
         names: &[
             "compensate",
             "compensation",
@@ -155,28 +155,28 @@ const OF_STEP: [Wish; 19] = [
         today: "write `undo`",
         example: "- {step: charge, do: POST payments/charges, undo: POST payments/refunds}",
     },
-    Wish {
+    AliasHint {
         names: &["dependsOn", "needs", "requires", "dependencies", "next", "then", "goto", "transition", "follows"],
         today: "a step follows the item above it; `after` names other steps in place of that",
         example: "- {step: first, do: GET payments/a, readOnly: true}\n- {step: second, after: [first], do: GET payments/b, readOnly: true}",
     },
-    Wish {
+    AliasHint {
         names: &["when", "condition", "unless", "runIf", "only"],
         today: "write `if`, a bare expression",
         example: "- {step: ship, if: \"!event.digital\", do: shipping.CreateParcel, undo: shipping.CancelParcel}",
     },
-    Wish {
+    AliasHint {
         names: &["switch", "choice", "choices", "case", "branch", "branches", "cases"],
         today: "give each way an `if`: a step whose `if` is false is skipped, and what follows goes on",
         example: "- {step: parcel, if: \"!event.digital\", do: shipping.CreateParcel, undo: shipping.CancelParcel}\n\
             - {step: download, if: event.digital, do: POST payments/downloads, undo: POST payments/downloads/cancel}",
     },
-    Wish {
+    AliasHint {
         names: &["sleep", "delay", "pause", "waitUntil", "until", "timer", "duration"],
         today: "a step waits for a fixed length; for a date, ask a participant that answers then",
         example: "- {step: coolOff, wait: 10m}",
     },
-    Wish {
+    AliasHint {
         names: &[
             "action",
             "call",
@@ -197,7 +197,7 @@ const OF_STEP: [Wish; 19] = [
         today: "write `do`: participant.Command over Kafka, METHOD participant/path over HTTP",
         example: "- {step: charge, do: POST payments/charges, undo: POST payments/refunds}",
     },
-    Wish {
+    AliasHint {
         names: &[
             "body",
             "input",
@@ -214,22 +214,22 @@ const OF_STEP: [Wish; 19] = [
         today: "write `with`: the body, or of GET and DELETE the query",
         example: "- {step: look, do: GET payments/customers, with: {id: \"${ event.customerId }\"}, readOnly: true}",
     },
-    Wish {
+    AliasHint {
         names: &["emit", "send", "produce", "topic"],
         today: "write `publish`, and `type`",
         example: "- {step: tell, publish: shop.notices, type: OrderChecked, with: {orderId: \"${ saga.key }\"}, irreversible: true}",
     },
-    Wish {
+    AliasHint {
         names: &["saga", "subSaga", "subWorkflow", "childWorkflow", "workflow", "child"],
         today: "publish an event that another saga has as its trigger",
         example: "- {step: handOver, publish: shop.handovers, type: HandedOver, with: {orderId: \"${ saga.key }\"}, irreversible: true}",
     },
-    Wish {
+    AliasHint {
         names: &["concurrency", "rateLimit", "bulkhead", "breaker", "circuitBreaker", "limit", "priority"],
         today: "limits and breakers belong to the participant: write `bulkhead`, `rateLimit` and `breaker` in participants.yaml",
         example: "",
     },
-    Wish {
+    AliasHint {
         names: &["output", "outputs", "result", "register", "as", "assign", "set", "store"],
         today: "what a step answers is read as steps.<its name>, without being declared",
         example: "- {step: look, do: GET payments/scores, readOnly: true}\n\
@@ -237,28 +237,28 @@ const OF_STEP: [Wish; 19] = [
     },
 ];
 
-const OF_EXPRESSION: [Wish; 7] = [
-    Wish {
+const OF_EXPRESSION: [AliasHint; 7] = [
+    AliasHint {
         names: &["now", "today", "currentTime", "currentTimestamp", "date", "time"],
         today: "an expression has the same value whenever it is evaluated: read saga.startedAt, or record.timestamp of the event",
         example: "- {step: note, do: POST payments/notes, with: {at: \"${ saga.startedAt }\"}, irreversible: true}",
     },
-    Wish {
+    AliasHint {
         names: &["uuid", "uuid4", "guid", "newId", "randomUuid", "random", "rand"],
         today: "an expression has the same value whenever it is evaluated: saga.id is unique for each saga",
         example: "- {step: note, do: POST payments/notes, with: {id: \"${ saga.id }-note\"}, irreversible: true}",
     },
-    Wish {
+    AliasHint {
         names: &["len", "length", "count"],
         today: "write size(x)",
         example: "- {step: note, do: POST payments/notes, with: {lines: \"${ size(event.items) }\"}, irreversible: true}",
     },
-    Wish {
+    AliasHint {
         names: &["concat", "plus"],
         today: "write the values into one text, or join them by `+`",
         example: "- {step: note, do: POST payments/notes, with: {text: \"${ event.a }/${ event.b }\"}, irreversible: true}",
     },
-    Wish {
+    AliasHint {
         names: &[
             "coalesce",
             "default",
@@ -275,12 +275,12 @@ const OF_EXPRESSION: [Wish; 7] = [
         today: "write has(x) ? x : another value",
         example: "- {step: note, do: POST payments/notes, with: {note: \"${ has(event.note) ? event.note : null }\"}, irreversible: true}",
     },
-    Wish {
+    AliasHint {
         names: &["env", "secret", "secrets"],
         today: "addresses and secrets stand in participants.yaml, as ${ env.NAME }; a definition does not see them",
         example: "",
     },
-    Wish {
+    AliasHint {
         names: &[
             "sum",
             "avg",

@@ -1,13 +1,13 @@
 //! Texts that are not what they look like: an expression that is taken as it is, a name that its holder does not take, a number in quotes.
 
 use super::{
-    diagnostic::{Code, Fix, Report, Span},
-    fields::Spanned,
+    diagnostic::{Code, FindingCollector, SuggestedFix, TextSpan},
+    fields::SpannedValue,
     remedy,
-    tree::{Node, Yaml},
-    uses::{At, Takes},
+    tree::{YamlNode, YamlValue},
+    uses::{AcceptedValues, ExpressionPurpose},
 };
-use crate::expression::Template;
+use crate::expression::ValueTemplate;
 
 /// Longest name of a topic that Kafka takes.
 const TOPIC_BYTES: usize = 249;
@@ -16,7 +16,7 @@ const TOPIC_BYTES: usize = 249;
 const ROOTS: [&str; 6] = ["event", "record", "saga", "steps", "input", "result"];
 
 /// Reports a name that no topic can have.
-pub(crate) fn topic(name: &Spanned<String>, report: &mut Report) {
+pub(crate) fn topic(name: &SpannedValue<String>, report: &mut FindingCollector) {
     let text = name.value.as_str();
     let strange = text.chars().find(|sign| !sign.is_ascii_alphanumeric() && !"._-".contains(*sign));
     let why = match strange {
@@ -32,7 +32,7 @@ pub(crate) fn topic(name: &Spanned<String>, report: &mut Report) {
 }
 
 /// Reports a type that cannot travel in a header, or that somebody wants to be evaluated.
-pub(crate) fn event_type(name: &Spanned<String>, key: &str, report: &mut Report) {
+pub(crate) fn event_type(name: &SpannedValue<String>, key: &str, report: &mut FindingCollector) {
     let text = name.value.as_str();
     let why = if text.contains("${") {
         "stands there as it is, `${ }` does not work in it"
@@ -43,14 +43,20 @@ pub(crate) fn event_type(name: &Spanned<String>, key: &str, report: &mut Report)
     } else {
         return;
     };
-    report.error(Code::WrongValue, name.span, format!("`{key}` {why}")).help("write it as it is in the header ce_type");
+    report.error(Code::WrongValue, name.span, format!("`{key}` {why}")).help("write it is in the header ce_type");
 }
 
 /// Reports a text that looks like an expression without being one, and what no database takes.
-pub(crate) fn text(text: &str, span: Span, at: At, template: &Template, report: &mut Report) {
+pub(crate) fn text(
+    text: &str,
+    span: TextSpan,
+    at: ExpressionPurpose,
+    template: &ValueTemplate,
+    report: &mut FindingCollector,
+) {
     without_nul(text, span, report);
     // A key that is such a text is refused.
-    if !matches!(template, Template::Literal(_)) || at.takes == Takes::Key || !is_like_expression(text) {
+    if !matches!(template, ValueTemplate::Literal(_)) || at.takes == AcceptedValues::Key || !is_like_expression(text) {
         return;
     }
     let expression = expression_in(text);
@@ -59,10 +65,10 @@ pub(crate) fn text(text: &str, span: Span, at: At, template: &Template, report: 
 }
 
 /// A key that everybody would share, because what should be evaluated is not.
-pub(crate) fn constant_key(node: &Node, text: &str, report: &mut Report) {
+pub(crate) fn constant_key(node: &YamlNode, text: &str, report: &mut FindingCollector) {
     let quoted = remedy::quoted(&format!("${{ {} }}", expression_in(text)));
     let help = format!("write {quoted}");
-    let fix = Fix { span: node.span, text: quoted };
+    let fix = SuggestedFix { span: node.span, text: quoted };
     let message = format!("`{text}` is a text and not evaluated: the key is the same for every event");
     let finding = report.error(Code::WrongValue, node.span, message).help(help);
     if text.chars().all(|sign| sign.is_ascii_alphanumeric() || "._".contains(sign)) {
@@ -97,7 +103,7 @@ fn expression_in(text: &str) -> String {
 }
 
 /// Reports segments of a path that stand there as they are and look as if they should not.
-pub(crate) fn path(path: &str, span: Span, report: &mut Report) {
+pub(crate) fn path(path: &str, span: TextSpan, report: &mut FindingCollector) {
     let is_variable =
         |segment: &&str| is_path(segment) || segment.strip_prefix(':').is_some_and(|name| !name.is_empty());
     let Some(segment) = path.split('/').find(is_variable) else { return };
@@ -108,30 +114,30 @@ pub(crate) fn path(path: &str, span: Span, report: &mut Report) {
 }
 
 /// Reports NUL, which neither the store nor most services take.
-pub(crate) fn without_nul(text: &str, span: Span, report: &mut Report) {
+pub(crate) fn without_nul(text: &str, span: TextSpan, report: &mut FindingCollector) {
     if text.contains('\0') {
         report.error(Code::WrongValue, span, "a text has no NUL in it: no database takes it").help("remove `\\0`");
     }
 }
 
 /// Whether the expression goes on behind a ` #`, where YAML begins a comment; then that is reported.
-pub(crate) fn cut_by_comment(text: &str, span: Span, report: &mut Report) -> bool {
+pub(crate) fn cut_by_comment(text: &str, span: TextSpan, report: &mut FindingCollector) -> bool {
     let file = report.text();
     let line = file.get(span.end..).and_then(|rest| rest.lines().next()).unwrap_or_default();
     let is_cut = text.contains("${") && line.trim_start().starts_with('#') && line.contains('}');
     if is_cut {
-        let whole = Span { start: span.start, end: span.end + line.trim_end().len() };
+        let whole = TextSpan { start: span.start, end: span.end + line.trim_end().len() };
         let quoted = remedy::quoted(&file[whole.start..whole.end]);
         let message = "YAML takes ` #` for the beginning of a comment";
-        let fix = Fix { span: whole, text: quoted.clone() };
+        let fix = SuggestedFix { span: whole, text: quoted.clone() };
         report.error(Code::UnquotedExpression, whole, message).help(format!("quote it: {quoted}")).fix(fix);
     }
     is_cut
 }
 
 /// What to write where a number or a boolean stands in quotes.
-pub(crate) fn unquoted(node: &Node) -> Option<String> {
-    let Yaml::Text(text) = &node.value else { return None };
+pub(crate) fn unquoted(node: &YamlNode) -> Option<String> {
+    let YamlValue::Text(text) = &node.value else { return None };
     match text.trim() {
         "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "True" | "TRUE" => Some("write true".to_owned()),
         "no" | "No" | "NO" | "off" | "Off" | "OFF" | "False" | "FALSE" => Some("write false".to_owned()),

@@ -1,21 +1,21 @@
 //! A row without what it carries: enough to see where a saga stands, and small however large its payloads are.
 
-use super::{Decision, End, Event, Trigger};
-use crate::command::Request;
+use super::{SagaDecision, SagaEnd, SagaEvent, TriggerRecord};
+use crate::command::CommandRequest;
 use serde_json::Value;
 
-impl Decision {
+impl SagaDecision {
     /// The same without payloads: what was sent, what was answered, and what came in. It folds to the same course, the same phases of all steps
     /// and the same reasons; results, requests and the trigger are missing. For looking at a saga, never for deciding.
     #[must_use]
-    pub fn outline(&self) -> Decision {
-        Decision { version: self.version, at: self.at, events: self.events.iter().map(event).collect() }
+    pub fn outline(&self) -> SagaDecision {
+        SagaDecision { version: self.version, at: self.at, events: self.events.iter().map(event).collect() }
     }
 }
 
-fn event(event: &Event) -> Event {
+fn event(event: &SagaEvent) -> SagaEvent {
     match event {
-        Event::SagaStarted { name, key, definition, policies, trigger, traceparent: _ } => Event::SagaStarted {
+        SagaEvent::SagaStarted { name, key, definition, policies, trigger, traceparent: _ } => SagaEvent::SagaStarted {
             name: name.clone(),
             key: key.clone(),
             definition: definition.clone(),
@@ -23,47 +23,50 @@ fn event(event: &Event) -> Event {
             trigger: Box::new(self::trigger(trigger)),
             traceparent: None,
         },
-        Event::StepStarted { step, direction, request, probe } => {
-            Event::StepStarted { step: *step, direction: *direction, request: self::request(request), probe: *probe }
+        SagaEvent::StepStarted { step, direction, request, probe } => SagaEvent::StepStarted {
+            step: *step,
+            direction: *direction,
+            request: self::request(request),
+            probe: *probe,
+        },
+        SagaEvent::StepSucceeded { step, direction, result: _ } => {
+            SagaEvent::StepSucceeded { step: *step, direction: *direction, result: Value::Null }
         }
-        Event::StepSucceeded { step, direction, result: _ } => {
-            Event::StepSucceeded { step: *step, direction: *direction, result: Value::Null }
+        SagaEvent::StepRejected { step, result: _, failure } => {
+            SagaEvent::StepRejected { step: *step, result: Value::Null, failure: failure.clone() }
         }
-        Event::StepRejected { step, result: _, failure } => {
-            Event::StepRejected { step: *step, result: Value::Null, failure: failure.clone() }
-        }
-        Event::StepAnswered { step, by, request, result: _ } => Event::StepAnswered {
+        SagaEvent::StepAnswered { step, by, request, result: _ } => SagaEvent::StepAnswered {
             step: *step,
             by: by.clone(),
             request: request.as_ref().map(self::request),
             result: Value::Null,
         },
-        Event::ResultArrived { step, result: _ } => Event::ResultArrived { step: *step, result: Value::Null },
-        Event::OutcomeDue { end, request } => {
-            Event::OutcomeDue { end: self::end(end), request: self::request(request) }
+        SagaEvent::ResultArrived { step, result: _ } => SagaEvent::ResultArrived { step: *step, result: Value::Null },
+        SagaEvent::OutcomeDue { end, request } => {
+            SagaEvent::OutcomeDue { end: self::end(end), request: self::request(request) }
         }
-        Event::OutcomeShortened { request } => Event::OutcomeShortened { request: self::request(request) },
-        Event::SagaEnded { end } => Event::SagaEnded { end: self::end(end) },
-        Event::WaitStarted { .. }
-        | Event::AttemptStarted { .. }
-        | Event::AttemptFailed { .. }
-        | Event::AttemptExtended { .. }
-        | Event::StepWaiting { .. }
-        | Event::StepFailed { .. }
-        | Event::StepSkipped { .. }
-        | Event::CompensationStarted { .. }
-        | Event::SagaOverdue
-        | Event::SagaParked { .. }
-        | Event::SagaResumed
-        | Event::OperatorActed { .. }
-        | Event::DefinitionChanged { .. }
-        | Event::OutcomeWaiting { .. }
-        | Event::IncidentOpened { .. } => event.clone(),
+        SagaEvent::OutcomeShortened { request } => SagaEvent::OutcomeShortened { request: self::request(request) },
+        SagaEvent::SagaEnded { end } => SagaEvent::SagaEnded { end: self::end(end) },
+        SagaEvent::WaitStarted { .. }
+        | SagaEvent::AttemptStarted { .. }
+        | SagaEvent::AttemptFailed { .. }
+        | SagaEvent::AttemptExtended { .. }
+        | SagaEvent::StepWaiting { .. }
+        | SagaEvent::StepFailed { .. }
+        | SagaEvent::StepSkipped { .. }
+        | SagaEvent::CompensationStarted { .. }
+        | SagaEvent::SagaOverdue
+        | SagaEvent::SagaParked { .. }
+        | SagaEvent::SagaResumed
+        | SagaEvent::OperatorActed { .. }
+        | SagaEvent::DefinitionChanged { .. }
+        | SagaEvent::OutcomeWaiting { .. }
+        | SagaEvent::IncidentOpened { .. } => event.clone(),
     }
 }
 
-fn trigger(trigger: &Trigger) -> Trigger {
-    Trigger {
+fn trigger(trigger: &TriggerRecord) -> TriggerRecord {
+    TriggerRecord {
         topic: trigger.topic.clone(),
         partition: trigger.partition,
         offset: trigger.offset,
@@ -75,15 +78,15 @@ fn trigger(trigger: &Trigger) -> Trigger {
 }
 
 /// Whom it goes to; neither path nor body.
-fn request(request: &Request) -> Request {
+fn request(request: &CommandRequest) -> CommandRequest {
     match request {
-        Request::Kafka { participant, command, body: _ } => {
-            Request::Kafka { participant: participant.clone(), command: command.clone(), body: Value::Null }
+        CommandRequest::Kafka { participant, command, body: _ } => {
+            CommandRequest::Kafka { participant: participant.clone(), command: command.clone(), body: Value::Null }
         }
-        Request::Http { participant, method, path: _, body: _ } => {
-            Request::Http { participant: participant.clone(), method: *method, path: String::new(), body: None }
+        CommandRequest::Http { participant, method, path: _, body: _ } => {
+            CommandRequest::Http { participant: participant.clone(), method: *method, path: String::new(), body: None }
         }
-        Request::Publish { topic, event_type, key: _, body: _ } => Request::Publish {
+        CommandRequest::Publish { topic, event_type, key: _, body: _ } => CommandRequest::Publish {
             topic: topic.clone(),
             event_type: event_type.clone(),
             key: String::new(),
@@ -92,9 +95,9 @@ fn request(request: &Request) -> Request {
     }
 }
 
-fn end(end: &End) -> End {
+fn end(end: &SagaEnd) -> SagaEnd {
     match end {
-        End::Completed { output: _ } => End::Completed { output: Value::Null },
-        End::Compensated { .. } | End::Abandoned { .. } => end.clone(),
+        SagaEnd::Completed { output: _ } => SagaEnd::Completed { output: Value::Null },
+        SagaEnd::Compensated { .. } | SagaEnd::Abandoned { .. } => end.clone(),
     }
 }

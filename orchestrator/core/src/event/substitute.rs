@@ -1,12 +1,12 @@
 //! What answered in place of a participant.
 
-use crate::{command::Failure, time::Timestamp};
+use crate::{command::CommandFailure, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What answered in place of a participant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Substitute {
+pub enum SubstituteAnswer {
     /// The step's `cache`, before any call: nothing was asked, and the step succeeded.
     Cache {
         /// When the participant answered so.
@@ -42,17 +42,17 @@ pub enum FallbackKind {
     /// It says that the step failed for good.
     Fail {
         /// With what.
-        failure: Failure,
+        failure: CommandFailure,
     },
 }
 
-impl Substitute {
+impl SubstituteAnswer {
     /// Short and stable, for counters and programs: `cache`, or the fallback's key.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Substitute::Cache { .. } => "cache",
-            Substitute::Fallback { kind, .. } => kind.code(),
+            SubstituteAnswer::Cache { .. } => "cache",
+            SubstituteAnswer::Fallback { kind, .. } => kind.code(),
         }
     }
 
@@ -60,11 +60,11 @@ impl Substitute {
     #[must_use]
     pub fn answered_at(&self) -> Option<Timestamp> {
         match self {
-            Substitute::Cache { at }
-            | Substitute::Fallback { kind: FallbackKind::Cached { at } | FallbackKind::LastKnown { at }, .. } => {
-                Some(*at)
-            }
-            Substitute::Fallback {
+            SubstituteAnswer::Cache { at }
+            | SubstituteAnswer::Fallback {
+                kind: FallbackKind::Cached { at } | FallbackKind::LastKnown { at }, ..
+            } => Some(*at),
+            SubstituteAnswer::Fallback {
                 kind: FallbackKind::Value | FallbackKind::Expression | FallbackKind::Fail { .. },
                 ..
             } => None,
@@ -73,10 +73,10 @@ impl Substitute {
 
     /// Why the step failed, if that is what it says.
     #[must_use]
-    pub fn failure(&self) -> Option<&Failure> {
+    pub fn failure(&self) -> Option<&CommandFailure> {
         match self {
-            Substitute::Fallback { kind, .. } => kind.failure(),
-            Substitute::Cache { .. } => None,
+            SubstituteAnswer::Fallback { kind, .. } => kind.failure(),
+            SubstituteAnswer::Cache { .. } => None,
         }
     }
 }
@@ -96,7 +96,7 @@ impl FallbackKind {
 
     /// Why the step failed, if that is what it says.
     #[must_use]
-    pub fn failure(&self) -> Option<&Failure> {
+    pub fn failure(&self) -> Option<&CommandFailure> {
         match self {
             FallbackKind::Fail { failure } => Some(failure),
             FallbackKind::Cached { .. }

@@ -2,9 +2,9 @@
 
 use super::{evolve, started};
 use crate::{
-    event::{Decision, Event},
+    event::{SagaDecision, SagaEvent},
     id::{SagaId, StepIndex},
-    state::{Plan, State},
+    state::{SagaPlan, SagaState},
 };
 
 /// Rows that are not the journal of one saga.
@@ -50,7 +50,7 @@ pub enum FoldError {
 /// # Errors
 /// When the rows are not 1..n, do not begin with the start, or name steps that the plan does not have. `plan` is what the saga runs by at the
 /// end, and knows what it ran by before.
-pub fn fold(plan: &Plan, saga: SagaId, decisions: &[Decision]) -> Result<State, FoldError> {
+pub fn fold(plan: &SagaPlan, saga: SagaId, decisions: &[SagaDecision]) -> Result<SagaState, FoldError> {
     let mut plans = plan.chain().into_iter();
     let mut plan = plans.next().unwrap_or(plan);
     let (first, rest) = decisions.split_first().ok_or(FoldError::Empty)?;
@@ -63,7 +63,7 @@ pub fn fold(plan: &Plan, saga: SagaId, decisions: &[Decision]) -> Result<State, 
         if decision.version != expected {
             return Err(FoldError::Gap { expected, found: decision.version });
         }
-        if decision.events.iter().any(|event| matches!(event, Event::SagaStarted { .. })) {
+        if decision.events.iter().any(|event| matches!(event, SagaEvent::SagaStarted { .. })) {
             return Err(FoldError::NoStart { version: decision.version });
         }
         if super::changes_definition(decision) {
@@ -77,36 +77,36 @@ pub fn fold(plan: &Plan, saga: SagaId, decisions: &[Decision]) -> Result<State, 
 
 /// The step that an event is about.
 #[must_use]
-pub fn step_of(event: &Event) -> Option<StepIndex> {
+pub fn step_of(event: &SagaEvent) -> Option<StepIndex> {
     match event {
-        Event::StepStarted { step, .. }
-        | Event::WaitStarted { step, .. }
-        | Event::AttemptStarted { step, .. }
-        | Event::AttemptFailed { step, .. }
-        | Event::AttemptExtended { step, .. }
-        | Event::StepWaiting { step, .. }
-        | Event::StepSucceeded { step, .. }
-        | Event::StepRejected { step, .. }
-        | Event::StepFailed { step, .. }
-        | Event::StepAnswered { step, .. }
-        | Event::StepSkipped { step, .. }
-        | Event::ResultArrived { step, .. } => Some(*step),
-        Event::IncidentOpened { step, .. } => *step,
-        Event::OperatorActed { command, .. } => command.map(|command| command.step),
-        Event::SagaStarted { .. }
-        | Event::CompensationStarted { .. }
-        | Event::SagaOverdue
-        | Event::SagaParked { .. }
-        | Event::SagaResumed
-        | Event::DefinitionChanged { .. }
-        | Event::OutcomeDue { .. }
-        | Event::OutcomeWaiting { .. }
-        | Event::OutcomeShortened { .. }
-        | Event::SagaEnded { .. } => None,
+        SagaEvent::StepStarted { step, .. }
+        | SagaEvent::WaitStarted { step, .. }
+        | SagaEvent::AttemptStarted { step, .. }
+        | SagaEvent::AttemptFailed { step, .. }
+        | SagaEvent::AttemptExtended { step, .. }
+        | SagaEvent::StepWaiting { step, .. }
+        | SagaEvent::StepSucceeded { step, .. }
+        | SagaEvent::StepRejected { step, .. }
+        | SagaEvent::StepFailed { step, .. }
+        | SagaEvent::StepAnswered { step, .. }
+        | SagaEvent::StepSkipped { step, .. }
+        | SagaEvent::ResultArrived { step, .. } => Some(*step),
+        SagaEvent::IncidentOpened { step, .. } => *step,
+        SagaEvent::OperatorActed { command, .. } => command.map(|command| command.step),
+        SagaEvent::SagaStarted { .. }
+        | SagaEvent::CompensationStarted { .. }
+        | SagaEvent::SagaOverdue
+        | SagaEvent::SagaParked { .. }
+        | SagaEvent::SagaResumed
+        | SagaEvent::DefinitionChanged { .. }
+        | SagaEvent::OutcomeDue { .. }
+        | SagaEvent::OutcomeWaiting { .. }
+        | SagaEvent::OutcomeShortened { .. }
+        | SagaEvent::SagaEnded { .. } => None,
     }
 }
 
-fn begin(plan: &Plan, saga: SagaId, first: &Decision) -> Result<State, FoldError> {
+fn begin(plan: &SagaPlan, saga: SagaId, first: &SagaDecision) -> Result<SagaState, FoldError> {
     let no_start = FoldError::NoStart { version: first.version };
     check_steps(plan, first)?;
     let mut state = match first.events.first() {
@@ -117,7 +117,7 @@ fn begin(plan: &Plan, saga: SagaId, first: &Decision) -> Result<State, FoldError
     Ok(state)
 }
 
-fn check_steps(plan: &Plan, decision: &Decision) -> Result<(), FoldError> {
+fn check_steps(plan: &SagaPlan, decision: &SagaDecision) -> Result<(), FoldError> {
     let steps = plan.definition.steps.len();
     let named = decision.events.iter().filter_map(step_of);
     match named.map(|step| step.0).find(|step| usize::from(*step) >= steps) {

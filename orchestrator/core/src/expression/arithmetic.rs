@@ -2,10 +2,10 @@
 //! binary, so that 19.99 * 100.0 is 1998.9999999999998.
 
 use super::{
-    exact::{self, Function, pair},
+    exact::{self, CelFunction, pair},
     explain,
 };
-use crate::json::Decimal;
+use crate::json::DecimalNumber;
 use cel::{
     Env, ExecutionError,
     common::{
@@ -16,7 +16,7 @@ use cel::{
 };
 
 /// Operators of CEL, and what stands for them in a compiled expression. The names cannot be written in CEL.
-pub(super) const DECIMAL: [(&str, &str, Function); 4] = [
+pub(super) const DECIMAL: [(&str, &str, CelFunction); 4] = [
     (operators::ADD, "@+", |args| computed(&SUM, &args)),
     (operators::SUBSTRACT, "@-", |args| computed(&DIFFERENCE, &args)),
     (operators::MULTIPLY, "@*", |args| computed(&PRODUCT, &args)),
@@ -24,41 +24,41 @@ pub(super) const DECIMAL: [(&str, &str, Function); 4] = [
 ];
 
 /// What CEL's own operator comes to.
-type Computed<'v> = Result<Box<dyn Val + 'v>, ExecutionError>;
+type CelResult<'v> = Result<Box<dyn Val + 'v>, ExecutionError>;
 
 /// One of them.
-struct Operation {
+struct DecimalOperation {
     /// As it is written.
     sign: &'static str,
     /// As CEL names it.
     operator: &'static str,
-    exactly: fn(&Decimal, &Decimal) -> Option<Decimal>,
+    exactly: fn(&DecimalNumber, &DecimalNumber) -> Option<DecimalNumber>,
     /// Of everything but two doubles; `None` where the type of the left one has no such operator.
-    by_cel: for<'b, 'v> fn(&'b (dyn Val + 'v), &(dyn Val + 'v)) -> Option<Computed<'v>>,
+    by_cel: for<'b, 'v> fn(&'b (dyn Val + 'v), &(dyn Val + 'v)) -> Option<CelResult<'v>>,
 }
 
-const SUM: Operation = Operation {
+const SUM: DecimalOperation = DecimalOperation {
     sign: "+",
     operator: operators::ADD,
-    exactly: Decimal::plus,
+    exactly: DecimalNumber::plus,
     by_cel: |left, right| Some(left.as_adder()?.add(right).map(CowVal::into_owned)),
 };
-const DIFFERENCE: Operation = Operation {
+const DIFFERENCE: DecimalOperation = DecimalOperation {
     sign: "-",
     operator: operators::SUBSTRACT,
-    exactly: Decimal::minus,
+    exactly: DecimalNumber::minus,
     by_cel: |left, right| Some(left.as_subtractor()?.sub(right).map(CowVal::into_owned)),
 };
-const PRODUCT: Operation = Operation {
+const PRODUCT: DecimalOperation = DecimalOperation {
     sign: "*",
     operator: operators::MULTIPLY,
-    exactly: Decimal::times,
+    exactly: DecimalNumber::times,
     by_cel: |left, right| Some(left.as_multiplier()?.mul(right).map(CowVal::into_owned)),
 };
-const QUOTIENT: Operation = Operation {
+const QUOTIENT: DecimalOperation = DecimalOperation {
     sign: "/",
     operator: operators::DIVIDE,
-    exactly: Decimal::divided_by,
+    exactly: DecimalNumber::divided_by,
     by_cel: |left, right| Some(left.as_divider()?.div(right).map(CowVal::into_owned)),
 };
 
@@ -87,7 +87,7 @@ fn may_be_double(node: &IdedExpr) -> bool {
     }
 }
 
-fn computed<'b, 'v>(operation: &Operation, args: &[CowVal<'b, 'v>]) -> Result<CowVal<'b, 'v>, ExecutionError> {
+fn computed<'b, 'v>(operation: &DecimalOperation, args: &[CowVal<'b, 'v>]) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let (left, right) = pair(args)?;
     if let (Some(one), Some(other)) = (double(left), double(right)) {
         return exactly(operation, one, other).map(|double| CowVal::owned(CelDouble::from(double)));
@@ -100,11 +100,11 @@ fn double(value: &dyn Val) -> Option<f64> {
     value.downcast_ref::<CelDouble>().map(|double| *double.inner())
 }
 
-fn exactly(operation: &Operation, one: f64, other: f64) -> Result<f64, ExecutionError> {
+fn exactly(operation: &DecimalOperation, one: f64, other: f64) -> Result<f64, ExecutionError> {
     if operation.sign == QUOTIENT.sign && other == 0.0 {
         return Err(explain::in_our_words(format!("{one:?} / {other:?} divides by zero")));
     }
-    let decimals = Decimal::of_double(one).zip(Decimal::of_double(other));
+    let decimals = DecimalNumber::of_double(one).zip(DecimalNumber::of_double(other));
     let result = decimals.and_then(|(one, other)| (operation.exactly)(&one, &other)?.as_exact_double());
     result.ok_or_else(|| {
         let sign = operation.sign;

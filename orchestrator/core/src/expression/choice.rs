@@ -5,14 +5,14 @@ use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
 /// `guard ? value : null`, or `… ? null : value` with the guard turned around.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Choice {
+pub(crate) struct ConditionalValue {
     /// Where it holds there is a value.
     pub(crate) guard: String,
     /// The value, as it is written.
     pub(crate) value: String,
 }
 
-pub(super) fn of(tree: &IdedExpr, source: &str) -> Option<Choice> {
+pub(super) fn of(tree: &IdedExpr, source: &str) -> Option<ConditionalValue> {
     let Expr::Call(call) = &tree.expr else { return None };
     let [_, yes, no] = call.args.as_slice() else { return None };
     if call.func_name != operators::CONDITIONAL {
@@ -20,8 +20,8 @@ pub(super) fn of(tree: &IdedExpr, source: &str) -> Option<Choice> {
     }
     let (condition, first, second) = parts(source)?;
     match (is_null(yes), is_null(no)) {
-        (false, true) => Some(Choice { guard: condition.to_owned(), value: first.to_owned() }),
-        (true, false) => Some(Choice { guard: negated(condition), value: second.to_owned() }),
+        (false, true) => Some(ConditionalValue { guard: condition.to_owned(), value: first.to_owned() }),
+        (true, false) => Some(ConditionalValue { guard: negated(condition), value: second.to_owned() }),
         (true, true) | (false, false) => None,
     }
 }

@@ -1,17 +1,17 @@
 //! From a source to an expression, within the bounds.
 
 use super::{
-    CompileError, EvaluateError, Scope, arithmetic,
-    choice::{self, Choice},
+    CompileError, EvaluateError, ExpressionScope, arithmetic,
+    choice::{self, ConditionalValue},
     evaluate, exact, joined,
-    kinds::{self, Kind, Mismatch},
+    kinds::{self, OperatorMismatch, ValueKind},
     limits,
     literals::{self, WrongLiteral},
-    reads::{self, Fact, FunctionCall, Read},
+    reads::{self, FunctionCall, NameRead, PathFact},
     scan,
-    select::{Selected, Selection},
+    select::{PathSelection, SelectedValue},
     syntax,
-    unfit::{self, Doubt, Doubts, Unfit},
+    unfit::{self, UnfitKind, UnfitReport, UnfitRisk},
 };
 use cel::{
     common::ast::{CallExpr, EntryExpr, Expr, IdedExpr},
@@ -22,34 +22,34 @@ use std::sync::Arc;
 
 /// A CEL expression, compiled. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Expression {
-    inner: Arc<Compiled>,
+pub struct CelExpression {
+    inner: Arc<CompiledExpression>,
 }
 
 #[derive(Debug)]
-struct Compiled {
+struct CompiledExpression {
     source: String,
     tree: IdedExpr,
     /// Levels of the tree: evaluation takes stack for each.
     depth: usize,
     /// Set if the expression only selects: its value is passed unchanged and CEL is not asked.
-    selection: Option<Selection>,
+    selection: Option<PathSelection>,
 }
 
-impl Expression {
+impl CelExpression {
     /// Compiles `source`.
     ///
     /// # Errors
     /// If it is empty, not CEL, or beyond one of the [`limits`].
-    pub fn compile(source: &str) -> Result<Expression, CompileError> {
+    pub fn compile(source: &str) -> Result<CelExpression, CompileError> {
         check_source(source)?;
         let parser = PrattParser::new().max_expression_node_count(limits::MAX_NODES);
         let mut tree = parser.parse(source).map_err(|errors| syntax::error(source, &errors))?;
         check_tree(source, &tree)?;
-        let selection = Selection::of(&tree);
+        let selection = PathSelection::of(&tree);
         meter(&mut tree);
         let depth = check_tree(source, &tree)?;
-        Ok(Expression { inner: Arc::new(Compiled { source: source.to_owned(), tree, depth, selection }) })
+        Ok(CelExpression { inner: Arc::new(CompiledExpression { source: source.to_owned(), tree, depth, selection }) })
     }
 
     /// The source as it was written.
@@ -62,12 +62,12 @@ impl Expression {
     ///
     /// # Errors
     /// If a name is absent, types do not fit, or the evaluation would visit too many elements.
-    pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, EvaluateError> {
+    pub fn evaluate(&self, scope: &ExpressionScope<'_>) -> Result<Value, EvaluateError> {
         let error = |message| EvaluateError::new(self.source(), message);
         match &self.inner.selection {
             Some(selection) => selection
                 .value(scope)
-                .map(Selected::to_value)
+                .map(SelectedValue::to_value)
                 .map_err(|missing| EvaluateError { question: missing.question, ..error(missing.message) }),
             None => evaluate::evaluate(&self.inner.tree, self.inner.depth, scope).map_err(error),
         }
@@ -76,8 +76,8 @@ impl Expression {
     /// The value of a condition.
     ///
     /// # Errors
-    /// As [`Expression::evaluate`], and if the value is not a boolean.
-    pub fn evaluate_bool(&self, scope: &Scope<'_>) -> Result<bool, EvaluateError> {
+    /// As [`CelExpression::evaluate`], and if the value is not a boolean.
+    pub fn evaluate_bool(&self, scope: &ExpressionScope<'_>) -> Result<bool, EvaluateError> {
         let value = self.evaluate(scope)?;
         value.as_bool().ok_or_else(|| {
             let found = super::json::kind(&value);
@@ -87,13 +87,13 @@ impl Expression {
 
     /// Every name it reads, in order, with what is known where it is read.
     #[must_use]
-    pub fn reads(&self) -> Vec<Read> {
+    pub fn reads(&self) -> Vec<NameRead> {
         reads::reads(&self.inner.tree)
     }
 
     /// What is known wherever it came out as true.
     #[must_use]
-    pub fn facts(&self) -> Vec<Fact> {
+    pub fn facts(&self) -> Vec<PathFact> {
         reads::facts(&self.inner.tree, true)
     }
 
@@ -108,17 +108,17 @@ impl Expression {
     }
 
     /// What it joins by `+`, for each way that it can go.
-    pub(crate) fn joined(&self) -> Vec<Vec<Expression>> {
+    pub(crate) fn joined(&self) -> Vec<Vec<CelExpression>> {
         joined::of(self.source())
     }
 
     /// The value and the guard of it, where its only other value is a null that is written there.
-    pub(crate) fn choice(&self) -> Option<Choice> {
+    pub(crate) fn choice(&self) -> Option<ConditionalValue> {
         choice::of(&self.inner.tree, self.source())
     }
 
     /// Which values it can have, or meet on the way, that are taken nowhere; `known` holds, and `read` says what a path can be.
-    pub(crate) fn doubts(&self, known: &[Fact], read: &dyn Fn(&[String]) -> Option<Unfit>) -> Doubts {
+    pub(crate) fn doubts(&self, known: &[PathFact], read: &dyn Fn(&[String]) -> Option<UnfitKind>) -> UnfitReport {
         unfit::doubts(&self.inner.tree, known, read)
     }
 
@@ -126,9 +126,9 @@ impl Expression {
     pub(crate) fn doubts_at(
         &self,
         path: &[String],
-        known: &[Fact],
-        read: &dyn Fn(&[String]) -> Option<Unfit>,
-    ) -> Vec<Doubt> {
+        known: &[PathFact],
+        read: &dyn Fn(&[String]) -> Option<UnfitKind>,
+    ) -> Vec<UnfitRisk> {
         unfit::doubts_at(&self.inner.tree, path, known, read)
     }
 
@@ -138,12 +138,12 @@ impl Expression {
     }
 
     /// Of which kinds its value is, where `read` says it of paths; `None`: it may be anything.
-    pub(crate) fn kinds(&self, read: &dyn Fn(&[String]) -> Option<Vec<Kind>>) -> Option<Vec<Kind>> {
+    pub(crate) fn kinds(&self, read: &dyn Fn(&[String]) -> Option<Vec<ValueKind>>) -> Option<Vec<ValueKind>> {
         kinds::of(&self.inner.tree, read)
     }
 
     /// Operators in it that can never have a value.
-    pub(crate) fn mismatches(&self, read: &dyn Fn(&[String]) -> Option<Vec<Kind>>) -> Vec<Mismatch> {
+    pub(crate) fn mismatches(&self, read: &dyn Fn(&[String]) -> Option<Vec<ValueKind>>) -> Vec<OperatorMismatch> {
         kinds::mismatches(&self.inner.tree, read)
     }
 

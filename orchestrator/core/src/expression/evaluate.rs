@@ -1,6 +1,6 @@
 //! Evaluation by CEL: one shared environment, names resolved where they are read, iterations counted.
 
-use super::{Scope, arithmetic, exact, explain, json, limits, long, select::Selected};
+use super::{ExpressionScope, arithmetic, exact, explain, json, limits, long, select::SelectedValue};
 use cel::{
     Context, Env, ExecutionError,
     common::{ast::IdedExpr, types, value::CowVal},
@@ -33,7 +33,7 @@ thread_local! {
 }
 
 /// The value of `tree`, or why there is none. A deep tree gets a stack of its own.
-pub(super) fn evaluate(tree: &IdedExpr, depth: usize, scope: &Scope<'_>) -> Result<Value, String> {
+pub(super) fn evaluate(tree: &IdedExpr, depth: usize, scope: &ExpressionScope<'_>) -> Result<Value, String> {
     if depth <= limits::INLINE_DEPTH {
         return evaluate_here(tree, scope);
     }
@@ -41,10 +41,10 @@ pub(super) fn evaluate(tree: &IdedExpr, depth: usize, scope: &Scope<'_>) -> Resu
     here.unwrap_or_else(|error| Err(format!("no stack for an expression {depth} levels deep: {error}")))
 }
 
-fn evaluate_here(tree: &IdedExpr, scope: &Scope<'_>) -> Result<Value, String> {
+fn evaluate_here(tree: &IdedExpr, scope: &ExpressionScope<'_>) -> Result<Value, String> {
     BUDGET.set(limits::MAX_ITERATIONS);
     long::forget();
-    let names = Names(*scope);
+    let names = ScopeResolver(*scope);
     let mut context = Context::with_env(Arc::clone(&ENV));
     context.set_variable_resolver(&names);
     let value = cel::Value::resolve_val(tree, &context).map_err(|error| explain::explain(&error))?;
@@ -60,13 +60,13 @@ fn meter<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Execut
 }
 
 /// Names of a scope. CEL asks for the longest name first (`event.a.b`, then `event.a`), so that only what is read is converted.
-struct Names<'a>(Scope<'a>);
+struct ScopeResolver<'a>(ExpressionScope<'a>);
 
-impl VariableResolver for Names<'_> {
+impl VariableResolver for ScopeResolver<'_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         let mut segments = name.split('.');
         let root = self.0.root(segments.next()?)?;
-        let selected = segments.try_fold(root, Selected::field)?;
+        let selected = segments.try_fold(root, SelectedValue::field)?;
         Some(CowVal::Owned(selected.to_cel()))
     }
 }

@@ -13,7 +13,7 @@ use cel::{
 use std::cmp::Ordering;
 
 /// Operators and functions of CEL, and what stands for them in a compiled expression. The names cannot be written in CEL.
-const EXACT: [(&str, &str, Function); 8] = [
+const EXACT: [(&str, &str, CelFunction); 8] = [
     (operators::EQUALS, "@==", |args| pair(&args).map(|(left, right)| truth(are_equal(left, right)))),
     (operators::NOT_EQUALS, "@!=", |args| pair(&args).map(|(left, right)| truth(!are_equal(left, right)))),
     (operators::LESS, "@<", |args| compare(operators::LESS, &args).map(|it| truth(it.is_lt()))),
@@ -26,7 +26,7 @@ const EXACT: [(&str, &str, Function); 8] = [
 
 const DOUBLE: &str = "double";
 
-pub(super) type Function = for<'b, 'v> fn(Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError>;
+pub(super) type CelFunction = for<'b, 'v> fn(Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError>;
 
 /// From here on a double stands for more than one integer.
 const EXACT_INTEGERS: u64 = 1 << 53;
@@ -55,7 +55,7 @@ pub(super) fn replace(call: &mut CallExpr) {
 }
 
 /// Puts what a table has for the operator or function of a call in its place.
-pub(super) fn rename(call: &mut CallExpr, table: &[(&str, &str, Function)]) {
+pub(super) fn rename(call: &mut CallExpr, table: &[(&str, &str, CelFunction)]) {
     if let Some((_, ours, _)) = table.iter().find(|(of, _, _)| *of == call.func_name) {
         (*ours).clone_into(&mut call.func_name);
     }
@@ -150,7 +150,7 @@ fn double(args: &[CowVal<'_, '_>]) -> Result<CelDouble, ExecutionError> {
 fn double_of_text(text: &str) -> Result<CelDouble, ExecutionError> {
     let double: f64 =
         text.parse().map_err(|_| explain::in_our_words(format!("the text `{text}` is not a number for double(…)")))?;
-    let is_exact = crate::json::Decimal::of(text).is_none_or(|decimal| decimal.as_exact_double().is_some());
+    let is_exact = crate::json::DecimalNumber::of(text).is_none_or(|decimal| decimal.as_exact_double().is_some());
     if is_exact {
         return Ok(CelDouble::from(double));
     }

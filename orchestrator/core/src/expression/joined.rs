@@ -1,10 +1,10 @@
 //! Texts that an expression joins by `+`.
 
-use super::{Expression, choice, scan};
+use super::{CelExpression, choice, scan};
 use cel::common::ast::{Expr, IdedExpr};
 
 /// What is joined, for each way that the expression can go: a value that is not joined to anything stands alone.
-pub(super) fn of(source: &str) -> Vec<Vec<Expression>> {
+pub(super) fn of(source: &str) -> Vec<Vec<CelExpression>> {
     let source = without_brackets(source.trim());
     match choice::parts(source) {
         Some((_, yes, no)) => [yes, no].into_iter().flat_map(of).collect(),
@@ -20,10 +20,10 @@ pub(super) fn shown_path(tree: &IdedExpr) -> Option<Vec<String>> {
     }
 }
 
-fn summands(source: &str) -> Vec<Expression> {
+fn summands(source: &str) -> Vec<CelExpression> {
     let parts = split(source);
     if let [one] = parts.as_slice() {
-        return Expression::compile(one).into_iter().collect();
+        return CelExpression::compile(one).into_iter().collect();
     }
     parts.into_iter().flat_map(|part| summands(without_brackets(part.trim()))).collect()
 }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn joined(source: &str) -> Vec<Vec<String>> {
-        let text = |part: &Expression| part.source().trim().to_owned();
+        let text = |part: &CelExpression| part.source().trim().to_owned();
         of(source).iter().map(|way| way.iter().map(text).collect()).collect()
     }
 

@@ -2,7 +2,7 @@
 //! a long number; maps leave sorted.
 
 use super::long::LongNumber;
-use crate::json::{self, Decimal};
+use crate::json::{self, DecimalNumber};
 use cel::common::{
     types::{
         CelBool, CelDouble, CelDuration, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelTimestamp, CelUInt,
@@ -44,7 +44,7 @@ fn number_to_cel(number: &Number) -> Box<dyn Val> {
 
 /// `9007199254740993.0` is an int: a number that a type of CEL holds is never a long one, so that equal numbers are equal.
 fn long_number_to_cel(text: &str) -> Box<dyn Val> {
-    let decimal = Decimal::of(text).expect("what was let in is a number");
+    let decimal = DecimalNumber::of(text).expect("what was let in is a number");
     match decimal.as_whole().map(|whole| (i64::try_from(whole), u64::try_from(whole))) {
         Some((Ok(int), _)) => Box::new(CelInt::from(int)),
         Some((Err(_), Ok(uint))) => Box::new(CelUInt::from(uint)),

@@ -11,7 +11,7 @@ use std::fmt;
 
 /// What operators tell values apart by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     Truth,
     Number,
     Text,
@@ -23,48 +23,53 @@ pub(crate) enum Kind {
     Span,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ValueKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kind::Truth => "a boolean",
-            Kind::Number => "a number",
-            Kind::Text => "a text",
-            Kind::Bytes => "bytes",
-            Kind::List => "a list",
-            Kind::Map => "a map",
-            Kind::Null => "null",
-            Kind::Time => "a time",
-            Kind::Span => "a duration",
+            ValueKind::Truth => "a boolean",
+            ValueKind::Number => "a number",
+            ValueKind::Text => "a text",
+            ValueKind::Bytes => "bytes",
+            ValueKind::List => "a list",
+            ValueKind::Map => "a map",
+            ValueKind::Null => "null",
+            ValueKind::Time => "a time",
+            ValueKind::Span => "a duration",
         })
     }
 }
 
 /// An operator that takes no values of these kinds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mismatch {
+pub(crate) struct OperatorMismatch {
     /// As it is written.
     pub(crate) operator: &'static str,
     /// What it is given.
-    pub(crate) kinds: Vec<Kind>,
+    pub(crate) kinds: Vec<ValueKind>,
 }
 
 /// What a path is, if that is known.
-pub(super) type Paths<'r> = &'r dyn Fn(&[String]) -> Option<Vec<Kind>>;
+pub(super) type PathKindLookup<'r> = &'r dyn Fn(&[String]) -> Option<Vec<ValueKind>>;
 
 /// The kinds of the value of `tree`; `None`: it may be anything.
-pub(super) fn of(tree: &IdedExpr, read: Paths<'_>) -> Option<Vec<Kind>> {
+pub(super) fn of(tree: &IdedExpr, read: PathKindLookup<'_>) -> Option<Vec<ValueKind>> {
     kinds(tree, read, &mut Vec::new())
 }
 
 /// Every operator that can never have a value.
-pub(super) fn mismatches(tree: &IdedExpr, read: Paths<'_>) -> Vec<Mismatch> {
+pub(super) fn mismatches(tree: &IdedExpr, read: PathKindLookup<'_>) -> Vec<OperatorMismatch> {
     let mut found = Vec::new();
     look(tree, read, &mut Vec::new(), &mut found);
     found
 }
 
 /// `scoped`: variables of the macros around; what they are is not known.
-fn look<'e>(node: &'e IdedExpr, read: Paths<'_>, scoped: &mut Vec<&'e str>, found: &mut Vec<Mismatch>) {
+fn look<'e>(
+    node: &'e IdedExpr,
+    read: PathKindLookup<'_>,
+    scoped: &mut Vec<&'e str>,
+    found: &mut Vec<OperatorMismatch>,
+) {
     match &node.expr {
         Expr::Call(call) => {
             found.extend(mismatch(call, read, scoped));
@@ -105,7 +110,7 @@ fn written(node: &IdedExpr) -> Vec<&IdedExpr> {
     if gathers(node) { children(node).into_iter().flat_map(written).collect() } else { vec![node] }
 }
 
-fn kinds<'e>(node: &'e IdedExpr, read: Paths<'_>, scoped: &mut Vec<&'e str>) -> Option<Vec<Kind>> {
+fn kinds<'e>(node: &'e IdedExpr, read: PathKindLookup<'_>, scoped: &mut Vec<&'e str>) -> Option<Vec<ValueKind>> {
     if let Some(path) = reads::path_of(node) {
         let is_scoped = path.first().is_some_and(|root| root.starts_with('@') || scoped.contains(&root.as_str()));
         return if is_scoped { None } else { read(&path) };
@@ -113,32 +118,32 @@ fn kinds<'e>(node: &'e IdedExpr, read: Paths<'_>, scoped: &mut Vec<&'e str>) -> 
     match &node.expr {
         Expr::Literal(literal) => Some(vec![of_literal(literal)]),
         Expr::Call(call) => of_call(call, read, scoped),
-        Expr::Select(select) if select.test => Some(vec![Kind::Truth]),
-        Expr::List(_) => Some(vec![Kind::List]),
-        Expr::Map(_) => Some(vec![Kind::Map]),
+        Expr::Select(select) if select.test => Some(vec![ValueKind::Truth]),
+        Expr::List(_) => Some(vec![ValueKind::List]),
+        Expr::Map(_) => Some(vec![ValueKind::Map]),
         Expr::Comprehension(all) => match &all.accu_init.expr {
-            Expr::List(_) => Some(vec![Kind::List]),
-            Expr::Literal(_) => Some(vec![Kind::Truth]),
+            Expr::List(_) => Some(vec![ValueKind::List]),
+            Expr::Literal(_) => Some(vec![ValueKind::Truth]),
             _ => None,
         },
         Expr::Select(_) | Expr::Unspecified | Expr::Ident(_) | Expr::Struct(_) => None,
     }
 }
 
-fn of_literal(literal: &LiteralValue) -> Kind {
+fn of_literal(literal: &LiteralValue) -> ValueKind {
     match literal {
-        LiteralValue::Null => Kind::Null,
-        LiteralValue::Boolean(_) => Kind::Truth,
-        LiteralValue::String(_) => Kind::Text,
-        LiteralValue::Bytes(_) => Kind::Bytes,
-        LiteralValue::Double(_) | LiteralValue::Int(_) | LiteralValue::UInt(_) => Kind::Number,
+        LiteralValue::Null => ValueKind::Null,
+        LiteralValue::Boolean(_) => ValueKind::Truth,
+        LiteralValue::String(_) => ValueKind::Text,
+        LiteralValue::Bytes(_) => ValueKind::Bytes,
+        LiteralValue::Double(_) | LiteralValue::Int(_) | LiteralValue::UInt(_) => ValueKind::Number,
     }
 }
 
-fn of_call<'e>(call: &'e CallExpr, read: Paths<'_>, scoped: &mut Vec<&'e str>) -> Option<Vec<Kind>> {
+fn of_call<'e>(call: &'e CallExpr, read: PathKindLookup<'_>, scoped: &mut Vec<&'e str>) -> Option<Vec<ValueKind>> {
     let name = exact::written(&call.func_name);
     if is_question(name) {
-        return Some(vec![Kind::Truth]);
+        return Some(vec![ValueKind::Truth]);
     }
     match (name, call.args.as_slice()) {
         (operators::CONDITIONAL, [_, yes, no]) => {
@@ -149,13 +154,13 @@ fn of_call<'e>(call: &'e CallExpr, read: Paths<'_>, scoped: &mut Vec<&'e str>) -
         (METER, [inner]) => kinds(inner, read, scoped),
         (operators::ADD, [left, right]) => sum(&kinds(left, read, scoped), &kinds(right, read, scoped)),
         (operators::MULTIPLY | operators::DIVIDE | operators::MODULO | "size" | "int" | "uint", _) => {
-            Some(vec![Kind::Number])
+            Some(vec![ValueKind::Number])
         }
-        ("double", _) => Some(vec![Kind::Number]),
-        ("string", _) => Some(vec![Kind::Text]),
-        ("bytes", _) => Some(vec![Kind::Bytes]),
-        ("duration", _) => Some(vec![Kind::Span]),
-        ("timestamp", _) => Some(vec![Kind::Time]),
+        ("double", _) => Some(vec![ValueKind::Number]),
+        ("string", _) => Some(vec![ValueKind::Text]),
+        ("bytes", _) => Some(vec![ValueKind::Bytes]),
+        ("duration", _) => Some(vec![ValueKind::Span]),
+        ("timestamp", _) => Some(vec![ValueKind::Time]),
         _ => None,
     }
 }
@@ -182,57 +187,69 @@ fn is_question(name: &str) -> bool {
 }
 
 /// What a sum of two values can be: never a boolean, a map or null.
-fn sum(left: &Option<Vec<Kind>>, right: &Option<Vec<Kind>>) -> Option<Vec<Kind>> {
-    let of = |side: &Option<Vec<Kind>>, kind: Kind| side.as_ref().is_none_or(|kinds| kinds.contains(&kind));
-    let both = |one: Kind, other: Kind| of(left, one) && of(right, other);
-    let same =
-        [Kind::Number, Kind::Text, Kind::Bytes, Kind::List, Kind::Span].into_iter().filter(|kind| both(*kind, *kind));
-    let moved = both(Kind::Time, Kind::Span) || both(Kind::Span, Kind::Time);
-    Some(same.chain(moved.then_some(Kind::Time)).collect())
+fn sum(left: &Option<Vec<ValueKind>>, right: &Option<Vec<ValueKind>>) -> Option<Vec<ValueKind>> {
+    let of = |side: &Option<Vec<ValueKind>>, kind: ValueKind| side.as_ref().is_none_or(|kinds| kinds.contains(&kind));
+    let both = |one: ValueKind, other: ValueKind| of(left, one) && of(right, other);
+    let same = [ValueKind::Number, ValueKind::Text, ValueKind::Bytes, ValueKind::List, ValueKind::Span]
+        .into_iter()
+        .filter(|kind| both(*kind, *kind));
+    let moved = both(ValueKind::Time, ValueKind::Span) || both(ValueKind::Span, ValueKind::Time);
+    Some(same.chain(moved.then_some(ValueKind::Time)).collect())
 }
 
-fn mismatch<'e>(call: &'e CallExpr, read: Paths<'_>, scoped: &mut Vec<&'e str>) -> Option<Mismatch> {
+fn mismatch<'e>(call: &'e CallExpr, read: PathKindLookup<'_>, scoped: &mut Vec<&'e str>) -> Option<OperatorMismatch> {
     let (operator, takes) = taken(&call.func_name)?;
     match call.args.as_slice() {
         [one] => {
             let kinds = kinds(one, read, scoped)?;
             let fits = kinds.iter().any(|kind| takes(*kind, *kind));
-            (!fits).then_some(Mismatch { operator, kinds })
+            (!fits).then_some(OperatorMismatch { operator, kinds })
         }
         [condition, _, _] => {
             let kinds = kinds(condition, read, scoped)?;
-            (!kinds.contains(&Kind::Truth)).then_some(Mismatch { operator, kinds })
+            (!kinds.contains(&ValueKind::Truth)).then_some(OperatorMismatch { operator, kinds })
         }
         // Each of the two is looked at alone, too: a boolean fits no sum, whatever the other one is.
         [left, right] => {
             let (left, right) = (kinds(left, read, scoped), kinds(right, read, scoped));
             // Null has a finding of its own.
-            if [&left, &right].into_iter().flatten().any(|kinds| kinds.as_slice() == [Kind::Null]) {
+            if [&left, &right].into_iter().flatten().any(|kinds| kinds.as_slice() == [ValueKind::Null]) {
                 return None;
             }
             let any = || {
-                vec![Kind::Truth, Kind::Number, Kind::Text, Kind::Bytes, Kind::List, Kind::Map, Kind::Time, Kind::Span]
+                vec![
+                    ValueKind::Truth,
+                    ValueKind::Number,
+                    ValueKind::Text,
+                    ValueKind::Bytes,
+                    ValueKind::List,
+                    ValueKind::Map,
+                    ValueKind::Time,
+                    ValueKind::Span,
+                ]
             };
             let (lefts, rights) = (left.clone().unwrap_or_else(any), right.clone().unwrap_or_else(any));
             let fits = lefts.iter().any(|left| rights.iter().any(|right| takes(*left, *right)));
             let kinds = left.into_iter().chain(right).flatten().collect();
-            (!fits).then_some(Mismatch { operator, kinds })
+            (!fits).then_some(OperatorMismatch { operator, kinds })
         }
         _ => None,
     }
 }
 
 /// Whether an operator takes two values of these kinds.
-type Takes = fn(Kind, Kind) -> bool;
+type OperandPredicate = fn(ValueKind, ValueKind) -> bool;
 
 /// How an operator is written, and whether it takes two values of these kinds.
-fn taken(name: &str) -> Option<(&'static str, Takes)> {
-    use Kind::{Bytes, List, Number, Span, Text, Time, Truth};
-    let truths: Takes = |left, right| left == Truth && right == Truth;
-    let numbers: Takes = |left, right| left == Number && right == Number;
-    let ordered: Takes = |left, right| left == right && matches!(left, Number | Text | Bytes | Time | Span | Truth);
-    let differs: Takes = |left, right| matches!((left, right), (Number, Number) | (Time, Time | Span) | (Span, Span));
-    let adds: Takes = |left, right| {
+fn taken(name: &str) -> Option<(&'static str, OperandPredicate)> {
+    use ValueKind::{Bytes, List, Number, Span, Text, Time, Truth};
+    let truths: OperandPredicate = |left, right| left == Truth && right == Truth;
+    let numbers: OperandPredicate = |left, right| left == Number && right == Number;
+    let ordered: OperandPredicate =
+        |left, right| left == right && matches!(left, Number | Text | Bytes | Time | Span | Truth);
+    let differs: OperandPredicate =
+        |left, right| matches!((left, right), (Number, Number) | (Time, Time | Span) | (Span, Span));
+    let adds: OperandPredicate = |left, right| {
         left == right && matches!(left, Number | Text | Bytes | List | Span)
             || matches!((left, right), (Time, Span) | (Span, Time))
     };

@@ -1,6 +1,6 @@
 //! Texts in the arguments of functions that no value of the event makes right: a duration, a time, a regular expression.
 
-use super::{Expression, Scope, compile::children, spelling};
+use super::{CelExpression, ExpressionScope, compile::children, spelling};
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 
 /// A text that its function does not take.
@@ -42,7 +42,7 @@ fn of_call(call: &CallExpr) -> Option<WrongLiteral> {
         ),
         _ => return None,
     };
-    let error = Expression::compile(&alone).ok()?.evaluate(&Scope::default()).err()?;
+    let error = CelExpression::compile(&alone).ok()?.evaluate(&ExpressionScope::default()).err()?;
     Some(WrongLiteral { text: text.to_owned(), message: error.message, help })
 }
 
@@ -69,7 +69,7 @@ mod tests {
             "[timestamp('2026-01-01')]",
             "timestamp(event.t) < timestamp('tomorrow')",
         ] {
-            let found = Expression::compile(source).expect(source).wrong_literals();
+            let found = CelExpression::compile(source).expect(source).wrong_literals();
             assert_eq!(found.len(), 1, "{source}");
             for word in ["Parsing", "Error {", "premature"] {
                 assert!(!found[0].message.contains(word), "{source}: {}", found[0].message);
@@ -82,7 +82,7 @@ mod tests {
             "timestamp('2026-01-01T00:00:00+01:00') < timestamp(event.t)",
             "event.duration('1d')",
         ] {
-            assert_eq!(Expression::compile(source).expect(source).wrong_literals(), [], "{source}");
+            assert_eq!(CelExpression::compile(source).expect(source).wrong_literals(), [], "{source}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Numbers that no type of CEL holds exactly. They pass through an expression as they are; to compute with one is an error that names it.
 
 use super::explain;
-use crate::json::Decimal;
+use crate::json::DecimalNumber;
 use cel::{
     ExecutionError,
     common::{
@@ -26,11 +26,11 @@ thread_local! {
 #[derive(Clone, Debug)]
 pub(super) struct LongNumber {
     text: Arc<str>,
-    decimal: Decimal,
+    decimal: DecimalNumber,
 }
 
 impl LongNumber {
-    pub(super) fn new(text: &str, decimal: Decimal) -> LongNumber {
+    pub(super) fn new(text: &str, decimal: DecimalNumber) -> LongNumber {
         LongNumber { text: text.into(), decimal }
     }
 
@@ -72,17 +72,17 @@ pub(super) fn to_string<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<
 }
 
 /// The decimal that a number of any type stands for; `None` of what is not a number or not finite.
-pub(super) fn decimal(value: &dyn Val) -> Option<Decimal> {
+pub(super) fn decimal(value: &dyn Val) -> Option<DecimalNumber> {
     if let Some(number) = value.downcast_ref::<LongNumber>() {
         return Some(number.decimal.clone());
     }
     if let Some(int) = value.downcast_ref::<CelInt>() {
-        return Decimal::of(&int.inner().to_string());
+        return DecimalNumber::of(&int.inner().to_string());
     }
     if let Some(uint) = value.downcast_ref::<CelUInt>() {
-        return Decimal::of(&uint.inner().to_string());
+        return DecimalNumber::of(&uint.inner().to_string());
     }
-    Decimal::of_double(*value.downcast_ref::<CelDouble>()?.inner())
+    DecimalNumber::of_double(*value.downcast_ref::<CelDouble>()?.inner())
 }
 
 impl Val for LongNumber {

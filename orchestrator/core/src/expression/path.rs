@@ -1,8 +1,8 @@
 //! Paths in which `${ }` may stand.
 
 use super::{
-    CompileError, EvaluateError, Expression, Scope,
-    template::{self, Piece},
+    CelExpression, CompileError, EvaluateError, ExpressionScope,
+    template::{self, TemplatePiece},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -12,7 +12,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// A path in which `${ }` may stand, each percent-encoded as one segment.
 #[derive(Clone, Debug)]
 pub struct PathTemplate {
-    pieces: Vec<Piece>,
+    pieces: Vec<TemplatePiece>,
 }
 
 impl PathTemplate {
@@ -23,8 +23,8 @@ impl PathTemplate {
     pub fn compile(text: &str) -> Result<PathTemplate, CompileError> {
         let pieces = template::pieces(text)?;
         let shape = pieces.iter().map(|piece| match piece {
-            Piece::Text(plain) => plain.as_str(),
-            Piece::Value(_) => "x",
+            TemplatePiece::Text(plain) => plain.as_str(),
+            TemplatePiece::Value(_) => "x",
         });
         let shape: String = shape.collect();
         match wrong_path(&shape) {
@@ -37,10 +37,10 @@ impl PathTemplate {
     ///
     /// # Errors
     /// If an expression has no value, or one that would change the path's shape: an empty one, `.` or `..`.
-    pub fn render(&self, scope: &Scope<'_>) -> Result<String, EvaluateError> {
+    pub fn render(&self, scope: &ExpressionScope<'_>) -> Result<String, EvaluateError> {
         let pieces = self.pieces.iter().map(|piece| match piece {
-            Piece::Text(plain) => Ok(plain.clone()),
-            Piece::Value(expression) => encoded(expression, scope),
+            TemplatePiece::Text(plain) => Ok(plain.clone()),
+            TemplatePiece::Value(expression) => encoded(expression, scope),
         });
         let path = pieces.collect::<Result<String, _>>()?;
         match path.split('/').find(|segment| is_no_name(segment)) {
@@ -53,12 +53,12 @@ impl PathTemplate {
 
     /// Every expression in it, in order.
     #[must_use]
-    pub fn expressions(&self) -> Vec<&Expression> {
+    pub fn expressions(&self) -> Vec<&CelExpression> {
         template::values(&self.pieces)
     }
 }
 
-fn encoded(expression: &Expression, scope: &Scope<'_>) -> Result<String, EvaluateError> {
+fn encoded(expression: &CelExpression, scope: &ExpressionScope<'_>) -> Result<String, EvaluateError> {
     let text = template::scalar_text(expression, scope)?;
     if text.is_empty() {
         return Err(EvaluateError::new(expression.source(), "is empty; a path needs a name there"));

@@ -5,18 +5,18 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, L
 
 /// One read of a name: `event.items`, `steps.charge.chargeId`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Read {
+pub struct NameRead {
     /// Root first, up to what cannot be known (an index that is computed).
     pub path: Vec<String>,
     /// What holds wherever this read is evaluated.
-    pub known: Vec<Fact>,
+    pub known: Vec<PathFact>,
     /// Inside of `has(…)`, of which this is the whole argument.
     pub asks_presence: bool,
 }
 
 /// What a condition has established.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact {
+pub enum PathFact {
     /// `has(path)`
     Present(Vec<String>),
     /// `path != null`
@@ -32,8 +32,8 @@ pub struct FunctionCall {
     pub on_value: bool,
 }
 
-pub(super) fn reads(tree: &IdedExpr) -> Vec<Read> {
-    let mut walk = Walk::default();
+pub(super) fn reads(tree: &IdedExpr) -> Vec<NameRead> {
+    let mut walk = ReadCollector::default();
     walk.node(tree, &[]);
     walk.reads
 }
@@ -53,14 +53,14 @@ pub(super) fn calls(tree: &IdedExpr) -> Vec<FunctionCall> {
 }
 
 #[derive(Default)]
-struct Walk {
-    reads: Vec<Read>,
+struct ReadCollector {
+    reads: Vec<NameRead>,
     /// Variables of the macros around.
     scoped: Vec<String>,
 }
 
-impl Walk {
-    fn node(&mut self, node: &IdedExpr, known: &[Fact]) {
+impl ReadCollector {
+    fn node(&mut self, node: &IdedExpr, known: &[PathFact]) {
         if let Some(path) = path_of(node) {
             return self.read(path, known, false);
         }
@@ -75,21 +75,21 @@ impl Walk {
         }
     }
 
-    fn read(&mut self, path: Vec<String>, known: &[Fact], asks_presence: bool) {
+    fn read(&mut self, path: Vec<String>, known: &[PathFact], asks_presence: bool) {
         let scoped = path.first().is_some_and(|root| root.starts_with('@') || self.scoped.contains(root));
         if !scoped {
-            self.reads.push(Read { path, known: known.to_vec(), asks_presence });
+            self.reads.push(NameRead { path, known: known.to_vec(), asks_presence });
         }
     }
 
-    fn select(&mut self, node: &IdedExpr, operand: &IdedExpr, known: &[Fact]) {
+    fn select(&mut self, node: &IdedExpr, operand: &IdedExpr, known: &[PathFact]) {
         match presence_path(node) {
             Some(path) => self.read(path, known, true),
             None => self.node(operand, known),
         }
     }
 
-    fn entry(&mut self, entry: &EntryExpr, known: &[Fact]) {
+    fn entry(&mut self, entry: &EntryExpr, known: &[PathFact]) {
         match entry {
             EntryExpr::StructField(field) => self.node(&field.value, known),
             EntryExpr::MapEntry(entry) => {
@@ -99,7 +99,7 @@ impl Walk {
         }
     }
 
-    fn call(&mut self, call: &CallExpr, known: &[Fact]) {
+    fn call(&mut self, call: &CallExpr, known: &[PathFact]) {
         match (call.func_name.as_str(), call.args.as_slice()) {
             (operators::CONDITIONAL, [condition, yes, no]) => {
                 self.node(condition, known);
@@ -122,7 +122,7 @@ impl Walk {
         }
     }
 
-    fn comprehension(&mut self, all: &ComprehensionExpr, known: &[Fact]) {
+    fn comprehension(&mut self, all: &ComprehensionExpr, known: &[PathFact]) {
         self.node(&all.iter_range, known);
         self.node(&all.accu_init, known);
         let outside = self.scoped.len();
@@ -142,14 +142,14 @@ fn is_header(name: &IdedExpr, of: &IdedExpr) -> bool {
     )
 }
 
-pub(super) fn with(known: &[Fact], more: Vec<Fact>) -> Vec<Fact> {
+pub(super) fn with(known: &[PathFact], more: Vec<PathFact>) -> Vec<PathFact> {
     known.iter().cloned().chain(more).collect()
 }
 
 /// What holds once `condition` came out as `truth`.
-pub(super) fn facts(condition: &IdedExpr, truth: bool) -> Vec<Fact> {
+pub(super) fn facts(condition: &IdedExpr, truth: bool) -> Vec<PathFact> {
     if let Some(path) = presence_path(condition) {
-        return if truth { vec![Fact::Present(path)] } else { Vec::new() };
+        return if truth { vec![PathFact::Present(path)] } else { Vec::new() };
     }
     let Expr::Call(call) = &condition.expr else { return Vec::new() };
     match (exact::written(&call.func_name), call.args.as_slice(), truth) {
@@ -160,10 +160,10 @@ pub(super) fn facts(condition: &IdedExpr, truth: bool) -> Vec<Fact> {
         (operators::NOT_EQUALS, [left, right], true) | (operators::EQUALS, [left, right], false) => {
             not_null(left, right).into_iter().collect()
         }
-        (operators::IN, [name, of], true) => within(name, of).map(Fact::Present).into_iter().collect(),
+        (operators::IN, [name, of], true) => within(name, of).map(PathFact::Present).into_iter().collect(),
         (operators::EQUALS, [left, right], true) => equal(left, right).into_iter().collect(),
         (name, [left, right], true) if ORDERED.contains(&name) => {
-            [left, right].into_iter().filter_map(path_of).map(Fact::NotNull).collect()
+            [left, right].into_iter().filter_map(path_of).map(PathFact::NotNull).collect()
         }
         _ => Vec::new(),
     }
@@ -178,9 +178,9 @@ pub(super) fn within(name: &IdedExpr, of: &IdedExpr) -> Option<Vec<String>> {
 }
 
 /// Whether `condition` has to come out as `truth` where `known` holds.
-pub(super) fn is_settled(condition: &IdedExpr, truth: bool, known: &[Fact]) -> bool {
+pub(super) fn is_settled(condition: &IdedExpr, truth: bool, known: &[PathFact]) -> bool {
     let Expr::Call(call) = &condition.expr else {
-        return truth && presence_path(condition).is_some_and(|path| known.contains(&Fact::Present(path)));
+        return truth && presence_path(condition).is_some_and(|path| known.contains(&PathFact::Present(path)));
     };
     match (call.func_name.as_str(), call.args.as_slice(), truth) {
         (operators::LOGICAL_NOT, [inner], _) => is_settled(inner, !truth, known),
@@ -202,20 +202,20 @@ pub(super) fn is_settled(condition: &IdedExpr, truth: bool, known: &[Fact]) -> b
 const ORDERED: [&str; 4] = [operators::LESS, operators::LESS_EQUALS, operators::GREATER, operators::GREATER_EQUALS];
 
 /// What equals a literal is not null.
-fn equal(left: &IdedExpr, right: &IdedExpr) -> Option<Fact> {
+fn equal(left: &IdedExpr, right: &IdedExpr) -> Option<PathFact> {
     let is_value = |node: &IdedExpr| matches!(&node.expr, Expr::Literal(literal) if *literal != LiteralValue::Null);
     match (is_value(left), is_value(right)) {
-        (false, true) => path_of(left).map(Fact::NotNull),
-        (true, false) => path_of(right).map(Fact::NotNull),
+        (false, true) => path_of(left).map(PathFact::NotNull),
+        (true, false) => path_of(right).map(PathFact::NotNull),
         (true, true) | (false, false) => None,
     }
 }
 
-fn not_null(left: &IdedExpr, right: &IdedExpr) -> Option<Fact> {
+fn not_null(left: &IdedExpr, right: &IdedExpr) -> Option<PathFact> {
     let is_null = |node: &IdedExpr| matches!(node.expr, Expr::Literal(LiteralValue::Null));
     match (is_null(left), is_null(right)) {
-        (false, true) => path_of(left).map(Fact::NotNull),
-        (true, false) => path_of(right).map(Fact::NotNull),
+        (false, true) => path_of(left).map(PathFact::NotNull),
+        (true, false) => path_of(right).map(PathFact::NotNull),
         (true, true) | (false, false) => None,
     }
 }

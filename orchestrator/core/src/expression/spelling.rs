@@ -66,16 +66,16 @@ pub(super) fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expression::Expression;
+    use crate::expression::CelExpression;
 
     #[test]
     fn a_path_and_its_question_are_expressions_whatever_the_names() {
         for name in ["tenant", "x-tenant", "a b", "in", "null", "ü", "0", "it's", "back\\slash", "has", "a.b"] {
             let path = ["record", "headers", name].map(str::to_owned);
-            let read = Expression::compile(&spelled(&path)).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let read = CelExpression::compile(&spelled(&path)).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(read.path().as_deref(), Some(&path[..]));
-            let asked = Expression::compile(&question(&path)).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert_eq!(asked.facts(), [crate::expression::Fact::Present(path.to_vec())], "{name}");
+            let asked = CelExpression::compile(&question(&path)).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(asked.facts(), [crate::expression::PathFact::Present(path.to_vec())], "{name}");
         }
     }
 }

@@ -120,7 +120,7 @@ fn offset_of(source: &str, (line, column): (isize, isize)) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::expression::Expression;
+    use crate::expression::CelExpression;
 
     #[test]
     fn what_others_write_is_told_as_it_is_written_here() {
@@ -150,11 +150,11 @@ mod tests {
             ("25000000000000000001", "9223372036854775807"),
             ("18446744073709551616u", "18446744073709551615"),
         ] {
-            let error = Expression::compile(source).expect_err(source);
+            let error = CelExpression::compile(source).expect_err(source);
             let help = error.help.unwrap_or_default();
             assert!(help.contains(words), "{source}: {}: {help}", error.message);
         }
-        let long = Expression::compile("event.a + 25000000000000000001").expect_err("too long");
+        let long = CelExpression::compile("event.a + 25000000000000000001").expect_err("too long");
         assert_eq!(
             (long.message.as_str(), long.offset, long.length),
             ("`25000000000000000001` does not fit the 64 bits of an integer", 10, 20)

@@ -1,45 +1,45 @@
 //! Values in which `${ }` may stand.
 
-use super::{CompileError, EvaluateError, Expression, Scope, json, scan};
+use super::{CelExpression, CompileError, EvaluateError, ExpressionScope, json, scan};
 use serde_json::{Map, Value};
 
 /// A YAML value in which `${ }` may stand, compiled. A scalar that is one `${ }` keeps its type; text around it takes strings,
 /// numbers and booleans.
 #[derive(Clone, Debug)]
-pub enum Template {
+pub enum ValueTemplate {
     /// No `${ }` in it.
     Literal(Value),
     /// One `${ }` and nothing else.
-    Whole(Expression),
+    Whole(CelExpression),
     /// Text around `${ }`.
-    Text(Vec<Piece>),
+    Text(Vec<TemplatePiece>),
     /// A list.
-    List(Vec<Template>),
+    List(Vec<ValueTemplate>),
     /// A map; keys are taken as they are.
-    Map(Vec<(String, Template)>),
+    Map(Vec<(String, ValueTemplate)>),
 }
 
 /// A part of a text.
 #[derive(Clone, Debug)]
-pub enum Piece {
+pub enum TemplatePiece {
     /// As it is.
     Text(String),
     /// `${ }`
-    Value(Expression),
+    Value(CelExpression),
 }
 
-impl Template {
+impl ValueTemplate {
     /// Compiles one scalar. `$${` is a literal `${`.
     ///
     /// # Errors
     /// If a `${` never ends or what is in it does not compile; the offset counts in `text`.
-    pub fn text(text: &str) -> Result<Template, CompileError> {
+    pub fn text(text: &str) -> Result<ValueTemplate, CompileError> {
         let pieces = pieces(text)?;
         Ok(match pieces.as_slice() {
-            [] => Template::Literal(Value::from("")),
-            [Piece::Text(text)] => Template::Literal(Value::from(text.as_str())),
-            [Piece::Value(expression)] => Template::Whole(expression.clone()),
-            _ => Template::Text(pieces),
+            [] => ValueTemplate::Literal(Value::from("")),
+            [TemplatePiece::Text(text)] => ValueTemplate::Literal(Value::from(text.as_str())),
+            [TemplatePiece::Value(expression)] => ValueTemplate::Whole(expression.clone()),
+            _ => ValueTemplate::Text(pieces),
         })
     }
 
@@ -47,13 +47,13 @@ impl Template {
     ///
     /// # Errors
     /// If one of its expressions has no value, or a text cannot take it.
-    pub fn render(&self, scope: &Scope<'_>) -> Result<Value, EvaluateError> {
+    pub fn render(&self, scope: &ExpressionScope<'_>) -> Result<Value, EvaluateError> {
         match self {
-            Template::Literal(value) => Ok(value.clone()),
-            Template::Whole(expression) => expression.evaluate(scope),
-            Template::Text(pieces) => render_text(pieces, scope).map(Value::String),
-            Template::List(items) => items.iter().map(|item| item.render(scope)).collect(),
-            Template::Map(entries) => {
+            ValueTemplate::Literal(value) => Ok(value.clone()),
+            ValueTemplate::Whole(expression) => expression.evaluate(scope),
+            ValueTemplate::Text(pieces) => render_text(pieces, scope).map(Value::String),
+            ValueTemplate::List(items) => items.iter().map(|item| item.render(scope)).collect(),
+            ValueTemplate::Map(entries) => {
                 let values = entries.iter().map(|(key, value)| Ok((key.clone(), value.render(scope)?)));
                 values.collect::<Result<Map<_, _>, _>>().map(Value::Object)
             }
@@ -62,27 +62,27 @@ impl Template {
 
     /// Every expression in it, in order.
     #[must_use]
-    pub fn expressions(&self) -> Vec<&Expression> {
+    pub fn expressions(&self) -> Vec<&CelExpression> {
         match self {
-            Template::Literal(_) => Vec::new(),
-            Template::Whole(expression) => vec![expression],
-            Template::Text(pieces) => values(pieces),
-            Template::List(items) => items.iter().flat_map(Template::expressions).collect(),
-            Template::Map(entries) => entries.iter().flat_map(|(_, value)| value.expressions()).collect(),
+            ValueTemplate::Literal(_) => Vec::new(),
+            ValueTemplate::Whole(expression) => vec![expression],
+            ValueTemplate::Text(pieces) => values(pieces),
+            ValueTemplate::List(items) => items.iter().flat_map(ValueTemplate::expressions).collect(),
+            ValueTemplate::Map(entries) => entries.iter().flat_map(|(_, value)| value.expressions()).collect(),
         }
     }
 }
 
-pub(super) fn values(pieces: &[Piece]) -> Vec<&Expression> {
+pub(super) fn values(pieces: &[TemplatePiece]) -> Vec<&CelExpression> {
     let value = |piece| match piece {
-        &Piece::Text(_) => None,
-        Piece::Value(expression) => Some(expression),
+        &TemplatePiece::Text(_) => None,
+        TemplatePiece::Value(expression) => Some(expression),
     };
     pieces.iter().filter_map(value).collect()
 }
 
 /// Splits at `${ }`. `${` ends at the matching `}` outside CEL strings and braces.
-pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, CompileError> {
+pub(super) fn pieces(text: &str) -> Result<Vec<TemplatePiece>, CompileError> {
     let mut pieces = Vec::new();
     let mut plain = String::new();
     let mut at = 0;
@@ -96,7 +96,7 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, CompileError> {
         plain.push_str(&text[at..found]);
         let source = enclosed(text, found)?;
         push_text(&mut pieces, &mut plain);
-        pieces.push(Piece::Value(compile_at(source, found + 2)?));
+        pieces.push(TemplatePiece::Value(compile_at(source, found + 2)?));
         at = found + 2 + source.len() + 1;
     }
     plain.push_str(&text[at..]);
@@ -104,9 +104,9 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, CompileError> {
     Ok(pieces)
 }
 
-fn push_text(pieces: &mut Vec<Piece>, plain: &mut String) {
+fn push_text(pieces: &mut Vec<TemplatePiece>, plain: &mut String) {
     if !plain.is_empty() {
-        pieces.push(Piece::Text(std::mem::take(plain)));
+        pieces.push(TemplatePiece::Text(std::mem::take(plain)));
     }
 }
 
@@ -135,25 +135,25 @@ pub(crate) fn closed_at(text: &str) -> Option<usize> {
     enclosed(text, 0).ok().map(|inside| inside.len() + 3)
 }
 
-fn compile_at(source: &str, offset: usize) -> Result<Expression, CompileError> {
+fn compile_at(source: &str, offset: usize) -> Result<CelExpression, CompileError> {
     let trimmed = source.trim_start();
     let skipped = source.len() - trimmed.len();
-    Expression::compile(trimmed.trim_end())
+    CelExpression::compile(trimmed.trim_end())
         .map_err(|error| CompileError { offset: error.offset + offset + skipped, ..error })
 }
 
-fn render_text(pieces: &[Piece], scope: &Scope<'_>) -> Result<String, EvaluateError> {
+fn render_text(pieces: &[TemplatePiece], scope: &ExpressionScope<'_>) -> Result<String, EvaluateError> {
     let mut text = String::new();
     for piece in pieces {
         match piece {
-            Piece::Text(plain) => text.push_str(plain),
-            Piece::Value(expression) => text.push_str(&scalar_text(expression, scope)?),
+            TemplatePiece::Text(plain) => text.push_str(plain),
+            TemplatePiece::Value(expression) => text.push_str(&scalar_text(expression, scope)?),
         }
     }
     Ok(text)
 }
 
-pub(super) fn scalar_text(expression: &Expression, scope: &Scope<'_>) -> Result<String, EvaluateError> {
+pub(super) fn scalar_text(expression: &CelExpression, scope: &ExpressionScope<'_>) -> Result<String, EvaluateError> {
     match expression.evaluate(scope)? {
         Value::String(text) => Ok(text),
         Value::Number(number) => Ok(number.to_string()),

@@ -14,9 +14,13 @@ fn event() -> Value {
 fn value(source: &str) -> Result<Value, String> {
     let event = event();
     let steps = json!({"reserve": {"reservationId": "r1"}});
-    let scope =
-        Scope { event: Some(&event), steps: steps.as_object(), do_id: Some("x:reserve:do"), ..Scope::default() };
-    let expression = Expression::compile(source).map_err(|error| error.to_string())?;
+    let scope = ExpressionScope {
+        event: Some(&event),
+        steps: steps.as_object(),
+        do_id: Some("x:reserve:do"),
+        ..ExpressionScope::default()
+    };
+    let expression = CelExpression::compile(source).map_err(|error| error.to_string())?;
     expression.evaluate(&scope).map_err(|error| error.message)
 }
 
@@ -92,31 +96,31 @@ fn errors_say_what_to_write() {
 
 #[test]
 fn a_condition_has_to_be_a_boolean() {
-    let expression = Expression::compile("1 + 1").expect("compiles");
-    let error = expression.evaluate_bool(&Scope::default()).expect_err("a number");
+    let expression = CelExpression::compile("1 + 1").expect("compiles");
+    let error = expression.evaluate_bool(&ExpressionScope::default()).expect_err("a number");
     assert_eq!(error.to_string(), "`1 + 1`: is a number, a condition has to be true or false");
 }
 
 #[test]
 fn text_around_a_value_takes_scalars() {
     let event = event();
-    let scope = Scope { event: Some(&event), ..Scope::default() };
-    let render = |text: &str| Template::text(text).expect(text).render(&scope).map_err(|error| error.message);
+    let scope = ExpressionScope { event: Some(&event), ..ExpressionScope::default() };
+    let render = |text: &str| ValueTemplate::text(text).expect(text).render(&scope).map_err(|error| error.message);
     assert_eq!(render("order ${ event.orderId }: ${event.amountCents}"), Ok(json!("order 4711: 4200")));
     assert_eq!(render("${ event.amountCents }"), Ok(json!(4200)));
     assert_eq!(render("${ {\"a\": \"}\"} }"), Ok(json!({"a": "}"})));
     assert_eq!(render("costs $${x}"), Ok(json!("costs ${x}")));
     assert_eq!(render("$5 ${ event.digital }"), Ok(json!("$5 false")));
     assert_eq!(render("x ${ event.note }"), Err("is null; text takes strings, numbers and booleans".into()));
-    assert!(Template::text("${ event.orderId").is_err());
-    assert_eq!(Template::text("ab ${ 1 + }").expect_err("incomplete").offset, 9);
+    assert!(ValueTemplate::text("${ event.orderId").is_err());
+    assert_eq!(ValueTemplate::text("ab ${ 1 + }").expect_err("incomplete").offset, 9);
 }
 
 #[test]
 fn a_value_in_a_path_stays_one_segment() {
     let render = |id: &str| {
         let event = json!({"id": id});
-        let scope = Scope { event: Some(&event), ..Scope::default() };
+        let scope = ExpressionScope { event: Some(&event), ..ExpressionScope::default() };
         PathTemplate::compile("orders/${ event.id }/lines").expect("a path").render(&scope).ok()
     };
     assert_eq!(render("a/b ?ü").as_deref(), Some("orders/a%2Fb%20%3F%C3%BC/lines"));
@@ -129,9 +133,10 @@ fn a_value_in_a_path_stays_one_segment() {
 
 #[test]
 fn reads_know_what_guards_them() {
-    let reads = Expression::compile("has(steps.a) && steps.a.x > 1 || event.l.exists(event2, event2.y == steps.b.z)")
-        .expect("compiles")
-        .reads();
+    let reads =
+        CelExpression::compile("has(steps.a) && steps.a.x > 1 || event.l.exists(event2, event2.y == steps.b.z)")
+            .expect("compiles")
+            .reads();
     let paths: Vec<_> = reads.iter().map(|read| (read.path.join("."), read.asks_presence, read.known.len())).collect();
     assert_eq!(
         paths,
@@ -142,13 +147,13 @@ fn reads_know_what_guards_them() {
             ("steps.b.z".to_owned(), false, 0),
         ]
     );
-    let guarded = Expression::compile("result == null ? '' : result.id").expect("compiles").reads();
-    assert_eq!(guarded[1].known, [Fact::NotNull(vec!["result".into()])]);
+    let guarded = CelExpression::compile("result == null ? '' : result.id").expect("compiles").reads();
+    assert_eq!(guarded[1].known, [PathFact::NotNull(vec!["result".into()])]);
 }
 
 #[test]
 fn what_is_too_large_is_refused_before_it_is_parsed() {
-    let refused = |source: String| Expression::compile(&source).expect_err("too large").message;
+    let refused = |source: String| CelExpression::compile(&source).expect_err("too large").message;
     assert!(refused("1".repeat(4097)).contains("4097 bytes"));
     assert!(refused("(".repeat(4000)).contains("brackets"));
     assert!(refused(format!("{}1{}", "[".repeat(33), "]".repeat(33))).contains("brackets"));
@@ -196,7 +201,7 @@ fn no_source_overflows_the_parser() {
         for hostile in
             ["(", "[", "{", "!", "-", "a?", "a.", "f(", "[{(", "?:", "a[", "1+", "\"", "a&&", "has(", "!-", "a.b("]
         {
-            assert!(Expression::compile(&hostile.repeat(4096 / hostile.len())).is_err(), "{hostile}");
+            assert!(CelExpression::compile(&hostile.repeat(4096 / hostile.len())).is_err(), "{hostile}");
         }
     });
 }
@@ -204,9 +209,9 @@ fn no_source_overflows_the_parser() {
 #[test]
 fn iterations_are_counted() {
     let event = json!({"many": vec![0; 400]});
-    let scope = Scope { event: Some(&event), ..Scope::default() };
+    let scope = ExpressionScope { event: Some(&event), ..ExpressionScope::default() };
     let evaluate =
-        |source: &str| Expression::compile(source).expect(source).evaluate(&scope).map_err(|error| error.message);
+        |source: &str| CelExpression::compile(source).expect(source).evaluate(&scope).map_err(|error| error.message);
     assert!(evaluate("event.many.map(x, event.many.exists(y, y == 1)).size() == 400").is_err());
     assert_eq!(evaluate("event.many.map(x, x + 1).size()"), Ok(json!(400)));
     let complaint = evaluate("event.many.map(x, event.many.map(y, y))").expect_err("160,000 elements");

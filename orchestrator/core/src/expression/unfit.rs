@@ -6,14 +6,14 @@ mod values;
 use super::{
     evaluate::METER,
     exact,
-    reads::{self, Fact},
+    reads::{self, PathFact},
 };
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, operators};
-use values::{Step, Values};
+use values::{AccessStep, ValueAnalysis};
 
 /// What a value can be that not every place takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unfit {
+pub(crate) enum UnfitKind {
     Null,
     /// The empty text.
     Empty,
@@ -23,47 +23,51 @@ pub(crate) enum Unfit {
 
 /// A value that can be unfit, and what makes it so.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Doubt {
-    pub(crate) unfit: Unfit,
+pub(crate) struct UnfitRisk {
+    pub(crate) unfit: UnfitKind,
     /// What is read; `None`: it is written there.
     pub(crate) path: Option<Vec<String>>,
 }
 
 /// Everything that is in doubt about an expression.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Doubts {
+pub(crate) struct UnfitReport {
     /// What its value can be.
-    pub(crate) value: Vec<Doubt>,
+    pub(crate) value: Vec<UnfitRisk>,
     /// Null where an operator or a function takes none: the evaluation ends there.
-    pub(crate) operands: Vec<Doubt>,
+    pub(crate) operands: Vec<UnfitRisk>,
 }
 
 /// `known` holds wherever `tree` is evaluated; `read` says what a path can be.
-pub(super) fn doubts(tree: &IdedExpr, known: &[Fact], read: &dyn Fn(&[String]) -> Option<Unfit>) -> Doubts {
-    let mut walk = Operands { values: Values::new(read), found: Vec::new() };
+pub(super) fn doubts(
+    tree: &IdedExpr,
+    known: &[PathFact],
+    read: &dyn Fn(&[String]) -> Option<UnfitKind>,
+) -> UnfitReport {
+    let mut walk = NullOperandFinder { values: ValueAnalysis::new(read), found: Vec::new() };
     walk.visit(tree, known);
-    Doubts { value: walk.values.of(tree, &[], known), operands: walk.found }
+    UnfitReport { value: walk.values.of(tree, &[], known), operands: walk.found }
 }
 
 /// What can be at `path` of the value of `tree`.
 pub(super) fn doubts_at(
     tree: &IdedExpr,
     path: &[String],
-    known: &[Fact],
-    read: &dyn Fn(&[String]) -> Option<Unfit>,
-) -> Vec<Doubt> {
-    let path: Vec<Step<'_>> = path.iter().map(|name| Step::of_name(name)).collect();
-    Values::new(read).of(tree, &path, known)
+    known: &[PathFact],
+    read: &dyn Fn(&[String]) -> Option<UnfitKind>,
+) -> Vec<UnfitRisk> {
+    let path: Vec<AccessStep<'_>> = path.iter().map(|name| AccessStep::of_name(name)).collect();
+    ValueAnalysis::new(read).of(tree, &path, known)
 }
 
 /// Looks for null where an operator or a function takes none, in every part of an expression once.
-struct Operands<'e> {
-    values: Values<'e>,
-    found: Vec<Doubt>,
+struct NullOperandFinder<'e> {
+    values: ValueAnalysis<'e>,
+    found: Vec<UnfitRisk>,
 }
 
-impl<'e> Operands<'e> {
-    fn visit(&mut self, node: &'e IdedExpr, known: &[Fact]) {
+impl<'e> NullOperandFinder<'e> {
+    fn visit(&mut self, node: &'e IdedExpr, known: &[PathFact]) {
         // What is read of a macro's variable is looked at step by step, everything else where paths are judged.
         let is_of_all =
             reads::path_of(node).is_some_and(|path| path.first().is_some_and(|root| !self.values.is_variable(root)));
@@ -82,13 +86,13 @@ impl<'e> Operands<'e> {
     }
 
     /// What takes no null.
-    fn operand(&mut self, node: &'e IdedExpr, known: &[Fact]) {
+    fn operand(&mut self, node: &'e IdedExpr, known: &[PathFact]) {
         self.visit(node, known);
-        let nulls = self.values.of(node, &[], known).into_iter().filter(|doubt| doubt.unfit == Unfit::Null);
+        let nulls = self.values.of(node, &[], known).into_iter().filter(|doubt| doubt.unfit == UnfitKind::Null);
         self.found.extend(nulls);
     }
 
-    fn entry(&mut self, entry: &'e EntryExpr, known: &[Fact]) {
+    fn entry(&mut self, entry: &'e EntryExpr, known: &[PathFact]) {
         match entry {
             EntryExpr::StructField(field) => self.visit(&field.value, known),
             EntryExpr::MapEntry(entry) => {
@@ -98,7 +102,7 @@ impl<'e> Operands<'e> {
         }
     }
 
-    fn call(&mut self, call: &'e CallExpr, known: &[Fact]) {
+    fn call(&mut self, call: &'e CallExpr, known: &[PathFact]) {
         match (exact::written(&call.func_name), call.args.as_slice()) {
             (operators::CONDITIONAL, [condition, yes, no]) => {
                 self.operand(condition, known);
@@ -122,7 +126,7 @@ impl<'e> Operands<'e> {
         }
     }
 
-    fn comprehension(&mut self, all: &'e ComprehensionExpr, known: &[Fact]) {
+    fn comprehension(&mut self, all: &'e ComprehensionExpr, known: &[PathFact]) {
         self.operand(&all.iter_range, known);
         self.visit(&all.accu_init, known);
         let known = self.values.enter(all, known);

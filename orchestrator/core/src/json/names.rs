@@ -20,14 +20,14 @@ pub(super) fn count(value: &Value) -> usize {
 pub(super) fn repeated(text: &[u8]) -> String {
     let mut found = None;
     // It was parsed before.
-    drop(Search(&mut found).deserialize(&mut serde_json::Deserializer::from_slice(text)));
+    drop(DuplicateKeyVisitor(&mut found).deserialize(&mut serde_json::Deserializer::from_slice(text)));
     found.unwrap_or_default().chars().take(SHOWN).collect()
 }
 
 /// Visits everything and keeps what it finds first.
-struct Search<'f>(&'f mut Option<String>);
+struct DuplicateKeyVisitor<'f>(&'f mut Option<String>);
 
-impl<'de> DeserializeSeed<'de> for Search<'_> {
+impl<'de> DeserializeSeed<'de> for DuplicateKeyVisitor<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -35,7 +35,7 @@ impl<'de> DeserializeSeed<'de> for Search<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Search<'_> {
+impl<'de> Visitor<'de> for DuplicateKeyVisitor<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,7 +67,7 @@ impl<'de> Visitor<'de> for Search<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Search(self.0))?.is_some() {}
+        while items.next_element_seed(DuplicateKeyVisitor(self.0))?.is_some() {}
         Ok(())
     }
 
@@ -78,7 +78,7 @@ impl<'de> Visitor<'de> for Search<'_> {
                 self.0.get_or_insert_with(|| name.clone());
             }
             names.insert(name);
-            members.next_value_seed(Search(self.0))?;
+            members.next_value_seed(DuplicateKeyVisitor(self.0))?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Numbers as JSON writes them: decimal digits, kept, compared and judged as such.
 
-use super::Unfit;
+use super::JsonError;
 use serde_json::Number;
 use std::{cmp::Ordering, str::FromStr};
 
@@ -20,16 +20,16 @@ pub fn integer_text(number: &Number) -> Option<&str> {
     is_integer.then_some(text)
 }
 
-pub(super) fn check(number: &Number) -> Result<(), Unfit> {
+pub(super) fn check(number: &Number) -> Result<(), JsonError> {
     let text = number.as_str();
     if text.len() > MAX_NUMBER_CHARS {
-        return Err(Unfit::Number { beginning: text.chars().take(BEGINNING_CHARS).collect(), chars: text.len() });
+        return Err(JsonError::Number { beginning: text.chars().take(BEGINNING_CHARS).collect(), chars: text.len() });
     }
     let exponent = text.split_once(['e', 'E']).map_or(Ok(0), |(_, exponent)| exponent.parse::<i64>());
     if exponent.is_ok_and(|exponent| exponent.abs() <= MAX_EXPONENT) {
         return Ok(());
     }
-    Err(Unfit::Exponent(text.to_owned()))
+    Err(JsonError::Exponent(text.to_owned()))
 }
 
 /// The same number in the one way in which it is compared; `None` if it is written so already.
@@ -37,7 +37,7 @@ pub(super) fn normalised(number: &Number) -> Option<Number> {
     if integer_text(number).is_some() {
         return None;
     }
-    let text = Decimal::of(number.as_str())?.to_string();
+    let text = DecimalNumber::of(number.as_str())?.to_string();
     Number::from_str(&text).ok()
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn is_exact_double(text: &str) -> bool {
 /// The double of which `text` is the shortest decimal, zeros at its ends aside. Everybody computes with 0.1, which no double is: what counts is
 /// that the double gives back the same digits.
 pub(crate) fn exact_double(text: &str) -> Option<f64> {
-    if is_short(text) { text.parse().ok() } else { Decimal::of(text)?.as_exact_double() }
+    if is_short(text) { text.parse().ok() } else { DecimalNumber::of(text)?.as_exact_double() }
 }
 
 /// A double gives back any 15 digits; texts of so few characters without an exponent need no closer look.
@@ -62,16 +62,16 @@ const QUOTIENT_DIGITS: i64 = 20;
 
 /// A decimal number, exactly: its digits without zeros at either end, and the power of ten of the last of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Decimal {
+pub(crate) struct DecimalNumber {
     is_negative: bool,
     /// Empty for zero.
     digits: String,
     exponent: i64,
 }
 
-impl Decimal {
+impl DecimalNumber {
     /// The number that `text` writes; `None` if it writes none, or its exponent is beyond all bounds.
-    pub(crate) fn of(text: &str) -> Option<Decimal> {
+    pub(crate) fn of(text: &str) -> Option<DecimalNumber> {
         let (is_negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -84,20 +84,20 @@ impl Decimal {
         let dropped = i64::try_from(digits.len() - significant.len()).ok()?;
         let significant = significant.trim_start_matches('0');
         if significant.is_empty() {
-            return Some(Decimal { is_negative: false, digits: String::new(), exponent: 0 });
+            return Some(DecimalNumber { is_negative: false, digits: String::new(), exponent: 0 });
         }
-        Some(Decimal { is_negative, digits: significant.to_owned(), exponent: exponent.checked_add(dropped)? })
+        Some(DecimalNumber { is_negative, digits: significant.to_owned(), exponent: exponent.checked_add(dropped)? })
     }
 
     /// The decimal that a double stands for: the shortest that reads back as it. `None` if it is not finite.
-    pub(crate) fn of_double(double: f64) -> Option<Decimal> {
-        if double.is_finite() { Decimal::of(&format!("{double:e}")) } else { None }
+    pub(crate) fn of_double(double: f64) -> Option<DecimalNumber> {
+        if double.is_finite() { DecimalNumber::of(&format!("{double:e}")) } else { None }
     }
 
     /// The double that stands for this number and for no other decimal of its length.
     pub(crate) fn as_exact_double(&self) -> Option<f64> {
         let double: f64 = self.to_string().parse().ok()?;
-        (Decimal::of_double(double)? == *self).then_some(double)
+        (DecimalNumber::of_double(double)? == *self).then_some(double)
     }
 
     /// The number without point and exponent, if it is whole and has at most 20 digits.
@@ -108,7 +108,7 @@ impl Decimal {
     }
 
     /// The sum, if it has at most as many digits as are computed with.
-    pub(crate) fn plus(&self, other: &Decimal) -> Option<Decimal> {
+    pub(crate) fn plus(&self, other: &DecimalNumber) -> Option<DecimalNumber> {
         match (self.sign(), other.sign()) {
             (0, _) => return Some(other.clone()),
             (_, 0) => return Some(self.clone()),
@@ -116,28 +116,28 @@ impl Decimal {
         }
         let exponent = self.exponent.min(other.exponent);
         let sum = self.mantissa_at(exponent)?.checked_add(other.mantissa_at(exponent)?)?;
-        Decimal::of(&format!("{sum}e{exponent}"))
+        DecimalNumber::of(&format!("{sum}e{exponent}"))
     }
 
-    /// The difference; as [`Decimal::plus`].
-    pub(crate) fn minus(&self, other: &Decimal) -> Option<Decimal> {
+    /// The difference; as [`DecimalNumber::plus`].
+    pub(crate) fn minus(&self, other: &DecimalNumber) -> Option<DecimalNumber> {
         let is_negative = !other.is_negative && !other.digits.is_empty();
-        self.plus(&Decimal { is_negative, ..other.clone() })
+        self.plus(&DecimalNumber { is_negative, ..other.clone() })
     }
 
-    /// The product; as [`Decimal::plus`].
-    pub(crate) fn times(&self, other: &Decimal) -> Option<Decimal> {
+    /// The product; as [`DecimalNumber::plus`].
+    pub(crate) fn times(&self, other: &DecimalNumber) -> Option<DecimalNumber> {
         let product = self.mantissa_at(self.exponent)?.checked_mul(other.mantissa_at(other.exponent)?)?;
-        Decimal::of(&format!("{product}e{}", self.exponent.checked_add(other.exponent)?))
+        DecimalNumber::of(&format!("{product}e{}", self.exponent.checked_add(other.exponent)?))
     }
 
     /// The quotient, if it ends within as many digits as a double has.
-    pub(crate) fn divided_by(&self, other: &Decimal) -> Option<Decimal> {
+    pub(crate) fn divided_by(&self, other: &DecimalNumber) -> Option<DecimalNumber> {
         let shifted = self.mantissa_at(self.exponent.checked_sub(QUOTIENT_DIGITS)?)?;
         let divisor = other.mantissa_at(other.exponent)?;
         let is_exact = divisor != 0 && shifted % divisor == 0;
         let exponent = self.exponent.checked_sub(QUOTIENT_DIGITS)?.checked_sub(other.exponent)?;
-        is_exact.then(|| Decimal::of(&format!("{}e{exponent}", shifted / divisor)))?
+        is_exact.then(|| DecimalNumber::of(&format!("{}e{exponent}", shifted / divisor)))?
     }
 
     /// Its digits as a whole number times this power of ten, which is none above its own; `None` beyond 38 digits.
@@ -159,13 +159,13 @@ impl Decimal {
     }
 
     /// Of two numbers that are not zero, without their signs. The power of ten of the first digit decides, then the digits do.
-    fn cmp_magnitude(&self, other: &Decimal) -> Ordering {
-        let lead = |it: &Decimal| it.exponent.saturating_add(i64::try_from(it.digits.len()).unwrap_or(i64::MAX));
+    fn cmp_magnitude(&self, other: &DecimalNumber) -> Ordering {
+        let lead = |it: &DecimalNumber| it.exponent.saturating_add(i64::try_from(it.digits.len()).unwrap_or(i64::MAX));
         lead(self).cmp(&lead(other)).then_with(|| self.digits.cmp(&other.digits))
     }
 }
 
-impl std::fmt::Display for Decimal {
+impl std::fmt::Display for DecimalNumber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let sign = if self.is_negative { "-" } else { "" };
         let digits = if self.digits.is_empty() { "0" } else { &self.digits };
@@ -173,14 +173,14 @@ impl std::fmt::Display for Decimal {
     }
 }
 
-impl PartialOrd for Decimal {
-    fn partial_cmp(&self, other: &Decimal) -> Option<Ordering> {
+impl PartialOrd for DecimalNumber {
+    fn partial_cmp(&self, other: &DecimalNumber) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Decimal {
-    fn cmp(&self, other: &Decimal) -> Ordering {
+impl Ord for DecimalNumber {
+    fn cmp(&self, other: &DecimalNumber) -> Ordering {
         let by_magnitude = || match self.sign() {
             0 => Ordering::Equal,
             1 => self.cmp_magnitude(other),

@@ -4,7 +4,7 @@ use super::RESERVED;
 
 /// What a pass over a text finds. Of a text that is not JSON it says something or other; the parser finds that out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(super) struct JsonShape {
     /// The most brackets that are open at once.
     pub(super) depth: usize,
     /// As many close as open.
@@ -15,8 +15,8 @@ pub(super) struct Shape {
     pub(super) has_reserved_name: bool,
 }
 
-pub(super) fn scan(text: &[u8]) -> Shape {
-    let mut shape = Shape::default();
+pub(super) fn scan(text: &[u8]) -> JsonShape {
+    let mut shape = JsonShape::default();
     let mut open = 0usize;
     let mut rest = text;
     while let Some((byte, behind)) = rest.split_first() {

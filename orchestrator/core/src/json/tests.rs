@@ -36,7 +36,7 @@ fn an_exponent_gets_its_sign_once() {
 fn depth_is_counted_however_deep() {
     assert!(read(nested(MAX_DEPTH).as_bytes()).is_ok());
     for found in [MAX_DEPTH + 1, 121, 128, 100_000] {
-        assert_eq!(read(nested(found).as_bytes()), Err(Unfit::Depth { found }));
+        assert_eq!(read(nested(found).as_bytes()), Err(JsonError::Depth { found }));
     }
     let in_strings = format!("[\"{}\"]", "[\\\"".repeat(200));
     assert!(read(in_strings.as_bytes()).is_ok());
@@ -46,7 +46,7 @@ fn depth_is_counted_however_deep() {
 #[test]
 fn what_is_not_json_is_an_error_and_never_a_panic() {
     for bytes in [&b""[..], b"{", b"\xff", b"{} {}", b"\"\\ud800\"", b"\"\\", "[".repeat(100_000).as_bytes()] {
-        assert!(matches!(read(bytes), Err(Unfit::NotJson(_))), "{bytes:?}");
+        assert!(matches!(read(bytes), Err(JsonError::NotJson(_))), "{bytes:?}");
     }
 }
 
@@ -92,10 +92,10 @@ fn a_map_cannot_pose_as_a_number() {
         r#"[{"a": {"\u0024serde_json::private::Number" : "5"}}]"#,
         r#"{"b": 1, "$serde_json::private::RawValue":"[]"}"#,
     ] {
-        assert_eq!(read(text.as_bytes()), Err(Unfit::ReservedName), "{text}");
+        assert_eq!(read(text.as_bytes()), Err(JsonError::ReservedName), "{text}");
     }
     assert!(read(br#"["$serde_json::private::Number", "\u0024serde_json::private::Number"]"#).is_ok());
-    assert_eq!(check(&json!({"$serde_json::private::Number": 1})), Err(Unfit::ReservedName));
+    assert_eq!(check(&json!({"$serde_json::private::Number": 1})), Err(JsonError::ReservedName));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn the_same_number_is_the_same_payload() {
 
 #[test]
 fn decimals_compare_by_value() {
-    let of = |text: &str| Decimal::of(text).expect(text);
+    let of = |text: &str| DecimalNumber::of(text).expect(text);
     let ascending =
         ["-1e400", "-25000000000000000001", "-1.5", "-0.2", "0", "1e-400", "0.1", "0.11", "9", "10", "1e400"];
     assert!(ascending.windows(2).all(|pair| of(pair[0]) < of(pair[1])));
@@ -125,13 +125,13 @@ fn decimals_compare_by_value() {
 proptest! {
     #[test]
     fn a_double_stands_for_its_own_decimal(double in proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL | proptest::num::f64::ZERO) {
-        let decimal = Decimal::of_double(double).expect("finite");
+        let decimal = DecimalNumber::of_double(double).expect("finite");
         prop_assert_eq!(decimal.as_exact_double(), Some(double));
     }
 
     #[test]
     fn integers_order_as_integers_do(a: i64, b: i64) {
-        let of = |number: i64| Decimal::of(&number.to_string()).expect("a number");
+        let of = |number: i64| DecimalNumber::of(&number.to_string()).expect("a number");
         prop_assert_eq!(of(a).cmp(&of(b)), a.cmp(&b));
         prop_assert_eq!(of(a).as_whole(), Some(i128::from(a)));
     }
@@ -146,7 +146,7 @@ proptest! {
 #[test]
 fn a_name_that_occurs_twice_in_one_object_is_refused_and_named() {
     let refused = |text: &str, name: &str| {
-        assert_eq!(read(text.as_bytes()), Err(Unfit::RepeatedName(name.to_owned())), "{text}");
+        assert_eq!(read(text.as_bytes()), Err(JsonError::RepeatedName(name.to_owned())), "{text}");
     };
     refused(r#"{"a":1,"a":1}"#, "a");
     refused(r#"{"a":1,"\u0061":{}}"#, "a");
@@ -170,6 +170,6 @@ proptest! {
         prop_assert!(read(text.as_bytes()).is_ok(), "{text}");
         let again = &members[at % members.len()];
         let text = format!("{{{},{again}}}", members.join(","));
-        prop_assert!(matches!(read(text.as_bytes()), Err(Unfit::RepeatedName(_))), "{text}");
+        prop_assert!(matches!(read(text.as_bytes()), Err(JsonError::RepeatedName(_))), "{text}");
     }
 }

@@ -1,23 +1,27 @@
 //! From what files say to what a saga is pinned to.
 
-use super::{Attempts, CommandPolicy, OnExhausted, Policies, RetryPolicy, RetryRule, StepPolicy};
+use super::{AttemptLimit, CommandPolicy, ExhaustionPolicy, RetryPolicy, RetryRule, SagaPolicies, StepPolicy};
 use crate::definition::{
-    Action, Definition, Effects, Participants, PivotSide, Step,
+    ParticipantCatalog, PivotSide, SagaDefinition, StepAction, StepCompensation, StepDefinition,
     participants::{HTTP_TIMEOUT, KAFKA_TIMEOUT},
 };
 use std::time::Duration;
 
-impl Policies {
+impl SagaPolicies {
     /// The policies of every step: step over saga over participant over default. A participant that is missing counts as one
     /// that says nothing; of several with one capability the most patient counts.
     #[must_use]
-    pub fn resolve(definition: &Definition, participants: &Participants) -> Policies {
+    pub fn resolve(definition: &SagaDefinition, participants: &ParticipantCatalog) -> SagaPolicies {
         let steps = definition.steps.iter().map(|step| resolve_step(step, definition, participants)).collect();
-        Policies { steps, timeout: definition.timeout, on_outage: definition.defaults.on_outage.unwrap_or_default() }
+        SagaPolicies {
+            steps,
+            timeout: definition.timeout,
+            on_outage: definition.defaults.on_outage.unwrap_or_default(),
+        }
     }
 }
 
-fn resolve_step(step: &Step, definition: &Definition, participants: &Participants) -> StepPolicy {
+fn resolve_step(step: &StepDefinition, definition: &SagaDefinition, participants: &ParticipantCatalog) -> StepPolicy {
     StepPolicy {
         forward: forward(step, definition, participants),
         undo: undo(step, participants),
@@ -27,10 +31,10 @@ fn resolve_step(step: &Step, definition: &Definition, participants: &Participant
     }
 }
 
-fn forward(step: &Step, definition: &Definition, participants: &Participants) -> CommandPolicy {
+fn forward(step: &StepDefinition, definition: &SagaDefinition, participants: &ParticipantCatalog) -> CommandPolicy {
     let (candidates, default_timeout) = match &step.action {
-        Action::Call(call) => (participants.candidates(&call.target).collect(), transport_timeout(call)),
-        Action::Publish { .. } | Action::Wait(_) => (Vec::new(), KAFKA_TIMEOUT),
+        StepAction::Call(call) => (participants.candidates(&call.target).collect(), transport_timeout(call)),
+        StepAction::Publish { .. } | StepAction::Wait(_) => (Vec::new(), KAFKA_TIMEOUT),
     };
     let said = step.overrides.retry.as_ref().or(definition.defaults.retry.as_ref());
     let policy = |rule: Option<&RetryRule>| {
@@ -49,25 +53,25 @@ fn forward(step: &Step, definition: &Definition, participants: &Participants) ->
 fn most_patient(policies: impl Iterator<Item = RetryPolicy>) -> Option<RetryPolicy> {
     policies.max_by_key(|policy| {
         let attempts = match policy.attempts {
-            Attempts::Limited(count) => u64::from(count.get()),
-            Attempts::Forever => u64::MAX,
+            AttemptLimit::Limited(count) => u64::from(count.get()),
+            AttemptLimit::Forever => u64::MAX,
         };
         (attempts, policy.max_delay)
     })
 }
 
 /// After the pivot a saga only goes forward, so what nobody limited is tried for ever.
-fn default_retry(step: &Step) -> RetryPolicy {
+fn default_retry(step: &StepDefinition) -> RetryPolicy {
     match step.side {
         PivotSide::Before | PivotSide::Pivot => RetryPolicy::standard(),
         PivotSide::After if step.optional => RetryPolicy::standard(),
-        PivotSide::After => RetryPolicy { attempts: Attempts::Forever, ..RetryPolicy::undo() },
+        PivotSide::After => RetryPolicy { attempts: AttemptLimit::Forever, ..RetryPolicy::undo() },
     }
 }
 
 /// An undo has its own, more patient retries; those of its step do not count.
-fn undo(step: &Step, participants: &Participants) -> CommandPolicy {
-    let Effects::Undo(undo) = &step.effects else {
+fn undo(step: &StepDefinition, participants: &ParticipantCatalog) -> CommandPolicy {
+    let StepCompensation::Undo(undo) = &step.effects else {
         return CommandPolicy { retry: RetryPolicy::undo(), attempt_timeout: HTTP_TIMEOUT };
     };
     let longest = participants.candidates(&undo.call.target).map(|it| it.timeout).max();
@@ -78,16 +82,16 @@ fn undo(step: &Step, participants: &Participants) -> CommandPolicy {
     }
 }
 
-fn transport_timeout(call: &crate::definition::Call) -> Duration {
+fn transport_timeout(call: &crate::definition::CallDefinition) -> Duration {
     match call.target {
-        crate::definition::Target::Http { .. } => HTTP_TIMEOUT,
-        crate::definition::Target::Kafka { .. } => KAFKA_TIMEOUT,
+        crate::definition::CallTarget::Http { .. } => HTTP_TIMEOUT,
+        crate::definition::CallTarget::Kafka { .. } => KAFKA_TIMEOUT,
     }
 }
 
-fn on_exhausted(step: &Step, definition: &Definition) -> OnExhausted {
+fn on_exhausted(step: &StepDefinition, definition: &SagaDefinition) -> ExhaustionPolicy {
     match step.side {
-        PivotSide::After => OnExhausted::Park,
+        PivotSide::After => ExhaustionPolicy::Park,
         PivotSide::Before | PivotSide::Pivot => {
             step.overrides.on_exhausted.or(definition.defaults.on_exhausted).unwrap_or_default()
         }

@@ -9,7 +9,7 @@ pub const ACTS_KEPT: usize = 256;
 
 /// An act that is on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Acted {
+pub struct AppliedAct {
     /// Identity of the act.
     pub id: String,
     /// What.
@@ -22,17 +22,17 @@ pub struct Acted {
 
 /// The latest acts, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Acts(VecDeque<Acted>);
+pub struct ActHistory(VecDeque<AppliedAct>);
 
-impl Acts {
+impl ActHistory {
     /// The act with this id, as long as it is kept.
     #[must_use]
-    pub fn find(&self, id: &str) -> Option<&Acted> {
+    pub fn find(&self, id: &str) -> Option<&AppliedAct> {
         self.0.iter().find(|acted| acted.id == id)
     }
 
     /// The latest one.
-    pub fn add(&mut self, acted: Acted) {
+    pub fn add(&mut self, acted: AppliedAct) {
         if self.0.len() == ACTS_KEPT {
             self.0.pop_front();
         }

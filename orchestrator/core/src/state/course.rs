@@ -1,48 +1,48 @@
 //! Where a saga is heading.
 
-use super::EventName;
+use super::EventPosition;
 use crate::{
-    command::{Failure, Request},
-    event::{Cause, End, ParkReason},
+    command::{CommandFailure, CommandRequest},
+    event::{CompensationCause, ParkReason, SagaEnd},
     time::Timestamp,
 };
 
 /// Where a saga is heading.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Course {
+pub enum SagaPhase {
     /// To its end.
     Forward,
     /// Back.
     Compensating {
         /// Why.
-        cause: Cause,
+        cause: CompensationCause,
     },
     /// Nowhere until somebody acts.
     Parked {
         /// Why.
         reason: ParkReason,
         /// Where it was heading.
-        was: Heading,
+        was: SagaDirection,
         /// Since when its deadlines stand still.
         since: Timestamp,
     },
     /// Its outcome event has to be delivered.
     OutcomeDue {
         /// How it ends then.
-        end: End,
+        end: SagaEnd,
         /// What is published.
-        request: Request,
+        request: CommandRequest,
         /// How much of it that is.
         form: OutcomeForm,
         /// Why its topic did not take it; it waits until the topic takes records again.
-        waits: Option<Failure>,
+        waits: Option<CommandFailure>,
         /// `<version>.<index>` of the event that made it due in this form.
-        cause: EventName,
+        cause: EventPosition,
         /// When it was recorded.
         at: Timestamp,
     },
     /// Terminal.
-    Ended(End),
+    Ended(SagaEnd),
 }
 
 /// How much an outcome event says.
@@ -56,9 +56,9 @@ pub enum OutcomeForm {
 
 /// Where a parked saga was heading.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Heading {
+pub enum SagaDirection {
     /// To its end.
     Forward,
     /// Back.
-    Back(Cause),
+    Back(CompensationCause),
 }

@@ -1,6 +1,6 @@
 //! What kinds of incidents a saga has, as a list can be asked for them and a figure can count them.
 
-use super::State;
+use super::SagaState;
 use crate::incident::IncidentKind;
 
 impl IncidentKind {
@@ -24,7 +24,7 @@ impl IncidentKind {
     }
 }
 
-impl State {
+impl SagaState {
     /// The kinds of its incidents, each once, in the order of [`IncidentKind::ALL`].
     #[must_use]
     pub fn incident_kinds(&self) -> Vec<IncidentKind> {

@@ -1,14 +1,14 @@
 //! Where a saga stands, as the read model finds and counts it by.
 
-use super::{Course, Plan, State, Status};
+use super::{SagaPhase, SagaPlan, SagaState, SagaStatus};
 use crate::{
-    event::{Cause, End, ParkReason},
+    event::{CompensationCause, ParkReason, SagaEnd},
     id::StepIndex,
 };
 
 /// Where a saga stands and what failed. Of a saga that is on its way there is no step: it changes with every row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stands {
+pub struct SagaPosition {
     /// The step that it waits for, is parked for, or went back for.
     pub step: Option<StepIndex>,
     /// The code of what failed.
@@ -18,31 +18,31 @@ pub struct Stands {
 /// Of a saga that is parked at a limit.
 const LIMIT: &str = "limit";
 
-impl State {
+impl SagaState {
     /// Where it stands.
     #[must_use]
-    pub fn stands(&self, plan: &Plan) -> Stands {
+    pub fn stands(&self, plan: &SagaPlan) -> SagaPosition {
         match &self.course {
-            Course::Forward if self.status() == Status::Waiting => self.stands_waiting(plan),
-            Course::Forward => Stands::default(),
-            Course::Compensating { cause } => Stands { step: None, code: Some(cause.code().to_owned()) },
-            Course::Parked { reason, .. } => parked(reason),
-            Course::OutcomeDue { end, waits, .. } => {
+            SagaPhase::Forward if self.status() == SagaStatus::Waiting => self.stands_waiting(plan),
+            SagaPhase::Forward => SagaPosition::default(),
+            SagaPhase::Compensating { cause } => SagaPosition { step: None, code: Some(cause.code().to_owned()) },
+            SagaPhase::Parked { reason, .. } => parked(reason),
+            SagaPhase::OutcomeDue { end, waits, .. } => {
                 let waits = waits.as_ref().map(|failure| failure.code.clone());
-                Stands { step: None, code: waits.or_else(|| ended(end).code) }
+                SagaPosition { step: None, code: waits.or_else(|| ended(end).code) }
             }
-            Course::Ended(end) => ended(end),
+            SagaPhase::Ended(end) => ended(end),
         }
     }
 
-    fn stands_waiting(&self, plan: &Plan) -> Stands {
+    fn stands_waiting(&self, plan: &SagaPlan) -> SagaPosition {
         let (step, _) = self.focus(plan);
         let failure = step.and_then(|step| self.step(step).forward.last_failure.as_ref());
-        Stands { step, code: failure.map(|failure| failure.code.clone()) }
+        SagaPosition { step, code: failure.map(|failure| failure.code.clone()) }
     }
 }
 
-fn parked(reason: &ParkReason) -> Stands {
+fn parked(reason: &ParkReason) -> SagaPosition {
     let (step, code) = match reason {
         ParkReason::StepFailed { step, failure, .. } | ParkReason::PivotUnknown { step, failure } => {
             (Some(*step), failure.code.as_str())
@@ -51,11 +51,11 @@ fn parked(reason: &ParkReason) -> Stands {
         ParkReason::Output { failure } => (None, failure.code.as_str()),
         ParkReason::Limit { .. } => (None, LIMIT),
     };
-    Stands { step, code: Some(code.to_owned()) }
+    SagaPosition { step, code: Some(code.to_owned()) }
 }
 
-fn ended(end: &End) -> Stands {
-    let End::Compensated { cause, .. } = end else { return Stands::default() };
-    let step = if let Cause::Step { step, .. } = cause { Some(*step) } else { None };
-    Stands { step, code: Some(cause.code().to_owned()) }
+fn ended(end: &SagaEnd) -> SagaPosition {
+    let SagaEnd::Compensated { cause, .. } = end else { return SagaPosition::default() };
+    let step = if let CompensationCause::Step { step, .. } = cause { Some(*step) } else { None };
+    SagaPosition { step, code: Some(cause.code().to_owned()) }
 }

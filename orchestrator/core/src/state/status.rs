@@ -1,9 +1,9 @@
 //! The word for what a saga is doing, derived and never stored in the state.
 
-use super::{Course, Phase, State};
+use super::{CommandPhase, SagaPhase, SagaState};
 use crate::{
     definition::or_did_you_mean,
-    event::{End, OperatorAction},
+    event::{OperatorAction, SagaEnd},
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -11,7 +11,7 @@ use std::{fmt, str::FromStr};
 /// Status of a saga.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum SagaStatus {
     /// A step is being worked on.
     Running,
     /// On a timer, a guard, a reply later than its first timeout.
@@ -28,32 +28,33 @@ pub enum Status {
     Abandoned,
 }
 
-impl Status {
+impl SagaStatus {
     /// All of them, those that need a person first.
-    pub const ALL: [Status; 7] = [
-        Status::Parked,
-        Status::Compensating,
-        Status::Waiting,
-        Status::Running,
-        Status::Completed,
-        Status::Compensated,
-        Status::Abandoned,
+    pub const ALL: [SagaStatus; 7] = [
+        SagaStatus::Parked,
+        SagaStatus::Compensating,
+        SagaStatus::Waiting,
+        SagaStatus::Running,
+        SagaStatus::Completed,
+        SagaStatus::Compensated,
+        SagaStatus::Abandoned,
     ];
 
     /// Those of sagas that go on, those that need a person first.
-    pub const OPEN: [Status; 4] = [Status::Parked, Status::Compensating, Status::Waiting, Status::Running];
+    pub const OPEN: [SagaStatus; 4] =
+        [SagaStatus::Parked, SagaStatus::Compensating, SagaStatus::Waiting, SagaStatus::Running];
 
     /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Status::Running => "running",
-            Status::Waiting => "waiting",
-            Status::Compensating => "compensating",
-            Status::Parked => "parked",
-            Status::Completed => "completed",
-            Status::Compensated => "compensated",
-            Status::Abandoned => "abandoned",
+            SagaStatus::Running => "running",
+            SagaStatus::Waiting => "waiting",
+            SagaStatus::Compensating => "compensating",
+            SagaStatus::Parked => "parked",
+            SagaStatus::Completed => "completed",
+            SagaStatus::Compensated => "compensated",
+            SagaStatus::Abandoned => "abandoned",
         }
     }
 
@@ -61,29 +62,31 @@ impl Status {
     #[must_use]
     pub fn is_terminal(self) -> bool {
         match self {
-            Status::Completed | Status::Compensated | Status::Abandoned => true,
-            Status::Running | Status::Waiting | Status::Compensating | Status::Parked => false,
+            SagaStatus::Completed | SagaStatus::Compensated | SagaStatus::Abandoned => true,
+            SagaStatus::Running | SagaStatus::Waiting | SagaStatus::Compensating | SagaStatus::Parked => false,
         }
     }
 }
 
-impl Status {
+impl SagaStatus {
     /// Whether a saga that has this status after `action` is where whoever acted wanted it, or on its way there.
     #[must_use]
     pub fn is_wanted_by(self, action: OperatorAction) -> bool {
         match (self, action) {
-            (Status::Running | Status::Waiting | Status::Compensating, _) => true,
-            (Status::Parked, _) => false,
-            (Status::Completed | Status::Compensated, OperatorAction::Retry | OperatorAction::Skip) => true,
-            (Status::Compensated, OperatorAction::Cancel) | (Status::Abandoned, OperatorAction::Abandon) => true,
-            (Status::Completed, OperatorAction::Cancel | OperatorAction::Abandon) => false,
-            (Status::Compensated, OperatorAction::Abandon) => false,
-            (Status::Abandoned, OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel) => false,
+            (SagaStatus::Running | SagaStatus::Waiting | SagaStatus::Compensating, _) => true,
+            (SagaStatus::Parked, _) => false,
+            (SagaStatus::Completed | SagaStatus::Compensated, OperatorAction::Retry | OperatorAction::Skip) => true,
+            (SagaStatus::Compensated, OperatorAction::Cancel) | (SagaStatus::Abandoned, OperatorAction::Abandon) => {
+                true
+            }
+            (SagaStatus::Completed, OperatorAction::Cancel | OperatorAction::Abandon) => false,
+            (SagaStatus::Compensated, OperatorAction::Abandon) => false,
+            (SagaStatus::Abandoned, OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel) => false,
         }
     }
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for SagaStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -92,44 +95,50 @@ impl fmt::Display for Status {
 /// A text is not a status.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is not a status: expected one of {all}{guess}", all = words(), guess = guess(.0))]
-pub struct NotAStatus(pub String);
+pub struct SagaStatusError(pub String);
 
 fn guess(wrong: &str) -> String {
-    or_did_you_mean(wrong, Status::ALL.map(Status::as_str))
+    or_did_you_mean(wrong, SagaStatus::ALL.map(SagaStatus::as_str))
 }
 
 fn words() -> String {
-    Status::ALL.map(Status::as_str).join(", ")
+    SagaStatus::ALL.map(SagaStatus::as_str).join(", ")
 }
 
-impl FromStr for Status {
-    type Err = NotAStatus;
+impl FromStr for SagaStatus {
+    type Err = SagaStatusError;
 
-    fn from_str(text: &str) -> Result<Status, NotAStatus> {
-        Status::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| NotAStatus(text.to_owned()))
+    fn from_str(text: &str) -> Result<SagaStatus, SagaStatusError> {
+        SagaStatus::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| SagaStatusError(text.to_owned()))
     }
 }
 
-impl State {
+impl SagaState {
     /// The saga's status.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> SagaStatus {
         match &self.course {
-            Course::Forward if self.is_worked_on() => Status::Running,
-            Course::Forward => Status::Waiting,
-            Course::Compensating { .. } => Status::Compensating,
-            Course::Parked { .. } => Status::Parked,
-            Course::OutcomeDue { end: End::Completed { .. }, waits: None, .. } => Status::Running,
-            Course::OutcomeDue { end: End::Completed { .. }, waits: Some(_), .. } => Status::Waiting,
-            Course::OutcomeDue { end: End::Compensated { .. } | End::Abandoned { .. }, .. } => Status::Compensating,
-            Course::Ended(End::Completed { .. }) => Status::Completed,
-            Course::Ended(End::Compensated { .. }) => Status::Compensated,
-            Course::Ended(End::Abandoned { .. }) => Status::Abandoned,
+            SagaPhase::Forward if self.is_worked_on() => SagaStatus::Running,
+            SagaPhase::Forward => SagaStatus::Waiting,
+            SagaPhase::Compensating { .. } => SagaStatus::Compensating,
+            SagaPhase::Parked { .. } => SagaStatus::Parked,
+            SagaPhase::OutcomeDue { end: SagaEnd::Completed { .. }, waits: None, .. } => SagaStatus::Running,
+            SagaPhase::OutcomeDue { end: SagaEnd::Completed { .. }, waits: Some(_), .. } => SagaStatus::Waiting,
+            SagaPhase::OutcomeDue { end: SagaEnd::Compensated { .. } | SagaEnd::Abandoned { .. }, .. } => {
+                SagaStatus::Compensating
+            }
+            SagaPhase::Ended(SagaEnd::Completed { .. }) => SagaStatus::Completed,
+            SagaPhase::Ended(SagaEnd::Compensated { .. }) => SagaStatus::Compensated,
+            SagaPhase::Ended(SagaEnd::Abandoned { .. }) => SagaStatus::Abandoned,
         }
     }
 
     /// Whether some attempt is out that is within its first timeout.
     fn is_worked_on(&self) -> bool {
-        self.commands().any(|(_, command)| matches!(&command.phase, Phase::Attempting(attempting) if attempting.first))
+        self.commands()
+            .any(|(_, command)| matches!(&command.phase, CommandPhase::Attempting(attempting) if attempting.first))
     }
 }

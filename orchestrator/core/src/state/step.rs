@@ -1,10 +1,10 @@
 //! What can be said of a step, and of one command, by what is on record.
 
-use super::{CommandState, Phase, Settled, StepState};
+use super::{CommandOutcome, CommandPhase, CommandState, StepState};
 use crate::{
-    command::Failure,
-    definition::{Effects, Step},
-    event::{BadEnd, Substitute},
+    command::CommandFailure,
+    definition::{StepCompensation, StepDefinition},
+    event::{StepFailureKind, SubstituteAnswer},
 };
 
 impl StepState {
@@ -12,47 +12,54 @@ impl StepState {
     #[must_use]
     pub fn may_be_applied(&self) -> bool {
         match &self.forward.phase {
-            Phase::Settled(Settled::Succeeded | Settled::Rejected(_) | Settled::Unknown(_)) => true,
+            CommandPhase::Settled(
+                CommandOutcome::Succeeded | CommandOutcome::Rejected(_) | CommandOutcome::Unknown(_),
+            ) => true,
             // To skip it settles what follows from it, not what became of it.
-            Phase::Settled(Settled::Skipped) => !self.forward.in_doubt.is_empty() || self.result.is_some(),
-            Phase::Settled(Settled::Failed(_))
-            | Phase::Idle
-            | Phase::Held { .. }
-            | Phase::Attempting(_)
-            | Phase::Resting { .. }
-            | Phase::Sleeping { .. } => false,
+            CommandPhase::Settled(CommandOutcome::Skipped) => {
+                !self.forward.in_doubt.is_empty() || self.result.is_some()
+            }
+            CommandPhase::Settled(CommandOutcome::Failed(_))
+            | CommandPhase::Idle
+            | CommandPhase::Held { .. }
+            | CommandPhase::Attempting(_)
+            | CommandPhase::Resting { .. }
+            | CommandPhase::Sleeping { .. } => false,
         }
     }
 
     /// Whether it is known to be applied.
     pub(crate) fn is_applied(&self) -> bool {
-        matches!(self.forward.phase, Phase::Settled(Settled::Succeeded | Settled::Rejected(_))) || self.result.is_some()
+        matches!(self.forward.phase, CommandPhase::Settled(CommandOutcome::Succeeded | CommandOutcome::Rejected(_)))
+            || self.result.is_some()
     }
 
     /// How the do ended, of one that ended without success.
-    pub(crate) fn bad_end(&self) -> BadEnd {
+    pub(crate) fn bad_end(&self) -> StepFailureKind {
         match &self.forward.phase {
-            Phase::Settled(Settled::Rejected(_)) => BadEnd::Rejected,
-            Phase::Settled(Settled::Unknown(_)) => BadEnd::Unknown,
-            Phase::Settled(Settled::Succeeded | Settled::Failed(_) | Settled::Skipped)
-            | Phase::Idle
-            | Phase::Held { .. }
-            | Phase::Attempting(_)
-            | Phase::Resting { .. }
-            | Phase::Sleeping { .. } => BadEnd::Failed,
+            CommandPhase::Settled(CommandOutcome::Rejected(_)) => StepFailureKind::Rejected,
+            CommandPhase::Settled(CommandOutcome::Unknown(_)) => StepFailureKind::Unknown,
+            CommandPhase::Settled(CommandOutcome::Succeeded | CommandOutcome::Failed(_) | CommandOutcome::Skipped)
+            | CommandPhase::Idle
+            | CommandPhase::Held { .. }
+            | CommandPhase::Attempting(_)
+            | CommandPhase::Resting { .. }
+            | CommandPhase::Sleeping { .. } => StepFailureKind::Failed,
         }
     }
 
     /// Whether it is settled as what lets every step after it begin, whatever else its definition says. A rejected pivot was not passed.
     pub(crate) fn is_passed(&self) -> bool {
         match &self.forward.phase {
-            Phase::Settled(Settled::Succeeded | Settled::Skipped) => true,
-            Phase::Settled(Settled::Rejected(_) | Settled::Failed(_) | Settled::Unknown(_))
-            | Phase::Idle
-            | Phase::Held { .. }
-            | Phase::Attempting(_)
-            | Phase::Resting { .. }
-            | Phase::Sleeping { .. } => false,
+            CommandPhase::Settled(CommandOutcome::Succeeded | CommandOutcome::Skipped) => true,
+            CommandPhase::Settled(
+                CommandOutcome::Rejected(_) | CommandOutcome::Failed(_) | CommandOutcome::Unknown(_),
+            )
+            | CommandPhase::Idle
+            | CommandPhase::Held { .. }
+            | CommandPhase::Attempting(_)
+            | CommandPhase::Resting { .. }
+            | CommandPhase::Sleeping { .. } => false,
         }
     }
 
@@ -60,30 +67,30 @@ impl StepState {
     #[must_use]
     pub fn is_answered_for(&self) -> bool {
         match &self.substitute {
-            Some(Substitute::Fallback { kind, .. }) => kind.failure().is_none(),
-            Some(Substitute::Cache { .. }) | None => false,
+            Some(SubstituteAnswer::Fallback { kind, .. }) => kind.failure().is_none(),
+            Some(SubstituteAnswer::Cache { .. }) | None => false,
         }
     }
 
     /// Whether what follows may start: it succeeded, was skipped or answered for, or is optional and ended.
     #[must_use]
-    pub fn lets_pass(&self, definition: &Step) -> bool {
+    pub fn lets_pass(&self, definition: &StepDefinition) -> bool {
         match &self.forward.phase {
-            Phase::Settled(Settled::Rejected(_) | Settled::Failed(_) | Settled::Unknown(_)) => {
-                definition.optional || self.is_answered_for()
-            }
-            Phase::Settled(Settled::Succeeded | Settled::Skipped)
-            | Phase::Idle
-            | Phase::Held { .. }
-            | Phase::Attempting(_)
-            | Phase::Resting { .. }
-            | Phase::Sleeping { .. } => self.is_passed(),
+            CommandPhase::Settled(
+                CommandOutcome::Rejected(_) | CommandOutcome::Failed(_) | CommandOutcome::Unknown(_),
+            ) => definition.optional || self.is_answered_for(),
+            CommandPhase::Settled(CommandOutcome::Succeeded | CommandOutcome::Skipped)
+            | CommandPhase::Idle
+            | CommandPhase::Held { .. }
+            | CommandPhase::Attempting(_)
+            | CommandPhase::Resting { .. }
+            | CommandPhase::Sleeping { .. } => self.is_passed(),
         }
     }
 
     /// Why the do ended without the success that was asked for, and without anything that answered for it; by a fallback's word, if that
     /// says that it failed.
-    pub(crate) fn ended_badly(&self) -> Option<&Failure> {
+    pub(crate) fn ended_badly(&self) -> Option<&CommandFailure> {
         if self.is_answered_for() {
             return None;
         }
@@ -91,43 +98,45 @@ impl StepState {
     }
 
     /// The failure that a fallback declared.
-    pub(crate) fn failed_for_good(&self) -> Option<&Failure> {
-        self.substitute.as_ref().and_then(Substitute::failure)
+    pub(crate) fn failed_for_good(&self) -> Option<&CommandFailure> {
+        self.substitute.as_ref().and_then(SubstituteAnswer::failure)
     }
 
     /// Why its `check` refused what it did.
-    pub(crate) fn rejected(&self) -> Option<&Failure> {
-        self.failure().filter(|_| matches!(self.forward.phase, Phase::Settled(Settled::Rejected(_))))
+    pub(crate) fn rejected(&self) -> Option<&CommandFailure> {
+        self.failure().filter(|_| matches!(self.forward.phase, CommandPhase::Settled(CommandOutcome::Rejected(_))))
     }
 
-    fn failure(&self) -> Option<&Failure> {
+    fn failure(&self) -> Option<&CommandFailure> {
         match &self.forward.phase {
-            Phase::Settled(Settled::Rejected(failure) | Settled::Failed(failure) | Settled::Unknown(failure)) => {
-                Some(failure)
-            }
-            Phase::Settled(Settled::Succeeded | Settled::Skipped)
-            | Phase::Idle
-            | Phase::Held { .. }
-            | Phase::Attempting(_)
-            | Phase::Resting { .. }
-            | Phase::Sleeping { .. } => None,
+            CommandPhase::Settled(
+                CommandOutcome::Rejected(failure) | CommandOutcome::Failed(failure) | CommandOutcome::Unknown(failure),
+            ) => Some(failure),
+            CommandPhase::Settled(CommandOutcome::Succeeded | CommandOutcome::Skipped)
+            | CommandPhase::Idle
+            | CommandPhase::Held { .. }
+            | CommandPhase::Attempting(_)
+            | CommandPhase::Resting { .. }
+            | CommandPhase::Sleeping { .. } => None,
         }
     }
 
     /// Whether an undo is needed and not begun, once the saga goes back.
-    pub(crate) fn undo_is_due(&self, definition: &Step) -> bool {
-        matches!(definition.effects, Effects::Undo(_)) && self.may_be_applied() && self.undo.phase == Phase::Idle
+    pub(crate) fn undo_is_due(&self, definition: &StepDefinition) -> bool {
+        matches!(definition.effects, StepCompensation::Undo(_))
+            && self.may_be_applied()
+            && self.undo.phase == CommandPhase::Idle
     }
 
     /// Whether its undo succeeded, or was declared done by hand.
     pub(crate) fn is_undone(&self) -> bool {
-        matches!(self.undo.phase, Phase::Settled(Settled::Succeeded | Settled::Skipped))
+        matches!(self.undo.phase, CommandPhase::Settled(CommandOutcome::Succeeded | CommandOutcome::Skipped))
     }
 
     /// Whether nothing of it is applied any more that could be undone.
-    pub(crate) fn is_cleared(&self, definition: &Step) -> bool {
+    pub(crate) fn is_cleared(&self, definition: &StepDefinition) -> bool {
         let undone = self.is_undone();
-        let nothing_to_undo = !self.may_be_applied() || !matches!(definition.effects, Effects::Undo(_));
+        let nothing_to_undo = !self.may_be_applied() || !matches!(definition.effects, StepCompensation::Undo(_));
         !self.forward.is_open() && (undone || nothing_to_undo)
     }
 }
@@ -137,34 +146,39 @@ impl CommandState {
     #[must_use]
     pub fn is_open(&self) -> bool {
         match self.phase {
-            Phase::Held { .. } | Phase::Attempting(_) | Phase::Resting { .. } | Phase::Sleeping { .. } => true,
-            Phase::Idle | Phase::Settled(_) => false,
+            CommandPhase::Held { .. }
+            | CommandPhase::Attempting(_)
+            | CommandPhase::Resting { .. }
+            | CommandPhase::Sleeping { .. } => true,
+            CommandPhase::Idle | CommandPhase::Settled(_) => false,
         }
     }
 
     /// Whether it ended.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        matches!(self.phase, Phase::Settled(_))
+        matches!(self.phase, CommandPhase::Settled(_))
     }
 
     /// Whether it was not performed, or a person took it as settled.
     #[must_use]
     pub fn is_skipped(&self) -> bool {
-        matches!(self.phase, Phase::Settled(Settled::Skipped))
+        matches!(self.phase, CommandPhase::Settled(CommandOutcome::Skipped))
     }
 
     /// Whether it ended without success, as an undo that has to be looked at.
     #[must_use]
-    pub fn gave_up(&self) -> Option<&Failure> {
+    pub fn gave_up(&self) -> Option<&CommandFailure> {
         match &self.phase {
-            Phase::Settled(Settled::Failed(failure) | Settled::Unknown(failure)) => Some(failure),
-            Phase::Settled(Settled::Succeeded | Settled::Rejected(_) | Settled::Skipped)
-            | Phase::Idle
-            | Phase::Held { .. }
-            | Phase::Attempting(_)
-            | Phase::Resting { .. }
-            | Phase::Sleeping { .. } => None,
+            CommandPhase::Settled(CommandOutcome::Failed(failure) | CommandOutcome::Unknown(failure)) => Some(failure),
+            CommandPhase::Settled(
+                CommandOutcome::Succeeded | CommandOutcome::Rejected(_) | CommandOutcome::Skipped,
+            )
+            | CommandPhase::Idle
+            | CommandPhase::Held { .. }
+            | CommandPhase::Attempting(_)
+            | CommandPhase::Resting { .. }
+            | CommandPhase::Sleeping { .. } => None,
         }
     }
 

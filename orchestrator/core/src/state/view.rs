@@ -5,22 +5,22 @@ mod next;
 mod prospect;
 mod sent;
 
-use super::{CommandState, Course, Phase, Plan, Settled, State, Status, StepState};
+use super::{CommandOutcome, CommandPhase, CommandState, SagaPhase, SagaPlan, SagaState, SagaStatus, StepState};
 use crate::{
-    answerable::Outages,
-    command::{CommandRef, Direction, ErrorClass, Failure, Guard, Whose},
-    definition::Effects,
-    event::{BadEnd, Cause, End, FallbackKind, ParkReason, Substitute},
+    answerable::OutageLog,
+    command::{CommandDirection, CommandFailure, CommandRef, ErrorClass, GuardKind, GuardOwner},
+    definition::StepCompensation,
+    event::{CompensationCause, FallbackKind, ParkReason, SagaEnd, StepFailureKind, SubstituteAnswer},
     id::StepIndex,
     time::{Timestamp, rfc3339},
 };
 use serde::Serialize;
 use serde_json::Value;
 
-pub use needs::{NeedView, about, acted, command, commands};
-pub use next::NextView;
-pub use prospect::ProspectView;
-pub use sent::{SentView, TriggerView, addressed, body};
+pub use needs::{OperatorNeedView, about, acted, command, commands};
+pub use next::NextActivityView;
+pub use prospect::ActPreview;
+pub use sent::{RequestView, TriggerView, addressed, body};
 
 /// One saga, whole.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -33,7 +33,7 @@ pub struct SagaView {
     /// The business key.
     pub key: String,
     /// Its status.
-    pub status: Status,
+    pub status: SagaStatus,
     /// The step it is at or waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
@@ -49,7 +49,7 @@ pub struct SagaView {
     pub next_due: Option<String>,
     /// What happens next: what guards hold back goes on when they let it, and the nearest of what time brings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub next: Vec<NextView>,
+    pub next: Vec<NextActivityView>,
     /// When its time ends, as long as that matters: before the pivot it is undone then, after it, it is overdue. `None` while it is parked,
     /// because that time does not count. RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +66,7 @@ pub struct SagaView {
     pub overdue: bool,
     /// What it waits for a person for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub needs_person: Vec<NeedView>,
+    pub needs_person: Vec<OperatorNeedView>,
     /// What started it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trigger: Option<TriggerView>,
@@ -98,10 +98,10 @@ pub struct StepView {
     pub undo_attempts: u32,
     /// What the do sends, once that is on record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sent: Option<SentView>,
+    pub sent: Option<RequestView>,
     /// What the undo sends, once that is on record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub undo_sent: Option<SentView>,
+    pub undo_sent: Option<RequestView>,
     /// What the participant answered, or what answered in its place: what `steps.<name>` reads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
@@ -110,7 +110,7 @@ pub struct StepView {
     pub answered_by: Option<SubstituteView>,
     /// How the last attempt, of the undo if there was one, ended, if not well.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
+    pub failure: Option<CommandFailure>,
     /// When something happens to it by itself; RFC 3339, UTC. What a guard holds back goes on when the guard says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_due: Option<String>,
@@ -188,9 +188,9 @@ pub struct IncidentView {
     pub step: Option<String>,
     /// Which of the step's commands it is about, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub direction: Option<Direction>,
+    pub direction: Option<CommandDirection>,
     /// What.
-    pub failure: Failure,
+    pub failure: CommandFailure,
 }
 
 impl IncidentView {
@@ -206,30 +206,30 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-impl State {
+impl SagaState {
     /// The step that the saga is at or waits for, and why it is where it is: what a list shows.
     #[must_use]
-    pub fn focus(&self, plan: &Plan) -> (Option<StepIndex>, Option<String>) {
+    pub fn focus(&self, plan: &SagaPlan) -> (Option<StepIndex>, Option<String>) {
         match &self.course {
-            Course::Forward | Course::Compensating { .. } => self.focus_on_work(plan),
-            Course::Parked { reason, .. } => (parked_step(reason), Some(parked(plan, reason))),
-            Course::OutcomeDue { request, waits: Some(failure), .. } => {
+            SagaPhase::Forward | SagaPhase::Compensating { .. } => self.focus_on_work(plan),
+            SagaPhase::Parked { reason, .. } => (parked_step(reason), Some(parked(plan, reason))),
+            SagaPhase::OutcomeDue { request, waits: Some(failure), .. } => {
                 let topic = request.whose().into_name();
                 (None, Some(format!("the outcome event waits for topic {topic}: {}", told(failure))))
             }
-            Course::OutcomeDue { waits: None, .. } => (None, Some("the outcome event is not delivered yet".into())),
-            Course::Ended(End::Completed { .. }) => (None, None),
-            Course::Ended(End::Compensated { cause, .. }) => (cause_step(cause), Some(caused(plan, cause))),
-            Course::Ended(End::Abandoned { who, reason, .. }) => (None, Some(format!("{who}: {reason}"))),
+            SagaPhase::OutcomeDue { waits: None, .. } => (None, Some("the outcome event is not delivered yet".into())),
+            SagaPhase::Ended(SagaEnd::Completed { .. }) => (None, None),
+            SagaPhase::Ended(SagaEnd::Compensated { cause, .. }) => (cause_step(cause), Some(caused(plan, cause))),
+            SagaPhase::Ended(SagaEnd::Abandoned { who, reason, .. }) => (None, Some(format!("{who}: {reason}"))),
         }
     }
 
-    /// The steps that are under way while the saga goes on or back, that of [`State::focus`] first.
+    /// The steps that are under way while the saga goes on or back, that of [`SagaState::focus`] first.
     #[must_use]
     pub fn under_way(&self) -> Vec<StepIndex> {
         let goes = match &self.course {
-            Course::Forward | Course::Compensating { .. } => true,
-            Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => false,
+            SagaPhase::Forward | SagaPhase::Compensating { .. } => true,
+            SagaPhase::Parked { .. } | SagaPhase::OutcomeDue { .. } | SagaPhase::Ended(_) => false,
         };
         let mut open: Vec<_> = self.commands().filter(|(_, command)| goes && command.is_open()).collect();
         open.sort_by_key(|(_, command)| urgency(command));
@@ -238,21 +238,21 @@ impl State {
         steps
     }
 
-    fn focus_on_work(&self, plan: &Plan) -> (Option<StepIndex>, Option<String>) {
+    fn focus_on_work(&self, plan: &SagaPlan) -> (Option<StepIndex>, Option<String>) {
         let open = self.commands().filter(|(_, command)| command.is_open());
         let Some((command, it)) = open.min_by_key(|(_, command)| urgency(command)) else { return (None, None) };
-        let undoing = if command.direction == Direction::Undo { "undo: " } else { "" };
+        let undoing = if command.direction == CommandDirection::Undo { "undo: " } else { "" };
         let reason = waits_for(it, self.held_in_line_of(plan, command)).map(|text| format!("{undoing}{text}"));
         let cause = match &self.course {
-            Course::Compensating { cause } => Some(caused(plan, cause)),
-            Course::Forward | Course::Parked { .. } | Course::OutcomeDue { .. } | Course::Ended(_) => None,
+            SagaPhase::Compensating { cause } => Some(caused(plan, cause)),
+            SagaPhase::Forward | SagaPhase::Parked { .. } | SagaPhase::OutcomeDue { .. } | SagaPhase::Ended(_) => None,
         };
         (Some(command.step), reason.or(cause).or_else(|| awaited(it)))
     }
 
     /// The saga, whole.
     #[must_use]
-    pub fn view(&self, plan: &Plan) -> SagaView {
+    pub fn view(&self, plan: &SagaPlan) -> SagaView {
         let (step, reason) = self.focus(plan);
         let name = |step: StepIndex| plan.definition.step(step).name.clone();
         SagaView {
@@ -288,30 +288,30 @@ impl State {
         }
     }
 
-    fn deadline_ahead(&self, plan: &Plan) -> Option<Timestamp> {
+    fn deadline_ahead(&self, plan: &SagaPlan) -> Option<Timestamp> {
         match &self.course {
-            Course::Forward if !self.overdue => self.deadline(plan, &Outages::NONE, self.last_at),
-            Course::Forward
-            | Course::Compensating { .. }
-            | Course::Parked { .. }
-            | Course::OutcomeDue { .. }
-            | Course::Ended(_) => None,
+            SagaPhase::Forward if !self.overdue => self.deadline(plan, &OutageLog::NONE, self.last_at),
+            SagaPhase::Forward
+            | SagaPhase::Compensating { .. }
+            | SagaPhase::Parked { .. }
+            | SagaPhase::OutcomeDue { .. }
+            | SagaPhase::Ended(_) => None,
         }
     }
 
     fn completed_output(&self) -> Option<Value> {
         match &self.course {
-            Course::Ended(End::Completed { output }) if !output.is_null() => Some(output.clone()),
-            Course::Ended(_)
-            | Course::Forward
-            | Course::Compensating { .. }
-            | Course::Parked { .. }
-            | Course::OutcomeDue { .. } => None,
+            SagaPhase::Ended(SagaEnd::Completed { output }) if !output.is_null() => Some(output.clone()),
+            SagaPhase::Ended(_)
+            | SagaPhase::Forward
+            | SagaPhase::Compensating { .. }
+            | SagaPhase::Parked { .. }
+            | SagaPhase::OutcomeDue { .. } => None,
         }
     }
 
     /// What the participant said late is known to the step's undo only.
-    fn shown_result(&self, plan: &Plan, index: StepIndex) -> Option<Value> {
+    fn shown_result(&self, plan: &SagaPlan, index: StepIndex) -> Option<Value> {
         let step = self.step(index);
         if step.is_answered_for() {
             return self.results.get(&plan.definition.step(index).name).cloned();
@@ -321,36 +321,37 @@ impl State {
 
     /// What became of each step, by name, in the order of the definition.
     #[must_use]
-    pub fn phases(&self, plan: &Plan) -> Vec<(String, StepPhase)> {
+    pub fn phases(&self, plan: &SagaPlan) -> Vec<(String, StepPhase)> {
         let phase_of = |index| (plan.definition.step(index).name.clone(), self.phase(plan, index));
         plan.definition.indices().map(phase_of).collect()
     }
 
-    fn phase(&self, plan: &Plan, index: StepIndex) -> StepPhase {
+    fn phase(&self, plan: &SagaPlan, index: StepIndex) -> StepPhase {
         let step = self.step(index);
-        let undoable = matches!(plan.definition.step(index).effects, Effects::Undo(_));
+        let undoable = matches!(plan.definition.step(index).effects, StepCompensation::Undo(_));
         let phase = phase(&step.forward, &step.undo, undoable);
         if self.has_ended() { phase.at_the_end(step) } else { phase }
     }
 
     fn has_ended(&self) -> bool {
-        matches!(self.course, Course::Ended(_))
+        matches!(self.course, SagaPhase::Ended(_))
     }
 
-    fn step_view(&self, plan: &Plan, index: StepIndex) -> StepView {
+    fn step_view(&self, plan: &SagaPlan, index: StepIndex) -> StepView {
         let (definition, step) = (plan.definition.step(index), self.step(index));
-        let direction = if step.undo.phase == Phase::Idle { Direction::Do } else { Direction::Undo };
+        let direction =
+            if step.undo.phase == CommandPhase::Idle { CommandDirection::Do } else { CommandDirection::Undo };
         let of_shown = CommandRef { step: index, direction };
         let shown = self.command(of_shown);
-        let is_over = matches!(shown.phase, Phase::Settled(Settled::Succeeded | Settled::Skipped));
+        let is_over = matches!(shown.phase, CommandPhase::Settled(CommandOutcome::Succeeded | CommandOutcome::Skipped));
         StepView {
             step: definition.name.clone(),
             phase: self.phase(plan, index),
             skipped_in_doubt: step.forward.is_skipped() && step.may_be_applied() && !step.is_undone(),
             attempts: step.forward.attempt,
             undo_attempts: step.undo.attempt,
-            sent: step.forward.request.as_deref().map(SentView::of),
-            undo_sent: step.undo.request.as_deref().map(SentView::of),
+            sent: step.forward.request.as_deref().map(RequestView::of),
+            undo_sent: step.undo.request.as_deref().map(RequestView::of),
             result: self.shown_result(plan, index).filter(|result| !result.is_null()),
             answered_by: step.substitute.as_ref().map(substitute_view),
             failure: shown.last_failure.clone().filter(|_| !is_over).or_else(|| {
@@ -370,101 +371,108 @@ impl State {
 
 fn phase(forward: &CommandState, undo: &CommandState, undoable: bool) -> StepPhase {
     match &undo.phase {
-        Phase::Settled(Settled::Succeeded | Settled::Skipped) if undoable => return StepPhase::Undone,
-        Phase::Settled(_) => return StepPhase::UndoFailed,
-        Phase::Held { .. } | Phase::Attempting(_) | Phase::Resting { .. } | Phase::Sleeping { .. } => {
+        CommandPhase::Settled(CommandOutcome::Succeeded | CommandOutcome::Skipped) if undoable => {
+            return StepPhase::Undone;
+        }
+        CommandPhase::Settled(_) => return StepPhase::UndoFailed,
+        CommandPhase::Held { .. }
+        | CommandPhase::Attempting(_)
+        | CommandPhase::Resting { .. }
+        | CommandPhase::Sleeping { .. } => {
             return StepPhase::Undoing;
         }
-        Phase::Idle => {}
+        CommandPhase::Idle => {}
     }
     match &forward.phase {
-        Phase::Idle => StepPhase::Pending,
-        Phase::Attempting(_) => StepPhase::Running,
-        Phase::Held { .. } | Phase::Resting { .. } | Phase::Sleeping { .. } => StepPhase::Waiting,
-        Phase::Settled(Settled::Succeeded) => StepPhase::Succeeded,
-        Phase::Settled(Settled::Rejected(_)) => StepPhase::Rejected,
-        Phase::Settled(Settled::Failed(_)) => StepPhase::Failed,
-        Phase::Settled(Settled::Unknown(_)) => StepPhase::Unknown,
-        Phase::Settled(Settled::Skipped) => StepPhase::Skipped,
+        CommandPhase::Idle => StepPhase::Pending,
+        CommandPhase::Attempting(_) => StepPhase::Running,
+        CommandPhase::Held { .. } | CommandPhase::Resting { .. } | CommandPhase::Sleeping { .. } => StepPhase::Waiting,
+        CommandPhase::Settled(CommandOutcome::Succeeded) => StepPhase::Succeeded,
+        CommandPhase::Settled(CommandOutcome::Rejected(_)) => StepPhase::Rejected,
+        CommandPhase::Settled(CommandOutcome::Failed(_)) => StepPhase::Failed,
+        CommandPhase::Settled(CommandOutcome::Unknown(_)) => StepPhase::Unknown,
+        CommandPhase::Settled(CommandOutcome::Skipped) => StepPhase::Skipped,
     }
 }
 
 /// Commands that are out come first, then the one that is due next.
 fn urgency(command: &CommandState) -> (bool, Timestamp) {
-    let is_out = matches!(command.phase, Phase::Attempting(_));
-    (!is_out, command.due(&Outages::NONE).unwrap_or(Timestamp::MAX))
+    let is_out = matches!(command.phase, CommandPhase::Attempting(_));
+    (!is_out, command.due(&OutageLog::NONE).unwrap_or(Timestamp::MAX))
 }
 
-fn waits_for(command: &CommandState, line: Option<Whose<&str>>) -> Option<String> {
+fn waits_for(command: &CommandState, line: Option<GuardOwner<&str>>) -> Option<String> {
     let failure = command.last_failure.as_ref().map(|failure| format!(" after {}", told(failure))).unwrap_or_default();
     let since = || command.refused_since.map(|at| format!(", since {}", rfc3339(at))).unwrap_or_default();
     match &command.phase {
-        Phase::Held { guard, not_before, .. } => Some(match line {
-            Some(Whose::Participant(name)) => format!("{}{}", held_back(*guard, name), since()),
-            Some(Whose::Topic(topic)) => format!("waits until topic {topic} takes records{}", since()),
+        CommandPhase::Held { guard, not_before, .. } => Some(match line {
+            Some(GuardOwner::Participant(name)) => format!("{}{}", held_back(*guard, name), since()),
+            Some(GuardOwner::Topic(topic)) => format!("waits until topic {topic} takes records{}", since()),
             None => format!("held back by {} until {}", guard_name(*guard), rfc3339(*not_before)),
         }),
-        Phase::Resting { until } => Some(format!("attempt {} at {}{failure}", command.attempt + 1, rfc3339(*until))),
-        Phase::Sleeping { until } => Some(format!("waits until {}", rfc3339(*until))),
-        Phase::Attempting(attempting) if attempting.first => None,
-        Phase::Attempting(_) => Some(match &command.last_failure {
+        CommandPhase::Resting { until } => {
+            Some(format!("attempt {} at {}{failure}", command.attempt + 1, rfc3339(*until)))
+        }
+        CommandPhase::Sleeping { until } => Some(format!("waits until {}", rfc3339(*until))),
+        CommandPhase::Attempting(attempting) if attempting.first => None,
+        CommandPhase::Attempting(_) => Some(match &command.last_failure {
             Some(failure) => {
                 format!("attempt {} was sent and is not answered yet; before: {}", command.attempt, told(failure))
             }
             None => format!("attempt {} was sent and is not answered yet", command.attempt),
         }),
-        Phase::Idle | Phase::Settled(_) => None,
+        CommandPhase::Idle | CommandPhase::Settled(_) => None,
     }
 }
 
 /// Whose answer to its first attempt a command waits for.
 fn awaited(command: &CommandState) -> Option<String> {
-    let Phase::Attempting(attempting) = &command.phase else { return None };
+    let CommandPhase::Attempting(attempting) = &command.phase else { return None };
     let since = rfc3339(attempting.at);
     Some(match command.request.as_deref()?.whose() {
-        Whose::Participant(name) => format!("waits for the answer of {name}, since {since}"),
-        Whose::Topic(topic) => format!("waits for topic {topic} to take the record, since {since}"),
+        GuardOwner::Participant(name) => format!("waits for the answer of {name}, since {since}"),
+        GuardOwner::Topic(topic) => format!("waits for topic {topic} to take the record, since {since}"),
     })
 }
 
 /// What holds a command back, in words.
 #[must_use]
-pub fn held_back(guard: Guard, participant: &str) -> String {
+pub fn held_back(guard: GuardKind, participant: &str) -> String {
     match guard {
-        Guard::Breaker => format!("waits: calls to {participant} are stopped (breaker)"),
-        Guard::Bulkhead => format!("waits: as many calls to {participant} are in flight as may be (bulkhead)"),
-        Guard::RateLimit => format!("waits: {participant} is called as often as may be (rate limit)"),
-        Guard::Transport => format!("waits: no commands reach {participant} (transport)"),
-        Guard::RetryBudget => {
+        GuardKind::Breaker => format!("waits: calls to {participant} are stopped (breaker)"),
+        GuardKind::Bulkhead => format!("waits: as many calls to {participant} are in flight as may be (bulkhead)"),
+        GuardKind::RateLimit => format!("waits: {participant} is called as often as may be (rate limit)"),
+        GuardKind::Transport => format!("waits: no commands reach {participant} (transport)"),
+        GuardKind::RetryBudget => {
             format!("waits: too many calls to {participant} fail for further attempts (retry budget)")
         }
-        Guard::Health => format!("waits: health checks find {participant} unwell"),
+        GuardKind::Health => format!("waits: health checks find {participant} unwell"),
     }
 }
 
 /// A guard in words.
 #[must_use]
-pub fn guard_name(guard: Guard) -> &'static str {
+pub fn guard_name(guard: GuardKind) -> &'static str {
     match guard {
-        Guard::Breaker => "the circuit breaker",
-        Guard::Bulkhead => "the bulkhead",
-        Guard::RateLimit => "the rate limit",
-        Guard::Transport => "the transport",
-        Guard::RetryBudget => "the retry budget",
-        Guard::Health => "the participant's health",
+        GuardKind::Breaker => "the circuit breaker",
+        GuardKind::Bulkhead => "the bulkhead",
+        GuardKind::RateLimit => "the rate limit",
+        GuardKind::Transport => "the transport",
+        GuardKind::RetryBudget => "the retry budget",
+        GuardKind::Health => "the participant's health",
     }
 }
 
-fn substitute_view(by: &Substitute) -> SubstituteView {
+fn substitute_view(by: &SubstituteAnswer) -> SubstituteView {
     SubstituteView { kind: by.code(), at: by.answered_at().map(rfc3339), text: stood_in(by) }
 }
 
 /// What answered in place of a participant, in words.
 #[must_use]
-pub fn stood_in(by: &Substitute) -> String {
+pub fn stood_in(by: &SubstituteAnswer) -> String {
     match by {
-        Substitute::Cache { at } => format!("the cache, with the answer of {}", rfc3339(*at)),
-        Substitute::Fallback { index, kind } => {
+        SubstituteAnswer::Cache { at } => format!("the cache, with the answer of {}", rfc3339(*at)),
+        SubstituteAnswer::Fallback { index, kind } => {
             let place = u32::from(*index) + 1;
             match kind {
                 FallbackKind::Cached { at } => format!("fallback {place}, with the cached answer of {}", rfc3339(*at)),
@@ -481,17 +489,17 @@ pub fn stood_in(by: &Substitute) -> String {
 
 /// Something that a person should look at, in words.
 #[must_use]
-pub fn incident(step: Option<&str>, direction: Option<Direction>, failure: &Failure) -> String {
+pub fn incident(step: Option<&str>, direction: Option<CommandDirection>, failure: &CommandFailure) -> String {
     match (step, direction) {
-        (Some(step), Some(Direction::Undo)) => format!("undo of {step}: {}", told(failure)),
-        (Some(step), Some(Direction::Do) | None) => format!("{step}: {}", told(failure)),
+        (Some(step), Some(CommandDirection::Undo)) => format!("undo of {step}: {}", told(failure)),
+        (Some(step), Some(CommandDirection::Do) | None) => format!("{step}: {}", told(failure)),
         (None, _) => told(failure),
     }
 }
 
 /// A failure in words.
 #[must_use]
-pub fn told(failure: &Failure) -> String {
+pub fn told(failure: &CommandFailure) -> String {
     let class = failure.class.map(ErrorClass::as_str).filter(|class| *class != failure.code);
     let class = class.map(|class| format!(" [{class}]")).unwrap_or_default();
     if failure.message.is_empty() {
@@ -503,17 +511,17 @@ pub fn told(failure: &Failure) -> String {
 
 /// Why a saga goes back, in words.
 #[must_use]
-pub fn caused(plan: &Plan, cause: &Cause) -> String {
+pub fn caused(plan: &SagaPlan, cause: &CompensationCause) -> String {
     match cause {
-        Cause::Step { step, failure } => format!("{}: {}", plan.definition.step(*step).name, told(failure)),
-        Cause::Timeout => "the saga's time was over".into(),
-        Cause::Cancelled { who, reason } => format!("cancelled by {who}: {reason}"),
+        CompensationCause::Step { step, failure } => format!("{}: {}", plan.definition.step(*step).name, told(failure)),
+        CompensationCause::Timeout => "the saga's time was over".into(),
+        CompensationCause::Cancelled { who, reason } => format!("cancelled by {who}: {reason}"),
     }
 }
 
 /// What stays applied of a compensated saga because it cannot be undone, in words; `None`: nothing.
 #[must_use]
-pub fn stays(plan: &Plan, irreversible: &[StepIndex], in_doubt: &[StepIndex]) -> Option<String> {
+pub fn stays(plan: &SagaPlan, irreversible: &[StepIndex], in_doubt: &[StepIndex]) -> Option<String> {
     let told = |what: &str, doubted: bool| {
         let these = irreversible.iter().filter(|step| in_doubt.contains(step) == doubted);
         let names: Vec<&str> = these.map(|step| plan.definition.step(*step).name.as_str()).collect();
@@ -524,24 +532,24 @@ pub fn stays(plan: &Plan, irreversible: &[StepIndex], in_doubt: &[StepIndex]) ->
     (!both.is_empty()).then(|| both.join("; "))
 }
 
-fn cause_step(cause: &Cause) -> Option<StepIndex> {
+fn cause_step(cause: &CompensationCause) -> Option<StepIndex> {
     match cause {
-        Cause::Step { step, .. } => Some(*step),
-        Cause::Timeout | Cause::Cancelled { .. } => None,
+        CompensationCause::Step { step, .. } => Some(*step),
+        CompensationCause::Timeout | CompensationCause::Cancelled { .. } => None,
     }
 }
 
 /// Why a saga is parked, in words.
 #[must_use]
-pub fn parked(plan: &Plan, reason: &ParkReason) -> String {
+pub fn parked(plan: &SagaPlan, reason: &ParkReason) -> String {
     let name = |step: &StepIndex| plan.definition.step(*step).name.clone();
     match reason {
         ParkReason::StepFailed { step, failure, end } => {
             let (name, failure) = (name(step), told(failure));
             match end {
-                BadEnd::Failed => format!("{name} failed: {failure}"),
-                BadEnd::Unknown => format!("whether {name} happened is unknown: {failure}"),
-                BadEnd::Rejected => format!("{name} was rejected by its check: {failure}"),
+                StepFailureKind::Failed => format!("{name} failed: {failure}"),
+                StepFailureKind::Unknown => format!("whether {name} happened is unknown: {failure}"),
+                StepFailureKind::Rejected => format!("{name} was rejected by its check: {failure}"),
             }
         }
         ParkReason::PivotUnknown { step, failure } => {

@@ -4,11 +4,11 @@
 use crate::given::{Saga, busy, done, given, lost, not_sent, ongoing, seconds};
 use proptest::prelude::*;
 use saga_core::{
-    command::Answer,
-    decide::Ignored,
-    event::Event,
-    input::Input,
-    state::{Phase, Status},
+    command::CommandAnswer,
+    decide::IgnoreReason,
+    event::SagaEvent,
+    input::SagaInput,
+    state::{CommandPhase, SagaStatus},
 };
 use std::time::Duration;
 
@@ -24,17 +24,17 @@ steps: [{step: a, do: POST bank/a, undo: POST bank/undo}]
 /// At most one row for each of these, beside the first word of an attempt.
 const RATE: Duration = Duration::from_secs(60);
 
-fn accepted(location: Option<&str>, after: u64) -> Answer {
-    Answer::Ongoing { ask_after: Some(seconds(after)), location: location.map(Into::into) }
+fn accepted(location: Option<&str>, after: u64) -> CommandAnswer {
+    CommandAnswer::Ongoing { ask_after: Some(seconds(after)), location: location.map(Into::into) }
 }
 
 fn told(saga: &Saga) -> usize {
     let events = saga.journal.iter().flat_map(|decision| &decision.events);
-    events.filter(|event| matches!(event, Event::AttemptExtended { .. })).count()
+    events.filter(|event| matches!(event, SagaEvent::AttemptExtended { .. })).count()
 }
 
 /// It is asked, and at work still, over and over for a day.
-fn polled_for_a_day(mut saga: Saga, answer: impl Fn(u64) -> Answer) -> Saga {
+fn polled_for_a_day(mut saga: Saga, answer: impl Fn(u64) -> CommandAnswer) -> Saga {
     const POLLS: u64 = 24 * 360;
     for poll in 0..POLLS {
         saga = saga.when("a", answer(poll)).when_due().then_noted().then_out(&["a"]);
@@ -57,7 +57,7 @@ fn a_participant_that_moves_the_place_to_ask_at_each_time_costs_no_more() {
     let saga = polled_for_a_day(given(HTTP), |poll| accepted(Some(&format!("jobs/1?poll={poll}")), 10));
     assert!(saga.journal.len() < 200, "{} rows", saga.journal.len());
     let asks = saga_core::react::react(&saga.plan, &saga.state);
-    let saga_core::react::Effect::Call(call) = &asks[0] else { panic!("a call") };
+    let saga_core::react::SagaEffect::Call(call) = &asks[0] else { panic!("a call") };
     assert_eq!(call.location.as_deref(), Some("jobs/1?poll=8639"), "it is asked where it said last");
 }
 
@@ -68,7 +68,7 @@ fn a_day_of_reports_of_progress_is_some_hundred_rows_that_do_not_count() {
         saga = saga.when_passed(seconds(20)).when("a", ongoing()).then_due_in(Some(seconds(30)));
     }
     assert!(saga.journal.len() < 200, "{} rows", saga.journal.len());
-    saga.when("a", done()).then_status(Status::Completed);
+    saga.when("a", done()).then_status(SagaStatus::Completed);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn what_is_not_asked_because_a_guard_refuses_costs_no_row_however_long() {
         saga = saga.when("a", not_sent()).then_noted().when_due().then_noted();
     }
     assert_eq!(saga.journal.len(), rows);
-    saga.when("a", done()).then_status(Status::Completed);
+    saga.when("a", done()).then_status(SagaStatus::Completed);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_participant_that_goes_silent_after_it_was_at_work_is_unknown_after_the_atte
 fn a_new_owner_knows_that_the_participant_was_at_work_and_where_to_ask() {
     let saga = given(HTTP).when("a", accepted(Some("jobs/1"), 10)).when_due().recovered();
     let asks = saga_core::react::react(&saga.plan, &saga.state);
-    let saga_core::react::Effect::Call(call) = &asks[0] else { panic!("a call") };
+    let saga_core::react::SagaEffect::Call(call) = &asks[0] else { panic!("a call") };
     assert_eq!(call.location.as_deref(), Some("jobs/1"));
     saga.when("a", busy()).then(&["a #1 unknown (busy), rests"]);
 }
@@ -113,7 +113,7 @@ fn a_new_owner_gives_a_participant_at_work_its_whole_time_anew() {
         .taken_over()
         .then_due_in(Some(seconds(30)))
         .when_passed(seconds(29))
-        .then_ignored(&Ignored::NotDue)
+        .then_ignored(&IgnoreReason::NotDue)
         .when("a", ongoing())
         .then(&["a #1 ongoing"]);
 }
@@ -153,7 +153,7 @@ proptest! {
             saga = happens(saga, what, span);
         }
         let attempts = saga.journal.iter().flat_map(|decision| &decision.events).filter(|event| {
-            matches!(event, Event::StepStarted { .. } | Event::AttemptStarted { .. })
+            matches!(event, SagaEvent::StepStarted { .. } | SagaEvent::AttemptStarted { .. })
         }).count();
         let elapsed = usize::try_from(saga.now().since(begun).as_secs() / RATE.as_secs()).expect("small");
         let most = attempts + elapsed;
@@ -193,7 +193,7 @@ proptest! {
             saga = goes_on(saga, work).when_passed(seconds(rest)).when("a", ongoing());
             prop_assert!(is_at_its_first_attempt(&saga), "{:?}", saga.state.command(saga.command("a")));
         }
-        saga.when("a", done()).then_status(Status::Completed);
+        saga.when("a", done()).then_status(SagaStatus::Completed);
     }
 
     #[test]
@@ -209,19 +209,19 @@ proptest! {
             };
             prop_assert!(is_at_its_first_attempt(&saga), "{:?}", saga.state.command(saga.command("a")));
         }
-        saga.when("a", done()).then_status(Status::Completed);
+        saga.when("a", done()).then_status(SagaStatus::Completed);
     }
 }
 
 fn is_at_its_first_attempt(saga: &Saga) -> bool {
     let command = saga.state.command(saga.command("a"));
-    command.attempt == 1 && matches!(command.phase, Phase::Attempting(_))
+    command.attempt == 1 && matches!(command.phase, CommandPhase::Attempting(_))
 }
 
 #[test]
 fn an_input_that_notes_is_no_disposition_of_a_saga_that_has_ended() {
-    let saga = given(KAFKA).when("a", done()).then_status(Status::Completed);
+    let saga = given(KAFKA).when("a", done()).then_status(SagaStatus::Completed);
     let command = saga.command("a");
-    saga.input(&Input::Answered { command, attempt: Some(1), answer: ongoing() })
-        .then_ignored(&saga_core::decide::Ignored::Terminal);
+    saga.input(&SagaInput::Answered { command, attempt: Some(1), answer: ongoing() })
+        .then_ignored(&saga_core::decide::IgnoreReason::Terminal);
 }

@@ -1,7 +1,9 @@
 //! Steps that name a capability: who performs them is chosen once, and recorded.
 
 use crate::given::{START, Saga, busy, declined, done, given_chosen, given_gate, lost, plan, seconds};
-use saga_core::{command::Guard, decide::Admission, event::OperatorAction, policy::Attempts, state::Status};
+use saga_core::{
+    command::GuardKind, decide::AdmissionVerdict, event::OperatorAction, policy::AttemptLimit, state::SagaStatus,
+};
 use serde_json::json;
 
 const ONE: &str = "
@@ -66,11 +68,11 @@ steps:
 
 #[test]
 fn while_its_guard_refuses_nobody_is_chosen_for_good() {
-    let refused = |at| Admission::Refused { guard: Guard::Breaker, not_before: START.plus(seconds(at)) };
+    let refused = |at| AdmissionVerdict::Refused { guard: GuardKind::Breaker, not_before: START.plus(seconds(at)) };
     let saga = given_gate(ONE, json!({"id": 1}), refused(10))
         .then(&["started", "read held by Breaker"])
         .while_chosen(Some("reader-b"))
-        .while_gate(Admission::Admitted)
+        .while_gate(AdmissionVerdict::Admitted)
         .when_due()
         .then(&["read sent"]);
     assert_eq!(whom(&saga, "read").as_deref(), Some("reader-b"));
@@ -78,11 +80,11 @@ fn while_its_guard_refuses_nobody_is_chosen_for_good() {
 
 #[test]
 fn what_was_never_sent_chooses_nobody_for_its_undo() {
-    let refused = Admission::Refused { guard: Guard::Breaker, not_before: START.plus(seconds(10)) };
+    let refused = AdmissionVerdict::Refused { guard: GuardKind::Breaker, not_before: START.plus(seconds(10)) };
     given_gate(ONE, json!({"id": 1}), refused)
         .while_chosen(None)
         .when_operator(OperatorAction::Cancel)
-        .then_status(Status::Compensated);
+        .then_status(SagaStatus::Compensated);
 }
 
 #[test]
@@ -101,5 +103,5 @@ fn a_step_is_as_patient_as_the_most_patient_of_those_who_may_be_chosen() {
     let policy = &plan.policies.steps[0];
     assert_eq!(policy.forward.attempt_timeout, seconds(45));
     assert_eq!(policy.undo.attempt_timeout, seconds(45));
-    assert!(matches!(policy.forward.retry.attempts, Attempts::Limited(count) if count.get() == 9));
+    assert!(matches!(policy.forward.retry.attempts, AttemptLimit::Limited(count) if count.get() == 9));
 }

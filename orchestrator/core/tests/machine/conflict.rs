@@ -2,10 +2,10 @@
 
 use crate::given::{START, Saga, busy, conflict, declined, done, given, lost, seconds};
 use saga_core::{
-    command::Answer,
-    decide::Ignored,
+    command::CommandAnswer,
+    decide::IgnoreReason,
     event::OperatorAction::{Retry, Skip},
-    state::{Phase, Settled, Status},
+    state::{CommandOutcome, CommandPhase, SagaStatus},
     time::Timestamp,
 };
 
@@ -32,13 +32,13 @@ fn a_conflict_is_asked_again_while_an_earlier_attempt_can_still_run_and_then_it_
     saga.when("ship", conflict())
         .then(&["ship #5 failed (http.409)", "ship unknown (http.409)", "parked (ship unknown: http.409)"])
         .when_operator(Skip)
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
 }
 
 #[test]
 fn a_success_after_a_conflict_counts() {
-    in_doubt().when("ship", conflict()).when_due().when("ship", done()).then_status(Status::Completed);
-    in_doubt().when("ship", conflict()).when_attempt(Some(1), "ship", done()).then_status(Status::Completed);
+    in_doubt().when("ship", conflict()).when_due().when("ship", done()).then_status(SagaStatus::Completed);
+    in_doubt().when("ship", conflict()).when_attempt(Some(1), "ship", done()).then_status(SagaStatus::Completed);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_conflict_of_what_an_earlier_owner_sent_is_asked_about_again() {
     for _ in 0..3 {
         saga = saga.when("ship", conflict()).when_due();
     }
-    saga.when("ship", conflict()).then_status(Status::Parked);
+    saga.when("ship", conflict()).then_status(SagaStatus::Parked);
 }
 
 const ONCE: &str = "
@@ -86,7 +86,7 @@ fn a_conflict_with_what_an_earlier_owner_sent_costs_no_attempt() {
         .then(&["a #2 failed (http.409), rests"])
         .when_due()
         .when("a", done())
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
 }
 
 #[test]
@@ -94,9 +94,9 @@ fn when_no_earlier_sending_can_run_any_more_its_attempts_are_over() {
     // An attempt of 25 s is taken to run on for two seconds more, and 2 s of rest are before each asking.
     let mut saga = given(ONCE).recovered();
     for _ in 0..14 {
-        saga = saga.when("a", conflict()).then_status(Status::Waiting).when_due();
+        saga = saga.when("a", conflict()).then_status(SagaStatus::Waiting).when_due();
     }
-    saga = saga.when("a", conflict()).then_status(Status::Compensating);
+    saga = saga.when("a", conflict()).then_status(SagaStatus::Compensating);
     saga.then_out(&["undo a"]);
 }
 
@@ -110,7 +110,7 @@ fn a_conflict_with_an_attempt_of_ours_that_timed_out_costs_none_either() {
         .then(&["a #2 failed (http.409), rests"])
         .when_due()
         .when("a", done())
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
 }
 
 #[test]
@@ -154,15 +154,15 @@ steps:
     for _ in 0..3 {
         saga = saga.when("undo a", conflict()).when_due();
     }
-    let saga = saga.when("undo a", conflict()).then_status(Status::Parked);
+    let saga = saga.when("undo a", conflict()).then_status(SagaStatus::Parked);
     let phase = &saga.state.command(saga.command("undo a")).phase;
-    assert!(matches!(phase, Phase::Settled(Settled::Unknown(_))), "{phase:?}");
+    assert!(matches!(phase, CommandPhase::Settled(CommandOutcome::Unknown(_))), "{phase:?}");
     saga.when_operator(Retry).then(&["operator: retry", "undo a sent #6"]);
 }
 
 #[test]
 fn a_conflict_that_nobody_waits_for_changes_nothing() {
-    given(SHIP).when("pay", done()).when("ship", done()).when("ship", conflict()).then_ignored(&Ignored::Terminal);
+    given(SHIP).when("pay", done()).when("ship", done()).when("ship", conflict()).then_ignored(&IgnoreReason::Terminal);
 }
 
 /// How long a participant is taken to run on with what nobody awaits any more, after an attempt of `timeout`.
@@ -172,8 +172,8 @@ fn taken_to_run_on(timeout: &str) -> std::time::Duration {
     );
     let mut saga = given(&body).when_due();
     let doubted_at: Timestamp = saga.state.last_at;
-    while !matches!(saga.state.status(), Status::Compensating) {
-        let answer: Answer = conflict();
+    while !matches!(saga.state.status(), SagaStatus::Compensating) {
+        let answer: CommandAnswer = conflict();
         saga = saga.when_due().when("a", answer);
     }
     assert!(doubted_at > START);

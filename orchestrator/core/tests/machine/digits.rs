@@ -1,7 +1,7 @@
 //! No digit is lost on the way through a saga: event, request, result, undo, outcome, and the row that records them.
 
 use crate::given::{declined, given, given_event, result};
-use saga_core::{event::Decision, state::Status};
+use saga_core::{event::SagaDecision, state::SagaStatus};
 use serde_json::Value;
 
 const EVENT: &str = r#"{
@@ -42,7 +42,7 @@ fn what_is_only_passed_on_keeps_its_digits() {
     let done = saga.when("ship", result(json("1.0")));
     let rows = serde_json::to_string(&done.journal).expect("a journal");
     assert!(rows.contains(r#""output":{"charge":98765432109876543210,"id":25000000000000000001}"#), "{rows}");
-    let back: Vec<Decision> = serde_json::from_str(&rows).expect("it reads back");
+    let back: Vec<SagaDecision> = serde_json::from_str(&rows).expect("it reads back");
     assert_eq!(back, done.journal);
     assert_eq!(serde_json::to_string(&back).expect("a journal"), rows);
 }
@@ -69,6 +69,6 @@ steps:
     with: {amount: \"${ event.amount * 2.0 }\"}
     undo: POST bank/refunds
 ";
-    given_event(steps, json(EVENT)).then_out(&[]).then_status(Status::Parked);
+    given_event(steps, json(EVENT)).then_out(&[]).then_status(SagaStatus::Parked);
     given(steps).then_out(&[]);
 }

@@ -2,12 +2,12 @@
 
 use crate::given::{Saga, busy, declined, done, given, lost, not_sent, ongoing, seconds};
 use saga_core::{
-    command::{Answer, Failure, Guard, Request, Retryable},
-    decide::Ignored,
+    command::{CommandAnswer, CommandFailure, CommandRequest, GuardKind, RetryAdvice},
+    decide::IgnoreReason,
     event::OperatorAction,
-    input::Delivery,
-    react::{Effect, react},
-    state::{Status, view::StepPhase},
+    input::OutcomeDelivery,
+    react::{SagaEffect, react},
+    state::{SagaStatus, view::StepPhase},
 };
 use serde_json::json;
 
@@ -28,13 +28,13 @@ steps: [{step: tell, publish: news, type: Told, with: {id: \"${ event.id }\"}, i
 ";
 
 /// The broker will never take it.
-fn too_large() -> Answer {
-    Answer::Failed { failure: Failure::new("size", ""), retry: Retryable::No, retry_after: None }
+fn too_large() -> CommandAnswer {
+    CommandAnswer::Failed { failure: CommandFailure::new("size", ""), retry: RetryAdvice::No, retry_after: None }
 }
 
 /// The transport certainly did not let it leave.
-fn unreachable(retry_after: u64) -> Answer {
-    Answer::NotSent { guard: Guard::Transport, retry_after: seconds(retry_after) }
+fn unreachable(retry_after: u64) -> CommandAnswer {
+    CommandAnswer::NotSent { guard: GuardKind::Transport, retry_after: seconds(retry_after) }
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_published_step_succeeds_by_its_delivery_report() {
 #[test]
 fn a_publication_that_the_broker_did_not_take_is_tried_again_under_the_same_id() {
     let published = |saga: &Saga| match &react(&saga.plan, &saga.state)[..] {
-        [Effect::Publish(publish)] => (publish.event_id.clone(), publish.request.clone()),
+        [SagaEffect::Publish(publish)] => (publish.event_id.clone(), publish.request.clone()),
         other => panic!("{other:?}"),
     };
     let saga = given(TOLD);
@@ -72,7 +72,7 @@ fn a_publication_that_certainly_did_not_leave_waits_and_counts_no_attempt() {
 fn a_report_about_an_earlier_attempt_says_nothing_of_the_one_that_is_out() {
     let again = || given(TOLD).when("tell", lost()).when_due().then(&["tell sent #2"]);
     for report in [lost(), unreachable(4)] {
-        again().when_attempt(Some(1), "tell", report).then_ignored(&Ignored::NoSuchAttempt).then_out(&["tell"]);
+        again().when_attempt(Some(1), "tell", report).then_ignored(&IgnoreReason::NoSuchAttempt).then_out(&["tell"]);
     }
     again().when_attempt(Some(1), "tell", done()).then(&["tell succeeded", "completed"]);
 }
@@ -116,21 +116,21 @@ fn a_saga_with_an_outcome_event_is_terminal_only_after_its_delivery() {
         .when("reserve", done())
         .then(&["reserve succeeded", "outcome due: completed"])
         .then_out(&["outcome"])
-        .then_status(Status::Running)
+        .then_status(SagaStatus::Running)
         .when_passed(seconds(9))
-        .then_ignored(&Ignored::NotDue);
+        .then_ignored(&IgnoreReason::NotDue);
     saga.when_outcome(refused())
         .then(&["outcome waits (broker)"])
-        .then_status(Status::Waiting)
+        .then_status(SagaStatus::Waiting)
         .then_out(&["outcome"])
-        .when_outcome(Delivery::Acknowledged)
+        .when_outcome(OutcomeDelivery::Acknowledged)
         .then(&["completed"])
-        .then_status(Status::Completed)
+        .then_status(SagaStatus::Completed)
         .then_out(&[]);
 }
 
-fn refused() -> Delivery {
-    Delivery::Refused { failure: Failure::new("broker", "no such topic"), retry_after: seconds(1) }
+fn refused() -> OutcomeDelivery {
+    OutcomeDelivery::Refused { failure: CommandFailure::new("broker", "no such topic"), retry_after: seconds(1) }
 }
 
 #[test]
@@ -139,26 +139,27 @@ fn an_outcome_event_whose_topic_takes_nothing_costs_one_row_and_says_what_it_wai
         .when("reserve", declined())
         .when_outcome(refused())
         .then(&["outcome waits (broker)"])
-        .then_status(Status::Compensating);
+        .then_status(SagaStatus::Compensating);
     let shown = saga.state.view(&saga.plan);
     assert_eq!(shown.waits_on, ["transport:news"]);
     assert_eq!(shown.reason.as_deref(), Some("the outcome event waits for topic news: broker: no such topic"));
     let not_before = saga.state.last_at.plus(seconds(1));
     saga.when_outcome(refused())
-        .then_ignored(&Ignored::StillHeld { guard: Guard::Transport, not_before })
-        .when_outcome(Delivery::Acknowledged)
+        .then_ignored(&IgnoreReason::StillHeld { guard: GuardKind::Transport, not_before })
+        .when_outcome(OutcomeDelivery::Acknowledged)
         .then(&["compensated"]);
 }
 
 #[test]
 fn an_outcome_event_that_is_too_large_is_published_without_its_output_and_says_so() {
-    let too_large = || Delivery::Impossible { failure: Failure::new("kafka.too_large", "Broker: too large") };
+    let too_large =
+        || OutcomeDelivery::Impossible { failure: CommandFailure::new("kafka.too_large", "Broker: too large") };
     let saga = given(&format!(
         "onCompleted: {{publish: news, type: Done}}\noutput: {{all: \"${{ steps.reserve.long }}\"}}{RETRIED}"
     ));
-    let saga = saga.when("reserve", Answer::Succeeded { result: json!({"long": "x".repeat(5_000)}) });
+    let saga = saga.when("reserve", CommandAnswer::Succeeded { result: json!({"long": "x".repeat(5_000)}) });
     let published = |saga: &Saga| match &react(&saga.plan, &saga.state)[..] {
-        [Effect::Publish(publish)] => (publish.event_id.clone(), publish.attempt, publish.request.clone()),
+        [SagaEffect::Publish(publish)] => (publish.event_id.clone(), publish.attempt, publish.request.clone()),
         other => panic!("{other:?}"),
     };
     let whole = published(&saga);
@@ -166,7 +167,7 @@ fn an_outcome_event_that_is_too_large_is_published_without_its_output_and_says_s
     let short = published(&saga);
     assert_eq!(short.0, whole.0, "the same event");
     assert_ne!(short.1, whole.1, "it has not left yet");
-    let Request::Publish { body, .. } = &*short.2 else { panic!("published") };
+    let CommandRequest::Publish { body, .. } = &*short.2 else { panic!("published") };
     assert_eq!((&body["status"], &body["output"]), (&json!("completed"), &json!(null)));
     assert_eq!(body["outputOmitted"], json!({"code": "kafka.too_large", "message": "Broker: too large"}));
     saga.when_outcome(too_large()).then(&["incident (kafka.too_large)", "completed"]);
@@ -176,8 +177,8 @@ fn an_outcome_event_that_is_too_large_is_published_without_its_output_and_says_s
 fn an_outcome_event_that_can_never_be_delivered_ends_the_saga_with_an_incident() {
     given(&format!("onCompensated: {{publish: news, type: Undone}}{RETRIED}"))
         .when("reserve", declined())
-        .then_status(Status::Compensating)
-        .when_outcome(Delivery::Impossible { failure: Failure::new("size", "") })
+        .then_status(SagaStatus::Compensating)
+        .when_outcome(OutcomeDelivery::Impossible { failure: CommandFailure::new("size", "") })
         .then(&["incident (size)", "compensated"]);
 }
 
@@ -189,12 +190,12 @@ fn a_late_success_while_the_outcome_event_is_due_opens_an_incident_once() {
         .then(&["reserve result arrived", "incident (late_success)"])
         .then_out(&["outcome"])
         .when("reserve", done())
-        .then_ignored(&Ignored::Settled);
+        .then_ignored(&IgnoreReason::Settled);
 }
 
 #[test]
 fn a_delivery_that_nothing_waits_for_changes_nothing() {
-    given(TWO).when_outcome(Delivery::Acknowledged).then_ignored(&Ignored::NotPublishing);
+    given(TWO).when_outcome(OutcomeDelivery::Acknowledged).then_ignored(&IgnoreReason::NotPublishing);
 }
 
 #[test]
@@ -208,10 +209,10 @@ fn an_output_that_cannot_be_evaluated_parks_the_saga() {
 fn a_terminal_saga_changes_no_more() {
     let completed = || given(RETRIED).when("reserve", done());
     for answer in [done(), declined(), busy(), lost(), ongoing(), not_sent()] {
-        completed().when("reserve", answer).then_ignored(&Ignored::Terminal);
+        completed().when("reserve", answer).then_ignored(&IgnoreReason::Terminal);
     }
-    completed().when_passed(seconds(99)).then_ignored(&Ignored::Terminal);
-    completed().when_outcome(Delivery::Acknowledged).then_ignored(&Ignored::Terminal);
+    completed().when_passed(seconds(99)).then_ignored(&IgnoreReason::Terminal);
+    completed().when_outcome(OutcomeDelivery::Acknowledged).then_ignored(&IgnoreReason::Terminal);
 }
 
 #[test]
@@ -220,10 +221,10 @@ fn a_late_success_of_a_step_neither_applied_nor_undone_is_an_incident_of_a_saga_
         .when("reserve", declined())
         .when("reserve", done())
         .then(&["reserve result arrived", "incident (late_success)"])
-        .then_status(Status::Compensated)
+        .then_status(SagaStatus::Compensated)
         .then_out(&[])
         .when("reserve", done())
-        .then_ignored(&Ignored::Terminal);
+        .then_ignored(&IgnoreReason::Terminal);
 }
 
 #[test]
@@ -237,7 +238,7 @@ fn an_abandoned_saga_has_no_step_that_is_worked_on_and_learns_late_what_happened
     assert!(out.state.view(&out.plan).steps.iter().all(|step| step.next_due.is_none()));
     let late = out.when("charge", done()).then(&["charge succeeded", "incident (late_success)"]).then_out(&[]);
     assert_eq!(phases(&late), [StepPhase::Succeeded, StepPhase::Succeeded]);
-    late.then_status(Status::Abandoned).when("charge", done()).then_ignored(&Ignored::Terminal);
+    late.then_status(SagaStatus::Abandoned).when("charge", done()).then_ignored(&IgnoreReason::Terminal);
 
     let resting = given(RETRIED).when("reserve", busy()).when_operator(OperatorAction::Abandon);
     assert_eq!(phases(&resting), [StepPhase::Failed]);
@@ -249,7 +250,7 @@ fn an_abandoned_saga_has_no_step_that_is_worked_on_and_learns_late_what_happened
     assert_eq!(phases(&undoing), [StepPhase::UndoFailed, StepPhase::Failed]);
     let undone = undoing.when("undo reserve", done()).then(&["undo reserve succeeded", "incident (late_success)"]);
     assert_eq!(phases(&undone)[0], StepPhase::Undone);
-    undone.when("undo reserve", done()).then_ignored(&Ignored::Terminal);
+    undone.when("undo reserve", done()).then_ignored(&IgnoreReason::Terminal);
 }
 
 #[test]
@@ -261,24 +262,24 @@ fn an_abandon_while_the_outcome_event_is_on_its_way_awaits_what_the_broker_says(
             .when_operator(OperatorAction::Abandon)
             .then(&["operator: abandon"])
     };
-    let refused = || Delivery::Refused { failure: Failure::new("broker", ""), retry_after: seconds(1) };
+    let refused = || OutcomeDelivery::Refused { failure: CommandFailure::new("broker", ""), retry_after: seconds(1) };
     abandoned()
-        .when_outcome(Delivery::Acknowledged)
+        .when_outcome(OutcomeDelivery::Acknowledged)
         .then(&["incident (abandon_too_late)", "completed"])
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
     abandoned()
         .recovered()
         .when_outcome(refused())
         .then(&["incident (broker)", "abandoned, left reserve"])
         .then_out(&[])
-        .when_outcome(Delivery::Acknowledged)
-        .then_ignored(&Ignored::Terminal);
+        .when_outcome(OutcomeDelivery::Acknowledged)
+        .then_ignored(&IgnoreReason::Terminal);
 }
 
 /// One event at a time finds out whether a topic takes records again.
 #[test]
 fn an_abandon_while_a_waiting_outcome_event_finds_out_awaits_what_the_broker_says() {
-    let refused = || Delivery::Refused { failure: Failure::new("topic", ""), retry_after: seconds(1) };
+    let refused = || OutcomeDelivery::Refused { failure: CommandFailure::new("topic", ""), retry_after: seconds(1) };
     let waits = || {
         given(&format!("onCompleted: {{publish: news, type: Done}}{RETRIED}"))
             .when("reserve", done())
@@ -288,6 +289,6 @@ fn an_abandon_while_a_waiting_outcome_event_finds_out_awaits_what_the_broker_say
     waits().when_operator(OperatorAction::Abandon).then(&["operator: abandon", "abandoned, left reserve"]);
     let finds_out =
         || waits().while_outcome_is_out().when_operator(OperatorAction::Abandon).then(&["operator: abandon"]);
-    finds_out().when_outcome(Delivery::Acknowledged).then(&["incident (abandon_too_late)", "completed"]);
+    finds_out().when_outcome(OutcomeDelivery::Acknowledged).then(&["incident (abandon_too_late)", "completed"]);
     finds_out().when_outcome(refused()).then(&["incident (topic)", "abandoned, left reserve"]);
 }

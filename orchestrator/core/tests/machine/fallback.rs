@@ -5,9 +5,9 @@ use crate::given::{
     seconds,
 };
 use saga_core::{
-    decide::{Admission, Ignored, Known},
+    decide::{AdmissionVerdict, IgnoreReason, PreviousAnswer},
     event::OperatorAction,
-    state::{Phase, Settled, Status},
+    state::{CommandOutcome, CommandPhase, SagaStatus},
 };
 use serde_json::{Value, json};
 
@@ -38,13 +38,13 @@ fn used(saga: &Saga) -> Value {
     saga.body("use")["score"].clone()
 }
 
-fn settled(saga: &Saga) -> Settled {
-    let Phase::Settled(settled) = &saga.state.command(saga.command("score")).phase else { panic!("it goes on") };
+fn settled(saga: &Saga) -> CommandOutcome {
+    let CommandPhase::Settled(settled) = &saga.state.command(saga.command("score")).phase else { panic!("it goes on") };
     settled.clone()
 }
 
-fn refused() -> Admission {
-    Admission::Refused { guard: saga_core::command::Guard::Breaker, not_before: START.plus(seconds(10)) }
+fn refused() -> AdmissionVerdict {
+    AdmissionVerdict::Refused { guard: saga_core::command::GuardKind::Breaker, not_before: START.plus(seconds(10)) }
 }
 
 const LITERAL: &str = "fallback: [{value: {score: 50}}]";
@@ -74,7 +74,7 @@ fn a_step_answers_for_itself_while_it_has_attempts_left() {
 #[test]
 fn a_fallback_answers_when_the_time_of_the_step_is_over_though_nothing_ever_left() {
     let held = look("timeout: 5s, fallback: [{value: 1}]");
-    let saga = given_gate(&held, json!({"id": "4711"}), refused()).while_gate(Admission::Admitted);
+    let saga = given_gate(&held, json!({"id": "4711"}), refused()).while_gate(AdmissionVerdict::Admitted);
     saga.when_passed(seconds(5)).then(&["score failed (timeout)", "score answered by fallback 0 (value)", "use sent"]);
 }
 
@@ -117,7 +117,7 @@ fn a_result_that_the_check_rejects_is_an_answer_and_stays_it() {
 #[test]
 fn a_step_whose_fallbacks_cannot_answer_ends_as_it_would_without() {
     let saga = given(&look("fallback: [{lastKnown: true}]"));
-    saga.when("score", busy()).then_status(Status::Compensated);
+    saga.when("score", busy()).then_status(SagaStatus::Compensated);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_step_left_unknown_stays_unknown_and_the_saga_goes_on() {
         "score answered by fallback 0 (value)",
         "use sent",
     ]);
-    assert!(matches!(settled(&saga), Settled::Unknown(_)));
+    assert!(matches!(settled(&saga), CommandOutcome::Unknown(_)));
     saga.when("use", done()).then(&["use succeeded", "completed"]);
 }
 
@@ -147,12 +147,12 @@ fn a_compensation_undoes_what_is_unknown_though_it_was_answered_for() {
         "undo score sent",
     ]);
     assert_eq!(saga.body("undo score"), json!({"input": {}, "result": null}));
-    saga.when("undo score", done()).then_status(Status::Compensated);
+    saga.when("undo score", done()).then_status(SagaStatus::Compensated);
 }
 
 #[test]
 fn a_compensation_has_nothing_to_undo_of_what_certainly_failed() {
-    given(&act(LITERAL)).when("score", declined()).when("use", declined()).then_status(Status::Compensated);
+    given(&act(LITERAL)).when("score", declined()).when("use", declined()).then_status(SagaStatus::Compensated);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_late_success_in_a_parked_saga_does_not_replace_what_was_read() {
     given(&parks)
         .when("score", lost())
         .when("use", busy())
-        .then_status(Status::Parked)
+        .then_status(SagaStatus::Parked)
         .when("score", result(json!({"id": "s-1"})))
         .then(&["score result arrived"])
         .when_operator(OperatorAction::Retry)
@@ -213,7 +213,7 @@ fn a_failure_leaves_a_step_unknown_that_is_unknown() {
         "goes back (score: NO_SCORE)",
         "undo score sent",
     ]);
-    assert!(matches!(settled(&saga), Settled::Unknown(_)));
+    assert!(matches!(settled(&saga), CommandOutcome::Unknown(_)));
 }
 
 #[test]
@@ -237,7 +237,7 @@ steps:
         .when_operator(OperatorAction::Retry)
         .then(&["operator: retry", "ship sent #2"])
         .when("ship", done())
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
 }
 
 #[test]
@@ -245,8 +245,8 @@ fn what_a_person_can_mend_is_answered_with_a_result_and_never_failed() {
     let value = given(&act(LITERAL)).when("score", forbidden());
     value.then_out(&["use"]);
     let fail = given(&act("fallback: [{fail: {code: NO_SCORE}}]")).when("score", forbidden());
-    fail.then_status(Status::Parked);
-    given_gate(&act(LITERAL), json!({"id": "4711"}), Admission::Gone).then(&[
+    fail.then_status(SagaStatus::Parked);
+    given_gate(&act(LITERAL), json!({"id": "4711"}), AdmissionVerdict::Gone).then(&[
         "started",
         "score failed (participant_gone)",
         "score answered by fallback 0 (value)",
@@ -298,7 +298,7 @@ steps:
         .when("other", busy())
         .when("score", lost())
         .then(&["score #1 unknown (lost)", "score unknown (lost)", "score answered by fallback 0 (value)"])
-        .then_status(Status::Parked)
+        .then_status(SagaStatus::Parked)
         .when_operator(OperatorAction::Skip)
         .then(&["operator: skip other", "other skipped", "use sent"]);
 }
@@ -360,26 +360,26 @@ fn an_answer_that_is_recent_enough_is_used_before_one_that_is_last_known() {
 
 #[test]
 fn a_fresh_answer_is_used_instead_of_a_call() {
-    let known = |age| Some(Known { at: START.minus(seconds(age)), result: json!({"score": 3}) });
+    let known = |age| Some(PreviousAnswer { at: START.minus(seconds(age)), result: json!({"score": 3}) });
     let event = || json!({"id": "4711"});
     let body = look("cache: 5m, check: result.score < 10");
-    let saga = given_known(&body, event(), refused(), known(300)).while_gate(Admission::Admitted);
+    let saga = given_known(&body, event(), refused(), known(300)).while_gate(AdmissionVerdict::Admitted);
     let saga = saga.then(&["started", "score answered by cache", "use held by Breaker"]).when_passed(seconds(10));
     assert_eq!(used(&saga), json!({"score": 3}));
-    assert_eq!(settled(&saga), Settled::Succeeded);
+    assert_eq!(settled(&saga), CommandOutcome::Succeeded);
     assert_eq!(saga.state.command(saga.command("score")).attempt, 0);
-    saga.when("use", declined()).then_status(Status::Compensated);
-    given_known(&body, event(), Admission::Admitted, known(301)).then(&["started", "score sent"]);
+    saga.when("use", declined()).then_status(SagaStatus::Compensated);
+    given_known(&body, event(), AdmissionVerdict::Admitted, known(301)).then(&["started", "score sent"]);
     let strict = look("cache: 5m, check: result.score < 3");
-    given_known(&strict, event(), Admission::Admitted, known(1)).then(&["started", "score sent"]);
+    given_known(&strict, event(), AdmissionVerdict::Admitted, known(1)).then(&["started", "score sent"]);
 }
 
 #[test]
 fn nothing_answers_for_what_was_answered_from_the_cache() {
-    let known = Some(Known { at: START, result: json!(1) });
-    given_known(&look("cache: 5m"), json!({"id": "4711"}), Admission::Admitted, known)
+    let known = Some(PreviousAnswer { at: START, result: json!(1) });
+    given_known(&look("cache: 5m"), json!({"id": "4711"}), AdmissionVerdict::Admitted, known)
         .when("score", done())
-        .then_ignored(&Ignored::Settled);
+        .then_ignored(&IgnoreReason::Settled);
 }
 
 #[test]

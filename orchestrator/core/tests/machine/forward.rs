@@ -5,11 +5,11 @@ use crate::{
     surroundings::Surroundings,
 };
 use saga_core::{
-    command::{Answer, Failure, Request, Retryable},
-    decide::{self, Ignored, Illegal},
+    command::{CommandAnswer, CommandFailure, CommandRequest, RetryAdvice},
+    decide::{self, DecisionError, IgnoreReason},
     event::OperatorAction::Cancel,
-    input::Input,
-    state::Status,
+    input::SagaInput,
+    state::SagaStatus,
 };
 use serde_json::json;
 use std::time::Duration;
@@ -22,7 +22,7 @@ steps:
 
 #[test]
 fn the_start_and_the_first_step_are_one_decision() {
-    given(TWO).then(&["started", "reserve sent"]).then_out(&["reserve"]).then_status(Status::Running);
+    given(TWO).then(&["started", "reserve sent"]).then_out(&["reserve"]).then_status(SagaStatus::Running);
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_saga_whose_steps_succeeded_is_completed_with_its_output() {
         .when("reserve", done())
         .when("charge", result(json!({"cents": 5})))
         .then(&["charge succeeded", "completed"])
-        .then_status(Status::Completed)
+        .then_status(SagaStatus::Completed)
         .then_due_in(None)
         .then_out(&[]);
     assert_eq!(saga.state.view(&saga.plan).output, Some(json!({"paid": 5})));
@@ -53,10 +53,10 @@ fn a_two_step_saga_is_three_rows() {
 fn an_input_that_names_a_step_the_definition_lacks_is_an_error_that_names_both() {
     let mut saga = given(TWO);
     let command = saga_core::command::CommandRef { step: saga_core::id::StepIndex(9), ..saga.command("reserve") };
-    let input = Input::Answered { command, attempt: None, answer: done() };
+    let input = SagaInput::Answered { command, attempt: None, answer: done() };
     let refused = Surroundings::at(saga.state.last_at)
         .decide(|context| decide::decide(&saga.plan, &mut saga.state, &input, context));
-    assert!(matches!(refused, Err(Illegal::NoSuchStep { steps: 2, step: 9, .. })));
+    assert!(matches!(refused, Err(DecisionError::NoSuchStep { steps: 2, step: 9, .. })));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn an_undo_by_delete_sends_no_body_and_its_path_may_name_the_do() {
     .when("reserve", done())
     .when("charge", declined());
     let request = saga.state.command(saga.command("undo reserve")).request.clone().expect("it was sent");
-    let Request::Http { path, body, .. } = &*request else { panic!("{request:?}") };
+    let CommandRequest::Http { path, body, .. } = &*request else { panic!("{request:?}") };
     assert_eq!(path, &format!("holds/{}%3Areserve%3Ado", saga.state.id));
     assert_eq!(body, &None);
 }
@@ -135,7 +135,7 @@ steps:
         .when("look", result(json!({})))
         .then(&["look succeeded", "reserve failed (expression)", "parked (reserve: expression)"])
         .when_operator(Cancel)
-        .then_status(Status::Compensating);
+        .then_status(SagaStatus::Compensating);
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_retryable_failure_rests_for_the_delay_of_the_policy() {
     given(RETRIED)
         .when("reserve", busy())
         .then(&["reserve #1 failed (busy), rests"])
-        .then_status(Status::Waiting)
+        .then_status(SagaStatus::Waiting)
         .then_due_in(Some(seconds(2)))
         .then_out(&[])
         .when_due()
@@ -260,7 +260,8 @@ steps: [{step: look, do: stock.Look, readOnly: true}]",
 #[test]
 fn a_retry_waits_as_long_as_the_participant_asks() {
     let retry_after = Some(seconds(60));
-    let busy = Answer::Failed { failure: Failure::new("http.429", ""), retry: Retryable::Yes, retry_after };
+    let busy =
+        CommandAnswer::Failed { failure: CommandFailure::new("http.429", ""), retry: RetryAdvice::Yes, retry_after };
     given(RETRIED).when("reserve", busy).then_due_in(Some(seconds(60)));
 }
 
@@ -291,7 +292,7 @@ fn exhausted_retries_park_the_saga_where_the_definition_says_so() {
     given("onExhausted: park\nretry: {attempts: 1}\nsteps: [{step: a, do: stock.A, undo: stock.B}]")
         .when("a", busy())
         .then(&["a #1 failed (busy)", "a failed (busy)", "parked (a: busy)"])
-        .then_status(Status::Parked)
+        .then_status(SagaStatus::Parked)
         .then_due_in(None);
 }
 
@@ -300,10 +301,10 @@ fn a_failure_counts_once_for_the_attempt_that_it_names() {
     given(RETRIED)
         .when("reserve", busy())
         .when_attempt(Some(1), "reserve", busy())
-        .then_ignored(&Ignored::NoSuchAttempt)
+        .then_ignored(&IgnoreReason::NoSuchAttempt)
         .when_due()
         .when_attempt(Some(1), "reserve", busy())
-        .then_ignored(&Ignored::NoSuchAttempt)
+        .then_ignored(&IgnoreReason::NoSuchAttempt)
         .then_out(&["reserve"]);
 }
 
@@ -314,7 +315,7 @@ fn a_failure_without_a_number_counts_only_while_exactly_one_attempt_is_unanswere
         .when("reserve", lost())
         .when_due()
         .when_attempt(None, "reserve", busy())
-        .then_ignored(&Ignored::NoSuchAttempt);
+        .then_ignored(&IgnoreReason::NoSuchAttempt);
 }
 
 #[test]
@@ -342,32 +343,32 @@ fn a_success_settles_the_command_whichever_attempt_it_answers() {
 #[test]
 fn a_second_answer_to_a_settled_command_changes_nothing() {
     for answer in [done(), declined(), busy(), lost(), ongoing(), not_sent()] {
-        given(TWO).when("reserve", done()).when("reserve", answer).then_ignored(&Ignored::Settled);
+        given(TWO).when("reserve", done()).when("reserve", answer).then_ignored(&IgnoreReason::Settled);
     }
 }
 
 #[test]
 fn an_answer_to_a_command_that_was_never_sent_changes_nothing() {
     for answer in [done(), declined(), busy(), lost(), ongoing(), not_sent()] {
-        given(TWO).when("charge", answer.clone()).then_ignored(&Ignored::NeverSent);
-        given(TWO).when("undo reserve", answer).then_ignored(&Ignored::NeverSent);
+        given(TWO).when("charge", answer.clone()).then_ignored(&IgnoreReason::NeverSent);
+        given(TWO).when("undo reserve", answer).then_ignored(&IgnoreReason::NeverSent);
     }
 }
 
 #[test]
 fn a_timer_that_is_early_changes_nothing() {
-    given(TWO).when_passed(seconds(1)).then_ignored(&Ignored::NotDue);
+    given(TWO).when_passed(seconds(1)).then_ignored(&IgnoreReason::NotDue);
 }
 
 #[test]
 fn a_wait_lasts_as_long_as_it_says() {
     given("steps: [{step: coolOff, wait: 10m}]")
         .then(&["started", "coolOff waits"])
-        .then_status(Status::Waiting)
+        .then_status(SagaStatus::Waiting)
         .then_out(&[])
         .then_due_in(Some(seconds(600)))
         .when_passed(seconds(599))
-        .then_ignored(&Ignored::NotDue)
+        .then_ignored(&IgnoreReason::NotDue)
         .when_passed(seconds(1))
         .then(&["coolOff succeeded", "completed"]);
 }

@@ -5,17 +5,17 @@
 
 use crate::{surroundings::Surroundings, words};
 use saga_core::{
-    answerable::{ALWAYS, Answerable, Outage},
-    command::{Answer, CommandRef, Direction, Failure, Guard, Request, Retryable},
-    decide::{self, Admission, Ignored, Known, Outcome},
-    definition::{self, Participants, participants},
-    event::{Decision, OperatorAction, Trigger},
+    answerable::{ALWAYS, AnswerWatermark, OutagePeriod},
+    command::{CommandAnswer, CommandDirection, CommandFailure, CommandRef, CommandRequest, GuardKind, RetryAdvice},
+    decide::{self, AdmissionVerdict, DecisionOutcome, IgnoreReason, PreviousAnswer},
+    definition::{self, ParticipantCatalog, participants},
+    event::{OperatorAction, SagaDecision, TriggerRecord},
     evolve,
-    id::{SagaId, Shard},
-    input::{About, Delivery, Input, OperatorAct, Publication, Start},
-    policy::Policies,
-    react::{Effect, react},
-    state::{Departure, Phase, Plan, State, Status},
+    id::{SagaId, ShardId},
+    input::{ActTarget, OperatorAct, OutcomeDelivery, PublicationRef, SagaInput, SagaStart},
+    policy::SagaPolicies,
+    react::{SagaEffect, react},
+    state::{CommandPhase, SagaPlan, SagaState, SagaStatus, SendTime},
     time::Timestamp,
 };
 use serde_json::{Value, json};
@@ -31,23 +31,23 @@ participants:
   reader-b: {kafka: {commands: b.commands}, retry: {attempts: 9}, capabilities: [text-analysis]}
 ";
 
-pub(crate) fn participants() -> Participants {
+pub(crate) fn participants() -> ParticipantCatalog {
     participants::parse("participants.yaml", PARTICIPANTS, &|_| None).expect("the participants of the tests hold")
 }
 
 /// The plan of a definition that begins with its `steps:` or its own settings.
-pub(crate) fn plan(body: &str) -> Plan {
+pub(crate) fn plan(body: &str) -> SagaPlan {
     let text = format!("saga: test\ntrigger: {{topic: orders, key: \"${{ event.id }}\"}}\n{body}");
     let participants = participants();
     let parsed = definition::parse("test.saga.yaml", &text, Some(&participants), None);
     let parsed =
-        parsed.unwrap_or_else(|findings| panic!("{}", definition::render(&findings, definition::Style::Plain)));
-    let policies = Policies::resolve(&parsed.definition, &participants);
-    Plan::new(Arc::new(parsed.definition), Arc::new(policies))
+        parsed.unwrap_or_else(|findings| panic!("{}", definition::render(&findings, definition::RenderStyle::Plain)));
+    let policies = SagaPolicies::resolve(&parsed.definition, &participants);
+    SagaPlan::new(Arc::new(parsed.definition), Arc::new(policies))
 }
 
-pub(crate) fn start_with(event: Value) -> Start {
-    let trigger = Trigger {
+pub(crate) fn start_with(event: Value) -> SagaStart {
+    let trigger = TriggerRecord {
         topic: "orders".into(),
         partition: 0,
         offset: 7,
@@ -56,26 +56,26 @@ pub(crate) fn start_with(event: Value) -> Start {
         headers: BTreeMap::new(),
         event,
     };
-    Start { key: "4711".into(), trigger, traceparent: None }
+    SagaStart { key: "4711".into(), trigger, traceparent: None }
 }
 
 pub(crate) fn saga_id() -> SagaId {
-    SagaId::new(START, Shard(3), 42)
+    SagaId::new(START, ShardId(3), 42)
 }
 
 /// A saga under test.
 pub(crate) struct Saga {
-    pub(crate) plan: Plan,
-    pub(crate) state: State,
-    pub(crate) journal: Vec<Decision>,
+    pub(crate) plan: SagaPlan,
+    pub(crate) state: SagaState,
+    pub(crate) journal: Vec<SagaDecision>,
     now: Timestamp,
-    answerable: Answerable,
-    gate: Admission,
-    known: Option<Known>,
+    answerable: AnswerWatermark,
+    gate: AdmissionVerdict,
+    known: Option<PreviousAnswer>,
     chosen: Option<&'static str>,
     /// What commands to `stock` may have.
     room: Option<usize>,
-    last: Outcome,
+    last: DecisionOutcome,
     acts: u32,
 }
 
@@ -86,29 +86,35 @@ pub(crate) fn given(body: &str) -> Saga {
 
 /// The same, started by `event`.
 pub(crate) fn given_event(body: &str, event: Value) -> Saga {
-    given_gate(body, event, Admission::Admitted)
+    given_gate(body, event, AdmissionVerdict::Admitted)
 }
 
 /// The same, while the guard of every participant answers `gate`.
-pub(crate) fn given_gate(body: &str, event: Value, gate: Admission) -> Saga {
+pub(crate) fn given_gate(body: &str, event: Value, gate: AdmissionVerdict) -> Saga {
     given_known(body, event, gate, None)
 }
 
 /// The same, while the last answer to every request of a read-only step is `known`.
-pub(crate) fn given_known(body: &str, event: Value, gate: Admission, known: Option<Known>) -> Saga {
+pub(crate) fn given_known(body: &str, event: Value, gate: AdmissionVerdict, known: Option<PreviousAnswer>) -> Saga {
     begun(body, event, gate, known, Some("reader-a"))
 }
 
 /// The same, while `chosen` is who is chosen by capability.
 pub(crate) fn given_chosen(body: &str, chosen: Option<&'static str>) -> Saga {
-    begun(body, json!({"id": "4711"}), Admission::Admitted, None, chosen)
+    begun(body, json!({"id": "4711"}), AdmissionVerdict::Admitted, None, chosen)
 }
 
-fn begun(body: &str, event: Value, gate: Admission, known: Option<Known>, chosen: Option<&'static str>) -> Saga {
+fn begun(
+    body: &str,
+    event: Value,
+    gate: AdmissionVerdict,
+    known: Option<PreviousAnswer>,
+    chosen: Option<&'static str>,
+) -> Saga {
     let plan = plan(body);
     let around = Surroundings::at(START).gate(gate).known(known.clone()).chosen(chosen);
     let (decision, state) = around.decide(|context| decide::start(&plan, saga_id(), start_with(event), context));
-    let last = Outcome::Decided(decision.clone());
+    let last = DecisionOutcome::Decided(decision.clone());
     let saga = Saga {
         plan,
         state,
@@ -130,48 +136,48 @@ impl Saga {
     /// `command` is a step's name, or `undo` and a step's name.
     pub(crate) fn command(&self, command: &str) -> CommandRef {
         let (direction, name) = match command.strip_prefix("undo ") {
-            Some(name) => (Direction::Undo, name),
-            None => (Direction::Do, command),
+            Some(name) => (CommandDirection::Undo, name),
+            None => (CommandDirection::Do, command),
         };
         let step = self.plan.definition.find(name).unwrap_or_else(|| panic!("no step {name}"));
         CommandRef { step, direction }
     }
 
     /// The current attempt of `command` is answered.
-    pub(crate) fn when(self, command: &str, answer: Answer) -> Saga {
+    pub(crate) fn when(self, command: &str, answer: CommandAnswer) -> Saga {
         let command = self.command(command);
         let attempt = Some(self.state.command(command).attempt);
-        self.input(&Input::Answered { command, attempt, answer })
+        self.input(&SagaInput::Answered { command, attempt, answer })
     }
 
     /// `attempt` of `command` is answered; `None`: the answer does not say which.
-    pub(crate) fn when_attempt(self, attempt: Option<u32>, command: &str, answer: Answer) -> Saga {
+    pub(crate) fn when_attempt(self, attempt: Option<u32>, command: &str, answer: CommandAnswer) -> Saga {
         let command = self.command(command);
-        self.input(&Input::Answered { command, attempt, answer })
+        self.input(&SagaInput::Answered { command, attempt, answer })
     }
 
     /// The broker answers the outcome event.
-    pub(crate) fn when_outcome(self, delivery: Delivery) -> Saga {
-        self.input(&Input::Delivered { delivery })
+    pub(crate) fn when_outcome(self, delivery: OutcomeDelivery) -> Saga {
+        self.input(&SagaInput::Delivered { delivery })
     }
 
     /// Time passes, and the saga is told.
     pub(crate) fn when_passed(mut self, span: Duration) -> Saga {
         self.now = self.now.plus(span);
-        self.input(&Input::TimeReached)
+        self.input(&SagaInput::TimeReached)
     }
 
     /// Time passes until the saga wants to be looked at, and it is.
     pub(crate) fn when_due(mut self) -> Saga {
         let due = self.state.dues(&self.plan, &self.answerable, self.now).first().expect("something is due");
         self.now = self.now.max(due);
-        self.input(&Input::TimeReached)
+        self.input(&SagaInput::TimeReached)
     }
 
     /// The guard of `command` may let it leave.
     pub(crate) fn when_released(self, command: &str) -> Saga {
         let command = self.command(command);
-        self.input(&Input::Released { command })
+        self.input(&SagaInput::Released { command })
     }
 
     pub(crate) fn when_operator(mut self, action: OperatorAction) -> Saga {
@@ -193,17 +199,19 @@ impl Saga {
 
     pub(crate) fn when_act_names(self, id: &str, command: &str, action: OperatorAction) -> Saga {
         let (direction, step) = match command.strip_prefix("undo ") {
-            Some(step) => (Direction::Undo, step),
-            None => (Direction::Do, command),
+            Some(step) => (CommandDirection::Undo, step),
+            None => (CommandDirection::Do, command),
         };
-        self.input(&act_on(id, action, Some(About { step: step.into(), direction: Some(direction) })))
+        self.input(&act_on(id, action, Some(ActTarget { step: step.into(), direction: Some(direction) })))
     }
 
     /// An operator retries by the definition that `body` completes.
     pub(crate) fn when_mended(mut self, body: &str) -> Saga {
         self.acts += 1;
-        let Input::Operator(act) = act(&format!("act-{}", self.acts), OperatorAction::Retry) else { unreachable!() };
-        self.input(&Input::Mended { act, plan: Arc::new(plan(body)) })
+        let SagaInput::Operator(act) = act(&format!("act-{}", self.acts), OperatorAction::Retry) else {
+            unreachable!()
+        };
+        self.input(&SagaInput::Mended { act, plan: Arc::new(plan(body)) })
     }
 
     /// A person is needed for exactly these.
@@ -216,14 +224,14 @@ impl Saga {
     }
 
     /// From here on the guard of every participant answers so.
-    pub(crate) fn while_gate(mut self, gate: Admission) -> Saga {
+    pub(crate) fn while_gate(mut self, gate: AdmissionVerdict) -> Saga {
         self.gate = gate;
         self
     }
 
     /// From here on the last answer to every request of a read-only step is `result`, which the participant gave at `at`.
     pub(crate) fn while_known(mut self, at: Timestamp, result: Value) -> Saga {
-        self.known = Some(Known { at, result });
+        self.known = Some(PreviousAnswer { at, result });
         self
     }
 
@@ -260,13 +268,13 @@ impl Saga {
     /// From here on answers are read again, and those that came have been.
     pub(crate) fn while_reached(mut self) -> Saga {
         let (began, ended) = (self.answerable.until, self.now);
-        self.answerable.outages.add(Outage { began, ended });
+        self.answerable.outages.add(OutagePeriod { began, ended });
         self.answerable.until = Timestamp::MAX;
         self
     }
 
     /// Whoever sends the attempt that is out tells when it left.
-    pub(crate) fn while_departure(mut self, command: &str, departure: Departure) -> Saga {
+    pub(crate) fn while_departure(mut self, command: &str, departure: SendTime) -> Saga {
         let command = self.command(command);
         let attempt = self.state.command(command).attempt;
         self.state.departs(command, attempt, departure);
@@ -295,16 +303,16 @@ impl Saga {
         let now = self.now;
         let mut saga = self.recovered_and_not_sent();
         for effect in react(&saga.plan, &saga.state) {
-            let Effect::Call(call) = effect else { continue };
-            let Phase::Attempting(attempting) = &saga.state.command(call.command).phase else { continue };
-            if attempting.departure == Departure::NotYet {
-                saga.state.departs(call.command, call.attempt, Departure::At(now));
+            let SagaEffect::Call(call) = effect else { continue };
+            let CommandPhase::Attempting(attempting) = &saga.state.command(call.command).phase else { continue };
+            if attempting.departure == SendTime::NotYet {
+                saga.state.departs(call.command, call.attempt, SendTime::At(now));
             }
         }
         saga
     }
 
-    pub(crate) fn input(mut self, input: &Input) -> Saga {
+    pub(crate) fn input(mut self, input: &SagaInput) -> Saga {
         let before = self.state.clone();
         let around = Surroundings::at(self.now)
             .answerable(&self.answerable)
@@ -316,17 +324,19 @@ impl Saga {
         let decided = around.decide(|context| decide::decide(&self.plan, &mut self.state, input, context));
         self.last = decided.expect("a legal input");
         match &self.last {
-            Outcome::Decided(decision) => {
+            DecisionOutcome::Decided(decision) => {
                 self.journal.push(decision.clone());
-                if let Input::Mended { plan, .. } = input {
+                if let SagaInput::Mended { plan, .. } = input {
                     self.plan = plan.after(Arc::new(self.plan.clone()));
                 }
             }
-            Outcome::Noted => {
-                let recorded = |state: State| state.as_recorded().inherited();
+            DecisionOutcome::Noted => {
+                let recorded = |state: SagaState| state.as_recorded().inherited();
                 assert_eq!(recorded(self.state.clone()), recorded(before), "nothing is recorded");
             }
-            Outcome::Ignored(_) | Outcome::Refused(_) => assert_eq!(self.state, before, "nothing changes"),
+            DecisionOutcome::Ignored(_) | DecisionOutcome::Refused(_) => {
+                assert_eq!(self.state, before, "nothing changes");
+            }
         }
         self.holds();
         self
@@ -339,14 +349,14 @@ impl Saga {
         let dues = self.state.dues(&self.plan, &self.answerable, self.now);
         let deadline = dues.deadline.filter(|deadline| *deadline <= self.answerable.until);
         let due = dues.timer.into_iter().chain(deadline).min();
-        let told = matches!(self.last, Outcome::Ignored(Ignored::NotDue));
+        let told = matches!(self.last, DecisionOutcome::Ignored(IgnoreReason::NotDue));
         assert!(!told || due.is_none_or(|due| due > self.now), "what is due was looked at: {due:?} at {:?}", self.now);
     }
 
     /// The last input was recorded as these facts.
     #[track_caller]
     pub(crate) fn then(self, facts: &[&str]) -> Saga {
-        let Outcome::Decided(decision) = &self.last else { panic!("not decided: {:?}", self.last) };
+        let DecisionOutcome::Decided(decision) = &self.last else { panic!("not decided: {:?}", self.last) };
         let told: Vec<String> = decision.events.iter().map(|event| words::told(&self.plan, event)).collect();
         assert_eq!(told, facts);
         self
@@ -355,19 +365,19 @@ impl Saga {
     /// The last input is known from now on, and not recorded.
     #[track_caller]
     pub(crate) fn then_noted(self) -> Saga {
-        assert_eq!(self.last, Outcome::Noted);
+        assert_eq!(self.last, DecisionOutcome::Noted);
         self
     }
 
     #[track_caller]
-    pub(crate) fn then_ignored(self, why: &Ignored) -> Saga {
-        assert_eq!(self.last, Outcome::Ignored(why.clone()));
+    pub(crate) fn then_ignored(self, why: &IgnoreReason) -> Saga {
+        assert_eq!(self.last, DecisionOutcome::Ignored(why.clone()));
         self
     }
 
     #[track_caller]
     pub(crate) fn then_refused(self, part: &str) -> Saga {
-        let Outcome::Refused(refused) = &self.last else { panic!("not refused: {:?}", self.last) };
+        let DecisionOutcome::Refused(refused) = &self.last else { panic!("not refused: {:?}", self.last) };
         assert!(refused.0.contains(part), "{refused}");
         self
     }
@@ -381,7 +391,7 @@ impl Saga {
     }
 
     #[track_caller]
-    pub(crate) fn then_status(self, status: Status) -> Saga {
+    pub(crate) fn then_status(self, status: SagaStatus) -> Saga {
         assert_eq!(self.state.status(), status, "{:?}", self.state.course);
         self
     }
@@ -407,76 +417,84 @@ impl Saga {
     pub(crate) fn body(&self, command: &str) -> Value {
         let request = self.state.command(self.command(command)).request.clone().expect("it was sent");
         match &*request {
-            Request::Kafka { body, .. } | Request::Publish { body, .. } => body.clone(),
-            Request::Http { body, .. } => body.clone().unwrap_or(Value::Null),
+            CommandRequest::Kafka { body, .. } | CommandRequest::Publish { body, .. } => body.clone(),
+            CommandRequest::Http { body, .. } => body.clone().unwrap_or(Value::Null),
         }
     }
 
-    fn effect(&self, effect: &Effect) -> String {
+    fn effect(&self, effect: &SagaEffect) -> String {
         match effect {
-            Effect::Call(call) => words::command(&self.plan, call.command),
-            Effect::Publish(publish) => match publish.publication {
-                Publication::Step(command) => words::command(&self.plan, command),
-                Publication::Outcome => "outcome".into(),
+            SagaEffect::Call(call) => words::command(&self.plan, call.command),
+            SagaEffect::Publish(publish) => match publish.publication {
+                PublicationRef::Step(command) => words::command(&self.plan, command),
+                PublicationRef::Outcome => "outcome".into(),
             },
-            Effect::Wait(wait) => format!("{} waits", words::command(&self.plan, wait.command)),
+            SagaEffect::Wait(wait) => format!("{} waits", words::command(&self.plan, wait.command)),
         }
     }
 }
 
 /// An operator's act on the whole saga.
-pub(crate) fn act(id: &str, action: OperatorAction) -> Input {
+pub(crate) fn act(id: &str, action: OperatorAction) -> SagaInput {
     act_on(id, action, None)
 }
 
 /// An operator's act, on the step that it names.
-pub(crate) fn act_on(id: &str, action: OperatorAction, about: Option<About>) -> Input {
-    Input::Operator(OperatorAct { id: id.into(), who: "ada".into(), reason: "asked".into(), action, about })
+pub(crate) fn act_on(id: &str, action: OperatorAction, about: Option<ActTarget>) -> SagaInput {
+    SagaInput::Operator(OperatorAct { id: id.into(), who: "ada".into(), reason: "asked".into(), action, about })
 }
 
 pub(crate) fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-pub(crate) fn done() -> Answer {
-    Answer::Succeeded { result: json!({}) }
+pub(crate) fn done() -> CommandAnswer {
+    CommandAnswer::Succeeded { result: json!({}) }
 }
 
-pub(crate) fn result(result: Value) -> Answer {
-    Answer::Succeeded { result }
+pub(crate) fn result(result: Value) -> CommandAnswer {
+    CommandAnswer::Succeeded { result }
 }
 
 /// The participant says no for good.
-pub(crate) fn declined() -> Answer {
-    Answer::Failed { failure: Failure::new("declined", ""), retry: Retryable::No, retry_after: None }
+pub(crate) fn declined() -> CommandAnswer {
+    CommandAnswer::Failed { failure: CommandFailure::new("declined", ""), retry: RetryAdvice::No, retry_after: None }
 }
 
 /// The participant says that it has the command already, or no for good.
-pub(crate) fn conflict() -> Answer {
-    Answer::Failed { failure: Failure::new("http.409", ""), retry: Retryable::Conflict, retry_after: None }
+pub(crate) fn conflict() -> CommandAnswer {
+    CommandAnswer::Failed {
+        failure: CommandFailure::new("http.409", ""),
+        retry: RetryAdvice::Conflict,
+        retry_after: None,
+    }
 }
 
 /// The participant says no for now.
-pub(crate) fn busy() -> Answer {
-    Answer::Failed { failure: Failure::new("busy", ""), retry: Retryable::Yes, retry_after: None }
+pub(crate) fn busy() -> CommandAnswer {
+    CommandAnswer::Failed { failure: CommandFailure::new("busy", ""), retry: RetryAdvice::Yes, retry_after: None }
 }
 
 /// The participant does not know us.
-pub(crate) fn forbidden() -> Answer {
-    Answer::Failed { failure: Failure::new("http.401", ""), retry: Retryable::ThenPark, retry_after: None }
+pub(crate) fn forbidden() -> CommandAnswer {
+    CommandAnswer::Failed {
+        failure: CommandFailure::new("http.401", ""),
+        retry: RetryAdvice::ThenPark,
+        retry_after: None,
+    }
 }
 
 /// It may have happened.
-pub(crate) fn lost() -> Answer {
-    Answer::unknown(Failure::new("lost", ""))
+pub(crate) fn lost() -> CommandAnswer {
+    CommandAnswer::unknown(CommandFailure::new("lost", ""))
 }
 
 /// The participant works on it and will report.
-pub(crate) fn ongoing() -> Answer {
-    Answer::Ongoing { ask_after: None, location: None }
+pub(crate) fn ongoing() -> CommandAnswer {
+    CommandAnswer::Ongoing { ask_after: None, location: None }
 }
 
 /// A guard held the attempt back before anything left.
-pub(crate) fn not_sent() -> Answer {
-    Answer::NotSent { guard: Guard::Bulkhead, retry_after: Duration::from_secs(1) }
+pub(crate) fn not_sent() -> CommandAnswer {
+    CommandAnswer::NotSent { guard: GuardKind::Bulkhead, retry_after: Duration::from_secs(1) }
 }

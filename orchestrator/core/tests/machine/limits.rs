@@ -2,11 +2,11 @@
 
 use crate::given::{Saga, declined, given_event, lost, result};
 use saga_core::{
-    command::Request,
+    command::CommandRequest,
     decide::REQUEST_LIMIT_BYTES,
-    event::{Decision, Event},
+    event::{SagaDecision, SagaEvent},
     json::MAX_DEPTH,
-    state::{Phase, Settled, Status},
+    state::{CommandOutcome, CommandPhase, SagaStatus},
 };
 use serde_json::{Value, json};
 
@@ -33,8 +33,8 @@ const SHORT: &str = "POST bank/refunds";
 
 fn incidents(saga: &Saga) -> Vec<String> {
     let events = saga.journal.iter().flat_map(|decision| &decision.events);
-    let incident = |event: &Event| match event {
-        Event::IncidentOpened { failure, .. } => Some(failure.code.clone()),
+    let incident = |event: &SagaEvent| match event {
+        SagaEvent::IncidentOpened { failure, .. } => Some(failure.code.clone()),
         _ => None,
     };
     events.filter_map(incident).collect()
@@ -48,7 +48,7 @@ fn failure_of_charge(saga: &Saga) -> String {
 fn reads_back(saga: &Saga) {
     for decision in &saga.journal {
         let row = serde_json::to_vec(decision).expect("a row");
-        assert_eq!(&serde_json::from_slice::<Decision>(&row).expect("it reads back"), decision);
+        assert_eq!(&serde_json::from_slice::<SagaDecision>(&row).expect("it reads back"), decision);
     }
 }
 
@@ -63,7 +63,7 @@ fn an_undo_leaves_whatever_the_participant_answered() {
     assert!(undo.to_string().len() <= REQUEST_LIMIT_BYTES);
     assert_eq!(incidents(&saga), ["undo_without_result"]);
     reads_back(&saga);
-    saga.when("undo charge", result(json!({}))).then_status(Status::Compensated);
+    saga.when("undo charge", result(json!({}))).then_status(SagaStatus::Compensated);
 }
 
 #[test]
@@ -83,13 +83,13 @@ fn what_could_not_be_undone_is_not_sent() {
         given_event(&body, json!({"id": 1, "text": "x".repeat(bytes)}))
     };
     sent(SHORT, room).then_out(&["charge"]);
-    let refused = sent(SHORT, room + 1).then_out(&[]).then_status(Status::Compensated);
+    let refused = sent(SHORT, room + 1).then_out(&[]).then_status(SagaStatus::Compensated);
     let told = failure_of_charge(&refused);
     assert!(told.starts_with("nothing is sent, since it could not be undone: the request within"), "{told}");
     sent("DELETE bank/charges/1", room + 1).then_out(&["charge"]);
     let twice = "{do: POST bank/refunds, with: {a: \"${ input.t }\", b: \"${ input.t }\"}}";
     sent(twice, room / 2).then_out(&["charge"]);
-    sent(twice, room / 2 + 100).then_out(&[]).then_status(Status::Compensated);
+    sent(twice, room / 2 + 100).then_out(&[]).then_status(SagaStatus::Compensated);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn depth_has_one_limit_on_both_ways() {
     // One level is the map of `with`, another one that of the undo.
     let saga = sent(MAX_DEPTH - 2).then_out(&["charge"]);
     reads_back(&saga);
-    sent(MAX_DEPTH - 1).then_out(&[]).then_status(Status::Compensated);
+    sent(MAX_DEPTH - 1).then_out(&[]).then_status(SagaStatus::Compensated);
     let saga = saga.when("charge", result(nested(MAX_DEPTH))).when("ship", declined());
     reads_back(&saga);
     assert_eq!(saga.body("undo charge")["result"], Value::Null);
@@ -130,7 +130,10 @@ fn an_unknown_outcome_is_undone_within_the_same_limits() {
         if attempt < 4 { saga.when_due() } else { saga }
     });
     assert!(saga.body("undo charge").to_string().len() <= REQUEST_LIMIT_BYTES);
-    assert!(matches!(saga.state.command(saga.command("undo charge")).request.as_deref(), Some(Request::Http { .. })));
+    assert!(matches!(
+        saga.state.command(saga.command("undo charge")).request.as_deref(),
+        Some(CommandRequest::Http { .. })
+    ));
 }
 
 #[test]
@@ -140,9 +143,9 @@ output: {all: \"${ event }\", again: \"${ event }\"}
 steps: [{step: look, do: GET bank/accounts, readOnly: true}]
 ";
     let event = json!({"id": 1, "text": "x".repeat(600 * 1024)});
-    given_event(wide, event).when("look", result(json!(1))).then_status(Status::Parked);
+    given_event(wide, event).when("look", result(json!(1))).then_status(SagaStatus::Parked);
     let deep = json!({"id": 1, "deep": nested(MAX_DEPTH - 1)});
-    given_event(wide, deep).when("look", result(json!(1))).then_status(Status::Parked);
+    given_event(wide, deep).when("look", result(json!(1))).then_status(SagaStatus::Parked);
 }
 
 /// The topic of `stock` takes less than what every request may have.
@@ -160,7 +163,7 @@ steps:
 fn what_its_own_topic_could_not_take_back_is_not_sent() {
     let order = || json!({"id": 1, "text": "x".repeat(5_000)});
     over_kafka(order(), 6_000).then_out(&["ship"]);
-    let refused = over_kafka(order(), 4_000).then_out(&[]).then_status(Status::Compensated);
+    let refused = over_kafka(order(), 4_000).then_out(&[]).then_status(SagaStatus::Compensated);
     let told =
         refused.state.step(refused.command("ship").step).forward.gave_up().expect("it failed").to_owned().message;
     assert!(
@@ -202,13 +205,14 @@ fn a_result_that_leaves_no_way_back_for_another_step_is_rejected() {
     };
     rated(6_000).then(&["rate succeeded", "pack sent"]);
     let saga = rated(4_000).then_out(&["undo rate"]);
-    let Phase::Settled(Settled::Rejected(failure)) = &saga.state.command(saga.command("rate")).phase else {
+    let CommandPhase::Settled(CommandOutcome::Rejected(failure)) = &saga.state.command(saga.command("rate")).phase
+    else {
         panic!("it is rejected")
     };
     assert!(failure.message.starts_with("with this result charge could not be undone"), "{}", failure.message);
     let saga = saga.when("undo rate", result(json!({}))).then_out(&["undo charge"]);
     assert_eq!(saga.body("undo charge")["rate"], json!(""));
-    saga.when("undo charge", result(json!({}))).then_status(Status::Compensated);
+    saga.when("undo charge", result(json!({}))).then_status(SagaStatus::Compensated);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::given::{Saga, busy, declined, done, given, result};
 use saga_core::{
     event::OperatorAction::{Abandon, Retry, Skip},
-    state::Status,
+    state::SagaStatus,
 };
 use serde_json::json;
 
@@ -36,7 +36,7 @@ fn a_typing_error_after_the_pivot_is_mended_and_the_saga_goes_on() {
         .when("ship", result(json!({"to": "4711"})))
         .then_out(&["tell"])
         .when("tell", done())
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn what_it_was_parked_for_is_tried_though_it_is_optional_now() {
         .when("ship", declined())
         .then_out(&["tell"])
         .when("tell", done())
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
     let still_faulty = output.replace("event.id", "event.nothing");
     parked().when_mended(&still_faulty).then(&[
         "another definition",
@@ -71,12 +71,12 @@ fn an_undo_that_could_not_run_is_mended() {
     given(&body("event.nothing"))
         .when("a", done())
         .when("b", declined())
-        .then_status(Status::Parked)
+        .then_status(SagaStatus::Parked)
         .when_mended(&body("doId"))
         .then(&["another definition", "operator: retry", "undo a sent"])
         .recovered()
         .when("undo a", done())
-        .then_status(Status::Compensated);
+        .then_status(SagaStatus::Compensated);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn what_may_be_applied_keeps_an_undo() {
             "retry: {{attempts: 1}}\nonExhausted: park\nsteps:\n  - {{step: a, do: stock.A, {undo}}}\n  - {{step: b, do: stock.B, undo: stock.UndoB}}\n"
         )
     };
-    let saga = || given(&body("undo: stock.UndoA")).when("a", done()).when("b", busy()).then_status(Status::Parked);
+    let saga = || given(&body("undo: stock.UndoA")).when("a", done()).when("b", busy()).then_status(SagaStatus::Parked);
     saga().when_mended(&body("irreversible: true")).then_refused("no undo");
     saga().when_mended(&body("undo: POST bank/undo")).then_refused("its undo goes to somebody else");
     saga().when_mended(&body("undo: stock.OtherUndo")).then(&["another definition", "operator: retry", "b sent #2"]);

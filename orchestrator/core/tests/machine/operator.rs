@@ -5,12 +5,12 @@ use crate::{
     surroundings::Surroundings,
 };
 use saga_core::{
-    decide::{self, Ignored},
+    decide::{self, IgnoreReason},
     event::{
-        Decision,
         OperatorAction::{Abandon, Cancel, Retry, Skip},
+        SagaDecision,
     },
-    state::{self, Status, view::StepPhase},
+    state::{self, SagaStatus, view::StepPhase},
 };
 use serde_json::json;
 
@@ -32,7 +32,7 @@ fn cancel_compensates() {
         .then_out(&["undo b"])
         .when("undo b", done())
         .when("undo a", done())
-        .then_status(Status::Compensated);
+        .then_status(SagaStatus::Compensated);
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn the_same_act_changes_nothing_twice() {
         .when_act("1", Retry)
         .then(&["operator: retry", "a sent #2"])
         .when_act("1", Retry)
-        .then_ignored(&Ignored::Repeated);
-    given(TWO).when_act("1", Abandon).when_act("1", Abandon).then_ignored(&Ignored::Repeated);
+        .then_ignored(&IgnoreReason::Repeated);
+    given(TWO).when_act("1", Abandon).when_act("1", Abandon).then_ignored(&IgnoreReason::Repeated);
     given(TWO).when_act("1", Abandon).when_act("2", Retry).then_refused("changes no more");
 }
 
@@ -73,7 +73,7 @@ fn retry_makes_what_rests_leave_now_with_fresh_attempts() {
         .then(&["a #2 failed (busy), rests"])
         .when_due()
         .when("a", busy())
-        .then_status(Status::Compensated);
+        .then_status(SagaStatus::Compensated);
 }
 
 #[test]
@@ -95,12 +95,16 @@ fn skip_takes_the_step_that_a_parked_saga_waits_for_as_not_applied() {
         .when_operator(Skip)
         .then(&["operator: skip a", "a skipped", "b sent"])
         .when("b", done())
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
 }
 
 /// `a` may have happened twice when the saga parks for it.
 fn parked_in_doubt() -> crate::given::Saga {
-    given(&format!("onExhausted: park{TWO}")).when("a", lost()).when_due().when("a", lost()).then_status(Status::Parked)
+    given(&format!("onExhausted: park{TWO}"))
+        .when("a", lost())
+        .when_due()
+        .when("a", lost())
+        .then_status(SagaStatus::Parked)
 }
 
 fn skipped_in_doubt() -> crate::given::Saga {
@@ -113,7 +117,7 @@ fn a_skipped_step_that_may_have_happened_is_undone_when_the_saga_goes_back() {
         .when("b", declined())
         .then(&["b #1 failed (declined)", "b failed (declined)", "goes back (b: declined)", "undo a sent"])
         .when("undo a", done())
-        .then_status(Status::Compensated);
+        .then_status(SagaStatus::Compensated);
     skipped_in_doubt().recovered().when_operator(Cancel).when("b", done()).when("undo b", done()).then_out(&["undo a"]);
     skipped_in_doubt().when_operator(Abandon).then(&["operator: abandon", "abandoned, left a, b"]);
 }
@@ -135,9 +139,9 @@ fn a_success_of_a_skipped_step_is_an_incident_and_its_undo_is_due_where_the_saga
         .when("a", result(json!({"no": 7})))
         .then(&["a result arrived", "incident (late_success)"])
         .when("a", done())
-        .then_ignored(&Ignored::Settled)
+        .then_ignored(&IgnoreReason::Settled)
         .when("b", done())
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
     let undone = skipped_in_doubt().when("a", result(json!({"no": 7}))).when("b", declined()).then_out(&["undo a"]);
     assert_eq!(undone.body("undo a"), json!({"input": {}, "result": {"no": 7}}));
     // It certainly failed, was skipped, and the saga is going back: from now on it has to be undone.
@@ -159,14 +163,14 @@ fn a_success_of_a_skipped_step_is_an_incident_and_its_undo_is_due_where_the_saga
 fn a_success_of_a_skipped_step_after_the_end_is_told() {
     skipped_in_doubt()
         .when("b", done())
-        .then_status(Status::Completed)
+        .then_status(SagaStatus::Completed)
         .when("a", done())
         .then(&["a result arrived", "incident (late_success)"])
         .when("a", done())
-        .then_ignored(&Ignored::Terminal);
-    skipped_in_doubt().when("a", done()).when("b", done()).when("a", done()).then_ignored(&Ignored::Terminal);
-    let undone = skipped_in_doubt().when("b", declined()).when("undo a", done()).then_status(Status::Compensated);
-    undone.when("a", done()).then_ignored(&Ignored::Terminal);
+        .then_ignored(&IgnoreReason::Terminal);
+    skipped_in_doubt().when("a", done()).when("b", done()).when("a", done()).then_ignored(&IgnoreReason::Terminal);
+    let undone = skipped_in_doubt().when("b", declined()).when("undo a", done()).then_status(SagaStatus::Compensated);
+    undone.when("a", done()).then_ignored(&IgnoreReason::Terminal);
 }
 
 #[test]
@@ -177,7 +181,7 @@ fn an_undo_that_was_declared_done_by_hand_and_reports_success_is_an_incident() {
             .when_operator(Cancel)
             .when("b", done())
             .when("undo b", lost())
-            .then_status(Status::Parked)
+            .then_status(SagaStatus::Parked)
             .when_operator(Skip)
             .then(&["operator: skip undo b", "undo b skipped", "undo a sent"])
     };
@@ -185,9 +189,9 @@ fn an_undo_that_was_declared_done_by_hand_and_reports_success_is_an_incident() {
         .when("undo b", done())
         .then(&["undo b succeeded", "incident (late_success)"])
         .when("undo b", done())
-        .then_ignored(&Ignored::Settled)
+        .then_ignored(&IgnoreReason::Settled)
         .when("undo a", done())
-        .then_status(Status::Compensated);
+        .then_status(SagaStatus::Compensated);
     let ended = by_hand().when("undo a", done());
     ended.when("undo b", done()).then(&["undo b succeeded", "incident (late_success)"]);
 }
@@ -200,9 +204,9 @@ fn the_latest_acts_are_known_as_long_as_anybody_repeats_them() {
     }
     let latest = state::ACTS_KEPT.to_string();
     saga.when_act("1", Retry)
-        .then_ignored(&Ignored::Repeated)
+        .then_ignored(&IgnoreReason::Repeated)
         .when_act(&latest, Retry)
-        .then_ignored(&Ignored::Repeated)
+        .then_ignored(&IgnoreReason::Repeated)
         .when_act("0", Retry)
         .then_out(&["a"]);
 }
@@ -252,7 +256,7 @@ fn abandon_ends_the_saga_and_records_what_is_left_undone() {
         .when("a", done())
         .when_operator(Abandon)
         .then(&["operator: abandon", "abandoned, left a, b"])
-        .then_status(Status::Abandoned)
+        .then_status(SagaStatus::Abandoned)
         .then_out(&[])
         .then_due_in(None);
     given(TWO)
@@ -278,7 +282,7 @@ steps:
         .when("extra", lost())
         .when("undo extra", declined())
         .when("a", busy())
-        .then_status(Status::Parked)
+        .then_status(SagaStatus::Parked)
         .when("a", done())
         .then(&["a succeeded", "resumed", "b sent"]);
 }
@@ -301,7 +305,7 @@ fn an_output_that_cannot_be_evaluated_is_skipped_or_cancelled() {
     parked().when_operator(Cancel).then_out(&["undo b"]);
 }
 
-fn parked_by_hand(saga: &mut Saga) -> Option<Decision> {
+fn parked_by_hand(saga: &mut Saga) -> Option<SagaDecision> {
     Surroundings::at(saga.state.last_at)
         .decide(|context| decide::park(&saga.plan, &mut saga.state, "panicked".into(), context))
 }
@@ -316,17 +320,17 @@ fn stopped(mut saga: Saga) -> Saga {
 #[test]
 fn a_saga_stopped_at_a_limit_goes_on_where_it_was() {
     stopped(given(TWO).when("a", done()))
-        .then_status(Status::Parked)
+        .then_status(SagaStatus::Parked)
         .then_out(&["b"])
         .when("b", busy())
         .then(&["b #1 failed (busy), rests"])
         .then_due_in(None)
         .when_operator(Retry)
-        .then_status(Status::Waiting)
+        .then_status(SagaStatus::Waiting)
         .when_due()
         .then(&["b sent #2"])
         .when("b", done())
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
 }
 
 #[test]
@@ -378,10 +382,10 @@ fn a_journal_that_is_too_long_parks_the_saga_and_a_person_moves_it_on() {
     let mut saga = given("steps: [{step: a, do: stock.A, undo: stock.UndoA}]");
     saga.state.counted_rows = decide::HISTORY_LIMIT - 1;
     let command = saga.command("a");
-    let input = saga_core::input::Input::Answered { command, attempt: Some(1), answer: lost() };
+    let input = saga_core::input::SagaInput::Answered { command, attempt: Some(1), answer: lost() };
     let outcome = Surroundings::at(saga.state.last_at.plus(seconds(1)))
         .decide(|context| decide::decide(&saga.plan, &mut saga.state, &input, context))
         .expect("legal");
-    assert!(matches!(outcome, decide::Outcome::Decided(_)));
-    assert_eq!(saga.state.status(), Status::Parked);
+    assert!(matches!(outcome, decide::DecisionOutcome::Decided(_)));
+    assert_eq!(saga.state.status(), SagaStatus::Parked);
 }

@@ -1,7 +1,7 @@
 //! Optional steps: their failure is recorded and the saga goes on.
 
 use crate::given::{busy, declined, done, given, lost, result};
-use saga_core::{event::OperatorAction::Skip, state::Status};
+use saga_core::{event::OperatorAction::Skip, state::SagaStatus};
 use serde_json::json;
 
 const BODY: &str = "
@@ -30,7 +30,7 @@ fn an_optional_step_that_failed_counts_as_done() {
             .when("extra", answer)
             .then_out(&["b"])
             .when("b", done())
-            .then_status(Status::Completed);
+            .then_status(SagaStatus::Completed);
     }
 }
 
@@ -43,7 +43,7 @@ fn an_optional_step_that_cannot_be_begun_is_an_incident() {
             .then(&["a succeeded", "extra failed (expression)", "incident (expression)", "b sent"])
             .then_out(&["b"])
             .when("b", done())
-            .then_status(Status::Completed);
+            .then_status(SagaStatus::Completed);
     }
 }
 
@@ -54,7 +54,7 @@ fn an_optional_step_that_ended_unknown_is_undone_at_once_beside_what_follows() {
         .when("extra", lost())
         .then(&["extra #1 unknown (lost)", "extra unknown (lost)", "b sent", "undo extra sent"])
         .then_out(&["undo extra", "b"])
-        .then_status(Status::Running);
+        .then_status(SagaStatus::Running);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn an_optional_undo_that_gives_up_parks_the_saga_at_its_end() {
         .when("extra", lost())
         .when("undo extra", declined())
         .then(&["undo extra #1 failed (declined)", "undo extra failed (declined)", "incident (declined)"])
-        .then_status(Status::Running);
+        .then_status(SagaStatus::Running);
     assert_eq!(saga.state.view(&saga.plan).incidents[0].text(), "undo of extra: declined");
     saga.when("b", done()).then(&["b succeeded", "parked (undo of extra)"]).when_operator(Skip).then(&[
         "operator: skip undo extra",
@@ -137,5 +137,5 @@ steps:
     .then(&["pay succeeded"])
     .then_out(&["undo extra"])
     .when("undo extra", done())
-    .then_status(Status::Completed);
+    .then_status(SagaStatus::Completed);
 }

@@ -3,8 +3,8 @@
 use crate::given::{START, busy, done, given, ongoing, seconds};
 use saga_core::{
     answerable::ALWAYS,
-    decide::Ignored,
-    state::{Departure, Dues, Plan, State},
+    decide::IgnoreReason,
+    state::{SagaPlan, SagaState, SagaTimers, SendTime},
 };
 
 const ONCE: &str = "
@@ -21,7 +21,7 @@ fn nothing_times_out_before_the_answers_that_lie_there_have_been_read() {
         .while_cut_off()
         .recovered()
         .when_passed(seconds(300))
-        .then_ignored(&Ignored::NotDue)
+        .then_ignored(&IgnoreReason::NotDue)
         .while_reached()
         .when("a", done())
         .then(&["a succeeded", "b sent"]);
@@ -36,7 +36,7 @@ fn an_attempt_has_the_rest_of_its_time_after_an_outage() {
         .while_reached()
         .then_due_in(Some(seconds(20)))
         .when_passed(seconds(19))
-        .then_ignored(&Ignored::NotDue)
+        .then_ignored(&IgnoreReason::NotDue)
         .when_passed(seconds(1))
         .then(&["a #1 unknown (timeout)", "a unknown (timeout)", "goes back (a: timeout)", "undo a sent"]);
 }
@@ -56,13 +56,13 @@ fn what_is_prolonged_stands_still_too() {
 fn an_attempt_that_has_not_left_has_its_whole_time_from_when_it_leaves() {
     let left = START.plus(seconds(100));
     given(ONCE)
-        .while_departure("a", Departure::NotYet)
+        .while_departure("a", SendTime::NotYet)
         .when_passed(seconds(100))
-        .then_ignored(&Ignored::NotDue)
+        .then_ignored(&IgnoreReason::NotDue)
         .then_due_in(Some(seconds(30)))
-        .while_departure("a", Departure::At(left))
+        .while_departure("a", SendTime::At(left))
         .when_passed(seconds(29))
-        .then_ignored(&Ignored::NotDue)
+        .then_ignored(&IgnoreReason::NotDue)
         .when_passed(seconds(1))
         .then(&["a #1 unknown (timeout)", "a unknown (timeout)", "goes back (a: timeout)", "undo a sent"]);
 }
@@ -71,18 +71,19 @@ fn an_attempt_that_has_not_left_has_its_whole_time_from_when_it_leaves() {
 fn what_waits_in_line_to_be_sent_once_more_is_due_when_it_has_left() {
     let mut saga = given(ONCE).recovered();
     let a = saga.command("a");
-    let dues = |state: &State, plan: &Plan| state.dues_beside_lines(plan, &ALWAYS, START, |command| command == a);
+    let dues =
+        |state: &SagaState, plan: &SagaPlan| state.dues_beside_lines(plan, &ALWAYS, START, |command| command == a);
     let sent_before = dues(&saga.state, &saga.plan);
     assert_eq!(sent_before, saga.state.dues(&saga.plan, &ALWAYS, START), "its time runs");
-    saga.state.departs(a, 1, Departure::NotYet);
-    assert_eq!(dues(&saga.state, &saga.plan), Dues::default());
+    saga.state.departs(a, 1, SendTime::NotYet);
+    assert_eq!(dues(&saga.state, &saga.plan), SagaTimers::default());
 }
 
 #[test]
 fn what_is_told_of_an_attempt_that_is_over_changes_nothing() {
     let mut saga = given(ONCE).when("a", done());
     let (before, a) = (saga.state.clone(), saga.command("a"));
-    saga.state.departs(a, 1, Departure::NotYet);
+    saga.state.departs(a, 1, SendTime::NotYet);
     assert_eq!(saga.state, before);
 }
 
@@ -109,7 +110,7 @@ fn the_times_of_a_saga_and_of_a_step_are_extended_by_outages() {
         .then(&["a succeeded", "b sent"])
         .while_cut_off()
         .when_passed(seconds(3600))
-        .then_ignored(&Ignored::NotDue)
+        .then_ignored(&IgnoreReason::NotDue)
         .while_reached()
         .then_due_in(Some(seconds(180)))
         .when_passed(seconds(170))
@@ -120,7 +121,7 @@ fn the_times_of_a_saga_and_of_a_step_are_extended_by_outages() {
 #[test]
 fn times_that_count_outages_end_when_they_would_have_and_after_the_answers_were_read() {
     let counted = given(&format!("onOutage: count{TIMED}")).when_passed(seconds(300)).while_cut_off();
-    let counted = counted.when_passed(seconds(3600)).then_ignored(&Ignored::NotDue).while_reached();
+    let counted = counted.when_passed(seconds(3600)).then_ignored(&IgnoreReason::NotDue).while_reached();
     counted.when_due().then(&["goes back (timeout)"]).then_out(&["b"]);
     let answered = given(&format!("onOutage: count{TIMED}")).when_passed(seconds(300)).while_cut_off();
     let answered = answered.when_passed(seconds(3600)).while_reached();

@@ -2,9 +2,9 @@
 
 use crate::given::{busy, declined, done, forbidden, given, lost, ongoing, seconds};
 use saga_core::{
-    decide::Ignored,
+    decide::IgnoreReason,
     event::OperatorAction::{Abandon, Cancel, Retry, Skip},
-    state::Status,
+    state::SagaStatus,
 };
 use serde_json::json;
 
@@ -119,8 +119,10 @@ fn the_first_cause_of_going_back_is_the_one_that_is_told() {
         .when("left", declined())
         .when("right", busy())
         .then_out(&["outcome"]);
-    let saga_core::state::Course::OutcomeDue { request, .. } = &saga.state.course else { panic!("{:?}", saga.state) };
-    let saga_core::command::Request::Publish { body, key, .. } = request else { panic!("{request:?}") };
+    let saga_core::state::SagaPhase::OutcomeDue { request, .. } = &saga.state.course else {
+        panic!("{:?}", saga.state)
+    };
+    let saga_core::command::CommandRequest::Publish { body, key, .. } = request else { panic!("{request:?}") };
     assert_eq!(key, "4711");
     assert_eq!(
         body,
@@ -144,7 +146,7 @@ steps:
 fn a_branch_goes_on_while_the_saga_is_parked_for_another() {
     given(PARKING)
         .when("left", busy())
-        .then_status(Status::Parked)
+        .then_status(SagaStatus::Parked)
         .then_out(&["right"])
         .when("right", done())
         .then(&["right succeeded"])
@@ -164,7 +166,7 @@ fn a_second_branch_that_is_exhausted_while_the_saga_is_parked_is_retried_with_th
         .then(&["operator: retry", "left sent #2", "right sent #2"])
         .when("left", done())
         .when("right", done())
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
 }
 
 #[test]
@@ -182,9 +184,9 @@ fn where_both_branches_need_a_person_a_skip_names_the_one_that_it_settles() {
 #[test]
 fn a_repeat_of_a_skip_settles_nothing_more() {
     let skipped = || given(PARKING).when("left", busy()).when("right", busy()).when_act_names("7", "left", Skip);
-    skipped().when_act_names("7", "left", Skip).then_ignored(&Ignored::Repeated).then_needs(&["right"]);
-    skipped().when_act("7", Skip).then_ignored(&Ignored::Repeated);
-    skipped().recovered().when_act_names("7", "left", Skip).then_ignored(&Ignored::Repeated);
+    skipped().when_act_names("7", "left", Skip).then_ignored(&IgnoreReason::Repeated).then_needs(&["right"]);
+    skipped().when_act("7", Skip).then_ignored(&IgnoreReason::Repeated);
+    skipped().recovered().when_act_names("7", "left", Skip).then_ignored(&IgnoreReason::Repeated);
     // Under another id it is another act, for a step that waits for nobody any more.
     skipped().when_act_names("8", "left", Skip).then_refused("do of left is not what it waits for: right (busy)");
     skipped().when_act_names("7", "right", Skip).then_refused("is that of a skip of left");
@@ -225,7 +227,7 @@ fn a_branch_refused_while_the_saga_is_parked_is_seen_when_it_is_moved_on() {
     given(PARKING)
         .when("left", busy())
         .when("right", declined())
-        .then_status(Status::Parked)
+        .then_status(SagaStatus::Parked)
         .then_needs(&["left"])
         .when_operator(Skip)
         .then(&["operator: skip left", "left skipped", "goes back (right: declined)", "compensated"]);
@@ -238,7 +240,7 @@ fn a_branch_that_a_person_can_mend_still_waits_for_one_when_the_saga_is_moved_on
             .when("left", forbidden())
             .when("right", forbidden())
             .then(&["right #1 failed (http.401)", "right failed (http.401)"])
-            .then_status(Status::Parked)
+            .then_status(SagaStatus::Parked)
     };
     parked().when_operator_names("left", Skip).then(&[
         "operator: skip left",
@@ -258,7 +260,7 @@ fn a_branch_that_is_exhausted_while_the_saga_is_parked_for_another_reason_compen
     given(&PARKING.replace("onExhausted: park", "onExhausted: compensate"))
         .when("left", forbidden())
         .when("right", busy())
-        .then_status(Status::Parked)
+        .then_status(SagaStatus::Parked)
         .when_operator(Skip)
         .then(&["operator: skip left", "left skipped", "goes back (right: busy)", "compensated"]);
 }

@@ -2,9 +2,9 @@
 
 use crate::given::{busy, declined, done, forbidden, given, given_event, lost, result, seconds};
 use saga_core::{
-    decide::Ignored,
+    decide::IgnoreReason,
     event::OperatorAction::{Abandon, Cancel, Retry, Skip},
-    state::Status,
+    state::SagaStatus,
 };
 use serde_json::json;
 
@@ -56,7 +56,7 @@ fn a_pivot_that_stays_unknown_parks_if_it_has_no_undo() {
         .when_due()
         .when("pay", lost())
         .then(&["pay #2 unknown (lost)", "pay unknown (lost)", "parked (pivot pay unknown: lost)"])
-        .then_status(Status::Parked);
+        .then_status(SagaStatus::Parked);
 }
 
 fn parked_for_the_pivot() -> crate::given::Saga {
@@ -87,8 +87,8 @@ fn a_pivot_that_was_declared_not_to_have_happened_and_reports_success_is_an_inci
         .when("pay", done())
         .then(&["pay result arrived", "incident (late_success)"])
         .when("pay", done())
-        .then_ignored(&Ignored::Settled);
-    let ended = declared().when("undo a", done()).then_status(Status::Compensated);
+        .then_ignored(&IgnoreReason::Settled);
+    let ended = declared().when("undo a", done()).then_status(SagaStatus::Compensated);
     ended.when("pay", done()).then(&["pay result arrived", "incident (late_success)"]);
 }
 
@@ -159,7 +159,7 @@ fn after_the_pivot_retries_go_on_for_ever_by_default() {
     for _ in 0..100 {
         saga = saga.when("ship", busy()).when_due();
     }
-    saga.then_out(&["ship"]).when("ship", done()).then_status(Status::Completed);
+    saga.then_out(&["ship"]).when("ship", done()).then_status(SagaStatus::Completed);
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn after_the_pivot_a_definite_failure_parks() {
         .when_operator(Retry)
         .then(&["operator: retry", "ship sent #2"])
         .when("ship", done())
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
 }
 
 #[test]
@@ -241,18 +241,18 @@ fn after_the_pivot_expiry_marks_the_saga_overdue_while_it_goes_on() {
         .then_due_in(Some(seconds(600)))
         .when_due()
         .then(&["overdue", "incident (overdue)"])
-        .then_status(Status::Waiting)
+        .then_status(SagaStatus::Waiting)
         .when_due()
         .then(&["ship sent #2"]);
     assert!(saga.state.overdue);
     assert_eq!(saga.state.incident_kinds(), [saga_core::incident::IncidentKind::Overdue]);
-    saga.when("ship", done()).then_status(Status::Completed);
+    saga.when("ship", done()).then_status(SagaStatus::Completed);
 }
 
 /// The saga has 10 s left when its pivot is sent.
 fn pivot_sent_just_before_expiry(body: &str) -> crate::given::Saga {
     let saga = given(body).when_passed(seconds(25));
-    let wait = saga_core::command::Answer::Ongoing { ask_after: None, location: None };
+    let wait = saga_core::command::CommandAnswer::Ongoing { ask_after: None, location: None };
     let mut saga = saga.when("a", wait.clone());
     for _ in 0..22 {
         saga = saga.when_passed(seconds(25)).when("a", wait.clone());
@@ -264,14 +264,14 @@ fn pivot_sent_just_before_expiry(body: &str) -> crate::given::Saga {
 fn at_expiry_a_pivot_under_way_that_succeeds_is_passed_and_the_saga_is_overdue() {
     pivot_sent_just_before_expiry(FIRM)
         .when_passed(seconds(10))
-        .then_ignored(&Ignored::NotDue)
+        .then_ignored(&IgnoreReason::NotDue)
         .when("pay", done())
         .then(&["pay succeeded", "ship sent"])
         .when_due()
         .then(&["overdue", "incident (overdue)"])
-        .then_status(Status::Running)
+        .then_status(SagaStatus::Running)
         .when("ship", done())
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
 }
 
 #[test]

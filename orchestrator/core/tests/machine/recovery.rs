@@ -2,13 +2,13 @@
 
 use crate::given::{START, Saga, declined, done, given, lost, ongoing, seconds};
 use saga_core::{
-    command::Answer,
-    event::{Decision, Event, OperatorAction},
+    command::CommandAnswer,
+    event::{OperatorAction, SagaDecision, SagaEvent},
     evolve::{self, FoldError},
     id::StepIndex,
-    input::Delivery,
-    react::{Effect, react},
-    state::EventName,
+    input::OutcomeDelivery,
+    react::{SagaEffect, react},
+    state::EventPosition,
     time::Timestamp,
 };
 
@@ -34,7 +34,7 @@ fn happens(saga: Saga, what: &Happens) -> Saga {
         Ongoing(command) => saga.when(command, ongoing()),
         Due => saga.when_due(),
         Acts(action) => saga.when_operator(*action),
-        Delivered => saga.when_outcome(Delivery::Acknowledged),
+        Delivered => saga.when_outcome(OutcomeDelivery::Acknowledged),
     }
 }
 
@@ -150,11 +150,11 @@ fn a_saga_that_is_cancelled() {
 }
 
 /// When, and by what, everything that is outstanding was caused: the time and the cause that its records tell.
-fn told(saga: &Saga) -> Vec<(Timestamp, EventName)> {
-    let told = |effect: &Effect| match effect {
-        Effect::Call(call) => Some((call.at, call.cause)),
-        Effect::Publish(publish) => Some((publish.at, publish.cause)),
-        Effect::Wait(_) => None,
+fn told(saga: &Saga) -> Vec<(Timestamp, EventPosition)> {
+    let told = |effect: &SagaEffect| match effect {
+        SagaEffect::Call(call) => Some((call.at, call.cause)),
+        SagaEffect::Publish(publish) => Some((publish.at, publish.cause)),
+        SagaEffect::Wait(_) => None,
     };
     react(&saga.plan, &saga.state).iter().filter_map(told).collect()
 }
@@ -167,7 +167,7 @@ onCompleted: {publish: news, type: Done}
 steps:
   - parallel: [{step: a, do: stock.A, undo: stock.UndoA}, {step: b, do: stock.B, undo: stock.UndoB}]
 ";
-    let asks = Answer::Ongoing { ask_after: Some(seconds(3)), location: None };
+    let asks = CommandAnswer::Ongoing { ask_after: Some(seconds(3)), location: None };
     let saga = given(BESIDE);
     let [first, other] = told(&saga)[..] else { panic!("two commands are out") };
     let saga = saga.at(START.plus(seconds(2))).when("b", done()).when("a", asks).when_due().then_noted();
@@ -176,17 +176,17 @@ steps:
     let saga = saga.recovered();
     assert_eq!(told(&saga), [first]);
     let saga = saga.when("a", lost()).when_due().then(&["a sent #2"]);
-    let cause = EventName { version: saga.state.version, index: 0 };
+    let cause = EventPosition { version: saga.state.version, index: 0 };
     assert_eq!(told(&saga), [(saga.state.last_at, cause)]);
     let saga = saga.when("a", done()).then(&["a succeeded", "outcome due: completed"]);
-    let due = vec![(saga.state.last_at, EventName { version: saga.state.version, index: 1 })];
+    let due = vec![(saga.state.last_at, EventPosition { version: saga.state.version, index: 1 })];
     assert_eq!((told(&saga), told(&saga.recovered())), (due.clone(), due));
 }
 
 #[test]
 fn a_saga_is_pinned_to_the_hashes_of_its_definition_and_its_policies() {
     let saga = given(SHOP);
-    let Event::SagaStarted { definition, policies, name, key, .. } = &saga.journal[0].events[0] else {
+    let SagaEvent::SagaStarted { definition, policies, name, key, .. } = &saga.journal[0].events[0] else {
         panic!("{:?}", saga.journal[0])
     };
     assert_eq!((name.as_str(), key.as_str()), ("test", "4711"));
@@ -197,14 +197,17 @@ fn a_saga_is_pinned_to_the_hashes_of_its_definition_and_its_policies() {
 #[test]
 fn rows_that_are_not_the_journal_of_one_saga_are_refused() {
     let saga = given(SHOP).when("reserve", done());
-    let fold = |rows: &[Decision]| evolve::fold(&saga.plan, saga.state.id, rows).map(|state| state.version);
+    let fold = |rows: &[SagaDecision]| evolve::fold(&saga.plan, saga.state.id, rows).map(|state| state.version);
     let (first, second) = (saga.journal[0].clone(), saga.journal[1].clone());
-    let third = Decision { version: 3, ..second.clone() };
-    let elsewhere =
-        Event::StepSkipped { step: StepIndex(99), direction: saga_core::command::Direction::Do, in_doubt: false };
-    let foreign = Decision { events: vec![elsewhere], ..second };
-    let unstarted = Decision { version: 1, ..second.clone() };
-    let restarted = Decision { version: 2, ..first.clone() };
+    let third = SagaDecision { version: 3, ..second.clone() };
+    let elsewhere = SagaEvent::StepSkipped {
+        step: StepIndex(99),
+        direction: saga_core::command::CommandDirection::Do,
+        in_doubt: false,
+    };
+    let foreign = SagaDecision { events: vec![elsewhere], ..second };
+    let unstarted = SagaDecision { version: 1, ..second.clone() };
+    let restarted = SagaDecision { version: 2, ..first.clone() };
     assert_eq!(fold(&[first.clone(), second.clone()]), Ok(2));
     assert_eq!(fold(&[]), Err(FoldError::Empty));
     assert_eq!(fold(&[second]), Err(FoldError::Gap { expected: 1, found: 2 }));

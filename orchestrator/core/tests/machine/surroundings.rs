@@ -1,20 +1,20 @@
 //! What a decision is given beside state and input. A test says what it is about; the rest is as usual.
 
 use saga_core::{
-    answerable::{ALWAYS, Answerable},
-    command::Request,
-    decide::{Admission, Asking, Choosing, Context, Known},
+    answerable::{ALWAYS, AnswerWatermark},
+    command::CommandRequest,
+    decide::{AdmissionRequest, AdmissionVerdict, CapabilityRequest, DecisionContext, PreviousAnswer},
     time::Timestamp,
 };
 
 /// Around one decision.
 pub(crate) struct Surroundings<'a> {
     now: Timestamp,
-    answerable: &'a Answerable,
+    answerable: &'a AnswerWatermark,
     random: u64,
-    gate: Admission,
+    gate: AdmissionVerdict,
     chosen: Option<&'a str>,
-    known: Option<Known>,
+    known: Option<PreviousAnswer>,
     room: Option<usize>,
 }
 
@@ -25,7 +25,7 @@ impl Surroundings<'_> {
             now,
             answerable: &ALWAYS,
             random: 1,
-            gate: Admission::Admitted,
+            gate: AdmissionVerdict::Admitted,
             chosen: None,
             known: None,
             room: None,
@@ -35,7 +35,7 @@ impl Surroundings<'_> {
 
 impl<'a> Surroundings<'a> {
     /// Only then could answers be read.
-    pub(crate) fn answerable(self, answerable: &'a Answerable) -> Surroundings<'a> {
+    pub(crate) fn answerable(self, answerable: &'a AnswerWatermark) -> Surroundings<'a> {
         Surroundings { answerable, ..self }
     }
 
@@ -45,7 +45,7 @@ impl<'a> Surroundings<'a> {
     }
 
     /// What the guard of every participant answers.
-    pub(crate) fn gate(self, gate: Admission) -> Surroundings<'a> {
+    pub(crate) fn gate(self, gate: AdmissionVerdict) -> Surroundings<'a> {
         Surroundings { gate, ..self }
     }
 
@@ -55,7 +55,7 @@ impl<'a> Surroundings<'a> {
     }
 
     /// The last answer to every request of a read-only step.
-    pub(crate) fn known(self, known: Option<Known>) -> Surroundings<'a> {
+    pub(crate) fn known(self, known: Option<PreviousAnswer>) -> Surroundings<'a> {
         Surroundings { known, ..self }
     }
 
@@ -65,16 +65,16 @@ impl<'a> Surroundings<'a> {
     }
 
     /// `act` decides.
-    pub(crate) fn decide<T>(self, act: impl FnOnce(&mut Context<'_>) -> T) -> T {
+    pub(crate) fn decide<T>(self, act: impl FnOnce(&mut DecisionContext<'_>) -> T) -> T {
         let Surroundings { now, answerable, random, gate, chosen, known, room } = self;
-        act(&mut Context {
+        act(&mut DecisionContext {
             now,
             answerable,
             random,
-            admission: &mut |_: Asking<'_>| gate,
+            admission: &mut |_: AdmissionRequest<'_>| gate,
             room: &|participant| room.filter(|_| participant == "stock"),
-            choose: &mut |_: Choosing<'_>| chosen.map(str::to_owned),
-            recall: &mut |_: &Request| known.clone(),
+            choose: &mut |_: CapabilityRequest<'_>| chosen.map(str::to_owned),
+            recall: &mut |_: &CommandRequest| known.clone(),
         })
     }
 }

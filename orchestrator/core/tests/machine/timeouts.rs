@@ -2,10 +2,10 @@
 
 use crate::given::{START, Saga, busy, declined, done, forbidden, given, given_gate, lost, ongoing, seconds};
 use saga_core::{
-    answerable::Outages,
-    decide::{Admission, Ignored},
+    answerable::OutageLog,
+    decide::{AdmissionVerdict, IgnoreReason},
     event::OperatorAction::{Cancel, Retry, Skip},
-    state::Status,
+    state::SagaStatus,
 };
 use serde_json::json;
 
@@ -59,20 +59,20 @@ fn parked_with_nine_minutes() -> Saga {
         .when("a", busy())
         .when_due()
         .when("a", busy())
-        .then_status(Status::Parked)
+        .then_status(SagaStatus::Parked)
 }
 
 #[test]
 fn the_time_of_a_parked_saga_stands_still() {
     let parked = || parked_with_nine_minutes().then_due_in(None).when_passed(seconds(86_400));
-    parked().then_ignored(&Ignored::NotDue);
+    parked().then_ignored(&IgnoreReason::NotDue);
     let tried_again = parked().when_operator(Retry).then(&["operator: retry", "a sent #3"]);
     let tried_again = tried_again.when("a", done()).then_out(&["b"]).when("b", busy()).when_due().when_due();
     assert_eq!(tried_again.state.started_at, START);
     // A minute before it parked, 70 s of `b` since it was moved on.
     let left = tried_again
         .state
-        .deadline(&tried_again.plan, &Outages::NONE, tried_again.state.last_at)
+        .deadline(&tried_again.plan, &OutageLog::NONE, tried_again.state.last_at)
         .expect("it has a time");
     assert_eq!(left.since(tried_again.state.last_at), seconds(540 - 70));
     parked()
@@ -118,7 +118,7 @@ steps:
         .when_passed(seconds(10))
         .when("b", busy())
         .when("a", busy())
-        .then_status(Status::Parked)
+        .then_status(SagaStatus::Parked)
         .when_passed(seconds(86_400))
         .when_operator(Skip)
         .then(&["operator: skip a", "a skipped"])
@@ -210,7 +210,7 @@ steps:
         .then_out(&["a"])
         .then_due_in(Some(seconds(30)))
         .when_passed(seconds(16))
-        .then_ignored(&Ignored::NotDue)
+        .then_ignored(&IgnoreReason::NotDue)
         .when_passed(seconds(14))
         .then(&["a #1 unknown (timeout)", "a unknown (timeout)", "undo a sent"]);
 }
@@ -260,6 +260,9 @@ fn a_new_owner_fires_what_came_due_while_nobody_looked() {
 
 #[test]
 fn a_held_step_without_time_of_its_own_waits_as_long_as_the_saga_may_run() {
-    let later = Admission::Refused { guard: saga_core::command::Guard::Breaker, not_before: START.plus(seconds(9999)) };
+    let later = AdmissionVerdict::Refused {
+        guard: saga_core::command::GuardKind::Breaker,
+        not_before: START.plus(seconds(9999)),
+    };
     given_gate(TIMED, json!({"id": 1}), later).then_due_in(Some(seconds(600)));
 }

@@ -5,7 +5,7 @@
 mod explore;
 
 use explore::Seen;
-use saga_core::command::Direction;
+use saga_core::command::CommandDirection;
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
 
 /// What a saga is doing, as far as the rules differ.
@@ -104,23 +104,27 @@ const ACTS: [Act; 8] = [
 ];
 
 /// Why a command is never in `phase` while its saga is on `course`; `None`: it can be.
-fn never(course: Course, direction: Direction, phase: Phase) -> Option<&'static str> {
+fn never(course: Course, direction: CommandDirection, phase: Phase) -> Option<&'static str> {
     use Phase::{
         AnsweredFor, Attempting, Failed, Held, Idle, Rejected, Resting, Skipped, Sleeping, Succeeded, Unknown,
     };
     match (course, direction, phase) {
-        (_, Direction::Undo, Sleeping) => Some("only a do waits"),
-        (_, Direction::Undo, Rejected) => Some("only a do is checked"),
-        (_, Direction::Undo, AnsweredFor) => Some("only a do is answered for"),
-        (Course::Back, Direction::Do, Held) => Some("going back ends what is not out"),
-        (Course::Back | Course::ParkedBack, Direction::Do, Resting | Sleeping) => {
+        (_, CommandDirection::Undo, Sleeping) => Some("only a do waits"),
+        (_, CommandDirection::Undo, Rejected) => Some("only a do is checked"),
+        (_, CommandDirection::Undo, AnsweredFor) => Some("only a do is answered for"),
+        (Course::Back, CommandDirection::Do, Held) => Some("going back ends what is not out"),
+        (Course::Back | Course::ParkedBack, CommandDirection::Do, Resting | Sleeping) => {
             Some("going back ends what is not out")
         }
         (Course::OutcomeDue, _, Held | Attempting | Resting | Sleeping) => {
             Some("an end is decided when nothing is under way")
         }
-        (Course::OutcomeDue, Direction::Undo, Failed | Unknown) => Some("an undo that gave up parks before the end"),
-        (Course::Forward, Direction::Undo, Skipped) => Some("an undo is skipped when nothing else is left to do"),
+        (Course::OutcomeDue, CommandDirection::Undo, Failed | Unknown) => {
+            Some("an undo that gave up parks before the end")
+        }
+        (Course::Forward, CommandDirection::Undo, Skipped) => {
+            Some("an undo is skipped when nothing else is left to do")
+        }
         (
             _,
             _,
@@ -178,10 +182,11 @@ fn every_input_was_offered_in_every_state_that_was_reached() {
     }
 }
 
-fn pairs() -> impl Iterator<Item = (Course, Direction, Phase)> {
+fn pairs() -> impl Iterator<Item = (Course, CommandDirection, Phase)> {
     let phases = |course, direction| PHASES.into_iter().map(move |phase| (course, direction, phase));
-    let directions =
-        move |course| [Direction::Do, Direction::Undo].into_iter().flat_map(move |way| phases(course, way));
+    let directions = move |course| {
+        [CommandDirection::Do, CommandDirection::Undo].into_iter().flat_map(move |way| phases(course, way))
+    };
     COURSES.into_iter().flat_map(directions)
 }
 
@@ -230,4 +235,4 @@ fn cell(letters: Option<&std::collections::BTreeSet<char>>) -> String {
     letters.map_or_else(|| "?".to_owned(), |letters| letters.iter().collect())
 }
 
-type Commands = BTreeMap<((Course, Direction, Phase), Happening), std::collections::BTreeSet<char>>;
+type Commands = BTreeMap<((Course, CommandDirection, Phase), Happening), std::collections::BTreeSet<char>>;

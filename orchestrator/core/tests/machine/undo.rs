@@ -3,7 +3,7 @@
 use crate::given::{busy, declined, done, given, lost, ongoing, seconds};
 use saga_core::{
     event::OperatorAction::{Retry, Skip},
-    state::Status,
+    state::SagaStatus,
 };
 
 const THREE: &str = "
@@ -30,12 +30,12 @@ fn steps_are_undone_in_reverse_order_each_after_the_one_before() {
         .when("b", done())
         .when("c", declined())
         .then_out(&["undo b"])
-        .then_status(Status::Compensating)
+        .then_status(SagaStatus::Compensating)
         .when("undo b", done())
         .then(&["undo b succeeded", "undo a sent"])
         .when("undo a", done())
         .then(&["undo a succeeded", "compensated"])
-        .then_status(Status::Compensated);
+        .then_status(SagaStatus::Compensated);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn an_undo_refused_for_good_blocks_only_its_predecessors_and_then_the_saga_parks
         .then_out(&["undo left", "undo right"])
         .when("undo left", declined())
         .then(&["undo left #1 failed (declined)", "undo left failed (declined)", "incident (declined)"])
-        .then_status(Status::Compensating)
+        .then_status(SagaStatus::Compensating)
         .when("undo right", done())
         .then(&["undo right succeeded", "parked (undo of left)"])
         .then_out(&[]);
@@ -158,7 +158,7 @@ fn a_retry_tries_an_undo_that_gave_up_again_with_fresh_attempts() {
     parked_for_an_undo()
         .when_operator(Retry)
         .then(&["operator: retry", "undo b sent #2"])
-        .then_status(Status::Compensating)
+        .then_status(SagaStatus::Compensating)
         .when("undo b", busy())
         .then(&["undo b #2 failed (busy), rests"])
         .when_due()
@@ -172,7 +172,7 @@ fn a_skip_takes_an_undo_as_done_by_hand() {
         .when_operator(Skip)
         .then(&["operator: skip undo b", "undo b skipped", "undo a sent"])
         .when("undo a", done())
-        .then_status(Status::Compensated);
+        .then_status(SagaStatus::Compensated);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_late_success_of_one_of_two_undos_leaves_the_saga_parked_for_the_other() {
     parked_for_two_undos()
         .when("undo left", done())
         .then(&["undo left succeeded"])
-        .then_status(Status::Parked)
+        .then_status(SagaStatus::Parked)
         .when_operator(Retry)
         .then(&["operator: retry", "undo right sent #2"]);
     parked_for_two_undos().when("undo left", done()).when_operator(Skip).then(&[

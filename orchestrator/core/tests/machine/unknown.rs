@@ -2,10 +2,10 @@
 
 use crate::given::{busy, declined, done, forbidden, given, lost, not_sent, ongoing, result, seconds};
 use saga_core::{
-    command::{Answer, ErrorClass, Failure, Retryable},
-    decide::Ignored,
+    command::{CommandAnswer, CommandFailure, ErrorClass, RetryAdvice},
+    decide::IgnoreReason,
     event::OperatorAction,
-    state::{Settled, Status},
+    state::{CommandOutcome, SagaStatus},
 };
 use serde_json::json;
 
@@ -36,7 +36,7 @@ fn a_failure_is_not_certain_while_another_attempt_is_in_doubt() {
     for answer in [busy(), declined()] {
         let saga = given(ONE).when("a", lost()).when_due().when("a", answer).then_out(&["undo a"]);
         let phase = &saga.state.command(saga.command("a")).phase;
-        assert!(matches!(phase, saga_core::state::Phase::Settled(Settled::Unknown(_))), "{phase:?}");
+        assert!(matches!(phase, saga_core::state::CommandPhase::Settled(CommandOutcome::Unknown(_))), "{phase:?}");
     }
 }
 
@@ -51,19 +51,19 @@ fn a_failure_is_certain_once_every_attempt_that_left_is_known_to_have_failed() {
 }
 
 /// An attempt that nobody knows anything of, with what is to be done about it.
-fn lost_and(retry: Retryable, retry_after: Option<std::time::Duration>) -> Answer {
-    Answer::Unknown { failure: Failure::new("lost", ""), retry, retry_after }
+fn lost_and(retry: RetryAdvice, retry_after: Option<std::time::Duration>) -> CommandAnswer {
+    CommandAnswer::Unknown { failure: CommandFailure::new("lost", ""), retry, retry_after }
 }
 
 #[test]
 fn the_next_attempt_after_an_unknown_one_waits_as_long_as_the_participant_asks_and_as_its_policy_says() {
-    given(ONE).when("a", lost_and(Retryable::Yes, Some(seconds(60)))).then_due_in(Some(seconds(60)));
-    given(ONE).when("a", lost_and(Retryable::Yes, Some(seconds(0)))).then_due_in(Some(seconds(1)));
+    given(ONE).when("a", lost_and(RetryAdvice::Yes, Some(seconds(60)))).then_due_in(Some(seconds(60)));
+    given(ONE).when("a", lost_and(RetryAdvice::Yes, Some(seconds(0)))).then_due_in(Some(seconds(1)));
 }
 
 #[test]
 fn an_unknown_attempt_that_is_not_to_be_tried_again_leaves_the_step_unknown() {
-    given(ONE).when("a", lost_and(Retryable::No, None)).then(&[
+    given(ONE).when("a", lost_and(RetryAdvice::No, None)).then(&[
         "a #1 unknown (lost)",
         "a unknown (lost)",
         "goes back (a: lost)",
@@ -73,8 +73,13 @@ fn an_unknown_attempt_that_is_not_to_be_tried_again_leaves_the_step_unknown() {
 
 #[test]
 fn an_unknown_attempt_that_a_person_has_to_look_at_is_tried_again_first() {
-    let park = || lost_and(Retryable::ThenPark, None);
-    given(ONE).when("a", park()).then_due_in(Some(seconds(1))).when_due().when("a", park()).then_status(Status::Parked);
+    let park = || lost_and(RetryAdvice::ThenPark, None);
+    given(ONE)
+        .when("a", park())
+        .then_due_in(Some(seconds(1)))
+        .when_due()
+        .when("a", park())
+        .then_status(SagaStatus::Parked);
 }
 
 #[test]
@@ -89,26 +94,26 @@ fn a_definite_failure_beside_a_doubt_ends_the_retries() {
 
 #[test]
 fn a_second_report_of_an_unknown_attempt_changes_nothing() {
-    given(ONE).when("a", lost()).when("a", lost()).then_ignored(&Ignored::NoSuchAttempt);
+    given(ONE).when("a", lost()).when("a", lost()).then_ignored(&IgnoreReason::NoSuchAttempt);
 }
 
 #[test]
 fn an_attempt_that_a_guard_held_back_is_not_in_doubt() {
-    given(ONE).when("a", not_sent()).when_due().when("a", declined()).then_status(Status::Compensated);
+    given(ONE).when("a", not_sent()).when_due().when("a", declined()).then_status(SagaStatus::Compensated);
 }
 
 #[test]
 fn the_undo_of_an_unknown_step_is_told_null_and_a_success_that_comes_later_changes_nothing() {
     let saga = given(&ONE.replace("attempts: 2", "attempts: 1")).when("a", lost());
     assert_eq!(saga.body("undo a"), json!({"input": {}, "result": null}));
-    saga.when("a", result(json!({"late": true}))).then_ignored(&Ignored::Settled);
+    saga.when("a", result(json!({"late": true}))).then_ignored(&IgnoreReason::Settled);
 }
 
 #[test]
 fn a_late_success_before_the_undo_was_sent_fills_in_the_result() {
     // The guard holds the undo back, so that it has not been sent when the success arrives.
-    let refused = saga_core::decide::Admission::Refused {
-        guard: saga_core::command::Guard::Breaker,
+    let refused = saga_core::decide::AdmissionVerdict::Refused {
+        guard: saga_core::command::GuardKind::Breaker,
         not_before: crate::given::START.plus(seconds(10)),
     };
     let saga = given("retry: {attempts: 1}\nsteps: [{step: a, do: stock.A, undo: stock.UndoA}]")
@@ -118,8 +123,8 @@ fn a_late_success_before_the_undo_was_sent_fills_in_the_result() {
         .when("a", result(json!({"late": true})))
         .then(&["a result arrived"])
         .when("a", result(json!({"late": true})))
-        .then_ignored(&Ignored::Settled)
-        .while_gate(saga_core::decide::Admission::Admitted)
+        .then_ignored(&IgnoreReason::Settled)
+        .while_gate(saga_core::decide::AdmissionVerdict::Admitted)
         .when_due();
     assert_eq!(saga.body("undo a"), json!({"input": {}, "result": {"late": true}}));
 }
@@ -128,21 +133,21 @@ fn a_late_success_before_the_undo_was_sent_fills_in_the_result() {
 fn an_ongoing_attempt_starts_its_timeout_again_and_counts_no_attempt() {
     given(ONE)
         .when_passed(seconds(29))
-        .then_ignored(&Ignored::NotDue)
+        .then_ignored(&IgnoreReason::NotDue)
         .when("a", ongoing())
         .then(&["a #1 ongoing"])
         .then_due_in(Some(seconds(30)))
-        .then_status(Status::Waiting)
+        .then_status(SagaStatus::Waiting)
         .when("a", done())
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
 }
 
 #[test]
 fn an_ongoing_attempt_is_asked_when_the_participant_says() {
-    let ask = Answer::Ongoing { ask_after: Some(seconds(3)), location: Some("jobs/1".into()) };
+    let ask = CommandAnswer::Ongoing { ask_after: Some(seconds(3)), location: Some("jobs/1".into()) };
     let saga = given(ONE).when("a", ask.clone()).then(&["a #1 ongoing, to be asked"]).then_due_in(Some(seconds(3)));
     let saga = saga.when_due().then_noted().then_out(&["a"]).then_due_in(Some(seconds(30)));
-    let saga_core::react::Effect::Call(call) = &saga_core::react::react(&saga.plan, &saga.state)[0] else {
+    let saga_core::react::SagaEffect::Call(call) = &saga_core::react::react(&saga.plan, &saga.state)[0] else {
         panic!("a call")
     };
     assert_eq!((call.asked, call.location.as_deref(), call.attempt), (1, Some("jobs/1"), 1));
@@ -151,18 +156,22 @@ fn an_ongoing_attempt_is_asked_when_the_participant_says() {
         .then_due_in(Some(seconds(3)))
         .when_due()
         .when("a", done())
-        .then_status(Status::Completed);
+        .then_status(SagaStatus::Completed);
 }
 
 #[test]
 fn an_asked_attempt_without_answer_is_unknown() {
-    let ask = Answer::Ongoing { ask_after: Some(seconds(3)), location: None };
+    let ask = CommandAnswer::Ongoing { ask_after: Some(seconds(3)), location: None };
     given(ONE).when("a", ask).when_due().when_due().then(&["a #1 unknown (timeout), rests"]);
 }
 
 #[test]
 fn a_late_report_of_progress_of_an_earlier_attempt_changes_nothing() {
-    given(ONE).when("a", lost()).when_due().when_attempt(Some(1), "a", ongoing()).then_ignored(&Ignored::NoSuchAttempt);
+    given(ONE)
+        .when("a", lost())
+        .when_due()
+        .when_attempt(Some(1), "a", ongoing())
+        .then_ignored(&IgnoreReason::NoSuchAttempt);
 }
 
 #[test]
@@ -179,12 +188,12 @@ fn that_a_participant_is_busy_says_nothing_of_what_left_under_an_earlier_owner()
         .when_due()
         .recovered()
         .when_attempt(Some(1), "a", busy())
-        .then_ignored(&Ignored::NoSuchAttempt);
+        .then_ignored(&IgnoreReason::NoSuchAttempt);
 }
 
 #[test]
 fn a_refusal_for_good_is_certain_however_often_the_attempt_left() {
-    given(ONE).recovered().when("a", declined()).then_status(Status::Compensated);
+    given(ONE).recovered().when("a", declined()).then_status(SagaStatus::Compensated);
 }
 
 #[test]
@@ -201,14 +210,14 @@ fn what_left_under_an_earlier_owner_is_under_way_though_a_guard_holds_its_repeti
 
 #[test]
 fn an_attempt_that_is_asked_after_is_under_way_though_a_guard_holds_the_question_back() {
-    let ask = Answer::Ongoing { ask_after: Some(seconds(3)), location: None };
+    let ask = CommandAnswer::Ongoing { ask_after: Some(seconds(3)), location: None };
     given(ONE).when("a", ask).when_due().when("a", not_sent()).then_noted().then_out(&["a"]);
 }
 
 #[test]
 fn whatever_may_be_retried_says_nothing_of_what_was_accepted_however_long_ago() {
     let once = ONE.replace("attempts: 2", "attempts: 1");
-    let ask = || Answer::Ongoing { ask_after: Some(seconds(3)), location: None };
+    let ask = || CommandAnswer::Ongoing { ask_after: Some(seconds(3)), location: None };
     given(&once).when("a", ask()).when_due().when("a", ask()).then_noted().when("a", busy()).then(&[
         "a #1 unknown (busy)",
         "a unknown (busy)",
@@ -228,7 +237,7 @@ fn whatever_may_be_retried_says_nothing_of_what_was_accepted_however_long_ago() 
 
 #[test]
 fn that_nobody_is_let_in_says_nothing_of_what_was_accepted() {
-    let ask = Answer::Ongoing { ask_after: Some(seconds(3)), location: Some("jobs/1".into()) };
+    let ask = CommandAnswer::Ongoing { ask_after: Some(seconds(3)), location: Some("jobs/1".into()) };
     given(ONE)
         .when("a", ask)
         .when_due()

@@ -1,105 +1,110 @@
 //! Facts in few words, so that a test reads like what happened.
 
 use saga_core::{
-    command::{CommandRef, Direction, Failure},
-    event::{AttemptOutcome, BadEnd, Cause, End, Event, OperatorAction, ParkReason, Substitute},
+    command::{CommandDirection, CommandFailure, CommandRef},
+    event::{
+        AttemptOutcome, CompensationCause, OperatorAction, ParkReason, SagaEnd, SagaEvent, StepFailureKind,
+        SubstituteAnswer,
+    },
     id::StepIndex,
-    state::Plan,
+    state::SagaPlan,
 };
 
 /// A step's name, or `undo` and a step's name.
-pub(crate) fn command(plan: &Plan, command: CommandRef) -> String {
+pub(crate) fn command(plan: &SagaPlan, command: CommandRef) -> String {
     named(plan, command.step, command.direction)
 }
 
-fn name(plan: &Plan, step: StepIndex) -> &str {
+fn name(plan: &SagaPlan, step: StepIndex) -> &str {
     &plan.definition.step(step).name
 }
 
-fn named(plan: &Plan, step: StepIndex, direction: Direction) -> String {
+fn named(plan: &SagaPlan, step: StepIndex, direction: CommandDirection) -> String {
     match direction {
-        Direction::Do => name(plan, step).to_owned(),
-        Direction::Undo => format!("undo {}", name(plan, step)),
+        CommandDirection::Do => name(plan, step).to_owned(),
+        CommandDirection::Undo => format!("undo {}", name(plan, step)),
     }
 }
 
 /// A fact.
-pub(crate) fn told(plan: &Plan, event: &Event) -> String {
-    let named = |step: &StepIndex, direction: &Direction| named(plan, *step, *direction);
+pub(crate) fn told(plan: &SagaPlan, event: &SagaEvent) -> String {
+    let named = |step: &StepIndex, direction: &CommandDirection| named(plan, *step, *direction);
     match event {
-        Event::SagaStarted { .. } => "started".into(),
-        Event::StepStarted { step, direction, .. } => format!("{} sent", named(step, direction)),
-        Event::WaitStarted { step, .. } => format!("{} waits", name(plan, *step)),
-        Event::AttemptStarted { step, direction, attempt, .. } => format!("{} sent #{attempt}", named(step, direction)),
-        Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at, needs_person: _ } => {
+        SagaEvent::SagaStarted { .. } => "started".into(),
+        SagaEvent::StepStarted { step, direction, .. } => format!("{} sent", named(step, direction)),
+        SagaEvent::WaitStarted { step, .. } => format!("{} waits", name(plan, *step)),
+        SagaEvent::AttemptStarted { step, direction, attempt, .. } => {
+            format!("{} sent #{attempt}", named(step, direction))
+        }
+        SagaEvent::AttemptFailed { step, direction, attempt, outcome, failure, retry_at, needs_person: _ } => {
             let rests = if retry_at.is_some() { ", rests" } else { "" };
             format!("{} #{attempt} {}{rests}", named(step, direction), ended(*outcome, failure))
         }
-        Event::AttemptExtended { step, direction, attempt, ask_at, .. } => {
+        SagaEvent::AttemptExtended { step, direction, attempt, ask_at, .. } => {
             let asked = if ask_at.is_some() { ", to be asked" } else { "" };
             format!("{} #{attempt} ongoing{asked}", named(step, direction))
         }
-        Event::StepWaiting { step, direction, guard, ever_sent, .. } => {
+        SagaEvent::StepWaiting { step, direction, guard, ever_sent, .. } => {
             let sent = if *ever_sent { ", sent before" } else { "" };
             format!("{} held by {guard:?}{sent}", named(step, direction))
         }
-        Event::StepSucceeded { step, direction, .. } => format!("{} succeeded", named(step, direction)),
-        Event::StepRejected { step, failure, .. } => format!("{} rejected ({})", name(plan, *step), failure.code),
-        Event::StepFailed { step, direction, outcome, failure, ending: _ } => {
+        SagaEvent::StepSucceeded { step, direction, .. } => format!("{} succeeded", named(step, direction)),
+        SagaEvent::StepRejected { step, failure, .. } => format!("{} rejected ({})", name(plan, *step), failure.code),
+        SagaEvent::StepFailed { step, direction, outcome, failure, ending: _ } => {
             format!("{} {}", named(step, direction), ended(*outcome, failure))
         }
-        Event::StepAnswered { step, by, .. } => format!("{} answered by {}", name(plan, *step), substitute(by)),
-        Event::StepSkipped { step, direction, in_doubt } => {
+        SagaEvent::StepAnswered { step, by, .. } => format!("{} answered by {}", name(plan, *step), substitute(by)),
+        SagaEvent::StepSkipped { step, direction, in_doubt } => {
             let doubt = if *in_doubt { ", in doubt" } else { "" };
             format!("{} skipped{doubt}", named(step, direction))
         }
-        Event::ResultArrived { step, .. } => format!("{} result arrived", name(plan, *step)),
-        Event::CompensationStarted { cause } => format!("goes back ({})", caused(plan, cause)),
-        Event::SagaOverdue => "overdue".into(),
-        Event::SagaParked { reason } => format!("parked ({})", parked(plan, reason)),
-        Event::SagaResumed => "resumed".into(),
-        Event::DefinitionChanged { .. } => "another definition".into(),
-        Event::OperatorActed { action, command, .. } => {
+        SagaEvent::ResultArrived { step, .. } => format!("{} result arrived", name(plan, *step)),
+        SagaEvent::CompensationStarted { cause } => format!("goes back ({})", caused(plan, cause)),
+        SagaEvent::SagaOverdue => "overdue".into(),
+        SagaEvent::SagaParked { reason } => format!("parked ({})", parked(plan, reason)),
+        SagaEvent::SagaResumed => "resumed".into(),
+        SagaEvent::DefinitionChanged { .. } => "another definition".into(),
+        SagaEvent::OperatorActed { action, command, .. } => {
             let on = command.map(|on| format!(" {}", self::command(plan, on))).unwrap_or_default();
             format!("{}{on}", acted(*action))
         }
-        Event::OutcomeDue { end, .. } => format!("outcome due: {}", finished(plan, end)),
-        Event::OutcomeWaiting { failure } => format!("outcome waits ({})", failure.code),
-        Event::OutcomeShortened { .. } => "outcome shortened".into(),
-        Event::SagaEnded { end } => finished(plan, end),
-        Event::IncidentOpened { failure, .. } => format!("incident ({})", failure.code),
+        SagaEvent::OutcomeDue { end, .. } => format!("outcome due: {}", finished(plan, end)),
+        SagaEvent::OutcomeWaiting { failure } => format!("outcome waits ({})", failure.code),
+        SagaEvent::OutcomeShortened { .. } => "outcome shortened".into(),
+        SagaEvent::SagaEnded { end } => finished(plan, end),
+        SagaEvent::IncidentOpened { failure, .. } => format!("incident ({})", failure.code),
     }
 }
 
-fn substitute(by: &Substitute) -> String {
+fn substitute(by: &SubstituteAnswer) -> String {
     match by {
-        Substitute::Cache { .. } => "cache".into(),
-        Substitute::Fallback { index, kind } => format!("fallback {index} ({})", kind.code()),
+        SubstituteAnswer::Cache { .. } => "cache".into(),
+        SubstituteAnswer::Fallback { index, kind } => format!("fallback {index} ({})", kind.code()),
     }
 }
 
-fn ended(outcome: AttemptOutcome, failure: &Failure) -> String {
+fn ended(outcome: AttemptOutcome, failure: &CommandFailure) -> String {
     match outcome {
         AttemptOutcome::Failed => format!("failed ({})", failure.code),
         AttemptOutcome::Unknown => format!("unknown ({})", failure.code),
     }
 }
 
-fn caused(plan: &Plan, cause: &Cause) -> String {
+fn caused(plan: &SagaPlan, cause: &CompensationCause) -> String {
     match cause {
-        Cause::Step { step, failure } => format!("{}: {}", name(plan, *step), failure.code),
-        Cause::Timeout => "timeout".into(),
-        Cause::Cancelled { who, .. } => format!("cancelled by {who}"),
+        CompensationCause::Step { step, failure } => format!("{}: {}", name(plan, *step), failure.code),
+        CompensationCause::Timeout => "timeout".into(),
+        CompensationCause::Cancelled { who, .. } => format!("cancelled by {who}"),
     }
 }
 
-fn parked(plan: &Plan, reason: &ParkReason) -> String {
+fn parked(plan: &SagaPlan, reason: &ParkReason) -> String {
     match reason {
         ParkReason::StepFailed { step, failure, end } => {
             let end = match end {
-                BadEnd::Failed => "",
-                BadEnd::Unknown => " unknown",
-                BadEnd::Rejected => " rejected",
+                StepFailureKind::Failed => "",
+                StepFailureKind::Unknown => " unknown",
+                StepFailureKind::Rejected => " rejected",
             };
             format!("{}{end}: {}", name(plan, *step), failure.code)
         }
@@ -119,16 +124,16 @@ fn acted(action: OperatorAction) -> &'static str {
     }
 }
 
-fn finished(plan: &Plan, end: &End) -> String {
+fn finished(plan: &SagaPlan, end: &SagaEnd) -> String {
     match end {
-        End::Completed { .. } => "completed".into(),
-        End::Compensated { irreversible, .. } if irreversible.is_empty() => "compensated".into(),
-        End::Compensated { irreversible, .. } => format!("compensated but for {}", names(plan, irreversible)),
-        End::Abandoned { left, .. } if left.is_empty() => "abandoned".into(),
-        End::Abandoned { left, .. } => format!("abandoned, left {}", names(plan, left)),
+        SagaEnd::Completed { .. } => "completed".into(),
+        SagaEnd::Compensated { irreversible, .. } if irreversible.is_empty() => "compensated".into(),
+        SagaEnd::Compensated { irreversible, .. } => format!("compensated but for {}", names(plan, irreversible)),
+        SagaEnd::Abandoned { left, .. } if left.is_empty() => "abandoned".into(),
+        SagaEnd::Abandoned { left, .. } => format!("abandoned, left {}", names(plan, left)),
     }
 }
 
-fn names(plan: &Plan, steps: &[StepIndex]) -> String {
+fn names(plan: &SagaPlan, steps: &[StepIndex]) -> String {
     steps.iter().map(|step| name(plan, *step)).collect::<Vec<_>>().join(", ")
 }

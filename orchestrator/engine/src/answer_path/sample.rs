@@ -13,29 +13,29 @@ const STUCK: Duration = Duration::from_millis(1_500);
 
 /// Where partitions ended.
 #[derive(Debug)]
-pub(super) struct Sample {
+pub(super) struct EndOffsetSample {
     /// When they were asked.
     pub(super) at: Timestamp,
     /// When that was on the clock that never jumps.
     pub(super) taken: Instant,
-    left: HashMap<TopicPartition, Left>,
+    left: HashMap<TopicPartition, UnreadPartition>,
 }
 
 /// A partition that is not known to be read up to its end.
 #[derive(Debug)]
-struct Left {
+struct UnreadPartition {
     end: i64,
     finished: Option<i64>,
     moved: Instant,
     is_marked: bool,
 }
 
-impl Sample {
-    pub(super) fn new(at: Timestamp, ends: HashMap<TopicPartition, i64>, now: Instant) -> Sample {
-        let left = |end| Left { end, finished: None, moved: now, is_marked: false };
+impl EndOffsetSample {
+    pub(super) fn new(at: Timestamp, ends: HashMap<TopicPartition, i64>, now: Instant) -> EndOffsetSample {
+        let left = |end| UnreadPartition { end, finished: None, moved: now, is_marked: false };
         let left =
             ends.into_iter().filter(|(_, end)| *end > 0).map(|(partition, end)| (partition, left(end))).collect();
-        Sample { at, taken: now, left }
+        EndOffsetSample { at, taken: now, left }
     }
 
     /// Partitions that are finished up to where they ended are left out from now on.
@@ -80,8 +80,8 @@ mod tests {
         TopicPartition { topic: "replies".into(), partition }
     }
 
-    fn sample(now: Instant) -> Sample {
-        Sample::new(Timestamp(1), [(replies(0), 5), (replies(1), 0), (replies(2), 3)].into(), now)
+    fn sample(now: Instant) -> EndOffsetSample {
+        EndOffsetSample::new(Timestamp(1), [(replies(0), 5), (replies(1), 0), (replies(2), 3)].into(), now)
     }
 
     #[test]

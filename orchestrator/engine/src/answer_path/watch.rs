@@ -1,10 +1,10 @@
 //! The task that watches the answer path and tells the shards.
 
-use super::{AnswerPath, LONGEST_STEP, ReadUntil, StandStill, sample::Sample};
-use crate::{KafkaSide, Parts, message::Message};
-use saga_core::{id::Shard, time::Timestamp};
-use saga_event_store::{Attended, Error as StoreError};
-use saga_kafka::{Consumer, Ends, ends};
+use super::{AnswerProgress, AnswerWatermarkUpdate, DeadlinePause, LONGEST_STEP, sample::EndOffsetSample};
+use crate::{KafkaOutput, Parts, message::ShardMessage};
+use saga_core::{id::ShardId, time::Timestamp};
+use saga_event_store::{AttendanceRecord, StoreError};
+use saga_kafka::{EndOffsetReader, KafkaConsumer, ends};
 use saga_wire::TopicPartition;
 use std::{
     collections::HashMap,
@@ -35,18 +35,18 @@ const LIST_EVERY: Duration = Duration::from_secs(30);
 
 /// Where answers come from.
 #[derive(Debug)]
-pub struct Sources {
+pub struct AnswerSources {
     /// Asks the broker.
-    pub ends: Ends,
+    pub ends: EndOffsetReader,
     /// Reads replies.
-    pub triggers: Arc<Consumer>,
+    pub triggers: Arc<KafkaConsumer>,
     /// Reads the inbox.
-    pub shards: Arc<Consumer>,
+    pub shards: Arc<KafkaConsumer>,
 }
 
 /// What is in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
+enum AnswerOutageCause {
     /// Participants may be without it as well.
     Kafka,
     /// The event store, or this process.
@@ -54,9 +54,9 @@ enum Trouble {
 }
 
 /// Watches until it is aborted.
-pub async fn watch(parts: Arc<Parts>, sources: Sources) {
+pub async fn watch(parts: Arc<Parts>, sources: AnswerSources) {
     let Some(kafka) = parts.kafka.clone() else { return };
-    let mut watcher = Watcher::new(parts, kafka, sources);
+    let mut watcher = AnswerWatcher::new(parts, kafka, sources);
     loop {
         let outcome = watcher.turn().await;
         let next = match outcome {
@@ -74,39 +74,39 @@ pub async fn watch(parts: Arc<Parts>, sources: Sources) {
     }
 }
 
-type Turn = Result<(), (Trouble, String)>;
+type AnswerWatchResult = Result<(), (AnswerOutageCause, String)>;
 
-struct Watcher {
+struct AnswerWatcher {
     parts: Arc<Parts>,
-    kafka: KafkaSide,
-    sources: Sources,
+    kafka: KafkaOutput,
+    sources: AnswerSources,
     replies: Vec<TopicPartition>,
     listed: Option<Instant>,
     is_wanted: bool,
     /// Where replies ended; they are being read up to there.
-    reading: Option<Sample>,
+    reading: Option<EndOffsetSample>,
     /// Where the inbox of a shard ended after replies had been read.
-    inbox: HashMap<Shard, Sample>,
+    inbox: HashMap<ShardId, EndOffsetSample>,
     /// When the broker was last asked where replies end.
     asked: Option<Instant>,
     unbroken_since: Option<Timestamp>,
     /// Up to when replies had been read last.
     read_until: Option<(Timestamp, Instant)>,
     settles_at: Option<Instant>,
-    trouble: Option<Trouble>,
-    recording: Option<JoinHandle<Recording>>,
+    trouble: Option<AnswerOutageCause>,
+    recording: Option<JoinHandle<AttendanceWriteResult>>,
     record_at: Instant,
     recorded: Instant,
     store_trouble: Option<String>,
 }
 
 /// What could not be recorded comes back with the reason.
-type Recording = Result<(), (StoreError, Vec<Attended>)>;
+type AttendanceWriteResult = Result<(), (StoreError, Vec<AttendanceRecord>)>;
 
-impl Watcher {
-    fn new(parts: Arc<Parts>, kafka: KafkaSide, sources: Sources) -> Watcher {
+impl AnswerWatcher {
+    fn new(parts: Arc<Parts>, kafka: KafkaOutput, sources: AnswerSources) -> AnswerWatcher {
         let now = Instant::now();
-        Watcher {
+        AnswerWatcher {
             parts,
             kafka,
             sources,
@@ -127,7 +127,7 @@ impl Watcher {
         }
     }
 
-    fn path(&self) -> &AnswerPath {
+    fn path(&self) -> &AnswerProgress {
         &self.parts.answer_path
     }
 
@@ -142,7 +142,7 @@ impl Watcher {
         }
     }
 
-    async fn turn(&mut self) -> Turn {
+    async fn turn(&mut self) -> AnswerWatchResult {
         self.record().await?;
         let is_due = self.asked.is_none_or(|asked| asked.elapsed() >= EVERY);
         if is_due || (self.is_wanted && self.reading.is_none()) {
@@ -153,7 +153,7 @@ impl Watcher {
     }
 
     /// Asks where replies end; that is also how a broken way to the broker is noticed while they are read.
-    async fn sample(&mut self) -> Turn {
+    async fn sample(&mut self) -> AnswerWatchResult {
         if self.listed.is_none_or(|listed| listed.elapsed() >= LIST_EVERY) {
             self.replies = answered(self.sources.ends.partitions(&self.kafka.replies).await)?;
             self.listed = Some(Instant::now());
@@ -169,14 +169,14 @@ impl Watcher {
         self.unbroken_since.get_or_insert(at);
         if self.reading.is_none() {
             self.is_wanted = false;
-            self.reading = Some(Sample::new(at, ends, asked));
+            self.reading = Some(EndOffsetSample::new(at, ends, asked));
         }
         Ok(())
     }
 
     /// After an outage of Kafka participants find it again later than this engine did: as long again as it lasted, at most.
     fn settles(&mut self, now: Instant) -> bool {
-        if self.trouble == Some(Trouble::Kafka) && self.settles_at.is_none() {
+        if self.trouble == Some(AnswerOutageCause::Kafka) && self.settles_at.is_none() {
             let lasted = self.read_until.map_or(Duration::ZERO, |(_, read)| now.duration_since(read));
             self.settles_at = Some(now + lasted.mul_f64(1.5).min(SETTLED_AFTER_MAX));
         }
@@ -187,7 +187,7 @@ impl Watcher {
         settles
     }
 
-    async fn read(&mut self) -> Turn {
+    async fn read(&mut self) -> AnswerWatchResult {
         let Some(sample) = &mut self.reading else { return Ok(()) };
         let asked = Instant::now();
         let here = finished(&self.sources.triggers).await?;
@@ -205,47 +205,47 @@ impl Watcher {
     fn mark(&self, partition: &TopicPartition) {
         let (producer, mark) = (self.kafka.producer.clone(), ends::mark(partition));
         tokio::spawn(async move {
-            if let saga_kafka::producer::Outcome::Undelivered(undelivered) = producer.send(&mark).await {
+            if let saga_kafka::producer::ProduceOutcome::Undelivered(undelivered) = producer.send(&mark).await {
                 tracing::debug!(%undelivered, "a mark was not written");
             }
         });
     }
 
     /// Replies that were handed on are in the inbox by now: where it ends is asked only after they have been read.
-    async fn is_read(&mut self) -> Turn {
+    async fn is_read(&mut self) -> AnswerWatchResult {
         let Some(sample) = self.reading.take_if(|sample| sample.is_read()) else {
             self.tell_if_behind();
             return Ok(());
         };
         self.read_until = Some((sample.at, sample.taken));
-        let owned: Vec<Shard> = self.parts.router.owned_shards().collect();
+        let owned: Vec<ShardId> = self.parts.router.owned_shards().collect();
         self.inbox.retain(|shard, _| owned.contains(shard));
         if owned.is_empty() {
             self.goes_on();
         }
-        let new: Vec<Shard> = owned.into_iter().filter(|shard| !self.inbox.contains_key(shard)).collect();
+        let new: Vec<ShardId> = owned.into_iter().filter(|shard| !self.inbox.contains_key(shard)).collect();
         let partitions = new.iter().map(|shard| self.partition(*shard)).collect();
         let asked = Instant::now();
         let ends = answered(self.sources.ends.ends(partitions).await)?;
         for shard in new {
             let partition = self.partition(shard);
             let end = ends.get(&partition).copied().unwrap_or_default();
-            self.inbox.insert(shard, Sample::new(sample.at, [(partition, end)].into(), asked));
+            self.inbox.insert(shard, EndOffsetSample::new(sample.at, [(partition, end)].into(), asked));
         }
         Ok(())
     }
 
-    fn partition(&self, shard: Shard) -> TopicPartition {
+    fn partition(&self, shard: ShardId) -> TopicPartition {
         TopicPartition { topic: Arc::clone(&self.kafka.inbox), partition: i32::from(shard.0) }
     }
 
-    async fn read_inbox(&mut self) -> Turn {
+    async fn read_inbox(&mut self) -> AnswerWatchResult {
         if self.inbox.is_empty() {
             return Ok(());
         }
         let here = finished(&self.sources.shards).await?;
         let here: HashMap<TopicPartition, i64> = here.into_iter().collect();
-        let read: Vec<Shard> =
+        let read: Vec<ShardId> =
             self.inbox.iter_mut().filter_map(|(shard, sample)| is_read(*shard, sample, &here)).collect();
         for shard in read {
             if let Some(sample) = self.inbox.remove(&shard) {
@@ -256,13 +256,13 @@ impl Watcher {
     }
 
     /// In the shard's queue, behind every answer that is in it. A queue that is full has answers before it that do not fit: the next round.
-    fn tell(&mut self, shard: Shard, until: Timestamp) {
+    fn tell(&mut self, shard: ShardId, until: Timestamp) {
         let unbroken_since = self.unbroken_since.unwrap_or(until);
-        self.parts.router.try_tell(shard, Message::read_until(ReadUntil { until, unbroken_since }));
+        self.parts.router.try_tell(shard, ShardMessage::read_until(AnswerWatermarkUpdate { until, unbroken_since }));
         self.goes_on();
     }
 
-    async fn record(&mut self) -> Turn {
+    async fn record(&mut self) -> AnswerWatchResult {
         if let Some(recording) = self.recording.take_if(|recording| recording.is_finished()) {
             match recording.await {
                 Ok(Ok(())) => (self.recorded, self.store_trouble) = (Instant::now(), None),
@@ -280,7 +280,7 @@ impl Watcher {
         if self.recording.is_some() && self.recorded.elapsed() > STORE_SILENT.max(self.record_every() * 2) {
             self.store_trouble.get_or_insert("the event store does not answer".into());
         }
-        self.store_trouble.clone().map_or(Ok(()), |reason| Err((Trouble::Ours, reason)))
+        self.store_trouble.clone().map_or(Ok(()), |reason| Err((AnswerOutageCause::Ours, reason)))
     }
 
     fn record_every(&self) -> Duration {
@@ -301,11 +301,11 @@ impl Watcher {
             Some(tokio::spawn(async move { store.attend(&attended).await.map_err(|error| (error, attended)) }));
     }
 
-    fn broken(&mut self, trouble: Trouble, reason: &str) {
+    fn broken(&mut self, trouble: AnswerOutageCause, reason: &str) {
         (self.reading, self.unbroken_since, self.settles_at) = (None, None, None);
         self.inbox.clear();
         // An outage of Kafka that is followed by one of ours is one of Kafka's all the same.
-        if self.trouble != Some(Trouble::Kafka) {
+        if self.trouble != Some(AnswerOutageCause::Kafka) {
             self.trouble = Some(trouble);
         }
         self.stands_still(reason);
@@ -319,7 +319,7 @@ impl Watcher {
 
     fn stands_still(&self, reason: &str) {
         let since = self.read_until.map_or_else(|| self.parts.clock.now(), |(read, _)| read);
-        let news = StandStill { since, reason: reason.into() };
+        let news = DeadlinePause { since, reason: reason.into() };
         let was = self.path().standing.send_replace(Some(news));
         if was.is_none() {
             metrics::gauge!("saga_deadlines_stand_still").set(1.0);
@@ -337,26 +337,26 @@ impl Watcher {
     }
 }
 
-fn is_read(shard: Shard, sample: &mut Sample, here: &HashMap<TopicPartition, i64>) -> Option<Shard> {
+fn is_read(shard: ShardId, sample: &mut EndOffsetSample, here: &HashMap<TopicPartition, i64>) -> Option<ShardId> {
     sample.finished(here.iter().map(|(partition, finished)| (partition, *finished)), Instant::now());
     sample.is_read().then_some(shard)
 }
 
-fn answered<T>(answer: Result<T, rdkafka::error::KafkaError>) -> Result<T, (Trouble, String)> {
-    answer.map_err(|error| (Trouble::Kafka, format!("Kafka does not answer: {error}")))
+fn answered<T>(answer: Result<T, rdkafka::error::KafkaError>) -> Result<T, (AnswerOutageCause, String)> {
+    answer.map_err(|error| (AnswerOutageCause::Kafka, format!("Kafka does not answer: {error}")))
 }
 
-fn in_time(asked: Instant) -> Turn {
+fn in_time(asked: Instant) -> AnswerWatchResult {
     match asked.elapsed() {
         took if took <= SLOW => Ok(()),
-        took => Err((Trouble::Kafka, format!("Kafka took {} ms to answer", took.as_millis()))),
+        took => Err((AnswerOutageCause::Kafka, format!("Kafka took {} ms to answer", took.as_millis()))),
     }
 }
 
 /// Of a consumer that has ended nothing: other engines may read what it read.
-async fn finished(consumer: &Consumer) -> Result<Vec<(TopicPartition, i64)>, (Trouble, String)> {
+async fn finished(consumer: &KafkaConsumer) -> Result<Vec<(TopicPartition, i64)>, (AnswerOutageCause, String)> {
     match tokio::time::timeout(LONGEST_STEP, consumer.finished()).await {
         Ok(finished) => Ok(finished.unwrap_or_default()),
-        Err(_) => Err((Trouble::Kafka, "a consumer waits for Kafka".into())),
+        Err(_) => Err((AnswerOutageCause::Kafka, "a consumer waits for Kafka".into())),
     }
 }

@@ -1,24 +1,24 @@
 //! What is remembered, and what is not.
 
-use super::{Answers, LARGEST_BYTES, Most};
+use super::{AnswerCache, AnswerCacheLimits, LARGEST_BYTES};
 use saga_core::{
-    command::{Method, Request},
-    decide::Known,
+    command::{CommandRequest, HttpMethod},
+    decide::PreviousAnswer,
     time::Timestamp,
 };
 use serde_json::{Value, json};
 
-fn of_customer(id: &str) -> Request {
+fn of_customer(id: &str) -> CommandRequest {
     let path = format!("scores/{id}");
-    Request::Http { participant: "risk".into(), method: Method::Get, path, body: None }
+    CommandRequest::Http { participant: "risk".into(), method: HttpMethod::Get, path, body: None }
 }
 
-fn known(at: i64, result: Value) -> Option<Known> {
-    Some(Known { at: Timestamp(at), result })
+fn known(at: i64, result: Value) -> Option<PreviousAnswer> {
+    Some(PreviousAnswer { at: Timestamp(at), result })
 }
 
-fn few() -> Answers {
-    Answers::bounded(Most { answers: 2, bytes: 100 })
+fn few() -> AnswerCache {
+    AnswerCache::bounded(AnswerCacheLimits { answers: 2, bytes: 100 })
 }
 
 #[test]
@@ -43,9 +43,9 @@ fn an_older_answer_does_not_replace_a_younger_one() {
 fn a_request_is_the_same_by_participant_command_path_and_body() {
     let answers = few();
     let body = |text: &str| Some(serde_json::from_str(text).expect("JSON"));
-    let look = |participant: &str, body| Request::Http {
+    let look = |participant: &str, body| CommandRequest::Http {
         participant: participant.into(),
-        method: Method::Get,
+        method: HttpMethod::Get,
         path: "scores".into(),
         body,
     };

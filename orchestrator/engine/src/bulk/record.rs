@@ -1,9 +1,9 @@
 //! Jobs on record in the event store: who did what to how many sagas. What was done to each is in its journal.
 
-use super::Job;
+use super::BulkJobView;
 use crate::Parts;
 use saga_core::time::{Timestamp, rfc3339};
-use saga_event_store::{Error, EventStore, MAX_NOTES, NewNote, NoteNumber};
+use saga_event_store::{EventStore, MAX_NOTES, NewNote, NoteNumber, StoreError};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ const MOST_TOLD: usize = 100;
 
 /// A job as it began, or as it ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Recorded {
+pub struct BulkJobRecord {
     /// Its place: 1, 2, 3, …
     pub number: i64,
     /// When, RFC 3339, by the clock of the engine that it ran on.
@@ -26,7 +26,7 @@ pub struct Recorded {
 }
 
 /// Writes down how the job stands. A dry run does nothing, and is not on record.
-pub(super) async fn keep(parts: &Parts, job: &Job) -> Result<(), Error> {
+pub(super) async fn keep(parts: &Parts, job: &BulkJobView) -> Result<(), StoreError> {
     if job.dry_run {
         return Ok(());
     }
@@ -39,7 +39,7 @@ pub(super) async fn keep(parts: &Parts, job: &Job) -> Result<(), Error> {
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn on_record(store: &dyn EventStore) -> Result<Vec<Recorded>, Error> {
+pub async fn on_record(store: &dyn EventStore) -> Result<Vec<BulkJobRecord>, StoreError> {
     let mut latest = VecDeque::new();
     let mut after = NoteNumber::START;
     loop {
@@ -48,7 +48,7 @@ pub async fn on_record(store: &dyn EventStore) -> Result<Vec<Recorded>, Error> {
         after = last.number;
         for note in page {
             let job = serde_json::from_str(&note.body).unwrap_or(Value::Null);
-            latest.push_back(Recorded { number: note.number.0, at: rfc3339(Timestamp(note.at_ms)), job });
+            latest.push_back(BulkJobRecord { number: note.number.0, at: rfc3339(Timestamp(note.at_ms)), job });
         }
         let surplus = latest.len().saturating_sub(MOST_TOLD);
         latest.drain(..surplus);

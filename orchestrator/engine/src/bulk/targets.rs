@@ -2,11 +2,11 @@
 
 use crate::{
     Parts,
-    journal::reading::{self, Found, Wanted},
+    journal::reading::{self, SagaLookup, SagaQuery},
 };
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use saga_core::id::SagaId;
-use saga_event_store::Error;
+use saga_event_store::StoreError;
 
 /// Sagas that can be named: beyond that people choose by what the sagas have in common.
 pub const MOST_NAMES: usize = 1_000;
@@ -15,7 +15,7 @@ const PAGE: u32 = 500;
 
 /// Which sagas.
 #[derive(Clone, Debug)]
-pub enum Targets {
+pub enum BulkSelection {
     /// These ids or business keys, of this definition if it is given.
     Named {
         /// At most [`MOST_NAMES`].
@@ -24,43 +24,46 @@ pub enum Targets {
         saga: Option<String>,
     },
     /// All that match when they are come to, newest first.
-    Matching(Wanted),
+    Matching(SagaQuery),
 }
 
 /// What a job comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum BulkTarget {
     Saga(SagaId),
     Unknown { name: String, why: String },
 }
 
-pub(super) fn stream<'a>(parts: &'a Parts, targets: &'a Targets) -> stream::BoxStream<'a, Result<Target, Error>> {
+pub(super) fn stream<'a>(
+    parts: &'a Parts,
+    targets: &'a BulkSelection,
+) -> stream::BoxStream<'a, Result<BulkTarget, StoreError>> {
     match targets {
-        Targets::Named { names, saga } => {
+        BulkSelection::Named { names, saga } => {
             stream::iter(names).then(move |name| named(parts, name, saga.as_deref())).boxed()
         }
-        Targets::Matching(wanted) => matching(parts, wanted.clone()).boxed(),
+        BulkSelection::Matching(wanted) => matching(parts, wanted.clone()).boxed(),
     }
 }
 
-async fn named(parts: &Parts, name: &str, saga: Option<&str>) -> Result<Target, Error> {
-    let unknown = |why: &str| Target::Unknown { name: name.to_owned(), why: why.to_owned() };
+async fn named(parts: &Parts, name: &str, saga: Option<&str>) -> Result<BulkTarget, StoreError> {
+    let unknown = |why: &str| BulkTarget::Unknown { name: name.to_owned(), why: why.to_owned() };
     Ok(match reading::find(parts.store.as_ref(), name, saga).await? {
-        Found::One { id, .. } => Target::Saga(id),
-        Found::None => unknown("no saga has this id or key"),
-        Found::Several(_) => unknown("sagas of several definitions have this key: name one by its id"),
+        SagaLookup::One { id, .. } => BulkTarget::Saga(id),
+        SagaLookup::None => unknown("no saga has this id or key"),
+        SagaLookup::Several(_) => unknown("sagas of several definitions have this key: name one by its id"),
     })
 }
 
 /// Page by page, each from the last saga of the one before: what a job changes is not come to twice.
-fn matching(parts: &Parts, wanted: Wanted) -> impl Stream<Item = Result<Target, Error>> + use<'_> {
+fn matching(parts: &Parts, wanted: SagaQuery) -> impl Stream<Item = Result<BulkTarget, StoreError>> + use<'_> {
     let pages = stream::try_unfold(Some(wanted), move |wanted| async move {
-        let Some(wanted) = wanted else { return Ok::<_, Error>(None) };
-        let wanted = Wanted { limit: PAGE, ..wanted };
+        let Some(wanted) = wanted else { return Ok::<_, StoreError>(None) };
+        let wanted = SagaQuery { limit: PAGE, ..wanted };
         let lines = reading::list(parts.store.as_ref(), &wanted).await?;
         let ids: Vec<SagaId> = lines.iter().filter_map(|line| line.id.parse().ok()).collect();
-        let next = ids.last().map(|last| Wanted { before: Some(*last), ..wanted });
-        Ok(next.map(|next| (stream::iter(ids).map(|id| Ok(Target::Saga(id))), Some(next))))
+        let next = ids.last().map(|last| SagaQuery { before: Some(*last), ..wanted });
+        Ok(next.map(|next| (stream::iter(ids).map(|id| Ok(BulkTarget::Saga(id))), Some(next))))
     });
     pages.try_flatten()
 }

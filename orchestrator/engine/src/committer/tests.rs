@@ -1,11 +1,12 @@
 //! What becomes of rows when the store fails under them.
 
-use super::{Committer, NotCommitted, Replies, StoreHealth, Way, Writer, commit};
+use super::{AppendReplies, CommitError, CommitTarget, GroupCommitter, StoreHealth, StoreWriter, commit};
 use async_trait::async_trait;
 use saga_event_store::{
-    Activity, Append, Appended, Attendance, Attended, Dimension, Epoch, Error, EventStore, Filter, Flagged, Identity,
-    Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, Sessions, Standing, StreamSummary, Sweep, Swept, Tally,
-    WaitsOn,
+    AppendOutcome, AttendanceRecord, DatabaseActivity, EventStore, KeySweep, KeySweepOutcome, MarkOutcome, NewNote,
+    NoteNumber, SessionUsage, ShardAttendance, ShardEpoch, StoreError, StoreIdentity, StoredNote, StreamAppend,
+    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamStatusCount,
+    StreamSummary, WaitTarget,
 };
 use std::{
     collections::VecDeque,
@@ -16,10 +17,14 @@ use uuid::Uuid;
 
 #[tokio::test]
 async fn a_row_outlives_whatever_somebody_has_to_mend() {
-    let store = Fake::that([Try::Fails(away), Try::Fails(wrong_password), Try::Fails(wrong_schema)]);
-    let (committer, task) = Committer::start(store.clone(), Arc::default(), 0);
+    let store = ScriptedStore::that([
+        ScriptedAppend::Fails(away),
+        ScriptedAppend::Fails(wrong_password),
+        ScriptedAppend::Fails(wrong_schema),
+    ]);
+    let (committer, task) = GroupCommitter::start(store.clone(), Arc::default(), 0);
     let row = row("order-1");
-    assert_eq!(committer.append(row.clone()).await.expect("it is committed"), Appended::Committed);
+    assert_eq!(committer.append(row.clone()).await.expect("it is committed"), AppendOutcome::Committed);
     assert_eq!(store.payloads(), [row.payload]);
     drop(committer);
     task.await.expect("the committer ends in peace");
@@ -27,9 +32,11 @@ async fn a_row_outlives_whatever_somebody_has_to_mend() {
 
 #[tokio::test]
 async fn a_row_at_fault_fails_alone() {
-    let store = Fake::that([]);
+    let store = ScriptedStore::that([]);
     let answers = committed_together(&store, [row("order-1"), row(FAULTY), row("order-3")]).await;
-    let [Ok(Appended::Committed), Err(NotCommitted::Impossible(reason)), Ok(Appended::Committed)] = &answers[..] else {
+    let [Ok(AppendOutcome::Committed), Err(CommitError::Impossible(reason)), Ok(AppendOutcome::Committed)] =
+        &answers[..]
+    else {
         panic!("{answers:?}");
     };
     assert!(reason.contains("out of range"), "{reason}");
@@ -38,58 +45,67 @@ async fn a_row_at_fault_fails_alone() {
 
 #[tokio::test]
 async fn a_row_at_fault_fails_alone_when_the_store_was_away_before() {
-    let store = Fake::that([Try::Fails(away), Try::Fails(out_of_range), Try::Fails(wrong_password)]);
+    let store = ScriptedStore::that([
+        ScriptedAppend::Fails(away),
+        ScriptedAppend::Fails(out_of_range),
+        ScriptedAppend::Fails(wrong_password),
+    ]);
     let answers = committed_together(&store, [row("order-1"), row(FAULTY), row("order-3")]).await;
-    let [Ok(Appended::Committed), Err(NotCommitted::Impossible(_)), Ok(Appended::Committed)] = &answers[..] else {
+    let [Ok(AppendOutcome::Committed), Err(CommitError::Impossible(_)), Ok(AppendOutcome::Committed)] = &answers[..]
+    else {
         panic!("{answers:?}");
     };
 }
 
 #[tokio::test]
 async fn a_row_that_was_committed_without_an_answer_is_never_given_up() {
-    let store = Fake::that([Try::LosesTheAnswer, Try::Fails(out_of_range), Try::Fails(out_of_range)]);
-    store.reads_fail.lock().expect(UNPOISONED).extend([away as Fault, wrong_password]);
+    let store = ScriptedStore::that([
+        ScriptedAppend::LosesTheAnswer,
+        ScriptedAppend::Fails(out_of_range),
+        ScriptedAppend::Fails(out_of_range),
+    ]);
+    store.reads_fail.lock().expect(UNPOISONED).extend([away as FaultFn, wrong_password]);
     let answers = committed_together(&store, [row("order-1"), row("order-2")]).await;
-    let [Ok(Appended::Committed), Ok(Appended::Committed)] = &answers[..] else { panic!("{answers:?}") };
+    let [Ok(AppendOutcome::Committed), Ok(AppendOutcome::Committed)] = &answers[..] else { panic!("{answers:?}") };
     assert_eq!(store.payloads(), [b"order-1", b"order-2"]);
 }
 
 #[tokio::test]
 async fn another_writers_row_is_not_taken_for_its_own() {
-    let store = Fake::that([]);
+    let store = ScriptedStore::that([]);
     let refused = row(FAULTY);
-    store.rows.lock().expect(UNPOISONED).push(Append { append_id: Uuid::from_u128(7), ..refused.clone() });
+    store.rows.lock().expect(UNPOISONED).push(StreamAppend { append_id: Uuid::from_u128(7), ..refused.clone() });
     let answers = committed_together(&store, [refused]).await;
-    let [Err(NotCommitted::Impossible(_))] = &answers[..] else { panic!("{answers:?}") };
+    let [Err(CommitError::Impossible(_))] = &answers[..] else { panic!("{answers:?}") };
 }
 
 const UNPOISONED: &str = "no test panics while it holds the lock";
 /// A payload that the store takes for faulty.
 const FAULTY: &str = "faulty";
 
-type Fault = fn() -> Error;
+type FaultFn = fn() -> StoreError;
 
-fn away() -> Error {
-    Error::Unavailable("connection reset".into())
+fn away() -> StoreError {
+    StoreError::Unavailable("connection reset".into())
 }
 
-fn wrong_password() -> Error {
-    Error::Unusable("password authentication failed".into())
+fn wrong_password() -> StoreError {
+    StoreError::Unusable("password authentication failed".into())
 }
 
-fn wrong_schema() -> Error {
-    Error::Schema("somebody altered it".into())
+fn wrong_schema() -> StoreError {
+    StoreError::Schema("somebody altered it".into())
 }
 
-fn out_of_range() -> Error {
-    Error::Refused("value out of range".into())
+fn out_of_range() -> StoreError {
+    StoreError::Refused("value out of range".into())
 }
 
-fn row(payload: &str) -> Append {
-    Append {
+fn row(payload: &str) -> StreamAppend {
+    StreamAppend {
         append_id: Uuid::new_v4(),
         shard: 0,
-        epoch: Epoch(1),
+        epoch: ShardEpoch(1),
         stream: Uuid::new_v4(),
         version: 1,
         recorded_at_ms: 0,
@@ -104,10 +120,10 @@ fn row(payload: &str) -> Append {
 
 /// What is answered to rows that come in one batch.
 async fn committed_together(
-    store: &Arc<Fake>,
-    rows: impl IntoIterator<Item = Append>,
-) -> Vec<Result<Appended, NotCommitted>> {
-    let (mut appends, mut replies, mut waiting): (_, Replies, _) = (Vec::new(), Vec::new(), Vec::new());
+    store: &Arc<ScriptedStore>,
+    rows: impl IntoIterator<Item = StreamAppend>,
+) -> Vec<Result<AppendOutcome, CommitError>> {
+    let (mut appends, mut replies, mut waiting): (_, AppendReplies, _) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         let (reply, answer) = oneshot::channel();
         appends.push(row);
@@ -115,7 +131,7 @@ async fn committed_together(
         waiting.push(answer);
     }
     let health = Arc::<StoreHealth>::default();
-    let way = Way { store: store.clone(), health, writer: Writer::Committer(0) };
+    let way = CommitTarget { store: store.clone(), health, writer: StoreWriter::Committer(0) };
     commit(&way, appends, replies).await;
     let mut answers = Vec::new();
     for answer in waiting {
@@ -126,49 +142,49 @@ async fn committed_together(
 
 /// What happens to one call of `append`, instead of what the store would do.
 #[derive(Clone, Copy, Debug)]
-enum Try {
+enum ScriptedAppend {
     /// Nothing is written.
-    Fails(Fault),
+    Fails(FaultFn),
     /// All is written, and nobody hears of it.
     LosesTheAnswer,
 }
 
 /// A store that first fails as it is told, and then keeps its promises.
 #[derive(Debug)]
-struct Fake {
-    tries: Mutex<VecDeque<Try>>,
-    reads_fail: Mutex<VecDeque<Fault>>,
-    rows: Mutex<Vec<Append>>,
+struct ScriptedStore {
+    tries: Mutex<VecDeque<ScriptedAppend>>,
+    reads_fail: Mutex<VecDeque<FaultFn>>,
+    rows: Mutex<Vec<StreamAppend>>,
 }
 
-impl Fake {
-    fn that(tries: impl IntoIterator<Item = Try>) -> Arc<Fake> {
+impl ScriptedStore {
+    fn that(tries: impl IntoIterator<Item = ScriptedAppend>) -> Arc<ScriptedStore> {
         let tries = Mutex::new(tries.into_iter().collect());
-        Arc::new(Fake { tries, reads_fail: Mutex::default(), rows: Mutex::default() })
+        Arc::new(ScriptedStore { tries, reads_fail: Mutex::default(), rows: Mutex::default() })
     }
 
     fn payloads(&self) -> Vec<Vec<u8>> {
         self.rows.lock().expect(UNPOISONED).iter().map(|row| row.payload.clone()).collect()
     }
 
-    fn write(&self, batch: &[Append]) -> Vec<Appended> {
+    fn write(&self, batch: &[StreamAppend]) -> Vec<AppendOutcome> {
         let mut rows = self.rows.lock().expect(UNPOISONED);
         for append in batch {
             if rows.iter().all(|row| row.append_id != append.append_id) {
                 rows.push(append.clone());
             }
         }
-        vec![Appended::Committed; batch.len()]
+        vec![AppendOutcome::Committed; batch.len()]
     }
 }
 
 #[async_trait]
-impl EventStore for Fake {
-    async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {
+impl EventStore for ScriptedStore {
+    async fn append(&self, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError> {
         let next = self.tries.lock().expect(UNPOISONED).pop_front();
         match next {
-            Some(Try::Fails(fault)) => Err(fault()),
-            Some(Try::LosesTheAnswer) => {
+            Some(ScriptedAppend::Fails(fault)) => Err(fault()),
+            Some(ScriptedAppend::LosesTheAnswer) => {
                 self.write(batch);
                 Err(away())
             }
@@ -177,12 +193,12 @@ impl EventStore for Fake {
         }
     }
 
-    async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error> {
+    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
         if let Some(fault) = self.reads_fail.lock().expect(UNPOISONED).pop_front() {
             return Err(fault());
         }
         let rows = self.rows.lock().expect(UNPOISONED);
-        let of_stream = rows.iter().filter(|row| row.stream == stream).cloned().map(|row| Row {
+        let of_stream = rows.iter().filter(|row| row.stream == stream).cloned().map(|row| StreamRow {
             version: row.version,
             recorded_at_ms: row.recorded_at_ms,
             append_id: row.append_id,
@@ -191,103 +207,103 @@ impl EventStore for Fake {
         Ok(of_stream.collect())
     }
 
-    fn identity(&self) -> Identity {
-        Identity { installation: Uuid::nil(), shards: 1 }
+    fn identity(&self) -> StoreIdentity {
+        StoreIdentity { installation: Uuid::nil(), shards: 1 }
     }
 
-    async fn claim(&self, _: u16, _: &str) -> Result<Epoch, Error> {
+    async fn claim(&self, _: u16, _: &str) -> Result<ShardEpoch, StoreError> {
         Err(unasked())
     }
 
-    async fn attend(&self, _: &[Attended]) -> Result<(), Error> {
+    async fn attend(&self, _: &[AttendanceRecord]) -> Result<(), StoreError> {
         Err(unasked())
     }
 
-    async fn attendance(&self, _: u16) -> Result<Attendance, Error> {
+    async fn attendance(&self, _: u16) -> Result<ShardAttendance, StoreError> {
         Err(unasked())
     }
 
-    async fn clock_ms(&self) -> Result<i64, Error> {
+    async fn clock_ms(&self) -> Result<i64, StoreError> {
         Err(unasked())
     }
 
-    async fn mark(&self, _: &Mark) -> Result<Marked, Error> {
+    async fn mark(&self, _: &StreamMark) -> Result<MarkOutcome, StoreError> {
         Err(unasked())
     }
 
-    async fn read_many(&self, _: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error> {
+    async fn read_many(&self, _: &[Uuid]) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
         Err(unasked())
     }
 
-    async fn read_within(&self, _: &[Uuid], _: u64) -> Result<Portion, Error> {
+    async fn read_within(&self, _: &[Uuid], _: u64) -> Result<StreamBatch, StoreError> {
         Err(unasked())
     }
 
-    async fn outlines_within(&self, _: &[Uuid], _: u64) -> Result<Portion, Error> {
+    async fn outlines_within(&self, _: &[Uuid], _: u64) -> Result<StreamBatch, StoreError> {
         Err(unasked())
     }
 
-    async fn open_streams(&self, _: u16, _: Option<Uuid>, _: u32) -> Result<Vec<Uuid>, Error> {
+    async fn open_streams(&self, _: u16, _: Option<Uuid>, _: u32) -> Result<Vec<Uuid>, StoreError> {
         Err(unasked())
     }
 
-    async fn last_version(&self, _: Uuid) -> Result<Option<u32>, Error> {
+    async fn last_version(&self, _: Uuid) -> Result<Option<u32>, StoreError> {
         Err(unasked())
     }
 
-    async fn summary(&self, _: Uuid) -> Result<Option<StreamSummary>, Error> {
+    async fn summary(&self, _: Uuid) -> Result<Option<StreamSummary>, StoreError> {
         Err(unasked())
     }
 
-    async fn list(&self, _: &Filter) -> Result<Vec<StreamSummary>, Error> {
+    async fn list(&self, _: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError> {
         Err(unasked())
     }
 
-    async fn tally(&self, _: &Filter, _: &[Dimension]) -> Result<Vec<Tally>, Error> {
+    async fn tally(&self, _: &StreamFilter, _: &[StreamDimension]) -> Result<Vec<StreamGroup>, StoreError> {
         Err(unasked())
     }
 
-    async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {
+    async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
         Err(unasked())
     }
 
-    async fn standing(&self) -> Result<Vec<Standing>, Error> {
+    async fn standing(&self) -> Result<Vec<StreamStatusCount>, StoreError> {
         Err(unasked())
     }
 
-    async fn flagged(&self) -> Result<Vec<Flagged>, Error> {
+    async fn flagged(&self) -> Result<Vec<StreamFlagCount>, StoreError> {
         Err(unasked())
     }
 
-    fn sessions(&self) -> Sessions {
-        Sessions::default()
+    fn sessions(&self) -> SessionUsage {
+        SessionUsage::default()
     }
 
-    async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error> {
+    async fn waiting_counts(&self) -> Result<Vec<(WaitTarget, i64)>, StoreError> {
         Err(unasked())
     }
 
-    async fn forget_keys(&self, _: &Sweep) -> Result<Swept, Error> {
+    async fn forget_keys(&self, _: &KeySweep) -> Result<KeySweepOutcome, StoreError> {
         Err(unasked())
     }
 
-    async fn put_document(&self, _: &str, _: &str, _: &str) -> Result<(), Error> {
+    async fn put_document(&self, _: &str, _: &str, _: &str) -> Result<(), StoreError> {
         Err(unasked())
     }
 
-    async fn get_document(&self, _: &str, _: &str) -> Result<Option<String>, Error> {
+    async fn get_document(&self, _: &str, _: &str) -> Result<Option<String>, StoreError> {
         Err(unasked())
     }
 
-    async fn add_note(&self, _: &NewNote) -> Result<NoteNumber, Error> {
+    async fn add_note(&self, _: &NewNote) -> Result<NoteNumber, StoreError> {
         Err(unasked())
     }
 
-    async fn notes(&self, _: &str, _: NoteNumber, _: u32) -> Result<Vec<Note>, Error> {
+    async fn notes(&self, _: &str, _: NoteNumber, _: u32) -> Result<Vec<StoredNote>, StoreError> {
         Err(unasked())
     }
 
-    async fn heartbeat(&self, _: &str, _: i64) -> Result<(), Error> {
+    async fn heartbeat(&self, _: &str, _: i64) -> Result<(), StoreError> {
         Err(unasked())
     }
 
@@ -295,20 +311,20 @@ impl EventStore for Fake {
         tokio::sync::watch::Sender::new(None).subscribe()
     }
 
-    fn confirmed(&self) -> Option<saga_event_store::Confirmed> {
+    fn confirmed(&self) -> Option<saga_event_store::CommitConfirmation> {
         None
     }
 
-    async fn compare(&self, _: &[saga_event_store::Confirmed]) -> Result<Vec<usize>, Error> {
+    async fn compare(&self, _: &[saga_event_store::CommitConfirmation]) -> Result<Vec<usize>, StoreError> {
         Ok(Vec::new())
     }
 
-    async fn activity(&self) -> Result<Activity, Error> {
+    async fn activity(&self) -> Result<DatabaseActivity, StoreError> {
         Err(unasked())
     }
 }
 
 /// A committer appends and reads, and nothing else.
-fn unasked() -> Error {
-    Error::Limit("a committer does not ask for this".into())
+fn unasked() -> StoreError {
+    StoreError::Limit("a committer does not ask for this".into())
 }

@@ -1,6 +1,6 @@
 //! Saga events ↔ stored bytes. The payload of a row is `{"v":1,"events":[…]}`; version and time are columns of their own.
 
-use saga_core::{event::Decision, event::Event, id::SagaId, json, time::Timestamp};
+use saga_core::{event::SagaDecision, event::SagaEvent, id::SagaId, json, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Of the stored shape. A reader refuses a number that it does not know, so that an older build never misreads a newer row.
@@ -8,7 +8,7 @@ const FORMAT: u8 = 1;
 
 /// A stored row cannot be read as a decision.
 #[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
+pub enum RowDecodeError {
     /// Written by a build that knows more.
     #[error(
         "row {saga}/{version} has format {format}, this build reads format {FORMAT}: it was written by a newer build"
@@ -36,7 +36,7 @@ pub enum Unreadable {
 /// A decision that would be written and could not be read back.
 #[derive(Debug, thiserror::Error)]
 #[error("the row {version} would not read back: {reason}")]
-pub struct Unwritable {
+pub struct RowEncodeError {
     /// Which row it would have been.
     version: u32,
     /// Why.
@@ -44,19 +44,19 @@ pub struct Unwritable {
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
+struct EncodedRow<'a> {
     v: u8,
-    events: &'a [Event],
+    events: &'a [SagaEvent],
 }
 
 #[derive(Deserialize)]
-struct Format {
+struct RowFormat {
     v: u8,
 }
 
 #[derive(Deserialize)]
-struct Read {
-    events: Vec<Event>,
+struct DecodedRow {
+    events: Vec<SagaEvent>,
 }
 
 /// The payload of the row that records `decision`, proved to be readable: what no build can read could neither be undone nor ended.
@@ -64,13 +64,13 @@ struct Read {
 ///
 /// # Errors
 /// When it would not be read back.
-pub fn encode(decision: &Decision) -> Result<Vec<u8>, Unwritable> {
-    let unwritable = |reason: String| Unwritable { version: decision.version, reason };
-    let payload = serde_json::to_vec(&Written { v: FORMAT, events: &decision.events })
+pub fn encode(decision: &SagaDecision) -> Result<Vec<u8>, RowEncodeError> {
+    let unwritable = |reason: String| RowEncodeError { version: decision.version, reason };
+    let payload = serde_json::to_vec(&EncodedRow { v: FORMAT, events: &decision.events })
         .map_err(|error| unwritable(error.to_string()))?;
     json::check_written(&payload).map_err(|unfit| unwritable(unfit.to_string()))?;
     if cfg!(debug_assertions) {
-        serde_json::from_slice::<Read>(&payload).map_err(|error| unwritable(error.to_string()))?;
+        serde_json::from_slice::<DecodedRow>(&payload).map_err(|error| unwritable(error.to_string()))?;
     }
     Ok(payload)
 }
@@ -80,12 +80,12 @@ const OUTLINED_BYTES: usize = 4 * 1024;
 
 /// The payload that stands for that of a large row where nobody needs what it carries; `None` where it would save little.
 #[must_use]
-pub fn outline(decision: &Decision, payload: &[u8]) -> Option<Vec<u8>> {
+pub fn outline(decision: &SagaDecision, payload: &[u8]) -> Option<Vec<u8>> {
     if payload.len() <= OUTLINED_BYTES {
         return None;
     }
     let outline = decision.outline();
-    let outline = serde_json::to_vec(&Written { v: FORMAT, events: &outline.events }).ok()?;
+    let outline = serde_json::to_vec(&EncodedRow { v: FORMAT, events: &outline.events }).ok()?;
     (outline.len() <= payload.len() / 2).then_some(outline)
 }
 
@@ -93,14 +93,14 @@ pub fn outline(decision: &Decision, payload: &[u8]) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// When the row was written by a newer build, or is not a row of ours.
-pub fn decode(saga: SagaId, version: u32, at: Timestamp, payload: &[u8]) -> Result<Decision, Unreadable> {
-    let shape = |source| Unreadable::Shape { saga, version, source };
-    let Format { v: format } = serde_json::from_slice(payload).map_err(shape)?;
+pub fn decode(saga: SagaId, version: u32, at: Timestamp, payload: &[u8]) -> Result<SagaDecision, RowDecodeError> {
+    let shape = |source| RowDecodeError::Shape { saga, version, source };
+    let RowFormat { v: format } = serde_json::from_slice(payload).map_err(shape)?;
     if format != FORMAT {
-        return Err(Unreadable::Format { saga, version, format });
+        return Err(RowDecodeError::Format { saga, version, format });
     }
-    let Read { events } = serde_json::from_slice(payload).map_err(shape)?;
-    Ok(Decision { version, at, events })
+    let DecodedRow { events } = serde_json::from_slice(payload).map_err(shape)?;
+    Ok(SagaDecision { version, at, events })
 }
 
 #[cfg(test)]

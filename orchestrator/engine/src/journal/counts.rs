@@ -1,11 +1,11 @@
 //! Sagas counted by what the read model says of them: groups with one cause.
 
-use super::reading::{Wanted, filter};
+use super::reading::{SagaQuery, filter};
 use saga_core::{
     definition::or_did_you_mean,
     time::{Timestamp, rfc3339},
 };
-use saga_event_store::{Dimension, EventStore, Tally};
+use saga_event_store::{EventStore, StreamDimension, StreamGroup};
 use serde::Serialize;
 use std::str::FromStr;
 
@@ -14,7 +14,7 @@ pub const MOST_GROUPS: u32 = 1000;
 
 /// What sagas are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum CountDimension {
     /// Their definition's name.
     Saga,
     /// Their status.
@@ -29,42 +29,49 @@ pub enum By {
     Definition,
 }
 
-impl By {
+impl CountDimension {
     /// All of them.
-    pub const ALL: [By; 6] = [By::Saga, By::Status, By::Step, By::Code, By::WaitingOn, By::Definition];
+    pub const ALL: [CountDimension; 6] = [
+        CountDimension::Saga,
+        CountDimension::Status,
+        CountDimension::Step,
+        CountDimension::Code,
+        CountDimension::WaitingOn,
+        CountDimension::Definition,
+    ];
 
     /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            By::Saga => "saga",
-            By::Status => "status",
-            By::Step => "step",
-            By::Code => "code",
-            By::WaitingOn => "waitingOn",
-            By::Definition => "definition",
+            CountDimension::Saga => "saga",
+            CountDimension::Status => "status",
+            CountDimension::Step => "step",
+            CountDimension::Code => "code",
+            CountDimension::WaitingOn => "waitingOn",
+            CountDimension::Definition => "definition",
         }
     }
 
-    fn dimension(self) -> Dimension {
+    fn dimension(self) -> StreamDimension {
         match self {
-            By::Saga => Dimension::Category,
-            By::Status => Dimension::Status,
-            By::Step => Dimension::Step,
-            By::Code => Dimension::Code,
-            By::WaitingOn => Dimension::WaitsOn,
-            By::Definition => Dimension::Document,
+            CountDimension::Saga => StreamDimension::Category,
+            CountDimension::Status => StreamDimension::Status,
+            CountDimension::Step => StreamDimension::Step,
+            CountDimension::Code => StreamDimension::Code,
+            CountDimension::WaitingOn => StreamDimension::WaitsOn,
+            CountDimension::Definition => StreamDimension::Document,
         }
     }
 }
 
-impl FromStr for By {
+impl FromStr for CountDimension {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<By, String> {
-        By::ALL.into_iter().find(|by| by.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
-            let guess = or_did_you_mean(text, By::ALL.map(By::as_str));
-            let words = By::ALL.map(By::as_str).join(", ");
+    fn from_str(text: &str) -> Result<CountDimension, String> {
+        CountDimension::ALL.into_iter().find(|by| by.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
+            let guess = or_did_you_mean(text, CountDimension::ALL.map(CountDimension::as_str));
+            let words = CountDimension::ALL.map(CountDimension::as_str).join(", ");
             format!("sagas are not counted by `{text}`: expected one of {words}{guess}")
         })
     }
@@ -73,7 +80,7 @@ impl FromStr for By {
 /// Sagas that agree in what they are counted by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Group {
+pub struct SagaGroup {
     /// How many.
     pub count: i64,
     /// Name of their definition.
@@ -100,9 +107,9 @@ pub struct Group {
     pub oldest_since: String,
 }
 
-impl From<Tally> for Group {
-    fn from(tally: Tally) -> Group {
-        Group {
+impl From<StreamGroup> for SagaGroup {
+    fn from(tally: StreamGroup) -> SagaGroup {
+        SagaGroup {
             count: tally.streams,
             saga: tally.category,
             status: tally.status,
@@ -119,28 +126,32 @@ impl From<Tally> for Group {
 /// Sagas that have ended are counted within a time only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("sagas that have ended are without number: say since when they started")]
-pub struct Unbounded;
+pub struct UnboundedCountError;
 
 /// The sagas that are wanted, the most first. Unless asked otherwise those that go on: of those that have ended only those that started within a
 /// time are looked at.
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn count(store: &dyn EventStore, wanted: &Wanted, by: &[By]) -> Result<Vec<Group>, saga_event_store::Error> {
-    let by: Vec<Dimension> = by.iter().map(|by| by.dimension()).collect();
-    let groups = store.tally(&filter(&Wanted { limit: MOST_GROUPS, ..wanted.clone() }), &by).await?;
-    Ok(groups.into_iter().map(Group::from).collect())
+pub async fn count(
+    store: &dyn EventStore,
+    wanted: &SagaQuery,
+    by: &[CountDimension],
+) -> Result<Vec<SagaGroup>, saga_event_store::StoreError> {
+    let by: Vec<StreamDimension> = by.iter().map(|by| by.dimension()).collect();
+    let groups = store.tally(&filter(&SagaQuery { limit: MOST_GROUPS, ..wanted.clone() }), &by).await?;
+    Ok(groups.into_iter().map(SagaGroup::from).collect())
 }
 
 /// What is counted where this is wanted.
 ///
 /// # Errors
 /// When it asks for sagas that have ended, of all times.
-pub fn countable(wanted: Wanted) -> Result<Wanted, Unbounded> {
+pub fn countable(wanted: SagaQuery) -> Result<SagaQuery, UnboundedCountError> {
     match (wanted.started_from, wanted.statuses.is_empty()) {
         (Some(_), _) => Ok(wanted),
-        (None, true) => Ok(Wanted { only_open: true, ..wanted }),
+        (None, true) => Ok(SagaQuery { only_open: true, ..wanted }),
         (None, false) if wanted.only_open() => Ok(wanted),
-        (None, false) => Err(Unbounded),
+        (None, false) => Err(UnboundedCountError),
     }
 }

@@ -1,11 +1,11 @@
 //! A journal in words, event by event.
 
-use super::Recorded;
+use super::RecordedSaga;
 use saga_core::{
-    command::{CommandRef, Direction, Failure, Request},
-    event::{AttemptOutcome, End, Ending, Event},
+    command::{CommandDirection, CommandFailure, CommandRef, CommandRequest},
+    event::{AttemptOutcome, NoRetryReason, SagaEnd, SagaEvent},
     id::StepIndex,
-    state::{Plan, view},
+    state::{SagaPlan, view},
     time::rfc3339,
 };
 use serde::Serialize;
@@ -34,13 +34,13 @@ pub struct HistoryLine {
 
 /// Everything that happened to a saga, oldest first.
 #[must_use]
-pub fn history(recorded: &Recorded) -> Vec<HistoryLine> {
+pub fn history(recorded: &RecordedSaga) -> Vec<HistoryLine> {
     let plan = &recorded.plan;
     let numbered = recorded
         .decisions
         .iter()
         .flat_map(|decision| decision.events.iter().enumerate().map(move |(index, event)| (decision, index, event)));
-    let events: Vec<&Event> = recorded.decisions.iter().flat_map(|decision| &decision.events).collect();
+    let events: Vec<&SagaEvent> = recorded.decisions.iter().flat_map(|decision| &decision.events).collect();
     numbered
         .zip(left(&events))
         .map(|((decision, index, event), left)| HistoryLine {
@@ -55,63 +55,63 @@ pub fn history(recorded: &Recorded) -> Vec<HistoryLine> {
 }
 
 /// What an event carries: the trigger, a request, an answer, an output.
-fn payload(event: &Event) -> Option<&Value> {
+fn payload(event: &SagaEvent) -> Option<&Value> {
     match event {
-        Event::SagaStarted { trigger, .. } => Some(&trigger.event),
-        Event::StepStarted { request, .. }
-        | Event::OutcomeDue { request, .. }
-        | Event::OutcomeShortened { request } => view::body(request),
-        Event::StepSucceeded { result, .. }
-        | Event::StepRejected { result, .. }
-        | Event::StepAnswered { result, .. }
-        | Event::ResultArrived { result, .. } => Some(result),
-        Event::SagaEnded { end: End::Completed { output } } => Some(output),
-        Event::SagaEnded { end: End::Compensated { .. } | End::Abandoned { .. } }
-        | Event::WaitStarted { .. }
-        | Event::AttemptStarted { .. }
-        | Event::AttemptFailed { .. }
-        | Event::AttemptExtended { .. }
-        | Event::StepWaiting { .. }
-        | Event::StepFailed { .. }
-        | Event::StepSkipped { .. }
-        | Event::CompensationStarted { .. }
-        | Event::SagaOverdue
-        | Event::SagaParked { .. }
-        | Event::SagaResumed
-        | Event::OperatorActed { .. }
-        | Event::DefinitionChanged { .. }
-        | Event::OutcomeWaiting { .. }
-        | Event::IncidentOpened { .. } => None,
+        SagaEvent::SagaStarted { trigger, .. } => Some(&trigger.event),
+        SagaEvent::StepStarted { request, .. }
+        | SagaEvent::OutcomeDue { request, .. }
+        | SagaEvent::OutcomeShortened { request } => view::body(request),
+        SagaEvent::StepSucceeded { result, .. }
+        | SagaEvent::StepRejected { result, .. }
+        | SagaEvent::StepAnswered { result, .. }
+        | SagaEvent::ResultArrived { result, .. } => Some(result),
+        SagaEvent::SagaEnded { end: SagaEnd::Completed { output } } => Some(output),
+        SagaEvent::SagaEnded { end: SagaEnd::Compensated { .. } | SagaEnd::Abandoned { .. } }
+        | SagaEvent::WaitStarted { .. }
+        | SagaEvent::AttemptStarted { .. }
+        | SagaEvent::AttemptFailed { .. }
+        | SagaEvent::AttemptExtended { .. }
+        | SagaEvent::StepWaiting { .. }
+        | SagaEvent::StepFailed { .. }
+        | SagaEvent::StepSkipped { .. }
+        | SagaEvent::CompensationStarted { .. }
+        | SagaEvent::SagaOverdue
+        | SagaEvent::SagaParked { .. }
+        | SagaEvent::SagaResumed
+        | SagaEvent::OperatorActed { .. }
+        | SagaEvent::DefinitionChanged { .. }
+        | SagaEvent::OutcomeWaiting { .. }
+        | SagaEvent::IncidentOpened { .. } => None,
     }
 }
 
 /// One event in words.
 #[must_use]
-pub fn describe(plan: &Plan, event: &Event, left: Left) -> String {
+pub fn describe(plan: &SagaPlan, event: &SagaEvent, left: SendStatus) -> String {
     match event {
-        Event::SagaStarted { name, key, trigger, .. } => {
+        SagaEvent::SagaStarted { name, key, trigger, .. } => {
             format!("saga {name} started for key {key} by {}/{}/{}", trigger.topic, trigger.partition, trigger.offset)
         }
-        Event::StepStarted { step, direction, request, probe } => {
+        SagaEvent::StepStarted { step, direction, request, probe } => {
             format!("{} {}: {}", command(plan, *step, *direction), left.sent(*probe), sent(request))
         }
-        Event::WaitStarted { step, until } => format!("{} waits until {}", name(plan, *step), rfc3339(*until)),
-        Event::AttemptStarted { step, direction, attempt, probe } => {
+        SagaEvent::WaitStarted { step, until } => format!("{} waits until {}", name(plan, *step), rfc3339(*until)),
+        SagaEvent::AttemptStarted { step, direction, attempt, probe } => {
             format!("{}: attempt {attempt} {}", command(plan, *step, *direction), left.sent(*probe))
         }
-        Event::AttemptFailed { step, direction, attempt, outcome, failure, retry_at, needs_person: _ } => {
+        SagaEvent::AttemptFailed { step, direction, attempt, outcome, failure, retry_at, needs_person: _ } => {
             let next =
                 retry_at.map_or_else(|| "no further attempt".to_owned(), |at| format!("next one at {}", rfc3339(at)));
             let outcome = self::outcome(*outcome);
             format!("{}: attempt {attempt} {outcome} ({}); {next}", command(plan, *step, *direction), told(failure))
         }
-        Event::AttemptExtended { step, direction, attempt, deadline, .. } => {
+        SagaEvent::AttemptExtended { step, direction, attempt, deadline, .. } => {
             let command = command(plan, *step, *direction);
             format!("{command}: the participant works on attempt {attempt}, it has until {}", rfc3339(*deadline))
         }
-        Event::StepWaiting { step, direction, guard, participant, not_before, .. } => {
+        SagaEvent::StepWaiting { step, direction, guard, participant, not_before, .. } => {
             let command = command(plan, *step, *direction);
-            let not_sent = if left == Left::No { " was not sent:" } else { "" };
+            let not_sent = if left == SendStatus::No { " was not sent:" } else { "" };
             match participant {
                 Some(participant) => format!("{command}{not_sent} {}", view::held_back(*guard, participant)),
                 None => {
@@ -123,10 +123,14 @@ pub fn describe(plan: &Plan, event: &Event, left: Left) -> String {
                 }
             }
         }
-        Event::StepSucceeded { step, direction: Direction::Do, .. } => format!("{} succeeded", name(plan, *step)),
-        Event::StepSucceeded { step, direction: Direction::Undo, .. } => format!("{} undone", name(plan, *step)),
-        Event::StepRejected { step, failure, .. } => format!("{} rejected: {}", name(plan, *step), told(failure)),
-        Event::StepFailed { step, direction, outcome, failure, ending } => {
+        SagaEvent::StepSucceeded { step, direction: CommandDirection::Do, .. } => {
+            format!("{} succeeded", name(plan, *step))
+        }
+        SagaEvent::StepSucceeded { step, direction: CommandDirection::Undo, .. } => {
+            format!("{} undone", name(plan, *step))
+        }
+        SagaEvent::StepRejected { step, failure, .. } => format!("{} rejected: {}", name(plan, *step), told(failure)),
+        SagaEvent::StepFailed { step, direction, outcome, failure, ending } => {
             let outcome = match outcome {
                 AttemptOutcome::Failed => "failed",
                 AttemptOutcome::Unknown => "result unknown, it may have happened",
@@ -134,73 +138,77 @@ pub fn describe(plan: &Plan, event: &Event, left: Left) -> String {
             let command = command(plan, *step, *direction);
             format!("{command} {outcome}: {}{}", told(failure), because(*ending))
         }
-        Event::StepAnswered { step, by, .. } => format!("{} answered by {}", name(plan, *step), view::stood_in(by)),
-        Event::StepSkipped { step, direction: Direction::Do, in_doubt } => {
+        SagaEvent::StepAnswered { step, by, .. } => format!("{} answered by {}", name(plan, *step), view::stood_in(by)),
+        SagaEvent::StepSkipped { step, direction: CommandDirection::Do, in_doubt } => {
             let doubt = if *in_doubt { "; it may have happened" } else { "" };
             format!("{} skipped{doubt}", name(plan, *step))
         }
-        Event::StepSkipped { step, direction: Direction::Undo, .. } => {
+        SagaEvent::StepSkipped { step, direction: CommandDirection::Undo, .. } => {
             format!("the undo of {} is marked as done by hand", name(plan, *step))
         }
-        Event::ResultArrived { step, .. } => format!("{} reports a late success", name(plan, *step)),
-        Event::CompensationStarted { cause } => format!("compensation starts: {}", view::caused(plan, cause)),
-        Event::SagaOverdue => "the saga's time ended after its pivot: overdue, it goes on".into(),
-        Event::SagaParked { reason } => format!("parked: {}", view::parked(plan, reason)),
-        Event::SagaResumed => "goes on: what it was parked for resolved itself".into(),
-        Event::OperatorActed { who, reason, action, command, .. } => {
+        SagaEvent::ResultArrived { step, .. } => format!("{} reports a late success", name(plan, *step)),
+        SagaEvent::CompensationStarted { cause } => format!("compensation starts: {}", view::caused(plan, cause)),
+        SagaEvent::SagaOverdue => "the saga's time ended after its pivot: overdue, it goes on".into(),
+        SagaEvent::SagaParked { reason } => format!("parked: {}", view::parked(plan, reason)),
+        SagaEvent::SagaResumed => "goes on: what it was parked for resolved itself".into(),
+        SagaEvent::OperatorActed { who, reason, action, command, .. } => {
             format!("{who}: {} ({reason})", view::acted(plan, *action, *command))
         }
-        Event::DefinitionChanged { definition, .. } => format!("from here on it runs by the definition {definition}"),
-        Event::OutcomeDue { request, .. } => format!("the outcome event will be published: {}", sent(request)),
-        Event::OutcomeWaiting { failure } => format!("the outcome event waits for its topic: {}", told(failure)),
-        Event::OutcomeShortened { request } => {
+        SagaEvent::DefinitionChanged { definition, .. } => {
+            format!("from here on it runs by the definition {definition}")
+        }
+        SagaEvent::OutcomeDue { request, .. } => format!("the outcome event will be published: {}", sent(request)),
+        SagaEvent::OutcomeWaiting { failure } => format!("the outcome event waits for its topic: {}", told(failure)),
+        SagaEvent::OutcomeShortened { request } => {
             format!("the outcome event will be published without output: {}", sent(request))
         }
-        Event::SagaEnded { end } => ended(plan, end),
-        Event::IncidentOpened { step, direction, failure } => {
+        SagaEvent::SagaEnded { end } => ended(plan, end),
+        SagaEvent::IncidentOpened { step, direction, failure } => {
             format!("incident: {}", view::incident(step.map(|step| name(plan, step)), *direction, failure))
         }
     }
 }
 
-fn name(plan: &Plan, step: StepIndex) -> &str {
+fn name(plan: &SagaPlan, step: StepIndex) -> &str {
     &plan.definition.step(step).name
 }
 
-fn command(plan: &Plan, step: StepIndex, direction: Direction) -> String {
+fn command(plan: &SagaPlan, step: StepIndex, direction: CommandDirection) -> String {
     view::command(plan, CommandRef { step, direction })
 }
 
 /// Whether an attempt left that was decided on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
+pub enum SendStatus {
     /// As far as the journal tells.
     Yes,
     /// A guard held it back at the last moment, which the journal says after it. Of what a guard holds back: an attempt of it was decided on.
     No,
 }
 
-impl Left {
+impl SendStatus {
     fn sent(self, probe: bool) -> &'static str {
         match (self, probe) {
-            (Left::Yes, false) => "sent",
-            (Left::Yes, true) => "sent as a probe (does not count as an attempt)",
-            (Left::No, false) => "chosen to be sent, but not sent (see below)",
-            (Left::No, true) => "chosen as a probe, but not sent (see below)",
+            (SendStatus::Yes, false) => "sent",
+            (SendStatus::Yes, true) => "sent as a probe (does not count as an attempt)",
+            (SendStatus::No, false) => "chosen to be sent, but not sent (see below)",
+            (SendStatus::No, true) => "chosen as a probe, but not sent (see below)",
         }
     }
 }
 
 /// Of each event whether the attempt that it is about left: a start that the next event of its command takes back did not.
-fn left(events: &[&Event]) -> Vec<Left> {
-    let mut left = vec![Left::Yes; events.len()];
+fn left(events: &[&SagaEvent]) -> Vec<SendStatus> {
+    let mut left = vec![SendStatus::Yes; events.len()];
     let mut started: BTreeMap<CommandRef, usize> = BTreeMap::new();
     for (index, event) in events.iter().enumerate() {
-        if let Event::StepStarted { step, direction, .. } | Event::AttemptStarted { step, direction, .. } = event {
+        if let SagaEvent::StepStarted { step, direction, .. } | SagaEvent::AttemptStarted { step, direction, .. } =
+            event
+        {
             started.insert(CommandRef { step: *step, direction: *direction }, index);
-        } else if let Event::StepWaiting { step, direction, .. } = event {
+        } else if let SagaEvent::StepWaiting { step, direction, .. } = event {
             if let Some(start) = started.remove(&CommandRef { step: *step, direction: *direction }) {
-                (left[start], left[index]) = (Left::No, Left::No);
+                (left[start], left[index]) = (SendStatus::No, SendStatus::No);
             }
         } else if let Some(step) = saga_core::evolve::step_of(event) {
             started.retain(|command, _| command.step != step);
@@ -209,11 +217,11 @@ fn left(events: &[&Event]) -> Vec<Left> {
     left
 }
 
-fn sent(request: &Request) -> String {
+fn sent(request: &CommandRequest) -> String {
     view::addressed(request)
 }
 
-fn told(failure: &Failure) -> String {
+fn told(failure: &CommandFailure) -> String {
     view::told(failure)
 }
 
@@ -224,22 +232,22 @@ fn outcome(outcome: AttemptOutcome) -> &'static str {
     }
 }
 
-fn because(ending: Ending) -> &'static str {
+fn because(ending: NoRetryReason) -> &'static str {
     match ending {
-        Ending::Definite => "; for good",
-        Ending::Exhausted => "",
-        Ending::NeedsPerson => "; for a person to look at",
+        NoRetryReason::Definite => "; for good",
+        NoRetryReason::Exhausted => "",
+        NoRetryReason::NeedsPerson => "; for a person to look at",
     }
 }
 
-fn ended(plan: &Plan, end: &End) -> String {
+fn ended(plan: &SagaPlan, end: &SagaEnd) -> String {
     match end {
-        End::Completed { .. } => "completed".into(),
-        End::Compensated { cause, irreversible, in_doubt } => {
+        SagaEnd::Completed { .. } => "completed".into(),
+        SagaEnd::Compensated { cause, irreversible, in_doubt } => {
             let stays = view::stays(plan, irreversible, in_doubt).map(|stays| format!("; {stays}"));
             format!("compensated ({}){}", view::caused(plan, cause), stays.unwrap_or_default())
         }
-        End::Abandoned { who, reason, left } => {
+        SagaEnd::Abandoned { who, reason, left } => {
             let names: Vec<&str> = left.iter().map(|step| name(plan, *step)).collect();
             let left = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
             format!("abandoned by {who} ({reason}); left undone: {left}")
@@ -250,48 +258,48 @@ fn ended(plan: &Plan, end: &End) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use saga_core::{command::Guard, time::Timestamp};
+    use saga_core::{command::GuardKind, time::Timestamp};
 
     const STEP: StepIndex = StepIndex(0);
 
-    fn started(direction: Direction) -> Event {
-        Event::AttemptStarted { step: STEP, direction, attempt: 2, probe: true }
+    fn started(direction: CommandDirection) -> SagaEvent {
+        SagaEvent::AttemptStarted { step: STEP, direction, attempt: 2, probe: true }
     }
 
-    fn held(direction: Direction) -> Event {
-        Event::StepWaiting {
+    fn held(direction: CommandDirection) -> SagaEvent {
+        SagaEvent::StepWaiting {
             step: STEP,
             direction,
-            guard: Guard::Breaker,
+            guard: GuardKind::Breaker,
             participant: Some("payouts".into()),
             not_before: Timestamp(0),
             ever_sent: true,
         }
     }
 
-    fn failed() -> Event {
-        Event::AttemptFailed {
+    fn failed() -> SagaEvent {
+        SagaEvent::AttemptFailed {
             step: STEP,
-            direction: Direction::Do,
+            direction: CommandDirection::Do,
             attempt: 2,
             outcome: AttemptOutcome::Failed,
-            failure: Failure::new("busy", ""),
+            failure: CommandFailure::new("busy", ""),
             retry_at: None,
             needs_person: false,
         }
     }
 
-    fn of(events: &[Event]) -> Vec<Left> {
+    fn of(events: &[SagaEvent]) -> Vec<SendStatus> {
         left(&events.iter().collect::<Vec<_>>())
     }
 
     #[test]
     fn an_attempt_that_a_guard_took_back_is_told_as_not_sent_from_the_start() {
-        let (go, back) = (Direction::Do, Direction::Undo);
-        assert_eq!(of(&[started(go), held(go)]), [Left::No, Left::No]);
-        assert_eq!(of(&[held(go), started(go), failed(), held(go)]), [Left::Yes; 4]);
+        let (go, back) = (CommandDirection::Do, CommandDirection::Undo);
+        assert_eq!(of(&[started(go), held(go)]), [SendStatus::No, SendStatus::No]);
+        assert_eq!(of(&[held(go), started(go), failed(), held(go)]), [SendStatus::Yes; 4]);
         // What is about the undo says nothing of the do.
-        assert_eq!(of(&[started(go), held(back)]), [Left::Yes; 2]);
-        assert_eq!(Left::No.sent(true), "chosen as a probe, but not sent (see below)");
+        assert_eq!(of(&[started(go), held(back)]), [SendStatus::Yes; 2]);
+        assert_eq!(SendStatus::No.sent(true), "chosen as a probe, but not sent (see below)");
     }
 }

@@ -1,11 +1,11 @@
 //! Names in filters that nothing here has: an empty list says nothing of a slip.
 
 use super::{
-    Plans,
-    reading::{Wanted, filter},
+    PlanCache,
+    reading::{SagaQuery, filter},
 };
-use saga_core::definition::{Action, Definition, OutcomeEvent, Whom, did_you_mean};
-use saga_event_store::{Dimension, Error, EventStore, Filter};
+use saga_core::definition::{OutcomeEvent, ParticipantSelector, SagaDefinition, StepAction, did_you_mean};
+use saga_event_store::{EventStore, StoreError, StreamDimension, StreamFilter};
 use std::collections::BTreeSet;
 
 /// The newest sagas that are looked at for names, and groups of those that go on: what is not among them has not been used lately.
@@ -16,14 +16,14 @@ const MOST_DEFINITIONS: usize = 100;
 /// A filter names what nothing here is called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}{}", .guess.as_deref().map(|guess| format!("; {guess}")).unwrap_or_default())]
-pub struct Misnamed {
+pub struct UnknownFilterName {
     what: String,
     guess: Option<String>,
 }
 
 /// What is known by name.
 #[derive(Debug, Default)]
-struct Known {
+struct KnownNames {
     sagas: BTreeSet<String>,
     steps: BTreeSet<String>,
     participants: BTreeSet<String>,
@@ -39,10 +39,10 @@ struct Known {
 /// When the store does not answer.
 pub async fn misnamed(
     store: &dyn EventStore,
-    plans: &Plans,
-    wanted: &Wanted,
+    plans: &PlanCache,
+    wanted: &SagaQuery,
     participants: &[String],
-) -> Result<Option<Misnamed>, Error> {
+) -> Result<Option<UnknownFilterName>, StoreError> {
     if names_nothing(wanted) {
         return Ok(None);
     }
@@ -51,22 +51,22 @@ pub async fn misnamed(
     Ok(known.misses(wanted))
 }
 
-fn names_nothing(wanted: &Wanted) -> bool {
+fn names_nothing(wanted: &SagaQuery) -> bool {
     let participant = wanted.waiting_on.as_ref().and_then(|waiting| waiting.participant.as_ref());
     [&wanted.saga, &wanted.step, &wanted.code, &wanted.definition].into_iter().all(Option::is_none)
         && participant.is_none()
 }
 
-async fn known(store: &dyn EventStore, plans: &Plans) -> Result<Known, Error> {
-    let mut known = Known::default();
-    let newest = filter(&Wanted { limit: LOOKED_AT, ..Wanted::default() });
+async fn known(store: &dyn EventStore, plans: &PlanCache) -> Result<KnownNames, StoreError> {
+    let mut known = KnownNames::default();
+    let newest = filter(&SagaQuery { limit: LOOKED_AT, ..SagaQuery::default() });
     for line in store.list(&newest).await? {
         known.sagas.insert(line.category);
         known.definitions.insert(line.document);
         known.codes.extend(line.code);
     }
-    let by = [Dimension::Category, Dimension::Document, Dimension::Code, Dimension::WaitsOn];
-    for group in store.tally(&Filter { only_open: true, ..newest }, &by).await? {
+    let by = [StreamDimension::Category, StreamDimension::Document, StreamDimension::Code, StreamDimension::WaitsOn];
+    for group in store.tally(&StreamFilter { only_open: true, ..newest }, &by).await? {
         known.sagas.extend(group.category);
         known.definitions.extend(group.document);
         known.codes.extend(group.code);
@@ -83,25 +83,25 @@ async fn known(store: &dyn EventStore, plans: &Plans) -> Result<Known, Error> {
     Ok(known)
 }
 
-impl Known {
-    fn names_of(&mut self, definition: &Definition) {
+impl KnownNames {
+    fn names_of(&mut self, definition: &SagaDefinition) {
         self.sagas.insert(definition.name.clone());
         self.steps.extend(definition.steps.iter().map(|step| step.name.clone()));
         for whom in definition.called() {
             match whom {
-                Whom::Participant(name) => drop(self.participants.insert(name.clone())),
-                Whom::Capability(_) => self.by_capability = true,
+                ParticipantSelector::Participant(name) => drop(self.participants.insert(name.clone())),
+                ParticipantSelector::Capability(_) => self.by_capability = true,
             }
         }
         let topics = definition.steps.iter().filter_map(|step| match &step.action {
-            Action::Publish { topic, .. } => Some(topic.clone()),
-            Action::Call(_) | Action::Wait(_) => None,
+            StepAction::Publish { topic, .. } => Some(topic.clone()),
+            StepAction::Call(_) | StepAction::Wait(_) => None,
         });
         let outcomes = [&definition.on_completed, &definition.on_compensated].into_iter().flatten();
         self.participants.extend(topics.chain(outcomes.map(|OutcomeEvent { topic, .. }| topic.clone())));
     }
 
-    fn misses(&self, wanted: &Wanted) -> Option<Misnamed> {
+    fn misses(&self, wanted: &SagaQuery) -> Option<UnknownFilterName> {
         let participant = wanted.waiting_on.as_ref().and_then(|waiting| waiting.participant.as_deref());
         self.misses_saga(wanted.saga.as_deref())
             .or_else(|| missing(&self.steps, wanted.step.as_deref(), "no step is called"))
@@ -110,48 +110,48 @@ impl Known {
             .or_else(|| self.misses_definition(wanted.definition.as_deref()))
     }
 
-    fn misses_saga(&self, name: Option<&str>) -> Option<Misnamed> {
+    fn misses_saga(&self, name: Option<&str>) -> Option<UnknownFilterName> {
         missing(&self.sagas, name, "no definition of sagas is called")
     }
 
-    fn misses_participant(&self, name: Option<&str>) -> Option<Misnamed> {
+    fn misses_participant(&self, name: Option<&str>) -> Option<UnknownFilterName> {
         let name = name?;
         let misnamed = missing(&self.participants, Some(name), "no participant and no topic is called")?;
         if self.steps.contains(name) {
-            return Some(Misnamed { guess: Some(format!("it is a step: --step {name}")), ..misnamed });
+            return Some(UnknownFilterName { guess: Some(format!("it is a step: --step {name}")), ..misnamed });
         }
         (misnamed.guess.is_some() || !self.by_capability).then_some(misnamed)
     }
 
     /// A code that no saga has at the moment may be a right one.
-    fn misses_code(&self, code: Option<&str>) -> Option<Misnamed> {
+    fn misses_code(&self, code: Option<&str>) -> Option<UnknownFilterName> {
         missing(&self.codes, code, "no saga has the code").filter(|misnamed| misnamed.guess.is_some())
     }
 
-    fn misses_definition(&self, start: Option<&str>) -> Option<Misnamed> {
+    fn misses_definition(&self, start: Option<&str>) -> Option<UnknownFilterName> {
         let start = start?;
         let is_known = self.definitions.is_empty() || self.definitions.iter().any(|hash| hash.starts_with(start));
         let what = || format!("no saga goes by a definition whose hash begins with `{start}`");
-        (!is_known).then(|| Misnamed { what: what(), guess: None })
+        (!is_known).then(|| UnknownFilterName { what: what(), guess: None })
     }
 }
 
-fn missing(known: &BTreeSet<String>, name: Option<&str>, what: &str) -> Option<Misnamed> {
+fn missing(known: &BTreeSet<String>, name: Option<&str>, what: &str) -> Option<UnknownFilterName> {
     let name = name?;
     if known.is_empty() || known.contains(name) {
         return None;
     }
     let guess = did_you_mean(name, known.iter().map(String::as_str));
-    Some(Misnamed { what: format!("{what} `{name}`"), guess })
+    Some(UnknownFilterName { what: format!("{what} `{name}`"), guess })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn known() -> Known {
+    fn known() -> KnownNames {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Known {
+        KnownNames {
             sagas: set(&["order"]),
             steps: set(&["charge", "ship"]),
             participants: set(&["payouts"]),
@@ -161,28 +161,28 @@ mod tests {
         }
     }
 
-    fn told(wanted: &Wanted) -> Option<String> {
+    fn told(wanted: &SagaQuery) -> Option<String> {
         known().misses(wanted).map(|misnamed| misnamed.to_string())
     }
 
     #[test]
     fn a_slip_is_told_with_a_guess() {
-        let step = |name: &str| told(&Wanted { step: Some(name.into()), ..Wanted::default() });
+        let step = |name: &str| told(&SagaQuery { step: Some(name.into()), ..SagaQuery::default() });
         assert_eq!(step("shrage").as_deref(), Some("no step is called `shrage`; did you mean `charge`?"));
         assert_eq!(step("charge"), None);
-        let on = |name: &str| told(&Wanted { waiting_on: name.parse().ok(), ..Wanted::default() });
+        let on = |name: &str| told(&SagaQuery { waiting_on: name.parse().ok(), ..SagaQuery::default() });
         let payout = "no participant and no topic is called `payout`; did you mean `payouts`?";
         assert_eq!(on("breaker:payout").as_deref(), Some(payout));
         let step = "no participant and no topic is called `ship`; it is a step: --step ship";
         assert_eq!((on("ship").as_deref(), on("breaker:")), (Some(step), None));
-        let begins = |start: &str| told(&Wanted { definition: Some(start.into()), ..Wanted::default() });
+        let begins = |start: &str| told(&SagaQuery { definition: Some(start.into()), ..SagaQuery::default() });
         assert_eq!(begins("bb").as_deref(), Some("no saga goes by a definition whose hash begins with `bb`"));
         assert_eq!(begins("aa"), None);
     }
 
     #[test]
     fn a_code_that_nobody_has_is_no_slip_unless_it_looks_like_one() {
-        let code = |code: &str| told(&Wanted { code: Some(code.into()), ..Wanted::default() });
+        let code = |code: &str| told(&SagaQuery { code: Some(code.into()), ..SagaQuery::default() });
         assert_eq!(code("htp.422").as_deref(), Some("no saga has the code `htp.422`; did you mean `http.422`?"));
         assert_eq!(code("out_of_stock"), None);
     }

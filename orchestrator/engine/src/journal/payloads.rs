@@ -1,7 +1,7 @@
 //! Payloads as they are shown: whole where that is asked for, else short enough to read.
 
 use super::history::HistoryLine;
-use saga_core::state::view::{SagaView, SentView};
+use saga_core::state::view::{RequestView, SagaView};
 use serde_json::{Value, json};
 
 /// Characters of a text.
@@ -17,7 +17,7 @@ const BYTES: usize = 4 * 1024;
 
 /// How much of payloads is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Payloads {
+pub enum PayloadDetail {
     /// Long texts and lists are cut, and say by how much.
     #[default]
     Short,
@@ -25,16 +25,16 @@ pub enum Payloads {
     Full,
 }
 
-impl Payloads {
+impl PayloadDetail {
     /// A saga with as much of its payloads.
     #[must_use]
     pub fn of_saga(self, mut saga: SagaView) -> SagaView {
         match self {
-            Payloads::Full => return saga,
-            Payloads::Short => {}
+            PayloadDetail::Full => return saga,
+            PayloadDetail::Short => {}
         }
         let sent = saga.steps.iter_mut().flat_map(|step| step.sent.iter_mut().chain(step.undo_sent.iter_mut()));
-        sent.for_each(|SentView { body, .. }| *body = short(body));
+        sent.for_each(|RequestView { body, .. }| *body = short(body));
         let results = saga.steps.iter_mut().filter_map(|step| step.result.as_mut());
         let event = saga.trigger.as_mut().map(|trigger| &mut trigger.event);
         results.chain(saga.output.as_mut()).chain(event).for_each(|value| *value = short(value));
@@ -45,8 +45,8 @@ impl Payloads {
     #[must_use]
     pub fn of_history(self, mut lines: Vec<HistoryLine>) -> Vec<HistoryLine> {
         match self {
-            Payloads::Full => {}
-            Payloads::Short => {
+            PayloadDetail::Full => {}
+            PayloadDetail::Short => {
                 for line in &mut lines {
                     line.data = short(&line.data);
                     line.payload = line.payload.as_ref().map(short);

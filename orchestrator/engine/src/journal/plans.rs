@@ -1,11 +1,11 @@
 //! Definitions and policies by hash: a saga goes on with what it was started with, whatever the files say now.
 
 use saga_core::{
-    definition::{self, Definition, Participants},
-    event::{Decision, Event},
+    definition::{self, ParticipantCatalog, SagaDefinition},
+    event::{SagaDecision, SagaEvent},
     id::SagaId,
-    policy::Policies,
-    state::Plan,
+    policy::SagaPolicies,
+    state::SagaPlan,
 };
 use saga_event_store::EventStore;
 use std::{
@@ -20,14 +20,14 @@ const POLICIES: &str = "policies";
 /// Plans that were read or started with, by the hashes of definition and policies. They are few (one per deployed version), so none is
 /// forgotten.
 #[derive(Debug, Default)]
-pub struct Plans(RwLock<HashMap<(String, String), Arc<Plan>>>);
+pub struct PlanCache(RwLock<HashMap<(String, String), Arc<SagaPlan>>>);
 
 /// The definition or the policies of a saga cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The store did not answer.
     #[error("the event store did not answer")]
-    Store(#[from] saga_event_store::Error),
+    Store(#[from] saga_event_store::StoreError),
     /// The journal does not begin with a start.
     #[error("the journal of {0} does not begin with its start")]
     NoStart(SagaId),
@@ -62,12 +62,16 @@ impl PlanError {
     }
 }
 
-impl Plans {
+impl PlanCache {
     /// Stores the texts of `plan` under their hashes and remembers it. When it returns, a saga may be pinned to it.
     ///
     /// # Errors
     /// When the store did not take them.
-    pub async fn publish(&self, store: &dyn EventStore, plan: Arc<Plan>) -> Result<(), saga_event_store::Error> {
+    pub async fn publish(
+        &self,
+        store: &dyn EventStore,
+        plan: Arc<SagaPlan>,
+    ) -> Result<(), saga_event_store::StoreError> {
         store.put_document(DEFINITION, &plan.definition.hash, &plan.definition.text).await?;
         store.put_document(POLICIES, &plan.policies_hash, &plan.policies.canonical_json()).await?;
         self.remember(plan);
@@ -82,8 +86,8 @@ impl Plans {
         &self,
         store: &dyn EventStore,
         saga: SagaId,
-        decisions: &[Decision],
-    ) -> Result<Arc<Plan>, PlanError> {
+        decisions: &[SagaDecision],
+    ) -> Result<Arc<SagaPlan>, PlanError> {
         let (definition, policies) = hashes(decisions).ok_or(PlanError::NoStart(saga))?;
         let mut plan = self.exactly(store, &definition, &policies).await?;
         for (definition, policies) in decisions.iter().filter_map(changed) {
@@ -95,13 +99,13 @@ impl Plans {
 
     /// Every plan that was used.
     #[must_use]
-    pub fn all(&self) -> Vec<Arc<Plan>> {
+    pub fn all(&self) -> Vec<Arc<SagaPlan>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// The plan with these hashes, if it was used before.
     #[must_use]
-    pub fn get(&self, definition: &str, policies: &str) -> Option<Arc<Plan>> {
+    pub fn get(&self, definition: &str, policies: &str) -> Option<Arc<SagaPlan>> {
         let plans = self.0.read().unwrap_or_else(PoisonError::into_inner);
         plans.get(&(definition.to_owned(), policies.to_owned())).cloned()
     }
@@ -115,7 +119,7 @@ impl Plans {
         store: &dyn EventStore,
         definition: &str,
         policies: &str,
-    ) -> Result<Arc<Plan>, PlanError> {
+    ) -> Result<Arc<SagaPlan>, PlanError> {
         if let Some(plan) = self.get(definition, policies) {
             return Ok(plan);
         }
@@ -132,14 +136,14 @@ impl Plans {
         &self,
         store: &dyn EventStore,
         hash: &str,
-        participants: &Participants,
-    ) -> Result<Arc<Plan>, PlanError> {
+        participants: &ParticipantCatalog,
+    ) -> Result<Arc<SagaPlan>, PlanError> {
         let definition = match self.of_definition(hash) {
             Some(plan) => Arc::clone(&plan.definition),
             None => Arc::new(read_definition(hash, &document(store, DEFINITION, hash).await?)?),
         };
-        let policies = Policies::resolve(&definition, participants);
-        let plan = Arc::new(Plan::new(definition, Arc::new(policies)));
+        let policies = SagaPolicies::resolve(&definition, participants);
+        let plan = Arc::new(SagaPlan::new(definition, Arc::new(policies)));
         self.publish(store, Arc::clone(&plan)).await?;
         Ok(plan)
     }
@@ -148,46 +152,50 @@ impl Plans {
     ///
     /// # Errors
     /// When the store is away, has no such text, or this build cannot read it.
-    pub(super) async fn definition(&self, store: &dyn EventStore, hash: &str) -> Result<Arc<Definition>, PlanError> {
+    pub(super) async fn definition(
+        &self,
+        store: &dyn EventStore,
+        hash: &str,
+    ) -> Result<Arc<SagaDefinition>, PlanError> {
         match self.of_definition(hash) {
             Some(plan) => Ok(Arc::clone(&plan.definition)),
             None => Ok(Arc::new(read_definition(hash, &document(store, DEFINITION, hash).await?)?)),
         }
     }
 
-    fn of_definition(&self, hash: &str) -> Option<Arc<Plan>> {
+    fn of_definition(&self, hash: &str) -> Option<Arc<SagaPlan>> {
         let plans = self.0.read().unwrap_or_else(PoisonError::into_inner);
         plans.values().find(|plan| plan.definition.hash == hash).cloned()
     }
 
-    fn remember(&self, plan: Arc<Plan>) {
+    fn remember(&self, plan: Arc<SagaPlan>) {
         let key = (plan.definition.hash.clone(), plan.policies_hash.clone());
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key, plan);
     }
 }
 
-fn hashes(decisions: &[Decision]) -> Option<(String, String)> {
+fn hashes(decisions: &[SagaDecision]) -> Option<(String, String)> {
     let first = decisions.first()?.events.first()?;
-    let Event::SagaStarted { definition, policies, .. } = first else { return None };
+    let SagaEvent::SagaStarted { definition, policies, .. } = first else { return None };
     Some((definition.clone(), policies.clone()))
 }
 
 /// The hashes of what the row is decided by, if that is another than before.
-fn changed(decision: &Decision) -> Option<(&str, &str)> {
-    let Event::DefinitionChanged { definition, policies } = decision.events.first()? else { return None };
+fn changed(decision: &SagaDecision) -> Option<(&str, &str)> {
+    let SagaEvent::DefinitionChanged { definition, policies } = decision.events.first()? else { return None };
     Some((definition, policies))
 }
 
-async fn load(store: &dyn EventStore, definition: &str, policies: &str) -> Result<Plan, PlanError> {
+async fn load(store: &dyn EventStore, definition: &str, policies: &str) -> Result<SagaPlan, PlanError> {
     let text = document(store, DEFINITION, definition).await?;
     let definition = read_definition(definition, &text)?;
     let text = document(store, POLICIES, policies).await?;
-    let policies = Policies::from_json(&text).map_err(|error| PlanError::Unreadable {
+    let policies = SagaPolicies::from_json(&text).map_err(|error| PlanError::Unreadable {
         kind: POLICIES,
         hash: policies.to_owned(),
         reason: error.to_string(),
     })?;
-    Ok(Plan::new(Arc::new(definition), Arc::new(policies)))
+    Ok(SagaPlan::new(Arc::new(definition), Arc::new(policies)))
 }
 
 async fn document(store: &dyn EventStore, kind: &'static str, hash: &str) -> Result<String, PlanError> {
@@ -196,7 +204,7 @@ async fn document(store: &dyn EventStore, kind: &'static str, hash: &str) -> Res
 }
 
 /// Without participants and schemas: they may have changed since, and the text was proved when it was stored.
-fn read_definition(hash: &str, text: &str) -> Result<Definition, PlanError> {
+fn read_definition(hash: &str, text: &str) -> Result<SagaDefinition, PlanError> {
     definition::parse_stored(text).map_err(|reason| PlanError::Unreadable {
         kind: DEFINITION,
         hash: hash.to_owned(),

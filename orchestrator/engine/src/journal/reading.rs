@@ -1,18 +1,18 @@
 //! What operators read: lists from the read model, single sagas from their journals.
 
-use super::{Error, PORTION_BYTES, Plans, Recorded, by_saga, fold, shown::unreadable};
+use super::{JournalError, PORTION_BYTES, PlanCache, RecordedSaga, by_saga, fold, shown::unreadable};
 use saga_core::{
-    command::Guard,
+    command::GuardKind,
     event::OperatorAction,
-    id::{SagaId, Shard},
+    id::{SagaId, ShardId},
     incident::IncidentKind,
     state::{
-        Status,
-        view::{NeedView, StepPhase},
+        SagaStatus,
+        view::{OperatorNeedView, StepPhase},
     },
     time::{Timestamp, rfc3339},
 };
-use saga_event_store::{EventStore, Filter, Portion, StreamSummary, Waiting};
+use saga_event_store::{EventStore, StreamBatch, StreamFilter, StreamSummary, WaitFilter};
 use serde::Serialize;
 use std::{
     collections::{HashMap, HashSet},
@@ -59,7 +59,7 @@ pub struct SagaLine {
     pub incident_kinds: Vec<String>,
     /// What it waits for a person for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub needs_person: Vec<NeedView>,
+    pub needs_person: Vec<OperatorNeedView>,
     /// The steps that are under way, where they are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub under_way: Vec<String>,
@@ -72,7 +72,7 @@ impl SagaLine {
     /// Whether it is where `action` was to lead, or on its way there; `None`: its status is not one that this engine knows.
     #[must_use]
     pub fn is_wanted_by(&self, action: OperatorAction) -> Option<bool> {
-        self.status.parse::<Status>().ok().map(|status| status.is_wanted_by(action))
+        self.status.parse::<SagaStatus>().ok().map(|status| status.is_wanted_by(action))
     }
 
     /// Its status, marked if it has incidents.
@@ -87,7 +87,7 @@ impl SagaLine {
         match (self.needs_person.as_slice(), self.under_way.as_slice()) {
             ([], []) => self.step.clone().unwrap_or_default(),
             ([], steps) => named(steps),
-            (needs, _) => named(&needs.iter().map(NeedView::name).collect::<Vec<_>>()),
+            (needs, _) => named(&needs.iter().map(OperatorNeedView::name).collect::<Vec<_>>()),
         }
     }
 
@@ -133,15 +133,15 @@ fn named(steps: &[String]) -> String {
 
 /// Which sagas to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct SagaQuery {
     /// One of these; empty: any.
-    pub statuses: Vec<Status>,
+    pub statuses: Vec<SagaStatus>,
     /// Of this definition.
     pub saga: Option<String>,
     /// With this business key.
     pub key: Option<String>,
     /// Held back by this.
-    pub waiting_on: Option<WaitingOn>,
+    pub waiting_on: Option<GuardFilter>,
     /// With incidents.
     pub incidents: bool,
     /// With an incident of this kind.
@@ -166,14 +166,14 @@ pub struct Wanted {
 
 /// Which guards sagas wait on: those of a kind, of a participant, of both, or any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WaitingOn {
+pub struct GuardFilter {
     /// Of this kind.
-    pub guard: Option<Guard>,
+    pub guard: Option<GuardKind>,
     /// Of this participant; of what is published, the topic.
     pub participant: Option<String>,
 }
 
-impl fmt::Display for WaitingOn {
+impl fmt::Display for GuardFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let participant = self.participant.as_deref().unwrap_or_default();
         match self.guard {
@@ -186,34 +186,34 @@ impl fmt::Display for WaitingOn {
 /// Not a guard or a participant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not something that sagas wait on: expected a participant, a guard and a colon, or `guard:participant`, with one of the guards {guards}", guards = guard_words())]
-pub struct NotWaitedOn(String);
+pub struct GuardFilterError(String);
 
 /// `payments`, `breaker:`, or `breaker:payments`.
-impl FromStr for WaitingOn {
-    type Err = NotWaitedOn;
+impl FromStr for GuardFilter {
+    type Err = GuardFilterError;
 
-    fn from_str(text: &str) -> Result<WaitingOn, NotWaitedOn> {
-        let not = || NotWaitedOn(text.to_owned());
+    fn from_str(text: &str) -> Result<GuardFilter, GuardFilterError> {
+        let not = || GuardFilterError(text.to_owned());
         let (guard, participant) = match text.split_once(':') {
             None => (None, text),
-            Some((guard, participant)) => (Some(Guard::parse(guard).ok_or_else(not)?), participant),
+            Some((guard, participant)) => (Some(GuardKind::parse(guard).ok_or_else(not)?), participant),
         };
         if guard.is_none() && participant.is_empty() {
             return Err(not());
         }
-        Ok(WaitingOn { guard, participant: (!participant.is_empty()).then(|| participant.to_owned()) })
+        Ok(GuardFilter { guard, participant: (!participant.is_empty()).then(|| participant.to_owned()) })
     }
 }
 
 /// The words of all guards, for messages.
 #[must_use]
 pub fn guard_words() -> String {
-    Guard::ALL.map(Guard::as_str).join(", ")
+    GuardKind::ALL.map(GuardKind::as_str).join(", ")
 }
 
 /// Of which lines of a list the journals are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Looked {
+pub enum RefreshScope {
     /// Of sagas that go on: what the read model says of the others stays true.
     Open,
     /// Of all, for their steps.
@@ -222,7 +222,7 @@ pub enum Looked {
 
 /// What an id or a key names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum SagaLookup {
     /// This one.
     One {
         /// The only one, or the newest of its key.
@@ -240,24 +240,24 @@ pub enum Found {
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn list(store: &dyn EventStore, wanted: &Wanted) -> Result<Vec<SagaLine>, saga_event_store::Error> {
+pub async fn list(store: &dyn EventStore, wanted: &SagaQuery) -> Result<Vec<SagaLine>, saga_event_store::StoreError> {
     Ok(store.list(&filter(wanted)).await?.into_iter().map(SagaLine::from).collect())
 }
 
 /// As the store takes it.
-pub(super) fn filter(wanted: &Wanted) -> Filter {
-    Filter {
+pub(super) fn filter(wanted: &SagaQuery) -> StreamFilter {
+    StreamFilter {
         only_open: wanted.only_open(),
         step: wanted.step.clone(),
         code: wanted.code.clone(),
         document: wanted.definition.clone(),
         unchanged_since_ms: wanted.since_before.map(|at| at.0),
-        from: wanted.started_from.map(|at| SagaId::new(at, Shard(0), 0).uuid()),
+        from: wanted.started_from.map(|at| SagaId::new(at, ShardId(0), 0).uuid()),
         flag: wanted.incident.map(|kind| kind.as_str().to_owned()),
         statuses: wanted.statuses.iter().map(ToString::to_string).collect(),
         category: wanted.saga.clone(),
         key: wanted.key.clone(),
-        waiting: wanted.waiting_on.as_ref().map(|waiting| Waiting {
+        waiting: wanted.waiting_on.as_ref().map(|waiting| WaitFilter {
             kind: waiting.guard.map(|guard| guard.as_str().to_owned()),
             name: waiting.participant.clone(),
         }),
@@ -267,11 +267,11 @@ pub(super) fn filter(wanted: &Wanted) -> Filter {
     }
 }
 
-impl Wanted {
+impl SagaQuery {
     /// Whether it says which sagas: an act on many asks for that. A blank says nothing, nor does the length or the start of a page.
     #[must_use]
     pub fn chooses(&self) -> bool {
-        let Wanted { statuses, saga, key, waiting_on, incidents, incident, step, code, definition, .. } = self;
+        let SagaQuery { statuses, saga, key, waiting_on, incidents, incident, step, code, definition, .. } = self;
         let texts = [saga, key, step, code, definition];
         let says = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
         let since = [self.since_before, self.started_from];
@@ -298,10 +298,10 @@ impl Wanted {
 /// When the store does not answer. A saga that cannot be read is shown as parked for that reason.
 pub async fn refresh(
     store: &dyn EventStore,
-    plans: &Plans,
+    plans: &PlanCache,
     lines: &mut [SagaLine],
-    looked: Looked,
-) -> Result<HashMap<SagaId, Vec<(String, StepPhase)>>, saga_event_store::Error> {
+    looked: RefreshScope,
+) -> Result<HashMap<SagaId, Vec<(String, StepPhase)>>, saga_event_store::StoreError> {
     let mut lines: HashMap<SagaId, &mut SagaLine> = lines
         .iter_mut()
         .filter(|line| is_looked_at(line, looked))
@@ -320,7 +320,7 @@ pub async fn refresh(
             match fold(store, plans, id, rows).await {
                 Ok(recorded) if is_left_out(line, &recorded) => {}
                 Ok(recorded) => drop(steps.insert(id, show_now(line, &recorded))),
-                Err(Error::Store(error)) => return Err(error),
+                Err(JournalError::Store(error)) => return Err(error),
                 Err(error) if error.is_transient() || is_over(line) => {}
                 Err(error) => show_unread(line, &error),
             }
@@ -329,21 +329,21 @@ pub async fn refresh(
     Ok(steps)
 }
 
-fn is_looked_at(line: &SagaLine, looked: Looked) -> bool {
+fn is_looked_at(line: &SagaLine, looked: RefreshScope) -> bool {
     match looked {
-        Looked::Open => !is_over(line),
-        Looked::All => true,
+        RefreshScope::Open => !is_over(line),
+        RefreshScope::All => true,
     }
 }
 
 /// What this build does not know may go on, but its journal says nothing that this build could show.
 fn is_over(line: &SagaLine) -> bool {
-    line.status.parse::<Status>().map_or(true, |status| status.is_terminal())
+    line.status.parse::<SagaStatus>().map_or(true, |status| status.is_terminal())
 }
 
 /// Those that can be read, of sagas that cannot be read together.
-async fn one_by_one(store: &dyn EventStore, streams: &[Uuid]) -> Result<Portion, saga_event_store::Error> {
-    let mut portion = Portion::default();
+async fn one_by_one(store: &dyn EventStore, streams: &[Uuid]) -> Result<StreamBatch, saga_event_store::StoreError> {
+    let mut portion = StreamBatch::default();
     for stream in streams {
         match store.outlines_within(&[*stream], PORTION_BYTES).await {
             Ok(one) => portion.rows.extend(one.rows),
@@ -356,11 +356,11 @@ async fn one_by_one(store: &dyn EventStore, streams: &[Uuid]) -> Result<Portion,
 
 /// The read model changes with every change of status; where it says parked and the journal does not, the owner marked a saga that it cannot
 /// read, though its outline can be read.
-fn is_left_out(line: &SagaLine, recorded: &Recorded) -> bool {
-    line.status == Status::Parked.as_str() && recorded.state.status() != Status::Parked
+fn is_left_out(line: &SagaLine, recorded: &RecordedSaga) -> bool {
+    line.status == SagaStatus::Parked.as_str() && recorded.state.status() != SagaStatus::Parked
 }
 
-fn show_now(line: &mut SagaLine, recorded: &Recorded) -> Vec<(String, StepPhase)> {
+fn show_now(line: &mut SagaLine, recorded: &RecordedSaga) -> Vec<(String, StepPhase)> {
     let (step, reason) = recorded.state.focus(&recorded.plan);
     line.status = recorded.state.status().to_string();
     line.step = step.map(|step| recorded.plan.definition.step(step).name.clone());
@@ -376,14 +376,14 @@ fn show_now(line: &mut SagaLine, recorded: &Recorded) -> Vec<(String, StepPhase)
     recorded.state.phases(&recorded.plan)
 }
 
-fn under_way(recorded: &Recorded) -> Vec<String> {
+fn under_way(recorded: &RecordedSaga) -> Vec<String> {
     let steps = recorded.state.under_way();
     let several = if steps.len() > 1 { steps } else { Vec::new() };
     several.into_iter().map(|step| recorded.plan.definition.step(step).name.clone()).collect()
 }
 
-fn show_unread(line: &mut SagaLine, error: &Error) {
-    line.status = Status::Parked.to_string();
+fn show_unread(line: &mut SagaLine, error: &JournalError) {
+    line.status = SagaStatus::Parked.to_string();
     line.reason = Some(unreadable(error));
     line.waits_on = Vec::new();
 }
@@ -393,11 +393,15 @@ fn show_unread(line: &mut SagaLine, error: &Error) {
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn find(store: &dyn EventStore, name: &str, saga: Option<&str>) -> Result<Found, saga_event_store::Error> {
+pub async fn find(
+    store: &dyn EventStore,
+    name: &str,
+    saga: Option<&str>,
+) -> Result<SagaLookup, saga_event_store::StoreError> {
     if let Ok(id) = name.parse::<SagaId>()
         && store.summary(id.uuid()).await?.is_some()
     {
-        return Ok(Found::One { id, earlier: Vec::new() });
+        return Ok(SagaLookup::One { id, earlier: Vec::new() });
     }
     find_key(store, name, saga).await
 }
@@ -406,23 +410,28 @@ pub async fn find(store: &dyn EventStore, name: &str, saga: Option<&str>) -> Res
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn find_key(store: &dyn EventStore, key: &str, saga: Option<&str>) -> Result<Found, saga_event_store::Error> {
+pub async fn find_key(
+    store: &dyn EventStore,
+    key: &str,
+    saga: Option<&str>,
+) -> Result<SagaLookup, saga_event_store::StoreError> {
     /// More than one person can read at a glance, and enough to meet every definition that has the key.
     const MOST: u32 = 200;
-    let wanted = Wanted { key: Some(key.to_owned()), saga: saga.map(str::to_owned), limit: MOST, ..Wanted::default() };
+    let wanted =
+        SagaQuery { key: Some(key.to_owned()), saga: saga.map(str::to_owned), limit: MOST, ..SagaQuery::default() };
     Ok(meant(list(store, &wanted).await?))
 }
 
 /// Of lines of one key, newest first.
-fn meant(mut lines: Vec<SagaLine>) -> Found {
-    let Some(newest) = lines.first() else { return Found::None };
+fn meant(mut lines: Vec<SagaLine>) -> SagaLookup {
+    let Some(newest) = lines.first() else { return SagaLookup::None };
     if lines.iter().all(|line| line.saga == newest.saga) {
         let mut ids = lines.iter().filter_map(|line| line.id.parse().ok());
-        return ids.next().map_or(Found::None, |id| Found::One { id, earlier: ids.collect() });
+        return ids.next().map_or(SagaLookup::None, |id| SagaLookup::One { id, earlier: ids.collect() });
     }
     let mut seen = HashSet::new();
     lines.retain(|line| seen.insert(line.saga.clone()));
-    Found::Several(lines)
+    SagaLookup::Several(lines)
 }
 
 #[cfg(test)]
@@ -430,7 +439,7 @@ mod tests {
     use super::*;
 
     fn line(saga: &str, number: u64) -> SagaLine {
-        let id = SagaId::new(Timestamp(1000), saga_core::id::Shard(1), number).to_string();
+        let id = SagaId::new(Timestamp(1000), saga_core::id::ShardId(1), number).to_string();
         SagaLine { id, saga: saga.to_owned(), ..SagaLine::default() }
     }
 
@@ -448,41 +457,41 @@ mod tests {
     fn of_one_definition_the_newest_is_meant_and_the_others_are_told() {
         let (newest, older) = (line("order", 2), line("order", 1));
         let [id, other] = [&newest, &older].map(|line| line.id.parse::<SagaId>().expect("an id"));
-        assert_eq!(meant(vec![newest, older]), Found::One { id, earlier: vec![other] });
-        assert_eq!(meant(Vec::new()), Found::None);
+        assert_eq!(meant(vec![newest, older]), SagaLookup::One { id, earlier: vec![other] });
+        assert_eq!(meant(Vec::new()), SagaLookup::None);
     }
 
     #[test]
     fn of_several_definitions_the_newest_of_each_is_told() {
         let (order, older, invoice) = (line("order", 3), line("order", 1), line("invoice", 2));
         let found = meant(vec![order.clone(), invoice.clone(), older]);
-        assert_eq!(found, Found::Several(vec![order, invoice]));
+        assert_eq!(found, SagaLookup::Several(vec![order, invoice]));
     }
 
     #[test]
     fn a_filter_chooses_by_what_sagas_have_in_common_and_not_by_blanks_and_pages() {
-        let all = Wanted::default();
+        let all = SagaQuery::default();
         let said = |text: &str| Some(text.to_owned());
         for nothing in [
             all.clone(),
-            Wanted { limit: 5, before: "01a1fd79-2b8e-7002-908c-c8bc2b40dbf8".parse().ok(), ..all.clone() },
-            Wanted { saga: said(""), definition: said(""), ..all.clone() },
-            Wanted { code: said(" "), step: said("\t"), key: said(""), only_open: true, ..all.clone() },
+            SagaQuery { limit: 5, before: "01a1fd79-2b8e-7002-908c-c8bc2b40dbf8".parse().ok(), ..all.clone() },
+            SagaQuery { saga: said(""), definition: said(""), ..all.clone() },
+            SagaQuery { code: said(" "), step: said("\t"), key: said(""), only_open: true, ..all.clone() },
         ] {
             assert!(!nothing.chooses(), "{nothing:?}");
         }
         for something in [
-            Wanted { statuses: vec![Status::Parked], ..all.clone() },
-            Wanted { saga: said("order"), ..all.clone() },
-            Wanted { key: said("4711"), ..all.clone() },
-            Wanted { waiting_on: "breaker:".parse().ok(), ..all.clone() },
-            Wanted { incidents: true, ..all.clone() },
-            Wanted { incident: IncidentKind::parse("overdue"), ..all.clone() },
-            Wanted { step: said("charge"), ..all.clone() },
-            Wanted { code: said("http.422"), ..all.clone() },
-            Wanted { definition: said("53ac"), ..all.clone() },
-            Wanted { since_before: Some(Timestamp(1)), ..all.clone() },
-            Wanted { started_from: Some(Timestamp(1)), ..all },
+            SagaQuery { statuses: vec![SagaStatus::Parked], ..all.clone() },
+            SagaQuery { saga: said("order"), ..all.clone() },
+            SagaQuery { key: said("4711"), ..all.clone() },
+            SagaQuery { waiting_on: "breaker:".parse().ok(), ..all.clone() },
+            SagaQuery { incidents: true, ..all.clone() },
+            SagaQuery { incident: IncidentKind::parse("overdue"), ..all.clone() },
+            SagaQuery { step: said("charge"), ..all.clone() },
+            SagaQuery { code: said("http.422"), ..all.clone() },
+            SagaQuery { definition: said("53ac"), ..all.clone() },
+            SagaQuery { since_before: Some(Timestamp(1)), ..all.clone() },
+            SagaQuery { started_from: Some(Timestamp(1)), ..all },
         ] {
             assert!(something.chooses(), "{something:?}");
         }
@@ -490,10 +499,10 @@ mod tests {
 
     #[test]
     fn what_is_waited_on_is_read_by_guard_and_by_participant() {
-        let read = |text: &str| text.parse::<WaitingOn>().map(|it| (it.guard, it.participant));
+        let read = |text: &str| text.parse::<GuardFilter>().map(|it| (it.guard, it.participant));
         assert_eq!(read("payments"), Ok((None, Some("payments".into()))));
-        assert_eq!(read("breaker:payments"), Ok((Some(Guard::Breaker), Some("payments".into()))));
-        assert_eq!(read("rateLimit:"), Ok((Some(Guard::RateLimit), None)));
+        assert_eq!(read("breaker:payments"), Ok((Some(GuardKind::Breaker), Some("payments".into()))));
+        assert_eq!(read("rateLimit:"), Ok((Some(GuardKind::RateLimit), None)));
         for bad in ["", ":payments", "braker:payments"] {
             let error = read(bad).expect_err(bad).to_string();
             assert!(error.contains("breaker, bulkhead, rateLimit"), "{error}");

@@ -1,20 +1,20 @@
 //! What can be shown of a saga, also of one whose journal this build cannot read.
 
-use super::{Error, Plans, Recorded, codec, fold, history, history::HistoryLine};
+use super::{JournalError, PlanCache, RecordedSaga, codec, fold, history, history::HistoryLine};
 use saga_core::{
-    event::Event,
+    event::SagaEvent,
     id::SagaId,
-    state::{Status, view::SagaView},
+    state::{SagaStatus, view::SagaView},
     time::{Timestamp, rfc3339},
 };
-use saga_event_store::{EventStore, Row, StreamSummary};
+use saga_event_store::{EventStore, StreamRow, StreamSummary};
 use serde_json::Value;
 
 /// A saga as people are shown it.
 #[derive(Debug)]
-pub enum Shown {
+pub enum SagaDisplay {
     /// Its journal was folded.
-    Read(Box<Recorded>),
+    Read(Box<RecordedSaga>),
     /// Its journal cannot be read: what the read model says of it, and the rows that can be.
     Unread {
         /// Parked for that reason, unless it has ended.
@@ -24,13 +24,13 @@ pub enum Shown {
     },
 }
 
-impl Shown {
+impl SagaDisplay {
     /// The saga, whole.
     #[must_use]
     pub fn view(&self) -> SagaView {
         match self {
-            Shown::Read(recorded) => recorded.state.view(&recorded.plan),
-            Shown::Unread { view, .. } => view.as_ref().clone(),
+            SagaDisplay::Read(recorded) => recorded.state.view(&recorded.plan),
+            SagaDisplay::Unread { view, .. } => view.as_ref().clone(),
         }
     }
 
@@ -38,8 +38,8 @@ impl Shown {
     #[must_use]
     pub fn history(&self) -> Vec<HistoryLine> {
         match self {
-            Shown::Read(recorded) => history::history(recorded),
-            Shown::Unread { history, .. } => history.clone(),
+            SagaDisplay::Read(recorded) => history::history(recorded),
+            SagaDisplay::Unread { history, .. } => history.clone(),
         }
     }
 }
@@ -48,7 +48,11 @@ impl Shown {
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn show(store: &dyn EventStore, plans: &Plans, saga: SagaId) -> Result<Option<Shown>, Error> {
+pub async fn show(
+    store: &dyn EventStore,
+    plans: &PlanCache,
+    saga: SagaId,
+) -> Result<Option<SagaDisplay>, JournalError> {
     let rows = match store.read(saga.uuid()).await {
         Ok(rows) if rows.is_empty() => return Ok(None),
         Ok(rows) => rows,
@@ -56,7 +60,7 @@ pub async fn show(store: &dyn EventStore, plans: &Plans, saga: SagaId) -> Result
         Err(error) => return unread(store, saga, Vec::new(), &error.into()).await,
     };
     match fold(store, plans, saga, rows.clone()).await {
-        Ok(recorded) => Ok(Some(Shown::Read(Box::new(recorded)))),
+        Ok(recorded) => Ok(Some(SagaDisplay::Read(Box::new(recorded)))),
         Err(error) if error.is_transient() => Err(error),
         Err(error) => unread(store, saga, rows, &error).await,
     }
@@ -64,26 +68,31 @@ pub async fn show(store: &dyn EventStore, plans: &Plans, saga: SagaId) -> Result
 
 /// Why a saga is parked whose journal cannot be read, with the causes of the error in one line.
 #[must_use]
-pub fn unreadable(error: &Error) -> String {
+pub fn unreadable(error: &JournalError) -> String {
     let causes = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source());
     let causes: Vec<String> = causes.map(ToString::to_string).collect();
     format!("the saga cannot be read: {}", causes.join(": "))
 }
 
-async fn unread(store: &dyn EventStore, saga: SagaId, rows: Vec<Row>, error: &Error) -> Result<Option<Shown>, Error> {
+async fn unread(
+    store: &dyn EventStore,
+    saga: SagaId,
+    rows: Vec<StreamRow>,
+    error: &JournalError,
+) -> Result<Option<SagaDisplay>, JournalError> {
     let Some(summary) = store.summary(saga.uuid()).await? else { return Ok(None) };
     let version = store.last_version(saga.uuid()).await?.unwrap_or_default();
     let history = rows.iter().flat_map(|row| lines(saga, row)).collect();
-    Ok(Some(Shown::Unread { view: Box::new(view(summary, version, unreadable(error))), history }))
+    Ok(Some(SagaDisplay::Unread { view: Box::new(view(summary, version, unreadable(error))), history }))
 }
 
 fn view(summary: StreamSummary, version: u32, reason: String) -> SagaView {
-    let status = summary.status.parse().ok().filter(|status: &Status| status.is_terminal());
+    let status = summary.status.parse().ok().filter(|status: &SagaStatus| status.is_terminal());
     SagaView {
         id: summary.stream.to_string(),
         saga: summary.category,
         key: summary.key,
-        status: status.unwrap_or(Status::Parked),
+        status: status.unwrap_or(SagaStatus::Parked),
         step: summary.step,
         reason: Some(reason),
         started_at: rfc3339(Timestamp(summary.started_at_ms)),
@@ -104,7 +113,7 @@ fn view(summary: StreamSummary, version: u32, reason: String) -> SagaView {
 }
 
 /// The events of a row by their names; the definition that would tell more may be what is missing.
-fn lines(saga: SagaId, row: &Row) -> Vec<HistoryLine> {
+fn lines(saga: SagaId, row: &StreamRow) -> Vec<HistoryLine> {
     let at = rfc3339(Timestamp(row.recorded_at_ms));
     let line = |index: usize, text: String, data: Value| HistoryLine {
         event: format!("{}.{index}", row.version),
@@ -123,12 +132,12 @@ fn lines(saga: SagaId, row: &Row) -> Vec<HistoryLine> {
     }
 }
 
-fn data(event: &Event) -> Value {
+fn data(event: &SagaEvent) -> Value {
     serde_json::to_value(event).unwrap_or(Value::Null)
 }
 
 /// `stepStarted`
-fn name(event: &Event) -> String {
+fn name(event: &SagaEvent) -> String {
     match data(event) {
         Value::String(name) => name,
         Value::Object(members) => members.into_iter().next().map(|(name, _)| name).unwrap_or_default(),

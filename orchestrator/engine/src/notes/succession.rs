@@ -1,15 +1,15 @@
 //! Logs in the event store whose entries supersede one another: each names the one that it follows, and of several that follow the same one
 //! the first counts. So two engines that write at the same moment agree on one order, and one of them learns that it has to look again.
 
-use crate::notes::bookmark::{Bookmark, Page};
+use crate::notes::bookmark::{NoteCursor, NotePage};
 use saga_core::time::Timestamp;
-use saga_event_store::{Error, EventStore, NewNote, Note, NoteNumber};
+use saga_event_store::{EventStore, NewNote, NoteNumber, StoreError, StoredNote};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 /// An entry that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry<T> {
+pub struct OptimisticLogEntry<T> {
     /// Its place in the log: rises, with gaps where an entry came too late.
     pub number: NoteNumber,
     /// When it was written, by its writer's clock.
@@ -20,27 +20,27 @@ pub struct Entry<T> {
 
 /// The entries that count, oldest first, as far as they were read.
 #[derive(Clone, Debug)]
-pub struct Succession<T> {
+pub struct OptimisticLog<T> {
     topic: &'static str,
-    read_to: Bookmark,
-    entries: Vec<Entry<T>>,
+    read_to: NoteCursor,
+    entries: Vec<OptimisticLogEntry<T>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Written<T> {
+struct OptimisticLogRecord<T> {
     after: i64,
     #[serde(flatten)]
     what: T,
 }
 
-impl<T: Serialize + DeserializeOwned> Succession<T> {
+impl<T: Serialize + DeserializeOwned> OptimisticLog<T> {
     /// The log `topic`, of which nothing has been read.
-    pub fn of(topic: &'static str) -> Succession<T> {
-        Succession { topic, read_to: Bookmark::default(), entries: Vec::new() }
+    pub fn of(topic: &'static str) -> OptimisticLog<T> {
+        OptimisticLog { topic, read_to: NoteCursor::default(), entries: Vec::new() }
     }
 
     /// What counts now; `None`: nothing was written yet.
-    pub fn current(&self) -> Option<&Entry<T>> {
+    pub fn current(&self) -> Option<&OptimisticLogEntry<T>> {
         self.entries.last()
     }
 
@@ -48,11 +48,11 @@ impl<T: Serialize + DeserializeOwned> Succession<T> {
     ///
     /// # Errors
     /// When the store does not answer, or a newer build wrote an entry that this one cannot read.
-    pub async fn read(&mut self, store: &dyn EventStore) -> Result<(), Error> {
+    pub async fn read(&mut self, store: &dyn EventStore) -> Result<(), StoreError> {
         loop {
             match self.read_to.next(store, self.topic).await? {
-                Page::Lost => *self = Succession::of(self.topic),
-                Page::New { notes, then, is_last } => {
+                NotePage::Lost => *self = OptimisticLog::of(self.topic),
+                NotePage::New { notes, then, is_last } => {
                     notes.iter().try_for_each(|note| self.take(note))?;
                     self.read_to = then;
                     if is_last {
@@ -63,28 +63,28 @@ impl<T: Serialize + DeserializeOwned> Succession<T> {
         }
     }
 
-    /// Writes `what` after the current entry and reads on. Afterwards [`Succession::current`] says which entry counts: another one, if
+    /// Writes `what` after the current entry and reads on. Afterwards [`OptimisticLog::current`] says which entry counts: another one, if
     /// somebody else wrote first.
     ///
     /// # Errors
-    /// As [`Succession::read`]; then it is not known whether it was written.
-    pub async fn write(&mut self, store: &dyn EventStore, what: &T, now: Timestamp) -> Result<(), Error> {
+    /// As [`OptimisticLog::read`]; then it is not known whether it was written.
+    pub async fn write(&mut self, store: &dyn EventStore, what: &T, now: Timestamp) -> Result<(), StoreError> {
         let after = self.current().map_or(NoteNumber::START, |entry| entry.number).0;
-        let body =
-            serde_json::to_string(&Written { after, what }).map_err(|error| Error::Unusable(error.to_string()))?;
+        let body = serde_json::to_string(&OptimisticLogRecord { after, what })
+            .map_err(|error| StoreError::Unusable(error.to_string()))?;
         let note = NewNote { id: Uuid::new_v4(), topic: self.topic.to_owned(), body, at_ms: now.0 };
         store.add_note(&note).await?;
         self.read(store).await
     }
 
-    fn take(&mut self, note: &Note) -> Result<(), Error> {
+    fn take(&mut self, note: &StoredNote) -> Result<(), StoreError> {
         let unreadable = |error| {
             let (number, topic) = (note.number.0, self.topic);
-            Error::Unusable(format!("note {number} of `{topic}` cannot be read by this build: {error}"))
+            StoreError::Unusable(format!("note {number} of `{topic}` cannot be read by this build: {error}"))
         };
-        let Written { after, what } = serde_json::from_str(&note.body).map_err(unreadable)?;
+        let OptimisticLogRecord { after, what } = serde_json::from_str(&note.body).map_err(unreadable)?;
         if after == self.current().map_or(NoteNumber::START, |entry| entry.number).0 {
-            self.entries.push(Entry { number: note.number, at: Timestamp(note.at_ms), what });
+            self.entries.push(OptimisticLogEntry { number: note.number, at: Timestamp(note.at_ms), what });
         }
         Ok(())
     }
@@ -93,32 +93,32 @@ impl<T: Serialize + DeserializeOwned> Succession<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use saga_event_store::Access;
+    use saga_event_store::StoreAccess;
     use std::sync::Arc;
 
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    struct Said {
+    struct TestEntry {
         word: String,
     }
 
-    fn said(word: &str) -> Said {
-        Said { word: word.to_owned() }
+    fn said(word: &str) -> TestEntry {
+        TestEntry { word: word.to_owned() }
     }
 
     async fn store() -> (Arc<dyn EventStore>, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("a folder");
         let address = format!("sqlite:{}", folder.path().join("saga.db").display());
-        (saga_event_store::open(&address, Access::Write { shards: 1 }).await.expect("a store"), folder)
+        (saga_event_store::open(&address, StoreAccess::Write { shards: 1 }).await.expect("a store"), folder)
     }
 
     #[tokio::test]
     async fn what_the_store_lost_does_not_count() {
         let ((store, _folder), (older, _other)) = (store().await, store().await);
-        let mut log = Succession::of("words");
+        let mut log = OptimisticLog::of("words");
         for word in ["first", "lost"] {
             log.write(store.as_ref(), &said(word), Timestamp(1)).await.expect("written");
         }
-        Succession::of("words").write(older.as_ref(), &said("kept"), Timestamp(1)).await.expect("written");
+        OptimisticLog::of("words").write(older.as_ref(), &said("kept"), Timestamp(1)).await.expect("written");
         log.read(older.as_ref()).await.expect("read");
         assert_eq!(log.current().map(|entry| entry.what.word.as_str()), Some("kept"));
     }
@@ -126,14 +126,15 @@ mod tests {
     #[tokio::test]
     async fn of_two_that_follow_the_same_entry_the_first_counts() {
         let (store, _folder) = store().await;
-        let (mut one, mut two) = (Succession::of("words"), Succession::of("words"));
+        let (mut one, mut two) = (OptimisticLog::of("words"), OptimisticLog::of("words"));
         one.write(store.as_ref(), &said("first"), Timestamp(1)).await.expect("written");
         // The second has not read what the first wrote.
         two.write(store.as_ref(), &said("late"), Timestamp(2)).await.expect("written");
         assert_eq!(two.current().map(|entry| &entry.what), Some(&said("first")));
         two.write(store.as_ref(), &said("second"), Timestamp(3)).await.expect("written");
         one.read(store.as_ref()).await.expect("read");
-        let words = |log: &Succession<Said>| log.entries.iter().map(|it| it.what.word.clone()).collect::<Vec<_>>();
+        let words =
+            |log: &OptimisticLog<TestEntry>| log.entries.iter().map(|it| it.what.word.clone()).collect::<Vec<_>>();
         assert_eq!(words(&one), ["first", "second"]);
         assert_eq!(words(&two), words(&one));
     }

@@ -1,56 +1,56 @@
 use super::*;
 use saga_core::definition::participants;
-use saga_event_store::Access;
+use saga_event_store::StoreAccess;
 use saga_resilience::{
-    overrides::{Given, GuardAction, Mode},
-    registry::Admission,
+    overrides::{GuardAction, ManualLimits, OverrideMode},
+    registry::GuardAdmission,
 };
 use std::num::NonZeroU32;
 
 /// A store in a folder that goes with it.
-struct Place {
+struct OverrideTestStore {
     _folder: tempfile::TempDir,
     store: Arc<dyn EventStore>,
 }
 
-impl Place {
-    async fn new() -> Place {
+impl OverrideTestStore {
+    async fn new() -> OverrideTestStore {
         let folder = tempfile::tempdir().expect("a folder");
         let address = format!("sqlite:{}", folder.path().join("saga.db").display());
-        let store = saga_event_store::open(&address, Access::Write { shards: 1 }).await.expect("a store");
-        Place { _folder: folder, store }
+        let store = saga_event_store::open(&address, StoreAccess::Write { shards: 1 }).await.expect("a store");
+        OverrideTestStore { _folder: folder, store }
     }
 
     /// An engine that has read nothing yet.
-    fn engine(&self) -> Acts {
+    fn engine(&self) -> OverrideLog {
         let text = "participants: {payments: {kafka: {commands: payments.commands}}}";
         let participants = participants::parse("participants.yaml", text, &|_| None).expect("a valid file");
-        let guarded = Guarded::from_participants(&participants).expect("they can be guarded");
-        Acts::new(Arc::clone(&self.store), Arc::new(guarded))
+        let guarded = GuardRegistry::from_participants(&participants).expect("they can be guarded");
+        OverrideLog::new(Arc::clone(&self.store), Arc::new(guarded))
     }
 }
 
-const ASKING: saga_resilience::gate::Asking = saga_resilience::gate::Asking {
-    lane: saga_guards::Lane::Do,
-    attempt: saga_resilience::gate::Attempt::First,
-    coming: saga_resilience::gate::Coming::Anew,
+const ASKING: saga_resilience::gate::PermitRequest = saga_resilience::gate::PermitRequest {
+    lane: saga_guards::PriorityLane::Do,
+    attempt: saga_resilience::gate::AttemptKind::First,
+    coming: saga_resilience::gate::CallArrival::Anew,
 };
 
-fn act(action: GuardAction) -> GuardAct {
-    GuardAct { participant: "payments".into(), action, who: "anna".into(), reason: "they migrate".into() }
+fn act(action: GuardAction) -> OverrideRequest {
+    OverrideRequest { participant: "payments".into(), action, who: "anna".into(), reason: "they migrate".into() }
 }
 
-async fn does(acts: &Acts, action: GuardAction) -> (i64, bool) {
+async fn does(acts: &OverrideLog, action: GuardAction) -> (i64, bool) {
     acts.act(Uuid::new_v4(), &act(action), Timestamp(1_000)).await.expect("recorded")
 }
 
-fn lets_through(acts: &Acts) -> bool {
-    matches!(acts.guarded.admit("payments", ASKING), Admission::Admitted(_))
+fn lets_through(acts: &OverrideLog) -> bool {
+    matches!(acts.guarded.admit("payments", ASKING), GuardAdmission::Admitted(_))
 }
 
 #[tokio::test]
 async fn an_act_is_on_record_and_in_effect_here_and_elsewhere() {
-    let place = Place::new().await;
+    let place = OverrideTestStore::new().await;
     let (here, elsewhere) = (place.engine(), place.engine());
     elsewhere.catch_up().await.expect("the store answers");
     assert_eq!(does(&here, GuardAction::Open).await, (1, true));
@@ -69,15 +69,15 @@ async fn an_act_is_on_record_and_in_effect_here_and_elsewhere() {
 
 #[tokio::test]
 async fn what_is_in_force_survives_a_restart() {
-    let place = Place::new().await;
+    let place = OverrideTestStore::new().await;
     let before = place.engine();
-    let given = Given { bulkhead: NonZeroU32::new(3), ..Given::default() };
+    let given = ManualLimits { bulkhead: NonZeroU32::new(3), ..ManualLimits::default() };
     does(&before, GuardAction::Set(given)).await;
     does(&before, GuardAction::Open).await;
     let after = place.engine();
     after.catch_up().await.expect("the store answers");
     let in_force = after.in_force("payments").expect("two acts");
-    assert_eq!((in_force.given.mode, in_force.given.bulkhead), (Mode::ForcedOpen, NonZeroU32::new(3)));
+    assert_eq!((in_force.given.mode, in_force.given.bulkhead), (OverrideMode::ForcedOpen, NonZeroU32::new(3)));
     assert_eq!((in_force.by.number, in_force.by.act.who.as_str()), (2, "anna"));
     assert!(!lets_through(&after));
     does(&after, GuardAction::Reset).await;
@@ -86,7 +86,7 @@ async fn what_is_in_force_survives_a_restart() {
 
 #[tokio::test]
 async fn the_same_act_is_recorded_once() {
-    let place = Place::new().await;
+    let place = OverrideTestStore::new().await;
     let acts = place.engine();
     let id = Uuid::new_v4();
     for _ in 0..2 {
@@ -105,25 +105,25 @@ async fn the_same_act_is_recorded_once() {
 
 #[tokio::test]
 async fn what_cannot_be_meant_is_refused_and_not_recorded() {
-    let place = Place::new().await;
+    let place = OverrideTestStore::new().await;
     let acts = place.engine();
-    let refused = async |act: GuardAct| {
+    let refused = async |act: OverrideRequest| {
         acts.act(Uuid::new_v4(), &act, Timestamp(1)).await.expect_err("it cannot be meant").to_string()
     };
-    let typo = GuardAct { participant: "payment".into(), ..act(GuardAction::Open) };
+    let typo = OverrideRequest { participant: "payment".into(), ..act(GuardAction::Open) };
     match acts.act(Uuid::new_v4(), &typo, Timestamp(1)).await {
-        Err(Refused::NoParticipant { hint, .. }) => assert_eq!(hint.as_deref(), Some("did you mean `payments`?")),
+        Err(OverrideError::NoParticipant { hint, .. }) => assert_eq!(hint.as_deref(), Some("did you mean `payments`?")),
         other => panic!("nobody is called payment: {other:?}"),
     }
-    assert!(refused(GuardAct { reason: " ".into(), ..act(GuardAction::Open) }).await.contains("`reason`"));
-    assert!(refused(GuardAct { who: String::new(), ..act(GuardAction::Open) }).await.contains("`who`"));
-    assert!(refused(act(GuardAction::Set(Given::default()))).await.contains("nothing is set"));
+    assert!(refused(OverrideRequest { reason: " ".into(), ..act(GuardAction::Open) }).await.contains("`reason`"));
+    assert!(refused(OverrideRequest { who: String::new(), ..act(GuardAction::Open) }).await.contains("`who`"));
+    assert!(refused(act(GuardAction::Set(ManualLimits::default()))).await.contains("nothing is set"));
     assert_eq!(acts.list(None, 10).await.expect("the store answers"), []);
 }
 
 #[tokio::test]
 async fn an_act_of_a_newer_build_is_passed_by() {
-    let place = Place::new().await;
+    let place = OverrideTestStore::new().await;
     let body = r#"{"participant":"payments","action":"paint","who":"anna","reason":"blue"}"#.to_owned();
     let note = NewNote { id: Uuid::new_v4(), topic: TOPIC.into(), body, at_ms: 1 };
     place.store.add_note(&note).await.expect("kept");
@@ -134,7 +134,7 @@ async fn an_act_of_a_newer_build_is_passed_by() {
 
 #[tokio::test]
 async fn what_the_store_lost_does_not_hold_and_what_comes_after_is_read() {
-    let (place, older) = (Place::new().await, Place::new().await);
+    let (place, older) = (OverrideTestStore::new().await, OverrideTestStore::new().await);
     let mut acts = place.engine();
     does(&acts, GuardAction::Close).await;
     does(&acts, GuardAction::Open).await;

@@ -3,17 +3,17 @@
 
 use super::{
     HEARD_FOR,
-    generation::Generation,
-    publisher::{Error, Publisher},
+    generation::DefinitionGeneration,
+    publisher::{DefinitionPublisher, PublisherError},
 };
 use crate::{
     Parts,
-    intake::{self, Ended, Holds, Judged},
+    intake::{self, ConsumerHolds, EvaluationScope, IntakeExit},
 };
 use saga_kafka::{
-    Consumer, ConsumerEvent, Delivered, Settings,
-    consumer::{Mode, Plan, TopicStart},
-    positions::{Offsets, Standing},
+    ConsumerEvent, DeliveredRecord, KafkaConsumer, KafkaSettings,
+    consumer::{AssignmentMode, ConsumerSettings, TopicStart},
+    positions::{GroupOffsets, PartitionOffsets},
 };
 use saga_wire::TopicPartition;
 use std::{
@@ -37,28 +37,32 @@ const STOP: Duration = Duration::from_secs(10);
 /// The catch-ups of this engine.
 pub(super) struct CatchUps {
     parts: Arc<Parts>,
-    kafka: Settings,
+    kafka: KafkaSettings,
     /// How the topics of triggers are read.
-    plan: Plan,
-    running: BTreeMap<String, Running>,
+    plan: ConsumerSettings,
+    running: BTreeMap<String, RunningCatchUp>,
     over: HashSet<String>,
 }
 
-struct Running {
-    consumer: Arc<Consumer>,
+struct RunningCatchUp {
+    consumer: Arc<KafkaConsumer>,
     topics: BTreeSet<String>,
     since: Instant,
     /// Where it is over: engines that did not know the definitions finished nothing beyond.
-    ends: Option<BTreeMap<String, Standing>>,
+    ends: Option<BTreeMap<String, GroupOffsets>>,
 }
 
 impl CatchUps {
-    pub(super) fn new(parts: Arc<Parts>, kafka: &Settings, plan: &Plan) -> CatchUps {
+    pub(super) fn new(parts: Arc<Parts>, kafka: &KafkaSettings, plan: &ConsumerSettings) -> CatchUps {
         CatchUps { parts, kafka: kafka.clone(), plan: plan.clone(), running: BTreeMap::new(), over: HashSet::new() }
     }
 
     /// Starts those that are due, and ends those that are over.
-    pub(super) async fn tend(&mut self, publisher: &Publisher, generation: &Generation) -> Result<(), Error> {
+    pub(super) async fn tend(
+        &mut self,
+        publisher: &DefinitionPublisher,
+        generation: &DefinitionGeneration,
+    ) -> Result<(), PublisherError> {
         for gone in
             self.running.keys().filter(|name| !generation.catch_ups.contains_key(*name)).cloned().collect::<Vec<_>>()
         {
@@ -87,18 +91,24 @@ impl CatchUps {
 
     async fn start(
         &mut self,
-        publisher: &Publisher,
-        generation: &Generation,
+        publisher: &DefinitionPublisher,
+        generation: &DefinitionGeneration,
         name: &str,
         of: &BTreeSet<String>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), PublisherError> {
         let group = publisher.group_of(name);
         let topics: BTreeSet<String> =
             of.iter().filter_map(|definition| Some(generation.definitions.get(definition)?.topic.clone())).collect();
         self.begin(publisher, generation, &group, &topics, of).await?;
         let starts = topics.iter().map(|topic| TopicStart::earliest(topic)).collect();
-        let plan = Plan { name: "catch-up", group, mode: Mode::Group, topics: starts, ..self.plan.clone() };
-        let (consumer, events) = match Consumer::start(&self.kafka, plan) {
+        let plan = ConsumerSettings {
+            name: "catch-up",
+            group,
+            mode: AssignmentMode::Group,
+            topics: starts,
+            ..self.plan.clone()
+        };
+        let (consumer, events) = match KafkaConsumer::start(&self.kafka, plan) {
             Ok(started) => started,
             Err(error) => {
                 warn!(%error, catch_up = name, "records cannot be read again yet");
@@ -108,23 +118,23 @@ impl CatchUps {
         info!(catch_up = name, definitions = ?of, ?topics, "records that were finished without these definitions are read again for them");
         let consumer = Arc::new(consumer);
         tokio::spawn(read(Arc::clone(&self.parts), Arc::clone(&consumer), events, Arc::new(of.clone())));
-        self.running.insert(name.to_owned(), Running { consumer, topics, since: Instant::now(), ends: None });
+        self.running.insert(name.to_owned(), RunningCatchUp { consumer, topics, since: Instant::now(), ends: None });
         Ok(())
     }
 
     /// Commits where the reading begins, if nobody did: a topic may be long.
     async fn begin(
         &self,
-        publisher: &Publisher,
-        generation: &Generation,
+        publisher: &DefinitionPublisher,
+        generation: &DefinitionGeneration,
         group: &str,
         topics: &BTreeSet<String>,
         of: &BTreeSet<String>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), PublisherError> {
         let standing = publisher.positions.standing(group, topics).await?;
         let mut begins = Vec::new();
         for (topic, standing) in standing.iter().filter(|(_, standing)| !standing.is_known()) {
-            let starts: Vec<&Offsets> = of
+            let starts: Vec<&PartitionOffsets> = of
                 .iter()
                 .filter_map(|name| generation.definitions.get(name).filter(|it| it.topic == *topic))
                 .map(|it| &it.starts)
@@ -145,7 +155,7 @@ impl CatchUps {
         Ok(())
     }
 
-    async fn look(&mut self, publisher: &Publisher, name: &str) -> Result<(), Error> {
+    async fn look(&mut self, publisher: &DefinitionPublisher, name: &str) -> Result<(), PublisherError> {
         let grace = self.grace();
         let Some(running) = self.running.get_mut(name) else { return Ok(()) };
         if running.since.elapsed() < grace {
@@ -175,7 +185,7 @@ impl CatchUps {
     }
 }
 
-fn has_reached(progress: &BTreeMap<String, Standing>, ends: &BTreeMap<String, Standing>) -> bool {
+fn has_reached(progress: &BTreeMap<String, GroupOffsets>, ends: &BTreeMap<String, GroupOffsets>) -> bool {
     ends.iter().all(|(topic, standing)| {
         let reached = progress.get(topic).map(|it| &it.committed);
         standing.committed.iter().all(|(partition, end)| {
@@ -186,18 +196,18 @@ fn has_reached(progress: &BTreeMap<String, Standing>, ends: &BTreeMap<String, St
 
 async fn read(
     parts: Arc<Parts>,
-    consumer: Arc<Consumer>,
+    consumer: Arc<KafkaConsumer>,
     mut events: mpsc::Receiver<ConsumerEvent>,
     of: Arc<BTreeSet<String>>,
-) -> Ended {
-    let mut holds = Holds::new(&parts);
+) -> IntakeExit {
+    let mut holds = ConsumerHolds::new(&parts);
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                None => return Ended::Stopped,
+                None => return IntakeExit::Stopped,
                 Some(ConsumerEvent::Records(records)) => {
-                    for Delivered { record, ack } in records {
-                        intake::take_trigger(&parts, Arc::new(record), ack, Judged::Again(&of)).await;
+                    for DeliveredRecord { record, ack } in records {
+                        intake::take_trigger(&parts, Arc::new(record), ack, EvaluationScope::Again(&of)).await;
                     }
                 }
                 Some(other) => intake::report("catch-up", &other),

@@ -2,13 +2,13 @@
 
 use super::{
     catch_up::CatchUps,
-    generation::{Generation, Lacks},
-    publisher::{Error, Publisher},
+    generation::{DefinitionGeneration, DefinitionMismatch},
+    publisher::{DefinitionPublisher, PublisherError},
 };
 use crate::Parts;
 use saga_kafka::{
-    Consumer, Settings,
-    consumer::{Plan, TopicStart},
+    KafkaConsumer, KafkaSettings,
+    consumer::{ConsumerSettings, TopicStart},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,9 +31,9 @@ const NOBODY_MOST: u32 = 160;
 
 /// The tasks that follow, until it is dropped.
 #[derive(Debug)]
-pub struct Followed(Vec<JoinHandle<()>>);
+pub struct FollowerTasks(Vec<JoinHandle<()>>);
 
-impl Drop for Followed {
+impl Drop for FollowerTasks {
     fn drop(&mut self) {
         self.0.iter().for_each(JoinHandle::abort);
     }
@@ -43,37 +43,37 @@ impl Drop for Followed {
 #[must_use]
 pub fn follow(
     parts: &Arc<Parts>,
-    publisher: Publisher,
-    consumer: Arc<Consumer>,
-    kafka: &Settings,
-    plan: &Plan,
-) -> Followed {
-    let follower = Follower {
+    publisher: DefinitionPublisher,
+    consumer: Arc<KafkaConsumer>,
+    kafka: &KafkaSettings,
+    plan: &ConsumerSettings,
+) -> FollowerTasks {
+    let follower = GenerationFollower {
         parts: Arc::clone(parts),
         publisher: publisher.clone(),
         consumer,
         topics: plan.topics.clone(),
         is_away: false,
     };
-    let tending = Tending {
+    let tending = GenerationMaintenance {
         parts: Arc::clone(parts),
         catch_ups: CatchUps::new(Arc::clone(parts), kafka, plan),
         publisher,
         unread: 0,
         patience: NOBODY,
     };
-    Followed(vec![tokio::spawn(follower.run()), tokio::spawn(tending.run())])
+    FollowerTasks(vec![tokio::spawn(follower.run()), tokio::spawn(tending.run())])
 }
 
-struct Follower {
+struct GenerationFollower {
     parts: Arc<Parts>,
-    publisher: Publisher,
-    consumer: Arc<Consumer>,
+    publisher: DefinitionPublisher,
+    consumer: Arc<KafkaConsumer>,
     topics: Vec<TopicStart>,
     is_away: bool,
 }
 
-impl Follower {
+impl GenerationFollower {
     async fn run(mut self) {
         loop {
             let asked = Instant::now();
@@ -91,13 +91,13 @@ impl Follower {
         }
     }
 
-    fn not_heard(&mut self, error: &Error) {
+    fn not_heard(&mut self, error: &PublisherError) {
         if !std::mem::replace(&mut self.is_away, true) {
             warn!(%error, "it cannot be read which definitions are published; records of triggers wait until it can");
         }
     }
 
-    fn obey(&self, generation: Generation) {
+    fn obey(&self, generation: DefinitionGeneration) {
         let (number, by) = (self.publisher.number(), self.publisher.by());
         let before = self.parts.published.left();
         let lacking = generation.not_for(&self.publisher.own);
@@ -125,24 +125,26 @@ impl Follower {
     }
 }
 
-fn reason(lacks: &[Lacks]) -> String {
+fn reason(lacks: &[DefinitionMismatch]) -> String {
     let each = lacks.iter().map(|lacks| match lacks {
-        Lacks::File(name) => format!("this engine has no file of `{name}`, which is published"),
-        Lacks::Text(name) => format!("this engine has another text of `{name}` than the one that is published"),
+        DefinitionMismatch::File(name) => format!("this engine has no file of `{name}`, which is published"),
+        DefinitionMismatch::Text(name) => {
+            format!("this engine has another text of `{name}` than the one that is published")
+        }
     });
     each.collect::<Vec<_>>().join("; ")
 }
 
-struct Tending {
+struct GenerationMaintenance {
     parts: Arc<Parts>,
     catch_ups: CatchUps,
-    publisher: Publisher,
+    publisher: DefinitionPublisher,
     /// Looks at which something that was left had no reader.
     unread: u32,
     patience: u32,
 }
 
-impl Tending {
+impl GenerationMaintenance {
     async fn run(mut self) {
         loop {
             tokio::time::sleep(TEND).await;
@@ -152,14 +154,14 @@ impl Tending {
         }
     }
 
-    async fn tend(&mut self) -> Result<(), Error> {
+    async fn tend(&mut self) -> Result<(), PublisherError> {
         if let Some(generation) = self.parts.published.generation() {
             self.catch_ups.tend(&self.publisher, &generation).await?;
         }
         self.take_what_nobody_reads().await
     }
 
-    async fn take_what_nobody_reads(&mut self) -> Result<(), Error> {
+    async fn take_what_nobody_reads(&mut self) -> Result<(), PublisherError> {
         let left = self.parts.published.left();
         if left.is_empty() {
             self.unread = 0;

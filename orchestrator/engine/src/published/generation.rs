@@ -1,10 +1,10 @@
 //! One published set of definitions, and how the next one follows from it. Pure.
 
 use saga_core::{
-    definition::{Over, TriggerFrom},
+    definition::{TransportKind, TriggerStartPosition},
     time::Timestamp,
 };
-use saga_kafka::positions::{Offsets, Standing};
+use saga_kafka::positions::{GroupOffsets, PartitionOffsets};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,9 +17,9 @@ const KEPT: Duration = Duration::from_hours(7 * 24);
 /// A published set. Stored for ever: fields are added with defaults, never renamed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Generation {
+pub(super) struct DefinitionGeneration {
     /// By name.
-    pub(super) definitions: BTreeMap<String, Defined>,
+    pub(super) definitions: BTreeMap<String, PublishedDefinition>,
     /// Names of the participants that can be called.
     pub(super) participants: BTreeSet<String>,
     /// One who has it, by [`capability`].
@@ -27,7 +27,7 @@ pub(super) struct Generation {
     pub(super) capabilities: BTreeMap<String, String>,
     /// Definitions that are not published any more, and how far records were judged for them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) removed: BTreeMap<String, Removed>,
+    pub(super) removed: BTreeMap<String, RemovedDefinition>,
     /// Records that are read again for definitions that were added, by the name of the reading.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) catch_ups: BTreeMap<String, BTreeSet<String>>,
@@ -36,62 +36,62 @@ pub(super) struct Generation {
 /// A definition of the set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Defined {
+pub(super) struct PublishedDefinition {
     pub(super) topic: String,
     pub(super) hash: String,
     /// When it was published first.
     pub(super) since_ms: i64,
     /// Its first record, by partition; a partition that is not named is its own from its oldest record on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) starts: Offsets,
+    pub(super) starts: PartitionOffsets,
 }
 
 /// A definition that was removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Removed {
+pub(super) struct RemovedDefinition {
     pub(super) topic: String,
     pub(super) at_ms: i64,
     /// Its next record, by partition.
-    pub(super) next: Offsets,
+    pub(super) next: PartitionOffsets,
 }
 
 /// A definition as its file says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Own {
+pub(super) struct LocalDefinition {
     pub(super) topic: String,
     pub(super) hash: String,
     /// `None`: the file does not say.
-    pub(super) from: Option<TriggerFrom>,
+    pub(super) from: Option<TriggerStartPosition>,
 }
 
 /// What an engine has files for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Knowledge {
-    pub(super) definitions: BTreeMap<String, Own>,
+pub(super) struct LocalCatalog {
+    pub(super) definitions: BTreeMap<String, LocalDefinition>,
     pub(super) participants: BTreeSet<String>,
     pub(super) capabilities: BTreeMap<String, String>,
 }
 
 /// A capability and the way in which it is asked for.
-pub(super) fn capability(name: &str, over: Over) -> String {
+pub(super) fn capability(name: &str, over: TransportKind) -> String {
     format!("{name} over {over}")
 }
 
 /// What the broker says when a set is published.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Broker {
+pub(super) struct OffsetSnapshot {
     /// Where the group stands, by topic.
-    pub(super) standing: BTreeMap<String, Standing>,
+    pub(super) standing: BTreeMap<String, GroupOffsets>,
     /// Where `from: <time>` is, by definition.
-    pub(super) at_time: BTreeMap<String, Offsets>,
+    pub(super) at_time: BTreeMap<String, PartitionOffsets>,
     /// How far unfinished catch-ups are, by their name and topic.
-    pub(super) catch_ups: BTreeMap<String, BTreeMap<String, Offsets>>,
+    pub(super) catch_ups: BTreeMap<String, BTreeMap<String, PartitionOffsets>>,
 }
 
 /// Why an engine does not read a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Lacks {
+pub(super) enum DefinitionMismatch {
     /// It has no file of this definition.
     File(String),
     /// It has another text of this definition.
@@ -100,9 +100,9 @@ pub(super) enum Lacks {
 
 /// A definition that was added, and where it begins: for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Added {
+pub(super) struct AddedDefinition {
     pub(super) definition: String,
-    pub(super) how: How,
+    pub(super) how: DefinitionStart,
     /// Records of its topic that are its own and lie before the group's position.
     pub(super) behind: i64,
     /// Records between its place and the end of the topic.
@@ -111,7 +111,7 @@ pub(super) struct Added {
 
 /// Where an added definition begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum DefinitionStart {
     /// Its topic was never read: where its file says.
     FirstContact,
     /// Where the group stood.
@@ -122,10 +122,10 @@ pub(super) enum How {
     GoesOn,
 }
 
-impl Generation {
+impl DefinitionGeneration {
     /// Whether it is what `own` has files for.
-    pub(super) fn is_of(&self, own: &Knowledge) -> bool {
-        let same = |name: &String, defined: &Defined| {
+    pub(super) fn is_of(&self, own: &LocalCatalog) -> bool {
+        let same = |name: &String, defined: &PublishedDefinition| {
             own.definitions.get(name).is_some_and(|own| own.hash == defined.hash && own.topic == defined.topic)
         };
         self.definitions.len() == own.definitions.len()
@@ -135,12 +135,12 @@ impl Generation {
     }
 
     /// The topics that an engine with these files must not read, because it would finish records without judging them as published.
-    pub(super) fn not_for(&self, own: &Knowledge) -> BTreeMap<String, Vec<Lacks>> {
-        let mut topics: BTreeMap<String, Vec<Lacks>> = BTreeMap::new();
+    pub(super) fn not_for(&self, own: &LocalCatalog) -> BTreeMap<String, Vec<DefinitionMismatch>> {
+        let mut topics: BTreeMap<String, Vec<DefinitionMismatch>> = BTreeMap::new();
         for (name, defined) in &self.definitions {
             let lacks = match own.definitions.get(name) {
-                None => Lacks::File(name.clone()),
-                Some(own) if own.hash != defined.hash => Lacks::Text(name.clone()),
+                None => DefinitionMismatch::File(name.clone()),
+                Some(own) if own.hash != defined.hash => DefinitionMismatch::Text(name.clone()),
                 Some(_) => continue,
             };
             topics.entry(defined.topic.clone()).or_default().push(lacks);
@@ -149,16 +149,16 @@ impl Generation {
     }
 
     /// Where `definition` begins in its partitions; `None`: it is not known here.
-    pub(super) fn starts(&self, definition: &str) -> Option<(&Offsets, i64)> {
+    pub(super) fn starts(&self, definition: &str) -> Option<(&PartitionOffsets, i64)> {
         self.definitions.get(definition).map(|defined| (&defined.starts, defined.since_ms))
     }
 
     /// The first set ever. Of a topic that is read already, everything up to where the group stands is taken to have been judged.
-    pub(super) fn first(own: &Knowledge, broker: &Broker, now: Timestamp) -> Generation {
-        let (mut first, _) = Generation::default().next(own, broker, now, "");
+    pub(super) fn first(own: &LocalCatalog, broker: &OffsetSnapshot, now: Timestamp) -> DefinitionGeneration {
+        let (mut first, _) = DefinitionGeneration::default().next(own, broker, now, "");
         first.catch_ups.clear();
         for defined in first.definitions.values_mut() {
-            if broker.standing.get(&defined.topic).is_some_and(Standing::is_known) {
+            if broker.standing.get(&defined.topic).is_some_and(GroupOffsets::is_known) {
                 defined.starts.clear();
             }
         }
@@ -168,20 +168,20 @@ impl Generation {
     /// The set after this one: what `own` has files for. `catch_up` names the reading of what was missed by definitions that are added.
     pub(super) fn next(
         &self,
-        own: &Knowledge,
-        broker: &Broker,
+        own: &LocalCatalog,
+        broker: &OffsetSnapshot,
         now: Timestamp,
         catch_up: &str,
-    ) -> (Generation, Vec<Added>) {
-        let mut next = Generation {
+    ) -> (DefinitionGeneration, Vec<AddedDefinition>) {
+        let mut next = DefinitionGeneration {
             participants: own.participants.clone(),
             capabilities: own.capabilities.clone(),
-            ..Generation::default()
+            ..DefinitionGeneration::default()
         };
         let mut added = Vec::new();
         for (name, file) in &own.definitions {
             let defined = match self.definitions.get(name).filter(|before| before.topic == file.topic) {
-                Some(before) => Defined { hash: file.hash.clone(), ..before.clone() },
+                Some(before) => PublishedDefinition { hash: file.hash.clone(), ..before.clone() },
                 None => {
                     let (defined, how) = self.added(name, file, broker, now);
                     added.push(told(name, &defined, how, broker));
@@ -193,50 +193,62 @@ impl Generation {
         next.removed = self.removed_after(own, broker, now);
         next.catch_ups = self.catch_ups_after(own);
         let missed: BTreeSet<String> =
-            added.iter().filter(|it| it.how != How::FirstContact).map(|it| it.definition.clone()).collect();
+            added.iter().filter(|it| it.how != DefinitionStart::FirstContact).map(|it| it.definition.clone()).collect();
         if !missed.is_empty() {
             next.catch_ups.insert(catch_up.to_owned(), missed);
         }
         (next, added)
     }
 
-    fn added(&self, name: &str, file: &Own, broker: &Broker, now: Timestamp) -> (Defined, How) {
+    fn added(
+        &self,
+        name: &str,
+        file: &LocalDefinition,
+        broker: &OffsetSnapshot,
+        now: Timestamp,
+    ) -> (PublishedDefinition, DefinitionStart) {
         let standing = broker.standing.get(&file.topic).cloned().unwrap_or_default();
         let kept_since = now.minus(KEPT).0;
         let before = self.removed.get(name).filter(|it| it.topic == file.topic && it.at_ms >= kept_since);
         let by_file = match file.from {
-            Some(TriggerFrom::Earliest) | None => Offsets::new(),
-            Some(TriggerFrom::Latest) => standing.ends.clone(),
-            Some(TriggerFrom::Time(_)) => {
+            Some(TriggerStartPosition::Earliest) | None => PartitionOffsets::new(),
+            Some(TriggerStartPosition::Latest) => standing.ends.clone(),
+            Some(TriggerStartPosition::Time(_)) => {
                 let mut starts = standing.ends.clone();
                 starts.extend(broker.at_time.get(name).into_iter().flatten());
                 starts
             }
         };
         let (starts, how) = match (before, standing.is_known(), file.from) {
-            (Some(before), _, _) => (before.next.clone(), How::GoesOn),
-            (None, false, _) => (by_file, How::FirstContact),
-            (None, true, Some(_)) => (by_file, How::AsItSays),
-            (None, true, None) => (standing.committed, How::WithTheGroup),
+            (Some(before), _, _) => (before.next.clone(), DefinitionStart::GoesOn),
+            (None, false, _) => (by_file, DefinitionStart::FirstContact),
+            (None, true, Some(_)) => (by_file, DefinitionStart::AsItSays),
+            (None, true, None) => (standing.committed, DefinitionStart::WithTheGroup),
         };
-        (Defined { topic: file.topic.clone(), hash: file.hash.clone(), since_ms: now.0, starts }, how)
+        (PublishedDefinition { topic: file.topic.clone(), hash: file.hash.clone(), since_ms: now.0, starts }, how)
     }
 
-    fn removed_after(&self, own: &Knowledge, broker: &Broker, now: Timestamp) -> BTreeMap<String, Removed> {
+    fn removed_after(
+        &self,
+        own: &LocalCatalog,
+        broker: &OffsetSnapshot,
+        now: Timestamp,
+    ) -> BTreeMap<String, RemovedDefinition> {
         let kept_since = now.minus(KEPT).0;
         let is_gone = |name: &String, topic: &str| own.definitions.get(name).is_none_or(|file| file.topic != topic);
         let before = self.removed.iter().filter(|(name, it)| it.at_ms >= kept_since && is_gone(name, &it.topic));
-        let mut removed: BTreeMap<String, Removed> = before.map(|(name, it)| (name.clone(), it.clone())).collect();
+        let mut removed: BTreeMap<String, RemovedDefinition> =
+            before.map(|(name, it)| (name.clone(), it.clone())).collect();
         for (name, defined) in self.definitions.iter().filter(|(name, defined)| is_gone(name, &defined.topic)) {
             let next = self.judged_to(name, defined, broker);
-            removed.insert(name.clone(), Removed { topic: defined.topic.clone(), at_ms: now.0, next });
+            removed.insert(name.clone(), RemovedDefinition { topic: defined.topic.clone(), at_ms: now.0, next });
         }
         removed
     }
 
     /// Up to where all records were judged for a definition: what it still catches up with was not, and what lies before its first record is
     /// not its own. A catch-up reads for several definitions, from the first record of any.
-    fn judged_to(&self, name: &str, defined: &Defined, broker: &Broker) -> Offsets {
+    fn judged_to(&self, name: &str, defined: &PublishedDefinition, broker: &OffsetSnapshot) -> PartitionOffsets {
         let mut next = broker.standing.get(&defined.topic).map(|it| it.committed.clone()).unwrap_or_default();
         for (catch_up, _) in self.catch_ups.iter().filter(|(_, of)| of.contains(name)) {
             let progress = broker.catch_ups.get(catch_up).and_then(|topics| topics.get(&defined.topic));
@@ -251,7 +263,7 @@ impl Generation {
         next
     }
 
-    fn catch_ups_after(&self, own: &Knowledge) -> BTreeMap<String, BTreeSet<String>> {
+    fn catch_ups_after(&self, own: &LocalCatalog) -> BTreeMap<String, BTreeSet<String>> {
         let still =
             |of: &BTreeSet<String>| of.iter().filter(|name| own.definitions.contains_key(*name)).cloned().collect();
         let left = self.catch_ups.iter().map(|(name, of)| (name.clone(), still(of)));
@@ -259,13 +271,13 @@ impl Generation {
     }
 }
 
-fn told(name: &str, defined: &Defined, how: How, broker: &Broker) -> Added {
+fn told(name: &str, defined: &PublishedDefinition, how: DefinitionStart, broker: &OffsetSnapshot) -> AddedDefinition {
     let standing = broker.standing.get(&defined.topic).cloned().unwrap_or_default();
     let start = |partition: &i32| defined.starts.get(partition).copied().unwrap_or(0);
     let committed = |partition: &i32| standing.committed.get(partition).copied().unwrap_or(0);
     let behind = standing.ends.keys().map(|partition| (committed(partition) - start(partition)).max(0)).sum();
     let ahead = standing.ends.iter().map(|(partition, end)| (end - start(partition)).max(0)).sum();
-    Added { definition: name.to_owned(), how, behind, ahead }
+    AddedDefinition { definition: name.to_owned(), how, behind, ahead }
 }
 
 #[cfg(test)]

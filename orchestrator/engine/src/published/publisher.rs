@@ -1,13 +1,15 @@
 //! Publishing what this engine has files for.
 
-use super::generation::{Added, Broker, Generation, How, Knowledge, Own, capability};
-use crate::{Parts, notes::succession::Succession};
+use super::generation::{
+    AddedDefinition, DefinitionGeneration, DefinitionStart, LocalCatalog, LocalDefinition, OffsetSnapshot, capability,
+};
+use crate::{Parts, notes::succession::OptimisticLog};
 use rdkafka::error::KafkaError;
-use saga_core::definition::TriggerFrom;
+use saga_core::definition::TriggerStartPosition;
 use saga_event_store::EventStore;
 use saga_kafka::{
-    Settings,
-    positions::{Offsets, Positions, Standing},
+    KafkaSettings,
+    positions::{ConsumerGroupAdmin, GroupOffsets, PartitionOffsets},
     settings::CATCH_UP,
 };
 use serde::{Deserialize, Serialize};
@@ -32,10 +34,10 @@ const ROUNDS: usize = 20;
 
 /// A set cannot be published or read.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum PublisherError {
     /// The store did not answer.
     #[error("the event store: {0}")]
-    Store(#[from] saga_event_store::Error),
+    Store(#[from] saga_event_store::StoreError),
     /// The broker did not answer.
     #[error("Kafka: {0}")]
     Kafka(#[from] KafkaError),
@@ -47,48 +49,48 @@ pub enum Error {
     Crowded,
 }
 
-impl Error {
+impl PublisherError {
     /// Whether waiting may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Store(error) => error.is_worth_waiting_at_start(),
-            Error::Kafka(_) | Error::Crowded => true,
-            Error::Unreadable(_) => false,
+            PublisherError::Store(error) => error.is_worth_waiting_at_start(),
+            PublisherError::Kafka(_) | PublisherError::Crowded => true,
+            PublisherError::Unreadable(_) => false,
         }
     }
 }
 
 /// What the log says: where the set is, and who published it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Announced {
+struct GenerationAnnouncement {
     set: String,
     by: String,
 }
 
 /// Reads and writes what is published.
 #[derive(Clone, Debug)]
-pub struct Publisher {
+pub struct DefinitionPublisher {
     store: Arc<dyn EventStore>,
-    log: Succession<Announced>,
-    pub(super) own: Knowledge,
-    pub(super) positions: Positions,
+    log: OptimisticLog<GenerationAnnouncement>,
+    pub(super) own: LocalCatalog,
+    pub(super) positions: ConsumerGroupAdmin,
     pub(super) group: String,
     instance: String,
     looks: u32,
 }
 
-impl Publisher {
+impl DefinitionPublisher {
     /// Publishes what this engine has files for, unless that is what was published last.
     ///
     /// # Errors
-    /// When the store or the broker does not answer ([`Error::is_transient`]), or a newer build published something else.
-    pub async fn start(parts: &Parts, kafka: &Settings) -> Result<Publisher, Error> {
-        let mut publisher = Publisher {
+    /// When the store or the broker does not answer ([`PublisherError::is_transient`]), or a newer build published something else.
+    pub async fn start(parts: &Parts, kafka: &KafkaSettings) -> Result<DefinitionPublisher, PublisherError> {
+        let mut publisher = DefinitionPublisher {
             store: Arc::clone(&parts.store),
-            log: Succession::of(LOG),
+            log: OptimisticLog::of(LOG),
             own: knowledge(parts),
-            positions: Positions::new(kafka),
+            positions: ConsumerGroupAdmin::new(kafka),
             group: kafka.group.clone(),
             instance: parts.instance.clone(),
             looks: 0,
@@ -100,7 +102,7 @@ impl Publisher {
     }
 
     /// Publishes, and returns what is published then: this engine's own set.
-    pub(super) async fn publish(&mut self, parts: &Parts) -> Result<Generation, Error> {
+    pub(super) async fn publish(&mut self, parts: &Parts) -> Result<DefinitionGeneration, PublisherError> {
         let mut is_told = false;
         for _ in 0..ROUNDS {
             let before = self.current().await?;
@@ -112,31 +114,31 @@ impl Publisher {
             }
             let (next, added) = self.next(parts, before.as_ref()).await?;
             let set = self.keep(&next).await?;
-            let announced = Announced { set, by: self.instance.clone() };
+            let announced = GenerationAnnouncement { set, by: self.instance.clone() };
             self.log.write(self.store.as_ref(), &announced, parts.clock.now()).await?;
             if self.log.current().is_some_and(|entry| entry.what == announced) {
                 self.tell(&next, &added);
                 return Ok(next);
             }
         }
-        Err(Error::Crowded)
+        Err(PublisherError::Crowded)
     }
 
     /// What is published now.
-    pub(super) async fn current(&mut self) -> Result<Option<Generation>, Error> {
+    pub(super) async fn current(&mut self) -> Result<Option<DefinitionGeneration>, PublisherError> {
         self.log.read(self.store.as_ref()).await?;
         let Some(entry) = self.log.current() else { return Ok(None) };
-        let unreadable = || Error::Unreadable(entry.what.set.clone());
+        let unreadable = || PublisherError::Unreadable(entry.what.set.clone());
         let text = self.store.get_document(SET, &entry.what.set).await?.ok_or_else(unreadable)?;
         serde_json::from_str(&text).map(Some).map_err(|_| unreadable())
     }
 
     /// Reads on; what is published now, if that is something else than at the last look.
-    pub(super) async fn news(&mut self) -> Result<Option<Generation>, Error> {
+    pub(super) async fn news(&mut self) -> Result<Option<DefinitionGeneration>, PublisherError> {
         let before = self.log.current().cloned();
         self.looks = self.looks.wrapping_add(1);
         if self.looks.is_multiple_of(FROM_THE_START) {
-            self.log = Succession::of(LOG);
+            self.log = OptimisticLog::of(LOG);
         }
         self.log.read(self.store.as_ref()).await?;
         if self.log.current() == before.as_ref() { Ok(None) } else { self.current().await }
@@ -153,12 +155,12 @@ impl Publisher {
     }
 
     /// Whether a catch-up is over.
-    pub(super) async fn is_caught_up(&self, catch_up: &str) -> Result<bool, Error> {
+    pub(super) async fn is_caught_up(&self, catch_up: &str) -> Result<bool, PublisherError> {
         Ok(self.store.get_document(CAUGHT_UP, catch_up).await?.is_some())
     }
 
     /// A catch-up is over, for all engines.
-    pub(super) async fn caught_up(&self, catch_up: &str) -> Result<(), Error> {
+    pub(super) async fn caught_up(&self, catch_up: &str) -> Result<(), PublisherError> {
         Ok(self.store.put_document(CAUGHT_UP, catch_up, "").await?)
     }
 
@@ -167,12 +169,16 @@ impl Publisher {
         format!("{}{CATCH_UP}{catch_up}", self.group)
     }
 
-    async fn next(&self, parts: &Parts, before: Option<&Generation>) -> Result<(Generation, Vec<Added>), Error> {
+    async fn next(
+        &self,
+        parts: &Parts,
+        before: Option<&DefinitionGeneration>,
+    ) -> Result<(DefinitionGeneration, Vec<AddedDefinition>), PublisherError> {
         let now = parts.clock.now();
         match before {
             None => {
-                let broker = self.ask(&Generation::default()).await?;
-                Ok((Generation::first(&self.own, &broker, now), Vec::new()))
+                let broker = self.ask(&DefinitionGeneration::default()).await?;
+                Ok((DefinitionGeneration::first(&self.own, &broker, now), Vec::new()))
             }
             Some(before) => {
                 let mut before = before.clone();
@@ -184,7 +190,7 @@ impl Publisher {
         }
     }
 
-    async fn forget_caught_up(&self, generation: &mut Generation) -> Result<(), Error> {
+    async fn forget_caught_up(&self, generation: &mut DefinitionGeneration) -> Result<(), PublisherError> {
         for catch_up in generation.catch_ups.keys().cloned().collect::<Vec<_>>() {
             if self.is_caught_up(&catch_up).await? {
                 generation.catch_ups.remove(&catch_up);
@@ -193,13 +199,13 @@ impl Publisher {
         Ok(())
     }
 
-    async fn ask(&self, before: &Generation) -> Result<Broker, Error> {
+    async fn ask(&self, before: &DefinitionGeneration) -> Result<OffsetSnapshot, PublisherError> {
         let own = self.own.definitions.values().map(|own| own.topic.clone());
         let topics: BTreeSet<String> = own.chain(before.definitions.values().map(|it| it.topic.clone())).collect();
         let standing = self.positions.standing(&self.group, &topics).await?;
         let mut at_time = BTreeMap::new();
         for (name, own) in &self.own.definitions {
-            if let Some(TriggerFrom::Time(time)) = own.from
+            if let Some(TriggerStartPosition::Time(time)) = own.from
                 && !before.definitions.contains_key(name)
             {
                 at_time.insert(name.clone(), self.positions.at(&self.group, &own.topic, time).await?);
@@ -210,18 +216,18 @@ impl Publisher {
             let standing = self.positions.standing(&self.group_of(catch_up), &topics).await?;
             catch_ups.insert(catch_up.clone(), committed(standing));
         }
-        Ok(Broker { standing, at_time, catch_ups })
+        Ok(OffsetSnapshot { standing, at_time, catch_ups })
     }
 
-    async fn keep(&self, generation: &Generation) -> Result<String, Error> {
-        let text = serde_json::to_string(generation).map_err(|error| Error::Unreadable(error.to_string()))?;
+    async fn keep(&self, generation: &DefinitionGeneration) -> Result<String, PublisherError> {
+        let text = serde_json::to_string(generation).map_err(|error| PublisherError::Unreadable(error.to_string()))?;
         let hash: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
         self.store.put_document(SET, &hash, &text).await?;
         Ok(hash)
     }
 
     /// Against what was published before: what started sagas until now.
-    fn tell_what_is_live(&self, before: Option<&Generation>) {
+    fn tell_what_is_live(&self, before: Option<&DefinitionGeneration>) {
         for (name, own) in &self.own.definitions {
             match before.and_then(|before| before.definitions.get(name)) {
                 None => info!(definition = name, hash = own.hash, topic = own.topic, "a definition is live: new"),
@@ -243,33 +249,34 @@ impl Publisher {
         }
     }
 
-    fn tell(&self, generation: &Generation, added: &[Added]) {
+    fn tell(&self, generation: &DefinitionGeneration, added: &[AddedDefinition]) {
         let (definitions, removed) = (generation.definitions.len(), generation.removed.len());
         info!(generation = self.number(), definitions, removed, "the definitions of this engine are published");
-        for Added { definition, how, behind, ahead } in added {
+        for AddedDefinition { definition, how, behind, ahead } in added {
             let begins = match how {
-                How::FirstContact => "its topic was never read: it begins where `trigger.from` says",
-                How::WithTheGroup => {
+                DefinitionStart::FirstContact => "its topic was never read: it begins where `trigger.from` says",
+                DefinitionStart::WithTheGroup => {
                     "its topic is read already: it begins where that has got to, and older records are not for it; \
                      say `from: earliest` to have them"
                 }
-                How::AsItSays => "its topic is read already: it begins where its `trigger.from` says",
-                How::GoesOn => "it was removed less than seven days ago: it goes on where it was",
+                DefinitionStart::AsItSays => "its topic is read already: it begins where its `trigger.from` says",
+                DefinitionStart::GoesOn => "it was removed less than seven days ago: it goes on where it was",
             };
             info!(definition, records_to_read_again = behind, records_ahead = ahead, "a definition is new: {begins}");
         }
     }
 }
 
-fn committed(standing: BTreeMap<String, Standing>) -> BTreeMap<String, Offsets> {
+fn committed(standing: BTreeMap<String, GroupOffsets>) -> BTreeMap<String, PartitionOffsets> {
     standing.into_iter().map(|(topic, standing)| (topic, standing.committed)).collect()
 }
 
-fn knowledge(parts: &Parts) -> Knowledge {
+fn knowledge(parts: &Parts) -> LocalCatalog {
     let live = parts.current.keep();
     let own = live.catalog.plans().iter().map(|plan| {
         let trigger = &plan.definition.trigger;
-        let own = Own { topic: trigger.topic.clone(), hash: plan.definition.hash.clone(), from: trigger.from };
+        let own =
+            LocalDefinition { topic: trigger.topic.clone(), hash: plan.definition.hash.clone(), from: trigger.from };
         (plan.definition.name.clone(), own)
     });
     let participants = live.participants.names().map(ToString::to_string).collect();
@@ -279,5 +286,5 @@ fn knowledge(parts: &Parts) -> Knowledge {
             capabilities.entry(capability(it, participant.transport.over())).or_insert_with(|| name.to_owned());
         }
     }
-    Knowledge { definitions: own.collect(), participants, capabilities }
+    LocalCatalog { definitions: own.collect(), participants, capabilities }
 }

@@ -1,50 +1,50 @@
 //! The way through the inbox: to whoever owns a shard elsewhere, or back to a shard of this engine that does not take its messages now.
 
 use crate::{
-    message::{Body, Disposition, Message, Receipt},
+    message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
     sending,
 };
-use saga_core::{id::Shard, input::Input};
-use saga_kafka::{Producer, producer::Undelivered};
-use saga_resilience::topics::Topics;
-use saga_wire::inbox::{self, CallOutcome, Inbound};
+use saga_core::{id::ShardId, input::SagaInput};
+use saga_kafka::{KafkaProducer, producer::DeliveryFailure};
+use saga_resilience::topics::TopicTracker;
+use saga_wire::inbox::{self, CallOutcome, InboxEnvelope};
 use std::sync::Arc;
 use tracing::{debug, error};
 
 /// Where messages go whose shard does not take them here.
 #[derive(Clone, Debug)]
-pub enum Inbox {
+pub enum InboxForwarder {
     /// To the shard's partition of this topic.
     Topic {
         /// Name of the inbox topic.
         topic: Arc<str>,
         /// Takes them there.
-        producer: Producer,
+        producer: KafkaProducer,
         /// Whether it takes records.
-        topics: Arc<Topics>,
+        topics: Arc<TopicTracker>,
     },
     /// There is no other owner and no Kafka: all shards are owned here for as long as the process lives, and whoever brings a message waits.
     Nowhere,
     /// Into memory.
     #[cfg(test)]
-    Kept(Arc<super::tests::Kept>),
+    Kept(Arc<super::tests::ForwardedActs>),
 }
 
-impl Inbox {
+impl InboxForwarder {
     /// Whether `message` can go this way and come back.
-    pub(super) fn carries(&self, message: &Message) -> bool {
+    pub(super) fn carries(&self, message: &ShardMessage) -> bool {
         match self {
-            Inbox::Nowhere => false,
-            Inbox::Topic { .. } => inbound(message).is_some(),
+            InboxForwarder::Nowhere => false,
+            InboxForwarder::Topic { .. } => inbound(message).is_some(),
             #[cfg(test)]
-            Inbox::Kept(_) => inbound(message).is_some(),
+            InboxForwarder::Kept(_) => inbound(message).is_some(),
         }
     }
 
     /// Takes the message and settles it: with the bytes it came as it is in the inbox, at the offset that is returned. Timers and deliveries are
     /// not handed on: the next owner derives both from the journal. What came from the inbox is there still and is read again.
-    pub(super) async fn take(&self, shard: Shard, message: Message) -> Option<i64> {
-        if let Inbox::Nowhere = self {
+    pub(super) async fn take(&self, shard: ShardId, message: ShardMessage) -> Option<i64> {
+        if let InboxForwarder::Nowhere = self {
             // Without Kafka nobody else can take it, and this is how such an engine stops.
             debug!(
                 shard = shard.0,
@@ -56,13 +56,13 @@ impl Inbox {
             return None;
         }
         let Some(inbound) = inbound(&message) else {
-            message.receipt.settle(Disposition::Forwarded);
+            message.receipt.settle(MessageOutcome::Forwarded);
             return None;
         };
         match self.write(shard, &inbound).await {
             Ok(offset) => {
                 metrics::counter!("saga_forwarded_total").increment(1);
-                message.receipt.settle(Disposition::Forwarded);
+                message.receipt.settle(MessageOutcome::Forwarded);
                 Some(offset)
             }
             Err(reason) => {
@@ -73,33 +73,33 @@ impl Inbox {
     }
 
     /// Whether the message came from there and is not finished.
-    fn has(&self, message: &Message) -> bool {
-        let Receipt::Offset(ack) = &message.receipt else { return false };
+    fn has(&self, message: &ShardMessage) -> bool {
+        let MessageReceipt::Offset(ack) = &message.receipt else { return false };
         match self {
-            Inbox::Topic { topic, .. } => ack.is_of(topic),
-            Inbox::Nowhere => false,
+            InboxForwarder::Topic { topic, .. } => ack.is_of(topic),
+            InboxForwarder::Nowhere => false,
             #[cfg(test)]
-            Inbox::Kept(_) => ack.is_of(super::tests::INBOX),
+            InboxForwarder::Kept(_) => ack.is_of(super::tests::INBOX),
         }
     }
 
-    async fn write(&self, shard: Shard, inbound: &Inbound) -> Result<i64, String> {
+    async fn write(&self, shard: ShardId, inbound: &InboxEnvelope) -> Result<i64, String> {
         match self {
-            Inbox::Topic { topic, producer, topics } => {
+            InboxForwarder::Topic { topic, producer, topics } => {
                 let outgoing = inbox::forward(topic, shard, inbound);
                 let written = sending::until_taken(producer, topics, &outgoing).await;
-                written.map_err(|undelivered: Undelivered| undelivered.to_string())
+                written.map_err(|undelivered: DeliveryFailure| undelivered.to_string())
             }
-            Inbox::Nowhere => Err("there is no inbox".into()),
+            InboxForwarder::Nowhere => Err("there is no inbox".into()),
             #[cfg(test)]
-            Inbox::Kept(kept) => Ok(kept.keep(shard, inbound).await),
+            InboxForwarder::Kept(kept) => Ok(kept.keep(shard, inbound).await),
         }
     }
 }
 
 /// The inbox will never take it. Of a record the offset is not finished, so that it is read again, by then perhaps where its shard is owned;
 /// the outcome of a call is had again by asking again, which the next owner does.
-fn never_taken(shard: Shard, message: Message, reason: &str) {
+fn never_taken(shard: ShardId, message: ShardMessage, reason: &str) {
     error!(
         shard = shard.0,
         reason,
@@ -110,37 +110,37 @@ fn never_taken(shard: Shard, message: Message, reason: &str) {
 }
 
 /// `None`: the next owner has it from the journal.
-fn inbound(message: &Message) -> Option<Inbound> {
+fn inbound(message: &ShardMessage) -> Option<InboxEnvelope> {
     match (&message.body, message.record.as_deref()) {
-        (Body::Start { plan, .. }, Some(record)) => Some(Inbound::Trigger {
+        (MessageContent::Start { plan, .. }, Some(record)) => Some(InboxEnvelope::Trigger {
             record: record.clone(),
             definition: plan.definition.name.clone(),
             hash: plan.definition.hash.clone(),
             policies: Some(plan.policies_hash.clone()),
         }),
-        (Body::Start { .. }, None) | (Body::ReadUntil(_), _) => None,
-        (Body::Reply(_), Some(record)) => Some(Inbound::Reply(record.clone())),
-        (Body::Reply(reply), None) => Some(Inbound::Outcome(CallOutcome {
+        (MessageContent::Start { .. }, None) | (MessageContent::ReadUntil(_), _) => None,
+        (MessageContent::Reply(_), Some(record)) => Some(InboxEnvelope::Reply(record.clone())),
+        (MessageContent::Reply(reply), None) => Some(InboxEnvelope::Outcome(CallOutcome {
             command: reply.command.clone(),
             attempt: reply.attempt,
             answer: reply.answer.clone(),
         })),
-        (Body::Input { saga, input: Input::Operator(act) }, _) => {
-            Some(Inbound::Operator { saga: *saga, act: act.clone(), definition: None })
+        (MessageContent::Input { saga, input: SagaInput::Operator(act) }, _) => {
+            Some(InboxEnvelope::Operator { saga: *saga, act: act.clone(), definition: None })
         }
-        (Body::Input { saga, input: Input::Mended { act, plan } }, _) => {
+        (MessageContent::Input { saga, input: SagaInput::Mended { act, plan } }, _) => {
             let definition = Some((plan.definition.hash.clone(), plan.policies_hash.clone()));
-            Some(Inbound::Operator { saga: *saga, act: act.clone(), definition })
+            Some(InboxEnvelope::Operator { saga: *saga, act: act.clone(), definition })
         }
         (
-            Body::Input {
+            MessageContent::Input {
                 // A record under a taken key goes there as the start that it came as.
                 input:
-                    Input::TimeReached
-                    | Input::Released { .. }
-                    | Input::Delivered { .. }
-                    | Input::Answered { .. }
-                    | Input::KeyTaken { .. },
+                    SagaInput::TimeReached
+                    | SagaInput::Released { .. }
+                    | SagaInput::Delivered { .. }
+                    | SagaInput::Answered { .. }
+                    | SagaInput::KeyTaken { .. },
                 ..
             },
             _,

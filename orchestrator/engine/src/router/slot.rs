@@ -1,8 +1,8 @@
 //! One shard that is owned here: its queue, and what went to the inbox because the shard did not take it.
 
 use super::SHARD_QUEUE;
-use crate::message::Message;
-use saga_base::sync::Mutex;
+use crate::message::ShardMessage;
+use saga_base::sync::UnpoisonedMutex;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
@@ -33,18 +33,18 @@ const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// A shard of this engine.
 #[derive(Debug)]
-pub(super) struct Slot {
-    queue: mpsc::Sender<Message>,
+pub(super) struct ShardSlot {
+    queue: mpsc::Sender<ShardMessage>,
     serves: watch::Sender<bool>,
     /// The last record of the inbox that has been brought to the shard.
     returned: watch::Sender<i64>,
-    state: Mutex<State>,
+    state: UnpoisonedMutex<ShardSlotState>,
     /// Held by whoever hands a message to the inbox, so that they get there in the order in which they came.
     pub(super) turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct ShardSlotState {
     /// Since when the shard's task takes nothing: it has not claimed the shard yet, or lost it.
     away_since: Option<Instant>,
     full_since: Option<Instant>,
@@ -60,17 +60,17 @@ struct State {
 
 /// What became of a message that was offered to a shard.
 #[derive(Debug)]
-pub(super) enum Offered {
+pub(super) enum OfferResult {
     Taken,
     /// There is no room.
-    Full(Message),
+    Full(ShardMessage),
     /// The shard has stopped here.
-    Gone(Message),
+    Gone(ShardMessage),
 }
 
 /// Where a message goes that comes now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum MessageRoute {
     /// Into the queue: behind what waits there.
     Queue,
     /// To the inbox: behind what is on its way there and back, unless that is back any moment.
@@ -81,7 +81,7 @@ pub(super) enum Way {
 
 /// Why a shard does not take its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum LagReason {
     /// Its task has not claimed it yet, or is reading what was open.
     NotClaimed,
     /// It gets more than it works on.
@@ -90,22 +90,22 @@ pub enum Why {
     Returning,
 }
 
-impl Why {
+impl LagReason {
     /// For people.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Why::NotClaimed => "not claimed",
-            Why::Full => "full",
-            Why::Returning => "returning",
+            LagReason::NotClaimed => "not claimed",
+            LagReason::Full => "full",
+            LagReason::Returning => "returning",
         }
     }
 }
 
-impl Slot {
-    pub(super) fn new(queue: mpsc::Sender<Message>) -> Slot {
+impl ShardSlot {
+    pub(super) fn new(queue: mpsc::Sender<ShardMessage>) -> ShardSlot {
         let now = Instant::now();
-        let state = State {
+        let state = ShardSlotState {
             away_since: Some(now),
             full_since: None,
             under_way: 0,
@@ -114,17 +114,17 @@ impl Slot {
             waits_again_at: now,
             told: None,
         };
-        Slot {
+        ShardSlot {
             queue,
             serves: watch::Sender::new(false),
             returned: watch::Sender::new(-1),
-            state: Mutex::new(state),
+            state: UnpoisonedMutex::new(state),
             turn: Arc::default(),
         }
     }
 
     /// The shard's queue.
-    pub(super) fn queue(&self) -> &mpsc::Sender<Message> {
+    pub(super) fn queue(&self) -> &mpsc::Sender<ShardMessage> {
         &self.queue
     }
 
@@ -141,20 +141,20 @@ impl Slot {
     }
 
     /// Offers `message`, for as long as `patience` when there is no room.
-    pub(super) async fn offer(&self, message: Message, patience: Duration) -> Offered {
+    pub(super) async fn offer(&self, message: ShardMessage, patience: Duration) -> OfferResult {
         let message = match self.queue.try_send(message) {
-            Ok(()) => return Offered::Taken,
-            Err(mpsc::error::TrySendError::Closed(message)) => return Offered::Gone(message),
+            Ok(()) => return OfferResult::Taken,
+            Err(mpsc::error::TrySendError::Closed(message)) => return OfferResult::Gone(message),
             Err(mpsc::error::TrySendError::Full(message)) => message,
         };
         self.state.lock().full_since.get_or_insert_with(Instant::now);
         match timeout(patience, self.queue.reserve()).await {
             Ok(Ok(place)) => {
                 place.send(message);
-                Offered::Taken
+                OfferResult::Taken
             }
-            Ok(Err(_closed)) => Offered::Gone(message),
-            Err(_late) => Offered::Full(message),
+            Ok(Err(_closed)) => OfferResult::Gone(message),
+            Err(_late) => OfferResult::Full(message),
         }
     }
 
@@ -165,34 +165,34 @@ impl Slot {
     }
 
     /// Why the shard does not take what comes, if that lasts longer than it should, and since when.
-    pub(super) fn does_not_take(&self) -> Option<(Why, Instant)> {
+    pub(super) fn does_not_take(&self) -> Option<(LagReason, Instant)> {
         let (mut state, now) = (self.state.lock(), Instant::now());
         if self.queue.capacity() >= ROOM {
             state.full_since = None;
         }
         let is_long = |since: &Instant| now.duration_since(*since) >= PATIENCE;
-        let away = state.away_since.filter(is_long).map(|since| (Why::NotClaimed, since));
-        away.or_else(|| state.full_since.filter(is_long).map(|since| (Why::Full, since)))
+        let away = state.away_since.filter(is_long).map(|since| (LagReason::NotClaimed, since));
+        away.or_else(|| state.full_since.filter(is_long).map(|since| (LagReason::Full, since)))
     }
 
     /// Where a message goes that comes now, so that it overtakes none. What waits in the queue of a shard that is not claimed is handed to the inbox
     /// by the shard's task.
-    pub(super) fn way(&self) -> Way {
+    pub(super) fn way(&self) -> MessageRoute {
         let late = self.does_not_take();
         let goes_by_inbox = self.goes_by_inbox();
         let is_away = self.state.lock().away_since.is_some();
         let something_waits = self.queue.capacity() < SHARD_QUEUE;
         match late {
-            _ if is_away && something_waits => Way::Queue,
-            _ if goes_by_inbox => Way::Behind,
-            Some(_) => Way::Late,
-            None => Way::Queue,
+            _ if is_away && something_waits => MessageRoute::Queue,
+            _ if goes_by_inbox => MessageRoute::Behind,
+            Some(_) => MessageRoute::Late,
+            None => MessageRoute::Queue,
         }
     }
 
     /// Why the shard is not as it should be, and since when.
-    pub(super) fn trouble(&self) -> Option<(Why, Instant)> {
-        let returning = || self.state.lock().by_inbox_since.map(|since| (Why::Returning, since));
+    pub(super) fn trouble(&self) -> Option<(LagReason, Instant)> {
+        let returning = || self.state.lock().by_inbox_since.map(|since| (LagReason::Returning, since));
         self.does_not_take().or_else(returning)
     }
 
@@ -221,11 +221,11 @@ impl Slot {
     }
 
     /// A message is about to be handed to the inbox.
-    pub(super) fn begin_handing(&self) -> Handing<'_> {
+    pub(super) fn begin_handing(&self) -> InboxHandoff<'_> {
         let mut state = self.state.lock();
         state.under_way += 1;
         state.by_inbox_since.get_or_insert_with(Instant::now);
-        Handing(self)
+        InboxHandoff(self)
     }
 
     /// Whether people are to be told of the shard now.
@@ -247,7 +247,7 @@ impl Slot {
     }
 }
 
-impl State {
+impl ShardSlotState {
     fn some_are_on_their_way(&self, returned: i64) -> bool {
         self.under_way > 0 || self.handed > returned
     }
@@ -255,9 +255,9 @@ impl State {
 
 /// A message on its way to the inbox. Dropped, it is no more, whether or not it got there.
 #[derive(Debug)]
-pub(super) struct Handing<'a>(&'a Slot);
+pub(super) struct InboxHandoff<'a>(&'a ShardSlot);
 
-impl Handing<'_> {
+impl InboxHandoff<'_> {
     /// It is there.
     pub(super) fn is_at(&self, offset: i64) {
         let mut state = self.0.state.lock();
@@ -265,7 +265,7 @@ impl Handing<'_> {
     }
 }
 
-impl Drop for Handing<'_> {
+impl Drop for InboxHandoff<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         state.under_way -= 1;

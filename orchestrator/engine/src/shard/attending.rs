@@ -1,27 +1,27 @@
 //! A shard's time: what is due, and up to when answers have been taken.
 
-use super::{live::Live, owned::Owned};
+use super::{live::LiveSaga, owned::ShardLoop};
 use crate::{
     Parts,
-    answer_path::{LONGEST_STEP, ReadUntil},
+    answer_path::{AnswerWatermarkUpdate, LONGEST_STEP},
 };
 use saga_core::{
-    answerable::{ALWAYS, Answerable, Outage, Outages},
-    id::{SagaId, Shard},
-    state::Dues,
+    answerable::{ALWAYS, AnswerWatermark, OutageLog, OutagePeriod},
+    id::{SagaId, ShardId},
+    state::SagaTimers,
     time::Timestamp,
 };
-use saga_event_store::{Attendance, Gap};
+use saga_event_store::{AttendanceGap, ShardAttendance};
 use tracing::{debug, info};
 
 /// What a new owner knows of the answers of a shard: nothing later than what its last owner recorded.
-pub(super) fn taken_over(parts: &Parts, attendance: &Attendance) -> Answerable {
+pub(super) fn taken_over(parts: &Parts, attendance: &ShardAttendance) -> AnswerWatermark {
     if !parts.answer_path.is_watched() {
         return ALWAYS.clone();
     }
-    let outage = |gap: &Gap| Outage { began: Timestamp(gap.began_ms), ended: Timestamp(gap.ended_ms) };
-    let outages: Outages = attendance.gaps.iter().map(outage).collect();
-    Answerable { until: attendance.until_ms.map_or(NEVER, Timestamp), outages }
+    let outage = |gap: &AttendanceGap| OutagePeriod { began: Timestamp(gap.began_ms), ended: Timestamp(gap.ended_ms) };
+    let outages: OutageLog = attendance.gaps.iter().map(outage).collect();
+    AnswerWatermark { until: attendance.until_ms.map_or(NEVER, Timestamp), outages }
 }
 
 /// Nobody ever attended to the shard.
@@ -29,38 +29,38 @@ const NEVER: Timestamp = Timestamp(i64::MIN);
 
 /// Whether a shard's owner has heard of the answers in this life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum WatermarkState {
     NotYet,
     Before,
 }
 
 /// When no answer could be taken between what is known and `read`.
-fn outage(known: Timestamp, heard: Heard, read: ReadUntil) -> Option<Outage> {
+fn outage(known: Timestamp, heard: WatermarkState, read: AnswerWatermarkUpdate) -> Option<OutagePeriod> {
     let is_cut = match heard {
-        Heard::NotYet => true,
-        Heard::Before => read.unbroken_since > known || read.until.since(known) > LONGEST_STEP,
+        WatermarkState::NotYet => true,
+        WatermarkState::Before => read.unbroken_since > known || read.until.since(known) > LONGEST_STEP,
     };
-    (is_cut && known != NEVER && read.until > known).then_some(Outage { began: known, ended: read.until })
+    (is_cut && known != NEVER && read.until > known).then_some(OutagePeriod { began: known, ended: read.until })
 }
 
-impl Owned {
+impl ShardLoop {
     /// Every answer that was there then has been taken: it was in the queue before this.
-    pub(super) fn read_until(&mut self, read: ReadUntil) {
+    pub(super) fn read_until(&mut self, read: AnswerWatermarkUpdate) {
         let outage = outage(self.answerable.until, self.heard, read);
         if let Some(outage) = outage {
             self.answerable.outages.add(outage);
             report(self.shard, outage);
         }
-        self.heard = Heard::Before;
+        self.heard = WatermarkState::Before;
         self.answerable.until = self.answerable.until.max(read.until);
-        let gap = outage.map(|outage| Gap { began_ms: outage.began.0, ended_ms: outage.ended.0 });
+        let gap = outage.map(|outage| AttendanceGap { began_ms: outage.began.0, ended_ms: outage.ended.0 });
         self.parts.answer_path.attended(self.shard.0, self.epoch, self.answerable.until, gap);
         let turn = self.turns.now();
         self.fire(turn);
     }
 
     /// Sets when the saga has to be looked at again.
-    pub(super) fn set_due(&mut self, saga: SagaId, live: &mut Live) {
+    pub(super) fn set_due(&mut self, saga: SagaId, live: &mut LiveSaga) {
         live.note_departures();
         let waits = |command| self.waits.sending(saga, command).is_some();
         let mut dues = live.state.dues_beside_lines(&live.plan, &self.answerable, self.parts.clock.now(), waits);
@@ -69,7 +69,7 @@ impl Owned {
     }
 
     /// When the saga has to be looked at, if that is now.
-    pub(super) fn due_now(&self, live: &Live) -> Option<Dues> {
+    pub(super) fn due_now(&self, live: &LiveSaga) -> Option<SagaTimers> {
         let now = self.parts.clock.now();
         let dues = live.state.dues_beside_guards(&live.plan, &self.answerable, now);
         let deadline = dues.deadline.filter(|deadline| *deadline <= self.answerable.until);
@@ -77,7 +77,7 @@ impl Owned {
     }
 }
 
-fn report(shard: Shard, outage: Outage) {
+fn report(shard: ShardId, outage: OutagePeriod) {
     let lasted = outage.ended.since(outage.began);
     let (shard, from, seconds) = (shard.0, saga_core::time::rfc3339(outage.began), lasted.as_secs());
     if lasted > LONGEST_STEP {
@@ -101,28 +101,28 @@ mod tests {
         Timestamp(seconds * 1000)
     }
 
-    fn heard(known: i64, heard: Heard, until: i64, unbroken_since: i64) -> Option<(Timestamp, Timestamp)> {
-        let read = ReadUntil { until: at(until), unbroken_since: at(unbroken_since) };
+    fn heard(known: i64, heard: WatermarkState, until: i64, unbroken_since: i64) -> Option<(Timestamp, Timestamp)> {
+        let read = AnswerWatermarkUpdate { until: at(until), unbroken_since: at(unbroken_since) };
         outage(at(known), heard, read).map(|outage| (outage.began, outage.ended))
     }
 
     #[test]
     fn a_new_owner_counts_nothing_since_its_last_owner_heard() {
-        assert_eq!(heard(10, Heard::NotYet, 12, 1), Some((at(10), at(12))));
-        assert_eq!(heard(10, Heard::NotYet, 9, 1), None);
-        let read = ReadUntil { until: at(5), unbroken_since: at(1) };
-        assert_eq!(outage(NEVER, Heard::NotYet, read), None);
+        assert_eq!(heard(10, WatermarkState::NotYet, 12, 1), Some((at(10), at(12))));
+        assert_eq!(heard(10, WatermarkState::NotYet, 9, 1), None);
+        let read = AnswerWatermarkUpdate { until: at(5), unbroken_since: at(1) };
+        assert_eq!(outage(NEVER, WatermarkState::NotYet, read), None);
     }
 
     #[test]
     fn an_owner_that_hears_in_time_counts_all() {
-        assert_eq!(heard(10, Heard::Before, 12, 10), None);
-        assert_eq!(heard(10, Heard::Before, 15, 1), None);
+        assert_eq!(heard(10, WatermarkState::Before, 12, 10), None);
+        assert_eq!(heard(10, WatermarkState::Before, 15, 1), None);
     }
 
     #[test]
     fn a_break_however_short_and_a_long_silence_are_outages() {
-        assert_eq!(heard(10, Heard::Before, 12, 11), Some((at(10), at(12))));
-        assert_eq!(heard(10, Heard::Before, 16, 1), Some((at(10), at(16))));
+        assert_eq!(heard(10, WatermarkState::Before, 12, 11), Some((at(10), at(12))));
+        assert_eq!(heard(10, WatermarkState::Before, 16, 1), Some((at(10), at(16))));
     }
 }

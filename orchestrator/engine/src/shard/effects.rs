@@ -1,38 +1,38 @@
 //! Effects, after the commit of their cause.
 
 use super::{
-    live::{Live, Sent},
-    owned::Owned,
-    waits::{Standing, Told, Wait, What},
+    live::{LiveSaga, SentEffect},
+    owned::ShardLoop,
+    waits::{GuardWait, WaitKind, WaitOrigin, WaitStatus},
 };
 use crate::{
-    departure::{self, Leaving},
-    dispatch::{self, Permitted},
+    departure::{self, SendTimeGuard},
+    dispatch::{self, AttemptPermit},
 };
 use saga_base::panics::caught;
 use saga_core::{
-    command::{Answer, CommandRef, Failure, Guard, Request, Retryable, Whose},
+    command::{CommandAnswer, CommandFailure, CommandRef, CommandRequest, GuardKind, GuardOwner, RetryAdvice},
     id::SagaId,
-    input::{Input, Publication},
-    react::{CallEffect, Effect, PublishEffect, WaitEffect, react},
-    state::{Departure, Phase},
+    input::{PublicationRef, SagaInput},
+    react::{CallEffect, PublishEffect, SagaEffect, WaitEffect, react},
+    state::{CommandPhase, SendTime},
     time::Timestamp,
 };
 use saga_resilience::{
-    gate::{self, Asking, Attempt, Coming},
-    permit::Permit,
-    registry::Admission,
-    transport::Dispatch,
+    gate::{self, AttemptKind, CallArrival, PermitRequest},
+    permit::CallPermit,
+    registry::GuardAdmission,
+    transport::DispatchKind,
 };
 use std::time::Duration;
 
 /// What is out already and refused by a guard is offered again after this and as much again at random.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
-impl Owned {
+impl ShardLoop {
     /// Lets everything leave that is outstanding and has not left in this life. What was outstanding when the saga was read may have left in
     /// another one: it is repeated.
-    pub(super) fn perform(&mut self, saga: SagaId, live: &mut Live) {
+    pub(super) fn perform(&mut self, saga: SagaId, live: &mut LiveSaga) {
         let effects = match caught(|| react(&live.plan, &live.state)) {
             Ok(effects) => effects,
             Err(panic) => {
@@ -45,8 +45,8 @@ impl Owned {
         self.waits.keep_outcome(saga, &effects);
         let mut waits = Vec::new();
         for effect in effects {
-            let Some(sent) = Sent::of(&effect) else {
-                waits.extend(Wait::on_record(effect));
+            let Some(sent) = SentEffect::of(&effect) else {
+                waits.extend(GuardWait::on_record(effect));
                 continue;
             };
             if !live.sent.contains(&sent) && !live.is_over(&sent, now) {
@@ -62,14 +62,20 @@ impl Owned {
 
     /// The time of an attempt runs from when it leaves: a call at once, a record when the broker has it. One that surely left in another life
     /// keeps its time.
-    fn leaves(&self, live: &mut Live, effect: &Effect, sent: &Sent, dispatch: Dispatch) -> Option<Leaving> {
+    fn leaves(
+        &self,
+        live: &mut LiveSaga,
+        effect: &SagaEffect,
+        sent: &SentEffect,
+        dispatch: DispatchKind,
+    ) -> Option<SendTimeGuard> {
         let (command, attempt) = sent.attempt()?;
-        let Phase::Attempting(attempting) = &live.state.command(command).phase else { return None };
-        if dispatch == Dispatch::Repeated && attempting.departure == Departure::AsDecided {
+        let CommandPhase::Attempting(attempting) = &live.state.command(command).phase else { return None };
+        if dispatch == DispatchKind::Repeated && attempting.departure == SendTime::AsDecided {
             return None;
         }
-        if matches!(effect, Effect::Call(call) if matches!(*call.request, Request::Http { .. })) {
-            live.state.departs(command, attempt, Departure::At(self.parts.clock.now()));
+        if matches!(effect, SagaEffect::Call(call) if matches!(*call.request, CommandRequest::Http { .. })) {
+            live.state.departs(command, attempt, SendTime::At(self.parts.clock.now()));
             return None;
         }
         let (leaving, leaves_at) = departure::leaving(self.parts.clock);
@@ -78,30 +84,36 @@ impl Owned {
     }
 
     /// `None` unless it has to wait in line first.
-    fn let_leave(&mut self, saga: SagaId, live: &mut Live, effect: Effect, sent: &Sent) -> Option<Wait> {
+    fn let_leave(
+        &mut self,
+        saga: SagaId,
+        live: &mut LiveSaga,
+        effect: SagaEffect,
+        sent: &SentEffect,
+    ) -> Option<GuardWait> {
         let dispatch = live.dispatch_of(sent);
         match effect {
-            Effect::Wait(_) => {}
-            Effect::Publish(ref publish) => {
+            SagaEffect::Wait(_) => {}
+            SagaEffect::Publish(ref publish) => {
                 let leaving = self.leaves(live, &effect, sent, dispatch);
                 self.let_be_published(saga, live, publish, leaving);
             }
-            Effect::Call(ref call) => {
+            SagaEffect::Call(ref call) => {
                 let (command, attempt) = (call.command, call.attempt);
                 let permit = match live.take_permit(command, Some(attempt)) {
                     Some(permit) => permit,
                     None => match self.late_permit(saga, live, call, dispatch) {
-                        Late::Admitted(permit) => permit,
-                        Late::Answered => return None,
-                        Late::Waits(wait) => return Some(*wait),
+                        LateAdmission::Admitted(permit) => permit,
+                        LateAdmission::Answered => return None,
+                        LateAdmission::Waits(wait) => return Some(*wait),
                     },
                 };
                 let leaving = self.leaves(live, &effect, sent, dispatch);
-                let Effect::Call(call) = effect else { return None };
+                let SagaEffect::Call(call) = effect else { return None };
                 if let Some(permit) =
                     dispatch::call(&self.parts, &live.plan, &live.state, call, permit, dispatch, leaving)
                 {
-                    live.permits.push(Permitted { command, attempt, permit });
+                    live.permits.push(AttemptPermit { command, attempt, permit });
                 }
             }
         }
@@ -109,10 +121,16 @@ impl Owned {
     }
 
     /// A step's publication of another life may have left, so it is published again whoever waits.
-    fn let_be_published(&mut self, saga: SagaId, live: &mut Live, effect: &PublishEffect, leaving: Option<Leaving>) {
+    fn let_be_published(
+        &mut self,
+        saga: SagaId,
+        live: &mut LiveSaga,
+        effect: &PublishEffect,
+        leaving: Option<SendTimeGuard>,
+    ) {
         let permit = match effect.publication {
-            Publication::Step(command) => live.take_permit(command, Some(effect.attempt)),
-            Publication::Outcome => match self.leave_for_outcome(live, effect) {
+            PublicationRef::Step(command) => live.take_permit(command, Some(effect.attempt)),
+            PublicationRef::Outcome => match self.leave_for_outcome(live, effect) {
                 Some(permit) => Some(permit),
                 None => return live.outcome_has_not_left(),
             },
@@ -121,62 +139,75 @@ impl Owned {
     }
 
     /// Becomes an input in the next turn: no decision is made while effects leave.
-    fn answer_next(&mut self, saga: SagaId, command: CommandRef, attempt: u32, answer: Answer) {
-        self.held_back.push((saga, Input::Answered { command, attempt: Some(attempt), answer }));
+    fn answer_next(&mut self, saga: SagaId, command: CommandRef, attempt: u32, answer: CommandAnswer) {
+        self.held_back.push((saga, SagaInput::Answered { command, attempt: Some(attempt), answer }));
     }
 
     /// For a call that was recorded in another life, or that asks how far it is: no decision of this life asked the guard for it.
-    fn late_permit(&mut self, saga: SagaId, live: &Live, effect: &CallEffect, dispatch: Dispatch) -> Late {
-        let Some(participant) = effect.request.participant() else { return Late::Answered };
+    fn late_permit(
+        &mut self,
+        saga: SagaId,
+        live: &LiveSaga,
+        effect: &CallEffect,
+        dispatch: DispatchKind,
+    ) -> LateAdmission {
+        let Some(participant) = effect.request.participant() else { return LateAdmission::Answered };
         let told = match self.waits.sending(saga, effect.command) {
-            Some(Standing::InLine(guard)) => {
-                return waits(live, effect, participant, guard, Told::OnRecord, live.state.last_at);
+            Some(WaitStatus::InLine(guard)) => {
+                return waits(live, effect, participant, guard, WaitOrigin::OnRecord, live.state.last_at);
             }
-            Some(Standing::Called) => Told::JustNow,
-            None => Told::OnRecord,
+            Some(WaitStatus::Called) => WaitOrigin::JustNow,
+            None => WaitOrigin::OnRecord,
         };
         self.waits.asks(saga, effect.command);
         let lane = gate::lane(effect.command.direction);
-        let asking = Asking { lane, attempt: Attempt::Same, coming: Coming::Woken };
+        let asking = PermitRequest { lane, attempt: AttemptKind::Same, coming: CallArrival::Woken };
         let answer = match (self.parts.guarded.admit(participant, asking), dispatch) {
-            (Admission::Admitted(permit), _) => return Late::Admitted(permit),
-            (Admission::Gone, _) if self.parts.published.has_participant(participant) => {
+            (GuardAdmission::Admitted(permit), _) => return LateAdmission::Admitted(permit),
+            (GuardAdmission::Gone, _) if self.parts.published.has_participant(participant) => {
                 let ask_after = Some(ASK_AGAIN.mul_f64(1.0 + fastrand::f64()));
-                Answer::Ongoing { ask_after, location: effect.location.clone() }
+                CommandAnswer::Ongoing { ask_after, location: effect.location.clone() }
             }
-            (Admission::Gone, _) => {
-                let failure = Failure::new("participant_gone", "the participant is not configured any more");
+            (GuardAdmission::Gone, _) => {
+                let failure = CommandFailure::new("participant_gone", "the participant is not configured any more");
                 // A person can bring it back: nothing is undone for it.
-                Answer::Unknown { failure, retry: Retryable::ThenPark, retry_after: None }
+                CommandAnswer::Unknown { failure, retry: RetryAdvice::ThenPark, retry_after: None }
             }
             // Nothing of it has left in this life, so the saga need not be in memory: all that an earlier owner sent may wait here.
-            (Admission::Refused { guard, not_before }, Dispatch::Repeated) => {
+            (GuardAdmission::Refused { guard, not_before }, DispatchKind::Repeated) => {
                 let not_before = self.parts.clock.now().plus(not_before);
                 return waits(live, effect, participant, guard, told, not_before);
             }
             // It is asked after. To hold that back is no row.
-            (Admission::Refused { guard, not_before }, Dispatch::First) => {
-                Answer::NotSent { guard, retry_after: not_before.max(ASK_AGAIN.mul_f64(1.0 + fastrand::f64())) }
+            (GuardAdmission::Refused { guard, not_before }, DispatchKind::First) => {
+                CommandAnswer::NotSent { guard, retry_after: not_before.max(ASK_AGAIN.mul_f64(1.0 + fastrand::f64())) }
             }
         };
         self.answer_next(saga, effect.command, effect.attempt, answer);
-        Late::Answered
+        LateAdmission::Answered
     }
 }
 
 /// What a guard says to a call that no decision of this life asked it for.
-enum Late {
-    Admitted(Permit),
+enum LateAdmission {
+    Admitted(CallPermit),
     /// It does not leave now, and that becomes an input.
     Answered,
     /// It leaves when the guard calls it. Boxed: it is rare.
-    Waits(Box<Wait>),
+    Waits(Box<GuardWait>),
 }
 
-fn waits(live: &Live, call: &CallEffect, participant: &str, guard: Guard, told: Told, not_before: Timestamp) -> Late {
+fn waits(
+    live: &LiveSaga,
+    call: &CallEffect,
+    participant: &str,
+    guard: GuardKind,
+    told: WaitOrigin,
+    not_before: Timestamp,
+) -> LateAdmission {
     let effect = WaitEffect {
         command: call.command,
-        whose: Whose::Participant(participant.to_owned()),
+        whose: GuardOwner::Participant(participant.to_owned()),
         anyone: None,
         guard,
         not_before,
@@ -184,5 +215,5 @@ fn waits(live: &Live, call: &CallEffect, participant: &str, guard: Guard, told: 
         since: live.state.started_at,
         has_probed: live.state.command(call.command).has_probed(),
     };
-    Late::Waits(Box::new(Wait { effect, what: What::Sending, told }))
+    LateAdmission::Waits(Box::new(GuardWait { effect, what: WaitKind::Sending, told }))
 }

@@ -1,17 +1,17 @@
 //! What people should look at is told when it is recorded: in the log, and as a counter.
 
 use saga_core::{
-    event::{Decision, Event},
+    event::{SagaDecision, SagaEvent},
     id::SagaId,
     incident::IncidentKind,
-    state::{Plan, view},
+    state::{SagaPlan, view},
 };
 use tracing::warn;
 
 /// Tells of the incidents that `decision` opened.
-pub(super) fn tell(saga: SagaId, plan: &Plan, decision: &Decision) {
+pub(super) fn tell(saga: SagaId, plan: &SagaPlan, decision: &SagaDecision) {
     for event in &decision.events {
-        if let Event::IncidentOpened { step, direction, failure } = event {
+        if let SagaEvent::IncidentOpened { step, direction, failure } = event {
             let kind = IncidentKind::of(*direction, failure);
             let step = step.map(|step| plan.definition.step(step).name.as_str());
             let what = view::incident(step, *direction, failure);

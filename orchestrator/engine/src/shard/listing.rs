@@ -2,8 +2,8 @@
 
 use super::until_answered;
 use crate::Parts;
-use saga_core::id::Shard;
-use saga_event_store::Error;
+use saga_core::id::ShardId;
+use saga_event_store::StoreError;
 use tracing::error;
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 const MILLISECOND: u128 = 1 << 80;
 
 /// A page of the shard's open sagas after `after`, ascending; empty at the end. A store that is away is waited for.
-pub(super) async fn open_page(parts: &Parts, shard: Shard, after: Option<Uuid>, limit: u32) -> Vec<Uuid> {
+pub(super) async fn open_page(parts: &Parts, shard: ShardId, after: Option<Uuid>, limit: u32) -> Vec<Uuid> {
     let mut few = limit;
     while few > 0 {
         match page(parts, shard, after, few).await {
@@ -28,7 +28,7 @@ pub(super) async fn open_page(parts: &Parts, shard: Shard, after: Option<Uuid>, 
 
 /// # Errors
 /// Only for what is damaged.
-async fn page(parts: &Parts, shard: Shard, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {
+async fn page(parts: &Parts, shard: ShardId, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {
     until_answered(parts, "list open sagas", || async {
         match parts.store.open_streams(shard.0, after, limit).await {
             Err(damaged) if damaged.is_damage() => Ok(Err(damaged)),
@@ -39,7 +39,7 @@ async fn page(parts: &Parts, shard: Shard, after: Option<Uuid>, limit: u32) -> R
 }
 
 /// From where the list can be read again; `None`: nowhere.
-async fn behind(parts: &Parts, shard: Shard, after: Uuid) -> Option<Uuid> {
+async fn behind(parts: &Parts, shard: ShardId, after: Uuid) -> Option<Uuid> {
     let (mut damaged, mut span) = (after.as_u128(), MILLISECOND);
     let mut whole = loop {
         let from = after.as_u128().checked_add(span)?;

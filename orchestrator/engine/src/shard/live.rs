@@ -1,82 +1,82 @@
 //! What a shard's task holds of one saga.
 
 use crate::{
-    departure::LeavesAt,
-    dispatch::Permitted,
-    message::{Message, Receipt},
-    row::Shown,
-    turns::AtWork,
+    departure::SendTimeCell,
+    dispatch::AttemptPermit,
+    message::{MessageReceipt, ShardMessage},
+    row::ReadModelState,
+    turns::WorkingPermit,
 };
 use saga_base::panics::caught;
 use saga_core::{
-    answerable::{ALWAYS, Answerable},
-    command::{Answer, CommandRef, ErrorClass},
-    event::Decision,
-    input::{Input, Publication},
-    react::{Effect, react},
-    state::{Course, Phase, Plan, Settled, State},
+    answerable::{ALWAYS, AnswerWatermark},
+    command::{CommandAnswer, CommandRef, ErrorClass},
+    event::SagaDecision,
+    input::{PublicationRef, SagaInput},
+    react::{SagaEffect, react},
+    state::{CommandOutcome, CommandPhase, SagaPhase, SagaPlan, SagaState},
     time::Timestamp,
 };
 use saga_resilience::{
-    permit::{Permit, Said},
-    transport::Dispatch,
+    permit::{CallPermit, CallSignal},
+    transport::DispatchKind,
 };
 use std::{collections::VecDeque, sync::Arc};
 
 /// A saga in memory.
-pub(super) enum Slot {
+pub(super) enum SagaSlot {
     /// Its journal is being read.
     Loading {
         /// What came in the meantime.
-        waiting: VecDeque<Message>,
+        waiting: VecDeque<ShardMessage>,
     },
     /// It can decide.
-    Ready(Box<Live>),
+    Ready(Box<LiveSaga>),
 }
 
 /// A saga that can decide.
-pub(super) struct Live {
-    pub(super) plan: Arc<Plan>,
+pub(super) struct LiveSaga {
+    pub(super) plan: Arc<SagaPlan>,
     /// One decision ahead of the store while an append is in flight; read by nobody else, dropped if the append is not committed.
-    pub(super) state: State,
+    pub(super) state: SagaState,
     /// What the read model shows once the append in flight is committed.
-    pub(super) shown: Option<Shown>,
-    pub(super) append: Option<InFlight>,
+    pub(super) shown: Option<ReadModelState>,
+    pub(super) append: Option<InFlightAppend>,
     /// What came while an append was in flight.
-    pub(super) waiting: VecDeque<Message>,
+    pub(super) waiting: VecDeque<ShardMessage>,
     /// What has left in this life and is still outstanding.
-    pub(super) sent: Vec<Sent>,
+    pub(super) sent: Vec<SentEffect>,
     /// What was outstanding when the saga was read: it may have left in the life of an earlier owner.
-    before: Vec<Sent>,
+    before: Vec<SentEffect>,
     /// When what has left in this life left, as far as its time runs from there.
-    pub(super) departures: Vec<(Sent, LeavesAt)>,
+    pub(super) departures: Vec<(SentEffect, SendTimeCell)>,
     /// Taken when a call was decided, handed over when it leaves.
-    pub(super) permits: Vec<Permitted>,
+    pub(super) permits: Vec<AttemptPermit>,
     /// Its turn to be in memory because its time had come.
-    turn: Option<AtWork>,
+    turn: Option<WorkingPermit>,
     /// A decision or its effects panicked with this: the state is not to be trusted.
     pub(super) broken: Option<String>,
 }
 
 /// A decision that is on its way to the store.
-pub(super) struct InFlight {
-    pub(super) message: Message,
-    pub(super) decision: Decision,
+pub(super) struct InFlightAppend {
+    pub(super) message: ShardMessage,
+    pub(super) decision: SagaDecision,
     /// Of the event that the saga starts with; only a start has one.
     pub(super) payload_hash: Option<[u8; 32]>,
 }
 
 /// Identity of an effect that has left.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Sent {
+pub(super) enum SentEffect {
     Call { command: CommandRef, attempt: u32, asked: u32 },
-    Publish(Publication, u32),
+    Publish(PublicationRef, u32),
 }
 
-impl Live {
+impl LiveSaga {
     /// What was decided by another definition is recorded, and gone on with, by that.
-    pub(super) fn runs_by(&mut self, input: &Input) {
-        if let Input::Mended { plan, .. } = input {
+    pub(super) fn runs_by(&mut self, input: &SagaInput) {
+        if let SagaInput::Mended { plan, .. } = input {
             self.plan = Arc::new(plan.after(Arc::clone(&self.plan)));
             // A list shows the definition, whatever the status.
             self.shown = None;
@@ -84,57 +84,59 @@ impl Live {
     }
 }
 
-impl Sent {
+impl SentEffect {
     /// `None` of what waits: nothing of it leaves.
-    pub(super) fn of(effect: &Effect) -> Option<Sent> {
+    pub(super) fn of(effect: &SagaEffect) -> Option<SentEffect> {
         match effect {
-            Effect::Call(call) => Some(Sent::Call { command: call.command, attempt: call.attempt, asked: call.asked }),
-            Effect::Publish(publish) => Some(Sent::Publish(publish.publication, publish.attempt)),
-            Effect::Wait(_) => None,
+            SagaEffect::Call(call) => {
+                Some(SentEffect::Call { command: call.command, attempt: call.attempt, asked: call.asked })
+            }
+            SagaEffect::Publish(publish) => Some(SentEffect::Publish(publish.publication, publish.attempt)),
+            SagaEffect::Wait(_) => None,
         }
     }
 }
 
-impl Sent {
+impl SentEffect {
     /// The attempt that leaves; `None` of the outcome event.
     pub(super) fn attempt(&self) -> Option<(CommandRef, u32)> {
         match self {
-            Sent::Call { command, attempt, .. } | Sent::Publish(Publication::Step(command), attempt) => {
+            SentEffect::Call { command, attempt, .. } | SentEffect::Publish(PublicationRef::Step(command), attempt) => {
                 Some((*command, *attempt))
             }
-            Sent::Publish(Publication::Outcome, _) => None,
+            SentEffect::Publish(PublicationRef::Outcome, _) => None,
         }
     }
 }
 
-impl Live {
+impl LiveSaga {
     /// A saga that starts here.
-    pub(super) fn new(plan: Arc<Plan>, state: State) -> Live {
-        Live::with(plan, state, None, Vec::new())
+    pub(super) fn new(plan: Arc<SagaPlan>, state: SagaState) -> LiveSaga {
+        LiveSaga::with(plan, state, None, Vec::new())
     }
 
     /// A saga that was read: what is outstanding may have left before.
-    pub(super) fn taken_over(plan: Arc<Plan>, mut state: State, answerable: &Answerable) -> Live {
-        let shown = Shown::of(&plan, &state);
+    pub(super) fn taken_over(plan: Arc<SagaPlan>, mut state: SagaState, answerable: &AnswerWatermark) -> LiveSaga {
+        let shown = ReadModelState::of(&plan, &state);
         // What holds it, and its incidents, may have been recorded by a build that did not show them.
         let is_plain = shown.held_by.is_empty() && shown.incidents.is_empty();
         let shown = is_plain.then_some(shown);
         let outstanding = caught(|| react(&plan, &state));
         let before =
-            outstanding.as_ref().map(|effects| effects.iter().filter_map(Sent::of).collect()).unwrap_or_default();
+            outstanding.as_ref().map(|effects| effects.iter().filter_map(SentEffect::of).collect()).unwrap_or_default();
         state.taken_over(answerable);
-        let mut live = Live::with(plan, state, shown, before);
+        let mut live = LiveSaga::with(plan, state, shown, before);
         live.broken = outstanding.err();
         live
     }
 
     /// Whether `sent` may have left in the life of an earlier owner.
-    pub(super) fn dispatch_of(&self, sent: &Sent) -> Dispatch {
-        if self.before.contains(sent) { Dispatch::Repeated } else { Dispatch::First }
+    pub(super) fn dispatch_of(&self, sent: &SentEffect) -> DispatchKind {
+        if self.before.contains(sent) { DispatchKind::Repeated } else { DispatchKind::First }
     }
 
-    fn with(plan: Arc<Plan>, state: State, shown: Option<Shown>, before: Vec<Sent>) -> Live {
-        Live {
+    fn with(plan: Arc<SagaPlan>, state: SagaState, shown: Option<ReadModelState>, before: Vec<SentEffect>) -> LiveSaga {
+        LiveSaga {
             plan,
             state,
             shown,
@@ -150,16 +152,20 @@ impl Live {
     }
 
     /// Something is recorded. The turn is kept while the saga is in memory: others come when it has left.
-    pub(super) fn keep_turn(&mut self, receipt: &mut Receipt) {
-        match std::mem::replace(receipt, Receipt::None) {
-            Receipt::Turn(turn) => self.turn = Some(turn.recorded()),
-            other @ (Receipt::None | Receipt::Offset(_) | Receipt::Reply(_) | Receipt::Woken(_)) => *receipt = other,
+    pub(super) fn keep_turn(&mut self, receipt: &mut MessageReceipt) {
+        match std::mem::replace(receipt, MessageReceipt::None) {
+            MessageReceipt::Turn(turn) => self.turn = Some(turn.recorded()),
+            other @ (MessageReceipt::None
+            | MessageReceipt::Offset(_)
+            | MessageReceipt::Reply(_)
+            | MessageReceipt::Woken(_)) => *receipt = other,
         }
     }
 
     /// Tells the state when its attempts left, and whether its outcome event is out.
     pub(super) fn note_departures(&mut self) {
-        self.state.outcome_is_out = self.sent.iter().any(|sent| matches!(sent, Sent::Publish(Publication::Outcome, _)));
+        self.state.outcome_is_out =
+            self.sent.iter().any(|sent| matches!(sent, SentEffect::Publish(PublicationRef::Outcome, _)));
         for (sent, leaves_at) in &self.departures {
             if let Some((command, attempt)) = sent.attempt() {
                 self.state.departs(command, attempt, leaves_at.departure());
@@ -174,32 +180,37 @@ impl Live {
 
     /// Its outcome event waits for its topic, and the saga need not be in memory for that.
     pub(super) fn outcome_has_not_left(&mut self) {
-        self.sent.retain(|sent| !matches!(sent, Sent::Publish(Publication::Outcome, _)));
+        self.sent.retain(|sent| !matches!(sent, SentEffect::Publish(PublicationRef::Outcome, _)));
     }
 
     /// The permit taken for this attempt, if one was; `None`: for whichever is held.
-    pub(super) fn take_permit(&mut self, command: CommandRef, attempt: Option<u32>) -> Option<Permit> {
-        let is_it = |held: &Permitted| held.command == command && attempt.is_none_or(|attempt| attempt == held.attempt);
+    pub(super) fn take_permit(&mut self, command: CommandRef, attempt: Option<u32>) -> Option<CallPermit> {
+        let is_it =
+            |held: &AttemptPermit| held.command == command && attempt.is_none_or(|attempt| attempt == held.attempt);
         let index = self.permits.iter().position(is_it)?;
         Some(self.permits.swap_remove(index).permit)
     }
 
     /// An answer tells the breaker how the participant is; what it was about is no matter of the guard.
-    pub(super) fn settle_permit(&mut self, input: &Input) {
-        let Input::Answered { command, attempt, answer } = input else { return };
-        let goes_on = matches!(answer, Answer::Ongoing { .. });
+    pub(super) fn settle_permit(&mut self, input: &SagaInput) {
+        let SagaInput::Answered { command, attempt, answer } = input else { return };
+        let goes_on = matches!(answer, CommandAnswer::Ongoing { .. });
         if !goes_on && let Some(permit) = self.take_permit(*command, *attempt) {
             permit.remember(self.state.id, answer);
-            permit.settle(Said::by(answer));
+            permit.settle(CallSignal::by(answer));
         }
     }
 
     /// Whose command succeeds although its attempts had been given up; whether a repeated answer says so does not tell how the participant is.
-    pub(super) fn late_success(&self, input: &Input) -> Option<String> {
-        let Input::Answered { command, attempt, answer: Answer::Succeeded { .. } } = input else { return None };
+    pub(super) fn late_success(&self, input: &SagaInput) -> Option<String> {
+        let SagaInput::Answered { command, attempt, answer: CommandAnswer::Succeeded { .. } } = input else {
+            return None;
+        };
         let it = self.state.command(*command);
-        let is_out = matches!(it.phase, Phase::Attempting(_)) && attempt.is_none_or(|attempt| attempt == it.attempt);
-        let is_news = !matches!(it.phase, Phase::Settled(Settled::Succeeded | Settled::Rejected(_)));
+        let is_out =
+            matches!(it.phase, CommandPhase::Attempting(_)) && attempt.is_none_or(|attempt| attempt == it.attempt);
+        let is_news =
+            !matches!(it.phase, CommandPhase::Settled(CommandOutcome::Succeeded | CommandOutcome::Rejected(_)));
         let in_doubt = attempt.map_or(!it.in_doubt.is_empty(), |attempt| it.in_doubt.contains(&attempt));
         let given_up = is_news && in_doubt && !is_out;
         it.request.as_ref().filter(|_| given_up).and_then(|request| request.participant().map(str::to_owned))
@@ -213,14 +224,14 @@ impl Live {
     }
 
     /// A parked saga's times do not fire, and yet an attempt that nobody answered in its time neither holds a place nor is sent again.
-    pub(super) fn is_over(&self, sent: &Sent, now: Timestamp) -> bool {
+    pub(super) fn is_over(&self, sent: &SentEffect, now: Timestamp) -> bool {
         self.place_ends(sent).is_some_and(|end| end <= now)
     }
 
     /// When a parked saga's call gives its place back.
-    fn place_ends(&self, sent: &Sent) -> Option<Timestamp> {
-        let Sent::Call { command, .. } = sent else { return None };
-        let is_parked = matches!(self.state.course, Course::Parked { .. });
+    fn place_ends(&self, sent: &SentEffect) -> Option<Timestamp> {
+        let SentEffect::Call { command, .. } = sent else { return None };
+        let is_parked = matches!(self.state.course, SagaPhase::Parked { .. });
         is_parked.then(|| self.state.attempt_ends(*command, &ALWAYS.outages)).flatten()
     }
 
@@ -231,11 +242,11 @@ impl Live {
 
     /// Gives back the places of attempts whose time was over in a parked saga, as if that had been recorded.
     pub(super) fn give_up_places(&mut self, now: Timestamp) {
-        let (over, sent): (Vec<Sent>, Vec<Sent>) =
+        let (over, sent): (Vec<SentEffect>, Vec<SentEffect>) =
             std::mem::take(&mut self.sent).into_iter().partition(|sent| self.is_over(sent, now));
         self.sent = sent;
         for over in over {
-            let Sent::Call { command, attempt, .. } = over else { continue };
+            let SentEffect::Call { command, attempt, .. } = over else { continue };
             if let Some(permit) = self.take_permit(command, Some(attempt)) {
                 permit.was_not_answered(self.state.id);
             }
@@ -243,18 +254,19 @@ impl Live {
     }
 
     /// Forgets what is no longer outstanding. A permit that is still held for it belongs to an attempt that nobody answered in time.
-    pub(super) fn forget_all_but(&mut self, effects: &[Effect]) {
-        let outstanding: Vec<Sent> = effects.iter().filter_map(Sent::of).collect();
+    pub(super) fn forget_all_but(&mut self, effects: &[SagaEffect]) {
+        let outstanding: Vec<SentEffect> = effects.iter().filter_map(SentEffect::of).collect();
         self.departures.retain(|(sent, _)| outstanding.contains(sent));
         for over in self.sent.extract_if(.., |sent| !outstanding.contains(sent)).collect::<Vec<_>>() {
-            let Sent::Call { command, attempt, .. } = over else { continue };
-            let goes_on =
-                outstanding.iter().any(|sent| matches!(sent, Sent::Call { command: other, .. } if *other == command));
+            let SentEffect::Call { command, attempt, .. } = over else { continue };
+            let goes_on = outstanding
+                .iter()
+                .any(|sent| matches!(sent, SentEffect::Call { command: other, .. } if *other == command));
             if !goes_on && let Some(permit) = self.take_permit(command, Some(attempt)) {
                 if self.is_late(command) {
                     permit.was_not_answered(self.state.id);
                 } else {
-                    permit.settle(Said::NOTHING);
+                    permit.settle(CallSignal::NOTHING);
                 }
             }
         }
@@ -267,30 +279,30 @@ mod places;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch::Permitted;
+    use crate::dispatch::AttemptPermit;
     use saga_core::{
         answerable::ALWAYS,
-        decide::{self, Context},
-        definition::{self, Participants, participants},
-        event::Trigger,
-        id::{SagaId, Shard},
-        input::Start,
-        policy::Policies,
+        decide::{self, DecisionContext},
+        definition::{self, ParticipantCatalog, participants},
+        event::TriggerRecord,
+        id::{SagaId, ShardId},
+        input::SagaStart,
+        policy::SagaPolicies,
     };
-    use saga_guards::Lane;
+    use saga_guards::PriorityLane;
     use saga_resilience::{
-        gate::{Asking, Attempt, Coming},
-        registry::{Admission, Guarded},
+        gate::{AttemptKind, CallArrival, PermitRequest},
+        registry::{GuardAdmission, GuardRegistry},
     };
 
     pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
-    fn context<T>(now: Timestamp, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
-        decide(&mut Context {
+    fn context<T>(now: Timestamp, decide: impl FnOnce(&mut DecisionContext<'_>) -> T) -> T {
+        decide(&mut DecisionContext {
             now,
             answerable: &ALWAYS,
             random: 1,
-            admission: &mut |_| decide::Admission::Admitted,
+            admission: &mut |_| decide::AdmissionVerdict::Admitted,
             room: &|_| None,
             choose: &mut |_| None,
             recall: &mut |_| None,
@@ -298,26 +310,26 @@ mod tests {
     }
 
     /// A saga whose command over Kafka is unanswered, parked, and the guards of its participant, which takes one command at a time.
-    fn parked() -> (Live, Guarded) {
+    fn parked() -> (LiveSaga, GuardRegistry) {
         let said = stock(1);
         let (plan, state) = parked_saga(&said, 7);
-        (Live::new(plan, state), Guarded::from_participants(&said).expect("guards"))
+        (LiveSaga::new(plan, state), GuardRegistry::from_participants(&said).expect("guards"))
     }
 
     /// A participant that takes so many commands at a time.
-    pub(super) fn stock(places: usize) -> Participants {
+    pub(super) fn stock(places: usize) -> ParticipantCatalog {
         let said =
             format!("participants:\n  stock: {{kafka: {{commands: stock}}, timeout: 30s, bulkhead: {places}}}\n");
         participants::parse("participants.yaml", &said, &|_| None).expect("participants")
     }
 
-    pub(super) fn parked_saga(said: &Participants, number: u64) -> (Arc<Plan>, State) {
+    pub(super) fn parked_saga(said: &ParticipantCatalog, number: u64) -> (Arc<SagaPlan>, SagaState) {
         let text =
             "saga: s\ntrigger: {topic: t, key: \"${ event.id }\"}\nsteps: [{step: a, do: stock.A, undo: stock.B}]\n";
         let parsed = definition::parse("s.saga.yaml", text, Some(said), None).expect("a definition");
-        let policies = Policies::resolve(&parsed.definition, said);
-        let plan = Arc::new(Plan::new(Arc::new(parsed.definition), Arc::new(policies)));
-        let trigger = Trigger {
+        let policies = SagaPolicies::resolve(&parsed.definition, said);
+        let plan = Arc::new(SagaPlan::new(Arc::new(parsed.definition), Arc::new(policies)));
+        let trigger = TriggerRecord {
             topic: "t".into(),
             partition: 0,
             offset: 0,
@@ -326,17 +338,20 @@ mod tests {
             headers: std::collections::BTreeMap::new(),
             event: serde_json::json!({"id": "1"}),
         };
-        let start = Start { key: "1".into(), trigger, traceparent: None };
-        let id = SagaId::new(NOW, Shard(0), number);
+        let start = SagaStart { key: "1".into(), trigger, traceparent: None };
+        let id = SagaId::new(NOW, ShardId(0), number);
         let (_, mut state) = context(NOW, |context| decide::start(&plan, id, start, context));
         context(NOW, |context| decide::park(&plan, &mut state, "a person has to look".into(), context));
         (plan, state)
     }
 
-    pub(super) fn admit(guarded: &Guarded) -> Option<Permit> {
-        match guarded.admit("stock", Asking { lane: Lane::Do, attempt: Attempt::First, coming: Coming::Anew }) {
-            Admission::Admitted(permit) => Some(permit),
-            Admission::Refused { .. } | Admission::Gone => None,
+    pub(super) fn admit(guarded: &GuardRegistry) -> Option<CallPermit> {
+        match guarded.admit(
+            "stock",
+            PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::First, coming: CallArrival::Anew },
+        ) {
+            GuardAdmission::Admitted(permit) => Some(permit),
+            GuardAdmission::Refused { .. } | GuardAdmission::Gone => None,
         }
     }
 
@@ -344,11 +359,11 @@ mod tests {
     async fn a_parked_saga_gives_its_place_back_when_the_attempt_s_time_is_over() {
         let (mut live, guarded) = parked();
         let effects = react(&live.plan, &live.state);
-        let sent = effects.first().and_then(Sent::of).expect("the command is outstanding");
-        let Sent::Call { command, attempt, .. } = sent else { panic!("a call") };
+        let sent = effects.first().and_then(SentEffect::of).expect("the command is outstanding");
+        let SentEffect::Call { command, attempt, .. } = sent else { panic!("a call") };
         let mut permit = admit(&guarded).expect("there is room");
         permit.pass().await.expect("a place is free");
-        live.permits.push(Permitted { command, attempt, permit });
+        live.permits.push(AttemptPermit { command, attempt, permit });
         live.sent.push(sent.clone());
 
         let end = NOW.plus(std::time::Duration::from_secs(30));

@@ -1,30 +1,30 @@
 //! Sagas that are not in memory, and sagas that cannot be worked on.
 
 use super::{
-    live::{Live, Slot},
-    owned::Owned,
-    reading::{self, Loaded, Read},
+    live::{LiveSaga, SagaSlot},
+    owned::ShardLoop,
+    reading::{self, SagaLoadBatch, SagaLoadResult},
 };
 use crate::{
     dead_letter::{self, DeadLetter},
-    dispatch::Admissions,
-    message::{Body, Disposition, Message},
+    dispatch::AdmissionControl,
+    message::{MessageContent, MessageOutcome, ShardMessage},
 };
-use saga_core::{decide, id::SagaId, input::Input, state::Dues};
+use saga_core::{decide, id::SagaId, input::SagaInput, state::SagaTimers};
 use saga_wire::poison::PoisonCode;
 use std::{collections::VecDeque, sync::Arc};
 use tracing::error;
 
 /// Whether a saga that was read has gone on.
-pub(super) enum Taken {
+pub(super) enum ResumeOutcome {
     /// What is outstanding has left, or waits.
     Up,
     /// Something is due since then, which comes before anything leaves.
-    Due(Dues),
+    Due(SagaTimers),
 }
 
-impl Owned {
-    pub(super) fn load(&mut self, saga: SagaId, waiting: VecDeque<Message>) {
+impl ShardLoop {
+    pub(super) fn load(&mut self, saga: SagaId, waiting: VecDeque<ShardMessage>) {
         if waiting.is_empty() {
             return;
         }
@@ -33,8 +33,8 @@ impl Owned {
     }
 
     /// The saga is about to be loaded.
-    pub(super) fn is_loading(&mut self, saga: SagaId, waiting: VecDeque<Message>) {
-        self.sagas.insert(saga, Slot::Loading { waiting });
+    pub(super) fn is_loading(&mut self, saga: SagaId, waiting: VecDeque<ShardMessage>) {
+        self.sagas.insert(saga, SagaSlot::Loading { waiting });
         self.recovery.iter_mut().for_each(|recovery| recovery.touch(saga));
     }
 
@@ -47,7 +47,7 @@ impl Owned {
         self.loads.push(Box::pin(async move { reading::portion(&parts, sagas).await }));
     }
 
-    pub(super) fn all_loaded(&mut self, read: Read) {
+    pub(super) fn all_loaded(&mut self, read: SagaLoadBatch) {
         self.load_all(read.left);
         for (saga, loaded) in read.sagas {
             self.loaded(saga, loaded);
@@ -55,28 +55,28 @@ impl Owned {
     }
 
     /// What was decided last cannot be trusted: the saga is read again, parked where its journal ends, and only then told what waits.
-    pub(super) fn read_and_park(&mut self, saga: SagaId, mut waiting: VecDeque<Message>, reason: String) {
+    pub(super) fn read_and_park(&mut self, saga: SagaId, mut waiting: VecDeque<ShardMessage>, reason: String) {
         error!(%saga, reason, "the saga cannot go on like this; it is parked, the shard goes on");
         metrics::counter!("saga_stopped_total").increment(1);
         self.to_park.insert(saga, reason);
         // A load for nobody is none.
-        waiting.push_back(Message::of(saga, Input::TimeReached));
+        waiting.push_back(ShardMessage::of(saga, SagaInput::TimeReached));
         self.load(saga, waiting);
     }
 
-    fn park(&mut self, saga: SagaId, live: &mut Live, reason: String) {
-        let mut admissions = Admissions::new(&self.parts, self.parts.clock.now(), &self.answerable);
+    fn park(&mut self, saga: SagaId, live: &mut LiveSaga, reason: String) {
+        let mut admissions = AdmissionControl::new(&self.parts, self.parts.clock.now(), &self.answerable);
         let parked = admissions.during(|context| decide::park(&live.plan, &mut live.state, reason, context));
         if let Some(decision) = parked {
-            self.append(saga, live, Message::of(saga, Input::TimeReached), decision);
+            self.append(saga, live, ShardMessage::of(saga, SagaInput::TimeReached), decision);
         }
     }
 
-    fn loaded(&mut self, saga: SagaId, loaded: Loaded) {
-        let Some(Slot::Loading { waiting }) = self.sagas.remove(&saga) else { return };
+    fn loaded(&mut self, saga: SagaId, loaded: SagaLoadResult) {
+        let Some(SagaSlot::Loading { waiting }) = self.sagas.remove(&saga) else { return };
         match loaded {
             Ok(Some(recorded)) => {
-                let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state, &self.answerable));
+                let mut live = Box::new(LiveSaga::taken_over(recorded.plan, recorded.state, &self.answerable));
                 live.waiting = waiting;
                 self.is_readable(saga, &mut live);
                 match self.to_park.remove(&saga) {
@@ -97,41 +97,43 @@ impl Owned {
     }
 
     /// A saga that was read goes on: what is due is looked at before anything leaves again, for it may have been given up by now.
-    pub(super) fn take_up(&mut self, saga: SagaId, live: &mut Live) -> Taken {
+    pub(super) fn take_up(&mut self, saga: SagaId, live: &mut LiveSaga) -> ResumeOutcome {
         if let Some(dues) = self.due_now(live) {
-            return Taken::Due(dues);
+            return ResumeOutcome::Due(dues);
         }
         self.perform(saga, live);
         self.set_due(saga, live);
-        Taken::Up
+        ResumeOutcome::Up
     }
 
     /// What came for it was there before its time is looked at.
-    fn take_up_now(&mut self, saga: SagaId, live: &mut Live) {
-        let is_timer = |message: &Message| matches!(message.body, Body::Input { input: Input::TimeReached, .. });
+    fn take_up_now(&mut self, saga: SagaId, live: &mut LiveSaga) {
+        let is_timer = |message: &ShardMessage| {
+            matches!(message.body, MessageContent::Input { input: SagaInput::TimeReached, .. })
+        };
         match self.take_up(saga, live) {
-            Taken::Up => {}
-            Taken::Due(_) if live.waiting.iter().any(is_timer) => {}
-            Taken::Due(_) => live.waiting.push_back(Message::of(saga, Input::TimeReached)),
+            ResumeOutcome::Up => {}
+            ResumeOutcome::Due(_) if live.waiting.iter().any(is_timer) => {}
+            ResumeOutcome::Due(_) => live.waiting.push_back(ShardMessage::of(saga, SagaInput::TimeReached)),
         }
     }
 
     /// A start was about to be told to the saga that has its key.
-    pub(super) fn unknown_saga(&self, message: Message) {
-        if let Body::Start { .. } = message.body {
-            return message.receipt.settle(Disposition::UnknownSaga);
+    pub(super) fn unknown_saga(&self, message: ShardMessage) {
+        if let MessageContent::Start { .. } = message.body {
+            return message.receipt.settle(MessageOutcome::UnknownSaga);
         }
         let letter = DeadLetter::new(PoisonCode::UnknownSaga, "no saga has this id");
-        self.turn_away(message, letter, Disposition::UnknownSaga);
+        self.turn_away(message, letter, MessageOutcome::UnknownSaga);
     }
 
-    pub(super) fn set_aside(&self, message: Message, code: PoisonCode, reason: &str) {
+    pub(super) fn set_aside(&self, message: ShardMessage, code: PoisonCode, reason: &str) {
         error!(shard = self.shard.0, %code, reason, "a message is set aside");
-        self.turn_away(message, DeadLetter::new(code, reason), Disposition::Refused(reason.to_owned()));
+        self.turn_away(message, DeadLetter::new(code, reason), MessageOutcome::Refused(reason.to_owned()));
     }
 
     /// What cannot be processed goes to the DLQ if it came as a record; whoever waits for an act is told.
-    fn turn_away(&self, message: Message, letter: DeadLetter, told: Disposition) {
+    fn turn_away(&self, message: ShardMessage, letter: DeadLetter, told: MessageOutcome) {
         match (message.record, message.receipt) {
             (Some(record), receipt) => dead_letter::send(&self.parts, record, receipt, letter),
             (None, receipt) => receipt.settle(told),
@@ -139,24 +141,27 @@ impl Owned {
     }
 
     /// Everything that is held and not settled. Timers are left out: the next owner has its own.
-    pub(super) fn take_unfinished(&mut self) -> Vec<Message> {
+    pub(super) fn take_unfinished(&mut self) -> Vec<ShardMessage> {
         let repeated = std::mem::take(&mut self.repeated).into_iter().map(|(_, message)| message);
-        let starting: Vec<Message> = self.starting.take_all().chain(repeated).collect();
+        let starting: Vec<ShardMessage> = self.starting.take_all().chain(repeated).collect();
         let slots = std::mem::take(&mut self.sagas).into_values();
         let waiting = slots.flat_map(|slot| match slot {
-            Slot::Loading { waiting } => waiting,
-            Slot::Ready(live) => live.waiting,
+            SagaSlot::Loading { waiting } => waiting,
+            SagaSlot::Ready(live) => live.waiting,
         });
-        let is_timer = |message: &Message| {
-            matches!(message.body, Body::Input { input: Input::TimeReached | Input::Released { .. }, .. })
+        let is_timer = |message: &ShardMessage| {
+            matches!(
+                message.body,
+                MessageContent::Input { input: SagaInput::TimeReached | SagaInput::Released { .. }, .. }
+            )
         };
         starting.into_iter().chain(waiting.filter(|message| !is_timer(message))).collect()
     }
 }
 
 /// A timer, a call or a guard's line of this engine knew the saga, so it was in the store.
-fn report_vanished(saga: SagaId, waiting: &VecDeque<Message>) {
-    if waiting.iter().any(Message::is_own) {
+fn report_vanished(saga: SagaId, waiting: &VecDeque<ShardMessage>) {
+    if waiting.iter().any(ShardMessage::is_own) {
         metrics::counter!("saga_lost_total").increment(1);
         error!(%saga, "the saga is lost: something is due of it here, and the event store does not have it any more. Look for it by hand, and see docs/operations.md, `A database that lost commits`");
     }

@@ -1,41 +1,41 @@
 //! The sagas of one shard under one epoch: every input becomes a decision, every decision an append, every commit its effects.
 
 use super::{
-    Ended,
-    attending::Heard,
+    OwnershipEnd,
+    attending::WatermarkState,
     classified::classified,
     incidents,
-    live::{InFlight, Live, Slot},
+    live::{InFlightAppend, LiveSaga, SagaSlot},
     measured,
-    reading::Read,
-    recovery::{self, Recovery},
-    unreadable::Unreadable,
-    waits::Waits,
+    reading::SagaLoadBatch,
+    recovery::{self, ShardRecovery},
+    unreadable::UnreadableSagas,
+    waits::WaitRegistry,
 };
 use crate::{
     Parts,
-    committer::NotCommitted,
-    dispatch::Admissions,
+    committer::CommitError,
+    dispatch::AdmissionControl,
     due::DueTimes,
     journal,
-    message::{Body, Disposition, Message},
-    row::{self, By, Shown},
-    starting::Starting,
-    turns::{self, Turn, Turns},
+    message::{MessageContent, MessageOutcome, ShardMessage},
+    row::{self, ReadModelState, ShardWriter},
+    starting::PendingStarts,
+    turns::{self, LoadPermit, LoadPermitQueue},
 };
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use saga_base::panics::caught;
 use saga_core::{
-    answerable::Answerable,
-    decide::{self, Ignored, Outcome},
-    event::{Decision, Event, ParkReason},
+    answerable::AnswerWatermark,
+    decide::{self, DecisionOutcome, IgnoreReason},
+    event::{ParkReason, SagaDecision, SagaEvent},
     evolve,
-    id::{SagaId, Shard},
-    input::Input,
+    id::{SagaId, ShardId},
+    input::SagaInput,
     time::Timestamp,
 };
-use saga_event_store::{Append, Appended, Epoch};
-use saga_resilience::gate::Wake;
+use saga_event_store::{AppendOutcome, ShardEpoch, StreamAppend};
+use saga_resilience::gate::WakeSignal;
 use saga_wire::poison::PoisonCode;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -52,56 +52,56 @@ const IN_FLIGHT: usize = 1024;
 /// Messages after which timers are looked at although more messages are there.
 const TIMERS_EVERY: u32 = 64;
 
-pub(super) struct Owned {
+pub(super) struct ShardLoop {
     pub(super) parts: Arc<Parts>,
-    pub(super) shard: Shard,
-    pub(super) epoch: Epoch,
-    pub(super) sagas: HashMap<SagaId, Slot>,
+    pub(super) shard: ShardId,
+    pub(super) epoch: ShardEpoch,
+    pub(super) sagas: HashMap<SagaId, SagaSlot>,
     pub(super) due: DueTimes,
     /// Up to when answers have been taken, and when none could be.
-    pub(super) answerable: Answerable,
-    pub(super) heard: Heard,
-    pub(super) starting: Starting,
-    appends: FuturesUnordered<BoxFuture<'static, (SagaId, Result<Appended, NotCommitted>)>>,
-    pub(super) loads: FuturesUnordered<BoxFuture<'static, Read>>,
+    pub(super) answerable: AnswerWatermark,
+    pub(super) heard: WatermarkState,
+    pub(super) starting: PendingStarts,
+    appends: FuturesUnordered<BoxFuture<'static, (SagaId, Result<AppendOutcome, CommitError>)>>,
+    pub(super) loads: FuturesUnordered<BoxFuture<'static, SagaLoadBatch>>,
     /// `None`: everything that was open at the claim has been looked at.
-    pub(super) recovery: Option<Recovery>,
-    pub(super) turns: Turns,
-    pub(super) unreadable: Unreadable,
+    pub(super) recovery: Option<ShardRecovery>,
+    pub(super) turns: LoadPermitQueue,
+    pub(super) unreadable: UnreadableSagas,
     /// Calls that the guard holds back outside of a decision; they become inputs in the next turn.
-    pub(super) held_back: Vec<(SagaId, Input)>,
+    pub(super) held_back: Vec<(SagaId, SagaInput)>,
     /// Starts under keys that these sagas have, with other payloads.
-    pub(super) repeated: Vec<(SagaId, Message)>,
+    pub(super) repeated: Vec<(SagaId, ShardMessage)>,
     /// Sagas that have enough of them on record.
     pub(super) told_enough: HashSet<SagaId>,
     /// Sagas that are read again to be parked, with the reason.
     pub(super) to_park: HashMap<SagaId, String>,
     /// What waits in the guards' lines.
-    pub(super) waits: Waits,
+    pub(super) waits: WaitRegistry,
     fenced: bool,
 }
 
-impl Owned {
-    pub(super) fn new(parts: Arc<Parts>, shard: Shard, epoch: Epoch, answerable: Answerable) -> Owned {
-        Owned {
-            recovery: Some(Recovery::begin(&parts, shard)),
-            turns: Turns::of(&parts.turns),
-            unreadable: Unreadable::default(),
+impl ShardLoop {
+    pub(super) fn new(parts: Arc<Parts>, shard: ShardId, epoch: ShardEpoch, answerable: AnswerWatermark) -> ShardLoop {
+        ShardLoop {
+            recovery: Some(ShardRecovery::begin(&parts, shard)),
+            turns: LoadPermitQueue::of(&parts.turns),
+            unreadable: UnreadableSagas::default(),
             parts,
             shard,
             epoch,
             sagas: HashMap::new(),
             due: DueTimes::default(),
             answerable,
-            heard: Heard::NotYet,
-            starting: Starting::default(),
+            heard: WatermarkState::NotYet,
+            starting: PendingStarts::default(),
             appends: FuturesUnordered::new(),
             loads: FuturesUnordered::new(),
             held_back: Vec::new(),
             repeated: Vec::new(),
             told_enough: HashSet::new(),
             to_park: HashMap::new(),
-            waits: Waits::default(),
+            waits: WaitRegistry::default(),
             fenced: false,
         }
     }
@@ -110,15 +110,15 @@ impl Owned {
     /// or still held.
     pub(super) async fn serve(
         &mut self,
-        messages: &mut mpsc::Receiver<Message>,
+        messages: &mut mpsc::Receiver<ShardMessage>,
         stop: &CancellationToken,
         gone: impl Future<Output = ()>,
-    ) -> Ended {
+    ) -> OwnershipEnd {
         let mut messages_since_timers = 0;
         let mut gone = pin!(gone);
         while !self.fenced {
             for (saga, input) in std::mem::take(&mut self.held_back) {
-                self.take_input(saga, Message::of(saga, input));
+                self.take_input(saga, ShardMessage::of(saga, input));
             }
             for (saga, message) in std::mem::take(&mut self.repeated) {
                 self.take_input(saga, message);
@@ -138,8 +138,8 @@ impl Owned {
                 Some(next) = next(messages, &mut self.waits), if self.appends.len() < IN_FLIGHT => {
                     messages_since_timers += 1;
                     match next {
-                        Next::Message(message) => self.take(message),
-                        Next::Called(wake) => self.called(wake),
+                        ShardEvent::Message(message) => self.take(message),
+                        ShardEvent::Called(wake) => self.called(wake),
                     }
                 }
                 found = recovery::next(&mut self.recovery), if self.appends.len() < IN_FLIGHT => self.recovered(found),
@@ -147,11 +147,11 @@ impl Owned {
             }
         }
         // Nobody here looks at calls any more.
-        self.waits = Waits::default();
+        self.waits = WaitRegistry::default();
         while let Some((saga, answer)) = self.appends.next().await {
             self.answered(saga, answer);
         }
-        if self.fenced { Ended::Fenced } else { Ended::Stopped }
+        if self.fenced { OwnershipEnd::Fenced } else { OwnershipEnd::Stopped }
     }
 
     fn wake(&mut self) -> tokio::time::Instant {
@@ -161,7 +161,7 @@ impl Owned {
     }
 
     /// Looks at what is due, as much as a turn is for. What comes after it waits for another turn.
-    pub(super) fn fire(&mut self, turn: Option<Turn>) {
+    pub(super) fn fire(&mut self, turn: Option<LoadPermit>) {
         let now = self.parts.clock.now();
         if let Some(turn) = turn {
             self.fire_together(now, &turn);
@@ -171,7 +171,7 @@ impl Owned {
         }
     }
 
-    fn fire_together(&mut self, now: Timestamp, turn: &Turn) {
+    fn fire_together(&mut self, now: Timestamp, turn: &LoadPermit) {
         let mut to_read = Vec::new();
         for _ in 0..turns::TOGETHER {
             let Some(saga) = self.due.pop(now, self.answerable.until) else { break };
@@ -180,21 +180,21 @@ impl Owned {
         self.load_all(to_read);
     }
 
-    fn fire_one(&mut self, saga: SagaId, turn: Turn, to_read: &mut Vec<SagaId>) {
-        let message = Message::time_reached(saga, turn);
+    fn fire_one(&mut self, saga: SagaId, turn: LoadPermit, to_read: &mut Vec<SagaId>) {
+        let message = ShardMessage::time_reached(saga, turn);
         match self.sagas.get(&saga) {
             None => {
                 self.is_loading(saga, VecDeque::from([message]));
                 to_read.push(saga);
             }
             // A saga whose append is under way sets its due time anew when that is answered.
-            Some(Slot::Ready(live)) if live.append.is_some() => {}
-            Some(Slot::Ready(_) | Slot::Loading { .. }) => self.take_input(saga, message),
+            Some(SagaSlot::Ready(live)) if live.append.is_some() => {}
+            Some(SagaSlot::Ready(_) | SagaSlot::Loading { .. }) => self.take_input(saga, message),
         }
     }
 
-    fn take(&mut self, message: Message) {
-        if let Body::ReadUntil(read) = message.body {
+    fn take(&mut self, message: ShardMessage) {
+        if let MessageContent::ReadUntil(read) = message.body {
             return self.read_until(read);
         }
         match message.body.saga() {
@@ -203,14 +203,14 @@ impl Owned {
         }
     }
 
-    pub(super) fn take_input(&mut self, saga: SagaId, message: Message) {
+    pub(super) fn take_input(&mut self, saga: SagaId, message: ShardMessage) {
         match self.sagas.remove(&saga) {
             None => self.load(saga, VecDeque::from([message])),
-            Some(Slot::Loading { mut waiting }) => {
+            Some(SagaSlot::Loading { mut waiting }) => {
                 waiting.push_back(message);
-                self.sagas.insert(saga, Slot::Loading { waiting });
+                self.sagas.insert(saga, SagaSlot::Loading { waiting });
             }
-            Some(Slot::Ready(mut live)) => {
+            Some(SagaSlot::Ready(mut live)) => {
                 live.waiting.push_back(message);
                 self.go_on(saga, live);
             }
@@ -218,7 +218,7 @@ impl Owned {
     }
 
     /// Decides on what waits until an append is under way or nothing waits, then puts the saga back or lets it go.
-    pub(super) fn go_on(&mut self, saga: SagaId, mut live: Box<Live>) {
+    pub(super) fn go_on(&mut self, saga: SagaId, mut live: Box<LiveSaga>) {
         while live.append.is_none()
             && live.broken.is_none()
             && let Some(message) = live.waiting.pop_front()
@@ -229,11 +229,11 @@ impl Owned {
             return self.read_and_park(saga, live.waiting, reason);
         }
         if !live.is_quiet() {
-            self.sagas.insert(saga, Slot::Ready(live));
+            self.sagas.insert(saga, SagaSlot::Ready(live));
         }
     }
 
-    fn step(&mut self, saga: SagaId, live: &mut Live, message: Message) {
+    fn step(&mut self, saga: SagaId, live: &mut LiveSaga, message: ShardMessage) {
         let Some(input) = message.body.input(&live.plan) else {
             return self.set_aside(message, PoisonCode::UnknownStep, "the saga's definition has no such step");
         };
@@ -245,7 +245,7 @@ impl Owned {
         self.outcome_not_taken(live, &input);
         live.note_departures();
         let now = self.parts.clock.now();
-        let mut admissions = Admissions::new(&self.parts, now, &self.answerable).about(&input);
+        let mut admissions = AdmissionControl::new(&self.parts, now, &self.answerable).about(&input);
         let decided =
             caught(|| admissions.during(|context| decide::decide(&live.plan, &mut live.state, &input, context)));
         let outcome = match decided {
@@ -256,29 +256,31 @@ impl Owned {
             }
         };
         match outcome {
-            Ok(Outcome::Decided(decision)) => {
+            Ok(DecisionOutcome::Decided(decision)) => {
                 live.permits.extend(admissions.into_permits());
                 live.runs_by(&input);
                 self.append(saga, live, message, decision);
             }
-            Ok(Outcome::Noted) => self.noted(saga, live, message),
-            Ok(Outcome::Ignored(ignored)) => {
+            Ok(DecisionOutcome::Noted) => self.noted(saga, live, message),
+            Ok(DecisionOutcome::Ignored(ignored)) => {
                 self.unchanged(saga, live, &input, &ignored);
-                if ignored == (Ignored::KeyTaken { is_full: true }) {
+                if ignored == (IgnoreReason::KeyTaken { is_full: true }) {
                     self.is_told_enough(saga);
                 }
                 report_ignored(saga, &ignored);
-                message.receipt.settle(Disposition::Ignored(ignored.to_string()));
+                message.receipt.settle(MessageOutcome::Ignored(ignored.to_string()));
             }
-            Ok(Outcome::Refused(refused)) => message.receipt.settle(Disposition::Refused(refused.to_string())),
+            Ok(DecisionOutcome::Refused(refused)) => {
+                message.receipt.settle(MessageOutcome::Refused(refused.to_string()));
+            }
             Err(illegal) => self.set_aside(message, PoisonCode::IllegalInput, &illegal.to_string()),
         }
     }
 
     /// Nothing changes. A saga that was read because something was due goes on when that is none after all.
-    fn unchanged(&mut self, saga: SagaId, live: &mut Live, input: &Input, ignored: &Ignored) {
+    fn unchanged(&mut self, saga: SagaId, live: &mut LiveSaga, input: &SagaInput, ignored: &IgnoreReason) {
         live.give_up_places(self.parts.clock.now());
-        if matches!(input, Input::TimeReached) {
+        if matches!(input, SagaInput::TimeReached) {
             self.perform(saga, live);
         }
         self.set_due(saga, live);
@@ -286,57 +288,61 @@ impl Owned {
     }
 
     /// Nothing to record. What is outstanding by that, a question how far an attempt is, has its cause on record long since.
-    fn noted(&mut self, saga: SagaId, live: &mut Live, message: Message) {
+    fn noted(&mut self, saga: SagaId, live: &mut LiveSaga, message: ShardMessage) {
         self.perform(saga, live);
         self.set_due(saga, live);
-        message.receipt.settle(Disposition::Ignored("it is no news".into()));
+        message.receipt.settle(MessageOutcome::Ignored("it is no news".into()));
     }
 
-    pub(super) fn append(&mut self, saga: SagaId, live: &mut Live, message: Message, decision: Decision) {
+    pub(super) fn append(&mut self, saga: SagaId, live: &mut LiveSaga, message: ShardMessage, decision: SagaDecision) {
         let append = self.row(live, &decision);
         let payload_hash = append.as_ref().ok().and_then(|append| append.new_key.as_ref()).map(|key| key.payload_hash);
-        live.append = Some(InFlight { message, decision, payload_hash });
+        live.append = Some(InFlightAppend { message, decision, payload_hash });
         let committer = self.parts.committer(self.shard).clone();
         self.appends.push(Box::pin(async move {
             match append {
                 Ok(append) => (saga, committer.append(append).await),
                 // Nothing of it has left: it is as if the store had refused it.
-                Err(unwritable) => (saga, Err(NotCommitted::Impossible(unwritable.to_string()))),
+                Err(unwritable) => (saga, Err(CommitError::Impossible(unwritable.to_string()))),
             }
         }));
     }
 
-    fn row(&self, live: &mut Live, decision: &Decision) -> Result<Append, journal::codec::Unwritable> {
-        let by = By { shard: self.shard, epoch: self.epoch };
+    fn row(
+        &self,
+        live: &mut LiveSaga,
+        decision: &SagaDecision,
+    ) -> Result<StreamAppend, journal::codec::RowEncodeError> {
+        let by = ShardWriter { shard: self.shard, epoch: self.epoch };
         let append = row::unshown(by, &live.plan, &live.state, decision)?;
-        let shows = Shown::of(&live.plan, &live.state);
+        let shows = ReadModelState::of(&live.plan, &live.state);
         let changes = live.shown.as_ref() != Some(&shows) || evolve::changes_definition(decision);
         let summary = changes.then(|| row::summary(&live.plan, &live.state, &shows));
         live.shown = Some(shows);
-        Ok(Append { summary, ..append })
+        Ok(StreamAppend { summary, ..append })
     }
 
-    fn answered(&mut self, saga: SagaId, answer: Result<Appended, NotCommitted>) {
-        let Some(Slot::Ready(mut live)) = self.sagas.remove(&saga) else { return };
+    fn answered(&mut self, saga: SagaId, answer: Result<AppendOutcome, CommitError>) {
+        let Some(SagaSlot::Ready(mut live)) = self.sagas.remove(&saga) else { return };
         let Some(in_flight) = live.append.take() else { return };
         match answer {
-            Ok(Appended::Committed) => self.committed(saga, live, in_flight),
-            Ok(Appended::DuplicateKey { stream, payload_hash }) => {
+            Ok(AppendOutcome::Committed) => self.committed(saga, live, in_flight),
+            Ok(AppendOutcome::DuplicateKey { stream, payload_hash }) => {
                 self.duplicate(&live, in_flight, stream, payload_hash);
             }
-            Ok(Appended::Conflict) => self.conflict(saga, *live, in_flight),
-            Ok(Appended::Fenced) | Err(NotCommitted::Stopped) => {
+            Ok(AppendOutcome::Conflict) => self.conflict(saga, *live, in_flight),
+            Ok(AppendOutcome::Fenced) | Err(CommitError::Stopped) => {
                 self.fenced = true;
                 live.waiting.push_front(in_flight.message);
-                self.sagas.insert(saga, Slot::Ready(live));
+                self.sagas.insert(saga, SagaSlot::Ready(live));
             }
-            Err(NotCommitted::Impossible(reason)) => self.impossible(saga, *live, in_flight, reason),
+            Err(CommitError::Impossible(reason)) => self.impossible(saga, *live, in_flight, reason),
         }
     }
 
     /// The saga parks, unless it is its parking that cannot be written.
-    fn impossible(&mut self, saga: SagaId, live: Live, in_flight: InFlight, reason: String) {
-        let InFlight { message, decision, payload_hash: _ } = in_flight;
+    fn impossible(&mut self, saga: SagaId, live: LiveSaga, in_flight: InFlightAppend, reason: String) {
+        let InFlightAppend { message, decision, payload_hash: _ } = in_flight;
         let is_start = decision.version == 1;
         self.start_ended(&live);
         self.set_aside(message, PoisonCode::StoreRefused, &reason);
@@ -351,20 +357,22 @@ impl Owned {
     }
 
     /// The only place from which effects leave.
-    fn committed(&mut self, saga: SagaId, mut live: Box<Live>, in_flight: InFlight) {
-        let InFlight { mut message, decision, payload_hash } = in_flight;
+    fn committed(&mut self, saga: SagaId, mut live: Box<LiveSaga>, in_flight: InFlightAppend) {
+        let InFlightAppend { mut message, decision, payload_hash } = in_flight;
         live.keep_turn(&mut message.receipt);
         self.parts.observer.committed(saga, &live.plan, &live.state, &decision);
         self.parts.answers.committed(&live.plan, &live.state, &decision);
         measured::ended(&live.state, &decision);
         incidents::tell(saga, &live.plan, &decision);
         let disposition = match &message.body {
-            Body::Start { .. } if decision.version == 1 => {
+            MessageContent::Start { .. } if decision.version == 1 => {
                 self.start_committed(saga, &live, payload_hash);
-                Disposition::Started(saga)
+                MessageOutcome::Started(saga)
             }
-            Body::Start { .. } => Disposition::Duplicate { saga, other_payload: true },
-            Body::Reply(_) | Body::Input { .. } | Body::ReadUntil(_) => Disposition::Applied,
+            MessageContent::Start { .. } => MessageOutcome::Duplicate { saga, other_payload: true },
+            MessageContent::Reply(_) | MessageContent::Input { .. } | MessageContent::ReadUntil(_) => {
+                MessageOutcome::Applied
+            }
         };
         message.receipt.settle(disposition);
         self.perform(saga, &mut live);
@@ -373,13 +381,16 @@ impl Owned {
     }
 
     /// Somebody else wrote this version: what was decided here never happened. Read again, decide again.
-    fn conflict(&mut self, saga: SagaId, mut live: Live, in_flight: InFlight) {
+    fn conflict(&mut self, saga: SagaId, mut live: LiveSaga, in_flight: InFlightAppend) {
         warn!(%saga, version = live.state.version, "another writer was first; reading the saga again");
         metrics::counter!("saga_conflicts_total").increment(1);
         self.start_ended(&live);
         match in_flight.message.body {
-            Body::Start { .. } if in_flight.decision.version == 1 => self.take_start(in_flight.message),
-            Body::Start { .. } | Body::Reply(_) | Body::Input { .. } | Body::ReadUntil(_) => {
+            MessageContent::Start { .. } if in_flight.decision.version == 1 => self.take_start(in_flight.message),
+            MessageContent::Start { .. }
+            | MessageContent::Reply(_)
+            | MessageContent::Input { .. }
+            | MessageContent::ReadUntil(_) => {
                 live.waiting.push_front(in_flight.message);
                 self.load(saga, live.waiting);
             }
@@ -388,35 +399,35 @@ impl Owned {
 }
 
 /// What a shard is told.
-enum Next {
-    Message(Message),
-    Called(Wake),
+enum ShardEvent {
+    Message(ShardMessage),
+    Called(WakeSignal),
 }
 
 /// Whichever comes; neither can keep the other out.
-async fn next(messages: &mut mpsc::Receiver<Message>, waits: &mut Waits) -> Option<Next> {
+async fn next(messages: &mut mpsc::Receiver<ShardMessage>, waits: &mut WaitRegistry) -> Option<ShardEvent> {
     tokio::select! {
-        Some(message) = messages.recv() => Some(Next::Message(message)),
-        Some(wake) = waits.called() => Some(Next::Called(wake)),
+        Some(message) = messages.recv() => Some(ShardEvent::Message(message)),
+        Some(wake) = waits.called() => Some(ShardEvent::Called(wake)),
     }
 }
 
 /// Whether it is all that is written of a saga whose decisions cannot be made or written.
-fn is_parking(decision: &Decision) -> bool {
-    matches!(decision.events.as_slice(), [Event::SagaParked { reason: ParkReason::Limit { .. } }])
+fn is_parking(decision: &SagaDecision) -> bool {
+    matches!(decision.events.as_slice(), [SagaEvent::SagaParked { reason: ParkReason::Limit { .. } }])
 }
 
-fn report_ignored(saga: SagaId, ignored: &Ignored) {
+fn report_ignored(saga: SagaId, ignored: &IgnoreReason) {
     metrics::counter!("saga_inputs_ignored_total", "reason" => ignored.code()).increment(1);
     match ignored {
-        Ignored::Terminal => info!(%saga, "an input for a saga that has ended changes nothing"),
-        Ignored::Settled
-        | Ignored::NeverSent
-        | Ignored::NoSuchAttempt
-        | Ignored::NotDue
-        | Ignored::StillHeld { .. }
-        | Ignored::KeyTaken { .. }
-        | Ignored::Repeated
-        | Ignored::NotPublishing => debug!(%saga, reason = %ignored, "an input changes nothing"),
+        IgnoreReason::Terminal => info!(%saga, "an input for a saga that has ended changes nothing"),
+        IgnoreReason::Settled
+        | IgnoreReason::NeverSent
+        | IgnoreReason::NoSuchAttempt
+        | IgnoreReason::NotDue
+        | IgnoreReason::StillHeld { .. }
+        | IgnoreReason::KeyTaken { .. }
+        | IgnoreReason::Repeated
+        | IgnoreReason::NotPublishing => debug!(%saga, reason = %ignored, "an input changes nothing"),
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::{
     Parts,
-    journal::{self, Recorded},
+    journal::{self, RecordedSaga},
 };
 use saga_core::id::SagaId;
-use saga_event_store::{Portion, Row};
+use saga_event_store::{StreamBatch, StreamRow};
 use std::{collections::HashMap, time::Duration};
 use tracing::warn;
 use uuid::Uuid;
@@ -18,20 +18,20 @@ const PORTION_BYTES: u64 = 4 * 1024 * 1024;
 const TRIES: u32 = 3;
 
 /// What reading a saga led to; `Ok(None)`: there is none.
-pub(super) type Loaded = Result<Option<Recorded>, journal::Error>;
+pub(super) type SagaLoadResult = Result<Option<RecordedSaga>, journal::JournalError>;
 
 /// What was read of several sagas.
 #[derive(Debug)]
-pub(super) struct Read {
+pub(super) struct SagaLoadBatch {
     /// Each of them once.
-    pub(super) sagas: Vec<(SagaId, Loaded)>,
+    pub(super) sagas: Vec<(SagaId, SagaLoadResult)>,
     /// Those that were not reached, so that no more than a portion is in memory.
     pub(super) left: Vec<SagaId>,
 }
 
 /// Reads as many of `sagas` as make a portion. A store that is away is waited for; of a saga that alone cannot be read the others learn
 /// nothing.
-pub(super) async fn portion(parts: &Parts, sagas: Vec<SagaId>) -> Read {
+pub(super) async fn portion(parts: &Parts, sagas: Vec<SagaId>) -> SagaLoadBatch {
     let ids: Vec<Uuid> = sagas.iter().map(|saga| saga.uuid()).collect();
     let mut tries = 0;
     loop {
@@ -39,7 +39,7 @@ pub(super) async fn portion(parts: &Parts, sagas: Vec<SagaId>) -> Read {
             Ok(portion) => {
                 let left: Vec<SagaId> = portion.left.iter().filter_map(|id| SagaId::from_uuid(*id)).collect();
                 let reached = sagas.into_iter().filter(|saga| !left.contains(saga)).collect();
-                return Read { sagas: folded(parts, reached, portion.rows).await, left };
+                return SagaLoadBatch { sagas: folded(parts, reached, portion.rows).await, left };
             }
             Err(error) => {
                 told(parts, sagas.len(), &error);
@@ -47,7 +47,7 @@ pub(super) async fn portion(parts: &Parts, sagas: Vec<SagaId>) -> Read {
                 if (tries >= TRIES || error.is_damage())
                     && let Some(sagas) = one_by_one(parts, &sagas).await
                 {
-                    return Read { sagas, left: Vec::new() };
+                    return SagaLoadBatch { sagas, left: Vec::new() };
                 }
                 tokio::time::sleep(READ_AGAIN).await;
             }
@@ -55,7 +55,7 @@ pub(super) async fn portion(parts: &Parts, sagas: Vec<SagaId>) -> Read {
     }
 }
 
-fn told(parts: &Parts, sagas: usize, error: &saga_event_store::Error) {
+fn told(parts: &Parts, sagas: usize, error: &saga_event_store::StoreError) {
     if error.is_transient() {
         parts.store_health.missed("read journals", error);
     } else {
@@ -64,25 +64,25 @@ fn told(parts: &Parts, sagas: usize, error: &saga_event_store::Error) {
 }
 
 /// Readers take turns, so that a herd of sagas that fall due together does not keep the committers from the database; who rests has none.
-async fn together(parts: &Parts, ids: &[Uuid]) -> Result<Portion, saga_event_store::Error> {
+async fn together(parts: &Parts, ids: &[Uuid]) -> Result<StreamBatch, saga_event_store::StoreError> {
     let _turn = parts.reads.acquire().await;
     parts.store.read_within(ids, PORTION_BYTES).await
 }
 
 /// `None` if none of them can be read now: it is the store that is away.
-async fn one_by_one(parts: &Parts, sagas: &[SagaId]) -> Option<Vec<(SagaId, Loaded)>> {
+async fn one_by_one(parts: &Parts, sagas: &[SagaId]) -> Option<Vec<(SagaId, SagaLoadResult)>> {
     let mut read = Vec::with_capacity(sagas.len());
     for saga in sagas {
         let _turn = parts.reads.acquire().await;
         read.push((*saga, journal::read(parts.store.as_ref(), &parts.plans, *saga).await));
     }
-    let is_away = |loaded: &Loaded| matches!(loaded, Err(error) if error.is_transient());
+    let is_away = |loaded: &SagaLoadResult| matches!(loaded, Err(error) if error.is_transient());
     let all_away = read.iter().all(|(_, loaded)| is_away(loaded));
     (!all_away).then_some(read)
 }
 
-async fn folded(parts: &Parts, sagas: Vec<SagaId>, rows: Vec<(Uuid, Row)>) -> Vec<(SagaId, Loaded)> {
-    let mut rows: HashMap<SagaId, Vec<Row>> = journal::by_saga(rows).into_iter().collect();
+async fn folded(parts: &Parts, sagas: Vec<SagaId>, rows: Vec<(Uuid, StreamRow)>) -> Vec<(SagaId, SagaLoadResult)> {
+    let mut rows: HashMap<SagaId, Vec<StreamRow>> = journal::by_saga(rows).into_iter().collect();
     let mut read = Vec::with_capacity(sagas.len());
     for saga in sagas {
         let loaded = match rows.remove(&saga) {
@@ -95,7 +95,7 @@ async fn folded(parts: &Parts, sagas: Vec<SagaId>, rows: Vec<(Uuid, Row)>) -> Ve
 }
 
 /// Waits for a definition whose text the store does not give now: without it no saga of it can be read.
-async fn fold(parts: &Parts, saga: SagaId, rows: Vec<Row>) -> Result<Recorded, journal::Error> {
+async fn fold(parts: &Parts, saga: SagaId, rows: Vec<StreamRow>) -> Result<RecordedSaga, journal::JournalError> {
     loop {
         match journal::fold(parts.store.as_ref(), &parts.plans, saga, rows.clone()).await {
             Err(error) if error.is_transient() => tokio::time::sleep(READ_AGAIN).await,

@@ -5,13 +5,13 @@
 
 use super::{
     listing,
-    live::Live,
-    loading::Taken,
-    owned::Owned,
-    reading::{self, Loaded},
+    live::LiveSaga,
+    loading::ResumeOutcome,
+    owned::ShardLoop,
+    reading::{self, SagaLoadResult},
 };
-use crate::{Parts, message::Message, turns::Lent};
-use saga_core::id::{SagaId, Shard};
+use crate::{Parts, message::ShardMessage, turns::LoadPermitShare};
+use saga_core::id::{SagaId, ShardId};
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -25,8 +25,8 @@ const PAGE: u32 = 250;
 
 /// The open sagas that were there when the shard was claimed, as far as nobody has looked at them yet.
 #[derive(Debug)]
-pub(super) struct Recovery {
-    found: mpsc::Receiver<Found>,
+pub(super) struct ShardRecovery {
+    found: mpsc::Receiver<RecoveryBatch>,
     reader: JoinHandle<()>,
     /// Up to here all have been looked at: ids ascend.
     reached: Uuid,
@@ -37,17 +37,17 @@ pub(super) struct Recovery {
 
 /// A portion of them.
 #[derive(Debug)]
-pub(super) struct Found {
-    sagas: Vec<(SagaId, Loaded)>,
+pub(super) struct RecoveryBatch {
+    sagas: Vec<(SagaId, SagaLoadResult)>,
     /// Until it was looked at, so that few are in memory.
     _turn: OwnedSemaphorePermit,
 }
 
-impl Recovery {
-    pub(super) fn begin(parts: &Arc<Parts>, shard: Shard) -> Recovery {
+impl ShardRecovery {
+    pub(super) fn begin(parts: &Arc<Parts>, shard: ShardId) -> ShardRecovery {
         let (portions, found) = mpsc::channel(1);
         let reader = tokio::spawn(read_open(Arc::clone(parts), shard, portions));
-        Recovery { found, reader, reached: Uuid::nil(), touched: BTreeSet::new(), sagas: 0 }
+        ShardRecovery { found, reader, reached: Uuid::nil(), touched: BTreeSet::new(), sagas: 0 }
     }
 
     /// Something else has brought the saga into memory.
@@ -64,21 +64,21 @@ impl Recovery {
     }
 }
 
-impl Drop for Recovery {
+impl Drop for ShardRecovery {
     fn drop(&mut self) {
         self.reader.abort();
     }
 }
 
 /// The next portion; never if nothing is recovered. `None`: that was all.
-pub(super) async fn next(recovery: &mut Option<Recovery>) -> Option<Found> {
+pub(super) async fn next(recovery: &mut Option<ShardRecovery>) -> Option<RecoveryBatch> {
     match recovery {
         Some(recovery) => recovery.found.recv().await,
         None => std::future::pending().await,
     }
 }
 
-async fn read_open(parts: Arc<Parts>, shard: Shard, portions: mpsc::Sender<Found>) {
+async fn read_open(parts: Arc<Parts>, shard: ShardId, portions: mpsc::Sender<RecoveryBatch>) {
     let mut after = None;
     loop {
         let page = listing::open_page(&parts, shard, after, PAGE).await;
@@ -89,14 +89,14 @@ async fn read_open(parts: Arc<Parts>, shard: Shard, portions: mpsc::Sender<Found
             let Ok(turn) = Semaphore::acquire_owned(Arc::clone(&parts.recovering)).await else { return };
             let read = reading::portion(&parts, left).await;
             left = read.left;
-            if portions.send(Found { sagas: read.sagas, _turn: turn }).await.is_err() {
+            if portions.send(RecoveryBatch { sagas: read.sagas, _turn: turn }).await.is_err() {
                 return;
             }
         }
     }
 }
 
-impl Owned {
+impl ShardLoop {
     /// Looks at everything that was open when the shard was claimed.
     pub(super) async fn recover_all(&mut self) {
         while self.recovery.is_some() {
@@ -106,9 +106,9 @@ impl Owned {
     }
 
     /// Looks at a portion of what was open when the shard was claimed.
-    pub(super) fn recovered(&mut self, found: Option<Found>) {
+    pub(super) fn recovered(&mut self, found: Option<RecoveryBatch>) {
         let Some(found) = found else { return self.recovery_ended() };
-        let mut lent = Lent::default();
+        let mut lent = LoadPermitShare::default();
         for (saga, loaded) in found.sagas {
             let is_new = self.recovery.as_mut().is_none_or(|recovery| recovery.reach(saga));
             if is_new && !self.sagas.contains_key(&saga) {
@@ -125,15 +125,15 @@ impl Owned {
         }
     }
 
-    fn look_at(&mut self, saga: SagaId, loaded: Loaded, lent: &mut Lent) {
+    fn look_at(&mut self, saga: SagaId, loaded: SagaLoadResult, lent: &mut LoadPermitShare) {
         match loaded {
             Ok(Some(recorded)) => {
-                let mut live = Box::new(Live::taken_over(recorded.plan, recorded.state, &self.answerable));
+                let mut live = Box::new(LiveSaga::taken_over(recorded.plan, recorded.state, &self.answerable));
                 match self.take_up(saga, &mut live) {
-                    Taken::Up => self.go_on(saga, live),
-                    Taken::Due(dues) => match lent.share(&mut self.turns) {
+                    ResumeOutcome::Up => self.go_on(saga, live),
+                    ResumeOutcome::Due(dues) => match lent.share(&mut self.turns) {
                         Some(turn) => {
-                            live.waiting.push_back(Message::time_reached(saga, turn));
+                            live.waiting.push_back(ShardMessage::time_reached(saga, turn));
                             self.go_on(saga, live);
                         }
                         // It is read again when its turn comes: all of them may be due.

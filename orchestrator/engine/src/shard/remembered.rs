@@ -1,8 +1,8 @@
 //! The sagas that a shard had in memory when the event store lost some of them.
 
-use super::{live::Slot, owned::Owned};
+use super::{live::SagaSlot, owned::ShardLoop};
 use crate::Parts;
-use saga_core::id::{SagaId, Shard};
+use saga_core::id::{SagaId, ShardId};
 use std::collections::BTreeMap;
 use tracing::error;
 
@@ -13,16 +13,16 @@ const ASKED: usize = 1000;
 
 /// Sagas that were open before a step back, with their business keys where they were known.
 #[derive(Debug, Default)]
-pub(super) struct Remembered(BTreeMap<SagaId, Option<String>>);
+pub(super) struct RememberedSagas(BTreeMap<SagaId, Option<String>>);
 
-impl Remembered {
+impl RememberedSagas {
     /// Keeps what `owned` knows, to be compared with what is read next.
-    pub(super) fn keep(&mut self, owned: &Owned) {
+    pub(super) fn keep(&mut self, owned: &ShardLoop) {
         self.0.extend(owned.due.sagas().map(|saga| (saga, None)));
         for (saga, slot) in &owned.sagas {
             let key = match slot {
-                Slot::Ready(live) => Some(live.state.key.clone()),
-                Slot::Loading { .. } => None,
+                SagaSlot::Ready(live) => Some(live.state.key.clone()),
+                SagaSlot::Loading { .. } => None,
             };
             self.0.insert(*saga, key);
         }
@@ -33,20 +33,20 @@ impl Remembered {
     }
 
     /// Those that `owned` did not read, and forgets all.
-    pub(super) fn missing(&mut self, owned: &Owned) -> Missing {
+    pub(super) fn missing(&mut self, owned: &ShardLoop) -> MissingSagas {
         let mut missing = std::mem::take(&mut self.0);
         missing.retain(|saga, _| !owned.sagas.contains_key(saga) && !owned.due.has(*saga));
-        Missing(missing)
+        MissingSagas(missing)
     }
 }
 
 /// Sagas that were open, and were not read again.
 #[derive(Debug)]
-pub(super) struct Missing(BTreeMap<SagaId, Option<String>>);
+pub(super) struct MissingSagas(BTreeMap<SagaId, Option<String>>);
 
-impl Missing {
+impl MissingSagas {
     /// Says which of them the store does not have any more.
-    pub(super) async fn report(self, parts: &Parts, shard: Shard) {
+    pub(super) async fn report(self, parts: &Parts, shard: ShardId) {
         let beyond = self.0.len().saturating_sub(ASKED);
         let mut lost = 0u64;
         for (saga, key) in self.0.into_iter().take(ASKED) {

@@ -1,19 +1,19 @@
 //! Starts of sagas, and what becomes of a second one with the same key.
 
 use super::{
-    live::{InFlight, Live, Slot},
-    owned::Owned,
+    live::{InFlightAppend, LiveSaga, SagaSlot},
+    owned::ShardLoop,
 };
 use crate::{
     Parts,
-    dispatch::Admissions,
-    message::{Body, Disposition, Message, coordinates},
+    dispatch::AdmissionControl,
+    message::{MessageContent, MessageOutcome, ShardMessage, coordinates},
     row::payload_hash,
-    starting::{Begun, Holder},
+    starting::{KeyHolder, StartAdmission},
 };
 use saga_base::panics::caught;
-use saga_core::{decide, id::SagaId, input::Start};
-use saga_resilience::guard_events::What;
+use saga_core::{decide, id::SagaId, input::SagaStart};
+use saga_resilience::guard_events::GuardEventKind;
 use saga_wire::poison::PoisonCode;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -23,39 +23,39 @@ use uuid::Uuid;
 /// Sagas of which it is remembered that they are told enough. To forget costs a read of each.
 const TOLD_ENOUGH: usize = 1024;
 
-impl Owned {
+impl ShardLoop {
     /// A second start with the same key waits for the first: only the store can tell whether that one will be there.
-    pub(super) fn take_start(&mut self, message: Message) {
-        let Body::Start { plan, start } = &message.body else { return };
+    pub(super) fn take_start(&mut self, message: ShardMessage) {
+        let MessageContent::Start { plan, start } = &message.body else { return };
         let key = (plan.definition.name.clone(), start.key.clone());
         match self.starting.begin(key, message, Instant::now()) {
-            Begun::First(message) => self.start(message),
-            Begun::Waits => {}
-            Begun::Taken(message, holder) => self.settle_duplicate(message, &holder),
+            StartAdmission::First(message) => self.start(message),
+            StartAdmission::Waits => {}
+            StartAdmission::Taken(message, holder) => self.settle_duplicate(message, &holder),
         }
     }
 
-    fn start(&mut self, message: Message) {
-        let Body::Start { plan, start } = &message.body else { return };
+    fn start(&mut self, message: ShardMessage) {
+        let MessageContent::Start { plan, start } = &message.body else { return };
         let plan = Arc::clone(plan);
         let start = start.as_ref().clone();
         let now = self.parts.clock.now();
         let id = SagaId::new(now, self.shard, fastrand::u64(..));
-        let mut admissions = Admissions::new(&self.parts, now, &self.answerable);
+        let mut admissions = AdmissionControl::new(&self.parts, now, &self.answerable);
         let started = caught(|| admissions.during(|context| decide::start(&plan, id, start, context)));
         let (decision, state) = match started {
             Ok(started) => started,
             Err(panic) => return self.start_impossible(message, &panic),
         };
-        let mut live = Box::new(Live::new(plan, state));
+        let mut live = Box::new(LiveSaga::new(plan, state));
         live.permits = admissions.into_permits();
         self.append(id, &mut live, message, decision);
-        self.sagas.insert(id, Slot::Ready(live));
+        self.sagas.insert(id, SagaSlot::Ready(live));
     }
 
     /// Nothing is recorded of it; whoever waits for the key may try.
-    fn start_impossible(&mut self, message: Message, reason: &str) {
-        let Body::Start { plan, start } = &message.body else { return };
+    fn start_impossible(&mut self, message: ShardMessage, reason: &str) {
+        let MessageContent::Start { plan, start } = &message.body else { return };
         let key = (plan.definition.name.clone(), start.key.clone());
         self.set_aside(message, PoisonCode::IllegalInput, reason);
         for message in self.starting.end(&key) {
@@ -64,20 +64,26 @@ impl Owned {
     }
 
     /// The key was taken before: this start is answered, and all that waited for it.
-    pub(super) fn duplicate(&mut self, live: &Live, in_flight: InFlight, stream: Uuid, payload_hash: [u8; 32]) {
-        let holder = Holder { stream, payload_hash, record: None };
+    pub(super) fn duplicate(
+        &mut self,
+        live: &LiveSaga,
+        in_flight: InFlightAppend,
+        stream: Uuid,
+        payload_hash: [u8; 32],
+    ) {
+        let holder = KeyHolder { stream, payload_hash, record: None };
         self.settle_duplicate(in_flight.message, &holder);
         self.key_taken(live, &holder);
     }
 
     /// The saga is there: all that waited for its key are answered.
-    pub(super) fn start_committed(&mut self, saga: SagaId, live: &Live, payload_hash: Option<[u8; 32]>) {
+    pub(super) fn start_committed(&mut self, saga: SagaId, live: &LiveSaga, payload_hash: Option<[u8; 32]>) {
         let trigger = &live.state.trigger;
         let payload_hash = payload_hash.unwrap_or_else(|| self::payload_hash(&trigger.event));
-        self.key_taken(live, &Holder { stream: saga.uuid(), payload_hash, record: Some(coordinates(trigger)) });
+        self.key_taken(live, &KeyHolder { stream: saga.uuid(), payload_hash, record: Some(coordinates(trigger)) });
     }
 
-    fn key_taken(&mut self, live: &Live, holder: &Holder) {
+    fn key_taken(&mut self, live: &LiveSaga, holder: &KeyHolder) {
         let key = (live.plan.definition.name.clone(), live.state.key.clone());
         for message in self.starting.taken(key, holder.clone(), Instant::now()) {
             self.settle_duplicate(message, holder);
@@ -85,8 +91,8 @@ impl Owned {
     }
 
     /// The same payload is what at-least-once brings. Another one is something that somebody should look at: the saga that has the key is told.
-    fn settle_duplicate(&mut self, message: Message, holder: &Holder) {
-        let Body::Start { plan, start } = &message.body else { return };
+    fn settle_duplicate(&mut self, message: ShardMessage, holder: &KeyHolder) {
+        let MessageContent::Start { plan, start } = &message.body else { return };
         let other_payload = holder.payload_hash != payload_hash(&start.trigger.event);
         count(other_payload);
         if other_payload {
@@ -94,12 +100,12 @@ impl Owned {
         }
         let Some(saga) = SagaId::from_uuid(holder.stream) else {
             let why = "the key is taken by a stream that is not a saga";
-            return message.receipt.settle(Disposition::Ignored(why.into()));
+            return message.receipt.settle(MessageOutcome::Ignored(why.into()));
         };
         if other_payload && saga.shard() == self.shard && !self.told_enough.contains(&saga) {
             self.repeated.push((saga, message));
         } else {
-            message.receipt.settle(Disposition::Duplicate { saga, other_payload });
+            message.receipt.settle(MessageOutcome::Duplicate { saga, other_payload });
         }
     }
 
@@ -112,7 +118,7 @@ impl Owned {
     }
 
     /// The start came to nothing: those that waited for it are tried in turn.
-    pub(super) fn start_ended(&mut self, live: &Live) {
+    pub(super) fn start_ended(&mut self, live: &LiveSaga) {
         if live.state.version != 1 {
             return;
         }
@@ -123,14 +129,14 @@ impl Owned {
 }
 
 /// Tells people, and those who follow the changes.
-fn report_duplicate(parts: &Parts, name: &str, start: &Start, holder: &Holder) {
+fn report_duplicate(parts: &Parts, name: &str, start: &SagaStart, holder: &KeyHolder) {
     let record = coordinates(&start.trigger);
     warn!(
         saga = name, key = start.key, taken_by = %holder.stream, taken_by_record = holder.record, record,
         "a trigger with another payload came under a key that is taken; it is ignored"
     );
     let taken_by = holder.stream.to_string();
-    let what = What::KeyTaken { saga: name.to_owned(), key: start.key.clone(), taken_by, record };
+    let what = GuardEventKind::KeyTaken { saga: name.to_owned(), key: start.key.clone(), taken_by, record };
     parts.guarded.changes().publish(None, what);
 }
 

@@ -1,28 +1,28 @@
 //! What a new owner holds in memory, of very many sagas that were open before.
 
-use super::{Ended, owned::Owned, waits::MOST};
+use super::{OwnershipEnd, owned::ShardLoop, waits::MOST};
 use crate::{
-    Engine, Settings,
-    catalog::Catalog,
-    observer::{Observe, Observer},
+    EngineSettings, SagaEngine,
+    catalog::DefinitionCatalog,
+    observer::{CommitObserver, ObserverHandle},
     seeding::{self, SeedState},
     turns::{TOGETHER, TURNS},
 };
 use axum::{Json, Router, routing::post};
-use saga_base::clock::Clock;
+use saga_base::clock::EngineClock;
 use saga_core::{
     answerable::ALWAYS,
-    definition::{self, Participants, participants},
-    event::{Decision, Trigger},
-    id::{SagaId, Shard},
-    policy::Policies,
-    state::{Plan, State},
+    definition::{self, ParticipantCatalog, participants},
+    event::{SagaDecision, TriggerRecord},
+    id::{SagaId, ShardId},
+    policy::SagaPolicies,
+    state::{SagaPlan, SagaState},
     time::Timestamp,
 };
-use saga_event_store::{Access, EventStore};
+use saga_event_store::{EventStore, StoreAccess};
 use saga_resilience::{
-    overrides::{Mode, Override},
-    registry::Guarded,
+    overrides::{OverrideMode, OverrideState},
+    registry::GuardRegistry,
     transport,
 };
 use serde_json::json;
@@ -50,13 +50,13 @@ steps:
 "#;
 
 /// Stops whoever serves when so many sagas have ended.
-struct Ends {
+struct EndCounter {
     left: AtomicU32,
     stop: CancellationToken,
 }
 
-impl Observe for Ends {
-    fn committed(&self, _saga: SagaId, _plan: &Plan, state: &State, _decision: &Decision) {
+impl CommitObserver for EndCounter {
+    fn committed(&self, _saga: SagaId, _plan: &SagaPlan, state: &SagaState, _decision: &SagaDecision) {
         if state.status().is_terminal() && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.stop.cancel();
         }
@@ -64,31 +64,31 @@ impl Observe for Ends {
 }
 
 /// A shard that has just been claimed, with many open sagas in it.
-struct Claimed {
-    owned: Owned,
+struct ClaimedShard {
+    owned: ShardLoop,
     all_ended: CancellationToken,
-    engine: Engine,
+    engine: SagaEngine,
     _folder: tempfile::TempDir,
 }
 
-impl Claimed {
-    async fn with(sagas: u32, seeded: SeedState, breaker: Mode) -> Claimed {
+impl ClaimedShard {
+    async fn with(sagas: u32, seeded: SeedState, breaker: OverrideMode) -> ClaimedShard {
         let folder = tempfile::tempdir().expect("a folder");
         let address = format!("sqlite:{}", folder.path().join("saga.db").display());
-        let store = saga_event_store::open(&address, Access::Write { shards: 1 }).await.expect("a store");
+        let store = saga_event_store::open(&address, StoreAccess::Write { shards: 1 }).await.expect("a store");
         let (participants, plan) = plan(&participant().await);
         seeding::seed(&store, &plan, seeded, sagas, trigger).await.expect("open sagas");
         let all_ended = CancellationToken::new();
-        let ends = Ends { left: AtomicU32::new(sagas), stop: all_ended.clone() };
+        let ends = EndCounter { left: AtomicU32::new(sagas), stop: all_ended.clone() };
         let engine = engine(&store, participants, plan, ends).await;
-        engine.parts.guarded.apply(PARTICIPANT, &Override { mode: breaker, ..Override::default() });
+        engine.parts.guarded.apply(PARTICIPANT, &OverrideState { mode: breaker, ..OverrideState::default() });
         let epoch = store.claim(0, "test").await.expect("the shard is claimed");
-        let owned = Owned::new(Arc::clone(&engine.parts), Shard(0), epoch, ALWAYS.clone());
-        Claimed { owned, all_ended, engine, _folder: folder }
+        let owned = ShardLoop::new(Arc::clone(&engine.parts), ShardId(0), epoch, ALWAYS.clone());
+        ClaimedShard { owned, all_ended, engine, _folder: folder }
     }
 
     fn close_the_breaker(&self) {
-        self.engine.parts.guarded.apply(PARTICIPANT, &Override::default());
+        self.engine.parts.guarded.apply(PARTICIPANT, &OverrideState::default());
     }
 
     fn in_line(&self) -> u32 {
@@ -97,9 +97,9 @@ impl Claimed {
 
     /// Works until every saga has ended.
     async fn serve_to_the_end(&mut self) {
-        let mut messages = self.engine.parts.router.open(Shard(0));
+        let mut messages = self.engine.parts.router.open(ShardId(0));
         let ended = self.owned.serve(&mut messages, &self.all_ended, std::future::pending()).await;
-        assert_eq!(ended, Ended::Stopped);
+        assert_eq!(ended, OwnershipEnd::Stopped);
     }
 }
 
@@ -113,16 +113,16 @@ async fn participant() -> String {
     format!("http://{address}")
 }
 
-fn plan(url: &str) -> (Participants, Arc<Plan>) {
+fn plan(url: &str) -> (ParticipantCatalog, Arc<SagaPlan>) {
     let text = format!("participants:\n  {PARTICIPANT}: {{http: {{url: \"{url}\"}}, bulkhead: 64}}\n");
     let participants = participants::parse("participants.yaml", &text, &|_| None).expect("participants");
     let parsed = definition::parse("seeded.saga.yaml", DEFINITION, Some(&participants), None).expect("a definition");
-    let policies = Policies::resolve(&parsed.definition, &participants);
-    (participants, Arc::new(Plan::new(Arc::new(parsed.definition), Arc::new(policies))))
+    let policies = SagaPolicies::resolve(&parsed.definition, &participants);
+    (participants, Arc::new(SagaPlan::new(Arc::new(parsed.definition), Arc::new(policies))))
 }
 
-fn trigger(key: &str) -> Trigger {
-    Trigger {
+fn trigger(key: &str) -> TriggerRecord {
+    TriggerRecord {
         topic: "t".into(),
         partition: 0,
         offset: 0,
@@ -133,22 +133,27 @@ fn trigger(key: &str) -> Trigger {
     }
 }
 
-async fn engine(store: &Arc<dyn EventStore>, participants: Participants, plan: Arc<Plan>, ends: Ends) -> Engine {
-    let settings = Settings {
+async fn engine(
+    store: &Arc<dyn EventStore>,
+    participants: ParticipantCatalog,
+    plan: Arc<SagaPlan>,
+    ends: EndCounter,
+) -> SagaEngine {
+    let settings = EngineSettings {
         store: Arc::clone(store),
-        guarded: Arc::new(Guarded::from_participants(&participants).expect("guards")),
+        guarded: Arc::new(GuardRegistry::from_participants(&participants).expect("guards")),
         participants: Arc::new(participants),
         participants_file: None,
-        catalog: Catalog::new(vec![plan]),
+        catalog: DefinitionCatalog::new(vec![plan]),
         shards: 1,
         instance: "test".into(),
         kafka: None,
-        clock: Clock::Wall,
+        clock: EngineClock::Wall,
         most_skew: Duration::from_secs(60),
-        observer: Observer::new(Arc::new(ends)),
+        observer: ObserverHandle::new(Arc::new(ends)),
     };
-    let prepared = Engine::prepare(&settings).await.expect("the store takes the definition");
-    Engine::start(settings, prepared)
+    let prepared = SagaEngine::prepare(&settings).await.expect("the store takes the definition");
+    SagaEngine::start(settings, prepared)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,7 +164,7 @@ async fn what_waits_for_a_breaker_is_in_its_line_as_far_as_that_goes_and_not_in_
         (5 * most, SeedState::RefusedByBreaker),
         (5 * most, SeedState::AwaitedAnswer),
     ] {
-        let mut claimed = Claimed::with(sagas, seeded, Mode::ForcedOpen).await;
+        let mut claimed = ClaimedShard::with(sagas, seeded, OverrideMode::ForcedOpen).await;
         claimed.owned.recover_all().await;
         assert_eq!((claimed.in_line(), claimed.owned.sagas.len()), (most, 0), "{sagas} {seeded:?}");
         assert!(claimed.owned.held_back.is_empty(), "nothing is to be decided");
@@ -174,7 +179,8 @@ async fn what_waits_for_a_breaker_is_in_its_line_as_far_as_that_goes_and_not_in_
 async fn of_what_is_due_no_more_are_in_memory_than_have_turns() {
     let most = TURNS * TOGETHER;
     let sagas = most + 200;
-    let mut claimed = Claimed::with(u32::try_from(sagas).expect("some"), SeedState::DueTime, Mode::Automatic).await;
+    let mut claimed =
+        ClaimedShard::with(u32::try_from(sagas).expect("some"), SeedState::DueTime, OverrideMode::Automatic).await;
     claimed.owned.recover_all().await;
     let in_memory = claimed.owned.sagas.len();
     assert!((1..=most).contains(&in_memory), "{in_memory} of {sagas} are in memory");

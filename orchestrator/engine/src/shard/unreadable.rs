@@ -1,15 +1,15 @@
 //! Sagas whose journal cannot be read, or not be written on: they park alone, are shown so, and are tried again now and then.
 
-use super::{live::Live, owned::Owned};
+use super::{live::LiveSaga, owned::ShardLoop};
 use crate::{
     journal::{self, shown},
     row::{shown_text, word},
 };
 use saga_core::{
     id::SagaId,
-    state::{Dues, Status},
+    state::{SagaStatus, SagaTimers},
 };
-use saga_event_store::{Mark, Marked};
+use saga_event_store::{MarkOutcome, StreamMark};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tracing::{debug, error, info, warn};
 
@@ -23,11 +23,11 @@ const REASON_BYTES: usize = 500;
 const UNREADABLE: &str = "unreadable";
 
 /// How often each was tried in vain. As many as there are damaged sagas.
-pub(super) type Unreadable = HashMap<SagaId, u32>;
+pub(super) type UnreadableSagas = HashMap<SagaId, u32>;
 
-impl Owned {
+impl ShardLoop {
     /// One saga that cannot be read must not stop the shard: it stays as it is, and is tried again.
-    pub(super) fn leave_out(&mut self, saga: SagaId, error: &journal::Error) {
+    pub(super) fn leave_out(&mut self, saga: SagaId, error: &journal::JournalError) {
         self.leave_out_for(saga, shown::unreadable(error));
     }
 
@@ -41,14 +41,14 @@ impl Owned {
         } else {
             error!(%saga, reason, "the saga is left out; the shard goes on without it, and tries it again now and then");
             metrics::counter!("saga_unreadable_total").increment(1);
-            self.show(saga, Status::Parked, Some(reason), Some(UNREADABLE.to_owned()));
+            self.show(saga, SagaStatus::Parked, Some(reason), Some(UNREADABLE.to_owned()));
         }
         let now = self.parts.clock.now();
-        self.due.set(saga, Dues { timer: Some(now.plus(rest)), deadline: None });
+        self.due.set(saga, SagaTimers { timer: Some(now.plus(rest)), deadline: None });
     }
 
     /// A saga that was left out can be read again: what it is is shown again.
-    pub(super) fn is_readable(&mut self, saga: SagaId, live: &mut Live) {
+    pub(super) fn is_readable(&mut self, saga: SagaId, live: &mut LiveSaga) {
         if self.unreadable.remove(&saga).is_none() {
             return;
         }
@@ -59,8 +59,8 @@ impl Owned {
     }
 
     /// In the read model, beside the journal. Nothing depends on it: who does not see it sees what was shown before.
-    fn show(&self, saga: SagaId, status: Status, reason: Option<String>, code: Option<String>) {
-        let mark = Mark {
+    fn show(&self, saga: SagaId, status: SagaStatus, reason: Option<String>, code: Option<String>) {
+        let mark = StreamMark {
             shard: self.shard.0,
             epoch: self.epoch,
             stream: saga.uuid(),
@@ -72,8 +72,8 @@ impl Owned {
         let store = Arc::clone(&self.parts.store);
         self.parts.calls.spawn(async move {
             match store.mark(&mark).await {
-                Ok(Marked::Shown) => {}
-                Ok(Marked::Fenced) => debug!(%saga, "the saga is another owner's by now"),
+                Ok(MarkOutcome::Shown) => {}
+                Ok(MarkOutcome::Fenced) => debug!(%saga, "the saga is another owner's by now"),
                 Err(error) => warn!(%saga, %error, "that the saga is left out cannot be shown"),
             }
         });

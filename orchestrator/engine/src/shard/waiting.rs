@@ -1,7 +1,7 @@
 //! What waits for a shard that nobody takes messages for: it is not claimed yet, or lost.
 
-use crate::{message::Message, router::Router};
-use saga_core::id::Shard;
+use crate::{message::ShardMessage, router::ShardRouter};
+use saga_core::id::ShardId;
 use std::{pin::pin, time::Duration};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::task::TaskTracker;
@@ -19,9 +19,9 @@ const REST: Duration = Duration::from_secs(2);
 /// Does `work`, during which the shard takes nothing. Where that lasts, and other shards are claimed, what waits goes to the inbox: there it is
 /// safe, and topics are finished up to what comes after it. When some of it went there so does the rest, so that nothing overtakes.
 pub(super) async fn meanwhile<T>(
-    (router, calls): (&Router, &TaskTracker),
-    shard: Shard,
-    messages: &mut mpsc::Receiver<Message>,
+    (router, calls): (&ShardRouter, &TaskTracker),
+    shard: ShardId,
+    messages: &mut mpsc::Receiver<ShardMessage>,
     work: impl Future<Output = T>,
 ) -> T {
     let mut work = pin!(work);
@@ -39,16 +39,26 @@ pub(super) async fn meanwhile<T>(
     done
 }
 
-async fn hand_when_late(router: &Router, calls: &TaskTracker, shard: Shard, messages: &mut mpsc::Receiver<Message>) {
+async fn hand_when_late(
+    router: &ShardRouter,
+    calls: &TaskTracker,
+    shard: ShardId,
+    messages: &mut mpsc::Receiver<ShardMessage>,
+) {
     router.waits_too_long(shard).await;
     hand_all(router, calls, shard, messages).await;
     tokio::time::sleep(LOOK_AGAIN).await;
 }
 
-async fn hand_all(router: &Router, calls: &TaskTracker, shard: Shard, messages: &mut mpsc::Receiver<Message>) {
+async fn hand_all(
+    router: &ShardRouter,
+    calls: &TaskTracker,
+    shard: ShardId,
+    messages: &mut mpsc::Receiver<ShardMessage>,
+) {
     let Some(mut turn) = router.turn(shard).await else { return };
     loop {
-        let portion: Vec<Message> = std::iter::from_fn(|| messages.try_recv().ok()).take(TOGETHER).collect();
+        let portion: Vec<ShardMessage> = std::iter::from_fn(|| messages.try_recv().ok()).take(TOGETHER).collect();
         if portion.is_empty() {
             return;
         }
@@ -63,7 +73,7 @@ async fn hand_all(router: &Router, calls: &TaskTracker, shard: Shard, messages: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::router::tests::{Engine, FULL, SLOW};
+    use crate::router::tests::{FULL, RouterFixture, SLOW};
 
     /// Claims that take `seconds`.
     async fn claim(seconds: u64) {
@@ -72,7 +82,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_waits_for_a_claim_that_hangs_goes_to_the_inbox_and_nothing_overtakes_it() {
-        let mut engine = Engine::new();
+        let mut engine = RouterFixture::new();
         let mut queue = engine.loses(SLOW);
         let calls = TaskTracker::new();
         let router = engine.router.clone();
@@ -89,7 +99,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_claim_that_is_soon_done_leaves_what_waits_in_the_queue() {
-        let mut engine = Engine::new();
+        let mut engine = RouterFixture::new();
         let mut queue = engine.loses(SLOW);
         engine.bring(SLOW, 0..100).await;
         meanwhile((&engine.router, &TaskTracker::new()), SLOW, &mut queue, tokio::time::sleep(LOOK_AGAIN / 2)).await;
@@ -98,7 +108,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn when_the_store_is_away_everything_waits_in_its_queue() {
-        let mut engine = Engine::new();
+        let mut engine = RouterFixture::new();
         let mut queue = engine.loses(SLOW);
         engine.serving.clear();
         engine.bring(SLOW, 0..100).await;
@@ -109,7 +119,7 @@ mod tests {
     /// The rest follows what went before it, although the claim is done by then.
     #[tokio::test(start_paused = true)]
     async fn what_is_left_when_the_claim_is_done_follows_what_went_to_the_inbox() {
-        let mut engine = Engine::new();
+        let mut engine = RouterFixture::new();
         let mut queue = engine.loses(SLOW);
         engine.bring(SLOW, 0..FULL).await;
         // Some portions of two milliseconds each.

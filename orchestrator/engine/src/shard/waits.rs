@@ -5,48 +5,50 @@ mod backlog;
 mod outcomes;
 mod places;
 
-use super::{live::Live, owned::Owned};
-use crate::message::{Body, Message, Receipt};
-use outcomes::Outcome;
-use places::Places;
-use saga_core::{command::CommandRef, decide::Ignored, id::SagaId, input::Input, react::react, time::Timestamp};
-use saga_resilience::gate::{Waiter, Wake};
+use super::{live::LiveSaga, owned::ShardLoop};
+use crate::message::{MessageContent, MessageReceipt, ShardMessage};
+use outcomes::OutcomeEventWait;
+use places::SagaQueueEntries;
+use saga_core::{
+    command::CommandRef, decide::IgnoreReason, id::SagaId, input::SagaInput, react::react, time::Timestamp,
+};
+use saga_resilience::gate::{SagaWaiter, WakeSignal};
 use std::collections::HashMap;
 use tokio::sync::mpsc;
 
 #[cfg(test)]
 pub(super) use backlog::MOST;
-pub(super) use places::{Standing, Told, Wait, What};
+pub(super) use places::{GuardWait, WaitKind, WaitOrigin, WaitStatus};
 
 /// Calls that a shard has not looked at yet: what some participants call at once when they are back. More are called a moment later.
 const CALLS: usize = 1024;
 
 /// The places in lines that a shard's commands have. Dropped, all are left.
 #[derive(Debug)]
-pub(super) struct Waits {
-    places: Places,
+pub(super) struct WaitRegistry {
+    places: SagaQueueEntries,
     /// Sagas whose outcome event waits for its topic.
-    outcomes: HashMap<SagaId, Outcome>,
-    calls: mpsc::Sender<Wake>,
-    called: mpsc::Receiver<Wake>,
+    outcomes: HashMap<SagaId, OutcomeEventWait>,
+    calls: mpsc::Sender<WakeSignal>,
+    called: mpsc::Receiver<WakeSignal>,
 }
 
-impl Default for Waits {
-    fn default() -> Waits {
+impl Default for WaitRegistry {
+    fn default() -> WaitRegistry {
         let (calls, called) = mpsc::channel(CALLS);
-        Waits { places: Places::default(), outcomes: HashMap::new(), calls, called }
+        WaitRegistry { places: SagaQueueEntries::default(), outcomes: HashMap::new(), calls, called }
     }
 }
 
-impl Waits {
+impl WaitRegistry {
     /// The next who is called out of a line.
-    pub(super) async fn called(&mut self) -> Option<Wake> {
+    pub(super) async fn called(&mut self) -> Option<WakeSignal> {
         self.called.recv().await
     }
 
     /// Where a further sending of an attempt stands; `None`: nowhere.
-    pub(super) fn sending(&self, saga: SagaId, command: CommandRef) -> Option<Standing> {
-        self.places.standing(saga, command, What::Sending)
+    pub(super) fn sending(&self, saga: SagaId, command: CommandRef) -> Option<WaitStatus> {
+        self.places.standing(saga, command, WaitKind::Sending)
     }
 
     /// It was called, and asks.
@@ -54,19 +56,19 @@ impl Waits {
         self.places.forget(saga, command);
     }
 
-    fn waiter(&self, saga: SagaId) -> Waiter {
-        Waiter { calls: self.calls.clone(), saga, command: None }
+    fn waiter(&self, saga: SagaId) -> SagaWaiter {
+        SagaWaiter { calls: self.calls.clone(), saga, command: None }
     }
 }
 
-impl Owned {
+impl ShardLoop {
     /// Exactly `waits` wait in lines.
-    pub(super) fn wait_in_lines(&mut self, saga: SagaId, waits: &[Wait]) {
+    pub(super) fn wait_in_lines(&mut self, saga: SagaId, waits: &[GuardWait]) {
         self.waits.places.retain(saga, waits);
         self.join_lines(saga, waits);
     }
 
-    fn join_lines(&mut self, saga: SagaId, waits: &[Wait]) {
+    fn join_lines(&mut self, saga: SagaId, waits: &[GuardWait]) {
         let now = self.parts.clock.now();
         let called_up = self.waits.places.call_up();
         if !waits.is_empty() {
@@ -80,32 +82,33 @@ impl Owned {
     /// Looked at, it joins the line. Those that are not in memory are read together, no more of them at once than turns allow.
     fn called_up(&mut self, saga: SagaId, now: Timestamp) {
         if self.sagas.contains_key(&saga) {
-            self.held_back.push((saga, Input::TimeReached));
+            self.held_back.push((saga, SagaInput::TimeReached));
         } else {
             self.due.look_at(saga, now);
         }
     }
 
     /// Something may ask again.
-    pub(super) fn called(&mut self, wake: Wake) {
-        let Wake { saga, command, woken } = wake;
+    pub(super) fn called(&mut self, wake: WakeSignal) {
+        let WakeSignal { saga, command, woken } = wake;
         let Some(command) = command else { return self.outcome_called(saga, woken) };
         let input = match self.waits.places.called_out(saga, command) {
             // The saga is looked at, and what is outstanding asks to leave.
-            Some(What::Sending) => Input::TimeReached,
-            Some(What::Attempt) | None => Input::Released { command },
+            Some(WaitKind::Sending) => SagaInput::TimeReached,
+            Some(WaitKind::Attempt) | None => SagaInput::Released { command },
         };
-        let body = Body::Input { saga, input };
-        self.take_input(saga, Message { body, record: None, receipt: Receipt::Woken(woken) });
+        let body = MessageContent::Input { saga, input };
+        self.take_input(saga, ShardMessage { body, record: None, receipt: MessageReceipt::Woken(woken) });
     }
 
     /// Who was called and found the guard closed again waits on, not before it says.
-    pub(super) fn wait_again(&mut self, saga: SagaId, live: &Live, input: &Input, ignored: &Ignored) {
-        let Input::Released { command } = input else { return };
-        let mut waits: Vec<Wait> = react(&live.plan, &live.state).into_iter().filter_map(Wait::on_record).collect();
+    pub(super) fn wait_again(&mut self, saga: SagaId, live: &LiveSaga, input: &SagaInput, ignored: &IgnoreReason) {
+        let SagaInput::Released { command } = input else { return };
+        let mut waits: Vec<GuardWait> =
+            react(&live.plan, &live.state).into_iter().filter_map(GuardWait::on_record).collect();
         for wait in &mut waits {
-            wait.told = Told::JustNow;
-            if let Ignored::StillHeld { guard: by, not_before: until } = ignored
+            wait.told = WaitOrigin::JustNow;
+            if let IgnoreReason::StillHeld { guard: by, not_before: until } = ignored
                 && wait.effect.command == *command
             {
                 (wait.effect.guard, wait.effect.not_before) = (*by, *until);

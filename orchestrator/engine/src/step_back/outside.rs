@@ -7,9 +7,9 @@ mod text;
 
 use crate::Parts;
 use rdkafka::error::KafkaError;
-use saga_base::clock::Clock;
-use saga_event_store::{Confirmed, Error, EventStore};
-use saga_kafka::{Kept, kept::Texts};
+use saga_base::clock::EngineClock;
+use saga_event_store::{CommitConfirmation, EventStore, StoreError};
+use saga_kafka::{OffsetMetadataStore, kept::PartitionTexts};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -30,36 +30,36 @@ const TRIES: u32 = 3;
 
 /// What earlier engines left.
 #[derive(Debug, Default)]
-pub struct Left {
-    known: Vec<(i32, Confirmed)>,
+pub struct SavedConfirmations {
+    known: Vec<(i32, CommitConfirmation)>,
 }
 
-impl Left {
+impl SavedConfirmations {
     /// Reads it. Without it the engine works all the same, and says what it does not know.
-    pub async fn read(kept: &Kept, installation: Uuid, clock: Clock) -> Left {
+    pub async fn read(kept: &OffsetMetadataStore, installation: Uuid, clock: EngineClock) -> SavedConfirmations {
         match texts(kept).await {
-            Ok(texts) => Left::of(&texts, installation, clock.now().minus(TOO_OLD).0),
+            Ok(texts) => SavedConfirmations::of(&texts, installation, clock.now().minus(TOO_OLD).0),
             Err(error) => {
                 warn!(
                     %error,
                     "Kafka does not say what earlier engines knew the event store to have: if it lost commits while no engine ran, nobody notices"
                 );
-                Left::default()
+                SavedConfirmations::default()
             }
         }
     }
 
-    fn of(texts: &Texts, installation: Uuid, oldest_ms: i64) -> Left {
+    fn of(texts: &PartitionTexts, installation: Uuid, oldest_ms: i64) -> SavedConfirmations {
         let known = texts.iter().filter_map(|(partition, text)| Some((*partition, text::parse(text, installation)?)));
-        Left { known: known.filter(|(_, confirmed)| confirmed.last_ms() >= oldest_ms).collect() }
+        SavedConfirmations { known: known.filter(|(_, confirmed)| confirmed.last_ms() >= oldest_ms).collect() }
     }
 
     /// Holds the store against it; what is missing is told by the store. The answer: the partitions whose text is not true any more.
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn compare(&self, store: &dyn EventStore) -> Result<Vec<i32>, Error> {
-        let all: Vec<Confirmed> = self.known.iter().map(|(_, confirmed)| confirmed.clone()).collect();
+    pub async fn compare(&self, store: &dyn EventStore) -> Result<Vec<i32>, StoreError> {
+        let all: Vec<CommitConfirmation> = self.known.iter().map(|(_, confirmed)| confirmed.clone()).collect();
         let missing = store.compare(&all).await?;
         Ok(missing
             .into_iter()
@@ -69,7 +69,7 @@ impl Left {
     }
 }
 
-async fn texts(kept: &Kept) -> Result<Texts, KafkaError> {
+async fn texts(kept: &OffsetMetadataStore) -> Result<PartitionTexts, KafkaError> {
     let mut tries = 1;
     loop {
         match kept.read().await {
@@ -81,20 +81,27 @@ async fn texts(kept: &Kept) -> Result<Texts, KafkaError> {
 
 /// Keeps what this engine knows, until it is finished.
 #[derive(Debug)]
-pub struct Keeping {
+pub struct ConfirmationSaver {
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Keeping {
+impl ConfirmationSaver {
     /// Begins to; `untrue`: partitions whose text is to be replaced first.
     #[must_use]
-    pub fn start(parts: Arc<Parts>, kept: Kept, untrue: Vec<i32>) -> Keeping {
+    pub fn start(parts: Arc<Parts>, kept: OffsetMetadataStore, untrue: Vec<i32>) -> ConfirmationSaver {
         let stop = CancellationToken::new();
         let installation = parts.store.identity().installation;
-        let keeper =
-            Keeper { parts, kept, installation, untrue, partition: None, written: None, trouble: Trouble::None };
-        Keeping { task: tokio::spawn(keeper.run(stop.clone())), stop }
+        let keeper = ConfirmationSaverTask {
+            parts,
+            kept,
+            installation,
+            untrue,
+            partition: None,
+            written: None,
+            trouble: SaveFailure::None,
+        };
+        ConfirmationSaver { task: tokio::spawn(keeper.run(stop.clone())), stop }
     }
 
     /// Keeps the last that is known; no more than `patience`.
@@ -107,23 +114,23 @@ impl Keeping {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
+enum SaveFailure {
     None,
     Told,
 }
 
-struct Keeper {
+struct ConfirmationSaverTask {
     parts: Arc<Parts>,
-    kept: Kept,
+    kept: OffsetMetadataStore,
     installation: Uuid,
     untrue: Vec<i32>,
     /// Of the lowest shard that is or was owned.
     partition: Option<i32>,
-    written: Option<(i32, Confirmed)>,
-    trouble: Trouble,
+    written: Option<(i32, CommitConfirmation)>,
+    trouble: SaveFailure,
 }
 
-impl Keeper {
+impl ConfirmationSaverTask {
     async fn run(mut self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(self.rest())).await.is_some() {
             self.keep().await;
@@ -155,18 +162,18 @@ impl Keeper {
 
     fn tell(&mut self, written: Result<(), KafkaError>) {
         match (written, self.trouble) {
-            (Err(error), Trouble::None) => {
+            (Err(error), SaveFailure::None) => {
                 warn!(
                     %error,
                     "what the event store is known to have cannot be kept in Kafka; trying again. If it loses commits while no engine runs, nobody notices"
                 );
-                self.trouble = Trouble::Told;
+                self.trouble = SaveFailure::Told;
             }
-            (Ok(()), Trouble::Told) => {
+            (Ok(()), SaveFailure::Told) => {
                 info!("what the event store is known to have is kept in Kafka again");
-                self.trouble = Trouble::None;
+                self.trouble = SaveFailure::None;
             }
-            (Err(_), Trouble::Told) | (Ok(()), Trouble::None) => {}
+            (Err(_), SaveFailure::Told) | (Ok(()), SaveFailure::None) => {}
         }
     }
 }
@@ -178,13 +185,13 @@ mod tests {
     #[test]
     fn what_is_too_old_or_of_another_installation_says_nothing() {
         let (installation, writer) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let confirmed = |at_ms| Confirmed { writer, number: 7, at_ms, append: None };
-        let texts = Texts::from([
+        let confirmed = |at_ms| CommitConfirmation { writer, number: 7, at_ms, append: None };
+        let texts = PartitionTexts::from([
             (0, text::of(&confirmed(5_000), installation)),
             (1, text::of(&confirmed(4_999), installation)),
             (2, text::of(&confirmed(5_000), Uuid::from_u128(3))),
             (3, "by hand".to_owned()),
         ]);
-        assert_eq!(Left::of(&texts, installation, 5_000).known, [(0, confirmed(5_000))]);
+        assert_eq!(SavedConfirmations::of(&texts, installation, 5_000).known, [(0, confirmed(5_000))]);
     }
 }

@@ -10,12 +10,12 @@ const QUIET: Duration = Duration::from_secs(5);
 
 /// Whether the store is away, as far as those who ask it know.
 #[derive(Debug, Default)]
-pub(super) struct Outage {
-    lasting: Option<Lasting>,
+pub(super) struct StoreOutage {
+    lasting: Option<OngoingStoreOutage>,
 }
 
 #[derive(Debug)]
-struct Lasting {
+struct OngoingStoreOutage {
     since: Instant,
     failed: Instant,
     said: Instant,
@@ -24,48 +24,48 @@ struct Lasting {
 
 /// What is worth a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum StoreOutageNotice {
     /// The first try failed.
     Began,
     /// It has lasted so long.
-    Lasts(Seen),
+    Lasts(StoreOutageSpan),
     /// It lasted so long.
-    Over(Seen),
+    Over(StoreOutageSpan),
 }
 
 /// How long, and how many tries failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct StoreOutageSpan {
     pub(super) lasted: Duration,
     pub(super) tries: u64,
 }
 
-impl Outage {
+impl StoreOutage {
     /// A try failed.
-    pub(super) fn failed(&mut self, now: Instant) -> Option<News> {
+    pub(super) fn failed(&mut self, now: Instant) -> Option<StoreOutageNotice> {
         let Some(lasting) = &mut self.lasting else {
-            self.lasting = Some(Lasting { since: now, failed: now, said: now, tries: 1 });
-            return Some(News::Began);
+            self.lasting = Some(OngoingStoreOutage { since: now, failed: now, said: now, tries: 1 });
+            return Some(StoreOutageNotice::Began);
         };
         (lasting.failed, lasting.tries) = (now, lasting.tries + 1);
         if now.saturating_duration_since(lasting.said) < SAY_AGAIN {
             return None;
         }
         lasting.said = now;
-        Some(News::Lasts(lasting.seen(now)))
+        Some(StoreOutageNotice::Lasts(lasting.seen(now)))
     }
 
     /// A write was confirmed.
-    pub(super) fn answered(&mut self, now: Instant) -> Option<News> {
-        let over = |lasting: &mut Lasting| now.saturating_duration_since(lasting.failed) >= QUIET;
+    pub(super) fn answered(&mut self, now: Instant) -> Option<StoreOutageNotice> {
+        let over = |lasting: &mut OngoingStoreOutage| now.saturating_duration_since(lasting.failed) >= QUIET;
         let lasting = self.lasting.take_if(over)?;
-        Some(News::Over(lasting.seen(lasting.failed)))
+        Some(StoreOutageNotice::Over(lasting.seen(lasting.failed)))
     }
 }
 
-impl Lasting {
-    fn seen(&self, until: Instant) -> Seen {
-        Seen { lasted: until.saturating_duration_since(self.since), tries: self.tries }
+impl OngoingStoreOutage {
+    fn seen(&self, until: Instant) -> StoreOutageSpan {
+        StoreOutageSpan { lasted: until.saturating_duration_since(self.since), tries: self.tries }
     }
 }
 
@@ -75,30 +75,30 @@ mod tests {
 
     #[test]
     fn an_outage_is_told_of_when_it_begins_now_and_then_and_when_it_is_over() {
-        let (mut outage, start) = (Outage::default(), Instant::now());
+        let (mut outage, start) = (StoreOutage::default(), Instant::now());
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         // 64 shards, whose tries fail together every two seconds.
         let mut told = Vec::new();
         for second in (0..=90).step_by(2) {
             told.extend((0..64).filter_map(|_| outage.failed(at(second))).map(|news| (second, news)));
         }
-        let lasts = Seen { lasted: Duration::from_secs(60), tries: 30 * 64 + 1 };
-        assert_eq!(told, [(0, News::Began), (60, News::Lasts(lasts))]);
+        let lasts = StoreOutageSpan { lasted: Duration::from_secs(60), tries: 30 * 64 + 1 };
+        assert_eq!(told, [(0, StoreOutageNotice::Began), (60, StoreOutageNotice::Lasts(lasts))]);
         assert_eq!(outage.answered(at(92)), None, "others may still fail");
-        let over = Seen { lasted: Duration::from_secs(90), tries: 46 * 64 };
-        assert_eq!(outage.answered(at(96)), Some(News::Over(over)));
+        let over = StoreOutageSpan { lasted: Duration::from_secs(90), tries: 46 * 64 };
+        assert_eq!(outage.answered(at(96)), Some(StoreOutageNotice::Over(over)));
         assert_eq!(outage.answered(at(98)), None);
-        assert_eq!(outage.failed(at(99)), Some(News::Began), "the next one is another one");
+        assert_eq!(outage.failed(at(99)), Some(StoreOutageNotice::Began), "the next one is another one");
     }
 
     #[test]
     fn what_fails_while_writes_are_confirmed_is_one_outage() {
-        let (mut outage, start) = (Outage::default(), Instant::now());
+        let (mut outage, start) = (StoreOutage::default(), Instant::now());
         let mut told = Vec::new();
         for second in 0..30 {
             told.extend(outage.failed(start + Duration::from_secs(second)));
             told.extend(outage.answered(start + Duration::from_secs(second)));
         }
-        assert_eq!(told, [News::Began]);
+        assert_eq!(told, [StoreOutageNotice::Began]);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU32;
 
-/// Where a limit starts and how far it may go. Built only through [`Config::new`], so `min ≤ start ≤ max`.
+/// Where a limit starts and how far it may go. Built only through [`AdaptiveLimitConfig::new`], so `min ≤ start ≤ max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Config {
+pub struct AdaptiveLimitConfig {
     min: NonZeroU32,
     start: NonZeroU32,
     max: NonZeroU32,
@@ -13,7 +13,7 @@ pub struct Config {
 /// Bounds that exclude each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("min is {min}, start is {start}, max is {max}: expected min ≤ start ≤ max")]
-pub struct ConfigError {
+pub struct AdaptiveLimitError {
     /// The lowest limit.
     pub min: NonZeroU32,
     /// The first limit.
@@ -22,13 +22,17 @@ pub struct ConfigError {
     pub max: NonZeroU32,
 }
 
-impl Config {
+impl AdaptiveLimitConfig {
     /// Starts at `start` and stays between `min` and `max`.
     ///
     /// # Errors
     /// When the bounds exclude each other.
-    pub fn new(min: NonZeroU32, start: NonZeroU32, max: NonZeroU32) -> Result<Config, ConfigError> {
-        if min <= start && start <= max { Ok(Config { min, start, max }) } else { Err(ConfigError { min, start, max }) }
+    pub fn new(min: NonZeroU32, start: NonZeroU32, max: NonZeroU32) -> Result<AdaptiveLimitConfig, AdaptiveLimitError> {
+        if min <= start && start <= max {
+            Ok(AdaptiveLimitConfig { min, start, max })
+        } else {
+            Err(AdaptiveLimitError { min, start, max })
+        }
     }
 
     /// The lowest limit.

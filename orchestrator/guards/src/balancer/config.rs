@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 /// How an endpoint is picked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Strategy {
+pub enum BalancingStrategy {
     /// In turn, each as often as its weight says.
     #[default]
     RoundRobin,
@@ -17,7 +17,7 @@ pub enum Strategy {
 
 /// When an endpoint is left out. Never more than half of them are at once: too few would fall next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ejection {
+pub struct EjectionConfig {
     /// So many failures in a row.
     pub consecutive_failures: NonZeroU32,
     /// How long the first time; the second time twice as long, and so on.
@@ -26,10 +26,10 @@ pub struct Ejection {
     pub max_eject_for: Duration,
 }
 
-impl Default for Ejection {
+impl Default for EjectionConfig {
     /// The defaults of Envoy's outlier detection: 5 failures, 30 s, 300 s.
-    fn default() -> Ejection {
-        Ejection {
+    fn default() -> EjectionConfig {
+        EjectionConfig {
             consecutive_failures: NonZeroU32::new(5).expect("5 is not zero"),
             eject_for: Duration::from_secs(30),
             max_eject_for: Duration::from_secs(300),

@@ -1,16 +1,16 @@
 //! What is known of one endpoint.
 
-use super::Ejection;
-use crate::Monotonic;
+use super::EjectionConfig;
+use crate::MonotonicTime;
 use std::{num::NonZeroU32, time::Duration};
 
 /// Identity of an endpoint, whatever its position becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Id(pub(super) u64);
+pub(super) struct EndpointId(pub(super) u64);
 
 #[derive(Debug)]
-pub(super) struct Endpoint {
-    pub(super) id: Id,
+pub(super) struct BalancedEndpoint {
+    pub(super) id: EndpointId,
     pub(super) weight: NonZeroU32,
     /// What smooth round robin owes it; of all that are picked from, these add up to zero.
     pub(super) owed: i64,
@@ -21,14 +21,14 @@ pub(super) struct Endpoint {
     /// What the next time that it is left out is multiplied by, less one; forgiven one by one.
     ejections: u32,
     pub(super) ejections_ever: u32,
-    pub(super) ejected_until: Option<Monotonic>,
+    pub(super) ejected_until: Option<MonotonicTime>,
     picked: u64,
     failed: u64,
 }
 
 /// An endpoint at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndpointSnapshot {
+pub struct BalancedEndpointSnapshot {
     /// Its share of the calls, relative to the others.
     pub weight: NonZeroU32,
     /// Calls under way.
@@ -47,9 +47,9 @@ pub struct EndpointSnapshot {
     pub failed: u64,
 }
 
-impl Endpoint {
-    pub(super) fn new(id: Id, weight: NonZeroU32) -> Endpoint {
-        Endpoint {
+impl BalancedEndpoint {
+    pub(super) fn new(id: EndpointId, weight: NonZeroU32) -> BalancedEndpoint {
+        BalancedEndpoint {
             id,
             weight,
             owed: 0,
@@ -65,8 +65,8 @@ impl Endpoint {
     }
 
     /// Round robin begins anew: what was owed was owed by another list.
-    pub(super) fn weighing(self, weight: NonZeroU32) -> Endpoint {
-        Endpoint { weight, owed: 0, ..self }
+    pub(super) fn weighing(self, weight: NonZeroU32) -> BalancedEndpoint {
+        BalancedEndpoint { weight, owed: 0, ..self }
     }
 
     pub(super) fn begin(&mut self) {
@@ -88,12 +88,12 @@ impl Endpoint {
         self.failed = self.failed.saturating_add(1);
     }
 
-    pub(super) fn is_ejected(&self, now: Monotonic) -> bool {
+    pub(super) fn is_ejected(&self, now: MonotonicTime) -> bool {
         self.ejected_until.is_some_and(|until| until > now)
     }
 
     /// Leaves it out, each time for longer.
-    pub(super) fn eject(&mut self, ejection: &Ejection, now: Monotonic) -> Duration {
+    pub(super) fn eject(&mut self, ejection: &EjectionConfig, now: MonotonicTime) -> Duration {
         self.ejections = self.ejections.saturating_add(1);
         self.ejections_ever = self.ejections_ever.wrapping_add(1);
         self.failures = 0;
@@ -102,25 +102,26 @@ impl Endpoint {
         span
     }
 
-    pub(super) fn let_back(&mut self, now: Monotonic) {
+    pub(super) fn let_back(&mut self, now: MonotonicTime) {
         self.ejected_until = self.ejected_until.map(|until| until.min(now));
     }
 
     /// Whether it was left out until a moment that is over; asked again, no.
-    pub(super) fn comes_back(&mut self, now: Monotonic) -> bool {
+    pub(super) fn comes_back(&mut self, now: MonotonicTime) -> bool {
         self.ejected_until.take_if(|until| *until <= now).is_some()
     }
 
     /// The load that one more call would make, for the weight, against that of `other`.
-    pub(super) fn is_busier_than(&self, other: &Endpoint) -> bool {
-        let load =
-            |endpoint: &Endpoint, weight: NonZeroU32| (u64::from(endpoint.in_flight) + 1) * u64::from(weight.get());
+    pub(super) fn is_busier_than(&self, other: &BalancedEndpoint) -> bool {
+        let load = |endpoint: &BalancedEndpoint, weight: NonZeroU32| {
+            (u64::from(endpoint.in_flight) + 1) * u64::from(weight.get())
+        };
         load(self, other.weight) > load(other, self.weight)
     }
 
-    pub(super) fn snapshot(&self, now: Monotonic) -> EndpointSnapshot {
+    pub(super) fn snapshot(&self, now: MonotonicTime) -> BalancedEndpointSnapshot {
         let rest = self.ejected_until.map(|until| until.since(now));
-        EndpointSnapshot {
+        BalancedEndpointSnapshot {
             weight: self.weight,
             in_flight: self.in_flight,
             healthy: self.healthy,

@@ -1,6 +1,6 @@
 //! When a breaker opens, and how it closes again.
 
-use super::{ticket::Trip, window::Counts};
+use super::{ticket::TripReason, window::CallCounts};
 use crate::time::fraction;
 use std::{num::NonZeroU32, time::Duration};
 
@@ -11,7 +11,7 @@ pub const MAX_WINDOW_CALLS: u32 = 10_000;
 
 /// Which calls are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Window {
+pub enum WindowConfig {
     /// Those of the last so long.
     Time(Duration),
     /// The last so many.
@@ -20,9 +20,9 @@ pub enum Window {
 
 /// What a file says of a breaker, unchecked; the defaults where it says nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
+pub struct BreakerParameters {
     /// Which calls count.
-    pub window: Window,
+    pub window: WindowConfig,
     /// With fewer calls in the window no rate opens it.
     pub minimum_calls: u32,
     /// Share of failed calls from which on it opens, more than 0 and at most 1.
@@ -51,10 +51,10 @@ pub struct Settings {
     pub shed_above: Option<f64>,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            window: Window::Time(Duration::from_secs(30)),
+impl Default for BreakerParameters {
+    fn default() -> BreakerParameters {
+        BreakerParameters {
+            window: WindowConfig::Time(Duration::from_secs(30)),
             minimum_calls: 10,
             failure_rate: 0.5,
             slow_call: None,
@@ -71,13 +71,13 @@ impl Default for Settings {
     }
 }
 
-/// When a breaker opens, and how it closes again. Built only through [`Config::new`], so its numbers always make sense.
+/// When a breaker opens, and how it closes again. Built only through [`BreakerConfig::new`], so its numbers always make sense.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Config(Settings);
+pub struct BreakerConfig(BreakerParameters);
 
 /// Numbers that a breaker cannot work with.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum ConfigError {
+pub enum BreakerConfigError {
     /// A share of calls is more than 0 and at most 1.
     #[error("{0} is {1}: expected more than 0 and at most 1")]
     Share(&'static str, f64),
@@ -117,12 +117,12 @@ pub enum ConfigError {
     Shed(f64),
 }
 
-impl Config {
+impl BreakerConfig {
     /// The checked settings.
     ///
     /// # Errors
     /// When a number makes no sense; the error says which and what is expected.
-    pub fn new(settings: Settings) -> Result<Config, ConfigError> {
+    pub fn new(settings: BreakerParameters) -> Result<BreakerConfig, BreakerConfigError> {
         check_window(&settings)?;
         check_shares(&settings)?;
         for (name, span) in [
@@ -131,23 +131,23 @@ impl Config {
             ("slowCall", settings.slow_call.unwrap_or(Duration::MAX)),
         ] {
             if span.is_zero() {
-                return Err(ConfigError::Zero(name));
+                return Err(BreakerConfigError::Zero(name));
             }
         }
         if settings.max_open_for < settings.open_for {
-            return Err(ConfigError::OpenFor { first: settings.open_for, longest: settings.max_open_for });
+            return Err(BreakerConfigError::OpenFor { first: settings.open_for, longest: settings.max_open_for });
         }
         for (name, count) in [("probes", settings.probes), ("successes", settings.successes.unwrap_or(1))] {
             if !(1..=MAX_PROBES).contains(&count) {
-                return Err(ConfigError::Probes(name, count));
+                return Err(BreakerConfigError::Probes(name, count));
             }
         }
-        Ok(Config(settings))
+        Ok(BreakerConfig(settings))
     }
 
     /// The settings, which make sense.
     #[must_use]
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &BreakerParameters {
         &self.0
     }
 
@@ -171,45 +171,47 @@ impl Config {
     }
 
     /// Why a breaker that has counted this opens; `None`: it does not.
-    pub(super) fn trip(&self, counts: Counts, failures_in_a_row: u32) -> Option<Trip> {
+    pub(super) fn trip(&self, counts: CallCounts, failures_in_a_row: u32) -> Option<TripReason> {
         if self.0.consecutive_failures.is_some_and(|most| failures_in_a_row >= most.get()) {
-            return Some(Trip::ConsecutiveFailures);
+            return Some(TripReason::ConsecutiveFailures);
         }
         if counts.calls < self.0.minimum_calls {
             return None;
         }
         let calls = f64::from(counts.calls);
         if f64::from(counts.failures) >= self.0.failure_rate * calls {
-            return Some(Trip::FailureRate);
+            return Some(TripReason::FailureRate);
         }
         // Without a limit no call is slow, and a rate of none is not reached.
-        (f64::from(counts.slow) >= self.0.slow_call_rate * calls).then_some(Trip::SlowCallRate)
+        (f64::from(counts.slow) >= self.0.slow_call_rate * calls).then_some(TripReason::SlowCallRate)
     }
 }
 
-fn check_window(settings: &Settings) -> Result<(), ConfigError> {
+fn check_window(settings: &BreakerParameters) -> Result<(), BreakerConfigError> {
     if settings.minimum_calls == 0 {
-        return Err(ConfigError::MinimumCalls);
+        return Err(BreakerConfigError::MinimumCalls);
     }
     match settings.window {
-        Window::Time(span) if span < Duration::from_millis(10) => Err(ConfigError::Window(span)),
-        Window::Calls(calls) if !(1..=MAX_WINDOW_CALLS).contains(&calls) => Err(ConfigError::WindowCalls(calls)),
-        Window::Calls(window) if settings.minimum_calls > window => {
-            Err(ConfigError::MoreThanWindow { minimum: settings.minimum_calls, window })
+        WindowConfig::Time(span) if span < Duration::from_millis(10) => Err(BreakerConfigError::Window(span)),
+        WindowConfig::Calls(calls) if !(1..=MAX_WINDOW_CALLS).contains(&calls) => {
+            Err(BreakerConfigError::WindowCalls(calls))
         }
-        Window::Time(_) | Window::Calls(_) => Ok(()),
+        WindowConfig::Calls(window) if settings.minimum_calls > window => {
+            Err(BreakerConfigError::MoreThanWindow { minimum: settings.minimum_calls, window })
+        }
+        WindowConfig::Time(_) | WindowConfig::Calls(_) => Ok(()),
     }
 }
 
-fn check_shares(settings: &Settings) -> Result<(), ConfigError> {
+fn check_shares(settings: &BreakerParameters) -> Result<(), BreakerConfigError> {
     for (name, share) in [("failureRate", settings.failure_rate), ("slowCallRate", settings.slow_call_rate)] {
         if !(share > 0.0 && share <= 1.0) {
-            return Err(ConfigError::Share(name, share));
+            return Err(BreakerConfigError::Share(name, share));
         }
     }
     match settings.shed_above {
         // Not a number is no factor either.
-        Some(factor) if factor.is_nan() || factor < 1.1 => Err(ConfigError::Shed(factor)),
+        Some(factor) if factor.is_nan() || factor < 1.1 => Err(BreakerConfigError::Shed(factor)),
         Some(_) | None => Ok(()),
     }
 }
@@ -218,38 +220,41 @@ fn check_shares(settings: &Settings) -> Result<(), ConfigError> {
 mod tests {
     use super::*;
 
-    fn refusal(change: impl FnOnce(&mut Settings)) -> ConfigError {
-        let mut settings = Settings::default();
+    fn refusal(change: impl FnOnce(&mut BreakerParameters)) -> BreakerConfigError {
+        let mut settings = BreakerParameters::default();
         change(&mut settings);
-        Config::new(settings).expect_err("no breaker can work with that")
+        BreakerConfig::new(settings).expect_err("no breaker can work with that")
     }
 
     #[test]
     fn the_defaults_are_what_may_be_configured() {
-        assert_eq!(Config::new(Settings::default()), Ok(Config::default()));
+        assert_eq!(BreakerConfig::new(BreakerParameters::default()), Ok(BreakerConfig::default()));
     }
 
     #[test]
     fn what_no_breaker_can_work_with_is_refused() {
         for rate in [0.0, -0.5, 1.01, f64::NAN, f64::INFINITY] {
-            assert!(matches!(refusal(|it| it.failure_rate = rate), ConfigError::Share("failureRate", _)));
-            assert!(matches!(refusal(|it| it.slow_call_rate = rate), ConfigError::Share("slowCallRate", _)));
+            assert!(matches!(refusal(|it| it.failure_rate = rate), BreakerConfigError::Share("failureRate", _)));
+            assert!(matches!(refusal(|it| it.slow_call_rate = rate), BreakerConfigError::Share("slowCallRate", _)));
         }
         for factor in [1.0, 0.0, f64::NAN] {
-            assert!(matches!(refusal(|it| it.shed_above = Some(factor)), ConfigError::Shed(_)));
+            assert!(matches!(refusal(|it| it.shed_above = Some(factor)), BreakerConfigError::Shed(_)));
         }
         let zero = Duration::ZERO;
-        assert_eq!(refusal(|it| it.minimum_calls = 0), ConfigError::MinimumCalls);
-        assert_eq!(refusal(|it| it.window = Window::Time(zero)), ConfigError::Window(zero));
-        assert_eq!(refusal(|it| it.window = Window::Calls(0)), ConfigError::WindowCalls(0));
-        assert_eq!(refusal(|it| it.window = Window::Calls(5)), ConfigError::MoreThanWindow { minimum: 10, window: 5 });
-        assert_eq!(refusal(|it| it.open_for = zero), ConfigError::Zero("openFor"));
-        assert_eq!(refusal(|it| it.probe_timeout = zero), ConfigError::Zero("probeTimeout"));
-        assert_eq!(refusal(|it| it.slow_call = Some(zero)), ConfigError::Zero("slowCall"));
-        assert!(matches!(refusal(|it| it.max_open_for = Duration::from_secs(1)), ConfigError::OpenFor { .. }));
+        assert_eq!(refusal(|it| it.minimum_calls = 0), BreakerConfigError::MinimumCalls);
+        assert_eq!(refusal(|it| it.window = WindowConfig::Time(zero)), BreakerConfigError::Window(zero));
+        assert_eq!(refusal(|it| it.window = WindowConfig::Calls(0)), BreakerConfigError::WindowCalls(0));
+        assert_eq!(
+            refusal(|it| it.window = WindowConfig::Calls(5)),
+            BreakerConfigError::MoreThanWindow { minimum: 10, window: 5 }
+        );
+        assert_eq!(refusal(|it| it.open_for = zero), BreakerConfigError::Zero("openFor"));
+        assert_eq!(refusal(|it| it.probe_timeout = zero), BreakerConfigError::Zero("probeTimeout"));
+        assert_eq!(refusal(|it| it.slow_call = Some(zero)), BreakerConfigError::Zero("slowCall"));
+        assert!(matches!(refusal(|it| it.max_open_for = Duration::from_secs(1)), BreakerConfigError::OpenFor { .. }));
         for count in [0, MAX_PROBES + 1] {
-            assert_eq!(refusal(|it| it.probes = count), ConfigError::Probes("probes", count));
-            assert_eq!(refusal(|it| it.successes = Some(count)), ConfigError::Probes("successes", count));
+            assert_eq!(refusal(|it| it.probes = count), BreakerConfigError::Probes("probes", count));
+            assert_eq!(refusal(|it| it.successes = Some(count)), BreakerConfigError::Probes("successes", count));
         }
     }
 

@@ -1,47 +1,50 @@
-use super::{Breaker, FORCED_REST, Mode, Phase, Ramp, Room, SHED_REST, Snapshot, State};
-use crate::Monotonic;
+use super::{
+    BreakerCapacity, BreakerMode, BreakerPhase, BreakerSnapshot, BreakerState, CircuitBreaker, FORCED_REST, SHED_REST,
+    SlowStartRamp,
+};
+use crate::MonotonicTime;
 use std::time::Duration;
 
-impl Breaker {
+impl CircuitBreaker {
     /// What it is doing.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> BreakerState {
         match (self.mode, self.phase) {
-            (Mode::ForcedOpen, _) => State::ForcedOpen,
-            (Mode::ForcedClosed, _) => State::ForcedClosed,
-            (Mode::MetricsOnly, _) => State::MetricsOnly,
-            (Mode::Automatic, Phase::Closed { .. }) => State::Closed,
-            (Mode::Automatic, Phase::Open { .. }) => State::Open,
-            (Mode::Automatic, Phase::HalfOpen { .. }) => State::HalfOpen,
+            (BreakerMode::ForcedOpen, _) => BreakerState::ForcedOpen,
+            (BreakerMode::ForcedClosed, _) => BreakerState::ForcedClosed,
+            (BreakerMode::MetricsOnly, _) => BreakerState::MetricsOnly,
+            (BreakerMode::Automatic, BreakerPhase::Closed { .. }) => BreakerState::Closed,
+            (BreakerMode::Automatic, BreakerPhase::Open { .. }) => BreakerState::Open,
+            (BreakerMode::Automatic, BreakerPhase::HalfOpen { .. }) => BreakerState::HalfOpen,
         }
     }
 
     /// How many calls it would admit now, without admitting any. Looking changes nothing.
-    pub fn room(&mut self, now: Monotonic) -> Room {
+    pub fn room(&mut self, now: MonotonicTime) -> BreakerCapacity {
         let now = now.max(self.since);
         match self.mode {
-            Mode::ForcedOpen => return Room::none_for(FORCED_REST),
-            Mode::ForcedClosed | Mode::MetricsOnly => return Room::UNLIMITED,
-            Mode::Automatic => {}
+            BreakerMode::ForcedOpen => return BreakerCapacity::none_for(FORCED_REST),
+            BreakerMode::ForcedClosed | BreakerMode::MetricsOnly => return BreakerCapacity::UNLIMITED,
+            BreakerMode::Automatic => {}
         }
         if let Some(pause) = self.pause(now) {
-            return Room::none_for(pause);
+            return BreakerCapacity::none_for(pause);
         }
         match self.phase {
-            Phase::Open { .. } => Room { calls: self.probes_wanted(), look_again: None },
-            Phase::HalfOpen { .. } => self.slots_free(self.probes_wanted(), now),
-            Phase::Closed { ramp: Some(ramp), .. } if !ramp.is_over(now) => self.room_on(ramp, now),
-            Phase::Closed { .. } => self.room_before_shedding(now),
+            BreakerPhase::Open { .. } => BreakerCapacity { calls: self.probes_wanted(), look_again: None },
+            BreakerPhase::HalfOpen { .. } => self.slots_free(self.probes_wanted(), now),
+            BreakerPhase::Closed { ramp: Some(ramp), .. } if !ramp.is_over(now) => self.room_on(ramp, now),
+            BreakerPhase::Closed { .. } => self.room_before_shedding(now),
         }
     }
 
     /// How it stands.
-    pub fn snapshot(&mut self, now: Monotonic) -> Snapshot {
+    pub fn snapshot(&mut self, now: MonotonicTime) -> BreakerSnapshot {
         let counts = self.window.counts(now);
         let enough = counts.calls >= self.config.settings().minimum_calls;
         let rate = |part: u32| enough.then(|| f64::from(part) / f64::from(counts.calls));
         let state = self.state();
-        Snapshot {
+        BreakerSnapshot {
             state,
             since: self.since,
             calls: counts.calls,
@@ -50,7 +53,7 @@ impl Breaker {
             failure_rate: rate(counts.failures),
             slow_call_rate: rate(counts.slow),
             failures_in_a_row: self.failures_in_a_row,
-            probes_out: if state == State::HalfOpen { self.slots.out(now) } else { 0 },
+            probes_out: if state == BreakerState::HalfOpen { self.slots.out(now) } else { 0 },
             ramp: self.ramp_now(now),
             open_for: self.open_left(now),
             asked_for: (now < self.asked_until).then(|| self.asked_until.since(now)),
@@ -62,46 +65,53 @@ impl Breaker {
     }
 
     /// How long it refuses everyone; `None` if it does not.
-    pub(super) fn pause(&self, now: Monotonic) -> Option<Duration> {
+    pub(super) fn pause(&self, now: MonotonicTime) -> Option<Duration> {
         let until = match self.phase {
-            Phase::Open { until, .. } => until.max(self.asked_until),
-            Phase::Closed { .. } | Phase::HalfOpen { .. } => self.asked_until,
+            BreakerPhase::Open { until, .. } => until.max(self.asked_until),
+            BreakerPhase::Closed { .. } | BreakerPhase::HalfOpen { .. } => self.asked_until,
         };
         (now < until).then(|| until.since(now))
     }
 
-    fn open_left(&self, now: Monotonic) -> Option<Duration> {
+    fn open_left(&self, now: MonotonicTime) -> Option<Duration> {
         match (self.mode, self.phase) {
-            (Mode::Automatic, Phase::Open { until, .. }) => Some(until.since(now)),
-            (Mode::Automatic, Phase::Closed { .. } | Phase::HalfOpen { .. }) => None,
-            (Mode::ForcedOpen | Mode::ForcedClosed | Mode::MetricsOnly, _) => None,
+            (BreakerMode::Automatic, BreakerPhase::Open { until, .. }) => Some(until.since(now)),
+            (BreakerMode::Automatic, BreakerPhase::Closed { .. } | BreakerPhase::HalfOpen { .. }) => None,
+            (BreakerMode::ForcedOpen | BreakerMode::ForcedClosed | BreakerMode::MetricsOnly, _) => None,
         }
     }
 
-    fn ramp_now(&self, now: Monotonic) -> Option<u32> {
+    fn ramp_now(&self, now: MonotonicTime) -> Option<u32> {
         match (self.mode, self.phase) {
-            (Mode::Automatic, Phase::Closed { ramp: Some(ramp), .. }) => (!ramp.is_over(now)).then(|| ramp.at_once()),
-            (Mode::Automatic, Phase::Closed { ramp: None, .. } | Phase::Open { .. } | Phase::HalfOpen { .. }) => None,
-            (Mode::ForcedOpen | Mode::ForcedClosed | Mode::MetricsOnly, _) => None,
+            (BreakerMode::Automatic, BreakerPhase::Closed { ramp: Some(ramp), .. }) => {
+                (!ramp.is_over(now)).then(|| ramp.at_once())
+            }
+            (
+                BreakerMode::Automatic,
+                BreakerPhase::Closed { ramp: None, .. } | BreakerPhase::Open { .. } | BreakerPhase::HalfOpen { .. },
+            ) => None,
+            (BreakerMode::ForcedOpen | BreakerMode::ForcedClosed | BreakerMode::MetricsOnly, _) => None,
         }
     }
 
-    fn slots_free(&self, most: u32, now: Monotonic) -> Room {
-        Room { calls: most.saturating_sub(self.slots.out(now)), look_again: self.slots.next_free(now) }
+    fn slots_free(&self, most: u32, now: MonotonicTime) -> BreakerCapacity {
+        BreakerCapacity { calls: most.saturating_sub(self.slots.out(now)), look_again: self.slots.next_free(now) }
     }
 
-    fn room_on(&self, ramp: Ramp, now: Monotonic) -> Room {
+    fn room_on(&self, ramp: SlowStartRamp, now: MonotonicTime) -> BreakerCapacity {
         let free = self.slots_free(ramp.at_once(), now);
         let over = ramp.left(now);
-        Room { look_again: Some(free.look_again.map_or(over, |next| next.min(over))), ..free }
+        BreakerCapacity { look_again: Some(free.look_again.map_or(over, |next| next.min(over))), ..free }
     }
 
-    fn room_before_shedding(&mut self, now: Monotonic) -> Room {
+    fn room_before_shedding(&mut self, now: MonotonicTime) -> BreakerCapacity {
         let settings = self.config.settings();
-        let (Some(shed), Some(above)) = (&mut self.shed, settings.shed_above) else { return Room::UNLIMITED };
+        let (Some(shed), Some(above)) = (&mut self.shed, settings.shed_above) else {
+            return BreakerCapacity::UNLIMITED;
+        };
         match shed.room(above, settings.minimum_calls, now) {
-            Some(calls) => Room { calls, look_again: Some(SHED_REST) },
-            None => Room::UNLIMITED,
+            Some(calls) => BreakerCapacity { calls, look_again: Some(SHED_REST) },
+            None => BreakerCapacity::UNLIMITED,
         }
     }
 }

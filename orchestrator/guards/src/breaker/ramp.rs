@@ -1,5 +1,5 @@
-use super::config::Config;
-use crate::Monotonic;
+use super::config::BreakerConfig;
+use crate::MonotonicTime;
 use std::time::Duration;
 
 /// Beyond so many calls at once a ramp is over before its time: what comes then is for the bulkhead to bound. Each is a slot that is kept.
@@ -8,17 +8,17 @@ pub(super) const MAX_RAMP: u32 = 256;
 /// The time after closing, in which it admits only so many calls at once. Starts with as many as have just gone well and admits one more
 /// per success, which doubles the number per round trip (slow start, RFC 5681, section 3.1).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ramp {
+pub(super) struct SlowStartRamp {
     at_once: u32,
-    until: Monotonic,
+    until: MonotonicTime,
 }
 
-impl Ramp {
+impl SlowStartRamp {
     /// The ramp that begins at `from`; `None` if none is configured.
-    pub(super) fn from(config: &Config, from: Monotonic) -> Option<Ramp> {
+    pub(super) fn from(config: &BreakerConfig, from: MonotonicTime) -> Option<SlowStartRamp> {
         let settings = config.settings();
         let at_once = settings.probes.max(config.successes()).min(MAX_RAMP);
-        (!settings.ramp.is_zero()).then(|| Ramp { at_once, until: from.plus(settings.ramp) })
+        (!settings.ramp.is_zero()).then(|| SlowStartRamp { at_once, until: from.plus(settings.ramp) })
     }
 
     pub(super) fn at_once(&self) -> u32 {
@@ -29,11 +29,11 @@ impl Ramp {
         self.at_once = self.at_once.saturating_add(1);
     }
 
-    pub(super) fn is_over(&self, now: Monotonic) -> bool {
+    pub(super) fn is_over(&self, now: MonotonicTime) -> bool {
         now >= self.until || self.at_once > MAX_RAMP
     }
 
-    pub(super) fn left(&self, now: Monotonic) -> Duration {
+    pub(super) fn left(&self, now: MonotonicTime) -> Duration {
         self.until.since(now)
     }
 }

@@ -1,6 +1,6 @@
 use crate::{
-    Monotonic,
-    buckets::{Buckets, Tally},
+    MonotonicTime,
+    buckets::{BucketValue, RollingBuckets},
 };
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ pub(super) const SHED_REST: Duration = Duration::from_secs(1);
 
 /// Sheds the calls beyond K times those that were accepted lately.
 #[derive(Clone, Debug)]
-pub(super) struct Shed {
-    lately: Box<Buckets<Lately, BUCKETS>>,
+pub(super) struct LoadShedder {
+    lately: Box<RollingBuckets<SheddingCounts, BUCKETS>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Lately {
+struct SheddingCounts {
     /// Counted before they leave, those that were shed included: counted when they end, a participant that hangs would be sent everything
     /// until its first timeout.
     requests: u32,
@@ -31,21 +31,21 @@ struct Lately {
     refusals: u32,
 }
 
-impl Tally for Lately {
-    fn plus(&mut self, more: Lately) {
+impl BucketValue for SheddingCounts {
+    fn plus(&mut self, more: SheddingCounts) {
         self.requests.plus(more.requests);
         self.accepts.plus(more.accepts);
         self.refusals.plus(more.refusals);
     }
 
-    fn minus(&mut self, less: Lately) {
+    fn minus(&mut self, less: SheddingCounts) {
         self.requests.minus(less.requests);
         self.accepts.minus(less.accepts);
         self.refusals.minus(less.refusals);
     }
 }
 
-impl Lately {
+impl SheddingCounts {
     /// Share of the requests to shed. None until `minimum` came back as failed: a burst of first calls has no accepts either.
     fn share(self, above: f64, minimum: u32) -> f64 {
         if self.refusals < minimum {
@@ -56,9 +56,9 @@ impl Lately {
     }
 }
 
-impl Shed {
-    pub(super) fn new(now: Monotonic) -> Shed {
-        Shed { lately: Box::new(Buckets::new(BUCKET, now)) }
+impl LoadShedder {
+    pub(super) fn new(now: MonotonicTime) -> LoadShedder {
+        LoadShedder { lately: Box::new(RollingBuckets::new(BUCKET, now)) }
     }
 
     /// Nothing was asked lately.
@@ -67,21 +67,21 @@ impl Shed {
     }
 
     /// Counts a request and says whether it is shed, by `random`.
-    pub(super) fn sheds(&mut self, above: f64, minimum: u32, now: Monotonic, random: u64) -> bool {
+    pub(super) fn sheds(&mut self, above: f64, minimum: u32, now: MonotonicTime, random: u64) -> bool {
         let share = self.lately.total(now).share(above, minimum);
-        self.lately.add(Lately { requests: 1, ..Lately::default() }, now);
+        self.lately.add(SheddingCounts { requests: 1, ..SheddingCounts::default() }, now);
         // As many of all numbers are below the product as the share says, to 53 bits.
         share > 0.0 && (random as f64) < share * 2f64.powi(64)
     }
 
     /// A request came back.
-    pub(super) fn came_back(&mut self, accepted: bool, now: Monotonic) {
-        let more = Lately { requests: 0, accepts: u32::from(accepted), refusals: u32::from(!accepted) };
+    pub(super) fn came_back(&mut self, accepted: bool, now: MonotonicTime) {
+        let more = SheddingCounts { requests: 0, accepts: u32::from(accepted), refusals: u32::from(!accepted) };
         self.lately.add(more, now);
     }
 
     /// How many requests it would let leave now without shedding any, at least one; `None`: any number.
-    pub(super) fn room(&mut self, above: f64, minimum: u32, now: Monotonic) -> Option<u32> {
+    pub(super) fn room(&mut self, above: f64, minimum: u32, now: MonotonicTime) -> Option<u32> {
         let lately = self.lately.total(now);
         if lately.refusals < minimum {
             return None;

@@ -1,4 +1,4 @@
-use crate::Monotonic;
+use crate::MonotonicTime;
 use std::time::Duration;
 
 /// A slot is kept for at least this long, so that a caller who gives itself no time at all does not make room for ever more calls.
@@ -6,46 +6,46 @@ const SHORTEST_HOLD: Duration = Duration::from_millis(1);
 
 /// Identity of one slot. Never used twice, so that a slot that was given back and handed out again is not confused with its former holder's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SlotId(u64);
+pub(super) struct ProbeSlotId(u64);
 
 /// The slots that are out: those of probes, or those of the ramp.
 #[derive(Clone, Debug)]
-pub(super) struct Slots {
-    out: Vec<Slot>,
+pub(super) struct ProbeSlots {
+    out: Vec<ProbeSlot>,
     last: u64,
     expired: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Slot {
-    id: SlotId,
+struct ProbeSlot {
+    id: ProbeSlotId,
     /// When the slot is given to somebody else, because a holder that vanished must not keep the breaker from closing for ever.
-    until: Monotonic,
+    until: MonotonicTime,
 }
 
-impl Slots {
+impl ProbeSlots {
     /// Room for `most` slots; more are never asked for.
-    pub(super) fn new(most: u32) -> Slots {
-        Slots { out: Vec::with_capacity(most as usize), last: 0, expired: 0 }
+    pub(super) fn new(most: u32) -> ProbeSlots {
+        ProbeSlots { out: Vec::with_capacity(most as usize), last: 0, expired: 0 }
     }
 
     /// Hands out a slot for `hold` if fewer than `most` are out.
     ///
     /// # Errors
     /// How long until one is free, as far as the holders' limits say. More than zero.
-    pub(super) fn take(&mut self, most: u32, now: Monotonic, hold: Duration) -> Result<SlotId, Duration> {
+    pub(super) fn take(&mut self, most: u32, now: MonotonicTime, hold: Duration) -> Result<ProbeSlotId, Duration> {
         self.expire(now);
         if count(self.out.len()) >= most {
             return Err(self.next_free(now).unwrap_or(hold));
         }
         self.last += 1;
-        let id = SlotId(self.last);
-        self.out.push(Slot { id, until: now.plus(hold.max(SHORTEST_HOLD)) });
+        let id = ProbeSlotId(self.last);
+        self.out.push(ProbeSlot { id, until: now.plus(hold.max(SHORTEST_HOLD)) });
         Ok(id)
     }
 
     /// The slot is free, if its holder still had it.
-    pub(super) fn give_back(&mut self, id: SlotId) {
+    pub(super) fn give_back(&mut self, id: ProbeSlotId) {
         if let Some(index) = self.out.iter().position(|slot| slot.id == id) {
             self.out.swap_remove(index);
         }
@@ -57,12 +57,12 @@ impl Slots {
     }
 
     /// Slots whose holders have not run out of time.
-    pub(super) fn out(&self, now: Monotonic) -> u32 {
+    pub(super) fn out(&self, now: MonotonicTime) -> u32 {
         count(self.out.iter().filter(|slot| slot.until > now).count())
     }
 
     /// How long until the first holder runs out of time; `None` if none is out.
-    pub(super) fn next_free(&self, now: Monotonic) -> Option<Duration> {
+    pub(super) fn next_free(&self, now: MonotonicTime) -> Option<Duration> {
         self.out.iter().filter(|slot| slot.until > now).map(|slot| slot.until.since(now)).min()
     }
 
@@ -71,7 +71,7 @@ impl Slots {
         self.expired
     }
 
-    fn expire(&mut self, now: Monotonic) {
+    fn expire(&mut self, now: MonotonicTime) {
         let before = self.out.len();
         self.out.retain(|slot| slot.until > now);
         self.expired += u64::from(count(before - self.out.len()));

@@ -1,10 +1,10 @@
-use super::Trip;
-use crate::Monotonic;
+use super::TripReason;
+use crate::MonotonicTime;
 use std::time::Duration;
 
 /// Who decides what a breaker does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Mode {
+pub enum BreakerMode {
     /// It does, by what it counts.
     #[default]
     Automatic,
@@ -18,7 +18,7 @@ pub enum Mode {
 
 /// What a breaker is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
+pub enum BreakerState {
     /// It admits everyone, or as many as its ramp allows.
     Closed,
     /// It admits nobody until its time is over.
@@ -33,19 +33,25 @@ pub enum State {
     MetricsOnly,
 }
 
-impl State {
+impl BreakerState {
     /// All of them.
-    pub const ALL: [State; 6] =
-        [State::Closed, State::Open, State::HalfOpen, State::ForcedOpen, State::ForcedClosed, State::MetricsOnly];
+    pub const ALL: [BreakerState; 6] = [
+        BreakerState::Closed,
+        BreakerState::Open,
+        BreakerState::HalfOpen,
+        BreakerState::ForcedOpen,
+        BreakerState::ForcedClosed,
+        BreakerState::MetricsOnly,
+    ];
 }
 
 /// A breaker as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Snapshot {
+pub struct BreakerSnapshot {
     /// What it is doing. An open breaker whose time is over is shown open until somebody asks it.
-    pub state: State,
+    pub state: BreakerState,
     /// When that began.
-    pub since: Monotonic,
+    pub since: MonotonicTime,
     /// Calls in the window; 0 unless closed or only counting.
     pub calls: u32,
     /// How many of them failed.
@@ -69,7 +75,7 @@ pub struct Snapshot {
     /// How often it opened since it was last closed.
     pub opened_in_a_row: u32,
     /// Why it opened, until it is closed again.
-    pub tripped: Option<Tripped>,
+    pub tripped: Option<TripDetails>,
     /// Results that were not counted because they belong to an earlier state, ever.
     pub stale_results: u64,
     /// Slots, of probes and of the ramp, whose holders did not come back in their time, ever.
@@ -78,9 +84,9 @@ pub struct Snapshot {
 
 /// What opened a breaker, as it was counted then. A probe that fails says that it is still so, and not why it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tripped {
+pub struct TripDetails {
     /// By what.
-    pub by: Trip,
+    pub by: TripReason,
     /// Calls in the window.
     pub calls: u32,
     /// How many of them failed.
@@ -93,18 +99,18 @@ pub struct Tripped {
 
 /// How many calls a breaker would admit now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct BreakerCapacity {
     /// So many; [`u32::MAX`]: any number.
     pub calls: u32,
     /// When there may be more by time alone, from now, more than zero; `None`: time alone makes no more.
     pub look_again: Option<Duration>,
 }
 
-impl Room {
+impl BreakerCapacity {
     /// Any number of calls.
-    pub(super) const UNLIMITED: Room = Room { calls: u32::MAX, look_again: None };
+    pub(super) const UNLIMITED: BreakerCapacity = BreakerCapacity { calls: u32::MAX, look_again: None };
 
-    pub(super) fn none_for(rest: Duration) -> Room {
-        Room { calls: 0, look_again: Some(rest) }
+    pub(super) fn none_for(rest: Duration) -> BreakerCapacity {
+        BreakerCapacity { calls: 0, look_again: Some(rest) }
     }
 }

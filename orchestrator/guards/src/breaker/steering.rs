@@ -1,54 +1,58 @@
-use super::{Breaker, Config, Counted, LONGEST_PAUSE, Mode, Phase, Ramp, Shed};
-use crate::Monotonic;
+use super::{
+    BreakerConfig, BreakerMode, BreakerPhase, CircuitBreaker, LONGEST_PAUSE, LoadShedder, SlidingWindow, SlowStartRamp,
+};
+use crate::MonotonicTime;
 use std::time::Duration;
 
-impl Breaker {
+impl CircuitBreaker {
     /// Works by `config` from now on. State, mode, generation and what is out stay. The window starts anew if it is another one; the end of
     /// an opening is the one that this configuration would have given it.
-    pub fn configure(&mut self, config: Config, now: Monotonic) {
+    pub fn configure(&mut self, config: BreakerConfig, now: MonotonicTime) {
         let settings = config.settings();
         if settings.window != self.config.settings().window {
-            self.window = Counted::new(settings.window, now);
+            self.window = SlidingWindow::new(settings.window, now);
         }
-        self.shed = settings.shed_above.map(|_| self.shed.take().unwrap_or_else(|| Shed::new(now)));
+        self.shed = settings.shed_above.map(|_| self.shed.take().unwrap_or_else(|| LoadShedder::new(now)));
         match &mut self.phase {
-            Phase::Open { until, random } => *until = self.since.plus(config.open_span(self.opened_in_a_row, *random)),
-            Phase::Closed { ramp, .. } if settings.ramp.is_zero() => *ramp = None,
-            Phase::Closed { .. } | Phase::HalfOpen { .. } => {}
+            BreakerPhase::Open { until, random } => {
+                *until = self.since.plus(config.open_span(self.opened_in_a_row, *random));
+            }
+            BreakerPhase::Closed { ramp, .. } if settings.ramp.is_zero() => *ramp = None,
+            BreakerPhase::Closed { .. } | BreakerPhase::HalfOpen { .. } => {}
         }
         self.config = config;
     }
 
     /// Who decides what it does.
     #[must_use]
-    pub fn mode(&self) -> Mode {
+    pub fn mode(&self) -> BreakerMode {
         self.mode
     }
 
     /// Leaves it to `mode` from now on; the same mode again changes nothing. Forced open and left to itself again it is half-open: nobody has
     /// asked the participant meanwhile. Otherwise it begins closed, with an empty window.
-    pub fn set_mode(&mut self, mode: Mode, now: Monotonic) {
+    pub fn set_mode(&mut self, mode: BreakerMode, now: MonotonicTime) {
         if mode == self.mode {
             return;
         }
-        let unasked = self.mode == Mode::ForcedOpen && mode == Mode::Automatic;
+        let unasked = self.mode == BreakerMode::ForcedOpen && mode == BreakerMode::Automatic;
         self.forget_failures();
         self.mode = mode;
-        self.enter(if unasked { Phase::HalfOpen { succeeded: 0 } } else { Phase::CLOSED }, now);
+        self.enter(if unasked { BreakerPhase::HalfOpen { succeeded: 0 } } else { BreakerPhase::CLOSED }, now);
     }
 
     /// Closed, with an empty window and without a ramp; what was asked for or forced is forgotten. The totals stay.
-    pub fn reset(&mut self, now: Monotonic) {
+    pub fn reset(&mut self, now: MonotonicTime) {
         self.forget_failures();
-        self.mode = Mode::Automatic;
-        self.asked_until = Monotonic::default();
+        self.mode = BreakerMode::Automatic;
+        self.asked_until = MonotonicTime::default();
         self.forget_shedding();
-        self.enter(Phase::CLOSED, now);
+        self.enter(BreakerPhase::CLOSED, now);
     }
 
     /// Closes as after an outage: with a ramp, for those who waited. Nothing if somebody forces it.
-    pub fn close_for_those_who_waited(&mut self, now: Monotonic) {
-        if self.mode == Mode::Automatic {
+    pub fn close_for_those_who_waited(&mut self, now: MonotonicTime) {
+        if self.mode == BreakerMode::Automatic {
             self.close(now);
         }
     }
@@ -56,15 +60,15 @@ impl Breaker {
     /// The participant asked not to be called for `span` (`Retry-After` with 429 or 503): it refuses at least until then, at the longest for
     /// [`LONGEST_PAUSE`]. Never makes it sooner. A closed breaker ramps up afterwards. Forced closed or only counting it admits all the
     /// same. Answers how long it refuses if that is longer than before.
-    pub fn open_for_at_least(&mut self, span: Duration, now: Monotonic) -> Option<Duration> {
+    pub fn open_for_at_least(&mut self, span: Duration, now: MonotonicTime) -> Option<Duration> {
         let span = span.min(LONGEST_PAUSE);
         let until = now.plus(span);
         if until <= self.asked_until.max(now) {
             return None;
         }
         self.asked_until = until;
-        if let Phase::Closed { ramp, .. } = &mut self.phase {
-            *ramp = Ramp::from(&self.config, until);
+        if let BreakerPhase::Closed { ramp, .. } = &mut self.phase {
+            *ramp = SlowStartRamp::from(&self.config, until);
         }
         Some(span)
     }

@@ -1,23 +1,23 @@
-use super::slots::SlotId;
+use super::slots::ProbeSlotId;
 use std::time::Duration;
 
 /// The breaker's answer to whoever wants to call.
 #[derive(Debug)]
-pub enum Admission {
+pub enum BreakerAdmission {
     /// The call may be made; settle the ticket when its end is known.
-    Admitted(Ticket),
+    Admitted(BreakerTicket),
     /// It may not.
     Refused {
         /// When to ask again: not before this long, more than zero. Exact, so spread it: many wait for the same moment.
         retry_after: Duration,
         /// What refuses it.
-        why: Refusal,
+        why: BreakerRefusal,
     },
 }
 
 /// What of a breaker refuses a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Refusal {
+pub enum BreakerRefusal {
     /// It is open.
     Open,
     /// It is forced open.
@@ -32,61 +32,61 @@ pub enum Refusal {
     Asked,
 }
 
-impl Refusal {
+impl BreakerRefusal {
     /// Its name in metrics and in what people read.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Refusal::Open => "open",
-            Refusal::Forced => "forced",
-            Refusal::Probing => "probing",
-            Refusal::Ramp => "ramp",
-            Refusal::Shed => "shed",
-            Refusal::Asked => "asked",
+            BreakerRefusal::Open => "open",
+            BreakerRefusal::Forced => "forced",
+            BreakerRefusal::Probing => "probing",
+            BreakerRefusal::Ramp => "ramp",
+            BreakerRefusal::Shed => "shed",
+            BreakerRefusal::Asked => "asked",
         }
     }
 }
 
-/// The right to make one call. Settle it, [`Verdict::Neutral`] if nothing came of it.
+/// The right to make one call. Settle it, [`CallVerdict::Neutral`] if nothing came of it.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a ticket that is not settled keeps its slot until its time is over"]
-pub struct Ticket {
+pub struct BreakerTicket {
     pub(super) generation: u64,
-    pub(super) leave: Leave,
+    pub(super) leave: TicketKind,
 }
 
 /// Which of a breaker's states, counted from its beginning, a ticket was issued in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Generation(pub(super) u64);
+pub struct BreakerGeneration(pub(super) u64);
 
 /// By what a call was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Leave {
+pub(super) enum TicketKind {
     Freely,
-    Probe(SlotId),
-    Ramp(SlotId),
+    Probe(ProbeSlotId),
+    Ramp(ProbeSlotId),
 }
 
-impl Ticket {
+impl BreakerTicket {
     /// The state that it was issued in.
     #[must_use]
-    pub fn generation(&self) -> Generation {
-        Generation(self.generation)
+    pub fn generation(&self) -> BreakerGeneration {
+        BreakerGeneration(self.generation)
     }
 
     /// Whether the call finds out if the participant is back.
     #[must_use]
     pub fn is_probe(&self) -> bool {
         match self.leave {
-            Leave::Probe(_) => true,
-            Leave::Freely | Leave::Ramp(_) => false,
+            TicketKind::Probe(_) => true,
+            TicketKind::Freely | TicketKind::Ramp(_) => false,
         }
     }
 }
 
 /// What a call says about its participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
+pub enum CallVerdict {
     /// It answered, whatever the answer says about the business.
     Succeeded,
     /// It could not be reached, did not answer, or broke: transport faults, timeouts, 5xx.
@@ -98,35 +98,35 @@ pub enum Verdict {
     Neutral,
 }
 
-impl Verdict {
+impl CallVerdict {
     /// Whether the call counts as failed; `None`: it does not count.
     pub(super) fn failed(self) -> Option<bool> {
         match self {
-            Verdict::Succeeded => Some(false),
-            Verdict::Failed | Verdict::Throttled => Some(true),
-            Verdict::Neutral => None,
+            CallVerdict::Succeeded => Some(false),
+            CallVerdict::Failed | CallVerdict::Throttled => Some(true),
+            CallVerdict::Neutral => None,
         }
     }
 }
 
 /// What settling a ticket did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
+pub enum BreakerTransition {
     /// It was counted, or was neutral, and the state is the same.
     Kept,
     /// It belongs to an earlier state and was not counted.
     Stale,
     /// The breaker opened.
-    Opened(Trip),
+    Opened(TripReason),
     /// The breaker closed.
     Closed,
     /// It only counts, and would have opened now. Said once per window.
-    WouldOpen(Trip),
+    WouldOpen(TripReason),
 }
 
 /// Why a breaker opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Trip {
+pub enum TripReason {
     /// Too large a share of the window's calls failed.
     FailureRate,
     /// Too large a share of the window's calls was slow.
@@ -137,15 +137,15 @@ pub enum Trip {
     Probe,
 }
 
-impl Trip {
+impl TripReason {
     /// Its name in metrics and in what people read.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Trip::FailureRate => "failureRate",
-            Trip::SlowCallRate => "slowCallRate",
-            Trip::ConsecutiveFailures => "consecutiveFailures",
-            Trip::Probe => "probe",
+            TripReason::FailureRate => "failureRate",
+            TripReason::SlowCallRate => "slowCallRate",
+            TripReason::ConsecutiveFailures => "consecutiveFailures",
+            TripReason::Probe => "probe",
         }
     }
 }

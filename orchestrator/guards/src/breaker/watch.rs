@@ -1,33 +1,35 @@
-use super::config::Window;
-use crate::Monotonic;
+use super::config::WindowConfig;
+use crate::MonotonicTime;
 
 /// Says only once per window that a breaker that lets everything pass would have opened.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Watch {
+pub(super) enum TripReportThrottle {
     /// The next trip is told.
     Listening,
     /// None is until then.
-    QuietUntil(Monotonic),
+    QuietUntil(MonotonicTime),
     /// None is for so many calls.
     QuietFor(u32),
 }
 
-impl Watch {
+impl TripReportThrottle {
     /// One call was counted. Whether a trip now is to be told.
-    pub(super) fn counted(&mut self, now: Monotonic) -> bool {
+    pub(super) fn counted(&mut self, now: MonotonicTime) -> bool {
         *self = match *self {
-            Watch::QuietUntil(until) if now < until => return false,
-            Watch::QuietFor(calls) if calls > 1 => Watch::QuietFor(calls - 1),
-            Watch::Listening | Watch::QuietUntil(_) | Watch::QuietFor(_) => Watch::Listening,
+            TripReportThrottle::QuietUntil(until) if now < until => return false,
+            TripReportThrottle::QuietFor(calls) if calls > 1 => TripReportThrottle::QuietFor(calls - 1),
+            TripReportThrottle::Listening | TripReportThrottle::QuietUntil(_) | TripReportThrottle::QuietFor(_) => {
+                TripReportThrottle::Listening
+            }
         };
-        matches!(self, Watch::Listening)
+        matches!(self, TripReportThrottle::Listening)
     }
 
     /// A trip was told.
-    pub(super) fn told(window: Window, now: Monotonic) -> Watch {
+    pub(super) fn told(window: WindowConfig, now: MonotonicTime) -> TripReportThrottle {
         match window {
-            Window::Time(span) => Watch::QuietUntil(now.plus(span)),
-            Window::Calls(calls) => Watch::QuietFor(calls),
+            WindowConfig::Time(span) => TripReportThrottle::QuietUntil(now.plus(span)),
+            WindowConfig::Calls(calls) => TripReportThrottle::QuietFor(calls),
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::config;
 use crate::{
-    Monotonic,
-    buckets::{Buckets, Tally},
+    MonotonicTime,
+    buckets::{BucketValue, RollingBuckets},
 };
 
 /// Buckets of a window of time: the oldest tenth of the calls leaves at a time.
@@ -9,86 +9,88 @@ const BUCKETS: usize = 10;
 
 /// The calls that a closed breaker looks at. Adding and reading cost the same however many there are.
 #[derive(Clone, Debug)]
-pub(super) enum Window {
-    Time(Box<Buckets<Counts, BUCKETS>>),
-    Calls(Ring),
+pub(super) enum SlidingWindow {
+    Time(Box<RollingBuckets<CallCounts, BUCKETS>>),
+    Calls(CallRing),
 }
 
 /// Calls, how many of them failed, how many took too long. A call can be both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(super) struct CallCounts {
     pub(super) calls: u32,
     pub(super) failures: u32,
     pub(super) slow: u32,
 }
 
-impl Counts {
+impl CallCounts {
     /// One call.
-    pub(super) fn call(failed: bool, slow: bool) -> Counts {
-        Counts { calls: 1, failures: u32::from(failed), slow: u32::from(slow) }
+    pub(super) fn call(failed: bool, slow: bool) -> CallCounts {
+        CallCounts { calls: 1, failures: u32::from(failed), slow: u32::from(slow) }
     }
 }
 
-impl Tally for Counts {
-    fn plus(&mut self, more: Counts) {
+impl BucketValue for CallCounts {
+    fn plus(&mut self, more: CallCounts) {
         self.calls.plus(more.calls);
         self.failures.plus(more.failures);
         self.slow.plus(more.slow);
     }
 
-    fn minus(&mut self, less: Counts) {
+    fn minus(&mut self, less: CallCounts) {
         self.calls.minus(less.calls);
         self.failures.minus(less.failures);
         self.slow.minus(less.slow);
     }
 }
 
-impl Window {
-    pub(super) fn new(window: config::Window, now: Monotonic) -> Window {
+impl SlidingWindow {
+    pub(super) fn new(window: config::WindowConfig, now: MonotonicTime) -> SlidingWindow {
         match window {
-            config::Window::Time(span) => Window::Time(Box::new(Buckets::new(span / BUCKETS as u32, now))),
-            config::Window::Calls(calls) => Window::Calls(Ring::new(calls)),
+            config::WindowConfig::Time(span) => {
+                SlidingWindow::Time(Box::new(RollingBuckets::new(span / BUCKETS as u32, now)))
+            }
+            config::WindowConfig::Calls(calls) => SlidingWindow::Calls(CallRing::new(calls)),
         }
     }
 
     /// Counts one call and says how many there are now.
-    pub(super) fn add(&mut self, call: Counts, now: Monotonic) -> Counts {
+    pub(super) fn add(&mut self, call: CallCounts, now: MonotonicTime) -> CallCounts {
         match self {
-            Window::Time(buckets) => buckets.add(call, now),
-            Window::Calls(ring) => ring.add(call),
+            SlidingWindow::Time(buckets) => buckets.add(call, now),
+            SlidingWindow::Calls(ring) => ring.add(call),
         }
     }
 
-    pub(super) fn counts(&mut self, now: Monotonic) -> Counts {
+    pub(super) fn counts(&mut self, now: MonotonicTime) -> CallCounts {
         match self {
-            Window::Time(buckets) => buckets.total(now),
-            Window::Calls(ring) => ring.total,
+            SlidingWindow::Time(buckets) => buckets.total(now),
+            SlidingWindow::Calls(ring) => ring.total,
         }
     }
 
     pub(super) fn clear(&mut self) {
         match self {
-            Window::Time(buckets) => buckets.clear(),
-            Window::Calls(ring) => ring.clear(),
+            SlidingWindow::Time(buckets) => buckets.clear(),
+            SlidingWindow::Calls(ring) => ring.clear(),
         }
     }
 }
 
 /// The last calls and their sum. The newest takes the place of the oldest.
 #[derive(Clone, Debug)]
-pub(super) struct Ring {
-    calls: Box<[Counts]>,
+pub(super) struct CallRing {
+    calls: Box<[CallCounts]>,
     next: usize,
-    total: Counts,
+    total: CallCounts,
 }
 
-impl Ring {
-    fn new(calls: u32) -> Ring {
+impl CallRing {
+    fn new(calls: u32) -> CallRing {
         let calls = usize::try_from(calls).expect("a configured number of calls fits").max(1);
-        Ring { calls: vec![Counts::default(); calls].into_boxed_slice(), next: 0, total: Counts::default() }
+        CallRing { calls: vec![CallCounts::default(); calls].into_boxed_slice(), next: 0, total: CallCounts::default() }
     }
 
-    fn add(&mut self, call: Counts) -> Counts {
+    fn add(&mut self, call: CallCounts) -> CallCounts {
         let oldest = std::mem::replace(&mut self.calls[self.next], call);
         self.total.minus(oldest);
         self.total.plus(call);
@@ -97,8 +99,8 @@ impl Ring {
     }
 
     fn clear(&mut self) {
-        self.calls.fill(Counts::default());
-        self.total = Counts::default();
+        self.calls.fill(CallCounts::default());
+        self.total = CallCounts::default();
     }
 }
 
@@ -108,28 +110,28 @@ mod tests {
     use proptest::prelude::*;
     use std::time::Duration;
 
-    fn at(millis: u64) -> Monotonic {
-        Monotonic::since_origin(Duration::from_millis(millis))
+    fn at(millis: u64) -> MonotonicTime {
+        MonotonicTime::since_origin(Duration::from_millis(millis))
     }
 
     #[test]
     fn a_window_of_calls_forgets_the_oldest_call_and_no_time() {
-        let mut window = Window::new(config::Window::Calls(3), at(0));
+        let mut window = SlidingWindow::new(config::WindowConfig::Calls(3), at(0));
         for (millis, failed) in [(0, true), (1, false), (2, false)] {
-            window.add(Counts::call(failed, true), at(millis));
+            window.add(CallCounts::call(failed, true), at(millis));
         }
-        assert_eq!(window.counts(at(3_600_000)), Counts { calls: 3, failures: 1, slow: 3 });
-        assert_eq!(window.add(Counts::call(false, false), at(3)), Counts { calls: 3, failures: 0, slow: 2 });
+        assert_eq!(window.counts(at(3_600_000)), CallCounts { calls: 3, failures: 1, slow: 3 });
+        assert_eq!(window.add(CallCounts::call(false, false), at(3)), CallCounts { calls: 3, failures: 0, slow: 2 });
     }
 
     #[test]
     fn a_cleared_window_counts_anew() {
-        for kind in [config::Window::Calls(2), config::Window::Time(Duration::from_secs(1))] {
-            let mut window = Window::new(kind, at(0));
-            window.add(Counts::call(true, true), at(1));
+        for kind in [config::WindowConfig::Calls(2), config::WindowConfig::Time(Duration::from_secs(1))] {
+            let mut window = SlidingWindow::new(kind, at(0));
+            window.add(CallCounts::call(true, true), at(1));
             window.clear();
-            assert_eq!(window.counts(at(1)), Counts::default());
-            assert_eq!(window.add(Counts::call(true, false), at(1)), Counts::call(true, false));
+            assert_eq!(window.counts(at(1)), CallCounts::default());
+            assert_eq!(window.add(CallCounts::call(true, false), at(1)), CallCounts::call(true, false));
         }
     }
 
@@ -139,13 +141,13 @@ mod tests {
             calls in prop::collection::vec(any::<(bool, bool)>(), 0..60),
             size in 1u32..20,
         ) {
-            let mut window = Window::new(config::Window::Calls(size), at(0));
+            let mut window = SlidingWindow::new(config::WindowConfig::Calls(size), at(0));
             for (failed, slow) in &calls {
-                window.add(Counts::call(*failed, *slow), at(0));
+                window.add(CallCounts::call(*failed, *slow), at(0));
             }
             let last = calls.iter().rev().take(size as usize);
-            let expected = last.fold(Counts::default(), |mut sum, (failed, slow)| {
-                sum.plus(Counts::call(*failed, *slow));
+            let expected = last.fold(CallCounts::default(), |mut sum, (failed, slow)| {
+                sum.plus(CallCounts::call(*failed, *slow));
                 sum
             });
             prop_assert_eq!(window.counts(at(0)), expected);

@@ -1,15 +1,15 @@
 use super::*;
 use proptest::prelude::*;
 
-fn at(millis: u64) -> Monotonic {
-    Monotonic::since_origin(Duration::from_millis(millis))
+fn at(millis: u64) -> MonotonicTime {
+    MonotonicTime::since_origin(Duration::from_millis(millis))
 }
 
-fn budget(share: f64, reserve_per_second: u32) -> Budget {
-    Budget::new(Config { share, reserve_per_second }, at(0))
+fn budget(share: f64, reserve_per_second: u32) -> RetryBudget {
+    RetryBudget::new(RetryBudgetConfig { share, reserve_per_second }, at(0))
 }
 
-fn taken(budget: &mut Budget, asked: u32, now: u64) -> usize {
+fn taken(budget: &mut RetryBudget, asked: u32, now: u64) -> usize {
     (0..asked).filter(|_| budget.take(at(now)).is_ok()).count()
 }
 
@@ -58,8 +58,8 @@ fn in_a_total_outage_a_share_of_the_calls_is_still_retried() {
 fn a_new_configuration_keeps_what_was_counted() {
     let mut budget = budget(0.2, 1);
     assert_eq!(taken(&mut budget, 20, 0), 10);
-    budget.configure(Config { share: 0.2, reserve_per_second: 2 });
-    assert_eq!(budget.snapshot(at(0)), Snapshot { balance: 10, firsts: 0, further: 10, refused: 10 });
+    budget.configure(RetryBudgetConfig { share: 0.2, reserve_per_second: 2 });
+    assert_eq!(budget.snapshot(at(0)), RetryBudgetSnapshot { balance: 10, firsts: 0, further: 10, refused: 10 });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 /// How often a participant is asked how it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Config {
+pub struct HealthTrackerConfig {
     /// From one check to the next; an answer holds for so long.
     pub interval: Duration,
     /// For one check.
@@ -15,10 +15,10 @@ pub struct Config {
     pub healthy_after: NonZeroU32,
 }
 
-impl Default for Config {
+impl Default for HealthTrackerConfig {
     /// Every 30 s, 5 s for the answer, unhealthy after 3 failures, healthy after 1 success.
-    fn default() -> Config {
-        Config {
+    fn default() -> HealthTrackerConfig {
+        HealthTrackerConfig {
             interval: Duration::from_secs(30),
             timeout: Duration::from_secs(5),
             unhealthy_after: NonZeroU32::new(3).expect("3 is not zero"),

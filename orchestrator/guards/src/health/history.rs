@@ -1,7 +1,7 @@
 //! Checks that are remembered, and where they lead.
 
-use super::Outcome;
-use crate::Monotonic;
+use super::HealthCheckOutcome;
+use crate::MonotonicTime;
 use std::{collections::VecDeque, time::Duration};
 
 /// Checks that are remembered: half an hour of them at the usual interval.
@@ -15,20 +15,20 @@ pub const RECENT: usize = 8;
 const DIFFERENCE: f64 = 0.25;
 
 #[derive(Debug, Default)]
-pub(super) struct History(VecDeque<(Monotonic, Outcome)>);
+pub(super) struct HealthHistory(VecDeque<(MonotonicTime, HealthCheckOutcome)>);
 
 /// One check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Check {
+pub struct HealthCheckRecord {
     /// How long ago it ended.
     pub ago: Duration,
     /// How.
-    pub outcome: Outcome,
+    pub outcome: HealthCheckOutcome,
 }
 
 /// Several checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Summary {
+pub struct HealthSummary {
     /// How many.
     pub checks: usize,
     /// How many passed.
@@ -39,7 +39,7 @@ pub struct Summary {
 
 /// Where the checks lead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trend {
+pub enum HealthTrend {
     /// More pass than before.
     Improving,
     /// As before, or not enough checks to say.
@@ -49,7 +49,7 @@ pub enum Trend {
     Worsening,
 }
 
-impl Summary {
+impl HealthSummary {
     /// The share that passed, 0 to 1; `None`: there was no check.
     #[must_use]
     pub fn share(&self) -> Option<f64> {
@@ -57,21 +57,21 @@ impl Summary {
         (self.checks > 0).then(|| self.passed as f64 / self.checks as f64)
     }
 
-    fn of(outcomes: impl Iterator<Item = Outcome>) -> Summary {
+    fn of(outcomes: impl Iterator<Item = HealthCheckOutcome>) -> HealthSummary {
         let (mut checks, mut passed, mut total) = (0, 0u32, Duration::ZERO);
         for outcome in outcomes {
             checks += 1;
-            if let Outcome::Passed { took } = outcome {
+            if let HealthCheckOutcome::Passed { took } = outcome {
                 passed += 1;
                 total = total.saturating_add(took);
             }
         }
-        Summary { checks, passed: passed as usize, latency: total.checked_div(passed) }
+        HealthSummary { checks, passed: passed as usize, latency: total.checked_div(passed) }
     }
 }
 
-impl History {
-    pub(super) fn add(&mut self, outcome: Outcome, now: Monotonic) {
+impl HealthHistory {
+    pub(super) fn add(&mut self, outcome: HealthCheckOutcome, now: MonotonicTime) {
         if self.0.len() == HISTORY {
             self.0.pop_back();
         }
@@ -79,35 +79,35 @@ impl History {
     }
 
     pub(super) fn last_passed(&self) -> Option<bool> {
-        self.0.front().map(|(_, outcome)| matches!(outcome, Outcome::Passed { .. }))
+        self.0.front().map(|(_, outcome)| matches!(outcome, HealthCheckOutcome::Passed { .. }))
     }
 
-    pub(super) fn overall(&self) -> Summary {
-        Summary::of(self.outcomes())
+    pub(super) fn overall(&self) -> HealthSummary {
+        HealthSummary::of(self.outcomes())
     }
 
-    pub(super) fn recent(&self) -> Summary {
-        Summary::of(self.outcomes().take(RECENT))
+    pub(super) fn recent(&self) -> HealthSummary {
+        HealthSummary::of(self.outcomes().take(RECENT))
     }
 
     /// Steady until there are as many earlier checks as recent ones.
-    pub(super) fn trend(&self) -> Trend {
-        let before = Summary::of(self.outcomes().skip(RECENT));
-        let (Some(recent), Some(earlier)) = (self.recent().share(), before.share()) else { return Trend::Steady };
+    pub(super) fn trend(&self) -> HealthTrend {
+        let before = HealthSummary::of(self.outcomes().skip(RECENT));
+        let (Some(recent), Some(earlier)) = (self.recent().share(), before.share()) else { return HealthTrend::Steady };
         let difference = recent - earlier;
         match () {
-            () if before.checks < RECENT => Trend::Steady,
-            () if difference >= DIFFERENCE => Trend::Improving,
-            () if difference <= -DIFFERENCE => Trend::Worsening,
-            () => Trend::Steady,
+            () if before.checks < RECENT => HealthTrend::Steady,
+            () if difference >= DIFFERENCE => HealthTrend::Improving,
+            () if difference <= -DIFFERENCE => HealthTrend::Worsening,
+            () => HealthTrend::Steady,
         }
     }
 
-    pub(super) fn list(&self, now: Monotonic) -> Vec<Check> {
-        self.0.iter().map(|(at, outcome)| Check { ago: now.since(*at), outcome: *outcome }).collect()
+    pub(super) fn list(&self, now: MonotonicTime) -> Vec<HealthCheckRecord> {
+        self.0.iter().map(|(at, outcome)| HealthCheckRecord { ago: now.since(*at), outcome: *outcome }).collect()
     }
 
-    fn outcomes(&self) -> impl Iterator<Item = Outcome> + '_ {
+    fn outcomes(&self) -> impl Iterator<Item = HealthCheckOutcome> + '_ {
         self.0.iter().map(|(_, outcome)| *outcome)
     }
 }

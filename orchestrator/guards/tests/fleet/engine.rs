@@ -2,11 +2,11 @@
 
 use crate::{Lots, at, participant::Participant};
 use saga_guards::{
-    Lane, Monotonic,
-    breaker::{Admission, Breaker, Config, Settings, Ticket, Verdict},
-    budget::{self, Budget},
-    bulkhead::Bulkhead,
-    line::{Line, Standing, Waiting},
+    MonotonicTime, PriorityLane,
+    breaker::{BreakerAdmission, BreakerConfig, BreakerParameters, BreakerTicket, CallVerdict, CircuitBreaker},
+    budget::{self, RetryBudget},
+    bulkhead::CallBulkhead,
+    line::{QueueBlocking, QueueEntry, WaitQueue},
     retry::RetryPolicy,
 };
 use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
@@ -20,7 +20,7 @@ const HOLD: Duration = Duration::from_secs(5);
 
 /// A command, and what became of it.
 pub(crate) struct Command {
-    pub(crate) lane: Lane,
+    pub(crate) lane: PriorityLane,
     pub(crate) arrived: Duration,
     pub(crate) ended: Option<Duration>,
     pub(crate) attempts: u32,
@@ -28,17 +28,17 @@ pub(crate) struct Command {
 
 struct UnderWay {
     command: usize,
-    ticket: Ticket,
+    ticket: BreakerTicket,
     left: Duration,
     ends: Duration,
-    verdict: Verdict,
+    verdict: CallVerdict,
 }
 
 pub(crate) struct Engine {
-    breaker: Breaker,
-    budget: Budget,
-    places: Bulkhead<(usize, Ticket)>,
-    line: Line<usize>,
+    breaker: CircuitBreaker,
+    budget: RetryBudget,
+    places: CallBulkhead<(usize, BreakerTicket)>,
+    line: WaitQueue<usize>,
     under_way: Vec<UnderWay>,
     /// Commands that failed, and when they may be tried again.
     resting: BTreeSet<(Duration, usize)>,
@@ -51,19 +51,19 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(now: Monotonic) -> Engine {
-        let settings = Settings {
+    pub(crate) fn new(now: MonotonicTime) -> Engine {
+        let settings = BreakerParameters {
             consecutive_failures: NonZeroU32::new(10),
             max_open_for: Duration::from_secs(20),
             probes: PROBES as u32,
-            ..Settings::default()
+            ..BreakerParameters::default()
         };
-        let budget = budget::Config { share: SHARE, reserve_per_second: RESERVE_PER_SECOND };
+        let budget = budget::RetryBudgetConfig { share: SHARE, reserve_per_second: RESERVE_PER_SECOND };
         Engine {
-            breaker: Breaker::new(Config::new(settings).expect("valid settings"), now),
-            budget: Budget::new(budget, now),
-            places: Bulkhead::new(NonZeroU32::new(PLACES).expect("some"), QUEUE),
-            line: Line::default(),
+            breaker: CircuitBreaker::new(BreakerConfig::new(settings).expect("valid settings"), now),
+            budget: RetryBudget::new(budget, now),
+            places: CallBulkhead::new(NonZeroU32::new(PLACES).expect("some"), QUEUE),
+            line: WaitQueue::default(),
             under_way: Vec::new(),
             resting: BTreeSet::new(),
             commands: Vec::new(),
@@ -78,7 +78,7 @@ impl Engine {
     }
 
     /// Somebody wants a command done.
-    pub(crate) fn arrive(&mut self, lane: Lane, time: Duration) {
+    pub(crate) fn arrive(&mut self, lane: PriorityLane, time: Duration) {
         self.commands.push(Command { lane, arrived: time, ended: None, attempts: 0 });
         self.still_open += 1;
         let command = self.commands.len() - 1;
@@ -107,8 +107,8 @@ impl Engine {
         for UnderWay { command, ticket, left, verdict, .. } in ended {
             self.breaker.settle(ticket, verdict, time - left, at(time), lots.draw());
             match verdict {
-                Verdict::Succeeded => self.end(command, time),
-                Verdict::Failed | Verdict::Throttled | Verdict::Neutral => self.rest(command, time, lots),
+                CallVerdict::Succeeded => self.end(command, time),
+                CallVerdict::Failed | CallVerdict::Throttled | CallVerdict::Neutral => self.rest(command, time, lots),
             }
             if let Some((next, ticket)) = self.places.leave() {
                 self.leave(next, ticket, time, participant, lots);
@@ -138,20 +138,29 @@ impl Engine {
         let before = self.line.before(lane, at(time));
         let overtakes = before > 0 && usize::try_from(self.room(time)).is_ok_and(|room| room <= before);
         if (!is_woken && overtakes) || is_full {
-            return self.wait(command, time, Standing::InLine);
+            return self.wait(command, time, QueueBlocking::InLine);
         }
         match self.breaker.admit(at(time), HOLD, lots.draw()) {
-            Admission::Refused { retry_after, why: _ } => self.wait(command, time + retry_after, Standing::InLine),
-            Admission::Admitted(ticket) => self.pay(command, ticket, time, participant, lots),
+            BreakerAdmission::Refused { retry_after, why: _ } => {
+                self.wait(command, time + retry_after, QueueBlocking::InLine);
+            }
+            BreakerAdmission::Admitted(ticket) => self.pay(command, ticket, time, participant, lots),
         }
     }
 
-    fn pay(&mut self, command: usize, ticket: Ticket, time: Duration, participant: &mut Participant, lots: &mut Lots) {
+    fn pay(
+        &mut self,
+        command: usize,
+        ticket: BreakerTicket,
+        time: Duration,
+        participant: &mut Participant,
+        lots: &mut Lots,
+    ) {
         if self.commands[command].attempts == 0 {
             self.budget.first(at(time));
         } else if let Err(later) = self.budget.take(at(time)) {
-            self.breaker.settle(ticket, Verdict::Neutral, Duration::ZERO, at(time), lots.draw());
-            return self.wait(command, time + later, Standing::Alone);
+            self.breaker.settle(ticket, CallVerdict::Neutral, Duration::ZERO, at(time), lots.draw());
+            return self.wait(command, time + later, QueueBlocking::Alone);
         }
         if self.places.enter() {
             self.leave(command, ticket, time, participant, lots);
@@ -161,16 +170,16 @@ impl Engine {
         }
     }
 
-    fn wait(&mut self, command: usize, until: Duration, standing: Standing) {
+    fn wait(&mut self, command: usize, until: Duration, standing: QueueBlocking) {
         let Command { lane, arrived, .. } = self.commands[command];
         let since_ms = i64::try_from(arrived.as_millis()).expect("minutes");
-        self.line.join(Waiting { lane, since_ms, not_before: at(until), standing, has_probed: false }, command);
+        self.line.join(QueueEntry { lane, since_ms, not_before: at(until), standing, has_probed: false }, command);
     }
 
     fn leave(
         &mut self,
         command: usize,
-        ticket: Ticket,
+        ticket: BreakerTicket,
         time: Duration,
         participant: &mut Participant,
         lots: &mut Lots,

@@ -10,7 +10,7 @@ use engine::{Command, Engine, PROBES, RESERVE_PER_SECOND, SHARE};
 use lots::Lots;
 use participant::{Health, Participant};
 use proptest::prelude::*;
-use saga_guards::{Lane, Monotonic};
+use saga_guards::{MonotonicTime, PriorityLane};
 use std::time::Duration;
 
 const ENGINES: usize = 4;
@@ -45,8 +45,8 @@ impl Fleet {
     }
 }
 
-fn at(time: Duration) -> Monotonic {
-    Monotonic::since_origin(time)
+fn at(time: Duration) -> MonotonicTime {
+    MonotonicTime::since_origin(time)
 }
 
 const fn seconds(seconds: u64) -> Duration {
@@ -79,7 +79,7 @@ fn arrivals(story: Story, time: Duration, engine: &mut Engine, lots: &mut Lots) 
     while time < story.arrivals_end && expected > 0 {
         let here = lots.draw() % ticks_a_second < expected.min(ticks_a_second);
         if here {
-            let lane = if lots.draw().is_multiple_of(UNDO_EVERY) { Lane::Undo } else { Lane::Do };
+            let lane = if lots.draw().is_multiple_of(UNDO_EVERY) { PriorityLane::Undo } else { PriorityLane::Do };
             engine.arrive(lane, time);
         }
         expected = expected.saturating_sub(ticks_a_second);
@@ -140,7 +140,7 @@ fn undos_went_first(fleet: &Fleet) {
             ends.sort_unstable();
             ends
         };
-        let (undos, dos) = (waited(Lane::Undo), waited(Lane::Do));
+        let (undos, dos) = (waited(PriorityLane::Undo), waited(PriorityLane::Do));
         assert!(dos.len() > 500 && undos.len() > 50, "{} and {} waited", dos.len(), undos.len());
         // Ones that had failed before may rest a little longer.
         let most = undos[undos.len() * 9 / 10];
@@ -193,7 +193,7 @@ proptest! {
             let of_lane = fleet.all().filter(move |it| it.lane == lane);
             of_lane.filter_map(|it| it.ended.map(|ended| ended - it.arrived)).max().unwrap_or_default()
         };
-        let (undos, dos) = (waited(Lane::Undo), waited(Lane::Do));
+        let (undos, dos) = (waited(PriorityLane::Undo), waited(PriorityLane::Do));
         prop_assert!(dos > seconds(5), "dos pile up: {:?}", dos);
         prop_assert!(undos < seconds(2), "{:?}", undos);
     }

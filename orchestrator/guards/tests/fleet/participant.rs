@@ -1,7 +1,7 @@
 //! The participant: how it is when, and what it answers then.
 
 use crate::Lots;
-use saga_guards::breaker::Verdict;
+use saga_guards::breaker::CallVerdict;
 use std::time::Duration;
 
 /// After which a call that is not answered is given up.
@@ -30,14 +30,14 @@ impl Participant {
     }
 
     /// What a call that leaves at `time` is answered, and after how long.
-    pub(crate) fn answer(&mut self, time: Duration, lots: &mut Lots) -> (Verdict, Duration) {
+    pub(crate) fn answer(&mut self, time: Duration, lots: &mut Lots) -> (CallVerdict, Duration) {
         let usual = Duration::from_millis(20 + lots.draw() % 41);
         match (self.health)(time) {
-            Health::Well => (Verdict::Succeeded, usual),
-            Health::Fails(share) if (lots.draw() % 1_000) as f64 <= share * 1_000.0 => (Verdict::Failed, usual),
-            Health::Fails(_) => (Verdict::Succeeded, usual),
-            Health::Dead => (Verdict::Failed, Duration::from_millis(1)),
-            Health::Hangs => (Verdict::Failed, ATTEMPT_TIMEOUT),
+            Health::Well => (CallVerdict::Succeeded, usual),
+            Health::Fails(share) if (lots.draw() % 1_000) as f64 <= share * 1_000.0 => (CallVerdict::Failed, usual),
+            Health::Fails(_) => (CallVerdict::Succeeded, usual),
+            Health::Dead => (CallVerdict::Failed, Duration::from_millis(1)),
+            Health::Hangs => (CallVerdict::Failed, ATTEMPT_TIMEOUT),
         }
     }
 }

@@ -12,18 +12,18 @@ use std::{
 
 /// The duty to finish one record. Clones share it: the record is finished when all of them are.
 ///
-/// One that is dropped without [`Ack::finish`] (its task ended, its shard was lost) is not finished: the record and what
+/// One that is dropped without [`RecordAck::finish`] (its task ended, its shard was lost) is not finished: the record and what
 /// follows it in its partition are delivered again.
 #[derive(Debug)]
 #[must_use = "a record that is not finished is delivered again"]
-pub struct Ack {
-    duty: Arc<Duty>,
+pub struct RecordAck {
+    duty: Arc<SharedAck>,
     finished: bool,
 }
 
 /// Which record of which assignment.
 #[derive(Clone, Debug)]
-pub(super) struct Slot {
+pub(super) struct AckTarget {
     pub(super) partition: TopicPartition,
     /// Tells this assignment of the partition from those before it.
     pub(super) generation: u64,
@@ -33,43 +33,43 @@ pub(super) struct Slot {
 
 /// What became of a delivered record.
 #[derive(Debug)]
-pub(super) struct Settled {
-    pub(super) slot: Slot,
-    pub(super) fate: Fate,
+pub(super) struct AckResult {
+    pub(super) slot: AckTarget,
+    pub(super) fate: AckState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum AckState {
     Finished,
     Abandoned,
 }
 
 #[derive(Debug)]
-struct Duty {
-    slot: Slot,
+struct SharedAck {
+    slot: AckTarget,
     abandoned: AtomicBool,
-    condition: OnceLock<Arc<dyn Condition>>,
+    condition: OnceLock<Arc<dyn AckCondition>>,
     /// Holds as many messages as records are unfinished, which the limits of the plan bound.
-    settled: Sender<Settled>,
+    settled: Sender<AckResult>,
 }
 
 /// Says whether records whose dispositions are done may count as finished.
-pub trait Condition: fmt::Debug + Send + Sync {
+pub trait AckCondition: fmt::Debug + Send + Sync {
     /// Calls `settle`, now or as soon as it is known: with `true` if records of `topic` may be finished, else they are delivered again.
-    fn decide(&self, topic: &Arc<str>, settle: Settle);
+    fn decide(&self, topic: &Arc<str>, settle: AckCallback);
 }
 
 /// Settles a record: finished, or to be delivered again.
-pub type Settle = Box<dyn FnOnce(bool) + Send>;
+pub type AckCallback = Box<dyn FnOnce(bool) + Send>;
 
-impl Ack {
-    pub(super) fn new(slot: Slot, settled: Sender<Settled>) -> Ack {
+impl RecordAck {
+    pub(super) fn new(slot: AckTarget, settled: Sender<AckResult>) -> RecordAck {
         let (abandoned, condition) = (AtomicBool::new(false), OnceLock::new());
-        Ack { duty: Arc::new(Duty { slot, abandoned, condition, settled }), finished: false }
+        RecordAck { duty: Arc::new(SharedAck { slot, abandoned, condition, settled }), finished: false }
     }
 
     /// The record is finished only if `condition` says so when its last disposition is done. The first condition counts, for all clones.
-    pub fn only_if(&self, condition: Arc<dyn Condition>) {
+    pub fn only_if(&self, condition: Arc<dyn AckCondition>) {
         // A second one has nothing to add.
         let _ = self.duty.condition.set(condition);
     }
@@ -86,25 +86,25 @@ impl Ack {
     }
 
     /// An acknowledgement that nobody waits for, for records that did not come from a consumer.
-    pub fn detached() -> Ack {
-        Ack::detached_from("")
+    pub fn detached() -> RecordAck {
+        RecordAck::detached_from("")
     }
 
     /// The same, of a record of `topic`.
-    pub fn detached_from(topic: &str) -> Ack {
+    pub fn detached_from(topic: &str) -> RecordAck {
         let (settled, _) = std::sync::mpsc::channel();
         let partition = TopicPartition { topic: topic.into(), partition: 0 };
-        Ack::new(Slot { partition, generation: 0, offset: 0, bytes: 0 }, settled)
+        RecordAck::new(AckTarget { partition, generation: 0, offset: 0, bytes: 0 }, settled)
     }
 }
 
-impl Clone for Ack {
-    fn clone(&self) -> Ack {
-        Ack { duty: self.duty.clone(), finished: false }
+impl Clone for RecordAck {
+    fn clone(&self) -> RecordAck {
+        RecordAck { duty: self.duty.clone(), finished: false }
     }
 }
 
-impl Drop for Ack {
+impl Drop for RecordAck {
     fn drop(&mut self) {
         if !self.finished {
             self.duty.abandoned.store(true, Ordering::Release);
@@ -112,13 +112,13 @@ impl Drop for Ack {
     }
 }
 
-impl Drop for Duty {
+impl Drop for SharedAck {
     fn drop(&mut self) {
         let (slot, settled, is_done) = (self.slot.clone(), self.settled.clone(), !*self.abandoned.get_mut());
         let settle = move |may_finish: bool| {
-            let fate = if is_done && may_finish { Fate::Finished } else { Fate::Abandoned };
+            let fate = if is_done && may_finish { AckState::Finished } else { AckState::Abandoned };
             // A consumer that is gone has committed what it could.
-            let _ = settled.send(Settled { slot, fate });
+            let _ = settled.send(AckResult { slot, fate });
         };
         match self.condition.take() {
             Some(condition) if is_done => condition.decide(&self.slot.partition.topic, Box::new(settle)),
@@ -132,10 +132,10 @@ mod tests {
     use super::*;
     use std::sync::mpsc::channel;
 
-    fn ack() -> (Ack, std::sync::mpsc::Receiver<Settled>) {
+    fn ack() -> (RecordAck, std::sync::mpsc::Receiver<AckResult>) {
         let (settled, received) = channel();
         let partition = TopicPartition { topic: "shop.orders".into(), partition: 1 };
-        (Ack::new(Slot { partition, generation: 1, offset: 14, bytes: 3 }, settled), received)
+        (RecordAck::new(AckTarget { partition, generation: 1, offset: 14, bytes: 3 }, settled), received)
     }
 
     #[test]
@@ -145,22 +145,22 @@ mod tests {
         first.finish();
         assert!(settled.try_recv().is_err());
         second.finish();
-        let Settled { slot, fate } = settled.try_recv().expect("settled");
-        assert_eq!((slot.offset, fate), (14, Fate::Finished));
+        let AckResult { slot, fate } = settled.try_recv().expect("settled");
+        assert_eq!((slot.offset, fate), (14, AckState::Finished));
     }
 
     /// Answers when it is told.
     #[derive(Default)]
-    struct Later(std::sync::Mutex<Vec<Settle>>);
+    struct LaterCondition(std::sync::Mutex<Vec<AckCallback>>);
 
-    impl fmt::Debug for Later {
+    impl fmt::Debug for LaterCondition {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("Later")
         }
     }
 
-    impl Condition for Later {
-        fn decide(&self, topic: &Arc<str>, settle: Settle) {
+    impl AckCondition for LaterCondition {
+        fn decide(&self, topic: &Arc<str>, settle: AckCallback) {
             assert_eq!(&**topic, "shop.orders");
             self.0.lock().expect("not poisoned").push(settle);
         }
@@ -168,9 +168,9 @@ mod tests {
 
     #[test]
     fn a_record_with_a_condition_is_settled_when_that_is_known() {
-        for (may_finish, fate) in [(true, Fate::Finished), (false, Fate::Abandoned)] {
+        for (may_finish, fate) in [(true, AckState::Finished), (false, AckState::Abandoned)] {
             let (first, settled) = ack();
-            let later = Arc::new(Later::default());
+            let later = Arc::new(LaterCondition::default());
             first.only_if(later.clone());
             let second = first.clone();
             first.finish();
@@ -188,6 +188,6 @@ mod tests {
         let (first, settled) = ack();
         drop(first.clone());
         first.finish();
-        assert_eq!(settled.try_recv().expect("settled").fate, Fate::Abandoned);
+        assert_eq!(settled.try_recv().expect("settled").fate, AckState::Abandoned);
     }
 }

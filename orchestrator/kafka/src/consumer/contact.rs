@@ -4,50 +4,50 @@
 
 use super::{
     TopicStart,
-    continuity::Extent,
-    log_reader::{At, LogReader},
-    witness::Witness,
+    continuity::OffsetRange,
+    log_reader::{LogReader, TopicPartitionOffset},
+    witness::RecordFingerprint,
 };
-use crate::settings::{Settings, USUAL_BATCH};
+use crate::settings::{KafkaSettings, USUAL_BATCH};
 use rdkafka::error::KafkaResult;
-use saga_core::definition::TriggerFrom;
+use saga_core::definition::TriggerStartPosition;
 use saga_wire::record::TopicPartition;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Where reading of a topic began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contact {
+pub struct TopicInitialOffsets {
     /// The partitions that existed then.
-    pub(super) partitions: BTreeMap<i32, Place>,
+    pub(super) partitions: BTreeMap<i32, PartitionInitialOffset>,
 }
 
 /// Where reading of a partition began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct PartitionInitialOffset {
     pub(super) next: i64,
     /// The oldest offset then.
     pub(super) low: i64,
     /// The record before `next`, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) witness: Option<Witness>,
+    pub(super) witness: Option<RecordFingerprint>,
 }
 
 /// Looks where reading of `start` begins if it begins now: at the group's committed offsets, where there are any.
 ///
 /// # Errors
 /// The broker did not say everything.
-pub async fn contact(settings: &Settings, group: &str, start: &TopicStart) -> KafkaResult<Contact> {
+pub async fn contact(settings: &KafkaSettings, group: &str, start: &TopicStart) -> KafkaResult<TopicInitialOffsets> {
     let (settings, group, start) = (settings.clone(), group.to_owned(), start.clone());
     let work = move || look(&LogReader::open(&settings, &group, USUAL_BATCH)?, &start);
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(rdkafka::error::KafkaError::Canceled))
 }
 
-fn look(reader: &LogReader, start: &TopicStart) -> KafkaResult<Contact> {
+fn look(reader: &LogReader, start: &TopicStart) -> KafkaResult<TopicInitialOffsets> {
     let partitions = reader.partitions_of(&start.topic)?;
     let extents = reader.extents(&partitions)?;
     let beginnings = beginnings(reader, start, &extents)?;
-    let before: Vec<At> = beginnings
+    let before: Vec<TopicPartitionOffset> = beginnings
         .iter()
         .filter(|(partition, next)| **next > extents[*partition].low && **next <= extents[*partition].end)
         .map(|(partition, next)| (partition.clone(), next - 1))
@@ -56,27 +56,27 @@ fn look(reader: &LogReader, start: &TopicStart) -> KafkaResult<Contact> {
     let place = |(partition, next): (&TopicPartition, &i64)| {
         let witness = found.get(partition).and_then(|found| *found.get(&(next - 1))?);
         let witness = witness.filter(|witness| witness.offset < *next);
-        (partition.partition, Place { next: *next, low: extents[partition].low, witness })
+        (partition.partition, PartitionInitialOffset { next: *next, low: extents[partition].low, witness })
     };
-    Ok(Contact { partitions: beginnings.iter().map(place).collect() })
+    Ok(TopicInitialOffsets { partitions: beginnings.iter().map(place).collect() })
 }
 
 fn beginnings(
     reader: &LogReader,
     start: &TopicStart,
-    extents: &BTreeMap<TopicPartition, Extent>,
+    extents: &BTreeMap<TopicPartition, OffsetRange>,
 ) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
     let partitions: Vec<TopicPartition> = extents.keys().cloned().collect();
     let by_time = match start.from {
-        TriggerFrom::Time(time) => reader.at_time(&partitions, time.0)?,
-        TriggerFrom::Earliest | TriggerFrom::Latest => BTreeMap::new(),
+        TriggerStartPosition::Time(time) => reader.at_time(&partitions, time.0)?,
+        TriggerStartPosition::Earliest | TriggerStartPosition::Latest => BTreeMap::new(),
     };
     let beginning = |(partition, committed): (TopicPartition, Option<(i64, String)>)| {
         let extent = extents[&partition];
         let by_definition = match start.from {
-            TriggerFrom::Earliest => extent.low,
-            TriggerFrom::Latest => extent.end,
-            TriggerFrom::Time(_) => by_time.get(&partition).copied().unwrap_or(extent.end),
+            TriggerStartPosition::Earliest => extent.low,
+            TriggerStartPosition::Latest => extent.end,
+            TriggerStartPosition::Time(_) => by_time.get(&partition).copied().unwrap_or(extent.end),
         };
         (partition, committed.map_or(by_definition, |(next, _)| next))
     };

@@ -1,6 +1,6 @@
 //! What the client calls back, kept until the thread looks at it. Nothing is decided in a callback.
 
-use super::statistics::{self, Fetched};
+use super::statistics::{self, FetchProgress};
 use rdkafka::{
     ClientContext, TopicPartitionList,
     config::RDKafkaLogLevel,
@@ -16,33 +16,33 @@ use std::{
 
 /// A change of the assignment that the group asks for and that has to be answered.
 #[derive(Debug)]
-pub(super) enum Rebalance {
+pub(super) enum RebalanceEvent {
     Assign(Vec<TopicPartition>),
     Revoke(Vec<TopicPartition>),
 }
 
 /// Locked only by the polling thread, inside the callbacks and right after them; the lock is there because the client asks for `Sync`.
 #[derive(Debug)]
-pub(super) struct Context {
+pub(super) struct CallbackContext {
     name: &'static str,
-    heard: Mutex<Heard>,
+    heard: Mutex<CallbackEvents>,
 }
 
 #[derive(Debug, Default)]
-struct Heard {
-    rebalances: VecDeque<Rebalance>,
+struct CallbackEvents {
+    rebalances: VecDeque<RebalanceEvent>,
     /// The client's own words for its last error; the error that poll returns carries only a code.
     reason: Option<String>,
     commit_refused: Option<String>,
-    statistics: Option<BTreeMap<TopicPartition, Fetched>>,
+    statistics: Option<BTreeMap<TopicPartition, FetchProgress>>,
 }
 
-impl Context {
-    pub(super) fn new(name: &'static str) -> Context {
-        Context { name, heard: Mutex::default() }
+impl CallbackContext {
+    pub(super) fn new(name: &'static str) -> CallbackContext {
+        CallbackContext { name, heard: Mutex::default() }
     }
 
-    pub(super) fn next_rebalance(&self) -> Option<Rebalance> {
+    pub(super) fn next_rebalance(&self) -> Option<RebalanceEvent> {
         self.with(|heard| heard.rebalances.pop_front())
     }
 
@@ -54,16 +54,16 @@ impl Context {
         self.with(|heard| heard.commit_refused.take())
     }
 
-    pub(super) fn take_statistics(&self) -> Option<BTreeMap<TopicPartition, Fetched>> {
+    pub(super) fn take_statistics(&self) -> Option<BTreeMap<TopicPartition, FetchProgress>> {
         self.with(|heard| heard.statistics.take())
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Heard) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut CallbackEvents) -> T) -> T {
         act(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl ClientContext for Context {
+impl ClientContext for CallbackContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log(self.name, level, facility, message);
     }
@@ -78,13 +78,13 @@ impl ClientContext for Context {
     }
 }
 
-impl ConsumerContext for Context {
-    fn rebalance(&self, _: &BaseConsumer<Context>, code: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+impl ConsumerContext for CallbackContext {
+    fn rebalance(&self, _: &BaseConsumer<CallbackContext>, code: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
         let listed = list(partitions);
         let rebalance = match code {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assign(listed),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => RebalanceEvent::Assign(listed),
             // Any other code means that the assignment is gone.
-            _ => Rebalance::Revoke(listed),
+            _ => RebalanceEvent::Revoke(listed),
         };
         self.with(|heard| heard.rebalances.push_back(rebalance));
     }

@@ -12,9 +12,9 @@ const LARGEST: usize = 1024 * 1024;
 
 /// What of our topics is read by whom, apart from the engines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Coverage {
+pub struct GroupCoverage {
     /// Members that are no engines and hold partitions of our topics.
-    pub foreign: Vec<Foreign>,
+    pub foreign: Vec<ForeignMember>,
     /// Since when there are some.
     pub foreign_since: Option<Instant>,
     /// Partitions of our topics that no member holds.
@@ -25,7 +25,7 @@ pub struct Coverage {
 
 /// A member that is no engine: its `client.id` is another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Foreign {
+pub struct ForeignMember {
     /// Its `client.id`.
     pub client_id: String,
     /// Where it runs, as the broker sees it.
@@ -36,14 +36,14 @@ pub struct Foreign {
 
 /// What one look finds. `None`: the group is being put in order, and nothing is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) foreign: Vec<Foreign>,
+pub(super) struct CoverageSample {
+    pub(super) foreign: Vec<ForeignMember>,
     pub(super) unheld: usize,
 }
 
-impl Coverage {
+impl GroupCoverage {
     /// Takes what a look found.
-    pub(super) fn update(&mut self, seen: Seen, now: Instant) {
+    pub(super) fn update(&mut self, seen: CoverageSample, now: Instant) {
         self.foreign_since = self.foreign_since.or(Some(now)).filter(|_| !seen.foreign.is_empty());
         self.unheld_since = self.unheld_since.or(Some(now)).filter(|_| seen.unheld > 0);
         self.foreign = seen.foreign;
@@ -52,9 +52,9 @@ impl Coverage {
 }
 
 /// Reads the broker's description of the group; `ours` are all partitions of our topics.
-pub(super) fn read(group: &GroupInfo, client_id: &str, ours: &BTreeSet<(Arc<str>, i32)>) -> Option<Seen> {
+pub(super) fn read(group: &GroupInfo, client_id: &str, ours: &BTreeSet<(Arc<str>, i32)>) -> Option<CoverageSample> {
     if group.state() == "Empty" || group.state() == "Dead" {
-        return Some(Seen { foreign: Vec::new(), unheld: ours.len() });
+        return Some(CoverageSample { foreign: Vec::new(), unheld: ours.len() });
     }
     let members = group.members().iter();
     let members = members.map(|one| (one.client_id(), one.client_host(), one.assignment().unwrap_or_default()));
@@ -65,7 +65,7 @@ fn cover<'a>(
     members: impl Iterator<Item = (&'a str, &'a str, &'a [u8])>,
     client_id: &str,
     ours: &BTreeSet<(Arc<str>, i32)>,
-) -> Seen {
+) -> CoverageSample {
     let mut unheld = ours.clone();
     let mut foreign = Vec::new();
     for (member, host, assignment) in members {
@@ -73,10 +73,10 @@ fn cover<'a>(
         let held: Vec<(Arc<str>, i32)> = held.into_iter().filter(|one| unheld.remove(one)).collect();
         if member != client_id && !held.is_empty() {
             let host = host.trim_start_matches('/').to_owned();
-            foreign.push(Foreign { client_id: member.to_owned(), host, partitions: held.len() });
+            foreign.push(ForeignMember { client_id: member.to_owned(), host, partitions: held.len() });
         }
     }
-    Seen { foreign, unheld: unheld.len() }
+    CoverageSample { foreign, unheld: unheld.len() }
 }
 
 /// The partitions in a member's assignment, in the form that Kafka's consumers share: version, topics with their partitions, the rest.
@@ -130,8 +130,8 @@ mod tests {
             ("rdkafka", "/10.0.0.9", &*kcat),
         ];
         let seen = cover(members.into_iter(), "saga-orchestrator", &ours());
-        let foreign = Foreign { client_id: "rdkafka".into(), host: "10.0.0.9".into(), partitions: 2 };
-        assert_eq!(seen, Seen { foreign: vec![foreign], unheld: 1 });
+        let foreign = ForeignMember { client_id: "rdkafka".into(), host: "10.0.0.9".into(), partitions: 2 };
+        assert_eq!(seen, CoverageSample { foreign: vec![foreign], unheld: 1 });
     }
 
     #[test]
@@ -145,12 +145,12 @@ mod tests {
 
     #[test]
     fn what_lasts_keeps_its_beginning() {
-        let (mut coverage, now) = (Coverage::default(), Instant::now());
-        let unheld = || Seen { foreign: Vec::new(), unheld: 2 };
+        let (mut coverage, now) = (GroupCoverage::default(), Instant::now());
+        let unheld = || CoverageSample { foreign: Vec::new(), unheld: 2 };
         coverage.update(unheld(), now);
         coverage.update(unheld(), now + Duration::from_secs(5));
         assert_eq!(coverage.unheld_since, Some(now));
-        coverage.update(Seen::default(), now + Duration::from_secs(6));
-        assert_eq!(coverage, Coverage::default());
+        coverage.update(CoverageSample::default(), now + Duration::from_secs(6));
+        assert_eq!(coverage, GroupCoverage::default());
     }
 }

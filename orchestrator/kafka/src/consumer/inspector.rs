@@ -2,14 +2,14 @@
 //! was and can still be read. Intake polls on meanwhile; what is asked and answered passes through two channels.
 
 use super::{
-    Mode, Plan, TopicStart,
-    continuity::{Claim, Extent, Verdict},
-    group::{self, Seen},
+    AssignmentMode, ConsumerSettings, TopicStart,
+    continuity::{ClaimedPosition, ContinuityVerdict, OffsetRange},
+    group::{self, CoverageSample},
     log_reader::{LogReader, is_of_connection},
-    start::{self, Compacted, Position},
-    witness::Witness,
+    start::{self, CompactedTopics, StartPosition},
+    witness::RecordFingerprint,
 };
-use crate::settings::Settings;
+use crate::settings::KafkaSettings;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use saga_wire::record::TopicPartition;
 use std::{
@@ -21,36 +21,36 @@ use std::{
 
 /// What intake wants to know. One question at a time: a queue of them stays short by itself.
 #[derive(Debug)]
-pub(super) enum Question {
+pub(super) enum InspectionRequest {
     /// Where these partitions begin.
     Begin { wanted: Vec<TopicPartition>, topics: Vec<TopicStart> },
     /// Whether these positions still fit. May be empty: then only whether the broker tells of `topics`.
-    Check { subjects: Vec<Subject>, topics: Vec<Arc<str>> },
+    Check { subjects: Vec<InspectedPartition>, topics: Vec<Arc<str>> },
 }
 
 /// The answer to a question.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum InspectionResponse {
     Begun {
         wanted: Vec<TopicPartition>,
-        positions: KafkaResult<Vec<Position>>,
+        positions: KafkaResult<Vec<StartPosition>>,
     },
     /// `group`: who reads what, if that was asked and the group is settled.
     Checked {
-        checked: Result<Vec<Checked>, Unread>,
-        group: Option<Seen>,
+        checked: Result<Vec<InspectionResult>, InspectionError>,
+        group: Option<CoverageSample>,
     },
 }
 
 /// Something that is assigned here cannot be read.
 #[derive(Debug)]
-pub(super) struct Unread {
+pub(super) struct InspectionError {
     /// Where, if it is one topic's matter.
     topic: Option<Arc<str>>,
     error: KafkaError,
 }
 
-impl fmt::Display for Unread {
+impl fmt::Display for InspectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.topic {
             Some(topic) => write!(f, "topic {topic} cannot be read: {}", self.error),
@@ -61,7 +61,7 @@ impl fmt::Display for Unread {
 
 /// What a check looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Depth {
+pub(super) enum InspectionDepth {
     /// One record that was there at the last check.
     Newest,
     /// Everything that is known of the partition; asked when there is doubt.
@@ -70,42 +70,42 @@ pub(super) enum Depth {
 
 /// A partition that is read, in one assignment.
 #[derive(Clone, Debug)]
-pub(super) struct Subject {
+pub(super) struct InspectedPartition {
     pub(super) partition: TopicPartition,
     pub(super) generation: u64,
-    pub(super) claim: Claim,
+    pub(super) claim: ClaimedPosition,
     /// The last record that was delivered: the evidence of the next check, if this one finds all well.
-    pub(super) newest: Option<Witness>,
+    pub(super) newest: Option<RecordFingerprint>,
 }
 
-/// What was found of a [`Subject`].
+/// What was found of a [`InspectedPartition`].
 #[derive(Debug)]
-pub(super) struct Checked {
-    pub(super) subject: Subject,
-    pub(super) verdict: Verdict,
-    pub(super) extent: Extent,
+pub(super) struct InspectionResult {
+    pub(super) subject: InspectedPartition,
+    pub(super) verdict: ContinuityVerdict,
+    pub(super) extent: OffsetRange,
 }
 
 /// Handle of the thread, which ends when it is dropped.
 #[derive(Debug)]
-pub(super) struct Inspector {
-    questions: mpsc::Sender<Question>,
-    answers: mpsc::Receiver<Answer>,
+pub(super) struct LogInspector {
+    questions: mpsc::Sender<InspectionRequest>,
+    answers: mpsc::Receiver<InspectionResponse>,
     asked: bool,
 }
 
-impl Inspector {
+impl LogInspector {
     pub(super) fn start(
         name: &str,
         reader: LogReader,
-        compacted: Compacted,
-        membership: Option<Membership>,
-    ) -> std::io::Result<Inspector> {
+        compacted: CompactedTopics,
+        membership: Option<GroupMembership>,
+    ) -> std::io::Result<LogInspector> {
         let (questions, asked) = mpsc::channel();
         let (answered, answers) = mpsc::channel();
-        let looker = Looker { reader, compacted, membership };
+        let looker = InspectorWorker { reader, compacted, membership };
         thread::Builder::new().name(format!("kafka-{name}-look")).spawn(move || looker.run(&asked, &answered))?;
-        Ok(Inspector { questions, answers, asked: false })
+        Ok(LogInspector { questions, answers, asked: false })
     }
 
     /// Whether a question is open: the next has to wait.
@@ -113,11 +113,11 @@ impl Inspector {
         self.asked
     }
 
-    pub(super) fn ask(&mut self, question: Question) {
+    pub(super) fn ask(&mut self, question: InspectionRequest) {
         self.asked = self.questions.send(question).is_ok();
     }
 
-    pub(super) fn answer(&mut self) -> Option<Answer> {
+    pub(super) fn answer(&mut self) -> Option<InspectionResponse> {
         let answer = self.answers.try_recv().ok()?;
         self.asked = false;
         Some(answer)
@@ -126,29 +126,31 @@ impl Inspector {
 
 /// How the group is recognised that shares the partitions.
 #[derive(Debug)]
-pub(super) struct Membership {
+pub(super) struct GroupMembership {
     group: String,
     client_id: String,
 }
 
-impl Membership {
+impl GroupMembership {
     /// `None` where partitions are assigned by hand.
-    pub(super) fn of(settings: &Settings, plan: &Plan) -> Option<Membership> {
+    pub(super) fn of(settings: &KafkaSettings, plan: &ConsumerSettings) -> Option<GroupMembership> {
         match plan.mode {
-            Mode::Group => Some(Membership { group: plan.group.clone(), client_id: settings.client_id().to_owned() }),
-            Mode::Manual => None,
+            AssignmentMode::Group => {
+                Some(GroupMembership { group: plan.group.clone(), client_id: settings.client_id().to_owned() })
+            }
+            AssignmentMode::Manual => None,
         }
     }
 }
 
-struct Looker {
+struct InspectorWorker {
     reader: LogReader,
-    compacted: Compacted,
-    membership: Option<Membership>,
+    compacted: CompactedTopics,
+    membership: Option<GroupMembership>,
 }
 
-impl Looker {
-    fn run(self, questions: &mpsc::Receiver<Question>, answers: &mpsc::Sender<Answer>) {
+impl InspectorWorker {
+    fn run(self, questions: &mpsc::Receiver<InspectionRequest>, answers: &mpsc::Sender<InspectionResponse>) {
         let mut last_failed = false;
         for question in questions {
             self.reader.look_for_brokers();
@@ -163,24 +165,26 @@ impl Looker {
         }
     }
 
-    fn answer(&self, question: Question) -> Answer {
+    fn answer(&self, question: InspectionRequest) -> InspectionResponse {
         match question {
-            Question::Begin { wanted, topics } => {
+            InspectionRequest::Begin { wanted, topics } => {
                 let positions = start::positions(&self.reader, &wanted, &topics, &self.compacted);
-                Answer::Begun { wanted, positions }
+                InspectionResponse::Begun { wanted, positions }
             }
-            Question::Check { subjects, topics } => {
+            InspectionRequest::Check { subjects, topics } => {
                 let read = subjects.len();
                 let checked = self.partitions(&topics).and_then(|all| Ok((all, self.check_all(subjects)?)));
                 match checked {
-                    Ok((all, checked)) => Answer::Checked { checked: Ok(checked), group: self.seen(&all, read) },
-                    Err(error) => Answer::Checked { checked: Err(error), group: None },
+                    Ok((all, checked)) => {
+                        InspectionResponse::Checked { checked: Ok(checked), group: self.seen(&all, read) }
+                    }
+                    Err(error) => InspectionResponse::Checked { checked: Err(error), group: None },
                 }
             }
         }
     }
 
-    fn partitions(&self, topics: &[Arc<str>]) -> Result<BTreeSet<(Arc<str>, i32)>, Unread> {
+    fn partitions(&self, topics: &[Arc<str>]) -> Result<BTreeSet<(Arc<str>, i32)>, InspectionError> {
         let mut all = BTreeSet::new();
         for topic in topics {
             let partitions = self.reader.partitions_of(topic).map_err(|error| unread(topic, error))?;
@@ -190,22 +194,22 @@ impl Looker {
     }
 
     /// All at once. Where that fails, topic by topic, to find out whose matter it is.
-    fn check_all(&self, subjects: Vec<Subject>) -> Result<Vec<Checked>, Unread> {
+    fn check_all(&self, subjects: Vec<InspectedPartition>) -> Result<Vec<InspectionResult>, InspectionError> {
         let error = match self.check(subjects.clone()) {
             Ok(checked) => return Ok(checked),
             Err(error) => error,
         };
-        let mut topics: BTreeMap<Arc<str>, Vec<Subject>> = BTreeMap::new();
+        let mut topics: BTreeMap<Arc<str>, Vec<InspectedPartition>> = BTreeMap::new();
         // A broker that is away says nothing of any topic, and to ask for each would take long.
         for subject in subjects.into_iter().filter(|_| !is_of_connection(&error)) {
             topics.entry(subject.partition.topic.clone()).or_default().push(subject);
         }
         let mut failed = topics.into_iter().filter_map(|(topic, of_it)| Some(unread(&topic, self.check(of_it).err()?)));
-        Err(failed.next().unwrap_or(Unread { topic: None, error }))
+        Err(failed.next().unwrap_or(InspectionError { topic: None, error }))
     }
 
-    fn check(&self, subjects: Vec<Subject>) -> KafkaResult<Vec<Checked>> {
-        let claims: Vec<(TopicPartition, Claim)> =
+    fn check(&self, subjects: Vec<InspectedPartition>) -> KafkaResult<Vec<InspectionResult>> {
+        let claims: Vec<(TopicPartition, ClaimedPosition)> =
             subjects.iter().map(|subject| (subject.partition.clone(), subject.claim.clone())).collect();
         let verdicts = start::check(&self.reader, &claims, &self.compacted).or_else(|error| match error {
             // The beginning was removed between two of the questions.
@@ -215,14 +219,14 @@ impl Looker {
             error => Err(error),
         })?;
         let checked = subjects.into_iter().zip(verdicts);
-        Ok(checked.map(|(subject, (verdict, extent))| Checked { subject, verdict, extent }).collect())
+        Ok(checked.map(|(subject, (verdict, extent))| InspectionResult { subject, verdict, extent }).collect())
     }
 
     /// Asked only where others read, because every broker is asked for it. A group that cannot be described is looked at again.
-    fn seen(&self, all: &BTreeSet<(Arc<str>, i32)>, read: usize) -> Option<Seen> {
+    fn seen(&self, all: &BTreeSet<(Arc<str>, i32)>, read: usize) -> Option<CoverageSample> {
         let membership = self.membership.as_ref()?;
         if read >= all.len() {
-            return Some(Seen::default());
+            return Some(CoverageSample::default());
         }
         let groups = self.reader.group(&membership.group);
         let described = groups.inspect_err(|error| tracing::debug!(%error, "the group cannot be described")).ok()?;
@@ -231,16 +235,16 @@ impl Looker {
     }
 }
 
-fn unread(topic: &Arc<str>, error: KafkaError) -> Unread {
+fn unread(topic: &Arc<str>, error: KafkaError) -> InspectionError {
     let topic = (!is_of_connection(&error)).then(|| topic.clone());
-    Unread { topic, error }
+    InspectionError { topic, error }
 }
 
-impl Answer {
+impl InspectionResponse {
     fn failed(&self) -> bool {
         match self {
-            Answer::Begun { positions, .. } => positions.is_err(),
-            Answer::Checked { checked, .. } => checked.is_err(),
+            InspectionResponse::Begun { positions, .. } => positions.is_err(),
+            InspectionResponse::Checked { checked, .. } => checked.is_err(),
         }
     }
 }

@@ -5,16 +5,16 @@ mod looking;
 mod reading;
 
 use super::{
-    Command, ConsumerEvent, Mode, Plan, Status, TopicStart,
-    ack::Settled,
-    context::Context,
-    inspector::Inspector,
+    AssignmentMode, ConsumerCommand, ConsumerEvent, ConsumerSettings, ConsumerStatus, TopicStart,
+    ack::AckResult,
+    context::CallbackContext,
+    inspector::LogInspector,
     log_reader::list,
-    partitions::{Committable, Partitions, PauseChange},
-    thread::Stop,
-    trouble::Trouble,
+    partitions::{OffsetCommit, PartitionTable, PauseChange},
+    thread::ConsumerShutdown,
+    trouble::ClientErrorTracker,
 };
-use crate::brokers::Brokers;
+use crate::brokers::ClientRebootstrap;
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer},
@@ -38,19 +38,19 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 const REPORT_EVERY: Duration = Duration::from_millis(250);
 
 /// The state of the thread. It alone touches the client.
-pub(super) struct Intake {
-    client: BaseConsumer<Context>,
-    brokers: Brokers,
-    plan: Plan,
+pub(super) struct ConsumerLoop {
+    client: BaseConsumer<CallbackContext>,
+    brokers: ClientRebootstrap,
+    plan: ConsumerSettings,
     events: mpsc::Sender<ConsumerEvent>,
     /// Events for which the channel had no room. What it holds is unfinished, so the limits of the plan bound it.
     outbox: VecDeque<ConsumerEvent>,
-    orders: thread_mpsc::Receiver<Command>,
-    settled: (thread_mpsc::Sender<Settled>, thread_mpsc::Receiver<Settled>),
-    report: watch::Sender<Status>,
-    partitions: Partitions,
-    inspector: Inspector,
-    looks: looking::Looks,
+    orders: thread_mpsc::Receiver<ConsumerCommand>,
+    settled: (thread_mpsc::Sender<AckResult>, thread_mpsc::Receiver<AckResult>),
+    report: watch::Sender<ConsumerStatus>,
+    partitions: PartitionTable,
+    inspector: LogInspector,
+    looks: looking::InspectionSchedule,
     started: Instant,
     /// Partitions that were assigned and whose beginning is not known yet.
     pending: Option<Vec<TopicPartition>>,
@@ -58,37 +58,37 @@ pub(super) struct Intake {
     list_at: Instant,
     reread_at: Option<Instant>,
     report_at: Instant,
-    trouble: Trouble,
+    trouble: ClientErrorTracker,
     /// What was last told of commits.
     commit_refused: Option<String>,
     names: HashMap<String, Arc<str>>,
-    stop: Option<Stop>,
+    stop: Option<ConsumerShutdown>,
 }
 
 /// How a turn ended.
 #[derive(Debug)]
-pub(super) enum Turn {
+pub(super) enum PollOutcome {
     Go,
-    Stop(Stop),
+    Stop(ConsumerShutdown),
     /// Nobody receives the events, or nobody holds the handle.
     Unheard,
     Failed(String),
 }
 
-impl Intake {
+impl ConsumerLoop {
     pub(super) fn new(
-        (client, brokers): (BaseConsumer<Context>, Brokers),
-        plan: Plan,
+        (client, brokers): (BaseConsumer<CallbackContext>, ClientRebootstrap),
+        plan: ConsumerSettings,
         events: mpsc::Sender<ConsumerEvent>,
-        orders: thread_mpsc::Receiver<Command>,
-        report: watch::Sender<Status>,
-        inspector: Inspector,
-    ) -> Intake {
+        orders: thread_mpsc::Receiver<ConsumerCommand>,
+        report: watch::Sender<ConsumerStatus>,
+        inspector: LogInspector,
+    ) -> ConsumerLoop {
         let now = Instant::now();
-        Intake {
+        ConsumerLoop {
             client,
             brokers,
-            partitions: Partitions::new(plan.limits),
+            partitions: PartitionTable::new(plan.limits),
             plan,
             events,
             outbox: VecDeque::new(),
@@ -96,14 +96,14 @@ impl Intake {
             settled: thread_mpsc::channel(),
             report,
             inspector,
-            looks: looking::Looks::new(now),
+            looks: looking::InspectionSchedule::new(now),
             started: now,
             pending: None,
             ask_at: now,
             list_at: now,
             reread_at: None,
             report_at: now,
-            trouble: Trouble::default(),
+            trouble: ClientErrorTracker::default(),
             commit_refused: None,
             names: HashMap::new(),
             stop: None,
@@ -116,14 +116,14 @@ impl Intake {
 
     pub(super) fn begin(&mut self) -> KafkaResult<()> {
         match self.plan.mode {
-            Mode::Group => self.subscribe(),
-            Mode::Manual => Ok(()),
+            AssignmentMode::Group => self.subscribe(),
+            AssignmentMode::Manual => Ok(()),
         }
     }
 
-    pub(super) fn turn(&mut self) -> Turn {
+    pub(super) fn turn(&mut self) -> PollOutcome {
         if !self.take_orders() {
-            return Turn::Unheard;
+            return PollOutcome::Unheard;
         }
         self.take_settled();
         self.take_rebalances();
@@ -135,12 +135,12 @@ impl Intake {
         self.change_pauses();
         self.report_refused_commits();
         if !self.send() {
-            return Turn::Unheard;
+            return PollOutcome::Unheard;
         }
         self.publish_status();
         let (unfinished, _) = self.partitions.unfinished();
         if let Some(stop) = self.stop.take_if(|stop| stop.drained_or_late(unfinished, Instant::now())) {
-            return Turn::Stop(stop);
+            return PollOutcome::Stop(stop);
         }
         self.poll()
     }
@@ -189,15 +189,17 @@ impl Intake {
     fn take_orders(&mut self) -> bool {
         loop {
             match self.orders.try_recv() {
-                Ok(Command::Topics(topics)) => self.change_topics(topics),
-                Ok(Command::Hold(scope)) => self.partitions.hold(scope),
-                Ok(Command::Finished(answer)) => {
+                Ok(ConsumerCommand::Topics(topics)) => self.change_topics(topics),
+                Ok(ConsumerCommand::Hold(scope)) => self.partitions.hold(scope),
+                Ok(ConsumerCommand::Finished(answer)) => {
                     self.take_settled();
                     // Who asked may have gone.
                     let _ = answer.send(self.partitions.finished());
                 }
-                Ok(Command::Release(scope)) => self.partitions.release(&scope),
-                Ok(Command::Stop { by, done }) => self.stop = Some(Stop::new(by, done, Instant::now())),
+                Ok(ConsumerCommand::Release(scope)) => self.partitions.release(&scope),
+                Ok(ConsumerCommand::Stop { by, done }) => {
+                    self.stop = Some(ConsumerShutdown::new(by, done, Instant::now()));
+                }
                 Err(thread_mpsc::TryRecvError::Empty) => return true,
                 Err(thread_mpsc::TryRecvError::Disconnected) => return self.stop.is_some(),
             }
@@ -207,8 +209,8 @@ impl Intake {
     fn change_topics(&mut self, topics: Vec<TopicStart>) {
         self.plan.topics = topics;
         let changed = match self.plan.mode {
-            Mode::Group => self.subscribe(),
-            Mode::Manual => {
+            AssignmentMode::Group => self.subscribe(),
+            AssignmentMode::Manual => {
                 self.list_at = Instant::now();
                 let wanted = |one: &TopicPartition| self.plan.topics.iter().any(|start| start.topic == one.topic);
                 let gone: Vec<TopicPartition> = self.partitions.list().into_iter().filter(|one| !wanted(one)).collect();
@@ -225,16 +227,16 @@ impl Intake {
         while let Ok(settled) = self.settled.1.try_recv() {
             advanced.extend(self.partitions.settle(settled));
         }
-        let committable: Vec<Committable> =
+        let committable: Vec<OffsetCommit> =
             advanced.iter().filter_map(|partition| self.partitions.committable(partition)).collect();
         if !committable.is_empty() {
             self.store(committable);
         }
     }
 
-    fn store(&self, all: impl IntoIterator<Item = Committable>) -> Option<TopicPartitionList> {
+    fn store(&self, all: impl IntoIterator<Item = OffsetCommit>) -> Option<TopicPartitionList> {
         let mut list = TopicPartitionList::new();
-        for Committable { partition, offset, metadata } in all {
+        for OffsetCommit { partition, offset, metadata } in all {
             let mut element = list.add_partition(&partition.topic, partition.partition);
             element.set_offset(Offset::Offset(offset)).ok()?;
             element.set_metadata(metadata);
@@ -302,7 +304,7 @@ impl Intake {
         if let Some(fetched) = self.client.context().take_statistics() {
             self.partitions.fetched(&fetched, now);
         }
-        self.report.send_replace(Status {
+        self.report.send_replace(ConsumerStatus {
             name: self.plan.name,
             topics: self.plan.topics.iter().map(|start| start.topic.clone()).collect(),
             polled: Some(now),

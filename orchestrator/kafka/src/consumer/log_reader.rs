@@ -2,11 +2,11 @@
 //! by the same right to read and without what open transactions hold back, so what it can read the consumer can, too.
 
 use super::{
-    continuity::{Extent, Found},
-    witness::Witness,
+    continuity::{FoundFingerprints, OffsetRange},
+    witness::RecordFingerprint,
 };
 use crate::client_form;
-use crate::{brokers::Brokers, settings::Settings};
+use crate::{brokers::ClientRebootstrap, settings::KafkaSettings};
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
@@ -33,13 +33,13 @@ const PARTITION_BYTES: &str = "65536";
 
 /// Never a member of the group.
 pub(crate) struct LogReader {
-    client: BaseConsumer<Quiet>,
-    brokers: Brokers,
+    client: BaseConsumer<LogReaderContext>,
+    brokers: ClientRebootstrap,
 }
 
-struct Quiet;
+struct LogReaderContext;
 
-impl ClientContext for Quiet {
+impl ClientContext for LogReaderContext {
     /// What it complains of the consumer's own client meets, too.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(?level, facility, message, "kafka client");
@@ -51,16 +51,16 @@ impl ClientContext for Quiet {
     }
 }
 
-impl ConsumerContext for Quiet {}
+impl ConsumerContext for LogReaderContext {}
 
 /// An offset that the group committed, and its metadata.
-pub(super) type Committed = (i64, String);
+pub(super) type CommittedOffset = (i64, String);
 
 /// A partition and an offset of it.
-pub(super) type At = (TopicPartition, i64);
+pub(super) type TopicPartitionOffset = (TopicPartition, i64);
 
 impl LogReader {
-    pub(crate) fn open(settings: &Settings, group: &str, largest_batch: usize) -> KafkaResult<LogReader> {
+    pub(crate) fn open(settings: &KafkaSettings, group: &str, largest_batch: usize) -> KafkaResult<LogReader> {
         let mut config = settings.consumer(group, largest_batch);
         config.remove("group.instance.id");
         config.set("enable.auto.commit", "false");
@@ -69,8 +69,8 @@ impl LogReader {
         config.set("queued.min.messages", "1");
         // Where nothing is to come the answer has to come at once.
         config.set("fetch.wait.max.ms", "10");
-        let brokers = Brokers::of("inspector", settings);
-        Ok(LogReader { client: config.create_with_context(Quiet)?, brokers })
+        let brokers = ClientRebootstrap::of("inspector", settings);
+        Ok(LogReader { client: config.create_with_context(LogReaderContext)?, brokers })
     }
 
     /// Before every question of a reader that is kept.
@@ -87,7 +87,7 @@ impl LogReader {
     pub(super) fn committed(
         &self,
         partitions: &[TopicPartition],
-    ) -> KafkaResult<Vec<(TopicPartition, Option<Committed>)>> {
+    ) -> KafkaResult<Vec<(TopicPartition, Option<CommittedOffset>)>> {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
@@ -104,13 +104,13 @@ impl LogReader {
     }
 
     /// What the partitions hold.
-    pub(super) fn extents(&self, partitions: &[TopicPartition]) -> KafkaResult<BTreeMap<TopicPartition, Extent>> {
+    pub(super) fn extents(&self, partitions: &[TopicPartition]) -> KafkaResult<BTreeMap<TopicPartition, OffsetRange>> {
         let low = self.offsets(partitions, Offset::Beginning)?;
         let end = self.offsets(partitions, Offset::End)?;
         let of = |offsets: &BTreeMap<TopicPartition, i64>, one: &TopicPartition| {
             offsets.get(one).copied().ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable))
         };
-        let extent = |one: &TopicPartition| Ok((one.clone(), Extent { low: of(&low, one)?, end: of(&end, one)? }));
+        let extent = |one: &TopicPartition| Ok((one.clone(), OffsetRange { low: of(&low, one)?, end: of(&end, one)? }));
         partitions.iter().map(extent).collect()
     }
 
@@ -140,9 +140,12 @@ impl LogReader {
     }
 
     /// For each of `wanted`, which have to lie within what the partition holds or at its end, the first record at or after it.
-    pub(super) fn records(&self, wanted: &[At]) -> KafkaResult<BTreeMap<TopicPartition, Found>> {
-        let mut found: BTreeMap<TopicPartition, Found> = BTreeMap::new();
-        let mut left: BTreeSet<At> = wanted.iter().cloned().collect();
+    pub(super) fn records(
+        &self,
+        wanted: &[TopicPartitionOffset],
+    ) -> KafkaResult<BTreeMap<TopicPartition, FoundFingerprints>> {
+        let mut found: BTreeMap<TopicPartition, FoundFingerprints> = BTreeMap::new();
+        let mut left: BTreeSet<TopicPartitionOffset> = wanted.iter().cloned().collect();
         // One offset of each partition of one topic at a time: the end of a partition is told without its topic.
         while let Some((first, _)) = left.first().cloned() {
             let mut round: BTreeMap<i32, i64> = BTreeMap::new();
@@ -159,7 +162,11 @@ impl LogReader {
         Ok(found)
     }
 
-    fn round(&self, topic: &Arc<str>, wanted: &BTreeMap<i32, i64>) -> KafkaResult<BTreeMap<i32, Option<Witness>>> {
+    fn round(
+        &self,
+        topic: &Arc<str>,
+        wanted: &BTreeMap<i32, i64>,
+    ) -> KafkaResult<BTreeMap<i32, Option<RecordFingerprint>>> {
         let mut assignment = TopicPartitionList::new();
         for (partition, offset) in wanted {
             assignment.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
@@ -176,7 +183,7 @@ impl LogReader {
         &self,
         topic: &Arc<str>,
         wanted: &BTreeMap<i32, i64>,
-    ) -> KafkaResult<BTreeMap<i32, Option<Witness>>> {
+    ) -> KafkaResult<BTreeMap<i32, Option<RecordFingerprint>>> {
         let mut seen = BTreeMap::new();
         let mut lost = None;
         let give_up = Instant::now() + READ;
@@ -196,7 +203,7 @@ impl LogReader {
                     let record = client_form::from_message(&message, topic.clone());
                     let asked = wanted.get(&record.partition).is_some_and(|offset| record.offset >= *offset);
                     if asked {
-                        seen.entry(record.partition).or_insert_with(|| Some(Witness::of(&record)));
+                        seen.entry(record.partition).or_insert_with(|| Some(RecordFingerprint::of(&record)));
                     }
                 }
             }

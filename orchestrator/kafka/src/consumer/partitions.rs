@@ -3,15 +3,15 @@
 mod assigned;
 
 use super::{
-    Limits, Scope,
-    ack::{Fate, Settled, Slot},
-    continuity::Extent,
-    inspector::{Depth, Subject},
-    statistics::Fetched,
-    status::{Pause, Reading},
-    witness::{Proof, Witness},
+    BackpressureLimits, HoldScope,
+    ack::{AckResult, AckState, AckTarget},
+    continuity::OffsetRange,
+    inspector::{InspectedPartition, InspectionDepth},
+    statistics::FetchProgress,
+    status::{PartitionStatus, PauseReason},
+    witness::{PositionProof, RecordFingerprint},
 };
-use assigned::Assigned;
+use assigned::AssignedPartition;
 use saga_wire::record::TopicPartition;
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -20,20 +20,20 @@ use std::{
 
 /// All assigned partitions and the totals over them.
 #[derive(Debug)]
-pub(super) struct Partitions {
-    assigned: BTreeMap<TopicPartition, Assigned>,
+pub(super) struct PartitionTable {
+    assigned: BTreeMap<TopicPartition, AssignedPartition>,
     generations: u64,
-    limits: Limits,
+    limits: BackpressureLimits,
     /// Delivered and not settled, records of partitions that were taken away included: they are still in memory.
     unfinished_records: usize,
     unfinished_bytes: usize,
     pressed: bool,
-    holds: HashSet<Scope>,
+    holds: HashSet<HoldScope>,
 }
 
 /// What is to be stored for a partition.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Committable {
+pub(super) struct OffsetCommit {
     pub(super) partition: TopicPartition,
     pub(super) offset: i64,
     pub(super) metadata: String,
@@ -46,9 +46,9 @@ pub(super) struct PauseChange {
     pub(super) resume: Vec<TopicPartition>,
 }
 
-impl Partitions {
-    pub(super) fn new(limits: Limits) -> Partitions {
-        Partitions {
+impl PartitionTable {
+    pub(super) fn new(limits: BackpressureLimits) -> PartitionTable {
+        PartitionTable {
             assigned: BTreeMap::new(),
             generations: 0,
             limits,
@@ -60,10 +60,10 @@ impl Partitions {
     }
 
     /// Reading of `partition`, which is not paused, begins at `next`; acknowledgements of earlier assignments of it mean nothing any more.
-    pub(super) fn assign(&mut self, partition: TopicPartition, next: i64, end: i64, proof: Proof) {
+    pub(super) fn assign(&mut self, partition: TopicPartition, next: i64, end: i64, proof: PositionProof) {
         self.revoke(&partition);
         self.generations += 1;
-        let begun = Assigned::new(self.generations, next, end, proof);
+        let begun = AssignedPartition::new(self.generations, next, end, proof);
         self.assigned.insert(partition, begun);
     }
 
@@ -82,7 +82,12 @@ impl Partitions {
     }
 
     /// A record was read; the slot to acknowledge it by, or nothing if the partition is not read here any more.
-    pub(super) fn deliver(&mut self, partition: &TopicPartition, witness: Witness, bytes: usize) -> Option<Slot> {
+    pub(super) fn deliver(
+        &mut self,
+        partition: &TopicPartition,
+        witness: RecordFingerprint,
+        bytes: usize,
+    ) -> Option<AckTarget> {
         let assigned = self.assigned.get_mut(partition)?;
         let offset = witness.offset;
         assigned.watermark.deliver(witness);
@@ -92,41 +97,41 @@ impl Partitions {
         assigned.unfinished_bytes += bytes;
         self.unfinished_records += 1;
         self.unfinished_bytes += bytes;
-        Some(Slot { partition: partition.clone(), generation: assigned.generation, offset, bytes })
+        Some(AckTarget { partition: partition.clone(), generation: assigned.generation, offset, bytes })
     }
 
     /// A record is settled; the partition of which more may be committed because of it.
-    pub(super) fn settle(&mut self, settled: Settled) -> Option<TopicPartition> {
-        let Settled { slot, fate } = settled;
+    pub(super) fn settle(&mut self, settled: AckResult) -> Option<TopicPartition> {
+        let AckResult { slot, fate } = settled;
         self.unfinished_records = self.unfinished_records.saturating_sub(1);
         self.unfinished_bytes = self.unfinished_bytes.saturating_sub(slot.bytes);
         let assigned = self.assigned.get_mut(&slot.partition).filter(|one| one.generation == slot.generation)?;
         assigned.unfinished_bytes = assigned.unfinished_bytes.saturating_sub(slot.bytes);
         match fate {
-            Fate::Abandoned => {
+            AckState::Abandoned => {
                 assigned.abandoned = true;
                 None
             }
-            Fate::Finished => assigned.watermark.finish(slot.offset).then_some(slot.partition),
+            AckState::Finished => assigned.watermark.finish(slot.offset).then_some(slot.partition),
         }
     }
 
     /// What may be committed of `partition`, with its proof.
-    pub(super) fn committable(&mut self, partition: &TopicPartition) -> Option<Committable> {
+    pub(super) fn committable(&mut self, partition: &TopicPartition) -> Option<OffsetCommit> {
         let assigned = self.assigned.get_mut(partition)?;
         let last = assigned.watermark.last()?;
         assigned.proof.ladder.push(last);
         let metadata = assigned.proof.to_string();
-        Some(Committable { partition: partition.clone(), offset: last.offset + 1, metadata })
+        Some(OffsetCommit { partition: partition.clone(), offset: last.offset + 1, metadata })
     }
 
     /// Partitions with abandoned records, and where each has to be read again. None that must not be read now in any case: a partition must
     /// not be paused while it is being begun again.
     pub(super) fn abandoned(&self) -> Vec<(TopicPartition, i64)> {
-        if self.pressed || self.holds.contains(&Scope::All) {
+        if self.pressed || self.holds.contains(&HoldScope::All) {
             return Vec::new();
         }
-        let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(Scope::partition).collect();
+        let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(HoldScope::partition).collect();
         let broken = self.assigned.iter().filter(|(_, assigned)| assigned.abandoned);
         broken
             .filter(|(partition, _)| !held.contains(partition))
@@ -142,9 +147,9 @@ impl Partitions {
     }
 
     /// What a check has to look at.
-    pub(super) fn subjects(&self, depth: Depth) -> Vec<Subject> {
+    pub(super) fn subjects(&self, depth: InspectionDepth) -> Vec<InspectedPartition> {
         let all = self.assigned.iter();
-        all.map(|(partition, assigned)| Subject {
+        all.map(|(partition, assigned)| InspectedPartition {
             partition: partition.clone(),
             generation: assigned.generation,
             claim: assigned.claim(depth),
@@ -154,19 +159,19 @@ impl Partitions {
     }
 
     /// Whether `subject` is still the assignment that it was when it was asked about.
-    pub(super) fn is_current(&self, subject: &Subject) -> bool {
+    pub(super) fn is_current(&self, subject: &InspectedPartition) -> bool {
         self.assigned.get(&subject.partition).is_some_and(|one| one.generation == subject.generation)
     }
 
     /// A check found that all of `subject` is of one log.
-    pub(super) fn confirm(&mut self, subject: &Subject, extent: Extent, now: Instant) {
+    pub(super) fn confirm(&mut self, subject: &InspectedPartition, extent: OffsetRange, now: Instant) {
         if let Some(assigned) = self.assigned.get_mut(&subject.partition) {
             assigned.confirm(subject.newest, extent, now);
         }
     }
 
     /// The client says how far it has fetched.
-    pub(super) fn fetched(&mut self, all: &BTreeMap<TopicPartition, Fetched>, now: Instant) {
+    pub(super) fn fetched(&mut self, all: &BTreeMap<TopicPartition, FetchProgress>, now: Instant) {
         for (partition, assigned) in &mut self.assigned {
             if let Some(fetched) = all.get(partition) {
                 assigned.take_fetched(*fetched, now);
@@ -175,15 +180,16 @@ impl Partitions {
     }
 
     /// How reading of each goes.
-    pub(super) fn readings(&self) -> Vec<Reading> {
-        let everywhere = self.pressed || self.holds.contains(&Scope::All);
-        let reading = |(partition, assigned): (&TopicPartition, &Assigned)| {
-            let held = self.holds.contains(&Scope::All) || self.holds.contains(&Scope::Partition(partition.clone()));
+    pub(super) fn readings(&self) -> Vec<PartitionStatus> {
+        let everywhere = self.pressed || self.holds.contains(&HoldScope::All);
+        let reading = |(partition, assigned): (&TopicPartition, &AssignedPartition)| {
+            let held =
+                self.holds.contains(&HoldScope::All) || self.holds.contains(&HoldScope::Partition(partition.clone()));
             let pause = match assigned.paused || everywhere {
                 false => None,
-                true if held => Some(Pause::Held),
-                true if assigned.abandoned => Some(Pause::ReadAgain),
-                true => Some(Pause::Unfinished),
+                true if held => Some(PauseReason::Held),
+                true if assigned.abandoned => Some(PauseReason::ReadAgain),
+                true => Some(PauseReason::Unfinished),
             };
             assigned.reading(partition.clone(), pause)
         };
@@ -196,14 +202,14 @@ impl Partitions {
     }
 
     /// Where `partition` is read again, and what proves that position.
-    pub(super) fn rereading(&self, partition: &TopicPartition) -> Option<(i64, Proof)> {
+    pub(super) fn rereading(&self, partition: &TopicPartition) -> Option<(i64, PositionProof)> {
         let assigned = self.assigned.get(partition)?;
         Some((assigned.unfinished_from(), assigned.proof.clone()))
     }
 
     /// Every partition and the offset below which all that was there is finished.
     pub(super) fn finished(&self) -> Vec<(TopicPartition, i64)> {
-        let finished = |assigned: &Assigned| assigned.watermark.oldest_unfinished().unwrap_or(assigned.next);
+        let finished = |assigned: &AssignedPartition| assigned.watermark.oldest_unfinished().unwrap_or(assigned.next);
         self.assigned.iter().map(|(partition, assigned)| (partition.clone(), finished(assigned))).collect()
     }
 
@@ -217,11 +223,11 @@ impl Partitions {
         self.assigned.contains_key(partition)
     }
 
-    pub(super) fn hold(&mut self, scope: Scope) {
+    pub(super) fn hold(&mut self, scope: HoldScope) {
         self.holds.insert(scope);
     }
 
-    pub(super) fn release(&mut self, scope: &Scope) {
+    pub(super) fn release(&mut self, scope: &HoldScope) {
         self.holds.remove(scope);
     }
 
@@ -229,7 +235,7 @@ impl Partitions {
     /// away what was prefetched, so it must not flicker.
     pub(super) fn pressed(&mut self) -> bool {
         let (records, bytes) = (self.unfinished_records, self.unfinished_bytes);
-        let Limits { unfinished_records, unfinished_bytes, of_partition: _ } = self.limits;
+        let BackpressureLimits { unfinished_records, unfinished_bytes, of_partition: _ } = self.limits;
         self.pressed = if self.pressed {
             records > unfinished_records / 2 || bytes > unfinished_bytes / 2
         } else {
@@ -240,8 +246,8 @@ impl Partitions {
 
     /// What has to change so that exactly the partitions that must not be read are paused; `all` pauses every one.
     pub(super) fn pause_change(&mut self, all: bool) -> PauseChange {
-        let all = all || self.pressed() || self.holds.contains(&Scope::All);
-        let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(Scope::partition).collect();
+        let all = all || self.pressed() || self.holds.contains(&HoldScope::All);
+        let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(HoldScope::partition).collect();
         let mut change = PauseChange::default();
         for (partition, assigned) in &mut self.assigned {
             let is_full = assigned.is_full(self.limits.of_partition);
@@ -265,11 +271,11 @@ impl Partitions {
     }
 }
 
-impl Scope {
+impl HoldScope {
     fn partition(&self) -> Option<&TopicPartition> {
         match self {
-            Scope::All => None,
-            Scope::Partition(partition) => Some(partition),
+            HoldScope::All => None,
+            HoldScope::Partition(partition) => Some(partition),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What a position that does not hold costs.
 
-use super::continuity::Verdict;
+use super::continuity::ContinuityVerdict;
 
 /// What happened to records that were not read yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loss {
+pub enum RecordLoss {
     /// They are gone from the log, by age or size: so many offsets.
     Expired {
         /// Offsets; what transactions and compaction leave out is counted, too.
@@ -18,13 +18,13 @@ pub enum Loss {
     },
 }
 
-impl Loss {
-    pub(super) fn of(verdict: Verdict, expected: i64, resumed: i64, unread: u64) -> Loss {
+impl RecordLoss {
+    pub(super) fn of(verdict: ContinuityVerdict, expected: i64, resumed: i64, unread: u64) -> RecordLoss {
         match verdict {
-            Verdict::Fits | Verdict::Expired => {
-                Loss::Expired { records: u64::try_from(resumed - expected).unwrap_or(0) }
+            ContinuityVerdict::Fits | ContinuityVerdict::Expired => {
+                RecordLoss::Expired { records: u64::try_from(resumed - expected).unwrap_or(0) }
             }
-            Verdict::Replaced { .. } => Loss::Replaced { records: unread },
+            ContinuityVerdict::Replaced { .. } => RecordLoss::Replaced { records: unread },
         }
     }
 
@@ -32,7 +32,7 @@ impl Loss {
     #[must_use]
     pub fn records(self) -> u64 {
         match self {
-            Loss::Expired { records } | Loss::Replaced { records } => records,
+            RecordLoss::Expired { records } | RecordLoss::Replaced { records } => records,
         }
     }
 }

@@ -3,14 +3,14 @@
 
 use super::{
     TopicStart,
-    contact::Contact,
-    continuity::{self, Claim, Extent, Verdict},
-    log_reader::{At, LogReader},
-    witness::{Ladder, Proof},
+    contact::TopicInitialOffsets,
+    continuity::{self, ClaimedPosition, ContinuityVerdict, OffsetRange},
+    log_reader::{LogReader, TopicPartitionOffset},
+    witness::{FingerprintHistory, PositionProof},
 };
-use crate::settings::{Settings, USUAL_BATCH};
+use crate::settings::{KafkaSettings, USUAL_BATCH};
 use rdkafka::error::KafkaResult;
-use saga_core::definition::TriggerFrom;
+use saga_core::definition::TriggerStartPosition;
 use saga_wire::record::TopicPartition;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,27 +18,27 @@ use std::{
 };
 
 /// Topics that drop records which newer ones of their key replace.
-pub(super) type Compacted = BTreeSet<Arc<str>>;
+pub(super) type CompactedTopics = BTreeSet<Arc<str>>;
 
 /// Where a partition begins.
 #[derive(Debug)]
-pub(super) struct Position {
+pub(super) struct StartPosition {
     pub(super) partition: TopicPartition,
     pub(super) next: i64,
     pub(super) end: i64,
-    pub(super) proof: Proof,
-    pub(super) beginning: Beginning,
+    pub(super) proof: PositionProof,
+    pub(super) beginning: StartOrigin,
 }
 
 /// What a position follows from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Beginning {
+pub(super) enum StartOrigin {
     /// The group's committed offset.
     Committed,
     /// The group has no committed offset here; so many records lie ahead.
     FirstContact(u64),
     /// The committed offset, `expected`, is not one of this log, or is gone from it.
-    Reset { expected: i64, verdict: Verdict },
+    Reset { expected: i64, verdict: ContinuityVerdict },
 }
 
 /// Positions of all `wanted` partitions, or an error if the broker did not say everything.
@@ -46,14 +46,16 @@ pub(super) fn positions(
     reader: &LogReader,
     wanted: &[TopicPartition],
     topics: &[TopicStart],
-    compacted: &Compacted,
-) -> KafkaResult<Vec<Position>> {
+    compacted: &CompactedTopics,
+) -> KafkaResult<Vec<StartPosition>> {
     let extents = reader.extents(wanted)?;
     let mut claims = Vec::with_capacity(wanted.len());
     let mut fresh = BTreeSet::new();
     for (partition, committed) in reader.committed(wanted)? {
         let claim = match committed {
-            Some((next, metadata)) => Claim { next, proof: Proof::parse(&metadata).unwrap_or_default() },
+            Some((next, metadata)) => {
+                ClaimedPosition { next, proof: PositionProof::parse(&metadata).unwrap_or_default() }
+            }
             None => {
                 fresh.insert(partition.clone());
                 first_contact(reader, &partition, topics, extents[&partition])?
@@ -62,7 +64,7 @@ pub(super) fn positions(
         claims.push((partition, claim));
     }
     let judged = judge(reader, &claims, &extents, compacted)?;
-    let mut positions: Vec<Position> = claims
+    let mut positions: Vec<StartPosition> = claims
         .into_iter()
         .zip(judged)
         .map(|((partition, claim), verdict)| {
@@ -77,29 +79,29 @@ pub(super) fn positions(
 
 /// Partitions of `topic` that have something below the group's committed offset, with that offset. Only where the offset is one of this
 /// log: what was committed of a former one says nothing about what is there now.
-pub(crate) fn finished(settings: &Settings, group: &str, topic: &Arc<str>) -> KafkaResult<Vec<(i32, i64)>> {
+pub(crate) fn finished(settings: &KafkaSettings, group: &str, topic: &Arc<str>) -> KafkaResult<Vec<(i32, i64)>> {
     let reader = LogReader::open(settings, group, USUAL_BATCH)?;
     let committed = reader.committed(&reader.partitions_of(topic)?)?.into_iter();
-    let claims: Vec<(TopicPartition, Claim)> = committed
+    let claims: Vec<(TopicPartition, ClaimedPosition)> = committed
         .filter_map(|(partition, committed)| {
             let (next, metadata) = committed?;
-            Some((partition, Claim { next, proof: Proof::parse(&metadata).unwrap_or_default() }))
+            Some((partition, ClaimedPosition { next, proof: PositionProof::parse(&metadata).unwrap_or_default() }))
         })
         .collect();
-    let judged = check(&reader, &claims, &Compacted::new())?;
+    let judged = check(&reader, &claims, &CompactedTopics::new())?;
     let finished = claims
         .iter()
         .zip(judged)
-        .filter(|((_, claim), (verdict, extent))| *verdict == Verdict::Fits && claim.next > extent.low);
+        .filter(|((_, claim), (verdict, extent))| *verdict == ContinuityVerdict::Fits && claim.next > extent.low);
     Ok(finished.map(|((partition, claim), _)| (partition.partition, claim.next)).collect())
 }
 
 /// What becomes of positions, by what the partitions hold now.
 pub(super) fn check(
     reader: &LogReader,
-    claims: &[(TopicPartition, Claim)],
-    compacted: &Compacted,
-) -> KafkaResult<Vec<(Verdict, Extent)>> {
+    claims: &[(TopicPartition, ClaimedPosition)],
+    compacted: &CompactedTopics,
+) -> KafkaResult<Vec<(ContinuityVerdict, OffsetRange)>> {
     let partitions: Vec<TopicPartition> = claims.iter().map(|(partition, _)| partition.clone()).collect();
     let extents = reader.extents(&partitions)?;
     let verdicts = judge(reader, claims, &extents, compacted)?;
@@ -108,11 +110,11 @@ pub(super) fn check(
 
 fn judge(
     reader: &LogReader,
-    claims: &[(TopicPartition, Claim)],
-    extents: &BTreeMap<TopicPartition, Extent>,
-    compacted: &Compacted,
-) -> KafkaResult<Vec<Verdict>> {
-    let wanted: Vec<At> = claims
+    claims: &[(TopicPartition, ClaimedPosition)],
+    extents: &BTreeMap<TopicPartition, OffsetRange>,
+    compacted: &CompactedTopics,
+) -> KafkaResult<Vec<ContinuityVerdict>> {
+    let wanted: Vec<TopicPartitionOffset> = claims
         .iter()
         .flat_map(|(partition, claim)| {
             let asked = continuity::questions(claim, extents[partition]);
@@ -122,14 +124,14 @@ fn judge(
         })
         .collect();
     let mut found = reader.records(&wanted)?;
-    let verdict = |(partition, claim): &(TopicPartition, Claim)| {
+    let verdict = |(partition, claim): &(TopicPartition, ClaimedPosition)| {
         let of_partition = found.remove(partition).unwrap_or_default();
         continuity::judge(claim, extents[partition], &of_partition, compacted.contains(&partition.topic))
     };
     Ok(claims.iter().map(verdict).collect())
 }
 
-fn readable(offset: i64, extent: Extent) -> i64 {
+fn readable(offset: i64, extent: OffsetRange) -> i64 {
     offset.min(extent.end).max(extent.low)
 }
 
@@ -137,53 +139,63 @@ fn first_contact(
     reader: &LogReader,
     partition: &TopicPartition,
     topics: &[TopicStart],
-    extent: Extent,
-) -> KafkaResult<Claim> {
+    extent: OffsetRange,
+) -> KafkaResult<ClaimedPosition> {
     let start = topics.iter().find(|start| start.topic == partition.topic);
     let known = start.and_then(|start| start.contact.as_deref());
     let next = match (start.map(|start| start.from).unwrap_or_default(), known) {
-        (TriggerFrom::Earliest, _) => extent.low,
-        (TriggerFrom::Latest | TriggerFrom::Time(_), Some(contact)) => {
+        (TriggerStartPosition::Earliest, _) => extent.low,
+        (TriggerStartPosition::Latest | TriggerStartPosition::Time(_), Some(contact)) => {
             return Ok(after_contact(contact, partition.partition, extent));
         }
-        (TriggerFrom::Latest, None) => extent.end,
-        (TriggerFrom::Time(time), None) => {
+        (TriggerStartPosition::Latest, None) => extent.end,
+        (TriggerStartPosition::Time(time), None) => {
             reader.at_time(std::slice::from_ref(partition), time.0)?.get(partition).copied().unwrap_or(extent.end)
         }
     };
-    Ok(Claim { next, proof: Proof::default() })
+    Ok(ClaimedPosition { next, proof: PositionProof::default() })
 }
 
 /// A partition that did not exist then holds nothing that is older, whatever the timestamps in it.
-fn after_contact(contact: &Contact, partition: i32, extent: Extent) -> Claim {
+fn after_contact(contact: &TopicInitialOffsets, partition: i32, extent: OffsetRange) -> ClaimedPosition {
     let Some(place) = contact.partitions.get(&partition) else {
-        return Claim { next: extent.low, proof: Proof::default() };
+        return ClaimedPosition { next: extent.low, proof: PositionProof::default() };
     };
-    Claim { next: place.next, proof: Proof { low: place.low, ladder: Ladder::of(place.witness) } }
+    ClaimedPosition {
+        next: place.next,
+        proof: PositionProof { low: place.low, ladder: FingerprintHistory::of(place.witness) },
+    }
 }
 
-fn position(partition: TopicPartition, claim: Claim, verdict: Verdict, extent: Extent, fresh: bool) -> Position {
+fn position(
+    partition: TopicPartition,
+    claim: ClaimedPosition,
+    verdict: ContinuityVerdict,
+    extent: OffsetRange,
+    fresh: bool,
+) -> StartPosition {
     let expected = claim.next;
     let next = match verdict {
-        Verdict::Fits => expected,
-        Verdict::Expired => extent.low,
-        Verdict::Replaced { resume } => resume,
+        ContinuityVerdict::Fits => expected,
+        ContinuityVerdict::Expired => extent.low,
+        ContinuityVerdict::Replaced { resume } => resume,
     };
     let beginning = match verdict {
-        Verdict::Fits | Verdict::Expired | Verdict::Replaced { .. } if fresh => {
-            Beginning::FirstContact(u64::try_from(extent.end - next).unwrap_or(0))
+        ContinuityVerdict::Fits | ContinuityVerdict::Expired | ContinuityVerdict::Replaced { .. } if fresh => {
+            StartOrigin::FirstContact(u64::try_from(extent.end - next).unwrap_or(0))
         }
-        Verdict::Fits => Beginning::Committed,
-        Verdict::Expired | Verdict::Replaced { .. } => Beginning::Reset { expected, verdict },
+        ContinuityVerdict::Fits => StartOrigin::Committed,
+        ContinuityVerdict::Expired | ContinuityVerdict::Replaced { .. } => StartOrigin::Reset { expected, verdict },
     };
     let proof = continuity::proof_after(claim, verdict, extent);
-    Position { partition, next, end: extent.end, proof, beginning }
+    StartPosition { partition, next, end: extent.end, proof, beginning }
 }
 
 /// For positions that nothing proves yet: the record before them, if there is one.
-fn find_witnesses(reader: &LogReader, positions: &mut [Position]) -> KafkaResult<()> {
-    let bare = |one: &&mut Position| one.proof.newest().is_none() && one.next > one.proof.low;
-    let wanted: Vec<At> = positions.iter_mut().filter(bare).map(|one| (one.partition.clone(), one.next - 1)).collect();
+fn find_witnesses(reader: &LogReader, positions: &mut [StartPosition]) -> KafkaResult<()> {
+    let bare = |one: &&mut StartPosition| one.proof.newest().is_none() && one.next > one.proof.low;
+    let wanted: Vec<TopicPartitionOffset> =
+        positions.iter_mut().filter(bare).map(|one| (one.partition.clone(), one.next - 1)).collect();
     let found = reader.records(&wanted)?;
     for position in positions.iter_mut() {
         let before = found.get(&position.partition).and_then(|found| *found.get(&(position.next - 1))?);

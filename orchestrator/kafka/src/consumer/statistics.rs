@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// What the client knows of a partition that it fetches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fetched {
+pub(super) struct FetchProgress {
     /// Up to where it has fetched.
     pub(super) next: i64,
     /// The end of the partition by the last answer, with what transactions hold back.
@@ -16,34 +16,34 @@ pub(super) struct Fetched {
 }
 
 #[derive(Deserialize)]
-struct Statistics {
+struct ClientStatistics {
     #[serde(default)]
-    topics: HashMap<String, Topic>,
+    topics: HashMap<String, TopicStatistics>,
 }
 
 #[derive(Deserialize)]
-struct Topic {
+struct TopicStatistics {
     #[serde(default)]
-    partitions: HashMap<i32, Partition>,
+    partitions: HashMap<i32, PartitionStatistics>,
 }
 
 /// Negative where nothing is known yet.
 #[derive(Deserialize)]
-struct Partition {
+struct PartitionStatistics {
     next_offset: i64,
     hi_offset: i64,
     ls_offset: i64,
 }
 
 /// Reads the client's JSON. What cannot be read is as good as none.
-pub(super) fn read(json: &[u8]) -> BTreeMap<TopicPartition, Fetched> {
-    let Ok(statistics) = serde_json::from_slice::<Statistics>(json) else { return BTreeMap::new() };
+pub(super) fn read(json: &[u8]) -> BTreeMap<TopicPartition, FetchProgress> {
+    let Ok(statistics) = serde_json::from_slice::<ClientStatistics>(json) else { return BTreeMap::new() };
     let mut fetched = BTreeMap::new();
-    for (topic, Topic { partitions }) in statistics.topics {
-        for (partition, Partition { next_offset: next, hi_offset: high, ls_offset: stable }) in partitions {
+    for (topic, TopicStatistics { partitions }) in statistics.topics {
+        for (partition, PartitionStatistics { next_offset: next, hi_offset: high, ls_offset: stable }) in partitions {
             if next >= 0 && high >= 0 && stable >= 0 {
                 let partition = TopicPartition { topic: topic.as_str().into(), partition };
-                fetched.insert(partition, Fetched { next, high, stable });
+                fetched.insert(partition, FetchProgress { next, high, stable });
             }
         }
     }

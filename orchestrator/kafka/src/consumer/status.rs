@@ -1,6 +1,6 @@
 //! How intake is doing, for health checks, metrics, and whoever waits for what a topic says.
 
-use super::group::Coverage;
+use super::group::GroupCoverage;
 use saga_wire::record::TopicPartition;
 use std::{
     fmt,
@@ -25,7 +25,7 @@ const STALLED: Duration = Duration::from_secs(30);
 
 /// How intake is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
+pub struct ConsumerStatus {
     /// The plan's name.
     pub name: &'static str,
     /// What it is to read.
@@ -46,9 +46,9 @@ pub struct Status {
     /// the topics. Looked at every five seconds.
     pub looked: Option<Instant>,
     /// Each partition that is read here.
-    pub readings: Vec<Reading>,
+    pub readings: Vec<PartitionStatus>,
     /// Who of the group reads what is not read here.
-    pub coverage: Coverage,
+    pub coverage: GroupCoverage,
     /// What hinders intake now.
     pub trouble: Option<String>,
     /// Since when something has.
@@ -57,7 +57,7 @@ pub struct Status {
 
 /// How reading of a partition goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct PartitionStatus {
     /// Which.
     pub partition: TopicPartition,
     /// The record that is delivered next.
@@ -71,7 +71,7 @@ pub struct Reading {
     /// Whether everything before `end` was delivered and is finished.
     pub caught_up: bool,
     /// Why it is not read at the moment.
-    pub pause: Option<Pause>,
+    pub pause: Option<PauseReason>,
     /// Since when an open transaction holds back what is next.
     pub held_since: Option<Instant>,
     /// Since when there is something to read, and nothing is read.
@@ -80,7 +80,7 @@ pub struct Reading {
 
 /// Why a partition is not read at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pause {
+pub enum PauseReason {
     /// As many records as may be are unfinished.
     Unfinished,
     /// The engine holds it: its poison record cannot be dead-lettered, or everything is held.
@@ -91,7 +91,7 @@ pub enum Pause {
 
 /// Whether what is in a topic is known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Path {
+pub enum TopicProgress {
     /// What it held at this time was read and is finished, as far as it is assigned here.
     CaughtUp {
         /// When that was looked at.
@@ -111,7 +111,7 @@ pub enum Path {
 
 /// Why intake is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hindrance {
+pub enum ConsumerProblem {
     /// Nothing could be read for so long.
     Silent(Duration),
     /// Kafka refuses something, or cannot be reached.
@@ -150,8 +150,8 @@ pub enum Hindrance {
 
 /// What hinders the consumers of one engine. What is the matter with Kafka is one reason, whichever of them noticed it, and however long each has.
 #[must_use]
-pub fn hindrances<'a>(statuses: impl IntoIterator<Item = &'a Status>, now: Instant) -> Vec<Hindrance> {
-    let mut all: Vec<Hindrance> = Vec::new();
+pub fn hindrances<'a>(statuses: impl IntoIterator<Item = &'a ConsumerStatus>, now: Instant) -> Vec<ConsumerProblem> {
+    let mut all: Vec<ConsumerProblem> = Vec::new();
     for one in statuses.into_iter().flat_map(|status| status.hindrances(now)) {
         if !all.iter_mut().any(|known| known.takes_in(&one)) {
             all.push(one);
@@ -160,21 +160,21 @@ pub fn hindrances<'a>(statuses: impl IntoIterator<Item = &'a Status>, now: Insta
     all
 }
 
-impl Hindrance {
+impl ConsumerProblem {
     /// Whether `other` is the same one, which has lasted as long as the longer of both.
-    fn takes_in(&mut self, other: &Hindrance) -> bool {
+    fn takes_in(&mut self, other: &ConsumerProblem) -> bool {
         match (&mut *self, other) {
-            (Hindrance::Silent(lasts), Hindrance::Silent(others)) => *lasts = (*others).max(*lasts),
-            (Hindrance::Trouble(lasts, what), Hindrance::Trouble(others, it)) if what == it => {
+            (ConsumerProblem::Silent(lasts), ConsumerProblem::Silent(others)) => *lasts = (*others).max(*lasts),
+            (ConsumerProblem::Trouble(lasts, what), ConsumerProblem::Trouble(others, it)) if what == it => {
                 *lasts = (*others).max(*lasts);
             }
             (
-                Hindrance::Silent(_)
-                | Hindrance::Trouble(..)
-                | Hindrance::Foreign { .. }
-                | Hindrance::Unheld { .. }
-                | Hindrance::HeldBack { .. }
-                | Hindrance::Stalled { .. },
+                ConsumerProblem::Silent(_)
+                | ConsumerProblem::Trouble(..)
+                | ConsumerProblem::Foreign { .. }
+                | ConsumerProblem::Unheld { .. }
+                | ConsumerProblem::HeldBack { .. }
+                | ConsumerProblem::Stalled { .. },
                 _,
             ) => return self == other,
         }
@@ -182,63 +182,64 @@ impl Hindrance {
     }
 }
 
-impl Status {
+impl ConsumerStatus {
     /// Whether what is in `topic` is known here.
     #[must_use]
-    pub fn path(&self, topic: &str, now: Instant) -> Path {
+    pub fn path(&self, topic: &str, now: Instant) -> TopicProgress {
         match self.looked {
             Some(at) if self.trouble.is_none() && now.saturating_duration_since(at) < SILENT => {
-                let behind = |one: &&Reading| &*one.partition.topic == topic && !one.caught_up;
-                let records = self.readings.iter().filter(behind).map(Reading::lag).sum::<u64>();
+                let behind = |one: &&PartitionStatus| &*one.partition.topic == topic && !one.caught_up;
+                let records = self.readings.iter().filter(behind).map(PartitionStatus::lag).sum::<u64>();
                 match self.readings.iter().any(|one| behind(&one)) {
-                    true => Path::Behind { records },
-                    false => Path::CaughtUp { at },
+                    true => TopicProgress::Behind { records },
+                    false => TopicProgress::CaughtUp { at },
                 }
             }
-            since => Path::Closed { since },
+            since => TopicProgress::Closed { since },
         }
     }
 
     /// Everything that has lasted for longer than it may.
     #[must_use]
-    pub fn hindrances(&self, now: Instant) -> Vec<Hindrance> {
+    pub fn hindrances(&self, now: Instant) -> Vec<ConsumerProblem> {
         let lasts = |since: Option<Instant>, at_most| {
             since.map(|since| now.saturating_duration_since(since)).filter(|lasts| *lasts >= at_most)
         };
         let mut all = Vec::new();
         match (lasts(self.troubled_since, TROUBLED), lasts(self.looked.or(self.started), SILENT)) {
-            (_, Some(silent)) if self.trouble.is_none() => all.push(Hindrance::Silent(silent)),
+            (_, Some(silent)) if self.trouble.is_none() => all.push(ConsumerProblem::Silent(silent)),
             (Some(lasts), _) | (None, Some(lasts)) => {
-                all.push(Hindrance::Trouble(lasts, self.trouble.clone().unwrap_or_default()));
+                all.push(ConsumerProblem::Trouble(lasts, self.trouble.clone().unwrap_or_default()));
             }
             (None, None) => {}
         }
         if lasts(self.coverage.foreign_since, UNSETTLED).is_some() {
-            all.extend(self.coverage.foreign.iter().map(|one| Hindrance::Foreign {
+            all.extend(self.coverage.foreign.iter().map(|one| ConsumerProblem::Foreign {
                 who: format!("{} at {}", one.client_id, one.host),
                 partitions: one.partitions,
             }));
         }
         all.extend(
             lasts(self.coverage.unheld_since, UNSETTLED)
-                .map(|lasts| Hindrance::Unheld { partitions: self.coverage.unheld, lasts }),
+                .map(|lasts| ConsumerProblem::Unheld { partitions: self.coverage.unheld, lasts }),
         );
         for one in &self.readings {
             let partition = || one.partition.clone();
-            all.extend(lasts(one.held_since, HELD_BACK).map(|lasts| Hindrance::HeldBack {
+            all.extend(lasts(one.held_since, HELD_BACK).map(|lasts| ConsumerProblem::HeldBack {
                 partition: partition(),
                 offset: one.end,
                 lasts,
             }));
             all.extend(
-                lasts(one.stalled_since, STALLED).map(|lasts| Hindrance::Stalled { partition: partition(), lasts }),
+                lasts(one.stalled_since, STALLED)
+                    .map(|lasts| ConsumerProblem::Stalled { partition: partition(), lasts }),
             );
         }
         all
     }
 }
 
-impl Reading {
+impl PartitionStatus {
     /// Offsets that are not finished.
     #[must_use]
     pub fn lag(&self) -> u64 {
@@ -246,38 +247,38 @@ impl Reading {
     }
 }
 
-impl fmt::Display for Hindrance {
+impl fmt::Display for ConsumerProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Hindrance::Silent(lasts) => write!(f, "nothing could be read from Kafka for {} s", lasts.as_secs()),
-            Hindrance::Trouble(lasts, trouble) => {
+            ConsumerProblem::Silent(lasts) => write!(f, "nothing could be read from Kafka for {} s", lasts.as_secs()),
+            ConsumerProblem::Trouble(lasts, trouble) => {
                 write!(f, "Kafka has not answered as it should for {} s: {trouble}", lasts.as_secs())
             }
-            Hindrance::Foreign { who, partitions } => write!(
+            ConsumerProblem::Foreign { who, partitions } => write!(
                 f,
                 "{who} is a member of the consumer group, is no engine, and holds {partitions} partitions that nobody works on: stop it, or give it another group"
             ),
-            Hindrance::Unheld { partitions, lasts } => {
+            ConsumerProblem::Unheld { partitions, lasts } => {
                 write!(f, "no member of the consumer group holds {partitions} partitions for {} s", lasts.as_secs())
             }
-            Hindrance::HeldBack { partition, offset, lasts } => write!(
+            ConsumerProblem::HeldBack { partition, offset, lasts } => write!(
                 f,
                 "a producer's open transaction holds back {partition} from offset {offset} on for {} s: `kafka-transactions.sh find-hanging` and `abort` end one that hangs",
                 lasts.as_secs()
             ),
-            Hindrance::Stalled { partition, lasts } => {
+            ConsumerProblem::Stalled { partition, lasts } => {
                 write!(f, "{partition} has records that are not read for {} s", lasts.as_secs())
             }
         }
     }
 }
 
-impl fmt::Display for Pause {
+impl fmt::Display for PauseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Pause::Unfinished => "unfinished",
-            Pause::Held => "held",
-            Pause::ReadAgain => "readAgain",
+            PauseReason::Unfinished => "unfinished",
+            PauseReason::Held => "held",
+            PauseReason::ReadAgain => "readAgain",
         })
     }
 }
@@ -286,10 +287,10 @@ impl fmt::Display for Pause {
 mod tests {
     use super::*;
 
-    fn reading(caught_up: bool) -> Reading {
+    fn reading(caught_up: bool) -> PartitionStatus {
         let partition = TopicPartition { topic: "saga.replies".into(), partition: 0 };
         let (held_since, stalled_since) = (None, None);
-        Reading {
+        PartitionStatus {
             partition,
             next: 7,
             finished: 5,
@@ -305,22 +306,25 @@ mod tests {
     #[test]
     fn a_topic_is_caught_up_with_when_all_of_it_is_finished_and_it_could_just_be_read() {
         let now = Instant::now();
-        let status = |readings| Status { looked: Some(now), readings, ..Status::default() };
-        assert_eq!(status(vec![reading(true)]).path("saga.replies", now), Path::CaughtUp { at: now });
-        assert_eq!(status(vec![reading(false)]).path("saga.replies", now), Path::Behind { records: 4 });
-        assert_eq!(status(vec![reading(true)]).path("saga.replies", now + SILENT), Path::Closed { since: Some(now) });
-        let troubled = Status { trouble: Some("away".into()), ..status(vec![reading(true)]) };
-        assert_eq!(troubled.path("saga.replies", now), Path::Closed { since: Some(now) });
+        let status = |readings| ConsumerStatus { looked: Some(now), readings, ..ConsumerStatus::default() };
+        assert_eq!(status(vec![reading(true)]).path("saga.replies", now), TopicProgress::CaughtUp { at: now });
+        assert_eq!(status(vec![reading(false)]).path("saga.replies", now), TopicProgress::Behind { records: 4 });
+        assert_eq!(
+            status(vec![reading(true)]).path("saga.replies", now + SILENT),
+            TopicProgress::Closed { since: Some(now) }
+        );
+        let troubled = ConsumerStatus { trouble: Some("away".into()), ..status(vec![reading(true)]) };
+        assert_eq!(troubled.path("saga.replies", now), TopicProgress::Closed { since: Some(now) });
     }
 
     #[test]
     fn only_what_lasts_is_a_hindrance() {
         let now = Instant::now();
-        let away = Status {
+        let away = ConsumerStatus {
             looked: Some(now),
             trouble: Some("all brokers are down".into()),
             troubled_since: Some(now),
-            ..Status::default()
+            ..ConsumerStatus::default()
         };
         assert_eq!(away.hindrances(now + SILENT - Duration::from_millis(1)), []);
         let said = away.hindrances(now + TROUBLED)[0].to_string();
@@ -330,33 +334,34 @@ mod tests {
     #[test]
     fn what_both_consumers_notice_is_one_reason() {
         let now = Instant::now();
-        let troubled = |what: &str, since| Status {
+        let troubled = |what: &str, since| ConsumerStatus {
             looked: Some(now),
             trouble: Some(what.into()),
             troubled_since: Some(since),
-            ..Status::default()
+            ..ConsumerStatus::default()
         };
         let later = now + TROUBLED + Duration::from_secs(1);
         let both =
             [troubled("topic a cannot be read", now), troubled("topic a cannot be read", now + Duration::from_secs(1))];
-        let told = Hindrance::Trouble(TROUBLED + Duration::from_secs(1), "topic a cannot be read".into());
+        let told = ConsumerProblem::Trouble(TROUBLED + Duration::from_secs(1), "topic a cannot be read".into());
         assert_eq!(hindrances(&both, later), std::slice::from_ref(&told));
-        let other = Hindrance::Trouble(TROUBLED + Duration::from_secs(1), "topic b cannot be read".into());
+        let other = ConsumerProblem::Trouble(TROUBLED + Duration::from_secs(1), "topic b cannot be read".into());
         assert_eq!(hindrances(both.iter().chain([&troubled("topic b cannot be read", now)]), later), [told, other]);
     }
 
     #[test]
     fn a_broker_that_says_nothing_at_all_is_a_hindrance_from_the_start_on() {
         let now = Instant::now();
-        let status = Status { started: Some(now), ..Status::default() };
-        assert_eq!(status.hindrances(now + SILENT), [Hindrance::Silent(SILENT)]);
+        let status = ConsumerStatus { started: Some(now), ..ConsumerStatus::default() };
+        assert_eq!(status.hindrances(now + SILENT), [ConsumerProblem::Silent(SILENT)]);
     }
 
     #[test]
     fn a_partition_that_a_transaction_holds_back_is_named() {
         let now = Instant::now();
-        let held = Reading { held_since: Some(now), ..reading(true) };
-        let status = Status { looked: Some(now + HELD_BACK), readings: vec![held], ..Status::default() };
+        let held = PartitionStatus { held_since: Some(now), ..reading(true) };
+        let status =
+            ConsumerStatus { looked: Some(now + HELD_BACK), readings: vec![held], ..ConsumerStatus::default() };
         let said = status.hindrances(now + HELD_BACK)[0].to_string();
         assert!(said.contains("saga.replies/0 from offset 9"), "{said}");
     }

@@ -1,8 +1,8 @@
 //! The life of the thread: turns until told to stop, then an orderly end.
 
 use super::{
-    ConsumerEvent, Stopped,
-    intake::{Intake, Turn},
+    ConsumerEvent, ConsumerStopOutcome,
+    intake::{ConsumerLoop, PollOutcome},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -15,17 +15,17 @@ const LEAVE: Duration = Duration::from_secs(5);
 
 /// A stop that has begun.
 #[derive(Debug)]
-pub(super) struct Stop {
+pub(super) struct ConsumerShutdown {
     by: Instant,
     /// Until then records that are being worked on are waited for.
     drain_by: Instant,
-    done: oneshot::Sender<Stopped>,
+    done: oneshot::Sender<ConsumerStopOutcome>,
 }
 
-impl Stop {
-    pub(super) fn new(by: Instant, done: oneshot::Sender<Stopped>, now: Instant) -> Stop {
+impl ConsumerShutdown {
+    pub(super) fn new(by: Instant, done: oneshot::Sender<ConsumerStopOutcome>, now: Instant) -> ConsumerShutdown {
         let leave = LEAVE.min(by.saturating_duration_since(now) / 2);
-        Stop { by, drain_by: by - leave, done }
+        ConsumerShutdown { by, drain_by: by - leave, done }
     }
 
     pub(super) fn drained_or_late(&self, unfinished: usize, now: Instant) -> bool {
@@ -34,13 +34,13 @@ impl Stop {
 }
 
 /// Runs `intake` to its end. A panic ends it as a failure that is told, never silently.
-pub(super) fn run(mut intake: Intake) {
+pub(super) fn run(mut intake: ConsumerLoop) {
     let events = intake.events();
     let end = catch_unwind(AssertUnwindSafe(|| turns(&mut intake)));
     let failure = match end {
-        Ok(Turn::Stop(stop)) => return leave(intake, stop),
-        Ok(Turn::Go | Turn::Unheard) => None,
-        Ok(Turn::Failed(message)) => Some(message),
+        Ok(PollOutcome::Stop(stop)) => return leave(intake, stop),
+        Ok(PollOutcome::Go | PollOutcome::Unheard) => None,
+        Ok(PollOutcome::Failed(message)) => Some(message),
         Err(_) => Some("the intake thread panicked".to_owned()),
     };
     intake.abandon();
@@ -50,26 +50,26 @@ pub(super) fn run(mut intake: Intake) {
     }
 }
 
-fn turns(intake: &mut Intake) -> Turn {
+fn turns(intake: &mut ConsumerLoop) -> PollOutcome {
     if let Err(error) = intake.begin() {
-        return Turn::Failed(error.to_string());
+        return PollOutcome::Failed(error.to_string());
     }
     loop {
         match intake.turn() {
-            Turn::Go => {}
-            end @ (Turn::Stop(_) | Turn::Unheard | Turn::Failed(_)) => return end,
+            PollOutcome::Go => {}
+            end @ (PollOutcome::Stop(_) | PollOutcome::Unheard | PollOutcome::Failed(_)) => return end,
         }
     }
 }
 
-fn leave(mut intake: Intake, stop: Stop) {
+fn leave(mut intake: ConsumerLoop, stop: ConsumerShutdown) {
     let unfinished = intake.unfinished();
     let stopped = match intake.leave(stop.by) {
-        false => Stopped::Abandoned,
-        true if unfinished > 0 => Stopped::Unfinished(unfinished),
-        true => Stopped::Clean,
+        false => ConsumerStopOutcome::Abandoned,
+        true if unfinished > 0 => ConsumerStopOutcome::Unfinished(unfinished),
+        true => ConsumerStopOutcome::Clean,
     };
-    if stopped == Stopped::Abandoned {
+    if stopped == ConsumerStopOutcome::Abandoned {
         intake.abandon();
     } else {
         // The client closes itself once more and calls it an error that it is closed.

@@ -7,23 +7,23 @@ const QUIET: Duration = Duration::from_secs(3);
 
 /// What hinders intake.
 #[derive(Debug, Default)]
-pub(super) struct Trouble {
-    known: Option<Known>,
+pub(super) struct ClientErrorTracker {
+    known: Option<OngoingClientError>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct OngoingClientError {
     message: String,
     since: Instant,
     last: Instant,
 }
 
-impl Trouble {
+impl ClientErrorTracker {
     /// An error came. True if it is news.
     pub(super) fn heard(&mut self, message: &str, now: Instant) -> bool {
         let news = self.known.as_ref().is_none_or(|known| known.message != message);
         let since = self.since().unwrap_or(now);
-        self.known = Some(Known { message: message.to_owned(), since, last: now });
+        self.known = Some(OngoingClientError { message: message.to_owned(), since, last: now });
         news
     }
 
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn trouble_is_told_once_and_ends_after_an_answer_and_some_quiet() {
         let start = Instant::now();
-        let mut trouble = Trouble::default();
+        let mut trouble = ClientErrorTracker::default();
         assert!(trouble.heard("down", start));
         assert!(!trouble.heard("down", start));
         assert!(trouble.heard("not authorised", start));

@@ -4,14 +4,14 @@
 //! election threw away. The client tells neither the topic's id nor the epoch of a record. So a position carries digests of records that
 //! were read before it: in the same log they are found again at their offsets.
 
-use saga_wire::record::Record;
+use saga_wire::record::KafkaRecord;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use xxhash_rust::xxh3::Xxh3;
 
 /// A record that was read, as evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Witness {
+pub(crate) struct RecordFingerprint {
     pub(crate) offset: i64,
     /// Of timestamp, key, value and headers.
     pub(crate) digest: u64,
@@ -23,21 +23,21 @@ const RUNGS: usize = 10;
 
 /// Witnesses of one log, oldest first: close together near the newest, ever farther apart before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ladder(Vec<Witness>);
+pub(super) struct FingerprintHistory(Vec<RecordFingerprint>);
 
 /// What goes with a position.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Proof {
+pub(super) struct PositionProof {
     /// The oldest offset that the log had when it was last looked at. It never falls within one log.
     pub(super) low: i64,
-    pub(super) ladder: Ladder,
+    pub(super) ladder: FingerprintHistory,
 }
 
 /// Begins the metadata of a committed offset.
 const MARK: &str = "saga.log";
 
-impl Witness {
-    pub(crate) fn of(record: &Record) -> Witness {
+impl RecordFingerprint {
+    pub(crate) fn of(record: &KafkaRecord) -> RecordFingerprint {
         let mut hasher = Xxh3::new();
         hasher.update(&record.timestamp.0.to_le_bytes());
         add(&mut hasher, record.key.as_deref());
@@ -46,7 +46,7 @@ impl Witness {
             add(&mut hasher, Some(name.as_bytes()));
             add(&mut hasher, value.as_deref());
         }
-        Witness { offset: record.offset, digest: hasher.digest() }
+        RecordFingerprint { offset: record.offset, digest: hasher.digest() }
     }
 }
 
@@ -57,17 +57,17 @@ fn add(hasher: &mut Xxh3, part: Option<&[u8]>) {
     hasher.update(part.unwrap_or_default());
 }
 
-impl Ladder {
-    pub(super) fn of(witness: Option<Witness>) -> Ladder {
-        Ladder(witness.into_iter().collect())
+impl FingerprintHistory {
+    pub(super) fn of(witness: Option<RecordFingerprint>) -> FingerprintHistory {
+        FingerprintHistory(witness.into_iter().collect())
     }
 
-    pub(super) fn rungs(&self) -> &[Witness] {
+    pub(super) fn rungs(&self) -> &[RecordFingerprint] {
         &self.0
     }
 
     /// A record was read after those that are known.
-    pub(super) fn push(&mut self, witness: Witness) {
+    pub(super) fn push(&mut self, witness: RecordFingerprint) {
         self.keep_below(witness.offset);
         self.0.push(witness);
         if self.0.len() > RUNGS {
@@ -76,7 +76,7 @@ impl Ladder {
     }
 
     /// Adds evidence for one question, in its place.
-    pub(super) fn extend(&mut self, witnesses: impl IntoIterator<Item = Witness>) {
+    pub(super) fn extend(&mut self, witnesses: impl IntoIterator<Item = RecordFingerprint>) {
         for witness in witnesses {
             if let Err(at) = self.0.binary_search_by_key(&witness.offset, |rung| rung.offset) {
                 self.0.insert(at, witness);
@@ -105,27 +105,27 @@ impl Ladder {
     }
 }
 
-impl fmt::Display for Proof {
+impl fmt::Display for PositionProof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{MARK} {}", self.low)?;
         self.ladder.0.iter().try_for_each(|rung| write!(f, " {}:{:x}", rung.offset, rung.digest))
     }
 }
 
-impl Proof {
+impl PositionProof {
     /// Reads the metadata of a committed offset. `None`: the position was set by a person or a tool, and is taken as it is.
-    pub(super) fn parse(metadata: &str) -> Option<Proof> {
+    pub(super) fn parse(metadata: &str) -> Option<PositionProof> {
         let mut words = metadata.split(' ');
         words.next().filter(|mark| *mark == MARK)?;
         let low = words.next()?.parse().ok()?;
         let rungs = words.map(|word| {
             let (offset, digest) = word.split_once(':')?;
-            Some(Witness { offset: offset.parse().ok()?, digest: u64::from_str_radix(digest, 16).ok()? })
+            Some(RecordFingerprint { offset: offset.parse().ok()?, digest: u64::from_str_radix(digest, 16).ok()? })
         });
-        Some(Proof { low, ladder: Ladder(rungs.collect::<Option<_>>()?) })
+        Some(PositionProof { low, ladder: FingerprintHistory(rungs.collect::<Option<_>>()?) })
     }
 
-    pub(super) fn newest(&self) -> Option<Witness> {
+    pub(super) fn newest(&self) -> Option<RecordFingerprint> {
         self.ladder.0.last().copied()
     }
 }
@@ -135,14 +135,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn witness(offset: i64) -> Witness {
-        Witness { offset, digest: u64::MAX - offset.unsigned_abs() }
+    fn witness(offset: i64) -> RecordFingerprint {
+        RecordFingerprint { offset, digest: u64::MAX - offset.unsigned_abs() }
     }
 
     proptest! {
         #[test]
         fn few_witnesses_reach_from_the_newest_record_back_to_the_first(steps in prop::collection::vec(1i64..50, 1..400)) {
-            let mut ladder = Ladder::default();
+            let mut ladder = FingerprintHistory::default();
             let mut offset = 0;
             for step in steps {
                 offset += step;
@@ -152,15 +152,15 @@ mod tests {
             prop_assert!(rungs.len() <= RUNGS);
             prop_assert_eq!(rungs.last(), Some(&witness(offset)));
             prop_assert!(rungs.windows(2).all(|pair| pair[0].offset < pair[1].offset));
-            let text = Proof { low: 3, ladder: ladder.clone() }.to_string();
+            let text = PositionProof { low: 3, ladder: ladder.clone() }.to_string();
             prop_assert!(text.len() < 400, "{}", text);
-            prop_assert_eq!(Proof::parse(&text), Some(Proof { low: 3, ladder }));
+            prop_assert_eq!(PositionProof::parse(&text), Some(PositionProof { low: 3, ladder }));
         }
     }
 
     #[test]
     fn the_first_witness_stays_and_distances_grow() {
-        let mut ladder = Ladder::default();
+        let mut ladder = FingerprintHistory::default();
         (0..100_000).for_each(|offset| ladder.push(witness(offset)));
         let offsets: Vec<i64> = ladder.rungs().iter().map(|rung| rung.offset).collect();
         assert_eq!((offsets[0], offsets.last()), (0, Some(&99_999)));
@@ -171,8 +171,11 @@ mod tests {
     #[test]
     fn a_position_that_somebody_set_carries_no_proof() {
         for metadata in ["", "by hand", "saga.log", "saga.log x", "saga.log 0 1:x", "saga.log 0 1"] {
-            assert_eq!(Proof::parse(metadata), None, "{metadata}");
+            assert_eq!(PositionProof::parse(metadata), None, "{metadata}");
         }
-        assert_eq!(Proof::parse("saga.log 7"), Some(Proof { low: 7, ladder: Ladder::default() }));
+        assert_eq!(
+            PositionProof::parse("saga.log 7"),
+            Some(PositionProof { low: 7, ladder: FingerprintHistory::default() })
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! The client behind the handle, and its replacement when it dies.
 
-use super::outcome::{Outcome, Undelivered, UndeliveredKind};
+use super::outcome::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome};
 use crate::client_form;
-use crate::{brokers::Brokers, consumer::log};
+use crate::{brokers::ClientRebootstrap, consumer::log};
 use rdkafka::{
     ClientConfig, ClientContext, Message,
     config::RDKafkaLogLevel,
@@ -10,7 +10,7 @@ use rdkafka::{
     message::DeliveryResult,
     producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
 };
-use saga_wire::record::Outgoing;
+use saga_wire::record::OutgoingRecord;
 use std::{
     fmt,
     sync::{
@@ -23,28 +23,28 @@ use std::{
 use tokio::sync::oneshot;
 
 /// The client. Sending takes the lock for reading, for microseconds; only a replacement takes it for writing.
-pub(super) struct Live {
+pub(super) struct ProducerClient {
     config: ClientConfig,
-    client: RwLock<Option<Client>>,
-    brokers: Brokers,
+    client: RwLock<Option<RdkafkaProducer>>,
+    brokers: ClientRebootstrap,
     broken: Arc<AtomicBool>,
     replacing: AtomicBool,
     recreations: AtomicU64,
 }
 
-type Client = ThreadedProducer<Reports>;
+type RdkafkaProducer = ThreadedProducer<DeliveryReports>;
 
 /// Hands delivery reports to those who wait for them.
-struct Reports {
+struct DeliveryReports {
     broken: Arc<AtomicBool>,
 }
 
-impl Live {
-    pub(super) fn start(config: ClientConfig) -> KafkaResult<Arc<Live>> {
+impl ProducerClient {
+    pub(super) fn start(config: ClientConfig) -> KafkaResult<Arc<ProducerClient>> {
         let broken = Arc::new(AtomicBool::new(false));
         let client = RwLock::new(Some(create(&config, &broken)?));
-        let brokers = Brokers::at("producer", config.get("bootstrap.servers").unwrap_or_default());
-        Ok(Arc::new(Live {
+        let brokers = ClientRebootstrap::at("producer", config.get("bootstrap.servers").unwrap_or_default());
+        Ok(Arc::new(ProducerClient {
             config,
             client,
             brokers,
@@ -56,9 +56,9 @@ impl Live {
 
     pub(super) fn send(
         self: &Arc<Self>,
-        outgoing: &Outgoing,
-        report: oneshot::Sender<Outcome>,
-    ) -> Result<(), Undelivered> {
+        outgoing: &OutgoingRecord,
+        report: oneshot::Sender<ProduceOutcome>,
+    ) -> Result<(), DeliveryFailure> {
         if self.broken.load(Ordering::Acquire) {
             self.replace();
             return Err(not_sent("the producer had a fatal error and is being made anew"));
@@ -67,7 +67,7 @@ impl Live {
         let Some(client) = client.as_ref() else { return Err(not_sent("the producer is closed")) };
         client.send(native(outgoing, report)).map_err(|(error, _)| {
             self.note(&error);
-            Undelivered::of(&error)
+            DeliveryFailure::of(&error)
         })
     }
 
@@ -123,20 +123,20 @@ impl Live {
 }
 
 /// Dropping the client waits for its thread and its reports: not where the last handle happened to be.
-impl Drop for Live {
+impl Drop for ProducerClient {
     fn drop(&mut self) {
         let client = self.client.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         let _ = thread::Builder::new().name("kafka-producer-end".into()).spawn(move || drop(client));
     }
 }
 
-impl fmt::Debug for Live {
+impl fmt::Debug for ProducerClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live").field("broken", &self.broken).finish_non_exhaustive()
+        f.debug_struct("ProducerClient").field("broken", &self.broken).finish_non_exhaustive()
     }
 }
 
-impl ClientContext for Reports {
+impl ClientContext for DeliveryReports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log("producer", level, facility, message);
     }
@@ -149,31 +149,31 @@ impl ClientContext for Reports {
     }
 }
 
-impl ProducerContext for Reports {
-    type DeliveryOpaque = Box<oneshot::Sender<Outcome>>;
+impl ProducerContext for DeliveryReports {
+    type DeliveryOpaque = Box<oneshot::Sender<ProduceOutcome>>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, report: Self::DeliveryOpaque) {
         let outcome = match result {
-            Ok(message) => Outcome::Delivered { partition: message.partition(), offset: message.offset() },
-            Err((error, _)) => Outcome::Undelivered(Undelivered::of(error)),
+            Ok(message) => ProduceOutcome::Delivered { partition: message.partition(), offset: message.offset() },
+            Err((error, _)) => ProduceOutcome::Undelivered(DeliveryFailure::of(error)),
         };
         // Nobody may be waiting any more; the record was sent all the same.
         let _ = report.send(outcome);
     }
 }
 
-fn create(config: &ClientConfig, broken: &Arc<AtomicBool>) -> KafkaResult<Client> {
-    config.create_with_context(Reports { broken: broken.clone() })
+fn create(config: &ClientConfig, broken: &Arc<AtomicBool>) -> KafkaResult<RdkafkaProducer> {
+    config.create_with_context(DeliveryReports { broken: broken.clone() })
 }
 
-fn not_sent(message: &str) -> Undelivered {
-    Undelivered { kind: UndeliveredKind::NotSent, message: message.to_owned() }
+fn not_sent(message: &str) -> DeliveryFailure {
+    DeliveryFailure { kind: DeliveryFailureKind::NotSent, message: message.to_owned() }
 }
 
 fn native(
-    outgoing: &Outgoing,
-    report: oneshot::Sender<Outcome>,
-) -> BaseRecord<'_, [u8], [u8], Box<oneshot::Sender<Outcome>>> {
+    outgoing: &OutgoingRecord,
+    report: oneshot::Sender<ProduceOutcome>,
+) -> BaseRecord<'_, [u8], [u8], Box<oneshot::Sender<ProduceOutcome>>> {
     let mut record = BaseRecord::with_opaque_to(&outgoing.topic, Box::new(report));
     record.partition = outgoing.partition;
     record.key = outgoing.key.as_deref();

@@ -1,10 +1,10 @@
 //! Questions to the broker about topics, and their creation. Blocking: runs on a thread that may wait.
 
 use super::{
-    error::{Error, Missing},
-    needs::Need,
+    error::{MissingTopic, TopicError},
+    needs::TopicSpec,
 };
-use crate::{brokers::Brokers, consumer::log, producer::Limits, settings::Settings};
+use crate::{brokers::ClientRebootstrap, consumer::log, producer::TopicBatchLimits, settings::KafkaSettings};
 use rdkafka::{
     ClientConfig, ClientContext, TopicPartitionList,
     admin::{
@@ -29,15 +29,15 @@ const MOCK_CLUSTER: &str = "mockCluster";
 /// The broker's default replication factor.
 const BROKERS_CHOICE: TopicReplication<'static> = TopicReplication::Fixed(-1);
 
-pub(super) struct Admin {
-    client: AdminClient<Quiet>,
-    brokers: Brokers,
+pub(super) struct TopicAdmin {
+    client: AdminClient<AdminContext>,
+    brokers: ClientRebootstrap,
     servers: String,
 }
 
-struct Quiet;
+struct AdminContext;
 
-impl ClientContext for Quiet {
+impl ClientContext for AdminContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log("admin", level, facility, message);
     }
@@ -48,9 +48,9 @@ impl ClientContext for Quiet {
 }
 
 /// Topics and their numbers of partitions.
-pub(super) struct Existing(BTreeMap<String, usize>);
+pub(super) struct ExistingTopics(BTreeMap<String, usize>);
 
-impl Existing {
+impl ExistingTopics {
     pub(super) fn has(&self, topic: &str) -> bool {
         self.0.contains_key(topic)
     }
@@ -62,44 +62,44 @@ impl Existing {
 
 /// How long records stay in a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum TopicRetention {
     UntilDeleted,
     ForATime,
     UpToASize,
 }
 
-impl Kept {
+impl TopicRetention {
     /// The key that limits it.
     pub(super) fn limited_by(self) -> Option<&'static str> {
         match self {
-            Kept::UntilDeleted => None,
-            Kept::ForATime => Some("retention.ms"),
-            Kept::UpToASize => Some("retention.bytes"),
+            TopicRetention::UntilDeleted => None,
+            TopicRetention::ForATime => Some("retention.ms"),
+            TopicRetention::UpToASize => Some("retention.bytes"),
         }
     }
 }
 
 /// What a topic's configuration says.
-pub(super) enum Limit {
+pub(super) enum TopicProperties {
     Known {
         max_message_bytes: usize,
         compacted: bool,
-        kept: Kept,
+        kept: TopicRetention,
     },
     /// It may not be read.
     Hidden(String),
 }
 
-impl Admin {
-    pub(super) fn connect(settings: &Settings) -> Result<Admin, Error> {
-        Admin::of(settings, &settings.client())
+impl TopicAdmin {
+    pub(super) fn connect(settings: &KafkaSettings) -> Result<TopicAdmin, TopicError> {
+        TopicAdmin::of(settings, &settings.client())
     }
 
     /// With a client that is told `config`.
-    pub(super) fn of(settings: &Settings, config: &ClientConfig) -> Result<Admin, Error> {
-        let client = config.create_with_context(Quiet).map_err(Error::Client)?;
-        let brokers = Brokers::of("admin", settings);
-        Ok(Admin { client, brokers, servers: settings.bootstrap_servers.clone() })
+    pub(super) fn of(settings: &KafkaSettings, config: &ClientConfig) -> Result<TopicAdmin, TopicError> {
+        let client = config.create_with_context(AdminContext).map_err(TopicError::Client)?;
+        let brokers = ClientRebootstrap::of("admin", settings);
+        Ok(TopicAdmin { client, brokers, servers: settings.bootstrap_servers.clone() })
     }
 
     /// Before every use of a client that is kept.
@@ -112,14 +112,14 @@ impl Admin {
         self.client.inner().fetch_cluster_id(ASK).is_some_and(|id| id.starts_with(MOCK_CLUSTER))
     }
 
-    pub(super) fn existing(&self) -> Result<Existing, Error> {
+    pub(super) fn existing(&self) -> Result<ExistingTopics, TopicError> {
         let metadata = self.client.inner().fetch_metadata(None, ASK).map_err(|source| self.unreachable(source))?;
         let topics = metadata.topics().iter().filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
-        Ok(Existing(topics.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()))
+        Ok(ExistingTopics(topics.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()))
     }
 
     /// How many partitions `topic` has; `None` if there is no such topic.
-    pub(super) fn partitions(&self, topic: &str) -> Result<Option<usize>, Error> {
+    pub(super) fn partitions(&self, topic: &str) -> Result<Option<usize>, TopicError> {
         let metadata =
             self.client.inner().fetch_metadata(Some(topic), ASK).map_err(|source| self.unreachable(source))?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
@@ -131,7 +131,7 @@ impl Admin {
     }
 
     /// Creates all of `needs`. One that another instance creates at the same time is as good.
-    pub(super) fn create(&self, needs: &[Need]) -> Result<(), Error> {
+    pub(super) fn create(&self, needs: &[TopicSpec]) -> Result<(), TopicError> {
         if needs.is_empty() {
             return Ok(());
         }
@@ -141,29 +141,29 @@ impl Admin {
             .into_iter()
             .filter_map(Result::err)
             .filter(|(_, code)| *code != RDKafkaErrorCode::TopicAlreadyExists);
-        let missing: Vec<Missing> = refused
+        let missing: Vec<MissingTopic> = refused
             .filter_map(|(topic, code)| {
                 let need = needs.iter().find(|need| *need.topic == *topic)?;
                 let (purpose, command) = (need.purpose, need.command(&self.servers));
-                Some(Missing { topic: need.topic.clone(), purpose, reason: code.to_string(), command })
+                Some(MissingTopic { topic: need.topic.clone(), purpose, reason: code.to_string(), command })
             })
             .collect();
-        if missing.is_empty() { Ok(()) } else { Err(Error::Missing(missing)) }
+        if missing.is_empty() { Ok(()) } else { Err(TopicError::Missing(missing)) }
     }
 
-    pub(super) fn limit(&self, topic: &Arc<str>) -> Result<Limit, Error> {
+    pub(super) fn limit(&self, topic: &Arc<str>) -> Result<TopicProperties, TopicError> {
         let asked = [ResourceSpecifier::Topic(topic)];
         let mut answers = self.wait(self.client.describe_configs(&asked, &options()))?;
         Ok(match answers.pop() {
             Some(Ok(config)) => limit(&config),
-            Some(Err(code)) => Limit::Hidden(code.to_string()),
-            None => Limit::Hidden("no answer".to_owned()),
+            Some(Err(code)) => TopicProperties::Hidden(code.to_string()),
+            None => TopicProperties::Hidden("no answer".to_owned()),
         })
     }
 
     /// The largest batch that each of `topics` takes; those are left out of which the broker does not say it.
-    pub(super) fn largest_batches(&self, topics: &[Arc<str>]) -> Result<Limits, Error> {
-        let mut limits = Limits::new();
+    pub(super) fn largest_batches(&self, topics: &[Arc<str>]) -> Result<TopicBatchLimits, TopicError> {
+        let mut limits = TopicBatchLimits::new();
         for some in topics.chunks(AT_ONCE) {
             let asked: Vec<_> = some.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
             let told = self.wait(self.client.describe_configs(&asked, &options()))?;
@@ -173,15 +173,15 @@ impl Admin {
     }
 
     /// Deletes what is below the offsets; what the broker refuses is left.
-    pub(super) fn delete_records(&self, below: &TopicPartitionList) -> Result<TopicPartitionList, Error> {
+    pub(super) fn delete_records(&self, below: &TopicPartitionList) -> Result<TopicPartitionList, TopicError> {
         self.wait(self.client.delete_records(below, &options()))
     }
 
-    pub(super) fn unreachable(&self, source: KafkaError) -> Error {
-        Error::Unreachable { servers: self.servers.clone(), source }
+    pub(super) fn unreachable(&self, source: KafkaError) -> TopicError {
+        TopicError::Unreachable { servers: self.servers.clone(), source }
     }
 
-    fn wait<T>(&self, answer: impl Future<Output = Result<T, KafkaError>>) -> Result<T, Error> {
+    fn wait<T>(&self, answer: impl Future<Output = Result<T, KafkaError>>) -> Result<T, TopicError> {
         Handle::current().block_on(answer).map_err(|source| self.unreachable(source))
     }
 }
@@ -190,7 +190,7 @@ fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(ASK)).operation_timeout(Some(ASK))
 }
 
-fn new_topic(need: &Need) -> NewTopic<'_> {
+fn new_topic(need: &TopicSpec) -> NewTopic<'_> {
     let topic = NewTopic::new(&need.topic, need.partitions, BROKERS_CHOICE);
     need.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
 }
@@ -200,19 +200,19 @@ fn is_limited(value: Option<&str>) -> bool {
     value.and_then(|text| text.parse::<i64>().ok()).is_some_and(|limit| limit >= 0)
 }
 
-fn limit(config: &ConfigResource) -> Limit {
+fn limit(config: &ConfigResource) -> TopicProperties {
     let value = |name| config.get(name).and_then(|entry| entry.value.as_deref());
     match value("max.message.bytes").and_then(|text| text.parse().ok()) {
-        Some(max_message_bytes) => Limit::Known {
+        Some(max_message_bytes) => TopicProperties::Known {
             max_message_bytes,
             compacted: value("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
             kept: match [value("retention.ms"), value("retention.bytes")].map(is_limited) {
-                [true, _] => Kept::ForATime,
-                [false, true] => Kept::UpToASize,
-                [false, false] => Kept::UntilDeleted,
+                [true, _] => TopicRetention::ForATime,
+                [false, true] => TopicRetention::UpToASize,
+                [false, false] => TopicRetention::UntilDeleted,
             },
         },
-        None => Limit::Hidden("max.message.bytes is not told".to_owned()),
+        None => TopicProperties::Hidden("max.message.bytes is not told".to_owned()),
     }
 }
 

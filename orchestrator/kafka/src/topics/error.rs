@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 
 /// The broker does not have what is needed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum TopicError {
     /// Nothing answers there, or not to us. It may later.
     #[error("kafka at {servers} does not answer: {source}")]
     Unreachable {
@@ -19,7 +19,7 @@ pub enum Error {
     Client(KafkaError),
     /// Topics are missing and could not be created.
     #[error("{}", list(.0))]
-    Missing(Vec<Missing>),
+    Missing(Vec<MissingTopic>),
     /// A topic was created and is still unknown.
     #[error("topic {topic} was created and is not known to the broker yet; start again")]
     NotKnown {
@@ -121,7 +121,7 @@ pub enum Error {
 
 /// A topic that does not exist and could not be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
+pub struct MissingTopic {
     /// Its name.
     pub topic: Arc<str>,
     /// What for.
@@ -132,39 +132,39 @@ pub struct Missing {
     pub command: String,
 }
 
-impl Error {
+impl TopicError {
     /// Whether an engine that runs has to stop.
     #[must_use]
     pub fn stops_work(&self) -> bool {
-        matches!(self, Error::Shards { .. } | Error::Gone { .. })
+        matches!(self, TopicError::Shards { .. } | TopicError::Gone { .. })
     }
 
     /// Whether waiting may help: the broker cannot be reached, or is slow.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Unreachable { .. } | Error::NotKnown { .. } | Error::Mark { .. } => true,
-            Error::Client(_)
-            | Error::Missing(_)
-            | Error::Shards { .. }
-            | Error::Gone { .. }
-            | Error::Inbox { .. }
-            | Error::LimitTooHigh { .. }
-            | Error::OtherInstallation { .. }
-            | Error::Internal { .. }
-            | Error::OfDev { .. }
-            | Error::Panicked(_) => false,
+            TopicError::Unreachable { .. } | TopicError::NotKnown { .. } | TopicError::Mark { .. } => true,
+            TopicError::Client(_)
+            | TopicError::Missing(_)
+            | TopicError::Shards { .. }
+            | TopicError::Gone { .. }
+            | TopicError::Inbox { .. }
+            | TopicError::LimitTooHigh { .. }
+            | TopicError::OtherInstallation { .. }
+            | TopicError::Internal { .. }
+            | TopicError::OfDev { .. }
+            | TopicError::Panicked(_) => false,
         }
     }
 }
 
-impl fmt::Display for Missing {
+impl fmt::Display for MissingTopic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Missing { topic, purpose, reason, command } = self;
+        let MissingTopic { topic, purpose, reason, command } = self;
         write!(f, "topic {topic} ({purpose}) does not exist and could not be created: {reason}; run: {command}")
     }
 }
 
-fn list(missing: &[Missing]) -> String {
-    missing.iter().map(Missing::to_string).collect::<Vec<_>>().join("\n")
+fn list(missing: &[MissingTopic]) -> String {
+    missing.iter().map(MissingTopic::to_string).collect::<Vec<_>>().join("\n")
 }

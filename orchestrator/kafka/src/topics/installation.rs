@@ -3,11 +3,11 @@
 //! The first record counts, so that of two installations that claim something new at the same moment one loses and learns it.
 
 use super::{
-    admin::Existing,
-    error::Error,
-    needs::{Owned, mark_of},
+    admin::ExistingTopics,
+    error::TopicError,
+    needs::{OwnedResource, mark_of},
 };
-use crate::settings::{Settings, USUAL_BATCH};
+use crate::settings::{KafkaSettings, USUAL_BATCH};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -26,22 +26,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Reads and writes marks.
-pub(super) struct Marks<'s> {
-    settings: &'s Settings,
+pub(super) struct InstallationMarks<'s> {
+    settings: &'s KafkaSettings,
     consumer: BaseConsumer,
 }
 
-impl Marks<'_> {
-    pub(super) fn connect(settings: &Settings) -> Result<Marks<'_>, Error> {
+impl InstallationMarks<'_> {
+    pub(super) fn connect(settings: &KafkaSettings) -> Result<InstallationMarks<'_>, TopicError> {
         let mut config = settings.consumer(&settings.group, USUAL_BATCH);
         // The next mark is not asked for before the answer to the last question, which waits so long for records that do not come.
         config.set("fetch.wait.max.ms", "10");
-        let consumer = config.create().map_err(Error::Client)?;
-        Ok(Marks { settings, consumer })
+        let consumer = config.create().map_err(TopicError::Client)?;
+        Ok(InstallationMarks { settings, consumer })
     }
 
     /// Makes each of `owned` the property of `installation` that is nobody's yet. Nothing is marked if one of them is somebody else's.
-    pub(super) fn claim(&self, owned: &[Owned], installation: &str) -> Result<(), Error> {
+    pub(super) fn claim(&self, owned: &[OwnedResource], installation: &str) -> Result<(), TopicError> {
         let mut free = Vec::new();
         for one in owned {
             match self.owner(&one.mark)? {
@@ -58,32 +58,32 @@ impl Marks<'_> {
     }
 
     /// Fails unless `topic` is marked as `installation`'s.
-    pub(super) fn require(&self, mark: &Arc<str>, topic: &Arc<str>, installation: &str) -> Result<(), Error> {
+    pub(super) fn require(&self, mark: &Arc<str>, topic: &Arc<str>, installation: &str) -> Result<(), TopicError> {
         let found = self.owner(mark)?.ok_or_else(|| unmarked(mark))?;
-        let one = Owned { what: "topic", key: "topics", name: topic.clone(), mark: mark.clone() };
+        let one = OwnedResource { what: "topic", key: "topics", name: topic.clone(), mark: mark.clone() };
         belongs(&one, found, installation)
     }
 
     /// Fails if one of `topics` is an internal topic of an installation.
     pub(super) fn require_foreign(
         &self,
-        existing: &Existing,
+        existing: &ExistingTopics,
         topics: &[(Arc<str>, &'static str)],
-    ) -> Result<(), Error> {
+    ) -> Result<(), TopicError> {
         for (topic, purpose) in topics {
             let mark = mark_of(topic);
             if existing.has(&mark)
                 && let Some(found) = self.owner(&mark)?
             {
-                return Err(Error::Internal { topic: topic.clone(), purpose, found, mark });
+                return Err(TopicError::Internal { topic: topic.clone(), purpose, found, mark });
             }
         }
         Ok(())
     }
 
-    fn owner(&self, mark: &str) -> Result<Option<String>, Error> {
+    fn owner(&self, mark: &str) -> Result<Option<String>, TopicError> {
         let servers = &self.settings.bootstrap_servers;
-        self.read_patiently(mark).map_err(|source| Error::Unreachable { servers: servers.clone(), source })
+        self.read_patiently(mark).map_err(|source| TopicError::Unreachable { servers: servers.clone(), source })
     }
 
     fn read_patiently(&self, mark: &str) -> KafkaResult<Option<String>> {
@@ -117,23 +117,23 @@ impl Marks<'_> {
         Err(KafkaError::MessageConsumption(rdkafka::error::RDKafkaErrorCode::OperationTimedOut))
     }
 
-    fn write(&self, mark: &Arc<str>, installation: &str) -> Result<(), Error> {
-        let refused = |error: KafkaError| Error::Mark { topic: mark.clone(), reason: error.to_string() };
-        let producer: BaseProducer = self.settings.producer().create().map_err(Error::Client)?;
+    fn write(&self, mark: &Arc<str>, installation: &str) -> Result<(), TopicError> {
+        let refused = |error: KafkaError| TopicError::Mark { topic: mark.clone(), reason: error.to_string() };
+        let producer: BaseProducer = self.settings.producer().create().map_err(TopicError::Client)?;
         let record = BaseRecord::to(mark).partition(0).key("installation").payload(installation);
         producer.send(record).map_err(|(error, _)| refused(error))?;
         producer.flush(PATIENCE).map_err(refused)
     }
 }
 
-fn belongs(one: &Owned, found: String, installation: &str) -> Result<(), Error> {
+fn belongs(one: &OwnedResource, found: String, installation: &str) -> Result<(), TopicError> {
     if found == installation {
         return Ok(());
     }
-    let Owned { what, key, name, .. } = one;
-    Err(Error::OtherInstallation { what, key, name: name.clone(), found, expected: installation.to_owned() })
+    let OwnedResource { what, key, name, .. } = one;
+    Err(TopicError::OtherInstallation { what, key, name: name.clone(), found, expected: installation.to_owned() })
 }
 
-fn unmarked(mark: &Arc<str>) -> Error {
-    Error::Mark { topic: mark.clone(), reason: "no record in it can be read".to_owned() }
+fn unmarked(mark: &Arc<str>) -> TopicError {
+    TopicError::Mark { topic: mark.clone(), reason: "no record in it can be read".to_owned() }
 }

@@ -2,11 +2,11 @@
 //! number of partitions and its own retention.
 
 use super::{
-    admin::{Admin, Limit},
-    error::Error,
-    needs::{Need, Needs},
+    admin::{TopicAdmin, TopicProperties},
+    error::TopicError,
+    needs::{RequiredTopics, TopicSpec},
 };
-use crate::settings::Settings;
+use crate::settings::KafkaSettings;
 use std::{
     fmt,
     sync::{
@@ -17,18 +17,18 @@ use std::{
 
 /// Looks after our own topics.
 #[derive(Clone)]
-pub struct Keeper(Arc<Kept>);
+pub struct TopicMaintainer(Arc<TopicMaintainerState>);
 
-struct Kept {
-    admin: Admin,
-    needs: Needs,
+struct TopicMaintainerState {
+    admin: TopicAdmin,
+    needs: RequiredTopics,
     /// The last look found no inbox. One look alone is not believed: a broker that has just started may not know its topics yet.
     inbox_missed: AtomicBool,
 }
 
 /// What was found of a topic of our own, other than the inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Odd {
+pub enum TopicAnomaly {
     /// It had been deleted, and was made anew as it has to be. What was in it unread is lost.
     MadeAnew(Arc<str>),
     /// It has other partitions than it is made with: somebody else made it.
@@ -49,48 +49,48 @@ pub enum Odd {
     },
 }
 
-impl fmt::Display for Odd {
+impl fmt::Display for TopicAnomaly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Odd::MadeAnew(topic) => write!(
+            TopicAnomaly::MadeAnew(topic) => write!(
                 f,
                 "topic {topic} was deleted while engines run and was made anew: what was in it and not read yet is lost"
             ),
-            Odd::Foreign { topic, partitions, expected } => write!(
+            TopicAnomaly::Foreign { topic, partitions, expected } => write!(
                 f,
                 "topic {topic} was made by somebody else, with {partitions} partitions in place of {expected}: delete it, and it is made as it has to be"
             ),
-            Odd::Dropping { topic, key } => {
+            TopicAnomaly::Dropping { topic, key } => {
                 write!(f, "topic {topic} drops records before they are read: set its {key} to -1")
             }
         }
     }
 }
 
-impl Keeper {
+impl TopicMaintainer {
     /// Of the topics of an installation that was found to be in order.
     ///
     /// # Errors
     /// The client refuses its settings.
-    pub fn new(settings: &Settings, needs: Needs) -> Result<Keeper, Error> {
-        let admin = Admin::connect(settings)?;
-        Ok(Keeper(Arc::new(Kept { admin, needs, inbox_missed: AtomicBool::new(false) })))
+    pub fn new(settings: &KafkaSettings, needs: RequiredTopics) -> Result<TopicMaintainer, TopicError> {
+        let admin = TopicAdmin::connect(settings)?;
+        Ok(TopicMaintainer(Arc::new(TopicMaintainerState { admin, needs, inbox_missed: AtomicBool::new(false) })))
     }
 
     /// Looks once. A topic that is missing is made anew, but for the inbox.
     ///
     /// # Errors
-    /// The broker does not answer ([`Error::is_transient`]); else the inbox is gone or has another number of partitions, and nothing may be
+    /// The broker does not answer ([`TopicError::is_transient`]); else the inbox is gone or has another number of partitions, and nothing may be
     /// worked on.
-    pub async fn look(&self) -> Result<Vec<Odd>, Error> {
+    pub async fn look(&self) -> Result<Vec<TopicAnomaly>, TopicError> {
         let kept = Arc::clone(&self.0);
         let work = move || kept.look();
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(Error::Panicked(panic.to_string())))
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(TopicError::Panicked(panic.to_string())))
     }
 }
 
-impl Kept {
-    fn look(&self) -> Result<Vec<Odd>, Error> {
+impl TopicMaintainerState {
+    fn look(&self) -> Result<Vec<TopicAnomaly>, TopicError> {
         self.admin.look_for_brokers();
         self.look_at_inbox()?;
         let mut odd = Vec::new();
@@ -103,39 +103,39 @@ impl Kept {
         Ok(odd)
     }
 
-    fn dropping(&self, topic: &Arc<str>) -> Result<Option<Odd>, Error> {
+    fn dropping(&self, topic: &Arc<str>) -> Result<Option<TopicAnomaly>, TopicError> {
         if !self.needs.keeps(topic) {
             return Ok(None);
         }
         let key = match self.admin.limit(topic)? {
-            Limit::Known { kept, .. } => kept.limited_by(),
-            Limit::Hidden(_) => None,
+            TopicProperties::Known { kept, .. } => kept.limited_by(),
+            TopicProperties::Hidden(_) => None,
         };
-        Ok(key.map(|key| Odd::Dropping { topic: topic.clone(), key }))
+        Ok(key.map(|key| TopicAnomaly::Dropping { topic: topic.clone(), key }))
     }
 
-    fn look_at_inbox(&self) -> Result<(), Error> {
+    fn look_at_inbox(&self) -> Result<(), TopicError> {
         let inbox = &self.needs.inbox;
         match self.admin.partitions(inbox)? {
             Some(partitions) if partitions == usize::from(self.needs.shards) => {
                 self.inbox_missed.store(false, Ordering::Relaxed);
                 Ok(())
             }
-            Some(partitions) => Err(Error::Shards { inbox: inbox.clone(), partitions, shards: self.needs.shards }),
-            None if self.inbox_missed.swap(true, Ordering::Relaxed) => Err(Error::Gone { inbox: inbox.clone() }),
+            Some(partitions) => Err(TopicError::Shards { inbox: inbox.clone(), partitions, shards: self.needs.shards }),
+            None if self.inbox_missed.swap(true, Ordering::Relaxed) => Err(TopicError::Gone { inbox: inbox.clone() }),
             None => Ok(()),
         }
     }
 
-    fn look_at(&self, need: &Need) -> Result<Option<Odd>, Error> {
+    fn look_at(&self, need: &TopicSpec) -> Result<Option<TopicAnomaly>, TopicError> {
         let topic = need.topic.clone();
         match (self.admin.partitions(&topic)?, usize::try_from(need.partitions)) {
             (None, _) => {
                 self.admin.create(std::slice::from_ref(need))?;
-                Ok(Some(Odd::MadeAnew(topic)))
+                Ok(Some(TopicAnomaly::MadeAnew(topic)))
             }
             (Some(partitions), Ok(expected)) if partitions < expected => {
-                Ok(Some(Odd::Foreign { topic, partitions, expected: need.partitions }))
+                Ok(Some(TopicAnomaly::Foreign { topic, partitions, expected: need.partitions }))
             }
             (Some(_), _) => Ok(None),
         }
@@ -143,8 +143,8 @@ impl Kept {
 }
 
 /// The admin client has no `Debug`.
-impl fmt::Debug for Keeper {
+impl fmt::Debug for TopicMaintainer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keeper").field("needs", &self.0.needs).finish_non_exhaustive()
+        f.debug_struct("TopicMaintainer").field("needs", &self.0.needs).finish_non_exhaustive()
     }
 }

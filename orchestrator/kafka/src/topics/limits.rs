@@ -1,9 +1,9 @@
 //! What the topics that are written to take at most.
 
-use super::{Error, admin::Admin};
+use super::{TopicError, admin::TopicAdmin};
 use crate::{
-    producer::{Limits, Producer},
-    settings::{Broker, Settings},
+    producer::{KafkaProducer, TopicBatchLimits},
+    settings::{BrokerKind, KafkaSettings},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
@@ -19,20 +19,20 @@ const AT_LEAST: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// The broker cannot be reached.
-pub async fn limits(settings: &Settings, topics: Vec<Arc<str>>) -> Result<Limits, Error> {
+pub async fn limits(settings: &KafkaSettings, topics: Vec<Arc<str>>) -> Result<TopicBatchLimits, TopicError> {
     match settings.broker {
         // It has no configuration of topics, and no limits.
-        Broker::Mock => Ok(Limits::default()),
-        Broker::Real => {
+        BrokerKind::Mock => Ok(TopicBatchLimits::default()),
+        BrokerKind::Real => {
             let settings = settings.clone();
-            let asked = tokio::task::spawn_blocking(move || Admin::connect(&settings)?.largest_batches(&topics));
-            asked.await.unwrap_or_else(|panic| Err(Error::Panicked(panic.to_string())))
+            let asked = tokio::task::spawn_blocking(move || TopicAdmin::connect(&settings)?.largest_batches(&topics));
+            asked.await.unwrap_or_else(|panic| Err(TopicError::Panicked(panic.to_string())))
         }
     }
 }
 
 /// Tells `producer` the limits of what it writes to: those of new topics soon, all of them now and then. Never ends.
-pub async fn keep_limits(settings: Settings, producer: Producer) {
+pub async fn keep_limits(settings: KafkaSettings, producer: KafkaProducer) {
     loop {
         drop(timeout(EVERY, producer.wants_limits()).await);
         sleep(AT_LEAST).await;

@@ -26,7 +26,7 @@ const GROUP_IN_NAME: usize = 180;
 
 /// The topics of an installation, and the group by which it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Needs {
+pub struct RequiredTopics {
     /// `kafka.group`
     pub group: Arc<str>,
     /// `topics.inbox`; its partitions are the shards.
@@ -45,7 +45,7 @@ pub struct Needs {
 
 /// One topic and how it is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Need {
+pub(super) struct TopicSpec {
     pub(super) topic: Arc<str>,
     pub(super) purpose: &'static str,
     pub(super) partitions: i32,
@@ -54,7 +54,7 @@ pub(super) struct Need {
 
 /// Something that belongs to one installation alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Owned {
+pub(super) struct OwnedResource {
     pub(super) what: &'static str,
     /// The key of the configuration that names it.
     pub(super) key: &'static str,
@@ -80,15 +80,15 @@ fn mark_of_group(group: &str) -> Arc<str> {
     mark_of(&format!("{readable}.{told_apart}.group"))
 }
 
-impl Needs {
+impl RequiredTopics {
     /// What belongs to this installation alone.
-    pub(super) fn owned(&self) -> Vec<Owned> {
-        let topic = |what, key, name: &Arc<str>| Owned { what, key, name: name.clone(), mark: mark_of(name) };
+    pub(super) fn owned(&self) -> Vec<OwnedResource> {
+        let topic = |what, key, name: &Arc<str>| OwnedResource { what, key, name: name.clone(), mark: mark_of(name) };
         vec![
             topic("inbox", "topics.inbox", &self.inbox),
             topic("replies topic", "topics.replies", &self.replies),
             topic("DLQ topic", "topics.dlq", &self.dlq),
-            Owned {
+            OwnedResource {
                 what: "consumer group",
                 key: "kafka.group",
                 name: self.group.clone(),
@@ -131,7 +131,7 @@ impl Needs {
     }
 
     /// Topics of our own, apart from the marks.
-    pub(super) fn own(&self) -> Vec<Need> {
+    pub(super) fn own(&self) -> Vec<TopicSpec> {
         vec![
             kept(&self.inbox, "inbox", i32::from(self.shards)),
             kept(&self.replies, "replies", REPLY_PARTITIONS),
@@ -140,7 +140,7 @@ impl Needs {
     }
 
     /// Every topic, the internal ones first; each once, as what it is needed for first.
-    pub(super) fn all(&self) -> Vec<Need> {
+    pub(super) fn all(&self) -> Vec<TopicSpec> {
         let mut needs = self.own();
         needs.extend(self.owned().iter().map(|owned| kept(&owned.mark, "mark of the installation", 1)));
         needs.extend(self.triggers.iter().map(|topic| plain(topic, TRIGGER)));
@@ -155,7 +155,7 @@ impl Needs {
     }
 }
 
-impl Need {
+impl TopicSpec {
     /// What a person can run to make it.
     pub(super) fn command(&self, servers: &str) -> String {
         let partitions = match self.partitions {
@@ -168,18 +168,18 @@ impl Need {
 }
 
 /// A topic of our own: nothing in it may age out before it was read, and it takes whatever we take.
-fn kept(topic: &Arc<str>, purpose: &'static str, partitions: i32) -> Need {
+fn kept(topic: &Arc<str>, purpose: &'static str, partitions: i32) -> TopicSpec {
     let config = vec![
         ("retention.ms", "-1".to_owned()),
         ("retention.bytes", "-1".to_owned()),
         ("cleanup.policy", "delete".to_owned()),
         ("max.message.bytes", USUAL_BATCH.to_string()),
     ];
-    Need { topic: topic.clone(), purpose, partitions, config }
+    TopicSpec { topic: topic.clone(), purpose, partitions, config }
 }
 
-fn plain(topic: &Arc<str>, purpose: &'static str) -> Need {
-    Need { topic: topic.clone(), purpose, partitions: BROKERS_CHOICE, config: Vec::new() }
+fn plain(topic: &Arc<str>, purpose: &'static str) -> TopicSpec {
+    TopicSpec { topic: topic.clone(), purpose, partitions: BROKERS_CHOICE, config: Vec::new() }
 }
 
 fn once(mut topics: Vec<Arc<str>>) -> Vec<Arc<str>> {

@@ -6,9 +6,9 @@ use crate::{
     testing::{real_broker, unique},
 };
 
-fn needs(prefix: &str) -> Needs {
+fn needs(prefix: &str) -> RequiredTopics {
     let name = |topic: &str| -> Arc<str> { format!("{prefix}{topic}").into() };
-    Needs {
+    RequiredTopics {
         group: name("group"),
         inbox: name("inbox"),
         replies: name("replies"),
@@ -52,11 +52,11 @@ fn every_topic_is_needed_once_and_the_command_makes_it_as_it_has_to_be() {
 async fn an_inbox_with_another_number_of_partitions_than_shards_stops_the_start() {
     let broker = MockBroker::start().expect("a mock broker");
     broker.create_topic("saga.inbox", 4).expect("a topic");
-    let settings = Settings { broker: Broker::Mock, ..Settings::new(broker.bootstrap_servers(), "saga") };
+    let settings = KafkaSettings { broker: BrokerKind::Mock, ..KafkaSettings::new(broker.bootstrap_servers(), "saga") };
     let error = ensure(&settings, &needs("saga."), "here").await.expect_err("another number");
-    assert!(matches!(error, Error::Shards { partitions: 4, shards: 8, .. }), "{error}");
+    assert!(matches!(error, TopicError::Shards { partitions: 4, shards: 8, .. }), "{error}");
     assert!(error.to_string().contains("saga.inbox has 4 partitions and `shards` is 8"), "{error}");
-    let fitting = Needs { shards: 4, ..needs("saga.") };
+    let fitting = RequiredTopics { shards: 4, ..needs("saga.") };
     assert_eq!(ensure(&settings, &fitting, "here").await.expect("ready").largest_batch, USUAL_BATCH);
 }
 
@@ -64,13 +64,13 @@ async fn an_inbox_with_another_number_of_partitions_than_shards_stops_the_start(
 async fn an_engine_beside_dev_has_topics_of_its_own_at_its_broker() {
     let broker = MockBroker::start().expect("a mock broker");
     broker.create_topic("saga.inbox", 8).expect("the inbox of dev");
-    let settings = Settings::new(broker.bootstrap_servers(), "beside");
+    let settings = KafkaSettings::new(broker.bootstrap_servers(), "beside");
     let error = ensure(&settings, &needs("saga."), "here").await.expect_err("those of dev");
-    assert!(matches!(error, Error::OfDev { key: "topics.inbox", .. }) && !error.is_transient(), "{error}");
-    let beside = Needs { shards: mock::PARTITIONS, ..needs("beside.") };
+    assert!(matches!(error, TopicError::OfDev { key: "topics.inbox", .. }) && !error.is_transient(), "{error}");
+    let beside = RequiredTopics { shards: mock::PARTITIONS, ..needs("beside.") };
     let ready = ensure(&settings, &beside, "here").await.expect("made");
-    assert_eq!(ready.broker, Broker::Mock);
-    let admin = Admin::connect(&settings).expect("a client");
+    assert_eq!(ready.broker, BrokerKind::Mock);
+    let admin = TopicAdmin::connect(&settings).expect("a client");
     for topic in [&beside.replies, &beside.triggers[0], &beside.written[0]] {
         assert_eq!(admin.partitions(topic).expect("an answer"), Some(usize::from(mock::PARTITIONS)), "{topic}");
     }
@@ -80,7 +80,8 @@ async fn an_engine_beside_dev_has_topics_of_its_own_at_its_broker() {
 async fn a_broker_that_does_not_answer_is_named() {
     let broker = MockBroker::start().expect("a mock broker");
     broker.set_reachable(false).expect("down");
-    let mut settings = Settings { broker: Broker::Mock, ..Settings::new(broker.bootstrap_servers(), "saga") };
+    let mut settings =
+        KafkaSettings { broker: BrokerKind::Mock, ..KafkaSettings::new(broker.bootstrap_servers(), "saga") };
     settings.properties.insert("socket.timeout.ms".into(), "1000".into());
     let error = ensure(&settings, &needs("saga."), "here").await.expect_err("unreachable");
     assert!(error.is_transient() && error.to_string().contains(broker.bootstrap_servers()), "{error}");
@@ -96,9 +97,9 @@ async fn on_a_real_broker_everything_is_created_once_and_belongs_to_one_installa
     let again = ensure(&settings, &needs, "here").await.expect("as it was");
     assert!(again.created.is_empty());
     let error = ensure(&settings, &needs, "elsewhere").await.expect_err("another store");
-    assert!(matches!(error, Error::OtherInstallation { .. }), "{error}");
-    let error = ensure(&settings, &Needs { shards: 9, ..needs }, "here").await.expect_err("other shards");
-    assert!(matches!(error, Error::Shards { partitions: 8, shards: 9, .. }), "{error}");
+    assert!(matches!(error, TopicError::OtherInstallation { .. }), "{error}");
+    let error = ensure(&settings, &RequiredTopics { shards: 9, ..needs }, "here").await.expect_err("other shards");
+    assert!(matches!(error, TopicError::Shards { partitions: 8, shards: 9, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -107,9 +108,9 @@ async fn what_belongs_to_one_installation_is_nobody_else_s() {
     let (first, second) = (needs(&unique("t")), needs(&unique("t")));
     ensure(&settings, &first, "here").await.expect("created");
     let shared = [
-        ("topics.replies", Needs { replies: first.replies.clone(), ..second.clone() }),
-        ("topics.dlq", Needs { dlq: first.dlq.clone(), ..second.clone() }),
-        ("kafka.group", Needs { group: first.group.clone(), ..second.clone() }),
+        ("topics.replies", RequiredTopics { replies: first.replies.clone(), ..second.clone() }),
+        ("topics.dlq", RequiredTopics { dlq: first.dlq.clone(), ..second.clone() }),
+        ("kafka.group", RequiredTopics { group: first.group.clone(), ..second.clone() }),
     ];
     for (key, needs) in shared {
         let error = ensure(&settings, &needs, "elsewhere").await.expect_err(key).to_string();
@@ -119,8 +120,8 @@ async fn what_belongs_to_one_installation_is_nobody_else_s() {
     }
     for (topic, purpose) in [(&first.inbox, "trigger"), (&first.replies, "trigger"), (&first.dlq, "commands")] {
         let reading = match purpose {
-            "trigger" => Needs { triggers: vec![topic.clone()], ..second.clone() },
-            _ => Needs { written: vec![topic.clone()], ..second.clone() },
+            "trigger" => RequiredTopics { triggers: vec![topic.clone()], ..second.clone() },
+            _ => RequiredTopics { written: vec![topic.clone()], ..second.clone() },
         };
         let error = ensure(&settings, &reading, "elsewhere").await.expect_err("an internal topic").to_string();
         assert!(error.contains(&**topic) && error.contains("of installation here"), "{error}");
@@ -131,7 +132,7 @@ async fn what_belongs_to_one_installation_is_nobody_else_s() {
 
 #[test]
 fn groups_that_no_topic_can_be_called_by_have_marks_of_their_own() {
-    let mark = |group: &str| Needs { group: group.into(), ..needs("saga.") }.owned()[3].mark.clone();
+    let mark = |group: &str| RequiredTopics { group: group.into(), ..needs("saga.") }.owned()[3].mark.clone();
     let (spaces, dashes, long) = (mark("my group"), mark("my-group"), mark(&"g".repeat(300)));
     assert_eq!(&*dashes, "my-group.group.installation");
     assert!(spaces.starts_with("my_group.") && spaces != mark("my/group"), "{spaces}");
@@ -141,7 +142,7 @@ fn groups_that_no_topic_can_be_called_by_have_marks_of_their_own() {
 #[tokio::test]
 async fn a_topic_that_cannot_be_created_is_named_with_what_to_run() {
     let Some(settings) = real_broker() else { return };
-    let needs = Needs { triggers: vec!["not a topic".into()], ..needs(&unique("t")) };
+    let needs = RequiredTopics { triggers: vec!["not a topic".into()], ..needs(&unique("t")) };
     let error = ensure(&settings, &needs, "here").await.expect_err("an invalid name").to_string();
     assert!(error.contains("topic not a topic (trigger of a saga) does not exist and could not be created"), "{error}");
     assert!(error.contains("kafka-topics.sh --bootstrap-server"), "{error}");

@@ -1,43 +1,43 @@
 //! Records of our own topics that everybody has read are removed: these topics have no retention by age.
 
-use super::{admin::Admin, error::Error, installation::Marks, needs};
-use crate::{consumer, settings::Settings};
+use super::{admin::TopicAdmin, error::TopicError, installation::InstallationMarks, needs};
+use crate::{consumer, settings::KafkaSettings};
 use rdkafka::{Offset, TopicPartitionList, error::KafkaResult};
 use saga_wire::record::TopicPartition;
 use std::sync::Arc;
 
 /// A partition whose beginning was removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trimmed {
+pub struct TrimmedPartition {
     /// Which.
     pub partition: TopicPartition,
     /// Its oldest record now.
     pub oldest: i64,
 }
 
-/// Removes what lies below the committed offsets of `group` in `topic`. Meant for the inbox (with [`Settings::shards_group`])
-/// and for replies (with [`Settings::group`]), every few minutes, by any one instance; several do no harm.
+/// Removes what lies below the committed offsets of `group` in `topic`. Meant for the inbox (with [`KafkaSettings::shards_group`])
+/// and for replies (with [`KafkaSettings::group`]), every few minutes, by any one instance; several do no harm.
 ///
 /// # Errors
 /// The broker cannot be reached, or the topic is not marked as `installation`'s now: then nothing is removed. What the broker refuses to remove
 /// is simply left.
 pub async fn trim(
-    settings: &Settings,
+    settings: &KafkaSettings,
     group: &str,
     topic: &Arc<str>,
     installation: &str,
-) -> Result<Vec<Trimmed>, Error> {
+) -> Result<Vec<TrimmedPartition>, TopicError> {
     let (settings, group, topic) = (settings.clone(), group.to_owned(), topic.clone());
     let installation = installation.to_owned();
     let work = move || {
-        Marks::connect(&settings)?.require(&needs::mark_of(&topic), &topic, &installation)?;
+        InstallationMarks::connect(&settings)?.require(&needs::mark_of(&topic), &topic, &installation)?;
         trim_now(&settings, &group, &topic)
     };
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(Error::Panicked(panic.to_string())))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(TopicError::Panicked(panic.to_string())))
 }
 
-fn trim_now(settings: &Settings, group: &str, topic: &Arc<str>) -> Result<Vec<Trimmed>, Error> {
-    let admin = Admin::connect(settings)?;
+fn trim_now(settings: &KafkaSettings, group: &str, topic: &Arc<str>) -> Result<Vec<TrimmedPartition>, TopicError> {
+    let admin = TopicAdmin::connect(settings)?;
     let below = finished(settings, group, topic).map_err(|source| admin.unreachable(source))?;
     if below.count() == 0 {
         return Ok(Vec::new());
@@ -45,13 +45,13 @@ fn trim_now(settings: &Settings, group: &str, topic: &Arc<str>) -> Result<Vec<Tr
     let answer = admin.delete_records(&below)?;
     let trimmed = answer.elements().into_iter().filter(|element| element.error().is_ok()).filter_map(|element| {
         let partition = TopicPartition { topic: topic.clone(), partition: element.partition() };
-        element.offset().to_raw().map(|oldest| Trimmed { partition, oldest })
+        element.offset().to_raw().map(|oldest| TrimmedPartition { partition, oldest })
     });
     Ok(trimmed.collect())
 }
 
 /// Partitions that have something below the committed offset, with that offset.
-fn finished(settings: &Settings, group: &str, topic: &Arc<str>) -> KafkaResult<TopicPartitionList> {
+fn finished(settings: &KafkaSettings, group: &str, topic: &Arc<str>) -> KafkaResult<TopicPartitionList> {
     let mut below = TopicPartitionList::new();
     for (partition, committed) in consumer::finished(settings, group, topic)? {
         below.add_partition_offset(topic, partition, Offset::Offset(committed))?;

@@ -1,19 +1,19 @@
 //! The barrier on Postgres.
 
 use super::{
-    row::{Row, State, Stored},
-    store::Store,
+    row::{CommandRow, CommandRowState, StoredCommandRow},
+    store::BarrierDatabase,
 };
 use crate::command::CommandId;
 use sqlx::{PgConnection, Postgres, Row as _};
 
-impl Store for Postgres {
+impl BarrierDatabase for Postgres {
     async fn create(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         sqlx::raw_sql(include_str!("../../sql/postgres.sql")).execute(connection).await?;
         Ok(())
     }
 
-    async fn claim(connection: &mut PgConnection, id: &CommandId, state: State) -> Result<bool, sqlx::Error> {
+    async fn claim(connection: &mut PgConnection, id: &CommandId, state: CommandRowState) -> Result<bool, sqlx::Error> {
         let insert = sqlx::query(include_str!("../../sql/postgres/claim.sql"))
             .bind(id.to_string())
             .bind(&id.saga)
@@ -23,17 +23,22 @@ impl Store for Postgres {
         Ok(insert.execute(connection).await?.rows_affected() == 1)
     }
 
-    async fn look(connection: &mut PgConnection, id: &CommandId) -> Result<Option<Stored>, sqlx::Error> {
+    async fn look(connection: &mut PgConnection, id: &CommandId) -> Result<Option<StoredCommandRow>, sqlx::Error> {
         let select = sqlx::query(include_str!("../../sql/postgres/look.sql")).bind(id.to_string());
         let Some(row) = select.fetch_optional(connection).await? else { return Ok(None) };
-        Ok(Some(Stored {
+        Ok(Some(StoredCommandRow {
             state: row.try_get("state")?,
             answer: row.try_get("answer")?,
             attempt: row.try_get("attempt")?,
         }))
     }
 
-    async fn write(connection: &mut PgConnection, id: &CommandId, row: &Row, from: State) -> Result<bool, sqlx::Error> {
+    async fn write(
+        connection: &mut PgConnection,
+        id: &CommandId,
+        row: &CommandRow,
+        from: CommandRowState,
+    ) -> Result<bool, sqlx::Error> {
         let update = sqlx::query(include_str!("../../sql/postgres/write.sql"))
             .bind(id.to_string())
             .bind(row.state.as_str())

@@ -1,12 +1,12 @@
 //! A command's row, and what it means.
 
-use super::Error;
-use crate::{answer::Answer, command::CommandId};
+use super::BarrierError;
+use crate::{answer::ParticipantAnswer, command::CommandId};
 use serde_json::{Value, json};
 
 /// What became of a command, as the column `state` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum CommandRowState {
     /// Being performed by the transaction that sees it.
     Claimed,
     /// Done; the answer is the result.
@@ -19,7 +19,7 @@ pub enum State {
 
 /// The columns of one row as they are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredCommandRow {
     /// Column `state`.
     pub state: String,
     /// Column `answer`: JSON.
@@ -30,72 +30,76 @@ pub struct Stored {
 
 /// What a row says.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct CommandRow {
     /// What became of the command.
-    pub state: State,
+    pub state: CommandRowState,
     /// The result, or why not.
     pub answer: Option<Value>,
     /// Which attempt was answered.
     pub attempt: Option<u32>,
 }
 
-impl State {
+impl CommandRowState {
     /// As it is stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            State::Claimed => "claimed",
-            State::Succeeded => "succeeded",
-            State::Failed => "failed",
-            State::Undone => "undone",
+            CommandRowState::Claimed => "claimed",
+            CommandRowState::Succeeded => "succeeded",
+            CommandRowState::Failed => "failed",
+            CommandRowState::Undone => "undone",
         }
     }
 
-    fn parse(text: &str) -> Option<State> {
-        [State::Claimed, State::Succeeded, State::Failed, State::Undone].into_iter().find(|one| one.as_str() == text)
+    fn parse(text: &str) -> Option<CommandRowState> {
+        [CommandRowState::Claimed, CommandRowState::Succeeded, CommandRowState::Failed, CommandRowState::Undone]
+            .into_iter()
+            .find(|one| one.as_str() == text)
     }
 }
 
-impl Row {
-    pub(super) fn claimed() -> Row {
-        Row { state: State::Claimed, answer: None, attempt: None }
+impl CommandRow {
+    pub(super) fn claimed() -> CommandRow {
+        CommandRow { state: CommandRowState::Claimed, answer: None, attempt: None }
     }
 
-    pub(super) fn undone() -> Row {
-        Row { state: State::Undone, answer: None, attempt: None }
+    pub(super) fn undone() -> CommandRow {
+        CommandRow { state: CommandRowState::Undone, answer: None, attempt: None }
     }
 
     /// `None`: the answer is not final.
-    pub(super) fn answered(answer: &Answer, attempt: Option<u32>) -> Option<Row> {
+    pub(super) fn answered(answer: &ParticipantAnswer, attempt: Option<u32>) -> Option<CommandRow> {
         let (state, answer) = match answer {
-            Answer::Succeeded(result) => (State::Succeeded, result.clone()),
-            Answer::Failed { code, message, retryable: false } => {
-                (State::Failed, json!({"code": code, "message": message}))
+            ParticipantAnswer::Succeeded(result) => (CommandRowState::Succeeded, result.clone()),
+            ParticipantAnswer::Failed { code, message, retryable: false } => {
+                (CommandRowState::Failed, json!({"code": code, "message": message}))
             }
-            Answer::Failed { retryable: true, .. } | Answer::Ongoing => return None,
+            ParticipantAnswer::Failed { retryable: true, .. } | ParticipantAnswer::Ongoing => return None,
         };
-        Some(Row { state, answer: Some(answer), attempt })
+        Some(CommandRow { state, answer: Some(answer), attempt })
     }
 
-    pub(super) fn read(id: &CommandId, stored: Stored) -> Result<Row, Error> {
-        let state =
-            State::parse(&stored.state).ok_or_else(|| unreadable(id, format!("its state is `{}`", stored.state)))?;
+    pub(super) fn read(id: &CommandId, stored: StoredCommandRow) -> Result<CommandRow, BarrierError> {
+        let state = CommandRowState::parse(&stored.state)
+            .ok_or_else(|| unreadable(id, format!("its state is `{}`", stored.state)))?;
         let answer = stored.answer.map(|text| serde_json::from_str(&text)).transpose();
         let answer = answer.map_err(|error| unreadable(id, format!("its answer is not JSON: {error}")))?;
-        Ok(Row { state, answer, attempt: stored.attempt.and_then(|attempt| u32::try_from(attempt).ok()) })
+        Ok(CommandRow { state, answer, attempt: stored.attempt.and_then(|attempt| u32::try_from(attempt).ok()) })
     }
 
-    pub(super) fn result(&self, id: &CommandId) -> Result<Value, Error> {
+    pub(super) fn result(&self, id: &CommandId) -> Result<Value, BarrierError> {
         self.answer.clone().ok_or_else(|| unreadable(id, "it has no answer".into()))
     }
 
     /// The answer of a row that has one.
-    pub(super) fn answer(&self, id: &CommandId) -> Result<Answer, Error> {
+    pub(super) fn answer(&self, id: &CommandId) -> Result<ParticipantAnswer, BarrierError> {
         let value = self.result(id)?;
         let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(match self.state {
-            State::Failed => Answer::refused(text("code"), text("message")),
-            State::Succeeded | State::Claimed | State::Undone => Answer::Succeeded(value),
+            CommandRowState::Failed => ParticipantAnswer::refused(text("code"), text("message")),
+            CommandRowState::Succeeded | CommandRowState::Claimed | CommandRowState::Undone => {
+                ParticipantAnswer::Succeeded(value)
+            }
         })
     }
 
@@ -112,6 +116,6 @@ impl Row {
     }
 }
 
-fn unreadable(id: &CommandId, reason: String) -> Error {
-    Error::Unreadable { command: id.to_string(), reason }
+fn unreadable(id: &CommandId, reason: String) -> BarrierError {
+    BarrierError::Unreadable { command: id.to_string(), reason }
 }

@@ -1,19 +1,23 @@
 //! The barrier on SQLite.
 
 use super::{
-    row::{Row, State, Stored},
-    store::Store,
+    row::{CommandRow, CommandRowState, StoredCommandRow},
+    store::BarrierDatabase,
 };
 use crate::command::CommandId;
 use sqlx::{Row as _, Sqlite, SqliteConnection};
 
-impl Store for Sqlite {
+impl BarrierDatabase for Sqlite {
     async fn create(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         sqlx::raw_sql(include_str!("../../sql/sqlite.sql")).execute(connection).await?;
         Ok(())
     }
 
-    async fn claim(connection: &mut SqliteConnection, id: &CommandId, state: State) -> Result<bool, sqlx::Error> {
+    async fn claim(
+        connection: &mut SqliteConnection,
+        id: &CommandId,
+        state: CommandRowState,
+    ) -> Result<bool, sqlx::Error> {
         let insert = sqlx::query(include_str!("../../sql/sqlite/claim.sql"))
             .bind(id.to_string())
             .bind(&id.saga)
@@ -23,10 +27,10 @@ impl Store for Sqlite {
         Ok(insert.execute(connection).await?.rows_affected() == 1)
     }
 
-    async fn look(connection: &mut SqliteConnection, id: &CommandId) -> Result<Option<Stored>, sqlx::Error> {
+    async fn look(connection: &mut SqliteConnection, id: &CommandId) -> Result<Option<StoredCommandRow>, sqlx::Error> {
         let select = sqlx::query(include_str!("../../sql/sqlite/look.sql")).bind(id.to_string());
         let Some(row) = select.fetch_optional(connection).await? else { return Ok(None) };
-        Ok(Some(Stored {
+        Ok(Some(StoredCommandRow {
             state: row.try_get("state")?,
             answer: row.try_get("answer")?,
             attempt: row.try_get("attempt")?,
@@ -36,8 +40,8 @@ impl Store for Sqlite {
     async fn write(
         connection: &mut SqliteConnection,
         id: &CommandId,
-        row: &Row,
-        from: State,
+        row: &CommandRow,
+        from: CommandRowState,
     ) -> Result<bool, sqlx::Error> {
         let update = sqlx::query(include_str!("../../sql/sqlite/write.sql"))
             .bind(id.to_string())

@@ -1,11 +1,11 @@
 //! What the barrier needs of a database.
 
-use super::row::{Row, State, Stored};
+use super::row::{CommandRow, CommandRowState, StoredCommandRow};
 use crate::command::CommandId;
 use std::future::Future;
 
 /// A database that can hold the barrier: [`sqlx::Postgres`] and [`sqlx::Sqlite`]. Each function is one statement on the transaction's connection.
-pub trait Store: sqlx::Database {
+pub trait BarrierDatabase: sqlx::Database {
     /// Makes the table where it is not there.
     fn create(connection: &mut Self::Connection) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
@@ -13,20 +13,20 @@ pub trait Store: sqlx::Database {
     fn claim(
         connection: &mut Self::Connection,
         id: &CommandId,
-        state: State,
+        state: CommandRowState,
     ) -> impl Future<Output = Result<bool, sqlx::Error>> + Send;
 
     /// The row of a command, locked to the end of the transaction.
     fn look(
         connection: &mut Self::Connection,
         id: &CommandId,
-    ) -> impl Future<Output = Result<Option<Stored>, sqlx::Error>> + Send;
+    ) -> impl Future<Output = Result<Option<StoredCommandRow>, sqlx::Error>> + Send;
 
     /// Writes the row of a command whose state is `from`. False: there is none in that state.
     fn write(
         connection: &mut Self::Connection,
         id: &CommandId,
-        row: &Row,
-        from: State,
+        row: &CommandRow,
+        from: CommandRowState,
     ) -> impl Future<Output = Result<bool, sqlx::Error>> + Send;
 }

@@ -10,8 +10,8 @@ fn request(method: &str, uri: &str) -> Builder {
         .header("X-Request-ID", "s-1:charge:do:2")
 }
 
-async fn read(request: Request) -> Result<Command, Rejected> {
-    SagaCommand::from_request(request, &()).await.map(|SagaCommand(command)| command)
+async fn read(request: Request) -> Result<SagaCommand, CommandRejection> {
+    CommandExtractor::from_request(request, &()).await.map(|CommandExtractor(command)| command)
 }
 
 async fn said(response: Response) -> (u16, String) {
@@ -51,21 +51,24 @@ async fn a_request_that_is_no_command_is_told_what_it_lacks() {
 /// What the table of docs/participants.md says of each.
 #[tokio::test]
 async fn every_answer_has_its_status() {
-    let status = |answer: Answer| said(answer.into_response());
-    assert_eq!(status(Answer::Succeeded(json!({"a": 1}))).await, (200, r#"{"a":1}"#.into()));
-    assert_eq!(status(Answer::refused("no", "never")).await, (422, r#"{"code":"no","message":"never"}"#.into()));
-    assert_eq!(status(Answer::undone()).await.0, 422);
-    assert_eq!(status(Answer::not_now("busy", "later")).await.0, 429);
-    assert_eq!(status(Answer::Ongoing).await.0, 425);
+    let status = |answer: ParticipantAnswer| said(answer.into_response());
+    assert_eq!(status(ParticipantAnswer::Succeeded(json!({"a": 1}))).await, (200, r#"{"a":1}"#.into()));
+    assert_eq!(
+        status(ParticipantAnswer::refused("no", "never")).await,
+        (422, r#"{"code":"no","message":"never"}"#.into())
+    );
+    assert_eq!(status(ParticipantAnswer::undone()).await.0, 422);
+    assert_eq!(status(ParticipantAnswer::not_now("busy", "later")).await.0, 429);
+    assert_eq!(status(ParticipantAnswer::Ongoing).await.0, 425);
     let command = "s-1:charge:do".parse().expect("a command id");
-    let nobody_knows = Unsettled { command, source: sqlx::Error::PoolTimedOut };
+    let nobody_knows = UnsettledCommandError { command, source: sqlx::Error::PoolTimedOut };
     assert_eq!(said(nobody_knows.into_response()).await.0, 503);
 }
 
 #[tokio::test]
 async fn a_route_takes_commands_and_returns_answers() {
-    async fn charge(SagaCommand(command): SagaCommand) -> Answer {
-        Answer::Succeeded(json!({"charged": command.id.saga}))
+    async fn charge(CommandExtractor(command): CommandExtractor) -> ParticipantAnswer {
+        ParticipantAnswer::Succeeded(json!({"charged": command.id.saga}))
     }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");

@@ -1,12 +1,12 @@
 //! Reads records, hands them to the lane of their saga, and commits behind the lanes.
 
 use super::{
-    Error, OnPoison, Poison, Served, Settings,
-    lane::{End, Lane, Work, skip},
-    offsets::{Offsets, Place},
+    ListenerError, ListenerSettings, ListenerStats, PoisonCallback, PoisonRecord,
+    lane::{CommandLane, LaneOutcome, QueuedCommand, skip},
+    offsets::{CommandOffset, CommitTracker},
     record,
 };
-use crate::participant::Answering;
+use crate::participant::CommandService;
 use rdkafka::{
     ClientContext, Message,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance, StreamConsumer},
@@ -14,7 +14,7 @@ use rdkafka::{
     message::OwnedMessage,
     producer::{FutureProducer, Producer as _},
 };
-use saga_brokers::{Brokers, Found};
+use saga_brokers::{BootstrapRefresher, BrokerCheckResult};
 use std::{
     future::Future,
     hash::{DefaultHasher, Hash, Hasher},
@@ -35,11 +35,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Counts the assignments.
 #[derive(Debug, Default)]
-struct Assignments(AtomicU64);
+struct AssignmentCounter(AtomicU64);
 
-impl ClientContext for Assignments {}
+impl ClientContext for AssignmentCounter {}
 
-impl ConsumerContext for Assignments {
+impl ConsumerContext for AssignmentCounter {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(_) = rebalance {
             self.0.fetch_add(1, Ordering::Relaxed);
@@ -47,36 +47,36 @@ impl ConsumerContext for Assignments {
     }
 }
 
-pub(super) struct Intake {
-    consumer: Arc<StreamConsumer<Assignments>>,
+pub(super) struct CommandIntake {
+    consumer: Arc<StreamConsumer<AssignmentCounter>>,
     /// One task, that looks after the brokers: of its own, because the intake may wait for a lane and the lane for a broker.
     looking: JoinSet<()>,
-    lanes: Vec<mpsc::Sender<Work>>,
+    lanes: Vec<mpsc::Sender<QueuedCommand>>,
     at_work: JoinSet<()>,
-    finished: mpsc::Receiver<(Place, End)>,
-    offsets: Offsets,
-    on_poison: OnPoison,
-    served: Served,
+    finished: mpsc::Receiver<(CommandOffset, LaneOutcome)>,
+    offsets: CommitTracker,
+    on_poison: PoisonCallback,
+    served: ListenerStats,
 }
 
-impl Intake {
-    pub(super) fn start<A: Answering>(
-        settings: &Settings,
+impl CommandIntake {
+    pub(super) fn start<A: CommandService>(
+        settings: &ListenerSettings,
         answering: &Arc<A>,
-        on_poison: &OnPoison,
-    ) -> Result<Intake, Error> {
-        let consumer: StreamConsumer<Assignments> =
-            settings.consumer().create_with_context(Assignments::default()).map_err(Error::Client)?;
+        on_poison: &PoisonCallback,
+    ) -> Result<CommandIntake, ListenerError> {
+        let consumer: StreamConsumer<AssignmentCounter> =
+            settings.consumer().create_with_context(AssignmentCounter::default()).map_err(ListenerError::Client)?;
         let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
-        consumer.subscribe(&topics).map_err(Error::Client)?;
-        let producer: FutureProducer = settings.producer().create().map_err(Error::Client)?;
+        consumer.subscribe(&topics).map_err(ListenerError::Client)?;
+        let producer: FutureProducer = settings.producer().create().map_err(ListenerError::Client)?;
         let count = settings.at_once.max(1);
         // Room for all that can be at work, so that no lane ever waits for the intake, which may be waiting for a lane.
         let (tell, finished) = mpsc::channel(count * (WAITING + 1) + 1);
         let mut at_work = JoinSet::new();
         let lane = |_| {
             let (works, to_do) = mpsc::channel(WAITING);
-            let lane = Lane {
+            let lane = CommandLane {
                 answering: Arc::clone(answering),
                 producer: producer.clone(),
                 on_poison: Arc::clone(on_poison),
@@ -87,33 +87,33 @@ impl Intake {
         };
         let lanes = (0..count).map(lane).collect();
         let on_poison = Arc::clone(on_poison);
-        let (offsets, served) = (Offsets::default(), Served::default());
+        let (offsets, served) = (CommitTracker::default(), ListenerStats::default());
         let consumer = Arc::new(consumer);
         let mut looking = JoinSet::new();
         looking.spawn(look_for_brokers(settings.bootstrap_servers.clone(), Arc::clone(&consumer), producer));
-        Ok(Intake { consumer, looking, lanes, at_work, finished, offsets, on_poison, served })
+        Ok(CommandIntake { consumer, looking, lanes, at_work, finished, offsets, on_poison, served })
     }
 
     /// Takes records until `stop`.
-    pub(super) async fn take_until(&mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+    pub(super) async fn take_until(&mut self, stop: impl Future<Output = ()>) -> Result<(), ListenerError> {
         tokio::pin!(stop);
         let consumer = Arc::clone(&self.consumer);
         loop {
             tokio::select! {
                 () = &mut stop => return Ok(()),
                 // None ends before it is told to, unless it panics.
-                Some(_) = self.at_work.join_next() => return Err(Error::Panicked),
+                Some(_) = self.at_work.join_next() => return Err(ListenerError::Panicked),
                 Some((place, end)) = self.finished.recv() => self.finish(&place, end),
                 message = consumer.recv() => match message {
                     Ok(message) => {
                         let Some((lane, work)) = self.read(message.detach()) else { continue };
                         tokio::select! {
                             () = &mut stop => return Ok(()),
-                            sent = lane.send(work) => sent.map_err(|_| Error::Panicked)?,
+                            sent = lane.send(work) => sent.map_err(|_| ListenerError::Panicked)?,
                         }
                     }
                     Err(KafkaError::MessageConsumptionFatal(code)) => {
-                        return Err(Error::Fatal(KafkaError::MessageConsumptionFatal(code)));
+                        return Err(ListenerError::Fatal(KafkaError::MessageConsumptionFatal(code)));
                     }
                     Err(error) => warn!(%error, "reading commands"),
                 },
@@ -122,7 +122,7 @@ impl Intake {
     }
 
     /// Lets the lanes end, commits what they finished and leaves the group.
-    pub(super) async fn end(mut self, grace: Duration) -> Served {
+    pub(super) async fn end(mut self, grace: Duration) -> ListenerStats {
         self.lanes.clear();
         let ending = async {
             while let Some(ended) = self.at_work.join_next().await {
@@ -152,8 +152,8 @@ impl Intake {
     }
 
     /// The lane of a record's saga. `None`: the record was skipped.
-    fn read(&mut self, record: OwnedMessage) -> Option<(mpsc::Sender<Work>, Work)> {
-        let place = Place {
+    fn read(&mut self, record: OwnedMessage) -> Option<(mpsc::Sender<QueuedCommand>, QueuedCommand)> {
+        let place = CommandOffset {
             topic: record.topic().to_owned(),
             partition: record.partition(),
             offset: record.offset(),
@@ -163,28 +163,28 @@ impl Intake {
         match record::command(&record) {
             Ok((command, reply_topic)) => {
                 let lane = self.lane(&command.id.saga);
-                Some((lane, Work { command, reply_topic, place, record }))
+                Some((lane, QueuedCommand { command, reply_topic, place, record }))
             }
             Err(reason) => {
-                skip(&self.on_poison, &Poison { reason, record });
-                self.finish(&place, End::Poison);
+                skip(&self.on_poison, &PoisonRecord { reason, record });
+                self.finish(&place, LaneOutcome::Poison);
                 None
             }
         }
     }
 
-    fn lane(&self, saga: &str) -> mpsc::Sender<Work> {
+    fn lane(&self, saga: &str) -> mpsc::Sender<QueuedCommand> {
         let mut hasher = DefaultHasher::new();
         saga.hash(&mut hasher);
         let index = hasher.finish() % (self.lanes.len() as u64);
         self.lanes[usize::try_from(index).unwrap_or_default()].clone()
     }
 
-    fn finish(&mut self, place: &Place, end: End) {
+    fn finish(&mut self, place: &CommandOffset, end: LaneOutcome) {
         match end {
-            End::Replied => self.served.replied += 1,
-            End::Unsettled => self.served.unsettled += 1,
-            End::Poison => self.served.poison += 1,
+            LaneOutcome::Replied => self.served.replied += 1,
+            LaneOutcome::Unsettled => self.served.unsettled += 1,
+            LaneOutcome::Poison => self.served.poison += 1,
         }
         let Some(next) = self.offsets.finish(place) else { return };
         if let Err(error) = self.consumer.store_offset(&place.topic, place.partition, next - 1) {
@@ -194,14 +194,16 @@ impl Intake {
 }
 
 /// A client that has lost every broker never finds one again by itself.
-async fn look_for_brokers(servers: String, consumer: Arc<StreamConsumer<Assignments>>, producer: FutureProducer) {
-    let (mut reading, mut writing) = (Brokers::new(&servers), Brokers::new(&servers));
+async fn look_for_brokers(servers: String, consumer: Arc<StreamConsumer<AssignmentCounter>>, producer: FutureProducer) {
+    let (mut reading, mut writing) = (BootstrapRefresher::new(&servers), BootstrapRefresher::new(&servers));
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         for found in [reading.look(consumer.client()), writing.look(producer.client())] {
             match found {
-                Found::Well | Found::StillLost => {}
-                Found::Lost => warn!("a client knows no broker any more and is told the bootstrap servers again"),
+                BrokerCheckResult::Well | BrokerCheckResult::StillLost => {}
+                BrokerCheckResult::Lost => {
+                    warn!("a client knows no broker any more and is told the bootstrap servers again");
+                }
             }
         }
     }

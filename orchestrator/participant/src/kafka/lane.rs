@@ -1,7 +1,7 @@
 //! One lane: commands of the sagas that fall to it, one after the other.
 
-use super::{OnPoison, Poison, Reason, offsets::Place, record};
-use crate::{command::Command, participant::Answering};
+use super::{PoisonCallback, PoisonReason, PoisonRecord, offsets::CommandOffset, record};
+use crate::{command::SagaCommand, participant::CommandService};
 use rdkafka::{
     Message,
     error::{KafkaError, RDKafkaErrorCode},
@@ -18,31 +18,31 @@ const REPLY_RETRY: Duration = Duration::from_secs(1);
 
 /// A command that was read.
 #[derive(Debug)]
-pub(super) struct Work {
-    pub(super) command: Command,
+pub(super) struct QueuedCommand {
+    pub(super) command: SagaCommand,
     pub(super) reply_topic: String,
-    pub(super) place: Place,
+    pub(super) place: CommandOffset,
     pub(super) record: OwnedMessage,
 }
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum LaneOutcome {
     Replied,
     Unsettled,
     Poison,
 }
 
 /// What all lanes share.
-pub(super) struct Lane<A> {
+pub(super) struct CommandLane<A> {
     pub(super) answering: Arc<A>,
     pub(super) producer: FutureProducer,
-    pub(super) on_poison: OnPoison,
-    pub(super) finished: mpsc::Sender<(Place, End)>,
+    pub(super) on_poison: PoisonCallback,
+    pub(super) finished: mpsc::Sender<(CommandOffset, LaneOutcome)>,
 }
 
-impl<A: Answering> Lane<A> {
-    pub(super) async fn run(self, mut works: mpsc::Receiver<Work>) {
+impl<A: CommandService> CommandLane<A> {
+    pub(super) async fn run(self, mut works: mpsc::Receiver<QueuedCommand>) {
         while let Some(work) = works.recv().await {
             let end = self.answer(&work).await;
             if self.finished.send((work.place, end)).await.is_err() {
@@ -51,12 +51,12 @@ impl<A: Answering> Lane<A> {
         }
     }
 
-    async fn answer(&self, work: &Work) -> End {
+    async fn answer(&self, work: &QueuedCommand) -> LaneOutcome {
         let answer = match self.answering.answer(work.command.clone()).await {
             Ok(answer) => answer,
             Err(unsettled) => {
                 warn!(%unsettled, error = %unsettled.source, "a command gets no reply; it comes again");
-                return End::Unsettled;
+                return LaneOutcome::Unsettled;
             }
         };
         let (headers, value) = record::reply(&work.command, &answer);
@@ -64,7 +64,7 @@ impl<A: Answering> Lane<A> {
             let mut reply = FutureRecord::to(&work.reply_topic).key(&work.command.id.saga).headers(headers.clone());
             reply.payload = value.as_ref();
             match self.producer.send(reply, Timeout::Never).await {
-                Ok(_) => return End::Replied,
+                Ok(_) => return LaneOutcome::Replied,
                 Err((error, _)) if is_for_good(&error) => return self.poison(work, &error),
                 Err((error, _)) => {
                     warn!(command = %work.command.id, %error, "a reply was not acknowledged; it is sent again");
@@ -74,15 +74,15 @@ impl<A: Answering> Lane<A> {
         }
     }
 
-    fn poison(&self, work: &Work, error: &KafkaError) -> End {
-        let reason = Reason::Reply { topic: work.reply_topic.clone(), reason: error.to_string() };
-        skip(&self.on_poison, &Poison { reason, record: work.record.clone() });
-        End::Poison
+    fn poison(&self, work: &QueuedCommand, error: &KafkaError) -> LaneOutcome {
+        let reason = PoisonReason::Reply { topic: work.reply_topic.clone(), reason: error.to_string() };
+        skip(&self.on_poison, &PoisonRecord { reason, record: work.record.clone() });
+        LaneOutcome::Poison
     }
 }
 
 /// Tells everybody of a record that is skipped.
-pub(super) fn skip(on_poison: &OnPoison, poison: &Poison) {
+pub(super) fn skip(on_poison: &PoisonCallback, poison: &PoisonRecord) {
     warn!(topic = poison.record.topic(), partition = poison.record.partition(), offset = poison.record.offset(),
         reason = %poison.reason, "a record is skipped");
     on_poison(poison);

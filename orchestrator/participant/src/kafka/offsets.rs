@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 /// Where a record lay, and during which assignment it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct CommandOffset {
     pub(super) topic: String,
     pub(super) partition: i32,
     pub(super) offset: i64,
@@ -13,20 +13,20 @@ pub(super) struct Place {
 
 /// Records that are at work, by partition. As many as are in the lanes.
 #[derive(Debug, Default)]
-pub(super) struct Offsets {
+pub(super) struct CommitTracker {
     assignment: u64,
-    partitions: HashMap<(String, i32), Partition>,
+    partitions: HashMap<(String, i32), PartitionProgress>,
 }
 
 #[derive(Debug, Default)]
-struct Partition {
+struct PartitionProgress {
     at_work: BTreeSet<i64>,
     next: i64,
 }
 
-impl Offsets {
+impl CommitTracker {
     /// A record is at work. A new assignment forgets what was at work under the one before: whoever has the partition now reads it again.
-    pub(super) fn begin(&mut self, place: &Place) {
+    pub(super) fn begin(&mut self, place: &CommandOffset) {
         if place.assignment != self.assignment {
             self.assignment = place.assignment;
             self.partitions.clear();
@@ -38,7 +38,7 @@ impl Offsets {
 
     /// A record is finished: the offset from which its partition is to be read when everything is lost now. `None`: the record belongs to an
     /// assignment that is over.
-    pub(super) fn finish(&mut self, place: &Place) -> Option<i64> {
+    pub(super) fn finish(&mut self, place: &CommandOffset) -> Option<i64> {
         if place.assignment != self.assignment {
             return None;
         }
@@ -52,13 +52,13 @@ impl Offsets {
 mod tests {
     use super::*;
 
-    fn place(offset: i64, assignment: u64) -> Place {
-        Place { topic: "commands".into(), partition: 0, offset, assignment }
+    fn place(offset: i64, assignment: u64) -> CommandOffset {
+        CommandOffset { topic: "commands".into(), partition: 0, offset, assignment }
     }
 
     #[test]
     fn the_lowest_unfinished_record_holds_the_offset() {
-        let mut offsets = Offsets::default();
+        let mut offsets = CommitTracker::default();
         (4..7).for_each(|offset| offsets.begin(&place(offset, 0)));
         assert_eq!(offsets.finish(&place(5, 0)), Some(4));
         assert_eq!(offsets.finish(&place(4, 0)), Some(6));
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn what_an_earlier_assignment_left_moves_nothing() {
-        let mut offsets = Offsets::default();
+        let mut offsets = CommitTracker::default();
         offsets.begin(&place(4, 0));
         offsets.begin(&place(9, 1));
         assert_eq!(offsets.finish(&place(4, 0)), None);

@@ -1,8 +1,8 @@
 //! Records in and out, as the contract has them.
 
 use crate::{
-    answer::Answer,
-    command::{Command, NotACommand},
+    answer::ParticipantAnswer,
+    command::{SagaCommand, SagaCommandError},
 };
 use rdkafka::{
     Message,
@@ -16,19 +16,19 @@ const REPEATED: [&str; 3] = ["ce_correlationid", "idempotency_key", "saga_attemp
 
 /// A record that can never be answered, and is skipped.
 #[derive(Clone, Debug)]
-pub struct Poison {
+pub struct PoisonRecord {
     /// Why.
-    pub reason: Reason,
+    pub reason: PoisonReason,
     /// The record as it was.
     pub record: OwnedMessage,
 }
 
 /// Why a record is poison.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
+pub enum PoisonReason {
     /// It is no command.
     #[error(transparent)]
-    NotACommand(#[from] NotACommand),
+    NotACommand(#[from] SagaCommandError),
     /// It does not say where its reply goes.
     #[error("the header `reply_topic` is missing: nobody can be answered")]
     NoReplyTopic,
@@ -42,7 +42,7 @@ pub enum Reason {
     },
 }
 
-impl fmt::Display for Poison {
+impl fmt::Display for PoisonRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let record = &self.record;
         write!(f, "{}/{}/{}: {}", record.topic(), record.partition(), record.offset(), self.reason)
@@ -50,10 +50,10 @@ impl fmt::Display for Poison {
 }
 
 /// The command in a record, and where its reply goes.
-pub(super) fn command(record: &OwnedMessage) -> Result<(Command, String), Reason> {
-    let command = Command::from_record(headers(record), record.payload())?;
+pub(super) fn command(record: &OwnedMessage) -> Result<(SagaCommand, String), PoisonReason> {
+    let command = SagaCommand::from_record(headers(record), record.payload())?;
     let reply_topic = command.header("reply_topic").filter(|topic| !topic.is_empty());
-    let reply_topic = reply_topic.ok_or(Reason::NoReplyTopic)?.to_owned();
+    let reply_topic = reply_topic.ok_or(PoisonReason::NoReplyTopic)?.to_owned();
     Ok((command, reply_topic))
 }
 
@@ -73,13 +73,13 @@ fn header(native: &OwnedHeaders, index: usize) -> Option<(String, String)> {
 }
 
 /// The headers and the value of a reply.
-pub(super) fn reply(command: &Command, answer: &Answer) -> (OwnedHeaders, Option<String>) {
+pub(super) fn reply(command: &SagaCommand, answer: &ParticipantAnswer) -> (OwnedHeaders, Option<String>) {
     let repeated = REPEATED.iter().filter_map(|name| Some((*name, command.header(name)?)));
     let headers = repeated.fold(OwnedHeaders::new(), |headers, (key, value)| with(headers, key, value));
     match answer {
-        Answer::Succeeded(result) => (with(headers, "saga_outcome", "succeeded"), value(result)),
-        Answer::Ongoing => (with(headers, "saga_outcome", "ongoing"), None),
-        Answer::Failed { code, message, retryable } => {
+        ParticipantAnswer::Succeeded(result) => (with(headers, "saga_outcome", "succeeded"), value(result)),
+        ParticipantAnswer::Ongoing => (with(headers, "saga_outcome", "ongoing"), None),
+        ParticipantAnswer::Failed { code, message, retryable } => {
             let headers = with(headers, "saga_outcome", "failed");
             let headers = with(with(headers, "error_code", code), "error_message", message);
             (with(headers, "error_retryable", if *retryable { "true" } else { "false" }), None)

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// How commands are taken.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct ListenerSettings {
     /// `host:port`, separated by commas.
     pub bootstrap_servers: String,
     /// The consumer group, shared by all instances of the service.
@@ -20,10 +20,10 @@ pub struct Settings {
     pub properties: BTreeMap<String, String>,
 }
 
-impl Settings {
+impl ListenerSettings {
     /// Sixteen at once, 20 s of grace, no properties.
-    pub fn new(bootstrap_servers: impl Into<String>, group: impl Into<String>, topics: &[&str]) -> Settings {
-        Settings {
+    pub fn new(bootstrap_servers: impl Into<String>, group: impl Into<String>, topics: &[&str]) -> ListenerSettings {
+        ListenerSettings {
             bootstrap_servers: bootstrap_servers.into(),
             group: group.into(),
             topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
@@ -65,9 +65,9 @@ impl Settings {
 }
 
 /// Without the properties' values: some are secrets.
-impl fmt::Debug for Settings {
+impl fmt::Debug for ListenerSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
+        f.debug_struct("ListenerSettings")
             .field("bootstrap_servers", &self.bootstrap_servers)
             .field("group", &self.group)
             .field("topics", &self.topics)

@@ -2,7 +2,7 @@
 
 use crate::ground::{Ground, a_do};
 use anyhow::Result;
-use saga_participant::{Answer, Answering};
+use saga_participant::{CommandService, ParticipantAnswer};
 use sqlx::Postgres;
 
 /// Runs at the commit of every transaction that worked. The numbers are not rolled back.
@@ -31,7 +31,7 @@ async fn breaking(ground: &Ground<Postgres>, trigger: &'static str) -> Result<()
 pub(crate) async fn a_commit_without_an_answer_is_asked_after(ground: &Ground<Postgres>) -> Result<()> {
     breaking(ground, FIRST_BREAKS).await?;
     let answer = ground.participant().answer(a_do("s")).await?;
-    assert!(matches!(answer, Answer::Succeeded(_)), "{answer:?}");
+    assert!(matches!(answer, ParticipantAnswer::Succeeded(_)), "{answer:?}");
     assert_eq!(ground.participant().answer(a_do("s")).await?, answer);
     assert_eq!(ground.sum().await?, 1);
     Ok(())

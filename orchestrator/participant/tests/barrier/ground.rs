@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 use saga_participant::{
-    Answer, Barrier, Before, Command, CommandId, Direction, Handler, HandlerError, Participant, barrier::Store,
+    CommandBarrier, CommandHandler, CommandId, Direction, HandlerError, ParticipantAnswer, PriorOutcome, SagaCommand,
+    SagaParticipant, barrier::BarrierDatabase,
 };
 use serde_json::{Value, json};
 use sqlx::{
@@ -24,7 +25,7 @@ const WITHIN: Duration = Duration::from_secs(20);
 /// An empty database of one test.
 pub(crate) struct Ground<DB: sqlx::Database> {
     pub(crate) pool: Pool<DB>,
-    pub(crate) barrier: Barrier<DB>,
+    pub(crate) barrier: CommandBarrier<DB>,
     _place: Place,
 }
 
@@ -35,7 +36,7 @@ pub(crate) enum Place {
 }
 
 /// A database in which the tests can work.
-pub(crate) trait Bench: Store {
+pub(crate) trait Bench: BarrierDatabase {
     async fn place() -> Result<Option<(Pool<Self>, Place)>>;
     fn work(
         connection: &mut Self::Connection,
@@ -50,7 +51,7 @@ impl<DB: Bench> Ground<DB> {
     /// `None`: there is no server, which has been reported.
     pub(crate) async fn find() -> Result<Option<Ground<DB>>> {
         let Some((pool, place)) = DB::place().await? else { return Ok(None) };
-        let barrier = Barrier::create(&pool).await?;
+        let barrier = CommandBarrier::create(&pool).await?;
         Ok(Some(Ground { pool, barrier, _place: place }))
     }
 
@@ -63,12 +64,12 @@ impl<DB: Bench> Ground<DB> {
         DB::drop_table(&self.pool).await
     }
 
-    pub(crate) fn participant(&self) -> Participant<DB, Script> {
+    pub(crate) fn participant(&self) -> SagaParticipant<DB, Script> {
         self.scripted(Script::default())
     }
 
-    pub(crate) fn scripted(&self, script: Script) -> Participant<DB, Script> {
-        Participant::new(self.pool.clone(), self.barrier, script)
+    pub(crate) fn scripted(&self, script: Script) -> SagaParticipant<DB, Script> {
+        SagaParticipant::new(self.pool.clone(), self.barrier, script)
     }
 }
 
@@ -77,16 +78,16 @@ impl<DB: Bench> Ground<DB> {
 pub(crate) struct Script {
     pub(crate) begun: Option<tokio::sync::mpsc::Sender<()>>,
     pub(crate) go_on: Option<std::sync::Arc<tokio::sync::Semaphore>>,
-    pub(crate) told: Mutex<Vec<Before>>,
+    pub(crate) told: Mutex<Vec<PriorOutcome>>,
 }
 
-impl<DB: Bench> Handler<DB> for Script {
+impl<DB: Bench> CommandHandler<DB> for Script {
     async fn perform(
         &self,
         tx: &mut DB::Connection,
-        command: &Command,
-        before: Before,
-    ) -> Result<Answer, HandlerError> {
+        command: &SagaCommand,
+        before: PriorOutcome,
+    ) -> Result<ParticipantAnswer, HandlerError> {
         self.told.lock().expect("nobody panics under it").push(before);
         let change = match command.direction() {
             Direction::Do => 1,
@@ -100,19 +101,19 @@ impl<DB: Bench> Handler<DB> for Script {
             go_on.acquire().await?.forget();
         }
         match command.body.as_str() {
-            Some("refuse") => Ok(Answer::refused("no", "for good")),
-            Some("not now") => Ok(Answer::not_now("busy", "later")),
-            Some("ongoing") => Ok(Answer::Ongoing),
+            Some("refuse") => Ok(ParticipantAnswer::refused("no", "for good")),
+            Some("not now") => Ok(ParticipantAnswer::not_now("busy", "later")),
+            Some("ongoing") => Ok(ParticipantAnswer::Ongoing),
             Some("err") => Err("no disk".into()),
             Some("panic") => panic!("as told"),
-            Some(_) | None => Ok(Answer::Succeeded(json!({"number": Uuid::new_v4().to_string()}))),
+            Some(_) | None => Ok(ParticipantAnswer::Succeeded(json!({"number": Uuid::new_v4().to_string()}))),
         }
     }
 }
 
 /// A command of `saga`'s only step.
-pub(crate) fn command(saga: &str, direction: Direction, body: Value) -> Command {
-    Command {
+pub(crate) fn command(saga: &str, direction: Direction, body: Value) -> SagaCommand {
+    SagaCommand {
         id: CommandId { saga: saga.into(), step: "reserve".into(), direction },
         saga_name: None,
         attempt: Some(1),
@@ -122,11 +123,11 @@ pub(crate) fn command(saga: &str, direction: Direction, body: Value) -> Command 
     }
 }
 
-pub(crate) fn a_do(saga: &str) -> Command {
+pub(crate) fn a_do(saga: &str) -> SagaCommand {
     command(saga, Direction::Do, Value::Null)
 }
 
-pub(crate) fn an_undo(saga: &str) -> Command {
+pub(crate) fn an_undo(saga: &str) -> SagaCommand {
     command(saga, Direction::Undo, Value::Null)
 }
 

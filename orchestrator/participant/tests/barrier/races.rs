@@ -2,7 +2,7 @@
 
 use crate::ground::{Bench, Ground, a_do, an_undo};
 use anyhow::{Result, bail};
-use saga_participant::{Answer, Answering, Before, Command, Entered, answer::UNDONE};
+use saga_participant::{BarrierOutcome, CommandService, ParticipantAnswer, PriorOutcome, SagaCommand, answer::UNDONE};
 use serde_json::json;
 use sqlx::{Connection, PgConnection, Postgres, pool::PoolConnection};
 use tokio::task::{JoinHandle, JoinSet};
@@ -23,7 +23,7 @@ pub(crate) async fn of_many_deliveries_at_once_one_performs<DB: Bench>(ground: &
     while let Some(answer) = deliveries.join_next().await {
         answers.push(answer??);
     }
-    assert!(matches!(answers[0], Answer::Succeeded(_)), "{answers:?}");
+    assert!(matches!(answers[0], ParticipantAnswer::Succeeded(_)), "{answers:?}");
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     assert_eq!(ground.sum().await?, 1);
     Ok(())
@@ -39,9 +39,11 @@ pub(crate) async fn a_do_and_its_undo_at_once_leave_nothing_behind<DB: Bench>(gr
         let undoing = tokio::spawn(async move { other.answer(an_undo).await });
         let (done, undone) = (doing.await??, undoing.await??);
         match done {
-            Answer::Succeeded(_) => assert_ne!(undone, Answer::nothing_to_undo()),
-            Answer::Failed { code, .. } => assert_eq!((code.as_str(), undone), (UNDONE, Answer::nothing_to_undo())),
-            Answer::Ongoing => bail!("nobody said so"),
+            ParticipantAnswer::Succeeded(_) => assert_ne!(undone, ParticipantAnswer::nothing_to_undo()),
+            ParticipantAnswer::Failed { code, .. } => {
+                assert_eq!((code.as_str(), undone), (UNDONE, ParticipantAnswer::nothing_to_undo()));
+            }
+            ParticipantAnswer::Ongoing => bail!("nobody said so"),
         }
         assert_eq!(ground.sum().await?, 0, "{saga}");
     }
@@ -50,11 +52,11 @@ pub(crate) async fn a_do_and_its_undo_at_once_leave_nothing_behind<DB: Bench>(gr
 
 /// What a second transaction enters while a first one is open.
 struct Second {
-    entering: JoinHandle<Result<Entered>>,
+    entering: JoinHandle<Result<BarrierOutcome>>,
 }
 
 impl Second {
-    async fn begins(ground: &Ground<Postgres>, command: Command) -> Result<Second> {
+    async fn begins(ground: &Ground<Postgres>, command: SagaCommand) -> Result<Second> {
         let barrier = ground.barrier;
         let mut connection: PoolConnection<Postgres> = ground.pool.acquire().await?;
         let entering = tokio::spawn(async move {
@@ -67,17 +69,17 @@ impl Second {
         Ok(Second { entering })
     }
 
-    async fn entered(self) -> Result<Entered> {
+    async fn entered(self) -> Result<BarrierOutcome> {
         self.entering.await?
     }
 }
 
-fn success() -> Answer {
-    Answer::Succeeded(json!({"number": 1}))
+fn success() -> ParticipantAnswer {
+    ParticipantAnswer::Succeeded(json!({"number": 1}))
 }
 
-async fn perform(ground: &Ground<Postgres>, tx: &mut PgConnection, command: &Command) -> Result<()> {
-    assert!(matches!(ground.barrier.enter(tx, command).await?, Entered::Perform(_)));
+async fn perform(ground: &Ground<Postgres>, tx: &mut PgConnection, command: &SagaCommand) -> Result<()> {
+    assert!(matches!(ground.barrier.enter(tx, command).await?, BarrierOutcome::Perform(_)));
     Ok(ground.barrier.keep(tx, command, &success()).await?)
 }
 
@@ -89,7 +91,7 @@ pub(crate) async fn a_repeated_command_waits_for_the_first_and_gets_its_answer(
     perform(ground, &mut first, &a_do("s")).await?;
     let second = Second::begins(ground, a_do("s")).await?;
     first.commit().await?;
-    assert_eq!(second.entered().await?, Entered::Again(success()));
+    assert_eq!(second.entered().await?, BarrierOutcome::Again(success()));
     Ok(())
 }
 
@@ -101,7 +103,7 @@ pub(crate) async fn a_repeated_command_performs_when_the_first_was_rolled_back(
     perform(ground, &mut first, &a_do("s")).await?;
     let second = Second::begins(ground, a_do("s")).await?;
     first.rollback().await?;
-    assert_eq!(second.entered().await?, Entered::Perform(Before::Nothing));
+    assert_eq!(second.entered().await?, BarrierOutcome::Perform(PriorOutcome::Nothing));
     Ok(())
 }
 
@@ -111,7 +113,7 @@ pub(crate) async fn an_undo_waits_for_its_do_and_undoes_it(ground: &Ground<Postg
     perform(ground, &mut first, &a_do("s")).await?;
     let second = Second::begins(ground, an_undo("s")).await?;
     first.commit().await?;
-    assert_eq!(second.entered().await?, Entered::Perform(Before::Done(json!({"number": 1}))));
+    assert_eq!(second.entered().await?, BarrierOutcome::Perform(PriorOutcome::Done(json!({"number": 1}))));
     Ok(())
 }
 
@@ -121,16 +123,16 @@ pub(crate) async fn an_undo_of_a_do_that_was_rolled_back_has_nothing_to_undo(gro
     perform(ground, &mut first, &a_do("s")).await?;
     let second = Second::begins(ground, an_undo("s")).await?;
     first.rollback().await?;
-    assert_eq!(second.entered().await?, Entered::NothingToUndo);
+    assert_eq!(second.entered().await?, BarrierOutcome::NothingToUndo);
     Ok(())
 }
 
 pub(crate) async fn a_do_waits_for_its_undo_and_does_nothing(ground: &Ground<Postgres>) -> Result<()> {
     let mut connection = ground.pool.acquire().await?;
     let mut first = connection.begin().await?;
-    assert_eq!(ground.barrier.enter(&mut first, &an_undo("s")).await?, Entered::NothingToUndo);
+    assert_eq!(ground.barrier.enter(&mut first, &an_undo("s")).await?, BarrierOutcome::NothingToUndo);
     let second = Second::begins(ground, a_do("s")).await?;
     first.commit().await?;
-    assert_eq!(second.entered().await?, Entered::UndoneBefore);
+    assert_eq!(second.entered().await?, BarrierOutcome::UndoneBefore);
     Ok(())
 }

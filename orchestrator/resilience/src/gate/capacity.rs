@@ -1,74 +1,78 @@
 //! Leaving through a gate: the rate limit's pace, and a place in the bulkhead, each waited for in memory for a short time.
 
-use super::{Gate, Refused};
+use super::{CallGate, GuardRefusal};
 use crate::registry::BULKHEAD_REST;
-use saga_core::command::Guard;
+use saga_core::command::GuardKind;
 use saga_guards::{
-    Lane, Monotonic,
-    breaker::Generation,
-    bulkhead::{Bulkhead, WaiterId},
+    MonotonicTime, PriorityLane,
+    breaker::BreakerGeneration,
+    bulkhead::{CallBulkhead, WaiterId},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::oneshot, time::Instant};
 
 /// The bulkhead with tasks as its waiters.
-pub(super) type Slots = Bulkhead<oneshot::Sender<Slot>>;
+pub(super) type TaskBulkhead = CallBulkhead<oneshot::Sender<BulkheadSlot>>;
 
 /// A place, passed on when dropped.
 #[derive(Debug)]
-pub struct Slot {
-    gate: Arc<Gate>,
-    since: Monotonic,
+pub struct BulkheadSlot {
+    gate: Arc<CallGate>,
+    since: MonotonicTime,
     is_kept: bool,
 }
 
-impl Slot {
-    fn new(gate: &Arc<Gate>) -> Slot {
-        Slot::given(gate, gate.now())
+impl BulkheadSlot {
+    fn new(gate: &Arc<CallGate>) -> BulkheadSlot {
+        BulkheadSlot::given(gate, gate.now())
     }
 
-    pub(crate) fn given(gate: &Arc<Gate>, since: Monotonic) -> Slot {
-        Slot { gate: Arc::clone(gate), since, is_kept: false }
+    pub(crate) fn given(gate: &Arc<CallGate>, since: MonotonicTime) -> BulkheadSlot {
+        BulkheadSlot { gate: Arc::clone(gate), since, is_kept: false }
     }
 
     /// The place stays taken: whoever keeps it gives it back. Answers since when.
-    pub(crate) fn keep(mut self) -> Monotonic {
+    pub(crate) fn keep(mut self) -> MonotonicTime {
         self.is_kept = true;
         self.since
     }
 
     /// When it was given, by the gate's clock.
-    pub(crate) fn since(&self) -> Monotonic {
+    pub(crate) fn since(&self) -> MonotonicTime {
         self.since
     }
 }
 
 /// A call that is admitted and has not left yet.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Leaving {
-    pub(crate) lane: Lane,
+pub(crate) struct AdmittedCall {
+    pub(crate) lane: PriorityLane,
     /// The state of the breaker that admitted it.
-    pub(crate) generation: Generation,
+    pub(crate) generation: BreakerGeneration,
 }
 
 /// Neither a place nor, within the patience, a turn in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Full;
+pub(crate) struct BulkheadSlotError;
 
-impl Gate {
+impl CallGate {
     /// Waits for the rate limit and then for a place in the bulkhead, each no longer than `maxWait`. Whoever was admitted before the breaker opened does not leave after it.
     ///
     /// # Errors
     /// Who refuses, and when to ask again. Nothing is taken.
-    pub(crate) async fn wait_to_leave(self: &Arc<Gate>, leaving: Leaving) -> Result<Slot, Refused> {
+    pub(crate) async fn wait_to_leave(
+        self: &Arc<CallGate>,
+        leaving: AdmittedCall,
+    ) -> Result<BulkheadSlot, GuardRefusal> {
         let paced = self.pace().await;
-        paced.map_err(|not_before| Refused { guard: Guard::RateLimit, not_before })?;
+        paced.map_err(|not_before| GuardRefusal { guard: GuardKind::RateLimit, not_before })?;
         let entered = self.enter(leaving.lane).await;
-        let slot = entered.map_err(|Full| Refused { guard: Guard::Bulkhead, not_before: BULKHEAD_REST })?;
+        let slot = entered
+            .map_err(|BulkheadSlotError| GuardRefusal { guard: GuardKind::Bulkhead, not_before: BULKHEAD_REST })?;
         self.look_again(leaving, slot.since).map(|()| slot)
     }
 
-    fn look_again(&self, leaving: Leaving, now: Monotonic) -> Result<(), Refused> {
+    fn look_again(&self, leaving: AdmittedCall, now: MonotonicTime) -> Result<(), GuardRefusal> {
         let mut inner = self.inner();
         inner.recalls(leaving, now).inspect_err(|_| inner.give_back_pace())
     }
@@ -78,7 +82,7 @@ impl Gate {
     ///
     /// # Errors
     /// When the breaker has opened since the call was admitted.
-    pub(crate) fn leave_at_once(&self, leaving: Leaving) -> Result<Option<Monotonic>, Refused> {
+    pub(crate) fn leave_at_once(&self, leaving: AdmittedCall) -> Result<Option<MonotonicTime>, GuardRefusal> {
         let now = self.now();
         let mut inner = self.inner();
         inner.recalls(leaving, now)?;
@@ -102,10 +106,10 @@ impl Gate {
             inner.pacing += 1;
             wait
         };
-        let mut pacing = Pacing { gate: self, has_passed: false };
+        let mut pacing = RateLimitWaiter { gate: self, has_passed: false };
         tokio::time::sleep(wait).await;
         pacing.has_passed = true;
-        self.meters.waited(Guard::RateLimit, wait);
+        self.meters.waited(GuardKind::RateLimit, wait);
         Ok(())
     }
 
@@ -113,10 +117,10 @@ impl Gate {
     ///
     /// # Errors
     /// When the queue is full, or the gate's patience ends.
-    pub(crate) async fn enter(self: &Arc<Gate>, lane: Lane) -> Result<Slot, Full> {
+    pub(crate) async fn enter(self: &Arc<CallGate>, lane: PriorityLane) -> Result<BulkheadSlot, BulkheadSlotError> {
         let (mut turn, queued, most) = match self.try_enter(lane)? {
-            Entered::AtOnce(slot) => return Ok(slot),
-            Entered::Queued(turn, waiter, most) => (turn, Queued { gate: self, waiter }, most),
+            SlotAcquisition::AtOnce(slot) => return Ok(slot),
+            SlotAcquisition::Queued(turn, waiter, most) => (turn, BulkheadWaiter { gate: self, waiter }, most),
         };
         let began = Instant::now();
         let turn = tokio::time::timeout(most, &mut turn).await;
@@ -124,29 +128,29 @@ impl Gate {
         let Ok(Ok(slot)) = turn else {
             let now = self.now();
             self.inner().queue_is_slow(now);
-            return Err(Full);
+            return Err(BulkheadSlotError);
         };
-        self.meters.waited(Guard::Bulkhead, began.elapsed());
+        self.meters.waited(GuardKind::Bulkhead, began.elapsed());
         Ok(slot)
     }
 
-    fn try_enter(self: &Arc<Gate>, lane: Lane) -> Result<Entered, Full> {
+    fn try_enter(self: &Arc<CallGate>, lane: PriorityLane) -> Result<SlotAcquisition, BulkheadSlotError> {
         let mut inner = self.inner();
         if inner.places.enter() {
-            return Ok(Entered::AtOnce(Slot::new(self)));
+            return Ok(SlotAcquisition::AtOnce(BulkheadSlot::new(self)));
         }
         let (wake, turn) = oneshot::channel();
-        let waiter = inner.places.queue(lane, wake).map_err(|_| Full)?;
-        Ok(Entered::Queued(turn, waiter, inner.max_wait()))
+        let waiter = inner.places.queue(lane, wake).map_err(|_| BulkheadSlotError)?;
+        Ok(SlotAcquisition::Queued(turn, waiter, inner.max_wait()))
     }
 }
 
-enum Entered {
-    AtOnce(Slot),
-    Queued(oneshot::Receiver<Slot>, WaiterId, Duration),
+enum SlotAcquisition {
+    AtOnce(BulkheadSlot),
+    Queued(oneshot::Receiver<BulkheadSlot>, WaiterId, Duration),
 }
 
-impl Drop for Slot {
+impl Drop for BulkheadSlot {
     fn drop(&mut self) {
         if self.is_kept {
             return;
@@ -158,7 +162,7 @@ impl Drop for Slot {
         drop(inner);
         if let Some(wake) = next {
             // Sent to somebody who has given up, the place comes back here and is passed on.
-            drop(wake.send(Slot::new(&self.gate)));
+            drop(wake.send(BulkheadSlot::new(&self.gate)));
         } else if somebody_waits {
             self.gate.bell.notify_one();
         }
@@ -168,40 +172,40 @@ impl Drop for Slot {
 /// Waiters of the bulkhead who have a place now.
 #[must_use = "whoever has a place has to be woken"]
 #[derive(Debug, Default)]
-pub(super) struct ToWake(Vec<oneshot::Sender<Slot>>);
+pub(super) struct PendingWakeups(Vec<oneshot::Sender<BulkheadSlot>>);
 
-impl ToWake {
-    pub(super) fn all_of(places: &mut Slots) -> ToWake {
-        ToWake(std::iter::from_fn(|| places.admit_next()).collect())
+impl PendingWakeups {
+    pub(super) fn all_of(places: &mut TaskBulkhead) -> PendingWakeups {
+        PendingWakeups(std::iter::from_fn(|| places.admit_next()).collect())
     }
 
     /// Outside of the lock: whoever has given up gives the place back at once.
-    pub(super) fn wake(self, gate: &Arc<Gate>) {
+    pub(super) fn wake(self, gate: &Arc<CallGate>) {
         for wake in self.0 {
-            drop(wake.send(Slot::new(gate)));
+            drop(wake.send(BulkheadSlot::new(gate)));
         }
     }
 }
 
 /// Leaves the queue when dropped. Whoever has been given a place by then finds it in the channel, which drops it.
-struct Queued<'a> {
-    gate: &'a Arc<Gate>,
+struct BulkheadWaiter<'a> {
+    gate: &'a Arc<CallGate>,
     waiter: WaiterId,
 }
 
-impl Drop for Queued<'_> {
+impl Drop for BulkheadWaiter<'_> {
     fn drop(&mut self) {
         let _ = self.gate.inner().places.withdraw(self.waiter);
     }
 }
 
 /// One who waits for the rate limit.
-struct Pacing<'a> {
-    gate: &'a Gate,
+struct RateLimitWaiter<'a> {
+    gate: &'a CallGate,
     has_passed: bool,
 }
 
-impl Drop for Pacing<'_> {
+impl Drop for RateLimitWaiter<'_> {
     fn drop(&mut self) {
         let mut inner = self.gate.inner();
         inner.pacing -= 1;

@@ -4,10 +4,10 @@ mod capacity;
 mod probes;
 mod wait_queue;
 
-use super::{super::settings::GateSettings, Asking, Attempt, Coming, Gate};
-use crate::guard_events::Changes;
+use super::{super::settings::GateSettings, AttemptKind, CallArrival, CallGate, PermitRequest};
+use crate::guard_events::GuardEventBus;
 use saga_base::sync::simulated::under_all_schedules;
-use saga_guards::{Lane, breaker};
+use saga_guards::{PriorityLane, breaker};
 use shuttle::thread;
 use std::{
     num::NonZeroU32,
@@ -19,18 +19,19 @@ use std::{
 };
 use tokio::sync::Notify;
 
-const FIRST: Asking = Asking { lane: Lane::Do, attempt: Attempt::First, coming: Coming::Anew };
+const FIRST: PermitRequest =
+    PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::First, coming: CallArrival::Anew };
 const WELL: Result<(), Duration> = Ok(());
 
 /// Two failures open it, two probes are out at once, and their successes close it.
 fn places(limit: u32) -> GateSettings {
-    let breaker = breaker::Settings { minimum_calls: 2, probes: 2, ..breaker::Settings::default() };
-    let breaker = breaker::Config::new(breaker).expect("sensible");
+    let breaker = breaker::BreakerParameters { minimum_calls: 2, probes: 2, ..breaker::BreakerParameters::default() };
+    let breaker = breaker::BreakerConfig::new(breaker).expect("sensible");
     GateSettings { breaker, ..GateSettings::of_places(NonZeroU32::new(limit).expect("not zero")) }
 }
 
-fn gate(settings: GateSettings) -> Arc<Gate> {
-    Arc::new(Gate::new("payments", settings, Arc::new(Notify::new()), Changes::default()))
+fn gate(settings: GateSettings) -> Arc<CallGate> {
+    Arc::new(CallGate::new("payments", settings, Arc::new(Notify::new()), GuardEventBus::default()))
 }
 
 /// Lets so many do it at once, each under its number, and waits for all.
@@ -45,7 +46,7 @@ fn together(many: usize, act: impl Fn(usize) + Clone + Send + Sync + 'static) {
 
 /// Nothing is out, nobody waits, and all places are free.
 #[track_caller]
-fn everything_is_back(gate: &Gate) {
+fn everything_is_back(gate: &CallGate) {
     let view = gate.view();
     assert_eq!((view.permits, view.waiting, view.pacing, view.in_line), (0, 0, 0, 0));
     assert_eq!(view.breaker.probes_out, 0);
@@ -55,9 +56,9 @@ fn everything_is_back(gate: &Gate) {
 
 /// How many are out at once.
 #[derive(Clone, Debug, Default)]
-struct Out(Arc<AtomicU32>);
+struct ConcurrencyCounter(Arc<AtomicU32>);
 
-impl Out {
+impl ConcurrencyCounter {
     #[track_caller]
     fn one_of_at_most(&self, most: u32) {
         let out = self.0.fetch_add(1, SeqCst) + 1;

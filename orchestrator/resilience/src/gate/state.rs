@@ -1,25 +1,27 @@
 //! The guards themselves, and how they work together. Pure but for the wakers that wait in them.
 
-use super::{Asking, Attempt, Coming};
+use super::{AttemptKind, CallArrival, PermitRequest};
 use crate::gate::{
-    capacity::{Leaving, Slots, ToWake},
-    wait_queue::Held,
+    capacity::{AdmittedCall, PendingWakeups, TaskBulkhead},
+    wait_queue::QueuedWaiter,
 };
 use crate::{
-    failed_call::{FailedCall, Failures},
-    guard_events::What,
-    permit::Said,
-    settings::{GateSettings, Steering},
-    topics::Takes,
+    failed_call::{FailedCall, RecentFailures},
+    guard_events::GuardEventKind,
+    permit::CallSignal,
+    settings::{GateSettings, ManualOverride},
+    topics::TopicAvailability,
 };
-use saga_core::command::Guard;
+use saga_core::command::GuardKind;
 use saga_guards::{
-    Lane, Monotonic,
-    adaptive::Adaptive,
-    breaker::{self, Admission, Breaker, Settled, Ticket, Trip, Tripped, Verdict},
-    budget::Budget,
-    bulkhead::Bulkhead,
-    line::Line,
+    MonotonicTime, PriorityLane,
+    adaptive::AdaptiveLimit,
+    breaker::{
+        self, BreakerAdmission, BreakerTicket, BreakerTransition, CallVerdict, CircuitBreaker, TripDetails, TripReason,
+    },
+    budget::RetryBudget,
+    bulkhead::CallBulkhead,
+    line::WaitQueue,
     rate::RateLimit,
 };
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
@@ -47,26 +49,26 @@ const QUEUE_IS_SLOW_FOR: Duration = Duration::from_secs(10);
 const SHORTEST_REST: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(super) struct GateState {
     settings: GateSettings,
-    said: Steering,
-    breaker: Breaker,
-    failures: Failures,
-    budget: Budget,
+    said: ManualOverride,
+    breaker: CircuitBreaker,
+    failures: RecentFailures,
+    budget: RetryBudget,
     rate: Option<RateLimit>,
     /// Calls that wait for the rate limit.
     pub(super) pacing: u32,
-    pub(super) places: Slots,
+    pub(super) places: TaskBulkhead,
     /// Until then nobody is sent into the queue for a place.
-    queue_is_slow_until: Monotonic,
-    adaptive: Option<Adaptive>,
+    queue_is_slow_until: MonotonicTime,
+    adaptive: Option<AdaptiveLimit>,
     /// Until then it works at its degraded share, because its breaker has tripped.
-    degraded_until: Option<Monotonic>,
-    pub(super) line: Line<Held>,
+    degraded_until: Option<MonotonicTime>,
+    pub(super) line: WaitQueue<QueuedWaiter>,
     /// Further attempts that wait for the retry budget: they hold nobody else back.
-    pub(super) retries: Line<Held>,
+    pub(super) retries: WaitQueue<QueuedWaiter>,
     /// Who was called and has not asked yet.
-    pub(super) woken: Called,
+    pub(super) woken: NotifiedCalls,
     permits: u32,
     /// Permits that were given, ever.
     calls_begun: u64,
@@ -74,57 +76,57 @@ pub(super) struct Inner {
 
 /// Who refuses, and for how long at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct GuardRefusal {
     /// The guard that refuses.
-    pub guard: Guard,
+    pub guard: GuardKind,
     /// From now until the caller may ask again.
     pub not_before: Duration,
 }
 
 /// What is told of an opening.
 #[derive(Clone, Debug)]
-pub(super) struct Opening {
-    pub(super) tripped: Option<Tripped>,
+pub(super) struct BreakerOpening {
+    pub(super) tripped: Option<TripDetails>,
     pub(super) last: Option<FailedCall>,
 }
 
 /// How many may be called out of the line, and when that may be more by time alone.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(super) struct NotifyCapacity {
     pub(super) calls: u32,
     pub(super) look_again: Option<Duration>,
 }
 
-impl Inner {
-    pub(super) fn new(settings: GateSettings, now: Monotonic) -> Inner {
-        let places = Bulkhead::new(settings.bulkhead.limit, queue_limit(&settings, settings.bulkhead.limit));
-        Inner {
-            breaker: Breaker::new(settings.breaker, now),
-            failures: Failures::default(),
-            budget: Budget::new(settings.budget, now),
+impl GateState {
+    pub(super) fn new(settings: GateSettings, now: MonotonicTime) -> GateState {
+        let places = CallBulkhead::new(settings.bulkhead.limit, queue_limit(&settings, settings.bulkhead.limit));
+        GateState {
+            breaker: CircuitBreaker::new(settings.breaker, now),
+            failures: RecentFailures::default(),
+            budget: RetryBudget::new(settings.budget, now),
             rate: settings.rate.map(|rate| RateLimit::new(rate, now)),
             pacing: 0,
             places,
-            queue_is_slow_until: Monotonic::default(),
-            adaptive: settings.bulkhead.adaptive.map(|config| Adaptive::new(config, now)),
+            queue_is_slow_until: MonotonicTime::default(),
+            adaptive: settings.bulkhead.adaptive.map(|config| AdaptiveLimit::new(config, now)),
             degraded_until: None,
-            line: Line::default(),
-            retries: Line::default(),
-            woken: Called::default(),
+            line: WaitQueue::default(),
+            retries: WaitQueue::default(),
+            woken: NotifiedCalls::default(),
             permits: 0,
             calls_begun: 0,
-            said: Steering::default(),
+            said: ManualOverride::default(),
             settings,
         }
     }
 
     pub(super) fn admit(
         &mut self,
-        asking: Asking,
+        asking: PermitRequest,
         health: Result<(), Duration>,
-        now: Monotonic,
+        now: MonotonicTime,
         random: u64,
-    ) -> Result<Ticket, Refused> {
+    ) -> Result<BreakerTicket, GuardRefusal> {
         let ticket = self.admit_by_guards(asking, health, now, random);
         self.permits += u32::from(ticket.is_ok());
         self.calls_begun += u64::from(ticket.is_ok());
@@ -133,56 +135,56 @@ impl Inner {
 
     fn admit_by_guards(
         &mut self,
-        asking: Asking,
+        asking: PermitRequest,
         health: Result<(), Duration>,
-        now: Monotonic,
+        now: MonotonicTime,
         random: u64,
-    ) -> Result<Ticket, Refused> {
+    ) -> Result<BreakerTicket, GuardRefusal> {
         if self.heeds_health() {
-            health.map_err(|not_before| Refused { guard: Guard::Health, not_before })?;
+            health.map_err(|not_before| GuardRefusal { guard: GuardKind::Health, not_before })?;
         }
         self.lets_pass_before_the_line(asking, now)?;
         self.has_room_in_memory(now)?;
         let ticket = match self.breaker.admit(now, PROBE_HOLD, random) {
-            Admission::Admitted(ticket) => ticket,
-            Admission::Refused { retry_after, why: _ } => {
-                return Err(Refused { guard: Guard::Breaker, not_before: spread(retry_after, random) });
+            BreakerAdmission::Admitted(ticket) => ticket,
+            BreakerAdmission::Refused { retry_after, why: _ } => {
+                return Err(GuardRefusal { guard: GuardKind::Breaker, not_before: spread(retry_after, random) });
             }
         };
         match self.within_budget(asking, now) {
             Ok(()) => Ok(ticket),
             Err(not_before) => {
-                let _ = self.breaker.settle(ticket, Verdict::Neutral, Duration::ZERO, now, random);
-                Err(Refused { guard: Guard::RetryBudget, not_before: spread(not_before, random) })
+                let _ = self.breaker.settle(ticket, CallVerdict::Neutral, Duration::ZERO, now, random);
+                Err(GuardRefusal { guard: GuardKind::RetryBudget, not_before: spread(not_before, random) })
             }
         }
     }
 
     /// Who comes may go on beside those who wait in line if there is room for them all.
-    fn lets_pass_before_the_line(&mut self, asking: Asking, now: Monotonic) -> Result<(), Refused> {
+    fn lets_pass_before_the_line(&mut self, asking: PermitRequest, now: MonotonicTime) -> Result<(), GuardRefusal> {
         let before = match asking.coming {
-            Coming::Woken => return Ok(()),
-            Coming::Anew => self.line.before(asking.lane, now),
-            Coming::AfterProbe => self.line.before_one_that_has_probed(now),
+            CallArrival::Woken => return Ok(()),
+            CallArrival::Anew => self.line.before(asking.lane, now),
+            CallArrival::AfterProbe => self.line.before_one_that_has_probed(now),
         };
         if before == 0 {
             return Ok(());
         }
         let (guard, room) = self.tightest(now);
         let passes = usize::try_from(room).is_ok_and(|room| room > before);
-        if passes { Ok(()) } else { Err(Refused { guard, not_before: Duration::ZERO }) }
+        if passes { Ok(()) } else { Err(GuardRefusal { guard, not_before: Duration::ZERO }) }
     }
 
-    fn within_budget(&mut self, asking: Asking, now: Monotonic) -> Result<(), Duration> {
+    fn within_budget(&mut self, asking: PermitRequest, now: MonotonicTime) -> Result<(), Duration> {
         match asking.attempt {
-            Attempt::First => {
+            AttemptKind::First => {
                 self.budget.first(now);
                 Ok(())
             }
-            Attempt::Further => {
+            AttemptKind::Further => {
                 let before = match asking.coming {
-                    Coming::Woken => 0,
-                    Coming::Anew | Coming::AfterProbe => self.retries.before(Lane::Do, now),
+                    CallArrival::Woken => 0,
+                    CallArrival::Anew | CallArrival::AfterProbe => self.retries.before(PriorityLane::Do, now),
                 };
                 let balance = usize::try_from(self.budget.snapshot(now).balance).unwrap_or(usize::MAX);
                 if before > 0 && balance <= before {
@@ -190,40 +192,40 @@ impl Inner {
                 }
                 self.budget.take(now)
             }
-            Attempt::Same => Ok(()),
+            AttemptKind::Same => Ok(()),
         }
     }
 
     /// What was paid or taken for an attempt that did not leave after all.
-    pub(super) fn did_not_leave(&mut self, attempt: Attempt, now: Monotonic) {
+    pub(super) fn did_not_leave(&mut self, attempt: AttemptKind, now: MonotonicTime) {
         match attempt {
-            Attempt::First => self.budget.take_back_first(now),
-            Attempt::Further => self.budget.give_back(now),
-            Attempt::Same => {}
+            AttemptKind::First => self.budget.take_back_first(now),
+            AttemptKind::Further => self.budget.give_back(now),
+            AttemptKind::Same => {}
         }
     }
     /// Whoever forces a breaker closed knows better than a health check.
     fn heeds_health(&self) -> bool {
         match self.breaker.mode() {
-            breaker::Mode::Automatic | breaker::Mode::ForcedOpen => true,
-            breaker::Mode::ForcedClosed | breaker::Mode::MetricsOnly => false,
+            breaker::BreakerMode::Automatic | breaker::BreakerMode::ForcedOpen => true,
+            breaker::BreakerMode::ForcedClosed | breaker::BreakerMode::MetricsOnly => false,
         }
     }
 
     /// What would only be refused after its decision is refused before it: those that were decided on and have not left yet count.
-    fn has_room_in_memory(&mut self, now: Monotonic) -> Result<(), Refused> {
+    fn has_room_in_memory(&mut self, now: MonotonicTime) -> Result<(), GuardRefusal> {
         if self.room_of_places(now) == 0 && self.permits >= self.most_in_memory(now) {
-            return Err(Refused { guard: Guard::Bulkhead, not_before: Duration::ZERO });
+            return Err(GuardRefusal { guard: GuardKind::Bulkhead, not_before: Duration::ZERO });
         }
         let wait = self.wait_for_rate(now);
         if wait > self.settings.bulkhead.max_wait {
-            return Err(Refused { guard: Guard::RateLimit, not_before: wait });
+            return Err(GuardRefusal { guard: GuardKind::RateLimit, not_before: wait });
         }
         Ok(())
     }
 
     /// How long one more call would wait for the rate limit, behind those that are on their way to it.
-    fn wait_for_rate(&self, now: Monotonic) -> Duration {
+    fn wait_for_rate(&self, now: MonotonicTime) -> Duration {
         let Some(rate) = &self.rate else { return Duration::ZERO };
         let (ahead, room) = (self.on_their_way(), rate.room(now));
         if ahead < room {
@@ -239,31 +241,31 @@ impl Inner {
     }
 
     /// Calls that find a place, or a short queue of as many.
-    fn room_of_places(&self, now: Monotonic) -> u32 {
+    fn room_of_places(&self, now: MonotonicTime) -> u32 {
         let most = self.places.limit().get().saturating_mul(2);
         most.min(self.most_in_memory(now)).saturating_sub(self.permits)
     }
 
     /// Calls that may be out or wait for a place.
-    fn most_in_memory(&self, now: Monotonic) -> u32 {
+    fn most_in_memory(&self, now: MonotonicTime) -> u32 {
         let queue = if now < self.queue_is_slow_until { 0 } else { self.places.queue_limit() };
         self.places.limit().get().saturating_add(queue)
     }
 
     /// Somebody has waited in the queue in vain.
-    pub(super) fn queue_is_slow(&mut self, now: Monotonic) {
+    pub(super) fn queue_is_slow(&mut self, now: MonotonicTime) {
         self.queue_is_slow_until = now.plus(QUEUE_IS_SLOW_FOR);
     }
 
     /// Answers also how long the participant is left alone now because it asks for that.
     pub(super) fn settle(
         &mut self,
-        ticket: Ticket,
-        said: Said,
+        ticket: BreakerTicket,
+        said: CallSignal,
         took: Duration,
-        now: Monotonic,
+        now: MonotonicTime,
         random: u64,
-    ) -> (Settled, Option<Duration>) {
+    ) -> (BreakerTransition, Option<Duration>) {
         self.permits = self.permits.saturating_sub(1);
         let settled = self.breaker.settle(ticket, said.verdict, took, now, random);
         let pause = said.pause.and_then(|pause| self.breaker.open_for_at_least(pause, now));
@@ -271,13 +273,18 @@ impl Inner {
             adaptive.finished(said.load(took), self.places.in_flight(), now);
         }
         match settled {
-            Settled::Opened(Trip::FailureRate | Trip::SlowCallRate | Trip::ConsecutiveFailures) => {
+            BreakerTransition::Opened(
+                TripReason::FailureRate | TripReason::SlowCallRate | TripReason::ConsecutiveFailures,
+            ) => {
                 self.failures.opened();
             }
-            Settled::Closed => self.failures.closed(),
-            Settled::Opened(Trip::Probe) | Settled::Kept | Settled::Stale | Settled::WouldOpen(_) => {}
+            BreakerTransition::Closed => self.failures.closed(),
+            BreakerTransition::Opened(TripReason::Probe)
+            | BreakerTransition::Kept
+            | BreakerTransition::Stale
+            | BreakerTransition::WouldOpen(_) => {}
         }
-        if settled == Settled::Closed {
+        if settled == BreakerTransition::Closed {
             self.line.forgive_probes();
             self.degraded_until = self.settings.degraded.after_trip.map(|span| now.plus(span));
         }
@@ -289,7 +296,7 @@ impl Inner {
     }
 
     /// A call that had been given up succeeded after all. Whether the breaker asks its participant earlier for it.
-    pub(super) fn late_success(&mut self, now: Monotonic) -> bool {
+    pub(super) fn late_success(&mut self, now: MonotonicTime) -> bool {
         let asks = self.breaker.late_success(now);
         if asks {
             self.forgive_times();
@@ -298,13 +305,13 @@ impl Inner {
     }
 
     /// What opened the breaker, and the failures before that.
-    pub(super) fn opening(&mut self, now: Monotonic) -> Opening {
+    pub(super) fn opening(&mut self, now: MonotonicTime) -> BreakerOpening {
         let snapshot = self.breaker.snapshot(now);
-        Opening { tripped: snapshot.tripped, last: self.failures.last().into_iter().next() }
+        BreakerOpening { tripped: snapshot.tripped, last: self.failures.last().into_iter().next() }
     }
 
     /// Gives the bulkhead and the rate limit the size that holds at `now`; whoever gets a place by that has to be woken.
-    pub(super) fn fit(&mut self, now: Monotonic) -> ToWake {
+    pub(super) fn fit(&mut self, now: MonotonicTime) -> PendingWakeups {
         let share = self.share(now);
         let limit = self.limit(share);
         if limit != self.places.limit() {
@@ -312,10 +319,10 @@ impl Inner {
             self.places.resize_queue(queue_limit(&self.settings, limit));
         }
         self.fit_rate(share, now);
-        ToWake::all_of(&mut self.places)
+        PendingWakeups::all_of(&mut self.places)
     }
 
-    fn fit_rate(&mut self, share: f64, now: Monotonic) {
+    fn fit_rate(&mut self, share: f64, now: MonotonicTime) {
         let wanted =
             self.said.rate.or(self.settings.rate).map(|rate| if share < 1.0 { rate.scaled(share) } else { rate });
         match (&mut self.rate, wanted) {
@@ -327,39 +334,39 @@ impl Inner {
     }
 
     /// The share of its capacity that it works at.
-    pub(super) fn share(&self, now: Monotonic) -> f64 {
+    pub(super) fn share(&self, now: MonotonicTime) -> f64 {
         self.said.share.or(self.share_after_trip(now)).unwrap_or(1.0)
     }
 
-    fn share_after_trip(&self, now: Monotonic) -> Option<f64> {
+    fn share_after_trip(&self, now: MonotonicTime) -> Option<f64> {
         self.degraded_until.filter(|until| now < *until).map(|_| self.settings.degraded.share)
     }
 
     /// The share that it works at from now on because its breaker, which has just closed, had tripped.
-    pub(super) fn share_now_after_trip(&self, settled: Settled, now: Monotonic) -> Option<f64> {
-        let is_news = settled == Settled::Closed && self.said.share.is_none();
+    pub(super) fn share_now_after_trip(&self, settled: BreakerTransition, now: MonotonicTime) -> Option<f64> {
+        let is_news = settled == BreakerTransition::Closed && self.said.share.is_none();
         is_news.then(|| self.share_after_trip(now)).flatten().filter(|share| *share < 1.0)
     }
 
     /// Whether the time after a trip is over since this was last asked, and all of the capacity is used again.
-    pub(super) fn is_restored(&mut self, now: Monotonic) -> bool {
+    pub(super) fn is_restored(&mut self, now: MonotonicTime) -> bool {
         let over = self.degraded_until.take_if(|until| *until <= now).is_some();
         over && self.said.share.is_none() && self.settings.degraded.share < 1.0
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn limit(&self, share: f64) -> NonZeroU32 {
-        let adapted = self.adaptive.as_ref().map(Adaptive::limit);
+        let adapted = self.adaptive.as_ref().map(AdaptiveLimit::limit);
         let whole = self.said.bulkhead.or(adapted).unwrap_or(self.settings.bulkhead.limit);
         NonZeroU32::new((f64::from(whole.get()) * share) as u32).unwrap_or(NonZeroU32::MIN)
     }
 
-    pub(super) fn configure(&mut self, settings: GateSettings, now: Monotonic) {
+    pub(super) fn configure(&mut self, settings: GateSettings, now: MonotonicTime) {
         self.breaker.configure(settings.breaker, now);
         self.budget.configure(settings.budget);
         match (&mut self.adaptive, settings.bulkhead.adaptive) {
             (Some(adaptive), Some(config)) => adaptive.configure(config),
-            (adaptive, config) => *adaptive = config.map(|config| Adaptive::new(config, now)),
+            (adaptive, config) => *adaptive = config.map(|config| AdaptiveLimit::new(config, now)),
         }
         self.settings = settings;
         // What held them back may hold for another time now.
@@ -373,7 +380,7 @@ impl Inner {
     }
 
     /// Answers what is different by that.
-    pub(super) fn apply(&mut self, said: Steering, now: Monotonic) -> Vec<What> {
+    pub(super) fn apply(&mut self, said: ManualOverride, now: MonotonicTime) -> Vec<GuardEventKind> {
         let (mut told, before) = (Vec::new(), self.share(now));
         if said.resets != self.said.resets {
             self.breaker.reset(now);
@@ -382,11 +389,11 @@ impl Inner {
                 self.breaker.close_for_those_who_waited(now);
             }
             self.degraded_until = None;
-            told.push(What::Reset);
+            told.push(GuardEventKind::Reset);
         }
         if said.mode != self.breaker.mode() {
             self.breaker.set_mode(said.mode, now);
-            told.push(What::ModeChanged { mode: said.mode.into() });
+            told.push(GuardEventKind::ModeChanged { mode: said.mode.into() });
         }
         if said != self.said {
             self.forgive_times();
@@ -396,24 +403,29 @@ impl Inner {
         told
     }
 
-    pub(super) fn state(&self) -> breaker::State {
+    pub(super) fn state(&self) -> breaker::BreakerState {
         self.breaker.state()
     }
 
-    pub(super) fn opens_in(&mut self, now: Monotonic) -> Duration {
+    pub(super) fn opens_in(&mut self, now: MonotonicTime) -> Duration {
         let room = self.breaker.room(now);
         if room.calls > 0 { Duration::ZERO } else { room.look_again.unwrap_or(breaker::FORCED_REST) }
     }
 
     /// How many may be called out of the line: as many as would be admitted, and find a place or a short queue.
-    pub(super) fn room(&mut self, health: Result<(), Duration>, takes: Takes, now: Monotonic) -> Room {
+    pub(super) fn room(
+        &mut self,
+        health: Result<(), Duration>,
+        takes: TopicAvailability,
+        now: MonotonicTime,
+    ) -> NotifyCapacity {
         if let (true, Err(later)) = (self.heeds_health(), health) {
-            return Room { calls: 0, look_again: Some(later) };
+            return NotifyCapacity { calls: 0, look_again: Some(later) };
         }
         let most = match takes {
-            Takes::All => MOST_WOKEN,
-            Takes::One => 1,
-            Takes::Nothing(later) => return Room { calls: 0, look_again: Some(later) },
+            TopicAvailability::All => MOST_WOKEN,
+            TopicAvailability::One => 1,
+            TopicAvailability::Nothing(later) => return NotifyCapacity { calls: 0, look_again: Some(later) },
         };
         let woken = self.woken.count(now);
         let calls = self.tightest(now).1.min(most).saturating_sub(woken);
@@ -421,30 +433,30 @@ impl Inner {
         let pace = self.rate.as_ref().map(|rate| rate.wait(now).max(rate.rate().pace()));
         let degraded = self.degraded_until.map(|until| until.since(now)).filter(|left| !left.is_zero());
         let called = (woken > 0).then_some(CALLED_FOR);
-        Room { calls, look_again: [breaker, pace, degraded, called].into_iter().flatten().min() }
+        NotifyCapacity { calls, look_again: [breaker, pace, degraded, called].into_iter().flatten().min() }
     }
 
     /// How many of them may be further attempts, and when that may be more.
-    pub(super) fn room_of_retries(&mut self, now: Monotonic) -> Room {
+    pub(super) fn room_of_retries(&mut self, now: MonotonicTime) -> NotifyCapacity {
         let look_again = Some(self.budget.wait(now)).filter(|wait| !wait.is_zero());
-        Room { calls: self.budget.snapshot(now).balance, look_again }
+        NotifyCapacity { calls: self.budget.snapshot(now).balance, look_again }
     }
 
     /// The guard with the least room, and how much that is.
-    fn tightest(&mut self, now: Monotonic) -> (Guard, u32) {
+    fn tightest(&mut self, now: MonotonicTime) -> (GuardKind, u32) {
         let breaker = self.breaker.room(now).calls;
         let (places, paced) = (self.room_of_places(now), self.room_of_rate(now));
         if breaker <= places.min(paced) {
-            (Guard::Breaker, breaker)
+            (GuardKind::Breaker, breaker)
         } else if places <= paced {
-            (Guard::Bulkhead, places)
+            (GuardKind::Bulkhead, places)
         } else {
-            (Guard::RateLimit, paced)
+            (GuardKind::RateLimit, paced)
         }
     }
 
     /// Those whom the rate lets pass within the short wait in memory.
-    fn room_of_rate(&self, now: Monotonic) -> u32 {
+    fn room_of_rate(&self, now: MonotonicTime) -> u32 {
         let Some(rate) = &self.rate else { return u32::MAX };
         let left = self.settings.bulkhead.max_wait.saturating_sub(rate.wait(now));
         let soon = left.as_nanos() / rate.rate().pace().as_nanos();
@@ -453,12 +465,12 @@ impl Inner {
     }
 
     /// Whether the breaker still lets a call leave that it has admitted.
-    pub(super) fn recalls(&mut self, leaving: Leaving, now: Monotonic) -> Result<(), Refused> {
+    pub(super) fn recalls(&mut self, leaving: AdmittedCall, now: MonotonicTime) -> Result<(), GuardRefusal> {
         let recalled = self.breaker.recalls(leaving.generation, now);
-        recalled.map_or(Ok(()), |not_before| Err(Refused { guard: Guard::Breaker, not_before }))
+        recalled.map_or(Ok(()), |not_before| Err(GuardRefusal { guard: GuardKind::Breaker, not_before }))
     }
 
-    pub(super) fn reserve(&mut self, patience: Duration, now: Monotonic) -> Result<Duration, Duration> {
+    pub(super) fn reserve(&mut self, patience: Duration, now: MonotonicTime) -> Result<Duration, Duration> {
         self.rate.as_mut().map_or(Ok(Duration::ZERO), |rate| rate.reserve(patience, now))
     }
 
@@ -474,7 +486,7 @@ impl Inner {
         !self.line.is_empty() || !self.retries.is_empty()
     }
 
-    pub(super) fn view(&mut self, now: Monotonic) -> super::GateView {
+    pub(super) fn view(&mut self, now: MonotonicTime) -> super::GateView {
         super::GateView {
             now,
             breaker: self.breaker.snapshot(now),
@@ -498,11 +510,11 @@ fn queue_limit(settings: &GateSettings, limit: NonZeroU32) -> u32 {
 }
 
 #[expect(clippy::float_cmp, reason = "a share that nobody touched is the same bits")]
-fn change_of_share(before: f64, after: f64) -> Option<What> {
+fn change_of_share(before: f64, after: f64) -> Option<GuardEventKind> {
     if before == after {
         return None;
     }
-    Some(if after < 1.0 { What::Degraded { share: after } } else { What::Restored })
+    Some(if after < 1.0 { GuardEventKind::Degraded { share: after } } else { GuardEventKind::Restored })
 }
 
 /// Up to a quarter later, so that everybody who was refused does not come back at once.
@@ -513,13 +525,13 @@ fn spread(rest: Duration, random: u64) -> Duration {
 
 /// Those who were called out of the line and have not asked yet, each with the time of the call.
 #[derive(Debug, Default)]
-pub(super) struct Called {
-    since: BTreeMap<u64, Monotonic>,
+pub(super) struct NotifiedCalls {
+    since: BTreeMap<u64, MonotonicTime>,
     last: u64,
 }
 
-impl Called {
-    pub(super) fn add(&mut self, now: Monotonic) -> u64 {
+impl NotifiedCalls {
+    pub(super) fn add(&mut self, now: MonotonicTime) -> u64 {
         self.last += 1;
         self.since.insert(self.last, now);
         self.last
@@ -529,7 +541,7 @@ impl Called {
         self.since.remove(&call);
     }
 
-    pub(super) fn count(&self, now: Monotonic) -> u32 {
+    pub(super) fn count(&self, now: MonotonicTime) -> u32 {
         let recent = self.since.values().filter(|since| now.since(**since) < CALLED_FOR);
         u32::try_from(recent.count()).unwrap_or(u32::MAX)
     }

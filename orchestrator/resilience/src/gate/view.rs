@@ -1,15 +1,15 @@
 //! A gate at one moment.
 
 use crate::failed_call::FailedCall;
-use saga_guards::{Monotonic, breaker, budget};
+use saga_guards::{MonotonicTime, breaker, budget};
 use std::num::NonZeroU32;
 
 /// A gate at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct GateView {
     /// When it was looked at.
-    pub(crate) now: Monotonic,
-    pub(crate) breaker: breaker::Snapshot,
+    pub(crate) now: MonotonicTime,
+    pub(crate) breaker: breaker::BreakerSnapshot,
     /// The last calls that failed, the newest first.
     pub(crate) last_failures: Vec<FailedCall>,
     /// Those before the breaker opened; none while it is closed.
@@ -26,7 +26,7 @@ pub(crate) struct GateView {
     pub(crate) pacing: u32,
     /// Calls that the rate limit lets pass now.
     pub(crate) rate_room: Option<u32>,
-    pub(crate) budget: budget::Snapshot,
+    pub(crate) budget: budget::RetryBudgetSnapshot,
     /// Share of the capacity that it works at.
     pub(crate) share: f64,
     /// Commands that wait durably.

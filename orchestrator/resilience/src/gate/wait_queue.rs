@@ -1,15 +1,15 @@
 //! The waiting line before a gate: who waits durably is called out of it when the gate has room, and no sooner.
 
-use super::Gate;
-use crate::gate::state::Inner;
-use crate::topics::Takes;
+use super::CallGate;
+use crate::gate::state::GateState;
+use crate::topics::TopicAvailability;
 use saga_core::{
-    command::{CommandRef, Direction, Guard},
+    command::{CommandDirection, CommandRef, GuardKind},
     id::SagaId,
 };
 use saga_guards::{
-    Lane, Monotonic,
-    line::{Line, LineTicket, Standing, Waiting},
+    MonotonicTime, PriorityLane,
+    line::{QueueBlocking, QueueEntry, QueueTicket, WaitQueue},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::{self, OwnedPermit, error::TrySendError};
@@ -19,9 +19,9 @@ pub(super) const CALL_AGAIN: Duration = Duration::from_millis(50);
 
 /// What waits of a saga, and where to call it.
 #[derive(Clone, Debug)]
-pub struct Waiter {
+pub struct SagaWaiter {
     /// Where its shard is notified.
-    pub calls: mpsc::Sender<Wake>,
+    pub calls: mpsc::Sender<WakeSignal>,
     /// Its saga.
     pub saga: SagaId,
     /// Which command; `None`: the outcome event.
@@ -30,41 +30,41 @@ pub struct Waiter {
 
 /// One who waits in a line, since when, and for whom.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
-    who: Waiter,
-    joined: Monotonic,
-    guard: Guard,
+pub(super) struct QueuedWaiter {
+    who: SagaWaiter,
+    joined: MonotonicTime,
+    guard: GuardKind,
 }
 
 /// Something of a saga may ask again.
 #[derive(Debug)]
-pub struct Wake {
+pub struct WakeSignal {
     /// The saga that is read again.
     pub saga: SagaId,
     /// Which command; `None`: the outcome event.
     pub command: Option<CommandRef>,
     /// Held until it has asked.
-    pub woken: Woken,
+    pub woken: NotifiedCall,
 }
 
 /// One who was called and has not asked yet counts as one who is admitted. Dropped when it has.
 #[derive(Debug)]
-pub struct Woken {
-    gate: Arc<Gate>,
+pub struct NotifiedCall {
+    gate: Arc<CallGate>,
     call: u64,
 }
 
 /// A place in a line, left when dropped.
 #[derive(Debug)]
-pub struct InLine {
-    gate: Arc<Gate>,
-    which: Which,
-    ticket: LineTicket,
+pub struct WaitQueueHandle {
+    gate: Arc<CallGate>,
+    which: QueueKind,
+    ticket: QueueTicket,
 }
 
 /// Which of a gate's lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Which {
+enum QueueKind {
     /// Of those whom the participant cannot take.
     Calls,
     /// Of those whom the retry budget holds back.
@@ -73,9 +73,9 @@ enum Which {
 
 /// When and how somebody waits.
 #[derive(Clone, Copy, Debug)]
-pub struct Since {
+pub struct WaitRequest {
     /// Who refused.
-    pub guard: Guard,
+    pub guard: GuardKind,
     /// Since when the command waits for its next attempt, in milliseconds since 1970: the oldest goes first.
     pub since_ms: i64,
     /// No use to ask before, from now.
@@ -84,26 +84,30 @@ pub struct Since {
     pub has_probed: bool,
 }
 
-impl Gate {
+impl CallGate {
     /// Waits in line until it is called.
-    pub(crate) fn join(self: &Arc<Gate>, since: Since, waiter: Waiter) -> InLine {
+    pub(crate) fn join(self: &Arc<CallGate>, since: WaitRequest, waiter: SagaWaiter) -> WaitQueueHandle {
         let joined = self.now();
-        let waiting = Waiting {
-            lane: waiter.command.map_or(Lane::Do, |command| lane(command.direction)),
+        let waiting = QueueEntry {
+            lane: waiter.command.map_or(PriorityLane::Do, |command| lane(command.direction)),
             since_ms: since.since_ms,
             not_before: joined.plus(since.not_before),
             standing: standing(since.guard),
-            has_probed: since.has_probed && since.guard == Guard::Breaker,
+            has_probed: since.has_probed && since.guard == GuardKind::Breaker,
         };
         let which = which(since.guard);
-        let held = Held { who: waiter, joined, guard: since.guard };
+        let held = QueuedWaiter { who: waiter, joined, guard: since.guard };
         let ticket = self.inner().line_of(which).join(waiting, held);
         self.bell.notify_one();
-        InLine { gate: Arc::clone(self), which, ticket }
+        WaitQueueHandle { gate: Arc::clone(self), which, ticket }
     }
 
     /// Calls as many as there is room for; answers when to look again, if not rung before.
-    pub(crate) fn call_who_may_go_on(self: &Arc<Gate>, health: Result<(), Duration>, takes: Takes) -> Option<Duration> {
+    pub(crate) fn call_who_may_go_on(
+        self: &Arc<CallGate>,
+        health: Result<(), Duration>,
+        takes: TopicAvailability,
+    ) -> Option<Duration> {
         let now = self.now();
         let mut inner = self.inner();
         if !inner.somebody_waits() {
@@ -112,10 +116,10 @@ impl Gate {
         let to_wake = inner.fit(now);
         let room = inner.room(health, takes, now);
         let further = inner.room_of_retries(now);
-        let mut called: Vec<_> = (0..room.calls).map_while(|_| inner.call(Which::Calls, now)).collect();
+        let mut called: Vec<_> = (0..room.calls).map_while(|_| inner.call(QueueKind::Calls, now)).collect();
         let left = room.calls.saturating_sub(u32::try_from(called.len()).unwrap_or(u32::MAX));
-        called.extend((0..left.min(further.calls)).map_while(|_| inner.call(Which::Retries, now)));
-        let next_times = [Which::Calls, Which::Retries].map(|which| inner.next_time(which, now));
+        called.extend((0..left.min(further.calls)).map_while(|_| inner.call(QueueKind::Retries, now)));
+        let next_times = [QueueKind::Calls, QueueKind::Retries].map(|which| inner.next_time(which, now));
         drop(inner);
         to_wake.wake(self);
         called.into_iter().for_each(|one| self.reach(one, now));
@@ -123,59 +127,59 @@ impl Gate {
         looks.into_iter().chain(next_times).flatten().min()
     }
 
-    fn reach(self: &Arc<Gate>, one: OneCalled, now: Monotonic) {
+    fn reach(self: &Arc<CallGate>, one: DequeueOutcome, now: MonotonicTime) {
         match one {
-            OneCalled::Reached { place, call, held } => {
-                let Held { who: Waiter { saga, command, .. }, joined, guard } = held;
+            DequeueOutcome::Reached { place, call, held } => {
+                let QueuedWaiter { who: SagaWaiter { saga, command, .. }, joined, guard } = held;
                 self.meters.waited(guard, now.since(joined));
-                drop(place.send(Wake { saga, command, woken: Woken { gate: Arc::clone(self), call } }));
+                drop(place.send(WakeSignal { saga, command, woken: NotifiedCall { gate: Arc::clone(self), call } }));
             }
-            OneCalled::TakenBack | OneCalled::Gone(_) => {}
+            DequeueOutcome::TakenBack | DequeueOutcome::Gone(_) => {}
         }
     }
 }
 
 /// One who was called out of a line.
-enum OneCalled {
+enum DequeueOutcome {
     /// With room where the call goes, under the call's number.
-    Reached { place: OwnedPermit<Wake>, call: u64, held: Held },
+    Reached { place: OwnedPermit<WakeSignal>, call: u64, held: QueuedWaiter },
     /// Its shard has not yet looked at those that were called before.
     TakenBack,
     /// Its shard is gone, and the next owner waits in its place. Dropped outside of the lock: the last of a shard takes its channel along,
     /// with turns in it that are given back under the lock.
-    Gone(#[expect(dead_code, reason = "for its drop")] Held),
+    Gone(#[expect(dead_code, reason = "for its drop")] QueuedWaiter),
 }
 
-impl Inner {
-    fn line_of(&mut self, which: Which) -> &mut Line<Held> {
+impl GateState {
+    fn line_of(&mut self, which: QueueKind) -> &mut WaitQueue<QueuedWaiter> {
         match which {
-            Which::Calls => &mut self.line,
-            Which::Retries => &mut self.retries,
+            QueueKind::Calls => &mut self.line,
+            QueueKind::Retries => &mut self.retries,
         }
     }
 
     /// Who cannot be reached now goes back, under the same lock: whoever leaves meanwhile would otherwise be put back after leaving.
-    fn call(&mut self, which: Which, now: Monotonic) -> Option<OneCalled> {
+    fn call(&mut self, which: QueueKind, now: MonotonicTime) -> Option<DequeueOutcome> {
         let called = self.line_of(which).next(now)?;
         Some(match called.waiter.who.calls.clone().try_reserve_owned() {
-            Ok(place) => OneCalled::Reached { place, call: self.woken.add(now), held: called.waiter },
+            Ok(place) => DequeueOutcome::Reached { place, call: self.woken.add(now), held: called.waiter },
             Err(TrySendError::Full(_)) => {
                 self.line_of(which).take_back(called, now.plus(CALL_AGAIN));
-                OneCalled::TakenBack
+                DequeueOutcome::TakenBack
             }
-            Err(TrySendError::Closed(_)) => OneCalled::Gone(called.waiter),
+            Err(TrySendError::Closed(_)) => DequeueOutcome::Gone(called.waiter),
         })
     }
 
     /// When the time of the next one comes who could not go on yet were there room; those who could wait for a bell.
-    fn next_time(&mut self, which: Which, now: Monotonic) -> Option<Duration> {
+    fn next_time(&mut self, which: QueueKind, now: MonotonicTime) -> Option<Duration> {
         let line = self.line_of(which);
         line.has_ready(now);
         line.next_time().map(|time| time.since(now))
     }
 }
 
-impl Drop for Woken {
+impl Drop for NotifiedCall {
     fn drop(&mut self) {
         let mut inner = self.gate.inner();
         inner.woken.remove(self.call);
@@ -187,7 +191,7 @@ impl Drop for Woken {
     }
 }
 
-impl Drop for InLine {
+impl Drop for WaitQueueHandle {
     fn drop(&mut self) {
         let left = self.gate.inner().line_of(self.which).leave(self.ticket);
         // Outside of the lock, as whoever is the last of a shard.
@@ -197,24 +201,30 @@ impl Drop for InLine {
 
 /// The lane of a command: undos go first.
 #[must_use]
-pub fn lane(direction: Direction) -> Lane {
+pub fn lane(direction: CommandDirection) -> PriorityLane {
     match direction {
-        Direction::Undo => Lane::Undo,
-        Direction::Do => Lane::Do,
+        CommandDirection::Undo => PriorityLane::Undo,
+        CommandDirection::Do => PriorityLane::Do,
     }
 }
 
 /// A transport that cannot take one command holds nobody else back.
-fn standing(guard: Guard) -> Standing {
+fn standing(guard: GuardKind) -> QueueBlocking {
     match guard {
-        Guard::Breaker | Guard::Bulkhead | Guard::RateLimit | Guard::Health | Guard::RetryBudget => Standing::InLine,
-        Guard::Transport => Standing::Alone,
+        GuardKind::Breaker
+        | GuardKind::Bulkhead
+        | GuardKind::RateLimit
+        | GuardKind::Health
+        | GuardKind::RetryBudget => QueueBlocking::InLine,
+        GuardKind::Transport => QueueBlocking::Alone,
     }
 }
 
-fn which(guard: Guard) -> Which {
+fn which(guard: GuardKind) -> QueueKind {
     match guard {
-        Guard::Breaker | Guard::Bulkhead | Guard::RateLimit | Guard::Health | Guard::Transport => Which::Calls,
-        Guard::RetryBudget => Which::Retries,
+        GuardKind::Breaker | GuardKind::Bulkhead | GuardKind::RateLimit | GuardKind::Health | GuardKind::Transport => {
+            QueueKind::Calls
+        }
+        GuardKind::RetryBudget => QueueKind::Retries,
     }
 }

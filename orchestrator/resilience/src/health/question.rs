@@ -1,46 +1,49 @@
 //! How a participant is asked how it is.
 
-use crate::transport::http::{self, Client, NoClient, Probed, Prober};
-use saga_core::definition::participants::{CONNECT_TIMEOUT, HealthCheck};
-use saga_guards::health::Outcome;
+use crate::transport::http::{self, EndpointProbeResult, EndpointProber, HttpClient, HttpClientError};
+use saga_core::definition::participants::{CONNECT_TIMEOUT, HealthCheckMethod};
+use saga_guards::health::HealthCheckOutcome;
 use std::{sync::Arc, time::Duration};
 use url::Url;
 
 /// How a participant is asked how it is.
 #[derive(Clone, Debug)]
-pub enum Question {
+pub enum HealthProbe {
     /// `GET` on a path of each endpoint.
-    Path(Prober, String),
+    Path(EndpointProber, String),
     /// A connection to each endpoint.
-    Connect(Prober),
+    Connect(EndpointProber),
     /// `GET` on a URL.
-    Url(Client, Arc<Url>),
+    Url(HttpClient, Arc<Url>),
     /// By a test.
     #[cfg(test)]
-    Told(Arc<super::tests::Told>),
+    Told(Arc<super::tests::ScriptedHealth>),
 }
 
 /// What one round of questions was answered.
 #[derive(Clone, Debug)]
-pub(super) enum Round {
+pub(super) enum HealthCheckRound {
     /// By each endpoint.
-    Endpoints(Vec<Probed>),
+    Endpoints(Vec<EndpointProbeResult>),
     /// By the participant as a whole.
-    Whole(Outcome),
+    Whole(HealthCheckOutcome),
 }
 
-impl Question {
+impl HealthProbe {
     /// What `check` asks a participant, whose endpoints are `prober`'s; `None` if it has no endpoints to ask, or the URL is none.
     ///
     /// # Errors
     /// When there can be no client, for want of certificates of authorities for example.
-    pub fn of(check: &HealthCheck, prober: Option<Prober>) -> Result<Option<Question>, NoClient> {
+    pub fn of(
+        check: &HealthCheckMethod,
+        prober: Option<EndpointProber>,
+    ) -> Result<Option<HealthProbe>, HttpClientError> {
         Ok(match check {
-            HealthCheck::Path(path) => prober.map(|prober| Question::Path(prober, path.clone())),
-            HealthCheck::Connect => prober.map(Question::Connect),
-            HealthCheck::Url(url) => match Url::parse(url) {
+            HealthCheckMethod::Path(path) => prober.map(|prober| HealthProbe::Path(prober, path.clone())),
+            HealthCheckMethod::Connect => prober.map(HealthProbe::Connect),
+            HealthCheckMethod::Url(url) => match Url::parse(url) {
                 Ok(url) => {
-                    Some(Question::Url(http::plain_client(CONNECT_TIMEOUT, url.scheme() == "https")?, Arc::new(url)))
+                    Some(HealthProbe::Url(http::plain_client(CONNECT_TIMEOUT, url.scheme() == "https")?, Arc::new(url)))
                 }
                 Err(_) => None,
             },
@@ -48,38 +51,38 @@ impl Question {
     }
 
     /// Asks once; takes at most `timeout`.
-    pub(super) async fn ask(&self, timeout: Duration) -> Round {
+    pub(super) async fn ask(&self, timeout: Duration) -> HealthCheckRound {
         match self {
-            Question::Path(prober, path) => Round::Endpoints(prober.get(path, timeout).await),
-            Question::Connect(prober) => Round::Endpoints(prober.connect(timeout).await),
-            Question::Url(client, url) => Round::Whole(http::get_url(client, url, timeout).await),
+            HealthProbe::Path(prober, path) => HealthCheckRound::Endpoints(prober.get(path, timeout).await),
+            HealthProbe::Connect(prober) => HealthCheckRound::Endpoints(prober.connect(timeout).await),
+            HealthProbe::Url(client, url) => HealthCheckRound::Whole(http::get_url(client, url, timeout).await),
             #[cfg(test)]
-            Question::Told(told) => told.ask().await,
+            HealthProbe::Told(told) => told.ask().await,
         }
     }
 
     /// What the checks of one endpoint say, for whoever picks one.
     pub(super) fn set_health(&self, url: &Url, healthy: bool) {
         match self {
-            Question::Path(prober, _) | Question::Connect(prober) => prober.set_health(url, healthy),
-            Question::Url(..) => {}
+            HealthProbe::Path(prober, _) | HealthProbe::Connect(prober) => prober.set_health(url, healthy),
+            HealthProbe::Url(..) => {}
             #[cfg(test)]
-            Question::Told(_) => {}
+            HealthProbe::Told(_) => {}
         }
     }
 }
 
-impl Round {
+impl HealthCheckRound {
     /// A participant is well if one of its endpoints is; what it took is what the fastest took.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> HealthCheckOutcome {
         match self {
-            Round::Whole(outcome) => *outcome,
-            Round::Endpoints(all) => {
+            HealthCheckRound::Whole(outcome) => *outcome,
+            HealthCheckRound::Endpoints(all) => {
                 let took = all.iter().filter_map(|probed| match probed.outcome {
-                    Outcome::Passed { took } => Some(took),
-                    Outcome::Failed => None,
+                    HealthCheckOutcome::Passed { took } => Some(took),
+                    HealthCheckOutcome::Failed => None,
                 });
-                took.min().map_or(Outcome::Failed, |took| Outcome::Passed { took })
+                took.min().map_or(HealthCheckOutcome::Failed, |took| HealthCheckOutcome::Passed { took })
             }
         }
     }

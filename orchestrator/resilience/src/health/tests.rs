@@ -1,18 +1,18 @@
-use super::{question::Round, *};
+use super::{question::HealthCheckRound, *};
 use crate::{
-    guard_events::What,
-    transport::http::{HttpParticipant, HttpSettings},
+    guard_events::GuardEventKind,
+    transport::http::{HttpParticipantClient, HttpSettings},
 };
 use axum::{Router, http::StatusCode, routing::get};
-use saga_core::definition::participants::{Endpoint, HealthCheck};
-use saga_guards::health::{Config, Outcome, State};
+use saga_core::definition::participants::{EndpointConfig, HealthCheckMethod};
+use saga_guards::health::{HealthCheckOutcome, HealthState, HealthTrackerConfig};
 use std::{
     num::NonZeroU32,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 use tokio::{net::TcpListener, sync::Notify};
 
-const CONFIG: Config = Config {
+const CONFIG: HealthTrackerConfig = HealthTrackerConfig {
     interval: Duration::from_secs(30),
     timeout: Duration::from_secs(5),
     unhealthy_after: NonZeroU32::new(2).expect("2 is not zero"),
@@ -21,7 +21,7 @@ const CONFIG: Config = Config {
 
 /// Answers of a participant, as a test tells them.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct ScriptedHealth {
     fails: AtomicBool,
     hangs: AtomicBool,
     under_way: AtomicU32,
@@ -30,8 +30,8 @@ pub struct Told {
     answered: Notify,
 }
 
-impl Told {
-    pub(super) async fn ask(&self) -> Round {
+impl ScriptedHealth {
+    pub(super) async fn ask(&self) -> HealthCheckRound {
         let under_way = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_under_way.fetch_max(under_way, Ordering::SeqCst);
         if self.hangs.load(Ordering::SeqCst) {
@@ -41,7 +41,11 @@ impl Told {
         self.asked.fetch_add(1, Ordering::SeqCst);
         self.answered.notify_one();
         let fails = self.fails.load(Ordering::SeqCst);
-        Round::Whole(if fails { Outcome::Failed } else { Outcome::Passed { took: Duration::ZERO } })
+        HealthCheckRound::Whole(if fails {
+            HealthCheckOutcome::Failed
+        } else {
+            HealthCheckOutcome::Passed { took: Duration::ZERO }
+        })
     }
 
     fn say(&self, well: bool) {
@@ -49,25 +53,25 @@ impl Told {
     }
 }
 
-fn told(well: bool) -> Arc<Told> {
-    let told = Arc::new(Told::default());
+fn told(well: bool) -> Arc<ScriptedHealth> {
+    let told = Arc::new(ScriptedHealth::default());
     told.say(well);
     told
 }
 
-fn checks(told: &Arc<Told>) -> HealthChecks {
-    let checks = HealthChecks::default();
-    checks.watch("payments", Some((Question::Told(Arc::clone(told)), CONFIG)));
+fn checks(told: &Arc<ScriptedHealth>) -> HealthMonitor {
+    let checks = HealthMonitor::default();
+    checks.watch("payments", Some((HealthProbe::Told(Arc::clone(told)), CONFIG)));
     checks
 }
 
 /// The next check is over, and what followed from it is known.
-async fn next_check(told: &Told) {
+async fn next_check(told: &ScriptedHealth) {
     told.answered.notified().await;
     tokio::task::yield_now().await;
 }
 
-fn state(checks: &HealthChecks) -> State {
+fn state(checks: &HealthMonitor) -> HealthState {
     checks.participant_health("payments").expect("it is checked").state
 }
 
@@ -86,23 +90,23 @@ async fn a_participant_that_says_so_is_left_alone_until_a_check_finds_it_well() 
     told.say(true);
     next_check(&told).await;
     assert_eq!(checks.is_well("payments"), Ok(()));
-    assert_eq!(state(&checks), State::Healthy);
+    assert_eq!(state(&checks), HealthState::Healthy);
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_follows_is_told_when_checks_say_otherwise_than_before() {
     let told = told(true);
-    let changes = Changes::default();
+    let changes = GuardEventBus::default();
     let mut followed = changes.follow();
-    let checks = HealthChecks::new(changes);
-    checks.watch("payments", Some((Question::Told(Arc::clone(&told)), CONFIG)));
+    let checks = HealthMonitor::new(changes);
+    checks.watch("payments", Some((HealthProbe::Told(Arc::clone(&told)), CONFIG)));
     checks.start();
     next_check(&told).await;
     assert!(followed.try_recv().is_err(), "it was believed to be well");
     for healthy in [false, true] {
         told.say(healthy);
         let change = followed.recv().await.expect("it is told");
-        assert_eq!(change.what, What::HealthChanged { endpoint: None, healthy });
+        assert_eq!(change.what, GuardEventKind::HealthChanged { endpoint: None, healthy });
     }
 }
 
@@ -154,9 +158,9 @@ async fn other_settings_keep_what_is_known_and_no_settings_forget_it() {
     checks.start();
     next_check(&told).await;
     next_check(&told).await;
-    let often = Config { interval: Duration::from_secs(1), ..CONFIG };
-    checks.watch("payments", Some((Question::Told(Arc::clone(&told)), often)));
-    assert_eq!(state(&checks), State::Unhealthy);
+    let often = HealthTrackerConfig { interval: Duration::from_secs(1), ..CONFIG };
+    checks.watch("payments", Some((HealthProbe::Told(Arc::clone(&told)), often)));
+    assert_eq!(state(&checks), HealthState::Unhealthy);
     let begun = Instant::now();
     next_check(&told).await;
     assert!(begun.elapsed() <= Duration::from_secs(1));
@@ -168,16 +172,16 @@ async fn other_settings_keep_what_is_known_and_no_settings_forget_it() {
 #[tokio::test(start_paused = true)]
 async fn who_comes_later_is_asked_too_and_who_goes_is_not() {
     let told = told(true);
-    let checks = HealthChecks::default();
+    let checks = HealthMonitor::default();
     checks.start();
-    checks.watch("payments", Some((Question::Told(Arc::clone(&told)), CONFIG)));
+    checks.watch("payments", Some((HealthProbe::Told(Arc::clone(&told)), CONFIG)));
     next_check(&told).await;
     checks.forget_all_but(&|name| name != "payments");
     assert_eq!(checks.participant_health("payments"), None);
 }
 
 /// A server whose `/health` wants the header that `settings` sends.
-async fn serving(status: StatusCode) -> Endpoint {
+async fn serving(status: StatusCode) -> EndpointConfig {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let health = move |headers: axum::http::HeaderMap| async move {
@@ -189,81 +193,81 @@ async fn serving(status: StatusCode) -> Endpoint {
     };
     let app = Router::new().route("/api/health", get(health));
     tokio::spawn(async move { axum::serve(listener, app).await });
-    Endpoint { url: format!("http://{address}/api"), weight: NonZeroU32::MIN }
+    EndpointConfig { url: format!("http://{address}/api"), weight: NonZeroU32::MIN }
 }
 
 /// Nobody listens there: the port was given back.
-async fn nobody() -> Endpoint {
+async fn nobody() -> EndpointConfig {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
-    Endpoint { url: format!("http://{address}"), weight: NonZeroU32::MIN }
+    EndpointConfig { url: format!("http://{address}"), weight: NonZeroU32::MIN }
 }
 
-fn participant(endpoints: Vec<Endpoint>) -> HttpParticipant {
+fn participant(endpoints: Vec<EndpointConfig>) -> HttpParticipantClient {
     let authorization = Some("Bearer key".to_owned());
     let settings = HttpSettings { endpoints, authorization, ..HttpSettings::at("payments", "") };
-    HttpParticipant::new(&settings).expect("settings that can be called")
+    HttpParticipantClient::new(&settings).expect("settings that can be called")
 }
 
-async fn asked(check: &HealthCheck, participant: &HttpParticipant) -> (Question, Round) {
-    let question = Question::of(check, Some(participant.prober()));
+async fn asked(check: &HealthCheckMethod, participant: &HttpParticipantClient) -> (HealthProbe, HealthCheckRound) {
+    let question = HealthProbe::of(check, Some(participant.prober()));
     let question = question.expect("a client").expect("endpoints to ask");
     let round = question.ask(Duration::from_secs(60)).await;
     (question, round)
 }
 
-fn passed(round: &Round) -> bool {
-    matches!(round.outcome(), Outcome::Passed { .. })
+fn passed(round: &HealthCheckRound) -> bool {
+    matches!(round.outcome(), HealthCheckOutcome::Passed { .. })
 }
 
 #[tokio::test]
 async fn each_endpoint_is_asked_with_the_participants_headers_and_one_that_is_well_suffices() {
     let endpoints = vec![serving(StatusCode::NO_CONTENT).await, serving(StatusCode::SERVICE_UNAVAILABLE).await];
     let participant = participant(endpoints);
-    let (question, round) = asked(&HealthCheck::Path("/health".into()), &participant).await;
+    let (question, round) = asked(&HealthCheckMethod::Path("/health".into()), &participant).await;
     assert!(passed(&round));
-    let once = Config { unhealthy_after: NonZeroU32::MIN, ..CONFIG };
-    let changes = Changes::default();
+    let once = HealthTrackerConfig { unhealthy_after: NonZeroU32::MIN, ..CONFIG };
+    let changes = GuardEventBus::default();
     let mut followed = changes.follow();
-    let watched = Watched::new("payments", Instant::now(), question.clone(), once, changes);
+    let watched = MonitoredParticipant::new("payments", Instant::now(), question.clone(), once, changes);
     watched.take(&question, &round);
     let endpoint = Some(participant.endpoints()[1].url.clone());
-    assert_eq!(followed.try_recv().expect("told").what, What::HealthChanged { endpoint, healthy: false });
+    assert_eq!(followed.try_recv().expect("told").what, GuardEventKind::HealthChanged { endpoint, healthy: false });
     assert!(followed.try_recv().is_err(), "the participant as a whole is well");
     let healthy: Vec<bool> = participant.endpoints().iter().map(|it| it.healthy).collect();
     assert_eq!(healthy, [true, false]);
-    let (_, elsewhere) = asked(&HealthCheck::Path("/elsewhere".into()), &participant).await;
+    let (_, elsewhere) = asked(&HealthCheckMethod::Path("/elsewhere".into()), &participant).await;
     assert!(!passed(&elsewhere));
 }
 
 #[tokio::test]
 async fn a_connection_suffices_where_only_that_is_asked_for() {
     let there = participant(vec![serving(StatusCode::SERVICE_UNAVAILABLE).await]);
-    assert!(passed(&asked(&HealthCheck::Connect, &there).await.1));
+    assert!(passed(&asked(&HealthCheckMethod::Connect, &there).await.1));
     let away = participant(vec![nobody().await]);
-    assert!(!passed(&asked(&HealthCheck::Connect, &away).await.1));
+    assert!(!passed(&asked(&HealthCheckMethod::Connect, &away).await.1));
 }
 
 #[tokio::test]
 async fn a_url_of_its_own_is_asked_without_the_participants_headers() {
     let url = format!("{}/health", serving(StatusCode::OK).await.url);
-    let question = Question::of(&HealthCheck::Url(url), None).expect("a client");
+    let question = HealthProbe::of(&HealthCheckMethod::Url(url), None).expect("a client");
     let round = question.expect("a URL").ask(Duration::from_secs(60)).await;
     assert!(!passed(&round), "who asks without the key is told no");
 }
 
 #[test]
 fn nobody_is_asked_where_there_are_no_endpoints() {
-    let question = Question::of(&HealthCheck::Connect, None);
+    let question = HealthProbe::of(&HealthCheckMethod::Connect, None);
     assert!(question.expect("no client is needed").is_none());
 }
 
 #[test]
 fn a_view_names_what_is_known() {
-    let mut health = saga_guards::health::Health::new(CONFIG);
-    let at = |seconds| Monotonic::since_origin(Duration::from_secs(seconds));
-    health.checked(Outcome::Passed { took: Duration::from_millis(12) }, at(1));
-    health.checked(Outcome::Failed, at(2));
+    let mut health = saga_guards::health::HealthTracker::new(CONFIG);
+    let at = |seconds| MonotonicTime::since_origin(Duration::from_secs(seconds));
+    health.checked(HealthCheckOutcome::Passed { took: Duration::from_millis(12) }, at(1));
+    health.checked(HealthCheckOutcome::Failed, at(2));
     let view = serde_json::to_value(HealthView::from(&health.snapshot(at(3)))).expect("JSON");
     let expected = serde_json::json!({
         "state": "healthy", "checkedAgoMs": 1000, "fresh": true, "passedShare": 0.5, "recentPassedShare": 0.5, "trend": "steady",
@@ -279,18 +283,21 @@ fn what_rounds_find_while_settings_change_and_calls_ask_is_not_lost() {
         let told = told(true);
         let checks = Arc::new(checks(&told));
         let (again, asking) = (Arc::clone(&checks), Arc::clone(&checks));
-        let question = Question::Told(Arc::clone(&told));
+        let question = HealthProbe::Told(Arc::clone(&told));
         let settings = shuttle::thread::spawn(move || {
-            again.watch("payments", Some((question, Config { interval: Duration::from_secs(9), ..CONFIG })));
+            again.watch(
+                "payments",
+                Some((question, HealthTrackerConfig { interval: Duration::from_secs(9), ..CONFIG })),
+            );
             again.forget_all_but(&|name| name == "payments");
         });
         let calls = shuttle::thread::spawn(move || [asking.is_well("payments"), asking.is_well("somebody else")]);
         let watched = checks.watched("payments").expect("it is checked");
         for _ in 0..2 {
-            watched.take(&Question::Told(Arc::clone(&told)), &Round::Whole(Outcome::Failed));
+            watched.take(&HealthProbe::Told(Arc::clone(&told)), &HealthCheckRound::Whole(HealthCheckOutcome::Failed));
         }
         settings.join().expect("it does not panic");
         assert_eq!(calls.join().expect("it does not panic")[1], Ok(()));
-        assert_eq!(checks.participant_health("payments").map(|found| found.state), Some(State::Unhealthy));
+        assert_eq!(checks.participant_health("payments").map(|found| found.state), Some(HealthState::Unhealthy));
     });
 }

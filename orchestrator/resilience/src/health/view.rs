@@ -1,7 +1,7 @@
 //! How health checks went, for people.
 
 use crate::snapshot::millis;
-use saga_guards::health::{Check, Outcome, Snapshot, State, Trend};
+use saga_guards::health::{HealthCheckOutcome, HealthCheckRecord, HealthSnapshot, HealthState, HealthTrend};
 use serde::Serialize;
 
 /// The checks of one participant, or of one of its endpoints, at one moment.
@@ -47,8 +47,8 @@ pub struct HealthCheckView {
     pub took_ms: Option<u64>,
 }
 
-impl From<&Snapshot> for HealthView {
-    fn from(snapshot: &Snapshot) -> HealthView {
+impl From<&HealthSnapshot> for HealthView {
+    fn from(snapshot: &HealthSnapshot) -> HealthView {
         let history = snapshot.history.iter().map(HealthCheckView::from).collect();
         HealthView { history, ..HealthView::without_history(snapshot) }
     }
@@ -57,21 +57,21 @@ impl From<&Snapshot> for HealthView {
 impl HealthView {
     /// For lists: how it stands, without the single checks.
     #[must_use]
-    pub fn without_history(snapshot: &Snapshot) -> HealthView {
+    pub fn without_history(snapshot: &HealthSnapshot) -> HealthView {
         HealthView {
             state: match snapshot.state {
-                State::Unknown => "unknown",
-                State::Healthy => "healthy",
-                State::Unhealthy => "unhealthy",
+                HealthState::Unknown => "unknown",
+                HealthState::Healthy => "healthy",
+                HealthState::Unhealthy => "unhealthy",
             },
             checked_ago_ms: snapshot.checked_ago.map(millis),
             fresh: snapshot.is_fresh,
             passed_share: snapshot.overall.share(),
             recent_passed_share: snapshot.recent.share(),
             trend: match snapshot.trend {
-                Trend::Improving => "improving",
-                Trend::Steady => "steady",
-                Trend::Worsening => "worsening",
+                HealthTrend::Improving => "improving",
+                HealthTrend::Steady => "steady",
+                HealthTrend::Worsening => "worsening",
             },
             latency_ms: snapshot.overall.latency.map(millis),
             recent_latency_ms: snapshot.recent.latency.map(millis),
@@ -80,11 +80,11 @@ impl HealthView {
     }
 }
 
-impl From<&Check> for HealthCheckView {
-    fn from(check: &Check) -> HealthCheckView {
+impl From<&HealthCheckRecord> for HealthCheckView {
+    fn from(check: &HealthCheckRecord) -> HealthCheckView {
         let took_ms = match check.outcome {
-            Outcome::Passed { took } => Some(millis(took)),
-            Outcome::Failed => None,
+            HealthCheckOutcome::Passed { took } => Some(millis(took)),
+            HealthCheckOutcome::Failed => None,
         };
         HealthCheckView { ago_ms: millis(check.ago), passed: took_ms.is_some(), took_ms }
     }

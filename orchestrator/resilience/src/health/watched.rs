@@ -1,14 +1,14 @@
 //! One participant that is checked.
 
-use super::question::{Question, Round};
+use super::question::{HealthCheckRound, HealthProbe};
 use crate::{
-    guard_events::{Changes, What},
-    transport::http::Probed,
+    guard_events::{GuardEventBus, GuardEventKind},
+    transport::http::EndpointProbeResult,
 };
-use saga_base::sync::{Mutex, MutexGuard};
+use saga_base::sync::{MutexGuard, UnpoisonedMutex};
 use saga_guards::{
-    Monotonic,
-    health::{Checked, Config, Health, Outcome, Snapshot, State},
+    MonotonicTime,
+    health::{HealthCheckOutcome, HealthSnapshot, HealthState, HealthTracker, HealthTrackerConfig, HealthTransition},
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, task::AbortHandle, time::Instant};
@@ -19,38 +19,38 @@ use url::Url;
 const FIRST_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub(crate) struct MonitoredParticipant {
     participant: String,
     started: Instant,
-    changes: Changes,
-    known: Mutex<Known>,
-    task: Mutex<Option<AbortHandle>>,
+    changes: GuardEventBus,
+    known: UnpoisonedMutex<MonitoredHealth>,
+    task: UnpoisonedMutex<Option<AbortHandle>>,
 }
 
 #[derive(Debug)]
-struct Known {
-    question: Question,
-    config: Config,
-    whole: Health,
+struct MonitoredHealth {
+    question: HealthProbe,
+    config: HealthTrackerConfig,
+    whole: HealthTracker,
     /// By base URL; those that are not listed any more are forgotten with the next round.
-    endpoints: HashMap<String, Health>,
+    endpoints: HashMap<String, HealthTracker>,
 }
 
-impl Watched {
+impl MonitoredParticipant {
     pub(super) fn new(
         participant: &str,
         started: Instant,
-        question: Question,
-        config: Config,
-        changes: Changes,
-    ) -> Watched {
-        let known = Known { question, config, whole: Health::new(config), endpoints: HashMap::new() };
-        let (participant, known) = (participant.to_owned(), Mutex::new(known));
-        Watched { participant, started, changes, known, task: Mutex::default() }
+        question: HealthProbe,
+        config: HealthTrackerConfig,
+        changes: GuardEventBus,
+    ) -> MonitoredParticipant {
+        let known = MonitoredHealth { question, config, whole: HealthTracker::new(config), endpoints: HashMap::new() };
+        let (participant, known) = (participant.to_owned(), UnpoisonedMutex::new(known));
+        MonitoredParticipant { participant, started, changes, known, task: UnpoisonedMutex::default() }
     }
 
     /// The next round asks so.
-    pub(super) fn change(&self, question: Question, config: Config) {
+    pub(super) fn change(&self, question: HealthProbe, config: HealthTrackerConfig) {
         let mut known = self.known();
         known.whole.configure(config);
         known.endpoints.values_mut().for_each(|health| health.configure(config));
@@ -76,15 +76,15 @@ impl Watched {
     /// # Errors
     /// How long to wait until a check may have found it well.
     pub(crate) fn is_well(&self) -> Result<(), Duration> {
-        let now = Monotonic::since_origin(self.started.elapsed());
+        let now = MonotonicTime::since_origin(self.started.elapsed());
         self.known().whole.refuses(now).map_or(Ok(()), Err)
     }
 
-    pub(super) fn snapshot(&self, now: Monotonic) -> Snapshot {
+    pub(super) fn snapshot(&self, now: MonotonicTime) -> HealthSnapshot {
         self.known().whole.snapshot(now)
     }
 
-    pub(super) fn endpoints(&self, now: Monotonic) -> Vec<(String, Snapshot)> {
+    pub(super) fn endpoints(&self, now: MonotonicTime) -> Vec<(String, HealthSnapshot)> {
         let known = self.known();
         let mut all: Vec<_> = known.endpoints.iter().map(|(url, it)| (url.clone(), it.snapshot(now))).collect();
         all.sort_unstable_by(|one, other| one.0.cmp(&other.0));
@@ -103,24 +103,24 @@ impl Watched {
         }
     }
 
-    fn asked(&self) -> (Question, Config) {
+    fn asked(&self) -> (HealthProbe, HealthTrackerConfig) {
         let known = self.known();
         (known.question.clone(), known.config)
     }
 
-    pub(super) fn take(&self, question: &Question, round: &Round) {
-        let now = Monotonic::since_origin(self.started.elapsed());
+    pub(super) fn take(&self, question: &HealthProbe, round: &HealthCheckRound) {
+        let now = MonotonicTime::since_origin(self.started.elapsed());
         let mut known = self.known();
         let endpoints = match round {
-            Round::Endpoints(all) => known.take_endpoints(all, now),
-            Round::Whole(_) => Vec::new(),
+            HealthCheckRound::Endpoints(all) => known.take_endpoints(all, now),
+            HealthCheckRound::Whole(_) => Vec::new(),
         };
         for found in &endpoints {
             question.set_health(&found.probed.url, found.now.is_healthy());
         }
-        let before = Said::of(&known.whole);
+        let before = HealthVerdict::of(&known.whole);
         let checked = known.whole.checked(round.outcome(), now);
-        let whole = Said::of(&known.whole);
+        let whole = HealthVerdict::of(&known.whole);
         drop(known);
         self.count(round.outcome(), whole.is_healthy());
         self.report(checked);
@@ -129,36 +129,41 @@ impl Watched {
     }
 
     /// Whoever was never found unwell is believed to be well, so a first success is no news.
-    fn tell(&self, endpoint: Option<&Url>, before: Said, now: Said) {
+    fn tell(&self, endpoint: Option<&Url>, before: HealthVerdict, now: HealthVerdict) {
         if before != now {
             let endpoint = endpoint.map(Url::to_string);
-            self.changes.publish(Some(&self.participant), What::HealthChanged { endpoint, healthy: now.is_healthy() });
+            self.changes.publish(
+                Some(&self.participant),
+                GuardEventKind::HealthChanged { endpoint, healthy: now.is_healthy() },
+            );
         }
     }
 
-    fn count(&self, outcome: Outcome, healthy: bool) {
+    fn count(&self, outcome: HealthCheckOutcome, healthy: bool) {
         let participant = self.participant.clone();
         let outcome = match outcome {
-            Outcome::Passed { .. } => "passed",
-            Outcome::Failed => "failed",
+            HealthCheckOutcome::Passed { .. } => "passed",
+            HealthCheckOutcome::Failed => "failed",
         };
         metrics::counter!("saga_health_checks_total", "participant" => participant.clone(), "outcome" => outcome)
             .increment(1);
         metrics::gauge!("saga_participant_healthy", "participant" => participant).set(f64::from(u8::from(healthy)));
     }
 
-    fn report(&self, checked: Checked) {
+    fn report(&self, checked: HealthTransition) {
         let participant = self.participant.as_str();
         match checked {
-            Checked::Kept | Checked::Became(State::Unknown) => {}
-            Checked::Became(State::Healthy) => info!(participant, "health checks find the participant well"),
-            Checked::Became(State::Unhealthy) => {
+            HealthTransition::Kept | HealthTransition::Became(HealthState::Unknown) => {}
+            HealthTransition::Became(HealthState::Healthy) => {
+                info!(participant, "health checks find the participant well");
+            }
+            HealthTransition::Became(HealthState::Unhealthy) => {
                 warn!(participant, "health checks find the participant unwell; its commands wait");
             }
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, MonitoredHealth> {
         self.known.lock()
     }
 
@@ -169,38 +174,43 @@ impl Watched {
 
 /// What checks say of somebody.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Said {
+enum HealthVerdict {
     Well,
     Unwell,
 }
 
-impl Said {
-    fn of(health: &Health) -> Said {
-        if health.is_healthy() { Said::Well } else { Said::Unwell }
+impl HealthVerdict {
+    fn of(health: &HealthTracker) -> HealthVerdict {
+        if health.is_healthy() { HealthVerdict::Well } else { HealthVerdict::Unwell }
     }
 
     fn is_healthy(self) -> bool {
-        self == Said::Well
+        self == HealthVerdict::Well
     }
 }
 
 /// What a round said of one endpoint.
-struct Found<'r> {
-    probed: &'r Probed,
-    before: Said,
-    now: Said,
+struct EndpointHealthChange<'r> {
+    probed: &'r EndpointProbeResult,
+    before: HealthVerdict,
+    now: HealthVerdict,
 }
 
-impl Known {
+impl MonitoredHealth {
     /// Counts the answers of endpoints, and says what their checks say by now.
-    fn take_endpoints<'r>(&mut self, all: &'r [Probed], now: Monotonic) -> Vec<Found<'r>> {
+    fn take_endpoints<'r>(
+        &mut self,
+        all: &'r [EndpointProbeResult],
+        now: MonotonicTime,
+    ) -> Vec<EndpointHealthChange<'r>> {
         self.endpoints.retain(|url, _| all.iter().any(|probed| probed.url.as_str() == url));
         let mut found = Vec::with_capacity(all.len());
         for probed in all {
-            let health = self.endpoints.entry(probed.url.to_string()).or_insert_with(|| Health::new(self.config));
-            let before = Said::of(health);
+            let health =
+                self.endpoints.entry(probed.url.to_string()).or_insert_with(|| HealthTracker::new(self.config));
+            let before = HealthVerdict::of(health);
             health.checked(probed.outcome, now);
-            found.push(Found { probed, before, now: Said::of(health) });
+            found.push(EndpointHealthChange { probed, before, now: HealthVerdict::of(health) });
         }
         found
     }

@@ -1,12 +1,12 @@
 //! Who performs a command that names a capability instead of a participant.
 
-use super::{Guarded, Participant, Route};
-use saga_core::{decide::Choosing, definition::Over};
+use super::{GuardRegistry, GuardedParticipant, ParticipantRoute};
+use saga_core::{decide::CapabilityRequest, definition::TransportKind};
 use std::time::Duration;
 
 /// One of those that could.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Candidate<'a> {
+struct ParticipantCandidate<'a> {
     name: &'a str,
     /// When it may be asked; zero: now.
     opens_in: Duration,
@@ -16,21 +16,21 @@ struct Candidate<'a> {
     places: u32,
 }
 
-impl Guarded {
+impl GuardRegistry {
     /// The participant that is to perform a command: of those with the capability that may be asked now, the one with fewest calls for its
     /// places; if none may, the one that may be asked soonest. `None`: nobody has it.
     #[must_use]
-    pub fn choose(&self, choosing: Choosing<'_>) -> Option<String> {
+    pub fn choose(&self, choosing: CapabilityRequest<'_>) -> Option<String> {
         let participants = self.participants.load();
         let capable = participants.iter().filter(|(_, it)| it.can(choosing));
         let candidates: Vec<_> = capable.map(|(name, it)| self.candidate(name, it)).collect();
         best(candidates, fastrand::u64(..)).map(|best| best.name.to_owned())
     }
 
-    fn candidate<'a>(&self, name: &'a str, participant: &Participant) -> Candidate<'a> {
+    fn candidate<'a>(&self, name: &'a str, participant: &GuardedParticipant) -> ParticipantCandidate<'a> {
         let unwell = participant.is_well().err().unwrap_or_default();
         let view = participant.gate.view();
-        Candidate {
+        ParticipantCandidate {
             name,
             opens_in: participant.gate.opens_in().max(unwell),
             busy: view.permits.saturating_add(view.in_line),
@@ -39,18 +39,18 @@ impl Guarded {
     }
 }
 
-impl Participant {
-    pub(super) fn can(&self, choosing: Choosing<'_>) -> bool {
+impl GuardedParticipant {
+    pub(super) fn can(&self, choosing: CapabilityRequest<'_>) -> bool {
         let over = match &self.route {
-            Route::Http { .. } => Over::Http,
-            Route::Kafka { .. } => Over::Kafka,
+            ParticipantRoute::Http { .. } => TransportKind::Http,
+            ParticipantRoute::Kafka { .. } => TransportKind::Kafka,
         };
         over == choosing.over && self.capabilities.contains(choosing.capability)
     }
 }
 
 /// Among equals one by chance: whoever came first by name would get all calls of a quiet hour.
-fn best(mut candidates: Vec<Candidate<'_>>, random: u64) -> Option<Candidate<'_>> {
+fn best(mut candidates: Vec<ParticipantCandidate<'_>>, random: u64) -> Option<ParticipantCandidate<'_>> {
     if candidates.is_empty() {
         return None;
     }
@@ -60,9 +60,9 @@ fn best(mut candidates: Vec<Candidate<'_>>, random: u64) -> Option<Candidate<'_>
     candidates.into_iter().reduce(|best, other| if other.is_better_than(&best) { other } else { best })
 }
 
-impl Candidate<'_> {
-    fn is_better_than(&self, other: &Candidate<'_>) -> bool {
-        let load = |one: &Candidate<'_>, places: u32| (u64::from(one.busy) + 1) * u64::from(places);
+impl ParticipantCandidate<'_> {
+    fn is_better_than(&self, other: &ParticipantCandidate<'_>) -> bool {
+        let load = |one: &ParticipantCandidate<'_>, places: u32| (u64::from(one.busy) + 1) * u64::from(places);
         if self.opens_in != other.opens_in {
             return self.opens_in < other.opens_in;
         }
@@ -74,17 +74,18 @@ impl Candidate<'_> {
 mod tests {
     use super::*;
 
-    const FREE: Candidate<'static> = Candidate { name: "free", opens_in: Duration::ZERO, busy: 0, places: 8 };
+    const FREE: ParticipantCandidate<'static> =
+        ParticipantCandidate { name: "free", opens_in: Duration::ZERO, busy: 0, places: 8 };
 
-    fn chosen(candidates: &[Candidate<'static>], random: u64) -> Option<&'static str> {
+    fn chosen(candidates: &[ParticipantCandidate<'static>], random: u64) -> Option<&'static str> {
         best(candidates.to_vec(), random).map(|best| best.name)
     }
 
     #[test]
     fn the_least_busy_for_its_places_of_those_that_may_be_asked_is_chosen() {
-        let shut = Candidate { name: "shut", opens_in: Duration::from_secs(1), ..FREE };
-        let small = Candidate { name: "small", busy: 1, places: 2, ..FREE };
-        let large = Candidate { name: "large", busy: 5, places: 64, ..FREE };
+        let shut = ParticipantCandidate { name: "shut", opens_in: Duration::from_secs(1), ..FREE };
+        let small = ParticipantCandidate { name: "small", busy: 1, places: 2, ..FREE };
+        let large = ParticipantCandidate { name: "large", busy: 5, places: 64, ..FREE };
         for random in 0..6 {
             assert_eq!(chosen(&[shut, small, large], random), Some("large"));
             assert_eq!(chosen(&[shut, small], random), Some("small"));
@@ -93,7 +94,7 @@ mod tests {
 
     #[test]
     fn where_none_may_be_asked_it_is_the_one_that_may_soonest() {
-        let in_seconds = |name, seconds| Candidate { name, opens_in: Duration::from_secs(seconds), ..FREE };
+        let in_seconds = |name, seconds| ParticipantCandidate { name, opens_in: Duration::from_secs(seconds), ..FREE };
         for random in 0..6 {
             let all = [in_seconds("later", 9), in_seconds("soon", 2), in_seconds("late", 5)];
             assert_eq!(chosen(&all, random), Some("soon"));
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn equals_take_turns_by_chance_and_nobody_is_nobody() {
-        let all = [Candidate { name: "a", ..FREE }, Candidate { name: "b", ..FREE }];
+        let all = [ParticipantCandidate { name: "a", ..FREE }, ParticipantCandidate { name: "b", ..FREE }];
         assert_eq!([0, 1, 2].map(|random| chosen(&all, random)), [Some("a"), Some("b"), Some("a")]);
         assert_eq!(chosen(&[], 7), None);
     }

@@ -1,14 +1,17 @@
 //! Looking at all participants at once: for whoever asks, and for whoever follows what changes.
 
-use super::{Guarded, Participant, Route};
-use crate::transport::http::EndpointState;
+use super::{GuardRegistry, GuardedParticipant, ParticipantRoute};
+use crate::transport::http::EndpointStateView;
 use crate::{
-    gate::{Gate, GateView},
-    guard_events::What,
-    lifecycle::{self, Checks, Lifecycle, Listed, Observations, Observed, lifecycles},
+    gate::{CallGate, GateView},
+    guard_events::GuardEventKind,
+    lifecycle::{
+        self, ConfigPresence, HealthCheckProgress, LifecyclePhase, ObservedParticipant, ParticipantObservation,
+        lifecycles,
+    },
     snapshot::{EndpointSnapshot, ParticipantSnapshot},
 };
-use saga_core::definition::participants::{CriticalPath, Needs};
+use saga_core::definition::participants::{CriticalPath, DependencyNode};
 use saga_guards::{breaker, health};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,16 +23,16 @@ use std::{
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What is seen of one participant at one moment.
-struct Look {
+struct ParticipantHealth {
     name: String,
-    listed: Listed,
+    listed: ConfigPresence,
     view: GateView,
-    endpoints: Vec<EndpointState>,
-    health: Option<health::Snapshot>,
+    endpoints: Vec<EndpointStateView>,
+    health: Option<health::HealthSnapshot>,
     depends_on: Arc<[String]>,
 }
 
-impl Guarded {
+impl GuardRegistry {
     /// All participants at this moment, by name, without their single health checks. One that was removed is among them until its last call is
     /// back.
     #[must_use]
@@ -60,7 +63,7 @@ impl Guarded {
         let participants = self.participants.load();
         let needs = participants
             .iter()
-            .map(|(name, it)| (name.as_str(), Needs { timeout: it.timeout, depends_on: &it.depends_on }));
+            .map(|(name, it)| (name.as_str(), DependencyNode { timeout: it.timeout, depends_on: &it.depends_on }));
         CriticalPath::of(&needs.collect())
     }
 
@@ -72,7 +75,7 @@ impl Guarded {
             self.tell_what_is_over();
             let lives = lives(&self.look());
             for (name, phase) in lives.iter().filter(|(name, phase)| known.get(*name) != Some(phase)) {
-                self.changes.publish(Some(name), What::Lifecycle { phase: *phase });
+                self.changes.publish(Some(name), GuardEventKind::Lifecycle { phase: *phase });
             }
             known = lives;
         }
@@ -81,19 +84,19 @@ impl Guarded {
     pub(super) fn tell_what_is_over(&self) {
         for participant in self.participants.load().values() {
             participant.gate.look_at_the_time();
-            if let Route::Http { participant, .. } = &participant.route {
+            if let ParticipantRoute::Http { participant, .. } = &participant.route {
                 participant.tell_who_is_back();
             }
         }
     }
 
     /// In the order of their names.
-    fn look(&self) -> Vec<Look> {
+    fn look(&self) -> Vec<ParticipantHealth> {
         let participants = self.participants.load();
-        let mut looks: Vec<Look> = participants.iter().map(|(name, it)| self.look_at(name, it)).collect();
+        let mut looks: Vec<ParticipantHealth> = participants.iter().map(|(name, it)| self.look_at(name, it)).collect();
         let removed = self.removed.lock();
         let stopping = removed.iter().filter(|gate| !participants.contains_key(gate.name()) && gate.is_in_use());
-        looks.extend(stopping.map(Look::at_removed));
+        looks.extend(stopping.map(ParticipantHealth::at_removed));
         drop(removed);
         looks.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         // One that was removed twice while its calls were out is one to people.
@@ -101,14 +104,14 @@ impl Guarded {
         looks
     }
 
-    fn look_at(&self, name: &str, participant: &Participant) -> Look {
-        Look {
+    fn look_at(&self, name: &str, participant: &GuardedParticipant) -> ParticipantHealth {
+        ParticipantHealth {
             name: name.to_owned(),
-            listed: Listed::Yes,
+            listed: ConfigPresence::Yes,
             view: participant.gate.view(),
             endpoints: match &participant.route {
-                Route::Http { participant, .. } => participant.endpoints(),
-                Route::Kafka { .. } => Vec::new(),
+                ParticipantRoute::Http { participant, .. } => participant.endpoints(),
+                ParticipantRoute::Kafka { .. } => Vec::new(),
             },
             health: self.checks.participant_health(name),
             depends_on: Arc::clone(&participant.depends_on),
@@ -116,11 +119,11 @@ impl Guarded {
     }
 }
 
-impl Look {
-    fn at_removed(gate: &Arc<Gate>) -> Look {
-        Look {
+impl ParticipantHealth {
+    fn at_removed(gate: &Arc<CallGate>) -> ParticipantHealth {
+        ParticipantHealth {
             name: gate.name().to_owned(),
-            listed: Listed::Removed,
+            listed: ConfigPresence::Removed,
             view: gate.view(),
             endpoints: Vec::new(),
             health: None,
@@ -128,20 +131,20 @@ impl Look {
         }
     }
 
-    fn observed(&self) -> Observed<'_> {
-        let seen = Observations {
+    fn observed(&self) -> ObservedParticipant<'_> {
+        let seen = ParticipantObservation {
             listed: self.listed,
             gate: passage(&self.view.breaker),
-            checks: self.health.as_ref().map(Checks::of),
+            checks: self.health.as_ref().map(HealthCheckProgress::of),
             calls_begun: self.view.calls_begun,
             calls_out: self.view.permits,
             endpoints_ejected: self.endpoints.iter().filter(|it| it.ejected_for_ms.is_some() || !it.healthy).count(),
             share: self.view.share,
         };
-        Observed { name: &self.name, seen, depends_on: &self.depends_on }
+        ObservedParticipant { name: &self.name, seen, depends_on: &self.depends_on }
     }
 
-    fn shown(&self, lifecycle: Option<Lifecycle>) -> ParticipantSnapshot {
+    fn shown(&self, lifecycle: Option<LifecyclePhase>) -> ParticipantSnapshot {
         let mut shown = ParticipantSnapshot::of(&self.name, &self.view);
         shown.lifecycle = lifecycle.unwrap_or(shown.lifecycle);
         shown.depends_on = self.depends_on.to_vec();
@@ -152,17 +155,21 @@ impl Look {
     }
 }
 
-fn lives(looks: &[Look]) -> BTreeMap<String, Lifecycle> {
-    let observed: Vec<Observed<'_>> = looks.iter().map(Look::observed).collect();
+fn lives(looks: &[ParticipantHealth]) -> BTreeMap<String, LifecyclePhase> {
+    let observed: Vec<ObservedParticipant<'_>> = looks.iter().map(ParticipantHealth::observed).collect();
     lifecycles(&observed).into_iter().map(|(name, lifecycle)| (name.to_owned(), lifecycle)).collect()
 }
 
 /// A pause that the participant asked for, and a ramp, end by themselves and say that it answers.
-fn passage(breaker: &breaker::Snapshot) -> lifecycle::Gate {
+fn passage(breaker: &breaker::BreakerSnapshot) -> lifecycle::BreakerTraffic {
     match breaker.state {
-        breaker::State::Open | breaker::State::ForcedOpen => lifecycle::Gate::Refusing,
-        breaker::State::HalfOpen => lifecycle::Gate::Trying,
-        breaker::State::Closed if breaker.ramp.is_some() || breaker.asked_for.is_some() => lifecycle::Gate::Trying,
-        breaker::State::Closed | breaker::State::ForcedClosed | breaker::State::MetricsOnly => lifecycle::Gate::Passing,
+        breaker::BreakerState::Open | breaker::BreakerState::ForcedOpen => lifecycle::BreakerTraffic::Refusing,
+        breaker::BreakerState::HalfOpen => lifecycle::BreakerTraffic::Trying,
+        breaker::BreakerState::Closed if breaker.ramp.is_some() || breaker.asked_for.is_some() => {
+            lifecycle::BreakerTraffic::Trying
+        }
+        breaker::BreakerState::Closed | breaker::BreakerState::ForcedClosed | breaker::BreakerState::MetricsOnly => {
+            lifecycle::BreakerTraffic::Passing
+        }
     }
 }

@@ -1,39 +1,39 @@
 //! Why a saga waits, as the guards of this engine see it: for whoever looks at the saga.
 
-use super::Guarded;
-use crate::snapshot::{BreakerState, Opened, ParticipantSnapshot};
-use saga_core::{command::Guard, time::rfc3339};
+use super::GuardRegistry;
+use crate::snapshot::{BreakerStateView, OpenBreakerView, ParticipantSnapshot};
+use saga_core::{command::GuardKind, time::rfc3339};
 use serde::Serialize;
 use std::time::Duration;
 
 /// A guard that holds a saga back, and what is known of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Holding {
+pub struct BlockingGuardView {
     /// `breaker:payments`, as in `waitsOn`.
     pub on: String,
     /// In words.
     pub text: String,
     /// What opened the breaker, if it is one that is open.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub opened: Option<Opened>,
+    pub opened: Option<OpenBreakerView>,
     /// How much longer the participant wants not to be called, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_for_ms: Option<u64>,
 }
 
-impl Guarded {
+impl GuardRegistry {
     /// What is known of the guards that `waits_on` names; of a topic and of a participant that is gone nothing is.
     #[must_use]
-    pub fn holdings(&self, waits_on: &[String]) -> Vec<Holding> {
+    pub fn holdings(&self, waits_on: &[String]) -> Vec<BlockingGuardView> {
         waits_on.iter().filter_map(|on| self.holding(on)).collect()
     }
 
-    fn holding(&self, on: &str) -> Option<Holding> {
+    fn holding(&self, on: &str) -> Option<BlockingGuardView> {
         let (guard, participant) = on.split_once(':')?;
-        let guard = Guard::parse(guard)?;
+        let guard = GuardKind::parse(guard)?;
         let seen = self.snapshot_of(participant)?;
-        Some(Holding {
+        Some(BlockingGuardView {
             on: on.to_owned(),
             text: text(guard, &seen),
             opened: seen.opened,
@@ -47,7 +47,7 @@ impl ParticipantSnapshot {
     #[must_use]
     pub fn held_back(&self) -> Option<String> {
         let name = &self.name;
-        if self.breaker == BreakerState::ForcedOpen {
+        if self.breaker == BreakerStateView::ForcedOpen {
             return Some(format!(
                 "calls to {name} are stopped by hand: `saga guard acts --participant {name}` says by whom and why"
             ));
@@ -67,27 +67,29 @@ impl ParticipantSnapshot {
     }
 }
 
-fn text(guard: Guard, seen: &ParticipantSnapshot) -> String {
+fn text(guard: GuardKind, seen: &ParticipantSnapshot) -> String {
     let name = &seen.name;
     match guard {
-        Guard::Breaker => seen.held_back().unwrap_or_else(|| seen.let_through()),
-        Guard::Bulkhead => {
+        GuardKind::Breaker => seen.held_back().unwrap_or_else(|| seen.let_through()),
+        GuardKind::Bulkhead => {
             format!(
                 "{} calls to {name} are in flight, {} may be; {} are queued",
                 seen.in_flight, seen.limit, seen.in_line
             )
         }
-        Guard::RateLimit => {
+        GuardKind::RateLimit => {
             format!("{name} is called as often as its rate limit allows; {} are queued", seen.in_line)
         }
-        Guard::RetryBudget => format!("so many calls to {name} fail that further attempts wait for its retry budget"),
-        Guard::Health => format!("health checks find {name} unwell"),
-        Guard::Transport => format!("the topic of {name}'s commands takes no records"),
+        GuardKind::RetryBudget => {
+            format!("so many calls to {name} fail that further attempts wait for its retry budget")
+        }
+        GuardKind::Health => format!("health checks find {name} unwell"),
+        GuardKind::Transport => format!("the topic of {name}'s commands takes no records"),
     }
 }
 
 /// `the breaker opened because 10 of 12 calls failed, 2 probes failed since`
-fn why(opened: &Opened) -> String {
+fn why(opened: &OpenBreakerView) -> String {
     let (calls, failures) = (opened.calls, opened.failures);
     let cause = match opened.by {
         "slowCallRate" => format!("{} of {calls} calls were slow", opened.slow_calls),
@@ -102,7 +104,7 @@ fn why(opened: &Opened) -> String {
     format!("the breaker opened because {cause}{probes}")
 }
 
-fn next(opened: &Opened) -> String {
+fn next(opened: &OpenBreakerView) -> String {
     match opened.asks_in_ms {
         None | Some(0) => "probes are sent now".to_owned(),
         Some(ms) => format!("next probe in {}", about(ms)),
@@ -120,7 +122,7 @@ mod tests {
     use crate::failed_call::FailedCall;
     use saga_core::time::Timestamp;
 
-    fn opened(in_a_row: u32) -> Opened {
+    fn opened(in_a_row: u32) -> OpenBreakerView {
         let failed = FailedCall {
             at: Timestamp(0),
             saga: "p-1".into(),
@@ -128,7 +130,7 @@ mod tests {
             code: "http.500".into(),
             message: "db down".into(),
         };
-        Opened {
+        OpenBreakerView {
             by: "failureRate",
             ago_ms: 2_130,
             asks_in_ms: Some(37_020),
@@ -146,6 +148,6 @@ mod tests {
         assert_eq!(why(&opened(1)), "the breaker opened because 10 of 12 calls failed");
         assert_eq!(why(&opened(3)), "the breaker opened because 10 of 12 calls failed, 2 probes failed since");
         assert_eq!(next(&opened(1)), "next probe in 38 s");
-        assert_eq!(next(&Opened { asks_in_ms: None, ..opened(1) }), "probes are sent now");
+        assert_eq!(next(&OpenBreakerView { asks_in_ms: None, ..opened(1) }), "probes are sent now");
     }
 }

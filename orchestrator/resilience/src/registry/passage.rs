@@ -1,30 +1,30 @@
 //! The guards around a call that somebody else makes: programs that embed the engine, and measurements.
 
-use super::{Admission, Guarded};
+use super::{GuardAdmission, GuardRegistry};
 use crate::{
-    gate::{Asking, Attempt, Coming},
-    permit::{Permit, Pressure, Said},
+    gate::{AttemptKind, CallArrival, PermitRequest},
+    permit::{CallPermit, CallSignal, LoadSignal},
 };
-use saga_core::command::Guard;
-use saga_guards::{Lane, breaker::Verdict};
+use saga_core::command::GuardKind;
+use saga_guards::{PriorityLane, breaker::CallVerdict};
 use std::time::Duration;
 
 /// A call that has passed all guards of its participant and may be made now. Dropped, it gives everything back and says nothing about the
 /// participant.
 #[derive(Debug)]
 #[must_use = "a dropped passage is given back at once"]
-pub struct Passage {
-    permit: Permit,
+pub struct GuardedCall {
+    permit: CallPermit,
 }
 
 /// A call that must not be made now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotPassed {
+pub enum GuardedCallError {
     /// A guard says no.
     #[error("the {} refuses; ask again in {not_before:?}", guard.as_str())]
     Refused {
         /// Which one.
-        guard: Guard,
+        guard: GuardKind,
         /// When to ask again, from now. Zero: as soon as another call has ended.
         not_before: Duration,
     },
@@ -33,35 +33,37 @@ pub enum NotPassed {
     Gone,
 }
 
-impl Guarded {
+impl GuardRegistry {
     /// Leads a call to `participant` through all its guards, as a step's first attempt: health, line, breaker, rate limit, bulkhead. For
     /// the last two it waits in memory, at most the participant's `maxWait`; only then does it need a runtime with timers. Dropping the
     /// future takes nothing.
     ///
     /// # Errors
     /// When a guard refuses, or nobody is called so.
-    pub async fn pass(&self, participant: &str, lane: Lane) -> Result<Passage, NotPassed> {
-        let asking = Asking { lane, attempt: Attempt::First, coming: Coming::Anew };
+    pub async fn pass(&self, participant: &str, lane: PriorityLane) -> Result<GuardedCall, GuardedCallError> {
+        let asking = PermitRequest { lane, attempt: AttemptKind::First, coming: CallArrival::Anew };
         let mut permit = match self.admit(participant, asking) {
-            Admission::Admitted(permit) => permit,
-            Admission::Refused { guard, not_before } => return Err(NotPassed::Refused { guard, not_before }),
-            Admission::Gone => return Err(NotPassed::Gone),
+            GuardAdmission::Admitted(permit) => permit,
+            GuardAdmission::Refused { guard, not_before } => {
+                return Err(GuardedCallError::Refused { guard, not_before });
+            }
+            GuardAdmission::Gone => return Err(GuardedCallError::Gone),
         };
         match permit.pass().await {
-            Ok(()) => Ok(Passage { permit }),
-            Err(by) => Err(NotPassed::Refused { guard: by.guard, not_before: by.not_before }),
+            Ok(()) => Ok(GuardedCall { permit }),
+            Err(by) => Err(GuardedCallError::Refused { guard: by.guard, not_before: by.not_before }),
         }
     }
 }
 
-impl Passage {
+impl GuardedCall {
     /// Tells the guards how the call went; its time is that since it passed.
-    pub fn end(self, verdict: Verdict) {
+    pub fn end(self, verdict: CallVerdict) {
         let pressure = match verdict {
-            Verdict::Succeeded | Verdict::Failed => Pressure::ByTime,
-            Verdict::Throttled => Pressure::TooMuch,
-            Verdict::Neutral => Pressure::Unsaid,
+            CallVerdict::Succeeded | CallVerdict::Failed => LoadSignal::ByTime,
+            CallVerdict::Throttled => LoadSignal::TooMuch,
+            CallVerdict::Neutral => LoadSignal::Unsaid,
         };
-        self.permit.settle(Said { verdict, pressure, pause: None });
+        self.permit.settle(CallSignal { verdict, pressure, pause: None });
     }
 }

@@ -3,16 +3,16 @@
 //! A topic has no guards that somebody configures. So many of its publications are out at once, and the others wait in its line; of a topic
 //! that refuses one at a time is out. What waits is on record, and its saga is not in memory.
 
-use super::{Admission, Guarded, Route};
+use super::{GuardAdmission, GuardRegistry, ParticipantRoute};
 use crate::{
-    gate::{Asking, Attempt, Coming, Gate, InLine, Refused, Since, Waiter},
-    guard_events::Changes,
+    gate::{AttemptKind, CallArrival, CallGate, GuardRefusal, PermitRequest, SagaWaiter, WaitQueueHandle, WaitRequest},
+    guard_events::GuardEventBus,
     settings::GateSettings,
-    topics::{Takes, Topics, show_waiting},
+    topics::{TopicAvailability, TopicTracker, show_waiting},
 };
-use saga_base::sync::Mutex;
-use saga_core::command::Guard;
-use saga_guards::Lane;
+use saga_base::sync::UnpoisonedMutex;
+use saga_core::command::GuardKind;
+use saga_guards::PriorityLane;
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU32,
@@ -33,40 +33,40 @@ const ROOMY: usize = CROWDED / 2;
 
 /// The lines of topics.
 #[derive(Debug)]
-pub(super) struct Publishing {
-    lines: Mutex<BTreeMap<Arc<str>, Line>>,
+pub(super) struct PublicationQueues {
+    lines: UnpoisonedMutex<BTreeMap<Arc<str>, TopicQueue>>,
     crowded: watch::Sender<BTreeSet<Arc<str>>>,
     bell: Arc<Notify>,
-    changes: Changes,
+    changes: GuardEventBus,
 }
 
 #[derive(Debug)]
-struct Line {
-    /// Its breaker never opens: nobody tells it how a publication went, and how a topic is, [`Topics`] knows.
-    gate: Arc<Gate>,
+struct TopicQueue {
+    /// Its breaker never opens: nobody tells it how a publication went, and how a topic is, [`TopicTracker`] knows.
+    gate: Arc<CallGate>,
     /// How many waited in it when it was last told.
     shown: usize,
 }
 
-impl Publishing {
-    pub(super) fn new(bell: Arc<Notify>, changes: Changes) -> Publishing {
-        Publishing { lines: Mutex::default(), crowded: watch::Sender::default(), bell, changes }
+impl PublicationQueues {
+    pub(super) fn new(bell: Arc<Notify>, changes: GuardEventBus) -> PublicationQueues {
+        PublicationQueues { lines: UnpoisonedMutex::default(), crowded: watch::Sender::default(), bell, changes }
     }
 
     /// Every topic that something was published to in this life. Their names come from definitions, so they are few.
-    pub(super) fn gates(&self) -> Vec<(Arc<str>, Arc<Gate>)> {
+    pub(super) fn gates(&self) -> Vec<(Arc<str>, Arc<CallGate>)> {
         self.lines.lock().iter().map(|(topic, line)| (Arc::clone(topic), Arc::clone(&line.gate))).collect()
     }
 
-    fn gate(&self, topic: &str) -> Arc<Gate> {
+    fn gate(&self, topic: &str) -> Arc<CallGate> {
         let mut lines = self.lines.lock();
         if let Some(line) = lines.get(topic) {
             return Arc::clone(&line.gate);
         }
         let mut settings = GateSettings::of_places(OUT_AT_ONCE);
         settings.bulkhead.max_waiting = Some(0);
-        let gate = Arc::new(Gate::nobodys(settings, Arc::clone(&self.bell), self.changes.clone()));
-        lines.insert(topic.into(), Line { gate: Arc::clone(&gate), shown: usize::MAX });
+        let gate = Arc::new(CallGate::nobodys(settings, Arc::clone(&self.bell), self.changes.clone()));
+        lines.insert(topic.into(), TopicQueue { gate: Arc::clone(&gate), shown: usize::MAX });
         gate
     }
 
@@ -76,11 +76,11 @@ impl Publishing {
     }
 
     /// Tells who waits, and whether that is too many. `commands` counts those that wait for a topic because a participant reads it.
-    pub(super) fn look(&self, topics: &Topics, commands: impl Fn(&str) -> usize) {
+    pub(super) fn look(&self, topics: &TopicTracker, commands: impl Fn(&str) -> usize) {
         topics.tell(|topic| self.in_line(topic) + commands(topic));
         for (topic, gate) in self.gates() {
             let waiting = usize::try_from(gate.view().in_line).unwrap_or(usize::MAX);
-            if topics.takes(&topic) == Takes::All && self.is_news(&topic, waiting) {
+            if topics.takes(&topic) == TopicAvailability::All && self.is_news(&topic, waiting) {
                 show_waiting(&topic, waiting);
             }
             self.mark(&topic, waiting);
@@ -110,19 +110,19 @@ impl Publishing {
     }
 }
 
-impl Guarded {
+impl GuardRegistry {
     /// Whether something may be published to `topic`.
-    pub fn admit_publication(&self, topic: &str, coming: Coming) -> Admission {
-        let asking = Asking { lane: Lane::Do, attempt: Attempt::Same, coming };
+    pub fn admit_publication(&self, topic: &str, coming: CallArrival) -> GuardAdmission {
+        let asking = PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::Same, coming };
         let admitted = self.publishing.gate(topic).admit(asking, Ok(()));
         match admitted.and_then(|permit| self.topics.ask(topic).map(|()| permit).map_err(refused)) {
-            Ok(permit) => Admission::Admitted(permit),
-            Err(Refused { guard, not_before }) => Admission::Refused { guard, not_before },
+            Ok(permit) => GuardAdmission::Admitted(permit),
+            Err(GuardRefusal { guard, not_before }) => GuardAdmission::Refused { guard, not_before },
         }
     }
 
     /// Waits in the topic's line until it is called.
-    pub fn join_topic(&self, topic: &str, since: Since, waiter: Waiter) -> InLine {
+    pub fn join_topic(&self, topic: &str, since: WaitRequest, waiter: SagaWaiter) -> WaitQueueHandle {
         self.publishing.gate(topic).join(since, waiter)
     }
 
@@ -136,14 +136,14 @@ impl Guarded {
         for topic in self.topics.recovered() {
             self.publishing.gate(&topic).open_line();
             self.publishing.forget_what_was_told(&topic);
-            self.gates_of_commands(&topic).iter().for_each(Gate::open_line);
+            self.gates_of_commands(&topic).iter().for_each(CallGate::open_line);
         }
     }
 
-    pub(super) fn takes_commands(&self, route: &Route) -> Takes {
+    pub(super) fn takes_commands(&self, route: &ParticipantRoute) -> TopicAvailability {
         match route {
-            Route::Http { .. } => Takes::All,
-            Route::Kafka { commands } => self.topics.takes(commands),
+            ParticipantRoute::Http { .. } => TopicAvailability::All,
+            ParticipantRoute::Kafka { commands } => self.topics.takes(commands),
         }
     }
 
@@ -152,13 +152,14 @@ impl Guarded {
         waiting.map(|waiting| usize::try_from(waiting).unwrap_or(usize::MAX)).sum()
     }
 
-    fn gates_of_commands(&self, topic: &str) -> Vec<Arc<Gate>> {
+    fn gates_of_commands(&self, topic: &str) -> Vec<Arc<CallGate>> {
         let participants = self.participants.load();
-        let reads = |route: &Route| matches!(route, Route::Kafka { commands } if **commands == *topic);
+        let reads =
+            |route: &ParticipantRoute| matches!(route, ParticipantRoute::Kafka { commands } if **commands == *topic);
         participants.values().filter(|it| reads(&it.route)).map(|it| Arc::clone(&it.gate)).collect()
     }
 }
 
-pub(super) fn refused(not_before: Duration) -> Refused {
-    Refused { guard: Guard::Transport, not_before }
+pub(super) fn refused(not_before: Duration) -> GuardRefusal {
+    GuardRefusal { guard: GuardKind::Transport, not_before }
 }

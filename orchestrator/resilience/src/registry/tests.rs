@@ -6,15 +6,15 @@ mod seen;
 use super::*;
 use crate::transport::http::HttpSettings;
 use crate::{
-    gate::{Attempt, Coming, Wake},
-    snapshot::{BreakerState, ParticipantSnapshot},
-    transport::Dispatch,
+    gate::{AttemptKind, CallArrival, WakeSignal},
+    snapshot::{BreakerStateView, ParticipantSnapshot},
+    transport::DispatchKind,
 };
 use axum::{Router, http::StatusCode};
 use saga_core::{
-    command::{Direction, Method, Request},
+    command::{CommandDirection, CommandRequest, HttpMethod},
     definition::participants,
-    id::{CommandId, SagaId, Shard},
+    id::{CommandId, SagaId, ShardId},
     time::Timestamp,
 };
 use saga_guards::breaker;
@@ -23,17 +23,17 @@ use std::{num::NonZeroU32, sync::atomic::AtomicU16};
 use tokio::{net::TcpListener, sync::Semaphore};
 
 /// A participant that answers what it is told, when it is let go.
-struct Payments {
+struct MockPayments {
     status: Arc<AtomicU16>,
     go: Arc<Semaphore>,
     url: String,
 }
 
-impl Payments {
-    async fn serve(status: u16) -> Payments {
+impl MockPayments {
+    async fn serve(status: u16) -> MockPayments {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let payments = Payments { status: Arc::new(status.into()), go: Arc::new(Semaphore::new(0)), url };
+        let payments = MockPayments { status: Arc::new(status.into()), go: Arc::new(Semaphore::new(0)), url };
         let (status, go) = (Arc::clone(&payments.status), Arc::clone(&payments.go));
         let app = Router::new().fallback(move || {
             let (status, go) = (Arc::clone(&status), Arc::clone(&go));
@@ -46,16 +46,16 @@ impl Payments {
         payments
     }
 
-    fn guarded(&self, bulkhead: u32) -> Guarded {
-        guarded(Transport::Http(HttpSettings::at("payments", &self.url)), bulkhead)
+    fn guarded(&self, bulkhead: u32) -> GuardRegistry {
+        guarded(TransportSettings::Http(HttpSettings::at("payments", &self.url)), bulkhead)
     }
 }
 
-fn guarded(transport: Transport, bulkhead: u32) -> Guarded {
-    Guarded::new(&[settings(transport, gate(bulkhead))]).expect("settings that can be called")
+fn guarded(transport: TransportSettings, bulkhead: u32) -> GuardRegistry {
+    GuardRegistry::new(&[settings(transport, gate(bulkhead))]).expect("settings that can be called")
 }
 
-fn settings(transport: Transport, gate: GateSettings) -> ParticipantSettings {
+fn settings(transport: TransportSettings, gate: GateSettings) -> ParticipantSettings {
     ParticipantSettings {
         name: "payments".into(),
         transport,
@@ -68,66 +68,67 @@ fn settings(transport: Transport, gate: GateSettings) -> ParticipantSettings {
 }
 
 fn gate(places: u32) -> GateSettings {
-    let breaker = breaker::Settings { minimum_calls: 2, probes: 1, ..breaker::Settings::default() };
-    let breaker = breaker::Config::new(breaker).expect("sensible");
+    let breaker = breaker::BreakerParameters { minimum_calls: 2, probes: 1, ..breaker::BreakerParameters::default() };
+    let breaker = breaker::BreakerConfig::new(breaker).expect("sensible");
     GateSettings { breaker, ..GateSettings::of_places(NonZeroU32::new(places).expect("not zero")) }
 }
 
-fn kafka() -> Transport {
-    Transport::Kafka { commands: "payments.commands".into() }
+fn kafka() -> TransportSettings {
+    TransportSettings::Kafka { commands: "payments.commands".into() }
 }
 
-const FIRST: Asking = Asking { lane: saga_guards::Lane::Do, attempt: Attempt::First, coming: Coming::Anew };
+const FIRST: PermitRequest =
+    PermitRequest { lane: saga_guards::PriorityLane::Do, attempt: AttemptKind::First, coming: CallArrival::Anew };
 
-const FAILED: Said = Said::UNANSWERED;
+const FAILED: CallSignal = CallSignal::UNANSWERED;
 
-fn a_call() -> Call {
-    let saga = SagaId::new(Timestamp(1_000), Shard(7), 42);
+fn a_call() -> ParticipantCall {
+    let saga = SagaId::new(Timestamp(1_000), ShardId(7), 42);
     let body = Some(json!({}));
-    Call {
-        id: CommandId { saga, step: "charge".into(), direction: Direction::Do },
+    ParticipantCall {
+        id: CommandId { saga, step: "charge".into(), direction: CommandDirection::Do },
         saga_name: "order".into(),
         attempt: 1,
-        request: Arc::new(Request::Http {
+        request: Arc::new(CommandRequest::Http {
             participant: "payments".into(),
-            method: Method::Post,
+            method: HttpMethod::Post,
             path: "charges".into(),
             body,
         }),
         attempt_timeout: Duration::from_secs(60),
         location: None,
         asked: 0,
-        dispatch: Dispatch::First,
+        dispatch: DispatchKind::First,
         traceparent: None,
     }
 }
 
-fn permit(guarded: &Guarded) -> Permit {
+fn permit(guarded: &GuardRegistry) -> CallPermit {
     match guarded.admit("payments", FIRST) {
-        Admission::Admitted(permit) => permit,
-        Admission::Refused { not_before, .. } => panic!("refused for {not_before:?}"),
-        Admission::Gone => panic!("nobody is called payments"),
+        GuardAdmission::Admitted(permit) => permit,
+        GuardAdmission::Refused { not_before, .. } => panic!("refused for {not_before:?}"),
+        GuardAdmission::Gone => panic!("nobody is called payments"),
     }
 }
 
-fn refused_for(guarded: &Guarded, participant: &str) -> Option<Duration> {
+fn refused_for(guarded: &GuardRegistry, participant: &str) -> Option<Duration> {
     match guarded.admit(participant, FIRST) {
-        Admission::Admitted(_) | Admission::Gone => None,
-        Admission::Refused { not_before, .. } => Some(not_before),
+        GuardAdmission::Admitted(_) | GuardAdmission::Gone => None,
+        GuardAdmission::Refused { not_before, .. } => Some(not_before),
     }
 }
 
-fn only(guarded: &Guarded) -> ParticipantSnapshot {
+fn only(guarded: &GuardRegistry) -> ParticipantSnapshot {
     guarded.snapshot().pop().expect("one participant")
 }
 
 #[tokio::test]
 async fn what_opened_the_breaker_is_told_to_whoever_looks_at_what_waits() {
-    let payments = Payments::serve(503).await;
+    let payments = MockPayments::serve(503).await;
     payments.go.add_permits(100);
     let guarded = payments.guarded(8);
     for _ in 0..2 {
-        assert!(matches!(guarded.call(permit(&guarded), a_call()).await, Answer::Unknown { .. }));
+        assert!(matches!(guarded.call(permit(&guarded), a_call()).await, CommandAnswer::Unknown { .. }));
     }
     let opened = only(&guarded).opened.expect("it has opened");
     assert_eq!((opened.calls, opened.failures, opened.last_failures.len()), (2, 2, 2));
@@ -141,10 +142,10 @@ async fn what_opened_the_breaker_is_told_to_whoever_looks_at_what_waits() {
 
 #[tokio::test]
 async fn a_business_answer_is_no_failure_that_is_told() {
-    let payments = Payments::serve(422).await;
+    let payments = MockPayments::serve(422).await;
     payments.go.add_permits(100);
     let guarded = payments.guarded(8);
-    assert!(matches!(guarded.call(permit(&guarded), a_call()).await, Answer::Failed { .. }));
+    assert!(matches!(guarded.call(permit(&guarded), a_call()).await, CommandAnswer::Failed { .. }));
     assert_eq!(only(&guarded).last_failures, []);
 }
 
@@ -159,23 +160,23 @@ async fn late_successes_let_an_open_breaker_ask_at_once() {
 
 #[tokio::test]
 async fn failures_open_the_breaker_and_business_answers_do_not() {
-    let payments = Payments::serve(422).await;
+    let payments = MockPayments::serve(422).await;
     payments.go.add_permits(100);
     let guarded = payments.guarded(8);
     for _ in 0..4 {
-        assert!(matches!(guarded.call(permit(&guarded), a_call()).await, Answer::Failed { .. }));
+        assert!(matches!(guarded.call(permit(&guarded), a_call()).await, CommandAnswer::Failed { .. }));
     }
     payments.status.store(503, std::sync::atomic::Ordering::Relaxed);
     for _ in 0..4 {
-        assert!(matches!(guarded.call(permit(&guarded), a_call()).await, Answer::Unknown { .. }));
+        assert!(matches!(guarded.call(permit(&guarded), a_call()).await, CommandAnswer::Unknown { .. }));
     }
     let rest = refused_for(&guarded, "payments").expect("open");
     // Ten seconds, a fifth more or less as the breaker draws it, and up to a quarter more for each that asks.
     assert!(rest > Duration::from_secs(7) && rest <= Duration::from_secs(15), "{rest:?}");
-    assert_eq!(stands(&guarded), (BreakerState::Open, 0, 0));
+    assert_eq!(stands(&guarded), (BreakerStateView::Open, 0, 0));
 }
 
-fn stands(guarded: &Guarded) -> (BreakerState, u32, u32) {
+fn stands(guarded: &GuardRegistry) -> (BreakerStateView, u32, u32) {
     let only = only(guarded);
     (only.breaker, only.in_flight, only.waiting)
 }
@@ -185,16 +186,16 @@ async fn a_participant_that_is_not_there_opens_the_breaker() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     drop(listener);
-    let guarded = guarded(Transport::Http(HttpSettings::at("payments", url)), 8);
+    let guarded = guarded(TransportSettings::Http(HttpSettings::at("payments", url)), 8);
     for _ in 0..2 {
-        assert!(matches!(guarded.call(permit(&guarded), a_call()).await, Answer::Failed { .. }));
+        assert!(matches!(guarded.call(permit(&guarded), a_call()).await, CommandAnswer::Failed { .. }));
     }
     assert!(refused_for(&guarded, "payments").is_some());
 }
 
 #[tokio::test]
 async fn a_full_bulkhead_is_no_attempt() {
-    let payments = Payments::serve(200).await;
+    let payments = MockPayments::serve(200).await;
     let guarded = Arc::new(payments.guarded(1));
     let calls = (0..17).map(|_| {
         let (guarded, permit) = (Arc::clone(&guarded), permit(&guarded));
@@ -206,23 +207,23 @@ async fn a_full_bulkhead_is_no_attempt() {
         tokio::task::yield_now().await;
     }
     let refused = guarded.admit("payments", FIRST);
-    assert!(matches!(refused, Admission::Refused { guard: Guard::Bulkhead, .. }), "{refused:?}");
-    assert_eq!(stands(&guarded), (BreakerState::Closed, 1, 16));
+    assert!(matches!(refused, GuardAdmission::Refused { guard: GuardKind::Bulkhead, .. }), "{refused:?}");
+    assert_eq!(stands(&guarded), (BreakerStateView::Closed, 1, 16));
     payments.go.add_permits(17);
     let answers = all.await.expect("no panic");
-    assert!(answers.iter().all(|answer| *answer == Answer::Succeeded { result: Value::Null }));
-    assert_eq!(stands(&guarded), (BreakerState::Closed, 0, 0));
+    assert!(answers.iter().all(|answer| *answer == CommandAnswer::Succeeded { result: Value::Null }));
+    assert_eq!(stands(&guarded), (BreakerStateView::Closed, 0, 0));
 }
 
 #[tokio::test]
 async fn a_dropped_call_gives_everything_back() {
-    let payments = Payments::serve(200).await;
+    let payments = MockPayments::serve(200).await;
     let guarded = payments.guarded(1);
     let mut call = Box::pin(guarded.call(permit(&guarded), a_call()));
     assert!(futures_util::FutureExt::now_or_never(&mut call).is_none());
     assert_eq!(only(&guarded).in_flight, 1);
     drop(call);
-    assert_eq!(stands(&guarded), (BreakerState::Closed, 0, 0));
+    assert_eq!(stands(&guarded), (BreakerStateView::Closed, 0, 0));
 }
 
 #[test]
@@ -252,7 +253,7 @@ async fn who_waits_in_memory_does_not_leave_after_the_breaker_has_opened() {
     let ((third_left, fourth_left), ()) = tokio::join!(waiting, ending);
     let fifth_left = fifth.pass().await;
     let by = [third_left, fourth_left, fifth_left].map(|left| left.map_err(|by| by.guard).err());
-    assert_eq!(by, [Some(Guard::Breaker); 3]);
+    assert_eq!(by, [Some(GuardKind::Breaker); 3]);
     drop([third, fourth, fifth]);
     assert_eq!((only(&guarded).in_flight, only(&guarded).waiting), (0, 0));
 }
@@ -260,7 +261,7 @@ async fn who_waits_in_memory_does_not_leave_after_the_breaker_has_opened() {
 #[test]
 fn a_participant_that_is_not_configured_is_waited_for() {
     let guarded = guarded(kafka(), 1);
-    assert!(matches!(guarded.admit("nobody", FIRST), Admission::Gone));
+    assert!(matches!(guarded.admit("nobody", FIRST), GuardAdmission::Gone));
 }
 
 #[test]
@@ -288,10 +289,10 @@ participants:
     let participants = participants::parse("participants.yaml", text, &env).expect("a valid file");
     let payments = participants.get("payments").expect("it is in the file");
     let settings = ParticipantSettings::of("payments", payments);
-    let Transport::Http(http) = &settings.transport else { panic!("payments are called over HTTP") };
+    let TransportSettings::Http(http) = &settings.transport else { panic!("payments are called over HTTP") };
     assert_eq!((settings.gate.bulkhead.limit.get(), http.endpoints.len(), http.retry_on.len()), (8, 2, 2));
     assert_eq!(http.authorization.as_deref(), Some("Bearer secret"));
-    let guarded = Guarded::from_participants(&participants).expect("they can be guarded");
+    let guarded = GuardRegistry::from_participants(&participants).expect("they can be guarded");
     assert_eq!(guarded.kafka_topic("inventory").as_deref(), Some("inventory.commands"));
     let names: Vec<_> = guarded.snapshot().into_iter().map(|it| it.name).collect();
     assert_eq!(names, ["inventory", "payments"]);

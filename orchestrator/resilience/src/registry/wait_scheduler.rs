@@ -1,7 +1,7 @@
 //! Calls out of the lines who may go on.
 
-use super::Guarded;
-use crate::{gate::Gate, topics::Takes};
+use super::GuardRegistry;
+use crate::{gate::CallGate, topics::TopicAvailability};
 use std::{sync::Arc, time::Duration};
 
 /// Between two rounds at least: bells ring for every call that ends while somebody waits, and a round looks at all lines.
@@ -9,10 +9,10 @@ const ROUND: Duration = Duration::from_millis(1);
 /// Between two rounds at most: what no bell and no time announces is seen then.
 const LONGEST: Duration = Duration::from_secs(5);
 
-impl Guarded {
+impl GuardRegistry {
     /// Calls who may go on, whenever a bell rings or the time of somebody comes, and tells who follows what time changes. Never ends; dropped,
     /// nobody is called any more.
-    pub async fn keep_lines(self: Arc<Guarded>) {
+    pub async fn keep_lines(self: Arc<GuardRegistry>) {
         tokio::join!(self.call_for_ever(), self.tell_what_is_seen());
     }
 
@@ -33,7 +33,10 @@ impl Guarded {
         let configured = participants
             .values()
             .filter_map(|it| it.gate.call_who_may_go_on(it.is_well(), self.takes_commands(&it.route)));
-        let gone = self.gates_of_nobody().into_iter().filter_map(|gate| gate.call_who_may_go_on(Ok(()), Takes::All));
+        let gone = self
+            .gates_of_nobody()
+            .into_iter()
+            .filter_map(|gate| gate.call_who_may_go_on(Ok(()), TopicAvailability::All));
         let topics = self.publishing.gates().into_iter();
         let published = topics.filter_map(|(topic, gate)| gate.call_who_may_go_on(Ok(()), self.topics.takes(&topic)));
         let next = configured.chain(gone).chain(published).min();
@@ -41,7 +44,7 @@ impl Guarded {
         next
     }
 
-    fn gates_of_nobody(&self) -> Vec<Arc<Gate>> {
+    fn gates_of_nobody(&self) -> Vec<Arc<CallGate>> {
         let removed = self.removed.lock();
         removed.iter().chain([&self.nowhere]).map(Arc::clone).collect()
     }

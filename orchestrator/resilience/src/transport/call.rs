@@ -1,7 +1,7 @@
 //! One attempt of one command, as it is handed to a participant.
 
 use saga_core::{
-    command::{Direction, Request},
+    command::{CommandDirection, CommandRequest},
     id::CommandId,
     react::CallEffect,
 };
@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 /// One attempt of one command.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub struct ParticipantCall {
     /// The command's identity for ever.
     pub id: CommandId,
     /// Name of the saga's definition.
@@ -17,7 +17,7 @@ pub struct Call {
     /// 1, 2, 3, …
     pub attempt: u32,
     /// What is sent.
-    pub request: Arc<Request>,
+    pub request: Arc<CommandRequest>,
     /// From leaving the engine to the complete answer, the wait for a place in the bulkhead included.
     pub attempt_timeout: Duration,
     /// Where to ask how far the participant is; `None`: send the request.
@@ -25,25 +25,25 @@ pub struct Call {
     /// How often the participant was asked how far this attempt is.
     pub asked: u32,
     /// Whether this attempt may have left before.
-    pub dispatch: Dispatch,
+    pub dispatch: DispatchKind,
     /// W3C trace context to go on with.
     pub traceparent: Option<Arc<str>>,
 }
 
 /// Whether an attempt may have left before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dispatch {
+pub enum DispatchKind {
     /// It has not.
     First,
     /// It may have, in the life of an earlier owner.
     Repeated,
 }
 
-impl Call {
+impl ParticipantCall {
     /// The call that `effect` stands for, on its first dispatch.
     #[must_use]
-    pub fn new(effect: CallEffect, saga_name: &str, traceparent: Option<&str>) -> Call {
-        Call {
+    pub fn new(effect: CallEffect, saga_name: &str, traceparent: Option<&str>) -> ParticipantCall {
+        ParticipantCall {
             id: effect.id,
             saga_name: saga_name.into(),
             attempt: effect.attempt,
@@ -51,20 +51,20 @@ impl Call {
             attempt_timeout: effect.attempt_timeout,
             location: effect.location,
             asked: effect.asked,
-            dispatch: Dispatch::First,
+            dispatch: DispatchKind::First,
             traceparent: traceparent.map(Arc::from),
         }
     }
 
     /// The same call, said to have left before, perhaps.
     #[must_use]
-    pub fn repeated(self) -> Call {
-        Call { dispatch: Dispatch::Repeated, ..self }
+    pub fn repeated(self) -> ParticipantCall {
+        ParticipantCall { dispatch: DispatchKind::Repeated, ..self }
     }
 
     /// Whether it performs or undoes.
     #[must_use]
-    pub fn direction(&self) -> Direction {
+    pub fn direction(&self) -> CommandDirection {
         self.id.direction
     }
 
@@ -72,8 +72,8 @@ impl Call {
     #[must_use]
     pub fn is_untouched(&self) -> bool {
         match self.dispatch {
-            Dispatch::First => self.asked == 0,
-            Dispatch::Repeated => false,
+            DispatchKind::First => self.asked == 0,
+            DispatchKind::Repeated => false,
         }
     }
 }

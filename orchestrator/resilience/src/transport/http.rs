@@ -35,89 +35,95 @@ mod text;
 mod tries;
 mod words;
 
-pub use client::{Client, NoClient};
-pub use endpoints::EndpointState;
-pub use prober::{Probed, Prober, get_url};
-pub use settings::{Error, HttpSettings, MAX_ANSWER_BYTES};
+pub use client::{HttpClient, HttpClientError};
+pub use endpoints::EndpointStateView;
+pub use prober::{EndpointProbeResult, EndpointProber, get_url};
+pub use settings::{HttpSettings, HttpSettingsError, MAX_ANSWER_BYTES};
 
-use super::Call;
-use crate::guard_events::Changes;
-use classify::Overrides;
-use client::Lives;
-use endpoints::{Endpoints, Picked, Tried};
+use super::ParticipantCall;
+use crate::guard_events::GuardEventBus;
+use classify::StatusOverrides;
+use client::ConnectionTimeouts;
+use endpoints::{ParticipantEndpoints, PickedEndpoint, TriedEndpoint};
 use hyper::header::HeaderMap;
-use pace::Pace;
+use pace::ReadWriteTimeouts;
 use saga_base::secrets;
 use saga_core::{
-    command::{Answer, ErrorClass, Failure, Retryable},
-    definition::participants::{CONNECTION_MAX_AGE, IDLE_TIMEOUT, KeyForm},
+    command::{CommandAnswer, CommandFailure, ErrorClass, RetryAdvice},
+    definition::participants::{CONNECTION_MAX_AGE, IDLE_TIMEOUT, IdempotencyKeyFormat},
 };
 use settings::usual_headers;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
-use tries::Tries;
+use tries::ConnectRetries;
 
 /// Code of the failure when no connection could be had. Nothing was sent then.
 pub const NOT_CONNECTED: &str = "connect";
 
 /// One participant and its connections.
 #[derive(Debug)]
-pub struct HttpParticipant {
-    client: Client,
-    endpoints: Arc<Endpoints>,
+pub struct HttpParticipantClient {
+    client: HttpClient,
+    endpoints: Arc<ParticipantEndpoints>,
     headers: HeaderMap,
-    overrides: Overrides,
-    key: KeyForm,
-    pace: Pace,
+    overrides: StatusOverrides,
+    key: IdempotencyKeyFormat,
+    pace: ReadWriteTimeouts,
     max_answer_bytes: usize,
 }
 
 /// Another list of endpoints that is not in effect yet.
 #[derive(Debug)]
-pub(crate) struct Relisting {
-    endpoints: Arc<Endpoints>,
-    next: Arc<Endpoints>,
+pub(crate) struct EndpointUpdate {
+    endpoints: Arc<ParticipantEndpoints>,
+    next: Arc<ParticipantEndpoints>,
 }
 
-impl Relisting {
+impl EndpointUpdate {
     /// Puts it into effect: what is known of endpoints that stay is kept, calls under way included.
     pub(crate) fn apply(self) {
         self.endpoints.become_as(&self.next);
     }
 }
 
-impl HttpParticipant {
+impl HttpParticipantClient {
     /// Checks the settings; connects to nothing yet.
     ///
     /// # Errors
     /// When no participant can be called with these settings.
-    pub fn new(settings: &HttpSettings) -> Result<HttpParticipant, Error> {
-        HttpParticipant::telling(settings, Changes::default())
+    pub fn new(settings: &HttpSettings) -> Result<HttpParticipantClient, HttpSettingsError> {
+        HttpParticipantClient::telling(settings, GuardEventBus::default())
     }
 
     /// The same, and publishes in `changes` what happens to its endpoints.
     ///
     /// # Errors
-    /// As [`HttpParticipant::new`].
-    pub fn telling(settings: &HttpSettings, changes: Changes) -> Result<HttpParticipant, Error> {
-        let endpoints = Endpoints::new(settings, changes)?;
+    /// As [`HttpParticipantClient::new`].
+    pub fn telling(
+        settings: &HttpSettings,
+        changes: GuardEventBus,
+    ) -> Result<HttpParticipantClient, HttpSettingsError> {
+        let endpoints = ParticipantEndpoints::new(settings, changes)?;
         let headers = settings.header_map()?;
-        let lives =
-            Lives { connect: settings.connect_timeout, idle: settings.idle_timeout, age: settings.connection_max_age };
-        let client = Client::new(lives, endpoints.any_encrypted())
-            .map_err(|source| Error::Client { participant: settings.name.clone(), source })?;
-        let overrides = Overrides::new(settings);
-        let (pace, max_answer_bytes) = (Pace::of(settings), settings.max_answer_bytes);
+        let lives = ConnectionTimeouts {
+            connect: settings.connect_timeout,
+            idle: settings.idle_timeout,
+            age: settings.connection_max_age,
+        };
+        let client = HttpClient::new(lives, endpoints.any_encrypted())
+            .map_err(|source| HttpSettingsError::Client { participant: settings.name.clone(), source })?;
+        let overrides = StatusOverrides::new(settings);
+        let (pace, max_answer_bytes) = (ReadWriteTimeouts::of(settings), settings.max_answer_bytes);
         let key = settings.idempotency_key;
-        Ok(HttpParticipant { client, endpoints, headers, overrides, key, pace, max_answer_bytes })
+        Ok(HttpParticipantClient { client, endpoints, headers, overrides, key, pace, max_answer_bytes })
     }
 
     /// One attempt: sends the request, or asks at the location, and waits at most the attempt's timeout for the complete answer. While nothing
     /// left for want of a connection it is tried again at once, twice at most and within a second, at another endpoint if there is one.
-    /// Never answers [`Answer::NotSent`]: that is the guards' word.
-    pub async fn call(&self, call: &Call) -> Answer {
+    /// Never answers [`CommandAnswer::NotSent`]: that is the guards' word.
+    pub async fn call(&self, call: &ParticipantCall) -> CommandAnswer {
         let deadline = Instant::now() + call.attempt_timeout;
-        let (mut tries, mut tried) = (Tries::until(deadline), None);
+        let (mut tries, mut tried) = (ConnectRetries::until(deadline), None);
         loop {
             let answer = self.once(call, &mut tried, deadline).await;
             let Some(rest) = nothing_left(&answer).then(|| tries.rest()).flatten() else { return answer };
@@ -129,20 +135,20 @@ impl HttpParticipant {
     /// `settings` once the relisting is put into effect, for this one and for `self`: dropped, nothing has changed.
     ///
     /// # Errors
-    /// As [`HttpParticipant::new`].
+    /// As [`HttpParticipantClient::new`].
     pub(crate) fn continued(
         &self,
         settings: &HttpSettings,
-        changes: Changes,
-    ) -> Result<(HttpParticipant, Relisting), Error> {
-        let next = HttpParticipant::telling(settings, changes)?;
-        let relisting = Relisting { endpoints: Arc::clone(&self.endpoints), next: Arc::clone(&next.endpoints) };
-        Ok((HttpParticipant { endpoints: Arc::clone(&self.endpoints), ..next }, relisting))
+        changes: GuardEventBus,
+    ) -> Result<(HttpParticipantClient, EndpointUpdate), HttpSettingsError> {
+        let next = HttpParticipantClient::telling(settings, changes)?;
+        let relisting = EndpointUpdate { endpoints: Arc::clone(&self.endpoints), next: Arc::clone(&next.endpoints) };
+        Ok((HttpParticipantClient { endpoints: Arc::clone(&self.endpoints), ..next }, relisting))
     }
 
     /// All endpoints at this moment.
     #[must_use]
-    pub fn endpoints(&self) -> Vec<EndpointState> {
+    pub fn endpoints(&self) -> Vec<EndpointStateView> {
         self.endpoints.states()
     }
 
@@ -153,13 +159,18 @@ impl HttpParticipant {
 
     /// Whom to ask how it is.
     #[must_use]
-    pub fn prober(&self) -> Prober {
-        Prober::of(self)
+    pub fn prober(&self) -> EndpointProber {
+        EndpointProber::of(self)
     }
 
     /// One try, at an endpoint of its own, and not at `tried` if there is another. Where to ask how far it is says the location, and there is
     /// no other.
-    async fn once(&self, call: &Call, tried: &mut Option<Tried>, deadline: Instant) -> Answer {
+    async fn once(
+        &self,
+        call: &ParticipantCall,
+        tried: &mut Option<TriedEndpoint>,
+        deadline: Instant,
+    ) -> CommandAnswer {
         let Some(picked) = call.location.is_none().then(|| self.endpoints.pick(*tried)) else {
             return self.ask(call, None, deadline).await;
         };
@@ -169,7 +180,7 @@ impl HttpParticipant {
         answer
     }
 
-    async fn ask(&self, call: &Call, picked: Option<&Picked>, deadline: Instant) -> Answer {
+    async fn ask(&self, call: &ParticipantCall, picked: Option<&PickedEndpoint>, deadline: Instant) -> CommandAnswer {
         let request = match send::build(self, call, picked) {
             Ok(request) => request,
             Err(failure) => return impossible(call, failure),
@@ -185,28 +196,34 @@ impl HttpParticipant {
 ///
 /// # Errors
 /// When none can be made, for want of certificates of authorities for example.
-pub fn plain_client(connect_timeout: Duration, encrypted: bool) -> Result<Client, NoClient> {
-    Client::new(Lives { connect: connect_timeout, idle: IDLE_TIMEOUT, age: CONNECTION_MAX_AGE }, encrypted)
+pub fn plain_client(connect_timeout: Duration, encrypted: bool) -> Result<HttpClient, HttpClientError> {
+    HttpClient::new(
+        ConnectionTimeouts { connect: connect_timeout, idle: IDLE_TIMEOUT, age: CONNECTION_MAX_AGE },
+        encrypted,
+    )
 }
 
 /// The request cannot be made from what is recorded. If nothing left before, it certainly has no effect.
-fn impossible(call: &Call, failure: Failure) -> Answer {
+fn impossible(call: &ParticipantCall, failure: CommandFailure) -> CommandAnswer {
     if call.is_untouched() {
-        Answer::Failed { failure, retry: Retryable::No, retry_after: None }
+        CommandAnswer::Failed { failure, retry: RetryAdvice::No, retry_after: None }
     } else {
-        Answer::unknown(failure)
+        CommandAnswer::unknown(failure)
     }
 }
 
-fn out_of_time(call: &Call) -> Answer {
+fn out_of_time(call: &ParticipantCall) -> CommandAnswer {
     let message = format!("no complete answer within {:?}", call.attempt_timeout);
-    Answer::unknown(Failure::new("timeout", message).of_class(ErrorClass::Timeout))
+    CommandAnswer::unknown(CommandFailure::new("timeout", message).of_class(ErrorClass::Timeout))
 }
 
 /// Only of a call of which nothing left before is it said that it failed for want of a connection.
-fn nothing_left(answer: &Answer) -> bool {
+fn nothing_left(answer: &CommandAnswer) -> bool {
     match answer {
-        Answer::Failed { failure, .. } => failure.code == NOT_CONNECTED,
-        Answer::Succeeded { .. } | Answer::Unknown { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. } => false,
+        CommandAnswer::Failed { failure, .. } => failure.code == NOT_CONNECTED,
+        CommandAnswer::Succeeded { .. }
+        | CommandAnswer::Unknown { .. }
+        | CommandAnswer::Ongoing { .. }
+        | CommandAnswer::NotSent { .. } => false,
     }
 }

@@ -1,6 +1,6 @@
 //! How reading from Kafka goes, as JSON and as metrics.
 
-use saga_kafka::consumer::{Foreign, Pause, Reading, Status};
+use saga_kafka::consumer::{ConsumerStatus, ForeignMember, PartitionStatus, PauseReason};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -9,15 +9,16 @@ use std::{
 
 /// The partitions of a topic that are read here, which may be none.
 #[derive(Default)]
-struct Topic {
+struct TopicReadView {
     partitions: usize,
-    paused: BTreeMap<Pause, usize>,
+    paused: BTreeMap<PauseReason, usize>,
     lag: u64,
     held_back: u64,
 }
 
-fn topics(status: &Status) -> BTreeMap<&str, Topic> {
-    let mut topics: BTreeMap<&str, Topic> = status.topics.iter().map(|topic| (&**topic, Topic::default())).collect();
+fn topics(status: &ConsumerStatus) -> BTreeMap<&str, TopicReadView> {
+    let mut topics: BTreeMap<&str, TopicReadView> =
+        status.topics.iter().map(|topic| (&**topic, TopicReadView::default())).collect();
     for one in &status.readings {
         let topic = topics.entry(&one.partition.topic).or_default();
         topic.partitions += 1;
@@ -31,14 +32,14 @@ fn topics(status: &Status) -> BTreeMap<&str, Topic> {
 }
 
 /// What is only under way is not held back.
-fn held_back(one: &Reading) -> u64 {
+fn held_back(one: &PartitionStatus) -> u64 {
     if one.held_since.is_some() { one.held_back } else { 0 }
 }
 
 /// For `/health/ready`.
-pub(super) fn shown(status: &Status, now: Instant) -> Value {
+pub(super) fn shown(status: &ConsumerStatus, now: Instant) -> Value {
     let ago = |at: Option<Instant>| at.map(|at| millis(now.saturating_duration_since(at)));
-    let topic = |(name, topic): (&str, Topic)| {
+    let topic = |(name, topic): (&str, TopicReadView)| {
         let paused: serde_json::Map<String, Value> =
             topic.paused.iter().map(|(pause, count)| (pause.to_string(), (*count).into())).collect();
         let shown = json!({
@@ -47,7 +48,8 @@ pub(super) fn shown(status: &Status, now: Instant) -> Value {
         (name.to_owned(), shown)
     };
     let topics: serde_json::Map<String, Value> = topics(status).into_iter().map(topic).collect();
-    let foreign = |one: &Foreign| json!({"clientId": one.client_id, "host": one.host, "partitions": one.partitions});
+    let foreign =
+        |one: &ForeignMember| json!({"clientId": one.client_id, "host": one.host, "partitions": one.partitions});
     json!({
         "partitions": status.assigned, "lastReadAgoMs": ago(status.looked), "topics": topics,
         "heldByNobody": status.coverage.unheld, "heldByOthers": status.coverage.foreign.iter().map(foreign).collect::<Vec<_>>(),
@@ -59,7 +61,7 @@ fn millis(span: Duration) -> u64 {
 }
 
 /// For `/metrics`: as it is at the moment of the scrape.
-pub(super) fn measure(status: &Status, now: Instant) {
+pub(super) fn measure(status: &ConsumerStatus, now: Instant) {
     let consumer = status.name;
     if let Some(at) = status.looked.or(status.started) {
         metrics::gauge!("saga_kafka_last_read_age_seconds", "consumer" => consumer)
@@ -72,7 +74,7 @@ pub(super) fn measure(status: &Status, now: Instant) {
         gauge("saga_kafka_partitions_owned").set(count(topic.partitions as u64));
         gauge("saga_kafka_lag_records").set(count(topic.lag));
         gauge("saga_kafka_held_back_records").set(count(topic.held_back));
-        for pause in [Pause::Unfinished, Pause::Held, Pause::ReadAgain] {
+        for pause in [PauseReason::Unfinished, PauseReason::Held, PauseReason::ReadAgain] {
             let paused = topic.paused.get(&pause).copied().unwrap_or_default();
             let labels =
                 [("consumer", consumer.to_owned()), ("topic", (*name).to_owned()), ("reason", pause.to_string())];

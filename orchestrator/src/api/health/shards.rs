@@ -1,18 +1,18 @@
 //! Shards that do not take their messages, as JSON and as metrics.
 
-use saga_engine::router::{Behind, Router, Why};
+use saga_engine::router::{LagReason, LaggingShard, ShardRouter};
 use serde_json::{Value, json};
 
 /// For `/health/ready`.
-pub(super) fn shown(behind: &[Behind]) -> Vec<Value> {
-    let shown = |one: &Behind| json!({"shard": one.shard.0, "why": one.why.as_str(), "forSeconds": one.since.elapsed().as_secs()});
+pub(super) fn shown(behind: &[LaggingShard]) -> Vec<Value> {
+    let shown = |one: &LaggingShard| json!({"shard": one.shard.0, "why": one.why.as_str(), "forSeconds": one.since.elapsed().as_secs()});
     behind.iter().map(shown).collect()
 }
 
 /// For `/metrics`: as it is at the moment of the scrape.
-pub(super) fn measure(router: &Router) {
+pub(super) fn measure(router: &ShardRouter) {
     let behind = router.behind();
-    for why in [Why::NotClaimed, Why::Full, Why::Returning] {
+    for why in [LagReason::NotClaimed, LagReason::Full, LagReason::Returning] {
         let shards = u16::try_from(behind.iter().filter(|one| one.why == why).count()).unwrap_or(u16::MAX);
         metrics::gauge!("saga_shards_behind", "why" => why.as_str()).set(f64::from(shards));
     }

@@ -1,15 +1,15 @@
 //! For `/metrics`: how the sagas of the whole installation stand, and what an engine has of shards and connections.
 
-use crate::api::census::Counted;
+use crate::api::census::SagaCounts;
 use metrics::gauge;
-use saga_core::{incident::IncidentKind, state::Status, time::Timestamp};
-use saga_event_store::{Sessions, Standing};
+use saga_core::{incident::IncidentKind, state::SagaStatus, time::Timestamp};
+use saga_event_store::{SessionUsage, StreamStatusCount};
 
 /// Every engine counts the sagas of all.
-pub(super) fn measure(counted: &Counted, now: Timestamp) {
+pub(super) fn measure(counted: &SagaCounts, now: Timestamp) {
     for saga in &counted.sagas {
-        for status in Status::OPEN {
-            let of = |one: &&Standing| one.category == *saga && one.status == status.as_str();
+        for status in SagaStatus::OPEN {
+            let of = |one: &&StreamStatusCount| one.category == *saga && one.status == status.as_str();
             show(saga, status, counted.standing.iter().find(of), now);
         }
     }
@@ -22,7 +22,7 @@ pub(super) fn measure(counted: &Counted, now: Timestamp) {
     }
 }
 
-fn show(saga: &str, status: Status, standing: Option<&Standing>, now: Timestamp) {
+fn show(saga: &str, status: SagaStatus, standing: Option<&StreamStatusCount>, now: Timestamp) {
     let set = |metric: &'static str, value: f64| {
         gauge!(metric, "saga" => saga.to_owned(), "status" => status.as_str()).set(value);
     };
@@ -32,7 +32,7 @@ fn show(saga: &str, status: Status, standing: Option<&Standing>, now: Timestamp)
     set("saga_open_unchanged_seconds", seconds(standing.map(|one| one.oldest_changed_ms)));
 }
 
-pub(super) fn measure_sessions(sessions: Sessions) {
+pub(super) fn measure_sessions(sessions: SessionUsage) {
     gauge!("saga_store_connections").set(count(sessions.most));
     gauge!("saga_store_connections_in_use").set(count(sessions.in_use));
 }

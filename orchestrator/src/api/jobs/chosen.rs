@@ -1,39 +1,39 @@
 //! Which sagas a job's filter chooses.
 
 use super::super::{
-    asked::{self, Asked},
-    errors::Error,
+    asked::{self, SagaListQuery},
+    errors::ApiError,
 };
-use saga_core::{event::OperatorAction, state::Status, time::Timestamp};
-use saga_engine::journal::reading::Wanted;
+use saga_core::{event::OperatorAction, state::SagaStatus, time::Timestamp};
+use saga_engine::journal::reading::SagaQuery;
 
 /// What `asked` chooses for `action`.
-pub(super) fn by(asked: Asked, action: OperatorAction, now: Timestamp) -> Result<Wanted, Error> {
+pub(super) fn by(asked: SagaListQuery, action: OperatorAction, now: Timestamp) -> Result<SagaQuery, ApiError> {
     let (blank, of_lists) = (asked.blank(), asked.of_lists());
     let wanted = asked::wanted(&asked.without_blanks(), now)?;
     if !wanted.chooses() {
         return Err(nothing());
     }
     if let Some(name) = blank {
-        return Err(Error::BadValue(format!("`{name}` of the filter is empty: give it a value, or leave it out")));
+        return Err(ApiError::BadValue(format!("`{name}` of the filter is empty: give it a value, or leave it out")));
     }
     if let Some(name) = of_lists {
         let all = "a job comes to all sagas that its filter chooses";
-        return Err(Error::BadValue(format!("`{name}` is no part of a job's filter: {all}")));
+        return Err(ApiError::BadValue(format!("`{name}` is no part of a job's filter: {all}")));
     }
     meant(wanted, action)
 }
 
 /// A job that says nothing would come to every saga there is.
-pub(super) fn nothing() -> Error {
+pub(super) fn nothing() -> ApiError {
     let example = r#"{"status": "parked", "code": "http.422"}"#;
-    Error::BadValue(format!(
+    ApiError::BadValue(format!(
         "which sagas? name some in `sagas`, by id or key, or say in `filter` what they have in common: {example}"
     ))
 }
 
 /// Nothing is done to what has ended; what is retried or skipped is parked, unless it is said what it waits on or in which status it is.
-fn meant(wanted: Wanted, action: OperatorAction) -> Result<Wanted, Error> {
+fn meant(wanted: SagaQuery, action: OperatorAction) -> Result<SagaQuery, ApiError> {
     if let [status, ..] = wanted.statuses.as_slice()
         && wanted.statuses.iter().all(|status| status.is_terminal())
     {
@@ -41,18 +41,18 @@ fn meant(wanted: Wanted, action: OperatorAction) -> Result<Wanted, Error> {
     }
     let statuses = match action {
         OperatorAction::Retry | OperatorAction::Skip if wanted.statuses.is_empty() && wanted.waiting_on.is_none() => {
-            vec![Status::Parked]
+            vec![SagaStatus::Parked]
         }
         OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => {
             wanted.statuses.clone()
         }
     };
-    Ok(Wanted { statuses, only_open: true, ..wanted })
+    Ok(SagaQuery { statuses, only_open: true, ..wanted })
 }
 
-fn ended(status: Status) -> Error {
-    let open = Status::OPEN.map(|status| status.as_str()).join(", ");
-    Error::BadValue(format!(
+fn ended(status: SagaStatus) -> ApiError {
+    let open = SagaStatus::OPEN.map(|status| status.as_str()).join(", ");
+    ApiError::BadValue(format!(
         "a saga that is {status} has ended, and sagas that have ended take no act: choose among {open}"
     ))
 }
@@ -63,7 +63,7 @@ mod tests {
     use axum::{http::StatusCode, response::IntoResponse};
     use serde_json::{Value, json};
 
-    fn chosen(filter: &Value, action: OperatorAction) -> Result<Wanted, String> {
+    fn chosen(filter: &Value, action: OperatorAction) -> Result<SagaQuery, String> {
         let asked = serde_json::from_value(filter.clone()).expect("a filter");
         by(asked, action, Timestamp(1_000_000_000)).map_err(|error| {
             let (message, status) = (format!("{error:?}"), error.into_response().status());
@@ -105,11 +105,11 @@ mod tests {
             assert!(said.contains(name) && said.contains("take no act") && said.contains("parked"), "{said}");
         }
         let statuses = |filter, action| chosen(&filter, action).expect("a choice").statuses;
-        assert_eq!(statuses(json!({"code": "http.422"}), OperatorAction::Retry), [Status::Parked]);
+        assert_eq!(statuses(json!({"code": "http.422"}), OperatorAction::Retry), [SagaStatus::Parked]);
         assert_eq!(statuses(json!({"waitingOn": "breaker:"}), OperatorAction::Retry), []);
         assert_eq!(
             statuses(json!({"status": "parked,completed"}), OperatorAction::Cancel),
-            [Status::Parked, Status::Completed]
+            [SagaStatus::Parked, SagaStatus::Completed]
         );
     }
 }

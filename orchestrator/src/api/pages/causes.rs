@@ -1,14 +1,14 @@
 //! The page of causes: what holds sagas up, and acts on all that have one cause.
 
 use super::{
-    super::{Backend, asked::Asked},
+    super::{ApiState, asked::SagaListQuery},
     page, says,
 };
 use askama::Template;
 use axum::{extract::State, response::Response};
-use saga_core::{event::OperatorAction, state::Status};
-use saga_engine::journal::counts::Group;
-use saga_resilience::registry::{Guarded, holding::Holding};
+use saga_core::{event::OperatorAction, state::SagaStatus};
+use saga_engine::journal::counts::SagaGroup;
+use saga_resilience::registry::{GuardRegistry, holding::BlockingGuardView};
 use serde_json::json;
 
 /// Causes on the page: the ones with most sagas.
@@ -17,24 +17,24 @@ const MOST_SHOWN: usize = 200;
 #[derive(Template)]
 #[template(path = "causes.html")]
 struct CausesPage {
-    causes: Vec<Cause>,
+    causes: Vec<DelayCauseCard>,
     /// How many are not shown.
     more: usize,
     /// The store has not said yet.
     is_counting: bool,
 }
 
-struct Cause {
-    group: Group,
+struct DelayCauseCard {
+    group: SagaGroup,
     /// How the guards stand that they wait for, as this engine sees them.
-    held_by: Vec<Holding>,
-    asked: Asked,
+    held_by: Vec<BlockingGuardView>,
+    asked: SagaListQuery,
 }
 
-impl Cause {
-    fn of(group: &Group, guarded: &Guarded) -> Cause {
+impl DelayCauseCard {
+    fn of(group: &SagaGroup, guarded: &GuardRegistry) -> DelayCauseCard {
         let held_by = guarded.holdings(&group.waiting_on);
-        Cause { held_by, asked: Asked::of(group), group: group.clone() }
+        DelayCauseCard { held_by, asked: SagaListQuery::of(group), group: group.clone() }
     }
 
     fn status(&self) -> &str {
@@ -43,7 +43,7 @@ impl Cause {
 
     /// In a few words, for the title of an act.
     fn name(&self) -> String {
-        let Group { saga, step, code, waiting_on, .. } = &self.group;
+        let SagaGroup { saga, step, code, waiting_on, .. } = &self.group;
         let words = [saga, step, code].into_iter().flatten().chain(waiting_on);
         words.map(String::as_str).collect::<Vec<_>>().join(" ")
     }
@@ -52,11 +52,12 @@ impl Cause {
     fn acts(&self) -> Vec<OperatorAction> {
         use OperatorAction::{Abandon, Cancel, Retry, Skip};
         match self.status().parse() {
-            Ok(Status::Parked) if self.group.step.is_some() => vec![Retry, Skip, Cancel, Abandon],
-            Ok(Status::Parked) => vec![Retry, Cancel, Abandon],
-            Ok(Status::Waiting) => vec![Retry, Cancel, Abandon],
-            Ok(Status::Compensating) => vec![Retry, Abandon],
-            Ok(Status::Running | Status::Completed | Status::Compensated | Status::Abandoned) | Err(_) => Vec::new(),
+            Ok(SagaStatus::Parked) if self.group.step.is_some() => vec![Retry, Skip, Cancel, Abandon],
+            Ok(SagaStatus::Parked) => vec![Retry, Cancel, Abandon],
+            Ok(SagaStatus::Waiting) => vec![Retry, Cancel, Abandon],
+            Ok(SagaStatus::Compensating) => vec![Retry, Abandon],
+            Ok(SagaStatus::Running | SagaStatus::Completed | SagaStatus::Compensated | SagaStatus::Abandoned)
+            | Err(_) => Vec::new(),
         }
     }
 
@@ -74,10 +75,11 @@ impl Cause {
     }
 }
 
-pub(crate) async fn causes(State(backend): State<Backend>) -> Response {
+pub(crate) async fn causes(State(backend): State<ApiState>) -> Response {
     let counted = backend.causes.now().await;
-    let groups = counted.as_ref().map_or(&[] as &[Group], |counted| counted.0.as_slice());
-    let causes = groups.iter().take(MOST_SHOWN).map(|group| Cause::of(group, &backend.parts.guarded)).collect();
+    let groups = counted.as_ref().map_or(&[] as &[SagaGroup], |counted| counted.0.as_slice());
+    let causes =
+        groups.iter().take(MOST_SHOWN).map(|group| DelayCauseCard::of(group, &backend.parts.guarded)).collect();
     let more = groups.len().saturating_sub(MOST_SHOWN);
     page(&CausesPage { causes, more, is_counting: counted.is_none() })
 }
@@ -88,13 +90,17 @@ mod tests {
 
     #[test]
     fn what_waits_can_be_tried_again_at_once_and_what_has_ended_takes_nothing() {
-        let acts = |status: Status| {
-            let group = Group { status: Some(status.to_string()), ..Group::default() };
-            Cause { held_by: Vec::new(), asked: Asked::of(&group), group }.acts()
+        let acts = |status: SagaStatus| {
+            let group = SagaGroup { status: Some(status.to_string()), ..SagaGroup::default() };
+            DelayCauseCard { held_by: Vec::new(), asked: SagaListQuery::of(&group), group }.acts()
         };
-        for waits in [Status::Waiting, Status::Compensating, Status::Parked] {
+        for waits in [SagaStatus::Waiting, SagaStatus::Compensating, SagaStatus::Parked] {
             assert_eq!(acts(waits).first(), Some(&OperatorAction::Retry), "{waits}");
         }
-        assert!([Status::Completed, Status::Compensated, Status::Abandoned].into_iter().all(|it| acts(it).is_empty()));
+        assert!(
+            [SagaStatus::Completed, SagaStatus::Compensated, SagaStatus::Abandoned]
+                .into_iter()
+                .all(|it| acts(it).is_empty())
+        );
     }
 }

@@ -1,29 +1,29 @@
 //! The page of guards: a card for each participant, with the acts that fit it.
 
-use super::{super::Backend, Marks, page};
+use super::{super::ApiState, TemplateHelpers, page};
 use askama::Template;
 use axum::{extract::State, response::Response};
 use saga_core::time::{Timestamp, rfc3339};
-use saga_engine::overrides::RecordedAct;
-use saga_resilience::{lifecycle::Lifecycle, snapshot::ParticipantSnapshot};
+use saga_engine::overrides::RecordedOverride;
+use saga_resilience::{lifecycle::LifecyclePhase, snapshot::ParticipantSnapshot};
 
 #[derive(Template)]
 #[template(path = "guards.html")]
 struct GuardsPage {
-    cards: Vec<Card>,
+    cards: Vec<GuardCard>,
     /// The chain of participants that need each other whose attempts take longest.
     path: Option<String>,
 }
 
-struct Card {
+struct GuardCard {
     /// Why calls are held back, in words.
     held: Option<String>,
     /// The last act of those in force.
-    in_force: Option<RecordedAct>,
+    in_force: Option<RecordedOverride>,
     guard: ParticipantSnapshot,
 }
 
-impl Marks for GuardsPage {}
+impl TemplateHelpers for GuardsPage {}
 
 impl GuardsPage {
     fn time(&self, at: &Timestamp) -> String {
@@ -31,25 +31,25 @@ impl GuardsPage {
     }
 }
 
-impl Card {
-    fn of(backend: &Backend, guard: ParticipantSnapshot) -> Card {
+impl GuardCard {
+    fn of(backend: &ApiState, guard: ParticipantSnapshot) -> GuardCard {
         let in_force = backend.parts.acts.in_force(&guard.name).map(|in_force| in_force.by);
-        Card { held: guard.held_back(), in_force, guard }
+        GuardCard { held: guard.held_back(), in_force, guard }
     }
 
     fn class(&self) -> &'static str {
         match self.guard.lifecycle {
-            Lifecycle::Registered | Lifecycle::Stopping => "pending",
-            Lifecycle::Starting | Lifecycle::Degraded => "waiting",
-            Lifecycle::Running => "succeeded",
-            Lifecycle::Failed => "failed",
+            LifecyclePhase::Registered | LifecyclePhase::Stopping => "pending",
+            LifecyclePhase::Starting | LifecyclePhase::Degraded => "waiting",
+            LifecyclePhase::Running => "succeeded",
+            LifecyclePhase::Failed => "failed",
         }
     }
 }
 
-pub(crate) async fn guards(State(backend): State<Backend>) -> Response {
+pub(crate) async fn guards(State(backend): State<ApiState>) -> Response {
     let guarded = &backend.parts.guarded;
-    let cards = guarded.snapshot().into_iter().map(|guard| Card::of(&backend, guard)).collect();
+    let cards = guarded.snapshot().into_iter().map(|guard| GuardCard::of(&backend, guard)).collect();
     let path = guarded.critical_path().map(|path| format!("{} ({:?})", path.names.join(" → "), path.total));
     page(&GuardsPage { cards, path })
 }

@@ -1,13 +1,13 @@
 //! Watches a herd being worked off.
 
-use super::super::memory::Memory;
+use super::super::memory::ProcessMemory;
 use anyhow::{Context, bail};
 use saga_core::{
-    event::Decision,
+    event::SagaDecision,
     id::SagaId,
-    state::{Plan, State},
+    state::{SagaPlan, SagaState},
 };
-use saga_engine::observer::Observe;
+use saga_engine::observer::CommitObserver;
 use std::{
     collections::VecDeque,
     sync::{
@@ -27,10 +27,10 @@ const STUCK: Duration = Duration::from_secs(120);
 
 /// Counts what is committed.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct HerdObserver {
     started: Instant,
     /// Since when rows count.
-    since: Mutex<Since>,
+    since: Mutex<CountingStart>,
     rows: AtomicU64,
     ended: AtomicU32,
     taken_over: AtomicU64,
@@ -41,14 +41,14 @@ pub(super) struct Watch {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Since {
+struct CountingStart {
     begun: Instant,
     first_row: Option<Instant>,
 }
 
 /// How fast a herd was worked off.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(super) struct HerdThroughput {
     pub(super) first_row_seconds: f64,
     pub(super) ended: u32,
     pub(super) per_second: f64,
@@ -58,17 +58,17 @@ pub(super) struct Pace {
 
 /// How many had ended when.
 #[derive(Clone, Copy, Debug)]
-struct Look {
+struct ProgressSample {
     at: Instant,
     ended: u32,
 }
 
-impl Watch {
-    pub(super) fn of(shards: u16) -> Watch {
+impl HerdObserver {
+    pub(super) fn of(shards: u16) -> HerdObserver {
         let started = Instant::now();
-        Watch {
+        HerdObserver {
             started,
-            since: Mutex::new(Since { begun: started, first_row: None }),
+            since: Mutex::new(CountingStart { begun: started, first_row: None }),
             rows: AtomicU64::new(0),
             ended: AtomicU32::new(0),
             taken_over: AtomicU64::new(0),
@@ -79,12 +79,12 @@ impl Watch {
 
     /// What was committed until now does not count.
     pub(super) fn begin_anew(&self) {
-        *self.since() = Since { begun: Instant::now(), first_row: None };
+        *self.since() = CountingStart { begun: Instant::now(), first_row: None };
         self.rows.store(0, Ordering::SeqCst);
         self.ended.store(0, Ordering::SeqCst);
     }
 
-    fn since(&self) -> std::sync::MutexGuard<'_, Since> {
+    fn since(&self) -> std::sync::MutexGuard<'_, CountingStart> {
         self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -106,23 +106,23 @@ impl Watch {
 
     /// Until so many have ended.
     #[allow(clippy::cast_precision_loss, reason = "figures for people")]
-    pub(super) async fn until_ended(&self, wanted: u32) -> anyhow::Result<Pace> {
-        let mut slowest = Slowest::default();
+    pub(super) async fn until_ended(&self, wanted: u32) -> anyhow::Result<HerdThroughput> {
+        let mut slowest = SlowestSpan::default();
         self.watch(
             "worked off",
             || self.rows.load(Ordering::SeqCst),
             || {
                 let ended = self.ended.load(Ordering::SeqCst);
-                slowest.look(Look { at: Instant::now(), ended });
+                slowest.look(ProgressSample { at: Instant::now(), ended });
                 ended >= wanted
             },
         )
         .await?;
-        let Since { begun, first_row } = *self.since();
+        let CountingStart { begun, first_row } = *self.since();
         let first_row = first_row.context("somebody ended, so a row was written")?;
         let (ended, rows) = (self.ended.load(Ordering::SeqCst), self.rows.load(Ordering::SeqCst));
         let per_second = f64::from(ended) / first_row.elapsed().as_secs_f64();
-        Ok(Pace {
+        Ok(HerdThroughput {
             first_row_seconds: first_row.duration_since(begun).as_secs_f64(),
             ended,
             per_second,
@@ -162,7 +162,7 @@ impl Watch {
     }
 
     fn tell(&self, what: &str) -> anyhow::Result<()> {
-        let memory = Memory::of_this_process()?;
+        let memory = ProcessMemory::of_this_process()?;
         let (rows, ended) = (self.rows.load(Ordering::SeqCst), self.ended.load(Ordering::SeqCst));
         let taken_over = self.taken_over.load(Ordering::SeqCst);
         let (seconds, mb, peak_mb) = (self.started.elapsed().as_secs(), memory.now.round(), memory.peak.round());
@@ -171,8 +171,8 @@ impl Watch {
     }
 }
 
-impl Observe for Watch {
-    fn committed(&self, _saga: SagaId, _plan: &Plan, state: &State, _decision: &Decision) {
+impl CommitObserver for HerdObserver {
+    fn committed(&self, _saga: SagaId, _plan: &SagaPlan, state: &SagaState, _decision: &SagaDecision) {
         if self.rows.fetch_add(1, Ordering::Relaxed) == 0 {
             self.since().first_row.get_or_insert_with(Instant::now);
         }
@@ -191,13 +191,13 @@ impl Observe for Watch {
 
 /// The slowest span since the first of them ended.
 #[derive(Debug, Default)]
-struct Slowest {
-    looks: VecDeque<Look>,
+struct SlowestSpan {
+    looks: VecDeque<ProgressSample>,
     per_second: Option<f64>,
 }
 
-impl Slowest {
-    fn look(&mut self, look: Look) {
+impl SlowestSpan {
+    fn look(&mut self, look: ProgressSample) {
         if look.ended == 0 {
             return;
         }

@@ -1,7 +1,7 @@
 //! One act on many sagas: a job of an engine, followed to its end.
 
-use super::{Act, On, told};
-use crate::cli::{output, server::Server};
+use super::{SagaActRequest, StepSelector, told};
+use crate::cli::{output, server::ApiClient};
 use anyhow::Context;
 use serde_json::{Value, json};
 use std::{process::ExitCode, time::Duration};
@@ -11,13 +11,13 @@ const LOOK: Duration = Duration::from_millis(300);
 /// How long each act is waited for, unless asked otherwise.
 const USUAL_WAIT_SECONDS: u64 = 1;
 
-impl Act {
+impl SagaActRequest {
     pub(super) async fn perform_on_many(self) -> anyhow::Result<ExitCode> {
         let server = self.args.server.open()?;
         let begun = server.post("/api/jobs", &self.order()).await?;
         let job = begun["job"]["id"].as_str().context("the engine names no job")?.to_owned();
         if !self.args.dry_run {
-            let again = self.again(&On::default());
+            let again = self.again(&StepSelector::default());
             output::note(&format!("job {job}; Ctrl-C stops it. To go on later, nothing is done twice by:\n  {again}"));
         }
         let followed = self.followed(&server, &format!("/api/jobs/{job}")).await;
@@ -43,7 +43,7 @@ impl Act {
     }
 
     /// Prints what comes of each saga, and returns the job as it ended.
-    async fn followed(&self, server: &Server, path: &str) -> anyhow::Result<Value> {
+    async fn followed(&self, server: &ApiClient, path: &str) -> anyhow::Result<Value> {
         let mut after = 0;
         let mut is_stopped = false;
         loop {

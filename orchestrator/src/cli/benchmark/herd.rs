@@ -1,7 +1,7 @@
 //! `bench herd`.
 
-use super::{Output, StoreArgs, output};
-use crate::bench::herd::{self, Asked, Herd, WaitingFor};
+use super::{OutputFormat, StoreArgs, output};
+use crate::bench::herd::{self, HerdOptions, HerdReport, HerdWaitKind};
 use clap::Args;
 use std::{num::NonZeroU32, process::ExitCode};
 
@@ -14,8 +14,8 @@ pub(super) struct HerdArgs {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     until: Option<u32>,
     /// What all of them wait for
-    #[arg(long, value_enum, default_value_t = WaitingFor::Time)]
-    waiting_for: WaitingFor,
+    #[arg(long, value_enum, default_value_t = HerdWaitKind::Time)]
+    waiting_for: HerdWaitKind,
     /// Calls that the participant takes at once
     #[arg(long, default_value = "64")]
     bulkhead: NonZeroU32,
@@ -23,19 +23,19 @@ pub(super) struct HerdArgs {
     store: StoreArgs,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
 }
 
 pub(super) async fn run(args: HerdArgs) -> anyhow::Result<ExitCode> {
     let until = args.until.unwrap_or(args.sagas).min(args.sagas);
-    let asked = Asked { waiting_for: args.waiting_for, sagas: args.sagas, until, places: args.bulkhead };
+    let asked = HerdOptions { waiting_for: args.waiting_for, sagas: args.sagas, until, places: args.bulkhead };
     let config = args.store.config()?;
     let herd = herd::run(&config.store, config.shards, asked).await?;
     output::one(&herd, args.output, table)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(herd: &Herd) -> String {
+fn table(herd: &HerdReport) -> String {
     let or_none =
         |figure: Option<f64>, digits: usize| figure.map_or("–".into(), |figure| format!("{figure:.digits$}"));
     let row = [

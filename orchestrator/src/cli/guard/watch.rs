@@ -1,7 +1,7 @@
 //! `guard watch`: the event stream, one line a change.
 
-use super::{WatchArgs, encoded, output, print};
-use crate::cli::Output;
+use super::{GuardWatchArgs, encoded, output, print};
+use crate::cli::OutputFormat;
 use anyhow::{Context, bail};
 use serde_json::Value;
 use std::process::ExitCode;
@@ -12,11 +12,11 @@ const MAX_LINE: usize = 64 * 1024;
 /// What is said when the stream breaks off.
 const LOST: &str = "the engine is gone, and with it the stream; what it did after that is not shown";
 
-pub(super) async fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn watch(args: GuardWatchArgs) -> anyhow::Result<ExitCode> {
     let whose = args.participant.as_deref().map(|name| format!("?participant={}", encoded(name))).unwrap_or_default();
     let mut response = args.server.open()?.follow(&format!("/api/guards/events{whose}")).await?;
     output::note("following; changes of this engine from now on");
-    let mut lines = Lines::default();
+    let mut lines = SseLineBuffer::default();
     while let Some(chunk) = response.chunk().await.context(LOST)? {
         for line in lines.take(&chunk)? {
             if !show(&line, args.output)? {
@@ -29,7 +29,7 @@ pub(super) async fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Only the data lines carry something: names of events, comments and empty lines do not. False: whoever read us has seen enough.
-fn show(line: &str, output: Output) -> anyhow::Result<bool> {
+fn show(line: &str, output: OutputFormat) -> anyhow::Result<bool> {
     let Some(data) = line.strip_prefix("data:") else { return Ok(true) };
     let data: Value = serde_json::from_str(data.trim())?;
     match data.get("missed") {
@@ -43,9 +43,9 @@ fn show(line: &str, output: Output) -> anyhow::Result<bool> {
 
 /// Bytes as they come, lines as they are complete.
 #[derive(Default)]
-struct Lines(Vec<u8>);
+struct SseLineBuffer(Vec<u8>);
 
-impl Lines {
+impl SseLineBuffer {
     fn take(&mut self, chunk: &[u8]) -> anyhow::Result<Vec<String>> {
         let mut lines = Vec::new();
         for byte in chunk {
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn lines_are_whole_however_they_come() {
-        let mut lines = Lines::default();
+        let mut lines = SseLineBuffer::default();
         assert_eq!(lines.take(b"event: change\ndata: {\"a\"").expect("short"), ["event: change"]);
         assert_eq!(lines.take(b":1}\r\n\n").expect("short"), ["data: {\"a\":1}", ""]);
         assert!(lines.take(&vec![b'x'; MAX_LINE + 1]).is_err());

@@ -1,16 +1,16 @@
 //! Sagas and groups of them as lines for people, as wide as the terminal.
 
 use crate::{cli::output, visible};
-use saga_base::clock::Clock;
+use saga_base::clock::EngineClock;
 use saga_core::time::{Timestamp, from_rfc3339};
 use saga_engine::journal::{
-    counts::{By, Group},
+    counts::{CountDimension, SagaGroup},
     reading::SagaLine,
 };
 
 /// Whether the names of the columns are printed: once, however many pages follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Header {
+pub(super) enum TableHeader {
     Shown,
     Left,
 }
@@ -26,8 +26,8 @@ const SHORT_HASH: usize = 12;
 const GAP: usize = 2;
 
 /// Sagas, one a line.
-pub(super) fn lines(lines: &[SagaLine], header: Header) -> String {
-    let now = Clock::Wall.now();
+pub(super) fn lines(lines: &[SagaLine], header: TableHeader) -> String {
+    let now = EngineClock::Wall.now();
     let rows = lines.iter().map(|line| row(line, now)).collect();
     fitted(vec!["id", "saga", "key", "status", "step", "age", "since", "reason"], rows, output::width(), header)
 }
@@ -47,30 +47,30 @@ fn row(line: &SagaLine, now: Timestamp) -> Vec<String> {
 }
 
 /// Groups, the largest first.
-pub(super) fn groups(groups: &[Group], by: &[By]) -> String {
-    let now = Clock::Wall.now();
+pub(super) fn groups(groups: &[SagaGroup], by: &[CountDimension]) -> String {
+    let now = EngineClock::Wall.now();
     let mut header = vec!["count"];
     header.extend(by.iter().map(|by| by.as_str()));
     header.push("since");
-    let row = |group: &Group| {
+    let row = |group: &SagaGroup| {
         let mut cells = vec![group.count.to_string()];
         cells.extend(by.iter().map(|by| visible::in_line(&cell(group, *by)).into_owned()));
         cells.push(age(&group.oldest_since, now));
         cells
     };
-    laid_out(&header, &groups.iter().map(row).collect::<Vec<_>>(), Header::Shown)
+    laid_out(&header, &groups.iter().map(row).collect::<Vec<_>>(), TableHeader::Shown)
 }
 
-fn cell(group: &Group, by: By) -> String {
+fn cell(group: &SagaGroup, by: CountDimension) -> String {
     let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     match by {
-        By::Saga => text(&group.saga),
-        By::Status => text(&group.status),
-        By::Step => text(&group.step),
-        By::Code => text(&group.code),
-        By::WaitingOn if group.waiting_on.is_empty() => "-".to_owned(),
-        By::WaitingOn => group.waiting_on.join(", "),
-        By::Definition => text(&group.definition).chars().take(SHORT_HASH).collect(),
+        CountDimension::Saga => text(&group.saga),
+        CountDimension::Status => text(&group.status),
+        CountDimension::Step => text(&group.step),
+        CountDimension::Code => text(&group.code),
+        CountDimension::WaitingOn if group.waiting_on.is_empty() => "-".to_owned(),
+        CountDimension::WaitingOn => group.waiting_on.join(", "),
+        CountDimension::Definition => text(&group.definition).chars().take(SHORT_HASH).collect(),
     }
 }
 
@@ -87,7 +87,7 @@ fn age(at: &str, now: Timestamp) -> String {
 }
 
 /// Cut to `width` columns, if that is known: it is not where no terminal is written to.
-fn fitted(mut header: Vec<&str>, mut rows: Vec<Vec<String>>, width: Option<usize>, shown: Header) -> String {
+fn fitted(mut header: Vec<&str>, mut rows: Vec<Vec<String>>, width: Option<usize>, shown: TableHeader) -> String {
     let Some(width) = width else { return laid_out(&header, &rows, shown) };
     let beside = |header: &[&str], rows: &[Vec<String>]| -> usize {
         let widths = widths(header, rows);
@@ -121,10 +121,10 @@ fn widths(header: &[&str], rows: &[Vec<String>]) -> Vec<usize> {
     (0..header.len()).map(widest).collect()
 }
 
-fn laid_out(header: &[&str], rows: &[Vec<String>], shown: Header) -> String {
+fn laid_out(header: &[&str], rows: &[Vec<String>], shown: TableHeader) -> String {
     let widths = widths(header, rows);
     let names: Vec<String> = header.iter().map(|name| name.to_uppercase()).collect();
-    let names = (shown == Header::Shown).then_some(&names);
+    let names = (shown == TableHeader::Shown).then_some(&names);
     let line = |cells: &Vec<String>| {
         let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         padded.collect::<Vec<_>>().join(&" ".repeat(GAP)).trim_end().to_owned()
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_cut_to_the_terminal_and_the_id_goes_before_it_does() {
-        let table = |width| fitted(vec!["id", "key", "reason"], rows(), width, Header::Shown);
+        let table = |width| fitted(vec!["id", "key", "reason"], rows(), width, TableHeader::Shown);
         assert!(table(Some(100)).lines().all(|line| line.chars().count() <= 100), "{}", table(Some(100)));
         assert!(table(Some(100)).contains("01a1fd79") && table(Some(100)).contains('…'));
         let narrow = table(Some(60));
@@ -160,14 +160,14 @@ mod tests {
         let row: Vec<String> = row.iter().map(|cell| (*cell).to_owned()).chain(["declined ".repeat(9)]).collect();
         let header = vec!["id", "saga", "key", "status", "step", "age", "since", "reason"];
         for width in [50, 60, 80, 100] {
-            let table = fitted(header.clone(), vec![row.clone()], Some(width), Header::Shown);
+            let table = fitted(header.clone(), vec![row.clone()], Some(width), TableHeader::Shown);
             assert!(table.lines().all(|line| line.chars().count() <= width), "{width}:\n{table}");
             assert!(
                 table.contains("o-4711") && table.contains("compensating") && table.contains("declined"),
                 "{table}"
             );
         }
-        assert_eq!(fitted(vec!["id", "key", "reason"], rows(), None, Header::Left).lines().count(), 1);
+        assert_eq!(fitted(vec!["id", "key", "reason"], rows(), None, TableHeader::Left).lines().count(), 1);
     }
 
     #[test]

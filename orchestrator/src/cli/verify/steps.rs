@@ -3,20 +3,20 @@
 use super::{VerifyArgs, count, exit_code, shown, summary, usage_error};
 use crate::{
     cli::output,
-    config::Config,
-    startup::{self, Files, load_files, lookup},
-    verify::{Finding, How, Rehearsed, StepReport, Verdict, all_steps},
+    config::EngineConfig,
+    startup::{self, DefinitionFiles, load_files, lookup},
+    verify::{ContractFinding, ContractVerdict, RehearsedDefinition, StepReport, VerificationOptions, all_steps},
 };
 use anyhow::Context;
 use saga_core::state::view::{addressed, body};
-use saga_kafka::Broker;
+use saga_kafka::BrokerKind;
 use serde_json::{Value, json};
 use std::{process::ExitCode, sync::Arc};
 
 /// Says what the dos are sent.
 const EVENT: &str = "--event";
 
-pub(super) async fn run(args: &VerifyArgs, config: &Config, saga: &str) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: &VerifyArgs, config: &EngineConfig, saga: &str) -> anyhow::Result<ExitCode> {
     let rehearsed = match rehearsed(args, config, saga) {
         Ok(rehearsed) => rehearsed,
         Err(error) => return Ok(usage_error(&error)),
@@ -25,9 +25,9 @@ pub(super) async fn run(args: &VerifyArgs, config: &Config, saga: &str) -> anyho
         output::note(&announcement(&rehearsed));
         return Ok(ExitCode::from(2));
     }
-    let broker = startup::kafka_settings(config, Broker::Real)?;
+    let broker = startup::kafka_settings(config, BrokerKind::Real)?;
     let restart = args.restart();
-    let how = How { reply_topic: args.reply_topic.as_deref(), restart: restart.as_ref() };
+    let how = VerificationOptions { reply_topic: args.reply_topic.as_deref(), restart: restart.as_ref() };
     let mut findings = Vec::new();
     all_steps(rehearsed, &broker, &how, |report| {
         output::many(&lines(report), args.output, |_| told(report))?;
@@ -39,8 +39,8 @@ pub(super) async fn run(args: &VerifyArgs, config: &Config, saga: &str) -> anyho
     Ok(exit_code(&findings))
 }
 
-fn rehearsed(args: &VerifyArgs, config: &Config, saga: &str) -> anyhow::Result<Rehearsed> {
-    let mut files = Files::of_folders(&config.sagas, &config.schemas)?;
+fn rehearsed(args: &VerifyArgs, config: &EngineConfig, saga: &str) -> anyhow::Result<RehearsedDefinition> {
+    let mut files = DefinitionFiles::of_folders(&config.sagas, &config.schemas)?;
     if let Some(path) = &args.participants {
         files.participants = Some(startup::read_source(path)?);
     }
@@ -51,10 +51,10 @@ fn rehearsed(args: &VerifyArgs, config: &Config, saga: &str) -> anyhow::Result<R
         format!("{} has no definition `{saga}`; there are: {}", config.sagas.display(), names.join(", "))
     })?;
     let event = args.event.clone().unwrap_or_default();
-    Ok(Rehearsed::new(plan, Arc::new(loaded.participants), &event)?)
+    Ok(RehearsedDefinition::new(plan, Arc::new(loaded.participants), &event)?)
 }
 
-fn announcement(rehearsed: &Rehearsed) -> String {
+fn announcement(rehearsed: &RehearsedDefinition) -> String {
     let line = |(step, sent): (String, Result<_, _>)| match sent {
         Ok(request) => {
             let body = body(&request).map(Value::to_string).unwrap_or_default();
@@ -78,7 +78,7 @@ fn lines(report: &StepReport) -> Vec<Value> {
     };
     match &report.found {
         Ok(verified) => verified.findings.iter().map(|finding| with_step(json!(finding))).collect(),
-        Err(why) => vec![with_step(json!({"verdict": Verdict::NotAsked, "why": why.to_string()}))],
+        Err(why) => vec![with_step(json!({"verdict": ContractVerdict::NotAsked, "why": why.to_string()}))],
     }
 }
 
@@ -90,7 +90,7 @@ fn told(report: &StepReport) -> String {
 }
 
 /// Of a step that keeps all rules a line is enough.
-fn of(findings: &[Finding]) -> String {
-    let is_well = count(findings, Verdict::Broken) + count(findings, Verdict::NotTested) == 0;
+fn of(findings: &[ContractFinding]) -> String {
+    let is_well = count(findings, ContractVerdict::Broken) + count(findings, ContractVerdict::NotTested) == 0;
     if is_well { format!("  {}", summary(findings, EVENT)) } else { shown(findings) }
 }

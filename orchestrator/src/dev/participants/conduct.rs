@@ -16,7 +16,7 @@
 //! | an account that ends with 666 | blocked: refused |
 //! | a transfer to an account that ends with 404 | closed: refused |
 
-use saga_participant::{Answer, Before, Command, Direction, Handler, HandlerError};
+use saga_participant::{CommandHandler, Direction, HandlerError, ParticipantAnswer, PriorOutcome, SagaCommand};
 use serde_json::{Value, json};
 use sqlx::{Sqlite, SqliteConnection};
 use std::sync::{
@@ -33,7 +33,7 @@ const WITHHELD_CENTS: i64 = 66_600;
 
 /// Whether and when an answer leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delivery {
+pub(super) enum AnswerTiming {
     /// At once.
     Prompt,
     /// The first one too late, a repeated one at once.
@@ -44,56 +44,56 @@ pub(super) enum Delivery {
     Deaf,
 }
 
-pub(super) fn delivery(command: &Command) -> Delivery {
+pub(super) fn delivery(command: &SagaCommand) -> AnswerTiming {
     match (command.direction(), command.name.as_str()) {
-        (Direction::Do, "inventory.ReserveStock") if asks_for(command, "piano") => Delivery::Deaf,
+        (Direction::Do, "inventory.ReserveStock") if asks_for(command, "piano") => AnswerTiming::Deaf,
         (Direction::Do, "POST payments/charges") => match cents(command) {
-            LATE_CENTS => Delivery::LateAtFirst,
-            WITHHELD_CENTS => Delivery::Withheld,
-            _ => Delivery::Prompt,
+            LATE_CENTS => AnswerTiming::LateAtFirst,
+            WITHHELD_CENTS => AnswerTiming::Withheld,
+            _ => AnswerTiming::Prompt,
         },
-        (Direction::Do | Direction::Undo, _) => Delivery::Prompt,
+        (Direction::Do | Direction::Undo, _) => AnswerTiming::Prompt,
     }
 }
 
 /// Performs one command; nothing is written but the answer, which the barrier keeps.
 #[derive(Debug)]
-pub(super) struct Conduct {
-    performed: Performed,
+pub(super) struct SampleHandler {
+    performed: PerformedFlag,
 }
 
 /// Whether the command was performed now; if not, it had its answer before.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Performed(Arc<AtomicBool>);
+pub(super) struct PerformedFlag(Arc<AtomicBool>);
 
-impl Conduct {
-    pub(super) fn new() -> (Conduct, Performed) {
-        let performed = Performed::default();
-        (Conduct { performed: performed.clone() }, performed)
+impl SampleHandler {
+    pub(super) fn new() -> (SampleHandler, PerformedFlag) {
+        let performed = PerformedFlag::default();
+        (SampleHandler { performed: performed.clone() }, performed)
     }
 }
 
-impl Performed {
+impl PerformedFlag {
     pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-impl Handler<Sqlite> for Conduct {
+impl CommandHandler<Sqlite> for SampleHandler {
     async fn perform(
         &self,
         _: &mut SqliteConnection,
-        command: &Command,
-        before: Before,
-    ) -> Result<Answer, HandlerError> {
+        command: &SagaCommand,
+        before: PriorOutcome,
+    ) -> Result<ParticipantAnswer, HandlerError> {
         self.performed.0.store(true, Ordering::Relaxed);
         Ok(answer(command, &before))
     }
 }
 
-fn answer(command: &Command, before: &Before) -> Answer {
+fn answer(command: &SagaCommand, before: &PriorOutcome) -> ParticipantAnswer {
     match command.direction() {
-        Direction::Undo => Answer::Succeeded(json!({"undone": true})),
+        Direction::Undo => ParticipantAnswer::Succeeded(json!({"undone": true})),
         Direction::Do => match command.name.split_once(['.', ' ']) {
             Some(("inventory" | "shipping" | "accounts", _)) => over_kafka(command, before),
             Some(_) | None => over_http(command),
@@ -101,14 +101,14 @@ fn answer(command: &Command, before: &Before) -> Answer {
     }
 }
 
-fn over_kafka(command: &Command, before: &Before) -> Answer {
+fn over_kafka(command: &SagaCommand, before: &PriorOutcome) -> ParticipantAnswer {
     let at = |pointer| text(command, pointer);
     match command.name.as_str() {
         "inventory.ReserveStock" if asks_for(command, "unicorn") => {
             declined("out_of_stock", "there is no unicorn in stock")
         }
         "inventory.ReserveStock" => number(command, "reservationId", "R"),
-        "shipping.CreateParcel" if at("/address/city") == "Atlantis" && *before == Before::Nothing => {
+        "shipping.CreateParcel" if at("/address/city") == "Atlantis" && *before == PriorOutcome::Nothing => {
             declined("undeliverable", "no courier goes to Atlantis")
         }
         "shipping.CreateParcel" => number(command, "trackingId", "P"),
@@ -121,13 +121,15 @@ fn over_kafka(command: &Command, before: &Before) -> Answer {
     }
 }
 
-fn over_http(command: &Command) -> Answer {
+fn over_http(command: &SagaCommand) -> ParticipantAnswer {
     match command.name.as_str() {
-        "POST payments/fraud-checks" => Answer::Succeeded(json!({"score": score(text(command, "/customerId"))})),
+        "POST payments/fraud-checks" => {
+            ParticipantAnswer::Succeeded(json!({"score": score(text(command, "/customerId"))}))
+        }
         "POST payments/loyalty" if text(command, "/customerId") == "bob" => {
             declined("no_member", "bob collects no points")
         }
-        "POST payments/loyalty" => Answer::Succeeded(json!({"points": 10})),
+        "POST payments/loyalty" => ParticipantAnswer::Succeeded(json!({"points": 10})),
         "POST payments/charges" if cents(command) >= CARD_LIMIT_CENTS => {
             declined("card_declined", "the card's limit is 1,000.00")
         }
@@ -138,7 +140,7 @@ fn over_http(command: &Command) -> Answer {
         "POST travel/cars" => booked(command, "A", 7_500),
         other => match other.split_once('/') {
             Some(("GET travel", rest)) if rest.starts_with("visa-rules/") => {
-                Answer::Succeeded(json!({"required": rest.ends_with("/PEK")}))
+                ParticipantAnswer::Succeeded(json!({"required": rest.ends_with("/PEK")}))
             }
             Some(("PUT travel", rest)) if rest.starts_with("accounts/") => number(command, "accountId", "U"),
             Some(_) | None => unknown(other),
@@ -146,24 +148,24 @@ fn over_http(command: &Command) -> Answer {
     }
 }
 
-fn declined(code: &str, message: &str) -> Answer {
-    Answer::refused(code, message)
+fn declined(code: &str, message: &str) -> ParticipantAnswer {
+    ParticipantAnswer::refused(code, message)
 }
 
-fn unknown(target: &str) -> Answer {
+fn unknown(target: &str) -> ParticipantAnswer {
     declined("unknown_command", &format!("nobody here knows {target}"))
 }
 
 /// Something with a number of its own: of the saga, so that it is the same for every attempt.
-fn number(command: &Command, name: &str, prefix: &str) -> Answer {
-    Answer::Succeeded(json!({name: name_of(command, prefix)}))
+fn number(command: &SagaCommand, name: &str, prefix: &str) -> ParticipantAnswer {
+    ParticipantAnswer::Succeeded(json!({name: name_of(command, prefix)}))
 }
 
-fn booked(command: &Command, prefix: &str, cents: i64) -> Answer {
-    Answer::Succeeded(json!({"bookingId": name_of(command, prefix), "priceCents": cents}))
+fn booked(command: &SagaCommand, prefix: &str, cents: i64) -> ParticipantAnswer {
+    ParticipantAnswer::Succeeded(json!({"bookingId": name_of(command, prefix), "priceCents": cents}))
 }
 
-fn name_of(command: &Command, prefix: &str) -> String {
+fn name_of(command: &SagaCommand, prefix: &str) -> String {
     format!("{prefix}-{}", command.id.saga.rsplit('-').next().unwrap_or_default())
 }
 
@@ -171,20 +173,20 @@ fn score(customer: &str) -> i64 {
     if customer.starts_with("mallory") { 95 } else { 12 }
 }
 
-fn asks_for(command: &Command, sku: &str) -> bool {
+fn asks_for(command: &SagaCommand, sku: &str) -> bool {
     let lines = command.body.pointer("/lines").and_then(Value::as_array);
     lines.is_some_and(|lines| lines.iter().any(|line| line.get("sku").and_then(Value::as_str) == Some(sku)))
 }
 
-fn text<'a>(command: &'a Command, pointer: &str) -> &'a str {
+fn text<'a>(command: &'a SagaCommand, pointer: &str) -> &'a str {
     command.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn cents(command: &Command) -> i64 {
+fn cents(command: &SagaCommand) -> i64 {
     command.body.get("amountCents").and_then(Value::as_i64).unwrap_or(0)
 }
 
-fn nights(command: &Command) -> i64 {
+fn nights(command: &SagaCommand) -> i64 {
     /// A longer stay costs no more, whatever somebody writes.
     const MOST: i64 = 365;
     command.body.get("nights").and_then(Value::as_i64).unwrap_or(1).clamp(1, MOST)

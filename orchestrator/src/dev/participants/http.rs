@@ -1,6 +1,6 @@
 //! The sample participants that are called over HTTP: `/payments/…` and `/travel/…` on one port.
 
-use super::Memory;
+use super::SampleAnswerStore;
 use anyhow::Context;
 use axum::{
     Router,
@@ -10,7 +10,7 @@ use axum::{
     serve::ListenerExt,
 };
 use percent_encoding::percent_decode_str;
-use saga_participant::{Answer, http::SagaCommand};
+use saga_participant::{ParticipantAnswer, http::CommandExtractor};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -25,13 +25,13 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// Serves until it is dropped.
 #[derive(Debug)]
-pub(super) struct Listening {
+pub(super) struct SampleHttpServer {
     address: SocketAddr,
     serving: JoinHandle<()>,
 }
 
-impl Listening {
-    pub(super) async fn start(memory: Arc<Memory>) -> anyhow::Result<Listening> {
+impl SampleHttpServer {
+    pub(super) async fn start(memory: Arc<SampleAnswerStore>) -> anyhow::Result<SampleHttpServer> {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port for the participants")?;
         let address = listener.local_addr()?;
@@ -40,7 +40,7 @@ impl Listening {
             // Ends with the process only: a connection that breaks ends alone.
             drop(axum::serve(listener.tap_io(without_delay), routes).await);
         });
-        Ok(Listening { address, serving })
+        Ok(SampleHttpServer { address, serving })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -48,7 +48,7 @@ impl Listening {
     }
 }
 
-impl Drop for Listening {
+impl Drop for SampleHttpServer {
     fn drop(&mut self) {
         self.serving.abort();
     }
@@ -59,7 +59,10 @@ fn without_delay(stream: &mut tokio::net::TcpStream) {
     drop(stream.set_nodelay(true));
 }
 
-async fn answer(State(memory): State<Arc<Memory>>, SagaCommand(mut command): SagaCommand) -> Response {
+async fn answer(
+    State(memory): State<Arc<SampleAnswerStore>>,
+    CommandExtractor(mut command): CommandExtractor,
+) -> Response {
     command.name = percent_decode_str(&command.name).decode_utf8_lossy().into_owned();
     match memory.hear(command).await {
         Some(answer) => response(answer),
@@ -71,11 +74,13 @@ async fn answer(State(memory): State<Arc<Memory>>, SagaCommand(mut command): Sag
 }
 
 /// A refusal as a line of text: the body becomes the failure's message, which people watch here.
-fn response(answer: Answer) -> Response {
+fn response(answer: ParticipantAnswer) -> Response {
     match answer {
-        Answer::Failed { code, message, retryable: false } => {
+        ParticipantAnswer::Failed { code, message, retryable: false } => {
             (StatusCode::UNPROCESSABLE_ENTITY, format!("{code}: {message}")).into_response()
         }
-        Answer::Succeeded(_) | Answer::Failed { .. } | Answer::Ongoing => answer.into_response(),
+        ParticipantAnswer::Succeeded(_) | ParticipantAnswer::Failed { .. } | ParticipantAnswer::Ongoing => {
+            answer.into_response()
+        }
     }
 }

@@ -1,14 +1,14 @@
 //! The sample participants that take commands from topics: each command is performed and replied to where it says.
 
-use super::Memory;
+use super::SampleAnswerStore;
 use bytes::Bytes;
 use saga_kafka::{
-    Consumer, ConsumerEvent, Delivered, Producer, Settings,
-    consumer::{Limits, Mode, Plan, TopicStart},
+    ConsumerEvent, DeliveredRecord, KafkaConsumer, KafkaProducer, KafkaSettings,
+    consumer::{AssignmentMode, BackpressureLimits, ConsumerSettings, TopicStart},
     settings::USUAL_BATCH,
 };
-use saga_participant::{Answer, Command};
-use saga_wire::{Outgoing, Record, record::text_header};
+use saga_participant::{ParticipantAnswer, SagaCommand};
+use saga_wire::{KafkaRecord, OutgoingRecord, record::text_header};
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::{
     sync::mpsc,
@@ -23,41 +23,41 @@ const REPEATED: [&str; 3] = ["ce_correlationid", "idempotency_key", "saga_attemp
 
 /// Consumes until it is dropped.
 #[derive(Debug)]
-pub(super) struct Listening {
+pub(super) struct SampleKafkaListener {
     /// Dropping it ends the thread of the client.
-    _consumer: Consumer,
+    _consumer: KafkaConsumer,
     serving: JoinHandle<()>,
 }
 
-impl Listening {
+impl SampleKafkaListener {
     /// Reads all partitions by hand: on this broker nobody shares them, and a group would make the first member wait.
     pub(super) fn start(
-        settings: &Settings,
+        settings: &KafkaSettings,
         topics: &[String],
-        producer: Producer,
-        memory: Arc<Memory>,
-    ) -> anyhow::Result<Listening> {
-        let plan = Plan {
+        producer: KafkaProducer,
+        memory: Arc<SampleAnswerStore>,
+    ) -> anyhow::Result<SampleKafkaListener> {
+        let plan = ConsumerSettings {
             name: "participants",
             group: "sample-participants".into(),
-            mode: Mode::Manual,
+            mode: AssignmentMode::Manual,
             topics: topics.iter().map(|topic| TopicStart::earliest(topic)).collect(),
-            limits: Limits { unfinished_records: AT_WORK, ..Limits::default() },
+            limits: BackpressureLimits { unfinished_records: AT_WORK, ..BackpressureLimits::default() },
             largest_batch: USUAL_BATCH,
             compacted: BTreeSet::new(),
         };
-        let (consumer, events) = Consumer::start(settings, plan)?;
-        Ok(Listening { _consumer: consumer, serving: tokio::spawn(serve(events, producer, memory)) })
+        let (consumer, events) = KafkaConsumer::start(settings, plan)?;
+        Ok(SampleKafkaListener { _consumer: consumer, serving: tokio::spawn(serve(events, producer, memory)) })
     }
 }
 
-impl Drop for Listening {
+impl Drop for SampleKafkaListener {
     fn drop(&mut self) {
         self.serving.abort();
     }
 }
 
-async fn serve(mut events: mpsc::Receiver<ConsumerEvent>, producer: Producer, memory: Arc<Memory>) {
+async fn serve(mut events: mpsc::Receiver<ConsumerEvent>, producer: KafkaProducer, memory: Arc<SampleAnswerStore>) {
     // They end with this task.
     let mut at_work = JoinSet::new();
     while let Some(event) = events.recv().await {
@@ -74,8 +74,8 @@ async fn serve(mut events: mpsc::Receiver<ConsumerEvent>, producer: Producer, me
     }
 }
 
-async fn perform(delivered: Delivered, producer: Producer, memory: Arc<Memory>) {
-    let Delivered { record, ack } = delivered;
+async fn perform(delivered: DeliveredRecord, producer: KafkaProducer, memory: Arc<SampleAnswerStore>) {
+    let DeliveredRecord { record, ack } = delivered;
     if let Some(reply) = reply(&record, &memory).await {
         let outcome = producer.send(&reply).await;
         if !outcome.is_delivered() {
@@ -86,37 +86,37 @@ async fn perform(delivered: Delivered, producer: Producer, memory: Arc<Memory>) 
 }
 
 /// `None`: the record is no command, or is left without an answer.
-async fn reply(record: &Record, memory: &Memory) -> Option<Outgoing> {
+async fn reply(record: &KafkaRecord, memory: &SampleAnswerStore) -> Option<OutgoingRecord> {
     let texts =
         record.headers.iter().filter_map(|(name, _)| Some((name.clone(), record.header_text(name)?.to_owned())));
-    let command = Command::from_record(texts, record.value.as_deref());
+    let command = SagaCommand::from_record(texts, record.value.as_deref());
     let command = command.inspect_err(|error| debug!(%error, "not a command")).ok()?;
     let topic = Arc::from(command.header("reply_topic")?);
     let participant = record.topic.strip_suffix(".commands").unwrap_or(&record.topic);
     let name = format!("{participant}.{}", command.name);
-    let answer = memory.hear(Command { name, ..command }).await?;
+    let answer = memory.hear(SagaCommand { name, ..command }).await?;
     Some(reply_record(topic, record, &answer))
 }
 
-fn reply_record(topic: Arc<str>, command: &Record, answer: &Answer) -> Outgoing {
+fn reply_record(topic: Arc<str>, command: &KafkaRecord, answer: &ParticipantAnswer) -> OutgoingRecord {
     let repeated = |name: &&str| Some(text_header(name, command.header_text(name)?));
     let mut headers: Vec<_> = REPEATED.iter().filter_map(repeated).collect();
     let value = match answer {
-        Answer::Succeeded(result) => {
+        ParticipantAnswer::Succeeded(result) => {
             headers.push(text_header("saga_outcome", "succeeded"));
             Some(Bytes::from(result.to_string()))
         }
-        Answer::Failed { code, message, retryable } => {
+        ParticipantAnswer::Failed { code, message, retryable } => {
             headers.push(text_header("saga_outcome", "failed"));
             headers.push(text_header("error_code", code.as_str()));
             headers.push(text_header("error_message", message.as_str()));
             headers.push(text_header("error_retryable", retryable.to_string()));
             None
         }
-        Answer::Ongoing => {
+        ParticipantAnswer::Ongoing => {
             headers.push(text_header("saga_outcome", "ongoing"));
             None
         }
     };
-    Outgoing { topic, partition: None, key: command.key.clone(), value, headers }
+    OutgoingRecord { topic, partition: None, key: command.key.clone(), value, headers }
 }

@@ -3,16 +3,16 @@ use saga_participant::{CommandId, Direction};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-async fn memory(folder: &tempfile::TempDir) -> Memory {
+async fn memory(folder: &tempfile::TempDir) -> SampleAnswerStore {
     late_by(folder, Duration::ZERO).await
 }
 
-async fn late_by(folder: &tempfile::TempDir, late: Duration) -> Memory {
-    Memory::open(&folder.path().join("participants.db"), late).await.expect("the memory opens")
+async fn late_by(folder: &tempfile::TempDir, late: Duration) -> SampleAnswerStore {
+    SampleAnswerStore::open(&folder.path().join("participants.db"), late).await.expect("the memory opens")
 }
 
-fn command(target: &str, step: &str, direction: Direction, body: Value) -> Command {
-    Command {
+fn command(target: &str, step: &str, direction: Direction, body: Value) -> SagaCommand {
+    SagaCommand {
         id: CommandId { saga: "01234567-89ab-7cde".into(), step: step.into(), direction },
         saga_name: None,
         attempt: Some(1),
@@ -22,17 +22,17 @@ fn command(target: &str, step: &str, direction: Direction, body: Value) -> Comma
     }
 }
 
-fn charge(cents: i64) -> Command {
+fn charge(cents: i64) -> SagaCommand {
     command("POST payments/charges", "charge", Direction::Do, json!({"orderId": "1", "amountCents": cents}))
 }
 
-fn reserve(sku: &str) -> Command {
+fn reserve(sku: &str) -> SagaCommand {
     command("inventory.ReserveStock", "reserve", Direction::Do, json!({"lines": [{"sku": sku, "quantity": 1}]}))
 }
 
-fn code(answer: Option<Answer>) -> String {
+fn code(answer: Option<ParticipantAnswer>) -> String {
     match answer {
-        Some(Answer::Failed { code, .. }) => code,
+        Some(ParticipantAnswer::Failed { code, .. }) => code,
         other => panic!("not declined: {other:?}"),
     }
 }
@@ -53,7 +53,7 @@ async fn a_charge_without_an_answer_was_made_and_can_be_undone() {
     let memory = memory(&folder).await;
     assert_eq!(memory.hear(charge(66_600)).await, None);
     let refund = command("POST payments/refunds", "charge", Direction::Undo, json!({}));
-    assert_eq!(memory.hear(refund).await, Some(Answer::Succeeded(json!({"undone": true}))));
+    assert_eq!(memory.hear(refund).await, Some(ParticipantAnswer::Succeeded(json!({"undone": true}))));
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn a_command_that_nobody_noticed_leaves_nothing_to_undo() {
     let memory = memory(&folder).await;
     assert_eq!(memory.hear(reserve("piano")).await, None);
     let release = command("inventory.ReleaseStock", "reserve", Direction::Undo, json!({}));
-    assert_eq!(memory.hear(release).await, Some(Answer::Succeeded(json!({"undone": false}))));
+    assert_eq!(memory.hear(release).await, Some(ParticipantAnswer::Succeeded(json!({"undone": false}))));
 }
 
 #[tokio::test]
@@ -83,6 +83,6 @@ async fn a_courier_goes_to_atlantis_when_somebody_insists() {
     for _ in 0..2 {
         assert_eq!(code(memory.hear(ship.clone()).await), "undeliverable", "the same attempt gets the same answer");
     }
-    let insisted = Command { attempt: Some(2), ..ship };
-    assert!(matches!(memory.hear(insisted).await, Some(Answer::Succeeded(_))));
+    let insisted = SagaCommand { attempt: Some(2), ..ship };
+    assert!(matches!(memory.hear(insisted).await, Some(ParticipantAnswer::Succeeded(_))));
 }

@@ -18,7 +18,7 @@ use std::{
 
 /// What is wrong with a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+enum ParticipantFault {
     /// It answers 500 to everything.
     Broken,
     /// It answers something that is not what it says.
@@ -42,8 +42,8 @@ enum Fault {
 }
 
 #[derive(Debug)]
-struct Service {
-    fault: Fault,
+struct FaultyService {
+    fault: ParticipantFault,
     numbers: AtomicU64,
     /// Charges by saga; `None`: undone.
     charges: Mutex<BTreeMap<String, Option<u64>>>,
@@ -53,24 +53,24 @@ struct Service {
     restarted: PathBuf,
 }
 
-async fn answer(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
+async fn answer(State(service): State<Arc<FaultyService>>, headers: HeaderMap) -> Response {
     let header = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (saga, direction) = header.split_once(':').unwrap_or_default();
-    if service.fault == Fault::NoDisk && std::fs::remove_file(&service.restarted).is_ok() {
+    if service.fault == ParticipantFault::NoDisk && std::fs::remove_file(&service.restarted).is_ok() {
         service.charges.lock().expect("no panic under it").clear();
     }
     match service.fault {
-        Fault::Broken => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        Fault::NotJson => ([("content-type", "application/json")], "done!").into_response(),
-        Fault::LooksBeforeItWrites if !direction.ends_with(":undo") => service.charge_late(saga).await,
-        Fault::LooksBeforeItWrites
-        | Fault::NoMemory
-        | Fault::NoUndo
-        | Fault::UndoesOnce
-        | Fault::KnowsNoUndo
-        | Fault::NoBarrier
-        | Fault::ForgetsTheDo
-        | Fault::NoDisk => {
+        ParticipantFault::Broken => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        ParticipantFault::NotJson => ([("content-type", "application/json")], "done!").into_response(),
+        ParticipantFault::LooksBeforeItWrites if !direction.ends_with(":undo") => service.charge_late(saga).await,
+        ParticipantFault::LooksBeforeItWrites
+        | ParticipantFault::NoMemory
+        | ParticipantFault::NoUndo
+        | ParticipantFault::UndoesOnce
+        | ParticipantFault::KnowsNoUndo
+        | ParticipantFault::NoBarrier
+        | ParticipantFault::ForgetsTheDo
+        | ParticipantFault::NoDisk => {
             if direction.ends_with(":undo") {
                 service.undo(saga)
             } else {
@@ -80,10 +80,10 @@ async fn answer(State(service): State<Arc<Service>>, headers: HeaderMap) -> Resp
     }
 }
 
-impl Service {
+impl FaultyService {
     fn charge(&self, saga: &str) -> Response {
         let mut charges = self.charges.lock().expect("no panic under it");
-        let known = charges.get(saga).copied().filter(|_| self.fault != Fault::NoMemory);
+        let known = charges.get(saga).copied().filter(|_| self.fault != ParticipantFault::NoMemory);
         match known {
             Some(Some(number)) => charged(number),
             Some(None) => StatusCode::UNPROCESSABLE_ENTITY.into_response(),
@@ -111,11 +111,13 @@ impl Service {
         let mut charges = self.charges.lock().expect("no panic under it");
         let known = charges.get(saga).copied();
         match (self.fault, known) {
-            (Fault::NoUndo, _) | (Fault::UndoesOnce, Some(None)) | (Fault::KnowsNoUndo, None) => {
+            (ParticipantFault::NoUndo, _)
+            | (ParticipantFault::UndoesOnce, Some(None))
+            | (ParticipantFault::KnowsNoUndo, None) => {
                 return StatusCode::NOT_FOUND.into_response();
             }
-            (Fault::NoBarrier, None) => {}
-            (Fault::ForgetsTheDo, Some(_)) => drop(charges.remove(saga)),
+            (ParticipantFault::NoBarrier, None) => {}
+            (ParticipantFault::ForgetsTheDo, Some(_)) => drop(charges.remove(saga)),
             _ => drop(charges.insert(saga.into(), None)),
         }
         ([("content-type", "application/json")], "{}").into_response()
@@ -126,11 +128,11 @@ fn charged(number: u64) -> Response {
     ([("content-type", "application/json")], json!({"chargeId": number}).to_string()).into_response()
 }
 
-async fn broken(fault: Fault) -> Vec<Check> {
+async fn broken(fault: ParticipantFault) -> Vec<ContractCheck> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let restarted = folder.path().join("restarted");
-    let restart = Restart::Command(format!("touch '{}'", restarted.display()));
-    let service = Service {
+    let restart = RestartMethod::Command(format!("touch '{}'", restarted.display()));
+    let service = FaultyService {
         restarted,
         fault,
         numbers: AtomicU64::new(0),
@@ -141,24 +143,33 @@ async fn broken(fault: Fault) -> Vec<Check> {
     let address = listener.local_addr().expect("bound");
     let routes = Router::new().fallback(answer).with_state(Arc::new(service));
     tokio::spawn(async move { axum::serve(listener, routes).await });
-    let subject = Subject { restart: Some(restart), ..subject() };
-    named(&over_http(address, &subject).await, Verdict::Broken)
+    let subject = VerificationSubject { restart: Some(restart), ..subject() };
+    named(&over_http(address, &subject).await, ContractVerdict::Broken)
 }
 
 #[tokio::test]
 async fn each_fault_is_found() {
-    let all_answers = [Check::Answers, Check::DoAtOnce, Check::UndoBeforeDo];
-    let faults: &[(Fault, &[Check])] = &[
-        (Fault::Broken, &all_answers),
-        (Fault::NotJson, &all_answers),
-        (Fault::NoMemory, &[Check::DoTwice, Check::DoAtOnce, Check::LateDo, Check::DoAfterUndo, Check::AfterRestart]),
-        (Fault::LooksBeforeItWrites, &[Check::DoAtOnce]),
-        (Fault::NoUndo, &[Check::Undo, Check::UndoTwice, Check::UndoBeforeDo]),
-        (Fault::UndoesOnce, &[Check::UndoTwice]),
-        (Fault::KnowsNoUndo, &[Check::UndoBeforeDo]),
-        (Fault::NoBarrier, &[Check::LateDo, Check::AfterRestart]),
-        (Fault::ForgetsTheDo, &[Check::DoAfterUndo]),
-        (Fault::NoDisk, &[Check::AfterRestart]),
+    let all_answers = [ContractCheck::Answers, ContractCheck::DoAtOnce, ContractCheck::UndoBeforeDo];
+    let faults: &[(ParticipantFault, &[ContractCheck])] = &[
+        (ParticipantFault::Broken, &all_answers),
+        (ParticipantFault::NotJson, &all_answers),
+        (
+            ParticipantFault::NoMemory,
+            &[
+                ContractCheck::DoTwice,
+                ContractCheck::DoAtOnce,
+                ContractCheck::LateDo,
+                ContractCheck::DoAfterUndo,
+                ContractCheck::AfterRestart,
+            ],
+        ),
+        (ParticipantFault::LooksBeforeItWrites, &[ContractCheck::DoAtOnce]),
+        (ParticipantFault::NoUndo, &[ContractCheck::Undo, ContractCheck::UndoTwice, ContractCheck::UndoBeforeDo]),
+        (ParticipantFault::UndoesOnce, &[ContractCheck::UndoTwice]),
+        (ParticipantFault::KnowsNoUndo, &[ContractCheck::UndoBeforeDo]),
+        (ParticipantFault::NoBarrier, &[ContractCheck::LateDo, ContractCheck::AfterRestart]),
+        (ParticipantFault::ForgetsTheDo, &[ContractCheck::DoAfterUndo]),
+        (ParticipantFault::NoDisk, &[ContractCheck::AfterRestart]),
     ];
     for (fault, checks) in faults {
         assert_eq!(broken(*fault).await, *checks, "{fault:?}");
@@ -177,8 +188,8 @@ async fn a_finding_says_what_was_sent_what_came_and_where_to_read() {
             && found.exchanges[0].sent.ends_with(":verify:do, attempt 1")
     );
     assert!(found.exchanges[0].came.starts_with("unknown (http.501) after "), "{found:?}");
-    let asked = named(&findings, Verdict::NotAsked);
-    assert_eq!(asked, [Check::AfterRestart, Check::Headers]);
+    let asked = named(&findings, ContractVerdict::NotAsked);
+    assert_eq!(asked, [ContractCheck::AfterRestart, ContractCheck::Headers]);
     assert_eq!((found.why.as_str(), found.read), ("unknown (http.501)", "docs/participants.md#the-rules"));
 }
 
@@ -188,5 +199,5 @@ async fn who_is_not_there_breaks_nothing_and_is_said_to_be_away() {
     let address = listener.local_addr().expect("bound");
     drop(listener);
     let error = attempted(address, &subject()).await.expect_err("nobody listens");
-    assert!(error.downcast_ref::<Unreachable>().is_some(), "{error:#}");
+    assert!(error.downcast_ref::<VerificationError>().is_some(), "{error:#}");
 }

@@ -2,40 +2,45 @@
 
 use super::*;
 use saga_participant::{
-    Answer, Answering, Barrier, Before, Command, Direction, Handler, HandlerError, Participant as Kit,
-    http::SagaCommand,
+    CommandBarrier, CommandHandler, CommandService, Direction, HandlerError, ParticipantAnswer, PriorOutcome,
+    SagaCommand, SagaParticipant, http::CommandExtractor,
 };
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, sqlite::SqlitePoolOptions};
 
 /// Numbers its charges, so that one which is made anew is another one.
-pub(super) struct Charges;
+pub(super) struct ChargeHandler;
 
-impl Handler<Sqlite> for Charges {
-    async fn perform(&self, tx: &mut SqliteConnection, command: &Command, _: Before) -> Result<Answer, HandlerError> {
+impl CommandHandler<Sqlite> for ChargeHandler {
+    async fn perform(
+        &self,
+        tx: &mut SqliteConnection,
+        command: &SagaCommand,
+        _: PriorOutcome,
+    ) -> Result<ParticipantAnswer, HandlerError> {
         match command.direction() {
-            Direction::Undo => Ok(Answer::Succeeded(json!({"undone": true}))),
-            Direction::Do if command.body == json!("refuse") => Ok(Answer::refused("declined", "as told")),
+            Direction::Undo => Ok(ParticipantAnswer::Succeeded(json!({"undone": true}))),
+            Direction::Do if command.body == json!("refuse") => Ok(ParticipantAnswer::refused("declined", "as told")),
             Direction::Do => {
                 let insert = sqlx::query_scalar("INSERT INTO charges DEFAULT VALUES RETURNING number");
                 let number: i64 = insert.fetch_one(tx).await?;
-                Ok(Answer::Succeeded(json!({"chargeId": number})))
+                Ok(ParticipantAnswer::Succeeded(json!({"chargeId": number})))
             }
         }
     }
 }
 
-pub(super) async fn kit() -> Kit<Sqlite, Charges> {
+pub(super) async fn kit() -> SagaParticipant<Sqlite, ChargeHandler> {
     let pool: SqlitePool =
         SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.expect("a database in memory");
     let table = sqlx::raw_sql("CREATE TABLE charges (number INTEGER PRIMARY KEY)");
     table.execute(&pool).await.expect("it takes a table");
-    let barrier = Barrier::create(&pool).await.expect("it takes another");
-    Kit::new(pool, barrier, Charges)
+    let barrier = CommandBarrier::create(&pool).await.expect("it takes another");
+    SagaParticipant::new(pool, barrier, ChargeHandler)
 }
 
 async fn serve() -> std::net::SocketAddr {
     let kit = kit().await;
-    let answer = move |SagaCommand(command): SagaCommand| {
+    let answer = move |CommandExtractor(command): CommandExtractor| {
         let kit = kit.clone();
         async move { kit.answer(command).await }
     };
@@ -48,29 +53,36 @@ async fn serve() -> std::net::SocketAddr {
 #[tokio::test]
 async fn what_the_kit_makes_keeps_every_rule() {
     let findings = over_http(serve().await, &subject()).await;
-    assert_eq!(named(&findings, Verdict::Broken), [], "{findings:#?}");
-    assert_eq!(named(&findings, Verdict::NotAsked), [Check::AfterRestart, Check::Headers], "{findings:#?}");
-    assert_eq!(named(&findings, Verdict::NotTested), []);
+    assert_eq!(named(&findings, ContractVerdict::Broken), [], "{findings:#?}");
+    assert_eq!(
+        named(&findings, ContractVerdict::NotAsked),
+        [ContractCheck::AfterRestart, ContractCheck::Headers],
+        "{findings:#?}"
+    );
+    assert_eq!(named(&findings, ContractVerdict::NotTested), []);
 }
 
 #[tokio::test]
 async fn it_keeps_them_under_keys_that_are_derived_too() {
     let findings = set_to(serve().await, "idempotencyKey: uuid", &subject()).await.expect("it can be asked");
-    assert_eq!(named(&findings, Verdict::Broken), [], "{findings:#?}");
-    assert_eq!(named(&findings, Verdict::NotTested), []);
+    assert_eq!(named(&findings, ContractVerdict::Broken), [], "{findings:#?}");
+    assert_eq!(named(&findings, ContractVerdict::NotTested), []);
 }
 
 #[tokio::test]
 async fn without_an_undo_its_rules_are_not_tested() {
-    let findings = over_http(serve().await, &typed(Typed { undo: None, ..charge() })).await;
-    assert_eq!(named(&findings, Verdict::Holds), [Check::Answers, Check::DoTwice, Check::DoAtOnce]);
-    assert_eq!(named(&findings, Verdict::Broken), []);
+    let findings = over_http(serve().await, &typed(TypedCommands { undo: None, ..charge() })).await;
+    assert_eq!(
+        named(&findings, ContractVerdict::Holds),
+        [ContractCheck::Answers, ContractCheck::DoTwice, ContractCheck::DoAtOnce]
+    );
+    assert_eq!(named(&findings, ContractVerdict::Broken), []);
 }
 
 #[tokio::test]
 async fn a_do_that_is_refused_says_little_of_its_undo() {
-    let findings = over_http(serve().await, &typed(Typed { with: json!("refuse"), ..charge() })).await;
-    let untested = [Check::Undo, Check::UndoTwice, Check::DoAfterUndo];
-    assert_eq!(named(&findings, Verdict::NotTested), untested, "{findings:#?}");
-    assert_eq!(named(&findings, Verdict::Broken), []);
+    let findings = over_http(serve().await, &typed(TypedCommands { with: json!("refuse"), ..charge() })).await;
+    let untested = [ContractCheck::Undo, ContractCheck::UndoTwice, ContractCheck::DoAfterUndo];
+    assert_eq!(named(&findings, ContractVerdict::NotTested), untested, "{findings:#?}");
+    assert_eq!(named(&findings, ContractVerdict::Broken), []);
 }

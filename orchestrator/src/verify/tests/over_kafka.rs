@@ -2,27 +2,27 @@
 
 use super::{good, *};
 use saga_kafka::{
-    Consumer, ConsumerEvent, Producer,
-    consumer::{Limits, Mode, Plan, TopicStart},
+    ConsumerEvent, KafkaConsumer, KafkaProducer,
+    consumer::{AssignmentMode, BackpressureLimits, ConsumerSettings, TopicStart},
     settings::USUAL_BATCH,
     testing::{create, real_broker, unique},
 };
-use saga_participant::kafka::{Listener, Settings as KitSettings};
-use saga_wire::{Outgoing, record::text_header};
+use saga_participant::kafka::{CommandListener, ListenerSettings};
+use saga_wire::{OutgoingRecord, record::text_header};
 
-fn reserve() -> Typed {
-    Typed {
+fn reserve() -> TypedCommands {
+    TypedCommands {
         target: "inventory.ReserveStock".parse().expect("a command"),
         undo: Some("inventory.ReleaseStock".parse().expect("a command")),
         ..charge()
     }
 }
 
-fn inventory() -> Subject {
+fn inventory() -> VerificationSubject {
     typed(reserve())
 }
 
-async fn verified(settings: &Settings, commands: &str, subject: &Subject) -> Vec<Finding> {
+async fn verified(settings: &KafkaSettings, commands: &str, subject: &VerificationSubject) -> Vec<ContractFinding> {
     let text = format!("participants:\n  inventory:\n    kafka: {{commands: {commands}}}\n");
     let participants = participants::parse("participants.yaml", &text, &|_| None).expect("it can be read");
     let participant = participants.get("inventory").expect("it is there");
@@ -30,7 +30,7 @@ async fn verified(settings: &Settings, commands: &str, subject: &Subject) -> Vec
 }
 
 /// The broker and a topic of commands. `None` has been reported.
-async fn stage() -> Option<(Settings, String)> {
+async fn stage() -> Option<(KafkaSettings, String)> {
     let settings = real_broker()?;
     let commands = unique("verify-commands-");
     create(&settings, &commands, 1, &[]).await;
@@ -40,12 +40,12 @@ async fn stage() -> Option<(Settings, String)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_kit_s_command_loop_keeps_every_rule() {
     let Some((settings, commands)) = stage().await else { return };
-    let of_kit = KitSettings::new(&settings.bootstrap_servers, commands.clone(), &[&commands]);
+    let of_kit = ListenerSettings::new(&settings.bootstrap_servers, commands.clone(), &[&commands]);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(Listener::new(of_kit, good::kit().await).run(async move { drop(stopped.await) }));
-    let restarted = Subject { restart: Some(Restart::Command("true".into())), ..inventory() };
+    let serving = tokio::spawn(CommandListener::new(of_kit, good::kit().await).run(async move { drop(stopped.await) }));
+    let restarted = VerificationSubject { restart: Some(RestartMethod::Command("true".into())), ..inventory() };
     let findings = verified(&settings, &commands, &restarted).await;
-    assert_eq!(named(&findings, Verdict::Holds), Check::ALL, "{findings:#?}");
+    assert_eq!(named(&findings, ContractVerdict::Holds), ContractCheck::ALL, "{findings:#?}");
     drop(stop);
     serving.await.expect("no panic").expect("it served");
 }
@@ -54,17 +54,17 @@ async fn the_kit_s_command_loop_keeps_every_rule() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn headers_that_were_not_copied_are_found() {
     let Some((settings, commands)) = stage().await else { return };
-    let plan = Plan {
+    let plan = ConsumerSettings {
         name: "bad",
         group: commands.clone(),
-        mode: Mode::Manual,
+        mode: AssignmentMode::Manual,
         topics: vec![TopicStart::earliest(&commands)],
-        limits: Limits::default(),
+        limits: BackpressureLimits::default(),
         largest_batch: USUAL_BATCH,
         compacted: std::collections::BTreeSet::new(),
     };
-    let (_consumer, mut events) = Consumer::start(&settings, plan).expect("a consumer");
-    let producer = Producer::start(&settings).expect("a producer");
+    let (_consumer, mut events) = KafkaConsumer::start(&settings, plan).expect("a consumer");
+    let producer = KafkaProducer::start(&settings).expect("a producer");
     tokio::spawn(async move {
         while let Some(event) = events.recv().await {
             let ConsumerEvent::Records(records) = event else { continue };
@@ -75,22 +75,31 @@ async fn headers_that_were_not_copied_are_found() {
                     text_header("saga_outcome", "succeeded"),
                 ];
                 let topic = header("reply_topic").into();
-                producer.send(&Outgoing { topic, partition: None, key: None, value: None, headers }).await;
+                producer.send(&OutgoingRecord { topic, partition: None, key: None, value: None, headers }).await;
                 delivered.ack.finish();
             }
         }
     });
     let findings = verified(&settings, &commands, &inventory()).await;
-    assert_eq!(named(&findings, Verdict::Broken), [Check::LateDo, Check::Headers], "{findings:#?}");
+    assert_eq!(
+        named(&findings, ContractVerdict::Broken),
+        [ContractCheck::LateDo, ContractCheck::Headers],
+        "{findings:#?}"
+    );
     assert_eq!(findings[9].why, "a reply lacks the header ce_correlationid");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_answer_is_told_where_the_answer_was_awaited() {
     let Some((settings, commands)) = stage().await else { return };
-    let subject = Subject { timeout: Duration::from_millis(50), ..typed(Typed { undo: None, ..reserve() }) };
+    let subject =
+        VerificationSubject { timeout: Duration::from_millis(50), ..typed(TypedCommands { undo: None, ..reserve() }) };
     let findings = verified(&settings, &commands, &subject).await;
-    assert_eq!(named(&findings, Verdict::Broken), [Check::Answers, Check::DoAtOnce], "{findings:#?}");
+    assert_eq!(
+        named(&findings, ContractVerdict::Broken),
+        [ContractCheck::Answers, ContractCheck::DoAtOnce],
+        "{findings:#?}"
+    );
     assert!(findings[0].why.contains("which is what reply_topic said"), "{findings:#?}");
 }
 

@@ -1,9 +1,9 @@
 use super::*;
-use saga_core::{command::Direction, id::Shard};
+use saga_core::{command::CommandDirection, id::ShardId};
 use serde_json::json;
 
-fn incoming(headers: Vec<Header>, value: Option<&str>) -> Record {
-    Record {
+fn incoming(headers: Vec<RecordHeader>, value: Option<&str>) -> KafkaRecord {
+    KafkaRecord {
         topic: "shop.orders".into(),
         partition: 0,
         offset: 7,
@@ -14,14 +14,14 @@ fn incoming(headers: Vec<Header>, value: Option<&str>) -> Record {
     }
 }
 
-fn structured_record(value: &str) -> Record {
+fn structured_record(value: &str) -> KafkaRecord {
     incoming(vec![text_header("content-type", "Application/CloudEvents+JSON; charset=utf-8")], Some(value))
 }
 
 #[test]
 fn a_command_says_everything_a_participant_may_need() {
-    let saga = SagaId::new(Timestamp(1_700_000_000_000), Shard(7), 42);
-    let id = CommandId { saga, step: "reserve".into(), direction: Direction::Undo };
+    let saga = SagaId::new(Timestamp(1_700_000_000_000), ShardId(7), 42);
+    let id = CommandId { saga, step: "reserve".into(), direction: CommandDirection::Undo };
     let outgoing = command(
         &"inventory.commands".into(),
         &CommandRecord {
@@ -69,7 +69,7 @@ fn a_command_says_everything_a_participant_may_need() {
 
 #[test]
 fn every_try_of_an_outcome_event_has_the_same_bytes() {
-    let saga = SagaId::new(Timestamp(1_700_000_000_000), Shard(7), 42);
+    let saga = SagaId::new(Timestamp(1_700_000_000_000), ShardId(7), 42);
     let body = json!({"status": "completed"});
     let id = outcome_id(saga);
     let record = PublishedRecord {
@@ -92,27 +92,27 @@ fn every_try_of_an_outcome_event_has_the_same_bytes() {
 #[test]
 fn the_type_comes_from_the_header_else_from_the_envelope() {
     let binary = incoming(vec![text_header("ce_type", "OrderPlaced")], Some("{"));
-    assert_eq!(Incoming::of(&binary).event_type(), Some("OrderPlaced"));
+    assert_eq!(IncomingEvent::of(&binary).event_type(), Some("OrderPlaced"));
     let structured = structured_record(r#"{"type":"OrderPlaced","data":{"orderId":"4711"},"traceparent":"00-a"}"#);
-    let found = Incoming::of(&structured);
+    let found = IncomingEvent::of(&structured);
     assert_eq!((found.event_type(), found.traceparent()), (Some("OrderPlaced"), Some("00-a")));
     assert_eq!(found.decode(), Ok(json!({"orderId": "4711"})));
-    assert_eq!(Incoming::of(&incoming(vec![], Some("{}"))).event_type(), None);
+    assert_eq!(IncomingEvent::of(&incoming(vec![], Some("{}"))).event_type(), None);
 }
 
 #[test]
 fn data_may_be_encoded_or_absent() {
     let encoded = base64::engine::general_purpose::STANDARD.encode(r#"{"a":1}"#);
     let record = structured_record(&json!({"type": "T", "data_base64": encoded}).to_string());
-    assert_eq!(Incoming::of(&record).decode(), Ok(json!({"a": 1})));
-    assert_eq!(Incoming::of(&structured_record(r#"{"type":"T"}"#)).decode(), Ok(Value::Null));
+    assert_eq!(IncomingEvent::of(&record).decode(), Ok(json!({"a": 1})));
+    assert_eq!(IncomingEvent::of(&structured_record(r#"{"type":"T"}"#)).decode(), Ok(Value::Null));
     let broken = structured_record(r#"{"type":"T","data_base64":"?"}"#);
-    assert_eq!(Incoming::of(&broken).decode().expect_err("poison").code, PoisonCode::NotJson);
+    assert_eq!(IncomingEvent::of(&broken).decode().expect_err("poison").code, PoisonCode::NotJson);
 }
 
 #[test]
 fn a_broken_envelope_has_no_type_and_says_why() {
     let record = structured_record("[1]");
-    let found = Incoming::of(&record);
+    let found = IncomingEvent::of(&record);
     assert_eq!((found.event_type(), found.broken().map(|poison| poison.code)), (None, Some(PoisonCode::NotJson)));
 }

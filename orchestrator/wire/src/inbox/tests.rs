@@ -1,25 +1,25 @@
 use super::*;
 use saga_core::{
-    command::{Direction, ErrorClass, Failure, Guard, Retryable},
+    command::{CommandDirection, CommandFailure, ErrorClass, GuardKind, RetryAdvice},
     event::OperatorAction,
-    input::About,
+    input::ActTarget,
 };
 use serde_json::json;
 use std::time::Duration;
 
 fn saga() -> SagaId {
-    SagaId::new(Timestamp(1_700_000_000_000), Shard(7), 42)
+    SagaId::new(Timestamp(1_700_000_000_000), ShardId(7), 42)
 }
 
 /// What comes out at the other end of the inbox.
-fn through_the_inbox(inbound: &Inbound) -> Result<Inbound, Poison> {
-    let Outgoing { topic, partition, key, value, headers } = forward(&"saga.inbox".into(), Shard(7), inbound);
+fn through_the_inbox(inbound: &InboxEnvelope) -> Result<InboxEnvelope, PoisonDiagnosis> {
+    let OutgoingRecord { topic, partition, key, value, headers } = forward(&"saga.inbox".into(), ShardId(7), inbound);
     assert_eq!(partition, Some(7));
-    receive(&Record { topic, partition: 7, offset: 99, timestamp: Timestamp(5), key, value, headers })
+    receive(&KafkaRecord { topic, partition: 7, offset: 99, timestamp: Timestamp(5), key, value, headers })
 }
 
-fn odd_records() -> Vec<Record> {
-    let record = |key, value, headers| Record {
+fn odd_records() -> Vec<KafkaRecord> {
+    let record = |key, value, headers| KafkaRecord {
         topic: "shop.orders".into(),
         partition: 3,
         offset: 14,
@@ -48,9 +48,9 @@ fn odd_records() -> Vec<Record> {
 #[test]
 fn a_forwarded_record_arrives_as_it_was_read() {
     for record in odd_records() {
-        let reply = Inbound::Reply(record.clone());
+        let reply = InboxEnvelope::Reply(record.clone());
         assert_eq!(through_the_inbox(&reply), Ok(reply));
-        let trigger = Inbound::Trigger {
+        let trigger = InboxEnvelope::Trigger {
             record,
             definition: "order-fulfillment".into(),
             hash: "ab12".into(),
@@ -62,40 +62,44 @@ fn a_forwarded_record_arrives_as_it_was_read() {
 
 #[test]
 fn every_answer_survives_forwarding() {
-    let failure = || Failure::new("http.503", "");
+    let failure = || CommandFailure::new("http.503", "");
     let answers = [
-        Answer::Succeeded { result: json!({"a": [1, null]}) },
-        Answer::Succeeded { result: json!(null) },
-        Answer::Succeeded {
+        CommandAnswer::Succeeded { result: json!({"a": [1, null]}) },
+        CommandAnswer::Succeeded { result: json!(null) },
+        CommandAnswer::Succeeded {
             result: serde_json::from_str(r#"[{"a": 25000000000000000001}, 1.10, 1e-400, -0, 7, -7, 0.5]"#)
                 .expect("JSON"),
         },
-        Answer::Failed {
+        CommandAnswer::Failed {
             failure: failure(),
-            retry: Retryable::ThenPark,
+            retry: RetryAdvice::ThenPark,
             retry_after: Some(Duration::from_millis(1500)),
         },
-        Answer::Failed { failure: failure(), retry: Retryable::No, retry_after: None },
-        Answer::unknown(failure().of_class(ErrorClass::ServerError)),
-        Answer::Unknown { failure: failure(), retry: Retryable::No, retry_after: Some(Duration::from_secs(7)) },
-        Answer::Ongoing { ask_after: Some(Duration::from_secs(2)), location: Some("/jobs/1?x=y".into()) },
-        Answer::Ongoing { ask_after: None, location: None },
-        Answer::NotSent { guard: Guard::Bulkhead, retry_after: Duration::from_secs(1) },
+        CommandAnswer::Failed { failure: failure(), retry: RetryAdvice::No, retry_after: None },
+        CommandAnswer::unknown(failure().of_class(ErrorClass::ServerError)),
+        CommandAnswer::Unknown {
+            failure: failure(),
+            retry: RetryAdvice::No,
+            retry_after: Some(Duration::from_secs(7)),
+        },
+        CommandAnswer::Ongoing { ask_after: Some(Duration::from_secs(2)), location: Some("/jobs/1?x=y".into()) },
+        CommandAnswer::Ongoing { ask_after: None, location: None },
+        CommandAnswer::NotSent { guard: GuardKind::Bulkhead, retry_after: Duration::from_secs(1) },
     ];
     for (answer, attempt) in answers.into_iter().zip([Some(1), None].into_iter().cycle()) {
-        let command = CommandId { saga: saga(), step: "charge".into(), direction: Direction::Do };
-        let outcome = Inbound::Outcome(CallOutcome { command, attempt, answer });
+        let command = CommandId { saga: saga(), step: "charge".into(), direction: CommandDirection::Do };
+        let outcome = InboxEnvelope::Outcome(CallOutcome { command, attempt, answer });
         assert_eq!(through_the_inbox(&outcome), Ok(outcome));
     }
 }
 
 #[test]
 fn an_operator_s_act_survives_forwarding() {
-    let undo = About { step: "charge".into(), direction: Some(Direction::Undo) };
-    let either = About { step: "charge".into(), direction: None };
+    let undo = ActTarget { step: "charge".into(), direction: Some(CommandDirection::Undo) };
+    let either = ActTarget { step: "charge".into(), direction: None };
     for about in [None, Some(undo), Some(either)] {
         let definition = about.is_none().then(|| ("ab12".to_owned(), "cd34".to_owned()));
-        let act = Inbound::Operator { saga: saga(), act: OperatorAct { about, ..act() }, definition };
+        let act = InboxEnvelope::Operator { saga: saga(), act: OperatorAct { about, ..act() }, definition };
         assert_eq!(through_the_inbox(&act), Ok(act));
     }
 }
@@ -109,26 +113,26 @@ fn act() -> OperatorAct {
 fn an_act_of_a_build_that_named_no_step_is_read() {
     let recorded =
         json!({"saga": saga().to_string(), "id": "a1", "who": "ada", "reason": "customer called", "action": "skip"});
-    let record = Record {
+    let record = KafkaRecord {
         value: Some(Bytes::from(recorded.to_string())),
         headers: vec![text_header(KIND, "operator")],
         ..odd_records().remove(0)
     };
-    assert_eq!(receive(&record), Ok(Inbound::Operator { saga: saga(), act: act(), definition: None }));
+    assert_eq!(receive(&record), Ok(InboxEnvelope::Operator { saga: saga(), act: act(), definition: None }));
 }
 
 #[test]
 fn the_json_that_is_on_its_way_can_be_read_by_the_next_version() {
     let recorded = json!({"command": format!("{}:charge:do", saga()), "answer": {"outcome": "failed",
         "failure": {"code": "http.409"}, "retry": "no", "later": "ignored"}});
-    let record = Record {
+    let record = KafkaRecord {
         value: Some(Bytes::from(recorded.to_string())),
         headers: vec![text_header(KIND, "outcome")],
         ..odd_records().remove(0)
     };
     assert!(matches!(
         receive(&record),
-        Ok(Inbound::Outcome(CallOutcome { attempt: None, answer: Answer::Failed { .. }, .. }))
+        Ok(InboxEnvelope::Outcome(CallOutcome { attempt: None, answer: CommandAnswer::Failed { .. }, .. }))
     ));
 }
 

@@ -1,13 +1,13 @@
 //! JSON of inputs that were never records. Versions of the product forward to each other through it while they are rolled
 //! out: fields are added with defaults, never renamed or removed.
 
-use super::{CallOutcome, Inbound};
-use crate::poison::{Poison, PoisonCode};
+use super::{CallOutcome, InboxEnvelope};
+use crate::poison::{PoisonCode, PoisonDiagnosis};
 use saga_core::{
-    command::{Answer, Direction, Failure, Guard, Retryable},
+    command::{CommandAnswer, CommandDirection, CommandFailure, GuardKind, RetryAdvice},
     event::OperatorAction,
     id::SagaId,
-    input::{About, OperatorAct},
+    input::{ActTarget, OperatorAct},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -30,15 +30,15 @@ enum AnswerWire {
         result: Value,
     },
     Failed {
-        failure: Failure,
-        retry: Retryable,
+        failure: CommandFailure,
+        retry: RetryAdvice,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
     },
     Unknown {
-        failure: Failure,
+        failure: CommandFailure,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        retry: Option<Retryable>,
+        retry: Option<RetryAdvice>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
     },
@@ -49,7 +49,7 @@ enum AnswerWire {
         location: Option<String>,
     },
     NotSent {
-        guard: Guard,
+        guard: GuardKind,
         retry_after_ms: u64,
     },
 }
@@ -66,7 +66,7 @@ struct OperatorWire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     step: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    direction: Option<Direction>,
+    direction: Option<CommandDirection>,
     /// Of a retry by another definition: the hashes of its text and of its policies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     definition: Option<(String, String)>,
@@ -84,51 +84,53 @@ pub(super) fn operator(saga: SagaId, act: &OperatorAct, definition: Option<&(Str
     json(&OperatorWire { saga: saga.to_string(), id, who, reason, action, step, direction, definition })
 }
 
-pub(super) fn read_outcome(bytes: &[u8]) -> Result<CallOutcome, Poison> {
+pub(super) fn read_outcome(bytes: &[u8]) -> Result<CallOutcome, PoisonDiagnosis> {
     let OutcomeWire { command, attempt, answer } = read(bytes)?;
-    let command = command.parse().map_err(|error: saga_core::id::NotACommandId| foreign(error.to_string()))?;
+    let command = command.parse().map_err(|error: saga_core::id::CommandIdError| foreign(error.to_string()))?;
     Ok(CallOutcome { command, attempt, answer: from_wire(answer) })
 }
 
-pub(super) fn read_operator(bytes: &[u8]) -> Result<Inbound, Poison> {
+pub(super) fn read_operator(bytes: &[u8]) -> Result<InboxEnvelope, PoisonDiagnosis> {
     let OperatorWire { saga, id, who, reason, action, step, direction, definition } = read(bytes)?;
-    let saga: SagaId = saga.parse().map_err(|error: saga_core::id::NotASagaId| foreign(error.to_string()))?;
-    let about = step.map(|step| About { step, direction });
-    Ok(Inbound::Operator { saga, act: OperatorAct { id, who, reason, action, about }, definition })
+    let saga: SagaId = saga.parse().map_err(|error: saga_core::id::SagaIdError| foreign(error.to_string()))?;
+    let about = step.map(|step| ActTarget { step, direction });
+    Ok(InboxEnvelope::Operator { saga, act: OperatorAct { id, who, reason, action, about }, definition })
 }
 
-fn to_wire(answer: Answer) -> AnswerWire {
+fn to_wire(answer: CommandAnswer) -> AnswerWire {
     match answer {
-        Answer::Succeeded { result } => AnswerWire::Succeeded { result },
-        Answer::Failed { failure, retry, retry_after } => {
+        CommandAnswer::Succeeded { result } => AnswerWire::Succeeded { result },
+        CommandAnswer::Failed { failure, retry, retry_after } => {
             AnswerWire::Failed { failure, retry, retry_after_ms: retry_after.map(millis) }
         }
-        Answer::Unknown { failure, retry, retry_after } => {
+        CommandAnswer::Unknown { failure, retry, retry_after } => {
             AnswerWire::Unknown { failure, retry: Some(retry), retry_after_ms: retry_after.map(millis) }
         }
-        Answer::Ongoing { ask_after, location } => {
+        CommandAnswer::Ongoing { ask_after, location } => {
             AnswerWire::Ongoing { ask_after_ms: ask_after.map(millis), location }
         }
-        Answer::NotSent { guard, retry_after } => AnswerWire::NotSent { guard, retry_after_ms: millis(retry_after) },
+        CommandAnswer::NotSent { guard, retry_after } => {
+            AnswerWire::NotSent { guard, retry_after_ms: millis(retry_after) }
+        }
     }
 }
 
-fn from_wire(answer: AnswerWire) -> Answer {
+fn from_wire(answer: AnswerWire) -> CommandAnswer {
     match answer {
-        AnswerWire::Succeeded { result } => Answer::Succeeded { result },
+        AnswerWire::Succeeded { result } => CommandAnswer::Succeeded { result },
         AnswerWire::Failed { failure, retry, retry_after_ms } => {
-            Answer::Failed { failure, retry, retry_after: retry_after_ms.map(Duration::from_millis) }
+            CommandAnswer::Failed { failure, retry, retry_after: retry_after_ms.map(Duration::from_millis) }
         }
-        AnswerWire::Unknown { failure, retry, retry_after_ms } => Answer::Unknown {
+        AnswerWire::Unknown { failure, retry, retry_after_ms } => CommandAnswer::Unknown {
             failure,
-            retry: retry.unwrap_or(Retryable::Yes),
+            retry: retry.unwrap_or(RetryAdvice::Yes),
             retry_after: retry_after_ms.map(Duration::from_millis),
         },
         AnswerWire::Ongoing { ask_after_ms, location } => {
-            Answer::Ongoing { ask_after: ask_after_ms.map(Duration::from_millis), location }
+            CommandAnswer::Ongoing { ask_after: ask_after_ms.map(Duration::from_millis), location }
         }
         AnswerWire::NotSent { guard, retry_after_ms } => {
-            Answer::NotSent { guard, retry_after: Duration::from_millis(retry_after_ms) }
+            CommandAnswer::NotSent { guard, retry_after: Duration::from_millis(retry_after_ms) }
         }
     }
 }
@@ -141,10 +143,10 @@ fn json(wire: &impl Serialize) -> String {
     serde_json::to_string(wire).expect("strings, numbers and JSON values always serialise")
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Poison> {
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, PoisonDiagnosis> {
     serde_json::from_slice(bytes).map_err(|error| foreign(error.to_string()))
 }
 
-fn foreign(message: String) -> Poison {
-    Poison::new(PoisonCode::Inbox, message)
+fn foreign(message: String) -> PoisonDiagnosis {
+    PoisonDiagnosis::new(PoisonCode::Inbox, message)
 }

@@ -1,20 +1,20 @@
 use super::*;
-use crate::record::{Header, text_header};
+use crate::record::{RecordHeader, text_header};
 use bytes::Bytes;
 use saga_core::{
-    command::Direction,
-    id::{SagaId, Shard},
+    command::CommandDirection,
+    id::{SagaId, ShardId},
     time::Timestamp,
 };
 use serde_json::json;
 
 fn id() -> CommandId {
-    let saga = SagaId::new(Timestamp(1_700_000_000_000), Shard(7), 42);
-    CommandId { saga, step: "reserve".into(), direction: Direction::Do }
+    let saga = SagaId::new(Timestamp(1_700_000_000_000), ShardId(7), 42);
+    CommandId { saga, step: "reserve".into(), direction: CommandDirection::Do }
 }
 
-fn record(headers: &[(&str, &str)], value: Option<&[u8]>) -> Record {
-    Record {
+fn record(headers: &[(&str, &str)], value: Option<&[u8]>) -> KafkaRecord {
+    KafkaRecord {
         topic: "saga.replies".into(),
         partition: 0,
         offset: 7,
@@ -26,50 +26,51 @@ fn record(headers: &[(&str, &str)], value: Option<&[u8]>) -> Record {
 }
 
 /// A reply to the command, with more headers.
-fn reply(more: &[(&str, &str)], value: Option<&[u8]>) -> Record {
+fn reply(more: &[(&str, &str)], value: Option<&[u8]>) -> KafkaRecord {
     let (key, saga) = (id().to_string(), id().saga.to_string());
     let mut headers = vec![("idempotency_key", key.as_str()), ("ce_correlationid", saga.as_str())];
     headers.extend(more);
     record(&headers, value)
 }
 
-fn answered(record: &Record) -> (Option<u32>, Answer) {
+fn answered(record: &KafkaRecord) -> (Option<u32>, CommandAnswer) {
     match parse(record) {
-        Parsed::Reply(Reply { command, attempt, answer }) => {
+        ParsedReply::Reply(CommandReply { command, attempt, answer }) => {
             assert_eq!(command, id());
             (attempt, answer)
         }
-        Parsed::Poison { poison, .. } => panic!("{poison}"),
+        ParsedReply::Poison { poison, .. } => panic!("{poison}"),
     }
 }
 
-fn poisoned(record: &Record) -> (PoisonCode, Option<Option<u32>>) {
+fn poisoned(record: &KafkaRecord) -> (PoisonCode, Option<Option<u32>>) {
     match parse(record) {
-        Parsed::Poison { poison, unknown } => {
+        ParsedReply::Poison { poison, unknown } => {
             let attempt = unknown.map(|reply| {
-                assert!(matches!(reply.answer, Answer::Unknown { .. }));
+                assert!(matches!(reply.answer, CommandAnswer::Unknown { .. }));
                 reply.attempt
             });
             (poison.code, attempt)
         }
-        Parsed::Reply(reply) => panic!("{reply:?}"),
+        ParsedReply::Reply(reply) => panic!("{reply:?}"),
     }
 }
 
 #[test]
 fn the_body_of_a_success_is_the_result() {
     let record = reply(&[("saga_outcome", "succeeded"), ("saga_attempt", "3")], Some(br#"{"reservationId":"r1"}"#));
-    assert_eq!(answered(&record), (Some(3), Answer::Succeeded { result: json!({"reservationId": "r1"}) }));
+    assert_eq!(answered(&record), (Some(3), CommandAnswer::Succeeded { result: json!({"reservationId": "r1"}) }));
     for nothing in [None, Some(&b""[..])] {
         let record = reply(&[("saga_outcome", "succeeded")], nothing);
-        assert_eq!(answered(&record), (None, Answer::Succeeded { result: Value::Null }));
+        assert_eq!(answered(&record), (None, CommandAnswer::Succeeded { result: Value::Null }));
     }
 }
 
 #[test]
 fn the_digits_of_a_result_are_kept() {
     let text = r#"{"amount":12345678901234567.89,"id":25000000000000000001}"#;
-    let (_, Answer::Succeeded { result }) = answered(&reply(&[("saga_outcome", "succeeded")], Some(text.as_bytes())))
+    let (_, CommandAnswer::Succeeded { result }) =
+        answered(&reply(&[("saga_outcome", "succeeded")], Some(text.as_bytes())))
     else {
         panic!("a success")
     };
@@ -84,21 +85,21 @@ fn a_failure_says_what_and_whether_to_try_again() {
         ("error_message", "none left"),
         ("error_retryable", "True"),
     ];
-    let expected = |code: &str, message: &str, class, retry| Answer::Failed {
-        failure: Failure::new(code, message).of_class(class),
+    let expected = |code: &str, message: &str, class, retry| CommandAnswer::Failed {
+        failure: CommandFailure::new(code, message).of_class(class),
         retry,
         retry_after: None,
     };
-    let told = expected("sold_out", "none left", ErrorClass::Unknown, Retryable::Yes);
+    let told = expected("sold_out", "none left", ErrorClass::Unknown, RetryAdvice::Yes);
     assert_eq!(answered(&reply(&headers, None)).1, told);
-    let untold = expected("failed", "", ErrorClass::ClientError, Retryable::No);
+    let untold = expected("failed", "", ErrorClass::ClientError, RetryAdvice::No);
     assert_eq!(answered(&reply(&headers[..1], Some(b"ignored"))).1, untold);
 }
 
 #[test]
 fn ongoing_starts_the_attempt_s_timeout_again() {
     let record = reply(&[("saga_outcome", "ongoing"), ("saga_attempt", "1")], None);
-    assert_eq!(answered(&record), (Some(1), Answer::Ongoing { ask_after: None, location: None }));
+    assert_eq!(answered(&record), (Some(1), CommandAnswer::Ongoing { ask_after: None, location: None }));
 }
 
 #[test]
@@ -135,7 +136,7 @@ fn a_poison_reply_that_names_its_command_is_unknown_for_its_attempt() {
 #[test]
 fn a_reply_that_names_no_command_is_only_poison() {
     let saga = id().saga.to_string();
-    let other = SagaId::new(Timestamp(1), Shard(1), 1).to_string();
+    let other = SagaId::new(Timestamp(1), ShardId(1), 1).to_string();
     for headers in [
         vec![("ce_correlationid", saga.as_str()), ("saga_outcome", "succeeded")],
         vec![("idempotency_key", "x:y:do"), ("saga_outcome", "succeeded")],
@@ -148,7 +149,7 @@ fn a_reply_that_names_no_command_is_only_poison() {
         assert_eq!(poisoned(&record(&headers, None)), (PoisonCode::NoCommand, None));
     }
     let mut binary = reply(&[("saga_outcome", "succeeded")], None);
-    let odd: Header = ("idempotency_key".into(), Some(Bytes::from_static(&[0xff])));
+    let odd: RecordHeader = ("idempotency_key".into(), Some(Bytes::from_static(&[0xff])));
     binary.headers.push(odd);
     assert_eq!(poisoned(&binary), (PoisonCode::NoCommand, None));
 }
@@ -173,13 +174,13 @@ fn a_header_that_cannot_be_read_is_not_taken_for_absent() {
     assert_eq!(spoiled("idempotency_key", Some(b"\xff")), (PoisonCode::NoCommand, None));
     assert_eq!(spoiled("idempotency_key", None), (PoisonCode::NoCommand, None));
     let twice = reply(&[said[0], said[0], said[1], said[1]], None);
-    assert!(matches!(answered(&twice), (Some(2), Answer::Failed { .. })), "the same twice says one thing");
+    assert!(matches!(answered(&twice), (Some(2), CommandAnswer::Failed { .. })), "the same twice says one thing");
 }
 
 #[test]
 fn a_long_message_is_cut_between_characters() {
     let message = "ü".repeat(MESSAGE_BYTES);
     let record = reply(&[("saga_outcome", "failed"), ("error_message", &message)], None);
-    let (_, Answer::Failed { failure, .. }) = answered(&record) else { panic!("a failure") };
+    let (_, CommandAnswer::Failed { failure, .. }) = answered(&record) else { panic!("a failure") };
     assert_eq!(failure.message.len(), MESSAGE_BYTES);
 }

@@ -1,7 +1,7 @@
 //! What a record is that is not what a trigger expects, in words: whoever mends a producer has to know what it sends.
 
-use crate::{payload, record::Record};
-use saga_core::json::{self, Unfit};
+use crate::{payload, record::KafkaRecord};
+use saga_core::json::{self, JsonError};
 use serde_json::Value;
 
 /// Headers in which others say an event's type.
@@ -52,7 +52,7 @@ fn shape(event: &Value) -> Option<&'static str> {
 }
 
 /// Why a record may have no type.
-pub(super) fn untyped(record: &Record) -> Option<String> {
+pub(super) fn untyped(record: &KafkaRecord) -> Option<String> {
     let other = record.headers.iter().find(|(name, _)| {
         OTHER_TYPES.iter().any(|other| other.eq_ignore_ascii_case(name)) || name.eq_ignore_ascii_case("ce_type")
     });
@@ -62,7 +62,7 @@ pub(super) fn untyped(record: &Record) -> Option<String> {
     let value = record.value.as_deref().filter(|_| record.size() <= payload::LARGEST_RECORD)?;
     match json::read(value) {
         Ok(event) => like(&event).map(|what| format!("its value is {what}")),
-        Err(Unfit::NotJson(_)) => json::what_it_is(value).map(|what| format!("its value is {what}")),
+        Err(JsonError::NotJson(_)) => json::what_it_is(value).map(|what| format!("its value is {what}")),
         Err(_) => None,
     }
 }

@@ -1,16 +1,16 @@
 use super::*;
-use crate::record::{Header, text_header};
+use crate::record::{RecordHeader, text_header};
 use bytes::Bytes;
 use saga_core::{
-    definition::{BusinessKey, HeaderReads, PolicyOverrides, Schemas, Trigger as TriggerDefinition},
-    expression::{Expression, Template},
+    definition::{BusinessKeyTemplate, HeaderReads, PolicyOverrides, SchemaCatalog, TriggerDefinition},
+    expression::{CelExpression, ValueTemplate},
     time::Timestamp,
 };
 use serde_json::json;
 
 /// A definition that wants `event_type` (all, if empty) of shop.orders.
-fn definition(name: &str, event_type: &str, when: &str, key: &str) -> Arc<Definition> {
-    Arc::new(Definition {
+fn definition(name: &str, event_type: &str, when: &str, key: &str) -> Arc<SagaDefinition> {
+    Arc::new(SagaDefinition {
         name: name.into(),
         description: None,
         hash: "ab12".into(),
@@ -18,8 +18,8 @@ fn definition(name: &str, event_type: &str, when: &str, key: &str) -> Arc<Defini
         trigger: TriggerDefinition {
             topic: "shop.orders".into(),
             event_type: (!event_type.is_empty()).then(|| event_type.to_owned()),
-            when: (!when.is_empty()).then(|| Expression::compile(when).expect("an expression")),
-            key: BusinessKey::One(Template::text(key).expect("a template")),
+            when: (!when.is_empty()).then(|| CelExpression::compile(when).expect("an expression")),
+            key: BusinessKeyTemplate::One(ValueTemplate::text(key).expect("a template")),
             from: None,
             keep_keys: None,
             headers: HeaderReads::default(),
@@ -34,13 +34,13 @@ fn definition(name: &str, event_type: &str, when: &str, key: &str) -> Arc<Defini
     })
 }
 
-fn orders() -> Arc<Definition> {
+fn orders() -> Arc<SagaDefinition> {
     definition("order-fulfillment", "OrderPlaced", "event.amountCents > 0", "${ event.orderId }")
 }
 
 /// The same, held to a JSON Schema.
-fn held(definition: &Definition, schema: &str) -> Arc<Definition> {
-    let schemas = Schemas::parse([("OrderPlaced.schema.json", schema)]).expect("a schema");
+fn held(definition: &SagaDefinition, schema: &str) -> Arc<SagaDefinition> {
+    let schemas = SchemaCatalog::parse([("OrderPlaced.schema.json", schema)]).expect("a schema");
     let mut held = definition.clone();
     held.trigger.schema = schemas.json("OrderPlaced").cloned();
     Arc::new(held)
@@ -52,21 +52,21 @@ fn an_event_that_is_not_what_its_schema_asks_for_starts_nothing() {
     let orders = held(&orders(), schema);
     assert!(matches!(
         only(&placed(r#"{"orderId": "1", "amountCents": 5}"#), Arc::clone(&orders)),
-        Disposition::Start(_)
+        TriggerOutcome::Start(_)
     ));
     let bad = placed(r#"{"orderId": "1", "amountCents": "1000"}"#);
-    let Disposition::Poison(poison) = only(&bad, Arc::clone(&orders)) else { panic!("it is poison") };
+    let TriggerOutcome::Poison(poison) = only(&bad, Arc::clone(&orders)) else { panic!("it is poison") };
     assert_eq!(poison.code, PoisonCode::Schema);
     assert_eq!(poison.message, "event.amountCents: it is not of type \"integer\" (it is a string)");
     assert_eq!(
         only(&placed(r#"{"amountCents": 0}"#), orders),
-        Disposition::Unwanted,
+        TriggerOutcome::Unwanted,
         "what is not wanted is not held to it"
     );
 }
 
-fn record(headers: Vec<Header>, value: Option<&[u8]>) -> Record {
-    Record {
+fn record(headers: Vec<RecordHeader>, value: Option<&[u8]>) -> KafkaRecord {
+    KafkaRecord {
         topic: "shop.orders".into(),
         partition: 3,
         offset: 14,
@@ -77,20 +77,20 @@ fn record(headers: Vec<Header>, value: Option<&[u8]>) -> Record {
     }
 }
 
-fn placed(value: &str) -> Record {
+fn placed(value: &str) -> KafkaRecord {
     record(vec![text_header("ce_type", "OrderPlaced")], Some(value.as_bytes()))
 }
 
-fn only(record: &Record, definition: Arc<Definition>) -> Disposition {
+fn only(record: &KafkaRecord, definition: Arc<SagaDefinition>) -> TriggerOutcome {
     let mut judged = judge(record, &[definition]);
     assert_eq!(judged.len(), 1);
     judged.remove(0).disposition
 }
 
-fn code(disposition: Disposition) -> PoisonCode {
+fn code(disposition: TriggerOutcome) -> PoisonCode {
     match disposition {
-        Disposition::Poison(poison) => poison.code,
-        Disposition::Start(_) | Disposition::Unwanted => panic!("{disposition:?}"),
+        TriggerOutcome::Poison(poison) => poison.code,
+        TriggerOutcome::Start(_) | TriggerOutcome::Unwanted => panic!("{disposition:?}"),
     }
 }
 
@@ -99,7 +99,7 @@ fn a_wanted_record_starts_a_saga_under_its_business_key() {
     let mut record = placed(r#"{"orderId":"4711","amountCents":4200}"#);
     record.headers.push(text_header("traceparent", "00-a-b-01"));
     record.headers.push(("binary".into(), Some(Bytes::from_static(&[0xff]))));
-    let Disposition::Start(start) = only(&record, orders()) else { panic!("a start") };
+    let TriggerOutcome::Start(start) = only(&record, orders()) else { panic!("a start") };
     assert_eq!((start.key.as_str(), start.traceparent.as_deref()), ("4711", Some("00-a-b-01")));
     assert_eq!(start.trigger.event, json!({"orderId": "4711", "amountCents": 4200}));
     assert_eq!((start.trigger.topic.as_str(), start.trigger.partition, start.trigger.offset), ("shop.orders", 3, 14));
@@ -110,14 +110,14 @@ fn a_wanted_record_starts_a_saga_under_its_business_key() {
 #[test]
 fn a_type_that_nobody_wants_is_finished_without_being_decoded() {
     let other = record(vec![text_header("ce_type", "OrderShipped")], Some(b"not json"));
-    assert_eq!(only(&other, orders()), Disposition::Unwanted);
+    assert_eq!(only(&other, orders()), TriggerOutcome::Unwanted);
     let large = record(vec![text_header("ce_type", "OrderShipped")], Some(&vec![b'x'; LARGEST_RECORD]));
-    assert_eq!(only(&large, orders()), Disposition::Unwanted);
+    assert_eq!(only(&large, orders()), TriggerOutcome::Unwanted);
 }
 
 #[test]
 fn a_record_of_another_topic_concerns_nobody() {
-    let elsewhere = Record { topic: "shop.returns".into(), ..placed("{}") };
+    let elsewhere = KafkaRecord { topic: "shop.returns".into(), ..placed("{}") };
     assert_eq!(judge(&elsewhere, &[orders()]), []);
 }
 
@@ -128,17 +128,17 @@ fn without_a_type_it_is_poison_only_if_every_trigger_names_one() {
     assert_eq!((judged.len(), judged[0].definition), (1, None));
     assert_eq!(code(judged[0].disposition.clone()), PoisonCode::NoType);
     let judged = judge(&untyped, &[orders(), definition("audit", "", "", "${ event.orderId }")]);
-    assert_eq!(judged[0].disposition, Disposition::Unwanted);
-    assert!(matches!(judged[1].disposition, Disposition::Start(_)));
+    assert_eq!(judged[0].disposition, TriggerOutcome::Unwanted);
+    assert!(matches!(judged[1].disposition, TriggerOutcome::Start(_)));
 }
 
 #[test]
 fn a_tombstone_without_a_type_is_unwanted_and_with_one_has_the_content_null() {
     let tombstone = record(vec![], None);
-    assert_eq!(only(&tombstone, orders()), Disposition::Unwanted);
-    assert_eq!(only(&tombstone, definition("audit", "", "", "${ record.key }")), Disposition::Unwanted);
+    assert_eq!(only(&tombstone, orders()), TriggerOutcome::Unwanted);
+    assert_eq!(only(&tombstone, definition("audit", "", "", "${ record.key }")), TriggerOutcome::Unwanted);
     let cancelled = record(vec![text_header("ce_type", "OrderCancelled")], None);
-    let Disposition::Start(start) = only(&cancelled, definition("undo", "OrderCancelled", "", "${ record.key }"))
+    let TriggerOutcome::Start(start) = only(&cancelled, definition("undo", "OrderCancelled", "", "${ record.key }"))
     else {
         panic!("a start")
     };
@@ -151,7 +151,7 @@ fn the_order_of_faults_is_size_content_when_key() {
     assert_eq!(code(only(&placed("{"), orders())), PoisonCode::NotJson);
     assert_eq!(code(only(&placed(r#"{"orderId":"\u0000"}"#), orders())), PoisonCode::Nul);
     assert_eq!(code(only(&placed(r#"{"orderId":"4711"}"#), orders())), PoisonCode::When);
-    assert_eq!(only(&placed(r#"{"amountCents":0}"#), orders()), Disposition::Unwanted);
+    assert_eq!(only(&placed(r#"{"amountCents":0}"#), orders()), TriggerOutcome::Unwanted);
     assert_eq!(code(only(&placed(r#"{"amountCents":1}"#), orders())), PoisonCode::Key);
 }
 
@@ -161,7 +161,7 @@ fn a_key_is_a_string_an_integer_or_a_boolean_of_1_to_256_bytes() {
     for (id, key) in
         [(json!(4711), "4711"), (json!(-1), "-1"), (json!(true), "true"), (json!("ü".repeat(128)), &*"ü".repeat(128))]
     {
-        let Disposition::Start(start) = keyed(id) else { panic!("a start") };
+        let TriggerOutcome::Start(start) = keyed(id) else { panic!("a start") };
         assert_eq!(start.key, key);
     }
     for id in [json!(null), json!(1.5), json!([1]), json!({}), json!(""), json!("x".repeat(257))] {
@@ -170,10 +170,10 @@ fn a_key_is_a_string_an_integer_or_a_boolean_of_1_to_256_bytes() {
 }
 
 /// A definition whose key has these parts.
-fn of_parts(parts: &[&str]) -> Arc<Definition> {
+fn of_parts(parts: &[&str]) -> Arc<SagaDefinition> {
     let mut definition = Arc::unwrap_or_clone(definition("tenants", "OrderPlaced", "", "x"));
-    let parts = parts.iter().map(|part| Template::text(part).expect("a template"));
-    definition.trigger.key = BusinessKey::Parts(parts.collect());
+    let parts = parts.iter().map(|part| ValueTemplate::text(part).expect("a template"));
+    definition.trigger.key = BusinessKeyTemplate::Parts(parts.collect());
     Arc::new(definition)
 }
 
@@ -196,7 +196,7 @@ fn what_a_dead_letter_proposes_for_a_key_passes_the_check_and_starts_nothing() {
         let parsed = saga_core::definition::parse("orders.saga.yaml", &text, None, None);
         let parsed = parsed.unwrap_or_else(|findings| panic!("{said}: {findings:?}"));
         assert!(parsed.warnings.is_empty(), "{said}: {:?}", parsed.warnings);
-        assert_eq!(only(&event, Arc::new(parsed.definition)), Disposition::Unwanted, "{said}");
+        assert_eq!(only(&event, Arc::new(parsed.definition)), TriggerOutcome::Unwanted, "{said}");
     }
 }
 
@@ -215,7 +215,7 @@ fn a_key_of_parts_is_that_of_no_other_parts() {
         (json!("acme"), json!("eu/7"), "acme/eu~17"),
         (json!("~1"), json!(true), "~01/true"),
     ] {
-        let Disposition::Start(start) = keyed(tenant, id) else { panic!("a start") };
+        let TriggerOutcome::Start(start) = keyed(tenant, id) else { panic!("a start") };
         assert_eq!(start.key, key);
     }
     let whole = "ü".repeat(128);
@@ -226,7 +226,7 @@ fn a_key_of_parts_is_that_of_no_other_parts() {
         (json!("acme"), json!(["a"]), "`key[1]` is a list"),
         (json!(whole), json!(7), "`key` has 258 bytes, expected 1 to 256"),
     ] {
-        let Disposition::Poison(poison) = keyed(tenant, id) else { panic!("poison: {why}") };
+        let TriggerOutcome::Poison(poison) = keyed(tenant, id) else { panic!("poison: {why}") };
         assert_eq!(poison.code, PoisonCode::Key);
         assert!(poison.message.contains(why), "{}", poison.message);
     }
@@ -236,7 +236,7 @@ fn a_key_of_parts_is_that_of_no_other_parts() {
 fn a_key_of_digits_is_those_digits() {
     let keyed = |id: &str| only(&placed(&format!(r#"{{"orderId":{id},"amountCents":1}}"#)), orders());
     for id in ["25000000000000000001", "25000000000000000002", "-123456789012345678901234567890", "0"] {
-        let Disposition::Start(start) = keyed(id) else { panic!("a start") };
+        let TriggerOutcome::Start(start) = keyed(id) else { panic!("a start") };
         assert_eq!(start.key, id);
         assert_eq!(start.trigger.event["orderId"].to_string(), id);
     }
@@ -255,8 +255,8 @@ fn what_is_nested_too_deeply_says_so() {
         let event = format!(r#"{{"type":"OrderPlaced","data":{}}}"#, data(levels));
         only(&record(headers.clone(), Some(event.as_bytes())), orders())
     };
-    assert!(matches!(only(&placed(&data(64)), orders()), Disposition::Start(_)));
-    assert!(matches!(structured(64), Disposition::Start(_)));
+    assert!(matches!(only(&placed(&data(64)), orders()), TriggerOutcome::Start(_)));
+    assert!(matches!(structured(64), TriggerOutcome::Start(_)));
     for levels in [65, 121, 127, 1_000] {
         assert_eq!(code(only(&placed(&data(levels)), orders())), PoisonCode::Depth);
         assert_eq!(code(structured(levels)), PoisonCode::Depth);
@@ -268,14 +268,14 @@ fn a_definition_that_fails_does_not_hinder_the_others() {
     let broken = definition("broken", "OrderPlaced", "event.nothing.at.all", "${ event.orderId }");
     let judged = judge(&placed(r#"{"orderId":"4711","amountCents":1}"#), &[broken, orders()]);
     assert_eq!(code(judged[0].disposition.clone()), PoisonCode::When);
-    assert!(matches!(judged[1].disposition, Disposition::Start(_)));
+    assert!(matches!(judged[1].disposition, TriggerOutcome::Start(_)));
 }
 
 #[test]
 fn a_structured_cloudevent_is_judged_by_its_envelope_and_read_by_its_data() {
     let headers = vec![text_header("content-type", "application/cloudevents+json")];
     let event = json!({"type": "OrderPlaced", "data": {"orderId": "4711", "amountCents": 1}}).to_string();
-    let Disposition::Start(start) = only(&record(headers.clone(), Some(event.as_bytes())), orders()) else {
+    let TriggerOutcome::Start(start) = only(&record(headers.clone(), Some(event.as_bytes())), orders()) else {
         panic!("a start")
     };
     assert_eq!(start.trigger.event["orderId"], "4711");
@@ -295,14 +295,14 @@ fn a_type_that_cannot_be_read_is_poison_to_whoever_wants_a_type() {
     let untyped = definition("all", "", "", "${ event.orderId }");
     for headers in [vec![ty(Some(b"\xff"))], vec![ty(None)], vec![ty(Some(b"OrderPlaced")), ty(Some(b"OrderPaid"))]] {
         let record = record(headers, value);
-        let Disposition::Poison(poison) = only(&record, orders()) else { panic!("{record:?}") };
+        let TriggerOutcome::Poison(poison) = only(&record, orders()) else { panic!("{record:?}") };
         assert_eq!(poison.code, PoisonCode::Header);
         let judged = judge(&record, &[orders(), Arc::clone(&untyped)]);
-        assert!(matches!(&judged[0].disposition, Disposition::Poison(poison) if poison.code == PoisonCode::Header));
-        assert!(matches!(judged[1].disposition, Disposition::Start(_)), "it does not look at the type");
+        assert!(matches!(&judged[0].disposition, TriggerOutcome::Poison(poison) if poison.code == PoisonCode::Header));
+        assert!(matches!(judged[1].disposition, TriggerOutcome::Start(_)), "it does not look at the type");
     }
     let twice = record(vec![ty(Some(b"OrderPlaced")), ty(Some(b"OrderPlaced"))], value);
-    assert!(matches!(only(&twice, orders()), Disposition::Start(_)));
+    assert!(matches!(only(&twice, orders()), TriggerOutcome::Start(_)));
 }
 
 #[test]
@@ -313,7 +313,7 @@ fn an_envelope_that_cannot_be_told_is_poison() {
             ("content-type".to_owned(), Some(Bytes::from_static(content_type))),
         ];
         let disposition = only(&record(headers, Some(body)), orders());
-        assert!(matches!(disposition, Disposition::Poison(_)), "{disposition:?}");
+        assert!(matches!(disposition, TriggerOutcome::Poison(_)), "{disposition:?}");
     };
     check(b"application/\xff", br#"{"orderId": "1", "amountCents": 1}"#);
     check(b"application/cloudevents+json", br#"{"type": 7, "data": {"orderId": "1", "amountCents": 1}}"#);
@@ -323,9 +323,9 @@ fn an_envelope_that_cannot_be_told_is_poison() {
     );
 }
 
-fn message(disposition: Disposition) -> String {
+fn message(disposition: TriggerOutcome) -> String {
     match disposition {
-        Disposition::Poison(poison) => poison.to_string(),
+        TriggerOutcome::Poison(poison) => poison.to_string(),
         other => panic!("expected poison, found {other:?}"),
     }
 }
@@ -355,7 +355,7 @@ fn what_is_no_json_says_what_it_is() {
 fn a_byte_order_mark_before_json_says_nothing() {
     let value = [b"\xef\xbb\xbf", &br#"{"orderId":"4711","amountCents":1}"#[..]].concat();
     let record = record(vec![text_header("ce_type", "OrderPlaced")], Some(&value));
-    assert!(matches!(only(&record, orders()), Disposition::Start(_)));
+    assert!(matches!(only(&record, orders()), TriggerOutcome::Start(_)));
 }
 
 #[test]
@@ -384,7 +384,7 @@ fn a_batch_of_cloudevents_has_a_code_of_its_own() {
 
 #[test]
 fn a_record_without_a_type_says_where_its_type_may_be() {
-    let check = |headers: Vec<Header>, value: &[u8], words: &str| {
+    let check = |headers: Vec<RecordHeader>, value: &[u8], words: &str| {
         let said = message(only(&record(headers, Some(value)), orders()));
         assert!(said.starts_with("no_type: ") && said.contains(words), "{said}");
     };
@@ -397,9 +397,9 @@ fn a_record_without_a_type_says_where_its_type_may_be() {
 #[test]
 fn a_record_without_a_timestamp_has_none() {
     let definition = definition("a", "", "record.timestamp == null", "${ event.id }");
-    let without = Record { timestamp: Timestamp(-1), ..record(vec![], Some(br#"{"id":1}"#)) };
-    assert!(matches!(only(&without, Arc::clone(&definition)), Disposition::Start(_)));
-    assert_eq!(only(&record(vec![], Some(br#"{"id":1}"#)), definition), Disposition::Unwanted);
+    let without = KafkaRecord { timestamp: Timestamp(-1), ..record(vec![], Some(br#"{"id":1}"#)) };
+    assert!(matches!(only(&without, Arc::clone(&definition)), TriggerOutcome::Start(_)));
+    assert_eq!(only(&record(vec![], Some(br#"{"id":1}"#)), definition), TriggerOutcome::Unwanted);
 }
 
 #[test]
@@ -410,7 +410,7 @@ fn a_saga_keeps_of_the_headers_what_is_read_and_what_tells_where_the_record_belo
         let headers = ["authorization", "ce_id", "customer", "tenant", "traceparent"];
         let headers = headers.map(|name| text_header(name, "x")).to_vec();
         match only(&record(headers, Some(b"{}")), Arc::new(definition)) {
-            Disposition::Start(start) => start.trigger.headers.into_keys().collect::<Vec<_>>().join(" "),
+            TriggerOutcome::Start(start) => start.trigger.headers.into_keys().collect::<Vec<_>>().join(" "),
             other => panic!("{other:?}"),
         }
     };

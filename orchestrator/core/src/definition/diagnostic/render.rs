@@ -1,12 +1,12 @@
 //! Findings for people.
 
-use super::{Diagnostic, Severity};
+use super::{CheckFinding, FindingSeverity};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceSpan};
 use std::fmt::{self, Write};
 
 /// How findings are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub enum RenderStyle {
     /// With colours, for a terminal.
     Colour,
     /// Without, for files and tests.
@@ -18,10 +18,10 @@ const WIDTH: usize = 120;
 
 /// All findings, each with its excerpt; empty if there are none.
 #[must_use]
-pub fn render(findings: &[Diagnostic], style: Style) -> String {
+pub fn render(findings: &[CheckFinding], style: RenderStyle) -> String {
     let theme = match style {
-        Style::Colour => GraphicalTheme::unicode(),
-        Style::Plain => GraphicalTheme::unicode_nocolor(),
+        RenderStyle::Colour => GraphicalTheme::unicode(),
+        RenderStyle::Plain => GraphicalTheme::unicode_nocolor(),
     };
     let mut text = String::new();
     for finding in findings {
@@ -29,47 +29,47 @@ pub fn render(findings: &[Diagnostic], style: Style) -> String {
         let wraps = finding.fix.is_none() && !finding.help.as_deref().is_some_and(|help| help.contains('\n'));
         let handler = GraphicalReportHandler::new_themed(theme.clone()).with_width(WIDTH).with_links(false);
         let handler = handler.with_wrap_lines(wraps);
-        handler.render_report(&mut text, &Excerpt::of(finding)).expect("a string takes everything");
+        handler.render_report(&mut text, &MietteFinding::of(finding)).expect("a string takes everything");
         text.push('\n');
     }
     text
 }
 
 /// A finding in miette's terms.
-struct Excerpt<'a> {
-    finding: &'a Diagnostic,
+struct MietteFinding<'a> {
+    finding: &'a CheckFinding,
     source: NamedSource<String>,
 }
 
-impl<'a> Excerpt<'a> {
-    fn of(finding: &'a Diagnostic) -> Excerpt<'a> {
-        Excerpt { finding, source: NamedSource::new(&finding.file, finding.excerpt.to_string()) }
+impl<'a> MietteFinding<'a> {
+    fn of(finding: &'a CheckFinding) -> MietteFinding<'a> {
+        MietteFinding { finding, source: NamedSource::new(&finding.file, finding.excerpt.to_string()) }
     }
 }
 
-impl fmt::Debug for Excerpt<'_> {
+impl fmt::Debug for MietteFinding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.finding.fmt(f)
     }
 }
 
-impl fmt::Display for Excerpt<'_> {
+impl fmt::Display for MietteFinding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.finding.message)
     }
 }
 
-impl std::error::Error for Excerpt<'_> {}
+impl std::error::Error for MietteFinding<'_> {}
 
-impl miette::Diagnostic for Excerpt<'_> {
+impl miette::Diagnostic for MietteFinding<'_> {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         Some(Box::new(self.finding.code.as_str()))
     }
 
     fn severity(&self) -> Option<miette::Severity> {
         Some(match self.finding.severity {
-            Severity::Error => miette::Severity::Error,
-            Severity::Warning => miette::Severity::Warning,
+            FindingSeverity::Error => miette::Severity::Error,
+            FindingSeverity::Warning => miette::Severity::Warning,
         })
     }
 
@@ -82,7 +82,7 @@ impl miette::Diagnostic for Excerpt<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let here = |span: super::Span| SourceSpan::from((span.start, span.end.saturating_sub(span.start)));
+        let here = |span: super::TextSpan| SourceSpan::from((span.start, span.end.saturating_sub(span.start)));
         let related = self.finding.related.iter();
         let related = related.map(move |place| LabeledSpan::new_with_span(Some(place.text.clone()), here(place.span)));
         let main = LabeledSpan::new_primary_with_span(Some("here".to_owned()), here(self.finding.span));
@@ -90,10 +90,10 @@ impl miette::Diagnostic for Excerpt<'_> {
     }
 }
 
-impl Diagnostic {
+impl CheckFinding {
     /// How many errors and warnings there are, in words; empty if there are none.
     #[must_use]
-    pub fn summary(findings: &[Diagnostic]) -> String {
+    pub fn summary(findings: &[CheckFinding]) -> String {
         let errors = findings.iter().filter(|finding| finding.is_error()).count();
         let mut text = String::new();
         for (count, one) in [(errors, "error"), (findings.len() - errors, "warning")] {

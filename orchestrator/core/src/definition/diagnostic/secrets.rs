@@ -15,7 +15,7 @@ const SCHEMES: [&str; 4] = ["bearer ", "basic ", "digest ", "negotiate "];
 
 /// The text of a file of participants with its secrets covered, byte for byte as long as before. `is_known` tells the parser's keys.
 pub(super) fn covered(text: &str, is_known: &dyn Fn(&str) -> bool) -> String {
-    let mut cover = Cover { is_known, below: None, covered: Vec::new() };
+    let mut cover = SecretRedactor { is_known, below: None, covered: Vec::new() };
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         cover.line(start, line.trim_end_matches(['\n', '\r']));
@@ -34,7 +34,7 @@ pub fn without_credentials(text: &str) -> Cow<'_, str> {
     if ranges.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(with_stars(text, &ranges)) }
 }
 
-struct Cover<'k> {
+struct SecretRedactor<'k> {
     is_known: &'k dyn Fn(&str) -> bool,
     /// Indentation of the key below which everything is covered.
     below: Option<usize>,
@@ -42,7 +42,7 @@ struct Cover<'k> {
 }
 
 /// What a key says of its value.
-enum Value {
+enum RedactionScope {
     Shown,
     /// As far as a value of one line goes.
     Scalar,
@@ -50,7 +50,7 @@ enum Value {
     Everything,
 }
 
-impl Cover<'_> {
+impl SecretRedactor<'_> {
     fn line(&mut self, start: usize, line: &str) {
         let content = line.trim_start_matches(|sign: char| sign.is_whitespace() || matches!(sign, '-' | '#'));
         let indent = line.len() - content.len();
@@ -78,9 +78,9 @@ impl Cover<'_> {
         let text = line[value..].trim();
         let is_map = text.is_empty() || text.starts_with('{') || text.starts_with('[');
         match self.kind(key) {
-            Value::Shown => value,
-            Value::Scalar if is_map => value,
-            Value::Scalar => {
+            RedactionScope::Shown => value,
+            RedactionScope::Scalar if is_map => value,
+            RedactionScope::Scalar => {
                 let end = end_of_scalar(line, value);
                 self.covered.push(start + value..start + end);
                 // A block of text belongs to its key as well.
@@ -89,7 +89,7 @@ impl Cover<'_> {
                 }
                 end
             }
-            Value::Everything => {
+            RedactionScope::Everything => {
                 self.below = Some(indent);
                 self.covered.push(start + value..start + line.len());
                 line.len()
@@ -97,13 +97,13 @@ impl Cover<'_> {
         }
     }
 
-    fn kind(&self, key: &str) -> Value {
+    fn kind(&self, key: &str) -> RedactionScope {
         let lower = key.to_ascii_lowercase();
         if SECRET_KEYS.contains(&lower.as_str()) || SECRET_WORDS.iter().any(|word| lower.contains(word)) {
-            return Value::Everything;
+            return RedactionScope::Everything;
         }
         let is_status = key.starts_with(|sign: char| sign.is_ascii_digit());
-        if is_status || (self.is_known)(key) { Value::Shown } else { Value::Scalar }
+        if is_status || (self.is_known)(key) { RedactionScope::Shown } else { RedactionScope::Scalar }
     }
 }
 

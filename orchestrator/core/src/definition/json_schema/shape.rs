@@ -2,8 +2,8 @@
 
 use super::references;
 use crate::{
-    definition::avro::Missing,
-    expression::{Kind, Unfit, is_element},
+    definition::avro::MissingField,
+    expression::{UnfitKind, ValueKind, is_element},
 };
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 const MAX_LEVELS: usize = 32;
 
 /// Whether `path` is a field, as far as the schema knows its fields.
-pub(super) fn follow<'s>(root: &'s Value, path: &[String]) -> Result<(), Missing<'s>> {
+pub(super) fn follow<'s>(root: &'s Value, path: &[String]) -> Result<(), MissingField<'s>> {
     let mut schemas = parts(root, root);
     for (at, name) in path.iter().enumerate() {
         let next = below(root, &schemas, name);
@@ -24,37 +24,37 @@ pub(super) fn follow<'s>(root: &'s Value, path: &[String]) -> Result<(), Missing
 }
 
 /// What the value at `path` can be that not every place takes.
-pub(super) fn unfit(root: &Value, path: &[String]) -> Option<Unfit> {
+pub(super) fn unfit(root: &Value, path: &[String]) -> Option<UnfitKind> {
     let schemas = at(root, path)?;
     let kinds: Vec<&str> = schemas.iter().flat_map(|schema| kinds(schema)).collect();
     if kinds.contains(&"null") || is_null_by_choice(root, &schemas) {
-        return Some(Unfit::Null);
+        return Some(UnfitKind::Null);
     }
     match kinds.as_slice() {
         [] => None,
-        all if all.iter().all(|kind| *kind == "array") => Some(Unfit::List),
-        all if all.iter().all(|kind| *kind == "object") => Some(Unfit::Map),
+        all if all.iter().all(|kind| *kind == "array") => Some(UnfitKind::List),
+        all if all.iter().all(|kind| *kind == "object") => Some(UnfitKind::Map),
         _ => None,
     }
 }
 
 /// Of which kinds the value at `path` is; `None` where no `type` says it.
-pub(super) fn kinds_of(root: &Value, path: &[String]) -> Option<Vec<Kind>> {
+pub(super) fn kinds_of(root: &Value, path: &[String]) -> Option<Vec<ValueKind>> {
     let schemas = at(root, path)?;
-    let said: Vec<Vec<Kind>> =
+    let said: Vec<Vec<ValueKind>> =
         schemas.iter().map(|schema| kinds(schema)).filter(|said| !said.is_empty()).map(of_names).collect();
     let (first, others) = said.split_first()?;
     Some(first.iter().copied().filter(|kind| others.iter().all(|other| other.contains(kind))).collect())
 }
 
-fn of_names(names: Vec<&str>) -> Vec<Kind> {
+fn of_names(names: Vec<&str>) -> Vec<ValueKind> {
     let of_name = |name: &str| match name {
-        "boolean" => Some(Kind::Truth),
-        "integer" | "number" => Some(Kind::Number),
-        "string" => Some(Kind::Text),
-        "array" => Some(Kind::List),
-        "object" => Some(Kind::Map),
-        "null" => Some(Kind::Null),
+        "boolean" => Some(ValueKind::Truth),
+        "integer" | "number" => Some(ValueKind::Number),
+        "string" => Some(ValueKind::Text),
+        "array" => Some(ValueKind::List),
+        "object" => Some(ValueKind::Map),
+        "null" => Some(ValueKind::Null),
         _ => None,
     };
     names.into_iter().filter_map(of_name).collect()
@@ -122,11 +122,11 @@ fn knows_all(schemas: &[&Value], name: &str) -> bool {
     !is_element(name) && names_fields && !schemas.iter().any(is_open)
 }
 
-fn missing<'s>(schemas: &[&'s Value], depth: usize) -> Missing<'s> {
+fn missing<'s>(schemas: &[&'s Value], depth: usize) -> MissingField<'s> {
     let names = schemas.iter().filter_map(|schema| schema["properties"].as_object());
     let known = names.flat_map(|fields| fields.keys().map(String::as_str)).collect();
     let is_closed = |schema: &&Value| schema["additionalProperties"] == Value::Bool(false);
-    Missing { depth, known, is_certain: schemas.iter().any(is_closed) }
+    MissingField { depth, known, is_certain: schemas.iter().any(is_closed) }
 }
 
 fn kinds(schema: &Value) -> Vec<&str> {

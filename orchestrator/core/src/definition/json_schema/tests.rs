@@ -114,9 +114,9 @@ fn fields_are_known_through_references_and_lists() {
     let missing = schema.follow(&path("rentalCar.dayz")).expect_err("no field");
     assert_eq!((missing.known, missing.is_certain), (vec!["days"], true));
     assert!(!schema.follow(&path("amountCent")).expect_err("no field that is known").is_certain);
-    assert_eq!(schema.unfit(&path("note")), Some(Unfit::Null));
-    assert_eq!(schema.unfit(&path("lines")), Some(Unfit::List));
-    assert_eq!(schema.unfit(&path("rentalCar")), Some(Unfit::Map));
+    assert_eq!(schema.unfit(&path("note")), Some(UnfitKind::Null));
+    assert_eq!(schema.unfit(&path("lines")), Some(UnfitKind::List));
+    assert_eq!(schema.unfit(&path("rentalCar")), Some(UnfitKind::Map));
     assert_eq!(schema.unfit(&path("claimId")), None);
     assert_eq!(schema.may_be_missing(&path("rentalCar.days")), Some(1));
     assert_eq!(schema.may_be_missing(&path("lines.[].sku")), None);

@@ -1,16 +1,16 @@
 //! The keys of a saga definition.
 
-use super::{FALLBACK, KeyRule, Rule, Shape, key, required};
+use super::{FALLBACK, KeyRule, MapSchema, ValueRule, key, required};
 
-const DURATION: Rule = Rule::Duration;
-const STEP_NAME: Rule = Rule::Pattern("^[a-z][A-Za-z0-9_]{0,63}$");
-const SAGA_NAME: Rule = Rule::Pattern("^[A-Za-z][A-Za-z0-9._-]{0,127}$");
+const DURATION: ValueRule = ValueRule::Duration;
+const STEP_NAME: ValueRule = ValueRule::Pattern("^[a-z][A-Za-z0-9_]{0,63}$");
+const SAGA_NAME: ValueRule = ValueRule::Pattern("^[A-Za-z][A-Za-z0-9._-]{0,127}$");
 
-pub(crate) static DEFINITION: Shape = Shape {
+pub(crate) static DEFINITION: MapSchema = MapSchema {
     name: "a saga definition",
     title: "Saga definition",
     keys: &[
-        key("$schema", Rule::Text, "Read by editors, ignored otherwise.", "", "\"../schemas/saga.schema.json\""),
+        key("$schema", ValueRule::Text, "Read by editors, ignored otherwise.", "", "\"../schemas/saga.schema.json\""),
         required(
             "saga",
             SAGA_NAME,
@@ -19,14 +19,14 @@ pub(crate) static DEFINITION: Shape = Shape {
         ),
         key(
             "description",
-            Rule::Text,
+            ValueRule::Text,
             "What it achieves, for people.",
             "",
             "\"Reserve stock, charge the card, ship the parcel; or undo all of it.\"",
         ),
         required(
             "trigger",
-            Rule::Shape(&TRIGGER),
+            ValueRule::Shape(&TRIGGER),
             "The event that starts a saga.",
             "{\"topic\": \"shop.orders\", \"type\": \"OrderPlaced\", \"key\": \"${ event.orderId }\"}",
         ),
@@ -60,27 +60,27 @@ pub(crate) static DEFINITION: Shape = Shape {
         ),
         required(
             "steps",
-            Rule::Some(&STEP),
+            ValueRule::Some(&STEP),
             "What is done. A step follows the item before it, unless it has `after`.",
             "[{\"step\": \"charge\", \"do\": \"POST payments/charges\", \"undo\": \"POST payments/refunds\"}]",
         ),
         key(
             "output",
-            Rule::Value,
+            ValueRule::Value,
             "Result of the saga, in its outcome event and in the API.",
             "null",
             "{\"chargeId\": \"${ steps.charge.chargeId }\"}",
         ),
         key(
             "onCompleted",
-            Rule::Shape(&OUTCOME),
+            ValueRule::Shape(&OUTCOME),
             "Published when the saga completed.",
             "",
             "{\"publish\": \"shop.orders\", \"type\": \"OrderFulfilled\"}",
         ),
         key(
             "onCompensated",
-            Rule::Shape(&OUTCOME),
+            ValueRule::Shape(&OUTCOME),
             "Published when the saga was undone.",
             "",
             "{\"publish\": \"shop.orders\", \"type\": \"OrderRejected\"}",
@@ -88,41 +88,43 @@ pub(crate) static DEFINITION: Shape = Shape {
     ],
 };
 
-const RETRY_RULE: Rule = Rule::Either(&[Rule::Choice(super::super::policies::PRESETS), Rule::Shape(&RETRY)]);
-const ON_OUTAGE: Rule = Rule::Choice(&["extend", "count"]);
-const ON_EXHAUSTED: Rule = Rule::Choice(&["compensate", "park"]);
-const STEP: Rule = Rule::Kinds(&[("do", &CALL), ("wait", &WAIT), ("publish", &PUBLISH), ("parallel", &PARALLEL)]);
-const PARALLEL_STEP: Rule = Rule::Kinds(&[("do", &CALL), ("wait", &WAIT), ("publish", &PUBLISH)]);
-const TOPIC: Rule = Rule::Pattern("^[A-Za-z0-9._-]{1,249}$");
+const RETRY_RULE: ValueRule =
+    ValueRule::Either(&[ValueRule::Choice(super::super::policies::PRESETS), ValueRule::Shape(&RETRY)]);
+const ON_OUTAGE: ValueRule = ValueRule::Choice(&["extend", "count"]);
+const ON_EXHAUSTED: ValueRule = ValueRule::Choice(&["compensate", "park"]);
+const STEP: ValueRule =
+    ValueRule::Kinds(&[("do", &CALL), ("wait", &WAIT), ("publish", &PUBLISH), ("parallel", &PARALLEL)]);
+const PARALLEL_STEP: ValueRule = ValueRule::Kinds(&[("do", &CALL), ("wait", &WAIT), ("publish", &PUBLISH)]);
+const TOPIC: ValueRule = ValueRule::Pattern("^[A-Za-z0-9._-]{1,249}$");
 
-pub(crate) static TRIGGER: Shape = Shape {
+pub(crate) static TRIGGER: MapSchema = MapSchema {
     name: "a trigger",
     title: "Trigger",
     keys: &[
         required("topic", TOPIC, "Kafka topic to read.", "\"shop.orders\""),
         key(
             "type",
-            Rule::Text,
+            ValueRule::Text,
             "Type of the event: header `ce_type`, `type` of a CloudEvent, or name of the Avro record. Without it every event of the topic is tried.",
             "",
             "\"OrderPlaced\"",
         ),
         key(
             "when",
-            Rule::Condition,
+            ValueRule::Condition,
             "Which events start a saga. Sees `event` and `record`.",
             "true",
             "\"event.amountCents > 0\"",
         ),
         required(
             "key",
-            Rule::Either(&[Rule::Parts, Rule::Expressed]),
+            ValueRule::Either(&[ValueRule::Parts, ValueRule::Expressed]),
             "Business key, 1 to 256 bytes: the same key never starts the saga twice. A list of 2 to 16 values makes a key that no other values make.",
             "\"${ event.orderId }\"",
         ),
         key(
             "from",
-            Rule::Text,
+            ValueRule::Text,
             "Where the definition begins in its topic: `earliest`, `latest`, or a time. Without it: `earliest`; of a topic that is read already, where reading has got to.",
             "",
             "\"2026-01-01T00:00:00Z\"",
@@ -135,24 +137,25 @@ const NAME: KeyRule =
     required("step", STEP_NAME, "Name of the step; expressions read its result as `steps.<name>`.", "\"reserve\"");
 const AFTER: KeyRule = key(
     "after",
-    Rule::List(&STEP_NAME),
+    ValueRule::List(&STEP_NAME),
     "Steps that have to be settled first, in place of the item above. `[]` starts at once.",
     "",
     "[\"reserve\"]",
 );
 const IF: KeyRule =
-    key("if", Rule::Condition, "False skips the step; what follows goes on.", "true", "\"!event.digital\"");
-const OPTIONAL: KeyRule = key("optional", Rule::Bool, "Its failure is recorded and the saga goes on.", "false", "true");
+    key("if", ValueRule::Condition, "False skips the step; what follows goes on.", "true", "\"!event.digital\"");
+const OPTIONAL: KeyRule =
+    key("optional", ValueRule::Bool, "Its failure is recorded and the saga goes on.", "false", "true");
 const PIVOT: KeyRule = key(
     "pivot",
-    Rule::Bool,
+    ValueRule::Bool,
     "Once it succeeded, or was skipped, the saga only goes forward: later steps are retried, nothing is undone.",
     "false",
     "true",
 );
 const IRREVERSIBLE: KeyRule = key(
     "irreversible",
-    Rule::Bool,
+    ValueRule::Bool,
     "It has effects that nothing can undo; they are listed when the saga is compensated.",
     "false",
     "true",
@@ -194,7 +197,7 @@ const STEP_EXHAUSTED: KeyRule = key(
 );
 const WITH: KeyRule = key(
     "with",
-    Rule::Body,
+    ValueRule::Body,
     "What is sent: JSON in which `${ }` may stand. GET and DELETE send it as the query.",
     "{}",
     "{\"orderId\": \"${ event.orderId }\"}",
@@ -206,10 +209,10 @@ const UNDO_KEY: KeyRule = key(
     "",
     "\"inventory.ReleaseStock\"",
 );
-const UNDO_RULE: Rule = Rule::Either(&[TARGET, Rule::Shape(&UNDO)]);
-const TARGET: Rule = Rule::Pattern("^((GET|POST|PUT|PATCH|DELETE) .+/.+|[^ ]+\\.[^ ]+)$");
+const UNDO_RULE: ValueRule = ValueRule::Either(&[TARGET, ValueRule::Shape(&UNDO)]);
+const TARGET: ValueRule = ValueRule::Pattern("^((GET|POST|PUT|PATCH|DELETE) .+/.+|[^ ]+\\.[^ ]+)$");
 
-pub(crate) static CALL: Shape = Shape {
+pub(crate) static CALL: MapSchema = MapSchema {
     name: "a step",
     title: "Step that asks a participant",
     keys: &[
@@ -225,7 +228,7 @@ pub(crate) static CALL: Shape = Shape {
         IF,
         key(
             "check",
-            Rule::Condition,
+            ValueRule::Condition,
             "Looks at `result` after success. Not true rejects the step: it is undone and not retried.",
             "",
             "\"result.score < 80\"",
@@ -233,7 +236,7 @@ pub(crate) static CALL: Shape = Shape {
         AFTER,
         OPTIONAL,
         PIVOT,
-        key("readOnly", Rule::Bool, "It has no effects and needs no undo.", "false", "true"),
+        key("readOnly", ValueRule::Bool, "It has no effects and needs no undo.", "false", "true"),
         key(
             "cache",
             DURATION,
@@ -243,7 +246,7 @@ pub(crate) static CALL: Shape = Shape {
         ),
         key(
             "fallback",
-            Rule::List(&Rule::Shape(&FALLBACK)),
+            ValueRule::List(&ValueRule::Shape(&FALLBACK)),
             "What answers when the step ended without success: the first item that can. An undo has none.",
             "",
             "[{\"lastKnown\": true}, {\"value\": {\"score\": 50}}]",
@@ -257,23 +260,29 @@ pub(crate) static CALL: Shape = Shape {
     ],
 };
 
-pub(crate) static WAIT: Shape = Shape {
+pub(crate) static WAIT: MapSchema = MapSchema {
     name: "a step that waits",
     title: "Step that waits",
     keys: &[NAME, required("wait", DURATION, "How long it waits.", "\"10m\""), IF, AFTER],
 };
 
-pub(crate) static PUBLISH: Shape = Shape {
+pub(crate) static PUBLISH: MapSchema = MapSchema {
     name: "a step that publishes",
     title: "Step that publishes an event",
     keys: &[
         NAME,
         required("publish", TOPIC, "Topic of the event. The step succeeds when the broker has it.", "\"shop.notices\""),
-        required("type", Rule::Text, "Type of the event.", "\"OrderConfirmed\""),
-        key("key", Rule::Scalar, "The record's key. The business key by default.", "", "\"${ event.customerId }\""),
+        required("type", ValueRule::Text, "Type of the event.", "\"OrderConfirmed\""),
+        key(
+            "key",
+            ValueRule::Scalar,
+            "The record's key. The business key by default.",
+            "",
+            "\"${ event.customerId }\"",
+        ),
         key(
             "with",
-            Rule::Body,
+            ValueRule::Body,
             "The record's value: JSON in which `${ }` may stand.",
             "{}",
             "{\"orderId\": \"${ event.orderId }\"}",
@@ -292,25 +301,25 @@ pub(crate) static PUBLISH: Shape = Shape {
     ],
 };
 
-pub(crate) static PARALLEL: Shape = Shape {
+pub(crate) static PARALLEL: MapSchema = MapSchema {
     name: "a parallel block",
     title: "Steps beside each other",
     keys: &[required(
         "parallel",
-        Rule::Some(&PARALLEL_STEP),
+        ValueRule::Some(&PARALLEL_STEP),
         "Steps that start together. The item below follows when all of them are settled.",
         "[{\"step\": \"fraud\", \"do\": \"POST payments/fraud-checks\", \"readOnly\": true}]",
     )],
 };
 
-pub(crate) static UNDO: Shape = Shape {
+pub(crate) static UNDO: MapSchema = MapSchema {
     name: "an undo",
     title: "Undo",
     keys: &[
         required("do", TARGET, "The command that undoes the step.", "\"POST payments/refunds\""),
         key(
             "with",
-            Rule::Body,
+            ValueRule::Body,
             "What is sent. Sees `input`, `result` and `doId` besides the rest. By default `{\"input\": …, \"result\": …}`; by DELETE nothing.",
             "",
             "{\"chargeOf\": \"${ doId }\"}",
@@ -326,13 +335,13 @@ pub(crate) static UNDO: Shape = Shape {
     ],
 };
 
-pub(crate) static RETRY: Shape = Shape {
+pub(crate) static RETRY: MapSchema = MapSchema {
     name: "a retry policy",
     title: "Retry policy",
     keys: &[
         key(
             "attempts",
-            Rule::Either(&[Rule::Integer(1), Rule::Choice(&["forever"])]),
+            ValueRule::Either(&[ValueRule::Integer(1), ValueRule::Choice(&["forever"])]),
             "How often it is tried, the first time included.",
             "5",
             "\"forever\"",
@@ -341,15 +350,15 @@ pub(crate) static RETRY: Shape = Shape {
         key("maxDelay", DURATION, "The longest delay.", "\"30s\"", "\"5m\""),
         key(
             "backoff",
-            Rule::Choice(&["constant", "linear", "exponential"]),
+            ValueRule::Choice(&["constant", "linear", "exponential"]),
             "How the delay grows.",
             "\"exponential\"",
             "\"linear\"",
         ),
-        key("multiplier", Rule::Factor, "By how much an exponential delay grows each time, 1 to 10.", "2", "1.5"),
+        key("multiplier", ValueRule::Factor, "By how much an exponential delay grows each time, 1 to 10.", "2", "1.5"),
         key(
             "jitter",
-            Rule::Choice(&["none", "equal", "full", "decorrelated"]),
+            ValueRule::Choice(&["none", "equal", "full", "decorrelated"]),
             "How the delay is spread, so that many sagas do not come back at once. `decorrelated` grows by itself, from the delay before.",
             "\"equal\"",
             "\"full\"",
@@ -357,11 +366,16 @@ pub(crate) static RETRY: Shape = Shape {
     ],
 };
 
-pub(crate) static OUTCOME: Shape = Shape {
+pub(crate) static OUTCOME: MapSchema = MapSchema {
     name: "an outcome event",
     title: "Outcome event",
     keys: &[
         required("publish", TOPIC, "Topic of the event.", "\"shop.orders\""),
-        required("type", Rule::Text, "Type of the event; never one that triggers this saga.", "\"OrderFulfilled\""),
+        required(
+            "type",
+            ValueRule::Text,
+            "Type of the event; never one that triggers this saga.",
+            "\"OrderFulfilled\"",
+        ),
     ],
 };

@@ -1,16 +1,16 @@
 //! What answers for a step whose participant does not.
 
-use crate::{command::Failure, expression::Template};
+use crate::{command::CommandFailure, expression::ValueTemplate};
 use serde_json::Value;
 use std::time::Duration;
 
 /// One item of `fallback:`.
 #[derive(Clone, Debug)]
-pub struct Fallback {
+pub struct FallbackRule {
     /// What it answers.
     pub answer: FallbackAnswer,
     /// When it does.
-    pub when: FallbackWhen,
+    pub when: FallbackCondition,
 }
 
 /// What answers in place of a participant.
@@ -23,9 +23,9 @@ pub enum FallbackAnswer {
     /// `value:` taken as it is.
     Value(Value),
     /// `expression:` sees `event`, `record`, `saga` and `steps`.
-    Expression(Template),
+    Expression(ValueTemplate),
     /// `fail:` the step has failed for good, with this.
-    Fail(Failure),
+    Fail(CommandFailure),
 }
 
 impl FallbackAnswer {
@@ -41,7 +41,7 @@ impl FallbackAnswer {
 
 /// `when:` of a fallback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FallbackWhen {
+pub enum FallbackCondition {
     /// When the do ended without success.
     #[default]
     Exhausted,

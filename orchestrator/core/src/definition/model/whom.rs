@@ -1,24 +1,24 @@
 //! Whom a call goes to.
 
-use crate::{command::Method, expression::PathTemplate};
+use crate::{command::HttpMethod, expression::PathTemplate};
 use std::fmt;
 
 /// What a call asks for, and of whom.
 #[derive(Clone, Debug)]
-pub enum Target {
+pub enum CallTarget {
     /// `participant.Command`
     Kafka {
         /// Who performs it.
-        whom: Whom,
+        whom: ParticipantSelector,
         /// The command's type.
         command: String,
     },
     /// `METHOD participant/path`
     Http {
         /// Who performs it.
-        whom: Whom,
+        whom: ParticipantSelector,
         /// The method.
-        method: Method,
+        method: HttpMethod,
         /// The path below the participant's base URL.
         path: PathTemplate,
     },
@@ -26,7 +26,7 @@ pub enum Target {
 
 /// Who performs a command.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Whom {
+pub enum ParticipantSelector {
     /// A participant, by its name in participants.yaml.
     Participant(String),
     /// `capability:name`: any participant that has it. One is chosen when the command begins, and stays for all attempts; an undo that
@@ -36,28 +36,28 @@ pub enum Whom {
 
 /// How a command travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Over {
+pub enum TransportKind {
     /// As a record.
     Kafka,
     /// As a request.
     Http,
 }
 
-impl Target {
+impl CallTarget {
     /// Who performs it.
     #[must_use]
-    pub fn whom(&self) -> &Whom {
+    pub fn whom(&self) -> &ParticipantSelector {
         match self {
-            Target::Kafka { whom, .. } | Target::Http { whom, .. } => whom,
+            CallTarget::Kafka { whom, .. } | CallTarget::Http { whom, .. } => whom,
         }
     }
 
     /// How it travels.
     #[must_use]
-    pub fn over(&self) -> Over {
+    pub fn over(&self) -> TransportKind {
         match self {
-            Target::Kafka { .. } => Over::Kafka,
-            Target::Http { .. } => Over::Http,
+            CallTarget::Kafka { .. } => TransportKind::Kafka,
+            CallTarget::Http { .. } => TransportKind::Http,
         }
     }
 
@@ -65,38 +65,38 @@ impl Target {
     #[must_use]
     pub fn capability(&self) -> Option<&str> {
         match self.whom() {
-            Whom::Participant(_) => None,
-            Whom::Capability(name) => Some(name),
+            ParticipantSelector::Participant(_) => None,
+            ParticipantSelector::Capability(name) => Some(name),
         }
     }
 }
 
-impl Whom {
+impl ParticipantSelector {
     /// The participant that is named; `None` where one is chosen by capability.
     #[must_use]
     pub fn participant(&self) -> Option<&str> {
         match self {
-            Whom::Participant(name) => Some(name),
-            Whom::Capability(_) => None,
+            ParticipantSelector::Participant(name) => Some(name),
+            ParticipantSelector::Capability(_) => None,
         }
     }
 }
 
-impl fmt::Display for Whom {
+impl fmt::Display for ParticipantSelector {
     /// As definitions write it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Whom::Participant(name) => f.write_str(name),
-            Whom::Capability(name) => write!(f, "capability:{name}"),
+            ParticipantSelector::Participant(name) => f.write_str(name),
+            ParticipantSelector::Capability(name) => write!(f, "capability:{name}"),
         }
     }
 }
 
-impl fmt::Display for Over {
+impl fmt::Display for TransportKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Over::Kafka => "Kafka",
-            Over::Http => "HTTP",
+            TransportKind::Kafka => "Kafka",
+            TransportKind::Http => "HTTP",
         })
     }
 }

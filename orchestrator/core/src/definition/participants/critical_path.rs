@@ -1,11 +1,11 @@
 //! Which chain of participants that need each other takes longest.
 
-use super::{Participant, Participants};
+use super::{ParticipantCatalog, ParticipantConfig};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// What a participant says about whom it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Needs<'a> {
+pub struct DependencyNode<'a> {
     /// Its attempt timeout.
     pub timeout: Duration,
     /// Names of those that it needs.
@@ -28,9 +28,9 @@ impl fmt::Display for CriticalPath {
     }
 }
 
-impl Needs<'_> {
-    fn of(participant: &Participant) -> Needs<'_> {
-        Needs { timeout: participant.timeout, depends_on: &participant.depends_on }
+impl DependencyNode<'_> {
+    fn of(participant: &ParticipantConfig) -> DependencyNode<'_> {
+        DependencyNode { timeout: participant.timeout, depends_on: &participant.depends_on }
     }
 }
 
@@ -38,7 +38,7 @@ impl CriticalPath {
     /// The chain among `all`, by name, whose attempt timeouts add up to most: how long an answer of its first participant may take if everybody
     /// waits for whom he needs. `None` if nobody needs anybody. Of equally long ones the one whose names come first.
     #[must_use]
-    pub fn of(all: &BTreeMap<&str, Needs<'_>>) -> Option<CriticalPath> {
+    pub fn of(all: &BTreeMap<&str, DependencyNode<'_>>) -> Option<CriticalPath> {
         let mut known = BTreeMap::new();
         let needy = all.iter().filter(|(_, needs)| !needs.depends_on.is_empty());
         let paths = needy.map(|(name, _)| longest_from(all, name, &mut known));
@@ -46,17 +46,17 @@ impl CriticalPath {
     }
 }
 
-impl Participants {
+impl ParticipantCatalog {
     /// As [`CriticalPath::of`], of all participants of the file.
     #[must_use]
     pub fn critical_path(&self) -> Option<CriticalPath> {
-        CriticalPath::of(&self.iter().map(|(name, it)| (name, Needs::of(it))).collect())
+        CriticalPath::of(&self.iter().map(|(name, it)| (name, DependencyNode::of(it))).collect())
     }
 }
 
 /// Each participant is looked at once. Circles are refused where the file is read; one would count as long as it is found.
 fn longest_from<'a>(
-    all: &BTreeMap<&'a str, Needs<'a>>,
+    all: &BTreeMap<&'a str, DependencyNode<'a>>,
     name: &'a str,
     known: &mut BTreeMap<&'a str, CriticalPath>,
 ) -> CriticalPath {

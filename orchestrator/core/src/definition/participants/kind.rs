@@ -1,16 +1,16 @@
 //! The kinds of integration, and what each says where a participant says nothing.
 
-use super::{BULKHEAD, CONNECT_TIMEOUT, HTTP_TIMEOUT, KAFKA_BULKHEAD, KAFKA_TIMEOUT, Transport};
+use super::{BULKHEAD, CONNECT_TIMEOUT, HTTP_TIMEOUT, KAFKA_BULKHEAD, KAFKA_TIMEOUT, TransportConfig};
 use crate::policy::RetryPolicy;
 use saga_guards::{
     breaker, health,
-    retry::{Attempts, Backoff, Jitter},
+    retry::{AttemptLimit, BackoffStrategy, JitterStrategy},
 };
 use std::{num::NonZeroU32, time::Duration};
 
 /// Kinds of integration, each with values of its own for what a participant does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum IntegrationKind {
     /// A store behind a service.
     Database,
     /// A model that takes its time.
@@ -23,43 +23,49 @@ pub enum Kind {
     ExternalApi,
 }
 
-impl Kind {
+impl IntegrationKind {
     /// All of them.
-    pub const ALL: [Kind; 5] = [Kind::Database, Kind::AiService, Kind::MarketData, Kind::Cache, Kind::ExternalApi];
-    /// Their names in participants.yaml, in the order of [`Kind::ALL`].
+    pub const ALL: [IntegrationKind; 5] = [
+        IntegrationKind::Database,
+        IntegrationKind::AiService,
+        IntegrationKind::MarketData,
+        IntegrationKind::Cache,
+        IntegrationKind::ExternalApi,
+    ];
+    /// Their names in participants.yaml, in the order of [`IntegrationKind::ALL`].
     pub const NAMES: &'static [&'static str] = &["database", "ai_service", "market_data", "cache", "external_api"];
 
     /// Its name in participants.yaml.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Database => "database",
-            Kind::AiService => "ai_service",
-            Kind::MarketData => "market_data",
-            Kind::Cache => "cache",
-            Kind::ExternalApi => "external_api",
+            IntegrationKind::Database => "database",
+            IntegrationKind::AiService => "ai_service",
+            IntegrationKind::MarketData => "market_data",
+            IntegrationKind::Cache => "cache",
+            IntegrationKind::ExternalApi => "external_api",
         }
     }
 
     /// The kind of this name.
     #[must_use]
-    pub fn parse(name: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.as_str() == name)
+    pub fn parse(name: &str) -> Option<IntegrationKind> {
+        IntegrationKind::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    fn values(self) -> &'static Values {
+    fn values(self) -> &'static IntegrationDefaults {
         match self {
-            Kind::Database => &DATABASE,
-            Kind::AiService => &AI_SERVICE,
-            Kind::MarketData => &MARKET_DATA,
-            Kind::Cache => &CACHE,
-            Kind::ExternalApi => &EXTERNAL_API,
+            IntegrationKind::Database => &DATABASE,
+            IntegrationKind::AiService => &AI_SERVICE,
+            IntegrationKind::MarketData => &MARKET_DATA,
+            IntegrationKind::Cache => &CACHE,
+            IntegrationKind::ExternalApi => &EXTERNAL_API,
         }
     }
 }
 
 /// The table of the kinds; docs/participants-reference.md has the same.
-struct Values {
+struct IntegrationDefaults {
     connect_ms: u64,
     read_ms: u64,
     write_ms: u64,
@@ -69,14 +75,14 @@ struct Values {
     delay_ms: u64,
     max_delay_ms: u64,
     factor_percent: u32,
-    jitter: Jitter,
+    jitter: JitterStrategy,
     failures_to_open: u32,
     successes_to_close: u32,
     health_interval_ms: u64,
 }
 
 /// The delay outlasts a fail-over's first moment, and stays below what a person at a screen takes for broken.
-const DATABASE: Values = Values {
+const DATABASE: IntegrationDefaults = IntegrationDefaults {
     connect_ms: 5_000,
     read_ms: 10_000,
     write_ms: 15_000,
@@ -85,14 +91,14 @@ const DATABASE: Values = Values {
     delay_ms: 500,
     max_delay_ms: 10_000,
     factor_percent: 200,
-    jitter: Jitter::Equal,
+    jitter: JitterStrategy::Equal,
     failures_to_open: 5,
     successes_to_close: 2,
     health_interval_ms: 30_000,
 };
 
 /// A model that is busy stays so for as long as its requests take: the delay is of that order.
-const AI_SERVICE: Values = Values {
+const AI_SERVICE: IntegrationDefaults = IntegrationDefaults {
     connect_ms: 5_000,
     read_ms: 30_000,
     write_ms: 10_000,
@@ -101,14 +107,14 @@ const AI_SERVICE: Values = Values {
     delay_ms: 2_000,
     max_delay_ms: 30_000,
     factor_percent: 150,
-    jitter: Jitter::Equal,
+    jitter: JitterStrategy::Equal,
     failures_to_open: 3,
     successes_to_close: 2,
     health_interval_ms: 60_000,
 };
 
 /// A price that comes late is worth nothing: both retries are over within a second.
-const MARKET_DATA: Values = Values {
+const MARKET_DATA: IntegrationDefaults = IntegrationDefaults {
     connect_ms: 2_000,
     read_ms: 5_000,
     write_ms: 2_000,
@@ -117,14 +123,14 @@ const MARKET_DATA: Values = Values {
     delay_ms: 200,
     max_delay_ms: 2_000,
     factor_percent: 150,
-    jitter: Jitter::Equal,
+    jitter: JitterStrategy::Equal,
     failures_to_open: 10,
     successes_to_close: 5,
     health_interval_ms: 10_000,
 };
 
 /// One more try for a connection that was closed meanwhile; whoever asks a cache has another way.
-const CACHE: Values = Values {
+const CACHE: IntegrationDefaults = IntegrationDefaults {
     connect_ms: 1_000,
     read_ms: 2_000,
     write_ms: 2_000,
@@ -133,14 +139,14 @@ const CACHE: Values = Values {
     delay_ms: 100,
     max_delay_ms: 1_000,
     factor_percent: 200,
-    jitter: Jitter::None,
+    jitter: JitterStrategy::None,
     failures_to_open: 20,
     successes_to_close: 10,
     health_interval_ms: 60_000,
 };
 
 /// Nobody here can mend it and it counts our calls: one retry more than usual, further apart.
-const EXTERNAL_API: Values = Values {
+const EXTERNAL_API: IntegrationDefaults = IntegrationDefaults {
     connect_ms: 5_000,
     read_ms: 15_000,
     write_ms: 10_000,
@@ -149,57 +155,61 @@ const EXTERNAL_API: Values = Values {
     delay_ms: 1_000,
     max_delay_ms: 60_000,
     factor_percent: 200,
-    jitter: Jitter::Equal,
+    jitter: JitterStrategy::Equal,
     failures_to_open: 5,
     successes_to_close: 3,
     health_interval_ms: 60_000,
 };
 
-impl Values {
+impl IntegrationDefaults {
     fn retry(&self) -> RetryPolicy {
         RetryPolicy {
-            attempts: NonZeroU32::new(self.retries + 1).map_or(Attempts::Forever, Attempts::Limited),
+            attempts: NonZeroU32::new(self.retries + 1).map_or(AttemptLimit::Forever, AttemptLimit::Limited),
             delay: Duration::from_millis(self.delay_ms),
             max_delay: Duration::from_millis(self.max_delay_ms),
-            backoff: Backoff::Exponential,
+            backoff: BackoffStrategy::Exponential,
             jitter: self.jitter,
             factor_percent: self.factor_percent,
         }
     }
 
-    fn breaker(&self) -> breaker::Settings {
-        breaker::Settings {
+    fn breaker(&self) -> breaker::BreakerParameters {
+        breaker::BreakerParameters {
             consecutive_failures: NonZeroU32::new(self.failures_to_open),
             successes: Some(self.successes_to_close),
-            ..breaker::Settings::default()
+            ..breaker::BreakerParameters::default()
         }
     }
 
-    fn health(&self) -> health::Config {
-        health::Config { interval: Duration::from_millis(self.health_interval_ms), ..health::Config::default() }
+    fn health(&self) -> health::HealthTrackerConfig {
+        health::HealthTrackerConfig {
+            interval: Duration::from_millis(self.health_interval_ms),
+            ..health::HealthTrackerConfig::default()
+        }
     }
 }
 
 /// What holds for a participant where its file says nothing.
-pub(super) struct Usual {
+pub(super) struct ParticipantDefaults {
     pub(super) timeout: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) read_timeout: Option<Duration>,
     pub(super) write_timeout: Option<Duration>,
     /// `None`: that of the step's place.
     pub(super) retry: Option<RetryPolicy>,
-    pub(super) breaker: breaker::Settings,
-    pub(super) health: health::Config,
+    pub(super) breaker: breaker::BreakerParameters,
+    pub(super) health: health::HealthTrackerConfig,
     pub(super) bulkhead: NonZeroU32,
 }
 
-impl Usual {
+impl ParticipantDefaults {
     /// By its kind, and where that says nothing by its transport. Over Kafka there is no connection of its own to wait for.
-    pub(super) fn of(kind: Option<Kind>, transport: Option<&Transport>) -> Usual {
-        let usual = Usual::of_transport(transport);
-        let Some(values) = kind.map(Kind::values) else { return usual };
-        let by_http = |millis| matches!(transport, Some(Transport::Http { .. })).then(|| Duration::from_millis(millis));
-        Usual {
+    pub(super) fn of(kind: Option<IntegrationKind>, transport: Option<&TransportConfig>) -> ParticipantDefaults {
+        let usual = ParticipantDefaults::of_transport(transport);
+        let Some(values) = kind.map(IntegrationKind::values) else { return usual };
+        let by_http =
+            |millis| matches!(transport, Some(TransportConfig::Http { .. })).then(|| Duration::from_millis(millis));
+        ParticipantDefaults {
             timeout: Duration::from_millis(values.overall_ms),
             connect_timeout: by_http(values.connect_ms).unwrap_or(usual.connect_timeout),
             read_timeout: by_http(values.read_ms),
@@ -211,19 +221,19 @@ impl Usual {
         }
     }
 
-    fn of_transport(transport: Option<&Transport>) -> Usual {
+    fn of_transport(transport: Option<&TransportConfig>) -> ParticipantDefaults {
         let (timeout, bulkhead) = match transport {
-            Some(Transport::Kafka { .. }) => (KAFKA_TIMEOUT, KAFKA_BULKHEAD),
-            Some(Transport::Http { .. }) | None => (HTTP_TIMEOUT, BULKHEAD),
+            Some(TransportConfig::Kafka { .. }) => (KAFKA_TIMEOUT, KAFKA_BULKHEAD),
+            Some(TransportConfig::Http { .. }) | None => (HTTP_TIMEOUT, BULKHEAD),
         };
-        Usual {
+        ParticipantDefaults {
             timeout,
             connect_timeout: CONNECT_TIMEOUT,
             read_timeout: None,
             write_timeout: None,
             retry: None,
-            breaker: breaker::Settings::default(),
-            health: health::Config::default(),
+            breaker: breaker::BreakerParameters::default(),
+            health: health::HealthTrackerConfig::default(),
             bulkhead,
         }
     }

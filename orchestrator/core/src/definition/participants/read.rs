@@ -12,22 +12,23 @@ mod transport;
 pub(in crate::definition) use texts::own_headers;
 
 use super::{
-    Accepted, BULKHEAD_WAIT, Bulkhead, CONNECTION_MAX_AGE, Degraded, Endpoint, FailurePattern, Handling, Health,
-    HealthCheck, IDLE_TIMEOUT, KeyForm, MAX_ANSWER_BYTES, Missing, Participant, Participants, Read, Secret, Status,
-    Transport,
-    kind::{Kind, Usual},
+    AcceptedMeaning, BULKHEAD_WAIT, BulkheadConfig, CONNECTION_MAX_AGE, DegradationConfig, EndpointConfig,
+    FailureHandling, FailurePattern, HealthCheckConfig, HealthCheckMethod, IDLE_TIMEOUT, IdempotencyKeyFormat,
+    MAX_ANSWER_BYTES, MissingVariablePolicy, ParsedParticipants, ParticipantCatalog, ParticipantConfig, SecretText,
+    StatusPattern, TransportConfig,
+    kind::{IntegrationKind, ParticipantDefaults},
 };
 use crate::{
     definition::{
-        diagnostic::{Code, Diagnostic, Report, Span},
-        fields::{Fields, wrong},
+        diagnostic::{CheckFinding, Code, FindingCollector, TextSpan},
+        fields::{MapReader, wrong},
         keys::{PARTICIPANT, PARTICIPANTS},
         policies, target,
-        tree::{self, Node, Yaml},
+        tree::{self, YamlNode, YamlValue},
     },
     policy::{RetryPolicy, RetryRule},
 };
-use relations::Needs;
+use relations::DependencyMap;
 use std::{collections::BTreeMap, time::Duration};
 
 /// Most participants: each keeps connections and guards.
@@ -37,37 +38,44 @@ const MAX_PARTICIPANTS: usize = 500;
 const TIMEOUTS_OF_HTTP: [&str; 5] =
     ["connectTimeout", "idleTimeout", "connectionMaxAge", "readTimeout", "writeTimeout"];
 
-struct Reader<'e> {
-    report: Report,
+struct ParticipantReader<'e> {
+    report: FindingCollector,
     env: &'e dyn Fn(&str) -> Option<String>,
-    needs: Needs,
-    missing: Missing,
+    needs: DependencyMap,
+    missing: MissingVariablePolicy,
 }
 
 pub(super) fn read(
     file: &str,
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
-    missing: Missing,
-) -> Result<Read, Vec<Diagnostic>> {
-    let mut reader = Reader { report: Report::with_secrets(file, text), env, needs: Needs::new(), missing };
+    missing: MissingVariablePolicy,
+) -> Result<ParsedParticipants, Vec<CheckFinding>> {
+    let mut reader = ParticipantReader {
+        report: FindingCollector::with_secrets(file, text),
+        env,
+        needs: DependencyMap::new(),
+        missing,
+    };
     let participants = tree::read(&mut reader.report).map(|root| reader.file(&root));
     let refused = reader.report.has_errors();
     let findings = reader.report.into_findings();
     match participants {
-        Some(participants) if !refused => Ok(Read { participants, warnings: findings }),
+        Some(participants) if !refused => Ok(ParsedParticipants { participants, warnings: findings }),
         Some(_) | None => Err(findings),
     }
 }
 
-impl Reader<'_> {
-    fn file(&mut self, root: &Node) -> Participants {
-        let Some(fields) = Fields::read(root, &PARTICIPANTS, &mut self.report) else { return Participants::default() };
-        let Some(node) = fields.node("participants") else { return Participants::default() };
-        let Yaml::Map(entries) = &node.value else {
+impl ParticipantReader<'_> {
+    fn file(&mut self, root: &YamlNode) -> ParticipantCatalog {
+        let Some(fields) = MapReader::read(root, &PARTICIPANTS, &mut self.report) else {
+            return ParticipantCatalog::default();
+        };
+        let Some(node) = fields.node("participants") else { return ParticipantCatalog::default() };
+        let YamlValue::Map(entries) = &node.value else {
             wrong(&mut self.report, node, "`participants` is a map of names")
                 .help("write name: {http: {url: …}} below it");
-            return Participants::default();
+            return ParticipantCatalog::default();
         };
         if entries.len() > MAX_PARTICIPANTS {
             let message = format!("{} participants; at most {MAX_PARTICIPANTS} are possible", entries.len());
@@ -86,20 +94,20 @@ impl Reader<'_> {
             by_name.extend(self.participant(&key.text, key.span, node).map(|it| (key.text.clone(), it)));
         }
         relations::check(&self.needs, &mut self.report);
-        Participants { by_name }
+        ParticipantCatalog { by_name }
     }
 
-    fn participant(&mut self, name: &str, span: Span, node: &Node) -> Option<Participant> {
-        let fields = Fields::read(node, &PARTICIPANT, &mut self.report)?;
+    fn participant(&mut self, name: &str, span: TextSpan, node: &YamlNode) -> Option<ParticipantConfig> {
+        let fields = MapReader::read(node, &PARTICIPANT, &mut self.report)?;
         let transport = self.transport(span, &fields);
-        let kind = fields.choice("kind", Kind::NAMES, &mut self.report).and_then(Kind::parse);
-        let usual = Usual::of(kind, transport.as_ref());
+        let kind = fields.choice("kind", IntegrationKind::NAMES, &mut self.report).and_then(IntegrationKind::parse);
+        let usual = ParticipantDefaults::of(kind, transport.as_ref());
         self.refuse_timeouts_of_http(&fields, transport.as_ref());
         let errors = self.errors(&fields, transport.as_ref());
         let needed = self.depends_on(&fields);
         let depends_on = needed.iter().map(|name| name.value.clone()).collect();
         self.needs.insert(name.to_owned(), needed);
-        Some(Participant {
+        Some(ParticipantConfig {
             description: fields.text("description", &mut self.report).map(|text| text.value),
             kind,
             timeout: self.timeout(&fields, "timeout").unwrap_or(usual.timeout),
@@ -130,13 +138,13 @@ impl Reader<'_> {
         })
     }
 
-    fn timeout(&mut self, fields: &Fields<'_>, key: &str) -> Option<Duration> {
+    fn timeout(&mut self, fields: &MapReader<'_>, key: &str) -> Option<Duration> {
         fields.duration(key, &mut self.report)
     }
 
-    fn accepted(&mut self, fields: &Fields<'_>, transport: Option<&Transport>) -> Accepted {
-        let said = fields.choice("accepted", Accepted::NAMES, &mut self.report).and_then(Accepted::parse);
-        if let (Some(Transport::Kafka { .. }), Some(span)) = (transport, fields.key_span("accepted")) {
+    fn accepted(&mut self, fields: &MapReader<'_>, transport: Option<&TransportConfig>) -> AcceptedMeaning {
+        let said = fields.choice("accepted", AcceptedMeaning::NAMES, &mut self.report).and_then(AcceptedMeaning::parse);
+        if let (Some(TransportConfig::Kafka { .. }), Some(span)) = (transport, fields.key_span("accepted")) {
             let message = "`accepted` is of HTTP, and this participant is called over Kafka";
             self.report
                 .error(Code::ConflictingKeys, span, message)
@@ -145,17 +153,19 @@ impl Reader<'_> {
         said.unwrap_or_default()
     }
 
-    fn idempotency_key(&mut self, fields: &Fields<'_>, transport: Option<&Transport>) -> KeyForm {
-        let said = fields.choice("idempotencyKey", KeyForm::NAMES, &mut self.report).and_then(KeyForm::parse);
-        if let (Some(Transport::Kafka { .. }), Some(span)) = (transport, fields.key_span("idempotencyKey")) {
+    fn idempotency_key(&mut self, fields: &MapReader<'_>, transport: Option<&TransportConfig>) -> IdempotencyKeyFormat {
+        let said = fields
+            .choice("idempotencyKey", IdempotencyKeyFormat::NAMES, &mut self.report)
+            .and_then(IdempotencyKeyFormat::parse);
+        if let (Some(TransportConfig::Kafka { .. }), Some(span)) = (transport, fields.key_span("idempotencyKey")) {
             let message = "`idempotencyKey` is of HTTP, and this participant is called over Kafka";
             self.report.error(Code::ConflictingKeys, span, message).help("remove it: a record has the command id");
         }
         said.unwrap_or_default()
     }
 
-    fn refuse_timeouts_of_http(&mut self, fields: &Fields<'_>, transport: Option<&Transport>) {
-        if !matches!(transport, Some(Transport::Kafka { .. })) {
+    fn refuse_timeouts_of_http(&mut self, fields: &MapReader<'_>, transport: Option<&TransportConfig>) {
+        if !matches!(transport, Some(TransportConfig::Kafka { .. })) {
             return;
         }
         for key in TIMEOUTS_OF_HTTP {
@@ -168,7 +178,7 @@ impl Reader<'_> {
     }
 
     /// What the participant says, over what its kind says. A kind does not limit what follows the pivot: there a saga only goes forward.
-    fn retry(&mut self, fields: &Fields<'_>, usual: Option<RetryPolicy>) -> Option<RetryRule> {
+    fn retry(&mut self, fields: &MapReader<'_>, usual: Option<RetryPolicy>) -> Option<RetryRule> {
         let said = fields.node("retry");
         let base = usual.clone().unwrap_or_else(RetryPolicy::standard);
         match said {

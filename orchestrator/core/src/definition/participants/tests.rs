@@ -1,5 +1,5 @@
 use super::*;
-use saga_guards::{breaker::Window, retry::Jitter};
+use saga_guards::{breaker::WindowConfig, retry::JitterStrategy};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -10,15 +10,15 @@ fn number(number: u32) -> NonZeroU32 {
 }
 
 /// The participant of which a file says `keys` besides its URL.
-fn over_http(keys: &str) -> Participant {
+fn over_http(keys: &str) -> ParticipantConfig {
     reading(&format!("participants: {{payments: {{http: {{url: http://payments}}, {keys}}}}}"))
 }
 
-fn over_kafka(keys: &str) -> Participant {
+fn over_kafka(keys: &str) -> ParticipantConfig {
     reading(&format!("participants: {{payments: {{kafka: {{commands: payments}}, {keys}}}}}"))
 }
 
-fn reading(text: &str) -> Participant {
+fn reading(text: &str) -> ParticipantConfig {
     let participants = parse("participants.yaml", text, &|name| Some(format!("host-of-{name}")));
     participants.expect("a file without errors").get("payments").expect("it is in the file").clone()
 }
@@ -40,10 +40,10 @@ fn every_kind_has_the_values_of_the_table() {
         ("cache", [1, 2, 2, 5], 1, (20, 10), 60),
         ("external_api", [5, 15, 10, 30], 4, (5, 3), 60),
     ];
-    assert_eq!(table.map(|(kind, ..)| kind), Kind::NAMES);
+    assert_eq!(table.map(|(kind, ..)| kind), IntegrationKind::NAMES);
     for (kind, [connect, read, write, overall], retries, (failures, successes), interval) in table {
         let it = over_http(&format!("kind: {kind}, health: {{path: health}}"));
-        assert_eq!(it.kind.map(Kind::as_str), Some(kind));
+        assert_eq!(it.kind.map(IntegrationKind::as_str), Some(kind));
         assert_eq!([it.connect_timeout, it.timeout], [seconds(connect), seconds(overall)], "{kind}");
         assert_eq!([it.read_timeout, it.write_timeout], [Some(seconds(read)), Some(seconds(write))], "{kind}");
         let retry = it.retry.expect("its kind has retries").policy;
@@ -57,17 +57,17 @@ fn every_kind_has_the_values_of_the_table() {
 #[test]
 fn the_delays_of_the_kinds_grow_as_the_table_says() {
     // Before each retry, in milliseconds, without jitter.
-    let table: [(&str, Jitter, &[u128]); 5] = [
-        ("database", Jitter::Equal, &[500, 1_000, 2_000]),
-        ("ai_service", Jitter::Equal, &[2_000, 3_000, 4_500]),
-        ("market_data", Jitter::Equal, &[200, 300]),
-        ("cache", Jitter::None, &[100]),
-        ("external_api", Jitter::Equal, &[1_000, 2_000, 4_000, 8_000]),
+    let table: [(&str, JitterStrategy, &[u128]); 5] = [
+        ("database", JitterStrategy::Equal, &[500, 1_000, 2_000]),
+        ("ai_service", JitterStrategy::Equal, &[2_000, 3_000, 4_500]),
+        ("market_data", JitterStrategy::Equal, &[200, 300]),
+        ("cache", JitterStrategy::None, &[100]),
+        ("external_api", JitterStrategy::Equal, &[1_000, 2_000, 4_000, 8_000]),
     ];
     for (kind, jitter, delays) in table {
         let retry = over_http(&format!("kind: {kind}")).retry.expect("its kind has retries").policy;
         assert_eq!(retry.jitter, jitter, "{kind}");
-        let retry = saga_guards::retry::RetryPolicy { jitter: Jitter::None, ..retry };
+        let retry = saga_guards::retry::RetryPolicy { jitter: JitterStrategy::None, ..retry };
         let got: Vec<u128> =
             (2..).zip(delays).map(|(attempt, _)| retry.delay_before(attempt, None, 0).as_millis()).collect();
         assert_eq!(got, delays, "{kind}");
@@ -87,19 +87,19 @@ fn what_is_written_wins_over_the_kind() {
     let breaker = it.breaker.settings();
     assert_eq!((breaker.consecutive_failures, breaker.successes), (Some(number(5)), Some(7)));
     let health = it.health.expect("a health check");
-    assert_eq!((health.check, health.config.interval), (HealthCheck::Connect, seconds(7)));
+    assert_eq!((health.check, health.config.interval), (HealthCheckMethod::Connect, seconds(7)));
     assert_eq!(health.config.timeout, seconds(5));
 }
 
 #[test]
 fn a_kind_limits_attempts_before_the_pivot_only() {
-    use crate::policy::Attempts;
-    let limited = |count| Attempts::Limited(number(count));
+    use crate::policy::AttemptLimit;
+    let limited = |count| AttemptLimit::Limited(number(count));
     let retry = over_http("kind: cache").retry.expect("retries");
     assert_eq!(retry.on(limited(5)).attempts, limited(2));
-    assert_eq!(retry.on(Attempts::Forever).attempts, Attempts::Forever);
+    assert_eq!(retry.on(AttemptLimit::Forever).attempts, AttemptLimit::Forever);
     let said = over_http("kind: cache, retry: {attempts: 3}").retry.expect("retries");
-    assert_eq!(said.on(Attempts::Forever).attempts, limited(3));
+    assert_eq!(said.on(AttemptLimit::Forever).attempts, limited(3));
 }
 
 #[test]
@@ -116,10 +116,10 @@ fn without_a_word_the_defaults_hold() {
     let it = over_http("description: Takes the money.");
     assert_eq!((it.timeout, it.connect_timeout), (HTTP_TIMEOUT, CONNECT_TIMEOUT));
     assert_eq!((it.read_timeout, it.write_timeout, it.retry, it.kind), (None, None, None, None));
-    assert_eq!((it.breaker, it.bulkhead), (breaker::Config::default(), Bulkhead::of(BULKHEAD)));
-    assert_eq!((it.rate_limit, it.health, it.degraded), (None, None, Degraded::default()));
-    let Transport::Http { balance, ejection, .. } = it.transport else { panic!("over HTTP") };
-    assert_eq!((balance, ejection), (Strategy::RoundRobin, Some(Ejection::default())));
+    assert_eq!((it.breaker, it.bulkhead), (breaker::BreakerConfig::default(), BulkheadConfig::of(BULKHEAD)));
+    assert_eq!((it.rate_limit, it.health, it.degraded), (None, None, DegradationConfig::default()));
+    let TransportConfig::Http { balance, ejection, .. } = it.transport else { panic!("over HTTP") };
+    assert_eq!((balance, ejection), (BalancingStrategy::RoundRobin, Some(EjectionConfig::default())));
 }
 
 #[test]
@@ -128,8 +128,8 @@ fn a_breaker_takes_every_setting() {
         "breaker: {failureRate: 0.3, slowCall: 2s, slowCallRate: 0.8, consecutiveFailures: 5, minimumCalls: 20, window: 100, \
          openFor: 30s, maxOpenFor: 5m, probes: 5, successes: 2, probeTimeout: 30s, ramp: 20s, shedAbove: 2}",
     );
-    let expected = breaker::Settings {
-        window: Window::Calls(100),
+    let expected = breaker::BreakerParameters {
+        window: WindowConfig::Calls(100),
         minimum_calls: 20,
         failure_rate: 0.3,
         slow_call: Some(seconds(2)),
@@ -176,9 +176,9 @@ fn a_command_over_kafka_waits_for_no_place_in_memory() {
 
 #[test]
 fn a_202_says_nothing_of_the_outcome_unless_the_file_says_so() {
-    assert_eq!(over_http("timeout: 1s").accepted, Accepted::Unknown);
-    assert_eq!(over_http("accepted: unknown").accepted, Accepted::Unknown);
-    assert_eq!(over_http("accepted: succeeded").accepted, Accepted::Succeeded);
+    assert_eq!(over_http("timeout: 1s").accepted, AcceptedMeaning::Unknown);
+    assert_eq!(over_http("accepted: unknown").accepted, AcceptedMeaning::Unknown);
+    assert_eq!(over_http("accepted: succeeded").accepted, AcceptedMeaning::Succeeded);
     let said = |file: &str| {
         let refused = parse("participants.yaml", file, &|_| None).expect_err("it is refused");
         refused.into_iter().map(|it| it.code).collect::<Vec<_>>()
@@ -192,10 +192,14 @@ fn a_202_says_nothing_of_the_outcome_unless_the_file_says_so() {
 #[test]
 fn a_bulkhead_is_a_number_or_says_more() {
     let bulkhead = |keys: &str| over_http(&format!("bulkhead: {keys}")).bulkhead;
-    assert_eq!(bulkhead("7"), Bulkhead::of(number(7)));
+    assert_eq!(bulkhead("7"), BulkheadConfig::of(number(7)));
     let said = bulkhead("{limit: 32, maxWaiting: 0, maxWait: 200ms}");
-    let expected =
-        Bulkhead { limit: number(32), max_waiting: Some(0), max_wait: Duration::from_millis(200), adaptive: None };
+    let expected = BulkheadConfig {
+        limit: number(32),
+        max_waiting: Some(0),
+        max_wait: Duration::from_millis(200),
+        adaptive: None,
+    };
     assert_eq!(said, expected);
     let bounds = |keys: &str| {
         let it = bulkhead(keys);
@@ -231,20 +235,20 @@ fn a_rate_is_short_or_says_more() {
 #[test]
 fn budget_and_degraded_mode_are_read() {
     let it = over_http("retryBudget: {share: 0.1, reservePerSecond: 0}, degraded: {share: 0.5, afterTrip: 5m}");
-    assert_eq!(it.retry_budget, budget::Config { share: 0.1, reserve_per_second: 0 });
-    assert_eq!(it.degraded, Degraded { share: 0.5, after_trip: Some(seconds(300)) });
+    assert_eq!(it.retry_budget, budget::RetryBudgetConfig { share: 0.1, reserve_per_second: 0 });
+    assert_eq!(it.degraded, DegradationConfig { share: 0.5, after_trip: Some(seconds(300)) });
 }
 
 #[test]
 fn a_health_check_asks_a_path_a_url_or_for_a_connection() {
     let check = |keys: &str| over_http(&format!("health: {{{keys}}}")).health.expect("a health check").check;
-    assert_eq!(check("path: /status/ready?deep=1"), HealthCheck::Path("status/ready?deep=1".into()));
-    assert_eq!(check("connect: true"), HealthCheck::Connect);
+    assert_eq!(check("path: /status/ready?deep=1"), HealthCheckMethod::Path("status/ready?deep=1".into()));
+    assert_eq!(check("connect: true"), HealthCheckMethod::Connect);
     let url = over_kafka("health: {url: 'http://${ env.NAME }:8080/health'}").health.expect("a health check");
-    assert_eq!(url.check, HealthCheck::Url("http://host-of-NAME:8080/health".into()));
-    assert_eq!(url.config, health::Config::default());
+    assert_eq!(url.check, HealthCheckMethod::Url("http://host-of-NAME:8080/health".into()));
+    assert_eq!(url.config, health::HealthTrackerConfig::default());
     let quick = over_http("health: {path: health, interval: 2s, unhealthyAfter: 5, healthyAfter: 2}").health;
-    let expected = health::Config {
+    let expected = health::HealthTrackerConfig {
         interval: seconds(2),
         timeout: seconds(2),
         unhealthy_after: number(5),
@@ -259,13 +263,13 @@ fn endpoints_are_picked_as_the_file_says() {
         |keys: &str| match reading(&format!("participants: {{payments: {{http: {{url: http://payments, {keys}}}}}}}"))
             .transport
         {
-            Transport::Http { balance, ejection, .. } => (balance, ejection),
-            Transport::Kafka { .. } => panic!("over HTTP"),
+            TransportConfig::Http { balance, ejection, .. } => (balance, ejection),
+            TransportConfig::Kafka { .. } => panic!("over HTTP"),
         };
-    assert_eq!(http("balance: least-connections").0, Strategy::LeastConnections);
-    assert_eq!(http("balance: weighted").0, Strategy::RoundRobin);
-    assert_eq!(http("balance: random, ejection: false"), (Strategy::Random, None));
-    let long = Ejection { consecutive_failures: number(3), eject_for: seconds(600), max_eject_for: seconds(600) };
+    assert_eq!(http("balance: least-connections").0, BalancingStrategy::LeastConnections);
+    assert_eq!(http("balance: weighted").0, BalancingStrategy::RoundRobin);
+    assert_eq!(http("balance: random, ejection: false"), (BalancingStrategy::Random, None));
+    let long = EjectionConfig { consecutive_failures: number(3), eject_for: seconds(600), max_eject_for: seconds(600) };
     assert_eq!(http("ejection: {consecutiveFailures: 3, ejectFor: 10m}").1, Some(long));
 }
 
@@ -275,15 +279,15 @@ fn failures_are_classified_and_handled_as_the_file_says() {
                   handle: {client_error: retry, rate_limit: retry-then-park, server_error: fail}}";
     let it = over_http(errors);
     let classes = [
-        (FailurePattern::Status(Status::Exactly(418)), ErrorClass::RateLimit),
-        (FailurePattern::Status(Status::Class(5)), ErrorClass::ClientError),
+        (FailurePattern::Status(StatusPattern::Exactly(418)), ErrorClass::RateLimit),
+        (FailurePattern::Status(StatusPattern::Class(5)), ErrorClass::ClientError),
         (FailurePattern::Code("OUT_OF_STOCK".into()), ErrorClass::Validation),
     ];
     assert_eq!(it.classes, classes);
     let handling = [
-        (ErrorClass::RateLimit, Handling::RetryThenPark),
-        (ErrorClass::ServerError, Handling::Fail),
-        (ErrorClass::ClientError, Handling::Retry),
+        (ErrorClass::RateLimit, FailureHandling::RetryThenPark),
+        (ErrorClass::ServerError, FailureHandling::Fail),
+        (ErrorClass::ClientError, FailureHandling::Retry),
     ];
     assert_eq!(it.handling, BTreeMap::from(handling));
     let by_code = (FailurePattern::Code("418".into()), ErrorClass::RateLimit);

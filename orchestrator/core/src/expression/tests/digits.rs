@@ -11,8 +11,8 @@ const EVENT: &str = r#"{
 
 fn evaluated(source: &str) -> Result<String, String> {
     let event = crate::json::read(EVENT.as_bytes()).expect("JSON");
-    let scope = Scope { event: Some(&event), ..Scope::default() };
-    let expression = Expression::compile(source).map_err(|error| error.message)?;
+    let scope = ExpressionScope { event: Some(&event), ..ExpressionScope::default() };
+    let expression = CelExpression::compile(source).map_err(|error| error.message)?;
     expression.evaluate(&scope).map(|value| value.to_string()).map_err(|error| error.message)
 }
 
@@ -144,7 +144,7 @@ fn a_literal_that_would_be_rounded_is_refused() {
     for source in ["event.amount == 12345678901234567.89", "1e400 > 1.0", "[0.12345678901234567891]"] {
         assert!(evaluated(source).expect_err(source).contains("no double is exactly"), "{source}");
     }
-    assert!(Expression::compile("event.id == 25000000000000000001").is_err());
+    assert!(CelExpression::compile("event.id == 25000000000000000001").is_err());
     check("'12345678901234567.89'", r#""12345678901234567.89""#);
 }
 

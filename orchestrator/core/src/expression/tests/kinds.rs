@@ -1,21 +1,21 @@
 //! Operators that never have a value, and what a value is.
 
 use super::*;
-use crate::expression::Kind;
+use crate::expression::ValueKind;
 
 /// `text`, `number`, `truth` and `maybe` at the end of a path are what they say.
-fn read(path: &[String]) -> Option<Vec<Kind>> {
+fn read(path: &[String]) -> Option<Vec<ValueKind>> {
     match path.last()?.as_str() {
-        "text" => Some(vec![Kind::Text]),
-        "number" => Some(vec![Kind::Number]),
-        "truth" => Some(vec![Kind::Truth]),
-        "maybe" => Some(vec![Kind::Text, Kind::Null]),
+        "text" => Some(vec![ValueKind::Text]),
+        "number" => Some(vec![ValueKind::Number]),
+        "truth" => Some(vec![ValueKind::Truth]),
+        "maybe" => Some(vec![ValueKind::Text, ValueKind::Null]),
         _ => None,
     }
 }
 
 fn operators(source: &str) -> Vec<&'static str> {
-    let expression = Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
+    let expression = CelExpression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
     expression.mismatches(&read).into_iter().map(|found| found.operator).collect()
 }
 
@@ -75,9 +75,9 @@ fn operators_that_can_have_a_value_are_left() {
 
 #[test]
 fn what_is_no_condition_is_told_by_its_kind() {
-    let kinds = |source| Expression::compile(source).expect("an expression").kinds(&read);
+    let kinds = |source| CelExpression::compile(source).expect("an expression").kinds(&read);
     for source in ["event.a + 1", "'x'", "size(event.a)", "event.text", "event.a * 2", "event.truth ? 1 : 'x'"] {
-        assert!(kinds(source).is_some_and(|kinds| !kinds.contains(&Kind::Truth)), "{source}");
+        assert!(kinds(source).is_some_and(|kinds| !kinds.contains(&ValueKind::Truth)), "{source}");
     }
     for source in [
         "event.a",
@@ -88,6 +88,6 @@ fn what_is_no_condition_is_told_by_its_kind() {
         "event.l.exists(x, x)",
         "bool('true')",
     ] {
-        assert!(kinds(source).is_none_or(|kinds| kinds.contains(&Kind::Truth)), "{source}");
+        assert!(kinds(source).is_none_or(|kinds| kinds.contains(&ValueKind::Truth)), "{source}");
     }
 }

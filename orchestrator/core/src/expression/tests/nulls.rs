@@ -1,12 +1,12 @@
 //! What the proof finds in a value.
 
 use super::*;
-use crate::expression::Unfit;
+use crate::expression::UnfitKind;
 
 /// What the value of `source` can be where `maybe` and `result` can be null, and what is null where it must not be.
-fn doubts(source: &str) -> (Vec<Unfit>, usize) {
-    let expression = Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
-    let nullable = |path: &[String]| (path.last()? == "maybe" || path == ["result"]).then_some(Unfit::Null);
+fn doubts(source: &str) -> (Vec<UnfitKind>, usize) {
+    let expression = CelExpression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
+    let nullable = |path: &[String]| (path.last()? == "maybe" || path == ["result"]).then_some(UnfitKind::Null);
     let found = expression.doubts(&[], &nullable);
     (found.value.iter().map(|doubt| doubt.unfit).collect(), found.operands.len())
 }
@@ -29,7 +29,7 @@ fn null_is_found_in_lists_maps_and_macros() {
         "[1].map(x, x > 0, null)[0]",
         "dyn([null])[0]",
     ] {
-        assert_eq!(doubts(source), (vec![Unfit::Null], 0), "{source}");
+        assert_eq!(doubts(source), (vec![UnfitKind::Null], 0), "{source}");
     }
     for source in ["[result].exists(r, r > 1)", "{'a': null}.a + 1", "[[event.maybe]][0][0].startsWith('a')"] {
         assert_eq!(doubts(source).1, 1, "{source}");
@@ -88,7 +88,10 @@ fn what_is_not_null_is_not_refused() {
 fn a_proof_of_nested_macros_ends() {
     let all = |name: &str| vec![name; 400].join(", ");
     let source = format!("[{}].map(a, [{}].map(b, [{}][event.i])[event.j])[event.k]", all("1"), all("a"), all("b"));
-    Expression::compile(&source).expect("an expression").doubts(&[], &|_| Some(Unfit::Null));
+    CelExpression::compile(&source).expect("an expression").doubts(&[], &|_| Some(UnfitKind::Null));
     let deep = format!("{}event.a{}", "[".repeat(31), "][0]".repeat(31));
-    assert_eq!(Expression::compile(&deep).expect("an expression").doubts(&[], &|_| Some(Unfit::Null)).value.len(), 1);
+    assert_eq!(
+        CelExpression::compile(&deep).expect("an expression").doubts(&[], &|_| Some(UnfitKind::Null)).value.len(),
+        1
+    );
 }

@@ -1,11 +1,11 @@
 //! What the parts of a value can be: followed through choices, lists, maps and macros.
 
-use super::{Doubt, Unfit};
+use super::{UnfitKind, UnfitRisk};
 use crate::expression::{
     ANY_ELEMENT,
     evaluate::METER,
     exact,
-    reads::{self, Fact},
+    reads::{self, PathFact},
 };
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, MapExpr, operators};
 use std::cell::Cell;
@@ -16,7 +16,7 @@ const MOST_LOOKS: usize = 100_000;
 
 /// One step from a value into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step<'e> {
+pub(super) enum AccessStep<'e> {
     Field(&'e str),
     Element(usize),
     /// Any element of a list, or any value of a map.
@@ -25,65 +25,69 @@ pub(super) enum Step<'e> {
     Each,
 }
 
-impl<'e> Step<'e> {
-    pub(super) fn of_name(name: &'e str) -> Step<'e> {
+impl<'e> AccessStep<'e> {
+    pub(super) fn of_name(name: &'e str) -> AccessStep<'e> {
         match reads::element(name) {
-            Some(Some(at)) => Step::Element(at),
-            Some(None) => Step::Any,
-            None => Step::Field(name),
+            Some(Some(at)) => AccessStep::Element(at),
+            Some(None) => AccessStep::Any,
+            None => AccessStep::Field(name),
         }
     }
 
-    fn of_index(index: &'e IdedExpr) -> Step<'e> {
+    fn of_index(index: &'e IdedExpr) -> AccessStep<'e> {
         match &index.expr {
-            Expr::Literal(LiteralValue::String(name)) => Step::Field(name.inner()),
-            Expr::Literal(LiteralValue::Int(at)) => usize::try_from(*at.inner()).map_or(Step::Any, Step::Element),
-            Expr::Literal(LiteralValue::UInt(at)) => usize::try_from(*at.inner()).map_or(Step::Any, Step::Element),
-            _ => Step::Any,
+            Expr::Literal(LiteralValue::String(name)) => AccessStep::Field(name.inner()),
+            Expr::Literal(LiteralValue::Int(at)) => {
+                usize::try_from(*at.inner()).map_or(AccessStep::Any, AccessStep::Element)
+            }
+            Expr::Literal(LiteralValue::UInt(at)) => {
+                usize::try_from(*at.inner()).map_or(AccessStep::Any, AccessStep::Element)
+            }
+            _ => AccessStep::Any,
         }
     }
 
     fn name(self) -> String {
         match self {
-            Step::Field(name) => name.to_owned(),
-            Step::Element(at) => format!("[{at}]"),
-            Step::Any | Step::Each => ANY_ELEMENT.to_owned(),
+            AccessStep::Field(name) => name.to_owned(),
+            AccessStep::Element(at) => format!("[{at}]"),
+            AccessStep::Any | AccessStep::Each => ANY_ELEMENT.to_owned(),
         }
     }
 }
 
 /// A variable of a macro, and the list or map whose elements it stands for.
-struct Variable<'e> {
+struct MacroVariable<'e> {
     name: &'e str,
     range: Option<&'e IdedExpr>,
     /// What holds where the range is evaluated.
-    known: Vec<Fact>,
+    known: Vec<PathFact>,
     /// How many variables the range sees.
     outside: usize,
 }
 
 /// The values of the parts of one expression.
-pub(super) struct Values<'e> {
-    read: &'e dyn Fn(&[String]) -> Option<Unfit>,
-    variables: Vec<Variable<'e>>,
+pub(super) struct ValueAnalysis<'e> {
+    read: &'e dyn Fn(&[String]) -> Option<UnfitKind>,
+    variables: Vec<MacroVariable<'e>>,
     looks: Cell<usize>,
 }
 
-impl<'e> Values<'e> {
-    pub(super) fn new(read: &'e dyn Fn(&[String]) -> Option<Unfit>) -> Values<'e> {
-        Values { read, variables: Vec::new(), looks: Cell::new(MOST_LOOKS) }
+impl<'e> ValueAnalysis<'e> {
+    pub(super) fn new(read: &'e dyn Fn(&[String]) -> Option<UnfitKind>) -> ValueAnalysis<'e> {
+        ValueAnalysis { read, variables: Vec::new(), looks: Cell::new(MOST_LOOKS) }
     }
 
     /// Goes into a macro; what is known of names that its variables hide is known no more.
-    pub(super) fn enter(&mut self, all: &'e ComprehensionExpr, known: &[Fact]) -> Vec<Fact> {
+    pub(super) fn enter(&mut self, all: &'e ComprehensionExpr, known: &[PathFact]) -> Vec<PathFact> {
         let outside = self.variables.len();
         for name in [Some(&all.iter_var), all.iter_var2.as_ref(), Some(&all.accu_var)].into_iter().flatten() {
             let is_element = all.iter_var2.is_none() && *name == all.iter_var;
             let range = is_element.then_some(&all.iter_range);
-            self.variables.push(Variable { name, range, known: known.to_vec(), outside });
+            self.variables.push(MacroVariable { name, range, known: known.to_vec(), outside });
         }
-        let is_hidden = |fact: &Fact| {
-            let (Fact::Present(path) | Fact::NotNull(path)) = fact;
+        let is_hidden = |fact: &PathFact| {
+            let (PathFact::Present(path) | PathFact::NotNull(path)) = fact;
             path.first().is_some_and(|root| self.variables[outside..].iter().any(|variable| variable.name == root))
         };
         known.iter().filter(|fact| !is_hidden(fact)).cloned().collect()
@@ -100,7 +104,7 @@ impl<'e> Values<'e> {
     }
 
     /// What can be at `path` of the value of `node`.
-    pub(super) fn of(&mut self, node: &'e IdedExpr, path: &[Step<'_>], known: &[Fact]) -> Vec<Doubt> {
+    pub(super) fn of(&mut self, node: &'e IdedExpr, path: &[AccessStep<'_>], known: &[PathFact]) -> Vec<UnfitRisk> {
         let Some(left) = self.looks.get().checked_sub(1) else { return Vec::new() };
         self.looks.set(left);
         if let Some(read) = reads::path_of(node) {
@@ -110,14 +114,14 @@ impl<'e> Values<'e> {
             Expr::Literal(literal) if path.is_empty() => of_literal(literal),
             Expr::Call(call) => self.of_call(call, path, known),
             Expr::Select(select) if !select.test => {
-                self.of(&select.operand, &behind(Step::Field(&select.field), path), known)
+                self.of(&select.operand, &behind(AccessStep::Field(&select.field), path), known)
             }
             Expr::List(list) => match path.split_first() {
-                None => written(Unfit::List),
+                None => written(UnfitKind::List),
                 Some((step, rest)) => self.of_all(elements(&list.elements, *step), rest, known),
             },
             Expr::Map(map) => match path.split_first() {
-                None => written(Unfit::Map),
+                None => written(UnfitKind::Map),
                 Some((step, rest)) => self.of_all(entries(map, *step), rest, known),
             },
             Expr::Comprehension(all) => self.of_macro(all, path, known),
@@ -125,30 +129,30 @@ impl<'e> Values<'e> {
         }
     }
 
-    fn of_all(&mut self, nodes: Vec<&'e IdedExpr>, path: &[Step<'_>], known: &[Fact]) -> Vec<Doubt> {
+    fn of_all(&mut self, nodes: Vec<&'e IdedExpr>, path: &[AccessStep<'_>], known: &[PathFact]) -> Vec<UnfitRisk> {
         nodes.into_iter().flat_map(|node| self.of(node, path, known)).collect()
     }
 
-    fn of_read(&mut self, mut read: Vec<String>, path: &[Step<'_>], known: &[Fact]) -> Vec<Doubt> {
+    fn of_read(&mut self, mut read: Vec<String>, path: &[AccessStep<'_>], known: &[PathFact]) -> Vec<UnfitRisk> {
         read.extend(path.iter().map(|step| step.name()));
-        let is_asked = known.contains(&Fact::NotNull(read.clone()));
+        let is_asked = known.contains(&PathFact::NotNull(read.clone()));
         let root = &read[0];
         let Some(at) = self.variables.iter().rposition(|variable| variable.name == root) else {
             if root.starts_with('@') {
                 return Vec::new();
             }
-            let unfit = (self.read)(&read).filter(|unfit| *unfit != Unfit::Null || !is_asked);
-            return unfit.map(|unfit| Doubt { unfit, path: Some(read) }).into_iter().collect();
+            let unfit = (self.read)(&read).filter(|unfit| *unfit != UnfitKind::Null || !is_asked);
+            return unfit.map(|unfit| UnfitRisk { unfit, path: Some(read) }).into_iter().collect();
         };
         let Some(range) = self.variables[at].range else { return Vec::new() };
-        let inner: Vec<Step<'_>> = read[1..].iter().map(|name| Step::of_name(name)).collect();
-        let mut found = self.outside_of(at, |values, known| values.of(range, &behind(Step::Each, &inner), known));
-        found.retain(|doubt| doubt.unfit != Unfit::Null || !is_asked);
+        let inner: Vec<AccessStep<'_>> = read[1..].iter().map(|name| AccessStep::of_name(name)).collect();
+        let mut found = self.outside_of(at, |values, known| values.of(range, &behind(AccessStep::Each, &inner), known));
+        found.retain(|doubt| doubt.unfit != UnfitKind::Null || !is_asked);
         found
     }
 
     /// Asks where the variable was not there yet.
-    fn outside_of<T>(&mut self, variable: usize, ask: impl FnOnce(&mut Self, &[Fact]) -> T) -> T {
+    fn outside_of<T>(&mut self, variable: usize, ask: impl FnOnce(&mut Self, &[PathFact]) -> T) -> T {
         let inside = self.variables.split_off(self.variables[variable].outside);
         let known = inside.iter().find(|it| it.range.is_some()).map(|it| it.known.clone()).unwrap_or_default();
         let answer = ask(self, &known);
@@ -156,7 +160,7 @@ impl<'e> Values<'e> {
         answer
     }
 
-    fn of_call(&mut self, call: &'e CallExpr, path: &[Step<'_>], known: &[Fact]) -> Vec<Doubt> {
+    fn of_call(&mut self, call: &'e CallExpr, path: &[AccessStep<'_>], known: &[PathFact]) -> Vec<UnfitRisk> {
         match (exact::written(&call.func_name), call.args.as_slice()) {
             (operators::CONDITIONAL, [condition, yes, no]) => {
                 let mut either = Vec::new();
@@ -169,10 +173,10 @@ impl<'e> Values<'e> {
                 either
             }
             (METER | "dyn", [inner]) => self.of(inner, path, known),
-            (operators::INDEX, [of, index]) => self.of(of, &behind(Step::of_index(index), path), known),
+            (operators::INDEX, [of, index]) => self.of(of, &behind(AccessStep::of_index(index), path), known),
             // Lists that are joined; there is no element at a certain place.
             (operators::ADD, [left, right]) if !path.is_empty() => {
-                let first = if path[0] == Step::Each { Step::Each } else { Step::Any };
+                let first = if path[0] == AccessStep::Each { AccessStep::Each } else { AccessStep::Any };
                 let path = behind(first, &path[1..]);
                 let mut both = self.of(left, &path, known);
                 both.extend(self.of(right, &path, known));
@@ -183,9 +187,9 @@ impl<'e> Values<'e> {
     }
 
     /// `map` and `filter` gather a list, the others count or ask.
-    fn of_macro(&mut self, all: &'e ComprehensionExpr, path: &[Step<'_>], known: &[Fact]) -> Vec<Doubt> {
+    fn of_macro(&mut self, all: &'e ComprehensionExpr, path: &[AccessStep<'_>], known: &[PathFact]) -> Vec<UnfitRisk> {
         let Expr::List(_) = &all.accu_init.expr else { return Vec::new() };
-        let Some((_, rest)) = path.split_first() else { return written(Unfit::List) };
+        let Some((_, rest)) = path.split_first() else { return written(UnfitKind::List) };
         let known = self.enter(all, known);
         let found =
             gathered(&all.loop_step, &known).map_or_else(Vec::new, |(element, known)| self.of(element, rest, &known));
@@ -195,7 +199,7 @@ impl<'e> Values<'e> {
 }
 
 /// What a macro adds to its list in a turn, and what holds there.
-fn gathered<'e>(step: &'e IdedExpr, known: &[Fact]) -> Option<(&'e IdedExpr, Vec<Fact>)> {
+fn gathered<'e>(step: &'e IdedExpr, known: &[PathFact]) -> Option<(&'e IdedExpr, Vec<PathFact>)> {
     let Expr::Call(call) = &step.expr else { return None };
     match (call.func_name.as_str(), call.args.as_slice()) {
         (operators::CONDITIONAL, [condition, added, _]) => {
@@ -209,23 +213,23 @@ fn gathered<'e>(step: &'e IdedExpr, known: &[Fact]) -> Option<(&'e IdedExpr, Vec
     }
 }
 
-fn behind<'s>(step: Step<'s>, path: &[Step<'s>]) -> Vec<Step<'s>> {
+fn behind<'s>(step: AccessStep<'s>, path: &[AccessStep<'s>]) -> Vec<AccessStep<'s>> {
     std::iter::once(step).chain(path.iter().copied()).collect()
 }
 
-fn elements<'e>(all: &'e [IdedExpr], step: Step<'_>) -> Vec<&'e IdedExpr> {
+fn elements<'e>(all: &'e [IdedExpr], step: AccessStep<'_>) -> Vec<&'e IdedExpr> {
     match step {
-        Step::Element(at) => all.get(at).into_iter().collect(),
-        Step::Any | Step::Each => all.iter().collect(),
-        Step::Field(_) => Vec::new(),
+        AccessStep::Element(at) => all.get(at).into_iter().collect(),
+        AccessStep::Any | AccessStep::Each => all.iter().collect(),
+        AccessStep::Field(_) => Vec::new(),
     }
 }
 
 /// The values of a map that a step can lead to: those of keys that are computed may be any.
-fn entries<'e>(map: &'e MapExpr, step: Step<'_>) -> Vec<&'e IdedExpr> {
+fn entries<'e>(map: &'e MapExpr, step: AccessStep<'_>) -> Vec<&'e IdedExpr> {
     let leads = |key: &IdedExpr| match (&key.expr, step) {
-        (Expr::Literal(LiteralValue::String(name)), Step::Field(wanted)) => name.inner() == wanted,
-        (Expr::Literal(LiteralValue::String(_)), Step::Element(_)) | (_, Step::Each) => false,
+        (Expr::Literal(LiteralValue::String(name)), AccessStep::Field(wanted)) => name.inner() == wanted,
+        (Expr::Literal(LiteralValue::String(_)), AccessStep::Element(_)) | (_, AccessStep::Each) => false,
         _ => true,
     };
     let value = |entry: &'e EntryExpr| match entry {
@@ -235,14 +239,14 @@ fn entries<'e>(map: &'e MapExpr, step: Step<'_>) -> Vec<&'e IdedExpr> {
     map.entries.iter().filter_map(|entry| value(&entry.expr)).collect()
 }
 
-fn written(unfit: Unfit) -> Vec<Doubt> {
-    vec![Doubt { unfit, path: None }]
+fn written(unfit: UnfitKind) -> Vec<UnfitRisk> {
+    vec![UnfitRisk { unfit, path: None }]
 }
 
-fn of_literal(literal: &LiteralValue) -> Vec<Doubt> {
+fn of_literal(literal: &LiteralValue) -> Vec<UnfitRisk> {
     match literal {
-        LiteralValue::Null => written(Unfit::Null),
-        LiteralValue::String(text) if text.inner().is_empty() => written(Unfit::Empty),
+        LiteralValue::Null => written(UnfitKind::Null),
+        LiteralValue::String(text) if text.inner().is_empty() => written(UnfitKind::Empty),
         LiteralValue::String(_)
         | LiteralValue::Boolean(_)
         | LiteralValue::Bytes(_)

@@ -2,53 +2,53 @@
 
 use super::{StepPhase, told};
 use crate::{
-    command::{CommandRef, Direction, Failure},
+    command::{CommandDirection, CommandFailure, CommandRef},
     event::{OperatorAction, ParkReason},
-    input::About,
-    state::{Course, Plan, State},
+    input::ActTarget,
+    state::{SagaPhase, SagaPlan, SagaState},
 };
 use serde::Serialize;
 
 /// A step that a parked saga waits for a person for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct NeedView {
+pub struct OperatorNeedView {
     /// Its name.
     pub step: String,
     /// Which of its commands.
-    pub direction: Direction,
+    pub direction: CommandDirection,
     /// What became of it.
     pub phase: StepPhase,
     /// Why a person is needed.
-    pub failure: Failure,
+    pub failure: CommandFailure,
     /// The acts that the saga would take for it.
     pub acts: Vec<OperatorAction>,
 }
 
-impl NeedView {
+impl OperatorNeedView {
     /// Its name, and whether it is the undo.
     #[must_use]
     pub fn name(&self) -> String {
         match self.direction {
-            Direction::Do => self.step.clone(),
-            Direction::Undo => format!("undo of {}", self.step),
+            CommandDirection::Do => self.step.clone(),
+            CommandDirection::Undo => format!("undo of {}", self.step),
         }
     }
 }
 
-impl State {
+impl SagaState {
     /// All that it needs a person for.
     #[must_use]
-    pub fn needs_view(&self, plan: &Plan) -> Vec<NeedView> {
+    pub fn needs_view(&self, plan: &SagaPlan) -> Vec<OperatorNeedView> {
         self.needs_person(plan).into_iter().filter_map(|command| self.need_view(plan, command)).collect()
     }
 
-    fn need_view(&self, plan: &Plan, command: CommandRef) -> Option<NeedView> {
+    fn need_view(&self, plan: &SagaPlan, command: CommandRef) -> Option<OperatorNeedView> {
         let definition = plan.definition.step(command.step);
         let mut acts = vec![OperatorAction::Retry, OperatorAction::Skip];
         acts.extend(self.refuses_cancel(plan).is_none().then_some(OperatorAction::Cancel));
         acts.push(OperatorAction::Abandon);
-        Some(NeedView {
+        Some(OperatorNeedView {
             step: definition.name.clone(),
             direction: command.direction,
             phase: self.phase(plan, command.step),
@@ -57,23 +57,23 @@ impl State {
         })
     }
 
-    fn why_needed(&self, command: CommandRef) -> Option<&Failure> {
+    fn why_needed(&self, command: CommandRef) -> Option<&CommandFailure> {
         let step = self.step(command.step);
         match (command.direction, &self.course) {
-            (Direction::Undo, _) => step.undo.gave_up(),
+            (CommandDirection::Undo, _) => step.undo.gave_up(),
             (
-                Direction::Do,
-                Course::Parked { reason: ParkReason::StepFailed { step, failure, .. }, .. }
-                | Course::Parked { reason: ParkReason::PivotUnknown { step, failure }, .. },
+                CommandDirection::Do,
+                SagaPhase::Parked { reason: ParkReason::StepFailed { step, failure, .. }, .. }
+                | SagaPhase::Parked { reason: ParkReason::PivotUnknown { step, failure }, .. },
             ) if *step == command.step => Some(failure),
-            (Direction::Do, _) => step.ended_badly(),
+            (CommandDirection::Do, _) => step.ended_badly(),
         }
     }
 }
 
 /// Commands and why each is where it is: `charge (http.401)`.
 #[must_use]
-pub fn commands(plan: &Plan, state: &State, commands: &[CommandRef]) -> String {
+pub fn commands(plan: &SagaPlan, state: &SagaState, commands: &[CommandRef]) -> String {
     let one = |command: &CommandRef| match (&state.command(*command).last_failure, state.why_needed(*command)) {
         (_, Some(failure)) | (Some(failure), None) => format!("{} ({})", self::command(plan, *command), told(failure)),
         (None, None) => self::command(plan, *command),
@@ -83,27 +83,27 @@ pub fn commands(plan: &Plan, state: &State, commands: &[CommandRef]) -> String {
 
 /// A step's name, or `undo of` it.
 #[must_use]
-pub fn command(plan: &Plan, command: CommandRef) -> String {
+pub fn command(plan: &SagaPlan, command: CommandRef) -> String {
     let name = &plan.definition.step(command.step).name;
     match command.direction {
-        Direction::Do => name.clone(),
-        Direction::Undo => format!("undo of {name}"),
+        CommandDirection::Do => name.clone(),
+        CommandDirection::Undo => format!("undo of {name}"),
     }
 }
 
 /// What an act names, as whoever acts said it.
 #[must_use]
-pub fn about(about: &About) -> String {
+pub fn about(about: &ActTarget) -> String {
     match about.direction {
-        Some(Direction::Undo) => format!("undo of {}", about.step),
-        Some(Direction::Do) => format!("do of {}", about.step),
+        Some(CommandDirection::Undo) => format!("undo of {}", about.step),
+        Some(CommandDirection::Do) => format!("do of {}", about.step),
         None => about.step.clone(),
     }
 }
 
 /// An act, and what it was about: `skip of charge`.
 #[must_use]
-pub fn acted(plan: &Plan, action: OperatorAction, of: Option<CommandRef>) -> String {
+pub fn acted(plan: &SagaPlan, action: OperatorAction, of: Option<CommandRef>) -> String {
     let of = of.map(|of| format!(" of {}", command(plan, of))).unwrap_or_default();
     format!("{}{of}", action.as_str())
 }

@@ -1,8 +1,8 @@
 //! What came in and what was sent, as people are shown it.
 
 use crate::{
-    command::{Method, Request},
-    event::Trigger,
+    command::{CommandRequest, HttpMethod},
+    event::TriggerRecord,
     time::rfc3339,
 };
 use serde::Serialize;
@@ -28,7 +28,7 @@ pub struct TriggerView {
 }
 
 impl TriggerView {
-    pub(super) fn of(trigger: &Trigger) -> TriggerView {
+    pub(super) fn of(trigger: &TriggerRecord) -> TriggerView {
         TriggerView {
             topic: trigger.topic.clone(),
             partition: trigger.partition,
@@ -43,7 +43,7 @@ impl TriggerView {
 /// What a command sends.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SentView {
+pub struct RequestView {
     /// Whom it asks for what: `POST payments/charges`, `ReserveStock to inventory`.
     pub to: String,
     /// What it carries.
@@ -51,37 +51,37 @@ pub struct SentView {
     pub body: Value,
 }
 
-impl SentView {
-    pub(super) fn of(request: &Request) -> SentView {
-        SentView { to: addressed(request), body: body(request).cloned().unwrap_or_default() }
+impl RequestView {
+    pub(super) fn of(request: &CommandRequest) -> RequestView {
+        RequestView { to: addressed(request), body: body(request).cloned().unwrap_or_default() }
     }
 }
 
 /// What a request carries.
 #[must_use]
-pub fn body(request: &Request) -> Option<&Value> {
+pub fn body(request: &CommandRequest) -> Option<&Value> {
     match request {
-        Request::Kafka { body, .. } | Request::Publish { body, .. } => Some(body),
-        Request::Http { body, .. } => body.as_ref(),
+        CommandRequest::Kafka { body, .. } | CommandRequest::Publish { body, .. } => Some(body),
+        CommandRequest::Http { body, .. } => body.as_ref(),
     }
 }
 
 /// Whom a request asks for what, in words.
 #[must_use]
-pub fn addressed(request: &Request) -> String {
+pub fn addressed(request: &CommandRequest) -> String {
     match request {
-        Request::Kafka { participant, command, .. } => format!("command {command} to {participant}"),
-        Request::Http { participant, method, path, .. } => format!("{} {participant}/{path}", word(*method)),
-        Request::Publish { topic, event_type, .. } => format!("event {event_type} to topic {topic}"),
+        CommandRequest::Kafka { participant, command, .. } => format!("command {command} to {participant}"),
+        CommandRequest::Http { participant, method, path, .. } => format!("{} {participant}/{path}", word(*method)),
+        CommandRequest::Publish { topic, event_type, .. } => format!("event {event_type} to topic {topic}"),
     }
 }
 
-fn word(method: Method) -> &'static str {
+fn word(method: HttpMethod) -> &'static str {
     match method {
-        Method::Get => "GET",
-        Method::Post => "POST",
-        Method::Put => "PUT",
-        Method::Patch => "PATCH",
-        Method::Delete => "DELETE",
+        HttpMethod::Get => "GET",
+        HttpMethod::Post => "POST",
+        HttpMethod::Put => "PUT",
+        HttpMethod::Patch => "PATCH",
+        HttpMethod::Delete => "DELETE",
     }
 }

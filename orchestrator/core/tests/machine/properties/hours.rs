@@ -3,10 +3,10 @@
 use super::spec::{Kind, Spec};
 use crate::given::seconds;
 use saga_core::{
-    answerable::{Answerable, Outage, Outages},
-    command::{Answer, Direction},
-    event::{Cause, Decision, Event},
-    input::Input,
+    answerable::{AnswerWatermark, OutageLog, OutagePeriod},
+    command::{CommandAnswer, CommandDirection},
+    event::{CompensationCause, SagaDecision, SagaEvent},
+    input::SagaInput,
     time::Timestamp,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -14,17 +14,17 @@ use std::{collections::BTreeMap, time::Duration};
 #[derive(Debug)]
 pub(super) struct Hours {
     /// By step and direction: from when the time of the attempt that is out runs.
-    since: BTreeMap<(usize, Direction), Timestamp>,
+    since: BTreeMap<(usize, CommandDirection), Timestamp>,
     started_at: Option<Timestamp>,
     cut_off_since: Option<Timestamp>,
     cuts: Vec<(Timestamp, Timestamp)>,
     /// What the owner knows.
-    pub(super) answerable: Answerable,
+    pub(super) answerable: AnswerWatermark,
 }
 
 impl Hours {
     pub(super) fn new() -> Hours {
-        let answerable = Answerable { until: Timestamp::MAX, outages: Outages::NONE };
+        let answerable = AnswerWatermark { until: Timestamp::MAX, outages: OutageLog::NONE };
         Hours { since: BTreeMap::new(), started_at: None, cut_off_since: None, cuts: Vec::new(), answerable }
     }
 
@@ -41,38 +41,38 @@ impl Hours {
     pub(super) fn reached(&mut self, now: Timestamp) {
         let Some(began) = self.cut_off_since.take() else { return };
         self.cuts.push((began, now));
-        self.answerable.outages.add(Outage { began, ended: now });
+        self.answerable.outages.add(OutagePeriod { began, ended: now });
         self.answerable.until = Timestamp::MAX;
     }
 
-    pub(super) fn hears(&mut self, spec: &Spec, decision: &Decision) {
+    pub(super) fn hears(&mut self, spec: &Spec, decision: &SagaDecision) {
         for event in &decision.events {
             self.hears_event(spec, event, decision.at);
         }
     }
 
     /// A participant at work has its whole time from what it said last, on record or not.
-    pub(super) fn notes(&mut self, input: &Input, now: Timestamp) {
-        if let Input::Answered { command, answer: Answer::Ongoing { ask_after, .. }, .. } = input {
+    pub(super) fn notes(&mut self, input: &SagaInput, now: Timestamp) {
+        if let SagaInput::Answered { command, answer: CommandAnswer::Ongoing { ask_after, .. }, .. } = input {
             let since = now.plus(ask_after.unwrap_or_default());
             self.since.insert((command.step.at(), command.direction), since);
         }
     }
 
-    fn hears_event(&mut self, spec: &Spec, event: &Event, at: Timestamp) {
+    fn hears_event(&mut self, spec: &Spec, event: &SagaEvent, at: Timestamp) {
         match event {
-            Event::SagaStarted { .. } => self.started_at = Some(at),
-            Event::StepStarted { step, direction, .. } | Event::AttemptStarted { step, direction, .. } => {
+            SagaEvent::SagaStarted { .. } => self.started_at = Some(at),
+            SagaEvent::StepStarted { step, direction, .. } | SagaEvent::AttemptStarted { step, direction, .. } => {
                 self.since.insert((step.at(), *direction), at);
             }
-            Event::AttemptExtended { step, direction, ask_at, .. } => {
+            SagaEvent::AttemptExtended { step, direction, ask_at, .. } => {
                 self.since.insert((step.at(), *direction), ask_at.unwrap_or(at));
             }
-            Event::AttemptFailed { step, direction, failure, .. } if failure.code == "timeout" => {
+            SagaEvent::AttemptFailed { step, direction, failure, .. } if failure.code == "timeout" => {
                 let since = self.since[&(step.at(), *direction)];
                 self.counted("an attempt", since, at, shortest(spec.steps[step.at()].kind));
             }
-            Event::CompensationStarted { cause: Cause::Timeout } | Event::SagaOverdue => {
+            SagaEvent::CompensationStarted { cause: CompensationCause::Timeout } | SagaEvent::SagaOverdue => {
                 self.counted("the saga", self.started_at.expect("it started"), at, seconds(300));
             }
             _ => {}

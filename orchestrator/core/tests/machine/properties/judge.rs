@@ -2,8 +2,11 @@
 
 use super::spec::{Effects, Kind, Side, Spec, name};
 use saga_core::{
-    command::{CommandRef, Direction, Retryable},
-    event::{AttemptOutcome, Cause, Decision, End, Event, OperatorAction, ParkReason, Substitute},
+    command::{CommandDirection, CommandRef, RetryAdvice},
+    event::{
+        AttemptOutcome, CompensationCause, OperatorAction, ParkReason, SagaDecision, SagaEnd, SagaEvent,
+        SubstituteAnswer,
+    },
     id::StepIndex,
     time::Timestamp,
 };
@@ -34,7 +37,7 @@ pub(super) struct Heard {
     /// Why it was given up.
     why: Option<Why>,
     /// What the last answer said of trying again.
-    last_said: Option<Retryable>,
+    last_said: Option<RetryAdvice>,
 }
 
 /// Why a do was given up, by what the participants said.
@@ -65,7 +68,7 @@ pub(super) struct Judge {
     version: u32,
     goes_back: bool,
     parked: bool,
-    pub(super) end: Option<End>,
+    pub(super) end: Option<SagaEnd>,
     end_decided: bool,
     /// An operator took the step's do as settled.
     pub(super) declared: Vec<bool>,
@@ -74,7 +77,7 @@ pub(super) struct Judge {
     /// The pivot that the saga is parked for, because nobody knows whether it happened.
     parked_pivot: Option<StepIndex>,
     /// The answer that is being decided on.
-    said: Option<(CommandRef, Retryable)>,
+    said: Option<(CommandRef, RetryAdvice)>,
     began_at: Option<Timestamp>,
     now: Timestamp,
     parked_at: Timestamp,
@@ -106,11 +109,11 @@ impl Judge {
     }
 
     /// What is about to be decided on: what an answer says of trying again.
-    pub(super) fn is_told(&mut self, said: Option<(CommandRef, Retryable)>) {
+    pub(super) fn is_told(&mut self, said: Option<(CommandRef, RetryAdvice)>) {
         self.said = said;
     }
 
-    pub(super) fn hears(&mut self, decision: &Decision) {
+    pub(super) fn hears(&mut self, decision: &SagaDecision) {
         if self.end.is_some() {
             self.hears_after_the_end(decision);
         }
@@ -126,94 +129,98 @@ impl Judge {
 
     /// A terminal saga is final: it only learns that a command succeeded of which its end could not say so. Only a person can end a saga, or
     /// take a step as settled, while it is not known what became of the step.
-    fn hears_after_the_end(&mut self, decision: &Decision) {
+    fn hears_after_the_end(&mut self, decision: &SagaDecision) {
         let (step, direction) = match decision.events.as_slice() {
-            [Event::ResultArrived { step, .. }, Event::IncidentOpened { .. }] => (step.at(), Direction::Do),
-            [Event::StepSucceeded { step, direction, .. }, Event::IncidentOpened { .. }] => (step.at(), *direction),
+            [SagaEvent::ResultArrived { step, .. }, SagaEvent::IncidentOpened { .. }] => {
+                (step.at(), CommandDirection::Do)
+            }
+            [SagaEvent::StepSucceeded { step, direction, .. }, SagaEvent::IncidentOpened { .. }] => {
+                (step.at(), *direction)
+            }
             _ => panic!("a terminal saga is final: {decision:?}"),
         };
-        let by_a_person = matches!(self.end, Some(End::Abandoned { .. })) || self.declared[step];
+        let by_a_person = matches!(self.end, Some(SagaEnd::Abandoned { .. })) || self.declared[step];
         assert!(by_a_person, "the saga ended and {direction} {} happened: {:?}", name(step), self.end);
         let command = self.command(step, direction);
         assert!(!command.reported, "{direction} {} is told twice", name(step));
         command.reported = true;
     }
 
-    fn hears_event(&mut self, event: &Event) {
+    fn hears_event(&mut self, event: &SagaEvent) {
         match event {
-            Event::StepStarted { step, direction, .. } => self.sent(step.at(), *direction, 1),
-            Event::AttemptStarted { step, direction, attempt, .. } => self.sent(step.at(), *direction, *attempt),
-            Event::WaitStarted { step, .. } => {
+            SagaEvent::StepStarted { step, direction, .. } => self.sent(step.at(), *direction, 1),
+            SagaEvent::AttemptStarted { step, direction, attempt, .. } => self.sent(step.at(), *direction, *attempt),
+            SagaEvent::WaitStarted { step, .. } => {
                 self.may_begin(step.at());
                 self.forward[step.at()].began = true;
             }
-            Event::AttemptFailed { step, direction, attempt, outcome, failure, .. } => {
+            SagaEvent::AttemptFailed { step, direction, attempt, outcome, failure, .. } => {
                 let said = self.said_of(step.at(), *direction);
                 let command = self.command(step.at(), *direction);
                 command.conflicts += u32::from(failure.code == "http.409");
                 command.attempt_failed(*attempt, *outcome);
                 command.last_said = said;
             }
-            Event::StepWaiting { step, direction, .. } => self.held(step.at(), *direction),
-            Event::StepSucceeded { step, direction, .. } => {
+            SagaEvent::StepWaiting { step, direction, .. } => self.held(step.at(), *direction),
+            SagaEvent::StepSucceeded { step, direction, .. } => {
                 self.ended(step.at(), *direction, Ended::Succeeded);
                 self.command(step.at(), *direction).reported = true;
             }
-            Event::StepRejected { step, .. } => {
-                self.ended(step.at(), Direction::Do, Ended::Rejected);
+            SagaEvent::StepRejected { step, .. } => {
+                self.ended(step.at(), CommandDirection::Do, Ended::Rejected);
                 self.forward[step.at()].reported = true;
             }
-            Event::StepFailed { step, direction, outcome, failure, ending: _ } => {
+            SagaEvent::StepFailed { step, direction, outcome, failure, ending: _ } => {
                 self.failed(step.at(), *direction, *outcome);
                 let why = self.why(step.at(), *direction, &failure.code);
                 self.command(step.at(), *direction).why = Some(why);
             }
-            Event::ResultArrived { step, .. } => self.forward[step.at()].reported = true,
-            Event::StepAnswered { step, by, .. } => self.answered_for(step.at(), by),
-            Event::StepSkipped { step, direction, in_doubt: _ } => self.skipped(step.at(), *direction),
-            Event::CompensationStarted { cause } => {
+            SagaEvent::ResultArrived { step, .. } => self.forward[step.at()].reported = true,
+            SagaEvent::StepAnswered { step, by, .. } => self.answered_for(step.at(), by),
+            SagaEvent::StepSkipped { step, direction, in_doubt: _ } => self.skipped(step.at(), *direction),
+            SagaEvent::CompensationStarted { cause } => {
                 self.may_go_back(cause);
                 assert!(!self.pivot_passed(), "after the pivot the saga only goes forward");
                 assert!(!self.goes_back, "a saga goes back once");
                 self.goes_back = true;
             }
-            Event::SagaParked { reason } => self.parked_for(reason),
-            Event::SagaResumed => self.moves_on(),
-            Event::OperatorActed { action, command, .. } => self.operator(*action, *command),
-            Event::SagaOverdue => self.time_is_over(),
-            Event::OutcomeDue { end, .. } => {
+            SagaEvent::SagaParked { reason } => self.parked_for(reason),
+            SagaEvent::SagaResumed => self.moves_on(),
+            SagaEvent::OperatorActed { action, command, .. } => self.operator(*action, *command),
+            SagaEvent::SagaOverdue => self.time_is_over(),
+            SagaEvent::OutcomeDue { end, .. } => {
                 self.ends(end);
                 self.end_decided = true;
             }
-            Event::SagaEnded { end } => {
+            SagaEvent::SagaEnded { end } => {
                 self.ends(end);
                 self.end = Some(end.clone());
             }
-            Event::SagaStarted { .. }
-            | Event::DefinitionChanged { .. }
-            | Event::AttemptExtended { .. }
-            | Event::OutcomeWaiting { .. }
-            | Event::OutcomeShortened { .. }
-            | Event::IncidentOpened { .. } => {}
+            SagaEvent::SagaStarted { .. }
+            | SagaEvent::DefinitionChanged { .. }
+            | SagaEvent::AttemptExtended { .. }
+            | SagaEvent::OutcomeWaiting { .. }
+            | SagaEvent::OutcomeShortened { .. }
+            | SagaEvent::IncidentOpened { .. } => {}
         }
     }
 
-    pub(super) fn command(&mut self, step: usize, direction: Direction) -> &mut Heard {
+    pub(super) fn command(&mut self, step: usize, direction: CommandDirection) -> &mut Heard {
         match direction {
-            Direction::Do => &mut self.forward[step],
-            Direction::Undo => &mut self.undo[step],
+            CommandDirection::Do => &mut self.forward[step],
+            CommandDirection::Undo => &mut self.undo[step],
         }
     }
 
-    fn sent(&mut self, step: usize, direction: Direction, attempt: u32) {
+    fn sent(&mut self, step: usize, direction: CommandDirection, attempt: u32) {
         assert!(!self.parked, "{direction} {} leaves while the saga is parked", name(step));
         match direction {
-            Direction::Do => self.may_begin(step),
-            Direction::Undo => self.may_undo(step),
+            CommandDirection::Do => self.may_begin(step),
+            CommandDirection::Undo => self.may_undo(step),
         }
         let most = match direction {
-            Direction::Do => self.spec.steps[step].attempts,
-            Direction::Undo => Some(self.spec.steps[step].undo_attempts),
+            CommandDirection::Do => self.spec.steps[step].attempts,
+            CommandDirection::Undo => Some(self.spec.steps[step].undo_attempts),
         };
         let command = self.command(step, direction);
         assert!(!command.answered_for, "{direction} {} leaves though it is answered for", name(step));
@@ -288,7 +295,7 @@ impl Judge {
         pivot.is_some_and(|pivot| matches!(self.forward[pivot].ended, Some(Ended::Succeeded | Ended::Skipped)))
     }
 
-    fn held(&mut self, step: usize, direction: Direction) {
+    fn held(&mut self, step: usize, direction: CommandDirection) {
         let command = self.command(step, direction);
         if let Some(attempt) = command.out.take() {
             command.counted = command.counted.saturating_sub(1);
@@ -298,13 +305,13 @@ impl Judge {
         command.ended = None;
     }
 
-    fn ended(&mut self, step: usize, direction: Direction, ended: Ended) {
+    fn ended(&mut self, step: usize, direction: CommandDirection, ended: Ended) {
         let command = self.command(step, direction);
         command.out = None;
         command.ended = Some(ended);
     }
 
-    fn failed(&mut self, step: usize, direction: Direction, outcome: AttemptOutcome) {
+    fn failed(&mut self, step: usize, direction: CommandDirection, outcome: AttemptOutcome) {
         let certain = self.command(step, direction).doubts.is_empty();
         let ended = match outcome {
             AttemptOutcome::Failed => Ended::Failed,
@@ -314,18 +321,18 @@ impl Judge {
         self.ended(step, direction, ended);
     }
 
-    fn answered_for(&mut self, step: usize, by: &Substitute) {
+    fn answered_for(&mut self, step: usize, by: &SubstituteAnswer) {
         let spec = &self.spec.steps[step];
         assert!(!self.goes_back, "{} is answered for on the way back", name(step));
         assert!(spec.fallback.may_say(by), "{}: {by:?} of {:?}", name(step), spec.fallback);
         let forward = &mut self.forward[step];
         match by {
-            Substitute::Cache { .. } => {
+            SubstituteAnswer::Cache { .. } => {
                 assert!(!forward.began || forward.counted == 0, "the cache answers before a call");
                 self.may_begin(step);
-                self.ended(step, Direction::Do, Ended::Succeeded);
+                self.ended(step, CommandDirection::Do, Ended::Succeeded);
             }
-            Substitute::Fallback { .. } => {
+            SubstituteAnswer::Fallback { .. } => {
                 assert!(matches!(forward.ended, Some(Ended::Failed | Ended::Unknown)), "{} did not fail", name(step));
             }
         }
@@ -333,10 +340,10 @@ impl Judge {
         self.forward[step].declared_failed = by.failure().is_some();
     }
 
-    fn skipped(&mut self, step: usize, direction: Direction) {
-        let by_condition = direction == Direction::Do && self.spec.steps[step].condition == Some(false);
+    fn skipped(&mut self, step: usize, direction: CommandDirection) {
+        let by_condition = direction == CommandDirection::Do && self.spec.steps[step].condition == Some(false);
         assert!(by_condition || self.declared[step], "{} is skipped without a reason", name(step));
-        if direction == Direction::Undo {
+        if direction == CommandDirection::Undo {
             self.answered_by_hand[step] = true;
         }
         self.ended(step, direction, Ended::Skipped);
@@ -384,17 +391,17 @@ impl Judge {
         }
     }
 
-    fn ends(&self, end: &End) {
+    fn ends(&self, end: &SagaEnd) {
         let all = || 0..self.spec.steps.len();
         match end {
-            End::Completed { .. } => {
+            SagaEnd::Completed { .. } => {
                 for step in all().filter(|step| !self.spec.steps[*step].optional) {
                     let forward = &self.forward[step];
                     let done = matches!(forward.ended, Some(Ended::Succeeded | Ended::Skipped));
                     assert!(done || forward.answered_for, "completed without {}", name(step));
                 }
             }
-            End::Compensated { .. } => {
+            SagaEnd::Compensated { .. } => {
                 assert!(self.goes_back, "compensated without a cause");
                 let undone = |step: usize| matches!(self.undo[step].ended, Some(Ended::Succeeded | Ended::Skipped));
                 let left = |step: &usize| {
@@ -404,7 +411,7 @@ impl Judge {
                 let left = all().find(left).filter(|_| !self.end_decided);
                 assert_eq!(left.map(name), None, "compensated, and it may have happened and is not undone");
             }
-            End::Abandoned { .. } => return,
+            SagaEnd::Abandoned { .. } => return,
         }
         let open = self.undo.iter().chain(&self.forward).any(|command| command.began && command.ended.is_none());
         assert!(!open, "ended while something is under way");
@@ -418,31 +425,31 @@ impl Judge {
         skipped && !forward.reported && !self.undo[step].began && self.undo[step].ended.is_none() && self.end.is_none()
     }
 
-    fn said_of(&self, step: usize, direction: Direction) -> Option<Retryable> {
+    fn said_of(&self, step: usize, direction: CommandDirection) -> Option<RetryAdvice> {
         let (command, said) = self.said?;
         (command.step.at() == step && command.direction == direction).then_some(said)
     }
 
-    fn why(&self, step: usize, direction: Direction, code: &str) -> Why {
+    fn why(&self, step: usize, direction: CommandDirection, code: &str) -> Why {
         let heard = match direction {
-            Direction::Do => &self.forward[step],
-            Direction::Undo => &self.undo[step],
+            CommandDirection::Do => &self.forward[step],
+            CommandDirection::Undo => &self.undo[step],
         };
         match (code, heard.last_said) {
-            ("participant_gone", _) | ("timeout", Some(Retryable::ThenPark)) => Why::Mendable,
+            ("participant_gone", _) | ("timeout", Some(RetryAdvice::ThenPark)) => Why::Mendable,
             ("timeout", _) => Why::UsedUp,
-            ("refused", _) | (_, Some(Retryable::No)) => Why::Refused,
-            (_, Some(Retryable::ThenPark)) => Why::Mendable,
-            (_, Some(Retryable::Conflict)) => Why::Conflict,
-            (_, Some(Retryable::Yes) | None) => Why::UsedUp,
+            ("refused", _) | (_, Some(RetryAdvice::No)) => Why::Refused,
+            (_, Some(RetryAdvice::ThenPark)) => Why::Mendable,
+            (_, Some(RetryAdvice::Conflict)) => Why::Conflict,
+            (_, Some(RetryAdvice::Yes) | None) => Why::UsedUp,
         }
     }
 
-    fn may_go_back(&self, cause: &Cause) {
+    fn may_go_back(&self, cause: &CompensationCause) {
         match cause {
-            Cause::Timeout => self.time_is_over(),
-            Cause::Cancelled { .. } => {}
-            Cause::Step { step, .. } => {
+            CompensationCause::Timeout => self.time_is_over(),
+            CompensationCause::Cancelled { .. } => {}
+            CompensationCause::Step { step, .. } => {
                 let (spec, forward) = (&self.spec.steps[step.at()], &self.forward[step.at()]);
                 let refused = forward.ended == Some(Ended::Rejected) || self.answered_by_hand[step.at()];
                 let fits = match forward.why {
@@ -481,10 +488,11 @@ impl Judge {
     }
 
     /// What is out, by what the journal said.
-    pub(super) fn out(&self) -> BTreeSet<(usize, Direction, u32)> {
+    pub(super) fn out(&self) -> BTreeSet<(usize, CommandDirection, u32)> {
         let forward =
-            self.forward.iter().enumerate().filter_map(|(step, heard)| Some((step, Direction::Do, heard.out?)));
-        let undo = self.undo.iter().enumerate().filter_map(|(step, heard)| Some((step, Direction::Undo, heard.out?)));
+            self.forward.iter().enumerate().filter_map(|(step, heard)| Some((step, CommandDirection::Do, heard.out?)));
+        let undo =
+            self.undo.iter().enumerate().filter_map(|(step, heard)| Some((step, CommandDirection::Undo, heard.out?)));
         if self.end.is_some() { BTreeSet::new() } else { forward.chain(undo).collect() }
     }
 

@@ -2,8 +2,8 @@
 
 use crate::given::seconds;
 use saga_core::{
-    command::{Answer, CommandRef, Direction, Failure, Retryable},
-    input::Input,
+    command::{CommandAnswer, CommandDirection, CommandFailure, CommandRef, RetryAdvice},
+    input::SagaInput,
 };
 use serde_json::json;
 
@@ -49,21 +49,22 @@ impl Message {
     }
 
     /// The answer on its way back.
-    pub(super) fn reply(&self, answer: Answer) -> Input {
+    pub(super) fn reply(&self, answer: CommandAnswer) -> SagaInput {
         let command = self.command;
-        let answer =
-            match answer {
-                // A broker knows no "not now": it has the record, never will, or nobody knows.
-                Answer::Failed {
-                    failure, retry: Retryable::Yes | Retryable::Conflict | Retryable::ThenPark, ..
-                } if self.is_publication => Answer::unknown(failure),
-                Answer::Succeeded { .. }
-                | Answer::Failed { .. }
-                | Answer::Unknown { .. }
-                | Answer::Ongoing { .. }
-                | Answer::NotSent { .. } => answer,
-            };
-        Input::Answered { command, attempt: Some(self.attempt), answer }
+        let answer = match answer {
+            // A broker knows no "not now": it has the record, never will, or nobody knows.
+            CommandAnswer::Failed {
+                failure,
+                retry: RetryAdvice::Yes | RetryAdvice::Conflict | RetryAdvice::ThenPark,
+                ..
+            } if self.is_publication => CommandAnswer::unknown(failure),
+            CommandAnswer::Succeeded { .. }
+            | CommandAnswer::Failed { .. }
+            | CommandAnswer::Unknown { .. }
+            | CommandAnswer::Ongoing { .. }
+            | CommandAnswer::NotSent { .. } => answer,
+        };
+        SagaInput::Answered { command, attempt: Some(self.attempt), answer }
     }
 }
 
@@ -74,29 +75,35 @@ impl Site {
     }
 
     /// What was done, declined or undone before is answered as before; what was sent once and arrives twice is answered alike.
-    pub(super) fn answers(&mut self, message: &Message, mood: Mood, is_copied: bool, is_checked: bool) -> Answer {
+    pub(super) fn answers(
+        &mut self,
+        message: &Message,
+        mood: Mood,
+        is_copied: bool,
+        is_checked: bool,
+    ) -> CommandAnswer {
         match (message.command.direction, mood) {
-            (Direction::Do, _) if self.undone || self.declined => failed("declined", Retryable::No),
-            (Direction::Do, _) if self.applied => done(self.answers_badly),
-            (Direction::Undo, _) if self.undone => done(false),
-            (_, _) if self.conflicts && !message.is_publication => failed("http.409", Retryable::Conflict),
+            (CommandDirection::Do, _) if self.undone || self.declined => failed("declined", RetryAdvice::No),
+            (CommandDirection::Do, _) if self.applied => done(self.answers_badly),
+            (CommandDirection::Undo, _) if self.undone => done(false),
+            (_, _) if self.conflicts && !message.is_publication => failed("http.409", RetryAdvice::Conflict),
             (_, Mood::MeetsItself) if !message.is_publication && !is_copied => {
                 self.conflicts = true;
-                failed("http.409", Retryable::Conflict)
+                failed("http.409", RetryAdvice::Conflict)
             }
-            (_, Mood::IsBusy) if !is_copied => failed("busy", Retryable::Yes),
-            (_, Mood::KnowsUsNot) if !is_copied => failed("http.401", Retryable::ThenPark),
+            (_, Mood::IsBusy) if !is_copied => failed("busy", RetryAdvice::Yes),
+            (_, Mood::KnowsUsNot) if !is_copied => failed("http.401", RetryAdvice::ThenPark),
             (_, Mood::IsAtIt) if !message.is_publication => {
                 let asks = message.command.step.at().is_multiple_of(2);
-                Answer::Ongoing { ask_after: asks.then(|| seconds(4)), location: None }
+                CommandAnswer::Ongoing { ask_after: asks.then(|| seconds(4)), location: None }
             }
-            (Direction::Do, Mood::Declines) => {
+            (CommandDirection::Do, Mood::Declines) => {
                 self.declined = true;
-                failed("declined", Retryable::No)
+                failed("declined", RetryAdvice::No)
             }
-            (Direction::Undo, Mood::Declines) => failed("declined", Retryable::No),
+            (CommandDirection::Undo, Mood::Declines) => failed("declined", RetryAdvice::No),
             (
-                Direction::Do,
+                CommandDirection::Do,
                 Mood::DoesBadly | Mood::Does | Mood::IsBusy | Mood::KnowsUsNot | Mood::IsAtIt | Mood::MeetsItself,
             ) => {
                 self.applied = true;
@@ -104,7 +111,7 @@ impl Site {
                 done(self.answers_badly)
             }
             (
-                Direction::Undo,
+                CommandDirection::Undo,
                 Mood::DoesBadly | Mood::Does | Mood::IsBusy | Mood::KnowsUsNot | Mood::IsAtIt | Mood::MeetsItself,
             ) => {
                 self.undone = true;
@@ -114,10 +121,10 @@ impl Site {
     }
 }
 
-fn done(badly: bool) -> Answer {
-    Answer::Succeeded { result: json!({"ok": !badly}) }
+fn done(badly: bool) -> CommandAnswer {
+    CommandAnswer::Succeeded { result: json!({"ok": !badly}) }
 }
 
-fn failed(code: &str, retry: Retryable) -> Answer {
-    Answer::Failed { failure: Failure::new(code, ""), retry, retry_after: None }
+fn failed(code: &str, retry: RetryAdvice) -> CommandAnswer {
+    CommandAnswer::Failed { failure: CommandFailure::new(code, ""), retry, retry_after: None }
 }

@@ -1,7 +1,7 @@
 //! Random definitions, known to the judge before they are written as YAML.
 
 use proptest::prelude::*;
-use saga_core::event::Substitute;
+use saga_core::event::SubstituteAnswer;
 use std::fmt::Write as _;
 
 /// What a definition says, by itself.
@@ -289,7 +289,7 @@ impl Fallback {
     }
 
     /// Whether such a fallback can be what answered.
-    pub(crate) fn may_say(self, by: &Substitute) -> bool {
+    pub(crate) fn may_say(self, by: &SubstituteAnswer) -> bool {
         let codes: &[&str] = match self {
             Fallback::None => &[],
             Fallback::Value | Fallback::ValueWhenRefused => &["value"],

@@ -11,14 +11,14 @@ use crate::{
     surroundings::Surroundings,
 };
 use saga_core::{
-    command::{Answer, CommandRef, Direction, Failure, Guard, Retryable},
-    decide::{self, Admission, Known, Outcome},
-    event::{Decision, End, Event, OperatorAction},
+    command::{CommandAnswer, CommandDirection, CommandFailure, CommandRef, GuardKind, RetryAdvice},
+    decide::{self, AdmissionVerdict, DecisionOutcome, PreviousAnswer},
+    event::{OperatorAction, SagaDecision, SagaEnd, SagaEvent},
     evolve,
     id::StepIndex,
-    input::{About, Delivery, Input, Publication},
-    react::{Effect, react},
-    state::{Course, Departure, EventName, Phase, Plan, State},
+    input::{ActTarget, OutcomeDelivery, PublicationRef, SagaInput},
+    react::{SagaEffect, react},
+    state::{CommandPhase, EventPosition, SagaPhase, SagaPlan, SagaState, SendTime},
     time::Timestamp,
 };
 use serde_json::json;
@@ -28,9 +28,9 @@ use std::collections::BTreeSet;
 const MOST_INPUTS: usize = 500;
 pub(super) struct World {
     spec: Spec,
-    plan: Plan,
-    state: State,
-    journal: Vec<Decision>,
+    plan: SagaPlan,
+    state: SagaState,
+    journal: Vec<SagaDecision>,
     judge: Judge,
     sites: Vec<Site>,
     now: Timestamp,
@@ -40,9 +40,9 @@ pub(super) struct World {
     /// On their way to participants.
     net: Vec<Message>,
     /// On their way back.
-    replies: Vec<Input>,
+    replies: Vec<SagaInput>,
     /// What was an input before.
-    heard: Vec<Input>,
+    heard: Vec<SagaInput>,
     /// What left in this life.
     sent: BTreeSet<(u32, u16, u32)>,
     /// What left in any life.
@@ -139,7 +139,7 @@ impl World {
     }
 
     fn is_parked(&self) -> bool {
-        matches!(self.state.course, Course::Parked { .. })
+        matches!(self.state.course, SagaPhase::Parked { .. })
     }
 
     fn is_moved_on(&mut self) {
@@ -166,7 +166,7 @@ impl World {
         }
     }
 
-    fn performs(&mut self, message: &Message, mood: Mood) -> Answer {
+    fn performs(&mut self, message: &Message, mood: Mood) -> CommandAnswer {
         let step = message.command.step.at();
         let copied = self.net.iter().any(|other| other.is_copy_of(message));
         let checked = self.spec.steps[step].checked;
@@ -187,7 +187,7 @@ impl World {
         if which.is_multiple_of(2) {
             self.performs(&message, Mood::Does);
         }
-        self.input(&message.reply(Answer::unknown(Failure::new("lost", ""))));
+        self.input(&message.reply(CommandAnswer::unknown(CommandFailure::new("lost", ""))));
     }
 
     /// A guard, or the transport, refuses what has not left.
@@ -195,7 +195,7 @@ impl World {
         let Some(at) = self.net.iter().position(|message| message.untouched) else { return };
         let message = self.net.remove(at);
         let retry_after = seconds(1 + which as u64 % 9);
-        self.input(&message.reply(Answer::NotSent { guard: Guard::Bulkhead, retry_after }));
+        self.input(&message.reply(CommandAnswer::NotSent { guard: GuardKind::Bulkhead, retry_after }));
     }
 
     fn is_answered(&mut self, which: usize) {
@@ -237,7 +237,7 @@ impl World {
     fn comes_due(&mut self) {
         if let Some(due) = self.next_due() {
             self.now = self.now.max(due);
-            self.input(&Input::TimeReached);
+            self.input(&SagaInput::TimeReached);
             let next = self.next_due();
             assert!(next.is_none_or(|next| next > self.now), "what was due is due again at once: {:?}", self.state);
         }
@@ -252,7 +252,7 @@ impl World {
 
     fn passes(&mut self, count: u64) {
         self.now = self.now.plus(seconds(count));
-        self.input(&Input::TimeReached);
+        self.input(&SagaInput::TimeReached);
     }
 
     fn operator(&mut self, which: usize) {
@@ -270,11 +270,11 @@ impl World {
     }
 
     /// One of the steps that need a person.
-    fn in_need(&self) -> Option<About> {
+    fn in_need(&self) -> Option<ActTarget> {
         let needs = self.state.needs_person(&self.plan);
         let command = needs.get(self.acts % needs.len().max(1))?;
         let step = self.plan.definition.step(command.step).name.clone();
-        Some(About { step, direction: Some(command.direction) })
+        Some(ActTarget { step, direction: Some(command.direction) })
     }
 
     /// Whoever decides cannot, for once.
@@ -293,7 +293,7 @@ impl World {
         self.acts_on(action, named);
     }
 
-    fn acts_on(&mut self, action: OperatorAction, about: Option<About>) {
+    fn acts_on(&mut self, action: OperatorAction, about: Option<ActTarget>) {
         self.acts += 1;
         let id = format!("act-{}", self.acts);
         self.input(&given::act_on(&id, action, about));
@@ -303,9 +303,9 @@ impl World {
         }
     }
 
-    fn input(&mut self, input: &Input) {
+    fn input(&mut self, input: &SagaInput) {
         // A guard speaks to the caller, who hears it once.
-        if !matches!(input, Input::Answered { answer: Answer::NotSent { .. }, .. }) {
+        if !matches!(input, SagaInput::Answered { answer: CommandAnswer::NotSent { .. }, .. }) {
             self.heard.push(input.clone());
         }
         let has_to_tell = self.has_to_tell(input);
@@ -315,35 +315,39 @@ impl World {
             "a success of a skipped step is told: {input:?}"
         );
         // What prolongs an attempt prolongs it each time.
-        let prolongs = matches!(input, Input::Answered { answer: Answer::Ongoing { .. } | Answer::NotSent { .. }, .. });
+        let prolongs = matches!(
+            input,
+            SagaInput::Answered { answer: CommandAnswer::Ongoing { .. } | CommandAnswer::NotSent { .. }, .. }
+        );
         if decided && !prolongs {
             assert!(!self.decides(input), "the same input twice: {input:?}");
         }
     }
 
     /// The skipped step whose success this is.
-    fn has_to_tell(&self, input: &Input) -> Option<StepIndex> {
-        let Input::Answered { command, answer: Answer::Succeeded { .. }, .. } = input else { return None };
-        let is_news = command.direction == Direction::Do && self.judge.has_to_tell_of(command.step.at());
+    fn has_to_tell(&self, input: &SagaInput) -> Option<StepIndex> {
+        let SagaInput::Answered { command, answer: CommandAnswer::Succeeded { .. }, .. } = input else { return None };
+        let is_news = command.direction == CommandDirection::Do && self.judge.has_to_tell_of(command.step.at());
         is_news.then_some(command.step)
     }
 
     fn was_told_of(&self, step: StepIndex) -> bool {
-        let told = |event: &Event| matches!(event, Event::IncidentOpened { step: about, .. } if *about == Some(step));
+        let told =
+            |event: &SagaEvent| matches!(event, SagaEvent::IncidentOpened { step: about, .. } if *about == Some(step));
         self.journal.last().is_some_and(|decision| decision.events.iter().any(told))
     }
 
     /// Whether it was recorded.
-    fn decides(&mut self, input: &Input) -> bool {
+    fn decides(&mut self, input: &SagaInput) -> bool {
         let before = self.state.clone();
         self.judge.is_told(said(input));
         let (now, until) = (self.now, self.refuses_until);
         let gate = if self.is_gone {
-            Admission::Gone
+            AdmissionVerdict::Gone
         } else if until > now {
-            Admission::Refused { guard: saga_core::command::Guard::Breaker, not_before: until }
+            AdmissionVerdict::Refused { guard: saga_core::command::GuardKind::Breaker, not_before: until }
         } else {
-            Admission::Admitted
+            AdmissionVerdict::Admitted
         };
         let around = Surroundings::at(now)
             .answerable(&self.hours.answerable)
@@ -352,33 +356,33 @@ impl World {
             .known(remembered(now));
         let decided = around.decide(|context| decide::decide(&self.plan, &mut self.state, input, context));
         match decided.expect("a legal input") {
-            Outcome::Decided(decision) => {
+            DecisionOutcome::Decided(decision) => {
                 self.recorded(decision);
                 true
             }
-            Outcome::Noted => {
-                let recorded = |state: State| state.as_recorded().inherited();
+            DecisionOutcome::Noted => {
+                let recorded = |state: SagaState| state.as_recorded().inherited();
                 assert_eq!(recorded(self.state.clone()), recorded(before), "nothing is recorded");
                 self.hours.notes(input, now);
                 self.sends();
                 false
             }
-            Outcome::Ignored(_) => {
+            DecisionOutcome::Ignored(_) => {
                 assert_eq!(self.state, before, "nothing changes");
                 false
             }
-            Outcome::Refused(_) => {
+            DecisionOutcome::Refused(_) => {
                 assert_eq!(self.state, before, "nothing changes");
                 false
             }
         }
     }
 
-    fn recorded(&mut self, decision: Decision) {
+    fn recorded(&mut self, decision: SagaDecision) {
         self.judge.hears(&decision);
         self.hours.hears(&self.spec, &decision);
         let text = serde_json::to_string(&decision).expect("a row is JSON");
-        let read: Decision = serde_json::from_str(&text).expect("a row reads back");
+        let read: SagaDecision = serde_json::from_str(&text).expect("a row reads back");
         assert_eq!(read, decision);
         self.journal.push(decision);
         let folded = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
@@ -388,12 +392,12 @@ impl World {
     }
 
     /// Whoever looks at the saga without its payloads sees where it stands.
-    fn is_seen_in_outline(&self, whole: &State) {
-        let outlines: Vec<Decision> = self.journal.iter().map(Decision::outline).collect();
+    fn is_seen_in_outline(&self, whole: &SagaState) {
+        let outlines: Vec<SagaDecision> = self.journal.iter().map(SagaDecision::outline).collect();
         let text = serde_json::to_string(&outlines).expect("rows are JSON");
         assert!(!text.contains("\"ok\":") && !text.contains("\"yes\":"), "an outline has payloads: {text}");
         let outline = evolve::fold(&self.plan, self.state.id, &outlines).expect("outlines are a journal");
-        let seen = |state: &State| {
+        let seen = |state: &SagaState| {
             let phases: Vec<_> = state.view(&self.plan).steps.into_iter().map(|step| step.phase).collect();
             (state.status(), state.focus(&self.plan), state.held_by(&self.plan), state.last_at, phases)
         };
@@ -406,18 +410,18 @@ impl World {
         let mut out = BTreeSet::new();
         for effect in &effects {
             match effect {
-                Effect::Call(call) => {
+                SagaEffect::Call(call) => {
                     out.insert((call.command.step.at(), call.command.direction, call.attempt));
                     self.send(call.command, call.attempt, false, call.cause, call.asked);
                 }
-                Effect::Publish(publish) => match publish.publication {
-                    Publication::Step(command) => {
+                SagaEffect::Publish(publish) => match publish.publication {
+                    PublicationRef::Step(command) => {
                         out.insert((command.step.at(), command.direction, publish.attempt));
                         self.send(command, publish.attempt, true, publish.cause, 0);
                     }
-                    Publication::Outcome => self.publishes_outcome(publish.cause),
+                    PublicationRef::Outcome => self.publishes_outcome(publish.cause),
                 },
-                Effect::Wait(_) => {}
+                SagaEffect::Wait(_) => {}
             }
         }
         assert_eq!(out, self.judge.out(), "what is outstanding is what the journal says is out");
@@ -426,21 +430,21 @@ impl World {
         assert!(rests || !stuck, "nothing will ever happen: {:?}", self.state);
     }
 
-    fn send(&mut self, command: CommandRef, attempt: u32, is_publication: bool, cause: EventName, asked: u32) {
+    fn send(&mut self, command: CommandRef, attempt: u32, is_publication: bool, cause: EventPosition, asked: u32) {
         if self.sent.insert((cause.version, cause.index, asked)) {
-            if matches!(&self.state.command(command).phase, Phase::Attempting(it) if it.departure == Departure::NotYet)
+            if matches!(&self.state.command(command).phase, CommandPhase::Attempting(it) if it.departure == SendTime::NotYet)
             {
-                self.state.departs(command, attempt, Departure::At(self.now));
+                self.state.departs(command, attempt, SendTime::At(self.now));
             }
             let untouched = self.ever_sent.insert((cause.version, cause.index)) && asked == 0;
             self.net.push(Message { command, attempt, is_publication, untouched, life: self.life });
         }
     }
 
-    fn publishes_outcome(&mut self, cause: EventName) {
+    fn publishes_outcome(&mut self, cause: EventPosition) {
         if self.sent.insert((cause.version, cause.index, 0)) {
-            let delivery = Delivery::Acknowledged;
-            self.replies.push(Input::Delivered { delivery });
+            let delivery = OutcomeDelivery::Acknowledged;
+            self.replies.push(SagaInput::Delivered { delivery });
         }
     }
 
@@ -454,22 +458,22 @@ impl World {
         }
     }
 
-    fn is_judged_at(&self, step: usize, end: &End) {
+    fn is_judged_at(&self, step: usize, end: &SagaEnd) {
         let (spec, site, forward) = (&self.spec.steps[step], self.sites[step], &self.judge.forward[step]);
         let stays = site.applied && !site.undone;
         let told = format!("{}: {site:?} {forward:?} {end:?}", name(step));
         match end {
-            End::Completed { .. }
+            SagaEnd::Completed { .. }
                 if spec.optional && !forward.answered_for && forward.ended != Some(Ended::Succeeded) =>
             {
                 assert!(!stays || spec.effects != Effects::Undo, "given up and left: {told}");
             }
-            End::Completed { .. } if forward.answered_for => {}
-            End::Completed { .. } if forward.ended == Some(Ended::Skipped) => {
+            SagaEnd::Completed { .. } if forward.answered_for => {}
+            SagaEnd::Completed { .. } if forward.ended == Some(Ended::Skipped) => {
                 assert!(!site.applied || self.judge.may_be_applied(step), "certainly not done, and done: {told}");
             }
-            End::Completed { .. } => assert!(stays, "completed and not applied: {told}"),
-            End::Compensated { irreversible, .. } => match spec.effects {
+            SagaEnd::Completed { .. } => assert!(stays, "completed and not applied: {told}"),
+            SagaEnd::Compensated { irreversible, .. } => match spec.effects {
                 Effects::Undo => assert!(!stays, "compensated and left: {told}"),
                 Effects::Irreversible if spec.side == Side::Pivot => assert!(!stays, "the pivot happened: {told}"),
                 Effects::Irreversible => {
@@ -477,7 +481,7 @@ impl World {
                 }
                 Effects::ReadOnly => {}
             },
-            End::Abandoned { left, .. } => {
+            SagaEnd::Abandoned { left, .. } => {
                 let listed = left.iter().any(|left| left.at() == step);
                 assert!(!stays || listed || spec.effects == Effects::ReadOnly, "not told: {told}");
             }
@@ -486,26 +490,29 @@ impl World {
 }
 
 /// What an answer says of trying again.
-fn said(input: &Input) -> Option<(CommandRef, Retryable)> {
+fn said(input: &SagaInput) -> Option<(CommandRef, RetryAdvice)> {
     match input {
-        Input::Answered { command, answer: Answer::Failed { retry, .. } | Answer::Unknown { retry, .. }, .. } => {
-            Some((*command, *retry))
+        SagaInput::Answered {
+            command,
+            answer: CommandAnswer::Failed { retry, .. } | CommandAnswer::Unknown { retry, .. },
+            ..
+        } => Some((*command, *retry)),
+        SagaInput::Answered {
+            answer: CommandAnswer::Succeeded { .. } | CommandAnswer::Ongoing { .. } | CommandAnswer::NotSent { .. },
+            ..
         }
-        Input::Answered {
-            answer: Answer::Succeeded { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. }, ..
-        }
-        | Input::Delivered { .. }
-        | Input::TimeReached
-        | Input::Released { .. }
-        | Input::KeyTaken { .. }
-        | Input::Operator(_)
-        | Input::Mended { .. } => None,
+        | SagaInput::Delivered { .. }
+        | SagaInput::TimeReached
+        | SagaInput::Released { .. }
+        | SagaInput::KeyTaken { .. }
+        | SagaInput::Operator(_)
+        | SagaInput::Mended { .. } => None,
     }
 }
 
 /// What is remembered at `now`: nothing, or an answer that is older or younger than what the definitions ask for.
-fn remembered(now: Timestamp) -> Option<Known> {
+fn remembered(now: Timestamp) -> Option<PreviousAnswer> {
     let second = now.0 / 1000;
     let at = if second % 2 == 0 { now } else { now.minus(seconds(3600)) };
-    (second % 3 != 0).then(|| Known { at, result: json!({"ok": second % 5 != 0}) })
+    (second % 3 != 0).then(|| PreviousAnswer { at, result: json!({"ok": second % 5 != 0}) })
 }

@@ -9,12 +9,12 @@ use crate::{
     surroundings::Surroundings,
 };
 use saga_core::{
-    command::{Answer, CommandRef, Direction, Failure},
-    decide::{self, Admission, Ignored, Outcome},
+    command::{CommandAnswer, CommandDirection, CommandFailure, CommandRef},
+    decide::{self, AdmissionVerdict, DecisionOutcome, IgnoreReason},
     event::OperatorAction,
     id::StepIndex,
-    input::{Delivery, Input},
-    state::{self, Acted, Heading, Plan, Settled, State},
+    input::{OutcomeDelivery, SagaInput},
+    state::{self, AppliedAct, CommandOutcome, SagaDirection, SagaPlan, SagaState},
     time::Timestamp,
 };
 use serde_json::json;
@@ -129,17 +129,17 @@ pub(super) fn explore() -> &'static Seen {
 type Look = (Course, Vec<Phase>);
 
 struct Explorer<'p> {
-    plan: &'p Plan,
-    state: State,
+    plan: &'p SagaPlan,
+    state: SagaState,
     now: Timestamp,
     random: u64,
     acts: u64,
 }
 
 impl Explorer<'_> {
-    fn new(plan: &Plan, seed: u64) -> Explorer<'_> {
+    fn new(plan: &SagaPlan, seed: u64) -> Explorer<'_> {
         let event = json!({"id": "4711", "looks": seed.is_multiple_of(2)});
-        let gate = if seed % 5 == 4 { refused(START) } else { Admission::Admitted };
+        let gate = if seed % 5 == 4 { refused(START) } else { AdmissionVerdict::Admitted };
         let (_, state) = Surroundings::at(START)
             .random(seed)
             .gate(gate)
@@ -160,7 +160,8 @@ impl Explorer<'_> {
                     .decide(|context| decide::park(self.plan, &mut self.state, "a limit".into(), context));
             } else {
                 let input = self.likely();
-                let (now, gate) = (self.now, if self.draw(5) == 0 { refused(self.now) } else { Admission::Admitted });
+                let (now, gate) =
+                    (self.now, if self.draw(5) == 0 { refused(self.now) } else { AdmissionVerdict::Admitted });
                 decided(self.plan, &mut self.state, &input, now, gate);
             }
         }
@@ -180,7 +181,7 @@ impl Explorer<'_> {
     }
 
     /// An input that is about something: an answer to what is out, the time that something waits for, a person.
-    fn likely(&mut self) -> Input {
+    fn likely(&mut self) -> SagaInput {
         let commands = self.commands();
         let out: Vec<CommandRef> =
             commands.iter().copied().filter(|command| phase(&self.state, *command) == Phase::Attempting).collect();
@@ -190,31 +191,32 @@ impl Explorer<'_> {
                 let happening = HAPPENINGS[[0, 0, 0, 0, 1, 2, 3, 4, 5, 5, 6, 7, 7][self.draw(13)]];
                 let attempt = Some(self.state.command(command).attempt);
                 let bad = self.draw(4) == 0;
-                Input::Answered { command, attempt, answer: answer(happening, bad) }
+                SagaInput::Answered { command, attempt, answer: answer(happening, bad) }
             }
             6 => {
                 let command = commands[self.draw(commands.len())];
                 let happening = HAPPENINGS[self.draw(8)];
-                Input::Answered { command, attempt: None, answer: answer(happening, false) }
+                SagaInput::Answered { command, attempt: None, answer: answer(happening, false) }
             }
-            7 if matches!(self.state.course, state::Course::Parked { .. }) || self.draw(4) == 0 => {
+            7 if matches!(self.state.course, state::SagaPhase::Parked { .. }) || self.draw(4) == 0 => {
                 let act = [Act::Retry, Act::Skip, Act::Cancel, Act::OutcomeAcknowledged, Act::Abandon][self.draw(5)];
                 self.act(act)
             }
             _ => {
                 let due = self.state.next_due(self.plan);
                 self.now = due.map_or(self.now, |due| self.now.max(due));
-                Input::TimeReached
+                SagaInput::TimeReached
             }
         }
     }
 
     fn commands(&self) -> Vec<CommandRef> {
-        let both = |step| [Direction::Do, Direction::Undo].map(|direction| CommandRef { step, direction });
+        let both =
+            |step| [CommandDirection::Do, CommandDirection::Undo].map(|direction| CommandRef { step, direction });
         (0..self.state.steps.len()).map(|step| StepIndex(step as u16)).flat_map(both).collect()
     }
 
-    fn act(&mut self, act: Act) -> Input {
+    fn act(&mut self, act: Act) -> SagaInput {
         self.acts += 1;
         act_input(act, &format!("act-{}", self.acts))
     }
@@ -234,23 +236,23 @@ impl Explorer<'_> {
         self.offers_time(course, seen);
         for act in ACTS {
             let mut state = self.state.clone();
-            let acted = Acted { id: "act-0".into(), action: OperatorAction::Retry, command: None, at: self.now };
+            let acted = AppliedAct { id: "act-0".into(), action: OperatorAction::Retry, command: None, at: self.now };
             let id = if act == Act::Repeated { "act-0" } else { "probe" };
             state.acts.add(acted);
-            let letter = decided(self.plan, &mut state, &act_input(act, id), self.now, Admission::Admitted);
+            let letter = decided(self.plan, &mut state, &act_input(act, id), self.now, AdmissionVerdict::Admitted);
             seen.acts.entry((course, act)).or_default().insert(letter);
         }
     }
 
-    fn offer(&self, input: &Input) -> char {
-        decided(self.plan, &mut self.state.clone(), input, self.now, Admission::Admitted)
+    fn offer(&self, input: &SagaInput) -> char {
+        decided(self.plan, &mut self.state.clone(), input, self.now, AdmissionVerdict::Admitted)
     }
 
     /// Time is offered to all commands at once: what counts is what became of each.
     fn offers_time(&self, course: Course, seen: &mut Seen) {
         let now = self.state.next_due(self.plan).map_or(self.now, |due| self.now.max(due));
         let mut later = self.state.clone();
-        let letter = decided(self.plan, &mut later, &Input::TimeReached, now, Admission::Admitted);
+        let letter = decided(self.plan, &mut later, &SagaInput::TimeReached, now, AdmissionVerdict::Admitted);
         for command in self.commands() {
             let key = (course, command.direction, phase(&self.state, command));
             let same = self.state.command(command) == later.command(command);
@@ -260,18 +262,18 @@ impl Explorer<'_> {
     }
 }
 
-fn refused(now: Timestamp) -> Admission {
-    Admission::Refused { guard: saga_core::command::Guard::Breaker, not_before: now.plus(seconds(7)) }
+fn refused(now: Timestamp) -> AdmissionVerdict {
+    AdmissionVerdict::Refused { guard: saga_core::command::GuardKind::Breaker, not_before: now.plus(seconds(7)) }
 }
 
-fn input(state: &State, command: CommandRef, happening: Happening, bad: bool) -> Input {
+fn input(state: &SagaState, command: CommandRef, happening: Happening, bad: bool) -> SagaInput {
     let attempt = Some(state.command(command).attempt);
-    Input::Answered { command, attempt, answer: answer(happening, bad) }
+    SagaInput::Answered { command, attempt, answer: answer(happening, bad) }
 }
 
-fn answer(happening: Happening, bad: bool) -> Answer {
+fn answer(happening: Happening, bad: bool) -> CommandAnswer {
     match happening {
-        Happening::Succeeded if bad => Answer::Succeeded { result: json!({"bad": true}) },
+        Happening::Succeeded if bad => CommandAnswer::Succeeded { result: json!({"bad": true}) },
         Happening::Succeeded => done(),
         Happening::Refused => declined(),
         Happening::Conflict => conflict(),
@@ -283,64 +285,64 @@ fn answer(happening: Happening, bad: bool) -> Answer {
     }
 }
 
-fn act_input(act: Act, id: &str) -> Input {
-    let outcome = |delivery| Input::Delivered { delivery };
-    let failure = Failure::new("broker", "");
+fn act_input(act: Act, id: &str) -> SagaInput {
+    let outcome = |delivery| SagaInput::Delivered { delivery };
+    let failure = CommandFailure::new("broker", "");
     let action = match act {
         Act::Retry | Act::Repeated => OperatorAction::Retry,
         Act::Skip => OperatorAction::Skip,
         Act::Cancel => OperatorAction::Cancel,
         Act::Abandon => OperatorAction::Abandon,
-        Act::OutcomeAcknowledged => return outcome(Delivery::Acknowledged),
-        Act::OutcomeNotTaken => return outcome(Delivery::Refused { failure, retry_after: seconds(1) }),
-        Act::OutcomeNeverTaken => return outcome(Delivery::Impossible { failure }),
+        Act::OutcomeAcknowledged => return outcome(OutcomeDelivery::Acknowledged),
+        Act::OutcomeNotTaken => return outcome(OutcomeDelivery::Refused { failure, retry_after: seconds(1) }),
+        Act::OutcomeNeverTaken => return outcome(OutcomeDelivery::Impossible { failure }),
     };
     given::act(id, action)
 }
 
-fn decided(plan: &Plan, state: &mut State, input: &Input, now: Timestamp, gate: Admission) -> char {
+fn decided(plan: &SagaPlan, state: &mut SagaState, input: &SagaInput, now: Timestamp, gate: AdmissionVerdict) -> char {
     let decided = Surroundings::at(now).gate(gate).decide(|context| decide::decide(plan, state, input, context));
     match decided.expect("a legal input") {
-        Outcome::Decided(_) => '+',
-        Outcome::Noted => 'o',
-        Outcome::Refused(_) => 'R',
-        Outcome::Ignored(ignored) => match ignored {
-            Ignored::Terminal => 'T',
-            Ignored::Settled => 'S',
-            Ignored::NeverSent => 'N',
-            Ignored::NoSuchAttempt => 'A',
-            Ignored::NotDue | Ignored::StillHeld { .. } => 'D',
-            Ignored::Repeated | Ignored::KeyTaken { .. } => '=',
-            Ignored::NotPublishing => 'P',
+        DecisionOutcome::Decided(_) => '+',
+        DecisionOutcome::Noted => 'o',
+        DecisionOutcome::Refused(_) => 'R',
+        DecisionOutcome::Ignored(ignored) => match ignored {
+            IgnoreReason::Terminal => 'T',
+            IgnoreReason::Settled => 'S',
+            IgnoreReason::NeverSent => 'N',
+            IgnoreReason::NoSuchAttempt => 'A',
+            IgnoreReason::NotDue | IgnoreReason::StillHeld { .. } => 'D',
+            IgnoreReason::Repeated | IgnoreReason::KeyTaken { .. } => '=',
+            IgnoreReason::NotPublishing => 'P',
         },
     }
 }
 
-fn course(state: &State) -> Course {
+fn course(state: &SagaState) -> Course {
     match &state.course {
-        state::Course::Forward => Course::Forward,
-        state::Course::Compensating { .. } => Course::Back,
-        state::Course::Parked { was: Heading::Forward, .. } => Course::ParkedForward,
-        state::Course::Parked { was: Heading::Back(_), .. } => Course::ParkedBack,
-        state::Course::OutcomeDue { .. } => Course::OutcomeDue,
-        state::Course::Ended(_) => Course::Ended,
+        state::SagaPhase::Forward => Course::Forward,
+        state::SagaPhase::Compensating { .. } => Course::Back,
+        state::SagaPhase::Parked { was: SagaDirection::Forward, .. } => Course::ParkedForward,
+        state::SagaPhase::Parked { was: SagaDirection::Back(_), .. } => Course::ParkedBack,
+        state::SagaPhase::OutcomeDue { .. } => Course::OutcomeDue,
+        state::SagaPhase::Ended(_) => Course::Ended,
     }
 }
 
-fn phase(state: &State, command: CommandRef) -> Phase {
-    if command.direction == Direction::Do && state.step(command.step).is_answered_for() {
+fn phase(state: &SagaState, command: CommandRef) -> Phase {
+    if command.direction == CommandDirection::Do && state.step(command.step).is_answered_for() {
         return Phase::AnsweredFor;
     }
     match &state.command(command).phase {
-        state::Phase::Idle => Phase::Idle,
-        state::Phase::Held { .. } => Phase::Held,
-        state::Phase::Attempting(_) => Phase::Attempting,
-        state::Phase::Resting { .. } => Phase::Resting,
-        state::Phase::Sleeping { .. } => Phase::Sleeping,
-        state::Phase::Settled(Settled::Succeeded) => Phase::Succeeded,
-        state::Phase::Settled(Settled::Rejected(_)) => Phase::Rejected,
-        state::Phase::Settled(Settled::Failed(_)) => Phase::Failed,
-        state::Phase::Settled(Settled::Unknown(_)) => Phase::Unknown,
-        state::Phase::Settled(Settled::Skipped) => Phase::Skipped,
+        state::CommandPhase::Idle => Phase::Idle,
+        state::CommandPhase::Held { .. } => Phase::Held,
+        state::CommandPhase::Attempting(_) => Phase::Attempting,
+        state::CommandPhase::Resting { .. } => Phase::Resting,
+        state::CommandPhase::Sleeping { .. } => Phase::Sleeping,
+        state::CommandPhase::Settled(CommandOutcome::Succeeded) => Phase::Succeeded,
+        state::CommandPhase::Settled(CommandOutcome::Rejected(_)) => Phase::Rejected,
+        state::CommandPhase::Settled(CommandOutcome::Failed(_)) => Phase::Failed,
+        state::CommandPhase::Settled(CommandOutcome::Unknown(_)) => Phase::Unknown,
+        state::CommandPhase::Settled(CommandOutcome::Skipped) => Phase::Skipped,
     }
 }

@@ -2,28 +2,29 @@
 
 use super::*;
 use saga_core::{
-    command::{CommandRef, Direction, Failure, Guard, Method, Request},
+    command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, GuardKind, HttpMethod},
     event::{
-        AttemptOutcome, BadEnd, Cause, End, Ending, FallbackKind, OperatorAction, ParkReason, Substitute, Trigger,
+        AttemptOutcome, CompensationCause, FallbackKind, NoRetryReason, OperatorAction, ParkReason, SagaEnd,
+        StepFailureKind, SubstituteAnswer, TriggerRecord,
     },
-    id::{Shard, StepIndex},
+    id::{ShardId, StepIndex},
     json::MAX_DEPTH,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn saga() -> SagaId {
-    SagaId::new(Timestamp(1), Shard(3), 99)
+    SagaId::new(Timestamp(1), ShardId(3), 99)
 }
 
-fn decision(events: Vec<Event>) -> Decision {
-    Decision { version: 4, at: Timestamp(77), events }
+fn decision(events: Vec<SagaEvent>) -> SagaDecision {
+    SagaDecision { version: 4, at: Timestamp(77), events }
 }
 
 #[test]
 fn a_decision_reads_back() {
-    let skipped = Event::StepSkipped { step: StepIndex(2), direction: Direction::Do, in_doubt: false };
-    let decision = decision(vec![Event::SagaOverdue, skipped]);
+    let skipped = SagaEvent::StepSkipped { step: StepIndex(2), direction: CommandDirection::Do, in_doubt: false };
+    let decision = decision(vec![SagaEvent::SagaOverdue, skipped]);
     let payload = encode(&decision).expect("it reads back");
     assert_eq!(
         String::from_utf8_lossy(&payload),
@@ -35,7 +36,7 @@ fn a_decision_reads_back() {
 #[test]
 fn a_newer_row_is_refused_by_its_number() {
     let error = decode(saga(), 4, Timestamp(77), br#"{"v":2,"events":[{"nobodyKnows":{}}]}"#).expect_err("newer");
-    assert!(matches!(error, Unreadable::Format { format: 2, version: 4, .. }), "{error}");
+    assert!(matches!(error, RowDecodeError::Format { format: 2, version: 4, .. }), "{error}");
 }
 
 #[test]
@@ -55,14 +56,20 @@ fn worst() -> Value {
     worst
 }
 
-fn every_event() -> Vec<Event> {
-    let (step, do_, undo, at) = (StepIndex(7), Direction::Do, Direction::Undo, Timestamp(1_700_000_000_000));
-    let failure = Failure::new("http.503", "\u{0}\"\\ busy");
-    let kafka = Request::Kafka { participant: "stock".into(), command: "Reserve".into(), body: worst() };
-    let http =
-        Request::Http { participant: "bank".into(), method: Method::Post, path: "a/b".into(), body: Some(worst()) };
-    let publish = Request::Publish { topic: "t".into(), event_type: "Done".into(), key: "k".into(), body: worst() };
-    let trigger = Trigger {
+fn every_event() -> Vec<SagaEvent> {
+    let (step, do_, undo, at) =
+        (StepIndex(7), CommandDirection::Do, CommandDirection::Undo, Timestamp(1_700_000_000_000));
+    let failure = CommandFailure::new("http.503", "\u{0}\"\\ busy");
+    let kafka = CommandRequest::Kafka { participant: "stock".into(), command: "Reserve".into(), body: worst() };
+    let http = CommandRequest::Http {
+        participant: "bank".into(),
+        method: HttpMethod::Post,
+        path: "a/b".into(),
+        body: Some(worst()),
+    };
+    let publish =
+        CommandRequest::Publish { topic: "t".into(), event_type: "Done".into(), key: "k".into(), body: worst() };
+    let trigger = TriggerRecord {
         topic: "shop.orders".into(),
         partition: 3,
         offset: i64::MAX,
@@ -72,14 +79,15 @@ fn every_event() -> Vec<Event> {
         event: worst(),
     };
     let text = String::from;
-    let fallback = |kind| Substitute::Fallback { index: 1, kind };
-    let answered = |by| Event::StepAnswered { step, by, request: Some(kafka.clone()), result: worst() };
-    let parked = |reason| Event::SagaParked { reason };
-    let compensated =
-        |cause| Event::SagaEnded { end: End::Compensated { cause, irreversible: vec![step], in_doubt: vec![step] } };
+    let fallback = |kind| SubstituteAnswer::Fallback { index: 1, kind };
+    let answered = |by| SagaEvent::StepAnswered { step, by, request: Some(kafka.clone()), result: worst() };
+    let parked = |reason| SagaEvent::SagaParked { reason };
+    let compensated = |cause| SagaEvent::SagaEnded {
+        end: SagaEnd::Compensated { cause, irreversible: vec![step], in_doubt: vec![step] },
+    };
     vec![
-        Event::DefinitionChanged { definition: text("ab12"), policies: text("cd34") },
-        Event::SagaStarted {
+        SagaEvent::DefinitionChanged { definition: text("ab12"), policies: text("cd34") },
+        SagaEvent::SagaStarted {
             name: text("order"),
             key: text("4711"),
             definition: text("ab"),
@@ -87,11 +95,11 @@ fn every_event() -> Vec<Event> {
             trigger: Box::new(trigger),
             traceparent: Some(text("00-1-2-01")),
         },
-        Event::StepStarted { step, direction: do_, request: kafka.clone(), probe: true },
-        Event::StepStarted { step, direction: undo, request: http, probe: false },
-        Event::WaitStarted { step, until: at },
-        Event::AttemptStarted { step, direction: do_, attempt: 2, probe: true },
-        Event::AttemptFailed {
+        SagaEvent::StepStarted { step, direction: do_, request: kafka.clone(), probe: true },
+        SagaEvent::StepStarted { step, direction: undo, request: http, probe: false },
+        SagaEvent::WaitStarted { step, until: at },
+        SagaEvent::AttemptStarted { step, direction: do_, attempt: 2, probe: true },
+        SagaEvent::AttemptFailed {
             step,
             direction: do_,
             attempt: 2,
@@ -100,7 +108,7 @@ fn every_event() -> Vec<Event> {
             retry_at: Some(at),
             needs_person: true,
         },
-        Event::AttemptExtended {
+        SagaEvent::AttemptExtended {
             step,
             direction: do_,
             attempt: 2,
@@ -108,53 +116,53 @@ fn every_event() -> Vec<Event> {
             ask_at: Some(at),
             location: Some(text("/x")),
         },
-        Event::StepWaiting {
+        SagaEvent::StepWaiting {
             step,
             direction: do_,
-            guard: Guard::Breaker,
+            guard: GuardKind::Breaker,
             participant: Some(text("bank")),
             not_before: at,
             ever_sent: true,
         },
-        Event::StepSucceeded { step, direction: do_, result: worst() },
-        Event::StepRejected { step, result: worst(), failure: failure.clone() },
-        Event::StepFailed {
+        SagaEvent::StepSucceeded { step, direction: do_, result: worst() },
+        SagaEvent::StepRejected { step, result: worst(), failure: failure.clone() },
+        SagaEvent::StepFailed {
             step,
             direction: do_,
             outcome: AttemptOutcome::Failed,
             failure: failure.clone(),
-            ending: Ending::Definite,
+            ending: NoRetryReason::Definite,
         },
-        answered(Substitute::Cache { at }),
+        answered(SubstituteAnswer::Cache { at }),
         answered(fallback(FallbackKind::Cached { at })),
         answered(fallback(FallbackKind::LastKnown { at })),
         answered(fallback(FallbackKind::Value)),
         answered(fallback(FallbackKind::Expression)),
         answered(fallback(FallbackKind::Fail { failure: failure.clone() })),
-        Event::StepSkipped { step, direction: do_, in_doubt: true },
-        Event::ResultArrived { step, result: worst() },
-        Event::CompensationStarted { cause: Cause::Step { step, failure: failure.clone() } },
-        Event::SagaOverdue,
-        parked(ParkReason::StepFailed { step, failure: failure.clone(), end: BadEnd::Unknown }),
+        SagaEvent::StepSkipped { step, direction: do_, in_doubt: true },
+        SagaEvent::ResultArrived { step, result: worst() },
+        SagaEvent::CompensationStarted { cause: CompensationCause::Step { step, failure: failure.clone() } },
+        SagaEvent::SagaOverdue,
+        parked(ParkReason::StepFailed { step, failure: failure.clone(), end: StepFailureKind::Unknown }),
         parked(ParkReason::PivotUnknown { step, failure: failure.clone() }),
         parked(ParkReason::UndoFailed { steps: vec![step], failure: failure.clone() }),
         parked(ParkReason::Output { failure: failure.clone() }),
         parked(ParkReason::Limit { message: text("10,000 rows") }),
-        Event::SagaResumed,
-        Event::OperatorActed {
+        SagaEvent::SagaResumed,
+        SagaEvent::OperatorActed {
             id: text("a"),
             who: text("ada"),
             reason: text("r"),
             action: OperatorAction::Retry,
             command: Some(CommandRef { step, direction: undo }),
         },
-        Event::OutcomeDue { end: End::Completed { output: worst() }, request: publish.clone() },
-        Event::OutcomeWaiting { failure: failure.clone() },
-        Event::OutcomeShortened { request: publish },
-        Event::SagaEnded { end: End::Abandoned { who: text("ada"), reason: text("r"), left: vec![step] } },
-        compensated(Cause::Timeout),
-        compensated(Cause::Cancelled { who: text("ada"), reason: text("r") }),
-        Event::IncidentOpened { step: Some(step), direction: Some(undo), failure },
+        SagaEvent::OutcomeDue { end: SagaEnd::Completed { output: worst() }, request: publish.clone() },
+        SagaEvent::OutcomeWaiting { failure: failure.clone() },
+        SagaEvent::OutcomeShortened { request: publish },
+        SagaEvent::SagaEnded { end: SagaEnd::Abandoned { who: text("ada"), reason: text("r"), left: vec![step] } },
+        compensated(CompensationCause::Timeout),
+        compensated(CompensationCause::Cancelled { who: text("ada"), reason: text("r") }),
+        SagaEvent::IncidentOpened { step: Some(step), direction: Some(undo), failure },
     ]
 }
 
@@ -171,23 +179,23 @@ fn every_event_reads_back_with_as_much_as_is_let_in() {
 
 #[test]
 fn a_large_row_has_an_outline_that_is_small_and_reads_as_the_same_events() {
-    let small = decision(vec![Event::SagaOverdue]);
+    let small = decision(vec![SagaEvent::SagaOverdue]);
     assert_eq!(outline(&small, &encode(&small).expect("reads")), None);
     let result = json!({"picture": "x".repeat(1_000_000)});
     let large = decision(vec![
-        Event::StepSucceeded { step: StepIndex(1), direction: Direction::Do, result },
-        Event::SagaOverdue,
+        SagaEvent::StepSucceeded { step: StepIndex(1), direction: CommandDirection::Do, result },
+        SagaEvent::SagaOverdue,
     ]);
     let short = outline(&large, &encode(&large).expect("reads")).expect("a large row has one");
     assert!(short.len() < 200, "{} bytes", short.len());
     let read = decode(saga(), 4, Timestamp(77), &short).expect("it reads");
     assert_eq!(read, large.outline());
-    assert!(matches!(read.events[0], Event::StepSucceeded { result: Value::Null, .. }));
+    assert!(matches!(read.events[0], SagaEvent::StepSucceeded { result: Value::Null, .. }));
 }
 
 #[test]
 fn no_event_is_missing_here() {
-    let json = |event: &Event| serde_json::to_value(event).expect("JSON");
+    let json = |event: &SagaEvent| serde_json::to_value(event).expect("JSON");
     let name = |value: Value| match value {
         Value::String(name) => name,
         Value::Object(members) => members.into_iter().next().expect("a variant").0,
@@ -195,7 +203,7 @@ fn no_event_is_missing_here() {
     };
     let seen: BTreeSet<String> = every_event().iter().map(|event| name(json(event))).collect();
     // What serde says of a variant that does not exist names all that do.
-    let error = serde_json::from_str::<Event>("\"none\"").expect_err("no such variant").to_string();
+    let error = serde_json::from_str::<SagaEvent>("\"none\"").expect_err("no such variant").to_string();
     let known: BTreeSet<String> = error.split('`').skip(3).step_by(2).map(str::to_owned).collect();
     assert!(known.len() > 15, "{error}");
     assert_eq!(seen, known);
@@ -207,7 +215,7 @@ fn a_row_that_would_not_read_back_is_not_written() {
     let posing = json!({"$serde_json::private::Number": "5"});
     for result in [too_deep, posing] {
         let error =
-            encode(&decision(vec![Event::ResultArrived { step: StepIndex(0), result }])).expect_err("unreadable");
+            encode(&decision(vec![SagaEvent::ResultArrived { step: StepIndex(0), result }])).expect_err("unreadable");
         assert!(error.to_string().starts_with("the row 4 would not read back: "), "{error}");
     }
 }

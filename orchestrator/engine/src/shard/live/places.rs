@@ -1,19 +1,19 @@
 //! A parked saga keeps no place of a command that nobody answers, whatever becomes of its owners.
 
 use super::{
-    Live, Sent,
+    LiveSaga, SentEffect,
     tests::{NOW, admit, parked_saga, stock},
 };
-use crate::dispatch::Permitted;
+use crate::dispatch::AttemptPermit;
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
 use saga_core::{
-    answerable::{Answerable, Outages},
+    answerable::{AnswerWatermark, OutageLog},
     react::react,
-    state::{Departure, Phase, Plan, State},
+    state::{CommandPhase, SagaPlan, SagaState, SendTime},
     time::Timestamp,
 };
-use saga_resilience::registry::Guarded;
+use saga_resilience::registry::GuardRegistry;
 use std::{sync::Arc, time::Duration};
 
 /// As many as the participant takes at a time: one place that is kept stops somebody.
@@ -22,61 +22,62 @@ const SAGAS: usize = 3;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug)]
-enum Happens {
+enum PermitEvent {
     Passes(u64),
     /// Another owner takes all sagas over.
     TakenOver,
 }
 
-fn happens() -> impl Strategy<Value = Happens> {
-    prop_oneof![2 => (0..50u64).prop_map(Happens::Passes), 1 => Just(Happens::TakenOver)]
+fn happens() -> impl Strategy<Value = PermitEvent> {
+    prop_oneof![2 => (0..50u64).prop_map(PermitEvent::Passes), 1 => Just(PermitEvent::TakenOver)]
 }
 
-struct Parked {
-    plan: Arc<Plan>,
-    recorded: State,
-    live: Live,
+struct ParkedSagaModel {
+    plan: Arc<SagaPlan>,
+    recorded: SagaState,
+    live: LiveSaga,
     took_place: Timestamp,
 }
 
-impl Parked {
+impl ParkedSagaModel {
     /// What a shard does with a saga that it has taken up.
-    fn perform(&mut self, guarded: &Guarded, now: Timestamp) {
+    fn perform(&mut self, guarded: &GuardRegistry, now: Timestamp) {
         for effect in react(&self.plan, &self.live.state) {
-            let sent = Sent::of(&effect).expect("a parked saga waits for nothing");
+            let sent = SentEffect::of(&effect).expect("a parked saga waits for nothing");
             let (command, attempt) = sent.attempt().expect("a command");
             if self.live.sent.contains(&sent) || self.live.is_over(&sent, now) {
                 continue;
             }
-            let Phase::Attempting(attempting) = &self.live.state.command(command).phase else { continue };
-            if attempting.departure == Departure::NotYet {
-                self.live.state.departs(command, attempt, Departure::At(now));
+            let CommandPhase::Attempting(attempting) = &self.live.state.command(command).phase else { continue };
+            if attempting.departure == SendTime::NotYet {
+                self.live.state.departs(command, attempt, SendTime::At(now));
             }
             let mut permit = admit(guarded).expect("nobody is refused");
             permit.pass().now_or_never().expect("a place is free").expect("nobody is refused");
             self.live.sent.push(sent);
-            self.live.permits.push(Permitted { command, attempt, permit });
+            self.live.permits.push(AttemptPermit { command, attempt, permit });
             self.took_place = now;
         }
     }
 }
 
-struct World {
-    guarded: Guarded,
-    sagas: Vec<Parked>,
+struct PermitModel {
+    guarded: GuardRegistry,
+    sagas: Vec<ParkedSagaModel>,
     now: Timestamp,
 }
 
-impl World {
-    fn new() -> World {
+impl PermitModel {
+    fn new() -> PermitModel {
         let said = stock(SAGAS);
         let parked = |number| {
             let (plan, recorded) = parked_saga(&said, number);
-            let live = Live::new(Arc::clone(&plan), recorded.clone());
-            Parked { plan, recorded, live, took_place: NOW }
+            let live = LiveSaga::new(Arc::clone(&plan), recorded.clone());
+            ParkedSagaModel { plan, recorded, live, took_place: NOW }
         };
         let sagas = (0..SAGAS as u64).map(parked).collect();
-        let mut world = World { guarded: Guarded::from_participants(&said).expect("guards"), sagas, now: NOW };
+        let mut world =
+            PermitModel { guarded: GuardRegistry::from_participants(&said).expect("guards"), sagas, now: NOW };
         world.perform();
         world
     }
@@ -85,13 +86,13 @@ impl World {
         self.sagas.iter_mut().for_each(|saga| saga.perform(&self.guarded, self.now));
     }
 
-    fn happens(&mut self, what: Happens) {
+    fn happens(&mut self, what: PermitEvent) {
         match what {
-            Happens::Passes(seconds) => self.passes(Duration::from_secs(seconds)),
-            Happens::TakenOver => {
-                let known = Answerable { until: self.now, outages: Outages::NONE };
+            PermitEvent::Passes(seconds) => self.passes(Duration::from_secs(seconds)),
+            PermitEvent::TakenOver => {
+                let known = AnswerWatermark { until: self.now, outages: OutageLog::NONE };
                 for saga in &mut self.sagas {
-                    saga.live = Live::taken_over(Arc::clone(&saga.plan), saga.recorded.clone(), &known);
+                    saga.live = LiveSaga::taken_over(Arc::clone(&saga.plan), saga.recorded.clone(), &known);
                 }
                 self.perform();
             }
@@ -132,7 +133,7 @@ proptest! {
 
     #[test]
     fn parked_sagas_keep_no_place_longer_than_an_attempt_whoever_owns_them(life in prop::collection::vec(happens(), 0..20)) {
-        let mut world = World::new();
+        let mut world = PermitModel::new();
         for what in life {
             world.happens(what);
             world.holds();

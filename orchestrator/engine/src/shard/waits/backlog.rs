@@ -2,7 +2,7 @@
 //! age only. When the line is shorter again, the oldest of them are read and join it.
 
 use saga_core::{
-    command::{Direction, Whose},
+    command::{CommandDirection, GuardOwner},
     id::SagaId,
     time::Timestamp,
 };
@@ -19,14 +19,14 @@ const SHORT: usize = MOST / 4 * 3;
 const CALLED_UP: usize = MOST / 4;
 
 /// Before whose guard, and which way. Undos do not wait behind dos.
-pub(super) type Queue = (Whose<Arc<str>>, Direction);
+pub(super) type WaitQueueKey = (GuardOwner<Arc<str>>, CommandDirection);
 
 /// How long lines are, and who has no place in them.
 #[derive(Debug, Default)]
-pub(super) struct Backlogs(HashMap<Queue, Backlog>);
+pub(super) struct BacklogTable(HashMap<WaitQueueKey, WaitBacklog>);
 
 #[derive(Debug, Default)]
-struct Backlog {
+struct WaitBacklog {
     /// Places that the shard has.
     places: usize,
     /// By age.
@@ -35,26 +35,26 @@ struct Backlog {
     called_up: HashSet<SagaId>,
 }
 
-impl Backlogs {
+impl BacklogTable {
     /// Whether the saga finds a place: one that was called up does, another one not while some wait that were there before.
-    pub(super) fn has_room(&self, queue: &Queue, saga: SagaId) -> bool {
+    pub(super) fn has_room(&self, queue: &WaitQueueKey, saga: SagaId) -> bool {
         self.0.get(queue).is_none_or(|it| it.called_up.contains(&saga) || it.without.is_empty() && it.taken() < MOST)
     }
 
     /// One place more.
-    pub(super) fn joined(&mut self, queue: Queue) {
+    pub(super) fn joined(&mut self, queue: WaitQueueKey) {
         self.0.entry(queue).or_default().places += 1;
     }
 
     /// One place less.
-    pub(super) fn left(&mut self, queue: &Queue) {
+    pub(super) fn left(&mut self, queue: &WaitQueueKey) {
         if let Some(backlog) = self.0.get_mut(queue) {
             backlog.places = backlog.places.saturating_sub(1);
         }
     }
 
     /// It waits without a place.
-    pub(super) fn remember(&mut self, queue: Queue, since: Timestamp, saga: SagaId) {
+    pub(super) fn remember(&mut self, queue: WaitQueueKey, since: Timestamp, saga: SagaId) {
         self.0.entry(queue).or_default().without.insert((since, saga));
     }
 
@@ -68,11 +68,11 @@ impl Backlogs {
 
     /// Who is to be read, because a line has become short: the oldest. Each is told once.
     pub(super) fn call_up(&mut self) -> Vec<SagaId> {
-        self.0.values_mut().flat_map(Backlog::call_up).collect()
+        self.0.values_mut().flat_map(WaitBacklog::call_up).collect()
     }
 }
 
-impl Backlog {
+impl WaitBacklog {
     fn taken(&self) -> usize {
         self.places + self.called_up.len()
     }
@@ -95,31 +95,31 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use saga_core::id::Shard;
+    use saga_core::id::ShardId;
 
-    fn queue(direction: Direction) -> Queue {
-        (Whose::Participant("payments".into()), direction)
+    fn queue(direction: CommandDirection) -> WaitQueueKey {
+        (GuardOwner::Participant("payments".into()), direction)
     }
 
     fn saga(number: u64) -> SagaId {
-        SagaId::new(Timestamp(1), Shard(0), number << 2)
+        SagaId::new(Timestamp(1), ShardId(0), number << 2)
     }
 
-    fn full() -> Backlogs {
-        let mut backlogs = Backlogs::default();
-        (0..MOST).for_each(|_| backlogs.joined(queue(Direction::Do)));
+    fn full() -> BacklogTable {
+        let mut backlogs = BacklogTable::default();
+        (0..MOST).for_each(|_| backlogs.joined(queue(CommandDirection::Do)));
         backlogs
     }
 
-    fn takes(backlogs: &Backlogs, number: u64) -> bool {
-        backlogs.has_room(&queue(Direction::Do), saga(number))
+    fn takes(backlogs: &BacklogTable, number: u64) -> bool {
+        backlogs.has_room(&queue(CommandDirection::Do), saga(number))
     }
 
     #[test]
     fn a_full_line_takes_nobody_and_the_other_direction_goes_on() {
         let backlogs = full();
         assert!(!takes(&backlogs, 0));
-        assert!(backlogs.has_room(&queue(Direction::Undo), saga(0)));
+        assert!(backlogs.has_room(&queue(CommandDirection::Undo), saga(0)));
     }
 
     #[test]
@@ -128,10 +128,10 @@ mod tests {
         let many = u64::try_from(CALLED_UP).expect("some") + 1;
         for number in (0..many).rev() {
             let since = Timestamp(i64::try_from(number).expect("a small number"));
-            backlogs.remember(queue(Direction::Do), since, saga(number));
+            backlogs.remember(queue(CommandDirection::Do), since, saga(number));
         }
         assert_eq!(backlogs.call_up(), []);
-        (SHORT..MOST).for_each(|_| backlogs.left(&queue(Direction::Do)));
+        (SHORT..MOST).for_each(|_| backlogs.left(&queue(CommandDirection::Do)));
         assert!(!takes(&backlogs, many), "others were there before");
         let first = backlogs.call_up();
         assert_eq!((first.len(), first.first(), first.last()), (CALLED_UP, Some(&saga(0)), Some(&saga(many - 2))));
@@ -146,8 +146,8 @@ mod tests {
     #[test]
     fn who_cannot_be_read_keeps_nobody_out_of_an_empty_line() {
         let mut backlogs = full();
-        (0..2).for_each(|number| backlogs.remember(queue(Direction::Do), Timestamp(1), saga(number)));
-        (0..MOST).for_each(|_| backlogs.left(&queue(Direction::Do)));
+        (0..2).for_each(|number| backlogs.remember(queue(CommandDirection::Do), Timestamp(1), saga(number)));
+        (0..MOST).for_each(|_| backlogs.left(&queue(CommandDirection::Do)));
         assert_eq!(backlogs.call_up(), [saga(0), saga(1)]);
         assert_eq!(backlogs.call_up(), []);
         assert!(takes(&backlogs, 2));

@@ -1,13 +1,13 @@
 //! What is known to be committed, as one line.
 
-use saga_event_store::{Confirmed, ConfirmedAppend};
+use saga_event_store::{CommitConfirmation, ConfirmedAppend};
 use uuid::Uuid;
 
 /// Begins it.
 const FORMAT: &str = "saga.store";
 
-pub(super) fn of(confirmed: &Confirmed, installation: Uuid) -> String {
-    let Confirmed { writer, number, at_ms, append } = confirmed;
+pub(super) fn of(confirmed: &CommitConfirmation, installation: Uuid) -> String {
+    let CommitConfirmation { writer, number, at_ms, append } = confirmed;
     let mut text = format!("{FORMAT} {installation} {writer} {number} {at_ms}");
     if let Some(ConfirmedAppend { stream, version, append_id, at_ms }) = append {
         text.push_str(&format!(" {stream} {version} {append_id} {at_ms}"));
@@ -16,13 +16,13 @@ pub(super) fn of(confirmed: &Confirmed, installation: Uuid) -> String {
 }
 
 /// `None`: somebody else wrote it, or about another installation. Words at the end that are not known here are passed over.
-pub(super) fn parse(text: &str, installation: Uuid) -> Option<Confirmed> {
+pub(super) fn parse(text: &str, installation: Uuid) -> Option<CommitConfirmation> {
     let mut words = text.split(' ');
     if words.next()? != FORMAT || words.next()?.parse() != Ok(installation) {
         return None;
     }
     let (writer, number, at_ms) = (word(&mut words)?, word(&mut words)?, word(&mut words)?);
-    Some(Confirmed { writer, number, at_ms, append: append(&mut words) })
+    Some(CommitConfirmation { writer, number, at_ms, append: append(&mut words) })
 }
 
 fn append<'t>(words: &mut impl Iterator<Item = &'t str>) -> Option<ConfirmedAppend> {
@@ -42,8 +42,9 @@ mod tests {
         let installation = Uuid::from_u128(1);
         let append =
             ConfirmedAppend { stream: Uuid::from_u128(3), version: 4, append_id: Uuid::from_u128(5), at_ms: 6 };
-        let without = Confirmed { writer: Uuid::from_u128(2), number: 77, at_ms: 1_700_000_000_000, append: None };
-        for confirmed in [without.clone(), Confirmed { append: Some(append), ..without }] {
+        let without =
+            CommitConfirmation { writer: Uuid::from_u128(2), number: 77, at_ms: 1_700_000_000_000, append: None };
+        for confirmed in [without.clone(), CommitConfirmation { append: Some(append), ..without }] {
             let text = of(&confirmed, installation);
             assert_eq!(parse(&text, installation), Some(confirmed));
             assert!(text.len() < 300, "a broker takes 4096 bytes: {text}");

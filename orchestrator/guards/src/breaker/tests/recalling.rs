@@ -4,7 +4,7 @@ use super::*;
 
 /// A call that is admitted while it is closed and leaves later, as one that waits for a place does.
 #[track_caller]
-fn recalled(breaker: &mut Breaker, admitted_in: Generation, now: f64) -> Option<f64> {
+fn recalled(breaker: &mut CircuitBreaker, admitted_in: BreakerGeneration, now: f64) -> Option<f64> {
     breaker.recalls(admitted_in, at(now)).map(|rest| rest.as_secs_f64())
 }
 
@@ -18,11 +18,11 @@ fn a_call_that_has_not_left_when_it_opens_is_called_back_until_it_is_closed_agai
     let probe = admitted(&mut breaker, at(11.0));
     assert_eq!(recalled(&mut breaker, probe.generation(), 11.0), None, "a probe of now may leave");
     assert_eq!(recalled(&mut breaker, late, 11.0), Some(2.5), "beside the probes nobody may");
-    settle(&mut breaker, probe, Verdict::Succeeded, at(11.0));
+    settle(&mut breaker, probe, CallVerdict::Succeeded, at(11.0));
     for _ in 0..2 {
-        call(&mut breaker, at(11.0), Verdict::Succeeded);
+        call(&mut breaker, at(11.0), CallVerdict::Succeeded);
     }
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
     assert_eq!(recalled(&mut breaker, late, 11.0), None);
 }
 
@@ -32,7 +32,7 @@ fn beside_a_ramp_no_call_of_before_leaves() {
     let late = admitted(&mut breaker, at(0.0)).generation();
     trip(&mut breaker, at(1.0));
     for _ in 0..3 {
-        call(&mut breaker, at(11.0), Verdict::Succeeded);
+        call(&mut breaker, at(11.0), CallVerdict::Succeeded);
     }
     let climbing = admitted(&mut breaker, at(11.0)).generation();
     assert_eq!(recalled(&mut breaker, climbing, 11.0), None);
@@ -43,9 +43,9 @@ fn beside_a_ramp_no_call_of_before_leaves() {
 fn who_forces_it_decides_for_those_that_have_not_left_too() {
     let mut breaker = breaker();
     let late = admitted(&mut breaker, at(0.0)).generation();
-    breaker.set_mode(Mode::ForcedOpen, at(1.0));
+    breaker.set_mode(BreakerMode::ForcedOpen, at(1.0));
     assert_eq!(recalled(&mut breaker, late, 1.0), Some(FORCED_REST.as_secs_f64()));
-    breaker.set_mode(Mode::ForcedClosed, at(2.0));
+    breaker.set_mode(BreakerMode::ForcedClosed, at(2.0));
     assert_eq!(recalled(&mut breaker, late, 2.0), None);
 }
 

@@ -1,15 +1,15 @@
 //! Partitions come and go: by the group's word, by hand, and again when their records were abandoned.
 
-use super::{ASK_AGAIN, Intake};
+use super::{ASK_AGAIN, ConsumerLoop};
 use crate::consumer::{
-    ConsumerEvent, Mode,
-    context::Rebalance,
-    inspector::Question,
+    AssignmentMode, ConsumerEvent,
+    context::RebalanceEvent,
+    inspector::InspectionRequest,
     log_reader::{list, partitions_in},
-    partitions::Committable,
-    reset::Loss,
-    start::{Beginning, Position},
-    witness::Proof,
+    partitions::OffsetCommit,
+    reset::RecordLoss,
+    start::{StartOrigin, StartPosition},
+    witness::PositionProof,
 };
 use rdkafka::{
     Offset, TopicPartitionList,
@@ -32,18 +32,18 @@ const ASK: Duration = Duration::from_secs(3);
 /// How often partitions are listed anew when they are assigned by hand: as fast as a person adds them.
 const LIST_EVERY: Duration = Duration::from_secs(30);
 
-impl Intake {
+impl ConsumerLoop {
     pub(super) fn take_rebalances(&mut self) {
         while let Some(rebalance) = self.client.context().next_rebalance() {
             match rebalance {
-                Rebalance::Assign(partitions) => {
+                RebalanceEvent::Assign(partitions) => {
                     self.pending.get_or_insert_default().extend(partitions);
                     self.ask_at = Instant::now();
                     if self.client.closed() || self.stop.is_some() {
                         self.answer_without_reading();
                     }
                 }
-                Rebalance::Revoke(partitions) => {
+                RebalanceEvent::Revoke(partitions) => {
                     self.take_settled();
                     if let Err(error) = self.give_up(partitions) {
                         tracing::warn!(consumer = self.plan.name, %error, "partitions could not be given back");
@@ -77,7 +77,7 @@ impl Intake {
 
     pub(super) fn list_by_hand(&mut self) {
         let now = Instant::now();
-        if self.plan.mode == Mode::Group || self.stop.is_some() || now < self.list_at {
+        if self.plan.mode == AssignmentMode::Group || self.stop.is_some() || now < self.list_at {
             return;
         }
         self.list_at = now + LIST_EVERY;
@@ -109,13 +109,13 @@ impl Intake {
             Some(wanted) if wanted.is_empty() => self.begun(wanted, Ok(Vec::new())),
             Some(wanted) => {
                 self.looks.beginning = Some(wanted.clone());
-                self.inspector.ask(Question::Begin { wanted, topics: self.plan.topics.clone() });
+                self.inspector.ask(InspectionRequest::Begin { wanted, topics: self.plan.topics.clone() });
             }
         }
     }
 
     /// What was given up since the question is left out; of what came since, the next question asks.
-    pub(super) fn begun(&mut self, wanted: Vec<TopicPartition>, positions: KafkaResult<Vec<Position>>) {
+    pub(super) fn begun(&mut self, wanted: Vec<TopicPartition>, positions: KafkaResult<Vec<StartPosition>>) {
         let still = self.looks.beginning.take().unwrap_or(wanted);
         let positions = positions.map(|all| all.into_iter().filter(|one| still.contains(&one.partition)).collect());
         if self.stop.is_some() {
@@ -128,18 +128,18 @@ impl Intake {
         }
     }
 
-    fn begin_at(&mut self, positions: Vec<Position>) -> KafkaResult<()> {
+    fn begin_at(&mut self, positions: Vec<StartPosition>) -> KafkaResult<()> {
         let offsets = positions.iter().map(|one| (&one.partition, Offset::Offset(one.next)));
         self.client.incremental_assign(&list(offsets)?)?;
         self.keep_beginnings(&positions);
         let mut contacts: BTreeMap<Arc<str>, u64> = BTreeMap::new();
         let assigned = positions.iter().map(|one| one.partition.clone()).collect();
-        for Position { partition, next, end, proof, beginning } in positions {
+        for StartPosition { partition, next, end, proof, beginning } in positions {
             match beginning {
-                Beginning::Committed => {}
-                Beginning::FirstContact(records) => *contacts.entry(partition.topic.clone()).or_default() += records,
-                Beginning::Reset { expected, verdict } => {
-                    self.tell_reset(&partition, expected, next, Loss::of(verdict, expected, next, 0));
+                StartOrigin::Committed => {}
+                StartOrigin::FirstContact(records) => *contacts.entry(partition.topic.clone()).or_default() += records,
+                StartOrigin::Reset { expected, verdict } => {
+                    self.tell_reset(&partition, expected, next, RecordLoss::of(verdict, expected, next, 0));
                 }
             }
             self.partitions.assign(partition, next, end, proof);
@@ -151,17 +151,17 @@ impl Intake {
 
     /// Commits where reading begins if that is not where it was committed, before anything is finished: else a restart would meet the
     /// topic once more, later. Said outright, because the client by itself never commits an offset lower than the last.
-    fn keep_beginnings(&self, positions: &[Position]) {
-        let new = positions.iter().filter(|one| one.beginning != Beginning::Committed);
-        self.commit_outright(new.map(|one| Committable {
+    fn keep_beginnings(&self, positions: &[StartPosition]) {
+        let new = positions.iter().filter(|one| one.beginning != StartOrigin::Committed);
+        self.commit_outright(new.map(|one| OffsetCommit {
             partition: one.partition.clone(),
             offset: one.next,
             metadata: one.proof.to_string(),
         }));
     }
 
-    pub(super) fn commit_outright(&self, all: impl Iterator<Item = Committable>) {
-        let all: Vec<Committable> = all.collect();
+    pub(super) fn commit_outright(&self, all: impl Iterator<Item = OffsetCommit>) {
+        let all: Vec<OffsetCommit> = all.collect();
         if all.is_empty() {
             return;
         }
@@ -200,7 +200,7 @@ impl Intake {
         partition: &TopicPartition,
         next: i64,
         end: i64,
-        proof: Proof,
+        proof: PositionProof,
     ) -> KafkaResult<()> {
         self.resume_before_unassigning([partition])?;
         self.client.incremental_unassign(&list([(partition, Offset::Invalid)])?)?;

@@ -1,13 +1,13 @@
 //! Whether what is read is still the log that it was, and can be read: looked at now and then, and whenever something is odd.
 
-use super::Intake;
+use super::ConsumerLoop;
 use crate::consumer::{
     ConsumerEvent,
-    continuity::{self, Verdict},
-    group::Coverage,
-    inspector::{Answer, Checked, Depth, Question, Unread},
-    partitions::Committable,
-    reset::Loss,
+    continuity::{self, ContinuityVerdict},
+    group::GroupCoverage,
+    inspector::{InspectionDepth, InspectionError, InspectionRequest, InspectionResponse, InspectionResult},
+    partitions::OffsetCommit,
+    reset::RecordLoss,
 };
 use saga_wire::record::TopicPartition;
 use std::time::{Duration, Instant};
@@ -20,57 +20,64 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Looks that are due, and what the last ones found.
 #[derive(Debug)]
-pub(super) struct Looks {
+pub(super) struct InspectionSchedule {
     due: Instant,
     /// Positions are not trusted until everything that is known of them was compared.
-    doubt: Option<Doubt>,
+    doubt: Option<PositionDoubt>,
     /// Why the open question compares everything.
-    asked_in: Option<Doubt>,
+    asked_in: Option<PositionDoubt>,
     /// Partitions of an open question that were not given up since.
     pub(super) beginning: Option<Vec<TopicPartition>>,
     /// Who of the group reads what is not read here.
-    pub(super) coverage: Coverage,
+    pub(super) coverage: GroupCoverage,
     /// When the last look found that everything can be read.
     pub(super) succeeded: Option<Instant>,
 }
 
 /// Why positions are not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Doubt {
+pub(super) enum PositionDoubt {
     /// A look found another log.
     Log,
     /// The client says that some partition cannot be read on, and not which.
     Client,
 }
 
-impl Looks {
-    pub(super) fn new(now: Instant) -> Looks {
-        Looks { due: now, doubt: None, asked_in: None, beginning: None, coverage: Coverage::default(), succeeded: None }
+impl InspectionSchedule {
+    pub(super) fn new(now: Instant) -> InspectionSchedule {
+        InspectionSchedule {
+            due: now,
+            doubt: None,
+            asked_in: None,
+            beginning: None,
+            coverage: GroupCoverage::default(),
+            succeeded: None,
+        }
     }
 
-    pub(super) fn doubt(&mut self, doubt: Doubt) {
+    pub(super) fn doubt(&mut self, doubt: PositionDoubt) {
         self.doubt = self.doubt.max(Some(doubt));
         self.due = Instant::now();
     }
 }
 
-impl Intake {
+impl ConsumerLoop {
     pub(super) fn look(&mut self) {
         let now = Instant::now();
         if self.stop.is_some() || self.inspector.is_asked() || now < self.looks.due {
             return;
         }
         self.looks.asked_in = self.looks.doubt.take();
-        let depth = if self.looks.asked_in.is_some() { Depth::Whole } else { Depth::Newest };
+        let depth = if self.looks.asked_in.is_some() { InspectionDepth::Whole } else { InspectionDepth::Newest };
         let topics = self.plan.topics.iter().map(|start| start.topic.clone()).collect();
-        self.inspector.ask(Question::Check { subjects: self.partitions.subjects(depth), topics });
+        self.inspector.ask(InspectionRequest::Check { subjects: self.partitions.subjects(depth), topics });
     }
 
     pub(super) fn take_answers(&mut self) {
         match self.inspector.answer() {
             None => {}
-            Some(Answer::Begun { wanted, positions }) => self.begun(wanted, positions),
-            Some(Answer::Checked { checked, group }) => {
+            Some(InspectionResponse::Begun { wanted, positions }) => self.begun(wanted, positions),
+            Some(InspectionResponse::Checked { checked, group }) => {
                 if let Some(seen) = group {
                     self.looks.coverage.update(seen, Instant::now());
                 }
@@ -79,7 +86,7 @@ impl Intake {
         }
     }
 
-    fn checked(&mut self, checked: Result<Vec<Checked>, Unread>) {
+    fn checked(&mut self, checked: Result<Vec<InspectionResult>, InspectionError>) {
         let now = Instant::now();
         let doubt = self.looks.asked_in.take();
         let checked = match checked {
@@ -102,41 +109,43 @@ impl Intake {
         }
     }
 
-    fn act_on(&mut self, doubt: Option<Doubt>, checked: Checked) {
+    fn act_on(&mut self, doubt: Option<PositionDoubt>, checked: InspectionResult) {
         match (checked.verdict, doubt) {
-            (Verdict::Fits, None | Some(Doubt::Log)) => {
+            (ContinuityVerdict::Fits, None | Some(PositionDoubt::Log)) => {
                 self.partitions.confirm(&checked.subject, checked.extent, Instant::now());
             }
-            (Verdict::Fits, Some(Doubt::Client)) => {
+            (ContinuityVerdict::Fits, Some(PositionDoubt::Client)) => {
                 self.partitions.confirm(&checked.subject, checked.extent, Instant::now());
                 // The client may have stopped reading it all the same, so it is begun again where it was.
                 self.partitions.abandon(&checked.subject.partition);
             }
-            (Verdict::Expired | Verdict::Replaced { .. }, None) => self.looks.doubt(Doubt::Log),
-            (Verdict::Expired | Verdict::Replaced { .. }, Some(_)) => self.reset(checked),
+            (ContinuityVerdict::Expired | ContinuityVerdict::Replaced { .. }, None) => {
+                self.looks.doubt(PositionDoubt::Log);
+            }
+            (ContinuityVerdict::Expired | ContinuityVerdict::Replaced { .. }, Some(_)) => self.reset(checked),
         }
     }
 
-    fn reset(&mut self, checked: Checked) {
-        let Checked { subject, verdict, extent } = checked;
+    fn reset(&mut self, checked: InspectionResult) {
+        let InspectionResult { subject, verdict, extent } = checked;
         let (partition, expected) = (subject.partition, subject.claim.next);
         let resumed = match verdict {
-            Verdict::Fits => expected,
-            Verdict::Expired => extent.low,
-            Verdict::Replaced { resume } => resume,
+            ContinuityVerdict::Fits => expected,
+            ContinuityVerdict::Expired => extent.low,
+            ContinuityVerdict::Replaced { resume } => resume,
         };
-        let loss = Loss::of(verdict, expected, resumed, self.partitions.unread(&partition));
+        let loss = RecordLoss::of(verdict, expected, resumed, self.partitions.unread(&partition));
         let proof = continuity::proof_after(subject.claim, verdict, extent);
         let metadata = proof.to_string();
         if let Err(error) = self.read_from(&partition, resumed, extent.end, proof) {
-            self.looks.doubt(Doubt::Log);
+            self.looks.doubt(PositionDoubt::Log);
             return self.complain(&format!("{partition} cannot be read from {resumed}: {error}"));
         }
-        self.commit_outright([Committable { partition: partition.clone(), offset: resumed, metadata }].into_iter());
+        self.commit_outright([OffsetCommit { partition: partition.clone(), offset: resumed, metadata }].into_iter());
         self.tell_reset(&partition, expected, resumed, loss);
     }
 
-    pub(super) fn tell_reset(&mut self, partition: &TopicPartition, expected: i64, resumed: i64, loss: Loss) {
+    pub(super) fn tell_reset(&mut self, partition: &TopicPartition, expected: i64, resumed: i64, loss: RecordLoss) {
         self.outbox.push_back(ConsumerEvent::OffsetsLost { partition: partition.clone(), expected, resumed, loss });
     }
 }

@@ -1,19 +1,19 @@
 //! Records and errors of the client.
 
-use super::{Intake, POLL_PAUSED, Turn, looking::Doubt};
+use super::{ConsumerLoop, POLL_PAUSED, PollOutcome, looking::PositionDoubt};
 use crate::client_form;
 use crate::consumer::{
-    ConsumerEvent, Delivered,
-    ack::{Ack, Settled},
-    partitions::Partitions,
-    witness::Witness,
+    ConsumerEvent, DeliveredRecord,
+    ack::{AckResult, RecordAck},
+    partitions::PartitionTable,
+    witness::RecordFingerprint,
 };
 use rdkafka::{
     Message,
     consumer::Consumer,
     error::{KafkaError, RDKafkaErrorCode},
 };
-use saga_wire::record::{Record, TopicPartition};
+use saga_wire::record::{KafkaRecord, TopicPartition};
 use std::{
     collections::HashMap,
     sync::{Arc, mpsc::Sender},
@@ -29,8 +29,8 @@ const BATCH_BYTES: usize = 1024 * 1024;
 /// How long a poll waits for a record; orders and acknowledgements wait as long.
 const POLL: Duration = Duration::from_millis(50);
 
-impl Intake {
-    pub(super) fn poll(&mut self) -> Turn {
+impl ConsumerLoop {
+    pub(super) fn poll(&mut self) -> PollOutcome {
         let mut wait = if self.partitions.pressed() || self.stop.is_some() { POLL_PAUSED } else { POLL };
         let (mut batch, mut bytes) = (Vec::new(), 0);
         let mut error = None;
@@ -56,17 +56,17 @@ impl Intake {
         if !batch.is_empty() {
             self.outbox.push_back(ConsumerEvent::Records(batch));
         }
-        error.map_or(Turn::Go, |error| self.failed(&error))
+        error.map_or(PollOutcome::Go, |error| self.failed(&error))
     }
 
-    fn failed(&mut self, error: &KafkaError) -> Turn {
+    fn failed(&mut self, error: &KafkaError) -> PollOutcome {
         let reason = self.client.context().take_reason();
         let message = reason.map_or_else(|| error.to_string(), |reason| format!("{error}: {reason}"));
         match error {
-            KafkaError::MessageConsumptionFatal(_) => return Turn::Failed(message),
+            KafkaError::MessageConsumptionFatal(_) => return PollOutcome::Failed(message),
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
                 // Some partition's next offset does not exist, or its log was cut; it is not said of which.
-                self.looks.doubt(Doubt::Client);
+                self.looks.doubt(PositionDoubt::Client);
             }
             // One broker of several, or a lookup that is tried again: if all are gone, the client says so.
             KafkaError::MessageConsumption(
@@ -77,14 +77,18 @@ impl Intake {
             | KafkaError::PartitionEOF(_) => tracing::debug!(consumer = self.plan.name, message, "kafka client"),
             _ => self.complain(&message),
         }
-        Turn::Go
+        PollOutcome::Go
     }
 }
 
-fn deliver(partitions: &mut Partitions, settled: &Sender<Settled>, record: Record) -> Option<Delivered> {
+fn deliver(
+    partitions: &mut PartitionTable,
+    settled: &Sender<AckResult>,
+    record: KafkaRecord,
+) -> Option<DeliveredRecord> {
     let partition = TopicPartition { topic: record.topic.clone(), partition: record.partition };
-    let slot = partitions.deliver(&partition, Witness::of(&record), record.size())?;
-    Some(Delivered { record, ack: Ack::new(slot, settled.clone()) })
+    let slot = partitions.deliver(&partition, RecordFingerprint::of(&record), record.size())?;
+    Some(DeliveredRecord { record, ack: RecordAck::new(slot, settled.clone()) })
 }
 
 fn name(names: &mut HashMap<String, Arc<str>>, topic: &str) -> Arc<str> {

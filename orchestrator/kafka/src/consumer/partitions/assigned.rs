@@ -2,34 +2,34 @@
 
 use crate::{
     consumer::{
-        Share,
-        continuity::{Claim, Extent},
-        inspector::Depth,
-        statistics::Fetched,
-        status::{Pause, Reading},
-        witness::{Ladder, Proof, Witness},
+        PartitionLimit,
+        continuity::{ClaimedPosition, OffsetRange},
+        inspector::InspectionDepth,
+        statistics::FetchProgress,
+        status::{PartitionStatus, PauseReason},
+        witness::{FingerprintHistory, PositionProof, RecordFingerprint},
     },
-    watermark::Watermark,
+    watermark::OffsetWatermark,
 };
 use saga_wire::record::TopicPartition;
 use std::time::Instant;
 
 #[derive(Debug)]
-pub(super) struct Assigned {
+pub(super) struct AssignedPartition {
     pub(super) generation: u64,
     /// The offset after the last delivered record; where reading began if there is none.
     pub(super) next: i64,
-    pub(super) watermark: Watermark,
+    pub(super) watermark: OffsetWatermark,
     /// Of what is finished; goes with every commit of the partition.
-    pub(super) proof: Proof,
+    pub(super) proof: PositionProof,
     /// Was there at the last check: everything since was read from one log if it still is.
-    pub(super) anchor: Option<Witness>,
+    pub(super) anchor: Option<RecordFingerprint>,
     /// The last delivered record.
-    pub(super) newest: Option<Witness>,
+    pub(super) newest: Option<RecordFingerprint>,
     /// After the last record that could be read at the last check.
     pub(super) end: i64,
     /// What the client says of it.
-    pub(super) fetched: Option<Fetched>,
+    pub(super) fetched: Option<FetchProgress>,
     /// Since when an open transaction holds back what is next.
     pub(super) held_since: Option<Instant>,
     /// What was next at the last check that found more, and since when it is.
@@ -44,12 +44,12 @@ pub(super) struct Assigned {
     pub(super) abandoned: bool,
 }
 
-impl Assigned {
-    pub(super) fn new(generation: u64, next: i64, end: i64, proof: Proof) -> Assigned {
-        Assigned {
+impl AssignedPartition {
+    pub(super) fn new(generation: u64, next: i64, end: i64, proof: PositionProof) -> AssignedPartition {
+        AssignedPartition {
             generation,
             next,
-            watermark: Watermark::default(),
+            watermark: OffsetWatermark::default(),
             anchor: proof.newest(),
             newest: proof.newest(),
             proof,
@@ -65,7 +65,7 @@ impl Assigned {
     }
 
     /// A check found that all of it is of one log.
-    pub(super) fn confirm(&mut self, newest: Option<Witness>, extent: Extent, now: Instant) {
+    pub(super) fn confirm(&mut self, newest: Option<RecordFingerprint>, extent: OffsetRange, now: Instant) {
         self.watch_progress(extent.end, now);
         // One that was delivered since the question is evidence still.
         self.anchor = newest.or(self.anchor);
@@ -75,7 +75,7 @@ impl Assigned {
     }
 
     /// Whether it has its share of what may be unfinished. Once it has, it stays until half is finished.
-    pub(super) fn is_full(&mut self, share: Share) -> bool {
+    pub(super) fn is_full(&mut self, share: PartitionLimit) -> bool {
         let (records, bytes) = (self.watermark.beyond_oldest(), self.unfinished_bytes);
         self.full = if self.full {
             records > share.records / 2 || bytes > share.bytes / 2
@@ -107,7 +107,7 @@ impl Assigned {
         };
     }
 
-    pub(super) fn take_fetched(&mut self, fetched: Fetched, now: Instant) {
+    pub(super) fn take_fetched(&mut self, fetched: FetchProgress, now: Instant) {
         let is_held = fetched.high > fetched.stable && fetched.next >= fetched.stable;
         let moved = self.fetched.is_none_or(|before| before.stable != fetched.stable);
         self.held_since = match self.held_since {
@@ -118,10 +118,10 @@ impl Assigned {
         self.fetched = Some(fetched);
     }
 
-    pub(super) fn reading(&self, partition: TopicPartition, pause: Option<Pause>) -> Reading {
+    pub(super) fn reading(&self, partition: TopicPartition, pause: Option<PauseReason>) -> PartitionStatus {
         let fetched = self.fetched.unwrap_or_default();
         let end = self.end.max(fetched.stable);
-        Reading {
+        PartitionStatus {
             partition,
             next: self.next,
             finished: self.unfinished_from(),
@@ -134,14 +134,17 @@ impl Assigned {
         }
     }
 
-    pub(super) fn claim(&self, depth: Depth) -> Claim {
+    pub(super) fn claim(&self, depth: InspectionDepth) -> ClaimedPosition {
         let low = self.proof.low;
         match depth {
-            Depth::Newest => Claim { next: self.next, proof: Proof { low, ladder: Ladder::of(self.anchor) } },
-            Depth::Whole => {
+            InspectionDepth::Newest => ClaimedPosition {
+                next: self.next,
+                proof: PositionProof { low, ladder: FingerprintHistory::of(self.anchor) },
+            },
+            InspectionDepth::Whole => {
                 let mut ladder = self.proof.ladder.clone();
                 ladder.extend([self.anchor, self.newest].into_iter().flatten());
-                Claim { next: self.unfinished_from(), proof: Proof { low, ladder } }
+                ClaimedPosition { next: self.unfinished_from(), proof: PositionProof { low, ladder } }
             }
         }
     }

@@ -1,30 +1,35 @@
 //! Pausing, settling and reading again.
 
-use super::{super::Share, *};
+use super::{super::PartitionLimit, *};
 
 fn orders(partition: i32) -> TopicPartition {
     TopicPartition { topic: "shop.orders".into(), partition }
 }
 
-fn record(offset: i64) -> Witness {
-    Witness { offset, digest: 0 }
+fn record(offset: i64) -> RecordFingerprint {
+    RecordFingerprint { offset, digest: 0 }
 }
 
-fn two_partitions() -> Partitions {
-    let mut partitions = Partitions::new(Limits { unfinished_records: 4, unfinished_bytes: 100, ..Limits::default() });
-    partitions.assign(orders(0), 0, 0, Proof::default());
-    partitions.assign(orders(1), 0, 0, Proof::default());
+fn two_partitions() -> PartitionTable {
+    let mut partitions = PartitionTable::new(BackpressureLimits {
+        unfinished_records: 4,
+        unfinished_bytes: 100,
+        ..BackpressureLimits::default()
+    });
+    partitions.assign(orders(0), 0, 0, PositionProof::default());
+    partitions.assign(orders(1), 0, 0, PositionProof::default());
     partitions
 }
 
-fn finished(slot: Slot) -> Settled {
-    Settled { slot, fate: Fate::Finished }
+fn finished(slot: AckTarget) -> AckResult {
+    AckResult { slot, fate: AckState::Finished }
 }
 
 #[test]
 fn too_much_unfinished_pauses_everything_until_half_is_finished() {
     let mut partitions = two_partitions();
-    let mut slots: Vec<Slot> = (0..4).filter_map(|offset| partitions.deliver(&orders(0), record(offset), 1)).collect();
+    let mut slots: Vec<AckTarget> =
+        (0..4).filter_map(|offset| partitions.deliver(&orders(0), record(offset), 1)).collect();
     assert_eq!(partitions.pause_change(false).pause, [orders(0), orders(1)]);
     partitions.settle(finished(slots.remove(0)));
     assert_eq!(partitions.pause_change(false), PauseChange::default());
@@ -42,26 +47,26 @@ fn bytes_press_as_records_do() {
 #[test]
 fn a_partition_that_comes_back_is_paused_anew_and_ignores_its_past() {
     let mut partitions = two_partitions();
-    partitions.hold(Scope::Partition(orders(0)));
+    partitions.hold(HoldScope::Partition(orders(0)));
     assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
     let slot = partitions.deliver(&orders(0), record(5), 1).expect("assigned");
     partitions.revoke(&orders(0));
-    partitions.assign(orders(0), 5, 0, Proof::default());
+    partitions.assign(orders(0), 5, 0, PositionProof::default());
     assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
     assert_eq!(partitions.settle(finished(slot)), None);
     assert_eq!(partitions.unfinished(), (0, 0));
-    partitions.release(&Scope::Partition(orders(0)));
+    partitions.release(&HoldScope::Partition(orders(0)));
     assert_eq!(partitions.pause_change(false).resume, [orders(0)]);
 }
 
 #[test]
 fn a_partition_that_was_taken_away_paused_comes_back_unpaused_and_is_paused_if_it_still_must_not_be_read() {
     let mut partitions = two_partitions();
-    partitions.hold(Scope::Partition(orders(0)));
+    partitions.hold(HoldScope::Partition(orders(0)));
     partitions.pause_change(false);
     assert_eq!(partitions.paused(&[orders(0), orders(1)]), [&orders(0)]);
     partitions.revoke(&orders(0));
-    partitions.assign(orders(0), 5, 0, Proof::default());
+    partitions.assign(orders(0), 5, 0, PositionProof::default());
     assert!(partitions.paused(&[orders(0)]).is_empty());
     assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
 }
@@ -70,8 +75,8 @@ fn a_partition_that_was_taken_away_paused_comes_back_unpaused_and_is_paused_if_i
 fn what_was_abandoned_is_not_begun_again_while_it_must_not_be_read() {
     let mut partitions = two_partitions();
     let slot = partitions.deliver(&orders(1), record(10), 1).expect("assigned");
-    partitions.settle(Settled { slot, fate: Fate::Abandoned });
-    for scope in [Scope::All, Scope::Partition(orders(1))] {
+    partitions.settle(AckResult { slot, fate: AckState::Abandoned });
+    for scope in [HoldScope::All, HoldScope::Partition(orders(1))] {
         partitions.hold(scope.clone());
         assert_eq!(partitions.abandoned(), []);
         partitions.release(&scope);
@@ -84,7 +89,7 @@ fn an_abandoned_record_is_read_again_from_the_oldest_unfinished_one() {
     let mut partitions = two_partitions();
     let first = partitions.deliver(&orders(1), record(10), 1).expect("assigned");
     let second = partitions.deliver(&orders(1), record(11), 1).expect("assigned");
-    partitions.settle(Settled { slot: second, fate: Fate::Abandoned });
+    partitions.settle(AckResult { slot: second, fate: AckState::Abandoned });
     assert_eq!(partitions.abandoned(), [(orders(1), 10)]);
     assert_eq!(partitions.settle(finished(first)), Some(orders(1)), "the beginning is finished");
     assert_eq!(partitions.committable(&orders(1)).map(|one| one.offset), Some(11));
@@ -105,11 +110,12 @@ fn a_partition_is_finished_up_to_its_oldest_unfinished_record() {
 
 #[test]
 fn one_partition_that_has_its_share_is_paused_alone_until_half_is_finished() {
-    let of_partition = Share { records: 4, bytes: 100 };
-    let mut partitions = Partitions::new(Limits { of_partition, ..Limits::default() });
-    partitions.assign(orders(0), 0, 0, Proof::default());
-    partitions.assign(orders(1), 0, 0, Proof::default());
-    let mut slots: Vec<Slot> = (0..4).filter_map(|offset| partitions.deliver(&orders(0), record(offset), 1)).collect();
+    let of_partition = PartitionLimit { records: 4, bytes: 100 };
+    let mut partitions = PartitionTable::new(BackpressureLimits { of_partition, ..BackpressureLimits::default() });
+    partitions.assign(orders(0), 0, 0, PositionProof::default());
+    partitions.assign(orders(1), 0, 0, PositionProof::default());
+    let mut slots: Vec<AckTarget> =
+        (0..4).filter_map(|offset| partitions.deliver(&orders(0), record(offset), 1)).collect();
     assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
     // What is finished behind an unfinished one is read again after a crash: it counts.
     slots.drain(1..).for_each(|slot| drop(partitions.settle(finished(slot))));
@@ -119,5 +125,5 @@ fn one_partition_that_has_its_share_is_paused_alone_until_half_is_finished() {
     partitions.deliver(&orders(1), record(0), 100);
     assert_eq!(partitions.pause_change(false).pause, [orders(1)]);
     let reasons: Vec<_> = partitions.readings().into_iter().map(|reading| reading.pause).collect();
-    assert_eq!(reasons, [None, Some(Pause::Unfinished)]);
+    assert_eq!(reasons, [None, Some(PauseReason::Unfinished)]);
 }

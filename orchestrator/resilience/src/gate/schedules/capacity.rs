@@ -1,17 +1,17 @@
 //! Places in the bulkhead, and the rate limit's pace.
 
 use super::*;
-use crate::permit::Said;
+use crate::permit::CallSignal;
 use futures_util::FutureExt;
 use saga_base::sync::simulated::pass;
-use saga_guards::rate::Rate;
+use saga_guards::rate::CallRate;
 use shuttle::future::block_on;
 
-fn lane(number: usize) -> Lane {
-    Lane::ALL[number % 2]
+fn lane(number: usize) -> PriorityLane {
+    PriorityLane::ALL[number % 2]
 }
 
-fn works(gate: &Arc<Gate>, number: usize, out: &Out, most: u32) {
+fn works(gate: &Arc<CallGate>, number: usize, out: &ConcurrencyCounter, most: u32) {
     let slot = block_on(gate.enter(lane(number))).expect("nobody's patience ends");
     out.one_of_at_most(most);
     drop(slot);
@@ -21,7 +21,7 @@ fn works(gate: &Arc<Gate>, number: usize, out: &Out, most: u32) {
 #[test]
 fn whoever_waits_gets_a_place_and_never_are_more_taken_than_there_are() {
     under_all_schedules(|| {
-        let (gate, out) = (gate(places(2)), Out::default());
+        let (gate, out) = (gate(places(2)), ConcurrencyCounter::default());
         let shared = Arc::clone(&gate);
         together(5, move |number| works(&shared, number, &out, 2));
         everything_is_back(&gate);
@@ -32,7 +32,7 @@ fn whoever_waits_gets_a_place_and_never_are_more_taken_than_there_are() {
 #[test]
 fn a_place_given_to_somebody_who_has_left_is_passed_on() {
     under_all_schedules(|| {
-        let (gate, out) = (gate(places(1)), Out::default());
+        let (gate, out) = (gate(places(1)), ConcurrencyCounter::default());
         let shared = Arc::clone(&gate);
         together(5, move |number| match number {
             0 | 1 => drop(shared.enter(lane(number)).now_or_never()),
@@ -47,7 +47,7 @@ fn a_place_that_comes_as_patience_ends_is_passed_on() {
     under_all_schedules(|| {
         let mut settings = places(1);
         settings.bulkhead.max_wait = Duration::ZERO;
-        let (gate, out) = (gate(settings), Out::default());
+        let (gate, out) = (gate(settings), ConcurrencyCounter::default());
         let shared = Arc::clone(&gate);
         together(4, move |number| {
             if let Ok(slot) = block_on(shared.enter(lane(number))) {
@@ -62,7 +62,7 @@ fn a_place_that_comes_as_patience_ends_is_passed_on() {
 #[test]
 fn more_places_wake_who_waits_and_fewer_hold_for_who_comes() {
     under_all_schedules(|| {
-        let (gate, out) = (gate(places(1)), Out::default());
+        let (gate, out) = (gate(places(1)), ConcurrencyCounter::default());
         let shared = Arc::clone(&gate);
         together(5, move |number| match number {
             0 => [3, 1, 2].into_iter().for_each(|limit| shared.configure(places(limit))),
@@ -85,7 +85,7 @@ fn the_place_of_an_awaited_reply_is_free_whoever_ends_first() {
                 let slot = block_on(departure.pass()).expect("nobody's patience ends");
                 drop(seat.set(slot));
             });
-            permit.settle(Said::NOTHING);
+            permit.settle(CallSignal::NOTHING);
             sender.join().expect("it does not panic");
         });
         everything_is_back(&gate);
@@ -98,7 +98,7 @@ fn as_many_pass_as_the_rate_allows_whoever_else_gives_up() {
     under_all_schedules(|| {
         let count = |many| NonZeroU32::new(many).expect("not zero");
         let mut settings = places(8);
-        settings.rate = Some(Rate { calls: count(1), per: Duration::from_secs(60), burst: count(2) });
+        settings.rate = Some(CallRate { calls: count(1), per: Duration::from_secs(60), burst: count(2) });
         settings.bulkhead.max_wait = Duration::from_secs(3_600);
         let (gate, passed) = (gate(settings), Arc::new(AtomicU32::new(0)));
         let (shared, counted) = (Arc::clone(&gate), Arc::clone(&passed));

@@ -2,34 +2,34 @@
 
 use super::*;
 use crate::{
-    guard_events::{Change, What},
-    permit::{Permit, Pressure, Said},
-    settings::Steering,
+    guard_events::{GuardEvent, GuardEventKind},
+    permit::{CallPermit, CallSignal, LoadSignal},
+    settings::ManualOverride,
 };
 use saga_base::sync::simulated::pass;
-use saga_guards::breaker::{State, Verdict};
+use saga_guards::breaker::{BreakerState, CallVerdict};
 use std::sync::Mutex;
 use tokio::sync::broadcast::Receiver;
 
-const SUCCEEDED: Said = Said { verdict: Verdict::Succeeded, pressure: Pressure::Unsaid, pause: None };
+const SUCCEEDED: CallSignal = CallSignal { verdict: CallVerdict::Succeeded, pressure: LoadSignal::Unsaid, pause: None };
 const PROBES: u32 = 2;
 
-fn admitted(gate: &Arc<Gate>) -> Permit {
+fn admitted(gate: &Arc<CallGate>) -> CallPermit {
     gate.admit(FIRST, WELL).expect("it is admitted")
 }
 
-fn half_open() -> Arc<Gate> {
+fn half_open() -> Arc<CallGate> {
     let gate = gate(places(8));
     for _ in 0..2 {
-        admitted(&gate).settle(Said::UNANSWERED);
+        admitted(&gate).settle(CallSignal::UNANSWERED);
     }
-    assert_eq!(gate.view().breaker.state, State::Open);
+    assert_eq!(gate.view().breaker.state, BreakerState::Open);
     pass(Duration::from_secs(60));
     gate
 }
 
 /// Each settles one of `permits`, all at once.
-fn settle_together(permits: Vec<Permit>, said: Said) {
+fn settle_together(permits: Vec<CallPermit>, said: CallSignal) {
     let many = permits.len();
     let permits = Arc::new(Mutex::new(permits));
     together(many, move |_| {
@@ -38,7 +38,7 @@ fn settle_together(permits: Vec<Permit>, said: Said) {
     });
 }
 
-fn count(mut changes: Receiver<Arc<Change>>, wanted: impl Fn(&What) -> bool) -> usize {
+fn count(mut changes: Receiver<Arc<GuardEvent>>, wanted: impl Fn(&GuardEventKind) -> bool) -> usize {
     std::iter::from_fn(|| changes.try_recv().ok()).filter(|change| wanted(&change.what)).count()
 }
 
@@ -47,17 +47,17 @@ fn count(mut changes: Receiver<Arc<Change>>, wanted: impl Fn(&What) -> bool) -> 
 #[test]
 fn never_are_more_probes_out_than_configured_and_a_dropped_one_makes_room() {
     under_all_schedules(|| {
-        let (gate, out) = (half_open(), Out::default());
+        let (gate, out) = (half_open(), ConcurrencyCounter::default());
         let shared = Arc::clone(&gate);
         together(4, move |number| {
             for _ in 0..2 {
                 if let Ok(permit) = shared.admit(FIRST, WELL) {
                     out.one_of_at_most(PROBES);
-                    if number % 2 == 0 { drop(permit) } else { permit.settle(Said::NOTHING) }
+                    if number % 2 == 0 { drop(permit) } else { permit.settle(CallSignal::NOTHING) }
                 }
             }
         });
-        assert_eq!(gate.view().breaker.state, State::HalfOpen);
+        assert_eq!(gate.view().breaker.state, BreakerState::HalfOpen);
         everything_is_back(&gate);
         let both = [admitted(&gate), admitted(&gate)];
         assert!(gate.admit(FIRST, WELL).is_err());
@@ -71,9 +71,9 @@ fn calls_that_fail_at_once_open_it_once() {
     under_all_schedules(|| {
         let gate = gate(places(8));
         let changes = gate.changes.follow();
-        settle_together((0..5).map(|_| admitted(&gate)).collect(), Said::UNANSWERED);
-        assert_eq!(count(changes, |what| matches!(what, What::BreakerOpened { .. })), 1);
-        assert_eq!(gate.view().breaker.state, State::Open);
+        settle_together((0..5).map(|_| admitted(&gate)).collect(), CallSignal::UNANSWERED);
+        assert_eq!(count(changes, |what| matches!(what, GuardEventKind::BreakerOpened { .. })), 1);
+        assert_eq!(gate.view().breaker.state, BreakerState::Open);
         assert_eq!(gate.view().breaker.stale_results, 3);
         everything_is_back(&gate);
     });
@@ -93,8 +93,8 @@ fn those_who_ask_at_once_begin_its_probing_once_and_probes_that_succeed_at_once_
         let probes = std::mem::take(&mut *out.lock().expect("nobody panics"));
         assert_eq!(probes.len(), 2);
         settle_together(probes, SUCCEEDED);
-        assert_eq!(count(begun, |what| matches!(what, What::BreakerHalfOpen)), 1);
-        assert_eq!(count(closed, |what| matches!(what, What::BreakerClosed)), 1);
+        assert_eq!(count(begun, |what| matches!(what, GuardEventKind::BreakerHalfOpen)), 1);
+        assert_eq!(count(closed, |what| matches!(what, GuardEventKind::BreakerClosed)), 1);
         everything_is_back(&gate);
     });
 }
@@ -106,10 +106,10 @@ fn results_of_calls_from_before_a_reset_decide_nothing_after_it() {
         let gate = gate(places(8));
         let permits: Vec<_> = (0..3).map(|_| admitted(&gate)).collect();
         let shared = Arc::clone(&gate);
-        let by_hand = thread::spawn(move || shared.apply(Steering { resets: 1, ..Steering::default() }));
-        settle_together(permits, Said::UNANSWERED);
+        let by_hand = thread::spawn(move || shared.apply(ManualOverride { resets: 1, ..ManualOverride::default() }));
+        settle_together(permits, CallSignal::UNANSWERED);
         by_hand.join().expect("it does not panic");
-        assert_eq!(gate.view().breaker.state, State::Closed);
+        assert_eq!(gate.view().breaker.state, BreakerState::Closed);
         everything_is_back(&gate);
     });
 }

@@ -1,13 +1,13 @@
 //! The line: who waits in it is called when there is room, once, and not after leaving.
 
 use super::*;
-use crate::gate::wait_queue::{CALL_AGAIN, InLine, Since, Waiter, Wake};
-use crate::permit::Said;
-use crate::topics::Takes;
+use crate::gate::wait_queue::{CALL_AGAIN, SagaWaiter, WaitQueueHandle, WaitRequest, WakeSignal};
+use crate::permit::CallSignal;
+use crate::topics::TopicAvailability;
 use saga_base::sync::simulated::pass;
 use saga_core::{
-    command::{CommandRef, Direction, Guard},
-    id::{SagaId, Shard, StepIndex},
+    command::{CommandDirection, CommandRef, GuardKind},
+    id::{SagaId, ShardId, StepIndex},
     time::Timestamp,
 };
 use shuttle::future::block_on;
@@ -18,32 +18,40 @@ const WAITING: u16 = 4;
 /// Leaves as soon as it has joined.
 const LEAVES: u16 = 0;
 
-fn join(gate: &Arc<Gate>, number: u16, calls: Sender<Wake>) -> InLine {
-    let direction = if number.is_multiple_of(2) { Direction::Do } else { Direction::Undo };
+fn join(gate: &Arc<CallGate>, number: u16, calls: Sender<WakeSignal>) -> WaitQueueHandle {
+    let direction = if number.is_multiple_of(2) { CommandDirection::Do } else { CommandDirection::Undo };
     let command = CommandRef { step: StepIndex(number), direction };
-    let since =
-        Since { guard: Guard::Breaker, since_ms: i64::from(number), not_before: Duration::ZERO, has_probed: false };
+    let since = WaitRequest {
+        guard: GuardKind::Breaker,
+        since_ms: i64::from(number),
+        not_before: Duration::ZERO,
+        has_probed: false,
+    };
     gate.join(
         since,
-        Waiter { calls, saga: SagaId::new(Timestamp(1), Shard(0), u64::from(number) << 2), command: Some(command) },
+        SagaWaiter {
+            calls,
+            saga: SagaId::new(Timestamp(1), ShardId(0), u64::from(number) << 2),
+            command: Some(command),
+        },
     )
 }
 
 /// Calls who may go on, as the engine's own task does, but hears nothing except the bell: a ring that is missing is missed for ever. Time
 /// passes only for who could not be reached.
-struct Keeper {
-    gate: Arc<Gate>,
+struct QueueTestDriver {
+    gate: Arc<CallGate>,
     ended: Arc<AtomicBool>,
     thread: thread::JoinHandle<()>,
 }
 
-impl Keeper {
-    fn of(gate: &Arc<Gate>) -> Keeper {
+impl QueueTestDriver {
+    fn of(gate: &Arc<CallGate>) -> QueueTestDriver {
         let (gate, ended) = (Arc::clone(gate), Arc::new(AtomicBool::new(false)));
         let (kept, has_ended) = (Arc::clone(&gate), Arc::clone(&ended));
         let thread = thread::spawn(move || {
             while !has_ended.load(SeqCst) {
-                match kept.call_who_may_go_on(WELL, Takes::All) {
+                match kept.call_who_may_go_on(WELL, TopicAvailability::All) {
                     Some(soon) if soon <= CALL_AGAIN => {
                         pass(soon);
                         thread::yield_now();
@@ -52,7 +60,7 @@ impl Keeper {
                 }
             }
         });
-        Keeper { gate, ended, thread }
+        QueueTestDriver { gate, ended, thread }
     }
 
     fn end(self) {
@@ -63,9 +71,9 @@ impl Keeper {
 }
 
 /// All wait in line; whoever stays is called, asks, and is let go on: in which order, `end_call` decides.
-fn all_are_called(gate: &Arc<Gate>, channel_of: usize, most_out: u32, said: Said) {
+fn all_are_called(gate: &Arc<CallGate>, channel_of: usize, most_out: u32, said: CallSignal) {
     let (calls, mut called) = channel(channel_of);
-    let keeper = Keeper::of(gate);
+    let keeper = QueueTestDriver::of(gate);
     let joining: Vec<_> = (0..WAITING)
         .map(|number| {
             let (gate, calls) = (Arc::clone(gate), calls.clone());
@@ -83,12 +91,18 @@ fn all_are_called(gate: &Arc<Gate>, channel_of: usize, most_out: u32, said: Said
 }
 
 /// Until all who stay have been called; how often each was.
-fn ask_as_called(gate: &Arc<Gate>, called: &mut Receiver<Wake>, most_out: u32, said: Said) -> [u32; WAITING as usize] {
-    let (mut counts, out) = ([0; WAITING as usize], Out::default());
+fn ask_as_called(
+    gate: &Arc<CallGate>,
+    called: &mut Receiver<WakeSignal>,
+    most_out: u32,
+    said: CallSignal,
+) -> [u32; WAITING as usize] {
+    let (mut counts, out) = ([0; WAITING as usize], ConcurrencyCounter::default());
     while counts[1..].contains(&0) {
         let wake = block_on(called.recv()).expect("who stays is called");
         counts[usize::from(wake.command.expect("of a command").step.0)] += 1;
-        let permit = gate.admit(Asking { coming: Coming::Woken, ..FIRST }, WELL).expect("who is called is admitted");
+        let permit =
+            gate.admit(PermitRequest { coming: CallArrival::Woken, ..FIRST }, WELL).expect("who is called is admitted");
         drop(wake);
         out.one_of_at_most(most_out);
         permit.settle(said);
@@ -98,7 +112,7 @@ fn ask_as_called(gate: &Arc<Gate>, called: &mut Receiver<Wake>, most_out: u32, s
 
 #[test]
 fn whoever_stays_in_line_is_called_once() {
-    under_all_schedules(|| all_are_called(&gate(places(8)), 8, 8, Said::NOTHING));
+    under_all_schedules(|| all_are_called(&gate(places(8)), 8, 8, CallSignal::NOTHING));
 }
 
 #[test]
@@ -107,16 +121,16 @@ fn whoever_waits_for_the_only_place_is_called_when_it_is_free() {
         let mut settings = places(1);
         settings.bulkhead.max_waiting = Some(0);
         let gate = gate(settings);
-        let holder = block_on(gate.enter(Lane::Do)).expect("it is free");
+        let holder = block_on(gate.enter(PriorityLane::Do)).expect("it is free");
         let holds = thread::spawn(move || drop(holder));
-        all_are_called(&gate, 8, 1, Said::NOTHING);
+        all_are_called(&gate, 8, 1, CallSignal::NOTHING);
         holds.join().expect("it does not panic");
     });
 }
 
 #[test]
 fn a_shard_that_is_slow_to_look_has_everybody_called_all_the_same() {
-    under_all_schedules(|| all_are_called(&gate(places(8)), 1, 8, Said::NOTHING));
+    under_all_schedules(|| all_are_called(&gate(places(8)), 1, 8, CallSignal::NOTHING));
 }
 
 /// Whoever was called and vanishes, with its shard for example, holds no turn.
@@ -128,7 +142,7 @@ fn a_turn_that_nobody_takes_goes_to_the_next() {
         let gate = gate(settings);
         let (calls, mut called) = channel(8);
         let places: Vec<_> = (0..WAITING).map(|number| join(&gate, number, calls.clone())).collect();
-        let keeper = Keeper::of(&gate);
+        let keeper = QueueTestDriver::of(&gate);
         for _ in 0..WAITING {
             drop(block_on(called.recv()).expect("the next is called"));
         }
@@ -144,7 +158,7 @@ fn nobody_is_called_into_a_shard_that_has_gone() {
         let gate = gate(places(8));
         let (calls, called) = channel(1);
         let places: Vec<_> = (0..WAITING).map(|number| join(&gate, number, calls.clone())).collect();
-        let keeper = Keeper::of(&gate);
+        let keeper = QueueTestDriver::of(&gate);
         let shard = thread::spawn(move || drop((calls, called)));
         let leaving = thread::spawn(move || drop(places));
         shard.join().expect("it does not panic");

@@ -5,24 +5,24 @@ mod dropped;
 mod schedules;
 
 use super::*;
-use crate::permit::Pressure;
-use saga_guards::{Lane, breaker::Verdict, budget, rate::Rate};
+use crate::permit::LoadSignal;
+use saga_guards::{PriorityLane, breaker::CallVerdict, budget, rate::CallRate};
 
-const SUCCEEDED: Said = Said { verdict: Verdict::Succeeded, pressure: Pressure::Unsaid, pause: None };
+const SUCCEEDED: CallSignal = CallSignal { verdict: CallVerdict::Succeeded, pressure: LoadSignal::Unsaid, pause: None };
 
-fn open(guarded: &Guarded) {
+fn open(guarded: &GuardRegistry) {
     for _ in 0..2 {
         permit(guarded).settle(FAILED);
     }
-    assert_eq!(only(guarded).breaker, BreakerState::Open);
+    assert_eq!(only(guarded).breaker, BreakerStateView::Open);
 }
 
-fn gate_of(guarded: &Guarded) -> Arc<Gate> {
+fn gate_of(guarded: &GuardRegistry) -> Arc<CallGate> {
     Arc::clone(&guarded.participants.load().get("payments").expect("it is configured").gate)
 }
 
-fn of(settings_of_gate: GateSettings) -> Guarded {
-    Guarded::new(&[settings(kafka(), settings_of_gate)]).expect("settings that can be called")
+fn of(settings_of_gate: GateSettings) -> GuardRegistry {
+    GuardRegistry::new(&[settings(kafka(), settings_of_gate)]).expect("settings that can be called")
 }
 
 /// failsafe #70, failsafe-go #142, stoplight #364: all engines find a participant dead at one moment, and must not all try it at another.
@@ -50,13 +50,13 @@ async fn who_was_refused_together_does_not_ask_again_together() {
 /// tower #689, linkerd #751: whoever was ready held what it had reserved, whether or not it went on. Here one stage after the breaker refuses.
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_after_it_got_a_probe_slot_does_not_keep_it() {
-    let budget = budget::Config { share: 0.0, reserve_per_second: 0 };
+    let budget = budget::RetryBudgetConfig { share: 0.0, reserve_per_second: 0 };
     let engine = of(GateSettings { budget, ..gate(8) });
     open(&engine);
     tokio::time::sleep(Duration::from_secs(60)).await;
     for _ in 0..10 {
-        let further = engine.admit("payments", Asking { attempt: Attempt::Further, ..FIRST });
-        assert!(matches!(further, Admission::Refused { guard: Guard::RetryBudget, .. }), "{further:?}");
+        let further = engine.admit("payments", PermitRequest { attempt: AttemptKind::Further, ..FIRST });
+        assert!(matches!(further, GuardAdmission::Refused { guard: GuardKind::RetryBudget, .. }), "{further:?}");
     }
     drop(permit(&engine));
 }
@@ -75,10 +75,10 @@ async fn whoever_shares_the_guards_and_does_nothing_holds_nothing() {
 async fn results_of_before_a_reload_or_a_reset_are_counted_and_decide_nothing() {
     let engine = guarded(kafka(), 8);
     let before: Vec<_> = (0..4).map(|_| permit(&engine)).collect();
-    engine.steer("payments", Steering { resets: 1, ..Steering::default() });
+    engine.steer("payments", ManualOverride { resets: 1, ..ManualOverride::default() });
     engine.configure(&[settings(kafka(), gate(9))]).expect("settings that can be called");
     before.into_iter().for_each(|permit| permit.settle(FAILED));
-    assert_eq!(stands(&engine), (BreakerState::Closed, 0, 0));
+    assert_eq!(stands(&engine), (BreakerStateView::Closed, 0, 0));
     assert_eq!(gate_of(&engine).view().breaker.stale_results, 4);
 }
 
@@ -89,7 +89,7 @@ async fn calls_that_are_out_across_a_reload_still_count() {
     let before = [permit(&engine), permit(&engine)];
     engine.configure(&[settings(kafka(), gate(9))]).expect("settings that can be called");
     before.into_iter().for_each(|permit| permit.settle(FAILED));
-    assert_eq!(stands(&engine), (BreakerState::Open, 0, 0));
+    assert_eq!(stands(&engine), (BreakerStateView::Open, 0, 0));
 }
 
 /// A name that goes and comes again is another participant: what is told to the old one is not heard by the new.
@@ -100,14 +100,14 @@ async fn calls_to_a_participant_that_was_taken_out_say_nothing_about_the_one_tha
     engine.configure(&[]).expect("nobody");
     engine.configure(&[settings(kafka(), gate(8))]).expect("settings that can be called");
     before.into_iter().for_each(|permit| permit.settle(FAILED));
-    assert_eq!(stands(&engine), (BreakerState::Closed, 0, 0));
+    assert_eq!(stands(&engine), (BreakerStateView::Closed, 0, 0));
 }
 
 /// governor #203: rates above one a nanosecond wrapped around.
 #[tokio::test(start_paused = true)]
 async fn a_rate_faster_than_the_clock_holds_nobody_up() {
     let most = NonZeroU32::new(u32::MAX).expect("not zero");
-    let rate = Some(Rate { calls: most, per: Duration::from_nanos(1), burst: most });
+    let rate = Some(CallRate { calls: most, per: Duration::from_nanos(1), burst: most });
     let engine = of(GateSettings { rate, ..gate(8) });
     let began = tokio::time::Instant::now();
     for _ in 0..10_000 {
@@ -120,7 +120,7 @@ async fn a_rate_faster_than_the_clock_holds_nobody_up() {
 #[tokio::test(start_paused = true)]
 async fn waiting_for_the_rate_pays_once() {
     let count = |many| NonZeroU32::new(many).expect("not zero");
-    let rate = Some(Rate { calls: count(100), per: Duration::from_secs(1), burst: count(1) });
+    let rate = Some(CallRate { calls: count(100), per: Duration::from_secs(1), burst: count(1) });
     let engine = of(GateSettings { rate, ..gate(8) });
     let began = tokio::time::Instant::now();
     for _ in 0..11 {
@@ -135,11 +135,14 @@ async fn waiting_for_the_rate_pays_once() {
 async fn a_place_that_gets_free_goes_to_who_waits_and_not_to_who_comes() {
     use futures_util::FutureExt;
     let gate = gate_of(&guarded(kafka(), 1));
-    let held = gate.enter(Lane::Do).await.expect("it is free");
-    let (mut first, mut undo) = (Box::pin(gate.enter(Lane::Do)), Box::pin(gate.enter(Lane::Undo)));
+    let held = gate.enter(PriorityLane::Do).await.expect("it is free");
+    let (mut first, mut undo) = (Box::pin(gate.enter(PriorityLane::Do)), Box::pin(gate.enter(PriorityLane::Undo)));
     assert!((&mut first).now_or_never().is_none() && (&mut undo).now_or_never().is_none());
     drop(held);
-    assert!(gate.enter(Lane::Do).now_or_never().is_none(), "the place is the undo's, although it has not looked yet");
+    assert!(
+        gate.enter(PriorityLane::Do).now_or_never().is_none(),
+        "the place is the undo's, although it has not looked yet"
+    );
     let place = (&mut undo).now_or_never().expect("it has a place");
     assert!((&mut first).now_or_never().is_none());
     drop(place);

@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::{
-    guard_events::{Change, What},
-    lifecycle::Lifecycle,
+    guard_events::{GuardEvent, GuardEventKind},
+    lifecycle::LifecyclePhase,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use saga_core::definition::participants::Degraded;
-use saga_guards::balancer::Ejection;
+use saga_core::definition::participants::DegradationConfig;
+use saga_guards::balancer::EjectionConfig;
 use tokio::sync::broadcast::Receiver;
 
 fn named(name: &str, depends_on: &[&str]) -> ParticipantSettings {
@@ -15,20 +15,20 @@ fn named(name: &str, depends_on: &[&str]) -> ParticipantSettings {
     ParticipantSettings { name: name.into(), depends_on, ..settings(kafka(), gate(8)) }
 }
 
-fn succeeded() -> Said {
-    Said::by(&Answer::Succeeded { result: Value::Null })
+fn succeeded() -> CallSignal {
+    CallSignal::by(&CommandAnswer::Succeeded { result: Value::Null })
 }
 
-fn open(guarded: &Guarded) {
+fn open(guarded: &GuardRegistry) {
     let permits = [permit(guarded), permit(guarded)];
     permits.into_iter().for_each(|permit| permit.settle(FAILED));
 }
 
-fn lives(guarded: &Guarded) -> Vec<(String, Lifecycle)> {
+fn lives(guarded: &GuardRegistry) -> Vec<(String, LifecyclePhase)> {
     guarded.snapshot().into_iter().map(|it| (it.name, it.lifecycle)).collect()
 }
 
-fn told(changes: &mut Receiver<Arc<Change>>) -> Vec<What> {
+fn told(changes: &mut Receiver<Arc<GuardEvent>>) -> Vec<GuardEventKind> {
     std::iter::from_fn(|| changes.try_recv().ok()).map(|change| change.what.clone()).collect()
 }
 
@@ -48,11 +48,11 @@ async fn whoever_follows_is_told_where_a_participant_is_in_its_life() {
     a_look().await;
     first.settle(succeeded());
     a_look().await;
-    let phases = [Lifecycle::Starting, Lifecycle::Running].map(|phase| What::Lifecycle { phase });
+    let phases = [LifecyclePhase::Starting, LifecyclePhase::Running].map(|phase| GuardEventKind::Lifecycle { phase });
     assert_eq!(told(&mut changes), phases);
     open(&guarded);
     a_look().await;
-    assert!(told(&mut changes).contains(&What::Lifecycle { phase: Lifecycle::Failed }));
+    assert!(told(&mut changes).contains(&GuardEventKind::Lifecycle { phase: LifecyclePhase::Failed }));
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn one_that_is_removed_is_stopping_until_its_last_call_is_back() {
     let guarded = guarded(kafka(), 8);
     let out = permit(&guarded);
     guarded.configure(&[]).expect("nobody");
-    assert_eq!(lives(&guarded), [("payments".to_owned(), Lifecycle::Stopping)]);
+    assert_eq!(lives(&guarded), [("payments".to_owned(), LifecyclePhase::Stopping)]);
     assert_eq!(guarded.names(), [""; 0]);
     out.settle(succeeded());
     assert_eq!(lives(&guarded), []);
@@ -68,13 +68,13 @@ async fn one_that_is_removed_is_stopping_until_its_last_call_is_back() {
 
 #[tokio::test]
 async fn whoever_needs_one_that_failed_is_degraded_and_the_slowest_chain_is_known() {
-    let guarded = Guarded::new(&[named("web", &["payments"]), named("payments", &[])]).expect("settings");
+    let guarded = GuardRegistry::new(&[named("web", &["payments"]), named("payments", &[])]).expect("settings");
     match guarded.admit("web", FIRST) {
-        Admission::Admitted(permit) => permit.settle(succeeded()),
-        Admission::Refused { .. } | Admission::Gone => panic!("nobody keeps it"),
+        GuardAdmission::Admitted(permit) => permit.settle(succeeded()),
+        GuardAdmission::Refused { .. } | GuardAdmission::Gone => panic!("nobody keeps it"),
     }
     open(&guarded);
-    let expected = [("payments", Lifecycle::Failed), ("web", Lifecycle::Degraded)];
+    let expected = [("payments", LifecyclePhase::Failed), ("web", LifecyclePhase::Degraded)];
     assert_eq!(lives(&guarded), expected.map(|(name, life)| (name.to_owned(), life)));
     let path = guarded.critical_path().expect("one needs the other");
     assert_eq!((path.names, path.total), (vec!["web".to_owned(), "payments".into()], Duration::from_secs(20)));
@@ -82,62 +82,67 @@ async fn whoever_needs_one_that_failed_is_degraded_and_the_slowest_chain_is_know
 
 #[tokio::test(start_paused = true)]
 async fn the_share_after_a_trip_is_told_when_it_begins_and_when_it_ends() {
-    let degraded = Degraded { share: 0.5, after_trip: Some(Duration::from_secs(60)) };
-    let guarded = Guarded::new(&[settings(kafka(), GateSettings { degraded, ..gate(8) })]).expect("settings");
+    let degraded = DegradationConfig { share: 0.5, after_trip: Some(Duration::from_secs(60)) };
+    let guarded = GuardRegistry::new(&[settings(kafka(), GateSettings { degraded, ..gate(8) })]).expect("settings");
     let guarded = Arc::new(guarded);
     tokio::spawn(Arc::clone(&guarded).keep_lines());
     open(&guarded);
     tokio::time::sleep(Duration::from_secs(13)).await;
     let mut changes = guarded.changes().follow();
-    let shares = |changes: &mut Receiver<Arc<Change>>| {
-        let is_share = |what: &What| matches!(what, What::Degraded { .. } | What::Restored);
+    let shares = |changes: &mut Receiver<Arc<GuardEvent>>| {
+        let is_share =
+            |what: &GuardEventKind| matches!(what, GuardEventKind::Degraded { .. } | GuardEventKind::Restored);
         told(changes).into_iter().filter(is_share).collect::<Vec<_>>()
     };
     permit(&guarded).settle(succeeded());
-    assert_eq!(shares(&mut changes), [What::Degraded { share: 0.5 }]);
+    assert_eq!(shares(&mut changes), [GuardEventKind::Degraded { share: 0.5 }]);
     tokio::time::sleep(Duration::from_secs(58)).await;
     assert_eq!(shares(&mut changes), []);
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(shares(&mut changes), [What::Restored]);
+    assert_eq!(shares(&mut changes), [GuardEventKind::Restored]);
     let view = guarded.participants.load()["payments"].gate.view();
     assert_eq!((view.share, view.limit.get()), (1.0, 8), "without a call that would bring it about");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_share_by_hand_goes_before_that_of_a_trip_and_is_told_once() {
-    let degraded = Degraded { share: 0.5, after_trip: Some(Duration::from_secs(60)) };
-    let guarded = Guarded::new(&[settings(kafka(), GateSettings { degraded, ..gate(8) })]).expect("settings");
+    let degraded = DegradationConfig { share: 0.5, after_trip: Some(Duration::from_secs(60)) };
+    let guarded = GuardRegistry::new(&[settings(kafka(), GateSettings { degraded, ..gate(8) })]).expect("settings");
     let mut changes = guarded.changes().follow();
-    let share = |share| guarded.steer("payments", Steering { share, ..Steering::default() });
+    let share = |share| guarded.steer("payments", ManualOverride { share, ..ManualOverride::default() });
     share(Some(0.25));
     share(Some(0.25));
     share(Some(1.0));
     share(None);
-    assert_eq!(told(&mut changes), [What::Degraded { share: 0.25 }, What::Restored]);
+    assert_eq!(told(&mut changes), [GuardEventKind::Degraded { share: 0.25 }, GuardEventKind::Restored]);
 }
 
 #[tokio::test]
 async fn an_endpoint_that_is_left_out_and_comes_back_is_told() {
     // Nobody can listen on port 1 but the superuser, and nobody does.
-    let at_once = Ejection { consecutive_failures: NonZeroU32::MIN, eject_for: Duration::ZERO, ..Ejection::default() };
+    let at_once = EjectionConfig {
+        consecutive_failures: NonZeroU32::MIN,
+        eject_for: Duration::ZERO,
+        ..EjectionConfig::default()
+    };
     let endpoint =
-        |port: u16| participants::Endpoint { url: format!("http://127.0.0.1:{port}"), weight: NonZeroU32::MIN };
+        |port: u16| participants::EndpointConfig { url: format!("http://127.0.0.1:{port}"), weight: NonZeroU32::MIN };
     let http = HttpSettings {
         endpoints: vec![endpoint(1), endpoint(1)],
         ejection: Some(at_once),
         ..HttpSettings::at("payments", "")
     };
-    let guarded = guarded(Transport::Http(http), 8);
+    let guarded = guarded(TransportSettings::Http(http), 8);
     let mut changes = guarded.changes().follow();
     let answer = guarded.call(permit(&guarded), a_call()).await;
-    assert!(matches!(answer, Answer::Failed { .. }), "{answer:?}");
+    assert!(matches!(answer, CommandAnswer::Failed { .. }), "{answer:?}");
     guarded.tell_what_is_over();
     guarded.tell_what_is_over();
     let endpoint = "http://127.0.0.1:1/".to_owned();
-    let (ejected, returned): (Vec<What>, Vec<What>) =
-        told(&mut changes).into_iter().partition(|what| matches!(what, What::EndpointEjected { .. }));
-    assert!(ejected.contains(&What::EndpointEjected { endpoint: endpoint.clone(), span: Duration::ZERO }));
-    assert!(returned.contains(&What::EndpointReturned { endpoint }) && returned.len() <= 2, "{returned:?}");
+    let (ejected, returned): (Vec<GuardEventKind>, Vec<GuardEventKind>) =
+        told(&mut changes).into_iter().partition(|what| matches!(what, GuardEventKind::EndpointEjected { .. }));
+    assert!(ejected.contains(&GuardEventKind::EndpointEjected { endpoint: endpoint.clone(), span: Duration::ZERO }));
+    assert!(returned.contains(&GuardEventKind::EndpointReturned { endpoint }) && returned.len() <= 2, "{returned:?}");
     let shown = guarded.snapshot_of("payments").expect("it is configured");
     assert!(shown.endpoints.iter().map(|it| it.state.failed).sum::<u64>() > 0);
 }
@@ -158,9 +163,9 @@ fn waits(handle: &PrometheusHandle, guard: &str) -> u32 {
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_a_place_or_the_rate_is_counted_and_who_does_not_is_not() {
     let second =
-        saga_guards::rate::Rate { calls: NonZeroU32::MIN, per: Duration::from_millis(100), burst: NonZeroU32::MIN };
+        saga_guards::rate::CallRate { calls: NonZeroU32::MIN, per: Duration::from_millis(100), burst: NonZeroU32::MIN };
     let limits = GateSettings { rate: Some(second), ..gate(1) };
-    let (guarded, handle) = metered(|| Guarded::new(&[settings(kafka(), limits)]).expect("settings"));
+    let (guarded, handle) = metered(|| GuardRegistry::new(&[settings(kafka(), limits)]).expect("settings"));
     let (mut one, mut two) = (permit(&guarded), permit(&guarded));
     one.pass().await.expect("there is room");
     assert_eq!((waits(&handle, "rateLimit"), waits(&handle, "bulkhead")), (0, 0));
@@ -178,10 +183,11 @@ async fn who_waits_in_line_is_counted_when_it_is_called() {
     let (guarded, handle) = metered(|| Arc::new(guarded(kafka(), 1)));
     tokio::spawn(Arc::clone(&guarded).keep_lines());
     let (calls, mut called) = tokio::sync::mpsc::channel(8);
-    let saga = SagaId::new(Timestamp(1), Shard(0), 4);
-    let command = saga_core::command::CommandRef { step: saga_core::id::StepIndex(0), direction: Direction::Do };
-    let since = Since { guard: Guard::Health, since_ms: 1, not_before: Duration::from_secs(40), has_probed: false };
-    let _place = guarded.join("payments", since, Waiter { calls, saga, command: Some(command) });
+    let saga = SagaId::new(Timestamp(1), ShardId(0), 4);
+    let command = saga_core::command::CommandRef { step: saga_core::id::StepIndex(0), direction: CommandDirection::Do };
+    let since =
+        WaitRequest { guard: GuardKind::Health, since_ms: 1, not_before: Duration::from_secs(40), has_probed: false };
+    let _place = guarded.join("payments", since, SagaWaiter { calls, saga, command: Some(command) });
     tokio::time::sleep(Duration::from_secs(39)).await;
     assert_eq!(waits(&handle, "health"), 0);
     assert!(called.recv().await.is_some());

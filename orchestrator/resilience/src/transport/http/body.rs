@@ -1,17 +1,17 @@
 //! Answers' bodies: read within a limit, and made a value.
 
 use super::{
-    client::{Missed, Response},
-    coding::{self, Coding},
-    pace::Late,
-    said::Said,
-    text::{self, Charset},
+    client::{HttpExchangeError, HttpResponse},
+    coding::{self, ContentCoding},
+    pace::ExchangeTimeout,
+    said::ParsedHeader,
+    text::{self, BodyCharset},
     words,
 };
 use hyper::header::CONTENT_TYPE;
 use saga_core::{
-    command::Failure,
-    json::{self, Unfit},
+    command::CommandFailure,
+    json::{self, JsonError},
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -21,18 +21,18 @@ const MESSAGE_CHARS: usize = 300;
 
 /// Why a body cannot be had.
 #[derive(Debug)]
-pub(super) enum Broken {
+pub(super) enum BodyError {
     /// The connection ended before the body did, or it is not written as HTTP has it.
-    Missed(Missed),
+    Missed(HttpExchangeError),
     /// A piece of it was too long in coming.
-    Late(Late),
+    Late(ExchangeTimeout),
     /// It has more bytes than allowed.
     TooLong,
 }
 
 /// What kind of text a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum BodyKind {
     Json,
     Text,
     /// The participant did not say.
@@ -41,31 +41,31 @@ pub(super) enum Kind {
 
 /// What an answer says of its body.
 #[derive(Clone, Debug)]
-pub(super) struct Described {
-    codings: Vec<Coding>,
-    pub(super) kind: Kind,
-    charset: Charset,
+pub(super) struct BodyFormat {
+    codings: Vec<ContentCoding>,
+    pub(super) kind: BodyKind,
+    charset: BodyCharset,
 }
 
 /// What `response` says of its body.
 ///
 /// # Errors
 /// It says something that nobody can read.
-pub(super) fn described(response: &Response) -> Result<Described, Failure> {
-    let unreadable = |why: String| Failure::new("answer.content_type", why);
+pub(super) fn described(response: &HttpResponse) -> Result<BodyFormat, CommandFailure> {
+    let unreadable = |why: String| CommandFailure::new("answer.content_type", why);
     let codings = coding::of(response)?;
-    let (kind, charset) = match Said::by(response, &CONTENT_TYPE) {
-        Said::Nothing => (Kind::Unsaid, Charset::Unsaid),
-        Said::Unreadable(why) => return Err(unreadable(why)),
-        Said::This(value) => {
+    let (kind, charset) = match ParsedHeader::by(response, &CONTENT_TYPE) {
+        ParsedHeader::Nothing => (BodyKind::Unsaid, BodyCharset::Unsaid),
+        ParsedHeader::Unreadable(why) => return Err(unreadable(why)),
+        ParsedHeader::This(value) => {
             content_type(&value).ok_or_else(|| unreadable(format!("`{value}` is not one content type")))?
         }
     };
-    Ok(Described { codings, kind, charset })
+    Ok(BodyFormat { codings, kind, charset })
 }
 
 /// Gateways join two headers of one name with a comma: the same twice says one thing.
-fn content_type(value: &str) -> Option<(Kind, Charset)> {
+fn content_type(value: &str) -> Option<(BodyKind, BodyCharset)> {
     let mut all = value.split(',').map(str::trim);
     let one = all.next()?;
     if all.any(|other| !other.eq_ignore_ascii_case(one)) {
@@ -73,8 +73,8 @@ fn content_type(value: &str) -> Option<(Kind, Charset)> {
     }
     let (essence, parameters) = one.split_once(';').unwrap_or((one, ""));
     let essence = essence.trim().to_ascii_lowercase();
-    let kind = if is_json(&essence) { Kind::Json } else { Kind::Text };
-    essence.contains('/').then(|| Some((kind, Charset::of(parameters)?))).flatten()
+    let kind = if is_json(&essence) { BodyKind::Json } else { BodyKind::Text };
+    essence.contains('/').then(|| Some((kind, BodyCharset::of(parameters)?))).flatten()
 }
 
 /// Also under the names that were used before it had one.
@@ -84,74 +84,86 @@ fn is_json(essence: &str) -> bool {
 }
 
 /// The whole body, of at most `limit` bytes, whatever its `Content-Length` claims, and each piece of it within `piece`.
-pub(super) async fn read(mut response: Response, limit: usize, piece: Option<Duration>) -> Result<Vec<u8>, Broken> {
+pub(super) async fn read(
+    mut response: HttpResponse,
+    limit: usize,
+    piece: Option<Duration>,
+) -> Result<Vec<u8>, BodyError> {
     let expected = usize::try_from(response.claimed()).unwrap_or(usize::MAX);
     if expected > limit {
-        return Err(Broken::TooLong);
+        return Err(BodyError::TooLong);
     }
     let mut body = Vec::with_capacity(expected);
     while let Some(chunk) = next(&mut response, piece).await? {
         if body.len() + chunk.len() > limit {
-            return Err(Broken::TooLong);
+            return Err(BodyError::TooLong);
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
 }
 
-async fn next(response: &mut Response, limit: Option<Duration>) -> Result<Option<bytes::Bytes>, Broken> {
+async fn next(response: &mut HttpResponse, limit: Option<Duration>) -> Result<Option<bytes::Bytes>, BodyError> {
     let piece = response.piece();
     let piece = match limit {
         None => piece.await,
-        Some(limit) => tokio::time::timeout(limit, piece).await.map_err(|_| Broken::Late(Late::Read(limit)))?,
+        Some(limit) => {
+            tokio::time::timeout(limit, piece).await.map_err(|_| BodyError::Late(ExchangeTimeout::Read(limit)))?
+        }
     };
-    piece.map_err(Broken::Missed)
+    piece.map_err(BodyError::Missed)
 }
 
 /// The result that a success carries: `null` if empty, JSON if it says so, else the text.
-pub(super) fn result(described: Result<Described, Failure>, body: &[u8], limit: usize) -> Result<Value, Failure> {
+pub(super) fn result(
+    described: Result<BodyFormat, CommandFailure>,
+    body: &[u8],
+    limit: usize,
+) -> Result<Value, CommandFailure> {
     if body.is_empty() {
         return Ok(Value::Null);
     }
     let described = described?;
     let body = coding::decoded(&described.codings, body, limit)?;
     let text = match described.kind {
-        Kind::Json => text::of_json(&body, &described.charset),
-        Kind::Text => text::of_text(&body, &described.charset),
-        Kind::Unsaid => text::of_text(&body, &Charset::Unsaid),
+        BodyKind::Json => text::of_json(&body, &described.charset),
+        BodyKind::Text => text::of_text(&body, &described.charset),
+        BodyKind::Unsaid => text::of_text(&body, &BodyCharset::Unsaid),
     }?;
     let value = match (described.kind, text.as_ref()) {
-        (Kind::Json | Kind::Unsaid, text) if text.bytes().all(|byte| byte.is_ascii_whitespace()) => Ok(Value::Null),
-        (Kind::Json, text) => json::read(text.as_bytes()),
-        (Kind::Unsaid, text) => match json::read(text.as_bytes()) {
-            Err(Unfit::NotJson(_)) => as_it_is(text),
+        (BodyKind::Json | BodyKind::Unsaid, text) if text.bytes().all(|byte| byte.is_ascii_whitespace()) => {
+            Ok(Value::Null)
+        }
+        (BodyKind::Json, text) => json::read(text.as_bytes()),
+        (BodyKind::Unsaid, text) => match json::read(text.as_bytes()) {
+            Err(JsonError::NotJson(_)) => as_it_is(text),
             read => read,
         },
-        (Kind::Text, text) => as_it_is(text),
+        (BodyKind::Text, text) => as_it_is(text),
     };
     value.map_err(|error| unfit(&error))
 }
 
-fn unfit(unfit: &Unfit) -> Failure {
+fn unfit(unfit: &JsonError) -> CommandFailure {
     let message = match unfit {
-        Unfit::NotJson(why) => format!("the answer is not JSON: {why}"),
+        JsonError::NotJson(why) => format!("the answer is not JSON: {why}"),
         other => format!("the answer cannot be kept as the result: {other}"),
     };
-    Failure::new(format!("answer.{}", unfit.code()), message)
+    CommandFailure::new(format!("answer.{}", unfit.code()), message)
 }
 
-fn as_it_is(text: &str) -> Result<Value, Unfit> {
+fn as_it_is(text: &str) -> Result<Value, JsonError> {
     let text = Value::String(text.to_owned());
     json::check(&text).map(|()| text)
 }
 
 /// What an error's body says in [words], else its beginning, for people; or why it cannot be read.
-pub(super) fn message(described: &Result<Described, Failure>, body: &[u8], limit: usize) -> String {
+pub(super) fn message(described: &Result<BodyFormat, CommandFailure>, body: &[u8], limit: usize) -> String {
     let text = described.as_ref().map_err(Clone::clone).and_then(|described| {
         let body = coding::decoded(&described.codings, body, limit)?;
         let text = match described.kind {
-            Kind::Json => text::of_json(&body, &described.charset),
-            Kind::Text | Kind::Unsaid => text::of_text(&body, &described.charset),
+            BodyKind::Json => text::of_json(&body, &described.charset),
+            BodyKind::Text | BodyKind::Unsaid => text::of_text(&body, &described.charset),
         };
         let text = text?;
         let said = words::of(&text).unwrap_or_else(|| text.into_owned());

@@ -1,41 +1,41 @@
 //! What a status means. The one place where HTTP becomes succeeded, failed, unknown or ongoing.
 
 use super::settings::HttpSettings;
-use crate::transport::{Call, Classes};
+use crate::transport::{ErrorClassifier, ParticipantCall};
 use saga_core::{
-    command::{Direction, ErrorClass, Retryable},
-    definition::participants::{Accepted, Status},
+    command::{CommandDirection, ErrorClass, RetryAdvice},
+    definition::participants::{AcceptedMeaning, StatusPattern},
 };
 
 /// What a status means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(super) enum StatusMeaning {
     /// It was done; the body is the result.
     Succeeded,
     /// It had been undone before.
     AlreadyUndone,
     /// Certainly no effect.
-    Failed(Retryable),
+    Failed(RetryAdvice),
     /// It may have happened.
     Unknown,
     /// Accepted: if the answer names a place to ask, ask there; if not, it says this.
-    Accepted(Accepted),
+    Accepted(AcceptedMeaning),
     /// Ask the same again later.
     Later,
 }
 
 /// Statuses that the settings move to another class.
 #[derive(Clone, Debug)]
-pub(super) struct Overrides {
-    retry_on: Vec<Status>,
-    fail_on: Vec<Status>,
-    accepted: Accepted,
-    classes: Classes,
+pub(super) struct StatusOverrides {
+    retry_on: Vec<StatusPattern>,
+    fail_on: Vec<StatusPattern>,
+    accepted: AcceptedMeaning,
+    classes: ErrorClassifier,
 }
 
-impl Overrides {
-    pub(super) fn new(settings: &HttpSettings) -> Overrides {
-        Overrides {
+impl StatusOverrides {
+    pub(super) fn new(settings: &HttpSettings) -> StatusOverrides {
+        StatusOverrides {
             retry_on: settings.retry_on.clone(),
             fail_on: settings.fail_on.clone(),
             accepted: settings.accepted,
@@ -44,29 +44,29 @@ impl Overrides {
     }
 
     /// Of what class failures are, and how each class is handled.
-    pub(super) fn classes(&self) -> &Classes {
+    pub(super) fn classes(&self) -> &ErrorClassifier {
         &self.classes
     }
 
     /// Whether the settings say of `status` itself what it means as an answer to `call`.
-    pub(super) fn move_status(&self, call: &Call, status: u16) -> bool {
+    pub(super) fn move_status(&self, call: &ParticipantCall, status: u16) -> bool {
         let mut said = self.retry_on.iter().chain(&self.fail_on);
         call.location.is_none() && said.any(|pattern| pattern.matches(status))
     }
 
     /// What `status` means as an answer to `call`.
-    pub(super) fn meaning(&self, call: &Call, status: u16) -> Meaning {
+    pub(super) fn meaning(&self, call: &ParticipantCall, status: u16) -> StatusMeaning {
         if call.location.is_some() { told(call, status) } else { self.answered(call, status) }
     }
 
     /// To retry what may have happened does not make it certain: statuses that mean unknown stay so under `retryOn`.
-    fn answered(&self, call: &Call, status: u16) -> Meaning {
+    fn answered(&self, call: &ParticipantCall, status: u16) -> StatusMeaning {
         let usual = usual(call, status, self.accepted);
         if self.fail_on.iter().any(|pattern| pattern.matches(status)) {
-            return Meaning::Failed(Retryable::No);
+            return StatusMeaning::Failed(RetryAdvice::No);
         }
-        if self.retry_on.iter().any(|pattern| pattern.matches(status)) && usual != Meaning::Unknown {
-            return Meaning::Failed(Retryable::Yes);
+        if self.retry_on.iter().any(|pattern| pattern.matches(status)) && usual != StatusMeaning::Unknown {
+            return StatusMeaning::Failed(RetryAdvice::Yes);
         }
         usual
     }
@@ -94,30 +94,30 @@ pub(super) fn odd(status: u16) -> Option<&'static str> {
 }
 
 /// What `status` means as the answer to a request. Redirects are not followed, and the participant may have acted before it sent one.
-fn usual(call: &Call, status: u16, accepted: Accepted) -> Meaning {
+fn usual(call: &ParticipantCall, status: u16, accepted: AcceptedMeaning) -> StatusMeaning {
     match status {
-        202 => Meaning::Accepted(accepted),
-        206 => Meaning::Unknown,
-        200..=299 => Meaning::Succeeded,
-        425 => Meaning::Later,
-        408 | 429 => Meaning::Failed(Retryable::Yes),
-        401 | 403 | 407 => Meaning::Failed(Retryable::ThenPark),
-        409 if call.attempt > 1 || !call.is_untouched() => Meaning::Failed(Retryable::Conflict),
-        410 if call.direction() == Direction::Undo => Meaning::AlreadyUndone,
-        400..=499 => Meaning::Failed(Retryable::No),
-        _ => Meaning::Unknown,
+        202 => StatusMeaning::Accepted(accepted),
+        206 => StatusMeaning::Unknown,
+        200..=299 => StatusMeaning::Succeeded,
+        425 => StatusMeaning::Later,
+        408 | 429 => StatusMeaning::Failed(RetryAdvice::Yes),
+        401 | 403 | 407 => StatusMeaning::Failed(RetryAdvice::ThenPark),
+        409 if call.attempt > 1 || !call.is_untouched() => StatusMeaning::Failed(RetryAdvice::Conflict),
+        410 if call.direction() == CommandDirection::Undo => StatusMeaning::AlreadyUndone,
+        400..=499 => StatusMeaning::Failed(RetryAdvice::No),
+        _ => StatusMeaning::Unknown,
     }
 }
 
 /// What `status` means at the place where an accepted command is asked after. That the place is gone says nothing about the command.
-fn told(call: &Call, status: u16) -> Meaning {
+fn told(call: &ParticipantCall, status: u16) -> StatusMeaning {
     match status {
-        202 | 408 | 425 | 429 => Meaning::Later,
-        206 => Meaning::Unknown,
-        200..=299 => Meaning::Succeeded,
-        401 | 403 | 407 => Meaning::Failed(Retryable::ThenPark),
-        410 if call.direction() == Direction::Undo => Meaning::AlreadyUndone,
-        409 | 422 => Meaning::Failed(Retryable::No),
-        _ => Meaning::Unknown,
+        202 | 408 | 425 | 429 => StatusMeaning::Later,
+        206 => StatusMeaning::Unknown,
+        200..=299 => StatusMeaning::Succeeded,
+        401 | 403 | 407 => StatusMeaning::Failed(RetryAdvice::ThenPark),
+        410 if call.direction() == CommandDirection::Undo => StatusMeaning::AlreadyUndone,
+        409 | 422 => StatusMeaning::Failed(RetryAdvice::No),
+        _ => StatusMeaning::Unknown,
     }
 }

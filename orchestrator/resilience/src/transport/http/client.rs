@@ -12,24 +12,24 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-pub(super) use response::Response;
+pub(super) use response::HttpResponse;
 
-use super::pace::{Late, Pace};
+use super::pace::{ExchangeTimeout, ReadWriteTimeouts};
 use bytes::Bytes;
-use connect::Connector;
-use connection::{Connection, Unanswered};
+use connect::ConnectionOpener;
+use connection::{HttpConnection, HttpConnectionError};
 use hyper::{
     Method,
     header::{HOST, HeaderMap, HeaderValue},
 };
-use pool::Pool;
+use pool::ConnectionPool;
 use std::{error::Error, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use url::{Position, Url};
 
 /// How long connections live.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lives {
+pub(super) struct ConnectionTimeouts {
     /// For establishing one, TLS included.
     pub(super) connect: Duration,
     /// How long one may be idle and is used again.
@@ -40,20 +40,20 @@ pub(super) struct Lives {
 
 /// Makes connections, keeps them, and sends requests over them.
 #[derive(Clone, Debug)]
-pub struct Client {
-    connector: Arc<Connector>,
-    pool: Arc<Pool>,
-    lives: Lives,
+pub struct HttpClient {
+    connector: Arc<ConnectionOpener>,
+    pool: Arc<ConnectionPool>,
+    lives: ConnectionTimeouts,
 }
 
 /// No client can be made, for want of certificates of authorities for example.
 #[derive(Debug, thiserror::Error)]
 #[error("no HTTP client can be made")]
-pub struct NoClient(#[source] rustls::Error);
+pub struct HttpClientError(#[source] rustls::Error);
 
 /// One request. What it holds is shared, so that it can be sent again.
 #[derive(Clone, Debug)]
-pub(super) struct Outbound {
+pub(super) struct OutboundRequest {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
@@ -62,7 +62,7 @@ pub(super) struct Outbound {
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) enum Missed {
+pub(super) enum HttpExchangeError {
     /// There was no connection; why, and whether an earlier one may have taken the request.
     NotConnected {
         /// In words.
@@ -71,16 +71,16 @@ pub(super) enum Missed {
         may_have_left: bool,
     },
     /// Something took too long.
-    Late(Late),
+    Late(ExchangeTimeout),
     /// The connection broke, or ended before an answer.
     Broken(String),
     /// What came is no answer in HTTP/1.1; why, and how it begins.
     NotHttp(String),
 }
 
-impl Outbound {
-    pub(super) fn new(method: Method, url: Url) -> Outbound {
-        Outbound { method, url, headers: HeaderMap::new(), body: Bytes::new() }
+impl OutboundRequest {
+    pub(super) fn new(method: Method, url: Url) -> OutboundRequest {
+        OutboundRequest { method, url, headers: HeaderMap::new(), body: Bytes::new() }
     }
 
     /// Scheme, host and port.
@@ -99,11 +99,11 @@ impl Outbound {
     }
 }
 
-impl Client {
+impl HttpClient {
     /// A client; with `encrypted` one that can verify servers. Without it a machine without authorities' certificates will do.
-    pub(super) fn new(lives: Lives, encrypted: bool) -> Result<Client, NoClient> {
-        let connector = Connector::new(lives.connect, encrypted).map_err(NoClient)?;
-        Ok(Client { connector: Arc::new(connector), pool: Arc::default(), lives })
+    pub(super) fn new(lives: ConnectionTimeouts, encrypted: bool) -> Result<HttpClient, HttpClientError> {
+        let connector = ConnectionOpener::new(lives.connect, encrypted).map_err(HttpClientError)?;
+        Ok(HttpClient { connector: Arc::new(connector), pool: Arc::default(), lives })
     }
 
     /// Sends `request` and waits for the head of the answer.
@@ -111,14 +111,18 @@ impl Client {
     /// Servers close connections that were idle, and sometimes just when a request comes. What a kept connection did not take is sent over
     /// the next one. If it was taken and the connection ended before a byte of an answer was read, it is sent once more over a new one: the
     /// request carries its idempotency key, and the response says that it was sent before.
-    pub(super) async fn send(&self, request: &Outbound, pace: Pace) -> Result<Response, Missed> {
+    pub(super) async fn send(
+        &self,
+        request: &OutboundRequest,
+        pace: ReadWriteTimeouts,
+    ) -> Result<HttpResponse, HttpExchangeError> {
         let origin = request.origin();
         while let Some(kept) = self.pool.take(origin) {
             match self.over(kept, request, pace).await {
                 Ok(response) => return Ok(response),
-                Err(Unanswered::NotTaken) => {}
-                Err(Unanswered::Nothing(_)) => {
-                    return self.over_new(request, pace, true).await.map(Response::of_second_sending);
+                Err(HttpConnectionError::NotTaken) => {}
+                Err(HttpConnectionError::Nothing(_)) => {
+                    return self.over_new(request, pace, true).await.map(HttpResponse::of_second_sending);
                 }
                 Err(other) => return Err(other.into()),
             }
@@ -126,22 +130,32 @@ impl Client {
         self.over_new(request, pace, false).await
     }
 
-    async fn over_new(&self, request: &Outbound, pace: Pace, may_have_left: bool) -> Result<Response, Missed> {
+    async fn over_new(
+        &self,
+        request: &OutboundRequest,
+        pace: ReadWriteTimeouts,
+        may_have_left: bool,
+    ) -> Result<HttpResponse, HttpExchangeError> {
         let connection = self.connector.connect(&request.url, self.lives).await;
-        let connection = connection.map_err(|why| Missed::NotConnected { why, may_have_left })?;
+        let connection = connection.map_err(|why| HttpExchangeError::NotConnected { why, may_have_left })?;
         self.over(connection, request, pace).await.map_err(|unanswered| match unanswered {
-            Unanswered::NotTaken => {
+            HttpConnectionError::NotTaken => {
                 let why = "no connection: it ended before it took the request".to_owned();
-                Missed::NotConnected { why, may_have_left }
+                HttpExchangeError::NotConnected { why, may_have_left }
             }
             other => other.into(),
         })
     }
 
-    async fn over(&self, mut connection: Connection, request: &Outbound, pace: Pace) -> Result<Response, Unanswered> {
+    async fn over(
+        &self,
+        mut connection: HttpConnection,
+        request: &OutboundRequest,
+        pace: ReadWriteTimeouts,
+    ) -> Result<HttpResponse, HttpConnectionError> {
         let head = connection.send(request, pace).await?;
         connection.learn(head.headers(), self.lives, Instant::now());
-        Ok(Response::new(head, connection, Arc::clone(&self.pool), request.origin()))
+        Ok(HttpResponse::new(head, connection, Arc::clone(&self.pool), request.origin()))
     }
 }
 
@@ -155,15 +169,15 @@ fn in_one_line(what: &str, error: &(dyn Error + 'static)) -> String {
     line
 }
 
-impl From<Unanswered> for Missed {
-    fn from(why: Unanswered) -> Missed {
+impl From<HttpConnectionError> for HttpExchangeError {
+    fn from(why: HttpConnectionError) -> HttpExchangeError {
         match why {
-            Unanswered::NotTaken => {
-                Missed::NotConnected { why: "no connection took it".to_owned(), may_have_left: false }
+            HttpConnectionError::NotTaken => {
+                HttpExchangeError::NotConnected { why: "no connection took it".to_owned(), may_have_left: false }
             }
-            Unanswered::Nothing(why) | Unanswered::Broken(why) => Missed::Broken(why),
-            Unanswered::NotHttp(why) => Missed::NotHttp(why),
-            Unanswered::Late(late) => Missed::Late(late),
+            HttpConnectionError::Nothing(why) | HttpConnectionError::Broken(why) => HttpExchangeError::Broken(why),
+            HttpConnectionError::NotHttp(why) => HttpExchangeError::NotHttp(why),
+            HttpConnectionError::Late(late) => HttpExchangeError::Late(late),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! `Content-Encoding`: bodies that come compressed, although nobody asked for it.
 
-use super::{client::Response, said::Said};
+use super::{client::HttpResponse, said::ParsedHeader};
 use flate2::{
     bufread::GzDecoder,
     read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder},
 };
 use hyper::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
-use saga_core::command::Failure;
+use saga_core::command::CommandFailure;
 use std::{
     borrow::Cow,
     io::{self, Read},
@@ -17,7 +17,7 @@ const MAX_CODINGS: usize = 2;
 
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(super) enum ContentCoding {
     Gzip,
     Deflate,
 }
@@ -27,13 +27,13 @@ pub(super) enum Coding {
 ///
 /// # Errors
 /// It names something that cannot be taken off.
-pub(super) fn of(response: &Response) -> Result<Vec<Coding>, Failure> {
+pub(super) fn of(response: &HttpResponse) -> Result<Vec<ContentCoding>, CommandFailure> {
     let mut codings = Vec::new();
     for header in [CONTENT_ENCODING, TRANSFER_ENCODING] {
-        match Said::by(response, &header) {
-            Said::Nothing => {}
-            Said::This(value) => codings.extend(named(&value)?),
-            Said::Unreadable(why) => return Err(unreadable(why)),
+        match ParsedHeader::by(response, &header) {
+            ParsedHeader::Nothing => {}
+            ParsedHeader::This(value) => codings.extend(named(&value)?),
+            ParsedHeader::Unreadable(why) => return Err(unreadable(why)),
         }
     }
     if codings.len() > MAX_CODINGS {
@@ -47,7 +47,11 @@ pub(super) fn of(response: &Response) -> Result<Vec<Coding>, Failure> {
 ///
 /// # Errors
 /// It is not what it is said to be, or longer.
-pub(super) fn decoded<'b>(codings: &[Coding], body: &'b [u8], limit: usize) -> Result<Cow<'b, [u8]>, Failure> {
+pub(super) fn decoded<'b>(
+    codings: &[ContentCoding],
+    body: &'b [u8],
+    limit: usize,
+) -> Result<Cow<'b, [u8]>, CommandFailure> {
     let mut body = Cow::Borrowed(body);
     for coding in codings {
         body = Cow::Owned(coding.decode(&body, limit)?);
@@ -55,31 +59,31 @@ pub(super) fn decoded<'b>(codings: &[Coding], body: &'b [u8], limit: usize) -> R
     Ok(body)
 }
 
-fn named(value: &str) -> Result<Vec<Coding>, Failure> {
+fn named(value: &str) -> Result<Vec<ContentCoding>, CommandFailure> {
     let mut codings = Vec::new();
     for name in value.split(',').map(|name| name.trim().to_ascii_lowercase()) {
         match name.as_str() {
             "" | "identity" | "none" | "chunked" | "aws-chunked" => {}
-            "gzip" | "x-gzip" => codings.push(Coding::Gzip),
-            "deflate" => codings.push(Coding::Deflate),
+            "gzip" | "x-gzip" => codings.push(ContentCoding::Gzip),
+            "deflate" => codings.push(ContentCoding::Deflate),
             _ => return Err(unreadable(format!("the answer is encoded as `{name}`, which was not asked for"))),
         }
     }
     Ok(codings)
 }
 
-impl Coding {
+impl ContentCoding {
     fn name(self) -> &'static str {
         match self {
-            Coding::Gzip => "gzip",
-            Coding::Deflate => "deflate",
+            ContentCoding::Gzip => "gzip",
+            ContentCoding::Deflate => "deflate",
         }
     }
 
     /// What is wrong with a body that cannot be decoded.
     fn why(self, body: &[u8], error: &io::Error) -> String {
         match (self, error.kind()) {
-            (Coding::Gzip, _) if let Some(behind) = behind_gzip(body) => {
+            (ContentCoding::Gzip, _) if let Some(behind) = behind_gzip(body) => {
                 format!("{behind} bytes that are not stand behind its end")
             }
             (_, io::ErrorKind::UnexpectedEof) => "it ends too early".to_owned(),
@@ -87,14 +91,16 @@ impl Coding {
         }
     }
 
-    fn decode(self, body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+    fn decode(self, body: &[u8], limit: usize) -> Result<Vec<u8>, CommandFailure> {
         // One byte more tells what is too long.
         let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
         let mut decoded = Vec::new();
         let read = match self {
-            Coding::Gzip => MultiGzDecoder::new(body).take(most).read_to_end(&mut decoded),
-            Coding::Deflate if has_zlib_header(body) => ZlibDecoder::new(body).take(most).read_to_end(&mut decoded),
-            Coding::Deflate => DeflateDecoder::new(body).take(most).read_to_end(&mut decoded),
+            ContentCoding::Gzip => MultiGzDecoder::new(body).take(most).read_to_end(&mut decoded),
+            ContentCoding::Deflate if has_zlib_header(body) => {
+                ZlibDecoder::new(body).take(most).read_to_end(&mut decoded)
+            }
+            ContentCoding::Deflate => DeflateDecoder::new(body).take(most).read_to_end(&mut decoded),
         };
         let name = self.name();
         read.map_err(|error| {
@@ -103,7 +109,7 @@ impl Coding {
         })?;
         if decoded.len() > limit {
             let message = format!("decoded from `{name}` the answer has more than {limit} bytes");
-            return Err(Failure::new("answer.size", message));
+            return Err(CommandFailure::new("answer.size", message));
         }
         Ok(decoded)
     }
@@ -124,8 +130,8 @@ fn has_zlib_header(body: &[u8]) -> bool {
     }
 }
 
-fn unreadable(why: String) -> Failure {
-    Failure::new("answer.encoding", why)
+fn unreadable(why: String) -> CommandFailure {
+    CommandFailure::new("answer.encoding", why)
 }
 
 #[cfg(test)]
@@ -139,7 +145,7 @@ mod tests {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(b"{\"id\": 1}").expect("in memory");
         let whole = encoder.finish().expect("in memory");
-        let said = |body: &[u8]| Coding::Gzip.decode(body, 1_000).map_err(|failure| failure.message);
+        let said = |body: &[u8]| ContentCoding::Gzip.decode(body, 1_000).map_err(|failure| failure.message);
         assert_eq!(said(&whole).as_deref(), Ok(&b"{\"id\": 1}"[..]));
         for (tail, expected) in [(&b"x"[..], "1 bytes that are not stand behind"), (b"tail of text", "12 bytes")] {
             let told = said(&[&whole, tail].concat()).expect_err("a tail");

@@ -4,15 +4,18 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use state::EndpointState;
+pub use state::EndpointStateView;
 
-use super::settings::{Error, HttpSettings};
-use crate::guard_events::{Changes, What};
-use saga_base::sync::{Mutex, MutexGuard};
-use saga_core::command::Answer;
+use super::settings::{HttpSettings, HttpSettingsError};
+use crate::guard_events::{GuardEventBus, GuardEventKind};
+use saga_base::sync::{MutexGuard, UnpoisonedMutex};
+use saga_core::command::CommandAnswer;
 use saga_guards::{
-    Monotonic,
-    balancer::{Balancer, Ejection, Listed, Pick, Settled, Strategy, Verdict},
+    MonotonicTime,
+    balancer::{
+        BalancingStrategy, EjectionConfig, EndpointPick, EndpointTransition, EndpointVerdict, ListedEndpoint,
+        LoadBalancer,
+    },
 };
 use std::{num::NonZeroU32, sync::Arc, time::Instant};
 use tracing::{info, warn};
@@ -20,75 +23,84 @@ use url::Url;
 
 /// The base URLs of a participant, and what is known of each.
 #[derive(Debug)]
-pub(super) struct Endpoints {
+pub(super) struct ParticipantEndpoints {
     participant: String,
     started: Instant,
-    changes: Changes,
-    listed: Mutex<Listing>,
+    changes: GuardEventBus,
+    listed: UnpoisonedMutex<EndpointListing>,
 }
 
 /// What has to change together.
 #[derive(Debug)]
-struct Listing {
+struct EndpointListing {
     bases: Vec<Arc<Url>>,
     weights: Vec<NonZeroU32>,
-    strategy: Strategy,
-    ejection: Option<Ejection>,
+    strategy: BalancingStrategy,
+    ejection: Option<EjectionConfig>,
     /// Its positions are those of `bases`.
-    balancer: Balancer,
+    balancer: LoadBalancer,
 }
 
 /// The endpoint that takes one call. Dropped, it says nothing about the endpoint.
 #[derive(Debug)]
 #[must_use = "a dropped pick is given back at once"]
-pub(super) struct Picked {
-    endpoints: Arc<Endpoints>,
+pub(super) struct PickedEndpoint {
+    endpoints: Arc<ParticipantEndpoints>,
     base: Arc<Url>,
     index: usize,
     /// Taken out when it is settled.
-    pick: Option<Pick>,
+    pick: Option<EndpointPick>,
 }
 
 /// The endpoint that could not take a call. A list that has changed meanwhile may have another in its place: it is a hint.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tried(usize);
+pub(super) struct TriedEndpoint(usize);
 
-impl Endpoints {
+impl ParticipantEndpoints {
     /// What happens to them is published in `changes`.
-    pub(super) fn new(settings: &HttpSettings, changes: Changes) -> Result<Arc<Endpoints>, Error> {
+    pub(super) fn new(
+        settings: &HttpSettings,
+        changes: GuardEventBus,
+    ) -> Result<Arc<ParticipantEndpoints>, HttpSettingsError> {
         let bases = settings.endpoints.iter().map(|it| base(settings, &it.url).map(Arc::new));
         let bases = bases.collect::<Result<Vec<_>, _>>()?;
         if bases.is_empty() {
-            return Err(Error::NoEndpoint { participant: settings.name.clone() });
+            return Err(HttpSettingsError::NoEndpoint { participant: settings.name.clone() });
         }
         let weights: Vec<_> = settings.endpoints.iter().map(|it| it.weight).collect();
         let (strategy, ejection) = (settings.balance, settings.ejection);
-        let balancer = Balancer::new(&weights, strategy, ejection);
-        let listed = Mutex::new(Listing { bases, weights, strategy, ejection, balancer });
-        Ok(Arc::new(Endpoints { participant: settings.name.clone(), started: Instant::now(), changes, listed }))
+        let balancer = LoadBalancer::new(&weights, strategy, ejection);
+        let listed = UnpoisonedMutex::new(EndpointListing { bases, weights, strategy, ejection, balancer });
+        Ok(Arc::new(ParticipantEndpoints {
+            participant: settings.name.clone(),
+            started: Instant::now(),
+            changes,
+            listed,
+        }))
     }
 
     /// From here on the list of `next` and its way to pick; what is known of endpoints that stay is kept, calls under way included.
-    pub(super) fn become_as(&self, next: &Endpoints) {
+    pub(super) fn become_as(&self, next: &ParticipantEndpoints) {
         let now = self.now();
         let (bases, weights, strategy, ejection) = next.listing().settings();
         let mut listing = self.listing();
         let was = |base: &Url| listing.bases.iter().position(|before| **before == *base);
-        let listed = bases.iter().zip(&weights).map(|(base, weight)| Listed { weight: *weight, was: was(base) });
+        let listed =
+            bases.iter().zip(&weights).map(|(base, weight)| ListedEndpoint { weight: *weight, was: was(base) });
         let listed: Vec<_> = listed.collect();
         listing.balancer.configure(&listed, strategy, ejection, now);
         (listing.bases, listing.weights, listing.strategy, listing.ejection) = (bases, weights, strategy, ejection);
     }
 
     /// The endpoint for a try: another one than `tried`, if there is one.
-    pub(super) fn pick(self: &Arc<Self>, tried: Option<Tried>) -> Picked {
+    pub(super) fn pick(self: &Arc<Self>, tried: Option<TriedEndpoint>) -> PickedEndpoint {
         let now = self.now();
         let mut listing = self.listing();
-        let pick = listing.balancer.pick(now, fastrand::u64(..), tried.map(|Tried(index)| index));
+        let pick = listing.balancer.pick(now, fastrand::u64(..), tried.map(|TriedEndpoint(index)| index));
         let index = pick.index();
         let base = Arc::clone(&listing.bases[index]);
         drop(listing);
-        Picked { endpoints: Arc::clone(self), base, index, pick: Some(pick) }
+        PickedEndpoint { endpoints: Arc::clone(self), base, index, pick: Some(pick) }
     }
 
     pub(super) fn any_encrypted(&self) -> bool {
@@ -112,7 +124,7 @@ impl Endpoints {
     /// participant may move; with several it names the host, because only that one knows.
     ///
     /// # Errors
-    /// As [`Endpoints::seen`].
+    /// As [`ParticipantEndpoints::seen`].
     pub(super) fn location(&self, asked: &Url, header: &str) -> Result<String, String> {
         let url = self.seen(asked, header)?;
         Ok(match self.listing().bases.as_slice() {
@@ -149,68 +161,68 @@ impl Endpoints {
     }
 
     /// All endpoints at this moment, for people.
-    pub(super) fn states(&self) -> Vec<EndpointState> {
+    pub(super) fn states(&self) -> Vec<EndpointStateView> {
         let now = self.now();
         let listing = self.listing();
         let known = listing.balancer.snapshot(now);
-        listing.bases.iter().zip(known).map(|(base, known)| EndpointState::of(base, &known)).collect()
+        listing.bases.iter().zip(known).map(|(base, known)| EndpointStateView::of(base, &known)).collect()
     }
 
     /// Tells of those that get calls again, since it was last asked to.
     pub(super) fn tell_who_is_back(&self) {
         let now = self.now();
         let mut listing = self.listing();
-        let Listing { bases, balancer, .. } = &mut *listing;
+        let EndpointListing { bases, balancer, .. } = &mut *listing;
         let back: Vec<_> = balancer.come_back(now).filter_map(|index| bases.get(index).map(Arc::clone)).collect();
         drop(listing);
         for base in back {
             info!(participant = self.participant, endpoint = base.as_str(), "an endpoint gets calls again");
-            self.publish(What::EndpointReturned { endpoint: base.to_string() });
+            self.publish(GuardEventKind::EndpointReturned { endpoint: base.to_string() });
         }
     }
 
-    fn publish(&self, what: What) {
+    fn publish(&self, what: GuardEventKind) {
         self.changes.publish(Some(&self.participant), what);
     }
 
-    fn now(&self) -> Monotonic {
-        Monotonic::since_origin(self.started.elapsed())
+    fn now(&self) -> MonotonicTime {
+        MonotonicTime::since_origin(self.started.elapsed())
     }
 
     /// A balancer is consistent between any two of its methods, so a panic elsewhere under the lock leaves nothing half done.
-    fn listing(&self) -> MutexGuard<'_, Listing> {
+    fn listing(&self) -> MutexGuard<'_, EndpointListing> {
         self.listed.lock()
     }
 }
 
-impl Listing {
-    fn settings(&self) -> (Vec<Arc<Url>>, Vec<NonZeroU32>, Strategy, Option<Ejection>) {
+impl EndpointListing {
+    fn settings(&self) -> (Vec<Arc<Url>>, Vec<NonZeroU32>, BalancingStrategy, Option<EjectionConfig>) {
         (self.bases.clone(), self.weights.clone(), self.strategy, self.ejection)
     }
 }
 
-impl Picked {
+impl PickedEndpoint {
     /// `path` below the endpoint's base; `None` if it is no path or would leave the base (`..`).
     pub(super) fn url(&self, path: &str) -> Option<Url> {
         below(&self.base, path)
     }
 
-    pub(super) fn tried(&self) -> Tried {
-        Tried(self.index)
+    pub(super) fn tried(&self) -> TriedEndpoint {
+        TriedEndpoint(self.index)
     }
 
     /// Tells how the call went.
-    pub(super) fn settle(mut self, answer: &Answer) {
+    pub(super) fn settle(mut self, answer: &CommandAnswer) {
         self.end(verdict(answer));
     }
 
-    fn end(&mut self, verdict: Verdict) {
+    fn end(&mut self, verdict: EndpointVerdict) {
         let Some(pick) = self.pick.take() else { return };
         let now = self.endpoints.now();
         let settled = self.endpoints.listing().balancer.done(pick, verdict, now);
         match settled {
-            Settled::Kept => {}
-            Settled::Ejected(span) => self.report(span),
+            EndpointTransition::Kept => {}
+            EndpointTransition::Ejected(span) => self.report(span),
         }
     }
 
@@ -219,30 +231,32 @@ impl Picked {
         warn!(participant, endpoint, ?span, "an endpoint failed again and again; it is left out");
         let labels = [("participant", participant.to_owned()), ("endpoint", endpoint.to_owned())];
         metrics::counter!("saga_endpoint_ejections_total", &labels).increment(1);
-        self.endpoints.publish(What::EndpointEjected { endpoint: endpoint.to_owned(), span });
+        self.endpoints.publish(GuardEventKind::EndpointEjected { endpoint: endpoint.to_owned(), span });
     }
 }
 
-impl Drop for Picked {
+impl Drop for PickedEndpoint {
     fn drop(&mut self) {
-        self.end(Verdict::Neutral);
+        self.end(EndpointVerdict::Neutral);
     }
 }
 
 /// What an answer says about the endpoint that gave it: saying no is well, an error of its own is not, and what we did wrong is nobody's.
-fn verdict(answer: &Answer) -> Verdict {
+fn verdict(answer: &CommandAnswer) -> EndpointVerdict {
     match answer {
-        Answer::Succeeded { .. } | Answer::Ongoing { .. } => Verdict::Succeeded,
-        Answer::NotSent { .. } => Verdict::Neutral,
-        Answer::Failed { failure, .. } | Answer::Unknown { failure, .. } if failure.code.starts_with("request.") => {
-            Verdict::Neutral
+        CommandAnswer::Succeeded { .. } | CommandAnswer::Ongoing { .. } => EndpointVerdict::Succeeded,
+        CommandAnswer::NotSent { .. } => EndpointVerdict::Neutral,
+        CommandAnswer::Failed { failure, .. } | CommandAnswer::Unknown { failure, .. }
+            if failure.code.starts_with("request.") =>
+        {
+            EndpointVerdict::Neutral
         }
-        Answer::Failed { failure, .. } => match failure.code.as_str() {
-            super::NOT_CONNECTED => Verdict::Failed,
-            code if code.starts_with("http.5") => Verdict::Failed,
-            _ => Verdict::Succeeded,
+        CommandAnswer::Failed { failure, .. } => match failure.code.as_str() {
+            super::NOT_CONNECTED => EndpointVerdict::Failed,
+            code if code.starts_with("http.5") => EndpointVerdict::Failed,
+            _ => EndpointVerdict::Succeeded,
         },
-        Answer::Unknown { .. } => Verdict::Failed,
+        CommandAnswer::Unknown { .. } => EndpointVerdict::Failed,
     }
 }
 
@@ -252,10 +266,10 @@ pub(super) fn below(base: &Url, path: &str) -> Option<Url> {
     (same_host(&url, base) && url.path().starts_with(base.path())).then_some(url)
 }
 
-fn base(settings: &HttpSettings, text: &str) -> Result<Url, Error> {
+fn base(settings: &HttpSettings, text: &str) -> Result<Url, HttpSettingsError> {
     let wrong = |reason: &str| {
         let url = text.rsplit_once('@').map_or(text, |(_, after)| after).to_owned();
-        Error::Endpoint { participant: settings.name.clone(), url, reason: reason.to_owned() }
+        HttpSettingsError::Endpoint { participant: settings.name.clone(), url, reason: reason.to_owned() }
     };
     let mut url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {

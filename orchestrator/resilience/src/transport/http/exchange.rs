@@ -4,18 +4,18 @@ mod answered;
 mod polled;
 
 use super::{
-    HttpParticipant, NOT_CONNECTED,
-    client::{Missed, Outbound, Response},
+    HttpParticipantClient, NOT_CONNECTED,
+    client::{HttpExchangeError, HttpResponse, OutboundRequest},
     retry_after,
 };
-use crate::transport::Call;
-use answered::Answered;
-use saga_core::command::{Answer, ErrorClass, Failure, Retryable};
+use crate::transport::ParticipantCall;
+use answered::CompleteResponse;
+use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass, RetryAdvice};
 use url::Url;
 
 /// How an answer was come by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reached {
+enum ResponseOrigin {
     /// It is that of who was asked.
     Directly,
     /// Who was asked sent on to another place.
@@ -23,19 +23,23 @@ enum Reached {
 }
 
 /// An answer whose head was read.
-struct Head {
-    response: Response,
+struct ResponseHead {
+    response: HttpResponse,
     /// Where it is from.
     url: Url,
-    reached: Reached,
+    reached: ResponseOrigin,
 }
 
 /// Sends `request` and reads the complete answer to it.
-pub(super) async fn exchange(participant: &HttpParticipant, call: &Call, request: Outbound) -> Answer {
+pub(super) async fn exchange(
+    participant: &HttpParticipantClient,
+    call: &ParticipantCall,
+    request: OutboundRequest,
+) -> CommandAnswer {
     let head = match participant.client.send(&request, participant.pace).await {
         Err(missed) => Err(not_answered(call, missed)),
         Ok(response) if call.location.is_some() => polled::followed(participant, call, request, response).await,
-        Ok(response) => Ok(Head { response, url: request.url, reached: Reached::Directly }),
+        Ok(response) => Ok(ResponseHead { response, url: request.url, reached: ResponseOrigin::Directly }),
     };
     match head {
         Ok(head) => judged(participant, call, head).await,
@@ -44,29 +48,31 @@ pub(super) async fn exchange(participant: &HttpParticipant, call: &Call, request
 }
 
 /// Without a connection nothing was sent. Of a call that may have left before that says nothing.
-fn not_answered(call: &Call, missed: Missed) -> Answer {
+fn not_answered(call: &ParticipantCall, missed: HttpExchangeError) -> CommandAnswer {
     match missed {
-        Missed::NotConnected { why, may_have_left } => {
-            let failure = Failure::new(NOT_CONNECTED, why).of_class(ErrorClass::Network);
+        HttpExchangeError::NotConnected { why, may_have_left } => {
+            let failure = CommandFailure::new(NOT_CONNECTED, why).of_class(ErrorClass::Network);
             if call.is_untouched() && !may_have_left {
-                Answer::Failed { failure, retry: Retryable::Yes, retry_after: None }
+                CommandAnswer::Failed { failure, retry: RetryAdvice::Yes, retry_after: None }
             } else {
-                Answer::unknown(failure)
+                CommandAnswer::unknown(failure)
             }
         }
-        Missed::Late(late) => late.answer(),
-        Missed::Broken(why) => Answer::unknown(Failure::new("connection", why).of_class(ErrorClass::Network)),
-        Missed::NotHttp(why) => unreadable("answer.http", why),
+        HttpExchangeError::Late(late) => late.answer(),
+        HttpExchangeError::Broken(why) => {
+            CommandAnswer::unknown(CommandFailure::new("connection", why).of_class(ErrorClass::Network))
+        }
+        HttpExchangeError::NotHttp(why) => unreadable("answer.http", why),
     }
 }
 
 /// What it means, in the classes of the participant. What `retryOn` and `failOn` say of a status wins over how its class is handled.
-async fn judged(participant: &HttpParticipant, call: &Call, head: Head) -> Answer {
+async fn judged(participant: &HttpParticipantClient, call: &ParticipantCall, head: ResponseHead) -> CommandAnswer {
     let status = head.response.status().as_u16();
     let answer = if call.location.is_none() && head.response.was_sent_before() {
-        of_the_second(Answered::read(participant, &call.clone().repeated(), head).await.meaning())
+        of_the_second(CompleteResponse::read(participant, &call.clone().repeated(), head).await.meaning())
     } else {
-        Answered::read(participant, call, head).await.meaning()
+        CompleteResponse::read(participant, call, head).await.meaning()
     };
     let classes = participant.overrides.classes();
     let judged = if participant.overrides.move_status(call, status) {
@@ -81,24 +87,24 @@ async fn judged(participant: &HttpParticipant, call: &Call, head: Head) -> Answe
 
 /// What the answer says to a request that had left before within the attempt: a success or a refusal for good is the participant's answer to the
 /// command, whichever sending it answers. Everything else says nothing of the first sending, which may have had its effect.
-fn of_the_second(answer: Answer) -> Answer {
+fn of_the_second(answer: CommandAnswer) -> CommandAnswer {
     match answer {
-        Answer::Failed {
+        CommandAnswer::Failed {
             failure,
-            retry: retry @ (Retryable::Yes | Retryable::Conflict | Retryable::ThenPark),
+            retry: retry @ (RetryAdvice::Yes | RetryAdvice::Conflict | RetryAdvice::ThenPark),
             retry_after,
         } => {
             let message = format!("{} (sent twice: the first connection closed without an answer)", failure.message);
-            Answer::Unknown { failure: Failure { message, ..failure }, retry, retry_after }
+            CommandAnswer::Unknown { failure: CommandFailure { message, ..failure }, retry, retry_after }
         }
-        Answer::Failed { retry: Retryable::No, .. }
-        | Answer::Succeeded { .. }
-        | Answer::Unknown { .. }
-        | Answer::Ongoing { .. }
-        | Answer::NotSent { .. } => answer,
+        CommandAnswer::Failed { retry: RetryAdvice::No, .. }
+        | CommandAnswer::Succeeded { .. }
+        | CommandAnswer::Unknown { .. }
+        | CommandAnswer::Ongoing { .. }
+        | CommandAnswer::NotSent { .. } => answer,
     }
 }
 
-fn unreadable(code: &str, message: impl Into<String>) -> Answer {
-    Answer::unknown(Failure::new(code, message).of_class(ErrorClass::Unknown))
+fn unreadable(code: &str, message: impl Into<String>) -> CommandAnswer {
+    CommandAnswer::unknown(CommandFailure::new(code, message).of_class(ErrorClass::Unknown))
 }

@@ -15,7 +15,7 @@ const PIECE_BYTES: usize = 16 * 1024;
 
 /// How far a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
+pub(super) enum WriteStage {
     /// The connection has not taken all of it.
     Writing,
     /// The connection has taken all of it.
@@ -24,22 +24,22 @@ pub(super) enum Stage {
 
 /// The body of one request.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct OutgoingBody {
     rest: Bytes,
     /// `None`: nobody asks.
-    stage: Option<watch::Sender<Stage>>,
+    stage: Option<watch::Sender<WriteStage>>,
 }
 
-impl Outgoing {
+impl OutgoingBody {
     /// A body of these bytes.
-    pub(super) fn unwatched(bytes: Bytes) -> Outgoing {
-        Outgoing { rest: bytes, stage: None }
+    pub(super) fn unwatched(bytes: Bytes) -> OutgoingBody {
+        OutgoingBody { rest: bytes, stage: None }
     }
 
     /// A body of these bytes, and where its stage is told.
-    pub(super) fn watched(bytes: Bytes) -> (Outgoing, watch::Receiver<Stage>) {
-        let (stage, stages) = watch::channel(if bytes.is_empty() { Stage::Written } else { Stage::Writing });
-        (Outgoing { rest: bytes, stage: Some(stage) }, stages)
+    pub(super) fn watched(bytes: Bytes) -> (OutgoingBody, watch::Receiver<WriteStage>) {
+        let (stage, stages) = watch::channel(if bytes.is_empty() { WriteStage::Written } else { WriteStage::Writing });
+        (OutgoingBody { rest: bytes, stage: Some(stage) }, stages)
     }
 
     /// Nobody waits for the pieces of a body that nobody watches.
@@ -48,7 +48,7 @@ impl Outgoing {
     }
 }
 
-impl Body for Outgoing {
+impl Body for OutgoingBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -59,7 +59,7 @@ impl Body for Outgoing {
         let length = self.piece();
         let piece = self.rest.split_to(length);
         if let Some(stage) = self.stage.as_ref().filter(|_| self.rest.is_empty()) {
-            stage.send_replace(Stage::Written);
+            stage.send_replace(WriteStage::Written);
         }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
@@ -78,7 +78,7 @@ impl Body for Outgoing {
 mod tests {
     use super::*;
 
-    fn next(body: &mut Outgoing) -> Option<usize> {
+    fn next(body: &mut OutgoingBody) -> Option<usize> {
         let polled = Pin::new(body).poll_frame(&mut Context::from_waker(std::task::Waker::noop()));
         let Poll::Ready(frame) = polled else { panic!("it has all its bytes") };
         frame.map(|frame| frame.expect("it never fails").into_data().expect("data").len())
@@ -86,12 +86,15 @@ mod tests {
 
     #[test]
     fn it_is_written_when_its_last_piece_was_taken() {
-        let (mut body, stages) = Outgoing::watched(Bytes::from(vec![b' '; PIECE_BYTES * 2 + 1]));
-        assert_eq!((*stages.borrow(), body.size_hint().exact()), (Stage::Writing, Some(PIECE_BYTES as u64 * 2 + 1)));
-        assert_eq!((next(&mut body), *stages.borrow()), (Some(PIECE_BYTES), Stage::Writing));
-        assert_eq!((next(&mut body), *stages.borrow()), (Some(PIECE_BYTES), Stage::Writing));
+        let (mut body, stages) = OutgoingBody::watched(Bytes::from(vec![b' '; PIECE_BYTES * 2 + 1]));
+        assert_eq!(
+            (*stages.borrow(), body.size_hint().exact()),
+            (WriteStage::Writing, Some(PIECE_BYTES as u64 * 2 + 1))
+        );
+        assert_eq!((next(&mut body), *stages.borrow()), (Some(PIECE_BYTES), WriteStage::Writing));
+        assert_eq!((next(&mut body), *stages.borrow()), (Some(PIECE_BYTES), WriteStage::Writing));
         assert!(!body.is_end_stream());
-        assert_eq!((next(&mut body), *stages.borrow()), (Some(1), Stage::Written));
+        assert_eq!((next(&mut body), *stages.borrow()), (Some(1), WriteStage::Written));
         assert!(body.is_end_stream());
         assert_eq!((next(&mut body), body.size_hint().exact()), (None, Some(0)));
     }

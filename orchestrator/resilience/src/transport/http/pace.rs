@@ -1,18 +1,18 @@
 //! How long the parts of an exchange may take: writing the request, and each piece of the answer.
 
 use super::{
-    outgoing::{Outgoing, Stage},
+    outgoing::{OutgoingBody, WriteStage},
     settings::HttpSettings,
     stall,
 };
 use bytes::Bytes;
-use saga_core::command::{Answer, ErrorClass, Failure};
+use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass};
 use std::time::Duration;
 use tokio::{sync::watch, time::Instant};
 
 /// What a participant is allowed.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct ReadWriteTimeouts {
     /// For each piece of the answer, the first one included; `None`: as long as the attempt.
     pub(super) read: Option<Duration>,
     /// From the connection until the request is written; `None`: as long as the attempt.
@@ -21,50 +21,50 @@ pub(super) struct Pace {
 
 /// What took too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Late {
+pub(super) enum ExchangeTimeout {
     /// The participant did not take the request.
     Write(Duration),
     /// It did not answer, or not go on.
     Read(Duration),
 }
 
-impl Late {
+impl ExchangeTimeout {
     /// Something of the request may have left, so nothing is known.
-    pub(super) fn answer(self) -> Answer {
+    pub(super) fn answer(self) -> CommandAnswer {
         let (code, message) = match self {
-            Late::Write(limit) => ("timeout.write", format!("the request was not taken within {limit:?}")),
-            Late::Read(limit) => ("timeout.read", format!("no piece of an answer within {limit:?}")),
+            ExchangeTimeout::Write(limit) => ("timeout.write", format!("the request was not taken within {limit:?}")),
+            ExchangeTimeout::Read(limit) => ("timeout.read", format!("no piece of an answer within {limit:?}")),
         };
-        Answer::unknown(Failure::new(code, message).of_class(ErrorClass::Timeout))
+        CommandAnswer::unknown(CommandFailure::new(code, message).of_class(ErrorClass::Timeout))
     }
 }
 
 /// The pace of one request over a connection that is there.
 #[derive(Debug)]
-pub(super) struct Watch {
-    pace: Pace,
+pub(super) struct TimeoutWatch {
+    pace: ReadWriteTimeouts,
     /// `None`: nobody minds.
-    stages: Option<watch::Receiver<Stage>>,
+    stages: Option<watch::Receiver<WriteStage>>,
 }
 
-impl Pace {
-    pub(super) fn of(settings: &HttpSettings) -> Pace {
-        Pace { read: settings.read_timeout, write: settings.write_timeout }
+impl ReadWriteTimeouts {
+    pub(super) fn of(settings: &HttpSettings) -> ReadWriteTimeouts {
+        ReadWriteTimeouts { read: settings.read_timeout, write: settings.write_timeout }
     }
 
     /// A body of these bytes, which tells from now on how far it is.
-    pub(super) fn watch(self, bytes: Bytes) -> (Outgoing, Watch) {
+    pub(super) fn watch(self, bytes: Bytes) -> (OutgoingBody, TimeoutWatch) {
         if self.read.is_none() && self.write.is_none() {
-            return (Outgoing::unwatched(bytes), Watch { pace: self, stages: None });
+            return (OutgoingBody::unwatched(bytes), TimeoutWatch { pace: self, stages: None });
         }
-        let (body, stages) = Outgoing::watched(bytes);
-        (body, Watch { pace: self, stages: Some(stages) })
+        let (body, stages) = OutgoingBody::watched(bytes);
+        (body, TimeoutWatch { pace: self, stages: Some(stages) })
     }
 }
 
-impl Watch {
+impl TimeoutWatch {
     /// Ends when something takes too long before the answer begins; never if nothing does.
-    pub(super) async fn late(self) -> Late {
+    pub(super) async fn late(self) -> ExchangeTimeout {
         let Some(stages) = self.stages else { return std::future::pending().await };
         if let Err(late) = written(stages, self.pace.write).await {
             return late;
@@ -73,24 +73,24 @@ impl Watch {
             Some(read) => stall::ends(Instant::now() + read, read).await,
             None => std::future::pending().await,
         }
-        Late::Read(self.pace.read.unwrap_or_default())
+        ExchangeTimeout::Read(self.pace.read.unwrap_or_default())
     }
 }
 
 /// Waits until the connection has taken the last piece.
-async fn written(mut stages: watch::Receiver<Stage>, limit: Option<Duration>) -> Result<(), Late> {
+async fn written(mut stages: watch::Receiver<WriteStage>, limit: Option<Duration>) -> Result<(), ExchangeTimeout> {
     match limit {
-        None => reached(&mut stages, Stage::Written).await,
+        None => reached(&mut stages, WriteStage::Written).await,
         Some(limit) => {
-            let written = stall::within(Instant::now() + limit, limit, reached(&mut stages, Stage::Written)).await;
-            written.ok_or(Late::Write(limit))?;
+            let written = stall::within(Instant::now() + limit, limit, reached(&mut stages, WriteStage::Written)).await;
+            written.ok_or(ExchangeTimeout::Write(limit))?;
         }
     }
     Ok(())
 }
 
 /// Never, if the body was dropped before: then the connection broke, and says so itself.
-async fn reached(stages: &mut watch::Receiver<Stage>, stage: Stage) {
+async fn reached(stages: &mut watch::Receiver<WriteStage>, stage: WriteStage) {
     if stages.wait_for(|now| *now >= stage).await.is_err() {
         std::future::pending::<()>().await;
     }

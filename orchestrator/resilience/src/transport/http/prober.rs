@@ -1,14 +1,14 @@
 //! Asking a participant how it is.
 
 use super::{
-    HttpParticipant, body,
-    client::{Client, Outbound},
-    endpoints::{self, Endpoints},
-    pace::Pace,
+    HttpParticipantClient, body,
+    client::{HttpClient, OutboundRequest},
+    endpoints::{self, ParticipantEndpoints},
+    pace::ReadWriteTimeouts,
 };
 use futures_util::future::join_all;
 use hyper::{Method, header::HeaderMap};
-use saga_guards::health::Outcome;
+use saga_guards::health::HealthCheckOutcome;
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpStream, time::Instant};
 use url::Url;
@@ -18,24 +18,24 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Asks the endpoints of one participant how they are, beside its calls: by its connections and with its headers, without its guards.
 #[derive(Clone, Debug)]
-pub struct Prober {
-    client: Client,
+pub struct EndpointProber {
+    client: HttpClient,
     headers: HeaderMap,
-    endpoints: Arc<Endpoints>,
+    endpoints: Arc<ParticipantEndpoints>,
 }
 
 /// What one endpoint answered.
 #[derive(Clone, Debug)]
-pub struct Probed {
+pub struct EndpointProbeResult {
     /// Its base URL.
     pub url: Arc<Url>,
     /// What it answered.
-    pub outcome: Outcome,
+    pub outcome: HealthCheckOutcome,
 }
 
-impl Prober {
-    pub(super) fn of(participant: &HttpParticipant) -> Prober {
-        Prober {
+impl EndpointProber {
+    pub(super) fn of(participant: &HttpParticipantClient) -> EndpointProber {
+        EndpointProber {
             client: participant.client.clone(),
             headers: participant.headers.clone(),
             endpoints: Arc::clone(&participant.endpoints),
@@ -43,23 +43,23 @@ impl Prober {
     }
 
     /// `GET` on `path` below each endpoint, all at once; 2xx within `timeout` is well.
-    pub async fn get(&self, path: &str, timeout: Duration) -> Vec<Probed> {
+    pub async fn get(&self, path: &str, timeout: Duration) -> Vec<EndpointProbeResult> {
         let path = path.trim_start_matches('/');
         let all = self.endpoints.bases().into_iter().map(|url| async move {
             let outcome = match endpoints::below(&url, path) {
                 Some(there) => get(&self.client, there, self.headers.clone(), timeout).await,
-                None => Outcome::Failed,
+                None => HealthCheckOutcome::Failed,
             };
-            Probed { url, outcome }
+            EndpointProbeResult { url, outcome }
         });
         join_all(all).await
     }
 
     /// A TCP connection to each endpoint, all at once, and closed again; well if there is one within `timeout`.
-    pub async fn connect(&self, timeout: Duration) -> Vec<Probed> {
+    pub async fn connect(&self, timeout: Duration) -> Vec<EndpointProbeResult> {
         let all = self.endpoints.bases().into_iter().map(|url| async move {
             let outcome = connect(&url, timeout).await;
-            Probed { url, outcome }
+            EndpointProbeResult { url, outcome }
         });
         join_all(all).await
     }
@@ -71,32 +71,34 @@ impl Prober {
 }
 
 /// `GET` on `url`, for a participant that takes no calls over HTTP; 2xx within `timeout` is well.
-pub async fn get_url(client: &Client, url: &Url, timeout: Duration) -> Outcome {
+pub async fn get_url(client: &HttpClient, url: &Url, timeout: Duration) -> HealthCheckOutcome {
     get(client, url.clone(), super::usual_headers(), timeout).await
 }
 
-async fn get(client: &Client, url: Url, headers: HeaderMap, timeout: Duration) -> Outcome {
+async fn get(client: &HttpClient, url: Url, headers: HeaderMap, timeout: Duration) -> HealthCheckOutcome {
     let asked = Instant::now();
-    let request = Outbound { headers, ..Outbound::new(Method::GET, url) };
+    let request = OutboundRequest { headers, ..OutboundRequest::new(Method::GET, url) };
     let answered = async {
-        let answer = client.send(&request, Pace::default()).await.ok()?;
+        let answer = client.send(&request, ReadWriteTimeouts::default()).await.ok()?;
         let is_well = answer.status().is_success();
         drop(body::read(answer, MAX_BODY_BYTES, None).await);
         Some(is_well)
     };
     match tokio::time::timeout(timeout, answered).await {
-        Ok(Some(true)) => Outcome::Passed { took: asked.elapsed() },
-        Ok(Some(false) | None) | Err(_) => Outcome::Failed,
+        Ok(Some(true)) => HealthCheckOutcome::Passed { took: asked.elapsed() },
+        Ok(Some(false) | None) | Err(_) => HealthCheckOutcome::Failed,
     }
 }
 
-async fn connect(url: &Url, timeout: Duration) -> Outcome {
-    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Outcome::Failed };
+async fn connect(url: &Url, timeout: Duration) -> HealthCheckOutcome {
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return HealthCheckOutcome::Failed;
+    };
     // An IPv6 address stands in brackets in a URL.
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let asked = Instant::now();
     match tokio::time::timeout(timeout, TcpStream::connect((host, port))).await {
-        Ok(Ok(_connection)) => Outcome::Passed { took: asked.elapsed() },
-        Ok(Err(_)) | Err(_) => Outcome::Failed,
+        Ok(Ok(_connection)) => HealthCheckOutcome::Passed { took: asked.elapsed() },
+        Ok(Err(_)) | Err(_) => HealthCheckOutcome::Failed,
     }
 }

@@ -1,8 +1,8 @@
 //! The `Retry-After` header: on which answers it counts, and what it says.
 
-use super::{client::Response, said::Said};
+use super::{client::HttpResponse, said::ParsedHeader};
 use hyper::header::RETRY_AFTER;
-use saga_core::command::{Answer, ErrorClass};
+use saga_core::command::{CommandAnswer, ErrorClass};
 use std::time::{Duration, SystemTime};
 
 /// Longest span that a participant can ask for. The rest is on record and survives restarts, so it may be long; but a saga must not rest for a
@@ -13,11 +13,11 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 ///
 /// # Errors
 /// It asks for something that cannot be read; why, for people.
-pub(super) fn of(response: &Response) -> Result<Option<Duration>, String> {
-    match Said::by(response, &RETRY_AFTER) {
-        Said::Nothing => Ok(None),
-        Said::Unreadable(why) => Err(why),
-        Said::This(value) => match parse(&value, SystemTime::now()) {
+pub(super) fn of(response: &HttpResponse) -> Result<Option<Duration>, String> {
+    match ParsedHeader::by(response, &RETRY_AFTER) {
+        ParsedHeader::Nothing => Ok(None),
+        ParsedHeader::Unreadable(why) => Err(why),
+        ParsedHeader::This(value) => match parse(&value, SystemTime::now()) {
             Some(span) => Ok(Some(span)),
             None => Err(format!("`retry-after` is `{value}`, expected seconds or a date")),
         },
@@ -26,14 +26,14 @@ pub(super) fn of(response: &Response) -> Result<Option<Duration>, String> {
 
 /// `answer` to a request with `status`, without its hint where that means nothing: it counts where the participant asks for fewer calls or
 /// is away for a while. Elsewhere servers send it for reasons of their own.
-pub(super) fn where_it_counts(status: u16, mut answer: Answer) -> Answer {
+pub(super) fn where_it_counts(status: u16, mut answer: CommandAnswer) -> CommandAnswer {
     match &mut answer {
-        Answer::Failed { failure, retry_after, .. } | Answer::Unknown { failure, retry_after, .. } => {
+        CommandAnswer::Failed { failure, retry_after, .. } | CommandAnswer::Unknown { failure, retry_after, .. } => {
             if !matches!(status, 408 | 429 | 503) && failure.class != Some(ErrorClass::RateLimit) {
                 *retry_after = None;
             }
         }
-        Answer::Succeeded { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. } => {}
+        CommandAnswer::Succeeded { .. } | CommandAnswer::Ongoing { .. } | CommandAnswer::NotSent { .. } => {}
     }
     answer
 }
@@ -53,7 +53,7 @@ fn parse(value: &str, now: SystemTime) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use saga_core::command::{Failure, Retryable};
+    use saga_core::command::{CommandFailure, RetryAdvice};
 
     #[test]
     fn reads_seconds_and_dates_and_caps_both() {
@@ -87,13 +87,13 @@ mod tests {
     #[test]
     fn it_counts_where_the_participant_asks_for_fewer_calls_or_is_away() {
         let hint = Some(Duration::from_secs(7));
-        let failed = |class| Answer::Failed {
-            failure: Failure::new("", "").of_class(class),
-            retry: Retryable::Yes,
+        let failed = |class| CommandAnswer::Failed {
+            failure: CommandFailure::new("", "").of_class(class),
+            retry: RetryAdvice::Yes,
             retry_after: hint,
         };
         let kept = |status, class| match where_it_counts(status, failed(class)) {
-            Answer::Failed { retry_after, .. } => retry_after == hint,
+            CommandAnswer::Failed { retry_after, .. } => retry_after == hint,
             other => panic!("{other:?}"),
         };
         for status in [408, 429, 503] {

@@ -1,11 +1,11 @@
 //! From a recorded request to bytes on the wire.
 
-use super::{HttpParticipant, client::Outbound, endpoints::Picked};
-use crate::transport::Call;
+use super::{HttpParticipantClient, client::OutboundRequest, endpoints::PickedEndpoint};
+use crate::transport::ParticipantCall;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use saga_core::{
-    command::{Failure, Method, Request},
-    definition::participants::KeyForm,
+    command::{CommandFailure, CommandRequest, HttpMethod},
+    definition::participants::IdempotencyKeyFormat,
 };
 use serde_json::Value;
 use url::Url;
@@ -23,15 +23,19 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The HTTP request of one attempt, to the endpoint that was picked for it; one that asks at a location needs none. A failure is one of the
 /// definition: no attempt can succeed.
-pub(super) fn build(participant: &HttpParticipant, call: &Call, picked: Option<&Picked>) -> Result<Outbound, Failure> {
+pub(super) fn build(
+    participant: &HttpParticipantClient,
+    call: &ParticipantCall,
+    picked: Option<&PickedEndpoint>,
+) -> Result<OutboundRequest, CommandFailure> {
     let mut request = match (&call.location, &*call.request) {
         (Some(location), _) => ask(participant, location)?,
-        (None, Request::Http { method, path, body, .. }) => {
+        (None, CommandRequest::Http { method, path, body, .. }) => {
             let url = picked.and_then(|picked| picked.url(path)).ok_or_else(|| no_path(path))?;
             perform(url, *method, body.as_ref())?
         }
-        (None, Request::Kafka { .. } | Request::Publish { .. }) => {
-            return Err(Failure::new(
+        (None, CommandRequest::Kafka { .. } | CommandRequest::Publish { .. }) => {
+            return Err(CommandFailure::new(
                 "request.transport",
                 "the participant is called over HTTP, the request is a record",
             ));
@@ -41,8 +45,8 @@ pub(super) fn build(participant: &HttpParticipant, call: &Call, picked: Option<&
     headers.extend(participant.headers.clone());
     let id = call.id.to_string();
     match participant.key {
-        KeyForm::CommandId => drop(headers.insert(IDEMPOTENCY_KEY, header(&id)?)),
-        KeyForm::Uuid => {
+        IdempotencyKeyFormat::CommandId => drop(headers.insert(IDEMPOTENCY_KEY, header(&id)?)),
+        IdempotencyKeyFormat::Uuid => {
             headers.insert(IDEMPOTENCY_KEY, header(&Uuid::new_v5(&KEYS, id.as_bytes()).to_string())?);
             headers.insert(COMMAND_ID, header(&id)?);
         }
@@ -55,40 +59,43 @@ pub(super) fn build(participant: &HttpParticipant, call: &Call, picked: Option<&
     Ok(request)
 }
 
-fn ask(participant: &HttpParticipant, location: &str) -> Result<Outbound, Failure> {
+fn ask(participant: &HttpParticipantClient, location: &str) -> Result<OutboundRequest, CommandFailure> {
     let url = participant.endpoints.located(location).ok_or_else(|| {
-        Failure::new("request.location", format!("`{location}` is at no endpoint of the participant"))
+        CommandFailure::new("request.location", format!("`{location}` is at no endpoint of the participant"))
     })?;
-    Ok(Outbound::new(hyper::Method::GET, url))
+    Ok(OutboundRequest::new(hyper::Method::GET, url))
 }
 
-fn no_path(path: &str) -> Failure {
-    Failure::new("request.path", format!("`{path}` is no path below the participant's URL"))
+fn no_path(path: &str) -> CommandFailure {
+    CommandFailure::new("request.path", format!("`{path}` is no path below the participant's URL"))
 }
 
-fn perform(mut url: Url, method: Method, body: Option<&Value>) -> Result<Outbound, Failure> {
+fn perform(mut url: Url, method: HttpMethod, body: Option<&Value>) -> Result<OutboundRequest, CommandFailure> {
     let method = match method {
-        Method::Get => hyper::Method::GET,
-        Method::Post => hyper::Method::POST,
-        Method::Put => hyper::Method::PUT,
-        Method::Patch => hyper::Method::PATCH,
-        Method::Delete => hyper::Method::DELETE,
+        HttpMethod::Get => hyper::Method::GET,
+        HttpMethod::Post => hyper::Method::POST,
+        HttpMethod::Put => hyper::Method::PUT,
+        HttpMethod::Patch => hyper::Method::PATCH,
+        HttpMethod::Delete => hyper::Method::DELETE,
     };
-    let Some(body) = body else { return Ok(Outbound::new(method, url)) };
+    let Some(body) = body else { return Ok(OutboundRequest::new(method, url)) };
     if matches!(method, hyper::Method::GET | hyper::Method::DELETE) {
         append_query(&mut url, body)?;
-        return Ok(Outbound::new(method, url));
+        return Ok(OutboundRequest::new(method, url));
     }
-    let mut request = Outbound::new(method, url);
+    let mut request = OutboundRequest::new(method, url);
     request.headers.insert(CONTENT_TYPE, JSON);
     request.body = body.to_string().into();
     Ok(request)
 }
 
 /// One pair a member, in the order of their names; members of a list repeat the name, `null` is left out, objects are JSON text.
-fn append_query(url: &mut Url, body: &Value) -> Result<(), Failure> {
+fn append_query(url: &mut Url, body: &Value) -> Result<(), CommandFailure> {
     let Value::Object(members) = body else {
-        return Err(Failure::new("request.query", format!("the body of GET and DELETE is an object, found `{body}`")));
+        return Err(CommandFailure::new(
+            "request.query",
+            format!("the body of GET and DELETE is an object, found `{body}`"),
+        ));
     };
     if members.is_empty() {
         return Ok(());
@@ -111,7 +118,7 @@ fn append_query(url: &mut Url, body: &Value) -> Result<(), Failure> {
     Ok(())
 }
 
-fn header(value: &str) -> Result<HeaderValue, Failure> {
+fn header(value: &str) -> Result<HeaderValue, CommandFailure> {
     HeaderValue::from_bytes(value.as_bytes())
-        .map_err(|_| Failure::new("request.header", format!("`{value}` cannot be the value of a header")))
+        .map_err(|_| CommandFailure::new("request.header", format!("`{value}` cannot be the value of a header")))
 }

@@ -1,12 +1,13 @@
 //! What is configured about one participant that is called over HTTP.
 
-use super::client::NoClient;
-use crate::transport::Classes;
+use super::client::HttpClientError;
+use crate::transport::ErrorClassifier;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use saga_core::definition::participants::{
-    Accepted, CONNECT_TIMEOUT, CONNECTION_MAX_AGE, Endpoint, IDLE_TIMEOUT, KeyForm, Status,
+    AcceptedMeaning, CONNECT_TIMEOUT, CONNECTION_MAX_AGE, EndpointConfig, IDLE_TIMEOUT, IdempotencyKeyFormat,
+    StatusPattern,
 };
-use saga_guards::balancer::{Ejection, Strategy};
+use saga_guards::balancer::{BalancingStrategy, EjectionConfig};
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
 /// Most bytes of an answer unless configured otherwise: an answer becomes part of the saga's journal.
@@ -18,11 +19,11 @@ pub struct HttpSettings {
     /// Its name, for errors.
     pub name: String,
     /// Base URLs and their shares of the calls; at least one.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Vec<EndpointConfig>,
     /// How one of them is picked for a call.
-    pub balance: Strategy,
+    pub balance: BalancingStrategy,
     /// When one of them is left out; `None`: never.
-    pub ejection: Option<Ejection>,
+    pub ejection: Option<EjectionConfig>,
     /// For establishing a connection, TLS included.
     pub connect_timeout: Duration,
     /// How long an idle connection is used again.
@@ -40,15 +41,15 @@ pub struct HttpSettings {
     /// Further headers of every request.
     pub headers: Vec<(String, String)>,
     /// Statuses that are retried although they usually are not.
-    pub retry_on: Vec<Status>,
+    pub retry_on: Vec<StatusPattern>,
     /// Statuses that assert that nothing happened and that retrying does not help.
-    pub fail_on: Vec<Status>,
+    pub fail_on: Vec<StatusPattern>,
     /// What a 202 says that names no place to ask.
-    pub accepted: Accepted,
+    pub accepted: AcceptedMeaning,
     /// How the idempotency key is written.
-    pub idempotency_key: KeyForm,
+    pub idempotency_key: IdempotencyKeyFormat,
     /// Classes of failures, and how each is handled, where that is not the usual.
-    pub classes: Classes,
+    pub classes: ErrorClassifier,
 }
 
 /// Headers that a request has unless others are configured.
@@ -67,9 +68,9 @@ impl HttpSettings {
     pub fn at(name: impl Into<String>, url: impl Into<String>) -> HttpSettings {
         HttpSettings {
             name: name.into(),
-            endpoints: vec![Endpoint { url: url.into(), weight: NonZeroU32::MIN }],
-            balance: Strategy::default(),
-            ejection: Some(Ejection::default()),
+            endpoints: vec![EndpointConfig { url: url.into(), weight: NonZeroU32::MIN }],
+            balance: BalancingStrategy::default(),
+            ejection: Some(EjectionConfig::default()),
             connect_timeout: CONNECT_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
             connection_max_age: CONNECTION_MAX_AGE,
@@ -80,14 +81,14 @@ impl HttpSettings {
             headers: Vec::new(),
             retry_on: Vec::new(),
             fail_on: Vec::new(),
-            accepted: Accepted::default(),
-            idempotency_key: KeyForm::default(),
-            classes: Classes::default(),
+            accepted: AcceptedMeaning::default(),
+            idempotency_key: IdempotencyKeyFormat::default(),
+            classes: ErrorClassifier::default(),
         }
     }
 
     /// The configured headers, `Authorization` among them.
-    pub(super) fn header_map(&self) -> Result<HeaderMap, Error> {
+    pub(super) fn header_map(&self) -> Result<HeaderMap, HttpSettingsError> {
         let mut map = usual_headers();
         for (name, value) in &self.headers {
             let (name, value) = (self.header_name(name)?, self.header_value(name, value)?);
@@ -105,19 +106,19 @@ impl HttpSettings {
         Ok(map)
     }
 
-    fn header_name(&self, name: &str) -> Result<HeaderName, Error> {
+    fn header_name(&self, name: &str) -> Result<HeaderName, HttpSettingsError> {
         HeaderName::from_str(name).map_err(|_| self.wrong_header(name))
     }
 
     /// Marked sensitive, because headers are where secrets are configured.
-    fn header_value(&self, name: &str, value: &str) -> Result<HeaderValue, Error> {
+    fn header_value(&self, name: &str, value: &str) -> Result<HeaderValue, HttpSettingsError> {
         let mut value = HeaderValue::from_str(value).map_err(|_| self.wrong_header(name))?;
         value.set_sensitive(true);
         Ok(value)
     }
 
-    fn wrong_header(&self, name: &str) -> Error {
-        Error::Header { participant: self.name.clone(), header: name.to_owned() }
+    fn wrong_header(&self, name: &str) -> HttpSettingsError {
+        HttpSettingsError::Header { participant: self.name.clone(), header: name.to_owned() }
     }
 }
 
@@ -149,7 +150,7 @@ impl fmt::Debug for HttpSettings {
 
 /// Settings that no participant can be called with.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum HttpSettingsError {
     /// Nowhere to call.
     #[error("participant `{participant}` has no endpoint")]
     NoEndpoint {
@@ -180,6 +181,6 @@ pub enum Error {
         /// Which participant.
         participant: String,
         /// Why.
-        source: NoClient,
+        source: HttpClientError,
     },
 }

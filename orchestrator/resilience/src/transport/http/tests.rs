@@ -1,5 +1,5 @@
 use super::*;
-use crate::transport::Dispatch;
+use crate::transport::DispatchKind;
 use axum::{
     Router,
     body::Body,
@@ -7,9 +7,9 @@ use axum::{
     http::{Response as Reply, StatusCode, header},
 };
 use saga_core::{
-    command::{Direction, Method, Request},
-    definition::participants::{KeyForm, Status},
-    id::{CommandId, SagaId, Shard},
+    command::{CommandDirection, CommandRequest, HttpMethod},
+    definition::participants::{IdempotencyKeyFormat, StatusPattern},
+    id::{CommandId, SagaId, ShardId},
     time::Timestamp,
 };
 use serde_json::{Value, json};
@@ -32,32 +32,32 @@ mod wire;
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(60);
 
-fn a_call() -> Call {
-    let saga = SagaId::new(Timestamp(1_000), Shard(7), 42);
-    Call {
-        id: CommandId { saga, step: "charge".into(), direction: Direction::Do },
+fn a_call() -> ParticipantCall {
+    let saga = SagaId::new(Timestamp(1_000), ShardId(7), 42);
+    ParticipantCall {
+        id: CommandId { saga, step: "charge".into(), direction: CommandDirection::Do },
         saga_name: "order".into(),
         attempt: 1,
-        request: Arc::new(request(Method::Post, "charges", Some(json!({"b": 1, "a": "x"})))),
+        request: Arc::new(request(HttpMethod::Post, "charges", Some(json!({"b": 1, "a": "x"})))),
         attempt_timeout: LONG,
         location: None,
         asked: 0,
-        dispatch: Dispatch::First,
+        dispatch: DispatchKind::First,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
     }
 }
 
-fn undo() -> Call {
+fn undo() -> ParticipantCall {
     let call = a_call();
-    Call { id: CommandId { direction: Direction::Undo, ..call.id }, ..call }
+    ParticipantCall { id: CommandId { direction: CommandDirection::Undo, ..call.id }, ..call }
 }
 
-fn request(method: Method, path: &str, body: Option<Value>) -> Request {
-    Request::Http { participant: "payments".into(), method, path: path.into(), body }
+fn request(method: HttpMethod, path: &str, body: Option<Value>) -> CommandRequest {
+    CommandRequest::Http { participant: "payments".into(), method, path: path.into(), body }
 }
 
-fn sending(method: Method, path: &str, body: Value) -> Call {
-    Call { request: Arc::new(request(method, path, Some(body))), ..a_call() }
+fn sending(method: HttpMethod, path: &str, body: Value) -> ParticipantCall {
+    ParticipantCall { request: Arc::new(request(method, path, Some(body))), ..a_call() }
 }
 
 async fn listen() -> (TcpListener, SocketAddr) {
@@ -83,31 +83,31 @@ fn reply(status: u16, headers: &[(header::HeaderName, &str)], body: &'static str
     reply
 }
 
-async fn ask(settings: &HttpSettings, call: &Call) -> Answer {
-    HttpParticipant::new(settings).expect("settings that can be called").call(call).await
+async fn ask(settings: &HttpSettings, call: &ParticipantCall) -> CommandAnswer {
+    HttpParticipantClient::new(settings).expect("settings that can be called").call(call).await
 }
 
 /// The answer to `call` from a participant that says `status`.
-async fn answered(call: &Call, status: u16) -> String {
+async fn answered(call: &ParticipantCall, status: u16) -> String {
     let settings = answering(move |_| reply(status, &[], "")).await;
     summary(&ask(&settings, call).await)
 }
 
-fn summary(answer: &Answer) -> String {
+fn summary(answer: &CommandAnswer) -> String {
     match answer {
-        Answer::Succeeded { result } => format!("succeeded {result}"),
-        Answer::Failed { failure, retry, .. } => format!("failed {} {retry:?}", failure.code),
-        Answer::Unknown { failure, .. } => format!("unknown {}", failure.code),
-        Answer::Ongoing { location, .. } => format!("ongoing {location:?}"),
-        Answer::NotSent { guard, .. } => format!("not sent {guard:?}"),
+        CommandAnswer::Succeeded { result } => format!("succeeded {result}"),
+        CommandAnswer::Failed { failure, retry, .. } => format!("failed {} {retry:?}", failure.code),
+        CommandAnswer::Unknown { failure, .. } => format!("unknown {}", failure.code),
+        CommandAnswer::Ongoing { location, .. } => format!("ongoing {location:?}"),
+        CommandAnswer::NotSent { guard, .. } => format!("not sent {guard:?}"),
     }
 }
 
 #[tokio::test]
 async fn every_status_means_what_the_table_says() {
-    let again = Call { attempt: 2, ..a_call() };
-    let told = Call { location: Some("/api/jobs/1".into()), asked: 1, ..a_call() };
-    let table: &[(&Call, u16, &str)] = &[
+    let again = ParticipantCall { attempt: 2, ..a_call() };
+    let told = ParticipantCall { location: Some("/api/jobs/1".into()), asked: 1, ..a_call() };
+    let table: &[(&ParticipantCall, u16, &str)] = &[
         (&a_call(), 200, "succeeded null"),
         (&a_call(), 202, "unknown answer.accepted"),
         (&undo(), 202, "unknown answer.accepted"),
@@ -143,16 +143,16 @@ async fn every_status_means_what_the_table_says() {
 
 #[tokio::test]
 async fn settings_move_statuses_to_another_class() {
-    let check = async |status: u16, retry_on: &[Status], fail_on: &[Status], meaning: &str| {
+    let check = async |status: u16, retry_on: &[StatusPattern], fail_on: &[StatusPattern], meaning: &str| {
         let there = answering(move |_| reply(status, &[], "")).await;
         let settings = HttpSettings { retry_on: retry_on.to_vec(), fail_on: fail_on.to_vec(), ..there };
         assert_eq!(summary(&ask(&settings, &a_call()).await), meaning);
     };
-    let retried = [Status::Exactly(409), Status::Class(5)];
+    let retried = [StatusPattern::Exactly(409), StatusPattern::Class(5)];
     check(409, &retried, &[], "failed http.409 Yes").await;
     check(503, &retried, &[], "unknown http.503").await;
-    check(503, &[], &[Status::Class(5)], "failed http.503 No").await;
-    check(401, &[], &[Status::Exactly(401)], "failed http.401 No").await;
+    check(503, &[], &[StatusPattern::Class(5)], "failed http.503 No").await;
+    check(401, &[], &[StatusPattern::Exactly(401)], "failed http.401 No").await;
 }
 
 #[tokio::test]
@@ -167,9 +167,9 @@ async fn a_request_carries_its_identity_and_the_recorded_body() {
     let headers = vec![("x-tenant".to_owned(), "eu".to_owned())];
     let settings = HttpSettings { authorization: Some("Bearer secret".into()), headers, ..there };
     assert!(!format!("{settings:?}").contains("secret"));
-    let participant = HttpParticipant::new(&settings).expect("settings that can be called");
+    let participant = HttpParticipantClient::new(&settings).expect("settings that can be called");
     assert!(!format!("{participant:?}").contains("secret"));
-    let call = Call { attempt: 2, ..a_call() };
+    let call = ParticipantCall { attempt: 2, ..a_call() };
     participant.call(&call).await;
     let parts = seen.lock().expect("no panic under it").take().expect("it was called");
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -192,16 +192,16 @@ async fn a_key_of_letters_digits_and_hyphens_is_derived_and_the_command_id_stand
         Reply::new(Body::from(body))
     })
     .await;
-    let settings = HttpSettings { idempotency_key: KeyForm::Uuid, ..there };
+    let settings = HttpSettings { idempotency_key: IdempotencyKeyFormat::Uuid, ..there };
     let id = a_call().id.to_string();
     let expected = format!("succeeded \"{} {id}\"", saga_participant::command::key_of(&id));
     for attempt in [1, 2] {
-        assert_eq!(summary(&ask(&settings, &Call { attempt, ..a_call() }).await), expected);
+        assert_eq!(summary(&ask(&settings, &ParticipantCall { attempt, ..a_call() }).await), expected);
     }
 }
 
 /// What the participant saw of `call`: method, path and query, body.
-async fn echoed(call: &Call) -> Value {
+async fn echoed(call: &ParticipantCall) -> Value {
     let (listener, address) = listen().await;
     let app = Router::new().fallback(async |received: Received| {
         let line = format!("{} {}", received.method(), received.uri());
@@ -210,7 +210,7 @@ async fn echoed(call: &Call) -> Value {
     });
     tokio::spawn(async move { axum::serve(listener, app).await });
     match ask(&HttpSettings::at("payments", format!("http://{address}/api/")), call).await {
-        Answer::Succeeded { result } => result,
+        CommandAnswer::Succeeded { result } => result,
         other => panic!("expected a success, found {other:?}"),
     }
 }
@@ -219,19 +219,19 @@ async fn echoed(call: &Call) -> Value {
 async fn the_body_is_json_or_the_query() {
     assert_eq!(echoed(&a_call()).await, json!(r#"POST /api/charges {"a":"x","b":1}"#));
     let query = json!({"b": [1, 2], "a": "x y&z", "n": null, "o": {"k": true}});
-    let get = sending(Method::Get, "charges/a%2Fb", query.clone());
+    let get = sending(HttpMethod::Get, "charges/a%2Fb", query.clone());
     assert_eq!(echoed(&get).await, json!("GET /api/charges/a%2Fb?a=x+y%26z&b=1&b=2&o=%7B%22k%22%3Atrue%7D "));
-    let delete = sending(Method::Delete, "charges?soft=1", json!({"id": 3}));
+    let delete = sending(HttpMethod::Delete, "charges?soft=1", json!({"id": 3}));
     assert_eq!(echoed(&delete).await, json!("DELETE /api/charges?soft=1&id=3 "));
 }
 
 #[tokio::test]
 async fn a_request_that_cannot_be_made_fails_for_good() {
     let settings = HttpSettings::at("payments", "http://127.0.0.1:1/api");
-    let check = async |call: Call, meaning: &str| assert_eq!(summary(&ask(&settings, &call).await), meaning);
-    check(sending(Method::Post, "../admin", json!({})), "failed request.path No").await;
-    check(sending(Method::Get, "charges", json!([1])), "failed request.query No").await;
-    let elsewhere = Call { location: Some("http://other.example/jobs/1".into()), asked: 1, ..a_call() };
+    let check = async |call: ParticipantCall, meaning: &str| assert_eq!(summary(&ask(&settings, &call).await), meaning);
+    check(sending(HttpMethod::Post, "../admin", json!({})), "failed request.path No").await;
+    check(sending(HttpMethod::Get, "charges", json!([1])), "failed request.query No").await;
+    let elsewhere = ParticipantCall { location: Some("http://other.example/jobs/1".into()), asked: 1, ..a_call() };
     check(elsewhere, "unknown request.location").await;
 }
 
@@ -257,10 +257,10 @@ async fn an_accepted_command_is_asked_for_where_the_participant_says() {
     let check = async |place: &'static str, expected: Option<&str>| {
         let settings = answering(move |_| accepted(place)).await;
         match (ask(&settings, &a_call()).await, expected) {
-            (Answer::Ongoing { ask_after, location }, Some(expected)) => {
+            (CommandAnswer::Ongoing { ask_after, location }, Some(expected)) => {
                 assert_eq!((ask_after, location.as_deref()), (Some(Duration::from_secs(7)), Some(expected)));
             }
-            (Answer::Unknown { failure, .. }, None) => assert_eq!(failure.code, "answer.location"),
+            (CommandAnswer::Unknown { failure, .. }, None) => assert_eq!(failure.code, "answer.location"),
             (other, _) => panic!("{place}: {other:?}"),
         }
     };
@@ -276,33 +276,36 @@ async fn of_several_endpoints_the_one_that_accepted_is_asked() {
     let second = answering(|_| reply(200, &[], "")).await;
     let first_url = there.endpoints[0].url.trim_end_matches("/api").to_owned();
     let settings = HttpSettings { endpoints: [there.endpoints, second.endpoints].concat(), ..second };
-    let participant = HttpParticipant::new(&settings).expect("settings that can be called");
-    let Answer::Ongoing { location, .. } = participant.call(&a_call()).await else { panic!("expected ongoing") };
+    let participant = HttpParticipantClient::new(&settings).expect("settings that can be called");
+    let CommandAnswer::Ongoing { location, .. } = participant.call(&a_call()).await else { panic!("expected ongoing") };
     assert_eq!(location, Some(format!("{first_url}/jobs/1")));
-    let told = Call { location, asked: 1, ..a_call() };
-    assert!(matches!(participant.call(&told).await, Answer::Ongoing { .. }));
+    let told = ParticipantCall { location, asked: 1, ..a_call() };
+    assert!(matches!(participant.call(&told).await, CommandAnswer::Ongoing { .. }));
     assert_eq!(summary(&participant.call(&a_call()).await), "succeeded null");
 }
 
 #[tokio::test]
 async fn retry_after_is_kept() {
     let settings = answering(|_| reply(429, &[(header::RETRY_AFTER, "86400")], " slow\0 down ")).await;
-    let failure = Failure::new("http.429", "slow down").of_class(ErrorClass::RateLimit);
+    let failure = CommandFailure::new("http.429", "slow down").of_class(ErrorClass::RateLimit);
     let retry_after = Some(Duration::from_secs(3_600));
-    assert_eq!(ask(&settings, &a_call()).await, Answer::Failed { failure, retry: Retryable::Yes, retry_after });
+    assert_eq!(
+        ask(&settings, &a_call()).await,
+        CommandAnswer::Failed { failure, retry: RetryAdvice::Yes, retry_after }
+    );
     let away = answering(|_| reply(503, &[(header::RETRY_AFTER, "7")], "")).await;
-    let failure = Failure::new("http.503", "").of_class(ErrorClass::ServerError);
+    let failure = CommandFailure::new("http.503", "").of_class(ErrorClass::ServerError);
     let retry_after = Some(Duration::from_secs(7));
-    assert_eq!(ask(&away, &a_call()).await, Answer::Unknown { failure, retry: Retryable::Yes, retry_after });
+    assert_eq!(ask(&away, &a_call()).await, CommandAnswer::Unknown { failure, retry: RetryAdvice::Yes, retry_after });
     let broken = answering(|_| reply(500, &[(header::RETRY_AFTER, "7")], "")).await;
-    let failure = Failure::new("http.500", "").of_class(ErrorClass::ServerError);
-    assert_eq!(ask(&broken, &a_call()).await, Answer::unknown(failure));
+    let failure = CommandFailure::new("http.500", "").of_class(ErrorClass::ServerError);
+    assert_eq!(ask(&broken, &a_call()).await, CommandAnswer::unknown(failure));
 }
 
-fn class_of(answer: &Answer) -> Option<ErrorClass> {
+fn class_of(answer: &CommandAnswer) -> Option<ErrorClass> {
     match answer {
-        Answer::Failed { failure, .. } | Answer::Unknown { failure, .. } => failure.class,
-        Answer::Succeeded { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. } => None,
+        CommandAnswer::Failed { failure, .. } | CommandAnswer::Unknown { failure, .. } => failure.class,
+        CommandAnswer::Succeeded { .. } | CommandAnswer::Ongoing { .. } | CommandAnswer::NotSent { .. } => None,
     }
 }
 
@@ -319,7 +322,7 @@ async fn without_a_connection_nothing_was_sent() {
 }
 
 /// Accepts one connection, reads the request's head, writes `answer` and, if told so, closes.
-async fn raw(answer: &'static [u8], then: Then) -> HttpSettings {
+async fn raw(answer: &'static [u8], then: SocketEnding) -> HttpSettings {
     let (listener, address) = listen().await;
     tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.expect("a connection");
@@ -327,14 +330,14 @@ async fn raw(answer: &'static [u8], then: Then) -> HttpSettings {
         let _ = socket.read(&mut read).await;
         socket.write_all(answer).await.expect("an open connection");
         match then {
-            Then::Close => drop(socket),
-            Then::Hang => std::future::pending().await,
+            SocketEnding::Close => drop(socket),
+            SocketEnding::Hang => std::future::pending().await,
         }
     });
     HttpSettings::at("payments", format!("http://{address}"))
 }
 
-enum Then {
+enum SocketEnding {
     Close,
     Hang,
 }
@@ -342,7 +345,7 @@ enum Then {
 #[tokio::test]
 async fn what_breaks_after_sending_is_unknown() {
     let check = async |answer: &'static [u8], expected: &str| {
-        assert_eq!(summary(&ask(&raw(answer, Then::Close).await, &a_call()).await), expected);
+        assert_eq!(summary(&ask(&raw(answer, SocketEnding::Close).await, &a_call()).await), expected);
     };
     check(b"", "unknown connection").await;
     check(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"a\"", "unknown connection").await;
@@ -351,17 +354,18 @@ async fn what_breaks_after_sending_is_unknown() {
 
 #[tokio::test]
 async fn the_attempt_timeout_covers_the_whole_answer() {
-    let call = Call { attempt_timeout: Duration::from_millis(50), ..a_call() };
+    let call = ParticipantCall { attempt_timeout: Duration::from_millis(50), ..a_call() };
     for answer in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"a\""] {
-        assert_eq!(summary(&ask(&raw(answer, Then::Hang).await, &call).await), "unknown timeout");
+        assert_eq!(summary(&ask(&raw(answer, SocketEnding::Hang).await, &call).await), "unknown timeout");
     }
 }
 
 #[tokio::test]
 async fn a_long_answer_is_not_read_to_its_end() {
-    let settings = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\nx", Then::Hang).await;
+    let settings = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\nx", SocketEnding::Hang).await;
     assert_eq!(summary(&ask(&settings, &a_call()).await), "unknown answer.size");
-    let chunked = raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n", Then::Hang).await;
+    let chunked =
+        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n", SocketEnding::Hang).await;
     let settings = HttpSettings { max_answer_bytes: 7, ..chunked };
     assert_eq!(summary(&ask(&settings, &a_call()).await), "unknown answer.size");
 }
@@ -369,7 +373,7 @@ async fn a_long_answer_is_not_read_to_its_end() {
 #[test]
 fn settings_that_cannot_be_called_are_refused() {
     let check = |settings: HttpSettings, expected: &str| {
-        assert_eq!(HttpParticipant::new(&settings).expect_err("refused").to_string(), expected);
+        assert_eq!(HttpParticipantClient::new(&settings).expect_err("refused").to_string(), expected);
     };
     let at = |url| HttpSettings::at("payments", url);
     let endpoint = |url, reason| format!("participant `payments`: endpoint `{url}` is not a base URL: {reason}");

@@ -1,12 +1,12 @@
 //! Bytes of a body made characters: as they are, or not at all. A character that was guessed would be another result.
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
-use saga_core::command::Failure;
+use saga_core::command::CommandFailure;
 use std::borrow::Cow;
 
 /// What an answer says of how its characters are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Charset {
+pub(super) enum BodyCharset {
     /// Nothing: UTF-8.
     Unsaid,
     /// One that is known, under this name.
@@ -15,15 +15,15 @@ pub(super) enum Charset {
     Unknown(String),
 }
 
-impl Charset {
+impl BodyCharset {
     /// What the parameters of a content type say; `None`: two things.
-    pub(super) fn of(parameters: &str) -> Option<Charset> {
+    pub(super) fn of(parameters: &str) -> Option<BodyCharset> {
         let mut said = parameters.split(';').filter_map(|parameter| {
             let (name, value) = parameter.split_once('=')?;
             let value = value.trim().trim_matches(['"', '\'']).to_ascii_lowercase();
             name.trim().eq_ignore_ascii_case("charset").then_some(value)
         });
-        let Some(name) = said.next() else { return Some(Charset::Unsaid) };
+        let Some(name) = said.next() else { return Some(BodyCharset::Unsaid) };
         if said.any(|other| other != name) {
             return None;
         }
@@ -31,8 +31,8 @@ impl Charset {
         let is_ascii = matches!(name.as_str(), "us-ascii" | "ascii");
         let found = if is_ascii { Some(UTF_8) } else { Encoding::for_label_no_replacement(name.as_bytes()) };
         Some(match found {
-            Some(encoding) => Charset::Known(encoding, name),
-            None => Charset::Unknown(name),
+            Some(encoding) => BodyCharset::Known(encoding, name),
+            None => BodyCharset::Unknown(name),
         })
     }
 }
@@ -41,16 +41,18 @@ impl Charset {
 ///
 /// # Errors
 /// Nobody can tell what it says.
-pub(super) fn of_json<'b>(body: &'b [u8], charset: &Charset) -> Result<Cow<'b, str>, Failure> {
+pub(super) fn of_json<'b>(body: &'b [u8], charset: &BodyCharset) -> Result<Cow<'b, str>, CommandFailure> {
     if let Some(text) = marked(body) {
         return text;
     }
     match (std::str::from_utf8(body), charset) {
         // UTF-16 of ASCII characters is UTF-8 with NULs in it.
         (Ok(text), _) if !text.contains('\0') => Ok(Cow::Borrowed(text)),
-        (_, Charset::Known(encoding, name)) => decoded(body, encoding, name),
-        (_, Charset::Unsaid) => Err(Failure::new("answer.json", format!("the answer is not JSON: {}", what(body)))),
-        (_, Charset::Unknown(name)) => Err(unknown(name)),
+        (_, BodyCharset::Known(encoding, name)) => decoded(body, encoding, name),
+        (_, BodyCharset::Unsaid) => {
+            Err(CommandFailure::new("answer.json", format!("the answer is not JSON: {}", what(body))))
+        }
+        (_, BodyCharset::Unknown(name)) => Err(unknown(name)),
     }
 }
 
@@ -58,26 +60,26 @@ pub(super) fn of_json<'b>(body: &'b [u8], charset: &Charset) -> Result<Cow<'b, s
 ///
 /// # Errors
 /// Nobody can tell what it says.
-pub(super) fn of_text<'b>(body: &'b [u8], charset: &Charset) -> Result<Cow<'b, str>, Failure> {
+pub(super) fn of_text<'b>(body: &'b [u8], charset: &BodyCharset) -> Result<Cow<'b, str>, CommandFailure> {
     if let Some(text) = marked(body) {
         return text;
     }
     match charset {
-        Charset::Unsaid => utf8(body),
-        Charset::Known(encoding, _) if *encoding == UTF_8 => utf8(body),
-        Charset::Known(encoding, name) => {
+        BodyCharset::Unsaid => utf8(body),
+        BodyCharset::Known(encoding, _) if *encoding == UTF_8 => utf8(body),
+        BodyCharset::Known(encoding, name) => {
             let is_utf8 = !body.is_ascii() && std::str::from_utf8(body).is_ok();
             if is_utf8 && encoding.is_ascii_compatible() {
                 return Err(unreadable(format!("the answer says that it is text in `{name}`, and it is UTF-8")));
             }
             decoded(body, encoding, name)
         }
-        Charset::Unknown(name) => Err(unknown(name)),
+        BodyCharset::Unknown(name) => Err(unknown(name)),
     }
 }
 
 /// Behind a byte order mark, which says how the text is written; `None`: there is none.
-fn marked(body: &[u8]) -> Option<Result<Cow<'_, str>, Failure>> {
+fn marked(body: &[u8]) -> Option<Result<Cow<'_, str>, CommandFailure>> {
     if body.starts_with(&[0xff, 0xfe, 0, 0]) || body.starts_with(&[0, 0, 0xfe, 0xff]) {
         return Some(Err(unreadable("the answer is text in UTF-32".to_owned())));
     }
@@ -85,14 +87,14 @@ fn marked(body: &[u8]) -> Option<Result<Cow<'_, str>, Failure>> {
     Some(decoded(&body[length..], encoding, encoding.name()))
 }
 
-fn utf8(body: &[u8]) -> Result<Cow<'_, str>, Failure> {
+fn utf8(body: &[u8]) -> Result<Cow<'_, str>, CommandFailure> {
     let text = std::str::from_utf8(body);
     text.map(Cow::Borrowed).map_err(|_| {
         unreadable(format!("the answer is neither JSON nor text in UTF-8: {}; let it name its charset", what(body)))
     })
 }
 
-fn decoded<'b>(body: &'b [u8], encoding: &'static Encoding, name: &str) -> Result<Cow<'b, str>, Failure> {
+fn decoded<'b>(body: &'b [u8], encoding: &'static Encoding, name: &str) -> Result<Cow<'b, str>, CommandFailure> {
     // Browsers read ISO 8859-1 as Windows-1252. They differ in these bytes, and nobody can tell which was meant.
     let is_either = encoding == WINDOWS_1252 && !name.contains("1252");
     if is_either && body.iter().any(|byte| matches!(byte, 0x80..=0x9f)) {
@@ -103,12 +105,12 @@ fn decoded<'b>(body: &'b [u8], encoding: &'static Encoding, name: &str) -> Resul
         .ok_or_else(|| unreadable(format!("the answer says that it is text in `{name}`, and it is not")))
 }
 
-fn unknown(name: &str) -> Failure {
+fn unknown(name: &str) -> CommandFailure {
     unreadable(format!("the answer says that it is text in `{name}`, which is not known here"))
 }
 
-fn unreadable(why: String) -> Failure {
-    Failure::new("answer.text", why)
+fn unreadable(why: String) -> CommandFailure {
+    CommandFailure::new("answer.text", why)
 }
 
 fn what(body: &[u8]) -> String {

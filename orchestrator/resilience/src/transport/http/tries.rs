@@ -13,15 +13,15 @@ const REST_MILLIS: std::ops::RangeInclusive<u64> = 25..=250;
 
 /// The further tries of one attempt.
 #[derive(Debug)]
-pub(super) struct Tries {
+pub(super) struct ConnectRetries {
     last: Instant,
     left: u32,
 }
 
-impl Tries {
+impl ConnectRetries {
     /// Of an attempt that begins now and has to be over at `deadline`.
-    pub(super) fn until(deadline: Instant) -> Tries {
-        Tries { last: deadline.min(Instant::now() + TOTAL), left: FURTHER_TRIES }
+    pub(super) fn until(deadline: Instant) -> ConnectRetries {
+        ConnectRetries { last: deadline.min(Instant::now() + TOTAL), left: FURTHER_TRIES }
     }
 
     /// How long to rest before a further try; `None`: there is none.
@@ -40,7 +40,7 @@ mod tests {
     /// How many tries there are, and how long they take, if each takes `each` and none has a connection.
     async fn tries(within: Duration, each: Duration) -> (u32, Duration) {
         let begun = Instant::now();
-        let mut tries = Tries::until(begun + within);
+        let mut tries = ConnectRetries::until(begun + within);
         for made in 1.. {
             sleep(each).await;
             let Some(rest) = tries.rest() else { return (made, begun.elapsed()) };

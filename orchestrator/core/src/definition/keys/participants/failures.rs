@@ -1,6 +1,6 @@
 //! The keys of failures: what class they are of, and what becomes of them.
 
-use super::super::{KeyRule, Rule, Shape, key};
+use super::super::{KeyRule, MapSchema, ValueRule, key};
 
 /// Names of the classes.
 pub(crate) const CLASSES: &[&str] =
@@ -8,20 +8,20 @@ pub(crate) const CLASSES: &[&str] =
 /// What can become of a failure.
 pub(crate) const HANDLINGS: &[&str] = &["retry", "fail", "retry-then-park"];
 
-pub(crate) static ERRORS: Shape = Shape {
+pub(crate) static ERRORS: MapSchema = MapSchema {
     name: "`errors`",
     title: "Errors",
     keys: &[
         key(
             "classify",
-            Rule::Entries(&Rule::Choice(CLASSES)),
+            ValueRule::Entries(&ValueRule::Choice(CLASSES)),
             "Statuses (`409`, `5xx`) and error codes that are of another class than they usually are. The first that fits counts.",
             "{}",
             "{\"418\": \"rate_limit\", \"OUT_OF_STOCK\": \"validation\"}",
         ),
         key(
             "handle",
-            Rule::Shape(&HANDLE),
+            ValueRule::Shape(&HANDLE),
             "What becomes of the failures of a class. It never makes certain what is unknown; only `failOn` does.",
             "{}",
             "{\"client_error\": \"retry\", \"server_error\": \"fail\"}",
@@ -29,7 +29,7 @@ pub(crate) static ERRORS: Shape = Shape {
     ],
 };
 
-pub(crate) static HANDLE: Shape = Shape {
+pub(crate) static HANDLE: MapSchema = MapSchema {
     name: "`handle`",
     title: "Handling of classes",
     keys: &[
@@ -44,5 +44,5 @@ pub(crate) static HANDLE: Shape = Shape {
 };
 
 const fn class(name: &'static str, description: &'static str) -> KeyRule {
-    key(name, Rule::Choice(HANDLINGS), description, "", "\"retry-then-park\"")
+    key(name, ValueRule::Choice(HANDLINGS), description, "", "\"retry-then-park\"")
 }

@@ -1,21 +1,33 @@
 //! The keys of the guards.
 
-use super::super::{Rule, Shape, key, required};
+use super::super::{MapSchema, ValueRule, key, required};
 
-const DURATION: Rule = Rule::Duration;
+const DURATION: ValueRule = ValueRule::Duration;
 
-pub(crate) static BREAKER: Shape = Shape {
+pub(crate) static BREAKER: MapSchema = MapSchema {
     name: "a breaker",
     title: "Circuit breaker",
     keys: &[
-        key("failureRate", Rule::Share, "Share of failed calls from which on it opens.", "0.5", "0.3"),
+        key("failureRate", ValueRule::Share, "Share of failed calls from which on it opens.", "0.5", "0.3"),
         key("slowCall", DURATION, "A call that takes longer is slow. None is by default.", "", "\"2s\""),
-        key("slowCallRate", Rule::Share, "Share of slow calls from which on it opens.", "1.0", "0.8"),
-        key("consecutiveFailures", Rule::Integer(1), "So many failures in a row open it, whatever the rate.", "", "5"),
-        key("minimumCalls", Rule::Integer(1), "Below this number of calls in the window no rate opens it.", "10", "20"),
+        key("slowCallRate", ValueRule::Share, "Share of slow calls from which on it opens.", "1.0", "0.8"),
+        key(
+            "consecutiveFailures",
+            ValueRule::Integer(1),
+            "So many failures in a row open it, whatever the rate.",
+            "",
+            "5",
+        ),
+        key(
+            "minimumCalls",
+            ValueRule::Integer(1),
+            "Below this number of calls in the window no rate opens it.",
+            "10",
+            "20",
+        ),
         key(
             "window",
-            Rule::Either(&[DURATION, Rule::Integer(1)]),
+            ValueRule::Either(&[DURATION, ValueRule::Integer(1)]),
             "Which calls the rates count: those of a span, or the last so many.",
             "\"30s\"",
             "100",
@@ -28,10 +40,10 @@ pub(crate) static BREAKER: Shape = Shape {
             "\"2m\"",
             "\"5m\"",
         ),
-        key("probes", Rule::Integer(1), "How many calls may find out at once whether it is back.", "3", "5"),
+        key("probes", ValueRule::Integer(1), "How many calls may find out at once whether it is back.", "3", "5"),
         key(
             "successes",
-            Rule::Integer(1),
+            ValueRule::Integer(1),
             "How many of them have to succeed before it closes. As many as `probes`.",
             "",
             "2",
@@ -39,14 +51,14 @@ pub(crate) static BREAKER: Shape = Shape {
         key("probeTimeout", DURATION, "How long a probe keeps its place at most.", "\"1m\"", "\"30s\""),
         key(
             "ramp",
-            Rule::Either(&[DURATION, Rule::Bool]),
+            ValueRule::Either(&[DURATION, ValueRule::Bool]),
             "How long it takes after closing until everyone is let through again. `false`: at once.",
             "\"10s\"",
             "\"30s\"",
         ),
         key(
             "shedAbove",
-            Rule::Number,
+            ValueRule::Number,
             "Sheds load before it opens: above this times the calls that were accepted lately. It does not by default.",
             "",
             "2",
@@ -54,14 +66,20 @@ pub(crate) static BREAKER: Shape = Shape {
     ],
 };
 
-pub(crate) static BULKHEAD: Shape = Shape {
+pub(crate) static BULKHEAD: MapSchema = MapSchema {
     name: "a bulkhead",
     title: "Bulkhead",
     keys: &[
-        key("limit", Rule::Integer(1), "Most calls under way at once. 64 over HTTP, 1024 over Kafka.", "64", "200"),
+        key(
+            "limit",
+            ValueRule::Integer(1),
+            "Most calls under way at once. 64 over HTTP, 1024 over Kafka.",
+            "64",
+            "200",
+        ),
         key(
             "maxWaiting",
-            Rule::Integer(0),
+            ValueRule::Integer(0),
             "Calls that wait in memory for a place. 16 for each place by default.",
             "",
             "1000",
@@ -75,7 +93,7 @@ pub(crate) static BULKHEAD: Shape = Shape {
         ),
         key(
             "adaptive",
-            Rule::Either(&[Rule::Bool, Rule::Shape(&ADAPTIVE)]),
+            ValueRule::Either(&[ValueRule::Bool, ValueRule::Shape(&ADAPTIVE)]),
             "The limit moves by how the participant answers. `true`: between a sixteenth of `limit` and `limit`.",
             "false",
             "{\"min\": 4, \"start\": 16, \"max\": 64}",
@@ -83,25 +101,25 @@ pub(crate) static BULKHEAD: Shape = Shape {
     ],
 };
 
-pub(crate) static ADAPTIVE: Shape = Shape {
+pub(crate) static ADAPTIVE: MapSchema = MapSchema {
     name: "an adaptive limit",
     title: "Adaptive limit",
     keys: &[
-        key("min", Rule::Integer(1), "The lowest limit. A sixteenth of the highest by default.", "", "4"),
-        key("start", Rule::Integer(1), "The first limit. The highest by default.", "", "16"),
-        key("max", Rule::Integer(1), "The highest limit; in place of `limit`.", "", "64"),
+        key("min", ValueRule::Integer(1), "The lowest limit. A sixteenth of the highest by default.", "", "4"),
+        key("start", ValueRule::Integer(1), "The first limit. The highest by default.", "", "16"),
+        key("max", ValueRule::Integer(1), "The highest limit; in place of `limit`.", "", "64"),
     ],
 };
 
-pub(crate) static RATE_LIMIT: Shape = Shape {
+pub(crate) static RATE_LIMIT: MapSchema = MapSchema {
     name: "a rate limit",
     title: "Rate limit",
     keys: &[
-        required("calls", Rule::Integer(1), "So many calls.", "100"),
+        required("calls", ValueRule::Integer(1), "So many calls.", "100"),
         key("per", DURATION, "Within this span.", "\"1s\"", "\"10s\""),
         key(
             "burst",
-            Rule::Integer(1),
+            ValueRule::Integer(1),
             "So many may come at once after a pause. Those of a second by default.",
             "",
             "20",
@@ -109,20 +127,20 @@ pub(crate) static RATE_LIMIT: Shape = Shape {
     ],
 };
 
-pub(crate) static RETRY_BUDGET: Shape = Shape {
+pub(crate) static RETRY_BUDGET: MapSchema = MapSchema {
     name: "a retry budget",
     title: "Retry budget",
     keys: &[
-        key("share", Rule::Share, "Further attempts for each first one, on average.", "0.2", "0.1"),
-        key("reservePerSecond", Rule::Integer(0), "So many a second are allowed in any case.", "10", "5"),
+        key("share", ValueRule::Share, "Further attempts for each first one, on average.", "0.2", "0.1"),
+        key("reservePerSecond", ValueRule::Integer(0), "So many a second are allowed in any case.", "10", "5"),
     ],
 };
 
-pub(crate) static DEGRADED: Shape = Shape {
+pub(crate) static DEGRADED: MapSchema = MapSchema {
     name: "degraded mode",
     title: "Degraded mode",
     keys: &[
-        key("share", Rule::Share, "Share of the places and of the rate.", "0.25", "0.5"),
+        key("share", ValueRule::Share, "Share of the places and of the rate.", "0.25", "0.5"),
         key(
             "afterTrip",
             DURATION,
@@ -133,22 +151,22 @@ pub(crate) static DEGRADED: Shape = Shape {
     ],
 };
 
-pub(crate) static HEALTH: Shape = Shape {
+pub(crate) static HEALTH: MapSchema = MapSchema {
     name: "a health check",
     title: "Health check",
     keys: &[
-        key("path", Rule::Text, "GET on this path of each endpoint; 2xx is well (HTTP).", "", "\"health\""),
+        key("path", ValueRule::Text, "GET on this path of each endpoint; 2xx is well (HTTP).", "", "\"health\""),
         key(
             "url",
-            Rule::Text,
+            ValueRule::Text,
             "GET on this URL; 2xx is well. `${ env.NAME }` may stand in it.",
             "",
             "\"http://inventory:8080/health\"",
         ),
-        key("connect", Rule::Bool, "A connection to each endpoint is well (HTTP).", "", "true"),
+        key("connect", ValueRule::Bool, "A connection to each endpoint is well (HTTP).", "", "true"),
         key("interval", DURATION, "From one check to the next; an answer holds for so long.", "\"30s\"", "\"10s\""),
         key("timeout", DURATION, "For one check; at most the interval.", "\"5s\"", "\"2s\""),
-        key("unhealthyAfter", Rule::Integer(1), "So many failed checks in a row make it unhealthy.", "3", "2"),
-        key("healthyAfter", Rule::Integer(1), "So many passed checks in a row make it healthy again.", "1", "2"),
+        key("unhealthyAfter", ValueRule::Integer(1), "So many failed checks in a row make it unhealthy.", "3", "2"),
+        key("healthyAfter", ValueRule::Integer(1), "So many passed checks in a row make it healthy again.", "1", "2"),
     ],
 };

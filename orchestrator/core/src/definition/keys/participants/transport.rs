@@ -1,49 +1,49 @@
 //! The keys of how a participant is reached.
 
-use super::super::{Rule, Shape, key, required};
+use super::super::{MapSchema, ValueRule, key, required};
 
 /// How an endpoint is picked.
 pub(crate) const STRATEGIES: &[&str] = &["round-robin", "least-connections", "weighted", "random"];
 
-pub(crate) static KAFKA: Shape = Shape {
+pub(crate) static KAFKA: MapSchema = MapSchema {
     name: "a Kafka participant",
     title: "Kafka participant",
     keys: &[required(
         "commands",
-        Rule::Text,
+        ValueRule::Text,
         "Topic that it takes commands from. The header `reply_topic` tells it where replies go.",
         "\"inventory.commands\"",
     )],
 };
 
-pub(crate) static HTTP: Shape = Shape {
+pub(crate) static HTTP: MapSchema = MapSchema {
     name: "an HTTP participant",
     title: "HTTP participant",
     keys: &[
         key(
             "url",
-            Rule::Url,
+            ValueRule::Url,
             "Base of all its paths. Either this or `endpoints`. `${ env.NAME }` may stand in it.",
             "",
             "\"http://localhost:9001\"",
         ),
         key(
             "endpoints",
-            Rule::List(&Rule::Shape(&ENDPOINT)),
+            ValueRule::List(&ValueRule::Shape(&ENDPOINT)),
             "Several instances, one of which is picked for each call.",
             "",
             "[{\"url\": \"http://payments-1:9001\", \"weight\": 2}, {\"url\": \"http://payments-2:9001\"}]",
         ),
         key(
             "balance",
-            Rule::Choice(STRATEGIES),
+            ValueRule::Choice(STRATEGIES),
             "How one of them is picked. Weights count with all of them; `weighted` is another word for `round-robin`.",
             "\"round-robin\"",
             "\"least-connections\"",
         ),
         key(
             "ejection",
-            Rule::Either(&[Rule::Bool, Rule::Shape(&EJECTION)]),
+            ValueRule::Either(&[ValueRule::Bool, ValueRule::Shape(&EJECTION)]),
             "When one of them is left out for a while; never more than half of them at once. `false`: never.",
             "{\"consecutiveFailures\": 5, \"ejectFor\": \"30s\", \"maxEjectFor\": \"5m\"}",
             "{\"consecutiveFailures\": 3}",
@@ -51,27 +51,27 @@ pub(crate) static HTTP: Shape = Shape {
     ],
 };
 
-pub(crate) static ENDPOINT: Shape = Shape {
+pub(crate) static ENDPOINT: MapSchema = MapSchema {
     name: "an endpoint",
     title: "Endpoint",
     keys: &[
-        required("url", Rule::Url, "Base of all its paths.", "\"http://payments-1:9001\""),
-        key("weight", Rule::Integer(1), "Its share of the calls, relative to the others.", "1", "2"),
+        required("url", ValueRule::Url, "Base of all its paths.", "\"http://payments-1:9001\""),
+        key("weight", ValueRule::Integer(1), "Its share of the calls, relative to the others.", "1", "2"),
     ],
 };
 
-pub(crate) static EJECTION: Shape = Shape {
+pub(crate) static EJECTION: MapSchema = MapSchema {
     name: "an ejection",
     title: "Ejection of endpoints",
     keys: &[
-        key("consecutiveFailures", Rule::Integer(1), "So many failures in a row eject an endpoint.", "5", "3"),
+        key("consecutiveFailures", ValueRule::Integer(1), "So many failures in a row eject an endpoint.", "5", "3"),
         key(
             "ejectFor",
-            Rule::Duration,
+            ValueRule::Duration,
             "How long the first time; each further time twice as long.",
             "\"30s\"",
             "\"10s\"",
         ),
-        key("maxEjectFor", Rule::Duration, "The longest.", "\"5m\"", "\"1m\""),
+        key("maxEjectFor", ValueRule::Duration, "The longest.", "\"5m\"", "\"1m\""),
     ],
 };

@@ -1,11 +1,11 @@
 //! What kinds of failures a participant has, and what becomes of them.
 
-use super::{FailurePattern, Handling, Reader, Status, Transport};
+use super::{FailureHandling, FailurePattern, ParticipantReader, StatusPattern, TransportConfig};
 use crate::definition::{
     diagnostic::Code,
-    fields::{self, Fields, first_line, wrong},
+    fields::{self, MapReader, first_line, wrong},
     keys::{CLASSES, ERRORS, HANDLE, HANDLINGS},
-    tree::{Key, Node, Yaml},
+    tree::{YamlKey, YamlNode, YamlValue},
 };
 use saga_guards::class::ErrorClass;
 use std::collections::BTreeMap;
@@ -15,21 +15,25 @@ const MAX_PATTERNS: usize = 200;
 
 /// `errors:`
 #[derive(Default)]
-pub(super) struct Errors {
+pub(super) struct FailureRules {
     pub(super) classes: Vec<(FailurePattern, ErrorClass)>,
-    pub(super) handling: BTreeMap<ErrorClass, Handling>,
+    pub(super) handling: BTreeMap<ErrorClass, FailureHandling>,
 }
 
-impl Reader<'_> {
-    pub(super) fn errors(&mut self, fields: &Fields<'_>, transport: Option<&Transport>) -> Errors {
-        let fields = fields.node("errors").and_then(|node| Fields::read(node, &ERRORS, &mut self.report));
-        let Some(fields) = fields else { return Errors::default() };
-        Errors { classes: self.classes(&fields, transport), handling: self.handling(&fields) }
+impl ParticipantReader<'_> {
+    pub(super) fn errors(&mut self, fields: &MapReader<'_>, transport: Option<&TransportConfig>) -> FailureRules {
+        let fields = fields.node("errors").and_then(|node| MapReader::read(node, &ERRORS, &mut self.report));
+        let Some(fields) = fields else { return FailureRules::default() };
+        FailureRules { classes: self.classes(&fields, transport), handling: self.handling(&fields) }
     }
 
-    fn classes(&mut self, fields: &Fields<'_>, transport: Option<&Transport>) -> Vec<(FailurePattern, ErrorClass)> {
+    fn classes(
+        &mut self,
+        fields: &MapReader<'_>,
+        transport: Option<&TransportConfig>,
+    ) -> Vec<(FailurePattern, ErrorClass)> {
         let Some(node) = fields.node("classify") else { return Vec::new() };
-        let Yaml::Map(entries) = &node.value else {
+        let YamlValue::Map(entries) = &node.value else {
             let help = "write classify: {418: rate_limit, OUT_OF_STOCK: validation}";
             wrong(&mut self.report, node, "`classify` is a map of statuses and codes").help(help);
             return Vec::new();
@@ -41,15 +45,20 @@ impl Reader<'_> {
         entries.iter().filter_map(|(key, node)| self.class(key, node, transport)).collect()
     }
 
-    fn class(&mut self, key: &Key, node: &Node, transport: Option<&Transport>) -> Option<(FailurePattern, ErrorClass)> {
+    fn class(
+        &mut self,
+        key: &YamlKey,
+        node: &YamlNode,
+        transport: Option<&TransportConfig>,
+    ) -> Option<(FailurePattern, ErrorClass)> {
         let name = fields::choice(node, &key.text, CLASSES, &mut self.report);
         let pattern = self.pattern(key, transport)?;
         Some((pattern, ErrorClass::ALL.into_iter().find(|class| Some(class.as_str()) == name)?))
     }
 
     /// Over HTTP a number is a status; over Kafka it is an `error_code` like any other.
-    fn pattern(&mut self, key: &Key, transport: Option<&Transport>) -> Option<FailurePattern> {
-        let by_http = !matches!(transport, Some(Transport::Kafka { .. }));
+    fn pattern(&mut self, key: &YamlKey, transport: Option<&TransportConfig>) -> Option<FailurePattern> {
+        let by_http = !matches!(transport, Some(TransportConfig::Kafka { .. }));
         if let Some(status) = status_of(&key.text).filter(|_| by_http) {
             return Some(FailurePattern::Status(status));
         }
@@ -63,8 +72,8 @@ impl Reader<'_> {
         Some(FailurePattern::Code(key.text.clone()))
     }
 
-    fn handling(&mut self, fields: &Fields<'_>) -> BTreeMap<ErrorClass, Handling> {
-        let fields = fields.node("handle").and_then(|node| Fields::read(node, &HANDLE, &mut self.report));
+    fn handling(&mut self, fields: &MapReader<'_>) -> BTreeMap<ErrorClass, FailureHandling> {
+        let fields = fields.node("handle").and_then(|node| MapReader::read(node, &HANDLE, &mut self.report));
         let Some(fields) = fields else { return BTreeMap::new() };
         let mut handling = BTreeMap::new();
         for class in ErrorClass::ALL {
@@ -74,25 +83,32 @@ impl Reader<'_> {
         handling
     }
 
-    pub(super) fn statuses(&mut self, fields: &Fields<'_>, key: &str) -> Vec<Status> {
+    pub(super) fn statuses(&mut self, fields: &MapReader<'_>, key: &str) -> Vec<StatusPattern> {
         let Some(node) = fields.node(key) else { return Vec::new() };
         match &node.value {
-            Yaml::List(items) => items.iter().filter_map(|item| self.status(item)).collect(),
-            Yaml::Null
-            | Yaml::Bool(_)
-            | Yaml::Int(_)
-            | Yaml::Uint(_)
-            | Yaml::Float(_)
-            | Yaml::Text(_)
-            | Yaml::Map(_) => self.status(node).into_iter().collect(),
+            YamlValue::List(items) => items.iter().filter_map(|item| self.status(item)).collect(),
+            YamlValue::Null
+            | YamlValue::Bool(_)
+            | YamlValue::Int(_)
+            | YamlValue::Uint(_)
+            | YamlValue::Float(_)
+            | YamlValue::Text(_)
+            | YamlValue::Map(_) => self.status(node).into_iter().collect(),
         }
     }
 
-    fn status(&mut self, node: &Node) -> Option<Status> {
+    fn status(&mut self, node: &YamlNode) -> Option<StatusPattern> {
         let status = match &node.value {
-            Yaml::Int(number) => status_of(&number.to_string()).filter(|status| matches!(status, Status::Exactly(_))),
-            Yaml::Text(text) => status_of(text).filter(|status| matches!(status, Status::Class(_))),
-            Yaml::Null | Yaml::Bool(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) | Yaml::Map(_) => None,
+            YamlValue::Int(number) => {
+                status_of(&number.to_string()).filter(|status| matches!(status, StatusPattern::Exactly(_)))
+            }
+            YamlValue::Text(text) => status_of(text).filter(|status| matches!(status, StatusPattern::Class(_))),
+            YamlValue::Null
+            | YamlValue::Bool(_)
+            | YamlValue::Uint(_)
+            | YamlValue::Float(_)
+            | YamlValue::List(_)
+            | YamlValue::Map(_) => None,
         };
         if status.is_none() {
             let span = first_line(&self.report, node.span);
@@ -105,19 +121,19 @@ impl Reader<'_> {
 }
 
 /// `409` or `4xx`; what succeeded cannot be moved.
-fn status_of(text: &str) -> Option<Status> {
+fn status_of(text: &str) -> Option<StatusPattern> {
     match text {
-        "3xx" => Some(Status::Class(3)),
-        "4xx" => Some(Status::Class(4)),
-        "5xx" => Some(Status::Class(5)),
-        _ => text.parse().ok().filter(|status| (300..600).contains(status)).map(Status::Exactly),
+        "3xx" => Some(StatusPattern::Class(3)),
+        "4xx" => Some(StatusPattern::Class(4)),
+        "5xx" => Some(StatusPattern::Class(5)),
+        _ => text.parse().ok().filter(|status| (300..600).contains(status)).map(StatusPattern::Exactly),
     }
 }
 
-fn handling_of(choice: &str) -> Handling {
+fn handling_of(choice: &str) -> FailureHandling {
     match choice {
-        "fail" => Handling::Fail,
-        "retry-then-park" => Handling::RetryThenPark,
-        _ => Handling::Retry,
+        "fail" => FailureHandling::Fail,
+        "retry-then-park" => FailureHandling::RetryThenPark,
+        _ => FailureHandling::Retry,
     }
 }

@@ -1,32 +1,36 @@
 //! Breaker, retry budget and degraded mode.
 
-use super::{Degraded, Reader};
+use super::{DegradationConfig, ParticipantReader};
 use crate::definition::{
-    diagnostic::{Code, Report},
-    fields::{Fields, first_line, lead, plain_number, wrong},
+    diagnostic::{Code, FindingCollector},
+    fields::{MapReader, first_line, lead, plain_number, wrong},
     keys::{BREAKER, DEGRADED, RETRY_BUDGET},
-    tree::{Node, Yaml},
+    tree::{YamlNode, YamlValue},
 };
 use saga_guards::{breaker, budget};
 use std::{num::NonZeroU32, time::Duration};
 
-impl Reader<'_> {
-    pub(super) fn breaker(&mut self, fields: &Fields<'_>, usual: breaker::Settings) -> breaker::Config {
-        let fields = fields.node("breaker").and_then(|node| Fields::read(node, &BREAKER, &mut self.report));
+impl ParticipantReader<'_> {
+    pub(super) fn breaker(
+        &mut self,
+        fields: &MapReader<'_>,
+        usual: breaker::BreakerParameters,
+    ) -> breaker::BreakerConfig {
+        let fields = fields.node("breaker").and_then(|node| MapReader::read(node, &BREAKER, &mut self.report));
         let settings = fields.as_ref().map_or(usual, |fields| settings(fields, &usual, &mut self.report));
-        breaker::Config::new(settings).unwrap_or_else(|error| {
+        breaker::BreakerConfig::new(settings).unwrap_or_else(|error| {
             if let Some(fields) = &fields {
                 refuse(fields, &error, &mut self.report);
             }
-            breaker::Config::default()
+            breaker::BreakerConfig::default()
         })
     }
 
-    pub(super) fn retry_budget(&mut self, fields: &Fields<'_>) -> budget::Config {
-        let usual = budget::Config::default();
-        let fields = fields.node("retryBudget").and_then(|node| Fields::read(node, &RETRY_BUDGET, &mut self.report));
+    pub(super) fn retry_budget(&mut self, fields: &MapReader<'_>) -> budget::RetryBudgetConfig {
+        let usual = budget::RetryBudgetConfig::default();
+        let fields = fields.node("retryBudget").and_then(|node| MapReader::read(node, &RETRY_BUDGET, &mut self.report));
         let Some(fields) = fields else { return usual };
-        budget::Config {
+        budget::RetryBudgetConfig {
             share: share(&fields, "share", &mut self.report).unwrap_or(usual.share),
             reserve_per_second: fields
                 .integer("reservePerSecond", 0, &mut self.report)
@@ -34,21 +38,25 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn degraded(&mut self, fields: &Fields<'_>) -> Degraded {
-        let usual = Degraded::default();
-        let fields = fields.node("degraded").and_then(|node| Fields::read(node, &DEGRADED, &mut self.report));
+    pub(super) fn degraded(&mut self, fields: &MapReader<'_>) -> DegradationConfig {
+        let usual = DegradationConfig::default();
+        let fields = fields.node("degraded").and_then(|node| MapReader::read(node, &DEGRADED, &mut self.report));
         let Some(fields) = fields else { return usual };
-        Degraded {
+        DegradationConfig {
             share: share(&fields, "share", &mut self.report).unwrap_or(usual.share),
             after_trip: fields.duration("afterTrip", &mut self.report).or(usual.after_trip),
         }
     }
 }
 
-fn settings(fields: &Fields<'_>, usual: &breaker::Settings, report: &mut Report) -> breaker::Settings {
+fn settings(
+    fields: &MapReader<'_>,
+    usual: &breaker::BreakerParameters,
+    report: &mut FindingCollector,
+) -> breaker::BreakerParameters {
     let window = window(fields, report).unwrap_or(usual.window);
     let open_for = fields.duration("openFor", report).unwrap_or(usual.open_for);
-    breaker::Settings {
+    breaker::BreakerParameters {
         window,
         minimum_calls: fields
             .integer("minimumCalls", 1, report)
@@ -72,38 +80,41 @@ fn settings(fields: &Fields<'_>, usual: &breaker::Settings, report: &mut Report)
 }
 
 /// A window of fewer calls than are usually needed needs no more than it holds.
-fn minimum_in(window: breaker::Window, usual: u32) -> u32 {
+fn minimum_in(window: breaker::WindowConfig, usual: u32) -> u32 {
     match window {
-        breaker::Window::Time(_) => usual,
-        breaker::Window::Calls(calls) => usual.min(calls),
+        breaker::WindowConfig::Time(_) => usual,
+        breaker::WindowConfig::Calls(calls) => usual.min(calls),
     }
 }
 
-fn window(fields: &Fields<'_>, report: &mut Report) -> Option<breaker::Window> {
+fn window(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<breaker::WindowConfig> {
     match fields.node("window")?.value {
-        Yaml::Int(_) | Yaml::Uint(_) => fields.integer("window", 1, report).map(breaker::Window::Calls),
-        Yaml::Null | Yaml::Bool(_) | Yaml::Float(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => {
-            fields.duration("window", report).map(breaker::Window::Time)
-        }
+        YamlValue::Int(_) | YamlValue::Uint(_) => fields.integer("window", 1, report).map(breaker::WindowConfig::Calls),
+        YamlValue::Null
+        | YamlValue::Bool(_)
+        | YamlValue::Float(_)
+        | YamlValue::Text(_)
+        | YamlValue::List(_)
+        | YamlValue::Map(_) => fields.duration("window", report).map(breaker::WindowConfig::Time),
     }
 }
 
-fn ramp(fields: &Fields<'_>, report: &mut Report) -> Option<Duration> {
+fn ramp(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<Duration> {
     match fields.node("ramp")?.value {
-        Yaml::Bool(false) => Some(Duration::ZERO),
-        Yaml::Null
-        | Yaml::Bool(true)
-        | Yaml::Int(_)
-        | Yaml::Uint(_)
-        | Yaml::Float(_)
-        | Yaml::Text(_)
-        | Yaml::List(_)
-        | Yaml::Map(_) => fields.duration("ramp", report),
+        YamlValue::Bool(false) => Some(Duration::ZERO),
+        YamlValue::Null
+        | YamlValue::Bool(true)
+        | YamlValue::Int(_)
+        | YamlValue::Uint(_)
+        | YamlValue::Float(_)
+        | YamlValue::Text(_)
+        | YamlValue::List(_)
+        | YamlValue::Map(_) => fields.duration("ramp", report),
     }
 }
 
 /// The error begins with the key that it is about.
-fn refuse(fields: &Fields<'_>, error: &breaker::ConfigError, report: &mut Report) {
+fn refuse(fields: &MapReader<'_>, error: &breaker::BreakerConfigError, report: &mut FindingCollector) {
     let message = error.to_string();
     let key = message.split(' ').next().unwrap_or_default();
     let node = BREAKER.has(key).then(|| fields.node(key)).flatten();
@@ -112,7 +123,7 @@ fn refuse(fields: &Fields<'_>, error: &breaker::ConfigError, report: &mut Report
 }
 
 /// A share of more than 0 and at most 1.
-pub(super) fn share(fields: &Fields<'_>, key: &str, report: &mut Report) -> Option<f64> {
+pub(super) fn share(fields: &MapReader<'_>, key: &str, report: &mut FindingCollector) -> Option<f64> {
     let node = fields.node(key)?;
     let share = number(node, report)?.filter(|share| *share > 0.0 && *share <= 1.0);
     if share.is_none() {
@@ -122,7 +133,7 @@ pub(super) fn share(fields: &Fields<'_>, key: &str, report: &mut Report) -> Opti
 }
 
 /// A factor; the breaker says which of them it can work with.
-fn factor(fields: &Fields<'_>, key: &str, report: &mut Report) -> Option<f64> {
+fn factor(fields: &MapReader<'_>, key: &str, report: &mut FindingCollector) -> Option<f64> {
     let node = fields.node(key)?;
     let factor = number(node, report)?;
     if factor.is_none() {
@@ -132,11 +143,16 @@ fn factor(fields: &Fields<'_>, key: &str, report: &mut Report) -> Option<f64> {
 }
 
 /// `None` if it is written as no number should be, which is reported; `Some(None)` if it is none.
-fn number(node: &Node, report: &mut Report) -> Option<Option<f64>> {
+fn number(node: &YamlNode, report: &mut FindingCollector) -> Option<Option<f64>> {
     plain_number(node, report)?;
     Some(match node.value {
-        Yaml::Float(number) => Some(number),
-        Yaml::Int(number) => u32::try_from(number).ok().map(f64::from),
-        Yaml::Null | Yaml::Bool(_) | Yaml::Uint(_) | Yaml::Text(_) | Yaml::List(_) | Yaml::Map(_) => None,
+        YamlValue::Float(number) => Some(number),
+        YamlValue::Int(number) => u32::try_from(number).ok().map(f64::from),
+        YamlValue::Null
+        | YamlValue::Bool(_)
+        | YamlValue::Uint(_)
+        | YamlValue::Text(_)
+        | YamlValue::List(_)
+        | YamlValue::Map(_) => None,
     })
 }

@@ -1,33 +1,37 @@
 //! How a participant is asked how it is.
 
-use super::{Health, HealthCheck, Reader, Transport, address};
+use super::{HealthCheckConfig, HealthCheckMethod, ParticipantReader, TransportConfig, address};
 use crate::definition::{
     diagnostic::Code,
-    fields::{Fields, wrong},
+    fields::{MapReader, wrong},
     keys::HEALTH,
-    tree::{Node, Yaml},
+    tree::{YamlNode, YamlValue},
 };
 use saga_guards::health;
 use std::num::NonZeroU32;
 
 const HELP: &str = "write health: {path: health}, {url: http://…} or {connect: true}";
 
-impl Reader<'_> {
+impl ParticipantReader<'_> {
     /// A kind alone asks nobody anything: it does not know where.
     pub(super) fn health(
         &mut self,
-        fields: &Fields<'_>,
-        transport: Option<&Transport>,
-        usual: health::Config,
-    ) -> Option<Health> {
+        fields: &MapReader<'_>,
+        transport: Option<&TransportConfig>,
+        usual: health::HealthTrackerConfig,
+    ) -> Option<HealthCheckConfig> {
         let node = fields.node("health")?;
-        let fields = Fields::read(node, &HEALTH, &mut self.report)?;
+        let fields = MapReader::read(node, &HEALTH, &mut self.report)?;
         let config = self.health_config(&fields, usual);
         let check = self.health_check(&fields, transport)?;
-        Some(Health { check, config })
+        Some(HealthCheckConfig { check, config })
     }
 
-    fn health_check(&mut self, fields: &Fields<'_>, transport: Option<&Transport>) -> Option<HealthCheck> {
+    fn health_check(
+        &mut self,
+        fields: &MapReader<'_>,
+        transport: Option<&TransportConfig>,
+    ) -> Option<HealthCheckMethod> {
         let said: Vec<&str> = ["path", "url", "connect"].into_iter().filter(|key| fields.node(key).is_some()).collect();
         let [key] = said[..] else {
             let (code, span) = match said.get(1) {
@@ -37,7 +41,7 @@ impl Reader<'_> {
             self.report.error(code, span, "a health check has one of `path`, `url` and `connect`").help(HELP);
             return None;
         };
-        if key != "url" && matches!(transport, Some(Transport::Kafka { .. })) {
+        if key != "url" && matches!(transport, Some(TransportConfig::Kafka { .. })) {
             let message = format!("`{key}` asks endpoints, and over Kafka there are none");
             let span = fields.key_span(key).unwrap_or(fields.span);
             self.report.error(Code::ConflictingKeys, span, message).help("write url: http://…");
@@ -45,13 +49,15 @@ impl Reader<'_> {
         }
         match key {
             "path" => self.health_path(fields),
-            "url" => fields.name("url", &mut self.report).and_then(|text| self.page_url(&text)).map(HealthCheck::Url),
+            "url" => {
+                fields.name("url", &mut self.report).and_then(|text| self.page_url(&text)).map(HealthCheckMethod::Url)
+            }
             _ => self.health_connect(fields.node("connect")?),
         }
     }
 
     /// Below the base URL like every path, so a slash at its beginning says nothing.
-    fn health_path(&mut self, fields: &Fields<'_>) -> Option<HealthCheck> {
+    fn health_path(&mut self, fields: &MapReader<'_>) -> Option<HealthCheckMethod> {
         let text = fields.name("path", &mut self.report)?;
         let path = text.value.trim_start_matches('/');
         let leaves = path.split(['/', '?']).any(address::is_dots);
@@ -63,18 +69,22 @@ impl Reader<'_> {
             self.report.error(Code::WrongValue, text.span, message).help("write health, or status/ready");
             return None;
         }
-        Some(HealthCheck::Path(path.to_owned()))
+        Some(HealthCheckMethod::Path(path.to_owned()))
     }
 
-    fn health_connect(&mut self, node: &Node) -> Option<HealthCheck> {
-        if node.value == Yaml::Bool(true) {
-            return Some(HealthCheck::Connect);
+    fn health_connect(&mut self, node: &YamlNode) -> Option<HealthCheckMethod> {
+        if node.value == YamlValue::Bool(true) {
+            return Some(HealthCheckMethod::Connect);
         }
         wrong(&mut self.report, node, "`connect` is true").help("write true, or remove `health`");
         None
     }
 
-    fn health_config(&mut self, fields: &Fields<'_>, usual: health::Config) -> health::Config {
+    fn health_config(
+        &mut self,
+        fields: &MapReader<'_>,
+        usual: health::HealthTrackerConfig,
+    ) -> health::HealthTrackerConfig {
         let report = &mut self.report;
         let interval = fields.duration("interval", report).unwrap_or(usual.interval);
         let timeout = fields.duration("timeout", report).unwrap_or(usual.timeout.min(interval));
@@ -84,7 +94,7 @@ impl Reader<'_> {
         }
         let mut count = |key| fields.integer(key, 1, report).and_then(NonZeroU32::new);
         let (unhealthy, healthy) = (count("unhealthyAfter"), count("healthyAfter"));
-        health::Config {
+        health::HealthTrackerConfig {
             interval,
             timeout,
             unhealthy_after: unhealthy.unwrap_or(usual.unhealthy_after),

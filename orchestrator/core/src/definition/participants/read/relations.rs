@@ -1,12 +1,12 @@
 //! What participants can do, and whom they need.
 
-use super::Reader;
+use super::ParticipantReader;
 use crate::definition::{
-    diagnostic::{Code, Report, did_you_mean},
-    fields::{self, Fields, Spanned, wrong},
+    diagnostic::{Code, FindingCollector, did_you_mean},
+    fields::{self, MapReader, SpannedValue, wrong},
     graph::find_cycle,
     target,
-    tree::Yaml,
+    tree::YamlValue,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,10 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAX_NAMES: usize = 100;
 
 /// What each participant needs, by its name.
-pub(super) type Needs = BTreeMap<String, Vec<Spanned<String>>>;
+pub(super) type DependencyMap = BTreeMap<String, Vec<SpannedValue<String>>>;
 
-impl Reader<'_> {
-    pub(super) fn capabilities(&mut self, fields: &Fields<'_>) -> BTreeSet<String> {
+impl ParticipantReader<'_> {
+    pub(super) fn capabilities(&mut self, fields: &MapReader<'_>) -> BTreeSet<String> {
         let mut capabilities = BTreeSet::new();
         for name in self.names(fields, "capabilities", "[text-analysis]") {
             if target::is_capability(&name.value) {
@@ -31,13 +31,13 @@ impl Reader<'_> {
         capabilities
     }
 
-    pub(super) fn depends_on(&mut self, fields: &Fields<'_>) -> Vec<Spanned<String>> {
+    pub(super) fn depends_on(&mut self, fields: &MapReader<'_>) -> Vec<SpannedValue<String>> {
         self.names(fields, "dependsOn", "[database]")
     }
 
-    fn names(&mut self, fields: &Fields<'_>, key: &str, example: &str) -> Vec<Spanned<String>> {
+    fn names(&mut self, fields: &MapReader<'_>, key: &str, example: &str) -> Vec<SpannedValue<String>> {
         let Some(node) = fields.node(key) else { return Vec::new() };
-        let Yaml::List(items) = &node.value else {
+        let YamlValue::List(items) = &node.value else {
             wrong(&mut self.report, node, &format!("`{key}` is a list of names"))
                 .help(format!("write {key}: {example}"));
             return Vec::new();
@@ -47,12 +47,12 @@ impl Reader<'_> {
             self.report.error(Code::TooLarge, item.span, message).help("leave some of them out");
         }
         let texts = items.iter().map(|item| (item.span, fields::text(item, &mut self.report)));
-        texts.filter_map(|(span, text)| text.map(|value| Spanned { value, span })).collect()
+        texts.filter_map(|(span, text)| text.map(|value| SpannedValue { value, span })).collect()
     }
 }
 
 /// Reports names that nobody has, and participants that need each other in a circle.
-pub(super) fn check(needs: &Needs, report: &mut Report) {
+pub(super) fn check(needs: &DependencyMap, report: &mut FindingCollector) {
     let names: Vec<&str> = needs.keys().map(String::as_str).collect();
     let mut edges = Vec::with_capacity(names.len());
     for needed in needs.values() {
@@ -70,7 +70,7 @@ pub(super) fn check(needs: &Needs, report: &mut Report) {
     }
 }
 
-fn position(names: &[&str], name: &Spanned<String>, report: &mut Report) -> Option<usize> {
+fn position(names: &[&str], name: &SpannedValue<String>, report: &mut FindingCollector) -> Option<usize> {
     let found = names.binary_search(&name.value.as_str()).ok();
     if found.is_none() {
         let help = did_you_mean(&name.value, names.iter().copied());

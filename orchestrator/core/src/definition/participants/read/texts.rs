@@ -1,10 +1,10 @@
 //! Texts in which `${ env.NAME }` and `${ file.PATH }` stand: addresses and secrets.
 
-use super::{Missing, Reader, Secret, address};
+use super::{MissingVariablePolicy, ParticipantReader, SecretText, address};
 use crate::definition::{
-    diagnostic::{Code, Span},
-    fields::{self, Fields, Spanned, wrong},
-    tree::Yaml,
+    diagnostic::{Code, TextSpan},
+    fields::{self, MapReader, SpannedValue, wrong},
+    tree::YamlValue,
     written,
 };
 use std::collections::BTreeMap;
@@ -43,10 +43,10 @@ pub(in crate::definition) fn own_headers() -> impl Iterator<Item = &'static str>
 const UNSET: &str = "unset";
 const UNSET_URL: &str = "http://unset.invalid";
 
-impl Reader<'_> {
-    pub(super) fn headers(&mut self, fields: &Fields<'_>) -> BTreeMap<String, Secret> {
+impl ParticipantReader<'_> {
+    pub(super) fn headers(&mut self, fields: &MapReader<'_>) -> BTreeMap<String, SecretText> {
         let Some(node) = fields.node("headers") else { return BTreeMap::new() };
-        let Yaml::Map(entries) = &node.value else {
+        let YamlValue::Map(entries) = &node.value else {
             wrong(&mut self.report, node, "`headers` is a map of texts").help("write headers: {X-Tenant: shop}");
             return BTreeMap::new();
         };
@@ -60,38 +60,38 @@ impl Reader<'_> {
             }
             self.refuse_own_header(&key.text, key.span);
             let Some(value) = fields::text(node, &mut self.report) else { continue };
-            let secret = self.secret(&Spanned { value, span: node.span });
+            let secret = self.secret(&SpannedValue { value, span: node.span });
             headers.insert(key.text.clone(), secret);
         }
         headers
     }
 
     /// A value that is the same for every command would make all of them one, or would not be sent.
-    fn refuse_own_header(&mut self, name: &str, span: Span) {
+    fn refuse_own_header(&mut self, name: &str, span: TextSpan) {
         let Some((_, help)) = OWN_HEADERS.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)) else { return };
         let message = format!("`{name}` is set by the engine, for each request by itself");
         self.report.error(Code::ConflictingKeys, span, message).help(*help);
     }
 
     /// The value of a header; a line break would begin another one.
-    pub(super) fn secret(&mut self, text: &Spanned<String>) -> Secret {
+    pub(super) fn secret(&mut self, text: &SpannedValue<String>) -> SecretText {
         let value = self.expand(text);
         if value.contains(|sign: char| sign.is_control()) {
             let message = "the value of a header has no line breaks or control characters";
             self.report.error(Code::WrongValue, text.span, message).help("check the variables in it");
         }
-        Secret(value)
+        SecretText(value)
     }
 
     /// A base URL without a slash at its end.
-    pub(super) fn base_url(&mut self, text: &Spanned<String>) -> Option<String> {
+    pub(super) fn base_url(&mut self, text: &SpannedValue<String>) -> Option<String> {
         let help = "http://payments:9001 or https://payments.example.com/api; credentials go to `authorization`";
         let url = self.url(text, "the base URL of a service", &['?', '#'], help)?;
         Some(url.trim_end_matches('/').to_owned())
     }
 
     /// The URL of a page.
-    pub(super) fn page_url(&mut self, text: &Spanned<String>) -> Option<String> {
+    pub(super) fn page_url(&mut self, text: &SpannedValue<String>) -> Option<String> {
         self.url(
             text,
             "a URL that can be asked",
@@ -100,7 +100,7 @@ impl Reader<'_> {
         )
     }
 
-    fn url(&mut self, text: &Spanned<String>, what: &str, without: &[char], help: &str) -> Option<String> {
+    fn url(&mut self, text: &SpannedValue<String>, what: &str, without: &[char], help: &str) -> Option<String> {
         let Some(expanded) = self.expanded(text) else { return Some(UNSET_URL.to_owned()) };
         let why = match address::read(&expanded, without) {
             Ok(url) => return Some(url),
@@ -117,19 +117,19 @@ impl Reader<'_> {
     }
 
     /// The name of a topic.
-    pub(super) fn topic(&mut self, text: &Spanned<String>) -> Option<String> {
+    pub(super) fn topic(&mut self, text: &SpannedValue<String>) -> Option<String> {
         let Some(name) = self.expanded(text) else { return Some(UNSET.to_owned()) };
-        written::topic(&Spanned { value: name.clone(), span: text.span }, &mut self.report);
+        written::topic(&SpannedValue { value: name.clone(), span: text.span }, &mut self.report);
         Some(name)
     }
 
     /// `text` with every `${ env.NAME }` and `${ file.PATH }` replaced; one that may be missing leaves its place empty.
-    fn expand(&mut self, text: &Spanned<String>) -> String {
+    fn expand(&mut self, text: &SpannedValue<String>) -> String {
         self.expanded(text).unwrap_or_default()
     }
 
     /// The same; `None`: a variable is missing, and that is allowed or has been reported.
-    fn expanded(&mut self, text: &Spanned<String>) -> Option<String> {
+    fn expanded(&mut self, text: &SpannedValue<String>) -> Option<String> {
         let mut result = Some(String::new());
         let mut rest = text.value.as_str();
         while let Some((before, after)) = rest.split_once("${") {
@@ -144,7 +144,7 @@ impl Reader<'_> {
         result.map(|result| result + rest)
     }
 
-    fn variable(&mut self, inside: &str, span: Span) -> Option<String> {
+    fn variable(&mut self, inside: &str, span: TextSpan) -> Option<String> {
         let (found, missing, help) = match (inside.strip_prefix("env."), inside.strip_prefix("file.")) {
             (Some(name), _) => (
                 (self.env)(name),
@@ -164,8 +164,8 @@ impl Reader<'_> {
         };
         if found.is_none() {
             match self.missing {
-                Missing::Refused => self.report.error(Code::MissingVariable, span, missing).help(help),
-                Missing::Allowed => {
+                MissingVariablePolicy::Refused => self.report.error(Code::MissingVariable, span, missing).help(help),
+                MissingVariablePolicy::Allowed => {
                     let missing = format!("{missing}: what it stands for is not checked");
                     self.report.warning(Code::MissingVariable, span, missing).help(help)
                 }

@@ -1,13 +1,13 @@
 //! Bulkhead and rate limit: how many calls there are at once, and in a span.
 
-use super::{BULKHEAD_WAIT, Bulkhead, Reader, Transport};
+use super::{BULKHEAD_WAIT, BulkheadConfig, ParticipantReader, TransportConfig};
 use crate::definition::{
     diagnostic::Code,
-    fields::{Fields, first_line, lead, wrong},
+    fields::{MapReader, first_line, lead, wrong},
     keys::{ADAPTIVE, BULKHEAD, RATE_LIMIT},
-    tree::{Node, Yaml},
+    tree::{YamlNode, YamlValue},
 };
-use saga_guards::{adaptive, rate::Rate};
+use saga_guards::{adaptive, rate::CallRate};
 use std::{num::NonZeroU32, time::Duration};
 
 /// Most calls a second: with more the limit is none, and the limiter counts in nanoseconds between two calls.
@@ -17,22 +17,22 @@ const ADAPTIVE_PART: u32 = 16;
 /// What is said of waiting in memory.
 const WAITING: [&str; 2] = ["maxWaiting", "maxWait"];
 
-impl Reader<'_> {
+impl ParticipantReader<'_> {
     /// `bulkhead: 64`, or a map. A command over Kafka does not wait in memory: its reply is awaited from the moment it is decided on.
     pub(super) fn bulkhead(
         &mut self,
-        fields: &Fields<'_>,
+        fields: &MapReader<'_>,
         usual: NonZeroU32,
-        transport: Option<&Transport>,
-    ) -> Bulkhead {
+        transport: Option<&TransportConfig>,
+    ) -> BulkheadConfig {
         let bulkhead = self.bulkhead_of_http(fields, usual);
-        let Some(Transport::Kafka { .. }) = transport else { return bulkhead };
+        let Some(TransportConfig::Kafka { .. }) = transport else { return bulkhead };
         self.refuse_waiting_over_kafka(fields);
-        Bulkhead { max_waiting: Some(0), max_wait: Duration::ZERO, ..bulkhead }
+        BulkheadConfig { max_waiting: Some(0), max_wait: Duration::ZERO, ..bulkhead }
     }
 
-    fn refuse_waiting_over_kafka(&mut self, fields: &Fields<'_>) {
-        let Some(Yaml::Map(entries)) = fields.node("bulkhead").map(|node| &node.value) else { return };
+    fn refuse_waiting_over_kafka(&mut self, fields: &MapReader<'_>) {
+        let Some(YamlValue::Map(entries)) = fields.node("bulkhead").map(|node| &node.value) else { return };
         for (key, _) in entries.iter().filter(|(key, _)| WAITING.contains(&key.text.as_str())) {
             let message = format!("`{}` is of HTTP, and this participant is called over Kafka", key.text);
             let help = "remove it: what finds no place is recorded as waiting at once";
@@ -40,34 +40,34 @@ impl Reader<'_> {
         }
     }
 
-    fn bulkhead_of_http(&mut self, fields: &Fields<'_>, usual: NonZeroU32) -> Bulkhead {
-        let Some(node) = fields.node("bulkhead") else { return Bulkhead::of(usual) };
+    fn bulkhead_of_http(&mut self, fields: &MapReader<'_>, usual: NonZeroU32) -> BulkheadConfig {
+        let Some(node) = fields.node("bulkhead") else { return BulkheadConfig::of(usual) };
         match &node.value {
-            Yaml::Map(_) => self.bulkhead_map(node, usual),
-            Yaml::Null
-            | Yaml::Bool(_)
-            | Yaml::Int(_)
-            | Yaml::Uint(_)
-            | Yaml::Float(_)
-            | Yaml::Text(_)
-            | Yaml::List(_) => {
+            YamlValue::Map(_) => self.bulkhead_map(node, usual),
+            YamlValue::Null
+            | YamlValue::Bool(_)
+            | YamlValue::Int(_)
+            | YamlValue::Uint(_)
+            | YamlValue::Float(_)
+            | YamlValue::Text(_)
+            | YamlValue::List(_) => {
                 let limit = fields.integer("bulkhead", 1, &mut self.report).and_then(NonZeroU32::new);
-                Bulkhead::of(limit.unwrap_or(usual))
+                BulkheadConfig::of(limit.unwrap_or(usual))
             }
         }
     }
 
-    fn bulkhead_map(&mut self, node: &Node, usual: NonZeroU32) -> Bulkhead {
-        let Some(fields) = Fields::read(node, &BULKHEAD, &mut self.report) else { return Bulkhead::of(usual) };
+    fn bulkhead_map(&mut self, node: &YamlNode, usual: NonZeroU32) -> BulkheadConfig {
+        let Some(fields) = MapReader::read(node, &BULKHEAD, &mut self.report) else { return BulkheadConfig::of(usual) };
         let said = fields.integer("limit", 1, &mut self.report).and_then(NonZeroU32::new);
         let adaptive = fields.node("adaptive").and_then(|node| self.adaptive(node, said, usual));
         let limit = adaptive.map_or(said.unwrap_or(usual), |adaptive| adaptive.max());
         let max_waiting = fields.integer("maxWaiting", 0, &mut self.report);
-        Bulkhead { limit, max_waiting, max_wait: self.max_wait(&fields), adaptive }
+        BulkheadConfig { limit, max_waiting, max_wait: self.max_wait(&fields), adaptive }
     }
 
     /// Longer than that a call does not wait in memory: it is recorded as waiting, which outlives this engine.
-    fn max_wait(&mut self, fields: &Fields<'_>) -> Duration {
+    fn max_wait(&mut self, fields: &MapReader<'_>) -> Duration {
         let wait = fields.duration("maxWait", &mut self.report).unwrap_or(BULKHEAD_WAIT);
         if let Some(node) = fields.node("maxWait").filter(|_| wait > BULKHEAD_WAIT) {
             let help = "write 1s or less: what waits longer is recorded as waiting and not lost";
@@ -77,21 +77,31 @@ impl Reader<'_> {
     }
 
     /// `limit` is what never is exceeded, so it is the upper bound, and where the limit begins.
-    fn adaptive(&mut self, node: &Node, said: Option<NonZeroU32>, usual: NonZeroU32) -> Option<adaptive::Config> {
+    fn adaptive(
+        &mut self,
+        node: &YamlNode,
+        said: Option<NonZeroU32>,
+        usual: NonZeroU32,
+    ) -> Option<adaptive::AdaptiveLimitConfig> {
         match node.value {
-            Yaml::Bool(false) => return None,
-            Yaml::Bool(true) => {
+            YamlValue::Bool(false) => return None,
+            YamlValue::Bool(true) => {
                 let limit = said.unwrap_or(usual);
-                return adaptive::Config::new(part_of(limit), limit, limit).ok();
+                return adaptive::AdaptiveLimitConfig::new(part_of(limit), limit, limit).ok();
             }
-            Yaml::Null | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::Text(_) | Yaml::List(_) => {
+            YamlValue::Null
+            | YamlValue::Int(_)
+            | YamlValue::Uint(_)
+            | YamlValue::Float(_)
+            | YamlValue::Text(_)
+            | YamlValue::List(_) => {
                 let help = "write true, or {min: 4, start: 16, max: 64}";
                 wrong(&mut self.report, node, "`adaptive` is true, false or a map").help(help);
                 return None;
             }
-            Yaml::Map(_) => {}
+            YamlValue::Map(_) => {}
         }
-        let fields = Fields::read(node, &ADAPTIVE, &mut self.report)?;
+        let fields = MapReader::read(node, &ADAPTIVE, &mut self.report)?;
         let mut bound = |key| fields.integer(key, 1, &mut self.report).and_then(NonZeroU32::new);
         let (min, start, max) = (bound("min"), bound("start"), bound("max"));
         if let (Some(limit), Some(max), Some(node)) = (said, max, fields.node("max"))
@@ -102,7 +112,7 @@ impl Reader<'_> {
         }
         let max = max.or(said).unwrap_or(usual);
         let start = start.unwrap_or(max);
-        let bounds = adaptive::Config::new(min.unwrap_or_else(|| part_of(max).min(start)), start, max);
+        let bounds = adaptive::AdaptiveLimitConfig::new(min.unwrap_or_else(|| part_of(max).min(start)), start, max);
         bounds
             .inspect_err(|error| {
                 let span = first_line(&self.report, lead(node));
@@ -112,16 +122,21 @@ impl Reader<'_> {
     }
 
     /// `rateLimit: 100/s`, or a map.
-    pub(super) fn rate_limit(&mut self, fields: &Fields<'_>) -> Option<Rate> {
+    pub(super) fn rate_limit(&mut self, fields: &MapReader<'_>) -> Option<CallRate> {
         let node = fields.node("rateLimit")?;
         let rate = match &node.value {
-            Yaml::Text(text) => rate_of(text).or_else(|| {
+            YamlValue::Text(text) => rate_of(text).or_else(|| {
                 let message = format!("`{text}` is not a rate");
                 self.report.error(Code::WrongValue, node.span, message).help(RATE_HELP);
                 None
             }),
-            Yaml::Map(_) => self.rate_map(node),
-            Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Uint(_) | Yaml::Float(_) | Yaml::List(_) => {
+            YamlValue::Map(_) => self.rate_map(node),
+            YamlValue::Null
+            | YamlValue::Bool(_)
+            | YamlValue::Int(_)
+            | YamlValue::Uint(_)
+            | YamlValue::Float(_)
+            | YamlValue::List(_) => {
                 wrong(&mut self.report, node, "`rateLimit` is a rate").help(RATE_HELP);
                 None
             }
@@ -134,12 +149,12 @@ impl Reader<'_> {
         Some(rate)
     }
 
-    fn rate_map(&mut self, node: &Node) -> Option<Rate> {
-        let fields = Fields::read(node, &RATE_LIMIT, &mut self.report)?;
+    fn rate_map(&mut self, node: &YamlNode) -> Option<CallRate> {
+        let fields = MapReader::read(node, &RATE_LIMIT, &mut self.report)?;
         let per = fields.duration("per", &mut self.report).unwrap_or(Duration::from_secs(1));
         let burst = fields.integer("burst", 1, &mut self.report).and_then(NonZeroU32::new);
         let calls = fields.integer("calls", 1, &mut self.report).and_then(NonZeroU32::new)?;
-        Some(Rate { calls, per, burst: burst.unwrap_or_else(|| usual_burst(calls, per)) })
+        Some(CallRate { calls, per, burst: burst.unwrap_or_else(|| usual_burst(calls, per)) })
     }
 }
 
@@ -150,7 +165,7 @@ fn part_of(limit: NonZeroU32) -> NonZeroU32 {
 }
 
 /// `100/s`, `600/m`, `1000/h`
-fn rate_of(text: &str) -> Option<Rate> {
+fn rate_of(text: &str) -> Option<CallRate> {
     let (calls, unit) = text.split_once('/')?;
     let per = Duration::from_secs(match unit.trim() {
         "s" => 1,
@@ -159,7 +174,7 @@ fn rate_of(text: &str) -> Option<Rate> {
         _ => return None,
     });
     let calls: NonZeroU32 = calls.trim().parse().ok()?;
-    Some(Rate { calls, per, burst: usual_burst(calls, per) })
+    Some(CallRate { calls, per, burst: usual_burst(calls, per) })
 }
 
 /// The calls of a second, so that what came within one may leave within one.

@@ -1,17 +1,17 @@
 //! How a participant is reached.
 
-use super::{Endpoint, Reader, Transport};
+use super::{EndpointConfig, ParticipantReader, TransportConfig};
 use crate::definition::{
-    diagnostic::{Code, Span},
-    fields::{Fields, first_line, wrong},
+    diagnostic::{Code, TextSpan},
+    fields::{MapReader, first_line, wrong},
     keys::{EJECTION, ENDPOINT, HTTP, KAFKA, STRATEGIES},
-    tree::{Node, Yaml},
+    tree::{YamlNode, YamlValue},
 };
-use saga_guards::balancer::{Ejection, Strategy};
+use saga_guards::balancer::{BalancingStrategy, EjectionConfig};
 use std::num::NonZeroU32;
 
-impl Reader<'_> {
-    pub(super) fn transport(&mut self, name: Span, fields: &Fields<'_>) -> Option<Transport> {
+impl ParticipantReader<'_> {
+    pub(super) fn transport(&mut self, name: TextSpan, fields: &MapReader<'_>) -> Option<TransportConfig> {
         match (fields.node("kafka"), fields.node("http")) {
             (Some(node), None) => self.kafka(node),
             (None, Some(node)) => self.http(node),
@@ -29,17 +29,19 @@ impl Reader<'_> {
         }
     }
 
-    fn kafka(&mut self, node: &Node) -> Option<Transport> {
-        let fields = Fields::read(node, &KAFKA, &mut self.report)?;
+    fn kafka(&mut self, node: &YamlNode) -> Option<TransportConfig> {
+        let fields = MapReader::read(node, &KAFKA, &mut self.report)?;
         let commands = fields.name("commands", &mut self.report)?;
-        Some(Transport::Kafka { commands: self.topic(&commands)? })
+        Some(TransportConfig::Kafka { commands: self.topic(&commands)? })
     }
 
-    fn http(&mut self, node: &Node) -> Option<Transport> {
-        let fields = Fields::read(node, &HTTP, &mut self.report)?;
+    fn http(&mut self, node: &YamlNode) -> Option<TransportConfig> {
+        let fields = MapReader::read(node, &HTTP, &mut self.report)?;
         let (balance, ejection) = (self.balance(&fields), self.ejection(&fields));
         let endpoints = match (fields.text("url", &mut self.report), fields.node("endpoints")) {
-            (Some(url), None) => self.base_url(&url).map(|url| vec![Endpoint { url, weight: NonZeroU32::MIN }])?,
+            (Some(url), None) => {
+                self.base_url(&url).map(|url| vec![EndpointConfig { url, weight: NonZeroU32::MIN }])?
+            }
             (None, Some(node)) => self.endpoints(node)?,
             (None, None) => {
                 let help = "write http: {url: http://…}";
@@ -54,11 +56,11 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some(Transport::Http { endpoints, balance, ejection })
+        Some(TransportConfig::Http { endpoints, balance, ejection })
     }
 
-    fn endpoints(&mut self, node: &Node) -> Option<Vec<Endpoint>> {
-        let Yaml::List(items) = &node.value else {
+    fn endpoints(&mut self, node: &YamlNode) -> Option<Vec<EndpointConfig>> {
+        let YamlValue::List(items) = &node.value else {
             wrong(&mut self.report, node, "`endpoints` is a list").help("write endpoints: [{url: http://…}]");
             return None;
         };
@@ -68,33 +70,33 @@ impl Reader<'_> {
         Some(items.iter().filter_map(|item| self.endpoint(item)).collect())
     }
 
-    fn endpoint(&mut self, node: &Node) -> Option<Endpoint> {
-        let fields = Fields::read(node, &ENDPOINT, &mut self.report)?;
+    fn endpoint(&mut self, node: &YamlNode) -> Option<EndpointConfig> {
+        let fields = MapReader::read(node, &ENDPOINT, &mut self.report)?;
         let weight = fields.integer("weight", 1, &mut self.report).and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         let url = fields.name("url", &mut self.report)?;
-        Some(Endpoint { url: self.base_url(&url)?, weight })
+        Some(EndpointConfig { url: self.base_url(&url)?, weight })
     }
 
     /// `weighted` is a word for what `round-robin` does anyway: every strategy honours weights.
-    fn balance(&mut self, fields: &Fields<'_>) -> Strategy {
+    fn balance(&mut self, fields: &MapReader<'_>) -> BalancingStrategy {
         match fields.choice("balance", STRATEGIES, &mut self.report) {
-            Some("least-connections") => Strategy::LeastConnections,
-            Some("random") => Strategy::Random,
-            Some(_) | None => Strategy::RoundRobin,
+            Some("least-connections") => BalancingStrategy::LeastConnections,
+            Some("random") => BalancingStrategy::Random,
+            Some(_) | None => BalancingStrategy::RoundRobin,
         }
     }
 
-    fn ejection(&mut self, fields: &Fields<'_>) -> Option<Ejection> {
-        let usual = Ejection::default();
+    fn ejection(&mut self, fields: &MapReader<'_>) -> Option<EjectionConfig> {
+        let usual = EjectionConfig::default();
         match fields.node("ejection") {
-            Some(Node { value: Yaml::Bool(false), .. }) => None,
-            None | Some(Node { value: Yaml::Bool(true), .. }) => Some(usual),
+            Some(YamlNode { value: YamlValue::Bool(false), .. }) => None,
+            None | Some(YamlNode { value: YamlValue::Bool(true), .. }) => Some(usual),
             Some(node) => Some(self.ejection_of(node, usual)),
         }
     }
 
-    fn ejection_of(&mut self, node: &Node, usual: Ejection) -> Ejection {
-        let Some(fields) = Fields::read(node, &EJECTION, &mut self.report) else { return usual };
+    fn ejection_of(&mut self, node: &YamlNode, usual: EjectionConfig) -> EjectionConfig {
+        let Some(fields) = MapReader::read(node, &EJECTION, &mut self.report) else { return usual };
         let report = &mut self.report;
         let failures = fields.integer("consecutiveFailures", 1, report).and_then(NonZeroU32::new);
         let eject_for = fields.duration("ejectFor", report).unwrap_or(usual.eject_for);
@@ -104,6 +106,6 @@ impl Reader<'_> {
             report.error(Code::WrongValue, node.span, message).help("make it at least as long");
         }
         let consecutive_failures = failures.unwrap_or(usual.consecutive_failures);
-        Ejection { consecutive_failures, eject_for, max_eject_for }
+        EjectionConfig { consecutive_failures, eject_for, max_eject_for }
     }
 }

@@ -12,12 +12,12 @@ use std::{
 const MOST_WAITS: usize = 200;
 
 /// Ends a future where it waits for the `left`th time.
-struct Ended<F> {
+struct InterruptedFuture<F> {
     inner: Pin<Box<F>>,
     left: usize,
 }
 
-impl<F: Future> Future for Ended<F> {
+impl<F: Future> Future for InterruptedFuture<F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
@@ -38,7 +38,7 @@ async fn wherever_it_waits<F: Future>(mut begin: impl FnMut() -> F, back: impl F
     drop(begin());
     back();
     for left in 0..MOST_WAITS {
-        let ended = Ended { inner: Box::pin(begin()), left }.await;
+        let ended = InterruptedFuture { inner: Box::pin(begin()), left }.await;
         let has_ended = ended.is_some();
         drop(ended);
         back();
@@ -50,18 +50,18 @@ async fn wherever_it_waits<F: Future>(mut begin: impl FnMut() -> F, back: impl F
 }
 
 #[track_caller]
-fn everything_is_back(guarded: &Guarded) {
+fn everything_is_back(guarded: &GuardRegistry) {
     use futures_util::FutureExt;
     let (gate, view) = (gate_of(guarded), gate_of(guarded).view());
     assert_eq!((view.permits, view.waiting, view.pacing, view.breaker.probes_out), (0, 0, 0, 0));
-    let places = (0..view.limit.get()).map(|_| gate.enter(Lane::Do).now_or_never());
+    let places = (0..view.limit.get()).map(|_| gate.enter(PriorityLane::Do).now_or_never());
     let places: Vec<_> = places.collect();
     assert!(places.iter().all(|place| matches!(place, Some(Ok(_)))), "{places:?}");
 }
 
 #[tokio::test]
 async fn a_call_that_is_dropped_wherever_it_waits_leaves_nothing_behind() {
-    let payments = Payments::serve(200).await;
+    let payments = MockPayments::serve(200).await;
     payments.go.add_permits(MOST_WAITS);
     let engine = payments.guarded(2);
     let waits = wherever_it_waits(|| engine.call(permit(&engine), a_call()), || everything_is_back(&engine)).await;
@@ -70,28 +70,28 @@ async fn a_call_that_is_dropped_wherever_it_waits_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_probe_that_is_dropped_wherever_it_waits_makes_room_for_the_next() {
-    let payments = Payments::serve(200).await;
+    let payments = MockPayments::serve(200).await;
     payments.go.add_permits(MOST_WAITS);
     let engine = payments.guarded(2);
-    engine.steer("payments", Steering { mode: breaker::Mode::ForcedOpen, ..Steering::default() });
-    engine.steer("payments", Steering::default());
-    assert_eq!(only(&engine).breaker, BreakerState::HalfOpen);
+    engine.steer("payments", ManualOverride { mode: breaker::BreakerMode::ForcedOpen, ..ManualOverride::default() });
+    engine.steer("payments", ManualOverride::default());
+    assert_eq!(only(&engine).breaker, BreakerStateView::HalfOpen);
     let waits = wherever_it_waits(|| engine.call(permit(&engine), a_call()), || everything_is_back(&engine)).await;
     assert!(waits > 0, "it waits for the answer at least");
-    assert_eq!(only(&engine).breaker, BreakerState::Closed, "the one that ended closed it");
+    assert_eq!(only(&engine).breaker, BreakerStateView::Closed, "the one that ended closed it");
 }
 
 /// Everybody's way out: behind the rate, and behind somebody who has the only place.
 #[tokio::test(start_paused = true)]
 async fn whoever_gives_up_on_the_way_out_takes_nothing_along() {
     let count = |many| NonZeroU32::new(many).expect("not zero");
-    let rate = Some(Rate { calls: count(1_000), per: Duration::from_secs(1), burst: count(1) });
+    let rate = Some(CallRate { calls: count(1_000), per: Duration::from_secs(1), burst: count(1) });
     let engine = of(GateSettings { rate, ..gate(1) });
     let gate = gate_of(&engine);
     let leave = || {
         let (held, mut permit) = (Arc::clone(&gate), permit(&engine));
         async move {
-            let slot = held.enter(Lane::Undo).await.expect("it is free");
+            let slot = held.enter(PriorityLane::Undo).await.expect("it is free");
             held.pace().await.expect("soon");
             let holder = async move {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -112,7 +112,7 @@ async fn a_departure_that_is_dropped_wherever_it_waits_leaves_the_place_to_other
     let leave = || {
         let (held, mut permit) = (Arc::clone(&gate), permit(&engine));
         async move {
-            let slot = held.enter(Lane::Undo).await.expect("it is free");
+            let slot = held.enter(PriorityLane::Undo).await.expect("it is free");
             let (departure, seat) = permit.departure();
             let holder = async move {
                 tokio::time::sleep(Duration::from_millis(5)).await;

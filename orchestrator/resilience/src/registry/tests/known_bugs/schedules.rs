@@ -12,9 +12,9 @@ use tracing_subscriber::{
 };
 
 /// Asks for everything there is to see, whenever something is logged.
-struct Curious(Arc<Guarded>);
+struct SnapshotLayer(Arc<GuardRegistry>);
 
-impl<S: Subscriber> Layer<S> for Curious {
+impl<S: Subscriber> Layer<S> for SnapshotLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         if !event.metadata().target().starts_with("saga") {
             return;
@@ -32,13 +32,13 @@ fn whoever_listens_may_ask_the_guards() {
         let engine = Arc::new(guarded(kafka(), 8));
         let looks = Arc::clone(&engine);
         let looking = thread::spawn(move || drop(looks.snapshot()));
-        let listening = Registry::default().with(Curious(Arc::clone(&engine)));
+        let listening = Registry::default().with(SnapshotLayer(Arc::clone(&engine)));
         tracing::subscriber::with_default(listening, || {
             open(&engine);
             saga_base::sync::simulated::pass(Duration::from_secs(60));
             permit(&engine).settle(SUCCEEDED);
-            assert_eq!(only(&engine).breaker, BreakerState::Closed);
-            assert!(matches!(engine.admit("nobody", FIRST), Admission::Gone));
+            assert_eq!(only(&engine).breaker, BreakerStateView::Closed);
+            assert!(matches!(engine.admit("nobody", FIRST), GuardAdmission::Gone));
         });
         looking.join().expect("it does not panic");
     });
@@ -49,7 +49,8 @@ fn whoever_listens_may_ask_the_guards() {
 fn nobody_waits_for_ever_for_a_participant_that_is_taken_out_meanwhile() {
     under_all_schedules(|| {
         let engine = Arc::new(guarded(kafka(), 8));
-        engine.steer("payments", Steering { mode: breaker::Mode::ForcedOpen, ..Steering::default() });
+        engine
+            .steer("payments", ManualOverride { mode: breaker::BreakerMode::ForcedOpen, ..ManualOverride::default() });
         let keeper = keep_lines(&engine);
         let reloads = Arc::clone(&engine);
         let reloading = thread::spawn(move || {
@@ -58,15 +59,16 @@ fn nobody_waits_for_ever_for_a_participant_that_is_taken_out_meanwhile() {
             }
         });
         let (calls, mut called) = tokio::sync::mpsc::channel(1);
-        let command = CommandRef { step: StepIndex(0), direction: Direction::Do };
-        let since = Since { guard: Guard::Breaker, since_ms: 0, not_before: Duration::ZERO, has_probed: false };
+        let command = CommandRef { step: StepIndex(0), direction: CommandDirection::Do };
+        let since =
+            WaitRequest { guard: GuardKind::Breaker, since_ms: 0, not_before: Duration::ZERO, has_probed: false };
         let place = engine.join(
             "payments",
             since,
-            Waiter { calls, saga: SagaId::new(Timestamp(1), Shard(0), 4), command: Some(command) },
+            SagaWaiter { calls, saga: SagaId::new(Timestamp(1), ShardId(0), 4), command: Some(command) },
         );
         drop(block_on(called.recv()).expect("it is called"));
-        assert!(matches!(engine.admit("payments", FIRST), Admission::Gone));
+        assert!(matches!(engine.admit("payments", FIRST), GuardAdmission::Gone));
         drop(place);
         reloading.join().expect("it does not panic");
         keeper();
@@ -74,7 +76,7 @@ fn nobody_waits_for_ever_for_a_participant_that_is_taken_out_meanwhile() {
 }
 
 /// As the engine's own task does, but only when it is rung for. What is returned ends it.
-fn keep_lines(engine: &Arc<Guarded>) -> impl FnOnce() {
+fn keep_lines(engine: &Arc<GuardRegistry>) -> impl FnOnce() {
     let (engine, ended) = (Arc::clone(engine), Arc::new(AtomicBool::new(false)));
     let (kept, has_ended) = (Arc::clone(&engine), Arc::clone(&ended));
     let keeper = thread::spawn(move || {

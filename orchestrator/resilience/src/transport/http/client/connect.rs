@@ -1,6 +1,6 @@
 //! Opening connections: look up, TCP, TLS.
 
-use super::{Lives, connection::Connection, heard::Hearing, in_one_line};
+use super::{ConnectionTimeouts, connection::HttpConnection, heard::PrefixRecordingStream, in_one_line};
 use crate::transport::http::stall;
 use futures_util::future::poll_fn;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -19,21 +19,21 @@ const KEEPALIVE_RETRIES: u32 = 3;
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Makes connections.
-pub(super) struct Connector {
+pub(super) struct ConnectionOpener {
     tcp: HttpConnector,
     /// `None`: nobody is reached over TLS.
     tls: Option<TlsConnector>,
     timeout: Duration,
 }
 
-impl std::fmt::Debug for Connector {
+impl std::fmt::Debug for ConnectionOpener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connector").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("ConnectionOpener").field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }
 
-impl Connector {
-    pub(super) fn new(timeout: Duration, encrypted: bool) -> Result<Connector, rustls::Error> {
+impl ConnectionOpener {
+    pub(super) fn new(timeout: Duration, encrypted: bool) -> Result<ConnectionOpener, rustls::Error> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -43,11 +43,11 @@ impl Connector {
         tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
         tcp.set_tcp_user_timeout(Some(USER_TIMEOUT));
         let tls = if encrypted { Some(tls()?) } else { None };
-        Ok(Connector { tcp, tls, timeout })
+        Ok(ConnectionOpener { tcp, tls, timeout })
     }
 
     /// A new connection to the host of `url`, whose name is looked up; or why there is none. Nothing of a request has left then.
-    pub(super) async fn connect(&self, url: &Url, lives: Lives) -> Result<Connection, String> {
+    pub(super) async fn connect(&self, url: &Url, lives: ConnectionTimeouts) -> Result<HttpConnection, String> {
         let deadline = Instant::now() + self.timeout;
         match stall::within(deadline, self.timeout, self.open(url, lives)).await {
             Some(opened) => opened.map_err(|error| explain(&*error)),
@@ -55,16 +55,16 @@ impl Connector {
         }
     }
 
-    async fn open(&self, url: &Url, lives: Lives) -> Result<Connection, Box<dyn Error + Send + Sync>> {
+    async fn open(&self, url: &Url, lives: ConnectionTimeouts) -> Result<HttpConnection, Box<dyn Error + Send + Sync>> {
         let stream = self.tcp(url).await?;
         if url.scheme() != "https" {
-            return Ok(Connection::over(Hearing::new(stream), lives).await?);
+            return Ok(HttpConnection::over(PrefixRecordingStream::new(stream), lives).await?);
         }
         let tls = self.tls.as_ref().ok_or("this client has no TLS")?;
         let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(host.to_owned())?;
         let stream = tls.connect(name, stream).await.map_err(|error| format!("TLS: {error}"))?;
-        Ok(Connection::over(Hearing::new(stream), lives).await?)
+        Ok(HttpConnection::over(PrefixRecordingStream::new(stream), lives).await?)
     }
 
     async fn tcp(&self, url: &Url) -> Result<TcpStream, Box<dyn Error + Send + Sync>> {

@@ -1,14 +1,14 @@
 //! One connection, and one exchange over it.
 
 use super::{
-    Lives, Outbound,
-    heard::{Heard, Hearing},
+    ConnectionTimeouts, OutboundRequest,
+    heard::{PrefixRecordingStream, ReceivedPrefix},
     in_one_line, keep_alive,
 };
 use crate::transport::http::{
     odd,
-    outgoing::Outgoing,
-    pace::{Late, Pace, Watch},
+    outgoing::OutgoingBody,
+    pace::{ExchangeTimeout, ReadWriteTimeouts, TimeoutWatch},
 };
 use hyper::{
     Request, Response,
@@ -30,9 +30,9 @@ const AGE_SPREAD_PERCENT: u32 = 20;
 
 /// A connection that nobody else uses.
 #[derive(Debug)]
-pub(super) struct Connection {
-    sender: SendRequest<Outgoing>,
-    heard: Heard,
+pub(super) struct HttpConnection {
+    sender: SendRequest<OutgoingBody>,
+    heard: ReceivedPrefix,
     /// Not used any more from then on.
     old_at: Instant,
     /// Not used any more from then on, if nothing is sent before.
@@ -41,7 +41,7 @@ pub(super) struct Connection {
 
 /// Why an exchange has no answer.
 #[derive(Debug)]
-pub(super) enum Unanswered {
+pub(super) enum HttpConnectionError {
     /// The connection had ended: nothing of the request left.
     NotTaken,
     /// The connection took it and ended before a byte of an answer.
@@ -51,11 +51,14 @@ pub(super) enum Unanswered {
     /// What came is no HTTP/1.1.
     NotHttp(String),
     /// It took too long.
-    Late(Late),
+    Late(ExchangeTimeout),
 }
 
-impl Connection {
-    pub(super) async fn over<S>(stream: Hearing<S>, lives: Lives) -> Result<Connection, hyper::Error>
+impl HttpConnection {
+    pub(super) async fn over<S>(
+        stream: PrefixRecordingStream<S>,
+        lives: ConnectionTimeouts,
+    ) -> Result<HttpConnection, hyper::Error>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -67,12 +70,16 @@ impl Connection {
         // It ends with the connection; what broke it is told to whoever waits for an answer.
         tokio::spawn(async move { drop(driven.await) });
         let now = Instant::now();
-        Ok(Connection { sender, heard, old_at: now + shortened(lives.age), stale_at: now + lives.idle })
+        Ok(HttpConnection { sender, heard, old_at: now + shortened(lives.age), stale_at: now + lives.idle })
     }
 
     /// Gives the request to the connection and waits for the head of the answer.
-    pub(super) async fn send(&mut self, request: &Outbound, pace: Pace) -> Result<Response<Incoming>, Unanswered> {
-        let parts = request.parts().map_err(|error| Unanswered::Broken(error.to_string()))?;
+    pub(super) async fn send(
+        &mut self,
+        request: &OutboundRequest,
+        pace: ReadWriteTimeouts,
+    ) -> Result<Response<Incoming>, HttpConnectionError> {
+        let parts = request.parts().map_err(|error| HttpConnectionError::Broken(error.to_string()))?;
         let (body, watch) = pace.watch(request.body.clone());
         self.heard.begin();
         let sent = self.sender.try_send_request(Request::from_parts(parts, body));
@@ -80,15 +87,15 @@ impl Connection {
             // What is there counts, also at the last moment.
             biased;
             sent = sent => sent.map_err(|mut error| match error.take_message() {
-                Some(_) => Unanswered::NotTaken,
+                Some(_) => HttpConnectionError::NotTaken,
                 None => self.unanswered(error.error()),
             }),
-            late = Watch::late(watch) => Err(Unanswered::Late(late)),
+            late = TimeoutWatch::late(watch) => Err(HttpConnectionError::Late(late)),
         }
     }
 
     /// How long it may be kept, by what the server says with its answer.
-    pub(super) fn learn(&mut self, headers: &HeaderMap, lives: Lives, now: Instant) {
+    pub(super) fn learn(&mut self, headers: &HeaderMap, lives: ConnectionTimeouts, now: Instant) {
         let idle = keep_alive::announced(headers).map_or(lives.idle, |announced| announced.min(lives.idle));
         self.stale_at = now + idle;
     }
@@ -114,15 +121,15 @@ impl Connection {
     }
 
     /// What the error means, and how it is said.
-    pub(super) fn unanswered(&self, error: &hyper::Error) -> Unanswered {
+    pub(super) fn unanswered(&self, error: &hyper::Error) -> HttpConnectionError {
         let beginning = self.heard.beginning();
         if beginning.is_empty() {
-            return Unanswered::Nothing(explain(error));
+            return HttpConnectionError::Nothing(explain(error));
         }
         if error.is_parse() {
-            return Unanswered::NotHttp(odd::answer(&error.to_string(), &beginning));
+            return HttpConnectionError::NotHttp(odd::answer(&error.to_string(), &beginning));
         }
-        Unanswered::Broken(explain(error))
+        HttpConnectionError::Broken(explain(error))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What was read of a connection since a request was given to it.
 
-use saga_base::sync::Mutex;
+use saga_base::sync::UnpoisonedMutex;
 use std::{
     io,
     pin::Pin,
@@ -14,16 +14,16 @@ const BEGINNING: usize = 64;
 
 /// The first bytes that came since the request was given to the connection.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Heard(Arc<Mutex<Vec<u8>>>);
+pub(super) struct ReceivedPrefix(Arc<UnpoisonedMutex<Vec<u8>>>);
 
 /// A stream that remembers how what it reads begins.
 #[derive(Debug)]
-pub(super) struct Hearing<S> {
+pub(super) struct PrefixRecordingStream<S> {
     stream: S,
-    heard: Heard,
+    heard: ReceivedPrefix,
 }
 
-impl Heard {
+impl ReceivedPrefix {
     /// From here on.
     pub(super) fn begin(&self) {
         self.0.lock().clear();
@@ -41,19 +41,19 @@ impl Heard {
     }
 }
 
-impl<S> Hearing<S> {
-    pub(super) fn new(stream: S) -> Hearing<S> {
-        Hearing { stream, heard: Heard::default() }
+impl<S> PrefixRecordingStream<S> {
+    pub(super) fn new(stream: S) -> PrefixRecordingStream<S> {
+        PrefixRecordingStream { stream, heard: ReceivedPrefix::default() }
     }
 
-    pub(super) fn heard(&self) -> Heard {
+    pub(super) fn heard(&self) -> ReceivedPrefix {
         self.heard.clone()
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Hearing<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for PrefixRecordingStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Hearing { stream, heard } = self.get_mut();
+        let PrefixRecordingStream { stream, heard } = self.get_mut();
         let before = into.filled().len();
         let read = Pin::new(stream).poll_read(context, into);
         heard.more(&into.filled()[before..]);
@@ -61,7 +61,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Hearing<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Hearing<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PrefixRecordingStream<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
     }

@@ -1,7 +1,7 @@
 //! Connections that wait for their next request.
 
-use super::connection::Connection;
-use saga_base::sync::Mutex;
+use super::connection::HttpConnection;
+use saga_base::sync::UnpoisonedMutex;
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
@@ -17,19 +17,19 @@ const TURN_ROUND: Duration = Duration::from_secs(1);
 
 /// Idle connections, by scheme, host and port.
 #[derive(Debug, Default)]
-pub(super) struct Pool(Mutex<Kept>);
+pub(super) struct ConnectionPool(UnpoisonedMutex<IdleConnections>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct IdleConnections {
     /// The last one was used last.
-    idle: HashMap<Box<str>, Vec<Connection>>,
+    idle: HashMap<Box<str>, Vec<HttpConnection>>,
     /// Whether a task closes what has been idle for too long.
     is_swept: bool,
 }
 
-impl Pool {
+impl ConnectionPool {
     /// The connection to `origin` that was used last. Of those that come before it, what cannot be used any more is closed.
-    pub(super) fn take(&self, origin: &str) -> Option<Connection> {
+    pub(super) fn take(&self, origin: &str) -> Option<HttpConnection> {
         let now = Instant::now();
         let mut kept = self.0.lock();
         let idle = kept.idle.get_mut(origin)?;
@@ -45,7 +45,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose answer was read, as soon as it takes another request.
-    pub(super) fn give_back(self: Arc<Self>, origin: Box<str>, mut connection: Connection) {
+    pub(super) fn give_back(self: Arc<Self>, origin: Box<str>, mut connection: HttpConnection) {
         if connection.is_ready() {
             return self.keep(origin, connection);
         }
@@ -56,7 +56,7 @@ impl Pool {
         });
     }
 
-    fn keep(self: Arc<Self>, origin: Box<str>, connection: Connection) {
+    fn keep(self: Arc<Self>, origin: Box<str>, connection: HttpConnection) {
         if !connection.is_good(Instant::now()) {
             return;
         }
@@ -78,14 +78,14 @@ impl Pool {
             idle.retain(|connection| connection.is_good(now));
             !idle.is_empty()
         });
-        let next = kept.idle.values().flatten().map(Connection::ends).min();
+        let next = kept.idle.values().flatten().map(HttpConnection::ends).min();
         kept.is_swept = next.is_some();
         next
     }
 }
 
 /// Closes idle connections at their time, until there is none or the client is gone.
-async fn sweep(pool: Weak<Pool>) {
+async fn sweep(pool: Weak<ConnectionPool>) {
     loop {
         let Some(next) = pool.upgrade().and_then(|pool| pool.close_ended(Instant::now())) else { return };
         sleep_until(next).await;

@@ -1,9 +1,9 @@
 //! An answer whose head was read.
 
 use super::{
-    Missed,
-    connection::{Connection, explain},
-    pool::Pool,
+    HttpExchangeError,
+    connection::{HttpConnection, explain},
+    pool::ConnectionPool,
 };
 use bytes::Bytes;
 use futures_util::future::poll_fn;
@@ -16,28 +16,28 @@ use std::{error::Error, io, pin::Pin, sync::Arc};
 
 /// An answer. Dropped before its end it closes its connection.
 #[derive(Debug)]
-pub(in super::super) struct Response {
+pub(in super::super) struct HttpResponse {
     head: hyper::Response<Incoming>,
     /// `None`: given back.
-    connection: Option<Connection>,
-    pool: Arc<Pool>,
+    connection: Option<HttpConnection>,
+    pool: Arc<ConnectionPool>,
     origin: Box<str>,
     was_sent_before: bool,
 }
 
-impl Response {
+impl HttpResponse {
     pub(super) fn new(
         head: hyper::Response<Incoming>,
-        connection: Connection,
-        pool: Arc<Pool>,
+        connection: HttpConnection,
+        pool: Arc<ConnectionPool>,
         origin: &str,
-    ) -> Response {
-        Response { head, connection: Some(connection), pool, origin: origin.into(), was_sent_before: false }
+    ) -> HttpResponse {
+        HttpResponse { head, connection: Some(connection), pool, origin: origin.into(), was_sent_before: false }
     }
 
     /// The same to a request that another connection took before and never answered.
-    pub(super) fn of_second_sending(self) -> Response {
-        Response { was_sent_before: true, ..self }
+    pub(super) fn of_second_sending(self) -> HttpResponse {
+        HttpResponse { was_sent_before: true, ..self }
     }
 
     /// Whether another connection took the request before: what became of that is not known.
@@ -59,7 +59,7 @@ impl Response {
     }
 
     /// The next piece of its body; `None`: it was read to its end, and its connection is kept for the next request.
-    pub(in super::super) async fn piece(&mut self) -> Result<Option<Bytes>, Missed> {
+    pub(in super::super) async fn piece(&mut self) -> Result<Option<Bytes>, HttpExchangeError> {
         loop {
             let frame = poll_fn(|context| Pin::new(self.head.body_mut()).poll_frame(context)).await;
             match frame {
@@ -81,12 +81,12 @@ impl Response {
 }
 
 /// A body that is written against the rules is another thing than a connection that broke.
-fn broken(error: &hyper::Error) -> Missed {
+fn broken(error: &hyper::Error) -> HttpExchangeError {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     match cause {
         Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
-            Missed::NotHttp(format!("the body is not written as its head says: {error}"))
+            HttpExchangeError::NotHttp(format!("the body is not written as its head says: {error}"))
         }
-        Some(_) | None => Missed::Broken(explain(error)),
+        Some(_) | None => HttpExchangeError::Broken(explain(error)),
     }
 }

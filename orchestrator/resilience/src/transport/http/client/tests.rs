@@ -14,15 +14,18 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-const LIVES: Lives =
-    Lives { connect: Duration::from_secs(2), idle: Duration::from_secs(60), age: Duration::from_secs(600) };
+const LIVES: ConnectionTimeouts = ConnectionTimeouts {
+    connect: Duration::from_secs(2),
+    idle: Duration::from_secs(60),
+    age: Duration::from_secs(600),
+};
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// What a server does with the requests of one connection, in order; at their end it closes it.
-type Script = Vec<Turn>;
+type ConnectionScript = Vec<ScriptedReply>;
 
 #[derive(Clone, Copy, Debug)]
-enum Turn {
+enum ScriptedReply {
     Answer(&'static str),
     /// Reads the request and closes without a word.
     Close,
@@ -31,16 +34,16 @@ enum Turn {
 }
 
 /// A server of connections with these scripts; the last one goes on.
-struct Server {
+struct ScriptedServer {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
-impl Server {
-    async fn start(scripts: Vec<Script>) -> Server {
+impl ScriptedServer {
+    async fn start(scripts: Vec<ConnectionScript>) -> ScriptedServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let server = Server {
+        let server = ScriptedServer {
             address: listener.local_addr().expect("bound"),
             connections: Arc::default(),
             requests: Arc::default(),
@@ -70,7 +73,7 @@ impl Server {
     }
 }
 
-async fn serve(mut stream: TcpStream, script: Script, requests: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut stream: TcpStream, script: ConnectionScript, requests: Arc<Mutex<Vec<String>>>) {
     for turn in script {
         let mut request = vec![0; 4096];
         let length = stream.read(&mut request).await.unwrap_or(0);
@@ -80,9 +83,9 @@ async fn serve(mut stream: TcpStream, script: Script, requests: Arc<Mutex<Vec<St
         request.truncate(length);
         requests.lock().expect("no panic under it").push(String::from_utf8_lossy(&request).into_owned());
         match turn {
-            Turn::Answer(answer) => stream.write_all(answer.as_bytes()).await.expect("an open connection"),
-            Turn::Close => return,
-            Turn::Break(beginning) => {
+            ScriptedReply::Answer(answer) => stream.write_all(answer.as_bytes()).await.expect("an open connection"),
+            ScriptedReply::Close => return,
+            ScriptedReply::Break(beginning) => {
                 return stream.write_all(beginning.as_bytes()).await.expect("an open connection");
             }
         }
@@ -91,14 +94,14 @@ async fn serve(mut stream: TcpStream, script: Script, requests: Arc<Mutex<Vec<St
     let _ = stream.read(&mut [0; 16]).await;
 }
 
-fn client(lives: Lives) -> Client {
-    Client::new(lives, false).expect("a client without TLS")
+fn client(lives: ConnectionTimeouts) -> HttpClient {
+    HttpClient::new(lives, false).expect("a client without TLS")
 }
 
 /// The body of the answer to a POST, and its connection is kept.
-async fn post(client: &Client, url: Url) -> Result<Vec<u8>, Missed> {
-    let request = Outbound { body: Bytes::from_static(b"{}"), ..Outbound::new(Method::POST, url) };
-    let mut response = client.send(&request, Pace::default()).await?;
+async fn post(client: &HttpClient, url: Url) -> Result<Vec<u8>, HttpExchangeError> {
+    let request = OutboundRequest { body: Bytes::from_static(b"{}"), ..OutboundRequest::new(Method::POST, url) };
+    let mut response = client.send(&request, ReadWriteTimeouts::default()).await?;
     assert_eq!(response.status(), StatusCode::OK);
     let mut body = Vec::new();
     while let Some(piece) = response.piece().await? {
@@ -109,7 +112,7 @@ async fn post(client: &Client, url: Url) -> Result<Vec<u8>, Missed> {
 
 #[tokio::test]
 async fn a_connection_is_used_again_and_a_request_names_its_host() {
-    let server = Server::start(vec![vec![Turn::Answer(OK); 3]]).await;
+    let server = ScriptedServer::start(vec![vec![ScriptedReply::Answer(OK); 3]]).await;
     let client = client(LIVES);
     for _ in 0..3 {
         assert_eq!(post(&client, server.url()).await.expect("an answer"), b"ok");
@@ -123,8 +126,8 @@ async fn a_connection_is_used_again_and_a_request_names_its_host() {
 
 #[tokio::test]
 async fn what_meets_a_connection_that_the_server_closes_is_sent_once_more_over_a_new_one() {
-    let first = vec![Turn::Answer(OK), Turn::Close];
-    let server = Server::start(vec![first, vec![Turn::Answer(OK)]]).await;
+    let first = vec![ScriptedReply::Answer(OK), ScriptedReply::Close];
+    let server = ScriptedServer::start(vec![first, vec![ScriptedReply::Answer(OK)]]).await;
     let client = client(LIVES);
     for _ in 0..2 {
         assert_eq!(post(&client, server.url()).await.expect("an answer"), b"ok");
@@ -136,28 +139,31 @@ async fn what_meets_a_connection_that_the_server_closes_is_sent_once_more_over_a
 
 #[tokio::test]
 async fn it_is_not_sent_a_third_time() {
-    let server = Server::start(vec![vec![Turn::Answer(OK), Turn::Close], vec![Turn::Close]]).await;
+    let server =
+        ScriptedServer::start(vec![vec![ScriptedReply::Answer(OK), ScriptedReply::Close], vec![ScriptedReply::Close]])
+            .await;
     let client = client(LIVES);
     post(&client, server.url()).await.expect("an answer");
-    assert!(matches!(post(&client, server.url()).await, Err(Missed::Broken(_))));
+    assert!(matches!(post(&client, server.url()).await, Err(HttpExchangeError::Broken(_))));
     assert_eq!(server.requests().len(), 3);
 }
 
 #[tokio::test]
 async fn over_a_new_connection_it_is_sent_once() {
-    let server = Server::start(vec![vec![Turn::Close]]).await;
-    assert!(matches!(post(&client(LIVES), server.url()).await, Err(Missed::Broken(_))));
+    let server = ScriptedServer::start(vec![vec![ScriptedReply::Close]]).await;
+    assert!(matches!(post(&client(LIVES), server.url()).await, Err(HttpExchangeError::Broken(_))));
     assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn once_a_byte_of_an_answer_was_read_nothing_is_sent_again() {
     for beginning in ["H", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\no"] {
-        let server = Server::start(vec![vec![Turn::Answer(OK), Turn::Break(beginning)]]).await;
+        let server =
+            ScriptedServer::start(vec![vec![ScriptedReply::Answer(OK), ScriptedReply::Break(beginning)]]).await;
         let client = client(LIVES);
         post(&client, server.url()).await.expect("an answer");
         let missed = post(&client, server.url()).await.expect_err("no answer");
-        assert!(matches!(missed, Missed::Broken(_) | Missed::NotHttp(_)), "{missed:?}");
+        assert!(matches!(missed, HttpExchangeError::Broken(_) | HttpExchangeError::NotHttp(_)), "{missed:?}");
         assert_eq!(server.requests().len(), 2, "{beginning}");
     }
 }
@@ -170,20 +176,20 @@ async fn without_a_new_connection_the_request_may_have_left_all_the_same() {
         let (stream, _) = listener.accept().await.expect("a connection");
         // Nobody else is let in.
         drop(listener);
-        serve(stream, vec![Turn::Answer(OK), Turn::Close], Arc::default()).await;
+        serve(stream, vec![ScriptedReply::Answer(OK), ScriptedReply::Close], Arc::default()).await;
     });
     let client = client(LIVES);
     post(&client, url.clone()).await.expect("an answer");
     let missed = post(&client, url.clone()).await.expect_err("no answer");
-    assert!(matches!(missed, Missed::NotConnected { may_have_left: true, .. }), "{missed:?}");
+    assert!(matches!(missed, HttpExchangeError::NotConnected { may_have_left: true, .. }), "{missed:?}");
     served.await.expect("it ends");
     let missed = post(&client, url).await.expect_err("no answer");
-    assert!(matches!(missed, Missed::NotConnected { may_have_left: false, .. }), "{missed:?}");
+    assert!(matches!(missed, HttpExchangeError::NotConnected { may_have_left: false, .. }), "{missed:?}");
 }
 
 /// Connections that two requests take, one after the other.
-async fn of_two(lives: Lives, answer: &'static str) -> usize {
-    let server = Server::start(vec![vec![Turn::Answer(answer); 2]]).await;
+async fn of_two(lives: ConnectionTimeouts, answer: &'static str) -> usize {
+    let server = ScriptedServer::start(vec![vec![ScriptedReply::Answer(answer); 2]]).await;
     let client = client(lives);
     for _ in 0..2 {
         post(&client, server.url()).await.expect("an answer");
@@ -194,8 +200,8 @@ async fn of_two(lives: Lives, answer: &'static str) -> usize {
 #[tokio::test]
 async fn an_old_an_idle_or_a_closing_connection_is_not_used_again() {
     assert_eq!(of_two(LIVES, OK).await, 1);
-    assert_eq!(of_two(Lives { age: Duration::ZERO, ..LIVES }, OK).await, 2);
-    assert_eq!(of_two(Lives { idle: Duration::ZERO, ..LIVES }, OK).await, 2);
+    assert_eq!(of_two(ConnectionTimeouts { age: Duration::ZERO, ..LIVES }, OK).await, 2);
+    assert_eq!(of_two(ConnectionTimeouts { idle: Duration::ZERO, ..LIVES }, OK).await, 2);
     let kept = "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\nok";
     assert_eq!(of_two(LIVES, kept).await, 1);
     let not_kept = "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=0\r\nContent-Length: 2\r\n\r\nok";
@@ -211,9 +217,9 @@ async fn idle_connections_are_closed_at_their_time_without_a_further_request() {
     // It ends when the client closes.
     let served = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.expect("a connection");
-        serve(stream, vec![Turn::Answer(OK)], Arc::default()).await;
+        serve(stream, vec![ScriptedReply::Answer(OK)], Arc::default()).await;
     });
-    let client = client(Lives { idle: Duration::from_millis(20), ..LIVES });
+    let client = client(ConnectionTimeouts { idle: Duration::from_millis(20), ..LIVES });
     post(&client, url).await.expect("an answer");
     served.await.expect("closed");
 }

@@ -1,14 +1,14 @@
 //! How endpoints stand, for people.
 
 use crate::snapshot::millis;
-use saga_guards::balancer::EndpointSnapshot;
+use saga_guards::balancer::BalancedEndpointSnapshot;
 use serde::Serialize;
 use url::Url;
 
 /// One endpoint at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct EndpointState {
+pub struct EndpointStateView {
     /// Its base URL.
     pub url: String,
     /// Its share of the calls, relative to the others.
@@ -30,9 +30,9 @@ pub struct EndpointState {
     pub failed: u64,
 }
 
-impl EndpointState {
-    pub(super) fn of(base: &Url, known: &EndpointSnapshot) -> EndpointState {
-        EndpointState {
+impl EndpointStateView {
+    pub(super) fn of(base: &Url, known: &BalancedEndpointSnapshot) -> EndpointStateView {
+        EndpointStateView {
             url: base.to_string(),
             weight: known.weight.get(),
             in_flight: known.in_flight,

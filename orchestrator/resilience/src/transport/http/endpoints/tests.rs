@@ -1,32 +1,32 @@
 use super::*;
 use saga_core::{
-    command::{Failure, Retryable},
-    definition::participants::Endpoint,
+    command::{CommandFailure, RetryAdvice},
+    definition::participants::EndpointConfig,
 };
 use std::collections::BTreeMap;
 
 fn listed(hosts: &[(&str, u32)]) -> HttpSettings {
-    let endpoint = |(host, weight): &(&str, u32)| Endpoint {
+    let endpoint = |(host, weight): &(&str, u32)| EndpointConfig {
         url: format!("http://{host}"),
         weight: NonZeroU32::new(*weight).expect("not zero"),
     };
     HttpSettings { endpoints: hosts.iter().map(endpoint).collect(), ..HttpSettings::at("payments", "") }
 }
 
-fn endpoints(hosts: &[(&str, u32)]) -> Arc<Endpoints> {
-    Endpoints::new(&listed(hosts), Changes::default()).expect("base URLs")
+fn endpoints(hosts: &[(&str, u32)]) -> Arc<ParticipantEndpoints> {
+    ParticipantEndpoints::new(&listed(hosts), GuardEventBus::default()).expect("base URLs")
 }
 
-fn host(picked: &Picked) -> String {
+fn host(picked: &PickedEndpoint) -> String {
     picked.url("charges").expect("a path").host_str().expect("a host").to_owned()
 }
 
-fn broke() -> Answer {
-    Answer::unknown(Failure::new("connection", ""))
+fn broke() -> CommandAnswer {
+    CommandAnswer::unknown(CommandFailure::new("connection", ""))
 }
 
-fn declined(code: &str) -> Answer {
-    Answer::Failed { failure: Failure::new(code, ""), retry: Retryable::No, retry_after: None }
+fn declined(code: &str) -> CommandAnswer {
+    CommandAnswer::Failed { failure: CommandFailure::new(code, ""), retry: RetryAdvice::No, retry_after: None }
 }
 
 #[test]
@@ -57,14 +57,14 @@ fn an_endpoint_that_breaks_off_is_left_out_and_one_that_says_no_is_not() {
 #[test]
 fn what_an_answer_says_about_its_endpoint() {
     let table = [
-        (Answer::Succeeded { result: serde_json::Value::Null }, Verdict::Succeeded),
-        (Answer::Ongoing { ask_after: None, location: None }, Verdict::Succeeded),
-        (declined("http.409"), Verdict::Succeeded),
-        (declined("http.503"), Verdict::Failed),
-        (declined(super::super::NOT_CONNECTED), Verdict::Failed),
-        (declined("request.path"), Verdict::Neutral),
-        (Answer::unknown(Failure::new("timeout", "")), Verdict::Failed),
-        (Answer::unknown(Failure::new("request.path", "")), Verdict::Neutral),
+        (CommandAnswer::Succeeded { result: serde_json::Value::Null }, EndpointVerdict::Succeeded),
+        (CommandAnswer::Ongoing { ask_after: None, location: None }, EndpointVerdict::Succeeded),
+        (declined("http.409"), EndpointVerdict::Succeeded),
+        (declined("http.503"), EndpointVerdict::Failed),
+        (declined(super::super::NOT_CONNECTED), EndpointVerdict::Failed),
+        (declined("request.path"), EndpointVerdict::Neutral),
+        (CommandAnswer::unknown(CommandFailure::new("timeout", "")), EndpointVerdict::Failed),
+        (CommandAnswer::unknown(CommandFailure::new("request.path", "")), EndpointVerdict::Neutral),
     ];
     for (answer, expected) in table {
         assert_eq!(verdict(&answer), expected, "{answer:?}");
@@ -117,7 +117,9 @@ fn every_call_counts_for_its_own_endpoint_and_for_none_that_took_its_place() {
         });
         let calls: Vec<_> = calls.collect();
         for next in [listed(&[("two", 1), ("three", 1)]), listed(&[("three", 1), ("one", 1)])] {
-            endpoints.become_as(&Endpoints::new(&next, crate::guard_events::Changes::default()).expect("base URLs"));
+            endpoints.become_as(
+                &ParticipantEndpoints::new(&next, crate::guard_events::GuardEventBus::default()).expect("base URLs"),
+            );
         }
         calls.into_iter().for_each(|call| call.join().expect("it does not panic"));
         let states = endpoints.states();

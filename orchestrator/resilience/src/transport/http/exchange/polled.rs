@@ -1,36 +1,36 @@
 //! Places that are asked how far a command is, and that send on to another one: where the result is, or where it is told from now on.
 
-use super::{Head, Reached, answered, not_answered, unreadable};
+use super::{ResponseHead, ResponseOrigin, answered, not_answered, unreadable};
 use crate::transport::{
-    Call,
+    ParticipantCall,
     http::{
-        HttpParticipant, body,
-        client::{Outbound, Response},
-        said::Said,
+        HttpParticipantClient, body,
+        client::{HttpResponse, OutboundRequest},
+        said::ParsedHeader,
     },
 };
 use hyper::header::LOCATION;
-use saga_core::command::Answer;
+use saga_core::command::CommandAnswer;
 
 /// How often one may be sent on: to a path without its slash, to where results are, to the result.
 const MAX_HOPS: u32 = 5;
 
 /// The answer of the place that `response` sends on to, or `response` itself. To ask has no effects, so it is asked there at once.
 pub(super) async fn followed(
-    participant: &HttpParticipant,
-    call: &Call,
-    mut request: Outbound,
-    mut response: Response,
-) -> Result<Head, Answer> {
-    let mut reached = Reached::Directly;
+    participant: &HttpParticipantClient,
+    call: &ParticipantCall,
+    mut request: OutboundRequest,
+    mut response: HttpResponse,
+) -> Result<ResponseHead, CommandAnswer> {
+    let mut reached = ResponseOrigin::Directly;
     for _ in 0..MAX_HOPS {
         if !sends_on(&response) {
-            return Ok(Head { response, url: request.url, reached });
+            return Ok(ResponseHead { response, url: request.url, reached });
         }
-        let place = Said::by(&response, &LOCATION);
+        let place = ParsedHeader::by(&response, &LOCATION);
         let place = answered::read_place(place).and_then(|place| participant.endpoints.seen(&request.url, &place));
         request.url = place.map_err(|why| unreadable("answer.location", format!("sent on, and {why}")))?;
-        reached = Reached::SentOn;
+        reached = ResponseOrigin::SentOn;
         // So that its connection can be kept.
         drop(body::read(response, participant.max_answer_bytes, participant.pace.read).await);
         let sent = participant.client.send(&request, participant.pace).await;
@@ -39,6 +39,6 @@ pub(super) async fn followed(
     Err(unreadable("answer.redirect", format!("the place to ask sent on more than {MAX_HOPS} times")))
 }
 
-fn sends_on(response: &Response) -> bool {
+fn sends_on(response: &HttpResponse) -> bool {
     matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) && response.headers().contains_key(LOCATION)
 }

@@ -22,24 +22,24 @@ async fn every_status_is_of_the_class_that_the_table_says() {
 
 #[tokio::test]
 async fn a_participant_s_file_moves_failures_to_classes_and_says_how_those_are_handled() {
-    use saga_core::definition::participants::{FailurePattern, Handling};
-    let patterns = vec![(FailurePattern::Status(Status::Exactly(418)), ErrorClass::RateLimit)];
+    use saga_core::definition::participants::{FailureHandling, FailurePattern};
+    let patterns = vec![(FailurePattern::Status(StatusPattern::Exactly(418)), ErrorClass::RateLimit)];
     let handling = std::collections::BTreeMap::from([
-        (ErrorClass::RateLimit, Handling::RetryThenPark),
-        (ErrorClass::ServerError, Handling::Fail),
+        (ErrorClass::RateLimit, FailureHandling::RetryThenPark),
+        (ErrorClass::ServerError, FailureHandling::Fail),
     ]);
-    let classes = crate::transport::Classes { patterns, handling };
-    let check = async |status: u16, fail_on: Vec<Status>| {
+    let classes = crate::transport::ErrorClassifier { patterns, handling };
+    let check = async |status: u16, fail_on: Vec<StatusPattern>| {
         let settings = answering(move |_| reply(status, &[(header::RETRY_AFTER, "7")], "")).await;
         ask(&HttpSettings { classes: classes.clone(), fail_on, ..settings }, &a_call()).await
     };
-    let teapot = Failure::new("http.418", "").of_class(ErrorClass::RateLimit);
+    let teapot = CommandFailure::new("http.418", "").of_class(ErrorClass::RateLimit);
     let seven = Some(Duration::from_secs(7));
-    let parked = Answer::Failed { failure: teapot.clone(), retry: Retryable::ThenPark, retry_after: seven };
+    let parked = CommandAnswer::Failed { failure: teapot.clone(), retry: RetryAdvice::ThenPark, retry_after: seven };
     assert_eq!(check(418, vec![]).await, parked);
-    let said = Answer::Failed { failure: teapot, retry: Retryable::No, retry_after: seven };
-    assert_eq!(check(418, vec![Status::Exactly(418)]).await, said, "failOn wins");
-    let broken = Failure::new("http.500", "").of_class(ErrorClass::ServerError);
-    let in_doubt = Answer::Unknown { failure: broken, retry: Retryable::No, retry_after: None };
+    let said = CommandAnswer::Failed { failure: teapot, retry: RetryAdvice::No, retry_after: seven };
+    assert_eq!(check(418, vec![StatusPattern::Exactly(418)]).await, said, "failOn wins");
+    let broken = CommandFailure::new("http.500", "").of_class(ErrorClass::ServerError);
+    let in_doubt = CommandAnswer::Unknown { failure: broken, retry: RetryAdvice::No, retry_after: None };
     assert_eq!(check(500, vec![]).await, in_doubt, "no configuration but failOn makes it certain");
 }

@@ -3,10 +3,10 @@
 use super::*;
 
 /// A path, and what is answered there: status, headers, body.
-type Page = (&'static str, u16, &'static [(&'static str, &'static str)], &'static str);
+type StubPage = (&'static str, u16, &'static [(&'static str, &'static str)], &'static str);
 
 /// A participant with these pages.
-async fn pages(pages: &'static [Page]) -> HttpSettings {
+async fn pages(pages: &'static [StubPage]) -> HttpSettings {
     answering(move |received| {
         let path = received.uri().path().to_owned();
         let found = pages.iter().find(|(page, ..)| *page == path);
@@ -24,8 +24,8 @@ async fn pages(pages: &'static [Page]) -> HttpSettings {
 const JSON: (&str, &str) = ("content-type", "application/json");
 const HTML: (&str, &str) = ("content-type", "text/html");
 
-fn told(place: &str) -> Call {
-    Call { location: Some(place.into()), asked: 1, ..a_call() }
+fn told(place: &str) -> ParticipantCall {
+    ParticipantCall { location: Some(place.into()), asked: 1, ..a_call() }
 }
 
 #[tokio::test]
@@ -69,7 +69,8 @@ async fn an_operation_is_told_by_the_body_at_its_place() {
         ("/operations/5", 202, &[("operation-location", "/operations/5")], ""),
     ])
     .await;
-    let check = async |call: &Call, expected: &str| assert_eq!(summary(&ask(&settings, call).await), expected);
+    let check =
+        async |call: &ParticipantCall, expected: &str| assert_eq!(summary(&ask(&settings, call).await), expected);
     check(&a_call(), r##"ongoing Some("/operations/1#operation")"##).await;
     check(&told("/operations/1#operation"), r##"ongoing Some("/operations/1#operation")"##).await;
     check(&told("/operations/2#operation"), r#"succeeded {"result":7,"status":"Succeeded"}"#).await;
@@ -89,8 +90,10 @@ async fn an_operation_is_told_by_the_body_at_its_place() {
 fn a_place_is_seen_from_outside_of_the_proxy() {
     let check = |base: &str, location: &str, expected: Option<&str>| {
         let settings = HttpSettings::at("payments", base);
-        let participant =
-            HttpParticipant::new(&HttpSettings { endpoints: settings.endpoints, ..HttpSettings::at("payments", "") });
+        let participant = HttpParticipantClient::new(&HttpSettings {
+            endpoints: settings.endpoints,
+            ..HttpSettings::at("payments", "")
+        });
         let participant = participant.expect("settings that can be called");
         let asked = url::Url::parse(base).expect("a URL");
         let seen = participant.endpoints.seen(&asked, location).ok().map(|url| url.to_string());

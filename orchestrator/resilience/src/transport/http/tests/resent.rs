@@ -26,13 +26,13 @@ async fn closes_on_the_second(listener: TcpListener, status: u16) {
 /// What an attempt comes to whose second sending is answered so.
 async fn answered_the_second_time(
     settings: impl FnOnce(HttpSettings) -> HttpSettings,
-    call: &Call,
+    call: &ParticipantCall,
     status: u16,
-) -> Answer {
+) -> CommandAnswer {
     let (listener, address) = listen().await;
     tokio::spawn(closes_on_the_second(listener, status));
     let settings = settings(HttpSettings::at("payments", format!("http://{address}")));
-    let participant = HttpParticipant::new(&settings).expect("it can be called");
+    let participant = HttpParticipantClient::new(&settings).expect("it can be called");
     assert_eq!(summary(&participant.call(&a_call()).await), "succeeded null");
     participant.call(call).await
 }
@@ -57,26 +57,26 @@ async fn what_was_sent_twice_is_unknown_unless_the_answer_is_one_for_good() {
 
 #[tokio::test]
 async fn its_conflict_may_be_with_the_first_sending_and_people_are_told_of_it() {
-    let Answer::Unknown { failure, retry, .. } = answered_the_second_time(|it| it, &a_call(), 409).await else {
+    let CommandAnswer::Unknown { failure, retry, .. } = answered_the_second_time(|it| it, &a_call(), 409).await else {
         panic!("a conflict with what may run is no answer");
     };
-    assert_eq!(retry, Retryable::Conflict);
+    assert_eq!(retry, RetryAdvice::Conflict);
     assert!(failure.message.contains("sent twice"), "{}", failure.message);
 }
 
 #[tokio::test]
 async fn that_a_class_is_not_retried_makes_nothing_certain_of_an_earlier_sending() {
-    use saga_core::definition::participants::Handling;
+    use saga_core::definition::participants::FailureHandling;
     let classes = [ErrorClass::RateLimit, ErrorClass::ClientError];
-    let handling = classes.map(|class| (class, Handling::Fail)).into_iter().collect();
-    let classes = crate::transport::Classes { patterns: Vec::new(), handling };
+    let handling = classes.map(|class| (class, FailureHandling::Fail)).into_iter().collect();
+    let classes = crate::transport::ErrorClassifier { patterns: Vec::new(), handling };
     let failing = |it: HttpSettings| HttpSettings { classes: classes.clone(), ..it };
     for status in [429, 409, 401] {
         let twice = answered_the_second_time(failing, &a_call(), status).await;
         let settings = failing(answering(move |_| reply(status, &[], "")).await);
         let by_a_new_owner = ask(&settings, &a_call().repeated()).await;
         for answer in [&twice, &by_a_new_owner] {
-            assert!(matches!(answer, Answer::Unknown { retry: Retryable::No, .. }), "{status}: {answer:?}");
+            assert!(matches!(answer, CommandAnswer::Unknown { retry: RetryAdvice::No, .. }), "{status}: {answer:?}");
         }
         assert_eq!(summary(&ask(&settings, &a_call()).await), format!("failed http.{status} No"), "the first time");
     }
@@ -84,8 +84,8 @@ async fn that_a_class_is_not_retried_makes_nothing_certain_of_an_earlier_sending
 
 #[tokio::test]
 async fn what_participants_yaml_says_of_a_status_makes_nothing_certain_but_fail_on() {
-    let retried = |it| HttpSettings { retry_on: vec![Status::Exactly(409)], ..it };
+    let retried = |it| HttpSettings { retry_on: vec![StatusPattern::Exactly(409)], ..it };
     assert_eq!(summary(&answered_the_second_time(retried, &a_call(), 409).await), "unknown http.409");
-    let failed = |it| HttpSettings { fail_on: vec![Status::Exactly(409)], ..it };
+    let failed = |it| HttpSettings { fail_on: vec![StatusPattern::Exactly(409)], ..it };
     assert_eq!(summary(&answered_the_second_time(failed, &a_call(), 409).await), "failed http.409 No");
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use axum::http::HeaderValue;
-use saga_core::definition::participants::Accepted;
+use saga_core::definition::participants::AcceptedMeaning;
 
 /// A reply with these headers as bytes.
 fn raw(status: u16, headers: &[(header::HeaderName, &'static [u8])], body: &'static [u8]) -> Reply<Body> {
@@ -16,11 +16,11 @@ fn raw(status: u16, headers: &[(header::HeaderName, &'static [u8])], body: &'sta
 
 /// What an answer with these headers and this body comes to.
 async fn read(
-    call: &Call,
+    call: &ParticipantCall,
     status: u16,
     headers: &'static [(header::HeaderName, &'static [u8])],
     body: &'static [u8],
-) -> Answer {
+) -> CommandAnswer {
     let settings = answering(move |_| raw(status, headers, body)).await;
     ask(&settings, call).await
 }
@@ -36,7 +36,7 @@ async fn an_accepted_command_whose_place_cannot_be_read_has_an_unknown_outcome()
         &[(LOCATION, b"http://user@127.0.0.1/jobs/1")],
         &[(LOCATION, b"http://[")],
     ];
-    let told = Call { location: Some("/api/jobs/1".into()), asked: 1, ..a_call() };
+    let told = ParticipantCall { location: Some("/api/jobs/1".into()), asked: 1, ..a_call() };
     for place in places {
         for call in [a_call(), undo(), told.clone()] {
             assert_eq!(summary(&read(&call, 202, place, b"").await), "unknown answer.location", "{place:?}");
@@ -50,10 +50,10 @@ async fn an_accepted_command_whose_place_cannot_be_read_has_an_unknown_outcome()
 async fn a_bare_202_is_a_success_where_the_participant_s_file_says_so_and_nowhere_else() {
     let there = answering(|_| raw(202, &[], b"\"queued\"")).await;
     assert_eq!(summary(&ask(&there, &a_call()).await), "unknown answer.accepted");
-    let settings = HttpSettings { accepted: Accepted::Succeeded, ..there };
+    let settings = HttpSettings { accepted: AcceptedMeaning::Succeeded, ..there };
     assert_eq!(summary(&ask(&settings, &a_call()).await), "succeeded \"queued\"");
     let unreadable = answering(|_| raw(202, &[(header::LOCATION, b"/\xff")], b"")).await;
-    let settings = HttpSettings { accepted: Accepted::Succeeded, ..unreadable };
+    let settings = HttpSettings { accepted: AcceptedMeaning::Succeeded, ..unreadable };
     assert_eq!(summary(&ask(&settings, &a_call()).await), "unknown answer.location");
 }
 
@@ -88,7 +88,9 @@ async fn a_hint_that_cannot_be_read_is_told_with_the_failure() {
         &[(header::RETRY_AFTER, b"1"), (header::RETRY_AFTER, b"60")],
     ];
     for hint in hints {
-        let Answer::Failed { failure, retry_after, .. } = read(&a_call(), 429, hint, b"").await else { panic!("429") };
+        let CommandAnswer::Failed { failure, retry_after, .. } = read(&a_call(), 429, hint, b"").await else {
+            panic!("429")
+        };
         assert_eq!(retry_after, None);
         assert!(failure.message.contains("`retry-after`"), "{}", failure.message);
     }

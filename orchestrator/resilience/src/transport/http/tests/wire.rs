@@ -8,11 +8,11 @@ use flate2::{
 use std::io::Write;
 
 /// What an answer of these bytes comes to; its connection is closed behind it.
-async fn written(bytes: impl Into<Vec<u8>>) -> Answer {
+async fn written(bytes: impl Into<Vec<u8>>) -> CommandAnswer {
     written_to(&a_call(), bytes).await
 }
 
-async fn written_to(call: &Call, bytes: impl Into<Vec<u8>>) -> Answer {
+async fn written_to(call: &ParticipantCall, bytes: impl Into<Vec<u8>>) -> CommandAnswer {
     let (listener, address) = listen().await;
     let bytes = bytes.into();
     tokio::spawn(async move {
@@ -34,10 +34,12 @@ fn json_of(body: &[u8]) -> Vec<u8> {
     ok("Content-Type: application/json\r\n", body)
 }
 
-fn message(answer: &Answer) -> &str {
+fn message(answer: &CommandAnswer) -> &str {
     match answer {
-        Answer::Failed { failure, .. } | Answer::Unknown { failure, .. } => &failure.message,
-        Answer::Succeeded { .. } | Answer::Ongoing { .. } | Answer::NotSent { .. } => panic!("{answer:?}"),
+        CommandAnswer::Failed { failure, .. } | CommandAnswer::Unknown { failure, .. } => &failure.message,
+        CommandAnswer::Succeeded { .. } | CommandAnswer::Ongoing { .. } | CommandAnswer::NotSent { .. } => {
+            panic!("{answer:?}")
+        }
     }
 }
 
