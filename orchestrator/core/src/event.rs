@@ -135,7 +135,7 @@ pub enum OperatorAction {
     Skip,
     /// Compensate. Refused after the pivot.
     Cancel,
-    /// End it is; what was left undone is recorded.
+    /// End it as it is; what was left undone is recorded.
     Abandon,
 }
 

@@ -183,7 +183,7 @@ pub struct BulkJobRegistry(UnpoisonedMutex<VecDeque<BulkJobHandle>>);
 pub struct TooManyJobs;
 
 impl BulkJobRegistry {
-    /// Begins a job, and returns it stands. One with the same id that runs is that job; one that has ended is gone through again, and does
+    /// Begins a job, and returns it as it stands. One with the same id that runs is that job; one that has ended is gone through again, and does
     /// nothing twice.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ pub(super) async fn once(producer: &KafkaProducer, topics: &TopicTracker, record
 /// broker has it.
 ///
 /// # Errors
-/// The broker will never take it is.
+/// The broker will never take it as it is.
 pub(super) async fn until_taken(
     producer: &KafkaProducer,
     topics: &TopicTracker,

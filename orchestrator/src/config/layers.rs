@@ -47,7 +47,7 @@ pub(super) struct ConfigLayers {
     pub(super) properties: BTreeMap<String, String>,
     /// The file that was read; properties come from nowhere else.
     pub(super) file: String,
-    /// Its text: a number that is not in it was read was written in another way.
+    /// Its text: a number that is not in it as it was read was written in another way.
     text: String,
     /// The file's folder.
     base: PathBuf,

@@ -147,8 +147,8 @@ impl DecisionDraft<'_, '_> {
     fn skip(&mut self, act: &OperatorAct) -> Result<(), NoDecision> {
         let SagaPhase::Parked { reason, .. } = self.state.course.clone() else {
             let why = match self.state.refuses_cancel(self.plan) {
-                None => "only a parked saga has a step to skip; cancel undoes it, abandon ends it is",
-                Some(_) => "only a parked saga has a step to skip; abandon ends it is",
+                None => "only a parked saga has a step to skip; cancel undoes it, abandon ends it as it is",
+                Some(_) => "only a parked saga has a step to skip; abandon ends it as it is",
             };
             return Err(ActRefusal::because(why).into());
         };
@@ -222,7 +222,7 @@ impl SagaState {
     /// Why a cancel would be refused.
     pub(crate) fn refuses_cancel(&self, plan: &SagaPlan) -> Option<&'static str> {
         if self.pivot_passed(plan) {
-            return Some("the pivot is passed: the saga only goes forward; abandon ends it is");
+            return Some("the pivot is passed: the saga only goes forward; abandon ends it as it is");
         }
         match &self.course {
             SagaPhase::OutcomeDue { .. } | SagaPhase::Ended(_) => Some("the saga is at its end"),

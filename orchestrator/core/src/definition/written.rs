@@ -43,7 +43,7 @@ pub(crate) fn event_type(name: &SpannedValue<String>, key: &str, report: &mut Fi
     } else {
         return;
     };
-    report.error(Code::WrongValue, name.span, format!("`{key}` {why}")).help("write it is in the header ce_type");
+    report.error(Code::WrongValue, name.span, format!("`{key}` {why}")).help("write it as it is in the header ce_type");
 }
 
 /// Reports a text that looks like an expression without being one, and what no database takes.

@@ -64,6 +64,7 @@ pub(crate) fn saga_id() -> SagaId {
 }
 
 /// A saga under test.
+#[derive(Clone)]
 pub(crate) struct Saga {
     pub(crate) plan: SagaPlan,
     pub(crate) state: SagaState,
@@ -285,6 +286,16 @@ impl Saga {
         self.now
     }
 
+    /// The saga parks for a reason outside of its rules.
+    pub(crate) fn when_stopped(mut self) -> Saga {
+        let around = Surroundings::at(self.now);
+        let decision = around.decide(|context| decide::park(&self.plan, &mut self.state, "a limit".into(), context));
+        let decision = decision.expect("a saga that goes on parks");
+        self.journal.push(decision.clone());
+        self.last = DecisionOutcome::Decided(decision);
+        self
+    }
+
     /// The owner is lost, and a new one folds the journal.
     pub(crate) fn recovered(mut self) -> Saga {
         self.state = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
@@ -314,15 +325,7 @@ impl Saga {
 
     pub(crate) fn input(mut self, input: &SagaInput) -> Saga {
         let before = self.state.clone();
-        let around = Surroundings::at(self.now)
-            .answerable(&self.answerable)
-            .random(u64::from(self.state.version))
-            .gate(self.gate)
-            .known(self.known.clone())
-            .chosen(self.chosen)
-            .room(self.room);
-        let decided = around.decide(|context| decide::decide(&self.plan, &mut self.state, input, context));
-        self.last = decided.expect("a legal input");
+        self.last = self.decides(input);
         match &self.last {
             DecisionOutcome::Decided(decision) => {
                 self.journal.push(decision.clone());
@@ -335,11 +338,24 @@ impl Saga {
                 assert_eq!(recorded(self.state.clone()), recorded(before), "nothing is recorded");
             }
             DecisionOutcome::Ignored(_) | DecisionOutcome::Refused(_) => {
-                assert_eq!(self.state, before, "nothing changes");
+                assert_eq!(self.state, before, "nothing changes")
             }
         }
         self.holds();
         self
+    }
+
+    /// What is decided on `input`; the state is evolved by it, and the journal is left as it is.
+    pub(crate) fn decides(&mut self, input: &SagaInput) -> DecisionOutcome {
+        let around = Surroundings::at(self.now)
+            .answerable(&self.answerable)
+            .random(u64::from(self.state.version))
+            .gate(self.gate)
+            .known(self.known.clone())
+            .chosen(self.chosen)
+            .room(self.room);
+        let decided = around.decide(|context| decide::decide(&self.plan, &mut self.state, input, context));
+        decided.expect("a legal input")
     }
 
     /// What holds after every input.

@@ -23,6 +23,7 @@ mod properties;
 mod prospects;
 mod recovery;
 mod repeated;
+mod state_machine_page;
 mod timeouts;
 mod transitions;
 mod undo;

@@ -5,12 +5,13 @@
 mod explore;
 
 use explore::Seen;
+pub(crate) use explore::{explore, phase};
 use saga_core::command::CommandDirection;
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
 
 /// What a saga is doing, as far as the rules differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Course {
+pub(crate) enum Course {
     Forward,
     Back,
     ParkedForward,
@@ -19,12 +20,12 @@ enum Course {
     Ended,
 }
 
-const COURSES: [Course; 6] =
+pub(crate) const COURSES: [Course; 6] =
     [Course::Forward, Course::Back, Course::ParkedForward, Course::ParkedBack, Course::OutcomeDue, Course::Ended];
 
 /// What a command is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
+pub(crate) enum Phase {
     Idle,
     Held,
     Attempting,
@@ -39,7 +40,7 @@ enum Phase {
     Skipped,
 }
 
-const PHASES: [Phase; 11] = [
+pub(crate) const PHASES: [Phase; 11] = [
     Phase::Idle,
     Phase::Held,
     Phase::Attempting,
@@ -55,7 +56,7 @@ const PHASES: [Phase; 11] = [
 
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Happening {
+pub(crate) enum Happening {
     Succeeded,
     Refused,
     Conflict,
@@ -81,7 +82,7 @@ const HAPPENINGS: [Happening; 9] = [
 
 /// What happens to the saga and not to a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Act {
+pub(crate) enum Act {
     Retry,
     Skip,
     Cancel,
@@ -104,7 +105,7 @@ const ACTS: [Act; 8] = [
 ];
 
 /// Why a command is never in `phase` while its saga is on `course`; `None`: it can be.
-fn never(course: Course, direction: CommandDirection, phase: Phase) -> Option<&'static str> {
+pub(crate) fn never(course: Course, direction: CommandDirection, phase: Phase) -> Option<&'static str> {
     use Phase::{
         AnsweredFor, Attempting, Failed, Held, Idle, Rejected, Resting, Skipped, Sleeping, Succeeded, Unknown,
     };
@@ -140,7 +141,7 @@ fn golden() -> PathBuf {
 
 #[test]
 fn every_pair_of_the_table_is_taken_and_no_other() {
-    let seen = explore::explore();
+    let seen = explore();
     let table = table(seen);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(golden(), &table).expect("the table can be written");
@@ -154,7 +155,7 @@ fn every_pair_of_the_table_is_taken_and_no_other() {
 
 #[test]
 fn every_pair_that_is_not_in_the_table_has_a_reason() {
-    let seen = explore::explore();
+    let seen = explore();
     for (course, direction, phase) in pairs() {
         let reached = seen.commands.keys().any(|(key, _)| *key == (course, direction, phase));
         match never(course, direction, phase) {
@@ -166,7 +167,7 @@ fn every_pair_that_is_not_in_the_table_has_a_reason() {
 
 #[test]
 fn every_input_was_offered_in_every_state_that_was_reached() {
-    let seen = explore::explore();
+    let seen = explore();
     for (course, direction, phase) in
         pairs().filter(|(course, direction, phase)| never(*course, *direction, *phase).is_none())
     {
@@ -235,4 +236,4 @@ fn cell(letters: Option<&std::collections::BTreeSet<char>>) -> String {
     letters.map_or_else(|| "?".to_owned(), |letters| letters.iter().collect())
 }
 
-type Commands = BTreeMap<((Course, CommandDirection, Phase), Happening), std::collections::BTreeSet<char>>;
+pub(crate) type Commands = BTreeMap<((Course, CommandDirection, Phase), Happening), std::collections::BTreeSet<char>>;

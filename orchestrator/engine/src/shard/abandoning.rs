@@ -1,4 +1,4 @@
-//! What an operator can do about a saga whose journal cannot be read: end it is. Whatever else is asked of it finds it read again, in vain.
+//! What an operator can do about a saga whose journal cannot be read: end it as it is. Whatever else is asked of it finds it read again, in vain.
 
 use super::{incidents, owned::ShardLoop};
 use crate::{

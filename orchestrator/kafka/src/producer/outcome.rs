@@ -41,7 +41,7 @@ pub struct DeliveryFailure {
 pub enum DeliveryFailureKind {
     /// Too large for the topic, and always will be. Certainly not written.
     TooLarge,
-    /// The broker will never take it is (no key on a compacted topic, say). Certainly not written.
+    /// The broker will never take it as it is (no key on a compacted topic, say). Certainly not written.
     Invalid,
     /// The topic or the cluster takes nothing of its kind as it is configured, or as our clock runs. Certainly not written; somebody may
     /// change that.

@@ -14,7 +14,7 @@ use saga_core::{
     event::OperatorAction,
     id::StepIndex,
     input::{OutcomeDelivery, SagaInput},
-    state::{self, AppliedAct, CommandOutcome, SagaDirection, SagaPlan, SagaState},
+    state::{self, AppliedAct, CommandOutcome, SagaDirection, SagaPlan, SagaState, SagaStatus},
     time::Timestamp,
 };
 use serde_json::json;
@@ -104,13 +104,36 @@ steps:
 
 /// What was seen to follow.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     pub(super) commands: Commands,
     pub(super) acts: BTreeMap<(Course, Act), BTreeSet<char>>,
+    /// From which phase to which one a command went.
+    pub(crate) phases: BTreeSet<(CommandDirection, Phase, Phase)>,
+    /// The same by what happened to the command.
+    pub(crate) answered: BTreeSet<(CommandDirection, Phase, Happening, Phase)>,
+    /// The same by what happened to its saga.
+    pub(crate) acted: BTreeSet<(CommandDirection, Phase, Act, Phase)>,
+    /// From which status to which one a saga went.
+    pub(crate) statuses: BTreeSet<(SagaStatus, SagaStatus)>,
+}
+
+impl Seen {
+    /// One input led from `before` to `after`.
+    fn moved(&mut self, before: &SagaState, after: &SagaState) {
+        for command in commands(before) {
+            let (from, to) = (phase(before, command), phase(after, command));
+            if from != to {
+                self.phases.insert((command.direction, from, to));
+            }
+        }
+        if before.status() != after.status() {
+            self.statuses.insert((before.status(), after.status()));
+        }
+    }
 }
 
 /// Everything, seen once.
-pub(super) fn explore() -> &'static Seen {
+pub(crate) fn explore() -> &'static Seen {
     static SEEN: OnceLock<Seen> = OnceLock::new();
     SEEN.get_or_init(|| {
         let mut seen = Seen::default();
@@ -154,6 +177,7 @@ impl Explorer<'_> {
             if *times <= LOOKS {
                 self.offers(seen);
             }
+            let before = self.state.clone();
             let limit = self.draw(if course(&self.state) == Course::Back { 8 } else { 25 }) == 0;
             if limit {
                 Surroundings::at(self.now)
@@ -164,6 +188,7 @@ impl Explorer<'_> {
                     (self.now, if self.draw(5) == 0 { refused(self.now) } else { AdmissionVerdict::Admitted });
                 decided(self.plan, &mut self.state, &input, now, gate);
             }
+            seen.moved(&before, &self.state);
         }
     }
 
@@ -211,9 +236,7 @@ impl Explorer<'_> {
     }
 
     fn commands(&self) -> Vec<CommandRef> {
-        let both =
-            |step| [CommandDirection::Do, CommandDirection::Undo].map(|direction| CommandRef { step, direction });
-        (0..self.state.steps.len()).map(|step| StepIndex(step as u16)).flat_map(both).collect()
+        commands(&self.state)
     }
 
     fn act(&mut self, act: Act) -> SagaInput {
@@ -228,7 +251,9 @@ impl Explorer<'_> {
             let key = (course, command.direction, phase(&self.state, command));
             for happening in HAPPENINGS.into_iter().filter(|happening| *happening != Happening::Due) {
                 for bad in [false, true] {
-                    let letter = self.offer(&input(&self.state, command, happening, bad));
+                    let (letter, after) = self.offer(&input(&self.state, command, happening, bad));
+                    seen.moved(&self.state, &after);
+                    seen.answered.insert((command.direction, key.2, happening, phase(&after, command)));
                     seen.commands.entry((key, happening)).or_default().insert(letter);
                 }
             }
@@ -240,12 +265,17 @@ impl Explorer<'_> {
             let id = if act == Act::Repeated { "act-0" } else { "probe" };
             state.acts.add(acted);
             let letter = decided(self.plan, &mut state, &act_input(act, id), self.now, AdmissionVerdict::Admitted);
+            seen.moved(&self.state, &state);
+            let moves = |it: &CommandRef| (it.direction, phase(&self.state, *it), act, phase(&state, *it));
+            seen.acted.extend(self.commands().iter().map(moves));
             seen.acts.entry((course, act)).or_default().insert(letter);
         }
     }
 
-    fn offer(&self, input: &SagaInput) -> char {
-        decided(self.plan, &mut self.state.clone(), input, self.now, AdmissionVerdict::Admitted)
+    fn offer(&self, input: &SagaInput) -> (char, SagaState) {
+        let mut state = self.state.clone();
+        let letter = decided(self.plan, &mut state, input, self.now, AdmissionVerdict::Admitted);
+        (letter, state)
     }
 
     /// Time is offered to all commands at once: what counts is what became of each.
@@ -253,6 +283,7 @@ impl Explorer<'_> {
         let now = self.state.next_due(self.plan).map_or(self.now, |due| self.now.max(due));
         let mut later = self.state.clone();
         let letter = decided(self.plan, &mut later, &SagaInput::TimeReached, now, AdmissionVerdict::Admitted);
+        seen.moved(&self.state, &later);
         for command in self.commands() {
             let key = (course, command.direction, phase(&self.state, command));
             let same = self.state.command(command) == later.command(command);
@@ -260,6 +291,11 @@ impl Explorer<'_> {
             seen.commands.entry((key, Happening::Due)).or_default().insert(letter);
         }
     }
+}
+
+fn commands(state: &SagaState) -> Vec<CommandRef> {
+    let both = |step| [CommandDirection::Do, CommandDirection::Undo].map(|direction| CommandRef { step, direction });
+    (0..state.steps.len()).map(|step| StepIndex(step as u16)).flat_map(both).collect()
 }
 
 fn refused(now: Timestamp) -> AdmissionVerdict {
@@ -329,7 +365,8 @@ fn course(state: &SagaState) -> Course {
     }
 }
 
-fn phase(state: &SagaState, command: CommandRef) -> Phase {
+/// What `command` is in.
+pub(crate) fn phase(state: &SagaState, command: CommandRef) -> Phase {
     if command.direction == CommandDirection::Do && state.step(command.step).is_answered_for() {
         return Phase::AnsweredFor;
     }
