@@ -1,41 +1,11 @@
 //! Commands: what the orchestrator asks of a participant, and what can come back.
 
 use crate::id::StepIndex;
+pub use saga_contract::CommandDirection;
 pub use saga_guards::class::ErrorClass;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{fmt, time::Duration};
-
-/// Whether a command performs a step or undoes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum CommandDirection {
-    /// Performs the step.
-    Do,
-    /// Undoes it.
-    Undo,
-}
-
-impl CommandDirection {
-    /// `do` or `undo`; anything else is `None`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<CommandDirection> {
-        match text {
-            "do" => Some(CommandDirection::Do),
-            "undo" => Some(CommandDirection::Undo),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for CommandDirection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            CommandDirection::Do => "do",
-            CommandDirection::Undo => "undo",
-        })
-    }
-}
+use std::time::Duration;
 
 /// A command within its saga.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,6 +1,8 @@
 //! Identities: sagas, shards, steps and commands.
 
-use crate::{command::CommandDirection, time::Timestamp};
+use crate::time::Timestamp;
+pub use saga_contract::CommandIdError;
+use saga_contract::CommandIdentity;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 use uuid::Uuid;
@@ -103,44 +105,13 @@ impl StepIndex {
     }
 }
 
-/// `<saga id>:<step>:<do or undo>`: the identity of a command for ever, whatever the attempt.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CommandId {
-    /// The saga that the command belongs to.
-    pub saga: SagaId,
-    /// The step's name.
-    pub step: String,
-    /// Whether it performs or undoes the step.
-    pub direction: CommandDirection,
-}
-
-impl fmt::Display for CommandId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.saga, self.step, self.direction)
-    }
-}
-
-/// A text is not a command id.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a command id: expected `<saga id>:<step>:<do or undo>`")]
-pub struct CommandIdError(pub String);
-
-impl FromStr for CommandId {
-    type Err = CommandIdError;
-
-    fn from_str(text: &str) -> Result<CommandId, CommandIdError> {
-        let wrong = || CommandIdError(text.to_owned());
-        let mut parts = text.splitn(3, ':');
-        let saga = parts.next().and_then(|part| part.parse().ok()).ok_or_else(wrong)?;
-        let step = parts.next().filter(|part| !part.is_empty()).ok_or_else(wrong)?.to_owned();
-        let direction = parts.next().and_then(CommandDirection::parse).ok_or_else(wrong)?;
-        Ok(CommandId { saga, step, direction })
-    }
-}
+/// The identity of a command for ever, whatever the attempt.
+pub type CommandId = CommandIdentity<SagaId>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::CommandDirection;
 
     #[test]
     fn the_shard_of_a_key_never_changes() {

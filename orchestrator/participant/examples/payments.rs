@@ -5,7 +5,7 @@
 
 use axum::{Router, extract::State, routing::post};
 use saga_participant::{
-    CommandBarrier, CommandHandler, CommandService, Direction, HandlerError, ParticipantAnswer, PriorOutcome,
+    CommandBarrier, CommandDirection, CommandHandler, CommandService, HandlerError, ParticipantAnswer, PriorOutcome,
     SagaCommand, SagaParticipant, UnsettledCommandError, http::CommandExtractor,
 };
 use serde_json::json;
@@ -22,8 +22,8 @@ impl CommandHandler<Sqlite> for Payments {
         before: PriorOutcome,
     ) -> Result<ParticipantAnswer, HandlerError> {
         match command.direction() {
-            Direction::Do => charge(tx, command).await,
-            Direction::Undo => refund(tx, before).await,
+            CommandDirection::Do => charge(tx, command).await,
+            CommandDirection::Undo => refund(tx, before).await,
         }
     }
 }

@@ -21,8 +21,9 @@ pub use store::BarrierDatabase;
 
 use crate::{
     answer::ParticipantAnswer,
-    command::{CommandId, Direction, SagaCommand},
+    command::{SagaCommand, SagaCommandId},
 };
+use saga_contract::CommandDirection;
 use serde_json::Value;
 use sqlx::Pool;
 use std::marker::PhantomData;
@@ -43,10 +44,10 @@ pub enum BarrierError {
     },
     /// Only final answers are kept: after any other, roll back.
     #[error("`{0}` has no final answer: roll the transaction back, so that nothing happened")]
-    NotFinal(CommandId),
+    NotFinal(SagaCommandId),
     /// The transaction did not enter with [`BarrierOutcome::Perform`] for this command.
     #[error("`{0}` was not entered in this transaction: call `enter` first, and `keep` only to perform")]
-    NotEntered(CommandId),
+    NotEntered(SagaCommandId),
 }
 
 /// What a transaction that enters finds.
@@ -136,8 +137,8 @@ impl<DB: BarrierDatabase> CommandBarrier<DB> {
     /// The transaction has to be rolled back; nothing happened.
     pub async fn enter(&self, tx: &mut DB::Connection, command: &SagaCommand) -> Result<BarrierOutcome, BarrierError> {
         match command.direction() {
-            Direction::Do => self.enter_do(tx, command).await,
-            Direction::Undo => self.enter_undo(tx, command).await,
+            CommandDirection::Do => self.enter_do(tx, command).await,
+            CommandDirection::Undo => self.enter_undo(tx, command).await,
         }
     }
 
@@ -208,8 +209,8 @@ impl<DB: BarrierDatabase> CommandBarrier<DB> {
         }
         DB::write(tx, &command.id, &CommandRow::claimed(), row.state).await?;
         match command.direction() {
-            Direction::Do => Ok(BarrierOutcome::Perform(PriorOutcome::Refused(answer))),
-            Direction::Undo => {
+            CommandDirection::Do => Ok(BarrierOutcome::Perform(PriorOutcome::Refused(answer))),
+            CommandDirection::Undo => {
                 let of_do = command.id.of_do();
                 Ok(BarrierOutcome::Perform(PriorOutcome::Done(existing::<DB>(tx, &of_do).await?.result(&of_do)?)))
             }
@@ -246,7 +247,10 @@ async fn nothing_to_undo<DB: BarrierDatabase>(
 }
 
 /// The row of a command that could not be claimed, locked to the end of the transaction.
-async fn existing<DB: BarrierDatabase>(tx: &mut DB::Connection, id: &CommandId) -> Result<CommandRow, BarrierError> {
+async fn existing<DB: BarrierDatabase>(
+    tx: &mut DB::Connection,
+    id: &SagaCommandId,
+) -> Result<CommandRow, BarrierError> {
     match DB::look(tx, id).await? {
         Some(stored) => CommandRow::read(id, stored),
         None => Err(BarrierError::Unreadable { command: id.to_string(), reason: "it was removed meanwhile".into() }),

@@ -1,89 +1,18 @@
 //! What is asked of a participant, whichever way it came.
 
+use saga_contract::{CommandDirection, CommandIdError, CommandIdentity, headers as names, idempotency_uuid};
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// Whether a command performs its step or undoes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Direction {
-    /// Performs it.
-    Do,
-    /// Undoes it.
-    Undo,
-}
-
-impl Direction {
-    /// `do` or `undo`, as it is written in ids, headers and the table.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Direction::Do => "do",
-            Direction::Undo => "undo",
-        }
-    }
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// `<saga id>:<step>:<do or undo>`: the identity of a command for ever, the same for every attempt.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CommandId {
-    /// The saga's id.
-    pub saga: String,
-    /// The step's name.
-    pub step: String,
-    /// Whether it performs or undoes the step.
-    pub direction: Direction,
-}
-
-impl CommandId {
-    /// The do of the same step; of a do itself.
-    #[must_use]
-    pub fn of_do(&self) -> CommandId {
-        CommandId { direction: Direction::Do, ..self.clone() }
-    }
-}
-
-impl fmt::Display for CommandId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.saga, self.step, self.direction)
-    }
-}
-
-/// A text is not a command id.
-#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a command id: expected `<saga id>:<step>:<do or undo>`")]
-pub struct NotACommandId(pub String);
-
-impl FromStr for CommandId {
-    type Err = NotACommandId;
-
-    fn from_str(text: &str) -> Result<CommandId, NotACommandId> {
-        let read = || {
-            let (saga, rest) = text.split_once(':')?;
-            let (step, direction) = rest.split_once(':')?;
-            let direction = match direction {
-                "do" => Direction::Do,
-                "undo" => Direction::Undo,
-                _ => return None,
-            };
-            let named = !saga.is_empty() && !step.is_empty() && !text.contains('\0');
-            named.then(|| CommandId { saga: saga.to_owned(), step: step.to_owned(), direction })
-        };
-        read().ok_or_else(|| NotACommandId(text.to_owned()))
-    }
-}
+/// The identity of a command, with the saga's id as it came.
+pub type SagaCommandId = CommandIdentity<String>;
 
 /// One attempt of a command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SagaCommand {
     /// Its identity.
-    pub id: CommandId,
+    pub id: SagaCommandId,
     /// Name of the saga's definition. Over HTTP it is not said.
     pub saga_name: Option<String>,
     /// 1, 2, 3, …; `None`: not said, or unreadable.
@@ -99,7 +28,7 @@ pub struct SagaCommand {
 impl SagaCommand {
     /// Whether it performs or undoes.
     #[must_use]
-    pub fn direction(&self) -> Direction {
+    pub fn direction(&self) -> CommandDirection {
         self.id.direction
     }
 
@@ -118,11 +47,11 @@ impl SagaCommand {
         value: Option<&[u8]>,
     ) -> Result<SagaCommand, SagaCommandError> {
         let headers: BTreeMap<String, String> = headers.into_iter().collect();
-        let id = id(&headers, "idempotency_key")?;
-        let name = headers.get("ce_type").cloned().ok_or(SagaCommandError::Missing("ce_type"))?;
-        let attempt = headers.get("saga_attempt").and_then(|text| text.parse().ok());
+        let id = id(&headers, names::IDEMPOTENCY_KEY)?;
+        let name = headers.get(names::CE_TYPE).cloned().ok_or(SagaCommandError::Missing(names::CE_TYPE))?;
+        let attempt = headers.get(names::SAGA_ATTEMPT).and_then(|text| text.parse().ok());
         let body = json(value.unwrap_or_default())?;
-        Ok(SagaCommand { id, saga_name: headers.get("saga_name").cloned(), attempt, name, body, headers })
+        Ok(SagaCommand { id, saga_name: headers.get(names::SAGA_NAME).cloned(), attempt, name, body, headers })
     }
 
     /// A command as a request brought it; `name` is `METHOD path`.
@@ -136,18 +65,9 @@ impl SagaCommand {
     ) -> Result<SagaCommand, SagaCommandError> {
         let headers: BTreeMap<String, String> = headers.into_iter().collect();
         let id = id_of_request(&headers)?;
-        let attempt = headers.get("x-request-id").and_then(|text| attempt_of(text, &id));
+        let attempt = headers.get(names::HTTP_REQUEST_ID).and_then(|text| attempt_of(text, &id));
         Ok(SagaCommand { id, saga_name: None, attempt, name: name.into(), body: json(body)?, headers })
     }
-}
-
-/// The namespace of the keys that are derived from command ids; the engine has the same.
-const KEYS: Uuid = Uuid::from_u128(0x5f3c_51a8_7f6e_4b0d_9f6b_2c9d_7a10_64e1);
-
-/// The idempotency key that the engine sends for the command `id` where it is set to write it as a UUID.
-#[must_use]
-pub fn key_of(id: &str) -> Uuid {
-    Uuid::new_v5(&KEYS, id.as_bytes())
 }
 
 /// Why something that came is no command.
@@ -162,7 +82,7 @@ pub enum SagaCommandError {
         /// The header.
         header: &'static str,
         /// What is wrong with it.
-        source: NotACommandId,
+        source: CommandIdError,
     },
     /// The idempotency key is not that of the command.
     #[error("the header `idempotency-key` is not the key of the command that `x-command-id` names")]
@@ -172,21 +92,21 @@ pub enum SagaCommandError {
     Body(String),
 }
 
-fn id(headers: &BTreeMap<String, String>, header: &'static str) -> Result<CommandId, SagaCommandError> {
+fn id(headers: &BTreeMap<String, String>, header: &'static str) -> Result<SagaCommandId, SagaCommandError> {
     let text = headers.get(header).ok_or(SagaCommandError::Missing(header))?;
     text.parse().map_err(|source| SagaCommandError::Id { header, source })
 }
 
 /// The key is the command id; or it is derived from it, and the id stands beside it.
-fn id_of_request(headers: &BTreeMap<String, String>) -> Result<CommandId, SagaCommandError> {
-    let key = headers.get("idempotency-key").ok_or(SagaCommandError::Missing("idempotency-key"))?;
-    let Ok(uuid) = key.parse::<Uuid>() else { return id(headers, "idempotency-key") };
-    let command = id(headers, "x-command-id")?;
-    if key_of(&command.to_string()) == uuid { Ok(command) } else { Err(SagaCommandError::OtherKey) }
+fn id_of_request(headers: &BTreeMap<String, String>) -> Result<SagaCommandId, SagaCommandError> {
+    let key = headers.get(names::HTTP_IDEMPOTENCY_KEY).ok_or(SagaCommandError::Missing(names::HTTP_IDEMPOTENCY_KEY))?;
+    let Ok(uuid) = key.parse::<Uuid>() else { return id(headers, names::HTTP_IDEMPOTENCY_KEY) };
+    let command = id(headers, names::HTTP_COMMAND_ID)?;
+    if idempotency_uuid(&command.to_string()) == uuid { Ok(command) } else { Err(SagaCommandError::OtherKey) }
 }
 
 /// `X-Request-ID` is the command id, `:`, and the attempt, unless a proxy has put its own there.
-fn attempt_of(request: &str, id: &CommandId) -> Option<u32> {
+fn attempt_of(request: &str, id: &SagaCommandId) -> Option<u32> {
     request.strip_prefix(&id.to_string())?.strip_prefix(':')?.parse().ok()
 }
 
@@ -216,7 +136,7 @@ mod tests {
         ]);
         let command = SagaCommand::from_record(headers, Some(br#"{"orderId":"4711"}"#)).expect("a command");
         assert_eq!((command.id.saga.as_str(), command.id.step.as_str()), ("saga-1", "reserve"));
-        assert_eq!((command.direction(), command.attempt), (Direction::Undo, Some(2)));
+        assert_eq!((command.direction(), command.attempt), (CommandDirection::Undo, Some(2)));
         assert_eq!((command.name.as_str(), command.body), ("ReserveStock", json!({"orderId": "4711"})));
         assert_eq!(command.id.of_do().to_string(), "saga-1:reserve:do");
     }
@@ -233,7 +153,7 @@ mod tests {
     #[test]
     fn a_key_that_is_a_uuid_is_that_of_the_command_beside_it() {
         let of = |pairs: &[(&str, &str)]| SagaCommand::from_request("POST charges", headers(pairs), b"");
-        let key = key_of("s:charge:do").to_string();
+        let key = idempotency_uuid("s:charge:do").to_string();
         assert_eq!(key, "09ff9d20-26de-5567-b7b0-97b707c212c5", "it is for ever");
         let command = of(&[("idempotency-key", &key), ("x-command-id", "s:charge:do")]).expect("a command");
         assert_eq!(command.id.to_string(), "s:charge:do");
@@ -252,12 +172,5 @@ mod tests {
         assert!(error(&[("ce_type", "T"), ("idempotency_key", "s:a:redo")]).contains("`s:a:redo` is not a command id"));
         let body = SagaCommand::from_request("POST a", headers(&[("idempotency-key", "s:a:do")]), b"{");
         assert!(matches!(body, Err(SagaCommandError::Body(_))));
-    }
-
-    #[test]
-    fn ids_have_three_parts() {
-        for text in ["", "s", "s:a", ":a:do", "s::do", "s:a:do:1", "s:a:b:do", "s\0:a:do"] {
-            assert!(text.parse::<CommandId>().is_err(), "{text}");
-        }
     }
 }

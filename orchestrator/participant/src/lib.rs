@@ -4,7 +4,7 @@
 //! transaction), [`participant`] (all of it around a [`CommandHandler`]), then the
 //! ways in, each behind a feature of its name: `kafka` and `http`.
 //!
-//! The crate knows nothing of the orchestrator but its headers, and depends on none of its packages.
+//! The crate knows nothing of the orchestrator but what `saga-contract` says: headers, command ids and the words of an outcome.
 
 pub mod answer;
 pub mod barrier;
@@ -17,5 +17,6 @@ pub mod participant;
 
 pub use answer::ParticipantAnswer;
 pub use barrier::{BarrierOutcome, CommandBarrier, PriorOutcome, RefusalRetention};
-pub use command::{CommandId, Direction, SagaCommand};
+pub use command::{SagaCommand, SagaCommandId};
 pub use participant::{CommandHandler, CommandService, HandlerError, SagaParticipant, UnsettledCommandError};
+pub use saga_contract::CommandDirection;

@@ -3,7 +3,7 @@
 use crate::{
     answer::ParticipantAnswer,
     barrier::{BarrierDatabase, BarrierOutcome, CommandBarrier, PriorOutcome},
-    command::{CommandId, SagaCommand},
+    command::{SagaCommand, SagaCommandId},
 };
 use sqlx::{Connection, Pool, Transaction};
 use std::{error::Error, future::Future, sync::Arc};
@@ -44,7 +44,7 @@ pub trait CommandService: Send + Sync + 'static {
 #[error("what became of `{command}` is not known")]
 pub struct UnsettledCommandError {
     /// The command.
-    pub command: CommandId,
+    pub command: SagaCommandId,
     /// What happened to the commit.
     pub source: sqlx::Error,
 }

@@ -7,6 +7,7 @@ use rdkafka::{
     error::RDKafkaErrorCode,
 };
 use saga_base::clock::EngineClock;
+use saga_contract::headers as names;
 use saga_core::{
     command::{CommandAnswer, CommandFailure, CommandRequest},
     definition::TriggerStartPosition,
@@ -35,7 +36,7 @@ const ADMIN: Duration = Duration::from_secs(10);
 /// How many attempt timeouts a participant that says `ongoing` may take in all.
 const ONGOING: u32 = 3;
 /// Headers that every reply has to copy.
-const COPIED: [&str; 2] = ["idempotency_key", "ce_correlationid"];
+const COPIED: [&str; 2] = [names::IDEMPOTENCY_KEY, names::CE_CORRELATION_ID];
 
 /// Where replies go.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use super::{
 };
 use base64::Engine as _;
 use bytes::Bytes;
+use saga_contract::headers as names;
 use saga_core::{
     id::{CommandId, SagaId},
     time::{Timestamp, rfc3339},
@@ -79,12 +80,12 @@ pub fn command(topic: &Arc<str>, record: &CommandRecord<'_>) -> OutgoingRecord {
     let mut headers = event_headers(&ce_id, record.command, saga_name, record.at);
     headers.extend(correlation(&saga, record.causation, record.traceparent));
     headers.extend([
-        text_header("saga_name", saga_name),
-        text_header("saga_step", id.step.as_str()),
-        text_header("saga_direction", id.direction.to_string()),
-        text_header("saga_attempt", attempt.to_string()),
-        text_header("idempotency_key", ce_id),
-        text_header("reply_topic", reply_topic),
+        text_header(names::SAGA_NAME, saga_name),
+        text_header(names::SAGA_STEP, id.step.as_str()),
+        text_header(names::SAGA_DIRECTION, id.direction.to_string()),
+        text_header(names::SAGA_ATTEMPT, attempt.to_string()),
+        text_header(names::IDEMPOTENCY_KEY, ce_id),
+        text_header(names::REPLY_TOPIC, reply_topic),
     ]);
     outgoing(topic, saga, record.body, headers)
 }
@@ -95,7 +96,7 @@ pub fn published(topic: &Arc<str>, record: &PublishedRecord<'_>) -> OutgoingReco
     let saga = record.saga.to_string();
     let mut headers = event_headers(record.id, record.event_type, record.saga_name, record.at);
     headers.extend(correlation(&saga, record.causation, record.traceparent));
-    headers.push(text_header("saga_name", record.saga_name));
+    headers.push(text_header(names::SAGA_NAME, record.saga_name));
     outgoing(topic, record.key.to_owned(), record.body, headers)
 }
 
@@ -129,7 +130,8 @@ impl<'a> IncomingEvent<'a> {
     pub fn of(record: &'a KafkaRecord) -> IncomingEvent<'a> {
         let structured = structured(record);
         let in_envelope = || structured.attribute("type").map(str::to_owned);
-        let event_type = payload::header(record, "ce_type").map(|said| said.map(str::to_owned).or_else(in_envelope));
+        let event_type =
+            payload::header(record, names::CE_TYPE).map(|said| said.map(str::to_owned).or_else(in_envelope));
         IncomingEvent { record, event_type, structured }
     }
 
@@ -237,21 +239,21 @@ fn data(mut envelope: Map<String, Value>) -> Result<Value, PoisonDiagnosis> {
 
 fn event_headers(id: &str, event_type: &str, saga_name: &str, at: Timestamp) -> Vec<RecordHeader> {
     vec![
-        text_header("ce_specversion", "1.0"),
-        text_header("ce_id", id),
-        text_header("ce_source", format!("/sagas/{saga_name}")),
-        text_header("ce_type", event_type),
-        text_header("ce_time", rfc3339(at)),
+        text_header(names::CE_SPECVERSION, "1.0"),
+        text_header(names::CE_ID, id),
+        text_header(names::CE_SOURCE, format!("/sagas/{saga_name}")),
+        text_header(names::CE_TYPE, event_type),
+        text_header(names::CE_TIME, rfc3339(at)),
     ]
 }
 
 fn correlation(saga: &str, causation: &str, traceparent: Option<&str>) -> Vec<RecordHeader> {
     let mut headers = vec![
-        text_header("ce_correlationid", saga),
-        text_header("ce_causationid", causation),
-        text_header("content-type", JSON),
+        text_header(names::CE_CORRELATION_ID, saga),
+        text_header(names::CE_CAUSATION_ID, causation),
+        text_header(names::CONTENT_TYPE, JSON),
     ];
-    headers.extend(traceparent.map(|parent| text_header("traceparent", parent)));
+    headers.extend(traceparent.map(|parent| text_header(names::TRACEPARENT, parent)));
     headers
 }
 

@@ -6,6 +6,7 @@ use super::{
     record::KafkaRecord,
 };
 use saga_base::secrets;
+use saga_contract::{ReplyOutcome, headers as names};
 use saga_core::{
     command::{CommandAnswer, CommandFailure, ErrorClass, RetryAdvice},
     id::CommandId,
@@ -70,7 +71,7 @@ pub fn parse(record: &KafkaRecord) -> ParsedReply {
 /// answer unknown.
 fn command(record: &KafkaRecord) -> Result<CommandId, PoisonDiagnosis> {
     let unreadable = |message: String| PoisonDiagnosis::new(PoisonCode::NoCommand, message);
-    let key = payload::header(record, "idempotency_key").map_err(|poison| unreadable(poison.message))?;
+    let key = payload::header(record, names::IDEMPOTENCY_KEY).map_err(|poison| unreadable(poison.message))?;
     let key = key.ok_or_else(|| unreadable("no header idempotency_key".into()))?;
     let command: CommandId =
         key.parse().map_err(|error: saga_core::id::CommandIdError| unreadable(error.to_string()))?;
@@ -84,11 +85,11 @@ fn command(record: &KafkaRecord) -> Result<CommandId, PoisonDiagnosis> {
 
 /// The saga that the correlation id names, if there is one.
 fn correlated(record: &KafkaRecord) -> Result<Option<&str>, PoisonDiagnosis> {
-    payload::header(record, "ce_correlationid")
+    payload::header(record, names::CE_CORRELATION_ID)
 }
 
 fn attempt(record: &KafkaRecord) -> Result<Option<u32>, PoisonDiagnosis> {
-    let Some(text) = payload::header(record, "saga_attempt")? else { return Ok(None) };
+    let Some(text) = payload::header(record, names::SAGA_ATTEMPT)? else { return Ok(None) };
     let number = text.parse().ok().filter(|attempt| *attempt > 0);
     let wrong = || PoisonDiagnosis::new(PoisonCode::Header, "saga_attempt is not a number from 1");
     number.ok_or_else(wrong).map(Some)
@@ -98,19 +99,21 @@ fn answer(record: &KafkaRecord) -> Result<CommandAnswer, PoisonDiagnosis> {
     if record.size() > payload::LARGEST_RECORD {
         return Err(PoisonDiagnosis::new(PoisonCode::Oversize, format!("{} bytes, at most 1 MiB", record.size())));
     }
-    match payload::header(record, "saga_outcome")? {
-        Some("succeeded") => Ok(CommandAnswer::Succeeded { result: result(record)? }),
-        Some("failed") => failed(record),
-        Some("ongoing") => Ok(CommandAnswer::Ongoing { ask_after: None, location: None }),
-        Some(other) => Err(PoisonDiagnosis::new(
-            PoisonCode::Outcome,
-            format!("saga_outcome is `{other}`, expected succeeded, failed or ongoing"),
-        )),
-        None => Err(PoisonDiagnosis::new(
-            PoisonCode::Outcome,
-            "no header saga_outcome: expected succeeded, failed or ongoing",
-        )),
+    match outcome(record)? {
+        ReplyOutcome::Succeeded => Ok(CommandAnswer::Succeeded { result: result(record)? }),
+        ReplyOutcome::Failed => failed(record),
+        ReplyOutcome::Ongoing => Ok(CommandAnswer::Ongoing { ask_after: None, location: None }),
     }
+}
+
+fn outcome(record: &KafkaRecord) -> Result<ReplyOutcome, PoisonDiagnosis> {
+    let said = payload::header(record, names::SAGA_OUTCOME)?;
+    let wrong = |found: String| {
+        let message = format!("{found}: expected succeeded, failed or ongoing");
+        PoisonDiagnosis::new(PoisonCode::Outcome, message)
+    };
+    let text = said.ok_or_else(|| wrong("no header saga_outcome".into()))?;
+    text.parse().map_err(|_| wrong(format!("saga_outcome is `{text}`")))
 }
 
 fn result(record: &KafkaRecord) -> Result<Value, PoisonDiagnosis> {
@@ -121,8 +124,8 @@ fn result(record: &KafkaRecord) -> Result<Value, PoisonDiagnosis> {
 }
 
 fn failed(record: &KafkaRecord) -> Result<CommandAnswer, PoisonDiagnosis> {
-    let code = payload::header(record, "error_code")?.filter(|code| !code.is_empty()).unwrap_or(UNNAMED);
-    let message = payload::header(record, "error_message")?.unwrap_or_default();
+    let code = payload::header(record, names::ERROR_CODE)?.filter(|code| !code.is_empty()).unwrap_or(UNNAMED);
+    let message = payload::header(record, names::ERROR_MESSAGE)?.unwrap_or_default();
     let retry = retryable(record)?;
     let failure = CommandFailure::new(shortened(code), shortened(message)).of_class(class(retry));
     Ok(CommandAnswer::Failed { failure, retry, retry_after: None })
@@ -138,7 +141,7 @@ fn class(retry: RetryAdvice) -> ErrorClass {
 
 /// A participant that says nothing has refused for good, as a 4xx answer would.
 fn retryable(record: &KafkaRecord) -> Result<RetryAdvice, PoisonDiagnosis> {
-    match payload::header(record, "error_retryable")?.map(str::to_ascii_lowercase).as_deref() {
+    match payload::header(record, names::ERROR_RETRYABLE)?.map(str::to_ascii_lowercase).as_deref() {
         None | Some("false") => Ok(RetryAdvice::No),
         Some("true") => Ok(RetryAdvice::Yes),
         Some(other) => Err(PoisonDiagnosis::new(

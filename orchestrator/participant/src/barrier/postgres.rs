@@ -4,7 +4,7 @@ use super::{
     row::{CommandRow, CommandRowState, StoredCommandRow},
     store::BarrierDatabase,
 };
-use crate::command::CommandId;
+use crate::command::SagaCommandId;
 use sqlx::{PgConnection, Postgres, Row as _};
 
 impl BarrierDatabase for Postgres {
@@ -13,7 +13,11 @@ impl BarrierDatabase for Postgres {
         Ok(())
     }
 
-    async fn claim(connection: &mut PgConnection, id: &CommandId, state: CommandRowState) -> Result<bool, sqlx::Error> {
+    async fn claim(
+        connection: &mut PgConnection,
+        id: &SagaCommandId,
+        state: CommandRowState,
+    ) -> Result<bool, sqlx::Error> {
         let insert = sqlx::query(include_str!("../../sql/postgres/claim.sql"))
             .bind(id.to_string())
             .bind(&id.saga)
@@ -23,7 +27,7 @@ impl BarrierDatabase for Postgres {
         Ok(insert.execute(connection).await?.rows_affected() == 1)
     }
 
-    async fn look(connection: &mut PgConnection, id: &CommandId) -> Result<Option<StoredCommandRow>, sqlx::Error> {
+    async fn look(connection: &mut PgConnection, id: &SagaCommandId) -> Result<Option<StoredCommandRow>, sqlx::Error> {
         let select = sqlx::query(include_str!("../../sql/postgres/look.sql")).bind(id.to_string());
         let Some(row) = select.fetch_optional(connection).await? else { return Ok(None) };
         Ok(Some(StoredCommandRow {
@@ -35,7 +39,7 @@ impl BarrierDatabase for Postgres {
 
     async fn write(
         connection: &mut PgConnection,
-        id: &CommandId,
+        id: &SagaCommandId,
         row: &CommandRow,
         from: CommandRowState,
     ) -> Result<bool, sqlx::Error> {

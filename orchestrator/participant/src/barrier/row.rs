@@ -1,7 +1,7 @@
 //! A command's row, and what it means.
 
 use super::BarrierError;
-use crate::{answer::ParticipantAnswer, command::CommandId};
+use crate::{answer::ParticipantAnswer, command::SagaCommandId};
 use serde_json::{Value, json};
 
 /// What became of a command, as the column `state` has it.
@@ -79,7 +79,7 @@ impl CommandRow {
         Some(CommandRow { state, answer: Some(answer), attempt })
     }
 
-    pub(super) fn read(id: &CommandId, stored: StoredCommandRow) -> Result<CommandRow, BarrierError> {
+    pub(super) fn read(id: &SagaCommandId, stored: StoredCommandRow) -> Result<CommandRow, BarrierError> {
         let state = CommandRowState::parse(&stored.state)
             .ok_or_else(|| unreadable(id, format!("its state is `{}`", stored.state)))?;
         let answer = stored.answer.map(|text| serde_json::from_str(&text)).transpose();
@@ -87,12 +87,12 @@ impl CommandRow {
         Ok(CommandRow { state, answer, attempt: stored.attempt.and_then(|attempt| u32::try_from(attempt).ok()) })
     }
 
-    pub(super) fn result(&self, id: &CommandId) -> Result<Value, BarrierError> {
+    pub(super) fn result(&self, id: &SagaCommandId) -> Result<Value, BarrierError> {
         self.answer.clone().ok_or_else(|| unreadable(id, "it has no answer".into()))
     }
 
     /// The answer of a row that has one.
-    pub(super) fn answer(&self, id: &CommandId) -> Result<ParticipantAnswer, BarrierError> {
+    pub(super) fn answer(&self, id: &SagaCommandId) -> Result<ParticipantAnswer, BarrierError> {
         let value = self.result(id)?;
         let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(match self.state {
@@ -116,6 +116,6 @@ impl CommandRow {
     }
 }
 
-fn unreadable(id: &CommandId, reason: String) -> BarrierError {
+fn unreadable(id: &SagaCommandId, reason: String) -> BarrierError {
     BarrierError::Unreadable { command: id.to_string(), reason }
 }

@@ -4,7 +4,7 @@ use super::{
     row::{CommandRow, CommandRowState, StoredCommandRow},
     store::BarrierDatabase,
 };
-use crate::command::CommandId;
+use crate::command::SagaCommandId;
 use sqlx::{Row as _, Sqlite, SqliteConnection};
 
 impl BarrierDatabase for Sqlite {
@@ -15,7 +15,7 @@ impl BarrierDatabase for Sqlite {
 
     async fn claim(
         connection: &mut SqliteConnection,
-        id: &CommandId,
+        id: &SagaCommandId,
         state: CommandRowState,
     ) -> Result<bool, sqlx::Error> {
         let insert = sqlx::query(include_str!("../../sql/sqlite/claim.sql"))
@@ -27,7 +27,10 @@ impl BarrierDatabase for Sqlite {
         Ok(insert.execute(connection).await?.rows_affected() == 1)
     }
 
-    async fn look(connection: &mut SqliteConnection, id: &CommandId) -> Result<Option<StoredCommandRow>, sqlx::Error> {
+    async fn look(
+        connection: &mut SqliteConnection,
+        id: &SagaCommandId,
+    ) -> Result<Option<StoredCommandRow>, sqlx::Error> {
         let select = sqlx::query(include_str!("../../sql/sqlite/look.sql")).bind(id.to_string());
         let Some(row) = select.fetch_optional(connection).await? else { return Ok(None) };
         Ok(Some(StoredCommandRow {
@@ -39,7 +42,7 @@ impl BarrierDatabase for Sqlite {
 
     async fn write(
         connection: &mut SqliteConnection,
-        id: &CommandId,
+        id: &SagaCommandId,
         row: &CommandRow,
         from: CommandRowState,
     ) -> Result<bool, sqlx::Error> {

@@ -1,7 +1,7 @@
 //! What the barrier needs of a database.
 
 use super::row::{CommandRow, CommandRowState, StoredCommandRow};
-use crate::command::CommandId;
+use crate::command::SagaCommandId;
 use std::future::Future;
 
 /// A database that can hold the barrier: [`sqlx::Postgres`] and [`sqlx::Sqlite`]. Each function is one statement on the transaction's connection.
@@ -12,20 +12,20 @@ pub trait BarrierDatabase: sqlx::Database {
     /// Inserts the row of a command, in `state`. False: it is there already. Waits for other transactions that insert it.
     fn claim(
         connection: &mut Self::Connection,
-        id: &CommandId,
+        id: &SagaCommandId,
         state: CommandRowState,
     ) -> impl Future<Output = Result<bool, sqlx::Error>> + Send;
 
     /// The row of a command, locked to the end of the transaction.
     fn look(
         connection: &mut Self::Connection,
-        id: &CommandId,
+        id: &SagaCommandId,
     ) -> impl Future<Output = Result<Option<StoredCommandRow>, sqlx::Error>> + Send;
 
     /// Writes the row of a command whose state is `from`. False: there is none in that state.
     fn write(
         connection: &mut Self::Connection,
-        id: &CommandId,
+        id: &SagaCommandId,
         row: &CommandRow,
         from: CommandRowState,
     ) -> impl Future<Output = Result<bool, sqlx::Error>> + Send;

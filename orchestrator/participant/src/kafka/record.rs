@@ -8,11 +8,9 @@ use rdkafka::{
     Message,
     message::{Header, Headers, OwnedHeaders, OwnedMessage},
 };
+use saga_contract::{ReplyOutcome, headers as names};
 use serde_json::Value;
 use std::{fmt, panic};
-
-/// Headers of a command that its reply repeats.
-const REPEATED: [&str; 3] = ["ce_correlationid", "idempotency_key", "saga_attempt"];
 
 /// A record that can never be answered, and is skipped.
 #[derive(Clone, Debug)]
@@ -52,7 +50,7 @@ impl fmt::Display for PoisonRecord {
 /// The command in a record, and where its reply goes.
 pub(super) fn command(record: &OwnedMessage) -> Result<(SagaCommand, String), PoisonReason> {
     let command = SagaCommand::from_record(headers(record), record.payload())?;
-    let reply_topic = command.header("reply_topic").filter(|topic| !topic.is_empty());
+    let reply_topic = command.header(names::REPLY_TOPIC).filter(|topic| !topic.is_empty());
     let reply_topic = reply_topic.ok_or(PoisonReason::NoReplyTopic)?.to_owned();
     Ok((command, reply_topic))
 }
@@ -74,15 +72,17 @@ fn header(native: &OwnedHeaders, index: usize) -> Option<(String, String)> {
 
 /// The headers and the value of a reply.
 pub(super) fn reply(command: &SagaCommand, answer: &ParticipantAnswer) -> (OwnedHeaders, Option<String>) {
-    let repeated = REPEATED.iter().filter_map(|name| Some((*name, command.header(name)?)));
+    let repeated = names::REPEATED_IN_REPLY.iter().filter_map(|name| Some((*name, command.header(name)?)));
     let headers = repeated.fold(OwnedHeaders::new(), |headers, (key, value)| with(headers, key, value));
     match answer {
-        ParticipantAnswer::Succeeded(result) => (with(headers, "saga_outcome", "succeeded"), value(result)),
-        ParticipantAnswer::Ongoing => (with(headers, "saga_outcome", "ongoing"), None),
+        ParticipantAnswer::Succeeded(result) => {
+            (with(headers, names::SAGA_OUTCOME, ReplyOutcome::Succeeded.as_str()), value(result))
+        }
+        ParticipantAnswer::Ongoing => (with(headers, names::SAGA_OUTCOME, ReplyOutcome::Ongoing.as_str()), None),
         ParticipantAnswer::Failed { code, message, retryable } => {
-            let headers = with(headers, "saga_outcome", "failed");
-            let headers = with(with(headers, "error_code", code), "error_message", message);
-            (with(headers, "error_retryable", if *retryable { "true" } else { "false" }), None)
+            let headers = with(headers, names::SAGA_OUTCOME, ReplyOutcome::Failed.as_str());
+            let headers = with(with(headers, names::ERROR_CODE, code), names::ERROR_MESSAGE, message);
+            (with(headers, names::ERROR_RETRYABLE, if *retryable { "true" } else { "false" }), None)
         }
     }
 }

@@ -3,8 +3,8 @@
 use crate::ground::{Bench, Ground, Script, a_do, an_undo, command};
 use anyhow::Result;
 use saga_participant::{
-    BarrierOutcome, CommandBarrier, CommandService, Direction, ParticipantAnswer, PriorOutcome, RefusalRetention,
-    SagaCommand, answer::UNDONE, barrier::BarrierError, participant::TEMPORARY,
+    BarrierOutcome, CommandBarrier, CommandDirection, CommandService, ParticipantAnswer, PriorOutcome,
+    RefusalRetention, SagaCommand, answer::UNDONE, barrier::BarrierError, participant::TEMPORARY,
 };
 use serde_json::json;
 use sqlx::Connection;
@@ -22,7 +22,7 @@ fn code(answer: &ParticipantAnswer) -> &str {
 }
 
 fn saying(what: &str) -> SagaCommand {
-    command("s", Direction::Do, json!(what))
+    command("s", CommandDirection::Do, json!(what))
 }
 
 pub(crate) async fn a_command_is_performed_once_and_answered_alike<DB: Bench>(ground: &Ground<DB>) -> Result<()> {
@@ -92,7 +92,7 @@ pub(crate) async fn an_undo_learns_what_its_do_came_to<DB: Bench>(ground: &Groun
     assert_eq!(ground.sum().await?, 0);
     let mut connection = ground.pool.acquire().await?;
     let mut tx = connection.begin().await?;
-    let other = command("t", Direction::Do, json!(null));
+    let other = command("t", CommandDirection::Do, json!(null));
     ground.barrier.enter(&mut tx, &other).await?;
     ground.barrier.keep(&mut tx, &other, &ParticipantAnswer::Succeeded(result.clone())).await?;
     let entered = ground.barrier.enter(&mut tx, &an_undo("t")).await?;
@@ -115,7 +115,7 @@ pub(crate) async fn the_undo_of_a_refused_do_has_nothing_to_undo_and_bars_it<DB:
 pub(crate) async fn who_insists_on_a_refused_command_is_heard_again<DB: Bench>(ground: &Ground<DB>) -> Result<()> {
     let barrier = ground.barrier.refusals(RefusalRetention::UntilInsisted);
     let participant = saga_participant::SagaParticipant::new(ground.pool.clone(), barrier, Script::default());
-    for direction in [Direction::Do, Direction::Undo] {
+    for direction in [CommandDirection::Do, CommandDirection::Undo] {
         let asked = |attempt, what| SagaCommand { attempt, ..command("s", direction, json!(what)) };
         assert_eq!(code(&participant.answer(asked(Some(2), "refuse")).await?), "no");
         for attempt in [Some(1), Some(2), None] {

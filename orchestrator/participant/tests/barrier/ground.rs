@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use saga_participant::{
-    CommandBarrier, CommandHandler, CommandId, Direction, HandlerError, ParticipantAnswer, PriorOutcome, SagaCommand,
-    SagaParticipant, barrier::BarrierDatabase,
+    CommandBarrier, CommandDirection, CommandHandler, HandlerError, ParticipantAnswer, PriorOutcome, SagaCommand,
+    SagaCommandId, SagaParticipant, barrier::BarrierDatabase,
 };
 use serde_json::{Value, json};
 use sqlx::{
@@ -90,8 +90,8 @@ impl<DB: Bench> CommandHandler<DB> for Script {
     ) -> Result<ParticipantAnswer, HandlerError> {
         self.told.lock().expect("nobody panics under it").push(before);
         let change = match command.direction() {
-            Direction::Do => 1,
-            Direction::Undo => -1,
+            CommandDirection::Do => 1,
+            CommandDirection::Undo => -1,
         };
         DB::work(tx, &command.id.saga, change).await?;
         if let Some(begun) = &self.begun {
@@ -112,9 +112,9 @@ impl<DB: Bench> CommandHandler<DB> for Script {
 }
 
 /// A command of `saga`'s only step.
-pub(crate) fn command(saga: &str, direction: Direction, body: Value) -> SagaCommand {
+pub(crate) fn command(saga: &str, direction: CommandDirection, body: Value) -> SagaCommand {
     SagaCommand {
-        id: CommandId { saga: saga.into(), step: "reserve".into(), direction },
+        id: SagaCommandId { saga: saga.into(), step: "reserve".into(), direction },
         saga_name: None,
         attempt: Some(1),
         name: "ReserveStock".into(),
@@ -124,11 +124,11 @@ pub(crate) fn command(saga: &str, direction: Direction, body: Value) -> SagaComm
 }
 
 pub(crate) fn a_do(saga: &str) -> SagaCommand {
-    command(saga, Direction::Do, Value::Null)
+    command(saga, CommandDirection::Do, Value::Null)
 }
 
 pub(crate) fn an_undo(saga: &str) -> SagaCommand {
-    command(saga, Direction::Undo, Value::Null)
+    command(saga, CommandDirection::Undo, Value::Null)
 }
 
 impl Bench for Sqlite {

@@ -16,7 +16,7 @@
 //! | an account that ends with 666 | blocked: refused |
 //! | a transfer to an account that ends with 404 | closed: refused |
 
-use saga_participant::{CommandHandler, Direction, HandlerError, ParticipantAnswer, PriorOutcome, SagaCommand};
+use saga_participant::{CommandDirection, CommandHandler, HandlerError, ParticipantAnswer, PriorOutcome, SagaCommand};
 use serde_json::{Value, json};
 use sqlx::{Sqlite, SqliteConnection};
 use std::sync::{
@@ -46,13 +46,13 @@ pub(super) enum AnswerTiming {
 
 pub(super) fn delivery(command: &SagaCommand) -> AnswerTiming {
     match (command.direction(), command.name.as_str()) {
-        (Direction::Do, "inventory.ReserveStock") if asks_for(command, "piano") => AnswerTiming::Deaf,
-        (Direction::Do, "POST payments/charges") => match cents(command) {
+        (CommandDirection::Do, "inventory.ReserveStock") if asks_for(command, "piano") => AnswerTiming::Deaf,
+        (CommandDirection::Do, "POST payments/charges") => match cents(command) {
             LATE_CENTS => AnswerTiming::LateAtFirst,
             WITHHELD_CENTS => AnswerTiming::Withheld,
             _ => AnswerTiming::Prompt,
         },
-        (Direction::Do | Direction::Undo, _) => AnswerTiming::Prompt,
+        (CommandDirection::Do | CommandDirection::Undo, _) => AnswerTiming::Prompt,
     }
 }
 
@@ -93,8 +93,8 @@ impl CommandHandler<Sqlite> for SampleHandler {
 
 fn answer(command: &SagaCommand, before: &PriorOutcome) -> ParticipantAnswer {
     match command.direction() {
-        Direction::Undo => ParticipantAnswer::Succeeded(json!({"undone": true})),
-        Direction::Do => match command.name.split_once(['.', ' ']) {
+        CommandDirection::Undo => ParticipantAnswer::Succeeded(json!({"undone": true})),
+        CommandDirection::Do => match command.name.split_once(['.', ' ']) {
             Some(("inventory" | "shipping" | "accounts", _)) => over_kafka(command, before),
             Some(_) | None => over_http(command),
         },

@@ -2,6 +2,7 @@
 
 use super::SampleAnswerStore;
 use bytes::Bytes;
+use saga_contract::{ReplyOutcome, headers as names};
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, KafkaProducer, KafkaSettings,
     consumer::{AssignmentMode, BackpressureLimits, ConsumerSettings, TopicStart},
@@ -18,8 +19,6 @@ use tracing::{debug, warn};
 
 /// Commands that are being performed: each is a task, and a late answer holds its own for seconds.
 const AT_WORK: usize = 256;
-/// Headers of a command that its reply repeats.
-const REPEATED: [&str; 3] = ["ce_correlationid", "idempotency_key", "saga_attempt"];
 
 /// Consumes until it is dropped.
 #[derive(Debug)]
@@ -91,7 +90,7 @@ async fn reply(record: &KafkaRecord, memory: &SampleAnswerStore) -> Option<Outgo
         record.headers.iter().filter_map(|(name, _)| Some((name.clone(), record.header_text(name)?.to_owned())));
     let command = SagaCommand::from_record(texts, record.value.as_deref());
     let command = command.inspect_err(|error| debug!(%error, "not a command")).ok()?;
-    let topic = Arc::from(command.header("reply_topic")?);
+    let topic = Arc::from(command.header(names::REPLY_TOPIC)?);
     let participant = record.topic.strip_suffix(".commands").unwrap_or(&record.topic);
     let name = format!("{participant}.{}", command.name);
     let answer = memory.hear(SagaCommand { name, ..command }).await?;
@@ -100,21 +99,21 @@ async fn reply(record: &KafkaRecord, memory: &SampleAnswerStore) -> Option<Outgo
 
 fn reply_record(topic: Arc<str>, command: &KafkaRecord, answer: &ParticipantAnswer) -> OutgoingRecord {
     let repeated = |name: &&str| Some(text_header(name, command.header_text(name)?));
-    let mut headers: Vec<_> = REPEATED.iter().filter_map(repeated).collect();
+    let mut headers: Vec<_> = names::REPEATED_IN_REPLY.iter().filter_map(repeated).collect();
     let value = match answer {
         ParticipantAnswer::Succeeded(result) => {
-            headers.push(text_header("saga_outcome", "succeeded"));
+            headers.push(text_header(names::SAGA_OUTCOME, ReplyOutcome::Succeeded.as_str()));
             Some(Bytes::from(result.to_string()))
         }
         ParticipantAnswer::Failed { code, message, retryable } => {
-            headers.push(text_header("saga_outcome", "failed"));
-            headers.push(text_header("error_code", code.as_str()));
-            headers.push(text_header("error_message", message.as_str()));
-            headers.push(text_header("error_retryable", retryable.to_string()));
+            headers.push(text_header(names::SAGA_OUTCOME, ReplyOutcome::Failed.as_str()));
+            headers.push(text_header(names::ERROR_CODE, code.as_str()));
+            headers.push(text_header(names::ERROR_MESSAGE, message.as_str()));
+            headers.push(text_header(names::ERROR_RETRYABLE, retryable.to_string()));
             None
         }
         ParticipantAnswer::Ongoing => {
-            headers.push(text_header("saga_outcome", "ongoing"));
+            headers.push(text_header(names::SAGA_OUTCOME, ReplyOutcome::Ongoing.as_str()));
             None
         }
     };

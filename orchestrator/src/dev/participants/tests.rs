@@ -1,5 +1,5 @@
 use super::*;
-use saga_participant::{CommandId, Direction};
+use saga_participant::{CommandDirection, SagaCommandId};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ async fn late_by(folder: &tempfile::TempDir, late: Duration) -> SampleAnswerStor
     SampleAnswerStore::open(&folder.path().join("participants.db"), late).await.expect("the memory opens")
 }
 
-fn command(target: &str, step: &str, direction: Direction, body: Value) -> SagaCommand {
+fn command(target: &str, step: &str, direction: CommandDirection, body: Value) -> SagaCommand {
     SagaCommand {
-        id: CommandId { saga: "01234567-89ab-7cde".into(), step: step.into(), direction },
+        id: SagaCommandId { saga: "01234567-89ab-7cde".into(), step: step.into(), direction },
         saga_name: None,
         attempt: Some(1),
         name: target.into(),
@@ -23,11 +23,11 @@ fn command(target: &str, step: &str, direction: Direction, body: Value) -> SagaC
 }
 
 fn charge(cents: i64) -> SagaCommand {
-    command("POST payments/charges", "charge", Direction::Do, json!({"orderId": "1", "amountCents": cents}))
+    command("POST payments/charges", "charge", CommandDirection::Do, json!({"orderId": "1", "amountCents": cents}))
 }
 
 fn reserve(sku: &str) -> SagaCommand {
-    command("inventory.ReserveStock", "reserve", Direction::Do, json!({"lines": [{"sku": sku, "quantity": 1}]}))
+    command("inventory.ReserveStock", "reserve", CommandDirection::Do, json!({"lines": [{"sku": sku, "quantity": 1}]}))
 }
 
 fn code(answer: Option<ParticipantAnswer>) -> String {
@@ -52,7 +52,7 @@ async fn a_charge_without_an_answer_was_made_and_can_be_undone() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let memory = memory(&folder).await;
     assert_eq!(memory.hear(charge(66_600)).await, None);
-    let refund = command("POST payments/refunds", "charge", Direction::Undo, json!({}));
+    let refund = command("POST payments/refunds", "charge", CommandDirection::Undo, json!({}));
     assert_eq!(memory.hear(refund).await, Some(ParticipantAnswer::Succeeded(json!({"undone": true}))));
 }
 
@@ -61,7 +61,7 @@ async fn a_command_that_nobody_noticed_leaves_nothing_to_undo() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let memory = memory(&folder).await;
     assert_eq!(memory.hear(reserve("piano")).await, None);
-    let release = command("inventory.ReleaseStock", "reserve", Direction::Undo, json!({}));
+    let release = command("inventory.ReleaseStock", "reserve", CommandDirection::Undo, json!({}));
     assert_eq!(memory.hear(release).await, Some(ParticipantAnswer::Succeeded(json!({"undone": false}))));
 }
 
@@ -71,7 +71,7 @@ async fn refusals_say_why() {
     let memory = memory(&folder).await;
     assert_eq!(code(memory.hear(reserve("unicorn")).await), "out_of_stock");
     assert_eq!(code(memory.hear(charge(100_000)).await), "card_declined");
-    let nonsense = command("inventory.Dance", "dance", Direction::Do, Value::Null);
+    let nonsense = command("inventory.Dance", "dance", CommandDirection::Do, Value::Null);
     assert_eq!(code(memory.hear(nonsense).await), "unknown_command");
 }
 
@@ -79,7 +79,7 @@ async fn refusals_say_why() {
 async fn a_courier_goes_to_atlantis_when_somebody_insists() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let memory = memory(&folder).await;
-    let ship = command("shipping.CreateParcel", "ship", Direction::Do, json!({"address": {"city": "Atlantis"}}));
+    let ship = command("shipping.CreateParcel", "ship", CommandDirection::Do, json!({"address": {"city": "Atlantis"}}));
     for _ in 0..2 {
         assert_eq!(code(memory.hear(ship.clone()).await), "undeliverable", "the same attempt gets the same answer");
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use saga_participant::{
-    CommandBarrier, CommandHandler, CommandService, Direction, HandlerError, ParticipantAnswer, PriorOutcome,
+    CommandBarrier, CommandDirection, CommandHandler, CommandService, HandlerError, ParticipantAnswer, PriorOutcome,
     SagaCommand, SagaParticipant, http::CommandExtractor,
 };
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, sqlite::SqlitePoolOptions};
@@ -18,9 +18,11 @@ impl CommandHandler<Sqlite> for ChargeHandler {
         _: PriorOutcome,
     ) -> Result<ParticipantAnswer, HandlerError> {
         match command.direction() {
-            Direction::Undo => Ok(ParticipantAnswer::Succeeded(json!({"undone": true}))),
-            Direction::Do if command.body == json!("refuse") => Ok(ParticipantAnswer::refused("declined", "as told")),
-            Direction::Do => {
+            CommandDirection::Undo => Ok(ParticipantAnswer::Succeeded(json!({"undone": true}))),
+            CommandDirection::Do if command.body == json!("refuse") => {
+                Ok(ParticipantAnswer::refused("declined", "as told"))
+            }
+            CommandDirection::Do => {
                 let insert = sqlx::query_scalar("INSERT INTO charges DEFAULT VALUES RETURNING number");
                 let number: i64 = insert.fetch_one(tx).await?;
                 Ok(ParticipantAnswer::Succeeded(json!({"chargeId": number})))

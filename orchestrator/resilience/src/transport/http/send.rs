@@ -3,22 +3,20 @@
 use super::{HttpParticipantClient, client::OutboundRequest, endpoints::PickedEndpoint};
 use crate::transport::ParticipantCall;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use saga_contract::{headers as names, idempotency_uuid};
 use saga_core::{
     command::{CommandFailure, CommandRequest, HttpMethod},
     definition::participants::IdempotencyKeyFormat,
 };
 use serde_json::Value;
 use url::Url;
-use uuid::Uuid;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(names::HTTP_IDEMPOTENCY_KEY);
 /// The command id, where the idempotency key is derived from it.
-const COMMAND_ID: HeaderName = HeaderName::from_static("x-command-id");
-/// The namespace of the UUIDs that are derived from command ids; the kit has the same. Another one would be other keys for commands under way.
-const KEYS: Uuid = Uuid::from_u128(0x5f3c_51a8_7f6e_4b0d_9f6b_2c9d_7a10_64e1);
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const COMMAND_ID: HeaderName = HeaderName::from_static(names::HTTP_COMMAND_ID);
+const REQUEST_ID: HeaderName = HeaderName::from_static(names::HTTP_REQUEST_ID);
+const CORRELATION_ID: HeaderName = HeaderName::from_static(names::HTTP_CORRELATION_ID);
+const TRACEPARENT: HeaderName = HeaderName::from_static(names::TRACEPARENT);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The HTTP request of one attempt, to the endpoint that was picked for it; one that asks at a location needs none. A failure is one of the
@@ -47,7 +45,7 @@ pub(super) fn build(
     match participant.key {
         IdempotencyKeyFormat::CommandId => drop(headers.insert(IDEMPOTENCY_KEY, header(&id)?)),
         IdempotencyKeyFormat::Uuid => {
-            headers.insert(IDEMPOTENCY_KEY, header(&Uuid::new_v5(&KEYS, id.as_bytes()).to_string())?);
+            headers.insert(IDEMPOTENCY_KEY, header(&idempotency_uuid(&id).to_string())?);
             headers.insert(COMMAND_ID, header(&id)?);
         }
     }

@@ -194,7 +194,7 @@ async fn a_key_of_letters_digits_and_hyphens_is_derived_and_the_command_id_stand
     .await;
     let settings = HttpSettings { idempotency_key: IdempotencyKeyFormat::Uuid, ..there };
     let id = a_call().id.to_string();
-    let expected = format!("succeeded \"{} {id}\"", saga_participant::command::key_of(&id));
+    let expected = format!("succeeded \"{} {id}\"", saga_contract::idempotency_uuid(&id));
     for attempt in [1, 2] {
         assert_eq!(summary(&ask(&settings, &ParticipantCall { attempt, ..a_call() }).await), expected);
     }
