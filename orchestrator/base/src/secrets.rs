@@ -11,7 +11,7 @@ mod sources;
 pub use sources::{of_participants, of_url};
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass};
+use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass, FailureOrigin};
 use serde_json::{Map, Value};
 use std::{
     borrow::Cow,
@@ -73,7 +73,8 @@ pub fn cover_answer(answer: CommandAnswer) -> CommandAnswer {
         // Covered, it would name another place; as it is, it would be on record.
         CommandAnswer::Ongoing { location: Some(location), .. } if known.covered(&location) != location => {
             let message = "accepted, and the place to ask holds a secret of the configuration, which is never recorded";
-            CommandAnswer::unknown(CommandFailure::new("answer.location", message).of_class(ErrorClass::Unknown))
+            let failure = CommandFailure::new("answer.location", message).of_origin(FailureOrigin::REPLY);
+            CommandAnswer::unknown(failure.of_class(ErrorClass::Unknown))
         }
         CommandAnswer::Ongoing { .. } | CommandAnswer::NotSent { .. } => answer,
     }
@@ -155,6 +156,7 @@ impl KnownSecrets {
         CommandFailure {
             code: self.covered(&failure.code).into_owned(),
             message: self.covered(&failure.message).into_owned(),
+            origin: failure.origin,
             class: failure.class,
         }
     }

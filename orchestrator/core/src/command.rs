@@ -130,7 +130,54 @@ impl CommandRequest {
 /// Code of a failure that an expression caused.
 pub(crate) const EXPRESSION: &str = "expression";
 
-/// Why a command did not succeed, in the words of whoever knows.
+/// Who found out that a command failed. The guards believe only what a participant or the way to it says about the participant: its own codes
+/// are texts that it chooses, and decide nothing here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FailureOrigin {
+    /// The engine: an expression, a limit, a request that cannot be built. The participant has seen nothing of it.
+    #[default]
+    Engine,
+    /// The broker: it did not take a command's record, which the participant has not seen.
+    Broker,
+    /// The way to the participant: no connection, or no answer in time.
+    Transport,
+    /// The participant: it answered, readable or not.
+    Participant {
+        /// The status of its HTTP answer; `None` for a reply record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+    },
+}
+
+impl FailureOrigin {
+    /// A participant that answered by a reply record.
+    pub const REPLY: FailureOrigin = FailureOrigin::Participant { status: None };
+
+    /// A participant that answered over HTTP.
+    #[must_use]
+    pub fn answer(status: u16) -> FailureOrigin {
+        FailureOrigin::Participant { status: Some(status) }
+    }
+
+    /// The status of the HTTP answer that was the failure.
+    #[must_use]
+    pub fn status(self) -> Option<u16> {
+        match self {
+            FailureOrigin::Participant { status } => status,
+            FailureOrigin::Engine | FailureOrigin::Broker | FailureOrigin::Transport => None,
+        }
+    }
+
+    fn is_engine(&self) -> bool {
+        match self {
+            FailureOrigin::Engine => true,
+            FailureOrigin::Broker | FailureOrigin::Transport | FailureOrigin::Participant { .. } => false,
+        }
+    }
+}
+
+/// Why a command did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandFailure {
@@ -139,15 +186,24 @@ pub struct CommandFailure {
     /// For people; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// What kind of failure, where a participant or the way to it failed; `None` for failures of our own.
+    /// Who found out.
+    #[serde(default, skip_serializing_if = "FailureOrigin::is_engine")]
+    pub origin: FailureOrigin,
+    /// What kind of failure, where a participant or the way to it failed; `None` for failures of the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<ErrorClass>,
 }
 
 impl CommandFailure {
-    /// A failure with `code` and `message`.
+    /// A failure that the engine found, with `code` and `message`.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> CommandFailure {
-        CommandFailure { code: code.into(), message: message.into(), class: None }
+        CommandFailure { code: code.into(), message: message.into(), origin: FailureOrigin::Engine, class: None }
+    }
+
+    /// The same, found by `origin`.
+    #[must_use]
+    pub fn of_origin(self, origin: FailureOrigin) -> CommandFailure {
+        CommandFailure { origin, ..self }
     }
 
     /// The same, of `class`.

@@ -2,9 +2,8 @@
 
 use super::gate::{AdmittedCall, AttemptKind, BulkheadSlot, CallGate, CallReturn, GuardRefusal, PermitRequest};
 use crate::failed_call::FailedCall;
-use crate::transport::http::NOT_CONNECTED;
 use saga_core::{
-    command::{CommandAnswer, CommandFailure, ErrorClass},
+    command::{CommandAnswer, CommandFailure, ErrorClass, FailureOrigin},
     id::SagaId,
 };
 use saga_guards::{
@@ -16,12 +15,6 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-
-/// Failures with a code of this kind are mistakes in the request: nothing left, and nothing is said about the participant.
-const OWN_MISTAKE: &str = "request.";
-
-/// Failures with a code of this kind are what the broker said of a command's record: the participant has not seen it.
-const BROKER: &str = "kafka.";
 
 /// Leave for one call to one participant. Dropped, it is given back and says nothing about the participant.
 #[derive(Debug)]
@@ -129,7 +122,6 @@ fn refusal(failure: &CommandFailure) -> CallVerdict {
         Some(class @ (ErrorClass::Network | ErrorClass::Timeout | ErrorClass::RateLimit | ErrorClass::ServerError)) => {
             class.verdict()
         }
-        None if failure.code == NOT_CONNECTED => CallVerdict::Failed,
         Some(ErrorClass::ClientError | ErrorClass::Validation | ErrorClass::Unknown) | None => CallVerdict::Succeeded,
     }
 }
@@ -144,13 +136,16 @@ fn pressure(failure: &CommandFailure) -> LoadSignal {
     }
 }
 
-/// What the engine or the broker refused says nothing about the participant, whose own codes always have a class of an answer.
+/// What the engine or the broker refused says nothing about the participant, whatever code it has.
 fn is_ours(failure: &CommandFailure) -> bool {
-    (failure.class.is_none() && failure.code.starts_with(OWN_MISTAKE)) || failure.code.starts_with(BROKER)
+    match failure.origin {
+        FailureOrigin::Engine | FailureOrigin::Broker => true,
+        FailureOrigin::Transport | FailureOrigin::Participant { .. } => false,
+    }
 }
 
 fn is_overloaded(failure: &CommandFailure) -> bool {
-    matches!(failure.code.as_str(), "http.503" | "http.504")
+    matches!(failure.origin.status(), Some(503 | 504))
 }
 
 /// Only an answer about load speaks for all calls to the participant; another one speaks for its own.
@@ -214,8 +209,9 @@ impl CallPermit {
 
     /// Tells the guards that nobody answered in time.
     pub fn was_not_answered(self, saga: SagaId) {
-        let failure =
-            CommandFailure::new("timeout", "no answer within the attempt's time").of_class(ErrorClass::Timeout);
+        let failure = CommandFailure::new("timeout", "no answer within the attempt's time")
+            .of_origin(FailureOrigin::Transport)
+            .of_class(ErrorClass::Timeout);
         self.gate.failed(FailedCall::now(saga, &failure));
         self.settle(CallSignal::UNANSWERED);
     }
@@ -256,5 +252,34 @@ impl PendingCall {
             Some(now) => Ok(BulkheadSlot::given(&self.gate, now)),
             None => self.gate.wait_to_leave(self.leaving).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use saga_core::command::RetryAdvice;
+
+    fn failed(code: &str, origin: FailureOrigin, class: ErrorClass) -> CallSignal {
+        let failure = CommandFailure::new(code, "").of_origin(origin).of_class(class);
+        CallSignal::by(&CommandAnswer::Failed { failure, retry: RetryAdvice::Yes, retry_after: None })
+    }
+
+    #[test]
+    fn a_participant_cannot_speak_for_the_broker() {
+        for code in ["kafka.timeout", "kafka.topic_unknown", "request.path", "expression", "connect"] {
+            let by_reply = failed(code, FailureOrigin::REPLY, ErrorClass::ServerError);
+            assert_eq!(by_reply.verdict, CallVerdict::Failed, "{code} of the participant counts against it");
+            let by_broker = failed(code, FailureOrigin::Broker, ErrorClass::ServerError);
+            assert_eq!(by_broker, CallSignal::NOTHING, "{code} of the broker says nothing about it");
+        }
+    }
+
+    #[test]
+    fn only_a_status_asks_for_less() {
+        let by_status = failed("http.503", FailureOrigin::answer(503), ErrorClass::ServerError);
+        assert_eq!(by_status.pressure, LoadSignal::TooMuch);
+        let by_code = failed("http.503", FailureOrigin::REPLY, ErrorClass::ServerError);
+        assert_eq!(by_code.pressure, LoadSignal::ByTime, "a reply's code is a text");
     }
 }

@@ -9,7 +9,7 @@ use rdkafka::{
 use saga_base::clock::EngineClock;
 use saga_contract::headers as names;
 use saga_core::{
-    command::{CommandAnswer, CommandFailure, CommandRequest},
+    command::{CommandAnswer, CommandFailure, CommandRequest, FailureOrigin},
     definition::TriggerStartPosition,
 };
 use saga_kafka::{
@@ -242,5 +242,5 @@ fn unanswered(reply: &CommandReply, calls: &[ParticipantCall], answers: &[Option
 
 fn silence(timeout: Duration, replies: &str) -> CommandAnswer {
     let message = format!("no reply within {timeout:?} on {replies}, which is what reply_topic said");
-    CommandAnswer::unknown(CommandFailure::new("timeout", message))
+    CommandAnswer::unknown(CommandFailure::new("timeout", message).of_origin(FailureOrigin::Transport))
 }

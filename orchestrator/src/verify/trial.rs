@@ -3,13 +3,10 @@
 use super::{AttemptTranscript, VerificationError, VerificationSubject, kafka, script::told};
 use saga_base::clock::EngineClock;
 use saga_core::{
-    command::{CommandAnswer, CommandDirection, CommandFailure, RetryAdvice},
+    command::{CommandAnswer, CommandDirection, CommandFailure, FailureOrigin, RetryAdvice},
     id::{CommandId, SagaId, ShardId},
 };
-use saga_resilience::transport::{
-    DispatchKind, ParticipantCall,
-    http::{HttpParticipantClient, NOT_CONNECTED},
-};
+use saga_resilience::transport::{DispatchKind, ParticipantCall, http::HttpParticipantClient};
 use serde_json::Value;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -235,7 +232,9 @@ fn succeeded(answer: &CommandAnswer) -> Option<&Value> {
 fn unsent(answer: &CommandAnswer) -> Option<String> {
     match answer {
         CommandAnswer::NotSent { .. } => Some("its topic of commands does not exist, or may not be written".into()),
-        CommandAnswer::Failed { failure, .. } if failure.code == NOT_CONNECTED => Some(failure.message.clone()),
+        CommandAnswer::Failed { failure, .. } if failure.origin == FailureOrigin::Transport => {
+            Some(failure.message.clone())
+        }
         CommandAnswer::Failed { .. }
         | CommandAnswer::Succeeded { .. }
         | CommandAnswer::Unknown { .. }

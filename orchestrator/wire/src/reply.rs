@@ -8,7 +8,7 @@ use super::{
 use saga_base::secrets;
 use saga_contract::{ReplyOutcome, headers as names};
 use saga_core::{
-    command::{CommandAnswer, CommandFailure, ErrorClass, RetryAdvice},
+    command::{CommandAnswer, CommandFailure, ErrorClass, FailureOrigin, RetryAdvice},
     id::CommandId,
 };
 use serde_json::Value;
@@ -60,7 +60,7 @@ pub fn parse(record: &KafkaRecord) -> ParsedReply {
         Err(poison) => {
             let poison = covered(&poison);
             let failure = CommandFailure::new(format!("reply.{}", poison.code), poison.message.as_str());
-            let failure = failure.of_class(ErrorClass::Unknown);
+            let failure = failure.of_origin(FailureOrigin::REPLY).of_class(ErrorClass::Unknown);
             let unknown = Some(CommandReply { command, attempt, answer: CommandAnswer::unknown(failure) });
             ParsedReply::Poison { poison, unknown }
         }
@@ -127,7 +127,8 @@ fn failed(record: &KafkaRecord) -> Result<CommandAnswer, PoisonDiagnosis> {
     let code = payload::header(record, names::ERROR_CODE)?.filter(|code| !code.is_empty()).unwrap_or(UNNAMED);
     let message = payload::header(record, names::ERROR_MESSAGE)?.unwrap_or_default();
     let retry = retryable(record)?;
-    let failure = CommandFailure::new(shortened(code), shortened(message)).of_class(class(retry));
+    let failure = CommandFailure::new(shortened(code), shortened(message));
+    let failure = failure.of_origin(FailureOrigin::REPLY).of_class(class(retry));
     Ok(CommandAnswer::Failed { failure, retry, retry_after: None })
 }
 

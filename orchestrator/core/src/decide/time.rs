@@ -2,7 +2,7 @@
 
 use super::{IgnoreReason, NoDecision, answer::AttemptFailure, draft::DecisionDraft};
 use crate::{
-    command::{CommandDirection, CommandFailure, CommandRef, ErrorClass, RetryAdvice},
+    command::{CommandDirection, CommandFailure, CommandRef, ErrorClass, FailureOrigin, RetryAdvice},
     event::{AttemptOutcome, CompensationCause, NoRetryReason, SagaEvent},
     state::{CommandPhase, SagaPhase},
     time::Timestamp,
@@ -118,8 +118,9 @@ impl DecisionDraft<'_, '_> {
 
     fn attempt_timed_out(&mut self, command: CommandRef) {
         let attempt = self.state.command(command).attempt;
-        let failure =
-            &CommandFailure::new("timeout", "no answer within the attempt's time").of_class(ErrorClass::Timeout);
+        let failure = &CommandFailure::new("timeout", "no answer within the attempt's time")
+            .of_origin(FailureOrigin::Transport)
+            .of_class(ErrorClass::Timeout);
         let outcome = AttemptOutcome::Unknown;
         self.unknown(
             command,

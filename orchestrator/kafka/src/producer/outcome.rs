@@ -2,7 +2,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use saga_core::{
-    command::{CommandAnswer, CommandFailure, ErrorClass, GuardKind, RetryAdvice},
+    command::{CommandAnswer, CommandFailure, ErrorClass, FailureOrigin, GuardKind, RetryAdvice},
     input::OutcomeDelivery,
 };
 use std::{fmt, time::Duration};
@@ -118,7 +118,8 @@ impl DeliveryFailure {
     }
 
     fn failure(&self) -> CommandFailure {
-        CommandFailure::new(self.kind.to_string(), self.message.as_str()).of_class(self.kind.class())
+        let failure = CommandFailure::new(self.kind.to_string(), self.message.as_str());
+        failure.of_origin(FailureOrigin::Broker).of_class(self.kind.class())
     }
 }
 

@@ -55,15 +55,15 @@ impl ErrorClassifier {
     pub fn classified(&self, mut answer: CommandAnswer) -> CommandAnswer {
         match &mut answer {
             CommandAnswer::Failed { failure, .. } | CommandAnswer::Unknown { failure, .. } => {
-                failure.class = failure.class.map(|usual| self.class(&failure.code, usual));
+                failure.class = failure.class.map(|usual| self.class(failure, usual));
             }
             CommandAnswer::Succeeded { .. } | CommandAnswer::Ongoing { .. } | CommandAnswer::NotSent { .. } => {}
         }
         answer
     }
 
-    fn class(&self, code: &str, usual: ErrorClass) -> ErrorClass {
-        let found = self.patterns.iter().find(|(pattern, _)| fits(pattern, code));
+    fn class(&self, failure: &CommandFailure, usual: ErrorClass) -> ErrorClass {
+        let found = self.patterns.iter().find(|(pattern, _)| fits(pattern, failure));
         found.map_or(usual, |(_, class)| *class)
     }
 
@@ -77,13 +77,10 @@ impl ErrorClassifier {
     }
 }
 
-/// The code of a failure by status is `http.409`.
-fn fits(pattern: &FailurePattern, code: &str) -> bool {
+fn fits(pattern: &FailurePattern, failure: &CommandFailure) -> bool {
     match pattern {
-        FailurePattern::Code(meant) => meant == code,
-        FailurePattern::Status(status) => {
-            code.strip_prefix("http.").and_then(|status| status.parse().ok()).is_some_and(|it| status.matches(it))
-        }
+        FailurePattern::Code(code) => *code == failure.code,
+        FailurePattern::Status(status) => failure.origin.status().is_some_and(|it| status.matches(it)),
     }
 }
 
@@ -113,7 +110,7 @@ fn in_doubt(answer: CommandAnswer) -> CommandAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use saga_core::definition::participants::StatusPattern;
+    use saga_core::{command::FailureOrigin, definition::participants::StatusPattern};
 
     fn classes() -> ErrorClassifier {
         ErrorClassifier {
@@ -130,12 +127,25 @@ mod tests {
         }
     }
 
+    /// As HTTP's transport makes it: the code of a status is its number.
+    fn failure(code: &str, class: ErrorClass) -> CommandFailure {
+        let status = code.strip_prefix("http.").and_then(|status| status.parse().ok());
+        CommandFailure::new(code, "").of_origin(FailureOrigin::Participant { status }).of_class(class)
+    }
+
+    #[test]
+    fn a_code_that_looks_like_a_status_is_none() {
+        let reply = CommandFailure::new("http.503", "").of_origin(FailureOrigin::REPLY);
+        let answer = CommandAnswer::unknown(reply.of_class(ErrorClass::Unknown));
+        assert_eq!(classes().applied(answer.clone()), answer, "a reply over Kafka has no status");
+    }
+
     fn failed(code: &str, class: ErrorClass, retry: RetryAdvice) -> CommandAnswer {
-        CommandAnswer::Failed { failure: CommandFailure::new(code, "").of_class(class), retry, retry_after: None }
+        CommandAnswer::Failed { failure: failure(code, class), retry, retry_after: None }
     }
 
     fn unknown(code: &str, class: ErrorClass, retry: RetryAdvice) -> CommandAnswer {
-        CommandAnswer::Unknown { failure: CommandFailure::new(code, "").of_class(class), retry, retry_after: None }
+        CommandAnswer::Unknown { failure: failure(code, class), retry, retry_after: None }
     }
 
     #[test]

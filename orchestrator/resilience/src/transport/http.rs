@@ -49,7 +49,7 @@ use hyper::header::HeaderMap;
 use pace::ReadWriteTimeouts;
 use saga_base::secrets;
 use saga_core::{
-    command::{CommandAnswer, CommandFailure, ErrorClass, RetryAdvice},
+    command::{CommandAnswer, CommandFailure, ErrorClass, FailureOrigin, RetryAdvice},
     definition::participants::{CONNECTION_MAX_AGE, IDLE_TIMEOUT, IdempotencyKeyFormat},
 };
 use settings::usual_headers;
@@ -214,13 +214,14 @@ fn impossible(call: &ParticipantCall, failure: CommandFailure) -> CommandAnswer 
 
 fn out_of_time(call: &ParticipantCall) -> CommandAnswer {
     let message = format!("no complete answer within {:?}", call.attempt_timeout);
-    CommandAnswer::unknown(CommandFailure::new("timeout", message).of_class(ErrorClass::Timeout))
+    let failure = CommandFailure::new("timeout", message).of_origin(FailureOrigin::Transport);
+    CommandAnswer::unknown(failure.of_class(ErrorClass::Timeout))
 }
 
 /// Only of a call of which nothing left before is it said that it failed for want of a connection.
 fn nothing_left(answer: &CommandAnswer) -> bool {
     match answer {
-        CommandAnswer::Failed { failure, .. } => failure.code == NOT_CONNECTED,
+        CommandAnswer::Failed { failure, .. } => failure.origin == FailureOrigin::Transport,
         CommandAnswer::Succeeded { .. }
         | CommandAnswer::Unknown { .. }
         | CommandAnswer::Ongoing { .. }

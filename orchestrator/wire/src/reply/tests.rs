@@ -86,7 +86,7 @@ fn a_failure_says_what_and_whether_to_try_again() {
         ("error_retryable", "True"),
     ];
     let expected = |code: &str, message: &str, class, retry| CommandAnswer::Failed {
-        failure: CommandFailure::new(code, message).of_class(class),
+        failure: CommandFailure::new(code, message).of_origin(FailureOrigin::REPLY).of_class(class),
         retry,
         retry_after: None,
     };

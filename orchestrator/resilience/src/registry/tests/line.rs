@@ -324,8 +324,9 @@ async fn the_rate_holds_among_calls_that_leave_together() {
 #[tokio::test(start_paused = true)]
 async fn a_participant_that_asks_for_a_pause_gets_it_from_everybody() {
     let waiting = WaitingCommands::with(gate(64));
-    let failure =
-        saga_core::command::CommandFailure::new("http.429", "").of_class(saga_core::command::ErrorClass::RateLimit);
+    let failure = saga_core::command::CommandFailure::new("http.429", "")
+        .of_origin(saga_core::command::FailureOrigin::answer(429))
+        .of_class(saga_core::command::ErrorClass::RateLimit);
     let retry_after = Some(Duration::from_secs(20));
     let busy = CommandAnswer::Failed { failure, retry: saga_core::command::RetryAdvice::Yes, retry_after };
     waiting.ask(FIRST).expect("closed").settle(CallSignal::by(&busy));

@@ -9,7 +9,7 @@ pub use state::EndpointStateView;
 use super::settings::{HttpSettings, HttpSettingsError};
 use crate::guard_events::{GuardEventBus, GuardEventKind};
 use saga_base::sync::{MutexGuard, UnpoisonedMutex};
-use saga_core::command::CommandAnswer;
+use saga_core::command::{CommandAnswer, FailureOrigin};
 use saga_guards::{
     MonotonicTime,
     balancer::{
@@ -241,22 +241,23 @@ impl Drop for PickedEndpoint {
     }
 }
 
-/// What an answer says about the endpoint that gave it: saying no is well, an error of its own is not, and what we did wrong is nobody's.
+/// What an answer says about the endpoint that gave it. A refusal is healthy, an error of the participant's own is not, and a request that
+/// cannot be built says nothing.
 fn verdict(answer: &CommandAnswer) -> EndpointVerdict {
     match answer {
         CommandAnswer::Succeeded { .. } | CommandAnswer::Ongoing { .. } => EndpointVerdict::Succeeded,
         CommandAnswer::NotSent { .. } => EndpointVerdict::Neutral,
-        CommandAnswer::Failed { failure, .. } | CommandAnswer::Unknown { failure, .. }
-            if failure.code.starts_with("request.") =>
-        {
-            EndpointVerdict::Neutral
-        }
-        CommandAnswer::Failed { failure, .. } => match failure.code.as_str() {
-            super::NOT_CONNECTED => EndpointVerdict::Failed,
-            code if code.starts_with("http.5") => EndpointVerdict::Failed,
-            _ => EndpointVerdict::Succeeded,
+        CommandAnswer::Failed { failure, .. } => match failure.origin {
+            FailureOrigin::Engine | FailureOrigin::Broker => EndpointVerdict::Neutral,
+            FailureOrigin::Transport | FailureOrigin::Participant { status: Some(500..=599) } => {
+                EndpointVerdict::Failed
+            }
+            FailureOrigin::Participant { .. } => EndpointVerdict::Succeeded,
         },
-        CommandAnswer::Unknown { .. } => EndpointVerdict::Failed,
+        CommandAnswer::Unknown { failure, .. } => match failure.origin {
+            FailureOrigin::Engine | FailureOrigin::Broker => EndpointVerdict::Neutral,
+            FailureOrigin::Transport | FailureOrigin::Participant { .. } => EndpointVerdict::Failed,
+        },
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::transport::ParticipantCall;
 use answered::CompleteResponse;
-use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass, RetryAdvice};
+use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass, FailureOrigin, RetryAdvice};
 use url::Url;
 
 /// How an answer was come by.
@@ -51,7 +51,7 @@ pub(super) async fn exchange(
 fn not_answered(call: &ParticipantCall, missed: HttpExchangeError) -> CommandAnswer {
     match missed {
         HttpExchangeError::NotConnected { why, may_have_left } => {
-            let failure = CommandFailure::new(NOT_CONNECTED, why).of_class(ErrorClass::Network);
+            let failure = lost(NOT_CONNECTED, why);
             if call.is_untouched() && !may_have_left {
                 CommandAnswer::Failed { failure, retry: RetryAdvice::Yes, retry_after: None }
             } else {
@@ -59,11 +59,25 @@ fn not_answered(call: &ParticipantCall, missed: HttpExchangeError) -> CommandAns
             }
         }
         HttpExchangeError::Late(late) => late.answer(),
-        HttpExchangeError::Broken(why) => {
-            CommandAnswer::unknown(CommandFailure::new("connection", why).of_class(ErrorClass::Network))
-        }
+        HttpExchangeError::Broken(why) => CommandAnswer::unknown(lost("connection", why)),
         HttpExchangeError::NotHttp(why) => unreadable("answer.http", why),
     }
+}
+
+fn lost(code: &str, why: String) -> CommandFailure {
+    CommandFailure::new(code, why).of_origin(FailureOrigin::Transport).of_class(ErrorClass::Network)
+}
+
+/// A failure that was read from an answer is the participant's, with the status of that answer; one on the way stays one of the way.
+fn answered_with(status: u16, mut answer: CommandAnswer) -> CommandAnswer {
+    match &mut answer {
+        CommandAnswer::Failed { failure, .. } | CommandAnswer::Unknown { failure, .. } => match failure.origin {
+            FailureOrigin::Engine | FailureOrigin::Participant { .. } => failure.origin = FailureOrigin::answer(status),
+            FailureOrigin::Transport | FailureOrigin::Broker => {}
+        },
+        CommandAnswer::Succeeded { .. } | CommandAnswer::Ongoing { .. } | CommandAnswer::NotSent { .. } => {}
+    }
+    answer
 }
 
 /// What it means, in the classes of the participant. What `retryOn` and `failOn` say of a status wins over how its class is handled.
@@ -74,6 +88,7 @@ async fn judged(participant: &HttpParticipantClient, call: &ParticipantCall, hea
     } else {
         CompleteResponse::read(participant, call, head).await.meaning()
     };
+    let answer = answered_with(status, answer);
     let classes = participant.overrides.classes();
     let judged = if participant.overrides.move_status(call, status) {
         classes.classified(answer)
@@ -106,5 +121,6 @@ fn of_the_second(answer: CommandAnswer) -> CommandAnswer {
 }
 
 fn unreadable(code: &str, message: impl Into<String>) -> CommandAnswer {
-    CommandAnswer::unknown(CommandFailure::new(code, message).of_class(ErrorClass::Unknown))
+    let failure = CommandFailure::new(code, message).of_origin(FailureOrigin::REPLY);
+    CommandAnswer::unknown(failure.of_class(ErrorClass::Unknown))
 }

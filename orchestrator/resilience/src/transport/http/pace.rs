@@ -6,7 +6,7 @@ use super::{
     stall,
 };
 use bytes::Bytes;
-use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass};
+use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass, FailureOrigin};
 use std::time::Duration;
 use tokio::{sync::watch, time::Instant};
 
@@ -35,7 +35,8 @@ impl ExchangeTimeout {
             ExchangeTimeout::Write(limit) => ("timeout.write", format!("the request was not taken within {limit:?}")),
             ExchangeTimeout::Read(limit) => ("timeout.read", format!("no piece of an answer within {limit:?}")),
         };
-        CommandAnswer::unknown(CommandFailure::new(code, message).of_class(ErrorClass::Timeout))
+        let failure = CommandFailure::new(code, message).of_origin(FailureOrigin::Transport);
+        CommandAnswer::unknown(failure.of_class(ErrorClass::Timeout))
     }
 }
 

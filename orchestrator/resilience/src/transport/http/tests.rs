@@ -287,18 +287,22 @@ async fn of_several_endpoints_the_one_that_accepted_is_asked() {
 #[tokio::test]
 async fn retry_after_is_kept() {
     let settings = answering(|_| reply(429, &[(header::RETRY_AFTER, "86400")], " slow\0 down ")).await;
-    let failure = CommandFailure::new("http.429", "slow down").of_class(ErrorClass::RateLimit);
+    let failure = CommandFailure::new("http.429", "slow down")
+        .of_origin(FailureOrigin::answer(429))
+        .of_class(ErrorClass::RateLimit);
     let retry_after = Some(Duration::from_secs(3_600));
     assert_eq!(
         ask(&settings, &a_call()).await,
         CommandAnswer::Failed { failure, retry: RetryAdvice::Yes, retry_after }
     );
     let away = answering(|_| reply(503, &[(header::RETRY_AFTER, "7")], "")).await;
-    let failure = CommandFailure::new("http.503", "").of_class(ErrorClass::ServerError);
+    let failure =
+        CommandFailure::new("http.503", "").of_origin(FailureOrigin::answer(503)).of_class(ErrorClass::ServerError);
     let retry_after = Some(Duration::from_secs(7));
     assert_eq!(ask(&away, &a_call()).await, CommandAnswer::Unknown { failure, retry: RetryAdvice::Yes, retry_after });
     let broken = answering(|_| reply(500, &[(header::RETRY_AFTER, "7")], "")).await;
-    let failure = CommandFailure::new("http.500", "").of_class(ErrorClass::ServerError);
+    let failure =
+        CommandFailure::new("http.500", "").of_origin(FailureOrigin::answer(500)).of_class(ErrorClass::ServerError);
     assert_eq!(ask(&broken, &a_call()).await, CommandAnswer::unknown(failure));
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use saga_core::{
-    command::{CommandFailure, RetryAdvice},
+    command::{CommandFailure, FailureOrigin, RetryAdvice},
     definition::participants::EndpointConfig,
 };
 use std::collections::BTreeMap;
@@ -22,11 +22,16 @@ fn host(picked: &PickedEndpoint) -> String {
 }
 
 fn broke() -> CommandAnswer {
-    CommandAnswer::unknown(CommandFailure::new("connection", ""))
+    unknown(FailureOrigin::Transport)
 }
 
-fn declined(code: &str) -> CommandAnswer {
-    CommandAnswer::Failed { failure: CommandFailure::new(code, ""), retry: RetryAdvice::No, retry_after: None }
+fn unknown(origin: FailureOrigin) -> CommandAnswer {
+    CommandAnswer::unknown(CommandFailure::new("a code", "").of_origin(origin))
+}
+
+fn declined(origin: FailureOrigin) -> CommandAnswer {
+    let failure = CommandFailure::new("a code", "").of_origin(origin);
+    CommandAnswer::Failed { failure, retry: RetryAdvice::No, retry_after: None }
 }
 
 #[test]
@@ -42,7 +47,7 @@ fn every_endpoint_gets_its_share() {
 #[test]
 fn an_endpoint_that_breaks_off_is_left_out_and_one_that_says_no_is_not() {
     let endpoints = endpoints(&[("good", 1), ("bad", 1)]);
-    let answer = |host: &str| if host == "bad" { broke() } else { declined("http.422") };
+    let answer = |host: &str| if host == "bad" { broke() } else { declined(FailureOrigin::answer(422)) };
     for _ in 0..20 {
         let picked = endpoints.pick(None);
         let host = host(&picked);
@@ -59,12 +64,13 @@ fn what_an_answer_says_about_its_endpoint() {
     let table = [
         (CommandAnswer::Succeeded { result: serde_json::Value::Null }, EndpointVerdict::Succeeded),
         (CommandAnswer::Ongoing { ask_after: None, location: None }, EndpointVerdict::Succeeded),
-        (declined("http.409"), EndpointVerdict::Succeeded),
-        (declined("http.503"), EndpointVerdict::Failed),
-        (declined(super::super::NOT_CONNECTED), EndpointVerdict::Failed),
-        (declined("request.path"), EndpointVerdict::Neutral),
-        (CommandAnswer::unknown(CommandFailure::new("timeout", "")), EndpointVerdict::Failed),
-        (CommandAnswer::unknown(CommandFailure::new("request.path", "")), EndpointVerdict::Neutral),
+        (declined(FailureOrigin::answer(409)), EndpointVerdict::Succeeded),
+        (declined(FailureOrigin::answer(503)), EndpointVerdict::Failed),
+        (declined(FailureOrigin::Transport), EndpointVerdict::Failed),
+        (declined(FailureOrigin::Engine), EndpointVerdict::Neutral),
+        (unknown(FailureOrigin::Transport), EndpointVerdict::Failed),
+        (unknown(FailureOrigin::answer(200)), EndpointVerdict::Failed),
+        (unknown(FailureOrigin::Engine), EndpointVerdict::Neutral),
     ];
     for (answer, expected) in table {
         assert_eq!(verdict(&answer), expected, "{answer:?}");
@@ -112,7 +118,7 @@ fn every_call_counts_for_its_own_endpoint_and_for_none_that_took_its_place() {
             let endpoints = Arc::clone(&endpoints);
             shuttle::thread::spawn(move || {
                 let picked = endpoints.pick(None);
-                if number == 0 { drop(picked) } else { picked.settle(&declined("http.422")) }
+                if number == 0 { drop(picked) } else { picked.settle(&declined(FailureOrigin::answer(422))) }
             })
         });
         let calls: Vec<_> = calls.collect();

@@ -33,13 +33,15 @@ async fn a_participant_s_file_moves_failures_to_classes_and_says_how_those_are_h
         let settings = answering(move |_| reply(status, &[(header::RETRY_AFTER, "7")], "")).await;
         ask(&HttpSettings { classes: classes.clone(), fail_on, ..settings }, &a_call()).await
     };
-    let teapot = CommandFailure::new("http.418", "").of_class(ErrorClass::RateLimit);
+    let teapot =
+        CommandFailure::new("http.418", "").of_origin(FailureOrigin::answer(418)).of_class(ErrorClass::RateLimit);
     let seven = Some(Duration::from_secs(7));
     let parked = CommandAnswer::Failed { failure: teapot.clone(), retry: RetryAdvice::ThenPark, retry_after: seven };
     assert_eq!(check(418, vec![]).await, parked);
     let said = CommandAnswer::Failed { failure: teapot, retry: RetryAdvice::No, retry_after: seven };
     assert_eq!(check(418, vec![StatusPattern::Exactly(418)]).await, said, "failOn wins");
-    let broken = CommandFailure::new("http.500", "").of_class(ErrorClass::ServerError);
+    let broken =
+        CommandFailure::new("http.500", "").of_origin(FailureOrigin::answer(500)).of_class(ErrorClass::ServerError);
     let in_doubt = CommandAnswer::Unknown { failure: broken, retry: RetryAdvice::No, retry_after: None };
     assert_eq!(check(500, vec![]).await, in_doubt, "no configuration but failOn makes it certain");
 }
