@@ -33,15 +33,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 use witness::Witness;
 
-const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, sql: include_str!("../migrations/sqlite/0001_event_store.sql") },
-    Migration { version: 2, sql: include_str!("../migrations/sqlite/0002_notes.sql") },
-    Migration { version: 3, sql: include_str!("../migrations/sqlite/0003_waits_on.sql") },
-    Migration { version: 4, sql: include_str!("../migrations/sqlite/0004_attendance.sql") },
-    Migration { version: 5, sql: include_str!("../migrations/sqlite/0005_heartbeats.sql") },
-    Migration { version: 6, sql: include_str!("../migrations/sqlite/0006_looking.sql") },
-    Migration { version: 7, sql: include_str!("../migrations/sqlite/0007_causes.sql") },
-];
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, sql: include_str!("../migrations/sqlite/0001_event_store.sql") }];
 
 /// SQLite has one writer at a time; more connections would only wait for each other.
 const WRITERS: u32 = 1;

@@ -22,6 +22,9 @@ CREATE TABLE journal (
     append_id   uuid    NOT NULL,
     recorded_at bigint  NOT NULL,
     payload     bytea   NOT NULL,
+    -- A large row without what nobody needs who wants to see where its stream stands; null: the row is small, and its payload is read.
+    -- Postgres keeps a large payload apart from its row and loads it only for those who ask for it. A null column costs a row nothing.
+    outline     bytea,
     PRIMARY KEY (stream, version)
 );
 
@@ -46,13 +49,24 @@ CREATE TABLE streams (
     step       text,
     reason     text,
     started_at bigint  NOT NULL,
-    updated_at bigint  NOT NULL
+    updated_at bigint  NOT NULL,
+    -- What the stream waits on, beside its status: `,kind:name,kind:name,`, null for nothing. Delimited on both sides, so that a kind, a
+    -- name or both are found as a part of the text.
+    waits_on   text,
+    -- What people should look at, in words: `,overdue,undoGaveUp,`, null for nothing. Few streams have one, open or not.
+    flags      text,
+    -- What failed, in a word, of a stream that is held up or went back; null for nothing. Most streams never have one.
+    code       text
 ) WITH (fillfactor = 80);
 
 -- Recovery reads the open streams of one shard.
 CREATE INDEX streams_open ON streams (shard, stream) WHERE open;
 -- Find by business key, across categories.
 CREATE INDEX streams_key ON streams (key);
+-- Few streams wait, have flags or failed: who looks for them passes by the others.
+CREATE INDEX streams_waiting ON streams (stream) WHERE waits_on IS NOT NULL;
+CREATE INDEX streams_flagged ON streams (stream) WHERE flags IS NOT NULL;
+CREATE INDEX streams_failed ON streams (code, stream) WHERE code IS NOT NULL;
 
 CREATE TABLE documents (
     kind text NOT NULL,
@@ -61,15 +75,56 @@ CREATE TABLE documents (
     PRIMARY KEY (kind, hash)
 );
 
--- Raises the epoch of one shard. Waits for the appends of older epochs that are under way.
-CREATE FUNCTION claim_shard(p_shard integer, p_owner text) RETURNS bigint
+-- Until when the owner of a shard attended to it, in milliseconds since the epoch by its clock. Of its own, not in shard_epochs: those rows
+-- are read by every append, and these change every few seconds.
+CREATE TABLE shard_attendance (
+    shard integer PRIMARY KEY CHECK (shard BETWEEN 0 AND 4095),
+    until bigint  NOT NULL
+) WITH (fillfactor = 50);
+
+-- When nobody did. A row goes when no open stream is old enough to have lived through it.
+CREATE TABLE shard_gaps (
+    shard    integer NOT NULL,
+    began_at bigint  NOT NULL,
+    ended_at bigint  NOT NULL CHECK (ended_at > began_at),
+    PRIMARY KEY (shard, began_at)
+);
+
+-- The marks of those who write: that a write works is proved by one. The last mark that is there also says how far the database's state
+-- goes, should it once be older than what was committed.
+CREATE TABLE heartbeats (
+    writer uuid   PRIMARY KEY,
+    owner  text   NOT NULL,
+    number bigint NOT NULL,
+    -- Milliseconds since the epoch, by the writer's clock.
+    at     bigint NOT NULL,
+    -- By the database's clock: whoever has written nothing for long is gone.
+    seen   timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 50);
+
+-- An append-only log of small texts beside the streams, by topic.
+CREATE TABLE notes (
+    topic  text   NOT NULL CHECK (octet_length(topic) BETWEEN 1 AND 256),
+    -- 1, 2, 3, … within its topic.
+    number bigint NOT NULL CHECK (number > 0),
+    id     uuid   NOT NULL,
+    at     bigint NOT NULL,
+    body   text   NOT NULL CHECK (octet_length(body) <= 32768),
+    PRIMARY KEY (topic, number),
+    UNIQUE (topic, id)
+);
+
+-- Raises the epoch of one shard, above `p_above` too: whoever knows of a higher epoch than the database, because the database lost it, must
+-- not be given the same one again. Waits for the appends of older epochs that are under way.
+CREATE FUNCTION claim_shard(p_shard integer, p_owner text, p_above bigint) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     v_epoch bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(1396786001, p_shard);
-    INSERT INTO shard_epochs AS e (shard, epoch, owner) VALUES (p_shard, 1, p_owner)
-        ON CONFLICT (shard) DO UPDATE SET epoch = e.epoch + 1, owner = excluded.owner, claimed_at = now()
+    INSERT INTO shard_epochs AS e (shard, epoch, owner) VALUES (p_shard, p_above + 1, p_owner)
+        ON CONFLICT (shard) DO UPDATE
+            SET epoch = greatest(e.epoch, p_above) + 1, owner = excluded.owner, claimed_at = now()
         RETURNING e.epoch INTO v_epoch;
     RETURN v_epoch;
 END $$;
@@ -79,7 +134,8 @@ END $$;
 CREATE FUNCTION append_batch(
     p_shard integer[], p_epoch bigint[], p_append_id uuid[], p_stream uuid[], p_version integer[], p_recorded_at bigint[],
     p_payload bytea[], p_category text[], p_key text[], p_payload_hash bytea[], p_document text[],
-    p_status text[], p_open boolean[], p_step text[], p_reason text[], p_started_at bigint[]
+    p_status text[], p_open boolean[], p_step text[], p_reason text[], p_started_at bigint[], p_waits_on text[],
+    p_outline bytea[], p_flags text[], p_code text[]
 ) RETURNS TABLE (o_position bigint, o_answer integer, o_stream uuid, o_payload_hash bytea)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -94,9 +150,10 @@ BEGIN
     -- A statement of its own: its snapshot is taken after the locks, so it sees every claim that they waited for.
     WITH input AS (
         SELECT * FROM unnest(p_shard, p_epoch, p_append_id, p_stream, p_version, p_recorded_at, p_payload, p_category, p_key,
-                             p_payload_hash, p_document, p_status, p_open, p_step, p_reason, p_started_at)
+                             p_payload_hash, p_document, p_status, p_open, p_step, p_reason, p_started_at, p_waits_on, p_outline, p_flags,
+                             p_code)
             AS t (shard, epoch, append_id, stream, version, recorded_at, payload, category, key,
-                  payload_hash, document, status, open, step, reason, started_at)
+                  payload_hash, document, status, open, step, reason, started_at, waits_on, outline, flags, code)
     ), held AS (
         SELECT i.* FROM input i JOIN shard_epochs e ON e.shard = i.shard AND e.epoch = i.epoch
     ), taken AS (
@@ -106,8 +163,8 @@ BEGIN
             ON CONFLICT DO NOTHING RETURNING stream_keys.stream
     ), written AS (
         -- (c)
-        INSERT INTO journal (stream, version, append_id, recorded_at, payload)
-            SELECT h.stream, h.version, h.append_id, h.recorded_at, h.payload FROM held h
+        INSERT INTO journal (stream, version, append_id, recorded_at, payload, outline)
+            SELECT h.stream, h.version, h.append_id, h.recorded_at, h.payload, h.outline FROM held h
             WHERE (h.payload_hash IS NULL OR h.stream IN (SELECT t.stream FROM taken t))
               -- Versions have no gaps. Not EXISTS: below an OR that may be planned as a hash of the whole journal.
               AND (h.version = 1
@@ -115,11 +172,14 @@ BEGIN
             ON CONFLICT DO NOTHING RETURNING journal.stream
     ), shown AS (
         -- (d)
-        INSERT INTO streams AS s (stream, shard, category, key, document, status, open, step, reason, started_at, updated_at)
-            SELECT h.stream, h.shard, h.category, h.key, h.document, h.status, h.open, h.step, h.reason, h.started_at, h.recorded_at
+        INSERT INTO streams AS s
+                (stream, shard, category, key, document, status, open, step, reason, started_at, updated_at, waits_on, flags, code)
+            SELECT h.stream, h.shard, h.category, h.key, h.document, h.status, h.open, h.step, h.reason, h.started_at, h.recorded_at,
+                   h.waits_on, h.flags, h.code
             FROM held h JOIN written w ON w.stream = h.stream WHERE h.status IS NOT NULL
             ON CONFLICT (stream) DO UPDATE SET status = excluded.status, open = excluded.open, step = excluded.step,
-                reason = excluded.reason, updated_at = excluded.updated_at
+                reason = excluded.reason, updated_at = excluded.updated_at, waits_on = excluded.waits_on, flags = excluded.flags,
+                document = excluded.document, code = excluded.code
             RETURNING 1
     )
     SELECT (SELECT array_agg(t.stream) FROM taken t), (SELECT array_agg(w.stream) FROM written w) INTO v_taken, v_inserted;
@@ -145,4 +205,21 @@ BEGIN
         LEFT JOIN journal j ON j.stream = i.stream AND j.version = i.version
         LEFT JOIN stream_keys k ON k.category = i.category AND k.key = i.key AND i.payload_hash IS NOT NULL
         WHERE i.stream <> ALL (coalesce(v_inserted, '{}'));
+END $$;
+
+-- The lock is held until the note can be seen, so a topic's notes appear in the order of their numbers: whoever has read up to a number
+-- has missed none below it. A statement of its own follows the lock: its snapshot shows every note that was waited for.
+CREATE FUNCTION add_note(p_topic text, p_id uuid, p_at bigint, p_body text) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_number bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(1396786002, hashtext(p_topic));
+    SELECT n.number INTO v_number FROM notes n WHERE n.topic = p_topic AND n.id = p_id;
+    IF v_number IS NULL THEN
+        INSERT INTO notes (topic, number, id, at, body)
+            SELECT p_topic, coalesce(max(n.number), 0) + 1, p_id, p_at, p_body FROM notes n WHERE n.topic = p_topic
+            RETURNING notes.number INTO v_number;
+    END IF;
+    RETURN v_number;
 END $$;

@@ -21,6 +21,14 @@ CREATE TABLE journal (
     PRIMARY KEY (stream, version)
 ) STRICT, WITHOUT ROWID;
 
+-- A table of its own: behind a large payload, a column is reached by reading the payload.
+CREATE TABLE journal_outlines (
+    stream  BLOB    NOT NULL,
+    version INTEGER NOT NULL,
+    outline BLOB    NOT NULL,
+    PRIMARY KEY (stream, version)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE stream_keys (
     category     TEXT NOT NULL,
     key          TEXT NOT NULL,
@@ -40,15 +48,51 @@ CREATE TABLE streams (
     step       TEXT,
     reason     TEXT,
     started_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
+    updated_at INTEGER NOT NULL,
+    waits_on   TEXT,
+    flags      TEXT,
+    code       TEXT
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX streams_open ON streams (shard, stream) WHERE open = 1;
 CREATE INDEX streams_key ON streams (key);
+CREATE INDEX streams_waiting ON streams (stream) WHERE waits_on IS NOT NULL;
+CREATE INDEX streams_flagged ON streams (stream) WHERE flags IS NOT NULL;
+CREATE INDEX streams_failed ON streams (code, stream) WHERE code IS NOT NULL;
 
 CREATE TABLE documents (
     kind TEXT NOT NULL,
     hash TEXT NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (kind, hash)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE shard_attendance (
+    shard INTEGER PRIMARY KEY CHECK (shard BETWEEN 0 AND 4095),
+    until INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE shard_gaps (
+    shard    INTEGER NOT NULL,
+    began_at INTEGER NOT NULL,
+    ended_at INTEGER NOT NULL CHECK (ended_at > began_at),
+    PRIMARY KEY (shard, began_at)
+) STRICT, WITHOUT ROWID;
+
+-- The mark of the engine: that a write works is proved by one.
+CREATE TABLE heartbeats (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    owner  TEXT    NOT NULL,
+    number INTEGER NOT NULL,
+    at     INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE notes (
+    topic  TEXT    NOT NULL,
+    number INTEGER NOT NULL CHECK (number > 0),
+    id     BLOB    NOT NULL,
+    at     INTEGER NOT NULL,
+    body   TEXT    NOT NULL,
+    PRIMARY KEY (topic, number),
+    UNIQUE (topic, id)
 ) STRICT, WITHOUT ROWID;

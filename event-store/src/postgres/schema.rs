@@ -13,15 +13,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, sql: include_str!("../../migrations/postgres/0001_event_store.sql") },
-    Migration { version: 2, sql: include_str!("../../migrations/postgres/0002_notes.sql") },
-    Migration { version: 3, sql: include_str!("../../migrations/postgres/0003_waits_on.sql") },
-    Migration { version: 4, sql: include_str!("../../migrations/postgres/0004_attendance.sql") },
-    Migration { version: 5, sql: include_str!("../../migrations/postgres/0005_heartbeats.sql") },
-    Migration { version: 6, sql: include_str!("../../migrations/postgres/0006_looking.sql") },
-    Migration { version: 7, sql: include_str!("../../migrations/postgres/0007_causes.sql") },
-];
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, sql: include_str!("../../migrations/postgres/0001_event_store.sql") }];
 
 /// For all that is missing of a schema: longer than it takes to build an index on the journal of a year, and not for ever, because the way
 /// to the server may be silent.

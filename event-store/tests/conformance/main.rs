@@ -137,8 +137,7 @@ macro_rules! server {
                     what_a_server_refuses_at_a_start_is_not_waited_for
                     what_is_taken_from_a_running_store_is_waited_for
                     a_server_that_is_away_passes
-                    one_damaged_value_is_told_apart_and_hinders_no_other
-                    an_engine_of_the_build_before_leaves_nobody_waiting;
+                    one_damaged_value_is_told_apart_and_hinders_no_other;
                 silence:
                     a_call_into_silence_ends_within_its_bound
                     all_sessions_are_replaced_when_one_does_not_answer
