@@ -15,7 +15,6 @@ use crate::{
     Tally, WaitsOn,
     attendance::check_attended,
     mark::check_mark,
-    migrate::Migration,
     note::check_note,
     standing::{self, Flagged, Sessions, Standing},
     stream::{check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
@@ -32,9 +31,6 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use uuid::Uuid;
 use witness::Witness;
-
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, sql: include_str!("../migrations/sqlite/0001_event_store.sql") }];
 
 /// SQLite has one writer at a time; more connections would only wait for each other.
 const WRITERS: u32 = 1;

@@ -6,15 +6,12 @@ use super::{
 };
 use crate::{
     Access, Error, Identity,
-    migrate::{self, Applied, Migration},
+    migrate::{self, POSTGRES},
 };
-use sqlx::{AssertSqlSafe, Connection as _, Row as _, postgres::PgRow};
+use sqlx::{Row as _, migrate::AppliedMigration};
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
-
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, sql: include_str!("../../migrations/postgres/0001_event_store.sql") }];
 
 /// For all that is missing of a schema: longer than it takes to build an index on the journal of a year, and not for ever, because the way
 /// to the server may be silent.
@@ -25,11 +22,8 @@ const MIGRATING: Duration = Duration::from_secs(30 * 60);
 /// # Errors
 /// As [`super::Postgres::open`].
 pub(super) async fn prepare(pool: &Pool, shards: u16) -> Result<Identity, Error> {
-    if !migrate::missing(MIGRATIONS, &applied(pool).await?.unwrap_or_default())?.is_empty() {
-        let session = pool.open_session().await?;
-        in_task(async move { timeout(MIGRATING, migrate(session)).await.unwrap_or_else(|_| Err(took_too_long())) })
-            .await?;
-    }
+    let session = pool.open_session().await?;
+    in_task(async move { timeout(MIGRATING, migrate(session)).await.unwrap_or_else(|_| Err(took_too_long())) }).await?;
     create(pool, shards).await
 }
 
@@ -40,7 +34,7 @@ pub(super) async fn prepare(pool: &Pool, shards: u16) -> Result<Identity, Error>
 pub(super) async fn look(pool: &Pool) -> Result<Identity, Error> {
     let nothing_yet = || Error::Schema("the database has no event store yet: start the engine once".into());
     let applied = applied(pool).await?.ok_or_else(nothing_yet)?;
-    migrate::complete(MIGRATIONS, &applied)?;
+    migrate::complete(&POSTGRES, &applied)?;
     existing(pool).await
 }
 
@@ -56,42 +50,35 @@ pub(super) async fn check_privileges(pool: &Pool, access: Access) -> Result<(), 
     }
 }
 
+/// A role that may not create tables is enough where nothing is missing: the migrator is asked only where something is.
 async fn migrate(mut session: Session) -> Result<(), Error> {
-    let mut transaction = session.connection.begin().await?;
-    sqlx::raw_sql(include_str!("sql/begin_migration.sql")).execute(&mut *transaction).await?;
-    sqlx::raw_sql(include_str!("sql/schema_versions.sql")).execute(&mut *transaction).await?;
-    let rows = sqlx::query(APPLIED).fetch_all(&mut *transaction).await?;
-    for migration in migrate::missing(MIGRATIONS, &read_applied(&rows)?)? {
-        sqlx::raw_sql(AssertSqlSafe(migration.sql)).execute(&mut *transaction).await?;
-        sqlx::query("INSERT INTO schema_versions (version, checksum) VALUES ($1, $2)")
-            .bind(migration.version)
-            .bind(migration.checksum())
-            .execute(&mut *transaction)
-            .await?;
+    let applied = migrate::applied(&mut session.connection).await?.unwrap_or_default();
+    if migrate::missing(&POSTGRES, &applied)?.is_none() {
+        return Ok(());
     }
-    transaction.commit().await?;
-    Ok(())
+    sqlx::raw_sql(include_str!("sql/migrating.sql")).execute(&mut session.connection).await?;
+    migrate::run(&POSTGRES, &mut session.connection).await
 }
 
 fn took_too_long() -> Error {
     Error::Unavailable(format!("the schema was not migrated within {MIGRATING:?}"))
 }
 
-const APPLIED: &str = "SELECT version, checksum FROM schema_versions";
-
 /// `None`: there is no event store yet.
-async fn applied(pool: &Pool) -> Result<Option<Vec<Applied>>, Error> {
-    let there = pool.row(sqlx::query("SELECT to_regclass('schema_versions') IS NOT NULL AS there")).await?;
-    if !there.try_get("there")? {
-        return Ok(None);
-    }
-    Ok(Some(read_applied(&pool.rows(sqlx::query(APPLIED)).await?)?))
-}
-
-fn read_applied(rows: &[PgRow]) -> Result<Vec<Applied>, sqlx::Error> {
-    rows.iter()
-        .map(|row| Ok(Applied { version: row.try_get("version")?, checksum: row.try_get("checksum")? }))
-        .collect()
+async fn applied(pool: &Pool) -> Result<Option<Vec<AppliedMigration>>, Error> {
+    let mut session = pool.open_session().await?;
+    let bound = pool.bounds().call;
+    let looking = async move {
+        let applied = migrate::applied(&mut session.connection).await?;
+        Ok((session, applied))
+    };
+    let (session, applied) = in_task(async move {
+        let looked = timeout(bound, looking).await;
+        looked.unwrap_or_else(|_| Err(Error::Unavailable(format!("the schema was not read within {bound:?}"))))
+    })
+    .await?;
+    pool.add(session);
+    Ok(applied)
 }
 
 async fn create(pool: &Pool, shards: u16) -> Result<Identity, Error> {

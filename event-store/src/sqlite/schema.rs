@@ -1,26 +1,15 @@
 //! The tables of a file, and which installation they belong to.
 
-use super::MIGRATIONS;
 use crate::{
     Error, Identity,
-    migrate::{self, Applied},
+    migrate::{self, SQLITE},
 };
-use sqlx::{AssertSqlSafe, Row as _, SqliteExecutor, SqlitePool};
+use sqlx::{Row as _, SqlitePool};
 use uuid::Uuid;
 
+/// Nobody else migrates the file meanwhile: whoever writes has its lock.
 pub(super) async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    sqlx::raw_sql(include_str!("sql/schema_versions.sql")).execute(&mut *transaction).await?;
-    for migration in migrate::missing(MIGRATIONS, &applied(&mut *transaction).await?)? {
-        sqlx::raw_sql(AssertSqlSafe(migration.sql)).execute(&mut *transaction).await?;
-        sqlx::query("INSERT INTO schema_versions (version, checksum) VALUES (?1, ?2)")
-            .bind(migration.version)
-            .bind(migration.checksum())
-            .execute(&mut *transaction)
-            .await?;
-    }
-    transaction.commit().await?;
-    Ok(())
+    migrate::run(&SQLITE, &mut *pool.acquire().await?).await
 }
 
 /// Refuses a file that is not as this version makes it.
@@ -28,14 +17,8 @@ pub(super) async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Schema`] says what is missing, or what is newer.
 pub(super) async fn complete(pool: &SqlitePool) -> Result<(), Error> {
-    migrate::complete(MIGRATIONS, &applied(pool).await.map_err(nothing_yet)?)
-}
-
-async fn applied(executor: impl SqliteExecutor<'_>) -> Result<Vec<Applied>, sqlx::Error> {
-    let rows = sqlx::query("SELECT version, checksum FROM schema_versions").fetch_all(executor).await?;
-    rows.iter()
-        .map(|row| Ok(Applied { version: row.try_get("version")?, checksum: row.try_get("checksum")? }))
-        .collect()
+    let applied = migrate::applied(&mut *pool.acquire().await?).await?;
+    migrate::complete(&SQLITE, &applied.ok_or_else(nothing_yet)?)
 }
 
 pub(super) async fn create(pool: &SqlitePool, shards: u16) -> Result<Identity, Error> {
@@ -52,17 +35,13 @@ pub(super) async fn create(pool: &SqlitePool, shards: u16) -> Result<Identity, E
 }
 
 pub(super) async fn existing(pool: &SqlitePool) -> Result<Identity, Error> {
-    let row = sqlx::query("SELECT id, shards FROM installation").fetch_optional(pool).await.map_err(nothing_yet)?;
+    let row = sqlx::query("SELECT id, shards FROM installation").fetch_optional(pool).await?;
     let row = row.ok_or_else(|| Error::Schema("the event store is not complete: start the engine once".into()))?;
     let shards: i64 = row.try_get("shards")?;
     let shards = u16::try_from(shards).map_err(|_| Error::Schema(format!("the store says {shards} shards")))?;
     Ok(Identity { installation: row.try_get("id")?, shards })
 }
 
-fn nothing_yet(error: sqlx::Error) -> Error {
-    if error.as_database_error().is_some_and(|error| error.message().contains("no such table")) {
-        Error::Schema("the file has no event store yet: start the engine once".into())
-    } else {
-        error.into()
-    }
+fn nothing_yet() -> Error {
+    Error::Schema("the file has no event store yet: start the engine once".into())
 }
