@@ -249,7 +249,7 @@ impl EventStore for Postgres {
     }
 
     async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error> {
-        let rows = self.pool.rows(sqlx::query(waits::COUNTS)).await?;
+        let rows = self.pool.rows(sqlx::query(include_str!("postgres/sql/waiting_counts.sql"))).await?;
         let stored = rows.iter().map(|row| Ok((row.try_get("waits_on")?, row.try_get("streams")?)));
         Ok(waits::counted(stored.collect::<Result<Vec<_>, Error>>()?))
     }

@@ -3,6 +3,7 @@
 mod append;
 mod attendance;
 mod lock;
+mod marking;
 mod matching;
 mod notes;
 mod reading;
@@ -41,8 +42,8 @@ const BUSY: Duration = Duration::from_secs(5);
 /// How long a call waits for those before it. A disk that stands still ends no call, because nobody can take a write back from it; but whoever
 /// comes after is told.
 const ACQUIRE: Duration = Duration::from_secs(10);
-/// How long an append waits for its end, which may come later: the same append again finds out.
-const APPEND: Duration = Duration::from_secs(15);
+/// How long a write waits for its end, which may come later: the same write again finds out.
+const WRITE: Duration = Duration::from_secs(15);
 
 /// A store in one file.
 #[derive(Debug)]
@@ -116,6 +117,16 @@ async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqliteP
     Ok(SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_with(options).await?)
 }
 
+/// In a task of its own: whoever waits for it may go away without leaving its transaction open.
+async fn in_task<T: Send + 'static>(
+    what: &str,
+    writing: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let ended = tokio::time::timeout(WRITE, tokio::spawn(writing)).await;
+    let ended = ended.map_err(|_| Error::Unavailable(format!("{what} has not ended within {WRITE:?}")))?;
+    ended.map_err(|error| Error::Unavailable(format!("{what} broke off: {error}")))?
+}
+
 #[async_trait]
 impl EventStore for Sqlite {
     fn identity(&self) -> Identity {
@@ -151,11 +162,7 @@ impl EventStore for Sqlite {
         self.check_writable()?;
         check_batch(batch)?;
         let (writer, owned) = (self.writer.clone(), batch.to_vec());
-        // A task of its own: whoever waits for it may go away without leaving its transaction open.
-        let task = tokio::spawn(async move { append::append(&writer, &owned).await });
-        let ended = tokio::time::timeout(APPEND, task).await;
-        let ended = ended.map_err(|_| Error::Unavailable(format!("the append has not ended within {APPEND:?}")))?;
-        let answers = ended.map_err(|error| Error::Unavailable(format!("the append broke off: {error}")))??;
+        let answers = in_task("the append", async move { append::append(&writer, &owned).await }).await?;
         self.witness.appended(batch, &answers);
         Ok(answers)
     }
@@ -163,22 +170,8 @@ impl EventStore for Sqlite {
     async fn mark(&self, mark: &Mark) -> Result<Marked, Error> {
         self.check_writable()?;
         check_mark(mark)?;
-        sqlx::query(include_str!("sqlite/sql/mark.sql"))
-            .bind(i64::from(mark.shard))
-            .bind(mark.epoch.0)
-            .bind(mark.stream)
-            .bind(&mark.status)
-            .bind(&mark.reason)
-            .bind(mark.at_ms)
-            .bind(&mark.code)
-            .execute(&self.writer)
-            .await?;
-        let held = sqlx::query("SELECT 1 FROM shard_epochs WHERE shard = ?1 AND epoch = ?2")
-            .bind(i64::from(mark.shard))
-            .bind(mark.epoch.0)
-            .fetch_optional(&self.writer)
-            .await?;
-        Ok(if held.is_some() { Marked::Shown } else { Marked::Fenced })
+        let (writer, owned) = (self.writer.clone(), mark.clone());
+        in_task("the mark", async move { marking::mark(&writer, &owned).await }).await
     }
 
     async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error> {
@@ -246,7 +239,7 @@ impl EventStore for Sqlite {
     }
 
     async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error> {
-        let rows = sqlx::query(waits::COUNTS).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(include_str!("sqlite/sql/waiting_counts.sql")).fetch_all(&self.readers).await?;
         let stored = rows.iter().map(|row| Ok((row.try_get("waits_on")?, row.try_get("streams")?)));
         Ok(waits::counted(stored.collect::<Result<Vec<_>, Error>>()?))
     }

@@ -63,14 +63,17 @@ pub(crate) enum Among {
     Open,
     /// Those with a code.
     Failed,
+    /// Those that wait.
+    Waiting,
 }
 
 impl Among {
     pub(crate) fn of(filter: &Filter) -> Among {
-        match (&filter.code, filter.only_open) {
-            (Some(_), _) => Among::Failed,
-            (None, true) => Among::Open,
-            (None, false) => Among::All,
+        match filter {
+            Filter { waiting: Some(_), .. } => Among::Waiting,
+            Filter { code: Some(_), .. } => Among::Failed,
+            Filter { only_open: true, .. } => Among::Open,
+            Filter { .. } => Among::All,
         }
     }
 }

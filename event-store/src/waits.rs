@@ -1,11 +1,11 @@
 //! What streams wait on.
 
 use crate::{Error, stream::has_nul};
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 /// Between a kind and a name.
 const INNER: char = ':';
-/// Around each of several.
+/// Between two of several.
 const OUTER: char = ',';
 
 /// Something that holds a stream: a word for its kind, and its name.
@@ -56,11 +56,11 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// What the stored text of such a stream contains.
-    pub(crate) fn part(&self) -> String {
-        let kind = self.kind.as_ref().map(|kind| format!("{OUTER}{kind}")).unwrap_or_default();
-        let name = self.name.as_ref().map(|name| format!("{name}{OUTER}")).unwrap_or_default();
-        format!("{kind}{INNER}{name}")
+    /// What is looked for, as a store compares it: `kind:name`, `kind:`, `:name`; `None`: whatever they wait on.
+    pub(crate) fn term(&self) -> Option<String> {
+        let given = |text: &Option<String>| text.clone().unwrap_or_default();
+        let is_given = self.kind.is_some() || self.name.is_some();
+        is_given.then(|| format!("{}{INNER}{}", given(&self.kind), given(&self.name)))
     }
 
     /// Whether it asks for what no stream can wait on.
@@ -69,33 +69,38 @@ impl Waiting {
     }
 }
 
-/// The same for all databases.
-pub(crate) const COUNTS: &str =
-    "SELECT waits_on, count(*) AS streams FROM streams WHERE waits_on IS NOT NULL GROUP BY waits_on";
-
-/// What [`COUNTS`] finds, by each thing that is waited on.
+/// Ascending, whatever order a database has.
 pub(crate) fn counted(stored: Vec<(String, i64)>) -> Vec<(WaitsOn, i64)> {
-    let mut counts = BTreeMap::new();
-    for (text, streams) in stored {
-        for waits_on in read(Some(text)) {
-            *counts.entry(waits_on).or_default() += streams;
-        }
-    }
-    counts.into_iter().collect()
+    let mut counts: Vec<_> = stored.into_iter().filter_map(|(word, n)| Some((parsed(&word)?, n))).collect();
+    counts.sort_unstable();
+    counts
 }
 
 fn is_word(text: &str) -> bool {
     !text.is_empty() && !text.contains([INNER, OUTER]) && !has_nul(text)
 }
 
-/// As it is kept; `None`: on nothing.
-pub(crate) fn stored(waits_on: &[WaitsOn]) -> Option<String> {
-    let words = waits_on.iter().map(|it| format!("{it}{OUTER}")).collect::<String>();
-    (!words.is_empty()).then(|| format!("{OUTER}{words}"))
+/// Each once, ascending: what is waited on is a set.
+pub(crate) fn in_order(waits_on: &[WaitsOn]) -> Vec<WaitsOn> {
+    let mut sorted = waits_on.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted
 }
 
+/// As one text, for a statement that takes no list of lists; `None`: on nothing.
+pub(crate) fn stored(waits_on: &[WaitsOn]) -> Option<String> {
+    let words: Vec<String> = in_order(waits_on).iter().map(ToString::to_string).collect();
+    (!words.is_empty()).then(|| words.join(&OUTER.to_string()))
+}
+
+/// What [`stored`] made.
 pub(crate) fn read(stored: Option<String>) -> Vec<WaitsOn> {
     let text = stored.unwrap_or_default();
-    let words = text.split(OUTER).filter_map(|word| word.split_once(INNER));
-    words.filter_map(|(kind, name)| WaitsOn::new(kind, name).ok()).collect()
+    text.split(OUTER).filter_map(parsed).collect()
+}
+
+fn parsed(word: &str) -> Option<WaitsOn> {
+    let (kind, name) = word.split_once(INNER)?;
+    WaitsOn::new(kind, name).ok()
 }

@@ -49,16 +49,22 @@ CREATE TABLE streams (
     reason     TEXT,
     started_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    waits_on   TEXT,
     flags      TEXT,
     code       TEXT
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX streams_open ON streams (shard, stream) WHERE open = 1;
 CREATE INDEX streams_key ON streams (key);
-CREATE INDEX streams_waiting ON streams (stream) WHERE waits_on IS NOT NULL;
 CREATE INDEX streams_flagged ON streams (stream) WHERE flags IS NOT NULL;
 CREATE INDEX streams_failed ON streams (code, stream) WHERE code IS NOT NULL;
+
+-- What streams wait on, which is a column on Postgres. Only streams that wait have rows.
+CREATE TABLE stream_waits (
+    stream BLOB NOT NULL,
+    kind   TEXT NOT NULL,
+    name   TEXT NOT NULL,
+    PRIMARY KEY (stream, kind, name)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE documents (
     kind TEXT NOT NULL,

@@ -1,6 +1,6 @@
 //! One batch in one transaction, row by row: SQLite is in this process, a statement costs no round trip.
 
-use crate::{Append, Appended, Error, NewKey, Summary, standing, waits::stored};
+use crate::{Append, Appended, Error, NewKey, Summary, WaitsOn, standing, waits::in_order};
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
 
@@ -133,7 +133,7 @@ async fn take_key(
 }
 
 async fn show(transaction: &mut Transaction<'static, Sqlite>, append: &Append, summary: &Summary) -> Result<(), Error> {
-    sqlx::query(include_str!("sql/upsert_stream.sql"))
+    let shown = sqlx::query(include_str!("sql/upsert_stream.sql"))
         .bind(append.stream)
         .bind(i64::from(append.shard))
         .bind(append.category.clone())
@@ -145,9 +145,33 @@ async fn show(transaction: &mut Transaction<'static, Sqlite>, append: &Append, s
         .bind(summary.reason.clone())
         .bind(summary.started_at_ms)
         .bind(append.recorded_at_ms)
-        .bind(stored(&summary.waits_on))
         .bind(standing::stored(&summary.flags))
         .bind(summary.code.clone())
+        .fetch_one(&mut **transaction)
+        .await?;
+    if shown.try_get("waited")? {
+        end_waits(transaction, append.stream).await?;
+    }
+    for waits_on in in_order(&summary.waits_on) {
+        add_wait(transaction, append.stream, &waits_on).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn end_waits(transaction: &mut Transaction<'static, Sqlite>, stream: Uuid) -> Result<(), Error> {
+    sqlx::query(include_str!("sql/end_waits.sql")).bind(stream).execute(&mut **transaction).await?;
+    Ok(())
+}
+
+async fn add_wait(
+    transaction: &mut Transaction<'static, Sqlite>,
+    stream: Uuid,
+    waits_on: &WaitsOn,
+) -> Result<(), Error> {
+    sqlx::query(include_str!("sql/add_wait.sql"))
+        .bind(stream)
+        .bind(waits_on.kind().to_owned())
+        .bind(waits_on.name().to_owned())
         .execute(&mut **transaction)
         .await?;
     Ok(())

@@ -13,16 +13,17 @@ type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
 /// What is read of the streams that match, among those that an index finds, in which order.
 macro_rules! statement {
     ($read:literal, $among:literal, $order:literal) => {
-        concat!(include_str!($read), $among, "\n", include_str!("sql/matching.sql"), include_str!($order))
+        concat!(include_str!($read), include_str!($among), include_str!("sql/matching.sql"), include_str!($order))
     };
 }
 
 pub(super) async fn list(readers: &SqlitePool, filter: &Filter) -> Result<Vec<StreamSummary>, Error> {
     let query = bound(
         match Among::of(filter) {
-            Among::All => statement!("sql/list.sql", "WHERE 1", "sql/page.sql"),
-            Among::Open => statement!("sql/list.sql", "WHERE open = 1", "sql/page.sql"),
-            Among::Failed => statement!("sql/list.sql", "WHERE code = ?10", "sql/page.sql"),
+            Among::All => statement!("sql/list.sql", "sql/among_all.sql", "sql/page.sql"),
+            Among::Open => statement!("sql/list.sql", "sql/among_open.sql", "sql/page.sql"),
+            Among::Failed => statement!("sql/list.sql", "sql/among_failed.sql", "sql/page.sql"),
+            Among::Waiting => statement!("sql/list.sql", "sql/among_waiting.sql", "sql/page.sql"),
         },
         filter,
     );
@@ -32,9 +33,10 @@ pub(super) async fn list(readers: &SqlitePool, filter: &Filter) -> Result<Vec<St
 pub(super) async fn tally(readers: &SqlitePool, filter: &Filter, by: &[Dimension]) -> Result<Vec<Tally>, Error> {
     let query = bound(
         match Among::of(filter) {
-            Among::All => statement!("sql/tally.sql", "WHERE 1", "sql/groups.sql"),
-            Among::Open => statement!("sql/tally.sql", "WHERE open = 1", "sql/groups.sql"),
-            Among::Failed => statement!("sql/tally.sql", "WHERE code = ?10", "sql/groups.sql"),
+            Among::All => statement!("sql/tally.sql", "sql/among_all.sql", "sql/groups.sql"),
+            Among::Open => statement!("sql/tally.sql", "sql/among_open.sql", "sql/groups.sql"),
+            Among::Failed => statement!("sql/tally.sql", "sql/among_failed.sql", "sql/groups.sql"),
+            Among::Waiting => statement!("sql/tally.sql", "sql/among_waiting.sql", "sql/groups.sql"),
         },
         filter,
     );
@@ -51,7 +53,7 @@ fn bound(statement: &'static str, filter: &Filter) -> SqliteQuery<'static> {
         .bind(filter.key.clone())
         .bind(filter.before)
         .bind(i64::from(filter.limit.min(MAX_PAGE)))
-        .bind(filter.waiting.as_ref().map(Waiting::part))
+        .bind(filter.waiting.as_ref().and_then(Waiting::term))
         .bind(filter.flag.as_deref().map(standing::part))
         .bind(filter.flagged)
         .bind(filter.step.clone())

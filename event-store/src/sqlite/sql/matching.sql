@@ -2,7 +2,6 @@
   AND (?2 IS NULL OR category = ?2)
   AND (?3 IS NULL OR key = ?3)
   AND (?4 IS NULL OR stream < ?4)
-  AND (?6 IS NULL OR instr(waits_on, ?6) > 0)
   AND (?7 IS NULL OR instr(flags, ?7) > 0)
   AND (NOT ?8 OR flags IS NOT NULL)
   AND (?9 IS NULL OR step = ?9)
