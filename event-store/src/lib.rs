@@ -1,6 +1,9 @@
 //! Streams of versioned rows, with fenced writers, taken keys and a read model, and logs of notes beside them. Knows neither sagas nor Kafka.
 //!
 //! [`EventStore`] is the seam; [`postgres`] and [`sqlite`] stand behind it, and one suite of tests holds both to the same behaviour.
+//!
+//! SQL is in files: `sql` has what both databases take, `postgres/sql` and `sqlite/sql` the rest. Only `BEGIN`, `ROLLBACK`, one `SET` and
+//! the look at a session's process stand in the code, beside the reason why they are sent.
 
 mod attendance;
 mod error;

@@ -117,7 +117,7 @@ impl EventStore for Postgres {
     async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error> {
         self.check_writable()?;
         check_claim(shard, self.identity.shards, owner)?;
-        let query = sqlx::query("SELECT claim_shard($1, $2, $3) AS epoch")
+        let query = sqlx::query(include_str!("postgres/sql/claim.sql"))
             .bind(i32::from(shard))
             .bind(owner)
             .bind(self.witness.highest(shard).0);
@@ -175,10 +175,7 @@ impl EventStore for Postgres {
     }
 
     async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error> {
-        let query = sqlx::query(
-            "SELECT version, recorded_at, append_id, payload FROM journal WHERE stream = $1 ORDER BY version",
-        )
-        .bind(stream);
+        let query = sqlx::query(include_str!("postgres/sql/read.sql")).bind(stream);
         let rows = self.pool.rows(query).await?;
         rows.iter().map(read_row).collect()
     }
@@ -204,7 +201,7 @@ impl EventStore for Postgres {
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {
-        let query = sqlx::query(include_str!("postgres/sql/open_streams.sql"))
+        let query = sqlx::query(include_str!("sql/open_streams.sql"))
             .bind(i32::from(shard))
             .bind(after.unwrap_or(Uuid::nil()))
             .bind(i64::from(limit.min(MAX_PAGE)));
@@ -213,7 +210,7 @@ impl EventStore for Postgres {
     }
 
     async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, Error> {
-        let query = sqlx::query(include_str!("postgres/sql/last_version.sql")).bind(stream);
+        let query = sqlx::query(include_str!("sql/last_version.sql")).bind(stream);
         let rows = self.pool.rows(query).await?;
         let version = rows.first().map(|row| row.try_get::<Option<i32>, _>("version")).transpose()?.flatten();
         Ok(version.and_then(|version| u32::try_from(version).ok()))
@@ -242,9 +239,7 @@ impl EventStore for Postgres {
     }
 
     async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {
-        let query =
-            sqlx::query("SELECT category, status, count(*) AS streams FROM streams GROUP BY 1, 2 ORDER BY 1, 2");
-        let rows = self.pool.rows(query).await?;
+        let rows = self.pool.rows(sqlx::query(include_str!("sql/counts.sql"))).await?;
         rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("status")?, row.try_get("streams")?))).collect()
     }
 
@@ -255,12 +250,12 @@ impl EventStore for Postgres {
     }
 
     async fn standing(&self) -> Result<Vec<Standing>, Error> {
-        let rows = self.pool.rows(sqlx::query(include_str!("postgres/sql/standing.sql"))).await?;
+        let rows = self.pool.rows(sqlx::query(include_str!("sql/standing.sql"))).await?;
         rows.iter().map(rows::read_standing).collect()
     }
 
     async fn flagged(&self) -> Result<Vec<Flagged>, Error> {
-        let rows = self.pool.rows(sqlx::query(include_str!("postgres/sql/flagged.sql"))).await?;
+        let rows = self.pool.rows(sqlx::query(include_str!("sql/flagged.sql"))).await?;
         let stored = rows.iter().map(|row| Ok((row.try_get("flags")?, row.try_get("open")?, row.try_get("streams")?)));
         Ok(standing::counted(stored.collect::<Result<Vec<_>, Error>>()?))
     }
@@ -286,10 +281,7 @@ impl EventStore for Postgres {
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error> {
         self.check_writable()?;
         check_texts([kind, hash, body])?;
-        let query = sqlx::query("INSERT INTO documents (kind, hash, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-            .bind(kind)
-            .bind(hash)
-            .bind(body);
+        let query = sqlx::query(include_str!("sql/put_document.sql")).bind(kind).bind(hash).bind(body);
         self.pool.rows(query).await?;
         Ok(())
     }
@@ -298,7 +290,7 @@ impl EventStore for Postgres {
         if has_nul(kind) || has_nul(hash) {
             return Ok(None);
         }
-        let query = sqlx::query("SELECT body FROM documents WHERE kind = $1 AND hash = $2").bind(kind).bind(hash);
+        let query = sqlx::query(include_str!("sql/get_document.sql")).bind(kind).bind(hash);
         let rows = self.pool.rows(query).await?;
         rows.first().map(|row| Ok(row.try_get("body")?)).transpose()
     }

@@ -196,7 +196,7 @@ impl EventStore for Sqlite {
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {
-        let rows = sqlx::query(include_str!("sqlite/sql/open_streams.sql"))
+        let rows = sqlx::query(include_str!("sql/open_streams.sql"))
             .bind(i64::from(shard))
             .bind(after.unwrap_or(Uuid::nil()))
             .bind(i64::from(limit.min(MAX_PAGE)))
@@ -206,8 +206,7 @@ impl EventStore for Sqlite {
     }
 
     async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, Error> {
-        let row =
-            sqlx::query(include_str!("sqlite/sql/last_version.sql")).bind(stream).fetch_one(&self.readers).await?;
+        let row = sqlx::query(include_str!("sql/last_version.sql")).bind(stream).fetch_one(&self.readers).await?;
         Ok(row.try_get::<Option<i64>, _>("version")?.and_then(|version| u32::try_from(version).ok()))
     }
 
@@ -232,9 +231,7 @@ impl EventStore for Sqlite {
     }
 
     async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {
-        let rows = sqlx::query("SELECT category, status, count(*) AS streams FROM streams GROUP BY 1, 2 ORDER BY 1, 2")
-            .fetch_all(&self.readers)
-            .await?;
+        let rows = sqlx::query(include_str!("sql/counts.sql")).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("status")?, row.try_get("streams")?))).collect()
     }
 
@@ -245,7 +242,7 @@ impl EventStore for Sqlite {
     }
 
     async fn standing(&self) -> Result<Vec<Standing>, Error> {
-        let rows = sqlx::query(include_str!("sqlite/sql/standing.sql")).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(include_str!("sql/standing.sql")).fetch_all(&self.readers).await?;
         let standing = rows.iter().map(|row| {
             Ok(Standing {
                 category: row.try_get("category")?,
@@ -259,7 +256,7 @@ impl EventStore for Sqlite {
     }
 
     async fn flagged(&self) -> Result<Vec<Flagged>, Error> {
-        let rows = sqlx::query(include_str!("sqlite/sql/flagged.sql")).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(include_str!("sql/flagged.sql")).fetch_all(&self.readers).await?;
         let stored = rows.iter().map(|row| Ok((row.try_get("flags")?, row.try_get("open")?, row.try_get("streams")?)));
         Ok(standing::counted(stored.collect::<Result<Vec<_>, Error>>()?))
     }
@@ -294,7 +291,7 @@ impl EventStore for Sqlite {
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error> {
         self.check_writable()?;
         check_texts([kind, hash, body])?;
-        sqlx::query("INSERT INTO documents (kind, hash, body) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")
+        sqlx::query(include_str!("sql/put_document.sql"))
             .bind(kind)
             .bind(hash)
             .bind(body)
@@ -307,7 +304,7 @@ impl EventStore for Sqlite {
         if has_nul(kind) || has_nul(hash) {
             return Ok(None);
         }
-        let row = sqlx::query("SELECT body FROM documents WHERE kind = ?1 AND hash = ?2")
+        let row = sqlx::query(include_str!("sql/get_document.sql"))
             .bind(kind)
             .bind(hash)
             .fetch_optional(&self.readers)

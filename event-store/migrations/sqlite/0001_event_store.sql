@@ -53,7 +53,7 @@ CREATE TABLE streams (
     code       TEXT
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX streams_open ON streams (shard, stream) WHERE open = 1;
+CREATE INDEX streams_open ON streams (shard, stream) WHERE open;
 CREATE INDEX streams_key ON streams (key);
 CREATE INDEX streams_flagged ON streams (stream) WHERE flags IS NOT NULL;
 CREATE INDEX streams_failed ON streams (code, stream) WHERE code IS NOT NULL;

@@ -18,9 +18,9 @@ pub(super) async fn attend(pool: &Pool, all: &[Attended]) -> Result<(), Error> {
 
 pub(super) async fn attendance(pool: &Pool, shard: u16) -> Result<Attendance, Error> {
     let shard = i32::from(shard);
-    let until = sqlx::query("SELECT until FROM shard_attendance WHERE shard = $1").bind(shard);
+    let until = sqlx::query(include_str!("../sql/attended_until.sql")).bind(shard);
     let until = pool.rows(until).await?;
-    let gaps = sqlx::query("SELECT began_at, ended_at FROM shard_gaps WHERE shard = $1 ORDER BY began_at").bind(shard);
+    let gaps = sqlx::query(include_str!("../sql/gaps.sql")).bind(shard);
     let gaps = pool.rows(gaps).await?;
     let until_ms = until.first().map(|row| row.try_get("until")).transpose()?;
     Ok(Attendance { until_ms, gaps: gaps.iter().map(gap).collect::<Result<_, _>>()? })
@@ -31,6 +31,6 @@ fn gap(row: &PgRow) -> Result<Gap, Error> {
 }
 
 pub(super) async fn clock_ms(pool: &Pool) -> Result<i64, Error> {
-    let query = sqlx::query("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now");
+    let query = sqlx::query(include_str!("sql/clock.sql"));
     Ok(pool.row(query).await?.try_get("now")?)
 }

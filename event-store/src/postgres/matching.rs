@@ -14,10 +14,10 @@ macro_rules! statement {
 pub(super) fn list(filter: &Filter) -> PgQuery {
     bound(
         match Among::of(filter) {
-            Among::All => statement!("sql/list.sql", "sql/among_all.sql", "sql/page.sql"),
-            Among::Open => statement!("sql/list.sql", "sql/among_open.sql", "sql/page.sql"),
-            Among::Failed => statement!("sql/list.sql", "sql/among_failed.sql", "sql/page.sql"),
-            Among::Waiting => statement!("sql/list.sql", "sql/among_waiting.sql", "sql/page.sql"),
+            Among::All => statement!("sql/list.sql", "sql/among_all.sql", "../sql/page.sql"),
+            Among::Open => statement!("sql/list.sql", "sql/among_open.sql", "../sql/page.sql"),
+            Among::Failed => statement!("sql/list.sql", "sql/among_failed.sql", "../sql/page.sql"),
+            Among::Waiting => statement!("sql/list.sql", "sql/among_waiting.sql", "../sql/page.sql"),
         },
         filter,
     )
@@ -26,10 +26,10 @@ pub(super) fn list(filter: &Filter) -> PgQuery {
 pub(super) fn tally(filter: &Filter, by: &[Dimension]) -> PgQuery {
     let query = bound(
         match Among::of(filter) {
-            Among::All => statement!("sql/tally.sql", "sql/among_all.sql", "sql/groups.sql"),
-            Among::Open => statement!("sql/tally.sql", "sql/among_open.sql", "sql/groups.sql"),
-            Among::Failed => statement!("sql/tally.sql", "sql/among_failed.sql", "sql/groups.sql"),
-            Among::Waiting => statement!("sql/tally.sql", "sql/among_waiting.sql", "sql/groups.sql"),
+            Among::All => statement!("sql/tally.sql", "sql/among_all.sql", "../sql/groups.sql"),
+            Among::Open => statement!("sql/tally.sql", "sql/among_open.sql", "../sql/groups.sql"),
+            Among::Failed => statement!("sql/tally.sql", "sql/among_failed.sql", "../sql/groups.sql"),
+            Among::Waiting => statement!("sql/tally.sql", "sql/among_waiting.sql", "../sql/groups.sql"),
         },
         filter,
     );

@@ -5,11 +5,8 @@ use crate::{Error, MAX_NOTES, NewNote, Note, NoteNumber, stream::has_nul};
 use sqlx::{Row as _, postgres::PgRow};
 
 pub(super) async fn add(pool: &Pool, note: &NewNote) -> Result<NoteNumber, Error> {
-    let query = sqlx::query("SELECT add_note($1, $2, $3, $4) AS number")
-        .bind(&note.topic)
-        .bind(note.id)
-        .bind(note.at_ms)
-        .bind(&note.body);
+    let query =
+        sqlx::query(include_str!("sql/add_note.sql")).bind(&note.topic).bind(note.id).bind(note.at_ms).bind(&note.body);
     Ok(NoteNumber(pool.row(query).await?.try_get("number")?))
 }
 
@@ -18,7 +15,7 @@ pub(super) async fn page(pool: &Pool, topic: &str, after: NoteNumber, limit: u32
         return Ok(Vec::new());
     }
     let query =
-        sqlx::query(include_str!("sql/notes.sql")).bind(topic).bind(after.0).bind(i64::from(limit.min(MAX_NOTES)));
+        sqlx::query(include_str!("../sql/notes.sql")).bind(topic).bind(after.0).bind(i64::from(limit.min(MAX_NOTES)));
     pool.rows(query).await?.iter().map(read).collect()
 }
 

@@ -82,9 +82,7 @@ async fn applied(pool: &Pool) -> Result<Option<Vec<AppliedMigration>>, Error> {
 }
 
 async fn create(pool: &Pool, shards: u16) -> Result<Identity, Error> {
-    let creating = sqlx::query("INSERT INTO installation (id, shards) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-        .bind(Uuid::new_v4())
-        .bind(i32::from(shards));
+    let creating = sqlx::query(include_str!("sql/create.sql")).bind(Uuid::new_v4()).bind(i32::from(shards));
     pool.rows(creating).await?;
     let identity = existing(pool).await?;
     if identity.shards != shards {
@@ -94,10 +92,10 @@ async fn create(pool: &Pool, shards: u16) -> Result<Identity, Error> {
 }
 
 async fn existing(pool: &Pool) -> Result<Identity, Error> {
-    let rows = pool.rows(sqlx::query("SELECT id, shards FROM installation")).await?;
+    let rows = pool.rows(sqlx::query(include_str!("../sql/installation.sql"))).await?;
     let row =
         rows.first().ok_or_else(|| Error::Schema("the event store is not complete: start the engine once".into()))?;
-    let shards: i32 = row.try_get("shards")?;
+    let shards: i64 = row.try_get("shards")?;
     let shards = u16::try_from(shards).map_err(|_| Error::Schema(format!("the store says {shards} shards")))?;
     Ok(Identity { installation: row.try_get("id")?, shards })
 }

@@ -37,7 +37,7 @@ async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &Append) 
     if let Some(new_key) = &append.new_key {
         take_key(transaction, append, new_key).await?;
     }
-    sqlx::query("INSERT INTO journal (stream, version, append_id, recorded_at, payload) VALUES (?1, ?2, ?3, ?4, ?5)")
+    sqlx::query(include_str!("sql/add_row.sql"))
         .bind(append.stream)
         .bind(i64::from(append.version))
         .bind(append.append_id)
@@ -59,7 +59,7 @@ async fn keep_outline(
     append: &Append,
     outline: &[u8],
 ) -> Result<(), Error> {
-    sqlx::query("INSERT INTO journal_outlines (stream, version, outline) VALUES (?1, ?2, ?3)")
+    sqlx::query(include_str!("sql/add_outline.sql"))
         .bind(append.stream)
         .bind(i64::from(append.version))
         .bind(outline.to_vec())
@@ -74,7 +74,7 @@ async fn row_at(
     stream: Uuid,
     version: u32,
 ) -> Result<Option<Uuid>, Error> {
-    let row = sqlx::query("SELECT append_id FROM journal WHERE stream = ?1 AND version = ?2")
+    let row = sqlx::query(include_str!("sql/append_id.sql"))
         .bind(stream)
         .bind(i64::from(version))
         .fetch_optional(&mut **transaction)
@@ -83,10 +83,8 @@ async fn row_at(
 }
 
 async fn epoch(transaction: &mut Transaction<'static, Sqlite>, shard: u16) -> Result<Option<i64>, Error> {
-    let row = sqlx::query("SELECT epoch FROM shard_epochs WHERE shard = ?1")
-        .bind(i64::from(shard))
-        .fetch_optional(&mut **transaction)
-        .await?;
+    let row =
+        sqlx::query(include_str!("sql/epoch.sql")).bind(i64::from(shard)).fetch_optional(&mut **transaction).await?;
     row.map(|row| Ok(row.try_get("epoch")?)).transpose()
 }
 
@@ -98,7 +96,7 @@ async fn taken_by_another(
     if append.new_key.is_none() {
         return Ok(None);
     }
-    let row = sqlx::query("SELECT stream, payload_hash FROM stream_keys WHERE category = ?1 AND key = ?2")
+    let row = sqlx::query(include_str!("sql/key.sql"))
         .bind(append.category.clone())
         .bind(append.key.clone())
         .fetch_optional(&mut **transaction)
@@ -120,15 +118,13 @@ async fn take_key(
     append: &Append,
     new_key: &NewKey,
 ) -> Result<(), Error> {
-    sqlx::query(
-        "INSERT INTO stream_keys (category, key, stream, payload_hash) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-    )
-    .bind(append.category.clone())
-    .bind(append.key.clone())
-    .bind(append.stream)
-    .bind(new_key.payload_hash.to_vec())
-    .execute(&mut **transaction)
-    .await?;
+    sqlx::query(include_str!("sql/take_key.sql"))
+        .bind(append.category.clone())
+        .bind(append.key.clone())
+        .bind(append.stream)
+        .bind(new_key.payload_hash.to_vec())
+        .execute(&mut **transaction)
+        .await?;
     Ok(())
 }
 

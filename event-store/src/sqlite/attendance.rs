@@ -33,14 +33,9 @@ async fn keep_gap(pool: &SqlitePool, one: &Attended, gap: &Gap) -> Result<(), Er
 }
 
 pub(super) async fn attendance(pool: &SqlitePool, shard: u16) -> Result<Attendance, Error> {
-    let until = sqlx::query("SELECT until FROM shard_attendance WHERE shard = ?1")
-        .bind(i64::from(shard))
-        .fetch_optional(pool)
-        .await?;
-    let gaps = sqlx::query("SELECT began_at, ended_at FROM shard_gaps WHERE shard = ?1 ORDER BY began_at")
-        .bind(i64::from(shard))
-        .fetch_all(pool)
-        .await?;
+    let until =
+        sqlx::query(include_str!("../sql/attended_until.sql")).bind(i64::from(shard)).fetch_optional(pool).await?;
+    let gaps = sqlx::query(include_str!("../sql/gaps.sql")).bind(i64::from(shard)).fetch_all(pool).await?;
     let until_ms = until.map(|row| row.try_get("until")).transpose()?;
     Ok(Attendance { until_ms, gaps: gaps.iter().map(gap).collect::<Result<_, _>>()? })
 }
@@ -50,6 +45,5 @@ fn gap(row: &SqliteRow) -> Result<Gap, Error> {
 }
 
 pub(super) async fn clock_ms(pool: &SqlitePool) -> Result<i64, Error> {
-    let now = "SELECT CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now";
-    Ok(sqlx::query(now).fetch_one(pool).await?.try_get("now")?)
+    Ok(sqlx::query(include_str!("sql/clock.sql")).fetch_one(pool).await?.try_get("now")?)
 }

@@ -20,10 +20,10 @@ macro_rules! statement {
 pub(super) async fn list(readers: &SqlitePool, filter: &Filter) -> Result<Vec<StreamSummary>, Error> {
     let query = bound(
         match Among::of(filter) {
-            Among::All => statement!("sql/list.sql", "sql/among_all.sql", "sql/page.sql"),
-            Among::Open => statement!("sql/list.sql", "sql/among_open.sql", "sql/page.sql"),
-            Among::Failed => statement!("sql/list.sql", "sql/among_failed.sql", "sql/page.sql"),
-            Among::Waiting => statement!("sql/list.sql", "sql/among_waiting.sql", "sql/page.sql"),
+            Among::All => statement!("sql/list.sql", "sql/among_all.sql", "../sql/page.sql"),
+            Among::Open => statement!("sql/list.sql", "sql/among_open.sql", "../sql/page.sql"),
+            Among::Failed => statement!("sql/list.sql", "sql/among_failed.sql", "../sql/page.sql"),
+            Among::Waiting => statement!("sql/list.sql", "sql/among_waiting.sql", "../sql/page.sql"),
         },
         filter,
     );
@@ -33,10 +33,10 @@ pub(super) async fn list(readers: &SqlitePool, filter: &Filter) -> Result<Vec<St
 pub(super) async fn tally(readers: &SqlitePool, filter: &Filter, by: &[Dimension]) -> Result<Vec<Tally>, Error> {
     let query = bound(
         match Among::of(filter) {
-            Among::All => statement!("sql/tally.sql", "sql/among_all.sql", "sql/groups.sql"),
-            Among::Open => statement!("sql/tally.sql", "sql/among_open.sql", "sql/groups.sql"),
-            Among::Failed => statement!("sql/tally.sql", "sql/among_failed.sql", "sql/groups.sql"),
-            Among::Waiting => statement!("sql/tally.sql", "sql/among_waiting.sql", "sql/groups.sql"),
+            Among::All => statement!("sql/tally.sql", "sql/among_all.sql", "../sql/groups.sql"),
+            Among::Open => statement!("sql/tally.sql", "sql/among_open.sql", "../sql/groups.sql"),
+            Among::Failed => statement!("sql/tally.sql", "sql/among_failed.sql", "../sql/groups.sql"),
+            Among::Waiting => statement!("sql/tally.sql", "sql/among_waiting.sql", "../sql/groups.sql"),
         },
         filter,
     );

@@ -18,7 +18,7 @@ pub(super) async fn page(pool: &SqlitePool, topic: &str, after: NoteNumber, limi
     if has_nul(topic) {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(include_str!("sql/notes.sql"))
+    let rows = sqlx::query(include_str!("../sql/notes.sql"))
         .bind(topic)
         .bind(after.0)
         .bind(i64::from(limit.min(MAX_NOTES)))

@@ -22,11 +22,7 @@ pub(super) async fn complete(pool: &SqlitePool) -> Result<(), Error> {
 }
 
 pub(super) async fn create(pool: &SqlitePool, shards: u16) -> Result<Identity, Error> {
-    sqlx::query("INSERT INTO installation (one, id, shards) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING")
-        .bind(Uuid::new_v4())
-        .bind(i64::from(shards))
-        .execute(pool)
-        .await?;
+    sqlx::query(include_str!("sql/create.sql")).bind(Uuid::new_v4()).bind(i64::from(shards)).execute(pool).await?;
     let identity = existing(pool).await?;
     if identity.shards != shards {
         return Err(Error::Shards { stored: identity.shards, configured: shards });
@@ -35,7 +31,7 @@ pub(super) async fn create(pool: &SqlitePool, shards: u16) -> Result<Identity, E
 }
 
 pub(super) async fn existing(pool: &SqlitePool) -> Result<Identity, Error> {
-    let row = sqlx::query("SELECT id, shards FROM installation").fetch_optional(pool).await?;
+    let row = sqlx::query(include_str!("../sql/installation.sql")).fetch_optional(pool).await?;
     let row = row.ok_or_else(|| Error::Schema("the event store is not complete: start the engine once".into()))?;
     let shards: i64 = row.try_get("shards")?;
     let shards = u16::try_from(shards).map_err(|_| Error::Schema(format!("the store says {shards} shards")))?;

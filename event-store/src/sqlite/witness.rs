@@ -83,10 +83,10 @@ impl Witness {
 }
 
 async fn what_is_there(pool: &SqlitePool, one: &Confirmed) -> Result<Has, Error> {
-    let beat = sqlx::query("SELECT number, at FROM heartbeats").fetch_optional(pool).await?;
+    let beat = sqlx::query(include_str!("sql/last_beat.sql")).fetch_optional(pool).await?;
     let beat = beat.map(|row| Ok::<_, Error>((row.try_get("number")?, row.try_get("at")?))).transpose()?;
     let Some(append) = one.append else { return Ok(Has { beat, append: true }) };
-    let found = sqlx::query("SELECT 1 FROM journal WHERE stream = ?1 AND version = ?2 AND append_id = ?3")
+    let found = sqlx::query(include_str!("sql/has_append.sql"))
         .bind(append.stream)
         .bind(append.version)
         .bind(append.append_id)

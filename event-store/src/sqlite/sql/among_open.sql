@@ -1,1 +1,1 @@
-WHERE open = 1
+WHERE open

@@ -9,4 +9,4 @@
   AND (?11 IS NULL OR substr(document, 1, length(?11)) = ?11)
   AND (?12 IS NULL OR updated_at < ?12)
   AND (?13 IS NULL OR stream >= ?13)
-  AND (NOT ?14 OR open = 1)
+  AND (NOT ?14 OR open)
