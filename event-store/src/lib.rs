@@ -6,10 +6,12 @@
 //! the look at a session's process stand in the code, beside the reason why they are sent.
 
 mod attendance;
+mod config;
 mod error;
 mod mark;
 mod migrate;
 mod note;
+mod open;
 pub mod postgres;
 pub mod sqlite;
 mod standing;
@@ -20,12 +22,14 @@ mod tally;
 mod waits;
 
 pub use attendance::{Attendance, Attended, Gap};
+pub use config::{Access, StoreConfig};
 pub use error::Error;
 pub use mark::{Mark, Marked};
 pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, Note, NoteNumber};
+pub use open::{is_address, open, place};
 pub use standing::{Flagged, Sessions, Standing};
 pub use step_back::{Confirmed, ConfirmedAppend, StepBack};
-pub use store::{Access, EventStore, Identity, is_address, open, place};
+pub use store::{EventStore, Identity};
 pub use stream::{
     Activity, Append, Appended, Epoch, Filter, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES,
     MAX_PAGE, MAX_SHARDS, NewKey, Portion, Row, StreamSummary, Summary, Sweep, Swept,

@@ -18,10 +18,10 @@ use crate::{
     Identity, MAX_PAGE, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept,
     Tally, WaitsOn,
     attendance::check_attended,
+    config::without_secret,
     mark::check_mark,
     note::check_note,
     standing::{self, Flagged, Sessions, Standing},
-    store::without_secret,
     stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
     waits,
 };
@@ -99,13 +99,6 @@ impl Postgres {
         }
         Ok((reached, left))
     }
-
-    fn check_writable(&self) -> Result<(), Error> {
-        match self.access {
-            Access::Write { .. } => Ok(()),
-            Access::Read => Err(Error::Refused("the store was opened to read".into())),
-        }
-    }
 }
 
 #[async_trait]
@@ -115,7 +108,7 @@ impl EventStore for Postgres {
     }
 
     async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_claim(shard, self.identity.shards, owner)?;
         let query = sqlx::query(include_str!("postgres/sql/claim.sql"))
             .bind(i32::from(shard))
@@ -127,7 +120,7 @@ impl EventStore for Postgres {
     }
 
     async fn attend(&self, all: &[Attended]) -> Result<(), Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_attended(all)?;
         attendance::attend(&self.pool, all).await
     }
@@ -141,7 +134,7 @@ impl EventStore for Postgres {
     }
 
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_batch(batch)?;
         if batch.is_empty() {
             return Ok(Vec::new());
@@ -160,7 +153,7 @@ impl EventStore for Postgres {
     }
 
     async fn mark(&self, mark: &Mark) -> Result<Marked, Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_mark(mark)?;
         let query = sqlx::query(include_str!("postgres/sql/mark.sql"))
             .bind(i32::from(mark.shard))
@@ -265,7 +258,7 @@ impl EventStore for Postgres {
     }
 
     async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         let limit = check_sweep(sweep)?;
         let query = sqlx::query(include_str!("postgres/sql/forget_keys.sql"))
             .bind(&sweep.category)
@@ -279,7 +272,7 @@ impl EventStore for Postgres {
     }
 
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_texts([kind, hash, body])?;
         let query = sqlx::query(include_str!("sql/put_document.sql")).bind(kind).bind(hash).bind(body);
         self.pool.rows(query).await?;
@@ -296,7 +289,7 @@ impl EventStore for Postgres {
     }
 
     async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_note(note)?;
         notes::add(&self.pool, note).await
     }
@@ -306,7 +299,7 @@ impl EventStore for Postgres {
     }
 
     async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_texts([owner])?;
         let query = sqlx::query(include_str!("postgres/sql/heartbeat.sql")).bind(self.witness.writer());
         let before = self.witness.before_beat();
@@ -324,7 +317,7 @@ impl EventStore for Postgres {
     }
 
     async fn compare(&self, all: &[Confirmed]) -> Result<Vec<usize>, Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         let has = comparing::what_is_there(&self.pool, all).await?;
         Ok(self.witness.compared(all, &has))
     }

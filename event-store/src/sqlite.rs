@@ -51,8 +51,9 @@ pub struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
     identity: Identity,
-    /// Held for as long as the store is open to write; `None`: it is open to read.
-    lock: Option<FileLock>,
+    access: Access,
+    /// Held for as long as the store is open to write.
+    _lock: Option<FileLock>,
     witness: Witness,
 }
 
@@ -61,14 +62,14 @@ impl Sqlite {
     ///
     /// # Errors
     /// As [`crate::open`]; [`Error::Locked`] when another engine has the file.
-    pub async fn open(path: &str, access: Access) -> Result<Sqlite, Error> {
+    pub async fn open(path: &Path, access: Access) -> Result<Sqlite, Error> {
         match access {
             Access::Write { shards } => Sqlite::open_to_write(path, shards).await,
             Access::Read => Sqlite::open_to_read(path).await,
         }
     }
 
-    async fn open_to_write(path: &str, shards: u16) -> Result<Sqlite, Error> {
+    async fn open_to_write(path: &Path, shards: u16) -> Result<Sqlite, Error> {
         let lock = FileLock::take(path)?;
         let options = options(path)
             .create_if_missing(true)
@@ -83,33 +84,31 @@ impl Sqlite {
         });
         let identity = task.await.map_err(|error| Error::Schema(format!("the migration broke off: {error}")))??;
         let readers = pool(READERS, reading(path)).await?;
-        Ok(Sqlite { writer, readers, identity, lock: Some(lock), witness: Witness::new(identity.installation) })
+        let access = Access::Write { shards };
+        let witness = Witness::new(identity.installation);
+        Ok(Sqlite { writer, readers, identity, access, _lock: Some(lock), witness })
     }
 
-    async fn open_to_read(path: &str) -> Result<Sqlite, Error> {
-        if !Path::new(path).exists() {
-            return Err(Error::Schema(format!("there is no event store at {path} yet: start the engine once")));
+    async fn open_to_read(path: &Path) -> Result<Sqlite, Error> {
+        if !path.exists() {
+            return Err(Error::Schema(format!(
+                "there is no event store at {} yet: start the engine once",
+                path.display()
+            )));
         }
         let readers = pool(READERS, reading(path)).await?;
         schema::complete(&readers).await?;
         let identity = schema::existing(&readers).await?;
         let witness = Witness::new(identity.installation);
-        Ok(Sqlite { writer: readers.clone(), readers, identity, lock: None, witness })
-    }
-
-    fn check_writable(&self) -> Result<(), Error> {
-        match self.lock {
-            Some(_) => Ok(()),
-            None => Err(Error::Refused("the store was opened to read".into())),
-        }
+        Ok(Sqlite { writer: readers.clone(), readers, identity, access: Access::Read, _lock: None, witness })
     }
 }
 
-fn options(path: &str) -> SqliteConnectOptions {
+fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(BUSY).foreign_keys(false)
 }
 
-fn reading(path: &str) -> SqliteConnectOptions {
+fn reading(path: &Path) -> SqliteConnectOptions {
     options(path).read_only(true)
 }
 
@@ -134,7 +133,7 @@ impl EventStore for Sqlite {
     }
 
     async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_claim(shard, self.identity.shards, owner)?;
         let row = sqlx::query(include_str!("sqlite/sql/claim.sql"))
             .bind(i64::from(shard))
@@ -145,7 +144,7 @@ impl EventStore for Sqlite {
     }
 
     async fn attend(&self, all: &[Attended]) -> Result<(), Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_attended(all)?;
         attendance::attend(&self.writer, all).await
     }
@@ -159,7 +158,7 @@ impl EventStore for Sqlite {
     }
 
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_batch(batch)?;
         let (writer, owned) = (self.writer.clone(), batch.to_vec());
         let answers = in_task("the append", async move { append::append(&writer, &owned).await }).await?;
@@ -168,7 +167,7 @@ impl EventStore for Sqlite {
     }
 
     async fn mark(&self, mark: &Mark) -> Result<Marked, Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_mark(mark)?;
         let (writer, owned) = (self.writer.clone(), mark.clone());
         in_task("the mark", async move { marking::mark(&writer, &owned).await }).await
@@ -267,7 +266,7 @@ impl EventStore for Sqlite {
     }
 
     async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         let limit = check_sweep(sweep)?;
         // No key is empty.
         let after = sweep.after.as_deref().unwrap_or_default();
@@ -289,7 +288,7 @@ impl EventStore for Sqlite {
     }
 
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_texts([kind, hash, body])?;
         sqlx::query(include_str!("sql/put_document.sql"))
             .bind(kind)
@@ -313,7 +312,7 @@ impl EventStore for Sqlite {
     }
 
     async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_note(note)?;
         notes::add(&self.writer, note).await
     }
@@ -323,7 +322,7 @@ impl EventStore for Sqlite {
     }
 
     async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_texts([owner])?;
         // One engine has the file, so there is one mark.
         let before = self.witness.before_beat();
@@ -346,7 +345,7 @@ impl EventStore for Sqlite {
     }
 
     async fn compare(&self, all: &[Confirmed]) -> Result<Vec<usize>, Error> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         self.witness.compare(&self.readers, all).await
     }
 

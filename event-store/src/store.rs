@@ -3,10 +3,9 @@
 use crate::{
     Activity, Append, Appended, Attendance, Attended, Confirmed, Dimension, Epoch, Error, Filter, Flagged, Mark,
     Marked, NewNote, Note, NoteNumber, Portion, Row, Sessions, Standing, StepBack, StreamSummary, Sweep, Swept, Tally,
-    WaitsOn, postgres::Postgres, sqlite::Sqlite, stream::check_shards,
+    WaitsOn,
 };
 use async_trait::async_trait;
-use sqlx::postgres::PgConnectOptions;
 use std::sync::Arc;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -18,78 +17,6 @@ pub struct Identity {
     pub installation: Uuid,
     /// How many shards it has.
     pub shards: u16,
-}
-
-/// How a store is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// To write: migrates the schema, creates the store with this many shards if it is new.
-    Write {
-        /// How many shards the configuration says.
-        shards: u16,
-    },
-    /// To read only: changes nothing, works beside an engine.
-    Read,
-}
-
-/// Opens the store at `address`: `postgres://…` or `sqlite:…`.
-///
-/// # Errors
-/// When the address is neither, the database does not answer or cannot be used (credentials, database, privileges), its schema is newer than
-/// this build or was altered (or, to read, older), its number of shards is another one or out of bounds, or (SQLite) another engine has it.
-/// Only [`Error::is_worth_waiting_at_start`] may pass by itself.
-pub async fn open(address: &str, access: Access) -> Result<Arc<dyn EventStore>, Error> {
-    if let Access::Write { shards } = access {
-        check_shards(shards)?;
-    }
-    let opened = open_place(address, access).await;
-    opened.map_err(|error| error.at(&place(address)))
-}
-
-/// Whether `address` can be that of a store. Whether there is one is found out by [`open`].
-#[must_use]
-pub fn is_address(address: &str) -> bool {
-    match address.strip_prefix("sqlite:") {
-        // SQLite knows more kinds of address: of a database in memory, and with parameters. None of them is a store that stays.
-        Some(path) => !path.is_empty() && !path.starts_with(':') && !path.contains('?'),
-        None => {
-            let server = ["postgres://", "postgresql://"].iter().find_map(|scheme| address.strip_prefix(scheme));
-            server.is_some_and(|server| !server.is_empty()) && address.parse::<PgConnectOptions>().is_ok()
-        }
-    }
-}
-
-/// Where the store at `address` is, for people: `postgres at host:port`, `sqlite file path`. Without user, password and parameters.
-#[must_use]
-pub fn place(address: &str) -> String {
-    if let Some(path) = address.strip_prefix("sqlite:") {
-        return format!("sqlite file {}", without_secret(path));
-    }
-    match address.parse::<PgConnectOptions>() {
-        Ok(options) if address.starts_with("postgres") => {
-            format!("postgres at {}:{}", options.get_host(), options.get_port())
-        }
-        Ok(_) | Err(_) => without_secret(address),
-    }
-}
-
-async fn open_place(address: &str, access: Access) -> Result<Arc<dyn EventStore>, Error> {
-    if !is_address(address) {
-        return Err(Error::Address(without_secret(address)));
-    }
-    match address.strip_prefix("sqlite:") {
-        Some(path) => Ok(Arc::new(Sqlite::open(path.strip_prefix("//").unwrap_or(path), access).await?)),
-        None => Ok(Arc::new(Postgres::open(address, access).await?)),
-    }
-}
-
-/// An address as it may be shown and logged: without user, password and parameters.
-pub(crate) fn without_secret(address: &str) -> String {
-    let address = address.split_once('?').map_or(address, |(address, _)| address);
-    match address.rsplit_once('@') {
-        Some((_, host)) => format!("…@{host}"),
-        None => address.to_owned(),
-    }
 }
 
 /// Streams of versioned rows. Used as `Arc<dyn EventStore>`. Cancelling a future never leaves a transaction open and never undoes what was
@@ -230,17 +157,4 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
 
     /// What the database has done so far; zeros where it does not say.
     async fn activity(&self) -> Result<Activity, Error>;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::place;
-
-    #[test]
-    fn a_place_names_host_and_port_and_no_secret() {
-        assert_eq!(place("postgres://u:secret@db/saga?sslmode=require"), "postgres at db:5432");
-        assert_eq!(place("postgres://u:secret@db:6543/saga"), "postgres at db:6543");
-        assert_eq!(place("sqlite:./saga.db"), "sqlite file ./saga.db");
-        assert_eq!(place("mysql://u:secret@db/saga"), "…@db/saga");
-    }
 }

@@ -4,6 +4,7 @@ use crate::Error;
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Write},
+    path::Path,
 };
 
 /// The lock; released when it is dropped, or when the process dies.
@@ -13,7 +14,7 @@ pub(super) struct FileLock {
 }
 
 impl FileLock {
-    pub(super) fn take(path: &str) -> Result<FileLock, Error> {
+    pub(super) fn take(path: &Path) -> Result<FileLock, Error> {
         let lock_path = format!("{}.lock", real(path));
         let refused = |error: std::io::Error| Error::Unusable(format!("{lock_path}: {error}"));
         let mut file =
@@ -25,7 +26,7 @@ impl FileLock {
             let mut holder = String::new();
             // What it says is a help for people; that it cannot be read changes nothing.
             drop(file.read_to_string(&mut holder));
-            return Err(Error::Locked { path: path.to_owned(), holder: holder.trim().to_owned() });
+            return Err(Error::Locked { path: path.display().to_string(), holder: holder.trim().to_owned() });
         }
         file.set_len(0).map_err(refused)?;
         write!(file, "process {}", std::process::id()).map_err(refused)?;
@@ -34,6 +35,6 @@ impl FileLock {
 }
 
 /// Where links lead to: two names of one file have one lock. A file that does not exist yet has only the name it is given.
-fn real(path: &str) -> String {
-    std::fs::canonicalize(path).map_or_else(|_| path.to_owned(), |real| real.display().to_string())
+fn real(path: &Path) -> String {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }

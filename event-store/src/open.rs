@@ -1,0 +1,46 @@
+//! How a store is opened.
+
+use crate::{Access, Error, EventStore, StoreConfig, postgres::Postgres, sqlite::Sqlite, stream::check_shards};
+use std::sync::Arc;
+
+/// Opens the store at `address`; see [`StoreConfig::open`].
+///
+/// # Errors
+/// As [`StoreConfig::open`], and [`Error::Address`] when the address is not one of a store.
+pub async fn open(address: &str, access: Access) -> Result<Arc<dyn EventStore>, Error> {
+    address.parse::<StoreConfig>()?.open(access).await
+}
+
+impl StoreConfig {
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// The database does not answer or cannot be used (credentials, database, privileges). Its schema is newer than this build or was altered
+    /// (or, to read, is older). Its number of shards is another one or out of bounds. Another engine has the SQLite file.
+    /// Only [`Error::is_worth_waiting_at_start`] may pass by itself.
+    pub async fn open(&self, access: Access) -> Result<Arc<dyn EventStore>, Error> {
+        if let Access::Write { shards } = access {
+            check_shards(shards)?;
+        }
+        self.open_backend(access).await.map_err(|error| error.at(&self.place()))
+    }
+
+    async fn open_backend(&self, access: Access) -> Result<Arc<dyn EventStore>, Error> {
+        match self {
+            StoreConfig::Postgres { address } => Ok(Arc::new(Postgres::open(address, access).await?)),
+            StoreConfig::Sqlite { path } => Ok(Arc::new(Sqlite::open(path, access).await?)),
+        }
+    }
+}
+
+/// Whether `address` can be the address of a store.
+#[must_use]
+pub fn is_address(address: &str) -> bool {
+    address.parse::<StoreConfig>().is_ok()
+}
+
+/// The place of the store at `address`, for people: [`StoreConfig::place`].
+#[must_use]
+pub fn place(address: &str) -> String {
+    address.parse::<StoreConfig>().map_or_else(|_| crate::config::without_secret(address), |config| config.place())
+}
