@@ -6,6 +6,7 @@
 //! the look at a session's process stand in the code, beside the reason why they are sent.
 
 mod attendance;
+mod backend;
 mod config;
 mod error;
 mod mark;
@@ -13,6 +14,8 @@ mod migrate;
 mod note;
 mod open;
 pub mod postgres;
+mod reads;
+mod rows;
 pub mod sqlite;
 mod standing;
 mod step_back;

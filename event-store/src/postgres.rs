@@ -1,34 +1,37 @@
 //! The store on Postgres 13 or newer.
 
 mod attendance;
+mod batch;
 mod comparing;
 mod matching;
-mod notes;
 mod pool;
 mod pooler;
-mod rows;
 mod schema;
 mod session;
+mod statements;
 mod witness;
 
 pub use pool::Bounds;
 
 use crate::{
     Access, Activity, Append, Appended, Attendance, Attended, Confirmed, Dimension, Epoch, Error, EventStore, Filter,
-    Identity, MAX_PAGE, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept,
-    Tally, WaitsOn,
+    Flagged, Identity, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, Sessions, Standing, StepBack,
+    StreamSummary, Sweep, Swept, Tally, WaitsOn,
     attendance::check_attended,
+    backend::{Ask, Reader},
     config::without_secret,
     mark::check_mark,
     note::check_note,
-    standing::{self, Flagged, Sessions, Standing},
-    stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
-    waits,
+    reads, rows,
+    stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, in_order},
 };
 use async_trait::async_trait;
+use batch::{PgQuery, bind_batch, read_answer};
 use pool::Pool;
-use rows::{bind_batch, read_answer, read_row, read_summary, rows_of_streams};
-use sqlx::{Row as _, postgres::PgConnectOptions};
+use sqlx::{
+    Row as _,
+    postgres::{PgConnectOptions, PgRow},
+};
 use std::{str::FromStr, sync::Arc};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -126,11 +129,11 @@ impl EventStore for Postgres {
     }
 
     async fn attendance(&self, shard: u16) -> Result<Attendance, Error> {
-        attendance::attendance(&self.pool, shard).await
+        reads::attendance(&self.pool, shard).await
     }
 
     async fn clock_ms(&self) -> Result<i64, Error> {
-        attendance::clock_ms(&self.pool).await
+        reads::clock_ms(&self.pool).await
     }
 
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {
@@ -168,16 +171,13 @@ impl EventStore for Postgres {
     }
 
     async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error> {
-        let query = sqlx::query(include_str!("postgres/sql/read.sql")).bind(stream);
-        let rows = self.pool.rows(query).await?;
-        rows.iter().map(read_row).collect()
+        Ask::new(include_str!("postgres/sql/read.sql")).with(stream).all(&self.pool, rows::row).await
     }
 
     async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error> {
         check_streams(streams)?;
         let query = sqlx::query(include_str!("postgres/sql/read_many.sql")).bind(streams);
-        let rows = self.pool.rows(query).await?;
-        rows_of_streams(&rows)
+        self.pool.rows(query).await?.iter().map(row_of_stream).collect()
     }
 
     async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
@@ -190,29 +190,20 @@ impl EventStore for Postgres {
         check_streams(streams)?;
         let (reached, left) = self.reached(include_str!("postgres/sql/outline_sizes.sql"), streams, max_bytes).await?;
         let query = sqlx::query(include_str!("postgres/sql/outlines.sql")).bind(reached);
-        Ok(Portion { rows: rows_of_streams(&self.pool.rows(query).await?)?, left })
+        let rows = self.pool.rows(query).await?.iter().map(row_of_stream).collect::<Result<_, _>>()?;
+        Ok(Portion { rows, left })
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {
-        let query = sqlx::query(include_str!("sql/open_streams.sql"))
-            .bind(i32::from(shard))
-            .bind(after.unwrap_or(Uuid::nil()))
-            .bind(i64::from(limit.min(MAX_PAGE)));
-        let rows = self.pool.rows(query).await?;
-        rows.iter().map(|row| Ok(row.try_get("stream")?)).collect()
+        reads::open_streams(&self.pool, shard, after, limit).await
     }
 
     async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, Error> {
-        let query = sqlx::query(include_str!("sql/last_version.sql")).bind(stream);
-        let rows = self.pool.rows(query).await?;
-        let version = rows.first().map(|row| row.try_get::<Option<i32>, _>("version")).transpose()?.flatten();
-        Ok(version.and_then(|version| u32::try_from(version).ok()))
+        reads::last_version(&self.pool, stream).await
     }
 
     async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, Error> {
-        let query = sqlx::query(include_str!("postgres/sql/summary.sql")).bind(stream);
-        let rows = self.pool.rows(query).await?;
-        rows.first().map(read_summary).transpose()
+        reads::summary(&self.pool, stream).await
     }
 
     async fn list(&self, filter: &Filter) -> Result<Vec<StreamSummary>, Error> {
@@ -220,7 +211,7 @@ impl EventStore for Postgres {
             return Ok(Vec::new());
         }
         let rows = self.pool.rows(matching::list(filter)).await?;
-        rows.iter().map(read_summary).collect()
+        rows.iter().map(rows::summary).collect()
     }
 
     async fn tally(&self, filter: &Filter, by: &[Dimension]) -> Result<Vec<Tally>, Error> {
@@ -228,29 +219,23 @@ impl EventStore for Postgres {
             return Ok(Vec::new());
         }
         let rows = self.pool.rows(matching::tally(filter, by)).await?;
-        rows.iter().map(matching::read_tally).collect()
+        rows.iter().map(rows::tally).collect()
     }
 
     async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {
-        let rows = self.pool.rows(sqlx::query(include_str!("sql/counts.sql"))).await?;
-        rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("status")?, row.try_get("streams")?))).collect()
+        reads::counts(&self.pool).await
     }
 
     async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error> {
-        let rows = self.pool.rows(sqlx::query(include_str!("postgres/sql/waiting_counts.sql"))).await?;
-        let stored = rows.iter().map(|row| Ok((row.try_get("waits_on")?, row.try_get("streams")?)));
-        Ok(waits::counted(stored.collect::<Result<Vec<_>, Error>>()?))
+        reads::waiting_counts(&self.pool).await
     }
 
     async fn standing(&self) -> Result<Vec<Standing>, Error> {
-        let rows = self.pool.rows(sqlx::query(include_str!("sql/standing.sql"))).await?;
-        rows.iter().map(rows::read_standing).collect()
+        reads::standing(&self.pool).await
     }
 
     async fn flagged(&self) -> Result<Vec<Flagged>, Error> {
-        let rows = self.pool.rows(sqlx::query(include_str!("sql/flagged.sql"))).await?;
-        let stored = rows.iter().map(|row| Ok((row.try_get("flags")?, row.try_get("open")?, row.try_get("streams")?)));
-        Ok(standing::counted(stored.collect::<Result<Vec<_>, Error>>()?))
+        reads::flagged(&self.pool).await
     }
 
     fn sessions(&self) -> Sessions {
@@ -280,22 +265,22 @@ impl EventStore for Postgres {
     }
 
     async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, Error> {
-        if has_nul(kind) || has_nul(hash) {
-            return Ok(None);
-        }
-        let query = sqlx::query(include_str!("sql/get_document.sql")).bind(kind).bind(hash);
-        let rows = self.pool.rows(query).await?;
-        rows.first().map(|row| Ok(row.try_get("body")?)).transpose()
+        reads::document(&self.pool, kind, hash).await
     }
 
     async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, Error> {
         self.access.check_writable()?;
         check_note(note)?;
-        notes::add(&self.pool, note).await
+        let query = sqlx::query(include_str!("postgres/sql/add_note.sql"))
+            .bind(note.topic.clone())
+            .bind(note.id)
+            .bind(note.at_ms)
+            .bind(note.body.clone());
+        Ok(NoteNumber(self.pool.row(query).await?.try_get("number")?))
     }
 
     async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error> {
-        notes::page(&self.pool, topic, after, limit).await
+        reads::notes(&self.pool, topic, after, limit).await
     }
 
     async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), Error> {
@@ -325,5 +310,17 @@ impl EventStore for Postgres {
     async fn activity(&self) -> Result<Activity, Error> {
         let row = self.pool.row(sqlx::query(include_str!("postgres/sql/activity.sql"))).await?;
         Ok(Activity { commits: row.try_get("commits")?, wal_bytes: row.try_get("wal_bytes")? })
+    }
+}
+
+fn row_of_stream(row: &PgRow) -> Result<(Uuid, Row), Error> {
+    Ok((row.try_get("stream")?, rows::row(row)?))
+}
+
+impl Reader for Pool {
+    type Db = sqlx::Postgres;
+
+    fn rows(&self, statement: PgQuery) -> impl Future<Output = Result<Vec<PgRow>, Error>> + Send {
+        Pool::rows(self, statement)
     }
 }

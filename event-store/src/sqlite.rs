@@ -5,21 +5,21 @@ mod attendance;
 mod lock;
 mod marking;
 mod matching;
-mod notes;
 mod reading;
 mod schema;
+mod statements;
 mod witness;
 
 use crate::{
     Access, Activity, Append, Appended, Attendance, Attended, Confirmed, Dimension, Epoch, Error, EventStore, Filter,
-    Identity, MAX_PAGE, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, StepBack, StreamSummary, Sweep, Swept,
-    Tally, WaitsOn,
+    Flagged, Identity, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, Sessions, Standing, StepBack,
+    StreamSummary, Sweep, Swept, Tally, WaitsOn,
     attendance::check_attended,
+    backend::{Reader, Statement},
     mark::check_mark,
     note::check_note,
-    standing::{self, Flagged, Sessions, Standing},
-    stream::{check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
-    waits,
+    reads,
+    stream::{check_batch, check_claim, check_streams, check_sweep, check_texts, in_order},
 };
 use async_trait::async_trait;
 use lock::FileLock;
@@ -150,11 +150,11 @@ impl EventStore for Sqlite {
     }
 
     async fn attendance(&self, shard: u16) -> Result<Attendance, Error> {
-        attendance::attendance(&self.readers, shard).await
+        reads::attendance(&self.readers, shard).await
     }
 
     async fn clock_ms(&self) -> Result<i64, Error> {
-        attendance::clock_ms(&self.readers).await
+        reads::clock_ms(&self.readers).await
     }
 
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {
@@ -174,7 +174,7 @@ impl EventStore for Sqlite {
     }
 
     async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error> {
-        reading::rows(&self.readers, WHOLE, stream).await
+        reading::stream(&self.readers, WHOLE, stream).await
     }
 
     async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error> {
@@ -195,24 +195,15 @@ impl EventStore for Sqlite {
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {
-        let rows = sqlx::query(include_str!("sql/open_streams.sql"))
-            .bind(i64::from(shard))
-            .bind(after.unwrap_or(Uuid::nil()))
-            .bind(i64::from(limit.min(MAX_PAGE)))
-            .fetch_all(&self.readers)
-            .await?;
-        rows.iter().map(|row| Ok(row.try_get("stream")?)).collect()
+        reads::open_streams(&self.readers, shard, after, limit).await
     }
 
     async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, Error> {
-        let row = sqlx::query(include_str!("sql/last_version.sql")).bind(stream).fetch_one(&self.readers).await?;
-        Ok(row.try_get::<Option<i64>, _>("version")?.and_then(|version| u32::try_from(version).ok()))
+        reads::last_version(&self.readers, stream).await
     }
 
     async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, Error> {
-        let row =
-            sqlx::query(include_str!("sqlite/sql/summary.sql")).bind(stream).fetch_optional(&self.readers).await?;
-        row.as_ref().map(read_summary).transpose()
+        reads::summary(&self.readers, stream).await
     }
 
     async fn list(&self, filter: &Filter) -> Result<Vec<StreamSummary>, Error> {
@@ -230,34 +221,19 @@ impl EventStore for Sqlite {
     }
 
     async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {
-        let rows = sqlx::query(include_str!("sql/counts.sql")).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("status")?, row.try_get("streams")?))).collect()
+        reads::counts(&self.readers).await
     }
 
     async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error> {
-        let rows = sqlx::query(include_str!("sqlite/sql/waiting_counts.sql")).fetch_all(&self.readers).await?;
-        let stored = rows.iter().map(|row| Ok((row.try_get("waits_on")?, row.try_get("streams")?)));
-        Ok(waits::counted(stored.collect::<Result<Vec<_>, Error>>()?))
+        reads::waiting_counts(&self.readers).await
     }
 
     async fn standing(&self) -> Result<Vec<Standing>, Error> {
-        let rows = sqlx::query(include_str!("sql/standing.sql")).fetch_all(&self.readers).await?;
-        let standing = rows.iter().map(|row| {
-            Ok(Standing {
-                category: row.try_get("category")?,
-                status: row.try_get("status")?,
-                streams: row.try_get("streams")?,
-                oldest_started_ms: row.try_get("oldest_started")?,
-                oldest_changed_ms: row.try_get("oldest_changed")?,
-            })
-        });
-        standing.collect()
+        reads::standing(&self.readers).await
     }
 
     async fn flagged(&self) -> Result<Vec<Flagged>, Error> {
-        let rows = sqlx::query(include_str!("sql/flagged.sql")).fetch_all(&self.readers).await?;
-        let stored = rows.iter().map(|row| Ok((row.try_get("flags")?, row.try_get("open")?, row.try_get("streams")?)));
-        Ok(standing::counted(stored.collect::<Result<Vec<_>, Error>>()?))
+        reads::flagged(&self.readers).await
     }
 
     fn sessions(&self) -> Sessions {
@@ -300,25 +276,24 @@ impl EventStore for Sqlite {
     }
 
     async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, Error> {
-        if has_nul(kind) || has_nul(hash) {
-            return Ok(None);
-        }
-        let row = sqlx::query(include_str!("sql/get_document.sql"))
-            .bind(kind)
-            .bind(hash)
-            .fetch_optional(&self.readers)
-            .await?;
-        row.map(|row| Ok(row.try_get("body")?)).transpose()
+        reads::document(&self.readers, kind, hash).await
     }
 
     async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, Error> {
         self.access.check_writable()?;
         check_note(note)?;
-        notes::add(&self.writer, note).await
+        let row = sqlx::query(include_str!("sqlite/sql/add_note.sql"))
+            .bind(&note.topic)
+            .bind(note.id)
+            .bind(note.at_ms)
+            .bind(&note.body)
+            .fetch_one(&self.writer)
+            .await?;
+        Ok(NoteNumber(row.try_get("number")?))
     }
 
     async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error> {
-        notes::page(&self.readers, topic, after, limit).await
+        reads::notes(&self.readers, topic, after, limit).await
     }
 
     async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), Error> {
@@ -354,19 +329,10 @@ impl EventStore for Sqlite {
     }
 }
 
-fn read_summary(row: &SqliteRow) -> Result<StreamSummary, Error> {
-    Ok(StreamSummary {
-        stream: row.try_get("stream")?,
-        category: row.try_get("category")?,
-        key: row.try_get("key")?,
-        document: row.try_get("document")?,
-        status: row.try_get("status")?,
-        step: row.try_get("step")?,
-        reason: row.try_get("reason")?,
-        started_at_ms: row.try_get("started_at")?,
-        updated_at_ms: row.try_get("updated_at")?,
-        waits_on: waits::read(row.try_get("waits_on")?),
-        flags: standing::read(row.try_get("flags")?),
-        code: row.try_get("code")?,
-    })
+impl Reader for SqlitePool {
+    type Db = sqlx::Sqlite;
+
+    async fn rows(&self, statement: Statement<sqlx::Sqlite>) -> Result<Vec<SqliteRow>, Error> {
+        Ok(statement.fetch_all(self).await?)
+    }
 }

@@ -19,6 +19,16 @@ pub struct Identity {
     pub shards: u16,
 }
 
+impl Identity {
+    /// The same, if it has as many shards as the configuration says.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub(crate) fn with_shards(self, configured: u16) -> Result<Identity, Error> {
+        if self.shards == configured { Ok(self) } else { Err(Error::Shards { stored: self.shards, configured }) }
+    }
+}
+
 /// Streams of versioned rows. Used as `Arc<dyn EventStore>`. Cancelling a future never leaves a transaction open and never undoes what was
 /// committed.
 #[async_trait]

@@ -1,8 +1,7 @@
 //! Which streams a filter matches: as lines of the read model, and as counts.
 
-use super::rows::PgQuery;
-use crate::{Dimension, Error, Filter, MAX_PAGE, Tally, Waiting, standing, tally::Among, waits};
-use sqlx::{Row as _, postgres::PgRow};
+use super::batch::PgQuery;
+use crate::{Dimension, Filter, MAX_PAGE, Waiting, standing, tally::Among};
 
 /// What is read of the streams that match, among those that an index finds, in which order.
 macro_rules! statement {
@@ -55,18 +54,4 @@ fn bound(statement: &'static str, filter: &Filter) -> PgQuery {
         .bind(filter.unchanged_since_ms)
         .bind(filter.from)
         .bind(filter.only_open)
-}
-
-pub(super) fn read_tally(row: &PgRow) -> Result<Tally, Error> {
-    Ok(Tally {
-        category: row.try_get("category")?,
-        status: row.try_get("status")?,
-        step: row.try_get("step")?,
-        code: row.try_get("code")?,
-        waits_on: waits::read(row.try_get("waits_on")?),
-        document: row.try_get("document")?,
-        streams: row.try_get("streams")?,
-        oldest_started_ms: row.try_get("oldest_started")?,
-        oldest_changed_ms: row.try_get("oldest_changed")?,
-    })
 }

@@ -2,7 +2,7 @@
 //! is closed hard, and with it all that rest: their way is the same.
 
 use super::{
-    rows::PgQuery,
+    batch::PgQuery,
     session::{self, Backend, Session},
     witness::Witness,
 };

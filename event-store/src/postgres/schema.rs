@@ -7,6 +7,7 @@ use super::{
 use crate::{
     Access, Error, Identity,
     migrate::{self, POSTGRES},
+    reads,
 };
 use sqlx::{Row as _, migrate::AppliedMigration};
 use std::time::Duration;
@@ -84,18 +85,10 @@ async fn applied(pool: &Pool) -> Result<Option<Vec<AppliedMigration>>, Error> {
 async fn create(pool: &Pool, shards: u16) -> Result<Identity, Error> {
     let creating = sqlx::query(include_str!("sql/create.sql")).bind(Uuid::new_v4()).bind(i32::from(shards));
     pool.rows(creating).await?;
-    let identity = existing(pool).await?;
-    if identity.shards != shards {
-        return Err(Error::Shards { stored: identity.shards, configured: shards });
-    }
-    Ok(identity)
+    existing(pool).await?.with_shards(shards)
 }
 
 async fn existing(pool: &Pool) -> Result<Identity, Error> {
-    let rows = pool.rows(sqlx::query(include_str!("../sql/installation.sql"))).await?;
-    let row =
-        rows.first().ok_or_else(|| Error::Schema("the event store is not complete: start the engine once".into()))?;
-    let shards: i64 = row.try_get("shards")?;
-    let shards = u16::try_from(shards).map_err(|_| Error::Schema(format!("the store says {shards} shards")))?;
-    Ok(Identity { installation: row.try_get("id")?, shards })
+    let identity = reads::identity(pool).await?;
+    identity.ok_or_else(|| Error::Schema("the event store is not complete: start the engine once".into()))
 }

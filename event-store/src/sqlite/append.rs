@@ -1,6 +1,6 @@
 //! One batch in one transaction, row by row: SQLite is in this process, a statement costs no round trip.
 
-use crate::{Append, Appended, Error, NewKey, Summary, WaitsOn, standing, waits::in_order};
+use crate::{Append, Appended, Error, NewKey, Summary, WaitsOn, rows::payload_hash, standing, waits::in_order};
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
 
@@ -106,10 +106,7 @@ async fn taken_by_another(
     if stream == append.stream {
         return Ok(None);
     }
-    let hash: Vec<u8> = row.try_get("payload_hash")?;
-    let payload_hash = hash
-        .try_into()
-        .map_err(|hash: Vec<u8>| Error::Unusable(format!("a stored payload hash has {} bytes", hash.len())))?;
+    let payload_hash = payload_hash(row.try_get("payload_hash")?)?;
     Ok(Some(Appended::DuplicateKey { stream, payload_hash }))
 }
 

@@ -1,14 +1,9 @@
 //! Which streams a filter matches: as lines of the read model, and as counts.
 
-use super::read_summary;
-use crate::{Dimension, Error, Filter, MAX_PAGE, StreamSummary, Tally, Waiting, standing, tally::Among, waits};
-use sqlx::{
-    Row as _, Sqlite, SqlitePool,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
+use crate::{
+    Dimension, Error, Filter, MAX_PAGE, StreamSummary, Tally, Waiting, backend::Statement, rows, standing, tally::Among,
 };
-
-type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
+use sqlx::{Sqlite, SqlitePool};
 
 /// What is read of the streams that match, among those that an index finds, in which order.
 macro_rules! statement {
@@ -27,7 +22,7 @@ pub(super) async fn list(readers: &SqlitePool, filter: &Filter) -> Result<Vec<St
         },
         filter,
     );
-    query.fetch_all(readers).await?.iter().map(read_summary).collect()
+    query.fetch_all(readers).await?.iter().map(rows::summary).collect()
 }
 
 pub(super) async fn tally(readers: &SqlitePool, filter: &Filter, by: &[Dimension]) -> Result<Vec<Tally>, Error> {
@@ -41,10 +36,10 @@ pub(super) async fn tally(readers: &SqlitePool, filter: &Filter, by: &[Dimension
         filter,
     );
     let query = Dimension::ALL.iter().fold(query, |query, dimension| query.bind(by.contains(dimension)));
-    query.fetch_all(readers).await?.iter().map(read_tally).collect()
+    query.fetch_all(readers).await?.iter().map(rows::tally).collect()
 }
 
-fn bound(statement: &'static str, filter: &Filter) -> SqliteQuery<'static> {
+fn bound(statement: &'static str, filter: &Filter) -> Statement<Sqlite> {
     let statuses =
         if filter.statuses.is_empty() { String::new() } else { format!(",{},", filter.known_statuses().join(",")) };
     sqlx::query(statement)
@@ -62,18 +57,4 @@ fn bound(statement: &'static str, filter: &Filter) -> SqliteQuery<'static> {
         .bind(filter.unchanged_since_ms)
         .bind(filter.from)
         .bind(filter.only_open)
-}
-
-fn read_tally(row: &SqliteRow) -> Result<Tally, Error> {
-    Ok(Tally {
-        category: row.try_get("category")?,
-        status: row.try_get("status")?,
-        step: row.try_get("step")?,
-        code: row.try_get("code")?,
-        waits_on: waits::read(row.try_get("waits_on")?),
-        document: row.try_get("document")?,
-        streams: row.try_get("streams")?,
-        oldest_started_ms: row.try_get("oldest_started")?,
-        oldest_changed_ms: row.try_get("oldest_changed")?,
-    })
 }

@@ -2,9 +2,11 @@
 
 use crate::{
     Error, Portion, Row,
+    backend::Ask,
+    rows,
     stream::{Budget, check_streams, in_order},
 };
-use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
+use sqlx::{Row as _, SqlitePool};
 use uuid::Uuid;
 
 /// How a stream is read, and what that takes: lengths are known without loading what they are of.
@@ -18,9 +20,8 @@ pub(super) const WHOLE: Reading = Reading { sizes: include_str!("sql/size.sql"),
 pub(super) const OUTLINES: Reading =
     Reading { sizes: include_str!("sql/outline_size.sql"), rows: include_str!("sql/outlines.sql") };
 
-pub(super) async fn rows(readers: &SqlitePool, reading: Reading, stream: Uuid) -> Result<Vec<Row>, Error> {
-    let rows = sqlx::query(reading.rows).bind(stream).fetch_all(readers).await?;
-    rows.iter().map(read_row).collect()
+pub(super) async fn stream(readers: &SqlitePool, reading: Reading, stream: Uuid) -> Result<Vec<Row>, Error> {
+    Ask::new(reading.rows).with(stream).all(readers, rows::row).await
 }
 
 pub(super) async fn within(
@@ -39,18 +40,8 @@ pub(super) async fn within(
         if !budget.takes(size.try_get("bytes")?) {
             break;
         }
-        all.extend(rows(readers, reading, *stream).await?.into_iter().map(|row| (*stream, row)));
+        all.extend(self::stream(readers, reading, *stream).await?.into_iter().map(|row| (*stream, row)));
         reached += 1;
     }
     Ok(Portion { rows: all, left: left.split_off(reached) })
-}
-
-fn read_row(row: &SqliteRow) -> Result<Row, Error> {
-    let version: i64 = row.try_get("version")?;
-    Ok(Row {
-        version: u32::try_from(version).map_err(|_| Error::Refused(format!("a stored version is {version}")))?,
-        recorded_at_ms: row.try_get("recorded_at")?,
-        append_id: row.try_get("append_id")?,
-        payload: row.try_get("payload")?,
-    })
 }

@@ -3,8 +3,9 @@
 use crate::{
     Error, Identity,
     migrate::{self, SQLITE},
+    reads,
 };
-use sqlx::{Row as _, SqlitePool};
+use sqlx::SqlitePool;
 use uuid::Uuid;
 
 /// Nobody else migrates the file meanwhile: whoever writes has its lock.
@@ -23,19 +24,12 @@ pub(super) async fn complete(pool: &SqlitePool) -> Result<(), Error> {
 
 pub(super) async fn create(pool: &SqlitePool, shards: u16) -> Result<Identity, Error> {
     sqlx::query(include_str!("sql/create.sql")).bind(Uuid::new_v4()).bind(i64::from(shards)).execute(pool).await?;
-    let identity = existing(pool).await?;
-    if identity.shards != shards {
-        return Err(Error::Shards { stored: identity.shards, configured: shards });
-    }
-    Ok(identity)
+    existing(pool).await?.with_shards(shards)
 }
 
 pub(super) async fn existing(pool: &SqlitePool) -> Result<Identity, Error> {
-    let row = sqlx::query(include_str!("../sql/installation.sql")).fetch_optional(pool).await?;
-    let row = row.ok_or_else(|| Error::Schema("the event store is not complete: start the engine once".into()))?;
-    let shards: i64 = row.try_get("shards")?;
-    let shards = u16::try_from(shards).map_err(|_| Error::Schema(format!("the store says {shards} shards")))?;
-    Ok(Identity { installation: row.try_get("id")?, shards })
+    let identity = reads::identity(pool).await?;
+    identity.ok_or_else(|| Error::Schema("the event store is not complete: start the engine once".into()))
 }
 
 fn nothing_yet() -> Error {

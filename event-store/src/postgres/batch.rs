@@ -1,13 +1,9 @@
-//! What is bound to statements, and what is read from their rows.
+//! A batch of appends as one statement, and its answers.
 
-use crate::{
-    Append, Appended, Error, Row, Standing, StreamSummary, standing,
-    waits::{self, stored},
-};
+use crate::{Append, Appended, Error, backend::Statement, rows, standing, waits::stored};
 use sqlx::{Row as _, postgres::PgRow};
-use uuid::Uuid;
 
-pub(super) type PgQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
+pub(super) type PgQuery = Statement<sqlx::Postgres>;
 
 /// The batch as one array a column, owned by the query.
 pub(super) fn bind_batch(batch: &[Append]) -> PgQuery {
@@ -44,58 +40,13 @@ pub(super) fn read_answer(row: &PgRow) -> Result<(usize, Appended), Error> {
         usize::try_from(position - 1).map_err(|_| Error::Unusable(format!("answer at position {position}")))?;
     let answer = match row.try_get::<i32, _>("o_answer")? {
         0 => Appended::Committed,
-        1 => Appended::DuplicateKey { stream: row.try_get("o_stream")?, payload_hash: read_hash(row)? },
+        1 => Appended::DuplicateKey {
+            stream: row.try_get("o_stream")?,
+            payload_hash: rows::payload_hash(row.try_get("o_payload_hash")?)?,
+        },
         2 => Appended::Conflict,
         3 => Appended::Fenced,
         other => return Err(Error::Unusable(format!("append_batch answered {other}"))),
     };
     Ok((position, answer))
-}
-
-fn read_hash(row: &PgRow) -> Result<[u8; 32], Error> {
-    let bytes: Vec<u8> = row.try_get("o_payload_hash")?;
-    bytes
-        .try_into()
-        .map_err(|bytes: Vec<u8>| Error::Unusable(format!("a stored payload hash has {} bytes", bytes.len())))
-}
-
-pub(super) fn read_row(row: &PgRow) -> Result<Row, Error> {
-    let version: i32 = row.try_get("version")?;
-    Ok(Row {
-        version: u32::try_from(version).map_err(|_| Error::Refused(format!("a stored version is {version}")))?,
-        recorded_at_ms: row.try_get("recorded_at")?,
-        append_id: row.try_get("append_id")?,
-        payload: row.try_get("payload")?,
-    })
-}
-
-pub(super) fn rows_of_streams(rows: &[PgRow]) -> Result<Vec<(Uuid, Row)>, Error> {
-    rows.iter().map(|row| Ok((row.try_get("stream")?, read_row(row)?))).collect()
-}
-
-pub(super) fn read_standing(row: &PgRow) -> Result<Standing, Error> {
-    Ok(Standing {
-        category: row.try_get("category")?,
-        status: row.try_get("status")?,
-        streams: row.try_get("streams")?,
-        oldest_started_ms: row.try_get("oldest_started")?,
-        oldest_changed_ms: row.try_get("oldest_changed")?,
-    })
-}
-
-pub(super) fn read_summary(row: &PgRow) -> Result<StreamSummary, Error> {
-    Ok(StreamSummary {
-        stream: row.try_get("stream")?,
-        category: row.try_get("category")?,
-        key: row.try_get("key")?,
-        document: row.try_get("document")?,
-        status: row.try_get("status")?,
-        step: row.try_get("step")?,
-        reason: row.try_get("reason")?,
-        started_at_ms: row.try_get("started_at")?,
-        updated_at_ms: row.try_get("updated_at")?,
-        waits_on: waits::read(row.try_get("waits_on")?),
-        flags: standing::read(row.try_get("flags")?),
-        code: row.try_get("code")?,
-    })
 }

@@ -1,4 +1,0 @@
-SELECT stream, category, key, document, status, step, reason, started_at, updated_at,
-       array_to_string(waits_on, ',') AS waits_on, flags, code
-FROM streams
-WHERE stream = $1

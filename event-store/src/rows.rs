@@ -1,0 +1,87 @@
+//! What is read from the rows of both databases.
+
+use crate::{
+    Error, Gap, Identity, Note, NoteNumber, Row, Standing, StreamSummary, Tally, backend::StoredRow, standing, waits,
+};
+
+pub(crate) fn row(row: &impl StoredRow) -> Result<Row, Error> {
+    Ok(Row {
+        version: version(row.column("version")?)?,
+        recorded_at_ms: row.column("recorded_at")?,
+        append_id: row.column("append_id")?,
+        payload: row.column("payload")?,
+    })
+}
+
+/// # Errors
+/// When no writer of this store wrote it.
+pub(crate) fn version(stored: i64) -> Result<u32, Error> {
+    u32::try_from(stored).map_err(|_| Error::Refused(format!("a stored version is {stored}")))
+}
+
+/// # Errors
+/// When no writer of this store wrote it.
+pub(crate) fn payload_hash(stored: Vec<u8>) -> Result<[u8; 32], Error> {
+    let unreadable = |bytes: Vec<u8>| Error::Unusable(format!("a stored payload hash has {} bytes", bytes.len()));
+    stored.try_into().map_err(unreadable)
+}
+
+pub(crate) fn summary(row: &impl StoredRow) -> Result<StreamSummary, Error> {
+    Ok(StreamSummary {
+        stream: row.column("stream")?,
+        category: row.column("category")?,
+        key: row.column("key")?,
+        document: row.column("document")?,
+        status: row.column("status")?,
+        step: row.column("step")?,
+        reason: row.column("reason")?,
+        started_at_ms: row.column("started_at")?,
+        updated_at_ms: row.column("updated_at")?,
+        waits_on: waits::read(row.column("waits_on")?),
+        flags: standing::read(row.column("flags")?),
+        code: row.column("code")?,
+    })
+}
+
+pub(crate) fn tally(row: &impl StoredRow) -> Result<Tally, Error> {
+    Ok(Tally {
+        category: row.column("category")?,
+        status: row.column("status")?,
+        step: row.column("step")?,
+        code: row.column("code")?,
+        waits_on: waits::read(row.column("waits_on")?),
+        document: row.column("document")?,
+        streams: row.column("streams")?,
+        oldest_started_ms: row.column("oldest_started")?,
+        oldest_changed_ms: row.column("oldest_changed")?,
+    })
+}
+
+pub(crate) fn standing(row: &impl StoredRow) -> Result<Standing, Error> {
+    Ok(Standing {
+        category: row.column("category")?,
+        status: row.column("status")?,
+        streams: row.column("streams")?,
+        oldest_started_ms: row.column("oldest_started")?,
+        oldest_changed_ms: row.column("oldest_changed")?,
+    })
+}
+
+pub(crate) fn note(row: &impl StoredRow) -> Result<Note, Error> {
+    Ok(Note {
+        number: NoteNumber(row.column("number")?),
+        id: row.column("id")?,
+        at_ms: row.column("at")?,
+        body: row.column("body")?,
+    })
+}
+
+pub(crate) fn gap(row: &impl StoredRow) -> Result<Gap, Error> {
+    Ok(Gap { began_ms: row.column("began_at")?, ended_ms: row.column("ended_at")? })
+}
+
+pub(crate) fn identity(row: &impl StoredRow) -> Result<Identity, Error> {
+    let shards: i64 = row.column("shards")?;
+    let shards = u16::try_from(shards).map_err(|_| Error::Schema(format!("the store says {shards} shards")))?;
+    Ok(Identity { installation: row.column("id")?, shards })
+}

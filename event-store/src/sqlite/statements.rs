@@ -1,0 +1,14 @@
+//! Statements that are read alike and said in another way than on the other database.
+
+use crate::backend::{Backend, Statement, Value};
+use sqlx::Sqlite;
+
+impl Backend for Sqlite {
+    const SUMMARY: &'static str = concat!(include_str!("sql/list.sql"), include_str!("../sql/of_stream.sql"));
+    const WAITING_COUNTS: &'static str = include_str!("sql/waiting_counts.sql");
+    const CLOCK: &'static str = include_str!("sql/clock.sql");
+
+    fn bind<T: Value>(statement: Statement<Sqlite>, value: T) -> Statement<Sqlite> {
+        statement.bind(value)
+    }
+}
