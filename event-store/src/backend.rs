@@ -1,8 +1,9 @@
 //! What a database has to offer so that a statement that both take is bound, sent and read in one place.
 
-use crate::Error;
+use crate::{Error, tally::Among};
 use sqlx::{
-    Database, Decode, Encode, Postgres, Row as _, Sqlite, Type, postgres::PgRow, query::Query, sqlite::SqliteRow,
+    Database, Decode, Encode, Postgres, Row as _, Sqlite, Type, database::HasStatementCache, postgres::PgRow,
+    query::Query, sqlite::SqliteRow,
 };
 
 /// A statement with the values that are bound to it.
@@ -12,7 +13,7 @@ pub(crate) type Statement<DB> = Query<'static, DB, <DB as Database>::Arguments>;
 pub(crate) type RowOf<R> = <<R as Reader>::Db as Database>::Row;
 
 /// One of the two databases, with the statements that it needs in words of its own.
-pub(crate) trait Backend: Database<Row: StoredRow> {
+pub(crate) trait Backend: Database<Row: StoredRow> + HasStatementCache {
     /// Finds one stream in the read model.
     const SUMMARY: &'static str;
     /// Counts the streams that wait, by what they wait on.
@@ -22,6 +23,12 @@ pub(crate) trait Backend: Database<Row: StoredRow> {
 
     /// Binds the next value.
     fn bind<T: Value>(statement: Statement<Self>, value: T) -> Statement<Self>;
+
+    /// Lists streams; the values are those of [`crate::matching`].
+    fn list(among: Among) -> &'static str;
+
+    /// Counts streams; the values are those of [`crate::matching`].
+    fn tally(among: Among) -> &'static str;
 }
 
 /// Where statements that read are sent.
@@ -81,6 +88,11 @@ impl<DB: Backend> Ask<DB> {
         Ask(sqlx::query(text))
     }
 
+    /// The same, planned for the values of this call.
+    pub(crate) fn planned_for_its_values(text: &'static str) -> Ask<DB> {
+        Ask(sqlx::query(text).persistent(false))
+    }
+
     /// With the next value.
     pub(crate) fn with(self, value: impl Value) -> Ask<DB> {
         Ask(DB::bind(self.0, value))
@@ -104,3 +116,25 @@ impl<DB: Backend> Ask<DB> {
         reader.rows(self.0).await?.first().map(read).transpose()
     }
 }
+
+/// The text that reads `$read` in `$order` of the streams that match, from the folder `sql` beside the caller.
+macro_rules! matching {
+    ($among:expr, $read:literal, $order:literal) => {
+        match $among {
+            Among::All => matching!(@ $read, "all", $order),
+            Among::Open => matching!(@ $read, "open", $order),
+            Among::Failed => matching!(@ $read, "failed", $order),
+            Among::Waiting => matching!(@ $read, "waiting", $order),
+        }
+    };
+    (@ $read:literal, $among:literal, $order:literal) => {
+        concat!(
+            include_str!(concat!("sql/", $read, ".sql")),
+            include_str!(concat!("sql/among_", $among, ".sql")),
+            include_str!("../sql/matching.sql"),
+            include_str!("sql/matching.sql"),
+            include_str!(concat!("../sql/", $order, ".sql"))
+        )
+    };
+}
+pub(crate) use matching;

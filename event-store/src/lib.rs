@@ -10,6 +10,7 @@ mod backend;
 mod config;
 mod error;
 mod mark;
+mod matching;
 mod migrate;
 mod note;
 mod open;

@@ -3,7 +3,6 @@
 mod attendance;
 mod batch;
 mod comparing;
-mod matching;
 mod pool;
 mod pooler;
 mod schema;
@@ -21,6 +20,7 @@ use crate::{
     backend::{Ask, Reader},
     config::without_secret,
     mark::check_mark,
+    matching,
     note::check_note,
     reads, rows,
     stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, in_order},
@@ -207,19 +207,11 @@ impl EventStore for Postgres {
     }
 
     async fn list(&self, filter: &Filter) -> Result<Vec<StreamSummary>, Error> {
-        if filter.finds_nothing() {
-            return Ok(Vec::new());
-        }
-        let rows = self.pool.rows(matching::list(filter)).await?;
-        rows.iter().map(rows::summary).collect()
+        matching::list(&self.pool, filter).await
     }
 
     async fn tally(&self, filter: &Filter, by: &[Dimension]) -> Result<Vec<Tally>, Error> {
-        if filter.finds_nothing() {
-            return Ok(Vec::new());
-        }
-        let rows = self.pool.rows(matching::tally(filter, by)).await?;
-        rows.iter().map(rows::tally).collect()
+        matching::tally(&self.pool, filter, by).await
     }
 
     async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {

@@ -382,9 +382,10 @@ impl Filter {
         has_no_flag || waits_on_nothing || only_unknown_statuses || texts.into_iter().flatten().any(has_nul)
     }
 
-    /// The statuses that a store can have; empty: any.
-    pub(crate) fn known_statuses(&self) -> Vec<&str> {
-        self.statuses.iter().map(String::as_str).filter(|status| !has_nul(status)).collect()
+    /// The statuses that a store can have, with a comma between two; `None`: any.
+    pub(crate) fn statuses_as_text(&self) -> Option<String> {
+        let known = self.statuses.iter().map(String::as_str).filter(|status| !has_nul(status));
+        (!self.statuses.is_empty()).then(|| known.collect::<Vec<_>>().join(","))
     }
 }
 

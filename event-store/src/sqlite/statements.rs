@@ -1,6 +1,9 @@
 //! Statements that are read alike and said in another way than on the other database.
 
-use crate::backend::{Backend, Statement, Value};
+use crate::{
+    backend::{Backend, Statement, Value, matching},
+    tally::Among,
+};
 use sqlx::Sqlite;
 
 impl Backend for Sqlite {
@@ -10,5 +13,13 @@ impl Backend for Sqlite {
 
     fn bind<T: Value>(statement: Statement<Sqlite>, value: T) -> Statement<Sqlite> {
         statement.bind(value)
+    }
+
+    fn list(among: Among) -> &'static str {
+        matching!(among, "list", "page")
+    }
+
+    fn tally(among: Among) -> &'static str {
+        matching!(among, "tally", "groups")
     }
 }
