@@ -14,15 +14,15 @@ pub(crate) fn row(row: &impl StoredRow) -> Result<Row, Error> {
 }
 
 /// # Errors
-/// When no writer of this store wrote it.
+/// [`Error::Damaged`] when the store cannot have written this value. The request is not at fault, and other rows can be read.
 pub(crate) fn version(stored: i64) -> Result<u32, Error> {
-    u32::try_from(stored).map_err(|_| Error::Refused(format!("a stored version is {stored}")))
+    u32::try_from(stored).map_err(|_| Error::Damaged(format!("a stored version is {stored}")))
 }
 
 /// # Errors
-/// When no writer of this store wrote it.
+/// As [`version`].
 pub(crate) fn payload_hash(stored: Vec<u8>) -> Result<[u8; 32], Error> {
-    let unreadable = |bytes: Vec<u8>| Error::Unusable(format!("a stored payload hash has {} bytes", bytes.len()));
+    let unreadable = |bytes: Vec<u8>| Error::Damaged(format!("a stored payload hash has {} bytes", bytes.len()));
     stored.try_into().map_err(unreadable)
 }
 

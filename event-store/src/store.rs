@@ -59,7 +59,8 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Error::Limit`] when one append breaks a limit: none of the batch was sent, and the others can be sent without it.
     /// [`Error::Refused`] when the database takes one append's values for faulty: nothing of this call was written; the others can be sent
-    /// without it. What [`Error::is_transient`]: it is not known what was committed; the same batch again answers [`Appended::Committed`]
+    /// without it. [`Error::Damaged`] when what is stored of one append's key cannot be read: the same append alone finds out which, and a
+    /// repeat of the others answers truly. What [`Error::is_transient`]: it is not known what was committed; the same batch again answers [`Appended::Committed`]
     /// for what was.
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error>;
 

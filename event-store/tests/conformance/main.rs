@@ -95,6 +95,9 @@ macro_rules! conformance {
                     an_altered_schema_is_refused
                     an_older_schema_is_not_read
                     a_reader_works_beside_the_engine_and_writes_nothing;
+                damage:
+                    an_unreadable_version_is_damage_and_hinders_no_other
+                    an_unreadable_hash_is_damage_of_its_key_alone;
                 memory:
                     what_one_process_knew_the_next_one_finds
                     what_was_appended_since_the_last_heartbeat_is_known;
