@@ -57,32 +57,27 @@ impl Error {
     /// runs waits for it, however long somebody takes to mend it.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        match self {
-            Error::Unavailable(_) | Error::ReadOnly(_) | Error::Unusable(_) => true,
-            Error::Damaged(_)
-            | Error::Refused(_)
-            | Error::Limit(_)
-            | Error::Schema(_)
-            | Error::Shards { .. }
-            | Error::Locked { .. }
-            | Error::Address(_) => false,
-        }
+        matches!(self.ends(), Ends::ByItself | Ends::ByAnOperator)
     }
 
     /// Whether the same call may succeed later without anybody's doing. An engine that starts waits for nothing else: a password that is
     /// wrong is better said at once.
     #[must_use]
     pub fn is_worth_waiting_at_start(&self) -> bool {
+        self.ends() == Ends::ByItself
+    }
+
+    fn ends(&self) -> Ends {
         match self {
-            Error::Unavailable(_) | Error::ReadOnly(_) => true,
-            Error::Unusable(_)
-            | Error::Damaged(_)
+            Error::Unavailable(_) | Error::ReadOnly(_) => Ends::ByItself,
+            Error::Unusable(_) => Ends::ByAnOperator,
+            Error::Damaged(_)
             | Error::Refused(_)
             | Error::Limit(_)
             | Error::Schema(_)
             | Error::Shards { .. }
             | Error::Locked { .. }
-            | Error::Address(_) => false,
+            | Error::Address(_) => Ends::Never,
         }
     }
 
@@ -109,6 +104,15 @@ impl Error {
             | Error::Address(_)) => other,
         }
     }
+}
+
+/// What has to happen before the same call can succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    ByItself,
+    ByAnOperator,
+    /// The call itself, the store or what is stored has to be another one.
+    Never,
 }
 
 /// What Postgres says of a write in a read-only transaction.

@@ -1,5 +1,6 @@
 //! A database whose state is older than what it had confirmed.
 
+use crate::{Append, Appended};
 use uuid::Uuid;
 
 /// What a process knows to be committed, to be kept elsewhere: when all processes end while a database takes over that lagged, no process
@@ -27,6 +28,19 @@ pub struct ConfirmedAppend {
     pub append_id: Uuid,
     /// When it was written, as [`Confirmed::at_ms`].
     pub at_ms: i64,
+}
+
+impl ConfirmedAppend {
+    /// The first append of a batch that was committed. One of a batch is enough: a batch is one transaction.
+    pub(crate) fn first_of(batch: &[Append], answers: &[Appended]) -> Option<ConfirmedAppend> {
+        let (append, _) = batch.iter().zip(answers).find(|(_, answer)| **answer == Appended::Committed)?;
+        Some(ConfirmedAppend {
+            stream: append.stream,
+            version: append.version.cast_signed(),
+            append_id: append.append_id,
+            at_ms: append.recorded_at_ms,
+        })
+    }
 }
 
 impl Confirmed {

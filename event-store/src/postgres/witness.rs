@@ -24,10 +24,7 @@ const REMEMBERED: usize = 64;
 struct Mark {
     /// Rises with each that was confirmed.
     order: u64,
-    stream: Uuid,
-    version: i32,
-    append_id: Uuid,
-    at_ms: i64,
+    append: ConfirmedAppend,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -88,17 +85,10 @@ impl Witness {
     }
 
     pub(super) fn appended(&self, batch: &[Append], answers: &[Appended]) {
-        let first = batch.iter().zip(answers).find(|(_, answer)| **answer == Appended::Committed);
-        let Some((append, _)) = first else { return };
+        let Some(append) = ConfirmedAppend::first_of(batch, answers) else { return };
         let mut known = self.known();
         known.confirmed += 1;
-        let mark = Mark {
-            order: known.confirmed,
-            stream: append.stream,
-            version: append.version.cast_signed(),
-            append_id: append.append_id,
-            at_ms: append.recorded_at_ms,
-        };
+        let mark = Mark { order: known.confirmed, append };
         known.appends.truncate(REMEMBERED - 1);
         known.appends.push_front(mark);
     }
@@ -119,12 +109,7 @@ impl Witness {
     pub(super) fn confirmed(&self) -> Option<Confirmed> {
         let known = self.known();
         let (number, at_ms) = known.beat?;
-        let append = known.appends.front().map(|mark| ConfirmedAppend {
-            stream: mark.stream,
-            version: mark.version,
-            append_id: mark.append_id,
-            at_ms: mark.at_ms,
-        });
+        let append = known.appends.front().map(|mark| mark.append);
         Some(Confirmed { writer: self.writer, number, at_ms, append })
     }
 
@@ -214,7 +199,7 @@ impl Known {
     }
 
     fn last_written_ms(&self) -> i64 {
-        let appended = self.appends.iter().map(|mark| mark.at_ms);
+        let appended = self.appends.iter().map(|mark| mark.append.at_ms);
         appended.chain(self.beat.map(|(_, at_ms)| at_ms)).max().unwrap_or_default()
     }
 }
@@ -254,8 +239,12 @@ impl Left {
 
     fn step_back(&self, known: &Known, timeline: Option<i64>) -> StepBack {
         let is_there = |position: &usize| !self.missing_appends.contains(&(position + 1));
-        let kept =
-            known.appends.iter().enumerate().filter(|(position, _)| is_there(position)).map(|(_, mark)| mark.at_ms);
+        let kept = known
+            .appends
+            .iter()
+            .enumerate()
+            .filter(|(position, _)| is_there(position))
+            .map(|(_, mark)| mark.append.at_ms);
         StepBack {
             number: known.steps + 1,
             kept_until_ms: kept.chain(self.beat.map(|(_, at_ms)| at_ms)).max(),
@@ -269,14 +258,14 @@ impl Left {
 
 async fn what_is_left(session: &mut Session, known: &Known, writer: Uuid) -> Result<PgRow, sqlx::Error> {
     let claims = || known.claims.iter();
-    let appends = || known.appends.iter();
+    let appends = || known.appends.iter().map(|mark| mark.append);
     sqlx::query(include_str!("sql/what_is_left.sql"))
         .bind(claims().map(|(shard, _)| i32::from(*shard)).collect::<Vec<_>>())
         .bind(claims().map(|(_, (epoch, _))| epoch.0).collect::<Vec<_>>())
         .bind(claims().map(|(_, (_, owner))| owner.clone()).collect::<Vec<_>>())
-        .bind(appends().map(|mark| mark.stream).collect::<Vec<_>>())
-        .bind(appends().map(|mark| mark.version).collect::<Vec<_>>())
-        .bind(appends().map(|mark| mark.append_id).collect::<Vec<_>>())
+        .bind(appends().map(|append| append.stream).collect::<Vec<_>>())
+        .bind(appends().map(|append| append.version).collect::<Vec<_>>())
+        .bind(appends().map(|append| append.append_id).collect::<Vec<_>>())
         .bind(writer)
         .fetch_one(&mut session.connection)
         .await

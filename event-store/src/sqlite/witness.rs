@@ -36,16 +36,9 @@ impl Witness {
     }
 
     pub(super) fn appended(&self, batch: &[Append], answers: &[Appended]) {
-        let first = batch.iter().zip(answers).find(|(_, answer)| **answer == Appended::Committed);
-        let Some((append, _)) = first else { return };
+        let Some(append) = ConfirmedAppend::first_of(batch, answers) else { return };
         let mut known = self.known();
         known.batches += 1;
-        let append = ConfirmedAppend {
-            stream: append.stream,
-            version: append.version.cast_signed(),
-            append_id: append.append_id,
-            at_ms: append.recorded_at_ms,
-        };
         known.append = Some((known.batches, append));
     }
 
