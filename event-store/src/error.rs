@@ -1,5 +1,7 @@
 //! What can go wrong between a caller and the database.
 
+mod fault;
+
 /// The store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -115,143 +117,9 @@ enum Ends {
     Never,
 }
 
-/// What Postgres says of a write in a read-only transaction.
-const READ_ONLY: &str = "25006";
-
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Error {
-        let text = error.to_string();
-        match &error {
-            sqlx::Error::Database(database) if database.code().as_deref() == Some(READ_ONLY) => Error::ReadOnly(text),
-            sqlx::Error::Database(database) => match fault(database.code().as_deref().unwrap_or_default()) {
-                Fault::Request => Error::Refused(text),
-                Fault::Passing => Error::Unavailable(text),
-                Fault::Lasting if is_damage(&text) => Error::Damaged(text),
-                Fault::Lasting => Error::Unusable(text),
-                Fault::Damage => Error::Damaged(text),
-            },
-            sqlx::Error::Encode(_) => Error::Refused(text),
-            // The database and this build have different ideas of a statement or its answer.
-            sqlx::Error::ColumnNotFound(_)
-            | sqlx::Error::ColumnIndexOutOfBounds { .. }
-            | sqlx::Error::Configuration(_)
-            | sqlx::Error::InvalidArgument(_)
-            | sqlx::Error::TypeNotFound { .. }
-            | sqlx::Error::ColumnDecode { .. }
-            | sqlx::Error::Decode(_)
-            | sqlx::Error::RowNotFound => Error::Unusable(text),
-            sqlx::Error::PoolTimedOut => Error::Unavailable(
-                "no connection could be had in time: it is away, or all connections are in use".into(),
-            ),
-            // Everything else is the connection's or the pool's doing.
-            _ => Error::Unavailable(text),
-        }
-    }
-}
-
-/// Whose an error of a database is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    /// What was asked.
-    Request,
-    /// The database's, and it goes away by itself.
-    Passing,
-    /// What is stored: a row, a page or an index that cannot be read.
-    Damage,
-    /// The database's or its operators', and somebody has to mend it. What is not known counts as this: to wait for what does not come is
-    /// seen and can be mended, to give up a row that nothing is wrong with cannot.
-    Lasting,
-}
-
-/// A code of Postgres has five characters, one of SQLite is a number below 10,000.
-fn fault(code: &str) -> Fault {
-    match code.parse() {
-        Ok(number) if code.len() < 5 => fault_of_sqlite(number),
-        Ok(_) | Err(_) => fault_of_postgres(code),
-    }
-}
-
-/// The request's own: data exceptions (22), constraints (23), limits of the program (54). Passing: connection (08), rollback (40),
-/// resources (53), lock not available (55P03), operator intervention and timeouts (57), system errors (58), read-only transaction on a
-/// server that is being switched (25006), plans that a migration made stale (0A000).
-fn fault_of_postgres(code: &str) -> Fault {
-    match (code, code.get(..2).filter(|_| code.len() == 5)) {
-        // Keys and versions are what writers compete for: a repeat finds who has them.
-        ("23505", _) => Fault::Passing,
-        ("55P03" | "25006" | "0A000", _) | (_, Some("08" | "40" | "53" | "57" | "58")) => Fault::Passing,
-        (_, Some("22" | "23" | "54")) => Fault::Request,
-        ("XX001" | "XX002", _) => Fault::Damage,
-        (_, Some(_) | None) => Fault::Lasting,
-    }
-}
-
-/// What Postgres says of damaged values under the code of any internal error; these texts are never translated.
-fn is_damage(text: &str) -> bool {
-    const SAYS: [&str; 4] = [
-        "missing chunk number",
-        "unexpected chunk number",
-        "unexpected chunk size",
-        "invalid memory alloc request size",
-    ];
-    SAYS.iter().any(|says| text.contains(says))
-}
-
-/// The low byte of a code is the error, the rest says more of it.
-fn fault_of_sqlite(code: u16) -> Fault {
-    const BUSY: u16 = 5;
-    const LOCKED: u16 = 6;
-    const FULL: u16 = 13;
-    const TOO_BIG: u16 = 18;
-    const CONSTRAINT: u16 = 19;
-    const CONSTRAINT_PRIMARY_KEY: u16 = 1555;
-    const CONSTRAINT_UNIQUE: u16 = 2067;
-    const MISMATCH: u16 = 20;
-    match (code, code & 0xff) {
-        (CONSTRAINT_PRIMARY_KEY | CONSTRAINT_UNIQUE, _) | (_, BUSY | LOCKED | FULL) => Fault::Passing,
-        (_, TOO_BIG | CONSTRAINT | MISMATCH) => Fault::Request,
-        (_, _) => Fault::Lasting,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Error, Fault, fault, is_damage};
-
-    fn all(codes: &[&str], expected: Fault) {
-        for code in codes {
-            assert_eq!(fault(code), expected, "{code}");
-        }
-    }
-
-    #[test]
-    fn what_goes_away_by_itself_passes() {
-        all(&["08006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "57P03"], Fault::Passing);
-        all(&["58030", "25006", "0A000", "23505"], Fault::Passing);
-        all(&["5", "6", "13", "261", "517", "1555", "2067"], Fault::Passing);
-    }
-
-    #[test]
-    fn only_a_row_can_be_at_fault_for_good() {
-        // Bytes that are no text, out of range, not null, a check, too large for an index.
-        all(&["22021", "22003", "23502", "23514", "54000"], Fault::Request);
-        all(&["18", "19", "275", "1299", "3091", "20"], Fault::Request);
-    }
-
-    #[test]
-    fn what_somebody_has_to_mend_lasts() {
-        // Password, who may connect, a privilege, no such database or table or function, syntax, what nobody knows, an index that is broken.
-        all(&["28P01", "28000", "42501", "3D000", "42P01", "42883", "42601", "XX000", "P0001"], Fault::Lasting);
-        // A disk that cannot be read or written, a file that is no database, that may not be written, that is broken or gone.
-        all(&["10", "778", "26", "8", "11", "14", "", "53", "2", "22"], Fault::Lasting);
-    }
-
-    #[test]
-    fn damaged_data_is_told_apart() {
-        all(&["XX001", "XX002"], Fault::Damage);
-        assert!(is_damage("missing chunk number 0 for toast value 16424 in pg_toast_16385"));
-        let damaged = Error::Damaged("invalid page in block 7".into());
-        assert!(damaged.is_damage() && !damaged.is_transient() && !damaged.is_worth_waiting_at_start());
-    }
+    use super::Error;
 
     #[test]
     fn a_start_waits_only_for_what_comes_by_itself() {
@@ -260,5 +128,11 @@ mod tests {
         assert!(denied.is_transient() && !denied.is_worth_waiting_at_start());
         let refused = Error::Refused("out of range".into());
         assert!(!refused.is_transient() && !refused.is_worth_waiting_at_start());
+    }
+
+    #[test]
+    fn damage_is_not_waited_for() {
+        let damaged = Error::Damaged("invalid page in block 7".into());
+        assert!(damaged.is_damage() && !damaged.is_transient() && !damaged.is_worth_waiting_at_start());
     }
 }

@@ -9,11 +9,14 @@ mod attendance;
 mod backend;
 mod config;
 mod error;
+mod filter;
+mod limits;
 mod mark;
 mod matching;
 mod migrate;
 mod note;
 mod open;
+mod portion;
 pub mod postgres;
 mod reads;
 mod rows;
@@ -22,21 +25,23 @@ mod standing;
 mod step_back;
 mod store;
 mod stream;
+mod sweep;
 mod tally;
 mod waits;
 
 pub use attendance::{Attendance, Attended, Gap};
 pub use config::{Access, StoreConfig};
 pub use error::Error;
+pub use filter::Filter;
+pub use limits::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES, MAX_PAGE, MAX_SHARDS};
 pub use mark::{Mark, Marked};
 pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, Note, NoteNumber};
 pub use open::{is_address, open, place};
+pub use portion::Portion;
 pub use standing::{Flagged, Sessions, Standing};
 pub use step_back::{Confirmed, ConfirmedAppend, StepBack};
 pub use store::{EventStore, Identity};
-pub use stream::{
-    Activity, Append, Appended, Epoch, Filter, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES,
-    MAX_PAGE, MAX_SHARDS, NewKey, Portion, Row, StreamSummary, Summary, Sweep, Swept,
-};
+pub use stream::{Activity, Append, Appended, Epoch, NewKey, Row, StreamSummary, Summary};
+pub use sweep::{Sweep, Swept};
 pub use tally::{Dimension, Tally};
 pub use waits::{Waiting, WaitsOn};

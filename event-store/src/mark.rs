@@ -1,6 +1,6 @@
 //! What the read model says of a stream whose own rows cannot be read.
 
-use crate::{Epoch, Error, stream::check_texts};
+use crate::{Epoch, Error, limits::check_texts};
 use uuid::Uuid;
 
 /// A change of the read model without a row of the stream.

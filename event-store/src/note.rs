@@ -2,7 +2,7 @@
 
 use crate::{
     Error,
-    stream::{check_length, check_texts},
+    limits::{check_length, check_texts},
 };
 use uuid::Uuid;
 

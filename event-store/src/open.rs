@@ -1,6 +1,6 @@
 //! How a store is opened.
 
-use crate::{Access, Error, EventStore, StoreConfig, postgres::Postgres, sqlite::Sqlite, stream::check_shards};
+use crate::{Access, Error, EventStore, StoreConfig, limits::check_shards, postgres::Postgres, sqlite::Sqlite};
 use std::sync::Arc;
 
 /// Opens the store at `address`; see [`StoreConfig::open`].

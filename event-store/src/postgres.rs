@@ -2,7 +2,11 @@
 
 mod attendance;
 mod batch;
+mod bounds;
 mod comparing;
+mod known;
+mod left;
+mod outlives;
 mod pool;
 mod pooler;
 mod schema;
@@ -10,7 +14,7 @@ mod session;
 mod statements;
 mod witness;
 
-pub use pool::Bounds;
+pub use bounds::Bounds;
 
 use crate::{
     Access, Activity, Append, Appended, Attendance, Attended, Confirmed, Dimension, Epoch, Error, EventStore, Filter,
@@ -19,11 +23,13 @@ use crate::{
     attendance::check_attended,
     backend::{Ask, Reader},
     config::without_secret,
+    limits::{check_batch, check_claim, check_streams, check_texts},
     mark::check_mark,
     matching,
     note::check_note,
+    portion::{Budget, in_order},
     reads, rows,
-    stream::{Budget, check_batch, check_claim, check_streams, check_sweep, check_texts, in_order},
+    sweep::check_sweep,
 };
 use async_trait::async_trait;
 use batch::{PgQuery, bind_batch, read_answer};

@@ -3,9 +3,8 @@
 use crate::{
     Attendance, Error, Flagged, Identity, MAX_NOTES, MAX_PAGE, Note, NoteNumber, Standing, StreamSummary, WaitsOn,
     backend::{Ask, Backend, Reader, RowOf, StoredRow},
-    rows, standing,
-    stream::has_nul,
-    waits,
+    limits::has_nul,
+    rows, standing, waits,
 };
 use uuid::Uuid;
 

@@ -15,11 +15,13 @@ use crate::{
     StreamSummary, Sweep, Swept, Tally, WaitsOn,
     attendance::check_attended,
     backend::{Reader, Statement},
+    limits::{check_batch, check_claim, check_streams, check_texts},
     mark::check_mark,
     matching,
     note::check_note,
+    portion::in_order,
     reads,
-    stream::{check_batch, check_claim, check_streams, check_sweep, check_texts, in_order},
+    sweep::check_sweep,
 };
 use async_trait::async_trait;
 use lock::FileLock;

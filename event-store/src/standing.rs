@@ -1,6 +1,6 @@
 //! How streams stand: how many are where, how old they are, and what people should look at.
 
-use crate::stream::has_nul;
+use crate::limits::has_nul;
 use std::collections::BTreeMap;
 
 /// Around each of several flags.

@@ -1,6 +1,6 @@
 //! What streams wait on.
 
-use crate::{Error, stream::has_nul};
+use crate::{Error, limits::has_nul};
 use std::fmt;
 
 /// Between a kind and a name.

@@ -3,13 +3,15 @@
 
 use super::{
     batch::PgQuery,
+    bounds::Bounds,
+    outlives::{Outlives, outlives},
     session::{self, Backend, Session},
     witness::Witness,
 };
 use crate::{Access, Error, Sessions};
 use sqlx::{
     Row as _,
-    postgres::{PgConnectOptions, PgRow, PgSeverity},
+    postgres::{PgConnectOptions, PgRow},
 };
 use std::{
     future::Future,
@@ -33,31 +35,6 @@ const TRUSTED: Duration = Duration::from_secs(1);
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// Sessions that were given up, of which the server may still have the process: more than can be given up before one answers again.
 const GIVEN_UP: usize = 64;
-
-/// How long a server may take before it counts as away.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// For one call, from the moment it has a session. Longer than the server lets a statement run (10 s), so that what is only slow ends
-    /// with the server's own error and keeps its session.
-    pub call: Duration,
-    /// To open a session and to set it.
-    pub connect: Duration,
-    /// To find out whether a session that rested lives.
-    pub test: Duration,
-    /// For a session, while others use all there are.
-    pub acquire: Duration,
-}
-
-impl Default for Bounds {
-    fn default() -> Bounds {
-        Bounds {
-            call: Duration::from_secs(15),
-            connect: Duration::from_secs(5),
-            test: Duration::from_secs(2),
-            acquire: Duration::from_secs(5),
-        }
-    }
-}
 
 /// A cheap handle to the sessions.
 #[derive(Clone, Debug)]
@@ -278,35 +255,4 @@ fn no_answer(of: &str, within: Duration) -> Error {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What goes on after an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outlives {
-    /// The session: the error is the statement's.
-    Session,
-    /// The other sessions.
-    Others,
-    /// No session: the server ends, takes no more writes, or cannot be reached.
-    Nothing,
-}
-
-fn outlives(error: &sqlx::Error) -> Outlives {
-    match error {
-        sqlx::Error::Database(database) => {
-            let code = database.code().unwrap_or_default();
-            let is_fatal = database
-                .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
-                .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic));
-            // Read-only: the server was demoted, and every session with it. 57P: it ends, or begins.
-            if is_fatal || code == "25006" || code.starts_with("57P") || code.starts_with("08") {
-                Outlives::Nothing
-            } else {
-                Outlives::Session
-            }
-        }
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => Outlives::Nothing,
-        // The driver's own trouble with what was asked or answered: where it broke off is not known.
-        _ => Outlives::Others,
-    }
 }

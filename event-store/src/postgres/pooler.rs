@@ -2,9 +2,9 @@
 //! set.
 
 use super::{
+    left::timeline,
     pool::{Pool, in_task},
     session::{Durability, Session, changed_under_way},
-    witness::timeline,
 };
 use crate::Error;
 use std::time::Duration;

@@ -1,48 +1,19 @@
 //! What this process knows to be committed, against which every new session is held: a server that lagged when it took over, or was restored,
 //! does not have it, and says nothing of its own.
 
-use super::session::Session;
+use super::{
+    known::{Known, Mark, REMEMBERED},
+    left::{Left, timeline, what_is_left},
+    session::Session,
+};
 use crate::{
     Append, Appended, Confirmed, ConfirmedAppend, Epoch, Error, StepBack,
     step_back::{Has, missing},
 };
-use sqlx::{Row as _, postgres::PgRow};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
 use tracing::info;
 use uuid::Uuid;
-
-/// Appends since the last heartbeat that are remembered, one of each batch. A lagging server lacks the end of the log; calls that run side by side may be answered in
-/// another order than they stand there, so the newest alone is not enough, and as many as there are sessions would be.
-const REMEMBERED: usize = 64;
-
-/// One append that was confirmed.
-#[derive(Clone, Copy, Debug)]
-struct Mark {
-    /// Rises with each that was confirmed.
-    order: u64,
-    append: ConfirmedAppend,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Known {
-    /// How often the database stepped back.
-    steps: u64,
-    claims: BTreeMap<u16, (Epoch, String)>,
-    /// How many appends were confirmed.
-    confirmed: u64,
-    appends: VecDeque<Mark>,
-    /// Number and time of the last heartbeat.
-    beat: Option<(i64, i64)>,
-    timeline: Option<i64>,
-    /// The highest epoch of each shard that was ever claimed here.
-    highest: BTreeMap<u16, Epoch>,
-    /// The epochs up to which what was decided rests on what is gone.
-    fenced: BTreeMap<u16, Epoch>,
-}
 
 /// What is known, and who is told when it is not so.
 #[derive(Debug)]
@@ -185,98 +156,6 @@ impl Witness {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Known {
-    fn start_over(&mut self, timeline: Option<i64>) {
-        self.steps += 1;
-        self.fenced.clone_from(&self.highest);
-        self.claims.clear();
-        self.appends.clear();
-        self.beat = None;
-        self.timeline = timeline;
-    }
-
-    fn last_written_ms(&self) -> i64 {
-        let appended = self.appends.iter().map(|mark| mark.append.at_ms);
-        appended.chain(self.beat.map(|(_, at_ms)| at_ms)).max().unwrap_or_default()
-    }
-}
-
-/// What a session's server has.
-#[derive(Debug)]
-struct Left {
-    installation: Option<Uuid>,
-    missing_claims: Vec<u16>,
-    /// Positions among the remembered, from 1.
-    missing_appends: Vec<usize>,
-    beat: Option<(i64, i64)>,
-}
-
-impl Left {
-    fn read(row: &PgRow) -> Result<Left, Error> {
-        let claims: Option<Vec<i32>> = row.try_get("missing_claims")?;
-        let appends: Option<Vec<i32>> = row.try_get("missing_appends")?;
-        let beat: Option<i64> = row.try_get("beat")?;
-        Ok(Left {
-            installation: row.try_get("installation")?,
-            missing_claims: claims.unwrap_or_default().into_iter().filter_map(|it| u16::try_from(it).ok()).collect(),
-            missing_appends: appends
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|it| usize::try_from(it).ok())
-                .collect(),
-            beat: beat.zip(row.try_get("beat_at")?),
-        })
-    }
-
-    fn lacks(&self, known: &Known) -> bool {
-        let beat = self.beat.map_or(0, |(number, _)| number);
-        let lacks_beat = known.beat.is_some_and(|(number, _)| beat < number);
-        lacks_beat || !self.missing_claims.is_empty() || !self.missing_appends.is_empty()
-    }
-
-    fn step_back(&self, known: &Known, timeline: Option<i64>) -> StepBack {
-        let is_there = |position: &usize| !self.missing_appends.contains(&(position + 1));
-        let kept = known
-            .appends
-            .iter()
-            .enumerate()
-            .filter(|(position, _)| is_there(position))
-            .map(|(_, mark)| mark.append.at_ms);
-        StepBack {
-            number: known.steps + 1,
-            kept_until_ms: kept.chain(self.beat.map(|(_, at_ms)| at_ms)).max(),
-            lost_until_ms: known.last_written_ms(),
-            missing_appends: self.missing_appends.len(),
-            missing_claims: self.missing_claims.clone(),
-            timelines: known.timeline.zip(timeline),
-        }
-    }
-}
-
-async fn what_is_left(session: &mut Session, known: &Known, writer: Uuid) -> Result<PgRow, sqlx::Error> {
-    let claims = || known.claims.iter();
-    let appends = || known.appends.iter().map(|mark| mark.append);
-    sqlx::query(include_str!("sql/what_is_left.sql"))
-        .bind(claims().map(|(shard, _)| i32::from(*shard)).collect::<Vec<_>>())
-        .bind(claims().map(|(_, (epoch, _))| epoch.0).collect::<Vec<_>>())
-        .bind(claims().map(|(_, (_, owner))| owner.clone()).collect::<Vec<_>>())
-        .bind(appends().map(|append| append.stream).collect::<Vec<_>>())
-        .bind(appends().map(|append| append.version).collect::<Vec<_>>())
-        .bind(appends().map(|append| append.append_id).collect::<Vec<_>>())
-        .bind(writer)
-        .fetch_one(&mut session.connection)
-        .await
-}
-
-/// `None`: this kind of server does not say.
-pub(super) async fn timeline(session: &mut Session) -> Result<Option<i64>, Error> {
-    match sqlx::query(include_str!("sql/timeline.sql")).fetch_one(&mut session.connection).await {
-        Ok(row) => Ok(Some(row.try_get("timeline")?)),
-        Err(sqlx::Error::Database(_)) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 

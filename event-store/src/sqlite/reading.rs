@@ -3,8 +3,9 @@
 use crate::{
     Error, Portion, Row,
     backend::Ask,
+    limits::check_streams,
+    portion::{Budget, in_order},
     rows,
-    stream::{Budget, check_streams, in_order},
 };
 use sqlx::{Row as _, SqlitePool};
 use uuid::Uuid;

@@ -1,0 +1,82 @@
+//! What a server has of that which is known to be committed.
+
+use super::{known::Known, session::Session};
+use crate::{Error, StepBack};
+use sqlx::{Row as _, postgres::PgRow};
+use uuid::Uuid;
+
+/// What a session's server has.
+#[derive(Debug)]
+pub(super) struct Left {
+    pub(super) installation: Option<Uuid>,
+    missing_claims: Vec<u16>,
+    /// Positions among the remembered, from 1.
+    missing_appends: Vec<usize>,
+    beat: Option<(i64, i64)>,
+}
+
+impl Left {
+    pub(super) fn read(row: &PgRow) -> Result<Left, Error> {
+        let claims: Option<Vec<i32>> = row.try_get("missing_claims")?;
+        let appends: Option<Vec<i32>> = row.try_get("missing_appends")?;
+        let beat: Option<i64> = row.try_get("beat")?;
+        Ok(Left {
+            installation: row.try_get("installation")?,
+            missing_claims: claims.unwrap_or_default().into_iter().filter_map(|it| u16::try_from(it).ok()).collect(),
+            missing_appends: appends
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|it| usize::try_from(it).ok())
+                .collect(),
+            beat: beat.zip(row.try_get("beat_at")?),
+        })
+    }
+
+    pub(super) fn lacks(&self, known: &Known) -> bool {
+        let beat = self.beat.map_or(0, |(number, _)| number);
+        let lacks_beat = known.beat.is_some_and(|(number, _)| beat < number);
+        lacks_beat || !self.missing_claims.is_empty() || !self.missing_appends.is_empty()
+    }
+
+    pub(super) fn step_back(&self, known: &Known, timeline: Option<i64>) -> StepBack {
+        let is_there = |position: &usize| !self.missing_appends.contains(&(position + 1));
+        let kept = known
+            .appends
+            .iter()
+            .enumerate()
+            .filter(|(position, _)| is_there(position))
+            .map(|(_, mark)| mark.append.at_ms);
+        StepBack {
+            number: known.steps + 1,
+            kept_until_ms: kept.chain(self.beat.map(|(_, at_ms)| at_ms)).max(),
+            lost_until_ms: known.last_written_ms(),
+            missing_appends: self.missing_appends.len(),
+            missing_claims: self.missing_claims.clone(),
+            timelines: known.timeline.zip(timeline),
+        }
+    }
+}
+
+pub(super) async fn what_is_left(session: &mut Session, known: &Known, writer: Uuid) -> Result<PgRow, sqlx::Error> {
+    let claims = || known.claims.iter();
+    let appends = || known.appends.iter().map(|mark| mark.append);
+    sqlx::query(include_str!("sql/what_is_left.sql"))
+        .bind(claims().map(|(shard, _)| i32::from(*shard)).collect::<Vec<_>>())
+        .bind(claims().map(|(_, (epoch, _))| epoch.0).collect::<Vec<_>>())
+        .bind(claims().map(|(_, (_, owner))| owner.clone()).collect::<Vec<_>>())
+        .bind(appends().map(|append| append.stream).collect::<Vec<_>>())
+        .bind(appends().map(|append| append.version).collect::<Vec<_>>())
+        .bind(appends().map(|append| append.append_id).collect::<Vec<_>>())
+        .bind(writer)
+        .fetch_one(&mut session.connection)
+        .await
+}
+
+/// `None`: this kind of server does not say.
+pub(super) async fn timeline(session: &mut Session) -> Result<Option<i64>, Error> {
+    match sqlx::query(include_str!("sql/timeline.sql")).fetch_one(&mut session.connection).await {
+        Ok(row) => Ok(Some(row.try_get("timeline")?)),
+        Err(sqlx::Error::Database(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
