@@ -1,5 +1,5 @@
-//! One suite for every store: what [`saga_event_store::EventStore`] promises, tried on each of them, and beside it what is
-//! particular to one.
+//! One suite for every store: what [`saga_event_store::EventStore`] promises, tried on each of them, and beside it what
+//! is particular to one.
 //!
 //! A new store needs a function that returns a [`place::Place`] of its own for every test, and one line below.
 
@@ -11,7 +11,8 @@ mod proxy;
 mod sqlite;
 mod streams;
 
-/// Every case of the suite as a test of one store. A case that is not listed is dead code, and so an error of the lints.
+/// Every case of the suite as a test of one store. A case that is not listed is dead code, and so an error of the
+/// lints.
 macro_rules! conformance {
     ($store:ident, $place:path) => {
         mod $store {

@@ -303,7 +303,8 @@ pub(crate) async fn what_cannot_be_read_is_marked_beside_its_rows(place: &dyn Pl
     Ok(())
 }
 
-/// Started as its place in the list says; parked at `step` because of `code`, by a document whose hash begins with `document`.
+/// Started as its place in the list says; parked at `step` because of `code`, by a document whose hash begins with
+/// `document`.
 fn failed(append: Append, step: &str, code: &str, document: &str) -> Append {
     let at = |summary| Summary {
         step: Some(step.to_owned()),

@@ -24,7 +24,8 @@ fn append_beside(store: &Store, row: &Append) -> JoinHandle<Result<Vec<Appended>
 
 /// Sessions of the store that wait for the lock of a shard.
 const WAITING: &str = "FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'saga' AND wait_event_type = 'Lock' AND wait_event = 'advisory'";
+    WHERE datname = current_database() AND application_name = 'saga'
+        AND wait_event_type = 'Lock' AND wait_event = 'advisory'";
 
 async fn until_one_waits(database: &Database) -> Result<()> {
     until(
