@@ -1,43 +1,43 @@
-//! Which streams are looked for.
+//! Conditions for lists and counts.
 
 use crate::{Waiting, limits::has_nul, standing::is_flag};
 use uuid::Uuid;
 
-/// Which streams to list; an empty filter lists all.
+/// Conditions that listed and counted streams meet, all of them. The default has no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// One of these words, which have no commas; empty: any.
+    /// The stream has one of these statuses, which have no commas; empty: any status.
     pub statuses: Vec<String>,
-    /// This one.
+    /// The stream has this category.
     pub category: Option<String>,
-    /// This one.
+    /// The stream has this key.
     pub key: Option<String>,
-    /// Only streams that go on. Where only such are wanted it is to be said: they are found without passing by all that have ended.
+    /// The stream continues. With this condition the store does not read the streams that have ended.
     pub only_open: bool,
-    /// Only streams with this flag.
+    /// The stream has this flag.
     pub flag: Option<String>,
-    /// Only streams that wait on something, and on what; `None`: any.
+    /// The stream waits for something that matches this.
     pub waiting: Option<Waiting>,
-    /// Only streams that have any flag.
+    /// The stream has any flag.
     pub flagged: bool,
-    /// Only streams that are there.
+    /// The stream is at this step.
     pub step: Option<String>,
-    /// Only streams with this code. They have an index of their own.
+    /// The stream has this code. Streams with a code have an index of their own.
     pub code: Option<String>,
-    /// Only streams that go by a document whose hash begins so.
+    /// The hash of the stream's document begins with this text.
     pub document: Option<String>,
-    /// Only streams whose row has not changed since this time. Milliseconds since the epoch.
+    /// The stream's row changed last before this time, in milliseconds since the Unix epoch.
     pub unchanged_since_ms: Option<i64>,
-    /// Only this stream and later ones.
+    /// The stream's id is this one or greater.
     pub from: Option<Uuid>,
-    /// Only streams before this one: the last of the page before.
+    /// The stream's id is less than this one: the last id of the page before.
     pub before: Option<Uuid>,
-    /// How many, at most [`MAX_PAGE`].
+    /// The largest number of results, at most [`crate::MAX_PAGE`].
     pub limit: u32,
 }
 
 impl Filter {
-    /// Whether it asks for a text that no store can have.
+    /// Whether it has a condition that no stored stream can meet.
     pub(crate) fn finds_nothing(&self) -> bool {
         let (category, key) = (self.category.as_deref(), self.key.as_deref());
         let only_unknown_statuses = !self.statuses.is_empty() && self.statuses.iter().all(|status| has_nul(status));
@@ -47,7 +47,7 @@ impl Filter {
         has_no_flag || waits_on_nothing || only_unknown_statuses || texts.into_iter().flatten().any(has_nul)
     }
 
-    /// The statuses that a store can have, with a comma between two; `None`: any.
+    /// The statuses that a store can have, separated by commas; `None`: any status.
     pub(crate) fn statuses_as_text(&self) -> Option<String> {
         let known = self.statuses.iter().map(String::as_str).filter(|status| !has_nul(status));
         (!self.statuses.is_empty()).then(|| known.collect::<Vec<_>>().join(","))

@@ -1,26 +1,25 @@
-//! What a store takes.
+//! Limits of a store, and the checks that requests meet before the store sends them.
 
 use crate::{Append, Error, Summary, standing::is_flag};
 use std::collections::HashSet;
 use uuid::Uuid;
 
-/// Rows of one batch: beyond this a statement's arrays cost more than a second round trip.
+/// Most rows in one batch. With more, the arrays of the statement cost more than a second round trip.
 pub const MAX_BATCH_ROWS: usize = 1024;
-/// Payload bytes of one batch: a quarter of what a default Postgres gives a statement before it spills.
+/// Most bytes of payloads and outlines in one batch. A Postgres with default settings holds four times as much per
+/// statement before it uses files.
 pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
-/// Bytes of a key: what an index entry holds comfortably.
+/// Most bytes of a key. It is part of an index entry.
 pub const MAX_KEY_BYTES: usize = 256;
-/// Bytes of a category: with a key it is one index entry, of which a Postgres page holds 2,704.
+/// Most bytes of a category. Category and key are one index entry, which has at most 2,704 bytes on Postgres.
 pub const MAX_CATEGORY_BYTES: usize = 256;
-/// Shards of one store: an id has 12 bits for its shard.
+/// Most shards of a store. A stream id has 12 bits for its shard.
 pub const MAX_SHARDS: u16 = 4096;
-/// Rows of one page of a list, a recovery or a sweep.
+/// Most entries in one page of a list, a recovery or a sweep, and most streams in one read.
 pub const MAX_PAGE: u32 = 10_000;
 
-/// Whether a batch keeps the store's limits.
-///
 /// # Errors
-/// Which limit it breaks, and by how much.
+/// [`Error::Limit`] names the limit that the batch breaks.
 pub(crate) fn check_batch(batch: &[Append]) -> Result<(), Error> {
     if batch.len() > MAX_BATCH_ROWS {
         return Err(Error::Limit(format!("a batch has {} rows, the limit is {MAX_BATCH_ROWS}", batch.len())));
@@ -54,15 +53,13 @@ fn check_summary(summary: &Summary) -> Result<(), Error> {
     check_texts(summary.reason.as_deref())?;
     check_texts(summary.code.as_deref())?;
     match summary.flags.iter().find(|flag| !is_flag(flag)) {
-        Some(flag) => Err(Error::Limit(format!("`{flag}` is no flag: one has no commas and is not empty"))),
+        Some(flag) => Err(Error::Limit(format!("`{flag}` is not a flag: a flag is not empty and has no commas"))),
         None => Ok(()),
     }
 }
 
-/// Whether a text has 1 to `most` bytes.
-///
 /// # Errors
-/// When not.
+/// [`Error::Limit`] when a text does not have 1 to `most` bytes.
 pub(crate) fn check_length(what: &str, text: &str, most: usize) -> Result<(), Error> {
     match text.len() {
         length if length == 0 || length > most => {
@@ -72,48 +69,41 @@ pub(crate) fn check_length(what: &str, text: &str, most: usize) -> Result<(), Er
     }
 }
 
-/// Whether texts can be kept.
-///
 /// # Errors
-/// When one has a NUL character: Postgres cannot keep it, and what one store refuses all do.
+/// [`Error::Limit`] when a text has a NUL character. Postgres cannot store it, and both stores refuse the same
+/// requests.
 pub(crate) fn check_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
     if texts.into_iter().any(has_nul) {
-        return Err(Error::Limit("a text has a NUL character, which a database cannot keep".into()));
+        return Err(Error::Limit("a text has a NUL character, which a database cannot store".into()));
     }
     Ok(())
 }
 
-/// Whether a claim names a shard that the store has, by an owner that can be kept.
-///
 /// # Errors
-/// Which of them it does not.
+/// [`Error::Limit`] when a claim names a shard that the store does not have, or an owner that a database cannot store.
 pub(crate) fn check_claim(shard: u16, shards: u16, owner: &str) -> Result<(), Error> {
     if shard >= shards {
-        return Err(Error::Limit(format!("shard {shard} was claimed, the store has shards 0 to {}", shards - 1)));
+        return Err(Error::Limit(format!("the claim names shard {shard}, the store has shards 0 to {}", shards - 1)));
     }
     check_texts([owner])
 }
 
-/// Whether a store can be created with so many shards.
-///
 /// # Errors
-/// When not.
+/// [`Error::Limit`] when a store cannot have this number of shards.
 pub(crate) fn check_shards(shards: u16) -> Result<(), Error> {
     if (1..=MAX_SHARDS).contains(&shards) {
         return Ok(());
     }
-    Err(Error::Limit(format!("a store with {shards} shards was asked for, expected 1 to {MAX_SHARDS}")))
+    Err(Error::Limit(format!("a store cannot have {shards} shards, expected 1 to {MAX_SHARDS}")))
 }
 
-/// Whether so many streams can be read at once.
-///
 /// # Errors
-/// When not.
+/// [`Error::Limit`] when one call asks for more than [`MAX_PAGE`] streams.
 pub(crate) fn check_streams(streams: &[Uuid]) -> Result<(), Error> {
     if u32::try_from(streams.len()).is_ok_and(|length| length <= MAX_PAGE) {
         return Ok(());
     }
-    Err(Error::Limit(format!("{} streams were asked for at once, the limit is {MAX_PAGE}", streams.len())))
+    Err(Error::Limit(format!("a read asks for {} streams, the limit is {MAX_PAGE}", streams.len())))
 }
 
 pub(crate) fn has_nul(text: &str) -> bool {

@@ -1,18 +1,18 @@
-//! Streams that are read up to a number of bytes.
+//! Reads that are bounded by the bytes that they load.
 
 use crate::Row;
 use uuid::Uuid;
 
-/// What was read of several streams: whole streams, in ascending order, none of them twice.
+/// Whole streams that one bounded read returned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Portion {
-    /// All rows of the streams that were reached, by stream and version.
+    /// All rows of the streams that the read reached, ordered by stream and version. No stream is in it twice.
     pub rows: Vec<(Uuid, Row)>,
-    /// The streams that were not reached, ascending: ask for them next. Empty: all were read.
+    /// The streams that the read did not reach, ascending. The caller asks for them next. Empty: the read reached all.
     pub left: Vec<Uuid>,
 }
 
-/// Each stream once, ascending.
+/// Returns each stream once, ascending.
 pub(crate) fn in_order(streams: &[Uuid]) -> Vec<Uuid> {
     let mut sorted = streams.to_vec();
     sorted.sort_unstable();
@@ -20,7 +20,7 @@ pub(crate) fn in_order(streams: &[Uuid]) -> Vec<Uuid> {
     sorted
 }
 
-/// Payload bytes that one read may load.
+/// The payload bytes that one read may still load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     most: u64,
@@ -32,7 +32,8 @@ impl Budget {
         Budget { most, taken: 0 }
     }
 
-    /// Takes the bytes of one more stream if there is room for them; the first always finds room, or nobody would ever read it.
+    /// Takes the bytes of one more stream if the budget has room. It always has room for the first one: otherwise no
+    /// call could ever read a stream that is larger than the budget.
     pub(crate) fn takes(&mut self, bytes: i64) -> bool {
         let taken = self.taken.saturating_add(bytes.unsigned_abs());
         let has_room = bytes == 0 || self.taken == 0 || taken <= self.most;

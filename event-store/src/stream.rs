@@ -1,144 +1,147 @@
-//! Streams, rows and what an append brings.
+//! Streams, their rows, and appends.
 
 use crate::WaitsOn;
 use uuid::Uuid;
 
-/// Fencing token of a shard. Whoever claims the shard raises it; appends of older epochs are refused.
+/// Fencing token of a shard. Each claim of the shard raises it, and the store refuses appends under an older epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(pub i64);
 
-/// One row that is to be written.
+/// A row that a writer asks the store to append.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Append {
-    /// Identity of this append: a repeat under the same id finds its own row.
+    /// Drawn at random by the writer. A repeat under the same id finds the row of the first try.
     pub append_id: Uuid,
-    /// The stream's shard.
+    /// The shard that the stream belongs to. It decides which epoch fences the append.
     pub shard: u16,
-    /// The writer's epoch of that shard.
+    /// What the writer's claim of the shard returned. The store compares it with the current epoch.
     pub epoch: Epoch,
-    /// The stream; time-ordered ids keep the index cheap.
+    /// Ids should rise with time: the index of the journal stays small in memory then.
     pub stream: Uuid,
-    /// The row's version: the last one plus 1.
+    /// The version of the stream's last row plus 1; the first row has 1.
     pub version: u32,
-    /// Milliseconds since the epoch.
+    /// When the writer decided the row, by its clock, in milliseconds since the Unix epoch.
     pub recorded_at_ms: i64,
-    /// The row.
+    /// What the row says. The store does not read it.
     pub payload: Vec<u8>,
-    /// The row without what nobody needs who wants to see where its stream stands; `None`: the row is small.
+    /// A shorter form of the payload, which lists read in its place; `None`: the row is small, and lists read the
+    /// payload.
     pub outline: Option<Vec<u8>>,
-    /// The stream's category.
+    /// Keys are unique within a category. All appends of a stream carry the same one.
     pub category: String,
-    /// The stream's key.
+    /// The business key of the stream. All appends of a stream carry the same one.
     pub key: String,
-    /// Set by the first append of a stream: takes the key.
+    /// Takes the key for this stream. Only the first append of a stream sets it.
     pub new_key: Option<NewKey>,
-    /// Set when the read model changes.
+    /// What the read model says from this row on; `None`: the row changes nothing there.
     pub summary: Option<Summary>,
 }
 
 impl Append {
-    /// What of it counts for the bounds of a batch.
+    /// Payload and outline together, which count for [`crate::MAX_BATCH_BYTES`].
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.payload.len() + self.outline.as_ref().map_or(0, Vec::len)
     }
 }
 
-/// The key of a new stream is taken together with its first row, or not at all.
+/// A key that the store takes in the same transaction as the first row of its stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewKey {
-    /// SHA-256 of what started the stream, to tell a repeat from another thing under the same key.
+    /// SHA-256 of what started the stream. It distinguishes a repeated start from another start with the same key.
     pub payload_hash: [u8; 32],
 }
 
-/// What the read model says of a stream from now on.
+/// The new row of a stream in the read model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Hash of the document that the stream goes by.
+    /// Hash of the document that the stream follows.
     pub document: String,
-    /// A word.
+    /// One of the words of the writer, without commas.
     pub status: String,
-    /// Whether recovery has to look at it.
+    /// Whether the stream continues. Recovery reads only open streams.
     pub open: bool,
-    /// Where it is.
+    /// Name of the step that the stream is at, if it is at one.
     pub step: Option<String>,
-    /// Why.
+    /// Why the stream has this status, for people.
     pub reason: Option<String>,
-    /// Milliseconds since the epoch; read only when the row is new.
+    /// When the stream started, in milliseconds since the Unix epoch. Only the first summary of a stream sets it.
     pub started_at_ms: i64,
-    /// What holds it; mostly nothing.
+    /// What the stream waits for; usually nothing.
     pub waits_on: Vec<WaitsOn>,
-    /// What people should look at, in words without commas; mostly nothing.
+    /// Words for what people should look at, without commas; usually none.
     pub flags: Vec<String>,
-    /// What failed, in a word; mostly nothing.
+    /// A word for what failed; usually none.
     pub code: Option<String>,
 }
 
-/// What became of one append.
+/// The result of one append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// The row is there, written now or before under the same append id.
+    /// The row is committed, now or by an earlier try under the same append id.
     Committed,
-    /// The key is taken; nothing was written.
+    /// Another stream has the key. The store wrote nothing.
     DuplicateKey {
-        /// By this stream.
+        /// The stream that has the key.
         stream: Uuid,
-        /// Which was started by this.
+        /// [`NewKey::payload_hash`] of the append that took the key.
         payload_hash: [u8; 32],
     },
-    /// Another row has this version, or none has the version before it; nothing was written. Read the stream again.
+    /// Another row has this version, or no row has the version before it. The store wrote nothing. Read the stream
+    /// again.
     Conflict,
-    /// Somebody claimed the shard; nothing was written.
+    /// The shard was claimed again, so the epoch is too old. The store wrote nothing.
     Fenced,
 }
 
-/// One row that was written.
+/// A committed row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// 1, 2, 3, …
+    /// 1, 2, 3, … within the stream, without gaps.
     pub version: u32,
-    /// Milliseconds since the epoch.
+    /// [`Append::recorded_at_ms`].
     pub recorded_at_ms: i64,
-    /// Under which id it was appended.
+    /// [`Append::append_id`].
     pub append_id: Uuid,
-    /// The row.
+    /// [`Append::payload`], or the outline where a call reads outlines.
     pub payload: Vec<u8>,
 }
 
-/// The read model's row of one stream.
+/// The row of one stream in the read model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamSummary {
-    /// The stream.
+    /// The id by which [`crate::EventStore::read`] finds the rows.
     pub stream: Uuid,
-    /// Its category.
+    /// [`Append::category`].
     pub category: String,
-    /// Its key.
+    /// [`Append::key`].
     pub key: String,
-    /// Hash of the document that it goes by.
+    /// [`Summary::document`].
     pub document: String,
-    /// A word.
+    /// [`Summary::status`].
     pub status: String,
-    /// Where it is.
+    /// [`Summary::step`].
     pub step: Option<String>,
-    /// Why.
+    /// [`Summary::reason`].
     pub reason: Option<String>,
-    /// Milliseconds since the epoch.
+    /// [`Summary::started_at_ms`].
     pub started_at_ms: i64,
-    /// Milliseconds since the epoch: when the row changed last.
+    /// When the append or [`crate::Mark`] was recorded that changed this row last, in milliseconds since the Unix
+    /// epoch.
     pub updated_at_ms: i64,
-    /// What holds it; mostly nothing.
+    /// [`Summary::waits_on`], each once, ascending.
     pub waits_on: Vec<WaitsOn>,
-    /// What people should look at; mostly nothing.
+    /// [`Summary::flags`].
     pub flags: Vec<String>,
-    /// What failed, in a word; mostly nothing.
+    /// [`Summary::code`].
     pub code: Option<String>,
 }
 
-/// What the database has done so far, for benchmarks; counters only grow.
+/// Counters of the database for benchmarks. They only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
-    /// Transactions that committed, of all clients.
+    /// Committed transactions of all clients.
     pub commits: i64,
-    /// Bytes of write-ahead log, of all clients.
+    /// Bytes of the write-ahead log of all clients.
     pub wal_bytes: i64,
 }

@@ -1,40 +1,41 @@
-//! Keys that are forgotten.
+//! Pages of keys that the store may forget.
 
 use crate::{Error, MAX_PAGE, limits::check_texts};
 
-/// Which keys may be forgotten: a page of one category.
+/// A page of keys in one category, of which the store forgets those whose stream ended long ago.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sweep {
-    /// Of this category.
+    /// The store looks at keys of this category only.
     pub category: String,
-    /// Only keys whose stream is not open, and whose row has not changed since this time. Milliseconds since the epoch.
+    /// The store forgets a key if its stream is not open and the stream's row changed last before this time, in
+    /// milliseconds since the Unix epoch.
     pub ended_before_ms: i64,
-    /// Only keys after this one: [`Swept::next`] of the page before; `None`: from the first.
+    /// The page begins after this key: [`Swept::next`] of the page before; `None`: at the first key.
     pub after: Option<String>,
-    /// How many keys to look at, at most [`MAX_PAGE`]. It bounds the work of one call, however many of them stay.
+    /// How many keys the store looks at, from 1 to [`MAX_PAGE`]. It bounds the work of one call.
     pub limit: u32,
 }
 
-/// What became of a [`Sweep`].
+/// The result of a [`Sweep`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Swept {
-    /// How many keys were forgotten.
+    /// Number of keys that the store forgot.
     pub forgotten: u64,
-    /// Where the next page begins; `None`: this was the last one.
+    /// [`Sweep::after`] of the next page; `None`: this page was the last one.
     pub next: Option<String>,
 }
 
 impl Swept {
-    /// A page on which `looked_at` keys were found, the last of which is `last`.
+    /// The result for a page of `looked_at` keys, the last of which is `last`.
     pub(crate) fn page(forgotten: u64, looked_at: i64, last: Option<String>, limit: u32) -> Swept {
         Swept { forgotten, next: last.filter(|_| looked_at >= i64::from(limit)) }
     }
 }
 
-/// How many keys a sweep looks at.
+/// Returns how many keys the sweep looks at.
 ///
 /// # Errors
-/// When it names none or too many, or a text that cannot be kept.
+/// [`Error::Limit`] when it asks for no keys or too many, or has a text that a database cannot store.
 pub(crate) fn check_sweep(sweep: &Sweep) -> Result<u32, Error> {
     if !(1..=MAX_PAGE).contains(&sweep.limit) {
         return Err(Error::Limit(format!("a sweep looks at {} keys, expected 1 to {MAX_PAGE}", sweep.limit)));
