@@ -34,7 +34,8 @@ impl StoreConfig {
         }
     }
 
-    /// The place of the store for people: `postgres at host:port` or `sqlite file path`. It has no user, password or parameters.
+    /// The place of the store for people: `postgres at host:port` or `sqlite file path`. It has no user, password or
+    /// parameters.
     #[must_use]
     pub fn place(&self) -> String {
         match self {

@@ -1,69 +1,75 @@
-//! What can go wrong between a caller and the database.
+//! Errors of a store.
 
 mod fault;
 
-/// The store did not do what it was asked.
+/// Why the store did not do what the caller asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database did not answer, or not in time. Of an append it is not known whether it was committed: repeat the same bytes.
+    /// The database did not answer, or not in time. The caller of an append does not know whether it was committed, and
+    /// sends the same bytes again.
     #[error("the database did not answer: {0}")]
     Unavailable(String),
-    /// The database takes no writes: it is a standby, or was demoted. That passes when it is promoted, or another server answers in its
-    /// place; of an append it is as unknown whether it was committed as with [`Error::Unavailable`].
+    /// The database takes no writes: it is a standby, or was demoted. This ends when an operator or a cluster manager
+    /// promotes it, or when another server answers in its place. As with [`Error::Unavailable`], an append may be
+    /// committed.
     #[error("the database takes no writes: {0}")]
     ReadOnly(String),
-    /// The database does not let the store work: wrong credentials, a database or privilege that is gone, a broken disk. Somebody has to
-    /// mend that; what was asked is not at fault, and of an append it is as unknown whether it was committed as with [`Error::Unavailable`].
+    /// The database does not let the store work: wrong credentials, a missing database or privilege, a broken disk. An
+    /// operator has to repair that. The request is not at fault. As with [`Error::Unavailable`], an append may be
+    /// committed.
     #[error("the database cannot be used: {0}")]
     Unusable(String),
-    /// What is stored is damaged: a page, a value or an index cannot be read. Somebody has to mend that; other rows can be read and written.
+    /// The database has a page, a value or an index that cannot be read. An operator has to repair that. The store
+    /// reads and writes other rows.
     #[error("the database holds damaged data: {0}")]
     Damaged(String),
-    /// The database refuses what was asked for what it is, and so will refuse it again: a value out of range, bytes that are no text, a
-    /// constraint, too large for an index.
+    /// The database refuses the request and will refuse it again: a value out of range, bytes that are not text, a
+    /// constraint, an entry that is too large for an index.
     #[error("the database refuses: {0}")]
     Refused(String),
-    /// The request breaks a limit of the store; nothing was sent.
+    /// The request breaks a limit of the store. The store sent nothing.
     #[error("{0}")]
     Limit(String),
-    /// The schema is not one that this build can work with.
+    /// This build cannot work with the schema of the database. The text says what to do.
     #[error("{0}")]
     Schema(String),
-    /// The store was created for another number of shards.
+    /// The store was created with another number of shards.
     #[error(
-        "the store was created with {stored} shards, the configuration says {configured}: set `shards: {stored}`, or use another store"
+        "the store was created with {stored} shards, the configuration says {configured}: \
+         set `shards: {stored}`, or use another store"
     )]
     Shards {
-        /// In the store.
+        /// The number of shards in the store.
         stored: u16,
-        /// In the configuration.
+        /// The number of shards in the configuration.
         configured: u16,
     },
-    /// Another engine has the file.
+    /// Another engine uses the SQLite file.
     #[error("{path} is in use by another engine ({holder}); stop it, or use Postgres to run several")]
     Locked {
-        /// The file.
+        /// The SQLite file.
         path: String,
-        /// What the lock file says of who has it.
+        /// What the other engine wrote into the lock file: its process id.
         holder: String,
     },
-    /// The address is not one of a store.
+    /// The text is not the address of a store. It is shown without user and password.
     #[error(
-        "`{0}` is not the address of a store: expected `postgres://user:password@host:port/database` or `sqlite:./file.db`"
+        "`{0}` is not the address of a store: \
+         expected `postgres://user:password@host:port/database` or `sqlite:./file.db`"
     )]
     Address(String),
 }
 
 impl Error {
-    /// Whether the same call may succeed later: the fault is the database's or the way's to it, not that of what was asked. An engine that
-    /// runs waits for it, however long somebody takes to mend it.
+    /// Whether the same call may succeed later, because the database or the network is at fault and not the request. An
+    /// engine that runs waits until an operator has repaired it.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self.ends(), Ends::ByItself | Ends::ByAnOperator)
     }
 
-    /// Whether the same call may succeed later without anybody's doing. An engine that starts waits for nothing else: a password that is
-    /// wrong is better said at once.
+    /// Whether the same call may succeed later without an operator. An engine that starts waits for nothing else: it
+    /// reports a wrong password at once.
     #[must_use]
     pub fn is_worth_waiting_at_start(&self) -> bool {
         self.ends() == Ends::ByItself
@@ -83,14 +89,14 @@ impl Error {
         }
     }
 
-    /// Whether what was asked for is there and cannot be read, or written beside what is broken: waiting does not mend it, and only who needs
-    /// exactly this is concerned.
+    /// Whether damaged data is in the way. Waiting does not repair it, and it concerns only requests that need exactly
+    /// this data.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         matches!(self, Error::Damaged(_))
     }
 
-    /// The same error, which says where it happened. `place` has no secrets.
+    /// The same error with the place of the store in its text. `place` has no secrets.
     #[must_use]
     pub(crate) fn at(self, place: &str) -> Error {
         match self {
@@ -111,9 +117,11 @@ impl Error {
 /// What has to happen before the same call can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ends {
+    /// Time has to pass.
     ByItself,
+    /// An operator has to repair the database or the way to it.
     ByAnOperator,
-    /// The call itself, the store or what is stored has to be another one.
+    /// The request, the configuration or the stored data has to change.
     Never,
 }
 

@@ -1,9 +1,11 @@
-//! Streams of versioned rows, with fenced writers, taken keys and a read model, and logs of notes beside them. Knows neither sagas nor Kafka.
+//! Streams of versioned rows with fenced writers, unique keys and a read model, and logs of notes. This package knows
+//! neither sagas nor Kafka.
 //!
-//! [`EventStore`] is the seam; [`postgres`] and [`sqlite`] stand behind it, and one suite of tests holds both to the same behaviour.
+//! Callers use the trait [`EventStore`]. [`postgres`] and [`sqlite`] implement it, and one test suite checks that both
+//! behave the same.
 //!
-//! SQL is in files: `sql` has what both databases take, `postgres/sql` and `sqlite/sql` the rest. Only `BEGIN`, `ROLLBACK`, one `SET` and
-//! the look at a session's process stand in the code, beside the reason why they are sent.
+//! SQL is in files: `sql` has the statements that both databases take, `postgres/sql` and `sqlite/sql` the others. Only
+//! `BEGIN`, `ROLLBACK`, one `SET` and the query for the process of a session are in the code.
 
 mod attendance;
 mod backend;

@@ -1,4 +1,4 @@
-//! How a store is opened.
+//! Opens a store.
 
 use crate::{Access, Error, EventStore, StoreConfig, limits::check_shards, postgres::Postgres, sqlite::Sqlite};
 use std::sync::Arc;
@@ -15,9 +15,9 @@ impl StoreConfig {
     /// Opens the store.
     ///
     /// # Errors
-    /// The database does not answer or cannot be used (credentials, database, privileges). Its schema is newer than this build or was altered
-    /// (or, to read, is older). Its number of shards is another one or out of bounds. Another engine has the SQLite file.
-    /// Only [`Error::is_worth_waiting_at_start`] may pass by itself.
+    /// The database does not answer or cannot be used (credentials, database, privileges). Its schema is newer than
+    /// this build or was altered (or, to read, is older). Its number of shards is another one or out of bounds. Another
+    /// engine has the SQLite file. Only [`Error::is_worth_waiting_at_start`] may pass by itself.
     pub async fn open(&self, access: Access) -> Result<Arc<dyn EventStore>, Error> {
         if let Access::Write { shards } = access {
             check_shards(shards)?;

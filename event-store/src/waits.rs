@@ -1,14 +1,14 @@
-//! What streams wait on.
+//! What streams wait for.
 
 use crate::{Error, limits::has_nul};
 use std::fmt;
 
-/// Between a kind and a name.
+/// Separates kind and name.
 const INNER: char = ':';
-/// Between two of several.
+/// Separates several of them.
 const OUTER: char = ',';
 
-/// Something that holds a stream: a word for its kind, and its name.
+/// Something that a stream waits for, for example a breaker of one participant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WaitsOn {
     kind: String,
@@ -17,22 +17,22 @@ pub struct WaitsOn {
 
 impl WaitsOn {
     /// # Errors
-    /// [`Error::Limit`] when one is empty or has a comma, a colon or a NUL character.
+    /// [`Error::Limit`] when one of the words is empty or has a comma, a colon or a NUL character.
     pub fn new(kind: impl Into<String>, name: impl Into<String>) -> Result<WaitsOn, Error> {
         let (kind, name) = (kind.into(), name.into());
         if is_word(&kind) && is_word(&name) {
             return Ok(WaitsOn { kind, name });
         }
-        Err(Error::Limit(format!("`{kind}{INNER}{name}` is not what a stream can wait on")))
+        Err(Error::Limit(format!("`{kind}{INNER}{name}` is not a kind and a name that a stream can wait for")))
     }
 
-    /// What kind of thing it is.
+    /// The word for its kind.
     #[must_use]
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
-    /// Which of its kind.
+    /// Its name among those of its kind.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -46,30 +46,31 @@ impl fmt::Display for WaitsOn {
     }
 }
 
-/// Which of the streams that wait on something: those of a kind, of a name, of both, or all.
+/// A condition for streams that wait. Without kind and name it holds for all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// On something of this kind; `None`: of any.
+    /// The stream waits for something of this kind; `None`: of any kind.
     pub kind: Option<String>,
-    /// On something with this name; `None`: with any.
+    /// The stream waits for something with this name; `None`: with any name.
     pub name: Option<String>,
 }
 
 impl Waiting {
-    /// What is looked for, as a store compares it: `kind:name`, `kind:`, `:name`; `None`: whatever they wait on.
+    /// The term that a store compares with its own: `kind:name`, `kind:` or `:name`; `None`: the stream waits for
+    /// anything.
     pub(crate) fn term(&self) -> Option<String> {
         let given = |text: &Option<String>| text.clone().unwrap_or_default();
         let is_given = self.kind.is_some() || self.name.is_some();
         is_given.then(|| format!("{}{INNER}{}", given(&self.kind), given(&self.name)))
     }
 
-    /// Whether it asks for what no stream can wait on.
+    /// Whether no stream can wait for this.
     pub(crate) fn finds_nothing(&self) -> bool {
         [&self.kind, &self.name].into_iter().flatten().any(|text| !is_word(text))
     }
 }
 
-/// Ascending, whatever order a database has.
+/// Reads counted words. Databases order texts differently, so the order is made here.
 pub(crate) fn counted(stored: Vec<(String, i64)>) -> Vec<(WaitsOn, i64)> {
     let mut counts: Vec<_> = stored.into_iter().filter_map(|(word, n)| Some((parsed(&word)?, n))).collect();
     counts.sort_unstable();
@@ -80,7 +81,7 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && !text.contains([INNER, OUTER]) && !has_nul(text)
 }
 
-/// Each once, ascending: what is waited on is a set.
+/// Returns each once, ascending.
 pub(crate) fn in_order(waits_on: &[WaitsOn]) -> Vec<WaitsOn> {
     let mut sorted = waits_on.to_vec();
     sorted.sort_unstable();
@@ -88,13 +89,13 @@ pub(crate) fn in_order(waits_on: &[WaitsOn]) -> Vec<WaitsOn> {
     sorted
 }
 
-/// As one text, for a statement that takes no list of lists; `None`: on nothing.
+/// One text for all of them, because a statement takes no list of lists; `None`: nothing.
 pub(crate) fn stored(waits_on: &[WaitsOn]) -> Option<String> {
     let words: Vec<String> = in_order(waits_on).iter().map(ToString::to_string).collect();
     (!words.is_empty()).then(|| words.join(&OUTER.to_string()))
 }
 
-/// What [`stored`] made.
+/// Reads what [`stored`] returned.
 pub(crate) fn read(stored: Option<String>) -> Vec<WaitsOn> {
     let text = stored.unwrap_or_default();
     text.split(OUTER).filter_map(parsed).collect()

@@ -1,8 +1,8 @@
-//! Whose an error of a database is.
+//! Which error of the store an error of the database is.
 
 use super::Error;
 
-/// What Postgres says of a write in a read-only transaction.
+/// The code of Postgres for a write in a read-only transaction.
 const READ_ONLY: &str = "25006";
 
 impl From<sqlx::Error> for Error {
@@ -18,7 +18,7 @@ impl From<sqlx::Error> for Error {
                 Fault::Damage => Error::Damaged(text),
             },
             sqlx::Error::Encode(_) => Error::Refused(text),
-            // The database and this build have different ideas of a statement or its answer.
+            // The schema of the database does not fit this build's statements.
             sqlx::Error::ColumnNotFound(_)
             | sqlx::Error::ColumnIndexOutOfBounds { .. }
             | sqlx::Error::Configuration(_)
@@ -28,29 +28,29 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Decode(_)
             | sqlx::Error::RowNotFound => Error::Unusable(text),
             sqlx::Error::PoolTimedOut => Error::Unavailable(
-                "no connection could be had in time: it is away, or all connections are in use".into(),
+                "no connection was free in time: the database is unavailable, or all connections are in use".into(),
             ),
-            // Everything else is the connection's or the pool's doing.
+            // Everything else is a fault of the connection or the pool.
             _ => Error::Unavailable(text),
         }
     }
 }
 
-/// Whose an error of a database is.
+/// What is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
-    /// What was asked.
+    /// The request.
     Request,
-    /// The database's, and it goes away by itself.
+    /// The database, for a time. No operator is needed.
     Passing,
-    /// What is stored: a row, a page or an index that cannot be read.
+    /// Stored data: a row, a page or an index that cannot be read.
     Damage,
-    /// The database's or its operators', and somebody has to mend it. What is not known counts as this: to wait for what does not come is
-    /// seen and can be mended, to give up a row that nothing is wrong with cannot.
+    /// The database, until an operator repairs it. A code that is not listed counts as this: an operator notices an
+    /// engine that waits and can repair the cause, but nobody can bring back a correct row that the engine gave up.
     Lasting,
 }
 
-/// A code of Postgres has five characters, one of SQLite is a number below 10,000.
+/// A code of Postgres has five characters. A code of SQLite is a number below 10,000.
 fn fault(code: &str) -> Fault {
     match code.parse() {
         Ok(number) if code.len() < 5 => fault_of_sqlite(number),
@@ -58,12 +58,13 @@ fn fault(code: &str) -> Fault {
     }
 }
 
-/// The request's own: data exceptions (22), constraints (23), limits of the program (54). Passing: connection (08), rollback (40),
-/// resources (53), lock not available (55P03), operator intervention and timeouts (57), system errors (58), read-only transaction on a
-/// server that is being switched (25006), plans that a migration made stale (0A000).
+/// The request is at fault: data exceptions (22), constraints (23), limits of the program (54). The fault passes:
+/// connection (08), rollback (40), resources (53), lock not available (55P03), operator intervention and timeouts (57),
+/// system errors (58), read-only transaction on a server that a cluster manager switches (25006), plans that a
+/// migration made stale (0A000).
 fn fault_of_postgres(code: &str) -> Fault {
     match (code, code.get(..2).filter(|_| code.len() == 5)) {
-        // Keys and versions are what writers compete for: a repeat finds who has them.
+        // Writers compete for keys and versions. A repeat finds which of them has it.
         ("23505", _) => Fault::Passing,
         ("55P03" | "25006" | "0A000", _) | (_, Some("08" | "40" | "53" | "57" | "58")) => Fault::Passing,
         (_, Some("22" | "23" | "54")) => Fault::Request,
@@ -72,7 +73,7 @@ fn fault_of_postgres(code: &str) -> Fault {
     }
 }
 
-/// What Postgres says of damaged values under the code of any internal error; these texts are never translated.
+/// Postgres reports damaged values under the code of any internal error. It never translates these texts.
 fn is_damage(text: &str) -> bool {
     const SAYS: [&str; 4] = [
         "missing chunk number",
@@ -83,7 +84,7 @@ fn is_damage(text: &str) -> bool {
     SAYS.iter().any(|says| text.contains(says))
 }
 
-/// The low byte of a code is the error, the rest says more of it.
+/// The low byte of a code is the error, the other bits are a detail of it.
 fn fault_of_sqlite(code: u16) -> Fault {
     const BUSY: u16 = 5;
     const LOCKED: u16 = 6;
@@ -118,17 +119,19 @@ mod tests {
     }
 
     #[test]
-    fn only_a_row_can_be_at_fault_for_good() {
+    fn only_a_row_can_be_at_fault_permanently() {
         // Bytes that are no text, out of range, not null, a check, too large for an index.
         all(&["22021", "22003", "23502", "23514", "54000"], Fault::Request);
         all(&["18", "19", "275", "1299", "3091", "20"], Fault::Request);
     }
 
     #[test]
-    fn what_somebody_has_to_mend_lasts() {
-        // Password, who may connect, a privilege, no such database or table or function, syntax, what nobody knows, an index that is broken.
+    fn what_an_operator_has_to_repair_lasts() {
+        // Password, who may connect, a privilege, no such database or table or function, syntax, an unknown error, an
+        // index that is broken.
         all(&["28P01", "28000", "42501", "3D000", "42P01", "42883", "42601", "XX000", "P0001"], Fault::Lasting);
-        // A disk that cannot be read or written, a file that is no database, that may not be written, that is broken or gone.
+        // A disk that cannot be read or written, a file that is no database, that may not be written, that is broken or
+        // gone.
         all(&["10", "778", "26", "8", "11", "14", "", "53", "2", "22"], Fault::Lasting);
     }
 
