@@ -1,4 +1,4 @@
--- The same tables as on Postgres; see there for the reasons. Ids and hashes are blobs, booleans 0 and 1.
+-- The tables are those of Postgres, and the reasons are there. Ids and hashes are blobs, booleans are 0 and 1.
 
 CREATE TABLE installation (
     one    INTEGER PRIMARY KEY CHECK (one = 1),
@@ -21,7 +21,7 @@ CREATE TABLE journal (
     PRIMARY KEY (stream, version)
 ) STRICT, WITHOUT ROWID;
 
--- A table of its own: behind a large payload, a column is reached by reading the payload.
+-- A table of its own: SQLite has to read a large payload to reach a column after it.
 CREATE TABLE journal_outlines (
     stream  BLOB    NOT NULL,
     version INTEGER NOT NULL,
@@ -58,7 +58,7 @@ CREATE INDEX streams_key ON streams (key);
 CREATE INDEX streams_flagged ON streams (stream) WHERE flags IS NOT NULL;
 CREATE INDEX streams_failed ON streams (code, stream) WHERE code IS NOT NULL;
 
--- What streams wait on, which is a column on Postgres. Only streams that wait have rows.
+-- What streams wait for, which is a column on Postgres. Only streams that wait have rows.
 CREATE TABLE stream_waits (
     stream BLOB NOT NULL,
     kind   TEXT NOT NULL,
@@ -85,7 +85,7 @@ CREATE TABLE shard_gaps (
     PRIMARY KEY (shard, began_at)
 ) STRICT, WITHOUT ROWID;
 
--- The mark of the engine: that a write works is proved by one.
+-- The mark of the engine. A new mark proves that writes work.
 CREATE TABLE heartbeats (
     one    INTEGER PRIMARY KEY CHECK (one = 1),
     owner  TEXT    NOT NULL,

@@ -1,5 +1,5 @@
--- For the session that migrates, which ends with that. A migration takes as long as it takes, but waits no longer than this for another
--- engine that migrates. That the table of versions is there already is no news.
+-- Settings for the session that migrates, which ends afterwards. A migration has no time limit here, but it waits at
+-- most 60 s for another engine that migrates. Postgres does not need to report that the table of versions exists.
 SET client_min_messages = warning;
 SET statement_timeout = 0;
 SET lock_timeout = '60s';

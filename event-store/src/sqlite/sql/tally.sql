@@ -1,4 +1,4 @@
--- Counts by what is asked for: what is not is null in every row.
+-- Groups by the columns that the caller asks for. The others are null in every row.
 SELECT CASE WHEN ?15 THEN category END AS category,
        CASE WHEN ?16 THEN status END AS status,
        CASE WHEN ?17 THEN step END AS step,
