@@ -45,8 +45,8 @@ use witness::Witness;
 
 /// A store on Postgres.
 ///
-/// Every call but the migration is a single statement, and so a transaction of its own, in a task that nobody cancels. A call ends within
-/// [`Bounds`], whatever becomes of the way to the server.
+/// Except for the migration, every call is one statement and therefore one transaction, in a task that nothing cancels.
+/// A call ends within [`Bounds`] even if the server or the network does not answer.
 #[derive(Debug)]
 pub struct Postgres {
     pool: Pool,
@@ -64,7 +64,7 @@ impl Postgres {
         Postgres::open_within(address, access, Bounds::default()).await
     }
 
-    /// The same, for a server that may take other times than usual.
+    /// As [`Postgres::open`], with other bounds than the default.
     ///
     /// # Errors
     /// As [`crate::open`].
@@ -88,7 +88,8 @@ impl Postgres {
         Ok(Postgres { pool, identity, access, witness })
     }
 
-    /// Which of `streams` have at most `max_bytes` together, by what `sizes` says, and which are left.
+    /// Splits `streams` into the first ones that have at most `max_bytes` together and the others. The statement
+    /// `sizes` measures them.
     async fn reached(
         &self,
         sizes: &'static str,

@@ -1,4 +1,4 @@
-//! Until when the owners of shards attended to them.
+//! Reports of owners about their shards.
 
 use super::pool::Pool;
 use crate::{Attended, Error};

@@ -5,7 +5,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 pub(super) type PgQuery = Statement<sqlx::Postgres>;
 
-/// The batch as one array a column, owned by the query.
+/// Binds one array for each column of the batch. The statement owns the values, because it runs in a task.
 pub(super) fn bind_batch(batch: &[Append]) -> PgQuery {
     fn column<T>(batch: &[Append], value: impl Fn(&Append) -> T) -> Vec<T> {
         batch.iter().map(value).collect()
@@ -15,7 +15,7 @@ pub(super) fn bind_batch(batch: &[Append]) -> PgQuery {
         .bind(column(batch, |append| append.epoch.0))
         .bind(column(batch, |append| append.append_id))
         .bind(column(batch, |append| append.stream))
-        // It fits: the batch was checked.
+        // `check_batch` has refused versions that do not fit.
         .bind(column(batch, |append| append.version.cast_signed()))
         .bind(column(batch, |append| append.recorded_at_ms))
         .bind(column(batch, |append| append.payload.clone()))

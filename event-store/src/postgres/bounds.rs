@@ -1,18 +1,18 @@
-//! How long a server may take.
+//! Time limits for calls to a server.
 
 use std::time::Duration;
 
-/// How long a server may take before it counts as away.
+/// How long the store waits for a server before it treats it as unavailable.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// For one call, from the moment it has a session. Longer than the server lets a statement run (10 s), so that what is only slow ends
-    /// with the server's own error and keeps its session.
+    /// Maximum time of one call, from the moment it has a session. It is longer than the server's limit for a statement
+    /// (10 s). A statement that is only slow therefore ends with the server's error, and the session can be used again.
     pub call: Duration,
-    /// To open a session and to set it.
+    /// Maximum time to open a session and to apply its settings.
     pub connect: Duration,
-    /// To find out whether a session that rested lives.
+    /// Maximum time to test an idle session.
     pub test: Duration,
-    /// For a session, while others use all there are.
+    /// Maximum time to wait for a session while calls use all of them.
     pub acquire: Duration,
 }
 

@@ -1,10 +1,10 @@
-//! What is there of what earlier processes knew to be committed.
+//! Compares the database with what earlier processes knew to be committed.
 
 use super::pool::Pool;
 use crate::{Confirmed, Error, step_back::Has};
 use sqlx::{Row as _, postgres::PgRow};
 
-/// In the order of `all`.
+/// Returns one entry for each of `all`, in their order.
 pub(super) async fn what_is_there(pool: &Pool, all: &[Confirmed]) -> Result<Vec<Has>, Error> {
     let appends = || all.iter().map(|one| one.append);
     let query = sqlx::query(include_str!("sql/what_is_there.sql"))

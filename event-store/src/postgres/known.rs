@@ -3,32 +3,33 @@
 use crate::{ConfirmedAppend, Epoch};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Appends since the last heartbeat that are remembered, one of each batch. A lagging server lacks the end of the log; calls that run side by side may be answered in
-/// another order than they stand there, so the newest alone is not enough, and as many as there are sessions would be.
+/// How many appends since the last heartbeat this process remembers, one of each batch. A lagging server does not have
+/// the end of the log. Concurrent calls may be answered in another order than the log has, so the newest append alone
+/// is not enough. As many as there are sessions would be enough.
 pub(super) const REMEMBERED: usize = 64;
 
-/// One append that was confirmed.
+/// A confirmed append with its order.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
-    /// Rises with each that was confirmed.
+    /// The value of [`Known::confirmed`] when it was confirmed.
     pub(super) order: u64,
     pub(super) append: ConfirmedAppend,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    /// How often the database stepped back.
+    /// How many steps back this process has seen.
     pub(super) steps: u64,
     pub(super) claims: BTreeMap<u16, (Epoch, String)>,
-    /// How many appends were confirmed.
+    /// How many appends were confirmed so far.
     pub(super) confirmed: u64,
     pub(super) appends: VecDeque<Mark>,
-    /// Number and time of the last heartbeat.
+    /// Number and time of the last confirmed heartbeat.
     pub(super) beat: Option<(i64, i64)>,
     pub(super) timeline: Option<i64>,
-    /// The highest epoch of each shard that was ever claimed here.
+    /// The highest epoch of each shard that this process has claimed.
     pub(super) highest: BTreeMap<u16, Epoch>,
-    /// The epochs up to which what was decided rests on what is gone.
+    /// For each shard the last epoch before the step back. Decisions under it may follow from lost rows.
     pub(super) fenced: BTreeMap<u16, Epoch>,
 }
 

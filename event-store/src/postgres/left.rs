@@ -1,16 +1,16 @@
-//! What a server has of that which is known to be committed.
+//! Which part of what this process knows a server still has.
 
 use super::{known::Known, session::Session};
 use crate::{Error, StepBack};
 use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
-/// What a session's server has.
+/// The answer of a session's server.
 #[derive(Debug)]
 pub(super) struct Left {
     pub(super) installation: Option<Uuid>,
     missing_claims: Vec<u16>,
-    /// Positions among the remembered, from 1.
+    /// Positions in [`Known::appends`], from 1.
     missing_appends: Vec<usize>,
     beat: Option<(i64, i64)>,
 }
@@ -72,7 +72,7 @@ pub(super) async fn what_is_left(session: &mut Session, known: &Known, writer: U
         .await
 }
 
-/// `None`: this kind of server does not say.
+/// The timeline of the server's log; `None`: this kind of server does not report it.
 pub(super) async fn timeline(session: &mut Session) -> Result<Option<i64>, Error> {
     match sqlx::query(include_str!("sql/timeline.sql")).fetch_one(&mut session.connection).await {
         Ok(row) => Ok(Some(row.try_get("timeline")?)),

@@ -1,15 +1,15 @@
-//! What an error of the driver says about the sessions.
+//! Which sessions can be used after an error.
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
-/// What goes on after an error.
+/// The sessions that can be used after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outlives {
-    /// The session: the error is the statement's.
+    /// All sessions: the error concerns the statement only.
     Session,
-    /// The other sessions.
+    /// All but the session of the error.
     Others,
-    /// No session: the server ends, takes no more writes, or cannot be reached.
+    /// No session: the server stops, takes no writes any more, or cannot be reached.
     Nothing,
 }
 
@@ -20,7 +20,8 @@ pub(super) fn outlives(error: &sqlx::Error) -> Outlives {
             let is_fatal = database
                 .try_downcast_ref::<PgDatabaseError>()
                 .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic));
-            // Read-only: the server was demoted, and every session with it. 57P: it ends, or begins.
+            // 25006: the server is read-only since it was demoted, in every session. 57P: the server stops or starts.
+            // 08: the connection is lost.
             if is_fatal || code == "25006" || code.starts_with("57P") || code.starts_with("08") {
                 Outlives::Nothing
             } else {
@@ -28,7 +29,7 @@ pub(super) fn outlives(error: &sqlx::Error) -> Outlives {
             }
         }
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => Outlives::Nothing,
-        // The driver's own trouble with what was asked or answered: where it broke off is not known.
+        // The driver failed on a request or an answer. The state of the connection is not known.
         _ => Outlives::Others,
     }
 }

@@ -1,5 +1,6 @@
-//! The sessions of one store. Every call runs in a task of its own that nobody cancels, within a bound; a session that did not answer in time
-//! is closed hard, and with it all that rest: their way is the same.
+//! The sessions of one store. Every call runs in a task of its own that nothing cancels, and ends within its bound. The
+//! pool closes a session that did not answer in time, and all idle sessions with it, because they use the same network
+//! path and server.
 
 use super::{
     batch::PgQuery,
@@ -27,13 +28,15 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-/// Sessions of one engine: two committers, claims and recovery, and a few readers.
+/// Sessions of one engine: two committers, claims and recovery, and some readers.
 const SESSIONS: usize = 8;
-/// A session that was tested so recently is not tested again: under load that would be a second round trip of every append.
+/// The pool does not test a session again that was tested within this time. Under load the test would be a second round
+/// trip for each append.
 const TRUSTED: Duration = Duration::from_secs(1);
-/// A session is replaced after this: server processes grow, and addresses change behind a name.
+/// The pool replaces a session after this time: server processes grow, and the address of a host name changes.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
-/// Sessions that were given up, of which the server may still have the process: more than can be given up before one answers again.
+/// The most sessions to remember that did not answer. The server may still have their processes. More cannot be closed
+/// before a session answers again.
 const GIVEN_UP: usize = 64;
 
 /// A cheap handle to the sessions.
@@ -46,50 +49,53 @@ struct Shared {
     access: Access,
     bounds: Bounds,
     places: Semaphore,
-    /// The last one used is used first, so that those beyond need grow old.
-    resting: Mutex<Vec<Session>>,
-    /// Sessions of an older generation are closed when they come back.
+    /// Idle sessions. The pool takes the one that was used last, so that sessions that are not needed reach their
+    /// lifetime.
+    idle: Mutex<Vec<Session>>,
+    /// Raised when all sessions are closed. The pool closes a session of an older generation when its call returns it.
     generation: AtomicU64,
     given_up: Mutex<Vec<Backend>>,
-    /// What every new session is held against.
+    /// Compares every new session with what this process knows.
     witness: Arc<Witness>,
 }
 
 impl Pool {
-    /// Without any session yet.
+    /// A pool without sessions.
     pub(super) fn new(address: PgConnectOptions, access: Access, bounds: Bounds, witness: Arc<Witness>) -> Pool {
         Pool(Arc::new(Shared {
             options: session::options(address),
             access,
             bounds,
             places: Semaphore::new(SESSIONS),
-            resting: Mutex::default(),
+            idle: Mutex::default(),
             generation: AtomicU64::new(0),
             given_up: Mutex::default(),
             witness,
         }))
     }
 
-    /// All rows of one statement, which is a transaction of its own. Whoever waits for them may go away: the statement runs to its end.
+    /// Runs one statement, which is a transaction of its own, and returns all rows. If the caller drops the future, the
+    /// statement still runs to its end.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] also when there is no answer in time; then it is not known whether the statement took effect.
+    /// [`Error::Unavailable`] also when there is no answer in time. The caller does not know then whether the statement
+    /// took effect.
     pub(super) async fn rows(&self, query: PgQuery) -> Result<Vec<PgRow>, Error> {
         let shared = Arc::clone(&self.0);
         in_task(async move { shared.call(query).await }).await
     }
 
-    /// As [`Pool::rows`], of a statement that has exactly one row.
+    /// As [`Pool::rows`], for a statement that returns exactly one row.
     pub(super) async fn row(&self, query: PgQuery) -> Result<PgRow, Error> {
         self.rows(query).await?.pop().ok_or_else(|| Error::Unusable("a statement has no answer".into()))
     }
 
-    /// The bounds of every call.
+    /// The time limits for calls.
     pub(super) fn bounds(&self) -> Bounds {
         self.0.bounds
     }
 
-    /// A session outside of the pool, which ends when it is dropped.
+    /// Opens a session outside of the pool. It ends when the caller drops it.
     ///
     /// # Errors
     /// As [`Session::open`].
@@ -98,24 +104,25 @@ impl Pool {
         in_task(async move { shared.open().await }).await
     }
 
-    /// How many of its places are taken.
+    /// How many calls have a session or open one.
     pub(super) fn sessions(&self) -> Sessions {
         let free = self.0.places.available_permits();
         Sessions { most: SESSIONS as u64, in_use: SESSIONS.saturating_sub(free) as u64 }
     }
 
-    /// Lets a session that was opened beside rest among the others.
+    /// Adds a session that was opened outside of the pool to the idle ones.
     pub(super) fn add(&self, session: Session) {
         self.0.keep(session);
     }
 }
 
-/// Runs in a task of its own.
+/// Runs in a task of its own, which continues if the caller drops the future. A cancelled statement would leave its
+/// session in an unknown state.
 pub(super) async fn in_task<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     let task = tokio::spawn(work);
-    task.await.unwrap_or_else(|error| Err(Error::Unavailable(format!("a call broke off: {error}"))))
+    task.await.unwrap_or_else(|error| Err(Error::Unavailable(format!("the task of a call failed: {error}"))))
 }
 
 impl Shared {
@@ -142,16 +149,16 @@ impl Shared {
         let place = timeout(self.bounds.acquire, self.places.acquire()).await;
         let place = place.map_err(|_| {
             Error::Unavailable(format!(
-                "all {SESSIONS} connections have been in use for {:?}: it is away, or slow",
+                "all {SESSIONS} connections have been in use for {:?}: the database is unavailable or slow",
                 self.bounds.acquire
             ))
         })?;
-        Ok(place.expect("nobody closes the semaphore"))
+        Ok(place.expect("the semaphore is never closed"))
     }
 
-    /// One that rested and lives, else a new one.
+    /// An idle session that passes its test, else a new one.
     async fn session(&self) -> Result<Session, Error> {
-        while let Some(mut session) = self.take_resting() {
+        while let Some(mut session) = self.take_idle() {
             if session.tested.elapsed() <= TRUSTED {
                 return Ok(session);
             }
@@ -181,18 +188,18 @@ impl Shared {
         Ok(session)
     }
 
-    fn take_resting(&self) -> Option<Session> {
-        locked(&self.resting).pop()
+    fn take_idle(&self) -> Option<Session> {
+        locked(&self.idle).pop()
     }
 
     fn keep(&self, session: Session) {
         let is_of_use = session.generation == self.generation.load(Ordering::Acquire);
         if is_of_use && session.opened.elapsed() < LIFETIME {
-            locked(&self.resting).push(session);
+            locked(&self.idle).push(session);
         }
     }
 
-    /// After an answer that is an error: of the statement alone, or of the session, and then of all that have the same server.
+    /// Decides after an error which sessions stay in the pool.
     fn settle(&self, session: Session, error: &sqlx::Error) {
         match outlives(error) {
             Outlives::Session => self.keep(session),
@@ -201,7 +208,7 @@ impl Shared {
         }
     }
 
-    /// Closes a session that does not answer, hard: nothing is said to the server, which may not hear it.
+    /// Closes a session that does not answer, without a message to the server: the network may be silent.
     fn give_up(&self, session: Session, waited: Duration) {
         {
             let mut given_up = locked(&self.given_up);
@@ -214,15 +221,15 @@ impl Shared {
 
     fn discard(&self, why: &str) {
         self.generation.fetch_add(1, Ordering::AcqRel);
-        let closed = std::mem::take(&mut *locked(&self.resting)).len();
+        let closed = std::mem::take(&mut *locked(&self.idle)).len();
         warn_of_discard(why, closed);
     }
 
-    /// Their answers are heard by nobody, and what they hold keeps appends and claims waiting. What is not ended here ends by the server's
-    /// own bounds.
+    /// Ends server processes of sessions that this process closed. Nothing reads their answers, and their locks let
+    /// appends and claims wait. A process that this call does not end reaches the time limits of the server.
     ///
     /// # Errors
-    /// When the new session does not answer either.
+    /// [`Error::Unavailable`] when the new session does not answer either.
     async fn end_given_up(&self, session: &mut Session) -> Result<(), Error> {
         let given_up = std::mem::take(&mut *locked(&self.given_up));
         if given_up.is_empty() {
@@ -233,10 +240,7 @@ impl Shared {
         let row = timeout(self.bounds.test, ending.fetch_one(&mut session.connection)).await;
         let row = row.map_err(|_| no_answer("a new connection", self.bounds.test))??;
         let ended: i64 = row.try_get("ended")?;
-        info!(
-            given_up = given_up.len(),
-            ended, "connections that had not answered were ended on the database's server"
-        );
+        info!(given_up = given_up.len(), ended, "the server ended the processes of connections that had not answered");
         Ok(())
     }
 }
@@ -244,13 +248,14 @@ impl Shared {
 fn warn_of_discard(why: &str, closed: usize) {
     warn!(
         why,
-        resting = closed,
-        "a connection to the event store is closed, and with it all that rest: they have the same way and server"
+        idle = closed,
+        "the engine closes a connection to the event store and all idle ones, \
+         because they use the same network path and server"
     );
 }
 
 fn no_answer(of: &str, within: Duration) -> Error {
-    Error::Unavailable(format!("{of} had no answer within {within:?}; the connection is closed"))
+    Error::Unavailable(format!("{of} had no answer within {within:?}; the engine closed the connection"))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,5 +1,5 @@
-//! Whether a session is one: a pooler in transaction mode shares the server's sessions out by the transaction, and takes with them what was
-//! set.
+//! Detects a pooler that shares server sessions between clients. In transaction mode each transaction may run in
+//! another server session, without the settings that this store applied.
 
 use super::{
     left::timeline,
@@ -10,14 +10,14 @@ use crate::Error;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// What PgBouncer answers to `BEGIN` in statement mode.
+/// The code of PgBouncer's answer to `BEGIN` in statement mode.
 const PROTOCOL_VIOLATION: &str = "08P01";
 
-/// Looks whether two sessions are two on the server as well, while one of them is in a transaction; then lets them rest in the pool. What a
-/// pooler hides from this look, each later test of a session finds: see [`Session::test`]. Returns what is known of the server.
+/// Checks that two sessions are two on the server as well, while one of them is in a transaction. Then it adds both to
+/// the pool. If a pooler passes this check, [`Session::test`] detects it later. Returns what is known about the server.
 ///
 /// # Errors
-/// [`Error::Unusable`] when they are not.
+/// [`Error::Unusable`] when a pooler shares sessions.
 pub(super) async fn refuse_shared_sessions(pool: &Pool) -> Result<Server, Error> {
     let (one, other) = (pool.open_session().await?, pool.open_session().await?);
     let bound = pool.bounds().connect;
@@ -27,11 +27,11 @@ pub(super) async fn refuse_shared_sessions(pool: &Pool) -> Result<Server, Error>
     Ok(server)
 }
 
-/// What is known of a server at the start.
+/// What the store learns about a server at the start.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) durability: Durability,
-    /// `None`: it does not say.
+    /// The timeline of its log; `None`: the server does not report it.
     pub(super) timeline: Option<i64>,
 }
 
@@ -58,7 +58,7 @@ async fn require_two(one: &mut Session, other: &mut Session) -> Result<(), Error
 async fn are_shared(one: &mut Session, other: &mut Session) -> Result<bool, sqlx::Error> {
     let before = one.pid().await?;
     other.run("BEGIN").await?;
-    // A pooler has the session at hand that `one` has just left.
+    // A pooler tends to give `other` the server session that `one` has just used.
     let beside = other.pid().await?;
     let are_shared = before != one.backend.pid || beside == before || one.pid().await? != before;
     other.run("ROLLBACK").await?;

@@ -1,4 +1,4 @@
-//! What the database has to have: this build's schema, an identity, and privileges.
+//! Checks and prepares a database: the schema of this build, the identity of the store, and privileges.
 
 use super::{
     pool::{Pool, in_task},
@@ -14,11 +14,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// For all that is missing of a schema: longer than it takes to build an index on the journal of a year, and not for ever, because the way
-/// to the server may be silent.
+/// Maximum time for all missing migrations. It is longer than an index on the journal of a year takes. It has an end
+/// because the network may be silent.
 const MIGRATING: Duration = Duration::from_secs(30 * 60);
 
-/// Makes the database one of this build with so many shards, if it is not yet.
+/// Applies missing migrations, and creates the store with this number of shards if it is new.
 ///
 /// # Errors
 /// As [`super::Postgres::open`].
@@ -28,10 +28,10 @@ pub(super) async fn prepare(pool: &Pool, shards: u16) -> Result<Identity, Error>
     create(pool, shards).await
 }
 
-/// The identity of a store that is there, for one who only reads.
+/// The identity of an existing store, for a reader. Changes nothing.
 ///
 /// # Errors
-/// When there is none, or it lacks migrations.
+/// [`Error::Schema`] when there is no store, or migrations are missing.
 pub(super) async fn look(pool: &Pool) -> Result<Identity, Error> {
     let nothing_yet = || Error::Schema("the database has no event store yet: start the engine once".into());
     let applied = applied(pool).await?.ok_or_else(nothing_yet)?;
@@ -39,10 +39,10 @@ pub(super) async fn look(pool: &Pool) -> Result<Identity, Error> {
     existing(pool).await
 }
 
-/// Whether all that the store does is allowed: said at the start, and not by the first append.
+/// Checks the privileges of the role at the start, so that the first append does not fail by them.
 ///
 /// # Errors
-/// Which privileges are missing.
+/// [`Error::Unusable`] lists the missing privileges.
 pub(super) async fn check_privileges(pool: &Pool, access: Access) -> Result<(), Error> {
     let query = sqlx::query(include_str!("sql/missing_privileges.sql")).bind(access != Access::Read);
     match pool.row(query).await?.try_get::<Option<String>, _>("missing")? {
@@ -51,7 +51,7 @@ pub(super) async fn check_privileges(pool: &Pool, access: Access) -> Result<(), 
     }
 }
 
-/// A role that may not create tables is enough where nothing is missing: the migrator is asked only where something is.
+/// Runs the migrator only if a migration is missing, because the migrator needs the privilege to create tables.
 async fn migrate(mut session: Session) -> Result<(), Error> {
     let applied = migrate::applied(&mut session.connection).await?.unwrap_or_default();
     if migrate::missing(&POSTGRES, &applied)?.is_none() {
@@ -65,7 +65,7 @@ fn took_too_long() -> Error {
     Error::Unavailable(format!("the schema was not migrated within {MIGRATING:?}"))
 }
 
-/// `None`: there is no event store yet.
+/// The applied migrations; `None`: the database has no event store yet.
 async fn applied(pool: &Pool) -> Result<Option<Vec<AppliedMigration>>, Error> {
     let mut session = pool.open_session().await?;
     let bound = pool.bounds().call;

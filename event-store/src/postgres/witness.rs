@@ -1,5 +1,5 @@
-//! What this process knows to be committed, against which every new session is held: a server that lagged when it took over, or was restored,
-//! does not have it, and says nothing of its own.
+//! Compares every new session with what this process knows to be committed. A standby that lagged when it took over, or
+//! a restored database, does not have it, and no error of the server reports that.
 
 use super::{
     known::{Known, Mark, REMEMBERED},
@@ -15,11 +15,11 @@ use tokio::sync::watch;
 use tracing::info;
 use uuid::Uuid;
 
-/// What is known, and who is told when it is not so.
+/// What this process knows, and the channel that reports a step back.
 #[derive(Debug)]
 pub(super) struct Witness {
     writer: Uuid,
-    /// Known once the store is open.
+    /// Set when the store is open. Before that, sessions are not compared.
     installation: OnceLock<Uuid>,
     known: Mutex<Known>,
     told: watch::Sender<Option<Arc<StepBack>>>,
@@ -34,7 +34,7 @@ impl Witness {
         self.writer
     }
 
-    /// From now on sessions are held against what is known.
+    /// From now on the witness compares new sessions.
     pub(super) fn begin(&self, installation: Uuid, timeline: Option<i64>) {
         self.known().timeline = timeline;
         self.installation.get_or_init(|| installation);
@@ -50,7 +50,7 @@ impl Witness {
         known.highest.insert(shard, epoch);
     }
 
-    /// Below which a new epoch of the shard must not be.
+    /// The epoch that a new epoch of the shard has to be above.
     pub(super) fn highest(&self, shard: u16) -> Epoch {
         self.known().highest.get(&shard).copied().unwrap_or(Epoch(0))
     }
@@ -64,19 +64,20 @@ impl Witness {
         known.appends.push_front(mark);
     }
 
-    /// To be asked before a heartbeat leaves: what stands before it in the log.
+    /// How many appends are confirmed. The caller asks before it sends a heartbeat: all of these are before it in the
+    /// log.
     pub(super) fn before_beat(&self) -> u64 {
         self.known().confirmed
     }
 
-    /// Where this heartbeat is, all is that was confirmed before it left.
+    /// Records a confirmed heartbeat. A server that has it also has all appends that were confirmed before it was sent.
     pub(super) fn beat(&self, before: u64, number: i64, at_ms: i64) {
         let mut known = self.known();
         known.beat = Some((number, at_ms));
         known.appends.retain(|mark| mark.order > before);
     }
 
-    /// What is known, for later processes.
+    /// What this process knows, for later processes.
     pub(super) fn confirmed(&self) -> Option<Confirmed> {
         let known = self.known();
         let (number, at_ms) = known.beat?;
@@ -84,7 +85,7 @@ impl Witness {
         Some(Confirmed { writer: self.writer, number, at_ms, append })
     }
 
-    /// What is missing of what earlier processes knew, by position. If anything is, it is told.
+    /// Returns the positions in `all` that are missing, and reports a step back if there are any.
     pub(super) fn compared(&self, all: &[Confirmed], has: &[Has]) -> Vec<usize> {
         let mut known = self.known();
         let Some(missing) = missing(known.steps + 1, all, has) else { return Vec::new() };
@@ -95,25 +96,27 @@ impl Witness {
         missing.positions
     }
 
-    /// The batch with an epoch that nobody holds in place of those that are fenced: the database answers truly whether it has them.
+    /// The batch, with an epoch that no process holds in place of each fenced epoch; `None`: none is fenced. The
+    /// database then still answers for each append whether it is committed.
     pub(super) fn fenced(&self, batch: &[Append]) -> Option<Vec<Append>> {
-        const NOBODYS: Epoch = Epoch(0);
+        const UNUSED: Epoch = Epoch(0);
         let known = self.known();
         let is_fenced = |append: &Append| known.fenced.get(&append.shard).is_some_and(|last| append.epoch <= *last);
         if !batch.iter().any(is_fenced) {
             return None;
         }
         let fence = |append: &Append| match is_fenced(append) {
-            true => Append { epoch: NOBODYS, ..append.clone() },
+            true => Append { epoch: UNUSED, ..append.clone() },
             false => append.clone(),
         };
         Some(batch.iter().map(fence).collect())
     }
 
-    /// Holds a new session against what is known.
+    /// Compares a new session with what is known.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when something is missing; who asked tries again. [`Error::Unusable`] when it is another store altogether.
+    /// [`Error::Unavailable`] when something is missing: the caller tries again after the step back.
+    /// [`Error::Unusable`] when the session belongs to another store.
     pub(super) async fn look(&self, session: &mut Session) -> Result<(), Error> {
         let Some(installation) = self.installation.get() else { return Ok(()) };
         let known = self.known().clone();
@@ -135,8 +138,7 @@ impl Witness {
         {
             info!(
                 before,
-                now,
-                "another server or timeline answers as the event store; all that is known to be committed is there"
+                now, "another server or timeline answers as the event store; it has all that is known to be committed"
             );
         }
         self.known().timeline = timeline.or(known.timeline);
@@ -144,14 +146,14 @@ impl Witness {
 
     fn step_back(&self, looked: &Known, left: &Left, timeline: Option<i64>) -> Error {
         let mut known = self.known();
-        // Another session may have found the same just now.
+        // Another session may have reported the same step back just before.
         if known.steps == looked.steps {
             let told = left.step_back(looked, timeline);
             known.start_over(timeline);
             drop(known);
             self.told.send_replace(Some(Arc::new(told)));
         }
-        Error::Unavailable("its state is older than what it had confirmed; what was decided since is read again".into())
+        Error::Unavailable("its state is older than what it had confirmed; the engine reads its shards again".into())
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -162,7 +164,8 @@ impl Witness {
 fn another_store(own: Uuid, answers: Option<Uuid>) -> Error {
     let answers = answers.map_or("none".to_owned(), |it| it.to_string());
     Error::Unusable(format!(
-        "another store answers at this address: this engine works for installation {own}, the database belongs to {answers}. \
-         Let the address lead to the right database; the engine goes on then"
+        "another store answers at this address: this engine works for installation {own}, \
+         the database belongs to {answers}. \
+         Make the address lead to the right database; the engine continues then"
     ))
 }
