@@ -1,4 +1,4 @@
-//! What a database has to offer so that a statement that both take is bound, sent and read in one place.
+//! What the two databases have in common, so that shared statements are bound, sent and read in one place.
 
 use crate::{Error, tally::Among};
 use sqlx::{
@@ -12,13 +12,13 @@ pub(crate) type Statement<DB> = Query<'static, DB, <DB as Database>::Arguments>;
 /// A row of a [`Reader`]'s database.
 pub(crate) type RowOf<R> = <<R as Reader>::Db as Database>::Row;
 
-/// One of the two databases, with the statements that it needs in words of its own.
+/// One of the two databases, with the statements that differ between them.
 pub(crate) trait Backend: Database<Row: StoredRow> + HasStatementCache {
-    /// Finds one stream in the read model.
+    /// Reads the row of one stream in the read model.
     const SUMMARY: &'static str;
     /// Counts the streams that wait, by what they wait on.
     const WAITING_COUNTS: &'static str;
-    /// Tells the time.
+    /// Reads the clock.
     const CLOCK: &'static str;
 
     /// Binds the next value.
@@ -31,16 +31,16 @@ pub(crate) trait Backend: Database<Row: StoredRow> + HasStatementCache {
     fn tally(among: Among) -> &'static str;
 }
 
-/// Where statements that read are sent.
+/// A pool of connections that runs queries.
 pub(crate) trait Reader: Sync {
     /// The database that answers.
     type Db: Backend;
 
-    /// All rows of one statement.
+    /// Runs one statement and returns all rows.
     fn rows(&self, statement: Statement<Self::Db>) -> impl Future<Output = Result<Vec<RowOf<Self>>, Error>> + Send;
 }
 
-/// A value that both databases take and give back.
+/// A type that both databases can store and read.
 pub(crate) trait Value:
     Type<Postgres>
     + Type<Sqlite>
@@ -61,9 +61,9 @@ impl<T> Value for T where
 {
 }
 
-/// A row whose columns are read by name.
+/// A row of either database.
 pub(crate) trait StoredRow {
-    /// The value of one column.
+    /// The value of the column with this name.
     fn column<T: Value>(&self, name: &str) -> Result<T, sqlx::Error>;
 }
 
@@ -79,26 +79,26 @@ impl StoredRow for SqliteRow {
     }
 }
 
-/// A statement that is being put together.
+/// Builds a statement and runs it.
 pub(crate) struct Ask<DB: Backend>(Statement<DB>);
 
 impl<DB: Backend> Ask<DB> {
-    /// Without values yet.
+    /// A statement without values.
     pub(crate) fn new(text: &'static str) -> Ask<DB> {
         Ask(sqlx::query(text))
     }
 
-    /// The same, planned for the values of this call.
+    /// A statement that the database plans for the values of each call.
     pub(crate) fn planned_for_its_values(text: &'static str) -> Ask<DB> {
         Ask(sqlx::query(text).persistent(false))
     }
 
-    /// With the next value.
+    /// Binds the next value.
     pub(crate) fn with(self, value: impl Value) -> Ask<DB> {
         Ask(DB::bind(self.0, value))
     }
 
-    /// What `read` makes of each row of the answer.
+    /// Runs the statement and reads each row.
     pub(crate) async fn all<R: Reader<Db = DB>, T>(
         self,
         reader: &R,
@@ -107,7 +107,7 @@ impl<DB: Backend> Ask<DB> {
         reader.rows(self.0).await?.iter().map(read).collect()
     }
 
-    /// What `read` makes of the first row, if there is one.
+    /// Runs the statement and reads the first row, if there is one.
     pub(crate) async fn first<R: Reader<Db = DB>, T>(
         self,
         reader: &R,
@@ -117,7 +117,8 @@ impl<DB: Backend> Ask<DB> {
     }
 }
 
-/// The text that reads `$read` in `$order` of the streams that match, from the folder `sql` beside the caller.
+/// Puts a statement together: what it reads, from which streams, the conditions of a filter, and the order. The files
+/// are in the folder `sql` beside the caller.
 macro_rules! matching {
     ($among:expr, $read:literal, $order:literal) => {
         match $among {

@@ -1,4 +1,4 @@
-//! Which streams a filter matches: as lines of the read model, and as counts.
+//! Lists and counts of the streams that meet a filter.
 
 use crate::{
     Dimension, Error, Filter, MAX_PAGE, StreamSummary, Tally, Waiting,
@@ -23,7 +23,7 @@ pub(crate) async fn tally<R: Reader>(reader: &R, filter: &Filter, by: &[Dimensio
     ask.all(reader, rows::tally).await
 }
 
-/// One plan for all filters would be one that reads the whole table.
+/// The database plans each call for its values. A plan for all values would read the whole table.
 fn bound<DB: Backend>(text: &'static str, filter: &Filter) -> Ask<DB> {
     Ask::planned_for_its_values(text)
         .with(filter.statuses_as_text())

@@ -1,5 +1,6 @@
-//! Migrations: numbered files, each applied once and never altered after its release. sqlx's [`Migrator`] applies them under its lock and
-//! compares checksums. Here is what it does not do: look without changing anything, and say what an operator has to do.
+//! Migrations: numbered files, each applied once and never altered after its release. sqlx's [`Migrator`] applies them
+//! under its lock and compares checksums. This module adds two things: a check that changes nothing, and errors that
+//! tell an operator what to do.
 
 use crate::Error;
 use sqlx::{
@@ -8,8 +9,8 @@ use sqlx::{
 };
 use std::sync::LazyLock;
 
-/// The table that says which migrations a database has. Not sqlx's default name: another program that keeps its tables in the same
-/// database may use that one.
+/// The table of applied migrations. It has another name than sqlx's default, which another program in the same database
+/// may use.
 const TABLE: &str = "schema_versions";
 
 /// The migrations of a database on Postgres.
@@ -20,7 +21,7 @@ pub(crate) static POSTGRES: LazyLock<Migrator> =
 pub(crate) static SQLITE: LazyLock<Migrator> =
     LazyLock::new(|| migrator(&[(1, "event store", include_str!("../migrations/sqlite/0001_event_store.sql"))]));
 
-/// Of files with their number and what they are about.
+/// Takes the number of each file, its subject and its text.
 fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
     let read = |&(version, about, sql): &(i64, &'static str, &'static str)| {
         Migration::new(version, about.into(), MigrationType::Simple, sql.into_sql_str(), false)
@@ -30,7 +31,8 @@ fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
     migrator
 }
 
-/// The migrations that a database has; `None`: it has no event store yet. Changes nothing, so it needs no privilege but to read.
+/// The migrations that a database has; `None`: it has no event store yet. This changes nothing and needs no privilege
+/// but to read.
 pub(crate) async fn applied<C: Migrate + Send>(connection: &mut C) -> Result<Option<Vec<AppliedMigration>>, Error> {
     match connection.list_applied_migrations(TABLE).await {
         Ok(applied) => Ok(Some(applied)),
@@ -39,7 +41,7 @@ pub(crate) async fn applied<C: Migrate + Send>(connection: &mut C) -> Result<Opt
     }
 }
 
-/// Whether a database lacks a table that was asked for. SQLite has no code of its own for that.
+/// Whether the database does not have the table of a statement. SQLite has only a text for that.
 fn lacks_table(error: &sqlx::Error) -> bool {
     const UNDEFINED_TABLE: &str = "42P01";
     error.as_database_error().is_some_and(|error| {
@@ -47,10 +49,10 @@ fn lacks_table(error: &sqlx::Error) -> bool {
     })
 }
 
-/// The first migration that a database lacks; `None`: it has all of them.
+/// The first migration that a database does not have; `None`: it has all of them.
 ///
 /// # Errors
-/// When the database has migrations that this build does not know, or knows otherwise.
+/// [`Error::Schema`] when the database has a migration that this build does not have, or has with another checksum.
 pub(crate) fn missing(known: &Migrator, applied: &[AppliedMigration]) -> Result<Option<i64>, Error> {
     for done in applied {
         let migration = known.iter().find(|migration| migration.version == done.version);
@@ -63,10 +65,10 @@ pub(crate) fn missing(known: &Migrator, applied: &[AppliedMigration]) -> Result<
     Ok(known.iter().map(|migration| migration.version).find(is_missing))
 }
 
-/// Whether a database can be read that has been migrated by `applied`.
+/// Checks that a reader can use a database. A reader never migrates.
 ///
 /// # Errors
-/// As [`missing`], and when migrations are missing, which a reader does not make up for.
+/// As [`missing`], and when a migration is missing.
 pub(crate) fn complete(known: &Migrator, applied: &[AppliedMigration]) -> Result<(), Error> {
     match missing(known, applied)? {
         None => Ok(()),
@@ -76,16 +78,16 @@ pub(crate) fn complete(known: &Migrator, applied: &[AppliedMigration]) -> Result
     }
 }
 
-/// Applies the migrations that a database lacks, under the lock of the migrator.
+/// Applies the migrations that a database does not have, under the lock of the migrator.
 ///
 /// # Errors
 /// As [`missing`], and when the database refuses.
 pub(crate) async fn run<C: Migrate + Send>(known: &Migrator, connection: &mut C) -> Result<(), Error> {
-    // Not `run`: it cannot be awaited in a task, because sqlx implements `Acquire` for one lifetime at a time.
+    // `Migrator::run` cannot be awaited in a task: sqlx implements `Acquire` for one lifetime at a time.
     known.run_direct(None, connection, false).await.map_err(|error| refusal(known, error))
 }
 
-/// Why migrations were not applied, with what to do about it.
+/// The error of the store for an error of the migrator.
 fn refusal(known: &Migrator, error: MigrateError) -> Error {
     match error {
         MigrateError::VersionMissing(version) => newer(known, version),
@@ -169,7 +171,7 @@ mod tests {
         Ok(())
     }
 
-    /// A file that nobody lists would never be applied.
+    /// The migrator would never apply a file that the list does not have.
     #[tokio::test]
     async fn every_file_of_both_folders_is_known() -> anyhow::Result<()> {
         for (folder, known) in [("postgres", &*POSTGRES), ("sqlite", &*SQLITE)] {

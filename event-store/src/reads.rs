@@ -1,4 +1,4 @@
-//! Statements that both databases take as they are.
+//! Queries that are the same for both databases.
 
 use crate::{
     Attendance, Error, Flagged, Identity, MAX_NOTES, MAX_PAGE, Note, NoteNumber, Standing, StreamSummary, WaitsOn,
@@ -8,7 +8,7 @@ use crate::{
 };
 use uuid::Uuid;
 
-/// `None`: there is none yet.
+/// The identity of the store; `None`: the store is not complete yet.
 pub(crate) async fn identity<R: Reader>(reader: &R) -> Result<Option<Identity>, Error> {
     Ask::new(include_str!("sql/installation.sql")).first(reader, rows::identity).await
 }

@@ -1,4 +1,4 @@
-//! What is read from the rows of both databases.
+//! Readers for the rows of both databases.
 
 use crate::{
     Error, Gap, Identity, Note, NoteNumber, Row, Standing, StreamSummary, Tally, backend::StoredRow, standing, waits,
@@ -14,7 +14,8 @@ pub(crate) fn row(row: &impl StoredRow) -> Result<Row, Error> {
 }
 
 /// # Errors
-/// [`Error::Damaged`] when the store cannot have written this value. The request is not at fault, and other rows can be read.
+/// [`Error::Damaged`] when the store cannot have written this value. The request is not at fault, and other rows can be
+/// read.
 pub(crate) fn version(stored: i64) -> Result<u32, Error> {
     u32::try_from(stored).map_err(|_| Error::Damaged(format!("a stored version is {stored}")))
 }

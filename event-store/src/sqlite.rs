@@ -1,4 +1,4 @@
-//! The store in one SQLite file, for trying out: one engine at a time, readers beside it.
+//! The store in one SQLite file, for trials and small installations: one engine at a time, and readers beside it.
 
 mod append;
 mod attendance;
@@ -35,16 +35,17 @@ use tokio::sync::watch;
 use uuid::Uuid;
 use witness::Witness;
 
-/// SQLite has one writer at a time; more connections would only wait for each other.
+/// Connections for writes. SQLite has one writer at a time; more connections would wait for each other.
 const WRITERS: u32 = 1;
-/// Readers beside the writer.
+/// Connections for reads.
 const READERS: u32 = 4;
-/// How long a statement waits for another process's write.
+/// Maximum time that a statement waits for a write of another process.
 const BUSY: Duration = Duration::from_secs(5);
-/// How long a call waits for those before it. A disk that stands still ends no call, because nobody can take a write back from it; but whoever
-/// comes after is told.
+/// Maximum time that a call waits for a connection. If the disk hangs, a write under way cannot be taken back and does
+/// not end. Later calls fail after this time.
 const ACQUIRE: Duration = Duration::from_secs(10);
-/// How long a write waits for its end, which may come later: the same write again finds out.
+/// Maximum time that a caller waits for a write. The write may be committed later. The same write again answers whether
+/// it was.
 const WRITE: Duration = Duration::from_secs(15);
 
 /// A store in one file.
@@ -54,7 +55,7 @@ pub struct Sqlite {
     readers: SqlitePool,
     identity: Identity,
     access: Access,
-    /// Held for as long as the store is open to write.
+    /// Keeps other engines out while the store is open to write; `None`: the store is open to read.
     _lock: Option<FileLock>,
     witness: Witness,
 }
@@ -76,7 +77,7 @@ impl Sqlite {
         let options = options(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // FULL: a commit that was answered survives a power cut, as it does on Postgres.
+            // With FULL a confirmed commit survives a power failure, as on Postgres.
             .synchronous(SqliteSynchronous::Full);
         let writer = pool(WRITERS, options).await?;
         let migrating = writer.clone();
@@ -84,7 +85,7 @@ impl Sqlite {
             schema::migrate(&migrating).await?;
             schema::create(&migrating, shards).await
         });
-        let identity = task.await.map_err(|error| Error::Schema(format!("the migration broke off: {error}")))??;
+        let identity = task.await.map_err(|error| Error::Schema(format!("the migration failed: {error}")))??;
         let readers = pool(READERS, reading(path)).await?;
         let access = Access::Write { shards };
         let witness = Witness::new(identity.installation);
@@ -118,14 +119,14 @@ async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqliteP
     Ok(SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_with(options).await?)
 }
 
-/// In a task of its own: whoever waits for it may go away without leaving its transaction open.
+/// Runs a write in a task of its own. If the caller drops the future, the write still ends its transaction.
 async fn in_task<T: Send + 'static>(
     what: &str,
     writing: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     let ended = tokio::time::timeout(WRITE, tokio::spawn(writing)).await;
     let ended = ended.map_err(|_| Error::Unavailable(format!("{what} has not ended within {WRITE:?}")))?;
-    ended.map_err(|error| Error::Unavailable(format!("{what} broke off: {error}")))?
+    ended.map_err(|error| Error::Unavailable(format!("the task of {what} failed: {error}")))?
 }
 
 #[async_trait]
@@ -295,7 +296,7 @@ impl EventStore for Sqlite {
     async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), Error> {
         self.access.check_writable()?;
         check_texts([owner])?;
-        // One engine has the file, so there is one mark.
+        // One engine uses the file, so there is one heartbeat in it.
         let before = self.witness.before_beat();
         let row = sqlx::query(include_str!("sqlite/sql/heartbeat.sql"))
             .bind(owner)
@@ -306,7 +307,8 @@ impl EventStore for Sqlite {
         Ok(())
     }
 
-    /// The file is this process's own while it has it: nobody steps it back, but an older copy may have taken its place before.
+    /// While this process has the lock of the file, the file does not step back. An older copy may have replaced it
+    /// before: only [`EventStore::compare`] finds that.
     fn steps_back(&self) -> watch::Receiver<Option<Arc<StepBack>>> {
         self.witness.told()
     }

@@ -1,4 +1,4 @@
-//! One batch in one transaction, row by row: SQLite is in this process, a statement costs no round trip.
+//! Appends a batch in one transaction, row by row. SQLite runs in this process, so a statement costs no round trip.
 
 use crate::{Append, Appended, Error, NewKey, Summary, WaitsOn, rows::payload_hash, standing, waits::in_order};
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
@@ -33,6 +33,7 @@ async fn append_one(transaction: &mut Transaction<'static, Sqlite>, append: &App
     Ok(Appended::Committed)
 }
 
+/// Called after all checks, which saw the same state: the transaction keeps other writers out from its first statement.
 async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &Append) -> Result<(), Error> {
     if let Some(new_key) = &append.new_key {
         take_key(transaction, append, new_key).await?;
@@ -68,7 +69,7 @@ async fn keep_outline(
     Ok(())
 }
 
-/// Under which id the row was appended.
+/// The append id of the row; `None`: there is no row with this version.
 async fn row_at(
     transaction: &mut Transaction<'static, Sqlite>,
     stream: Uuid,
@@ -88,7 +89,7 @@ async fn epoch(transaction: &mut Transaction<'static, Sqlite>, shard: u16) -> Re
     row.map(|row| Ok(row.try_get("epoch")?)).transpose()
 }
 
-/// `None`: the key is free or the stream's own, or the append takes none.
+/// The answer if another stream has the key; `None`: the key is free, belongs to this stream, or the append takes none.
 async fn taken_by_another(
     transaction: &mut Transaction<'static, Sqlite>,
     append: &Append,

@@ -1,9 +1,10 @@
-//! Until when the owners of shards attended to them.
+//! Reports of owners about their shards.
 
 use crate::{Attended, Error, Gap};
 use sqlx::SqlitePool;
 
-/// One statement after the other: each is true by itself, and gaps come before the end that shows them to be over.
+/// Runs one statement after the other without a common transaction. Each is correct by itself, and a gap is stored
+/// before the report that ends it.
 pub(super) async fn attend(pool: &SqlitePool, all: &[Attended]) -> Result<(), Error> {
     for one in all {
         for gap in one.gaps.iter().filter(|gap| gap.ended_ms > gap.began_ms) {

@@ -1,4 +1,4 @@
-//! One engine per file: a lock on a file beside it, held by the operating system for as long as the process lives.
+//! One engine for each file. The operating system locks a second file beside it until the process ends.
 
 use crate::Error;
 use std::{
@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-/// The lock; released when it is dropped, or when the process dies.
+/// Holds the lock until it is dropped or the process ends.
 #[derive(Debug)]
 pub(super) struct FileLock {
     _file: File,
@@ -24,7 +24,7 @@ impl FileLock {
                 return Err(refused(error));
             }
             let mut holder = String::new();
-            // What it says is a help for people; that it cannot be read changes nothing.
+            // The text only helps people. The lock holds if it cannot be read.
             drop(file.read_to_string(&mut holder));
             return Err(Error::Locked { path: path.display().to_string(), holder: holder.trim().to_owned() });
         }
@@ -34,7 +34,7 @@ impl FileLock {
     }
 }
 
-/// Where links lead to: two names of one file have one lock. A file that does not exist yet has only the name it is given.
+/// Resolves links, so that two names of one file have one lock. A file that does not exist yet has only the given name.
 fn real(path: &Path) -> String {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }

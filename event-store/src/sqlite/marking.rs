@@ -1,4 +1,4 @@
-//! What the read model says of a stream without a row of it.
+//! Changes of the read model without a row of the stream.
 
 use super::append::end_waits;
 use crate::{Error, Mark, Marked};

@@ -1,4 +1,4 @@
-//! Streams as they are read: whole, or in outlines.
+//! Reads of streams with payloads or with outlines.
 
 use crate::{
     Error, Portion, Row,
@@ -10,7 +10,7 @@ use crate::{
 use sqlx::{Row as _, SqlitePool};
 use uuid::Uuid;
 
-/// How a stream is read, and what that takes: lengths are known without loading what they are of.
+/// The statements that read a stream and measure it first. SQLite knows the length of a payload without loading it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     sizes: &'static str,

@@ -1,4 +1,4 @@
-//! The tables of a file, and which installation they belong to.
+//! The schema of a file and the identity of the store in it.
 
 use crate::{
     Error, Identity,
@@ -8,15 +8,16 @@ use crate::{
 use sqlx::SqlitePool;
 use uuid::Uuid;
 
-/// Nobody else migrates the file meanwhile: whoever writes has its lock.
+/// Applies missing migrations. No other process migrates at the same time, because only the holder of the file lock
+/// writes.
 pub(super) async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
     migrate::run(&SQLITE, &mut *pool.acquire().await?).await
 }
 
-/// Refuses a file that is not as this version makes it.
+/// Checks the schema for a reader. Changes nothing.
 ///
 /// # Errors
-/// [`Error::Schema`] says what is missing, or what is newer.
+/// [`Error::Schema`] when a migration is missing, unknown or altered.
 pub(super) async fn complete(pool: &SqlitePool) -> Result<(), Error> {
     let applied = migrate::applied(&mut *pool.acquire().await?).await?;
     migrate::complete(&SQLITE, &applied.ok_or_else(nothing_yet)?)

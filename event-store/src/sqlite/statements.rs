@@ -1,4 +1,4 @@
-//! Statements that are read alike and said in another way than on the other database.
+//! Queries whose text differs from the one for Postgres, while their rows are the same.
 
 use crate::{
     backend::{Backend, Statement, Value, matching},

@@ -1,4 +1,4 @@
-//! What this process knows to be in the file, and whether the file has what earlier processes knew.
+//! What this process knows to be committed in the file, and the comparison with what earlier processes knew.
 
 use crate::{
     Append, Appended, Confirmed, ConfirmedAppend, Error, StepBack,
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 #[derive(Debug)]
 pub(super) struct Witness {
-    /// One process writes at a time, so the heartbeats are the file's.
+    /// Id of the store. One process writes at a time, so all heartbeats in the file belong to it.
     file: Uuid,
     known: Mutex<Known>,
     told: watch::Sender<Option<Arc<StepBack>>>,
@@ -19,10 +19,10 @@ pub(super) struct Witness {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// How many batches were confirmed.
+    /// How many batches were confirmed so far.
     batches: u64,
     beat: Option<(i64, i64)>,
-    /// Of the last batch, with its number.
+    /// An append of the last confirmed batch, with the number of that batch.
     append: Option<(u64, ConfirmedAppend)>,
 }
 
@@ -42,7 +42,7 @@ impl Witness {
         known.append = Some((known.batches, append));
     }
 
-    /// To be asked before a heartbeat is written.
+    /// How many batches are confirmed. The caller asks before it writes a heartbeat.
     pub(super) fn before_beat(&self) -> u64 {
         self.known().batches
     }
