@@ -38,7 +38,7 @@ pub use filter::Filter;
 pub use limits::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES, MAX_PAGE, MAX_SHARDS};
 pub use mark::{Mark, Marked};
 pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, Note, NoteNumber};
-pub use open::{is_address, open, place};
+pub use open::open;
 pub use portion::Portion;
 pub use standing::{Flagged, Sessions, Standing};
 pub use step_back::{Confirmed, ConfirmedAppend, StepBack};

@@ -32,15 +32,3 @@ impl StoreConfig {
         }
     }
 }
-
-/// Whether `address` can be the address of a store.
-#[must_use]
-pub fn is_address(address: &str) -> bool {
-    address.parse::<StoreConfig>().is_ok()
-}
-
-/// The place of the store at `address`, for people: [`StoreConfig::place`].
-#[must_use]
-pub fn place(address: &str) -> String {
-    address.parse::<StoreConfig>().map_or_else(|_| crate::config::without_secret(address), |config| config.place())
-}

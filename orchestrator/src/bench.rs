@@ -14,7 +14,7 @@ pub(crate) mod stand;
 use anyhow::{Context, bail};
 use cpu::CpuTime;
 use driver::Driver;
-use saga_event_store::{Access, Activity, EventStore};
+use saga_event_store::{Access, Activity, EventStore, StoreConfig};
 use serde::Serialize;
 use stand::{Participant, Stand};
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
@@ -69,7 +69,7 @@ impl Round {
 ///
 /// # Errors
 /// When the store or the participant cannot be used, or a round makes no progress.
-pub async fn run(store: &str, shards: u16, sagas: u32, in_flight: &[u32]) -> anyhow::Result<Vec<Round>> {
+pub async fn run(store: &StoreConfig, shards: u16, sagas: u32, in_flight: &[u32]) -> anyhow::Result<Vec<Round>> {
     let store = open(store, shards).await?;
     let mut rounds = Vec::new();
     for count in in_flight {
@@ -78,9 +78,8 @@ pub async fn run(store: &str, shards: u16, sagas: u32, in_flight: &[u32]) -> any
     Ok(rounds)
 }
 
-async fn open(address: &str, shards: u16) -> anyhow::Result<Arc<dyn EventStore>> {
-    let store =
-        saga_event_store::open(address, Access::Write { shards }).await.context("the event store (key `store`)")?;
+async fn open(config: &StoreConfig, shards: u16) -> anyhow::Result<Arc<dyn EventStore>> {
+    let store = config.open(Access::Write { shards }).await.context("the event store (key `store`)")?;
     refuse_a_store_in_use(store.as_ref()).await?;
     Ok(store)
 }

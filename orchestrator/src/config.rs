@@ -12,6 +12,7 @@ use crate::{
 };
 use layers::{Layers, Setting};
 use saga_core::definition::without_credentials;
+use saga_event_store::StoreConfig;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -27,8 +28,8 @@ pub const DEFAULT_FILE: &str = "config.yaml";
 pub struct Config {
     /// How to reach Kafka.
     pub kafka: Kafka,
-    /// Address of the event store.
-    pub store: String,
+    /// Where the event store is.
+    pub store: StoreConfig,
     /// Folder of `*.saga.yaml` and `participants.yaml`.
     pub sagas: PathBuf,
     /// Folder of `*.avsc`.
@@ -47,7 +48,7 @@ impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Config")
             .field("kafka", &self.kafka)
-            .field("store", &shown("store", &self.store))
+            .field("store", &self.store)
             .field("sagas", &self.sagas)
             .field("schemas", &self.schemas)
             .field("topics", &self.topics)
@@ -309,13 +310,11 @@ impl<'a> Check<'a> {
         })
     }
 
-    fn store(&mut self, key: &str, default: &str) -> String {
+    fn store(&mut self, key: &str, default: &str) -> StoreConfig {
         let expected = "`postgres://user:password@host:port/database` or `sqlite:./file.db`";
-        let value =
-            self.checked(key, default, expected, |text| saga_event_store::is_address(text).then(|| text.to_owned()));
-        match value.strip_prefix("sqlite:") {
-            Some(path) => format!("sqlite:{}", self.layers.base_of(key).join(path.trim_start_matches("//")).display()),
-            None => value,
+        match self.checked(key, default, expected, |text| text.parse().ok()) {
+            StoreConfig::Sqlite { path } => StoreConfig::Sqlite { path: self.layers.base_of(key).join(path) },
+            server @ StoreConfig::Postgres { .. } => server,
         }
     }
 

@@ -130,7 +130,7 @@ pub async fn start(config: Config, files: Files, options: Options) -> anyhow::Re
 
 async fn open_store(config: &Config, readiness: &watch::Sender<Readiness>) -> anyhow::Result<Arc<dyn EventStore>> {
     let access = Access::Write { shards: config.shards };
-    let open = || async { Ok(saga_event_store::open(&config.store, access).await?) };
+    let open = || async { Ok(config.store.open(access).await?) };
     while_the_store_is_away(config, readiness, open).await.context("the event store cannot be used (key `store`)")
 }
 
@@ -140,7 +140,7 @@ async fn while_the_store_is_away<T, F: Future<Output = anyhow::Result<T>>>(
     readiness: &watch::Sender<Readiness>,
     attempt: impl FnMut() -> F,
 ) -> anyhow::Result<T> {
-    let what = format!("the event store (key `store`: {})", saga_event_store::place(&config.store));
+    let what = format!("the event store (key `store`: {})", config.store.place());
     patience::until_it_answers(readiness, &what, attempt, is_store_away).await
 }
 
@@ -324,7 +324,7 @@ fn start_consumers(
         compacted: ready.compacted.clone(),
     };
     let inbox = vec![TopicStart::earliest(&config.topics.inbox)];
-    let inbox_mode = if config.store.starts_with("sqlite:") { Mode::Manual } else { Mode::Group };
+    let inbox_mode = if config.store.is_shared() { Mode::Group } else { Mode::Manual };
     let of_shards = plan("shards", kafka.shards_group(), inbox_mode, inbox);
     let of_shards = ConsumerPlan { limits: Limits::of_inbox(config.shards), ..of_shards };
     let (shards, shard_events) = Consumer::start(kafka, of_shards)?;

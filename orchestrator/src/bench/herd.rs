@@ -12,7 +12,7 @@ use super::{
     stand::{self, PARTICIPANT, Participant, Stand},
 };
 use crate::guarded::acts::{Mode, Override};
-use saga_event_store::EventStore;
+use saga_event_store::{EventStore, StoreConfig};
 use serde::Serialize;
 use std::{num::NonZeroU32, sync::Arc, time::Instant};
 use watch::{Pace, Watch};
@@ -80,7 +80,7 @@ pub struct Herd {
 ///
 /// # Errors
 /// When the store or the participant cannot be used, or nothing goes on.
-pub async fn run(store: &str, shards: u16, asked: Asked) -> anyhow::Result<Herd> {
+pub async fn run(store: &StoreConfig, shards: u16, asked: Asked) -> anyhow::Result<Herd> {
     let store = open(store, shards).await?;
     let mut participant = Participant::start().await?;
     let herd = measure(&store, &participant.url, asked).await;

@@ -11,6 +11,7 @@ use saga_core::definition::{
     Participants, Source,
     participants::{self, StandIns},
 };
+use saga_event_store::StoreConfig;
 use std::{
     collections::BTreeMap,
     io,
@@ -46,10 +47,6 @@ impl Folder {
 
     pub(super) fn store(&self) -> PathBuf {
         self.0.join("saga.db")
-    }
-
-    pub(super) fn store_address(&self) -> String {
-        format!("sqlite:{}", self.store().display())
     }
 
     pub(super) fn memory(&self) -> PathBuf {
@@ -141,7 +138,7 @@ pub(super) fn config(folder: &Folder, bootstrap_servers: &str, listen: SocketAdd
             instance_id: None,
             properties: BTreeMap::new(),
         },
-        store: folder.store_address(),
+        store: StoreConfig::Sqlite { path: folder.store() },
         // Definitions are embedded; nothing is read from here.
         sagas: PathBuf::new(),
         schemas: PathBuf::new(),
@@ -199,10 +196,7 @@ mod tests {
         let sources = crate::config::Sources { file: Some(&made.config()), env: Default::default(), flags: Vec::new() };
         let read = crate::config::load(&sources).expect("the configuration holds");
         assert_eq!((read.listen, read.shards, read.kafka.bootstrap_servers), (listen, SHARDS, "127.0.0.1:9092".into()));
-        assert_eq!(
-            Path::new(read.store.trim_start_matches("sqlite:")).file_name(),
-            Some(std::ffi::OsStr::new("saga.db"))
-        );
+        assert!(read.store.place().ends_with("saga.db"), "{:?}", read.store);
         assert_eq!(made.kafka_port(), Some(9092));
         let sources = crate::config::Sources { file: Some(&made.beside()), env: Default::default(), flags: Vec::new() };
         let beside = crate::config::load(&sources).expect("that of an engine beside it holds");

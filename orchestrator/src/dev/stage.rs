@@ -95,7 +95,7 @@ impl Stage {
             return Vec::new();
         }
         // A store that cannot be read stops the start a moment later, with its reason.
-        let Ok(store) = saga_event_store::open(&self.config.store, Access::Read).await else { return Vec::new() };
+        let Ok(store) = self.config.store.open(Access::Read).await else { return Vec::new() };
         let statuses = vec![Status::Running, Status::Waiting, Status::Compensating];
         let wanted = Wanted { statuses, limit: MAX_PAGE, ..Wanted::default() };
         let lines = reading::list(store.as_ref(), &wanted).await.unwrap_or_default();

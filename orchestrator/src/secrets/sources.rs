@@ -25,7 +25,7 @@ const HARMLESS_HEADERS: [&str; 9] = [
 #[must_use]
 pub fn of_config(config: &Config) -> Vec<String> {
     let properties = config.kafka.properties.iter().filter(|(key, _)| is_secret(key));
-    of_url(&config.store).into_iter().chain(properties.map(|(_, value)| value.clone())).collect()
+    of_url(&config.store.address()).into_iter().chain(properties.map(|(_, value)| value.clone())).collect()
 }
 
 /// `Authorization`, headers, and credentials in addresses.
